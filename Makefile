@@ -1,0 +1,145 @@
+# PacketBroker - see README.md.  `make help` lists the targets.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+CFLAGS  ?= -O2 -g
+WARN     = -Wall -Wextra -Wshadow -Wconversion -Wvla -Wmissing-prototypes \
+           -Wstrict-prototypes -Wformat=2 -Wundef -Werror
+HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE \
+           -fstack-clash-protection
+SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+           -fno-omit-frame-pointer -DPB_SANITIZED=1)
+PKGS     = libpcap lmdb libcurl libmicrohttpd gnutls inih libxxhash jansson
+OPT      = $(CFLAGS) $(if $(SAN),$(SANFLAGS) -fPIE,$(HARDEN))
+ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
+LINK     = $(OPT) -pie -Wl,-z,relro,-z,now
+LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
+
+LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/capture \
+            recorder/ingest shipper cli
+LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+LIB      := $(BUILD)/libpb.a
+PROGRAMS := $(BUILD)/pb-recorder $(BUILD)/pb-shipper $(BUILD)/pb
+UNIT     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+SIM      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/sim/test_*.c))
+FUZZ     := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+all: $(PROGRAMS)
+
+help:
+	@echo "make            build pb-recorder, pb-shipper and pb in $(BUILD)/"
+	@echo "make deps       install what building and running needs (apt)"
+	@echo "make demo       three nodes on this machine, real traffic, two hops"
+	@echo "make test       set-up and all tests"
+	@echo "make check-san  all tests under ASan and UBSan"
+	@echo "make check-leak unit and sim tests under valgrind"
+	@echo "make layers     check who includes whom"
+	@echo "make install    DESTDIR, PREFIX=$(PREFIX)"
+
+# --- building ------------------------------------------------------------
+
+$(BUILD)/pkgs: Makefile
+	@mkdir -p $(@D)
+	@for p in $(PKGS); do pkg-config --exists $$p || { \
+	  echo "$$p is missing: run 'make deps'" >&2; exit 1; }; done
+	@touch $@
+
+$(BUILD)/%.o: %.c | $(BUILD)/pkgs
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	@$(CC) $(ALL) -c -o $@ $<
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/pb-recorder: $(BUILD)/recorder/main.o $(LIB)
+$(BUILD)/pb-shipper: $(BUILD)/shipper/main.o $(LIB)
+$(BUILD)/pb: $(BUILD)/cli/main.o $(LIB)
+$(PROGRAMS):
+	@echo "  LINK $@"
+	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
+
+$(UNIT) $(SIM): %: %.o $(LIB)
+	@echo "  LINK $@"
+	@$(CC) $(LINK) -o $@ $^ $(LDLIBS) -lcmocka
+
+# Without a fuzzer each target is a program that runs the files it is given.
+$(FUZZ): %: %.o $(BUILD)/tests/fuzz/seeds_main.o $(LIB)
+	@echo "  LINK $@"
+	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
+
+.SECONDARY:
+
+# --- set-up --------------------------------------------------------------
+
+deps:
+	@./tests/deps.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@./tests/demo.sh $(BUILD)
+
+# --- tests ---------------------------------------------------------------
+
+test: deps
+	@$(MAKE) --no-print-directory -j2 check
+
+check: layers $(PROGRAMS) $(UNIT) $(SIM) $(FUZZ)
+	@BUILD=$(BUILD) ./tests/run.sh
+
+check-san: deps
+	@$(MAKE) --no-print-directory -j2 check BUILD=build/san \
+	    SAN=address,undefined CFLAGS="-O1 -g"
+
+check-leak: deps
+	@$(MAKE) --no-print-directory -j2 check BUILD=build/leak \
+	    CFLAGS="-O1 -g" PB_WRAP="valgrind -q --leak-check=full \
+	    --errors-for-leak-kinds=definite,possible --error-exitcode=99"
+
+# A lower layer never includes a higher one; a foreign library is met in
+# one place.
+layers:
+	@! grep -nE '#include "(conf|pcapng|recorder|shipper|cli)/' base/*.[ch]
+	@! grep -nE '#include "(pcapng|recorder|shipper|cli)/' conf/*.[ch]
+	@! grep -nE '#include "(conf|recorder|shipper|cli)/' pcapng/*.[ch]
+	@! grep -rnE '#include "(shipper|cli)/' recorder --include=*.[ch]
+	@! grep -nE '#include "cli/' shipper/*.[ch]
+	@! grep -rlE '#include <pcap' --include=*.[ch] . | grep -v '^./recorder/capture/'
+	@! grep -rlE '#include <lmdb' --include=*.[ch] . | grep -v '^./recorder/store/'
+	@! grep -rlE '#include <curl' --include=*.[ch] . | grep -v '^./shipper/'
+	@! grep -rlE '#include <microhttpd' --include=*.[ch] . | grep -v '^./recorder/ingest/'
+	@! grep -rlE '#include <ini' --include=*.[ch] . | grep -v '^./conf/'
+	@! grep -rlE '#include <jansson' --include=*.[ch] . | grep -v '^./base/'
+
+# --- installing ----------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/pb-recorder $(BUILD)/pb-shipper \
+	    $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(BUILD)/pb $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/share/doc/packetbroker/examples
+	install -m 644 README.md LICENSE docs/*.md \
+	    $(DESTDIR)$(PREFIX)/share/doc/packetbroker
+	install -m 644 conf/*.conf \
+	    $(DESTDIR)$(PREFIX)/share/doc/packetbroker/examples
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for u in pb-recorder pb-shipper; do \
+	  sed 's|@PREFIX@|$(PREFIX)|g' conf/$$u.service.in \
+	    > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$u.service; done
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 644 cli/pb.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pb
+
+clean:
+	rm -rf build
+
+.PHONY: all help deps demo test check check-san check-leak layers install clean
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,24 @@
+/*
+ * base/clock.c - the two clocks
+ */
+#include "base/clock.h"
+
+#include <time.h>
+
+uint64_t
+pb_clock_real_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * PB_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t
+pb_clock_mono_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / PB_NS_PER_MS;
+}

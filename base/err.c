@@ -1,0 +1,100 @@
+/*
+ * base/err.c - error lines
+ */
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int	code_of_errno(int);
+static void	make_one_line(char *);
+
+int
+pb_err_set(struct pb_err *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (err == NULL)
+		return code;
+	err->code = code;
+	err->sys = 0;
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	make_one_line(err->text);
+	return code;
+}
+
+int
+pb_err_sys(struct pb_err *err, const char *fmt, ...)
+{
+	int saved = errno, code = code_of_errno(saved);
+	size_t used;
+	va_list ap;
+
+	if (err == NULL)
+		return code;
+	err->code = code;
+	err->sys = saved;
+	va_start(ap, fmt);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	used = strlen(err->text);
+	snprintf(err->text + used, sizeof(err->text) - used, ": %s",
+	    strerror(saved));
+	make_one_line(err->text);
+	errno = saved;
+	return code;
+}
+
+int
+pb_err_prefix(struct pb_err *err, const char *fmt, ...)
+{
+	char context[PB_ERR_TEXT_MAX / 2];
+	size_t len, kept;
+	va_list ap;
+
+	if (err == NULL)
+		return PB_ESYS;
+	va_start(ap, fmt);
+	vsnprintf(context, sizeof(context) - 2, fmt, ap);
+	va_end(ap);
+	strcat(context, ": ");
+	make_one_line(context);
+	len = strlen(context);
+	kept = strlen(err->text);
+	if (kept > sizeof(err->text) - 1 - len)
+		kept = sizeof(err->text) - 1 - len;
+	memmove(err->text + len, err->text, kept);
+	memcpy(err->text, context, len);
+	err->text[len + kept] = '\0';
+	return err->code;
+}
+
+static int
+code_of_errno(int sys)
+{
+	switch (sys) {
+	case ENOSPC:
+	case EDQUOT:
+		return PB_ENOSPC;
+	case ENOMEM:
+		return PB_ENOMEM;
+	case ENOENT:
+		return PB_ENOENT;
+	case EEXIST:
+		return PB_EEXIST;
+	default:
+		return PB_ESYS;
+	}
+}
+
+/* Names in it come from peers and files: none may forge a second line. */
+static void
+make_one_line(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}

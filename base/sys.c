@@ -1,0 +1,156 @@
+/*
+ * base/sys.c - small dealings with the system
+ */
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int	make_dir(const char *, const char *, struct pb_err *);
+
+int
+pb_mkdirs(const char *path, struct pb_err *err)
+{
+	char part[PATH_MAX], parent[PATH_MAX];
+	size_t len = strlen(path);
+	int rc;
+
+	if (len == 0 || len >= sizeof(part))
+		return pb_err_set(err, PB_EINVAL, "path '%.64s': empty or "
+		    "longer than %d bytes", path, PATH_MAX - 1);
+	strcpy(parent, path[0] == '/' ? "/" : ".");
+	for (size_t i = 1; i <= len; i++) {
+		if ((path[i] != '/' && path[i] != '\0') || path[i - 1] == '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		rc = make_dir(part, parent, err);
+		if (rc < 0)
+			return rc;
+		memcpy(parent, part, i + 1);
+	}
+	return 0;
+}
+
+int
+pb_sync_dir(const char *path, struct pb_err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return pb_err_sys(err, "open directory %s", path);
+	if (fsync(fd) < 0)
+		rc = pb_err_sys(err, "sync directory %s", path);
+	close(fd);
+	return rc;
+}
+
+int
+pb_pwrite_all(int fd, const void *data, size_t len, uint64_t offset,
+    struct pb_err *err)
+{
+	const uint8_t *p = data;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, p, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = ENOSPC;
+			return pb_err_sys(err, "write %zu bytes at %llu", len,
+			    (unsigned long long)offset);
+		}
+		p += n;
+		len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+ssize_t
+pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
+    struct pb_err *err)
+{
+	uint8_t *p = data;
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t n = pread(fd, p + got, len - got,
+		    (off_t)(offset + got));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return pb_err_sys(err, "read %zu bytes at %llu", len,
+			    (unsigned long long)offset);
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+uint64_t
+pb_random64(void)
+{
+	uint64_t value = 0;
+
+	/* Short reads cannot happen below 256 bytes: getrandom(2). */
+	while (value == 0)
+		if (getrandom(&value, sizeof(value), 0) < 0 && errno != EINTR)
+			abort();
+	return value;
+}
+
+void
+pb_notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t len;
+	int fd;
+
+	if (path == NULL || (path[0] != '/' && path[0] != '@'))
+		return;
+	len = strlen(path);
+	if (len >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, len);
+	if (path[0] == '@')
+		to.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	/* Nobody listening is systemd's business, not ours. */
+	(void)sendto(fd, state, strlen(state), MSG_NOSIGNAL,
+	    (const struct sockaddr *)&to,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+}
+
+static int
+make_dir(const char *path, const char *parent, struct pb_err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, 0750) == 0)
+		return pb_sync_dir(parent, err);
+	if (errno != EEXIST)
+		return pb_err_sys(err, "make directory %s", path);
+	if (stat(path, &st) < 0)
+		return pb_err_sys(err, "look at %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return pb_err_set(err, PB_EINVAL, "%s is no directory", path);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * base/sys.h - small dealings with the system
+ */
+#ifndef PB_BASE_SYS_H
+#define PB_BASE_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define PB_VERSION	"0.1.0"
+
+/* mkdir -p with 0750; every directory made is synced into its parent. */
+int	pb_mkdirs(const char *path, struct pb_err *err);
+
+/* fsync(2) of a directory, so that names made in it survive a power cut. */
+int	pb_sync_dir(const char *path, struct pb_err *err);
+
+/* All `len` bytes, retrying EINTR and short counts. */
+int	pb_pwrite_all(int fd, const void *data, size_t len, uint64_t offset,
+	    struct pb_err *err);
+/* Up to `len` bytes, fewer only at the end of the file; count or error. */
+ssize_t	pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
+	    struct pb_err *err);
+
+/* 64 random bits from getrandom(2), never 0. */
+uint64_t pb_random64(void);
+
+/*
+ * Tell systemd (sd_notify(3) protocol): sends `state` ("READY=1",
+ * "STOPPING=1", "STATUS=...") to $NOTIFY_SOCKET where it is set.
+ */
+void	pb_notify(const char *state);
+
+#endif

@@ -1,0 +1,353 @@
+/*
+ * base/text.c - numbers, names and globs as people write them
+ *
+ * Promise: a parser takes the whole string or nothing, and a number that
+ * does not fit 64 bits is an error, never a wrapped value.
+ * Reason:  what an operator mistypes must not become another size.
+ * Not here: moments (text_time.c), encodings (text_code.c).
+ */
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WORD_BYTES_MAX		64	/* pb_nearest() looks no further */
+#define DISTANCE_MAX		3
+#define QUOTED			"'%.64s'"	/* so much of a wrong text */
+
+struct unit {
+	const char	*name;
+	uint64_t	 factor;
+};
+
+static int	parse_scaled(const char *, const struct unit *, bool,
+		    uint64_t *);
+static const char *parse_digits(const char *, uint64_t *);
+static bool	glob_match(const char *, size_t, const char *);
+static size_t	distance(const char *, size_t, const char *, size_t);
+
+static const struct unit size_units[] = {
+	{ "B", 1 },
+	{ "KiB", 1ull << 10 }, { "MiB", 1ull << 20 }, { "GiB", 1ull << 30 },
+	{ "TiB", 1ull << 40 }, { "PiB", 1ull << 50 },
+	{ "kB", 1000ull }, { "KB", 1000ull }, { "MB", 1000000ull },
+	{ "GB", 1000000000ull }, { "TB", 1000000000000ull },
+	{ "PB", 1000000000000000ull },
+	{ NULL, 0 },
+};
+
+static const struct unit duration_units[] = {
+	{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 },
+	{ "d", 86400000 },
+	{ NULL, 0 },
+};
+
+static const struct unit rate_units[] = {
+	{ "bit", 1 }, { "kbit", 1000 }, { "Mbit", 1000000 },
+	{ "Gbit", 1000000000 }, { "Tbit", 1000000000000 },
+	{ NULL, 0 },
+};
+
+int
+pb_parse_size(const char *text, uint64_t *bytes, struct pb_err *err)
+{
+	int rc = parse_scaled(text, size_units, false, bytes);
+
+	if (rc < 0)
+		return pb_err_set(err, PB_EINVAL, QUOTED " is no size; write "
+		    "a whole number of bytes or one with KiB, MiB, GiB, TiB, "
+		    "kB, MB, GB or TB, like 256MiB", text);
+	return 0;
+}
+
+int
+pb_parse_duration(const char *text, uint64_t *ms, struct pb_err *err)
+{
+	int rc = parse_scaled(text, duration_units, true, ms);
+
+	if (rc < 0)
+		return pb_err_set(err, PB_EINVAL, QUOTED " is no time span; "
+		    "write a whole number with ms, s, m, h or d, like 60s",
+		    text);
+	return 0;
+}
+
+int
+pb_parse_rate(const char *text, uint64_t *bits, struct pb_err *err)
+{
+	int rc = parse_scaled(text, rate_units, true, bits);
+
+	if (rc < 0)
+		return pb_err_set(err, PB_EINVAL, QUOTED " is no rate; write "
+		    "a whole number with bit, kbit, Mbit or Gbit, like "
+		    "100Mbit", text);
+	return 0;
+}
+
+int
+pb_parse_bool(const char *text, bool *out, struct pb_err *err)
+{
+	static const char *const words[] = {	/* true where even */
+		"yes", "no", "true", "false", "on", "off", "1", "0",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*out = i % 2 == 0;
+			return 0;
+		}
+	}
+	return pb_err_set(err, PB_EINVAL, QUOTED " is neither yes nor no",
+	    text);
+}
+
+int
+pb_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+    struct pb_err *err)
+{
+	uint64_t value;
+	const char *end = parse_digits(text, &value);
+
+	if (end == NULL || *end != '\0')
+		return pb_err_set(err, PB_EINVAL, QUOTED " is no whole "
+		    "number; write one from %" PRIu64 " to %" PRIu64, text,
+		    min, max);
+	if (value < min || value > max)
+		return pb_err_set(err, PB_EINVAL, QUOTED " is out of range; "
+		    "write a number from %" PRIu64 " to %" PRIu64, text, min,
+		    max);
+	*out = value;
+	return 0;
+}
+
+void
+pb_hex64(uint64_t value, char out[static 17])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int i = 0; i < 16; i++)
+		out[i] = digits[value >> (60 - 4 * i) & 15];
+	out[16] = '\0';
+}
+
+int
+pb_parse_hex64(const char *text, uint64_t *out, struct pb_err *err)
+{
+	uint64_t value = 0;
+	size_t i;
+
+	for (i = 0; i < 16; i++) {
+		char c = text[i];
+
+		if (c >= '0' && c <= '9')
+			value = value << 4 | (uint64_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			value = value << 4 | (uint64_t)(c - 'a' + 10);
+		else
+			break;
+	}
+	/* One spelling a value: it is a file name and a part of a URL. */
+	if (i < 16 || text[16] != '\0')
+		return pb_err_set(err, PB_EINVAL, QUOTED " is not 16 "
+		    "lower-case hex digits", text);
+	*out = value;
+	return 0;
+}
+
+const char *
+pb_size_format(uint64_t bytes, char out[static 16])
+{
+	static const char units[] = "KMGTPE";
+	unsigned shift = 10, i = 0;
+	uint64_t whole, tenths;
+
+	if (bytes < 1024) {
+		snprintf(out, 16, "%u B", (unsigned)bytes);
+		return out;
+	}
+	for (;;) {
+		uint64_t rest = bytes & ((1ull << shift) - 1);
+
+		whole = bytes >> shift;
+		tenths = (rest * 10 + (1ull << (shift - 1))) >> shift;
+		whole += tenths / 10;
+		tenths %= 10;
+		if (whole < 1024 || i == sizeof(units) - 2)
+			break;
+		shift += 10;
+		i++;
+	}
+	snprintf(out, 16, "%u.%u %ciB", (unsigned)whole, (unsigned)tenths,
+	    units[i]);
+	return out;
+}
+
+bool
+pb_name_valid(const char *name)
+{
+	static const char allowed[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "0123456789._-";
+	size_t len = strnlen(name, PB_NAME_BYTES_MAX + 1);
+
+	if (len == 0 || len > PB_NAME_BYTES_MAX)
+		return false;
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	return strspn(name, allowed) == len;
+}
+
+bool
+pb_glob_match(const char *glob, const char *text)
+{
+	return glob_match(glob, strlen(glob), text);
+}
+
+bool
+pb_glob_list_match(const char *list, const char *text)
+{
+	static const char between[] = ", \t\r\n";
+
+	for (;;) {
+		size_t len;
+
+		list += strspn(list, between);
+		if (*list == '\0')
+			return false;
+		len = strcspn(list, between);
+		if (glob_match(list, len, text))
+			return true;
+		list += len;
+	}
+}
+
+const char *
+pb_nearest(const char *word, const char *const *words, size_t count)
+{
+	size_t len = strnlen(word, WORD_BYTES_MAX + 1);
+	size_t best = DISTANCE_MAX + 1;
+	const char *nearest = NULL;
+
+	if (len > WORD_BYTES_MAX)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		size_t other = strnlen(words[i], WORD_BYTES_MAX + 1), d;
+
+		if (other > WORD_BYTES_MAX)
+			continue;
+		d = distance(word, len, words[i], other);
+		if (d < best && d < len) {
+			best = d;
+			nearest = words[i];
+		}
+	}
+	return nearest;
+}
+
+/*
+ * A whole number and one of `units`; without a unit only 0, or any number
+ * where `unit_needed` is false.
+ */
+static int
+parse_scaled(const char *text, const struct unit *units, bool unit_needed,
+    uint64_t *out)
+{
+	uint64_t value;
+	const char *end = parse_digits(text, &value);
+
+	if (end == NULL)
+		return PB_EINVAL;
+	if (*end == '\0') {
+		if (unit_needed && value != 0)
+			return PB_EINVAL;
+		*out = value;
+		return 0;
+	}
+	for (; units->name != NULL; units++) {
+		if (strcmp(end, units->name) != 0)
+			continue;
+		if (value > UINT64_MAX / units->factor)
+			return PB_EINVAL;
+		*out = value * units->factor;
+		return 0;
+	}
+	return PB_EINVAL;
+}
+
+/* Where the digits end, or NULL: there are none, or too many for 64 bits. */
+static const char *
+parse_digits(const char *text, uint64_t *out)
+{
+	uint64_t value = 0;
+	const char *p;
+
+	for (p = text; *p >= '0' && *p <= '9'; p++) {
+		unsigned digit = (unsigned)(*p - '0');
+
+		if (value > (UINT64_MAX - digit) / 10)
+			return NULL;
+		value = value * 10 + digit;
+	}
+	if (p == text)
+		return NULL;
+	*out = value;
+	return p;
+}
+
+/*
+ * Only the last `*` is ever tried again: what an earlier one might take
+ * instead, the last one can take too.  Hence at most len * len steps.
+ */
+static bool
+glob_match(const char *glob, size_t len, const char *text)
+{
+	size_t g = 0, star = SIZE_MAX;
+	const char *resume = text;
+
+	while (*text != '\0') {
+		if (g < len && glob[g] == '*') {
+			star = g++;
+			resume = text;
+		} else if (g < len && (glob[g] == '?' || glob[g] == *text)) {
+			g++;
+			text++;
+		} else if (star != SIZE_MAX) {
+			g = star + 1;
+			text = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (g < len && glob[g] == '*')
+		g++;
+	return g == len;
+}
+
+/* Levenshtein distance of two words of at most WORD_BYTES_MAX bytes. */
+static size_t
+distance(const char *a, size_t alen, const char *b, size_t blen)
+{
+	size_t row[WORD_BYTES_MAX + 1];
+
+	for (size_t j = 0; j <= blen; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= alen; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= blen; j++) {
+			size_t above = row[j], d = diagonal;
+
+			if (a[i - 1] != b[j - 1])
+				d++;
+			if (above + 1 < d)
+				d = above + 1;
+			if (row[j - 1] + 1 < d)
+				d = row[j - 1] + 1;
+			row[j] = d;
+			diagonal = above;
+		}
+	}
+	return row[blen];
+}
