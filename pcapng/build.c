@@ -1,0 +1,198 @@
+/*
+ * pcapng/build.c - blocks as we write them
+ *
+ * Promise: what leaves here is read without complaint by Wireshark and
+ * libpcap, and byte for byte the same for the same arguments: every byte
+ * of padding is written.
+ * Reason: pb_build_epb() runs once per captured packet, so it stores
+ * through the caller's pointer and asks nothing that the caller knows.
+ */
+#include "pcapng/build.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "pcapng/option.h"
+#include "pcapng/own.h"
+
+#define BLOCK_FRAME	12u	/* type, length, length again */
+#define SHB_BODY	16u	/* fixed parts of the bodies */
+#define IDB_BODY	8u
+#define ISB_BODY	12u
+#define EPB_HEAD	28u	/* from the block's start to the data */
+#define TSRESOL_NS	9	/* 10^-9 */
+
+static int	block_append(struct pb_buf *, uint32_t, size_t,
+		    const uint8_t *, size_t, uint8_t **);
+static size_t	list_bytes(size_t);
+static bool	idb_keeps(const struct pb_option *);
+
+int
+pb_build_shb(struct pb_buf *out, const uint8_t *options, size_t len)
+{
+	uint8_t *body;
+	int rc = block_append(out, PB_BLOCK_SHB, SHB_BODY, options, len,
+	    &body);
+
+	if (rc < 0)
+		return rc;
+	pb_put_le32(body, PB_BYTE_ORDER_MAGIC);
+	pb_put_le16(body + 4, 1);
+	pb_put_le16(body + 6, 0);
+	pb_put_le64(body + 8, UINT64_MAX);
+	return 0;
+}
+
+int
+pb_build_idb(struct pb_buf *out, uint16_t linktype, uint32_t snaplen,
+    const uint8_t *options, size_t len)
+{
+	struct pb_buf list;
+	struct pb_option_walk walk;
+	struct pb_option option;
+	uint8_t *body;
+	int rc, next;
+
+	pb_buf_init(&list, PB_BLOCK_BYTES_MAX);
+	rc = pb_option_put_u8(&list, PB_OPT_IF_TSRESOL, TSRESOL_NS);
+	pb_option_walk_init(&walk, options, len);
+	while (rc == 0 && (next = pb_option_next(&walk, &option)) != 0) {
+		if (next < 0)
+			rc = next;
+		else if (idb_keeps(&option))
+			rc = pb_option_put(&list, option.code, option.value,
+			    option.len);
+	}
+	if (rc == 0)
+		rc = block_append(out, PB_BLOCK_IDB, IDB_BODY, list.data,
+		    list.len, &body);
+	pb_buf_finish(&list);
+	if (rc < 0)
+		return rc;
+	pb_put_le16(body, linktype);
+	pb_put_le16(body + 2, 0);
+	pb_put_le32(body + 4, snaplen);
+	return 0;
+}
+
+size_t
+pb_epb_bytes(uint32_t caplen, size_t options_len)
+{
+	return EPB_HEAD + pb_round_up(caplen, 4) + list_bytes(options_len) + 4;
+}
+
+size_t
+pb_build_epb(uint8_t *at, uint32_t interface, const struct pb_packet *packet)
+{
+	size_t padded = pb_round_up(packet->caplen, 4);
+	size_t bytes = pb_epb_bytes(packet->caplen, packet->options_len);
+	uint8_t *end = at + EPB_HEAD + padded;
+
+	/* The padding first, as a whole word: what follows overwrites the
+	 * part of it that is data, or header where there is no data. */
+	pb_put_le32(end - 4, 0);
+	pb_put_le32(at, PB_BLOCK_EPB);
+	pb_put_le32(at + 4, (uint32_t)bytes);
+	pb_put_le32(at + 8, interface);
+	pb_put_le32(at + 12, (uint32_t)(packet->time_ns >> 32));
+	pb_put_le32(at + 16, (uint32_t)packet->time_ns);
+	pb_put_le32(at + 20, packet->caplen);
+	pb_put_le32(at + 24, packet->origlen);
+	if (packet->caplen > 0)
+		memcpy(at + EPB_HEAD, packet->data, packet->caplen);
+	if (packet->options_len > 0) {
+		memcpy(end, packet->options, packet->options_len);
+		pb_put_le32(end + packet->options_len, PB_OPT_END);
+	}
+	pb_put_le32(at + bytes - 4, (uint32_t)bytes);
+	return bytes;
+}
+
+int
+pb_build_isb(struct pb_buf *out, uint32_t interface, uint64_t time_ns,
+    const uint8_t *options, size_t len)
+{
+	uint8_t *body;
+	int rc = block_append(out, PB_BLOCK_ISB, ISB_BODY, options, len,
+	    &body);
+
+	if (rc < 0)
+		return rc;
+	pb_put_le32(body, interface);
+	pb_put_le32(body + 4, (uint32_t)(time_ns >> 32));
+	pb_put_le32(body + 8, (uint32_t)time_ns);
+	return 0;
+}
+
+void
+pb_build_filler(uint8_t *at, size_t bytes, uint64_t time_ns, uint32_t pen)
+{
+	size_t value = bytes - BLOCK_FRAME - ISB_BODY - PB_OPTION_BYTES(0) - 4;
+	uint8_t *option = at + 8 + ISB_BODY;
+
+	assert(bytes >= PB_FILLER_BYTES_MIN && bytes <= PB_FILLER_BYTES_MAX);
+	assert(bytes % 4 == 0);
+	memset(at, 0, bytes);
+	pb_put_le32(at, PB_BLOCK_ISB);
+	pb_put_le32(at + 4, (uint32_t)bytes);
+	pb_put_le32(at + 12, (uint32_t)(time_ns >> 32));
+	pb_put_le32(at + 16, (uint32_t)time_ns);
+	pb_put_le16(option, PB_OPT_CUSTOM_BINARY);
+	pb_put_le16(option + 2, (uint16_t)value);
+	own_head_put(option + 4, pen, PB_OWN_FILLER);
+	pb_put_le32(at + bytes - 4, (uint32_t)bytes);
+}
+
+/* --- helpers ------------------------------------------------------------- */
+
+/* Bytes of an option list of `len` bytes with the end that closes it. */
+static size_t
+list_bytes(size_t len)
+{
+	return len + (len > 0 ? 4 : 0);
+}
+
+/*
+ * A block with `fixed` zero bytes, a list and its end; `*body` is where the
+ * fixed bytes are, until `out` grows again.
+ */
+static int
+block_append(struct pb_buf *out, uint32_t type, size_t fixed,
+    const uint8_t *options, size_t len, uint8_t **body)
+{
+	size_t bytes = BLOCK_FRAME + fixed + list_bytes(len);
+	uint8_t *at;
+	int rc = pb_buf_zero(out, bytes);
+
+	if (rc < 0)
+		return rc;
+	at = out->data + out->len - bytes;
+	pb_put_le32(at, type);
+	pb_put_le32(at + 4, (uint32_t)bytes);
+	if (len > 0)
+		memcpy(at + 8 + fixed, options, len);
+	pb_put_le32(at + bytes - 4, (uint32_t)bytes);
+	*body = at + 8;
+	return 0;
+}
+
+/*
+ * Times leave here as absolute nanoseconds, so the resolution and offset
+ * they were read with no longer hold.  An if_fcslen that states no octets
+ * states nothing, and Wireshark cuts frames by it.
+ */
+static bool
+idb_keeps(const struct pb_option *option)
+{
+	switch (option->code) {
+	case PB_OPT_IF_TSRESOL:
+	case PB_OPT_IF_TSOFFSET:
+		return false;
+	case PB_OPT_IF_FCSLEN:
+		return option->len == 1 && option->value[0] != 0;
+	default:
+		return true;
+	}
+}

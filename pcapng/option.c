@@ -1,0 +1,173 @@
+/*
+ * pcapng/option.c - option lists: walking, finding, appending
+ *
+ * Promise: no step of a walk reads outside the list, whatever its lengths
+ * claim.  Limit: lists are canonical (little-endian); the other byte order
+ * is turned around by swap.c before anything else sees it.
+ */
+#include "pcapng/option.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "pcapng/block.h"
+
+#define OPTION_HEAD	4u	/* code and length */
+
+void
+pb_option_walk_init(struct pb_option_walk *walk, const uint8_t *list,
+    size_t len)
+{
+	walk->at = list;
+	walk->left = len;
+}
+
+int
+pb_option_next(struct pb_option_walk *walk, struct pb_option *out)
+{
+	size_t whole;
+
+	if (walk->left == 0)
+		return 0;
+	if (walk->left < OPTION_HEAD)
+		return PB_EFORMAT;
+	out->code = pb_get_le16(walk->at);
+	out->len = pb_get_le16(walk->at + 2);
+	if (out->code == PB_OPT_END)
+		return 0;
+	whole = PB_OPTION_BYTES(out->len);
+	if (whole > walk->left)
+		return PB_EFORMAT;
+	out->value = walk->at + OPTION_HEAD;
+	walk->at += whole;
+	walk->left -= whole;
+	return 1;
+}
+
+bool
+pb_option_find(const uint8_t *list, size_t len, uint16_t code,
+    struct pb_option *out)
+{
+	struct pb_option_walk walk;
+
+	pb_option_walk_init(&walk, list, len);
+	while (pb_option_next(&walk, out) == 1)
+		if (out->code == code)
+			return true;
+	return false;
+}
+
+bool
+pb_option_find_u64(const uint8_t *list, size_t len, uint16_t code,
+    uint64_t *out)
+{
+	struct pb_option option;
+
+	if (!pb_option_find(list, len, code, &option) || option.len != 8)
+		return false;
+	*out = pb_get_le64(option.value);
+	return true;
+}
+
+bool
+pb_option_find_u32(const uint8_t *list, size_t len, uint16_t code,
+    uint32_t *out)
+{
+	struct pb_option option;
+
+	if (!pb_option_find(list, len, code, &option) || option.len != 4)
+		return false;
+	*out = pb_get_le32(option.value);
+	return true;
+}
+
+int
+pb_option_put(struct pb_buf *out, uint16_t code, const void *value,
+    size_t len)
+{
+	int rc;
+
+	if (len > UINT16_MAX)
+		return PB_ELIMIT;
+	rc = pb_buf_zero(out, PB_OPTION_BYTES(len));
+	if (rc < 0)
+		return rc;
+	pb_option_at(out->data + out->len - PB_OPTION_BYTES(len), code, value,
+	    (uint16_t)len);
+	return 0;
+}
+
+int
+pb_option_put_text(struct pb_buf *out, uint16_t code, const char *text)
+{
+	return pb_option_put(out, code, text, strlen(text));
+}
+
+int
+pb_option_put_u64(struct pb_buf *out, uint16_t code, uint64_t value)
+{
+	uint8_t bytes[8];
+
+	pb_put_le64(bytes, value);
+	return pb_option_put(out, code, bytes, sizeof(bytes));
+}
+
+int
+pb_option_put_u32(struct pb_buf *out, uint16_t code, uint32_t value)
+{
+	uint8_t bytes[4];
+
+	pb_put_le32(bytes, value);
+	return pb_option_put(out, code, bytes, sizeof(bytes));
+}
+
+int
+pb_option_put_u8(struct pb_buf *out, uint16_t code, uint8_t value)
+{
+	return pb_option_put(out, code, &value, sizeof(value));
+}
+
+uint8_t *
+pb_option_at(uint8_t *at, uint16_t code, const void *value, uint16_t len)
+{
+	size_t padded = pb_round_up(len, 4);
+
+	pb_put_le16(at, code);
+	pb_put_le16(at + 2, len);
+	at += OPTION_HEAD;
+	if (len > 0)
+		memcpy(at, value, len);
+	if (padded > len)
+		memset(at + len, 0, padded - len);
+	return at + padded;
+}
+
+uint8_t *
+pb_option_at_u64(uint8_t *at, uint16_t code, uint64_t value)
+{
+	pb_put_le16(at, code);
+	pb_put_le16(at + 2, sizeof(value));
+	pb_put_le64(at + OPTION_HEAD, value);
+	return at + OPTION_HEAD + sizeof(value);
+}
+
+int
+pb_option_copy_without(struct pb_buf *out, const uint8_t *list, size_t len,
+    uint16_t code)
+{
+	struct pb_option_walk walk;
+	struct pb_option option;
+	int rc, put;
+
+	pb_option_walk_init(&walk, list, len);
+	while ((rc = pb_option_next(&walk, &option)) == 1) {
+		if (option.code == code)
+			continue;
+		put = pb_option_put(out, option.code, option.value,
+		    option.len);
+		if (put < 0)
+			return put;
+	}
+	return rc;
+}

@@ -1,0 +1,72 @@
+/*
+ * pcapng/option.h - option lists: walking, finding, appending
+ *
+ * Canonical form, everywhere past the reader: little-endian, each value
+ * padded with zeros to 32 bits, no opt_endofopt (the builders of blocks
+ * add it).  Source: draft section 3.5.
+ */
+#ifndef PB_PCAPNG_OPTION_H
+#define PB_PCAPNG_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct pb_option {
+	uint16_t	 code;
+	uint16_t	 len;		/* of value, without padding */
+	const uint8_t	*value;		/* into the list */
+};
+
+struct pb_option_walk {
+	const uint8_t	*at;
+	size_t		 left;
+};
+
+void	pb_option_walk_init(struct pb_option_walk *walk, const uint8_t *list,
+	    size_t len);
+
+/*
+ * The next option: 1, 0 at the end (opt_endofopt included), PB_EFORMAT
+ * where a length leaves the list.
+ */
+int	pb_option_next(struct pb_option_walk *walk, struct pb_option *out);
+
+/* The first option with `code`; false where there is none. */
+bool	pb_option_find(const uint8_t *list, size_t len, uint16_t code,
+	    struct pb_option *out);
+
+/* Same, where its value has exactly 8 (4) bytes. */
+bool	pb_option_find_u64(const uint8_t *list, size_t len, uint16_t code,
+	    uint64_t *out);
+bool	pb_option_find_u32(const uint8_t *list, size_t len, uint16_t code,
+	    uint32_t *out);
+
+/* Append one option, padded.  Errors as pb_buf_put(); values over 65535
+ * bytes are PB_ELIMIT. */
+int	pb_option_put(struct pb_buf *out, uint16_t code, const void *value,
+	    size_t len);
+int	pb_option_put_text(struct pb_buf *out, uint16_t code,
+	    const char *text);
+int	pb_option_put_u64(struct pb_buf *out, uint16_t code, uint64_t value);
+int	pb_option_put_u32(struct pb_buf *out, uint16_t code, uint32_t value);
+int	pb_option_put_u8(struct pb_buf *out, uint16_t code, uint8_t value);
+
+/* Bytes that an option with a value of `len` bytes takes in a list. */
+#define PB_OPTION_BYTES(len)	(4u + (((uint32_t)(len) + 3u) & ~3u))
+
+/*
+ * The same into memory the caller has sized (PB_OPTION_BYTES): returns the
+ * end of what was written.  For the capture path: no checks, no memory.
+ */
+uint8_t	*pb_option_at(uint8_t *at, uint16_t code, const void *value,
+	    uint16_t len);
+uint8_t	*pb_option_at_u64(uint8_t *at, uint16_t code, uint64_t value);
+
+/* Copy all options of a list but those with `code`. */
+int	pb_option_copy_without(struct pb_buf *out, const uint8_t *list,
+	    size_t len, uint16_t code);
+
+#endif

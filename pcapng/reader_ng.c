@@ -1,0 +1,473 @@
+/*
+ * pcapng/reader_ng.c - pcapng blocks as events
+ *
+ * Source: draft-ietf-opsawg-pcapng-05.  A step takes one whole block: its
+ * length is checked before it is waited for, its trailing copy before
+ * anything in it is believed.
+ *
+ * Section Length is not used: writers get it wrong, and blocks can be
+ * walked without.  A section of a version other than 1.0 and 1.2 is walked
+ * as well, to the next Section Header Block, and tells nothing.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "pcapng/option.h"
+#include "pcapng/reader_impl.h"
+
+#define BLOCK_BYTES_MIN	12u	/* type, length, length again */
+#define BLOCK_HEAD	8u
+#define TRAILER		4u
+#define INTERFACES_FIRST 8u	/* room made for the first one */
+#define NS_PER_S	UINT64_C(1000000000)
+#define TSRESOL_DEFAULT	6	/* 10^-6: draft, 4.2 */
+#define TSRESOL_BINARY	0x80u	/* set: negative power of two */
+#define TSRESOL_DECIMAL_MAX 19	/* 10^-19 and 2^-63: past them a 64-bit */
+#define TSRESOL_BINARY_MAX 63	/* tick count spans less than a second */
+
+/* From a block's start to its options or data. */
+#define SHB_HEAD	24u
+#define IDB_HEAD	16u
+#define ISB_HEAD	20u
+#define EPB_HEAD	28u
+#define SPB_HEAD	12u
+
+__extension__ typedef unsigned __int128 u128;
+__extension__ typedef __int128 i128;
+
+struct block {
+	uint32_t	 type;
+	size_t		 len;		/* with padding */
+	const uint8_t	*at;
+};
+
+static int	block_at(struct pb_reader *, const uint8_t *, size_t,
+		    struct block *);
+static int	block_length(struct pb_reader *, uint32_t, uint32_t,
+		    size_t *);
+static int	block_order(struct pb_reader *, const uint8_t *);
+static int	block_min(struct pb_reader *, const struct block *, size_t,
+		    const char *);
+static int	section(struct pb_reader *, const struct block *,
+		    struct pb_event *);
+static int	interface(struct pb_reader *, const struct block *,
+		    struct pb_event *);
+static int	interface_clock(struct pb_reader *, struct reader_interface *,
+		    const struct pb_packet *);
+static int	interface_room(struct pb_reader *);
+static int	packet(struct pb_reader *, const struct block *,
+		    struct pb_event *);
+static int	simple_packet(struct pb_reader *, const struct block *,
+		    struct pb_event *);
+static int	statistics(struct pb_reader *, const struct block *,
+		    struct pb_event *);
+static int	other(struct pb_reader *, const struct block *,
+		    struct pb_event *);
+static int	options(struct pb_reader *, const struct block *, size_t,
+		    enum options_of, struct pb_event *);
+static int	time_at(struct pb_reader *, const uint8_t *,
+		    struct pb_event *);
+
+int
+pb_reader_ng_block(struct pb_reader *reader, const uint8_t *data, size_t len,
+    size_t *used, struct pb_event *event)
+{
+	struct block block = { 0 };
+	int rc = block_at(reader, data, len, &block);
+
+	if (rc <= 0)
+		return rc;
+	event->offset = reader->offset;
+	if (reader->skip && block.type != PB_BLOCK_SHB)
+		rc = READER_SKIPPED;
+	else if (block.type == PB_BLOCK_SHB)
+		rc = section(reader, &block, event);
+	else if (block.type == PB_BLOCK_IDB)
+		rc = interface(reader, &block, event);
+	else if (block.type == PB_BLOCK_EPB || block.type == PB_BLOCK_PB)
+		rc = packet(reader, &block, event);
+	else if (block.type == PB_BLOCK_SPB)
+		rc = simple_packet(reader, &block, event);
+	else if (block.type == PB_BLOCK_ISB)
+		rc = statistics(reader, &block, event);
+	else
+		rc = other(reader, &block, event);
+	if (rc < 0)
+		return rc;
+	event->section = reader->sections - 1;
+	*used = block.len;
+	return rc;
+}
+
+/* --- the frame of a block ------------------------------------------------ */
+
+/* 1 and a whole block, PB_READ_MORE, or an error. */
+static int
+block_at(struct pb_reader *reader, const uint8_t *data, size_t len,
+    struct block *out)
+{
+	uint32_t stated, again;
+	int rc;
+
+	reader->need = BLOCK_BYTES_MIN;
+	if (len < BLOCK_BYTES_MIN)
+		return PB_READ_MORE;
+	/* 0x0A0D0D0A reads the same in both byte orders. */
+	out->type = reader_u32(reader, data);
+	if (out->type == PB_BLOCK_SHB) {
+		rc = block_order(reader, data);
+		if (rc < 0)
+			return rc;
+	}
+	stated = reader_u32(reader, data + 4);
+	rc = block_length(reader, out->type, stated, &out->len);
+	if (rc < 0)
+		return rc;
+	reader->need = out->len;
+	if (len < out->len)
+		return PB_READ_MORE;
+	again = reader_u32(reader, data + out->len - TRAILER);
+	if (again != stated)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "the block's length is %" PRIu32 " at its start and %"
+		    PRIu32 " at its end", stated, again);
+	out->at = data;
+	return 1;
+}
+
+static int
+block_order(struct pb_reader *reader, const uint8_t *data)
+{
+	reader->big = pb_get_be32(data + BLOCK_HEAD) == PB_BYTE_ORDER_MAGIC;
+	if (!reader->big &&
+	    pb_get_le32(data + BLOCK_HEAD) != PB_BYTE_ORDER_MAGIC)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "the section's byte-order magic is 0x%08" PRIx32
+		    "; 0x%08x is right", pb_get_be32(data + BLOCK_HEAD),
+		    PB_BYTE_ORDER_MAGIC);
+	return 0;
+}
+
+/*
+ * Early writers stated a Packet Block's length without its padding, and
+ * Wireshark reads them so; the block is obsolete, and only it may.
+ */
+static int
+block_length(struct pb_reader *reader, uint32_t type, uint32_t stated,
+    size_t *len)
+{
+	if (stated < BLOCK_BYTES_MIN || stated > PB_BLOCK_BYTES_MAX)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "the block's length is %" PRIu32 "; 12 to %u is right",
+		    stated, PB_BLOCK_BYTES_MAX);
+	if (stated % 4 != 0 && type != PB_BLOCK_PB)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "the block's length is %" PRIu32
+		    ", which is no multiple of 4", stated);
+	*len = pb_round_up(stated, 4);
+	return 0;
+}
+
+static int
+block_min(struct pb_reader *reader, const struct block *block, size_t head,
+    const char *name)
+{
+	if (block->len >= head + TRAILER)
+		return 0;
+	return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+	    "the block of %zu bytes is too short for %s, which has at least "
+	    "%zu", block->len, name, head + TRAILER);
+}
+
+/* --- sections and interfaces --------------------------------------------- */
+
+static int
+section(struct pb_reader *reader, const struct block *block,
+    struct pb_event *event)
+{
+	uint16_t major, minor;
+	int rc = block_min(reader, block, SHB_HEAD, "a section header");
+
+	if (rc < 0)
+		return rc;
+	if (reader->sections == PB_SECTIONS_MAX)
+		return pb_reader_fail(reader, PB_ELIMIT, reader->offset,
+		    "more than %u sections in one file", PB_SECTIONS_MAX);
+	major = reader_u16(reader, block->at + 12);
+	minor = reader_u16(reader, block->at + 14);
+	reader->sections++;
+	reader->interfaces = 0;
+	reader->skip = major != 1 || (minor != 0 && minor != 2);
+	if (reader->skip) {
+		if (!reader->skipped) {
+			reader->skipped = true;
+			reader->skipped_major = major;
+			reader->skipped_minor = minor;
+			reader->skipped_offset = reader->offset;
+		}
+		return READER_SKIPPED;
+	}
+	reader->readable = true;
+	event->kind = PB_EVENT_SECTION;
+	return options(reader, block, SHB_HEAD, OPTIONS_OF_SECTION, event);
+}
+
+static int
+interface(struct pb_reader *reader, const struct block *block,
+    struct pb_event *event)
+{
+	struct reader_interface *in;
+	int rc = block_min(reader, block, IDB_HEAD,
+	    "an interface description");
+
+	if (rc == 0)
+		rc = interface_room(reader);
+	if (rc == 0)
+		rc = options(reader, block, IDB_HEAD, OPTIONS_OF_INTERFACE,
+		    event);
+	if (rc < 0)
+		return rc;
+	in = &reader->interface[reader->interfaces];
+	in->linktype = reader_u16(reader, block->at + 8);
+	in->snaplen = reader_u32(reader, block->at + 12);
+	rc = interface_clock(reader, in, &event->packet);
+	if (rc < 0)
+		return rc;
+	event->kind = PB_EVENT_INTERFACE;
+	event->interface = reader->interfaces++;
+	event->linktype = in->linktype;
+	event->snaplen = in->snaplen;
+	return PB_READ_EVENT;
+}
+
+/* Resolution and offset from the interface's options. */
+static int
+interface_clock(struct pb_reader *reader, struct reader_interface *in,
+    const struct pb_packet *of)
+{
+	struct pb_option option;
+	unsigned power = TSRESOL_DEFAULT;
+	bool binary = false;
+
+	in->mul = in->div = 1;
+	in->shift = 0;
+	in->offset_s = 0;
+	if (pb_option_find(of->options, of->options_len, PB_OPT_IF_TSRESOL,
+	    &option)) {
+		if (option.len != 1)
+			return pb_reader_fail(reader, PB_EFORMAT,
+			    reader->offset, "if_tsresol has %u bytes; 1 is "
+			    "right", option.len);
+		binary = (option.value[0] & TSRESOL_BINARY) != 0;
+		power = option.value[0] & ~TSRESOL_BINARY;
+	}
+	if (power > (binary ? TSRESOL_BINARY_MAX : TSRESOL_DECIMAL_MAX))
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "if_tsresol is %s^-%u; 10^-19 and 2^-63 are the finest "
+		    "that can be read", binary ? "2" : "10", power);
+	if (binary) {
+		in->mul = NS_PER_S;
+		in->shift = power;
+	}
+	for (unsigned i = power; !binary && i < 9; i++)
+		in->mul *= 10;
+	for (unsigned i = 9; !binary && i < power; i++)
+		in->div *= 10;
+	if (pb_option_find(of->options, of->options_len, PB_OPT_IF_TSOFFSET,
+	    &option)) {
+		if (option.len != 8)
+			return pb_reader_fail(reader, PB_EFORMAT,
+			    reader->offset, "if_tsoffset has %u bytes; 8 is "
+			    "right", option.len);
+		in->offset_s = (int64_t)pb_get_le64(option.value);
+	}
+	return 0;
+}
+
+/* Room for one interface more; grows by doubling, up to its maximum. */
+static int
+interface_room(struct pb_reader *reader)
+{
+	struct reader_interface *grown;
+	uint32_t cap = reader->interfaces_cap;
+
+	if (reader->interfaces < cap)
+		return 0;
+	if (cap == PB_INTERFACES_MAX)
+		return pb_reader_fail(reader, PB_ELIMIT, reader->offset,
+		    "more than %u interfaces in one section",
+		    PB_INTERFACES_MAX);
+	cap = cap == 0 ? INTERFACES_FIRST : cap * 2;
+	grown = realloc(reader->interface, cap * sizeof(*grown));
+	if (grown == NULL)
+		return pb_reader_fail(reader, PB_ENOMEM, reader->offset,
+		    "no memory for %" PRIu32 " interfaces", cap);
+	reader->interface = grown;
+	reader->interfaces_cap = cap;
+	return 0;
+}
+
+/* --- packets ------------------------------------------------------------- */
+
+/*
+ * An Enhanced Packet Block, or its predecessor: there the interface is 16
+ * bits wide and 16 bits count drops; all else is in the same place.
+ */
+static int
+packet(struct pb_reader *reader, const struct block *block,
+    struct pb_event *event)
+{
+	bool old = block->type == PB_BLOCK_PB;
+	struct pb_packet *out = &event->packet;
+	const uint8_t *at = block->at;
+	size_t padded;
+	int rc = block_min(reader, block, EPB_HEAD, "a packet");
+
+	if (rc < 0)
+		return rc;
+	event->interface = old ? reader_u16(reader, at + 8) :
+	    reader_u32(reader, at + 8);
+	rc = time_at(reader, at + 12, event);
+	if (rc < 0)
+		return rc;
+	out->caplen = reader_u32(reader, at + 20);
+	out->origlen = reader_u32(reader, at + 24);
+	if (out->caplen > PB_CAPLEN_MAX)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "the packet has %" PRIu32 " bytes; %u is the most that "
+		    "can be read", out->caplen, PB_CAPLEN_MAX);
+	padded = pb_round_up(out->caplen, 4);
+	if (padded > block->len - EPB_HEAD - TRAILER)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "the packet of %" PRIu32 " bytes leaves its block of %zu",
+		    out->caplen, block->len);
+	out->data = at + EPB_HEAD;
+	event->kind = PB_EVENT_PACKET;
+	return options(reader, block, EPB_HEAD + padded,
+	    old ? OPTIONS_OF_OLD_PACKET : OPTIONS_OF_PACKET, event);
+}
+
+static int
+simple_packet(struct pb_reader *reader, const struct block *block,
+    struct pb_event *event)
+{
+	struct pb_packet *out = &event->packet;
+	uint32_t snaplen;
+	size_t room;
+	int rc = block_min(reader, block, SPB_HEAD, "a simple packet");
+
+	if (rc < 0)
+		return rc;
+	if (reader->interfaces == 0)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "a simple packet in a section without interfaces");
+	snaplen = reader->interface[0].snaplen;
+	room = block->len - SPB_HEAD - TRAILER;
+	out->origlen = reader_u32(reader, block->at + 8);
+	out->caplen = out->origlen;
+	if (snaplen != 0 && out->caplen > snaplen)
+		out->caplen = snaplen;
+	if (out->caplen > room)
+		out->caplen = (uint32_t)room;
+	if (out->caplen > PB_CAPLEN_MAX)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "the packet has %" PRIu32 " bytes; %u is the most that "
+		    "can be read", out->caplen, PB_CAPLEN_MAX);
+	out->data = block->at + SPB_HEAD;
+	event->kind = PB_EVENT_PACKET;
+	return PB_READ_EVENT;
+}
+
+/* --- the rest ------------------------------------------------------------ */
+
+static int
+statistics(struct pb_reader *reader, const struct block *block,
+    struct pb_event *event)
+{
+	int rc = block_min(reader, block, ISB_HEAD, "interface statistics");
+
+	if (rc < 0)
+		return rc;
+	event->interface = reader_u32(reader, block->at + 8);
+	rc = time_at(reader, block->at + 12, event);
+	if (rc < 0)
+		return rc;
+	event->kind = PB_EVENT_STATISTICS;
+	return options(reader, block, ISB_HEAD, OPTIONS_OF_STATISTICS, event);
+}
+
+static int
+other(struct pb_reader *reader, const struct block *block,
+    struct pb_event *event)
+{
+	event->kind = PB_EVENT_BLOCK;
+	event->block_type = block->type;
+	event->block = block->at;
+	event->block_len = block->len;
+	event->swapped = reader->big;
+	return PB_READ_EVENT;
+}
+
+/* The block's options from `head` on; returns PB_READ_EVENT. */
+static int
+options(struct pb_reader *reader, const struct block *block, size_t head,
+    enum options_of of, struct pb_event *event)
+{
+	uint16_t drops = DROPS_UNKNOWN;
+	int rc;
+
+	pb_buf_clear(&reader->scratch);
+	rc = pb_options_canonical(&reader->scratch, of, reader->big,
+	    block->at + head, block->len - head - TRAILER,
+	    &event->packet.options, &event->packet.options_len);
+	if (rc == 0 && of == OPTIONS_OF_OLD_PACKET)
+		drops = reader_u16(reader, block->at + 10);
+	if (rc == 0 && drops != DROPS_UNKNOWN) {
+		rc = pb_option_put_u64(&reader->scratch,
+		    PB_OPT_EPB_DROPCOUNT, drops);
+		event->packet.options = reader->scratch.data;
+		event->packet.options_len = reader->scratch.len;
+	}
+	if (rc == PB_EFORMAT)
+		return pb_reader_fail(reader, rc, reader->offset,
+		    "an option's length leaves the block's list of options");
+	if (rc == PB_ELIMIT)
+		return pb_reader_fail(reader, rc, reader->offset,
+		    "more than %u bytes of options in one block",
+		    PB_OPTIONS_BYTES_MAX);
+	if (rc < 0)
+		return pb_reader_fail(reader, rc, reader->offset,
+		    "no memory for the block's options");
+	return PB_READ_EVENT;
+}
+
+/* The two words of a time stamp of event->interface, in nanoseconds. */
+static int
+time_at(struct pb_reader *reader, const uint8_t *at, struct pb_event *event)
+{
+	const struct reader_interface *in;
+	uint64_t ticks;
+	u128 scaled;
+	i128 ns;
+
+	if (event->interface >= reader->interfaces)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "interface %" PRIu32 " is not described; the section has "
+		    "%" PRIu32 " so far", event->interface,
+		    reader->interfaces);
+	in = &reader->interface[event->interface];
+	ticks = (uint64_t)reader_u32(reader, at) << 32 |
+	    reader_u32(reader, at + 4);
+	scaled = (u128)ticks * in->mul;
+	if (in->div > 1)	/* rare, and slow in 128 bits */
+		scaled /= in->div;
+	ns = (i128)(scaled >> in->shift);
+	ns += (i128)in->offset_s * (i128)NS_PER_S;
+	if (ns < 0 || ns > (i128)UINT64_MAX)
+		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
+		    "the time stamp is not within 1970 to 2554, counted in "
+		    "nanoseconds of 64 bits");
+	event->packet.time_ns = (uint64_t)ns;
+	event->has_time = true;
+	return 0;
+}

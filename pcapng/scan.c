@@ -1,0 +1,140 @@
+/*
+ * pcapng/scan.c - walking canonical blocks: what our own files hold
+ *
+ * Promise: nothing outside the bytes given is read, and what is returned
+ * lies inside the block it came from.
+ */
+#include "pcapng/scan.h"
+
+#include "base/bytes.h"
+#include "pcapng/hop.h"
+#include "pcapng/option.h"
+
+#define BLOCK_BYTES_MIN	12u	/* type, length, length again */
+#define EPB_HEAD	28u	/* from the block's start to the data */
+#define SHB_HEAD	24u	/* to the options */
+#define IDB_HEAD	16u
+#define ISB_HEAD	20u
+#define TRAILER		4u
+
+static int	list_at(const struct pb_block *, size_t, const uint8_t **,
+		    size_t *);
+
+int
+pb_scan_block(const uint8_t *data, size_t len, struct pb_block *out)
+{
+	uint32_t bytes;
+
+	if (len < 8)
+		return 0;
+	bytes = pb_get_le32(data + 4);
+	if (bytes < BLOCK_BYTES_MIN || bytes > PB_BLOCK_BYTES_MAX ||
+	    bytes % 4 != 0)
+		return PB_EFORMAT;
+	if (len < bytes)
+		return 0;
+	if (pb_get_le32(data + bytes - TRAILER) != bytes)
+		return PB_EFORMAT;
+	out->type = pb_get_le32(data);
+	out->len = bytes;
+	out->at = data;
+	return 1;
+}
+
+int
+pb_scan_epb(const struct pb_block *block, struct pb_packet *out)
+{
+	const uint8_t *at = block->at;
+	size_t padded;
+
+	if (block->type != PB_BLOCK_EPB || block->len < EPB_HEAD + TRAILER)
+		return PB_EFORMAT;
+	out->time_ns = (uint64_t)pb_get_le32(at + 12) << 32 |
+	    pb_get_le32(at + 16);
+	out->caplen = pb_get_le32(at + 20);
+	out->origlen = pb_get_le32(at + 24);
+	if (out->caplen > PB_CAPLEN_MAX)
+		return PB_EFORMAT;
+	padded = pb_round_up(out->caplen, 4);
+	if (padded > block->len - EPB_HEAD - TRAILER)
+		return PB_EFORMAT;
+	out->data = at + EPB_HEAD;
+	return list_at(block, EPB_HEAD + padded, &out->options,
+	    &out->options_len);
+}
+
+bool
+pb_packet_seq(const struct pb_packet *packet, uint64_t *seq)
+{
+	return pb_option_find_u64(packet->options, packet->options_len,
+	    PB_OPT_EPB_PACKETID, seq);
+}
+
+int
+pb_scan_options(const struct pb_block *block, const uint8_t **options,
+    size_t *len, uint16_t *linktype)
+{
+	size_t head;
+
+	switch (block->type) {
+	case PB_BLOCK_SHB:
+		head = SHB_HEAD;
+		break;
+	case PB_BLOCK_IDB:
+		head = IDB_HEAD;
+		break;
+	case PB_BLOCK_ISB:
+		head = ISB_HEAD;
+		break;
+	default:
+		return PB_EFORMAT;
+	}
+	if (block->len < head + TRAILER)
+		return PB_EFORMAT;
+	if (block->type == PB_BLOCK_SHB &&
+	    pb_get_le32(block->at + 8) != PB_BYTE_ORDER_MAGIC)
+		return PB_EFORMAT;
+	if (block->type == PB_BLOCK_IDB && linktype != NULL)
+		*linktype = pb_get_le16(block->at + 8);
+	return list_at(block, head, options, len);
+}
+
+bool
+pb_scan_is_filler(const struct pb_block *block)
+{
+	struct pb_option_walk walk;
+	struct pb_option option;
+	const uint8_t *options;
+	size_t len;
+
+	if (block->type != PB_BLOCK_ISB ||
+	    pb_scan_options(block, &options, &len, NULL) < 0)
+		return false;
+	pb_option_walk_init(&walk, options, len);
+	while (pb_option_next(&walk, &option) == 1)
+		if (pb_own_option(&option, PB_OWN_FILLER))
+			return true;
+	return false;
+}
+
+/* --- helpers ------------------------------------------------------------- */
+
+/*
+ * The list from `head` to the trailing length, up to its end mark, once it
+ * has been seen to be walkable.
+ */
+static int
+list_at(const struct pb_block *block, size_t head, const uint8_t **options,
+    size_t *len)
+{
+	struct pb_option_walk walk;
+	struct pb_option option;
+	int rc;
+
+	*options = block->at + head;
+	pb_option_walk_init(&walk, *options, block->len - TRAILER - head);
+	while ((rc = pb_option_next(&walk, &option)) == 1)
+		;
+	*len = (size_t)(walk.at - *options);
+	return rc;
+}
