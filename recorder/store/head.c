@@ -1,0 +1,186 @@
+/*
+ * recorder/store/head.c - Section Header and Interface Description Block
+ * of the segments of a stream
+ */
+#include "recorder/store/head.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/sys.h"
+#include "pcapng/build.h"
+#include "pcapng/option.h"
+#include "pcapng/scan.h"
+
+/* Options of one block; PB_OPTIONS_BYTES_MAX and a little of ours. */
+#define HEAD_OPTIONS_MAX	(PB_OPTIONS_BYTES_MAX + 16384u)
+
+static int	copy_shb(struct pb_buf *, const uint8_t *, size_t);
+static int	copy_idb(struct pb_buf *, const uint8_t *, size_t);
+static int	hash_head(struct pb_head *);
+
+int
+pb_head_create(struct pb_head **out, const struct pb_identity *identity,
+    uint16_t linktype, const uint8_t *shb, size_t shb_len,
+    const uint8_t *idb, size_t idb_len, struct pb_err *err)
+{
+	struct pb_head *head = calloc(1, sizeof(*head));
+	int rc;
+
+	if (head == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	head->refs = 1;
+	head->identity = *identity;
+	head->identity.first_seq = 0;
+	head->linktype = linktype;
+	pb_buf_init(&head->shb_options, HEAD_OPTIONS_MAX);
+	pb_buf_init(&head->idb_options, HEAD_OPTIONS_MAX);
+	rc = copy_shb(&head->shb_options, shb, shb_len);
+	if (rc == 0)
+		rc = copy_idb(&head->idb_options, idb, idb_len);
+	if (rc == 0)
+		rc = hash_head(head);
+	if (rc < 0) {
+		pb_head_unref(head);
+		return pb_err_set(err, rc, rc == PB_ELIMIT ? "the options of "
+		    "the section or interface block take more than %u bytes" :
+		    "the options of the section or interface block are "
+		    "malformed or too large (%u bytes at most)",
+		    PB_OPTIONS_BYTES_MAX);
+	}
+	*out = head;
+	return 0;
+}
+
+struct pb_head *
+pb_head_ref(struct pb_head *head)
+{
+	if (head != NULL)
+		__atomic_add_fetch(&head->refs, 1, __ATOMIC_RELAXED);
+	return head;
+}
+
+void
+pb_head_unref(struct pb_head *head)
+{
+	if (head == NULL ||
+	    __atomic_sub_fetch(&head->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	pb_buf_finish(&head->shb_options);
+	pb_buf_finish(&head->idb_options);
+	free(head);
+}
+
+int
+pb_head_build(const struct pb_head *head, uint32_t pen, uint64_t first_seq,
+    struct pb_buf *out)
+{
+	struct pb_identity identity = head->identity;
+	struct pb_buf options;
+	int rc;
+
+	identity.first_seq = first_seq;
+	pb_buf_init(&options, HEAD_OPTIONS_MAX + 16384u);
+	pb_buf_put(&options, head->shb_options.data, head->shb_options.len);
+	rc = pb_identity_put(&options, pen, &identity);
+	if (rc == 0 && options.failed)
+		rc = PB_ENOMEM;
+	if (rc == 0)
+		rc = pb_build_shb(out, options.data, options.len);
+	if (rc == 0)
+		rc = pb_build_idb(out, head->linktype, PB_SNAPLEN,
+		    head->idb_options.data, head->idb_options.len);
+	pb_buf_finish(&options);
+	return rc;
+}
+
+int
+pb_head_parse(struct pb_head **out, const uint8_t *data, size_t len,
+    size_t *bytes, struct pb_err *err)
+{
+	const uint8_t *shb_options, *idb_options;
+	size_t shb_len, idb_len;
+	struct pb_identity identity;
+	struct pb_block shb, idb;
+	uint16_t linktype;
+	int rc;
+
+	if (pb_scan_block(data, len, &shb) != 1 || shb.type != PB_BLOCK_SHB ||
+	    pb_scan_options(&shb, &shb_options, &shb_len, NULL) < 0)
+		return pb_err_set(err, PB_EFORMAT, "offset 0: no whole "
+		    "Section Header Block");
+	if (pb_scan_block(data + shb.len, len - shb.len, &idb) != 1 ||
+	    idb.type != PB_BLOCK_IDB ||
+	    pb_scan_options(&idb, &idb_options, &idb_len, &linktype) < 0)
+		return pb_err_set(err, PB_EFORMAT, "offset %u: no whole "
+		    "Interface Description Block", shb.len);
+	rc = pb_identity_get(shb_options, shb_len, &identity, err);
+	if (rc == 0)
+		return pb_err_set(err, PB_EFORMAT, "offset 0: the section "
+		    "header does not say which stream this is");
+	if (rc < 0)
+		return rc;
+	rc = pb_head_create(out, &identity, linktype, shb_options, shb_len,
+	    idb_options, idb_len, err);
+	if (rc < 0)
+		return rc;
+	(*out)->identity.first_seq = identity.first_seq;
+	*bytes = (size_t)shb.len + idb.len;
+	return 0;
+}
+
+/* All but our own segment option; our name as writer where there is none. */
+static int
+copy_shb(struct pb_buf *out, const uint8_t *list, size_t len)
+{
+	struct pb_option_walk walk;
+	struct pb_option option;
+	int rc;
+
+	if (!pb_option_find(list, len, PB_OPT_SHB_USERAPPL, &option))
+		pb_option_put_text(out, PB_OPT_SHB_USERAPPL,
+		    "PacketBroker " PB_VERSION);
+	pb_option_walk_init(&walk, list, len);
+	while ((rc = pb_option_next(&walk, &option)) == 1)
+		if (!pb_own_option(&option, PB_OWN_SEGMENT))
+			pb_option_put(out, option.code, option.value,
+			    option.len);
+	if (rc == 0 && (out->failed || out->len > PB_OPTIONS_BYTES_MAX))
+		rc = PB_ELIMIT;
+	return rc;
+}
+
+/* Times are nanoseconds since 1970 in every file of ours. */
+static int
+copy_idb(struct pb_buf *out, const uint8_t *list, size_t len)
+{
+	struct pb_option_walk walk;
+	struct pb_option option;
+	int rc;
+
+	pb_option_walk_init(&walk, list, len);
+	while ((rc = pb_option_next(&walk, &option)) == 1)
+		if (option.code != PB_OPT_IF_TSRESOL &&
+		    option.code != PB_OPT_IF_TSOFFSET)
+			pb_option_put(out, option.code, option.value,
+			    option.len);
+	if (rc == 0 && (out->failed || out->len > PB_OPTIONS_BYTES_MAX))
+		rc = PB_ELIMIT;
+	return rc;
+}
+
+/* Two heads that build the same bytes have the same hash. */
+static int
+hash_head(struct pb_head *head)
+{
+	struct pb_buf bytes;
+	int rc;
+
+	pb_buf_init(&bytes, PB_HEAD_BYTES_MAX);
+	rc = pb_head_build(head, PB_PEN_EXAMPLE, 1, &bytes);
+	if (rc == 0)
+		head->hash = XXH3_64bits(bytes.data, bytes.len);
+	pb_buf_finish(&bytes);
+	return rc;
+}

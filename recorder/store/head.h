@@ -1,0 +1,50 @@
+/*
+ * recorder/store/head.h - what stands at the start of every segment of a
+ * stream: its Section Header and Interface Description Block
+ *
+ * A head is immutable and counted: producers hand it over with every
+ * chunk, and the writer begins a new segment when it changes (a node on
+ * the way was renamed, an interface's description changed).
+ */
+#ifndef PB_STORE_HEAD_H
+#define PB_STORE_HEAD_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "pcapng/hop.h"
+
+#define PB_HEAD_BYTES_MAX	(640u << 10)
+
+struct pb_head {
+	struct pb_identity identity;	/* first_seq is the segment's */
+	uint16_t	linktype;
+	struct pb_buf	shb_options;	/* canonical, without ours */
+	struct pb_buf	idb_options;	/* canonical, no tsresol/tsoffset */
+	uint64_t	hash;		/* of all but first_seq */
+	int		refs;		/* atomic */
+};
+
+/*
+ * Make a head from an identity and option lists; what is ours or does not
+ * survive a change of file (our segment option; if_tsresol, if_tsoffset)
+ * is left out.  shb_userappl is put first where the list has none.
+ */
+int	pb_head_create(struct pb_head **out, const struct pb_identity *identity,
+	    uint16_t linktype, const uint8_t *shb, size_t shb_len,
+	    const uint8_t *idb, size_t idb_len, struct pb_err *err);
+struct pb_head *pb_head_ref(struct pb_head *head);
+void	pb_head_unref(struct pb_head *head);	/* NULL is fine */
+
+/* The SHB and IDB of a segment that starts at `first_seq`, appended. */
+int	pb_head_build(const struct pb_head *head, uint32_t pen,
+	    uint64_t first_seq, struct pb_buf *out);
+
+/*
+ * Parse the SHB and IDB at the start of a segment (or of a request's
+ * body that has been checked): `*bytes` is their length.
+ * PB_EFORMAT where they are not there or the identity is missing.
+ */
+int	pb_head_parse(struct pb_head **out, const uint8_t *data, size_t len,
+	    size_t *bytes, struct pb_err *err);
+
+#endif

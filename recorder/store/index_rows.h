@@ -1,0 +1,98 @@
+/*
+ * recorder/store/index_rows.h - the index's tables, keys and rows
+ *
+ * Private to the store.  Keys are big-endian, so that byte order is sort
+ * order; values are the structs below in the machine's own layout (an
+ * LMDB file does not travel between kinds of machine anyway; files do,
+ * and the index can be rebuilt from them).
+ */
+#ifndef PB_STORE_INDEX_ROWS_H
+#define PB_STORE_INDEX_ROWS_H
+
+#include "recorder/store/index.h"
+#include "recorder/store/mdb.h"
+
+#define PB_INDEX_VERSION	1u
+
+enum pb_index_table {
+	PB_TABLE_META,		/* name -> u64 */
+	PB_TABLE_STREAMS,	/* node 0 interface 0 epoch -> row_stream */
+	PB_TABLE_SEGMENTS,	/* stream first_seq -> row_segment */
+	PB_TABLE_EXTENTS,	/* stream first_seq -> row_extent */
+	PB_TABLE_GAPS,		/* stream first -> row_gap */
+	PB_TABLE_DROPS,		/* stream seq -> row_drop */
+	PB_TABLE_OPEN,		/* stream first_seq -> nothing: not sealed */
+	PB_TABLES,
+};
+extern const char *const pb_index_tables[PB_TABLES];
+
+#define PB_KEY_ROW_BYTES	12	/* stream u32, number u64 */
+#define PB_KEY_STREAM_MAX \
+	(PB_NAME_BYTES_MAX + 1 + PB_IFNAME_BYTES_MAX + 1 + 8)
+
+#define PB_STREAM_OWN	1u		/* row_stream.flags */
+
+struct row_stream {
+	uint32_t	id;
+	uint16_t	linktype;
+	uint16_t	flags;
+	uint32_t	snaplen;
+	uint32_t	unused;
+	uint64_t	created_ns;
+	uint64_t	first_seq;
+	uint64_t	last_seq;
+	uint64_t	packets;
+	uint64_t	bytes;
+	uint64_t	dropped;
+	uint64_t	first_time;
+	uint64_t	last_time;
+};
+
+/* `last` stands first in each row that has a range: paging relies on it. */
+struct row_segment {
+	uint64_t	last;
+	uint64_t	packets;
+	uint64_t	bytes;
+	uint64_t	packet_bytes;
+	uint64_t	first_time;
+	uint64_t	last_time;
+	uint64_t	created_ns;
+	uint32_t	header_bytes;
+	uint32_t	sealed;
+};
+
+struct row_extent {
+	uint64_t	last;
+	uint64_t	segment_seq;
+	uint64_t	offset;
+	uint64_t	first_time;
+	uint64_t	last_time;
+	uint64_t	digest;
+	uint32_t	bytes;
+	uint32_t	unused;
+};
+
+struct row_gap {
+	uint64_t	last;
+	uint64_t	since_ns;
+	uint64_t	closed_ns;
+	uint32_t	reason;
+	uint32_t	unused;
+};
+
+struct row_drop {
+	uint64_t	count;
+	uint64_t	time_ns;
+};
+
+struct pb_index {
+	struct pb_mdb	*mdb;
+};
+
+/* Keys.  The stream's returns its length. */
+void	pb_key_row(uint8_t out[static PB_KEY_ROW_BYTES], uint32_t stream,
+	    uint64_t number);
+size_t	pb_key_stream(uint8_t out[static PB_KEY_STREAM_MAX],
+	    const struct pb_stream_key *key);
+
+#endif

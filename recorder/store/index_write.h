@@ -1,0 +1,63 @@
+/*
+ * recorder/store/index_write.h - writing the index: the store's alone
+ *
+ * All calls belong to one write transaction (mdb.h); its error is sticky,
+ * so the writer looks once, at the commit.
+ */
+#ifndef PB_STORE_INDEX_WRITE_H
+#define PB_STORE_INDEX_WRITE_H
+
+#include "recorder/store/index.h"
+#include "recorder/store/mdb.h"
+
+/* Open for writing, make what is missing, check the version. */
+int	pb_index_open_write(struct pb_index **out, const char *store,
+	    uint64_t map_size, struct pb_err *err);
+
+int	pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
+	    struct pb_err *err);
+
+void	pb_index_put_stream(struct pb_mdb_txn *txn,
+	    const struct pb_stream_info *info);
+void	pb_index_put_segment(struct pb_mdb_txn *txn,
+	    const struct pb_segment_info *info);
+void	pb_index_del_segment(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+void	pb_index_put_extent(struct pb_mdb_txn *txn,
+	    const struct pb_extent_info *info);
+void	pb_index_del_extent(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+void	pb_index_put_gap(struct pb_mdb_txn *txn,
+	    const struct pb_gap_info *info);
+void	pb_index_del_gap(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first);
+void	pb_index_put_drop(struct pb_mdb_txn *txn,
+	    const struct pb_drop_info *info);
+
+/* The list of segments that are not sealed: all that recovery looks at. */
+void	pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+void	pb_index_del_open(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+struct pb_open_info {
+	uint32_t	stream;
+	uint64_t	first_seq;
+};
+/* Up to `max` rows from the start; count or error. */
+int	pb_index_open_rows(struct pb_index *index, struct pb_open_info *out,
+	    size_t max, struct pb_err *err);
+
+/* Named numbers; get answers 0 where there is none. */
+uint64_t pb_index_meta_get(struct pb_mdb_txn *txn, const char *name);
+void	pb_index_meta_put(struct pb_mdb_txn *txn, const char *name,
+	    uint64_t value);
+
+/*
+ * Late packets first .. last have come: closes, cuts or splits the open
+ * gaps they fill, within the transaction; closed parts stay as rows with
+ * closed_ns.
+ */
+void	pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last, uint64_t now_ns);
+
+#endif

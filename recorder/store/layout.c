@@ -1,0 +1,90 @@
+/*
+ * recorder/store/layout.c - where things are in a store
+ */
+#include "recorder/store/layout.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static int	print_path(char [static PATH_MAX], struct pb_err *,
+		    const char *, ...) __attribute__((format(printf, 3, 4)));
+
+int
+pb_layout_path(char out[static PATH_MAX], const char *store, const char *name,
+    struct pb_err *err)
+{
+	return print_path(out, err, "%s/%s", store, name);
+}
+
+int
+pb_layout_url(char out[static PATH_MAX], const struct pb_stream_key *key,
+    struct pb_err *err)
+{
+	struct pb_buf text;
+	char epoch[17];
+	int rc;
+
+	pb_buf_init(&text, PATH_MAX - 1);
+	pb_hex64(key->epoch, epoch);
+	pb_percent_encode(&text, key->node);
+	pb_buf_str(&text, "/");
+	pb_percent_encode(&text, key->interface);
+	pb_buf_str(&text, "/");
+	pb_buf_str(&text, epoch);
+	if (text.failed)
+		rc = pb_err_set(err, PB_ELIMIT, "stream name too long");
+	else
+		rc = print_path(out, err, "%s", pb_buf_cstr(&text));
+	pb_buf_finish(&text);
+	return rc;
+}
+
+int
+pb_layout_stream(char out[static PATH_MAX], const char *store,
+    const struct pb_stream_key *key, struct pb_err *err)
+{
+	char url[PATH_MAX];
+	int rc = pb_layout_url(url, key, err);
+
+	if (rc < 0)
+		return rc;
+	return print_path(out, err, "%s/segments/%s", store, url);
+}
+
+int
+pb_layout_segment(char out[static PATH_MAX], const char *store,
+    const struct pb_stream_key *key, uint64_t first_seq, bool open,
+    struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	int rc = pb_layout_stream(dir, store, key, err);
+
+	if (rc < 0)
+		return rc;
+	return print_path(out, err, "%s/%020llu.pcapng%s", dir,
+	    (unsigned long long)first_seq, open ? ".open" : "");
+}
+
+const char *
+pb_stream_name(char out[static PB_STREAM_NAME_MAX],
+    const struct pb_stream_key *key)
+{
+	snprintf(out, PB_STREAM_NAME_MAX, "%s/%s", key->node, key->interface);
+	return out;
+}
+
+static int
+print_path(char out[static PATH_MAX], struct pb_err *err, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(out, PATH_MAX, fmt, ap);
+	va_end(ap);
+	if (n < 0 || n >= PATH_MAX)
+		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
+		    PATH_MAX - 1);
+	return 0;
+}

@@ -1,0 +1,50 @@
+/*
+ * recorder/store/layout.h - where things are in a store
+ *
+ *	STORE/index/                      LMDB, written by the recorder
+ *	STORE/segments/NODE/IFACE/EPOCH/%020u.pcapng[.open]
+ *	STORE/shipper/                    LMDB, written by the shipper
+ *	STORE/dead-letters/  STORE/damaged/
+ *	STORE/recorder.lock  STORE/recorder.sock  STORE/shipper.lock
+ *
+ * NODE and IFACE are percent-encoded, EPOCH is 16 hex digits, the file's
+ * name is the first sequence number.  All functions return PB_ELIMIT
+ * where a path would exceed PATH_MAX.
+ */
+#ifndef PB_STORE_LAYOUT_H
+#define PB_STORE_LAYOUT_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+struct pb_stream_key {
+	char		node[PB_NAME_BYTES_MAX + 1];
+	char		interface[PB_IFNAME_BYTES_MAX + 1];
+	uint64_t	epoch;
+};
+
+/* STORE/name */
+int	pb_layout_path(char out[static PATH_MAX], const char *store,
+	    const char *name, struct pb_err *err);
+/* STORE/segments/NODE/IFACE/EPOCH */
+int	pb_layout_stream(char out[static PATH_MAX], const char *store,
+	    const struct pb_stream_key *key, struct pb_err *err);
+/* ... /%020u.pcapng, with `.open` while `open` */
+int	pb_layout_segment(char out[static PATH_MAX], const char *store,
+	    const struct pb_stream_key *key, uint64_t first_seq, bool open,
+	    struct pb_err *err);
+
+/* `node/interface`, percent-encoded parts: what globs and people see is
+ * the unencoded form, this one is for URLs: NODE/IFACE/EPOCH. */
+int	pb_layout_url(char out[static PATH_MAX],
+	    const struct pb_stream_key *key, struct pb_err *err);
+
+/* The unencoded `node/interface`, for globs, logs and people. */
+#define PB_STREAM_NAME_MAX (PB_NAME_BYTES_MAX + PB_IFNAME_BYTES_MAX + 2)
+const char *pb_stream_name(char out[static PB_STREAM_NAME_MAX],
+	    const struct pb_stream_key *key);
+
+#endif

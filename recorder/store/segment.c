@@ -1,0 +1,485 @@
+/*
+ * recorder/store/segment.c - one segment file while it is written
+ */
+#include "recorder/store/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The state by value: it is copied for rollback, and never allocated. */
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#include "base/bytes.h"
+#include "base/sys.h"
+#include "pcapng/build.h"
+#include "pcapng/option.h"
+
+/* Extents that one commit may add; the writer's queue is shorter. */
+#define EXTENTS_MAX	(2 * PB_QUEUE_CHUNKS_MAX)
+
+/* What a rollback goes back to. */
+struct state {
+	struct pb_segment_info	 row;
+	struct pb_extent_info	 extent;	/* the last one */
+	XXH3_state_t		 digest;	/* of its bytes so far */
+	bool			 has_extent;
+};
+
+struct pb_segment {
+	struct state		 now;
+	struct state		 durable;
+	struct pb_extent_info	*extents;	/* changed since the commit */
+	size_t			 count, cap;
+	struct pb_head		*head;
+	uint32_t		 pen;
+	int			 fd;		/* through the page cache */
+	int			 direct_fd;	/* past it; -1 where impossible */
+	bool			 broken;	/* rollback has failed so far */
+	char			 path[PATH_MAX];	/* visible, `.open` */
+	char			 sealed[PATH_MAX];
+	char			 dir[PATH_MAX];
+};
+
+static int	make_file(struct pb_segment *, const char *, struct pb_buf *,
+		    struct pb_err *);
+static int	make_room(struct pb_buf *, uint64_t, uint32_t);
+static int	name_file(struct pb_segment *,
+		    const struct pb_segment_place *, uint64_t,
+		    char [static PATH_MAX], struct pb_err *);
+static int	append(struct pb_segment *, uint8_t *, size_t, uint64_t,
+		    struct pb_err *);
+static bool	fits_page(const struct pb_segment *, size_t);
+static int	append_direct(struct pb_segment *, uint8_t *, size_t,
+		    uint64_t, struct pb_err *);
+static int	append_cached(struct pb_segment *, const void *, size_t,
+		    struct pb_err *);
+static int	fill_page(struct pb_segment *, uint64_t, struct pb_err *);
+static size_t	filler_bytes(uint64_t);
+static int	extent_for(struct pb_segment *, const struct pb_chunk *);
+static void	extent_take(struct pb_segment *, const void *, size_t);
+static void	account(struct pb_segment *, const struct pb_chunk *);
+static void	stats_options(struct pb_buf *, const struct pb_stream_info *,
+		    const struct pb_segment_info *, uint64_t);
+
+int
+pb_segment_create(struct pb_segment **out,
+    const struct pb_segment_place *place, struct pb_head *head,
+    uint64_t first_seq, uint64_t now_ns, struct pb_err *err)
+{
+	struct pb_segment *segment;
+	char hidden[PATH_MAX];
+	struct pb_buf bytes;
+	size_t header;
+	int rc;
+
+	/* XXH3_state_t wants 64-byte alignment. */
+	segment = aligned_alloc(64, pb_round_up(sizeof(*segment), 64));
+	if (segment == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	memset(segment, 0, sizeof(*segment));
+	segment->fd = segment->direct_fd = -1;
+	segment->pen = place->pen;
+	segment->head = pb_head_ref(head);
+	pb_buf_init(&bytes, PB_HEAD_BYTES_MAX);
+	rc = pb_head_build(head, place->pen, first_seq, &bytes);
+	if (rc < 0)
+		pb_err_set(err, rc, "cannot build a segment's header");
+	header = bytes.len;
+	if (rc == 0)
+		rc = make_room(&bytes, now_ns, place->pen);
+	if (rc == 0)
+		rc = name_file(segment, place, first_seq, hidden, err);
+	if (rc == 0)
+		rc = make_file(segment, hidden, &bytes, err);
+	segment->now.row = (struct pb_segment_info){
+		.stream = place->stream,
+		.first_seq = first_seq,
+		.last_seq = first_seq - 1,
+		.bytes = bytes.len,
+		.header_bytes = (uint32_t)header,
+		.created_ns = now_ns,
+	};
+	XXH3_64bits_reset(&segment->now.digest);
+	segment->durable = segment->now;
+	pb_buf_finish(&bytes);
+	if (rc < 0) {
+		pb_segment_destroy(segment);
+		return rc;
+	}
+	*out = segment;
+	return 0;
+}
+
+void
+pb_segment_destroy(struct pb_segment *segment)
+{
+	if (segment == NULL)
+		return;
+	if (segment->direct_fd >= 0)
+		close(segment->direct_fd);
+	if (segment->fd >= 0)
+		close(segment->fd);
+	pb_head_unref(segment->head);
+	free(segment->extents);
+	free(segment);
+}
+
+int
+pb_segment_append(struct pb_segment *segment, struct pb_chunk *chunk,
+    struct pb_err *err)
+{
+	int rc;
+
+	if (segment->broken) {
+		rc = pb_segment_rollback(segment, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (extent_for(segment, chunk) < 0)
+		return pb_err_set(err, PB_ENOMEM, "no memory for extents");
+	rc = append(segment, chunk->data, chunk->len, chunk->last_time, err);
+	if (rc < 0)
+		return pb_err_prefix(err, "%s", segment->path);
+	account(segment, chunk);
+	return 0;
+}
+
+int
+pb_segment_close_stats(struct pb_segment *segment,
+    const struct pb_stream_info *stream, uint64_t now_ns, struct pb_err *err)
+{
+	struct pb_buf options, block;
+	int rc;
+
+	if (!segment->now.has_extent)
+		return 0;
+	pb_buf_init(&options, PB_OPTIONS_BYTES_MAX);
+	pb_buf_init(&block, PB_OPTIONS_BYTES_MAX);
+	stats_options(&options, stream, &segment->now.row, now_ns);
+	rc = pb_build_isb(&block, 0, now_ns, options.data, options.len);
+	if (rc == 0)
+		rc = append(segment, block.data, block.len, now_ns, err);
+	pb_buf_finish(&options);
+	pb_buf_finish(&block);
+	return rc < 0 ? pb_err_prefix(err, "%s", segment->path) : 0;
+}
+
+int
+pb_segment_sync(struct pb_segment *segment, struct pb_err *err)
+{
+	if (fdatasync(segment->fd) < 0)
+		return pb_err_sys(err, "sync %s", segment->path);
+	return 0;
+}
+
+int
+pb_segment_rename(struct pb_segment *segment, struct pb_err *err)
+{
+	/* A second try, after a commit that failed, finds it renamed. */
+	if (strcmp(segment->path, segment->sealed) != 0 &&
+	    rename(segment->path, segment->sealed) < 0)
+		return pb_err_sys(err, "rename %s to its sealed name",
+		    segment->path);
+	/* From here on rollback and error lines speak of the new name. */
+	strcpy(segment->path, segment->sealed);
+	segment->now.row.sealed = true;
+	return pb_sync_dir(segment->dir, err);
+}
+
+const struct pb_segment_info *
+pb_segment_row(const struct pb_segment *segment)
+{
+	return &segment->now.row;
+}
+
+size_t
+pb_segment_extents(const struct pb_segment *segment,
+    const struct pb_extent_info **rows)
+{
+	if (segment->count > 0) {
+		/* The last one has grown since it was listed. */
+		segment->extents[segment->count - 1] = segment->now.extent;
+		segment->extents[segment->count - 1].digest =
+		    XXH3_64bits_digest(&segment->now.digest);
+	}
+	*rows = segment->extents;
+	return segment->count;
+}
+
+void
+pb_segment_commit(struct pb_segment *segment)
+{
+	segment->durable = segment->now;
+	segment->count = 0;
+}
+
+int
+pb_segment_rollback(struct pb_segment *segment, struct pb_err *err)
+{
+	segment->broken = true;
+	segment->now = segment->durable;
+	segment->count = 0;
+	if (ftruncate(segment->fd, (off_t)segment->now.row.bytes) < 0)
+		return pb_err_sys(err, "cut %s back to %llu bytes",
+		    segment->path, (unsigned long long)segment->now.row.bytes);
+	segment->broken = false;
+	return 0;
+}
+
+const struct pb_head *
+pb_segment_head(const struct pb_segment *segment)
+{
+	return segment->head;
+}
+
+/* A header that ends too near a page's edge for a filler gets one now. */
+static int
+make_room(struct pb_buf *header, uint64_t now_ns, uint32_t pen)
+{
+	size_t pad = filler_bytes(header->len);
+
+	if (pad <= PB_PAGE_BYTES)
+		return 0;
+	if (pb_buf_reserve(header, pad) == NULL)
+		return PB_ENOMEM;
+	pb_build_filler(header->data + header->len, pad, now_ns, pen);
+	header->len += pad;
+	return 0;
+}
+
+static int
+name_file(struct pb_segment *segment, const struct pb_segment_place *place,
+    uint64_t first_seq, char hidden[static PATH_MAX], struct pb_err *err)
+{
+	int rc, n;
+
+	rc = pb_layout_stream(segment->dir, place->store, place->key, err);
+	if (rc == 0)
+		rc = pb_layout_segment(segment->path, place->store, place->key,
+		    first_seq, true, err);
+	if (rc == 0)
+		rc = pb_layout_segment(segment->sealed, place->store,
+		    place->key, first_seq, false, err);
+	if (rc < 0)
+		return rc;
+	n = snprintf(hidden, PATH_MAX, "%s/.new", segment->dir);
+	if (n < 0 || n >= PATH_MAX)
+		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
+		    PATH_MAX - 1);
+	return pb_mkdirs(segment->dir, err);
+}
+
+/* Hidden until its header stands: no reader ever meets an empty file. */
+static int
+make_file(struct pb_segment *segment, const char *hidden,
+    struct pb_buf *header, struct pb_err *err)
+{
+	int rc;
+
+	segment->fd = open(hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
+	    0640);
+	if (segment->fd < 0)
+		return pb_err_sys(err, "make %s", hidden);
+	rc = pb_pwrite_all(segment->fd, header->data, header->len, 0, err);
+	if (rc < 0)
+		return pb_err_prefix(err, "%s", hidden);
+	/* The header must be there whenever the name is: sync first. */
+	if (fdatasync(segment->fd) < 0)
+		return pb_err_sys(err, "sync %s", hidden);
+	if (rename(hidden, segment->path) < 0)
+		return pb_err_sys(err, "rename %s to %s", hidden,
+		    segment->path);
+	/* Not every file system has O_DIRECT (tmpfs): then without. */
+	segment->direct_fd = open(segment->path,
+	    O_WRONLY | O_DIRECT | O_CLOEXEC);
+	return pb_sync_dir(segment->dir, err);
+}
+
+/*
+ * Bytes behind the file's end, so that its size is a block's edge at every
+ * moment: what lies within one page goes through the page cache, which
+ * moves the size once; what does not starts on a page's edge.  `data` is
+ * page-aligned, with room for a filler behind it, unless it is small.
+ */
+static int
+append(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
+    struct pb_err *err)
+{
+	int rc;
+
+	if (segment->direct_fd < 0 || fits_page(segment, len))
+		return append_cached(segment, data, len, err);
+	rc = fill_page(segment, now_ns, err);
+	if (rc < 0)
+		return rc;
+	if (fits_page(segment, len))
+		return append_cached(segment, data, len, err);
+	return append_direct(segment, data, len, now_ns, err);
+}
+
+/* Within the page that holds the end, which then is full or has room for
+ * a filler. */
+static bool
+fits_page(const struct pb_segment *segment, size_t len)
+{
+	size_t used = (size_t)(segment->now.row.bytes % PB_PAGE_BYTES) + len;
+
+	return used == PB_PAGE_BYTES ||
+	    used + PB_FILLER_BYTES_MIN <= PB_PAGE_BYTES;
+}
+
+/* Past the page cache: from a page's edge to a page's edge. */
+static int
+append_direct(struct pb_segment *segment, uint8_t *data, size_t len,
+    uint64_t now_ns, struct pb_err *err)
+{
+	size_t pad = filler_bytes(len);
+	int rc;
+
+	if (pad > 0)
+		pb_build_filler(data + len, pad, now_ns, segment->pen);
+	rc = pb_pwrite_all(segment->direct_fd, data, len + pad,
+	    segment->now.row.bytes, err);
+	if (rc < 0 && err != NULL && err->sys == EINVAL) {
+		/* A device with larger pages: this file goes without. */
+		close(segment->direct_fd);
+		segment->direct_fd = -1;
+		return append_cached(segment, data, len + pad, err);
+	}
+	if (rc < 0)
+		return rc;
+	extent_take(segment, data, len + pad);
+	return 0;
+}
+
+static int
+append_cached(struct pb_segment *segment, const void *data, size_t len,
+    struct pb_err *err)
+{
+	int rc = pb_pwrite_all(segment->fd, data, len, segment->now.row.bytes,
+	    err);
+
+	if (rc == 0)
+		extent_take(segment, data, len);
+	return rc;
+}
+
+/* Bring the file's end to a page's edge. */
+static int
+fill_page(struct pb_segment *segment, uint64_t now_ns, struct pb_err *err)
+{
+	uint8_t filler[2 * PB_PAGE_BYTES];
+	size_t pad = filler_bytes(segment->now.row.bytes);
+
+	if (pad == 0)
+		return 0;
+	pb_build_filler(filler, pad, now_ns, segment->pen);
+	return append_cached(segment, filler, pad, err);
+}
+
+/* How much filler brings `end` to a page's edge. */
+static size_t
+filler_bytes(uint64_t end)
+{
+	size_t pad = (PB_PAGE_BYTES - (size_t)(end % PB_PAGE_BYTES)) %
+	    PB_PAGE_BYTES;
+
+	if (pad > 0 && pad < PB_FILLER_BYTES_MIN)
+		pad += PB_PAGE_BYTES;
+	return pad;
+}
+
+/* The extent that takes `chunk`: the last one, or a new one. */
+static int
+extent_for(struct pb_segment *segment, const struct pb_chunk *chunk)
+{
+	struct pb_extent_info *extent = &segment->now.extent, *grown;
+	bool fits = segment->now.has_extent && extent->bytes + chunk->len +
+	    4 * PB_PAGE_BYTES <= PB_EXTENT_BYTES_MAX;
+
+	if (segment->count == segment->cap) {
+		size_t cap = segment->cap == 0 ? 8 : 2 * segment->cap;
+
+		if (cap > EXTENTS_MAX)
+			return PB_ELIMIT;
+		grown = realloc(segment->extents, cap * sizeof(*grown));
+		if (grown == NULL)
+			return PB_ENOMEM;
+		segment->extents = grown;
+		segment->cap = cap;
+	}
+	if (fits && segment->count > 0)
+		return 0;
+	if (!fits) {
+		if (segment->count > 0) {
+			const struct pb_extent_info *rows;
+
+			pb_segment_extents(segment, &rows);
+		}
+		*extent = (struct pb_extent_info){
+			.stream = segment->now.row.stream,
+			.first_seq = chunk->first_seq,
+			.last_seq = chunk->first_seq - 1,
+			.segment_seq = segment->now.row.first_seq,
+			.offset = segment->now.row.bytes,
+			.first_time = UINT64_MAX,
+		};
+		XXH3_64bits_reset(&segment->now.digest);
+		segment->now.has_extent = true;
+	}
+	segment->extents[segment->count++] = *extent;
+	return 0;
+}
+
+/* Bytes have reached the file's end: they belong to the last extent. */
+static void
+extent_take(struct pb_segment *segment, const void *data, size_t len)
+{
+	XXH3_64bits_update(&segment->now.digest, data, len);
+	segment->now.extent.bytes += (uint32_t)len;
+	segment->now.row.bytes += len;
+}
+
+static void
+account(struct pb_segment *segment, const struct pb_chunk *chunk)
+{
+	struct pb_extent_info *extent = &segment->now.extent;
+	struct pb_segment_info *row = &segment->now.row;
+
+	if (row->packets == 0 || chunk->first_time < row->first_time)
+		row->first_time = chunk->first_time;
+	if (chunk->last_time > row->last_time)
+		row->last_time = chunk->last_time;
+	row->packets += chunk->packets;
+	row->packet_bytes += chunk->packet_bytes;
+	row->last_seq = chunk->last_seq;
+	if (chunk->first_time < extent->first_time)
+		extent->first_time = chunk->first_time;
+	if (chunk->last_time > extent->last_time)
+		extent->last_time = chunk->last_time;
+	extent->last_seq = chunk->last_seq;
+}
+
+/* isb_starttime and isb_endtime are high word, low word (draft 4.6). */
+static void
+stats_options(struct pb_buf *out, const struct pb_stream_info *stream,
+    const struct pb_segment_info *row, uint64_t now_ns)
+{
+	uint8_t time[8];
+
+	pb_put_le32(time, (uint32_t)(row->created_ns >> 32));
+	pb_put_le32(time + 4, (uint32_t)row->created_ns);
+	pb_option_put(out, PB_OPT_ISB_STARTTIME, time, sizeof(time));
+	pb_put_le32(time, (uint32_t)(now_ns >> 32));
+	pb_put_le32(time + 4, (uint32_t)now_ns);
+	pb_option_put(out, PB_OPT_ISB_ENDTIME, time, sizeof(time));
+	pb_option_put_u64(out, PB_OPT_ISB_IFRECV,
+	    stream->packets + stream->dropped);
+	pb_option_put_u64(out, PB_OPT_ISB_IFDROP, stream->dropped);
+	pb_option_put_u64(out, PB_OPT_ISB_USRDELIV, stream->packets);
+}

@@ -1,0 +1,412 @@
+/*
+ * recorder/store/store.c - the store, as producers of packets see it
+ *
+ * Owns the table of streams and the queue to the writer.  All of it is
+ * short work under one mutex; nothing here touches a packet.
+ */
+#include "recorder/store/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "recorder/store/lock.h"
+#include "recorder/store/store_impl.h"
+
+#define EPOCH_PAGE	64	/* streams looked at per read */
+
+static int	open_parts(struct pb_store *, struct pb_err *);
+static int	load_numbers(struct pb_store *, struct pb_err *);
+static void	destroy(struct pb_store *);
+static size_t	slot_of(struct pb_store *, const struct pb_stream_key *);
+static int	stream_add(struct pb_store *, const struct pb_stream_info *,
+		    struct pb_stream **, struct pb_err *);
+static int	stream_get(struct pb_store *, const struct pb_stream_key *,
+		    struct pb_stream **, struct pb_err *);
+static int	check_order(const struct pb_chunk *, struct pb_err *);
+
+int
+pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
+    struct pb_err *err)
+{
+	struct pb_store *store;
+	int rc;
+
+	if (strlen(opts->path) >= sizeof(store->path))
+		return pb_err_set(err, PB_ELIMIT, "the store's path is too "
+		    "long");
+	store = calloc(1, sizeof(*store));
+	if (store == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	store->opts = *opts;
+	store->lock_fd = -1;
+	strcpy(store->path, opts->path);
+	store->opts.path = store->path;
+	pthread_mutex_init(&store->mutex, NULL);
+	pthread_cond_init(&store->wake, NULL);
+	rc = open_parts(store, err);
+	if (rc < 0) {
+		destroy(store);
+		return rc;
+	}
+	*out = store;
+	return 0;
+}
+
+void
+pb_store_close(struct pb_store *store)
+{
+	if (store == NULL)
+		return;
+	pthread_mutex_lock(&store->mutex);
+	store->stop = true;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->mutex);
+	pthread_join(store->writer, NULL);
+	destroy(store);
+}
+
+struct pb_index *
+pb_store_index(struct pb_store *store)
+{
+	return store->index;
+}
+
+int
+pb_store_stream(struct pb_store *store, const struct pb_stream_key *key,
+    uint16_t linktype, uint32_t snaplen, bool own, struct pb_stream **out,
+    struct pb_err *err)
+{
+	struct pb_stream_info info;
+	int rc;
+
+	pthread_mutex_lock(&store->mutex);
+	rc = stream_get(store, key, out, err);
+	if (rc == 0) {
+		memset(&info, 0, sizeof(info));
+		info.key = *key;
+		info.linktype = linktype;
+		info.snaplen = snaplen;
+		info.own = own;
+		info.created_ns = pb_clock_real_ns();
+		rc = stream_add(store, &info, out, err);
+	} else if (rc == 1) {
+		rc = 0;
+		if ((*out)->info.linktype != linktype)
+			rc = pb_err_set(err, PB_EINVAL, "stream %s/%s has "
+			    "link type %u, not %u: a stream has one", key->node,
+			    key->interface, (*out)->info.linktype, linktype);
+	}
+	pthread_mutex_unlock(&store->mutex);
+	return rc;
+}
+
+int
+pb_store_stream_find(struct pb_store *store, const struct pb_stream_key *key,
+    struct pb_stream **out, struct pb_err *err)
+{
+	int rc;
+
+	*out = NULL;
+	pthread_mutex_lock(&store->mutex);
+	rc = stream_get(store, key, out, err);
+	pthread_mutex_unlock(&store->mutex);
+	return rc;
+}
+
+int
+pb_store_own_epoch(struct pb_store *store, const char *node,
+    const char *interface, uint16_t linktype, uint32_t snaplen,
+    uint64_t *epoch, struct pb_err *err)
+{
+	struct pb_stream_info rows[EPOCH_PAGE];
+	struct pb_stream_key after = { .epoch = 0 };
+	uint64_t newest = 0;
+	int n;
+
+	*epoch = 0;
+	strncpy(after.node, node, sizeof(after.node) - 1);
+	strncpy(after.interface, interface, sizeof(after.interface) - 1);
+	do {
+		n = pb_index_streams(store->index, &after, rows, EPOCH_PAGE,
+		    err);
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n; i++) {
+			if (strcmp(rows[i].key.node, node) != 0 ||
+			    strcmp(rows[i].key.interface, interface) != 0) {
+				n = 0;
+				break;
+			}
+			if (rows[i].own && rows[i].created_ns >= newest) {
+				newest = rows[i].created_ns;
+				*epoch = rows[i].linktype == linktype &&
+				    rows[i].snaplen == snaplen ?
+				    rows[i].key.epoch : 0;
+			}
+			after = rows[i].key;
+		}
+	} while (n == EPOCH_PAGE);
+	if (*epoch == 0)
+		*epoch = pb_random64();
+	return 0;
+}
+
+uint64_t
+pb_stream_next(const struct pb_stream *stream)
+{
+	return atomic_load(&stream->next);
+}
+
+uint64_t
+pb_stream_durable(const struct pb_stream *stream)
+{
+	return atomic_load(&stream->durable);
+}
+
+const struct pb_stream_key *
+pb_stream_key(const struct pb_stream *stream)
+{
+	return &stream->info.key;
+}
+
+int
+pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
+    uint64_t first, uint64_t last, struct pb_gap_info *out, size_t max,
+    struct pb_err *err)
+{
+	struct pb_gap_info rows[EPOCH_PAGE];
+	uint32_t id = atomic_load(&stream->id);
+	size_t count = 0;
+	int n;
+
+	if (id == 0)
+		return 0;
+	do {
+		n = pb_index_gaps(store->index, id, first, rows, EPOCH_PAGE,
+		    err);
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n; i++) {
+			if (rows[i].first > last || count == max)
+				return (int)count;
+			if (rows[i].closed_ns == 0)
+				out[count++] = rows[i];
+			first = rows[i].last + 1;
+		}
+	} while (n == EPOCH_PAGE);
+	return (int)count;
+}
+
+uint64_t
+pb_store_take_numbers(struct pb_store *store, uint64_t count)
+{
+	return atomic_fetch_add(&store->numbers, count);
+}
+
+int
+pb_store_submit(struct pb_store *store, struct pb_chunk *chunk,
+    struct pb_err *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&store->mutex);
+	if (store->queued >= PB_QUEUE_CHUNKS_MAX)
+		rc = pb_err_set(err, PB_EBUSY, "the writer has %u chunks "
+		    "waiting", PB_QUEUE_CHUNKS_MAX);
+	else
+		rc = check_order(chunk, err);
+	if (rc == 0) {
+		if (chunk->first_seq == atomic_load(&chunk->stream->next))
+			atomic_store(&chunk->stream->next,
+			    chunk->last_seq + 1);
+		chunk_push(&store->queue, chunk);
+		store->queued++;
+		pthread_cond_signal(&store->wake);
+	}
+	pthread_mutex_unlock(&store->mutex);
+	return rc;
+}
+
+void
+pb_store_stats(struct pb_store *store, struct pb_store_stats *out)
+{
+	pthread_mutex_lock(&store->mutex);
+	*out = store->stats;
+	pthread_mutex_unlock(&store->mutex);
+}
+
+void
+chunk_push(struct chunk_list *list, struct pb_chunk *chunk)
+{
+	chunk->next = NULL;
+	if (list->tail == NULL)
+		list->head = chunk;
+	else
+		list->tail->next = chunk;
+	list->tail = chunk;
+}
+
+struct pb_chunk *
+chunk_pop(struct chunk_list *list)
+{
+	struct pb_chunk *chunk = list->head;
+
+	if (chunk == NULL)
+		return NULL;
+	list->head = chunk->next;
+	if (list->head == NULL)
+		list->tail = NULL;
+	chunk->next = NULL;
+	return chunk;
+}
+
+static int
+open_parts(struct pb_store *store, struct pb_err *err)
+{
+	int rc = pb_mkdirs(store->path, err);
+
+	if (rc == 0)
+		rc = pb_lock_take(&store->lock_fd, store->path,
+		    "recorder.lock", "pb-recorder", err);
+	if (rc == 0)
+		rc = pb_index_open_write(&store->index, store->path,
+		    store->opts.index_size, err);
+	if (rc < 0)
+		return rc;
+	store->slots = calloc(STREAM_SLOTS, sizeof(*store->slots));
+	if (store->slots == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	rc = load_numbers(store, err);
+	if (rc == 0)
+		rc = pb_store_recover(store, err);
+	if (rc < 0)
+		return rc;
+	if (pthread_create(&store->writer, NULL, pb_writer_main, store) != 0)
+		return pb_err_set(err, PB_ESYS, "cannot start the writer "
+		    "thread");
+	store->writer_runs = true;
+	return 0;
+}
+
+static int
+load_numbers(struct pb_store *store, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	uint64_t numbers, last_id;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	numbers = pb_index_meta_get(&txn, "numbers");
+	last_id = pb_index_meta_get(&txn, "last_stream");
+	if (numbers == 0)
+		numbers = 1;
+	/* After a crash: what was given but not committed is skipped. */
+	store->numbers_reserved = numbers + NUMBERS_AHEAD;
+	pb_index_meta_put(&txn, "numbers", store->numbers_reserved);
+	rc = pb_mdb_commit(&txn);
+	atomic_store(&store->numbers, numbers);
+	store->last_id = (uint32_t)last_id;
+	return rc;
+}
+
+static void
+destroy(struct pb_store *store)
+{
+	if (store->slots != NULL)
+		for (size_t i = 0; i < STREAM_SLOTS; i++) {
+			if (store->slots[i] == NULL)
+				continue;
+			pb_segment_destroy(store->slots[i]->segment);
+			free(store->slots[i]);
+		}
+	free(store->slots);
+	pb_index_close(store->index);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	pthread_cond_destroy(&store->wake);
+	pthread_mutex_destroy(&store->mutex);
+	free(store);
+}
+
+/* The slot that holds `key`, or the free one where it would go. */
+static size_t
+slot_of(struct pb_store *store, const struct pb_stream_key *key)
+{
+	uint8_t bytes[PB_KEY_STREAM_MAX];
+	size_t len = pb_key_stream(bytes, key);
+	size_t slot = (size_t)(XXH3_64bits(bytes, len) % STREAM_SLOTS);
+
+	while (store->slots[slot] != NULL) {
+		const struct pb_stream_key *have =
+		    &store->slots[slot]->info.key;
+
+		if (have->epoch == key->epoch &&
+		    strcmp(have->node, key->node) == 0 &&
+		    strcmp(have->interface, key->interface) == 0)
+			break;
+		slot = (slot + 1) % STREAM_SLOTS;
+	}
+	return slot;
+}
+
+static int
+stream_add(struct pb_store *store, const struct pb_stream_info *info,
+    struct pb_stream **out, struct pb_err *err)
+{
+	struct pb_stream *stream;
+
+	if (store->streams >= PB_STREAMS_OPEN_MAX)
+		return pb_err_set(err, PB_ELIMIT, "more than %d streams",
+		    PB_STREAMS_OPEN_MAX);
+	stream = calloc(1, sizeof(*stream));
+	if (stream == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	stream->info = *info;
+	stream->committed = *info;
+	atomic_store(&stream->id, info->id);
+	atomic_store(&stream->next, info->last_seq + 1);
+	atomic_store(&stream->durable, info->last_seq);
+	store->slots[slot_of(store, &info->key)] = stream;
+	store->streams++;
+	*out = stream;
+	return 0;
+}
+
+/* From memory or from the index: 1, 0, or an error. */
+static int
+stream_get(struct pb_store *store, const struct pb_stream_key *key,
+    struct pb_stream **out, struct pb_err *err)
+{
+	struct pb_stream_info info;
+	size_t slot = slot_of(store, key);
+	int rc;
+
+	*out = store->slots[slot];
+	if (*out != NULL)
+		return 1;
+	rc = pb_index_stream(store->index, key, &info, err);
+	if (rc != 1)
+		return rc;
+	rc = stream_add(store, &info, out, err);
+	return rc < 0 ? rc : 1;
+}
+
+static int
+check_order(const struct pb_chunk *chunk, struct pb_err *err)
+{
+	uint64_t next = atomic_load(&chunk->stream->next);
+
+	if (chunk->first_seq == 0 || chunk->last_seq < chunk->first_seq ||
+	    chunk->first_seq > next ||
+	    (chunk->first_seq < next && chunk->last_seq >= next))
+		return pb_err_set(err, PB_EORDER, "packets %llu to %llu do "
+		    "not follow %llu", (unsigned long long)chunk->first_seq,
+		    (unsigned long long)chunk->last_seq,
+		    (unsigned long long)(next - 1));
+	return 0;
+}

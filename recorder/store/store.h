@@ -1,0 +1,160 @@
+/*
+ * recorder/store/store.h - the store, as producers of packets see it
+ *
+ * Producers (capture threads, the ingest thread) build whole blocks in
+ * chunks and submit them; one writer thread appends them to segments,
+ * syncs, commits the index, and then calls each chunk's `done`.  A chunk
+ * is durable when `done` says 0, and not a moment earlier.
+ *
+ * One producer thread per stream.  Sequence numbers are the producer's to
+ * give: the next one is pb_stream_next(), and a chunk holds a run without
+ * holes.
+ */
+#ifndef PB_STORE_STORE_H
+#define PB_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "recorder/store/head.h"
+#include "recorder/store/index.h"
+#include "recorder/store/layout.h"
+
+#define PB_CHUNK_BYTES		(1u << 20)	/* capacity of a chunk */
+#define PB_STREAMS_OPEN_MAX	16384		/* streams in memory */
+#define PB_QUEUE_CHUNKS_MAX	1024		/* waiting for the writer */
+
+struct pb_store;	/* opaque */
+struct pb_stream;	/* opaque; lives until pb_store_close() */
+
+struct pb_store_opts {
+	const char	*path;
+	uint32_t	 pen;
+	uint64_t	 segment_size;		/* bytes */
+	uint64_t	 segment_age_ms;
+	uint64_t	 index_size;		/* bytes of the LMDB map */
+};
+
+struct pb_chunk {
+	struct pb_stream *stream;
+	struct pb_head	*head;		/* the chunk holds a reference */
+	uint8_t		*data;		/* page-aligned; whole blocks */
+	size_t		 len;
+	size_t		 cap;		/* PB_CHUNK_BYTES; more lies behind
+					 * it for the writer's filler */
+	uint64_t	 first_seq;
+	uint64_t	 last_seq;
+	uint64_t	 packets;	/* last_seq - first_seq + 1 */
+	uint64_t	 packet_bytes;	/* captured bytes */
+	uint64_t	 first_time;	/* lowest, ns */
+	uint64_t	 last_time;	/* highest */
+	/* At most PB_CHUNK_DROPS_MAX drop counts; more are added to the
+	 * last one. */
+	unsigned	 drops;
+	struct { uint64_t seq, count, time_ns; } drop[8];
+	/*
+	 * true: the writer keeps the chunk and tries again until it
+	 * succeeds or the store closes (capture); false: a failure is
+	 * reported at once and nothing of it is kept (ingest).
+	 */
+	bool		 keep_trying;
+	/* Called by the writer thread; the chunk is the caller's again. */
+	void		(*done)(struct pb_chunk *chunk, int rc,
+			    const struct pb_err *err);
+	void		*arg;		/* the producer's */
+	struct pb_chunk	*next;		/* whose turn it is to link */
+	/* A gap instead of packets: first_seq .. last_seq, data unused. */
+	enum pb_gap_reason gap;
+};
+#define PB_CHUNK_DROPS_MAX	8u
+
+/*
+ * Open the store for writing, make it where there is none, recover what a
+ * crash left, start the writer.  PB_EBUSY names the pid of the recorder
+ * that has it.
+ */
+int	pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
+	    struct pb_err *err);
+
+/* Write what is queued, seal what is open, stop.  Producers have stopped. */
+void	pb_store_close(struct pb_store *store);
+
+/* The store's index, for reading; only from the thread that calls first,
+ * or before other threads start.  Others open nothing: see stream calls. */
+struct pb_index *pb_store_index(struct pb_store *store);
+
+/*
+ * The stream with this key, made in memory if need be (its row appears
+ * with its first chunk).  Any thread.  PB_EINVAL where it is there with
+ * another link type; PB_ELIMIT past PB_STREAMS_OPEN_MAX.
+ */
+int	pb_store_stream(struct pb_store *store,
+	    const struct pb_stream_key *key, uint16_t linktype,
+	    uint32_t snaplen, bool own, struct pb_stream **out,
+	    struct pb_err *err);
+
+/* The same where it is known already: 1, or 0 and `*out` NULL, or error. */
+int	pb_store_stream_find(struct pb_store *store,
+	    const struct pb_stream_key *key, struct pb_stream **out,
+	    struct pb_err *err);
+
+/*
+ * The epoch of this node's own stream `node/interface`: the latest one
+ * where link type and snap length are the same, else a new one.
+ */
+int	pb_store_own_epoch(struct pb_store *store, const char *node,
+	    const char *interface, uint16_t linktype, uint32_t snaplen,
+	    uint64_t *epoch, struct pb_err *err);
+
+/* The number after the last one submitted (from a chunk or a gap). */
+uint64_t pb_stream_next(const struct pb_stream *stream);
+
+/* The durable end: all up to it is on disk or a recorded gap. */
+uint64_t pb_stream_durable(const struct pb_stream *stream);
+
+/* Its key, for logs. */
+const struct pb_stream_key *pb_stream_key(const struct pb_stream *stream);
+
+/*
+ * Open gaps of a stream that touch [first, last], so that late packets
+ * can fill them: up to `max` rows, count or error.  Any thread.
+ */
+int	pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
+	    uint64_t first, uint64_t last, struct pb_gap_info *out,
+	    size_t max, struct pb_err *err);
+
+/*
+ * This node's own running numbers over all it takes in: reserves `count`
+ * and returns the first.  Never given twice, across crashes too.
+ */
+uint64_t pb_store_take_numbers(struct pb_store *store, uint64_t count);
+
+/* A chunk of PB_CHUNK_BYTES, empty; NULL without memory.  `destroy` takes
+ * NULL and drops the head. */
+struct pb_chunk *pb_chunk_create(void);
+void	pb_chunk_destroy(struct pb_chunk *chunk);
+/* Ready for the next use: empty, no head, `done` and `arg` kept. */
+void	pb_chunk_reset(struct pb_chunk *chunk);
+
+/*
+ * Queue a chunk; never blocks.  The writer has it until `done`.
+ * Its run must start at pb_stream_next(), or lie wholly within open gaps
+ * below it (a late arrival).  PB_EBUSY when PB_QUEUE_CHUNKS_MAX wait:
+ * nothing was taken.  PB_EORDER where the run starts elsewhere.
+ */
+int	pb_store_submit(struct pb_store *store, struct pb_chunk *chunk,
+	    struct pb_err *err);
+
+/* What the writer did since the store was opened. */
+struct pb_store_stats {
+	uint64_t	chunks;
+	uint64_t	bytes;
+	uint64_t	commits;
+	uint64_t	failures;	/* of writes, syncs, commits */
+	char		last_error[PB_ERR_TEXT_MAX]; /* "" when healed */
+};
+void	pb_store_stats(struct pb_store *store, struct pb_store_stats *out);
+
+#endif

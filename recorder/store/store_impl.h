@@ -1,0 +1,82 @@
+/*
+ * recorder/store/store_impl.h - inside the store
+ *
+ * Threads: producers call store.c; the writer thread alone runs writer.c
+ * and touches what is marked (w).  What is marked (m) belongs to the
+ * mutex.
+ */
+#ifndef PB_STORE_STORE_IMPL_H
+#define PB_STORE_STORE_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "recorder/store/index_rows.h"
+#include "recorder/store/index_write.h"
+#include "recorder/store/segment.h"
+#include "recorder/store/store.h"
+
+#define STREAM_SLOTS	32768u	/* hash table; over PB_STREAMS_OPEN_MAX */
+/* Running numbers are reserved ahead, so that one that reached a file
+ * before a crash is not given again after it. */
+#define NUMBERS_AHEAD	(4u << 20)
+
+struct chunk_list {
+	struct pb_chunk	*head, *tail;
+};
+
+struct pb_stream {
+	struct pb_stream_info	 info;		/* (w) with what is written */
+	struct pb_stream_info	 committed;	/* (w) as the index has it */
+	_Atomic uint32_t	 id;		/* 0: no row yet */
+	_Atomic uint64_t	 next;		/* (m) to write */
+	_Atomic uint64_t	 durable;	/* (w) to write */
+	struct pb_segment	*segment;	/* (w) open, or NULL */
+	uint64_t		 opened_ms;	/* (w) monotonic */
+	bool			 sealing;	/* (w) its segment is to seal */
+	bool			 dirty;		/* (w) in the batch */
+	bool			 keeps;		/* (w) its producer is capture */
+	struct chunk_list	 held;		/* (w) to be tried again */
+	struct pb_stream	*dirty_next;	/* (w) */
+	struct pb_stream	*open_next;	/* (w) streams with a segment */
+	struct pb_stream	*held_next;	/* (w) streams that hold chunks */
+};
+
+struct pb_store {
+	struct pb_store_opts	 opts;
+	char			 path[PATH_MAX];
+	int			 lock_fd;
+	struct pb_index		*index;
+	pthread_t		 writer;
+	bool			 writer_runs;
+	pthread_mutex_t		 mutex;
+	pthread_cond_t		 wake;
+	struct chunk_list	 queue;		/* (m) */
+	size_t			 queued;	/* (m) */
+	bool			 stop;		/* (m) */
+	struct pb_stream	**slots;	/* (m) STREAM_SLOTS */
+	size_t			 streams;	/* (m) */
+	_Atomic uint64_t	 numbers;	/* next running number */
+	uint64_t		 numbers_reserved; /* (w) as committed */
+	uint32_t		 last_id;	/* (w) */
+	bool			 same_boot;	/* as the last to write here */
+	/* The batch: what has been written and not yet committed. */
+	struct chunk_list	 written;	/* (w) */
+	struct pb_stream	*dirty;		/* (w) */
+	struct pb_stream	*open;		/* (w) */
+	struct pb_stream	*holders;	/* (w) */
+	bool			 failing;	/* (w) for one log line */
+	struct pb_store_stats	 stats;		/* (m) */
+};
+
+void	chunk_push(struct chunk_list *list, struct pb_chunk *chunk);
+struct pb_chunk *chunk_pop(struct chunk_list *list);
+
+/* writer.c: the thread. */
+void	*pb_writer_main(void *store);
+
+/* recover.c: seal what a crash left open.  Before the writer starts. */
+int	pb_store_recover(struct pb_store *store, struct pb_err *err);
+
+
+#endif

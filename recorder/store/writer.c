@@ -1,0 +1,683 @@
+/*
+ * recorder/store/writer.c - the thread that makes packets durable
+ *
+ * A round: take what is queued, append it to segments, then flush:
+ *
+ *   1. fdatasync every segment that was written to
+ *   2. give segments that are full their sealed name, sync the directory
+ *   3. commit the index: extents, segments, streams, drops, gaps
+ *   4. tell the producers (`done`)
+ *
+ * While 1 to 3 run the queue fills again, so one flush serves all streams
+ * that had something (group commit), and a quiet store sleeps.
+ *
+ * A new segment costs a flush before and a commit that announces it (the
+ * `open` table), then the file.  So a crash between any two lines leaves
+ * either an announced file that recovery looks at, or nothing.
+ *
+ * A failure belongs to the stream it met: its segment is cut back to the
+ * last commit; a chunk of ingest is answered with the error, a chunk of
+ * capture is held and tried again, in order, until the disk heals.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "recorder/store/store_impl.h"
+
+#define TICK_MS		250	/* looks at ages and held chunks */
+
+static bool	wait_for_work(struct pb_store *, struct chunk_list *);
+static void	take(struct pb_store *, struct pb_chunk *);
+static int	write_packets(struct pb_store *, struct pb_chunk *,
+		    struct pb_err *);
+static int	write_gap(struct pb_store *, struct pb_chunk *,
+		    struct pb_err *);
+static int	write_late(struct pb_store *, struct pb_chunk *,
+		    struct pb_err *);
+static int	order_error(const struct pb_stream *, const struct pb_chunk *,
+		    struct pb_err *);
+static bool	gaps_cover(struct pb_store *, const struct pb_stream *,
+		    uint64_t, uint64_t);
+static bool	wants_new_segment(struct pb_store *, const struct pb_stream *,
+		    const struct pb_chunk *);
+static int	new_segment(struct pb_store *, struct pb_stream *,
+		    struct pb_head *, uint64_t, struct pb_segment **,
+		    struct pb_err *);
+static int	announce(struct pb_store *, struct pb_stream *, uint64_t,
+		    struct pb_err *);
+static void	seal_later(struct pb_store *, struct pb_stream *);
+static void	seal_aged(struct pb_store *, bool);
+static void	flush(struct pb_store *);
+static int	sync_stream(struct pb_stream *, struct pb_err *);
+static int	commit_batch(struct pb_store *, struct pb_err *);
+static void	put_stream_rows(struct pb_mdb_txn *, struct pb_stream *);
+static void	put_segment_rows(struct pb_mdb_txn *,
+		    const struct pb_segment *, bool);
+static void	settle_stream(struct pb_store *, struct pb_stream *);
+static void	roll_back(struct pb_store *, struct pb_stream *, int,
+		    const struct pb_err *);
+static void	chunk_failed(struct pb_store *, struct pb_chunk *, int,
+		    const struct pb_err *);
+static void	try_held(struct pb_store *, bool);
+static void	count_in(struct pb_stream_info *, const struct pb_chunk *,
+		    bool);
+static void	copy_counters(struct pb_stream_info *,
+		    const struct pb_stream_info *);
+static void	mark_dirty(struct pb_store *, struct pb_stream *);
+static void	unlink_open(struct pb_store *, struct pb_stream *);
+static void	note_failure(struct pb_store *, const struct pb_err *);
+static void	note_success(struct pb_store *);
+static void	finish(struct pb_store *);
+
+void *
+pb_writer_main(void *arg)
+{
+	struct pb_store *store = arg;
+	struct chunk_list work = { NULL, NULL };
+	struct pb_chunk *chunk;
+	uint64_t ticked = 0;
+
+	while (wait_for_work(store, &work)) {
+		uint64_t now = pb_clock_mono_ms();
+
+		if (now - ticked >= TICK_MS) {
+			ticked = now;
+			try_held(store, false);
+			seal_aged(store, false);
+		}
+		while ((chunk = chunk_pop(&work)) != NULL)
+			take(store, chunk);
+		flush(store);
+	}
+	finish(store);
+	return NULL;
+}
+
+/* False when the store closes and the queue is empty. */
+static bool
+wait_for_work(struct pb_store *store, struct chunk_list *work)
+{
+	struct timespec until;
+	bool more;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += TICK_MS * (long)PB_NS_PER_MS;
+	if (until.tv_nsec >= (long)PB_NS_PER_S) {
+		until.tv_nsec -= (long)PB_NS_PER_S;
+		until.tv_sec++;
+	}
+	pthread_mutex_lock(&store->mutex);
+	while (store->queue.head == NULL && !store->stop) {
+		if (store->open == NULL && store->holders == NULL)
+			pthread_cond_wait(&store->wake, &store->mutex);
+		else if (pthread_cond_timedwait(&store->wake, &store->mutex,
+		    &until) == ETIMEDOUT)
+			break;
+	}
+	more = store->queue.head != NULL || !store->stop;
+	*work = store->queue;
+	store->queue = (struct chunk_list){ NULL, NULL };
+	store->queued = 0;
+	pthread_mutex_unlock(&store->mutex);
+	return more;
+}
+
+/* Append one chunk; whatever happens, it is accounted for. */
+static void
+take(struct pb_store *store, struct pb_chunk *chunk)
+{
+	struct pb_stream *stream = chunk->stream;
+	struct pb_err err = { 0 };
+	int rc;
+
+	/* Order: behind those of its stream that wait already. */
+	if (stream->held.head != NULL && chunk->keep_trying) {
+		chunk_push(&stream->held, chunk);
+		return;
+	}
+	stream->keeps = chunk->keep_trying;
+	if (chunk->gap != 0)
+		rc = write_gap(store, chunk, &err);
+	else if (chunk->first_seq <= stream->info.last_seq)
+		rc = write_late(store, chunk, &err);
+	else
+		rc = write_packets(store, chunk, &err);
+	if (rc < 0)
+		chunk_failed(store, chunk, rc, &err);
+}
+
+static int
+write_packets(struct pb_store *store, struct pb_chunk *chunk,
+    struct pb_err *err)
+{
+	struct pb_stream *stream = chunk->stream;
+	int rc;
+
+	if (chunk->first_seq != stream->info.last_seq + 1)
+		return order_error(stream, chunk, err);
+	if (wants_new_segment(store, stream, chunk)) {
+		seal_later(store, stream);
+		flush(store);
+		if (stream->segment != NULL)
+			return pb_err_set(err, PB_EBUSY, "the segment before "
+			    "could not be sealed");
+		/* The flush may have failed and gone back. */
+		if (chunk->first_seq != stream->info.last_seq + 1)
+			return order_error(stream, chunk, err);
+	}
+	if (stream->segment == NULL) {
+		rc = new_segment(store, stream, chunk->head, chunk->first_seq,
+		    &stream->segment, err);
+		if (rc < 0) {
+			roll_back(store, stream, rc, err);
+			return rc;
+		}
+		stream->opened_ms = pb_clock_mono_ms();
+		stream->open_next = store->open;
+		store->open = stream;
+	}
+	mark_dirty(store, stream);
+	rc = pb_segment_append(stream->segment, chunk, err);
+	if (rc < 0) {
+		/* What else of the stream is in the batch falls with it. */
+		roll_back(store, stream, rc, err);
+		return rc;
+	}
+	count_in(&stream->info, chunk, true);
+	chunk_push(&store->written, chunk);
+	return 0;
+}
+
+/* Numbers that will not come (or not now): the stream goes on behind. */
+static int
+write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
+{
+	struct pb_stream *stream = chunk->stream;
+
+	if (chunk->first_seq != stream->info.last_seq + 1)
+		return order_error(stream, chunk, err);
+	if (stream->segment != NULL)
+		seal_later(store, stream);
+	stream->info.last_seq = chunk->last_seq;
+	mark_dirty(store, stream);
+	chunk_push(&store->written, chunk);
+	return 0;
+}
+
+/* Packets that fill a gap: a segment of their own, sealed at once. */
+static int
+write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
+{
+	struct pb_stream *stream = chunk->stream;
+	struct pb_segment *segment = NULL;
+	struct pb_mdb_txn txn;
+	int rc;
+
+	flush(store);
+	if (!gaps_cover(store, stream, chunk->first_seq, chunk->last_seq))
+		return order_error(stream, chunk, err);
+	rc = new_segment(store, stream, chunk->head, chunk->first_seq,
+	    &segment, err);
+	if (rc == 0)
+		rc = pb_segment_append(segment, chunk, err);
+	if (rc == 0)
+		rc = pb_segment_sync(segment, err);
+	if (rc == 0)
+		rc = pb_segment_rename(segment, err);
+	if (rc == 0)
+		rc = pb_index_begin(store->index, &txn, err);
+	if (rc == 0) {
+		count_in(&stream->info, chunk, false);
+		put_segment_rows(&txn, segment, true);
+		pb_index_fill_gaps(&txn, stream->info.id, chunk->first_seq,
+		    chunk->last_seq, pb_clock_real_ns());
+		pb_index_put_stream(&txn, &stream->info);
+		rc = pb_mdb_commit(&txn);
+	}
+	pb_segment_destroy(segment);
+	if (rc < 0) {
+		copy_counters(&stream->info, &stream->committed);
+		note_failure(store, err);
+		return rc;
+	}
+	copy_counters(&stream->committed, &stream->info);
+	note_success(store);
+	chunk->done(chunk, 0, NULL);
+	return 0;
+}
+
+static int
+order_error(const struct pb_stream *stream, const struct pb_chunk *chunk,
+    struct pb_err *err)
+{
+	return pb_err_set(err, PB_EORDER, "packets %llu to %llu do not follow "
+	    "%llu", (unsigned long long)chunk->first_seq,
+	    (unsigned long long)chunk->last_seq,
+	    (unsigned long long)stream->info.last_seq);
+}
+
+/* All of first .. last lies in open gaps: nothing is stored twice. */
+static bool
+gaps_cover(struct pb_store *store, const struct pb_stream *stream,
+    uint64_t first, uint64_t last)
+{
+	struct pb_gap_info gap;
+
+	while (pb_store_gaps(store, stream, first, last, &gap, 1, NULL) == 1 &&
+	    gap.first <= first) {
+		if (gap.last >= last)
+			return true;
+		first = gap.last + 1;
+	}
+	return false;
+}
+
+static bool
+wants_new_segment(struct pb_store *store, const struct pb_stream *stream,
+    const struct pb_chunk *chunk)
+{
+	const struct pb_segment_info *row;
+
+	if (stream->segment == NULL)
+		return false;
+	if (stream->sealing)
+		return true;
+	row = pb_segment_row(stream->segment);
+	if (row->packets == 0)
+		return false;
+	/* Three pages: what fillers may add. */
+	return row->bytes + chunk->len + 3 * PB_PAGE_BYTES >
+	    store->opts.segment_size ||
+	    pb_segment_head(stream->segment)->hash != chunk->head->hash ||
+	    pb_clock_mono_ms() - stream->opened_ms >=
+	    store->opts.segment_age_ms;
+}
+
+/* Announce, then make: recovery looks at what was announced. */
+static int
+new_segment(struct pb_store *store, struct pb_stream *stream,
+    struct pb_head *head, uint64_t first_seq, struct pb_segment **out,
+    struct pb_err *err)
+{
+	int rc = announce(store, stream, first_seq, err);
+	struct pb_segment_place place = {
+		.store = store->path,
+		.key = &stream->info.key,
+		.stream = stream->info.id,
+		.pen = store->opts.pen,
+	};
+
+	if (rc < 0)
+		return rc;
+	return pb_segment_create(out, &place, head, first_seq,
+	    pb_clock_real_ns(), err);
+}
+
+static int
+announce(struct pb_store *store, struct pb_stream *stream, uint64_t first_seq,
+    struct pb_err *err)
+{
+	uint32_t id = stream->info.id != 0 ? stream->info.id :
+	    store->last_id + 1;
+	struct pb_stream_info info = stream->committed;
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	info.id = id;
+	pb_index_put_stream(&txn, &info);
+	if (stream->info.id == 0)
+		pb_index_meta_put(&txn, "last_stream", id);
+	pb_index_put_open(&txn, id, first_seq);
+	rc = pb_mdb_commit(&txn);
+	if (rc < 0)
+		return rc;
+	if (stream->info.id == 0) {
+		store->last_id = id;
+		stream->info.id = stream->committed.id = id;
+		atomic_store(&stream->id, id);
+	}
+	return 0;
+}
+
+/* At the next flush this stream's segment gets its sealed name. */
+static void
+seal_later(struct pb_store *store, struct pb_stream *stream)
+{
+	struct pb_err err;
+
+	mark_dirty(store, stream);
+	if (stream->sealing)
+		return;
+	stream->sealing = true;
+	/* Statistics are worth having, not worth failing for. */
+	if (stream->info.own && pb_segment_close_stats(stream->segment,
+	    &stream->info, pb_clock_real_ns(), &err) < 0)
+		note_failure(store, &err);
+}
+
+static void
+seal_aged(struct pb_store *store, bool all)
+{
+	uint64_t now = pb_clock_mono_ms();
+
+	for (struct pb_stream *s = store->open; s != NULL; s = s->open_next)
+		if (all || s->sealing ||
+		    now - s->opened_ms >= store->opts.segment_age_ms)
+			seal_later(store, s);
+}
+
+/* The unit of truth: after it, what is in `written` is durable. */
+static void
+flush(struct pb_store *store)
+{
+	struct pb_stream *stream, *next;
+	struct pb_chunk *chunk;
+	struct pb_err err = { 0 };
+	int rc;
+
+	for (stream = store->dirty; stream != NULL; stream = next) {
+		next = stream->dirty_next;
+		rc = sync_stream(stream, &err);
+		if (rc < 0)
+			roll_back(store, stream, rc, &err);
+	}
+	if (store->dirty == NULL)
+		return;
+	rc = commit_batch(store, &err);
+	while (rc < 0 && store->dirty != NULL)
+		roll_back(store, store->dirty, rc, &err);
+	if (rc == 0)
+		note_success(store);
+	while ((stream = store->dirty) != NULL) {
+		store->dirty = stream->dirty_next;
+		stream->dirty = false;
+		settle_stream(store, stream);
+	}
+	while ((chunk = chunk_pop(&store->written)) != NULL) {
+		pthread_mutex_lock(&store->mutex);
+		store->stats.chunks++;
+		store->stats.bytes += chunk->len;
+		pthread_mutex_unlock(&store->mutex);
+		chunk->done(chunk, 0, NULL);
+	}
+}
+
+static int
+sync_stream(struct pb_stream *stream, struct pb_err *err)
+{
+	int rc;
+
+	if (stream->segment == NULL)
+		return 0;
+	rc = pb_segment_sync(stream->segment, err);
+	if (rc == 0 && stream->sealing &&
+	    pb_segment_row(stream->segment)->packets > 0)
+		rc = pb_segment_rename(stream->segment, err);
+	return rc;
+}
+
+static int
+commit_batch(struct pb_store *store, struct pb_err *err)
+{
+	uint64_t numbers = atomic_load(&store->numbers);
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+		put_stream_rows(&txn, s);
+	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next) {
+		struct pb_gap_info gap = {
+			.stream = c->stream->info.id,
+			.first = c->first_seq,
+			.last = c->last_seq,
+			.reason = c->gap,
+			.since_ns = pb_clock_real_ns(),
+		};
+
+		if (c->gap != 0)
+			pb_index_put_gap(&txn, &gap);
+		for (unsigned i = 0; i < c->drops; i++) {
+			struct pb_drop_info drop = {
+				.stream = c->stream->info.id,
+				.seq = c->drop[i].seq,
+				.count = c->drop[i].count,
+				.time_ns = c->drop[i].time_ns,
+			};
+
+			pb_index_put_drop(&txn, &drop);
+		}
+	}
+	if (numbers + NUMBERS_AHEAD / 2 > store->numbers_reserved) {
+		store->numbers_reserved = numbers + NUMBERS_AHEAD;
+		pb_index_meta_put(&txn, "numbers", store->numbers_reserved);
+	}
+	return pb_mdb_commit(&txn);
+}
+
+static void
+put_stream_rows(struct pb_mdb_txn *txn, struct pb_stream *stream)
+{
+	if (stream->segment != NULL)
+		put_segment_rows(txn, stream->segment, stream->sealing);
+	pb_index_put_stream(txn, &stream->info);
+}
+
+static void
+put_segment_rows(struct pb_mdb_txn *txn, const struct pb_segment *segment,
+    bool sealed)
+{
+	const struct pb_segment_info *row = pb_segment_row(segment);
+	const struct pb_extent_info *extents;
+	size_t count = pb_segment_extents(segment, &extents);
+
+	if (sealed)
+		pb_index_del_open(txn, row->stream, row->first_seq);
+	/* A segment that never got a packet leaves no trace. */
+	if (row->packets == 0)
+		return;
+	pb_index_put_segment(txn, row);
+	for (size_t i = 0; i < count; i++)
+		pb_index_put_extent(txn, &extents[i]);
+}
+
+/* The commit has covered this stream. */
+static void
+settle_stream(struct pb_store *store, struct pb_stream *stream)
+{
+	copy_counters(&stream->committed, &stream->info);
+	atomic_store(&stream->durable, stream->info.last_seq);
+	if (stream->segment == NULL)
+		return;
+	pb_segment_commit(stream->segment);
+	if (!stream->sealing)
+		return;
+	if (pb_segment_row(stream->segment)->packets == 0) {
+		char path[PATH_MAX];
+
+		if (pb_layout_segment(path, store->path, &stream->info.key,
+		    pb_segment_row(stream->segment)->first_seq, true,
+		    NULL) == 0)
+			unlink(path);
+	}
+	pb_segment_destroy(stream->segment);
+	stream->segment = NULL;
+	stream->sealing = false;
+	unlink_open(store, stream);
+}
+
+/*
+ * Back to the last commit.  The stream's chunks in the batch are answered
+ * or held; what its producer sends next must follow what is durable.
+ */
+static void
+roll_back(struct pb_store *store, struct pb_stream *stream, int rc,
+    const struct pb_err *err)
+{
+	struct chunk_list kept = { NULL, NULL }, failed = { NULL, NULL };
+	struct pb_stream **link = &store->dirty;
+	struct pb_chunk *chunk;
+	struct pb_err again;
+
+	note_failure(store, err);
+	while (*link != NULL && *link != stream)
+		link = &(*link)->dirty_next;
+	if (*link != NULL)
+		*link = stream->dirty_next;
+	stream->dirty = false;
+	if (stream->segment != NULL &&
+	    pb_segment_rollback(stream->segment, &again) < 0)
+		note_failure(store, &again);
+	copy_counters(&stream->info, &stream->committed);
+	while ((chunk = chunk_pop(&store->written)) != NULL)
+		chunk_push(chunk->stream == stream ? &failed : &kept, chunk);
+	store->written = kept;
+	/* Capture keeps its numbers: its chunks are held, not refused. */
+	pthread_mutex_lock(&store->mutex);
+	if (!stream->keeps)
+		atomic_store(&stream->next, stream->info.last_seq + 1);
+	pthread_mutex_unlock(&store->mutex);
+	while ((chunk = chunk_pop(&failed)) != NULL)
+		chunk_failed(store, chunk, rc, err);
+}
+
+static void
+chunk_failed(struct pb_store *store, struct pb_chunk *chunk, int rc,
+    const struct pb_err *err)
+{
+	struct pb_stream *stream = chunk->stream;
+
+	if (!chunk->keep_trying || rc == PB_EORDER) {
+		chunk->done(chunk, rc, err);
+		return;
+	}
+	if (stream->held.head == NULL) {
+		stream->held_next = store->holders;
+		store->holders = stream;
+	}
+	chunk_push(&stream->held, chunk);
+}
+
+/* Held chunks, in order; `last` is the store's closing. */
+static void
+try_held(struct pb_store *store, bool last)
+{
+	struct pb_stream *stream = store->holders, *next;
+	struct pb_chunk *chunk;
+
+	store->holders = NULL;
+	for (; stream != NULL; stream = next) {
+		struct chunk_list held = stream->held;
+
+		next = stream->held_next;
+		stream->held = (struct chunk_list){ NULL, NULL };
+		while ((chunk = chunk_pop(&held)) != NULL) {
+			if (last)
+				chunk->keep_trying = false;
+			take(store, chunk);
+		}
+	}
+	flush(store);
+}
+
+/* The chunk's packets are in the stream; `tail`: at its end. */
+static void
+count_in(struct pb_stream_info *info, const struct pb_chunk *chunk, bool tail)
+{
+	if (info->packets == 0 || chunk->first_time < info->first_time)
+		info->first_time = chunk->first_time;
+	if (chunk->last_time > info->last_time)
+		info->last_time = chunk->last_time;
+	if (info->packets == 0 || chunk->first_seq < info->first_seq)
+		info->first_seq = chunk->first_seq;
+	if (tail)
+		info->last_seq = chunk->last_seq;
+	info->packets += chunk->packets;
+	info->bytes += chunk->packet_bytes;
+	for (unsigned i = 0; i < chunk->drops; i++)
+		info->dropped += chunk->drop[i].count;
+}
+
+/* Key, link type and id never change and are read by other threads. */
+static void
+copy_counters(struct pb_stream_info *to, const struct pb_stream_info *from)
+{
+	to->first_seq = from->first_seq;
+	to->last_seq = from->last_seq;
+	to->packets = from->packets;
+	to->bytes = from->bytes;
+	to->dropped = from->dropped;
+	to->first_time = from->first_time;
+	to->last_time = from->last_time;
+}
+
+static void
+mark_dirty(struct pb_store *store, struct pb_stream *stream)
+{
+	if (stream->dirty)
+		return;
+	stream->dirty = true;
+	stream->dirty_next = store->dirty;
+	store->dirty = stream;
+}
+
+static void
+unlink_open(struct pb_store *store, struct pb_stream *stream)
+{
+	struct pb_stream **link = &store->open;
+
+	while (*link != NULL && *link != stream)
+		link = &(*link)->open_next;
+	if (*link != NULL)
+		*link = stream->open_next;
+	stream->open_next = NULL;
+}
+
+static void
+note_failure(struct pb_store *store, const struct pb_err *err)
+{
+	if (!store->failing)
+		pb_log(PB_LOG_ERROR, "store", "cannot write: %s", err->text);
+	store->failing = true;
+	pthread_mutex_lock(&store->mutex);
+	store->stats.failures++;
+	strcpy(store->stats.last_error, err->text);
+	pthread_mutex_unlock(&store->mutex);
+}
+
+static void
+note_success(struct pb_store *store)
+{
+	if (store->failing)
+		pb_log(PB_LOG_INFO, "store", "writing again");
+	store->failing = false;
+	pthread_mutex_lock(&store->mutex);
+	store->stats.commits++;
+	store->stats.last_error[0] = '\0';
+	pthread_mutex_unlock(&store->mutex);
+}
+
+/* Seal what is open and leave exact numbers behind. */
+static void
+finish(struct pb_store *store)
+{
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+
+	try_held(store, true);
+	seal_aged(store, true);
+	flush(store);
+	if (pb_index_begin(store->index, &txn, &err) == 0) {
+		pb_index_meta_put(&txn, "numbers",
+		    atomic_load(&store->numbers));
+		pb_mdb_commit(&txn);
+	}
+}

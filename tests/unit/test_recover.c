@@ -1,0 +1,320 @@
+/*
+ * tests/unit/test_recover.c - what a crash leaves, and what is made of it
+ *
+ * The crash is real: a child process writes and ends without closing.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "recorder/store/index_rows.h"
+#include "recorder/store/index_write.h"
+#include "tests/unit/store_fixture.h"
+
+static void
+open_path(struct fixture *f, char out[PATH_MAX])
+{
+	assert_int_equal(pb_layout_segment(out, f->dir, &f->key, 1, true,
+	    NULL), 0);
+}
+
+/* A store where packets 1 .. last are durable and nobody closed it. */
+static void
+crash_after(struct fixture *f, uint64_t last, uint32_t len)
+{
+	int status;
+	pid_t pid;
+
+	fixture_init(f, __LINE__);
+	pb_store_close(f->store);
+	pid = fork();
+	if (pid == 0) {
+		fixture_open(f);
+		for (uint64_t seq = 1; seq <= last; seq += 100)
+			fixture_write(f, seq, seq + 99 < last ? seq + 99 :
+			    last, len);
+		_exit(f->failed);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void
+expect(struct fixture *f, uint64_t first, uint64_t last, long count)
+{
+	uint64_t got_first, got_last;
+	struct pb_stream_info row;
+
+	assert_int_equal(fixture_read(f, &ALL, &got_first, &got_last), count);
+	assert_int_equal(got_first, first);
+	assert_int_equal(got_last, last);
+	fixture_stream_row(f, &row);
+	assert_int_equal(row.packets, count);
+}
+
+static off_t
+size_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* Appends whole or torn blocks of packet `seq` behind the durable end. */
+static void
+append_packet(struct fixture *f, const char *path, uint64_t seq, size_t cut)
+{
+	struct pb_chunk *chunk = fixture_chunk(f, seq, seq, 200);
+	int fd = open(path, O_WRONLY | O_APPEND);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, chunk->data, chunk->len - cut),
+	    chunk->len - cut);
+	close(fd);
+	chunk->arg = f;
+	pb_chunk_destroy(chunk);
+}
+
+static void
+after_a_crash_all_that_was_durable_is_there_and_sealed(void **state)
+{
+	char open_name[PATH_MAX];
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 1234, 1000);
+	open_path(&f, open_name);
+	assert_int_equal(access(open_name, F_OK), 0);
+	fixture_open(&f);
+	assert_int_not_equal(access(open_name, F_OK), 0);
+	expect(&f, 1, 1234, 1234);
+	assert_int_equal(pb_stream_next(f.stream), 1235);
+	fixture_write(&f, 1235, 1300, 100);
+	expect(&f, 1, 1300, 1300);
+	fixture_finish(&f);
+}
+
+static void
+whole_blocks_behind_the_durable_end_are_taken_in(void **state)
+{
+	char open_name[PATH_MAX];
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 50, 100);
+	open_path(&f, open_name);
+	append_packet(&f, open_name, 51, 0);
+	append_packet(&f, open_name, 52, 0);
+	append_packet(&f, open_name, 53, 8);	/* torn */
+	fixture_open(&f);
+	expect(&f, 1, 52, 52);
+	fixture_write(&f, 53, 60, 100);
+	expect(&f, 1, 60, 60);
+	fixture_finish(&f);
+}
+
+static void
+a_block_whose_number_does_not_follow_is_cut(void **state)
+{
+	char open_name[PATH_MAX];
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 50, 100);
+	open_path(&f, open_name);
+	append_packet(&f, open_name, 52, 0);
+	fixture_open(&f);
+	expect(&f, 1, 50, 50);
+	fixture_finish(&f);
+}
+
+static void
+a_torn_end_is_cut_at_every_length(void **state)
+{
+	(void)state;
+	for (size_t cut = 4; cut < 200; cut += 36) {
+		char open_name[PATH_MAX];
+		struct fixture f;
+
+		crash_after(&f, 3, 100);
+		open_path(&f, open_name);
+		append_packet(&f, open_name, 4, cut);
+		fixture_open(&f);
+		expect(&f, 1, 3, 3);
+		fixture_finish(&f);
+	}
+}
+
+static void
+after_a_power_cut_nothing_behind_the_durable_end_is_trusted(void **state)
+{
+	char open_name[PATH_MAX];
+	struct pb_index *index;
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 50, 100);
+	open_path(&f, open_name);
+	append_packet(&f, open_name, 51, 0);
+	assert_int_equal(pb_index_open_write(&index, f.dir, 64u << 20, &err),
+	    0);
+	assert_int_equal(pb_index_begin(index, &txn, &err), 0);
+	pb_index_meta_put(&txn, "boot", 1);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+	pb_index_close(index);
+	fixture_open(&f);
+	expect(&f, 1, 50, 50);
+	fixture_finish(&f);
+}
+
+static void
+a_file_shorter_than_the_index_says_leaves_a_damaged_gap(void **state)
+{
+	char open_name[PATH_MAX];
+	struct pb_gap_info gap;
+	struct pb_stream_info row;
+	struct pb_err err;
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 2000, 1000);
+	open_path(&f, open_name);
+	/* Every packet takes the same room: half of them stay. */
+	assert_int_equal(truncate(open_name, size_of(open_name) / 2), 0);
+	fixture_open(&f);
+	fixture_stream_row(&f, &row);
+	assert_int_equal(row.last_seq, 2000);
+	assert_int_equal(pb_index_gaps(pb_store_index(f.store), row.id, 1,
+	    &gap, 1, &err), 1);
+	assert_int_equal(gap.reason, PB_GAP_DAMAGED);
+	assert_int_equal(gap.last, 2000);
+	assert_true(gap.first > 900 && gap.first < 1100);
+	expect(&f, 1, gap.first - 1, (long)gap.first - 1);
+	fixture_write(&f, 2001, 2001, 100);
+	fixture_finish(&f);
+}
+
+static void
+a_lost_file_leaves_a_damaged_gap_for_all_of_it(void **state)
+{
+	char open_name[PATH_MAX];
+	struct pb_gap_info gap;
+	struct pb_stream_info row;
+	struct pb_err err;
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 70, 1000);
+	open_path(&f, open_name);
+	assert_int_equal(unlink(open_name), 0);
+	fixture_open(&f);
+	fixture_stream_row(&f, &row);
+	assert_int_equal(row.packets, 0);
+	assert_int_equal(pb_index_gaps(pb_store_index(f.store), row.id, 1,
+	    &gap, 1, &err), 1);
+	assert_int_equal(gap.first, 1);
+	assert_int_equal(gap.last, 70);
+	fixture_write(&f, 71, 80, 100);
+	fixture_finish(&f);
+}
+
+static void
+a_file_whose_header_is_unreadable_is_set_aside(void **state)
+{
+	char open_name[PATH_MAX], aside[PATH_MAX];
+	struct pb_stream_info row;
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	crash_after(&f, 70, 1000);
+	open_path(&f, open_name);
+	fd = open(open_name, O_WRONLY);
+	assert_int_equal(pwrite(fd, "rot", 3, 0), 3);
+	close(fd);
+	fixture_open(&f);
+	fixture_stream_row(&f, &row);
+	assert_int_equal(row.packets, 0);
+	assert_int_equal(row.last_seq, 70);
+	snprintf(aside, sizeof(aside), "%s/damaged/1-%020d.pcapng", f.dir, 1);
+	assert_true(size_of(aside) > 70000);
+	fixture_write(&f, 71, 80, 100);
+	fixture_finish(&f);
+}
+
+static void
+a_segment_announced_but_never_made_leaves_nothing(void **state)
+{
+	struct pb_open_info rows[2];
+	struct pb_stream_info row;
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 10, 100);
+	fixture_open(&f);
+	fixture_stream_row(&f, &row);
+	assert_int_equal(pb_index_begin(pb_store_index(f.store), &txn, &err),
+	    0);
+	pb_index_put_open(&txn, row.id, 11);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+	pb_store_close(f.store);
+	fixture_open(&f);
+	assert_int_equal(pb_index_open_rows(pb_store_index(f.store), rows, 2,
+	    &err), 0);
+	expect(&f, 1, 10, 10);
+	fixture_write(&f, 11, 12, 100);
+	expect(&f, 1, 12, 12);
+	fixture_finish(&f);
+}
+
+static void
+a_seal_whose_commit_was_lost_is_finished(void **state)
+{
+	char open_name[PATH_MAX], sealed[PATH_MAX];
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 10, 100);
+	open_path(&f, open_name);
+	pb_layout_segment(sealed, f.dir, &f.key, 1, false, NULL);
+	assert_int_equal(rename(open_name, sealed), 0);
+	fixture_open(&f);
+	expect(&f, 1, 10, 10);
+	fixture_finish(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    after_a_crash_all_that_was_durable_is_there_and_sealed),
+		cmocka_unit_test(
+		    whole_blocks_behind_the_durable_end_are_taken_in),
+		cmocka_unit_test(a_block_whose_number_does_not_follow_is_cut),
+		cmocka_unit_test(a_torn_end_is_cut_at_every_length),
+		cmocka_unit_test(
+		    after_a_power_cut_nothing_behind_the_durable_end_is_trusted),
+		cmocka_unit_test(
+		    a_file_shorter_than_the_index_says_leaves_a_damaged_gap),
+		cmocka_unit_test(
+		    a_lost_file_leaves_a_damaged_gap_for_all_of_it),
+		cmocka_unit_test(
+		    a_file_whose_header_is_unreadable_is_set_aside),
+		cmocka_unit_test(
+		    a_segment_announced_but_never_made_leaves_nothing),
+		cmocka_unit_test(a_seal_whose_commit_was_lost_is_finished),
+	};
+
+	return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
+}
