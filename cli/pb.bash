@@ -1,0 +1,115 @@
+# bash completion for pb(1)
+
+# Names in a store come from peers, and compgen -W expands its words as the
+# shell does: only names of these characters are offered.
+_pb_safe='[A-Za-z0-9._:@-]*'
+
+# The values of a field in `pb streams --json`, read without jq, out of the
+# store that the line names.  Nothing where there is none.
+_pb_field()
+{
+	_pb_rows | sed -n "s/.*\"$1\":\"\($_pb_safe\)\".*/\1/p" | sort -u
+}
+
+_pb_streams()
+{
+	local node="\"node\":\"\($_pb_safe\)\""
+	local interface="\"interface\":\"\($_pb_safe\)\""
+	_pb_rows | sed -n "s/.*$node,$interface.*/\1\/\2/p" | sort -u
+}
+
+_pb_rows()
+{
+	"${COMP_WORDS[0]}" "${_pb_where[@]}" streams --json 2>/dev/null
+}
+
+_pb_reply()
+{
+	mapfile -t COMPREPLY < <(compgen "$@")
+}
+
+_pb_files()
+{
+	compopt -o filenames 2>/dev/null
+	_pb_reply -f -- "$1"
+}
+
+# The value of the option `$1`; fails where that takes none.
+_pb_value()
+{
+	local cur=$2
+	case $1 in
+	-c | -w)
+		_pb_files "$cur" ;;
+	--store)
+		compopt -o filenames 2>/dev/null
+		_pb_reply -d -- "$cur" ;;
+	--stream)
+		_pb_reply -W "$(_pb_streams)" -- "$cur" ;;
+	--node)
+		_pb_reply -W "$(_pb_field node)" -- "$cur" ;;
+	--interface)
+		_pb_reply -W "$(_pb_field interface)" -- "$cur" ;;
+	--after | --before)
+		_pb_reply -W $'-5m\n-1h\n-1d' -- "$cur" ;;
+	--seq | --limit)
+		COMPREPLY=() ;;
+	*)
+		return 1 ;;
+	esac
+}
+
+_pb()
+{
+	local commands="status streams segments query import gaps interfaces
+	    help"
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	local prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local command="" options="" i
+	local -a _pb_where=()
+	COMPREPLY=()
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-c | --store)
+			((i + 1 < COMP_CWORD)) &&
+			    _pb_where=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
+			((i++)) ;;
+		-*)
+			;;
+		*)
+			command=${COMP_WORDS[i]}
+			break ;;
+		esac
+	done
+
+	_pb_value "$prev" "$cur" && return
+
+	case $command in
+	"")
+		options="-c --store --help --version" ;;
+	status | interfaces)
+		options="--json --help" ;;
+	streams | segments | gaps)
+		options="--stream --json --help" ;;
+	query)
+		options="--stream --after --before --seq --limit -w --count
+		    --json --comments --follow --help" ;;
+	import)
+		options="--node --interface --secrets --json --help" ;;
+	esac
+
+	if [[ $cur == -* ]]; then
+		_pb_reply -W "$options" -- "$cur"
+	elif [[ -z $command || $command == help ]]; then
+		_pb_reply -W "$commands" -- "$cur"
+	elif [[ $command == import ]]; then
+		_pb_files "$cur"
+	elif [[ $command == query ]]; then
+		# The first words of tcpdump filters.
+		_pb_reply -W "host net port portrange src dst tcp udp icmp
+		    icmp6 ip ip6 arp ether vlan mpls and or not less greater" \
+		    -- "$cur"
+	fi
+}
+complete -F _pb pb

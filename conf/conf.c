@@ -1,0 +1,559 @@
+/*
+ * conf/conf.c - reading one node's configuration
+ *
+ * libinih splits lines into keys and values.  Lines are handed to it one
+ * by one, and section headers are read here on the way, because it cuts
+ * long ones, joins equal neighbours and is silent about empty ones.
+ *
+ * Promise: one clear line for the first thing that is wrong.
+ * Reason:  a typing error must not become a default.
+ * Limit:   CONF_LINE_MAX bytes a line; more is an error, never cut.
+ * Not here: what keys there are (conf_keys.c), how they fit together
+ * (conf_check.c).
+ */
+#include "conf/conf.h"
+
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "conf/conf_keys.h"
+
+#define CONF_LINE_MAX		(PB_CONF_VALUE_MAX + 1024)
+#define CONF_TITLE_MAX		(PB_IFNAME_BYTES_MAX + 32)
+
+struct load {
+	struct pb_conf	*conf;
+	FILE		*file;
+	const char	*path;
+	unsigned	 line;
+
+	/* The section that is open; none before the first header. */
+	bool		 open;
+	enum pb_conf_kind kind;
+	void		*section;		/* its struct in conf */
+	char		 title[CONF_TITLE_MAX];	/* `capture eth0` */
+	unsigned	 title_line;
+	unsigned	 key_line[PB_CONF_KEYS_MAX];	/* 0: not given */
+
+	unsigned	 once[PB_CONF_KINDS];	/* line of the kind's last */
+	int		 rc;			/* of the first failure */
+	unsigned	 rc_line;		/* being read when it was met */
+	struct pb_err	 err;
+};
+
+static int	conf_alloc(struct pb_conf **, struct pb_err *);
+static int	load_all(struct load *);
+static int	complain(struct load *, unsigned, const char *);
+
+static char	*next_line(char *, int, void *);
+static int	read_line(struct load *, char *, size_t);
+static int	check_line(struct load *, const char *, size_t);
+static int	take_pair(void *, const char *, const char *, const char *);
+
+static int	open_section(struct load *, char *);
+static int	split_header(struct load *, char *, char **, char **);
+static int	section_kind(struct load *, const char *, const char *);
+static int	section_place(struct load *, const char *);
+static bool	capture_exists(const struct pb_conf *, const char *);
+static bool	upstream_exists(const struct pb_conf *, const char *);
+static int	close_section(struct load *);
+static int	unknown_key(struct load *, const char *);
+
+int
+pb_conf_load(struct pb_conf **out, const char *path, struct pb_err *err)
+{
+	struct load *load = calloc(1, sizeof(*load));
+	int rc;
+
+	if (load == NULL)
+		return pb_err_set(err, PB_ENOMEM, "read %s: no memory", path);
+	load->path = path;
+	if (strlen(path) >= sizeof(load->conf->file)) {
+		rc = pb_err_set(&load->err, PB_EINVAL, "configuration file: "
+		    "the path is longer than %zu bytes",
+		    sizeof(load->conf->file) - 1);
+		goto out;
+	}
+	load->file = fopen(path, "re");
+	if (load->file == NULL) {
+		rc = pb_err_sys(&load->err, "open configuration %s", path);
+		goto out;
+	}
+	rc = conf_alloc(&load->conf, &load->err);
+	if (rc < 0)
+		goto out;
+	strcpy(load->conf->file, path);
+	rc = load_all(load);
+	if (rc < 0)
+		goto out;
+	*out = load->conf;
+	load->conf = NULL;
+out:
+	if (rc < 0 && err != NULL)
+		*err = load->err;
+	if (load->file != NULL)
+		fclose(load->file);
+	pb_conf_destroy(load->conf);
+	free(load);
+	return rc;
+}
+
+int
+pb_conf_for_store(struct pb_conf **out, const char *store,
+    struct pb_err *err)
+{
+	struct pb_conf *conf;
+	int rc;
+
+	if (store[0] == '\0' || strlen(store) >= sizeof(conf->store.path))
+		return pb_err_set(err, PB_EINVAL, "store '%.64s': the path "
+		    "is empty or longer than %zu bytes", store,
+		    sizeof(conf->store.path) - 1);
+	rc = conf_alloc(&conf, err);
+	if (rc < 0)
+		return rc;
+	strcpy(conf->store.path, store);
+	*out = conf;
+	return 0;
+}
+
+void
+pb_conf_destroy(struct pb_conf *conf)
+{
+	if (conf == NULL)
+		return;
+	free(conf->capture);
+	free(conf->upstream);
+	free(conf);
+}
+
+int
+pb_conf_find(char out[static PATH_MAX], const char *given, struct pb_err *err)
+{
+	const char *from_env = getenv("PB_CONFIG");
+	const char *const tried[] = {
+		from_env == NULL ? "" : from_env,
+		"./packetbroker.conf",
+		"/etc/packetbroker/packetbroker.conf",
+	};
+
+	if (given != NULL) {
+		if (strlen(given) >= PATH_MAX)
+			return pb_err_set(err, PB_EINVAL, "configuration "
+			    "file: the path is longer than %d bytes",
+			    PATH_MAX - 1);
+		strcpy(out, given);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(tried) / sizeof(tried[0]); i++) {
+		if (tried[i][0] == '\0' || strlen(tried[i]) >= PATH_MAX ||
+		    access(tried[i], F_OK) < 0)
+			continue;
+		strcpy(out, tried[i]);
+		return 0;
+	}
+	return pb_err_set(err, PB_ENOENT, "no configuration: tried "
+	    "$PB_CONFIG (%.200s), %s and %s; name one with -c FILE",
+	    tried[0][0] == '\0' ? "not set" : tried[0], tried[1], tried[2]);
+}
+
+/* Everything at its default; no captures, no upstreams. */
+static int
+conf_alloc(struct pb_conf **out, struct pb_err *err)
+{
+	struct pb_conf *conf = calloc(1, sizeof(*conf));
+	int rc;
+
+	if (conf == NULL)
+		return pb_err_set(err, PB_ENOMEM, "configuration: no memory");
+	conf->capture = calloc(PB_CAPTURES_MAX, sizeof(*conf->capture));
+	conf->upstream = calloc(PB_UPSTREAMS_MAX, sizeof(*conf->upstream));
+	rc = conf->capture == NULL || conf->upstream == NULL ?
+	    pb_err_set(err, PB_ENOMEM, "configuration: no memory") : 0;
+	if (rc == 0)
+		rc = pb_conf_defaults(PB_CONF_NODE, &conf->node, err);
+	if (rc == 0)
+		rc = pb_conf_defaults(PB_CONF_STORE, &conf->store, err);
+	if (rc == 0)
+		rc = pb_conf_defaults(PB_CONF_LISTEN, &conf->listen, err);
+	if (rc < 0) {
+		pb_conf_destroy(conf);
+		return rc;
+	}
+	*out = conf;
+	return 0;
+}
+
+static int
+load_all(struct load *load)
+{
+	static const enum pb_conf_kind needed[] = {
+		PB_CONF_NODE, PB_CONF_STORE,
+	};
+	int bad;
+
+	/* The library's own 200 bytes a line are too few for a filter. */
+	ini_use_stack = false;
+	ini_allow_realloc = false;
+	ini_initial_alloc = CONF_LINE_MAX;
+	ini_max_line = CONF_LINE_MAX;
+	bad = ini_parse_stream(next_line, load, take_pair, load);
+	if (bad == -2)
+		return pb_err_set(&load->err, PB_ENOMEM, "read %s: no memory",
+		    load->path);
+	if (bad > 0 && (load->rc == 0 || (unsigned)bad < load->rc_line))
+		return pb_err_set(&load->err, PB_EINVAL, "%s:%d: neither a "
+		    "[section] nor a key; write key = value", load->path,
+		    bad);
+	if (load->rc == 0)
+		close_section(load);
+	if (load->rc < 0)
+		return load->rc;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		const char *name = pb_conf_sections[needed[i]].name;
+
+		if (load->once[needed[i]] == 0)
+			return pb_err_set(&load->err, PB_EINVAL, "%s: no "
+			    "[%s] section; every node needs one", load->path,
+			    name);
+	}
+	return 0;
+}
+
+/* Put file, line, section and key before the words in load->err. */
+static int
+complain(struct load *load, unsigned line, const char *key)
+{
+	load->rc = load->err.code;
+	load->rc_line = load->line;
+	if (!load->open)
+		pb_err_prefix(&load->err, "%s:%u", load->path, line);
+	else
+		pb_err_prefix(&load->err, "%s:%u: [%s]%s%s", load->path, line,
+		    load->title, key == NULL ? "" : " ",
+		    key == NULL ? "" : key);
+	return load->rc;
+}
+
+/* --- lines --- */
+
+/*
+ * The next line for libinih, without the blanks it begins with: they would
+ * make it the continuation of the line before.  NULL ends the reading.
+ */
+static char *
+next_line(char *line, int room, void *arg)
+{
+	struct load *load = arg;
+	char *start;
+	int len;
+
+	if (load->rc < 0)
+		return NULL;
+	load->line++;
+	len = read_line(load, line, (size_t)room);
+	if (len <= 0)
+		return NULL;
+	start = line;
+	if (load->line == 1 && strncmp(start, "\xef\xbb\xbf", 3) == 0)
+		start += 3;
+	start += strspn(start, " \t");
+	memmove(line, start, strlen(start) + 1);
+	if (line[0] == '[' && open_section(load, line) < 0)
+		return NULL;
+	return line;
+}
+
+/* Bytes read, the newline left out; 0 at the end, or the error. */
+static int
+read_line(struct load *load, char *line, size_t room)
+{
+	size_t len = 0;
+	int c;
+
+	while ((c = getc(load->file)) != EOF && c != '\n') {
+		if (len + 2 >= room) {
+			pb_err_set(&load->err, PB_EINVAL, "line too long; "
+			    "write at most %zu bytes", room - 2);
+			return complain(load, load->line, NULL);
+		}
+		line[len++] = (char)c;
+	}
+	if (ferror(load->file)) {
+		load->rc_line = load->line;
+		load->rc = pb_err_sys(&load->err, "read configuration %s",
+		    load->path);
+		return load->rc;
+	}
+	if (c == EOF && len == 0)
+		return 0;
+	if (len > 0 && line[len - 1] == '\r')
+		len--;
+	line[len] = '\0';
+	if (check_line(load, line, len) < 0)
+		return load->rc;
+	return (int)len + 1;
+}
+
+/* Names and descriptions end in files, URLs and terminals: text only. */
+static int
+check_line(struct load *load, const char *line, size_t len)
+{
+	const uint8_t *p = (const uint8_t *)line;
+
+	for (size_t at = 0; at < len;) {
+		size_t n = pb_utf8_length(p + at, len - at);
+
+		if (n == 0 || (p[at] < 0x20 && p[at] != '\t') ||
+		    p[at] == 0x7f) {
+			pb_err_set(&load->err, PB_EINVAL, "byte %zu is no "
+			    "UTF-8 text or is a control character", at + 1);
+			return complain(load, load->line, NULL);
+		}
+		at += n;
+	}
+	return 0;
+}
+
+/* Called by libinih; 1 goes on, 0 is noted as an error in this line. */
+static int
+take_pair(void *arg, const char *section, const char *name,
+    const char *value)
+{
+	struct load *load = arg;
+	const struct pb_conf_key *key;
+	unsigned *seen;
+
+	(void)section;		/* cut to 50 bytes; ours is load->title */
+	if (load->rc < 0)
+		return 0;
+	if (!load->open) {
+		pb_err_set(&load->err, PB_EINVAL, "%.64s: stands before the "
+		    "first section; begin with [node]", name);
+		complain(load, load->line, NULL);
+		return 0;
+	}
+	key = pb_conf_key_find(load->kind, name);
+	if (key == NULL) {
+		unknown_key(load, name);
+		return 0;
+	}
+	seen = &load->key_line[key - pb_conf_sections[load->kind].keys];
+	if (*seen != 0) {
+		pb_err_set(&load->err, PB_EINVAL, "given already in line "
+		    "%u; keep one of the two", *seen);
+		complain(load, load->line, name);
+		return 0;
+	}
+	*seen = load->line;
+	if (key->parse(key, (char *)load->section + key->offset, value,
+	    &load->err) < 0) {
+		complain(load, load->line, name);
+		return 0;
+	}
+	return 1;
+}
+
+/* --- sections --- */
+
+/* `line` is a header; libinih sees it too and takes nothing from it. */
+static int
+open_section(struct load *load, char *line)
+{
+	char header[CONF_LINE_MAX], *kind, *name;
+	const struct pb_conf_section *s;
+
+	if (close_section(load) < 0)
+		return load->rc;
+	load->open = false;
+	snprintf(header, sizeof(header), "%s", line);
+	if (split_header(load, header, &kind, &name) < 0 ||
+	    section_kind(load, kind, name) < 0)
+		return load->rc;
+	s = &pb_conf_sections[load->kind];
+	snprintf(load->title, sizeof(load->title), "%s%s%.*s", kind,
+	    name[0] == '\0' ? "" : " ", PB_IFNAME_BYTES_MAX, name);
+	load->title_line = load->line;
+	memset(load->key_line, 0, sizeof(load->key_line));
+	load->open = true;
+	if (section_place(load, name) < 0)
+		return complain(load, load->line, NULL);
+	if (pb_conf_defaults(load->kind, load->section, &load->err) < 0)
+		return complain(load, load->line, NULL);
+	if (s->title != NULL &&
+	    s->title(load->section, name, &load->err) < 0)
+		return complain(load, load->line, NULL);
+	return 0;
+}
+
+/* `[ kind name ]`, then nothing but a comment; "" where there is no name. */
+static int
+split_header(struct load *load, char *header, char **kind, char **name)
+{
+	char *end = strchr(header, ']'), *rest;
+
+	if (end == NULL) {
+		pb_err_set(&load->err, PB_EINVAL, "section header without "
+		    "its ]; write [section] or [section name]");
+		complain(load, load->line, NULL);
+		return PB_EINVAL;
+	}
+	rest = end + 1 + strspn(end + 1, " \t");
+	if (*rest != '\0' && *rest != ';' && *rest != '#') {
+		pb_err_set(&load->err, PB_EINVAL, "'%.64s' stands behind a "
+		    "section header; write it into the next line", rest);
+		complain(load, load->line, NULL);
+		return PB_EINVAL;
+	}
+	while (end > header + 1 && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	*end = '\0';
+	*kind = header + 1 + strspn(header + 1, " \t");
+	*name = *kind + strcspn(*kind, " \t");
+	if (**name != '\0') {
+		*(*name)++ = '\0';
+		*name += strspn(*name, " \t");
+	}
+	return 0;
+}
+
+static int
+section_kind(struct load *load, const char *kind, const char *name)
+{
+	const char *names[PB_CONF_KINDS], *near;
+	const struct pb_conf_section *s;
+	size_t i;
+
+	for (i = 0; i < PB_CONF_KINDS; i++) {
+		names[i] = pb_conf_sections[i].name;
+		if (strcmp(names[i], kind) == 0)
+			break;
+	}
+	if (i == PB_CONF_KINDS) {
+		near = pb_nearest(kind, names, PB_CONF_KINDS);
+		if (near != NULL)
+			pb_err_set(&load->err, PB_EINVAL, "[%.64s]: unknown "
+			    "section; did you mean [%s]?", kind, near);
+		else
+			pb_err_set(&load->err, PB_EINVAL, "[%.64s]: unknown "
+			    "section; there are node, store, capture, listen "
+			    "and upstream", kind);
+		return complain(load, load->line, NULL);
+	}
+	s = &pb_conf_sections[i];
+	load->kind = (enum pb_conf_kind)i;
+	if (s->example == NULL && name[0] != '\0')
+		pb_err_set(&load->err, PB_EINVAL, "[%s %.64s]: takes no "
+		    "name; write [%s]", kind, name, kind);
+	else if (s->example != NULL && name[0] == '\0')
+		pb_err_set(&load->err, PB_EINVAL, "[%s]: needs a name; write "
+		    "it like %s", kind, s->example);
+	else
+		return 0;
+	return complain(load, load->line, NULL);
+}
+
+/* Where the section's values go; refuses a second one of the same name. */
+static int
+section_place(struct load *load, const char *name)
+{
+	struct pb_conf *conf = load->conf;
+	bool again = load->once[load->kind] != 0;
+	int max = 1;
+
+	switch (load->kind) {
+	case PB_CONF_NODE:
+		load->section = &conf->node;
+		break;
+	case PB_CONF_STORE:
+		load->section = &conf->store;
+		break;
+	case PB_CONF_LISTEN:
+		conf->listen.present = true;
+		load->section = &conf->listen;
+		break;
+	case PB_CONF_CAPTURE:
+		again = capture_exists(conf, name);
+		max = PB_CAPTURES_MAX;
+		load->section = conf->captures == PB_CAPTURES_MAX ? NULL :
+		    &conf->capture[conf->captures++];
+		break;
+	default:
+		again = upstream_exists(conf, name);
+		max = PB_UPSTREAMS_MAX;
+		load->section = conf->upstreams == PB_UPSTREAMS_MAX ? NULL :
+		    &conf->upstream[conf->upstreams++];
+		break;
+	}
+	load->once[load->kind] = load->line;
+	if (again)
+		return pb_err_set(&load->err, PB_EINVAL, "a second section "
+		    "of this name; write all its keys into one");
+	if (load->section == NULL)
+		return pb_err_set(&load->err, PB_EINVAL, "one section of "
+		    "this kind too many; write at most %d", max);
+	return 0;
+}
+
+static bool
+capture_exists(const struct pb_conf *conf, const char *interface)
+{
+	for (size_t i = 0; i < conf->captures; i++)
+		if (strcmp(conf->capture[i].interface, interface) == 0)
+			return true;
+	return false;
+}
+
+static bool
+upstream_exists(const struct pb_conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->upstreams; i++)
+		if (strcmp(conf->upstream[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The checks that need all keys; a fault is laid at its key's line. */
+static int
+close_section(struct load *load)
+{
+	const struct pb_conf_section *s = &pb_conf_sections[load->kind];
+	const struct pb_conf_key *found;
+	const char *key = NULL;
+	unsigned line = load->title_line;
+
+	if (!load->open || s->check == NULL ||
+	    s->check(load->section, &key, &load->err) == 0)
+		return 0;
+	found = pb_conf_key_find(load->kind, key);
+	if (found != NULL && load->key_line[found - s->keys] != 0)
+		line = load->key_line[found - s->keys];
+	return complain(load, line, key);
+}
+
+static int
+unknown_key(struct load *load, const char *name)
+{
+	const struct pb_conf_section *s = &pb_conf_sections[load->kind];
+	const char *names[PB_CONF_KEYS_MAX], *near;
+	struct pb_buf known;
+
+	pb_buf_init(&known, PB_ERR_TEXT_MAX);
+	for (size_t i = 0; i < s->count; i++) {
+		names[i] = s->keys[i].name;
+		pb_buf_printf(&known, "%s%s", i == 0 ? "" : ", ", names[i]);
+	}
+	near = pb_nearest(name, names, s->count);
+	if (near != NULL)
+		pb_err_set(&load->err, PB_EINVAL, "unknown key; did you mean "
+		    "%s?", near);
+	else
+		pb_err_set(&load->err, PB_EINVAL, "unknown key; there are %s",
+		    pb_buf_cstr(&known));
+	pb_buf_finish(&known);
+	return complain(load, load->line, name);
+}

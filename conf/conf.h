@@ -1,0 +1,106 @@
+/*
+ * conf/conf.h - one node's configuration
+ *
+ * INI, read by libinih.  Unknown sections and keys are errors that suggest
+ * the nearest known one; every message names file:line, section and key
+ * and says what would be right.  Defaults stand in conf.c, one table.
+ */
+#ifndef PB_CONF_CONF_H
+#define PB_CONF_CONF_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+#define PB_CAPTURES_MAX		64
+#define PB_UPSTREAMS_MAX	64
+#define PB_CONF_LIST_MAX	1024	/* bytes of a list of globs */
+#define PB_CONF_VALUE_MAX	4096	/* bytes of any value */
+
+struct pb_conf_tls {
+	bool	off;			/* `tls = off`, spelled out */
+	char	cert[PATH_MAX];		/* PEM files */
+	char	key[PATH_MAX];
+	char	ca[PATH_MAX];
+};
+
+struct pb_conf_capture {
+	char	 interface[PB_IFNAME_BYTES_MAX + 1];
+	char	 description[PB_TEXT_BYTES_MAX];
+	char	 filter[PB_CONF_VALUE_MAX];	/* tcpdump filter; "" all */
+	uint32_t snaplen;			/* 262144 */
+	uint64_t buffer;			/* bytes, 64 MiB */
+	bool	 promiscuous;			/* yes */
+	char	 timestamp_type[32];		/* "" : the best there is */
+};
+
+struct pb_conf_listen {
+	bool	 present;		/* there is a [listen] section */
+	char	 address[PB_TEXT_BYTES_MAX]; /* host:port, [v6]:port */
+	struct pb_conf_tls tls;
+	char	 allow[PB_CONF_LIST_MAX]; /* default "*, relay:*" */
+};
+
+struct pb_conf_upstream {
+	char	 name[PB_NAME_BYTES_MAX + 1];
+	char	 url[PB_CONF_VALUE_MAX]; /* without a trailing slash */
+	struct pb_conf_tls tls;
+	char	 streams[PB_CONF_LIST_MAX]; /* globs on node/interface; "*" */
+	uint64_t retry_for_ms;		/* 1h */
+	uint64_t dead_letters_max;	/* bytes, 50 GiB */
+	uint64_t window;		/* bytes in flight, 64 MiB */
+	uint64_t rate_limit;		/* bits/s; 0: none */
+	bool	 compress_zstd;		/* `compress = zstd` */
+};
+
+struct pb_conf {
+	char	 file[PATH_MAX];
+	struct pb_node_conf {
+		char	 name[PB_NAME_BYTES_MAX + 1];
+		char	 description[PB_TEXT_BYTES_MAX];
+		uint32_t pen;			/* 32473 */
+	} node;
+	struct pb_store_conf {
+		char	 path[PATH_MAX];
+		uint64_t segment_size;		/* 256 MiB */
+		uint64_t segment_age_ms;	/* 60 s */
+		uint64_t flush_interval_ms;	/* 100 ms */
+		uint64_t retain_size;		/* 0: no bound */
+		uint64_t retain_age_ms;		/* 0: no bound */
+		uint64_t min_free_bytes;	/* of this and the next, */
+		unsigned min_free_percent;	/* one is 0; 5 % */
+		uint64_t index_size;		/* LMDB map, 16 GiB */
+	} store;
+	struct pb_conf_listen listen;
+	size_t	 captures;
+	struct pb_conf_capture *capture;	/* owned */
+	size_t	 upstreams;
+	struct pb_conf_upstream *upstream;	/* owned */
+};
+
+/*
+ * Read and check `path`.  PB_EINVAL: err has `file:line: [section] key:
+ * what is wrong; what would be right`.  `*out` is the caller's, for
+ * pb_conf_destroy().
+ */
+int	pb_conf_load(struct pb_conf **out, const char *path,
+	    struct pb_err *err);
+
+/* The defaults and a store's path alone, for `pb --store DIR`. */
+int	pb_conf_for_store(struct pb_conf **out, const char *store,
+	    struct pb_err *err);
+
+void	pb_conf_destroy(struct pb_conf *conf);
+
+/*
+ * Which file: `given` if not NULL, else $PB_CONFIG, ./packetbroker.conf,
+ * /etc/packetbroker/packetbroker.conf, whichever exists first.
+ * PB_ENOENT names all that were tried.
+ */
+int	pb_conf_find(char out[static PATH_MAX], const char *given,
+	    struct pb_err *err);
+
+#endif

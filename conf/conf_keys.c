@@ -1,0 +1,492 @@
+/*
+ * conf/conf_keys.c - every section, key, default and bound, in one table
+ *
+ * Promise: what the table does not know is refused, and what this version
+ * cannot do is refused in words, never accepted and ignored.
+ * Reason:  an operator who writes `compress = zstd` counts on it.
+ */
+#include "conf/conf_keys.h"
+
+#include <string.h>
+
+#include "conf/conf.h"
+
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+#define FIELD(type, member)						\
+	offsetof(struct type, member), sizeof(((struct type *)0)->member)
+
+/* `*out` is written where the text is good; base/text.h. */
+typedef int scalar(const char *, uint64_t *, struct pb_err *);
+typedef int parser(const struct pb_conf_key *, void *, const char *,
+    struct pb_err *);
+
+static parser	parse_text, parse_word, parse_path, parse_name, parse_number,
+		parse_size, parse_span, parse_rate, parse_yes_no,
+		parse_min_free, parse_address, parse_url, parse_tls,
+		parse_allow, parse_streams, parse_later;
+
+static int	bounded(const struct pb_conf_key *, scalar *, const char *,
+		    uint64_t *, struct pb_err *);
+static int	title_capture(void *, const char *, struct pb_err *);
+static int	title_upstream(void *, const char *, struct pb_err *);
+static bool	next_item(const char **, const char **, size_t *);
+static bool	is_port(const char *);
+
+static const struct pb_conf_key node_keys[] = {
+	{ "name", parse_name, FIELD(pb_node_conf, name), NULL, NULL, NULL },
+	{ "description", parse_text, FIELD(pb_node_conf, description),
+	    NULL, NULL, NULL },
+	/* 32473 is reserved for examples: RFC 5612. */
+	{ "pen", parse_number, FIELD(pb_node_conf, pen),
+	    "32473", "1", "4294967295" },
+};
+
+static const struct pb_conf_key store_keys[] = {
+	{ "path", parse_path, FIELD(pb_store_conf, path), NULL, NULL, NULL },
+	{ "segment_size", parse_size, FIELD(pb_store_conf, segment_size),
+	    "256MiB", "1MiB", "4GiB" },
+	{ "segment_age", parse_span, FIELD(pb_store_conf, segment_age_ms),
+	    "60s", "1s", NULL },
+	{ "flush_interval", parse_span,
+	    FIELD(pb_store_conf, flush_interval_ms),
+	    "100ms", "1ms", "10s" },
+	{ "retain_size", parse_size, FIELD(pb_store_conf, retain_size),
+	    "0", NULL, NULL },
+	{ "retain_age", parse_span, FIELD(pb_store_conf, retain_age_ms),
+	    "0", NULL, NULL },
+	/* It fills two fields, hence the whole section. */
+	{ "min_free", parse_min_free, 0, sizeof(struct pb_store_conf),
+	    "5%", NULL, NULL },
+	{ "index_size", parse_size, FIELD(pb_store_conf, index_size),
+	    "16GiB", "1MiB", "16TiB" },
+};
+
+static const struct pb_conf_key capture_keys[] = {
+	{ "description", parse_text, FIELD(pb_conf_capture, description),
+	    NULL, NULL, NULL },
+	{ "filter", parse_text, FIELD(pb_conf_capture, filter),
+	    NULL, NULL, NULL },
+	/* libpcap's largest, MAXIMUM_SNAPLEN. */
+	{ "snaplen", parse_number, FIELD(pb_conf_capture, snaplen),
+	    "262144", "1", "262144" },
+	/* libpcap keeps the number of bytes in an int. */
+	{ "buffer", parse_size, FIELD(pb_conf_capture, buffer),
+	    "64MiB", "1MiB", "2GiB" },
+	{ "promiscuous", parse_yes_no, FIELD(pb_conf_capture, promiscuous),
+	    "yes", NULL, NULL },
+	{ "timestamp_type", parse_word,
+	    FIELD(pb_conf_capture, timestamp_type), NULL, NULL, NULL },
+	{ "trailers", parse_later, 0, 0, "none", NULL, NULL },
+	{ "timestamp_from", parse_later, 0, 0, "capture", NULL, NULL },
+	{ "forward", parse_later, 0, 0, "", NULL, NULL },
+};
+
+static const struct pb_conf_key listen_keys[] = {
+	{ "address", parse_address, FIELD(pb_conf_listen, address),
+	    NULL, NULL, NULL },
+	{ "tls", parse_tls, FIELD(pb_conf_listen, tls.off),
+	    NULL, NULL, NULL },
+	{ "tls_cert", parse_path, FIELD(pb_conf_listen, tls.cert),
+	    NULL, NULL, NULL },
+	{ "tls_key", parse_path, FIELD(pb_conf_listen, tls.key),
+	    NULL, NULL, NULL },
+	{ "tls_ca", parse_path, FIELD(pb_conf_listen, tls.ca),
+	    NULL, NULL, NULL },
+	{ "allow", parse_allow, FIELD(pb_conf_listen, allow),
+	    "*, relay:*", NULL, NULL },
+};
+
+static const struct pb_conf_key upstream_keys[] = {
+	{ "url", parse_url, FIELD(pb_conf_upstream, url), NULL, NULL, NULL },
+	{ "tls", parse_tls, FIELD(pb_conf_upstream, tls.off),
+	    NULL, NULL, NULL },
+	{ "tls_cert", parse_path, FIELD(pb_conf_upstream, tls.cert),
+	    NULL, NULL, NULL },
+	{ "tls_key", parse_path, FIELD(pb_conf_upstream, tls.key),
+	    NULL, NULL, NULL },
+	{ "tls_ca", parse_path, FIELD(pb_conf_upstream, tls.ca),
+	    NULL, NULL, NULL },
+	{ "streams", parse_streams, FIELD(pb_conf_upstream, streams),
+	    "*", NULL, NULL },
+	{ "retry_for", parse_span, FIELD(pb_conf_upstream, retry_for_ms),
+	    "1h", NULL, NULL },
+	{ "dead_letters_max", parse_size,
+	    FIELD(pb_conf_upstream, dead_letters_max), "50GiB", NULL, NULL },
+	{ "window", parse_size, FIELD(pb_conf_upstream, window),
+	    "64MiB", "1MiB", NULL },
+	{ "rate_limit", parse_rate, FIELD(pb_conf_upstream, rate_limit),
+	    "0", NULL, NULL },
+	{ "compress", parse_later, 0, 0, "none", NULL, NULL },
+};
+
+const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
+	[PB_CONF_NODE] = { "node", NULL, node_keys, COUNT(node_keys), NULL,
+	    pb_conf_check_node },
+	[PB_CONF_STORE] = { "store", NULL, store_keys, COUNT(store_keys),
+	    NULL, pb_conf_check_store },
+	[PB_CONF_CAPTURE] = { "capture", "[capture eth0]", capture_keys,
+	    COUNT(capture_keys), title_capture, NULL },
+	[PB_CONF_LISTEN] = { "listen", NULL, listen_keys, COUNT(listen_keys),
+	    NULL, pb_conf_check_listen },
+	[PB_CONF_UPSTREAM] = { "upstream", "[upstream core]", upstream_keys,
+	    COUNT(upstream_keys), title_upstream, pb_conf_check_upstream },
+};
+
+_Static_assert(COUNT(capture_keys) <= PB_CONF_KEYS_MAX &&
+    COUNT(upstream_keys) <= PB_CONF_KEYS_MAX, "the longest sections fit");
+
+int
+pb_conf_defaults(enum pb_conf_kind kind, void *section, struct pb_err *err)
+{
+	const struct pb_conf_section *s = &pb_conf_sections[kind];
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct pb_conf_key *key = &s->keys[i];
+		int rc;
+
+		if (key->fallback == NULL)
+			continue;
+		rc = key->parse(key, (char *)section + key->offset,
+		    key->fallback, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+const struct pb_conf_key *
+pb_conf_key_find(enum pb_conf_kind kind, const char *name)
+{
+	const struct pb_conf_section *s = &pb_conf_sections[kind];
+
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->keys[i].name, name) == 0)
+			return &s->keys[i];
+	return NULL;
+}
+
+/* --- names in section headers --- */
+
+static int
+title_capture(void *section, const char *name, struct pb_err *err)
+{
+	struct pb_conf_capture *capture = section;
+
+	if (strlen(name) > PB_IFNAME_BYTES_MAX ||
+	    strpbrk(name, " \t/") != NULL)
+		return pb_err_set(err, PB_EINVAL, "'%.100s' is no interface "
+		    "name; write at most %d bytes without blanks and slashes",
+		    name, PB_IFNAME_BYTES_MAX);
+	strcpy(capture->interface, name);
+	return 0;
+}
+
+static int
+title_upstream(void *section, const char *name, struct pb_err *err)
+{
+	struct pb_conf_upstream *upstream = section;
+
+	if (!pb_name_valid(name))
+		return pb_err_set(err, PB_EINVAL, "'%.100s' is no name; "
+		    "write 1 to %d letters, digits, . _ -", name,
+		    PB_NAME_BYTES_MAX);
+	strcpy(upstream->name, name);
+	return 0;
+}
+
+/* --- text --- */
+
+static int
+parse_text(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	if (strlen(value) >= key->room)
+		return pb_err_set(err, PB_EINVAL, "%zu bytes long; write at "
+		    "most %zu", strlen(value), key->room - 1);
+	strcpy(field, value);
+	return 0;
+}
+
+static int
+parse_word(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	if (strpbrk(value, " \t,") != NULL)
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is more than one "
+		    "word; write one", value);
+	return parse_text(key, field, value, err);
+}
+
+static int
+parse_path(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	if (value[0] == '\0')
+		return pb_err_set(err, PB_EINVAL, "empty; write a path");
+	return parse_text(key, field, value, err);
+}
+
+static int
+parse_name(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	if (!pb_name_valid(value))
+		return pb_err_set(err, PB_EINVAL, "'%.100s' is no node "
+		    "name; write 1 to %d letters, digits, . _ -", value,
+		    PB_NAME_BYTES_MAX);
+	return parse_text(key, field, value, err);
+}
+
+/* --- numbers with and without units --- */
+
+static int
+parse_number(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	uint64_t min = 0, max = UINT32_MAX, number;
+	int rc = 0;
+
+	if (key->min != NULL)
+		rc = pb_parse_u64(key->min, 0, UINT32_MAX, &min, err);
+	if (rc == 0 && key->max != NULL)
+		rc = pb_parse_u64(key->max, 0, UINT32_MAX, &max, err);
+	if (rc == 0)
+		rc = pb_parse_u64(value, min, max, &number, err);
+	if (rc == 0)
+		*(uint32_t *)field = (uint32_t)number;
+	return rc;
+}
+
+static int
+parse_size(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	return bounded(key, pb_parse_size, value, field, err);
+}
+
+static int
+parse_span(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	return bounded(key, pb_parse_duration, value, field, err);
+}
+
+static int
+parse_rate(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	return bounded(key, pb_parse_rate, value, field, err);
+}
+
+static int
+bounded(const struct pb_conf_key *key, scalar *parse, const char *value,
+    uint64_t *out, struct pb_err *err)
+{
+	uint64_t number, min = 0, max = UINT64_MAX;
+	int rc = parse(value, &number, err);
+
+	if (rc == 0 && key->min != NULL)
+		rc = parse(key->min, &min, err);
+	if (rc == 0 && key->max != NULL)
+		rc = parse(key->max, &max, err);
+	if (rc < 0)
+		return rc;
+	if (number >= min && number <= max) {
+		*out = number;
+		return 0;
+	}
+	if (key->max == NULL)
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is too little; "
+		    "write at least %s", value, key->min);
+	return pb_err_set(err, PB_EINVAL, "'%.64s' is out of range; write "
+	    "%s to %s", value, key->min != NULL ? key->min : "0", key->max);
+}
+
+static int
+parse_yes_no(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	(void)key;
+	return pb_parse_bool(value, field, err);
+}
+
+/* `5%` of the file system, or a size. */
+static int
+parse_min_free(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	struct pb_store_conf *store = field;
+	size_t len = strlen(value), digits = strspn(value, "0123456789");
+	uint64_t percent = 0, bytes = 0;
+	char number[8];
+	int rc;
+
+	(void)key;
+	if (len == 0 || value[len - 1] != '%') {
+		rc = pb_parse_size(value, &bytes, NULL);
+	} else if (digits != len - 1 || digits >= sizeof(number)) {
+		rc = PB_EINVAL;
+	} else {
+		memcpy(number, value, digits);
+		number[digits] = '\0';
+		rc = pb_parse_u64(number, 0, 100, &percent, NULL);
+	}
+	if (rc < 0)
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is neither a "
+		    "percentage nor a size; write 0%% to 100%%, or one like "
+		    "20GiB", value);
+	store->min_free_bytes = bytes;
+	store->min_free_percent = (unsigned)percent;
+	return 0;
+}
+
+/* --- the network --- */
+
+/* `host:port` or `[v6]:port`; a bare IPv6 address would hide its port. */
+static int
+parse_address(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	const char *colon = strrchr(value, ':'), *first = strchr(value, ':');
+	bool good = colon != NULL && colon != value && is_port(colon + 1) &&
+	    strpbrk(value, " \t/") == NULL;
+
+	if (good && value[0] == '[')
+		good = colon - value > 2 && colon[-1] == ']' &&
+		    strchr(value, ']') == colon - 1;
+	else if (good)
+		good = first == colon && strpbrk(value, "[]") == NULL;
+	if (!good)
+		return pb_err_set(err, PB_EINVAL, "'%.100s' is no address; "
+		    "write host:port or [IPv6]:port, like 0.0.0.0:7152",
+		    value);
+	return parse_text(key, field, value, err);
+}
+
+static int
+parse_url(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	const char *host = strstr(value, "://");
+	char *url = field;
+	size_t len, host_len;
+	int rc;
+
+	if (strncmp(value, "https://", 8) != 0 &&
+	    strncmp(value, "http://", 7) != 0)
+		goto wrong;
+	host += 3;
+	host_len = strcspn(host, "/");
+	/* What follows is our path; user names and passwords have no use. */
+	if (host_len == 0 || host[0] == ':' ||
+	    strpbrk(host, " \t?#@\\") != NULL)
+		goto wrong;
+	rc = parse_text(key, field, value, err);
+	if (rc < 0)
+		return rc;
+	len = strlen(url);
+	while (url[len - 1] == '/')
+		url[--len] = '\0';
+	return 0;
+wrong:
+	return pb_err_set(err, PB_EINVAL, "'%.100s' is no address of a peer; "
+	    "write https://host:port", value);
+}
+
+static int
+parse_tls(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	(void)key;
+	if (strcmp(value, "off") != 0 && strcmp(value, "on") != 0)
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is neither on nor "
+		    "off; write off, or give tls_cert, tls_key and tls_ca",
+		    value);
+	*(bool *)field = strcmp(value, "off") == 0;
+	return 0;
+}
+
+/* --- lists --- */
+
+static int
+parse_allow(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	static const char allowed[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "0123456789._-*?";
+	const char *at = value, *item;
+	size_t len, count = 0;
+
+	for (; next_item(&at, &item, &len); count++) {
+		size_t skip = strncmp(item, "relay:", 6) == 0 ? 6 : 0;
+
+		if (len == skip || strspn(item + skip, allowed) < len - skip)
+			return pb_err_set(err, PB_EINVAL, "'%.*s' names no "
+			    "node; write a name or glob, or one behind "
+			    "relay:", len > 64 ? 64 : (int)len, item);
+	}
+	if (count == 0)
+		return pb_err_set(err, PB_EINVAL, "empty; write node names, "
+		    "or * for all");
+	return parse_text(key, field, value, err);
+}
+
+static int
+parse_streams(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	const char *at = value, *item;
+	size_t len, count = 0;
+
+	for (; next_item(&at, &item, &len); count++)
+		/* A stream has a slash in it: this would match none. */
+		if (memchr(item, '/', len) == NULL &&
+		    memchr(item, '*', len) == NULL &&
+		    memchr(item, '?', len) == NULL)
+			return pb_err_set(err, PB_EINVAL, "'%.*s' names no "
+			    "stream; write node/interface, like lon1/*",
+			    len > 64 ? 64 : (int)len, item);
+	if (count == 0)
+		return pb_err_set(err, PB_EINVAL, "empty; write globs on "
+		    "node/interface, or * for all");
+	return parse_text(key, field, value, err);
+}
+
+/*
+ * A key of the configuration's contract whose function this version does
+ * not have: its neutral value, and nothing else, is accepted.
+ */
+static int
+parse_later(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	(void)field;
+	if (strcmp(value, key->fallback) == 0)
+		return 0;
+	if (key->fallback[0] == '\0')
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is not supported "
+		    "by this version; leave the key out", value);
+	return pb_err_set(err, PB_EINVAL, "'%.64s' is not supported by this "
+	    "version; write %s, or leave the key out", value, key->fallback);
+}
+
+/* --- small things --- */
+
+/* The next of a list separated by commas and blanks; `*at` moves behind. */
+static bool
+next_item(const char **at, const char **item, size_t *len)
+{
+	*item = *at + strspn(*at, ", \t");
+	*len = strcspn(*item, ", \t");
+	*at = *item + *len;
+	return *len > 0;
+}
+
+static bool
+is_port(const char *text)
+{
+	uint64_t port;
+
+	return pb_parse_u64(text, 1, 65535, &port, NULL) == 0;
+}

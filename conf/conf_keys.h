@@ -1,0 +1,72 @@
+/*
+ * conf/conf_keys.h - the table of sections and keys; private to conf/
+ */
+#ifndef PB_CONF_CONF_KEYS_H
+#define PB_CONF_CONF_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define PB_CONF_KEYS_MAX	24	/* in one section */
+
+enum pb_conf_kind {
+	PB_CONF_NODE,
+	PB_CONF_STORE,
+	PB_CONF_CAPTURE,
+	PB_CONF_LISTEN,
+	PB_CONF_UPSTREAM,
+	PB_CONF_KINDS,		/* how many */
+};
+
+/*
+ * One key.  Default and bounds stand as a user would write them and are
+ * read by the key's own parser, so the table can be compared with the
+ * manual line by line.
+ */
+struct pb_conf_key {
+	const char	*name;
+	/* Check `value` and keep it in `field`, which has `room` bytes. */
+	int		(*parse)(const struct pb_conf_key *key, void *field,
+			    const char *value, struct pb_err *err);
+	size_t		 offset;	/* of the field in its section */
+	size_t		 room;
+	const char	*fallback;	/* NULL: the field stays zeroed */
+	const char	*min, *max;	/* NULL: none */
+};
+
+struct pb_conf_section {
+	const char	*name;
+	const char	*example;	/* of a header; NULL: takes no name */
+	const struct pb_conf_key *keys;
+	size_t		 count;
+	/* Check and keep the name in `[capture NAME]`. */
+	int		(*title)(void *section, const char *name,
+			    struct pb_err *err);
+	/* Check keys against each other; `*key` is the one at fault. */
+	int		(*check)(const void *section, const char **key,
+			    struct pb_err *err);
+};
+
+extern const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS];
+
+/* Fill a zeroed section's struct with the table's defaults. */
+int	pb_conf_defaults(enum pb_conf_kind kind, void *section,
+	    struct pb_err *err);
+
+/* The key `name` of a section, or NULL. */
+const struct pb_conf_key *pb_conf_key_find(enum pb_conf_kind kind,
+	    const char *name);
+
+/* conf_check.c: what a whole section promises, once all its keys are in. */
+int	pb_conf_check_node(const void *section, const char **key,
+	    struct pb_err *err);
+int	pb_conf_check_store(const void *section, const char **key,
+	    struct pb_err *err);
+int	pb_conf_check_listen(const void *section, const char **key,
+	    struct pb_err *err);
+int	pb_conf_check_upstream(const void *section, const char **key,
+	    struct pb_err *err);
+
+#endif

@@ -1,0 +1,820 @@
+/*
+ * tests/unit/test_conf.c - a node's configuration: read, checked, refused
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "conf/conf.h"
+
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+#define NODE		"[node]\nname = lon1\n"			/* 2 lines */
+#define BASE		NODE "[store]\npath = /store\n"		/* 4 lines */
+#define CERTS		"tls_cert = /c\ntls_key = /k\ntls_ca = /a\n"
+
+static char home[] = "/tmp/pb-test-conf-XXXXXX";
+static char file[PATH_MAX];
+static char back[PATH_MAX];
+
+static int
+make_home(void **state)
+{
+	(void)state;
+	if (mkdtemp(home) == NULL || getcwd(back, sizeof(back)) == NULL)
+		return -1;
+	snprintf(file, sizeof(file), "%s/t.conf", home);
+	return 0;
+}
+
+static int
+remove_home(void **state)
+{
+	(void)state;
+	unlink(file);
+	return rmdir(home);
+}
+
+static int
+load_bytes(struct pb_conf **out, const void *data, size_t len,
+    struct pb_err *err)
+{
+	FILE *f = fopen(file, "w");
+
+	memset(err, 0, sizeof(*err));
+	assert_non_null(f);
+	assert_int_equal(fwrite(data, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+	return pb_conf_load(out, file, err);
+}
+
+static struct pb_conf *
+load_good(const char *text)
+{
+	struct pb_conf *conf = NULL;
+	struct pb_err err;
+
+	if (load_bytes(&conf, text, strlen(text), &err) != 0)
+		fail_msg("%s\nrefused: %s", text, err.text);
+	assert_non_null(conf);
+	return conf;
+}
+
+/* `text` is refused in line `line` (0: none is named) with these words. */
+static void
+expect_refused(const char *text, unsigned line, const char *words)
+{
+	struct pb_conf *conf = NULL;
+	struct pb_err err;
+	char where[PATH_MAX + 16];
+
+	if (line == 0)
+		snprintf(where, sizeof(where), "%s: ", file);
+	else
+		snprintf(where, sizeof(where), "%s:%u: ", file, line);
+	if (load_bytes(&conf, text, strlen(text), &err) != PB_EINVAL)
+		fail_msg("%s\naccepted, or refused as %d", text, err.code);
+	assert_null(conf);
+	assert_int_equal(err.code, PB_EINVAL);
+	if (strncmp(err.text, where, strlen(where)) != 0 ||
+	    strstr(err.text, words) == NULL)
+		fail_msg("%s\nexpected line %u, '%s', got: %s", text, line,
+		    words, err.text);
+	assert_null(strchr(err.text, '\n'));
+}
+
+struct refusal {
+	const char	*text;
+	unsigned	 line;
+	const char	*words;
+};
+
+static void
+expect_each_refused(const struct refusal *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		expect_refused(rows[i].text, rows[i].line, rows[i].words);
+}
+
+static void
+a_minimal_file_gets_every_default(void **state)
+{
+	struct pb_conf *conf = load_good(BASE "[capture eth0]\n"
+	    "[listen]\naddress = [::1]:7152\n" CERTS
+	    "[upstream core]\nurl = https://core\n" CERTS);
+
+	(void)state;
+	assert_string_equal(conf->file, file);
+	assert_string_equal(conf->node.description, "");
+	assert_int_equal(conf->node.pen, 32473);
+	assert_int_equal(conf->store.segment_size, 256 << 20);
+	assert_int_equal(conf->store.segment_age_ms, 60000);
+	assert_int_equal(conf->store.flush_interval_ms, 100);
+	assert_int_equal(conf->store.retain_size, 0);
+	assert_int_equal(conf->store.retain_age_ms, 0);
+	assert_int_equal(conf->store.min_free_bytes, 0);
+	assert_int_equal(conf->store.min_free_percent, 5);
+	assert_int_equal(conf->store.index_size, 16ull << 30);
+	assert_int_equal(conf->captures, 1);
+	assert_string_equal(conf->capture[0].interface, "eth0");
+	assert_string_equal(conf->capture[0].filter, "");
+	assert_int_equal(conf->capture[0].snaplen, 262144);
+	assert_int_equal(conf->capture[0].buffer, 64 << 20);
+	assert_true(conf->capture[0].promiscuous);
+	assert_string_equal(conf->capture[0].timestamp_type, "");
+	assert_true(conf->listen.present);
+	assert_false(conf->listen.tls.off);
+	assert_string_equal(conf->listen.allow, "*, relay:*");
+	assert_int_equal(conf->upstreams, 1);
+	assert_string_equal(conf->upstream[0].streams, "*");
+	assert_int_equal(conf->upstream[0].retry_for_ms, 3600000);
+	assert_int_equal(conf->upstream[0].dead_letters_max, 50ull << 30);
+	assert_int_equal(conf->upstream[0].window, 64 << 20);
+	assert_int_equal(conf->upstream[0].rate_limit, 0);
+	assert_false(conf->upstream[0].compress_zstd);
+	pb_conf_destroy(conf);
+}
+
+static const char every_key[] =
+    "# all of them\n"
+    "[node]                   ; who\n"
+    "name = lon1              ; letters, digits, . _ -\n"
+    "description = London, rack 4\n"
+    "pen = 70000\n"
+    "[store]\n"
+    "path = /var/lib/packetbroker\n"
+    "segment_size = 64MiB\n"
+    "segment_age = 30s\n"
+    "flush_interval = 50ms\n"
+    "retain_size = 500GiB     ; 0 = no bound\n"
+    "retain_age = 7d\n"
+    "min_free = 20GiB\n"
+    "index_size = 1GiB\n"
+    "[capture eth0]           ; one section per interface\n"
+    "description = ToR uplink\n"
+    "filter = not port 22 and host a;b\n"
+    "snaplen = 128\n"
+    "buffer = 2GiB\n"
+    "promiscuous = no\n"
+    "timestamp_type = adapter\n"
+    "trailers = none\n"
+    "timestamp_from = capture\n"
+    "forward =\n"
+    "[capture any]\n"
+    "[listen]\n"
+    "address = 127.0.0.1:7152\n"
+    "tls = off\n"
+    "allow = lon1, par*, relay:par1\n"
+    "[upstream core]\n"
+    "url = https://core.example:7152/path//\n"
+    "tls_cert = /c.pem\n"
+    "tls_key = /k.pem\n"
+    "tls_ca = /a.pem\n"
+    "streams = lon1/*, par1/eth?\n"
+    "retry_for = 0\n"
+    "dead_letters_max = 0\n"
+    "window = 1MiB\n"
+    "rate_limit = 100Mbit\n"
+    "compress = none\n"
+    "[upstream backup]\n"
+    "url = http://backup:1\n"
+    "tls = off\n";
+
+static void
+check_node_and_store(const struct pb_conf *conf)
+{
+	assert_string_equal(conf->node.name, "lon1");
+	assert_string_equal(conf->node.description, "London, rack 4");
+	assert_int_equal(conf->node.pen, 70000);
+	assert_string_equal(conf->store.path, "/var/lib/packetbroker");
+	assert_int_equal(conf->store.segment_size, 64 << 20);
+	assert_int_equal(conf->store.segment_age_ms, 30000);
+	assert_int_equal(conf->store.flush_interval_ms, 50);
+	assert_int_equal(conf->store.retain_size, 500ull << 30);
+	assert_int_equal(conf->store.retain_age_ms, 604800000);
+	assert_int_equal(conf->store.min_free_bytes, 20ull << 30);
+	assert_int_equal(conf->store.min_free_percent, 0);
+	assert_int_equal(conf->store.index_size, 1 << 30);
+}
+
+static void
+check_network(const struct pb_conf *conf)
+{
+	const struct pb_conf_upstream *up = &conf->upstream[0];
+
+	assert_string_equal(conf->listen.address, "127.0.0.1:7152");
+	assert_true(conf->listen.tls.off);
+	assert_string_equal(conf->listen.allow, "lon1, par*, relay:par1");
+	assert_int_equal(conf->upstreams, 2);
+	assert_string_equal(up->name, "core");
+	assert_string_equal(up->url, "https://core.example:7152/path");
+	assert_string_equal(up->tls.cert, "/c.pem");
+	assert_string_equal(up->tls.key, "/k.pem");
+	assert_string_equal(up->tls.ca, "/a.pem");
+	assert_string_equal(up->streams, "lon1/*, par1/eth?");
+	assert_int_equal(up->retry_for_ms, 0);
+	assert_int_equal(up->dead_letters_max, 0);
+	assert_int_equal(up->window, 1 << 20);
+	assert_int_equal(up->rate_limit, 100000000);
+	assert_string_equal(up[1].name, "backup");
+	assert_string_equal(up[1].url, "http://backup:1");
+	assert_true(up[1].tls.off);
+}
+
+static void
+every_key_of_the_contract_reaches_its_field(void **state)
+{
+	struct pb_conf *conf = load_good(every_key);
+
+	(void)state;
+	check_node_and_store(conf);
+	assert_int_equal(conf->captures, 2);
+	assert_string_equal(conf->capture[0].description, "ToR uplink");
+	assert_string_equal(conf->capture[0].filter,
+	    "not port 22 and host a;b");
+	assert_int_equal(conf->capture[0].snaplen, 128);
+	assert_int_equal(conf->capture[0].buffer, 2ull << 30);
+	assert_false(conf->capture[0].promiscuous);
+	assert_string_equal(conf->capture[0].timestamp_type, "adapter");
+	assert_string_equal(conf->capture[1].interface, "any");
+	assert_string_equal(conf->capture[1].timestamp_type, "");
+	check_network(conf);
+	pb_conf_destroy(conf);
+}
+
+static void
+blanks_line_ends_and_a_byte_order_mark_do_not_matter(void **state)
+{
+	struct pb_conf *conf = load_good("\xef\xbb\xbf[ node ]\r\n"
+	    "    name=lon1\r\n\tdescription   =  caf\xc3\xa9, rack 4  \r\n"
+	    "\r\n; comment\r\n   # comment\r\n  [store] # here too\r\n"
+	    "  path = /a b\r\n [capture   eth0  ]\r\n  snaplen = 96");
+
+	(void)state;
+	assert_string_equal(conf->node.name, "lon1");
+	assert_string_equal(conf->node.description, "caf\xc3\xa9, rack 4");
+	assert_string_equal(conf->store.path, "/a b");
+	assert_string_equal(conf->capture[0].interface, "eth0");
+	assert_int_equal(conf->capture[0].snaplen, 96);
+	pb_conf_destroy(conf);
+}
+
+static void
+long_names_of_upstreams_and_interfaces_stay_whole(void **state)
+{
+	char name[PB_NAME_BYTES_MAX + 1], interface[PB_IFNAME_BYTES_MAX + 1];
+	char text[1024];
+	struct pb_conf *conf;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	memset(interface, 'i', sizeof(interface) - 1);
+	interface[sizeof(interface) - 1] = '\0';
+	snprintf(text, sizeof(text), BASE "[capture %s]\n[capture %.60s]\n"
+	    "[upstream %s]\nurl = http://x\ntls = off\n[upstream %.60s]\n"
+	    "url = http://x\ntls = off\n", interface, interface, name, name);
+	conf = load_good(text);
+	assert_string_equal(conf->capture[0].interface, interface);
+	assert_int_equal(strlen(conf->capture[1].interface), 60);
+	assert_string_equal(conf->upstream[0].name, name);
+	assert_int_equal(strlen(conf->upstream[1].name), 60);
+	pb_conf_destroy(conf);
+	snprintf(text, sizeof(text), BASE "[capture %si]\n", interface);
+	expect_refused(text, 5, "is no interface name");
+	snprintf(text, sizeof(text), BASE "[upstream %sn]\n", name);
+	expect_refused(text, 5, "is no name");
+}
+
+static void
+unknown_sections_and_keys_suggest_the_nearest(void **state)
+{
+	static const struct refusal rows[] = {
+		{ NODE "[store]\nretain_siz = 1\n", 4, "[store] retain_siz: "
+		    "unknown key; did you mean retain_size?" },
+		{ "[node]\nnam = x\n", 2, "[node] nam: unknown key; did you "
+		    "mean name?" },
+		{ BASE "[capture eth0]\nfliter = ip\n", 6, "[capture eth0] "
+		    "fliter: unknown key; did you mean filter?" },
+		{ BASE "[capture eth0]\nthreads = 2\n", 6,
+		    "threads: unknown key; there are description, filter" },
+		{ BASE "[listen]\nport = 1\n", 6, "unknown key" },
+		{ BASE "[upstream c]\ntls_certs = 1\n", 6,
+		    "did you mean tls_cert?" },
+		{ BASE "[upstream c]\nName = 1\n", 6, "unknown key" },
+		{ "[nod]\n", 1, "[nod]: unknown section; did you mean "
+		    "[node]?" },
+		{ BASE "[captur eth0]\n", 5, "did you mean [capture]?" },
+		{ BASE "[Store]\n", 5, "did you mean [store]?" },
+		{ BASE "[dead-letters]\n", 5, "there are node, store" },
+		{ "[]\n", 1, "unknown section" },
+	};
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+}
+
+static void
+headers_need_their_shape(void **state)
+{
+	static const struct refusal rows[] = {
+		{ "[node\nname = x\n", 1, "without its ]" },
+		{ "[node] name = x\n", 1, "stands behind a section header" },
+		{ "[node x]\n", 1, "[node x]: takes no name; write [node]" },
+		{ BASE "[capture]\n", 5, "needs a name; write it like "
+		    "[capture eth0]" },
+		{ BASE "[upstream  ]\n", 5, "[upstream core]" },
+		{ BASE "[capture a b]\n", 5, "'a b' is no interface name" },
+		{ BASE "[capture a/b]\n", 5, "is no interface name" },
+		{ BASE "[upstream a/b]\n", 5, "'a/b' is no name" },
+		{ BASE "[upstream ..]\n", 5, "is no name" },
+		{ "name = x\n", 1, "name: stands before the first section" },
+		{ "[node]\nname\n", 2, "neither a [section] nor a key" },
+		{ "[node]\nname lon1\n[store]\n", 2, "neither a [section]" },
+	};
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+}
+
+static void
+a_section_or_key_given_twice_is_refused(void **state)
+{
+	static const struct refusal rows[] = {
+		{ "[node]\nname = a\nname = b\n", 3, "[node] name: given "
+		    "already in line 2" },
+		{ NODE "[node]\ndescription = x\n", 3, "a second section" },
+		{ NODE "[node]\n", 3, "[node]: a second section" },
+		{ BASE "[capture eth0]\nsnaplen = 1\n[capture eth0]\n"
+		    "filter = ip\n", 7, "[capture eth0]: a second section" },
+		{ BASE "[capture eth0]\n[capture eth0]\n", 6, "second" },
+		{ BASE "[capture eth0]\n[capture eth1]\n[capture  eth0]\n",
+		    7, "second" },
+		{ BASE "[upstream c]\nurl = http://a\ntls = off\n"
+		    "[upstream c]\n", 8, "second" },
+		{ BASE "[listen]\naddress = a:1\ntls = off\n[listen]\n", 8,
+		    "second" },
+		{ BASE "[capture e]\nforward =\nforward =\n", 7, "given" },
+	};
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+}
+
+static void
+what_every_node_needs_must_be_there(void **state)
+{
+	static const struct refusal rows[] = {
+		{ "", 0, "no [node] section" },
+		{ "# nothing\n", 0, "no [node] section" },
+		{ NODE, 0, "no [store] section" },
+		{ "[store]\npath = /x\n", 0, "no [node] section" },
+		{ "[node]\ndescription = x\n", 1, "[node] name: missing" },
+		{ "[node]\n[store]\npath = /x\n", 1, "[node] name: missing" },
+		{ NODE "[store]\nsegment_age = 1s\n", 3,
+		    "[store] path: missing" },
+		{ NODE "[store]\npath =\n", 4, "path: empty" },
+		{ "[node]\nname =\n", 2, "is no node name" },
+		{ "[node]\nname = a b\n", 2, "'a b' is no node name" },
+		{ "[node]\nname = ..\n", 2, "is no node name" },
+		{ BASE "[listen]\ntls = off\n", 5,
+		    "[listen] address: missing" },
+		{ BASE "[upstream c]\ntls = off\n", 5,
+		    "[upstream c] url: missing" },
+	};
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+}
+
+static void
+encryption_is_whole_or_spelled_out_as_off(void **state)
+{
+	static const struct refusal rows[] = {
+		{ BASE "[listen]\naddress = a:1\n", 5, "[listen] tls_cert: "
+		    "missing; give tls_cert, tls_key and tls_ca, or spell "
+		    "out tls = off" },
+		{ BASE "[listen]\naddress = a:1\ntls = on\n", 5,
+		    "spell out tls = off" },
+		{ BASE "[listen]\naddress = a:1\ntls_cert = /c\n"
+		    "tls_key = /k\n", 5, "tls_ca: missing" },
+		{ BASE "[listen]\naddress = a:1\ntls_cert = /c\n"
+		    "tls_ca = /a\n", 5, "tls_key: missing" },
+		{ BASE "[listen]\naddress = a:1\ntls = off\ntls_ca = /a\n", 8,
+		    "tls_ca: given, but tls is off" },
+		{ BASE "[listen]\naddress = a:1\ntls = no\n", 7,
+		    "'no' is neither on nor off" },
+		{ BASE "[listen]\naddress = a:1\ntls_cert =\n", 7, "empty" },
+		{ BASE "[upstream c]\nurl = https://a\n", 5,
+		    "[upstream c] tls_cert: missing" },
+		{ BASE "[upstream c]\nurl = http://a\n", 6,
+		    "url: http:// sends packets in the clear" },
+		{ BASE "[upstream c]\nurl = http://a\n" CERTS, 6,
+		    "in the clear" },
+		{ BASE "[upstream c]\nurl = http://a\ntls = off\n" CERTS, 8,
+		    "tls_cert: given, but tls is off" },
+		{ BASE "[upstream c]\nurl = https://a\ntls = off\n", 7,
+		    "tls: off, but url begins with https://" },
+		{ BASE "[upstream c]\nurl = https://a\ntls_key = /k\n"
+		    "tls_ca = /a\n[capture e]\n", 5, "tls_cert: missing" },
+	};
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+}
+
+static void
+values_keep_their_bounds(void **state)
+{
+	static const struct {
+		const char *section, *key, *good, *bad;
+	} rows[] = {
+		{ "store", "segment_size", "1MiB", "1048575" },
+		{ "store", "segment_size", "4GiB", "4294967297" },
+		{ "store", "segment_age", "1s", "999ms" },
+		{ "store", "flush_interval", "1ms", "0" },
+		{ "store", "flush_interval", "10s", "10001ms" },
+		{ "store", "retain_size", "256MiB", "255MiB" },
+		{ "store", "retain_age", "0", "-1s" },
+		{ "store", "min_free", "100%", "101%" },
+		{ "store", "min_free", "0%", "%" },
+		{ "store", "min_free", "0", "5 %" },
+		{ "store", "min_free", "1TiB", "-5%" },
+		{ "store", "min_free", "5%", "99999999999999999999%" },
+		{ "store", "index_size", "1MiB", "1MiB1" },
+		{ "store", "index_size", "16TiB", "17TiB" },
+		{ "capture x", "snaplen", "1", "0" },
+		{ "capture x", "snaplen", "262144", "262145" },
+		{ "capture x", "buffer", "1MiB", "1023KiB" },
+		{ "capture x", "buffer", "2GiB", "2049MiB" },
+		{ "capture x", "promiscuous", "on", "maybe" },
+		{ "capture x", "timestamp_type", "host", "host adapter" },
+		{ "capture x", "timestamp_type",
+		    "1234567890123456789012345678901",
+		    "12345678901234567890123456789012" },
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		bool store = strcmp(rows[i].section, "store") == 0;
+
+		snprintf(text, sizeof(text), NODE "[store]\npath = /x\n"
+		    "%s%s%s%s = %s\n", store ? "" : "[",
+		    store ? "" : rows[i].section, store ? "" : "]\n",
+		    rows[i].key, rows[i].good);
+		pb_conf_destroy(load_good(text));
+		snprintf(text, sizeof(text), NODE "[store]\npath = /x\n"
+		    "%s%s%s%s = %s\n", store ? "" : "[",
+		    store ? "" : rows[i].section, store ? "" : "]\n",
+		    rows[i].key, rows[i].bad);
+		expect_refused(text, store ? 5 : 6, rows[i].key);
+	}
+}
+
+static void
+values_of_an_upstream_keep_their_bounds(void **state)
+{
+#define UP	BASE "[upstream c]\nurl = http://a\ntls = off\n"
+	static const struct refusal rows[] = {
+		{ UP "window = 1023KiB\n", 8, "window: '1023KiB' is too "
+		    "little; write at least 1MiB" },
+		{ UP "window = 64\n", 8, "too little" },
+		{ UP "rate_limit = 100\n", 8, "is no rate" },
+		{ UP "retry_for = 60\n", 8, "is no time span" },
+		{ UP "dead_letters_max = lots\n", 8, "is no size" },
+		{ UP "streams =\n", 8, "streams: empty" },
+		{ UP "streams = lon1\n", 8, "'lon1' names no stream" },
+		{ UP "streams = a/b, lon1\n", 8, "'lon1' names no stream" },
+		{ NODE "[store]\npath = /x\nsegment_size = 2MiB\n"
+		    "retain_size = 1MiB\n[capture e]\n", 6,
+		    "[store] retain_size: less than one segment" },
+		{ NODE "[store]\npath = /x\npen = 1\n", 5, "unknown key" },
+		{ "[node]\nname = a\npen = 0\n", 3, "from 1 to 4294967295" },
+		{ "[node]\nname = a\npen = 4294967296\n", 3, "range" },
+	};
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+#undef UP
+}
+
+static void
+an_address_has_a_host_and_a_port(void **state)
+{
+	static const char *const good[] = {
+		"127.0.0.1:7152", "[::]:1", "[fe80::1%eth0]:65535",
+		"core.example:7152", "*:7152",
+	};
+	static const char *const bad[] = {
+		"127.0.0.1", ":7152", "a:0", "a:65536", "a:", "a:x", "::1:1",
+		"[::1]", "[::1]7152", "[]:1", "a b:1", "[::1:1", "::1]:1",
+		"a:1/", "http://a:1",
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		struct pb_conf *conf;
+
+		snprintf(text, sizeof(text), BASE "[listen]\ntls = off\n"
+		    "address = %s\n", good[i]);
+		conf = load_good(text);
+		assert_string_equal(conf->listen.address, good[i]);
+		pb_conf_destroy(conf);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		snprintf(text, sizeof(text), BASE "[listen]\ntls = off\n"
+		    "address = %s\n", bad[i]);
+		expect_refused(text, 7, "[listen] address: ");
+	}
+}
+
+static void
+a_url_has_a_scheme_and_a_host(void **state)
+{
+	static const char *const bad[] = {
+		"core.example", "core.example:7152", "ftp://a", "http://",
+		"https:///x", "http://:7152", "http://a?b=c", "http://a#b",
+		"http://user:secret@a", "http://a b", "HTTP://a",
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		snprintf(text, sizeof(text), BASE "[upstream c]\nurl = %s\n"
+		    "tls = off\n", bad[i]);
+		expect_refused(text, 6, "[upstream c] url: ");
+	}
+}
+
+static void
+only_node_names_and_relays_can_be_allowed(void **state)
+{
+	static const char *const bad[] = {
+		"", ",", "relay:", "peer:lon1", "lon1/eth0", "lon1; par1",
+		"relay:relay:a",
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		snprintf(text, sizeof(text), BASE "[listen]\n"
+		    "address = a:1\ntls = off\nallow = %s\n", bad[i]);
+		expect_refused(text, 8, "[listen] allow: ");
+	}
+}
+
+static void
+what_a_later_release_brings_is_refused_in_words(void **state)
+{
+	static const struct refusal rows[] = {
+		{ BASE "[capture e]\ntrailers = metamako\n", 6, "[capture e] "
+		    "trailers: 'metamako' is not supported by this version; "
+		    "write none" },
+		{ BASE "[capture e]\ntimestamp_from = trailer\n", 6,
+		    "timestamp_from: 'trailer' is not supported by this "
+		    "version; write capture" },
+		{ BASE "[capture e]\nforward = eth1\n", 6, "forward: 'eth1' "
+		    "is not supported by this version; leave the key out" },
+		{ BASE "[upstream c]\ncompress = zstd\n", 6, "compress: "
+		    "'zstd' is not supported by this version; write none" },
+	};
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+}
+
+/* `key = xxx...`, the line `len` bytes long without its newline. */
+static char *
+text_with_line(const char *before, const char *key, size_t len)
+{
+	size_t used = strlen(before) + strlen(key) + 3;
+	char *text = malloc(strlen(before) + len + 2);
+
+	assert_non_null(text);
+	sprintf(text, "%s%s = ", before, key);
+	memset(text + used, 'x', strlen(before) + len - used);
+	strcpy(text + strlen(before) + len, "\n");
+	return text;
+}
+
+static void
+a_long_line_is_whole_or_refused_but_never_cut(void **state)
+{
+	static const char before[] = BASE "[capture e]\n";
+	char *text = text_with_line(before, "filter", 9 + 4095);
+	struct pb_conf *conf = load_good(text);
+
+	(void)state;
+	assert_int_equal(strlen(conf->capture[0].filter), 4095);
+	pb_conf_destroy(conf);
+	free(text);
+	text = text_with_line(before, "filter", 9 + 4096);
+	expect_refused(text, 6, "filter: 4096 bytes long; write at most 4095");
+	free(text);
+	text = text_with_line(before, "filter", 100000);
+	expect_refused(text, 6, "line too long");
+	free(text);
+	text = text_with_line(BASE, "#", 100000);
+	expect_refused(text, 5, "line too long");
+	free(text);
+	text = text_with_line("[node]\n", "description", 14 + 256);
+	expect_refused(text, 2, "description: 256 bytes long; write at most "
+	    "255");
+	free(text);
+}
+
+static void
+only_text_is_read(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} rows[] = {
+		{ "[node]\nname = a\0b\n", 18 },
+		{ "[node]\nname = a\x1b[2J\n", 20 },
+		{ "[node]\nname = caf\xe9\n", 19 },
+		{ "[node]\nname = a\rb\n", 18 },
+		{ "[node]\n\x7f" "ELF\n", 12 },
+	};
+	struct pb_conf *conf = NULL;
+	struct pb_err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(load_bytes(&conf, rows[i].bytes, rows[i].len,
+		    &err), PB_EINVAL);
+		assert_non_null(strstr(err.text, "t.conf:2: "));
+		assert_non_null(strstr(err.text, "no UTF-8 text"));
+	}
+}
+
+static void
+the_number_of_sections_is_bounded(void **state)
+{
+	struct pb_buf text;
+
+	(void)state;
+	pb_buf_init(&text, 65536);
+	pb_buf_str(&text, BASE);
+	for (int i = 0; i < PB_CAPTURES_MAX; i++)
+		pb_buf_printf(&text, "[capture e%d]\n", i);
+	for (int i = 0; i < PB_UPSTREAMS_MAX; i++)
+		pb_buf_printf(&text, "[upstream u%d]\nurl = http://a\n"
+		    "tls = off\n", i);
+	pb_conf_destroy(load_good(pb_buf_cstr(&text)));
+	pb_buf_str(&text, "[capture x]\n");
+	expect_refused(pb_buf_cstr(&text), 4 + 64 + 3 * 64 + 1,
+	    "[capture x]: one section of this kind too many; write at most "
+	    "64");
+	pb_buf_finish(&text);
+}
+
+static void
+a_file_that_cannot_be_read_gives_one_clear_line(void **state)
+{
+	struct pb_conf *conf = NULL;
+	struct pb_err err;
+	char *longest = malloc(PATH_MAX + 1);
+
+	(void)state;
+	unlink(file);
+	assert_int_equal(pb_conf_load(&conf, file, &err), PB_ENOENT);
+	assert_non_null(strstr(err.text, "open configuration /tmp/"));
+	assert_non_null(strstr(err.text, "No such file"));
+	assert_int_equal(pb_conf_load(&conf, home, &err), PB_ESYS);
+	assert_non_null(strstr(err.text, "read configuration /tmp/"));
+	assert_non_null(strstr(err.text, "Is a directory"));
+	assert_int_equal(pb_conf_load(&conf, file, NULL), PB_ENOENT);
+	assert_non_null(longest);
+	memset(longest, 'x', PATH_MAX);
+	longest[PATH_MAX] = '\0';
+	assert_int_equal(pb_conf_load(&conf, longest, &err), PB_EINVAL);
+	free(longest);
+	assert_null(conf);
+}
+
+static void
+a_store_alone_has_the_defaults(void **state)
+{
+	char longest[PATH_MAX + 1];
+	struct pb_conf *conf = NULL;
+
+	(void)state;
+	memset(longest, 'x', PATH_MAX);
+	longest[PATH_MAX] = '\0';
+	assert_int_equal(pb_conf_for_store(&conf, "", NULL), PB_EINVAL);
+	assert_int_equal(pb_conf_for_store(&conf, longest, NULL), PB_EINVAL);
+	assert_int_equal(pb_conf_for_store(&conf, "/s", NULL), 0);
+	assert_string_equal(conf->store.path, "/s");
+	assert_string_equal(conf->file, "");
+	assert_int_equal(conf->store.segment_size, 256 << 20);
+	assert_int_equal(conf->store.min_free_percent, 5);
+	assert_int_equal(conf->node.pen, 32473);
+	assert_false(conf->listen.present);
+	assert_int_equal(conf->captures, 0);
+	pb_conf_destroy(conf);
+	pb_conf_destroy(NULL);
+}
+
+static void
+the_file_is_found_in_its_order(void **state)
+{
+	char found[PATH_MAX];
+	struct pb_err err;
+
+	(void)state;
+	pb_conf_destroy(load_good(BASE));
+	setenv("PB_CONFIG", file, 1);
+	assert_int_equal(pb_conf_find(found, "/given", &err), 0);
+	assert_string_equal(found, "/given");
+	assert_int_equal(pb_conf_find(found, NULL, &err), 0);
+	assert_string_equal(found, file);
+	setenv("PB_CONFIG", "/nowhere/x.conf", 1);
+	assert_int_equal(chdir(home), 0);
+	assert_int_equal(rename("t.conf", "packetbroker.conf"), 0);
+	assert_int_equal(pb_conf_find(found, NULL, &err), 0);
+	assert_string_equal(found, "./packetbroker.conf");
+	assert_int_equal(rename("packetbroker.conf", "t.conf"), 0);
+	if (access("/etc/packetbroker/packetbroker.conf", F_OK) < 0) {
+		assert_int_equal(pb_conf_find(found, NULL, &err), PB_ENOENT);
+		assert_non_null(strstr(err.text, "/nowhere/x.conf"));
+		assert_non_null(strstr(err.text, "./packetbroker.conf"));
+		assert_non_null(strstr(err.text,
+		    "/etc/packetbroker/packetbroker.conf"));
+	}
+	assert_int_equal(chdir(back), 0);
+	unsetenv("PB_CONFIG");
+}
+
+static void
+the_sample_files_are_good(void **state)
+{
+	static const struct {
+		const char *path, *name;
+		size_t captures, upstreams;
+		bool listens;
+	} rows[] = {
+		{ "conf/packetbroker.conf", "node1", 1, 0, false },
+		{ "conf/edge.conf", "lon1", 2, 1, false },
+		{ "conf/relay.conf", "relay1", 0, 1, true },
+		{ "conf/core.conf", "core", 1, 0, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct pb_conf *conf = NULL;
+		struct pb_err err;
+
+		if (pb_conf_load(&conf, rows[i].path, &err) != 0)
+			fail_msg("%s", err.text);
+		assert_string_equal(conf->node.name, rows[i].name);
+		assert_int_equal(conf->captures, rows[i].captures);
+		assert_int_equal(conf->upstreams, rows[i].upstreams);
+		assert_int_equal(conf->listen.present, rows[i].listens);
+		pb_conf_destroy(conf);
+	}
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_minimal_file_gets_every_default),
+		cmocka_unit_test(every_key_of_the_contract_reaches_its_field),
+		cmocka_unit_test(
+		    blanks_line_ends_and_a_byte_order_mark_do_not_matter),
+		cmocka_unit_test(
+		    long_names_of_upstreams_and_interfaces_stay_whole),
+		cmocka_unit_test(unknown_sections_and_keys_suggest_the_nearest),
+		cmocka_unit_test(headers_need_their_shape),
+		cmocka_unit_test(a_section_or_key_given_twice_is_refused),
+		cmocka_unit_test(what_every_node_needs_must_be_there),
+		cmocka_unit_test(encryption_is_whole_or_spelled_out_as_off),
+		cmocka_unit_test(values_keep_their_bounds),
+		cmocka_unit_test(values_of_an_upstream_keep_their_bounds),
+		cmocka_unit_test(an_address_has_a_host_and_a_port),
+		cmocka_unit_test(a_url_has_a_scheme_and_a_host),
+		cmocka_unit_test(only_node_names_and_relays_can_be_allowed),
+		cmocka_unit_test(
+		    what_a_later_release_brings_is_refused_in_words),
+		cmocka_unit_test(a_long_line_is_whole_or_refused_but_never_cut),
+		cmocka_unit_test(only_text_is_read),
+		cmocka_unit_test(the_number_of_sections_is_bounded),
+		cmocka_unit_test(
+		    a_file_that_cannot_be_read_gives_one_clear_line),
+		cmocka_unit_test(a_store_alone_has_the_defaults),
+		cmocka_unit_test(the_file_is_found_in_its_order),
+		cmocka_unit_test(the_sample_files_are_good),
+	};
+
+	return cmocka_run_group_tests(tests, make_home, remove_home);
+}

@@ -1,0 +1,304 @@
+/*
+ * tests/unit/test_json.c - JSON written by hand, read by jansson
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+#define OUT_BYTES_MAX	65536
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* A text alone, as JSON; it stays until the next call. */
+static const char *
+json_of_text(const char *text)
+{
+	static char kept[OUT_BYTES_MAX];
+	struct pb_buf buf;
+	struct pb_json json;
+
+	pb_buf_init(&buf, OUT_BYTES_MAX - 1);
+	pb_json_init(&json, &buf);
+	pb_json_text(&json, NULL, text);
+	assert_false(buf.failed);
+	strcpy(kept, pb_buf_cstr(&buf));
+	pb_buf_finish(&buf);
+	return kept;
+}
+
+static const char *
+json_of_double(double value)
+{
+	static char kept[64];
+	struct pb_buf buf;
+	struct pb_json json;
+
+	pb_buf_init(&buf, sizeof(kept) - 1);
+	pb_json_init(&json, &buf);
+	pb_json_double(&json, NULL, value);
+	strcpy(kept, pb_buf_cstr(&buf));
+	pb_buf_finish(&buf);
+	return kept;
+}
+
+static void
+every_kind_of_value_is_written(void **state)
+{
+	struct pb_buf buf;
+	struct pb_json json;
+
+	(void)state;
+	pb_buf_init(&buf, OUT_BYTES_MAX);
+	pb_json_init(&json, &buf);
+	pb_json_object(&json, NULL);
+	pb_json_text(&json, "node", "lon1");
+	pb_json_u64(&json, "seq", UINT64_MAX);
+	pb_json_u64(&json, "zero", 0);
+	pb_json_double(&json, "rate", 0.1);
+	pb_json_bool(&json, "open", true);
+	pb_json_bool(&json, "sealed", false);
+	pb_json_null(&json, "none");
+	pb_json_time(&json, "time", 1700000000000000001);
+	pb_json_array(&json, "hops");
+	pb_json_object(&json, NULL);
+	pb_json_end(&json);
+	pb_json_u64(&json, NULL, 2);
+	pb_json_array(&json, NULL);
+	pb_json_end(&json);
+	pb_json_end(&json);
+	pb_json_u64(&json, "last", 1);
+	pb_json_end(&json);
+	assert_string_equal(pb_buf_cstr(&buf),
+	    "{\"node\":\"lon1\",\"seq\":18446744073709551615,\"zero\":0,"
+	    "\"rate\":0.1,\"open\":true,\"sealed\":false,\"none\":null,"
+	    "\"time\":\"2023-11-14T22:13:20.000000001Z\","
+	    "\"hops\":[{},2,[]],\"last\":1}");
+	assert_int_equal(json.depth, 0);
+	pb_buf_finish(&buf);
+}
+
+static void
+several_values_at_the_top_have_no_commas(void **state)
+{
+	struct pb_buf buf;
+	struct pb_json json;
+
+	(void)state;
+	pb_buf_init(&buf, OUT_BYTES_MAX);
+	pb_json_init(&json, &buf);
+	for (int i = 0; i < 2; i++) {
+		pb_json_object(&json, NULL);
+		pb_json_end(&json);
+		pb_buf_str(&buf, "\n");
+	}
+	assert_string_equal(pb_buf_cstr(&buf), "{}\n{}\n");
+	pb_buf_finish(&buf);
+}
+
+static void
+objects_nest_to_the_stated_depth(void **state)
+{
+	struct pb_buf buf;
+	struct pb_json json;
+
+	(void)state;
+	pb_buf_init(&buf, OUT_BYTES_MAX);
+	pb_json_init(&json, &buf);
+	for (int i = 0; i < PB_JSON_DEPTH_MAX; i++)
+		pb_json_array(&json, NULL);
+	for (int i = 0; i < PB_JSON_DEPTH_MAX; i++)
+		pb_json_end(&json);
+	assert_string_equal(pb_buf_cstr(&buf), "[[[[[[[[]]]]]]]]");
+	pb_buf_finish(&buf);
+}
+
+static void
+text_is_escaped_and_always_utf8(void **state)
+{
+	(void)state;
+	assert_string_equal(json_of_text(""), "\"\"");
+	assert_string_equal(json_of_text("a\"b\\c/"), "\"a\\\"b\\\\c/\"");
+	assert_string_equal(json_of_text("\b\f\n\r\t\x01\x1f"),
+	    "\"\\b\\f\\n\\r\\t\\u0001\\u001f\"");
+	assert_string_equal(json_of_text("caf\xc3\xa9 \xf0\x9f\x98\x80"),
+	    "\"caf\xc3\xa9 \xf0\x9f\x98\x80\"");
+	assert_string_equal(json_of_text("a\xff" "b\xc3"),
+	    "\"a\xef\xbf\xbd" "b\xef\xbf\xbd\"");
+	assert_string_equal(json_of_text("\xed\xa0\x80"),
+	    "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+}
+
+static void
+a_double_reads_back_as_itself(void **state)
+{
+	static const double values[] = {
+		0.0, 1.0, -1.5, 0.1, 1.0 / 3.0, 1e300, 5e-324, 123456789.25,
+		9007199254740993.0, 0.30000000000000004,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(values); i++)
+		assert_true(strtod(json_of_double(values[i]), NULL) ==
+		    values[i]);
+	assert_string_equal(json_of_double(NAN), "null");
+	assert_string_equal(json_of_double(HUGE_VAL), "null");
+	assert_string_equal(json_of_double(-HUGE_VAL), "null");
+}
+
+static void
+writing_past_the_bound_marks_the_buffer(void **state)
+{
+	struct pb_buf buf;
+	struct pb_json json;
+
+	(void)state;
+	pb_buf_init(&buf, 8);
+	pb_json_init(&json, &buf);
+	pb_json_object(&json, NULL);
+	pb_json_text(&json, "key", "a long text");
+	pb_json_end(&json);
+	assert_true(buf.failed);
+	assert_true(buf.len <= 8);
+	pb_buf_finish(&buf);
+}
+
+static void
+a_number_is_read_from_an_object(void **state)
+{
+	static const struct {
+		const char *body;
+		int rc;
+		uint64_t value;
+	} rows[] = {
+		{ "{\"acked\": 0}", 0, 0 },
+		{ "{\"acked\":42,\"x\":[1,{}]}", 0, 42 },
+		{ " {\"acked\":9223372036854775807}\n", 0, INT64_MAX },
+		{ "{\"acked\":9223372036854775808}", PB_EFORMAT, 0 },
+		{ "{\"acked\":-1}", PB_EFORMAT, 0 },
+		{ "{\"acked\":1.0}", PB_EFORMAT, 0 },
+		{ "{\"acked\":\"1\"}", PB_EFORMAT, 0 },
+		{ "{\"acked\":null}", PB_EFORMAT, 0 },
+		{ "{\"other\":1}", PB_EFORMAT, 0 },
+		{ "{\"acked\":1,\"acked\":2}", PB_EFORMAT, 0 },
+		{ "{\"acked\":1} x", PB_EFORMAT, 0 },
+		{ "{\"acked\":1", PB_EFORMAT, 0 },
+		{ "[1]", PB_EFORMAT, 0 }, { "1", PB_EFORMAT, 0 },
+		{ "", PB_EFORMAT, 0 }, { "<html>", PB_EFORMAT, 0 },
+		{ "{\"acked\":01}", PB_EFORMAT, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		uint64_t value = 77;
+		struct pb_err err = { 0 };
+
+		if (pb_json_get_u64(rows[i].body, strlen(rows[i].body),
+		    "acked", &value, &err) != rows[i].rc)
+			fail_msg("%s: %s", rows[i].body, err.text);
+		assert_int_equal(value, rows[i].rc == 0 ? rows[i].value : 77);
+		assert_int_equal(err.text[0] != '\0', rows[i].rc != 0);
+	}
+}
+
+static void
+the_length_given_is_the_bodys_end(void **state)
+{
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(pb_json_get_u64("{\"a\":1}garbage", 7, "a", &value,
+	    NULL), 0);
+	assert_int_equal(pb_json_get_u64("{\"a\":1}", 6, "a", &value, NULL),
+	    PB_EFORMAT);
+	assert_int_equal(pb_json_get_u64("{\"a\":1}\0", 8, "a", &value, NULL),
+	    PB_EFORMAT);
+}
+
+static void
+a_text_is_read_if_it_fits(void **state)
+{
+	static const char body[] = "{\"reason\":\"ex\\u0070ired\",\"n\":1}";
+	static const char nul[] = "{\"reason\":\"a\\u0000b\"}";
+	struct pb_err err;
+	char out[16] = "before";
+
+	(void)state;
+	assert_int_equal(pb_json_get_text(body, strlen(body), "reason", out,
+	    7, &err), PB_EFORMAT);
+	assert_string_equal(out, "before");
+	assert_int_equal(pb_json_get_text(body, strlen(body), "reason", out,
+	    0, &err), PB_EFORMAT);
+	assert_int_equal(pb_json_get_text(body, strlen(body), "n", out,
+	    sizeof(out), &err), PB_EFORMAT);
+	assert_int_equal(pb_json_get_text(nul, strlen(nul), "reason", out,
+	    sizeof(out), &err), PB_EFORMAT);
+	assert_int_equal(pb_json_get_text(body, strlen(body), "reason", out,
+	    8, &err), 0);
+	assert_string_equal(out, "expired");
+}
+
+/*
+ * Goal:   the body's bound is exact.
+ * Method: pad a good body with blanks to the bound, and one past it.
+ */
+static void
+a_body_past_its_bound_is_not_parsed(void **state)
+{
+	char *body = malloc(PB_JSON_BODY_MAX + 1);
+	struct pb_err err;
+	uint64_t value = 0;
+
+	(void)state;
+	assert_non_null(body);
+	memset(body, ' ', PB_JSON_BODY_MAX + 1);
+	memcpy(body, "{\"a\":5}", 7);
+	assert_int_equal(pb_json_get_u64(body, PB_JSON_BODY_MAX, "a", &value,
+	    &err), 0);
+	assert_int_equal(value, 5);
+	assert_int_equal(pb_json_get_u64(body, PB_JSON_BODY_MAX + 1, "a",
+	    &value, &err), PB_EFORMAT);
+	assert_non_null(strstr(err.text, "65536"));
+	free(body);
+}
+
+static void
+deep_nesting_from_a_peer_is_refused(void **state)
+{
+	char *body = malloc(PB_JSON_BODY_MAX);
+	uint64_t value;
+
+	(void)state;
+	assert_non_null(body);
+	memset(body, '[', PB_JSON_BODY_MAX);
+	memcpy(body, "{\"a\":", 5);
+	assert_int_equal(pb_json_get_u64(body, PB_JSON_BODY_MAX, "a", &value,
+	    NULL), PB_EFORMAT);
+	free(body);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_kind_of_value_is_written),
+		cmocka_unit_test(several_values_at_the_top_have_no_commas),
+		cmocka_unit_test(objects_nest_to_the_stated_depth),
+		cmocka_unit_test(text_is_escaped_and_always_utf8),
+		cmocka_unit_test(a_double_reads_back_as_itself),
+		cmocka_unit_test(writing_past_the_bound_marks_the_buffer),
+		cmocka_unit_test(a_number_is_read_from_an_object),
+		cmocka_unit_test(the_length_given_is_the_bodys_end),
+		cmocka_unit_test(a_text_is_read_if_it_fits),
+		cmocka_unit_test(a_body_past_its_bound_is_not_parsed),
+		cmocka_unit_test(deep_nesting_from_a_peer_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
