@@ -165,6 +165,7 @@ pb_hops_get(const uint8_t *options, size_t len,
 /*
  * A hops option that is malformed is left as it is and a new one follows:
  * readers then still find the malformed one first and refuse the packet.
+ * They refuse a way that was full and has now one record too many as well.
  */
 size_t
 pb_hops_append(uint8_t *at, const uint8_t *options, size_t len, uint32_t pen,

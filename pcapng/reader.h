@@ -49,7 +49,8 @@ struct pb_event {
 	uint32_t	 interface;	/* id within the section */
 	/*
 	 * PACKET: all of it; times in ns by 128-bit arithmetic, if_tsoffset
-	 * added, rounded down.  Options of old Packet Blocks are given as
+	 * added, rounded down; origlen as it was written, even where it is
+	 * below caplen.  Options of old Packet Blocks are given as
 	 * their EPB twins (pack_flags, pack_hash; a drop count that is not
 	 * 0xFFFF as epb_dropcount).
 	 * SECTION, INTERFACE, STATISTICS: `packet.options` are theirs;

@@ -89,11 +89,18 @@ pb_mdb_close(struct pb_mdb *mdb)
 uint64_t
 pb_mdb_commits(struct pb_mdb *mdb)
 {
-	MDB_envinfo info;
+	struct pb_mdb_txn txn;
+	uint64_t last = 0;
 
-	if (mdb_env_info(mdb->env, &info) != 0)
-		return 0;
-	return info.me_last_txnid;
+	/*
+	 * Not mdb_env_info(): it reads the meta page, which a commit writes
+	 * a moment before readers are given it.  A caller who remembered
+	 * that number would look at old rows and miss the new ones.
+	 */
+	if (pb_mdb_begin(mdb, false, &txn, NULL) == 0)
+		last = mdb_txn_id(txn.txn);
+	pb_mdb_abort(&txn);
+	return last;
 }
 
 int

@@ -49,7 +49,8 @@ int	pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
 	    struct pb_err *err);
 void	pb_mdb_close(struct pb_mdb *mdb);
 
-/* The number of the last committed transaction; no system call. */
+/* The number of the last commit that a read transaction begun now would
+ * see; no system call. */
 uint64_t pb_mdb_commits(struct pb_mdb *mdb);
 
 /* Begin; end with commit or abort, whatever happened between. */
