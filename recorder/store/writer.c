@@ -199,8 +199,18 @@ write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 {
 	struct pb_stream *stream = chunk->stream;
 
+	int rc;
+
 	if (chunk->first_seq != stream->info.last_seq + 1)
 		return order_error(stream, chunk, err);
+	/* A stream may begin with a gap: its rows need its id. */
+	if (stream->info.id == 0) {
+		rc = announce(store, stream, 0, err);
+		if (rc < 0) {
+			roll_back(store, stream, rc, err);
+			return rc;
+		}
+	}
 	if (stream->segment != NULL)
 		seal_later(store, stream);
 	stream->info.last_seq = chunk->last_seq;
@@ -318,6 +328,8 @@ new_segment(struct pb_store *store, struct pb_stream *stream,
 	    pb_clock_real_ns(), err);
 }
 
+/* Give the stream its id and row if it has none yet, and list the segment
+ * that will start at `first_seq` (0: none) as open. */
 static int
 announce(struct pb_store *store, struct pb_stream *stream, uint64_t first_seq,
     struct pb_err *err)
@@ -334,7 +346,8 @@ announce(struct pb_store *store, struct pb_stream *stream, uint64_t first_seq,
 	pb_index_put_stream(&txn, &info);
 	if (stream->info.id == 0)
 		pb_index_meta_put(&txn, "last_stream", id);
-	pb_index_put_open(&txn, id, first_seq);
+	if (first_seq != 0)
+		pb_index_put_open(&txn, id, first_seq);
 	rc = pb_mdb_commit(&txn);
 	if (rc < 0)
 		return rc;

@@ -249,6 +249,25 @@ a_gap_moves_the_durable_end_and_late_packets_close_it(void **state)
 }
 
 static void
+a_stream_may_begin_with_a_gap_that_is_filled_later(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t first, last;
+
+	submit_gap(f, 1, 10);
+	fixture_write(f, 11, 20, 100);
+	fixture_write(f, 4, 6, 100);
+	assert_int_equal(f->last_rc, 0);
+	pb_store_close(f->store);
+	fixture_open(f);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), 13);
+	assert_int_equal(first, 4);
+	fixture_write(f, 7, 10, 100);
+	fixture_write(f, 1, 3, 100);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), 20);
+}
+
+static void
 a_stream_goes_on_where_it_was_after_a_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -360,6 +379,7 @@ main(void)
 		T(a_range_of_numbers_or_times_is_cut_exactly),
 		T(numbers_that_do_not_follow_are_refused),
 		T(a_gap_moves_the_durable_end_and_late_packets_close_it),
+		T(a_stream_may_begin_with_a_gap_that_is_filled_later),
 		T(a_stream_goes_on_where_it_was_after_a_restart),
 		T(a_changed_head_begins_a_new_segment),
 		T(running_numbers_are_never_given_twice),
