@@ -134,14 +134,16 @@ pb_conf_destroy(struct pb_conf *conf)
 int
 pb_conf_find(char out[static PATH_MAX], const char *given, struct pb_err *err)
 {
-	const char *from_env = getenv("PB_CONFIG");
-	const char *const tried[] = {
-		from_env == NULL ? "" : from_env,
+	static const char *const tried[] = {
 		"./packetbroker.conf",
 		"/etc/packetbroker/packetbroker.conf",
 	};
 
-	if (given != NULL) {
+	/* A file that was named and is not there must not be replaced by
+	 * another one: that would be somebody else's store. */
+	if (given == NULL)
+		given = getenv("PB_CONFIG");
+	if (given != NULL && given[0] != '\0') {
 		if (strlen(given) >= PATH_MAX)
 			return pb_err_set(err, PB_EINVAL, "configuration "
 			    "file: the path is longer than %d bytes",
@@ -150,15 +152,14 @@ pb_conf_find(char out[static PATH_MAX], const char *given, struct pb_err *err)
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof(tried) / sizeof(tried[0]); i++) {
-		if (tried[i][0] == '\0' || strlen(tried[i]) >= PATH_MAX ||
-		    access(tried[i], F_OK) < 0)
+		if (access(tried[i], F_OK) < 0)
 			continue;
 		strcpy(out, tried[i]);
 		return 0;
 	}
-	return pb_err_set(err, PB_ENOENT, "no configuration: tried "
-	    "$PB_CONFIG (%.200s), %s and %s; name one with -c FILE",
-	    tried[0][0] == '\0' ? "not set" : tried[0], tried[1], tried[2]);
+	return pb_err_set(err, PB_ENOENT, "no configuration: $PB_CONFIG is "
+	    "not set, and there is neither %s nor %s; name one with -c FILE",
+	    tried[0], tried[1]);
 }
 
 /* Everything at its default; no captures, no upstreams. */

@@ -96,9 +96,10 @@ int	pb_conf_for_store(struct pb_conf **out, const char *store,
 void	pb_conf_destroy(struct pb_conf *conf);
 
 /*
- * Which file: `given` if not NULL, else $PB_CONFIG, ./packetbroker.conf,
- * /etc/packetbroker/packetbroker.conf, whichever exists first.
- * PB_ENOENT names all that were tried.
+ * Which file: `given` if not NULL, else $PB_CONFIG if set (both are taken
+ * as they are: whether the file is there shows when it is loaded), else
+ * ./packetbroker.conf or /etc/packetbroker/packetbroker.conf, whichever
+ * exists first.  PB_ENOENT names all that were tried.
  */
 int	pb_conf_find(char out[static PATH_MAX], const char *given,
 	    struct pb_err *err);

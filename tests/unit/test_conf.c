@@ -738,21 +738,24 @@ the_file_is_found_in_its_order(void **state)
 	assert_string_equal(found, "/given");
 	assert_int_equal(pb_conf_find(found, NULL, &err), 0);
 	assert_string_equal(found, file);
-	setenv("PB_CONFIG", "/nowhere/x.conf", 1);
 	assert_int_equal(chdir(home), 0);
 	assert_int_equal(rename("t.conf", "packetbroker.conf"), 0);
+	/* Named and not there: no other one takes its place. */
+	setenv("PB_CONFIG", "/nowhere/x.conf", 1);
+	assert_int_equal(pb_conf_find(found, NULL, &err), 0);
+	assert_string_equal(found, "/nowhere/x.conf");
+	unsetenv("PB_CONFIG");
 	assert_int_equal(pb_conf_find(found, NULL, &err), 0);
 	assert_string_equal(found, "./packetbroker.conf");
 	assert_int_equal(rename("packetbroker.conf", "t.conf"), 0);
 	if (access("/etc/packetbroker/packetbroker.conf", F_OK) < 0) {
 		assert_int_equal(pb_conf_find(found, NULL, &err), PB_ENOENT);
-		assert_non_null(strstr(err.text, "/nowhere/x.conf"));
+		assert_non_null(strstr(err.text, "$PB_CONFIG"));
 		assert_non_null(strstr(err.text, "./packetbroker.conf"));
 		assert_non_null(strstr(err.text,
 		    "/etc/packetbroker/packetbroker.conf"));
 	}
 	assert_int_equal(chdir(back), 0);
-	unsetenv("PB_CONFIG");
 }
 
 static void
