@@ -93,7 +93,7 @@ struct pb_drop_info {
 
 /*
  * Open the index of `store` for reading.  PB_ENOENT where there is no
- * store yet.  One thread at a time.
+ * store yet.  The calls below may come from any thread.
  */
 int	pb_index_open(struct pb_index **out, const char *store,
 	    struct pb_err *err);

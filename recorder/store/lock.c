@@ -24,7 +24,7 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 	rc = pb_layout_path(path, store, name, err);
 	if (rc < 0)
 		return rc;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
 	if (fcntl(fd, F_SETLK, &lock) < 0) {

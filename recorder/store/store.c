@@ -26,6 +26,8 @@ static int	stream_add(struct pb_store *, const struct pb_stream_info *,
 		    struct pb_stream **, struct pb_err *);
 static int	stream_get(struct pb_store *, const struct pb_stream_key *,
 		    struct pb_stream **, struct pb_err *);
+static void	own_in_memory(struct pb_store *, const struct pb_stream_key *,
+		    uint16_t, uint32_t, uint64_t *, uint64_t *);
 static int	check_order(const struct pb_chunk *, struct pb_err *);
 
 int
@@ -123,13 +125,14 @@ pb_store_own_epoch(struct pb_store *store, const char *node,
     uint64_t *epoch, struct pb_err *err)
 {
 	struct pb_stream_info rows[EPOCH_PAGE];
-	struct pb_stream_key after = { .epoch = 0 };
+	struct pb_stream_key after = { .epoch = 0 }, name;
 	uint64_t newest = 0;
 	int n;
 
 	*epoch = 0;
 	strncpy(after.node, node, sizeof(after.node) - 1);
 	strncpy(after.interface, interface, sizeof(after.interface) - 1);
+	name = after;
 	do {
 		n = pb_index_streams(store->index, &after, rows, EPOCH_PAGE,
 		    err);
@@ -150,9 +153,33 @@ pb_store_own_epoch(struct pb_store *store, const char *node,
 			after = rows[i].key;
 		}
 	} while (n == EPOCH_PAGE);
+	own_in_memory(store, &name, linktype, snaplen, &newest, epoch);
 	if (*epoch == 0)
 		*epoch = pb_random64();
 	return 0;
+}
+
+/* A stream of ours that has no row yet: its first chunk is on the way. */
+static void
+own_in_memory(struct pb_store *store, const struct pb_stream_key *name,
+    uint16_t linktype, uint32_t snaplen, uint64_t *newest, uint64_t *epoch)
+{
+	pthread_mutex_lock(&store->mutex);
+	for (size_t i = 0; i < STREAM_SLOTS; i++) {
+		const struct pb_stream_info *info;
+
+		if (store->slots[i] == NULL)
+			continue;
+		info = &store->slots[i]->info;
+		if (!info->own || info->created_ns < *newest ||
+		    strcmp(info->key.node, name->node) != 0 ||
+		    strcmp(info->key.interface, name->interface) != 0)
+			continue;
+		*newest = info->created_ns;
+		*epoch = info->linktype == linktype &&
+		    info->snaplen == snaplen ? info->key.epoch : 0;
+	}
+	pthread_mutex_unlock(&store->mutex);
 }
 
 uint64_t

@@ -81,8 +81,7 @@ int	pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 /* Write what is queued, seal what is open, stop.  Producers have stopped. */
 void	pb_store_close(struct pb_store *store);
 
-/* The store's index, for reading; only from the thread that calls first,
- * or before other threads start.  Others open nothing: see stream calls. */
+/* The store's index, for reading, from any thread; it is the store's. */
 struct pb_index *pb_store_index(struct pb_store *store);
 
 /*
@@ -102,7 +101,8 @@ int	pb_store_stream_find(struct pb_store *store,
 
 /*
  * The epoch of this node's own stream `node/interface`: the latest one
- * where link type and snap length are the same, else a new one.
+ * where link type and snap length are the same, else a new one.  Any
+ * thread.
  */
 int	pb_store_own_epoch(struct pb_store *store, const char *node,
 	    const char *interface, uint16_t linktype, uint32_t snaplen,

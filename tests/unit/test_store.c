@@ -292,6 +292,22 @@ a_stream_goes_on_where_it_was_after_a_restart(void **state)
 }
 
 static void
+an_own_stream_without_a_packet_yet_keeps_its_epoch(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t epoch;
+	struct pb_err err;
+
+	/* The fixture has made the stream; nothing of it is on disk. */
+	assert_int_equal(pb_store_own_epoch(f->store, "lon1", "eth0",
+	    PB_LINKTYPE_ETHERNET, 0, &epoch, &err), 0);
+	assert_true(epoch == f->key.epoch);
+	assert_int_equal(pb_store_own_epoch(f->store, "lon1", "eth0",
+	    PB_LINKTYPE_ETHERNET, 96, &epoch, &err), 0);
+	assert_true(epoch != f->key.epoch);
+}
+
+static void
 a_changed_head_begins_a_new_segment(void **state)
 {
 	struct fixture *f = *state;
@@ -381,6 +397,7 @@ main(void)
 		T(a_gap_moves_the_durable_end_and_late_packets_close_it),
 		T(a_stream_may_begin_with_a_gap_that_is_filled_later),
 		T(a_stream_goes_on_where_it_was_after_a_restart),
+		T(an_own_stream_without_a_packet_yet_keeps_its_epoch),
 		T(a_changed_head_begins_a_new_segment),
 		T(running_numbers_are_never_given_twice),
 		T(a_second_writer_is_told_the_pid_of_the_first),

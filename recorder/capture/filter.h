@@ -1,0 +1,28 @@
+/*
+ * recorder/capture/filter.h - tcpdump filters over packets in memory
+ *
+ * The one place, with source.c, that knows libpcap.
+ */
+#ifndef PB_CAPTURE_FILTER_H
+#define PB_CAPTURE_FILTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "pcapng/block.h"
+
+struct pb_filter;
+
+/*
+ * Compile `text` (pcap-filter(7)) for a link type; "" matches all.
+ * PB_EINVAL with libpcap's own words.  Not for two threads at once.
+ */
+int	pb_filter_create(struct pb_filter **out, const char *text,
+	    uint16_t linktype, struct pb_err *err);
+void	pb_filter_destroy(struct pb_filter *filter);
+
+bool	pb_filter_match(const struct pb_filter *filter,
+	    const struct pb_packet *packet);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * recorder/capture/link.c - watching network interfaces
+ */
+#include "recorder/capture/link.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int
+pb_link_watch(void)
+{
+	struct sockaddr_nl self = { .nl_family = AF_NETLINK,
+	    .nl_groups = RTMGRP_LINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    NETLINK_ROUTE);
+
+	if (fd < 0)
+		return -1;
+	if (bind(fd, (const struct sockaddr *)&self, sizeof(self)) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool
+pb_link_changed(int fd)
+{
+	char message[8192];
+	bool changed = false;
+
+	/* ENOBUFS: messages were lost, which is news as well. */
+	while (recv(fd, message, sizeof(message), 0) >= 0 || errno == ENOBUFS)
+		changed = true;
+	return changed;
+}
+
+void
+pb_link_state(const char *interface, struct pb_link_state *out)
+{
+	struct ifreq request;
+	int fd;
+
+	out->index = if_nametoindex(interface);
+	out->up = true;
+	if (out->index == 0)
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	memset(&request, 0, sizeof(request));
+	strncpy(request.ifr_name, interface, sizeof(request.ifr_name) - 1);
+	if (ioctl(fd, SIOCGIFFLAGS, &request) == 0)
+		out->up = (request.ifr_flags & IFF_UP) != 0;
+	close(fd);
+}

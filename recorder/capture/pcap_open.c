@@ -1,0 +1,274 @@
+/*
+ * recorder/capture/pcap_open.c - an interface opened with all its options
+ *
+ * Nanoseconds, snap length, promiscuous mode, ring size, time stamp type
+ * and filter, in the order in which libpcap wants them.
+ */
+#include "recorder/capture/pcap_open.h"
+
+#include <limits.h>
+#include <linux/if_packet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "pcapng/block.h"
+#include "recorder/capture/filter.h"
+#include "recorder/capture/link.h"
+#include "recorder/capture/linktype.h"
+
+#define TYPES_MAX	3	/* time stamp types to try */
+#define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
+
+static int	err_pcap(struct pb_err *, const char *, int, const char *);
+static size_t	wanted_types(const struct pb_conf_capture *, bool,
+		    int[static TYPES_MAX]);
+static int	activate(pcap_t **, const struct pb_conf_capture *, unsigned,
+		    int, struct pb_err *);
+static int	take_shape(struct pb_pcap *, const struct pb_conf_capture *,
+		    struct pb_err *);
+static int	set_filter(pcap_t *, const struct pb_conf_capture *,
+		    struct pb_err *);
+static void	prefer_sll2(pcap_t *);
+
+int
+pb_pcap_check(const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	/* Which one the interface has is known once it is there: a filter
+	 * that suits none of the common ones suits none. */
+	static const uint16_t common[] = {
+		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
+		127 /* IEEE802_11_RADIOTAP */,
+	};
+	struct pb_filter *filter = NULL;
+	int rc;
+
+	if (capture->timestamp_type[0] != '\0' &&
+	    pcap_tstamp_type_name_to_val(capture->timestamp_type) < 0)
+		return pb_err_set(err, PB_EINVAL, "timestamp_type '%s': not "
+		    "known; `pb interfaces` lists those of each interface",
+		    capture->timestamp_type);
+	rc = pb_filter_create(&filter, capture->filter,
+	    PB_LINKTYPE_ETHERNET, err);
+	for (size_t i = 0; rc < 0 && i < COUNT(common); i++)
+		rc = pb_filter_create(&filter, capture->filter, common[i],
+		    NULL);
+	if (rc == 0)
+		pb_filter_destroy(filter);
+	return rc;
+}
+
+int
+pb_pcap_open(struct pb_pcap *out, const struct pb_conf_capture *capture,
+    unsigned ring_ms, bool host_clock, struct pb_err *err)
+{
+	int types[TYPES_MAX] = { 0 }, rc = PB_EINVAL;
+	size_t count = wanted_types(capture, host_clock, types);
+	struct pb_link_state before, after;
+
+	memset(out, 0, sizeof(*out));
+	pb_link_state(capture->interface, &before);
+	for (size_t i = 0; i < count; i++) {
+		rc = activate(&out->pcap, capture, ring_ms, types[i], err);
+		if (rc == 0) {
+			out->timestamps = pcap_tstamp_type_val_to_name(
+			    types[i]);
+			out->unproven = types[i] ==
+			    PCAP_TSTAMP_ADAPTER_UNSYNCED &&
+			    capture->timestamp_type[0] == '\0';
+			break;
+		}
+	}
+	if (rc < 0)
+		return rc;
+	pb_link_state(capture->interface, &after);
+	out->index = after.index;
+	if (before.index != after.index)
+		rc = pb_err_set(err, PB_ENOENT, "interface %s: it changed "
+		    "while it was opened", capture->interface);
+	else
+		rc = take_shape(out, capture, err);
+	if (rc < 0)
+		pb_pcap_close(out);
+	return rc;
+}
+
+void
+pb_pcap_close(struct pb_pcap *opened)
+{
+	if (opened->pcap != NULL)
+		pcap_close(opened->pcap);
+	memset(opened, 0, sizeof(*opened));
+}
+
+void
+pb_pcap_use_host_clock(struct pb_pcap *opened)
+{
+	int none = 0;
+
+	/* Opening again would lose packets; packet(7), PACKET_TIMESTAMP, can
+	 * change while a ring is in use. */
+	if (setsockopt(opened->fd, SOL_PACKET, PACKET_TIMESTAMP, &none,
+	    sizeof(none)) == 0)
+		opened->timestamps = "host";
+}
+
+/* The types to try in turn; the host's is last and always there. */
+static size_t
+wanted_types(const struct pb_conf_capture *capture, bool host_clock,
+    int types[static TYPES_MAX])
+{
+	static const int best[] = { PCAP_TSTAMP_ADAPTER,
+	    PCAP_TSTAMP_ADAPTER_UNSYNCED };
+	char errbuf[PCAP_ERRBUF_SIZE];
+	int asked, has_count, *has = NULL;
+	size_t count = 0;
+	pcap_t *pcap;
+
+	asked = pcap_tstamp_type_name_to_val(capture->timestamp_type);
+	pcap = host_clock ? NULL : pcap_create(capture->interface, errbuf);
+	has_count = pcap == NULL ? 0 : pcap_list_tstamp_types(pcap, &has);
+	for (int i = 0; i < has_count && asked >= 0; i++)
+		if (has[i] == asked && asked != PCAP_TSTAMP_HOST && count == 0)
+			types[count++] = asked;
+	for (size_t b = 0; b < COUNT(best) && asked < 0; b++)
+		for (int i = 0; i < has_count; i++)
+			if (has[i] == best[b] && count <= b)
+				types[count++] = best[b];
+	if (has != NULL)
+		pcap_free_tstamp_types(has);
+	if (pcap != NULL)
+		pcap_close(pcap);
+	types[count++] = PCAP_TSTAMP_HOST;
+	return count;
+}
+
+/* One try with one time stamp type. */
+static int
+activate(pcap_t **out, const struct pb_conf_capture *capture,
+    unsigned ring_ms, int type, struct pb_err *err)
+{
+	char errbuf[PCAP_ERRBUF_SIZE] = "";
+	uint32_t snaplen = capture->snaplen;
+	pcap_t *pcap;
+	int rc;
+
+	pcap = pcap_create(capture->interface, errbuf);
+	if (pcap == NULL)
+		return err_pcap(err, capture->interface, PCAP_ERROR,
+		    errbuf);
+	if (snaplen == 0 || snaplen > PB_SNAPLEN)
+		snaplen = PB_SNAPLEN;
+	pcap_set_snaplen(pcap, (int)snaplen);
+	pcap_set_promisc(pcap, capture->promiscuous);
+	pcap_set_timeout(pcap, (int)ring_ms);
+	pcap_set_buffer_size(pcap, capture->buffer > INT_MAX ? INT_MAX :
+	    (int)capture->buffer);
+	/* Where the device has microseconds only, they will do. */
+	pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
+	rc = type == PCAP_TSTAMP_HOST ? 0 : pcap_set_tstamp_type(pcap, type);
+	if (rc == 0)
+		rc = pcap_activate(pcap);
+	/* Warnings (above 0) leave the handle open: no promiscuous mode on
+	 * `any` is as it should be, another clock than asked for is not. */
+	if (rc < 0 || rc == PCAP_WARNING_TSTAMP_TYPE_NOTSUP) {
+		rc = err_pcap(err, capture->interface, rc,
+		    pcap_geterr(pcap));
+		pcap_close(pcap);
+		return rc;
+	}
+	*out = pcap;
+	return 0;
+}
+
+/* What the open handle is, and the last settings, which need to know. */
+static int
+take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
+    struct pb_err *err)
+{
+	char errbuf[PCAP_ERRBUF_SIZE] = "";
+	int rc;
+
+	prefer_sll2(out->pcap);
+	rc = pb_linktype_of_dlt(pcap_datalink(out->pcap), &out->linktype,
+	    err);
+	if (rc < 0)
+		return pb_err_prefix(err, "interface %s", capture->interface);
+	rc = set_filter(out->pcap, capture, err);
+	if (rc < 0)
+		return rc;
+	out->nano = pcap_get_tstamp_precision(out->pcap) ==
+	    PCAP_TSTAMP_PRECISION_NANO;
+	if (pcap_setnonblock(out->pcap, 1, errbuf) < 0)
+		return err_pcap(err, capture->interface, PCAP_ERROR,
+		    errbuf);
+	out->fd = pcap_get_selectable_fd(out->pcap);
+	if (out->fd < 0)
+		return pb_err_set(err, PB_ESYS, "interface %s: a device that "
+		    "cannot be waited for", capture->interface);
+	return 0;
+}
+
+static int
+set_filter(pcap_t *pcap, const struct pb_conf_capture *capture,
+    struct pb_err *err)
+{
+	struct bpf_program program;
+	int rc;
+
+	if (capture->filter[0] == '\0')
+		return 0;
+	if (pcap_compile(pcap, &program, capture->filter, 1,
+	    PCAP_NETMASK_UNKNOWN) < 0)
+		return pb_err_set(err, PB_EINVAL, "interface %s: filter "
+		    "'%.160s': %s", capture->interface, capture->filter,
+		    pcap_geterr(pcap));
+	rc = pcap_setfilter(pcap, &program);
+	pcap_freecode(&program);
+	if (rc < 0)
+		return err_pcap(err, capture->interface, rc,
+		    pcap_geterr(pcap));
+	return 0;
+}
+
+/* `any` offers two cooked headers; the second names the interface. */
+static void
+prefer_sll2(pcap_t *pcap)
+{
+	int *links = NULL, count;
+
+	if (pcap_datalink(pcap) != DLT_LINUX_SLL)
+		return;
+	count = pcap_list_datalinks(pcap, &links);
+	for (int i = 0; i < count; i++)
+		if (links[i] == DLT_LINUX_SLL2)
+			(void)pcap_set_datalink(pcap, DLT_LINUX_SLL2);
+	if (count >= 0)
+		pcap_free_datalinks(links);
+}
+
+/* libpcap's codes and words as ours: the one mapper. */
+static int
+err_pcap(struct pb_err *err, const char *interface, int code,
+    const char *words)
+{
+	switch (code) {
+	case PCAP_ERROR_NO_SUCH_DEVICE:
+		return pb_err_set(err, PB_ENOENT, "interface %s: not there",
+		    interface);
+	case PCAP_ERROR_IFACE_NOT_UP:
+		return pb_err_set(err, PB_EBUSY, "interface %s: down",
+		    interface);
+	case PCAP_ERROR_PERM_DENIED:
+	case PCAP_ERROR_PROMISC_PERM_DENIED:
+		return pb_err_set(err, PB_EACCES, "interface %s: not "
+		    "permitted; run as root or with CAP_NET_RAW", interface);
+	case PCAP_ERROR_CANTSET_TSTAMP_TYPE:
+	case PCAP_WARNING_TSTAMP_TYPE_NOTSUP:
+		return pb_err_set(err, PB_ENOENT, "interface %s: no such time "
+		    "stamps", interface);
+	default:
+		return pb_err_set(err, PB_ESYS, "interface %s: %s", interface,
+		    words[0] != '\0' ? words : pcap_statustostr(code));
+	}
+}

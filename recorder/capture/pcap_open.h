@@ -1,0 +1,53 @@
+/*
+ * recorder/capture/pcap_open.h - an interface opened with all its options
+ */
+#ifndef PB_CAPTURE_PCAP_OPEN_H
+#define PB_CAPTURE_PCAP_OPEN_H
+
+#include <pcap/pcap.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "conf/conf.h"
+
+struct pb_pcap {
+	pcap_t		*pcap;		/* non-blocking, filter set */
+	int		 fd;		/* for poll(2) */
+	unsigned	 index;		/* of the interface; 0: pseudo */
+	uint16_t	 linktype;	/* LINKTYPE_ */
+	bool		 nano;		/* tv_usec holds nanoseconds */
+	const char	*timestamps;	/* the type in use, libpcap's name */
+	bool		 unproven;	/* an adapter's own clock that nobody
+					 * asked for: compare it first */
+};
+
+/* Does the filter compile for some link type, is the time stamp type a
+ * word that libpcap knows?  PB_EINVAL; the interface may be absent. */
+int	pb_pcap_check(const struct pb_conf_capture *capture,
+	    struct pb_err *err);
+
+/*
+ * Open.  Time stamps are those of capture->timestamp_type, or the best the
+ * interface has: adapter, adapter_unsynced, host; `host_clock` leaves the
+ * adapter's out.  What cannot be had falls back to the next.  `ring_ms` is
+ * how long the kernel keeps a packet before we see it.
+ *   PB_ENOENT   no such interface
+ *   PB_EBUSY    it is down
+ *   PB_EACCES   not permitted
+ *   PB_EINVAL   the filter does not suit the interface's link type, or
+ *               that has no number in files
+ *   PB_ESYS     anything else, in libpcap's words
+ */
+int	pb_pcap_open(struct pb_pcap *out,
+	    const struct pb_conf_capture *capture, unsigned ring_ms,
+	    bool host_clock, struct pb_err *err);
+
+/* From now on the kernel stamps by the host's clock; what waits in the ring
+ * keeps its stamps. */
+void	pb_pcap_use_host_clock(struct pb_pcap *opened);
+
+/* A zeroed one is fine, and is what remains. */
+void	pb_pcap_close(struct pb_pcap *opened);
+
+#endif

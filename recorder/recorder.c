@@ -1,0 +1,431 @@
+/*
+ * recorder/recorder.c - the parts of pb-recorder, wired together
+ *
+ *	capture threads --chunks--> store (writer thread) <--chunks-- ingest
+ *
+ * Started from the store outwards and stopped the other way round:
+ * producers first, the store last, so that whatever was read is written.
+ */
+#include "recorder/recorder.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "recorder/capture/source.h"
+#include "recorder/ingest/ingest.h"
+#include "recorder/store/store.h"
+
+#define LABEL_BYTES_MAX	(2 * PB_IFNAME_BYTES_MAX + 1)	/* escaped */
+
+/* One captured interface, and its rates. */
+struct capture {
+	struct pb_source	*source;
+	struct pb_conf_capture	 conf;
+	uint64_t		 packets, bytes;	/* at the last sample */
+	double			 pps;		/* packets a second */
+	double			 bps;		/* bits a second */
+};
+
+struct pb_recorder {
+	struct pb_conf		*conf;	/* as started: ingest borrows it */
+	struct pb_store		*store;
+	struct pb_ingest	*ingest;
+	uint64_t		 started_ms, sampled_ms;
+	pthread_mutex_t		 lock;	/* of what follows */
+	size_t			 captures;
+	struct capture		 capture[PB_CAPTURES_MAX];
+};
+
+static int	open_store(struct pb_recorder *, struct pb_err *);
+static int	start_captures(struct pb_recorder *, const struct pb_conf *,
+		    struct pb_err *);
+static void	stop_captures(struct pb_recorder *, const struct pb_conf *);
+static int	start_ingest(struct pb_recorder *, struct pb_err *);
+static const struct pb_conf_capture *same_capture(const struct pb_conf *,
+		    const struct pb_conf_capture *);
+static bool	is_running(struct pb_recorder *, const char *);
+static bool	same_fixed(const struct pb_conf *, const struct pb_conf *);
+static bool	same_tls(const struct pb_conf_tls *,
+		    const struct pb_conf_tls *);
+/* Telling */
+static void	status_json(void *, struct pb_buf *);
+static void	capture_json(struct pb_json *, const struct capture *);
+static void	metrics(void *, struct pb_buf *);
+static void	writer_metrics(struct pb_recorder *, struct pb_buf *);
+static void	metric(struct pb_buf *, const char *, const char *,
+		    const char *, uint64_t);
+static const char *label(char[static LABEL_BYTES_MAX], const char *);
+
+int
+pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
+{
+	int rc = 0;
+
+	if (conf->captures > PB_CAPTURES_MAX)
+		return pb_err_set(err, PB_EINVAL, "%zu [capture] sections; "
+		    "%d is the most", conf->captures, PB_CAPTURES_MAX);
+	for (size_t i = 0; i < conf->captures && rc == 0; i++)
+		rc = pb_source_check(&conf->capture[i], err);
+	if (rc < 0)
+		return pb_err_prefix(err, "%s", conf->file);
+	return 0;
+}
+
+int
+pb_recorder_start(struct pb_recorder **out, struct pb_conf *conf,
+    struct pb_err *err)
+{
+	struct pb_recorder *rec = calloc(1, sizeof(*rec));
+	int rc;
+
+	if (rec == NULL) {
+		pb_conf_destroy(conf);
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	}
+	rec->conf = conf;
+	rec->started_ms = pb_clock_mono_ms();
+	rec->sampled_ms = rec->started_ms;
+	pthread_mutex_init(&rec->lock, NULL);
+	rc = pb_recorder_check(conf, err);
+	if (rc == 0)
+		rc = open_store(rec, err);
+	if (rc == 0)
+		rc = start_captures(rec, conf, err);
+	if (rc == 0)
+		rc = start_ingest(rec, err);
+	if (rc < 0) {
+		pb_recorder_stop(rec);
+		return rc;
+	}
+	*out = rec;
+	return 0;
+}
+
+int
+pb_recorder_reload(struct pb_recorder *rec, struct pb_conf *fresh,
+    struct pb_err *err)
+{
+	int rc = pb_recorder_check(fresh, err);
+
+	if (rc == 0) {
+		if (!same_fixed(rec->conf, fresh))
+			pb_log(PB_LOG_WARN, "recorder", "[node], [store] or "
+			    "[listen] changed in %s: restart pb-recorder to "
+			    "use it", fresh->file);
+		stop_captures(rec, fresh);
+		/* What stays as started is what the sources are told. */
+		fresh->node = rec->conf->node;
+		fresh->store = rec->conf->store;
+		rc = start_captures(rec, fresh, err);
+	}
+	pb_conf_destroy(fresh);
+	return rc;
+}
+
+void
+pb_recorder_tick(struct pb_recorder *rec, uint64_t now_ms)
+{
+	uint64_t span_ms = now_ms - rec->sampled_ms;
+
+	if (span_ms < PB_RECORDER_SAMPLE_MS)
+		return;
+	rec->sampled_ms = now_ms;
+	pthread_mutex_lock(&rec->lock);
+	for (size_t i = 0; i < rec->captures; i++) {
+		struct capture *capture = &rec->capture[i];
+		struct pb_source_stats stats;
+		double seconds = (double)span_ms / 1000;
+
+		pb_source_stats(capture->source, &stats);
+		capture->pps = (double)(stats.packets - capture->packets) /
+		    seconds;
+		capture->bps = (double)(stats.bytes - capture->bytes) * 8 /
+		    seconds;
+		capture->packets = stats.packets;
+		capture->bytes = stats.bytes;
+	}
+	pthread_mutex_unlock(&rec->lock);
+}
+
+void
+pb_recorder_stop(struct pb_recorder *rec)
+{
+	if (rec == NULL)
+		return;
+	stop_captures(rec, NULL);
+	if (rec->ingest != NULL)
+		pb_ingest_stop(rec->ingest);
+	pb_store_close(rec->store);
+	pb_conf_destroy(rec->conf);
+	pthread_mutex_destroy(&rec->lock);
+	free(rec);
+}
+
+static int
+open_store(struct pb_recorder *rec, struct pb_err *err)
+{
+	const struct pb_store_conf *conf = &rec->conf->store;
+	struct pb_store_opts opts = {
+		.path = conf->path,
+		.pen = rec->conf->node.pen,
+		.segment_size = conf->segment_size,
+		.segment_age_ms = conf->segment_age_ms,
+		.index_size = conf->index_size,
+	};
+
+	return pb_store_open(&rec->store, &opts, err);
+}
+
+/* Those of `conf` that do not run yet. */
+static int
+start_captures(struct pb_recorder *rec, const struct pb_conf *conf,
+    struct pb_err *err)
+{
+	for (size_t i = 0; i < conf->captures; i++) {
+		struct capture *capture = &rec->capture[rec->captures];
+		struct pb_source *source;
+		int rc;
+
+		if (is_running(rec, conf->capture[i].interface))
+			continue;
+		rc = pb_source_start(&source, &conf->capture[i], conf,
+		    rec->store, err);
+		if (rc < 0)
+			return rc;
+		pthread_mutex_lock(&rec->lock);
+		memset(capture, 0, sizeof(*capture));
+		capture->source = source;
+		capture->conf = conf->capture[i];
+		rec->captures++;
+		pthread_mutex_unlock(&rec->lock);
+	}
+	return 0;
+}
+
+/*
+ * Those that `conf` does not have as they run; all where it is NULL.  Each
+ * leaves the list before it is stopped, so that status never waits for it.
+ */
+static void
+stop_captures(struct pb_recorder *rec, const struct pb_conf *conf)
+{
+	for (size_t i = 0; i < rec->captures;) {
+		struct pb_source *source = rec->capture[i].source;
+
+		if (conf != NULL &&
+		    same_capture(conf, &rec->capture[i].conf) != NULL) {
+			i++;
+			continue;
+		}
+		pthread_mutex_lock(&rec->lock);
+		rec->captures--;
+		memmove(&rec->capture[i], &rec->capture[i + 1],
+		    (rec->captures - i) * sizeof(rec->capture[0]));
+		pthread_mutex_unlock(&rec->lock);
+		pb_source_stop(source);
+	}
+}
+
+static int
+start_ingest(struct pb_recorder *rec, struct pb_err *err)
+{
+	struct pb_ingest_opts opts = {
+		.conf = rec->conf,
+		.store = rec->store,
+		.status_json = status_json,
+		.metrics = metrics,
+		.arg = rec,
+	};
+
+	return pb_ingest_start(&rec->ingest, &opts, err);
+}
+
+static const struct pb_conf_capture *
+same_capture(const struct pb_conf *conf, const struct pb_conf_capture *a)
+{
+	for (size_t i = 0; i < conf->captures; i++) {
+		const struct pb_conf_capture *b = &conf->capture[i];
+
+		if (strcmp(a->interface, b->interface) == 0 &&
+		    strcmp(a->description, b->description) == 0 &&
+		    strcmp(a->filter, b->filter) == 0 &&
+		    strcmp(a->timestamp_type, b->timestamp_type) == 0 &&
+		    a->snaplen == b->snaplen && a->buffer == b->buffer &&
+		    a->promiscuous == b->promiscuous)
+			return b;
+	}
+	return NULL;
+}
+
+static bool
+is_running(struct pb_recorder *rec, const char *interface)
+{
+	for (size_t i = 0; i < rec->captures; i++)
+		if (strcmp(rec->capture[i].conf.interface, interface) == 0)
+			return true;
+	return false;
+}
+
+/* What this program reads once, when it starts. */
+static bool
+same_fixed(const struct pb_conf *a, const struct pb_conf *b)
+{
+	return strcmp(a->node.name, b->node.name) == 0 &&
+	    strcmp(a->node.description, b->node.description) == 0 &&
+	    a->node.pen == b->node.pen &&
+	    strcmp(a->store.path, b->store.path) == 0 &&
+	    a->store.segment_size == b->store.segment_size &&
+	    a->store.segment_age_ms == b->store.segment_age_ms &&
+	    a->store.flush_interval_ms == b->store.flush_interval_ms &&
+	    a->store.retain_size == b->store.retain_size &&
+	    a->store.retain_age_ms == b->store.retain_age_ms &&
+	    a->store.min_free_bytes == b->store.min_free_bytes &&
+	    a->store.min_free_percent == b->store.min_free_percent &&
+	    a->store.index_size == b->store.index_size &&
+	    a->listen.present == b->listen.present &&
+	    strcmp(a->listen.address, b->listen.address) == 0 &&
+	    strcmp(a->listen.allow, b->listen.allow) == 0 &&
+	    same_tls(&a->listen.tls, &b->listen.tls);
+}
+
+static bool
+same_tls(const struct pb_conf_tls *a, const struct pb_conf_tls *b)
+{
+	return a->off == b->off && strcmp(a->cert, b->cert) == 0 &&
+	    strcmp(a->key, b->key) == 0 && strcmp(a->ca, b->ca) == 0;
+}
+
+/* Members of an object that is open already: no comma before the first. */
+static void
+status_json(void *arg, struct pb_buf *out)
+{
+	struct pb_recorder *rec = arg;
+	struct pb_store_stats writer;
+	struct pb_json json;
+
+	pb_json_init(&json, out);
+	pb_json_array(&json, "captures");
+	pthread_mutex_lock(&rec->lock);
+	for (size_t i = 0; i < rec->captures; i++)
+		capture_json(&json, &rec->capture[i]);
+	pthread_mutex_unlock(&rec->lock);
+	pb_json_end(&json);
+	pb_store_stats(rec->store, &writer);
+	pb_buf_str(out, ",");
+	pb_json_object(&json, "writer");
+	pb_json_u64(&json, "chunks", writer.chunks);
+	pb_json_u64(&json, "bytes", writer.bytes);
+	pb_json_u64(&json, "commits", writer.commits);
+	pb_json_u64(&json, "failures", writer.failures);
+	pb_json_text(&json, "last_error", writer.last_error);
+	pb_json_end(&json);
+	pb_buf_printf(out, ",\"uptime_s\":%llu", (unsigned long long)
+	    ((pb_clock_mono_ms() - rec->started_ms) / 1000));
+}
+
+static void
+capture_json(struct pb_json *json, const struct capture *capture)
+{
+	struct pb_source_stats stats;
+
+	pb_source_stats(capture->source, &stats);
+	pb_json_object(json, NULL);
+	pb_json_text(json, "interface", stats.interface);
+	pb_json_bool(json, "up", stats.up);
+	pb_json_text(json, "error", stats.last_error);
+	pb_json_u64(json, "packets", stats.packets);
+	pb_json_u64(json, "bytes", stats.bytes);
+	pb_json_u64(json, "kernel_dropped", stats.kernel_dropped);
+	pb_json_u64(json, "interface_dropped", stats.interface_dropped);
+	pb_json_u64(json, "store_dropped", stats.store_dropped);
+	pb_json_double(json, "pps", capture->pps);
+	pb_json_double(json, "bps", capture->bps);
+	pb_json_end(json);
+}
+
+/* Prometheus text: each family in one run, after its type. */
+static void
+metrics(void *arg, struct pb_buf *out)
+{
+	static const struct { const char *name, *type, *help; } family[] = {
+		{ "up", "gauge", "1 while the interface is captured." },
+		{ "packets_total", "counter", "Packets captured." },
+		{ "bytes_total", "counter", "Captured bytes of those." },
+		{ "kernel_dropped_total", "counter",
+		    "Packets lost because the kernel's buffer was full." },
+		{ "interface_dropped_total", "counter",
+		    "Packets that the interface lost." },
+		{ "store_dropped_total", "counter",
+		    "Packets read that the store had no room for." },
+	};
+	struct pb_recorder *rec = arg;
+	struct pb_source_stats stats;
+	char name[LABEL_BYTES_MAX];
+
+	pthread_mutex_lock(&rec->lock);
+	for (size_t f = 0; f < sizeof(family) / sizeof(family[0]); f++) {
+		pb_buf_printf(out, "# HELP pb_capture_%s %s\n"
+		    "# TYPE pb_capture_%s %s\n", family[f].name,
+		    family[f].help, family[f].name, family[f].type);
+		for (size_t i = 0; i < rec->captures; i++) {
+			pb_source_stats(rec->capture[i].source, &stats);
+			uint64_t value[] = {
+				stats.up, stats.packets, stats.bytes,
+				stats.kernel_dropped, stats.interface_dropped,
+				stats.store_dropped,
+			};
+			pb_buf_printf(out, "pb_capture_%s{interface=\"%s\"}"
+			    " %llu\n", family[f].name,
+			    label(name, stats.interface),
+			    (unsigned long long)value[f]);
+		}
+	}
+	pthread_mutex_unlock(&rec->lock);
+	writer_metrics(rec, out);
+}
+
+static void
+writer_metrics(struct pb_recorder *rec, struct pb_buf *out)
+{
+	struct pb_store_stats stats;
+
+	pb_store_stats(rec->store, &stats);
+	metric(out, "writer_chunks_total", "counter",
+	    "Chunks written and made durable.", stats.chunks);
+	metric(out, "writer_bytes_total", "counter",
+	    "Bytes of those.", stats.bytes);
+	metric(out, "writer_commits_total", "counter",
+	    "Commits of the index.", stats.commits);
+	metric(out, "writer_failures_total", "counter",
+	    "Writes, syncs and commits that failed.", stats.failures);
+	metric(out, "uptime_seconds", "gauge", "Since the recorder started.",
+	    (pb_clock_mono_ms() - rec->started_ms) / 1000);
+}
+
+static void
+metric(struct pb_buf *out, const char *name, const char *type,
+    const char *help, uint64_t value)
+{
+	pb_buf_printf(out, "# HELP pb_%s %s\n# TYPE pb_%s %s\npb_%s %llu\n",
+	    name, help, name, type, name, (unsigned long long)value);
+}
+
+/* A label's value: backslash, quote and newline are escaped. */
+static const char *
+label(char out[static LABEL_BYTES_MAX], const char *text)
+{
+	size_t at = 0;
+
+	for (; *text != '\0' && at + 2 < LABEL_BYTES_MAX; text++) {
+		if (*text == '\\' || *text == '"' || *text == '\n')
+			out[at++] = '\\';
+		out[at++] = *text == '\n' ? 'n' : *text;
+	}
+	out[at] = '\0';
+	return out;
+}
