@@ -1,0 +1,289 @@
+/*
+ * recorder/ingest/ingest.c - start, loop and stop of the ingest thread
+ *
+ * The loop waits for the doors' sockets, for chunks that the writer is
+ * done with (an eventfd), and for the next deadline of a request that is
+ * held.  Everything else happens in what it calls, none of which waits.
+ */
+#include "recorder/ingest/ingest.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "recorder/ingest/door.h"
+#include "recorder/ingest/request.h"
+#include "recorder/ingest/server.h"
+
+#define DOORS_MAX	2
+#define LOCAL_CONNECTIONS_MAX 128u
+#define STOP_MS		1000u	/* for answers to reach their peers */
+
+struct pb_ingest {
+	struct pb_service *service;
+	struct pb_server *server[DOORS_MAX];
+	size_t		 servers;
+	char		 socket_path[PATH_MAX];
+	int		 epoll_fd;
+	int		 event_fd;
+	pthread_t	 thread;
+	bool		 thread_runs;
+	_Atomic bool	 stop;
+};
+
+static int	open_local(struct pb_ingest *, const struct pb_conf *,
+		    struct pb_err *);
+static int	open_tcp(struct pb_ingest *, const struct pb_conf *,
+		    struct pb_err *);
+static int	add_server(struct pb_ingest *, const struct pb_server_opts *,
+		    struct pb_err *);
+static int	watch(struct pb_ingest *, int, uint32_t, struct pb_err *);
+static int	start_thread(struct pb_ingest *, struct pb_err *);
+static void	destroy(struct pb_ingest *);
+static void	wake(void *);
+static void	*run(void *);
+static int	next_timeout(struct pb_ingest *);
+static void	wait_events(struct pb_ingest *, int, bool [static DOORS_MAX]);
+static void	begin_stop(struct pb_ingest *);
+
+int
+pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
+    struct pb_err *err)
+{
+	struct pb_ingest *ingest = calloc(1, sizeof(*ingest));
+	int rc;
+
+	if (ingest == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	ingest->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ingest->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ingest->epoll_fd < 0 || ingest->event_fd < 0)
+		rc = pb_err_sys(err, "start the ingest loop");
+	else
+		rc = watch(ingest, ingest->event_fd, DOORS_MAX, err);
+	if (rc == 0)
+		rc = pb_service_create(&ingest->service, opts,
+		    pb_request_settled, wake, ingest, err);
+	if (rc == 0)
+		rc = open_local(ingest, opts->conf, err);
+	if (rc == 0 && opts->conf->listen.present)
+		rc = open_tcp(ingest, opts->conf, err);
+	if (rc == 0)
+		rc = start_thread(ingest, err);
+	if (rc < 0) {
+		destroy(ingest);
+		return rc;
+	}
+	*out = ingest;
+	return 0;
+}
+
+void
+pb_ingest_stop(struct pb_ingest *ingest)
+{
+	if (ingest == NULL)
+		return;
+	atomic_store(&ingest->stop, true);
+	wake(ingest);
+	pthread_join(ingest->thread, NULL);
+	destroy(ingest);
+}
+
+static int
+open_local(struct pb_ingest *ingest, const struct pb_conf *conf,
+    struct pb_err *err)
+{
+	struct pb_server_opts opts = {
+		.service = ingest->service,
+		.door = PB_DOOR_LOCAL,
+		.connections_max = LOCAL_CONNECTIONS_MAX,
+	};
+
+	opts.listen_fd = pb_door_local(conf->store.path, ingest->socket_path,
+	    err);
+	if (opts.listen_fd < 0) {
+		ingest->socket_path[0] = '\0';
+		return opts.listen_fd;
+	}
+	return add_server(ingest, &opts, err);
+}
+
+static int
+open_tcp(struct pb_ingest *ingest, const struct pb_conf *conf,
+    struct pb_err *err)
+{
+	struct pb_server_opts opts = {
+		.service = ingest->service,
+		.door = PB_DOOR_TCP,
+		.connections_max = PB_CONNECTIONS_MAX,
+		.tls = conf->listen.tls.off ? NULL : &conf->listen.tls,
+	};
+	int rc;
+
+	opts.listen_fd = pb_door_tcp(conf->listen.address, err);
+	if (opts.listen_fd < 0)
+		return opts.listen_fd;
+	rc = add_server(ingest, &opts, err);
+	if (rc == 0)
+		pb_log(PB_LOG_INFO, "ingest", "listening address=%s tls=%s",
+		    conf->listen.address, opts.tls != NULL ? "on" : "off");
+	return rc;
+}
+
+static int
+add_server(struct pb_ingest *ingest, const struct pb_server_opts *opts,
+    struct pb_err *err)
+{
+	struct pb_server **server = &ingest->server[ingest->servers];
+	int rc = pb_server_create(server, opts, err);
+
+	if (rc < 0)
+		return rc;
+	return watch(ingest, pb_server_fd(*server),
+	    (uint32_t)ingest->servers++, err);
+}
+
+static int
+watch(struct pb_ingest *ingest, int fd, uint32_t name, struct pb_err *err)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = name };
+
+	if (epoll_ctl(ingest->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+		return pb_err_sys(err, "start the ingest loop");
+	return 0;
+}
+
+/* Signals are the main thread's. */
+static int
+start_thread(struct pb_ingest *ingest, struct pb_err *err)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&ingest->thread, NULL, run, ingest);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc == 0)
+		return 0;
+	errno = rc;
+	return pb_err_sys(err, "start the ingest thread");
+}
+
+static void
+destroy(struct pb_ingest *ingest)
+{
+	for (size_t i = 0; i < ingest->servers; i++)
+		pb_server_destroy(ingest->server[i]);
+	if (ingest->socket_path[0] != '\0')
+		unlink(ingest->socket_path);
+	pb_service_destroy(ingest->service);
+	if (ingest->event_fd >= 0)
+		close(ingest->event_fd);
+	if (ingest->epoll_fd >= 0)
+		close(ingest->epoll_fd);
+	free(ingest);
+}
+
+/* From any thread. */
+static void
+wake(void *arg)
+{
+	struct pb_ingest *ingest = arg;
+	uint64_t one = 1;
+
+	/* It fails only when the counter is full, and then it is readable. */
+	if (write(ingest->event_fd, &one, sizeof(one)) < 0)
+		errno = 0;
+}
+
+static void *
+run(void *arg)
+{
+	struct pb_ingest *ingest = arg;
+	struct pb_service *service = ingest->service;
+	struct pb_intake *intake = service->intake;
+	bool ready[DOORS_MAX];
+	uint64_t give_up = UINT64_MAX;
+
+	for (;;) {
+		int timeout = next_timeout(ingest);
+
+		wait_events(ingest, timeout, ready);
+		service->now_ms = pb_clock_mono_ms();
+		if (atomic_load(&ingest->stop) && !service->stopping)
+			begin_stop(ingest);
+		pb_intake_collect(intake, service->now_ms);
+		service->connections = 0;
+		for (size_t i = 0; i < ingest->servers; i++) {
+			struct pb_server *server = ingest->server[i];
+
+			if (ready[i] || pb_server_timeout_ms(server) == 0)
+				pb_server_run(server);
+			service->connections += pb_server_connections(server);
+		}
+		if (!service->stopping || pb_intake_busy(intake) > 0)
+			continue;
+		/* Durable or failed; the peers are told if they listen. */
+		if (give_up == UINT64_MAX)
+			give_up = service->now_ms + STOP_MS;
+		if (service->requests == 0 || service->now_ms >= give_up)
+			return NULL;
+	}
+}
+
+/* Settles what has waited too long, on the way. */
+static int
+next_timeout(struct pb_ingest *ingest)
+{
+	struct pb_service *service = ingest->service;
+	int timeout, at;
+
+	service->now_ms = pb_clock_mono_ms();
+	timeout = pb_intake_tick(service->intake, service->now_ms);
+	for (size_t i = 0; i < ingest->servers; i++) {
+		at = pb_server_timeout_ms(ingest->server[i]);
+		if (at >= 0 && (timeout < 0 || at < timeout))
+			timeout = at;
+	}
+	if (service->stopping && (timeout < 0 || timeout > (int)STOP_MS / 10))
+		timeout = STOP_MS / 10;
+	return timeout;
+}
+
+static void
+wait_events(struct pb_ingest *ingest, int timeout,
+    bool ready[static DOORS_MAX])
+{
+	struct epoll_event event[DOORS_MAX + 1];
+	uint64_t count;
+	int n;
+
+	memset(ready, 0, DOORS_MAX * sizeof(*ready));
+	n = epoll_wait(ingest->epoll_fd, event, DOORS_MAX + 1, timeout);
+	for (int i = 0; i < n; i++) {
+		if (event[i].data.u32 < DOORS_MAX)
+			ready[event[i].data.u32] = true;
+		else if (read(ingest->event_fd, &count, sizeof(count)) < 0)
+			errno = 0;	/* somebody was faster */
+	}
+}
+
+static void
+begin_stop(struct pb_ingest *ingest)
+{
+	struct pb_service *service = ingest->service;
+
+	service->stopping = true;
+	for (size_t i = 0; i < ingest->servers; i++)
+		pb_server_quiesce(ingest->server[i]);
+	pb_intake_stop(service->intake, service->now_ms);
+}

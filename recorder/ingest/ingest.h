@@ -1,0 +1,44 @@
+/*
+ * recorder/ingest/ingest.h - the HTTP server that takes in packets
+ *
+ * One thread for all peers: libmicrohttpd driven by our own epoll loop.
+ * A request waits (suspended) while the writer makes its packets durable;
+ * the writer wakes the loop through an eventfd.
+ *
+ * Two doors, one code: TCP from [listen], where each packet gets this
+ * node's hop record; and STORE/recorder.sock (mode 0600), where `pb import`
+ * brings packets in at their origin: no hop is added, any node name goes.
+ */
+#ifndef PB_INGEST_INGEST_H
+#define PB_INGEST_INGEST_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "conf/conf.h"
+#include "recorder/store/store.h"
+
+#define PB_BODY_BYTES_MAX	(16u << 20)	/* of one request, decoded */
+#define PB_INGEST_BYTES_MAX	(128u << 20)	/* of all bodies held */
+#define PB_CONNECTIONS_MAX	2048
+#define PB_HOLD_MS		5000	/* a request ahead of its turn waits */
+
+struct pb_ingest;
+
+struct pb_ingest_opts {
+	const struct pb_conf *conf;	/* borrowed until stop */
+	struct pb_store	*store;		/* borrowed until stop */
+	/* Appends the live state as members of an open JSON object, for
+	 * GET /v1/status on the local door and GET /metrics; may be NULL. */
+	void		(*status_json)(void *arg, struct pb_buf *out);
+	void		(*metrics)(void *arg, struct pb_buf *out);
+	void		*arg;
+};
+
+/* Bind, start the thread.  PB_EINVAL/PB_ESYS name the address. */
+int	pb_ingest_start(struct pb_ingest **out,
+	    const struct pb_ingest_opts *opts, struct pb_err *err);
+
+/* Stop taking requests, let those in flight end, end the thread. */
+void	pb_ingest_stop(struct pb_ingest *ingest);
+
+#endif

@@ -1,0 +1,751 @@
+/*
+ * tests/unit/test_intake.c - whose turn it is, and when it is durable
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "recorder/ingest/ingest.h"
+#include "recorder/ingest/intake.h"
+#include "tests/unit/fake_store.h"
+#include "tests/unit/ingest_body.h"
+
+#define WAITS	1		/* outcome of a load that is not settled */
+
+static const struct pb_stream_key key = { "lon1", "eth0", BODY_EPOCH };
+static const struct pb_node self = { "core", "" };
+
+struct job {
+	struct pb_load	load;
+	struct image	*img;
+	int		settled;
+};
+
+static struct pb_intake *intake;
+static int woken;
+
+static void
+on_settled(void *arg, struct pb_load *load)
+{
+	struct job *job = load->arg;
+
+	(void)arg;
+	job->settled++;
+}
+
+static void
+on_wake(void *arg)
+{
+	(void)arg;
+	woken++;
+}
+
+static int
+setup(void **state)
+{
+	struct pb_intake_opts opts = {
+		.store = &fake, .settled = on_settled, .wake = on_wake,
+	};
+	struct pb_err err;
+
+	(void)state;
+	fake_reset();
+	woken = 0;
+	return pb_intake_create(&intake, &opts, &err);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	fake_write(SIZE_MAX, 0);
+	pb_intake_collect(intake, 1000000);
+	assert_int_equal(pb_intake_busy(intake), 0);
+	assert_int_equal(pb_intake_reserved(intake), 0);
+	pb_intake_destroy(intake);
+	return 0;
+}
+
+static void
+begin(struct job *job)
+{
+	struct pb_err err;
+
+	memset(job, 0, sizeof(*job));
+	job->load.arg = job;
+	assert_int_equal(pb_intake_begin(intake, &job->load, &key, &err), 0);
+}
+
+static void
+send_job(struct job *job, uint64_t first, uint64_t last, uint64_t now)
+{
+	job->img = body_image(&(struct body_opts){
+	    .first = first, .last = last });
+	job->load.first = first;
+	job->load.last = last;
+	job->load.body = (struct pb_body){
+		.data = job->img->data, .len = job->img->len, .key = &key,
+		.self = &self, .pen = BODY_PEN };
+	pb_intake_offer(intake, &job->load, now);
+}
+
+static void
+offer(struct job *job, uint64_t first, uint64_t last, uint64_t now)
+{
+	begin(job);
+	send_job(job, first, last, now);
+}
+
+static void
+offer_gap(struct job *job, uint64_t first, uint64_t last, uint64_t now)
+{
+	begin(job);
+	job->load.gap = PB_GAP_DEAD_LETTERED;
+	job->load.linktype = 1;
+	job->load.first = first;
+	job->load.last = last;
+	pb_intake_offer(intake, &job->load, now);
+}
+
+/* How the job ended; it is free for the next use if it did. */
+static int
+outcome(struct job *job)
+{
+	if (job->settled == 0)
+		return WAITS;
+	assert_int_equal(job->settled, 1);
+	free(job->img);
+	job->img = NULL;
+	return job->load.rc;
+}
+
+static void
+written(uint64_t now)
+{
+	fake_write(SIZE_MAX, 0);
+	pb_intake_collect(intake, now);
+}
+
+/* Packets 1 .. last, durable. */
+static void
+store_up_to(uint64_t last)
+{
+	struct job job;
+
+	offer(&job, 1, last, 1);
+	written(1);
+	assert_int_equal(outcome(&job), 0);
+}
+
+static void
+a_load_settles_when_it_is_durable_not_before(void **state)
+{
+	struct job job;
+
+	(void)state;
+	offer(&job, 1, 10, 1000);
+	assert_int_equal(outcome(&job), WAITS);
+	pb_intake_collect(intake, 1001);
+	assert_int_equal(outcome(&job), WAITS);
+	fake_write(SIZE_MAX, 0);
+	assert_int_equal(woken, 1);
+	assert_int_equal(outcome(&job), WAITS);
+	pb_intake_collect(intake, 1002);
+	assert_int_equal(outcome(&job), 0);
+	assert_int_equal(job.load.acked, 10);
+	assert_int_equal(pb_intake_counters(intake)->packets, 10);
+	assert_int_equal(pb_intake_counters(intake)->bytes, 600);
+}
+
+static void
+loads_that_overtook_each_other_are_written_in_order(void **state)
+{
+	struct job a, b, c;
+
+	(void)state;
+	begin(&a);		/* its body is under way */
+	offer(&c, 21, 30, 1000);
+	offer(&b, 11, 20, 1000);
+	assert_int_equal(fake.submits, 0);
+	send_job(&a, 1, 10, 1100);
+	assert_int_equal(fake.submits, 3);
+	written(1101);
+	assert_int_equal(outcome(&a), 0);
+	assert_int_equal(outcome(&b), 0);
+	assert_int_equal(outcome(&c), 0);
+	assert_int_equal(fake.stream[0].durable, 30);
+	assert_int_equal(pb_intake_counters(intake)->held, 2);
+}
+
+static void
+a_lone_load_ahead_of_its_turn_is_refused_at_once(void **state)
+{
+	struct job job;
+
+	(void)state;
+	offer(&job, 11, 20, 1000);
+	assert_int_equal(outcome(&job), PB_EORDER);
+	assert_int_equal(job.load.acked, 0);
+}
+
+static void
+after_an_answer_the_next_may_be_under_way_for_a_moment(void **state)
+{
+	struct job a, ahead;
+
+	(void)state;
+	store_up_to(10);		/* answered at 1 */
+	offer(&ahead, 21, 30, 100);
+	assert_int_equal(outcome(&ahead), WAITS);
+	assert_int_equal(pb_intake_tick(intake, 150), 51);
+	assert_int_equal(outcome(&ahead), WAITS);
+	offer(&a, 11, 20, 160);
+	written(170);
+	assert_int_equal(outcome(&a), 0);
+	assert_int_equal(outcome(&ahead), 0);
+	offer(&ahead, 41, 50, 180);
+	assert_int_equal(outcome(&ahead), WAITS);
+	pb_intake_tick(intake, 170 + PB_HOLD_GRACE_MS);
+	assert_int_equal(outcome(&ahead), PB_EORDER);
+	assert_int_equal(ahead.load.acked, 30);
+}
+
+static void
+a_question_is_an_answer_too(void **state)
+{
+	struct job ahead;
+	struct pb_err err;
+	uint64_t acked = 99;
+
+	(void)state;
+	assert_int_equal(pb_intake_acked(intake, &key, 1000, &acked, &err),
+	    0);
+	assert_int_equal(acked, 0);
+	offer(&ahead, 11, 20, 1100);
+	assert_int_equal(outcome(&ahead), WAITS);
+	pb_intake_tick(intake, 1000 + PB_HOLD_GRACE_MS);
+	assert_int_equal(outcome(&ahead), PB_EORDER);
+}
+
+static void
+nobody_is_held_longer_than_the_limit(void **state)
+{
+	struct job slow, ahead;
+
+	(void)state;
+	begin(&slow);		/* and never comes */
+	offer(&ahead, 11, 20, 1000);
+	assert_int_equal(pb_intake_tick(intake, 1000), PB_HOLD_MS);
+	assert_int_equal(outcome(&ahead), WAITS);
+	pb_intake_tick(intake, 1000 + PB_HOLD_MS - 1);
+	assert_int_equal(outcome(&ahead), WAITS);
+	pb_intake_tick(intake, 1000 + PB_HOLD_MS);
+	assert_int_equal(outcome(&ahead), PB_EORDER);
+	pb_intake_cancel(intake, &slow.load, 6001);
+}
+
+static void
+several_held_ones_are_refused_together(void **state)
+{
+	struct job job[3];
+
+	(void)state;
+	store_up_to(10);
+	for (unsigned i = 0; i < 3; i++)
+		offer(&job[i], 21 + 10 * i, 30 + 10 * i, 100);
+	pb_intake_tick(intake, 1 + PB_HOLD_GRACE_MS);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(outcome(&job[i]), PB_EORDER);
+}
+
+static void
+a_body_broken_off_no_longer_holds_others(void **state)
+{
+	struct job a, ahead;
+
+	(void)state;
+	begin(&a);
+	offer(&ahead, 11, 20, 1000);
+	pb_intake_cancel(intake, &a.load, 1500);
+	pb_intake_tick(intake, 1501);
+	assert_int_equal(outcome(&ahead), PB_EORDER);
+}
+
+static void
+repeats_are_dropped_and_acknowledged(void **state)
+{
+	struct job job;
+	int submits;
+
+	(void)state;
+	store_up_to(20);
+	submits = fake.submits;
+	offer(&job, 5, 15, 1000);
+	assert_int_equal(outcome(&job), 0);
+	assert_int_equal(job.load.acked, 20);
+	assert_int_equal(fake.submits, submits);
+	assert_int_equal(pb_intake_counters(intake)->repeats, 11);
+}
+
+static void
+a_repeat_waits_for_the_first_copy_to_be_durable(void **state)
+{
+	struct job first, repeat;
+
+	(void)state;
+	offer(&first, 1, 10, 1000);
+	offer(&repeat, 1, 10, 1001);
+	assert_int_equal(outcome(&repeat), WAITS);
+	assert_int_equal(fake.submits, 1);
+	written(1002);
+	assert_int_equal(outcome(&first), 0);
+	assert_int_equal(outcome(&repeat), 0);
+}
+
+static void
+a_repeat_fails_with_the_first_copy(void **state)
+{
+	struct job first, repeat, again;
+
+	(void)state;
+	offer(&first, 1, 10, 1000);
+	offer(&repeat, 1, 10, 1001);
+	fake_write(SIZE_MAX, PB_ENOSPC);
+	pb_intake_collect(intake, 1002);
+	assert_int_equal(outcome(&first), PB_ENOSPC);
+	assert_string_equal(first.load.text, "no space left on device");
+	assert_int_equal(outcome(&repeat), PB_EBUSY);
+	offer(&again, 1, 10, 1003);
+	written(1004);
+	assert_int_equal(outcome(&again), 0);
+}
+
+static void
+of_a_body_half_known_the_rest_is_kept(void **state)
+{
+	struct job job;
+
+	(void)state;
+	store_up_to(10);
+	offer(&job, 6, 15, 1000);
+	written(1001);
+	assert_int_equal(outcome(&job), 0);
+	assert_int_equal(fake.stream[0].durable, 15);
+	assert_int_equal(pb_intake_counters(intake)->repeats, 5);
+}
+
+static void
+a_gap_lets_the_stream_go_on_and_late_packets_fill_it_once(void **state)
+{
+	struct job gap, after, late;
+
+	(void)state;
+	store_up_to(10);
+	offer_gap(&gap, 11, 20, 1000);
+	written(1001);
+	assert_int_equal(outcome(&gap), 0);
+	offer(&after, 21, 30, 1002);
+	written(1003);
+	assert_int_equal(outcome(&after), 0);
+	/* 13 .. 17 first, then all of 8 .. 25: the rest of the gap. */
+	offer(&late, 13, 17, 1004);
+	written(1005);
+	assert_int_equal(outcome(&late), 0);
+	offer(&late, 8, 25, 1006);
+	written(1007);
+	assert_int_equal(outcome(&late), 0);
+	assert_int_equal(late.load.acked, 30);
+	assert_int_equal(fake.stream[0].gaps, 0);
+	for (unsigned seq = 1; seq <= 30; seq++)
+		assert_int_equal(fake.stream[0].times[seq], 1);
+	assert_int_equal(pb_intake_counters(intake)->late, 10);
+	assert_int_equal(pb_intake_counters(intake)->gaps, 1);
+}
+
+static void
+late_and_new_packets_of_one_body_are_all_kept(void **state)
+{
+	struct job gap, both;
+
+	(void)state;
+	store_up_to(10);
+	offer_gap(&gap, 11, 20, 1000);
+	written(1001);
+	assert_int_equal(outcome(&gap), 0);
+	offer(&both, 15, 25, 1002);
+	written(1003);
+	assert_int_equal(outcome(&both), 0);
+	assert_int_equal(fake.stream[0].durable, 25);
+	assert_int_equal(fake.stream[0].gaps, 1);
+	assert_int_equal(fake.stream[0].gap[0].last, 14);
+}
+
+/* Twice the same late packets, the second before the first is durable. */
+static void
+two_late_copies_at_once_fill_a_gap_once(void **state)
+{
+	struct job gap, one, two;
+
+	(void)state;
+	offer_gap(&gap, 1, 10, 1000);
+	written(1001);
+	assert_int_equal(outcome(&gap), 0);
+	offer(&one, 3, 5, 1002);
+	offer(&two, 3, 5, 1002);
+	assert_int_equal(fake.queued, 1);
+	written(1003);
+	assert_int_equal(outcome(&one), 0);
+	written(1004);
+	assert_int_equal(outcome(&two), 0);
+	assert_int_equal(fake.stream[0].times[3], 1);
+}
+
+/* The gap is not durable yet when the packets come by another way. */
+static void
+packets_wait_for_a_gap_that_is_being_written(void **state)
+{
+	struct job gap, packets;
+
+	(void)state;
+	offer_gap(&gap, 1, 10, 1000);
+	offer(&packets, 1, 10, 1001);
+	assert_int_equal(outcome(&packets), WAITS);
+	written(1002);
+	assert_int_equal(outcome(&gap), 0);
+	assert_int_equal(outcome(&packets), WAITS);
+	written(1003);
+	assert_int_equal(outcome(&packets), 0);
+	assert_int_equal(fake.stream[0].gaps, 0);
+	assert_int_equal(fake.stream[0].times[7], 1);
+}
+
+static void
+a_gap_already_known_is_acknowledged(void **state)
+{
+	struct job gap;
+
+	(void)state;
+	store_up_to(10);
+	offer_gap(&gap, 3, 7, 1000);
+	assert_int_equal(outcome(&gap), 0);
+	assert_int_equal(fake.stream[0].gaps, 0);
+	offer_gap(&gap, 5, 12, 1001);
+	written(1002);
+	assert_int_equal(outcome(&gap), 0);
+	assert_int_equal(fake.stream[0].gap[0].first, 11);
+	assert_int_equal(fake.stream[0].gap[0].last, 12);
+}
+
+static void
+a_gap_too_far_ahead_is_refused(void **state)
+{
+	struct job gap;
+
+	(void)state;
+	offer_gap(&gap, 5, 9, 1000);
+	assert_int_equal(outcome(&gap), PB_EORDER);
+}
+
+static void
+more_gaps_than_one_turn_fills_are_filled_in_several(void **state)
+{
+	struct job job;
+	int turns = 0, rc;
+
+	(void)state;
+	for (uint64_t seq = 1; seq <= 200; seq += 2) {
+		offer_gap(&job, seq, seq, 1000);
+		written(1000);
+		assert_int_equal(outcome(&job), 0);
+		offer(&job, seq + 1, seq + 1, 1000);
+		written(1000);
+		assert_int_equal(outcome(&job), 0);
+	}
+	do {
+		offer(&job, 1, 200, 1000);
+		written(1001);
+		rc = outcome(&job);
+		assert_true(rc == 0 || rc == PB_EBUSY);
+		turns++;
+	} while (rc != 0);
+	assert_true(turns > 1 && turns < 5);
+	assert_int_equal(fake.stream[0].gaps, 0);
+}
+
+/* A fails, B behind it fails too; C comes before B is back. */
+static void
+nothing_is_submitted_between_a_failure_and_its_last_echo(void **state)
+{
+	struct job a, b, c;
+
+	(void)state;
+	offer(&a, 1, 10, 1000);
+	offer(&b, 11, 20, 1000);
+	fake_write(1, PB_ENOSPC);
+	offer(&c, 1, 10, 1001);
+	assert_int_equal(outcome(&c), WAITS);
+	assert_int_equal(fake.queued, 1);
+	fake_write(1, 0);
+	pb_intake_collect(intake, 1002);
+	assert_int_equal(outcome(&a), PB_ENOSPC);
+	assert_int_equal(outcome(&b), PB_EBUSY);
+	written(1003);
+	assert_int_equal(outcome(&c), 0);
+	assert_int_equal(fake.stream[0].durable, 10);
+	assert_int_equal(fake.stream[0].next, 11);
+}
+
+static void
+a_queue_that_is_full_is_told_after_what_went_out_is_back(void **state)
+{
+	struct job job;
+
+	(void)state;
+	fake.queue_max = 1;
+	begin(&job);
+	job.img = body_image(&(struct body_opts){
+	    .first = 1, .last = 4000, .caplen = 190 });
+	job.load.first = 1;
+	job.load.last = 4000;
+	job.load.body = (struct pb_body){
+		.data = job.img->data, .len = job.img->len, .key = &key,
+		.self = &self, .pen = BODY_PEN };
+	pb_intake_offer(intake, &job.load, 1000);
+	assert_int_equal(fake.queued, 1);
+	assert_int_equal(outcome(&job), WAITS);
+	written(1001);
+	assert_int_equal(outcome(&job), PB_EBUSY);
+	assert_true(fake.stream[0].durable > 0);
+	assert_true(fake.stream[0].durable < 4000);
+}
+
+static void
+capture_finds_room_in_the_queue_whatever_comes_in(void **state)
+{
+	static struct job job[PB_INTAKE_CHUNKS_MAX + 10];
+	size_t jobs = sizeof(job) / sizeof(job[0]);
+
+	(void)state;
+	for (size_t i = 0; i < jobs; i++)
+		offer(&job[i], i + 1, i + 1, 1000);
+	assert_int_equal(fake.queued, PB_INTAKE_CHUNKS_MAX);
+	written(1001);
+	assert_int_equal(fake.queued, 10);
+	written(1002);
+	for (size_t i = 0; i < jobs; i++)
+		assert_int_equal(outcome(&job[i]), 0);
+}
+
+static void
+who_waits_too_long_for_the_writer_is_told_to_come_back(void **state)
+{
+	struct job gap, job;
+
+	(void)state;
+	offer_gap(&gap, 1, 10, 1000);
+	offer(&job, 11, 12, 1000);
+	assert_int_equal(outcome(&job), WAITS);
+	pb_intake_tick(intake, 1000 + PB_HOLD_MS);
+	assert_int_equal(outcome(&job), PB_EBUSY);
+	written(7000);
+	assert_int_equal(outcome(&gap), 0);
+}
+
+static void
+a_claim_that_the_packets_do_not_keep_keeps_nothing(void **state)
+{
+	struct job job;
+
+	(void)state;
+	begin(&job);
+	job.img = body_image(&(struct body_opts){ .first = 1, .last = 10 });
+	job.load.first = 1;
+	job.load.last = 9;
+	job.load.body = (struct pb_body){
+		.data = job.img->data, .len = job.img->len, .key = &key,
+		.self = &self, .pen = BODY_PEN };
+	pb_intake_offer(intake, &job.load, 1000);
+	assert_int_equal(outcome(&job), PB_EINVAL);
+	assert_int_equal(fake.streams, 0);
+	assert_int_equal(fake.submits, 0);
+}
+
+static void
+a_repeat_that_is_not_what_it_claims_is_refused(void **state)
+{
+	struct job job;
+
+	(void)state;
+	store_up_to(20);
+	begin(&job);
+	job.img = body_image(&(struct body_opts){ .first = 1, .last = 10 });
+	job.load.first = 1;
+	job.load.last = 9;
+	job.load.body = (struct pb_body){
+		.data = job.img->data, .len = job.img->len, .key = &key,
+		.self = &self, .pen = BODY_PEN };
+	pb_intake_offer(intake, &job.load, 1000);
+	assert_int_equal(outcome(&job), PB_EINVAL);
+}
+
+static void
+another_link_type_is_refused(void **state)
+{
+	struct job gap, job;
+
+	(void)state;
+	begin(&gap);
+	gap.load.gap = PB_GAP_EXPIRED;
+	gap.load.linktype = 101;
+	gap.load.first = gap.load.last = 1;
+	pb_intake_offer(intake, &gap.load, 1000);
+	written(1001);
+	assert_int_equal(outcome(&gap), 0);
+	offer(&job, 2, 3, 1002);
+	assert_int_equal(outcome(&job), PB_EINVAL);
+}
+
+static void
+what_this_node_captures_is_not_taken_by_the_local_door(void **state)
+{
+	struct pb_stream *stream;
+	struct job job;
+	struct pb_err err;
+
+	(void)state;
+	assert_int_equal(pb_store_stream(&fake, &key, 1, 0, true, &stream,
+	    &err), 0);
+	begin(&job);
+	job.load.local = true;
+	send_job(&job, 1, 3, 1000);
+	assert_int_equal(outcome(&job), PB_EACCES);
+	begin(&job);
+	job.load.local = true;
+	job.load.gap = PB_GAP_EXPIRED;
+	job.load.first = job.load.last = 1;
+	pb_intake_offer(intake, &job.load, 1000);
+	assert_int_equal(outcome(&job), PB_EACCES);
+	assert_int_equal(fake.submits, 0);
+}
+
+static void
+heads_that_are_the_same_are_shared(void **state)
+{
+	struct pb_head *first;
+	struct job a, b;
+
+	(void)state;
+	offer(&a, 1, 2, 1000);
+	first = fake.queue->head;
+	offer(&b, 3, 4, 1000);
+	assert_ptr_equal(fake.queue->next->head, first);
+	written(1001);
+	assert_int_equal(outcome(&a), 0);
+	assert_int_equal(outcome(&b), 0);
+}
+
+static void
+the_numbers_of_this_node_are_taken_for_kept_packets_only(void **state)
+{
+	struct job job;
+
+	(void)state;
+	store_up_to(10);
+	assert_int_equal(fake.number, 1010);
+	offer(&job, 6, 15, 1000);
+	written(1001);
+	assert_int_equal(outcome(&job), 0);
+	assert_int_equal(fake.number, 1015);
+}
+
+static void
+bodies_in_memory_have_a_limit(void **state)
+{
+	(void)state;
+	assert_true(pb_intake_reserve(intake, PB_INGEST_BYTES_MAX - 10));
+	assert_false(pb_intake_reserve(intake, 11));
+	assert_true(pb_intake_reserve(intake, 10));
+	assert_false(pb_intake_reserve(intake, 1));
+	pb_intake_release(intake, PB_INGEST_BYTES_MAX);
+}
+
+static void
+stopping_settles_who_waits_and_lets_the_writer_finish(void **state)
+{
+	struct job a, gap, waiting, held, late;
+
+	(void)state;
+	store_up_to(10);
+	offer(&a, 11, 20, 100);
+	offer_gap(&gap, 21, 30, 100);
+	offer(&waiting, 31, 40, 100);
+	offer(&held, 51, 60, 100);
+	pb_intake_stop(intake, 150);
+	assert_int_equal(outcome(&waiting), PB_EBUSY);
+	assert_int_equal(outcome(&held), PB_EBUSY);
+	offer(&late, 31, 40, 160);
+	assert_int_equal(outcome(&late), PB_EBUSY);
+	assert_true(pb_intake_busy(intake) > 0);
+	written(170);
+	assert_int_equal(outcome(&a), 0);
+	assert_int_equal(outcome(&gap), 0);
+	assert_int_equal(pb_intake_busy(intake), 0);
+}
+
+static void
+streams_nobody_speaks_of_are_forgotten(void **state)
+{
+	struct pb_err err;
+	uint64_t acked;
+
+	(void)state;
+	assert_int_equal(pb_intake_acked(intake, &key, 1000, &acked, &err),
+	    0);
+	assert_true(pb_intake_tick(intake, 2000) >= 0);
+	assert_true(pb_intake_tick(intake, 50000) >= 0);
+	assert_int_equal(pb_intake_tick(intake, 70000), -1);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_load_settles_when_it_is_durable_not_before),
+		TEST(loads_that_overtook_each_other_are_written_in_order),
+		TEST(a_lone_load_ahead_of_its_turn_is_refused_at_once),
+		TEST(after_an_answer_the_next_may_be_under_way_for_a_moment),
+		TEST(a_question_is_an_answer_too),
+		TEST(nobody_is_held_longer_than_the_limit),
+		TEST(several_held_ones_are_refused_together),
+		TEST(a_body_broken_off_no_longer_holds_others),
+		TEST(repeats_are_dropped_and_acknowledged),
+		TEST(a_repeat_waits_for_the_first_copy_to_be_durable),
+		TEST(a_repeat_fails_with_the_first_copy),
+		TEST(of_a_body_half_known_the_rest_is_kept),
+		TEST(a_gap_lets_the_stream_go_on_and_late_packets_fill_it_once),
+		TEST(late_and_new_packets_of_one_body_are_all_kept),
+		TEST(two_late_copies_at_once_fill_a_gap_once),
+		TEST(packets_wait_for_a_gap_that_is_being_written),
+		TEST(a_gap_already_known_is_acknowledged),
+		TEST(a_gap_too_far_ahead_is_refused),
+		TEST(more_gaps_than_one_turn_fills_are_filled_in_several),
+		TEST(nothing_is_submitted_between_a_failure_and_its_last_echo),
+		TEST(a_queue_that_is_full_is_told_after_what_went_out_is_back),
+		TEST(capture_finds_room_in_the_queue_whatever_comes_in),
+		TEST(who_waits_too_long_for_the_writer_is_told_to_come_back),
+		TEST(a_claim_that_the_packets_do_not_keep_keeps_nothing),
+		TEST(a_repeat_that_is_not_what_it_claims_is_refused),
+		TEST(another_link_type_is_refused),
+		TEST(what_this_node_captures_is_not_taken_by_the_local_door),
+		TEST(heads_that_are_the_same_are_shared),
+		TEST(the_numbers_of_this_node_are_taken_for_kept_packets_only),
+		TEST(bodies_in_memory_have_a_limit),
+		TEST(stopping_settles_who_waits_and_lets_the_writer_finish),
+		TEST(streams_nobody_speaks_of_are_forgotten),
+	};
+
+	return cmocka_run_group_tests_name("intake", tests, NULL, NULL);
+}
