@@ -1,0 +1,110 @@
+/*
+ * cli/cli.h - what the commands of `pb` share
+ *
+ * A command is a name, a function and its help, in the table of main.c.
+ * It parses its own options with pb_cli_option(), answers with an exit
+ * status, and writes each failure as one line on standard error that
+ * begins with `pb: `.
+ */
+#ifndef PB_CLI_CLI_H
+#define PB_CLI_CLI_H
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "recorder/store/index.h"
+
+enum pb_exit {
+	PB_EXIT_OK = 0,
+	PB_EXIT_FAILED = 1,	/* while running */
+	PB_EXIT_USAGE = 2,	/* wrong usage or configuration */
+};
+
+struct pb_cli {
+	const char	*conf_file;	/* -c, or NULL */
+	const char	*store_dir;	/* --store, or NULL */
+	struct pb_conf	*conf;		/* owned, after pb_cli_conf() */
+	char		 store[PATH_MAX]; /* absolute, after it as well */
+};
+
+struct pb_command {
+	const char	*name;
+	int		(*run)(struct pb_cli *cli,
+			    const struct pb_command *command, int argc,
+			    char **argv);
+	const char	*arguments;	/* of the usage line */
+	const char	*summary;	/* one line, for `pb help` */
+	const char	*help;		/* the rest; ends with a newline */
+};
+
+int	pb_cmd_status(struct pb_cli *, const struct pb_command *, int, char **);
+int	pb_cmd_streams(struct pb_cli *, const struct pb_command *, int,
+	    char **);
+int	pb_cmd_segments(struct pb_cli *, const struct pb_command *, int,
+	    char **);
+int	pb_cmd_query(struct pb_cli *, const struct pb_command *, int, char **);
+int	pb_cmd_import(struct pb_cli *, const struct pb_command *, int, char **);
+int	pb_cmd_interfaces(struct pb_cli *, const struct pb_command *, int,
+	    char **);
+int	pb_cmd_gaps(struct pb_cli *, const struct pb_command *, int, char **);
+
+/* Prints usage, summary and help of a command on standard output. */
+void	pb_cli_help(const struct pb_command *command);
+
+/*
+ * getopt_long(3) with our words: the option's value; -1 at the end;
+ * PB_OPTION_HELP after `-h`/`--help` was answered; PB_OPTION_WRONG after
+ * the error was printed.  `longs` need not list `help`.
+ */
+#define PB_OPTION_WRONG	'?'
+#define PB_OPTION_HELP	'h'
+#define PB_OPTIONS_MAX	24	/* long options of a command */
+int	pb_cli_option(const struct pb_command *command, int argc, char **argv,
+	    const char *shorts, const struct option *longs);
+
+/*
+ * For commands whose only options are --json and --stream GLOB (NULL: not
+ * known): -1 to go on, or the exit status.
+ */
+int	pb_cli_plain_options(const struct pb_command *command, int argc,
+	    char **argv, bool *json, const char **stream);
+
+/* Read the configuration; 0, or PB_EINVAL: a configuration that is absent
+ * is wrong usage. */
+int	pb_cli_conf(struct pb_cli *cli, struct pb_err *err);
+
+/* The same, and open the store's index for reading. */
+int	pb_cli_index(struct pb_cli *cli, struct pb_index **out,
+	    struct pb_err *err);
+
+/* Print the error; the exit status it calls for. */
+int	pb_cli_fail(const struct pb_err *err);
+/* Print a complaint about usage; PB_EXIT_USAGE. */
+int	pb_cli_usage(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));
+/* Print something worth knowing that is no error. */
+void	pb_cli_note(const char *fmt, ...)
+	    __attribute__((format(printf, 1, 2)));
+
+/*
+ * From now on SIGINT, SIGTERM and SIGHUP only set a mark, so that a
+ * command can tidy up; pb_cli_stopped() is the signal's number, or 0.
+ * pb_cli_die() ends the process by that signal.
+ */
+void	pb_cli_catch_signals(void);
+int	pb_cli_stopped(void);
+_Noreturn void pb_cli_die(int sig);
+
+/*
+ * Call `each` for the streams of the index in the order of their names,
+ * those whose name matches `glob` (NULL: all).  Nonzero from `each` ends
+ * it and is returned; pages of rows, not all at once.
+ */
+int	pb_cli_streams(struct pb_index *index, const char *glob,
+	    int (*each)(void *arg, const struct pb_stream_info *info,
+	    struct pb_err *err), void *arg, struct pb_err *err);
+
+#endif

@@ -1,0 +1,417 @@
+/*
+ * cli/cmd_import.c - `pb import`: capture files into the store
+ *
+ *	check every file, the store untouched
+ *	  |             \
+ *	  v              a malformed one: say where, stop
+ *	open the inlet, push every file, wait until all is durable
+ *	  |
+ *	  v
+ *	a line per file, or a JSON object per stream
+ */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/inlet.h"
+#include "cli/importer.h"
+#include "cli/input.h"
+#include "cli/out.h"
+#include "cli/progress.h"
+
+/* One import makes so many streams at most: half of what a store opens. */
+#define STREAMS_MAX	(PB_STREAMS_OPEN_MAX / 2)
+#define LEFT_OUT_TEXT	256
+
+struct made {				/* a stream */
+	uint32_t	 file;
+	struct pb_stream_key key;
+	uint64_t	 packets;
+};
+
+struct import {
+	struct pb_cli	*cli;
+	/* what was asked for */
+	const char	*node, *interface;
+	bool		 json, secrets;
+	/* the files */
+	uint32_t	 files;
+	struct pb_input	*input;
+	struct pb_import_result *result;
+	uint32_t	 file;		/* at work */
+	/* while it runs */
+	struct pb_importer *importer;
+	struct pb_inlet	*inlet;		/* NULL while checking */
+	struct made	*made;
+	size_t		 mades, mades_cap;
+	uint64_t	 checked;	/* streams found so far */
+	struct pb_progress progress;
+	uint64_t	 done;		/* bytes of the files before */
+};
+
+static int	parse(struct import *, const struct pb_command *, int,
+		    char **);
+static int	run(struct import *, char **, struct pb_err *);
+static int	open_files(struct import *, char **, struct pb_err *);
+static int	push_files(struct import *, struct pb_err *);
+static int	each_file(struct import *, const char *, struct pb_err *);
+static int	one_file(struct import *, struct pb_err *);
+static const char *base_name(const struct pb_input *);
+/* calls of input and importer */
+static int	on_event(void *, const struct pb_event *, struct pb_err *);
+static void	on_bytes(void *, uint64_t);
+static int	on_push(void *, const struct pb_stream_key *, uint64_t,
+		    uint64_t, struct pb_buf *, struct pb_err *);
+static int	on_stream(void *, const struct pb_stream_key *, uint64_t,
+		    struct pb_err *);
+/* what is said at the end */
+static int	report(struct import *, struct pb_err *);
+static void	report_file(struct import *, struct pb_out *, uint32_t);
+static void	report_streams(struct import *, struct pb_out *);
+static void	report_left_out(const char *,
+		    const struct pb_import_left_out *);
+
+int
+pb_cmd_import(struct pb_cli *cli, const struct pb_command *command, int argc,
+    char **argv)
+{
+	struct import import = { .cli = cli };
+	struct pb_err err;
+	int status, rc;
+
+	status = parse(&import, command, argc, argv);
+	if (status >= 0)
+		return status;
+	rc = run(&import, argv + optind, &err);
+	for (uint32_t i = 0; import.input != NULL && i < import.files; i++)
+		pb_input_finish(&import.input[i]);
+	free(import.input);
+	free(import.result);
+	free(import.made);
+	return rc < 0 ? pb_cli_fail(&err) : PB_EXIT_OK;
+}
+
+/* -1 to go on, or the exit status. */
+static int
+parse(struct import *import, const struct pb_command *command, int argc,
+    char **argv)
+{
+	static const struct option longs[] = {
+		{ "node", required_argument, NULL, 'n' },
+		{ "interface", required_argument, NULL, 'i' },
+		{ "secrets", no_argument, NULL, 'S' },
+		{ "json", no_argument, NULL, 'j' },
+		{ NULL, 0, NULL, 0 },
+	};
+	unsigned standard = 0;
+	int c;
+
+	while ((c = pb_cli_option(command, argc, argv, "", longs)) != -1)
+		switch (c) {
+		case 'n':
+			import->node = optarg;
+			break;
+		case 'i':
+			import->interface = optarg;
+			break;
+		case 'S':
+			import->secrets = true;
+			break;
+		case 'j':
+			import->json = true;
+			break;
+		case PB_OPTION_HELP:
+			return PB_EXIT_OK;
+		default:
+			return PB_EXIT_USAGE;
+		}
+	if (import->node != NULL && !pb_name_valid(import->node))
+		return pb_cli_usage("import: --node '%s': is no node's name; "
+		    "1 to %d letters, digits, '.', '_' and '-' are",
+		    import->node, PB_NAME_BYTES_MAX);
+	if (import->interface != NULL && (import->interface[0] == '\0' ||
+	    strlen(import->interface) > PB_IFNAME_BYTES_MAX - 8))
+		return pb_cli_usage("import: --interface: 1 to %d bytes are "
+		    "right", PB_IFNAME_BYTES_MAX - 8);
+	if (optind == argc)
+		return pb_cli_usage("import: no file; 'pb import FILE...', "
+		    "with '-' for standard input");
+	for (int i = optind; i < argc; i++)
+		standard += strcmp(argv[i], "-") == 0;
+	if (standard > 1)
+		return pb_cli_usage("import: standard input ('-') can be "
+		    "read once");
+	import->files = (uint32_t)(argc - optind);
+	return -1;
+}
+
+static int
+run(struct import *import, char **names, struct pb_err *err)
+{
+	int rc = pb_cli_conf(import->cli, err);
+
+	if (rc < 0)
+		return rc;
+	if (import->node == NULL)
+		import->node = import->cli->conf->node.name;
+	pb_cli_catch_signals();
+	rc = open_files(import, names, err);
+	if (rc == 0)
+		rc = each_file(import, "checking", err);
+	if (rc == 0)
+		rc = push_files(import, err);
+	if (rc == 0)
+		rc = report(import, err);
+	return rc;
+}
+
+static int
+open_files(struct import *import, char **names, struct pb_err *err)
+{
+	int rc = 0;
+
+	import->input = calloc(import->files, sizeof(*import->input));
+	import->result = calloc(import->files, sizeof(*import->result));
+	if (import->input == NULL || import->result == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for %u files",
+		    import->files);
+	for (uint32_t i = 0; i < import->files; i++)
+		import->input[i].spool = -1;
+	for (uint32_t i = 0; i < import->files && rc == 0; i++)
+		rc = pb_input_init(&import->input[i], names[i], err);
+	return rc;
+}
+
+static int
+push_files(struct import *import, struct pb_err *err)
+{
+	struct pb_inlet inlet;
+	int rc;
+
+	rc = pb_inlet_open(&inlet, import->cli, err);
+	if (rc < 0)
+		return rc;
+	import->inlet = &inlet;
+	rc = each_file(import, "importing", err);
+	if (rc == 0)
+		rc = pb_push_finish(inlet.push, err);
+	pb_inlet_close(&inlet);
+	return rc;
+}
+
+static int
+each_file(struct import *import, const char *what, struct pb_err *err)
+{
+	uint64_t total = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < import->files; i++)
+		total += import->input[i].size;
+	import->done = 0;
+	pb_progress_begin(&import->progress, what, total);
+	for (uint32_t i = 0; i < import->files && rc == 0; i++) {
+		import->file = i;
+		rc = one_file(import, err);
+		import->done += import->input[i].size;
+	}
+	pb_progress_end(&import->progress);
+	return rc;
+}
+
+static int
+one_file(struct import *import, struct pb_err *err)
+{
+	const struct pb_input *input = &import->input[import->file];
+	const struct pb_input_calls calls = {
+		.event = on_event, .done = on_bytes, .arg = import,
+	};
+	struct pb_importer_opts opts = {
+		.node = import->node,
+		.description = import->cli->conf->node.description,
+		.interface = import->interface,
+		.file_name = base_name(input),
+		.pen = import->cli->conf->node.pen,
+		.secrets = import->secrets,
+		.push = import->inlet != NULL ? on_push : NULL,
+		.stream = on_stream,
+		.arg = import,
+	};
+	int rc = pb_importer_create(&import->importer, &opts, err);
+
+	if (rc < 0)
+		return rc;
+	rc = pb_input_read(input, &calls, err);
+	if (rc == 0) {
+		rc = pb_importer_end(import->importer, err);
+		if (rc < 0)
+			pb_err_prefix(err, "%s", input->name);
+	}
+	pb_importer_result(import->importer, &import->result[import->file]);
+	pb_importer_destroy(import->importer);
+	return rc;
+}
+
+/* The last part of the path; all of it where that would be nothing. */
+static const char *
+base_name(const struct pb_input *input)
+{
+	const char *slash = strrchr(input->name, '/');
+
+	if (input->standard)
+		return "stdin";
+	return slash != NULL && slash[1] != '\0' ? slash + 1 : input->name;
+}
+
+static int
+on_event(void *arg, const struct pb_event *event, struct pb_err *err)
+{
+	struct import *import = arg;
+
+	if (pb_cli_stopped() != 0)
+		return pb_err_set(err, PB_ESYS, import->inlet == NULL ?
+		    "interrupted; nothing was imported" :
+		    "interrupted; what went before was imported");
+	return pb_importer_event(import->importer, event, err);
+}
+
+static void
+on_bytes(void *arg, uint64_t bytes)
+{
+	struct import *import = arg;
+
+	pb_progress_at(&import->progress, import->done + bytes);
+}
+
+static int
+on_push(void *arg, const struct pb_stream_key *key, uint64_t first,
+    uint64_t last, struct pb_buf *body, struct pb_err *err)
+{
+	struct import *import = arg;
+
+	return pb_push_section(import->inlet->push, key, first, last, body,
+	    err);
+}
+
+/* While checking, streams are only counted. */
+static int
+on_stream(void *arg, const struct pb_stream_key *key, uint64_t packets,
+    struct pb_err *err)
+{
+	struct import *import = arg;
+	struct made *grown;
+	size_t cap;
+
+	if (import->inlet == NULL) {
+		if (++import->checked <= STREAMS_MAX)
+			return 0;
+		return pb_err_set(err, PB_ELIMIT, "more than %u interfaces "
+		    "with packets in one import; import fewer files at once",
+		    STREAMS_MAX);
+	}
+	if (import->mades == import->mades_cap) {
+		cap = import->mades_cap > 0 ? 2 * import->mades_cap : 16;
+		grown = realloc(import->made, cap * sizeof(*grown));
+		if (grown == NULL)
+			return pb_err_set(err, PB_ENOMEM,
+			    "no memory for a stream");
+		import->made = grown;
+		import->mades_cap = cap;
+	}
+	import->made[import->mades++] = (struct made){
+		.file = import->file, .key = *key, .packets = packets,
+	};
+	return 0;
+}
+
+static int
+report(struct import *import, struct pb_err *err)
+{
+	struct pb_out out;
+	int rc;
+
+	pb_out_init(&out, STDOUT_FILENO, "standard output");
+	if (import->json)
+		report_streams(import, &out);
+	for (uint32_t i = 0; i < import->files; i++)
+		report_file(import, &out, i);
+	rc = pb_out_flush(&out, err);
+	if (pb_out_gone(&out))
+		rc = 0;
+	pb_out_finish(&out);
+	return rc;
+}
+
+static void
+report_file(struct import *import, struct pb_out *out, uint32_t i)
+{
+	const struct pb_import_result *result = &import->result[i];
+	const char *name = import->input[i].name;
+
+	if (!import->json)
+		pb_out_printf(out, "%s: %" PRIu64 " packet%s, %" PRIu64
+		    " interface%s, %" PRIu64 " stream%s\n", name,
+		    result->packets, result->packets == 1 ? "" : "s",
+		    result->interfaces, result->interfaces == 1 ? "" : "s",
+		    result->streams, result->streams == 1 ? "" : "s");
+	report_left_out(name, &result->left_out);
+}
+
+static void
+report_streams(struct import *import, struct pb_out *out)
+{
+	struct pb_json json;
+	struct pb_buf line;
+	char epoch[17];
+
+	pb_buf_init(&line, 64u << 10);
+	for (size_t i = 0; i < import->mades; i++) {
+		const struct made *made = &import->made[i];
+
+		pb_hex64(made->key.epoch, epoch);
+		pb_buf_clear(&line);
+		pb_json_init(&json, &line);
+		pb_json_object(&json, NULL);
+		pb_json_text(&json, "file", import->input[made->file].name);
+		pb_json_text(&json, "node", made->key.node);
+		pb_json_text(&json, "interface", made->key.interface);
+		pb_json_text(&json, "epoch", epoch);
+		pb_json_u64(&json, "packets", made->packets);
+		pb_json_end(&json);
+		pb_buf_put(&line, "\n", 1);
+		pb_out_put(out, line.data, line.len);
+	}
+	pb_buf_finish(&line);
+}
+
+/* One line that counts what was not kept, if there was any. */
+static void
+report_left_out(const char *name, const struct pb_import_left_out *left)
+{
+	const struct {
+		uint64_t	 count;
+		const char	*what;
+	} part[] = {
+		{ left->custom, "Custom Blocks" },
+		{ left->secrets, "Decryption Secrets Blocks, which --secrets "
+		    "keeps" },
+		{ left->swapped, "big-endian blocks of unknown layout" },
+		{ left->stray, "blocks without a packet or room beside it" },
+	};
+	char text[LEFT_OUT_TEXT] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
+		if (part[i].count > 0 && used < sizeof(text))
+			used += (size_t)snprintf(text + used,
+			    sizeof(text) - used, "%s%s (%" PRIu64 ")",
+			    used > 0 ? ", " : "", part[i].what,
+			    part[i].count);
+	if (used > 0)
+		pb_cli_note("%s: left out: %s", name, text);
+}

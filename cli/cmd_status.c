@@ -1,0 +1,236 @@
+/*
+ * cli/cmd_status.c - `pb status`: how the node does, on one screen
+ */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/live.h"
+#include "cli/out.h"
+#include "cli/report.h"
+
+static int	gather(struct pb_report *, struct pb_cli *, struct pb_err *);
+static int	print_json(const struct pb_report *, struct pb_out *,
+		    struct pb_err *);
+static void	json_upstream(struct pb_json *,
+		    const struct pb_report_upstream *);
+static void	json_member(struct pb_json *, const char *, bool, long);
+static int	print_people(const struct pb_report *, struct pb_out *,
+		    struct pb_err *);
+static void	say_program(struct pb_out *, const char *, bool, long);
+static void	say_capture(void *, const struct pb_live_capture *);
+static void	say_upstream(struct pb_out *,
+		    const struct pb_report_upstream *);
+static const char *span(uint64_t, char[static 32]);
+
+int
+pb_cmd_status(struct pb_cli *cli, const struct pb_command *command, int argc,
+    char **argv)
+{
+	struct pb_report *report;
+	struct pb_out out;
+	struct pb_err err;
+	bool json = false;
+	int rc;
+
+	rc = pb_cli_plain_options(command, argc, argv, &json, NULL);
+	if (rc >= 0)
+		return rc;
+	report = calloc(1, sizeof(*report));
+	if (report == NULL) {
+		pb_err_set(&err, PB_ENOMEM, "no memory for the status");
+		return pb_cli_fail(&err);
+	}
+	pb_out_init(&out, STDOUT_FILENO, "standard output");
+	rc = gather(report, cli, &err);
+	if (rc == 0)
+		rc = json ? print_json(report, &out, &err) :
+		    print_people(report, &out, &err);
+	pb_report_finish(report);
+	free(report);
+	pb_out_finish(&out);
+	return rc < 0 && !pb_out_gone(&out) ? pb_cli_fail(&err) : PB_EXIT_OK;
+}
+
+static int
+gather(struct pb_report *report, struct pb_cli *cli, struct pb_err *err)
+{
+	int rc = pb_cli_conf(cli, err);
+
+	return rc < 0 ? rc : pb_report_gather(report, cli,
+	    pb_clock_real_ns(), err);
+}
+
+/* --- JSON ---------------------------------------------------------------- */
+
+static int
+print_json(const struct pb_report *report, struct pb_out *out,
+    struct pb_err *err)
+{
+	struct pb_json json;
+	struct pb_buf line;
+
+	pb_buf_init(&line, 4u << 20);
+	pb_json_init(&json, &line);
+	pb_json_object(&json, NULL);
+	pb_json_text(&json, "node", report->node);
+	pb_json_text(&json, "description", report->description);
+	pb_json_text(&json, "store", report->store);
+	json_member(&json, "recorder", report->recorder,
+	    (long)report->recorder_pid);
+	json_member(&json, "shipper", report->shipper,
+	    (long)report->shipper_pid);
+	pb_json_object(&json, "live");
+	/* The recorder's own words, without the braces around them. */
+	if (report->live.len > 2)
+		pb_buf_put(&line, report->live.data + 1,
+		    report->live.len - 2);
+	pb_json_end(&json);
+	pb_json_u64(&json, "streams", report->streams);
+	pb_json_u64(&json, "packets", report->packets);
+	pb_json_u64(&json, "bytes", report->bytes);
+	pb_json_u64(&json, "dropped", report->dropped);
+	pb_json_object(&json, "disk");
+	pb_json_u64(&json, "segments", report->segments);
+	pb_json_u64(&json, "used", report->disk_used);
+	pb_json_u64(&json, "free", report->disk_free);
+	pb_json_u64(&json, "size", report->disk_size);
+	pb_json_end(&json);
+	pb_json_array(&json, "upstreams");
+	for (size_t i = 0; i < report->upstreams; i++)
+		json_upstream(&json, &report->upstream[i]);
+	pb_json_end(&json);
+	pb_json_end(&json);
+	pb_buf_put(&line, "\n", 1);
+	pb_out_put(out, line.data, line.failed ? 0 : line.len);
+	if (line.failed)
+		pb_err_set(err, PB_ENOMEM, "no memory for the status");
+	pb_buf_finish(&line);
+	return line.failed ? PB_ENOMEM : pb_out_flush(out, err);
+}
+
+static void
+json_member(struct pb_json *json, const char *name, bool running, long pid)
+{
+	pb_json_object(json, name);
+	pb_json_bool(json, "running", running);
+	if (running)
+		pb_json_u64(json, "pid", (uint64_t)pid);
+	else
+		pb_json_null(json, "pid");
+	pb_json_end(json);
+}
+
+static void
+json_upstream(struct pb_json *json, const struct pb_report_upstream *up)
+{
+	pb_json_object(json, NULL);
+	pb_json_text(json, "name", up->name);
+	pb_json_text(json, "url", up->url);
+	pb_json_text(json, "state", up->state);
+	pb_json_u64(json, "streams", up->streams);
+	pb_json_u64(json, "backlog", up->backlog);
+	pb_json_double(json, "lag", (double)up->lag_ns / 1e9);
+	pb_json_text(json, "last_error", up->last_error);
+	pb_json_end(json);
+}
+
+/* --- people -------------------------------------------------------------- */
+
+static int
+print_people(const struct pb_report *report, struct pb_out *out,
+    struct pb_err *err)
+{
+	char used[16], free_[16], all[16], bytes[16];
+
+	pb_out_printf(out, "node       %s%s%s\n", report->node,
+	    report->description[0] != '\0' ? ": " : "", report->description);
+	pb_out_printf(out, "store      %s\n", report->store);
+	say_program(out, "recorder", report->recorder,
+	    (long)report->recorder_pid);
+	if (report->live_error[0] != '\0')
+		pb_out_printf(out, "           %s\n", report->live_error);
+	if (report->live.len > 0 && pb_live_captures(
+	    (const char *)report->live.data, report->live.len, say_capture,
+	    out, err) < 0)
+		pb_out_printf(out, "           %s\n", err->text);
+	say_program(out, "shipper", report->shipper,
+	    (long)report->shipper_pid);
+	pb_out_printf(out, "streams    %" PRIu64 ": %" PRIu64 " packets, %s, %"
+	    PRIu64 " dropped\n", report->streams, report->packets,
+	    pb_size_format(report->bytes, bytes), report->dropped);
+	pb_out_printf(out, "disk       %s in %" PRIu64 " segments, %s of %s "
+	    "free\n", pb_size_format(report->disk_used, used),
+	    report->segments, pb_size_format(report->disk_free, free_),
+	    pb_size_format(report->disk_size, all));
+	for (size_t i = 0; i < report->upstreams; i++)
+		say_upstream(out, &report->upstream[i]);
+	return pb_out_flush(out, err);
+}
+
+static void
+say_program(struct pb_out *out, const char *name, bool running, long pid)
+{
+	if (running)
+		pb_out_printf(out, "%-9s  running, pid %ld\n", name, pid);
+	else
+		pb_out_printf(out, "%-9s  not running\n", name);
+}
+
+static void
+say_capture(void *arg, const struct pb_live_capture *capture)
+{
+	struct pb_out *out = arg;
+	char bytes[16];
+
+	if (!capture->up) {
+		pb_out_printf(out, "  %-12s down: %s\n", capture->interface,
+		    capture->error);
+		return;
+	}
+	pb_out_printf(out, "  %-12s %.0f packets/s, %.3f Mbit/s; %" PRIu64
+	    " packets, %s, %" PRIu64 " dropped\n", capture->interface,
+	    capture->pps, capture->bps / 1e6, capture->packets,
+	    pb_size_format(capture->bytes, bytes), capture->dropped);
+}
+
+static void
+say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
+{
+	char lag[32];
+
+	pb_out_printf(out, "upstream   %s (%s): %s, %" PRIu64 " streams, %"
+	    PRIu64 " packets wait", up->name, up->url, up->state,
+	    up->streams, up->backlog);
+	if (up->backlog > 0)
+		pb_out_printf(out, ", %s behind", span(up->lag_ns, lag));
+	pb_out_text(out, "\n");
+	if (up->last_error[0] != '\0')
+		pb_out_printf(out, "           last error: %s\n",
+		    up->last_error);
+}
+
+static const char *
+span(uint64_t ns, char out[static 32])
+{
+	uint64_t s = ns / PB_NS_PER_S;
+
+	if (s < 60)
+		snprintf(out, 32, "%.1f s", (double)ns / 1e9);
+	else if (s < 3600)
+		snprintf(out, 32, "%" PRIu64 " min", s / 60);
+	else if (s < 2 * 86400)
+		snprintf(out, 32, "%" PRIu64 " h %" PRIu64 " min", s / 3600,
+		    s % 3600 / 60);
+	else
+		snprintf(out, 32, "%" PRIu64 " days", s / 86400);
+	return out;
+}

@@ -1,0 +1,55 @@
+/*
+ * cli/out.h - a descriptor that is written to in large pieces
+ *
+ * What `pb` prints goes through one of these: rows and packets gather in
+ * a buffer and leave by write(2) when it is full or flushed.  The error is
+ * sticky: after the first failure nothing more is written, and the caller
+ * asks when it suits.  A reader that went away (`pb query | head`) is a
+ * failure of its own kind, pb_out_gone(), because it is no error.
+ */
+#ifndef PB_CLI_OUT_H
+#define PB_CLI_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* The largest piece that pb_out_room() can be asked for: a stored block
+ * and the comments of its way fit in. */
+#define PB_OUT_BYTES	(1u << 20)
+
+struct pb_out {
+	int		 fd;		/* the caller's */
+	const char	*name;		/* for errors; borrowed */
+	struct pb_buf	 buf;
+	struct pb_err	 err;		/* of the first failure */
+	int		 rc;		/* its code, else 0 */
+	bool		 gone;		/* ... was that nobody reads */
+};
+
+void	 pb_out_init(struct pb_out *out, int fd, const char *name);
+void	 pb_out_finish(struct pb_out *out);	/* does not flush */
+
+/* Append; 0 or the sticky error. */
+int	 pb_out_put(struct pb_out *out, const void *data, size_t len);
+int	 pb_out_text(struct pb_out *out, const char *text);
+int	 pb_out_printf(struct pb_out *out, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Where the next `len` (at most PB_OUT_BYTES) bytes go, or NULL after a
+ * failure; pb_out_took() then says how many were written there.
+ */
+uint8_t	*pb_out_room(struct pb_out *out, size_t len);
+void	 pb_out_took(struct pb_out *out, size_t len);
+
+/* Write what is there; 0 or the sticky error, its words in `err`. */
+int	 pb_out_flush(struct pb_out *out, struct pb_err *err);
+
+/* True once the reader has gone (EPIPE). */
+bool	 pb_out_gone(const struct pb_out *out);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * cli/progress.c - a bar on standard error, where that is a terminal
+ */
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#define PERIOD_MS	100
+#define BAR_COLUMNS	30
+
+void
+pb_progress_begin(struct pb_progress *progress, const char *what,
+    uint64_t total)
+{
+	progress->shown = isatty(STDERR_FILENO) == 1;
+	progress->dirty = false;
+	progress->what = what;
+	progress->total = total;
+	/* What is done within the first period needs no bar. */
+	progress->next_ms = pb_clock_mono_ms() + PERIOD_MS;
+}
+
+void
+pb_progress_at(struct pb_progress *progress, uint64_t done)
+{
+	static const char full[] = "##############################";
+	char have[16], all[16];
+	uint64_t now;
+	int columns;
+
+	if (!progress->shown)
+		return;
+	now = pb_clock_mono_ms();
+	if (now < progress->next_ms)
+		return;
+	progress->next_ms = now + PERIOD_MS;
+	progress->dirty = true;
+	if (done > progress->total)
+		done = progress->total;
+	columns = progress->total == 0 ? BAR_COLUMNS : (int)((double)done /
+	    (double)progress->total * BAR_COLUMNS);
+	fprintf(stderr, "\r%-10s [%-*.*s] %s of %s\033[K", progress->what,
+	    BAR_COLUMNS, columns, full, pb_size_format(done, have),
+	    pb_size_format(progress->total, all));
+	fflush(stderr);
+}
+
+void
+pb_progress_end(struct pb_progress *progress)
+{
+	if (progress->dirty)
+		fputs("\r\033[K", stderr);
+	progress->dirty = false;
+}

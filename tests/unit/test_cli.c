@@ -1,0 +1,510 @@
+/*
+ * tests/unit/test_cli.c - the small parts of `pb`: tables, the file that
+ * -w names, files that are read twice, what a recorder says
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/input.h"
+#include "cli/live.h"
+#include "cli/table.h"
+#include "cli/target.h"
+#include "tests/unit/ng_image.h"
+
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+#define TEXT_MAX	65536
+
+/* --- a directory for each test ------------------------------------------- */
+
+static char dir[64];
+
+static int
+make_dir(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/pb-test-cli-XXXXXX");
+	return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int
+remove_dir(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	return system(command);
+}
+
+static const char *
+in_dir(const char *name)
+{
+	static char path[4][128];
+	static unsigned next;
+	char *out = path[next++ % 4];
+
+	snprintf(out, sizeof(path[0]), "%s/%s", dir, name);
+	return out;
+}
+
+static void
+write_file(const char *path, const void *data, size_t len)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, len, file), len);
+	fclose(file);
+}
+
+static const char *
+text_of(const char *path)
+{
+	static char text[256];
+	FILE *file = fopen(path, "r");
+	size_t n;
+
+	if (file == NULL)
+		return NULL;
+	n = fread(text, 1, sizeof(text) - 1, file);
+	text[n] = '\0';
+	fclose(file);
+	return text;
+}
+
+static unsigned
+files_in_dir(void)
+{
+	char command[128], line[32] = "";
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "ls -A '%s' | wc -l", dir);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_non_null(fgets(line, sizeof(line), pipe));
+	pclose(pipe);
+	return (unsigned)strtoul(line, NULL, 10);
+}
+
+/* --- tables -------------------------------------------------------------- */
+
+static const struct pb_column columns[] = {
+	{ "name", false }, { "first_seq", true }, { "bytes", true },
+	{ "last_time", false }, { "sealed", false },
+};
+
+static void
+table_row(struct pb_table *table, const char *name, uint64_t n, bool known)
+{
+	pb_table_text(table, name);
+	pb_table_u64(table, n);
+	pb_table_size(table, n);
+	pb_table_time(table, 1700000000000000001u, known);
+	pb_table_bool(table, known);
+	assert_int_equal(pb_table_row(table, NULL), 0);
+}
+
+static const char *
+table_text(bool json, const char *second)
+{
+	static char text[TEXT_MAX];
+	struct pb_table table;
+	struct pb_out out;
+	struct pb_err err;
+	int fd = memfd_create("table", 0);
+	ssize_t n;
+
+	pb_out_init(&out, fd, "test");
+	pb_table_init(&table, &out, columns, COUNT(columns), json);
+	table_row(&table, "a", 1, true);
+	table_row(&table, second, 1536, false);
+	assert_int_equal(pb_table_end(&table, &err), 0);
+	pb_table_finish(&table);
+	pb_out_finish(&out);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	assert_true(n >= 0);
+	text[n] = '\0';
+	close(fd);
+	return text;
+}
+
+static void
+a_table_has_its_columns_aligned(void **state)
+{
+	(void)state;
+	assert_string_equal(table_text(false, "a longer name"),
+	    "NAME           FIRST SEQ    BYTES  "
+	    "LAST TIME                       SEALED\n"
+	    "a                      1      1 B  "
+	    "2023-11-14T22:13:20.000000001Z  yes\n"
+	    "a longer name       1536  1.5 KiB  "
+	    "-                               no\n");
+}
+
+static void
+a_table_is_an_object_a_line_in_json(void **state)
+{
+	(void)state;
+	assert_string_equal(table_text(true, "a \"quoted\" name"),
+	    "{\"name\":\"a\",\"first_seq\":1,\"bytes\":1,"
+	    "\"last_time\":\"2023-11-14T22:13:20.000000001Z\","
+	    "\"sealed\":true}\n"
+	    "{\"name\":\"a \\\"quoted\\\" name\",\"first_seq\":1536,"
+	    "\"bytes\":1536,\"last_time\":null,\"sealed\":false}\n");
+}
+
+static void
+a_name_cannot_steer_the_terminal(void **state)
+{
+	(void)state;
+	assert_null(strchr(table_text(false, "\x1b[2J\x07"), '\x1b'));
+}
+
+static void
+no_rows_print_nothing(void **state)
+{
+	struct pb_table table;
+	struct pb_out out;
+	struct pb_err err;
+	int fd = memfd_create("table", 0);
+
+	(void)state;
+	for (int json = 0; json < 2; json++) {
+		pb_out_init(&out, fd, "test");
+		pb_table_init(&table, &out, columns, COUNT(columns), json);
+		assert_int_equal(pb_table_end(&table, &err), 0);
+		pb_table_finish(&table);
+		pb_out_finish(&out);
+	}
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+	close(fd);
+}
+
+static void
+many_rows_pass_through_bounded_memory(void **state)
+{
+	struct pb_table table;
+	struct pb_out out;
+	struct pb_err err;
+	int fd = open("/dev/null", O_WRONLY);
+
+	(void)state;
+	pb_out_init(&out, fd, "test");
+	pb_table_init(&table, &out, columns, COUNT(columns), false);
+	for (uint64_t i = 0; i < 20 * PB_TABLE_ROWS_HELD; i++) {
+		table_row(&table, "name", i, true);
+		assert_true(table.rows < PB_TABLE_ROWS_HELD);
+	}
+	assert_int_equal(pb_table_end(&table, &err), 0);
+	pb_table_finish(&table);
+	pb_out_finish(&out);
+	close(fd);
+}
+
+/* --- the file that -w names ---------------------------------------------- */
+
+static void
+a_file_appears_when_it_is_complete(void **state)
+{
+	const char *path = in_dir("a.pcapng");
+	struct pb_target target;
+	struct stat st;
+
+	(void)state;
+	umask(022);
+	assert_int_equal(pb_target_open(&target, path, false, NULL), 0);
+	assert_int_equal(write(target.fd, "whole", 5), 5);
+	assert_null(text_of(path));
+	assert_int_equal(pb_target_commit(&target, NULL), 0);
+	assert_string_equal(text_of(path), "whole");
+	assert_int_equal(files_in_dir(), 1);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0644);
+}
+
+static void
+a_failure_leaves_the_old_file_and_no_other(void **state)
+{
+	const char *path = in_dir("a.pcapng");
+	struct pb_target target;
+
+	(void)state;
+	write_file(path, "old", 3);
+	assert_int_equal(pb_target_open(&target, path, false, NULL), 0);
+	assert_int_equal(write(target.fd, "half", 4), 4);
+	pb_target_abandon(&target);
+	assert_string_equal(text_of(path), "old");
+	assert_int_equal(files_in_dir(), 1);
+}
+
+static void
+a_link_and_the_mode_of_a_file_are_kept(void **state)
+{
+	const char *path = in_dir("a.pcapng"), *link = in_dir("link");
+	struct pb_target target;
+	struct stat st;
+
+	(void)state;
+	write_file(path, "old", 3);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(symlink(path, link), 0);
+	assert_int_equal(pb_target_open(&target, link, false, NULL), 0);
+	assert_int_equal(write(target.fd, "new", 3), 3);
+	assert_int_equal(pb_target_commit(&target, NULL), 0);
+	assert_string_equal(text_of(path), "new");
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void
+pipes_and_followed_files_are_written_directly(void **state)
+{
+	const char *path = in_dir("a.pcapng"), *fifo = in_dir("fifo");
+	struct pb_target target;
+	char text[8] = "";
+	int fd;
+
+	(void)state;
+	assert_int_equal(pb_target_open(&target, path, true, NULL), 0);
+	assert_int_equal(write(target.fd, "so far", 6), 6);
+	assert_string_equal(text_of(path), "so far");
+	assert_int_equal(pb_target_commit(&target, NULL), 0);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	fd = open(fifo, O_RDWR);
+	assert_int_equal(pb_target_open(&target, fifo, false, NULL), 0);
+	assert_int_equal(write(target.fd, "through", 7), 7);
+	assert_int_equal(read(fd, text, 7), 7);
+	assert_int_equal(pb_target_commit(&target, NULL), 0);
+	assert_string_equal(text, "through");
+	close(fd);
+	assert_int_equal(files_in_dir(), 2);
+}
+
+static void
+a_folder_that_is_not_there_is_named(void **state)
+{
+	struct pb_target target;
+	struct pb_err err;
+
+	(void)state;
+	assert_true(pb_target_open(&target, in_dir("no/such.pcapng"), false,
+	    &err) < 0);
+	assert_non_null(strstr(err.text, "no/such.pcapng"));
+}
+
+/* --- files that are read twice ------------------------------------------- */
+
+static unsigned events;
+
+static int
+count_event(void *arg, const struct pb_event *event, struct pb_err *err)
+{
+	(void)arg;
+	(void)event;
+	(void)err;
+	events++;
+	return 0;
+}
+
+static struct image img;
+
+static void
+make_image(unsigned packets)
+{
+	img.big = false;
+	img.len = 0;
+	img_shb(&img);
+	img_idb(&img, 1, 0);
+	for (unsigned i = 0; i < packets; i++)
+		img_epb(&img, 0, i, "abcd", 4);
+}
+
+static void
+a_file_and_a_pipe_can_be_read_twice(void **state)
+{
+	const struct pb_input_calls calls = { .event = count_event };
+	const char *path = in_dir("a.pcapng");
+	char command[200];
+	struct pb_input input;
+	struct pb_err err;
+
+	(void)state;
+	make_image(20000);
+	write_file(path, img.data, img.len);
+	snprintf(command, sizeof(command), "%s", in_dir("fifo"));
+	assert_int_equal(mkfifo(command, 0600), 0);
+	for (unsigned pipe = 0; pipe < 2; pipe++) {
+		pid_t pid = pipe ? fork() : 1;
+
+		if (pid == 0) {
+			int to = open(command, O_WRONLY);
+
+			for (size_t at = 0; at < img.len; at += 10000)
+				if (write(to, img.data + at,
+				    img.len - at < 10000 ? img.len - at :
+				    10000) < 0)
+					_exit(1);
+			_exit(0);
+		}
+		assert_int_equal(pb_input_init(&input, pipe ? command : path,
+		    &err), 0);
+		assert_int_equal(input.size, img.len);
+		for (unsigned pass = 0; pass < 2; pass++) {
+			events = 0;
+			assert_int_equal(pb_input_read(&input, &calls, &err),
+			    0);
+			assert_int_equal(events, 20002);
+		}
+		pb_input_finish(&input);
+	}
+	assert_int_equal(files_in_dir(), 2);
+}
+
+static void
+a_malformed_file_is_named_with_the_offset(void **state)
+{
+	const struct pb_input_calls calls = { .event = count_event };
+	const char *path = in_dir("torn.pcapng");
+	struct pb_input input;
+	struct pb_err err;
+	char want[160];
+	size_t whole;
+
+	(void)state;
+	make_image(2);
+	whole = img.len;
+	img_epb(&img, 0, 9, "abcd", 4);
+	write_file(path, img.data, img.len - 1);
+	assert_int_equal(pb_input_init(&input, path, &err), 0);
+	assert_int_equal(pb_input_read(&input, &calls, &err), PB_EFORMAT);
+	snprintf(want, sizeof(want), "%s: offset %zu: ", path, whole);
+	assert_memory_equal(err.text, want, strlen(want));
+	pb_input_finish(&input);
+}
+
+static void
+what_is_no_file_is_refused_by_name(void **state)
+{
+	struct pb_input input;
+	struct pb_err err;
+
+	(void)state;
+	assert_true(pb_input_init(&input, in_dir("none"), &err) < 0);
+	assert_non_null(strstr(err.text, "none"));
+	assert_true(pb_input_init(&input, dir, &err) < 0);
+	assert_non_null(strstr(err.text, "is a directory"));
+}
+
+/* --- what a recorder says ------------------------------------------------ */
+
+static struct pb_live_capture captures[4];
+static unsigned captured;
+
+static void
+keep_capture(void *arg, const struct pb_live_capture *capture)
+{
+	(void)arg;
+	assert_true(captured < COUNT(captures));
+	captures[captured++] = *capture;
+}
+
+static int
+captures_of(const char *body)
+{
+	struct pb_err err;
+
+	captured = 0;
+	return pb_live_captures(body, strlen(body), keep_capture, NULL, &err);
+}
+
+static void
+captures_are_read_from_the_recorders_answer(void **state)
+{
+	(void)state;
+	assert_int_equal(captures_of("{\"captures\":["
+	    "{\"interface\":\"e\\\"}{\",\"up\":true,\"error\":\"\","
+	    "\"packets\":7,\"bytes\":700,\"kernel_dropped\":1,"
+	    "\"interface_dropped\":2,\"store_dropped\":3,\"pps\":1.5,"
+	    "\"bps\":1e3},"
+	    "{\"interface\":\"eth1\",\"up\":false,\"error\":\"no such, "
+	    "\\\"pps\\\":9\",\"packets\":0,\"bytes\":0,\"kernel_dropped\":0,"
+	    "\"interface_dropped\":0,\"store_dropped\":0,\"pps\":0,"
+	    "\"bps\":0}],\"pid\":3}"), 0);
+	assert_int_equal(captured, 2);
+	assert_string_equal(captures[0].interface, "e\"}{");
+	assert_true(captures[0].up);
+	assert_int_equal(captures[0].packets, 7);
+	assert_int_equal(captures[0].dropped, 6);
+	assert_true(captures[0].pps == 1.5);
+	assert_true(captures[0].bps == 1000);
+	assert_false(captures[1].up);
+	assert_string_equal(captures[1].error, "no such, \"pps\":9");
+	assert_true(captures[1].pps == 0);
+	assert_int_equal(captures_of("{\"captures\":[]}"), 0);
+	assert_int_equal(captured, 0);
+}
+
+static void
+an_answer_that_is_none_is_refused(void **state)
+{
+	static const char *const body[] = {
+		"", "{}", "[]", "{\"captures\":[", "{\"captures\":[{",
+		"{\"captures\":[{}]}", "{\"captures\":[1]}",
+		"{\"captures\":[{\"interface\":\"\\", "{\"captures\":[}]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(body); i++)
+		assert_int_equal(captures_of(body[i]), PB_EFORMAT);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_table_has_its_columns_aligned),
+		cmocka_unit_test(a_table_is_an_object_a_line_in_json),
+		cmocka_unit_test(a_name_cannot_steer_the_terminal),
+		cmocka_unit_test(no_rows_print_nothing),
+		cmocka_unit_test(many_rows_pass_through_bounded_memory),
+		cmocka_unit_test_setup_teardown(
+		    a_file_appears_when_it_is_complete, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(
+		    a_failure_leaves_the_old_file_and_no_other, make_dir,
+		    remove_dir),
+		cmocka_unit_test_setup_teardown(
+		    a_link_and_the_mode_of_a_file_are_kept, make_dir,
+		    remove_dir),
+		cmocka_unit_test_setup_teardown(
+		    pipes_and_followed_files_are_written_directly, make_dir,
+		    remove_dir),
+		cmocka_unit_test_setup_teardown(
+		    a_folder_that_is_not_there_is_named, make_dir,
+		    remove_dir),
+		cmocka_unit_test_setup_teardown(
+		    a_file_and_a_pipe_can_be_read_twice, make_dir,
+		    remove_dir),
+		cmocka_unit_test_setup_teardown(
+		    a_malformed_file_is_named_with_the_offset, make_dir,
+		    remove_dir),
+		cmocka_unit_test_setup_teardown(
+		    what_is_no_file_is_refused_by_name, make_dir, remove_dir),
+		cmocka_unit_test(captures_are_read_from_the_recorders_answer),
+		cmocka_unit_test(an_answer_that_is_none_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

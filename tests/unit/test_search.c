@@ -1,0 +1,171 @@
+/*
+ * tests/unit/test_search.c - the selected packets of a real store
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "cli/search.h"
+#include "tests/unit/store_fixture.h"
+
+#define LEN	100
+
+static struct pb_search *
+search_of(struct fixture *f, const struct pb_select *select,
+    const char *filter)
+{
+	struct pb_search *search;
+	struct pb_err err = { 0 };
+
+	if (pb_search_create(&search, pb_store_index(f->store), f->dir,
+	    select, filter, &err) < 0)
+		fail_msg("%s", err.text);
+	return search;
+}
+
+/* The round's numbers are first .. last, as merged and as counted. */
+static void
+round_has(struct pb_search *search, uint64_t first, uint64_t last)
+{
+	struct pb_cursor_packet cp;
+	struct pb_merge *merge;
+	struct pb_err err;
+	uint64_t seq = first, count;
+	size_t lane;
+
+	assert_int_equal(pb_search_merge(search, &merge, &err), 0);
+	while (pb_merge_next(merge, &cp, &lane, &err) == 1)
+		assert_int_equal(cp.seq, seq++);
+	assert_int_equal(seq, last + 1);
+	pb_merge_destroy(merge);
+	assert_int_equal(pb_search_count(search, UINT64_MAX, &count, &err),
+	    0);
+	assert_int_equal(count, last + 1 - first);
+}
+
+static void
+all_that_is_durable_is_found(void **state)
+{
+	struct pb_select select;
+	struct pb_search *search;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, __LINE__);
+	pb_select_init(&select);
+	search = search_of(&f, &select, "");
+	assert_int_equal(pb_search_streams(search), 0);
+	pb_search_destroy(search);
+	fixture_write(&f, 1, 500, LEN);
+	fixture_write(&f, 501, 1000, LEN);
+	search = search_of(&f, &select, "");
+	assert_int_equal(pb_search_streams(search), 1);
+	assert_string_equal(pb_search_stream(search, 0)->key.node, "lon1");
+	round_has(search, 1, 1000);
+	pb_search_destroy(search);
+	fixture_finish(&f);
+}
+
+static void
+numbers_and_times_cut(void **state)
+{
+	struct pb_select select;
+	struct pb_search *search;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, __LINE__);
+	fixture_write(&f, 1, 1000, LEN);
+	pb_select_init(&select);
+	assert_int_equal(pb_select_seq(&select, "17-42", NULL), 0);
+	search = search_of(&f, &select, "");
+	round_has(search, 17, 42);
+	pb_search_destroy(search);
+	pb_select_init(&select);
+	select.range.after_ns = FIXTURE_TIME(100);
+	select.range.before_ns = FIXTURE_TIME(200);
+	search = search_of(&f, &select, "");
+	round_has(search, 100, 199);
+	pb_search_destroy(search);
+	fixture_finish(&f);
+}
+
+static void
+a_round_ends_where_it_began_and_the_next_goes_on(void **state)
+{
+	struct pb_select select;
+	struct pb_search *search;
+	struct fixture f;
+	struct pb_err err;
+
+	(void)state;
+	fixture_init(&f, __LINE__);
+	fixture_write(&f, 1, 100, LEN);
+	pb_select_init(&select);
+	search = search_of(&f, &select, "");
+	fixture_write(&f, 101, 150, LEN);
+	round_has(search, 1, 100);
+	assert_int_equal(pb_search_round(search, &err), 0);
+	round_has(search, 101, 150);
+	assert_int_equal(pb_search_round(search, &err), 0);
+	assert_int_equal(pb_search_streams(search), 0);
+	fixture_write(&f, 151, 151, LEN);
+	assert_int_equal(pb_search_round(search, &err), 0);
+	assert_int_equal(pb_search_streams(search), 1);
+	pb_search_destroy(search);
+	fixture_finish(&f);
+}
+
+static void
+a_filter_is_applied_and_a_wrong_one_refused(void **state)
+{
+	struct pb_select select;
+	struct pb_search *search;
+	struct fixture f;
+	struct pb_err err;
+	uint64_t count;
+
+	(void)state;
+	fixture_init(&f, __LINE__);
+	pb_select_init(&select);
+	/* No stream yet: said all the same. */
+	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
+	    f.dir, &select, "prot 53", &err), PB_EINVAL);
+	/* A filter for other link types is a filter. */
+	search = search_of(&f, &select, "type mgt");
+	pb_search_destroy(search);
+	fixture_write(&f, 1, 256, LEN);
+	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
+	    f.dir, &select, "prot 53", &err), PB_EINVAL);
+	assert_non_null(strstr(err.text, "prot 53"));
+	/* The first byte of packet `seq` is seq * 31: one in 256 is 0. */
+	search = search_of(&f, &select, "ether[0] = 0");
+	assert_int_equal(pb_search_count(search, UINT64_MAX, &count, &err),
+	    0);
+	assert_int_equal(count, 1);
+	pb_search_destroy(search);
+	search = search_of(&f, &select, "ether[0] > 127");
+	assert_int_equal(pb_search_count(search, UINT64_MAX, &count, &err),
+	    0);
+	assert_int_equal(count, 128);
+	assert_int_equal(pb_search_count(search, 5, &count, &err), 0);
+	assert_int_equal(count, 5);
+	pb_search_destroy(search);
+	fixture_finish(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_that_is_durable_is_found),
+		cmocka_unit_test(numbers_and_times_cut),
+		cmocka_unit_test(
+		    a_round_ends_where_it_began_and_the_next_goes_on),
+		cmocka_unit_test(a_filter_is_applied_and_a_wrong_one_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
