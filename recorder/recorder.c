@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -21,6 +22,7 @@
 #include "recorder/store/store.h"
 
 #define LABEL_BYTES_MAX	(2 * PB_IFNAME_BYTES_MAX + 1)	/* escaped */
+#define OPEN_WAIT_S	2	/* for interfaces, before saying ready */
 
 /* One captured interface, and its rates. */
 struct capture {
@@ -42,6 +44,7 @@ struct pb_recorder {
 };
 
 static int	open_store(struct pb_recorder *, struct pb_err *);
+static void	wait_captures(struct pb_recorder *);
 static int	start_captures(struct pb_recorder *, const struct pb_conf *,
 		    struct pb_err *);
 static void	stop_captures(struct pb_recorder *, const struct pb_conf *);
@@ -102,6 +105,7 @@ pb_recorder_start(struct pb_recorder **out, struct pb_conf *conf,
 		pb_recorder_stop(rec);
 		return rc;
 	}
+	wait_captures(rec);
 	*out = rec;
 	return 0;
 }
@@ -179,6 +183,21 @@ open_store(struct pb_recorder *rec, struct pb_err *err)
 	};
 
 	return pb_store_open(&rec->store, &opts, err);
+}
+
+/*
+ * Ready means that what is there is captured: who starts traffic after
+ * READY=1 finds it in the store.  An interface that hangs holds up nobody.
+ */
+static void
+wait_captures(struct pb_recorder *rec)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += OPEN_WAIT_S;
+	for (size_t i = 0; i < rec->captures; i++)
+		pb_source_wait(rec->capture[i].source, &until);
 }
 
 /* Those of `conf` that do not run yet. */

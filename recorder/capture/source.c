@@ -97,6 +97,7 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 	src->flush_ms = flush_ms > UINT32_MAX ? UINT32_MAX :
 	    flush_ms > src->ring_ms ? (unsigned)flush_ms - src->ring_ms : 0;
 	pthread_mutex_init(&src->lock, NULL);
+	sem_init(&src->tried, 0, 0);
 	ops.arg = src;
 	src->link_fd = pb_link_watch();
 	src->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -117,6 +118,20 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 fail:
 	source_free(src);
 	return rc;
+}
+
+bool
+pb_source_wait(struct pb_source *src, const struct timespec *until)
+{
+	int rc;
+
+	do
+		rc = sem_timedwait(&src->tried, until);
+	while (rc < 0 && errno == EINTR);
+	/* Others may ask as well. */
+	if (rc == 0)
+		sem_post(&src->tried);
+	return rc == 0;
 }
 
 void
@@ -159,6 +174,8 @@ source_main(void *arg)
 	snprintf(name, sizeof(name), "cap-%.11s", src->capture.interface);
 	pthread_setname_np(pthread_self(), name);
 	src->now_ms = pb_clock_mono_ms();
+	pb_attach_open(src);
+	sem_post(&src->tried);
 	while (!src->stopping)
 		source_turn(src);
 	source_end(src);
@@ -217,6 +234,7 @@ source_free(struct pb_source *src)
 	if (src->link_fd >= 0)
 		close(src->link_fd);
 	pthread_mutex_destroy(&src->lock);
+	sem_destroy(&src->tried);
 	free(src);
 }
 

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "conf/conf.h"
@@ -47,6 +48,12 @@ int	pb_source_check(const struct pb_conf_capture *capture,
 int	pb_source_start(struct pb_source **out,
 	    const struct pb_conf_capture *capture, const struct pb_conf *conf,
 	    struct pb_store *store, struct pb_err *err);
+
+/*
+ * Wait until the interface was opened, or could not be for now; until
+ * `until` (CLOCK_REALTIME) at most.  False when that time has come.
+ */
+bool	pb_source_wait(struct pb_source *source, const struct timespec *until);
 
 /* Stop reading, hand over what is there, end the thread, free. */
 void	pb_source_stop(struct pb_source *source);

@@ -8,6 +8,7 @@
 #define PB_CAPTURE_SOURCE_IMPL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "recorder/capture/blocks.h"
@@ -41,6 +42,7 @@ struct pb_source {
 	/* What other threads see. */
 	_Atomic uint64_t packets, bytes, kernel, interface, lost;
 	_Atomic bool	 up;
+	sem_t		 tried;		/* posted after the first try to open */
 	pthread_mutex_t	 lock;		/* of last_error */
 	char		 last_error[PB_ERR_TEXT_MAX];
 };

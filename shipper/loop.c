@@ -1,0 +1,499 @@
+/*
+ * shipper/loop.c - the shipper's one thread: any number of upstreams
+ *
+ * Order of things: the lock and the state come with the store's directory,
+ * the upstreams with the index.  Where the index goes, they go, and begin
+ * again with the next one by asking the receivers.
+ */
+#include "shipper/loop.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "shipper/feed.h"
+#include "shipper/http.h"
+#include "shipper/state.h"
+#include "shipper/upstream.h"
+#include "shipper/watch.h"
+
+/* A turn of back-off is reported at once, but not more often than this. */
+#define TURN_MS	100u
+
+struct pb_loop {
+	struct pb_conf	*conf;
+	int		 signal_fd;
+	int		 lock_fd;	/* -1: not taken yet */
+	bool		 stopping;
+	struct pb_http	*http;
+	struct pb_state	*state;		/* NULL: not open yet */
+	struct pb_watch	*watch;
+	struct pb_feed	*feed;		/* NULL: the index is not open */
+	struct pb_upstream *upstream[PB_UPSTREAMS_MAX];
+	size_t		 upstreams;
+	uint64_t	 look_ms;	/* next look for the store */
+	uint64_t	 report_ms;	/* last report */
+	bool		 left_out_said;
+	char		 said[PB_ERR_TEXT_MAX];	/* the last trouble logged */
+};
+
+static int	step(struct pb_loop *, struct pb_err *);
+static int	look_for_store(struct pb_loop *, struct pb_err *);
+static int	take_store(struct pb_loop *, struct pb_err *);
+static int	open_index(struct pb_loop *, struct pb_err *);
+static void	close_index(struct pb_loop *);
+static int	start_upstream(struct pb_loop *,
+		    const struct pb_conf_upstream *, struct pb_err *);
+static void	grown(void *, const struct pb_stream_info *);
+static void	scan(struct pb_loop *, uint64_t);
+static void	report(struct pb_loop *, bool);
+static bool	report_due(const struct pb_loop *, uint64_t);
+static uint64_t	timeout_ms(const struct pb_loop *);
+static void	read_signals(struct pb_loop *);
+static void	reload(struct pb_loop *);
+static void	take_conf(struct pb_loop *, struct pb_conf *);
+static const struct pb_conf_upstream *find_conf(const struct pb_conf *,
+		    const char *);
+static bool	configured(void *, const char *);
+static void	finish(struct pb_loop *);
+static void	say_once(struct pb_loop *, const char *);
+static const struct pb_stream_info *stream_of(void *, uint32_t);
+static uint64_t	remembered(void *, const char *, const struct pb_stream_key *);
+
+int
+pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
+    struct pb_err *err)
+{
+	struct pb_http_opts opts = {
+		.requests_max = PB_UPSTREAMS_MAX * PB_SHIP_SLOTS,
+	};
+	struct pb_loop *loop = calloc(1, sizeof(*loop));
+	int rc;
+
+	*out = NULL;
+	if (loop == NULL) {
+		pb_conf_destroy(conf);
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	}
+	loop->conf = conf;
+	loop->signal_fd = signal_fd;
+	loop->lock_fd = -1;
+	rc = pb_http_create(&loop->http, &opts, err);
+	if (rc == 0)
+		rc = pb_watch_create(&loop->watch, conf->store.path, err);
+	if (rc < 0) {
+		pb_loop_destroy(loop);
+		return rc;
+	}
+	*out = loop;
+	return 0;
+}
+
+void
+pb_loop_destroy(struct pb_loop *loop)
+{
+	if (loop == NULL)
+		return;
+	close_index(loop);
+	pb_watch_destroy(loop->watch);
+	pb_http_destroy(loop->http);
+	pb_state_close(loop->state);
+	if (loop->lock_fd >= 0)
+		close(loop->lock_fd);
+	pb_conf_destroy(loop->conf);
+	free(loop);
+}
+
+int
+pb_loop_run(struct pb_loop *loop, struct pb_err *err)
+{
+	int rc = 0;
+
+	if (loop->conf->upstreams == 0)
+		pb_log(PB_LOG_WARN, "shipper", "no [upstream] section in %s: "
+		    "nothing to ship", loop->conf->file);
+	while (!loop->stopping && rc == 0)
+		rc = step(loop, err);
+	if (rc == 0)
+		finish(loop);
+	return rc;
+}
+
+/* One turn: news from the store, what follows from it, one wait. */
+static int
+step(struct pb_loop *loop, struct pb_err *err)
+{
+	uint64_t now_ms = pb_clock_mono_ms();
+	int fds[2] = { loop->signal_fd, -1 }, rc;
+
+	if (now_ms >= loop->look_ms) {
+		loop->look_ms = now_ms + PB_STORE_LOOK_MS;
+		rc = look_for_store(loop, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (loop->feed != NULL)
+		scan(loop, now_ms);
+	for (size_t i = 0; i < loop->upstreams; i++)
+		pb_upstream_run(loop->upstream[i], now_ms);
+	report(loop, false);
+	fds[1] = pb_watch_fd(loop->watch);
+	rc = pb_http_wait(loop->http, fds, fds[1] >= 0 ? 2 : 1,
+	    timeout_ms(loop), err);
+	if (rc < 0)
+		return rc;
+	read_signals(loop);
+	return 0;
+}
+
+/* --- the store ---------------------------------------------------------- */
+
+/*
+ * Once a second: take the store if it has come, leave the index if it was
+ * replaced.  Only a second shipper on the store is an error.
+ */
+static int
+look_for_store(struct pb_loop *loop, struct pb_err *err)
+{
+	int rc;
+
+	if (loop->feed != NULL) {
+		if (pb_watch_same(loop->watch))
+			return 0;
+		pb_log(PB_LOG_WARN, "shipper", "the index of the store %s was "
+		    "replaced: starting over", loop->conf->store.path);
+		close_index(loop);
+	}
+	rc = take_store(loop, err);
+	if (rc == 1)
+		rc = open_index(loop, err);
+	if (rc == PB_EBUSY && loop->lock_fd < 0)
+		return rc;
+	if (rc < 0)
+		say_once(loop, err->text);
+	return 0;
+}
+
+/* The lock and the state: 1 ours, 0 there is no store, or an error. */
+static int
+take_store(struct pb_loop *loop, struct pb_err *err)
+{
+	const char *store = loop->conf->store.path;
+	struct stat st;
+	int rc;
+
+	if (loop->state != NULL)
+		return 1;
+	if (stat(store, &st) < 0) {
+		char text[PB_ERR_TEXT_MAX];
+
+		snprintf(text, sizeof(text), "no store at %.400s yet: waiting "
+		    "for pb-recorder", store);
+		say_once(loop, text);
+		return 0;
+	}
+	if (loop->lock_fd < 0) {
+		rc = pb_shipper_lock(&loop->lock_fd, store, err);
+		if (rc < 0) {
+			loop->lock_fd = -1;
+			return rc;
+		}
+	}
+	rc = pb_state_open_write(&loop->state, store, err);
+	if (rc == 0)
+		rc = pb_state_forget(loop->state, configured, loop, err);
+	return rc < 0 ? rc : 1;
+}
+
+static int
+open_index(struct pb_loop *loop, struct pb_err *err)
+{
+	struct pb_index *index;
+	int rc = pb_watch_open(loop->watch, &index, err);
+
+	if (rc == 0)
+		say_once(loop, "the store has no index yet: waiting for "
+		    "pb-recorder");
+	if (rc <= 0)
+		return rc;
+	rc = pb_feed_create(&loop->feed, index, loop->conf->store.path, err);
+	for (size_t i = 0; rc == 0 && i < loop->conf->upstreams; i++)
+		rc = start_upstream(loop, &loop->conf->upstream[i], err);
+	if (rc < 0) {
+		close_index(loop);
+		return rc;
+	}
+	loop->said[0] = '\0';
+	pb_log(PB_LOG_INFO, "shipper", "shipping store=%s upstreams=%zu",
+	    loop->conf->store.path, loop->upstreams);
+	return 0;
+}
+
+static void
+close_index(struct pb_loop *loop)
+{
+	while (loop->upstreams > 0)
+		pb_upstream_destroy(loop->upstream[--loop->upstreams]);
+	pb_feed_destroy(loop->feed);
+	loop->feed = NULL;
+	if (loop->watch != NULL)
+		pb_watch_close(loop->watch);
+}
+
+static int
+start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
+    struct pb_err *err)
+{
+	struct pb_upstream_env env = { .http = loop->http,
+	    .feed = loop->feed, .stream = stream_of,
+	    .remembered = remembered, .arg = loop };
+	int rc;
+
+	rc = pb_upstream_create(&loop->upstream[loop->upstreams], conf, &env,
+	    pb_clock_mono_ms(), err);
+	if (rc == 0)
+		loop->upstreams++;
+	return rc;
+}
+
+static const struct pb_stream_info *
+stream_of(void *arg, uint32_t id)
+{
+	const struct pb_loop *loop = arg;
+
+	return pb_watch_stream(loop->watch, id);
+}
+
+static uint64_t
+remembered(void *arg, const char *upstream, const struct pb_stream_key *key)
+{
+	const struct pb_loop *loop = arg;
+	struct pb_cursor_row row;
+	struct pb_err err;
+
+	if (pb_state_cursor(loop->state, upstream, key, &row, &err) != 1)
+		return 0;
+	return row.acked;
+}
+
+static void
+scan(struct pb_loop *loop, uint64_t now_ms)
+{
+	struct pb_err err;
+
+	if (pb_watch_scan(loop->watch, grown, loop, now_ms, &err) < 0)
+		say_once(loop, err.text);
+	if (pb_watch_left_out(loop->watch) > 0 && !loop->left_out_said) {
+		loop->left_out_said = true;
+		pb_log(PB_LOG_ERROR, "shipper", "more than %u streams in the "
+		    "store: %u are not shipped", PB_SHIP_STREAMS_MAX,
+		    pb_watch_left_out(loop->watch));
+	}
+}
+
+static void
+grown(void *arg, const struct pb_stream_info *stream)
+{
+	struct pb_loop *loop = arg;
+	struct pb_err err;
+
+	for (size_t i = 0; i < loop->upstreams; i++)
+		if (pb_upstream_stream(loop->upstream[i], stream, &err) < 0)
+			say_once(loop, err.text);
+}
+
+/* --- reports ------------------------------------------------------------ */
+
+static void
+report(struct pb_loop *loop, bool last)
+{
+	uint64_t now_ms = pb_clock_mono_ms(), now_ns = pb_clock_real_ns();
+	bool news = false;
+	struct pb_err err;
+
+	if (loop->state == NULL || (!last && !report_due(loop, now_ms)))
+		return;
+	loop->report_ms = now_ms;
+	for (size_t i = 0; i < loop->upstreams && !news; i++)
+		news = pb_upstream_news(loop->upstream[i], now_ms, now_ns);
+	if (!news)
+		return;
+	if (pb_state_begin(loop->state, &err) == 0)
+		for (size_t i = 0; i < loop->upstreams; i++)
+			if (pb_upstream_news(loop->upstream[i], now_ms,
+			    now_ns))
+				pb_upstream_report(loop->upstream[i],
+				    loop->state, now_ms, now_ns);
+	if (pb_state_commit(loop->state) == 0)
+		return;
+	say_once(loop, err.text);
+	for (size_t i = 0; i < loop->upstreams; i++)
+		pb_upstream_report_again(loop->upstream[i]);
+}
+
+static bool
+report_due(const struct pb_loop *loop, uint64_t now_ms)
+{
+	if (now_ms >= loop->report_ms + PB_REPORT_MS)
+		return true;
+	if (now_ms < loop->report_ms + TURN_MS)
+		return false;
+	for (size_t i = 0; i < loop->upstreams; i++)
+		if (pb_upstream_turned(loop->upstream[i]))
+			return true;
+	return false;
+}
+
+/* --- waiting ------------------------------------------------------------ */
+
+static uint64_t
+timeout_ms(const struct pb_loop *loop)
+{
+	uint64_t now_ms = pb_clock_mono_ms(), until, wake;
+
+	until = now_ms + (loop->feed != NULL ? PB_TICK_MS : PB_STORE_LOOK_MS);
+	wake = pb_watch_wake_ms(loop->watch);
+	if (wake < until)
+		until = wake;
+	for (size_t i = 0; i < loop->upstreams; i++) {
+		wake = pb_upstream_wake_ms(loop->upstream[i]);
+		if (wake < until)
+			until = wake;
+	}
+	return until > now_ms ? until - now_ms : 0;
+}
+
+static void
+read_signals(struct pb_loop *loop)
+{
+	struct signalfd_siginfo info;
+
+	while (read(loop->signal_fd, &info, sizeof(info)) ==
+	    (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload(loop);
+		else
+			loop->stopping = true;
+	}
+}
+
+/* Nothing new is sent; what is under way may end within PB_STOP_MS. */
+static void
+finish(struct pb_loop *loop)
+{
+	uint64_t end_ms = pb_clock_mono_ms() + PB_STOP_MS, now_ms;
+	struct pb_err err;
+	unsigned flights;
+
+	pb_notify("STOPPING=1");
+	for (;;) {
+		flights = 0;
+		now_ms = pb_clock_mono_ms();
+		for (size_t i = 0; i < loop->upstreams; i++)
+			flights += pb_upstream_flights(loop->upstream[i]);
+		if (flights == 0 || now_ms >= end_ms ||
+		    pb_http_wait(loop->http, NULL, 0, end_ms - now_ms,
+		    &err) < 0)
+			break;
+	}
+	report(loop, true);
+	pb_log(PB_LOG_INFO, "shipper", "stopped requests_cut=%u", flights);
+}
+
+/* --- configuration ------------------------------------------------------ */
+
+static void
+reload(struct pb_loop *loop)
+{
+	struct pb_conf *conf;
+	struct pb_err err;
+
+	if (pb_conf_load(&conf, loop->conf->file, &err) < 0) {
+		pb_log(PB_LOG_ERROR, "shipper", "the configuration stays as it "
+		    "was: %s", err.text);
+		return;
+	}
+	if (strcmp(conf->store.path, loop->conf->store.path) != 0)
+		pb_log(PB_LOG_WARN, "shipper", "[store] path: takes effect "
+		    "with a restart");
+	/* The path in use is kept: the lock is on it. */
+	memcpy(conf->store.path, loop->conf->store.path,
+	    sizeof(conf->store.path));
+	take_conf(loop, conf);
+	pb_log(PB_LOG_INFO, "shipper", "configuration read again upstreams=%zu",
+	    loop->conf->upstreams);
+}
+
+/* Upstreams that are as they were go on; the others end or begin. */
+static void
+take_conf(struct pb_loop *loop, struct pb_conf *conf)
+{
+	const struct pb_conf_upstream *want;
+	size_t kept = 0, before;
+	struct pb_err err;
+
+	for (size_t i = 0; i < loop->upstreams; i++) {
+		struct pb_upstream *u = loop->upstream[i];
+
+		want = find_conf(conf, pb_upstream_conf(u)->name);
+		if (want != NULL && memcmp(want, pb_upstream_conf(u),
+		    sizeof(*want)) == 0)
+			loop->upstream[kept++] = u;
+		else
+			pb_upstream_destroy(u);
+	}
+	loop->upstreams = before = kept;
+	pb_conf_destroy(loop->conf);
+	loop->conf = conf;
+	if (loop->state != NULL &&
+	    pb_state_forget(loop->state, configured, loop, &err) < 0)
+		say_once(loop, err.text);
+	if (loop->feed == NULL)
+		return;		/* they begin with the index */
+	for (size_t i = 0; i < conf->upstreams; i++) {
+		bool there = false;
+
+		for (size_t j = 0; j < before; j++)
+			there |= strcmp(pb_upstream_conf(loop->upstream[j])->
+			    name, conf->upstream[i].name) == 0;
+		if (!there && start_upstream(loop, &conf->upstream[i],
+		    &err) < 0)
+			say_once(loop, err.text);
+	}
+	/* The kept ones know all of it already; telling them is harmless. */
+	pb_watch_each(loop->watch, grown, loop);
+}
+
+static const struct pb_conf_upstream *
+find_conf(const struct pb_conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->upstreams; i++)
+		if (strcmp(conf->upstream[i].name, name) == 0)
+			return &conf->upstream[i];
+	return NULL;
+}
+
+static bool
+configured(void *arg, const char *upstream)
+{
+	const struct pb_loop *loop = arg;
+
+	return find_conf(loop->conf, upstream) != NULL;
+}
+
+/* A trouble that stays is told once. */
+static void
+say_once(struct pb_loop *loop, const char *text)
+{
+	if (strcmp(loop->said, text) == 0)
+		return;
+	snprintf(loop->said, sizeof(loop->said), "%s", text);
+	pb_log(PB_LOG_WARN, "shipper", "%s", text);
+}

@@ -1,0 +1,127 @@
+/*
+ * shipper/main.c - pb-shipper: moves packets to the upstreams
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "conf/conf.h"
+#include "shipper/loop.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static void	usage(FILE *);
+static void	raise_files(void);
+static int	run(struct pb_conf *, struct pb_err *);
+
+int
+main(int argc, char **argv)
+{
+	const char *given = NULL;
+	char path[PATH_MAX];
+	struct pb_conf *conf;
+	struct pb_err err;
+	bool test = false;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "c:tVh")) != -1) {
+		switch (opt) {
+		case 'c':
+			given = optarg;
+			break;
+		case 't':
+			test = true;
+			break;
+		case 'V':
+			puts("pb-shipper " PB_VERSION);
+			return EXIT_DONE;
+		case 'h':
+			usage(stdout);
+			return EXIT_DONE;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "pb-shipper: unexpected argument '%s'\n",
+		    argv[optind]);
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (pb_conf_find(path, given, &err) < 0 ||
+	    pb_conf_load(&conf, path, &err) < 0) {
+		fprintf(stderr, "pb-shipper: %s\n", err.text);
+		return EXIT_USAGE;
+	}
+	if (test) {
+		printf("%s: ok\n", path);
+		pb_conf_destroy(conf);
+		return EXIT_DONE;
+	}
+	if (run(conf, &err) < 0) {
+		pb_log(PB_LOG_ERROR, "shipper", "%s", err.text);
+		return EXIT_FAILED;
+	}
+	return EXIT_DONE;
+}
+
+static void
+usage(FILE *to)
+{
+	fputs("usage: pb-shipper [-c FILE] [-t] [-V] [-h]\n"
+	    "  -c FILE  configuration; default: $PB_CONFIG, "
+	    "./packetbroker.conf,\n"
+	    "           /etc/packetbroker/packetbroker.conf\n"
+	    "  -t       check the configuration and exit\n"
+	    "  -V       print the version and exit\n"
+	    "  -h       print this and exit\n", to);
+}
+
+/* Each request under way holds a connection: 64 upstreams, 9 each. */
+static void
+raise_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static int
+run(struct pb_conf *conf, struct pb_err *err)
+{
+	struct pb_loop *loop;
+	sigset_t signals;
+	int fd, rc;
+
+	raise_files();
+	/* A peer that hangs up is an answer, no reason to die. */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0) {
+		pb_conf_destroy(conf);
+		return pb_err_sys(err, "signalfd");
+	}
+	pb_log(PB_LOG_INFO, "shipper", "started version=%s node=%s",
+	    PB_VERSION, conf->node.name);
+	rc = pb_loop_create(&loop, conf, fd, err);
+	if (rc == 0) {
+		pb_notify("READY=1");
+		rc = pb_loop_run(loop, err);
+		pb_loop_destroy(loop);
+	}
+	close(fd);
+	return rc;
+}

@@ -1,0 +1,288 @@
+/*
+ * shipper/push.c - send sections to a node and wait until they are durable
+ *
+ * A section stays in memory until it is acknowledged, so that one the node
+ * has no room for now can be sent again.  Sections are in flight side by
+ * side; the node puts those of one stream in order.
+ */
+#include "shipper/push.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "shipper/http.h"
+
+#define RETRY_MS	100u	/* between two tries of a section */
+#define GIVE_UP_MS	30000u	/* without any section acknowledged */
+#define WAIT_MS		1000u
+#define HEADER_BYTES	64
+#define PATH_BYTES_MAX	(PATH_MAX + 64)
+
+enum section_state { FREE, FLYING, WAITING };
+
+struct section {
+	struct pb_push	*push;
+	enum section_state state;
+	struct pb_stream_key key;
+	uint64_t	 first, last;
+	uint64_t	 retry_ms;
+	struct pb_buf	 body;
+};
+
+struct pb_push {
+	struct pb_http	*http;
+	struct pb_http_peer peer;
+	char		 socket_path[PATH_MAX];
+	struct section	 section[PB_PUSH_REQUESTS_MAX];
+	unsigned	 busy;
+	uint64_t	 progress_ms;	/* last section acknowledged */
+	struct pb_err	 err;		/* code 0: all is well */
+};
+
+static int	turn(struct pb_push *);
+static int	send_section(struct section *, struct pb_err *);
+static void	done(void *, const struct pb_http_answer *);
+static void	landed(struct section *);
+static void	again(struct section *, const char *);
+static bool	hopeless(const struct section *, uint64_t);
+static void	fail(struct pb_push *, const struct pb_http_answer *);
+static int	give_err(const struct pb_push *, struct pb_err *);
+
+int
+pb_push_create(struct pb_push **out, const char *socket_path,
+    struct pb_err *err)
+{
+	struct pb_http_opts opts = { .requests_max = PB_PUSH_REQUESTS_MAX };
+	struct pb_push *push;
+	int rc;
+
+	*out = NULL;
+	if (strlen(socket_path) >= sizeof(push->socket_path))
+		return pb_err_set(err, PB_ELIMIT, "socket path '%.64s...' is "
+		    "too long", socket_path);
+	push = calloc(1, sizeof(*push));
+	if (push == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	strcpy(push->socket_path, socket_path);
+	push->peer.url = "http://localhost";
+	push->peer.socket_path = push->socket_path;
+	push->progress_ms = pb_clock_mono_ms();
+	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++)
+		push->section[i].push = push;
+	rc = pb_http_create(&push->http, &opts, err);
+	if (rc < 0) {
+		free(push);
+		return rc;
+	}
+	*out = push;
+	return 0;
+}
+
+void
+pb_push_destroy(struct pb_push *push)
+{
+	if (push == NULL)
+		return;
+	pb_http_destroy(push->http);
+	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++)
+		pb_buf_finish(&push->section[i].body);
+	free(push);
+}
+
+int
+pb_push_section(struct pb_push *push, const struct pb_stream_key *key,
+    uint64_t first, uint64_t last, struct pb_buf *body, struct pb_err *err)
+{
+	struct section *s = NULL;
+
+	while (push->err.code == 0 && push->busy == PB_PUSH_REQUESTS_MAX)
+		if (turn(push) < 0)
+			break;
+	if (push->err.code != 0) {
+		pb_buf_clear(body);
+		return give_err(push, err);
+	}
+	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX && s == NULL; i++)
+		if (push->section[i].state == FREE)
+			s = &push->section[i];
+	assert(s != NULL);
+	/* With nothing under way, the wait for progress begins now. */
+	if (push->busy == 0)
+		push->progress_ms = pb_clock_mono_ms();
+	push->busy++;
+	s->key = *key;
+	s->first = first;
+	s->last = last;
+	pb_buf_finish(&s->body);
+	s->body = *body;
+	pb_buf_init(body, s->body.max);
+	if (send_section(s, &push->err) < 0)
+		return give_err(push, err);
+	return 0;
+}
+
+int
+pb_push_finish(struct pb_push *push, struct pb_err *err)
+{
+	while (push->err.code == 0 && push->busy > 0)
+		if (turn(push) < 0)
+			break;
+	return push->err.code != 0 ? give_err(push, err) : 0;
+}
+
+/* Send again what is due, wait once, take answers. */
+static int
+turn(struct pb_push *push)
+{
+	uint64_t now_ms = pb_clock_mono_ms(), wait = WAIT_MS;
+
+	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++) {
+		struct section *s = &push->section[i];
+
+		if (s->state != WAITING)
+			continue;
+		if (now_ms >= s->retry_ms) {
+			if (send_section(s, &push->err) < 0)
+				return push->err.code;
+		} else if (s->retry_ms - now_ms < wait) {
+			wait = s->retry_ms - now_ms;
+		}
+	}
+	if (pb_http_wait(push->http, NULL, 0, wait, &push->err) < 0)
+		return push->err.code;
+	return push->err.code;
+}
+
+static int
+send_section(struct section *s, struct pb_err *err)
+{
+	char first[HEADER_BYTES], last[HEADER_BYTES], digest[HEADER_BYTES];
+	char path[PATH_BYTES_MAX], key[PATH_MAX];
+	struct pb_http_request request = {
+		.peer = &s->push->peer, .path = path,
+		.body = s->body.data, .len = s->body.len,
+		.header = { "Content-Type: application/x-pcapng", first, last,
+		    digest },
+		.done = done, .arg = s, .owner = s,
+	};
+	int rc;
+
+	rc = pb_layout_url(key, &s->key, err);
+	if (rc < 0)
+		return rc;
+	snprintf(path, sizeof(path), "/v1/streams/%s/packets", key);
+	snprintf(first, sizeof(first), "PB-First: %" PRIu64, s->first);
+	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, s->last);
+	snprintf(digest, sizeof(digest), "PB-Digest: xxh3=%016" PRIx64,
+	    (uint64_t)XXH3_64bits(s->body.data, s->body.len));
+	s->state = FLYING;
+	return pb_http_send(s->push->http, &request, err);
+}
+
+static void
+done(void *arg, const struct pb_http_answer *answer)
+{
+	struct section *s = arg;
+	uint64_t acked = 0;
+	bool known;
+
+	known = (answer->status == 200 || answer->status == 409) &&
+	    pb_json_get_u64(answer->body, answer->len, "acked", &acked,
+	    NULL) == 0;
+	if (known && acked >= s->last)
+		landed(s);
+	else if (known && answer->status == 409 && !hopeless(s, acked))
+		again(s, "packets before these are missing there");
+	else if (answer->status == 503 || answer->status == 429)
+		again(s, "the node has no room");
+	else
+		fail(s->push, answer);
+}
+
+static void
+landed(struct section *s)
+{
+	s->state = FREE;
+	s->push->busy--;
+	s->push->progress_ms = pb_clock_mono_ms();
+	pb_buf_clear(&s->body);
+}
+
+static void
+again(struct section *s, const char *why)
+{
+	uint64_t now_ms = pb_clock_mono_ms();
+
+	s->state = WAITING;
+	s->retry_ms = now_ms + RETRY_MS;
+	if (now_ms >= s->push->progress_ms + GIVE_UP_MS)
+		pb_err_set(&s->push->err, PB_EBUSY, "%s: %s, for %u s now",
+		    s->push->socket_path, why, GIVE_UP_MS / 1000);
+}
+
+/* Will none of what waits here ever fill the hole before this section? */
+static bool
+hopeless(const struct section *s, uint64_t acked)
+{
+	const struct pb_push *push = s->push;
+
+	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++) {
+		const struct section *o = &push->section[i];
+
+		if (o->state != FREE && o->first <= acked + 1 &&
+		    o->key.epoch == s->key.epoch &&
+		    strcmp(o->key.node, s->key.node) == 0 &&
+		    strcmp(o->key.interface, s->key.interface) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+fail(struct pb_push *push, const struct pb_http_answer *answer)
+{
+	char text[256];
+	size_t len = answer->len < sizeof(text) - 1 ? answer->len :
+	    sizeof(text) - 1;
+	int code = PB_ESYS;
+
+	if (push->err.code != 0)
+		return;		/* the first one says it */
+	if (answer->status == 0) {
+		pb_err_set(&push->err, PB_ESYS, "%s: %s", push->socket_path,
+		    answer->error);
+		return;
+	}
+	if (pb_json_get_text(answer->body, answer->len, "error", text,
+	    sizeof(text), NULL) < 0)
+		pb_utf8_clean(text, sizeof(text), answer->body, len);
+	if (answer->status == 400 || answer->status == 422)
+		code = PB_EFORMAT;
+	else if (answer->status == 401 || answer->status == 403)
+		code = PB_EACCES;
+	else if (answer->status == 409)
+		code = PB_EORDER;
+	else if (answer->status == 413)
+		code = PB_ELIMIT;
+	else if (answer->status == 508)
+		code = PB_ELOOP;
+	pb_err_set(&push->err, code, "%s: status %d: %s", push->socket_path,
+	    answer->status, text);
+}
+
+static int
+give_err(const struct pb_push *push, struct pb_err *err)
+{
+	if (err != NULL)
+		*err = push->err;
+	return push->err.code;
+}

@@ -1,0 +1,105 @@
+/*
+ * shipper/state.h - what the shipper tells about itself, on disk
+ *
+ * STORE/shipper is an LMDB environment of two tables.  The shipper alone
+ * writes it; `pb status` reads it by short transactions.  It is news for
+ * people, not the truth: what a receiver has, the receiver is asked.
+ *
+ *	upstreams  NAME                                   -> its state
+ *	cursors    NAME \0 NODE \0 INTERFACE \0 EPOCH(be)  -> one stream's
+ *
+ * Rows are little-endian, a version octet first; rows of another version
+ * are skipped.
+ */
+#ifndef PB_SHIPPER_STATE_H
+#define PB_SHIPPER_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "recorder/store/layout.h"
+#include "shipper/ship.h"
+
+#define PB_STATE_MAP_BYTES	(1ull << 30)
+
+struct pb_upstream_row {
+	char		name[PB_NAME_BYTES_MAX + 1];
+	enum pb_ship_state state;
+	uint64_t	since_ns;	/* in this state; real time */
+	uint64_t	written_ns;	/* when the row was written */
+	uint64_t	progress_ns;	/* last ack that moved; 0: none */
+	uint64_t	retry_ns;	/* backoff: the next try; else 0 */
+	uint32_t	attempts;	/* failures in a row */
+	uint32_t	streams;
+	uint32_t	refused;	/* of them, waiting or refused */
+	uint64_t	flight_bytes;
+	uint64_t	sent_bytes;	/* since the shipper started */
+	uint64_t	acked_bytes;
+	uint64_t	acked_packets;
+	char		url[PB_TEXT_BYTES_MAX];
+	char		last_error[PB_SHIP_TEXT_MAX];
+};
+
+struct pb_cursor_row {
+	struct pb_stream_key key;
+	enum pb_cursor_state state;
+	uint64_t	acked;
+	uint64_t	sent;
+	uint64_t	written_ns;
+	char		text[PB_SHIP_TEXT_MAX];	/* why it waits, or "" */
+};
+
+struct pb_state;	/* one per process; one thread at a time */
+
+/* Open for writing, made where missing; the caller has shipper.lock. */
+int	pb_state_open_write(struct pb_state **out, const char *store,
+	    struct pb_err *err);
+/* Open for reading; PB_ENOENT where no shipper has ever run. */
+int	pb_state_open(struct pb_state **out, const char *store,
+	    struct pb_err *err);
+void	pb_state_close(struct pb_state *state);
+
+/* --- writing: begin, any number of puts, commit ------------------------- */
+
+int	pb_state_begin(struct pb_state *state, struct pb_err *err);
+/* A failure of these shows at the commit. */
+void	pb_state_put_upstream(struct pb_state *state,
+	    const struct pb_upstream_row *row);
+void	pb_state_put_cursor(struct pb_state *state, const char *upstream,
+	    const struct pb_cursor_row *row);
+int	pb_state_commit(struct pb_state *state);
+
+/* Delete all rows of upstreams that `keep` answers false for. */
+int	pb_state_forget(struct pb_state *state,
+	    bool (*keep)(void *arg, const char *upstream), void *arg,
+	    struct pb_err *err);
+
+/* --- reading ------------------------------------------------------------ */
+
+/* Upstreams by name, those after `after` (NULL: from the start): up to
+ * `max` rows; their count or an error. */
+int	pb_state_upstreams(struct pb_state *state, const char *after,
+	    struct pb_upstream_row *out, size_t max, struct pb_err *err);
+
+/* Cursors of one upstream by node, interface and epoch; likewise. */
+int	pb_state_cursors(struct pb_state *state, const char *upstream,
+	    const struct pb_stream_key *after, struct pb_cursor_row *out,
+	    size_t max, struct pb_err *err);
+
+/* The cursor of one stream: 1, 0 where there is none, or an error. */
+int	pb_state_cursor(struct pb_state *state, const char *upstream,
+	    const struct pb_stream_key *key, struct pb_cursor_row *out,
+	    struct pb_err *err);
+
+/* --- one shipper per store ---------------------------------------------- */
+
+/* Take STORE/shipper.lock; PB_EBUSY names the pid of who has it. */
+int	pb_shipper_lock(int *fd, const char *store, struct pb_err *err);
+
+/* Does another process ship this store?  True with its pid. */
+bool	pb_shipper_running(const char *store, pid_t *pid);
+
+#endif

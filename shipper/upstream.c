@@ -1,0 +1,428 @@
+/*
+ * shipper/upstream.c - one upstream: its state machine and its requests
+ */
+#include "shipper/upstream.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/sys.h"
+
+#define PATH_BYTES_MAX	(PATH_MAX + 64)
+#define HEADER_BYTES	64
+#define GAP_BODY_MAX	256
+
+/* A request's memory; kept for the next one while there are any. */
+struct slot {
+	struct pb_upstream *upstream;
+	unsigned	 request;
+	struct pb_buf	 body;
+};
+
+struct pb_upstream {
+	struct pb_conf_upstream conf;
+	struct pb_upstream_env env;
+	struct pb_http_peer peer;
+	struct pb_rate	 rate;
+	struct pb_ship	*ship;
+	struct slot	 slot[PB_SHIP_SLOTS];
+	struct pb_upstream_row row;	/* as last reported */
+	bool		 row_changed;	/* whatever it holds */
+	/* While reporting. */
+	struct pb_state	*state;
+	uint64_t	 now_ns;
+};
+
+static int	look(void *, uint32_t, uint64_t, const struct pb_mark *,
+		    size_t, struct pb_piece *, struct pb_err *);
+static void	event(void *, enum pb_log_level, uint32_t, const char *);
+static int	perform(struct pb_upstream *, const struct pb_action *,
+		    struct pb_err *);
+static int	send_packets(struct pb_upstream *, const struct pb_action *,
+		    const struct pb_stream_info *, struct pb_http_request *,
+		    struct pb_err *);
+static int	send_gap(struct pb_upstream *, const struct pb_action *,
+		    const struct pb_stream_info *, struct pb_http_request *,
+		    struct pb_err *);
+static void	done(void *, const struct pb_http_answer *);
+static void	explain(struct pb_answer *, const struct pb_http_answer *);
+static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
+		    struct pb_upstream_row *);
+static void	report_cursor(void *, const struct pb_ship_cursor *);
+static void	trim(struct pb_upstream *);
+
+int
+pb_upstream_create(struct pb_upstream **out,
+    const struct pb_conf_upstream *conf, const struct pb_upstream_env *env,
+    uint64_t now_ms, struct pb_err *err)
+{
+	struct pb_upstream *u = calloc(1, sizeof(*u));
+	struct pb_ship_opts opts = { .window = conf->window,
+	    .rate_limit = conf->rate_limit };
+	struct pb_ship_source source = { .look = look, .event = event,
+	    .arg = u };
+	int rc;
+
+	*out = NULL;
+	if (u == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for an upstream");
+	u->conf = *conf;
+	u->env = *env;
+	u->row_changed = true;
+	pb_rate_init(&u->rate, conf->rate_limit, now_ms);
+	u->peer = (struct pb_http_peer){ .url = u->conf.url,
+	    .rate = conf->rate_limit > 0 ? &u->rate : NULL };
+	if (!conf->tls.off) {
+		u->peer.cert = u->conf.tls.cert;
+		u->peer.key = u->conf.tls.key;
+		u->peer.ca = u->conf.tls.ca;
+	}
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		u->slot[i].upstream = u;
+		u->slot[i].request = i;
+		pb_buf_init(&u->slot[i].body, PB_FEED_BODY_MAX);
+	}
+	rc = pb_ship_create(&u->ship, &opts, &source, err);
+	if (rc < 0) {
+		pb_upstream_destroy(u);
+		return rc;
+	}
+	*out = u;
+	return 0;
+}
+
+void
+pb_upstream_destroy(struct pb_upstream *u)
+{
+	if (u == NULL)
+		return;
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+		pb_http_cancel(u->env.http, &u->slot[i]);
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+		pb_buf_finish(&u->slot[i].body);
+	pb_ship_destroy(u->ship);
+	free(u);
+}
+
+const struct pb_conf_upstream *
+pb_upstream_conf(const struct pb_upstream *u)
+{
+	return &u->conf;
+}
+
+int
+pb_upstream_stream(struct pb_upstream *u, const struct pb_stream_info *stream,
+    struct pb_err *err)
+{
+	char name[PB_STREAM_NAME_MAX];
+	int rc;
+
+	if (!pb_glob_list_match(u->conf.streams,
+	    pb_stream_name(name, &stream->key)))
+		return 0;
+	rc = pb_ship_stream(u->ship, stream->id, stream->own,
+	    stream->last_seq, err);
+	if (rc == 1)
+		pb_ship_remember(u->ship, stream->id, u->env.remembered(
+		    u->env.arg, u->conf.name, &stream->key));
+	return rc < 0 ? rc : 0;
+}
+
+void
+pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
+{
+	struct pb_action action;
+	struct pb_err err;
+
+	while (pb_ship_next(u->ship, now_ms, pb_random64(), &action))
+		if (perform(u, &action, &err) < 0)
+			pb_ship_unsent(u->ship, action.request, err.text,
+			    now_ms, pb_random64());
+}
+
+uint64_t
+pb_upstream_wake_ms(const struct pb_upstream *u)
+{
+	return pb_ship_wake_ms(u->ship);
+}
+
+unsigned
+pb_upstream_flights(const struct pb_upstream *u)
+{
+	struct pb_ship_status status;
+
+	pb_ship_status(u->ship, &status);
+	return status.flight_requests;
+}
+
+/* --- reports ------------------------------------------------------------ */
+
+bool
+pb_upstream_news(struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns)
+{
+	struct pb_upstream_row row;
+
+	if (u->row_changed || pb_ship_cursors(u->ship, NULL, NULL) > 0)
+		return true;
+	fill_row(u, now_ms, now_ns, &row);
+	/* That time passes is no news. */
+	row.written_ns = u->row.written_ns;
+	row.since_ns = u->row.since_ns;
+	row.progress_ns = u->row.progress_ns;
+	row.retry_ns = u->row.retry_ns;
+	return memcmp(&row, &u->row, sizeof(row)) != 0;
+}
+
+void
+pb_upstream_report(struct pb_upstream *u, struct pb_state *state,
+    uint64_t now_ms, uint64_t now_ns)
+{
+	fill_row(u, now_ms, now_ns, &u->row);
+	u->row_changed = false;
+	u->state = state;
+	u->now_ns = now_ns;
+	pb_state_put_upstream(state, &u->row);
+	pb_ship_cursors(u->ship, report_cursor, u);
+	u->state = NULL;
+	if (pb_upstream_flights(u) == 0)
+		trim(u);
+}
+
+void
+pb_upstream_report_again(struct pb_upstream *u)
+{
+	u->row_changed = true;
+	pb_ship_touch(u->ship);
+}
+
+bool
+pb_upstream_turned(const struct pb_upstream *u)
+{
+	struct pb_ship_status status;
+
+	pb_ship_status(u->ship, &status);
+	return (status.state == PB_SHIP_BACKOFF) !=
+	    (u->row.state == PB_SHIP_BACKOFF);
+}
+
+static void
+fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
+    struct pb_upstream_row *row)
+{
+	struct pb_ship_status status;
+
+	pb_ship_status(u->ship, &status);
+	memset(row, 0, sizeof(*row));
+	snprintf(row->name, sizeof(row->name), "%s", u->conf.name);
+	snprintf(row->url, sizeof(row->url), "%.255s", u->conf.url);
+	snprintf(row->last_error, sizeof(row->last_error), "%s",
+	    status.last_error);
+	row->state = status.state;
+	row->since_ns = now_ns - (now_ms - status.since_ms) * PB_NS_PER_MS;
+	if (status.progress_ms != 0)
+		row->progress_ns = now_ns -
+		    (now_ms - status.progress_ms) * PB_NS_PER_MS;
+	if (status.state == PB_SHIP_BACKOFF)
+		row->retry_ns = now_ns + (status.retry_ms > now_ms ?
+		    status.retry_ms - now_ms : 0) * PB_NS_PER_MS;
+	row->written_ns = now_ns;
+	row->attempts = status.attempts;
+	row->streams = status.streams;
+	row->refused = status.refused;
+	row->flight_bytes = status.flight_bytes;
+	row->sent_bytes = status.sent_bytes;
+	row->acked_bytes = status.acked_bytes;
+	row->acked_packets = status.acked_packets;
+}
+
+static void
+report_cursor(void *arg, const struct pb_ship_cursor *cursor)
+{
+	struct pb_upstream *u = arg;
+	const struct pb_stream_info *stream =
+	    u->env.stream(u->env.arg, cursor->stream);
+	struct pb_cursor_row row = { .state = cursor->state,
+	    .acked = cursor->acked, .sent = cursor->sent,
+	    .written_ns = u->now_ns };
+
+	if (stream == NULL)
+		return;
+	row.key = stream->key;
+	snprintf(row.text, sizeof(row.text), "%s", cursor->text);
+	pb_state_put_cursor(u->state, u->conf.name, &row);
+}
+
+/* Nothing is under way: give back the memory of what was. */
+static void
+trim(struct pb_upstream *u)
+{
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		pb_buf_finish(&u->slot[i].body);
+		pb_buf_init(&u->slot[i].body, PB_FEED_BODY_MAX);
+	}
+}
+
+/* --- for the state machine ---------------------------------------------- */
+
+static int
+look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
+    size_t bytes_max, struct pb_piece *out, struct pb_err *err)
+{
+	struct pb_upstream *u = arg;
+	const struct pb_stream_info *stream = u->env.stream(u->env.arg, id);
+
+	if (stream == NULL)
+		return pb_err_set(err, PB_ENOENT, "stream %" PRIu32 " has gone",
+		    id);
+	return pb_feed_look(u->env.feed, stream, from, mark, bytes_max, out,
+	    err);
+}
+
+static void
+event(void *arg, enum pb_log_level level, uint32_t id, const char *text)
+{
+	struct pb_upstream *u = arg;
+	const struct pb_stream_info *stream;
+	char name[PB_STREAM_NAME_MAX];
+
+	stream = id != 0 ? u->env.stream(u->env.arg, id) : NULL;
+	if (stream == NULL)
+		pb_log(level, "shipper", "%s upstream=%s", text, u->conf.name);
+	else
+		pb_log(level, "shipper", "%s upstream=%s stream=%s "
+		    "epoch=%016" PRIx64, text, u->conf.name,
+		    pb_stream_name(name, &stream->key), stream->key.epoch);
+}
+
+/* --- requests ----------------------------------------------------------- */
+
+static int
+perform(struct pb_upstream *u, const struct pb_action *action,
+    struct pb_err *err)
+{
+	struct slot *slot = &u->slot[action->request];
+	const struct pb_stream_info *stream =
+	    u->env.stream(u->env.arg, action->stream);
+	struct pb_http_request request = { .peer = &u->peer, .done = done,
+	    .arg = slot, .owner = slot };
+	char path[PATH_BYTES_MAX], key[PATH_MAX];
+	int rc;
+
+	if (stream == NULL)
+		return pb_err_set(err, PB_ENOENT, "stream %" PRIu32 " has gone",
+		    action->stream);
+	rc = pb_layout_url(key, &stream->key, err);
+	if (rc < 0)
+		return rc;
+	snprintf(path, sizeof(path), "/v1/streams/%s%s", key,
+	    action->kind == PB_ACTION_PACKETS ? "/packets" :
+	    action->kind == PB_ACTION_GAP ? "/gaps" : "");
+	request.path = path;
+	pb_buf_clear(&slot->body);
+	if (action->kind == PB_ACTION_PACKETS)
+		return send_packets(u, action, stream, &request, err);
+	if (action->kind == PB_ACTION_GAP)
+		return send_gap(u, action, stream, &request, err);
+	return pb_http_send(u->env.http, &request, err);
+}
+
+static int
+send_packets(struct pb_upstream *u, const struct pb_action *action,
+    const struct pb_stream_info *stream, struct pb_http_request *request,
+    struct pb_err *err)
+{
+	struct pb_buf *body = &u->slot[action->request].body;
+	const struct pb_piece *piece = &action->piece;
+	char first[HEADER_BYTES], last[HEADER_BYTES], digest[HEADER_BYTES];
+	int rc;
+
+	rc = pb_feed_body(u->env.feed, &stream->key, piece, body, err);
+	if (rc < 0)
+		return rc;
+	snprintf(first, sizeof(first), "PB-First: %" PRIu64, piece->first);
+	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, piece->last);
+	snprintf(digest, sizeof(digest), "PB-Digest: xxh3=%016" PRIx64,
+	    (uint64_t)XXH3_64bits(body->data, body->len));
+	request->body = body->data;
+	request->len = body->len;
+	request->header[0] = "Content-Type: application/x-pcapng";
+	request->header[1] = first;
+	request->header[2] = last;
+	request->header[3] = digest;
+	return pb_http_send(u->env.http, request, err);
+}
+
+static int
+send_gap(struct pb_upstream *u, const struct pb_action *action,
+    const struct pb_stream_info *stream, struct pb_http_request *request,
+    struct pb_err *err)
+{
+	struct pb_buf *body = &u->slot[action->request].body;
+	const struct pb_piece *piece = &action->piece;
+	char line[GAP_BODY_MAX];
+	struct pb_json json;
+
+	if (!piece->recorded) {
+		snprintf(line, sizeof(line), "packets %" PRIu64 " to %" PRIu64
+		    " are not in the store and no gap says why: declared "
+		    "expired", piece->first, piece->last);
+		event(u, PB_LOG_WARN, stream->id, line);
+	}
+	pb_json_init(&json, body);
+	pb_json_object(&json, NULL);
+	pb_json_u64(&json, "first", piece->first);
+	pb_json_u64(&json, "last", piece->last);
+	pb_json_text(&json, "reason", pb_gap_reason_name(piece->reason));
+	/* For a stream that begins with a gap there. */
+	pb_json_u64(&json, "link_type", stream->linktype);
+	pb_json_end(&json);
+	if (body->failed)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a gap");
+	request->body = body->data;
+	request->len = body->len;
+	request->header[0] = "Content-Type: application/json";
+	return pb_http_send(u->env.http, request, err);
+}
+
+static void
+done(void *arg, const struct pb_http_answer *http)
+{
+	struct slot *slot = arg;
+	struct pb_upstream *u = slot->upstream;
+	struct pb_answer answer = { .status = http->status,
+	    .retry_after_ms = http->retry_after_ms };
+
+	if (http->status == 200 || http->status == 409)
+		answer.has_acked = pb_json_get_u64(http->body, http->len,
+		    "acked", &answer.acked, NULL) == 0;
+	if (http->status != 200 || !answer.has_acked)
+		explain(&answer, http);
+	pb_ship_answer(u->ship, slot->request, &answer, pb_clock_mono_ms(),
+	    pb_random64());
+}
+
+/* What the peer says is wrong, as one clean line. */
+static void
+explain(struct pb_answer *answer, const struct pb_http_answer *http)
+{
+	size_t len = http->len;
+
+	if (http->status == 0) {
+		snprintf(answer->text, sizeof(answer->text), "%s",
+		    http->error);
+		return;
+	}
+	if (pb_json_get_text(http->body, http->len, "error", answer->text,
+	    sizeof(answer->text), NULL) == 0)
+		return;
+	if (len >= sizeof(answer->text))
+		len = sizeof(answer->text) - 1;
+	pb_utf8_clean(answer->text, sizeof(answer->text), http->body, len);
+}

@@ -1,0 +1,67 @@
+/*
+ * shipper/upstream.h - one upstream: its state machine and its requests
+ *
+ * Carries out what ship.h decides: builds bodies from the store, sends
+ * them through http.h, reads the answers and tells them back.
+ */
+#ifndef PB_SHIPPER_UPSTREAM_H
+#define PB_SHIPPER_UPSTREAM_H
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "recorder/store/index.h"
+#include "shipper/feed.h"
+#include "shipper/http.h"
+#include "shipper/ship.h"
+#include "shipper/state.h"
+
+struct pb_upstream;
+
+/* What all upstreams share; borrowed until destroy. */
+struct pb_upstream_env {
+	struct pb_http	*http;
+	struct pb_feed	*feed;
+	/* The stream with this id: it was given to pb_upstream_stream(). */
+	const struct pb_stream_info *(*stream)(void *arg, uint32_t id);
+	/* What the upstream had of it when last heard of; 0: unknown. */
+	uint64_t (*remembered)(void *arg, const char *upstream,
+		    const struct pb_stream_key *key);
+	void		*arg;
+};
+
+int	pb_upstream_create(struct pb_upstream **out,
+	    const struct pb_conf_upstream *conf,
+	    const struct pb_upstream_env *env, uint64_t now_ms,
+	    struct pb_err *err);
+/* Its requests end where they are. */
+void	pb_upstream_destroy(struct pb_upstream *upstream);
+
+const struct pb_conf_upstream *pb_upstream_conf(
+	    const struct pb_upstream *upstream);
+
+/* A stream that is new or has grown; ignored where `streams` of the
+ * configuration does not name it. */
+int	pb_upstream_stream(struct pb_upstream *upstream,
+	    const struct pb_stream_info *stream, struct pb_err *err);
+
+/* Start what can be started. */
+void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
+
+/* When time alone makes pb_upstream_run() do something. */
+uint64_t pb_upstream_wake_ms(const struct pb_upstream *upstream);
+
+/* Requests under way. */
+unsigned pb_upstream_flights(const struct pb_upstream *upstream);
+
+/* Is there anything to report since the last time? */
+bool	pb_upstream_news(struct pb_upstream *upstream, uint64_t now_ms,
+	    uint64_t now_ns);
+/* Has it begun or ended to back off since then? */
+bool	pb_upstream_turned(const struct pb_upstream *upstream);
+/* Write it into the open transaction. */
+void	pb_upstream_report(struct pb_upstream *upstream,
+	    struct pb_state *state, uint64_t now_ms, uint64_t now_ns);
+/* That was not kept: report all of it again. */
+void	pb_upstream_report_again(struct pb_upstream *upstream);
+
+#endif

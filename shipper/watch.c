@@ -1,0 +1,266 @@
+/*
+ * shipper/watch.c - the recorder's index, and news of it
+ */
+#include "shipper/watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shipper/ship.h"
+
+#define PAGE_ROWS	64u
+#define EVENT_BYTES	4096u
+/*
+ * LMDB writes the page that counts a commit, which wakes us, and an
+ * instant later the number that new read transactions go by.  So the rows
+ * seen first may be those from before: they are read again this much
+ * later, and once a second whatever the count says.
+ */
+#define SETTLE_MS	2u
+#define RESCAN_MS	1000u
+
+struct pb_watch {
+	char		 store[PATH_MAX];
+	char		 file[PATH_MAX];	/* the index's data */
+	struct pb_index	*index;		/* NULL: not open */
+	dev_t		 dev;
+	ino_t		 ino;
+	int		 notify_fd;	/* -1: there is none */
+	uint64_t	 commits;	/* of the last scan */
+	uint64_t	 again_ms;	/* read the rows by then at last */
+	bool		 scanned;
+	struct pb_stream_info *stream;	/* sorted by id */
+	unsigned	 streams, cap;
+	unsigned	 left_out;
+	struct pb_stream_info page[PAGE_ROWS];
+};
+
+static void	drain(struct pb_watch *);
+static struct pb_stream_info *keep(struct pb_watch *,
+		    const struct pb_stream_info *, bool *);
+static unsigned	place(const struct pb_watch *, uint32_t);
+
+int
+pb_watch_create(struct pb_watch **out, const char *store, struct pb_err *err)
+{
+	struct pb_watch *watch = calloc(1, sizeof(*watch));
+	int rc;
+
+	*out = NULL;
+	if (watch == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	watch->notify_fd = -1;
+	rc = pb_layout_path(watch->file, store, "index/data.mdb", err);
+	if (rc < 0) {
+		free(watch);
+		return rc;
+	}
+	snprintf(watch->store, sizeof(watch->store), "%s", store);
+	*out = watch;
+	return 0;
+}
+
+void
+pb_watch_destroy(struct pb_watch *watch)
+{
+	if (watch == NULL)
+		return;
+	pb_watch_close(watch);
+	free(watch);
+}
+
+int
+pb_watch_open(struct pb_watch *watch, struct pb_index **index,
+    struct pb_err *err)
+{
+	struct stat st;
+	int rc;
+
+	/* Looked at before it is opened: were it replaced in between, the
+	 * next look would find another file, and open again. */
+	if (stat(watch->file, &st) < 0) {
+		rc = pb_err_sys(err, "open the index %s", watch->file);
+		return rc == PB_ENOENT ? 0 : rc;
+	}
+	rc = pb_index_open(&watch->index, watch->store, err);
+	if (rc < 0) {
+		watch->index = NULL;
+		return rc == PB_ENOENT ? 0 : rc;
+	}
+	watch->dev = st.st_dev;
+	watch->ino = st.st_ino;
+	/* LMDB commits by write(2), so each shows as a modification.  Where
+	 * this fails (a limit of the user's) the tick does the work. */
+	watch->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (watch->notify_fd >= 0 && inotify_add_watch(watch->notify_fd,
+	    watch->file, IN_MODIFY) < 0) {
+		close(watch->notify_fd);
+		watch->notify_fd = -1;
+	}
+	*index = watch->index;
+	return 1;
+}
+
+void
+pb_watch_close(struct pb_watch *watch)
+{
+	if (watch->notify_fd >= 0)
+		close(watch->notify_fd);
+	watch->notify_fd = -1;
+	pb_index_close(watch->index);
+	watch->index = NULL;
+	free(watch->stream);
+	watch->stream = NULL;
+	watch->streams = watch->cap = 0;
+	watch->scanned = false;
+}
+
+int
+pb_watch_fd(const struct pb_watch *watch)
+{
+	return watch->notify_fd;
+}
+
+bool
+pb_watch_same(const struct pb_watch *watch)
+{
+	struct stat st;
+
+	return stat(watch->file, &st) == 0 && st.st_dev == watch->dev &&
+	    st.st_ino == watch->ino;
+}
+
+int
+pb_watch_scan(struct pb_watch *watch,
+    void (*grown)(void *, const struct pb_stream_info *), void *arg,
+    uint64_t now_ms, struct pb_err *err)
+{
+	struct pb_stream_key after;
+	uint64_t commits;
+	bool changed;
+	int count;
+
+	drain(watch);
+	commits = pb_index_commits(watch->index);
+	changed = !watch->scanned || commits != watch->commits;
+	if (!changed && now_ms < watch->again_ms)
+		return 0;
+	watch->left_out = 0;
+	count = pb_index_streams(watch->index, NULL, watch->page, PAGE_ROWS,
+	    err);
+	while (count > 0) {
+		for (int i = 0; i < count; i++) {
+			bool news = false;
+			struct pb_stream_info *s = keep(watch,
+			    &watch->page[i], &news);
+
+			if (s != NULL && news)
+				grown(arg, s);
+		}
+		after = watch->page[count - 1].key;
+		if (count < (int)PAGE_ROWS)
+			break;
+		count = pb_index_streams(watch->index, &after, watch->page,
+		    PAGE_ROWS, err);
+	}
+	if (count < 0)
+		return count;
+	watch->commits = commits;
+	watch->again_ms = now_ms + (changed ? SETTLE_MS : RESCAN_MS);
+	watch->scanned = true;
+	return 0;
+}
+
+uint64_t
+pb_watch_wake_ms(const struct pb_watch *watch)
+{
+	return watch->index != NULL ? watch->again_ms : UINT64_MAX;
+}
+
+unsigned
+pb_watch_left_out(const struct pb_watch *watch)
+{
+	return watch->left_out;
+}
+
+const struct pb_stream_info *
+pb_watch_stream(const struct pb_watch *watch, uint32_t id)
+{
+	unsigned at = place(watch, id);
+
+	if (at < watch->streams && watch->stream[at].id == id)
+		return &watch->stream[at];
+	return NULL;
+}
+
+void
+pb_watch_each(const struct pb_watch *watch,
+    void (*each)(void *, const struct pb_stream_info *), void *arg)
+{
+	for (unsigned i = 0; i < watch->streams; i++)
+		each(arg, &watch->stream[i]);
+}
+
+/* What is written while it is read wakes the next wait. */
+static void
+drain(struct pb_watch *watch)
+{
+	char events[EVENT_BYTES];
+
+	if (watch->notify_fd < 0)
+		return;
+	while (read(watch->notify_fd, events, sizeof(events)) > 0)
+		continue;
+}
+
+/* Take over a row; NULL where there is no room for one more stream. */
+static struct pb_stream_info *
+keep(struct pb_watch *watch, const struct pb_stream_info *row, bool *news)
+{
+	unsigned at = place(watch, row->id), cap;
+	struct pb_stream_info *grown;
+
+	if (at < watch->streams && watch->stream[at].id == row->id) {
+		*news = watch->stream[at].last_seq != row->last_seq;
+		watch->stream[at] = *row;
+		return &watch->stream[at];
+	}
+	if (watch->streams == watch->cap) {
+		cap = watch->cap > 0 ? watch->cap * 2 : 16;
+		grown = watch->streams >= PB_SHIP_STREAMS_MAX ? NULL :
+		    realloc(watch->stream, cap * sizeof(*grown));
+		if (grown == NULL) {
+			watch->left_out++;
+			return NULL;
+		}
+		watch->stream = grown;
+		watch->cap = cap;
+	}
+	memmove(watch->stream + at + 1, watch->stream + at,
+	    (watch->streams - at) * sizeof(*watch->stream));
+	watch->stream[at] = *row;
+	watch->streams++;
+	*news = true;
+	return &watch->stream[at];
+}
+
+/* Where the stream is, or would be. */
+static unsigned
+place(const struct pb_watch *watch, uint32_t id)
+{
+	unsigned low = 0, high = watch->streams;
+
+	while (low < high) {
+		unsigned mid = low + (high - low) / 2;
+
+		if (watch->stream[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}

@@ -1,0 +1,537 @@
+/*
+ * tests/unit/test_http.c - requests against a server that misbehaves on
+ * demand
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "shipper/http.h"
+#include "tests/unit/scripted_server.h"
+
+#define BODY_BYTES	(1u << 20)
+#define GIVE_UP_MS	30000u
+
+struct result {
+	bool		done;
+	int		status;
+	uint64_t	retry_after_ms;
+	char		body[256];
+	char		error[256];
+};
+
+static uint8_t body[BODY_BYTES];
+static _Atomic bool lookup_free, lookup_over;
+
+/* libcurl's resolver thread comes through here. */
+int
+getaddrinfo(const char *node, const char *service,
+    const struct addrinfo *hints, struct addrinfo **res)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *,
+	    struct addrinfo **);
+
+	if (node != NULL && strcmp(node, "slow.invalid") == 0) {
+		while (!atomic_load(&lookup_free))
+			usleep(10000);
+		atomic_store(&lookup_over, true);
+		return EAI_AGAIN;
+	}
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(node, service, hints, res);
+}
+
+static void
+on_done(void *arg, const struct pb_http_answer *answer)
+{
+	struct result *r = arg;
+
+	assert_false(r->done);
+	r->done = true;
+	r->status = answer->status;
+	r->retry_after_ms = answer->retry_after_ms;
+	snprintf(r->body, sizeof(r->body), "%s", answer->body);
+	snprintf(r->error, sizeof(r->error), "%s", answer->error);
+}
+
+static struct pb_http *
+http_with(unsigned requests_max, unsigned connect_ms, unsigned silence_s)
+{
+	struct pb_http_opts opts = { requests_max, connect_ms, silence_s };
+	struct pb_http *http;
+
+	assert_int_equal(pb_http_create(&http, &opts, NULL), 0);
+	return http;
+}
+
+static void
+wait_for(struct pb_http *http, const struct result *r)
+{
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+
+	while (!r->done && pb_clock_mono_ms() < end)
+		assert_int_equal(pb_http_wait(http, NULL, 0, 100, NULL), 0);
+	assert_true(r->done);
+}
+
+/* Send a request of `len` bytes (0: GET) and wait for its end. */
+static struct result
+ask(struct pb_http *http, const struct pb_http_peer *peer, size_t len)
+{
+	struct result r = { .done = false };
+	struct pb_http_request request = {
+		.peer = peer, .path = "/v1/x", .body = len > 0 ? body : NULL,
+		.len = len, .header = { "PB-First: 1", "PB-Last: 9" },
+		.done = on_done, .arg = &r, .owner = &r,
+	};
+
+	assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	wait_for(http, &r);
+	return r;
+}
+
+static void
+a_post_carries_its_body_and_headers(void **state)
+{
+	struct line script[] = { { ANSWER, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+	struct result r = ask(http, &peer, BODY_BYTES);
+
+	(void)state;
+	assert_int_equal(r.status, 200);
+	assert_string_equal(r.body, "{\"acked\": 42}");
+	assert_string_equal(r.error, "");
+	assert_int_equal(s->body_len, BODY_BYTES);
+	assert_memory_equal(s->body, body, BODY_BYTES);
+	assert_memory_equal(s->head, "POST /v1/x HTTP/1.1\r\n", 21);
+	assert_non_null(strstr(s->head, "\r\nContent-Length: 1048576\r\n"));
+	assert_non_null(strstr(s->head, "\r\nPB-First: 1\r\n"));
+	assert_non_null(strstr(s->head, "\r\nPB-Last: 9\r\n"));
+	assert_non_null(strstr(s->head, "\r\nUser-Agent: PacketBroker/"));
+	/* With it, libcurl would wait a second for a 100. */
+	assert_null(strcasestr(s->head, "\r\nExpect:"));
+	assert_null(strcasestr(s->head, "\r\nTransfer-Encoding:"));
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+a_get_has_no_body(void **state)
+{
+	struct line script[] = { { ANSWER, OK_ACKED("17") } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+	struct result r = ask(http, &peer, 0);
+
+	(void)state;
+	assert_int_equal(r.status, 200);
+	assert_memory_equal(s->head, "GET /v1/x HTTP/1.1\r\n", 20);
+	assert_null(strcasestr(s->head, "\r\nContent-Length:"));
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+a_connection_is_kept_for_the_next_request(void **state)
+{
+	struct line script[] = { { ANSWER, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ask(http, &peer, i % 2 ? 1000 : 0).status,
+		    200);
+	assert_int_equal(s->requests, 5);
+	assert_int_equal(s->connections, 1);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+/*
+ * Goal:   a kept connection that is dead is no failure: libcurl sends the
+ *         body again by itself, for which it needs the seek callback.
+ * Method: the server closes at the second request's head; the third head
+ *         is libcurl's second try.
+ */
+static void
+a_kept_connection_that_was_closed_costs_nothing(void **state)
+{
+	struct line script[] = {
+		{ ANSWER, OK_ACKED("42") },
+		{ CLOSE_AT_HEAD, NULL },
+		{ ANSWER, OK_ACKED("43") },
+	};
+	struct server *s = server_start(NULL, script, 3);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+
+	(void)state;
+	assert_int_equal(ask(http, &peer, 1000).status, 200);
+	assert_int_equal(ask(http, &peer, 50000).status, 200);
+	assert_int_equal(s->requests, 3);
+	assert_int_equal(s->body_len, 50000);
+	assert_memory_equal(s->body, body, 50000);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+/* Whether libcurl tries again by itself here depends on what it notices
+ * first; if not, it is a failure like others, and the next try works. */
+static void
+a_body_cut_off_in_its_middle_is_sent_again_whole(void **state)
+{
+	struct line script[] = {
+		{ ANSWER, OK_ACKED("42") },
+		{ CLOSE_IN_BODY, NULL },
+		{ ANSWER, OK_ACKED("43") },
+	};
+	struct server *s = server_start(NULL, script, 3);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+	struct result r;
+
+	(void)state;
+	assert_int_equal(ask(http, &peer, 1000).status, 200);
+	r = ask(http, &peer, BODY_BYTES);
+	if (r.status == 0)
+		r = ask(http, &peer, BODY_BYTES);
+	assert_int_equal(r.status, 200);
+	assert_int_equal(s->requests, 3);
+	assert_int_equal(s->body_len, BODY_BYTES);
+	assert_memory_equal(s->body, body, BODY_BYTES);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+a_connection_that_ends_without_an_answer_has_failed(void **state)
+{
+	struct line script[] = {
+		{ CLOSE_IN_BODY, NULL },
+		{ CLOSE_AT_HEAD, NULL },
+		{ ANSWER_AND_CLOSE, "this is not HTTP\r\n\r\n" },
+		{ ANSWER_AND_CLOSE,
+		    "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort" },
+		{ ANSWER, OK_ACKED("42") },
+	};
+	struct server *s = server_start(NULL, script, 5);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct result r = ask(http, &peer, BODY_BYTES);
+
+		assert_int_equal(r.status, 0);
+		assert_string_not_equal(r.error, "");
+	}
+	/* Nothing of the failures lives on. */
+	assert_int_equal(ask(http, &peer, BODY_BYTES).status, 200);
+	assert_memory_equal(s->body, body, BODY_BYTES);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+a_refused_connection_says_so(void **state)
+{
+	struct line script[] = { { ANSWER, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer;
+	struct pb_http *http = http_with(4, 0, 0);
+	char url[64];
+	struct result r;
+
+	(void)state;
+	strcpy(url, s->url);
+	peer = (struct pb_http_peer){ .url = url };
+	server_stop(s);
+	r = ask(http, &peer, 100);
+	assert_int_equal(r.status, 0);
+	assert_non_null(strstr(r.error, "connect"));
+	pb_http_destroy(http);
+}
+
+static void
+a_silent_peer_has_failed(void **state)
+{
+	struct line script[] = { { HANG, NULL } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 1);
+	struct result r = ask(http, &peer, 100);
+
+	(void)state;
+	assert_int_equal(r.status, 0);
+	assert_string_not_equal(r.error, "");
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+redirects_are_answers_and_not_followed(void **state)
+{
+	struct line script[] = { { ANSWER, "HTTP/1.1 307 Elsewhere\r\n"
+	    "Location: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n" } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+
+	(void)state;
+	assert_int_equal(ask(http, &peer, 100).status, 307);
+	assert_int_equal(s->requests, 1);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+no_proxy_is_taken_from_the_environment(void **state)
+{
+	struct line script[] = { { ANSWER, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+
+	(void)state;
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	assert_int_equal(ask(http, &peer, 0).status, 200);
+	unsetenv("http_proxy");
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+an_answer_without_end_is_cut_off(void **state)
+{
+	static char text[200000];
+	struct line script[] = { { ANSWER_AND_CLOSE, text } };
+	struct pb_http *http = http_with(4, 0, 0);
+	struct pb_http_peer peer;
+	struct server *s;
+	struct result r;
+	size_t n;
+
+	(void)state;
+	n = (size_t)snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n\r\n");
+	memset(text + n, 'x', sizeof(text) - n - 1);
+	s = server_start(NULL, script, 1);
+	peer = (struct pb_http_peer){ .url = s->url };
+	r = ask(http, &peer, 100);
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.error, "its answer is too large");
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+retry_after_is_read(void **state)
+{
+	struct line script[] = { { ANSWER, "HTTP/1.1 503 No\r\n"
+	    "Retry-After: 7\r\nContent-Length: 0\r\n\r\n" } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+	struct result r = ask(http, &peer, 100);
+
+	(void)state;
+	assert_int_equal(r.status, 503);
+	assert_int_equal(r.retry_after_ms, 7000);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+an_answer_before_the_end_of_the_body_is_heard(void **state)
+{
+	struct line script[] = { { ANSWER_EARLY, "HTTP/1.1 413 Large\r\n"
+	    "Connection: close\r\nContent-Length: 0\r\n\r\n" } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+
+	(void)state;
+	assert_int_equal(ask(http, &peer, BODY_BYTES).status, 413);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+/* Goal: a body that waits for its rate arrives as it was, whole. */
+static void
+bodies_under_a_rate_arrive_whole(void **state)
+{
+	struct line script[] = { { ANSWER, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_rate rate;
+	struct pb_http_peer peer = { .url = s->url, .rate = &rate };
+	struct pb_http *http = http_with(4, 0, 0);
+	struct result r[3] = { { .done = false } };
+
+	(void)state;
+	pb_rate_init(&rate, 20000000, pb_clock_mono_ms());
+	for (int i = 0; i < 3; i++) {
+		struct pb_http_request request = { .peer = &peer,
+		    .path = "/", .body = body, .len = 300000,
+		    .done = on_done, .arg = &r[i] };
+
+		assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	}
+	for (int i = 0; i < 3; i++) {
+		wait_for(http, &r[i]);
+		assert_int_equal(r[i].status, 200);
+	}
+	assert_int_equal(s->bodies, 3);
+	assert_memory_equal(s->body, body, 300000);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+a_slow_reader_gets_everything(void **state)
+{
+	struct line script[] = { { READ_SLOWLY, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4, 0, 0);
+
+	(void)state;
+	assert_int_equal(ask(http, &peer, BODY_BYTES).status, 200);
+	assert_memory_equal(s->body, body, BODY_BYTES);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+requests_past_the_bound_are_refused(void **state)
+{
+	struct line script[] = { { HANG, NULL } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(2, 0, 0);
+	struct result r = { .done = false };
+	struct pb_http_request request = { .peer = &peer, .path = "/",
+	    .done = on_done, .arg = &r };
+	struct pb_err err;
+
+	(void)state;
+	assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	assert_int_equal(pb_http_send(http, &request, &err), PB_ELIMIT);
+	pb_http_destroy(http);
+	assert_false(r.done);
+	server_stop(s);
+}
+
+static void
+cancelled_requests_end_without_a_word(void **state)
+{
+	struct line script[] = { { HANG, NULL }, { HANG, NULL },
+	    { ANSWER, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 3);
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(2, 0, 0);
+	struct result r = { .done = false };
+	struct pb_http_request request = { .peer = &peer, .path = "/",
+	    .done = on_done, .arg = &r, .owner = s };
+
+	(void)state;
+	assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	while (s->requests < 2)
+		assert_int_equal(pb_http_wait(http, NULL, 0, 10, NULL), 0);
+	pb_http_cancel(http, &r);	/* nobody's */
+	pb_http_cancel(http, s);
+	assert_int_equal(ask(http, &peer, 0).status, 200);
+	assert_false(r.done);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+static void
+a_readable_descriptor_ends_the_wait(void **state)
+{
+	struct pb_http *http = http_with(2, 0, 0);
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(pb_http_wait(http, fds, 1, GIVE_UP_MS * 10, NULL),
+	    0);
+	assert_int_equal(pb_http_wait(http, fds, 9, 0, NULL), PB_ELIMIT);
+	close(fds[0]);
+	close(fds[1]);
+	pb_http_destroy(http);
+}
+
+/*
+ * Goal:   a name server that does not answer delays nobody else.
+ * Method: a look-up that ends only when the test says so; its request
+ *         fails by its connect timeout, and another one is answered,
+ *         while the look-up is still going on.
+ */
+static void
+a_look_up_that_hangs_holds_up_no_other(void **state)
+{
+	struct line script[] = { { ANSWER, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 1);
+	struct pb_http_peer good = { .url = s->url };
+	struct pb_http_peer slow = { .url = "http://slow.invalid:9" };
+	struct pb_http *http = http_with(4, 200, 0);
+
+	(void)state;
+	assert_int_equal(ask(http, &slow, 100).status, 0);
+	assert_int_equal(ask(http, &good, 100).status, 200);
+	assert_false(atomic_load(&lookup_over));
+	atomic_store(&lookup_free, true);
+	while (!atomic_load(&lookup_over))
+		usleep(1000);
+	usleep(100000);		/* its thread gives back its memory */
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_post_carries_its_body_and_headers),
+		cmocka_unit_test(a_get_has_no_body),
+		cmocka_unit_test(a_connection_is_kept_for_the_next_request),
+		cmocka_unit_test(
+		    a_kept_connection_that_was_closed_costs_nothing),
+		cmocka_unit_test(
+		    a_body_cut_off_in_its_middle_is_sent_again_whole),
+		cmocka_unit_test(
+		    a_connection_that_ends_without_an_answer_has_failed),
+		cmocka_unit_test(a_refused_connection_says_so),
+		cmocka_unit_test(a_silent_peer_has_failed),
+		cmocka_unit_test(redirects_are_answers_and_not_followed),
+		cmocka_unit_test(no_proxy_is_taken_from_the_environment),
+		cmocka_unit_test(an_answer_without_end_is_cut_off),
+		cmocka_unit_test(retry_after_is_read),
+		cmocka_unit_test(
+		    an_answer_before_the_end_of_the_body_is_heard),
+		cmocka_unit_test(bodies_under_a_rate_arrive_whole),
+		cmocka_unit_test(a_slow_reader_gets_everything),
+		cmocka_unit_test(requests_past_the_bound_are_refused),
+		cmocka_unit_test(cancelled_requests_end_without_a_word),
+		cmocka_unit_test(a_readable_descriptor_ends_the_wait),
+		cmocka_unit_test(a_look_up_that_hangs_holds_up_no_other),
+	};
+
+	for (size_t i = 0; i < sizeof(body); i++)
+		body[i] = (uint8_t)(i * 2654435761u >> 13);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,302 @@
+/*
+ * tests/unit/test_upstream.c - from a real store to what a receiver sees
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "shipper/upstream.h"
+#include "tests/unit/scripted_server.h"
+#include "tests/unit/store_fixture.h"
+
+#define PACKET		100u
+#define GIVE_UP_MS	30000u
+#define ACKED(n) "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n" \
+	"{\"acked\": " n "}"	/* n: one digit */
+
+struct bench {
+	struct fixture	 f;
+	struct server	*server;
+	struct pb_http	*http;
+	struct pb_feed	*feed;
+	struct pb_state	*state;
+	struct pb_upstream *upstream;
+	struct pb_stream_info row;
+};
+
+static const struct pb_stream_info *
+stream_of(void *arg, uint32_t id)
+{
+	struct bench *b = arg;
+
+	return id == b->row.id ? &b->row : NULL;
+}
+
+static uint64_t
+remembered(void *arg, const char *upstream, const struct pb_stream_key *key)
+{
+	struct bench *b = arg;
+	struct pb_cursor_row row;
+
+	return pb_state_cursor(b->state, upstream, key, &row, NULL) == 1 ?
+	    row.acked : 0;
+}
+
+static void
+grow(struct bench *b, uint64_t first, uint64_t last)
+{
+	fixture_write(&b->f, first, last, PACKET);
+	fixture_stream_row(&b->f, &b->row);
+	assert_int_equal(pb_upstream_stream(b->upstream, &b->row, NULL), 0);
+}
+
+static void
+bench_init(struct bench *b, const char *streams, const struct line *script,
+    unsigned lines)
+{
+	/* Nobody listens on port 1. */
+	const char *dead = "http://127.0.0.1:1";
+	static struct pb_conf_upstream conf;
+	struct pb_http_opts opts = { .requests_max = 16 };
+	struct pb_upstream_env env;
+
+	memset(b, 0, sizeof(*b));
+	fixture_init(&b->f, __LINE__);
+	b->server = server_start(NULL, script, lines);
+	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
+	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
+	    b->f.dir, NULL), 0);
+	assert_int_equal(pb_state_open_write(&b->state, b->f.dir, NULL), 0);
+	memset(&conf, 0, sizeof(conf));
+	strcpy(conf.name, "core");
+	strcpy(conf.url, lines > 0 ? b->server->url : dead);
+	strcpy(conf.streams, streams);
+	conf.tls.off = true;
+	conf.window = 64u << 20;
+	env = (struct pb_upstream_env){ .http = b->http, .feed = b->feed,
+	    .stream = stream_of, .remembered = remembered, .arg = b };
+	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env,
+	    pb_clock_mono_ms(), NULL), 0);
+}
+
+static void
+bench_finish(struct bench *b)
+{
+	pb_upstream_destroy(b->upstream);
+	pb_state_close(b->state);
+	pb_feed_destroy(b->feed);
+	pb_http_destroy(b->http);
+	server_stop(b->server);
+	fixture_finish(&b->f);
+}
+
+/* Turn the loop until `requests` have ended and nothing is under way. */
+static void
+turn(struct bench *b, unsigned requests)
+{
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+	unsigned seen = 0;
+
+	do {
+		pb_upstream_run(b->upstream, pb_clock_mono_ms());
+		assert_int_equal(pb_http_wait(b->http, NULL, 0, 10, NULL), 0);
+		pthread_mutex_lock(&b->server->lock);
+		seen = b->server->requests;
+		pthread_mutex_unlock(&b->server->lock);
+	} while ((seen < requests || pb_upstream_flights(b->upstream) > 0) &&
+	    pb_clock_mono_ms() < end);
+	assert_int_equal(seen, requests);
+}
+
+static struct pb_upstream_row
+report(struct bench *b, struct pb_cursor_row *cursor)
+{
+	struct pb_upstream_row row;
+
+	assert_int_equal(pb_state_begin(b->state, NULL), 0);
+	pb_upstream_report(b->upstream, b->state, pb_clock_mono_ms(),
+	    pb_clock_real_ns());
+	assert_int_equal(pb_state_commit(b->state), 0);
+	assert_int_equal(pb_state_upstreams(b->state, NULL, &row, 1, NULL), 1);
+	assert_int_equal(pb_state_cursor(b->state, "core", &b->f.key, cursor,
+	    NULL), 1);
+	return row;
+}
+
+static void
+packets_go_out_as_the_protocol_says(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("0") },
+	    { ANSWER, ACKED("9") } };
+	struct pb_cursor_row cursor;
+	struct pb_upstream_row row;
+	struct bench b;
+	char digest[64];
+
+	(void)state;
+	bench_init(&b, "lon*/eth?", script, 2);
+	assert_false(pb_upstream_flights(b.upstream) > 0);
+	grow(&b, 1, 9);
+	turn(&b, 2);
+	assert_memory_equal(b.server->head, "POST /v1/streams/lon1/eth0/"
+	    "1122334455667788/packets HTTP/1.1\r\n", 62);
+	assert_non_null(strstr(b.server->head, "\r\nPB-First: 1\r\n"));
+	assert_non_null(strstr(b.server->head, "\r\nPB-Last: 9\r\n"));
+	snprintf(digest, sizeof(digest), "\r\nPB-Digest: xxh3=%016llx\r\n",
+	    (unsigned long long)XXH3_64bits(b.server->body,
+	    b.server->body_len));
+	assert_non_null(strstr(b.server->head, digest));
+	assert_memory_equal(b.server->body, "\x0a\x0d\x0d\x0a", 4);
+	row = report(&b, &cursor);
+	assert_int_equal(row.state, PB_SHIP_IDLE);
+	assert_int_equal(row.acked_packets, 9);
+	assert_int_equal(row.sent_bytes, b.server->body_len);
+	assert_int_equal(row.acked_bytes, b.server->body_len);
+	assert_string_equal(row.url, b.server->url);
+	assert_int_equal(cursor.acked, 9);
+	assert_int_equal(cursor.state, PB_CURSOR_READY);
+	/* Nothing has happened since. */
+	assert_false(pb_upstream_news(b.upstream, pb_clock_mono_ms(),
+	    pb_clock_real_ns()));
+	pb_upstream_report_again(b.upstream);
+	assert_true(pb_upstream_news(b.upstream, pb_clock_mono_ms(),
+	    pb_clock_real_ns()));
+	bench_finish(&b);
+}
+
+static void
+the_question_comes_first(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("9") } };
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", script, 1);
+	grow(&b, 1, 9);
+	turn(&b, 1);
+	assert_memory_equal(b.server->head, "GET /v1/streams/lon1/eth0/"
+	    "1122334455667788 HTTP/1.1\r\n", 53);
+	/* All is there: nothing to send. */
+	turn(&b, 1);
+	bench_finish(&b);
+}
+
+static void
+streams_that_are_not_named_stay(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("9") } };
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "par*/*, lon1/wlan0", script, 1);
+	grow(&b, 1, 9);
+	turn(&b, 0);
+	bench_finish(&b);
+}
+
+static void
+a_refusal_keeps_the_receivers_words(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("0") },
+	    { ANSWER, "HTTP/1.1 422 No\r\nContent-Length: 24\r\n\r\n"
+	    "{\"error\": \"bad\\u0007 x\"}" } };
+	struct pb_cursor_row cursor;
+	struct pb_upstream_row row;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", script, 2);
+	grow(&b, 1, 9);
+	turn(&b, 2);
+	row = report(&b, &cursor);
+	assert_int_equal(row.state, PB_SHIP_REFUSED);
+	assert_int_equal(cursor.state, PB_CURSOR_REFUSED);
+	assert_int_equal(cursor.acked, 0);
+	assert_memory_equal(cursor.text, "status 422: bad", 15);
+	assert_memory_equal(row.last_error, "status 422: bad", 15);
+	bench_finish(&b);
+}
+
+static void
+a_gap_is_declared_as_the_protocol_says(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("3") },
+	    { ANSWER, ACKED("8") }, { ANSWER, ACKED("9") } };
+	struct pb_chunk *chunk = pb_chunk_create();
+	struct pb_cursor_row cursor;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", script, 3);
+	fixture_write(&b.f, 1, 3, PACKET);
+	chunk->stream = b.f.stream;
+	chunk->head = pb_head_ref(b.f.head);
+	chunk->done = fixture_done;
+	chunk->arg = &b.f;
+	chunk->first_seq = 4;
+	chunk->last_seq = 8;
+	chunk->gap = PB_GAP_DAMAGED;
+	assert_int_equal(fixture_submit(&b.f, chunk), 0);
+	fixture_wait(&b.f);
+	fixture_stream_row(&b.f, &b.row);
+	assert_int_equal(pb_upstream_stream(b.upstream, &b.row, NULL), 0);
+	turn(&b, 2);
+	assert_memory_equal(b.server->head, "POST /v1/streams/lon1/eth0/"
+	    "1122334455667788/gaps HTTP/1.1\r\n", 59);
+	b.server->body[b.server->body_len] = '\0';
+	assert_non_null(strstr((char *)b.server->body, "\"first\":4"));
+	assert_non_null(strstr((char *)b.server->body, "\"last\":8"));
+	assert_non_null(strstr((char *)b.server->body,
+	    "\"reason\":\"damaged\""));
+	grow(&b, 9, 9);
+	turn(&b, 3);
+	report(&b, &cursor);
+	assert_int_equal(cursor.acked, 9);
+	bench_finish(&b);
+}
+
+static void
+an_unreachable_upstream_backs_off_and_says_why(void **state)
+{
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+	struct pb_cursor_row cursor;
+	struct pb_upstream_row row;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	grow(&b, 1, 9);
+	do {
+		pb_upstream_run(b.upstream, pb_clock_mono_ms());
+		pb_http_wait(b.http, NULL, 0, 10, NULL);
+	} while (!pb_upstream_turned(b.upstream) && pb_clock_mono_ms() < end);
+	assert_true(pb_upstream_turned(b.upstream));
+	row = report(&b, &cursor);
+	assert_int_equal(row.state, PB_SHIP_BACKOFF);
+	assert_true(row.attempts > 0);
+	assert_string_not_equal(row.last_error, "");
+	assert_int_equal(cursor.state, PB_CURSOR_UNKNOWN);
+	assert_false(pb_upstream_turned(b.upstream));
+	bench_finish(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(packets_go_out_as_the_protocol_says),
+		cmocka_unit_test(the_question_comes_first),
+		cmocka_unit_test(streams_that_are_not_named_stay),
+		cmocka_unit_test(a_refusal_keeps_the_receivers_words),
+		cmocka_unit_test(a_gap_is_declared_as_the_protocol_says),
+		cmocka_unit_test(
+		    an_unreachable_upstream_backs_off_and_says_why),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
