@@ -20,12 +20,15 @@ bool
 pb_allow_way(const char *list, const struct pb_identity *way, const char *cn)
 {
 	const char *sender = way->node[way->nodes - 1].name;
+	bool own = way->nodes == 1;
 
-	if (cn != NULL && strcmp(cn, sender) != 0)
-		return false;
-	if (way->nodes == 1 && matches(list, false, sender))
-		return true;
-	return matches(list, true, sender);
+	/* A relay may bring what was imported there under another name. */
+	if (cn != NULL) {
+		own = own && strcmp(cn, sender) == 0;
+		sender = cn;
+	}
+	return (own && matches(list, false, sender)) ||
+	    matches(list, true, sender);
 }
 
 bool

@@ -8,7 +8,8 @@
  *
  * The sender of a body is the last node of its way; its origin the first.
  * With TLS the common name of the sender's certificate says who it is,
- * without TLS the body's word is taken.
+ * without TLS the body's word is taken.  A relay's right covers streams
+ * imported there under another node's name, whose way does not end in it.
  */
 #ifndef PB_INGEST_ALLOW_H
 #define PB_INGEST_ALLOW_H

@@ -464,10 +464,8 @@ check_way(struct pb_request *request, struct pb_body_facts *facts,
 	    &request->load.body, facts, err);
 	if (rc < 0 || request->door == PB_DOOR_LOCAL)
 		return rc;
-	sender = facts->way.node[facts->way.nodes - 1].name;
-	if (cn != NULL && strcmp(cn, sender) != 0)
-		return pb_err_set(err, PB_EACCES, "the certificate is node "
-		    "%s's, the packets come from node %s", cn, sender);
+	sender = cn != NULL ? cn :
+	    facts->way.node[facts->way.nodes - 1].name;
 	if (!pb_allow_way(service->conf->listen.allow, &facts->way, cn))
 		return pb_err_set(err, PB_EACCES, "node %s may not bring "
 		    "streams of node %s: [listen] allow", sender,

@@ -58,13 +58,17 @@ a_relay_item_allows_any_origin_by_that_sender(void **state)
 }
 
 static void
-with_tls_the_certificate_must_be_the_senders(void **state)
+with_tls_the_certificate_says_who_the_sender_is(void **state)
 {
 	(void)state;
-	assert_true(way_ok(DEFAULT_LIST, "lon1", NULL, "lon1"));
-	assert_false(way_ok(DEFAULT_LIST, "lon1", NULL, "par1"));
-	assert_true(way_ok(DEFAULT_LIST, "lon1", "par1", "par1"));
-	assert_false(way_ok(DEFAULT_LIST, "lon1", "par1", "lon1"));
+	assert_true(way_ok("lon1", "lon1", NULL, "lon1"));
+	assert_false(way_ok("lon1", "lon1", NULL, "par1"));
+	assert_false(way_ok("lon1, par1", "lon1", NULL, "par1"));
+	assert_true(way_ok("relay:par1", "lon1", "par1", "par1"));
+	assert_false(way_ok("relay:par1", "lon1", "par1", "lon1"));
+	/* Imported at par1 under the name of lab7. */
+	assert_true(way_ok("relay:par1", "lab7", NULL, "par1"));
+	assert_false(way_ok("par1", "lab7", NULL, "par1"));
 }
 
 static void
@@ -119,7 +123,8 @@ main(void)
 		cmocka_unit_test(a_plain_item_allows_own_streams_only),
 		cmocka_unit_test(
 		    a_relay_item_allows_any_origin_by_that_sender),
-		cmocka_unit_test(with_tls_the_certificate_must_be_the_senders),
+		cmocka_unit_test(
+		    with_tls_the_certificate_says_who_the_sender_is),
 		cmocka_unit_test(an_empty_list_allows_nobody),
 		cmocka_unit_test(blanks_and_commas_both_separate),
 		cmocka_unit_test(without_a_body_the_question_is_who_could),

@@ -794,6 +794,7 @@ with_tls_only_the_node_that_a_certificate_names_gets_in(void **state)
 	snprintf(tls->cert, sizeof(tls->cert), "%s/core.pem", n->dir);
 	snprintf(tls->key, sizeof(tls->key), "%s/core.key", n->dir);
 	snprintf(tls->ca, sizeof(tls->ca), "%s/ca.pem", n->dir);
+	strcpy(n->conf.listen.allow, "lon1, par1");
 	node_start(n);
 	assert_int_equal(curl_status(n, NULL, "/v1/health", NULL), 401);
 	assert_int_equal(curl_status(n, "self", "/v1/health", NULL), 401);

@@ -456,6 +456,7 @@ with_tls_the_certificate_decides(void **state)
 	struct pb_request_head h = { .tls = true };
 
 	(void)state;
+	strcpy(conf.listen.allow, "lon1, par1");
 	post_image(&h, &TEN);
 	assert_int_equal(status(), 401);
 	assert_true(pb_request_refused(request));
