@@ -15,13 +15,11 @@
 #define PAGE_ROWS	64u
 #define EVENT_BYTES	4096u
 /*
- * LMDB writes the page that counts a commit, which wakes us, and an
- * instant later the number that new read transactions go by.  So the rows
- * seen first may be those from before: they are read again this much
- * later, and once a second whatever the count says.
+ * LMDB writes its pages, which wakes us, and an instant after the last of
+ * them the number that new read transactions go by.  Woken before that, we
+ * look at the number again this much later.
  */
 #define SETTLE_MS	2u
-#define RESCAN_MS	1000u
 
 struct pb_watch {
 	char		 store[PATH_MAX];
@@ -31,7 +29,7 @@ struct pb_watch {
 	ino_t		 ino;
 	int		 notify_fd;	/* -1: there is none */
 	uint64_t	 commits;	/* of the last scan */
-	uint64_t	 again_ms;	/* read the rows by then at last */
+	uint64_t	 again_ms;	/* look at the number by then */
 	bool		 scanned;
 	struct pb_stream_info *stream;	/* sorted by id */
 	unsigned	 streams, cap;
@@ -39,7 +37,7 @@ struct pb_watch {
 	struct pb_stream_info page[PAGE_ROWS];
 };
 
-static void	drain(struct pb_watch *);
+static bool	drain(struct pb_watch *);
 static struct pb_stream_info *keep(struct pb_watch *,
 		    const struct pb_stream_info *, bool *);
 static unsigned	place(const struct pb_watch *, uint32_t);
@@ -141,14 +139,17 @@ pb_watch_scan(struct pb_watch *watch,
 {
 	struct pb_stream_key after;
 	uint64_t commits;
-	bool changed;
+	bool written;
 	int count;
 
-	drain(watch);
+	written = drain(watch);
 	commits = pb_index_commits(watch->index);
-	changed = !watch->scanned || commits != watch->commits;
-	if (!changed && now_ms < watch->again_ms)
+	watch->again_ms = UINT64_MAX;
+	if (watch->scanned && commits == watch->commits) {
+		if (written)
+			watch->again_ms = now_ms + SETTLE_MS;
 		return 0;
+	}
 	watch->left_out = 0;
 	count = pb_index_streams(watch->index, NULL, watch->page, PAGE_ROWS,
 	    err);
@@ -170,7 +171,6 @@ pb_watch_scan(struct pb_watch *watch,
 	if (count < 0)
 		return count;
 	watch->commits = commits;
-	watch->again_ms = now_ms + (changed ? SETTLE_MS : RESCAN_MS);
 	watch->scanned = true;
 	return 0;
 }
@@ -205,16 +205,19 @@ pb_watch_each(const struct pb_watch *watch,
 		each(arg, &watch->stream[i]);
 }
 
-/* What is written while it is read wakes the next wait. */
-static void
+/* True where something was written; what is written while this reads
+ * wakes the next wait. */
+static bool
 drain(struct pb_watch *watch)
 {
 	char events[EVENT_BYTES];
+	bool any = false;
 
 	if (watch->notify_fd < 0)
-		return;
+		return false;
 	while (read(watch->notify_fd, events, sizeof(events)) > 0)
-		continue;
+		any = true;
+	return any;
 }
 
 /* Take over a row; NULL where there is no room for one more stream. */

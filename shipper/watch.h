@@ -43,7 +43,7 @@ bool	pb_watch_same(const struct pb_watch *watch);
 int	pb_watch_scan(struct pb_watch *watch,
 	    void (*grown)(void *arg, const struct pb_stream_info *stream),
 	    void *arg, uint64_t now_ms, struct pb_err *err);
-/* When to scan again, commits or not. */
+/* When to scan again, woken or not; UINT64_MAX: no need. */
 uint64_t pb_watch_wake_ms(const struct pb_watch *watch);
 unsigned pb_watch_left_out(const struct pb_watch *watch);
 
