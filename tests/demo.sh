@@ -89,7 +89,8 @@ socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()' 2>/dev/null
 
 if make_network; then
 	interface=eth0 server=192.0.2.2 filter=
-	here="ip netns exec $near" there="ip netns exec $far"
+	here="nsenter --net=/run/netns/$near"
+	there="nsenter --net=/run/netns/$far"
 elif may_capture; then
 	for space in $spaces; do ip netns del "$space"; done
 	spaces= here= there= interface=lo server=127.0.0.1 filter=yes

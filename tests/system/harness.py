@@ -156,6 +156,13 @@ def _die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def enter(netns):
+    """What to put before a command that runs in a network namespace.
+    (`ip netns exec` wants to remount /, which a chroot or a container may
+    refuse.)"""
+    return ["nsenter", "--net=/run/netns/" + netns]
+
+
 class Daemon:
     """One running program with its log, known by its pid."""
 
@@ -164,7 +171,7 @@ class Daemon:
         self.log = os.path.join(t.dir, name + ".log")
         full = WRAP + argv
         if netns:
-            full = ["ip", "netns", "exec", netns] + full
+            full = enter(netns) + full
         notify = None
         env = dict(os.environ, **(env or {}))
         if ready:
@@ -469,12 +476,12 @@ class Test:
         must(["ip", "-n", ns_b, "link", "set", b, "up"])
 
     def inside(self, ns, *argv, **kw):
-        return must(["ip", "netns", "exec", ns, *argv], **kw)
+        return must(enter(ns) + list(argv), **kw)
 
     def spawn(self, argv, ns=None, **kw):
         """A helper process, ended with the check."""
         if ns:
-            argv = ["ip", "netns", "exec", ns] + argv
+            argv = enter(ns) + argv
         child = subprocess.Popen(argv, preexec_fn=_die_with_parent, **kw)
         self.children.append(child)
         return child

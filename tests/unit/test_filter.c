@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <netdb.h>
 #include <string.h>
 
 #include "recorder/capture/filter.h"
@@ -79,6 +80,10 @@ static void
 names_in_a_filter_are_resolved(void **state)
 {
 	(void)state;
+	if (gethostbyname("localhost") == NULL) {
+		print_message("skipped: this machine knows no localhost\n");
+		skip();
+	}
 	assert_int_equal(ethernet("host localhost"), 0);
 }
 

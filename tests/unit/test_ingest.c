@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -676,6 +677,8 @@ every_form_of_an_address_listens(void **state)
 	for (size_t i = 0; i < sizeof(form) / sizeof(form[0]); i++) {
 		char port[8], *at;
 
+		if (i == 2 && gethostbyname("localhost") == NULL)
+			continue;
 		node_stop(n);
 		snprintf(port, sizeof(port), "%d", n->port);
 		strcpy(n->conf.listen.address, form[i]);
