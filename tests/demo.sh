@@ -70,14 +70,14 @@ make_network()
 	spaces=$near
 	ip netns add "$far" || return 1
 	spaces="$near $far"
-	ip -n "$near" link add eth0 type veth peer name eth0 netns "$far" ||
+	nsenter --net="/run/netns/""$near" ip link add eth0 type veth peer name eth0 netns "$far" ||
 	    return 1
 	for space in $spaces; do
-		ip -n "$space" link set lo up
-		ip -n "$space" link set eth0 up
+		nsenter --net="/run/netns/""$space" ip link set lo up
+		nsenter --net="/run/netns/""$space" ip link set eth0 up
 	done
-	ip -n "$near" addr add 192.0.2.1/24 dev eth0
-	ip -n "$far" addr add 192.0.2.2/24 dev eth0
+	nsenter --net="/run/netns/""$near" ip addr add 192.0.2.1/24 dev eth0
+	nsenter --net="/run/netns/""$far" ip addr add 192.0.2.2/24 dev eth0
 }
 
 may_capture()

@@ -300,7 +300,7 @@ class Node:
         """An absent interface hinders no start, so that being ready says
         nothing of a capture: those that can be are waited for."""
         for interface in self.captures:
-            there = run(["ip", "-n", self.netns, "link", "show", interface])
+            there = run([*enter(self.netns), "ip", "link", "show", interface])
             if there.returncode == 0:
                 wait_until(lambda: "interface=%s " % interface in
                            self.recorder.text(),
@@ -470,10 +470,10 @@ class Test:
 
     def veth(self, ns_a, a, ns_b, b, mtu=9000):
         """A pair of interfaces, up, `a` in ns_a and `b` in ns_b."""
-        must(["ip", "-n", ns_a, "link", "add", a, "mtu", str(mtu), "type",
+        must([*enter(ns_a), "ip", "link", "add", a, "mtu", str(mtu), "type",
               "veth", "peer", "name", b, "mtu", str(mtu), "netns", ns_b])
-        must(["ip", "-n", ns_a, "link", "set", a, "up"])
-        must(["ip", "-n", ns_b, "link", "set", b, "up"])
+        must([*enter(ns_a), "ip", "link", "set", a, "up"])
+        must([*enter(ns_b), "ip", "link", "set", b, "up"])
 
     def inside(self, ns, *argv, **kw):
         return must(enter(ns) + list(argv), **kw)
