@@ -62,6 +62,13 @@ print(*[s.getsockname()[1] for s in held])' "$1"
 
 # --- where the packets flow ----------------------------------------------
 
+within()
+{
+	space=$1
+	shift
+	nsenter --net="/run/netns/$space" "$@"
+}
+
 # Two namespaces with a pair of interfaces between them.
 make_network()
 {
@@ -70,14 +77,14 @@ make_network()
 	spaces=$near
 	ip netns add "$far" || return 1
 	spaces="$near $far"
-	nsenter --net="/run/netns/""$near" ip link add eth0 type veth peer name eth0 netns "$far" ||
-	    return 1
-	for space in $spaces; do
-		nsenter --net="/run/netns/""$space" ip link set lo up
-		nsenter --net="/run/netns/""$space" ip link set eth0 up
+	within "$near" ip link add eth0 type veth peer name eth0 \
+	    netns "$far" || return 1
+	for one in $spaces; do
+		within "$one" ip link set lo up
+		within "$one" ip link set eth0 up
 	done
-	nsenter --net="/run/netns/""$near" ip addr add 192.0.2.1/24 dev eth0
-	nsenter --net="/run/netns/""$far" ip addr add 192.0.2.2/24 dev eth0
+	within "$near" ip addr add 192.0.2.1/24 dev eth0
+	within "$far" ip addr add 192.0.2.2/24 dev eth0
 }
 
 may_capture()

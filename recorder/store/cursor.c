@@ -7,6 +7,7 @@
  */
 #include "recorder/store/cursor.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@ struct pb_cursor {
 	size_t			 len, at;
 	uint64_t		 file_at;
 	uint64_t		 known_end;	/* where blocks were read up to */
+	uint64_t		 last_seq;	/* of the extent they are from */
 };
 
 static int	step(struct pb_cursor *, struct pb_cursor_packet *,
@@ -146,6 +148,8 @@ pb_segment_open_mode(const char *store, const struct pb_stream_key *key,
 
 	/* Sealing renames: open, sealed, and open again misses nothing. */
 	for (int i = 0; i < 3 && fd < 0; i++) {
+		if (i > 0 && errno != ENOENT)
+			break;
 		rc = pb_layout_segment(path, store, key, first_seq,
 		    i % 2 == 0, err);
 		if (rc < 0)
@@ -169,8 +173,8 @@ step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 		    cursor->len - cursor->at, block);
 		if (rc == 1 && block->type == PB_BLOCK_EPB)
 			rc = pb_scan_epb(block, &out->packet) < 0 ||
-			    !pb_packet_seq(&out->packet, &out->seq) ?
-			    PB_EFORMAT : 1;
+			    !pb_packet_seq(&out->packet, &out->seq) ||
+			    out->seq > cursor->last_seq ? PB_EFORMAT : 1;
 		if (rc != 1)
 			return pb_err_set(err, PB_EFORMAT, "stream %s/%s, "
 			    "segment %llu, offset %llu: no whole block",
@@ -209,6 +213,7 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 	ssize_t got;
 	int rc;
 
+	cursor->file_at = cursor->known_end;
 	cursor->len = cursor->at = 0;
 	rc = next_extent(cursor, &extent, err);
 	if (rc <= 0)
@@ -225,6 +230,13 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 	end = extent.offset + extent.bytes;
 	if (cursor->known_end > from && cursor->known_end <= end)
 		from = cursor->known_end;
+	if (end == from)
+		return pb_err_set(err, PB_EFORMAT, "stream %s/%s, segment "
+		    "%llu: the extent at %llu ends before packet %llu",
+		    cursor->key.node, cursor->key.interface,
+		    (unsigned long long)cursor->segment_seq,
+		    (unsigned long long)extent.offset,
+		    (unsigned long long)extent.last_seq);
 	if (end - from > BUFFER_BYTES)
 		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
 		    "extent of %u bytes", extent.bytes);
@@ -246,6 +258,7 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 	cursor->file_at = from;
 	cursor->len = (size_t)got;
 	cursor->known_end = end;
+	cursor->last_seq = extent.last_seq;
 	return 1;
 }
 
@@ -371,7 +384,7 @@ drop_segment(struct pb_cursor *cursor)
 	pb_head_unref(cursor->head);
 	cursor->head = NULL;
 	cursor->segment_seq = 0;
-	cursor->known_end = 0;
+	cursor->known_end = cursor->file_at = 0;
 }
 
 static bool

@@ -27,6 +27,7 @@ struct page {
 	void		(*decode)(void *, const uint8_t *,
 			    const struct pb_mdb_value *);
 	size_t		 value_bytes;	/* of what the table holds */
+	bool		 ranges;	/* the value begins with `last` */
 };
 
 static int	stream_row(void *, const struct pb_mdb_value *,
@@ -36,6 +37,8 @@ static bool	stream_decode(struct pb_stream_info *,
 static int	page_fill(struct pb_index *, struct page *, uint64_t, bool,
 		    struct pb_err *);
 static int	page_row(void *, const struct pb_mdb_value *,
+		    const struct pb_mdb_value *);
+static bool	range_holds(const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
 static uint64_t	range_start(struct pb_mdb_txn *, unsigned, uint32_t, uint64_t);
 static void	decode_segment(void *, const uint8_t *,
@@ -283,6 +286,7 @@ page_fill(struct pb_index *index, struct page *page, uint64_t from,
 	struct pb_mdb_txn txn;
 	int rc;
 
+	page->ranges = ranges;
 	rc = pb_mdb_begin(index->mdb, false, &txn, err);
 	if (rc == 0) {
 		if (ranges)
@@ -328,12 +332,24 @@ page_row(void *arg, const struct pb_mdb_value *key,
 	if (key->len != PB_KEY_ROW_BYTES ||
 	    pb_get_be32(bytes) != page->stream || page->count == page->max)
 		return 1;
-	if (value->len != page->value_bytes)
+	if (value->len != page->value_bytes ||
+	    (page->ranges && !range_holds(key, value)))
 		return 0;
 	page->decode((uint8_t *)page->rows + page->count * page->row_bytes,
 	    bytes, value);
 	page->count++;
 	return 0;
+}
+
+/* Readers go on at `last` + 1: a rotten row must not lead them back.  An
+ * empty segment ends before it begins. */
+static bool
+range_holds(const struct pb_mdb_value *key, const struct pb_mdb_value *value)
+{
+	uint64_t first = pb_get_be64((const uint8_t *)key->data + 4), last;
+
+	memcpy(&last, value->data, sizeof(last));
+	return last != UINT64_MAX && last + 1 >= first;
 }
 
 static void

@@ -5,23 +5,34 @@
 
 #include <errno.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 
 struct pb_mdb {
-	MDB_env		*env;
+	/* Held for reading by each transaction, for writing while the
+	 * environment is opened again. */
+	pthread_rwlock_t lock;
+	MDB_env		*env;		/* NULL: could not be opened again */
 	MDB_dbi		 table[PB_MDB_TABLES_MAX];
+	const char	*const *names;
 	size_t		 tables;
+	uint64_t	 map_size;
+	bool		 write;
 	char		 path[512];
 };
 
 static int	fail(struct pb_mdb_txn *, int, const char *);
-static int	open_env(struct pb_mdb *, uint64_t, bool, struct pb_err *);
-static int	open_tables(struct pb_mdb *, const char *const *, size_t, bool,
-		    struct pb_err *);
+static int	enter(struct pb_mdb *, bool, MDB_txn **);
+static void	leave(struct pb_mdb_txn *);
+static int	open_again(struct pb_mdb *, struct pb_err *);
+static int	open_env(struct pb_mdb *, struct pb_err *);
+static int	drop_stump(const char *);
+static int	open_tables(struct pb_mdb *, struct pb_err *);
 static int	seek(struct pb_mdb_txn *, unsigned, MDB_val *, MDB_val *, bool);
 
 /* The one mapper of LMDB's codes. */
@@ -62,12 +73,17 @@ pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
 	mdb = calloc(1, sizeof(*mdb));
 	if (mdb == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
+	pthread_rwlock_init(&mdb->lock, NULL);
 	strcpy(mdb->path, path);
+	mdb->names = tables;
+	mdb->tables = count;
+	mdb->map_size = map_size;
+	mdb->write = write;
 	rc = write ? pb_mkdirs(path, err) : 0;
 	if (rc == 0)
-		rc = open_env(mdb, map_size, write, err);
+		rc = open_env(mdb, err);
 	if (rc == 0)
-		rc = open_tables(mdb, tables, count, write, err);
+		rc = open_tables(mdb, err);
 	if (rc < 0) {
 		pb_mdb_close(mdb);
 		return rc;
@@ -83,6 +99,7 @@ pb_mdb_close(struct pb_mdb *mdb)
 		return;
 	if (mdb->env != NULL)
 		mdb_env_close(mdb->env);
+	pthread_rwlock_destroy(&mdb->lock);
 	free(mdb);
 }
 
@@ -114,19 +131,12 @@ pb_mdb_begin(struct pb_mdb *mdb, bool write, struct pb_mdb_txn *txn,
 	txn->mdb = mdb;
 	txn->err = err;
 	txn->write = write;
-	rc = mdb_txn_begin(mdb->env, NULL, write ? 0 : MDB_RDONLY, &handle);
-	if (rc == MDB_MAP_RESIZED) {
-		/* The writer runs with a larger map now: take its size. */
-		mdb_env_set_mapsize(mdb->env, 0);
-		rc = mdb_txn_begin(mdb->env, NULL, write ? 0 : MDB_RDONLY,
-		    &handle);
-	}
-	if (rc == MDB_READERS_FULL) {
-		int dead;
-
-		mdb_reader_check(mdb->env, &dead);
-		rc = mdb_txn_begin(mdb->env, NULL, write ? 0 : MDB_RDONLY,
-		    &handle);
+	rc = enter(mdb, write, &handle);
+	if (rc == MDB_PANIC) {
+		txn->rc = open_again(mdb, err);
+		if (txn->rc < 0)
+			return txn->rc;
+		rc = enter(mdb, write, &handle);
 	}
 	txn->txn = handle;
 	return rc == 0 ? 0 : fail(txn, rc, "begin");
@@ -144,16 +154,17 @@ pb_mdb_commit(struct pb_mdb_txn *txn)
 	if (txn->txn == NULL)
 		return 0;
 	rc = mdb_txn_commit(txn->txn);
-	txn->txn = NULL;
+	leave(txn);
 	return rc == 0 ? 0 : fail(txn, rc, "commit");
 }
 
 void
 pb_mdb_abort(struct pb_mdb_txn *txn)
 {
-	if (txn->txn != NULL)
-		mdb_txn_abort(txn->txn);
-	txn->txn = NULL;
+	if (txn->txn == NULL)
+		return;
+	mdb_txn_abort(txn->txn);
+	leave(txn);
 }
 
 int
@@ -262,6 +273,66 @@ pb_mdb_walk(struct pb_mdb_txn *txn, unsigned table, const void *key,
 	return answer;
 }
 
+/* Begin, with the lock held until leave(): 0 or LMDB's code. */
+static int
+enter(struct pb_mdb *mdb, bool write, MDB_txn **out)
+{
+	unsigned flags = write ? 0 : MDB_RDONLY;
+	int rc = MDB_PANIC, dead;
+
+	pthread_rwlock_rdlock(&mdb->lock);
+	if (mdb->env != NULL)
+		rc = mdb_txn_begin(mdb->env, NULL, flags, out);
+	if (rc == MDB_MAP_RESIZED) {
+		/* The writer runs with a larger map now: take its size. */
+		mdb_env_set_mapsize(mdb->env, 0);
+		rc = mdb_txn_begin(mdb->env, NULL, flags, out);
+	}
+	if (rc == MDB_READERS_FULL) {
+		mdb_reader_check(mdb->env, &dead);
+		rc = mdb_txn_begin(mdb->env, NULL, flags, out);
+	}
+	if (rc != 0)
+		pthread_rwlock_unlock(&mdb->lock);
+	return rc;
+}
+
+static void
+leave(struct pb_mdb_txn *txn)
+{
+	txn->txn = NULL;
+	pthread_rwlock_unlock(&txn->mdb->lock);
+}
+
+static int
+open_again(struct pb_mdb *mdb, struct pb_err *err)
+{
+	MDB_txn *probe = NULL;
+	int rc = 0;
+
+	pthread_rwlock_wrlock(&mdb->lock);
+	/* Another thread may have been here first. */
+	if (mdb->env != NULL &&
+	    mdb_txn_begin(mdb->env, NULL, MDB_RDONLY, &probe) != MDB_PANIC) {
+		if (probe != NULL)
+			mdb_txn_abort(probe);
+		goto out;
+	}
+	if (mdb->env != NULL)
+		mdb_env_close(mdb->env);
+	mdb->env = NULL;
+	rc = open_env(mdb, err);
+	if (rc == 0)
+		rc = open_tables(mdb, err);
+	if (rc < 0 && mdb->env != NULL) {
+		mdb_env_close(mdb->env);
+		mdb->env = NULL;
+	}
+out:
+	pthread_rwlock_unlock(&mdb->lock);
+	return rc;
+}
+
 /* First row >= *k, or last row <= *k. */
 static int
 seek(struct pb_mdb_txn *txn, unsigned table, MDB_val *k, MDB_val *v, bool last)
@@ -289,7 +360,7 @@ seek(struct pb_mdb_txn *txn, unsigned table, MDB_val *k, MDB_val *v, bool last)
 }
 
 static int
-open_env(struct pb_mdb *mdb, uint64_t map_size, bool write, struct pb_err *err)
+open_env(struct pb_mdb *mdb, struct pb_err *err)
 {
 	char file[600];
 	struct stat st;
@@ -298,37 +369,50 @@ open_env(struct pb_mdb *mdb, uint64_t map_size, bool write, struct pb_err *err)
 	/* LMDB would make the files; a reader must not. */
 	strcpy(file, mdb->path);
 	strcat(file, "/data.mdb");
-	if (!write && stat(file, &st) < 0)
+	if (!mdb->write && stat(file, &st) < 0)
 		return pb_err_sys(err, "open the index %s", mdb->path);
+	if (mdb->write && drop_stump(file) < 0)
+		return pb_err_sys(err, "remove %s", file);
 	rc = mdb_env_create(&mdb->env);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(mdb->env, PB_MDB_TABLES_MAX);
 	if (rc == 0)
 		rc = mdb_env_set_maxreaders(mdb->env, PB_MDB_READERS_MAX);
-	if (rc == 0 && map_size > 0)
-		rc = mdb_env_set_mapsize(mdb->env, map_size);
+	if (rc == 0 && mdb->map_size > 0)
+		rc = mdb_env_set_mapsize(mdb->env, mdb->map_size);
 	/* NOTLS: a read transaction belongs to its caller, not to a thread. */
 	if (rc == 0)
 		rc = mdb_env_open(mdb->env, mdb->path,
-		    MDB_NOTLS | (write ? 0 : MDB_RDONLY), 0640);
-	if (rc == 0 && write)
+		    MDB_NOTLS | (mdb->write ? 0 : MDB_RDONLY), 0640);
+	if (rc == 0 && mdb->write)
 		rc = mdb_reader_check(mdb->env, &dead);
 	return rc == 0 ? 0 : err_mdb(err, rc, mdb->path, "open");
 }
 
+/* A file shorter than LMDB's two first pages, which are written at once,
+ * is one that could not be made: it holds nothing and stands in the way. */
 static int
-open_tables(struct pb_mdb *mdb, const char *const *tables, size_t count,
-    bool write, struct pb_err *err)
+drop_stump(const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) < 0)
+		return errno == ENOENT ? 0 : -1;
+	return st.st_size < 2 * sysconf(_SC_PAGESIZE) ? unlink(file) : 0;
+}
+
+static int
+open_tables(struct pb_mdb *mdb, struct pb_err *err)
 {
 	MDB_txn *txn;
 	int rc;
 
-	rc = mdb_txn_begin(mdb->env, NULL, write ? 0 : MDB_RDONLY, &txn);
+	rc = mdb_txn_begin(mdb->env, NULL, mdb->write ? 0 : MDB_RDONLY, &txn);
 	if (rc != 0)
 		return err_mdb(err, rc, mdb->path, "begin");
-	for (size_t i = 0; i < count && rc == 0; i++)
-		rc = mdb_dbi_open(txn, tables[i], write ? MDB_CREATE : 0,
-		    &mdb->table[i]);
+	for (size_t i = 0; i < mdb->tables && rc == 0; i++)
+		rc = mdb_dbi_open(txn, mdb->names[i],
+		    mdb->write ? MDB_CREATE : 0, &mdb->table[i]);
 	if (rc != 0) {
 		mdb_txn_abort(txn);
 		/* A writer that has only just made the files. */
@@ -337,7 +421,6 @@ open_tables(struct pb_mdb *mdb, const char *const *tables, size_t count,
 			    "ready", mdb->path);
 		return err_mdb(err, rc, mdb->path, "open tables");
 	}
-	mdb->tables = count;
 	rc = mdb_txn_commit(txn);
 	return rc == 0 ? 0 : err_mdb(err, rc, mdb->path, "commit");
 }

@@ -53,7 +53,12 @@ void	pb_mdb_close(struct pb_mdb *mdb);
  * see; no system call. */
 uint64_t pb_mdb_commits(struct pb_mdb *mdb);
 
-/* Begin; end with commit or abort, whatever happened between. */
+/*
+ * Begin; end with commit or abort, whatever happened between.  After a
+ * failure to write its own first pages LMDB refuses everything until the
+ * environment is opened again: this does so, once no other transaction of
+ * the process is under way.
+ */
 int	pb_mdb_begin(struct pb_mdb *mdb, bool write, struct pb_mdb_txn *txn,
 	    struct pb_err *err);
 int	pb_mdb_commit(struct pb_mdb_txn *txn);	/* durable; or the error */

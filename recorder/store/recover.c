@@ -6,7 +6,9 @@
  * follows, cut the rest, seal.  Three states a crash can leave:
  *
  *   announced, no file            the announcement goes
- *   file, nothing in the index    its whole blocks are taken in
+ *   file, nothing in the index    its whole blocks are taken in where they
+ *                                 follow the stream's end; a late fill
+ *                                 goes: its sender has it still
  *   file longer than the index    the whole blocks behind it are taken in
  *   file shorter than the index   what is missing becomes a gap, `damaged`
  *
@@ -79,15 +81,20 @@ static int	seal_file(struct job *, struct pb_err *);
 static void	count_stream(struct job *);
 static int	drop_extents(struct job *, const struct pb_open_info *,
 		    struct pb_err *);
-static bool	same_boot(struct pb_store *, struct pb_err *);
+static uint64_t	boot_now(void);
+static int	boot_before(struct pb_store *, uint64_t *, struct pb_err *);
+static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
 
 int
 pb_store_recover(struct pb_store *store, struct pb_err *err)
 {
 	struct pb_open_info rows[OPEN_PAGE];
-	int n, rc;
+	uint64_t boot = boot_now(), before;
+	int n, rc = boot_before(store, &before, err);
 
-	store->same_boot = same_boot(store, err);
+	if (rc < 0)
+		return rc;
+	store->same_boot = before == boot;
 	while ((n = pb_index_open_rows(store->index, rows, OPEN_PAGE, err)) >
 	    0) {
 		for (int i = 0; i < n; i++) {
@@ -96,7 +103,9 @@ pb_store_recover(struct pb_store *store, struct pb_err *err)
 				return rc;
 		}
 	}
-	return n;
+	/* Only now: a recovery that is cut short after a power cut must not
+	 * be taken for one after a crash when it is done again. */
+	return n < 0 ? n : boot_remember(store, boot, err);
 }
 
 static int
@@ -244,8 +253,12 @@ start(struct job *job, uint64_t first_seq, struct pb_err *err)
 		};
 	}
 	job->header = header;
-	job->limit = job->store->same_boot ? (uint64_t)st.st_size :
-	    job->segment.bytes;
+	/* What the index does not know has been promised to nobody.  It is
+	 * kept where it goes on with the stream; a late fill's gap is still
+	 * open, and what fills it will come again. */
+	job->limit = job->store->same_boot &&
+	    (job->known || first_seq == job->stream.last_seq + 1) ?
+	    (uint64_t)st.st_size : job->segment.bytes;
 	if (job->limit > (uint64_t)st.st_size)
 		job->limit = (uint64_t)st.st_size;
 	return 1;
@@ -305,6 +318,10 @@ last_extent(struct job *job, struct pb_extent_info *out, struct pb_err *err)
 		for (int i = 0; i < n; i++) {
 			if (rows[i].segment_seq != job->segment.first_seq)
 				return found;
+			/* A row that cannot be right: read all of it. */
+			if (rows[i].offset < job->header ||
+			    rows[i].offset > job->segment.bytes)
+				return 0;
 			*out = rows[i];
 			found = 1;
 			from = rows[i].last_seq + 1;
@@ -330,7 +347,9 @@ scan_from(struct job *job, struct pb_err *err)
 		ssize_t got = 0;
 		size_t used = 0;
 
-		if (want > job->limit - at)
+		if (at >= job->limit)
+			want = 0;
+		else if (want > job->limit - at)
 			want = (size_t)(job->limit - at);
 		if (want > 0 && pb_buf_reserve(&window, want) == NULL) {
 			rc = pb_err_set(err, PB_ENOMEM, "no memory");
@@ -366,6 +385,9 @@ scan_from(struct job *job, struct pb_err *err)
 static bool
 take_block(struct job *job, const struct pb_block *block)
 {
+	/* Statistics and fillers stay with the packets before them. */
+	size_t most = block->type == PB_BLOCK_ISB ? PB_EXTENT_BYTES_MAX :
+	    PB_CHUNK_BYTES;
 	struct pb_packet packet;
 	uint64_t seq = 0;
 
@@ -376,9 +398,8 @@ take_block(struct job *job, const struct pb_block *block)
 	    !pb_packet_seq(&packet, &seq) ||
 	    seq != job->segment.last_seq + 1))
 		return false;
-	if (job->bytes.len > 0 && block->type == PB_BLOCK_EPB &&
-	    job->extent.last_seq >= job->extent.first_seq &&
-	    job->bytes.len + block->len > PB_CHUNK_BYTES) {
+	if (job->extent.last_seq >= job->extent.first_seq &&
+	    job->bytes.len + block->len > most) {
 		if (finish_extent(job) < 0)
 			return false;
 		new_extent(job, job->good);
@@ -511,8 +532,10 @@ seal_file(struct job *job, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	if (job->segment.packets == 0) {
-		if (unlink(open_path) < 0 && unlink(sealed) < 0)
+		if (unlink(open_path) < 0 && errno != ENOENT)
 			return pb_err_sys(err, "remove %s", open_path);
+		if (unlink(sealed) < 0 && errno != ENOENT)
+			return pb_err_sys(err, "remove %s", sealed);
 		return pb_sync_dir(dir, err);
 	}
 	if (fstat(job->fd, &st) == 0 && (uint64_t)st.st_size > job->good)
@@ -622,13 +645,11 @@ drop_extents(struct job *job, const struct pb_open_info *open_row,
 	}
 }
 
-/* Remembers which boot writes the store. */
-static bool
-same_boot(struct pb_store *store, struct pb_err *err)
+/* A digest of what the kernel calls this boot. */
+static uint64_t
+boot_now(void)
 {
 	char text[64] = "";
-	struct pb_mdb_txn txn;
-	uint64_t boot, before;
 	ssize_t got = 0;
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
@@ -636,12 +657,32 @@ same_boot(struct pb_store *store, struct pb_err *err)
 		got = read(fd, text, sizeof(text) - 1);
 		close(fd);
 	}
-	boot = XXH3_64bits(text, got > 0 ? (size_t)got : 0);
-	if (pb_index_begin(store->index, &txn, err) < 0)
-		return false;
-	before = pb_index_meta_get(&txn, "boot");
+	return XXH3_64bits(text, got > 0 ? (size_t)got : 0);
+}
+
+/* The boot that wrote the store last; 0 where none did. */
+static int
+boot_before(struct pb_store *store, uint64_t *boot, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	*boot = pb_index_meta_get(&txn, "boot");
+	rc = txn.rc;
+	pb_mdb_abort(&txn);
+	return rc;
+}
+
+static int
+boot_remember(struct pb_store *store, uint64_t boot, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
 	pb_index_meta_put(&txn, "boot", boot);
-	if (pb_mdb_commit(&txn) < 0)
-		return false;
-	return before == boot;
+	return pb_mdb_commit(&txn);
 }

@@ -39,7 +39,7 @@ struct pb_segment {
 	uint32_t		 pen;
 	int			 fd;		/* through the page cache */
 	int			 direct_fd;	/* past it; -1 where impossible */
-	bool			 broken;	/* rollback has failed so far */
+	bool			 torn;	/* bytes may stand behind the end */
 	char			 path[PATH_MAX];	/* visible, `.open` */
 	char			 sealed[PATH_MAX];
 	char			 dir[PATH_MAX];
@@ -51,7 +51,10 @@ static int	make_room(struct pb_buf *, uint64_t, uint32_t);
 static int	name_file(struct pb_segment *,
 		    const struct pb_segment_place *, uint64_t,
 		    char [static PATH_MAX], struct pb_err *);
+static int	cut(struct pb_segment *, struct pb_err *);
 static int	append(struct pb_segment *, uint8_t *, size_t, uint64_t,
+		    struct pb_err *);
+static int	append_whole(struct pb_segment *, uint8_t *, size_t, uint64_t,
 		    struct pb_err *);
 static bool	fits_page(const struct pb_segment *, size_t);
 static int	append_direct(struct pb_segment *, uint8_t *, size_t,
@@ -135,11 +138,6 @@ pb_segment_append(struct pb_segment *segment, struct pb_chunk *chunk,
 {
 	int rc;
 
-	if (segment->broken) {
-		rc = pb_segment_rollback(segment, err);
-		if (rc < 0)
-			return rc;
-	}
 	if (extent_for(segment, chunk) < 0)
 		return pb_err_set(err, PB_ENOMEM, "no memory for extents");
 	rc = append(segment, chunk->data, chunk->len, chunk->last_time, err);
@@ -162,24 +160,37 @@ pb_segment_close_stats(struct pb_segment *segment,
 	pb_buf_init(&block, PB_OPTIONS_BYTES_MAX);
 	stats_options(&options, stream, &segment->now.row, now_ns);
 	rc = pb_build_isb(&block, 0, now_ns, options.data, options.len);
-	if (rc == 0)
+	if (rc < 0)
+		pb_err_set(err, rc, "cannot build the statistics");
+	else
 		rc = append(segment, block.data, block.len, now_ns, err);
 	pb_buf_finish(&options);
 	pb_buf_finish(&block);
-	return rc < 0 ? pb_err_prefix(err, "%s", segment->path) : 0;
+	if (rc == 0)
+		return 0;
+	/* The packets before it stay: no rollback cuts what it left. */
+	cut(segment, NULL);
+	return pb_err_prefix(err, "%s", segment->path);
 }
 
 int
 pb_segment_sync(struct pb_segment *segment, struct pb_err *err)
 {
-	if (fdatasync(segment->fd) < 0)
-		return pb_err_sys(err, "sync %s", segment->path);
-	return 0;
+	int rc = cut(segment, err);
+
+	if (rc == 0 && fdatasync(segment->fd) < 0)
+		rc = pb_err_sys(err, "sync %s", segment->path);
+	return rc;
 }
 
 int
 pb_segment_rename(struct pb_segment *segment, struct pb_err *err)
 {
+	/* Syncing the directory takes a descriptor: this one is done with,
+	 * so that sealing works where there is no other one left. */
+	if (segment->direct_fd >= 0)
+		close(segment->direct_fd);
+	segment->direct_fd = -1;
 	/* A second try, after a commit that failed, finds it renamed. */
 	if (strcmp(segment->path, segment->sealed) != 0 &&
 	    rename(segment->path, segment->sealed) < 0)
@@ -221,13 +232,17 @@ pb_segment_commit(struct pb_segment *segment)
 int
 pb_segment_rollback(struct pb_segment *segment, struct pb_err *err)
 {
-	segment->broken = true;
+	segment->torn = true;
 	segment->now = segment->durable;
 	segment->count = 0;
-	if (ftruncate(segment->fd, (off_t)segment->now.row.bytes) < 0)
-		return pb_err_sys(err, "cut %s back to %llu bytes",
-		    segment->path, (unsigned long long)segment->now.row.bytes);
-	segment->broken = false;
+	return cut(segment, err);
+}
+
+int
+pb_segment_unlink(const struct pb_segment *segment, struct pb_err *err)
+{
+	if (unlink(segment->path) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "remove %s", segment->path);
 	return 0;
 }
 
@@ -300,6 +315,33 @@ make_file(struct pb_segment *segment, const char *hidden,
 	return pb_sync_dir(segment->dir, err);
 }
 
+/* What a write or a rollback that failed has left behind the end goes. */
+static int
+cut(struct pb_segment *segment, struct pb_err *err)
+{
+	uint64_t end = segment->now.row.bytes;
+
+	if (segment->torn && ftruncate(segment->fd, (off_t)end) < 0)
+		return pb_err_sys(err, "cut %s back to %llu bytes",
+		    segment->path, (unsigned long long)end);
+	segment->torn = false;
+	return 0;
+}
+
+static int
+append(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
+    struct pb_err *err)
+{
+	int rc = cut(segment, err);
+
+	if (rc < 0)
+		return rc;
+	rc = append_whole(segment, data, len, now_ns, err);
+	if (rc < 0)
+		segment->torn = true;
+	return rc;
+}
+
 /*
  * Bytes behind the file's end, so that its size is a block's edge at every
  * moment: what lies within one page goes through the page cache, which
@@ -307,8 +349,8 @@ make_file(struct pb_segment *segment, const char *hidden,
  * page-aligned, with room for a filler behind it, unless it is small.
  */
 static int
-append(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
-    struct pb_err *err)
+append_whole(struct pb_segment *segment, uint8_t *data, size_t len,
+    uint64_t now_ns, struct pb_err *err)
 {
 	int rc;
 

@@ -66,7 +66,8 @@ int	pb_segment_close_stats(struct pb_segment *segment,
 /* fdatasync(2) of what was appended. */
 int	pb_segment_sync(struct pb_segment *segment, struct pb_err *err);
 
-/* After the sync: give it its sealed name, durably. */
+/* After the sync: give it its sealed name, durably.  Nothing is appended
+ * any more. */
 int	pb_segment_rename(struct pb_segment *segment, struct pb_err *err);
 
 /* Rows for the index: the segment's and each extent that changed since
@@ -79,8 +80,12 @@ size_t	pb_segment_extents(const struct pb_segment *segment,
 void	pb_segment_commit(struct pb_segment *segment);
 
 /* Cut the file back to the last commit; an error leaves it to be tried
- * again before the next append. */
+ * again before the next append or sync. */
 int	pb_segment_rollback(struct pb_segment *segment, struct pb_err *err);
+
+/* Take its name away: nothing in it counts.  No name is no error. */
+int	pb_segment_unlink(const struct pb_segment *segment,
+	    struct pb_err *err);
 
 /* As pb_segment_open_file() (cursor.h), with open(2)'s access `mode`. */
 int	pb_segment_open_mode(const char *store,

@@ -429,6 +429,7 @@ check_order(const struct pb_chunk *chunk, struct pb_err *err)
 	uint64_t next = atomic_load(&chunk->stream->next);
 
 	if (chunk->first_seq == 0 || chunk->last_seq < chunk->first_seq ||
+	    chunk->last_seq == UINT64_MAX ||
 	    chunk->first_seq > next ||
 	    (chunk->first_seq < next && chunk->last_seq >= next))
 		return pb_err_set(err, PB_EORDER, "packets %llu to %llu do "

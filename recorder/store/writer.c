@@ -41,6 +41,7 @@ static int	write_late(struct pb_store *, struct pb_chunk *,
 		    struct pb_err *);
 static int	order_error(const struct pb_stream *, const struct pb_chunk *,
 		    struct pb_err *);
+static int	reserve_numbers(struct pb_store *, struct pb_err *);
 static bool	gaps_cover(struct pb_store *, const struct pb_stream *,
 		    uint64_t, uint64_t);
 static bool	wants_new_segment(struct pb_store *, const struct pb_stream *,
@@ -58,6 +59,7 @@ static int	commit_batch(struct pb_store *, struct pb_err *);
 static void	put_stream_rows(struct pb_mdb_txn *, struct pb_stream *);
 static void	put_segment_rows(struct pb_mdb_txn *,
 		    const struct pb_segment *, bool);
+static void	put_drop_rows(struct pb_mdb_txn *, const struct pb_chunk *);
 static void	settle_stream(struct pb_store *, struct pb_stream *);
 static void	roll_back(struct pb_store *, struct pb_stream *, int,
 		    const struct pb_err *);
@@ -160,6 +162,11 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 
 	if (chunk->first_seq != stream->info.last_seq + 1)
 		return order_error(stream, chunk, err);
+	rc = reserve_numbers(store, err);
+	if (rc < 0) {
+		roll_back(store, stream, rc, err);
+		return rc;
+	}
 	if (wants_new_segment(store, stream, chunk)) {
 		seal_later(store, stream);
 		flush(store);
@@ -231,8 +238,10 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	flush(store);
 	if (!gaps_cover(store, stream, chunk->first_seq, chunk->last_seq))
 		return order_error(stream, chunk, err);
-	rc = new_segment(store, stream, chunk->head, chunk->first_seq,
-	    &segment, err);
+	rc = reserve_numbers(store, err);
+	if (rc == 0)
+		rc = new_segment(store, stream, chunk->head, chunk->first_seq,
+		    &segment, err);
 	if (rc == 0)
 		rc = pb_segment_append(segment, chunk, err);
 	if (rc == 0)
@@ -246,9 +255,14 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 		put_segment_rows(&txn, segment, true);
 		pb_index_fill_gaps(&txn, stream->info.id, chunk->first_seq,
 		    chunk->last_seq, pb_clock_real_ns());
+		put_drop_rows(&txn, chunk);
 		pb_index_put_stream(&txn, &stream->info);
 		rc = pb_mdb_commit(&txn);
 	}
+	/* The sender may cut what it sends again in other places: then no
+	 * file of this name would replace this one. */
+	if (rc < 0 && segment != NULL)
+		pb_segment_unlink(segment, NULL);
 	pb_segment_destroy(segment);
 	if (rc < 0) {
 		copy_counters(&stream->info, &stream->committed);
@@ -269,6 +283,27 @@ order_error(const struct pb_stream *stream, const struct pb_chunk *chunk,
 	    "%llu", (unsigned long long)chunk->first_seq,
 	    (unsigned long long)chunk->last_seq,
 	    (unsigned long long)stream->info.last_seq);
+}
+
+/* Running numbers that a chunk may hold are reserved before they reach a
+ * file: what recovery takes in must not be given again. */
+static int
+reserve_numbers(struct pb_store *store, struct pb_err *err)
+{
+	uint64_t numbers = atomic_load(&store->numbers);
+	struct pb_mdb_txn txn;
+	int rc;
+
+	if (numbers <= store->numbers_reserved)
+		return 0;
+	rc = pb_index_begin(store->index, &txn, err);
+	if (rc < 0)
+		return rc;
+	pb_index_meta_put(&txn, "numbers", numbers + NUMBERS_AHEAD);
+	rc = pb_mdb_commit(&txn);
+	if (rc == 0)
+		store->numbers_reserved = numbers + NUMBERS_AHEAD;
+	return rc;
 }
 
 /* All of first .. last lies in open gaps: nothing is stored twice. */
@@ -295,7 +330,8 @@ wants_new_segment(struct pb_store *store, const struct pb_stream *stream,
 
 	if (stream->segment == NULL)
 		return false;
-	if (stream->sealing)
+	if (stream->sealing ||
+	    pb_segment_head(stream->segment)->hash != chunk->head->hash)
 		return true;
 	row = pb_segment_row(stream->segment);
 	if (row->packets == 0)
@@ -303,7 +339,6 @@ wants_new_segment(struct pb_store *store, const struct pb_stream *stream,
 	/* Three pages: what fillers may add. */
 	return row->bytes + chunk->len + 3 * PB_PAGE_BYTES >
 	    store->opts.segment_size ||
-	    pb_segment_head(stream->segment)->hash != chunk->head->hash ||
 	    pb_clock_mono_ms() - stream->opened_ms >=
 	    store->opts.segment_age_ms;
 }
@@ -363,7 +398,7 @@ announce(struct pb_store *store, struct pb_stream *stream, uint64_t first_seq,
 static void
 seal_later(struct pb_store *store, struct pb_stream *stream)
 {
-	struct pb_err err;
+	struct pb_err err = { 0 };
 
 	mark_dirty(store, stream);
 	if (stream->sealing)
@@ -430,16 +465,19 @@ sync_stream(struct pb_stream *stream, struct pb_err *err)
 	if (stream->segment == NULL)
 		return 0;
 	rc = pb_segment_sync(stream->segment, err);
-	if (rc == 0 && stream->sealing &&
-	    pb_segment_row(stream->segment)->packets > 0)
-		rc = pb_segment_rename(stream->segment, err);
-	return rc;
+	if (rc < 0 || !stream->sealing)
+		return rc;
+	/* One that never got a packet goes, while it is still announced. */
+	if (pb_segment_row(stream->segment)->packets == 0)
+		return pb_segment_unlink(stream->segment, err);
+	return pb_segment_rename(stream->segment, err);
 }
 
 static int
 commit_batch(struct pb_store *store, struct pb_err *err)
 {
 	uint64_t numbers = atomic_load(&store->numbers);
+	uint64_t reserved = store->numbers_reserved;
 	struct pb_mdb_txn txn;
 	int rc = pb_index_begin(store->index, &txn, err);
 
@@ -458,22 +496,16 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 
 		if (c->gap != 0)
 			pb_index_put_gap(&txn, &gap);
-		for (unsigned i = 0; i < c->drops; i++) {
-			struct pb_drop_info drop = {
-				.stream = c->stream->info.id,
-				.seq = c->drop[i].seq,
-				.count = c->drop[i].count,
-				.time_ns = c->drop[i].time_ns,
-			};
-
-			pb_index_put_drop(&txn, &drop);
-		}
+		put_drop_rows(&txn, c);
 	}
-	if (numbers + NUMBERS_AHEAD / 2 > store->numbers_reserved) {
-		store->numbers_reserved = numbers + NUMBERS_AHEAD;
-		pb_index_meta_put(&txn, "numbers", store->numbers_reserved);
+	if (numbers + NUMBERS_AHEAD / 2 > reserved) {
+		reserved = numbers + NUMBERS_AHEAD;
+		pb_index_meta_put(&txn, "numbers", reserved);
 	}
-	return pb_mdb_commit(&txn);
+	rc = pb_mdb_commit(&txn);
+	if (rc == 0)
+		store->numbers_reserved = reserved;
+	return rc;
 }
 
 static void
@@ -502,6 +534,21 @@ put_segment_rows(struct pb_mdb_txn *txn, const struct pb_segment *segment,
 		pb_index_put_extent(txn, &extents[i]);
 }
 
+static void
+put_drop_rows(struct pb_mdb_txn *txn, const struct pb_chunk *chunk)
+{
+	for (unsigned i = 0; i < chunk->drops; i++) {
+		struct pb_drop_info drop = {
+			.stream = chunk->stream->info.id,
+			.seq = chunk->drop[i].seq,
+			.count = chunk->drop[i].count,
+			.time_ns = chunk->drop[i].time_ns,
+		};
+
+		pb_index_put_drop(txn, &drop);
+	}
+}
+
 /* The commit has covered this stream. */
 static void
 settle_stream(struct pb_store *store, struct pb_stream *stream)
@@ -513,14 +560,6 @@ settle_stream(struct pb_store *store, struct pb_stream *stream)
 	pb_segment_commit(stream->segment);
 	if (!stream->sealing)
 		return;
-	if (pb_segment_row(stream->segment)->packets == 0) {
-		char path[PATH_MAX];
-
-		if (pb_layout_segment(path, store->path, &stream->info.key,
-		    pb_segment_row(stream->segment)->first_seq, true,
-		    NULL) == 0)
-			unlink(path);
-	}
 	pb_segment_destroy(stream->segment);
 	stream->segment = NULL;
 	stream->sealing = false;
