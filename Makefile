@@ -9,7 +9,8 @@ HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE \
            -fstack-clash-protection
 SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
            -fno-omit-frame-pointer -DPB_SANITIZED=1)
-PKGS     = libpcap lmdb libcurl libmicrohttpd gnutls inih libxxhash jansson
+PKGS     = libpcap lmdb libcurl libmicrohttpd gnutls inih libxxhash \
+           libzstd jansson
 OPT      = $(CFLAGS) $(if $(SAN),$(SANFLAGS) -fPIE,$(HARDEN))
 ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
 LINK     = $(OPT) -pie -Wl,-z,relro,-z,now
@@ -33,7 +34,8 @@ help:
 	@echo "make demo       three nodes on this machine, real traffic, two hops"
 	@echo "make test       set-up and all tests"
 	@echo "make check-san  all tests under ASan and UBSan"
-	@echo "make check-leak unit and sim tests under valgrind"
+	@echo "make check-tsan all tests under TSan"
+	@echo "make check-leak all tests under valgrind"
 	@echo "make layers     check who includes whom"
 	@echo "make install    DESTDIR, PREFIX=$(PREFIX)"
 
@@ -93,6 +95,11 @@ check-san: deps
 	@$(MAKE) --no-print-directory -j2 check BUILD=build/san \
 	    SAN=address,undefined CFLAGS="-O1 -g"
 
+# Fixed addresses: this compiler's TSan knows no others.
+check-tsan: deps
+	@$(MAKE) --no-print-directory -j2 check BUILD=build/tsan SAN=thread \
+	    CFLAGS="-O1 -g" PB_WRAP="setarch -R"
+
 check-leak: deps
 	@$(MAKE) --no-print-directory -j2 check BUILD=build/leak \
 	    CFLAGS="-O1 -g" PB_WRAP="valgrind -q --leak-check=full \
@@ -111,6 +118,7 @@ layers:
 	@! grep -rlE '#include <curl' --include=*.[ch] . | grep -v '^./shipper/'
 	@! grep -rlE '#include <microhttpd' --include=*.[ch] . | grep -v '^./recorder/ingest/'
 	@! grep -rlE '#include <ini' --include=*.[ch] . | grep -v '^./conf/'
+	@! grep -rlE '#include <zstd' --include=*.[ch] . | grep -v '^./base/'
 	@! grep -rlE '#include <jansson' --include=*.[ch] . | grep -v '^./base/'
 
 # --- installing ----------------------------------------------------------
@@ -141,5 +149,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all help deps demo test check check-san check-leak layers install clean
+.PHONY: all help deps demo test check check-san check-tsan check-leak layers install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -3,7 +3,7 @@
  *
  * Promise: what the table does not know is refused, and what this version
  * cannot do is refused in words, never accepted and ignored.
- * Reason:  an operator who writes `compress = zstd` counts on it.
+ * Reason:  an operator who writes `forward = eth1` counts on it.
  */
 #include "conf/conf_keys.h"
 
@@ -23,7 +23,7 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 static parser	parse_text, parse_word, parse_path, parse_name, parse_number,
 		parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_min_free, parse_address, parse_url, parse_tls,
-		parse_allow, parse_streams, parse_later;
+		parse_allow, parse_streams, parse_compress, parse_later;
 
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
@@ -116,7 +116,8 @@ static const struct pb_conf_key upstream_keys[] = {
 	    "64MiB", "1MiB", NULL },
 	{ "rate_limit", parse_rate, FIELD(pb_conf_upstream, rate_limit),
 	    "0", NULL, NULL },
-	{ "compress", parse_later, 0, 0, "none", NULL, NULL },
+	{ "compress", parse_compress, FIELD(pb_conf_upstream, compress_zstd),
+	    "none", NULL, NULL },
 };
 
 const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
@@ -308,6 +309,20 @@ parse_yes_no(const struct pb_conf_key *key, void *field, const char *value,
 {
 	(void)key;
 	return pb_parse_bool(value, field, err);
+}
+
+static int
+parse_compress(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	bool *zstd = field;
+
+	(void)key;
+	if (strcmp(value, "zstd") != 0 && strcmp(value, "none") != 0)
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is no compression; "
+		    "write none or zstd", value);
+	*zstd = strcmp(value, "zstd") == 0;
+	return 0;
 }
 
 /* `5%` of the file system, or a size. */

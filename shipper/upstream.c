@@ -14,16 +14,20 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/zip.h"
 
 #define PATH_BYTES_MAX	(PATH_MAX + 64)
 #define HEADER_BYTES	64
 #define GAP_BODY_MAX	256
+/* zstd promises at most 1/256 and 64 bytes more than it was given. */
+#define PACKED_MAX	(PB_FEED_BODY_MAX + PB_FEED_BODY_MAX / 64 + 4096u)
 
 /* A request's memory; kept for the next one while there are any. */
 struct slot {
 	struct pb_upstream *upstream;
 	unsigned	 request;
 	struct pb_buf	 body;
+	struct pb_buf	 packed;	/* the same as zstd, where asked */
 };
 
 struct pb_upstream {
@@ -48,6 +52,7 @@ static int	perform(struct pb_upstream *, const struct pb_action *,
 static int	send_packets(struct pb_upstream *, const struct pb_action *,
 		    const struct pb_stream_info *, struct pb_http_request *,
 		    struct pb_err *);
+static void	pack(struct slot *, struct pb_http_request *);
 static int	send_gap(struct pb_upstream *, const struct pb_action *,
 		    const struct pb_stream_info *, struct pb_http_request *,
 		    struct pb_err *);
@@ -88,6 +93,7 @@ pb_upstream_create(struct pb_upstream **out,
 		u->slot[i].upstream = u;
 		u->slot[i].request = i;
 		pb_buf_init(&u->slot[i].body, PB_FEED_BODY_MAX);
+		pb_buf_init(&u->slot[i].packed, PACKED_MAX);
 	}
 	rc = pb_ship_create(&u->ship, &opts, &source, err);
 	if (rc < 0) {
@@ -105,8 +111,10 @@ pb_upstream_destroy(struct pb_upstream *u)
 		return;
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
 		pb_http_cancel(u->env.http, &u->slot[i]);
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		pb_buf_finish(&u->slot[i].body);
+		pb_buf_finish(&u->slot[i].packed);
+	}
 	pb_ship_destroy(u->ship);
 	free(u);
 }
@@ -266,6 +274,8 @@ trim(struct pb_upstream *u)
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		pb_buf_finish(&u->slot[i].body);
 		pb_buf_init(&u->slot[i].body, PB_FEED_BODY_MAX);
+		pb_buf_finish(&u->slot[i].packed);
+		pb_buf_init(&u->slot[i].packed, PACKED_MAX);
 	}
 }
 
@@ -356,7 +366,23 @@ send_packets(struct pb_upstream *u, const struct pb_action *action,
 	request->header[1] = first;
 	request->header[2] = last;
 	request->header[3] = digest;
+	if (u->conf.compress_zstd)
+		pack(&u->slot[action->request], request);
 	return pb_http_send(u->env.http, request, err);
+}
+
+/* What does not shrink, or cannot be packed for want of memory, goes as it
+ * is. */
+static void
+pack(struct slot *slot, struct pb_http_request *request)
+{
+	pb_buf_clear(&slot->packed);
+	if (pb_zip_pack(&slot->packed, request->body, request->len) < 0 ||
+	    slot->packed.len >= request->len)
+		return;
+	request->body = slot->packed.data;
+	request->len = slot->packed.len;
+	request->header[4] = "Content-Encoding: zstd";
 }
 
 static int

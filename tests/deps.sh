@@ -5,7 +5,7 @@ set -eu
 
 packages="gcc make pkg-config libc6-dev libpcap-dev liblmdb-dev
 libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev libinih-dev
-libxxhash-dev libjansson-dev libcmocka-dev tshark wireshark-common tcpdump
+libxxhash-dev libzstd-dev libjansson-dev libcmocka-dev tshark wireshark-common tcpdump
 tcpreplay iproute2 procps curl openssl python3 strace valgrind"
 
 missing=

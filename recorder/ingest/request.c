@@ -21,6 +21,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "base/zip.h"
 #include "recorder/ingest/allow.h"
 #include "recorder/ingest/route.h"
 
@@ -44,6 +45,7 @@ struct pb_request {
 	char		 cn[PB_NAME_BYTES_MAX + 1];
 	uint64_t	 began_ms;
 	bool		 has_first, has_last, has_digest;
+	bool		 packed;	/* Content-Encoding: zstd */
 	uint64_t	 first, last, digest;
 	/* The body. */
 	uint8_t		*data;
@@ -73,6 +75,7 @@ static int	parse_digest(const char *, uint64_t *, struct pb_err *);
 /* Body */
 static bool	body_room(struct pb_request *, size_t);
 static void	body_free(struct pb_request *);
+static int	body_unpack(struct pb_request *, struct pb_err *);
 static void	end_get(struct pb_request *, uint64_t);
 static void	end_packets(struct pb_request *, uint64_t);
 static int	check_way(struct pb_request *, struct pb_body_facts *,
@@ -277,10 +280,13 @@ check_post(struct pb_request *request, const struct pb_request_head *head)
 		    "own streams", service->self.name);
 		return;
 	}
-	if (head->encoding != NULL &&
+	request->packed = head->encoding != NULL &&
+	    request->route.kind == PB_ROUTE_PACKETS &&
+	    strcasecmp(head->encoding, "zstd") == 0;
+	if (head->encoding != NULL && !request->packed &&
 	    strcasecmp(head->encoding, "identity") != 0) {
 		refuse(request, 415, "Content-Encoding %.32s is not taken; "
-		    "send identity", head->encoding);
+		    "identity is, and zstd for packets", head->encoding);
 		return;
 	}
 	if (!head->has_length && !head->chunked) {
@@ -389,6 +395,37 @@ body_free(struct pb_request *request)
 	request->cap = request->len = 0;
 }
 
+/* The body as it was before it was packed, in memory of the same budget. */
+static int
+body_unpack(struct pb_request *request, struct pb_err *err)
+{
+	struct pb_intake *intake = request->service->intake;
+	size_t room, len;
+	uint8_t *data;
+	int rc;
+
+	rc = pb_zip_room(request->data, request->len, PB_BODY_BYTES_MAX,
+	    &room, err);
+	if (rc < 0)
+		return rc;
+	if (!pb_intake_reserve(intake, room))
+		return pb_err_set(err, PB_EBUSY, "all memory for bodies is "
+		    "taken");
+	data = malloc(room);
+	rc = data == NULL ? pb_err_set(err, PB_ENOMEM, "no memory") :
+	    pb_zip_unpack(data, room, request->data, request->len, &len, err);
+	if (rc < 0) {
+		free(data);
+		pb_intake_release(intake, room);
+		return rc;
+	}
+	body_free(request);
+	request->data = data;
+	request->cap = room;
+	request->len = len;
+	return 0;
+}
+
 static void
 end_get(struct pb_request *request, uint64_t now_ms)
 {
@@ -429,13 +466,19 @@ end_packets(struct pb_request *request, uint64_t now_ms)
 	struct pb_body_facts facts;
 	int rc;
 
+	rc = request->packed ? body_unpack(request, &err) : 0;
+	if (rc == PB_ELIMIT) {
+		refuse(request, 413, "%s", err.text);
+		return;
+	}
 	load->body = (struct pb_body){
 		.data = request->data, .len = request->len,
 		.key = &request->route.key,
 		.self = load->local ? NULL : &request->service->self,
 		.pen = request->service->conf->node.pen,
 	};
-	rc = check_way(request, &facts, &err);
+	if (rc == 0)
+		rc = check_way(request, &facts, &err);
 	if (rc == 0)
 		rc = learn_numbers(request, &facts, &err);
 	if (rc < 0) {

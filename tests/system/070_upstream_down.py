@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 
 from harness import *
 import samples
@@ -49,6 +50,57 @@ def an_edge_ships_what_it_took_in_before_its_shipper_ran(t):
     drained(edge, core, seconds=40)
     equal(numbers(core, "eth0"), list(range(1, 501)), "numbers")
 
+
+@contextlib.contextmanager
+def counting(port):
+    """A way to 127.0.0.1:port that counts what goes up it."""
+    count = [0]
+
+    def copy(source, sink, counts):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if counts:
+                    count[0] += len(data)
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", port))
+                for args in ((near, far, True), (far, near, False)):
+                    threading.Thread(target=copy, args=args,
+                                     daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1], count
+
+
+def compressed_bodies_carry_the_same_packets(t):
+    core = t.node("core", listen=True)
+    with counting(core.port) as (port, count):
+        compressed_through(t, core, port)
+        stored = sum(r["bytes"] for r in core.rows("segments"))
+        check(count[0] < stored / 2, count[0], "bytes went up for", stored)
+
+
+def compressed_through(t, core, port):
+    edge = t.node("edge", upstreams={"core": [
+        "http://127.0.0.1:%d" % port, "compress = zstd"]})
+    # Frames that shrink, and one whose bytes do not.
+    noise = os.urandom(60000)
+    edge.pb("import", "--interface", "eth0", t.write("a.pcap", samples.pcap(
+        "<", samples.MAGIC_NS, [
+            (samples.T0 + n, n, noise if n == 500 else samples.eth(n, 1400),
+             60000 if n == 500 else 1400) for n in range(3000)])))
+    core.start()
+    edge.start()
+    drained(edge, core, seconds=40)
+    equal(by_stream(core.query())["eth0"], by_stream(edge.query())["eth0"],
+          "packets")
 
 @contextlib.contextmanager
 def mute():
@@ -116,5 +168,6 @@ def each_upstream_gets_the_streams_it_asked_for(t):
 if __name__ == "__main__":
     main("070", everything_arrives_when_the_upstream_returns,
          an_edge_ships_what_it_took_in_before_its_shipper_ran,
+         compressed_bodies_carry_the_same_packets,
          a_dead_upstream_slows_no_other,
          each_upstream_gets_the_streams_it_asked_for, seconds=120)

@@ -182,7 +182,7 @@ static const char every_key[] =
     "dead_letters_max = 0\n"
     "window = 1MiB\n"
     "rate_limit = 100Mbit\n"
-    "compress = none\n"
+    "compress = zstd\n"
     "[upstream backup]\n"
     "url = http://backup:1\n"
     "tls = off\n";
@@ -213,6 +213,8 @@ check_network(const struct pb_conf *conf)
 	assert_true(conf->listen.tls.off);
 	assert_string_equal(conf->listen.allow, "lon1, par*, relay:par1");
 	assert_int_equal(conf->upstreams, 2);
+	assert_true(up[0].compress_zstd);
+	assert_false(up[1].compress_zstd);
 	assert_string_equal(up->name, "core");
 	assert_string_equal(up->url, "https://core.example:7152/path");
 	assert_string_equal(up->tls.cert, "/c.pem");
@@ -584,8 +586,6 @@ what_a_later_release_brings_is_refused_in_words(void **state)
 		    "version; write capture" },
 		{ BASE "[capture e]\nforward = eth1\n", 6, "forward: 'eth1' "
 		    "is not supported by this version; leave the key out" },
-		{ BASE "[upstream c]\ncompress = zstd\n", 6, "compress: "
-		    "'zstd' is not supported by this version; write none" },
 	};
 
 	(void)state;

@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "base/log.h"
+#include "base/zip.h"
 #include "recorder/ingest/request.h"
 #include "tests/unit/fake_store.h"
 #include "tests/unit/ingest_body.h"
@@ -289,6 +290,43 @@ a_body_of_no_size_or_too_large_is_not_waited_for(void **state)
 }
 
 static void
+post_packed(const uint8_t *data, size_t len, size_t cut)
+{
+	struct pb_buf packed;
+
+	pb_buf_init(&packed, 4 * PB_BODY_BYTES_MAX);
+	assert_int_equal(pb_zip_pack(&packed, data, len), 0);
+	post(&(struct pb_request_head){ .method = "POST", .encoding = "zstd" },
+	    packed.data, packed.len - cut);
+	pb_buf_finish(&packed);
+}
+
+static void
+a_packed_body_is_taken_within_the_same_limits(void **state)
+{
+	struct image *img = body_image(&TEN);
+	size_t before = pb_intake_reserved(service->intake);
+	uint8_t *zeros = calloc(1, PB_BODY_BYTES_MAX + 1);
+
+	(void)state;
+	assert_non_null(zeros);
+	post_packed(img->data, img->len, 3);
+	assert_int_equal(status(), 400);
+	post_packed(zeros, PB_BODY_BYTES_MAX + 1, 0);
+	assert_int_equal(status(), 413);
+	post_packed(zeros, PB_BODY_BYTES_MAX, 0);
+	assert_int_equal(status(), 400);	/* no pcapng */
+	post_packed(img->data, img->len, 0);
+	write_all();
+	assert_int_equal(status(), 200);
+	assert_string_equal(text(), "{\"acked\":10}");
+	get(STREAM, PB_DOOR_TCP);
+	assert_int_equal(pb_intake_reserved(service->intake), before);
+	free(zeros);
+	free(img);
+}
+
+static void
 a_chunked_body_is_taken_up_to_the_limit(void **state)
 {
 	struct pb_request_head h = { .method = "POST", .path = PACKETS,
@@ -322,7 +360,7 @@ static void
 who_waits_for_our_word_is_told_before_the_body(void **state)
 {
 	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .has_length = true, .length = 100, .encoding = "zstd" };
+	    .has_length = true, .length = 100, .encoding = "br" };
 
 	(void)state;
 	head(&h);
@@ -641,6 +679,7 @@ main(void)
 		TEST(paths_and_names_that_are_wrong_are_told_apart),
 		TEST(a_wrong_method_is_told_the_right_one),
 		TEST(a_body_of_no_size_or_too_large_is_not_waited_for),
+		TEST(a_packed_body_is_taken_within_the_same_limits),
 		TEST(a_chunked_body_is_taken_up_to_the_limit),
 		TEST(who_waits_for_our_word_is_told_before_the_body),
 		TEST(headers_that_do_not_fit_the_body_keep_nothing),

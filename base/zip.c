@@ -1,0 +1,66 @@
+/*
+ * base/zip.c - zstd: bodies made smaller for slow links
+ */
+#include "base/zip.h"
+
+#include <zstd.h>
+#include <zstd_errors.h>
+
+/* The fastest of the positive levels: the loop that packs ships as well,
+ * and a link that wants more than 300 MB/s wants no compression. */
+#define ZIP_LEVEL	1
+
+int
+pb_zip_pack(struct pb_buf *out, const void *data, size_t len)
+{
+	size_t bound = ZSTD_compressBound(len), packed;
+	uint8_t *at = pb_buf_reserve(out, bound);
+
+	if (at == NULL)
+		return bound > out->max - out->len ? PB_ELIMIT : PB_ENOMEM;
+	packed = ZSTD_compress(at, bound, data, len, ZIP_LEVEL);
+	if (ZSTD_isError(packed)) {
+		out->failed = true;
+		return PB_ENOMEM;
+	}
+	out->len += packed;
+	return 0;
+}
+
+int
+pb_zip_room(const void *data, size_t len, size_t max, size_t *room,
+    struct pb_err *err)
+{
+	unsigned long long size = ZSTD_getFrameContentSize(data, len);
+
+	if (size == ZSTD_CONTENTSIZE_ERROR)
+		return pb_err_set(err, PB_EFORMAT, "offset 0: no zstd frame");
+	if (size == ZSTD_CONTENTSIZE_UNKNOWN) {
+		*room = max;
+		return 0;
+	}
+	if (size > max)
+		return pb_err_set(err, PB_ELIMIT, "the zstd frame holds %llu "
+		    "bytes; %zu at most", size, max);
+	/* Frames may follow each other; a second one must fit as well, and
+	 * an empty one asks for no memory. */
+	*room = size > 0 ? (size_t)size : 1;
+	return 0;
+}
+
+int
+pb_zip_unpack(void *out, size_t room, const void *data, size_t len,
+    size_t *unpacked, struct pb_err *err)
+{
+	size_t n = ZSTD_decompress(out, room, data, len);
+
+	if (!ZSTD_isError(n)) {
+		*unpacked = n;
+		return 0;
+	}
+	if (ZSTD_getErrorCode(n) == ZSTD_error_dstSize_tooSmall)
+		return pb_err_set(err, PB_ELIMIT, "the zstd frames hold more "
+		    "than %zu bytes", room);
+	return pb_err_set(err, PB_EFORMAT, "the zstd frame is damaged: %s",
+	    ZSTD_getErrorName(n));
+}

@@ -1,0 +1,37 @@
+/*
+ * base/zip.h - zstd: bodies made smaller for slow links
+ *
+ * The one place that knows libzstd.  Whole buffers only: bodies are
+ * bounded, and both ends hold them anyway.
+ */
+#ifndef PB_BASE_ZIP_H
+#define PB_BASE_ZIP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/*
+ * Append to `out` the zstd frame (RFC 8878) of `data`.  PB_ELIMIT where it
+ * does not fit into out->max, PB_ENOMEM.
+ */
+int	pb_zip_pack(struct pb_buf *out, const void *data, size_t len);
+
+/*
+ * How much memory unpacking needs: the size that the frame states, or
+ * `max` where it states none.  PB_EFORMAT where it is no zstd frame,
+ * PB_ELIMIT where it states more than `max`.
+ */
+int	pb_zip_room(const void *data, size_t len, size_t max, size_t *room,
+	    struct pb_err *err);
+
+/*
+ * Unpack into the `room` bytes at `out`; `*unpacked` is what came of it.
+ * PB_EFORMAT where the frame is damaged, PB_ELIMIT where it holds more.
+ */
+int	pb_zip_unpack(void *out, size_t room, const void *data, size_t len,
+	    size_t *unpacked, struct pb_err *err);
+
+#endif
