@@ -17,7 +17,8 @@ LINK     = $(OPT) -pie -Wl,-z,relro,-z,now
 LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
 
 LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/capture \
-            recorder/ingest shipper cli
+            recorder/ingest recorder/ingest/http recorder/ingest/intake \
+            shipper cli cli/query cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB      := $(BUILD)/libpb.a

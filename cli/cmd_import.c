@@ -19,9 +19,9 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "cli/inlet.h"
-#include "cli/importer.h"
-#include "cli/input.h"
+#include "cli/import/inlet.h"
+#include "cli/import/importer.h"
+#include "cli/import/input.h"
 #include "cli/out.h"
 #include "cli/progress.h"
 

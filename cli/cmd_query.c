@@ -20,12 +20,12 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cli/export.h"
-#include "cli/lines.h"
+#include "cli/query/export.h"
+#include "cli/query/lines.h"
 #include "cli/out.h"
-#include "cli/search.h"
-#include "cli/select.h"
-#include "cli/target.h"
+#include "cli/query/search.h"
+#include "cli/query/select.h"
+#include "cli/query/target.h"
 
 #define FILTER_BYTES_MAX	(64u << 10)
 #define FOLLOW_POLL_MS		50

@@ -13,9 +13,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "cli/live.h"
+#include "cli/status/live.h"
 #include "cli/out.h"
-#include "cli/report.h"
+#include "cli/status/report.h"
 
 static int	gather(struct pb_report *, struct pb_cli *, struct pb_err *);
 static int	print_json(const struct pb_report *, struct pb_out *,

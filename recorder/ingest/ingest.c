@@ -19,9 +19,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/ingest/door.h"
+#include "recorder/ingest/http/door.h"
 #include "recorder/ingest/request.h"
-#include "recorder/ingest/server.h"
+#include "recorder/ingest/http/server.h"
 
 #define DOORS_MAX	2
 #define LOCAL_CONNECTIONS_MAX 128u

@@ -23,7 +23,7 @@
 #include "base/text.h"
 #include "base/zip.h"
 #include "recorder/ingest/allow.h"
-#include "recorder/ingest/route.h"
+#include "recorder/ingest/http/route.h"
 
 #define JSON_TYPE	"application/json"
 #define METRICS_TYPE	"text/plain; version=0.0.4; charset=utf-8"

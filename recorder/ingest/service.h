@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "recorder/ingest/ingest.h"
-#include "recorder/ingest/intake.h"
+#include "recorder/ingest/intake/intake.h"
 #include "recorder/ingest/peerlog.h"
 
 #define PB_STATUSES	14	/* the status codes we answer with */

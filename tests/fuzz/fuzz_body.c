@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "pcapng/scan.h"
-#include "recorder/ingest/body.h"
+#include "recorder/ingest/intake/body.h"
 
 #define MUST(x)	do { if (!(x)) abort(); } while (0)
 

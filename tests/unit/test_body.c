@@ -10,7 +10,7 @@
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
-#include "recorder/ingest/body.h"
+#include "recorder/ingest/intake/body.h"
 #include "tests/unit/ingest_body.h"
 
 #define ARRIVAL	1800000000000000000ull

@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/input.h"
-#include "cli/live.h"
+#include "cli/import/input.h"
+#include "cli/status/live.h"
 #include "cli/table.h"
-#include "cli/target.h"
+#include "cli/query/target.h"
 #include "tests/unit/ng_image.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/importer.h"
+#include "cli/import/importer.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
 #include "base/bytes.h"

@@ -629,7 +629,7 @@ an_error_is_told_although_the_body_was_sent(void **state)
 	int fd = dial(n);
 
 	put_head(fd, "POST", STREAM "/packets", sizeof(zeros),
-	    "Content-Encoding: zstd\r\n");
+	    "Content-Encoding: br\r\n");
 	put(fd, zeros, sizeof(zeros));
 	read_reply(fd, &r);
 	assert_int_equal(r.status, 415);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "recorder/ingest/ingest.h"
-#include "recorder/ingest/intake.h"
+#include "recorder/ingest/intake/intake.h"
 #include "tests/unit/fake_store.h"
 #include "tests/unit/ingest_body.h"
 

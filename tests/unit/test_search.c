@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/search.h"
+#include "cli/query/search.h"
 #include "tests/unit/store_fixture.h"
 
 #define LEN	100

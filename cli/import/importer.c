@@ -1,0 +1,361 @@
+/*
+ * cli/import/importer.c - the events of one capture file, as sections of streams
+ *
+ * Memory stays within named bounds whatever the file says: interfaces per
+ * section (the reader's), bytes of their options, bytes of the bodies that
+ * are being filled.
+ */
+#include "cli/import/importer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/import/import_stream.h"
+#include "cli/import/import_turn.h"
+#include "pcapng/hop.h"
+#include "pcapng/option.h"
+
+/* Options of one packet as they come, and what we add before we look. */
+#define SCRATCH_BYTES	(PB_OPTIONS_BYTES_MAX + 256u)
+
+struct pb_importer {
+	struct pb_importer_opts opts;
+	struct pb_import_result result;
+	/* this section */
+	struct pb_buf	 shb;		/* its options */
+	struct pb_import_stream *stream;	/* by interface id */
+	uint32_t	 streams, cap;
+	size_t		 option_bytes;
+	size_t		 body_bytes;
+	struct pb_buf	 waiting;	/* blocks before the next packet */
+	uint64_t	 waiting_count;
+	uint32_t	 last;		/* packet's interface, if any had one */
+	bool		 any_packet;
+	struct pb_buf	 scratch;	/* options of a packet */
+};
+
+static int	take_section(struct pb_importer *, const struct pb_event *,
+		    struct pb_err *);
+static int	take_interface(struct pb_importer *, const struct pb_event *,
+		    struct pb_err *);
+static int	take_packet(struct pb_importer *, const struct pb_event *,
+		    struct pb_err *);
+static void	take_statistics(struct pb_importer *,
+		    const struct pb_event *);
+static void	take_block(struct pb_importer *, const struct pb_event *);
+static bool	keeps(struct pb_importer *, const struct pb_event *);
+static int	begin_stream(struct pb_importer *, struct pb_import_stream *,
+		    const struct pb_event *, struct pb_err *);
+static int	options_held(struct pb_importer *, size_t,
+		    const struct pb_event *, struct pb_err *);
+static int	bodies_held(struct pb_importer *, struct pb_err *);
+static int	push(struct pb_importer *, struct pb_import_stream *,
+		    struct pb_err *);
+static int	end_section(struct pb_importer *, struct pb_err *);
+static int	end_stream(struct pb_importer *, struct pb_import_stream *,
+		    struct pb_err *);
+static void	drop_section(struct pb_importer *);
+static bool	is_filler(const struct pb_packet *);
+
+int
+pb_importer_create(struct pb_importer **out,
+    const struct pb_importer_opts *opts, struct pb_err *err)
+{
+	struct pb_importer *importer = calloc(1, sizeof(*importer));
+
+	*out = importer;
+	if (importer == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory to import");
+	importer->opts = *opts;
+	pb_buf_init(&importer->shb, PB_OPTIONS_BYTES_MAX);
+	pb_buf_init(&importer->waiting, PB_IMPORT_WAITING_BYTES);
+	pb_buf_init(&importer->scratch, SCRATCH_BYTES);
+	return 0;
+}
+
+void
+pb_importer_destroy(struct pb_importer *importer)
+{
+	if (importer == NULL)
+		return;
+	drop_section(importer);
+	free(importer->stream);
+	pb_buf_finish(&importer->shb);
+	pb_buf_finish(&importer->waiting);
+	pb_buf_finish(&importer->scratch);
+	free(importer);
+}
+
+int
+pb_importer_event(struct pb_importer *importer, const struct pb_event *event,
+    struct pb_err *err)
+{
+	switch (event->kind) {
+	case PB_EVENT_SECTION:
+		return take_section(importer, event, err);
+	case PB_EVENT_INTERFACE:
+		return take_interface(importer, event, err);
+	case PB_EVENT_PACKET:
+		return take_packet(importer, event, err);
+	case PB_EVENT_STATISTICS:
+		take_statistics(importer, event);
+		return 0;
+	case PB_EVENT_BLOCK:
+		take_block(importer, event);
+		return 0;
+	}
+	return 0;
+}
+
+int
+pb_importer_end(struct pb_importer *importer, struct pb_err *err)
+{
+	return end_section(importer, err);
+}
+
+void
+pb_importer_result(const struct pb_importer *importer,
+    struct pb_import_result *out)
+{
+	*out = importer->result;
+}
+
+static int
+take_section(struct pb_importer *importer, const struct pb_event *event,
+    struct pb_err *err)
+{
+	int rc = end_section(importer, err);
+
+	if (rc < 0)
+		return rc;
+	pb_buf_clear(&importer->shb);
+	if (pb_buf_put(&importer->shb, event->packet.options,
+	    event->packet.options_len) < 0)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a section");
+	return 0;
+}
+
+static int
+take_interface(struct pb_importer *importer, const struct pb_event *event,
+    struct pb_err *err)
+{
+	struct pb_import_stream *grown;
+	uint32_t cap;
+	int rc;
+
+	if (importer->streams == importer->cap) {
+		cap = importer->cap > 0 ? 2 * importer->cap : 4;
+		grown = realloc(importer->stream, cap * sizeof(*grown));
+		if (grown == NULL)
+			return pb_err_set(err, PB_ENOMEM,
+			    "no memory for an interface");
+		importer->stream = grown;
+		importer->cap = cap;
+	}
+	rc = options_held(importer, event->packet.options_len, event, err);
+	if (rc < 0)
+		return rc;
+	/* Only the header of a classic pcap has no offset of its own. */
+	rc = pb_import_stream_init(&importer->stream[importer->streams],
+	    event, event->offset == 0, err);
+	importer->streams++;
+	importer->result.interfaces++;
+	return rc;
+}
+
+static int
+take_packet(struct pb_importer *importer, const struct pb_event *event,
+    struct pb_err *err)
+{
+	struct pb_import_stream *stream = &importer->stream[event->interface];
+	size_t bytes = pb_import_packet_bytes(event) + importer->waiting.len;
+	size_t before;
+	int rc = 0;
+
+	if (stream->head == NULL)
+		rc = begin_stream(importer, stream, event, err);
+	if (rc == 0 && stream->first != 0 &&
+	    !pb_import_stream_room(stream, bytes))
+		rc = push(importer, stream, err);
+	if (rc < 0)
+		return rc;
+	before = stream->body.len;
+	rc = pb_import_stream_packet(stream, &importer->opts, event,
+	    &importer->waiting, &importer->scratch, err);
+	if (rc < 0)
+		return rc;
+	importer->body_bytes += stream->body.len - before;
+	importer->result.packets++;
+	importer->last = event->interface;
+	importer->any_packet = true;
+	pb_buf_clear(&importer->waiting);
+	importer->waiting_count = 0;
+	return bodies_held(importer, err);
+}
+
+static void
+take_statistics(struct pb_importer *importer, const struct pb_event *event)
+{
+	if (!is_filler(&event->packet) && !pb_import_stream_statistics(
+	    &importer->stream[event->interface], event, &importer->scratch))
+		importer->result.left_out.stray++;
+}
+
+static void
+take_block(struct pb_importer *importer, const struct pb_event *event)
+{
+	struct pb_buf *waiting = &importer->waiting;
+
+	if (!keeps(importer, event))
+		return;
+	if (event->block_len > waiting->max - waiting->len)
+		importer->result.left_out.stray++;
+	else if (event->swapped && !pb_import_turn(event, waiting))
+		importer->result.left_out.swapped++;
+	else if (!event->swapped && pb_buf_put(waiting, event->block,
+	    event->block_len) < 0)
+		importer->result.left_out.stray++;
+	else
+		importer->waiting_count++;
+}
+
+/* Counts a block that is left out for what it is. */
+static bool
+keeps(struct pb_importer *importer, const struct pb_event *event)
+{
+	struct pb_import_left_out *left = &importer->result.left_out;
+
+	switch (event->block_type) {
+	case PB_BLOCK_CB:
+	case PB_BLOCK_CB_NOCOPY:
+		left->custom++;
+		return false;
+	case PB_BLOCK_DSB:
+		left->secrets += !importer->opts.secrets;
+		return importer->opts.secrets;
+	default:
+		return true;
+	}
+}
+
+static int
+begin_stream(struct pb_importer *importer, struct pb_import_stream *stream,
+    const struct pb_event *event, struct pb_err *err)
+{
+	int rc = options_held(importer, importer->shb.len, event, err);
+
+	if (rc == 0)
+		rc = pb_import_stream_begin(stream, &importer->opts,
+		    importer->result.streams, &importer->shb, err);
+	if (rc == PB_ELIMIT || rc == PB_EFORMAT)
+		return pb_err_prefix(err, "offset %" PRIu64, event->offset);
+	if (rc == 0)
+		importer->result.streams++;
+	return rc;
+}
+
+static int
+options_held(struct pb_importer *importer, size_t bytes,
+    const struct pb_event *event, struct pb_err *err)
+{
+	importer->option_bytes += bytes;
+	if (importer->option_bytes <= PB_IMPORT_OPTIONS_BYTES_MAX)
+		return 0;
+	return pb_err_set(err, PB_ELIMIT, "offset %" PRIu64 ": the options of "
+	    "the section's interfaces take more than %u MiB together",
+	    event->offset, PB_IMPORT_OPTIONS_BYTES_MAX >> 20);
+}
+
+/* Push the largest body where all together hold too much. */
+static int
+bodies_held(struct pb_importer *importer, struct pb_err *err)
+{
+	struct pb_import_stream *largest = NULL;
+
+	if (importer->body_bytes <= PB_IMPORT_BODIES_BYTES_MAX)
+		return 0;
+	for (uint32_t i = 0; i < importer->streams; i++)
+		if (largest == NULL ||
+		    importer->stream[i].body.len > largest->body.len)
+			largest = &importer->stream[i];
+	return largest == NULL ? 0 : push(importer, largest, err);
+}
+
+static int
+push(struct pb_importer *importer, struct pb_import_stream *stream,
+    struct pb_err *err)
+{
+	int rc = 0;
+
+	if (stream->first == 0)
+		return 0;
+	importer->body_bytes -= stream->body.len;
+	if (importer->opts.push != NULL)
+		rc = importer->opts.push(importer->opts.arg, &stream->key,
+		    stream->first, stream->seq, &stream->body, err);
+	pb_buf_finish(&stream->body);
+	stream->head_bytes = 0;
+	stream->first = 0;
+	return rc;
+}
+
+/* Blocks that no packet follows stay with the last packet there was. */
+static int
+end_section(struct pb_importer *importer, struct pb_err *err)
+{
+	uint64_t *stray = &importer->result.left_out.stray;
+	int rc = 0;
+
+	if (importer->waiting_count > 0 && (!importer->any_packet ||
+	    !pb_import_stream_tail(&importer->stream[importer->last],
+	    &importer->waiting)))
+		*stray += importer->waiting_count;
+	for (uint32_t i = 0; i < importer->streams && rc == 0; i++)
+		rc = end_stream(importer, &importer->stream[i], err);
+	drop_section(importer);
+	return rc;
+}
+
+static int
+end_stream(struct pb_importer *importer, struct pb_import_stream *stream,
+    struct pb_err *err)
+{
+	int rc;
+
+	if (!pb_import_stream_tail(stream, &stream->statistics))
+		importer->result.left_out.stray += stream->statistics_count;
+	if (stream->head == NULL)
+		return 0;
+	rc = push(importer, stream, err);
+	if (rc == 0 && importer->opts.stream != NULL)
+		rc = importer->opts.stream(importer->opts.arg, &stream->key,
+		    stream->seq, err);
+	return rc;
+}
+
+static void
+drop_section(struct pb_importer *importer)
+{
+	for (uint32_t i = 0; i < importer->streams; i++)
+		pb_import_stream_finish(&importer->stream[i]);
+	importer->streams = 0;
+	importer->option_bytes = 0;
+	importer->body_bytes = 0;
+	importer->any_packet = false;
+	pb_buf_clear(&importer->waiting);
+	importer->waiting_count = 0;
+}
+
+static bool
+is_filler(const struct pb_packet *block)
+{
+	struct pb_option_walk walk;
+	struct pb_option option;
+
+	pb_option_walk_init(&walk, block->options, block->options_len);
+	while (pb_option_next(&walk, &option) == 1)
+		if (pb_own_option(&option, PB_OWN_FILLER))
+			return true;
+	return false;
+}

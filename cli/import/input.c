@@ -1,0 +1,195 @@
+/*
+ * cli/import/input.c - a capture file that can be read twice
+ */
+#include "cli/import/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/sys.h"
+
+#define READ_BYTES	(1u << 20)
+/* A block, and what was read behind the one before it. */
+#define WINDOW_BYTES_MAX (PB_BLOCK_BYTES_MAX + 2 * READ_BYTES)
+
+/* The part of the file that is in memory: [at, buf.len) is not used yet. */
+struct window {
+	int		 fd;
+	uint64_t	 offset;	/* in the file, of what comes next */
+	struct pb_buf	 buf;
+	size_t		 at;
+	bool		 eof;
+};
+
+static int	spool(struct pb_input *, int, struct pb_err *);
+static int	spool_open(struct pb_err *);
+static int	read_events(struct window *, const struct pb_input_calls *,
+		    struct pb_err *);
+static int	read_more(struct window *, size_t, struct pb_err *);
+
+int
+pb_input_init(struct pb_input *input, const char *name, struct pb_err *err)
+{
+	struct stat st;
+	int fd, rc = 0;
+
+	input->standard = strcmp(name, "-") == 0;
+	input->name = input->standard ? "standard input" : name;
+	input->spool = -1;
+	input->size = 0;
+	fd = input->standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		rc = pb_err_sys(err, "%s", input->name);
+	} else if (S_ISDIR(st.st_mode)) {
+		rc = pb_err_set(err, PB_ESYS, "%s: is a directory; name the "
+		    "capture files in it", input->name);
+	} else if (S_ISREG(st.st_mode) && !input->standard) {
+		input->size = (uint64_t)st.st_size;
+	} else {
+		rc = spool(input, fd, err);
+	}
+	if (fd >= 0 && !input->standard)
+		close(fd);
+	return rc;
+}
+
+void
+pb_input_finish(struct pb_input *input)
+{
+	if (input->spool >= 0)
+		close(input->spool);
+	input->spool = -1;
+}
+
+int
+pb_input_read(const struct pb_input *input,
+    const struct pb_input_calls *calls, struct pb_err *err)
+{
+	struct window window = { .fd = input->spool };
+	int rc;
+
+	if (window.fd < 0)
+		window.fd = open(input->name, O_RDONLY | O_CLOEXEC);
+	if (window.fd < 0)
+		return pb_err_sys(err, "%s", input->name);
+	pb_buf_init(&window.buf, WINDOW_BYTES_MAX);
+	rc = read_events(&window, calls, err);
+	if (rc < 0)
+		pb_err_prefix(err, "%s", input->name);
+	pb_buf_finish(&window.buf);
+	if (input->spool < 0)
+		close(window.fd);
+	return rc;
+}
+
+static int
+read_events(struct window *window, const struct pb_input_calls *calls,
+    struct pb_err *err)
+{
+	struct pb_reader *reader;
+	struct pb_event event;
+	size_t used;
+	int rc;
+
+	rc = pb_reader_create(&reader, err);
+	while (rc == 0) {
+		rc = pb_reader_next(reader, window->buf.data + window->at,
+		    window->buf.len - window->at, window->eof, &used, &event,
+		    err);
+		if (rc == PB_READ_EVENT)
+			rc = calls->event(calls->arg, &event, err);
+		else if (rc == PB_READ_END)
+			break;
+		else if (rc == PB_READ_MORE) {
+			window->at += used;
+			used = 0;
+			rc = read_more(window, pb_reader_need(reader), err);
+			if (calls->done != NULL)
+				calls->done(calls->arg, window->offset);
+		}
+		window->at += used;
+	}
+	pb_reader_destroy(reader);
+	return rc == PB_READ_END ? 0 : rc;
+}
+
+/* Make the window hold `need` bytes, or all up to the end. */
+static int
+read_more(struct window *window, size_t need, struct pb_err *err)
+{
+	ssize_t n;
+	uint8_t *at;
+
+	pb_buf_consume(&window->buf, window->at);
+	window->at = 0;
+	while (!window->eof && window->buf.len < need) {
+		at = pb_buf_reserve(&window->buf, READ_BYTES);
+		if (at == NULL)
+			return pb_err_set(err, PB_ENOMEM,
+			    "no memory to read the file");
+		n = pb_pread_all(window->fd, at, READ_BYTES, window->offset,
+		    err);
+		if (n < 0)
+			return (int)n;
+		window->eof = n < (ssize_t)READ_BYTES;
+		window->buf.len += (size_t)n;
+		window->offset += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Copy all of `fd` to a temporary file. */
+static int
+spool(struct pb_input *input, int fd, struct pb_err *err)
+{
+	uint8_t *piece = malloc(READ_BYTES);
+	ssize_t n = 0;
+	int rc;
+
+	if (piece == NULL)
+		return pb_err_set(err, PB_ENOMEM, "%s: no memory to read it",
+		    input->name);
+	rc = input->spool = spool_open(err);
+	while (rc >= 0 && (n = read(fd, piece, READ_BYTES)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			rc = pb_err_sys(err, "%s", input->name);
+			break;
+		}
+		rc = pb_pwrite_all(input->spool, piece, (size_t)n,
+		    input->size, err);
+		if (rc < 0)
+			pb_err_prefix(err, "%s: copy it to a temporary file",
+			    input->name);
+		input->size += (uint64_t)n;
+	}
+	free(piece);
+	return rc < 0 ? rc : 0;
+}
+
+static int
+spool_open(struct pb_err *err)
+{
+	const char *dir = getenv("TMPDIR");
+	char path[PATH_MAX];
+	int fd;
+
+	if (dir == NULL || dir[0] == '\0')
+		dir = "/tmp";
+	if (snprintf(path, sizeof(path), "%s/pb-import-XXXXXX", dir) >=
+	    (int)sizeof(path))
+		return pb_err_set(err, PB_EINVAL, "$TMPDIR is too long");
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return pb_err_sys(err, "make a temporary file in %s", dir);
+	unlink(path);
+	return fd;
+}

@@ -1,0 +1,44 @@
+/*
+ * cli/query/lines.h - a packet as a line: for people, or as a JSON object
+ *
+ *	TIME NODE/INTERFACE SEQUENCE LENGTH ENDPOINTS
+ *	{"time":..., "node":..., ..., "hops":[{...}, ...]}
+ *
+ * The origin is the first of the hops: its number is the sequence number,
+ * its time the packet's.  A packet without a time stamp has `-` or null.
+ */
+#ifndef PB_CLI_LINES_H
+#define PB_CLI_LINES_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "cli/out.h"
+#include "recorder/store/cursor.h"
+
+/* The origin and the nodes after it, as far as the packet has records. */
+struct pb_way {
+	int		 nodes;
+	struct pb_hop	 hop[PB_HOPS_MAX];	/* [0] is the origin's */
+};
+
+/* PB_EFORMAT, naming the packet, where its hop records are malformed. */
+int	pb_way_get(struct pb_way *way, const struct pb_cursor_packet *cp,
+	    struct pb_err *err);
+
+struct pb_lines {
+	struct pb_out	*out;		/* borrowed */
+	bool		 json;
+	bool		 way;		/* people: its way below the line */
+	struct pb_buf	 line;
+};
+
+void	pb_lines_init(struct pb_lines *lines, struct pb_out *out, bool json,
+	    bool way);
+void	pb_lines_finish(struct pb_lines *lines);
+
+int	pb_lines_packet(struct pb_lines *lines,
+	    const struct pb_cursor_packet *cp, struct pb_err *err);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * cli/query/select.h - which packets: streams, times, sequence numbers, how many
+ *
+ * What stands in --stream, --after, --before, --seq and --limit, parsed
+ * and checked.  The index cuts by all of it before a packet is looked at.
+ */
+#ifndef PB_CLI_SELECT_H
+#define PB_CLI_SELECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "recorder/store/cursor.h"
+
+#define PB_SELECT_GLOBS_MAX	64
+
+struct pb_select {
+	const char	*glob[PB_SELECT_GLOBS_MAX];	/* borrowed */
+	size_t		 globs;		/* 0: every stream */
+	struct pb_range	 range;
+	uint64_t	 limit;		/* UINT64_MAX: none */
+};
+
+void	pb_select_init(struct pb_select *select);
+
+/*
+ * One option each: 0, or PB_EINVAL with what would be right.  `text` is
+ * borrowed as long as the selection lives.
+ */
+int	pb_select_stream(struct pb_select *select, const char *text,
+	    struct pb_err *err);
+int	pb_select_after(struct pb_select *select, const char *text,
+	    uint64_t now_ns, struct pb_err *err);
+int	pb_select_before(struct pb_select *select, const char *text,
+	    uint64_t now_ns, struct pb_err *err);
+/* `A-B`, `A-` or `A`; numbers count from 1. */
+int	pb_select_seq(struct pb_select *select, const char *text,
+	    struct pb_err *err);
+int	pb_select_limit(struct pb_select *select, const char *text,
+	    struct pb_err *err);
+
+/* True where the stream can hold packets that are asked for. */
+bool	pb_select_match(const struct pb_select *select,
+	    const struct pb_stream_info *info);
+
+/* True where its name is asked for. */
+bool	pb_select_named(const struct pb_select *select,
+	    const struct pb_stream_info *info);
+
+/* True where nothing but whole streams was asked for. */
+bool	pb_select_whole(const struct pb_select *select);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * cli/status/live.h - asking the recorder that runs on a store how it does
+ *
+ * GET /v1/status on STORE/recorder.sock: what each capture has counted
+ * since the recorder started, and its rates.
+ */
+#ifndef PB_CLI_LIVE_H
+#define PB_CLI_LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/text.h"
+
+#define PB_LIVE_TIMEOUT_MS	2000
+
+/* The answer's body, a JSON object, appended to `body`. */
+int	pb_live_ask(const char *store, struct pb_buf *body,
+	    struct pb_err *err);
+
+struct pb_live_capture {
+	char		interface[PB_IFNAME_BYTES_MAX * 3 + 1];
+	char		error[PB_ERR_TEXT_MAX * 3];	/* "" while it is up */
+	bool		up;
+	uint64_t	packets, bytes;
+	uint64_t	dropped;	/* by kernel, interface and store */
+	double		pps, bps;	/* packets and bits a second */
+};
+
+/*
+ * Calls `each`, if given, for the captures of a body in its order.
+ * PB_EFORMAT where the body is not what a recorder says.
+ */
+int	pb_live_captures(const char *body, size_t len,
+	    void (*each)(void *arg, const struct pb_live_capture *capture),
+	    void *arg, struct pb_err *err);
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * cli/status/report.c - what `pb status` tells, gathered
+ */
+#include "cli/status/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/json.h"
+#include "cli/status/live.h"
+#include "recorder/store/lock.h"
+#include "shipper/state.h"
+
+#define PAGE	64	/* rows at a time */
+
+struct work {
+	struct pb_report *report;
+	struct pb_cli	*cli;
+	struct pb_index	*index;		/* NULL: no store yet */
+	struct pb_state	*state;		/* NULL: no shipper ever ran */
+	uint64_t	 now_ns;
+};
+
+static void	ask_recorder(struct pb_report *, const char *);
+static int	add_stream(void *, const struct pb_stream_info *,
+		    struct pb_err *);
+static void	look_at_disk(struct pb_report *, const char *);
+static int	add_upstreams(struct work *, struct pb_err *);
+static int	add_upstream(struct work *, const struct pb_upstream_row *,
+		    struct pb_err *);
+static int	add_cursor(struct work *, struct pb_report_upstream *,
+		    const struct pb_upstream_row *,
+		    const struct pb_cursor_row *, struct pb_err *);
+static void	add_configured(struct work *);
+
+int
+pb_report_gather(struct pb_report *report, struct pb_cli *cli,
+    uint64_t now_ns, struct pb_err *err)
+{
+	struct work work = { .report = report, .cli = cli,
+	    .now_ns = now_ns };
+	int rc;
+
+	memset(report, 0, sizeof(*report));
+	report->node = cli->conf->node.name;
+	report->description = cli->conf->node.description;
+	report->store = cli->store;
+	pb_buf_init(&report->live, PB_JSON_BODY_MAX);
+	report->recorder = pb_lock_held(cli->store, "recorder.lock",
+	    &report->recorder_pid);
+	report->shipper = pb_shipper_running(cli->store,
+	    &report->shipper_pid);
+	if (report->recorder)
+		ask_recorder(report, cli->store);
+	look_at_disk(report, cli->store);
+	rc = pb_index_open(&work.index, cli->store, err);
+	if (rc == 0)
+		rc = pb_cli_streams(work.index, NULL, add_stream, &work,
+		    err);
+	else if (rc == PB_ENOENT)
+		rc = 0;
+	if (rc == 0)
+		rc = add_upstreams(&work, err);
+	if (rc == 0)
+		add_configured(&work);
+	pb_state_close(work.state);
+	pb_index_close(work.index);
+	return rc;
+}
+
+void
+pb_report_finish(struct pb_report *report)
+{
+	pb_buf_finish(&report->live);
+}
+
+/* Its answer is kept where it is the JSON that a recorder gives. */
+static void
+ask_recorder(struct pb_report *report, const char *store)
+{
+	struct pb_err err;
+	uint64_t pid;
+
+	if (pb_live_ask(store, &report->live, &err) == 0 &&
+	    pb_json_get_u64((const char *)report->live.data,
+	    report->live.len, "pid", &pid, &err) == 0)
+		return;
+	pb_buf_clear(&report->live);
+	snprintf(report->live_error, sizeof(report->live_error), "%s",
+	    err.text);
+}
+
+static int
+add_stream(void *arg, const struct pb_stream_info *info, struct pb_err *err)
+{
+	struct work *work = arg;
+	struct pb_report *report = work->report;
+	struct pb_segment_info *page;
+	uint64_t from = 0;
+	int n;
+
+	report->streams++;
+	report->packets += info->packets;
+	report->bytes += info->bytes;
+	report->dropped += info->dropped;
+	page = calloc(PAGE, sizeof(*page));
+	if (page == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for segments");
+	do {
+		n = pb_index_segments(work->index, info->id, from, page,
+		    PAGE, err);
+		for (int i = 0; i < n; i++) {
+			report->segments++;
+			report->disk_used += page[i].bytes;
+			from = page[i].last_seq >= page[i].first_seq ?
+			    page[i].last_seq + 1 : page[i].first_seq + 1;
+		}
+	} while (n == PAGE);
+	free(page);
+	return n < 0 ? n : 0;
+}
+
+static void
+look_at_disk(struct pb_report *report, const char *store)
+{
+	struct statvfs fs;
+
+	if (statvfs(store, &fs) < 0)
+		return;
+	report->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+	report->disk_size = (uint64_t)fs.f_blocks * fs.f_frsize;
+}
+
+static int
+add_upstreams(struct work *work, struct pb_err *err)
+{
+	struct pb_upstream_row *row;
+	const char *after = NULL;
+	char last[PB_NAME_BYTES_MAX + 1];
+	int n, rc;
+
+	rc = pb_state_open(&work->state, work->cli->store, err);
+	if (rc < 0)
+		return rc == PB_ENOENT ? 0 : rc;
+	row = calloc(PAGE, sizeof(*row));
+	if (row == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for upstreams");
+	do {
+		n = pb_state_upstreams(work->state, after, row, PAGE, err);
+		rc = n < 0 ? n : 0;
+		for (int i = 0; i < n && rc == 0; i++)
+			rc = add_upstream(work, &row[i], err);
+		if (n > 0)
+			after = strcpy(last, row[n - 1].name);
+	} while (rc == 0 && n == PAGE);
+	free(row);
+	return rc;
+}
+
+static int
+add_upstream(struct work *work, const struct pb_upstream_row *row,
+    struct pb_err *err)
+{
+	struct pb_report *report = work->report;
+	struct pb_report_upstream *up = &report->upstream[report->upstreams];
+	struct pb_cursor_row *page;
+	struct pb_stream_key after;
+	int n = 0, rc = 0;
+
+	if (report->upstreams == PB_REPORT_UPSTREAMS_MAX)
+		return 0;
+	report->upstreams++;
+	strcpy(up->name, row->name);
+	snprintf(up->url, sizeof(up->url), "%s", row->url);
+	up->state = report->shipper ? pb_ship_state_name(row->state) :
+	    "not running";
+	up->streams = row->streams;
+	snprintf(up->last_error, sizeof(up->last_error), "%s",
+	    row->last_error);
+	page = calloc(PAGE, sizeof(*page));
+	if (page == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for streams");
+	do {
+		if (n > 0)
+			after = page[n - 1].key;
+		n = pb_state_cursors(work->state, row->name,
+		    n > 0 ? &after : NULL, page, PAGE, err);
+		rc = n < 0 ? n : 0;
+		for (int i = 0; i < n && rc == 0; i++)
+			rc = add_cursor(work, up, row, &page[i], err);
+	} while (rc == 0 && n == PAGE);
+	free(page);
+	return rc;
+}
+
+/* What waits of one stream, and for how long. */
+static int
+add_cursor(struct work *work, struct pb_report_upstream *up,
+    const struct pb_upstream_row *row, const struct pb_cursor_row *cursor,
+    struct pb_err *err)
+{
+	struct pb_segment_info segment;
+	struct pb_stream_info info;
+	uint64_t since = row->progress_ns;
+	int rc;
+
+	if (work->index == NULL)
+		return 0;
+	rc = pb_index_stream(work->index, &cursor->key, &info, err);
+	if (rc <= 0 || info.last_seq <= cursor->acked)
+		return rc < 0 ? rc : 0;
+	up->backlog += info.last_seq - cursor->acked;
+	rc = pb_index_segments(work->index, info.id, cursor->acked + 1,
+	    &segment, 1, err);
+	if (rc > 0 && segment.created_ns > since)
+		since = segment.created_ns;
+	if (since > 0 && since < work->now_ns &&
+	    work->now_ns - since > up->lag_ns)
+		up->lag_ns = work->now_ns - since;
+	return rc < 0 ? rc : 0;
+}
+
+/* Upstreams of the configuration that no shipper has met yet. */
+static void
+add_configured(struct work *work)
+{
+	struct pb_report *report = work->report;
+	const struct pb_conf *conf = work->cli->conf;
+	struct pb_report_upstream *up;
+	size_t known;
+
+	for (size_t i = 0; i < conf->upstreams; i++) {
+		for (known = 0; known < report->upstreams; known++)
+			if (strcmp(report->upstream[known].name,
+			    conf->upstream[i].name) == 0)
+				break;
+		if (known < report->upstreams ||
+		    report->upstreams == PB_REPORT_UPSTREAMS_MAX)
+			continue;
+		up = &report->upstream[report->upstreams++];
+		strcpy(up->name, conf->upstream[i].name);
+		snprintf(up->url, sizeof(up->url), "%.255s",
+		    conf->upstream[i].url);
+		up->state = "not running";
+	}
+}

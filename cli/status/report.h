@@ -1,0 +1,55 @@
+/*
+ * cli/status/report.h - what `pb status` tells, gathered
+ *
+ * From the index, the lock files, the file system, the recorder's local
+ * socket and the shipper's state.  What is not there (no store yet, no
+ * recorder, no shipper) is told as such and is no error.
+ */
+#ifndef PB_CLI_REPORT_H
+#define PB_CLI_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "cli/cli.h"
+#include "conf/conf.h"
+
+/* Configured ones, and as many that are configured no more. */
+#define PB_REPORT_UPSTREAMS_MAX	(2u * PB_UPSTREAMS_MAX)
+
+struct pb_report_upstream {
+	char		 name[PB_NAME_BYTES_MAX + 1];
+	char		 url[PB_TEXT_BYTES_MAX];
+	const char	*state;
+	uint64_t	 streams;
+	uint64_t	 backlog;	/* packets here and not there */
+	/*
+	 * How far it is behind, 0 without a backlog: the time since it last
+	 * took something, or since the segment that waits longest was
+	 * begun, whichever is less.
+	 */
+	uint64_t	 lag_ns;
+	char		 last_error[PB_ERR_TEXT_MAX];
+};
+
+struct pb_report {
+	const char	*node, *description, *store;	/* borrowed */
+	bool		 recorder, shipper;		/* running */
+	pid_t		 recorder_pid, shipper_pid;
+	struct pb_buf	 live;		/* the recorder's answer, or empty */
+	char		 live_error[PB_ERR_TEXT_MAX];
+	uint64_t	 streams, packets, bytes, dropped;
+	uint64_t	 segments, disk_used, disk_free, disk_size;
+	size_t		 upstreams;
+	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];
+};
+
+/* `cli` has its configuration and outlives the report. */
+int	pb_report_gather(struct pb_report *report, struct pb_cli *cli,
+	    uint64_t now_ns, struct pb_err *err);
+void	pb_report_finish(struct pb_report *report);
+
+#endif

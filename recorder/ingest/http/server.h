@@ -1,0 +1,41 @@
+/*
+ * recorder/ingest/http/server.h - HTTP/1.1 for one door
+ *
+ * libmicrohttpd, met here alone, driven from the caller's loop: wait for
+ * pb_server_fd() to be readable or pb_server_timeout_ms() to pass, then
+ * pb_server_run().  One thread calls all of it.
+ */
+#ifndef PB_INGEST_SERVER_H
+#define PB_INGEST_SERVER_H
+
+#include "recorder/ingest/request.h"
+
+#define PB_CONNECTION_IDLE_S	30u
+
+struct pb_server;
+
+struct pb_server_opts {
+	struct pb_service *service;	/* borrowed until destroy */
+	enum pb_door	door;
+	int		listen_fd;	/* the server's from now on, also
+					 * where create fails */
+	unsigned	connections_max;
+	const struct pb_conf_tls *tls;	/* NULL: plain HTTP */
+};
+
+/* PB_EINVAL: a certificate is wrong, or TLS is not built in. */
+int	pb_server_create(struct pb_server **out,
+	    const struct pb_server_opts *opts, struct pb_err *err);
+/* Requests under way are broken off; none may be at the writer. */
+void	pb_server_destroy(struct pb_server *server);
+
+int	pb_server_fd(const struct pb_server *server);
+/* Milliseconds until it must run in any case; -1: no need. */
+int	pb_server_timeout_ms(struct pb_server *server);
+void	pb_server_run(struct pb_server *server);
+
+/* Take no new connections. */
+void	pb_server_quiesce(struct pb_server *server);
+unsigned pb_server_connections(const struct pb_server *server);
+
+#endif

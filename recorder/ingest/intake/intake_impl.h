@@ -1,0 +1,96 @@
+/*
+ * recorder/ingest/intake/intake_impl.h - inside the intake
+ *
+ * intake.c moves loads from state to state, intake_take.c turns them into
+ * chunks and takes those back, intake_entry.c knows the streams that
+ * requests speak of.
+ */
+#ifndef PB_INGEST_INTAKE_IMPL_H
+#define PB_INGEST_INTAKE_IMPL_H
+
+#include <pthread.h>
+
+#include "recorder/ingest/intake/intake.h"
+
+#define SLOTS		4096u	/* of the table of streams; a power of two */
+
+enum load_state {
+	LOAD_IDLE,		/* not known here */
+	LOAD_COMING,		/* begun, its body arrives */
+	LOAD_HELD,
+	LOAD_WAITING,
+	LOAD_WRITING,
+};
+
+/* A stream that requests speak of. */
+struct pb_intake_entry {
+	struct pb_intake_entry *chain;
+	struct pb_stream_key key;
+	struct pb_stream *stream;	/* NULL until the store knows it */
+	struct pb_head	*head;		/* of its last chunk; shared */
+	uint64_t	expected;	/* pb_stream_next() once all chunks
+					 * that are out are in */
+	uint64_t	answered_ms;
+	uint64_t	used_ms;
+	unsigned	loads[LOAD_WRITING + 1]; /* by state */
+	unsigned	chunks;		/* in the writer */
+	unsigned	unsettled;	/* of those: gaps, and into gaps */
+	bool		answered;
+};
+
+/* A chunk with what is known when it comes back. */
+struct parcel {
+	struct pb_chunk	*chunk;
+	struct pb_intake *intake;
+	struct pb_load	*load;
+	struct parcel	*next;
+	bool		unsettled;
+	int		rc;
+	char		text[PB_ERR_TEXT_MAX];
+};
+
+TAILQ_HEAD(loads, pb_load);
+
+struct pb_intake {
+	struct pb_intake_opts opts;
+	struct pb_body_scratch *scratch;
+	struct pb_intake_counters counters;
+	struct loads	held;		/* by first number */
+	struct loads	waiting;	/* in order of arrival */
+	struct loads	writing;
+	size_t		reserved;	/* bytes of bodies */
+	size_t		held_bytes;
+	size_t		chunks;		/* in the writer */
+	struct parcel	*spare;
+	size_t		spares;
+	struct pb_intake_entry *slot[SLOTS];
+	size_t		entries;
+	uint64_t	seed;
+	uint64_t	swept_ms;
+	bool		stopping;
+	pthread_mutex_t	mutex;		/* of the two below */
+	struct parcel	*back, **back_end; /* from the writer */
+};
+
+/* intake_entry.c */
+struct pb_intake_entry *intake_entry(struct pb_intake *intake,
+	    const struct pb_stream_key *key, struct pb_err *err);
+/* Does the store know the stream by now?  0 either way, or an error. */
+int	intake_find_stream(struct pb_intake *intake,
+	    struct pb_intake_entry *entry, struct pb_err *err);
+/* Forget the streams that nobody has spoken of for a while. */
+void	intake_sweep(struct pb_intake *intake, uint64_t now_ms);
+void	intake_free_entries(struct pb_intake *intake);
+
+/*
+ * intake_take.c.  Submit what is new of `load`; `next` is the stream's
+ * next number, at or past load->first.  0, also where nothing is new;
+ * with an error load->pending says whether some of it went out.
+ */
+int	intake_take(struct pb_intake *intake, struct pb_load *load,
+	    uint64_t next, struct pb_err *err);
+/* Account for a chunk that came back. */
+void	intake_take_back(struct pb_intake *intake, struct parcel *parcel);
+void	intake_free_spares(struct pb_intake *intake);
+
+#endif

@@ -1,0 +1,390 @@
+/*
+ * recorder/ingest/intake/intake_take.c - from loads to chunks, and back
+ *
+ * Promise: a chunk holds numbers that are new: the next ones of the stream,
+ * or a run within an open gap.  The writer does not look whether a gap is
+ * open; that it is filled once is decided here.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/ingest/intake/intake_impl.h"
+
+#define RUNS_MAX	64	/* gaps that one load fills; more: again */
+#define PARCELS_KEPT	32	/* chunks kept for reuse */
+
+static int	find_runs(struct pb_intake *, struct pb_load *, uint64_t,
+		    struct pb_run [static RUNS_MAX + 1], size_t *,
+		    struct pb_err *);
+static int	take_packets(struct pb_intake *, struct pb_load *, uint64_t,
+		    const struct pb_run *, size_t, struct pb_err *);
+static int	check_repeat(struct pb_intake *, const struct pb_load *,
+		    struct pb_err *);
+static int	check_numbers(const struct pb_load *,
+		    const struct pb_body_facts *, struct pb_err *);
+static int	check_not_own(struct pb_intake *, const struct pb_load *,
+		    struct pb_err *);
+static struct pb_head *shared_head(struct pb_intake_entry *,
+		    struct pb_head *);
+static int	take_gap(struct pb_intake *, struct pb_load *, uint64_t,
+		    struct pb_err *);
+static int	submit_all(struct pb_intake *, struct pb_load *,
+		    struct pb_chunk *, struct pb_head *, uint64_t,
+		    struct pb_err *);
+static int	submit_some(struct pb_intake *, struct pb_load *,
+		    struct pb_chunk **, struct pb_head *, uint64_t, bool,
+		    struct pb_err *);
+static struct pb_chunk *chunk_get(void *);
+static void	chunk_put(struct pb_intake *, struct pb_chunk *);
+static void	chunks_put(struct pb_intake *, struct pb_chunk *);
+static void	chunk_done(struct pb_chunk *, int, const struct pb_err *);
+
+int
+intake_take(struct pb_intake *intake, struct pb_load *load, uint64_t next,
+    struct pb_err *err)
+{
+	struct pb_run run[RUNS_MAX + 1];
+	size_t runs = 0;
+	int rc = 0;
+
+	if (load->gap == 0)
+		rc = find_runs(intake, load, next, run, &runs, err);
+	if (rc < 0)
+		return rc;
+	if (load->gap == 0 && runs == 0)
+		return check_repeat(intake, load, err);
+	if (load->gap != 0 && load->last < next)
+		return 0;
+	rc = check_not_own(intake, load, err);
+	if (rc < 0)
+		return rc;
+	if (load->gap != 0)
+		return take_gap(intake, load, next, err);
+	return take_packets(intake, load, next, run, runs, err);
+}
+
+void
+intake_take_back(struct pb_intake *intake, struct parcel *parcel)
+{
+	struct pb_chunk *chunk = parcel->chunk;
+	struct pb_load *load = parcel->load;
+
+	intake->chunks--;
+	load->entry->chunks--;
+	if (parcel->unsettled)
+		load->entry->unsettled--;
+	load->pending--;
+	if (parcel->rc == 0 && chunk->gap != 0) {
+		intake->counters.gaps++;
+	} else if (parcel->rc == 0) {
+		intake->counters.packets += chunk->packets;
+		intake->counters.bytes += chunk->packet_bytes;
+	} else if (load->rc == 0) {
+		/* PB_EORDER here: something before it failed. */
+		load->rc = parcel->rc == PB_EORDER ? PB_EBUSY : parcel->rc;
+		memcpy(load->text, parcel->text, sizeof(load->text));
+	}
+	chunk_put(intake, chunk);
+}
+
+void
+intake_free_spares(struct pb_intake *intake)
+{
+	struct parcel *parcel;
+
+	while ((parcel = intake->spare) != NULL) {
+		intake->spare = parcel->next;
+		pb_chunk_destroy(parcel->chunk);
+		free(parcel);
+	}
+	intake->spares = 0;
+}
+
+/* What of the load is new: parts within open gaps, and from `next` on. */
+static int
+find_runs(struct pb_intake *intake, struct pb_load *load, uint64_t next,
+    struct pb_run run[static RUNS_MAX + 1], size_t *runs, struct pb_err *err)
+{
+	struct pb_gap_info gap[RUNS_MAX];
+	uint64_t below = load->last < next ? load->last : next - 1;
+	uint64_t kept = 0;
+	int n = 0;
+
+	*runs = 0;
+	if (load->first < next)
+		n = pb_store_gaps(intake->opts.store, load->entry->stream,
+		    load->first, below, gap, RUNS_MAX, err);
+	if (n < 0)
+		return n;
+	load->again = n == RUNS_MAX;
+	for (int i = 0; i < n; i++) {
+		struct pb_run *r = &run[*runs];
+
+		r->first = gap[i].first > load->first ? gap[i].first :
+		    load->first;
+		r->last = gap[i].last < below ? gap[i].last : below;
+		kept += r->last - r->first + 1;
+		++*runs;
+	}
+	intake->counters.late += kept;
+	if (load->last >= next) {
+		run[*runs].first = load->first > next ? load->first : next;
+		run[*runs].last = load->last;
+		kept += load->last - run[*runs].first + 1;
+		++*runs;
+	}
+	intake->counters.repeats += load->last - load->first + 1 - kept;
+	return 0;
+}
+
+static int
+take_packets(struct pb_intake *intake, struct pb_load *load, uint64_t next,
+    const struct pb_run *run, size_t runs, struct pb_err *err)
+{
+	struct pb_body_build build = {
+		.run = run, .runs = runs, .arrival_ns = load->arrival_ns,
+		.chunk = chunk_get, .arg = intake,
+	};
+	struct pb_body_facts facts;
+	uint64_t count = 0;
+	int rc;
+
+	for (size_t i = 0; i < runs; i++)
+		count += run[i].last - run[i].first + 1;
+	if (load->body.self != NULL)
+		build.number = pb_store_take_numbers(intake->opts.store,
+		    count);
+	rc = pb_body_chunks(intake->scratch, &load->body, &facts, &build,
+	    err);
+	intake->counters.blocks_dropped += build.blocks_dropped;
+	if (rc == 0)
+		rc = check_numbers(load, &facts, err);
+	if (rc == 0)
+		rc = pb_store_stream(intake->opts.store, &load->entry->key,
+		    facts.linktype, facts.snaplen, false,
+		    &load->entry->stream, err);
+	if (rc < 0) {
+		pb_head_unref(build.head);
+		chunks_put(intake, build.first_chunk);
+		return rc;
+	}
+	return submit_all(intake, load, build.first_chunk,
+	    shared_head(load->entry, build.head), next, err);
+}
+
+/* Nothing of it is new; what it claims is still to be true. */
+static int
+check_repeat(struct pb_intake *intake, const struct pb_load *load,
+    struct pb_err *err)
+{
+	struct pb_body_facts facts;
+	int rc = pb_body_check(intake->scratch, &load->body, &facts, err);
+
+	return rc < 0 ? rc : check_numbers(load, &facts, err);
+}
+
+static int
+check_numbers(const struct pb_load *load, const struct pb_body_facts *facts,
+    struct pb_err *err)
+{
+	if (facts->first == load->first && facts->last == load->last)
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "the packets are %" PRIu64 " to %"
+	    PRIu64 ", PB-First and PB-Last say %" PRIu64 " to %" PRIu64,
+	    facts->first, facts->last, load->first, load->last);
+}
+
+/*
+ * A stream that this node captures has its producer already.  By TCP it
+ * would be a loop; by the local door it is somebody's mistake.
+ */
+static int
+check_not_own(struct pb_intake *intake, const struct pb_load *load,
+    struct pb_err *err)
+{
+	const struct pb_stream_key *key = &load->entry->key;
+	struct pb_stream_info info;
+	int rc;
+
+	if (!load->local || load->entry->stream == NULL)
+		return 0;
+	rc = pb_index_stream(pb_store_index(intake->opts.store), key, &info,
+	    err);
+	if (rc == 1 && info.own)
+		return pb_err_set(err, PB_EACCES, "this node captures %s/%s "
+		    "itself; bring packets in under another interface name or "
+		    "epoch", key->node, key->interface);
+	return rc < 0 ? rc : 0;
+}
+
+/* The stream's head where this one is the same: a queue of a thousand
+ * chunks holds one.  Takes the reference of `head`; the result is the
+ * entry's. */
+static struct pb_head *
+shared_head(struct pb_intake_entry *entry, struct pb_head *head)
+{
+	if (entry->head != NULL && entry->head->hash == head->hash) {
+		pb_head_unref(head);
+		return entry->head;
+	}
+	pb_head_unref(entry->head);
+	entry->head = head;
+	return head;
+}
+
+static int
+take_gap(struct pb_intake *intake, struct pb_load *load, uint64_t next,
+    struct pb_err *err)
+{
+	struct pb_intake_entry *entry = load->entry;
+	struct pb_chunk *chunk;
+	int rc = 0;
+
+	/* In a stream that is there, the link type is known. */
+	if (entry->stream == NULL)
+		rc = pb_store_stream(intake->opts.store, &entry->key,
+		    load->linktype, 0, false, &entry->stream, err);
+	if (rc < 0)
+		return rc;
+	chunk = chunk_get(intake);
+	if (chunk == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	chunk->first_seq = load->first > next ? load->first : next;
+	chunk->last_seq = load->last;
+	chunk->gap = load->gap;
+	return submit_all(intake, load, chunk, NULL, next, err);
+}
+
+/*
+ * New packets before late ones: where a late one fails, what the writer
+ * still has of the stream must not be waiting behind it.
+ */
+static int
+submit_all(struct pb_intake *intake, struct pb_load *load,
+    struct pb_chunk *chunks, struct pb_head *head, uint64_t next,
+    struct pb_err *err)
+{
+	int rc;
+
+	if (load->entry->chunks == 0)
+		load->entry->expected = next;
+	rc = submit_some(intake, load, &chunks, head, next, false, err);
+	if (rc == 0)
+		rc = submit_some(intake, load, &chunks, head, next, true, err);
+	chunks_put(intake, chunks);
+	return rc;
+}
+
+/* Submit those of the list at or past `next`, or those below. */
+static int
+submit_some(struct pb_intake *intake, struct pb_load *load,
+    struct pb_chunk **list, struct pb_head *head, uint64_t next, bool late,
+    struct pb_err *err)
+{
+	struct pb_intake_entry *entry = load->entry;
+	struct pb_chunk **at = list, *chunk;
+	int rc;
+
+	while ((chunk = *at) != NULL) {
+		struct parcel *parcel = chunk->arg;
+		uint64_t last = chunk->last_seq;
+
+		if ((chunk->first_seq < next) != late) {
+			at = &chunk->next;
+			continue;
+		}
+		*at = chunk->next;
+		chunk->stream = entry->stream;
+		chunk->head = pb_head_ref(head);
+		parcel->load = load;
+		parcel->unsettled = late || chunk->gap != 0;
+		rc = pb_store_submit(intake->opts.store, chunk, err);
+		if (rc < 0) {
+			chunk_put(intake, chunk);
+			/* The end moved back since we looked. */
+			return rc == PB_EORDER ? PB_EBUSY : rc;
+		}
+		load->pending++;
+		intake->chunks++;
+		entry->chunks++;
+		if (parcel->unsettled)
+			entry->unsettled++;
+		if (!late)
+			entry->expected = last + 1;
+	}
+	return 0;
+}
+
+static struct pb_chunk *
+chunk_get(void *arg)
+{
+	struct pb_intake *intake = arg;
+	struct parcel *parcel = intake->spare;
+
+	if (parcel != NULL) {
+		intake->spare = parcel->next;
+		intake->spares--;
+		return parcel->chunk;
+	}
+	parcel = calloc(1, sizeof(*parcel));
+	if (parcel == NULL)
+		return NULL;
+	parcel->chunk = pb_chunk_create();
+	if (parcel->chunk == NULL) {
+		free(parcel);
+		return NULL;
+	}
+	parcel->intake = intake;
+	parcel->chunk->done = chunk_done;
+	parcel->chunk->arg = parcel;
+	return parcel->chunk;
+}
+
+static void
+chunk_put(struct pb_intake *intake, struct pb_chunk *chunk)
+{
+	struct parcel *parcel = chunk->arg;
+
+	if (intake->spares >= PARCELS_KEPT) {
+		pb_chunk_destroy(chunk);
+		free(parcel);
+		return;
+	}
+	pb_chunk_reset(chunk);
+	parcel->load = NULL;
+	parcel->next = intake->spare;
+	intake->spare = parcel;
+	intake->spares++;
+}
+
+static void
+chunks_put(struct pb_intake *intake, struct pb_chunk *chunk)
+{
+	while (chunk != NULL) {
+		struct pb_chunk *next = chunk->next;
+
+		chunk_put(intake, chunk);
+		chunk = next;
+	}
+}
+
+/* In the writer's thread. */
+static void
+chunk_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
+{
+	struct parcel *parcel = chunk->arg;
+	struct pb_intake *intake = parcel->intake;
+
+	parcel->rc = rc;
+	if (rc < 0)
+		snprintf(parcel->text, sizeof(parcel->text), "%s",
+		    err != NULL ? err->text : "cannot write");
+	parcel->next = NULL;
+	pthread_mutex_lock(&intake->mutex);
+	*intake->back_end = parcel;
+	intake->back_end = &parcel->next;
+	pthread_mutex_unlock(&intake->mutex);
+	intake->opts.wake(intake->opts.arg);
+}
