@@ -42,7 +42,7 @@ struct pb_mdb_value {
  * `tables` are made where missing and dead readers are cleared.  Without,
  * PB_ENOENT where it does not exist.  `map_size` bytes of address space
  * (writers; a reader takes the writer's).  Table numbers in the calls
- * below are indexes into `tables`.
+ * below are indexes into `tables`, which is borrowed until close.
  */
 int	pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
 	    const char *const *tables, size_t count, bool write,

@@ -94,7 +94,7 @@ pb_store_recover(struct pb_store *store, struct pb_err *err)
 
 	if (rc < 0)
 		return rc;
-	store->same_boot = before == boot;
+	store->same_boot = boot != 0 && before == boot;
 	while ((n = pb_index_open_rows(store->index, rows, OPEN_PAGE, err)) >
 	    0) {
 		for (int i = 0; i < n; i++) {
@@ -645,7 +645,7 @@ drop_extents(struct job *job, const struct pb_open_info *open_row,
 	}
 }
 
-/* A digest of what the kernel calls this boot. */
+/* A digest of what the kernel calls this boot; 0 where it does not say. */
 static uint64_t
 boot_now(void)
 {
@@ -657,7 +657,7 @@ boot_now(void)
 		got = read(fd, text, sizeof(text) - 1);
 		close(fd);
 	}
-	return XXH3_64bits(text, got > 0 ? (size_t)got : 0);
+	return got > 0 ? XXH3_64bits(text, (size_t)got) : 0;
 }
 
 /* The boot that wrote the store last; 0 where none did. */

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include "recorder/store/index_write.h"
 #include "tests/unit/store_fixture.h"
 
 static int
@@ -249,6 +250,104 @@ a_gap_moves_the_durable_end_and_late_packets_close_it(void **state)
 }
 
 static void
+drop_counts_of_late_packets_are_recorded(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_drop_info drops[2];
+	struct pb_stream_info row;
+	struct pb_chunk *chunk;
+	struct pb_err err;
+
+	submit_gap(f, 1, 10);
+	chunk = fixture_chunk(f, 1, 10, 100);
+	chunk->drops = 1;
+	chunk->drop[0].seq = 4;
+	chunk->drop[0].count = 77;
+	fixture_submit(f, chunk);
+	fixture_wait(f);
+	fixture_stream_row(f, &row);
+	assert_int_equal(row.dropped, 77);
+	assert_int_equal(pb_index_drops(pb_store_index(f->store), row.id, 1,
+	    drops, 2, &err), 1);
+	assert_int_equal(drops[0].seq, 4);
+	assert_int_equal(drops[0].count, 77);
+}
+
+static void
+a_segment_that_is_there_but_cannot_be_opened_is_no_expired_one(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t first, last;
+	char path[PATH_MAX];
+
+	fixture_write(f, 1, 10, 100);
+	pb_store_close(f->store);
+	assert_int_equal(pb_layout_segment(path, f->dir, &f->key, 1, false,
+	    NULL), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink(path, path), 0);	/* ELOOP */
+	fixture_open(f);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), -1);
+}
+
+/* Puts rows that nothing of ours writes. */
+static void
+put_rows(struct fixture *f, const struct pb_extent_info *extent,
+    const struct pb_gap_info *gaps, size_t count)
+{
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+
+	assert_int_equal(pb_index_begin(pb_store_index(f->store), &txn, &err),
+	    0);
+	if (extent != NULL)
+		pb_index_put_extent(&txn, extent);
+	for (size_t i = 0; i < count; i++)
+		pb_index_put_gap(&txn, &gaps[i]);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+}
+
+static void
+an_extent_row_that_promises_too_much_is_an_error_and_no_loop(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_extent_info extent;
+	struct pb_stream_info row;
+	uint64_t first, last;
+	struct pb_err err;
+
+	fixture_write(f, 1, 10, 100);
+	fixture_stream_row(f, &row);
+	assert_int_equal(pb_index_extents(pb_store_index(f->store), row.id, 1,
+	    &extent, 1, &err), 1);
+	extent.last_seq = 15;
+	put_rows(f, &extent, NULL, 0);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), -1);
+	extent.last_seq = 5;	/* the file says more */
+	put_rows(f, &extent, NULL, 0);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), -1);
+}
+
+static void
+gap_rows_that_lead_back_are_passed_over(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_gap_info gaps[64], got;
+	struct pb_stream_info row;
+	struct pb_err err;
+
+	fixture_write(f, 1, 10, 100);
+	fixture_stream_row(f, &row);
+	for (uint64_t i = 0; i < 64; i++)
+		gaps[i] = (struct pb_gap_info){ .stream = row.id,
+		    .first = 100 + i, .last = i % 2 == 0 ? 3 : UINT64_MAX,
+		    .closed_ns = 1 };
+	put_rows(f, NULL, gaps, 64);
+	assert_int_equal(pb_store_gaps(f->store, f->stream, 1, UINT64_MAX,
+	    &got, 1, &err), 0);
+}
+
+static void
 a_stream_may_begin_with_a_gap_that_is_filled_later(void **state)
 {
 	struct fixture *f = *state;
@@ -395,6 +494,10 @@ main(void)
 		T(a_range_of_numbers_or_times_is_cut_exactly),
 		T(numbers_that_do_not_follow_are_refused),
 		T(a_gap_moves_the_durable_end_and_late_packets_close_it),
+		T(drop_counts_of_late_packets_are_recorded),
+		T(a_segment_that_is_there_but_cannot_be_opened_is_no_expired_one),
+		T(an_extent_row_that_promises_too_much_is_an_error_and_no_loop),
+		T(gap_rows_that_lead_back_are_passed_over),
 		T(a_stream_may_begin_with_a_gap_that_is_filled_later),
 		T(a_stream_goes_on_where_it_was_after_a_restart),
 		T(an_own_stream_without_a_packet_yet_keeps_its_epoch),

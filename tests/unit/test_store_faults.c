@@ -11,10 +11,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "recorder/store/index_rows.h"
+#include "recorder/store/index_write.h"
 #include "tests/unit/store_fixture.h"
 
 #define WAIT_MS_MAX	20000
@@ -154,6 +157,174 @@ other_streams_go_on_while_one_cannot_be_written(void **state)
 	pb_head_unref(head);
 }
 
+/* True where the file is whole blocks to its last byte. */
+static bool
+ends_with_a_block(struct fixture *f, uint64_t first_seq)
+{
+	struct pb_block block;
+	uint8_t *bytes = malloc(4u << 20);
+	size_t len, at = 0;
+	FILE *file;
+	int fd = pb_segment_open_file(f->dir, &f->key, first_seq, NULL);
+
+	assert_non_null(bytes);
+	assert_true(fd >= 0);
+	file = fdopen(fd, "rb");
+	len = fread(bytes, 1, 4u << 20, file);
+	fclose(file);
+	while (pb_scan_block(bytes + at, len - at, &block) == 1)
+		at += block.len;
+	free(bytes);
+	return len > 0 && at == len;
+}
+
+static void
+statistics_that_cannot_be_written_leave_no_torn_end(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_head *head = f->head;
+	struct pb_segment_info row;
+	struct pb_stream_info stream;
+	struct pb_err err;
+
+	fixture_write(f, 1, 500, 1900);
+	fixture_write(f, 501, 505, 100);
+	fixture_stream_row(f, &stream);
+	assert_int_equal(pb_index_segments(pb_store_index(f->store),
+	    stream.id, 1, &row, 1, &err), 1);
+	/* Room for a part of the block. */
+	limit_files(row.bytes + 20);
+	f->head = fixture_head(&f->key, "Paris");
+	fixture_write(f, 506, 510, 100);
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(f->last_rc, 0);
+	pb_head_unref(head);
+	assert_true(ends_with_a_block(f, 1));
+}
+
+static void
+a_segment_left_empty_by_a_failure_takes_no_other_head(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_head *head = f->head;
+	struct pb_cursor_packet packet;
+	struct pb_cursor *cursor;
+	struct pb_stream_info row;
+	struct pb_err err;
+
+	limit_files(512 << 10);
+	fixture_write(f, 1, 600, 1500);
+	assert_int_equal(f->failed, 1);
+	f->head = fixture_head(&f->key, "Paris");
+	fixture_write(f, 1, 5, 100);
+	assert_int_equal(f->last_rc, 0);
+	pb_head_unref(head);
+	fixture_stream_row(f, &row);
+	assert_int_equal(pb_cursor_create(&cursor, pb_store_index(f->store),
+	    f->dir, &row, &ALL, &err), 0);
+	assert_int_equal(pb_cursor_next(cursor, &packet, &err), 1);
+	assert_string_equal(packet.head->identity.node[0].description,
+	    "Paris");
+	pb_cursor_destroy(cursor);
+}
+
+static void
+numbers_stay_reserved_when_a_commit_fails(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+	uint64_t taken, reserved;
+
+	fixture_write(f, 1, 5, 100);
+	taken = pb_store_take_numbers(f->store, 16u << 20) + (16u << 20);
+	limit_files(8192);
+	fixture_write(f, 6, 7, 100);
+	assert_int_equal(f->failed, 1);
+	limit_files(RLIM_INFINITY);
+	fixture_write(f, 6, 7, 100);
+	assert_int_equal(f->last_rc, 0);
+	assert_int_equal(pb_index_begin(pb_store_index(f->store), &txn, &err),
+	    0);
+	reserved = pb_index_meta_get(&txn, "numbers");
+	pb_mdb_abort(&txn);
+	assert_true(reserved >= taken);
+}
+
+/* The descriptor through which LMDB writes the pages that say which commit
+ * is the last: the one of its file that syncs each write. */
+static int
+meta_page_fd(void)
+{
+	char link[64], path[PATH_MAX];
+
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t len;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		len = readlink(link, path, sizeof(path) - 1);
+		if (len < 0)
+			continue;
+		path[len] = '\0';
+		if (strstr(path, "/index/data.mdb") != NULL &&
+		    (fcntl(fd, F_GETFL) & O_DSYNC) != 0)
+			return fd;
+	}
+	return -1;
+}
+
+static void
+a_commit_that_failed_on_its_last_page_is_got_over(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t first, last;
+	int meta = meta_page_fd(), full = open("/dev/full", O_WRONLY);
+
+	write_small(f);
+	assert_true(meta >= 0 && full >= 0);
+	assert_int_equal(dup2(full, meta), meta);
+	close(full);
+	fixture_write(f, 101, 200, 100);
+	assert_int_equal(f->failed, 1);
+	fixture_write(f, 101, 200, 100);
+	assert_int_equal(f->last_rc, 0);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), 200);
+	pb_store_close(f->store);
+	fixture_open(f);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), 200);
+}
+
+static void
+a_segment_is_sealed_with_no_descriptor_left(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit limit;
+	struct pb_chunk *gap;
+	rlim_t before;
+	char path[PATH_MAX];
+	int fd;
+
+	write_small(f);
+	assert_int_equal(pb_layout_segment(path, f->dir, &f->key, 1, true,
+	    NULL), 0);
+	fd = open(path, O_RDONLY | O_DIRECT);
+	if (fd < 0)
+		skip();		/* no second descriptor to give up */
+	close(fd);
+	gap = fixture_chunk(f, 101, 110, 10);
+	gap->gap = PB_GAP_EXPIRED;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	before = limit.rlim_cur;
+	limit.rlim_cur = (rlim_t)fd;	/* the lowest that is free */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	fixture_submit(f, gap);
+	fixture_wait(f);
+	limit.rlim_cur = before;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(f->last_rc, 0);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
 int
 main(void)
 {
@@ -163,6 +334,11 @@ main(void)
 		T(what_is_queued_behind_a_refused_chunk_is_refused_as_well),
 		T(chunks_of_capture_wait_in_order_until_the_disk_heals),
 		T(other_streams_go_on_while_one_cannot_be_written),
+		T(statistics_that_cannot_be_written_leave_no_torn_end),
+		T(a_segment_left_empty_by_a_failure_takes_no_other_head),
+		T(numbers_stay_reserved_when_a_commit_fails),
+		T(a_commit_that_failed_on_its_last_page_is_got_over),
+		T(a_segment_is_sealed_with_no_descriptor_left),
 	};
 
 	return cmocka_run_group_tests_name("store_faults", tests, NULL, NULL);
