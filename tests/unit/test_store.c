@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "recorder/store/index_write.h"
@@ -451,12 +452,14 @@ a_second_writer_is_told_the_pid_of_the_first(void **state)
 
 		fixture_opts(f, &opts);
 		snprintf(want, sizeof(want), "pid %ld", (long)getppid());
-		if (pb_store_open(&second, &opts, &err) != PB_EBUSY)
-			_exit(1);
-		_exit(strstr(err.text, want) != NULL ? 0 : 2);
+		/* By a signal: what the fork copied is no leak of ours. */
+		if (pb_store_open(&second, &opts, &err) == PB_EBUSY &&
+		    strstr(err.text, want) != NULL)
+			kill(getpid(), SIGKILL);
+		_exit(1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static void
