@@ -63,9 +63,9 @@ struct server {
 	struct line	 line[SERVER_LINES_MAX];
 	unsigned	 lines;
 	struct connection connection[SERVER_CONNECTIONS_MAX];
-	unsigned	 connections;	/* ever */
-	unsigned	 requests;	/* heads seen */
-	unsigned	 bodies;	/* read whole */
+	_Atomic unsigned connections;	/* ever; tests look while it runs */
+	_Atomic unsigned requests;	/* heads seen */
+	_Atomic unsigned bodies;	/* read whole */
 	char		 head[SERVER_HEAD_MAX];	/* of the last request */
 	uint8_t		*body;		/* of the last whole one */
 	size_t		 body_len;
