@@ -24,6 +24,7 @@ struct pb_feed {
 	struct pb_buf	 bytes;		/* of an extent that is walked */
 };
 
+static size_t	without_fillers(uint8_t *, size_t);
 static int	open_gap(struct pb_feed *, uint32_t, uint64_t, uint64_t,
 		    struct pb_gap_info *, struct pb_err *);
 static void	piece_gap(struct pb_piece *, uint64_t, uint64_t,
@@ -109,7 +110,7 @@ int
 pb_feed_body(struct pb_feed *feed, const struct pb_stream_key *key,
     const struct pb_piece *piece, struct pb_buf *body, struct pb_err *err)
 {
-	const uint8_t *bytes;
+	uint8_t *bytes;
 	int rc;
 
 	rc = read_file(feed, key, piece->segment_seq, 0, piece->header_bytes,
@@ -117,14 +118,44 @@ pb_feed_body(struct pb_feed *feed, const struct pb_stream_key *key,
 	if (rc == 0)
 		rc = read_file(feed, key, piece->segment_seq, piece->offset,
 		    piece->bytes, body, err);
-	if (rc < 0 || !piece->whole)
+	if (rc < 0)
 		return rc;
 	bytes = body->data + body->len - piece->bytes;
-	if (XXH3_64bits(bytes, piece->bytes) != piece->digest)
+	if (piece->whole &&
+	    XXH3_64bits(bytes, piece->bytes) != piece->digest)
 		return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64
-		    ": the extent at %" PRIu64 " does not match its digest; "
-		    "run 'pb verify'", piece->segment_seq, piece->offset);
+		    ": the extent at %" PRIu64 " does not match its digest: "
+		    "the file was damaged", piece->segment_seq,
+		    piece->offset);
+	body->len = (size_t)(bytes - body->data) +
+	    without_fillers(bytes, piece->bytes);
 	return 0;
+}
+
+/*
+ * Fillers serve the disk, and could be most of what a quiet link sends.
+ * Returns the length of what stays; from a block that is none on, all of
+ * it does: the receiver says what is wrong.
+ */
+static size_t
+without_fillers(uint8_t *bytes, size_t len)
+{
+	size_t at = 0, kept = 0;
+	struct pb_block block;
+
+	while (pb_scan_block(bytes + at, len - at, &block) == 1) {
+		bool filler = pb_scan_is_filler(&block);
+		size_t size = block.len;
+
+		if (!filler && kept < at)
+			memmove(bytes + kept, bytes + at, size);
+		if (!filler)
+			kept += size;
+		at += size;
+	}
+	if (kept < at)
+		memmove(bytes + kept, bytes + at, len - at);
+	return kept + len - at;
 }
 
 /* The first open gap that touches [from, last]: 1, 0, or an error. */
@@ -273,7 +304,7 @@ walk(struct pb_feed *feed, const struct pb_stream_key *key,
 	if (rc < 0 || last == 0)
 		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 ": no "
 		    "whole packet %" PRIu64 " in the extent at %" PRIu64
-		    "; run 'pb verify'", extent->segment_seq, out->first,
+		    ": the file was damaged", extent->segment_seq, out->first,
 		    extent->offset);
 	if (last < extent->last_seq)
 		out->complete = true;
