@@ -227,6 +227,26 @@ pb_key_stream(uint8_t out[static PB_KEY_STREAM_MAX],
 	return node + interface + 8;
 }
 
+bool
+pb_key_stream_parse(struct pb_stream_key *out, const void *key, size_t len)
+{
+	const char *bytes = key;
+	size_t node, interface;
+
+	memset(out, 0, sizeof(*out));
+	node = strnlen(bytes, len);
+	if (node >= sizeof(out->node) || node + 1 >= len)
+		return false;
+	interface = strnlen(bytes + node + 1, len - node - 1);
+	if (interface >= sizeof(out->interface) ||
+	    node + 1 + interface + 1 + 8 != len)
+		return false;
+	memcpy(out->node, bytes, node);
+	memcpy(out->interface, bytes + node + 1, interface);
+	out->epoch = pb_get_be64((const uint8_t *)bytes + len - 8);
+	return true;
+}
+
 static int
 stream_row(void *arg, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value)
@@ -246,22 +266,12 @@ static bool
 stream_decode(struct pb_stream_info *out, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value)
 {
-	const char *bytes = key->data;
 	struct row_stream row;
-	size_t node, interface;
 
-	node = strnlen(bytes, key->len);
-	if (value->len != sizeof(row) || node >= sizeof(out->key.node) ||
-	    node + 1 >= key->len)
-		return false;
-	interface = strnlen(bytes + node + 1, key->len - node - 1);
-	if (interface >= sizeof(out->key.interface) ||
-	    node + 1 + interface + 1 + 8 != key->len)
-		return false;
 	memset(out, 0, sizeof(*out));
-	memcpy(out->key.node, bytes, node);
-	memcpy(out->key.interface, bytes + node + 1, interface);
-	out->key.epoch = pb_get_be64((const uint8_t *)bytes + key->len - 8);
+	if (value->len != sizeof(row) ||
+	    !pb_key_stream_parse(&out->key, key->data, key->len))
+		return false;
 	memcpy(&row, value->data, sizeof(row));
 	out->id = row.id;
 	out->linktype = row.linktype;

@@ -21,7 +21,8 @@ enum pb_index_table {
 	PB_TABLE_EXTENTS,	/* stream first_seq -> row_extent */
 	PB_TABLE_GAPS,		/* stream first -> row_gap */
 	PB_TABLE_DROPS,		/* stream seq -> row_drop */
-	PB_TABLE_OPEN,		/* stream first_seq -> nothing: not sealed */
+	PB_TABLE_OPEN,		/* stream first_seq -> the stream's key: a
+				 * segment that is not sealed */
 	PB_TABLES,
 };
 extern const char *const pb_index_tables[PB_TABLES];
@@ -94,5 +95,8 @@ void	pb_key_row(uint8_t out[static PB_KEY_ROW_BYTES], uint32_t stream,
 	    uint64_t number);
 size_t	pb_key_stream(uint8_t out[static PB_KEY_STREAM_MAX],
 	    const struct pb_stream_key *key);
+/* And back: false for bytes that are no such key. */
+bool	pb_key_stream_parse(struct pb_stream_key *out, const void *key,
+	    size_t len);
 
 #endif

@@ -165,9 +165,13 @@ pb_index_put_drop(struct pb_mdb_txn *txn, const struct pb_drop_info *info)
 }
 
 void
-pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first_seq)
+pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream,
+    const struct pb_stream_key *key, uint64_t first_seq)
 {
-	put_row(txn, PB_TABLE_OPEN, stream, first_seq, "", 0);
+	uint8_t bytes[PB_KEY_STREAM_MAX];
+
+	put_row(txn, PB_TABLE_OPEN, stream, first_seq, bytes,
+	    pb_key_stream(bytes, key));
 }
 
 void
@@ -314,13 +318,14 @@ open_row(void *arg, const struct pb_mdb_value *key,
 	struct open_page *page = arg;
 	const uint8_t *bytes = key->data;
 
-	(void)value;
 	if (page->count == page->max)
 		return 1;
 	if (key->len != PB_KEY_ROW_BYTES)
 		return 0;
 	page->rows[page->count].stream = pb_get_be32(bytes);
 	page->rows[page->count].first_seq = pb_get_be64(bytes + 4);
+	pb_key_stream_parse(&page->rows[page->count].key, value->data,
+	    value->len);
 	page->count++;
 	return 0;
 }

@@ -36,11 +36,12 @@ void	pb_index_put_drop(struct pb_mdb_txn *txn,
 
 /* The list of segments that are not sealed: all that recovery looks at. */
 void	pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first_seq);
+	    const struct pb_stream_key *key, uint64_t first_seq);
 void	pb_index_del_open(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first_seq);
 struct pb_open_info {
 	uint32_t	stream;
+	struct pb_stream_key key;	/* all empty where the row was rotten */
 	uint64_t	first_seq;
 };
 /* Up to `max` rows from the start; count or error. */

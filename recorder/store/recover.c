@@ -33,7 +33,6 @@
 #include "recorder/store/store_impl.h"
 
 #define OPEN_PAGE	64
-#define STREAM_PAGE	64
 /* A window holds the largest block we store, whole, and more. */
 #define WINDOW_BYTES	(2u << 20)
 
@@ -62,7 +61,7 @@ static int	recover_one(struct pb_store *, const struct pb_open_info *,
 		    struct pb_err *);
 static int	give_up(struct job *, const struct pb_open_info *,
 		    struct pb_err *);
-static int	find_stream(struct pb_store *, uint32_t,
+static int	find_stream(struct pb_store *, const struct pb_open_info *,
 		    struct pb_stream_info *, struct pb_err *);
 static int	start(struct job *, uint64_t, struct pb_err *);
 static int	last_extent(struct job *, struct pb_extent_info *,
@@ -116,7 +115,7 @@ recover_one(struct pb_store *store, const struct pb_open_info *open_row,
 	int rc;
 
 	pb_buf_init(&job.bytes, PB_EXTENT_BYTES_MAX + PB_BLOCK_BYTES_MAX);
-	rc = find_stream(store, open_row->stream, &job.stream, err);
+	rc = find_stream(store, open_row, &job.stream, err);
 	if (rc == 1)
 		rc = start(&job, open_row->first_seq, err);
 	if (rc == 1)
@@ -172,30 +171,16 @@ give_up(struct job *job, const struct pb_open_info *open_row,
 	return rc;
 }
 
+/* The stream of an announced segment: 1, 0 where there is none, or error. */
 static int
-find_stream(struct pb_store *store, uint32_t id, struct pb_stream_info *out,
-    struct pb_err *err)
+find_stream(struct pb_store *store, const struct pb_open_info *open_row,
+    struct pb_stream_info *out, struct pb_err *err)
 {
-	struct pb_stream_info rows[STREAM_PAGE];
-	const struct pb_stream_key *after = NULL;
-	struct pb_stream_key last;
-	int n;
+	int rc = pb_index_stream(store->index, &open_row->key, out, err);
 
-	do {
-		n = pb_index_streams(store->index, after, rows, STREAM_PAGE,
-		    err);
-		if (n < 0)
-			return n;
-		for (int i = 0; i < n; i++)
-			if (rows[i].id == id) {
-				*out = rows[i];
-				return 1;
-			}
-		if (n > 0) {
-			last = rows[n - 1].key;
-			after = &last;
-		}
-	} while (n == STREAM_PAGE);
+	if (rc != 1 || out->id == open_row->stream)
+		return rc;
+	memset(out, 0, sizeof(*out));
 	return 0;
 }
 

@@ -382,7 +382,7 @@ announce(struct pb_store *store, struct pb_stream *stream, uint64_t first_seq,
 	if (stream->info.id == 0)
 		pb_index_meta_put(&txn, "last_stream", id);
 	if (first_seq != 0)
-		pb_index_put_open(&txn, id, first_seq);
+		pb_index_put_open(&txn, id, &stream->info.key, first_seq);
 	rc = pb_mdb_commit(&txn);
 	if (rc < 0)
 		return rc;

@@ -231,7 +231,7 @@ leave_late_fill(struct fixture *f, uint64_t first, uint64_t last, bool sealed)
 	place.stream = row.id;
 	assert_int_equal(pb_index_begin(pb_store_index(f->store), &txn, &err),
 	    0);
-	pb_index_put_open(&txn, row.id, first);
+	pb_index_put_open(&txn, row.id, &row.key, first);
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	assert_int_equal(pb_segment_create(&segment, &place, f->head, first,
 	    1, &err), 0);
@@ -408,7 +408,7 @@ a_segment_announced_but_never_made_leaves_nothing(void **state)
 	fixture_stream_row(&f, &row);
 	assert_int_equal(pb_index_begin(pb_store_index(f.store), &txn, &err),
 	    0);
-	pb_index_put_open(&txn, row.id, 11);
+	pb_index_put_open(&txn, row.id, &row.key, 11);
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	pb_store_close(f.store);
 	fixture_open(&f);
@@ -417,6 +417,35 @@ a_segment_announced_but_never_made_leaves_nothing(void **state)
 	expect(&f, 1, 10, 10);
 	fixture_write(&f, 11, 12, 100);
 	expect(&f, 1, 12, 12);
+	fixture_finish(&f);
+}
+
+/* Neither the stream's id nor its key leads anywhere. */
+static void
+a_rotten_announcement_is_dropped_and_hinders_nobody(void **state)
+{
+	static const struct pb_stream_key nobody = { "no", "where", 7 };
+	struct pb_open_info rows[2];
+	struct pb_stream_info row;
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 10, 100);
+	fixture_open(&f);
+	fixture_stream_row(&f, &row);
+	assert_int_equal(pb_index_begin(pb_store_index(f.store), &txn, &err),
+	    0);
+	pb_index_put_open(&txn, 4711, &nobody, 2);
+	pb_index_put_open(&txn, 4711, &row.key, 1);
+	pb_mdb_put(&txn, PB_TABLE_OPEN, "twelve bytes", 12, "rot", 3);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+	pb_store_close(f.store);
+	fixture_open(&f);
+	assert_int_equal(pb_index_open_rows(pb_store_index(f.store), rows, 2,
+	    &err), 0);
+	expect(&f, 1, 10, 10);
 	fixture_finish(&f);
 }
 
@@ -462,6 +491,8 @@ a_recovery_that_failed_after_a_power_cut_trusts_no_more_when_done_again),
 		    a_file_whose_header_is_unreadable_is_set_aside),
 		cmocka_unit_test(
 		    a_segment_announced_but_never_made_leaves_nothing),
+		cmocka_unit_test(
+		    a_rotten_announcement_is_dropped_and_hinders_nobody),
 		cmocka_unit_test(a_seal_whose_commit_was_lost_is_finished),
 	};
 
