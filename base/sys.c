@@ -2,6 +2,7 @@
  * base/sys.c - small dealings with the system
  */
 #include "base/sys.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,6 +100,13 @@ pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
 		got += (size_t)n;
 	}
 	return (ssize_t)got;
+}
+
+uint64_t
+pb_mtime_ns(const struct stat *st)
+{
+	return (uint64_t)st->st_mtim.tv_sec * PB_NS_PER_S +
+	    (uint64_t)st->st_mtim.tv_nsec;
 }
 
 uint64_t

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -24,6 +25,9 @@ int	pb_pwrite_all(int fd, const void *data, size_t len, uint64_t offset,
 /* Up to `len` bytes, fewer only at the end of the file; count or error. */
 ssize_t	pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
 	    struct pb_err *err);
+
+/* When a file was last written, ns since 1970. */
+uint64_t pb_mtime_ns(const struct stat *st);
 
 /* 64 random bits from getrandom(2), never 0. */
 uint64_t pb_random64(void);

@@ -14,6 +14,7 @@
 
 const char *const pb_index_tables[PB_TABLES] = {
 	"meta", "streams", "segments", "extents", "gaps", "drops", "open",
+	"ids", "ages", "fills", "doomed",
 };
 
 /* A page being filled by pb_mdb_walk(). */
@@ -41,6 +42,10 @@ static int	page_row(void *, const struct pb_mdb_value *,
 static bool	range_holds(const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
 static uint64_t	range_start(struct pb_mdb_txn *, unsigned, uint32_t, uint64_t);
+static int	age_row(void *, const struct pb_mdb_value *,
+		    const struct pb_mdb_value *);
+static int	fill_row(void *, const struct pb_mdb_value *,
+		    const struct pb_mdb_value *);
 static void	decode_segment(void *, const uint8_t *,
 		    const struct pb_mdb_value *);
 static void	decode_extent(void *, const uint8_t *,
@@ -182,6 +187,94 @@ pb_index_drops(struct pb_index *index, uint32_t stream, uint64_t from,
 	return page_fill(index, &page, from, false, err);
 }
 
+int
+pb_index_ages(struct pb_index *index, const struct pb_age_info *after,
+    struct pb_age_info *out, size_t max, struct pb_err *err)
+{
+	uint8_t key[PB_KEY_AGE_BYTES + 1];
+	struct page page = { .rows = out, .max = max };
+	struct pb_mdb_txn txn;
+	size_t len = 0;
+	int rc;
+
+	if (after != NULL) {
+		pb_key_age(key, after->sealed_ns, after->stream,
+		    after->first_seq);
+		key[PB_KEY_AGE_BYTES] = 0;
+		len = sizeof(key);
+	}
+	rc = pb_mdb_begin(index->mdb, false, &txn, err);
+	if (rc == 0)
+		rc = pb_mdb_walk(&txn, PB_TABLE_AGES, key, len, age_row, &page);
+	pb_mdb_abort(&txn);
+	return rc < 0 ? rc : (int)page.count;
+}
+
+int
+pb_index_fills(struct pb_index *index, uint64_t after,
+    struct pb_fill_info *out, size_t max, struct pb_err *err)
+{
+	uint8_t key[8];
+	struct page page = { .rows = out, .max = max };
+	struct pb_mdb_txn txn;
+	int rc;
+
+	pb_put_be64(key, after + 1);
+	rc = pb_mdb_begin(index->mdb, false, &txn, err);
+	if (rc == 0)
+		rc = pb_mdb_walk(&txn, PB_TABLE_FILLS, key, sizeof(key),
+		    fill_row, &page);
+	pb_mdb_abort(&txn);
+	return rc < 0 ? rc : (int)page.count;
+}
+
+int
+pb_index_totals(struct pb_index *index, struct pb_index_totals *out,
+    struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
+
+	memset(out, 0, sizeof(*out));
+	if (rc == 0) {
+		out->segments = pb_meta_get(&txn, PB_META_SEGMENTS);
+		out->bytes = pb_meta_get(&txn, PB_META_BYTES);
+		rc = txn.rc;
+	}
+	pb_mdb_abort(&txn);
+	return rc;
+}
+
+int
+pb_index_stream_key(struct pb_index *index, uint32_t stream,
+    struct pb_stream_key *out, struct pb_err *err)
+{
+	uint8_t key[4];
+	struct pb_mdb_value value;
+	struct pb_mdb_txn txn;
+	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
+
+	pb_put_be32(key, stream);
+	if (rc == 0)
+		rc = pb_mdb_get(&txn, PB_TABLE_IDS, key, sizeof(key), &value);
+	if (rc == 1 && !pb_key_stream_parse(out, value.data, value.len))
+		rc = 0;
+	pb_mdb_abort(&txn);
+	return rc;
+}
+
+uint64_t
+pb_meta_get(struct pb_mdb_txn *txn, const char *name)
+{
+	struct pb_mdb_value row;
+	uint64_t value = 0;
+
+	if (pb_mdb_get(txn, PB_TABLE_META, name, strlen(name), &row) == 1 &&
+	    row.len == sizeof(value))
+		memcpy(&value, row.data, sizeof(value));
+	return value;
+}
+
 const char *
 pb_gap_reason_name(enum pb_gap_reason reason)
 {
@@ -212,6 +305,14 @@ pb_key_row(uint8_t out[static PB_KEY_ROW_BYTES], uint32_t stream,
 {
 	pb_put_be32(out, stream);
 	pb_put_be64(out + 4, number);
+}
+
+void
+pb_key_age(uint8_t out[static PB_KEY_AGE_BYTES], uint64_t sealed_ns,
+    uint32_t stream, uint64_t first_seq)
+{
+	pb_put_be64(out, sealed_ns);
+	pb_key_row(out + 8, stream, first_seq);
 }
 
 size_t
@@ -351,6 +452,47 @@ page_row(void *arg, const struct pb_mdb_value *key,
 	return 0;
 }
 
+static int
+age_row(void *arg, const struct pb_mdb_value *key,
+    const struct pb_mdb_value *value)
+{
+	struct page *page = arg;
+	struct pb_age_info *rows = page->rows;
+	const uint8_t *bytes = key->data;
+
+	if (page->count == page->max)
+		return 1;
+	if (key->len != PB_KEY_AGE_BYTES || value->len != sizeof(uint64_t))
+		return 0;
+	rows += page->count++;
+	rows->sealed_ns = pb_get_be64(bytes);
+	rows->stream = pb_get_be32(bytes + 8);
+	rows->first_seq = pb_get_be64(bytes + 12);
+	memcpy(&rows->bytes, value->data, sizeof(rows->bytes));
+	return 0;
+}
+
+static int
+fill_row(void *arg, const struct pb_mdb_value *key,
+    const struct pb_mdb_value *value)
+{
+	struct page *page = arg;
+	struct pb_fill_info *rows = page->rows;
+	struct row_fill row;
+
+	if (page->count == page->max)
+		return 1;
+	if (key->len != 8 || value->len != sizeof(row))
+		return 0;
+	memcpy(&row, value->data, sizeof(row));
+	rows += page->count++;
+	rows->number = pb_get_be64(key->data);
+	rows->stream = row.stream;
+	rows->first = row.first;
+	rows->last = row.last;
+	return 0;
+}
+
 /* Readers go on at `last` + 1: a rotten row must not lead them back.  An
  * empty segment ends before it begins. */
 static bool
@@ -379,6 +521,8 @@ decode_segment(void *out, const uint8_t *key, const struct pb_mdb_value *value)
 	info->first_time = row.first_time;
 	info->last_time = row.last_time;
 	info->created_ns = row.created_ns;
+	info->sealed_ns = row.sealed_ns;
+	info->header_digest = row.header_digest;
 	info->header_bytes = row.header_bytes;
 	info->sealed = row.sealed != 0;
 }

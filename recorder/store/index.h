@@ -49,6 +49,9 @@ struct pb_segment_info {
 	uint64_t	first_time;	/* lowest, ns; 0 while empty */
 	uint64_t	last_time;	/* highest */
 	uint64_t	created_ns;
+	uint64_t	sealed_ns;	/* the file's mtime; 0 while open */
+	uint64_t	header_digest;	/* XXH3 64 of what stands before the
+					 * first extent */
 	uint32_t	header_bytes;	/* SHB and IDB */
 	bool		sealed;
 };
@@ -91,6 +94,31 @@ struct pb_drop_info {
 	uint64_t	time_ns;
 };
 
+/* A sealed segment, as retention meets it. */
+struct pb_age_info {
+	uint64_t	sealed_ns;
+	uint32_t	stream;
+	uint64_t	first_seq;
+	uint64_t	bytes;
+};
+
+/*
+ * Packets that came late and filled a gap: the shipper passes them on.
+ * Numbers grow from 1; the last PB_FILLS_MAX are kept.
+ */
+#define PB_FILLS_MAX	65536u
+struct pb_fill_info {
+	uint64_t	number;
+	uint32_t	stream;
+	uint64_t	first;
+	uint64_t	last;
+};
+
+struct pb_index_totals {
+	uint64_t	segments;
+	uint64_t	bytes;		/* of their files */
+};
+
 /*
  * Open the index of `store` for reading.  PB_ENOENT where there is no
  * store yet.  The calls below may come from any thread.
@@ -128,6 +156,25 @@ int	pb_index_gaps(struct pb_index *index, uint32_t stream,
 int	pb_index_drops(struct pb_index *index, uint32_t stream,
 	    uint64_t from, struct pb_drop_info *out, size_t max,
 	    struct pb_err *err);
+
+/*
+ *	ages      sealed segments, the oldest first; those behind `after`
+ *	          (NULL: from the start)
+ *	fills     those with a number > after
+ */
+int	pb_index_ages(struct pb_index *index,
+	    const struct pb_age_info *after, struct pb_age_info *out,
+	    size_t max, struct pb_err *err);
+int	pb_index_fills(struct pb_index *index, uint64_t after,
+	    struct pb_fill_info *out, size_t max, struct pb_err *err);
+
+/* What all segments sum up to: one read, whatever the store holds. */
+int	pb_index_totals(struct pb_index *index, struct pb_index_totals *out,
+	    struct pb_err *err);
+
+/* The key of a stream: 1 found, 0 not, or an error. */
+int	pb_index_stream_key(struct pb_index *index, uint32_t stream,
+	    struct pb_stream_key *out, struct pb_err *err);
 
 /* One stream by its key: 1 found, 0 not, or an error. */
 int	pb_index_stream(struct pb_index *index,

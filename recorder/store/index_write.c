@@ -18,6 +18,11 @@ struct open_page {
 static int	check_version(struct pb_index *, struct pb_err *);
 static int	open_row(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
+static int	list_rows(struct pb_index *, unsigned, struct pb_open_info *,
+		    size_t, struct pb_err *);
+static void	uncount_segment(struct pb_mdb_txn *, uint32_t, uint64_t);
+static void	put_age(struct pb_mdb_txn *, const struct pb_segment_info *);
+static void	meta_add(struct pb_mdb_txn *, const char *, uint64_t);
 static void	put_row(struct pb_mdb_txn *, unsigned, uint32_t, uint64_t,
 		    const void *, size_t);
 static void	del_row(struct pb_mdb_txn *, unsigned, uint32_t, uint64_t);
@@ -58,6 +63,12 @@ pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 	return pb_mdb_begin(index->mdb, true, txn, err);
 }
 
+int
+pb_index_resize(struct pb_index *index, uint64_t map_size, struct pb_err *err)
+{
+	return pb_mdb_resize(index->mdb, map_size, err);
+}
+
 void
 pb_index_put_stream(struct pb_mdb_txn *txn, const struct pb_stream_info *info)
 {
@@ -78,7 +89,13 @@ pb_index_put_stream(struct pb_mdb_txn *txn, const struct pb_stream_info *info)
 		.last_time = info->last_time,
 	};
 
+	struct pb_mdb_value known;
+	uint8_t id[4];
+
 	pb_mdb_put(txn, PB_TABLE_STREAMS, key, len, &row, sizeof(row));
+	pb_put_be32(id, info->id);
+	if (pb_mdb_get(txn, PB_TABLE_IDS, id, sizeof(id), &known) != 1)
+		pb_mdb_put(txn, PB_TABLE_IDS, id, sizeof(id), key, len);
 }
 
 void
@@ -93,18 +110,26 @@ pb_index_put_segment(struct pb_mdb_txn *txn,
 		.first_time = info->first_time,
 		.last_time = info->last_time,
 		.created_ns = info->created_ns,
+		.sealed_ns = info->sealed ? info->sealed_ns : 0,
+		.header_digest = info->header_digest,
 		.header_bytes = info->header_bytes,
 		.sealed = info->sealed,
 	};
 
+	uncount_segment(txn, info->stream, info->first_seq);
 	put_row(txn, PB_TABLE_SEGMENTS, info->stream, info->first_seq, &row,
 	    sizeof(row));
+	meta_add(txn, PB_META_SEGMENTS, 1);
+	meta_add(txn, PB_META_BYTES, row.bytes);
+	if (info->sealed)
+		put_age(txn, info);
 }
 
 void
 pb_index_del_segment(struct pb_mdb_txn *txn, uint32_t stream,
     uint64_t first_seq)
 {
+	uncount_segment(txn, stream, first_seq);
 	del_row(txn, PB_TABLE_SEGMENTS, stream, first_seq);
 }
 
@@ -184,27 +209,55 @@ int
 pb_index_open_rows(struct pb_index *index, struct pb_open_info *out,
     size_t max, struct pb_err *err)
 {
-	struct open_page page = { .rows = out, .max = max };
-	struct pb_mdb_txn txn;
-	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
+	return list_rows(index, PB_TABLE_OPEN, out, max, err);
+}
 
-	if (rc == 0)
-		rc = pb_mdb_walk(&txn, PB_TABLE_OPEN, NULL, 0, open_row,
-		    &page);
-	pb_mdb_abort(&txn);
-	return rc < 0 ? rc : (int)page.count;
+void
+pb_index_put_doomed(struct pb_mdb_txn *txn, uint32_t stream,
+    const struct pb_stream_key *key, uint64_t first_seq)
+{
+	uint8_t bytes[PB_KEY_STREAM_MAX];
+
+	put_row(txn, PB_TABLE_DOOMED, stream, first_seq, bytes,
+	    pb_key_stream(bytes, key));
+}
+
+void
+pb_index_del_doomed(struct pb_mdb_txn *txn, uint32_t stream,
+    uint64_t first_seq)
+{
+	del_row(txn, PB_TABLE_DOOMED, stream, first_seq);
+}
+
+int
+pb_index_doomed_rows(struct pb_index *index, struct pb_open_info *out,
+    size_t max, struct pb_err *err)
+{
+	return list_rows(index, PB_TABLE_DOOMED, out, max, err);
+}
+
+void
+pb_index_put_fill(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
+    uint64_t last)
+{
+	struct row_fill row = { .stream = stream, .first = first,
+	    .last = last };
+	uint64_t number = pb_meta_get(txn, "last_fill") + 1;
+	uint8_t key[8];
+
+	pb_put_be64(key, number);
+	pb_mdb_put(txn, PB_TABLE_FILLS, key, sizeof(key), &row, sizeof(row));
+	pb_index_meta_put(txn, "last_fill", number);
+	if (number <= PB_FILLS_MAX)
+		return;
+	pb_put_be64(key, number - PB_FILLS_MAX);
+	pb_mdb_del(txn, PB_TABLE_FILLS, key, sizeof(key));
 }
 
 uint64_t
 pb_index_meta_get(struct pb_mdb_txn *txn, const char *name)
 {
-	struct pb_mdb_value row;
-	uint64_t value = 0;
-
-	if (pb_mdb_get(txn, PB_TABLE_META, name, strlen(name), &row) == 1 &&
-	    row.len == sizeof(value))
-		memcpy(&value, row.data, sizeof(value));
-	return value;
+	return pb_meta_get(txn, name);
 }
 
 void
@@ -311,6 +364,21 @@ check_version(struct pb_index *index, struct pb_err *err)
 	return rc;
 }
 
+/* The rows of a table whose values are streams' keys, from the start. */
+static int
+list_rows(struct pb_index *index, unsigned table, struct pb_open_info *out,
+    size_t max, struct pb_err *err)
+{
+	struct open_page page = { .rows = out, .max = max };
+	struct pb_mdb_txn txn;
+	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
+
+	if (rc == 0)
+		rc = pb_mdb_walk(&txn, table, NULL, 0, open_row, &page);
+	pb_mdb_abort(&txn);
+	return rc < 0 ? rc : (int)page.count;
+}
+
 static int
 open_row(void *arg, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value)
@@ -328,6 +396,44 @@ open_row(void *arg, const struct pb_mdb_value *key,
 	    value->len);
 	page->count++;
 	return 0;
+}
+
+/* Take what the segment's row adds out of the sums and the order of age. */
+static void
+uncount_segment(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first_seq)
+{
+	uint8_t key[PB_KEY_ROW_BYTES], age[PB_KEY_AGE_BYTES];
+	struct pb_mdb_value value;
+	struct row_segment row;
+
+	pb_key_row(key, stream, first_seq);
+	if (pb_mdb_get(txn, PB_TABLE_SEGMENTS, key, sizeof(key), &value) !=
+	    1 || value.len != sizeof(row))
+		return;
+	memcpy(&row, value.data, sizeof(row));
+	meta_add(txn, PB_META_SEGMENTS, (uint64_t)-1);
+	meta_add(txn, PB_META_BYTES, (uint64_t)0 - row.bytes);
+	if (!row.sealed)
+		return;
+	pb_key_age(age, row.sealed_ns, stream, first_seq);
+	pb_mdb_del(txn, PB_TABLE_AGES, age, sizeof(age));
+}
+
+static void
+put_age(struct pb_mdb_txn *txn, const struct pb_segment_info *info)
+{
+	uint8_t key[PB_KEY_AGE_BYTES];
+
+	pb_key_age(key, info->sealed_ns, info->stream, info->first_seq);
+	pb_mdb_put(txn, PB_TABLE_AGES, key, sizeof(key), &info->bytes,
+	    sizeof(info->bytes));
+}
+
+/* Modulo 2^64: adding a negative number takes away. */
+static void
+meta_add(struct pb_mdb_txn *txn, const char *name, uint64_t change)
+{
+	pb_index_meta_put(txn, name, pb_meta_get(txn, name) + change);
 }
 
 static void

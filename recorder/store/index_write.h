@@ -14,11 +14,17 @@
 int	pb_index_open_write(struct pb_index **out, const char *store,
 	    uint64_t map_size, struct pb_err *err);
 
+/* Another `map_size`, from now on; any thread with no transaction of its
+ * own under way. */
+int	pb_index_resize(struct pb_index *index, uint64_t map_size,
+	    struct pb_err *err);
+
 int	pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 	    struct pb_err *err);
 
 void	pb_index_put_stream(struct pb_mdb_txn *txn,
 	    const struct pb_stream_info *info);
+/* These two keep the sums (pb_index_totals) and the order of age right. */
 void	pb_index_put_segment(struct pb_mdb_txn *txn,
 	    const struct pb_segment_info *info);
 void	pb_index_del_segment(struct pb_mdb_txn *txn, uint32_t stream,
@@ -47,6 +53,21 @@ struct pb_open_info {
 /* Up to `max` rows from the start; count or error. */
 int	pb_index_open_rows(struct pb_index *index, struct pb_open_info *out,
 	    size_t max, struct pb_err *err);
+
+/* Files to be deleted: their rows went with the commit that listed them
+ * here, the names go after it; so a crash leaves no file without a row
+ * that nobody knows of. */
+void	pb_index_put_doomed(struct pb_mdb_txn *txn, uint32_t stream,
+	    const struct pb_stream_key *key, uint64_t first_seq);
+void	pb_index_del_doomed(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+int	pb_index_doomed_rows(struct pb_index *index,
+	    struct pb_open_info *out, size_t max, struct pb_err *err);
+
+/* A late arrival that filled a gap, for the shipper; the oldest row goes
+ * past PB_FILLS_MAX. */
+void	pb_index_put_fill(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last);
 
 /* Named numbers; get answers 0 where there is none. */
 uint64_t pb_index_meta_get(struct pb_mdb_txn *txn, const char *name);

@@ -52,6 +52,7 @@ struct job {
 						 * block that stays */
 	uint64_t		 limit;		/* do not read past it */
 	uint64_t		 header;	/* bytes of SHB and IDB */
+	uint64_t		 header_digest;
 	uint64_t		 counted;	/* packets up to this number are
 						 * in the index's counters */
 	int			 fd;
@@ -221,6 +222,8 @@ start(struct job *job, uint64_t first_seq, struct pb_err *err)
 	    err);
 	rc = got < 0 ? (int)got : pb_head_parse(&head, window.data,
 	    (size_t)got, &header, err);
+	if (rc == 0)
+		job->header_digest = XXH3_64bits(window.data, header);
 	pb_buf_finish(&window);
 	pb_head_unref(head);
 	if (rc == PB_EFORMAT)
@@ -234,6 +237,7 @@ start(struct job *job, uint64_t first_seq, struct pb_err *err)
 			.last_seq = first_seq - 1,
 			.bytes = header,
 			.header_bytes = (uint32_t)header,
+			.header_digest = job->header_digest,
 			.created_ns = pb_clock_real_ns(),
 		};
 	}
@@ -275,6 +279,7 @@ scan(struct job *job, struct pb_err *err)
 	}
 	job->counted = 0;
 	job->good = job->header;
+	row->header_digest = job->header_digest;
 	row->last_seq = row->first_seq - 1;
 	row->packets = row->packet_bytes = 0;
 	row->first_time = row->last_time = 0;
@@ -532,6 +537,9 @@ seal_file(struct job *job, struct pb_err *err)
 		return pb_err_sys(err, "cut and sync %s", open_path);
 	if (rename(open_path, sealed) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "rename %s", open_path);
+	if (fstat(job->fd, &st) < 0)
+		return pb_err_sys(err, "look at %s", sealed);
+	job->segment.sealed_ns = pb_mtime_ns(&st);
 	return pb_sync_dir(dir, err);
 }
 

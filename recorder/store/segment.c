@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* The state by value: it is copied for rollback, and never allocated. */
@@ -106,6 +107,7 @@ pb_segment_create(struct pb_segment **out,
 		.bytes = bytes.len,
 		.header_bytes = (uint32_t)header,
 		.created_ns = now_ns,
+		.header_digest = XXH3_64bits(bytes.data, bytes.len),
 	};
 	XXH3_64bits_reset(&segment->now.digest);
 	segment->durable = segment->now;
@@ -186,6 +188,8 @@ pb_segment_sync(struct pb_segment *segment, struct pb_err *err)
 int
 pb_segment_rename(struct pb_segment *segment, struct pb_err *err)
 {
+	struct stat st;
+
 	/* Syncing the directory takes a descriptor: this one is done with,
 	 * so that sealing works where there is no other one left. */
 	if (segment->direct_fd >= 0)
@@ -196,6 +200,9 @@ pb_segment_rename(struct pb_segment *segment, struct pb_err *err)
 	    rename(segment->path, segment->sealed) < 0)
 		return pb_err_sys(err, "rename %s to its sealed name",
 		    segment->path);
+	if (fstat(segment->fd, &st) < 0)
+		return pb_err_sys(err, "look at %s", segment->sealed);
+	segment->now.row.sealed_ns = pb_mtime_ns(&st);
 	/* From here on rollback and error lines speak of the new name. */
 	strcpy(segment->path, segment->sealed);
 	segment->now.row.sealed = true;

@@ -30,6 +30,7 @@
 #include "recorder/store/store_impl.h"
 
 #define TICK_MS		250	/* looks at ages and held chunks */
+#define HEALED_MS	1000	/* without a failure, and it has healed */
 
 static bool	wait_for_work(struct pb_store *, struct chunk_list *);
 static void	take(struct pb_store *, struct pb_chunk *);
@@ -74,6 +75,7 @@ static void	mark_dirty(struct pb_store *, struct pb_stream *);
 static void	unlink_open(struct pb_store *, struct pb_stream *);
 static void	note_failure(struct pb_store *, const struct pb_err *);
 static void	note_success(struct pb_store *);
+static void	note_healed(struct pb_store *, uint64_t);
 static void	finish(struct pb_store *);
 
 void *
@@ -91,6 +93,7 @@ pb_writer_main(void *arg)
 			ticked = now;
 			try_held(store, false);
 			seal_aged(store, false);
+			note_healed(store, now);
 		}
 		while ((chunk = chunk_pop(&work)) != NULL)
 			take(store, chunk);
@@ -115,7 +118,8 @@ wait_for_work(struct pb_store *store, struct chunk_list *work)
 	}
 	pthread_mutex_lock(&store->mutex);
 	while (store->queue.head == NULL && !store->stop) {
-		if (store->open == NULL && store->holders == NULL)
+		if (store->open == NULL && store->holders == NULL &&
+		    !store->failing)
 			pthread_cond_wait(&store->wake, &store->mutex);
 		else if (pthread_cond_timedwait(&store->wake, &store->mutex,
 		    &until) == ETIMEDOUT)
@@ -255,6 +259,8 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 		put_segment_rows(&txn, segment, true);
 		pb_index_fill_gaps(&txn, stream->info.id, chunk->first_seq,
 		    chunk->last_seq, pb_clock_real_ns());
+		pb_index_put_fill(&txn, stream->info.id, chunk->first_seq,
+		    chunk->last_seq);
 		put_drop_rows(&txn, chunk);
 		pb_index_put_stream(&txn, &stream->info);
 		rc = pb_mdb_commit(&txn);
@@ -699,6 +705,8 @@ note_failure(struct pb_store *store, const struct pb_err *err)
 	if (!store->failing)
 		pb_log(PB_LOG_ERROR, "store", "cannot write: %s", err->text);
 	store->failing = true;
+	store->written_since = false;
+	store->failed_ms = pb_clock_mono_ms();
 	pthread_mutex_lock(&store->mutex);
 	store->stats.failures++;
 	strcpy(store->stats.last_error, err->text);
@@ -708,11 +716,25 @@ note_failure(struct pb_store *store, const struct pb_err *err)
 static void
 note_success(struct pb_store *store)
 {
-	if (store->failing)
-		pb_log(PB_LOG_INFO, "store", "writing again");
-	store->failing = false;
+	store->written_since = true;
 	pthread_mutex_lock(&store->mutex);
 	store->stats.commits++;
+	pthread_mutex_unlock(&store->mutex);
+}
+
+/*
+ * On a disk that is nearly full a small write may succeed between large
+ * ones that fail: that is one trouble, and two lines in the log.
+ */
+static void
+note_healed(struct pb_store *store, uint64_t now_ms)
+{
+	if (!store->failing || !store->written_since ||
+	    store->holders != NULL || now_ms - store->failed_ms < HEALED_MS)
+		return;
+	pb_log(PB_LOG_INFO, "store", "writing again");
+	store->failing = false;
+	pthread_mutex_lock(&store->mutex);
 	store->stats.last_error[0] = '\0';
 	pthread_mutex_unlock(&store->mutex);
 }
