@@ -16,7 +16,8 @@ ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
 LINK     = $(OPT) -pie -Wl,-z,relro,-z,now
 LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
 
-LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/capture \
+LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/mend \
+            recorder/capture \
             recorder/ingest recorder/ingest/http recorder/ingest/intake \
             shipper cli cli/query cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
@@ -37,6 +38,9 @@ help:
 	@echo "make check-san  all tests under ASan and UBSan"
 	@echo "make check-tsan all tests under TSan"
 	@echo "make check-leak all tests under valgrind"
+	@echo "make crash      a kill at every call of the write path"
+	@echo "make chaos      every fault at random, CHAOS_SECONDS=60, CHAOS_SEED"
+	@echo "make fuzz       libFuzzer, FUZZ_SECONDS=60 for each target"
 	@echo "make layers     check who includes whom"
 	@echo "make install    DESTDIR, PREFIX=$(PREFIX)"
 
@@ -69,7 +73,8 @@ $(UNIT) $(SIM): %: %.o $(LIB)
 	@$(CC) $(LINK) -o $@ $^ $(LDLIBS) -lcmocka
 
 # Without a fuzzer each target is a program that runs the files it is given.
-$(FUZZ): %: %.o $(BUILD)/tests/fuzz/seeds_main.o $(LIB)
+FUZZ_MAIN = $(BUILD)/tests/fuzz/seeds_main.o
+$(FUZZ): %: %.o $(FUZZ_MAIN) $(LIB)
 	@echo "  LINK $@"
 	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
 
@@ -105,6 +110,35 @@ check-leak: deps
 	@$(MAKE) --no-print-directory -j2 check BUILD=build/leak \
 	    CFLAGS="-O1 -g" PB_WRAP="valgrind -q --leak-check=full \
 	    --errors-for-leak-kinds=definite,possible --error-exitcode=99"
+
+# A kill at every call of the write path; `make test` does a part of it.
+CRASH := $(BUILD)/tests/crash/work $(BUILD)/tests/crash/shim.so
+
+$(BUILD)/tests/crash/work: $(BUILD)/tests/crash/work.o $(LIB)
+	@echo "  LINK $@"
+	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
+
+# Preloaded into what may be sanitized: never sanitized itself.
+$(BUILD)/tests/crash/shim.so: tests/crash/shim.c | $(BUILD)/pkgs
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared -o $@ $<
+
+check: $(CRASH)
+
+crash: deps
+	@$(MAKE) --no-print-directory -j2 all $(CRASH)
+	@BUILD=$(BUILD) python3 -B tests/crash/kill.py
+
+# One seed is one plan of faults; without CHAOS_SEED one is drawn and said.
+CHAOS_SECONDS ?= 60
+chaos: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD=$(BUILD) CHAOS_SECONDS=$(CHAOS_SECONDS) \
+	    CHAOS_SEED=$(CHAOS_SEED) python3 -B tests/chaos/chaos.py
+
+fuzz: deps
+	@./tests/fuzz/run.sh
 
 # A lower layer never includes a higher one; a foreign library is met in
 # one place.
@@ -150,5 +184,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all help deps demo test check check-san check-tsan check-leak layers install clean
+.PHONY: all help deps demo test check check-san check-tsan check-leak chaos crash layers install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -100,6 +100,31 @@ pb_scan_options(const struct pb_block *block, const uint8_t **options,
 }
 
 bool
+pb_scan_storable(const struct pb_block *block)
+{
+	const uint8_t *options;
+	size_t len;
+
+	switch (block->type) {
+	case PB_BLOCK_SHB:
+	case PB_BLOCK_IDB:
+	case PB_BLOCK_PB:
+	case PB_BLOCK_SPB:
+	case PB_BLOCK_CB:
+	case PB_BLOCK_CB_NOCOPY:
+		return false;
+	case PB_BLOCK_EPB:
+		return block->len >= EPB_HEAD + TRAILER &&
+		    pb_get_le32(block->at + 8) == 0;
+	case PB_BLOCK_ISB:
+		return pb_scan_options(block, &options, &len, NULL) == 0 &&
+		    pb_get_le32(block->at + 8) == 0;
+	default:
+		return true;
+	}
+}
+
+bool
 pb_scan_is_filler(const struct pb_block *block)
 {
 	struct pb_option_walk walk;

@@ -41,6 +41,13 @@ bool	pb_packet_seq(const struct pb_packet *packet, uint64_t *seq);
 int	pb_scan_options(const struct pb_block *block, const uint8_t **options,
 	    size_t *len, uint16_t *linktype);
 
+/*
+ * May a segment hold the block behind its head?  False for a second head,
+ * packets that carry no number, Custom Blocks, another interface than 0,
+ * and statistics whose options leave them.  Packets: pb_scan_epb().
+ */
+bool	pb_scan_storable(const struct pb_block *block);
+
 /* True for a filler ISB (build.h), whatever its PEN. */
 bool	pb_scan_is_filler(const struct pb_block *block);
 

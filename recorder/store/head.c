@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
+#include "pcapng/reader.h"
 #include "pcapng/scan.h"
 
 /* Options of one block; PB_OPTIONS_BYTES_MAX and a little of ours. */
@@ -128,6 +129,36 @@ pb_head_parse(struct pb_head **out, const uint8_t *data, size_t len,
 	(*out)->identity.first_seq = identity.first_seq;
 	*bytes = (size_t)shb.len + idb.len;
 	return 0;
+}
+
+bool
+pb_head_readable(const uint8_t *data, size_t bytes)
+{
+	struct pb_reader *reader;
+	struct pb_event event;
+	size_t at = 0, used;
+	int rc;
+
+	if (pb_reader_create(&reader, NULL) < 0)
+		return false;
+	while ((rc = pb_reader_next(reader, data + at, bytes - at, true, &used,
+	    &event, NULL)) == PB_READ_EVENT)
+		at += used;
+	pb_reader_destroy(reader);
+	return rc == PB_READ_END;
+}
+
+bool
+pb_head_fits(const struct pb_head *head, const struct pb_stream_key *key,
+    uint16_t linktype, uint64_t first_seq)
+{
+	const struct pb_identity *identity = &head->identity;
+
+	return identity->epoch == key->epoch &&
+	    identity->first_seq == first_seq &&
+	    head->linktype == linktype &&
+	    strcmp(identity->node[0].name, key->node) == 0 &&
+	    strcmp(identity->interface, key->interface) == 0;
 }
 
 /* All but our own segment option; our name as writer where there is none. */

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "pcapng/hop.h"
+#include "recorder/store/layout.h"
 
 #define PB_HEAD_BYTES_MAX	(640u << 10)
 
@@ -46,5 +47,14 @@ int	pb_head_build(const struct pb_head *head, uint32_t pen,
  */
 int	pb_head_parse(struct pb_head **out, const uint8_t *data, size_t len,
 	    size_t *bytes, struct pb_err *err);
+
+/* Is it an SHB and an IDB that any reader of pcapng takes, and no more?
+ * Parsing alone looks at what it needs. */
+bool	pb_head_readable(const uint8_t *data, size_t bytes);
+
+/* Is it the head of this stream's segment that starts at `first_seq`? */
+bool	pb_head_fits(const struct pb_head *head,
+	    const struct pb_stream_key *key, uint16_t linktype,
+	    uint64_t first_seq);
 
 #endif

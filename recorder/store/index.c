@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "recorder/store/index_rows.h"
+#include "recorder/store/index_write.h"
 
 const char *const pb_index_tables[PB_TABLES] = {
 	"meta", "streams", "segments", "extents", "gaps", "drops", "open",
@@ -118,19 +119,26 @@ int
 pb_index_stream(struct pb_index *index, const struct pb_stream_key *key,
     struct pb_stream_info *out, struct pb_err *err)
 {
-	uint8_t bytes[PB_KEY_STREAM_MAX];
-	size_t len = pb_key_stream(bytes, key);
-	struct pb_mdb_value name = { bytes, len }, row;
 	struct pb_mdb_txn txn;
 	int rc;
 
 	rc = pb_mdb_begin(index->mdb, false, &txn, err);
 	if (rc == 0)
-		rc = pb_mdb_get(&txn, PB_TABLE_STREAMS, bytes, len, &row);
-	if (rc == 1 && !stream_decode(out, &name, &row))
-		rc = 0;
+		rc = pb_index_get_stream(&txn, key, out);
 	pb_mdb_abort(&txn);
 	return rc;
+}
+
+int
+pb_index_get_stream(struct pb_mdb_txn *txn, const struct pb_stream_key *key,
+    struct pb_stream_info *out)
+{
+	uint8_t bytes[PB_KEY_STREAM_MAX];
+	size_t len = pb_key_stream(bytes, key);
+	struct pb_mdb_value name = { bytes, len }, row;
+	int rc = pb_mdb_get(txn, PB_TABLE_STREAMS, bytes, len, &row);
+
+	return rc == 1 && !stream_decode(out, &name, &row) ? 0 : rc;
 }
 
 int
@@ -384,6 +392,7 @@ stream_decode(struct pb_stream_info *out, const struct pb_mdb_value *key,
 	out->packets = row.packets;
 	out->bytes = row.bytes;
 	out->dropped = row.dropped;
+	out->dropped_before = row.dropped_before;
 	out->first_time = row.first_time;
 	out->last_time = row.last_time;
 	return true;

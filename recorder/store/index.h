@@ -34,7 +34,8 @@ struct pb_stream_info {
 					 * a recorded gap; 0 when new */
 	uint64_t	packets;	/* kept in the store */
 	uint64_t	bytes;		/* captured bytes of those */
-	uint64_t	dropped;	/* sum of the drop counts seen */
+	uint64_t	dropped;	/* sum of the drop counts in those */
+	uint64_t	dropped_before;	/* of packets deleted since */
 	uint64_t	first_time;	/* lowest time of a packet, ns */
 	uint64_t	last_time;	/* highest */
 };

@@ -52,6 +52,7 @@ struct row_stream {
 	uint64_t	packets;
 	uint64_t	bytes;
 	uint64_t	dropped;
+	uint64_t	dropped_before;
 	uint64_t	first_time;
 	uint64_t	last_time;
 };

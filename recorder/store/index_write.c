@@ -35,9 +35,16 @@ int
 pb_index_open_write(struct pb_index **out, const char *store,
     uint64_t map_size, struct pb_err *err)
 {
+	return pb_index_open_named(out, store, "index", map_size, err);
+}
+
+int
+pb_index_open_named(struct pb_index **out, const char *store,
+    const char *name, uint64_t map_size, struct pb_err *err)
+{
 	char path[PATH_MAX];
 	struct pb_index *index;
-	int rc = pb_layout_path(path, store, "index", err);
+	int rc = pb_layout_path(path, store, name, err);
 
 	if (rc < 0)
 		return rc;
@@ -54,6 +61,34 @@ pb_index_open_write(struct pb_index **out, const char *store,
 	}
 	*out = index;
 	return 0;
+}
+
+int
+pb_index_probe(const char *store, struct pb_err *err)
+{
+	struct pb_open_info open_rows[16];
+	struct pb_index *index;
+	struct pb_mdb_txn txn;
+	uint64_t version;
+	int rc = pb_index_open(&index, store, err);
+
+	if (rc < 0)
+		return rc;
+	rc = pb_mdb_begin(index->mdb, false, &txn, err);
+	version = rc == 0 ? pb_index_meta_get(&txn, "version") : 0;
+	if (rc == 0 && pb_mdb_short(index->mdb))
+		rc = pb_mdb_read_all(&txn);
+	pb_mdb_abort(&txn);
+	if (rc == 0)
+		rc = pb_index_open_rows(index, open_rows, 16, err);
+	pb_index_close(index);
+	if (rc < 0)
+		return rc;
+	if (version != 0 && version != PB_INDEX_VERSION)
+		return pb_err_set(err, PB_EFORMAT, "index %s/index has version "
+		    "%llu, this program writes %u", store,
+		    (unsigned long long)version, PB_INDEX_VERSION);
+	return version == 0 ? PB_ENOENT : 0;
 }
 
 int
@@ -85,6 +120,7 @@ pb_index_put_stream(struct pb_mdb_txn *txn, const struct pb_stream_info *info)
 		.packets = info->packets,
 		.bytes = info->bytes,
 		.dropped = info->dropped,
+		.dropped_before = info->dropped_before,
 		.first_time = info->first_time,
 		.last_time = info->last_time,
 	};
@@ -187,6 +223,12 @@ pb_index_put_drop(struct pb_mdb_txn *txn, const struct pb_drop_info *info)
 
 	put_row(txn, PB_TABLE_DROPS, info->stream, info->seq, &row,
 	    sizeof(row));
+}
+
+void
+pb_index_del_drop(struct pb_mdb_txn *txn, uint32_t stream, uint64_t seq)
+{
+	del_row(txn, PB_TABLE_DROPS, stream, seq);
 }
 
 void

@@ -19,11 +19,26 @@ int	pb_index_open_write(struct pb_index **out, const char *store,
 int	pb_index_resize(struct pb_index *index, uint64_t map_size,
 	    struct pb_err *err);
 
+/* The same in STORE/`name`: an index that is being built. */
+int	pb_index_open_named(struct pb_index **out, const char *store,
+	    const char *name, uint64_t map_size, struct pb_err *err);
+
+/*
+ * Look at what is read first, and at everything where the file is shorter
+ * than it says.  0; PB_EFORMAT for another version or what LMDB calls
+ * corrupt; PB_ENOENT where nothing has been written yet.  What LMDB does
+ * not notice may end the process: call it in a child.
+ */
+int	pb_index_probe(const char *store, struct pb_err *err);
+
 int	pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 	    struct pb_err *err);
 
 void	pb_index_put_stream(struct pb_mdb_txn *txn,
 	    const struct pb_stream_info *info);
+/* The row as it is within the transaction: 1, 0, or the error. */
+int	pb_index_get_stream(struct pb_mdb_txn *txn,
+	    const struct pb_stream_key *key, struct pb_stream_info *out);
 /* These two keep the sums (pb_index_totals) and the order of age right. */
 void	pb_index_put_segment(struct pb_mdb_txn *txn,
 	    const struct pb_segment_info *info);
@@ -39,6 +54,9 @@ void	pb_index_del_gap(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first);
 void	pb_index_put_drop(struct pb_mdb_txn *txn,
 	    const struct pb_drop_info *info);
+
+void	pb_index_del_drop(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t seq);
 
 /* The list of segments that are not sealed: all that recovery looks at. */
 void	pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream,

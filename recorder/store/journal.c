@@ -252,9 +252,14 @@ cut_torn(int fd, uint64_t *end, struct pb_err *err)
 		return (int)got;
 	while (got > 0 && tail[got - 1] != '\n')
 		got--;
-	/* Longer than any line of ours: rot, which verify speaks of. */
-	if (got == 0 && from > 0)
-		return 0;
+	/* Longer than any line of ours: rot, which verify speaks of.  It
+	 * stays, and ends here: what comes is a line of its own. */
+	if (got == 0 && from > 0) {
+		int rc = pb_pwrite_all(fd, "\n", 1, *end, err);
+
+		*end += rc == 0;
+		return rc;
+	}
 	if (from + (uint64_t)got == *end)
 		return 0;
 	*end = from + (uint64_t)got;

@@ -4,6 +4,7 @@
 #include "recorder/store/mdb.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,9 +14,14 @@
 
 #include "base/sys.h"
 
+/* What LMDB makes its lock file for so many readers: two cache lines of its
+ * own, then one for each. */
+#define LOCK_BYTES	((PB_MDB_READERS_MAX + 2) * 64)
+#define RESIZES_MAX	8	/* of the writer, within one begin */
+
 struct pb_mdb {
 	/* Held for reading by each transaction, for writing while the
-	 * environment is opened again. */
+	 * environment is opened again or gets another map. */
 	pthread_rwlock_t lock;
 	MDB_env		*env;		/* NULL: could not be opened again */
 	MDB_dbi		 table[PB_MDB_TABLES_MAX];
@@ -28,10 +34,14 @@ struct pb_mdb {
 
 static int	fail(struct pb_mdb_txn *, int, const char *);
 static int	enter(struct pb_mdb *, bool, MDB_txn **);
+static int	begin(struct pb_mdb *, bool, MDB_txn **);
 static void	leave(struct pb_mdb_txn *);
+static int	set_size(struct pb_mdb *, uint64_t);
+static void	close_env(struct pb_mdb *);
 static int	open_again(struct pb_mdb *, struct pb_err *);
 static int	open_env(struct pb_mdb *, struct pb_err *);
 static int	drop_stump(const char *);
+static int	allocate_locks(const char *, struct pb_err *);
 static int	open_tables(struct pb_mdb *, struct pb_err *);
 static int	seek(struct pb_mdb_txn *, unsigned, MDB_val *, MDB_val *, bool);
 
@@ -43,7 +53,8 @@ err_mdb(struct pb_err *err, int rc, const char *path, const char *what)
 
 	if (rc == MDB_MAP_FULL)
 		return pb_err_set(err, PB_ENOSPC, "index %s: %s: the map is "
-		    "full; raise [store] index_size", path, what);
+		    "full; Fix: raise [store] index_size, and send a running "
+		    "pb-recorder SIGHUP", path, what);
 	if (rc == ENOSPC || rc == EDQUOT)
 		code = PB_ENOSPC;
 	else if (rc == ENOMEM)
@@ -97,10 +108,60 @@ pb_mdb_close(struct pb_mdb *mdb)
 {
 	if (mdb == NULL)
 		return;
-	if (mdb->env != NULL)
-		mdb_env_close(mdb->env);
+	close_env(mdb);
 	pthread_rwlock_destroy(&mdb->lock);
 	free(mdb);
+}
+
+int
+pb_mdb_resize(struct pb_mdb *mdb, uint64_t map_size, struct pb_err *err)
+{
+	int rc;
+
+	pthread_rwlock_wrlock(&mdb->lock);
+	mdb->map_size = map_size;
+	rc = set_size(mdb, map_size);
+	pthread_rwlock_unlock(&mdb->lock);
+	return rc == 0 ? 0 : err_mdb(err, rc, mdb->path, "resize the map");
+}
+
+bool
+pb_mdb_short(struct pb_mdb *mdb)
+{
+	MDB_envinfo info;
+	MDB_stat stats;
+	struct stat st;
+	int fd;
+
+	if (mdb_env_info(mdb->env, &info) != 0 ||
+	    mdb_env_stat(mdb->env, &stats) != 0 ||
+	    mdb_env_get_fd(mdb->env, &fd) != 0 || fstat(fd, &st) < 0)
+		return true;
+	return (uint64_t)st.st_size < ((uint64_t)info.me_last_pgno + 1) *
+	    stats.ms_psize;
+}
+
+int
+pb_mdb_read_all(struct pb_mdb_txn *txn)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int rc;
+
+	/* 0 is the list of free pages, 1 that of the tables (mdb.c). */
+	for (size_t i = 0; txn->rc == 0 && i < txn->mdb->tables + 2; i++) {
+		rc = mdb_cursor_open(txn->txn, i < 2 ? (MDB_dbi)i :
+		    txn->mdb->table[i - 2], &cursor);
+		if (rc != 0)
+			return fail(txn, rc, "open cursor");
+		do
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		while (rc == 0);
+		mdb_cursor_close(cursor);
+		if (rc != MDB_NOTFOUND)
+			return fail(txn, rc, "read");
+	}
+	return txn->rc;
 }
 
 uint64_t
@@ -277,17 +338,28 @@ pb_mdb_walk(struct pb_mdb_txn *txn, unsigned table, const void *key,
 static int
 enter(struct pb_mdb *mdb, bool write, MDB_txn **out)
 {
+	int rc = begin(mdb, write, out);
+
+	/* The writer, another process, runs with a larger map now. */
+	for (int i = 0; rc == MDB_MAP_RESIZED && i < RESIZES_MAX; i++) {
+		pthread_rwlock_wrlock(&mdb->lock);
+		rc = set_size(mdb, 0);
+		pthread_rwlock_unlock(&mdb->lock);
+		if (rc == 0)
+			rc = begin(mdb, write, out);
+	}
+	return rc;
+}
+
+static int
+begin(struct pb_mdb *mdb, bool write, MDB_txn **out)
+{
 	unsigned flags = write ? 0 : MDB_RDONLY;
 	int rc = MDB_PANIC, dead;
 
 	pthread_rwlock_rdlock(&mdb->lock);
 	if (mdb->env != NULL)
 		rc = mdb_txn_begin(mdb->env, NULL, flags, out);
-	if (rc == MDB_MAP_RESIZED) {
-		/* The writer runs with a larger map now: take its size. */
-		mdb_env_set_mapsize(mdb->env, 0);
-		rc = mdb_txn_begin(mdb->env, NULL, flags, out);
-	}
 	if (rc == MDB_READERS_FULL) {
 		mdb_reader_check(mdb->env, &dead);
 		rc = mdb_txn_begin(mdb->env, NULL, flags, out);
@@ -304,6 +376,33 @@ leave(struct pb_mdb_txn *txn)
 	pthread_rwlock_unlock(&txn->mdb->lock);
 }
 
+/*
+ * Give the map another size, 0: the writer's.  With the lock held for
+ * writing: no transaction of this process may look at the map meanwhile.
+ * Where it cannot be mapped again LMDB is left without one, so it goes; the
+ * next begin opens it again.
+ */
+static int
+set_size(struct pb_mdb *mdb, uint64_t map_size)
+{
+	int rc;
+
+	if (mdb->env == NULL)
+		return 0;
+	rc = mdb_env_set_mapsize(mdb->env, map_size);
+	if (rc != 0)
+		close_env(mdb);
+	return rc;
+}
+
+static void
+close_env(struct pb_mdb *mdb)
+{
+	if (mdb->env != NULL)
+		mdb_env_close(mdb->env);
+	mdb->env = NULL;
+}
+
 static int
 open_again(struct pb_mdb *mdb, struct pb_err *err)
 {
@@ -318,16 +417,12 @@ open_again(struct pb_mdb *mdb, struct pb_err *err)
 			mdb_txn_abort(probe);
 		goto out;
 	}
-	if (mdb->env != NULL)
-		mdb_env_close(mdb->env);
-	mdb->env = NULL;
+	close_env(mdb);
 	rc = open_env(mdb, err);
 	if (rc == 0)
 		rc = open_tables(mdb, err);
-	if (rc < 0 && mdb->env != NULL) {
-		mdb_env_close(mdb->env);
-		mdb->env = NULL;
-	}
+	if (rc < 0)
+		close_env(mdb);
 out:
 	pthread_rwlock_unlock(&mdb->lock);
 	return rc;
@@ -373,6 +468,9 @@ open_env(struct pb_mdb *mdb, struct pb_err *err)
 		return pb_err_sys(err, "open the index %s", mdb->path);
 	if (mdb->write && drop_stump(file) < 0)
 		return pb_err_sys(err, "remove %s", file);
+	rc = mdb->write ? allocate_locks(mdb->path, err) : 0;
+	if (rc < 0)
+		return rc;
 	rc = mdb_env_create(&mdb->env);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(mdb->env, PB_MDB_TABLES_MAX);
@@ -401,13 +499,44 @@ drop_stump(const char *file)
 	return st.st_size < 2 * sysconf(_SC_PAGESIZE) ? unlink(file) : 0;
 }
 
+/*
+ * LMDB writes its lock file through a map.  A page of it that has no block
+ * on a full disk would end the process (SIGBUS), so all of them get theirs
+ * here, before LMDB opens it.  In one that is there already the first page,
+ * with 60 readers, has its block.
+ */
+static int
+allocate_locks(const char *path, struct pb_err *err)
+{
+	char file[600];
+	struct stat st = { .st_size = 0 };
+	int fd, rc = 0;
+
+	strcpy(file, path);
+	strcat(file, "/lock.mdb");
+	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return pb_err_sys(err, "open %s", file);
+	if (fallocate(fd, 0, 0, LOCK_BYTES) < 0 && errno != EOPNOTSUPP &&
+	    (fstat(fd, &st) < 0 || st.st_size == 0))
+		rc = pb_err_sys(err, "make %s", file);
+	close(fd);
+	return rc;
+}
+
 static int
 open_tables(struct pb_mdb *mdb, struct pb_err *err)
 {
+	unsigned flags = mdb->write ? 0 : MDB_RDONLY;
 	MDB_txn *txn;
 	int rc;
 
-	rc = mdb_txn_begin(mdb->env, NULL, mdb->write ? 0 : MDB_RDONLY, &txn);
+	rc = mdb_txn_begin(mdb->env, NULL, flags, &txn);
+	if (rc == MDB_MAP_RESIZED) {
+		rc = mdb_env_set_mapsize(mdb->env, 0);
+		if (rc == 0)
+			rc = mdb_txn_begin(mdb->env, NULL, flags, &txn);
+	}
 	if (rc != 0)
 		return err_mdb(err, rc, mdb->path, "begin");
 	for (size_t i = 0; i < mdb->tables && rc == 0; i++)

@@ -49,15 +49,31 @@ int	pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
 	    struct pb_err *err);
 void	pb_mdb_close(struct pb_mdb *mdb);
 
+/*
+ * Another size for the writer's map, once no transaction of the process is
+ * under way; what is in use already is its least.  Readers take it over by
+ * themselves.
+ */
+int	pb_mdb_resize(struct pb_mdb *mdb, uint64_t map_size,
+	    struct pb_err *err);
+
+/* Is its file shorter than its last page?  Then pages of it may be lost:
+ * a look at one of those ends the process. */
+bool	pb_mdb_short(struct pb_mdb *mdb);
+
+/* Read every row there is, LMDB's own list of free pages included. */
+int	pb_mdb_read_all(struct pb_mdb_txn *txn);
+
 /* The number of the last commit that a read transaction begun now would
  * see; no system call. */
 uint64_t pb_mdb_commits(struct pb_mdb *mdb);
 
 /*
- * Begin; end with commit or abort, whatever happened between.  After a
- * failure to write its own first pages LMDB refuses everything until the
- * environment is opened again: this does so, once no other transaction of
- * the process is under way.
+ * Begin; end with commit or abort, whatever happened between.  A thread has
+ * one transaction at a time.  After a failure to write its own first pages
+ * LMDB refuses everything until the environment is opened again, and after
+ * the writer has taken a larger map until that is mapped here as well: this
+ * does so, once no other transaction of the process is under way.
  */
 int	pb_mdb_begin(struct pb_mdb *mdb, bool write, struct pb_mdb_txn *txn,
 	    struct pb_err *err);

@@ -12,13 +12,18 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/lock.h"
+#include "recorder/store/mend/rebuild.h"
 #include "recorder/store/store_impl.h"
 
+#define TELL_MS		5000	/* between two lines of a long work */
 #define EPOCH_PAGE	64	/* streams looked at per read */
 
 static int	open_parts(struct pb_store *, struct pb_err *);
+static int	rebuild_if_needed(struct pb_store *, struct pb_err *);
+static void	rebuilding(void *, uint64_t, uint64_t, uint64_t);
 static int	load_numbers(struct pb_store *, struct pb_err *);
 static void	destroy(struct pb_store *);
 static size_t	slot_of(struct pb_store *, const struct pb_stream_key *);
@@ -47,9 +52,13 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 	store->lock_fd = -1;
 	strcpy(store->path, opts->path);
 	store->opts.path = store->path;
+	/* Retention has a copy of its own. */
+	store->opts.retain.upstream = NULL;
 	pthread_mutex_init(&store->mutex, NULL);
 	pthread_cond_init(&store->wake, NULL);
-	rc = open_parts(store, err);
+	rc = pb_retain_create(&store->retain, store->path, &opts->retain, err);
+	if (rc == 0)
+		rc = open_parts(store, err);
 	if (rc < 0) {
 		destroy(store);
 		return rc;
@@ -266,6 +275,35 @@ pb_store_stats(struct pb_store *store, struct pb_store_stats *out)
 	pthread_mutex_unlock(&store->mutex);
 }
 
+int
+pb_store_retain(struct pb_store *store, const struct pb_retain_opts *opts,
+    struct pb_err *err)
+{
+	int rc = pb_retain_set(store->retain, opts, err);
+
+	pthread_mutex_lock(&store->mutex);
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->mutex);
+	return rc;
+}
+
+void
+pb_store_retain_stats(struct pb_store *store, struct pb_retain_stats *out)
+{
+	pb_retain_stats(store->retain, out);
+}
+
+struct pb_stream *
+stream_in_memory(struct pb_store *store, const struct pb_stream_key *key)
+{
+	struct pb_stream *stream;
+
+	pthread_mutex_lock(&store->mutex);
+	stream = store->slots[slot_of(store, key)];
+	pthread_mutex_unlock(&store->mutex);
+	return stream;
+}
+
 void
 chunk_push(struct chunk_list *list, struct pb_chunk *chunk)
 {
@@ -300,6 +338,8 @@ open_parts(struct pb_store *store, struct pb_err *err)
 		rc = pb_lock_take(&store->lock_fd, store->path,
 		    "recorder.lock", "pb-recorder", err);
 	if (rc == 0)
+		rc = rebuild_if_needed(store, err);
+	if (rc == 0)
 		rc = pb_index_open_write(&store->index, store->path,
 		    store->opts.index_size, err);
 	if (rc < 0)
@@ -317,6 +357,49 @@ open_parts(struct pb_store *store, struct pb_err *err)
 		    "thread");
 	store->writer_runs = true;
 	return 0;
+}
+
+/* Files without an index that finds them: it is made again first.  A new
+ * one would know nothing of them, and give their names a second time. */
+static int
+rebuild_if_needed(struct pb_store *store, struct pb_err *err)
+{
+	struct pb_rebuild_opts opts = { .store = store->path,
+	    .index_size = store->opts.index_size, .pen = store->opts.pen,
+	    .progress = rebuilding, .arg = store };
+	struct pb_rebuild_sum sum;
+	int rc = pb_rebuild_needed(store->path, err);
+
+	if (rc != PB_EFORMAT)
+		return rc < 0 ? rc : 0;
+	pb_log(PB_LOG_ERROR, "store", "%s: making the index again from the "
+	    "files", err->text);
+	rc = pb_rebuild(&opts, &sum, err);
+	if (rc == 0)
+		pb_log(PB_LOG_INFO, "store", "the index is made again "
+		    "streams=%llu segments=%llu packets=%llu gaps=%llu "
+		    "damaged=%llu", (unsigned long long)sum.streams,
+		    (unsigned long long)sum.segments,
+		    (unsigned long long)sum.packets,
+		    (unsigned long long)sum.gaps,
+		    (unsigned long long)sum.damaged);
+	return rc;
+}
+
+/* It may take long: systemd is told to wait, people how far it is. */
+static void
+rebuilding(void *arg, uint64_t files, uint64_t files_all, uint64_t bytes)
+{
+	struct pb_store *store = arg;
+	uint64_t now = pb_clock_mono_ms();
+
+	if (now - store->told_ms < TELL_MS)
+		return;
+	store->told_ms = now;
+	pb_notify("EXTEND_TIMEOUT_USEC=60000000");
+	pb_log(PB_LOG_INFO, "store", "making the index again files=%llu "
+	    "of=%llu bytes=%llu", (unsigned long long)files,
+	    (unsigned long long)files_all, (unsigned long long)bytes);
 }
 
 static int
@@ -352,6 +435,7 @@ destroy(struct pb_store *store)
 			free(store->slots[i]);
 		}
 	free(store->slots);
+	pb_retain_destroy(store->retain);
 	pb_index_close(store->index);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);

@@ -35,6 +35,7 @@ struct pb_stream {
 	uint64_t		 opened_ms;	/* (w) monotonic */
 	bool			 sealing;	/* (w) its segment is to seal */
 	bool			 dirty;		/* (w) in the batch */
+	bool			 facts;		/* (w) gaps for the journal */
 	bool			 keeps;		/* (w) its producer is capture */
 	struct chunk_list	 held;		/* (w) to be tried again */
 	struct pb_stream	*dirty_next;	/* (w) */
@@ -59,18 +60,30 @@ struct pb_store {
 	_Atomic uint64_t	 numbers;	/* next running number */
 	uint64_t		 numbers_reserved; /* (w) as committed */
 	uint32_t		 last_id;	/* (w) */
+	uint64_t		 told_ms;	/* of a rebuild */
 	bool			 same_boot;	/* as the last to write here */
 	/* The batch: what has been written and not yet committed. */
 	struct chunk_list	 written;	/* (w) */
 	struct pb_stream	*dirty;		/* (w) */
 	struct pb_stream	*open;		/* (w) */
 	struct pb_stream	*holders;	/* (w) */
-	bool			 failing;	/* (w) for one log line */
+	/* (w) One line in the log for a trouble, one for its end. */
+	bool			 failing, written_since;
+	uint64_t		 failed_ms;
+	struct pb_retain	*retain;	/* (w), but for its bounds */
+	bool			 retain_more;	/* (w) has more to do now */
 	struct pb_store_stats	 stats;		/* (m) */
 };
 
 void	chunk_push(struct chunk_list *list, struct pb_chunk *chunk);
 struct pb_chunk *chunk_pop(struct chunk_list *list);
+
+/* The stream where memory has it, or NULL. */
+struct pb_stream *stream_in_memory(struct pb_store *store,
+	    const struct pb_stream_key *key);
+/* Key, link type and id never change and are read by other threads. */
+void	copy_counters(struct pb_stream_info *to,
+	    const struct pb_stream_info *from);
 
 /* writer.c: the thread. */
 void	*pb_writer_main(void *store);

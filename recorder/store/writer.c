@@ -27,8 +27,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "recorder/store/index_expire.h"
+#include "recorder/store/journal.h"
 #include "recorder/store/store_impl.h"
 
+#define FACTS_MAX	16	/* of one append to a journal */
 #define TICK_MS		250	/* looks at ages and held chunks */
 #define HEALED_MS	1000	/* without a failure, and it has healed */
 
@@ -40,8 +43,8 @@ static int	write_gap(struct pb_store *, struct pb_chunk *,
 		    struct pb_err *);
 static int	write_late(struct pb_store *, struct pb_chunk *,
 		    struct pb_err *);
-static int	order_error(const struct pb_stream *, const struct pb_chunk *,
-		    struct pb_err *);
+static int	order_error(const struct pb_store *,
+		    const struct pb_chunk *, struct pb_err *);
 static int	reserve_numbers(struct pb_store *, struct pb_err *);
 static bool	gaps_cover(struct pb_store *, const struct pb_stream *,
 		    uint64_t, uint64_t);
@@ -55,7 +58,13 @@ static int	announce(struct pb_store *, struct pb_stream *, uint64_t,
 static void	seal_later(struct pb_store *, struct pb_stream *);
 static void	seal_aged(struct pb_store *, bool);
 static void	flush(struct pb_store *);
-static int	sync_stream(struct pb_stream *, struct pb_err *);
+static int	sync_stream(struct pb_store *, struct pb_stream *,
+		    struct pb_err *);
+static int	sync_segment(struct pb_stream *, struct pb_err *);
+static int	journal_gaps(struct pb_store *, struct pb_stream *,
+		    struct pb_err *);
+static int	journal_fill(struct pb_store *, const struct pb_chunk *,
+		    uint64_t, struct pb_err *);
 static int	commit_batch(struct pb_store *, struct pb_err *);
 static void	put_stream_rows(struct pb_mdb_txn *, struct pb_stream *);
 static void	put_segment_rows(struct pb_mdb_txn *,
@@ -69,8 +78,7 @@ static void	chunk_failed(struct pb_store *, struct pb_chunk *, int,
 static void	try_held(struct pb_store *, bool);
 static void	count_in(struct pb_stream_info *, const struct pb_chunk *,
 		    bool);
-static void	copy_counters(struct pb_stream_info *,
-		    const struct pb_stream_info *);
+static void	retain(struct pb_store *);
 static void	mark_dirty(struct pb_store *, struct pb_stream *);
 static void	unlink_open(struct pb_store *, struct pb_stream *);
 static void	note_failure(struct pb_store *, const struct pb_err *);
@@ -98,6 +106,7 @@ pb_writer_main(void *arg)
 		while ((chunk = chunk_pop(&work)) != NULL)
 			take(store, chunk);
 		flush(store);
+		retain(store);
 	}
 	finish(store);
 	return NULL;
@@ -117,9 +126,10 @@ wait_for_work(struct pb_store *store, struct chunk_list *work)
 		until.tv_sec++;
 	}
 	pthread_mutex_lock(&store->mutex);
-	while (store->queue.head == NULL && !store->stop) {
+	while (store->queue.head == NULL && !store->stop &&
+	    !store->retain_more) {
 		if (store->open == NULL && store->holders == NULL &&
-		    !store->failing)
+		    !store->failing && !pb_retain_wants_clock(store->retain))
 			pthread_cond_wait(&store->wake, &store->mutex);
 		else if (pthread_cond_timedwait(&store->wake, &store->mutex,
 		    &until) == ETIMEDOUT)
@@ -131,6 +141,14 @@ wait_for_work(struct pb_store *store, struct chunk_list *work)
 	store->queued = 0;
 	pthread_mutex_unlock(&store->mutex);
 	return more;
+}
+
+/* Make room, between two batches. */
+static void
+retain(struct pb_store *store)
+{
+	store->retain_more = pb_retain_run(store, pb_clock_real_ns(),
+	    pb_clock_mono_ms());
 }
 
 /* Append one chunk; whatever happens, it is accounted for. */
@@ -165,7 +183,7 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 	int rc;
 
 	if (chunk->first_seq != stream->info.last_seq + 1)
-		return order_error(stream, chunk, err);
+		return order_error(store, chunk, err);
 	rc = reserve_numbers(store, err);
 	if (rc < 0) {
 		roll_back(store, stream, rc, err);
@@ -177,9 +195,10 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 		if (stream->segment != NULL)
 			return pb_err_set(err, PB_EBUSY, "the segment before "
 			    "could not be sealed");
+		retain(store);
 		/* The flush may have failed and gone back. */
 		if (chunk->first_seq != stream->info.last_seq + 1)
-			return order_error(stream, chunk, err);
+			return order_error(store, chunk, err);
 	}
 	if (stream->segment == NULL) {
 		rc = new_segment(store, stream, chunk->head, chunk->first_seq,
@@ -213,7 +232,7 @@ write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	int rc;
 
 	if (chunk->first_seq != stream->info.last_seq + 1)
-		return order_error(stream, chunk, err);
+		return order_error(store, chunk, err);
 	/* A stream may begin with a gap: its rows need its id. */
 	if (stream->info.id == 0) {
 		rc = announce(store, stream, 0, err);
@@ -225,6 +244,8 @@ write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	if (stream->segment != NULL)
 		seal_later(store, stream);
 	stream->info.last_seq = chunk->last_seq;
+	stream->facts = true;
+	chunk->first_time = pb_clock_real_ns();	/* since when */
 	mark_dirty(store, stream);
 	chunk_push(&store->written, chunk);
 	return 0;
@@ -236,12 +257,14 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 {
 	struct pb_stream *stream = chunk->stream;
 	struct pb_segment *segment = NULL;
+	uint64_t now_ns = pb_clock_real_ns();
 	struct pb_mdb_txn txn;
 	int rc;
 
 	flush(store);
+	retain(store);
 	if (!gaps_cover(store, stream, chunk->first_seq, chunk->last_seq))
-		return order_error(stream, chunk, err);
+		return order_error(store, chunk, err);
 	rc = reserve_numbers(store, err);
 	if (rc == 0)
 		rc = new_segment(store, stream, chunk->head, chunk->first_seq,
@@ -253,12 +276,14 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	if (rc == 0)
 		rc = pb_segment_rename(segment, err);
 	if (rc == 0)
+		rc = journal_fill(store, chunk, now_ns, err);
+	if (rc == 0)
 		rc = pb_index_begin(store->index, &txn, err);
 	if (rc == 0) {
 		count_in(&stream->info, chunk, false);
 		put_segment_rows(&txn, segment, true);
 		pb_index_fill_gaps(&txn, stream->info.id, chunk->first_seq,
-		    chunk->last_seq, pb_clock_real_ns());
+		    chunk->last_seq, now_ns);
 		pb_index_put_fill(&txn, stream->info.id, chunk->first_seq,
 		    chunk->last_seq);
 		put_drop_rows(&txn, chunk);
@@ -281,14 +306,21 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	return 0;
 }
 
+/* What came before may have failed: then that is the reason. */
 static int
-order_error(const struct pb_stream *stream, const struct pb_chunk *chunk,
+order_error(const struct pb_store *store, const struct pb_chunk *chunk,
     struct pb_err *err)
 {
-	return pb_err_set(err, PB_EORDER, "packets %llu to %llu do not follow "
-	    "%llu", (unsigned long long)chunk->first_seq,
+	pb_err_set(err, PB_EORDER, "packets %llu to %llu do not follow %llu",
+	    (unsigned long long)chunk->first_seq,
 	    (unsigned long long)chunk->last_seq,
-	    (unsigned long long)stream->info.last_seq);
+	    (unsigned long long)chunk->stream->info.last_seq);
+	if (!store->failing)
+		return PB_EORDER;
+	/* Only this thread writes it. */
+	return pb_err_set(err, PB_EORDER, "what came before packet %llu could "
+	    "not be written: %.380s", (unsigned long long)chunk->first_seq,
+	    store->stats.last_error);
 }
 
 /* Running numbers that a chunk may hold are reserved before they reach a
@@ -379,16 +411,25 @@ announce(struct pb_store *store, struct pb_stream *stream, uint64_t first_seq,
 	    store->last_id + 1;
 	struct pb_stream_info info = stream->committed;
 	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(store->index, &txn, err);
+	struct pb_fact fact;
+	int rc = 0;
 
+	info.id = id;
+	if (stream->info.id == 0) {
+		fact = pb_fact_of_stream(&info);
+		rc = pb_journal_append(store->path, &info.key, &fact, 1, err);
+	}
+	if (rc == 0)
+		rc = pb_index_begin(store->index, &txn, err);
 	if (rc < 0)
 		return rc;
-	info.id = id;
 	pb_index_put_stream(&txn, &info);
 	if (stream->info.id == 0)
 		pb_index_meta_put(&txn, "last_stream", id);
-	if (first_seq != 0)
+	if (first_seq != 0) {
 		pb_index_put_open(&txn, id, &stream->info.key, first_seq);
+		pb_retain_claim(store->retain, &txn, id, first_seq);
+	}
 	rc = pb_mdb_commit(&txn);
 	if (rc < 0)
 		return rc;
@@ -438,7 +479,7 @@ flush(struct pb_store *store)
 
 	for (stream = store->dirty; stream != NULL; stream = next) {
 		next = stream->dirty_next;
-		rc = sync_stream(stream, &err);
+		rc = sync_stream(store, stream, &err);
 		if (rc < 0)
 			roll_back(store, stream, rc, &err);
 	}
@@ -464,19 +505,75 @@ flush(struct pb_store *store)
 }
 
 static int
-sync_stream(struct pb_stream *stream, struct pb_err *err)
+sync_stream(struct pb_store *store, struct pb_stream *stream,
+    struct pb_err *err)
 {
-	int rc;
+	int rc = stream->segment != NULL ? sync_segment(stream, err) : 0;
 
-	if (stream->segment == NULL)
-		return 0;
-	rc = pb_segment_sync(stream->segment, err);
+	/* After the segment: sealing gives up a descriptor. */
+	if (rc == 0 && stream->facts)
+		rc = journal_gaps(store, stream, err);
+	return rc;
+}
+
+static int
+sync_segment(struct pb_stream *stream, struct pb_err *err)
+{
+	int rc = pb_segment_sync(stream->segment, err);
+
 	if (rc < 0 || !stream->sealing)
 		return rc;
 	/* One that never got a packet goes, while it is still announced. */
 	if (pb_segment_row(stream->segment)->packets == 0)
 		return pb_segment_unlink(stream->segment, err);
 	return pb_segment_rename(stream->segment, err);
+}
+
+/* The stream's gaps of this batch: on disk before the index has them. */
+static int
+journal_gaps(struct pb_store *store, struct pb_stream *stream,
+    struct pb_err *err)
+{
+	struct pb_fact facts[FACTS_MAX];
+	size_t count = 0;
+	int rc = 0;
+
+	for (struct pb_chunk *c = store->written.head; c != NULL && rc == 0;
+	    c = c->next) {
+		if (c->stream != stream || c->gap == 0)
+			continue;
+		facts[count++] = (struct pb_fact){
+			.kind = PB_FACT_GAP,
+			.first = c->first_seq,
+			.last = c->last_seq,
+			.reason = c->gap,
+			.time_ns = c->first_time,
+		};
+		if (count < FACTS_MAX)
+			continue;
+		rc = pb_journal_append(store->path, &stream->info.key, facts,
+		    count, err);
+		count = 0;
+	}
+	if (rc == 0 && count > 0)
+		rc = pb_journal_append(store->path, &stream->info.key, facts,
+		    count, err);
+	return rc;
+}
+
+static int
+journal_fill(struct pb_store *store, const struct pb_chunk *chunk,
+    uint64_t now_ns, struct pb_err *err)
+{
+	struct pb_fact fact = {
+		.kind = PB_FACT_FILL,
+		.first = chunk->first_seq,
+		.last = chunk->last_seq,
+		.time_ns = now_ns,
+	};
+
+	return pb_journal_append(store->path, &chunk->stream->info.key, &fact,
+	    1, err);
 }
 
 static int
@@ -497,11 +594,11 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 			.first = c->first_seq,
 			.last = c->last_seq,
 			.reason = c->gap,
-			.since_ns = pb_clock_real_ns(),
+			.since_ns = c->first_time,
 		};
 
 		if (c->gap != 0)
-			pb_index_put_gap(&txn, &gap);
+			pb_index_add_gap(&txn, &gap);
 		put_drop_rows(&txn, c);
 	}
 	if (numbers + NUMBERS_AHEAD / 2 > reserved) {
@@ -559,6 +656,7 @@ put_drop_rows(struct pb_mdb_txn *txn, const struct pb_chunk *chunk)
 static void
 settle_stream(struct pb_store *store, struct pb_stream *stream)
 {
+	stream->facts = false;
 	copy_counters(&stream->committed, &stream->info);
 	atomic_store(&stream->durable, stream->info.last_seq);
 	if (stream->segment == NULL)
@@ -590,7 +688,7 @@ roll_back(struct pb_store *store, struct pb_stream *stream, int rc,
 		link = &(*link)->dirty_next;
 	if (*link != NULL)
 		*link = stream->dirty_next;
-	stream->dirty = false;
+	stream->dirty = stream->facts = false;
 	if (stream->segment != NULL &&
 	    pb_segment_rollback(stream->segment, &again) < 0)
 		note_failure(store, &again);
@@ -664,8 +762,7 @@ count_in(struct pb_stream_info *info, const struct pb_chunk *chunk, bool tail)
 		info->dropped += chunk->drop[i].count;
 }
 
-/* Key, link type and id never change and are read by other threads. */
-static void
+void
 copy_counters(struct pb_stream_info *to, const struct pb_stream_info *from)
 {
 	to->first_seq = from->first_seq;
@@ -673,6 +770,7 @@ copy_counters(struct pb_stream_info *to, const struct pb_stream_info *from)
 	to->packets = from->packets;
 	to->bytes = from->bytes;
 	to->dropped = from->dropped;
+	to->dropped_before = from->dropped_before;
 	to->first_time = from->first_time;
 	to->last_time = from->last_time;
 }

@@ -256,6 +256,25 @@ what_is_appended_behind_rot_is_read(void **state)
 	same(&s->read[1], &facts[2]);
 }
 
+/* Rot took the ends of the lines: what comes must not join them. */
+static void
+what_is_appended_behind_rot_without_an_end_is_read(void **state)
+{
+	struct scene *s = *state;
+	static char junk[5000];
+
+	append(s, 0, 1);
+	memset(junk, 'x', sizeof(junk));
+	set_file(s, junk, sizeof(junk));
+	append(s, 1, 1);
+	append(s, 2, 1);
+	read_all(s);
+	assert_int_equal(s->count, 2);
+	same(&s->read[0], &facts[1]);
+	same(&s->read[1], &facts[2]);
+	assert_false(s->news.torn);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -269,6 +288,7 @@ main(void)
 		T(replacing_leaves_exactly_the_new_facts),
 		T(bytes_that_are_no_lines_are_rotten_and_bounded),
 		T(what_is_appended_behind_rot_is_read),
+		T(what_is_appended_behind_rot_without_an_end_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -369,27 +369,76 @@ a_lost_file_leaves_a_damaged_gap_for_all_of_it(void **state)
 	fixture_finish(&f);
 }
 
+/* Where recovery has put the first segment's file as it was found. */
 static void
-a_file_whose_header_is_unreadable_is_set_aside(void **state)
+aside_path(struct fixture *f, char out[PATH_MAX])
 {
-	char open_name[PATH_MAX], aside[PATH_MAX];
-	struct pb_stream_info row;
+	snprintf(out, PATH_MAX, "%s/damaged/lon1_eth0_1122334455667788_%020d"
+	    ".pcapng", f->dir, 1);
+}
+
+static void
+spoil(const char *path, off_t at)
+{
+	int fd = open(path, O_RDWR);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "rot", 3, at), 3);
+	close(fd);
+}
+
+static void
+a_file_whose_header_is_unreadable_keeps_its_packets(void **state)
+{
+	char open_name[PATH_MAX], aside[PATH_MAX], note[PATH_MAX + 4];
 	struct fixture f;
-	int fd;
 
 	(void)state;
 	crash_after(&f, 70, 1000);
 	open_path(&f, open_name);
-	fd = open(open_name, O_WRONLY);
-	assert_int_equal(pwrite(fd, "rot", 3, 0), 3);
-	close(fd);
+	spoil(open_name, 0);
 	fixture_open(&f);
-	fixture_stream_row(&f, &row);
-	assert_int_equal(row.packets, 0);
-	assert_int_equal(row.last_seq, 70);
-	snprintf(aside, sizeof(aside), "%s/damaged/1-%020d.pcapng", f.dir, 1);
+	expect(&f, 1, 70, 70);
+	aside_path(&f, aside);
 	assert_true(size_of(aside) > 70000);
+	snprintf(note, sizeof(note), "%s.txt", aside);
+	assert_true(size_of(note) > 20);
+	assert_int_not_equal(access(open_name, F_OK), 0);
 	fixture_write(&f, 71, 80, 100);
+	expect(&f, 1, 80, 80);
+	fixture_finish(&f);
+}
+
+static void
+whole_blocks_behind_a_rotten_one_are_kept(void **state)
+{
+	struct pb_segment_info rows[4];
+	struct pb_stream_info stream;
+	char open_name[PATH_MAX], aside[PATH_MAX];
+	struct pb_gap_info gap;
+	struct pb_err err;
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 2000, 1000);
+	open_path(&f, open_name);
+	for (off_t at = 0; at < 1100; at++)	/* more than one block */
+		spoil(open_name, size_of(open_name) - 60000 + at);
+	fixture_open(&f);
+	fixture_stream_row(&f, &stream);
+	assert_int_equal(stream.last_seq, 2000);
+	assert_int_equal(pb_index_gaps(pb_store_index(f.store), stream.id, 1,
+	    &gap, 1, &err), 1);
+	assert_int_equal(gap.reason, PB_GAP_DAMAGED);
+	assert_in_range(gap.last - gap.first, 0, 2);
+	expect(&f, 1, 2000, 2000 - (long)(gap.last - gap.first + 1));
+	assert_int_equal(pb_index_segments(pb_store_index(f.store), stream.id,
+	    1, rows, 4, &err), 2);
+	assert_int_equal(rows[0].last_seq, gap.first - 1);
+	assert_int_equal(rows[1].first_seq, gap.last + 1);
+	aside_path(&f, aside);
+	assert_true(size_of(aside) > 2000000);
+	fixture_write(&f, 2001, 2100, 100);
 	fixture_finish(&f);
 }
 
@@ -488,7 +537,8 @@ a_recovery_that_failed_after_a_power_cut_trusts_no_more_when_done_again),
 		cmocka_unit_test(
 		    a_lost_file_leaves_a_damaged_gap_for_all_of_it),
 		cmocka_unit_test(
-		    a_file_whose_header_is_unreadable_is_set_aside),
+		    a_file_whose_header_is_unreadable_keeps_its_packets),
+		cmocka_unit_test(whole_blocks_behind_a_rotten_one_are_kept),
 		cmocka_unit_test(
 		    a_segment_announced_but_never_made_leaves_nothing),
 		cmocka_unit_test(

@@ -1,0 +1,365 @@
+/*
+ * recorder/store/mend/rebuild.c - the index, made again from the files
+ */
+#include "recorder/store/mend/rebuild.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "recorder/store/mend/rebuild_private.h"
+
+#define BUILDING	"index.new"
+#define LEVELS		3		/* NODE/IFACE/EPOCH */
+/* How the child that looks at an index ends. */
+enum { PROBE_GOOD, PROBE_CORRUPT, PROBE_EMPTY, PROBE_FAILED };
+
+/* What is done with each stream's folder. */
+typedef int visitor(struct rebuild *, const struct pb_stream_key *,
+    const char *, struct pb_err *);
+
+static visitor	look_first, make_rows, find_segment;
+static int	walk(struct rebuild *, visitor *, struct pb_err *);
+static int	walk_level(struct rebuild *, visitor *, char [static PATH_MAX],
+		    int, struct pb_stream_key *, struct pb_err *);
+static bool	part_of_key(struct pb_stream_key *, int, const char *);
+static uint64_t	count_files(const char *);
+static int	note_id(void *, const struct pb_fact *);
+static int	build(struct rebuild *, struct pb_err *);
+static int	put_meta(struct rebuild *, struct pb_err *);
+static int	remove_dir(const char *, struct pb_err *);
+static int	swap(const char *, struct pb_err *);
+static int	has_segments(const char *, struct pb_err *);
+static int	probe(const char *, struct pb_err *);
+static void	probe_child(const char *, int) __attribute__((noreturn));
+
+int
+pb_rebuild(const struct pb_rebuild_opts *opts, struct pb_rebuild_sum *sum,
+    struct pb_err *err)
+{
+	struct rebuild rebuild = {
+		.opts = opts,
+		.mend = { .store = opts->store, .pen = opts->pen },
+		.sum = sum,
+	};
+	char path[PATH_MAX];
+	int rc = pb_layout_path(path, opts->store, BUILDING, err);
+
+	memset(sum, 0, sizeof(*sum));
+	if (rc == 0)
+		rc = remove_dir(path, err);
+	if (rc == 0)
+		rc = pb_index_open_named(&rebuild.mend.index, opts->store,
+		    BUILDING, opts->index_size, err);
+	if (rc < 0)
+		return rc;
+	rc = build(&rebuild, err);
+	pb_index_close(rebuild.mend.index);
+	return rc < 0 ? rc : swap(opts->store, err);
+}
+
+int
+pb_rebuild_needed(const char *store, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int rc = pb_layout_path(path, store, "index/data.mdb", err);
+
+	if (rc < 0)
+		return rc;
+	if (stat(path, &st) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "look at %s", path);
+	/* LMDB's two first pages are written at once, or there is nothing. */
+	if (stat(path, &st) == 0 && st.st_size >= 2 * sysconf(_SC_PAGESIZE)) {
+		rc = probe(store, err);
+		if (rc != 0)
+			return rc;
+	}
+	rc = has_segments(store, err);
+	if (rc != 1)
+		return rc;
+	return pb_err_set(err, PB_EFORMAT, "%s is lost", path);
+}
+
+/* --- walking ------------------------------------------------------------ */
+
+static int
+build(struct rebuild *rebuild, struct pb_err *err)
+{
+	int rc = walk(rebuild, look_first, err);
+
+	if (rc == 0)
+		rc = walk(rebuild, make_rows, err);
+	if (rc == 0)
+		rc = put_meta(rebuild, err);
+	return rc;
+}
+
+static int
+walk(struct rebuild *rebuild, visitor *visit, struct pb_err *err)
+{
+	struct pb_stream_key key;
+	char path[PATH_MAX];
+	int rc = pb_layout_path(path, rebuild->opts->store, "segments", err);
+
+	memset(&key, 0, sizeof(key));
+	return rc < 0 ? rc : walk_level(rebuild, visit, path, 0, &key, err);
+}
+
+/* Folders whose names are no part of a key are none of ours. */
+static int
+walk_level(struct rebuild *rebuild, visitor *visit,
+    char path[static PATH_MAX], int level, struct pb_stream_key *key,
+    struct pb_err *err)
+{
+	size_t len = strlen(path);
+	struct dirent *entry;
+	DIR *folder;
+	int n, rc = 0;
+
+	if (level == LEVELS)
+		return visit(rebuild, key, path, err);
+	folder = opendir(path);
+	if (folder == NULL)
+		return errno == ENOENT || errno == ENOTDIR ? 0 :
+		    pb_err_sys(err, "open %s", path);
+	while (rc == 0 && (errno = 0, entry = readdir(folder)) != NULL) {
+		if (entry->d_name[0] == '.' ||
+		    !part_of_key(key, level, entry->d_name))
+			continue;
+		n = snprintf(path + len, PATH_MAX - len, "/%s",
+		    entry->d_name);
+		if (n < 0 || (size_t)n >= PATH_MAX - len)
+			rc = pb_err_set(err, PB_ELIMIT, "path longer than %d "
+			    "bytes", PATH_MAX - 1);
+		else
+			rc = walk_level(rebuild, visit, path, level + 1, key,
+			    err);
+		path[len] = '\0';
+		errno = 0;
+	}
+	if (rc == 0 && errno != 0)
+		rc = pb_err_sys(err, "list %s", path);
+	closedir(folder);
+	return rc;
+}
+
+static bool
+part_of_key(struct pb_stream_key *key, int level, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (level == 0)
+		return pb_percent_decode(key->node, sizeof(key->node), name,
+		    len, NULL) == 0 && pb_name_valid(key->node);
+	if (level == 1)
+		return pb_percent_decode(key->interface,
+		    sizeof(key->interface), name, len, NULL) == 0;
+	return len == 16 && pb_parse_hex64(name, &key->epoch, NULL) == 0 &&
+	    key->epoch != 0;
+}
+
+/* The first pass: how many files there are, and which ids are taken. */
+static int
+look_first(struct rebuild *rebuild, const struct pb_stream_key *key,
+    const char *path, struct pb_err *err)
+{
+	struct pb_journal_news news;
+	int rc = pb_journal_read(rebuild->opts->store, key, note_id, rebuild,
+	    &news, err);
+
+	rebuild->files_all += count_files(path);
+	return rc < 0 ? rc : 0;
+}
+
+static int
+make_rows(struct rebuild *rebuild, const struct pb_stream_key *key,
+    const char *path, struct pb_err *err)
+{
+	(void)path;
+	return rebuild_one(rebuild, key, err);
+}
+
+static int
+note_id(void *arg, const struct pb_fact *fact)
+{
+	struct rebuild *rebuild = arg;
+
+	if (fact->kind == PB_FACT_STREAM && fact->id > rebuild->last_id)
+		rebuild->last_id = fact->id;
+	return 0;
+}
+
+/* For the progress bar. */
+static uint64_t
+count_files(const char *path)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	uint64_t count = 0;
+
+	if (folder == NULL)
+		return 0;
+	while ((entry = readdir(folder)) != NULL)
+		if (strstr(entry->d_name, ".pcapng") != NULL)
+			count++;
+	closedir(folder);
+	return count;
+}
+
+/* Numbers that this node has given, and ids, are not given again. */
+static int
+put_meta(struct rebuild *rebuild, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(rebuild->mend.index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	pb_index_meta_put(&txn, "last_stream", rebuild->last_id);
+	pb_index_meta_put(&txn, "numbers", rebuild->numbers + 1);
+	return pb_mdb_commit(&txn);
+}
+
+/* --- folders ------------------------------------------------------------ */
+
+/* An index that was being built: two files. */
+static int
+remove_dir(const char *path, struct pb_err *err)
+{
+	static const char *const names[] = { "data.mdb", "lock.mdb" };
+	char file[PATH_MAX + 16];
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(file, sizeof(file), "%s/%s", path, names[i]);
+		if (unlink(file) < 0 && errno != ENOENT && errno != ENOTDIR)
+			return pb_err_sys(err, "remove %s", file);
+	}
+	if (rmdir(path) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "remove %s", path);
+	return 0;
+}
+
+/* The old index, whatever it is, keeps a name under damaged/. */
+static int
+swap(const char *store, struct pb_err *err)
+{
+	char built[PATH_MAX], path[PATH_MAX], damaged[PATH_MAX];
+	char old[PATH_MAX], name[64];
+	int rc;
+
+	snprintf(name, sizeof(name), "damaged/index-%llu",
+	    (unsigned long long)(pb_clock_real_ns() / PB_NS_PER_MS));
+	rc = pb_layout_path(built, store, BUILDING, err);
+	if (rc == 0)
+		rc = pb_layout_path(path, store, "index", err);
+	if (rc == 0)
+		rc = pb_layout_path(old, store, name, err);
+	if (rc == 0)
+		rc = pb_layout_path(damaged, store, "damaged", err);
+	if (rc == 0)
+		rc = pb_mkdirs(damaged, err);
+	if (rc < 0)
+		return rc;
+	if (rename(path, old) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "rename %s", path);
+	if (rename(built, path) < 0)
+		return pb_err_sys(err, "rename %s", built);
+	rc = pb_sync_dir(damaged, err);
+	return rc < 0 ? rc : pb_sync_dir(store, err);
+}
+
+/* --- is the index any good? --------------------------------------------- */
+
+/* 1 where there is a segment's file or a journal, 0, or an error. */
+static int
+has_segments(const char *store, struct pb_err *err)
+{
+	struct pb_rebuild_opts opts = { .store = store };
+	struct rebuild rebuild = { .opts = &opts };
+
+	return walk(&rebuild, find_segment, err);
+}
+
+static int
+find_segment(struct rebuild *rebuild, const struct pb_stream_key *key,
+    const char *path, struct pb_err *err)
+{
+	char journal[PATH_MAX];
+	int rc = pb_journal_path(journal, rebuild->opts->store, key, err);
+
+	if (rc < 0)
+		return rc;
+	return count_files(path) > 0 || access(journal, F_OK) == 0;
+}
+
+/*
+ * 1 it is good, 0 there is nothing in it yet, or the error.  A child opens
+ * it and reads what the recorder reads first: LMDB trusts
+ * its pages, and a rotten one may end the process that looks at it.
+ */
+static int
+probe(const char *store, struct pb_err *err)
+{
+	char text[PB_ERR_TEXT_MAX] = "";
+	int pipe_fd[2], status;
+	ssize_t got;
+	pid_t pid;
+
+	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return pb_err_sys(err, "make a pipe");
+	pid = fork();
+	if (pid < 0) {
+		close(pipe_fd[0]);
+		close(pipe_fd[1]);
+		return pb_err_sys(err, "start a process");
+	}
+	if (pid == 0)
+		probe_child(store, pipe_fd[1]);
+	close(pipe_fd[1]);
+	got = read(pipe_fd[0], text, sizeof(text) - 1);
+	close(pipe_fd[0]);
+	if (waitpid(pid, &status, 0) < 0)
+		return pb_err_sys(err, "wait for a process");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == PROBE_GOOD)
+		return 1;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == PROBE_EMPTY)
+		return 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == PROBE_CORRUPT)
+		return pb_err_set(err, PB_EFORMAT, "%s", got > 0 ? text :
+		    "the index cannot be read");
+	if (WIFSIGNALED(status))
+		return pb_err_set(err, PB_EFORMAT, "index %s/index: reading "
+		    "it ends in signal %d: it is corrupt", store,
+		    WTERMSIG(status));
+	return pb_err_set(err, PB_ESYS, "%s", text);
+}
+
+static void
+probe_child(const char *store, int out)
+{
+	static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE,
+	    SIGILL };
+	struct pb_err err = { .code = 0 };
+	struct rlimit no_core = { 0, 0 };
+	int rc;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		signal(deadly[i], SIG_DFL);
+	rc = pb_index_probe(store, &err);
+	if (rc < 0 && write(out, err.text, strlen(err.text)) < 0)
+		_exit(PROBE_FAILED);
+	_exit(rc == 0 ? PROBE_GOOD : rc == PB_ENOENT ? PROBE_EMPTY :
+	    rc == PB_EFORMAT ? PROBE_CORRUPT : PROBE_FAILED);
+}

@@ -1,0 +1,428 @@
+/*
+ * recorder/store/mend/rebuild_stream.c - the rows of one stream
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "recorder/store/mend/rebuild_private.h"
+#include "recorder/store/mend/survey.h"
+
+#define HIDDEN		".salvage-"
+#define NUMBER_DIGITS	20
+
+/* A segment's file, named by its first number. */
+struct file {
+	uint64_t	first;
+	bool		open;		/* `.pcapng.open` */
+	bool		salvaged;	/* made a moment ago */
+};
+
+struct files {
+	struct file	*at;
+	size_t		 count, cap;
+};
+
+static int	list_files(struct rebuild_stream *, struct files *,
+		    struct pb_err *);
+static int	add_name(struct rebuild_stream *, struct files *,
+		    const char *, struct pb_err *);
+static bool	parse_name(const char *, struct file *);
+static int	by_number(const void *, const void *);
+static int	take_files(struct rebuild_stream *, const struct files *,
+		    struct pb_err *);
+static int	take_file(struct rebuild_stream *, const struct file *,
+		    uint64_t, struct pb_err *);
+static int	survey_file(struct rebuild_stream *, const struct file *, int,
+		    const char *, uint64_t, struct pb_survey *,
+		    struct pb_err *);
+static int	settle(struct rebuild_stream *, const struct file *, int,
+		    const char *, struct pb_survey *, struct pb_err *);
+static int	put_rows(struct rebuild_stream *, struct pb_survey *,
+		    struct pb_err *);
+static int	rescue(struct rebuild_stream *, const struct file *,
+		    const char *, uint64_t, const char *, struct pb_err *);
+static void	count(struct rebuild_stream *,
+		    const struct pb_segment_info *, uint64_t);
+static int	finish(struct rebuild_stream *, struct pb_err *);
+
+int
+rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
+    struct pb_err *err)
+{
+	struct rebuild_stream stream = { .rebuild = rebuild };
+	struct files files = { NULL, 0, 0 };
+	int rc;
+
+	stream.info.key = *key;
+	rc = rebuild_read_facts(&stream, err);
+	if (rc == 0 && stream.info.id == 0)
+		stream.info.id = ++rebuild->last_id;
+	if (rc == 0)
+		rc = list_files(&stream, &files, err);
+	if (rc == 0 && (files.count > 0 || stream.has_journal)) {
+		rc = take_files(&stream, &files, err);
+		if (rc == 0)
+			rc = rebuild_gaps(&stream, err);
+		if (rc == 0)
+			rc = finish(&stream, err);
+	}
+	free(files.at);
+	free(stream.facts);
+	free(stream.held.at);
+	return rc;
+}
+
+/* --- the folder --------------------------------------------------------- */
+
+static int
+list_files(struct rebuild_stream *stream, struct files *files,
+    struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	struct dirent *entry;
+	DIR *folder;
+	int rc = pb_layout_stream(dir, stream->rebuild->mend.store,
+	    &stream->info.key, err);
+
+	if (rc < 0)
+		return rc;
+	folder = opendir(dir);
+	if (folder == NULL)
+		return pb_err_sys(err, "open %s", dir);
+	while (rc == 0 && (errno = 0, entry = readdir(folder)) != NULL)
+		rc = add_name(stream, files, entry->d_name, err);
+	if (rc == 0 && errno != 0)
+		rc = pb_err_sys(err, "list %s", dir);
+	closedir(folder);
+	if (files->count > 0)
+		qsort(files->at, files->count, sizeof(*files->at), by_number);
+	return rc;
+}
+
+static int
+add_name(struct rebuild_stream *stream, struct files *files,
+    const char *name, struct pb_err *err)
+{
+	size_t cap = files->cap == 0 ? 64 : 2 * files->cap;
+	struct file file, *grown;
+	unsigned long long number;
+
+	/* A salvage that a crash cut short. */
+	if (sscanf(name, HIDDEN "%20llu", &number) == 1) {
+		int rc = pb_salvage_finish(stream->rebuild->mend.store,
+		    &stream->info.key, number, err);
+
+		if (rc < 0)
+			return rc;
+		file = (struct file){ .first = number };
+	} else if (!parse_name(name, &file)) {
+		return 0;
+	}
+	if (files->count == files->cap) {
+		grown = realloc(files->at, cap * sizeof(*grown));
+		if (grown == NULL)
+			return pb_err_set(err, PB_ENOMEM, "no memory");
+		files->at = grown;
+		files->cap = cap;
+	}
+	files->at[files->count++] = file;
+	return 0;
+}
+
+/* %020u.pcapng or %020u.pcapng.open, and nothing else. */
+static bool
+parse_name(const char *name, struct file *out)
+{
+	uint64_t number = 0;
+
+	for (int i = 0; i < NUMBER_DIGITS; i++) {
+		if (name[i] < '0' || name[i] > '9' ||
+		    number > (UINT64_MAX - 9) / 10)
+			return false;
+		number = number * 10 + (uint64_t)(name[i] - '0');
+	}
+	name += NUMBER_DIGITS;
+	*out = (struct file){ .first = number,
+	    .open = strcmp(name, ".pcapng.open") == 0 };
+	return number > 0 && (out->open || strcmp(name, ".pcapng") == 0);
+}
+
+/* The sealed one of two first. */
+static int
+by_number(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	if (x->first != y->first)
+		return x->first < y->first ? -1 : 1;
+	return x->open - y->open;
+}
+
+static int
+take_files(struct rebuild_stream *stream, const struct files *files,
+    struct pb_err *err)
+{
+	struct rebuild *rebuild = stream->rebuild;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < files->count; i++) {
+		uint64_t limit = i + 1 < files->count ?
+		    files->at[i + 1].first - 1 : (uint64_t)INT64_MAX;
+
+		/* Named twice: hidden and finished, or sealed and open. */
+		if (i > 0 && files->at[i - 1].first == files->at[i].first &&
+		    files->at[i - 1].open == files->at[i].open)
+			continue;
+		rc = take_file(stream, &files->at[i], limit, err);
+		rebuild->files++;
+		if (rebuild->opts->progress != NULL)
+			rebuild->opts->progress(rebuild->opts->arg,
+			    rebuild->files, rebuild->files_all,
+			    rebuild->sum->bytes);
+	}
+	return rc;
+}
+
+/* --- one file ----------------------------------------------------------- */
+
+/* `limit`: the number before the next file's first. */
+static int
+take_file(struct rebuild_stream *stream, const struct file *file,
+    uint64_t limit, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	struct pb_survey survey;
+	int fd, rc;
+
+	rc = pb_layout_segment(path, stream->rebuild->mend.store,
+	    &stream->info.key, file->first, file->open, err);
+	if (rc < 0)
+		return rc;
+	if (file->first <= stream->info.last_seq)
+		return rescue(stream, file, path, 0, "its numbers are in "
+		    "another file as well", err);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return pb_err_sys(err, "open %s", path);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	pb_survey_init(&survey);
+	rc = survey_file(stream, file, fd, path, limit, &survey, err);
+	if (rc == 0)
+		rc = settle(stream, file, fd, path, &survey, err);
+	pb_survey_finish(&survey);
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(fd);
+	if (rc != 1)
+		return rc;
+	if (file->salvaged)
+		return pb_err_set(err, PB_EFORMAT, "%s: what was salvaged "
+		    "cannot be read", path);
+	return rescue(stream, file, path, limit, "it is damaged", err);
+}
+
+/* 0, 1 where the file is damaged, or an error. */
+static int
+survey_file(struct rebuild_stream *stream, const struct file *file, int fd,
+    const char *path, uint64_t limit, struct pb_survey *survey,
+    struct pb_err *err)
+{
+	struct pb_head *head;
+	uint64_t digest = 0, found, seq;
+	size_t header = 0;
+	struct stat st;
+	int rc;
+
+	if (fstat(fd, &st) < 0)
+		return pb_err_sys(err, "look at %s", path);
+	rc = pb_survey_head(fd, &head, &header, &digest, err);
+	if (rc == 0 && !stream->has_head) {
+		stream->info.linktype = head->linktype;
+		stream->info.created_ns = pb_mtime_ns(&st);
+		stream->info.own = stream->rebuild->opts->node != NULL &&
+		    head->identity.nodes == 1 &&
+		    strcmp(stream->info.key.node,
+		    stream->rebuild->opts->node) == 0;
+		stream->has_head = true;
+	}
+	if (rc == 0 && !pb_head_fits(head, &stream->info.key,
+	    stream->info.linktype, file->first))
+		rc = PB_EFORMAT;
+	pb_head_unref(head);
+	if (rc < 0)
+		return rc == PB_EFORMAT ? 1 : rc;
+	survey->segment = (struct pb_segment_info){
+		.stream = stream->info.id,
+		.first_seq = file->first,
+		.last_seq = file->first - 1,
+		.header_bytes = (uint32_t)header,
+		.header_digest = digest,
+	};
+	survey->seq_max = limit;
+	rc = pb_survey_read(survey, fd, header, (uint64_t)st.st_size, err);
+	if (rc < 0 || survey->good == (uint64_t)st.st_size)
+		return rc;
+	if (!file->open)
+		return 1;
+	/* A torn end is what a crash leaves; packets behind it are not. */
+	return pb_survey_resync(fd, survey->good, (uint64_t)st.st_size,
+	    survey->segment.last_seq, &found, &seq, err);
+}
+
+/* A whole file: sealed, if it was not, and its rows. */
+static int
+settle(struct rebuild_stream *stream, const struct file *file, int fd,
+    const char *path, struct pb_survey *survey, struct pb_err *err)
+{
+	const char *store = stream->rebuild->mend.store;
+	char sealed[PATH_MAX], dir[PATH_MAX];
+	struct stat st;
+	int rc = pb_layout_segment(sealed, store, &stream->info.key,
+	    file->first, false, err);
+
+	if (rc == 0)
+		rc = pb_layout_stream(dir, store, &stream->info.key, err);
+	if (rc < 0)
+		return rc;
+	if (survey->segment.packets == 0) {
+		/* Made, and never written to. */
+		if (unlink(path) < 0)
+			return pb_err_sys(err, "remove %s", path);
+		return pb_sync_dir(dir, err);
+	}
+	if (file->open) {
+		if (ftruncate(fd, (off_t)survey->good) < 0 || fsync(fd) < 0)
+			return pb_err_sys(err, "cut and sync %s", path);
+		if (rename(path, sealed) < 0)
+			return pb_err_sys(err, "rename %s", path);
+		rc = pb_sync_dir(dir, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (fstat(fd, &st) < 0)
+		return pb_err_sys(err, "look at %s", sealed);
+	survey->segment.sealed = true;
+	survey->segment.sealed_ns = pb_mtime_ns(&st);
+	survey->segment.created_ns = survey->segment.sealed_ns;
+	return put_rows(stream, survey, err);
+}
+
+static int
+put_rows(struct rebuild_stream *stream, struct pb_survey *survey,
+    struct pb_err *err)
+{
+	struct rebuild *rebuild = stream->rebuild;
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(rebuild->mend.index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	pb_index_put_segment(&txn, &survey->segment);
+	for (size_t i = 0; i < survey->count; i++)
+		pb_index_put_extent(&txn, &survey->extents[i]);
+	for (size_t i = 0; i < survey->drop_count; i++)
+		pb_index_put_drop(&txn, &survey->drops[i]);
+	rc = pb_mdb_commit(&txn);
+	if (rc < 0)
+		return rc;
+	if (survey->hops_last > rebuild->numbers)
+		rebuild->numbers = survey->hops_last;
+	count(stream, &survey->segment, survey->dropped);
+	rebuild->sum->bytes += survey->segment.bytes;
+	if (!pb_runs_add(&stream->held, survey->segment.first_seq,
+	    survey->segment.last_seq))
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	return 0;
+}
+
+static void
+count(struct rebuild_stream *stream, const struct pb_segment_info *segment,
+    uint64_t dropped)
+{
+	struct pb_stream_info *info = &stream->info;
+
+	if (info->packets == 0 || segment->first_time < info->first_time)
+		info->first_time = segment->first_time;
+	if (segment->last_time > info->last_time)
+		info->last_time = segment->last_time;
+	if (info->packets == 0)
+		info->first_seq = segment->first_seq;
+	info->last_seq = segment->last_seq;
+	info->packets += segment->packets;
+	info->bytes += segment->packet_bytes;
+	info->dropped += dropped;
+	stream->rebuild->sum->segments++;
+	stream->rebuild->sum->packets += segment->packets;
+}
+
+/*
+ * A file that is not whole, or not in its place (`limit` 0): the original
+ * goes to damaged/, whole runs of numbers up to `limit` come back as files
+ * that are taken in like any other.
+ */
+static int
+rescue(struct rebuild_stream *stream, const struct file *file,
+    const char *path, uint64_t limit, const char *why, struct pb_err *err)
+{
+	struct rebuild *rebuild = stream->rebuild;
+	char aside[PATH_MAX], dir[PATH_MAX];
+	struct pb_runs runs = { NULL, 0, 0 };
+	int rc;
+
+	rebuild->sum->damaged++;
+	rc = limit > 0 ? pb_salvage_files(&rebuild->mend, &stream->info,
+	    file->first, limit, why, aside, &runs, err) :
+	    pb_set_aside(rebuild->mend.store, &stream->info.key, file->first,
+	    path, why, aside, err);
+	if (rc == 0)
+		pb_log(PB_LOG_ERROR, "reindex", "%s file=%s aside=%s", why,
+		    path, aside);
+	if (rc == 0 && limit == 0) {
+		if (unlink(path) < 0)
+			rc = pb_err_sys(err, "remove %s", path);
+		else
+			rc = pb_layout_stream(dir, rebuild->mend.store,
+			    &stream->info.key, err);
+		if (rc == 0)
+			rc = pb_sync_dir(dir, err);
+	}
+	for (size_t i = 0; rc == 0 && i < runs.count; i++) {
+		struct file run = { .first = runs.at[i].first,
+		    .salvaged = true };
+
+		rc = take_file(stream, &run, runs.at[i].last, err);
+	}
+	free(runs.at);
+	return rc;
+}
+
+/* The stream's row, last: it has what all else came to. */
+static int
+finish(struct rebuild_stream *stream, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	struct pb_fact fact;
+	int rc = 0;
+
+	if (!stream->has_head)
+		return 0;	/* a journal of gaps alone, without its row */
+	if (!stream->has_journal) {
+		fact = pb_fact_of_stream(&stream->info);
+		rc = pb_journal_append(stream->rebuild->mend.store,
+		    &stream->info.key, &fact, 1, err);
+	}
+	if (rc == 0)
+		rc = pb_index_begin(stream->rebuild->mend.index, &txn, err);
+	if (rc < 0)
+		return rc;
+	pb_index_put_stream(&txn, &stream->info);
+	stream->rebuild->sum->streams++;
+	return pb_mdb_commit(&txn);
+}

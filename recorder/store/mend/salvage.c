@@ -1,0 +1,709 @@
+/*
+ * recorder/store/mend/salvage.c - what can be kept of a damaged segment
+ */
+#include "recorder/store/mend/salvage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "pcapng/hop.h"
+#include "pcapng/option.h"
+#include "recorder/store/cursor.h"
+#include "recorder/store/index_expire.h"
+#include "recorder/store/journal.h"
+#include "recorder/store/mend/survey.h"
+
+#define SIBLINGS	8	/* segments asked for a head */
+#define ASIDE_MAX	10000	/* names tried in damaged/ */
+#define COPY_BYTES	(1u << 20)
+
+/* One run of packets without holes, in a file of its own. */
+struct run {
+	struct pb_survey	 survey;	/* its rows */
+	uint64_t		 from;		/* offset in the original */
+};
+
+struct job {
+	const struct pb_mend	*mend;
+	struct pb_stream_info	*stream;
+	const struct pb_segment_info *row;
+	struct pb_salvage	*out;
+	struct pb_head		*head;
+	struct run		*runs;
+	size_t			 count, cap;
+	int			 fd;		/* the original */
+	uint64_t		 size;
+	uint64_t		 now_ns;
+	char			 path[PATH_MAX];
+};
+
+static int	make_runs(struct job *, const char *, struct pb_err *);
+static void	finish(struct job *);
+static int	open_original(struct job *, struct pb_err *);
+static int	find_runs(struct job *, struct pb_err *);
+static int	add_run(struct job *, struct pb_survey *, uint64_t,
+		    struct pb_err *);
+static int	find_head(struct job *, uint64_t, struct pb_err *);
+static int	hops_at(struct job *, uint64_t, struct pb_err *);
+static int	sibling_head(const struct pb_mend *,
+		    const struct pb_stream_info *, uint64_t, uint64_t, int,
+		    struct pb_head **, struct pb_err *);
+static int	origin_head(const struct pb_stream_info *, struct pb_head **,
+		    struct pb_err *);
+static int	write_run(struct job *, struct run *, struct pb_err *);
+static int	write_file(struct job *, struct run *, int,
+		    const struct pb_buf *, struct pb_err *);
+static int	copy_bytes(int, uint64_t, int, uint64_t, uint64_t,
+		    struct pb_err *);
+static int	hidden_path(char [static PATH_MAX], const char *,
+		    const struct pb_stream_key *, uint64_t, struct pb_err *);
+static int	commit(struct job *, struct pb_err *);
+static int	journal_holes(struct job *, struct pb_err *);
+static void	put_holes(struct job *, struct pb_mdb_txn *,
+		    int (*)(struct job *, struct pb_mdb_txn *, uint64_t,
+		    uint64_t, void *), void *);
+static int	put_hole(struct job *, struct pb_mdb_txn *, uint64_t,
+		    uint64_t, void *);
+static int	fact_hole(struct job *, struct pb_mdb_txn *, uint64_t,
+		    uint64_t, void *);
+static void	put_runs(struct job *, struct pb_mdb_txn *);
+static void	count_stream(struct job *, uint64_t);
+static int	place(struct job *, struct pb_err *);
+static int	unlist(struct job *, struct pb_err *);
+static int	write_note(const char *, const char *, struct pb_err *);
+
+int
+pb_salvage(const struct pb_mend *mend, struct pb_stream_info *stream,
+    const struct pb_segment_info *row, const char *why,
+    struct pb_salvage *out, struct pb_err *err)
+{
+	struct job job = { .mend = mend, .stream = stream, .row = row,
+	    .out = out, .fd = -1, .now_ns = pb_clock_real_ns() };
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = make_runs(&job, why, err);
+	if (rc == 0)
+		rc = journal_holes(&job, err);
+	if (rc == 0)
+		rc = commit(&job, err);
+	if (rc == 0)
+		rc = place(&job, err);
+	if (rc == 0)
+		rc = unlist(&job, err);
+	finish(&job);
+	return rc;
+}
+
+int
+pb_salvage_files(const struct pb_mend *mend,
+    const struct pb_stream_info *stream, uint64_t first, uint64_t last_max,
+    const char *why, char aside[static PATH_MAX], struct pb_runs *runs,
+    struct pb_err *err)
+{
+	struct pb_segment_info row = { .stream = stream->id,
+	    .first_seq = first, .last_seq = last_max };
+	struct pb_stream_info copy = *stream;
+	struct pb_salvage out = { .runs = 0 };
+	struct job job = { .mend = mend, .stream = &copy, .row = &row,
+	    .out = &out, .fd = -1 };
+	int rc = make_runs(&job, why, err);
+
+	strcpy(aside, out.aside);
+	if (rc == 0)
+		rc = place(&job, err);
+	for (size_t i = 0; rc == 0 && i < job.count; i++)
+		if (!pb_runs_add(runs, job.runs[i].survey.segment.first_seq,
+		    job.runs[i].survey.segment.last_seq))
+			rc = pb_err_set(err, PB_ENOMEM, "no memory");
+	finish(&job);
+	return rc;
+}
+
+int
+pb_salvage_finish(const char *store, const struct pb_stream_key *key,
+    uint64_t first_seq, struct pb_err *err)
+{
+	char hidden[PATH_MAX], sealed[PATH_MAX], open_path[PATH_MAX];
+	char dir[PATH_MAX];
+	int rc;
+
+	rc = hidden_path(hidden, store, key, first_seq, err);
+	if (rc == 0)
+		rc = pb_layout_segment(sealed, store, key, first_seq, false,
+		    err);
+	if (rc == 0)
+		rc = pb_layout_segment(open_path, store, key, first_seq, true,
+		    err);
+	if (rc == 0)
+		rc = pb_layout_stream(dir, store, key, err);
+	if (rc < 0)
+		return rc;
+	if (rename(hidden, sealed) < 0)
+		return errno == ENOENT ? 0 : pb_err_sys(err, "rename %s",
+		    hidden);
+	if (unlink(open_path) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "remove %s", open_path);
+	rc = pb_sync_dir(dir, err);
+	return rc < 0 ? rc : 1;
+}
+
+int
+pb_set_aside(const char *store, const struct pb_stream_key *key,
+    uint64_t first_seq, const char *path, const char *note,
+    char out[static PATH_MAX], struct pb_err *err)
+{
+	char url[PATH_MAX], dir[PATH_MAX];
+	int n, rc = pb_layout_url(url, key, err);
+
+	if (rc == 0)
+		rc = pb_layout_path(dir, store, "damaged", err);
+	if (rc == 0)
+		rc = pb_mkdirs(dir, err);
+	if (rc < 0)
+		return rc;
+	for (char *c = url; *c != '\0'; c++)
+		if (*c == '/')
+			*c = '_';
+	for (int i = 0; i < ASIDE_MAX; i++) {
+		n = snprintf(out, PATH_MAX, i == 0 ? "%s/%s_%020llu.pcapng" :
+		    "%s/%s_%020llu.%d.pcapng", dir, url,
+		    (unsigned long long)first_seq, i);
+		if (n < 0 || n >= PATH_MAX)
+			return pb_err_set(err, PB_ELIMIT, "path longer than "
+			    "%d bytes", PATH_MAX - 1);
+		if (link(path, out) == 0) {
+			rc = write_note(out, note, err);
+			return rc < 0 ? rc : pb_sync_dir(dir, err);
+		}
+		if (errno != EEXIST)
+			return pb_err_sys(err, "link %s to %s", path, out);
+	}
+	return pb_err_set(err, PB_ELIMIT, "%s holds %d files of this segment",
+	    dir, ASIDE_MAX);
+}
+
+int
+pb_salvage_head(const struct pb_mend *mend,
+    const struct pb_stream_info *stream, uint64_t first_seq, int hops,
+    struct pb_head **out, struct pb_err *err)
+{
+	int rc = sibling_head(mend, stream, first_seq, first_seq + 1, hops,
+	    out, err);
+
+	if (rc == 0)
+		rc = sibling_head(mend, stream, first_seq, 1, hops, out, err);
+	/* Without a row nobody knows the link type. */
+	if (rc == 0 && hops == 0 && stream->created_ns != 0)
+		rc = origin_head(stream, out, err);
+	return rc;
+}
+
+/* The original has its second name, and every run its hidden file. */
+static int
+make_runs(struct job *job, const char *why, struct pb_err *err)
+{
+	int rc = open_original(job, err);
+
+	if (rc == 0)
+		rc = pb_set_aside(job->mend->store, &job->stream->key,
+		    job->row->first_seq, job->path, why, job->out->aside, err);
+	if (rc == 0)
+		rc = find_runs(job, err);
+	for (size_t i = 0; rc == 0 && i < job->count; i++)
+		rc = write_run(job, &job->runs[i], err);
+	return rc;
+}
+
+static void
+finish(struct job *job)
+{
+	for (size_t i = 0; i < job->count; i++)
+		pb_survey_finish(&job->runs[i].survey);
+	free(job->runs);
+	pb_head_unref(job->head);
+	if (job->fd >= 0)
+		close(job->fd);
+}
+
+/* --- reading the original ----------------------------------------------- */
+
+static int
+open_original(struct job *job, struct pb_err *err)
+{
+	const struct pb_stream_key *key = &job->stream->key;
+	struct stat st;
+	int rc = PB_ENOENT;
+
+	for (int open_name = 1; rc == PB_ENOENT && open_name >= 0;
+	    open_name--) {
+		rc = pb_layout_segment(job->path, job->mend->store, key,
+		    job->row->first_seq, open_name == 1, err);
+		if (rc < 0)
+			return rc;
+		job->fd = open(job->path, O_RDONLY | O_CLOEXEC);
+		if (job->fd < 0)
+			rc = pb_err_sys(err, "open %s", job->path);
+	}
+	if (rc < 0)
+		return rc;
+	if (fstat(job->fd, &st) < 0)
+		return pb_err_sys(err, "look at %s", job->path);
+	job->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* From whole block to whole block; what stands between is left out. */
+static int
+find_runs(struct job *job, struct pb_err *err)
+{
+	uint64_t at = 0, after = job->row->first_seq - 1, seq, digest;
+	size_t header = 0;
+	int rc = pb_survey_head(job->fd, &job->head, &header, &digest, err);
+
+	if (rc < 0 && rc != PB_EFORMAT)
+		return rc;
+	if (rc == 0)
+		at = header;
+	if (rc == 0 && !pb_head_fits(job->head, &job->stream->key,
+	    job->stream->linktype, job->row->first_seq)) {
+		pb_head_unref(job->head);	/* rotten: somebody else's */
+		job->head = NULL;
+	}
+	for (;;) {
+		struct pb_survey survey;
+
+		rc = pb_survey_resync(job->fd, at, job->size, after, &at, &seq,
+		    err);
+		if (rc <= 0 || seq > job->row->last_seq)
+			return rc < 0 ? rc : 0;
+		if (job->head == NULL) {
+			rc = find_head(job, at, err);
+			if (rc <= 0)
+				return rc;
+		}
+		pb_survey_init(&survey);
+		survey.segment = (struct pb_segment_info){
+			.stream = job->stream->id,
+			.first_seq = seq,
+			.last_seq = seq - 1,
+			.created_ns = job->row->created_ns,
+		};
+		survey.seq_max = job->row->last_seq;
+		rc = pb_survey_read(&survey, job->fd, at, job->size, err);
+		if (rc == 0 && survey.segment.packets > 0)
+			rc = add_run(job, &survey, at, err);
+		if (rc < 0) {
+			pb_survey_finish(&survey);
+			return rc;
+		}
+		after = survey.segment.last_seq;
+		at = survey.good;
+	}
+}
+
+/* Takes the survey over. */
+static int
+add_run(struct job *job, struct pb_survey *survey, uint64_t from,
+    struct pb_err *err)
+{
+	struct run *grown;
+	size_t cap = job->cap == 0 ? 16 : 2 * job->cap;
+
+	if (job->count == PB_SALVAGE_RUNS_MAX)
+		return pb_err_set(err, PB_ELIMIT, "%s is in more than %u "
+		    "pieces", job->path, PB_SALVAGE_RUNS_MAX);
+	if (job->count == job->cap) {
+		grown = realloc(job->runs, cap * sizeof(*grown));
+		if (grown == NULL)
+			return pb_err_set(err, PB_ENOMEM, "no memory");
+		job->runs = grown;
+		job->cap = cap;
+	}
+	/* The bytes of the last extent are not needed any more. */
+	pb_buf_finish(&survey->bytes);
+	pb_buf_init(&survey->bytes, 0);
+	job->runs[job->count++] = (struct run){ *survey, from };
+	job->out->packets += survey->segment.packets;
+	job->out->runs++;
+	return 0;
+}
+
+/* The file's own head is rotten: 1 where another one serves. */
+static int
+find_head(struct job *job, uint64_t at, struct pb_err *err)
+{
+	int hops = hops_at(job, at, err);
+
+	if (hops < 0)
+		return hops;
+	return pb_salvage_head(job->mend, job->stream, job->row->first_seq,
+	    hops, &job->head, err);
+}
+
+/* How many hop records the packet at this offset has. */
+static int
+hops_at(struct job *job, uint64_t at, struct pb_err *err)
+{
+	struct pb_hop hops[PB_HOPS_MAX];
+	struct pb_packet packet;
+	struct pb_block block;
+	struct pb_buf bytes;
+	ssize_t got;
+	int rc = 0;
+
+	pb_buf_init(&bytes, PB_STORED_BLOCK_BYTES_MAX + 1);
+	if (pb_buf_reserve(&bytes, PB_STORED_BLOCK_BYTES_MAX) == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	got = pb_pread_all(job->fd, bytes.data, PB_STORED_BLOCK_BYTES_MAX, at,
+	    err);
+	if (got < 0)
+		rc = (int)got;
+	else if (pb_scan_block(bytes.data, (size_t)got, &block) == 1 &&
+	    pb_scan_epb(&block, &packet) == 0)
+		rc = pb_hops_get(packet.options, packet.options_len, hops);
+	pb_buf_finish(&bytes);
+	return rc == PB_EFORMAT ? 0 : rc;
+}
+
+/* From one of the next segments at or behind `from`. */
+static int
+sibling_head(const struct pb_mend *mend, const struct pb_stream_info *stream,
+    uint64_t first_seq, uint64_t from, int hops, struct pb_head **out,
+    struct pb_err *err)
+{
+	struct pb_segment_info rows[SIBLINGS];
+	uint64_t digest;
+	size_t bytes;
+	int fd, rc, n = pb_index_segments(mend->index, stream->id, from, rows,
+	    SIBLINGS, err);
+
+	for (int i = 0; i < n; i++) {
+		if (rows[i].first_seq == first_seq)
+			continue;
+		fd = pb_segment_open_file(mend->store, &stream->key,
+		    rows[i].first_seq, NULL);
+		if (fd < 0)
+			continue;
+		rc = pb_survey_head(fd, out, &bytes, &digest, err);
+		close(fd);
+		if (rc == 0 && (*out)->identity.nodes == hops + 1 &&
+		    pb_head_fits(*out, &stream->key, stream->linktype,
+		    rows[i].first_seq))
+			return 1;
+		pb_head_unref(*out);
+		*out = NULL;
+	}
+	return n < 0 ? n : 0;
+}
+
+/* Packets without a hop are at their origin: the stream's key says all. */
+static int
+origin_head(const struct pb_stream_info *stream, struct pb_head **out,
+    struct pb_err *err)
+{
+	struct pb_identity identity = { .epoch = stream->key.epoch,
+	    .first_seq = 1, .nodes = 1 };
+	struct pb_buf idb;
+	int rc;
+
+	strcpy(identity.interface, stream->key.interface);
+	strcpy(identity.node[0].name, stream->key.node);
+	pb_buf_init(&idb, PB_OPTIONS_BYTES_MAX);
+	pb_option_put(&idb, PB_OPT_IF_NAME, stream->key.interface,
+	    strlen(stream->key.interface));
+	rc = pb_head_create(out, &identity, stream->linktype, NULL, 0,
+	    idb.data, idb.len, err);
+	pb_buf_finish(&idb);
+	return rc < 0 ? rc : 1;
+}
+
+/* --- writing the runs --------------------------------------------------- */
+
+static int
+write_run(struct job *job, struct run *run, struct pb_err *err)
+{
+	char hidden[PATH_MAX];
+	struct pb_buf header;
+	int fd, rc;
+
+	rc = hidden_path(hidden, job->mend->store, &job->stream->key,
+	    run->survey.segment.first_seq, err);
+	if (rc < 0)
+		return rc;
+	fd = open(hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return pb_err_sys(err, "make %s", hidden);
+	pb_buf_init(&header, PB_HEAD_BYTES_MAX);
+	rc = pb_head_build(job->head, job->mend->pen,
+	    run->survey.segment.first_seq, &header);
+	if (rc < 0)
+		pb_err_set(err, rc, "cannot build a segment's header");
+	if (rc == 0)
+		rc = write_file(job, run, fd, &header, err);
+	pb_buf_finish(&header);
+	close(fd);
+	return rc < 0 ? pb_err_prefix(err, "%s", hidden) : 0;
+}
+
+static int
+write_file(struct job *job, struct run *run, int fd,
+    const struct pb_buf *header, struct pb_err *err)
+{
+	struct pb_segment_info *row = &run->survey.segment;
+	uint64_t bytes = run->survey.good - run->from;
+	struct stat st;
+	int rc;
+
+	rc = pb_pwrite_all(fd, header->data, header->len, 0, err);
+	if (rc == 0)
+		rc = copy_bytes(job->fd, run->from, fd, header->len, bytes,
+		    err);
+	if (rc == 0 && (fsync(fd) < 0 || fstat(fd, &st) < 0))
+		rc = pb_err_sys(err, "sync");
+	if (rc < 0)
+		return rc;
+	row->header_bytes = (uint32_t)header->len;
+	row->header_digest = XXH3_64bits(header->data, header->len);
+	row->bytes = header->len + bytes;
+	row->sealed = true;
+	row->sealed_ns = pb_mtime_ns(&st);
+	for (size_t i = 0; i < run->survey.count; i++)
+		run->survey.extents[i].offset += header->len - run->from;
+	return 0;
+}
+
+static int
+copy_bytes(int from, uint64_t at, int to, uint64_t offset, uint64_t bytes,
+    struct pb_err *err)
+{
+	uint8_t *buffer = malloc(COPY_BYTES);
+	int rc = 0;
+
+	if (buffer == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	while (rc == 0 && bytes > 0) {
+		size_t want = bytes < COPY_BYTES ? (size_t)bytes : COPY_BYTES;
+		ssize_t got = pb_pread_all(from, buffer, want, at, err);
+
+		if (got >= 0 && (size_t)got < want)
+			rc = pb_err_set(err, PB_EFORMAT, "the file became "
+			    "shorter while it was read");
+		else
+			rc = got < 0 ? (int)got : pb_pwrite_all(to, buffer,
+			    want, offset, err);
+		at += want;
+		offset += want;
+		bytes -= want;
+	}
+	free(buffer);
+	return rc;
+}
+
+static int
+hidden_path(char out[static PATH_MAX], const char *store,
+    const struct pb_stream_key *key, uint64_t first_seq, struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	int n, rc = pb_layout_stream(dir, store, key, err);
+
+	if (rc < 0)
+		return rc;
+	n = snprintf(out, PATH_MAX, "%s/.salvage-%020llu", dir,
+	    (unsigned long long)first_seq);
+	if (n < 0 || n >= PATH_MAX)
+		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
+		    PATH_MAX - 1);
+	return 0;
+}
+
+/* --- the index and the names -------------------------------------------- */
+
+static int
+commit(struct job *job, struct pb_err *err)
+{
+	const struct pb_segment_info *row = job->row;
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(job->mend->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	count_stream(job, pb_index_remove(&txn, row));
+	pb_index_put_open(&txn, row->stream, &job->stream->key,
+	    row->first_seq);
+	put_runs(job, &txn);
+	put_holes(job, &txn, put_hole, NULL);
+	pb_index_put_stream(&txn, job->stream);
+	return pb_mdb_commit(&txn);
+}
+
+static void
+put_runs(struct job *job, struct pb_mdb_txn *txn)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		struct pb_survey *survey = &job->runs[i].survey;
+
+		pb_index_put_segment(txn, &survey->segment);
+		pb_index_put_open(txn, survey->segment.stream,
+		    &job->stream->key, survey->segment.first_seq);
+		for (size_t e = 0; e < survey->count; e++)
+			pb_index_put_extent(txn, &survey->extents[e]);
+		for (size_t d = 0; d < survey->drop_count; d++)
+			pb_index_put_drop(txn, &survey->drops[d]);
+	}
+}
+
+/* What is in no run, one hole after the other. */
+static void
+put_holes(struct job *job, struct pb_mdb_txn *txn,
+    int (*each)(struct job *, struct pb_mdb_txn *, uint64_t, uint64_t,
+    void *), void *arg)
+{
+	uint64_t next = job->row->first_seq;
+
+	for (size_t i = 0; i <= job->count; i++) {
+		uint64_t first = i < job->count ?
+		    job->runs[i].survey.segment.first_seq :
+		    job->row->last_seq + 1;
+
+		if (first > next && each(job, txn, next, first - 1, arg) != 0)
+			return;
+		if (i < job->count)
+			next = job->runs[i].survey.segment.last_seq + 1;
+	}
+}
+
+static int
+put_hole(struct job *job, struct pb_mdb_txn *txn, uint64_t first,
+    uint64_t last, void *arg)
+{
+	struct pb_gap_info gap = {
+		.stream = job->stream->id,
+		.first = first,
+		.last = last,
+		.reason = PB_GAP_DAMAGED,
+		.since_ns = job->now_ns,
+	};
+
+	(void)arg;
+	pb_index_add_gap(txn, &gap);
+	job->out->lost += last - first + 1;
+	pb_log(PB_LOG_ERROR, "store", "packets are lost stream=%s/%s "
+	    "first=%llu last=%llu aside=%s", job->stream->key.node,
+	    job->stream->key.interface, (unsigned long long)first,
+	    (unsigned long long)last, job->out->aside);
+	return 0;
+}
+
+static int
+journal_holes(struct job *job, struct pb_err *err)
+{
+	struct pb_err failure = { .code = 0 };
+
+	put_holes(job, NULL, fact_hole, &failure);
+	if (failure.code != 0 && err != NULL)
+		*err = failure;
+	return failure.code;
+}
+
+static int
+fact_hole(struct job *job, struct pb_mdb_txn *txn, uint64_t first,
+    uint64_t last, void *arg)
+{
+	struct pb_fact fact = {
+		.kind = PB_FACT_GAP,
+		.first = first,
+		.last = last,
+		.reason = PB_GAP_DAMAGED,
+		.time_ns = job->now_ns,
+	};
+
+	(void)txn;
+	return pb_journal_append(job->mend->store, &job->stream->key, &fact,
+	    1, arg);
+}
+
+static void
+count_stream(struct job *job, uint64_t dropped)
+{
+	struct pb_stream_info *stream = job->stream;
+	const struct pb_segment_info *row = job->row;
+
+	stream->packets += job->out->packets - row->packets;
+	stream->bytes -= row->packet_bytes;
+	stream->dropped -= dropped;
+	for (size_t i = 0; i < job->count; i++) {
+		stream->bytes += job->runs[i].survey.segment.packet_bytes;
+		stream->dropped += job->runs[i].survey.dropped;
+	}
+	if (stream->first_seq == row->first_seq && job->count > 0)
+		stream->first_seq = job->runs[0].survey.segment.first_seq;
+}
+
+/* The hidden names become the real ones; the original keeps only its name
+ * under damaged/. */
+static int
+place(struct job *job, struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	bool replaced = false;
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < job->count; i++) {
+		uint64_t first = job->runs[i].survey.segment.first_seq;
+
+		rc = pb_salvage_finish(job->mend->store, &job->stream->key,
+		    first, err);
+		replaced |= first == job->row->first_seq;
+	}
+	if (rc < 0 || replaced)
+		return rc < 0 ? rc : 0;
+	if (unlink(job->path) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "remove %s", job->path);
+	rc = pb_layout_stream(dir, job->mend->store, &job->stream->key, err);
+	return rc < 0 ? rc : pb_sync_dir(dir, err);
+}
+
+static int
+unlist(struct job *job, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(job->mend->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	pb_index_del_open(&txn, job->row->stream, job->row->first_seq);
+	for (size_t i = 0; i < job->count; i++)
+		pb_index_del_open(&txn, job->row->stream,
+		    job->runs[i].survey.segment.first_seq);
+	return pb_mdb_commit(&txn);
+}
+
+static int
+write_note(const char *path, const char *note, struct pb_err *err)
+{
+	char name[PATH_MAX + 8], time[PB_TIME_TEXT_MAX];
+	FILE *file;
+	int rc = 0;
+
+	snprintf(name, sizeof(name), "%s.txt", path);
+	file = fopen(name, "we");
+	if (file == NULL)
+		return pb_err_sys(err, "make %s", name);
+	fprintf(file, "%s %s\n", pb_time_format(pb_clock_real_ns(), time),
+	    note);
+	if (fflush(file) != 0 || fsync(fileno(file)) < 0)
+		rc = pb_err_sys(err, "write %s", name);
+	fclose(file);
+	return rc;
+}

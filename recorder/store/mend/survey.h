@@ -1,0 +1,79 @@
+/*
+ * recorder/store/mend/survey.h - what a segment's file says, block by block
+ *
+ * Reads a file from a block's edge on and makes the rows the index would
+ * have: the segment's, its extents', the drop counts'.  Stops before the
+ * first block that cannot follow: torn, out of order, not one of ours.
+ * Recovery, `pb reindex`, `pb verify` and `--repair` all look at files
+ * through it, so all of them mean the same by a whole block.
+ *
+ * Limit: a window of 2 MiB and one block; rows of one segment.
+ */
+#ifndef PB_MEND_SURVEY_H
+#define PB_MEND_SURVEY_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "pcapng/scan.h"
+#include "recorder/store/head.h"
+#include "recorder/store/index.h"
+
+struct pb_survey {
+	/* Given: stream, first_seq, header_bytes, header_digest; `last_seq`
+	 * is the number before the next packet's.  Counters grow. */
+	struct pb_segment_info	 segment;
+	/* Packets up to this number count only into extents: the caller has
+	 * counted them. */
+	uint64_t		 counted;
+	uint64_t		 seq_max;	/* no number above it; 0: any */
+	/* Blocks from this offset on were promised to nobody: they have to
+	 * be right in all (pb_scan_storable). */
+	uint64_t		 strict_from;
+	/* Results. */
+	uint64_t		 good;		/* offset behind what is kept */
+	uint64_t		 hops_last;	/* highest own number in the last
+						 * hop of a packet; 0: none */
+	uint64_t		 dropped;	/* sum of the drop counts */
+	struct pb_extent_info	*extents;	/* finished */
+	size_t			 count, cap;
+	struct pb_drop_info	*drops;
+	size_t			 drop_count, drop_cap;
+	const char		*why;		/* it stopped, or NULL */
+	/* Private: the extent being filled. */
+	struct pb_extent_info	 extent;
+	struct pb_buf		 bytes;
+	bool			 failed;	/* no memory */
+};
+
+void	pb_survey_init(struct pb_survey *survey);
+void	pb_survey_finish(struct pb_survey *survey);
+/* Forget the rows made so far. */
+void	pb_survey_reset(struct pb_survey *survey);
+
+/*
+ * Read `fd` from `offset` to `limit`.  An extent without packets is none:
+ * its bytes are not kept.  segment.bytes becomes `good`.  Errors are the
+ * disk's or memory's; rot is told in `why`.
+ */
+int	pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
+	    uint64_t limit, struct pb_err *err);
+
+/*
+ * The head of a segment's file: its SHB and IDB.  `*bytes` is their
+ * length, `*digest` XXH3 64 of them.  PB_EFORMAT where they cannot be
+ * read.
+ */
+int	pb_survey_head(int fd, struct pb_head **head, size_t *bytes,
+	    uint64_t *digest, struct pb_err *err);
+
+/*
+ * The first whole block at or behind `offset` (by 4 bytes) that looks like
+ * one of ours: a known type, a plausible length that stands at both ends,
+ * and, for a packet, a number above `after`.  1 and `*found`, 0 where there
+ * is none before `limit`.
+ */
+int	pb_survey_resync(int fd, uint64_t offset, uint64_t limit,
+	    uint64_t after, uint64_t *found, uint64_t *seq,
+	    struct pb_err *err);
+
+#endif
