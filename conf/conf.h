@@ -42,6 +42,15 @@ struct pb_conf_listen {
 	char	 address[PB_TEXT_BYTES_MAX]; /* host:port, [v6]:port */
 	struct pb_conf_tls tls;
 	char	 allow[PB_CONF_LIST_MAX]; /* default "*, relay:*" */
+	/* What peers can take of this node. */
+	uint64_t body_max;		/* bytes, decoded; 16 MiB */
+	uint64_t memory_max;		/* bytes of all bodies; 128 MiB */
+	uint32_t connections_max;	/* 2048 */
+	uint32_t connections_per_peer;	/* 256; 0: no bound */
+	uint64_t head_timeout_ms;	/* 10 s */
+	uint64_t idle_timeout_ms;	/* 30 s */
+	uint64_t body_rate_min;		/* bits/s, 8 kbit; 0: none */
+	uint64_t hold_ms;		/* ahead of its turn; 5 s */
 };
 
 struct pb_conf_upstream {
@@ -51,9 +60,12 @@ struct pb_conf_upstream {
 	char	 streams[PB_CONF_LIST_MAX]; /* globs on node/interface; "*" */
 	uint64_t retry_for_ms;		/* 1h */
 	uint64_t dead_letters_max;	/* bytes, 50 GiB */
+	uint64_t dead_letters_age_ms;	/* 30 days; 0: no bound */
 	uint64_t window;		/* bytes in flight, 64 MiB */
 	uint64_t rate_limit;		/* bits/s; 0: none */
 	bool	 compress_zstd;		/* `compress = zstd` */
+	uint64_t connect_timeout_ms;	/* 10 s */
+	uint64_t answer_timeout_ms;	/* 60 s without progress */
 };
 
 struct pb_conf {

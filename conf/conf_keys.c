@@ -94,6 +94,25 @@ static const struct pb_conf_key listen_keys[] = {
 	    NULL, NULL, NULL },
 	{ "allow", parse_allow, FIELD(pb_conf_listen, allow),
 	    "*, relay:*", NULL, NULL },
+	/* PB_BODY_BYTES_MAX of recorder/ingest. */
+	{ "body_max", parse_size, FIELD(pb_conf_listen, body_max),
+	    "16MiB", "64KiB", "64MiB" },
+	/* The least holds the largest body there can be. */
+	{ "memory_max", parse_size, FIELD(pb_conf_listen, memory_max),
+	    "128MiB", "64MiB", "1TiB" },
+	{ "connections_max", parse_number,
+	    FIELD(pb_conf_listen, connections_max), "2048", "1", "65536" },
+	{ "connections_per_peer", parse_number,
+	    FIELD(pb_conf_listen, connections_per_peer),
+	    "256", "0", "65536" },
+	{ "head_timeout", parse_span,
+	    FIELD(pb_conf_listen, head_timeout_ms), "10s", "1s", "1h" },
+	{ "idle_timeout", parse_span,
+	    FIELD(pb_conf_listen, idle_timeout_ms), "30s", "1s", "1h" },
+	{ "body_rate_min", parse_rate, FIELD(pb_conf_listen, body_rate_min),
+	    "8kbit", NULL, "1Gbit" },
+	{ "hold", parse_span, FIELD(pb_conf_listen, hold_ms),
+	    "5s", "100ms", "1m" },
 };
 
 static const struct pb_conf_key upstream_keys[] = {
@@ -112,12 +131,18 @@ static const struct pb_conf_key upstream_keys[] = {
 	    "1h", NULL, NULL },
 	{ "dead_letters_max", parse_size,
 	    FIELD(pb_conf_upstream, dead_letters_max), "50GiB", NULL, NULL },
+	{ "dead_letters_age", parse_span,
+	    FIELD(pb_conf_upstream, dead_letters_age_ms), "30d", NULL, NULL },
 	{ "window", parse_size, FIELD(pb_conf_upstream, window),
 	    "64MiB", "1MiB", NULL },
 	{ "rate_limit", parse_rate, FIELD(pb_conf_upstream, rate_limit),
 	    "0", NULL, NULL },
 	{ "compress", parse_compress, FIELD(pb_conf_upstream, compress_zstd),
 	    "none", NULL, NULL },
+	{ "connect_timeout", parse_span,
+	    FIELD(pb_conf_upstream, connect_timeout_ms), "10s", "1s", "1h" },
+	{ "answer_timeout", parse_span,
+	    FIELD(pb_conf_upstream, answer_timeout_ms), "60s", "1s", "1h" },
 };
 
 const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
@@ -134,6 +159,7 @@ const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
 };
 
 _Static_assert(COUNT(capture_keys) <= PB_CONF_KEYS_MAX &&
+    COUNT(listen_keys) <= PB_CONF_KEYS_MAX &&
     COUNT(upstream_keys) <= PB_CONF_KEYS_MAX, "the longest sections fit");
 
 int

@@ -14,6 +14,7 @@
  */
 #include "shipper/http.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/sys.h"
+#include "base/text.h"
+#include "shipper/sockets.h"
 
+#define LOOK_MS_MIN		20u	/* between two looks for silence */
+#define LOOKS			8u	/* while a request may be silent */
 #define URL_BYTES_MAX		8192u
 #define UPLOAD_BUFFER_BYTES	(256L << 10)
 #define KEEPALIVE_IDLE_S	30L
@@ -38,6 +43,9 @@ struct transfer {
 	struct pb_http_request request;	/* path and headers not kept */
 	size_t		 at;		/* sent of the body */
 	bool		 paused;	/* by the rate */
+	uint64_t	 moved_ms;	/* when bytes were seen to move */
+	size_t		 moved_at;	/* `at` then, */
+	uint64_t	 moved_queued;	/* and what the kernel held */
 	struct pb_buf	 answer;
 	char		 error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(transfer) link;
@@ -50,6 +58,8 @@ struct pb_http {
 	struct transfers busy;
 	struct transfers idle;		/* reset handles, for reuse */
 	unsigned	 requests;
+	struct pb_sockets sockets;
+	uint64_t	 look_ms;	/* the next look for silence */
 };
 
 static struct transfer	*transfer_create(struct pb_http *);
@@ -61,7 +71,18 @@ static CURLcode	set_tls(CURL *, const struct pb_http_peer *);
 static CURLcode	set_body(struct transfer *);
 static int	set_headers(struct transfer *);
 static void	finished(CURL *, CURLcode);
+static void	complete(struct transfer *, bool, int, const char *);
+static void	explain(const struct transfer *, CURLcode,
+		    char [static CURL_ERROR_SIZE]);
+static void	explain_redirect(CURL *, char [static CURL_ERROR_SIZE]);
+static long	connect_ms(const struct transfer *);
+static uint64_t	silence_ms(const struct transfer *);
+static uint64_t	look_for_silence(struct pb_http *, uint64_t);
+static bool	has_moved(struct transfer *);
+static bool	cut_one(struct pb_http *, uint64_t);
 static uint64_t	resume(struct pb_http *, uint64_t);
+static curl_socket_t on_open(void *, curlsocktype, struct curl_sockaddr *);
+static int	on_close(void *, curl_socket_t);
 static size_t	on_read(char *, size_t, size_t, void *);
 static int	on_seek(void *, curl_off_t, int);
 static size_t	on_write(char *, size_t, size_t, void *);
@@ -83,8 +104,6 @@ pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,
 	http->opts = *opts;
 	if (http->opts.connect_ms == 0)
 		http->opts.connect_ms = PB_HTTP_CONNECT_MS;
-	if (http->opts.silence_s == 0)
-		http->opts.silence_s = PB_HTTP_SILENCE_S;
 	http->multi = curl_multi_init();
 	if (http->multi == NULL) {
 		free(http);
@@ -132,6 +151,9 @@ pb_http_send(struct pb_http *http, const struct pb_http_request *request,
 	if (t == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a request");
 	t->request = *request;
+	t->moved_ms = pb_clock_mono_ms();
+	t->moved_at = 0;
+	t->moved_queued = 0;
 	TAILQ_INSERT_TAIL(&http->busy, t, link);
 	http->requests++;
 	rc = transfer_set(t, err);
@@ -168,7 +190,7 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 	for (unsigned i = 0; i < count; i++)
 		extra[i] = (struct curl_waitfd){ .fd = fds[i],
 		    .events = CURL_WAIT_POLLIN };
-	timeout_ms = resume(http, timeout_ms);
+	timeout_ms = look_for_silence(http, resume(http, timeout_ms));
 	/* Does not wait where a request was just added. */
 	rc = curl_multi_poll(http->multi, extra, count,
 	    timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms, NULL);
@@ -235,42 +257,99 @@ transfer_end(struct transfer *t, bool reuse)
 	TAILQ_INSERT_HEAD(&http->idle, t, link);
 }
 
+static void
+finished(CURL *easy, CURLcode code)
+{
+	char *private = NULL, error[CURL_ERROR_SIZE] = "";
+	struct transfer *t;
+	long status = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+	t = (struct transfer *)(void *)private;
+	if (code == CURLE_OK)
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	else
+		explain(t, code, error);
+	if (status >= 300 && status <= 399)
+		explain_redirect(easy, error);
+	complete(t, code == CURLE_OK, (int)status, error);
+}
+
 /*
  * `done` may send: the transfer is given back before, and what the answer
  * points to is kept here until it returns.
  */
 static void
-finished(CURL *easy, CURLcode code)
+complete(struct transfer *t, bool reuse, int status, const char *error)
 {
-	struct pb_http_answer answer = { .error = "" };
-	struct pb_http_request request;
-	char *private = NULL, error[CURL_ERROR_SIZE];
-	struct transfer *t;
+	struct pb_http_answer answer = { .status = status, .error = error };
+	struct pb_http_request request = t->request;
+	struct pb_buf body = t->answer;
 	curl_off_t after = 0;
-	struct pb_buf body;
-	long status = 0;
 
-	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
-	t = (struct transfer *)(void *)private;
-	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &after);
-	request = t->request;
-	body = t->answer;
 	pb_buf_init(&t->answer, PB_HTTP_ANSWER_MAX);
-	if (code == CURLE_OK) {
-		answer.status = (int)status;
-		answer.retry_after_ms = after > 0 ? (uint64_t)after * 1000 : 0;
-	} else {
-		snprintf(error, sizeof(error), "%s",
-		    code == CURLE_WRITE_ERROR ? "its answer is too large" :
-		    t->error[0] != '\0' ? t->error : curl_easy_strerror(code));
-		answer.error = error;
-	}
-	transfer_end(t, code == CURLE_OK);
+	if (status != 0)
+		curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after);
+	answer.retry_after_ms = after > 0 ? (uint64_t)after * 1000 : 0;
+	transfer_end(t, reuse);
 	answer.body = pb_buf_cstr(&body);
 	answer.len = body.len;
 	request.done(request.arg, &answer);
 	pb_buf_finish(&body);
+}
+
+/* What libcurl says, in words that do not change with its version where an
+ * operator will meet them. */
+static void
+explain(const struct transfer *t, CURLcode code,
+    char out[static CURL_ERROR_SIZE])
+{
+	const char *text = t->error[0] != '\0' ? t->error :
+	    curl_easy_strerror(code);
+	long number = 0;
+
+	switch (code) {
+	case CURLE_WRITE_ERROR:
+		text = "its answer is too large";
+		break;
+	case CURLE_GOT_NOTHING:
+		text = "it closed the connection without an answer";
+		break;
+	case CURLE_PARTIAL_FILE:
+		text = "it closed the connection in the middle of its answer";
+		break;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+		text = "its answer is not HTTP";
+		break;
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
+		if (number == ECONNRESET || number == EPIPE)
+			text = "it reset the connection";
+		break;
+	case CURLE_OPERATION_TIMEDOUT:	/* the only time it keeps */
+		snprintf(out, CURL_ERROR_SIZE, "no connection within %g s",
+		    (double)connect_ms(t) / 1000);
+		return;
+	default:
+		break;
+	}
+	snprintf(out, CURL_ERROR_SIZE, "%s", text);
+}
+
+static void
+explain_redirect(CURL *easy, char out[static CURL_ERROR_SIZE])
+{
+	char where[CURL_ERROR_SIZE / 2];
+	const char *url = NULL;
+
+	curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &url);
+	if (url == NULL)
+		url = "nowhere";
+	pb_utf8_clean(where, sizeof(where), url, strlen(url));
+	snprintf(out, CURL_ERROR_SIZE, "redirects are not followed, correct "
+	    "url; it points to %s", where);
 }
 
 static int
@@ -327,9 +406,11 @@ set_common(const struct transfer *t, const char *url)
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	/* Where packets go is the configuration's word, not a variable's. */
 	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)t->http->opts.connect_ms);
-	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
-	SET(CURLOPT_LOW_SPEED_TIME, (long)t->http->opts.silence_s);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms(t));
+	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+	SET(CURLOPT_OPENSOCKETDATA, &t->http->sockets);
+	SET(CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	SET(CURLOPT_CLOSESOCKETDATA, &t->http->sockets);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
@@ -431,7 +512,107 @@ resume(struct pb_http *http, uint64_t timeout_ms)
 	return timeout_ms;
 }
 
+/* --- silence ------------------------------------------------------------ */
+
+/* End the requests whose peers are silent; how long to wait at most. */
+static uint64_t
+look_for_silence(struct pb_http *http, uint64_t timeout_ms)
+{
+	uint64_t now_ms = pb_clock_mono_ms(), next = UINT64_MAX, span;
+	struct transfer *t;
+
+	if (now_ms >= http->look_ms) {
+		TAILQ_FOREACH(t, &http->busy, link)
+			if (has_moved(t))
+				t->moved_ms = now_ms;
+		while (cut_one(http, now_ms))
+			continue;
+	}
+	TAILQ_FOREACH(t, &http->busy, link) {
+		span = silence_ms(t) / LOOKS;
+		if (span < next)
+			next = span;
+	}
+	if (next == UINT64_MAX)
+		return timeout_ms;
+	if (next < LOOK_MS_MIN)
+		next = LOOK_MS_MIN;
+	if (now_ms >= http->look_ms || http->look_ms > now_ms + next)
+		http->look_ms = now_ms + next;
+	next = http->look_ms - now_ms;
+	return next < timeout_ms ? next : timeout_ms;
+}
+
+static long
+connect_ms(const struct transfer *t)
+{
+	return t->request.peer->connect_ms > 0 ?
+	    (long)t->request.peer->connect_ms :
+	    (long)t->http->opts.connect_ms;
+}
+
+static uint64_t
+silence_ms(const struct transfer *t)
+{
+	return t->request.peer->silence_ms > 0 ?
+	    t->request.peer->silence_ms : PB_HTTP_SILENCE_MS;
+}
+
+/* Since the last look: did its bytes go to the kernel, or from there to
+ * the peer?  One that its rate holds is not the peer's fault. */
+static bool
+has_moved(struct transfer *t)
+{
+	uint64_t queued;
+	long port = 0;
+	bool moved;
+
+	curl_easy_getinfo(t->easy, CURLINFO_LOCAL_PORT, &port);
+	queued = pb_sockets_queued(&t->http->sockets, (uint16_t)port);
+	moved = t->paused || t->at != t->moved_at ||
+	    queued != t->moved_queued;
+	t->moved_at = t->at;
+	t->moved_queued = queued;
+	return moved;
+}
+
+/* One at a time: its `done` may change the list. */
+static bool
+cut_one(struct pb_http *http, uint64_t now_ms)
+{
+	char error[CURL_ERROR_SIZE];
+	struct transfer *t;
+
+	TAILQ_FOREACH(t, &http->busy, link) {
+		if (now_ms < t->moved_ms + silence_ms(t))
+			continue;
+		snprintf(error, sizeof(error), "no answer, and no byte taken "
+		    "for %g s", (double)silence_ms(t) / 1000);
+		complete(t, false, 0, error);
+		return true;
+	}
+	return false;
+}
+
 /* --- libcurl calls us --------------------------------------------------- */
+
+static curl_socket_t
+on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	int fd;
+
+	(void)purpose;
+	fd = pb_sockets_open(arg, address->family, address->socktype,
+	    address->protocol);
+	return fd >= 0 ? fd : CURL_SOCKET_BAD;
+}
+
+static int
+on_close(void *arg, curl_socket_t fd)
+{
+	pb_sockets_close(arg, fd);
+	return 0;
+}
 
 static size_t
 on_read(char *to, size_t size, size_t count, void *arg)

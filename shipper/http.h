@@ -6,8 +6,12 @@
  * pb_http_wait() once.  Nothing here blocks but the wait itself.
  *
  * Requests are HTTP/1.1 over kept connections, without `Expect:` and
- * without redirects or proxies; answers are bounded to 64 KiB.  A peer
- * that takes or gives less than a byte a second for a minute has failed.
+ * without redirects or proxies; answers are bounded to 64 KiB.
+ *
+ * A request fails `silence_ms` after the last byte of it that the peer's
+ * machine has acknowledged: until then the whole answer must be there.
+ * Bytes of the answer buy no time, so that one that drips, or has no end,
+ * holds nothing for ever; a link however slow has the time it needs.
  */
 #ifndef PB_SHIPPER_HTTP_H
 #define PB_SHIPPER_HTTP_H
@@ -22,7 +26,7 @@
 #define PB_HTTP_FDS_MAX		4u	/* beside libcurl's own */
 #define PB_HTTP_HEADERS_MAX	6u	/* of a request, beside our own */
 #define PB_HTTP_CONNECT_MS	10000u
-#define PB_HTTP_SILENCE_S	60u
+#define PB_HTTP_SILENCE_MS	60000u
 
 struct pb_http;
 
@@ -33,6 +37,8 @@ struct pb_http_peer {
 	/* PEM files; NULL or "": none. */
 	const char	*cert, *key, *ca;
 	struct pb_rate	*rate;		/* of what is sent, or NULL */
+	uint64_t	connect_ms;	/* 0: as in the options */
+	uint64_t	silence_ms;	/* 0: PB_HTTP_SILENCE_MS */
 };
 
 struct pb_http_answer {
@@ -40,7 +46,8 @@ struct pb_http_answer {
 	const char	*body;		/* NUL-terminated; borrowed */
 	size_t		 len;
 	uint64_t	 retry_after_ms; /* 0: not said */
-	const char	*error;		/* why there was none, or "" */
+	const char	*error;		/* why there was none, or none to go
+					 * by (a redirect); else "" */
 };
 
 struct pb_http_request {
@@ -57,8 +64,8 @@ struct pb_http_request {
 
 struct pb_http_opts {
 	unsigned	requests_max;
-	unsigned	connect_ms;	/* 0: PB_HTTP_CONNECT_MS */
-	unsigned	silence_s;	/* 0: PB_HTTP_SILENCE_S */
+	unsigned	connect_ms;	/* of peers that do not say; 0:
+					 * PB_HTTP_CONNECT_MS */
 };
 
 int	pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,

@@ -123,7 +123,8 @@ open_tcp(struct pb_ingest *ingest, const struct pb_conf *conf,
 	struct pb_server_opts opts = {
 		.service = ingest->service,
 		.door = PB_DOOR_TCP,
-		.connections_max = PB_CONNECTIONS_MAX,
+		.connections_max = conf->listen.connections_max,
+		.connections_per_peer = conf->listen.connections_per_peer,
 		.tls = conf->listen.tls.off ? NULL : &conf->listen.tls,
 	};
 	int rc;
@@ -226,7 +227,8 @@ run(void *arg)
 		for (size_t i = 0; i < ingest->servers; i++) {
 			struct pb_server *server = ingest->server[i];
 
-			if (ready[i] || pb_server_timeout_ms(server) == 0)
+			if (ready[i] || pb_server_timeout_ms(server,
+			    service->now_ms) == 0)
 				pb_server_run(server);
 			service->connections += pb_server_connections(server);
 		}
@@ -250,7 +252,8 @@ next_timeout(struct pb_ingest *ingest)
 	service->now_ms = pb_clock_mono_ms();
 	timeout = pb_intake_tick(service->intake, service->now_ms);
 	for (size_t i = 0; i < ingest->servers; i++) {
-		at = pb_server_timeout_ms(ingest->server[i]);
+		at = pb_server_timeout_ms(ingest->server[i],
+		    service->now_ms);
 		if (at >= 0 && (timeout < 0 || at < timeout))
 			timeout = at;
 	}

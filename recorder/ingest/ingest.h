@@ -17,10 +17,9 @@
 #include "conf/conf.h"
 #include "recorder/store/store.h"
 
-#define PB_BODY_BYTES_MAX	(16u << 20)	/* of one request, decoded */
-#define PB_INGEST_BYTES_MAX	(128u << 20)	/* of all bodies held */
-#define PB_CONNECTIONS_MAX	2048
-#define PB_HOLD_MS		5000	/* a request ahead of its turn waits */
+/* The bounds on peers are keys of [listen]; body_max goes up to this, and
+ * through the local door bodies may have as much. */
+#define PB_BODY_BYTES_MAX	(64u << 20)	/* of one request, decoded */
 
 struct pb_ingest;
 

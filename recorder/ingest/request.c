@@ -2,7 +2,7 @@
  * recorder/ingest/request.c - one request, from its head to its answer
  *
  *   HEAD  path, rights, size   -> refused, or its body may come
- *   BODY  into memory that was reserved before the first byte
+ *   BODY  into memory that grows with it (intake/room.c)
  *   END   digest, way, numbers -> offered to the intake, which settles it
  *         when all of it is durable, or will not be
  *
@@ -21,16 +21,15 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "base/zip.h"
 #include "recorder/ingest/allow.h"
 #include "recorder/ingest/http/route.h"
+#include "recorder/ingest/intake/room.h"
 
 #define JSON_TYPE	"application/json"
 #define METRICS_TYPE	"text/plain; version=0.0.4; charset=utf-8"
 #define DIGEST_PREFIX	"xxh3="
 #define PACKET_BYTES_MIN 44u	/* an EPB with epb_packetid, no end option */
-#define DISCARD_BYTES_MAX (4u * PB_BODY_BYTES_MAX) /* of an unread body */
-#define CHUNKED_BYTES_MIN 65536u /* first piece of memory for such a body */
+#define DISCARD_BODIES	4u	/* of body_max: of a body that nobody reads */
 #define RETRY_AFTER_S	1u
 #define RETRY_DISK_S	5u	/* a full disk does not empty in a second */
 
@@ -43,15 +42,11 @@ struct pb_request {
 	char		 peer[PB_TEXT_BYTES_MAX];
 	bool		 has_cn;
 	char		 cn[PB_NAME_BYTES_MAX + 1];
-	uint64_t	 began_ms;
 	bool		 has_first, has_last, has_digest;
 	bool		 packed;	/* Content-Encoding: zstd */
 	uint64_t	 first, last, digest;
-	/* The body. */
-	uint8_t		*data;
-	size_t		 len, cap;	/* cap is reserved at the intake */
-	size_t		 max;		/* 0: none is wanted */
-	size_t		 seen;		/* bytes that came, kept or not */
+	bool		 wanted;	/* the body */
+	struct pb_room	 room;		/* it */
 	struct pb_load	 load;
 	/* The answer. */
 	bool		 parked;	/* the peer waits, wake it */
@@ -73,9 +68,7 @@ static int	parse_claims(struct pb_request *,
 static int	parse_digest(const char *, uint64_t *, struct pb_err *);
 
 /* Body */
-static bool	body_room(struct pb_request *, size_t);
-static void	body_free(struct pb_request *);
-static int	body_unpack(struct pb_request *, struct pb_err *);
+static size_t	body_max(const struct pb_request *);
 static void	end_get(struct pb_request *, uint64_t);
 static void	end_packets(struct pb_request *, uint64_t);
 static int	check_way(struct pb_request *, struct pb_body_facts *,
@@ -87,6 +80,7 @@ static int	parse_gap(struct pb_request *, struct pb_err *);
 
 /* Answers */
 static void	fail(struct pb_request *, int, const char *);
+static void	fail_body(struct pb_request *, int, const char *);
 static unsigned	status_of(int);
 static void	refuse(struct pb_request *, unsigned, const char *, ...)
 		    __attribute__((format(printf, 3, 4)));
@@ -106,7 +100,8 @@ pb_request_create(struct pb_request **out, struct pb_service *service,
 	request->wake = wake;
 	request->arg = arg;
 	request->door = head->door;
-	request->began_ms = now_ms;
+	pb_room_init(&request->room, service->intake, &service->conf->listen,
+	    head->held, now_ms);
 	request->load.arrival_ns = now_ns;
 	request->load.arg = request;
 	request->load.local = head->door == PB_DOOR_LOCAL;
@@ -127,7 +122,7 @@ pb_request_destroy(struct pb_request *request, uint64_t now_ms)
 	if (request == NULL)
 		return;
 	pb_intake_cancel(request->service->intake, &request->load, now_ms);
-	body_free(request);
+	pb_room_finish(&request->room);
 	pb_buf_finish(&request->answer.body);
 	request->service->requests--;
 	free(request);
@@ -137,23 +132,42 @@ bool
 pb_request_data(struct pb_request *request, const void *data, size_t len,
     uint64_t now_ms)
 {
-	uint64_t late_ms = now_ms - request->began_ms;
+	struct pb_err err;
+	int rc;
 
 	request->service->now_ms = now_ms;
-	request->seen += len;
-	if (request->answered || request->max == 0)
-		return request->seen <= DISCARD_BYTES_MAX;
-	if (late_ms > PB_BODY_PATIENCE_MS && request->seen <
-	    (late_ms - PB_BODY_PATIENCE_MS) * PB_BODY_RATE_MIN / 1000) {
-		refuse(request, 408, "the body comes slower than %u bytes a "
-		    "second", PB_BODY_RATE_MIN);
+	if (!pb_room_in_time(&request->room, len, now_ms)) {
+		pb_request_late(request, now_ms);
 		return false;
 	}
-	if (!body_room(request, len))
-		return true;	/* it is answered now */
-	memcpy(request->data + request->len, data, len);
-	request->len += len;
+	if (request->answered || !request->wanted)
+		return request->room.seen <=
+		    DISCARD_BODIES * body_max(request);
+	rc = pb_room_put(&request->room, data, len, &err);
+	if (rc < 0) {
+		pb_room_finish(&request->room);
+		fail_body(request, rc, err.text);
+	}
 	return true;
+}
+
+uint64_t
+pb_request_until_ms(const struct pb_request *request)
+{
+	return pb_room_until_ms(&request->room);
+}
+
+void
+pb_request_late(struct pb_request *request, uint64_t now_ms)
+{
+	const struct pb_conf_listen *listen = &request->service->conf->listen;
+
+	request->service->now_ms = now_ms;
+	if (request->answered)
+		return;		/* and told why already */
+	refuse(request, 408, "the body stopped for %" PRIu64 " ms or comes "
+	    "slower than %" PRIu64 " bit/s: [listen] idle_timeout, "
+	    "body_rate_min", listen->idle_timeout_ms, listen->body_rate_min);
 }
 
 void
@@ -196,7 +210,7 @@ pb_request_settled(void *arg, struct pb_load *load)
 	struct pb_request *request = load->arg;
 
 	(void)arg;	/* the intake's, the same for all */
-	body_free(request);
+	pb_room_finish(&request->room);
 	if (load->rc == 0)
 		answer_acked(request, load->gap != 0 ? load->last :
 		    load->acked);
@@ -270,8 +284,8 @@ check_post(struct pb_request *request, const struct pb_request_head *head)
 {
 	struct pb_service *service = request->service;
 	struct pb_err err = { 0 };
-	size_t max = request->route.kind == PB_ROUTE_GAPS ?
-	    PB_JSON_BODY_MAX : PB_BODY_BYTES_MAX;
+	size_t length = !head->has_length ? SIZE_MAX :
+	    head->length < SIZE_MAX ? (size_t)head->length : SIZE_MAX - 1;
 	int rc;
 
 	if (request->door == PB_DOOR_TCP &&
@@ -293,19 +307,17 @@ check_post(struct pb_request *request, const struct pb_request_head *head)
 		refuse(request, 411, "Content-Length is needed");
 		return;
 	}
-	if (head->has_length && head->length > max) {
-		refuse(request, 413, "%" PRIu64 " bytes; a body here has %zu "
-		    "at most", head->length, max);
+	rc = pb_room_open(&request->room, body_max(request), length, &err);
+	if (rc == PB_ELIMIT) {
+		fail_body(request, rc, err.text);
 		request->answer.close = true;
 		return;
 	}
-	rc = parse_claims(request, head, &err);
+	if (rc == 0)
+		rc = parse_claims(request, head, &err);
 	if (rc == 0 && service->stopping)
 		rc = pb_err_set(&err, PB_EBUSY, "the node is stopping");
-	request->max = max;
-	if (rc == 0 && !body_room(request, head->has_length ?
-	    (size_t)head->length : 0))
-		return;
+	request->wanted = rc == 0;
 	if (rc == 0)
 		rc = pb_intake_begin(service->intake, &request->load,
 		    &request->route.key, &err);
@@ -349,81 +361,13 @@ parse_digest(const char *text, uint64_t *out, struct pb_err *err)
 
 /* --- body ----------------------------------------------------------------- */
 
-/* Memory for `more` bytes; where there is none the request is answered. */
-static bool
-body_room(struct pb_request *request, size_t more)
+static size_t
+body_max(const struct pb_request *request)
 {
-	struct pb_intake *intake = request->service->intake;
-	size_t want = request->len + more, cap = want;
-	uint8_t *data;
-
-	if (want <= request->cap)
-		return true;
-	if (want > request->max) {
-		refuse(request, 413, "a body here has %zu bytes at most",
-		    request->max);
-		return false;
-	}
-	/* Chunked bodies come without a size: double what there is. */
-	if (request->seen > 0) {
-		cap = request->cap * 2 > CHUNKED_BYTES_MIN ? request->cap * 2 :
-		    CHUNKED_BYTES_MIN;
-		cap = cap > request->max ? request->max : cap;
-		cap = cap < want ? want : cap;
-	}
-	if (!pb_intake_reserve(intake, cap - request->cap)) {
-		fail(request, PB_EBUSY, "all memory for bodies is taken");
-		return false;
-	}
-	data = realloc(request->data, cap);
-	if (data == NULL) {
-		pb_intake_release(intake, cap - request->cap);
-		fail(request, PB_ENOMEM, "no memory");
-		return false;
-	}
-	request->data = data;
-	request->cap = cap;
-	return true;
-}
-
-static void
-body_free(struct pb_request *request)
-{
-	free(request->data);
-	request->data = NULL;
-	pb_intake_release(request->service->intake, request->cap);
-	request->cap = request->len = 0;
-}
-
-/* The body as it was before it was packed, in memory of the same budget. */
-static int
-body_unpack(struct pb_request *request, struct pb_err *err)
-{
-	struct pb_intake *intake = request->service->intake;
-	size_t room, len;
-	uint8_t *data;
-	int rc;
-
-	rc = pb_zip_room(request->data, request->len, PB_BODY_BYTES_MAX,
-	    &room, err);
-	if (rc < 0)
-		return rc;
-	if (!pb_intake_reserve(intake, room))
-		return pb_err_set(err, PB_EBUSY, "all memory for bodies is "
-		    "taken");
-	data = malloc(room);
-	rc = data == NULL ? pb_err_set(err, PB_ENOMEM, "no memory") :
-	    pb_zip_unpack(data, room, request->data, request->len, &len, err);
-	if (rc < 0) {
-		free(data);
-		pb_intake_release(intake, room);
-		return rc;
-	}
-	body_free(request);
-	request->data = data;
-	request->cap = room;
-	request->len = len;
-	return 0;
+	if (request->route.kind == PB_ROUTE_GAPS)
+		return PB_JSON_BODY_MAX;
+	return request->door == PB_DOOR_LOCAL ? PB_BODY_BYTES_MAX :
+	    (size_t)request->service->conf->listen.body_max;
 }
 
 static void
@@ -466,19 +410,18 @@ end_packets(struct pb_request *request, uint64_t now_ms)
 	struct pb_body_facts facts;
 	int rc;
 
-	rc = request->packed ? body_unpack(request, &err) : 0;
-	if (rc == PB_ELIMIT) {
-		refuse(request, 413, "%s", err.text);
+	rc = request->packed ? pb_room_unpack(&request->room, &err) : 0;
+	if (rc < 0) {
+		fail_body(request, rc, err.text);
 		return;
 	}
 	load->body = (struct pb_body){
-		.data = request->data, .len = request->len,
+		.data = request->room.data, .len = request->room.len,
 		.key = &request->route.key,
 		.self = load->local ? NULL : &request->service->self,
 		.pen = request->service->conf->node.pen,
 	};
-	if (rc == 0)
-		rc = check_way(request, &facts, &err);
+	rc = check_way(request, &facts, &err);
 	if (rc == 0)
 		rc = learn_numbers(request, &facts, &err);
 	if (rc < 0) {
@@ -500,9 +443,10 @@ check_way(struct pb_request *request, struct pb_body_facts *facts,
 	int rc;
 
 	if (request->has_digest &&
-	    XXH3_64bits(request->data, request->len) != request->digest)
+	    XXH3_64bits(request->room.data, request->room.len) !=
+	    request->digest)
 		return pb_err_set(err, PB_EDIGEST, "PB-Digest does not match "
-		    "the %zu bytes that came", request->len);
+		    "the %zu bytes that came", request->room.len);
 	rc = pb_body_look(pb_intake_scratch(service->intake),
 	    &request->load.body, facts, err);
 	if (rc < 0 || request->door == PB_DOOR_LOCAL)
@@ -533,10 +477,11 @@ learn_numbers(struct pb_request *request, struct pb_body_facts *facts,
 		    request->service->intake), &request->load.body, facts,
 		    err);
 	if (request->last < facts->first || (request->last - facts->first) >=
-	    request->len / PACKET_BYTES_MIN)
+	    request->room.len / PACKET_BYTES_MIN)
 		return pb_err_set(err, PB_EINVAL, "PB-Last is %" PRIu64
 		    "; from %" PRIu64 " on that many packets are not in %zu "
-		    "bytes", request->last, facts->first, request->len);
+		    "bytes", request->last, facts->first,
+		    request->room.len);
 	facts->last = request->last;
 	return 0;
 }
@@ -557,9 +502,9 @@ end_gap(struct pb_request *request, uint64_t now_ms)
 static int
 parse_gap(struct pb_request *request, struct pb_err *err)
 {
-	const char *body = (const char *)request->data;
+	const char *body = (const char *)request->room.data;
 	struct pb_load *load = &request->load;
-	size_t len = request->len;
+	size_t len = request->room.len;
 	uint64_t linktype = PB_LINKTYPE_ETHERNET;
 	char reason[32];
 	int rc;
@@ -599,6 +544,16 @@ fail(struct pb_request *request, int rc, const char *text)
 		request->answer.retry_after_s = rc == PB_ENOSPC ?
 		    RETRY_DISK_S : RETRY_AFTER_S;
 	refuse(request, status_of(rc), "%s", text);
+}
+
+/* The same for what room.h says. */
+static void
+fail_body(struct pb_request *request, int rc, const char *text)
+{
+	if (rc == PB_ELIMIT)
+		refuse(request, 413, "%s", text);
+	else
+		fail(request, rc, text);
 }
 
 static unsigned

@@ -14,11 +14,6 @@
 
 #define PB_ANSWER_BYTES_MAX	PB_REPORT_BYTES_MAX
 
-/* A body that arrives slower than this after the first 30 s is not waited
- * for: its memory is others'. */
-#define PB_BODY_PATIENCE_MS	30000u
-#define PB_BODY_RATE_MIN	1024u	/* bytes a second */
-
 enum pb_door {
 	PB_DOOR_TCP,		/* [listen]: nodes, each adds a hop */
 	PB_DOOR_LOCAL,		/* STORE/recorder.sock: this machine's */
@@ -29,6 +24,8 @@ struct pb_request_head {	/* borrowed for the call; NULL: not given */
 	const char	*method;
 	const char	*path;		/* percent-encoded, without a query */
 	const char	*peer;		/* for the log */
+	size_t		*held;		/* of its address; intake/room.h;
+					 * lives as long as the request */
 	bool		 tls;
 	const char	*cn;		/* of the verified certificate */
 	bool		 has_length;
@@ -66,6 +63,11 @@ void	pb_request_destroy(struct pb_request *request, uint64_t now_ms);
 /* Some of its body.  False: stop reading, close the connection. */
 bool	pb_request_data(struct pb_request *request, const void *data,
 	    size_t len, uint64_t now_ms);
+
+/* Until when more of the body must have come: intake/room.h. */
+uint64_t pb_request_until_ms(const struct pb_request *request);
+/* It did not: answer 408, which the peer hears as a closed connection. */
+void	pb_request_late(struct pb_request *request, uint64_t now_ms);
 
 /* It is all there. */
 void	pb_request_end(struct pb_request *request, uint64_t now_ms);

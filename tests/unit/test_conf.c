@@ -104,6 +104,19 @@ expect_each_refused(const struct refusal *rows, size_t count)
 }
 
 static void
+check_default_bounds(const struct pb_conf_listen *listen)
+{
+	assert_int_equal(listen->body_max, 16 << 20);
+	assert_int_equal(listen->memory_max, 128 << 20);
+	assert_int_equal(listen->connections_max, 2048);
+	assert_int_equal(listen->connections_per_peer, 256);
+	assert_int_equal(listen->head_timeout_ms, 10000);
+	assert_int_equal(listen->idle_timeout_ms, 30000);
+	assert_int_equal(listen->body_rate_min, 8000);
+	assert_int_equal(listen->hold_ms, 5000);
+}
+
+static void
 a_minimal_file_gets_every_default(void **state)
 {
 	struct pb_conf *conf = load_good(BASE "[capture eth0]\n"
@@ -132,10 +145,14 @@ a_minimal_file_gets_every_default(void **state)
 	assert_true(conf->listen.present);
 	assert_false(conf->listen.tls.off);
 	assert_string_equal(conf->listen.allow, "*, relay:*");
+	check_default_bounds(&conf->listen);
 	assert_int_equal(conf->upstreams, 1);
 	assert_string_equal(conf->upstream[0].streams, "*");
 	assert_int_equal(conf->upstream[0].retry_for_ms, 3600000);
 	assert_int_equal(conf->upstream[0].dead_letters_max, 50ull << 30);
+	assert_int_equal(conf->upstream[0].dead_letters_age_ms, 2592000000);
+	assert_int_equal(conf->upstream[0].connect_timeout_ms, 10000);
+	assert_int_equal(conf->upstream[0].answer_timeout_ms, 60000);
 	assert_int_equal(conf->upstream[0].window, 64 << 20);
 	assert_int_equal(conf->upstream[0].rate_limit, 0);
 	assert_false(conf->upstream[0].compress_zstd);
@@ -172,6 +189,14 @@ static const char every_key[] =
     "address = 127.0.0.1:7152\n"
     "tls = off\n"
     "allow = lon1, par*, relay:par1\n"
+    "body_max = 64KiB\n"
+    "memory_max = 1GiB\n"
+    "connections_max = 100\n"
+    "connections_per_peer = 0\n"
+    "head_timeout = 2s\n"
+    "idle_timeout = 1m\n"
+    "body_rate_min = 0\n"
+    "hold = 500ms\n"
     "[upstream core]\n"
     "url = https://core.example:7152/path//\n"
     "tls_cert = /c.pem\n"
@@ -180,9 +205,12 @@ static const char every_key[] =
     "streams = lon1/*, par1/eth?\n"
     "retry_for = 0\n"
     "dead_letters_max = 0\n"
+    "dead_letters_age = 7d\n"
     "window = 1MiB\n"
     "rate_limit = 100Mbit\n"
     "compress = zstd\n"
+    "connect_timeout = 1s\n"
+    "answer_timeout = 5m\n"
     "[upstream backup]\n"
     "url = http://backup:1\n"
     "tls = off\n";
@@ -205,6 +233,19 @@ check_node_and_store(const struct pb_conf *conf)
 }
 
 static void
+check_bounds(const struct pb_conf_listen *listen)
+{
+	assert_int_equal(listen->body_max, 65536);
+	assert_int_equal(listen->memory_max, 1 << 30);
+	assert_int_equal(listen->connections_max, 100);
+	assert_int_equal(listen->connections_per_peer, 0);
+	assert_int_equal(listen->head_timeout_ms, 2000);
+	assert_int_equal(listen->idle_timeout_ms, 60000);
+	assert_int_equal(listen->body_rate_min, 0);
+	assert_int_equal(listen->hold_ms, 500);
+}
+
+static void
 check_network(const struct pb_conf *conf)
 {
 	const struct pb_conf_upstream *up = &conf->upstream[0];
@@ -223,6 +264,9 @@ check_network(const struct pb_conf *conf)
 	assert_string_equal(up->streams, "lon1/*, par1/eth?");
 	assert_int_equal(up->retry_for_ms, 0);
 	assert_int_equal(up->dead_letters_max, 0);
+	assert_int_equal(up->dead_letters_age_ms, 604800000);
+	assert_int_equal(up->connect_timeout_ms, 1000);
+	assert_int_equal(up->answer_timeout_ms, 300000);
 	assert_int_equal(up->window, 1 << 20);
 	assert_int_equal(up->rate_limit, 100000000);
 	assert_string_equal(up[1].name, "backup");
@@ -247,6 +291,7 @@ every_key_of_the_contract_reaches_its_field(void **state)
 	assert_string_equal(conf->capture[0].timestamp_type, "adapter");
 	assert_string_equal(conf->capture[1].interface, "any");
 	assert_string_equal(conf->capture[1].timestamp_type, "");
+	check_bounds(&conf->listen);
 	check_network(conf);
 	pb_conf_destroy(conf);
 }
@@ -443,9 +488,10 @@ values_keep_their_bounds(void **state)
 		{ "store", "segment_age", "1s", "999ms" },
 		{ "store", "flush_interval", "1ms", "0" },
 		{ "store", "flush_interval", "10s", "10001ms" },
-		{ "store", "retain_size", "256MiB", "255MiB" },
+		{ "store", "retain_size", "512MiB", "511MiB" },
 		{ "store", "retain_age", "0", "-1s" },
-		{ "store", "min_free", "100%", "101%" },
+		{ "store", "retain_age", "60s", "59s" },
+		{ "store", "min_free", "99%", "100%" },
 		{ "store", "min_free", "0%", "%" },
 		{ "store", "min_free", "0", "5 %" },
 		{ "store", "min_free", "1TiB", "-5%" },
@@ -492,12 +538,25 @@ values_of_an_upstream_keep_their_bounds(void **state)
 		{ UP "rate_limit = 100\n", 8, "is no rate" },
 		{ UP "retry_for = 60\n", 8, "is no time span" },
 		{ UP "dead_letters_max = lots\n", 8, "is no size" },
+		{ UP "dead_letters_age = 30\n", 8, "is no time span" },
+		{ UP "connect_timeout = 0\n", 8, "connect_timeout: '0' is "
+		    "out of range; write 1s to 1h" },
+		{ UP "answer_timeout = 2h\n", 8, "answer_timeout: '2h' is "
+		    "out of range; write 1s to 1h" },
 		{ UP "streams =\n", 8, "streams: empty" },
 		{ UP "streams = lon1\n", 8, "'lon1' names no stream" },
 		{ UP "streams = a/b, lon1\n", 8, "'lon1' names no stream" },
 		{ NODE "[store]\npath = /x\nsegment_size = 2MiB\n"
-		    "retain_size = 1MiB\n[capture e]\n", 6,
-		    "[store] retain_size: less than one segment" },
+		    "retain_size = 3MiB\n[capture e]\n", 6,
+		    "[store] retain_size: less than two segments, the "
+		    "open one and a sealed one; write at least 4.0 MiB" },
+		{ NODE "[store]\npath = /x\nretain_age = 30s\n", 5,
+		    "[store] retain_age: less than segment_age" },
+		{ NODE "[store]\npath = /x\nmin_free = 100%\n", 5,
+		    "[store] min_free: all of the file system" },
+		{ NODE "[store]\npath = /x\nindex_size = 1GiB\n"
+		    "retain_size = 40TiB\n", 5, "[store] index_size: full "
+		    "before retain_size is reached; write at least 2.5 GiB" },
 		{ NODE "[store]\npath = /x\npen = 1\n", 5, "unknown key" },
 		{ "[node]\nname = a\npen = 0\n", 3, "from 1 to 4294967295" },
 		{ "[node]\nname = a\npen = 4294967296\n", 3, "range" },
@@ -506,6 +565,36 @@ values_of_an_upstream_keep_their_bounds(void **state)
 	(void)state;
 	expect_each_refused(rows, COUNT(rows));
 #undef UP
+}
+
+static void
+bounds_on_peers_have_bounds(void **state)
+{
+#define LISTEN	BASE "[listen]\naddress = a:1\ntls = off\n"
+	static const struct refusal rows[] = {
+		{ LISTEN "body_max = 65535\n", 8, "body_max: '65535' is out "
+		    "of range; write 64KiB to 64MiB" },
+		{ LISTEN "body_max = 65MiB\n", 8, "64KiB to 64MiB" },
+		{ LISTEN "body_max = 0\n", 8, "64KiB to 64MiB" },
+		{ LISTEN "memory_max = 63MiB\n", 8, "64MiB to 1TiB" },
+		{ LISTEN "connections_max = 0\n", 8, "from 1 to 65536" },
+		{ LISTEN "connections_max = 65537\n", 8, "from 1 to 65536" },
+		{ LISTEN "connections_per_peer = -1\n", 8, "from 0 to" },
+		{ LISTEN "head_timeout = 999ms\n", 8, "1s to 1h" },
+		{ LISTEN "idle_timeout = 0\n", 8, "1s to 1h" },
+		{ LISTEN "idle_timeout = 61m\n", 8, "1s to 1h" },
+		{ LISTEN "body_rate_min = 8\n", 8, "is no rate" },
+		{ LISTEN "body_rate_min = 2Gbit\n", 8, "0 to 1Gbit" },
+		{ LISTEN "hold = 99ms\n", 8, "100ms to 1m" },
+		{ LISTEN "hold = 61s\n", 8, "100ms to 1m" },
+	};
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+	pb_conf_destroy(load_good(LISTEN "body_max = 64MiB\nmemory_max = "
+	    "64MiB\nconnections_max = 65536\nhold = 1m\nbody_rate_min = "
+	    "1Gbit\nhead_timeout = 1h\n"));
+#undef LISTEN
 }
 
 static void
@@ -804,6 +893,7 @@ main(void)
 		cmocka_unit_test(encryption_is_whole_or_spelled_out_as_off),
 		cmocka_unit_test(values_keep_their_bounds),
 		cmocka_unit_test(values_of_an_upstream_keep_their_bounds),
+		cmocka_unit_test(bounds_on_peers_have_bounds),
 		cmocka_unit_test(an_address_has_a_host_and_a_port),
 		cmocka_unit_test(a_url_has_a_scheme_and_a_host),
 		cmocka_unit_test(only_node_names_and_relays_can_be_allowed),

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "conf/conf_keys.h"
 #include "recorder/ingest/ingest.h"
 #include "recorder/store/cursor.h"
 #include "tests/unit/ingest_body.h"
@@ -96,13 +97,14 @@ setup(void **state)
 	assert_non_null(mkdtemp(n->dir));
 	n->port = free_port();
 	snprintf(n->store_path, sizeof(n->store_path), "%s/store", n->dir);
+	assert_int_equal(pb_conf_defaults(PB_CONF_LISTEN, &n->conf.listen,
+	    NULL), 0);
 	strcpy(n->conf.node.name, "core");
 	strcpy(n->conf.node.description, "the middle");
 	n->conf.node.pen = BODY_PEN;
 	strcpy(n->conf.store.path, n->store_path);
 	n->conf.listen.present = true;
 	n->conf.listen.tls.off = true;
-	strcpy(n->conf.listen.allow, "*, relay:*");
 	snprintf(n->conf.listen.address, sizeof(n->conf.listen.address),
 	    "127.0.0.1:%d", n->port);
 	node_start(n);

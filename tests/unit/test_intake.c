@@ -13,6 +13,8 @@
 #include "tests/unit/ingest_body.h"
 
 #define WAITS	1		/* outcome of a load that is not settled */
+#define MEMORY_MAX (128u << 20)
+#define HOLD_MS	4000u
 
 static const struct pb_stream_key key = { "lon1", "eth0", BODY_EPOCH };
 static const struct pb_node self = { "core", "" };
@@ -47,6 +49,7 @@ setup(void **state)
 {
 	struct pb_intake_opts opts = {
 		.store = &fake, .settled = on_settled, .wake = on_wake,
+		.memory_max = MEMORY_MAX, .hold_ms = HOLD_MS,
 	};
 	struct pb_err err;
 
@@ -237,11 +240,11 @@ nobody_is_held_longer_than_the_limit(void **state)
 	(void)state;
 	begin(&slow);		/* and never comes */
 	offer(&ahead, 11, 20, 1000);
-	assert_int_equal(pb_intake_tick(intake, 1000), PB_HOLD_MS);
+	assert_int_equal(pb_intake_tick(intake, 1000), HOLD_MS);
 	assert_int_equal(outcome(&ahead), WAITS);
-	pb_intake_tick(intake, 1000 + PB_HOLD_MS - 1);
+	pb_intake_tick(intake, 1000 + HOLD_MS - 1);
 	assert_int_equal(outcome(&ahead), WAITS);
-	pb_intake_tick(intake, 1000 + PB_HOLD_MS);
+	pb_intake_tick(intake, 1000 + HOLD_MS);
 	assert_int_equal(outcome(&ahead), PB_EORDER);
 	pb_intake_cancel(intake, &slow.load, 6001);
 }
@@ -547,7 +550,7 @@ who_waits_too_long_for_the_writer_is_told_to_come_back(void **state)
 	offer_gap(&gap, 1, 10, 1000);
 	offer(&job, 11, 12, 1000);
 	assert_int_equal(outcome(&job), WAITS);
-	pb_intake_tick(intake, 1000 + PB_HOLD_MS);
+	pb_intake_tick(intake, 1000 + PB_WAIT_MS);
 	assert_int_equal(outcome(&job), PB_EBUSY);
 	written(7000);
 	assert_int_equal(outcome(&gap), 0);
@@ -664,11 +667,11 @@ static void
 bodies_in_memory_have_a_limit(void **state)
 {
 	(void)state;
-	assert_true(pb_intake_reserve(intake, PB_INGEST_BYTES_MAX - 10));
+	assert_true(pb_intake_reserve(intake, MEMORY_MAX - 10));
 	assert_false(pb_intake_reserve(intake, 11));
 	assert_true(pb_intake_reserve(intake, 10));
 	assert_false(pb_intake_reserve(intake, 1));
-	pb_intake_release(intake, PB_INGEST_BYTES_MAX);
+	pb_intake_release(intake, MEMORY_MAX);
 }
 
 static void

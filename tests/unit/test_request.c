@@ -12,10 +12,13 @@
 
 #include "base/log.h"
 #include "base/zip.h"
+#include "conf/conf_keys.h"
 #include "recorder/ingest/request.h"
 #include "tests/unit/fake_store.h"
 #include "tests/unit/ingest_body.h"
 
+#define BODY_MAX	(16u << 20)	/* the defaults */
+#define MEMORY_MAX	(128u << 20)
 #define STREAM	"/v1/streams/lon1/eth0/0123456789abcdef"
 #define PACKETS	STREAM "/packets"
 #define GAPS	STREAM "/gaps"
@@ -67,9 +70,10 @@ setup(void **state)
 	fake_reset();
 	woken = 0;
 	memset(&conf, 0, sizeof(conf));
+	assert_int_equal(pb_conf_defaults(PB_CONF_LISTEN, &conf.listen, &err),
+	    0);
 	strcpy(conf.node.name, "core");
 	conf.node.pen = BODY_PEN;
-	strcpy(conf.listen.allow, "*, relay:*");
 	return pb_service_create(&service, &opts, pb_request_settled,
 	    on_writer, NULL, &err);
 }
@@ -274,7 +278,7 @@ a_body_of_no_size_or_too_large_is_not_waited_for(void **state)
 	head(&h);
 	assert_int_equal(status(), 411);
 	h.has_length = true;
-	h.length = PB_BODY_BYTES_MAX + 1;
+	h.length = BODY_MAX + 1;
 	head(&h);
 	assert_int_equal(status(), 413);
 	assert_true(pb_request_refused(request));
@@ -294,7 +298,7 @@ post_packed(const uint8_t *data, size_t len, size_t cut)
 {
 	struct pb_buf packed;
 
-	pb_buf_init(&packed, 4 * PB_BODY_BYTES_MAX);
+	pb_buf_init(&packed, 4 * BODY_MAX);
 	assert_int_equal(pb_zip_pack(&packed, data, len), 0);
 	post(&(struct pb_request_head){ .method = "POST", .encoding = "zstd" },
 	    packed.data, packed.len - cut);
@@ -306,15 +310,15 @@ a_packed_body_is_taken_within_the_same_limits(void **state)
 {
 	struct image *img = body_image(&TEN);
 	size_t before = pb_intake_reserved(service->intake);
-	uint8_t *zeros = calloc(1, PB_BODY_BYTES_MAX + 1);
+	uint8_t *zeros = calloc(1, BODY_MAX + 1);
 
 	(void)state;
 	assert_non_null(zeros);
 	post_packed(img->data, img->len, 3);
 	assert_int_equal(status(), 400);
-	post_packed(zeros, PB_BODY_BYTES_MAX + 1, 0);
+	post_packed(zeros, BODY_MAX + 1, 0);
 	assert_int_equal(status(), 413);
-	post_packed(zeros, PB_BODY_BYTES_MAX, 0);
+	post_packed(zeros, BODY_MAX, 0);
 	assert_int_equal(status(), 400);	/* no pcapng */
 	post_packed(img->data, img->len, 0);
 	write_all();
@@ -599,12 +603,12 @@ static void
 no_memory_for_bodies_is_told_with_a_time_to_come_back(void **state)
 {
 	(void)state;
-	assert_true(pb_intake_reserve(service->intake,
-	    PB_INGEST_BYTES_MAX - 100));
+	assert_true(pb_intake_reserve(service->intake, MEMORY_MAX - 100));
 	post_image(&PLAIN, &TEN);
 	assert_int_equal(status(), 503);
 	assert_int_equal(pb_request_answer(request)->retry_after_s, 1);
-	pb_intake_release(service->intake, PB_INGEST_BYTES_MAX - 100);
+	assert_non_null(strstr(text(), "memory_max"));
+	pb_intake_release(service->intake, MEMORY_MAX - 100);
 }
 
 static void
@@ -615,6 +619,8 @@ the_memory_of_a_body_is_free_once_it_is_settled(void **state)
 
 	(void)state;
 	head(&h);
+	assert_int_equal(pb_intake_reserved(service->intake), 0);
+	assert_true(pb_request_data(request, "x", 1, now));
 	assert_int_equal(pb_intake_reserved(service->intake), 5000);
 	finish();		/* broken off */
 	assert_int_equal(pb_intake_reserved(service->intake), 0);
@@ -633,16 +639,70 @@ a_body_that_only_drips_is_not_waited_for(void **state)
 
 	(void)state;
 	head(&h);
-	assert_true(pb_request_data(request, bytes, 1, now));
-	assert_true(pb_request_data(request, bytes, 1,
-	    now + PB_BODY_PATIENCE_MS));
-	assert_false(pb_request_data(request, bytes, 1,
-	    now + PB_BODY_PATIENCE_MS + 4000));
+	for (unsigned i = 0; i < 30; i++)
+		assert_true(pb_request_data(request, bytes, 1,
+		    now + i * 1000));
+	assert_false(pb_request_data(request, bytes, 1, now + 30100));
+	assert_int_equal(status(), 408);
+	assert_non_null(strstr(text(), "30000 ms"));
+	assert_non_null(strstr(text(), "8000 bit/s"));
 	/* Slow is not dripping. */
 	head(&h);
 	for (unsigned i = 1; i <= 60; i++)
-		assert_true(pb_request_data(request, bytes, PB_BODY_RATE_MIN,
+		assert_true(pb_request_data(request, bytes, 1000,
 		    now + i * 1000));
+}
+
+static void
+a_body_that_nobody_reads_may_not_drip_or_go_on_for_ever(void **state)
+{
+	struct pb_request_head h = { .method = "POST", .path = "/v1/nowhere",
+	    .chunked = true };
+	static uint8_t bytes[1u << 20];
+	unsigned taken = 0;
+
+	(void)state;
+	head(&h);
+	assert_int_equal(status(), 404);
+	while (taken < 1000 && pb_request_data(request, bytes, sizeof(bytes),
+	    now))
+		taken++;
+	assert_int_equal(taken, 4 * (BODY_MAX >> 20));
+	head(&h);
+	assert_false(pb_request_data(request, bytes, 1, now + 30000));
+	assert_int_equal(status(), 404);
+}
+
+static void
+bodies_have_the_configured_bound(void **state)
+{
+	struct pb_request_head h = { .method = "POST", .path = PACKETS,
+	    .has_length = true, .length = 100001 };
+	static uint8_t bytes[100001];
+
+	(void)state;
+	conf.listen.body_max = 100000;
+	head(&h);
+	assert_int_equal(status(), 413);
+	assert_non_null(strstr(text(), "100000"));
+	assert_true(pb_request_answer(request)->close);
+	h.length = 100000;
+	head(&h);
+	assert_int_equal(status(), 0);
+	/* Without a length it shows as it comes. */
+	h.has_length = false;
+	h.chunked = true;
+	head(&h);
+	assert_true(pb_request_data(request, bytes, 100000, now));
+	assert_int_equal(status(), 0);
+	assert_true(pb_request_data(request, bytes, 1, now));
+	assert_int_equal(status(), 413);
+	assert_int_equal(pb_intake_reserved(service->intake), 0);
+	/* Programs of this machine have their own. */
+	h.door = PB_DOOR_LOCAL;
+	head(&h);
+	assert_true(pb_request_data(request, bytes, sizeof(bytes), now));
+	assert_int_equal(status(), 0);
 }
 
 static void
@@ -697,6 +757,8 @@ main(void)
 		TEST(no_memory_for_bodies_is_told_with_a_time_to_come_back),
 		TEST(the_memory_of_a_body_is_free_once_it_is_settled),
 		TEST(a_body_that_only_drips_is_not_waited_for),
+		TEST(a_body_that_nobody_reads_may_not_drip_or_go_on_for_ever),
+		TEST(bodies_have_the_configured_bound),
 		TEST(a_node_that_stops_says_so),
 		TEST(a_body_with_a_get_is_ignored),
 	};

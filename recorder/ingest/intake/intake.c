@@ -12,7 +12,7 @@
  *   next number is not the one they lead to, nothing more is submitted.
  *
  * Lists: a load is in at most one of held, waiting and writing.  All three
- * are bounded by PB_CONNECTIONS_MAX, so they are simply walked.
+ * are bounded by the connections, so they are simply walked.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,11 +20,9 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "recorder/ingest/ingest.h"
 #include "recorder/ingest/intake/intake_impl.h"
 
 #define SWEEP_MS	10000u
-#define HELD_BYTES_MAX	(PB_INGEST_BYTES_MAX / 2)
 
 static void	set_state(struct pb_intake *, struct pb_load *,
 		    enum load_state);
@@ -85,7 +83,7 @@ pb_intake_destroy(struct pb_intake *intake)
 bool
 pb_intake_reserve(struct pb_intake *intake, size_t bytes)
 {
-	if (bytes > PB_INGEST_BYTES_MAX - intake->reserved)
+	if (bytes > pb_intake_room(intake))
 		return false;
 	intake->reserved += bytes;
 	return true;
@@ -101,6 +99,12 @@ size_t
 pb_intake_reserved(const struct pb_intake *intake)
 {
 	return intake->reserved;
+}
+
+size_t
+pb_intake_room(const struct pb_intake *intake)
+{
+	return intake->opts.memory_max - intake->reserved;
 }
 
 int
@@ -152,7 +156,7 @@ pb_intake_offer(struct pb_intake *intake, struct pb_load *load,
 	load->pending = 0;
 	load->again = false;
 	load->text[0] = '\0';
-	load->deadline_ms = now_ms + PB_HOLD_MS;
+	load->offered_ms = now_ms;
 	if (intake->stopping) {
 		settle(intake, load, PB_EBUSY, now_ms, "the node is stopping");
 		return;
@@ -351,7 +355,8 @@ hold(struct pb_intake *intake, struct pb_load *load, uint64_t now_ms)
 	/* It is no sign itself that something comes. */
 	set_state(intake, load, LOAD_IDLE);
 	if (!may_hold(load->entry, now_ms) ||
-	    load->body.len > HELD_BYTES_MAX - intake->held_bytes) {
+	    load->body.len > intake->opts.memory_max / 2 -
+	    intake->held_bytes) {
 		intake->counters.refused++;
 		settle(intake, load, PB_EORDER, now_ms, NULL);
 		return;
@@ -382,11 +387,11 @@ tick_held(struct pb_intake *intake, uint64_t now_ms)
 	TAILQ_FOREACH(load, &intake->held, link) {
 		const struct pb_intake_entry *entry = load->entry;
 
-		if (now_ms >= load->deadline_ms || !may_hold(entry, now_ms)) {
+		at = load->offered_ms + intake->opts.hold_ms;
+		if (now_ms >= at || !may_hold(entry, now_ms)) {
 			load->rc = PB_EORDER;
 			continue;
 		}
-		at = load->deadline_ms;
 		if (entry->loads[LOAD_COMING] + entry->loads[LOAD_WAITING] +
 		    entry->loads[LOAD_WRITING] == 0 &&
 		    entry->answered_ms + PB_HOLD_GRACE_MS < at)
@@ -407,15 +412,16 @@ static uint64_t
 tick_waiting(struct pb_intake *intake, uint64_t now_ms)
 {
 	struct pb_load *load, *next;
-	uint64_t due = UINT64_MAX;
+	uint64_t due = UINT64_MAX, at;
 
 	for (load = TAILQ_FIRST(&intake->waiting); load != NULL; load = next) {
 		next = TAILQ_NEXT(load, link);
-		if (now_ms >= load->deadline_ms)
+		at = load->offered_ms + PB_WAIT_MS;
+		if (now_ms >= at)
 			settle(intake, load, PB_EBUSY, now_ms, "the writer is "
 			    "behind");
-		else if (load->deadline_ms < due)
-			due = load->deadline_ms;
+		else if (at < due)
+			due = at;
 	}
 	return due;
 }

@@ -10,9 +10,9 @@
  * Promise: a load settles with 0 only when every number of it is durable;
  * each number of a stream is submitted once, in order; what is a repeat is
  * dropped, what fills an open gap is not.
- * Limit:   bodies of PB_INGEST_BYTES_MAX in all, half of that for HELD
- * ones; PB_INTAKE_CHUNKS_MAX chunks in the writer's queue, so that capture
- * always finds room there.
+ * Limit:   bodies of `memory_max` in all, half of that for HELD ones; HELD
+ * lasts for `hold_ms`, WAITING for PB_WAIT_MS; PB_INTAKE_CHUNKS_MAX chunks
+ * in the writer's queue, so that capture always finds room there.
  * Not here: HTTP, and clocks: `now_ms` is an argument.  One thread calls
  * all of it; only the writer's `done` comes from elsewhere.
  */
@@ -29,6 +29,7 @@
 #include "recorder/store/store.h"
 
 #define PB_INTAKE_CHUNKS_MAX	(PB_QUEUE_CHUNKS_MAX / 2)
+#define PB_WAIT_MS	5000	/* for the writer */
 #define PB_HOLD_GRACE_MS	200	/* after an answer, the next request of
 					 * its sender may be under way */
 
@@ -57,7 +58,7 @@ struct pb_load {
 	int		state;
 	unsigned	pending;	/* chunks in the writer */
 	bool		again;		/* more gaps than one turn fills */
-	uint64_t	deadline_ms;
+	uint64_t	offered_ms;
 	TAILQ_ENTRY(pb_load) link;
 };
 
@@ -74,6 +75,8 @@ struct pb_intake_counters {
 
 struct pb_intake_opts {
 	struct pb_store	*store;		/* borrowed until destroy */
+	size_t		memory_max;	/* bytes of bodies, HELD or not */
+	uint64_t	hold_ms;
 	/* A load is settled.  Must not call into the intake. */
 	void		(*settled)(void *arg, struct pb_load *load);
 	/* Called by the writer thread: call pb_intake_collect() soon. */
@@ -86,10 +89,12 @@ int	pb_intake_create(struct pb_intake **out,
 /* Nothing is busy any more: pb_intake_busy() said 0. */
 void	pb_intake_destroy(struct pb_intake *intake);
 
-/* Memory for bodies: false where PB_INGEST_BYTES_MAX would be exceeded. */
+/* Memory for bodies: false where `memory_max` would be exceeded. */
 bool	pb_intake_reserve(struct pb_intake *intake, size_t bytes);
 void	pb_intake_release(struct pb_intake *intake, size_t bytes);
 size_t	pb_intake_reserved(const struct pb_intake *intake);
+/* What pb_intake_reserve() would give now. */
+size_t	pb_intake_room(const struct pb_intake *intake);
 
 /* The durable end of a stream; 0 where it is new. */
 int	pb_intake_acked(struct pb_intake *intake,

@@ -69,7 +69,15 @@ intake_find_stream(struct pb_intake *intake, struct pb_intake_entry *entry,
 		return 0;
 	rc = pb_store_stream_find(intake->opts.store, &entry->key,
 	    &entry->stream, err);
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? intake_store_failed(rc) : 0;
+}
+
+int
+intake_store_failed(int rc)
+{
+	if (rc == PB_EORDER)
+		return PB_EBUSY;
+	return rc == PB_ENOSPC ? rc : PB_ESYS;
 }
 
 void

@@ -78,6 +78,12 @@ struct pb_intake_entry *intake_entry(struct pb_intake *intake,
 /* Does the store know the stream by now?  0 either way, or an error. */
 int	intake_find_stream(struct pb_intake *intake,
 	    struct pb_intake_entry *entry, struct pb_err *err);
+/*
+ * What the store's failure `rc` is to a sender: 503, whatever the code
+ * means of a body or a path.  Told that its packets are malformed, or not
+ * wanted here, it would give them up.
+ */
+int	intake_store_failed(int rc);
 /* Forget the streams that nobody has spoken of for a while. */
 void	intake_sweep(struct pb_intake *intake, uint64_t now_ms);
 void	intake_free_entries(struct pb_intake *intake);

@@ -81,9 +81,11 @@ intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 	} else if (parcel->rc == 0) {
 		intake->counters.packets += chunk->packets;
 		intake->counters.bytes += chunk->packet_bytes;
-	} else if (load->rc == 0) {
-		/* PB_EORDER here: something before it failed. */
-		load->rc = parcel->rc == PB_EORDER ? PB_EBUSY : parcel->rc;
+	} else if (load->rc == 0 || (load->rc == PB_EBUSY &&
+	    parcel->rc != PB_EORDER)) {
+		/* PB_EORDER here: something before it failed.  What did so
+		 * is the better answer. */
+		load->rc = intake_store_failed(parcel->rc);
 		memcpy(load->text, parcel->text, sizeof(load->text));
 	}
 	chunk_put(intake, chunk);
@@ -117,7 +119,7 @@ find_runs(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 		n = pb_store_gaps(intake->opts.store, load->entry->stream,
 		    load->first, below, gap, RUNS_MAX, err);
 	if (n < 0)
-		return n;
+		return intake_store_failed(n);
 	load->again = n == RUNS_MAX;
 	for (int i = 0; i < n; i++) {
 		struct pb_run *r = &run[*runs];
@@ -216,7 +218,7 @@ check_not_own(struct pb_intake *intake, const struct pb_load *load,
 		return pb_err_set(err, PB_EACCES, "this node captures %s/%s "
 		    "itself; bring packets in under another interface name or "
 		    "epoch", key->node, key->interface);
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? intake_store_failed(rc) : 0;
 }
 
 /* The stream's head where this one is the same: a queue of a thousand
@@ -304,7 +306,8 @@ submit_some(struct pb_intake *intake, struct pb_load *load,
 		if (rc < 0) {
 			chunk_put(intake, chunk);
 			/* The end moved back since we looked. */
-			return rc == PB_EORDER ? PB_EBUSY : rc;
+			return rc == PB_EORDER ? pb_err_set(err, PB_EBUSY,
+			    "an earlier part could not be written") : rc;
 		}
 		load->pending++;
 		intake->chunks++;
