@@ -12,6 +12,9 @@
 #define PERIOD_MS	100
 #define BAR_COLUMNS	30
 
+static void	amount(const struct pb_progress *, uint64_t,
+		    char [static 24]);
+
 void
 pb_progress_begin(struct pb_progress *progress, const char *what,
     uint64_t total)
@@ -20,6 +23,7 @@ pb_progress_begin(struct pb_progress *progress, const char *what,
 	progress->dirty = false;
 	progress->what = what;
 	progress->total = total;
+	progress->things = false;
 	/* What is done within the first period needs no bar. */
 	progress->next_ms = pb_clock_mono_ms() + PERIOD_MS;
 }
@@ -28,7 +32,7 @@ void
 pb_progress_at(struct pb_progress *progress, uint64_t done)
 {
 	static const char full[] = "##############################";
-	char have[16], all[16];
+	char have[24], all[24];
 	uint64_t now;
 	int columns;
 
@@ -43,9 +47,10 @@ pb_progress_at(struct pb_progress *progress, uint64_t done)
 		done = progress->total;
 	columns = progress->total == 0 ? BAR_COLUMNS : (int)((double)done /
 	    (double)progress->total * BAR_COLUMNS);
+	amount(progress, done, have);
+	amount(progress, progress->total, all);
 	fprintf(stderr, "\r%-10s [%-*.*s] %s of %s\033[K", progress->what,
-	    BAR_COLUMNS, columns, full, pb_size_format(done, have),
-	    pb_size_format(progress->total, all));
+	    BAR_COLUMNS, columns, full, have, all);
 	fflush(stderr);
 }
 
@@ -55,4 +60,14 @@ pb_progress_end(struct pb_progress *progress)
 	if (progress->dirty)
 		fputs("\r\033[K", stderr);
 	progress->dirty = false;
+}
+
+static void
+amount(const struct pb_progress *progress, uint64_t value,
+    char out[static 24])
+{
+	if (progress->things)
+		snprintf(out, 24, "%llu", (unsigned long long)value);
+	else
+		pb_size_format(value, out);
 }

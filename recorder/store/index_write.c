@@ -15,6 +15,7 @@ struct open_page {
 	size_t			 max, count;
 };
 
+static int	probe(const char *, bool, struct pb_err *);
 static int	check_version(struct pb_index *, struct pb_err *);
 static int	open_row(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
@@ -66,6 +67,18 @@ pb_index_open_named(struct pb_index **out, const char *store,
 int
 pb_index_probe(const char *store, struct pb_err *err)
 {
+	return probe(store, false, err);
+}
+
+int
+pb_index_read_all(const char *store, struct pb_err *err)
+{
+	return probe(store, true, err);
+}
+
+static int
+probe(const char *store, bool all, struct pb_err *err)
+{
 	struct pb_open_info open_rows[16];
 	struct pb_index *index;
 	struct pb_mdb_txn txn;
@@ -76,7 +89,7 @@ pb_index_probe(const char *store, struct pb_err *err)
 		return rc;
 	rc = pb_mdb_begin(index->mdb, false, &txn, err);
 	version = rc == 0 ? pb_index_meta_get(&txn, "version") : 0;
-	if (rc == 0 && pb_mdb_short(index->mdb))
+	if (rc == 0 && (all || pb_mdb_short(index->mdb)))
 		rc = pb_mdb_read_all(&txn);
 	pb_mdb_abort(&txn);
 	if (rc == 0)
@@ -89,6 +102,12 @@ pb_index_probe(const char *store, struct pb_err *err)
 		    "%llu, this program writes %u", store,
 		    (unsigned long long)version, PB_INDEX_VERSION);
 	return version == 0 ? PB_ENOENT : 0;
+}
+
+int
+pb_index_reserve(struct pb_index *index, struct pb_err *err)
+{
+	return pb_mdb_reserve(index->mdb, PB_INDEX_RESERVE_BYTES, err);
 }
 
 int

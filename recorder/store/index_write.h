@@ -30,6 +30,12 @@ int	pb_index_open_named(struct pb_index **out, const char *store,
  * not notice may end the process: call it in a child.
  */
 int	pb_index_probe(const char *store, struct pb_err *err);
+/* The same, and every row there is. */
+int	pb_index_read_all(const char *store, struct pb_err *err);
+
+/* Room for commits on a full disk (pb_mdb_reserve); the writer's thread. */
+#define PB_INDEX_RESERVE_BYTES	(1u << 20)
+int	pb_index_reserve(struct pb_index *index, struct pb_err *err);
 
 int	pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 	    struct pb_err *err);

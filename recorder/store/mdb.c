@@ -28,6 +28,7 @@ struct pb_mdb {
 	const char	*const *names;
 	size_t		 tables;
 	uint64_t	 map_size;
+	uint64_t	 reserved;	/* bytes of the file allocated, or 0 */
 	bool		 write;
 	char		 path[512];
 };
@@ -41,6 +42,7 @@ static void	close_env(struct pb_mdb *);
 static int	open_again(struct pb_mdb *, struct pb_err *);
 static int	open_env(struct pb_mdb *, struct pb_err *);
 static int	drop_stump(const char *);
+static bool	is_stump(const struct stat *);
 static int	allocate_locks(const char *, struct pb_err *);
 static int	open_tables(struct pb_mdb *, struct pb_err *);
 static int	seek(struct pb_mdb_txn *, unsigned, MDB_val *, MDB_val *, bool);
@@ -162,6 +164,32 @@ pb_mdb_read_all(struct pb_mdb_txn *txn)
 			return fail(txn, rc, "read");
 	}
 	return txn->rc;
+}
+
+int
+pb_mdb_reserve(struct pb_mdb *mdb, uint64_t bytes, struct pb_err *err)
+{
+	uint64_t used = 0;
+	MDB_envinfo info;
+	MDB_stat stat;
+	int fd, rc = 0;
+
+	pthread_rwlock_rdlock(&mdb->lock);
+	if (mdb->env != NULL && mdb_env_info(mdb->env, &info) == 0 &&
+	    mdb_env_stat(mdb->env, &stat) == 0 &&
+	    mdb_env_get_fd(mdb->env, &fd) == 0)
+		used = (info.me_last_pgno + 1) * stat.ms_psize;
+	if (used > 0 && mdb->reserved < used + bytes / 2) {
+		/* The size stays: what lies behind it is nobody's yet. */
+		if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)used,
+		    (off_t)bytes) == 0 || errno == EOPNOTSUPP)
+			mdb->reserved = used + bytes;
+		else
+			rc = pb_err_sys(err, "index %s: reserve room",
+			    mdb->path);
+	}
+	pthread_rwlock_unlock(&mdb->lock);
+	return rc;
 }
 
 uint64_t
@@ -466,6 +494,9 @@ open_env(struct pb_mdb *mdb, struct pb_err *err)
 	strcat(file, "/data.mdb");
 	if (!mdb->write && stat(file, &st) < 0)
 		return pb_err_sys(err, "open the index %s", mdb->path);
+	if (!mdb->write && is_stump(&st))
+		return pb_err_set(err, PB_ENOENT, "index %s: not ready",
+		    mdb->path);
 	if (mdb->write && drop_stump(file) < 0)
 		return pb_err_sys(err, "remove %s", file);
 	rc = mdb->write ? allocate_locks(mdb->path, err) : 0;
@@ -496,7 +527,13 @@ drop_stump(const char *file)
 
 	if (stat(file, &st) < 0)
 		return errno == ENOENT ? 0 : -1;
-	return st.st_size < 2 * sysconf(_SC_PAGESIZE) ? unlink(file) : 0;
+	return is_stump(&st) ? unlink(file) : 0;
+}
+
+static bool
+is_stump(const struct stat *st)
+{
+	return st->st_size < 2 * sysconf(_SC_PAGESIZE);
 }
 
 /*

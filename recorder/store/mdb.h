@@ -64,6 +64,14 @@ bool	pb_mdb_short(struct pb_mdb *mdb);
 /* Read every row there is, LMDB's own list of free pages included. */
 int	pb_mdb_read_all(struct pb_mdb_txn *txn);
 
+/*
+ * Have `bytes` of the disk allocated behind the last page in use, so that
+ * commits go on succeeding for a while when others have filled it.  No
+ * system call while half of them are there.
+ */
+int	pb_mdb_reserve(struct pb_mdb *mdb, uint64_t bytes,
+	    struct pb_err *err);
+
 /* The number of the last commit that a read transaction begun now would
  * see; no system call. */
 uint64_t pb_mdb_commits(struct pb_mdb *mdb);

@@ -56,6 +56,7 @@ static int	recover_one(struct pb_store *, const struct pb_open_info *,
 static int	recover_segment(struct job *, struct pb_err *);
 static int	find_stream(struct pb_store *, const struct pb_open_info *,
 		    struct pb_stream_info *, struct pb_err *);
+static int	finish_salvage(struct job *, struct pb_err *);
 static int	open_file(struct job *, struct pb_err *);
 static int	read_head(struct job *, struct pb_err *);
 static void	set_limit(struct job *);
@@ -71,7 +72,8 @@ static int	journal_gap(struct job *, const struct pb_gap_info *,
 		    struct pb_err *);
 static bool	is_new(const struct job *, const struct pb_drop_info *);
 static void	count_stream(struct job *);
-static int	drop_extents(struct job *, struct pb_err *);
+static int	drop_extents(struct job *, struct pb_mdb_txn *,
+		    struct pb_err *);
 static uint64_t	boot_now(void);
 static int	boot_before(struct pb_store *, uint64_t *, struct pb_err *);
 static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
@@ -124,8 +126,7 @@ recover_one(struct pb_store *store, const struct pb_open_info *open_row,
 static int
 recover_segment(struct job *job, struct pb_err *err)
 {
-	int rc = pb_salvage_finish(job->store->path, &job->stream.key,
-	    job->open_row->first_seq, err);
+	int rc = finish_salvage(job, err);
 
 	if (rc >= 0)
 		rc = open_file(job, err);
@@ -159,6 +160,22 @@ find_stream(struct pb_store *store, const struct pb_open_info *open_row,
 		return rc;
 	memset(out, 0, sizeof(*out));
 	return 0;
+}
+
+/* A salvage that was cut short behind its commit is done to its end; one
+ * before it has changed nothing that the index means. */
+static int
+finish_salvage(struct job *job, struct pb_err *err)
+{
+	uint64_t first_seq = job->open_row->first_seq;
+	struct pb_segment_info row;
+	int rc = pb_index_segments(job->store->index, job->stream.id,
+	    first_seq, &row, 1, err);
+
+	if (rc < 0 || rc == 0 || row.first_seq != first_seq)
+		return rc < 0 ? rc : 0;
+	return pb_salvage_finish(job->store->path, &job->stream.key,
+	    first_seq, row.bytes, err);
 }
 
 /* 1, or 0 where there is no file, or an error. */
@@ -404,14 +421,17 @@ commit(struct job *job, const struct pb_gap_info *gap, struct pb_err *err)
 	const struct pb_open_info *open_row = job->open_row;
 	struct pb_segment_info *row = &job->survey.segment;
 	struct pb_mdb_txn txn;
-	int rc = drop_extents(job, err);
+	int rc = gap != NULL ? journal_gap(job, gap, err) : 0;
 
-	if (rc == 0 && gap != NULL)
-		rc = journal_gap(job, gap, err);
 	if (rc == 0)
 		rc = pb_index_begin(job->store->index, &txn, err);
 	if (rc < 0)
 		return rc;
+	rc = drop_extents(job, &txn, err);
+	if (rc < 0) {
+		pb_mdb_abort(&txn);
+		return rc;
+	}
 	pb_index_del_open(&txn, open_row->stream, open_row->first_seq);
 	if (row->packets == 0) {
 		pb_index_del_segment(&txn, open_row->stream,
@@ -491,38 +511,34 @@ count_stream(struct job *job)
 		stream->last_time = row->last_time;
 }
 
-/* The extent rows that the scan replaces, or that lie behind its end. */
+/*
+ * The extent rows that the scan replaces, or that lie behind its end.  They
+ * go in the transaction that brings the new ones: a shipper that looked in
+ * between would find numbers without packets, and declare them a gap.
+ */
 static int
-drop_extents(struct job *job, struct pb_err *err)
+drop_extents(struct job *job, struct pb_mdb_txn *txn, struct pb_err *err)
 {
 	const struct pb_open_info *open_row = job->open_row;
 	uint64_t from = job->survey.count > 0 ?
 	    job->survey.extents[0].first_seq : open_row->first_seq;
 	struct pb_extent_info rows[OPEN_PAGE];
-	struct pb_mdb_txn txn;
-	int n, rc;
+	int n, i;
 
-	for (;;) {
-		int dropped = 0;
-
+	do {
+		/* As of the last commit: what goes here is still in it. */
 		n = pb_index_extents(job->store->index, open_row->stream, from,
 		    rows, OPEN_PAGE, err);
-		if (n < 0)
-			return n;
-		rc = pb_index_begin(job->store->index, &txn, err);
-		if (rc < 0)
-			return rc;
-		for (int i = 0; i < n; i++)
-			if (rows[i].segment_seq == open_row->first_seq &&
-			    rows[i].first_seq >= from) {
-				pb_index_del_extent(&txn, open_row->stream,
-				    rows[i].first_seq);
-				dropped++;
-			}
-		rc = pb_mdb_commit(&txn);
-		if (rc < 0 || dropped < OPEN_PAGE)
-			return rc;
-	}
+		for (i = 0; i < n && rows[i].first_seq < from; i++)
+			;
+		for (; i < n && rows[i].segment_seq == open_row->first_seq;
+		    i++)
+			pb_index_del_extent(txn, open_row->stream,
+			    rows[i].first_seq);
+		if (n > 0)
+			from = rows[n - 1].first_seq + 1;
+	} while (n == OPEN_PAGE && i == n);
+	return n < 0 ? n : 0;
 }
 
 /* A digest of what the kernel calls this boot; 0 where it does not say. */

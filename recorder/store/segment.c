@@ -158,6 +158,9 @@ pb_segment_close_stats(struct pb_segment *segment,
 
 	if (!segment->now.has_extent)
 		return 0;
+	/* The last extent grows by it, also where it was committed. */
+	if (segment->count == 0)
+		segment->extents[segment->count++] = segment->now.extent;
 	pb_buf_init(&options, PB_OPTIONS_BYTES_MAX);
 	pb_buf_init(&block, PB_OPTIONS_BYTES_MAX);
 	stats_options(&options, stream, &segment->now.row, now_ns);
@@ -519,6 +522,7 @@ static void
 stats_options(struct pb_buf *out, const struct pb_stream_info *stream,
     const struct pb_segment_info *row, uint64_t now_ns)
 {
+	uint64_t dropped = stream->dropped + stream->dropped_before;
 	uint8_t time[8];
 
 	pb_put_le32(time, (uint32_t)(row->created_ns >> 32));
@@ -527,8 +531,9 @@ stats_options(struct pb_buf *out, const struct pb_stream_info *stream,
 	pb_put_le32(time, (uint32_t)(now_ns >> 32));
 	pb_put_le32(time + 4, (uint32_t)now_ns);
 	pb_option_put(out, PB_OPT_ISB_ENDTIME, time, sizeof(time));
-	pb_option_put_u64(out, PB_OPT_ISB_IFRECV,
-	    stream->packets + stream->dropped);
-	pb_option_put_u64(out, PB_OPT_ISB_IFDROP, stream->dropped);
-	pb_option_put_u64(out, PB_OPT_ISB_USRDELIV, stream->packets);
+	/* Of the stream's whole life, whatever retention has deleted: each
+	 * packet that came got a number, and none is given twice. */
+	pb_option_put_u64(out, PB_OPT_ISB_IFRECV, stream->last_seq + dropped);
+	pb_option_put_u64(out, PB_OPT_ISB_IFDROP, dropped);
+	pb_option_put_u64(out, PB_OPT_ISB_USRDELIV, stream->last_seq);
 }

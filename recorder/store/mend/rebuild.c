@@ -24,14 +24,15 @@
 /* How the child that looks at an index ends. */
 enum { PROBE_GOOD, PROBE_CORRUPT, PROBE_EMPTY, PROBE_FAILED };
 
-/* What is done with each stream's folder. */
-typedef int visitor(struct rebuild *, const struct pb_stream_key *,
-    const char *, struct pb_err *);
+struct walk {
+	rebuild_visitor	*visit;
+	void		*arg;
+	struct pb_stream_key key;
+	char		 path[PATH_MAX];
+};
 
-static visitor	look_first, make_rows, find_segment;
-static int	walk(struct rebuild *, visitor *, struct pb_err *);
-static int	walk_level(struct rebuild *, visitor *, char [static PATH_MAX],
-		    int, struct pb_stream_key *, struct pb_err *);
+static rebuild_visitor look_first, make_rows, find_segment;
+static int	walk_level(struct walk *, int, struct pb_err *);
 static bool	part_of_key(struct pb_stream_key *, int, const char *);
 static uint64_t	count_files(const char *);
 static int	note_id(void *, const struct pb_fact *);
@@ -96,60 +97,56 @@ pb_rebuild_needed(const char *store, struct pb_err *err)
 static int
 build(struct rebuild *rebuild, struct pb_err *err)
 {
-	int rc = walk(rebuild, look_first, err);
+	const char *store = rebuild->opts->store;
+	int rc = rebuild_walk(store, look_first, rebuild, err);
 
 	if (rc == 0)
-		rc = walk(rebuild, make_rows, err);
+		rc = rebuild_walk(store, make_rows, rebuild, err);
 	if (rc == 0)
 		rc = put_meta(rebuild, err);
 	return rc;
 }
 
-static int
-walk(struct rebuild *rebuild, visitor *visit, struct pb_err *err)
+int
+rebuild_walk(const char *store, rebuild_visitor *visit, void *arg,
+    struct pb_err *err)
 {
-	struct pb_stream_key key;
-	char path[PATH_MAX];
-	int rc = pb_layout_path(path, rebuild->opts->store, "segments", err);
+	struct walk walk = { .visit = visit, .arg = arg };
+	int rc = pb_layout_path(walk.path, store, "segments", err);
 
-	memset(&key, 0, sizeof(key));
-	return rc < 0 ? rc : walk_level(rebuild, visit, path, 0, &key, err);
+	return rc < 0 ? rc : walk_level(&walk, 0, err);
 }
 
 /* Folders whose names are no part of a key are none of ours. */
 static int
-walk_level(struct rebuild *rebuild, visitor *visit,
-    char path[static PATH_MAX], int level, struct pb_stream_key *key,
-    struct pb_err *err)
+walk_level(struct walk *walk, int level, struct pb_err *err)
 {
-	size_t len = strlen(path);
+	size_t len = strlen(walk->path), room = sizeof(walk->path) - len;
 	struct dirent *entry;
 	DIR *folder;
 	int n, rc = 0;
 
 	if (level == LEVELS)
-		return visit(rebuild, key, path, err);
-	folder = opendir(path);
+		return walk->visit(walk->arg, &walk->key, walk->path, err);
+	folder = opendir(walk->path);
 	if (folder == NULL)
 		return errno == ENOENT || errno == ENOTDIR ? 0 :
-		    pb_err_sys(err, "open %s", path);
+		    pb_err_sys(err, "open %s", walk->path);
 	while (rc == 0 && (errno = 0, entry = readdir(folder)) != NULL) {
 		if (entry->d_name[0] == '.' ||
-		    !part_of_key(key, level, entry->d_name))
+		    !part_of_key(&walk->key, level, entry->d_name))
 			continue;
-		n = snprintf(path + len, PATH_MAX - len, "/%s",
-		    entry->d_name);
-		if (n < 0 || (size_t)n >= PATH_MAX - len)
+		n = snprintf(walk->path + len, room, "/%s", entry->d_name);
+		if (n < 0 || (size_t)n >= room)
 			rc = pb_err_set(err, PB_ELIMIT, "path longer than %d "
 			    "bytes", PATH_MAX - 1);
 		else
-			rc = walk_level(rebuild, visit, path, level + 1, key,
-			    err);
-		path[len] = '\0';
+			rc = walk_level(walk, level + 1, err);
+		walk->path[len] = '\0';
 		errno = 0;
 	}
 	if (rc == 0 && errno != 0)
-		rc = pb_err_sys(err, "list %s", path);
+		rc = pb_err_sys(err, "list %s", walk->path);
 	closedir(folder);
 	return rc;
 }
@@ -171,9 +168,10 @@ part_of_key(struct pb_stream_key *key, int level, const char *name)
 
 /* The first pass: how many files there are, and which ids are taken. */
 static int
-look_first(struct rebuild *rebuild, const struct pb_stream_key *key,
-    const char *path, struct pb_err *err)
+look_first(void *arg, const struct pb_stream_key *key, const char *path,
+    struct pb_err *err)
 {
+	struct rebuild *rebuild = arg;
 	struct pb_journal_news news;
 	int rc = pb_journal_read(rebuild->opts->store, key, note_id, rebuild,
 	    &news, err);
@@ -183,11 +181,11 @@ look_first(struct rebuild *rebuild, const struct pb_stream_key *key,
 }
 
 static int
-make_rows(struct rebuild *rebuild, const struct pb_stream_key *key,
-    const char *path, struct pb_err *err)
+make_rows(void *arg, const struct pb_stream_key *key, const char *path,
+    struct pb_err *err)
 {
 	(void)path;
-	return rebuild_one(rebuild, key, err);
+	return rebuild_one(arg, key, err);
 }
 
 static int
@@ -285,18 +283,18 @@ swap(const char *store, struct pb_err *err)
 static int
 has_segments(const char *store, struct pb_err *err)
 {
-	struct pb_rebuild_opts opts = { .store = store };
-	struct rebuild rebuild = { .opts = &opts };
+	char copy[PATH_MAX];
 
-	return walk(&rebuild, find_segment, err);
+	snprintf(copy, sizeof(copy), "%s", store);
+	return rebuild_walk(store, find_segment, copy, err);
 }
 
 static int
-find_segment(struct rebuild *rebuild, const struct pb_stream_key *key,
-    const char *path, struct pb_err *err)
+find_segment(void *arg, const struct pb_stream_key *key, const char *path,
+    struct pb_err *err)
 {
 	char journal[PATH_MAX];
-	int rc = pb_journal_path(journal, rebuild->opts->store, key, err);
+	int rc = pb_journal_path(journal, arg, key, err);
 
 	if (rc < 0)
 		return rc;
@@ -348,18 +346,25 @@ probe(const char *store, struct pb_err *err)
 static void
 probe_child(const char *store, int out)
 {
-	static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE,
-	    SIGILL };
 	struct pb_err err = { .code = 0 };
-	struct rlimit no_core = { 0, 0 };
 	int rc;
 
-	setrlimit(RLIMIT_CORE, &no_core);
-	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
-		signal(deadly[i], SIG_DFL);
+	pb_rebuild_brace();
 	rc = pb_index_probe(store, &err);
 	if (rc < 0 && write(out, err.text, strlen(err.text)) < 0)
 		_exit(PROBE_FAILED);
 	_exit(rc == 0 ? PROBE_GOOD : rc == PB_ENOENT ? PROBE_EMPTY :
 	    rc == PB_EFORMAT ? PROBE_CORRUPT : PROBE_FAILED);
+}
+
+void
+pb_rebuild_brace(void)
+{
+	static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE,
+	    SIGILL };
+	struct rlimit no_core = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		signal(deadly[i], SIG_DFL);
 }

@@ -51,4 +51,7 @@ int	pb_rebuild(const struct pb_rebuild_opts *opts,
  */
 int	pb_rebuild_needed(const char *store, struct pb_err *err);
 
+/* In a child that reads what may end it: no core file, no handlers. */
+void	pb_rebuild_brace(void);
+
 #endif

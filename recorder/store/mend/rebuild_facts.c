@@ -27,15 +27,15 @@ static int	put_hole(struct rebuild_stream *, uint64_t, uint64_t,
 int
 rebuild_read_facts(struct rebuild_stream *stream, struct pb_err *err)
 {
-	struct pb_journal_news news;
+	struct pb_journal_news *news = &stream->news;
 	int rc = pb_journal_read(stream->rebuild->mend.store,
-	    &stream->info.key, collect, stream, &news, err);
+	    &stream->info.key, collect, stream, news, err);
 
 	if (rc > 0)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	if (rc == 0 && news.rotten > 0)
+	if (rc == 0 && news->rotten > 0)
 		stream->rebuild->sum->damaged++;
-	stream->has_journal = news.bytes > 0;
+	stream->has_journal = news->bytes > 0;
 	return rc;
 }
 
@@ -67,12 +67,10 @@ collect(void *arg, const struct pb_fact *fact)
 }
 
 int
-rebuild_gaps(struct rebuild_stream *stream, struct pb_err *err)
+rebuild_replay(struct rebuild_stream *stream, struct pb_err *err)
 {
-	struct pb_index *index = stream->rebuild->mend.index;
-	struct pb_runs known = { NULL, 0, 0 };
 	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(index, &txn, err);
+	int rc = pb_index_begin(stream->rebuild->mend.index, &txn, err);
 
 	if (rc < 0)
 		return rc;
@@ -80,7 +78,15 @@ rebuild_gaps(struct rebuild_stream *stream, struct pb_err *err)
 	for (size_t i = 0; i < stream->held.count; i++)
 		pb_index_cut_gaps(&txn, stream->info.id,
 		    stream->held.at[i].first, stream->held.at[i].last, false);
-	rc = pb_mdb_commit(&txn);
+	return pb_mdb_commit(&txn);
+}
+
+int
+rebuild_gaps(struct rebuild_stream *stream, struct pb_err *err)
+{
+	struct pb_runs known = { NULL, 0, 0 };
+	int rc = rebuild_replay(stream, err);
+
 	if (rc == 0)
 		rc = explained(stream, &known, err);
 	if (rc == 0)

@@ -27,6 +27,7 @@ struct rebuild_stream {
 	struct pb_stream_info info;
 	bool		 has_head;	/* link type and so on are known */
 	bool		 has_journal;
+	struct pb_journal_news news;
 	struct pb_fact	*facts;
 	size_t		 fact_count, fact_cap;
 	struct pb_runs	 held;		/* numbers of its segments */
@@ -34,8 +35,26 @@ struct rebuild_stream {
 
 /* The facts of a stream; its row as the last STREAM fact has it. */
 int	rebuild_read_facts(struct rebuild_stream *stream, struct pb_err *err);
+/* Gap rows as the facts tell them, but for numbers that segments hold. */
+int	rebuild_replay(struct rebuild_stream *stream, struct pb_err *err);
 /* Gap rows from facts and from what the segments hold. */
 int	rebuild_gaps(struct rebuild_stream *stream, struct pb_err *err);
+
+/* Every stream's folder under STORE/segments, until `visit` answers
+ * nonzero, which is returned.  `path` is the folder's. */
+typedef int rebuild_visitor(void *arg, const struct pb_stream_key *key,
+    const char *path, struct pb_err *err);
+int	rebuild_walk(const char *store, rebuild_visitor *visit, void *arg,
+	    struct pb_err *err);
+
+/* A segment's file, named by its first number. */
+struct rebuild_file {
+	uint64_t	first;
+	bool		open;		/* `.pcapng.open` */
+	bool		salvaged;	/* made a moment ago */
+};
+/* %020u.pcapng or %020u.pcapng.open, and nothing else. */
+bool	rebuild_parse_name(const char *name, struct rebuild_file *out);
 
 /* All of one stream's rows. */
 int	rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,

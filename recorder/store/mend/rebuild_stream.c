@@ -18,15 +18,8 @@
 #define HIDDEN		".salvage-"
 #define NUMBER_DIGITS	20
 
-/* A segment's file, named by its first number. */
-struct file {
-	uint64_t	first;
-	bool		open;		/* `.pcapng.open` */
-	bool		salvaged;	/* made a moment ago */
-};
-
 struct files {
-	struct file	*at;
+	struct rebuild_file *at;
 	size_t		 count, cap;
 };
 
@@ -34,20 +27,19 @@ static int	list_files(struct rebuild_stream *, struct files *,
 		    struct pb_err *);
 static int	add_name(struct rebuild_stream *, struct files *,
 		    const char *, struct pb_err *);
-static bool	parse_name(const char *, struct file *);
 static int	by_number(const void *, const void *);
 static int	take_files(struct rebuild_stream *, const struct files *,
 		    struct pb_err *);
-static int	take_file(struct rebuild_stream *, const struct file *,
+static int	take_file(struct rebuild_stream *, const struct rebuild_file *,
 		    uint64_t, struct pb_err *);
-static int	survey_file(struct rebuild_stream *, const struct file *, int,
+static int	survey_file(struct rebuild_stream *, const struct rebuild_file *, int,
 		    const char *, uint64_t, struct pb_survey *,
 		    struct pb_err *);
-static int	settle(struct rebuild_stream *, const struct file *, int,
+static int	settle(struct rebuild_stream *, const struct rebuild_file *, int,
 		    const char *, struct pb_survey *, struct pb_err *);
 static int	put_rows(struct rebuild_stream *, struct pb_survey *,
 		    struct pb_err *);
-static int	rescue(struct rebuild_stream *, const struct file *,
+static int	rescue(struct rebuild_stream *, const struct rebuild_file *,
 		    const char *, uint64_t, const char *, struct pb_err *);
 static void	count(struct rebuild_stream *,
 		    const struct pb_segment_info *, uint64_t);
@@ -112,18 +104,18 @@ add_name(struct rebuild_stream *stream, struct files *files,
     const char *name, struct pb_err *err)
 {
 	size_t cap = files->cap == 0 ? 64 : 2 * files->cap;
-	struct file file, *grown;
+	struct rebuild_file file, *grown;
 	unsigned long long number;
 
 	/* A salvage that a crash cut short. */
 	if (sscanf(name, HIDDEN "%20llu", &number) == 1) {
 		int rc = pb_salvage_finish(stream->rebuild->mend.store,
-		    &stream->info.key, number, err);
+		    &stream->info.key, number, 0, err);
 
 		if (rc < 0)
 			return rc;
-		file = (struct file){ .first = number };
-	} else if (!parse_name(name, &file)) {
+		file = (struct rebuild_file){ .first = number };
+	} else if (!rebuild_parse_name(name, &file)) {
 		return 0;
 	}
 	if (files->count == files->cap) {
@@ -137,9 +129,8 @@ add_name(struct rebuild_stream *stream, struct files *files,
 	return 0;
 }
 
-/* %020u.pcapng or %020u.pcapng.open, and nothing else. */
-static bool
-parse_name(const char *name, struct file *out)
+bool
+rebuild_parse_name(const char *name, struct rebuild_file *out)
 {
 	uint64_t number = 0;
 
@@ -150,7 +141,7 @@ parse_name(const char *name, struct file *out)
 		number = number * 10 + (uint64_t)(name[i] - '0');
 	}
 	name += NUMBER_DIGITS;
-	*out = (struct file){ .first = number,
+	*out = (struct rebuild_file){ .first = number,
 	    .open = strcmp(name, ".pcapng.open") == 0 };
 	return number > 0 && (out->open || strcmp(name, ".pcapng") == 0);
 }
@@ -159,7 +150,7 @@ parse_name(const char *name, struct file *out)
 static int
 by_number(const void *a, const void *b)
 {
-	const struct file *x = a, *y = b;
+	const struct rebuild_file *x = a, *y = b;
 
 	if (x->first != y->first)
 		return x->first < y->first ? -1 : 1;
@@ -195,7 +186,7 @@ take_files(struct rebuild_stream *stream, const struct files *files,
 
 /* `limit`: the number before the next file's first. */
 static int
-take_file(struct rebuild_stream *stream, const struct file *file,
+take_file(struct rebuild_stream *stream, const struct rebuild_file *file,
     uint64_t limit, struct pb_err *err)
 {
 	char path[PATH_MAX];
@@ -230,7 +221,7 @@ take_file(struct rebuild_stream *stream, const struct file *file,
 
 /* 0, 1 where the file is damaged, or an error. */
 static int
-survey_file(struct rebuild_stream *stream, const struct file *file, int fd,
+survey_file(struct rebuild_stream *stream, const struct rebuild_file *file, int fd,
     const char *path, uint64_t limit, struct pb_survey *survey,
     struct pb_err *err)
 {
@@ -278,7 +269,7 @@ survey_file(struct rebuild_stream *stream, const struct file *file, int fd,
 
 /* A whole file: sealed, if it was not, and its rows. */
 static int
-settle(struct rebuild_stream *stream, const struct file *file, int fd,
+settle(struct rebuild_stream *stream, const struct rebuild_file *file, int fd,
     const char *path, struct pb_survey *survey, struct pb_err *err)
 {
 	const char *store = stream->rebuild->mend.store;
@@ -368,7 +359,7 @@ count(struct rebuild_stream *stream, const struct pb_segment_info *segment,
  * that are taken in like any other.
  */
 static int
-rescue(struct rebuild_stream *stream, const struct file *file,
+rescue(struct rebuild_stream *stream, const struct rebuild_file *file,
     const char *path, uint64_t limit, const char *why, struct pb_err *err)
 {
 	struct rebuild *rebuild = stream->rebuild;
@@ -394,7 +385,7 @@ rescue(struct rebuild_stream *stream, const struct file *file,
 			rc = pb_sync_dir(dir, err);
 	}
 	for (size_t i = 0; rc == 0 && i < runs.count; i++) {
-		struct file run = { .first = runs.at[i].first,
+		struct rebuild_file run = { .first = runs.at[i].first,
 		    .salvaged = true };
 
 		rc = take_file(stream, &run, runs.at[i].last, err);

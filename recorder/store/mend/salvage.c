@@ -132,10 +132,11 @@ pb_salvage_files(const struct pb_mend *mend,
 
 int
 pb_salvage_finish(const char *store, const struct pb_stream_key *key,
-    uint64_t first_seq, struct pb_err *err)
+    uint64_t first_seq, uint64_t bytes, struct pb_err *err)
 {
 	char hidden[PATH_MAX], sealed[PATH_MAX], open_path[PATH_MAX];
 	char dir[PATH_MAX];
+	struct stat st;
 	int rc;
 
 	rc = hidden_path(hidden, store, key, first_seq, err);
@@ -149,6 +150,10 @@ pb_salvage_finish(const char *store, const struct pb_stream_key *key,
 		rc = pb_layout_stream(dir, store, key, err);
 	if (rc < 0)
 		return rc;
+	if (bytes != 0 && stat(hidden, &st) == 0 &&
+	    (uint64_t)st.st_size != bytes)
+		return unlink(hidden) == 0 ? 0 : pb_err_sys(err, "remove %s",
+		    hidden);
 	if (rename(hidden, sealed) < 0)
 		return errno == ENOENT ? 0 : pb_err_sys(err, "rename %s",
 		    hidden);
@@ -663,7 +668,7 @@ place(struct job *job, struct pb_err *err)
 		uint64_t first = job->runs[i].survey.segment.first_seq;
 
 		rc = pb_salvage_finish(job->mend->store, &job->stream->key,
-		    first, err);
+		    first, 0, err);
 		replaced |= first == job->row->first_seq;
 	}
 	if (rc < 0 || replaced)

@@ -61,10 +61,12 @@ int	pb_salvage_files(const struct pb_mend *mend,
 
 /*
  * A crash in the middle: give a segment that stands under a hidden name
- * its real one.  1 done, 0 there is none.
+ * its real one.  1 done, 0 there is none.  `bytes` is its size in the
+ * index (0: not known): one of another size is from before the commit,
+ * perhaps in part, and goes; the original is still what the index means.
  */
 int	pb_salvage_finish(const char *store, const struct pb_stream_key *key,
-	    uint64_t first_seq, struct pb_err *err);
+	    uint64_t first_seq, uint64_t bytes, struct pb_err *err);
 
 /*
  * Give `path` a second name under STORE/damaged/ (STREAM.FIRST[.N].pcapng),

@@ -1,0 +1,259 @@
+/*
+ * cli/cmd_verify.c - `pb verify`: is every bit as it was written?
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "cli/progress.h"
+#include "recorder/store/lock.h"
+#include "recorder/store/mend/repair.h"
+
+#define NICE	10		/* what captures goes first */
+
+struct verification {
+	struct pb_out	 out;
+	struct pb_progress bar;
+	struct pb_repair *repair;	/* NULL: only look */
+	bool		 json;
+	struct pb_err	*err;
+};
+
+static const struct option longs[] = {
+	{ "repair", no_argument, NULL, 'r' },
+	{ "stream", required_argument, NULL, 's' },
+	{ "json", no_argument, NULL, 'j' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int	verify(struct pb_cli *, const char *, bool, bool,
+		    struct pb_err *);
+static int	lock(struct pb_cli *, bool, int *, bool *, struct pb_err *);
+static int	look(struct verification *, const struct pb_verify_opts *,
+		    struct pb_verify_sum *, struct pb_err *);
+static int	put_right(struct verification *, const struct pb_verify_sum *,
+		    struct pb_err *);
+static int	found(void *, const struct pb_finding *);
+static void	print_json(struct pb_out *, const struct pb_finding *);
+static void	print_line(struct pb_out *, const struct pb_finding *);
+static void	print_sum(struct verification *,
+		    const struct pb_verify_sum *);
+static void	progress(void *, uint64_t, uint64_t);
+
+int
+pb_cmd_verify(struct pb_cli *cli, const struct pb_command *command,
+    int argc, char **argv)
+{
+	bool repair = false, json = false;
+	const char *stream = NULL;
+	struct pb_err err;
+	int c;
+
+	while ((c = pb_cli_option(command, argc, argv, "", longs)) != -1)
+		switch (c) {
+		case 'r':
+			repair = true;
+			break;
+		case 's':
+			stream = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case PB_OPTION_HELP:
+			return PB_EXIT_OK;
+		default:
+			return PB_EXIT_USAGE;
+		}
+	if (optind < argc)
+		return pb_cli_usage("verify takes no argument: '%s'",
+		    argv[optind]);
+	if (repair && stream != NULL)
+		return pb_cli_usage("--repair puts all of the store right: "
+		    "leave --stream out");
+	c = pb_cli_conf(cli, &err) < 0 ? -1 :
+	    verify(cli, stream, repair, json, &err);
+	return c < 0 ? pb_cli_fail(&err) : c;
+}
+
+/* The exit status, or an error. */
+static int
+verify(struct pb_cli *cli, const char *stream, bool repair, bool json,
+    struct pb_err *err)
+{
+	struct verification v = { .json = json, .err = err };
+	struct pb_rebuild_opts rebuild = { .store = cli->store,
+	    .index_size = cli->conf->store.index_size,
+	    .node = cli->conf->node.name, .pen = cli->conf->node.pen };
+	struct pb_verify_opts opts = { .store = cli->store,
+	    .streams = stream, .each = found, .progress = progress,
+	    .arg = &v };
+	struct pb_verify_sum sum;
+	int fd = -1, rc = lock(cli, repair, &fd, &opts.alone, err);
+
+	if (rc < 0)
+		return rc;
+	setpriority(PRIO_PROCESS, 0, NICE);
+	pb_out_init(&v.out, STDOUT_FILENO, "standard output");
+	if (repair)
+		rc = pb_repair_create(&v.repair, &rebuild, err);
+	if (rc == 0)
+		rc = look(&v, &opts, &sum, err);
+	if (rc == 0 && repair && sum.findings > 0)
+		rc = put_right(&v, &sum, err);
+	if (rc == 0)
+		rc = pb_out_flush(&v.out, err);
+	pb_repair_destroy(v.repair);
+	pb_out_finish(&v.out);
+	if (fd >= 0)
+		close(fd);
+	if (rc < 0 && pb_out_gone(&v.out))
+		return PB_EXIT_OK;
+	return rc < 0 ? rc : sum.findings > 0 && !repair ? PB_EXIT_FAILED :
+	    PB_EXIT_OK;
+}
+
+/* To repair, the store must be ours; to look, it is good to know. */
+static int
+lock(struct pb_cli *cli, bool repair, int *fd, bool *alone,
+    struct pb_err *err)
+{
+	pid_t pid;
+
+	*alone = repair || !pb_lock_held(cli->store, "recorder.lock", &pid);
+	if (!repair)
+		return 0;
+	return pb_lock_take(fd, cli->store, "recorder.lock", "pb-recorder",
+	    err);
+}
+
+static int
+look(struct verification *v, const struct pb_verify_opts *opts,
+    struct pb_verify_sum *sum, struct pb_err *err)
+{
+	int rc;
+
+	pb_progress_begin(&v->bar, "verifying", 0);
+	rc = pb_verify(opts, sum, err);
+	pb_progress_end(&v->bar);
+	if (rc == 0)
+		print_sum(v, sum);
+	return rc;
+}
+
+static int
+put_right(struct verification *v, const struct pb_verify_sum *sum,
+    struct pb_err *err)
+{
+	struct pb_rebuild_sum made;
+	int rc = pb_repair_finish(v->repair, &made, err);
+
+	(void)sum;
+	if (rc < 0)
+		return rc;
+	if (v->json)
+		return pb_out_printf(&v->out, "{\"repaired\":true,\"segments\":"
+		    "%" PRIu64 ",\"packets\":%" PRIu64 ",\"gaps\":%" PRIu64
+		    "}\n", made.segments, made.packets, made.gaps);
+	return pb_out_printf(&v->out, "repaired: %" PRIu64 " segments, %"
+	    PRIu64 " packets, %" PRIu64 " gaps; what was not whole is in "
+	    "damaged/\n", made.segments, made.packets, made.gaps);
+}
+
+static int
+found(void *arg, const struct pb_finding *finding)
+{
+	struct verification *v = arg;
+
+	pb_progress_end(&v->bar);
+	if (v->json)
+		print_json(&v->out, finding);
+	else
+		print_line(&v->out, finding);
+	if (v->repair != NULL)
+		return pb_repair_note(v->repair, finding, v->err);
+	return pb_out_flush(&v->out, v->err);
+}
+
+static void
+print_line(struct pb_out *out, const struct pb_finding *finding)
+{
+	char name[PB_STREAM_NAME_MAX];
+
+	if (finding->path[0] != '\0')
+		pb_out_printf(out, "%s: %s: %s\n", finding->path,
+		    pb_flaw_name(finding->flaw), finding->text);
+	else if (finding->key.epoch != 0)
+		pb_out_printf(out, "%s %016" PRIx64 ": %s: %s\n",
+		    pb_stream_name(name, &finding->key), finding->key.epoch,
+		    pb_flaw_name(finding->flaw), finding->text);
+	else
+		pb_out_printf(out, "index: %s: %s\n",
+		    pb_flaw_name(finding->flaw), finding->text);
+}
+
+static void
+print_json(struct pb_out *out, const struct pb_finding *finding)
+{
+	struct pb_json json;
+	struct pb_buf line;
+	char epoch[17];
+
+	pb_buf_init(&line, PB_OUT_BYTES);
+	pb_json_init(&json, &line);
+	pb_json_object(&json, NULL);
+	pb_json_text(&json, "flaw", pb_flaw_name(finding->flaw));
+	if (finding->key.epoch != 0) {
+		pb_hex64(finding->key.epoch, epoch);
+		pb_json_text(&json, "node", finding->key.node);
+		pb_json_text(&json, "interface", finding->key.interface);
+		pb_json_text(&json, "epoch", epoch);
+	}
+	if (finding->path[0] != '\0')
+		pb_json_text(&json, "path", finding->path);
+	if (finding->bytes > 0) {
+		pb_json_u64(&json, "offset", finding->offset);
+		pb_json_u64(&json, "bytes", finding->bytes);
+	}
+	if (finding->last > 0) {
+		pb_json_u64(&json, "first", finding->first);
+		pb_json_u64(&json, "last", finding->last);
+	}
+	pb_json_text(&json, "text", finding->text);
+	pb_json_end(&json);
+	pb_buf_str(&line, "\n");
+	pb_out_put(out, line.data, line.len);
+	pb_buf_finish(&line);
+}
+
+static void
+print_sum(struct verification *v, const struct pb_verify_sum *sum)
+{
+	if (v->json)
+		pb_out_printf(&v->out, "{\"streams\":%" PRIu64
+		    ",\"segments\":%" PRIu64 ",\"packets\":%" PRIu64
+		    ",\"bytes\":%" PRIu64 ",\"findings\":%" PRIu64 "}\n",
+		    sum->streams, sum->segments, sum->packets, sum->bytes,
+		    sum->findings);
+	else
+		pb_out_printf(&v->out, "%" PRIu64 " segments, %" PRIu64
+		    " packets, %" PRIu64 " bytes checked; %" PRIu64
+		    " findings\n", sum->segments, sum->packets, sum->bytes,
+		    sum->findings);
+}
+
+static void
+progress(void *arg, uint64_t done, uint64_t all)
+{
+	struct verification *v = arg;
+
+	v->bar.total = all;
+	pb_progress_at(&v->bar, done);
+}

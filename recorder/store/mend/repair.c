@@ -1,0 +1,424 @@
+/*
+ * recorder/store/mend/repair.c - put right what verify finds
+ */
+#include "recorder/store/mend/repair.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "recorder/store/cursor.h"
+#include "recorder/store/journal.h"
+#include "recorder/store/mend/rebuild_private.h"
+#include "recorder/store/mend/survey.h"
+
+#define ROWS	64		/* of a page */
+
+struct pb_repair {
+	const struct pb_rebuild_opts *opts;
+	struct pb_index	*index;		/* NULL: it cannot be read */
+	/* What was found waits here: nothing is changed while verify still
+	 * reads, and journals are written anew before facts are added. */
+	FILE		*findings;
+	uint64_t	 count;
+	bool		 corrupt;	/* the index */
+};
+
+/* Facts being gathered for a journal. */
+struct facts {
+	struct pb_fact	*at;
+	size_t		 count, cap;
+	bool		 failed;
+};
+
+typedef int preparer(struct pb_repair *, const struct pb_finding *,
+    struct pb_err *);
+
+static preparer	prepare_journal, prepare;
+static int	each_finding(struct pb_repair *, preparer *, struct pb_err *);
+static int	damaged_gap(struct pb_repair *, const struct pb_finding *,
+		    struct pb_err *);
+static int	doubtful(struct pb_repair *, const struct pb_finding *,
+		    struct pb_err *);
+static int	extra(struct pb_repair *, const struct pb_finding *,
+		    struct pb_err *);
+static int	numbers_of(const struct pb_finding *, uint64_t *,
+		    struct pb_err *);
+static int	rewrite(struct pb_repair *, const struct pb_finding *,
+		    struct pb_err *);
+static int	collect_facts(struct pb_index *, const struct pb_stream_info *,
+		    struct facts *, struct pb_err *);
+static int	held_runs(struct pb_index *, uint32_t, struct pb_runs *,
+		    struct pb_err *);
+static int	gap_facts(struct pb_index *, uint32_t, struct facts *,
+		    struct pb_runs *, struct pb_err *);
+static void	expired_facts(const struct pb_runs *, uint64_t,
+		    struct facts *);
+static void	add_fact(struct facts *, const struct pb_fact *);
+static int	remove_file(const char *, struct pb_err *);
+
+int
+pb_repair_create(struct pb_repair **out, const struct pb_rebuild_opts *opts,
+    struct pb_err *err)
+{
+	struct pb_repair *repair = calloc(1, sizeof(*repair));
+
+	*out = repair;
+	if (repair == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	repair->opts = opts;
+	repair->findings = tmpfile();
+	if (repair->findings == NULL) {
+		pb_repair_destroy(repair);
+		*out = NULL;
+		return pb_err_sys(err, "make a temporary file");
+	}
+	return 0;
+}
+
+void
+pb_repair_destroy(struct pb_repair *repair)
+{
+	if (repair == NULL)
+		return;
+	if (repair->findings != NULL)
+		fclose(repair->findings);
+	pb_index_close(repair->index);
+	free(repair);
+}
+
+int
+pb_repair_note(struct pb_repair *repair, const struct pb_finding *finding,
+    struct pb_err *err)
+{
+	if (fwrite(finding, sizeof(*finding), 1, repair->findings) != 1)
+		return pb_err_sys(err, "write a temporary file");
+	repair->count++;
+	repair->corrupt |= finding->flaw == PB_FLAW_INDEX;
+	return 0;
+}
+
+int
+pb_repair_finish(struct pb_repair *repair, struct pb_rebuild_sum *sum,
+    struct pb_err *err)
+{
+	int rc = 0;
+
+	memset(sum, 0, sizeof(*sum));
+	if (repair->count == 0)
+		return 0;
+	/* What could not be read was not verified either. */
+	if (!repair->corrupt)
+		rc = pb_index_open(&repair->index, repair->opts->store, err);
+	if (rc == 0 && !repair->corrupt)
+		rc = each_finding(repair, prepare_journal, err);
+	if (rc == 0 && !repair->corrupt)
+		rc = each_finding(repair, prepare, err);
+	pb_index_close(repair->index);
+	repair->index = NULL;
+	return rc < 0 ? rc : pb_rebuild(repair->opts, sum, err);
+}
+
+static int
+each_finding(struct pb_repair *repair, preparer *each, struct pb_err *err)
+{
+	struct pb_finding finding;
+	int rc = 0;
+
+	rewind(repair->findings);
+	for (uint64_t i = 0; rc == 0 && i < repair->count; i++) {
+		if (fread(&finding, sizeof(finding), 1, repair->findings) != 1)
+			return pb_err_sys(err, "read a temporary file");
+		rc = each(repair, &finding, err);
+	}
+	return rc;
+}
+
+static int
+prepare_journal(struct pb_repair *repair, const struct pb_finding *finding,
+    struct pb_err *err)
+{
+	if (finding->flaw != PB_FLAW_JOURNAL)
+		return 0;
+	return rewrite(repair, finding, err);
+}
+
+static int
+prepare(struct pb_repair *repair, const struct pb_finding *finding,
+    struct pb_err *err)
+{
+	switch (finding->flaw) {
+	case PB_FLAW_MISSING:
+	case PB_FLAW_SIZE:
+	case PB_FLAW_HEADER:
+	case PB_FLAW_BLOCK:
+		return damaged_gap(repair, finding, err);
+	case PB_FLAW_DIGEST:
+		return doubtful(repair, finding, err);
+	case PB_FLAW_EXTRA:
+		return extra(repair, finding, err);
+	case PB_FLAW_LEFTOVER:
+		/* A salvage that was cut short is finished by rebuilding. */
+		return strstr(finding->path, "/.salvage-") != NULL ? 0 :
+		    remove_file(finding->path, err);
+	case PB_FLAW_JOURNAL:
+	case PB_FLAW_GAP:
+	case PB_FLAW_INDEX:
+	case PB_FLAW_ROW:
+	case PB_FLAW_HOLE:
+	case PB_FLAW_SUMS:
+		break;
+	}
+	return 0;
+}
+
+/* --- one finding -------------------------------------------------------- */
+
+/*
+ * All numbers of the segment are said to be damaged; rebuilding takes that
+ * back for those that it finds whole.  So the ones at the segment's end
+ * are not forgotten where they were the stream's last.
+ */
+static int
+damaged_gap(struct pb_repair *repair, const struct pb_finding *finding,
+    struct pb_err *err)
+{
+	struct pb_fact fact = { .kind = PB_FACT_GAP,
+	    .reason = PB_GAP_DAMAGED, .time_ns = pb_clock_real_ns() };
+	struct pb_segment_info row;
+	struct pb_stream_info stream;
+	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
+
+	if (rc == 1)
+		rc = pb_index_segments(repair->index, stream.id,
+		    finding->segment_seq, &row, 1, err);
+	if (rc <= 0)
+		return rc;
+	fact.first = row.first_seq;
+	fact.last = row.last_seq;
+	return pb_journal_append(repair->opts->store, &finding->key, &fact, 1,
+	    err);
+}
+
+/* The blocks are whole and stay; a copy of the file goes aside. */
+static int
+doubtful(struct pb_repair *repair, const struct pb_finding *finding,
+    struct pb_err *err)
+{
+	char note[sizeof(finding->text) + 64], aside[PATH_MAX];
+	int rc;
+
+	snprintf(note, sizeof(note), "kept, and doubtful: %s", finding->text);
+	rc = pb_set_aside(repair->opts->store, &finding->key,
+	    finding->segment_seq, finding->path, note, aside, err);
+	if (rc == 0)
+		pb_log(PB_LOG_WARN, "repair", "%s file=%s aside=%s", note,
+		    finding->path, aside);
+	return rc;
+}
+
+/* A file whose numbers another segment has as well is not taken in. */
+static int
+extra(struct pb_repair *repair, const struct pb_finding *finding,
+    struct pb_err *err)
+{
+	struct pb_segment_info row;
+	struct pb_stream_info stream;
+	char aside[PATH_MAX];
+	uint64_t last = 0;
+	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
+
+	if (rc <= 0)
+		return rc;	/* all of the stream is taken in */
+	rc = numbers_of(finding, &last, err);
+	if (rc < 0)
+		return rc;
+	rc = pb_index_segments(repair->index, stream.id, finding->segment_seq,
+	    &row, 1, err);
+	if (rc < 0 || (rc == 1 && row.first_seq > last) || rc == 0)
+		return rc < 0 ? rc : 0;
+	rc = pb_set_aside(repair->opts->store, &finding->key,
+	    finding->segment_seq, finding->path,
+	    "its numbers are in another segment as well", aside, err);
+	return rc < 0 ? rc : remove_file(finding->path, err);
+}
+
+/* The last number that the file holds; the one before its first if none. */
+static int
+numbers_of(const struct pb_finding *finding, uint64_t *last,
+    struct pb_err *err)
+{
+	struct pb_survey survey;
+	struct pb_head *head = NULL;
+	uint64_t digest;
+	size_t bytes = 0;
+	FILE *file = fopen(finding->path, "re");
+	int rc;
+
+	if (file == NULL)
+		return pb_err_sys(err, "open %s", finding->path);
+	pb_survey_init(&survey);
+	survey.segment.first_seq = finding->segment_seq;
+	survey.segment.last_seq = finding->segment_seq - 1;
+	rc = pb_survey_head(fileno(file), &head, &bytes, &digest, err);
+	pb_head_unref(head);
+	if (rc == 0)
+		rc = pb_survey_read(&survey, fileno(file), bytes, INT64_MAX,
+		    err);
+	*last = survey.segment.last_seq;
+	pb_survey_finish(&survey);
+	fclose(file);
+	return rc == PB_EFORMAT ? 0 : rc;
+}
+
+static int
+rewrite(struct pb_repair *repair, const struct pb_finding *finding,
+    struct pb_err *err)
+{
+	struct pb_stream_info stream;
+	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
+
+	return rc <= 0 ? rc : pb_repair_journal(repair->index,
+	    repair->opts->store, &stream, err);
+}
+
+static int
+remove_file(const char *path, struct pb_err *err)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "remove %s", path);
+	return 0;
+}
+
+/* --- a journal from the index ------------------------------------------- */
+
+int
+pb_repair_journal(struct pb_index *index, const char *store,
+    const struct pb_stream_info *stream, struct pb_err *err)
+{
+	struct facts facts = { NULL, 0, 0, false };
+	int rc = collect_facts(index, stream, &facts, err);
+
+	if (rc == 0)
+		rc = pb_journal_replace(store, &stream->key, facts.at,
+		    facts.count, err);
+	free(facts.at);
+	return rc;
+}
+
+static int
+collect_facts(struct pb_index *index, const struct pb_stream_info *stream,
+    struct facts *facts, struct pb_err *err)
+{
+	struct pb_fact row = pb_fact_of_stream(stream);
+	struct pb_runs known = { NULL, 0, 0 };
+	struct facts gaps = { NULL, 0, 0, false };
+	int rc = held_runs(index, stream->id, &known, err);
+
+	if (rc == 0)
+		rc = gap_facts(index, stream->id, &gaps, &known, err);
+	pb_runs_sort(&known);
+	add_fact(facts, &row);
+	expired_facts(&known, stream->last_seq, facts);
+	for (size_t i = 0; i < gaps.count; i++)
+		add_fact(facts, &gaps.at[i]);
+	if (rc == 0 && (facts->failed || gaps.failed))
+		rc = pb_err_set(err, PB_ENOMEM, "no memory");
+	free(gaps.at);
+	free(known.at);
+	return rc;
+}
+
+static int
+held_runs(struct pb_index *index, uint32_t stream, struct pb_runs *out,
+    struct pb_err *err)
+{
+	struct pb_segment_info rows[ROWS];
+	uint64_t from = 1;
+	int n;
+
+	do {
+		n = pb_index_segments(index, stream, from, rows, ROWS, err);
+		for (int i = 0; i < n; i++) {
+			if (!pb_runs_add(out, rows[i].first_seq,
+			    rows[i].last_seq))
+				return pb_err_set(err, PB_ENOMEM, "no memory");
+			from = rows[i].last_seq + 1;
+		}
+	} while (n == ROWS);
+	return n < 0 ? n : 0;
+}
+
+static int
+gap_facts(struct pb_index *index, uint32_t stream, struct facts *facts,
+    struct pb_runs *known, struct pb_err *err)
+{
+	struct pb_gap_info rows[ROWS];
+	uint64_t from = 1;
+	int n;
+
+	do {
+		n = pb_index_gaps(index, stream, from, rows, ROWS, err);
+		for (int i = 0; i < n; i++) {
+			struct pb_fact gap = { .kind = PB_FACT_GAP,
+			    .first = rows[i].first, .last = rows[i].last,
+			    .reason = rows[i].reason,
+			    .time_ns = rows[i].since_ns };
+			struct pb_fact fill = { .kind = PB_FACT_FILL,
+			    .first = rows[i].first, .last = rows[i].last,
+			    .time_ns = rows[i].closed_ns };
+
+			add_fact(facts, &gap);
+			if (rows[i].closed_ns != 0)
+				add_fact(facts, &fill);
+			else if (!pb_runs_add(known, gap.first, gap.last))
+				facts->failed = true;
+			from = rows[i].last + 1;
+		}
+	} while (n == ROWS);
+	return n < 0 ? n : 0;
+}
+
+/* What is neither held nor a gap was deleted on purpose. */
+static void
+expired_facts(const struct pb_runs *known, uint64_t end, struct facts *facts)
+{
+	uint64_t next = 1;
+
+	for (size_t i = 0; i <= known->count; i++) {
+		uint64_t first = i < known->count ? known->at[i].first :
+		    end + 1;
+		struct pb_fact fact = { .kind = PB_FACT_EXPIRED,
+		    .first = next, .last = first - 1,
+		    .time_ns = pb_clock_real_ns() };
+
+		if (first > next)
+			add_fact(facts, &fact);
+		if (i < known->count && known->at[i].last >= next)
+			next = known->at[i].last + 1;
+	}
+}
+
+static void
+add_fact(struct facts *facts, const struct pb_fact *fact)
+{
+	size_t cap = facts->cap == 0 ? 64 : 2 * facts->cap;
+	struct pb_fact *grown;
+
+	if (facts->count == facts->cap) {
+		grown = realloc(facts->at, cap * sizeof(*grown));
+		if (grown == NULL) {
+			facts->failed = true;
+			return;
+		}
+		facts->at = grown;
+		facts->cap = cap;
+	}
+	facts->at[facts->count++] = *fact;
+}

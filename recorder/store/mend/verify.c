@@ -1,0 +1,369 @@
+/*
+ * recorder/store/mend/verify.c - is every bit as it was written?
+ */
+#include "recorder/store/mend/verify.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "recorder/store/mend/verify_private.h"
+
+#define ROWS		64		/* of a page */
+#define SCRATCH_BYTES	(256ull << 20)	/* address space */
+#define EXTENT_MAX	((16u << 20) + 1)
+
+static int	verify_all(struct verify *, struct pb_err *);
+static int	check_index(struct verify *, struct pb_err *);
+static int	read_in_child(const char *, char [static PB_ERR_TEXT_MAX]);
+static int	each_stream(struct verify *, struct pb_err *);
+static int	one_stream(struct verify *, const struct pb_stream_info *,
+		    struct pb_err *);
+static int	check_ids(struct verify *, const struct pb_stream_info *,
+		    struct pb_err *);
+static int	check_totals(struct verify *, const struct pb_index_totals *,
+		    struct pb_err *);
+static int	check_ages(struct verify *, struct pb_err *);
+static int	unknown_stream(void *, const struct pb_stream_key *,
+		    const char *, struct pb_err *);
+static int	open_scratch(struct verify *, char [static 32],
+		    struct pb_err *);
+static void	remove_scratch(struct verify *, const char *);
+static bool	wanted(const struct verify *, const struct pb_stream_key *);
+
+const char *
+pb_flaw_name(enum pb_flaw flaw)
+{
+	static const char *const names[] = {
+		[PB_FLAW_INDEX] = "index", [PB_FLAW_MISSING] = "missing",
+		[PB_FLAW_SIZE] = "size", [PB_FLAW_HEADER] = "header",
+		[PB_FLAW_DIGEST] = "digest", [PB_FLAW_BLOCK] = "block",
+		[PB_FLAW_ROW] = "row", [PB_FLAW_JOURNAL] = "journal",
+		[PB_FLAW_GAP] = "gap", [PB_FLAW_HOLE] = "hole",
+		[PB_FLAW_SUMS] = "sums", [PB_FLAW_EXTRA] = "extra",
+		[PB_FLAW_LEFTOVER] = "leftover",
+	};
+
+	return flaw >= PB_FLAW_INDEX && flaw <= PB_FLAW_LEFTOVER ?
+	    names[flaw] : "unknown";
+}
+
+int
+pb_verify(const struct pb_verify_opts *opts, struct pb_verify_sum *sum,
+    struct pb_err *err)
+{
+	struct verify verify = { .opts = opts, .sum = sum };
+	char scratch[32];
+	int rc;
+
+	memset(sum, 0, sizeof(*sum));
+	rc = check_index(&verify, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = pb_index_open(&verify.index, opts->store, err);
+	if (rc < 0)
+		return rc;
+	pb_buf_init(&verify.bytes, EXTENT_MAX);
+	rc = open_scratch(&verify, scratch, err);
+	if (rc == 0) {
+		rc = verify_all(&verify, err);
+		remove_scratch(&verify, scratch);
+	}
+	pb_buf_finish(&verify.bytes);
+	pb_index_close(verify.index);
+	return rc;
+}
+
+int
+verify_tell(struct verify *verify, const struct pb_finding *where,
+    enum pb_flaw flaw, const char *text, ...)
+{
+	struct pb_finding finding = *where;
+	va_list ap;
+
+	finding.flaw = flaw;
+	va_start(ap, text);
+	vsnprintf(finding.text, sizeof(finding.text), text, ap);
+	va_end(ap);
+	verify->sum->findings++;
+	return verify->opts->each(verify->opts->arg, &finding);
+}
+
+static int
+verify_all(struct verify *verify, struct pb_err *err)
+{
+	struct pb_index_totals totals;
+	int rc = pb_index_totals(verify->index, &totals, err);
+
+	if (rc < 0)
+		return rc;
+	verify->all = totals.bytes;
+	rc = each_stream(verify, err);
+	if (rc == 0)
+		rc = rebuild_walk(verify->opts->store, unknown_stream, verify,
+		    err);
+	if (rc == 0 && verify->opts->streams == NULL && verify->opts->alone)
+		rc = check_totals(verify, &totals, err);
+	if (rc == 0 && verify->opts->streams == NULL)
+		rc = check_ages(verify, err);
+	return rc;
+}
+
+/* --- LMDB's file -------------------------------------------------------- */
+
+/* 1 where it cannot be read, which is told; 0, or an error. */
+static int
+check_index(struct verify *verify, struct pb_err *err)
+{
+	struct pb_finding where = { .segment_seq = 0 };
+	char text[PB_ERR_TEXT_MAX];
+	int rc = pb_layout_path(where.path, verify->opts->store,
+	    "index/data.mdb", err);
+
+	if (rc < 0)
+		return rc;
+	rc = read_in_child(verify->opts->store, text);
+	if (rc == 0)
+		return 0;
+	if (rc < 0)
+		return pb_err_set(err, PB_ESYS, "%s", text);
+	rc = verify_tell(verify, &where, PB_FLAW_INDEX, "%.180s: `pb reindex` "
+	    "makes it again", text);
+	return rc != 0 ? rc : 1;
+}
+
+/* LMDB trusts its pages: a rotten one may end the process that reads it,
+ * so a child does.  0 good, 1 corrupt, -1 not possible. */
+static int
+read_in_child(const char *store, char text[static PB_ERR_TEXT_MAX])
+{
+	int pipe_fd[2], status = 0;
+	struct pb_err err = { .code = 0 };
+	ssize_t got;
+	pid_t pid;
+
+	text[0] = '\0';
+	if (pipe(pipe_fd) < 0 || (pid = fork()) < 0) {
+		pb_err_sys(&err, "start a process");
+		strcpy(text, err.text);
+		return -1;
+	}
+	if (pid == 0) {
+		pb_rebuild_brace();
+		if (pb_index_read_all(store, &err) == 0)
+			_exit(0);
+		got = write(pipe_fd[1], err.text, strlen(err.text));
+		_exit(got > 0 && err.code == PB_EFORMAT ? 1 : 2);
+	}
+	close(pipe_fd[1]);
+	got = read(pipe_fd[0], text, PB_ERR_TEXT_MAX - 1);
+	close(pipe_fd[0]);
+	text[got > 0 ? got : 0] = '\0';
+	if (waitpid(pid, &status, 0) < 0)
+		return -1;
+	if (WIFSIGNALED(status)) {
+		snprintf(text, PB_ERR_TEXT_MAX, "reading it ends in signal %d",
+		    WTERMSIG(status));
+		return 1;
+	}
+	return WEXITSTATUS(status) == 0 ? 0 : WEXITSTATUS(status) == 1 ? 1 :
+	    -1;
+}
+
+/* --- streams ------------------------------------------------------------ */
+
+static int
+each_stream(struct verify *verify, struct pb_err *err)
+{
+	struct pb_stream_info *rows = malloc(ROWS * sizeof(*rows));
+	struct pb_stream_key after;
+	int n, rc = 0;
+
+	if (rows == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	n = pb_index_streams(verify->index, NULL, rows, ROWS, err);
+	while (rc == 0 && n > 0) {
+		for (int i = 0; rc == 0 && i < n; i++)
+			if (wanted(verify, &rows[i].key))
+				rc = one_stream(verify, &rows[i], err);
+		after = rows[n - 1].key;
+		if (rc == 0)
+			n = n < ROWS ? 0 : pb_index_streams(verify->index,
+			    &after, rows, ROWS, err);
+	}
+	free(rows);
+	return n < 0 ? n : rc;
+}
+
+static int
+one_stream(struct verify *verify, const struct pb_stream_info *info,
+    struct pb_err *err)
+{
+	struct verify_stream stream = { .verify = verify, .info = *info };
+	struct pb_segment_info rows[ROWS];
+	uint64_t from = 1;
+	int n, rc = check_ids(verify, info, err);
+
+	verify->sum->streams++;
+	do {
+		n = pb_index_segments(verify->index, info->id, from, rows,
+		    ROWS, err);
+		for (int i = 0; rc == 0 && i < n; i++) {
+			if (!pb_runs_add(&stream.held, rows[i].first_seq,
+			    rows[i].last_seq))
+				rc = pb_err_set(err, PB_ENOMEM, "no memory");
+			if (rc == 0)
+				rc = verify_segment(&stream, &rows[i], err);
+			from = rows[i].last_seq + 1;
+		}
+	} while (rc == 0 && n == ROWS);
+	if (n < 0)
+		rc = n;
+	if (rc == 0)
+		rc = verify_stream(&stream, err);
+	if (rc == 0)
+		rc = verify_folder(verify, &info->key, info, err);
+	free(stream.held.at);
+	return rc;
+}
+
+static int
+check_ids(struct verify *verify, const struct pb_stream_info *info,
+    struct pb_err *err)
+{
+	struct pb_finding where = { .key = info->key };
+	struct pb_stream_key key;
+	int rc = pb_index_stream_key(verify->index, info->id, &key, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 1 && memcmp(&key, &info->key, sizeof(key)) == 0)
+		return 0;
+	return verify_tell(verify, &where, PB_FLAW_SUMS,
+	    "its id %" PRIu32 " is %s", info->id, rc == 0 ? "not listed" :
+	    "another stream's as well");
+}
+
+/* A folder of a stream that has no row. */
+static int
+unknown_stream(void *arg, const struct pb_stream_key *key, const char *path,
+    struct pb_err *err)
+{
+	struct verify *verify = arg;
+	struct pb_stream_info info;
+	int rc = pb_index_stream(verify->index, key, &info, err);
+
+	(void)path;
+	if (rc != 0 || !wanted(verify, key))
+		return rc < 0 ? rc : 0;
+	return verify_folder(verify, key, NULL, err);
+}
+
+static bool
+wanted(const struct verify *verify, const struct pb_stream_key *key)
+{
+	char name[PB_STREAM_NAME_MAX];
+
+	return verify->opts->streams == NULL || pb_glob_list_match(
+	    verify->opts->streams, pb_stream_name(name, key));
+}
+
+/* --- the index with itself ---------------------------------------------- */
+
+static int
+check_totals(struct verify *verify, const struct pb_index_totals *totals,
+    struct pb_err *err)
+{
+	const struct pb_verify_sum *sum = verify->sum;
+	struct pb_finding where = { .segment_seq = 0 };
+
+	(void)err;
+	if (totals->segments == sum->segments && totals->bytes == sum->bytes)
+		return 0;
+	return verify_tell(verify, &where, PB_FLAW_SUMS, "the index counts %"
+	    PRIu64 " segments with %" PRIu64 " bytes and lists %" PRIu64
+	    " with %" PRIu64, totals->segments, totals->bytes, sum->segments,
+	    sum->bytes);
+}
+
+/* Every sealed segment once, and nothing else, in the order of age. */
+static int
+check_ages(struct verify *verify, struct pb_err *err)
+{
+	struct pb_finding where = { .segment_seq = 0 };
+	struct pb_age_info rows[ROWS], after;
+	struct pb_segment_info segment;
+	uint64_t count = 0;
+	int n, rc = 0;
+
+	n = pb_index_ages(verify->index, NULL, rows, ROWS, err);
+	while (rc == 0 && n > 0) {
+		for (int i = 0; rc == 0 && i < n; i++) {
+			int have = pb_index_segments(verify->index,
+			    rows[i].stream, rows[i].first_seq, &segment, 1,
+			    err);
+
+			count++;
+			if (have < 0)
+				return have;
+			if (have == 1 &&
+			    segment.first_seq == rows[i].first_seq &&
+			    segment.sealed_ns == rows[i].sealed_ns &&
+			    segment.bytes == rows[i].bytes)
+				continue;
+			if (!verify->opts->alone)
+				continue;	/* deleted meanwhile */
+			rc = verify_tell(verify, &where, PB_FLAW_SUMS, "the "
+			    "order of age has a segment %" PRIu64 " of stream "
+			    "%" PRIu32 " that is not so", rows[i].first_seq,
+			    rows[i].stream);
+		}
+		after = rows[n - 1];
+		n = n < ROWS ? 0 : pb_index_ages(verify->index, &after, rows,
+		    ROWS, err);
+	}
+	if (n < 0 || rc != 0 || !verify->opts->alone)
+		return n < 0 ? n : rc;
+	/* Without a recorder all are sealed but what recovery will seal. */
+	if (count > verify->sum->segments || count +
+	    verify->unsealed < verify->sum->segments)
+		rc = verify_tell(verify, &where, PB_FLAW_SUMS, "the order of "
+		    "age has %" PRIu64 " segments of %" PRIu64, count,
+		    verify->sum->segments - verify->unsealed);
+	return rc;
+}
+
+/* --- scratch ------------------------------------------------------------ */
+
+static int
+open_scratch(struct verify *verify, char dir[static 32], struct pb_err *err)
+{
+	strcpy(dir, "/tmp/pb-verify-XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return pb_err_sys(err, "make a directory in /tmp");
+	return pb_index_open_named(&verify->scratch, dir, "gaps",
+	    SCRATCH_BYTES, err);
+}
+
+static void
+remove_scratch(struct verify *verify, const char *dir)
+{
+	static const char *const names[] = { "gaps/data.mdb",
+	    "gaps/lock.mdb" };
+	char path[64];
+
+	pb_index_close(verify->scratch);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/gaps", dir);
+	rmdir(path);
+	rmdir(dir);
+}

@@ -1,0 +1,417 @@
+/*
+ * recorder/store/mend/verify_segment.c - one file and its rows
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "base/sys.h"
+#include "pcapng/option.h"
+#include "recorder/store/cursor.h"
+#include "recorder/store/mend/survey.h"
+#include "recorder/store/mend/verify_private.h"
+
+#define ROWS		64	/* of a page */
+#define EXTENT_BYTES	(16u << 20)	/* no extent is larger */
+
+/* What the blocks of some bytes come to. */
+struct tally {
+	uint64_t	first;		/* 0: no packet */
+	uint64_t	last;		/* begins as the number before */
+	uint64_t	packets, packet_bytes, dropped;
+	uint64_t	first_time, last_time;
+	size_t		good;		/* bytes of whole blocks */
+	const char	*why;		/* the next one is none, or NULL */
+};
+
+/* One segment being verified. */
+struct check {
+	struct verify_stream *stream;
+	const struct pb_segment_info *row;
+	struct pb_finding where;
+	struct tally	 sum;
+	uint64_t	 next_offset;	/* of the next extent */
+	bool		 damaged;	/* its sums need not be right */
+	int		 fd;
+};
+
+static int	check_file(struct check *, struct pb_err *);
+static int	check_head(struct check *, struct pb_err *);
+static int	check_header_digest(struct check *, uint64_t, struct pb_err *);
+static int	check_extents(struct check *, struct pb_err *);
+static int	check_extent(struct check *, const struct pb_extent_info *,
+		    struct pb_err *);
+static int	compare_extent(struct check *, const struct pb_extent_info *,
+		    const struct tally *);
+static int	check_sums(struct check *);
+static int	check_drops(struct check *, struct pb_err *);
+static void	take_blocks(struct tally *, const uint8_t *, size_t);
+static bool	take_packet(struct tally *, const struct pb_block *);
+static void	add(struct tally *, const struct tally *);
+
+int
+verify_segment(struct verify_stream *stream,
+    const struct pb_segment_info *row, struct pb_err *err)
+{
+	struct verify *verify = stream->verify;
+	struct check check = { .stream = stream, .row = row, .fd = -1 };
+	int rc = pb_layout_segment(check.where.path, verify->opts->store,
+	    &stream->info.key, row->first_seq, !row->sealed, err);
+
+	if (rc < 0)
+		return rc;
+	check.where.key = stream->info.key;
+	check.where.segment_seq = row->first_seq;
+	check.fd = pb_segment_open_file(verify->opts->store,
+	    &stream->info.key, row->first_seq, err);
+	if (check.fd == PB_ENOENT) {
+		check.where.first = row->first_seq;
+		check.where.last = row->last_seq;
+		return verify_tell(verify, &check.where, PB_FLAW_MISSING,
+		    "the index has %" PRIu64 " packets of it and there is no "
+		    "file", row->packets);
+	}
+	if (check.fd < 0)
+		return check.fd;
+	posix_fadvise(check.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	rc = check_file(&check, err);
+	/* What was read here is not worth room that capture could use. */
+	posix_fadvise(check.fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(check.fd);
+	stream->packets += row->packets;
+	stream->bytes += row->packet_bytes;
+	stream->segments++;
+	stream->file_bytes += row->bytes;
+	verify->sum->segments++;
+	verify->unsealed += !row->sealed;
+	verify->sum->packets += row->packets;
+	verify->sum->bytes += row->bytes;
+	return rc;
+}
+
+static int
+check_file(struct check *check, struct pb_err *err)
+{
+	const struct pb_segment_info *row = check->row;
+	struct verify *verify = check->stream->verify;
+	struct stat st;
+	int rc = 0;
+
+	if (fstat(check->fd, &st) < 0)
+		return pb_err_sys(err, "look at %s", check->where.path);
+	if ((uint64_t)st.st_size < row->bytes ||
+	    ((uint64_t)st.st_size > row->bytes && row->sealed)) {
+		check->damaged = true;
+		check->where.offset = (uint64_t)st.st_size < row->bytes ?
+		    (uint64_t)st.st_size : row->bytes;
+		rc = verify_tell(verify, &check->where, PB_FLAW_SIZE,
+		    "it has %lld bytes, the index says %" PRIu64,
+		    (long long)st.st_size, row->bytes);
+	}
+	if (rc == 0 && row->sealed && row->sealed_ns == 0)
+		rc = verify_tell(verify, &check->where, PB_FLAW_ROW,
+		    "the index does not say when it was sealed");
+	if (rc == 0)
+		rc = check_head(check, err);
+	if (rc == 0)
+		rc = check_extents(check, err);
+	if (rc == 0 && !check->damaged)
+		rc = check_sums(check);
+	if (rc == 0)
+		rc = check_drops(check, err);
+	return rc;
+}
+
+static int
+check_head(struct check *check, struct pb_err *err)
+{
+	const struct pb_stream_info *info = &check->stream->info;
+	struct verify *verify = check->stream->verify;
+	struct pb_head *head = NULL;
+	uint64_t digest;
+	size_t bytes = 0;
+	int rc = pb_survey_head(check->fd, &head, &bytes, &digest, err);
+	bool fits = rc == 0 && pb_head_fits(head, &info->key, info->linktype,
+	    check->row->first_seq);
+
+	pb_head_unref(head);
+	check->where.offset = 0;
+	check->where.bytes = check->row->header_bytes;
+	if (rc < 0 && rc != PB_EFORMAT)
+		return rc;
+	if (rc == PB_EFORMAT)
+		return verify_tell(verify, &check->where, PB_FLAW_HEADER,
+		    "its section and interface cannot be read: %.150s",
+		    err->text);
+	if (!fits)
+		return verify_tell(verify, &check->where, PB_FLAW_HEADER,
+		    "it says it is another stream's or begins with another "
+		    "number");
+	if (bytes != check->row->header_bytes)
+		return verify_tell(verify, &check->where, PB_FLAW_ROW,
+		    "its header has %zu bytes, the index says %" PRIu32, bytes,
+		    check->row->header_bytes);
+	return 0;
+}
+
+/* All that stands before the first extent. */
+static int
+check_header_digest(struct check *check, uint64_t bytes, struct pb_err *err)
+{
+	struct verify *verify = check->stream->verify;
+	struct pb_buf *buf = &verify->bytes;
+	ssize_t got;
+
+	check->where.offset = 0;
+	check->where.bytes = bytes;
+	pb_buf_clear(buf);
+	if (bytes > EXTENT_BYTES || pb_buf_reserve(buf, (size_t)bytes) == NULL)
+		return verify_tell(verify, &check->where, PB_FLAW_ROW,
+		    "the index says its first extent is at %" PRIu64, bytes);
+	got = pb_pread_all(check->fd, buf->data, (size_t)bytes, 0, err);
+	if (got < 0)
+		return (int)got;
+	if ((uint64_t)got == bytes &&
+	    XXH3_64bits(buf->data, (size_t)bytes) == check->row->header_digest)
+		return 0;
+	return verify_tell(verify, &check->where, PB_FLAW_HEADER,
+	    "its header does not match its digest");
+}
+
+static int
+check_extents(struct check *check, struct pb_err *err)
+{
+	const struct pb_segment_info *row = check->row;
+	struct verify *verify = check->stream->verify;
+	struct pb_extent_info rows[ROWS];
+	uint64_t from = row->first_seq;
+	int n, rc = 0;
+
+	do {
+		n = pb_index_extents(verify->index, row->stream, from, rows,
+		    ROWS, err);
+		if (n < 0)
+			return n;
+		for (int i = 0; rc == 0 && i < n; i++) {
+			if (rows[i].first_seq > row->last_seq)
+				break;
+			/* It has grown since: what the segment's row says
+			 * is looked at, no more. */
+			if (!row->sealed && rows[i].last_seq > row->last_seq) {
+				check->damaged = true;
+				from = row->last_seq + 1;
+				break;
+			}
+			rc = check_extent(check, &rows[i], err);
+			from = rows[i].last_seq + 1;
+		}
+	} while (rc == 0 && n == ROWS && from <= row->last_seq);
+	if (rc != 0 || (from > row->last_seq &&
+	    (check->damaged || check->next_offset == row->bytes)))
+		return rc;
+	check->where.offset = check->next_offset;
+	check->where.first = from <= row->last_seq ? from : 0;
+	check->where.last = from <= row->last_seq ? row->last_seq : 0;
+	check->damaged = true;
+	return verify_tell(verify, &check->where, PB_FLAW_ROW,
+	    "the index has no extent for the rest of it");
+}
+
+static int
+check_extent(struct check *check, const struct pb_extent_info *extent,
+    struct pb_err *err)
+{
+	struct verify *verify = check->stream->verify;
+	struct pb_buf *buf = &verify->bytes;
+	struct tally tally = { .last = extent->first_seq - 1 };
+	ssize_t got;
+	int rc = 0;
+
+	if (check->next_offset == 0) {
+		rc = check_header_digest(check, extent->offset, err);
+		check->next_offset = extent->offset;
+	}
+	if (rc != 0)
+		return rc;
+	check->where.offset = extent->offset;
+	check->where.bytes = extent->bytes;
+	check->where.first = extent->first_seq;
+	check->where.last = extent->last_seq;
+	if (extent->offset != check->next_offset ||
+	    extent->segment_seq != check->row->first_seq ||
+	    extent->bytes > EXTENT_BYTES) {
+		check->damaged = true;
+		return verify_tell(verify, &check->where, PB_FLAW_ROW,
+		    "the index says an extent is at %" PRIu64 " of segment %"
+		    PRIu64 " with %" PRIu32 " bytes, where %" PRIu64
+		    " is expected", extent->offset, extent->segment_seq,
+		    extent->bytes, check->next_offset);
+	}
+	check->next_offset += extent->bytes;
+	pb_buf_clear(buf);
+	if (pb_buf_reserve(buf, extent->bytes) == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	got = pb_pread_all(check->fd, buf->data, extent->bytes, extent->offset,
+	    err);
+	if (got < 0)
+		return pb_err_prefix(err, "%s", check->where.path);
+	verify->done += extent->bytes;
+	if (verify->opts->progress != NULL)
+		verify->opts->progress(verify->opts->arg, verify->done,
+		    verify->all);
+	take_blocks(&tally, buf->data, (size_t)got);
+	if ((uint64_t)got == extent->bytes && tally.why == NULL &&
+	    XXH3_64bits(buf->data, (size_t)got) == extent->digest) {
+		rc = compare_extent(check, extent, &tally);
+		add(&check->sum, &tally);
+		return rc;
+	}
+	check->damaged = true;
+	if (tally.why == NULL && (uint64_t)got == extent->bytes)
+		return verify_tell(verify, &check->where, PB_FLAW_DIGEST,
+		    "packets %" PRIu64 " to %" PRIu64 " do not match their "
+		    "digest", extent->first_seq, extent->last_seq);
+	check->where.offset += tally.good;
+	check->where.bytes -= tally.good;
+	return verify_tell(verify, &check->where, PB_FLAW_BLOCK,
+	    "%s at offset %" PRIu64 ", in packets %" PRIu64 " to %" PRIu64,
+	    tally.why != NULL ? tally.why : "the file ends",
+	    check->where.offset, extent->first_seq, extent->last_seq);
+}
+
+static int
+compare_extent(struct check *check, const struct pb_extent_info *extent,
+    const struct tally *tally)
+{
+	if (tally->first == extent->first_seq &&
+	    tally->last == extent->last_seq &&
+	    tally->first_time == extent->first_time &&
+	    tally->last_time == extent->last_time)
+		return 0;
+	check->damaged = true;
+	return verify_tell(check->stream->verify, &check->where, PB_FLAW_ROW,
+	    "the extent holds packets %" PRIu64 " to %" PRIu64 ", the index "
+	    "says otherwise, or other times", tally->first, tally->last);
+}
+
+static int
+check_sums(struct check *check)
+{
+	const struct pb_segment_info *row = check->row;
+	const struct tally *sum = &check->sum;
+
+	if (sum->packets == row->packets && sum->last == row->last_seq &&
+	    sum->packet_bytes == row->packet_bytes &&
+	    sum->first_time == row->first_time &&
+	    sum->last_time == row->last_time)
+		return 0;
+	check->where.offset = check->where.bytes = 0;
+	check->where.first = row->first_seq;
+	check->where.last = row->last_seq;
+	return verify_tell(check->stream->verify, &check->where, PB_FLAW_ROW,
+	    "it holds %" PRIu64 " packets with %" PRIu64 " bytes up to %"
+	    PRIu64 ", the index says %" PRIu64 " with %" PRIu64 " up to %"
+	    PRIu64 ", or other times", sum->packets, sum->packet_bytes,
+	    sum->last, row->packets, row->packet_bytes, row->last_seq);
+}
+
+static int
+check_drops(struct check *check, struct pb_err *err)
+{
+	const struct pb_segment_info *row = check->row;
+	struct pb_drop_info rows[ROWS];
+	uint64_t from = row->first_seq, sum = 0;
+	int n;
+
+	do {
+		n = pb_index_drops(check->stream->verify->index, row->stream,
+		    from, rows, ROWS, err);
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n && rows[i].seq <= row->last_seq; i++)
+			sum += rows[i].count;
+		if (n > 0)
+			from = rows[n - 1].seq + 1;
+	} while (n == ROWS && from <= row->last_seq);
+	check->stream->dropped += sum;
+	if (check->damaged || sum == check->sum.dropped)
+		return 0;
+	check->where.offset = check->where.bytes = 0;
+	return verify_tell(check->stream->verify, &check->where, PB_FLAW_ROW,
+	    "its packets tell of %" PRIu64 " drops, the index of %" PRIu64,
+	    check->sum.dropped, sum);
+}
+
+static void
+take_blocks(struct tally *tally, const uint8_t *data, size_t len)
+{
+	struct pb_block block;
+
+	while (tally->good < len) {
+		int rc = pb_scan_block(data + tally->good, len - tally->good,
+		    &block);
+
+		if (rc != 1) {
+			tally->why = rc == 0 ? "a block is cut short" :
+			    "no block can start like this";
+			return;
+		}
+		if (block.type == PB_BLOCK_EPB && !take_packet(tally, &block))
+			return;
+		if (block.type == PB_BLOCK_SHB || block.type == PB_BLOCK_IDB) {
+			tally->why = "a second section or interface";
+			return;
+		}
+		tally->good += block.len;
+	}
+}
+
+static bool
+take_packet(struct tally *tally, const struct pb_block *block)
+{
+	struct pb_packet packet;
+	uint64_t seq, dropped;
+
+	if (pb_scan_epb(block, &packet) < 0) {
+		tally->why = "a packet whose lengths leave its block";
+		return false;
+	}
+	if (!pb_packet_seq(&packet, &seq) || seq != tally->last + 1) {
+		tally->why = "a packet whose number does not follow";
+		return false;
+	}
+	if (tally->packets == 0 || packet.time_ns < tally->first_time)
+		tally->first_time = packet.time_ns;
+	if (packet.time_ns > tally->last_time)
+		tally->last_time = packet.time_ns;
+	if (tally->packets == 0)
+		tally->first = seq;
+	tally->last = seq;
+	tally->packets++;
+	tally->packet_bytes += packet.caplen;
+	if (pb_option_find_u64(packet.options, packet.options_len,
+	    PB_OPT_EPB_DROPCOUNT, &dropped))
+		tally->dropped += dropped;
+	return true;
+}
+
+static void
+add(struct tally *sum, const struct tally *more)
+{
+	if (more->packets == 0)
+		return;
+	if (sum->packets == 0 || more->first_time < sum->first_time)
+		sum->first_time = more->first_time;
+	if (more->last_time > sum->last_time)
+		sum->last_time = more->last_time;
+	if (sum->packets == 0)
+		sum->first = more->first;
+	sum->last = more->last;
+	sum->packets += more->packets;
+	sum->packet_bytes += more->packet_bytes;
+	sum->dropped += more->dropped;
+}

@@ -1,0 +1,364 @@
+/*
+ * recorder/store/mend/verify_stream.c - what a stream's rows and journal
+ * say together
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/store/index_expire.h"
+#include "recorder/store/mend/verify_private.h"
+
+#define ROWS	64		/* of a page */
+#define TRIES	5		/* while a recorder goes on writing */
+
+static int	check_counters(struct verify_stream *, struct pb_err *);
+static int	check_journal(struct verify_stream *,
+		    struct rebuild_stream *, struct pb_err *);
+static int	check_gaps(struct verify_stream *, struct rebuild_stream *,
+		    struct pb_err *);
+static int	compare_gaps(struct verify_stream *, struct pb_index *,
+		    const struct rebuild_stream *, bool, bool *,
+		    struct pb_err *);
+static int	tell_gap(struct verify_stream *, const struct pb_gap_info *,
+		    const struct pb_gap_info *);
+static int	check_holes(struct verify_stream *,
+		    const struct rebuild_stream *, struct pb_err *);
+static int	known_numbers(struct verify_stream *,
+		    const struct rebuild_stream *, struct pb_runs *,
+		    struct pb_err *);
+static int	clear_scratch(struct verify_stream *, struct pb_err *);
+static bool	same_gap(const struct pb_gap_info *,
+		    const struct pb_gap_info *);
+static int	check_name(struct verify *, const struct pb_stream_key *,
+		    const struct pb_stream_info *, const char *,
+		    const char *, struct pb_err *);
+static bool	is_announced(struct verify *, uint32_t, uint64_t);
+
+int
+verify_stream(struct verify_stream *stream, struct pb_err *err)
+{
+	struct verify *verify = stream->verify;
+	struct pb_rebuild_sum ignored = { 0 };
+	struct rebuild rebuild = { .sum = &ignored, .mend = {
+	    .store = verify->opts->store, .index = verify->scratch } };
+	struct rebuild_stream replayed = { .rebuild = &rebuild,
+	    .info = { .key = stream->info.key }, .held = stream->held };
+	int rc = check_counters(stream, err);
+
+	if (rc == 0)
+		rc = check_journal(stream, &replayed, err);
+	if (rc == 0 && replayed.has_journal)
+		rc = check_gaps(stream, &replayed, err);
+	if (rc == 0)
+		rc = check_holes(stream, &replayed, err);
+	free(replayed.facts);
+	return rc;
+}
+
+/* The stream's row is what its segments sum up to. */
+static int
+check_counters(struct verify_stream *stream, struct pb_err *err)
+{
+	const struct pb_stream_info *info = &stream->info;
+	struct verify *verify = stream->verify;
+	struct pb_finding where = { .key = info->key };
+	struct pb_stream_info now;
+	uint64_t first = stream->held.count > 0 ? stream->held.at[0].first : 0;
+	int rc;
+
+	if (stream->packets == info->packets &&
+	    stream->bytes == info->bytes &&
+	    stream->dropped == info->dropped && first == info->first_seq)
+		return 0;
+	/* It grew, or retention went over it, while it was read. */
+	rc = pb_index_stream(verify->index, &info->key, &now, err);
+	if (rc < 0 || (!verify->opts->alone &&
+	    memcmp(&now, info, sizeof(now)) != 0))
+		return rc < 0 ? rc : 0;
+	return verify_tell(verify, &where, PB_FLAW_SUMS, "its segments hold %"
+	    PRIu64 " packets with %" PRIu64 " bytes and %" PRIu64 " drops "
+	    "from %" PRIu64 " on, its row says %" PRIu64 ", %" PRIu64 ", %"
+	    PRIu64 ", %" PRIu64, stream->packets, stream->bytes,
+	    stream->dropped, first, info->packets, info->bytes, info->dropped,
+	    info->first_seq);
+}
+
+static int
+check_journal(struct verify_stream *stream, struct rebuild_stream *replayed,
+    struct pb_err *err)
+{
+	const struct pb_stream_info *info = &stream->info;
+	struct verify *verify = stream->verify;
+	struct pb_finding where = { .key = info->key };
+	int rc = pb_journal_path(where.path, verify->opts->store, &info->key,
+	    err);
+
+	if (rc == 0)
+		rc = rebuild_read_facts(replayed, err);
+	if (rc < 0 || !replayed->has_journal)
+		return rc;
+	where.offset = replayed->news.rotten_at;
+	if (replayed->news.rotten > 0)
+		return verify_tell(verify, &where, PB_FLAW_JOURNAL, "%" PRIu64
+		    " of its lines are not what was written, the first at "
+		    "offset %" PRIu64, replayed->news.rotten, where.offset);
+	if (replayed->news.torn && verify->opts->alone)
+		return verify_tell(verify, &where, PB_FLAW_JOURNAL,
+		    "its last line is cut short");
+	if (replayed->has_head && replayed->info.id == info->id &&
+	    replayed->info.linktype == info->linktype &&
+	    replayed->info.snaplen == info->snaplen &&
+	    replayed->info.own == info->own &&
+	    replayed->info.created_ns == info->created_ns)
+		return 0;
+	return verify_tell(verify, &where, replayed->has_head ? PB_FLAW_ROW :
+	    PB_FLAW_JOURNAL, "it says otherwise than the stream's row");
+}
+
+/* The gap rows are what the journal's facts come to. */
+static int
+check_gaps(struct verify_stream *stream, struct rebuild_stream *replayed,
+    struct pb_err *err)
+{
+	struct verify *verify = stream->verify;
+	bool same = false;
+	int rc = 0;
+
+	replayed->info.id = stream->info.id;
+	for (int try = 0; rc == 0 && !same && try < TRIES; try++) {
+		uint64_t commits = pb_index_commits(verify->index);
+		bool last = verify->opts->alone || try + 1 == TRIES;
+
+		if (try > 0) {
+			replayed->fact_count = 0;
+			rc = rebuild_read_facts(replayed, err);
+			replayed->info.id = stream->info.id;
+		}
+		if (rc == 0)
+			rc = rebuild_replay(replayed, err);
+		if (rc == 0)
+			rc = compare_gaps(stream, verify->scratch, replayed,
+			    last, &same, err);
+		if (rc >= 0 && clear_scratch(stream, err) < 0)
+			rc = err->code;
+		/* It went on in between: what differs may be that. */
+		if (last && commits != pb_index_commits(verify->index))
+			break;
+		same |= last;
+	}
+	return rc;
+}
+
+/* Both lists in step; differences are told where `tell`. */
+static int
+compare_gaps(struct verify_stream *stream, struct pb_index *scratch,
+    const struct rebuild_stream *replayed, bool tell, bool *same,
+    struct pb_err *err)
+{
+	struct verify *verify = stream->verify;
+	struct pb_gap_info have, want;
+	uint64_t from = 1;
+
+	(void)replayed;
+	*same = true;
+	for (;;) {
+		int a = pb_index_gaps(verify->index, stream->info.id, from,
+		    &have, 1, err);
+		int b = pb_index_gaps(scratch, stream->info.id, from, &want,
+		    1, err);
+		int rc = 0;
+
+		if (a < 0 || b < 0)
+			return a < 0 ? a : b;
+		if (a == 0 && b == 0)
+			return 0;
+		if (a == 0 || b == 0 || !same_gap(&have, &want)) {
+			*same = false;
+			if (tell)
+				rc = tell_gap(stream, a > 0 ? &have : NULL,
+				    b > 0 ? &want : NULL);
+			return rc;
+		}
+		from = have.last + 1;
+	}
+}
+
+static bool
+same_gap(const struct pb_gap_info *a, const struct pb_gap_info *b)
+{
+	return a->first == b->first && a->last == b->last &&
+	    a->reason == b->reason && a->since_ns == b->since_ns &&
+	    a->closed_ns == b->closed_ns;
+}
+
+static int
+tell_gap(struct verify_stream *stream, const struct pb_gap_info *have,
+    const struct pb_gap_info *want)
+{
+	const struct pb_gap_info *gap = have == NULL ||
+	    (want != NULL && want->first < have->first) ? want : have;
+	struct pb_finding where = { .key = stream->info.key,
+	    .first = gap->first, .last = gap->last };
+
+	return verify_tell(stream->verify, &where, PB_FLAW_GAP, "%s a gap %s "
+	    "from %" PRIu64 " to %" PRIu64 " that the %s",
+	    gap == have ? "the index has" : "the journal has",
+	    pb_gap_reason_name(gap->reason), gap->first, gap->last,
+	    gap == have ? "journal tells otherwise" :
+	    "index tells otherwise");
+}
+
+static int
+clear_scratch(struct verify_stream *stream, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(stream->verify->scratch, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	pb_index_cut_gaps(&txn, stream->info.id, 1, INT64_MAX, true);
+	return pb_mdb_commit(&txn);
+}
+
+/* Each number up to the end is held once, or missing for a reason. */
+static int
+check_holes(struct verify_stream *stream,
+    const struct rebuild_stream *replayed, struct pb_err *err)
+{
+	struct verify *verify = stream->verify;
+	struct pb_finding where = { .key = stream->info.key };
+	struct pb_runs known = { NULL, 0, 0 };
+	uint64_t next;
+	int rc = known_numbers(stream, replayed, &known, err);
+
+	pb_runs_sort(&known);
+	next = replayed->has_journal || known.count == 0 ? 1 :
+	    known.at[0].first;
+	for (size_t i = 0; rc == 0 && i <= known.count; i++) {
+		uint64_t first = i < known.count ? known.at[i].first :
+		    stream->info.last_seq + 1;
+
+		where.first = next;
+		where.last = first - 1;
+		if (first > next)
+			rc = verify_tell(verify, &where, PB_FLAW_HOLE,
+			    "packets %" PRIu64 " to %" PRIu64 " are in no "
+			    "segment and nothing says why", next, first - 1);
+		if (i < known.count && known.at[i].last >= next)
+			next = known.at[i].last + 1;
+	}
+	free(known.at);
+	return rc;
+}
+
+static int
+known_numbers(struct verify_stream *stream,
+    const struct rebuild_stream *replayed, struct pb_runs *out,
+    struct pb_err *err)
+{
+	struct pb_gap_info rows[ROWS];
+	uint64_t from = 1;
+	bool fits = true;
+	int n;
+
+	for (size_t i = 0; i < stream->held.count; i++)
+		fits &= pb_runs_add(out, stream->held.at[i].first,
+		    stream->held.at[i].last);
+	for (size_t i = 0; i < replayed->fact_count; i++)
+		if (replayed->facts[i].kind == PB_FACT_EXPIRED)
+			fits &= pb_runs_add(out, replayed->facts[i].first,
+			    replayed->facts[i].last);
+	do {
+		n = pb_index_gaps(stream->verify->index, stream->info.id, from,
+		    rows, ROWS, err);
+		for (int i = 0; i < n; i++) {
+			if (rows[i].closed_ns == 0)
+				fits &= pb_runs_add(out, rows[i].first,
+				    rows[i].last);
+			from = rows[i].last + 1;
+		}
+	} while (n == ROWS);
+	if (n >= 0 && !fits)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	return n < 0 ? n : 0;
+}
+
+/* --- the folder --------------------------------------------------------- */
+
+int
+verify_folder(struct verify *verify, const struct pb_stream_key *key,
+    const struct pb_stream_info *info, struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	struct dirent *entry;
+	DIR *folder;
+	int rc = pb_layout_stream(dir, verify->opts->store, key, err);
+
+	if (rc < 0)
+		return rc;
+	folder = opendir(dir);
+	if (folder == NULL)
+		return errno == ENOENT ? 0 : pb_err_sys(err, "open %s", dir);
+	while (rc == 0 && (entry = readdir(folder)) != NULL)
+		rc = check_name(verify, key, info, dir, entry->d_name, err);
+	closedir(folder);
+	return rc;
+}
+
+static int
+check_name(struct verify *verify, const struct pb_stream_key *key,
+    const struct pb_stream_info *info, const char *dir, const char *name,
+    struct pb_err *err)
+{
+	struct pb_finding where = { .key = *key };
+	struct pb_segment_info row;
+	struct rebuild_file file;
+	int n;
+
+	n = snprintf(where.path, sizeof(where.path), "%s/%s", dir, name);
+	if (n < 0 || (size_t)n >= sizeof(where.path) ||
+	    strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return 0;
+	if (name[0] == '.')
+		return !verify->opts->alone ? 0 : verify_tell(verify, &where,
+		    PB_FLAW_LEFTOVER, "a leftover of work that was cut short");
+	if (!rebuild_parse_name(name, &file))
+		return 0;
+	where.segment_seq = file.first;
+	if (info == NULL)
+		return verify_tell(verify, &where, PB_FLAW_EXTRA,
+		    "the index does not know its stream");
+	n = pb_index_segments(verify->index, info->id, file.first, &row, 1,
+	    err);
+	if (n < 0)
+		return n;
+	if (n == 1 && row.first_seq == file.first &&
+	    (row.sealed != file.open || !verify->opts->alone))
+		return 0;
+	/* Announced a moment ago, or doomed. */
+	if (is_announced(verify, info->id, file.first))
+		return 0;
+	return verify_tell(verify, &where, PB_FLAW_EXTRA,
+	    "the index does not know it");
+}
+
+/* In the lists of what is being made and what is being deleted. */
+static bool
+is_announced(struct verify *verify, uint32_t stream, uint64_t first)
+{
+	struct pb_open_info rows[ROWS];
+	int n = pb_index_open_rows(verify->index, rows, ROWS, NULL);
+
+	for (int i = 0; i < n; i++)
+		if (rows[i].stream == stream && rows[i].first_seq == first)
+			return true;
+	n = pb_index_doomed_rows(verify->index, rows, ROWS, NULL);
+	for (int i = 0; i < n; i++)
+		if (rows[i].stream == stream && rows[i].first_seq == first)
+			return true;
+	return n == ROWS;
+}
