@@ -49,7 +49,11 @@ int	pb_cmd_query(struct pb_cli *, const struct pb_command *, int, char **);
 int	pb_cmd_import(struct pb_cli *, const struct pb_command *, int, char **);
 int	pb_cmd_interfaces(struct pb_cli *, const struct pb_command *, int,
 	    char **);
+int	pb_cmd_verify(struct pb_cli *, const struct pb_command *, int, char **);
+int	pb_cmd_reindex(struct pb_cli *, const struct pb_command *, int,
+	    char **);
 int	pb_cmd_gaps(struct pb_cli *, const struct pb_command *, int, char **);
+int	pb_cmd_dlq(struct pb_cli *, const struct pb_command *, int, char **);
 
 /* Prints usage, summary and help of a command on standard output. */
 void	pb_cli_help(const struct pb_command *command);

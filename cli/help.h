@@ -20,6 +20,23 @@
 "Each path is a pcapng file that Wireshark and tcpdump open, the one that\n" \
 "is being written (not sealed) included.\n"
 
+#define PB_HELP_VERIFY \
+"  --repair         keep every whole block, set the rest aside in damaged/,\n" \
+"                   make the index right; the recorder must be stopped\n" \
+"  --stream GLOB    only streams whose node/interface matches\n" \
+"  --json           one JSON object a line, a summary last\n" \
+"\n" \
+"Reads every segment, every journal and the index, and compares all of\n" \
+"them with each other and with their digests.  It may run beside the\n" \
+"recorder.  The exit status is 1 where something was found.\n"
+
+#define PB_HELP_REINDEX \
+"  --json           the result as one JSON object\n" \
+"\n" \
+"For an index that is lost or corrupt.  The recorder must be stopped (it\n" \
+"does the same by itself when it starts without a good index).  The old\n" \
+"one goes to damaged/ in the store.\n"
+
 #define PB_HELP_GAPS \
 "  --stream GLOB    only streams whose node/interface matches\n" \
 "  --json           one JSON object a line\n" \
@@ -28,6 +45,24 @@
 "its reason: dead-lettered (given up on the way here), expired (deleted by\n" \
 "retention), damaged (unreadable).  It is closed when the packets come\n" \
 "later.\n"
+
+#define PB_HELP_DLQ \
+"  list             a row a letter\n" \
+"  show             all about each letter, and where its file is\n" \
+"  requeue          send them again\n" \
+"  purge            delete them; the upstream is told that they expired\n" \
+"\n" \
+"  --upstream GLOB  only those of upstreams whose name matches\n" \
+"  --stream GLOB    only streams whose node/interface matches\n" \
+"  --first N        only those that begin with sequence number N\n" \
+"  --all            requeue, purge: every one; list, show: those without a\n" \
+"                   file too (late: came late and will be sent; gone: the\n" \
+"                   upstream is still to be told)\n" \
+"  --json           one JSON object a line\n" \
+"\n" \
+"A dead letter is a run of packets that an upstream did not take: it made\n" \
+"no progress for retry_for (stale), or refused them (malformed, forbidden).\n" \
+"They are kept as hard links of their segments, which are pcapng files.\n"
 
 #define PB_HELP_INTERFACES \
 "  --json           one JSON object a line\n"

@@ -4,7 +4,7 @@
  *	pb [-c FILE | --store DIR] COMMAND ...
  *
  * A command is a row below: its name, its function, its help.  `pb` only
- * reads the store, but for `pb import`.
+ * reads the store, but for `pb import` and `pb dlq`.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +33,13 @@ static const struct pb_command commands[] = {
 	    "Bring pcap and pcapng files into the store", PB_HELP_IMPORT },
 	{ "gaps", pb_cmd_gaps, "[--stream GLOB] [--json]",
 	    "List what is missing and why, a row each", PB_HELP_GAPS },
+	{ "dlq", pb_cmd_dlq, "list|show|requeue|purge [OPTION...]",
+	    "Dead letters: what upstreams did not take", PB_HELP_DLQ },
+	{ "verify", pb_cmd_verify, "[--repair] [--stream GLOB] [--json]",
+	    "Check every bit against digests and index; put right",
+	    PB_HELP_VERIFY },
+	{ "reindex", pb_cmd_reindex, "[--json]",
+	    "Make the index again from the files", PB_HELP_REINDEX },
 	{ "interfaces", pb_cmd_interfaces, "[--json]",
 	    "List what can be captured on this machine",
 	    PB_HELP_INTERFACES },

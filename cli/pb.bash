@@ -18,6 +18,12 @@ _pb_streams()
 	_pb_rows | sed -n "s/.*$node,$interface.*/\1\/\2/p" | sort -u
 }
 
+_pb_upstreams()
+{
+	"${COMP_WORDS[0]}" "${_pb_where[@]}" dlq list --json 2>/dev/null |
+	    sed -n "s/^{\"upstream\":\"\($_pb_safe\)\".*/\1/p" | sort -u
+}
+
 _pb_rows()
 {
 	"${COMP_WORDS[0]}" "${_pb_where[@]}" streams --json 2>/dev/null
@@ -52,7 +58,9 @@ _pb_value()
 		_pb_reply -W "$(_pb_field interface)" -- "$cur" ;;
 	--after | --before)
 		_pb_reply -W $'-5m\n-1h\n-1d' -- "$cur" ;;
-	--seq | --limit)
+	--upstream)
+		_pb_reply -W "$(_pb_upstreams)" -- "$cur" ;;
+	--seq | --limit | --first)
 		COMPREPLY=() ;;
 	*)
 		return 1 ;;
@@ -61,8 +69,8 @@ _pb_value()
 
 _pb()
 {
-	local commands="status streams segments query import gaps interfaces
-	    help"
+	local commands="status streams segments query import gaps dlq
+	    verify reindex interfaces help"
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	local prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" options="" i
@@ -88,10 +96,14 @@ _pb()
 	case $command in
 	"")
 		options="-c --store --help --version" ;;
-	status | interfaces)
+	verify)
+		options="--repair --stream --json --help" ;;
+	status | interfaces | reindex)
 		options="--json --help" ;;
 	streams | segments | gaps)
 		options="--stream --json --help" ;;
+	dlq)
+		options="--upstream --stream --first --all --json --help" ;;
 	query)
 		options="--stream --after --before --seq --limit -w --count
 		    --json --comments --follow --help" ;;
@@ -103,6 +115,8 @@ _pb()
 		_pb_reply -W "$options" -- "$cur"
 	elif [[ -z $command || $command == help ]]; then
 		_pb_reply -W "$commands" -- "$cur"
+	elif [[ $command == dlq ]]; then
+		_pb_reply -W "list show requeue purge" -- "$cur"
 	elif [[ $command == import ]]; then
 		_pb_files "$cur"
 	elif [[ $command == query ]]; then

@@ -3,6 +3,7 @@
  */
 #include "shipper/feed.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,29 +18,58 @@
 
 #define GAP_ROWS	16u	/* of a page */
 #define SEGMENT_ROWS	4u
+#define PLACES		64u	/* remembered */
+
+/* Where a piece of a letter began, for the next time it is wanted. */
+struct place {
+	struct pb_stream_key key;
+	uint64_t	 segment_seq;
+	uint64_t	 seq, offset;	/* seq 0: none */
+};
 
 struct pb_feed {
 	struct pb_index	*index;
 	const char	*store;
 	struct pb_buf	 bytes;		/* of an extent that is walked */
+	struct place	 place[PLACES];	/* a ring */
+	unsigned	 places;
+};
+
+/* A letter's file, being searched. */
+struct hunt {
+	int		 fd;
+	uint64_t	 from, last;	/* wanted */
+	size_t		 room;
+	uint64_t	 base;		/* of the window in the file */
+	size_t		 start, end;	/* of the piece in the window */
+	uint64_t	 to;		/* its last number; 0: not found */
+	bool		 whole;		/* it ends where it must */
 };
 
 static size_t	without_fillers(uint8_t *, size_t);
-static int	open_gap(struct pb_feed *, uint32_t, uint64_t, uint64_t,
-		    struct pb_gap_info *, struct pb_err *);
 static void	piece_gap(struct pb_piece *, uint64_t, uint64_t,
 		    const struct pb_gap_info *);
 static int	piece_packets(struct pb_feed *, const struct pb_stream_info *,
 		    const struct pb_extent_info *, const struct pb_mark *,
 		    size_t, struct pb_piece *, struct pb_err *);
-static int	segment_of(struct pb_feed *, const struct pb_extent_info *,
-		    struct pb_segment_info *, struct pb_err *);
 static int	walk(struct pb_feed *, const struct pb_stream_key *,
 		    const struct pb_extent_info *, size_t, struct pb_piece *,
 		    struct pb_err *);
 static int	read_file(struct pb_feed *, const struct pb_stream_key *,
 		    uint64_t, uint64_t, size_t, struct pb_buf *,
 		    struct pb_err *);
+static int	read_from(int, uint64_t, uint64_t, size_t, struct pb_buf *,
+		    struct pb_err *);
+static int	open_piece(struct pb_feed *, const struct pb_stream_key *,
+		    uint64_t, const char *, bool, struct pb_err *);
+static int	open_letter(struct pb_feed *, const struct pb_stream_key *,
+		    uint64_t, const char *, struct pb_err *);
+static uint64_t	place_of(const struct pb_feed *, const struct pb_stream_key *,
+		    const struct pb_letter *, uint64_t);
+static void	remember(struct pb_feed *, const struct pb_stream_key *,
+		    const struct pb_piece *);
+static int	hunt(struct pb_feed *, struct hunt *, struct pb_err *);
+static int	hunt_window(struct hunt *, const uint8_t *, size_t);
 
 int
 pb_feed_create(struct pb_feed **out, struct pb_index *index,
@@ -67,7 +97,7 @@ pb_feed_destroy(struct pb_feed *feed)
 
 int
 pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
-    uint64_t from, const struct pb_mark *mark, size_t bytes_max,
+    uint64_t from, uint64_t to, const struct pb_mark *mark, size_t bytes_max,
     struct pb_piece *out, struct pb_err *err)
 {
 	struct pb_extent_info extent[2];
@@ -76,7 +106,7 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 	int count, gaps;
 
 	memset(out, 0, sizeof(*out));
-	if (from > stream->last_seq)
+	if (from > stream->last_seq || from > to)
 		return 0;
 	count = pb_index_extents(feed->index, stream->id, from, extent, 2, err);
 	if (count < 0)
@@ -87,7 +117,9 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 		last = extent[0].first_seq - 1;
 	else
 		last = stream->last_seq;
-	gaps = open_gap(feed, stream->id, from, last, &gap, err);
+	if (last > to)
+		last = to;
+	gaps = pb_feed_gap(feed->index, stream->id, from, last, &gap, err);
 	if (gaps < 0)
 		return gaps;
 	out->first = from;
@@ -108,16 +140,22 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 
 int
 pb_feed_body(struct pb_feed *feed, const struct pb_stream_key *key,
-    const struct pb_piece *piece, struct pb_buf *body, struct pb_err *err)
+    const struct pb_piece *piece, const char *upstream, struct pb_buf *body,
+    struct pb_err *err)
 {
 	uint8_t *bytes;
-	int rc;
+	int fd, rc;
 
-	rc = read_file(feed, key, piece->segment_seq, 0, piece->header_bytes,
-	    body, err);
+	fd = open_piece(feed, key, piece->segment_seq, upstream,
+	    piece->letter, err);
+	if (fd < 0)
+		return fd;
+	rc = read_from(fd, piece->segment_seq, 0, piece->header_bytes, body,
+	    err);
 	if (rc == 0)
-		rc = read_file(feed, key, piece->segment_seq, piece->offset,
+		rc = read_from(fd, piece->segment_seq, piece->offset,
 		    piece->bytes, body, err);
+	close(fd);
 	if (rc < 0)
 		return rc;
 	bytes = body->data + body->len - piece->bytes;
@@ -158,17 +196,15 @@ without_fillers(uint8_t *bytes, size_t len)
 	return kept + len - at;
 }
 
-/* The first open gap that touches [from, last]: 1, 0, or an error. */
-static int
-open_gap(struct pb_feed *feed, uint32_t stream, uint64_t from, uint64_t last,
-    struct pb_gap_info *out, struct pb_err *err)
+int
+pb_feed_gap(struct pb_index *index, uint32_t stream, uint64_t from,
+    uint64_t last, struct pb_gap_info *out, struct pb_err *err)
 {
 	struct pb_gap_info row[GAP_ROWS];
 	int count;
 
 	do {
-		count = pb_index_gaps(feed->index, stream, from, row, GAP_ROWS,
-		    err);
+		count = pb_index_gaps(index, stream, from, row, GAP_ROWS, err);
 		if (count < 0)
 			return count;
 		for (int i = 0; i < count; i++) {
@@ -209,7 +245,7 @@ piece_packets(struct pb_feed *feed, const struct pb_stream_info *stream,
 	struct pb_segment_info segment;
 	int rc;
 
-	rc = segment_of(feed, extent, &segment, err);
+	rc = pb_feed_segment(feed->index, extent, &segment, err);
 	if (rc < 0)
 		return rc;
 	out->kind = PB_PIECE_PACKETS;
@@ -232,15 +268,15 @@ piece_packets(struct pb_feed *feed, const struct pb_stream_info *stream,
 	return walk(feed, &stream->key, extent, bytes_max, out, err);
 }
 
-static int
-segment_of(struct pb_feed *feed, const struct pb_extent_info *extent,
+int
+pb_feed_segment(struct pb_index *index, const struct pb_extent_info *extent,
     struct pb_segment_info *out, struct pb_err *err)
 {
 	struct pb_segment_info row[SEGMENT_ROWS];
 	int count;
 
 	memset(out, 0, sizeof(*out));
-	count = pb_index_segments(feed->index, extent->stream,
+	count = pb_index_segments(index, extent->stream,
 	    extent->segment_seq, row, SEGMENT_ROWS, err);
 	for (int i = 0; i < count; i++)
 		if (row[i].first_seq == extent->segment_seq) {
@@ -322,19 +358,27 @@ read_file(struct pb_feed *feed, const struct pb_stream_key *key,
     uint64_t segment_seq, uint64_t offset, size_t len, struct pb_buf *to,
     struct pb_err *err)
 {
+	int fd = pb_segment_open_file(feed->store, key, segment_seq, err), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = read_from(fd, segment_seq, offset, len, to, err);
+	close(fd);
+	return rc;
+}
+
+static int
+read_from(int fd, uint64_t segment_seq, uint64_t offset, size_t len,
+    struct pb_buf *to, struct pb_err *err)
+{
 	uint8_t *room = pb_buf_reserve(to, len);
 	ssize_t got;
-	int fd;
 
 	if (room == NULL)
 		return pb_err_set(err, PB_ELIMIT, "segment %020" PRIu64 ": %zu "
 		    "bytes at %" PRIu64 " do not fit in memory", segment_seq,
 		    len, offset);
-	fd = pb_segment_open_file(feed->store, key, segment_seq, err);
-	if (fd < 0)
-		return fd;
 	got = pb_pread_all(fd, room, len, offset, err);
-	close(fd);
 	if (got < 0)
 		return pb_err_prefix(err, "segment %020" PRIu64, segment_seq);
 	if ((size_t)got < len)
@@ -344,4 +388,186 @@ read_file(struct pb_feed *feed, const struct pb_stream_key *key,
 		    offset + (uint64_t)got);
 	to->len += len;
 	return 0;
+}
+
+/* --- dead letters ------------------------------------------------------- */
+
+int
+pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
+    const struct pb_letter *letter, uint64_t from,
+    const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
+    struct pb_err *err)
+{
+	struct hunt h = { .from = from, .last = letter->last };
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	if (from < letter->first || from > letter->last)
+		return 0;
+	if (bytes_max > letter->header_bytes)
+		h.room = bytes_max - letter->header_bytes;
+	h.base = place_of(feed, key, letter, from);
+	if (mark->seq == from && mark->segment_seq == letter->segment_seq &&
+	    mark->offset >= letter->offset)
+		h.base = mark->offset;
+	h.fd = open_piece(feed, key, letter->segment_seq, letter->upstream,
+	    true, err);
+	if (h.fd < 0)
+		return h.fd;
+	rc = hunt(feed, &h, err);
+	if (rc == PB_EFORMAT && h.base != letter->header_bytes) {
+		/* A file that was mended since has it elsewhere. */
+		h.base = letter->header_bytes;
+		rc = hunt(feed, &h, err);
+	}
+	close(h.fd);
+	if (rc < 0)
+		return pb_err_prefix(err, "dead letter %020" PRIu64,
+		    letter->segment_seq);
+	*out = (struct pb_piece){ .kind = PB_PIECE_PACKETS, .first = from,
+	    .last = h.to, .segment_seq = letter->segment_seq,
+	    .offset = h.base + h.start, .bytes = (uint32_t)(h.end - h.start),
+	    .header_bytes = letter->header_bytes, .complete = true,
+	    .letter = true };
+	remember(feed, key, out);
+	return 0;
+}
+
+/*
+ * Window by window to the block of h->from, then one that begins there:
+ * each goes on where the one before it has no more to say, so the file is
+ * read once at most.
+ */
+static int
+hunt(struct pb_feed *feed, struct hunt *h, struct pb_err *err)
+{
+	size_t len = h->room + PB_STORED_BLOCK_BYTES_MAX;
+	ssize_t got;
+	uint8_t *room;
+	bool last;
+	int rc;
+
+	if (len > PB_FEED_EXTENT_MAX)
+		len = PB_FEED_EXTENT_MAX;
+	pb_buf_clear(&feed->bytes);
+	room = pb_buf_reserve(&feed->bytes, len);
+	if (room == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	for (;;) {
+		got = pb_pread_all(h->fd, room, len, h->base, err);
+		if (got < 0)
+			return (int)got;
+		rc = hunt_window(h, room, (size_t)got);
+		last = rc < 0 || h->start == 0 || (size_t)got < len;
+		if (h->to != 0 && (h->whole || last))
+			return 0;
+		if (last)
+			return pb_err_set(err, PB_EFORMAT, "no whole packet "
+			    "%" PRIu64 " behind byte %" PRIu64 ": the file "
+			    "was damaged", h->from, h->base);
+		h->base += h->start;
+	}
+}
+
+/* h->start is behind the last block of a lower number. */
+static int
+hunt_window(struct hunt *h, const uint8_t *data, size_t len)
+{
+	struct pb_packet packet;
+	struct pb_block block;
+	size_t at = 0;
+	uint64_t seq;
+	int rc;
+
+	h->start = h->end = 0;
+	h->to = 0;
+	h->whole = false;
+	while ((rc = pb_scan_block(data + at, len - at, &block)) == 1) {
+		at += block.len;
+		if (block.type != PB_BLOCK_EPB)
+			continue;
+		if (pb_scan_epb(&block, &packet) < 0 ||
+		    !pb_packet_seq(&packet, &seq))
+			return PB_EFORMAT;
+		if (seq < h->from) {
+			h->start = at;
+			continue;
+		}
+		if (h->to == 0 && seq != h->from)
+			return PB_EFORMAT;
+		h->whole = h->to != 0 &&
+		    (seq > h->last || at - h->start > h->room);
+		if (h->whole)
+			return 0;
+		h->to = seq;
+		h->end = at;
+		h->whole = seq == h->last;
+		if (h->whole)
+			return 0;
+	}
+	return rc;
+}
+
+/* The nearest place at or before `from` that is known. */
+static uint64_t
+place_of(const struct pb_feed *feed, const struct pb_stream_key *key,
+    const struct pb_letter *letter, uint64_t from)
+{
+	uint64_t offset = letter->offset;
+
+	for (unsigned i = 0; i < PLACES; i++) {
+		const struct place *place = &feed->place[i];
+
+		if (place->seq != 0 && place->seq <= from &&
+		    place->offset > offset &&
+		    place->segment_seq == letter->segment_seq &&
+		    place->key.epoch == key->epoch &&
+		    strcmp(place->key.node, key->node) == 0 &&
+		    strcmp(place->key.interface, key->interface) == 0)
+			offset = place->offset;
+	}
+	return offset;
+}
+
+static void
+remember(struct pb_feed *feed, const struct pb_stream_key *key,
+    const struct pb_piece *piece)
+{
+	feed->place[feed->places++ % PLACES] = (struct place){ .key = *key,
+	    .segment_seq = piece->segment_seq, .seq = piece->first,
+	    .offset = piece->offset };
+}
+
+/* The segment and its link are one file: either will do. */
+static int
+open_piece(struct pb_feed *feed, const struct pb_stream_key *key,
+    uint64_t segment_seq, const char *upstream, bool letter,
+    struct pb_err *err)
+{
+	int fd;
+
+	if (letter && upstream != NULL) {
+		fd = open_letter(feed, key, segment_seq, upstream, err);
+		if (fd != PB_ENOENT)
+			return fd;
+	}
+	fd = pb_segment_open_file(feed->store, key, segment_seq, err);
+	if (fd != PB_ENOENT || letter || upstream == NULL)
+		return fd;
+	return open_letter(feed, key, segment_seq, upstream, err);
+}
+
+static int
+open_letter(struct pb_feed *feed, const struct pb_stream_key *key,
+    uint64_t segment_seq, const char *upstream, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	int fd, rc;
+
+	rc = pb_letters_path(path, feed->store, upstream, key, segment_seq,
+	    err);
+	if (rc < 0)
+		return rc;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? pb_err_sys(err, "open the dead letter %s", path) : fd;
 }

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "recorder/store/index.h"
+#include "shipper/letters.h"
 #include "shipper/ship.h"
 
 /* The most of a segment's extent that is looked at, and of a body. */
@@ -25,22 +26,45 @@ int	pb_feed_create(struct pb_feed **out, struct pb_index *index,
 void	pb_feed_destroy(struct pb_feed *feed);
 
 /*
- * As pb_ship_source.look: the piece at number `from` of the stream.
- * PB_PIECE_NONE where `from` is past the durable end.  Numbers that are
- * neither in an extent nor in an open gap are a gap without a record.
+ * As pb_ship_source.look: the piece at number `from` of the stream, that
+ * ends at `to` or before (UINT64_MAX: wherever).  PB_PIECE_NONE where
+ * `from` is past the durable end or `to`.  Numbers that are neither in an
+ * extent nor in an open gap are a gap without a record.
  */
 int	pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
-	    uint64_t from, const struct pb_mark *mark, size_t bytes_max,
+	    uint64_t from, uint64_t to, const struct pb_mark *mark,
+	    size_t bytes_max, struct pb_piece *out, struct pb_err *err);
+
+/*
+ * The piece at number `from` (within the letter) of a letter's file, which
+ * alone is looked at: the index may have forgotten the segment.  Errors as
+ * of pb_feed_body().
+ */
+int	pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
+	    const struct pb_letter *letter, uint64_t from,
+	    const struct pb_mark *mark, size_t bytes_max,
 	    struct pb_piece *out, struct pb_err *err);
 
 /*
  * Append the piece's section to `body` (max: PB_FEED_BODY_MAX).
- *   PB_ENOENT   the segment has expired
+ * `upstream`: whose dead letter it is, where piece->letter; else NULL.  A
+ * letter whose link is gone is read from the segment, and with `upstream`
+ * a segment that is gone from the link.
+ *   PB_ENOENT   the segment has expired, and no letter keeps it
  *   PB_EDIGEST  the extent is whole and not what was written
- *   PB_EFORMAT  the file is shorter than the index says
+ *   PB_EFORMAT  the file is shorter than the index says, or damaged
  */
 int	pb_feed_body(struct pb_feed *feed, const struct pb_stream_key *key,
-	    const struct pb_piece *piece, struct pb_buf *body,
+	    const struct pb_piece *piece, const char *upstream,
+	    struct pb_buf *body, struct pb_err *err);
+
+/* The first open gap that touches [from, last]: 1, 0, or an error. */
+int	pb_feed_gap(struct pb_index *index, uint32_t stream, uint64_t from,
+	    uint64_t last, struct pb_gap_info *out, struct pb_err *err);
+
+/* The segment an extent is in; PB_ENOENT where the index has none. */
+int	pb_feed_segment(struct pb_index *index,
+	    const struct pb_extent_info *extent, struct pb_segment_info *out,
 	    struct pb_err *err);
 
 #endif

@@ -22,9 +22,12 @@
 #include "shipper/http.h"
 
 #define RETRY_MS	100u	/* between two tries of a section */
-#define GIVE_UP_MS	30000u	/* without any section acknowledged */
+/* Without any section acknowledged.  A writer that is behind takes one
+ * within seconds; a full disk does not, and somebody waits. */
+#define GIVE_UP_MS	10000u
 #define WAIT_MS		1000u
 #define HEADER_BYTES	64
+#define REASON_BYTES	256
 #define PATH_BYTES_MAX	(PATH_MAX + 64)
 
 enum section_state { FREE, FLYING, WAITING };
@@ -52,9 +55,11 @@ static int	turn(struct pb_push *);
 static int	send_section(struct section *, struct pb_err *);
 static void	done(void *, const struct pb_http_answer *);
 static void	landed(struct section *);
-static void	again(struct section *, const char *);
-static bool	hopeless(const struct section *, uint64_t);
+static void	again(struct section *, const struct pb_http_answer *);
+static bool	comes(const struct section *, uint64_t);
 static void	fail(struct pb_push *, const struct pb_http_answer *);
+static void	explain(char [static REASON_BYTES],
+		    const struct pb_http_answer *);
 static int	give_err(const struct pb_push *, struct pb_err *);
 
 int
@@ -200,10 +205,10 @@ done(void *arg, const struct pb_http_answer *answer)
 	    NULL) == 0;
 	if (known && acked >= s->last)
 		landed(s);
-	else if (known && answer->status == 409 && !hopeless(s, acked))
-		again(s, "packets before these are missing there");
+	else if (known && answer->status == 409 && comes(s, acked + 1))
+		again(s, answer);
 	else if (answer->status == 503 || answer->status == 429)
-		again(s, "the node has no room");
+		again(s, answer);
 	else
 		fail(s->push, answer);
 }
@@ -218,41 +223,44 @@ landed(struct section *s)
 }
 
 static void
-again(struct section *s, const char *why)
+again(struct section *s, const struct pb_http_answer *answer)
 {
 	uint64_t now_ms = pb_clock_mono_ms();
+	char text[REASON_BYTES];
 
 	s->state = WAITING;
 	s->retry_ms = now_ms + RETRY_MS;
-	if (now_ms >= s->push->progress_ms + GIVE_UP_MS)
-		pb_err_set(&s->push->err, PB_EBUSY, "%s: %s, for %u s now",
-		    s->push->socket_path, why, GIVE_UP_MS / 1000);
+	/* The others of a stream wait for the first, which knows why. */
+	if (now_ms < s->push->progress_ms + GIVE_UP_MS ||
+	    comes(s, s->first - 1))
+		return;
+	explain(text, answer);
+	pb_err_set(&s->push->err, PB_EBUSY, "%s: status %d for %u s now: %s",
+	    s->push->socket_path, answer->status, GIVE_UP_MS / 1000, text);
 }
 
-/* Will none of what waits here ever fill the hole before this section? */
+/* Does any section here, of the same stream, begin at `seq` or before? */
 static bool
-hopeless(const struct section *s, uint64_t acked)
+comes(const struct section *s, uint64_t seq)
 {
 	const struct pb_push *push = s->push;
 
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++) {
 		const struct section *o = &push->section[i];
 
-		if (o->state != FREE && o->first <= acked + 1 &&
+		if (o->state != FREE && o->first <= seq &&
 		    o->key.epoch == s->key.epoch &&
 		    strcmp(o->key.node, s->key.node) == 0 &&
 		    strcmp(o->key.interface, s->key.interface) == 0)
-			return false;
+			return true;
 	}
-	return true;
+	return false;
 }
 
 static void
 fail(struct pb_push *push, const struct pb_http_answer *answer)
 {
-	char text[256];
-	size_t len = answer->len < sizeof(text) - 1 ? answer->len :
-	    sizeof(text) - 1;
+	char text[REASON_BYTES];
 	int code = PB_ESYS;
 
 	if (push->err.code != 0)
@@ -262,9 +270,7 @@ fail(struct pb_push *push, const struct pb_http_answer *answer)
 		    answer->error);
 		return;
 	}
-	if (pb_json_get_text(answer->body, answer->len, "error", text,
-	    sizeof(text), NULL) < 0)
-		pb_utf8_clean(text, sizeof(text), answer->body, len);
+	explain(text, answer);
 	if (answer->status == 400 || answer->status == 422)
 		code = PB_EFORMAT;
 	else if (answer->status == 401 || answer->status == 403)
@@ -277,6 +283,18 @@ fail(struct pb_push *push, const struct pb_http_answer *answer)
 		code = PB_ELOOP;
 	pb_err_set(&push->err, code, "%s: status %d: %s", push->socket_path,
 	    answer->status, text);
+}
+
+/* What the node says, as one clean line. */
+static void
+explain(char text[static REASON_BYTES], const struct pb_http_answer *answer)
+{
+	size_t len = answer->len < REASON_BYTES ? answer->len :
+	    REASON_BYTES - 1;
+
+	if (pb_json_get_text(answer->body, answer->len, "error", text,
+	    REASON_BYTES, NULL) < 0)
+		pb_utf8_clean(text, REASON_BYTES, answer->body, len);
 }
 
 static int

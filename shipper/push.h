@@ -23,7 +23,7 @@ void	pb_push_destroy(struct pb_push *push);
 /*
  * Send one section (SHB, IDB, blocks) with packets first .. last of a
  * stream.  Takes the bytes of `body` and leaves it empty.  Blocks while
- * PB_PUSH_REQUESTS_MAX are in flight; a 503 is tried again for up to 30 s.
+ * PB_PUSH_REQUESTS_MAX are in flight; a 503 is tried again for up to 10 s.
  * An error may be that of an earlier section; the push is then spent.
  */
 int	pb_push_section(struct pb_push *push, const struct pb_stream_key *key,

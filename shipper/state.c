@@ -1,34 +1,37 @@
 /*
  * shipper/state.c - what the shipper tells about itself, on disk
  */
-#include "shipper/state.h"
+#include "shipper/state_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "recorder/store/acks.h"
 #include "recorder/store/lock.h"
-#include "recorder/store/mdb.h"
+#include "shipper/row.h"
 
-#define ROW_VERSION	1u
-#define KEY_BYTES_MAX	(PB_NAME_BYTES_MAX + 1 + PB_NAME_BYTES_MAX + 1 + \
-			PB_IFNAME_BYTES_MAX + 1 + 8 + 1)
-#define ROW_BYTES_MAX	1024u
+#define ROW_VERSION	2u
+#define KEY_BYTES_MAX	(PB_STATE_KEY_MAX + 1)	/* and the NUL of a page */
 #define FORGET_ROWS	256u	/* deleted between two looks at the table */
 
-enum { TABLE_UPSTREAMS, TABLE_CURSORS, TABLES };
-static const char *const table_names[TABLES] = { "upstreams", "cursors" };
-
-struct pb_state {
-	struct pb_mdb	*mdb;
-	struct pb_mdb_txn txn;		/* between begin and commit */
+static const char *const table_names[PB_STATE_TABLES] = {
+	[PB_STATE_UPSTREAMS] = "upstreams",
+	[PB_STATE_CURSORS] = "cursors",
+	[PB_STATE_ACKS] = PB_ACKS_TABLE,
+	[PB_STATE_LETTERS] = "letters",
+	[PB_STATE_AGES] = "ages",
+	[PB_STATE_GONE] = "gone",
+	[PB_STATE_LINKS] = "links",
+	[PB_STATE_FILES] = "files",
+	[PB_STATE_COUNTS] = "counts",
+	[PB_STATE_META] = "meta",
 };
-
-/* A row being written or read; reading past its end gives zeros. */
-struct row {
-	uint8_t		 bytes[ROW_BYTES_MAX];
-	size_t		 len, at;
+/* What goes with an upstream that is no longer configured. */
+static const enum pb_state_table forgotten[] = {
+	PB_STATE_UPSTREAMS, PB_STATE_CURSORS, PB_STATE_ACKS,
 };
+#define FORGOTTEN	(sizeof(forgotten) / sizeof(forgotten[0]))
 
 /* A page being filled by pb_mdb_walk(). */
 struct page {
@@ -49,10 +52,6 @@ struct victims {
 
 static int	open_state(struct pb_state **, const char *, bool,
 		    struct pb_err *);
-static size_t	cursor_key(uint8_t [static KEY_BYTES_MAX], const char *,
-		    const struct pb_stream_key *);
-static bool	split_key(const struct pb_mdb_value *, const char *,
-		    struct pb_stream_key *);
 static int	upstream_page(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
 static int	cursor_page(void *, const struct pb_mdb_value *,
@@ -61,11 +60,6 @@ static bool	cursor_decode(struct pb_cursor_row *,
 		    const struct pb_mdb_value *);
 static int	victim(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
-static void	put_u64(struct row *, uint64_t);
-static void	put_text(struct row *, const char *);
-static bool	row_load(struct row *, const struct pb_mdb_value *);
-static uint64_t	get_u64(struct row *);
-static void	get_text(struct row *, char *, size_t);
 
 int
 pb_state_open_write(struct pb_state **out, const char *store,
@@ -92,6 +86,7 @@ pb_state_close(struct pb_state *state)
 int
 pb_state_begin(struct pb_state *state, struct pb_err *err)
 {
+	state->begun = true;
 	return pb_mdb_begin(state->mdb, true, &state->txn, err);
 }
 
@@ -99,23 +94,24 @@ void
 pb_state_put_upstream(struct pb_state *state,
     const struct pb_upstream_row *in)
 {
-	struct row row = { .len = 0 };
+	struct pb_row row;
 
-	put_u64(&row, (uint64_t)in->state);
-	put_u64(&row, in->since_ns);
-	put_u64(&row, in->written_ns);
-	put_u64(&row, in->progress_ns);
-	put_u64(&row, in->retry_ns);
-	put_u64(&row, in->attempts);
-	put_u64(&row, in->streams);
-	put_u64(&row, in->refused);
-	put_u64(&row, in->flight_bytes);
-	put_u64(&row, in->sent_bytes);
-	put_u64(&row, in->acked_bytes);
-	put_u64(&row, in->acked_packets);
-	put_text(&row, in->url);
-	put_text(&row, in->last_error);
-	pb_mdb_put(&state->txn, TABLE_UPSTREAMS, in->name, strlen(in->name),
+	pb_row_begin(&row, ROW_VERSION);
+	pb_row_put_u64(&row, (uint64_t)in->state);
+	pb_row_put_u64(&row, in->since_ns);
+	pb_row_put_u64(&row, in->written_ns);
+	pb_row_put_u64(&row, in->progress_ns);
+	pb_row_put_u64(&row, in->retry_ns);
+	pb_row_put_u64(&row, in->attempts);
+	pb_row_put_u64(&row, in->streams);
+	pb_row_put_u64(&row, in->refused);
+	pb_row_put_u64(&row, in->flight_bytes);
+	pb_row_put_u64(&row, in->sent_bytes);
+	pb_row_put_u64(&row, in->acked_bytes);
+	pb_row_put_u64(&row, in->acked_packets);
+	pb_row_put_text(&row, in->url);
+	pb_row_put_text(&row, in->last_error);
+	pb_mdb_put(&state->txn, PB_STATE_UPSTREAMS, in->name, strlen(in->name),
 	    row.bytes, row.len);
 }
 
@@ -123,21 +119,32 @@ void
 pb_state_put_cursor(struct pb_state *state, const char *upstream,
     const struct pb_cursor_row *in)
 {
-	uint8_t key[KEY_BYTES_MAX];
-	struct row row = { .len = 0 };
+	uint8_t key[KEY_BYTES_MAX], ack[PB_ACKS_ROW_BYTES];
+	struct pb_row row;
 
-	put_u64(&row, (uint64_t)in->state);
-	put_u64(&row, in->acked);
-	put_u64(&row, in->sent);
-	put_u64(&row, in->written_ns);
-	put_text(&row, in->text);
-	pb_mdb_put(&state->txn, TABLE_CURSORS, key,
-	    cursor_key(key, upstream, &in->key), row.bytes, row.len);
+	_Static_assert(sizeof(key) >= PB_ACKS_KEY_MAX, "room for both keys");
+	pb_row_begin(&row, ROW_VERSION);
+	pb_row_put_u64(&row, (uint64_t)in->state);
+	pb_row_put_u64(&row, in->acked);
+	pb_row_put_u64(&row, in->sent);
+	pb_row_put_u64(&row, in->released);
+	pb_row_put_u64(&row, in->wait_seq);
+	pb_row_put_u64(&row, in->wait_ms);
+	pb_row_put_u64(&row, in->written_ns);
+	pb_row_put_text(&row, in->text);
+	pb_mdb_put(&state->txn, PB_STATE_CURSORS, key,
+	    pb_state_key(key, upstream, &in->key), row.bytes, row.len);
+	pb_acks_encode(ack, &(struct pb_ack){ .acked = in->acked,
+	    .released = in->released > in->acked ? in->released :
+	    in->acked });
+	pb_mdb_put(&state->txn, PB_STATE_ACKS, key,
+	    pb_acks_key(key, upstream, &in->key), ack, sizeof(ack));
 }
 
 int
 pb_state_commit(struct pb_state *state)
 {
+	state->begun = false;
 	return pb_mdb_commit(&state->txn);
 }
 
@@ -154,7 +161,9 @@ pb_state_forget(struct pb_state *state,
 	v->keep = keep;
 	v->arg = arg;
 	rc = pb_mdb_begin(state->mdb, true, &txn, err);
-	for (unsigned table = 0; rc >= 0 && table < TABLES; table++) {
+	for (size_t t = 0; rc >= 0 && t < FORGOTTEN; t++) {
+		unsigned table = forgotten[t];
+
 		do {
 			v->count = 0;
 			rc = pb_mdb_walk(&txn, table, "", 0, victim, v);
@@ -178,7 +187,7 @@ pb_state_upstreams(struct pb_state *state, const char *after,
 	rc = pb_mdb_begin(state->mdb, false, &txn, err);
 	/* The NUL behind a name makes the first key behind it. */
 	if (rc == 0)
-		rc = pb_mdb_walk(&txn, TABLE_UPSTREAMS,
+		rc = pb_mdb_walk(&txn, PB_STATE_UPSTREAMS,
 		    after != NULL ? after : "",
 		    after != NULL ? strlen(after) + 1 : 0, upstream_page,
 		    &page);
@@ -200,12 +209,12 @@ pb_state_cursors(struct pb_state *state, const char *upstream,
 
 	memcpy(key, upstream, len);
 	if (after != NULL) {
-		len = cursor_key(key, upstream, after);
+		len = pb_state_key(key, upstream, after);
 		key[len++] = 0;
 	}
 	rc = pb_mdb_begin(state->mdb, false, &txn, err);
 	if (rc == 0)
-		rc = pb_mdb_walk(&txn, TABLE_CURSORS, key, len, cursor_page,
+		rc = pb_mdb_walk(&txn, PB_STATE_CURSORS, key, len, cursor_page,
 		    &page);
 	pb_mdb_abort(&txn);
 	return rc < 0 ? rc : (int)page.count;
@@ -223,8 +232,8 @@ pb_state_cursor(struct pb_state *state, const char *upstream,
 
 	rc = pb_mdb_begin(state->mdb, false, &txn, err);
 	if (rc == 0)
-		rc = pb_mdb_get(&txn, TABLE_CURSORS, bytes,
-		    cursor_key(bytes, upstream, key), &value);
+		rc = pb_mdb_get(&txn, PB_STATE_CURSORS, bytes,
+		    pb_state_key(bytes, upstream, key), &value);
 	if (rc == 1) {
 		rc = cursor_decode(out, &value) ? 1 : 0;
 		out->key = *key;
@@ -262,8 +271,9 @@ open_state(struct pb_state **out, const char *store, bool write,
 	state = calloc(1, sizeof(*state));
 	if (state == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
+	state->write = write;
 	rc = pb_mdb_open(&state->mdb, path, write ? PB_STATE_MAP_BYTES : 0,
-	    table_names, TABLES, write, err);
+	    table_names, PB_STATE_TABLES, write, err);
 	if (rc < 0) {
 		free(state);
 		return rc;
@@ -272,8 +282,8 @@ open_state(struct pb_state **out, const char *store, bool write,
 	return 0;
 }
 
-static size_t
-cursor_key(uint8_t out[static KEY_BYTES_MAX], const char *upstream,
+size_t
+pb_state_key(uint8_t out[static PB_STATE_KEY_MAX], const char *upstream,
     const struct pb_stream_key *key)
 {
 	size_t name = strnlen(upstream, PB_NAME_BYTES_MAX) + 1;
@@ -288,34 +298,29 @@ cursor_key(uint8_t out[static KEY_BYTES_MAX], const char *upstream,
 	return name + node + interface + 8;
 }
 
-/* False where the key is of another upstream, or malformed. */
-static bool
-split_key(const struct pb_mdb_value *key, const char *upstream,
+size_t
+pb_state_split(const void *data, size_t len, size_t at,
     struct pb_stream_key *out)
 {
-	const char *at = key->data;
-	size_t left = key->len, n = strlen(upstream) + 1;
+	const char *text = data;
+	size_t n;
 
-	if (left < n || memcmp(at, upstream, n) != 0)
-		return false;
-	at += n;
-	left -= n;
-	n = strnlen(at, left);
-	if (n == left || n >= sizeof(out->node))
-		return false;
-	memcpy(out->node, at, n + 1);
+	if (at > len)
+		return 0;
+	n = strnlen(text + at, len - at);
+	if (n == len - at || n >= sizeof(out->node))
+		return 0;
+	memcpy(out->node, text + at, n + 1);
 	at += n + 1;
-	left -= n + 1;
-	n = strnlen(at, left);
-	if (n == left || n >= sizeof(out->interface))
-		return false;
-	memcpy(out->interface, at, n + 1);
+	n = strnlen(text + at, len - at);
+	if (n == len - at || n >= sizeof(out->interface))
+		return 0;
+	memcpy(out->interface, text + at, n + 1);
 	at += n + 1;
-	left -= n + 1;
-	if (left != 8)
-		return false;
-	out->epoch = pb_get_be64((const uint8_t *)at);
-	return true;
+	if (len - at < 8)
+		return 0;
+	out->epoch = pb_get_be64((const uint8_t *)text + at);
+	return at + 8;
 }
 
 static int
@@ -324,29 +329,30 @@ upstream_page(void *arg, const struct pb_mdb_value *key,
 {
 	struct page *page = arg;
 	struct pb_upstream_row *out;
-	struct row row;
+	struct pb_row row;
 
 	if (page->count == page->max)
 		return 1;
 	out = &page->upstreams[page->count];
-	if (key->len >= sizeof(out->name) || !row_load(&row, value))
+	if (key->len >= sizeof(out->name) ||
+	    !pb_row_load(&row, ROW_VERSION, value))
 		return 0;
 	memset(out, 0, sizeof(*out));
 	memcpy(out->name, key->data, key->len);
-	out->state = (enum pb_ship_state)get_u64(&row);
-	out->since_ns = get_u64(&row);
-	out->written_ns = get_u64(&row);
-	out->progress_ns = get_u64(&row);
-	out->retry_ns = get_u64(&row);
-	out->attempts = (uint32_t)get_u64(&row);
-	out->streams = (uint32_t)get_u64(&row);
-	out->refused = (uint32_t)get_u64(&row);
-	out->flight_bytes = get_u64(&row);
-	out->sent_bytes = get_u64(&row);
-	out->acked_bytes = get_u64(&row);
-	out->acked_packets = get_u64(&row);
-	get_text(&row, out->url, sizeof(out->url));
-	get_text(&row, out->last_error, sizeof(out->last_error));
+	out->state = (enum pb_ship_state)pb_row_u64(&row);
+	out->since_ns = pb_row_u64(&row);
+	out->written_ns = pb_row_u64(&row);
+	out->progress_ns = pb_row_u64(&row);
+	out->retry_ns = pb_row_u64(&row);
+	out->attempts = (uint32_t)pb_row_u64(&row);
+	out->streams = (uint32_t)pb_row_u64(&row);
+	out->refused = (uint32_t)pb_row_u64(&row);
+	out->flight_bytes = pb_row_u64(&row);
+	out->sent_bytes = pb_row_u64(&row);
+	out->acked_bytes = pb_row_u64(&row);
+	out->acked_packets = pb_row_u64(&row);
+	pb_row_text(&row, out->url, sizeof(out->url));
+	pb_row_text(&row, out->last_error, sizeof(out->last_error));
 	page->count++;
 	return 0;
 }
@@ -364,8 +370,8 @@ cursor_page(void *arg, const struct pb_mdb_value *key,
 	if (key->len < name || memcmp(key->data, page->upstream, name) != 0)
 		return 1;	/* the next upstream's */
 	out = &page->cursors[page->count];
-	if (cursor_decode(out, value) &&
-	    split_key(key, page->upstream, &out->key))
+	if (cursor_decode(out, value) && pb_state_split(key->data, key->len,
+	    name, &out->key) == key->len)
 		page->count++;
 	return 0;
 }
@@ -373,20 +379,23 @@ cursor_page(void *arg, const struct pb_mdb_value *key,
 static bool
 cursor_decode(struct pb_cursor_row *out, const struct pb_mdb_value *value)
 {
-	struct row row;
+	struct pb_row row;
 
 	memset(out, 0, sizeof(*out));
-	if (!row_load(&row, value))
+	if (!pb_row_load(&row, ROW_VERSION, value))
 		return false;
-	out->state = (enum pb_cursor_state)get_u64(&row);
-	out->acked = get_u64(&row);
-	out->sent = get_u64(&row);
-	out->written_ns = get_u64(&row);
-	get_text(&row, out->text, sizeof(out->text));
+	out->state = (enum pb_cursor_state)pb_row_u64(&row);
+	out->acked = pb_row_u64(&row);
+	out->sent = pb_row_u64(&row);
+	out->released = pb_row_u64(&row);
+	out->wait_seq = pb_row_u64(&row);
+	out->wait_ms = pb_row_u64(&row);
+	out->written_ns = pb_row_u64(&row);
+	pb_row_text(&row, out->text, sizeof(out->text));
 	return true;
 }
 
-/* Both tables' keys begin with an upstream's name. */
+/* The keys of all these tables begin with an upstream's name. */
 static int
 victim(void *arg, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value)
@@ -409,73 +418,4 @@ victim(void *arg, const struct pb_mdb_value *key,
 	memcpy(v->key[v->count], key->data, key->len);
 	v->len[v->count++] = key->len;
 	return 0;
-}
-
-/* --- rows --------------------------------------------------------------- */
-
-/* The largest row is a seventh of ROW_BYTES_MAX in numbers, and two texts
- * of 258 bytes: nothing here can overflow, and the checks say so. */
-static void
-put_u64(struct row *row, uint64_t value)
-{
-	if (row->len == 0)
-		row->bytes[row->len++] = ROW_VERSION;
-	if (row->len + 8 > sizeof(row->bytes))
-		return;
-	pb_put_le64(row->bytes + row->len, value);
-	row->len += 8;
-}
-
-static void
-put_text(struct row *row, const char *text)
-{
-	size_t len = strlen(text);
-
-	if (row->len + 2 + len > sizeof(row->bytes))
-		return;
-	pb_put_le16(row->bytes + row->len, (uint16_t)len);
-	memcpy(row->bytes + row->len + 2, text, len);
-	row->len += 2 + len;
-}
-
-static bool
-row_load(struct row *row, const struct pb_mdb_value *value)
-{
-	if (value->len == 0 || value->len > sizeof(row->bytes))
-		return false;
-	memcpy(row->bytes, value->data, value->len);
-	row->len = value->len;
-	row->at = 1;
-	return row->bytes[0] == ROW_VERSION;
-}
-
-static uint64_t
-get_u64(struct row *row)
-{
-	uint64_t value;
-
-	if (row->len - row->at < 8) {
-		row->at = row->len;
-		return 0;
-	}
-	value = pb_get_le64(row->bytes + row->at);
-	row->at += 8;
-	return value;
-}
-
-static void
-get_text(struct row *row, char *out, size_t room)
-{
-	size_t len = 0, keep;
-
-	if (row->len - row->at >= 2) {
-		len = pb_get_le16(row->bytes + row->at);
-		row->at += 2;
-	}
-	if (len > row->len - row->at)
-		len = row->len - row->at;
-	keep = len < room ? len : room - 1;
-	memcpy(out, row->bytes + row->at, keep);
-	out[keep] = '\0';
-	row->at += len;
 }

@@ -1,12 +1,25 @@
 /*
  * shipper/state.h - what the shipper tells about itself, on disk
  *
- * STORE/shipper is an LMDB environment of two tables.  The shipper alone
- * writes it; `pb status` reads it by short transactions.  It is news for
- * people, not the truth: what a receiver has, the receiver is asked.
+ * STORE/shipper is an LMDB environment.  The shipper alone writes it (or
+ * `pb dlq`, under the shipper's lock); `pb` and retention read it by short
+ * transactions.  KEY is NAME \0 NODE \0 INTERFACE \0 EPOCH, NAME that of
+ * the upstream; numbers in keys are big-endian.
  *
- *	upstreams  NAME                                   -> its state
- *	cursors    NAME \0 NODE \0 INTERFACE \0 EPOCH(be)  -> one stream's
+ * News for people and for retention, not the truth: what a receiver has,
+ * the receiver is asked.
+ *	upstreams  NAME                   its state
+ *	cursors    KEY                    one stream's
+ *	acks       KEY                    the same for retention: acks.h
+ * Dead letters (letters.h), where the rows are the truth.
+ *	letters    KEY FIRST              a letter
+ *	ages       NAME \0 SINCE ...      those with a file, oldest first;
+ *	                                  behind SINCE the rest of its key
+ *	gone       KEY FIRST              those the upstream is to be told of
+ *	links      KEY SEGMENT            a file: its letters and bytes
+ *	files      KEY SEGMENT            one that may have no letter
+ *	counts     NAME                   sums over all letters
+ *	meta       `fill`                 the last fill looked at
  *
  * Rows are little-endian, a version octet first; rows of another version
  * are skipped.
@@ -48,6 +61,11 @@ struct pb_cursor_row {
 	enum pb_cursor_state state;
 	uint64_t	acked;
 	uint64_t	sent;
+	/* All up to it is acked, or a dead letter with a file. */
+	uint64_t	released;
+	/* Numbers up to wait_seq wait for so many ms of trying; 0: none. */
+	uint64_t	wait_seq;
+	uint64_t	wait_ms;
 	uint64_t	written_ns;
 	char		text[PB_SHIP_TEXT_MAX];	/* why it waits, or "" */
 };
@@ -65,14 +83,16 @@ void	pb_state_close(struct pb_state *state);
 /* --- writing: begin, any number of puts, commit ------------------------- */
 
 int	pb_state_begin(struct pb_state *state, struct pb_err *err);
-/* A failure of these shows at the commit. */
+/* A failure of these shows at the commit.  A cursor's acks row is written
+ * with it. */
 void	pb_state_put_upstream(struct pb_state *state,
 	    const struct pb_upstream_row *row);
 void	pb_state_put_cursor(struct pb_state *state, const char *upstream,
 	    const struct pb_cursor_row *row);
 int	pb_state_commit(struct pb_state *state);
 
-/* Delete all rows of upstreams that `keep` answers false for. */
+/* Delete all rows of upstreams that `keep` answers false for, but for
+ * their letters. */
 int	pb_state_forget(struct pb_state *state,
 	    bool (*keep)(void *arg, const char *upstream), void *arg,
 	    struct pb_err *err);

@@ -11,6 +11,7 @@
 
 #include <xxhash.h>
 
+#include "base/sys.h"
 #include "pcapng/scan.h"
 #include "recorder/store/index_write.h"
 #include "shipper/feed.h"
@@ -49,7 +50,8 @@ look_rc(struct bench *b, uint64_t from, const struct pb_mark *mark,
 	struct pb_stream_info row;
 
 	fixture_stream_row(&b->f, &row);
-	return pb_feed_look(b->feed, &row, from, mark, bytes_max, piece, err);
+	return pb_feed_look(b->feed, &row, from, UINT64_MAX, mark, bytes_max,
+	    piece, err);
 }
 
 static struct pb_piece
@@ -102,7 +104,8 @@ assert_body(struct bench *b, const struct pb_piece *piece)
 	size_t at;
 
 	pb_buf_init(&body, PB_FEED_BODY_MAX);
-	if (pb_feed_body(b->feed, &b->f.key, piece, &body, &err) < 0)
+	if (pb_feed_body(b->feed, &b->f.key, piece,
+	    piece->letter ? "core" : NULL, &body, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_true(body.len <= piece->header_bytes + piece->bytes);
 	assert_int_equal(pb_head_parse(&head, body.data, body.len, &at, &err),
@@ -162,7 +165,8 @@ fillers_stay_at_home(void **state)
 	assert_int_equal(p.last, 500);
 	assert_true(p.bytes > 500 * BLOCK);
 	pb_buf_init(&body, PB_FEED_BODY_MAX);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, &body, &err), 0);
+	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, NULL, &body,
+	    &err), 0);
 	assert_int_equal(body.len, p.header_bytes + 500 * BLOCK);
 	pb_buf_finish(&body);
 	assert_body(&b, &p);
@@ -431,8 +435,8 @@ a_damaged_file_is_noticed_before_it_is_sent(void **state)
 	fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, "?", 1, (off_t)p.offset + 40), 1);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, &body, &err),
-	    PB_EDIGEST);
+	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, NULL, &body,
+	    &err), PB_EDIGEST);
 	/* Blocks that make no sense: no number can be found. */
 	assert_int_equal(pwrite(fd, "\xff\xff\xff\xff", 4,
 	    (off_t)p.offset + 4), 4);
@@ -440,15 +444,235 @@ a_damaged_file_is_noticed_before_it_is_sent(void **state)
 	    PB_EFORMAT);
 	assert_int_equal(ftruncate(fd, (off_t)p.offset + 100), 0);
 	pb_buf_clear(&body);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, &body, &err),
-	    PB_EFORMAT);
+	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, NULL, &body,
+	    &err), PB_EFORMAT);
 	assert_non_null(strstr(err.text, "shorter than its index says"));
 	assert_int_equal(unlink(path), 0);
 	pb_buf_clear(&body);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, &body, &err),
-	    PB_ENOENT);
+	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, NULL, &body,
+	    &err), PB_ENOENT);
 	close(fd);
 	pb_buf_finish(&body);
+	bench_finish(&b);
+}
+
+static void
+a_piece_ends_where_it_is_told_to(void **state)
+{
+	struct pb_stream_info row;
+	struct pb_piece p;
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 50, PACKET);
+	gap(&b, 51, 80, PB_GAP_EXPIRED);
+	fixture_stream_row(&b.f, &row);
+	assert_int_equal(pb_feed_look(b.feed, &row, 11, 20, &no_mark, ANY, &p,
+	    &err), 0);
+	assert_int_equal(p.kind, PB_PIECE_PACKETS);
+	assert_int_equal(p.first, 11);
+	assert_int_equal(p.last, 20);
+	assert_true(p.complete);
+	assert_body(&b, &p);
+	assert_int_equal(pb_feed_look(b.feed, &row, 51, 60, &no_mark, ANY, &p,
+	    &err), 0);
+	assert_int_equal(p.kind, PB_PIECE_GAP);
+	assert_int_equal(p.last, 60);
+	assert_int_equal(pb_feed_look(b.feed, &row, 21, 20, &no_mark, ANY, &p,
+	    &err), 0);
+	assert_int_equal(p.kind, PB_PIECE_NONE);
+	bench_finish(&b);
+}
+
+/* --- dead letters ------------------------------------------------------- */
+
+/* A letter of first .. last, linked by hand as letters.c does it. */
+static struct pb_letter
+letter_of(struct bench *b, uint64_t first, uint64_t last)
+{
+	struct pb_letter letter = { .upstream = "core", .key = b->f.key,
+	    .first = first, .last = last, .state = PB_LETTER_REQUEUED };
+	char from[PATH_MAX], to[PATH_MAX], *slash;
+	struct pb_segment_info segment;
+	struct pb_extent_info extent;
+	struct pb_stream_info row;
+	struct pb_err err;
+
+	fixture_stream_row(&b->f, &row);
+	assert_int_equal(pb_index_extents(pb_store_index(b->f.store), row.id,
+	    first, &extent, 1, &err), 1);
+	assert_int_equal(pb_feed_segment(pb_store_index(b->f.store), &extent,
+	    &segment, &err), 0);
+	letter.segment_seq = extent.segment_seq;
+	letter.header_bytes = segment.header_bytes;
+	letter.offset = extent.offset;
+	assert_int_equal(pb_letters_path(to, b->f.dir, "core", &b->f.key,
+	    extent.segment_seq, &err), 0);
+	slash = strrchr(to, '/');
+	*slash = '\0';
+	assert_int_equal(pb_mkdirs(to, &err), 0);
+	*slash = '/';
+	assert_int_equal(pb_layout_segment(from, b->f.dir, &b->f.key,
+	    extent.segment_seq, !segment.sealed, &err), 0);
+	assert_int_equal(link(from, to), 0);
+	return letter;
+}
+
+static struct pb_piece
+letter_piece(struct bench *b, const struct pb_letter *letter, uint64_t from,
+    const struct pb_mark *mark, size_t bytes_max)
+{
+	struct pb_piece piece;
+	struct pb_err err = { .code = 0 };
+
+	if (pb_feed_letter(b->feed, &b->f.key, letter, from, mark, bytes_max,
+	    &piece, &err) < 0)
+		fail_msg("%s", err.text);
+	return piece;
+}
+
+static void
+unlink_segment(struct bench *b, uint64_t segment_seq)
+{
+	char path[PATH_MAX];
+
+	assert_int_equal(pb_layout_segment(path, b->f.dir, &b->f.key,
+	    segment_seq, true, NULL), 0);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
+a_letter_is_read_from_its_file_alone(void **state)
+{
+	struct pb_letter letter;
+	struct pb_piece p;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	for (uint64_t seq = 1; seq <= 500; seq += 50)
+		fixture_write(&b.f, seq, seq + 49, PACKET);
+	letter = letter_of(&b, 101, 300);
+	unlink_segment(&b, 1);
+	p = letter_piece(&b, &letter, 101, &no_mark, ANY);
+	assert_int_equal(p.kind, PB_PIECE_PACKETS);
+	assert_true(p.letter);
+	assert_false(p.whole);
+	assert_true(p.complete);
+	assert_int_equal(p.last, 300);
+	assert_body(&b, &p);
+	p = letter_piece(&b, &letter, 222, &no_mark, ANY);
+	assert_int_equal(p.first, 222);
+	assert_body(&b, &p);
+	assert_int_equal(letter_piece(&b, &letter, 301, &no_mark, ANY).kind,
+	    PB_PIECE_NONE);
+	assert_int_equal(letter_piece(&b, &letter, 100, &no_mark, ANY).kind,
+	    PB_PIECE_NONE);
+	bench_finish(&b);
+}
+
+/* Several MiB, piece by piece: with a mark, without, from anywhere. */
+static void
+a_large_letter_comes_in_pieces_within_the_bound(void **state)
+{
+	const size_t bound = 300000;
+	const uint64_t last = 25000;
+	struct pb_mark mark = no_mark;
+	struct pb_letter letter;
+	struct pb_piece p, again;
+	uint64_t from = 1;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	for (uint64_t seq = 1; seq <= last; seq += 500)
+		fixture_write(&b.f, seq, seq + 499, PACKET);
+	letter = letter_of(&b, 1, last);
+	unlink_segment(&b, 1);
+	while (from <= last) {
+		p = letter_piece(&b, &letter, from, &mark, bound);
+		assert_int_equal(p.first, from);
+		assert_true(p.bytes + p.header_bytes <= bound);
+		assert_true(p.last == last || p.bytes > bound / 2);
+		assert_body(&b, &p);
+		again = letter_piece(&b, &letter, from, &no_mark, bound);
+		assert_int_equal(again.last, p.last);
+		assert_body(&b, &again);
+		mark = mark_behind(&p);
+		from = p.last + 1;
+	}
+	/* A feed that remembers nothing searches the file. */
+	pb_feed_destroy(b.feed);
+	assert_int_equal(pb_feed_create(&b.feed, pb_store_index(b.f.store),
+	    b.f.dir, NULL), 0);
+	p = letter_piece(&b, &letter, last - 7, &no_mark, bound);
+	assert_int_equal(p.last, last);
+	assert_body(&b, &p);
+	p = letter_piece(&b, &letter, 12345, &no_mark, 1);
+	assert_int_equal(p.last, 12345);
+	assert_body(&b, &p);
+	bench_finish(&b);
+}
+
+static void
+segment_and_link_stand_in_for_each_other(void **state)
+{
+	struct pb_letter letter;
+	struct pb_piece p, plain;
+	char path[PATH_MAX], aside[PATH_MAX];
+	struct pb_buf body;
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	pb_buf_init(&body, PB_FEED_BODY_MAX);
+	fixture_write(&b.f, 1, 50, PACKET);
+	letter = letter_of(&b, 1, 50);
+	plain = look(&b, 1, &no_mark, ANY);
+	assert_int_equal(pb_letters_path(path, b.f.dir, "core", &b.f.key, 1,
+	    NULL), 0);
+	snprintf(aside, sizeof(aside), "%s/aside", b.f.dir);
+	assert_int_equal(rename(path, aside), 0);
+	p = letter_piece(&b, &letter, 1, &no_mark, ANY);
+	assert_body(&b, &p);
+	assert_int_equal(rename(aside, path), 0);
+	unlink_segment(&b, 1);
+	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &plain, "core", &body,
+	    &err), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, "core", &body,
+	    &err), PB_ENOENT);
+	pb_buf_finish(&body);
+	bench_finish(&b);
+}
+
+/* What is whole before the damage is sent; behind it there is an error. */
+static void
+a_damaged_letter_is_an_error_that_names_the_number(void **state)
+{
+	struct pb_letter letter;
+	struct pb_piece p;
+	struct pb_err err;
+	char path[PATH_MAX];
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 50, PACKET);
+	letter = letter_of(&b, 1, 50);
+	p = letter_piece(&b, &letter, 41, &no_mark, ANY);
+	assert_int_equal(pb_letters_path(path, b.f.dir, "core", &b.f.key, 1,
+	    NULL), 0);
+	assert_int_equal(truncate(path, (off_t)p.offset + 8), 0);
+	p = letter_piece(&b, &letter, 31, &no_mark, ANY);
+	assert_int_equal(p.last, 40);
+	assert_body(&b, &p);
+	assert_int_equal(pb_feed_letter(b.feed, &b.f.key, &letter, 41,
+	    &no_mark, ANY, &p, &err), PB_EFORMAT);
+	assert_non_null(strstr(err.text, "no whole packet 41"));
 	bench_finish(&b);
 }
 
@@ -471,6 +695,13 @@ main(void)
 		cmocka_unit_test(
 		    numbers_without_extent_or_gap_are_a_gap_without_record),
 		cmocka_unit_test(a_damaged_file_is_noticed_before_it_is_sent),
+		cmocka_unit_test(a_piece_ends_where_it_is_told_to),
+		cmocka_unit_test(a_letter_is_read_from_its_file_alone),
+		cmocka_unit_test(
+		    a_large_letter_comes_in_pieces_within_the_bound),
+		cmocka_unit_test(segment_and_link_stand_in_for_each_other),
+		cmocka_unit_test(
+		    a_damaged_letter_is_an_error_that_names_the_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "recorder/store/acks.h"
 #include "recorder/store/mdb.h"
 #include "shipper/state.h"
 
@@ -223,13 +224,73 @@ forgotten_upstreams_leave_nothing_behind(void **state)
 	bench_finish(&b);
 }
 
+static void
+a_cursor_keeps_what_waits_and_for_how_long(void **state)
+{
+	struct pb_cursor_row in = { .key = { "lon1", "eth0", 3 },
+	    .state = PB_CURSOR_WAITING, .acked = 10, .sent = 90,
+	    .released = 70, .wait_seq = 80, .wait_ms = 3599999,
+	    .written_ns = 5 }, out;
+	struct bench b;
+	struct pb_err err;
+
+	(void)state;
+	bench_init(&b);
+	assert_int_equal(pb_state_begin(b.state, &err), 0);
+	pb_state_put_cursor(b.state, "core", &in);
+	assert_int_equal(pb_state_commit(b.state), 0);
+	assert_int_equal(pb_state_cursor(b.state, "core", &in.key, &out,
+	    &err), 1);
+	assert_int_equal(out.released, 70);
+	assert_int_equal(out.wait_seq, 80);
+	assert_int_equal(out.wait_ms, 3599999);
+	bench_finish(&b);
+}
+
+/* What retention reads: acks.h.  It goes with its upstream. */
+static void
+each_cursor_has_its_row_for_retention(void **state)
+{
+	struct pb_cursor_row row = { .key = { "lon1", "eth0", 3 },
+	    .acked = 10, .released = 70 };
+	struct pb_acks *acks;
+	struct pb_ack ack;
+	struct bench b;
+	struct pb_err err;
+
+	(void)state;
+	bench_init(&b);
+	assert_int_equal(pb_state_begin(b.state, &err), 0);
+	pb_state_put_cursor(b.state, "core", &row);
+	pb_state_put_cursor(b.state, "old", &row);
+	row.key.epoch = 4;
+	row.released = 0;
+	pb_state_put_cursor(b.state, "core", &row);
+	assert_int_equal(pb_state_commit(b.state), 0);
+	assert_int_equal(pb_state_forget(b.state, keep_core, NULL, &err), 0);
+	/* An environment is open once in a process. */
+	pb_state_close(b.state);
+	b.state = NULL;
+	assert_int_equal(pb_acks_create(&acks, b.dir, &err), 0);
+	assert_int_equal(pb_acks_get(acks, "core", &row.key, &ack), 1);
+	assert_int_equal(ack.acked, 10);
+	assert_int_equal(ack.released, 10);
+	row.key.epoch = 3;
+	assert_int_equal(pb_acks_get(acks, "core", &row.key, &ack), 1);
+	assert_int_equal(ack.acked, 10);
+	assert_int_equal(ack.released, 70);
+	assert_int_equal(pb_acks_get(acks, "old", &row.key, &ack), 0);
+	pb_acks_destroy(acks);
+	bench_finish(&b);
+}
+
 /* Rows of a version to come, and rows that a disk made up. */
 static void
 foreign_rows_are_skipped(void **state)
 {
 	static const char *const tables[] = { "upstreams", "cursors" };
-	static const uint8_t future[] = { 2, 1, 2, 3 }, cut[] = { 1, 2 };
-	static uint8_t huge[5000] = { 1 };
+	static const uint8_t future[] = { 3, 1, 2, 3 }, cut[] = { 2, 2 };
+	static uint8_t huge[5000] = { 2 };
 	struct pb_upstream_row up[8];
 	struct pb_cursor_row cursors[8];
 	char path[PATH_MAX];
@@ -316,6 +377,8 @@ main(void)
 		    cursors_come_in_pages_and_of_one_upstream_only),
 		cmocka_unit_test(one_cursor_is_found_by_its_stream),
 		cmocka_unit_test(forgotten_upstreams_leave_nothing_behind),
+		cmocka_unit_test(a_cursor_keeps_what_waits_and_for_how_long),
+		cmocka_unit_test(each_cursor_has_its_row_for_retention),
 		cmocka_unit_test(foreign_rows_are_skipped),
 		cmocka_unit_test(a_second_shipper_is_told_the_firsts_pid),
 	};

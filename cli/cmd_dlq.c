@@ -1,0 +1,487 @@
+/*
+ * cli/cmd_dlq.c - `pb dlq`: dead letters, and what to do with them
+ *
+ * Reading needs nobody.  What changes something is asked of pb-shipper by
+ * its socket; where none runs, pb takes the shipper's lock and does it.
+ */
+#include "cli/cli.h"
+#include "cli/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "shipper/control.h"
+#include "shipper/letters.h"
+#include "shipper/state.h"
+
+#define LETTERS_PAGE	256	/* rows of the state at a time */
+/* A shipper that has just started may not listen yet. */
+#define ASK_TRIES	50u
+#define ASK_AGAIN_US	100000u
+
+enum verb { LIST, SHOW, REQUEUE, PURGE, VERBS };
+static const char *const verb_names[VERBS] = {
+	[LIST] = "list", [SHOW] = "show", [REQUEUE] = "requeue",
+	[PURGE] = "purge",
+};
+
+struct request {
+	enum verb	 verb;
+	struct pb_letters_which which;
+	bool		 all, json;
+};
+
+/* For machines all there is; for people what fits in a line. */
+static const struct pb_column json_columns[] = {
+	{ "upstream", false },
+	{ "node", false },
+	{ "interface", false },
+	{ "epoch", false },
+	{ "first", true },
+	{ "last", true },
+	{ "packets", true },
+	{ "bytes", true },
+	{ "state", false },
+	{ "reason", false },
+	{ "since", false },
+	{ "attempts", true },
+	{ "status", true },
+	{ "error", false },
+	{ "path", false },
+};
+static const struct pb_column columns[] = {
+	{ "upstream", false },
+	{ "stream", false },
+	{ "first", true },
+	{ "packets", true },
+	{ "state", false },
+	{ "reason", false },
+	{ "since", false },
+};
+#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
+
+struct listing {
+	const struct request *request;
+	const char	*store;
+	struct pb_out	 out;
+	struct pb_table	 table;
+	bool		 shown;		/* one was, before this one */
+	struct pb_letter page[LETTERS_PAGE];
+};
+
+static int	options(const struct pb_command *, int, char **,
+		    struct request *);
+static int	verb_of(int, char **, struct request *);
+static int	list(struct pb_cli *, const struct request *,
+		    struct pb_err *);
+static int	print_pages(struct listing *, struct pb_letters *,
+		    struct pb_err *);
+static int	print_row(struct listing *, const struct pb_letter *,
+		    struct pb_err *);
+static int	print_wide(struct pb_table *, const struct pb_letter *,
+		    const char *, struct pb_err *);
+static int	show(struct listing *, const struct pb_letter *, const char *,
+		    struct pb_err *);
+static void	show_text(struct pb_out *, const char *, const char *);
+static const char *path_of(const struct listing *, const struct pb_letter *,
+		    char [static PATH_MAX]);
+static const char *reason_of(const struct pb_letter *);
+static int	change(struct pb_cli *, const struct request *,
+		    struct pb_letters_sum *, struct pb_err *);
+static int	change_here(struct pb_cli *, const struct request *,
+		    struct pb_letters_sum *, struct pb_err *);
+static void	report(const struct request *, const struct pb_letters_sum *);
+static const char *grouped(uint64_t, char [static 32]);
+
+int
+pb_cmd_dlq(struct pb_cli *cli, const struct pb_command *command, int argc,
+    char **argv)
+{
+	struct pb_letters_sum sum = { .letters = 0 };
+	struct request request = { .verb = VERBS };
+	struct pb_err err;
+	int rc;
+
+	rc = options(command, argc, argv, &request);
+	if (rc >= 0)
+		return rc;
+	if (pb_cli_conf(cli, &err) < 0)
+		return pb_cli_fail(&err);
+	if (access(cli->store, F_OK) < 0) {
+		pb_err_set(&err, PB_ENOENT, "there is no store in %s yet; "
+		    "pb-recorder or 'pb import' makes one", cli->store);
+		return pb_cli_fail(&err);
+	}
+	if (request.verb == LIST || request.verb == SHOW) {
+		rc = list(cli, &request, &err);
+		return rc < 0 ? pb_cli_fail(&err) : PB_EXIT_OK;
+	}
+	rc = change(cli, &request, &sum, &err);
+	if (rc == 0 || sum.letters > 0)
+		report(&request, &sum);
+	return rc < 0 ? pb_cli_fail(&err) : PB_EXIT_OK;
+}
+
+/* --- what is asked for -------------------------------------------------- */
+
+/* -1 to go on, or the exit status. */
+static int
+options(const struct pb_command *command, int argc, char **argv,
+    struct request *request)
+{
+	static const struct option longs[] = {
+		{ "upstream", required_argument, NULL, 'u' },
+		{ "stream", required_argument, NULL, 's' },
+		{ "first", required_argument, NULL, 'f' },
+		{ "all", no_argument, NULL, 'a' },
+		{ "json", no_argument, NULL, 'j' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct pb_err err;
+	int c;
+
+	while ((c = pb_cli_option(command, argc, argv, "", longs)) != -1)
+		switch (c) {
+		case 'u':
+			request->which.upstream = optarg;
+			break;
+		case 's':
+			request->which.stream = optarg;
+			break;
+		case 'f':
+			if (pb_parse_u64(optarg, 1, INT64_MAX,
+			    &request->which.first, &err) < 0)
+				return pb_cli_usage("--first: %s", err.text);
+			break;
+		case 'a':
+			request->all = true;
+			break;
+		case 'j':
+			request->json = true;
+			break;
+		case PB_OPTION_HELP:
+			return PB_EXIT_OK;
+		default:
+			return PB_EXIT_USAGE;
+		}
+	return verb_of(argc, argv, request);
+}
+
+static int
+verb_of(int argc, char **argv, struct request *request)
+{
+	const struct pb_letters_which *which = &request->which;
+	const char *near;
+
+	if (optind == argc)
+		return pb_cli_usage("dlq: say what to do: list, show, requeue "
+		    "or purge");
+	for (unsigned v = 0; v < VERBS; v++)
+		if (strcmp(argv[optind], verb_names[v]) == 0)
+			request->verb = (enum verb)v;
+	if (request->verb == VERBS) {
+		near = pb_nearest(argv[optind], verb_names, VERBS);
+		return pb_cli_usage("dlq: unknown word '%s'; %s%s%s",
+		    argv[optind], near != NULL ? "did you mean '" :
+		    "list, show, requeue and purge are known",
+		    near != NULL ? near : "", near != NULL ? "'?" : "");
+	}
+	if (optind + 1 < argc)
+		return pb_cli_usage("dlq %s takes no argument, not '%s'",
+		    argv[optind], argv[optind + 1]);
+	if (request->verb != REQUEUE && request->verb != PURGE)
+		return -1;
+	if (!request->all && which->upstream == NULL &&
+	    which->stream == NULL && which->first == 0)
+		return pb_cli_usage("dlq %s: say which: --upstream GLOB, "
+		    "--stream GLOB, --first N, or --all", argv[optind]);
+	if (request->all && (which->upstream != NULL ||
+	    which->stream != NULL || which->first != 0))
+		return pb_cli_usage("dlq %s: --all leaves nothing to select; "
+		    "give one or the other", argv[optind]);
+	return -1;
+}
+
+/* --- list and show ------------------------------------------------------ */
+
+static int
+list(struct pb_cli *cli, const struct request *request, struct pb_err *err)
+{
+	struct pb_letters *letters = NULL;
+	struct pb_state *state = NULL;
+	struct listing *listing;
+	int rc;
+
+	rc = pb_state_open(&state, cli->store, err);
+	if (rc < 0)
+		return rc == PB_ENOENT ? 0 : rc;
+	listing = calloc(1, sizeof(*listing));
+	rc = listing == NULL ? pb_err_set(err, PB_ENOMEM, "no memory for dead "
+	    "letters") : pb_letters_open(&letters, state, cli->store, err);
+	if (rc == 0) {
+		listing->request = request;
+		listing->store = cli->store;
+		pb_out_init(&listing->out, STDOUT_FILENO, "standard output");
+		if (request->json)
+			pb_table_init(&listing->table, &listing->out,
+			    json_columns, COUNT(json_columns), true);
+		else
+			pb_table_init(&listing->table, &listing->out, columns,
+			    COUNT(columns), false);
+		rc = print_pages(listing, letters, err);
+		if (rc == 0)
+			rc = pb_table_end(&listing->table, err);
+		if (pb_out_gone(&listing->out))
+			rc = 0;
+		pb_table_finish(&listing->table);
+		pb_out_finish(&listing->out);
+	}
+	pb_letters_close(letters);
+	pb_state_close(state);
+	free(listing);
+	return rc;
+}
+
+static int
+print_pages(struct listing *listing, struct pb_letters *letters,
+    struct pb_err *err)
+{
+	struct pb_letter after = { .first = 0 };
+	int n, rc = 0;
+
+	do {
+		n = pb_letters_list(letters, &listing->request->which, &after,
+		    listing->page, LETTERS_PAGE, err);
+		for (int i = 0; i < n && rc == 0; i++)
+			rc = print_row(listing, &listing->page[i], err);
+	} while (rc == 0 && n > 0);
+	return n < 0 ? n : rc;
+}
+
+static int
+print_row(struct listing *listing, const struct pb_letter *letter,
+    struct pb_err *err)
+{
+	char stream[PB_STREAM_NAME_MAX], since[PB_TIME_TEXT_MAX],
+	    path[PATH_MAX];
+	const char *file = path_of(listing, letter, path);
+	struct pb_table *table = &listing->table;
+
+	if (!listing->request->all && letter->state != PB_LETTER_DEAD &&
+	    letter->state != PB_LETTER_REQUEUED)
+		return 0;
+	if (listing->request->json)
+		return print_wide(table, letter, file, err);
+	if (listing->request->verb == SHOW)
+		return show(listing, letter, file, err);
+	/* To the second. */
+	pb_time_format(letter->since_ns, since);
+	strcpy(since + strlen("2026-11-21T10:00:00"), "Z");
+	pb_table_text(table, letter->upstream);
+	pb_table_text(table, pb_stream_name(stream, &letter->key));
+	pb_table_u64(table, letter->first);
+	pb_table_u64(table, letter->last - letter->first + 1);
+	pb_table_text(table, pb_letter_state_name(letter->state));
+	pb_table_text(table, reason_of(letter));
+	pb_table_text(table, since);
+	return pb_table_row(table, err);
+}
+
+static int
+print_wide(struct pb_table *table, const struct pb_letter *letter,
+    const char *path, struct pb_err *err)
+{
+	char epoch[17];
+
+	pb_hex64(letter->key.epoch, epoch);
+	pb_table_text(table, letter->upstream);
+	pb_table_text(table, letter->key.node);
+	pb_table_text(table, letter->key.interface);
+	pb_table_text(table, epoch);
+	pb_table_u64(table, letter->first);
+	pb_table_u64(table, letter->last);
+	pb_table_u64(table, letter->last - letter->first + 1);
+	pb_table_u64(table, path[0] != '\0' ? letter->file_bytes : 0);
+	pb_table_text(table, pb_letter_state_name(letter->state));
+	pb_table_text(table, reason_of(letter));
+	pb_table_time(table, letter->since_ns, true);
+	pb_table_u64(table, letter->attempts);
+	pb_table_u64(table, letter->status > 0 ? (uint64_t)letter->status : 0);
+	pb_table_text(table, letter->error);
+	pb_table_text(table, path);
+	return pb_table_row(table, err);
+}
+
+static int
+show(struct listing *listing, const struct pb_letter *letter,
+    const char *path, struct pb_err *err)
+{
+	char since[PB_TIME_TEXT_MAX], epoch[17], size[16];
+	struct pb_out *out = &listing->out;
+
+	pb_hex64(letter->key.epoch, epoch);
+	if (listing->shown)
+		pb_out_text(out, "\n");
+	listing->shown = true;
+	show_text(out, "upstream", letter->upstream);
+	show_text(out, "node", letter->key.node);
+	show_text(out, "interface", letter->key.interface);
+	show_text(out, "epoch", epoch);
+	pb_out_printf(out, "first: %" PRIu64 "\nlast: %" PRIu64 "\npackets: %"
+	    PRIu64 "\n", letter->first, letter->last,
+	    letter->last - letter->first + 1);
+	show_text(out, "state", pb_letter_state_name(letter->state));
+	show_text(out, "reason", reason_of(letter));
+	show_text(out, "since", pb_time_format(letter->since_ns, since));
+	pb_out_printf(out, "attempts: %" PRIu32 "\n", letter->attempts);
+	if (letter->status > 0)
+		pb_out_printf(out, "status: %d\n", letter->status);
+	if (letter->error[0] != '\0')
+		show_text(out, "error", letter->error);
+	if (path[0] == '\0')
+		return out->rc;
+	/* The file is a whole segment, with packets besides these. */
+	pb_out_printf(out, "bytes: %" PRIu64 " (%s)\n", letter->file_bytes,
+	    pb_size_format(letter->file_bytes, size));
+	show_text(out, "path", path);
+	pb_out_printf(out, "open: wireshark '%s'\n", path);
+	return out->rc < 0 ? pb_out_flush(out, err) : 0;
+}
+
+/* Without control characters: names and errors come from peers. */
+static void
+show_text(struct pb_out *out, const char *name, const char *text)
+{
+	char clean[PATH_MAX + 64];
+
+	pb_utf8_clean(clean, sizeof(clean), text, strlen(text));
+	pb_out_printf(out, "%s: %s\n", name, clean);
+}
+
+/* "" for letters that have no file. */
+static const char *
+path_of(const struct listing *listing, const struct pb_letter *letter,
+    char path[static PATH_MAX])
+{
+	path[0] = '\0';
+	if ((letter->state == PB_LETTER_DEAD ||
+	    letter->state == PB_LETTER_REQUEUED) &&
+	    pb_letters_path(path, listing->store, letter->upstream,
+	    &letter->key, letter->segment_seq, NULL) < 0)
+		path[0] = '\0';
+	return path;
+}
+
+static const char *
+reason_of(const struct pb_letter *letter)
+{
+	const char *name = letter->reason != 0 ?
+	    pb_dead_reason_name(letter->reason) : NULL;
+
+	return name != NULL ? name : "";
+}
+
+/* --- requeue and purge -------------------------------------------------- */
+
+static int
+change(struct pb_cli *cli, const struct request *request,
+    struct pb_letters_sum *sum, struct pb_err *err)
+{
+	enum pb_control_verb verb = request->verb == REQUEUE ?
+	    PB_CONTROL_REQUEUE : PB_CONTROL_PURGE;
+	struct pb_state *state;
+	int fd, rc;
+
+	/* Nothing was ever shipped from here: make nothing. */
+	rc = pb_state_open(&state, cli->store, err);
+	if (rc < 0)
+		return rc == PB_ENOENT ? 0 : rc;
+	pb_state_close(state);
+	for (unsigned try = 0; try < ASK_TRIES; try++) {
+		rc = pb_shipper_lock(&fd, cli->store, err);
+		if (rc == 0) {
+			rc = change_here(cli, request, sum, err);
+			close(fd);
+			return rc;
+		}
+		if (rc != PB_EBUSY)
+			return rc;
+		rc = pb_control_ask(cli->store, verb, &request->which, sum,
+		    err);
+		if (rc != PB_ENOENT)
+			return rc;
+		usleep(ASK_AGAIN_US);
+	}
+	return rc;
+}
+
+static int
+change_here(struct pb_cli *cli, const struct request *request,
+    struct pb_letters_sum *sum, struct pb_err *err)
+{
+	struct pb_letters *letters = NULL;
+	struct pb_state *state = NULL;
+	int rc;
+
+	rc = pb_state_open_write(&state, cli->store, err);
+	if (rc == 0)
+		rc = pb_letters_open(&letters, state, cli->store, err);
+	if (rc == 0)
+		do
+			rc = request->verb == REQUEUE ?
+			    pb_letters_requeue(letters, &request->which, sum,
+			    err) : pb_letters_purge(letters, &request->which,
+			    sum, err);
+		while (rc == 1);
+	pb_letters_close(letters);
+	pb_state_close(state);
+	if (rc == 0 && sum->letters > 0)
+		pb_cli_note("pb-shipper does not run on this store; the "
+		    "upstream %s when it does", request->verb == REQUEUE ?
+		    "gets them" : "is told");
+	return rc;
+}
+
+static void
+report(const struct request *request, const struct pb_letters_sum *sum)
+{
+	char letters[32], packets[32];
+
+	if (request->json) {
+		printf("{\"letters\":%" PRIu64 ",\"packets\":%" PRIu64 "}\n",
+		    sum->letters, sum->packets);
+		return;
+	}
+	if (sum->letters == 0) {
+		printf("no dead letters to %s\n", verb_names[request->verb]);
+		return;
+	}
+	printf("%s %s dead letter%s, %s packet%s",
+	    request->verb == REQUEUE ? "requeued" : "purged",
+	    grouped(sum->letters, letters), sum->letters == 1 ? "" : "s",
+	    grouped(sum->packets, packets), sum->packets == 1 ? "" : "s");
+	if (request->which.upstream != NULL)
+		printf(", for %s", request->which.upstream);
+	printf("\n");
+}
+
+/* 1234567 as 1,234,567. */
+static const char *
+grouped(uint64_t value, char out[static 32])
+{
+	char digits[24];
+	size_t len, at = 0;
+
+	len = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, value);
+	for (size_t i = 0; i < len; i++) {
+		if (i > 0 && (len - i) % 3 == 0)
+			out[at++] = ',';
+		out[at++] = digits[i];
+	}
+	out[at] = '\0';
+	return out;
+}

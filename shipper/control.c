@@ -1,0 +1,483 @@
+/*
+ * shipper/control.c - what an operator asks of a running shipper
+ */
+#include "shipper/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/json.h"
+
+#define SOCKET_NAME	"shipper.sock"
+#define VERB_BYTES	16u
+#define ERROR_BYTES	1024u	/* of an answer, escaped it still fits */
+
+/* A request as it came, and how far it is. */
+struct request {
+	enum pb_control_verb verb;
+	struct pb_letters_which which;	/* borrows the globs below */
+	char		 upstream[PB_CONTROL_GLOB_MAX];
+	char		 stream[PB_CONTROL_GLOB_MAX];
+	struct pb_letters_sum sum;
+};
+
+struct client {
+	int		 fd;		/* -1: free */
+	bool		 asked;
+	uint64_t	 until_ms;	/* ... it has to */
+	struct request	 request;
+};
+
+struct pb_control {
+	char		 path[PATH_MAX];
+	int		 listen_fd;
+	int		 epoll_fd;
+	int		 event_fd;	/* readable while there is work */
+	bool		 full;		/* newcomers are not waited for */
+	pb_control_handler *handler;
+	void		*arg;
+	struct client	 client[PB_CONTROL_CLIENTS_MAX];
+};
+
+static const char *const verb_names[] = {
+	[PB_CONTROL_REQUEUE] = "requeue",
+	[PB_CONTROL_PURGE] = "purge",
+};
+
+static int	address_of(const char *, const char *, struct sockaddr_un *,
+		    int *, struct pb_err *);
+static int	listen_at(struct pb_control *, const char *, struct pb_err *);
+static int	watch(struct pb_control *, int);
+static void	accept_clients(struct pb_control *, uint64_t);
+static void	mind_newcomers(struct pb_control *);
+static void	serve(struct pb_control *, struct client *, uint64_t);
+static bool	take_request(struct client *);
+static int	parse(const char *, size_t, struct request *,
+		    struct pb_err *);
+static void	answer_sum(struct client *);
+static void	answer_error(struct client *, const struct pb_err *);
+static void	send_answer(struct client *, struct pb_buf *);
+static void	drop(struct client *);
+static int	connect_to(const char *, struct pb_err *);
+static int	exchange(int, const struct pb_buf *, char *, size_t *,
+		    struct pb_err *);
+
+/* --- the shipper -------------------------------------------------------- */
+
+int
+pb_control_create(struct pb_control **out, const char *store,
+    pb_control_handler *handler, void *arg, struct pb_err *err)
+{
+	struct pb_control *c = calloc(1, sizeof(*c));
+	int rc;
+
+	*out = NULL;
+	if (c == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	c->handler = handler;
+	c->arg = arg;
+	c->listen_fd = c->epoll_fd = c->event_fd = -1;
+	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
+		c->client[i].fd = -1;
+	rc = pb_layout_path(c->path, store, SOCKET_NAME, err);
+	if (rc < 0) {
+		free(c);
+		return rc;
+	}
+	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	c->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (c->epoll_fd < 0 || c->event_fd < 0 ||
+	    watch(c, c->event_fd) < 0)
+		rc = pb_err_sys(err, "wait for %s", c->path);
+	if (rc == 0)
+		rc = listen_at(c, store, err);
+	if (rc < 0) {
+		pb_control_destroy(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+void
+pb_control_destroy(struct pb_control *c)
+{
+	if (c == NULL)
+		return;
+	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
+		drop(&c->client[i]);
+	if (c->listen_fd >= 0) {
+		(void)unlink(c->path);
+		close(c->listen_fd);
+	}
+	if (c->event_fd >= 0)
+		close(c->event_fd);
+	if (c->epoll_fd >= 0)
+		close(c->epoll_fd);
+	free(c);
+}
+
+int
+pb_control_fds(const struct pb_control *c, int *fds, int max)
+{
+	if (max < 1)
+		return 0;
+	fds[0] = c->epoll_fd;
+	return 1;
+}
+
+void
+pb_control_run(struct pb_control *c, uint64_t now_ms)
+{
+	uint64_t count = 1;
+	bool more = false;
+
+	(void)!read(c->event_fd, &count, sizeof(count));
+	accept_clients(c, now_ms);
+	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
+		if (c->client[i].fd >= 0) {
+			serve(c, &c->client[i], now_ms);
+			more |= c->client[i].fd >= 0 && c->client[i].asked;
+		}
+	mind_newcomers(c);
+	/* The next step is due at once. */
+	count = 1;
+	if (more)
+		(void)!write(c->event_fd, &count, sizeof(count));
+}
+
+/* Not listening yet, the socket gets its mode: nobody can be faster. */
+static int
+listen_at(struct pb_control *c, const char *store, struct pb_err *err)
+{
+	struct sockaddr_un at;
+	int fd, dir = -1, rc;
+
+	rc = address_of(store, c->path, &at, &dir, err);
+	if (rc < 0)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || (unlink(c->path) < 0 && errno != ENOENT) ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+		rc = pb_err_sys(err, "listen at %s", c->path);
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	if (dir >= 0)
+		close(dir);
+	if (fd < 0)
+		return rc;
+	c->listen_fd = fd;
+	if (chmod(c->path, 0600) < 0 ||
+	    listen(fd, (int)PB_CONTROL_CLIENTS_MAX) < 0 || watch(c, fd) < 0)
+		return pb_err_sys(err, "listen at %s", c->path);
+	return 0;
+}
+
+static int
+watch(struct pb_control *c, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Where all places are taken the next ones wait in the backlog; those who
+ * have one ask, or are dropped. */
+static void
+accept_clients(struct pb_control *c, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++) {
+		struct client *client = &c->client[i];
+		int fd;
+
+		if (client->fd >= 0)
+			continue;
+		fd = accept4(c->listen_fd, NULL, NULL,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		if (watch(c, fd) < 0) {
+			close(fd);
+			return;
+		}
+		client->fd = fd;
+		client->asked = false;
+		client->until_ms = now_ms + PB_CONTROL_ASK_MS;
+	}
+}
+
+/* One that cannot be let in must not wake the loop again and again. */
+static void
+mind_newcomers(struct pb_control *c)
+{
+	struct epoll_event event = { .data.fd = c->listen_fd };
+	bool full = true;
+
+	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
+		full &= c->client[i].fd >= 0;
+	if (full == c->full)
+		return;
+	c->full = full;
+	event.events = full ? 0 : EPOLLIN;
+	(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, c->listen_fd, &event);
+}
+
+static void
+serve(struct pb_control *c, struct client *client, uint64_t now_ms)
+{
+	struct request *request = &client->request;
+	struct pb_err err = { .code = 0 };
+	int rc;
+
+	if (!client->asked) {
+		if (!take_request(client) && client->fd >= 0 &&
+		    now_ms >= client->until_ms)
+			drop(client);
+		return;
+	}
+	rc = c->handler(c->arg, request->verb, &request->which,
+	    &request->sum, &err);
+	if (rc < 0)
+		answer_error(client, &err);
+	else if (rc == 0)
+		answer_sum(client);
+}
+
+/* True once it has asked; wrong requests are answered, lost clients
+ * dropped. */
+static bool
+take_request(struct client *client)
+{
+	char bytes[PB_CONTROL_BYTES_MAX];
+	struct pb_err err;
+	ssize_t len;
+
+	len = recv(client->fd, bytes, sizeof(bytes), MSG_TRUNC);
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (len <= 0) {
+		drop(client);
+		return false;
+	}
+	if ((size_t)len > sizeof(bytes)) {
+		pb_err_set(&err, PB_ELIMIT, "a request has at most %u bytes",
+		    PB_CONTROL_BYTES_MAX);
+		answer_error(client, &err);
+		return false;
+	}
+	if (parse(bytes, (size_t)len, &client->request, &err) < 0) {
+		answer_error(client, &err);
+		return false;
+	}
+	client->asked = true;
+	return true;
+}
+
+static int
+parse(const char *body, size_t len, struct request *out, struct pb_err *err)
+{
+	char verb[VERB_BYTES];
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = pb_json_get_text(body, len, "do", verb, sizeof(verb), err);
+	if (rc == 0)
+		rc = pb_json_get_text(body, len, "upstream", out->upstream,
+		    sizeof(out->upstream), err);
+	if (rc == 0)
+		rc = pb_json_get_text(body, len, "stream", out->stream,
+		    sizeof(out->stream), err);
+	if (rc == 0)
+		rc = pb_json_get_u64(body, len, "first", &out->which.first,
+		    err);
+	if (rc < 0)
+		return rc;
+	out->which.upstream = out->upstream;
+	out->which.stream = out->stream;
+	for (size_t v = PB_CONTROL_REQUEUE; v <= PB_CONTROL_PURGE; v++)
+		if (strcmp(verb, verb_names[v]) == 0)
+			out->verb = (enum pb_control_verb)v;
+	if (out->verb == 0)
+		return pb_err_set(err, PB_EINVAL, "cannot do '%s': requeue "
+		    "and purge are known", verb);
+	return 0;
+}
+
+static void
+answer_sum(struct client *client)
+{
+	struct pb_json json;
+	struct pb_buf buf;
+
+	pb_buf_init(&buf, PB_CONTROL_BYTES_MAX);
+	pb_json_init(&json, &buf);
+	pb_json_object(&json, NULL);
+	pb_json_u64(&json, "letters", client->request.sum.letters);
+	pb_json_u64(&json, "packets", client->request.sum.packets);
+	pb_json_end(&json);
+	send_answer(client, &buf);
+}
+
+static void
+answer_error(struct client *client, const struct pb_err *err)
+{
+	struct pb_json json;
+	struct pb_buf buf;
+
+	pb_buf_init(&buf, PB_CONTROL_BYTES_MAX);
+	pb_json_init(&json, &buf);
+	pb_json_object(&json, NULL);
+	pb_json_text(&json, "error", err->text);
+	pb_json_end(&json);
+	send_answer(client, &buf);
+}
+
+/* It fits in the socket's buffer, or the client does not get it. */
+static void
+send_answer(struct client *client, struct pb_buf *buf)
+{
+	if (!buf->failed)
+		(void)!send(client->fd, buf->data, buf->len,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+	pb_buf_finish(buf);
+	drop(client);
+}
+
+static void
+drop(struct client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd);
+	client->fd = -1;
+	client->asked = false;
+}
+
+/* --- its clients -------------------------------------------------------- */
+
+int
+pb_control_ask(const char *store, enum pb_control_verb verb,
+    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+    struct pb_err *err)
+{
+	char answer[PB_CONTROL_BYTES_MAX], text[ERROR_BYTES];
+	size_t len = sizeof(answer);
+	struct pb_json json;
+	struct pb_buf buf;
+	int fd, rc;
+
+	fd = connect_to(store, err);
+	if (fd < 0)
+		return fd;
+	pb_buf_init(&buf, PB_CONTROL_BYTES_MAX);
+	pb_json_init(&json, &buf);
+	pb_json_object(&json, NULL);
+	pb_json_text(&json, "do", verb_names[verb]);
+	pb_json_text(&json, "upstream",
+	    which->upstream != NULL ? which->upstream : "*");
+	pb_json_text(&json, "stream",
+	    which->stream != NULL ? which->stream : "*");
+	pb_json_u64(&json, "first", which->first);
+	pb_json_end(&json);
+	rc = buf.failed ? pb_err_set(err, PB_ELIMIT, "a glob is too long") :
+	    exchange(fd, &buf, answer, &len, err);
+	pb_buf_finish(&buf);
+	close(fd);
+	if (rc < 0)
+		return rc;
+	if (pb_json_get_text(answer, len, "error", text, sizeof(text),
+	    NULL) == 0)
+		return pb_err_set(err, PB_ESYS, "pb-shipper: %.400s", text);
+	rc = pb_json_get_u64(answer, len, "letters", &sum->letters, err);
+	if (rc == 0)
+		rc = pb_json_get_u64(answer, len, "packets", &sum->packets,
+		    err);
+	return rc;
+}
+
+static int
+connect_to(const char *store, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	struct sockaddr_un at;
+	int fd = -1, dir = -1, rc;
+
+	rc = pb_layout_path(path, store, SOCKET_NAME, err);
+	if (rc == 0)
+		rc = address_of(store, path, &at, &dir, err);
+	if (rc < 0)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+		rc = pb_err_sys(err, "ask pb-shipper at %s", path);
+		if (errno == ECONNREFUSED)
+			rc = err->code = PB_ENOENT;
+		else if (errno == EACCES || errno == EPERM)
+			rc = err->code = PB_EACCES;
+		if (fd >= 0)
+			close(fd);
+		fd = rc;
+	}
+	if (dir >= 0)
+		close(dir);
+	return fd;
+}
+
+static int
+exchange(int fd, const struct pb_buf *request, char *answer, size_t *len,
+    struct pb_err *err)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	ssize_t got;
+	int n;
+
+	if (send(fd, request->data, request->len, MSG_NOSIGNAL) < 0)
+		return pb_err_sys(err, "ask pb-shipper");
+	do
+		n = poll(&poll_fd, 1, (int)PB_CONTROL_ANSWER_MS);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return pb_err_set(err, PB_EBUSY, "pb-shipper has not answered "
+		    "for %u s", PB_CONTROL_ANSWER_MS / 1000);
+	got = n < 0 ? -1 : recv(fd, answer, *len, 0);
+	if (got < 0)
+		return pb_err_sys(err, "hear from pb-shipper");
+	if (got == 0)
+		return pb_err_set(err, PB_EBUSY, "pb-shipper stopped before "
+		    "it had done so; it may have done a part");
+	*len = (size_t)got;
+	return 0;
+}
+
+/* --- both --------------------------------------------------------------- */
+
+/* A path longer than sun_path is reached through its directory's
+ * descriptor, which the caller closes when it has the socket. */
+static int
+address_of(const char *store, const char *path, struct sockaddr_un *to,
+    int *dir, struct pb_err *err)
+{
+	memset(to, 0, sizeof(*to));
+	to->sun_family = AF_UNIX;
+	if (strlen(path) < sizeof(to->sun_path)) {
+		strcpy(to->sun_path, path);
+		return 0;
+	}
+	*dir = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*dir < 0)
+		return pb_err_sys(err, "open directory %s", store);
+	snprintf(to->sun_path, sizeof(to->sun_path), "/proc/self/fd/%d/%s",
+	    *dir, SOCKET_NAME);
+	return 0;
+}

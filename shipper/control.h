@@ -1,0 +1,74 @@
+/*
+ * shipper/control.h - what an operator asks of a running shipper
+ *
+ * STORE/shipper.sock, for the shipper's own user alone: one connection
+ * (SOCK_SEQPACKET), one request, one answer, each one JSON object.
+ *
+ *	{"do":"requeue","upstream":GLOB,"stream":GLOB,"first":N}
+ *	{"do":"purge",  "upstream":GLOB,"stream":GLOB,"first":N}
+ *	-> {"letters":N,"packets":N} or {"error":TEXT}
+ *
+ * All members are there; `first` 0: any.  The server never blocks: each
+ * turn does one bounded step of each request, and a client that does not
+ * ask within PB_CONTROL_ASK_MS is dropped.
+ */
+#ifndef PB_SHIPPER_CONTROL_H
+#define PB_SHIPPER_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "shipper/letters.h"
+
+#define PB_CONTROL_CLIENTS_MAX	8u
+#define PB_CONTROL_BYTES_MAX	4096u	/* of a request, of an answer */
+#define PB_CONTROL_GLOB_MAX	512u	/* with its NUL */
+#define PB_CONTROL_ASK_MS	10000u
+/* How long a client waits for its answer. */
+#define PB_CONTROL_ANSWER_MS	600000u
+
+enum pb_control_verb {
+	PB_CONTROL_REQUEUE = 1,
+	PB_CONTROL_PURGE,
+};
+
+/* --- the shipper -------------------------------------------------------- */
+
+struct pb_control;
+
+/*
+ * One step of a request: 1, there is more (called again next turn, with
+ * the same *sum, zeroed before the first); 0, done; or an error, which the
+ * client is told.  As pb_letters_requeue() and pb_letters_purge() answer.
+ */
+typedef int pb_control_handler(void *arg, enum pb_control_verb verb,
+	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+	    struct pb_err *err);
+
+/* Listen in `store`, whose shipper.lock the caller has: a socket that is
+ * there is stale and replaced.  `store` is copied. */
+int	pb_control_create(struct pb_control **out, const char *store,
+	    pb_control_handler *handler, void *arg, struct pb_err *err);
+/* Clients are cut off, the socket is removed. */
+void	pb_control_destroy(struct pb_control *control);
+
+/* The descriptors to wait on until they can be read (one): how many. */
+int	pb_control_fds(const struct pb_control *control, int *fds, int max);
+
+/* What can be done without waiting.  Call it each turn of the loop, once a
+ * second at least. */
+void	pb_control_run(struct pb_control *control, uint64_t now_ms);
+
+/* --- its clients -------------------------------------------------------- */
+
+/*
+ * Ask the shipper of `store`.  PB_ENOENT: none listens; PB_EACCES: the
+ * socket is another user's; or the error it answered with.
+ */
+int	pb_control_ask(const char *store, enum pb_control_verb verb,
+	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+	    struct pb_err *err);
+
+#endif
