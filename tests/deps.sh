@@ -1,12 +1,14 @@
 #!/bin/sh
-# Install what building, testing and running need.  Asks nothing; does
-# nothing where all is there.
+# Install what building, testing and running need, and the packages that
+# are named beside it.  Asks nothing; does nothing where all is there.
+#
+#	tests/deps.sh [PACKAGE...]
 set -eu
 
 packages="gcc make pkg-config libc6-dev libpcap-dev liblmdb-dev
 libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev libinih-dev
 libxxhash-dev libzstd-dev libjansson-dev libcmocka-dev tshark wireshark-common tcpdump
-tcpreplay iproute2 procps curl openssl python3 strace valgrind"
+tcpreplay iproute2 procps curl openssl python3 strace valgrind $*"
 
 missing=
 for p in $packages; do

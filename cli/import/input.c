@@ -80,7 +80,9 @@ pb_input_read(const struct pb_input *input,
 	if (window.fd < 0)
 		return pb_err_sys(err, "%s", input->name);
 	pb_buf_init(&window.buf, WINDOW_BYTES_MAX);
-	rc = read_events(&window, calls, err);
+	rc = pb_buf_reserve(&window.buf, READ_BYTES) == NULL ?
+	    pb_err_set(err, PB_ENOMEM, "no memory to read the file") :
+	    read_events(&window, calls, err);
 	if (rc < 0)
 		pb_err_prefix(err, "%s", input->name);
 	pb_buf_finish(&window.buf);

@@ -1,21 +1,20 @@
 /*
  * tests/fuzz/fuzz_body.c - any bytes as a request's body
  *
- * Byte 0 chooses the door and which numbers to keep, the rest is the body
- * of lon1/eth0, epoch 0123456789abcdef.  A body that is taken gives chunks
+ * Byte 0 chooses the door, which numbers to keep and whether the rest is
+ * packed with zstd; the rest is the body of lon1/eth0, epoch
+ * 0123456789abcdef.  A body that is taken gives chunks
  * that scan as canonical blocks, numbered as they say; a check alone says
  * the same as taking it; a body refused leaves nothing.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/zip.h"
 #include "pcapng/scan.h"
 #include "recorder/ingest/intake/body.h"
+#include "tests/fuzz/fuzz.h"
 
-#define MUST(x)	do { if (!(x)) abort(); } while (0)
-
-int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#define BODY_BYTES_MAX	(16u << 20)	/* as [listen] body_max has it */
 
 static const struct pb_stream_key key = {
 	"lon1", "eth0", 0x0123456789abcdefull,
@@ -63,38 +62,76 @@ check_chunk(const struct pb_chunk *chunk, int hops)
 	MUST(chunk->packets == chunk->last_seq - chunk->first_seq + 1);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* The bytes as packed and unpacked again are the same. */
+static void
+check_packing(const uint8_t *data, size_t len)
+{
+	size_t room, back;
+	struct pb_buf packed;
+	uint8_t *plain;
+
+	pb_buf_init(&packed, 2 * BODY_BYTES_MAX);
+	MUST(pb_zip_pack(&packed, data, len) == 0);
+	MUST(pb_zip_room(packed.data, packed.len, len, &room, NULL) == 0);
+	MUST(room == len);
+	plain = malloc(room + 1);
+	MUST(plain != NULL);
+	MUST(pb_zip_unpack(plain, room, packed.data, packed.len, &back,
+	    NULL) == 0);
+	MUST(back == len && memcmp(plain, data, len) == 0);
+	free(plain);
+	pb_buf_finish(&packed);
+}
+
+/* As ingest unpacks it: memory that the frame asks for, within the bound. */
+static uint8_t *
+unpack(const uint8_t *data, size_t size, size_t *len)
+{
+	uint8_t *plain;
+	size_t room;
+	int rc;
+
+	if (pb_zip_room(data, size, BODY_BYTES_MAX, &room, NULL) < 0)
+		return NULL;
+	MUST(room <= BODY_BYTES_MAX);
+	plain = malloc(room + (room == 0));
+	MUST(plain != NULL);
+	rc = pb_zip_unpack(plain, room, data, size, len, NULL);
+	MUST(rc == 0 || rc == PB_EFORMAT || rc == PB_ELIMIT);
+	if (rc < 0) {
+		free(plain);
+		return NULL;
+	}
+	MUST(*len <= room);
+	return plain;
+}
+
+static void
+take(struct pb_body *body, uint8_t flags)
 {
 	static const struct pb_run all = { 1, PB_SEQ_MAX };
 	static const struct pb_run some[] = { { 2, 3 }, { 5, 5 }, { 7, 900 } };
 	struct pb_body_facts facts, checked, looked;
 	struct pb_chunk *chunk, *next;
-	struct pb_body body = { .key = &key, .pen = PB_PEN_EXAMPLE };
 	struct pb_body_build build = { .run = &all, .runs = 1,
 	    .arrival_ns = 7, .number = 1, .chunk = make_chunk };
 	int rc;
 
-	if (size == 0 || size - 1 > PB_CHUNK_BYTES * 16)
-		return 0;
-	if (scratch == NULL)
-		MUST(pb_body_scratch_create(&scratch, NULL) == 0);
-	body.self = (data[0] & 1) != 0 ? &self : NULL;
-	if ((data[0] & 2) != 0) {
+	body->self = (flags & 1) != 0 ? &self : NULL;
+	if ((flags & 2) != 0) {
 		build.run = some;
 		build.runs = 3;
 	}
-	body.data = data + 1;
-	body.len = size - 1;
-	rc = pb_body_chunks(scratch, &body, &facts, &build, NULL);
-	MUST(pb_body_check(scratch, &body, &checked, NULL) == rc ||
+	rc = pb_body_chunks(scratch, body, &facts, &build, NULL);
+	MUST(pb_body_check(scratch, body, &checked, NULL) == rc ||
 	    rc == PB_ENOMEM);
 	MUST((build.head != NULL) == (rc == 0));
 	if (rc == 0) {
 		MUST(facts.first == checked.first && facts.first >= 1);
 		MUST(facts.last == checked.last);
-		MUST(pb_body_look(scratch, &body, &looked, NULL) == 0);
+		MUST(pb_body_look(scratch, body, &looked, NULL) == 0);
 		MUST(looked.first == facts.first);
+		check_packing(body->data, body->len);
 	}
 	for (chunk = build.first_chunk; chunk != NULL; chunk = next) {
 		next = chunk->next;
@@ -103,5 +140,27 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		pb_chunk_destroy(chunk);
 	}
 	pb_head_unref(build.head);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct pb_body body = { .key = &key, .pen = PB_PEN_EXAMPLE };
+	uint8_t *plain = NULL;
+
+	if (size == 0 || size - 1 > BODY_BYTES_MAX)
+		return 0;
+	if (scratch == NULL)
+		MUST(pb_body_scratch_create(&scratch, NULL) == 0);
+	body.data = data + 1;
+	body.len = size - 1;
+	if ((data[0] & 4) != 0) {
+		plain = unpack(data + 1, size - 1, &body.len);
+		if (plain == NULL)
+			return 0;
+		body.data = plain;
+	}
+	take(&body, data[0]);
+	free(plain);
 	return 0;
 }

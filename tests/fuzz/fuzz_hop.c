@@ -1,17 +1,16 @@
 /*
- * tests/fuzz/fuzz_hop.c - any bytes as an option list with options of ours
+ * tests/fuzz/fuzz_hop.c - any bytes as an option list with options of ours,
+ * and as the head of a segment
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "pcapng/build.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
+#include "recorder/store/head.h"
+#include "tests/fuzz/fuzz.h"
 
-#define MUST(x)	do { if (!(x)) abort(); } while (0)
 #define LIST_BYTES_MAX	(1u << 20)
-
-int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool
 walkable(const uint8_t *list, size_t len)
@@ -81,6 +80,46 @@ hops(const uint8_t *list, size_t len)
 	free(grown);
 }
 
+/* A head that is read can be built, and is read again the same. */
+static void
+head(const uint8_t *data, size_t size)
+{
+	struct pb_head *first, *again;
+	size_t bytes, back;
+	struct pb_buf out;
+	int rc;
+
+	rc = pb_head_parse(&first, data, size, &bytes, NULL);
+	MUST(rc == 0 || rc == PB_EFORMAT || rc == PB_ELIMIT);
+	if (rc < 0)
+		return;
+	MUST(bytes <= size && first->identity.first_seq != 0);
+	pb_buf_init(&out, PB_HEAD_BYTES_MAX);
+	MUST(pb_head_build(first, PB_PEN_EXAMPLE, first->identity.first_seq,
+	    &out) == 0);
+	MUST(pb_head_parse(&again, out.data, out.len, &back, NULL) == 0);
+	MUST(back == out.len && again->hash == first->hash);
+	MUST(again->linktype == first->linktype);
+	MUST(again->identity.first_seq == first->identity.first_seq);
+	MUST(again->identity.epoch == first->identity.epoch);
+	pb_head_unref(first);
+	pb_head_unref(again);
+	pb_buf_finish(&out);
+}
+
+/* The list as a section header's. */
+static void
+head_of_list(const uint8_t *list, size_t len)
+{
+	struct pb_buf out;
+
+	pb_buf_init(&out, 2 * LIST_BYTES_MAX);
+	MUST(pb_build_shb(&out, list, len) == 0);
+	MUST(pb_build_idb(&out, PB_LINKTYPE_ETHERNET, 0, NULL, 0) == 0);
+	head(out.data, out.len);
+	pb_buf_finish(&out);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -89,7 +128,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pb_hops_get(data, size, out);
 	pb_untimed_get(data, size);
 	identity(data, size);
-	if (size <= LIST_BYTES_MAX && walkable(data, size))
+	head(data, size);
+	if (size <= LIST_BYTES_MAX && walkable(data, size)) {
 		hops(data, size);
+		head_of_list(data, size);
+	}
 	return 0;
 }

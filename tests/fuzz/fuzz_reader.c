@@ -6,23 +6,18 @@
  * block of ours, which must scan to the same packet.  The input is scanned
  * as canonical blocks as well.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/reader.h"
 #include "pcapng/scan.h"
-
-#define MUST(x)	do { if (!(x)) abort(); } while (0)
+#include "tests/fuzz/fuzz.h"
 
 struct tally {
 	int	 rc;
 	uint64_t events, bytes, sum;
 };
-
-int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 walk_options(const struct pb_packet *packet, struct tally *tally)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the seeds of fuzz_reader and fuzz_hop: run it in tests/fuzz.
+"""Write seeds of the fuzz targets: run it in tests/fuzz.
 
 Each seed is one small input that takes a branch of its own.
 """
@@ -171,8 +171,280 @@ def hop_seeds():
     yield "leaves", b"\xAD\x0B\x40\0\xD9\x7E\0\0PB\1\2"
 
 
+def body(seqs, options=b"", e="<", shb_options=b""):
+    """A section as a sender makes it; packets one byte long."""
+    return (shb(e, options=shb_options) +
+            idb(e, 1, 0, option(e, 9, b"\x09") + END) +
+            b"".join(epb(e, 0, 10 ** 18 + seq, b"x",
+                         option(e, 5, struct.pack(e + "Q", seq)) + options +
+                         END) for seq in seqs))
+
+
+def importer_seeds():
+    """Byte 0: 1 keeps secrets, 2 forces the interface's name."""
+    for order, e in (("le", "<"), ("be", ">")):
+        for name, data in seeds_in_order(e):
+            yield order + "-" + name, b"\0" + data
+        yield order + "-names", (
+            b"\1" + shb(e) + block(e, 4, b"names, no end") +
+            block(e, 4, struct.pack(e + "HH", 1, 9) + b"\x7f\0\0\1lo\0\0" +
+                  b"\0\0\0\0\0\0\0") +
+            idb(e) + epb(e, 0, 1, b"x") +
+            block(e, 10, struct.pack(e + "II", 0x544C534B, 4) + b"keys") +
+            isb(e, option(e, 2, b"\1\2\3\4\5\6\7\x08") +
+                option(e, 3, b"\1\2\3\4\5\6\7\x08") + END))
+    two = (shb("<") + idb("<", options=option("<", 2, b"eth0") + END) +
+           idb("<", 113, options=option("<", 9, b"\x94") + END))
+    packets = b"".join(epb("<", i % 2, i, b"abcdef"[:i]) for i in range(6))
+    yield "two-interfaces", b"\0" + two + packets
+    yield "two-sections", b"\0" + (two + packets) * 2
+    yield "forced-name", b"\2" + two + packets
+    yield "statistics-first", (b"\0" + two + isb("<") + packets +
+                               block("<", 0xBAD, b"tail"))
+    yield "no-packets", b"\0" + two
+    yield "late-interface", (b"\0" + two + packets + idb("<") +
+                             epb("<", 2, 9, b"late"))
+    yield "own-options", b"\0" + two + epb(
+        "<", 0, 1, b"x", option("<", 5, b"\7" * 8) + hops(2) + own(4) + END)
+
+
+CONF = b"""[node]
+name = lon1
+description = London, rack 4
+[store]
+path = /var/lib/packetbroker
+"""
+TLS = b"tls_cert = /a.pem\ntls_key = /a.key\ntls_ca = /ca.pem\n"
+
+
+def conf_seeds():
+    for name in ("edge", "relay", "core", "packetbroker"):
+        with open("../../conf/%s.conf" % name, "rb") as sample:
+            yield name, sample.read()
+    yield "least", CONF
+    yield "crlf", CONF.replace(b"\n", b"\r\n")
+    yield "bom", b"\xef\xbb\xbf" + CONF
+    yield "nul", CONF + b"min_free = 5\0%\n"
+    yield "sizes", CONF + (b"segment_size = 1.5GiB\nsegment_age = 90m\n"
+                           b"flush_interval = 1ms\nretain_size = 0\n"
+                           b"retain_age = 7d\nmin_free = 99%\n"
+                           b"index_size = 18446744073709551615\n")
+    yield "captures", CONF + (b"[capture eth0]\nsnaplen = 96\n"
+                              b"filter = tcp port 80 ; web\n[capture any]\n"
+                              b"promiscuous = no\nbuffer = 2MiB\n")
+    yield "capture-twice", CONF + b"[capture a]\n[capture a]\n"
+    yield "upstreams", CONF + (
+        b"[upstream core]\nurl = https://core.example:7152/\n" + TLS +
+        b"rate_limit = 100Mbit\ncompress = zstd\nstreams = a/*, b/?\n"
+        b"[upstream b]\nurl = http://[::1]:7152\ntls = off\n")
+    yield "listen", CONF + b"[listen]\naddress = [::]:7152\n" + TLS + (
+        b"allow = lon*, relay:par1\n")
+    yield "tls-half", CONF + b"[listen]\naddress = *:1\ntls = off\n" + TLS
+    yield "key-twice", CONF + b"path = /b\n"
+    yield "key-first", b"name = lon1\n" + CONF
+    yield "key-unknown", CONF + b"segmentsize = 1MiB\n"
+    yield "section-unknown", CONF + b"[captures eth0]\n"
+    yield "section-open", CONF + b"[listen\naddress = a:1\n"
+    yield "no-value", CONF + b"min_free\n"
+    yield "continued", CONF + b"min_free =\n   5%\n"
+    yield "long-line", CONF + b"path = /" + b"p" * 5200 + b"\n"
+    yield "loose", b"; nothing\n# [node]\n\n" + CONF + b"   \n\t; end"
+
+
+def answer(status, text):
+    return struct.pack(">HH", status, len(text)) + text
+
+
+def peer_seeds():
+    yield "landed", b"".join(answer(200, b'{"acked": %d}' % (10 * i))
+                             for i in range(1, 11))
+    yield "ahead", answer(200, b'{"acked": 9223372036854775807}') * 10
+    yield "no-number", answer(200, b'{"acked": -1}')
+    yield "huge-number", answer(200, b'{"acked": 9223372036854775808}')
+    yield "busy", answer(503, b"") * 3 + answer(200, b'{"acked":100}') * 10
+    yield "conflict", answer(409, b'{"acked":0,"error":"a hole"}') * 12
+    yield "refused", answer(422, b'{"error":"PB-Last is 3\\n\\u001b[31m"}')
+    yield "not-utf-8", answer(500, b"\xff\xfe\xed\xa0\x80 \xf4\x90\x80\x80")
+    yield "html", answer(302, b"<html>\r\n<b>Moved</b>\x1b[2J\x07")
+    yield "nul", answer(400, b'{"error":"a\\u0000b"}') + answer(
+        200, b'{"acked":1}\0')
+    yield "twice", answer(200, b'{"acked":1,"acked":100}')
+    yield "deep", answer(200, b"[" * 3000)
+    yield "long", answer(403, b'{"error":"' + b"e" * 2000 + b'"}')
+    yield "cut", answer(200, b'{"acked": 100}' * 3)[:9]
+    yield "status", answer(200, (
+        b'{"captures":[{"interface":"eth0","error":"","up":true,"packets":1,'
+        b'"bytes":2,"kernel_dropped":3,"interface_dropped":4,'
+        b'"store_dropped":5,"pps":1.5e3,"bps":2},{"interface":"a\\"}"}]}'))
+    yield "status-open", answer(200, b'{"captures":[{"interface":"a\\')
+
+
+STREAM = b"/v1/streams/lon1/eth0/0123456789abcdef"
+
+
+def push(data, head=b""):
+    return (b"M POST\nP " + STREAM + b"/packets\nB %d\n" % len(data) + head +
+            b"\n" + data)
+
+
+def gap(text):
+    return (b"M POST\nP " + STREAM + b"/gaps\nB %d\n\n" % len(text) + text)
+
+
+def request_seeds():
+    get = b"M GET\nP " + STREAM + b"\nB 0\n\n"
+    three = body((1, 2, 3))
+    relayed = body((1, 2), hops(1), shb_options=identity(
+        [node(b"lon1", b""), node(b"par1", b"Paris")], b"eth0",
+        0x0123456789abcdef) + END)
+    for name, path in (
+            ("health", b"/v1/health"), ("metrics", b"/metrics"),
+            ("status", b"/v1/status\nI"), ("nowhere", b"/v2"),
+            ("encoded", b"/v1/streams/lon%31/eth%2f0/0123456789ABCDEF"),
+            ("dots", b"/v1/streams/%2e%2e/eth0/0123456789abcdef"),
+            ("escape", b"/v1/streams/lon1/a%0/0123456789abcdef"),
+            ("epoch-0", b"/v1/streams/lon1/a/0000000000000000"),
+            ("too-deep", STREAM + b"/packets/1")):
+        yield "get-" + name, b"M GET\nP " + path + b"\n\n"
+    yield "delete", b"M DELETE\nP " + STREAM + b"\n\n"
+    yield "pushed", get + push(three) + b"W\n" + get
+    yield "repeated", push(three) + push(three) + b"W\n" + push(three)
+    yield "overtaken", push(body((3, 4))) + push(body((1, 2)))
+    yield "hole", push(body((5, 6)))
+    yield "claims", push(three, b"F 1\nL 3\nK\n")
+    yield "claims-wrong", push(three, b"F 1\nL 4\n")
+    yield "claims-far", push(three, b"F 1\nL 9223372036854775807\n")
+    yield "digest-wrong", push(three, b"D xxh3=0123456789abcdef\n")
+    yield "encoding", push(three, b"E gzip\n")
+    yield "not-zstd", push(three, b"E zstd\n")
+    yield "zstd", push(zstd(three), b"E zstd\n") + b"W\n" + get
+    yield "disk-full", push(three) + b"Z\n" + push(three) + b"W\n" + get
+    yield "stopping", push(three) + b"Q\n" + push(three)
+    yield "slow", push(three, b"S 99000\n")
+    yield "broken-off", push(three, b"N 100000\n") + push(three)
+    yield "too-large", push(three, b"N 99999999999\nX\n")
+    yield "local", push(three, b"I\n")
+    yield "relayed", push(relayed, b"A relay:par*\n")
+    yield "relay-refused", push(relayed, b"A lon1\n")
+    yield "tls", push(three, b"C lon1\n") + push(three, b"C par1\nA lon1\n")
+    yield "tls-nobody", push(three, b"T\n")
+    yield "loop", push(body((1,)), b"P /v1/streams/core/eth0/1\n")
+    yield "gap", gap(b'{"first":1,"last":9,"reason":"expired"}') + push(
+        body((10, 11))) + b"W\n" + push(body((3, 4))) + push(
+            body(range(1, 13)))
+    yield "gap-far", gap(b'{"first":1,"last":9223372036854775807,'
+                         b'"reason":"dead-lettered","link_type":101}') + get
+    yield "gap-reason", gap(b'{"first":1,"last":2,"reason":"bored"}')
+    yield "gap-upside", gap(b'{"first":3,"last":2,"reason":"expired"}')
+    yield "gap-cut", gap(b'{"first":1,"last":2,')
+
+
+def zstd(data):
+    """A zstd frame (RFC 8878) of one raw block: its bytes stay as they
+    are, so that a fuzzer can change them."""
+    return (struct.pack("<IB", 0xFD2FB528, 0xA0) +
+            struct.pack("<I", len(data)) +
+            struct.pack("<I", len(data) << 3 | 1)[:3] + data)
+
+
+def packed_seeds():
+    """For fuzz_body: bit 2 of byte 0 says that the body is packed."""
+    frame = zstd(body((1, 2, 3)))
+    yield "packed", b"\4" + frame
+    yield "packed-cut", b"\4" + frame[:-5]
+    yield "packed-lies", b"\4" + frame[:5] + b"\xff\xff\xff\0" + frame[9:]
+    yield "packed-unstated", (b"\4" + struct.pack("<IBB", 0xFD2FB528, 0, 0) +
+                              frame[9:])
+    # One byte, 128 KiB times, in each of many blocks: small and huge.
+    yield "packed-bomb", (b"\4" + struct.pack("<IBB", 0xFD2FB528, 0, 0x38) +
+                          (struct.pack("<I", 131072 << 3 | 2)[:3] + b"x") *
+                          300)
+
+
+def head_seeds():
+    """For fuzz_hop: a segment's head, whole."""
+    one = identity([node(b"lon1", b"London")], b"eth0", 5, 7)
+    for order, e in (("le", "<"), ("be", ">")):
+        yield "head-" + order, shb(e, options=one + END) + idb(
+            e, 1, 0, interface_options(e))
+    yield "head-no-identity", shb("<") + idb("<")
+    yield "head-cut", (shb("<", options=one + END) + idb("<"))[:-4]
+
+
+def stored(seq, data=b"x", options=b""):
+    return epb("<", 0, 1700000000 * 10 ** 9 + seq, data,
+               option("<", 5, struct.pack("<Q", seq)) + options + END)
+
+
+def recover_seeds():
+    """Byte 0 of fuzz_recover: its bits choose the crash; see there."""
+    who = identity([node(b"lon1", b"London")], b"eth0",
+                   0x0123456789abcdef, 6)
+    head = shb("<", options=who + END) + idb(
+        "<", 1, 262144, option("<", 9, b"\x09") + END)
+    for image in range(3):
+        for how in range(3):
+            first = (6, 6, 8)[image] if how else 6
+            first += 4 if how == 1 and image == 0 else 0
+            data = b"".join(stored(first + i) for i in range(3))
+            yield "image-%d-how-%d" % (image, how), bytes(
+                [image | how << 3]) + (head if how == 0 else b"") + data
+            yield "image-%d-how-%d-power" % (image, how), bytes(
+                [image | 4 | how << 3]) + (head if how == 0
+                                           else b"") + data
+    tail = stored(10) + isb("<", END)
+    yield "torn", b"\x08" + tail + stored(11)[:-5]
+    yield "torn-inside", b"\x08" + tail + stored(11)[:20] + stored(12)
+    yield "number-wrong", b"\x08" + stored(11)
+    yield "no-number", b"\x08" + epb("<", 0, 1, b"x")
+    yield "zeros", b"\x08" + b"\0" * 4096
+    yield "drops", b"\x08" + stored(10, options=option(
+        "<", 4, struct.pack("<Q", 2 ** 64 - 1)))
+    yield "again", b"\x48" + tail
+    yield "sealed-name", b"\x20"
+    yield "sealed-name-more", b"\x28" + tail
+    yield "rot-head", b"\x18" + b"\x30\0" + b"\xff"
+    yield "rot-options", b"\x18" + b"\x48\1" + b"\xff\xff"
+    yield "rot-packet", b"\x18" + b"\x00\2" + b"\xff" * 16
+    yield "names", b"\x08" + block("<", 4, b"names") + stored(10)
+    yield "simple", b"\x08" + block("<", 3, b"\1\0\0\0x\0\0\0") + stored(10)
+    yield "custom", b"\x08" + block("<", 0xBAD, b"\xD9\x7E\0\0") + stored(10)
+    yield "bad-statistics", b"\x08" + isb("<", b"\3\0\xff\0") + stored(10)
+    yield "second-section", b"\x08" + shb("<") + idb("<") + stored(10)
+    yield "other-stream", b"\x00" + head.replace(b"lon1", b"par1") + stored(6)
+    yield "empty", b"\0"
+
+
+def fact(kind, rest):
+    return b'{"fact":"' + kind + b'",' + rest + b',"time_ns":17'
+
+
+def journal_seeds():
+    """Byte 0 of fuzz_journal: 1 puts a digest behind every line."""
+    lines = [fact(b"stream", b'"id":3,"link_type":1,"snap_length":96,"own":1'),
+             fact(b"gap", b'"first":5,"last":9,"reason":"expired"'),
+             fact(b"fill", b'"first":6,"last":6'),
+             fact(b"expired", b'"first":1,"last":4')]
+    yield "facts", b"\1" + b"\n".join(lines) + b"\n"
+    yield "torn", b"\1" + b"\n".join(lines)
+    yield "no-digest", b"\0" + b"}\n".join(lines) + b"\n"
+    yield "no-reason", b"\1" + fact(b"gap", b'"first":1,"last":1') + b"\n"
+    yield "upside", b"\1" + fact(b"fill", b'"first":4,"last":3') + b"\n"
+    yield "not-known", b"\1" + fact(b"moved", b'"first":1,"last":3') + b"\n"
+    yield "late", b"\1" + fact(b"fill", b'"first":1,"last":1')[:-2] + (
+        b"18446744073709551615\n")
+    yield "long", b"\1" + lines[1] + b" " * 600 + b"\n" + lines[2] + b"\n"
+    yield "long-torn", b"\1" + lines[1] + b"\n" + b"x" * 600
+    yield "empty-lines", b"\0\n\n\n"
+
+
 def main():
-    for folder, seeds in (("reader", reader_seeds()), ("hop", hop_seeds())):
+    for folder, seeds in (
+            ("reader", reader_seeds()), ("hop", hop_seeds()),
+            ("hop", head_seeds()), ("body", packed_seeds()),
+            ("importer", importer_seeds()), ("conf", conf_seeds()),
+            ("peer", peer_seeds()), ("request", request_seeds()),
+            ("recover", recover_seeds()), ("journal", journal_seeds())):
         path = os.path.join("seeds", folder)
         os.makedirs(path, exist_ok=True)
         for name, data in seeds:

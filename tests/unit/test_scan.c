@@ -325,6 +325,51 @@ a_filler_is_told_from_statistics_whatever_its_pen(void **state)
 	assert_false(pb_scan_is_filler(&block));
 }
 
+static void
+only_what_can_stand_in_a_segment_is_storable(void **state)
+{
+	static const struct { uint32_t type; bool storable; } kind[] = {
+		{ PB_BLOCK_SHB, false }, { PB_BLOCK_IDB, false },
+		{ PB_BLOCK_PB, false }, { PB_BLOCK_SPB, false },
+		{ PB_BLOCK_CB, false }, { PB_BLOCK_CB_NOCOPY, false },
+		{ PB_BLOCK_NRB, true }, { PB_BLOCK_DSB, true },
+		{ 0x1234, true },
+	};
+	struct pb_block block;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
+		start(NULL);
+		img_begin(&img, kind[i].type);
+		img_number(&img, 0, 4);
+		img_end(&img);
+		block = first_block();
+		assert_int_equal(pb_scan_storable(&block), kind[i].storable);
+	}
+	for (uint32_t interface = 0; interface < 2; interface++) {
+		start(NULL);
+		img_epb_begin(&img, interface, 1, "packet", 6, 60);
+		img_end(&img);
+		block = first_block();
+		assert_int_equal(pb_scan_storable(&block), interface == 0);
+		start(NULL);
+		img_begin(&img, PB_BLOCK_ISB);
+		img_number(&img, interface, 4);
+		img_number(&img, 0, 8);
+		img_end(&img);
+		block = first_block();
+		assert_int_equal(pb_scan_storable(&block), interface == 0);
+	}
+	start(NULL);
+	img_begin(&img, PB_BLOCK_ISB);
+	img_number(&img, 0, 4);
+	img_number(&img, 0, 8);
+	img_number(&img, 0x00ff0003, 4);	/* 255 bytes of option 3 */
+	img_end(&img);
+	block = first_block();
+	assert_false(pb_scan_storable(&block));
+}
+
 int
 main(void)
 {
@@ -355,6 +400,8 @@ main(void)
 		    options_of_short_or_foreign_blocks_are_errors, start),
 		cmocka_unit_test_setup(
 		    a_filler_is_told_from_statistics_whatever_its_pen, start),
+		cmocka_unit_test_setup(
+		    only_what_can_stand_in_a_segment_is_storable, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
