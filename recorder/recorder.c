@@ -19,6 +19,8 @@
 #include "base/log.h"
 #include "recorder/capture/source.h"
 #include "recorder/ingest/ingest.h"
+#include "recorder/retention.h"
+#include "recorder/store/index_write.h"
 #include "recorder/store/store.h"
 
 #define LABEL_BYTES_MAX	(2 * PB_IFNAME_BYTES_MAX + 1)	/* escaped */
@@ -52,7 +54,11 @@ static int	start_ingest(struct pb_recorder *, struct pb_err *);
 static const struct pb_conf_capture *same_capture(const struct pb_conf *,
 		    const struct pb_conf_capture *);
 static bool	is_running(struct pb_recorder *, const char *);
+static int	grow_index(struct pb_recorder *, const struct pb_conf *,
+		    struct pb_err *);
 static bool	same_fixed(const struct pb_conf *, const struct pb_conf *);
+static bool	same_bounds(const struct pb_conf_listen *,
+		    const struct pb_conf_listen *);
 static bool	same_tls(const struct pb_conf_tls *,
 		    const struct pb_conf_tls *);
 /* Telling */
@@ -74,6 +80,8 @@ pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
 		    "%d is the most", conf->captures, PB_CAPTURES_MAX);
 	for (size_t i = 0; i < conf->captures && rc == 0; i++)
 		rc = pb_source_check(&conf->capture[i], err);
+	if (rc == 0)
+		rc = pb_retention_check(conf, err);
 	if (rc < 0)
 		return pb_err_prefix(err, "%s", conf->file);
 	return 0;
@@ -116,6 +124,10 @@ pb_recorder_reload(struct pb_recorder *rec, struct pb_conf *fresh,
 {
 	int rc = pb_recorder_check(fresh, err);
 
+	if (rc == 0)
+		rc = grow_index(rec, fresh, err);
+	if (rc == 0)
+		rc = pb_retention_apply(rec->store, fresh, err);
 	if (rc == 0) {
 		if (!same_fixed(rec->conf, fresh))
 			pb_log(PB_LOG_WARN, "recorder", "[node], [store] or "
@@ -181,8 +193,9 @@ open_store(struct pb_recorder *rec, struct pb_err *err)
 		.segment_age_ms = conf->segment_age_ms,
 		.index_size = conf->index_size,
 	};
+	int rc = pb_store_open(&rec->store, &opts, err);
 
-	return pb_store_open(&rec->store, &opts, err);
+	return rc < 0 ? rc : pb_retention_apply(rec->store, rec->conf, err);
 }
 
 /*
@@ -290,6 +303,26 @@ is_running(struct pb_recorder *rec, const char *interface)
 	return false;
 }
 
+/* A full index heals without a restart; a smaller map waits for one. */
+static int
+grow_index(struct pb_recorder *rec, const struct pb_conf *fresh,
+    struct pb_err *err)
+{
+	uint64_t size = fresh->store.index_size;
+	int rc;
+
+	if (size <= rec->conf->store.index_size)
+		return 0;
+	rc = pb_index_resize(pb_store_index(rec->store), size, err);
+	if (rc < 0)
+		return rc;
+	pb_log(PB_LOG_INFO, "recorder", "larger index index_size=%llu "
+	    "before=%llu", (unsigned long long)size,
+	    (unsigned long long)rec->conf->store.index_size);
+	rec->conf->store.index_size = size;
+	return 0;
+}
+
 /* What this program reads once, when it starts. */
 static bool
 same_fixed(const struct pb_conf *a, const struct pb_conf *b)
@@ -301,15 +334,25 @@ same_fixed(const struct pb_conf *a, const struct pb_conf *b)
 	    a->store.segment_size == b->store.segment_size &&
 	    a->store.segment_age_ms == b->store.segment_age_ms &&
 	    a->store.flush_interval_ms == b->store.flush_interval_ms &&
-	    a->store.retain_size == b->store.retain_size &&
-	    a->store.retain_age_ms == b->store.retain_age_ms &&
-	    a->store.min_free_bytes == b->store.min_free_bytes &&
-	    a->store.min_free_percent == b->store.min_free_percent &&
 	    a->store.index_size == b->store.index_size &&
 	    a->listen.present == b->listen.present &&
 	    strcmp(a->listen.address, b->listen.address) == 0 &&
 	    strcmp(a->listen.allow, b->listen.allow) == 0 &&
+	    same_bounds(&a->listen, &b->listen) &&
 	    same_tls(&a->listen.tls, &b->listen.tls);
+}
+
+static bool
+same_bounds(const struct pb_conf_listen *a, const struct pb_conf_listen *b)
+{
+	return a->body_max == b->body_max &&
+	    a->memory_max == b->memory_max &&
+	    a->connections_max == b->connections_max &&
+	    a->connections_per_peer == b->connections_per_peer &&
+	    a->head_timeout_ms == b->head_timeout_ms &&
+	    a->idle_timeout_ms == b->idle_timeout_ms &&
+	    a->body_rate_min == b->body_rate_min &&
+	    a->hold_ms == b->hold_ms;
 }
 
 static bool
@@ -343,6 +386,8 @@ status_json(void *arg, struct pb_buf *out)
 	pb_json_u64(&json, "failures", writer.failures);
 	pb_json_text(&json, "last_error", writer.last_error);
 	pb_json_end(&json);
+	pb_buf_str(out, ",");
+	pb_retention_json(rec->store, &json);
 	pb_buf_printf(out, ",\"uptime_s\":%llu", (unsigned long long)
 	    ((pb_clock_mono_ms() - rec->started_ms) / 1000));
 }

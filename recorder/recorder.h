@@ -30,7 +30,7 @@ int	pb_recorder_start(struct pb_recorder **out, struct pb_conf *conf,
 /*
  * Take over what can be changed while running: captures that are new,
  * gone, or changed are started, stopped, restarted; the others go on
- * untouched.  Anything else that differs is logged as needing a restart.
+ * untouched.  A larger index_size is taken over.  Anything else that differs is logged as needing a restart.
  * `fresh` is the recorder's.  A configuration that pb_recorder_check()
  * refuses changes nothing.
  */

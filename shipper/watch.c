@@ -20,6 +20,7 @@
  * look at the number again this much later.
  */
 #define SETTLE_MS	2u
+#define NOTIFY_MS	1000u	/* between two tries to be woken */
 
 struct pb_watch {
 	char		 store[PATH_MAX];
@@ -28,6 +29,7 @@ struct pb_watch {
 	dev_t		 dev;
 	ino_t		 ino;
 	int		 notify_fd;	/* -1: there is none */
+	uint64_t	 notify_ms;	/* then it is tried again */
 	uint64_t	 commits;	/* of the last scan */
 	uint64_t	 again_ms;	/* look at the number by then */
 	bool		 scanned;
@@ -37,6 +39,7 @@ struct pb_watch {
 	struct pb_stream_info page[PAGE_ROWS];
 };
 
+static void	be_woken(struct pb_watch *, uint64_t);
 static bool	drain(struct pb_watch *);
 static struct pb_stream_info *keep(struct pb_watch *,
 		    const struct pb_stream_info *, bool *);
@@ -91,14 +94,8 @@ pb_watch_open(struct pb_watch *watch, struct pb_index **index,
 	}
 	watch->dev = st.st_dev;
 	watch->ino = st.st_ino;
-	/* LMDB commits by write(2), so each shows as a modification.  Where
-	 * this fails (a limit of the user's) the tick does the work. */
-	watch->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (watch->notify_fd >= 0 && inotify_add_watch(watch->notify_fd,
-	    watch->file, IN_MODIFY) < 0) {
-		close(watch->notify_fd);
-		watch->notify_fd = -1;
-	}
+	watch->notify_ms = 0;
+	be_woken(watch, 0);
 	*index = watch->index;
 	return 1;
 }
@@ -142,6 +139,8 @@ pb_watch_scan(struct pb_watch *watch,
 	bool written;
 	int count;
 
+	if (watch->notify_fd < 0)
+		be_woken(watch, now_ms);
 	written = drain(watch);
 	commits = pb_index_commits(watch->index);
 	watch->again_ms = UINT64_MAX;
@@ -203,6 +202,25 @@ pb_watch_each(const struct pb_watch *watch,
 {
 	for (unsigned i = 0; i < watch->streams; i++)
 		each(arg, &watch->stream[i]);
+}
+
+/*
+ * LMDB commits by write(2), so each shows as a modification.  Where this
+ * fails (a limit of the user's, no descriptor left) the tick does the work
+ * until it does not.
+ */
+static void
+be_woken(struct pb_watch *watch, uint64_t now_ms)
+{
+	if (now_ms < watch->notify_ms)
+		return;
+	watch->notify_ms = now_ms + NOTIFY_MS;
+	watch->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (watch->notify_fd >= 0 && inotify_add_watch(watch->notify_fd,
+	    watch->file, IN_MODIFY) < 0) {
+		close(watch->notify_fd);
+		watch->notify_fd = -1;
+	}
 }
 
 /* True where something was written; what is written while this reads

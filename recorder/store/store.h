@@ -21,6 +21,7 @@
 #include "recorder/store/head.h"
 #include "recorder/store/index.h"
 #include "recorder/store/layout.h"
+#include "recorder/store/retain.h"
 
 #define PB_CHUNK_BYTES		(1u << 20)	/* capacity of a chunk */
 #define PB_STREAMS_OPEN_MAX	16384		/* streams in memory */
@@ -35,6 +36,7 @@ struct pb_store_opts {
 	uint64_t	 segment_size;		/* bytes */
 	uint64_t	 segment_age_ms;
 	uint64_t	 index_size;		/* bytes of the LMDB map */
+	struct pb_retain_opts retain;		/* all 0: keep everything */
 };
 
 struct pb_chunk {
@@ -156,5 +158,12 @@ struct pb_store_stats {
 	char		last_error[PB_ERR_TEXT_MAX]; /* "" when healed */
 };
 void	pb_store_stats(struct pb_store *store, struct pb_store_stats *out);
+
+/* Other bounds on what is kept, from now on; and what was made of them.
+ * Any thread. */
+int	pb_store_retain(struct pb_store *store,
+	    const struct pb_retain_opts *opts, struct pb_err *err);
+void	pb_store_retain_stats(struct pb_store *store,
+	    struct pb_retain_stats *out);
 
 #endif

@@ -360,7 +360,8 @@ class Node:
         found = []
         for folder, _, names in os.walk(os.path.join(self.store, "segments")):
             found += [os.path.join(folder, n) for n in names
-                      if not n.startswith(".")]
+                      if n.endswith((".pcapng", ".pcapng.open")) and
+                      not n.startswith(".")]
         return sorted(found)
 
     def http(self, method, path, body=None, headers=None):

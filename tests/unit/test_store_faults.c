@@ -3,7 +3,7 @@
  *
  * The fault is real: a file size limit (setrlimit(2), RLIMIT_FSIZE) makes
  * the kernel refuse writes past it with EFBIG, as a full disk refuses with
- * ENOSPC.
+ * ENOSPC.  An index is full when its smallest map is.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "recorder/store/index_rows.h"
@@ -60,6 +62,20 @@ write_small(struct fixture *f)
 	assert_int_equal(f->ok, 1);
 }
 
+/* Until the store has failed, or says that it has healed. */
+static void
+wait_for_trouble(struct fixture *f, bool trouble, struct pb_store_stats *out)
+{
+	uint64_t since = pb_clock_mono_ms();
+
+	do {
+		pb_store_stats(f->store, out);
+		usleep(1000);
+	} while ((out->last_error[0] != '\0') != trouble &&
+	    pb_clock_mono_ms() - since < WAIT_MS_MAX);
+	assert_true((out->last_error[0] != '\0') == trouble);
+}
+
 static void
 a_refused_chunk_of_ingest_is_reported_and_nothing_of_it_is_kept(void **state)
 {
@@ -83,8 +99,7 @@ a_refused_chunk_of_ingest_is_reported_and_nothing_of_it_is_kept(void **state)
 	fixture_write(f, 101, 700, 1500);
 	assert_int_equal(f->last_rc, 0);
 	assert_int_equal(fixture_read(f, &ALL, &first, &last), 700);
-	pb_store_stats(f->store, &stats);
-	assert_string_equal(stats.last_error, "");
+	wait_for_trouble(f, false, &stats);
 }
 
 static void
@@ -111,7 +126,7 @@ chunks_of_capture_wait_in_order_until_the_disk_heals(void **state)
 	struct fixture *f = *state;
 	struct pb_chunk *chunk;
 	struct pb_store_stats stats;
-	uint64_t first, last, since = pb_clock_mono_ms();
+	uint64_t first, last;
 
 	write_small(f);
 	limit_files(512 << 10);
@@ -120,12 +135,7 @@ chunks_of_capture_wait_in_order_until_the_disk_heals(void **state)
 		chunk->keep_trying = true;
 		assert_int_equal(fixture_submit(f, chunk), 0);
 	}
-	do {
-		pb_store_stats(f->store, &stats);
-		usleep(1000);
-	} while (stats.failures == 0 &&
-	    pb_clock_mono_ms() - since < WAIT_MS_MAX);
-	assert_true(stats.failures > 0);
+	wait_for_trouble(f, true, &stats);
 	assert_int_equal(pb_stream_durable(f->stream), 100);
 	limit_files(RLIM_INFINITY);
 	fixture_wait(f);
@@ -325,6 +335,107 @@ a_segment_is_sealed_with_no_descriptor_left(void **state)
 	assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* The store again, with the smallest index, and no page of it free. */
+static void
+reopen_full(struct fixture *f)
+{
+	struct pb_store_opts opts;
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+	unsigned row = 0;
+	char name[32];
+
+	pb_store_close(f->store);
+	fixture_opts(f, &opts);
+	opts.index_size = 1u << 20;
+	assert_int_equal(pb_store_open(&f->store, &opts, &err), 0);
+	assert_int_equal(pb_store_stream(f->store, &f->key,
+	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, &err), 0);
+	for (unsigned rows = 8192; rows > 0;) {
+		assert_int_equal(pb_index_begin(pb_store_index(f->store), &txn,
+		    &err), 0);
+		for (unsigned i = 0; i < rows; i++) {
+			snprintf(name, sizeof(name), "ballast.%u", row++);
+			pb_index_meta_put(&txn, name, row);
+		}
+		if (pb_mdb_commit(&txn) == PB_ENOSPC)
+			rows /= 2;
+	}
+}
+
+static void
+a_full_index_names_its_key_and_heals_when_it_grows(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_store_stats stats;
+	struct pb_chunk *chunk;
+	uint64_t first, last;
+	struct pb_err err;
+
+	write_small(f);
+	reopen_full(f);
+	chunk = fixture_chunk(f, 101, 200, 100);
+	chunk->keep_trying = true;
+	assert_int_equal(fixture_submit(f, chunk), 0);
+	wait_for_trouble(f, true, &stats);
+	assert_non_null(strstr(stats.last_error, "index_size"));
+	assert_int_equal(pb_stream_durable(f->stream), 100);
+	assert_int_equal(pb_index_resize(pb_store_index(f->store), 64u << 20,
+	    &err), 0);
+	fixture_wait(f);
+	assert_int_equal(f->last_rc, 0);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), 200);
+	wait_for_trouble(f, false, &stats);
+}
+
+/* A reader that has the small map open when the writer takes a larger. */
+static int
+read_across_a_resize(const struct fixture *f, int told)
+{
+	struct pb_stream_info row;
+	struct pb_index *index;
+	struct pb_err err;
+	char byte;
+
+	if (pb_index_open(&index, f->dir, &err) < 0 ||
+	    pb_index_stream(index, &f->key, &row, &err) != 1 ||
+	    write(told, "", 1) != 1 || read(told, &byte, 1) != 1)
+		return 1;
+	if (pb_index_stream(index, &f->key, &row, &err) != 1) {
+		fprintf(stderr, "%s\n", err.text);
+		return 2;
+	}
+	pb_index_close(index);
+	return row.last_seq == 200 ? 0 : 3;
+}
+
+static void
+a_reader_in_another_process_takes_the_larger_map(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_err err;
+	int pair[2], status;
+	pid_t child;
+	char byte;
+
+	write_small(f);
+	reopen_full(f);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	child = fork();
+	if (child == 0)
+		_exit(read_across_a_resize(f, pair[1]));
+	close(pair[1]);
+	assert_int_equal(read(pair[0], &byte, 1), 1);
+	assert_int_equal(pb_index_resize(pb_store_index(f->store), 64u << 20,
+	    &err), 0);
+	fixture_write(f, 101, 200, 100);
+	assert_int_equal(write(pair[0], "", 1), 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(pair[0]);
+}
+
 int
 main(void)
 {
@@ -339,6 +450,8 @@ main(void)
 		T(numbers_stay_reserved_when_a_commit_fails),
 		T(a_commit_that_failed_on_its_last_page_is_got_over),
 		T(a_segment_is_sealed_with_no_descriptor_left),
+		T(a_full_index_names_its_key_and_heals_when_it_grows),
+		T(a_reader_in_another_process_takes_the_larger_map),
 	};
 
 	return cmocka_run_group_tests_name("store_faults", tests, NULL, NULL);

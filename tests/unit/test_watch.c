@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "shipper/watch.h"
@@ -231,6 +232,33 @@ an_index_put_in_its_place_is_noticed(void **state)
 	bench_finish(&b);
 }
 
+/* As many descriptors as opening takes, and none to be woken by. */
+static void
+a_wait_that_nothing_could_wake_is_woken_when_that_heals(void **state)
+{
+	struct rlimit before, limit;
+	struct pb_index *index;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	in_child(b.dir, 1, 1, 10);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	for (limit.rlim_cur = 3; limit.rlim_cur < 64; limit.rlim_cur++) {
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		if (pb_watch_open(b.watch, &index, NULL) == 1)
+			break;
+	}
+	assert_int_equal(pb_watch_fd(b.watch), -1);
+	assert_int_equal(scan(&b), 1);
+	assert_int_equal(pb_watch_fd(b.watch), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(scan(&b), 0);
+	assert_true(pb_watch_fd(b.watch) >= 0);
+	bench_finish(&b);
+}
+
 int
 main(void)
 {
@@ -241,6 +269,8 @@ main(void)
 		cmocka_unit_test(a_commit_wakes_the_wait),
 		cmocka_unit_test(all_pages_of_streams_are_read),
 		cmocka_unit_test(an_index_put_in_its_place_is_noticed),
+		cmocka_unit_test(
+		    a_wait_that_nothing_could_wake_is_woken_when_that_heals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
