@@ -4,8 +4,11 @@
  *	STORE/index/                      LMDB, written by the recorder
  *	STORE/segments/NODE/IFACE/EPOCH/%020u.pcapng[.open]
  *	STORE/shipper/                    LMDB, written by the shipper
- *	STORE/dead-letters/  STORE/damaged/
- *	STORE/recorder.lock  STORE/recorder.sock  STORE/shipper.lock
+ *	STORE/segments/NODE/IFACE/EPOCH/journal
+ *	STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH/%020u.pcapng
+ *	STORE/damaged/                    what could not be read, with notes
+ *	STORE/recorder.lock  STORE/recorder.sock
+ *	STORE/shipper.lock   STORE/shipper.sock
  *
  * NODE and IFACE are percent-encoded, EPOCH is 16 hex digits, the file's
  * name is the first sequence number.  All functions return PB_ELIMIT
