@@ -20,6 +20,7 @@
 static int	gather(struct pb_report *, struct pb_cli *, struct pb_err *);
 static int	print_json(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
+static void	json_retention(struct pb_json *, const struct pb_report *);
 static void	json_upstream(struct pb_json *,
 		    const struct pb_report_upstream *);
 static void	json_member(struct pb_json *, const char *, bool, long);
@@ -27,6 +28,7 @@ static int	print_people(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
 static void	say_program(struct pb_out *, const char *, bool, long);
 static void	say_capture(void *, const struct pb_live_capture *);
+static void	say_retention(struct pb_out *, const struct pb_report *);
 static void	say_upstream(struct pb_out *,
 		    const struct pb_report_upstream *);
 static const char *span(uint64_t, char[static 32]);
@@ -104,6 +106,7 @@ print_json(const struct pb_report *report, struct pb_out *out,
 	pb_json_u64(&json, "free", report->disk_free);
 	pb_json_u64(&json, "size", report->disk_size);
 	pb_json_end(&json);
+	json_retention(&json, report);
 	pb_json_array(&json, "upstreams");
 	for (size_t i = 0; i < report->upstreams; i++)
 		json_upstream(&json, &report->upstream[i]);
@@ -130,6 +133,29 @@ json_member(struct pb_json *json, const char *name, bool running, long pid)
 }
 
 static void
+json_retention(struct pb_json *json, const struct pb_report *report)
+{
+	pb_json_object(json, "retention");
+	pb_json_u64(json, "bytes", report->disk_used);
+	pb_json_u64(json, "segments", report->segments);
+	pb_json_u64(json, "retain_size", report->retain_size);
+	pb_json_u64(json, "retain_age_s", report->retain_age_ms / 1000);
+	pb_json_u64(json, "min_free", report->min_free);
+	pb_json_u64(json, "free", report->disk_free);
+	if (report->oldest_ns != 0)
+		pb_json_time(json, "oldest", report->oldest_ns);
+	else
+		pb_json_null(json, "oldest");
+	pb_json_u64(json, "deleted_segments",
+	    report->retained.deleted_segments);
+	pb_json_u64(json, "deleted_bytes", report->retained.deleted_bytes);
+	pb_json_u64(json, "expired_unacked_packets",
+	    report->retained.expired);
+	pb_json_text(json, "why", report->retained.why);
+	pb_json_end(json);
+}
+
+static void
 json_upstream(struct pb_json *json, const struct pb_report_upstream *up)
 {
 	pb_json_object(json, NULL);
@@ -140,6 +166,16 @@ json_upstream(struct pb_json *json, const struct pb_report_upstream *up)
 	pb_json_u64(json, "backlog", up->backlog);
 	pb_json_double(json, "lag", (double)up->lag_ns / 1e9);
 	pb_json_text(json, "last_error", up->last_error);
+	pb_json_object(json, "dead_letters");
+	pb_json_u64(json, "letters", up->dead.letters);
+	pb_json_u64(json, "packets", up->dead.packets);
+	pb_json_u64(json, "requeued", up->dead.requeued);
+	pb_json_u64(json, "bytes", up->dead.file_bytes);
+	if (up->dead.oldest_ns != 0)
+		pb_json_time(json, "oldest", up->dead.oldest_ns);
+	else
+		pb_json_null(json, "oldest");
+	pb_json_end(json);
 	pb_json_end(json);
 }
 
@@ -171,6 +207,7 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	    "free\n", pb_size_format(report->disk_used, used),
 	    report->segments, pb_size_format(report->disk_free, free_),
 	    pb_size_format(report->disk_size, all));
+	say_retention(out, report);
 	for (size_t i = 0; i < report->upstreams; i++)
 		say_upstream(out, &report->upstream[i]);
 	return pb_out_flush(out, err);
@@ -202,10 +239,45 @@ say_capture(void *arg, const struct pb_live_capture *capture)
 	    pb_size_format(capture->bytes, bytes), capture->dropped);
 }
 
+/* What is kept, what went, and why a bound is not kept. */
+static void
+say_retention(struct pb_out *out, const struct pb_report *report)
+{
+	const struct pb_live_retention *done = &report->retained;
+	uint64_t now = pb_clock_real_ns();
+	char size[16], age[32];
+
+	pb_out_text(out, "retention ");
+	if (report->retain_size != 0)
+		pb_out_printf(out, " at most %s,",
+		    pb_size_format(report->retain_size, size));
+	if (report->retain_age_ms != 0)
+		pb_out_printf(out, " for %s,",
+		    span(report->retain_age_ms * PB_NS_PER_MS, age));
+	if (report->min_free != 0)
+		pb_out_printf(out, " leaves %s free,",
+		    pb_size_format(report->min_free, size));
+	if (report->retain_size == 0 && report->retain_age_ms == 0 &&
+	    report->min_free == 0)
+		pb_out_text(out, " keeps everything,");
+	if (report->oldest_ns != 0 && report->oldest_ns < now)
+		pb_out_printf(out, " oldest %s\n",
+		    span(now - report->oldest_ns, age));
+	else
+		pb_out_text(out, " nothing sealed\n");
+	if (done->deleted_segments > 0)
+		pb_out_printf(out, "           deleted %" PRIu64
+		    " segments, %s; %" PRIu64 " packets not acknowledged\n",
+		    done->deleted_segments,
+		    pb_size_format(done->deleted_bytes, size), done->expired);
+	if (done->why[0] != '\0')
+		pb_out_printf(out, "           %s\n", done->why);
+}
+
 static void
 say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
 {
-	char lag[32];
+	char lag[32], size[16];
 
 	pb_out_printf(out, "upstream   %s (%s): %s, %" PRIu64 " streams, %"
 	    PRIu64 " packets wait", up->name, up->url, up->state,
@@ -216,6 +288,12 @@ say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
 	if (up->last_error[0] != '\0')
 		pb_out_printf(out, "           last error: %s\n",
 		    up->last_error);
+	if (up->dead.letters > 0 || up->dead.requeued > 0)
+		pb_out_printf(out, "           dead letters: %" PRIu64 ", %"
+		    PRIu64 " packets; %" PRIu64 " more to send again; %s "
+		    "(pb dlq)\n", up->dead.letters, up->dead.packets,
+		    up->dead.requeued, pb_size_format(up->dead.file_bytes,
+		    size));
 }
 
 static const char *

@@ -11,7 +11,13 @@
 
 #include "conf/conf.h"
 
+/* An extent of 1 MiB has a row of 76 bytes: with less than 64 for each
+ * the index is full before the store is. */
+#define INDEX_RATIO	16384u
+
 static int	missing(const char **, const char *, const char *,
+		    struct pb_err *);
+static int	check_retention(const struct pb_store_conf *, const char **,
 		    struct pb_err *);
 static int	check_tls(const struct pb_conf_tls *, const char **,
 		    struct pb_err *);
@@ -35,11 +41,42 @@ pb_conf_check_store(const void *section, const char **key,
 	if (store->path[0] == '\0')
 		return missing(key, "path", "write path = "
 		    "/var/lib/packetbroker", err);
+	return check_retention(store, key, err);
+}
+
+/* What could never be kept, whatever comes in. */
+static int
+check_retention(const struct pb_store_conf *store, const char **key,
+    struct pb_err *err)
+{
+	char size[16];
+
+	/* An open segment is never deleted. */
 	if (store->retain_size != 0 &&
-	    store->retain_size < store->segment_size) {
+	    store->retain_size / 2 < store->segment_size) {
 		*key = "retain_size";
-		return pb_err_set(err, PB_EINVAL, "less than one segment "
-		    "(segment_size); write at least that, or 0 for no bound");
+		return pb_err_set(err, PB_EINVAL, "less than two segments, "
+		    "the open one and a sealed one; write at least %s (twice "
+		    "segment_size), or 0 for no bound",
+		    pb_size_format(2 * store->segment_size, size));
+	}
+	if (store->retain_age_ms != 0 &&
+	    store->retain_age_ms < store->segment_age_ms) {
+		*key = "retain_age";
+		return pb_err_set(err, PB_EINVAL, "less than segment_age: "
+		    "what a segment holds is older when it is sealed; write "
+		    "at least segment_age, or 0 for no bound");
+	}
+	if (store->min_free_percent >= 100) {
+		*key = "min_free";
+		return pb_err_set(err, PB_EINVAL, "all of the file system: "
+		    "nothing could be stored; write less, like 5%%");
+	}
+	if (store->index_size < store->retain_size / INDEX_RATIO) {
+		*key = "index_size";
+		return pb_err_set(err, PB_EINVAL, "full before retain_size "
+		    "is reached; write at least %s",
+		    pb_size_format(store->retain_size / INDEX_RATIO, size));
 	}
 	return 0;
 }

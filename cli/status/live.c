@@ -93,6 +93,39 @@ pb_live_captures(const char *body, size_t len,
 	return 0;
 }
 
+int
+pb_live_retention(const char *body, size_t len,
+    struct pb_live_retention *out, struct pb_err *err)
+{
+	static const char member[] = "\"retention\":";
+	const char *at = memmem(body, len, member, sizeof(member) - 1);
+	const char *end = NULL;
+	size_t room;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	if (at != NULL) {
+		at += sizeof(member) - 1;
+		end = object_end(at, body + len);
+	}
+	if (end == NULL)
+		return pb_err_set(err, PB_EFORMAT,
+		    "the recorder's answer has no retention");
+	room = (size_t)(end - at);
+	rc = pb_json_get_u64(at, room, "deleted_segments",
+	    &out->deleted_segments, err);
+	if (rc == 0)
+		rc = pb_json_get_u64(at, room, "deleted_bytes",
+		    &out->deleted_bytes, err);
+	if (rc == 0)
+		rc = pb_json_get_u64(at, room, "expired_unacked_packets",
+		    &out->expired, err);
+	if (rc == 0)
+		rc = pb_json_get_text(at, room, "why", out->why,
+		    sizeof(out->why), err);
+	return rc;
+}
+
 static void
 on_answer(void *arg, const struct pb_http_answer *answer)
 {

@@ -37,4 +37,14 @@ int	pb_live_captures(const char *body, size_t len,
 	    void (*each)(void *arg, const struct pb_live_capture *capture),
 	    void *arg, struct pb_err *err);
 
+/* What retention has done since the recorder started. */
+struct pb_live_retention {
+	uint64_t	deleted_segments, deleted_bytes;
+	uint64_t	expired;	/* packets, not acknowledged */
+	char		why[PB_ERR_TEXT_MAX];	/* a bound is not kept, or "" */
+};
+/* PB_EFORMAT as above: `*out` is zeroed. */
+int	pb_live_retention(const char *body, size_t len,
+	    struct pb_live_retention *out, struct pb_err *err);
+
 #endif

@@ -20,13 +20,16 @@ struct work {
 	struct pb_cli	*cli;
 	struct pb_index	*index;		/* NULL: no store yet */
 	struct pb_state	*state;		/* NULL: no shipper ever ran */
+	struct pb_letters *letters;	/* ... likewise */
 	uint64_t	 now_ns;
 };
 
 static void	ask_recorder(struct pb_report *, const char *);
 static int	add_stream(void *, const struct pb_stream_info *,
 		    struct pb_err *);
-static void	look_at_disk(struct pb_report *, const char *);
+static int	add_segments(struct work *, struct pb_err *);
+static void	look_at_disk(struct pb_report *, const struct pb_conf *,
+		    const char *);
 static int	add_upstreams(struct work *, struct pb_err *);
 static int	add_upstream(struct work *, const struct pb_upstream_row *,
 		    struct pb_err *);
@@ -54,8 +57,10 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 	    &report->shipper_pid);
 	if (report->recorder)
 		ask_recorder(report, cli->store);
-	look_at_disk(report, cli->store);
+	look_at_disk(report, cli->conf, cli->store);
 	rc = pb_index_open(&work.index, cli->store, err);
+	if (rc == 0)
+		rc = add_segments(&work, err);
 	if (rc == 0)
 		rc = pb_cli_streams(work.index, NULL, add_stream, &work,
 		    err);
@@ -65,6 +70,7 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 		rc = add_upstreams(&work, err);
 	if (rc == 0)
 		add_configured(&work);
+	pb_letters_close(work.letters);
 	pb_state_close(work.state);
 	pb_index_close(work.index);
 	return rc;
@@ -85,8 +91,12 @@ ask_recorder(struct pb_report *report, const char *store)
 
 	if (pb_live_ask(store, &report->live, &err) == 0 &&
 	    pb_json_get_u64((const char *)report->live.data,
-	    report->live.len, "pid", &pid, &err) == 0)
+	    report->live.len, "pid", &pid, &err) == 0) {
+		/* One of before has nothing to say of it. */
+		pb_live_retention((const char *)report->live.data,
+		    report->live.len, &report->retained, NULL);
 		return;
+	}
 	pb_buf_clear(&report->live);
 	snprintf(report->live_error, sizeof(report->live_error), "%s",
 	    err.text);
@@ -97,40 +107,50 @@ add_stream(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 {
 	struct work *work = arg;
 	struct pb_report *report = work->report;
-	struct pb_segment_info *page;
-	uint64_t from = 0;
-	int n;
 
+	(void)err;
 	report->streams++;
 	report->packets += info->packets;
 	report->bytes += info->bytes;
 	report->dropped += info->dropped;
-	page = calloc(PAGE, sizeof(*page));
-	if (page == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for segments");
-	do {
-		n = pb_index_segments(work->index, info->id, from, page,
-		    PAGE, err);
-		for (int i = 0; i < n; i++) {
-			report->segments++;
-			report->disk_used += page[i].bytes;
-			from = page[i].last_seq >= page[i].first_seq ?
-			    page[i].last_seq + 1 : page[i].first_seq + 1;
-		}
-	} while (n == PAGE);
-	free(page);
-	return n < 0 ? n : 0;
+	return 0;
+}
+
+/* Sums that the index keeps: nothing is walked. */
+static int
+add_segments(struct work *work, struct pb_err *err)
+{
+	struct pb_report *report = work->report;
+	struct pb_index_totals totals;
+	struct pb_age_info oldest;
+	int rc = pb_index_totals(work->index, &totals, err);
+
+	if (rc < 0)
+		return rc;
+	report->segments = totals.segments;
+	report->disk_used = totals.bytes;
+	rc = pb_index_ages(work->index, NULL, &oldest, 1, err);
+	if (rc == 1)
+		report->oldest_ns = oldest.sealed_ns;
+	return rc < 0 ? rc : 0;
 }
 
 static void
-look_at_disk(struct pb_report *report, const char *store)
+look_at_disk(struct pb_report *report, const struct pb_conf *conf,
+    const char *store)
 {
 	struct statvfs fs;
 
+	report->retain_size = conf->store.retain_size;
+	report->retain_age_ms = conf->store.retain_age_ms;
+	report->min_free = conf->store.min_free_bytes;
 	if (statvfs(store, &fs) < 0)
 		return;
 	report->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
 	report->disk_size = (uint64_t)fs.f_blocks * fs.f_frsize;
+	if (report->min_free == 0)
+		report->min_free = report->disk_size / 100 *
+		    conf->store.min_free_percent;
 }
 
 static int
@@ -144,6 +164,10 @@ add_upstreams(struct work *work, struct pb_err *err)
 	rc = pb_state_open(&work->state, work->cli->store, err);
 	if (rc < 0)
 		return rc == PB_ENOENT ? 0 : rc;
+	rc = pb_letters_open(&work->letters, work->state, work->cli->store,
+	    err);
+	if (rc < 0)
+		return rc;
 	row = calloc(PAGE, sizeof(*row));
 	if (row == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for upstreams");
@@ -179,6 +203,9 @@ add_upstream(struct work *work, const struct pb_upstream_row *row,
 	up->streams = row->streams;
 	snprintf(up->last_error, sizeof(up->last_error), "%s",
 	    row->last_error);
+	rc = pb_letters_total(work->letters, row->name, &up->dead, err);
+	if (rc < 0)
+		return rc;
 	page = calloc(PAGE, sizeof(*page));
 	if (page == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for streams");

@@ -15,7 +15,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/cli.h"
+#include "cli/status/live.h"
 #include "conf/conf.h"
+#include "shipper/letters.h"
 
 /* Configured ones, and as many that are configured no more. */
 #define PB_REPORT_UPSTREAMS_MAX	(2u * PB_UPSTREAMS_MAX)
@@ -33,6 +35,7 @@ struct pb_report_upstream {
 	 */
 	uint64_t	 lag_ns;
 	char		 last_error[PB_ERR_TEXT_MAX];
+	struct pb_letters_total dead;	/* its dead letters */
 };
 
 struct pb_report {
@@ -43,6 +46,10 @@ struct pb_report {
 	char		 live_error[PB_ERR_TEXT_MAX];
 	uint64_t	 streams, packets, bytes, dropped;
 	uint64_t	 segments, disk_used, disk_free, disk_size;
+	uint64_t	 oldest_ns;	/* segment sealed first; 0: none */
+	/* The bounds of the configuration; 0: none. */
+	uint64_t	 retain_size, retain_age_ms, min_free;
+	struct pb_live_retention retained;	/* zeroed: no recorder */
 	size_t		 upstreams;
 	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];
 };

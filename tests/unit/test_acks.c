@@ -1,0 +1,254 @@
+/*
+ * tests/unit/test_acks.c - what the upstreams have, as retention reads it
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "recorder/store/acks.h"
+#include "recorder/store/mdb.h"
+
+/* As the shipper opens it: with tables of its own beside this one. */
+static const char *const tables[] = { "upstreams", "cursors",
+    PB_ACKS_TABLE };
+#define TABLE	2u
+
+struct place {
+	char		 dir[64];
+	char		 shipper[80];
+	struct pb_mdb	*mdb;		/* the shipper's */
+	struct pb_acks	*acks;
+};
+
+static const struct pb_stream_key eth0 = { .node = "lon1",
+    .interface = "eth0", .epoch = 0x1122334455667788ull };
+
+static int
+setup(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	struct pb_err err;
+
+	strcpy(p->dir, "/tmp/pb-test-acks-XXXXXX");
+	if (mkdtemp(p->dir) == NULL ||
+	    pb_acks_create(&p->acks, p->dir, &err) < 0)
+		return -1;
+	snprintf(p->shipper, sizeof(p->shipper), "%s/shipper", p->dir);
+	*state = p;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct place *p = *state;
+	char command[256];
+
+	pb_acks_destroy(p->acks);
+	pb_mdb_close(p->mdb);
+	snprintf(command, sizeof(command), "rm -rf '%s'", p->dir);
+	free(p);
+	return system(command);
+}
+
+static void
+shipper_opens(struct place *p, size_t count)
+{
+	struct pb_err err;
+
+	assert_int_equal(pb_mdb_open(&p->mdb, p->shipper, 1u << 20, tables,
+	    count, true, &err), 0);
+}
+
+static void
+shipper_puts(struct place *p, const char *upstream,
+    const struct pb_stream_key *key, const void *row, size_t len)
+{
+	uint8_t bytes[PB_ACKS_KEY_MAX];
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+
+	assert_int_equal(pb_mdb_begin(p->mdb, true, &txn, &err), 0);
+	pb_mdb_put(&txn, TABLE, bytes, pb_acks_key(bytes, upstream, key), row,
+	    len);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+}
+
+static void
+shipper_acks(struct place *p, const char *upstream, uint64_t acked,
+    uint64_t released)
+{
+	const struct pb_ack ack = { acked, released };
+	uint8_t row[PB_ACKS_ROW_BYTES];
+
+	pb_acks_encode(row, &ack);
+	shipper_puts(p, upstream, &eth0, row, sizeof(row));
+}
+
+static void
+a_key_and_a_row_have_exactly_these_bytes(void **state)
+{
+	static const uint8_t want_key[] =
+	    "core\0lon1\0eth0\0\x11\x22\x33\x44\x55\x66\x77\x88";
+	static const uint8_t want_row[PB_ACKS_ROW_BYTES] = { 2, 1, 0, 0, 0,
+	    0, 0, 0, 4, 3 };
+	const struct pb_ack ack = { 0x0102, 0x0304 };
+	uint8_t key[PB_ACKS_KEY_MAX], row[PB_ACKS_ROW_BYTES];
+
+	(void)state;
+	assert_int_equal(pb_acks_key(key, "core", &eth0),
+	    sizeof(want_key) - 1);
+	assert_memory_equal(key, want_key, sizeof(want_key) - 1);
+	pb_acks_encode(row, &ack);
+	assert_memory_equal(row, want_row, sizeof(want_row));
+}
+
+static void
+the_longest_names_fit_into_a_key(void **state)
+{
+	struct pb_stream_key key = { .epoch = 1 };
+	uint8_t bytes[PB_ACKS_KEY_MAX];
+	char upstream[PB_NAME_BYTES_MAX + 1] = "";
+
+	(void)state;
+	memset(upstream, 'u', PB_NAME_BYTES_MAX);
+	memset(key.node, 'n', PB_NAME_BYTES_MAX);
+	memset(key.interface, 'i', PB_IFNAME_BYTES_MAX);
+	assert_int_equal(pb_acks_key(bytes, upstream, &key),
+	    PB_ACKS_KEY_MAX);
+}
+
+static void
+without_a_shipper_nothing_is_acked(void **state)
+{
+	struct place *p = *state;
+	struct pb_ack ack = { 7, 7 };
+
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(ack.acked, 0);
+	assert_int_equal(ack.released, 0);
+	assert_int_equal(pb_acks_commits(p->acks), 0);
+}
+
+static void
+a_shipper_without_the_table_says_nothing(void **state)
+{
+	struct place *p = *state;
+	struct pb_ack ack;
+
+	shipper_opens(p, TABLE);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(pb_acks_commits(p->acks), 0);
+}
+
+static void
+a_row_is_read_as_it_was_written_and_no_other(void **state)
+{
+	struct place *p = *state;
+	struct pb_stream_key other = eth0;
+	struct pb_ack ack;
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 40, 90);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_int_equal(ack.acked, 40);
+	assert_int_equal(ack.released, 90);
+	assert_int_equal(pb_acks_get(p->acks, "cor", &eth0, &ack), 0);
+	other.epoch++;
+	assert_int_equal(pb_acks_get(p->acks, "core", &other, &ack), 0);
+}
+
+static void
+a_commit_of_the_shipper_is_seen_at_once(void **state)
+{
+	struct place *p = *state;
+	struct pb_ack ack;
+	uint64_t before;
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 1, 1);
+	before = pb_acks_commits(p->acks);
+	assert_true(before > 0);
+	assert_int_equal(pb_acks_commits(p->acks), before);
+	shipper_acks(p, "core", 2, 2);
+	assert_true(pb_acks_commits(p->acks) > before);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_int_equal(ack.acked, 2);
+}
+
+static void
+a_row_of_another_length_is_not_believed(void **state)
+{
+	struct place *p = *state;
+	const uint8_t row[PB_ACKS_ROW_BYTES + 1] = { 9 };
+	struct pb_ack ack;
+
+	shipper_opens(p, 3);
+	shipper_puts(p, "core", &eth0, row, PB_ACKS_ROW_BYTES - 1);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	shipper_puts(p, "core", &eth0, row, PB_ACKS_ROW_BYTES + 1);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(ack.acked, 0);
+}
+
+static void
+what_is_acked_is_released(void **state)
+{
+	struct place *p = *state;
+	struct pb_ack ack;
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 40, 3);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_int_equal(ack.released, 40);
+}
+
+static void
+a_shipper_that_begins_anew_is_read_anew(void **state)
+{
+	struct place *p = *state;
+	struct pb_ack ack;
+	char command[256];
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 40, 40);
+	assert_true(pb_acks_commits(p->acks) > 0);
+	pb_mdb_close(p->mdb);
+	snprintf(command, sizeof(command), "mv '%s' '%s.old'", p->shipper,
+	    p->shipper);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(pb_acks_commits(p->acks), 0);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 5, 5);
+	assert_true(pb_acks_commits(p->acks) > 0);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_int_equal(ack.acked, 5);
+}
+
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_and_a_row_have_exactly_these_bytes),
+		cmocka_unit_test(the_longest_names_fit_into_a_key),
+		TEST(without_a_shipper_nothing_is_acked),
+		TEST(a_shipper_without_the_table_says_nothing),
+		TEST(a_row_is_read_as_it_was_written_and_no_other),
+		TEST(a_commit_of_the_shipper_is_seen_at_once),
+		TEST(a_row_of_another_length_is_not_believed),
+		TEST(what_is_acked_is_released),
+		TEST(a_shipper_that_begins_anew_is_read_anew),
+	};
+
+	return cmocka_run_group_tests_name("acks", tests, NULL, NULL);
+}
