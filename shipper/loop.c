@@ -13,36 +13,18 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "shipper/feed.h"
-#include "shipper/http.h"
-#include "shipper/state.h"
-#include "shipper/upstream.h"
-#include "shipper/watch.h"
+#include "shipper/loop_private.h"
 
 /* A turn of back-off is reported at once, but not more often than this. */
 #define TURN_MS	100u
-
-struct pb_loop {
-	struct pb_conf	*conf;
-	int		 signal_fd;
-	int		 lock_fd;	/* -1: not taken yet */
-	bool		 stopping;
-	struct pb_http	*http;
-	struct pb_state	*state;		/* NULL: not open yet */
-	struct pb_watch	*watch;
-	struct pb_feed	*feed;		/* NULL: the index is not open */
-	struct pb_upstream *upstream[PB_UPSTREAMS_MAX];
-	size_t		 upstreams;
-	uint64_t	 look_ms;	/* next look for the store */
-	uint64_t	 report_ms;	/* last report */
-	bool		 left_out_said;
-	char		 said[PB_ERR_TEXT_MAX];	/* the last trouble logged */
-};
+#define PAUSE_MS	100	/* where waiting itself fails */
+#define FDS_MAX	PB_HTTP_FDS_MAX
 
 static int	step(struct pb_loop *, struct pb_err *);
 static int	look_for_store(struct pb_loop *, struct pb_err *);
@@ -54,6 +36,7 @@ static int	start_upstream(struct pb_loop *,
 static void	grown(void *, const struct pb_stream_info *);
 static void	scan(struct pb_loop *, uint64_t);
 static void	report(struct pb_loop *, bool);
+static void	report_last(struct pb_loop *);
 static bool	report_due(const struct pb_loop *, uint64_t);
 static uint64_t	timeout_ms(const struct pb_loop *);
 static void	read_signals(struct pb_loop *);
@@ -63,9 +46,9 @@ static const struct pb_conf_upstream *find_conf(const struct pb_conf *,
 		    const char *);
 static bool	configured(void *, const char *);
 static void	finish(struct pb_loop *);
-static void	say_once(struct pb_loop *, const char *);
 static const struct pb_stream_info *stream_of(void *, uint32_t);
-static uint64_t	remembered(void *, const char *, const struct pb_stream_key *);
+static int	remembered(void *, const char *, const struct pb_stream_key *,
+		    struct pb_cursor_row *);
 
 int
 pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
@@ -104,6 +87,7 @@ pb_loop_destroy(struct pb_loop *loop)
 	close_index(loop);
 	pb_watch_destroy(loop->watch);
 	pb_http_destroy(loop->http);
+	loop_letters_close(loop);
 	pb_state_close(loop->state);
 	if (loop->lock_fd >= 0)
 		close(loop->lock_fd);
@@ -131,7 +115,10 @@ static int
 step(struct pb_loop *loop, struct pb_err *err)
 {
 	uint64_t now_ms = pb_clock_mono_ms();
-	int fds[2] = { loop->signal_fd, -1 }, rc;
+	const struct timespec pause = { .tv_nsec = PAUSE_MS *
+	    (long)PB_NS_PER_MS };
+	int fds[FDS_MAX] = { loop->signal_fd }, rc;
+	unsigned count = 1;
 
 	if (now_ms >= loop->look_ms) {
 		loop->look_ms = now_ms + PB_STORE_LOOK_MS;
@@ -143,12 +130,17 @@ step(struct pb_loop *loop, struct pb_err *err)
 		scan(loop, now_ms);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_run(loop->upstream[i], now_ms);
+	loop_letters_run(loop, now_ms);
 	report(loop, false);
-	fds[1] = pb_watch_fd(loop->watch);
-	rc = pb_http_wait(loop->http, fds, fds[1] >= 0 ? 2 : 1,
-	    timeout_ms(loop), err);
-	if (rc < 0)
-		return rc;
+	fds[count] = pb_watch_fd(loop->watch);
+	if (fds[count] >= 0)
+		count++;
+	count += loop_letters_fds(loop, fds + count, FDS_MAX - count);
+	/* What the system refuses now, it may grant later. */
+	if (pb_http_wait(loop->http, fds, count, timeout_ms(loop), err) < 0) {
+		loop_say(loop, err->text);
+		nanosleep(&pause, NULL);
+	}
 	read_signals(loop);
 	return 0;
 }
@@ -170,6 +162,7 @@ look_for_store(struct pb_loop *loop, struct pb_err *err)
 		pb_log(PB_LOG_WARN, "shipper", "the index of the store %s was "
 		    "replaced: starting over", loop->conf->store.path);
 		close_index(loop);
+		loop_letters_replaced(loop);
 	}
 	rc = take_store(loop, err);
 	if (rc == 1)
@@ -177,7 +170,7 @@ look_for_store(struct pb_loop *loop, struct pb_err *err)
 	if (rc == PB_EBUSY && loop->lock_fd < 0)
 		return rc;
 	if (rc < 0)
-		say_once(loop, err->text);
+		loop_say(loop, err->text);
 	return 0;
 }
 
@@ -196,7 +189,7 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 
 		snprintf(text, sizeof(text), "no store at %.400s yet: waiting "
 		    "for pb-recorder", store);
-		say_once(loop, text);
+		loop_say(loop, text);
 		return 0;
 	}
 	if (loop->lock_fd < 0) {
@@ -209,6 +202,12 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 	rc = pb_state_open_write(&loop->state, store, err);
 	if (rc == 0)
 		rc = pb_state_forget(loop->state, configured, loop, err);
+	if (rc == 0)
+		rc = loop_letters_open(loop, err);
+	if (rc < 0) {
+		pb_state_close(loop->state);
+		loop->state = NULL;
+	}
 	return rc < 0 ? rc : 1;
 }
 
@@ -219,10 +218,11 @@ open_index(struct pb_loop *loop, struct pb_err *err)
 	int rc = pb_watch_open(loop->watch, &index, err);
 
 	if (rc == 0)
-		say_once(loop, "the store has no index yet: waiting for "
+		loop_say(loop, "the store has no index yet: waiting for "
 		    "pb-recorder");
 	if (rc <= 0)
 		return rc;
+	loop->index = index;
 	rc = pb_feed_create(&loop->feed, index, loop->conf->store.path, err);
 	for (size_t i = 0; rc == 0 && i < loop->conf->upstreams; i++)
 		rc = start_upstream(loop, &loop->conf->upstream[i], err);
@@ -243,6 +243,7 @@ close_index(struct pb_loop *loop)
 		pb_upstream_destroy(loop->upstream[--loop->upstreams]);
 	pb_feed_destroy(loop->feed);
 	loop->feed = NULL;
+	loop->index = NULL;
 	if (loop->watch != NULL)
 		pb_watch_close(loop->watch);
 }
@@ -252,7 +253,8 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
     struct pb_err *err)
 {
 	struct pb_upstream_env env = { .http = loop->http,
-	    .feed = loop->feed, .stream = stream_of,
+	    .feed = loop->feed, .index = loop->index,
+	    .letters = loop->letters, .stream = stream_of,
 	    .remembered = remembered, .arg = loop };
 	int rc;
 
@@ -271,16 +273,14 @@ stream_of(void *arg, uint32_t id)
 	return pb_watch_stream(loop->watch, id);
 }
 
-static uint64_t
-remembered(void *arg, const char *upstream, const struct pb_stream_key *key)
+static int
+remembered(void *arg, const char *upstream, const struct pb_stream_key *key,
+    struct pb_cursor_row *out)
 {
 	const struct pb_loop *loop = arg;
-	struct pb_cursor_row row;
 	struct pb_err err;
 
-	if (pb_state_cursor(loop->state, upstream, key, &row, &err) != 1)
-		return 0;
-	return row.acked;
+	return pb_state_cursor(loop->state, upstream, key, out, &err);
 }
 
 static void
@@ -289,7 +289,7 @@ scan(struct pb_loop *loop, uint64_t now_ms)
 	struct pb_err err;
 
 	if (pb_watch_scan(loop->watch, grown, loop, now_ms, &err) < 0)
-		say_once(loop, err.text);
+		loop_say(loop, err.text);
 	if (pb_watch_left_out(loop->watch) > 0 && !loop->left_out_said) {
 		loop->left_out_said = true;
 		pb_log(PB_LOG_ERROR, "shipper", "more than %u streams in the "
@@ -306,7 +306,7 @@ grown(void *arg, const struct pb_stream_info *stream)
 
 	for (size_t i = 0; i < loop->upstreams; i++)
 		if (pb_upstream_stream(loop->upstream[i], stream, &err) < 0)
-			say_once(loop, err.text);
+			loop_say(loop, err.text);
 }
 
 /* --- reports ------------------------------------------------------------ */
@@ -333,9 +333,18 @@ report(struct pb_loop *loop, bool last)
 				    loop->state, now_ms, now_ns);
 	if (pb_state_commit(loop->state) == 0)
 		return;
-	say_once(loop, err.text);
+	loop_say(loop, err.text);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_report_again(loop->upstream[i]);
+}
+
+/* Before upstreams end: how long what waits has waited, too. */
+static void
+report_last(struct pb_loop *loop)
+{
+	for (size_t i = 0; i < loop->upstreams; i++)
+		pb_upstream_report_waiting(loop->upstream[i]);
+	report(loop, true);
 }
 
 static bool
@@ -403,7 +412,7 @@ finish(struct pb_loop *loop)
 		    &err) < 0)
 			break;
 	}
-	report(loop, true);
+	report_last(loop);
 	pb_log(PB_LOG_INFO, "shipper", "stopped requests_cut=%u", flights);
 }
 
@@ -426,6 +435,7 @@ reload(struct pb_loop *loop)
 	/* The path in use is kept: the lock is on it. */
 	memcpy(conf->store.path, loop->conf->store.path,
 	    sizeof(conf->store.path));
+	report_last(loop);
 	take_conf(loop, conf);
 	pb_log(PB_LOG_INFO, "shipper", "configuration read again upstreams=%zu",
 	    loop->conf->upstreams);
@@ -454,7 +464,7 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 	loop->conf = conf;
 	if (loop->state != NULL &&
 	    pb_state_forget(loop->state, configured, loop, &err) < 0)
-		say_once(loop, err.text);
+		loop_say(loop, err.text);
 	if (loop->feed == NULL)
 		return;		/* they begin with the index */
 	for (size_t i = 0; i < conf->upstreams; i++) {
@@ -465,7 +475,7 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 			    name, conf->upstream[i].name) == 0;
 		if (!there && start_upstream(loop, &conf->upstream[i],
 		    &err) < 0)
-			say_once(loop, err.text);
+			loop_say(loop, err.text);
 	}
 	/* The kept ones know all of it already; telling them is harmless. */
 	pb_watch_each(loop->watch, grown, loop);
@@ -489,8 +499,8 @@ configured(void *arg, const char *upstream)
 }
 
 /* A trouble that stays is told once. */
-static void
-say_once(struct pb_loop *loop, const char *text)
+void
+loop_say(struct pb_loop *loop, const char *text)
 {
 	if (strcmp(loop->said, text) == 0)
 		return;

@@ -14,31 +14,28 @@
  * Limit:   PB_REQUESTS_MAX requests and `window` bytes in flight (one
  *          block more where a block is larger than the window); one fixed
  *          record per stream, whatever the store holds.
- * Not here: what answers mean (ship_answer.c), HTTP, files, clocks.
+ * Not here: what answers mean (ship_answer.c), dead letters (ship_dead.c)
+ *          and their return (ship_late.c), HTTP, files, clocks.
  */
 #include "shipper/ship.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shipper/ship_private.h"
 
-#define LOOK_MS		1000u	/* how often waiting streams are looked at */
 #define RATE_SECONDS	8u	/* of the rate limit may be in flight */
 
-enum plan {
-	PLAN_ACT,		/* `out` is to be done */
-	PLAN_NOTHING,		/* the stream has nothing to do now */
-	PLAN_FULL,		/* no room in the window */
-};
-
-static enum plan	plan_stream(struct pb_ship *, struct ship_stream *,
+static enum ship_plan plan_stream(struct pb_ship *, struct ship_stream *,
 			    uint64_t, uint64_t, struct pb_action *);
-static enum plan	plan_piece(struct pb_ship *, struct ship_stream *,
+static enum ship_plan plan_ready(struct pb_ship *, struct ship_stream *,
 			    uint64_t, uint64_t, struct pb_action *);
-static enum plan	plan_packets(const struct pb_ship *,
+static enum ship_plan plan_piece(struct pb_ship *, struct ship_stream *,
+			    uint64_t, uint64_t, struct pb_action *);
+static enum ship_plan plan_packets(const struct pb_ship *,
 			    struct ship_stream *, struct pb_action *);
 static bool		next_of(struct pb_ship *, struct ship_queue *,
 			    uint64_t, uint64_t, struct pb_action *);
@@ -46,38 +43,14 @@ static bool		next_probe(struct pb_ship *, uint64_t,
 			    struct pb_action *);
 static struct ship_stream *probe_stream(const struct pb_ship *);
 static void		start(struct pb_ship *, struct ship_stream *,
-			    struct pb_action *);
+			    uint64_t, struct pb_action *);
+static void		start_piece(struct pb_ship *, struct ship_stream *,
+			    struct ship_request *, const struct pb_piece *);
 static void		revive(struct pb_ship *, uint64_t);
 static bool		wants(const struct ship_stream *);
-static struct ship_stream *find(const struct pb_ship *, uint32_t,
-			    unsigned *);
+static uint64_t		lower(uint64_t, uint64_t);
 static int		insert(struct pb_ship *, unsigned,
 			    struct ship_stream *, struct pb_err *);
-
-const char *
-pb_ship_state_name(enum pb_ship_state state)
-{
-	switch (state) {
-	case PB_SHIP_CONNECTING: return "connecting";
-	case PB_SHIP_READY: return "ready";
-	case PB_SHIP_BACKOFF: return "backoff";
-	case PB_SHIP_REFUSED: return "refused";
-	case PB_SHIP_IDLE: return "idle";
-	}
-	return "unknown";
-}
-
-const char *
-pb_cursor_state_name(enum pb_cursor_state state)
-{
-	switch (state) {
-	case PB_CURSOR_UNKNOWN: return "unknown";
-	case PB_CURSOR_READY: return "ready";
-	case PB_CURSOR_WAITING: return "waiting";
-	case PB_CURSOR_REFUSED: return "refused";
-	}
-	return "unknown";
-}
 
 int
 pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
@@ -100,9 +73,13 @@ pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 		ship->window_max = PB_SHIP_WINDOW_MIN;
 	if (opts->window > 0 && ship->window_max > opts->window)
 		ship->window_max = opts->window;
-	ship->window = ship->window_max;
+	ship->window = ship->piece_max = PB_SHIP_FIRST_BYTES;
+	if (ship->window > ship->window_max)
+		ship->window = ship->window_max;
+	ship->retry_for_ms = opts->retry_for_ms;
 	TAILQ_INIT(&ship->work);
 	TAILQ_INIT(&ship->quiet);
+	TAILQ_INIT(&ship->dying);
 	return 0;
 }
 
@@ -112,6 +89,7 @@ pb_ship_destroy(struct pb_ship *ship)
 	if (ship == NULL)
 		return;
 	for (unsigned i = 0; i < ship->streams; i++) {
+		free(ship->stream[i]->dead_text);
 		free(ship->stream[i]->text);
 		free(ship->stream[i]);
 	}
@@ -124,7 +102,7 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
     struct pb_err *err)
 {
 	unsigned at;
-	struct ship_stream *s = find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id, &at);
 	bool new = s == NULL;
 	int rc;
 
@@ -138,6 +116,7 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
 		s->state = PB_CURSOR_UNKNOWN;
 		s->bytes_max = PB_SHIP_PIECE_BYTES;
 		s->changed = true;
+		s->moved_ms = s->told_ms = ship->clock_ms;
 		rc = insert(ship, at, s, err);
 		if (rc < 0) {
 			free(s);
@@ -146,28 +125,48 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
 	}
 	s->own = own;
 	s->end = end;
+	ship_note(ship, s);
 	ship_enqueue(ship, s);
 	return new ? 1 : 0;
 }
 
 void
-pb_ship_remember(struct pb_ship *ship, uint32_t id, uint64_t acked)
+pb_ship_remember(struct pb_ship *ship, uint32_t id,
+    const struct pb_ship_memory *memory)
 {
 	unsigned at;
-	struct ship_stream *s = find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id, &at);
 
 	if (s == NULL || s->state != PB_CURSOR_UNKNOWN || s->asking)
 		return;
-	s->acked = s->sent = acked < s->end ? acked : s->end;
+	s->acked = s->sent = lower(memory->acked, s->end);
+	s->released = lower(memory->released, s->end);
+	if (s->released < s->acked)
+		s->released = s->acked;
+	ship_remember_wait(ship, s, lower(memory->wait_seq, s->end),
+	    memory->wait_ms);
 	ship_enqueue(ship, s);
+}
+
+uint64_t
+pb_ship_handed(const struct pb_ship *ship, uint32_t id)
+{
+	unsigned at;
+	const struct ship_stream *s = ship_find(ship, id, &at);
+
+	if (s == NULL)
+		return 0;
+	return s->known ? s->handed : s->end;
 }
 
 bool
 pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
     struct pb_action *out)
 {
+	ship_tick(ship, now_ms);
 	if (now_ms >= ship->look_ms)
 		revive(ship, now_ms);
+	ship_demote(ship, now_ms);
 	if (ship->since_ms == 0)
 		ship->since_ms = now_ms;
 	if (ship->state == PB_SHIP_BACKOFF)
@@ -181,74 +180,23 @@ pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
 uint64_t
 pb_ship_wake_ms(const struct pb_ship *ship)
 {
+	uint64_t wake = ship->look_ms;
+
 	if (ship->state == PB_SHIP_BACKOFF && !ship->probing &&
-	    ship->retry_ms < ship->look_ms && probe_stream(ship) != NULL)
-		return ship->retry_ms;
-	return ship->look_ms;
+	    ship->retry_ms < wake && probe_stream(ship) != NULL)
+		wake = ship->retry_ms;
+	if (!TAILQ_EMPTY(&ship->dying) && ship->dying_ms < wake)
+		wake = ship->dying_ms;
+	return wake;
 }
 
-void
-pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->state = ship->state;
-	if (ship->state != PB_SHIP_BACKOFF && ship->flights == 0 &&
-	    TAILQ_EMPTY(&ship->work))
-		out->state = ship->refused > 0 ? PB_SHIP_REFUSED :
-		    PB_SHIP_IDLE;
-	out->since_ms = ship->since_ms;
-	out->progress_ms = ship->progress_ms;
-	out->retry_ms = ship->retry_ms;
-	out->attempts = ship->attempts;
-	out->streams = ship->streams;
-	out->refused = ship->refused;
-	out->flight_bytes = ship->flight_bytes;
-	out->flight_requests = ship->flights;
-	out->sent_bytes = ship->sent_bytes;
-	out->acked_bytes = ship->acked_bytes;
-	out->acked_packets = ship->acked_packets;
-	memcpy(out->last_error, ship->last_error, sizeof(out->last_error));
-}
-
-unsigned
-pb_ship_cursors(struct pb_ship *ship,
-    void (*each)(void *, const struct pb_ship_cursor *), void *arg)
-{
-	unsigned changed = 0;
-
-	for (unsigned i = 0; i < ship->streams; i++) {
-		struct ship_stream *s = ship->stream[i];
-		struct pb_ship_cursor cursor = {
-			.stream = s->id, .state = s->state,
-			.acked = s->acked, .sent = s->sent,
-			.text = s->text != NULL ? s->text : "",
-		};
-
-		if (!s->changed)
-			continue;
-		changed++;
-		if (each == NULL)
-			continue;
-		s->changed = false;
-		each(arg, &cursor);
-	}
-	return changed;
-}
-
-void
-pb_ship_touch(struct pb_ship *ship)
-{
-	for (unsigned i = 0; i < ship->streams; i++)
-		ship->stream[i]->changed = true;
-}
-
-/* --- for ship_answer.c too ---------------------------------------------- */
+/* --- for the other files too ---------------------------------------------- */
 
 void
 ship_enqueue(struct pb_ship *ship, struct ship_stream *s)
 {
-	struct ship_queue *queue =
-	    s->end > s->sent ? &ship->work : &ship->quiet;
+	struct ship_queue *queue = s->end > s->sent || s->late ?
+	    &ship->work : &ship->quiet;
 
 	if (s->queue == queue || !wants(s))
 		return;
@@ -318,6 +266,38 @@ ship_backoff_ms(unsigned attempts, uint64_t random)
 	return 1 + random % bound;
 }
 
+size_t
+ship_bytes_max(const struct pb_ship *ship, const struct ship_stream *s)
+{
+	size_t bytes_max = s->bytes_max;
+
+	if (bytes_max > ship->piece_max)
+		bytes_max = (size_t)ship->piece_max;
+	if (bytes_max > ship->window)
+		bytes_max = (size_t)ship->window;
+	return bytes_max;
+}
+
+bool
+ship_room(const struct pb_ship *ship, uint64_t bytes)
+{
+	return ship->flight_bytes == 0 ||
+	    ship->flight_bytes + bytes <= ship->window;
+}
+
+void
+ship_event(const struct pb_ship *ship, enum pb_log_level level,
+    uint32_t stream, const char *fmt, ...)
+{
+	char text[PB_SHIP_TEXT_MAX + 128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	ship->source.event(ship->source.arg, level, stream, text);
+}
+
 /* --- deciding ----------------------------------------------------------- */
 
 /* Streams take turns: who acted goes to the end of its queue. */
@@ -329,15 +309,15 @@ next_of(struct pb_ship *ship, struct ship_queue *queue, uint64_t now_ms,
 
 	while ((s = TAILQ_FIRST(queue)) != NULL) {
 		switch (plan_stream(ship, s, now_ms, random, out)) {
-		case PLAN_ACT:
+		case SHIP_ACT:
 			ship_dequeue(s);
-			start(ship, s, out);
+			start(ship, s, now_ms, out);
 			ship_enqueue(ship, s);
 			return true;
-		case PLAN_NOTHING:
+		case SHIP_NOTHING:
 			ship_dequeue(s);
 			break;
-		case PLAN_FULL:
+		case SHIP_FULL:
 			return false;
 		}
 	}
@@ -358,7 +338,7 @@ next_probe(struct pb_ship *ship, uint64_t now_ms, struct pb_action *out)
 	memset(out, 0, sizeof(*out));
 	out->kind = PB_ACTION_ASK;
 	ship_dequeue(s);
-	start(ship, s, out);
+	start(ship, s, now_ms, out);
 	ship->request[out->request].probe = true;
 	ship->probing = true;
 	return true;
@@ -381,71 +361,85 @@ probe_stream(const struct pb_ship *ship)
 	return s;
 }
 
-static enum plan
+static enum ship_plan
 plan_stream(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
     uint64_t random, struct pb_action *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (!wants(s))
-		return PLAN_NOTHING;
+		return SHIP_NOTHING;
 	if (s->state == PB_CURSOR_READY)
-		return plan_piece(ship, s, now_ms, random, out);
+		return plan_ready(ship, s, now_ms, random, out);
 	out->kind = PB_ACTION_ASK;
-	return PLAN_ACT;
+	return SHIP_ACT;
 }
 
-static enum plan
+/* What is late and what is in its turn alternate, so that neither holds
+ * up the other by more than one request. */
+static enum ship_plan
+plan_ready(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+    uint64_t random, struct pb_action *out)
+{
+	enum ship_plan plan = SHIP_NOTHING;
+
+	if (s->late_turn)
+		plan = ship_late_plan(ship, s, out);
+	if (plan == SHIP_NOTHING && s->end > s->sent)
+		plan = plan_piece(ship, s, now_ms, random, out);
+	if (plan == SHIP_NOTHING && !s->late_turn &&
+	    s->state == PB_CURSOR_READY)
+		plan = ship_late_plan(ship, s, out);
+	return plan;
+}
+
+static enum ship_plan
 plan_piece(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
     uint64_t random, struct pb_action *out)
 {
 	struct pb_piece *piece = &out->piece;
+	size_t bytes_max = ship_bytes_max(ship, s);
 	struct pb_err err;
-	size_t bytes_max = s->bytes_max;
 
-	if (bytes_max > ship->window)
-		bytes_max = (size_t)ship->window;
 	/* Little room is not worth a look: it would cut or not fit. */
-	if (ship->flight_bytes > 0 &&
-	    ship->flight_bytes + bytes_max / 4 > ship->window)
-		return PLAN_FULL;
+	if (!ship_room(ship, bytes_max / 4))
+		return SHIP_FULL;
 	if (ship->source.look(ship->source.arg, s->id, s->sent + 1, &s->mark,
 	    bytes_max, piece, &err) < 0) {
 		ship_trouble(ship, s, err.text, now_ms, random);
-		return PLAN_NOTHING;
+		return SHIP_NOTHING;
 	}
 	if (piece->kind == PB_PIECE_PACKETS)
 		return plan_packets(ship, s, out);
 	if (piece->kind == PB_PIECE_NONE)
-		return PLAN_NOTHING;
+		return SHIP_NOTHING;
 	/* A gap follows what is acked: nothing before it is under way. */
 	out->kind = PB_ACTION_GAP;
-	return s->flights > 0 ? PLAN_NOTHING : PLAN_ACT;
+	return s->flights > 0 ? SHIP_NOTHING : SHIP_ACT;
 }
 
-static enum plan
+static enum ship_plan
 plan_packets(const struct pb_ship *ship, struct ship_stream *s,
     struct pb_action *out)
 {
 	const struct pb_piece *piece = &out->piece;
-	uint64_t bytes = (uint64_t)piece->bytes + piece->header_bytes;
+	unsigned before = s->flights - (s->late_flight ? 1 : 0);
 
 	s->mark = (struct pb_mark){ .seq = piece->first,
 	    .segment_seq = piece->segment_seq, .offset = piece->offset };
-	if (ship->flight_bytes > 0 &&
-	    ship->flight_bytes + bytes > ship->window)
-		return PLAN_FULL;
+	if (!ship_room(ship, (uint64_t)piece->bytes + piece->header_bytes))
+		return SHIP_FULL;
 	out->kind = PB_ACTION_PACKETS;
-	if (s->flights > 0 && !piece->complete &&
+	if (before > 0 && !piece->complete &&
 	    piece->bytes < PB_SHIP_SMALL_BYTES)
-		return PLAN_NOTHING;
-	return PLAN_ACT;
+		return SHIP_NOTHING;
+	return SHIP_ACT;
 }
 
 /* Take a free request for `out`; there is one, see the callers' bounds. */
 static void
-start(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
+start(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+    struct pb_action *out)
 {
-	const struct pb_piece *piece = &out->piece;
 	struct ship_request *r;
 	unsigned i = 0;
 
@@ -453,36 +447,54 @@ start(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 		i++;
 	assert(i < PB_SHIP_SLOTS);
 	r = &ship->request[i];
-	*r = (struct ship_request){ .stream = s, .kind = out->kind };
+	*r = (struct ship_request){ .stream = s, .kind = out->kind,
+	    .late = out->late, .start_ms = now_ms };
 	out->request = i;
 	out->stream = s->id;
 	s->flights++;
 	ship->flights++;
-	if (out->kind == PB_ACTION_ASK) {
+	if (out->kind == PB_ACTION_ASK)
 		s->asking = true;
-		return;
-	}
+	else
+		start_piece(ship, s, r, &out->piece);
+}
+
+static void
+start_piece(struct pb_ship *ship, struct ship_stream *s,
+    struct ship_request *r, const struct pb_piece *piece)
+{
 	r->first = piece->first;
-	r->last = s->sent = piece->last;
-	s->changed = true;
-	if (out->kind == PB_ACTION_GAP)
+	r->last = piece->last;
+	r->letter = piece->letter;
+	r->settles = piece->settles;
+	s->late_turn = !r->late;
+	if (r->late) {
+		ship_late_start(s, piece);
+	} else {
+		s->sent = piece->last;
+		if (s->handed < s->sent)
+			s->handed = s->sent;
+		s->changed = true;
+	}
+	if (r->kind == PB_ACTION_GAP)
 		return;
 	r->bytes = (uint64_t)piece->bytes + piece->header_bytes;
-	s->mark = (struct pb_mark){ .seq = piece->last + 1,
-	    .segment_seq = piece->segment_seq,
-	    .offset = piece->offset + piece->bytes };
 	ship->flight_bytes += r->bytes;
 	ship->sent_bytes += r->bytes;
+	if (!r->late)
+		s->mark = (struct pb_mark){ .seq = piece->last + 1,
+		    .segment_seq = piece->segment_seq,
+		    .offset = piece->offset + piece->bytes };
 }
 
 /*
  * Streams whose time has come are asked about again.  It visits all, so
- * it runs once in LOOK_MS, or when the first that waits is due.
+ * it runs once in SHIP_LOOK_MS, or when the first that waits is due.
  */
 static void
 revive(struct pb_ship *ship, uint64_t now_ms)
 {
-	uint64_t next = now_ms + LOOK_MS;
+	uint64_t next = now_ms + SHIP_LOOK_MS;
 
 	/* Failures further apart than this are not one trouble. */
 	if (ship->state == PB_SHIP_READY &&
@@ -491,6 +503,7 @@ revive(struct pb_ship *ship, uint64_t now_ms)
 	for (unsigned i = 0; i < ship->streams; i++) {
 		struct ship_stream *s = ship->stream[i];
 
+		ship_watch(ship, s);
 		if (s->state == PB_CURSOR_WAITING ||
 		    s->state == PB_CURSOR_REFUSED) {
 			if (now_ms < s->retry_ms) {
@@ -507,23 +520,31 @@ revive(struct pb_ship *ship, uint64_t now_ms)
 		ship_enqueue(ship, s);
 	}
 	ship->look_ms = next;
+	ship_late_tell(ship);
 }
 
 /* Is there anything to do for this stream, were there room? */
 static bool
 wants(const struct ship_stream *s)
 {
-	if (s->asking)
+	if (s->asking || s->dead.reason == PB_DEAD_MALFORMED)
 		return false;
 	if (s->state == PB_CURSOR_UNKNOWN)
 		return s->flights == 0;
-	return s->state == PB_CURSOR_READY && s->end > s->sent;
+	return s->state == PB_CURSOR_READY &&
+	    (s->end > s->sent || ship_late_wants(s));
+}
+
+static uint64_t
+lower(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 /* --- the table of streams ----------------------------------------------- */
 
-static struct ship_stream *
-find(const struct pb_ship *ship, uint32_t id, unsigned *at)
+struct ship_stream *
+ship_find(const struct pb_ship *ship, uint32_t id, unsigned *at)
 {
 	unsigned low = 0, high = ship->streams;
 

@@ -15,38 +15,14 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/zip.h"
+#include "shipper/upstream_private.h"
 
 #define PATH_BYTES_MAX	(PATH_MAX + 64)
 #define HEADER_BYTES	64
 #define GAP_BODY_MAX	256
-/* zstd promises at most 1/256 and 64 bytes more than it was given. */
-#define PACKED_MAX	(PB_FEED_BODY_MAX + PB_FEED_BODY_MAX / 64 + 4096u)
 
-/* A request's memory; kept for the next one while there are any. */
-struct slot {
-	struct pb_upstream *upstream;
-	unsigned	 request;
-	struct pb_buf	 body;
-	struct pb_buf	 packed;	/* the same as zstd, where asked */
-};
-
-struct pb_upstream {
-	struct pb_conf_upstream conf;
-	struct pb_upstream_env env;
-	struct pb_http_peer peer;
-	struct pb_rate	 rate;
-	struct pb_ship	*ship;
-	struct slot	 slot[PB_SHIP_SLOTS];
-	struct pb_upstream_row row;	/* as last reported */
-	bool		 row_changed;	/* whatever it holds */
-	/* While reporting. */
-	struct pb_state	*state;
-	uint64_t	 now_ns;
-};
-
-static int	look(void *, uint32_t, uint64_t, const struct pb_mark *,
-		    size_t, struct pb_piece *, struct pb_err *);
-static void	event(void *, enum pb_log_level, uint32_t, const char *);
+static void	remember(struct pb_upstream *,
+		    const struct pb_stream_info *);
 static int	perform(struct pb_upstream *, const struct pb_action *,
 		    struct pb_err *);
 static int	send_packets(struct pb_upstream *, const struct pb_action *,
@@ -70,9 +46,12 @@ pb_upstream_create(struct pb_upstream **out,
 {
 	struct pb_upstream *u = calloc(1, sizeof(*u));
 	struct pb_ship_opts opts = { .window = conf->window,
-	    .rate_limit = conf->rate_limit };
-	struct pb_ship_source source = { .look = look, .event = event,
-	    .arg = u };
+	    .rate_limit = conf->rate_limit,
+	    .retry_for_ms = conf->retry_for_ms };
+	struct pb_ship_source source = { .look = upstream_look,
+	    .late = upstream_late, .demote = upstream_demote,
+	    .sent = upstream_sent, .refuse = upstream_refuse,
+	    .event = upstream_event, .arg = u };
 	int rc;
 
 	*out = NULL;
@@ -83,7 +62,9 @@ pb_upstream_create(struct pb_upstream **out,
 	u->row_changed = true;
 	pb_rate_init(&u->rate, conf->rate_limit, now_ms);
 	u->peer = (struct pb_http_peer){ .url = u->conf.url,
-	    .rate = conf->rate_limit > 0 ? &u->rate : NULL };
+	    .rate = conf->rate_limit > 0 ? &u->rate : NULL,
+	    .connect_ms = conf->connect_timeout_ms,
+	    .silence_ms = conf->answer_timeout_ms };
 	if (!conf->tls.off) {
 		u->peer.cert = u->conf.tls.cert;
 		u->peer.key = u->conf.tls.key;
@@ -138,9 +119,23 @@ pb_upstream_stream(struct pb_upstream *u, const struct pb_stream_info *stream,
 	rc = pb_ship_stream(u->ship, stream->id, stream->own,
 	    stream->last_seq, err);
 	if (rc == 1)
-		pb_ship_remember(u->ship, stream->id, u->env.remembered(
-		    u->env.arg, u->conf.name, &stream->key));
+		remember(u, stream);
 	return rc < 0 ? rc : 0;
+}
+
+static void
+remember(struct pb_upstream *u, const struct pb_stream_info *stream)
+{
+	struct pb_cursor_row row;
+	struct pb_ship_memory memory;
+
+	if (u->env.remembered(u->env.arg, u->conf.name, &stream->key,
+	    &row) != 1)
+		return;
+	memory = (struct pb_ship_memory){ .acked = row.acked,
+	    .released = row.released, .wait_seq = row.wait_seq,
+	    .wait_ms = row.wait_ms };
+	pb_ship_remember(u->ship, stream->id, &memory);
 }
 
 void
@@ -149,10 +144,16 @@ pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 	struct pb_action action;
 	struct pb_err err;
 
-	while (pb_ship_next(u->ship, now_ms, pb_random64(), &action))
-		if (perform(u, &action, &err) < 0)
-			pb_ship_unsent(u->ship, action.request, err.text,
-			    now_ms, pb_random64());
+	while (pb_ship_next(u->ship, now_ms, pb_random64(), &action)) {
+		int rc = perform(u, &action, &err);
+
+		if (rc == 0)
+			continue;
+		if (action.piece.settles)
+			upstream_spoiled(u, &action, rc, err.text);
+		pb_ship_unsent(u->ship, action.request, err.text, now_ms,
+		    pb_random64());
+	}
 }
 
 uint64_t
@@ -210,6 +211,12 @@ pb_upstream_report_again(struct pb_upstream *u)
 	pb_ship_touch(u->ship);
 }
 
+void
+pb_upstream_report_waiting(struct pb_upstream *u)
+{
+	pb_ship_touch_waiting(u->ship);
+}
+
 bool
 pb_upstream_turned(const struct pb_upstream *u)
 {
@@ -258,7 +265,8 @@ report_cursor(void *arg, const struct pb_ship_cursor *cursor)
 	    u->env.stream(u->env.arg, cursor->stream);
 	struct pb_cursor_row row = { .state = cursor->state,
 	    .acked = cursor->acked, .sent = cursor->sent,
-	    .written_ns = u->now_ns };
+	    .released = cursor->released, .wait_seq = cursor->wait_seq,
+	    .wait_ms = cursor->wait_ms, .written_ns = u->now_ns };
 
 	if (stream == NULL)
 		return;
@@ -281,22 +289,9 @@ trim(struct pb_upstream *u)
 
 /* --- for the state machine ---------------------------------------------- */
 
-static int
-look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
-    size_t bytes_max, struct pb_piece *out, struct pb_err *err)
-{
-	struct pb_upstream *u = arg;
-	const struct pb_stream_info *stream = u->env.stream(u->env.arg, id);
-
-	if (stream == NULL)
-		return pb_err_set(err, PB_ENOENT, "stream %" PRIu32 " has gone",
-		    id);
-	return pb_feed_look(u->env.feed, stream, from, mark, bytes_max, out,
-	    err);
-}
-
-static void
-event(void *arg, enum pb_log_level level, uint32_t id, const char *text)
+void
+upstream_event(void *arg, enum pb_log_level level, uint32_t id,
+    const char *text)
 {
 	struct pb_upstream *u = arg;
 	const struct pb_stream_info *stream;
@@ -353,7 +348,8 @@ send_packets(struct pb_upstream *u, const struct pb_action *action,
 	char first[HEADER_BYTES], last[HEADER_BYTES], digest[HEADER_BYTES];
 	int rc;
 
-	rc = pb_feed_body(u->env.feed, &stream->key, piece, body, err);
+	rc = pb_feed_body(u->env.feed, &stream->key, piece, u->conf.name,
+	    body, err);
 	if (rc < 0)
 		return rc;
 	snprintf(first, sizeof(first), "PB-First: %" PRIu64, piece->first);
@@ -399,7 +395,7 @@ send_gap(struct pb_upstream *u, const struct pb_action *action,
 		snprintf(line, sizeof(line), "packets %" PRIu64 " to %" PRIu64
 		    " are not in the store and no gap says why: declared "
 		    "expired", piece->first, piece->last);
-		event(u, PB_LOG_WARN, stream->id, line);
+		upstream_event(u, PB_LOG_WARN, stream->id, line);
 	}
 	pb_json_init(&json, body);
 	pb_json_object(&json, NULL);
@@ -440,7 +436,7 @@ explain(struct pb_answer *answer, const struct pb_http_answer *http)
 {
 	size_t len = http->len;
 
-	if (http->status == 0) {
+	if (http->error[0] != '\0') {
 		snprintf(answer->text, sizeof(answer->text), "%s",
 		    http->error);
 		return;

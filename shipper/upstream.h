@@ -1,8 +1,9 @@
 /*
  * shipper/upstream.h - one upstream: its state machine and its requests
  *
- * Carries out what ship.h decides: builds bodies from the store, sends
- * them through http.h, reads the answers and tells them back.
+ * Carries out what ship.h decides: builds bodies from the store and from
+ * dead letters, sends them through http.h, reads the answers and tells
+ * them back; makes letters, and delivers those that were requeued.
  */
 #ifndef PB_SHIPPER_UPSTREAM_H
 #define PB_SHIPPER_UPSTREAM_H
@@ -12,6 +13,7 @@
 #include "recorder/store/index.h"
 #include "shipper/feed.h"
 #include "shipper/http.h"
+#include "shipper/letters.h"
 #include "shipper/ship.h"
 #include "shipper/state.h"
 
@@ -21,11 +23,14 @@ struct pb_upstream;
 struct pb_upstream_env {
 	struct pb_http	*http;
 	struct pb_feed	*feed;
+	struct pb_index	*index;
+	struct pb_letters *letters;
 	/* The stream with this id: it was given to pb_upstream_stream(). */
 	const struct pb_stream_info *(*stream)(void *arg, uint32_t id);
-	/* What the upstream had of it when last heard of; 0: unknown. */
-	uint64_t (*remembered)(void *arg, const char *upstream,
-		    const struct pb_stream_key *key);
+	/* What was last reported of it: 1, or 0 where there is nothing. */
+	int	(*remembered)(void *arg, const char *upstream,
+		    const struct pb_stream_key *key,
+		    struct pb_cursor_row *out);
 	void		*arg;
 };
 
@@ -63,5 +68,28 @@ void	pb_upstream_report(struct pb_upstream *upstream,
 	    struct pb_state *state, uint64_t now_ms, uint64_t now_ns);
 /* That was not kept: report all of it again. */
 void	pb_upstream_report_again(struct pb_upstream *upstream);
+/* Before the last report: how long what waits has waited. */
+void	pb_upstream_report_waiting(struct pb_upstream *upstream);
+
+/* --- letters ------------------------------------------------------------ */
+
+/* Letters of the stream were requeued or purged, by an operator where
+ * `hurry`; or packets came late: see to them. */
+void	pb_upstream_late(struct pb_upstream *upstream,
+	    const struct pb_stream_info *stream, bool hurry);
+
+/*
+ * Packets first .. last of the stream came late.  1 where the upstream may
+ * have been told that they are a gap: they are a letter now, in the open
+ * transaction; after its commit pb_upstream_late() is to be called.
+ */
+int	pb_upstream_fill(struct pb_upstream *upstream,
+	    const struct pb_stream_info *stream, uint64_t first,
+	    uint64_t last, struct pb_err *err);
+
+/* Keep its letters within their bounds: 1 where some went, so that
+ * pb_upstream_late() is to be called for all streams. */
+int	pb_upstream_bound(struct pb_upstream *upstream, uint64_t now_ns,
+	    struct pb_err *err);
 
 #endif

@@ -2,14 +2,15 @@
  * tests/sim/ship_world.h - a store, a receiver and a clock for the real
  * shipper's state machine
  *
- * Packets are PACKET_BYTES long, extents EXTENT_PACKETS, segments
- * SEGMENT_EXTENTS.  The receiver keeps the rules of the wire protocol:
- * repeats are dropped, a hole is a conflict.  How it behaves beyond that
- * is set per stream.
+ * Packets are PACKET_BYTES long, extents EXTENT_PACKETS.  The receiver
+ * keeps the rules of the wire protocol: repeats are dropped, a hole is a
+ * conflict, packets that lie in a gap fill it.  How it behaves beyond that
+ * is set per stream.  Letters are kept number by number.
  */
 #ifndef PB_TESTS_SIM_SHIP_WORLD_H
 #define PB_TESTS_SIM_SHIP_WORLD_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,10 @@
 #define EXTENT_PACKETS	1000u		/* 1 MB */
 #define WORLD_STREAMS	2048u
 #define SILENCE_MS	60000u		/* as http.h */
+#define DEMOTE_MAX	64000u		/* numbers of one call */
+#define LATE_LOOK_MAX	777u
+
+enum letter { NO_LETTER, DEAD, REQUEUED, LATE, GONE };
 
 enum manner {
 	ACCEPTS,
@@ -29,6 +34,7 @@ enum manner {
 	LIES,			/* 409 with `number`, whatever comes */
 	ANSWERS_WITHOUT_NUMBER,	/* `status`, no JSON */
 	CLAIMS,			/* 200 with `number` */
+	LOSES_ANSWERS,		/* accepts, and is not heard */
 };
 
 struct receiver {
@@ -38,6 +44,10 @@ struct receiver {
 	uint64_t	number;
 	uint64_t	retry_after_ms;
 	uint64_t	body_max;	/* bytes; 0: any; larger: 413 */
+	/* Packets it takes for malformed, `bad_times` (0: always). */
+	uint64_t	bad_first, bad_last;
+	int		bad_status;
+	unsigned	bad_times;
 	/* What it has. */
 	uint64_t	acked;
 	uint64_t	gaps;		/* numbers in declared gaps */
@@ -45,6 +55,10 @@ struct receiver {
 	uint64_t	repeats;	/* packets dropped as such */
 	/* What it saw. */
 	unsigned	asks, posts, gap_posts, conflicts;
+	unsigned	late_posts, filled;
+	/* Posts of packets in a row that were all late, or all not. */
+	bool		row_late;
+	unsigned	row, row_max;
 };
 
 struct world_stream {
@@ -56,13 +70,25 @@ struct world_stream {
 	uint32_t	packet_bytes;	/* of this stream */
 	bool		broken;		/* look fails */
 	unsigned	looks, walks;	/* without a mark that helped */
+	unsigned	demotes, lates;
+	struct pb_ship_dead dead;	/* the last one */
+	char		dead_text[PB_SHIP_TEXT_MAX];
+	struct pb_ship_memory memory;	/* as last reported */
 	struct receiver	at;
+	/* By number; see world_number(). */
+	struct number {
+		unsigned char	letter;	/* enum letter */
+		unsigned char	reason;	/* it is dead for */
+		unsigned char	got;	/* how often the receiver stored it */
+		bool		told;	/* an open gap there */
+	}		*number;
+	uint64_t	numbers;
 };
 
 struct flight {
 	bool		used;
 	struct pb_action action;
-	uint64_t	due_ms;
+	uint64_t	start_ms, due_ms;
 	unsigned	order;		/* of launch: answers keep it */
 };
 
@@ -71,6 +97,9 @@ struct world {
 	uint64_t	now_ms;
 	uint64_t	random;		/* state of the generator */
 	uint64_t	latency_ms;
+	uint64_t	link_bps;	/* bits/s up the link; 0: any */
+	uint64_t	link_free_ms;
+	struct pb_ship_opts opts;
 	unsigned	streams;
 	struct world_stream stream[WORLD_STREAMS + 1];	/* by id */
 	struct flight	flight[PB_SHIP_SLOTS];
@@ -78,7 +107,10 @@ struct world {
 	uint64_t	flight_bytes, flight_bytes_max;
 	unsigned	flights, flights_max;
 	uint64_t	largest_body;
-	unsigned	actions, warnings;
+	unsigned	actions, warnings, events;
+	bool		cannot_demote;
+	unsigned	demotes;
+	uint64_t	demote_max;	/* numbers done by one call */
 	unsigned	crowded;	/* questions and gaps not alone */
 	uint64_t	last_action_ms;
 	char		last_event[512];
@@ -99,58 +131,7 @@ world_offset(const struct world_stream *s, uint64_t seq)
 	return HEADER_BYTES + (seq - 1) * s->packet_bytes;
 }
 
-/* One segment holds all; extents are runs of EXTENT_PACKETS. */
-static inline int
-world_look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
-    size_t bytes_max, struct pb_piece *out, struct pb_err *err)
-{
-	struct world *w = arg;
-	struct world_stream *s = &w->stream[id];
-	uint64_t extent_first, last, fit;
-
-	memset(out, 0, sizeof(*out));
-	s->looks++;
-	if (s->broken)
-		return pb_err_set(err, PB_ESYS, "the disk is gone");
-	if (from > s->end)
-		return 0;
-	if (from < s->first || (s->gap_first != 0 && from >= s->gap_first &&
-	    from <= s->gap_last)) {
-		out->kind = PB_PIECE_GAP;
-		out->first = from;
-		out->last = from < s->first ? s->first - 1 : s->gap_last;
-		out->reason = PB_GAP_EXPIRED;
-		out->recorded = from >= s->first && s->gap_recorded;
-		return 0;
-	}
-	extent_first = (from - 1) / EXTENT_PACKETS * EXTENT_PACKETS + 1;
-	last = extent_first + EXTENT_PACKETS - 1;
-	if (last <= s->end)
-		out->complete = true;
-	else
-		last = s->end;
-	if (s->gap_first > from && last >= s->gap_first)
-		last = s->gap_first - 1;
-	if (from != extent_first && (mark->seq != from ||
-	    mark->offset != world_offset(s, from)))
-		s->walks++;
-	fit = bytes_max > HEADER_BYTES ?
-	    (bytes_max - HEADER_BYTES) / s->packet_bytes : 0;
-	if (fit == 0)
-		fit = 1;
-	if (last - from + 1 > fit) {
-		last = from + fit - 1;
-		out->complete = true;
-	}
-	out->kind = PB_PIECE_PACKETS;
-	out->first = from;
-	out->last = last;
-	out->segment_seq = 1;
-	out->offset = world_offset(s, from);
-	out->bytes = (uint32_t)((last - from + 1) * s->packet_bytes);
-	out->header_bytes = HEADER_BYTES;
-	return 0;
-}
+#include "tests/sim/ship_letters.h"
 
 static inline void
 world_event(void *arg, enum pb_log_level level, uint32_t stream,
@@ -159,23 +140,38 @@ world_event(void *arg, enum pb_log_level level, uint32_t stream,
 	struct world *w = arg;
 
 	(void)stream;
+	w->events++;
 	if (level >= PB_LOG_WARN)
 		w->warnings++;
 	strncpy(w->last_event, text, sizeof(w->last_event) - 1);
 }
 
+static inline void
+world_start(struct world *w)
+{
+	struct pb_ship_source source = { .look = world_look,
+	    .late = world_late, .demote = world_demote, .sent = world_sent,
+	    .refuse = world_refuse, .event = world_event, .arg = w };
+
+	if (pb_ship_create(&w->ship, &w->opts, &source, NULL) < 0)
+		abort();
+}
+
+/* With a bound on waiting; 0: none. */
 static inline struct world *
-world_create(uint64_t window, unsigned streams)
+world_create_for(uint64_t window, unsigned streams, uint64_t retry_for_ms)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	struct pb_ship_opts opts = { .window = window };
-	struct pb_ship_source source = { world_look, world_event, w };
 
+	if (w == NULL)
+		abort();
+	w->opts = (struct pb_ship_opts){ .window = window,
+	    .retry_for_ms = retry_for_ms };
 	w->now_ms = 1000;
 	w->random = 88172645463325252ull;
 	w->latency_ms = 20;
-	if (pb_ship_create(&w->ship, &opts, &source, NULL) < 0)
-		abort();
+	w->demote_max = DEMOTE_MAX;
+	world_start(w);
 	for (unsigned id = 1; id <= streams; id++)
 		w->stream[id] = (struct world_stream){ .own = true,
 		    .first = 1, .packet_bytes = PACKET_BYTES };
@@ -183,11 +179,55 @@ world_create(uint64_t window, unsigned streams)
 	return w;
 }
 
+static inline struct world *
+world_create(uint64_t window, unsigned streams)
+{
+	return world_create_for(window, streams, 0);
+}
+
 static inline void
 world_destroy(struct world *w)
 {
 	pb_ship_destroy(w->ship);
+	for (unsigned id = 0; id <= WORLD_STREAMS; id++)
+		free(w->stream[id].number);
 	free(w);
+}
+
+static inline void
+world_report_one(void *arg, const struct pb_ship_cursor *c)
+{
+	struct world *w = arg;
+
+	w->stream[c->stream].memory = (struct pb_ship_memory){
+	    .acked = c->acked, .released = c->released,
+	    .wait_seq = c->wait_seq, .wait_ms = c->wait_ms };
+}
+
+/* The shipper writes down what has changed. */
+static inline void
+world_report(struct world *w)
+{
+	pb_ship_cursors(w->ship, world_report_one, w);
+}
+
+/* It is killed, and starts again with what it had written down; its
+ * requests end where they are, or arrive without it. */
+static inline void
+world_restart(struct world *w)
+{
+	pb_ship_destroy(w->ship);
+	memset(w->flight, 0, sizeof(w->flight));
+	w->flights = 0;
+	w->flight_bytes = 0;
+	world_start(w);
+	for (uint32_t id = 1; id <= w->streams; id++) {
+		struct world_stream *s = &w->stream[id];
+
+		if (pb_ship_stream(w->ship, id, s->own, s->end, NULL) < 0)
+			abort();
+		pb_ship_remember(w->ship, id, &s->memory);
+	}
 }
 
 /* The stream is durable up to `end` now. */
@@ -206,41 +246,67 @@ world_body(const struct pb_action *a)
 	    (uint64_t)a->piece.bytes + a->piece.header_bytes : 0;
 }
 
-/* What the receiver makes of a request that keeps the rules. */
+/* It stores a packet, or drops it as a repeat. */
 static inline void
-world_receive(struct receiver *r, const struct pb_action *a,
+world_store(struct world_stream *s, uint64_t seq)
+{
+	struct number *n = world_number(s, seq);
+	struct receiver *r = &s->at;
+
+	if (seq > r->acked) {
+		r->acked = seq;
+	} else if (n->told) {
+		r->gaps--;
+		r->filled++;
+	} else {
+		r->repeats++;
+		return;
+	}
+	n->told = false;
+	n->got++;
+	r->packets++;
+}
+
+static inline bool
+world_refuses(struct receiver *r, const struct pb_action *a,
     struct pb_answer *answer)
 {
+	bool bad = a->kind == PB_ACTION_PACKETS && r->bad_status != 0 &&
+	    a->piece.first <= r->bad_last && a->piece.last >= r->bad_first;
+
+	if (bad) {
+		answer->status = r->bad_status;
+		strcpy(answer->text, "no such packet");
+		if (r->bad_times > 0 && --r->bad_times == 0)
+			r->bad_status = 0;
+	} else if (r->body_max > 0 && world_body(a) > r->body_max) {
+		answer->status = 413;
+		strcpy(answer->text, "too large");
+	}
+	return answer->status != 200;
+}
+
+/* What the receiver makes of a request that keeps the rules. */
+static inline void
+world_receive(struct world_stream *s, const struct pb_action *a,
+    struct pb_answer *answer)
+{
+	struct receiver *r = &s->at;
 	uint64_t first = a->piece.first, last = a->piece.last;
 
 	answer->status = 200;
+	if (a->kind != PB_ACTION_ASK && world_refuses(r, a, answer))
+		return;
 	answer->has_acked = true;
-	if (a->kind == PB_ACTION_ASK) {
-		answer->acked = r->acked;
-		return;
-	}
-	if (r->body_max > 0 && world_body(a) > r->body_max) {
-		answer->status = 413;
-		answer->has_acked = false;
-		strcpy(answer->text, "too large");
-		return;
-	}
-	if (first > r->acked + 1) {
+	if (a->kind == PB_ACTION_PACKETS && first <= r->acked + 1)
+		for (uint64_t seq = first; seq <= last; seq++)
+			world_store(s, seq);
+	if (a->kind == PB_ACTION_GAP && first <= r->acked + 1)
+		for (; r->acked < last; r->gaps++)
+			world_number(s, ++r->acked)->told = true;
+	if (a->kind != PB_ACTION_ASK && first > r->acked + 1) {
 		answer->status = 409;
-		answer->acked = r->acked;
 		r->conflicts++;
-		return;
-	}
-	if (last > r->acked) {
-		if (a->kind == PB_ACTION_GAP)
-			r->gaps += last - r->acked;
-		else {
-			r->packets += last - r->acked;
-			r->repeats += r->acked + 1 - first;
-		}
-		r->acked = last;
-	} else if (a->kind == PB_ACTION_PACKETS) {
-		r->repeats += last - first + 1;
 	}
 	answer->acked = r->acked;
 }
@@ -260,9 +326,12 @@ world_answer(struct world *w, struct flight *f)
 		r->gap_posts++;
 	else
 		r->posts++;
+	if (f->action.late)
+		r->late_posts++;
 	switch (manner) {
 	case ACCEPTS:
-		world_receive(r, &f->action, &answer);
+		world_receive(&w->stream[f->action.stream], &f->action,
+		    &answer);
 		break;
 	case REFUSES:
 		strcpy(answer.text, "not allowed");
@@ -283,6 +352,12 @@ world_answer(struct world *w, struct flight *f)
 	case ANSWERS_WITHOUT_NUMBER:
 		strcpy(answer.text, "<html>hello</html>");
 		break;
+	case LOSES_ANSWERS:
+		world_receive(&w->stream[f->action.stream], &f->action,
+		    &answer);
+		answer = (struct pb_answer){ .status = 0 };
+		strcpy(answer.text, "connection reset");
+		break;
 	case CLAIMS:
 		answer.status = 200;
 		answer.has_acked = true;
@@ -300,7 +375,7 @@ static inline void
 world_launch(struct world *w, const struct pb_action *a)
 {
 	struct flight *f = &w->flight[a->request];
-	const struct receiver *r = &w->stream[a->stream].at;
+	struct receiver *r = &w->stream[a->stream].at;
 	bool silent = r->manner == IS_SILENT &&
 	    !(r->posts_only && a->kind == PB_ACTION_ASK);
 
@@ -311,9 +386,22 @@ world_launch(struct world *w, const struct pb_action *a)
 		    a->stream && (a->kind != PB_ACTION_PACKETS ||
 		    w->flight[i].action.kind == PB_ACTION_ASK))
 			w->crowded++;
-	*f = (struct flight){ .used = true, .action = *a };
+	*f = (struct flight){ .used = true, .action = *a,
+	    .start_ms = w->now_ms };
 	f->due_ms = w->now_ms + (silent ? SILENCE_MS : w->latency_ms);
+	if (w->link_bps > 0 && !silent) {
+		if (w->link_free_ms < w->now_ms)
+			w->link_free_ms = w->now_ms;
+		w->link_free_ms += world_body(a) * 8000 / w->link_bps;
+		f->due_ms = w->link_free_ms + w->latency_ms;
+	}
 	f->order = w->actions++;
+	if (a->kind == PB_ACTION_PACKETS) {
+		r->row = a->late == r->row_late ? r->row + 1 : 1;
+		r->row_late = a->late;
+		if (r->row > r->row_max)
+			r->row_max = r->row;
+	}
 	w->last_action_ms = w->now_ms;
 	w->flights++;
 	w->flight_bytes += world_body(a);
@@ -367,7 +455,8 @@ world_run(struct world *w, uint64_t ms)
 		 * nothing, would spin. */
 		if (next <= w->now_ms && due == NULL)
 			abort();
-		w->now_ms = next;
+		if (w->now_ms < next)
+			w->now_ms = next;
 		if (due != NULL)
 			world_answer(w, due);
 	}
@@ -382,6 +471,20 @@ world_status(const struct world *w)
 
 	pb_ship_status(w->ship, &status);
 	return status;
+}
+
+/* Let acks of stream `id` show how fast the way is, whatever it was. */
+static inline void
+world_warm(struct world *w, uint32_t id)
+{
+	uint64_t latency_ms = w->latency_ms;
+
+	w->latency_ms = 1;
+	world_grow(w, id, w->stream[id].end + 100000);
+	world_run(w, 10000);
+	w->latency_ms = latency_ms;
+	w->flights_max = 0;
+	w->flight_bytes_max = 0;
 }
 
 #endif

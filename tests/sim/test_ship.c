@@ -125,9 +125,10 @@ small_data_gathers_while_a_request_is_under_way(void **state)
 static void
 full_extents_are_sent_side_by_side(void **state)
 {
-	struct world *w = world_create(WINDOW, 1);
+	struct world *w = world_create(WINDOW, 2);
 
 	(void)state;
+	world_warm(w, 2);
 	w->latency_ms = 1000;
 	world_grow(w, 1, 8000);
 	world_run(w, 2900);
@@ -254,7 +255,8 @@ streams_known_to_be_complete_are_asked_about_last(void **state)
 	for (uint32_t id = 1; id <= 2000; id++) {
 		w->stream[id].at.acked = w->stream[id].at.packets = 10;
 		world_grow(w, id, id == 1777 ? 12 : 10);
-		pb_ship_remember(w->ship, id, 10);
+		pb_ship_remember(w->ship, id,
+		    &(struct pb_ship_memory){ .acked = 10 });
 	}
 	world_run(w, 2 * w->latency_ms);
 	assert_delivered(w, 1777);
@@ -273,9 +275,12 @@ a_memory_of_what_the_receiver_forgot_harms_nothing(void **state)
 	(void)state;
 	world_grow(w, 1, 5000);
 	world_grow(w, 2, 5000);
-	pb_ship_remember(w->ship, 1, 5000);
-	pb_ship_remember(w->ship, 2, UINT64_MAX);
-	pb_ship_remember(w->ship, 3, 1);
+	pb_ship_remember(w->ship, 1, &(struct pb_ship_memory){
+	    .acked = 5000 });
+	pb_ship_remember(w->ship, 2, &(struct pb_ship_memory){
+	    .acked = UINT64_MAX, .released = UINT64_MAX, .wait_seq = UINT64_MAX,
+	    .wait_ms = UINT64_MAX });
+	pb_ship_remember(w->ship, 3, &(struct pb_ship_memory){ .acked = 1 });
 	world_run(w, 10000);
 	assert_delivered(w, 1);
 	assert_delivered(w, 2);
@@ -494,7 +499,8 @@ hanging_requests_do_not_stop_the_probe(void **state)
 	unsigned failed = 0;
 
 	(void)state;
-	world_grow(w, 1, 100000);
+	world_warm(w, 1);
+	world_grow(w, 1, 300000);
 	world_run(w, 25);
 	assert_int_equal(w->flights, 8);
 	w->stream[1].at.manner = IS_SILENT;

@@ -85,9 +85,11 @@ requests_too_large_are_halved_until_they_fit(void **state)
 	struct world *w = world_create(WINDOW, 2);
 
 	(void)state;
+	world_warm(w, 2);
+	w->stream[2].at.posts = 0;
 	w->stream[1].at.body_max = 70000;
 	world_grow(w, 1, 5000);
-	world_grow(w, 2, 5000);
+	world_grow(w, 2, w->stream[2].end + 5000);
 	world_run(w, 10000);
 	assert_delivered(w, 1);
 	assert_delivered(w, 2);
@@ -97,7 +99,7 @@ requests_too_large_are_halved_until_they_fit(void **state)
 }
 
 static void
-a_single_packet_too_large_refuses_its_stream_alone(void **state)
+a_single_packet_too_large_is_a_dead_letter(void **state)
 {
 	struct world *w = world_create(WINDOW, 2);
 
@@ -107,8 +109,11 @@ a_single_packet_too_large_refuses_its_stream_alone(void **state)
 	world_grow(w, 1, 50);
 	world_grow(w, 2, 5000);
 	world_run(w, 10000);
-	assert_int_equal(w->stream[1].at.acked, 0);
-	assert_int_equal(world_status(w).refused, 1);
+	assert_delivered(w, 1);
+	assert_int_equal(w->stream[1].at.gaps, 50);
+	assert_int_equal(w->stream[1].dead.status, 413);
+	assert_int_equal(w->stream[1].dead.reason, PB_DEAD_MALFORMED);
+	assert_int_equal(world_status(w).refused, 0);
 	assert_delivered(w, 2);
 	world_destroy(w);
 }
@@ -153,9 +158,10 @@ a_receiver_that_forgot_a_quiet_stream_gets_it_again(void **state)
 static void
 a_receiver_that_went_back_gets_the_rest_again(void **state)
 {
-	struct world *w = world_create(WINDOW, 1);
+	struct world *w = world_create(WINDOW, 2);
 
 	(void)state;
+	world_warm(w, 2);
 	world_grow(w, 1, 20000);
 	world_run(w, 30);
 	/* Its disk lost the end of what it had acknowledged. */
@@ -172,9 +178,10 @@ a_receiver_that_went_back_gets_the_rest_again(void **state)
 static void
 a_lost_request_is_sent_again_and_nothing_twice_is_kept(void **state)
 {
-	struct world *w = world_create(WINDOW, 1);
+	struct world *w = world_create(WINDOW, 2);
 
 	(void)state;
+	world_warm(w, 2);
 	w->latency_ms = 100;
 	world_grow(w, 1, 30000);
 	world_run(w, 150);
@@ -391,7 +398,7 @@ a_request_that_cannot_be_made_is_made_later(void **state)
 	assert_true(pb_ship_next(w->ship, 1000, 1, &action));
 	pb_ship_answer(w->ship, action.request, &answer, 1000, 1);
 	assert_true(pb_ship_next(w->ship, 1000, 1, &action));
-	assert_int_equal(action.piece.last, 1000);
+	assert_true(action.piece.last > 1);
 	pb_ship_unsent(w->ship, action.request, "no file", 1000, 50);
 	assert_false(pb_ship_next(w->ship, 1000, 1, &action));
 	assert_int_equal(world_status(w).flight_bytes, 0);
@@ -490,7 +497,7 @@ main(void)
 		    a_refused_stream_is_tried_again_after_one_and_ten_minutes),
 		cmocka_unit_test(requests_too_large_are_halved_until_they_fit),
 		cmocka_unit_test(
-		    a_single_packet_too_large_refuses_its_stream_alone),
+		    a_single_packet_too_large_is_a_dead_letter),
 		cmocka_unit_test(
 		    a_receiver_that_forgot_everything_gets_everything_again),
 		cmocka_unit_test(

@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
 #include <xxhash.h>
 
 #include "base/clock.h"
@@ -25,6 +29,7 @@ struct bench {
 	struct pb_http	*http;
 	struct pb_feed	*feed;
 	struct pb_state	*state;
+	struct pb_letters *letters;
 	struct pb_upstream *upstream;
 	struct pb_stream_info row;
 };
@@ -37,14 +42,13 @@ stream_of(void *arg, uint32_t id)
 	return id == b->row.id ? &b->row : NULL;
 }
 
-static uint64_t
-remembered(void *arg, const char *upstream, const struct pb_stream_key *key)
+static int
+remembered(void *arg, const char *upstream, const struct pb_stream_key *key,
+    struct pb_cursor_row *out)
 {
 	struct bench *b = arg;
-	struct pb_cursor_row row;
 
-	return pb_state_cursor(b->state, upstream, key, &row, NULL) == 1 ?
-	    row.acked : 0;
+	return pb_state_cursor(b->state, upstream, key, out, NULL);
 }
 
 static void
@@ -72,6 +76,8 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
 	    b->f.dir, NULL), 0);
 	assert_int_equal(pb_state_open_write(&b->state, b->f.dir, NULL), 0);
+	assert_int_equal(pb_letters_open(&b->letters, b->state, b->f.dir,
+	    NULL), 0);
 	memset(&conf, 0, sizeof(conf));
 	strcpy(conf.name, "core");
 	strcpy(conf.url, lines > 0 ? b->server->url : dead);
@@ -79,6 +85,7 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	conf.tls.off = true;
 	conf.window = 64u << 20;
 	env = (struct pb_upstream_env){ .http = b->http, .feed = b->feed,
+	    .index = pb_store_index(b->f.store), .letters = b->letters,
 	    .stream = stream_of, .remembered = remembered, .arg = b };
 	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env,
 	    pb_clock_mono_ms(), NULL), 0);
@@ -88,6 +95,7 @@ static void
 bench_finish(struct bench *b)
 {
 	pb_upstream_destroy(b->upstream);
+	pb_letters_close(b->letters);
 	pb_state_close(b->state);
 	pb_feed_destroy(b->feed);
 	pb_http_destroy(b->http);
@@ -202,23 +210,152 @@ streams_that_are_not_named_stay(void **state)
 static void
 a_refusal_keeps_the_receivers_words(void **state)
 {
-	struct line script[] = { { ANSWER, ACKED("0") },
-	    { ANSWER, "HTTP/1.1 422 No\r\nContent-Length: 24\r\n\r\n"
-	    "{\"error\": \"bad\\u0007 x\"}" } };
+	struct line script[] = { { ANSWER, "HTTP/1.1 404 No\r\n"
+	    "Content-Length: 24\r\n\r\n{\"error\": \"bad\\u0007 x\"}" } };
 	struct pb_cursor_row cursor;
 	struct pb_upstream_row row;
 	struct bench b;
 
 	(void)state;
-	bench_init(&b, "*", script, 2);
+	bench_init(&b, "*", script, 1);
 	grow(&b, 1, 9);
-	turn(&b, 2);
+	turn(&b, 1);
 	row = report(&b, &cursor);
 	assert_int_equal(row.state, PB_SHIP_REFUSED);
 	assert_int_equal(cursor.state, PB_CURSOR_REFUSED);
 	assert_int_equal(cursor.acked, 0);
-	assert_memory_equal(cursor.text, "status 422: bad", 15);
-	assert_memory_equal(row.last_error, "status 422: bad", 15);
+	assert_memory_equal(cursor.text, "status 404: bad", 15);
+	assert_memory_equal(row.last_error, "status 404: bad", 15);
+	bench_finish(&b);
+}
+
+static struct pb_letter
+only_letter(struct bench *b)
+{
+	struct pb_letter letter;
+
+	assert_int_equal(pb_letters_find(b->letters, "core", &b->f.key, 1,
+	    &letter, NULL), 1);
+	return letter;
+}
+
+/*
+ * Goal:   what is refused becomes a letter, is told as a gap, and goes out
+ *         late, byte for byte, when it is requeued.
+ * Method: 400 for the packets; the gap is taken; then all is taken.
+ */
+static void
+refused_packets_are_told_as_a_gap_and_can_be_sent_again(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("0") },
+	    { ANSWER, "HTTP/1.1 400 No\r\nContent-Length: 16\r\n\r\n"
+	    "{\"error\": \"odd\"}" },
+	    { ANSWER, ACKED("0") }, { ANSWER, ACKED("9") },
+	    { ANSWER, ACKED("9") } };
+	const struct pb_letters_which which = { .upstream = "core" };
+	struct pb_letters_sum sum = { .letters = 0 };
+	struct pb_cursor_row cursor;
+	struct pb_letter letter;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", script, 5);
+	grow(&b, 1, 9);
+	turn(&b, 4);
+	b.server->body[b.server->body_len] = '\0';
+	assert_non_null(strstr((char *)b.server->body,
+	    "\"reason\":\"dead-lettered\""));
+	letter = only_letter(&b);
+	assert_int_equal(letter.first, 1);
+	assert_int_equal(letter.last, 9);
+	assert_int_equal(letter.state, PB_LETTER_DEAD);
+	assert_int_equal(letter.reason, PB_DEAD_MALFORMED);
+	assert_int_equal(letter.status, 400);
+	assert_memory_equal(letter.error, "status 400: odd", 15);
+	report(&b, &cursor);
+	assert_int_equal(cursor.acked, 9);
+	assert_int_equal(cursor.released, 9);
+	assert_int_equal(pb_letters_requeue(b.letters, &which, &sum, NULL),
+	    0);
+	assert_int_equal(sum.packets, 9);
+	pb_upstream_late(b.upstream, &b.row, true);
+	turn(&b, 5);
+	assert_non_null(strstr(b.server->head, "/packets HTTP/1.1\r\n"));
+	assert_non_null(strstr(b.server->head, "\r\nPB-First: 1\r\n"));
+	assert_non_null(strstr(b.server->head, "\r\nPB-Last: 9\r\n"));
+	assert_int_equal(pb_letters_find(b.letters, "core", &b.f.key, 1,
+	    &letter, NULL), 0);
+	bench_finish(&b);
+}
+
+/* Its file is damaged: it is dead again, and what follows goes on. */
+static void
+a_letter_that_cannot_be_read_is_told_as_a_gap(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("0") },
+	    { ANSWER, ACKED("5") }, { ANSWER, ACKED("9") } };
+	const struct pb_letters_which which = { .upstream = NULL };
+	struct pb_letters_sum sum = { .letters = 0 };
+	struct pb_demotion why = { .upstream = "core", .first = 1,
+	    .last = 5, .reason = PB_DEAD_STALE };
+	struct pb_letter letter;
+	char path[PATH_MAX];
+	struct bench b;
+	uint64_t done;
+
+	(void)state;
+	bench_init(&b, "*", script, 3);
+	fixture_write(&b.f, 1, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	why.stream = &b.row;
+	assert_int_equal(pb_letters_demote(b.letters,
+	    pb_store_index(b.f.store), &why, &done, NULL), 0);
+	assert_int_equal(done, 5);
+	assert_int_equal(pb_letters_requeue(b.letters, &which, &sum, NULL),
+	    0);
+	letter = only_letter(&b);
+	assert_int_equal(pb_letters_path(path, b.f.dir, "core", &letter.key,
+	    letter.segment_seq, NULL), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_int_equal(pb_upstream_stream(b.upstream, &b.row, NULL), 0);
+	turn(&b, 3);
+	assert_non_null(strstr(b.server->head, "\r\nPB-First: 6\r\n"));
+	letter = only_letter(&b);
+	assert_int_equal(letter.last, 5);
+	assert_int_equal(letter.state, PB_LETTER_DEAD);
+	assert_int_equal(letter.reason, PB_DEAD_MALFORMED);
+	bench_finish(&b);
+}
+
+/*
+ * Goal:   packets that came late go where they were told to be a gap.
+ * Method: the upstream has all nine numbers, as it says; 3 to 5 come late.
+ */
+static void
+packets_that_came_late_are_sent_late(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("9") },
+	    { ANSWER, ACKED("9") } };
+	struct pb_letter letter;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", script, 2);
+	grow(&b, 1, 9);
+	turn(&b, 1);
+	assert_int_equal(pb_state_begin(b.state, NULL), 0);
+	assert_int_equal(pb_upstream_fill(b.upstream, &b.row, 3, 5, NULL), 1);
+	assert_int_equal(pb_upstream_fill(b.upstream, &b.row, 10, 12, NULL),
+	    0);
+	assert_int_equal(pb_state_commit(b.state), 0);
+	assert_int_equal(only_letter(&b).state, PB_LETTER_LATE);
+	pb_upstream_late(b.upstream, &b.row, false);
+	turn(&b, 2);
+	assert_non_null(strstr(b.server->head, "\r\nPB-First: 3\r\n"));
+	assert_non_null(strstr(b.server->head, "\r\nPB-Last: 5\r\n"));
+	assert_int_equal(pb_letters_find(b.letters, "core", &b.f.key, 1,
+	    &letter, NULL), 0);
 	bench_finish(&b);
 }
 
@@ -293,6 +430,10 @@ main(void)
 		cmocka_unit_test(the_question_comes_first),
 		cmocka_unit_test(streams_that_are_not_named_stay),
 		cmocka_unit_test(a_refusal_keeps_the_receivers_words),
+		cmocka_unit_test(
+		    refused_packets_are_told_as_a_gap_and_can_be_sent_again),
+		cmocka_unit_test(a_letter_that_cannot_be_read_is_told_as_a_gap),
+		cmocka_unit_test(packets_that_came_late_are_sent_late),
 		cmocka_unit_test(a_gap_is_declared_as_the_protocol_says),
 		cmocka_unit_test(
 		    an_unreachable_upstream_backs_off_and_says_why),

@@ -1,0 +1,264 @@
+/*
+ * shipper/loop_letters.c - dead letters and late packets, turn by turn
+ *
+ * Packets that came late and filled a gap here fill it upstream as well:
+ * the index keeps a list of such fills, each becomes a letter of every
+ * upstream that may have been told of the gap, and the number of the last
+ * one seen is committed with them, so that none is lost or made twice.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "shipper/loop_private.h"
+
+#define BOUND_MS	1000u	/* between looks at the bounds */
+#define FILLS_PAGE	64u
+#define FILLS_PAGES_MAX	16u	/* of a turn */
+
+/* Of which streams and upstreams letters are to be seen to. */
+struct those {
+	struct pb_loop	*loop;
+	const char	*upstream;	/* glob; NULL: any */
+	const char	*stream;	/* glob; NULL: any */
+	bool		 hurry;
+};
+
+static void	run_fills(struct pb_loop *);
+static int	check_fills(struct pb_loop *, uint64_t *, struct pb_err *);
+static int	take_fills(struct pb_loop *, const struct pb_fill_info *, int,
+		    struct pb_err *);
+static int	take_fill(struct pb_loop *, const struct pb_fill_info *,
+		    struct pb_err *);
+static void	run_bounds(struct pb_loop *);
+static pb_control_handler handle;
+static void	see_to(struct pb_loop *, const char *, const char *, bool);
+static void	see_to_stream(void *, const struct pb_stream_info *);
+
+int
+loop_letters_open(struct pb_loop *loop, struct pb_err *err)
+{
+	const char *store = loop->conf->store.path;
+	struct pb_err later;
+	int rc = pb_letters_open(&loop->letters, loop->state, store, err);
+
+	if (rc < 0) {
+		loop->letters = NULL;
+		return rc;
+	}
+	/* Shipping needs no operator. */
+	if (pb_control_create(&loop->control, store, handle, loop,
+	    &later) < 0) {
+		loop->control = NULL;
+		loop_say(loop, later.text);
+	}
+	return 0;
+}
+
+void
+loop_letters_close(struct pb_loop *loop)
+{
+	pb_control_destroy(loop->control);
+	loop->control = NULL;
+	pb_letters_close(loop->letters);
+	loop->letters = NULL;
+}
+
+void
+loop_letters_replaced(struct pb_loop *loop)
+{
+	struct pb_err err;
+
+	loop->fills_checked = false;
+	loop->fills_commits = 0;
+	if (loop->letters != NULL &&
+	    pb_letters_fill_done(loop->letters, 0, &err) < 0)
+		loop_say(loop, err.text);
+}
+
+void
+loop_letters_run(struct pb_loop *loop, uint64_t now_ms)
+{
+	if (loop->letters == NULL)
+		return;
+	if (loop->index != NULL)
+		run_fills(loop);
+	if (now_ms >= loop->bound_ms) {
+		loop->bound_ms = now_ms + BOUND_MS;
+		run_bounds(loop);
+	}
+	if (loop->control != NULL)
+		pb_control_run(loop->control, now_ms);
+}
+
+unsigned
+loop_letters_fds(const struct pb_loop *loop, int *fds, unsigned max)
+{
+	int count = 0;
+
+	if (loop->control != NULL)
+		count = pb_control_fds(loop->control, fds, (int)max);
+	return count > 0 ? (unsigned)count : 0;
+}
+
+/* --- fills -------------------------------------------------------------- */
+
+static void
+run_fills(struct pb_loop *loop)
+{
+	uint64_t commits = pb_index_commits(loop->index), after;
+	struct pb_fill_info row[FILLS_PAGE];
+	struct pb_err err;
+	int count = (int)FILLS_PAGE, rc;
+
+	if (commits == loop->fills_commits)
+		return;
+	rc = check_fills(loop, &after, &err);
+	for (unsigned i = 0; i < FILLS_PAGES_MAX && rc == 0 &&
+	    count == (int)FILLS_PAGE; i++) {
+		count = pb_index_fills(loop->index, after, row, FILLS_PAGE,
+		    &err);
+		if (count <= 0) {
+			rc = count;
+			break;
+		}
+		rc = take_fills(loop, row, count, &err);
+		after = row[count - 1].number;
+	}
+	if (rc < 0)
+		loop_say(loop, err.text);	/* tried again next turn */
+	else if (count < (int)FILLS_PAGE)
+		loop->fills_commits = commits;
+}
+
+/*
+ * The number to go on behind.  An index that was rebuilt while no shipper
+ * ran does not have the last one seen: its numbers began anew.
+ */
+static int
+check_fills(struct pb_loop *loop, uint64_t *after, struct pb_err *err)
+{
+	struct pb_fill_info row;
+	int rc = pb_letters_fill(loop->letters, after, err);
+
+	if (rc < 0 || *after == 0 || loop->fills_checked)
+		return rc < 0 ? rc : 0;
+	rc = pb_index_fills(loop->index, *after - 1, &row, 1, err);
+	if (rc == 0)
+		*after = 0;
+	loop->fills_checked = rc >= 0;
+	return rc < 0 ? rc : 0;
+}
+
+static int
+take_fills(struct pb_loop *loop, const struct pb_fill_info *row, int count,
+    struct pb_err *err)
+{
+	const struct pb_stream_info *stream;
+	int rc, done;
+
+	rc = pb_state_begin(loop->state, err);
+	for (int i = 0; i < count && rc == 0; i++)
+		rc = take_fill(loop, &row[i], err);
+	if (rc == 0)
+		rc = pb_letters_fill_done(loop->letters,
+		    row[count - 1].number, err);
+	done = pb_state_commit(loop->state);
+	if (rc < 0 || done < 0)
+		return rc < 0 ? rc : done;
+	/* What is released may have gone back: retention is to know. */
+	loop->report_ms = 0;
+	for (int i = 0; i < count; i++) {
+		stream = pb_watch_stream(loop->watch, row[i].stream);
+		for (size_t u = 0; stream != NULL && u < loop->upstreams; u++)
+			pb_upstream_late(loop->upstream[u], stream, false);
+	}
+	return 0;
+}
+
+static int
+take_fill(struct pb_loop *loop, const struct pb_fill_info *fill,
+    struct pb_err *err)
+{
+	const struct pb_stream_info *stream =
+	    pb_watch_stream(loop->watch, fill->stream);
+	int rc = 0;
+
+	for (size_t u = 0; stream != NULL && u < loop->upstreams && rc >= 0;
+	    u++)
+		rc = pb_upstream_fill(loop->upstream[u], stream, fill->first,
+		    fill->last, err);
+	return rc < 0 ? rc : 0;
+}
+
+/* --- bounds and operators ----------------------------------------------- */
+
+static void
+run_bounds(struct pb_loop *loop)
+{
+	uint64_t now_ns = pb_clock_real_ns();
+	struct pb_err err;
+
+	for (size_t i = 0; i < loop->upstreams; i++) {
+		struct pb_upstream *u = loop->upstream[i];
+		int rc = pb_upstream_bound(u, now_ns, &err);
+
+		if (rc < 0)
+			loop_say(loop, err.text);
+		if (rc > 0)
+			see_to(loop, pb_upstream_conf(u)->name, NULL, false);
+	}
+}
+
+static int
+handle(void *arg, enum pb_control_verb verb,
+    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+    struct pb_err *err)
+{
+	struct pb_loop *loop = arg;
+	bool requeue = verb == PB_CONTROL_REQUEUE;
+	int rc;
+
+	if (requeue)
+		rc = pb_letters_requeue(loop->letters, which, sum, err);
+	else
+		rc = pb_letters_purge(loop->letters, which, sum, err);
+	if (rc == 1)
+		return 1;
+	see_to(loop, which->upstream, which->stream, requeue);
+	pb_log(PB_LOG_INFO, "shipper", "dead letters %s letters=%llu "
+	    "packets=%llu", requeue ? "requeued" : "purged",
+	    (unsigned long long)sum->letters,
+	    (unsigned long long)sum->packets);
+	return rc;
+}
+
+static void
+see_to(struct pb_loop *loop, const char *upstream, const char *stream,
+    bool hurry)
+{
+	struct those those = { .loop = loop, .upstream = upstream,
+	    .stream = stream, .hurry = hurry };
+
+	if (loop->index != NULL)
+		pb_watch_each(loop->watch, see_to_stream, &those);
+}
+
+static void
+see_to_stream(void *arg, const struct pb_stream_info *stream)
+{
+	const struct those *those = arg;
+	struct pb_loop *loop = those->loop;
+	char name[PB_STREAM_NAME_MAX];
+
+	if (those->stream != NULL && !pb_glob_match(those->stream,
+	    pb_stream_name(name, &stream->key)))
+		return;
+	for (size_t i = 0; i < loop->upstreams; i++) {
+		struct pb_upstream *u = loop->upstream[i];
+
+		if (those->upstream == NULL || pb_glob_match(those->upstream,
+		    pb_upstream_conf(u)->name))
+			pb_upstream_late(u, stream, those->hurry);
+	}
+}

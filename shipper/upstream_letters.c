@@ -1,0 +1,403 @@
+/*
+ * shipper/upstream_letters.c - the store as one upstream is to see it
+ *
+ * Dead letters lie over the store: where there is one, the upstream is
+ * told a gap, or gets its packets from the letter's file.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "shipper/upstream_private.h"
+
+/* Letters passed over by one call. */
+#define LETTERS_MAX	64u
+/* Letters told as one gap: a segment each. */
+#define GAP_LETTERS_MAX	256u
+
+struct place {			/* what the calls below are about */
+	struct pb_upstream *u;
+	const struct pb_stream_info *stream;
+	const struct pb_mark *mark;
+	size_t		 bytes_max;
+};
+
+static int	find_stream(struct place *, struct pb_upstream *, uint32_t,
+		    struct pb_err *);
+static int	find_letter(const struct place *, uint64_t,
+		    struct pb_letter *, struct pb_err *);
+static int	look_dead(const struct place *, const struct pb_letter *,
+		    uint64_t, struct pb_piece *);
+static int	look_requeued(const struct place *, const struct pb_letter *,
+		    uint64_t, struct pb_piece *, struct pb_err *);
+static int	look_late(const struct place *, const struct pb_letter *,
+		    uint64_t, struct pb_piece *, struct pb_err *);
+static int	look_late_only(const struct place *,
+		    const struct pb_letter *, uint64_t, struct pb_piece *,
+		    struct pb_err *);
+static int	settle(const struct place *, uint64_t, uint64_t,
+		    struct pb_err *);
+static bool	spoiled(int);
+static int	refuse(const struct place *, const struct pb_ship_dead *,
+		    struct pb_err *);
+static int	drop_late(const struct place *, const struct pb_demotion *,
+		    struct pb_err *);
+static struct pb_demotion demotion(const struct place *,
+		    const struct pb_ship_dead *);
+
+/* --- for the state machine ---------------------------------------------- */
+
+int
+upstream_look(void *arg, uint32_t id, uint64_t from,
+    const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
+    struct pb_err *err)
+{
+	struct place at = { .mark = mark, .bytes_max = bytes_max };
+	struct pb_letter letter;
+	uint64_t to = UINT64_MAX;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = find_stream(&at, arg, id, err);
+	if (rc == 0)
+		rc = find_letter(&at, from, &letter, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 1 && letter.first > from)
+		to = letter.first - 1;
+	if (rc == 0 || letter.first > from)
+		return pb_feed_look(at.u->env.feed, at.stream, from, to, mark,
+		    bytes_max, out, err);
+	switch (letter.state) {
+	case PB_LETTER_REQUEUED:
+		rc = look_requeued(&at, &letter, from, out, err);
+		/* One that cannot be read is dead again. */
+		return rc == 1 ? look_dead(&at, &letter, from, out) : rc;
+	case PB_LETTER_LATE:
+		return look_late(&at, &letter, from, out, err);
+	case PB_LETTER_DEAD:
+	case PB_LETTER_GONE:
+		break;
+	}
+	return look_dead(&at, &letter, from, out);
+}
+
+int
+upstream_late(void *arg, uint32_t id, uint64_t acked, uint64_t from,
+    const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
+    struct pb_err *err)
+{
+	struct place at = { .mark = mark, .bytes_max = bytes_max };
+	struct pb_letter letter;
+	bool told = false;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = find_stream(&at, arg, id, err);
+	for (unsigned i = 0; rc == 0 && i < LETTERS_MAX && from <= acked; i++) {
+		rc = find_letter(&at, from, &letter, err);
+		if (rc == 0 || (rc == 1 && letter.first > acked))
+			from = acked + 1;
+		if (rc <= 0 || letter.first > acked)
+			break;
+		rc = 0;
+		if (from < letter.first)
+			from = letter.first;
+		if (letter.last > acked)
+			letter.last = acked;
+		if (letter.state == PB_LETTER_REQUEUED)
+			rc = look_requeued(&at, &letter, from, out, err);
+		else if (letter.state == PB_LETTER_LATE)
+			rc = look_late_only(&at, &letter, from, out, err);
+		else if (letter.state == PB_LETTER_GONE && !told)
+			rc = pb_letters_told(at.u->env.letters,
+			    at.u->conf.name, &at.stream->key, acked, err);
+		told |= letter.state == PB_LETTER_GONE;
+		if (rc < 0 || out->kind == PB_PIECE_PACKETS)
+			return rc;
+		rc = 0;
+		/* The store lost again what had come late. */
+		if (out->kind == PB_PIECE_GAP) {
+			letter.last = out->last;
+			rc = settle(&at, from, letter.last, err);
+			memset(out, 0, sizeof(*out));
+		}
+		from = letter.last + 1;
+	}
+	out->last = from - 1;
+	return rc < 0 ? rc : 0;
+}
+
+int
+upstream_demote(void *arg, uint32_t id, const struct pb_ship_dead *dead,
+    uint64_t *done, struct pb_err *err)
+{
+	struct place at;
+	struct pb_demotion why;
+	int rc;
+
+	*done = dead->first - 1;
+	rc = find_stream(&at, arg, id, err);
+	if (rc < 0)
+		return rc;
+	why = demotion(&at, dead);
+	rc = drop_late(&at, &why, err);
+	if (rc == 0)
+		rc = pb_letters_demote(at.u->env.letters, at.u->env.index,
+		    &why, done, err);
+	return rc;
+}
+
+int
+upstream_sent(void *arg, uint32_t id, uint64_t first, uint64_t last,
+    struct pb_err *err)
+{
+	struct place at;
+	int rc;
+
+	rc = find_stream(&at, arg, id, err);
+	return rc < 0 ? rc : settle(&at, first, last, err);
+}
+
+int
+upstream_refuse(void *arg, uint32_t id, const struct pb_ship_dead *dead,
+    struct pb_err *err)
+{
+	struct place at;
+	int rc;
+
+	rc = find_stream(&at, arg, id, err);
+	return rc < 0 ? rc : refuse(&at, dead, err);
+}
+
+void
+upstream_spoiled(struct pb_upstream *u, const struct pb_action *action,
+    int rc, const char *text)
+{
+	struct pb_ship_dead dead = { .first = action->piece.first,
+	    .last = action->piece.last, .reason = PB_DEAD_MALFORMED,
+	    .text = text };
+	struct pb_err err;
+
+	if (!spoiled(rc))
+		return;
+	if (action->piece.letter)
+		rc = upstream_refuse(u, action->stream, &dead, &err);
+	else
+		rc = upstream_sent(u, action->stream, dead.first, dead.last,
+		    &err);
+	if (rc < 0)
+		upstream_event(u, PB_LOG_WARN, action->stream, err.text);
+}
+
+/* --- for the loop ------------------------------------------------------- */
+
+void
+pb_upstream_late(struct pb_upstream *u, const struct pb_stream_info *stream,
+    bool hurry)
+{
+	pb_ship_late(u->ship, stream->id, hurry);
+}
+
+int
+pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
+    uint64_t first, uint64_t last, struct pb_err *err)
+{
+	uint64_t handed = pb_ship_handed(u->ship, stream->id);
+	int rc;
+
+	pb_ship_filled(u->ship, stream->id, first);
+	if (handed < first)
+		return 0;	/* it goes in its turn */
+	if (last > handed)
+		last = handed;
+	rc = pb_letters_late(u->env.letters, u->conf.name, &stream->key,
+	    first, last, err);
+	return rc < 0 ? rc : 1;
+}
+
+int
+pb_upstream_bound(struct pb_upstream *u, uint64_t now_ns, struct pb_err *err)
+{
+	char line[160];
+	int rc;
+
+	rc = pb_letters_bound(u->env.letters, u->conf.name,
+	    u->conf.dead_letters_max, u->conf.dead_letters_age_ms, now_ns,
+	    err);
+	if (rc <= 0)
+		return rc;
+	snprintf(line, sizeof(line), "the %d oldest dead letters were "
+	    "dropped: dead_letters_max is %" PRIu64 " bytes, "
+	    "dead_letters_age %" PRIu64 " s", rc, u->conf.dead_letters_max,
+	    u->conf.dead_letters_age_ms / 1000);
+	upstream_event(u, PB_LOG_WARN, 0, line);
+	return 1;
+}
+
+/* --- letters ------------------------------------------------------------ */
+
+static int
+find_stream(struct place *at, struct pb_upstream *u, uint32_t id,
+    struct pb_err *err)
+{
+	at->u = u;
+	at->stream = u->env.stream(u->env.arg, id);
+	if (at->stream == NULL)
+		return pb_err_set(err, PB_ENOENT, "stream %" PRIu32 " has gone",
+		    id);
+	return 0;
+}
+
+static int
+find_letter(const struct place *at, uint64_t from, struct pb_letter *out,
+    struct pb_err *err)
+{
+	return pb_letters_find(at->u->env.letters, at->u->conf.name,
+	    &at->stream->key, from, out, err);
+}
+
+/* A gap, with those letters that follow right behind for the same reason. */
+static int
+look_dead(const struct place *at, const struct pb_letter *letter,
+    uint64_t from, struct pb_piece *out)
+{
+	bool gone = letter->state == PB_LETTER_GONE;
+	struct pb_letter next;
+	struct pb_err err;
+
+	*out = (struct pb_piece){ .kind = PB_PIECE_GAP, .first = from,
+	    .last = letter->last, .recorded = true,
+	    .reason = gone ? PB_GAP_EXPIRED : PB_GAP_DEAD_LETTERED };
+	for (unsigned i = 0; i < GAP_LETTERS_MAX; i++) {
+		if (find_letter(at, out->last + 1, &next, &err) != 1 ||
+		    next.first != out->last + 1 || next.state !=
+		    (gone ? PB_LETTER_GONE : PB_LETTER_DEAD))
+			break;
+		out->last = next.last;
+	}
+	return 0;
+}
+
+/* The piece; 1 where the file cannot be read: it is dead again. */
+static int
+look_requeued(const struct place *at, const struct pb_letter *letter,
+    uint64_t from, struct pb_piece *out, struct pb_err *err)
+{
+	char text[PB_SHIP_TEXT_MAX];
+	struct pb_ship_dead dead = { .first = letter->first,
+	    .last = letter->last, .reason = PB_DEAD_MALFORMED,
+	    .text = text };
+	int rc;
+
+	rc = pb_feed_letter(at->u->env.feed, &at->stream->key, letter, from,
+	    at->mark, at->bytes_max, out, err);
+	if (rc == 0) {
+		out->letter = out->settles = true;
+		return 0;
+	}
+	if (!spoiled(rc))
+		return rc;
+	memset(out, 0, sizeof(*out));
+	snprintf(text, sizeof(text), "%.200s", err->text);
+	upstream_event(at->u, PB_LOG_WARN, at->stream->id, text);
+	rc = refuse(at, &dead, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* What came late stands in the store; or a gap, if it went again. */
+static int
+look_late(const struct place *at, const struct pb_letter *letter,
+    uint64_t from, struct pb_piece *out, struct pb_err *err)
+{
+	int rc = pb_feed_look(at->u->env.feed, at->stream, from, letter->last,
+	    at->mark, at->bytes_max, out, err);
+
+	out->settles = rc == 0 && out->kind == PB_PIECE_PACKETS;
+	return rc;
+}
+
+/* The same; what cannot be read any more is as good as a gap. */
+static int
+look_late_only(const struct place *at, const struct pb_letter *letter,
+    uint64_t from, struct pb_piece *out, struct pb_err *err)
+{
+	int rc = look_late(at, letter, from, out, err);
+
+	if (!spoiled(rc))
+		return rc;
+	upstream_event(at->u, PB_LOG_WARN, at->stream->id, err->text);
+	*out = (struct pb_piece){ .kind = PB_PIECE_GAP, .first = from,
+	    .last = letter->last };
+	return 0;
+}
+
+/* Those are to be sent no more. */
+static int
+settle(const struct place *at, uint64_t first, uint64_t last,
+    struct pb_err *err)
+{
+	return pb_letters_sent(at->u->env.letters, at->u->conf.name,
+	    &at->stream->key, first, last, err);
+}
+
+/* Trying again would not help. */
+static bool
+spoiled(int rc)
+{
+	return rc == PB_ENOENT || rc == PB_EFORMAT || rc == PB_EDIGEST;
+}
+
+static int
+refuse(const struct place *at, const struct pb_ship_dead *dead,
+    struct pb_err *err)
+{
+	struct pb_demotion why = demotion(at, dead);
+
+	return pb_letters_refused(at->u->env.letters, at->u->conf.name,
+	    &at->stream->key, dead->first, &why, err);
+}
+
+/*
+ * What came late and is now to be a dead letter needs a file of its own.
+ * Such letters are few; mostly the upstream has none that is to be sent.
+ */
+static int
+drop_late(const struct place *at, const struct pb_demotion *why,
+    struct pb_err *err)
+{
+	struct pb_letters_total total;
+	struct pb_letter letter;
+	uint64_t from = why->first;
+	int rc;
+
+	rc = pb_letters_total(at->u->env.letters, at->u->conf.name, &total,
+	    err);
+	if (rc < 0 || total.requeued == 0)
+		return rc;
+	for (unsigned i = 0; i < GAP_LETTERS_MAX; i++) {
+		rc = find_letter(at, from, &letter, err);
+		if (rc != 1 || letter.first > why->last)
+			break;
+		from = letter.last + 1;
+		if (letter.state != PB_LETTER_LATE)
+			continue;
+		rc = settle(at, letter.first > why->first ? letter.first :
+		    why->first, letter.last < why->last ? letter.last :
+		    why->last, err);
+		if (rc < 0)
+			break;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static struct pb_demotion
+demotion(const struct place *at, const struct pb_ship_dead *dead)
+{
+	return (struct pb_demotion){ .upstream = at->u->conf.name,
+	    .stream = at->stream, .first = dead->first, .last = dead->last,
+	    .reason = dead->reason, .status = dead->status,
+	    .attempts = dead->attempts, .error = dead->text,
+	    .now_ns = pb_clock_real_ns() };
+}

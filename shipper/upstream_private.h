@@ -1,0 +1,59 @@
+/*
+ * shipper/upstream_private.h - what the files of upstream.h share
+ *
+ * upstream.c carries out requests and reports; upstream_letters.c answers
+ * what the state machine asks of the store and of dead letters.
+ */
+#ifndef PB_SHIPPER_UPSTREAM_PRIVATE_H
+#define PB_SHIPPER_UPSTREAM_PRIVATE_H
+
+#include "base/buf.h"
+#include "shipper/upstream.h"
+
+/* zstd promises at most 1/256 and 64 bytes more than it was given. */
+#define PACKED_MAX	(PB_FEED_BODY_MAX + PB_FEED_BODY_MAX / 64 + 4096u)
+
+/* A request's memory; kept for the next one while there are any. */
+struct slot {
+	struct pb_upstream *upstream;
+	unsigned	 request;
+	struct pb_buf	 body;
+	struct pb_buf	 packed;	/* the same as zstd, where asked */
+};
+
+struct pb_upstream {
+	struct pb_conf_upstream conf;
+	struct pb_upstream_env env;
+	struct pb_http_peer peer;
+	struct pb_rate	 rate;
+	struct pb_ship	*ship;
+	struct slot	 slot[PB_SHIP_SLOTS];
+	struct pb_upstream_row row;	/* as last reported */
+	bool		 row_changed;	/* whatever it holds */
+	/* While reporting. */
+	struct pb_state	*state;
+	uint64_t	 now_ns;
+};
+
+/* As in struct pb_ship_source; `arg` is the upstream. */
+int	upstream_look(void *arg, uint32_t stream, uint64_t from,
+	    const struct pb_mark *mark, size_t bytes_max,
+	    struct pb_piece *out, struct pb_err *err);
+int	upstream_late(void *arg, uint32_t stream, uint64_t acked,
+	    uint64_t from, const struct pb_mark *mark, size_t bytes_max,
+	    struct pb_piece *out, struct pb_err *err);
+int	upstream_demote(void *arg, uint32_t stream,
+	    const struct pb_ship_dead *dead, uint64_t *done,
+	    struct pb_err *err);
+int	upstream_sent(void *arg, uint32_t stream, uint64_t first,
+	    uint64_t last, struct pb_err *err);
+int	upstream_refuse(void *arg, uint32_t stream,
+	    const struct pb_ship_dead *dead, struct pb_err *err);
+void	upstream_event(void *arg, enum pb_log_level level, uint32_t stream,
+	    const char *text);
+
+/* The piece of a letter could not be read: `rc` and `text` say why. */
+void	upstream_spoiled(struct pb_upstream *u,
+	    const struct pb_action *action, int rc, const char *text);
+
+#endif
