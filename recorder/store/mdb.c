@@ -18,6 +18,8 @@
  * own, then one for each. */
 #define LOCK_BYTES	((PB_MDB_READERS_MAX + 2) * 64)
 #define RESIZES_MAX	8	/* of the writer, within one begin */
+#define IDLE_MAX	8	/* readers that are kept */
+#define IDLE_WRITER	4	/* of them, made when a writer opens */
 
 struct pb_mdb {
 	/* Held for reading by each transaction, for writing while the
@@ -27,6 +29,14 @@ struct pb_mdb {
 	MDB_dbi		 table[PB_MDB_TABLES_MAX];
 	const char	*const *names;
 	size_t		 tables;
+	/*
+	 * Read transactions that rest, and keep their slots.  LMDB takes a
+	 * lock that all processes share to give a slot, not to use it again:
+	 * a reader stopped at the wrong moment must not stop the recorder.
+	 */
+	pthread_mutex_t	 idle_lock;
+	MDB_txn		*idle[IDLE_MAX];
+	size_t		 idle_count;
 	uint64_t	 map_size;
 	uint64_t	 reserved;	/* bytes of the file allocated, or 0 */
 	bool		 write;
@@ -36,6 +46,10 @@ struct pb_mdb {
 static int	fail(struct pb_mdb_txn *, int, const char *);
 static int	enter(struct pb_mdb *, bool, MDB_txn **);
 static int	begin(struct pb_mdb *, bool, MDB_txn **);
+static int	begin_read(struct pb_mdb *, MDB_txn **);
+static MDB_txn	*take_idle(struct pb_mdb *);
+static void	rest(struct pb_mdb *, MDB_txn *);
+static void	keep_idle(struct pb_mdb *, size_t);
 static void	leave(struct pb_mdb_txn *);
 static int	set_size(struct pb_mdb *, uint64_t);
 static void	close_env(struct pb_mdb *);
@@ -87,6 +101,7 @@ pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
 	if (mdb == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	pthread_rwlock_init(&mdb->lock, NULL);
+	pthread_mutex_init(&mdb->idle_lock, NULL);
 	strcpy(mdb->path, path);
 	mdb->names = tables;
 	mdb->tables = count;
@@ -112,6 +127,7 @@ pb_mdb_close(struct pb_mdb *mdb)
 		return;
 	close_env(mdb);
 	pthread_rwlock_destroy(&mdb->lock);
+	pthread_mutex_destroy(&mdb->idle_lock);
 	free(mdb);
 }
 
@@ -242,6 +258,10 @@ pb_mdb_commit(struct pb_mdb_txn *txn)
 	}
 	if (txn->txn == NULL)
 		return 0;
+	if (!txn->write) {
+		pb_mdb_abort(txn);
+		return 0;
+	}
 	rc = mdb_txn_commit(txn->txn);
 	leave(txn);
 	return rc == 0 ? 0 : fail(txn, rc, "commit");
@@ -252,7 +272,10 @@ pb_mdb_abort(struct pb_mdb_txn *txn)
 {
 	if (txn->txn == NULL)
 		return;
-	mdb_txn_abort(txn->txn);
+	if (txn->write)
+		mdb_txn_abort(txn->txn);
+	else
+		rest(txn->mdb, txn->txn);
 	leave(txn);
 }
 
@@ -382,19 +405,78 @@ enter(struct pb_mdb *mdb, bool write, MDB_txn **out)
 static int
 begin(struct pb_mdb *mdb, bool write, MDB_txn **out)
 {
-	unsigned flags = write ? 0 : MDB_RDONLY;
-	int rc = MDB_PANIC, dead;
+	int rc = MDB_PANIC;
 
 	pthread_rwlock_rdlock(&mdb->lock);
 	if (mdb->env != NULL)
-		rc = mdb_txn_begin(mdb->env, NULL, flags, out);
-	if (rc == MDB_READERS_FULL) {
-		mdb_reader_check(mdb->env, &dead);
-		rc = mdb_txn_begin(mdb->env, NULL, flags, out);
-	}
+		rc = write ? mdb_txn_begin(mdb->env, NULL, 0, out) :
+		    begin_read(mdb, out);
 	if (rc != 0)
 		pthread_rwlock_unlock(&mdb->lock);
 	return rc;
+}
+
+static int
+begin_read(struct pb_mdb *mdb, MDB_txn **out)
+{
+	MDB_txn *txn = take_idle(mdb);
+	int rc, dead;
+
+	if (txn != NULL) {
+		rc = mdb_txn_renew(txn);
+		if (rc == 0)
+			*out = txn;
+		else
+			mdb_txn_abort(txn);
+		return rc;
+	}
+	rc = mdb_txn_begin(mdb->env, NULL, MDB_RDONLY, out);
+	if (rc == MDB_READERS_FULL) {
+		mdb_reader_check(mdb->env, &dead);
+		rc = mdb_txn_begin(mdb->env, NULL, MDB_RDONLY, out);
+	}
+	return rc;
+}
+
+static MDB_txn *
+take_idle(struct pb_mdb *mdb)
+{
+	MDB_txn *txn = NULL;
+
+	pthread_mutex_lock(&mdb->idle_lock);
+	if (mdb->idle_count > 0)
+		txn = mdb->idle[--mdb->idle_count];
+	pthread_mutex_unlock(&mdb->idle_lock);
+	return txn;
+}
+
+/* A read transaction has ended: it sees nothing and holds no page back. */
+static void
+rest(struct pb_mdb *mdb, MDB_txn *txn)
+{
+	mdb_txn_reset(txn);
+	pthread_mutex_lock(&mdb->idle_lock);
+	if (mdb->idle_count < IDLE_MAX) {
+		mdb->idle[mdb->idle_count++] = txn;
+		txn = NULL;
+	}
+	pthread_mutex_unlock(&mdb->idle_lock);
+	if (txn != NULL)
+		mdb_txn_abort(txn);
+}
+
+/* Slots for the first readers, before anybody else can be in the way. */
+static void
+keep_idle(struct pb_mdb *mdb, size_t count)
+{
+	MDB_txn *txn[IDLE_WRITER];
+	size_t made = 0;
+
+	while (made < count && made < IDLE_WRITER &&
+	    mdb_txn_begin(mdb->env, NULL, MDB_RDONLY, &txn[made]) == 0)
+		made++;
+	while (made > 0)
+		rest(mdb, txn[--made]);
 }
 
 static void
@@ -426,6 +508,10 @@ set_size(struct pb_mdb *mdb, uint64_t map_size)
 static void
 close_env(struct pb_mdb *mdb)
 {
+	MDB_txn *txn;
+
+	while ((txn = take_idle(mdb)) != NULL)
+		mdb_txn_abort(txn);
 	if (mdb->env != NULL)
 		mdb_env_close(mdb->env);
 	mdb->env = NULL;
@@ -588,7 +674,11 @@ open_tables(struct pb_mdb *mdb, struct pb_err *err)
 		return err_mdb(err, rc, mdb->path, "open tables");
 	}
 	rc = mdb_txn_commit(txn);
-	return rc == 0 ? 0 : err_mdb(err, rc, mdb->path, "commit");
+	if (rc != 0)
+		return err_mdb(err, rc, mdb->path, "commit");
+	if (mdb->write)
+		keep_idle(mdb, IDLE_WRITER);
+	return 0;
 }
 
 static int

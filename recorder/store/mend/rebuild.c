@@ -24,6 +24,9 @@
 /* How the child that looks at an index ends. */
 enum { PROBE_GOOD, PROBE_CORRUPT, PROBE_EMPTY, PROBE_FAILED };
 
+/* What a rotten page does to the process that reads it. */
+static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
+
 struct walk {
 	rebuild_visitor	*visit;
 	void		*arg;
@@ -37,6 +40,7 @@ static bool	part_of_key(struct pb_stream_key *, int, const char *);
 static uint64_t	count_files(const char *);
 static int	note_id(void *, const struct pb_fact *);
 static int	build(struct rebuild *, struct pb_err *);
+static int	number_fills(struct rebuild *, struct pb_err *);
 static int	put_meta(struct rebuild *, struct pb_err *);
 static int	remove_dir(const char *, struct pb_err *);
 static int	swap(const char *, struct pb_err *);
@@ -98,7 +102,10 @@ static int
 build(struct rebuild *rebuild, struct pb_err *err)
 {
 	const char *store = rebuild->opts->store;
-	int rc = rebuild_walk(store, look_first, rebuild, err);
+	int rc = number_fills(rebuild, err);
+
+	if (rc == 0)
+		rc = rebuild_walk(store, look_first, rebuild, err);
 
 	if (rc == 0)
 		rc = rebuild_walk(store, make_rows, rebuild, err);
@@ -213,6 +220,21 @@ count_files(const char *path)
 			count++;
 	closedir(folder);
 	return count;
+}
+
+/* Late arrivals get numbers above any that the lost index gave: the
+ * shipper goes on behind the last one it has seen. */
+static int
+number_fills(struct rebuild *rebuild, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(rebuild->mend.index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	pb_index_meta_put(&txn, "last_fill",
+	    pb_clock_real_ns() / PB_NS_PER_MS);
+	return pb_mdb_commit(&txn);
 }
 
 /* Numbers that this node has given, and ids, are not given again. */
@@ -336,11 +358,14 @@ probe(const char *store, struct pb_err *err)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == PROBE_CORRUPT)
 		return pb_err_set(err, PB_EFORMAT, "%s", got > 0 ? text :
 		    "the index cannot be read");
-	if (WIFSIGNALED(status))
+	/* Killed by somebody (SIGKILL, SIGTERM) it has found nothing. */
+	if (WIFSIGNALED(status) && pb_rebuild_deadly(WTERMSIG(status)))
 		return pb_err_set(err, PB_EFORMAT, "index %s/index: reading "
 		    "it ends in signal %d: it is corrupt", store,
 		    WTERMSIG(status));
-	return pb_err_set(err, PB_ESYS, "%s", text);
+	return pb_err_set(err, PB_ESYS, "index %s/index cannot be looked at: "
+	    "%s", store, text[0] != '\0' ? text : "the process that does was "
+	    "ended");
 }
 
 static void
@@ -360,11 +385,18 @@ probe_child(const char *store, int out)
 void
 pb_rebuild_brace(void)
 {
-	static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE,
-	    SIGILL };
 	struct rlimit no_core = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &no_core);
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
 		signal(deadly[i], SIG_DFL);
+}
+
+bool
+pb_rebuild_deadly(int sig)
+{
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		if (deadly[i] == sig)
+			return true;
+	return false;
 }

@@ -17,6 +17,7 @@
 
 static int	collect(void *, const struct pb_fact *);
 static void	replay(struct rebuild_stream *, struct pb_mdb_txn *);
+static int	put_fills(struct rebuild_stream *, struct pb_err *);
 static int	explained(struct rebuild_stream *, struct pb_runs *,
 		    struct pb_err *);
 static int	put_holes(struct rebuild_stream *, const struct pb_runs *,
@@ -88,11 +89,29 @@ rebuild_gaps(struct rebuild_stream *stream, struct pb_err *err)
 	int rc = rebuild_replay(stream, err);
 
 	if (rc == 0)
+		rc = put_fills(stream, err);
+	if (rc == 0)
 		rc = explained(stream, &known, err);
 	if (rc == 0)
 		rc = put_holes(stream, &known, err);
 	free(known.at);
 	return rc;
+}
+
+/* What came late may not have been passed on yet: it is offered again. */
+static int
+put_fills(struct rebuild_stream *stream, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(stream->rebuild->mend.index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < stream->fact_count; i++)
+		if (stream->facts[i].kind == PB_FACT_FILL)
+			pb_index_put_fill(&txn, stream->info.id,
+			    stream->facts[i].first, stream->facts[i].last);
+	return pb_mdb_commit(&txn);
 }
 
 static void

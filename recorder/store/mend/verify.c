@@ -167,13 +167,13 @@ read_in_child(const char *store, char text[static PB_ERR_TEXT_MAX])
 	text[got > 0 ? got : 0] = '\0';
 	if (waitpid(pid, &status, 0) < 0)
 		return -1;
-	if (WIFSIGNALED(status)) {
+	if (WIFSIGNALED(status) && pb_rebuild_deadly(WTERMSIG(status))) {
 		snprintf(text, PB_ERR_TEXT_MAX, "reading it ends in signal %d",
 		    WTERMSIG(status));
 		return 1;
 	}
-	return WEXITSTATUS(status) == 0 ? 0 : WEXITSTATUS(status) == 1 ? 1 :
-	    -1;
+	return !WIFEXITED(status) ? -1 : WEXITSTATUS(status) == 0 ? 0 :
+	    WEXITSTATUS(status) == 1 ? 1 : -1;
 }
 
 /* --- streams ------------------------------------------------------------ */
