@@ -120,6 +120,38 @@ pb_index_cut_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
 	}
 }
 
+void
+pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
+    uint64_t last)
+{
+	struct pb_gap_info gap;
+	uint64_t from = first;
+
+	if (gap_before(txn, stream, first, &gap) && gap.last >= first)
+		from = gap.first;
+	while (find_gap(txn, stream, from, &gap) && gap.first <= last) {
+		from = gap.first + 1;
+		if (gap.closed_ns == 0 || gap.last < first)
+			continue;
+		gap.closed_ns = 0;
+		pb_index_put_gap(txn, &gap);
+	}
+}
+
+void
+pb_index_look_first(struct pb_mdb_txn *txn, struct pb_stream_info *stream)
+{
+	struct found found;
+
+	if (find(txn, PB_TABLE_SEGMENTS, stream->id, 0, &found)) {
+		stream->first_seq = found.number;
+		stream->first_time = lowest_time(txn, stream->id);
+		return;
+	}
+	stream->first_seq = 0;
+	stream->first_time = stream->last_time = 0;
+}
+
 static void
 del_extents(struct pb_mdb_txn *txn, const struct pb_segment_info *segment)
 {

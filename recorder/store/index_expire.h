@@ -42,6 +42,15 @@ uint64_t pb_index_remove(struct pb_mdb_txn *txn,
 void	pb_index_add_gap(struct pb_mdb_txn *txn,
 	    const struct pb_gap_info *gap);
 
+/* Closed gaps that lie in first .. last, or touch it, are open again. */
+void	pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last);
+
+/* What was the stream's first segment may be gone: `*stream` is told the
+ * number and the lowest time of what is left; nothing is written. */
+void	pb_index_look_first(struct pb_mdb_txn *txn,
+	    struct pb_stream_info *stream);
+
 /*
  * Gap rows lose what lies in first .. last: open ones alone, or closed
  * ones too.

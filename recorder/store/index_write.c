@@ -15,6 +15,8 @@ struct open_page {
 	size_t			 max, count;
 };
 
+static int	open_index(struct pb_index **, const char *, const char *,
+		    uint64_t, bool, struct pb_err *);
 static int	probe(const char *, bool, struct pb_err *);
 static int	check_version(struct pb_index *, struct pb_err *);
 static int	open_row(void *, const struct pb_mdb_value *,
@@ -36,12 +38,25 @@ int
 pb_index_open_write(struct pb_index **out, const char *store,
     uint64_t map_size, struct pb_err *err)
 {
-	return pb_index_open_named(out, store, "index", map_size, err);
+	return open_index(out, store, "index", map_size, false, err);
 }
 
 int
 pb_index_open_named(struct pb_index **out, const char *store,
     const char *name, uint64_t map_size, struct pb_err *err)
+{
+	return open_index(out, store, name, map_size, true, err);
+}
+
+int
+pb_index_sync(struct pb_index *index, struct pb_err *err)
+{
+	return pb_mdb_sync(index->mdb, err);
+}
+
+static int
+open_index(struct pb_index **out, const char *store, const char *name,
+    uint64_t map_size, bool lazy, struct pb_err *err)
 {
 	char path[PATH_MAX];
 	struct pb_index *index;
@@ -52,8 +67,9 @@ pb_index_open_named(struct pb_index **out, const char *store,
 	index = calloc(1, sizeof(*index));
 	if (index == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	rc = pb_mdb_open(&index->mdb, path, map_size, pb_index_tables,
-	    PB_TABLES, true, err);
+	rc = lazy ? pb_mdb_open_lazy(&index->mdb, path, map_size,
+	    pb_index_tables, PB_TABLES, err) : pb_mdb_open(&index->mdb, path,
+	    map_size, pb_index_tables, PB_TABLES, true, err);
 	if (rc == 0)
 		rc = check_version(index, err);
 	if (rc < 0) {
@@ -295,6 +311,26 @@ pb_index_doomed_rows(struct pb_index *index, struct pb_open_info *out,
     size_t max, struct pb_err *err)
 {
 	return list_rows(index, PB_TABLE_DOOMED, out, max, err);
+}
+
+int
+pb_index_listed(struct pb_index *index, uint32_t stream, uint64_t first_seq,
+    struct pb_err *err)
+{
+	uint8_t key[PB_KEY_ROW_BYTES];
+	struct pb_mdb_value value;
+	struct pb_mdb_txn txn;
+	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
+
+	pb_key_row(key, stream, first_seq);
+	if (rc == 0)
+		rc = pb_mdb_get(&txn, PB_TABLE_OPEN, key, sizeof(key),
+		    &value);
+	if (rc == 0)
+		rc = pb_mdb_get(&txn, PB_TABLE_DOOMED, key, sizeof(key),
+		    &value);
+	pb_mdb_abort(&txn);
+	return rc;
 }
 
 void

@@ -19,9 +19,11 @@ int	pb_index_open_write(struct pb_index **out, const char *store,
 int	pb_index_resize(struct pb_index *index, uint64_t map_size,
 	    struct pb_err *err);
 
-/* The same in STORE/`name`: an index that is being built. */
+/* The same in STORE/`name`: an index that is being built.  Nothing in it
+ * is durable until pb_index_sync(). */
 int	pb_index_open_named(struct pb_index **out, const char *store,
 	    const char *name, uint64_t map_size, struct pb_err *err);
+int	pb_index_sync(struct pb_index *index, struct pb_err *err);
 
 /*
  * Look at what is read first, and at everything where the file is shorter
@@ -87,6 +89,9 @@ void	pb_index_del_doomed(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first_seq);
 int	pb_index_doomed_rows(struct pb_index *index,
 	    struct pb_open_info *out, size_t max, struct pb_err *err);
+/* Is the file in one of these two lists?  1, 0, or an error. */
+int	pb_index_listed(struct pb_index *index, uint32_t stream,
+	    uint64_t first_seq, struct pb_err *err);
 
 /* A late arrival that filled a gap, for the shipper; the oldest row goes
  * past PB_FILLS_MAX. */

@@ -40,6 +40,7 @@ struct pb_mdb {
 	uint64_t	 map_size;
 	uint64_t	 reserved;	/* bytes of the file allocated, or 0 */
 	bool		 write;
+	bool		 lazy;		/* commits are not synced */
 	char		 path[512];
 };
 
@@ -53,6 +54,8 @@ static void	keep_idle(struct pb_mdb *, size_t);
 static void	leave(struct pb_mdb_txn *);
 static int	set_size(struct pb_mdb *, uint64_t);
 static void	close_env(struct pb_mdb *);
+static int	open_mdb(struct pb_mdb **, const struct pb_mdb *, const char *,
+		    struct pb_err *);
 static int	open_again(struct pb_mdb *, struct pb_err *);
 static int	open_env(struct pb_mdb *, struct pb_err *);
 static int	drop_stump(const char *);
@@ -91,23 +94,41 @@ int
 pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
     const char *const *tables, size_t count, bool write, struct pb_err *err)
 {
+	struct pb_mdb how = { .map_size = map_size, .names = tables,
+	    .tables = count, .write = write };
+
+	return open_mdb(out, &how, path, err);
+}
+
+int
+pb_mdb_open_lazy(struct pb_mdb **out, const char *path, uint64_t map_size,
+    const char *const *tables, size_t count, struct pb_err *err)
+{
+	struct pb_mdb how = { .map_size = map_size, .names = tables,
+	    .tables = count, .write = true, .lazy = true };
+
+	return open_mdb(out, &how, path, err);
+}
+
+static int
+open_mdb(struct pb_mdb **out, const struct pb_mdb *how, const char *path,
+    struct pb_err *err)
+{
 	struct pb_mdb *mdb;
 	int rc;
 
-	if (count > PB_MDB_TABLES_MAX || strlen(path) >= sizeof(mdb->path))
+	if (how->tables > PB_MDB_TABLES_MAX ||
+	    strlen(path) >= sizeof(mdb->path))
 		return pb_err_set(err, PB_ELIMIT, "index %s: name too long",
 		    path);
-	mdb = calloc(1, sizeof(*mdb));
+	mdb = malloc(sizeof(*mdb));
 	if (mdb == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
+	*mdb = *how;
 	pthread_rwlock_init(&mdb->lock, NULL);
 	pthread_mutex_init(&mdb->idle_lock, NULL);
 	strcpy(mdb->path, path);
-	mdb->names = tables;
-	mdb->tables = count;
-	mdb->map_size = map_size;
-	mdb->write = write;
-	rc = write ? pb_mkdirs(path, err) : 0;
+	rc = mdb->write ? pb_mkdirs(path, err) : 0;
 	if (rc == 0)
 		rc = open_env(mdb, err);
 	if (rc == 0)
@@ -129,6 +150,17 @@ pb_mdb_close(struct pb_mdb *mdb)
 	pthread_rwlock_destroy(&mdb->lock);
 	pthread_mutex_destroy(&mdb->idle_lock);
 	free(mdb);
+}
+
+int
+pb_mdb_sync(struct pb_mdb *mdb, struct pb_err *err)
+{
+	int rc;
+
+	pthread_rwlock_rdlock(&mdb->lock);
+	rc = mdb->env != NULL ? mdb_env_sync(mdb->env, 1) : MDB_PANIC;
+	pthread_rwlock_unlock(&mdb->lock);
+	return rc == 0 ? 0 : err_mdb(err, rc, mdb->path, "sync");
 }
 
 int
@@ -598,7 +630,8 @@ open_env(struct pb_mdb *mdb, struct pb_err *err)
 	/* NOTLS: a read transaction belongs to its caller, not to a thread. */
 	if (rc == 0)
 		rc = mdb_env_open(mdb->env, mdb->path,
-		    MDB_NOTLS | (mdb->write ? 0 : MDB_RDONLY), 0640);
+		    MDB_NOTLS | (mdb->write ? 0 : MDB_RDONLY) |
+		    (mdb->lazy ? MDB_NOSYNC : 0), 0640);
 	if (rc == 0 && mdb->write)
 		rc = mdb_reader_check(mdb->env, &dead);
 	return rc == 0 ? 0 : err_mdb(err, rc, mdb->path, "open");

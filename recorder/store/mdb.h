@@ -49,6 +49,13 @@ int	pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
 	    struct pb_err *err);
 void	pb_mdb_close(struct pb_mdb *mdb);
 
+/* The same, for writing, of one that is worth nothing before it is whole:
+ * commits are not durable until pb_mdb_sync(). */
+int	pb_mdb_open_lazy(struct pb_mdb **out, const char *path,
+	    uint64_t map_size, const char *const *tables, size_t count,
+	    struct pb_err *err);
+int	pb_mdb_sync(struct pb_mdb *mdb, struct pb_err *err);
+
 /*
  * Another size for the writer's map, once no transaction of the process is
  * under way; what is in use already is its least.  Readers take it over by

@@ -83,7 +83,6 @@ node_stop(struct node *n)
 {
 	pb_ingest_stop(n->ingest);
 	pb_store_close(n->store);
-	n->store = NULL;
 	n->ingest = NULL;
 	n->store = NULL;
 }
