@@ -1,0 +1,232 @@
+"""A run of chaos: `make chaos CHAOS_SECONDS=60 CHAOS_SEED=N`.
+
+Packets flow from three senders over four nodes while the faults of the
+plan come and go.  Then everything is healed, has its time to drain, is
+stopped, and model.py looks at what is left.  One seed is one plan; what
+the machine makes of it differs a little each time.
+
+    chaos.py [--plan]       prints the plan of CHAOS_SEED and ends
+
+Status 0: every promise held.  1: a line for each that did not, and the
+temp directory stays, with the log of each program, chaos.log, and the
+disks: mount -o loop,ro DIR/relay.img /mnt.
+"""
+
+import heapq
+import os
+import random
+import sys
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from world import *
+import model
+import storm
+
+STARTS_S = 20           # for all programs to run, at the start and the end
+DRAINS_S = 90           # for all packets to arrive once all is healed
+AFTER_S = 3             # the senders go on so long after the last fault
+TICK_S = 0.02
+SECONDS_MIN = 5
+MEGABYTES = 96          # of a disk, and so many more for each second
+MEGABYTES_PER_SECOND = 1
+WORDS = ("kills", "stops", "partitions", "full disks", "read-only",
+         "frozen disks", "injected errors", "torn writes", "wiped edges",
+         "refused starts")
+
+
+class Run:
+    def __init__(self, t, seed, seconds):
+        self.seed, self.seconds = seed, seconds
+        self.plan = storm.plan(seed, seconds)
+        self.world = World(t, MEGABYTES + MEGABYTES_PER_SECOND * seconds)
+        self.sampler = self.check = None
+        self.told = 0.0
+
+    def run(self):
+        world = self.world
+        try:
+            world.build()
+            wait_until(world.all_run, "all programs to run", STARTS_S)
+            for name in SENDERS:
+                self.captures(name)
+            self.sampler = model.Sampler(world)
+            sent = world.send(self.seconds + AFTER_S)
+            self.storm()
+            self.heal()
+            self.drain()
+            self.sampler.stop()
+            self.finish(sent)
+        finally:
+            if self.sampler:
+                self.sampler.stop()
+            world.close()
+
+    def captures(self, name):
+        recorder = self.world.program[name, "recorder"]
+        wait_until(lambda: "interface=cap0 " in recorder.daemon.text(),
+                   name + " to capture", STARTS_S)
+
+    # --- the storm -------------------------------------------------------
+
+    def storm(self):
+        """Begin and end each fault at its time."""
+        start = time.monotonic()
+        todo = [(f.at, n, f, True) for n, f in enumerate(self.plan)]
+        heapq.heapify(todo)
+        while todo or time.monotonic() - start < self.seconds:
+            self.tell(time.monotonic() - start)
+            self.world.poll()
+            now = time.monotonic() - start
+            if not todo or todo[0][0] > now:
+                time.sleep(TICK_S)
+                continue
+            _, n, fault, begins = heapq.heappop(todo)
+            self.turn(fault, begins)
+            if begins:
+                # What begins late ends late: it lasts as long as planned.
+                late = time.monotonic() - start
+                heapq.heappush(todo, (late + fault.lasts, n, fault, False))
+
+    def turn(self, fault, begins):
+        broken = self.world.broken_disks
+        self.world.say("begin" if begins else "end", fault)
+        if begins:
+            if fault.refuses_starts:
+                broken[fault.node] += 1
+            fault.begin(self.world)
+            return
+        fault.end(self.world)
+        if fault.refuses_starts:
+            broken[fault.node] -= 1
+            broken += collections.Counter()     # forgets the zeros
+
+    def tell(self, now):
+        """A line that goes on, on a terminal."""
+        if sys.stderr.isatty() and time.monotonic() - self.told > 0.5:
+            self.told = time.monotonic()
+            sys.stderr.write("\r\033[K%3d/%d s: %s" % (
+                now, self.seconds, self.counts()))
+
+    def counts(self):
+        return ", ".join("%d %s" % (self.world.count[w], w) for w in WORDS)
+
+    # --- the calm --------------------------------------------------------
+
+    def heal(self):
+        world = self.world
+        world.say("healed")
+        wait_until(world.all_run, "all programs to run again", STARTS_S)
+        for sender in world.senders:
+            wait_until(lambda: self.ended(sender), "the senders to end",
+                       AFTER_S + self.seconds)
+        # What was captured is in the store when its recorder has stopped.
+        for name in EDGES:
+            world.program[name, "recorder"].finish()
+
+    def ended(self, process):
+        self.world.poll()
+        return process.poll() is not None
+
+    def drain(self):
+        """Each node has all that the one below it has."""
+        try:
+            wait_until(self.level, "all to arrive", DRAINS_S, pause=0.2)
+        except Failure:
+            for name in NODES:
+                self.world.say(name, self.world.nodes[name].ends())
+            self.world.find("not all arrived within %d s"
+                            % (DRAINS_S * SLOW))
+
+    def level(self):
+        self.world.poll()
+        ends = {n: self.world.nodes[n].ends() for n in NODES}
+        return all(ends[above].get(key, 0) >= end
+                   for below, above in LINKS
+                   for key, end in ends[below].items())
+
+    def finish(self, sent):
+        world = self.world
+        for name in NODES:
+            for program in reversed(world.programs_of(name)):
+                if "finished" not in program.holds:
+                    program.finish()
+        self.check = model.Check(world, self.sampler, sent)
+        self.check.gap_rows = {n: world.nodes[n].rows("gaps") for n in NODES}
+        self.check.run()
+
+    def summary(self):
+        check = self.check
+        if check is None:
+            return "chaos seed=%d seconds=%d: broken off: %s" % (
+                self.seed, self.seconds, self.counts())
+        return ("chaos seed=%d seconds=%d: %s packets, %s; not flushed when "
+                "killed %d, dropped and counted %d, wiped %d; lost %d, "
+                "repeated %d" % (
+                    self.seed, self.seconds, format(check.packets, ","),
+                    self.counts(), check.unflushed, check.dropped,
+                    check.gone, check.lost, check.repeated))
+
+    def verdict(self):
+        """Raises unless every promise held."""
+        found = self.world.findings
+        if found:
+            raise Failure("%d promises broken:\n  %s\nagain: make chaos "
+                          "CHAOS_SEED=%d CHAOS_SECONDS=%d" % (
+                              len(found), "\n  ".join(
+                                  found[:model.FACTS_MAX]),
+                              self.seed, self.seconds))
+
+
+def play(t, seed, seconds):
+    """One run, told in a line; raises unless every promise held."""
+    one = Run(t, seed, seconds)
+    try:
+        one.run()
+    finally:
+        if one.sampler:
+            print("\r\033[K" * sys.stderr.isatty() + one.summary(),
+                  flush=True)
+    one.verdict()
+
+
+def interrupted(signum, frame):
+    raise KeyboardInterrupt
+
+
+def main():
+    seed = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 10**6))
+    seconds = max(SECONDS_MIN, int(os.environ.get("CHAOS_SECONDS") or 60))
+    if "--plan" in sys.argv[1:]:
+        for fault in storm.plan(seed, seconds):
+            print("%8.2f %s" % (fault.at, fault))
+        return 0
+    signal.signal(signal.SIGTERM, interrupted)
+    print("chaos: CHAOS_SEED=%d CHAOS_SECONDS=%d" % (seed, seconds),
+          flush=True)
+    t = Test()
+    keep = bool(os.environ.get("PB_KEEP"))
+    status = 1
+    try:
+        play(t, seed, seconds)
+        status = 0
+    except Skip as e:
+        print("chaos: nothing was shown: %s" % e)
+    except KeyboardInterrupt:
+        print("chaos: interrupted")
+    except Failure as e:
+        keep = True
+        print("chaos: %s" % e)
+    except Exception:
+        keep = True
+        traceback.print_exc()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.environ["PB_KEEP"] = "1"
+        t.close(keep)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,374 @@
+"""What must hold, whatever was done.
+
+Sampler asks all recorders, while the run goes on, what they have
+acknowledged.  Check reads every file of every store when all is over, with
+the tests' own reader, and says each promise that was broken:
+
+  - every file is a whole, sealed pcapng file;
+  - a stream's numbers are there once, or lie in a gap with a reason;
+  - what was acknowledged is there; the acknowledged end never went back;
+  - what an edge holds is at the relay and at the core, the same bytes and
+    loss counts under the same number;
+  - each frame sent is in its stream, in order, once, unless it was counted
+    as a drop, or came while its recorder was dead or not yet flushed, or
+    went with a wiped store;
+  - the index says what the files say, and `pb verify` finds nothing.
+"""
+
+import socket
+import threading
+from urllib.parse import quote
+
+from world import *
+import pngread
+import traffic
+
+SAMPLE_S = 0.3
+FACTS_MAX = 20          # said of one run
+# A count of drops stands in the next packet kept.  So long it may have
+# been under way when its recorder was killed.
+COUNT_UNDER_WAY_NS = 2 * 10**9
+# Why numbers may be missing at the end.  No fault touches what is durable,
+# and nothing expires: for no reason.  A run with retention adds `expired`.
+REASONS_ALLOWED = ()
+
+
+def ask(path, request):
+    """GET by a recorder's unix socket; the JSON, or None."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.settimeout(1.0)
+        try:
+            s.connect(path)
+            s.sendall(b"GET %s HTTP/1.1\r\nHost: n\r\n"
+                      b"Connection: close\r\n\r\n" % request.encode())
+            answer = b""
+            while data := s.recv(65536):
+                answer += data
+            head, _, body = answer.partition(b"\r\n\r\n")
+            return json.loads(body) if head.split()[1] == b"200" else None
+        except (OSError, ValueError, IndexError):
+            return None
+
+
+class Sampler:
+    """Remembers the highest acknowledged number of each stream at each
+    node; a thread a node, so that one that hangs hides no other."""
+
+    def __init__(self, world):
+        self.world = world
+        self.acked = {name: {} for name in NODES}
+        self.samples = 0
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self.watch, args=(name,),
+                                         daemon=True) for name in NODES]
+        for thread in self.threads:
+            thread.start()
+
+    def watch(self, name):
+        path = os.path.join(self.world.t.path(name), "recorder.sock")
+        while not self.over.wait(SAMPLE_S):
+            for key in self.world.streams_on_disk(name):
+                self.sample(name, path, key)
+
+    def sample(self, name, path, key):
+        answer = ask(path, "/v1/streams/" + "/".join(
+            quote(part, safe="") for part in key))
+        if answer is None or "acked" not in answer:
+            return
+        have, before = answer["acked"], self.acked[name].get(key, 0)
+        self.samples += 1
+        if have > before:
+            self.acked[name][key] = have
+        elif have < before and not (key in self.world.wiped and
+                                    key[0] == name):
+            self.world.find("%s: the acknowledged end of %s went back from "
+                            "%d to %d" % (name, "/".join(key), before, have))
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        if not self.samples:
+            self.world.find("no recorder ever told what it acknowledged")
+
+
+class Row:
+    """A packet at one node."""
+    __slots__ = ("frame", "time_ns", "dropped", "running")
+
+    def __init__(self, packet):
+        number = traffic.number_of(packet.data)
+        if number and packet.data == traffic.frame(number, FRAME):
+            self.frame = number
+        else:
+            self.frame = None
+        self.time_ns = packet.time_ns
+        self.dropped = packet.dropcount or 0
+        hops = pngread.hops(packet)
+        self.running = hops[-1][1] if hops else None
+
+    def same(self, other):
+        return (self.frame, self.time_ns, self.dropped) == (
+            other.frame, other.time_ns, other.dropped)
+
+
+def ranges(numbers, most=6):
+    """`3-7, 9` of sorted numbers, for people."""
+    out = []
+    for n in numbers:
+        if out and out[-1][1] == n - 1:
+            out[-1][1] = n
+        else:
+            out.append([n, n])
+    words = ["%d" % a if a == b else "%d-%d" % (a, b) for a, b in out[:most]]
+    if len(out) > most:
+        words.append("and %d ranges more" % (len(out) - most))
+    return ", ".join(words)
+
+
+class Check:
+    def __init__(self, world, sampler, sent):
+        self.world, self.sampler, self.sent = world, sampler, sent
+        self.lost = self.repeated = 0
+        self.unflushed = self.gone = self.dropped = 0
+        self.have = {}          # node: {stream: {number: Row}}
+
+    def run(self):
+        for name in NODES:
+            self.have[name] = self.read(name)
+        for name in NODES:
+            for key in self.have[name]:
+                self.numbers(name, key)
+            self.acknowledged(name)
+            self.index(name)
+            self.running_numbers(name)
+        for below, above in LINKS:
+            self.arrived(below, above)
+        for name in SENDERS:
+            self.frames(name)
+        self.wireshark()
+
+    def find(self, *words):
+        self.world.find(" ".join(str(w) for w in words))
+
+    @property
+    def packets(self):
+        return sum(len(rows) for rows in self.have["core"].values())
+
+    # --- one store -------------------------------------------------------
+
+    def read(self, name):
+        """Every packet of every file of a stopped store."""
+        streams = {}
+        for path in self.world.nodes[name].files():
+            if not path.endswith(".pcapng"):
+                self.find(path, "is not sealed")
+            try:
+                capture = pngread.read(path)
+                me = pngread.identity(capture.sections[0])
+            except (pngread.Malformed, ValueError) as e:
+                self.find(path, "cannot be read:", e)
+                continue
+            if me is None or len(capture.sections) != 1:
+                self.find(path, "does not say whose it is, in one section")
+                continue
+            key = (me["nodes"][0][0], me["interface"], "%016x" % me["epoch"])
+            self.take(name, key, capture.packets, streams)
+        return streams
+
+    def take(self, name, key, packets, streams):
+        rows = streams.setdefault(key, {})
+        twice, strange = [], []
+        for packet in packets:
+            if packet.seq in rows:
+                twice.append(packet.seq)
+            rows[packet.seq] = row = Row(packet)
+            if row.frame is None:
+                strange.append(packet.seq)
+        if twice:
+            self.repeated += len(twice)
+            self.find(name, "/".join(key), "has twice:", ranges(twice))
+        if strange:
+            self.find(name, "/".join(key), "has bytes that nobody sent:",
+                      ranges(strange))
+
+    def gaps(self, name, key):
+        return [g for g in self.gap_rows[name] if not g["closed"] and
+                (g["node"], g["interface"], g["epoch"]) == key]
+
+    def numbers(self, name, key):
+        """From 1 to the end: each there, or in a gap with a reason."""
+        rows = self.have[name][key]
+        missing = set(range(1, max(rows) + 1)) - rows.keys()
+        for gap in self.gaps(name, key):
+            span = range(gap["first"], gap["last"] + 1)
+            here = [n for n in span if n in rows]
+            if here:
+                self.find(name, "/".join(key), "has packets in a gap:",
+                          ranges(here))
+            missing.difference_update(span)
+            if gap["reason"] not in REASONS_ALLOWED:
+                self.lost += len(span)
+                self.find(name, "/".join(key), "has a gap without cause:",
+                          "%(first)d-%(last)d %(reason)s" % gap)
+        if missing:
+            self.lost += len(missing)
+            self.find(name, "/".join(key), "misses, and records no gap:",
+                      ranges(sorted(missing)))
+
+    def acknowledged(self, name):
+        """Nothing below the highest end it ever told is missing; numbers()
+        has looked at what lies below the end it has now."""
+        for key, acked in self.sampler.acked[name].items():
+            if key in self.world.wiped and key[0] == name:
+                continue
+            rows = self.have[name].get(key, {})
+            end = max([0, *rows, *(g["last"] for g in self.gaps(name, key))])
+            if end < acked:
+                self.lost += acked - end
+                self.find(name, "/".join(key), "acknowledged", acked,
+                          "and ends at", end)
+
+    def index(self, name):
+        """What `pb` says is what the files hold."""
+        node, files = self.world.nodes[name], self.have[name]
+        told = {k: r["packets"] for k, r in node.streams().items()
+                if r["packets"]}
+        real = {k: len(rows) for k, rows in files.items() if rows}
+        if told != real:
+            self.find(name, "pb streams:", told, "the files:", real)
+        count = int(node.pb("query", "--count"))
+        if count != sum(real.values()):
+            self.find(name, "pb query --count:", count, "the files:",
+                      sum(real.values()))
+
+        self.verify(name, node.pb_run("verify", "--json", seconds=120))
+
+    def verify(self, name, done):
+        """A `.new` of a segment that could not be begun stays until the
+        next one of its stream, and so for ever in an epoch that has ended:
+        docs/architecture.md knows it, and it holds no packet."""
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        if not rows or done.returncode not in (0, 1):
+            self.find(name, "pb verify: status", done.returncode,
+                      done.stderr.decode("utf-8", "replace")[-300:])
+        flaws = [r for r in rows if "flaw" in r and not (
+            r["flaw"] == "leftover" and r["path"].endswith("/.new"))]
+        for row in flaws[:FACTS_MAX]:
+            self.find(name, "pb verify: %(flaw)s: %(path)s: %(text)s" % row)
+
+    def running_numbers(self, name):
+        """A node gives each number of its own to one packet."""
+        seen = set()
+        for key, rows in self.have[name].items():
+            for number, row in rows.items():
+                if row.running is None:
+                    continue
+                if row.running in seen:
+                    self.find(name, "gave its running number", row.running,
+                              "twice, to", "/".join(key), number)
+                    return
+                seen.add(row.running)
+
+    # --- two stores ------------------------------------------------------
+
+    def arrived(self, below, above):
+        """All that a node has is at the next, the same."""
+        for key, want in self.have[below].items():
+            have = self.have[above].get(key, {})
+            missing = sorted(want.keys() - have.keys())
+            if missing:
+                self.lost += len(missing)
+                self.find(above, "misses of", below + "'s", "/".join(key),
+                          ranges(missing))
+            wrong = [n for n, row in want.items()
+                     if n in have and not row.same(have[n])]
+            if wrong:
+                self.find(above, "has other packets than", below,
+                          "/".join(key), "under", ranges(sorted(wrong)))
+
+    # --- from the wire ---------------------------------------------------
+
+    def frames(self, name):
+        """What a sender sent, followed through the epochs of its node."""
+        epochs = {}
+        for where in ("core", "relay", name):   # the edge's own, if it has it
+            epochs.update({k: r for k, r in self.have[where].items()
+                           if k[0] == name and r})
+        self.kills = self.world.program[name, "recorder"].kills_ns
+        self.wipes = sorted({at for key, at in self.world.wiped.items()
+                             if key[0] == name})
+        order = sorted(epochs.values(),
+                       key=lambda rows: rows[min(rows)].time_ns)
+        walk = [row for rows in order for _, row in sorted(rows.items())
+                if row.frame is not None]
+        twice = len(walk) - len({row.frame for row in walk})
+        if twice:
+            self.repeated += twice
+            self.find(name, "has", twice, "frames under two numbers")
+        self.runs(name, walk)
+
+    def runs(self, name, walk):
+        """Frames that are missing, run by run of the recorder."""
+        before, before_ns = 0, 0
+        owed, owed_ns, counted = [], 0, 0
+        for row in walk:
+            missed = list(range(before + 1, row.frame))
+            counted += row.dropped
+            if row.frame <= before:
+                self.find(name, "has frame", row.frame, "after", before)
+            elif self.between(self.kills, before_ns, row.time_ns):
+                self.settle(name, owed, owed_ns, counted, before_ns)
+                owed, counted = [], row.dropped
+                self.excuse(missed, before_ns, row.time_ns)
+            elif missed:
+                owed, owed_ns = owed + missed, row.time_ns
+            before, before_ns = row.frame, row.time_ns
+        self.settle(name, owed, owed_ns, counted, None)
+        if before != self.sent:
+            self.lost += self.sent - before
+            self.find(name, "sent", self.sent, "frames; the last stored is",
+                      before, "though nothing was killed after it")
+
+    @staticmethod
+    def between(moments, after_ns, until_ns):
+        return any(after_ns <= at <= until_ns for at in moments)
+
+    def excuse(self, missed, after_ns, until_ns):
+        if self.between(self.wipes, after_ns, until_ns):
+            self.gone += len(missed)
+        else:
+            self.unflushed += len(missed)
+
+    def settle(self, name, owed, owed_ns, counted, killed_ns):
+        """The frames missed in one run are not more than its drop counts
+        tell."""
+        self.dropped += min(len(owed), counted)
+        if len(owed) <= counted:
+            return
+        if killed_ns and killed_ns - owed_ns < COUNT_UNDER_WAY_NS:
+            return
+        self.lost += len(owed) - counted
+        self.find(name, "captured all the time, counted", counted,
+                  "drops and misses the frames", ranges(owed))
+
+    # --- other programs --------------------------------------------------
+
+    def wireshark(self):
+        """tshark reads the first and the last file of each store without a
+        word."""
+        if not shutil.which("tshark"):
+            return
+        for name in NODES:
+            files = self.world.nodes[name].files()
+            for path in sorted({files[0], files[-1]}) if files else []:
+                done = run(["tshark", "-r", path, "-T", "fields", "-e",
+                            "frame.number"], seconds=60)
+                said = [line for line in done.stderr.decode(
+                    "utf-8", "replace").splitlines()
+                    if line and "Running as user" not in line]
+                count = len(done.stdout.split())
+                if done.returncode or said or (
+                        count != len(pngread.read(path).packets)):
+                    self.find("tshark:", path, "status", done.returncode,
+                              "packets", count, *said)

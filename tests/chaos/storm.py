@@ -1,0 +1,414 @@
+"""What can go wrong: one class a fault, and the plan of a run.
+
+A fault is drawn from the seed before the run begins: what it hits, how,
+when and for how long stand in the plan.  begin() causes it, end() heals
+it.  To add one, write its class and name it in KINDS.
+"""
+
+import random
+
+from world import *
+
+FAULTS_PER_SECOND = 0.8
+TRIES_MAX = 50          # to find a free moment for a fault of a disk
+INJECTED_MAX = 40       # errors in each thread: some calls come again at once
+
+
+class Fault:
+    seconds = (0.5, 3.0)    # how long it lasts
+    owns_disk = False       # of `node`: one at a time
+    refuses_starts = False  # a program that starts there may end at once
+
+    def __init__(self, rng, number):
+        self.number = number
+        self.rng = random.Random(rng.getrandbits(64))
+        self.at = 0.0
+        self.lasts = rng.uniform(*self.seconds)
+        self.node = None        # whose disk it is about
+        self.choose(rng)
+
+    def choose(self, rng):
+        """Draw what it hits."""
+
+    def begin(self, world):
+        raise NotImplementedError
+
+    def end(self, world):
+        raise NotImplementedError
+
+    def words(self):
+        return self.node or ""
+
+    def __str__(self):
+        return "%s %s (%.2f s)" % (type(self).__name__, self.words(),
+                                   self.lasts)
+
+    def hold(self, world, targets):
+        for target in targets:
+            world.count["kills"] += world.program[target].hold(self)
+
+    def release(self, world, targets):
+        for target in targets:
+            world.program[target].release(self)
+
+    def both(self):
+        return [t for t in PROGRAMS if t[0] == self.node]
+
+
+class Kill(Fault):
+    """kill -9 of up to three programs at once, and a pause."""
+    seconds = (0.05, 2.0)
+
+    def choose(self, rng):
+        self.targets = rng.sample(PROGRAMS, rng.choice((1, 1, 1, 2, 3)))
+
+    def words(self):
+        return " ".join("/".join(t) for t in self.targets)
+
+    def begin(self, world):
+        self.hold(world, self.targets)
+
+    def end(self, world):
+        self.release(world, self.targets)
+
+
+class Stop(Fault):
+    """SIGSTOP, later SIGCONT: a machine that stands still."""
+    seconds = (0.5, 4.0)
+
+    def choose(self, rng):
+        self.target = rng.choice(PROGRAMS)
+
+    def words(self):
+        return "/".join(self.target)
+
+    def begin(self, world):
+        program = world.program[self.target]
+        self.daemon = program.daemon
+        world.count["stops"] += program.signal(signal.SIGSTOP)
+
+    def end(self, world):
+        program = world.program[self.target]
+        if program.daemon is self.daemon:
+            program.signal(signal.SIGCONT)
+
+
+class Cut(Fault):
+    """Packets between two nodes vanish on the way, in one direction or in
+    both: connections stay half-open."""
+    seconds = (0.5, 6.0)
+
+    def choose(self, rng):
+        a, b = rng.choice(LINKS)
+        self.ways = rng.choice((((a, b),), ((b, a),), ((a, b), (b, a))))
+
+    def words(self):
+        return " ".join("%s>%s" % w for w in self.ways)
+
+    def rules(self, world, verb):
+        for a, b in self.ways:
+            world.t.inside(world.hub, "ip", "rule", verb, "from", address(a),
+                           "to", address(b), "blackhole", "pref",
+                           str(100 + self.number))
+
+    def begin(self, world):
+        self.rules(world, "add")
+        world.count["partitions"] += 1
+
+    def end(self, world):
+        self.rules(world, "del")
+
+
+class Unplug(Fault):
+    """A node's interface goes down: everybody there knows at once."""
+    seconds = (0.5, 5.0)
+
+    def choose(self, rng):
+        self.whose = rng.choice(NODES)
+
+    def words(self):
+        return self.whose
+
+    def begin(self, world):
+        self.turn(world, +1)
+        world.count["partitions"] += 1
+
+    def end(self, world):
+        self.turn(world, -1)
+
+    def turn(self, world, by):
+        """Several may overlap; the last one plugs it in."""
+        world.unplugged[self.whose] += by
+        down = world.unplugged[self.whose] > 0
+        world.t.inside(world.spaces[self.whose], "ip", "link", "set", "net0",
+                       "down" if down else "up")
+        if not down:
+            world.gateway(self.whose)
+
+
+class FullDisk(Fault):
+    """Not one block is free, until some are."""
+    seconds = (1.0, 6.0)
+    owns_disk = True
+    refuses_starts = True
+
+    def choose(self, rng):
+        self.node = rng.choice(NODES)
+
+    def begin(self, world):
+        self.path = os.path.join(world.t.path(self.node), ".full")
+        with open(self.path, "wb", buffering=0) as f:
+            for step in (1 << 20, 1 << 12):
+                self.grow(f, step)
+        world.count["full disks"] += 1
+
+    def grow(self, f, step):
+        """Steps are real bytes: a hole takes no room."""
+        free = os.fstatvfs(f.fileno())
+        at = f.seek(0, os.SEEK_END)
+        try:
+            if free.f_bfree * free.f_bsize > step:
+                os.posix_fallocate(f.fileno(), at,
+                                   free.f_bfree * free.f_bsize - step)
+            while True:
+                os.posix_fallocate(f.fileno(), f.seek(0, os.SEEK_END), step)
+        except OSError:
+            pass
+
+    def end(self, world):
+        os.unlink(self.path)
+
+
+class ReadOnly(Fault):
+    """ext4 gives up, as after an error of the device: every write is
+    refused with EROFS until the machine is rebooted."""
+    seconds = (0.5, 3.0)
+    owns_disk = True
+    refuses_starts = True
+
+    def choose(self, rng):
+        self.node = rng.choice(NODES)
+
+    def begin(self, world):
+        must(["mount", "-o", "remount,abort", world.t.path(self.node)])
+        world.count["read-only"] += 1
+
+    def end(self, world):
+        self.hold(world, self.both())
+        for target in self.both():
+            world.program[target].gone()
+        world.remount(self.node)
+        self.release(world, self.both())
+
+
+class Frozen(Fault):
+    """A disk that answers nothing for a while."""
+    seconds = (0.3, 2.0)
+    owns_disk = True
+    refuses_starts = True
+
+    def choose(self, rng):
+        self.node = rng.choice(NODES)
+
+    def begin(self, world):
+        must(["fsfreeze", "-f", world.t.path(self.node)])
+        world.count["frozen disks"] += 1
+
+    def end(self, world):
+        must(["fsfreeze", "-u", world.t.path(self.node)])
+
+
+# Only calls that a kernel refuses in earnest: never write(2), by which the
+# threads wake each other.  `/^` begins a pattern: the name differs between
+# machines.
+DISK = ("EIO", "ENOSPC", "ENOMEM", "EROFS")
+CALLS = {
+    "recorder": {"pwrite64": DISK, "pwritev": DISK, "writev": DISK,
+                 "fdatasync": DISK, "fsync": DISK, "/^rename": DISK,
+                 "ftruncate": ("EIO", "EROFS"), "/^mkdir": DISK,
+                 "openat": DISK + ("EMFILE", "ENFILE"),
+                 "accept4": ("EMFILE", "ENFILE", "ENOMEM", "ECONNABORTED"),
+                 "recvfrom": ("ECONNRESET", "ETIMEDOUT")},
+    "shipper": {"pwrite64": DISK, "fdatasync": DISK,
+                "openat": ("EMFILE", "ENFILE", "EIO", "ENOMEM"),
+                "pread64": ("EIO",),
+                "socket": ("EMFILE", "ENFILE", "ENOBUFS"),
+                "connect": ("ENETUNREACH", "ETIMEDOUT", "ECONNREFUSED"),
+                "sendto": ("ECONNRESET", "EPIPE", "ETIMEDOUT"),
+                "recvfrom": ("ECONNRESET", "ETIMEDOUT")},
+}
+
+
+class Inject(Fault):
+    """One system call of one program fails now and then."""
+    seconds = (0.5, 3.0)
+
+    def choose(self, rng):
+        self.target = rng.choice(PROGRAMS)
+        calls = CALLS[self.target[1]]
+        self.call = rng.choice(sorted(calls))
+        self.error = rng.choice(calls[self.call])
+        first, step = rng.randint(1, 2), rng.randint(1, 3)
+        self.when = "%d..%d+%d" % (first, first + step * INJECTED_MAX, step)
+
+    def words(self):
+        return "%s %s=%s when=%s" % ("/".join(self.target), self.call,
+                                     self.error, self.when)
+
+    def begin(self, world):
+        self.strace = None
+        program = world.program[self.target]
+        if program.daemon is None or program.dying:
+            return
+        self.out = world.t.path("inject.%d" % self.number)
+        self.strace = world.t.spawn(
+            ["strace", "-f", "-q", "-p", str(program.daemon.pid),
+             "-o", self.out, "-e", "trace=" + self.call, "-e",
+             "inject=%s:error=%s:when=%s" % (self.call, self.error,
+                                             self.when)],
+            stderr=subprocess.DEVNULL)
+
+    def end(self, world):
+        if self.strace is None:
+            return
+        self.strace.send_signal(signal.SIGINT)
+        try:
+            self.strace.wait(5 * SLOW)
+        except subprocess.TimeoutExpired:
+            self.strace.kill()
+            self.strace.wait()
+        if os.path.exists(self.out):
+            with open(self.out, errors="replace") as f:
+                hits = f.read().count("(INJECTED)")
+            world.count["injected errors"] += hits
+            world.say(self.words(), "hit %d times" % hits)
+
+
+class Torn(Fault):
+    """A recorder dies in the middle of a write: what is behind the durable
+    end of its open segments is cut, or goes on as nonsense."""
+    seconds = (0.05, 1.0)
+    owns_disk = True
+
+    def choose(self, rng):
+        self.node = rng.choice(NODES)
+        self.target = (self.node, "recorder")
+
+    def begin(self, world):
+        self.hold(world, [self.target])
+        world.program[self.target].gone()
+        for path, durable in self.open_segments(world):
+            self.tear(world, path, durable)
+
+    def open_segments(self, world):
+        """[(path, durable bytes)], as the recorder will find them.  Readers
+        go by a number in LMDB's lock file.  Where the kill came between a
+        commit and that number they see the commit before, and their durable
+        end lies too low: so the index is read without its lock file."""
+        store = world.t.path(self.node)
+        copy = world.t.path("index.%d" % self.number)
+        index = os.path.join(store, "index", "data.mdb")
+        if not os.path.exists(index):
+            return []           # wiped, and killed before it began
+        os.makedirs(os.path.join(copy, "index"))
+        shutil.copy(index, os.path.join(copy, "index"))
+        os.symlink(os.path.join(store, "segments"),
+                   os.path.join(copy, "segments"))
+        told = run([os.path.join(BUILD, "pb"), "--store", copy, "segments",
+                    "--json"])
+        shutil.rmtree(copy)
+        # An index that was only just made has no tables to read.
+        rows = [json.loads(line) for line in told.stdout.splitlines()]
+        return [(os.path.join(store, os.path.relpath(r["path"], copy)),
+                 r["bytes"]) for r in rows if r["path"].endswith(".open")]
+
+    def tear(self, world, path, durable):
+        if not os.path.exists(path):
+            return
+        size = os.path.getsize(path)
+        if size < durable:
+            world.find("%s: %d bytes, %d of them were durable"
+                       % (path, size, durable))
+            return
+        cut = self.rng.randint(durable, size)
+        rest = self.nonsense()
+        with open(path, "r+b") as f:
+            f.truncate(cut)
+            f.seek(cut)
+            f.write(rest)
+        world.count["torn writes"] += 1
+        world.say("torn: %s durable %d, %d behind it, cut to %d, %d of "
+                  "nonsense" % (path, durable, size - durable,
+                                cut - durable, len(rest)))
+
+    def nonsense(self):
+        """What may follow the cut; nothing that could be a packet."""
+        return self.rng.choice((
+            b"",
+            self.rng.randbytes(self.rng.randint(1, 9000)),
+            b"\0" * self.rng.randint(1, 9000),
+            b"\6\0\0\0\xfc\xff\xff\x7f" + b"\1" * 100,   # never ends
+            b"\6\0\0\0\xf0\0\0\0" + self.rng.randbytes(50)))
+
+    def end(self, world):
+        self.release(world, [self.target])
+
+
+class Wipe(Fault):
+    """An edge loses its store, and starts with an empty one."""
+    seconds = (0.1, 1.0)
+    owns_disk = True
+
+    def choose(self, rng):
+        self.node = rng.choice(EDGES)
+
+    def begin(self, world):
+        self.hold(world, self.both())
+        for target in self.both():
+            world.program[target].gone()
+        now = time.time_ns()
+        for key in world.streams_on_disk(self.node):
+            world.wiped[key] = now
+        where = world.t.path(self.node)
+        for name in os.listdir(where):
+            path = os.path.join(where, name)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+        world.count["wiped edges"] += 1
+
+    def end(self, world):
+        self.release(world, self.both())
+
+
+# Each with its weight; a run has at least one of each.
+KINDS = {Kill: 10, Stop: 4, Cut: 4, Unplug: 2, FullDisk: 3, ReadOnly: 1,
+         Frozen: 2, Inject: 8, Torn: 3, Wipe: 0.5}
+
+
+def plan(seed, seconds):
+    """The faults of a run, in the order of their beginnings."""
+    rng = random.Random(seed)
+    kinds = list(KINDS)
+    extra = max(0, int(seconds * FAULTS_PER_SECOND) - len(kinds))
+    drawn = kinds + rng.choices(kinds, list(KINDS.values()), k=extra)
+    rng.shuffle(drawn)
+    faults = [kind(rng, n) for n, kind in enumerate(drawn)]
+    # The rare ones find their moment first.
+    placed = []
+    for fault in sorted(faults, key=lambda f: KINDS[type(f)]):
+        for _ in range(TRIES_MAX):
+            fault.at = rng.uniform(1.0, max(1.1, seconds - 1.0))
+            if not any(clash(fault, other) for other in placed):
+                placed.append(fault)
+                break
+    return sorted(placed, key=lambda f: f.at)
+
+
+def clash(a, b):
+    """Two faults of one disk at one time."""
+    margin = 0.3
+    return (a.owns_disk and b.owns_disk and a.node == b.node and
+            a.at < b.at + b.lasts + margin and
+            b.at < a.at + a.lasts + margin)

@@ -1,0 +1,280 @@
+"""Four nodes, their disks, their network and their programs.
+
+    tx1 ))) edge1 --\\
+                      relay --- core ((( txcore
+    tx2 ))) edge2 --/
+
+Each node lives in a network namespace of its own; what they say to each
+other goes through a router in the namespace `hub`, where a way can be cut
+in silence.  Each store is the root of an ext4 image behind a loop device,
+so that a disk can be really full and really read-only.
+
+A program runs unless somebody holds it down.  Whoever ends without having
+been killed here is a finding.
+"""
+
+import collections
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "system"))
+
+from harness import *
+
+RATE = max(40, int(300 / SLOW))     # frames a second, each sender
+FRAME = 200                         # bytes
+PORT = 7152
+ADDRESS = {"edge1": 1, "edge2": 2, "relay": 3, "core": 4}
+EDGES = ("edge1", "edge2")
+SENDERS = ("edge1", "edge2", "core")        # who captures
+NODES = tuple(ADDRESS)
+LINKS = (("edge1", "relay"), ("edge2", "relay"), ("relay", "core"))
+PROGRAMS = tuple((n, "recorder") for n in NODES) + tuple(
+    (n, "shipper") for n in NODES if n != "core")
+# Small segments, so that many are sealed while something goes wrong.
+STORE = ["segment_size = 1MiB", "segment_age = 3s"]
+# Nothing becomes a dead letter: all that is late arrives.
+UPSTREAM = ["retry_for = 1h"]
+AGAIN_S = 1.0           # after a start that a broken disk refused
+GONE_S = 20             # for a killed program to be gone
+
+
+def address(name):
+    return "10.77.%d.2" % ADDRESS[name]
+
+
+class Program:
+    """One daemon: it runs while `holds` is empty."""
+
+    def __init__(self, world, node, which):
+        self.world, self.node, self.which = world, node, which
+        self.name = "%s/%s" % (node.name, which)
+        self.daemon = None
+        self.dying = False      # killed by us, not gone yet
+        self.excused = False    # started while its disk was broken
+        self.holds = set()
+        self.not_before = 0.0
+        self.kills_ns = []      # when it was killed
+
+    def start(self):
+        binary = os.path.join(BUILD, "pb-" + self.which)
+        self.excused = self.node.name in self.world.broken_disks
+        self.daemon = Daemon(self.world.t, "%s-%s" % (self.node.name,
+                                                      self.which),
+                             [binary, "-c", self.node.conf],
+                             netns=self.node.netns, ready=False)
+
+    def hold(self, who):
+        """kill -9, and down until release(); a program in the depths of a
+        frozen disk is gone only later.  True if there was one to kill."""
+        self.poll()
+        self.holds.add(who)
+        if self.daemon is None or self.dying:
+            return False
+        self.kills_ns.append(time.time_ns())
+        self.dying = True
+        self.daemon.proc.kill()
+        return True
+
+    def gone(self):
+        """Wait until a held program is no more."""
+        if self.daemon:
+            wait_until(lambda: not self.daemon.alive(),
+                       self.name + " to be gone", GONE_S)
+            self.poll()
+
+    def release(self, who):
+        self.holds.discard(who)
+        self.poll()
+
+    def signal(self, number):
+        if self.daemon and not self.dying and self.daemon.alive():
+            self.daemon.proc.send_signal(number)
+            return True
+        return False
+
+    def poll(self):
+        """Take note of an end, and start what should run."""
+        if self.daemon and not self.daemon.alive():
+            self._ended()
+        if (self.daemon is None and not self.holds and
+                time.monotonic() >= self.not_before):
+            self.start()
+
+    def _ended(self):
+        daemon, self.daemon = self.daemon, None
+        self.world.t.daemons.remove(daemon)
+        killed, self.dying = self.dying, False
+        for line in daemon.text().splitlines():
+            if "runtime error:" in line or "Sanitizer:" in line:
+                self.world.find("%s: %s" % (self.name, line))
+        if killed:
+            return
+        if self.which == "recorder":
+            self.kills_ns.append(time.time_ns())
+        self.not_before = time.monotonic() + AGAIN_S
+        if self.excused:
+            self.world.count["refused starts"] += 1
+            self.world.say("%s could not start: %s"
+                           % (self.name, daemon.tail()))
+            return
+        self.world.find("%s ended by itself, status %s: %s" % (
+            self.name, daemon.proc.returncode, daemon.tail()))
+
+    def finish(self):
+        """SIGTERM, status 0, and whether its sanitizer was silent."""
+        daemon, self.daemon = self.daemon, None
+        self.holds.add("finished")
+        if daemon is None:
+            self.world.find("%s did not run at the end" % self.name)
+            return
+        try:
+            daemon.stop(30)
+        except Failure as e:
+            self.world.find(str(e))
+
+
+class World:
+    """Everything that exists during a run; close() undoes it."""
+
+    def __init__(self, t, megabytes):
+        self.t = t
+        self.megabytes = megabytes
+        self.count = collections.Counter()
+        self.findings = []
+        self.broken_disks = collections.Counter()   # node name: faults
+        self.unplugged = collections.Counter()      # node name: faults
+        self.wiped = {}         # (node, interface, epoch): ns
+        self.mounted = []
+        self.senders = []
+        self.began = time.monotonic()
+        self.log = open(t.path("chaos.log"), "w")
+        self.nodes = {}
+        self.program = {}
+
+    def build(self):
+        need("mkfs.ext4", "losetup", "fsfreeze", "strace")
+        self._network()
+        for name in NODES:
+            self._disk(name)
+            self.nodes[name] = self._node(name)
+        for name, which in PROGRAMS:
+            self.program[name, which] = Program(self, self.nodes[name],
+                                                which)
+
+    def say(self, *words):
+        line = "%8.3f %s" % (time.monotonic() - self.began,
+                             " ".join(str(w) for w in words))
+        self.log.write(line + "\n")
+        self.log.flush()
+
+    def find(self, fact):
+        """A broken promise."""
+        self.findings.append(fact)
+        self.say("FOUND", fact)
+
+    # --- network ---------------------------------------------------------
+
+    def _network(self):
+        self.hub = self.t.netns("hub")
+        self.t.inside(self.hub, "sh", "-c",
+                      "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        self.spaces = {}
+        for name, number in ADDRESS.items():
+            space = self.spaces[name] = self.t.netns(name)
+            port = "p%d" % number
+            self.t.veth(self.hub, port, space, "net0")
+            self.t.inside(self.hub, "ip", "addr", "add",
+                          "10.77.%d.1/24" % number, "dev", port)
+            self.t.inside(space, "ip", "addr", "add",
+                          address(name) + "/24", "dev", "net0")
+            self.gateway(name)
+        self.outside = {}
+        for name in SENDERS:
+            self.outside[name] = self.t.netns("tx")
+            self.t.veth(self.outside[name], "pb0", self.spaces[name], "cap0")
+
+    def gateway(self, name):
+        """The way out, which goes with its interface."""
+        self.t.inside(self.spaces[name], "ip", "route", "replace", "default",
+                      "via", "10.77.%d.1" % ADDRESS[name])
+
+    def send(self, seconds):
+        """Numbered frames for so long; returns how many each sends."""
+        for name in SENDERS:
+            self.senders.append(self.t.traffic(
+                self.outside[name], "pb0", seconds * RATE, RATE, FRAME))
+        return seconds * RATE
+
+    # --- disks -----------------------------------------------------------
+
+    def _disk(self, name):
+        image, where = self.t.path(name + ".img"), self.t.path(name)
+        with open(image, "wb") as f:
+            f.truncate(self.megabytes << 20)
+        must(["mkfs.ext4", "-q", "-F", "-m", "0", image])
+        os.mkdir(where)
+        made = run(["mount", "-o", "loop", image, where])
+        if made.returncode and not self.mounted:
+            skip("may not mount a loop device here: " +
+                 made.stderr.decode("utf-8", "replace").strip())
+        check(made.returncode == 0, "mount:", made.stderr)
+        self.mounted.append(where)
+
+    def remount(self, name):
+        """As after a reboot.  Nobody may have a file open there."""
+        where = self.t.path(name)
+        must(["umount", where])
+        must(["mount", "-o", "loop", self.t.path(name + ".img"), where])
+
+    # --- nodes -----------------------------------------------------------
+
+    def _node(self, name):
+        upstream, extra = {}, ""
+        for below, above in LINKS:
+            if below == name:
+                upstream[above] = ["http://%s:%d" % (address(above), PORT),
+                                   *UPSTREAM]
+        if name not in EDGES:
+            extra = ("[listen]\naddress = %s:%d\ntls = off\n"
+                     "allow = *, relay:*\n" % (address(name), PORT))
+        return self.t.node(name, netns=self.spaces[name], store=STORE,
+                           captures=["cap0"] if name in SENDERS else [],
+                           upstreams=upstream, extra=extra)
+
+    def streams_on_disk(self, name):
+        """Keys of the streams whose folders are in a node's store."""
+        found = []
+        top = os.path.join(self.t.path(name), "segments")
+        for folder, _, _ in os.walk(top):
+            key = os.path.relpath(folder, top).split(os.sep)
+            if len(key) == 3:
+                found.append(tuple(key))
+        return found
+
+    def programs_of(self, name):
+        return [p for (n, _), p in self.program.items() if n == name]
+
+    def poll(self):
+        for program in self.program.values():
+            program.poll()
+
+    def all_run(self):
+        self.poll()
+        return all(p.daemon for p in self.program.values())
+
+    def close(self):
+        for sender in self.senders:
+            sender.kill()
+            sender.wait()
+        for where in self.mounted:
+            run(["fsfreeze", "-u", where])
+        for program in self.program.values():
+            if program.daemon:
+                program.daemon.proc.kill()
+                program.daemon.proc.wait()
+        for where in self.mounted:
+            if run(["umount", where]).returncode:
+                run(["umount", "-l", where])
+        self.log.close()
