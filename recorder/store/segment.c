@@ -312,13 +312,17 @@ make_file(struct pb_segment *segment, const char *hidden,
 		return pb_err_sys(err, "make %s", hidden);
 	rc = pb_pwrite_all(segment->fd, header->data, header->len, 0, err);
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", hidden);
+		pb_err_prefix(err, "%s", hidden);
 	/* The header must be there whenever the name is: sync first. */
-	if (fdatasync(segment->fd) < 0)
-		return pb_err_sys(err, "sync %s", hidden);
-	if (rename(hidden, segment->path) < 0)
-		return pb_err_sys(err, "rename %s to %s", hidden,
+	if (rc == 0 && fdatasync(segment->fd) < 0)
+		rc = pb_err_sys(err, "sync %s", hidden);
+	if (rc == 0 && rename(hidden, segment->path) < 0)
+		rc = pb_err_sys(err, "rename %s to %s", hidden,
 		    segment->path);
+	if (rc < 0) {
+		unlink(hidden);	/* what cannot be made leaves nothing */
+		return rc;
+	}
 	/* Not every file system has O_DIRECT (tmpfs): then without. */
 	segment->direct_fd = open(segment->path,
 	    O_WRONLY | O_DIRECT | O_CLOEXEC);
