@@ -33,7 +33,7 @@ MEGABYTES = 96          # of a disk, and so many more for each second
 MEGABYTES_PER_SECOND = 1
 WORDS = ("kills", "stops", "partitions", "full disks", "read-only",
          "frozen disks", "injected errors", "torn writes", "wiped edges",
-         "refused starts")
+         "refused starts", "dead letters")
 
 
 class Run:
@@ -56,6 +56,7 @@ class Run:
             self.storm()
             self.heal()
             self.drain()
+            self.requeue()
             self.sampler.stop()
             self.finish(sent)
         finally:
@@ -138,6 +139,37 @@ class Run:
                 self.world.say(name, self.world.nodes[name].ends())
             self.world.find("not all arrived within %d s"
                             % (DRAINS_S * SLOW))
+
+    def requeue(self):
+        """Dead letters are sent again until there are none, and every gap
+        that is not a wiped store's is closed."""
+        try:
+            wait_until(self.settled, "all gaps to close", DRAINS_S, pause=0.5)
+        except Failure:
+            for name in NODES:
+                node = self.world.nodes[name]
+                self.world.say(name, node.rows("dlq", "list"),
+                               node.rows("gaps"))
+            self.world.find("dead letters or gaps remain after %d s"
+                            % (DRAINS_S * SLOW))
+
+    def settled(self):
+        self.world.poll()
+        letters = 0
+        for below, _ in LINKS:
+            rows = self.world.nodes[below].rows("dlq", "list")
+            letters += len(rows)
+            dead = [r for r in rows if r["state"] == "dead"]
+            self.world.count["dead letters"] += len(dead)
+            if dead:
+                self.world.nodes[below].pb("dlq", "requeue", "--all")
+        return not letters and not any(
+            self.open_gaps(name) for name in ("relay", "core"))
+
+    def open_gaps(self, name):
+        return [g for g in self.world.nodes[name].rows("gaps")
+                if not g["closed"] and (g["node"], g["interface"], g["epoch"])
+                not in self.world.wiped]
 
     def level(self):
         self.world.poll()

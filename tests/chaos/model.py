@@ -5,7 +5,9 @@ acknowledged.  Check reads every file of every store when all is over, with
 the tests' own reader, and says each promise that was broken:
 
   - every file is a whole, sealed pcapng file;
-  - a stream's numbers are there once, or lie in a gap with a reason;
+  - a stream's numbers are there once, or lie in a gap with a reason, or
+    were deleted because they were acknowledged; dead letters have arrived
+    after all, and their gaps are closed;
   - what was acknowledged is there; the acknowledged end never went back;
   - what an edge holds is at the relay and at the core, the same bytes and
     loss counts under the same number;
@@ -15,6 +17,9 @@ the tests' own reader, and says each promise that was broken:
   - the index says what the files say, and `pb verify` finds nothing.
 """
 
+import contextlib
+import json
+import os
 import socket
 import threading
 from urllib.parse import quote
@@ -28,9 +33,6 @@ FACTS_MAX = 20          # said of one run
 # A count of drops stands in the next packet kept.  So long it may have
 # been under way when its recorder was killed.
 COUNT_UNDER_WAY_NS = 2 * 10**9
-# Why numbers may be missing at the end.  No fault touches what is durable,
-# and nothing expires: for no reason.  A run with retention adds `expired`.
-REASONS_ALLOWED = ()
 
 
 def ask(path, request):
@@ -200,6 +202,7 @@ class Check:
         """From 1 to the end: each there, or in a gap with a reason."""
         rows = self.have[name][key]
         missing = set(range(1, max(rows) + 1)) - rows.keys()
+        missing -= self.deleted(name, key)
         for gap in self.gaps(name, key):
             span = range(gap["first"], gap["last"] + 1)
             here = [n for n in span if n in rows]
@@ -207,7 +210,7 @@ class Check:
                 self.find(name, "/".join(key), "has packets in a gap:",
                           ranges(here))
             missing.difference_update(span)
-            if gap["reason"] not in REASONS_ALLOWED:
+            if gap["reason"] not in self.reasons(name, key):
                 self.lost += len(span)
                 self.find(name, "/".join(key), "has a gap without cause:",
                           "%(first)d-%(last)d %(reason)s" % gap)
@@ -215,6 +218,28 @@ class Check:
             self.lost += len(missing)
             self.find(name, "/".join(key), "misses, and records no gap:",
                       ranges(sorted(missing)))
+
+    def reasons(self, name, key):
+        """Why numbers may be missing at the end.  No fault touches what is
+        durable; but an edge may delete what is a dead letter, and the dead
+        letters of a wiped store went with it."""
+        if name in EDGES or key in self.world.wiped:
+            return ("dead-lettered",)
+        return ()
+
+    def deleted(self, name, key):
+        """What retention deleted because it was acknowledged: the stream's
+        journal says so."""
+        numbers = set()
+        path = os.path.join(self.world.nodes[name].store, "segments",
+                            *(quote(part, safe="") for part in key),
+                            "journal")
+        with contextlib.suppress(FileNotFoundError), open(path) as lines:
+            for line in lines:
+                fact = json.loads(line)
+                if fact["fact"] == "expired":
+                    numbers.update(range(fact["first"], fact["last"] + 1))
+        return numbers
 
     def acknowledged(self, name):
         """Nothing below the highest end it ever told is missing; numbers()
@@ -292,9 +317,10 @@ class Check:
     def frames(self, name):
         """What a sender sent, followed through the epochs of its node."""
         epochs = {}
-        for where in ("core", "relay", name):   # the edge's own, if it has it
-            epochs.update({k: r for k, r in self.have[where].items()
-                           if k[0] == name and r})
+        for where in ("core", "relay", name):
+            for key, rows in self.have[where].items():
+                if key[0] == name and rows:
+                    epochs.setdefault(key, {}).update(rows)
         self.kills = self.world.program[name, "recorder"].kills_ns
         self.wipes = sorted({at for key, at in self.world.wiped.items()
                              if key[0] == name})

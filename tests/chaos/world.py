@@ -34,8 +34,10 @@ PROGRAMS = tuple((n, "recorder") for n in NODES) + tuple(
     (n, "shipper") for n in NODES if n != "core")
 # Small segments, so that many are sealed while something goes wrong.
 STORE = ["segment_size = 1MiB", "segment_age = 3s"]
-# Nothing becomes a dead letter: all that is late arrives.
-UPSTREAM = ["retry_for = 1h"]
+# The edges keep little: what is acknowledged goes, oldest first.
+STORE_OF_EDGES = STORE + ["retain_size = 6MiB"]
+# What waits so long becomes a dead letter, and is sent again at the end.
+UPSTREAM = ["retry_for = %ds" % max(1, SLOW)]
 AGAIN_S = 1.0           # after a start that a broken disk refused
 GONE_S = 20             # for a killed program to be gone
 
@@ -239,7 +241,8 @@ class World:
         if name not in EDGES:
             extra = ("[listen]\naddress = %s:%d\ntls = off\n"
                      "allow = *, relay:*\n" % (address(name), PORT))
-        return self.t.node(name, netns=self.spaces[name], store=STORE,
+        return self.t.node(name, netns=self.spaces[name],
+                           store=STORE_OF_EDGES if name in EDGES else STORE,
                            captures=["cap0"] if name in SENDERS else [],
                            upstreams=upstream, extra=extra)
 
