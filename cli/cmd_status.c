@@ -194,6 +194,9 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	    (long)report->recorder_pid);
 	if (report->live_error[0] != '\0')
 		pb_out_printf(out, "           %s\n", report->live_error);
+	if (report->trouble[0] != '\0')
+		pb_out_printf(out, "           cannot write: %s\n",
+		    report->trouble);
 	if (report->live.len > 0 && pb_live_captures(
 	    (const char *)report->live.data, report->live.len, say_capture,
 	    out, err) < 0)

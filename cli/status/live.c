@@ -21,6 +21,8 @@ struct asked {
 	struct pb_err	*err;
 };
 
+static const char *object_of(const char *, size_t, const char *, size_t *,
+		    struct pb_err *);
 static void	on_answer(void *, const struct pb_http_answer *);
 static const char *object_end(const char *, const char *);
 static int	read_capture(const char *, size_t, struct pb_live_capture *,
@@ -97,21 +99,13 @@ int
 pb_live_retention(const char *body, size_t len,
     struct pb_live_retention *out, struct pb_err *err)
 {
-	static const char member[] = "\"retention\":";
-	const char *at = memmem(body, len, member, sizeof(member) - 1);
-	const char *end = NULL;
 	size_t room;
+	const char *at = object_of(body, len, "\"retention\":", &room, err);
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	if (at != NULL) {
-		at += sizeof(member) - 1;
-		end = object_end(at, body + len);
-	}
-	if (end == NULL)
-		return pb_err_set(err, PB_EFORMAT,
-		    "the recorder's answer has no retention");
-	room = (size_t)(end - at);
+	if (at == NULL)
+		return PB_EFORMAT;
 	rc = pb_json_get_u64(at, room, "deleted_segments",
 	    &out->deleted_segments, err);
 	if (rc == 0)
@@ -124,6 +118,38 @@ pb_live_retention(const char *body, size_t len,
 		rc = pb_json_get_text(at, room, "why", out->why,
 		    sizeof(out->why), err);
 	return rc;
+}
+
+int
+pb_live_trouble(const char *body, size_t len, char *out, size_t room,
+    struct pb_err *err)
+{
+	size_t bytes;
+	const char *at = object_of(body, len, "\"writer\":", &bytes, err);
+
+	out[0] = '\0';
+	return at == NULL ? PB_EFORMAT : pb_json_get_text(at, bytes,
+	    "last_error", out, room, err);
+}
+
+/* The object that is this member's value, or NULL. */
+static const char *
+object_of(const char *body, size_t len, const char *member, size_t *room,
+    struct pb_err *err)
+{
+	const char *at = memmem(body, len, member, strlen(member));
+	const char *end;
+
+	if (at != NULL) {
+		at += strlen(member);
+		end = object_end(at, body + len);
+		if (end != NULL) {
+			*room = (size_t)(end - at);
+			return at;
+		}
+	}
+	pb_err_set(err, PB_EFORMAT, "the recorder's answer has no %s", member);
+	return NULL;
 }
 
 static void

@@ -95,6 +95,9 @@ ask_recorder(struct pb_report *report, const char *store)
 		/* One of before has nothing to say of it. */
 		pb_live_retention((const char *)report->live.data,
 		    report->live.len, &report->retained, NULL);
+		pb_live_trouble((const char *)report->live.data,
+		    report->live.len, report->trouble,
+		    sizeof(report->trouble), NULL);
 		return;
 	}
 	pb_buf_clear(&report->live);
@@ -231,15 +234,18 @@ add_cursor(struct work *work, struct pb_report_upstream *up,
 	struct pb_segment_info segment;
 	struct pb_stream_info info;
 	uint64_t since = row->progress_ns;
+	uint64_t done = cursor->released > cursor->acked ? cursor->released :
+	    cursor->acked;
 	int rc;
 
 	if (work->index == NULL)
 		return 0;
 	rc = pb_index_stream(work->index, &cursor->key, &info, err);
-	if (rc <= 0 || info.last_seq <= cursor->acked)
+	/* Dead letters wait for nobody. */
+	if (rc <= 0 || info.last_seq <= done)
 		return rc < 0 ? rc : 0;
-	up->backlog += info.last_seq - cursor->acked;
-	rc = pb_index_segments(work->index, info.id, cursor->acked + 1,
+	up->backlog += info.last_seq - done;
+	rc = pb_index_segments(work->index, info.id, done + 1,
 	    &segment, 1, err);
 	if (rc > 0 && segment.created_ns > since)
 		since = segment.created_ns;

@@ -50,6 +50,7 @@ struct pb_report {
 	/* The bounds of the configuration; 0: none. */
 	uint64_t	 retain_size, retain_age_ms, min_free;
 	struct pb_live_retention retained;	/* zeroed: no recorder */
+	char		 trouble[PB_ERR_TEXT_MAX];	/* of the writer, "" */
 	size_t		 upstreams;
 	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];
 };

@@ -90,6 +90,7 @@ def capture_through_full_disk(t, edge, disk):
     check(now["store_dropped"] > 0, "nothing was lost:", now)
     said = writer(edge)
     check(NO_SPACE in said["last_error"], "status:", said)
+    check(b"cannot write: " in edge.pb("status"), "people are not told")
     check(said["failures"] > 0, "failures:", said)
     check(NO_SPACE in once(edge.recorder, "store: cannot write: ",
                            "the full disk"), edge.recorder.tail())
