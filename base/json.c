@@ -236,6 +236,7 @@ load(const char *body, size_t len, const char *key, json_t **root,
     struct pb_err *err)
 {
 	json_t *object, *member;
+	char clean[3 * JSON_ERROR_TEXT_LENGTH];
 	json_error_t why;
 
 	*root = NULL;
@@ -246,8 +247,11 @@ load(const char *body, size_t len, const char *key, json_t **root,
 	}
 	object = json_loadb(body, len, JSON_REJECT_DUPLICATES, &why);
 	if (!json_is_object(object)) {
+		/* It quotes the body, byte for byte. */
+		pb_utf8_clean(clean, sizeof(clean), why.text,
+		    strlen(why.text));
 		pb_err_set(err, PB_EFORMAT, "body is no JSON object: %s",
-		    object == NULL ? why.text : "it is another JSON value");
+		    object == NULL ? clean : "it is another JSON value");
 		json_decref(object);
 		return NULL;
 	}

@@ -328,6 +328,7 @@ class Check:
                        key=lambda rows: rows[min(rows)].time_ns)
         walk = [row for rows in order for _, row in sorted(rows.items())
                 if row.frame is not None]
+        self.buried = self.dead_letters(name, epochs)
         twice = len(walk) - len({row.frame for row in walk})
         if twice:
             self.repeated += twice
@@ -348,13 +349,31 @@ class Check:
                 owed, counted = [], row.dropped
                 self.excuse(missed, before_ns, row.time_ns)
             elif missed:
-                owed, owed_ns = owed + missed, row.time_ns
+                buried = self.buried.get(id(row), 0)
+                self.gone += min(buried, len(missed))
+                owed, owed_ns = owed + missed[buried:], row.time_ns
             before, before_ns = row.frame, row.time_ns
         self.settle(name, owed, owed_ns, counted, None)
         if before != self.sent:
             self.lost += self.sent - before
             self.find(name, "sent", self.sent, "frames; the last stored is",
                       before, "though nothing was killed after it")
+
+    def dead_letters(self, name, epochs):
+        """How many numbers right before a row went as dead letters of a
+        store that was wiped before they were sent again."""
+        buried = {}
+        for key, rows in epochs.items():
+            if key not in self.world.wiped:
+                continue
+            numbers = sorted(rows)
+            spans = [(g["first"], g["last"])
+                     for g in self.gaps("core", key) + self.gaps("relay", key)]
+            for before, number in zip([0] + numbers, numbers):
+                buried[id(rows[number])] = sum(
+                    any(first <= n <= last for first, last in spans)
+                    for n in range(before + 1, number))
+        return buried
 
     @staticmethod
     def between(moments, after_ns, until_ns):

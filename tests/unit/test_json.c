@@ -283,10 +283,28 @@ deep_nesting_from_a_peer_is_refused(void **state)
 	free(body);
 }
 
+static void
+what_is_said_of_a_bad_body_quotes_it_as_clean_text(void **state)
+{
+	static const char body[] = "{\"a\"\336\001\177 hole}";
+	struct pb_err err;
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(pb_json_get_u64(body, sizeof(body) - 1, "a", &value,
+	    &err), PB_EFORMAT);
+	assert_non_null(strstr(err.text, "body is no JSON object"));
+	for (const char *c = err.text; *c != '\0'; c++)
+		assert_true((unsigned char)*c >= 0x20 && *c != 0x7f &&
+		    (unsigned char)*c != 0xde);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    what_is_said_of_a_bad_body_quotes_it_as_clean_text),
 		cmocka_unit_test(every_kind_of_value_is_written),
 		cmocka_unit_test(several_values_at_the_top_have_no_commas),
 		cmocka_unit_test(objects_nest_to_the_stated_depth),
