@@ -18,6 +18,7 @@
 #define HEAD_OPTIONS_MAX	(PB_OPTIONS_BYTES_MAX + 16384u)
 
 static int	copy_shb(struct pb_buf *, const uint8_t *, size_t);
+static bool	counts_nanoseconds(const uint8_t *, size_t);
 static int	copy_idb(struct pb_buf *, const uint8_t *, size_t);
 static int	hash_head(struct pb_head *);
 
@@ -145,7 +146,30 @@ pb_head_readable(const uint8_t *data, size_t bytes)
 	    &event, NULL)) == PB_READ_EVENT)
 		at += used;
 	pb_reader_destroy(reader);
-	return rc == PB_READ_END;
+	return rc == PB_READ_END && counts_nanoseconds(data, bytes);
+}
+
+/* Every file of ours does, from 1970 on (docs/format.md): another value is
+ * rot, and would move all its packets in time. */
+static bool
+counts_nanoseconds(const uint8_t *data, size_t bytes)
+{
+	const uint8_t *options;
+	struct pb_option option;
+	struct pb_block block;
+	size_t len;
+
+	while (pb_scan_block(data, bytes, &block) == 1) {
+		if (block.type == PB_BLOCK_IDB)
+			return pb_scan_options(&block, &options, &len,
+			    NULL) == 0 && pb_option_find(options, len,
+			    PB_OPT_IF_TSRESOL, &option) && option.len == 1 &&
+			    option.value[0] == 9 && !pb_option_find(options,
+			    len, PB_OPT_IF_TSOFFSET, &option);
+		data += block.len;
+		bytes -= block.len;
+	}
+	return false;
 }
 
 bool
