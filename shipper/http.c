@@ -130,6 +130,7 @@ pb_http_destroy(struct pb_http *http)
 		transfer_destroy(t);
 	}
 	curl_multi_cleanup(http->multi);
+	pb_sockets_finish(&http->sockets);
 	free(http);
 	curl_global_cleanup();
 }

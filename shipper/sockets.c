@@ -16,6 +16,7 @@ struct pb_socket {
 	LIST_ENTRY(pb_socket) link;
 };
 
+static void	forget(struct pb_sockets *, int);
 static uint16_t	local_port(int);
 
 int
@@ -31,6 +32,7 @@ pb_sockets_open(struct pb_sockets *sockets, int family, int type,
 		free(s);
 		return -1;
 	}
+	forget(sockets, s->fd);
 	LIST_INSERT_HEAD(&sockets->open, s, link);
 	return s->fd;
 }
@@ -38,9 +40,26 @@ pb_sockets_open(struct pb_sockets *sockets, int family, int type,
 void
 pb_sockets_close(struct pb_sockets *sockets, int fd)
 {
+	close(fd);
+	forget(sockets, fd);
+}
+
+void
+pb_sockets_finish(struct pb_sockets *sockets)
+{
 	struct pb_socket *s;
 
-	close(fd);
+	while ((s = LIST_FIRST(&sockets->open)) != NULL) {
+		LIST_REMOVE(s, link);
+		free(s);
+	}
+}
+
+static void
+forget(struct pb_sockets *sockets, int fd)
+{
+	struct pb_socket *s;
+
 	LIST_FOREACH(s, &sockets->open, link)
 		if (s->fd == fd)
 			break;

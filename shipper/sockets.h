@@ -16,11 +16,17 @@ struct pb_sockets {
 	LIST_HEAD(, pb_socket) open;
 };
 
+/* libcurl closes some sockets itself, those that were connecting when it
+ * gave up: the next one with that descriptor takes the entry's place. */
+
 /* A zeroed pb_sockets has none.  The descriptor, closed on exec, or -1. */
 int	pb_sockets_open(struct pb_sockets *sockets, int family, int type,
 	    int protocol);
 /* Close what pb_sockets_open() gave. */
 void	pb_sockets_close(struct pb_sockets *sockets, int fd);
+
+/* Forget all, once libcurl has closed them. */
+void	pb_sockets_finish(struct pb_sockets *sockets);
 
 /* Bytes that the peers of the TCP sockets at this local port have not
  * acknowledged. */

@@ -106,6 +106,25 @@ what_is_no_socket_kind_is_refused(void **state)
 	assert_int_equal(pb_sockets_open(&sockets, -1, SOCK_STREAM, 0), -1);
 }
 
+static void
+a_descriptor_closed_behind_our_back_leaves_no_second_entry(void **state)
+{
+	struct pb_sockets own = { .open = { NULL } };
+	int a = pb_sockets_open(&own, AF_INET, SOCK_STREAM, 0), b;
+
+	(void)state;
+	assert_true(a >= 0);
+	close(a);
+	b = pb_sockets_open(&own, AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(a, b);
+	pb_sockets_close(&own, b);
+	assert_true(LIST_EMPTY(&own.open));
+	a = pb_sockets_open(&own, AF_INET, SOCK_STREAM, 0);
+	close(a);
+	pb_sockets_finish(&own);
+	assert_true(LIST_EMPTY(&own.open));
+}
+
 int
 main(void)
 {
@@ -115,6 +134,7 @@ main(void)
 		TEST(other_ports_and_no_port_hold_nothing),
 		TEST(sockets_end_with_the_program_that_is_started_next),
 		TEST(what_is_no_socket_kind_is_refused),
+		TEST(a_descriptor_closed_behind_our_back_leaves_no_second_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
