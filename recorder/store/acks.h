@@ -53,7 +53,8 @@ void	pb_acks_destroy(struct pb_acks *acks);
 /*
  * What `upstream` has of the stream: 1; 0 where nothing is known (no
  * shipper yet, no row, a row that cannot be read): nothing is acked then.
- * Never an error: retention works without the shipper.
+ * Never an error: retention works without the shipper.  One that is damaged
+ * is found by a child, before it is looked at, and is as good as none.
  */
 int	pb_acks_get(struct pb_acks *acks, const char *upstream,
 	    const struct pb_stream_key *key, struct pb_ack *out);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/bytes.h"
 #include "recorder/store/index_rows.h"
@@ -17,6 +18,7 @@ struct open_page {
 
 static int	open_index(struct pb_index **, const char *, const char *,
 		    uint64_t, bool, struct pb_err *);
+static uint64_t	bytes_of(const char *);
 static int	probe(const char *, bool, struct pb_err *);
 static int	check_version(struct pb_index *, struct pb_err *);
 static int	open_row(void *, const struct pb_mdb_value *,
@@ -92,6 +94,16 @@ pb_index_read_all(const char *store, struct pb_err *err)
 	return probe(store, true, err);
 }
 
+static uint64_t
+bytes_of(const char *store)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return pb_layout_path(path, store, "index/data.mdb", NULL) == 0 &&
+	    stat(path, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
+}
+
 static int
 probe(const char *store, bool all, struct pb_err *err)
 {
@@ -105,6 +117,8 @@ probe(const char *store, bool all, struct pb_err *err)
 		return rc;
 	rc = pb_mdb_begin(index->mdb, false, &txn, err);
 	version = rc == 0 ? pb_index_meta_get(&txn, "version") : 0;
+	if (rc == 0 && pb_index_meta_get(&txn, PB_META_CLEAN) == 0)
+		all |= bytes_of(store) <= PB_INDEX_PROBE_BYTES_MAX;
 	if (rc == 0 && (all || pb_mdb_short(index->mdb)))
 		rc = pb_mdb_read_all(&txn);
 	pb_mdb_abort(&txn);

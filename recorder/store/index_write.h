@@ -25,11 +25,17 @@ int	pb_index_open_named(struct pb_index **out, const char *store,
 	    const char *name, uint64_t map_size, struct pb_err *err);
 int	pb_index_sync(struct pb_index *index, struct pb_err *err);
 
+/* Named number: 1 while nobody has it open for writing. */
+#define PB_META_CLEAN	"clean"
+#define PB_INDEX_PROBE_BYTES_MAX (256ull << 20)
+
 /*
  * Look at what is read first, and at everything where the file is shorter
- * than it says.  0; PB_EFORMAT for another version or what LMDB calls
- * corrupt; PB_ENOENT where nothing has been written yet.  What LMDB does
- * not notice may end the process: call it in a child.
+ * than it says, or where the last to write it did not end well (it may
+ * have been a rotten page that ended it) and it is not too large for that.
+ * 0; PB_EFORMAT for another version or what LMDB calls corrupt; PB_ENOENT
+ * where nothing has been written yet.  What LMDB does not notice may end
+ * the process: call it in a child.
  */
 int	pb_index_probe(const char *store, struct pb_err *err);
 /* The same, and every row there is. */

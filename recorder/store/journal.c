@@ -84,7 +84,7 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 {
 	char path[PATH_MAX], dir[PATH_MAX];
 	struct pb_buf text;
-	bool made = false;
+	bool first;
 	int fd, rc;
 
 	rc = pb_layout_stream(dir, store, key, err);
@@ -98,15 +98,20 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 		if (rc < 0)
 			return rc;
 		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-		made = true;
 	}
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
+	/* Its name is not synced before it has a fact. */
+	first = lseek(fd, 0, SEEK_END) == 0;
 	rc = text_of(&text, facts, count, err);
 	if (rc == 0)
 		rc = append_text(fd, path, &text, err);
-	if (rc == 0 && made)
+	if (rc == 0 && first) {
 		rc = pb_sync_dir(dir, err);
+		/* As it was: the next try is the first one again. */
+		if (rc < 0)
+			(void)!ftruncate(fd, 0);
+	}
 	pb_buf_finish(&text);
 	close(fd);
 	return rc;
@@ -168,6 +173,16 @@ pb_journal_read(const char *store, const struct pb_stream_key *key,
 	return rc < 0 ? pb_err_prefix(err, "%s", path) : rc;
 }
 
+uint64_t
+pb_journal_bytes(const char *store, const struct pb_stream_key *key)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return pb_journal_path(path, store, key, NULL) == 0 &&
+	    stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
 /* --- writing ------------------------------------------------------------ */
 
 static int
@@ -220,8 +235,9 @@ append_text(int fd, const char *path, const struct pb_buf *text,
 	uint64_t end;
 	int rc = cut_torn(fd, &end, err);
 
-	if (rc == 0)
-		rc = pb_pwrite_all(fd, text->data, text->len, end, err);
+	if (rc < 0)
+		return pb_err_prefix(err, "%s", path);
+	rc = pb_pwrite_all(fd, text->data, text->len, end, err);
 	if (rc == 0 && fdatasync(fd) < 0)
 		rc = pb_err_sys(err, "sync");
 	if (rc == 0)

@@ -19,8 +19,8 @@
  *          journal may know more than the index (a commit that failed),
  *          never less; who replays it looks at the segments too.
  * Limit:   a line has at most PB_JOURNAL_LINE_MAX bytes.  A file past
- *          PB_JOURNAL_BYTES_MAX is due to be written anew from the index
- *          (pb_journal_replace).
+ *          PB_JOURNAL_BYTES_MAX is written anew from the index when a
+ *          segment is sealed (pb_journal_replace).
  */
 #ifndef PB_STORE_JOURNAL_H
 #define PB_STORE_JOURNAL_H
@@ -85,6 +85,9 @@ struct pb_journal_news {
 int	pb_journal_read(const char *store, const struct pb_stream_key *key,
 	    int (*each)(void *arg, const struct pb_fact *fact), void *arg,
 	    struct pb_journal_news *news, struct pb_err *err);
+
+/* Its size; 0 where there is none. */
+uint64_t pb_journal_bytes(const char *store, const struct pb_stream_key *key);
 
 /* STORE/segments/NODE/IFACE/EPOCH/journal */
 int	pb_journal_path(char out[static PATH_MAX], const char *store,

@@ -56,7 +56,6 @@ static int	recover_one(struct pb_store *, const struct pb_open_info *,
 static int	recover_segment(struct job *, struct pb_err *);
 static int	find_stream(struct pb_store *, const struct pb_open_info *,
 		    struct pb_stream_info *, struct pb_err *);
-static int	finish_salvage(struct job *, struct pb_err *);
 static int	open_file(struct job *, struct pb_err *);
 static int	read_head(struct job *, struct pb_err *);
 static void	set_limit(struct job *);
@@ -81,6 +80,8 @@ static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
 int
 pb_store_recover(struct pb_store *store, struct pb_err *err)
 {
+	struct pb_mend mend = { .store = store->path, .index = store->index,
+	    .pen = store->opts.pen };
 	struct pb_open_info rows[OPEN_PAGE];
 	uint64_t boot = boot_now(), before;
 	int n, rc = boot_before(store, &before, err);
@@ -88,7 +89,9 @@ pb_store_recover(struct pb_store *store, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	store->same_boot = boot != 0 && before == boot;
-	rc = pb_retain_recover(store, err);
+	rc = pb_salvage_resume(&mend, err);
+	if (rc == 0)
+		rc = pb_retain_recover(store, err);
 	if (rc < 0)
 		return rc;
 	while ((n = pb_index_open_rows(store->index, rows, OPEN_PAGE, err)) >
@@ -126,10 +129,8 @@ recover_one(struct pb_store *store, const struct pb_open_info *open_row,
 static int
 recover_segment(struct job *job, struct pb_err *err)
 {
-	int rc = finish_salvage(job, err);
+	int rc = open_file(job, err);
 
-	if (rc >= 0)
-		rc = open_file(job, err);
 	if (rc == 0)
 		return missing(job, err);
 	if (rc == 1)
@@ -160,22 +161,6 @@ find_stream(struct pb_store *store, const struct pb_open_info *open_row,
 		return rc;
 	memset(out, 0, sizeof(*out));
 	return 0;
-}
-
-/* A salvage that was cut short behind its commit is done to its end; one
- * before it has changed nothing that the index means. */
-static int
-finish_salvage(struct job *job, struct pb_err *err)
-{
-	uint64_t first_seq = job->open_row->first_seq;
-	struct pb_segment_info row;
-	int rc = pb_index_segments(job->store->index, job->stream.id,
-	    first_seq, &row, 1, err);
-
-	if (rc < 0 || rc == 0 || row.first_seq != first_seq)
-		return rc < 0 ? rc : 0;
-	return pb_salvage_finish(job->store->path, &job->stream.key,
-	    first_seq, row.bytes, err);
 }
 
 /* 1, or 0 where there is no file, or an error. */
@@ -434,8 +419,8 @@ commit(struct job *job, const struct pb_gap_info *gap, struct pb_err *err)
 	}
 	pb_index_del_open(&txn, open_row->stream, open_row->first_seq);
 	if (row->packets == 0) {
-		pb_index_del_segment(&txn, open_row->stream,
-		    open_row->first_seq);
+		job->stream.dropped -= pb_index_remove(&txn,
+		    job->known ? &job->before : row);
 	} else {
 		row->sealed = true;
 		pb_index_put_segment(&txn, row);
@@ -446,10 +431,15 @@ commit(struct job *job, const struct pb_gap_info *gap, struct pb_err *err)
 				pb_index_put_drop(&txn,
 				    &job->survey.drops[i]);
 	}
-	if (gap != NULL)
+	if (gap != NULL) {
+		pb_index_cut_gaps(&txn, gap->stream, gap->first, gap->last,
+		    true);
 		pb_index_add_gap(&txn, gap);
+	}
 	if (job->stream.id != 0) {
 		count_stream(job);
+		if (row->packets == 0 && job->known)
+			pb_index_look_first(&txn, &job->stream);
 		pb_index_put_stream(&txn, &job->stream);
 	}
 	rc = pb_mdb_commit(&txn);

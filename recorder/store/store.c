@@ -40,6 +40,7 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
     struct pb_err *err)
 {
 	struct pb_store *store;
+	pthread_condattr_t wake;
 	int rc;
 
 	if (strlen(opts->path) >= sizeof(store->path))
@@ -55,7 +56,11 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 	/* Retention has a copy of its own. */
 	store->opts.retain.upstream = NULL;
 	pthread_mutex_init(&store->mutex, NULL);
-	pthread_cond_init(&store->wake, NULL);
+	/* A wall clock that is set back must not keep the writer asleep. */
+	pthread_condattr_init(&wake);
+	pthread_condattr_setclock(&wake, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->wake, &wake);
+	pthread_condattr_destroy(&wake);
 	rc = pb_retain_create(&store->retain, store->path, &opts->retain, err);
 	if (rc == 0)
 		rc = open_parts(store, err);
@@ -418,6 +423,7 @@ load_numbers(struct pb_store *store, struct pb_err *err)
 	/* After a crash: what was given but not committed is skipped. */
 	store->numbers_reserved = numbers + NUMBERS_AHEAD;
 	pb_index_meta_put(&txn, "numbers", store->numbers_reserved);
+	pb_index_meta_put(&txn, PB_META_CLEAN, 0);
 	rc = pb_mdb_commit(&txn);
 	atomic_store(&store->numbers, numbers);
 	store->last_id = (uint32_t)last_id;

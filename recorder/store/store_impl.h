@@ -36,6 +36,7 @@ struct pb_stream {
 	bool			 sealing;	/* (w) its segment is to seal */
 	bool			 dirty;		/* (w) in the batch */
 	bool			 facts;		/* (w) gaps for the journal */
+	uint64_t		 journal_due;	/* (w) bytes; 0: the bound */
 	bool			 keeps;		/* (w) its producer is capture */
 	struct chunk_list	 held;		/* (w) to be tried again */
 	struct pb_stream	*dirty_next;	/* (w) */

@@ -29,6 +29,8 @@
 #include "base/log.h"
 #include "recorder/store/index_expire.h"
 #include "recorder/store/journal.h"
+#include "recorder/store/mend/extra.h"
+#include "recorder/store/mend/repair.h"
 #include "recorder/store/store_impl.h"
 
 #define FACTS_MAX	16	/* of one append to a journal */
@@ -71,6 +73,7 @@ static void	put_segment_rows(struct pb_mdb_txn *,
 		    const struct pb_segment *, bool);
 static void	put_drop_rows(struct pb_mdb_txn *, const struct pb_chunk *);
 static void	settle_stream(struct pb_store *, struct pb_stream *);
+static void	tidy_journal(struct pb_store *, struct pb_stream *);
 static void	roll_back(struct pb_store *, struct pb_stream *, int,
 		    const struct pb_err *);
 static void	chunk_failed(struct pb_store *, struct pb_chunk *, int,
@@ -119,7 +122,7 @@ wait_for_work(struct pb_store *store, struct chunk_list *work)
 	struct timespec until;
 	bool more;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);	/* store.c: wake's clock */
 	until.tv_nsec += TICK_MS * (long)PB_NS_PER_MS;
 	if (until.tv_nsec >= (long)PB_NS_PER_S) {
 		until.tv_nsec -= (long)PB_NS_PER_S;
@@ -395,6 +398,10 @@ new_segment(struct pb_store *store, struct pb_stream *stream,
 		.pen = store->opts.pen,
 	};
 
+	/* What stands there is none of ours, or a try that failed. */
+	if (rc == 0)
+		rc = pb_extra_aside(store->path, &stream->info.key, first_seq,
+		    err);
 	if (rc < 0)
 		return rc;
 	return pb_segment_create(out, &place, head, first_seq,
@@ -668,6 +675,35 @@ settle_stream(struct pb_store *store, struct pb_stream *stream)
 	stream->segment = NULL;
 	stream->sealing = false;
 	unlink_open(store, stream);
+	tidy_journal(store, stream);
+}
+
+/*
+ * A journal that has grown long is written anew from the index, which has
+ * just been committed: retention's facts alone would make it grow for ever.
+ * One that stays long is left alone until it has doubled.
+ */
+static void
+tidy_journal(struct pb_store *store, struct pb_stream *stream)
+{
+	uint64_t due = stream->journal_due > PB_JOURNAL_BYTES_MAX ?
+	    stream->journal_due : PB_JOURNAL_BYTES_MAX;
+	const struct pb_stream_key *key = &stream->info.key;
+	uint64_t bytes = pb_journal_bytes(store->path, key);
+	struct pb_stream_info row;
+	struct pb_err err;
+	int rc;
+
+	if (bytes <= due)
+		return;
+	rc = pb_index_stream(store->index, key, &row, &err);
+	if (rc == 1)
+		rc = pb_repair_journal(store->index, store->path, &row, &err);
+	if (rc < 0)
+		pb_log(PB_LOG_WARN, "store", "a journal stays long: %s",
+		    err.text);
+	stream->journal_due = 2 * (rc < 0 ? bytes :
+	    pb_journal_bytes(store->path, key));
 }
 
 /*
@@ -850,6 +886,7 @@ finish(struct pb_store *store)
 	if (pb_index_begin(store->index, &txn, &err) == 0) {
 		pb_index_meta_put(&txn, "numbers",
 		    atomic_load(&store->numbers));
+		pb_index_meta_put(&txn, PB_META_CLEAN, 1);
 		pb_mdb_commit(&txn);
 	}
 }

@@ -195,7 +195,7 @@ every_flipped_byte_of_a_segment_is_found(void **state)
 	char path[PATH_MAX];
 
 	segment_path(*state, 1, path);
-	flip_all(*state, path, getenv("PB_FULL") != NULL ? 1 : 7);
+	flip_all(*state, path, getenv("PB_FULL") != NULL ? 1 : 13);
 	segment_path(*state, 45, path);
 	flip_all(*state, path, getenv("PB_FULL") != NULL ? 1 : 13);
 }
@@ -206,7 +206,7 @@ every_flipped_byte_of_a_journal_is_found(void **state)
 	char path[PATH_MAX];
 
 	journal_path(*state, path);
-	flip_all(*state, path, 1);
+	flip_all(*state, path, getenv("PB_FULL") != NULL ? 1 : 3);
 }
 
 static void

@@ -30,12 +30,14 @@ static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 struct walk {
 	rebuild_visitor	*visit;
 	void		*arg;
+	const char	*store;
 	struct pb_stream_key key;
 	char		 path[PATH_MAX];
 };
 
 static rebuild_visitor look_first, make_rows, find_segment;
 static int	walk_level(struct walk *, int, struct pb_err *);
+static int	visit_stream(struct walk *, struct pb_err *);
 static bool	part_of_key(struct pb_stream_key *, int, const char *);
 static uint64_t	count_files(const char *);
 static int	note_id(void *, const struct pb_fact *);
@@ -69,6 +71,8 @@ pb_rebuild(const struct pb_rebuild_opts *opts, struct pb_rebuild_sum *sum,
 	if (rc < 0)
 		return rc;
 	rc = build(&rebuild, err);
+	if (rc == 0)
+		rc = pb_index_sync(rebuild.mend.index, err);
 	pb_index_close(rebuild.mend.index);
 	return rc < 0 ? rc : swap(opts->store, err);
 }
@@ -118,7 +122,7 @@ int
 rebuild_walk(const char *store, rebuild_visitor *visit, void *arg,
     struct pb_err *err)
 {
-	struct walk walk = { .visit = visit, .arg = arg };
+	struct walk walk = { .visit = visit, .arg = arg, .store = store };
 	int rc = pb_layout_path(walk.path, store, "segments", err);
 
 	return rc < 0 ? rc : walk_level(&walk, 0, err);
@@ -134,7 +138,7 @@ walk_level(struct walk *walk, int level, struct pb_err *err)
 	int n, rc = 0;
 
 	if (level == LEVELS)
-		return walk->visit(walk->arg, &walk->key, walk->path, err);
+		return visit_stream(walk, err);
 	folder = opendir(walk->path);
 	if (folder == NULL)
 		return errno == ENOENT || errno == ENOTDIR ? 0 :
@@ -156,6 +160,18 @@ walk_level(struct walk *walk, int level, struct pb_err *err)
 		rc = pb_err_sys(err, "list %s", walk->path);
 	closedir(folder);
 	return rc;
+}
+
+/* A folder whose name can be written otherwise is none of ours. */
+static int
+visit_stream(struct walk *walk, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	int rc = pb_layout_stream(path, walk->store, &walk->key, err);
+
+	if (rc < 0 || strcmp(path, walk->path) != 0)
+		return rc;
+	return walk->visit(walk->arg, &walk->key, walk->path, err);
 }
 
 static bool
@@ -291,10 +307,16 @@ swap(const char *store, struct pb_err *err)
 		rc = pb_mkdirs(damaged, err);
 	if (rc < 0)
 		return rc;
-	if (rename(path, old) < 0 && errno != ENOENT)
-		return pb_err_sys(err, "rename %s", path);
-	if (rename(built, path) < 0)
-		return pb_err_sys(err, "rename %s", built);
+	/* In one step where there is an old one and the file system can. */
+	if (renameat2(AT_FDCWD, built, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+		if (rename(built, old) < 0)
+			return pb_err_sys(err, "rename %s", built);
+	} else {
+		if (rename(path, old) < 0 && errno != ENOENT)
+			return pb_err_sys(err, "rename %s", path);
+		if (rename(built, path) < 0)
+			return pb_err_sys(err, "rename %s", built);
+	}
 	rc = pb_sync_dir(damaged, err);
 	return rc < 0 ? rc : pb_sync_dir(store, err);
 }

@@ -17,6 +17,13 @@
 
 static int	collect(void *, const struct pb_fact *);
 static void	replay(struct rebuild_stream *, struct pb_mdb_txn *);
+static void	each_held(struct rebuild_stream *, const struct pb_fact *,
+		    struct pb_mdb_txn *, void (*)(struct pb_mdb_txn *,
+		    uint32_t, uint64_t, uint64_t, uint64_t));
+static void	refill(struct pb_mdb_txn *, uint32_t, uint64_t, uint64_t,
+		    uint64_t);
+static void	offer(struct pb_mdb_txn *, uint32_t, uint64_t, uint64_t,
+		    uint64_t);
 static int	put_fills(struct rebuild_stream *, struct pb_err *);
 static int	explained(struct rebuild_stream *, struct pb_runs *,
 		    struct pb_err *);
@@ -53,7 +60,7 @@ collect(void *arg, const struct pb_fact *fact)
 		stream->info.snaplen = fact->snaplen;
 		stream->info.own = fact->own;
 		stream->info.created_ns = fact->time_ns;
-		stream->has_head = true;
+		stream->has_head = stream->has_row = true;
 		return 0;
 	}
 	if (stream->fact_count == stream->fact_cap) {
@@ -109,9 +116,44 @@ put_fills(struct rebuild_stream *stream, struct pb_err *err)
 		return rc;
 	for (size_t i = 0; i < stream->fact_count; i++)
 		if (stream->facts[i].kind == PB_FACT_FILL)
-			pb_index_put_fill(&txn, stream->info.id,
-			    stream->facts[i].first, stream->facts[i].last);
+			each_held(stream, &stream->facts[i], &txn, offer);
 	return pb_mdb_commit(&txn);
+}
+
+/* A fill counts for what segments hold: it is written before the commit,
+ * which may have failed, and then it was written again. */
+static void
+each_held(struct rebuild_stream *stream, const struct pb_fact *fact,
+    struct pb_mdb_txn *txn, void (*each)(struct pb_mdb_txn *, uint32_t,
+    uint64_t, uint64_t, uint64_t))
+{
+	const struct pb_runs *held = &stream->held;
+
+	for (size_t i = pb_runs_find(held, fact->first); i < held->count &&
+	    held->at[i].first <= fact->last; i++) {
+		uint64_t first = held->at[i].first > fact->first ?
+		    held->at[i].first : fact->first;
+		uint64_t last = held->at[i].last < fact->last ?
+		    held->at[i].last : fact->last;
+
+		each(txn, stream->info.id, first, last, fact->time_ns);
+	}
+}
+
+static void
+refill(struct pb_mdb_txn *txn, uint32_t id, uint64_t first, uint64_t last,
+    uint64_t now_ns)
+{
+	pb_index_reopen_gaps(txn, id, first, last);
+	pb_index_fill_gaps(txn, id, first, last, now_ns);
+}
+
+static void
+offer(struct pb_mdb_txn *txn, uint32_t id, uint64_t first, uint64_t last,
+    uint64_t now_ns)
+{
+	(void)now_ns;
+	pb_index_put_fill(txn, id, first, last);
 }
 
 static void
@@ -136,8 +178,7 @@ replay(struct rebuild_stream *stream, struct pb_mdb_txn *txn)
 			pb_index_add_gap(txn, &gap);
 			break;
 		case PB_FACT_FILL:
-			pb_index_fill_gaps(txn, id, fact->first, fact->last,
-			    fact->time_ns);
+			each_held(stream, fact, txn, refill);
 			break;
 		case PB_FACT_EXPIRED:
 			pb_index_cut_gaps(txn, id, fact->first, fact->last,

@@ -27,6 +27,7 @@ struct rebuild_stream {
 	struct pb_stream_info info;
 	bool		 has_head;	/* link type and so on are known */
 	bool		 has_journal;
+	bool		 has_row;	/* the journal tells it */
 	struct pb_journal_news news;
 	struct pb_fact	*facts;
 	size_t		 fact_count, fact_cap;

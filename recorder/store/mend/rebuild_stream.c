@@ -12,10 +12,10 @@
 
 #include "base/log.h"
 #include "base/sys.h"
+#include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_private.h"
 #include "recorder/store/mend/survey.h"
 
-#define HIDDEN		".salvage-"
 #define NUMBER_DIGITS	20
 
 struct files {
@@ -25,22 +25,27 @@ struct files {
 
 static int	list_files(struct rebuild_stream *, struct files *,
 		    struct pb_err *);
-static int	add_name(struct rebuild_stream *, struct files *,
-		    const char *, struct pb_err *);
+static int	finish_salvages(struct rebuild_stream *, const char *,
+		    struct pb_err *);
+static int	add_name(struct files *, const char *, struct pb_err *);
+static int	own_id(struct rebuild_stream *, struct pb_err *);
 static int	by_number(const void *, const void *);
+static bool	is_taken(const struct rebuild_stream *,
+		    const struct rebuild_file *);
 static int	take_files(struct rebuild_stream *, const struct files *,
 		    struct pb_err *);
 static int	take_file(struct rebuild_stream *, const struct rebuild_file *,
-		    uint64_t, struct pb_err *);
-static int	survey_file(struct rebuild_stream *, const struct rebuild_file *, int,
-		    const char *, uint64_t, struct pb_survey *,
 		    struct pb_err *);
-static int	settle(struct rebuild_stream *, const struct rebuild_file *, int,
-		    const char *, struct pb_survey *, struct pb_err *);
+static int	survey_file(struct rebuild_stream *,
+		    const struct rebuild_file *, int, const char *,
+		    struct pb_survey *, struct pb_err *);
+static int	settle(struct rebuild_stream *,
+		    const struct rebuild_file *, int, const char *,
+		    struct pb_survey *, struct pb_err *);
 static int	put_rows(struct rebuild_stream *, struct pb_survey *,
 		    struct pb_err *);
 static int	rescue(struct rebuild_stream *, const struct rebuild_file *,
-		    const char *, uint64_t, const char *, struct pb_err *);
+		    const char *, const char *, struct pb_err *);
 static void	count(struct rebuild_stream *,
 		    const struct pb_segment_info *, uint64_t);
 static int	finish(struct rebuild_stream *, struct pb_err *);
@@ -55,8 +60,8 @@ rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 
 	stream.info.key = *key;
 	rc = rebuild_read_facts(&stream, err);
-	if (rc == 0 && stream.info.id == 0)
-		stream.info.id = ++rebuild->last_id;
+	if (rc == 0)
+		rc = own_id(&stream, err);
 	if (rc == 0)
 		rc = list_files(&stream, &files, err);
 	if (rc == 0 && (files.count > 0 || stream.has_journal)) {
@@ -70,6 +75,25 @@ rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 	free(stream.facts);
 	free(stream.held.at);
 	return rc;
+}
+
+/* The id that its journal tells, unless there is none, or another stream
+ * has it: folders of two stores that were put together. */
+static int
+own_id(struct rebuild_stream *stream, struct pb_err *err)
+{
+	struct rebuild *rebuild = stream->rebuild;
+	struct pb_stream_key other;
+	int rc = 1;
+
+	if (stream->info.id != 0)
+		rc = pb_index_stream_key(rebuild->mend.index, stream->info.id,
+		    &other, err);
+	if (rc <= 0)
+		return rc;
+	stream->has_row = false;
+	stream->info.id = ++rebuild->last_id;
+	return 0;
 }
 
 /* --- the folder --------------------------------------------------------- */
@@ -86,11 +110,14 @@ list_files(struct rebuild_stream *stream, struct files *files,
 
 	if (rc < 0)
 		return rc;
+	rc = finish_salvages(stream, dir, err);
+	if (rc < 0)
+		return rc;
 	folder = opendir(dir);
 	if (folder == NULL)
 		return pb_err_sys(err, "open %s", dir);
 	while (rc == 0 && (errno = 0, entry = readdir(folder)) != NULL)
-		rc = add_name(stream, files, entry->d_name, err);
+		rc = add_name(files, entry->d_name, err);
 	if (rc == 0 && errno != 0)
 		rc = pb_err_sys(err, "list %s", dir);
 	closedir(folder);
@@ -99,25 +126,40 @@ list_files(struct rebuild_stream *stream, struct files *files,
 	return rc;
 }
 
+/* Those that a crash cut short: done to their end, or not begun. */
 static int
-add_name(struct rebuild_stream *stream, struct files *files,
-    const char *name, struct pb_err *err)
+finish_salvages(struct rebuild_stream *stream, const char *dir,
+    struct pb_err *err)
+{
+	const char *store = stream->rebuild->mend.store;
+	const struct pb_stream_key *key = &stream->info.key;
+	DIR *folder = opendir(dir);
+	unsigned long long number;
+	struct dirent *entry;
+	int rc = 0;
+
+	if (folder == NULL)
+		return pb_err_sys(err, "open %s", dir);
+	while (rc >= 0 && (entry = readdir(folder)) != NULL) {
+		if (sscanf(entry->d_name, PB_PLACE_HIDDEN "%20llu",
+		    &number) != 1)
+			continue;
+		rc = strstr(entry->d_name, ".new") != NULL ?
+		    pb_place_drop(store, key, number, err) :
+		    pb_place_finish(store, key, number, err);
+	}
+	closedir(folder);
+	return rc < 0 ? rc : 0;
+}
+
+static int
+add_name(struct files *files, const char *name, struct pb_err *err)
 {
 	size_t cap = files->cap == 0 ? 64 : 2 * files->cap;
 	struct rebuild_file file, *grown;
-	unsigned long long number;
 
-	/* A salvage that a crash cut short. */
-	if (sscanf(name, HIDDEN "%20llu", &number) == 1) {
-		int rc = pb_salvage_finish(stream->rebuild->mend.store,
-		    &stream->info.key, number, 0, err);
-
-		if (rc < 0)
-			return rc;
-		file = (struct rebuild_file){ .first = number };
-	} else if (!rebuild_parse_name(name, &file)) {
+	if (!rebuild_parse_name(name, &file))
 		return 0;
-	}
 	if (files->count == files->cap) {
 		grown = realloc(files->at, cap * sizeof(*grown));
 		if (grown == NULL)
@@ -157,6 +199,16 @@ by_number(const void *a, const void *b)
 	return x->open - y->open;
 }
 
+/* A run that was salvaged a moment ago has this name now. */
+static bool
+is_taken(const struct rebuild_stream *stream, const struct rebuild_file *file)
+{
+	size_t at = pb_runs_find(&stream->held, file->first);
+
+	return !file->open && at < stream->held.count &&
+	    stream->held.at[at].first == file->first;
+}
+
 static int
 take_files(struct rebuild_stream *stream, const struct files *files,
     struct pb_err *err)
@@ -165,14 +217,8 @@ take_files(struct rebuild_stream *stream, const struct files *files,
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < files->count; i++) {
-		uint64_t limit = i + 1 < files->count ?
-		    files->at[i + 1].first - 1 : (uint64_t)INT64_MAX;
-
-		/* Named twice: hidden and finished, or sealed and open. */
-		if (i > 0 && files->at[i - 1].first == files->at[i].first &&
-		    files->at[i - 1].open == files->at[i].open)
-			continue;
-		rc = take_file(stream, &files->at[i], limit, err);
+		rc = is_taken(stream, &files->at[i]) ? 0 :
+		    take_file(stream, &files->at[i], err);
 		rebuild->files++;
 		if (rebuild->opts->progress != NULL)
 			rebuild->opts->progress(rebuild->opts->arg,
@@ -184,10 +230,13 @@ take_files(struct rebuild_stream *stream, const struct files *files,
 
 /* --- one file ----------------------------------------------------------- */
 
-/* `limit`: the number before the next file's first. */
+/*
+ * Of two files that hold the same numbers the one that begins first is
+ * right, of the other what lies behind is taken.
+ */
 static int
 take_file(struct rebuild_stream *stream, const struct rebuild_file *file,
-    uint64_t limit, struct pb_err *err)
+    struct pb_err *err)
 {
 	char path[PATH_MAX];
 	struct pb_survey survey;
@@ -198,14 +247,14 @@ take_file(struct rebuild_stream *stream, const struct rebuild_file *file,
 	if (rc < 0)
 		return rc;
 	if (file->first <= stream->info.last_seq)
-		return rescue(stream, file, path, 0, "its numbers are in "
+		return rescue(stream, file, path, "its numbers are in "
 		    "another file as well", err);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	pb_survey_init(&survey);
-	rc = survey_file(stream, file, fd, path, limit, &survey, err);
+	rc = survey_file(stream, file, fd, path, &survey, err);
 	if (rc == 0)
 		rc = settle(stream, file, fd, path, &survey, err);
 	pb_survey_finish(&survey);
@@ -216,14 +265,13 @@ take_file(struct rebuild_stream *stream, const struct rebuild_file *file,
 	if (file->salvaged)
 		return pb_err_set(err, PB_EFORMAT, "%s: what was salvaged "
 		    "cannot be read", path);
-	return rescue(stream, file, path, limit, "it is damaged", err);
+	return rescue(stream, file, path, "it is damaged", err);
 }
 
 /* 0, 1 where the file is damaged, or an error. */
 static int
-survey_file(struct rebuild_stream *stream, const struct rebuild_file *file, int fd,
-    const char *path, uint64_t limit, struct pb_survey *survey,
-    struct pb_err *err)
+survey_file(struct rebuild_stream *stream, const struct rebuild_file *file,
+    int fd, const char *path, struct pb_survey *survey, struct pb_err *err)
 {
 	struct pb_head *head;
 	uint64_t digest = 0, found, seq;
@@ -256,7 +304,7 @@ survey_file(struct rebuild_stream *stream, const struct rebuild_file *file, int 
 		.header_bytes = (uint32_t)header,
 		.header_digest = digest,
 	};
-	survey->seq_max = limit;
+	survey->seq_max = INT64_MAX;
 	rc = pb_survey_read(survey, fd, header, (uint64_t)st.st_size, err);
 	if (rc < 0 || survey->good == (uint64_t)st.st_size)
 		return rc;
@@ -264,7 +312,7 @@ survey_file(struct rebuild_stream *stream, const struct rebuild_file *file, int 
 		return 1;
 	/* A torn end is what a crash leaves; packets behind it are not. */
 	return pb_survey_resync(fd, survey->good, (uint64_t)st.st_size,
-	    survey->segment.last_seq, &found, &seq, err);
+	    survey->segment.last_seq, INT64_MAX, &found, &seq, err);
 }
 
 /* A whole file: sealed, if it was not, and its rows. */
@@ -354,41 +402,39 @@ count(struct rebuild_stream *stream, const struct pb_segment_info *segment,
 }
 
 /*
- * A file that is not whole, or not in its place (`limit` 0): the original
- * goes to damaged/, whole runs of numbers up to `limit` come back as files
- * that are taken in like any other.
+ * A file that is not whole, or not in its place: the original goes to
+ * damaged/, whole runs of numbers behind those taken so far come back as
+ * files that are taken in like any other.
  */
 static int
 rescue(struct rebuild_stream *stream, const struct rebuild_file *file,
-    const char *path, uint64_t limit, const char *why, struct pb_err *err)
+    const char *path, const char *why, struct pb_err *err)
 {
 	struct rebuild *rebuild = stream->rebuild;
-	char aside[PATH_MAX], dir[PATH_MAX];
+	uint64_t after = stream->info.last_seq;
 	struct pb_runs runs = { NULL, 0, 0 };
+	char aside[PATH_MAX];
 	int rc;
 
+	if (after < file->first)
+		after = file->first - 1;
 	rebuild->sum->damaged++;
-	rc = limit > 0 ? pb_salvage_files(&rebuild->mend, &stream->info,
-	    file->first, limit, why, aside, &runs, err) :
-	    pb_set_aside(rebuild->mend.store, &stream->info.key, file->first,
-	    path, why, aside, err);
+	/* Beside a sealed one of this number: the name is taken. */
+	if (file->open && is_taken(stream, &(struct rebuild_file){
+	    .first = file->first }))
+		rc = pb_move_aside(rebuild->mend.store, &stream->info.key,
+		    file->first, path, why, aside, err);
+	else
+		rc = pb_salvage_files(&rebuild->mend, &stream->info,
+		    file->first, after, why, aside, &runs, err);
 	if (rc == 0)
 		pb_log(PB_LOG_ERROR, "reindex", "%s file=%s aside=%s", why,
 		    path, aside);
-	if (rc == 0 && limit == 0) {
-		if (unlink(path) < 0)
-			rc = pb_err_sys(err, "remove %s", path);
-		else
-			rc = pb_layout_stream(dir, rebuild->mend.store,
-			    &stream->info.key, err);
-		if (rc == 0)
-			rc = pb_sync_dir(dir, err);
-	}
 	for (size_t i = 0; rc == 0 && i < runs.count; i++) {
 		struct rebuild_file run = { .first = runs.at[i].first,
 		    .salvaged = true };
 
-		rc = take_file(stream, &run, runs.at[i].last, err);
+		rc = take_file(stream, &run, err);
 	}
 	free(runs.at);
 	return rc;
@@ -404,7 +450,7 @@ finish(struct rebuild_stream *stream, struct pb_err *err)
 
 	if (!stream->has_head)
 		return 0;	/* a journal of gaps alone, without its row */
-	if (!stream->has_journal) {
+	if (!stream->has_row) {
 		fact = pb_fact_of_stream(&stream->info);
 		rc = pb_journal_append(stream->rebuild->mend.store,
 		    &stream->info.key, &fact, 1, err);

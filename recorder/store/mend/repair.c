@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/sys.h"
 #include "recorder/store/cursor.h"
 #include "recorder/store/journal.h"
+#include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_private.h"
 #include "recorder/store/mend/survey.h"
 
@@ -28,6 +30,8 @@ struct pb_repair {
 	FILE		*findings;
 	uint64_t	 count;
 	bool		 corrupt;	/* the index */
+	struct pb_stream_key told;	/* the last segment said to be */
+	uint64_t	 told_seq;	/* damaged; 0: none */
 };
 
 /* Facts being gathered for a journal. */
@@ -48,7 +52,10 @@ static int	doubtful(struct pb_repair *, const struct pb_finding *,
 		    struct pb_err *);
 static int	extra(struct pb_repair *, const struct pb_finding *,
 		    struct pb_err *);
-static int	numbers_of(const struct pb_finding *, uint64_t *,
+static int	held_by(struct pb_repair *, const struct pb_finding *,
+		    const struct pb_segment_info *, uint64_t *,
+		    struct pb_err *);
+static int	numbers_of(const char *, uint64_t, uint64_t *,
 		    struct pb_err *);
 static int	rewrite(struct pb_repair *, const struct pb_finding *,
 		    struct pb_err *);
@@ -61,7 +68,6 @@ static int	gap_facts(struct pb_index *, uint32_t, struct facts *,
 static void	expired_facts(const struct pb_runs *, uint64_t,
 		    struct facts *);
 static void	add_fact(struct facts *, const struct pb_fact *);
-static int	remove_file(const char *, struct pb_err *);
 
 int
 pb_repair_create(struct pb_repair **out, const struct pb_rebuild_opts *opts,
@@ -97,7 +103,17 @@ int
 pb_repair_note(struct pb_repair *repair, const struct pb_finding *finding,
     struct pb_err *err)
 {
-	if (fwrite(finding, sizeof(*finding), 1, repair->findings) != 1)
+	struct pb_finding head = *finding;
+	size_t path = strlen(finding->path) + 1;
+	size_t text = strlen(finding->text) + 1;
+
+	/* Names are short, room for them is not. */
+	head.path_bytes = (uint16_t)path;
+	head.text_bytes = (uint16_t)text;
+	if (fwrite(&head, offsetof(struct pb_finding, path), 1,
+	    repair->findings) != 1 ||
+	    fwrite(finding->path, path, 1, repair->findings) != 1 ||
+	    fwrite(finding->text, text, 1, repair->findings) != 1)
 		return pb_err_sys(err, "write a temporary file");
 	repair->count++;
 	repair->corrupt |= finding->flaw == PB_FLAW_INDEX;
@@ -133,7 +149,11 @@ each_finding(struct pb_repair *repair, preparer *each, struct pb_err *err)
 
 	rewind(repair->findings);
 	for (uint64_t i = 0; rc == 0 && i < repair->count; i++) {
-		if (fread(&finding, sizeof(finding), 1, repair->findings) != 1)
+		if (fread(&finding, offsetof(struct pb_finding, path), 1,
+		    repair->findings) != 1 || fread(finding.path,
+		    finding.path_bytes, 1, repair->findings) != 1 ||
+		    fread(finding.text, finding.text_bytes, 1,
+		    repair->findings) != 1)
 			return pb_err_sys(err, "read a temporary file");
 		rc = each(repair, &finding, err);
 	}
@@ -163,10 +183,7 @@ prepare(struct pb_repair *repair, const struct pb_finding *finding,
 		return doubtful(repair, finding, err);
 	case PB_FLAW_EXTRA:
 		return extra(repair, finding, err);
-	case PB_FLAW_LEFTOVER:
-		/* A salvage that was cut short is finished by rebuilding. */
-		return strstr(finding->path, "/.salvage-") != NULL ? 0 :
-		    remove_file(finding->path, err);
+	case PB_FLAW_LEFTOVER:	/* rebuilding brings it to its end */
 	case PB_FLAW_JOURNAL:
 	case PB_FLAW_GAP:
 	case PB_FLAW_INDEX:
@@ -191,17 +208,28 @@ damaged_gap(struct pb_repair *repair, const struct pb_finding *finding,
 {
 	struct pb_fact fact = { .kind = PB_FACT_GAP,
 	    .reason = PB_GAP_DAMAGED, .time_ns = pb_clock_real_ns() };
-	struct pb_segment_info row;
+	struct pb_segment_info rows[2];
 	struct pb_stream_info stream;
 	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
 
 	if (rc == 1)
 		rc = pb_index_segments(repair->index, stream.id,
-		    finding->segment_seq, &row, 1, err);
-	if (rc <= 0)
-		return rc;
-	fact.first = row.first_seq;
-	fact.last = row.last_seq;
+		    finding->segment_seq, rows, 2, err);
+	/* The row may be rotten as well: no number that was never given. */
+	if (rc <= 0 || rows[0].first_seq != finding->segment_seq)
+		return rc < 0 ? rc : 0;
+	fact.first = rows[0].first_seq;
+	fact.last = rows[0].last_seq;
+	if (fact.last > stream.last_seq)
+		fact.last = stream.last_seq;
+	if (rc == 2 && fact.last >= rows[1].first_seq)
+		fact.last = rows[1].first_seq - 1;
+	/* One fact does for all that was found in a segment. */
+	if (fact.last < fact.first || (repair->told_seq == fact.first &&
+	    memcmp(&repair->told, &finding->key, sizeof(finding->key)) == 0))
+		return 0;
+	repair->told = finding->key;
+	repair->told_seq = fact.first;
 	return pb_journal_append(repair->opts->store, &finding->key, &fact, 1,
 	    err);
 }
@@ -223,7 +251,11 @@ doubtful(struct pb_repair *repair, const struct pb_finding *finding,
 	return rc;
 }
 
-/* A file whose numbers another segment has as well is not taken in. */
+/*
+ * A file whose numbers another segment has as well is not taken in.  What
+ * that one's row says does not count, but what its file holds: of a repair
+ * that was cut short the row may be from before.
+ */
 static int
 extra(struct pb_repair *repair, const struct pb_finding *finding,
     struct pb_err *err)
@@ -231,41 +263,63 @@ extra(struct pb_repair *repair, const struct pb_finding *finding,
 	struct pb_segment_info row;
 	struct pb_stream_info stream;
 	char aside[PATH_MAX];
-	uint64_t last = 0;
+	uint64_t last = 0, held = 0;
 	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
 
-	if (rc <= 0)
-		return rc;	/* all of the stream is taken in */
-	rc = numbers_of(finding, &last, err);
-	if (rc < 0)
-		return rc;
-	rc = pb_index_segments(repair->index, stream.id, finding->segment_seq,
-	    &row, 1, err);
-	if (rc < 0 || (rc == 1 && row.first_seq > last) || rc == 0)
+	if (rc <= 0 || access(finding->path, F_OK) < 0)
+		return rc < 0 ? rc : 0;	/* all of the stream is taken in */
+	rc = numbers_of(finding->path, finding->segment_seq, &last, err);
+	if (rc == 0)
+		rc = pb_index_segments(repair->index, stream.id,
+		    finding->segment_seq, &row, 1, err);
+	if (rc <= 0 || row.first_seq > last)
 		return rc < 0 ? rc : 0;
-	rc = pb_set_aside(repair->opts->store, &finding->key,
+	rc = held_by(repair, finding, &row, &held, err);
+	if (rc < 0 || held < finding->segment_seq)
+		return rc;
+	rc = pb_move_aside(repair->opts->store, &finding->key,
 	    finding->segment_seq, finding->path,
 	    "its numbers are in another segment as well", aside, err);
-	return rc < 0 ? rc : remove_file(finding->path, err);
+	if (rc == 0)
+		pb_log(PB_LOG_WARN, "repair", "its numbers are in another "
+		    "segment as well file=%s aside=%s", finding->path, aside);
+	return rc;
 }
 
-/* The last number that the file holds; the one before its first if none. */
+/* The last number that the row's file holds; 0 where it is gone. */
 static int
-numbers_of(const struct pb_finding *finding, uint64_t *last,
+held_by(struct pb_repair *repair, const struct pb_finding *finding,
+    const struct pb_segment_info *row, uint64_t *last, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	int rc = pb_layout_segment(path, repair->opts->store, &finding->key,
+	    row->first_seq, !row->sealed, err);
+
+	*last = 0;
+	if (rc < 0 || strcmp(path, finding->path) == 0 ||
+	    access(path, F_OK) < 0)
+		return rc;
+	return numbers_of(path, row->first_seq, last, err);
+}
+
+/* The last number that the file holds without a break from its first on;
+ * the one before its first if none. */
+static int
+numbers_of(const char *path, uint64_t first, uint64_t *last,
     struct pb_err *err)
 {
 	struct pb_survey survey;
 	struct pb_head *head = NULL;
 	uint64_t digest;
 	size_t bytes = 0;
-	FILE *file = fopen(finding->path, "re");
+	FILE *file = fopen(path, "re");
 	int rc;
 
 	if (file == NULL)
-		return pb_err_sys(err, "open %s", finding->path);
+		return pb_err_sys(err, "open %s", path);
 	pb_survey_init(&survey);
-	survey.segment.first_seq = finding->segment_seq;
-	survey.segment.last_seq = finding->segment_seq - 1;
+	survey.segment.first_seq = first;
+	survey.segment.last_seq = first - 1;
 	rc = pb_survey_head(fileno(file), &head, &bytes, &digest, err);
 	pb_head_unref(head);
 	if (rc == 0)
@@ -286,14 +340,6 @@ rewrite(struct pb_repair *repair, const struct pb_finding *finding,
 
 	return rc <= 0 ? rc : pb_repair_journal(repair->index,
 	    repair->opts->store, &stream, err);
-}
-
-static int
-remove_file(const char *path, struct pb_err *err)
-{
-	if (unlink(path) < 0 && errno != ENOENT)
-		return pb_err_sys(err, "remove %s", path);
-	return 0;
 }
 
 /* --- a journal from the index ------------------------------------------- */
@@ -349,7 +395,8 @@ held_runs(struct pb_index *index, uint32_t stream, struct pb_runs *out,
 			if (!pb_runs_add(out, rows[i].first_seq,
 			    rows[i].last_seq))
 				return pb_err_set(err, PB_ENOMEM, "no memory");
-			from = rows[i].last_seq + 1;
+			from = pb_runs_next(from, rows[i].first_seq,
+			    rows[i].last_seq);
 		}
 	} while (n == ROWS);
 	return n < 0 ? n : 0;
@@ -379,7 +426,8 @@ gap_facts(struct pb_index *index, uint32_t stream, struct facts *facts,
 				add_fact(facts, &fill);
 			else if (!pb_runs_add(known, gap.first, gap.last))
 				facts->failed = true;
-			from = rows[i].last + 1;
+			from = pb_runs_next(from, rows[i].first,
+			    rows[i].last);
 		}
 	} while (n == ROWS);
 	return n < 0 ? n : 0;

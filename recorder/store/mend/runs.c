@@ -31,6 +31,31 @@ pb_runs_sort(struct pb_runs *runs)
 		qsort(runs->at, runs->count, sizeof(*runs->at), by_first);
 }
 
+uint64_t
+pb_runs_next(uint64_t from, uint64_t first, uint64_t last)
+{
+	uint64_t next = last >= first && last < UINT64_MAX ? last + 1 :
+	    first + 1;
+
+	return next > from ? next : from + 1;
+}
+
+size_t
+pb_runs_find(const struct pb_runs *runs, uint64_t number)
+{
+	size_t low = 0, high = runs->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (runs->at[middle].last < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static int
 by_first(const void *a, const void *b)
 {

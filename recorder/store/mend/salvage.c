@@ -3,6 +3,7 @@
  */
 #include "recorder/store/mend/salvage.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "pcapng/hop.h"
@@ -21,11 +23,17 @@
 #include "recorder/store/cursor.h"
 #include "recorder/store/index_expire.h"
 #include "recorder/store/journal.h"
+#include "recorder/store/mend/place.h"
+#include "recorder/store/mend/rebuild_private.h"
 #include "recorder/store/mend/survey.h"
 
-#define SIBLINGS	8	/* segments asked for a head */
-#define ASIDE_MAX	10000	/* names tried in damaged/ */
+#define SIBLINGS	64	/* segments asked for a head */
 #define COPY_BYTES	(1u << 20)
+/* An Enhanced Packet Block with a number and no data. */
+#define PACKET_BYTES_MIN	48u
+/* The salvage that is committed and not done: whose, and which segment. */
+#define META_STREAM	"salvage_stream"
+#define META_FIRST	"salvage_first"
 
 /* One run of packets without holes, in a file of its own. */
 struct run {
@@ -43,8 +51,10 @@ struct job {
 	size_t			 count, cap;
 	int			 fd;		/* the original */
 	uint64_t		 size;
+	uint64_t		 after;		/* numbers above it are taken */
 	uint64_t		 now_ns;
 	char			 path[PATH_MAX];
+	char			 dir[PATH_MAX];	/* where the runs are made */
 };
 
 static int	make_runs(struct job *, const char *, struct pb_err *);
@@ -56,8 +66,10 @@ static int	add_run(struct job *, struct pb_survey *, uint64_t,
 static int	find_head(struct job *, uint64_t, struct pb_err *);
 static int	hops_at(struct job *, uint64_t, struct pb_err *);
 static int	sibling_head(const struct pb_mend *,
-		    const struct pb_stream_info *, uint64_t, uint64_t, int,
+		    const struct pb_stream_info *, uint64_t, int,
 		    struct pb_head **, struct pb_err *);
+static int	head_of(const struct pb_mend *, const struct pb_stream_info *,
+		    const struct rebuild_file *, int, struct pb_head **);
 static int	origin_head(const struct pb_stream_info *, struct pb_head **,
 		    struct pb_err *);
 static int	write_run(struct job *, struct run *, struct pb_err *);
@@ -65,8 +77,6 @@ static int	write_file(struct job *, struct run *, int,
 		    const struct pb_buf *, struct pb_err *);
 static int	copy_bytes(int, uint64_t, int, uint64_t, uint64_t,
 		    struct pb_err *);
-static int	hidden_path(char [static PATH_MAX], const char *,
-		    const struct pb_stream_key *, uint64_t, struct pb_err *);
 static int	commit(struct job *, struct pb_err *);
 static int	journal_holes(struct job *, struct pb_err *);
 static void	put_holes(struct job *, struct pb_mdb_txn *,
@@ -79,8 +89,8 @@ static int	fact_hole(struct job *, struct pb_mdb_txn *, uint64_t,
 static void	put_runs(struct job *, struct pb_mdb_txn *);
 static void	count_stream(struct job *, uint64_t);
 static int	place(struct job *, struct pb_err *);
+static int	place(struct job *, struct pb_err *);
 static int	unlist(struct job *, struct pb_err *);
-static int	write_note(const char *, const char *, struct pb_err *);
 
 int
 pb_salvage(const struct pb_mend *mend, struct pb_stream_info *stream,
@@ -88,7 +98,8 @@ pb_salvage(const struct pb_mend *mend, struct pb_stream_info *stream,
     struct pb_salvage *out, struct pb_err *err)
 {
 	struct job job = { .mend = mend, .stream = stream, .row = row,
-	    .out = out, .fd = -1, .now_ns = pb_clock_real_ns() };
+	    .after = row->first_seq - 1, .out = out, .fd = -1,
+	    .now_ns = pb_clock_real_ns() };
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -107,16 +118,16 @@ pb_salvage(const struct pb_mend *mend, struct pb_stream_info *stream,
 
 int
 pb_salvage_files(const struct pb_mend *mend,
-    const struct pb_stream_info *stream, uint64_t first, uint64_t last_max,
+    const struct pb_stream_info *stream, uint64_t first, uint64_t after,
     const char *why, char aside[static PATH_MAX], struct pb_runs *runs,
     struct pb_err *err)
 {
 	struct pb_segment_info row = { .stream = stream->id,
-	    .first_seq = first, .last_seq = last_max };
+	    .first_seq = first, .last_seq = (uint64_t)INT64_MAX };
 	struct pb_stream_info copy = *stream;
 	struct pb_salvage out = { .runs = 0 };
 	struct job job = { .mend = mend, .stream = &copy, .row = &row,
-	    .out = &out, .fd = -1 };
+	    .after = after, .out = &out, .fd = -1 };
 	int rc = make_runs(&job, why, err);
 
 	strcpy(aside, out.aside);
@@ -131,87 +142,45 @@ pb_salvage_files(const struct pb_mend *mend,
 }
 
 int
-pb_salvage_finish(const char *store, const struct pb_stream_key *key,
-    uint64_t first_seq, uint64_t bytes, struct pb_err *err)
-{
-	char hidden[PATH_MAX], sealed[PATH_MAX], open_path[PATH_MAX];
-	char dir[PATH_MAX];
-	struct stat st;
-	int rc;
-
-	rc = hidden_path(hidden, store, key, first_seq, err);
-	if (rc == 0)
-		rc = pb_layout_segment(sealed, store, key, first_seq, false,
-		    err);
-	if (rc == 0)
-		rc = pb_layout_segment(open_path, store, key, first_seq, true,
-		    err);
-	if (rc == 0)
-		rc = pb_layout_stream(dir, store, key, err);
-	if (rc < 0)
-		return rc;
-	if (bytes != 0 && stat(hidden, &st) == 0 &&
-	    (uint64_t)st.st_size != bytes)
-		return unlink(hidden) == 0 ? 0 : pb_err_sys(err, "remove %s",
-		    hidden);
-	if (rename(hidden, sealed) < 0)
-		return errno == ENOENT ? 0 : pb_err_sys(err, "rename %s",
-		    hidden);
-	if (unlink(open_path) < 0 && errno != ENOENT)
-		return pb_err_sys(err, "remove %s", open_path);
-	rc = pb_sync_dir(dir, err);
-	return rc < 0 ? rc : 1;
-}
-
-int
-pb_set_aside(const char *store, const struct pb_stream_key *key,
-    uint64_t first_seq, const char *path, const char *note,
-    char out[static PATH_MAX], struct pb_err *err)
-{
-	char url[PATH_MAX], dir[PATH_MAX];
-	int n, rc = pb_layout_url(url, key, err);
-
-	if (rc == 0)
-		rc = pb_layout_path(dir, store, "damaged", err);
-	if (rc == 0)
-		rc = pb_mkdirs(dir, err);
-	if (rc < 0)
-		return rc;
-	for (char *c = url; *c != '\0'; c++)
-		if (*c == '/')
-			*c = '_';
-	for (int i = 0; i < ASIDE_MAX; i++) {
-		n = snprintf(out, PATH_MAX, i == 0 ? "%s/%s_%020llu.pcapng" :
-		    "%s/%s_%020llu.%d.pcapng", dir, url,
-		    (unsigned long long)first_seq, i);
-		if (n < 0 || n >= PATH_MAX)
-			return pb_err_set(err, PB_ELIMIT, "path longer than "
-			    "%d bytes", PATH_MAX - 1);
-		if (link(path, out) == 0) {
-			rc = write_note(out, note, err);
-			return rc < 0 ? rc : pb_sync_dir(dir, err);
-		}
-		if (errno != EEXIST)
-			return pb_err_sys(err, "link %s to %s", path, out);
-	}
-	return pb_err_set(err, PB_ELIMIT, "%s holds %d files of this segment",
-	    dir, ASIDE_MAX);
-}
-
-int
 pb_salvage_head(const struct pb_mend *mend,
     const struct pb_stream_info *stream, uint64_t first_seq, int hops,
     struct pb_head **out, struct pb_err *err)
 {
-	int rc = sibling_head(mend, stream, first_seq, first_seq + 1, hops,
-	    out, err);
+	int rc = sibling_head(mend, stream, first_seq, hops, out, err);
 
-	if (rc == 0)
-		rc = sibling_head(mend, stream, first_seq, 1, hops, out, err);
 	/* Without a row nobody knows the link type. */
 	if (rc == 0 && hops == 0 && stream->created_ns != 0)
 		rc = origin_head(stream, out, err);
 	return rc;
+}
+
+int
+pb_salvage_resume(const struct pb_mend *mend, struct pb_err *err)
+{
+	struct pb_stream_key key;
+	struct pb_mdb_txn txn;
+	uint64_t stream, first;
+	int rc = pb_index_begin(mend->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	stream = pb_index_meta_get(&txn, META_STREAM);
+	first = pb_index_meta_get(&txn, META_FIRST);
+	pb_mdb_abort(&txn);
+	if (stream == 0 || first == 0)
+		return 0;
+	rc = pb_index_stream_key(mend->index, (uint32_t)stream, &key, err);
+	if (rc == 1) {
+		rc = pb_place_commit(mend->store, &key, first, err);
+		if (rc == 0)
+			rc = pb_place_finish(mend->store, &key, first, err);
+	}
+	if (rc >= 0)
+		rc = pb_index_begin(mend->index, &txn, err);
+	if (rc < 0)
+		return rc;
+	pb_index_meta_put(&txn, META_STREAM, 0);
+	return pb_mdb_commit(&txn);
 }
 
 /* The original has its second name, and every run its hidden file. */
@@ -225,8 +194,14 @@ make_runs(struct job *job, const char *why, struct pb_err *err)
 		    job->row->first_seq, job->path, why, job->out->aside, err);
 	if (rc == 0)
 		rc = find_runs(job, err);
+	if (rc == 0 && job->count > 0)
+		rc = pb_place_begin(job->mend->store, &job->stream->key,
+		    job->row->first_seq, job->dir, err);
 	for (size_t i = 0; rc == 0 && i < job->count; i++)
 		rc = write_run(job, &job->runs[i], err);
+	if (rc == 0 && job->count > 0)
+		rc = pb_place_sync(job->mend->store, &job->stream->key,
+		    job->row->first_seq, err);
 	return rc;
 }
 
@@ -268,11 +243,22 @@ open_original(struct job *job, struct pb_err *err)
 	return 0;
 }
 
+/* A file holds consecutive numbers: so many at most, whatever a rotten
+ * block says. */
+static uint64_t
+last_possible(const struct job *job)
+{
+	uint64_t last = job->row->first_seq - 1 + job->size / PACKET_BYTES_MIN;
+
+	return last < job->row->last_seq ? last : job->row->last_seq;
+}
+
 /* From whole block to whole block; what stands between is left out. */
 static int
 find_runs(struct job *job, struct pb_err *err)
 {
-	uint64_t at = 0, after = job->row->first_seq - 1, seq, digest;
+	uint64_t at = 0, after = job->after, seq, digest;
+	uint64_t last = last_possible(job);
 	size_t header = 0;
 	int rc = pb_survey_head(job->fd, &job->head, &header, &digest, err);
 
@@ -288,10 +274,10 @@ find_runs(struct job *job, struct pb_err *err)
 	for (;;) {
 		struct pb_survey survey;
 
-		rc = pb_survey_resync(job->fd, at, job->size, after, &at, &seq,
-		    err);
-		if (rc <= 0 || seq > job->row->last_seq)
-			return rc < 0 ? rc : 0;
+		rc = pb_survey_resync(job->fd, at, job->size, after, last,
+		    &at, &seq, err);
+		if (rc <= 0)
+			return rc;
 		if (job->head == NULL) {
 			rc = find_head(job, at, err);
 			if (rc <= 0)
@@ -304,20 +290,25 @@ find_runs(struct job *job, struct pb_err *err)
 			.last_seq = seq - 1,
 			.created_ns = job->row->created_ns,
 		};
-		survey.seq_max = job->row->last_seq;
+		survey.seq_max = last;
 		rc = pb_survey_read(&survey, job->fd, at, job->size, err);
-		if (rc == 0 && survey.segment.packets > 0)
-			rc = add_run(job, &survey, at, err);
-		if (rc < 0) {
+		if (rc < 0 || survey.segment.packets == 0) {
 			pb_survey_finish(&survey);
-			return rc;
+			if (rc < 0)
+				return rc;
+			at += 4;
+			continue;
 		}
-		after = survey.segment.last_seq;
-		at = survey.good;
+		rc = add_run(job, &survey, at, err);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+		after = job->runs[job->count - 1].survey.segment.last_seq;
+		at = job->runs[job->count - 1].survey.good;
 	}
 }
 
-/* Takes the survey over. */
+/* Takes the survey over.  1 where there are too many: the rest stays in
+ * damaged/ alone. */
 static int
 add_run(struct job *job, struct pb_survey *survey, uint64_t from,
     struct pb_err *err)
@@ -325,19 +316,25 @@ add_run(struct job *job, struct pb_survey *survey, uint64_t from,
 	struct run *grown;
 	size_t cap = job->cap == 0 ? 16 : 2 * job->cap;
 
-	if (job->count == PB_SALVAGE_RUNS_MAX)
-		return pb_err_set(err, PB_ELIMIT, "%s is in more than %u "
-		    "pieces", job->path, PB_SALVAGE_RUNS_MAX);
-	if (job->count == job->cap) {
-		grown = realloc(job->runs, cap * sizeof(*grown));
-		if (grown == NULL)
-			return pb_err_set(err, PB_ENOMEM, "no memory");
-		job->runs = grown;
-		job->cap = cap;
-	}
 	/* The bytes of the last extent are not needed any more. */
 	pb_buf_finish(&survey->bytes);
 	pb_buf_init(&survey->bytes, 0);
+	if (job->count == PB_SALVAGE_RUNS_MAX) {
+		pb_survey_finish(survey);
+		pb_log(PB_LOG_ERROR, "store", "only the first %u pieces are "
+		    "taken out of file=%s", PB_SALVAGE_RUNS_MAX,
+		    job->out->aside);
+		return 1;
+	}
+	if (job->count == job->cap) {
+		grown = realloc(job->runs, cap * sizeof(*grown));
+		if (grown == NULL) {
+			pb_survey_finish(survey);
+			return pb_err_set(err, PB_ENOMEM, "no memory");
+		}
+		job->runs = grown;
+		job->cap = cap;
+	}
 	job->runs[job->count++] = (struct run){ *survey, from };
 	job->out->packets += survey->segment.packets;
 	job->out->runs++;
@@ -381,35 +378,57 @@ hops_at(struct job *job, uint64_t at, struct pb_err *err)
 	return rc == PB_EFORMAT ? 0 : rc;
 }
 
-/* From one of the next segments at or behind `from`. */
+/* From another segment in the stream's folder; the index, which may be
+ * lost, is not asked. */
 static int
 sibling_head(const struct pb_mend *mend, const struct pb_stream_info *stream,
-    uint64_t first_seq, uint64_t from, int hops, struct pb_head **out,
-    struct pb_err *err)
+    uint64_t first_seq, int hops, struct pb_head **out, struct pb_err *err)
 {
-	struct pb_segment_info rows[SIBLINGS];
+	char dir[PATH_MAX];
+	struct rebuild_file file;
+	struct dirent *entry;
+	int found = 0, tries = 0;
+	DIR *folder;
+	int rc = pb_layout_stream(dir, mend->store, &stream->key, err);
+
+	if (rc < 0)
+		return rc;
+	folder = opendir(dir);
+	if (folder == NULL)
+		return pb_err_sys(err, "open %s", dir);
+	while (found == 0 && tries < SIBLINGS &&
+	    (entry = readdir(folder)) != NULL) {
+		if (!rebuild_parse_name(entry->d_name, &file) ||
+		    file.first == first_seq)
+			continue;
+		tries++;
+		found = head_of(mend, stream, &file, hops, out);
+	}
+	closedir(folder);
+	return found;
+}
+
+/* 1 where the head of this file serves. */
+static int
+head_of(const struct pb_mend *mend, const struct pb_stream_info *stream,
+    const struct rebuild_file *file, int hops, struct pb_head **out)
+{
 	uint64_t digest;
 	size_t bytes;
-	int fd, rc, n = pb_index_segments(mend->index, stream->id, from, rows,
-	    SIBLINGS, err);
+	int fd = pb_segment_open_file(mend->store, &stream->key, file->first,
+	    NULL);
+	int rc;
 
-	for (int i = 0; i < n; i++) {
-		if (rows[i].first_seq == first_seq)
-			continue;
-		fd = pb_segment_open_file(mend->store, &stream->key,
-		    rows[i].first_seq, NULL);
-		if (fd < 0)
-			continue;
-		rc = pb_survey_head(fd, out, &bytes, &digest, err);
-		close(fd);
-		if (rc == 0 && (*out)->identity.nodes == hops + 1 &&
-		    pb_head_fits(*out, &stream->key, stream->linktype,
-		    rows[i].first_seq))
-			return 1;
-		pb_head_unref(*out);
-		*out = NULL;
-	}
-	return n < 0 ? n : 0;
+	if (fd < 0)
+		return 0;
+	rc = pb_survey_head(fd, out, &bytes, &digest, NULL);
+	close(fd);
+	if (rc == 0 && (*out)->identity.nodes == hops + 1 &&
+	    pb_head_fits(*out, &stream->key, stream->linktype, file->first))
+		return 1;
+	pb_head_unref(*out);
+	*out = NULL;
+	return 0;
 }
 
 /* Packets without a hop are at their origin: the stream's key says all. */
@@ -438,14 +457,12 @@ origin_head(const struct pb_stream_info *stream, struct pb_head **out,
 static int
 write_run(struct job *job, struct run *run, struct pb_err *err)
 {
-	char hidden[PATH_MAX];
+	char hidden[PATH_MAX + 32];
 	struct pb_buf header;
 	int fd, rc;
 
-	rc = hidden_path(hidden, job->mend->store, &job->stream->key,
-	    run->survey.segment.first_seq, err);
-	if (rc < 0)
-		return rc;
+	snprintf(hidden, sizeof(hidden), "%s/%020llu.pcapng", job->dir,
+	    (unsigned long long)run->survey.segment.first_seq);
 	fd = open(hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "make %s", hidden);
@@ -515,23 +532,6 @@ copy_bytes(int from, uint64_t at, int to, uint64_t offset, uint64_t bytes,
 	return rc;
 }
 
-static int
-hidden_path(char out[static PATH_MAX], const char *store,
-    const struct pb_stream_key *key, uint64_t first_seq, struct pb_err *err)
-{
-	char dir[PATH_MAX];
-	int n, rc = pb_layout_stream(dir, store, key, err);
-
-	if (rc < 0)
-		return rc;
-	n = snprintf(out, PATH_MAX, "%s/.salvage-%020llu", dir,
-	    (unsigned long long)first_seq);
-	if (n < 0 || n >= PATH_MAX)
-		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
-		    PATH_MAX - 1);
-	return 0;
-}
-
 /* --- the index and the names -------------------------------------------- */
 
 static int
@@ -548,7 +548,11 @@ commit(struct job *job, struct pb_err *err)
 	    row->first_seq);
 	put_runs(job, &txn);
 	put_holes(job, &txn, put_hole, NULL);
+	pb_index_look_first(&txn, job->stream);
 	pb_index_put_stream(&txn, job->stream);
+	/* From here on the runs are what the index means. */
+	pb_index_meta_put(&txn, META_STREAM, row->stream);
+	pb_index_meta_put(&txn, META_FIRST, row->first_seq);
 	return pb_mdb_commit(&txn);
 }
 
@@ -601,6 +605,7 @@ put_hole(struct job *job, struct pb_mdb_txn *txn, uint64_t first,
 	};
 
 	(void)arg;
+	pb_index_cut_gaps(txn, gap.stream, first, last, true);
 	pb_index_add_gap(txn, &gap);
 	job->out->lost += last - first + 1;
 	pb_log(PB_LOG_ERROR, "store", "packets are lost stream=%s/%s "
@@ -651,32 +656,23 @@ count_stream(struct job *job, uint64_t dropped)
 		stream->bytes += job->runs[i].survey.segment.packet_bytes;
 		stream->dropped += job->runs[i].survey.dropped;
 	}
-	if (stream->first_seq == row->first_seq && job->count > 0)
-		stream->first_seq = job->runs[0].survey.segment.first_seq;
 }
 
-/* The hidden names become the real ones; the original keeps only its name
- * under damaged/. */
+/* The runs take the original's place, which keeps only its name under
+ * damaged/. */
 static int
 place(struct job *job, struct pb_err *err)
 {
-	char dir[PATH_MAX];
-	bool replaced = false;
-	int rc = 0;
+	const struct pb_stream_key *key = &job->stream->key;
+	uint64_t first = job->row->first_seq;
+	int rc;
 
-	for (size_t i = 0; rc >= 0 && i < job->count; i++) {
-		uint64_t first = job->runs[i].survey.segment.first_seq;
-
-		rc = pb_salvage_finish(job->mend->store, &job->stream->key,
-		    first, 0, err);
-		replaced |= first == job->row->first_seq;
-	}
-	if (rc < 0 || replaced)
-		return rc < 0 ? rc : 0;
-	if (unlink(job->path) < 0 && errno != ENOENT)
-		return pb_err_sys(err, "remove %s", job->path);
-	rc = pb_layout_stream(dir, job->mend->store, &job->stream->key, err);
-	return rc < 0 ? rc : pb_sync_dir(dir, err);
+	if (job->count == 0)
+		return pb_place_remove(job->mend->store, key, first, err);
+	rc = pb_place_commit(job->mend->store, key, first, err);
+	if (rc == 0)
+		rc = pb_place_finish(job->mend->store, key, first, err);
+	return rc < 0 ? rc : 0;
 }
 
 static int
@@ -691,24 +687,6 @@ unlist(struct job *job, struct pb_err *err)
 	for (size_t i = 0; i < job->count; i++)
 		pb_index_del_open(&txn, job->row->stream,
 		    job->runs[i].survey.segment.first_seq);
+	pb_index_meta_put(&txn, META_STREAM, 0);
 	return pb_mdb_commit(&txn);
-}
-
-static int
-write_note(const char *path, const char *note, struct pb_err *err)
-{
-	char name[PATH_MAX + 8], time[PB_TIME_TEXT_MAX];
-	FILE *file;
-	int rc = 0;
-
-	snprintf(name, sizeof(name), "%s.txt", path);
-	file = fopen(name, "we");
-	if (file == NULL)
-		return pb_err_sys(err, "make %s", name);
-	fprintf(file, "%s %s\n", pb_time_format(pb_clock_real_ns(), time),
-	    note);
-	if (fflush(file) != 0 || fsync(fileno(file)) < 0)
-		rc = pb_err_sys(err, "write %s", name);
-	fclose(file);
-	return rc;
 }

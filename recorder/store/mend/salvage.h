@@ -7,13 +7,14 @@
  * `damaged`.
  *
  * Order:   1 the original gets a second name under damaged/
- *          2 each run is written and synced under a hidden name
+ *          2 each run is written and synced in a hidden folder (place.h)
  *          3 the journal has the gaps
- *          4 the index has the runs, listed as open (to be looked at)
- *          5 the hidden names become the real ones, the original's goes
- *          6 the list is emptied
- * Reason:  a crash before 4 leaves everything as it was, and a crash after
- *          it leaves what pb_salvage_finish() puts in place.
+ *          4 the index has the runs, listed as open, and a note that this
+ *            salvage is to be brought to its end
+ *          5 the runs take the original's place
+ *          6 list and note go
+ * Reason:  a crash before 4 leaves everything as it was, and one after it
+ *          what pb_salvage_resume() puts in place.
  */
 #ifndef PB_MEND_SALVAGE_H
 #define PB_MEND_SALVAGE_H
@@ -23,7 +24,7 @@
 #include "recorder/store/index_write.h"
 #include "recorder/store/mend/runs.h"
 
-#define PB_SALVAGE_RUNS_MAX	4096u	/* of one segment */
+#define PB_SALVAGE_RUNS_MAX	65536u	/* of one segment */
 
 /* Who mends: the recorder's recovery, or `pb verify --repair`.  It has
  * the store's lock. */
@@ -50,31 +51,18 @@ int	pb_salvage(const struct pb_mend *mend, struct pb_stream_info *stream,
 	    struct pb_salvage *out, struct pb_err *err);
 
 /*
- * The same without an index (steps 1, 2 and 5): numbers first .. last_max
- * of the segment that starts at `first`.  `aside` is where the original
- * is, the runs are appended.
+ * The same without an index (steps 1, 2 and 5): numbers above `after` of
+ * the file that starts at `first`.  `aside` is where the original is, the
+ * runs are appended.
  */
 int	pb_salvage_files(const struct pb_mend *mend,
 	    const struct pb_stream_info *stream, uint64_t first,
-	    uint64_t last_max, const char *why, char aside[static PATH_MAX],
+	    uint64_t after, const char *why, char aside[static PATH_MAX],
 	    struct pb_runs *runs, struct pb_err *err);
 
-/*
- * A crash in the middle: give a segment that stands under a hidden name
- * its real one.  1 done, 0 there is none.  `bytes` is its size in the
- * index (0: not known): one of another size is from before the commit,
- * perhaps in part, and goes; the original is still what the index means.
- */
-int	pb_salvage_finish(const char *store, const struct pb_stream_key *key,
-	    uint64_t first_seq, uint64_t bytes, struct pb_err *err);
-
-/*
- * Give `path` a second name under STORE/damaged/ (STREAM.FIRST[.N].pcapng),
- * durably, and write `note` beside it (.txt).  `out` is that name.
- */
-int	pb_set_aside(const char *store, const struct pb_stream_key *key,
-	    uint64_t first_seq, const char *path, const char *note,
-	    char out[static PATH_MAX], struct pb_err *err);
+/* Before anything else of recovery: a salvage that a crash cut short
+ * behind its commit is brought to its end. */
+int	pb_salvage_resume(const struct pb_mend *mend, struct pb_err *err);
 
 /*
  * A head for a segment whose own is unreadable and whose packets have

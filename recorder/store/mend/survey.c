@@ -3,6 +3,7 @@
  */
 #include "recorder/store/mend/survey.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@
 
 static int	read_window(struct pb_buf *, int, uint64_t, uint64_t,
 		    struct pb_err *);
+static ssize_t	read_around(uint8_t *, int, uint64_t, size_t,
+		    struct pb_err *);
 static bool	take_block(struct pb_survey *, const struct pb_block *);
 static const char *cannot_follow(const struct pb_survey *,
 		    const struct pb_block *, struct pb_packet *, uint64_t *);
@@ -30,7 +33,8 @@ static void	count_packet(struct pb_survey *, const struct pb_packet *,
 static void	add_drop(struct pb_survey *, uint64_t, uint64_t, uint64_t);
 static void	note_hops(struct pb_survey *, const struct pb_packet *);
 static bool	grow(void **, size_t *, size_t, size_t);
-static bool	starts_here(const uint8_t *, size_t, uint64_t, uint64_t *);
+static bool	starts_here(const uint8_t *, size_t, uint64_t, uint64_t,
+		    uint64_t *);
 
 void
 pb_survey_init(struct pb_survey *survey)
@@ -113,6 +117,9 @@ pb_survey_head(int fd, struct pb_head **head, size_t *bytes, uint64_t *digest,
 	if (pb_buf_reserve(&window, PB_HEAD_BYTES_MAX - 1) == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	got = pb_pread_all(fd, window.data, PB_HEAD_BYTES_MAX - 1, 0, err);
+	if (got < 0 && err != NULL && err->sys == EIO)
+		got = read_around(window.data, fd, 0, PB_HEAD_BYTES_MAX - 1,
+		    err);
 	rc = got < 0 ? (int)got : pb_head_parse(head, window.data,
 	    (size_t)got, bytes, err);
 	if (rc == 0 && !pb_head_readable(window.data, *bytes)) {
@@ -129,7 +136,7 @@ pb_survey_head(int fd, struct pb_head **head, size_t *bytes, uint64_t *digest,
 
 int
 pb_survey_resync(int fd, uint64_t offset, uint64_t limit, uint64_t after,
-    uint64_t *found, uint64_t *seq, struct pb_err *err)
+    uint64_t last, uint64_t *found, uint64_t *seq, struct pb_err *err)
 {
 	struct pb_buf window;
 	uint64_t at = offset, end = offset;
@@ -146,7 +153,7 @@ pb_survey_resync(int fd, uint64_t offset, uint64_t limit, uint64_t after,
 		while (rc == 0 && used + 12 <= window.len &&
 		    (end >= limit || window.len - used > WINDOW_BYTES / 2)) {
 			if (starts_here(window.data + used, window.len - used,
-			    after, seq)) {
+			    after, last, seq)) {
 				*found = at;
 				rc = 1;
 			} else {
@@ -180,10 +187,39 @@ read_window(struct pb_buf *window, int fd, uint64_t at, uint64_t limit,
 	if (pb_buf_reserve(window, want) == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	got = pb_pread_all(fd, window->data + window->len, want, at, err);
+	if (got < 0 && err != NULL && err->sys == EIO)
+		got = read_around(window->data + window->len, fd, at, want,
+		    err);
 	if (got < 0)
 		return (int)got;
 	window->len += (size_t)got;
 	return 0;
+}
+
+/* What the disk cannot give is read as zeros, a page at a time: no block
+ * is made of those, and what stands around them is kept. */
+static ssize_t
+read_around(uint8_t *out, int fd, uint64_t at, size_t want,
+    struct pb_err *err)
+{
+	size_t done = 0;
+
+	while (done < want) {
+		size_t part = PB_PAGE_BYTES - (at + done) % PB_PAGE_BYTES;
+		ssize_t got;
+
+		if (part > want - done)
+			part = want - done;
+		got = pb_pread_all(fd, out + done, part, at + done, err);
+		if (got < 0 && err->sys != EIO)
+			return got;
+		if (got >= 0 && (size_t)got < part)
+			return (ssize_t)(done + (size_t)got);
+		if (got < 0)
+			memset(out + done, 0, part);
+		done += part;
+	}
+	return (ssize_t)done;
 }
 
 /* False for a block that cannot follow: what is kept ends before it. */
@@ -346,7 +382,8 @@ grow(void **rows, size_t *cap, size_t count, size_t row_bytes)
 }
 
 static bool
-starts_here(const uint8_t *data, size_t len, uint64_t after, uint64_t *seq)
+starts_here(const uint8_t *data, size_t len, uint64_t after, uint64_t last,
+    uint64_t *seq)
 {
 	struct pb_packet packet;
 	struct pb_block block;
@@ -356,5 +393,5 @@ starts_here(const uint8_t *data, size_t len, uint64_t after, uint64_t *seq)
 	    block.len > PB_STORED_BLOCK_BYTES_MAX ||
 	    pb_scan_epb(&block, &packet) < 0 || !pb_packet_seq(&packet, seq))
 		return false;
-	return *seq > after;
+	return *seq > after && *seq <= last;
 }

@@ -68,12 +68,12 @@ int	pb_survey_head(int fd, struct pb_head **head, size_t *bytes,
 
 /*
  * The first whole block at or behind `offset` (by 4 bytes) that looks like
- * one of ours: a known type, a plausible length that stands at both ends,
- * and, for a packet, a number above `after`.  1 and `*found`, 0 where there
+ * one of ours: a packet with a plausible length that stands at both ends
+ * and a number above `after` and up to `last`.  1 and `*found`, 0 where there
  * is none before `limit`.
  */
 int	pb_survey_resync(int fd, uint64_t offset, uint64_t limit,
-	    uint64_t after, uint64_t *found, uint64_t *seq,
+	    uint64_t after, uint64_t last, uint64_t *found, uint64_t *seq,
 	    struct pb_err *err);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "recorder/store/mend/verify.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,9 +34,7 @@ static int	check_totals(struct verify *, const struct pb_index_totals *,
 static int	check_ages(struct verify *, struct pb_err *);
 static int	unknown_stream(void *, const struct pb_stream_key *,
 		    const char *, struct pb_err *);
-static int	open_scratch(struct verify *, char [static 32],
-		    struct pb_err *);
-static void	remove_scratch(struct verify *, const char *);
+static int	open_scratch(struct verify *, struct pb_err *);
 static bool	wanted(const struct verify *, const struct pb_stream_key *);
 
 const char *
@@ -59,7 +59,6 @@ pb_verify(const struct pb_verify_opts *opts, struct pb_verify_sum *sum,
     struct pb_err *err)
 {
 	struct verify verify = { .opts = opts, .sum = sum };
-	char scratch[32];
 	int rc;
 
 	memset(sum, 0, sizeof(*sum));
@@ -70,11 +69,10 @@ pb_verify(const struct pb_verify_opts *opts, struct pb_verify_sum *sum,
 	if (rc < 0)
 		return rc;
 	pb_buf_init(&verify.bytes, EXTENT_MAX);
-	rc = open_scratch(&verify, scratch, err);
-	if (rc == 0) {
+	rc = open_scratch(&verify, err);
+	if (rc == 0)
 		rc = verify_all(&verify, err);
-		remove_scratch(&verify, scratch);
-	}
+	pb_index_close(verify.scratch);
 	pb_buf_finish(&verify.bytes);
 	pb_index_close(verify.index);
 	return rc;
@@ -128,7 +126,18 @@ check_index(struct verify *verify, struct pb_err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = read_in_child(verify->opts->store, text);
+	rc = pb_rebuild_needed(verify->opts->store, err);
+	if (rc == 0)
+		return pb_err_set(err, PB_ENOENT, "there is no store in %s",
+		    verify->opts->store);
+	if (rc < 0 && rc != PB_EFORMAT)
+		return rc;
+	if (rc == PB_EFORMAT) {
+		snprintf(text, sizeof(text), "%s", err->text);
+		rc = 1;
+	} else {
+		rc = read_in_child(verify->opts->store, text);
+	}
 	if (rc == 0)
 		return 0;
 	if (rc < 0)
@@ -220,7 +229,8 @@ one_stream(struct verify *verify, const struct pb_stream_info *info,
 				rc = pb_err_set(err, PB_ENOMEM, "no memory");
 			if (rc == 0)
 				rc = verify_segment(&stream, &rows[i], err);
-			from = rows[i].last_seq + 1;
+			from = pb_runs_next(from, rows[i].first_seq,
+			    rows[i].last_seq);
 		}
 	} while (rc == 0 && n == ROWS);
 	if (n < 0)
@@ -341,29 +351,28 @@ check_ages(struct verify *verify, struct pb_err *err)
 
 /* --- scratch ------------------------------------------------------------ */
 
+/* Its names go at once: an end by a signal leaves nothing behind. */
 static int
-open_scratch(struct verify *verify, char dir[static 32], struct pb_err *err)
-{
-	strcpy(dir, "/tmp/pb-verify-XXXXXX");
-	if (mkdtemp(dir) == NULL)
-		return pb_err_sys(err, "make a directory in /tmp");
-	return pb_index_open_named(&verify->scratch, dir, "gaps",
-	    SCRATCH_BYTES, err);
-}
-
-static void
-remove_scratch(struct verify *verify, const char *dir)
+open_scratch(struct verify *verify, struct pb_err *err)
 {
 	static const char *const names[] = { "gaps/data.mdb",
-	    "gaps/lock.mdb" };
-	char path[64];
+	    "gaps/lock.mdb", "gaps", "" };
+	const char *where = getenv("TMPDIR");
+	char dir[PATH_MAX], path[PATH_MAX + 16];
+	int rc = snprintf(dir, sizeof(dir), "%s/pb-verify-XXXXXX",
+	    where != NULL && where[0] != '\0' ? where : "/tmp");
 
-	pb_index_close(verify->scratch);
+	if (rc < 0 || (size_t)rc >= sizeof(dir) || mkdtemp(dir) == NULL)
+		return pb_err_sys(err, "make a directory %s", dir);
+	/* Made here it needs no sync. */
+	snprintf(path, sizeof(path), "%s/gaps", dir);
+	rc = mkdir(path, 0700) < 0 ? pb_err_sys(err, "make %s", path) :
+	    pb_index_open_named(&verify->scratch, dir, "gaps", SCRATCH_BYTES,
+	    err);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		unlink(path);
+		if (unlink(path) < 0 && errno == EISDIR)
+			rmdir(path);
 	}
-	snprintf(path, sizeof(path), "%s/gaps", dir);
-	rmdir(path);
-	rmdir(dir);
+	return rc;
 }

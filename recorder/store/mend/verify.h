@@ -40,6 +40,7 @@ struct pb_finding {
 	uint64_t	segment_seq;	/* 0: of no segment */
 	uint64_t	offset, bytes;	/* where in the file; 0, 0: nowhere */
 	uint64_t	first, last;	/* numbers concerned; 0, 0: none */
+	uint16_t	path_bytes, text_bytes;	/* repair's own */
 	char		path[PATH_MAX];	/* the file, or "" */
 	char		text[256];	/* what, as one line */
 };

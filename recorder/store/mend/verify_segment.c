@@ -1,8 +1,11 @@
 /*
  * recorder/store/mend/verify_segment.c - one file and its rows
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +20,7 @@
 
 #define ROWS		64	/* of a page */
 #define EXTENT_BYTES	(16u << 20)	/* no extent is larger */
+#define TRIES		5	/* while a recorder goes on writing */
 
 /* What the blocks of some bytes come to. */
 struct tally {
@@ -36,9 +40,17 @@ struct check {
 	struct tally	 sum;
 	uint64_t	 next_offset;	/* of the next extent */
 	bool		 damaged;	/* its sums need not be right */
+	bool		 bad_head;	/* which has been told */
+	bool		 stale;		/* the row has changed since */
+	uint64_t	 dropped;	/* as the index has it */
+	const struct pb_extent_info *extent; /* looked at, or NULL */
 	int		 fd;
 };
 
+static int	check_segment(struct check *, struct pb_err *);
+static int	tell(struct check *, enum pb_flaw, const char *, ...)
+		    __attribute__((format(printf, 3, 4)));
+static bool	went_on(const struct check *);
 static int	check_file(struct check *, struct pb_err *);
 static int	check_head(struct check *, struct pb_err *);
 static int	check_header_digest(struct check *, uint64_t, struct pb_err *);
@@ -58,46 +70,111 @@ verify_segment(struct verify_stream *stream,
     const struct pb_segment_info *row, struct pb_err *err)
 {
 	struct verify *verify = stream->verify;
-	struct check check = { .stream = stream, .row = row, .fd = -1 };
-	int rc = pb_layout_segment(check.where.path, verify->opts->store,
-	    &stream->info.key, row->first_seq, !row->sealed, err);
+	struct pb_segment_info now = *row;
+	struct check check = { .stale = true };
+	int rc = 0, have = 1;
 
-	if (rc < 0)
-		return rc;
-	check.where.key = stream->info.key;
-	check.where.segment_seq = row->first_seq;
-	check.fd = pb_segment_open_file(verify->opts->store,
-	    &stream->info.key, row->first_seq, err);
-	if (check.fd == PB_ENOENT) {
-		check.where.first = row->first_seq;
-		check.where.last = row->last_seq;
-		return verify_tell(verify, &check.where, PB_FLAW_MISSING,
-		    "the index has %" PRIu64 " packets of it and there is no "
-		    "file", row->packets);
+	/* A recorder that goes on writing may change it meanwhile. */
+	for (int try = 0; check.stale && have == 1 && try < TRIES; try++) {
+		check = (struct check){ .stream = stream, .row = &now,
+		    .fd = -1 };
+		rc = check_segment(&check, err);
+		if (rc != 0 || !check.stale)
+			break;
+		have = pb_index_segments(verify->index, row->stream,
+		    row->first_seq, &now, 1, err);
+		if (have == 1 && now.first_seq != row->first_seq)
+			have = 0;	/* deleted */
 	}
-	if (check.fd < 0)
-		return check.fd;
-	posix_fadvise(check.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	rc = check_file(&check, err);
-	/* What was read here is not worth room that capture could use. */
-	posix_fadvise(check.fd, 0, 0, POSIX_FADV_DONTNEED);
-	close(check.fd);
 	stream->packets += row->packets;
 	stream->bytes += row->packet_bytes;
+	stream->dropped += check.dropped;
 	stream->segments++;
 	stream->file_bytes += row->bytes;
 	verify->sum->segments++;
 	verify->unsealed += !row->sealed;
 	verify->sum->packets += row->packets;
 	verify->sum->bytes += row->bytes;
+	return have < 0 ? have : rc;
+}
+
+static int
+check_segment(struct check *check, struct pb_err *err)
+{
+	const struct pb_segment_info *row = check->row;
+	const struct pb_stream_info *info = &check->stream->info;
+	const char *store = check->stream->verify->opts->store;
+	int rc = pb_layout_segment(check->where.path, store, &info->key,
+	    row->first_seq, !row->sealed, err);
+
+	if (rc < 0)
+		return rc;
+	check->where.key = info->key;
+	check->where.segment_seq = row->first_seq;
+	check->fd = pb_segment_open_file(store, &info->key, row->first_seq,
+	    err);
+	if (check->fd == PB_ENOENT) {
+		check->where.first = row->first_seq;
+		check->where.last = row->last_seq;
+		check->damaged = true;
+		rc = tell(check, PB_FLAW_MISSING, "the index has %" PRIu64
+		    " packets of it and there is no file", row->packets);
+		return rc != 0 ? rc : check_drops(check, err);
+	}
+	if (check->fd < 0)
+		return check->fd;
+	posix_fadvise(check->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	rc = check_file(check, err);
+	/* What was read here is not worth room that capture could use. */
+	posix_fadvise(check->fd, 0, 0, POSIX_FADV_DONTNEED);
+	close(check->fd);
 	return rc;
+}
+
+/* A finding, unless the row that it follows from is no longer so. */
+static int
+tell(struct check *check, enum pb_flaw flaw, const char *text, ...)
+{
+	char line[sizeof(check->where.text)];
+	va_list ap;
+
+	check->stale |= went_on(check);
+	if (check->stale)
+		return 0;
+	va_start(ap, text);
+	vsnprintf(line, sizeof(line), text, ap);
+	va_end(ap);
+	return verify_tell(check->stream->verify, &check->where, flaw, "%s",
+	    line);
+}
+
+static bool
+went_on(const struct check *check)
+{
+	const struct pb_segment_info *row = check->row;
+	struct verify *verify = check->stream->verify;
+	struct pb_segment_info segment;
+	struct pb_extent_info extent;
+
+	if (verify->opts->alone)
+		return false;
+	/* What a full extent holds is there to stay. */
+	if (check->extent != NULL && pb_index_extents(verify->index,
+	    row->stream, check->extent->first_seq, &extent, 1, NULL) == 1 &&
+	    extent.first_seq == check->extent->first_seq &&
+	    extent.bytes == check->extent->bytes &&
+	    extent.digest == check->extent->digest)
+		return false;
+	return pb_index_segments(verify->index, row->stream, row->first_seq,
+	    &segment, 1, NULL) != 1 || segment.first_seq != row->first_seq ||
+	    segment.bytes != row->bytes || segment.sealed != row->sealed ||
+	    segment.last_seq != row->last_seq;
 }
 
 static int
 check_file(struct check *check, struct pb_err *err)
 {
 	const struct pb_segment_info *row = check->row;
-	struct verify *verify = check->stream->verify;
 	struct stat st;
 	int rc = 0;
 
@@ -108,12 +185,12 @@ check_file(struct check *check, struct pb_err *err)
 		check->damaged = true;
 		check->where.offset = (uint64_t)st.st_size < row->bytes ?
 		    (uint64_t)st.st_size : row->bytes;
-		rc = verify_tell(verify, &check->where, PB_FLAW_SIZE,
+		rc = tell(check, PB_FLAW_SIZE,
 		    "it has %lld bytes, the index says %" PRIu64,
 		    (long long)st.st_size, row->bytes);
 	}
 	if (rc == 0 && row->sealed && row->sealed_ns == 0)
-		rc = verify_tell(verify, &check->where, PB_FLAW_ROW,
+		rc = tell(check, PB_FLAW_ROW,
 		    "the index does not say when it was sealed");
 	if (rc == 0)
 		rc = check_head(check, err);
@@ -130,7 +207,6 @@ static int
 check_head(struct check *check, struct pb_err *err)
 {
 	const struct pb_stream_info *info = &check->stream->info;
-	struct verify *verify = check->stream->verify;
 	struct pb_head *head = NULL;
 	uint64_t digest;
 	size_t bytes = 0;
@@ -143,16 +219,17 @@ check_head(struct check *check, struct pb_err *err)
 	check->where.bytes = check->row->header_bytes;
 	if (rc < 0 && rc != PB_EFORMAT)
 		return rc;
+	check->bad_head = rc == PB_EFORMAT || !fits;
 	if (rc == PB_EFORMAT)
-		return verify_tell(verify, &check->where, PB_FLAW_HEADER,
+		return tell(check, PB_FLAW_HEADER,
 		    "its section and interface cannot be read: %.150s",
 		    err->text);
 	if (!fits)
-		return verify_tell(verify, &check->where, PB_FLAW_HEADER,
+		return tell(check, PB_FLAW_HEADER,
 		    "it says it is another stream's or begins with another "
 		    "number");
 	if (bytes != check->row->header_bytes)
-		return verify_tell(verify, &check->where, PB_FLAW_ROW,
+		return tell(check, PB_FLAW_ROW,
 		    "its header has %zu bytes, the index says %" PRIu32, bytes,
 		    check->row->header_bytes);
 	return 0;
@@ -166,11 +243,13 @@ check_header_digest(struct check *check, uint64_t bytes, struct pb_err *err)
 	struct pb_buf *buf = &verify->bytes;
 	ssize_t got;
 
+	if (check->bad_head)
+		return 0;
 	check->where.offset = 0;
 	check->where.bytes = bytes;
 	pb_buf_clear(buf);
 	if (bytes > EXTENT_BYTES || pb_buf_reserve(buf, (size_t)bytes) == NULL)
-		return verify_tell(verify, &check->where, PB_FLAW_ROW,
+		return tell(check, PB_FLAW_ROW,
 		    "the index says its first extent is at %" PRIu64, bytes);
 	got = pb_pread_all(check->fd, buf->data, (size_t)bytes, 0, err);
 	if (got < 0)
@@ -178,7 +257,7 @@ check_header_digest(struct check *check, uint64_t bytes, struct pb_err *err)
 	if ((uint64_t)got == bytes &&
 	    XXH3_64bits(buf->data, (size_t)bytes) == check->row->header_digest)
 		return 0;
-	return verify_tell(verify, &check->where, PB_FLAW_HEADER,
+	return tell(check, PB_FLAW_HEADER,
 	    "its header does not match its digest");
 }
 
@@ -206,8 +285,11 @@ check_extents(struct check *check, struct pb_err *err)
 				from = row->last_seq + 1;
 				break;
 			}
+			check->extent = &rows[i];
 			rc = check_extent(check, &rows[i], err);
-			from = rows[i].last_seq + 1;
+			check->extent = NULL;
+			from = pb_runs_next(from, rows[i].first_seq,
+			    rows[i].last_seq);
 		}
 	} while (rc == 0 && n == ROWS && from <= row->last_seq);
 	if (rc != 0 || (from > row->last_seq &&
@@ -217,7 +299,7 @@ check_extents(struct check *check, struct pb_err *err)
 	check->where.first = from <= row->last_seq ? from : 0;
 	check->where.last = from <= row->last_seq ? row->last_seq : 0;
 	check->damaged = true;
-	return verify_tell(verify, &check->where, PB_FLAW_ROW,
+	return tell(check, PB_FLAW_ROW,
 	    "the index has no extent for the rest of it");
 }
 
@@ -245,7 +327,7 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
 	    extent->segment_seq != check->row->first_seq ||
 	    extent->bytes > EXTENT_BYTES) {
 		check->damaged = true;
-		return verify_tell(verify, &check->where, PB_FLAW_ROW,
+		return tell(check, PB_FLAW_ROW,
 		    "the index says an extent is at %" PRIu64 " of segment %"
 		    PRIu64 " with %" PRIu32 " bytes, where %" PRIu64
 		    " is expected", extent->offset, extent->segment_seq,
@@ -257,8 +339,14 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	got = pb_pread_all(check->fd, buf->data, extent->bytes, extent->offset,
 	    err);
-	if (got < 0)
+	if (got < 0 && err->sys != EIO)
 		return pb_err_prefix(err, "%s", check->where.path);
+	if (got < 0) {
+		check->damaged = true;
+		return tell(check, PB_FLAW_BLOCK, "packets %" PRIu64 " to %"
+		    PRIu64 " cannot be read: %.100s", extent->first_seq,
+		    extent->last_seq, err->text);
+	}
 	verify->done += extent->bytes;
 	if (verify->opts->progress != NULL)
 		verify->opts->progress(verify->opts->arg, verify->done,
@@ -272,12 +360,12 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
 	}
 	check->damaged = true;
 	if (tally.why == NULL && (uint64_t)got == extent->bytes)
-		return verify_tell(verify, &check->where, PB_FLAW_DIGEST,
+		return tell(check, PB_FLAW_DIGEST,
 		    "packets %" PRIu64 " to %" PRIu64 " do not match their "
 		    "digest", extent->first_seq, extent->last_seq);
 	check->where.offset += tally.good;
 	check->where.bytes -= tally.good;
-	return verify_tell(verify, &check->where, PB_FLAW_BLOCK,
+	return tell(check, PB_FLAW_BLOCK,
 	    "%s at offset %" PRIu64 ", in packets %" PRIu64 " to %" PRIu64,
 	    tally.why != NULL ? tally.why : "the file ends",
 	    check->where.offset, extent->first_seq, extent->last_seq);
@@ -293,7 +381,7 @@ compare_extent(struct check *check, const struct pb_extent_info *extent,
 	    tally->last_time == extent->last_time)
 		return 0;
 	check->damaged = true;
-	return verify_tell(check->stream->verify, &check->where, PB_FLAW_ROW,
+	return tell(check, PB_FLAW_ROW,
 	    "the extent holds packets %" PRIu64 " to %" PRIu64 ", the index "
 	    "says otherwise, or other times", tally->first, tally->last);
 }
@@ -312,7 +400,7 @@ check_sums(struct check *check)
 	check->where.offset = check->where.bytes = 0;
 	check->where.first = row->first_seq;
 	check->where.last = row->last_seq;
-	return verify_tell(check->stream->verify, &check->where, PB_FLAW_ROW,
+	return tell(check, PB_FLAW_ROW,
 	    "it holds %" PRIu64 " packets with %" PRIu64 " bytes up to %"
 	    PRIu64 ", the index says %" PRIu64 " with %" PRIu64 " up to %"
 	    PRIu64 ", or other times", sum->packets, sum->packet_bytes,
@@ -337,11 +425,11 @@ check_drops(struct check *check, struct pb_err *err)
 		if (n > 0)
 			from = rows[n - 1].seq + 1;
 	} while (n == ROWS && from <= row->last_seq);
-	check->stream->dropped += sum;
+	check->dropped = sum;
 	if (check->damaged || sum == check->sum.dropped)
 		return 0;
 	check->where.offset = check->where.bytes = 0;
-	return verify_tell(check->stream->verify, &check->where, PB_FLAW_ROW,
+	return tell(check, PB_FLAW_ROW,
 	    "its packets tell of %" PRIu64 " drops, the index of %" PRIu64,
 	    check->sum.dropped, sum);
 }
