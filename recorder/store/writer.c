@@ -30,10 +30,9 @@
 #include "recorder/store/index_expire.h"
 #include "recorder/store/journal.h"
 #include "recorder/store/mend/extra.h"
-#include "recorder/store/mend/repair.h"
 #include "recorder/store/store_impl.h"
+#include "recorder/store/writer_impl.h"
 
-#define FACTS_MAX	16	/* of one append to a journal */
 #define TICK_MS		250	/* looks at ages and held chunks */
 #define HEALED_MS	1000	/* without a failure, and it has healed */
 
@@ -59,33 +58,11 @@ static int	announce(struct pb_store *, struct pb_stream *, uint64_t,
 		    struct pb_err *);
 static void	seal_later(struct pb_store *, struct pb_stream *);
 static void	seal_aged(struct pb_store *, bool);
-static void	flush(struct pb_store *);
-static int	sync_stream(struct pb_store *, struct pb_stream *,
-		    struct pb_err *);
-static int	sync_segment(struct pb_stream *, struct pb_err *);
-static int	journal_gaps(struct pb_store *, struct pb_stream *,
-		    struct pb_err *);
-static int	journal_fill(struct pb_store *, const struct pb_chunk *,
-		    uint64_t, struct pb_err *);
-static int	commit_batch(struct pb_store *, struct pb_err *);
-static void	put_stream_rows(struct pb_mdb_txn *, struct pb_stream *);
-static void	put_segment_rows(struct pb_mdb_txn *,
-		    const struct pb_segment *, bool);
-static void	put_drop_rows(struct pb_mdb_txn *, const struct pb_chunk *);
-static void	settle_stream(struct pb_store *, struct pb_stream *);
-static void	tidy_journal(struct pb_store *, struct pb_stream *);
-static void	roll_back(struct pb_store *, struct pb_stream *, int,
-		    const struct pb_err *);
-static void	chunk_failed(struct pb_store *, struct pb_chunk *, int,
-		    const struct pb_err *);
 static void	try_held(struct pb_store *, bool);
 static void	count_in(struct pb_stream_info *, const struct pb_chunk *,
 		    bool);
 static void	retain(struct pb_store *);
 static void	mark_dirty(struct pb_store *, struct pb_stream *);
-static void	unlink_open(struct pb_store *, struct pb_stream *);
-static void	note_failure(struct pb_store *, const struct pb_err *);
-static void	note_success(struct pb_store *);
 static void	note_healed(struct pb_store *, uint64_t);
 static void	finish(struct pb_store *);
 
@@ -108,7 +85,7 @@ pb_writer_main(void *arg)
 		}
 		while ((chunk = chunk_pop(&work)) != NULL)
 			take(store, chunk);
-		flush(store);
+		writer_flush(store);
 		retain(store);
 	}
 	finish(store);
@@ -175,7 +152,7 @@ take(struct pb_store *store, struct pb_chunk *chunk)
 	else
 		rc = write_packets(store, chunk, &err);
 	if (rc < 0)
-		chunk_failed(store, chunk, rc, &err);
+		writer_chunk_failed(store, chunk, rc, &err);
 }
 
 static int
@@ -189,12 +166,12 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 		return order_error(store, chunk, err);
 	rc = reserve_numbers(store, err);
 	if (rc < 0) {
-		roll_back(store, stream, rc, err);
+		writer_roll_back(store, stream, rc, err);
 		return rc;
 	}
 	if (wants_new_segment(store, stream, chunk)) {
 		seal_later(store, stream);
-		flush(store);
+		writer_flush(store);
 		if (stream->segment != NULL)
 			return pb_err_set(err, PB_EBUSY, "the segment before "
 			    "could not be sealed");
@@ -207,7 +184,7 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 		rc = new_segment(store, stream, chunk->head, chunk->first_seq,
 		    &stream->segment, err);
 		if (rc < 0) {
-			roll_back(store, stream, rc, err);
+			writer_roll_back(store, stream, rc, err);
 			return rc;
 		}
 		stream->opened_ms = pb_clock_mono_ms();
@@ -218,7 +195,7 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 	rc = pb_segment_append(stream->segment, chunk, err);
 	if (rc < 0) {
 		/* What else of the stream is in the batch falls with it. */
-		roll_back(store, stream, rc, err);
+		writer_roll_back(store, stream, rc, err);
 		return rc;
 	}
 	count_in(&stream->info, chunk, true);
@@ -240,7 +217,7 @@ write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	if (stream->info.id == 0) {
 		rc = announce(store, stream, 0, err);
 		if (rc < 0) {
-			roll_back(store, stream, rc, err);
+			writer_roll_back(store, stream, rc, err);
 			return rc;
 		}
 	}
@@ -264,7 +241,7 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	struct pb_mdb_txn txn;
 	int rc;
 
-	flush(store);
+	writer_flush(store);
 	retain(store);
 	if (!gaps_cover(store, stream, chunk->first_seq, chunk->last_seq))
 		return order_error(store, chunk, err);
@@ -279,17 +256,17 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	if (rc == 0)
 		rc = pb_segment_rename(segment, err);
 	if (rc == 0)
-		rc = journal_fill(store, chunk, now_ns, err);
+		rc = writer_journal_fill(store, chunk, now_ns, err);
 	if (rc == 0)
 		rc = pb_index_begin(store->index, &txn, err);
 	if (rc == 0) {
 		count_in(&stream->info, chunk, false);
-		put_segment_rows(&txn, segment, true);
+		writer_put_segment(&txn, segment, true);
 		pb_index_fill_gaps(&txn, stream->info.id, chunk->first_seq,
 		    chunk->last_seq, now_ns);
 		pb_index_put_fill(&txn, stream->info.id, chunk->first_seq,
 		    chunk->last_seq);
-		put_drop_rows(&txn, chunk);
+		writer_put_drops(&txn, chunk);
 		pb_index_put_stream(&txn, &stream->info);
 		rc = pb_mdb_commit(&txn);
 	}
@@ -300,11 +277,11 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	pb_segment_destroy(segment);
 	if (rc < 0) {
 		copy_counters(&stream->info, &stream->committed);
-		note_failure(store, err);
+		writer_note_failure(store, err);
 		return rc;
 	}
 	copy_counters(&stream->committed, &stream->info);
-	note_success(store);
+	writer_note_success(store);
 	chunk->done(chunk, 0, NULL);
 	return 0;
 }
@@ -461,7 +438,7 @@ seal_later(struct pb_store *store, struct pb_stream *stream)
 	/* Statistics are worth having, not worth failing for. */
 	if (stream->info.own && pb_segment_close_stats(stream->segment,
 	    &stream->info, pb_clock_real_ns(), &err) < 0)
-		note_failure(store, &err);
+		writer_note_failure(store, &err);
 }
 
 static void
@@ -475,274 +452,8 @@ seal_aged(struct pb_store *store, bool all)
 			seal_later(store, s);
 }
 
-/* The unit of truth: after it, what is in `written` is durable. */
-static void
-flush(struct pb_store *store)
-{
-	struct pb_stream *stream, *next;
-	struct pb_chunk *chunk;
-	struct pb_err err = { 0 };
-	int rc;
-
-	for (stream = store->dirty; stream != NULL; stream = next) {
-		next = stream->dirty_next;
-		rc = sync_stream(store, stream, &err);
-		if (rc < 0)
-			roll_back(store, stream, rc, &err);
-	}
-	if (store->dirty == NULL)
-		return;
-	rc = commit_batch(store, &err);
-	while (rc < 0 && store->dirty != NULL)
-		roll_back(store, store->dirty, rc, &err);
-	if (rc == 0)
-		note_success(store);
-	while ((stream = store->dirty) != NULL) {
-		store->dirty = stream->dirty_next;
-		stream->dirty = false;
-		settle_stream(store, stream);
-	}
-	while ((chunk = chunk_pop(&store->written)) != NULL) {
-		pthread_mutex_lock(&store->mutex);
-		store->stats.chunks++;
-		store->stats.bytes += chunk->len;
-		pthread_mutex_unlock(&store->mutex);
-		chunk->done(chunk, 0, NULL);
-	}
-}
-
-static int
-sync_stream(struct pb_store *store, struct pb_stream *stream,
-    struct pb_err *err)
-{
-	int rc = stream->segment != NULL ? sync_segment(stream, err) : 0;
-
-	/* After the segment: sealing gives up a descriptor. */
-	if (rc == 0 && stream->facts)
-		rc = journal_gaps(store, stream, err);
-	return rc;
-}
-
-static int
-sync_segment(struct pb_stream *stream, struct pb_err *err)
-{
-	int rc = pb_segment_sync(stream->segment, err);
-
-	if (rc < 0 || !stream->sealing)
-		return rc;
-	/* One that never got a packet goes, while it is still announced. */
-	if (pb_segment_row(stream->segment)->packets == 0)
-		return pb_segment_unlink(stream->segment, err);
-	return pb_segment_rename(stream->segment, err);
-}
-
-/* The stream's gaps of this batch: on disk before the index has them. */
-static int
-journal_gaps(struct pb_store *store, struct pb_stream *stream,
-    struct pb_err *err)
-{
-	struct pb_fact facts[FACTS_MAX];
-	size_t count = 0;
-	int rc = 0;
-
-	for (struct pb_chunk *c = store->written.head; c != NULL && rc == 0;
-	    c = c->next) {
-		if (c->stream != stream || c->gap == 0)
-			continue;
-		facts[count++] = (struct pb_fact){
-			.kind = PB_FACT_GAP,
-			.first = c->first_seq,
-			.last = c->last_seq,
-			.reason = c->gap,
-			.time_ns = c->first_time,
-		};
-		if (count < FACTS_MAX)
-			continue;
-		rc = pb_journal_append(store->path, &stream->info.key, facts,
-		    count, err);
-		count = 0;
-	}
-	if (rc == 0 && count > 0)
-		rc = pb_journal_append(store->path, &stream->info.key, facts,
-		    count, err);
-	return rc;
-}
-
-static int
-journal_fill(struct pb_store *store, const struct pb_chunk *chunk,
-    uint64_t now_ns, struct pb_err *err)
-{
-	struct pb_fact fact = {
-		.kind = PB_FACT_FILL,
-		.first = chunk->first_seq,
-		.last = chunk->last_seq,
-		.time_ns = now_ns,
-	};
-
-	return pb_journal_append(store->path, &chunk->stream->info.key, &fact,
-	    1, err);
-}
-
-static int
-commit_batch(struct pb_store *store, struct pb_err *err)
-{
-	uint64_t numbers = atomic_load(&store->numbers);
-	uint64_t reserved = store->numbers_reserved;
-	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(store->index, &txn, err);
-
-	if (rc < 0)
-		return rc;
-	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
-		put_stream_rows(&txn, s);
-	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next) {
-		struct pb_gap_info gap = {
-			.stream = c->stream->info.id,
-			.first = c->first_seq,
-			.last = c->last_seq,
-			.reason = c->gap,
-			.since_ns = c->first_time,
-		};
-
-		if (c->gap != 0)
-			pb_index_add_gap(&txn, &gap);
-		put_drop_rows(&txn, c);
-	}
-	if (numbers + NUMBERS_AHEAD / 2 > reserved) {
-		reserved = numbers + NUMBERS_AHEAD;
-		pb_index_meta_put(&txn, "numbers", reserved);
-	}
-	rc = pb_mdb_commit(&txn);
-	if (rc == 0)
-		store->numbers_reserved = reserved;
-	return rc;
-}
-
-static void
-put_stream_rows(struct pb_mdb_txn *txn, struct pb_stream *stream)
-{
-	if (stream->segment != NULL)
-		put_segment_rows(txn, stream->segment, stream->sealing);
-	pb_index_put_stream(txn, &stream->info);
-}
-
-static void
-put_segment_rows(struct pb_mdb_txn *txn, const struct pb_segment *segment,
-    bool sealed)
-{
-	const struct pb_segment_info *row = pb_segment_row(segment);
-	const struct pb_extent_info *extents;
-	size_t count = pb_segment_extents(segment, &extents);
-
-	if (sealed)
-		pb_index_del_open(txn, row->stream, row->first_seq);
-	/* A segment that never got a packet leaves no trace. */
-	if (row->packets == 0)
-		return;
-	pb_index_put_segment(txn, row);
-	for (size_t i = 0; i < count; i++)
-		pb_index_put_extent(txn, &extents[i]);
-}
-
-static void
-put_drop_rows(struct pb_mdb_txn *txn, const struct pb_chunk *chunk)
-{
-	for (unsigned i = 0; i < chunk->drops; i++) {
-		struct pb_drop_info drop = {
-			.stream = chunk->stream->info.id,
-			.seq = chunk->drop[i].seq,
-			.count = chunk->drop[i].count,
-			.time_ns = chunk->drop[i].time_ns,
-		};
-
-		pb_index_put_drop(txn, &drop);
-	}
-}
-
-/* The commit has covered this stream. */
-static void
-settle_stream(struct pb_store *store, struct pb_stream *stream)
-{
-	stream->facts = false;
-	copy_counters(&stream->committed, &stream->info);
-	atomic_store(&stream->durable, stream->info.last_seq);
-	if (stream->segment == NULL)
-		return;
-	pb_segment_commit(stream->segment);
-	if (!stream->sealing)
-		return;
-	pb_segment_destroy(stream->segment);
-	stream->segment = NULL;
-	stream->sealing = false;
-	unlink_open(store, stream);
-	tidy_journal(store, stream);
-}
-
-/*
- * A journal that has grown long is written anew from the index, which has
- * just been committed: retention's facts alone would make it grow for ever.
- * One that stays long is left alone until it has doubled.
- */
-static void
-tidy_journal(struct pb_store *store, struct pb_stream *stream)
-{
-	uint64_t due = stream->journal_due > PB_JOURNAL_BYTES_MAX ?
-	    stream->journal_due : PB_JOURNAL_BYTES_MAX;
-	const struct pb_stream_key *key = &stream->info.key;
-	uint64_t bytes = pb_journal_bytes(store->path, key);
-	struct pb_stream_info row;
-	struct pb_err err;
-	int rc;
-
-	if (bytes <= due)
-		return;
-	rc = pb_index_stream(store->index, key, &row, &err);
-	if (rc == 1)
-		rc = pb_repair_journal(store->index, store->path, &row, &err);
-	if (rc < 0)
-		pb_log(PB_LOG_WARN, "store", "a journal stays long: %s",
-		    err.text);
-	stream->journal_due = 2 * (rc < 0 ? bytes :
-	    pb_journal_bytes(store->path, key));
-}
-
-/*
- * Back to the last commit.  The stream's chunks in the batch are answered
- * or held; what its producer sends next must follow what is durable.
- */
-static void
-roll_back(struct pb_store *store, struct pb_stream *stream, int rc,
-    const struct pb_err *err)
-{
-	struct chunk_list kept = { NULL, NULL }, failed = { NULL, NULL };
-	struct pb_stream **link = &store->dirty;
-	struct pb_chunk *chunk;
-	struct pb_err again;
-
-	note_failure(store, err);
-	while (*link != NULL && *link != stream)
-		link = &(*link)->dirty_next;
-	if (*link != NULL)
-		*link = stream->dirty_next;
-	stream->dirty = stream->facts = false;
-	if (stream->segment != NULL &&
-	    pb_segment_rollback(stream->segment, &again) < 0)
-		note_failure(store, &again);
-	copy_counters(&stream->info, &stream->committed);
-	while ((chunk = chunk_pop(&store->written)) != NULL)
-		chunk_push(chunk->stream == stream ? &failed : &kept, chunk);
-	store->written = kept;
-	/* Capture keeps its numbers: its chunks are held, not refused. */
-	pthread_mutex_lock(&store->mutex);
-	if (!stream->keeps)
-		atomic_store(&stream->next, stream->info.last_seq + 1);
-	pthread_mutex_unlock(&store->mutex);
-	while ((chunk = chunk_pop(&failed)) != NULL)
-		chunk_failed(store, chunk, rc, err);
-}
-
-static void
-chunk_failed(struct pb_store *store, struct pb_chunk *chunk, int rc,
+void
+writer_chunk_failed(struct pb_store *store, struct pb_chunk *chunk, int rc,
     const struct pb_err *err)
 {
 	struct pb_stream *stream = chunk->stream;
@@ -777,7 +488,7 @@ try_held(struct pb_store *store, bool last)
 			take(store, chunk);
 		}
 	}
-	flush(store);
+	writer_flush(store);
 }
 
 /* The chunk's packets are in the stream; `tail`: at its end. */
@@ -821,8 +532,8 @@ mark_dirty(struct pb_store *store, struct pb_stream *stream)
 	store->dirty = stream;
 }
 
-static void
-unlink_open(struct pb_store *store, struct pb_stream *stream)
+void
+writer_unlink_open(struct pb_store *store, struct pb_stream *stream)
 {
 	struct pb_stream **link = &store->open;
 
@@ -833,8 +544,8 @@ unlink_open(struct pb_store *store, struct pb_stream *stream)
 	stream->open_next = NULL;
 }
 
-static void
-note_failure(struct pb_store *store, const struct pb_err *err)
+void
+writer_note_failure(struct pb_store *store, const struct pb_err *err)
 {
 	if (!store->failing)
 		pb_log(PB_LOG_ERROR, "store", "cannot write: %s", err->text);
@@ -847,8 +558,8 @@ note_failure(struct pb_store *store, const struct pb_err *err)
 	pthread_mutex_unlock(&store->mutex);
 }
 
-static void
-note_success(struct pb_store *store)
+void
+writer_note_success(struct pb_store *store)
 {
 	store->written_since = true;
 	pthread_mutex_lock(&store->mutex);
@@ -882,7 +593,7 @@ finish(struct pb_store *store)
 
 	try_held(store, true);
 	seal_aged(store, true);
-	flush(store);
+	writer_flush(store);
 	if (pb_index_begin(store->index, &txn, &err) == 0) {
 		pb_index_meta_put(&txn, "numbers",
 		    atomic_load(&store->numbers));
