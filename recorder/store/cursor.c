@@ -96,7 +96,7 @@ pb_cursor_next(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 
 	do
 		rc = pb_cursor_next_block(cursor, out, &block, err);
-	while (rc == 1 && block.type != 0);
+	while (rc == 1 && block.at != NULL);
 	return rc;
 }
 
@@ -198,7 +198,7 @@ step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 		if (out->packet.time_ns < cursor->range.after_ns ||
 		    out->packet.time_ns >= cursor->range.before_ns)
 			continue;
-		block->type = 0;
+		block->at = NULL;
 		return 1;
 	}
 	return 0;

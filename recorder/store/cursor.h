@@ -47,7 +47,7 @@ int	pb_cursor_next(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 /*
  * As next, but blocks that are not packets and not statistics (names,
  * secrets, unknown ones) are handed out too, with out->seq 0 and *block
- * set; *block has type 0 for packets.
+ * set; block->at is NULL for packets.
  */
 int	pb_cursor_next_block(struct pb_cursor *cursor,
 	    struct pb_cursor_packet *out, struct pb_block *block,
