@@ -28,6 +28,7 @@ STARTS_S = 20           # for all programs to run, at the start and the end
 DRAINS_S = 90           # for all packets to arrive once all is healed
 AFTER_S = 3             # the senders go on so long after the last fault
 TICK_S = 0.02
+POSTPONED_S = 0.2       # a fault whose disk another one has
 SECONDS_MIN = 5
 MEGABYTES = 96          # of a disk, and so many more for each second
 MEGABYTES_PER_SECOND = 1
@@ -43,6 +44,7 @@ class Run:
         self.world = World(t, MEGABYTES + MEGABYTES_PER_SECOND * seconds)
         self.sampler = self.check = None
         self.told = 0.0
+        self.disks = set()      # that a fault has in hand
 
     def run(self):
         world = self.world
@@ -84,6 +86,10 @@ class Run:
                 time.sleep(TICK_S)
                 continue
             _, n, fault, begins = heapq.heappop(todo)
+            # The plan keeps faults of one disk apart; a late one may not.
+            if begins and fault.owns_disk and fault.node in self.disks:
+                heapq.heappush(todo, (now + POSTPONED_S, n, fault, True))
+                continue
             self.turn(fault, begins)
             if begins:
                 # What begins late ends late: it lasts as long as planned.
@@ -93,6 +99,8 @@ class Run:
     def turn(self, fault, begins):
         broken = self.world.broken_disks
         self.world.say("begin" if begins else "end", fault)
+        if fault.owns_disk:
+            (self.disks.add if begins else self.disks.discard)(fault.node)
         if begins:
             if fault.refuses_starts:
                 broken[fault.node] += 1

@@ -313,8 +313,9 @@ on_log(void *arg, const char *fmt, va_list ap)
 	if (server->rejected)
 		return;		/* on_accept has said it */
 	vsnprintf(text, sizeof(text), fmt, ap);
-	/* It asks that of the unix socket as well, which is no trouble. */
-	if (strstr(text, "TCP_NODELAY") != NULL)
+	/* It sets TCP_NODELAY and TCP_CORK on the unix socket as well, which
+	 * is no trouble. */
+	if (strncmp(text, "Setting TCP_", 12) == 0)
 		return;
 	len = strlen(text);
 	while (len > 0 && text[len - 1] == '\n')
