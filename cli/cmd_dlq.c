@@ -343,7 +343,7 @@ show(struct listing *listing, const struct pb_letter *letter,
 	if (letter->error[0] != '\0')
 		show_text(out, "error", letter->error);
 	if (path[0] == '\0')
-		return out->rc;
+		return out->rc < 0 ? pb_out_flush(out, err) : 0;
 	/* The file is a whole segment, with packets besides these. */
 	pb_out_printf(out, "bytes: %" PRIu64 " (%s)\n", letter->file_bytes,
 	    pb_size_format(letter->file_bytes, size));
@@ -425,6 +425,7 @@ change_here(struct pb_cli *cli, const struct request *request,
 {
 	struct pb_letters *letters = NULL;
 	struct pb_state *state = NULL;
+	struct pb_err later;
 	int rc;
 
 	rc = pb_state_open_write(&state, cli->store, err);
@@ -437,6 +438,10 @@ change_here(struct pb_cli *cli, const struct request *request,
 			    err) : pb_letters_purge(letters, &request->which,
 			    sum, err);
 		while (rc == 1);
+	/* A file that cannot be deleted now is the shipper's to delete. */
+	if (rc == 0)
+		while (pb_letters_tidy(letters, &later) == 1)
+			continue;
 	pb_letters_close(letters);
 	pb_state_close(state);
 	if (rc == 0 && sum->letters > 0)

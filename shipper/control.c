@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ struct pb_control {
 	int		 epoll_fd;
 	int		 event_fd;	/* readable while there is work */
 	bool		 full;		/* newcomers are not waited for */
+	bool		 failed;	/* one could not be let in */
 	pb_control_handler *handler;
 	void		*arg;
 	struct client	 client[PB_CONTROL_CLIENTS_MAX];
@@ -193,11 +195,12 @@ watch(struct pb_control *c, int fd)
 	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* Where all places are taken the next ones wait in the backlog; those who
- * have one ask, or are dropped. */
+/* Where all places are taken, or no descriptor is left, the next ones wait
+ * in the backlog; those who have one ask, or are dropped. */
 static void
 accept_clients(struct pb_control *c, uint64_t now_ms)
 {
+	c->failed = false;
 	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++) {
 		struct client *client = &c->client[i];
 		int fd;
@@ -206,8 +209,10 @@ accept_clients(struct pb_control *c, uint64_t now_ms)
 			continue;
 		fd = accept4(c->listen_fd, NULL, NULL,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0)
+		if (fd < 0) {
+			c->failed = errno != EAGAIN;
 			return;
+		}
 		if (watch(c, fd) < 0) {
 			close(fd);
 			return;
@@ -218,7 +223,8 @@ accept_clients(struct pb_control *c, uint64_t now_ms)
 	}
 }
 
-/* One that cannot be let in must not wake the loop again and again. */
+/* One that cannot be let in must not wake the loop again and again; it is
+ * looked at again each turn. */
 static void
 mind_newcomers(struct pb_control *c)
 {
@@ -227,6 +233,7 @@ mind_newcomers(struct pb_control *c)
 
 	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
 		full &= c->client[i].fd >= 0;
+	full |= c->failed;
 	if (full == c->full)
 		return;
 	c->full = full;
@@ -409,6 +416,8 @@ pb_control_ask(const char *store, enum pb_control_verb verb,
 static int
 connect_to(const char *store, struct pb_err *err)
 {
+	/* Where its backlog is full connect() waits for so long. */
+	const struct timeval enter = { .tv_sec = PB_CONTROL_ENTER_MS / 1000 };
 	char path[PATH_MAX];
 	struct sockaddr_un at;
 	int fd = -1, dir = -1, rc;
@@ -419,9 +428,15 @@ connect_to(const char *store, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &enter,
+	    sizeof(enter)) < 0 ||
+	    connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
 		rc = pb_err_sys(err, "ask pb-shipper at %s", path);
-		if (errno == ECONNREFUSED)
+		if (errno == EAGAIN)
+			rc = pb_err_set(err, PB_EBUSY, "pb-shipper has let "
+			    "nobody in at %s for %u s: has it been stopped?",
+			    path, PB_CONTROL_ENTER_MS / 1000);
+		else if (errno == ECONNREFUSED)
 			rc = err->code = PB_ENOENT;
 		else if (errno == EACCES || errno == EPERM)
 			rc = err->code = PB_EACCES;

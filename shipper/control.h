@@ -26,6 +26,8 @@
 #define PB_CONTROL_BYTES_MAX	4096u	/* of a request, of an answer */
 #define PB_CONTROL_GLOB_MAX	512u	/* with its NUL */
 #define PB_CONTROL_ASK_MS	10000u
+/* How long a client waits to be let in. */
+#define PB_CONTROL_ENTER_MS	3000u
 /* How long a client waits for its answer. */
 #define PB_CONTROL_ANSWER_MS	600000u
 
@@ -65,7 +67,8 @@ void	pb_control_run(struct pb_control *control, uint64_t now_ms);
 
 /*
  * Ask the shipper of `store`.  PB_ENOENT: none listens; PB_EACCES: the
- * socket is another user's; or the error it answered with.
+ * socket is another user's; PB_EBUSY: it lets nobody in, or does not
+ * answer; or the error it answered with.
  */
 int	pb_control_ask(const char *store, enum pb_control_verb verb,
 	    const struct pb_letters_which *which, struct pb_letters_sum *sum,

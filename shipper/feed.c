@@ -47,6 +47,7 @@ struct hunt {
 };
 
 static size_t	without_fillers(uint8_t *, size_t);
+static int	wrong_digest(uint64_t, uint64_t, struct pb_err *);
 static void	piece_gap(struct pb_piece *, uint64_t, uint64_t,
 		    const struct pb_gap_info *);
 static int	piece_packets(struct pb_feed *, const struct pb_stream_info *,
@@ -161,13 +162,18 @@ pb_feed_body(struct pb_feed *feed, const struct pb_stream_key *key,
 	bytes = body->data + body->len - piece->bytes;
 	if (piece->whole &&
 	    XXH3_64bits(bytes, piece->bytes) != piece->digest)
-		return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64
-		    ": the extent at %" PRIu64 " does not match its digest: "
-		    "the file was damaged", piece->segment_seq,
-		    piece->offset);
+		return wrong_digest(piece->segment_seq, piece->offset, err);
 	body->len = (size_t)(bytes - body->data) +
 	    without_fillers(bytes, piece->bytes);
 	return 0;
+}
+
+static int
+wrong_digest(uint64_t segment_seq, uint64_t offset, struct pb_err *err)
+{
+	return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
+	    "extent at %" PRIu64 " does not match its digest: the file was "
+	    "damaged", segment_seq, offset);
 }
 
 /*
@@ -292,7 +298,8 @@ pb_feed_segment(struct pb_index *index, const struct pb_extent_info *extent,
 /*
  * Find where out->first begins (behind the last block of a lower number,
  * if out->offset does not say it) and how many whole blocks fit, one
- * packet at least.
+ * packet at least.  The first piece of an extent has all of it read, so
+ * that is when its digest is looked at.
  */
 static int
 walk(struct pb_feed *feed, const struct pb_stream_key *key,
@@ -342,6 +349,9 @@ walk(struct pb_feed *feed, const struct pb_stream_key *key,
 		    "whole packet %" PRIu64 " in the extent at %" PRIu64
 		    ": the file was damaged", extent->segment_seq, out->first,
 		    extent->offset);
+	if (base == extent->offset &&
+	    XXH3_64bits(feed->bytes.data, len) != extent->digest)
+		return wrong_digest(extent->segment_seq, extent->offset, err);
 	if (last < extent->last_seq)
 		out->complete = true;
 	else if (len - start <= room)

@@ -304,23 +304,26 @@ pb_letters_bound(struct pb_letters *letters, const char *upstream,
 	struct pb_letters_total counts;
 	struct pb_letters_txn t;
 	struct pb_letter letter;
-	int went = 0, due = 0, rc;
+	struct pb_err later;
+	int went = 0, due = 0, settled = 0, rc;
 
-	if (letters->unsettled) {
-		rc = pb_letters_settle(letters, err);
-		if (rc < 0)
-			return rc;
-	}
-	rc = pb_letters_begin(&t, letters, false, err);
+	/* What cannot be counted now is counted another time. */
+	(void)pb_letters_measure(letters, &later);
+	/* A file that cannot be deleted lifts no bound. */
+	if (letters->unsettled)
+		settled = pb_letters_settle(letters, err);
+	rc = pb_letters_begin(&t, letters, false, &later);
 	if (rc == 0) {
 		pb_letters_counts(&t, upstream, &counts);
 		due = pb_letters_oldest(&t, upstream, &letter) == 1 &&
 		    ((bytes_max != 0 && counts.file_bytes > bytes_max) ||
 		    too_old(&letter, age_ms_max, now_ns));
 	}
-	rc = pb_letters_end(&t, err);
+	rc = pb_letters_end(&t, &later);
+	if (rc < 0 && err != NULL)
+		*err = later;
 	if (rc < 0 || !due)
-		return rc;
+		return rc < 0 ? rc : settled;
 	pb_letters_begin(&t, letters, true, err);
 	while (went < (int)PB_LETTERS_STEP &&
 	    pb_letters_oldest(&t, upstream, &letter) == 1) {

@@ -42,6 +42,8 @@
 /* Segments linked by one call of pb_letters_demote(): the shipper's loop
  * goes on in between. */
 #define PB_LETTERS_BATCH	64u
+/* So long files are deleted in one go, one at least; likewise. */
+#define PB_LETTERS_TIDY_MS	250u
 
 enum pb_letter_state {
 	PB_LETTER_DEAD = 1,
@@ -164,7 +166,9 @@ int	pb_letters_refused(struct pb_letters *letters, const char *upstream,
 	    const struct pb_demotion *why, struct pb_err *err);
 
 /* Keep the upstream's files within its bounds (0: no bound); how many
- * letters went.  Bounded work: call it once a second. */
+ * letters went.  A file that was linked while its segment was open counts
+ * with what it has grown to some calls later.  Bounded work: call it once a
+ * second. */
 int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
 	    uint64_t bytes_max, uint64_t age_ms_max, uint64_t now_ns,
 	    struct pb_err *err);
@@ -197,6 +201,13 @@ int	pb_letters_purge(struct pb_letters *letters,
 	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
 	    struct pb_err *err);
 
+/*
+ * Files lose their last letter faster than a disk deletes them: delete some
+ * of those, for PB_LETTERS_TIDY_MS at most.  1: there are more, call again;
+ * 0 at the end; or an error, and it is tried again later.
+ */
+int	pb_letters_tidy(struct pb_letters *letters, struct pb_err *err);
+
 /* Pages for reading: letters after `*after` (zeroed: from the start) by
  * upstream, stream and number, those that match; `*after` moves.  Their
  * count, 0 at the end, or an error. */
@@ -209,7 +220,7 @@ struct pb_letters_total {
 	uint64_t	letters;	/* DEAD */
 	uint64_t	packets;	/* of those */
 	uint64_t	requeued;	/* letters REQUEUED or LATE */
-	uint64_t	file_bytes;	/* of all files */
+	uint64_t	file_bytes;	/* of all files, as last looked at */
 	uint64_t	oldest_ns;	/* demoted first; 0: none */
 };
 int	pb_letters_total(struct pb_letters *letters, const char *upstream,

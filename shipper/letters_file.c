@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/sys.h"
 
 #define LINK_TRIES	6u	/* a segment may be sealed meanwhile */
@@ -24,16 +25,32 @@
 struct victims {
 	struct pb_letters *letters;
 	bool		 more;		/* than fit here */
+	uint64_t	 until_ms;	/* then it is enough */
+	bool		 late;		/* it was: some are left */
 	size_t		 count;
+	bool		 gone[PB_LETTERS_SETTLE];
 	struct pb_letters_key key[PB_LETTERS_SETTLE];
 };
 
+/* Files with a letter, and their bytes as they are now. */
+struct sizes {
+	size_t		 count;
+	struct pb_letters_key key[PB_LETTERS_MEASURE];
+	uint64_t	 bytes[PB_LETTERS_MEASURE];
+};
+
+static int	sized(void *, const struct pb_mdb_value *,
+		    const struct pb_mdb_value *);
+static size_t	look_at_sizes(struct pb_letters_txn *, struct sizes *);
 static int	listed(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
 static int	look(struct pb_letters *, struct victims *, struct pb_err *);
 static int	flush(struct pb_letters *, struct pb_err *);
-static int	delete_files(struct pb_letters *, const struct victims *,
+static int	delete_files(struct pb_letters *, struct victims *,
 		    struct pb_err *);
+static int	delete_in_dir(struct pb_letters *, struct victims *, size_t,
+		    size_t *, struct pb_err *);
+static int	delete_file(const char *, struct pb_err *);
 static int	file_of(const struct pb_letters *,
 		    const struct pb_letters_key *, char [static PATH_MAX],
 		    char [static PATH_MAX], struct pb_err *);
@@ -168,7 +185,85 @@ cannot_link(const char *from, const char *to, struct pb_err *err)
 	return pb_err_sys(err, "dead letter: cannot link %s to %s", from, to);
 }
 
+/* --- measuring ---------------------------------------------------------- */
+
+int
+pb_letters_measure(struct pb_letters *letters, struct pb_err *err)
+{
+	struct pb_letters_key *last = &letters->measured;
+	struct sizes sizes = { .count = 0 };
+	struct pb_letters_txn t;
+	size_t grown = 0;
+	int more = 0, rc;
+
+	rc = pb_letters_begin(&t, letters, false, err);
+	if (rc == 0)
+		more = pb_mdb_walk(t.txn, PB_STATE_LINKS, last->bytes,
+		    last->len, sized, &sizes);
+	if (more >= 0)
+		grown = look_at_sizes(&t, &sizes);
+	last->len = 0;
+	if (more > 0 && sizes.count > 0) {
+		*last = sizes.key[sizes.count - 1];
+		last->bytes[last->len++] = 0;
+	}
+	rc = pb_letters_end(&t, err);
+	if (rc < 0 || grown == 0)
+		return rc;
+	pb_letters_begin(&t, letters, true, err);
+	for (size_t i = 0; i < sizes.count; i++)
+		pb_letters_grow(&t, &sizes.key[i], sizes.bytes[i]);
+	return pb_letters_end(&t, err);
+}
+
+static int
+sized(void *arg, const struct pb_mdb_value *key,
+    const struct pb_mdb_value *value)
+{
+	struct sizes *sizes = arg;
+	struct pb_letters_key *out;
+
+	(void)value;
+	if (sizes->count == PB_LETTERS_MEASURE)
+		return 1;
+	/* And the zero byte that makes it the next one. */
+	if (key->len >= sizeof(out->bytes))
+		return 0;
+	out = &sizes->key[sizes->count++];
+	out->len = key->len;
+	memcpy(out->bytes, key->data, key->len);
+	return 0;
+}
+
+/* How many have more bytes than they count with. */
+static size_t
+look_at_sizes(struct pb_letters_txn *t, struct sizes *sizes)
+{
+	char dir[PATH_MAX], path[PATH_MAX];
+	size_t grown = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < sizes->count; i++) {
+		sizes->bytes[i] = 0;
+		if (file_of(t->letters, &sizes->key[i], dir, path, NULL) < 0 ||
+		    stat(path, &st) < 0)
+			continue;
+		sizes->bytes[i] = (uint64_t)st.st_size;
+		grown += sizes->bytes[i] >
+		    pb_letters_bytes(t, &sizes->key[i]);
+	}
+	return grown;
+}
+
 /* --- settling ----------------------------------------------------------- */
+
+int
+pb_letters_tidy(struct pb_letters *letters, struct pb_err *err)
+{
+	int rc = letters->unsettled ? pb_letters_settle(letters, err) : 0;
+
+	return rc < 0 ? rc : letters->unsettled;
+}
 
 int
 pb_letters_settle(struct pb_letters *letters, struct pb_err *err)
@@ -179,6 +274,7 @@ pb_letters_settle(struct pb_letters *letters, struct pb_err *err)
 	if (v == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	v->letters = letters;
+	v->until_ms = pb_clock_mono_ms() + PB_LETTERS_TIDY_MS;
 	do {
 		if (letters->settled > 0)
 			rc = flush(letters, err);
@@ -186,8 +282,8 @@ pb_letters_settle(struct pb_letters *letters, struct pb_err *err)
 			rc = look(letters, v, err);
 		if (rc == 0)
 			rc = delete_files(letters, v, err);
-	} while (rc == 0 && v->more);
-	letters->unsettled = rc < 0;
+	} while (rc == 0 && v->more && !v->late);
+	letters->unsettled = rc < 0 || v->late;
 	free(v);
 	return rc;
 }
@@ -257,41 +353,75 @@ listed(void *arg, const struct pb_mdb_value *key,
 	return 0;
 }
 
-/*
- * The deletions are durable before their rows are forgotten: one sync a
- * directory, keys of one directory stand together.
- */
+/* One that cannot be deleted keeps no other; the first error is told. */
 static int
-delete_files(struct pb_letters *letters, const struct victims *v,
+delete_files(struct pb_letters *letters, struct victims *v,
     struct pb_err *err)
 {
-	char dir[PATH_MAX], path[PATH_MAX], new[PATH_MAX + 8],
-	    last[PATH_MAX] = "";
-	size_t synced = 0;
-	int rc = 0;
+	struct pb_err later;
+	size_t next;
+	int rc = 0, one;
 
-	for (size_t i = 0; i <= v->count && rc == 0; i++) {
-		dir[0] = '\0';
-		if (i < v->count)
-			rc = file_of(letters, &v->key[i], dir, path, err);
-		if (rc == 0 && last[0] != '\0' && strcmp(dir, last) != 0) {
-			rc = pb_sync_dir(last, err);
-			rc = rc == PB_ENOENT ? 0 : rc;
-			for (; rc == 0 && synced < i; synced++)
-				letters->done[letters->settled++] =
-				    v->key[synced];
-			remove_parents(last);
-		}
-		strcpy(last, dir);
-		if (rc < 0 || i == v->count)
-			break;
-		if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
-			rc = pb_err_sys(err, "delete the dead letter %s",
-			    path);
-		aside(new, path);
-		(void)unlink(new);
+	for (size_t i = 0; i < v->count && !v->late; i = next) {
+		one = delete_in_dir(letters, v, i, &next,
+		    rc == 0 ? err : &later);
+		if (rc == 0)
+			rc = one;
 	}
 	return rc;
+}
+
+/*
+ * Those from `first` on that are in its directory; keys of one directory
+ * stand together.  The deletions are durable before their rows are
+ * forgotten, by one sync.
+ */
+static int
+delete_in_dir(struct pb_letters *letters, struct victims *v, size_t first,
+    size_t *next, struct pb_err *err)
+{
+	char dir[PATH_MAX], other[PATH_MAX], path[PATH_MAX];
+	struct pb_err later;
+	int rc, synced;
+
+	*next = first + 1;
+	rc = file_of(letters, &v->key[first], dir, path, err);
+	if (rc < 0)
+		return rc;
+	v->gone[first] = (rc = delete_file(path, err)) == 0;
+	for (; *next < v->count && file_of(letters, &v->key[*next], other,
+	    path, &later) == 0 && strcmp(other, dir) == 0; (*next)++) {
+		int one;
+
+		v->late = pb_clock_mono_ms() >= v->until_ms;
+		if (v->late)
+			break;
+		one = delete_file(path, rc == 0 ? err : &later);
+		v->gone[*next] = one == 0;
+		if (rc == 0)
+			rc = one;
+	}
+	synced = pb_sync_dir(dir, rc == 0 ? err : &later);
+	if (synced < 0 && synced != PB_ENOENT)
+		return rc == 0 ? synced : rc;
+	for (size_t i = first; i < *next; i++)
+		if (v->gone[i])
+			letters->done[letters->settled++] = v->key[i];
+	remove_parents(dir);
+	v->late = *next < v->count && pb_clock_mono_ms() >= v->until_ms;
+	return rc;
+}
+
+static int
+delete_file(const char *path, struct pb_err *err)
+{
+	char new[PATH_MAX + 8];
+
+	aside(new, path);
+	(void)unlink(new);
+	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return pb_err_sys(err, "delete the dead letter %s", path);
+	return 0;
 }
 
 /* The directory and the file that a key of `files` names. */

@@ -14,6 +14,8 @@
 #define PB_LETTERS_STEP		256u
 /* Rows of table `files` that are settled in one go. */
 #define PB_LETTERS_SETTLE	256u
+/* Files whose size is looked at again in one go. */
+#define PB_LETTERS_MEASURE	16u
 
 /* KEY and a number: of a letter, or of a file (its segment's); an age, with
  * SINCE besides; a zero byte behind it, for the next one. */
@@ -31,6 +33,8 @@ struct pb_letters {
 	/* Rows of it that were, and go with the next transaction. */
 	size_t		 settled;
 	struct pb_letters_key done[PB_LETTERS_SETTLE];
+	/* The file whose size was looked at last; none: from the start. */
+	struct pb_letters_key measured;
 };
 
 /*
@@ -84,6 +88,13 @@ int	pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
 void	pb_letters_counts(struct pb_letters_txn *t, const char *upstream,
 	    struct pb_letters_total *out);
 
+/* The bytes that a file counts with, 0 where it has no letter; and more of
+ * them, where it has grown. */
+uint64_t pb_letters_bytes(struct pb_letters_txn *t,
+	    const struct pb_letters_key *file);
+void	pb_letters_grow(struct pb_letters_txn *t,
+	    const struct pb_letters_key *file, uint64_t bytes);
+
 /* List files that are about to be made in table `files`. */
 void	pb_letters_intend(struct pb_letters_txn *t,
 	    const struct pb_letters_key *file);
@@ -91,8 +102,16 @@ void	pb_letters_intend(struct pb_letters_txn *t,
 /* --- files -------------------------------------------------------------- */
 
 /* Delete the files that have a row in `files` and no letter.  What cannot
- * be deleted now is tried again at the next call. */
+ * be deleted now, or not within PB_LETTERS_TIDY_MS, is tried again at the
+ * next call: `unsettled` says so. */
 int	pb_letters_settle(struct pb_letters *letters, struct pb_err *err);
+
+/*
+ * A segment that was open when it was linked grows on under its letter.
+ * Look at the size of some files, others at each call, so that a file
+ * counts with all its bytes before long.
+ */
+int	pb_letters_measure(struct pb_letters *letters, struct pb_err *err);
 
 /* Link the letter's segment and fill in file_bytes: 1; 0 the segment has
  * expired; or an error.  The directory is to be there, and to be synced

@@ -317,8 +317,8 @@ pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
 	memcpy(at.bytes, upstream, name - 1);
 	at.bytes[name - 1] = 0;
 	at.len = name;
-	/* Ages without a letter, which a damaged row can leave, are passed
-	 * over. */
+	/* Ages that are none of a letter with a file, which a damaged row can
+	 * leave, are passed over. */
 	do {
 		rc = pb_mdb_find(t->txn, PB_STATE_AGES, at.bytes, at.len,
 		    &found, &value);
@@ -336,6 +336,9 @@ pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
 		    found.len - name - 8);
 		key.len = found.len - 8;
 		rc = pb_letters_get(t, &key, out);
+		if (rc == 1 && (!has_file(out) ||
+		    out->since_ns != pb_get_be64(at.bytes + name)))
+			rc = 0;
 	} while (rc == 0);
 	return rc;
 }
@@ -401,6 +404,31 @@ release(struct pb_letters_txn *t, const struct pb_letter *letter,
 	take(&counts->file_bytes, link.bytes);
 	pb_mdb_del(t->txn, PB_STATE_LINKS, key.bytes, key.len);
 	pb_letters_intend(t, &key);
+}
+
+uint64_t
+pb_letters_bytes(struct pb_letters_txn *t, const struct pb_letters_key *file)
+{
+	struct link link;
+
+	return get_link(t, file, &link) ? link.bytes : 0;
+}
+
+void
+pb_letters_grow(struct pb_letters_txn *t, const struct pb_letters_key *file,
+    uint64_t bytes)
+{
+	const char *upstream = (const char *)file->bytes;
+	struct pb_letters_total counts;
+	struct link link;
+
+	if (!get_link(t, file, &link) || link.bytes >= bytes)
+		return;
+	pb_letters_counts(t, upstream, &counts);
+	counts.file_bytes += bytes - link.bytes;
+	link.bytes = bytes;
+	put_link(t, file, &link);
+	put_counts(t, upstream, &counts);
 }
 
 void

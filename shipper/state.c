@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "recorder/store/acks.h"
 #include "recorder/store/lock.h"
+#include "recorder/store/mdb_probe.h"
 #include "shipper/row.h"
 
 #define ROW_VERSION	2u
@@ -268,6 +269,13 @@ open_state(struct pb_state **out, const char *store, bool write,
 	rc = pb_layout_path(path, store, "shipper", err);
 	if (rc < 0)
 		return rc;
+	if (pb_mdb_probe(path, table_names, PB_STATE_TABLES, false) ==
+	    PB_MDB_DAMAGED)
+		return pb_err_set(err, PB_EFORMAT, "%s is damaged; Fix: stop "
+		    "pb-shipper, move that directory away, start it again: it "
+		    "asks the upstreams what they have, but knows no dead "
+		    "letters, whose files stay in %s/dead-letters", path,
+		    store);
 	state = calloc(1, sizeof(*state));
 	if (state == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");

@@ -72,7 +72,8 @@ struct pb_cursor_row {
 
 struct pb_state;	/* one per process; one thread at a time */
 
-/* Open for writing, made where missing; the caller has shipper.lock. */
+/* Open for writing, made where missing; the caller has shipper.lock.
+ * PB_EFORMAT: it is damaged, and was left as it is. */
 int	pb_state_open_write(struct pb_state **out, const char *store,
 	    struct pb_err *err);
 /* Open for reading; PB_ENOENT where no shipper has ever run. */

@@ -165,8 +165,11 @@ add_upstreams(struct work *work, struct pb_err *err)
 	int n, rc;
 
 	rc = pb_state_open(&work->state, work->cli->store, err);
+	/* The rest is worth knowing then, too. */
+	if (rc == PB_EFORMAT)
+		pb_cli_note("%s", err->text);
 	if (rc < 0)
-		return rc == PB_ENOENT ? 0 : rc;
+		return rc == PB_ENOENT || rc == PB_EFORMAT ? 0 : rc;
 	rc = pb_letters_open(&work->letters, work->state, work->cli->store,
 	    err);
 	if (rc < 0)

@@ -3,23 +3,18 @@
  */
 #include "recorder/store/acks.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "recorder/store/mdb.h"
-#include "recorder/store/mend/rebuild.h"
+#include "recorder/store/mdb_probe.h"
 
-#define PROBE_S		2u	/* a child may look so long */
-#define DISTRUST_MS	60000u	/* before a damaged one is looked at again */
+#define DISTRUST_MS	60000u	/* before a bad one is looked at again */
 
 enum { TABLE_ACKS, TABLES };
 static const char *const table_names[TABLES] = { PB_ACKS_TABLE };
@@ -28,7 +23,7 @@ struct pb_acks {
 	struct pb_mdb	*mdb;		/* NULL: not there, or not yet */
 	dev_t		 dev;		/* of the file that is open, or was */
 	ino_t		 ino;
-	struct stat	 damaged;	/* as it was; st_ino 0: none is */
+	struct stat	 bad;		/* as it was; st_ino 0: none is */
 	uint64_t	 distrust_ms;	/* until then, whatever it becomes */
 	char		 path[PATH_MAX]; /* the environment's directory */
 	char		 file[PATH_MAX];
@@ -36,10 +31,6 @@ struct pb_acks {
 
 static bool	look_again(struct pb_acks *);
 static bool	is_sound(struct pb_acks *, const struct stat *);
-static bool	probe(const char *);
-static void	probe_child(const char *) __attribute__((noreturn));
-static int	touch(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
 static void	forget(struct pb_acks *);
 static bool	decode(struct pb_ack *, const struct pb_mdb_value *);
 
@@ -70,6 +61,7 @@ int
 pb_acks_create(struct pb_acks **out, const char *store, struct pb_err *err)
 {
 	struct pb_acks *acks = calloc(1, sizeof(*acks));
+	struct stat st;
 	int rc;
 
 	*out = NULL;
@@ -83,6 +75,9 @@ pb_acks_create(struct pb_acks **out, const char *store, struct pb_err *err)
 		free(acks);
 		return rc;
 	}
+	/* Here and now it costs capture no time. */
+	if (stat(acks->file, &st) == 0)
+		(void)is_sound(acks, &st);
 	*out = acks;
 	return 0;
 }
@@ -147,86 +142,37 @@ look_again(struct pb_acks *acks)
 	    false, NULL) == 0;
 }
 
-/*
- * LMDB trusts its pages: one that is rotten or missing may end the process
- * that looks at it, and that would be the recorder, for the shipper's file.
- */
+/* A file of the shipper's must not be what ends the recorder. */
 static bool
 is_sound(struct pb_acks *acks, const struct stat *st)
 {
-	const struct stat *bad = &acks->damaged;
+	const struct stat *bad = &acks->bad;
 	uint64_t now_ms = pb_clock_mono_ms();
+	enum pb_mdb_verdict verdict;
 
 	if (acks->ino == st->st_ino && acks->dev == st->st_dev)
 		return true;
 	if (bad->st_ino == st->st_ino && bad->st_dev == st->st_dev &&
-	    (now_ms < acks->distrust_ms || (bad->st_size == st->st_size &&
-	    bad->st_mtim.tv_sec == st->st_mtim.tv_sec &&
-	    bad->st_mtim.tv_nsec == st->st_mtim.tv_nsec)))
+	    now_ms < acks->distrust_ms)
 		return false;
-	if (probe(acks->path)) {
-		acks->damaged.st_ino = 0;
+	verdict = pb_mdb_probe(acks->path, table_names, TABLES, true);
+	if (verdict == PB_MDB_SOUND) {
+		acks->bad.st_ino = 0;
 		acks->dev = st->st_dev;
 		acks->ino = st->st_ino;
 		return true;
 	}
-	if (bad->st_ino != st->st_ino)
+	if (bad->st_ino != st->st_ino && verdict == PB_MDB_DAMAGED)
 		pb_log(PB_LOG_ERROR, "retention", "%s is damaged: nothing "
 		    "counts as acknowledged; Fix: stop pb-shipper, move that "
 		    "directory away, start it again", acks->path);
-	acks->damaged = *st;
+	else if (bad->st_ino != st->st_ino)
+		pb_log(PB_LOG_WARN, "retention", "%s cannot be read within "
+		    "%u s: nothing counts as acknowledged; was pb-shipper "
+		    "stopped by a signal?", acks->path, PB_MDB_PROBE_S);
+	acks->bad = *st;
 	acks->distrust_ms = now_ms + DISTRUST_MS;
 	return false;
-}
-
-/* A child reads all that is read here.  False where that ends it. */
-static bool
-probe(const char *path)
-{
-	pid_t child = fork();
-	int status;
-
-	if (child == 0)
-		probe_child(path);
-	/* It cannot be known: then it is as it mostly is. */
-	if (child < 0)
-		return true;
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return true;
-	return !WIFSIGNALED(status) || (WTERMSIG(status) != SIGALRM &&
-	    !pb_rebuild_deadly(WTERMSIG(status)));
-}
-
-static void
-probe_child(const char *path)
-{
-	struct pb_mdb_txn txn;
-	struct pb_mdb *mdb;
-	uint64_t sum = 0;
-
-	pb_rebuild_brace();
-	signal(SIGALRM, SIG_DFL);
-	alarm(PROBE_S);
-	if (pb_mdb_open(&mdb, path, 0, table_names, TABLES, false, NULL) < 0)
-		_exit(0);
-	if (pb_mdb_begin(mdb, false, &txn, NULL) == 0)
-		(void)pb_mdb_walk(&txn, TABLE_ACKS, "", 0, touch, &sum);
-	pb_mdb_abort(&txn);
-	_exit((int)(sum & 1));
-}
-
-/* Each byte: a value may lie on a page of its own. */
-static int
-touch(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
-{
-	const uint8_t *bytes = value->data;
-
-	*(uint64_t *)arg += key->len;
-	for (size_t i = 0; i < value->len; i++)
-		*(uint64_t *)arg += bytes[i];
-	return 0;
 }
 
 static void

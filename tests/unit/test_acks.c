@@ -7,9 +7,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "recorder/store/acks.h"
@@ -233,6 +236,81 @@ a_shipper_that_begins_anew_is_read_anew(void **state)
 	assert_int_equal(ack.acked, 5);
 }
 
+/*
+ * Goal:   a database of the shipper's that a power cut has shortened does
+ *         not end the recorder, and nothing in it is believed.
+ * Method: a table of many pages, of which the last ones go.
+ */
+static void
+a_shipper_whose_file_was_cut_short_ends_nobody(void **state)
+{
+	struct place *p = *state;
+	char file[96], away[112], name[PB_NAME_BYTES_MAX];
+	struct pb_ack ack;
+
+	shipper_opens(p, 3);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "core%u", i);
+		shipper_acks(p, name, i, i);
+	}
+	pb_mdb_close(p->mdb);
+	p->mdb = NULL;
+	snprintf(file, sizeof(file), "%s/data.mdb", p->shipper);
+	assert_int_equal(truncate(file, 3 * sysconf(_SC_PAGESIZE)), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "core%u", i);
+		assert_int_equal(pb_acks_get(p->acks, name, &eth0, &ack), 0);
+		assert_int_equal(ack.acked, 0);
+	}
+	assert_int_equal(pb_acks_commits(p->acks), 0);
+	/* Moved away, it is made anew. */
+	snprintf(away, sizeof(away), "%s.away", file);
+	assert_int_equal(rename(file, away), 0);
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 5, 5);
+	assert_true(pb_acks_commits(p->acks) > 0);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_int_equal(ack.acked, 5);
+}
+
+/*
+ * Goal:   a shipper that was stopped while it opened its database, so that
+ *         it holds LMDB's lock on it, does not stop the recorder.
+ * Method: a process holds that lock and sleeps.
+ */
+static void
+a_shipper_that_was_stopped_stops_no_reader(void **state)
+{
+	struct place *p = *state;
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char file[96], byte;
+	struct pb_ack ack;
+	int pipes[2], fd;
+	pid_t child;
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 5, 5);
+	pb_mdb_close(p->mdb);
+	p->mdb = NULL;
+	snprintf(file, sizeof(file), "%s/lock.mdb", p->shipper);
+	assert_int_equal(pipe(pipes), 0);
+	child = fork();
+	if (child == 0) {
+		fd = open(file, O_RDWR);
+		_exit(fcntl(fd, F_SETLK, &all) < 0 || write(pipes[1], "", 1) !=
+		    1 || pause());
+	}
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	alarm(60);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	alarm(0);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -248,6 +326,8 @@ main(void)
 		TEST(a_row_of_another_length_is_not_believed),
 		TEST(what_is_acked_is_released),
 		TEST(a_shipper_that_begins_anew_is_read_anew),
+		TEST(a_shipper_whose_file_was_cut_short_ends_nobody),
+		TEST(a_shipper_that_was_stopped_stops_no_reader),
 	};
 
 	return cmocka_run_group_tests_name("acks", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -309,6 +310,85 @@ the_places_are_few_and_come_free(void **state)
 	bench_finish(&b);
 }
 
+/*
+ * Goal:   a client that cannot be let in, for want of a descriptor, does
+ *         not make the loop turn all the time.
+ * Method: no descriptor is left while one waits; later there are some.
+ */
+static void
+without_descriptors_the_loop_sleeps_and_later_serves(void **state)
+{
+	static const char request[] = "{\"do\":\"purge\",\"upstream\":\"*\","
+	    "\"stream\":\"*\",\"first\":0}";
+	struct rlimit all, none;
+	char answer[200];
+	struct bench b;
+	int fd, lowest;
+
+	(void)state;
+	bench_init(&b);
+	fd = connect_to(&b);
+	lowest = dup(fd);
+	assert_true(lowest >= 0);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = all;
+	none.rlim_cur = (rlim_t)lowest;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (uint64_t now_ms = 0; now_ms < 5000; now_ms += 1000) {
+		pb_control_run(b.control, now_ms);
+		assert_false(ready(&b));
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	assert_int_equal(send(fd, request, strlen(request), 0),
+	    strlen(request));
+	pb_control_run(b.control, 5000);
+	assert_true(ready(&b));
+	pb_control_run(b.control, 5000);
+	assert_true(recv(fd, answer, sizeof(answer), 0) > 0);
+	pb_control_run(b.control, 5000);
+	assert_false(ready(&b));
+	close(fd);
+	bench_finish(&b);
+}
+
+/*
+ * Goal:   `pb dlq` does not hang for ever where the shipper was stopped
+ *         and others wait in front of it.
+ * Method: nobody takes them, and the backlog is full.
+ */
+static void
+who_asks_a_stopped_shipper_is_not_held_for_ever(void **state)
+{
+	int fd[4 * PB_CONTROL_CLIENTS_MAX];
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct pb_letters_sum sum;
+	unsigned count = 0;
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%.80s/shipper.sock",
+	    b.dir);
+	for (; count < 4 * PB_CONTROL_CLIENTS_MAX; count++) {
+		fd[count] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK,
+		    0);
+		if (connect(fd[count], (struct sockaddr *)&at,
+		    sizeof(at)) < 0)
+			break;
+	}
+	assert_true(count < 4 * PB_CONTROL_CLIENTS_MAX);
+	alarm(60);
+	assert_int_equal(pb_control_ask(b.dir, PB_CONTROL_PURGE,
+	    &(struct pb_letters_which){ .first = 0 }, &sum, &err), PB_EBUSY);
+	alarm(0);
+	assert_non_null(strstr(err.text, "shipper.sock"));
+	for (unsigned i = 0; i <= count; i++)
+		close(fd[i]);
+	bench_finish(&b);
+}
+
 static void
 the_socket_is_its_users_alone_and_goes_with_the_shipper(void **state)
 {
@@ -403,6 +483,10 @@ main(void)
 		cmocka_unit_test(
 		    wrong_requests_are_answered_with_what_is_wrong),
 		cmocka_unit_test(the_places_are_few_and_come_free),
+		cmocka_unit_test(
+		    without_descriptors_the_loop_sleeps_and_later_serves),
+		cmocka_unit_test(
+		    who_asks_a_stopped_shipper_is_not_held_for_ever),
 		cmocka_unit_test(
 		    the_socket_is_its_users_alone_and_goes_with_the_shipper),
 		cmocka_unit_test(a_stale_socket_is_replaced),

@@ -540,6 +540,61 @@ at_the_bound_of_bytes_the_oldest_go(void **state)
 	bench_finish(&b);
 }
 
+/*
+ * Goal:   the bound of bytes is one of what the disk holds, also where a
+ *         segment was open, and small, when it was linked.
+ * Method: few packets are demoted, many come behind them into that file.
+ */
+static void
+a_file_that_grows_after_it_was_linked_counts_as_it_is(void **state)
+{
+	struct pb_letters_total before;
+	char path[PATH_MAX];
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, 1);
+	demote(&b, "core", 1, 10);
+	before = total(&b, "core");
+	fixture_write(&b.f, PER + 1, PER + 2000, PACKET);
+	letter_path(&b, "core", 1, path);
+	assert_true((uint64_t)size_of(path) > 2 * before.file_bytes);
+	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 0, NOW, &err),
+	    0);
+	assert_int_equal(total(&b, "core").file_bytes, size_of(path));
+	assert_int_equal(pb_letters_bound(b.letters, "core",
+	    2 * before.file_bytes, 0, NOW, &err), 1);
+	assert_int_equal(total(&b, "core").file_bytes, 0);
+	assert_false(has_file(&b, "core", 1));
+	bench_finish(&b);
+}
+
+/* More files than one call looks at: each of them has its turn. */
+static void
+all_files_are_measured_turn_by_turn(void **state)
+{
+	const unsigned count = 2 * PB_LETTERS_MEASURE + 3;
+	struct pb_letters_total before;
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, count);
+	for (unsigned i = 0; i < count; i++)
+		demote(&b, i % 2 == 0 ? "core" : "spare", i * PER + 1,
+		    (i + 1) * PER);
+	/* The last one is open: it grows. */
+	before = total(&b, "core");
+	fixture_write(&b.f, count * PER + 1, count * PER + 500, PACKET);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(pb_letters_bound(b.letters, "spare", 0, 0,
+		    NOW, &err), 0);
+	assert_true(total(&b, "core").file_bytes >
+	    before.file_bytes + 500 * PACKET);
+	bench_finish(&b);
+}
+
 static void
 at_the_bound_of_age_the_old_ones_go(void **state)
 {
@@ -628,6 +683,9 @@ main(void)
 		cmocka_unit_test(late_packets_are_letters_without_a_file),
 		cmocka_unit_test(what_is_not_committed_has_not_happened),
 		cmocka_unit_test(at_the_bound_of_bytes_the_oldest_go),
+		cmocka_unit_test(
+		    a_file_that_grows_after_it_was_linked_counts_as_it_is),
+		cmocka_unit_test(all_files_are_measured_turn_by_turn),
 		cmocka_unit_test(at_the_bound_of_age_the_old_ones_go),
 		cmocka_unit_test(letters_are_listed_page_by_page_and_by_glob),
 	};

@@ -328,6 +328,33 @@ foreign_rows_are_skipped(void **state)
 	bench_finish(&b);
 }
 
+/* Reading it would end the process: shipper, `pb status`, `pb dlq`. */
+static void
+a_file_that_was_cut_short_is_an_error_and_stays(void **state)
+{
+	char file[96], interface[16];
+	struct bench b;
+	struct pb_err err;
+
+	(void)state;
+	bench_init(&b);
+	assert_int_equal(pb_state_begin(b.state, &err), 0);
+	for (unsigned i = 0; i < 500; i++) {
+		snprintf(interface, sizeof(interface), "eth%u", i);
+		put_cursor(&b, "core", "lon1", interface, 7, i);
+	}
+	assert_int_equal(pb_state_commit(b.state), 0);
+	pb_state_close(b.state);
+	snprintf(file, sizeof(file), "%s/shipper/data.mdb", b.dir);
+	assert_int_equal(truncate(file, 5 * sysconf(_SC_PAGESIZE)), 0);
+	assert_int_equal(pb_state_open(&b.state, b.dir, &err), PB_EFORMAT);
+	assert_int_equal(pb_state_open_write(&b.state, b.dir, &err),
+	    PB_EFORMAT);
+	assert_non_null(strstr(err.text, "Fix:"));
+	assert_int_equal(access(file, F_OK), 0);
+	bench_finish(&b);
+}
+
 static void
 a_second_shipper_is_told_the_firsts_pid(void **state)
 {
@@ -380,6 +407,8 @@ main(void)
 		cmocka_unit_test(a_cursor_keeps_what_waits_and_for_how_long),
 		cmocka_unit_test(each_cursor_has_its_row_for_retention),
 		cmocka_unit_test(foreign_rows_are_skipped),
+		cmocka_unit_test(
+		    a_file_that_was_cut_short_is_an_error_and_stays),
 		cmocka_unit_test(a_second_shipper_is_told_the_firsts_pid),
 	};
 
