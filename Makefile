@@ -16,10 +16,12 @@ ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
 LINK     = $(OPT) -pie -Wl,-z,relro,-z,now
 LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
 
-LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/mend \
+LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
+            recorder/store/retain recorder/store/mend \
             recorder/capture \
             recorder/ingest recorder/ingest/http recorder/ingest/intake \
-            shipper cli cli/query cli/import cli/status
+            shipper shipper/ship shipper/letters shipper/http \
+            cli cli/query cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB      := $(BUILD)/libpb.a
@@ -147,7 +149,7 @@ layers:
 	@! grep -nE '#include "(pcapng|recorder|shipper|cli)/' conf/*.[ch]
 	@! grep -nE '#include "(conf|recorder|shipper|cli)/' pcapng/*.[ch]
 	@! grep -rnE '#include "(shipper|cli)/' recorder --include=*.[ch]
-	@! grep -nE '#include "cli/' shipper/*.[ch]
+	@! grep -rnE '#include "cli/' shipper --include=*.[ch]
 	@! grep -rlE '#include <pcap' --include=*.[ch] . | grep -v '^./recorder/capture/'
 	@! grep -rlE '#include <lmdb' --include=*.[ch] . | grep -v '^./recorder/store/'
 	@! grep -rlE '#include <curl' --include=*.[ch] . | grep -v '^./shipper/'

@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 
 enum pb_exit {
 	PB_EXIT_OK = 0,

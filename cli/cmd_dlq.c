@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "shipper/control.h"
-#include "shipper/letters.h"
+#include "shipper/letters/letters.h"
 #include "shipper/state.h"
 
 #define LETTERS_PAGE	256	/* rows of the state at a time */

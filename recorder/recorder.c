@@ -20,7 +20,7 @@
 #include "recorder/capture/source.h"
 #include "recorder/ingest/ingest.h"
 #include "recorder/retention.h"
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/store.h"
 
 #define LABEL_BYTES_MAX	(2 * PB_IFNAME_BYTES_MAX + 1)	/* escaped */

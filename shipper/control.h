@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "shipper/letters.h"
+#include "shipper/letters/letters.h"
 
 #define PB_CONTROL_CLIENTS_MAX	8u
 #define PB_CONTROL_BYTES_MAX	4096u	/* of a request, of an answer */

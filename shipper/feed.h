@@ -10,9 +10,9 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "recorder/store/index.h"
-#include "shipper/letters.h"
-#include "shipper/ship.h"
+#include "recorder/store/index/index.h"
+#include "shipper/letters/letters.h"
+#include "shipper/ship/ship.h"
 
 /* The most of a segment's extent that is looked at, and of a body. */
 #define PB_FEED_EXTENT_MAX	(16u << 20)

@@ -9,8 +9,8 @@
 
 #include "shipper/control.h"
 #include "shipper/feed.h"
-#include "shipper/http.h"
-#include "shipper/letters.h"
+#include "shipper/http/http.h"
+#include "shipper/letters/letters.h"
 #include "shipper/loop.h"
 #include "shipper/state.h"
 #include "shipper/upstream.h"

@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "shipper/http.h"
+#include "shipper/http/http.h"
 
 #define RETRY_MS	100u	/* between two tries of a section */
 /* Without any section acknowledged.  A writer that is behind takes one

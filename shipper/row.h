@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "recorder/store/mdb.h"
+#include "recorder/store/index/mdb.h"
 
 #define PB_ROW_BYTES_MAX	1024u
 

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "recorder/store/acks.h"
+#include "recorder/store/index/acks.h"
 #include "recorder/store/lock.h"
-#include "recorder/store/mdb_probe.h"
+#include "recorder/store/index/mdb_probe.h"
 #include "shipper/row.h"
 
 #define ROW_VERSION	2u

@@ -34,7 +34,7 @@
 
 #include "base/err.h"
 #include "recorder/store/layout.h"
-#include "shipper/ship.h"
+#include "shipper/ship/ship.h"
 
 #define PB_STATE_MAP_BYTES	(1ull << 30)
 

@@ -6,7 +6,7 @@
 #ifndef PB_SHIPPER_STATE_PRIVATE_H
 #define PB_SHIPPER_STATE_PRIVATE_H
 
-#include "recorder/store/mdb.h"
+#include "recorder/store/index/mdb.h"
 #include "shipper/state.h"
 
 /* In the order of state.c's names. */

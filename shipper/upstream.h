@@ -10,11 +10,11 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 #include "shipper/feed.h"
-#include "shipper/http.h"
-#include "shipper/letters.h"
-#include "shipper/ship.h"
+#include "shipper/http/http.h"
+#include "shipper/letters/letters.h"
+#include "shipper/ship/ship.h"
 #include "shipper/state.h"
 
 struct pb_upstream;

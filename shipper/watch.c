@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "shipper/ship.h"
+#include "shipper/ship/ship.h"
 
 #define PAGE_ROWS	64u
 #define EVENT_BYTES	4096u

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 
 struct pb_watch;
 

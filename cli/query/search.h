@@ -16,7 +16,7 @@
 #include "cli/query/merge.h"
 #include "cli/query/select.h"
 #include "recorder/store/cursor.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 
 #define PB_SEARCH_STREAMS_MAX	262144u	/* of one round */
 

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "recorder/store/layout.h"
-#include "shipper/http.h"
+#include "shipper/http/http.h"
 
 struct asked {
 	bool		 done;

@@ -17,7 +17,7 @@
 #include "cli/cli.h"
 #include "cli/status/live.h"
 #include "conf/conf.h"
-#include "shipper/letters.h"
+#include "shipper/letters/letters.h"
 
 /* Configured ones, and as many that are configured no more. */
 #define PB_REPORT_UPSTREAMS_MAX	(2u * PB_UPSTREAMS_MAX)

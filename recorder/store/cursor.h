@@ -12,7 +12,7 @@
 
 #include "pcapng/scan.h"
 #include "recorder/store/head.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 
 #define PB_CURSOR_BYTES	(1u << 20)
 

@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/store/index_expire.h"
-#include "recorder/store/journal.h"
+#include "recorder/store/index/index_expire.h"
+#include "recorder/store/index/journal.h"
 #include "recorder/store/mend/repair.h"
 #include "recorder/store/store_impl.h"
 #include "recorder/store/writer_impl.h"

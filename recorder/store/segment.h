@@ -25,7 +25,7 @@
 
 #include "base/err.h"
 #include "recorder/store/head.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 #include "recorder/store/store.h"
 
 #define PB_PAGE_BYTES		4096u

@@ -19,9 +19,9 @@
 
 #include "base/err.h"
 #include "recorder/store/head.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 #include "recorder/store/layout.h"
-#include "recorder/store/retain.h"
+#include "recorder/store/retain/retain.h"
 
 #define PB_CHUNK_BYTES		(1u << 20)	/* capacity of a chunk */
 #define PB_STREAMS_OPEN_MAX	16384		/* streams in memory */

@@ -11,8 +11,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "recorder/store/index_rows.h"
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_rows.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/segment.h"
 #include "recorder/store/store.h"
 

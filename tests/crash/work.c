@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <xxhash.h>
 
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_write.h"
 #include "tests/unit/store_fixture.h"
 
 #define STREAMS		2u

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/status/live.h"
-#include "shipper/http.h"
+#include "shipper/http/http.h"
 #include "shipper/push.h"
 #include "shipper/row.h"
 #include "tests/fuzz/fuzz.h"
@@ -37,7 +37,7 @@ struct answers {
 static struct answers answers;
 static uint64_t	clock_ms;
 
-/* --- in the place of base/clock.c and shipper/http.c ------------------- */
+/* --- in the place of base/clock.c and shipper/http/http.c ------------------- */
 
 uint64_t
 pb_clock_mono_ms(void)

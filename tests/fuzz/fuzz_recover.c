@@ -31,7 +31,7 @@
 #include "pcapng/option.h"
 #include "recorder/ingest/intake/body.h"
 #include "recorder/store/cursor.h"
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_write.h"
 #include "tests/fuzz/scratch.h"
 
 #define INPUT_BYTES_MAX	(1u << 20)

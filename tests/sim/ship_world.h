@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shipper/ship.h"
+#include "shipper/ship/ship.h"
 
 #define PACKET_BYTES	1000u
 #define HEADER_BYTES	100u

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "shipper/wait.h"
+#include "shipper/ship/wait.h"
 #include "tests/sim/ship_world.h"
 
 #define WINDOW	(64ull << 20)

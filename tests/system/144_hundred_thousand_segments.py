@@ -116,9 +116,11 @@ def work(t, node, tag):
 
 
 def start_traced(node, what, traced):
+    # LeakSanitizer traces, too, and two cannot.
     daemon = Daemon(node.t, "%s-%s-traced" % (node.name, what),
                     traced.wrap + [os.path.join(BUILD, "pb-" + what), "-c",
-                                   node.conf])
+                                   node.conf],
+                    env={"ASAN_OPTIONS": "detect_leaks=0"})
     # strace passes on no signal: the program is its child.
     child = int(open("/proc/%d/task/%d/children" % (
         daemon.pid, daemon.pid)).read().split()[0])

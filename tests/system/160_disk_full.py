@@ -106,6 +106,10 @@ def capture_through_full_disk(t, edge, disk):
     wait_until(lambda: capture(edge)["packets"] + now["store_dropped"] +
                now["kernel_dropped"] == 6300, "the last frames")
     wait_until(lambda: writer(edge)["last_error"] == "", "status heals")
+    # Counted when it is read, in the store a flush later.
+    wait_until(lambda: sum(s["packets"] for s in edge.rows(
+        "streams", "--stream", "edge/pb1")) == capture(edge)["packets"],
+               "all that was read and not lost is stored")
     equal(push(edge, "x/eth0", 1, 10)[0], 200, "a push")
     return capture(edge)["store_dropped"] + capture(edge)["kernel_dropped"]
 

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "recorder/store/index_write.h"
-#include "shipper/letters_private.h"
+#include "recorder/store/index/index_write.h"
+#include "shipper/letters/letters_private.h"
 #include "tests/unit/store_fixture.h"
 
 #define PACKET	100u

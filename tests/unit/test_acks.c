@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "recorder/store/acks.h"
-#include "recorder/store/mdb.h"
+#include "recorder/store/index/acks.h"
+#include "recorder/store/index/mdb.h"
 
 /* As the shipper opens it: with tables of its own beside this one. */
 static const char *const tables[] = { "upstreams", "cursors",

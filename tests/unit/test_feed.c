@@ -13,7 +13,7 @@
 
 #include "base/sys.h"
 #include "pcapng/scan.h"
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_write.h"
 #include "shipper/feed.h"
 #include "tests/unit/store_fixture.h"
 

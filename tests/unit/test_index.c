@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "recorder/store/index_expire.h"
+#include "recorder/store/index/index_expire.h"
 
 struct place {
 	char		 dir[64];

@@ -11,8 +11,8 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-#include "recorder/store/journal.h"
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/journal.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/repair.h"
 #include "recorder/store/mend/salvage.h"

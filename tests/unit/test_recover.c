@@ -13,8 +13,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "recorder/store/index_rows.h"
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_rows.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/segment.h"
 #include "tests/unit/store_fixture.h"
 

@@ -20,10 +20,10 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "pcapng/scan.h"
-#include "recorder/store/acks.h"
-#include "recorder/store/index_write.h"
-#include "recorder/store/journal.h"
-#include "recorder/store/mdb.h"
+#include "recorder/store/index/acks.h"
+#include "recorder/store/index/index_write.h"
+#include "recorder/store/index/journal.h"
+#include "recorder/store/index/mdb.h"
 #include "tests/unit/store_fixture.h"
 
 #define RUN	10u		/* packets of a segment */

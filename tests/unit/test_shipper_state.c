@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "recorder/store/acks.h"
-#include "recorder/store/mdb.h"
+#include "recorder/store/index/acks.h"
+#include "recorder/store/index/mdb.h"
 #include "shipper/state.h"
 
 struct bench {

@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_write.h"
 #include "tests/unit/store_fixture.h"
 
 static int

@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "recorder/store/index_rows.h"
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_rows.h"
+#include "recorder/store/index/index_write.h"
 #include "tests/unit/store_fixture.h"
 
 #define WAIT_MS_MAX	20000

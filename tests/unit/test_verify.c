@@ -9,7 +9,7 @@
 
 #include <fcntl.h>
 
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/repair.h"
 #include "tests/unit/store_fixture.h"
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "shipper/wait.h"
+#include "shipper/ship/wait.h"
 
 #define HOUR_MS	3600000ull
 #define SPACING	PB_WAIT_SPACING_MS(HOUR_MS)

@@ -19,7 +19,7 @@
 #define PB_MEND_REBUILD_H
 
 #include "base/err.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 
 struct pb_rebuild_opts {
 	const char	*store;		/* its lock is the caller's */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "recorder/store/index_expire.h"
+#include "recorder/store/index/index_expire.h"
 #include "recorder/store/mend/rebuild_private.h"
 
 #define GAP_ROWS	64	/* of a page */

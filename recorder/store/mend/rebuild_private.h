@@ -7,7 +7,7 @@
 #ifndef PB_MEND_REBUILD_PRIVATE_H
 #define PB_MEND_REBUILD_PRIVATE_H
 
-#include "recorder/store/journal.h"
+#include "recorder/store/index/journal.h"
 #include "recorder/store/mend/rebuild.h"
 #include "recorder/store/mend/runs.h"
 #include "recorder/store/mend/salvage.h"

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/cursor.h"
-#include "recorder/store/journal.h"
+#include "recorder/store/index/journal.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_private.h"
 #include "recorder/store/mend/survey.h"

@@ -21,7 +21,7 @@
 
 #include "base/err.h"
 #include "recorder/store/head.h"
-#include "recorder/store/index_write.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/runs.h"
 
 #define PB_SALVAGE_RUNS_MAX	65536u	/* of one segment */

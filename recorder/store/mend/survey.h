@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "pcapng/scan.h"
 #include "recorder/store/head.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 
 struct pb_survey {
 	/* Given: stream, first_seq, header_bytes, header_digest; `last_seq`

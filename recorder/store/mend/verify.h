@@ -15,7 +15,7 @@
 #define PB_MEND_VERIFY_H
 
 #include "base/err.h"
-#include "recorder/store/index.h"
+#include "recorder/store/index/index.h"
 
 enum pb_flaw {
 	PB_FLAW_INDEX = 1,	/* LMDB's file cannot be read */

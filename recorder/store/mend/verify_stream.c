@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "recorder/store/index_expire.h"
+#include "recorder/store/index/index_expire.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/verify_private.h"
 

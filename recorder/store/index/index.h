@@ -1,0 +1,185 @@
+/*
+ * recorder/store/index/index.h - reading the index
+ *
+ * The recorder writes it (index_write.h); the shipper and `pb` read it.
+ * Every call below is one short read transaction that copies its rows
+ * out: nothing is held between calls, so no reader can hold back the
+ * writer's pages, and a pipe that blocks harms nobody.  Rows come in
+ * key order; the next page starts behind the last row returned.
+ *
+ * What a reader sees is durable: rows are committed after the bytes they
+ * speak of are synced.
+ */
+#ifndef PB_STORE_INDEX_H
+#define PB_STORE_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "recorder/store/layout.h"
+
+struct pb_index;	/* one per process: LMDB forbids two of one file */
+
+struct pb_stream_info {
+	struct pb_stream_key key;
+	uint32_t	id;		/* in this store; key of other rows */
+	uint16_t	linktype;
+	bool		own;		/* captured by this node */
+	uint32_t	snaplen;	/* configured at the origin; 0: unknown */
+	uint64_t	created_ns;	/* when this store first saw it */
+	uint64_t	first_seq;	/* lowest number kept; 0: no packets */
+	uint64_t	last_seq;	/* durable end: all up to it is here or
+					 * a recorded gap; 0 when new */
+	uint64_t	packets;	/* kept in the store */
+	uint64_t	bytes;		/* captured bytes of those */
+	uint64_t	dropped;	/* sum of the drop counts in those */
+	uint64_t	dropped_before;	/* of packets deleted since */
+	uint64_t	first_time;	/* lowest time of a packet, ns */
+	uint64_t	last_time;	/* highest */
+};
+
+struct pb_segment_info {
+	uint32_t	stream;
+	uint64_t	first_seq;
+	uint64_t	last_seq;	/* durable; first_seq - 1 while empty */
+	uint64_t	packets;
+	uint64_t	bytes;		/* durable size of the file */
+	uint64_t	packet_bytes;	/* captured bytes */
+	uint64_t	first_time;	/* lowest, ns; 0 while empty */
+	uint64_t	last_time;	/* highest */
+	uint64_t	created_ns;
+	uint64_t	sealed_ns;	/* the file's mtime; 0 while open */
+	uint64_t	header_digest;	/* XXH3 64 of what stands before the
+					 * first extent */
+	uint32_t	header_bytes;	/* SHB and IDB */
+	bool		sealed;
+};
+
+struct pb_extent_info {
+	uint32_t	stream;
+	uint64_t	first_seq;
+	uint64_t	last_seq;
+	uint64_t	segment_seq;	/* first_seq of its segment */
+	uint64_t	offset;		/* in the file */
+	uint32_t	bytes;		/* durable */
+	uint64_t	first_time;	/* lowest, ns */
+	uint64_t	last_time;	/* highest */
+	uint64_t	digest;		/* XXH3 64 of the bytes */
+};
+
+enum pb_gap_reason {
+	PB_GAP_DEAD_LETTERED = 1,
+	PB_GAP_EXPIRED = 2,
+	PB_GAP_DAMAGED = 3,
+};
+const char *pb_gap_reason_name(enum pb_gap_reason reason);
+/* 0 where `name` is none of `dead-lettered`, `expired`, `damaged`. */
+enum pb_gap_reason pb_gap_reason_parse(const char *name);
+
+struct pb_gap_info {
+	uint32_t	stream;
+	uint64_t	first;
+	uint64_t	last;
+	enum pb_gap_reason reason;
+	uint64_t	since_ns;
+	uint64_t	closed_ns;	/* 0 while open */
+};
+
+/* Packets that the kernel or the interface dropped before number `seq`. */
+struct pb_drop_info {
+	uint32_t	stream;
+	uint64_t	seq;		/* the packet that carries the count */
+	uint64_t	count;
+	uint64_t	time_ns;
+};
+
+/* A sealed segment, as retention meets it. */
+struct pb_age_info {
+	uint64_t	sealed_ns;
+	uint32_t	stream;
+	uint64_t	first_seq;
+	uint64_t	bytes;
+};
+
+/*
+ * Packets that came late and filled a gap: the shipper passes them on.
+ * Numbers grow from 1; the last PB_FILLS_MAX are kept.
+ */
+#define PB_FILLS_MAX	65536u
+struct pb_fill_info {
+	uint64_t	number;
+	uint32_t	stream;
+	uint64_t	first;
+	uint64_t	last;
+};
+
+struct pb_index_totals {
+	uint64_t	segments;
+	uint64_t	bytes;		/* of their files */
+};
+
+/*
+ * Open the index of `store` for reading.  PB_ENOENT where there is no
+ * store yet.  The calls below may come from any thread.
+ */
+int	pb_index_open(struct pb_index **out, const char *store,
+	    struct pb_err *err);
+void	pb_index_close(struct pb_index *index);
+
+/* A number that grows with every commit: cheap to poll (no system call). */
+uint64_t pb_index_commits(struct pb_index *index);
+
+/*
+ * Pages.  Each fills up to `max` rows and returns their count, or an
+ * error.
+ *   streams   sorted by node, interface, epoch; those after `after`
+ *             (NULL: from the start)
+ *   segments  of one stream, those with last_seq >= from_seq (an empty
+ *             open one counts by its first_seq), by first_seq
+ *   extents   the same
+ *   gaps      of one stream with last >= from, by first; closed included
+ *   drops     of one stream with seq >= from
+ */
+int	pb_index_streams(struct pb_index *index,
+	    const struct pb_stream_key *after, struct pb_stream_info *out,
+	    size_t max, struct pb_err *err);
+int	pb_index_segments(struct pb_index *index, uint32_t stream,
+	    uint64_t from_seq, struct pb_segment_info *out, size_t max,
+	    struct pb_err *err);
+int	pb_index_extents(struct pb_index *index, uint32_t stream,
+	    uint64_t from_seq, struct pb_extent_info *out, size_t max,
+	    struct pb_err *err);
+int	pb_index_gaps(struct pb_index *index, uint32_t stream,
+	    uint64_t from, struct pb_gap_info *out, size_t max,
+	    struct pb_err *err);
+int	pb_index_drops(struct pb_index *index, uint32_t stream,
+	    uint64_t from, struct pb_drop_info *out, size_t max,
+	    struct pb_err *err);
+
+/*
+ *	ages      sealed segments, the oldest first; those behind `after`
+ *	          (NULL: from the start)
+ *	fills     those with a number > after
+ */
+int	pb_index_ages(struct pb_index *index,
+	    const struct pb_age_info *after, struct pb_age_info *out,
+	    size_t max, struct pb_err *err);
+int	pb_index_fills(struct pb_index *index, uint64_t after,
+	    struct pb_fill_info *out, size_t max, struct pb_err *err);
+
+/* What all segments sum up to: one read, whatever the store holds. */
+int	pb_index_totals(struct pb_index *index, struct pb_index_totals *out,
+	    struct pb_err *err);
+
+/* The key of a stream: 1 found, 0 not, or an error. */
+int	pb_index_stream_key(struct pb_index *index, uint32_t stream,
+	    struct pb_stream_key *out, struct pb_err *err);
+
+/* One stream by its key: 1 found, 0 not, or an error. */
+int	pb_index_stream(struct pb_index *index,
+	    const struct pb_stream_key *key, struct pb_stream_info *out,
+	    struct pb_err *err);
+
+#endif

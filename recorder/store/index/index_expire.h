@@ -1,0 +1,61 @@
+/*
+ * recorder/store/index/index_expire.h - taking a segment out of the index
+ *
+ * One transaction moves everything that speaks of the segment: its row and
+ * those of its extents and drop counts, closed gaps within it, the
+ * stream's counters; and puts what stands for it from then on.
+ */
+#ifndef PB_STORE_INDEX_EXPIRE_H
+#define PB_STORE_INDEX_EXPIRE_H
+
+#include "recorder/store/index/index_write.h"
+
+/* Segments looked at for the lowest time that is left of a stream. */
+#define PB_EXPIRE_LOOK_MAX	1024u
+
+struct pb_expiry {
+	struct pb_stream_key	key;
+	struct pb_segment_info	segment;
+	/*
+	 * Numbers up to `acked` are gone without a trace, those behind up
+	 * to `released` become a gap `dead-lettered`, the rest `expired`.
+	 */
+	uint64_t		acked, released;
+	uint64_t		now_ns;
+};
+
+/*
+ * The segment's file becomes doomed, its rows go.  `*stream` is the
+ * stream's row as it is then.  A stream that has no segment left keeps its
+ * row, and with it the numbers it has given.
+ */
+void	pb_index_expire(struct pb_mdb_txn *txn, const struct pb_expiry *expiry,
+	    struct pb_stream_info *stream);
+
+/* The rows of a segment, its extents and its drop counts alone; the sum
+ * of those counts. */
+uint64_t pb_index_remove(struct pb_mdb_txn *txn,
+	    const struct pb_segment_info *segment);
+
+/* An open gap; one that ends or begins beside it, open and for the same
+ * reason, becomes one row with it, since the earlier of the two. */
+void	pb_index_add_gap(struct pb_mdb_txn *txn,
+	    const struct pb_gap_info *gap);
+
+/* Closed gaps that lie in first .. last, or touch it, are open again. */
+void	pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last);
+
+/* What was the stream's first segment may be gone: `*stream` is told the
+ * number and the lowest time of what is left; nothing is written. */
+void	pb_index_look_first(struct pb_mdb_txn *txn,
+	    struct pb_stream_info *stream);
+
+/*
+ * Gap rows lose what lies in first .. last: open ones alone, or closed
+ * ones too.
+ */
+void	pb_index_cut_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last, bool closed_too);
+
+#endif

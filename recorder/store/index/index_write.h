@@ -1,0 +1,120 @@
+/*
+ * recorder/store/index/index_write.h - writing the index: the store's alone
+ *
+ * All calls belong to one write transaction (mdb.h); its error is sticky,
+ * so the writer looks once, at the commit.
+ */
+#ifndef PB_STORE_INDEX_WRITE_H
+#define PB_STORE_INDEX_WRITE_H
+
+#include "recorder/store/index/index.h"
+#include "recorder/store/index/mdb.h"
+
+/* Open for writing, make what is missing, check the version. */
+int	pb_index_open_write(struct pb_index **out, const char *store,
+	    uint64_t map_size, struct pb_err *err);
+
+/* Another `map_size`, from now on; any thread with no transaction of its
+ * own under way. */
+int	pb_index_resize(struct pb_index *index, uint64_t map_size,
+	    struct pb_err *err);
+
+/* The same in STORE/`name`: an index that is being built.  Nothing in it
+ * is durable until pb_index_sync(). */
+int	pb_index_open_named(struct pb_index **out, const char *store,
+	    const char *name, uint64_t map_size, struct pb_err *err);
+int	pb_index_sync(struct pb_index *index, struct pb_err *err);
+
+/* Named number: 1 while nobody has it open for writing. */
+#define PB_META_CLEAN	"clean"
+#define PB_INDEX_PROBE_BYTES_MAX (256ull << 20)
+
+/*
+ * Look at what is read first, and at everything where the file is shorter
+ * than it says, or where the last to write it did not end well (it may
+ * have been a rotten page that ended it) and it is not too large for that.
+ * 0; PB_EFORMAT for another version or what LMDB calls corrupt; PB_ENOENT
+ * where nothing has been written yet.  What LMDB does not notice may end
+ * the process: call it in a child.
+ */
+int	pb_index_probe(const char *store, struct pb_err *err);
+/* The same, and every row there is. */
+int	pb_index_read_all(const char *store, struct pb_err *err);
+
+/* Room for commits on a full disk (pb_mdb_reserve); the writer's thread. */
+#define PB_INDEX_RESERVE_BYTES	(1u << 20)
+int	pb_index_reserve(struct pb_index *index, struct pb_err *err);
+
+int	pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
+	    struct pb_err *err);
+
+void	pb_index_put_stream(struct pb_mdb_txn *txn,
+	    const struct pb_stream_info *info);
+/* The row as it is within the transaction: 1, 0, or the error. */
+int	pb_index_get_stream(struct pb_mdb_txn *txn,
+	    const struct pb_stream_key *key, struct pb_stream_info *out);
+/* These two keep the sums (pb_index_totals) and the order of age right. */
+void	pb_index_put_segment(struct pb_mdb_txn *txn,
+	    const struct pb_segment_info *info);
+void	pb_index_del_segment(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+void	pb_index_put_extent(struct pb_mdb_txn *txn,
+	    const struct pb_extent_info *info);
+void	pb_index_del_extent(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+void	pb_index_put_gap(struct pb_mdb_txn *txn,
+	    const struct pb_gap_info *info);
+void	pb_index_del_gap(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first);
+void	pb_index_put_drop(struct pb_mdb_txn *txn,
+	    const struct pb_drop_info *info);
+
+void	pb_index_del_drop(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t seq);
+
+/* The list of segments that are not sealed: all that recovery looks at. */
+void	pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream,
+	    const struct pb_stream_key *key, uint64_t first_seq);
+void	pb_index_del_open(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+struct pb_open_info {
+	uint32_t	stream;
+	struct pb_stream_key key;	/* all empty where the row was rotten */
+	uint64_t	first_seq;
+};
+/* Up to `max` rows from the start; count or error. */
+int	pb_index_open_rows(struct pb_index *index, struct pb_open_info *out,
+	    size_t max, struct pb_err *err);
+
+/* Files to be deleted: their rows went with the commit that listed them
+ * here, the names go after it; so a crash leaves no file without a row
+ * that nobody knows of. */
+void	pb_index_put_doomed(struct pb_mdb_txn *txn, uint32_t stream,
+	    const struct pb_stream_key *key, uint64_t first_seq);
+void	pb_index_del_doomed(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first_seq);
+int	pb_index_doomed_rows(struct pb_index *index,
+	    struct pb_open_info *out, size_t max, struct pb_err *err);
+/* Is the file in one of these two lists?  1, 0, or an error. */
+int	pb_index_listed(struct pb_index *index, uint32_t stream,
+	    uint64_t first_seq, struct pb_err *err);
+
+/* A late arrival that filled a gap, for the shipper; the oldest row goes
+ * past PB_FILLS_MAX. */
+void	pb_index_put_fill(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last);
+
+/* Named numbers; get answers 0 where there is none. */
+uint64_t pb_index_meta_get(struct pb_mdb_txn *txn, const char *name);
+void	pb_index_meta_put(struct pb_mdb_txn *txn, const char *name,
+	    uint64_t value);
+
+/*
+ * Late packets first .. last have come: closes, cuts or splits the open
+ * gaps they fill, within the transaction; closed parts stay as rows with
+ * closed_ns.
+ */
+void	pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last, uint64_t now_ns);
+
+#endif

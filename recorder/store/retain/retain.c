@@ -1,0 +1,430 @@
+/*
+ * recorder/store/retain/retain.c - how much is kept: by size, age and free space
+ */
+#include "recorder/store/retain/retain.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "recorder/store/retain/retain_impl.h"
+
+#define LOOK_MS		1000u	/* between looks at age and free space */
+#define RETRY_MS	1000u	/* after a commit that failed */
+/* So long what was unlinked counts as free: a reader may hold the file. */
+#define PROMISE_MS	10000u
+
+static bool	is_due(struct pb_retain *, struct pb_store *, uint64_t);
+static void	take_bounds(struct pb_retain *);
+static int	measure(struct retain_run *, uint64_t, struct pb_err *);
+static void	look_at_free(struct retain_run *);
+static void	choose(struct retain_run *, enum retain_reason);
+static bool	is_broken(const struct retain_run *, enum retain_reason,
+		    uint64_t *, uint64_t *);
+static int	delete_chosen(struct retain_run *);
+/* Telling */
+static void	say_why(struct retain_run *);
+static void	why_size(struct retain_run *, char [static PB_ERR_TEXT_MAX]);
+static void	why_free(struct retain_run *, char [static PB_ERR_TEXT_MAX]);
+static void	open_segments(struct pb_store *, uint64_t *, uint64_t *);
+
+int
+pb_retain_create(struct pb_retain **out, const char *store,
+    const struct pb_retain_opts *opts, struct pb_err *err)
+{
+	struct pb_retain *retain = calloc(1, sizeof(*retain));
+	int rc;
+
+	if (retain == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	pthread_mutex_init(&retain->lock, NULL);
+	strcpy(retain->store, store);
+	retain->batch_max = RETAIN_BATCH;
+	for (int r = 0; r < RETAIN_REASONS; r++)
+		retain->walk[r].sealed_before = UINT64_MAX;
+	retain->walk[RETAIN_BY_FREE].must_free = true;
+	rc = pb_retain_set(retain, opts, err);
+	if (rc == 0)
+		rc = pb_acks_create(&retain->acks, store, err);
+	if (rc < 0) {
+		pb_retain_destroy(retain);
+		return rc;
+	}
+	*out = retain;
+	return 0;
+}
+
+void
+pb_retain_destroy(struct pb_retain *retain)
+{
+	if (retain == NULL)
+		return;
+	pb_acks_destroy(retain->acks);
+	pthread_mutex_destroy(&retain->lock);
+	free(retain);
+}
+
+int
+pb_retain_set(struct pb_retain *retain, const struct pb_retain_opts *opts,
+    struct pb_err *err)
+{
+	struct retain_bounds *next = &retain->next;
+
+	if (opts->upstreams > PB_RETAIN_UPSTREAMS_MAX)
+		return pb_err_set(err, PB_ELIMIT, "more than %d upstreams",
+		    PB_RETAIN_UPSTREAMS_MAX);
+	pthread_mutex_lock(&retain->lock);
+	next->size_max = opts->size_max;
+	next->age_ms_max = opts->age_ms_max;
+	next->min_free_bytes = opts->min_free_bytes;
+	next->min_free_percent = opts->min_free_percent;
+	next->upstreams = opts->upstreams;
+	for (size_t i = 0; i < opts->upstreams; i++)
+		next->upstream[i] = opts->upstream[i];
+	retain->changed = true;
+	pthread_mutex_unlock(&retain->lock);
+	return 0;
+}
+
+void
+pb_retain_stats(struct pb_retain *retain, struct pb_retain_stats *out)
+{
+	pthread_mutex_lock(&retain->lock);
+	*out = retain->told;
+	pthread_mutex_unlock(&retain->lock);
+}
+
+bool
+pb_retain_run(struct pb_store *store, uint64_t now_ns, uint64_t now_ms)
+{
+	struct pb_retain *retain = store->retain;
+	struct retain_run run = { .store = store, .retain = retain,
+	    .now_ms = now_ms };
+	struct pb_err err = { 0 };
+	int rc;
+
+	if (store->dirty != NULL || !is_due(retain, store, now_ms))
+		return retain->more;
+	take_bounds(retain);
+	retain->ran_ms = now_ms;
+	retain->troubled = false;
+	retain_unlink(retain);
+	/* Where it cannot be had now, there may be some of it left. */
+	pb_index_reserve(store->index, NULL);
+	rc = measure(&run, now_ns, &err);
+	if (rc < 0)
+		retain_trouble(retain, "cannot read the index", &err);
+	for (int r = 0; r < RETAIN_REASONS && rc == 0; r++)
+		choose(&run, (enum retain_reason)r);
+	if (run.count > 0)
+		rc = delete_chosen(&run);
+	if (!retain->troubled)
+		retain->trouble[0] = '\0';
+	/* With a full batch: the queue is looked at before the next one. */
+	run.more = rc == 0 && (run.more || run.count == retain->batch_max);
+	retain->more = run.more;
+	retain->batch_max = rc == 0 ? RETAIN_BATCH : 1;
+	retain->retry_ms = rc == 0 ? 0 : now_ms + RETRY_MS;
+	say_why(&run);
+	pthread_mutex_lock(&retain->lock);
+	retain->told = retain->stats;
+	pthread_mutex_unlock(&retain->lock);
+	return run.more;
+}
+
+bool
+pb_retain_wants_clock(struct pb_retain *retain)
+{
+	const struct retain_bounds *bounds = &retain->bounds;
+	bool changed;
+
+	pthread_mutex_lock(&retain->lock);
+	changed = retain->changed;
+	pthread_mutex_unlock(&retain->lock);
+	return changed || bounds->age_ms_max != 0 ||
+	    bounds->min_free_bytes != 0 || bounds->min_free_percent != 0 ||
+	    retain->trouble[0] != '\0' || retain->stats.why[0] != '\0';
+}
+
+/* --- deciding ------------------------------------------------------------ */
+
+static bool
+is_due(struct pb_retain *retain, struct pb_store *store, uint64_t now_ms)
+{
+	uint64_t commits;
+	bool changed;
+
+	pthread_mutex_lock(&retain->lock);
+	changed = retain->changed;
+	pthread_mutex_unlock(&retain->lock);
+	if (now_ms < retain->retry_ms)
+		return false;
+	commits = pb_index_commits(store->index);
+	if (!retain->more && !changed && commits == retain->commits &&
+	    now_ms - retain->ran_ms < LOOK_MS)
+		return false;
+	retain->commits = commits;
+	return true;
+}
+
+static void
+take_bounds(struct pb_retain *retain)
+{
+	pthread_mutex_lock(&retain->lock);
+	if (retain->changed) {
+		retain->bounds = retain->next;
+		for (int r = 0; r < RETAIN_REASONS; r++)
+			retain->walk[r].restart_ms =
+			    retain->walk[r].commits = 0;
+	}
+	retain->changed = false;
+	pthread_mutex_unlock(&retain->lock);
+}
+
+static int
+measure(struct retain_run *run, uint64_t now_ns, struct pb_err *err)
+{
+	struct pb_retain *retain = run->retain;
+	struct pb_retain_stats *stats = &retain->stats;
+	const struct retain_bounds *bounds = &retain->bounds;
+	struct pb_index_totals totals;
+	struct pb_age_info oldest = { .sealed_ns = 0 };
+	int rc = pb_index_totals(run->store->index, &totals, err);
+
+	if (rc == 0)
+		rc = pb_index_ages(run->store->index, NULL, &oldest, 1, err);
+	if (rc < 0)
+		return rc;
+	look_at_free(run);
+	stats->bytes = run->bytes = totals.bytes;
+	stats->segments = totals.segments;
+	stats->oldest_ns = oldest.sealed_ns;
+	stats->size_max = bounds->size_max;
+	stats->age_ms_max = bounds->age_ms_max;
+	stats->min_free = bounds->min_free_bytes != 0 ?
+	    bounds->min_free_bytes :
+	    run->disk / 100 * bounds->min_free_percent;
+	run->look = (struct retain_look){
+		.index = run->store->index,
+		.store = retain->store,
+		.acks = retain->acks,
+		.bounds = bounds,
+		.batch = run->victim,
+		.budget = RETAIN_LOOKS,
+		.now_ms = run->now_ms,
+		.now_ns = now_ns,
+		.commits = retain->commits + (bounds->upstreams > 0 ?
+		    pb_acks_commits(retain->acks) : 0),
+	};
+	return 0;
+}
+
+/* What is free, and what will be: a reader may hold a deleted file. */
+static void
+look_at_free(struct retain_run *run)
+{
+	struct pb_retain *retain = run->retain;
+	uint64_t free_now, grown;
+	struct statvfs fs;
+
+	if (statvfs(retain->store, &fs) < 0) {
+		run->free = UINT64_MAX;
+		return;
+	}
+	run->disk = (uint64_t)fs.f_blocks * fs.f_frsize;
+	free_now = (uint64_t)fs.f_bavail * fs.f_frsize;
+	grown = free_now > retain->last_free ? free_now - retain->last_free :
+	    0;
+	if (grown >= retain->promised ||
+	    run->now_ms >= retain->promised_until_ms)
+		retain->promised = 0;
+	else
+		retain->promised -= grown;
+	retain->stats.free = retain->last_free = free_now;
+	run->free = free_now + retain->promised;
+}
+
+/* As many as this bound asks for, on top of what is chosen already. */
+static void
+choose(struct retain_run *run, enum retain_reason reason)
+{
+	struct pb_retain *retain = run->retain;
+	struct retain_walk *walk = &retain->walk[reason];
+	size_t room = RETAIN_DOOMED - retain->doomed_count;
+	size_t max = room < retain->batch_max ? room : retain->batch_max;
+	uint64_t have, bound;
+	int found = RETAIN_FOUND;
+
+	retain_refresh(&run->look, walk);
+	if (reason == RETAIN_BY_AGE) {
+		uint64_t age_ns = retain->bounds.age_ms_max * PB_NS_PER_MS;
+
+		/* All of these go, whoever waits for them. */
+		retain_restart(&run->look, walk);
+		walk->phase = RETAIN_UNACKED;
+		walk->sealed_before = run->look.now_ns > age_ns ?
+		    run->look.now_ns - age_ns : 0;
+	}
+	while (found == RETAIN_FOUND && run->count < max &&
+	    is_broken(run, reason, &have, &bound)) {
+		struct retain_victim *victim = &run->victim[run->count];
+
+		found = retain_look(&run->look, walk, victim);
+		if (found != RETAIN_FOUND)
+			break;
+		victim->reason = reason;
+		victim->have = reason != RETAIN_BY_AGE ? have :
+		    (run->look.now_ns - victim->expiry.segment.sealed_ns) /
+		    PB_NS_PER_S;
+		victim->bound = bound;
+		run->bytes -= victim->expiry.segment.bytes;
+		run->free += victim->frees;
+		run->look.count = ++run->count;
+	}
+	run->more |= found == RETAIN_LATER;
+	run->stuck[reason] = found == RETAIN_NONE;
+}
+
+/* With the figures for the log. */
+static bool
+is_broken(const struct retain_run *run, enum retain_reason reason, uint64_t *have,
+    uint64_t *bound)
+{
+	const struct pb_retain_stats *stats = &run->retain->stats;
+
+	switch (reason) {
+	case RETAIN_BY_AGE:
+		*have = 0;
+		*bound = stats->age_ms_max / 1000;
+		return stats->age_ms_max != 0;
+	case RETAIN_BY_SIZE:
+		*have = run->bytes;
+		*bound = stats->size_max;
+		return *bound != 0 && *have > *bound;
+	default:
+		*have = run->free;
+		*bound = stats->min_free;
+		return *have < *bound;
+	}
+}
+
+static int
+delete_chosen(struct retain_run *run)
+{
+	struct pb_retain *retain = run->retain;
+	struct pb_err err;
+	int rc = retain_delete(run, &err);
+
+	if (rc < 0) {
+		for (int r = 0; r < RETAIN_REASONS; r++)
+			retain_restart(&run->look, &retain->walk[r]);
+		retain_trouble(retain, "cannot take segments out of the "
+		    "index", &err);
+		return rc;
+	}
+	for (size_t i = 0; i < run->count; i++)
+		retain->promised += run->victim[i].frees;
+	retain->promised_until_ms = run->now_ms + PROMISE_MS;
+	look_at_free(run);
+	return 0;
+}
+
+/* --- telling ------------------------------------------------------------- */
+
+void
+retain_trouble(struct pb_retain *retain, const char *what,
+    const struct pb_err *err)
+{
+	if (retain->trouble[0] == '\0')
+		pb_log(PB_LOG_WARN, "retention", "%s: %s", what, err->text);
+	snprintf(retain->trouble, sizeof(retain->trouble), "%s: %.440s", what,
+	    err->text);
+	retain->troubled = true;
+}
+
+/* One line when it begins, one when it ends; the numbers go on. */
+static void
+say_why(struct retain_run *run)
+{
+	struct pb_retain *retain = run->retain;
+	char *why = retain->stats.why;
+	bool said = why[0] != '\0';
+
+	/* Looked at in part only: nothing new is known. */
+	if (run->more)
+		return;
+	why[0] = '\0';
+	if (retain->trouble[0] != '\0') {
+		strcpy(why, retain->trouble);
+		return;
+	}
+	if (run->stuck[RETAIN_BY_SIZE] && run->bytes > retain->stats.size_max)
+		why_size(run, why);
+	else if (run->stuck[RETAIN_BY_FREE] &&
+	    run->free < retain->stats.min_free)
+		why_free(run, why);
+	if (why[0] != '\0' && !said)
+		pb_log(PB_LOG_WARN, "retention", "nothing can be deleted: %s",
+		    why);
+	else if (why[0] == '\0' && said)
+		pb_log(PB_LOG_INFO, "retention", "within its bounds again");
+}
+
+static void
+why_size(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
+{
+	uint64_t bytes, count;
+
+	open_segments(run->store, &bytes, &count);
+	snprintf(why, PB_ERR_TEXT_MAX, "over retain_size by %" PRIu64
+	    " bytes: %" PRIu64 " bytes are in %" PRIu64 " open segment%s",
+	    run->bytes - run->retain->stats.size_max, bytes, count,
+	    count == 1 ? "" : "s");
+}
+
+static void
+why_free(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
+{
+	const struct pb_retain *retain = run->retain;
+	uint64_t linked = retain->walk[RETAIN_BY_FREE].linked;
+	char letters[PATH_MAX];
+	uint64_t bytes, count;
+	int len;
+
+	open_segments(run->store, &bytes, &count);
+	if (retain->bounds.min_free_bytes == 0 && run->disk > 0)
+		len = snprintf(why, PB_ERR_TEXT_MAX, "min_free: %.1f %% free, "
+		    "%u %% wanted", 100.0 * (double)retain->stats.free /
+		    (double)run->disk, retain->bounds.min_free_percent);
+	else
+		len = snprintf(why, PB_ERR_TEXT_MAX, "min_free: %" PRIu64
+		    " bytes free, %" PRIu64 " wanted", retain->stats.free,
+		    retain->stats.min_free);
+	len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
+	    "; the store's sealed segments are %" PRIu64 " bytes, %" PRIu64
+	    " open ones %" PRIu64, run->bytes - bytes, count, bytes);
+	if (linked > 0)
+		snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
+		    "; %" PRIu64 " bytes are dead letters as well, and free "
+		    "nothing: see pb dlq", linked);
+	else if (pb_layout_path(letters, retain->store, "dead-letters",
+	    NULL) == 0 && access(letters, F_OK) == 0)
+		snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
+		    "; dead letters may hold more: see pb dlq");
+}
+
+static void
+open_segments(struct pb_store *store, uint64_t *bytes, uint64_t *count)
+{
+	*bytes = *count = 0;
+	for (struct pb_stream *s = store->open; s != NULL;
+	    s = s->open_next) {
+		*bytes += pb_segment_row(s->segment)->bytes;
+		(*count)++;
+	}
+}

@@ -1,0 +1,105 @@
+/*
+ * recorder/store/retain/retain.h - how much is kept: by size, age and free space
+ *
+ * Runs in the writer's thread between two batches, and deletes exactly as
+ * much as a bound asks for: the oldest sealed segment first, by when it
+ * was sealed; of those
+ *
+ *	acked      every upstream that the stream is for has all of it
+ *	released   what is not acked is a dead letter with a link of its own
+ *	unacked    some upstream still waits for it
+ *
+ * the acknowledged ones first, the others last.  What goes unacknowledged
+ * becomes a gap, `expired` (or `dead-lettered` where it was released).
+ * An open segment is never deleted.  Each deletion is a line in the log
+ * with its reason and numbers; a bound that cannot be kept is one as well,
+ * and stands in the statistics as long as it lasts.
+ *
+ * Order: the journal, then one commit that takes the rows away and lists
+ * the file as doomed, then unlink(2) and a sync of the directory; the
+ * doomed row goes with a later commit.  So a crash leaves no file without
+ * a row that nobody knows of, and no row without a file.
+ */
+#ifndef PB_STORE_RETAIN_H
+#define PB_STORE_RETAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+#define PB_RETAIN_UPSTREAMS_MAX	64
+#define PB_RETAIN_STREAMS_MAX	1024	/* bytes of a list of globs */
+
+struct pb_retain;	/* one per store */
+struct pb_store;
+struct pb_mdb_txn;
+
+struct pb_retain_upstream {
+	char		name[PB_NAME_BYTES_MAX + 1];
+	char		streams[PB_RETAIN_STREAMS_MAX]; /* node/interface */
+};
+
+struct pb_retain_opts {
+	uint64_t	size_max;	/* bytes of all segments; 0: none */
+	uint64_t	age_ms_max;	/* 0: no bound */
+	uint64_t	min_free_bytes;	/* of this and the next, one is 0 */
+	unsigned	min_free_percent;
+	size_t		upstreams;
+	const struct pb_retain_upstream *upstream;	/* copied */
+};
+
+/* As of the last run; counters since the store was opened. */
+struct pb_retain_stats {
+	uint64_t	bytes;		/* of all segments */
+	uint64_t	segments;
+	uint64_t	size_max;	/* the bounds, 0: none */
+	uint64_t	age_ms_max;
+	uint64_t	min_free;	/* bytes */
+	uint64_t	free;		/* bytes of the file system */
+	uint64_t	oldest_ns;	/* sealed first; 0: nothing is */
+	uint64_t	deleted_segments;
+	uint64_t	deleted_bytes;
+	uint64_t	expired_packets;	/* not acknowledged */
+	/* Why a bound is not kept, with numbers; "" while all are. */
+	char		why[PB_ERR_TEXT_MAX];
+};
+
+/* PB_ELIMIT past PB_RETAIN_UPSTREAMS_MAX. */
+int	pb_retain_create(struct pb_retain **out, const char *store,
+	    const struct pb_retain_opts *opts, struct pb_err *err);
+void	pb_retain_destroy(struct pb_retain *retain);
+
+/* Other bounds from the next run on.  Any thread. */
+int	pb_retain_set(struct pb_retain *retain,
+	    const struct pb_retain_opts *opts, struct pb_err *err);
+/* Any thread. */
+void	pb_retain_stats(struct pb_retain *retain,
+	    struct pb_retain_stats *out);
+
+/* --- the writer's thread ------------------------------------------------- */
+
+/*
+ * Keep the bounds.  Does nothing while a batch is under way, and looks at
+ * most once a second where no commit was made since.  The work of a call
+ * is bounded: true where there is more to do at once.
+ */
+bool	pb_retain_run(struct pb_store *store, uint64_t now_ns,
+	    uint64_t now_ms);
+
+/* Whether a quiet store must be looked at: a bound needs the clock. */
+bool	pb_retain_wants_clock(struct pb_retain *retain);
+
+/* Before the writer starts: delete what a crash left doomed. */
+int	pb_retain_recover(struct pb_store *store, struct pb_err *err);
+
+/*
+ * A segment that starts at `first_seq` will be made: its name is doomed no
+ * longer.  Part of the transaction that announces it.
+ */
+void	pb_retain_claim(struct pb_retain *retain, struct pb_mdb_txn *txn,
+	    uint32_t stream, uint64_t first_seq);
+
+#endif

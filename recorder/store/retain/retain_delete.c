@@ -1,0 +1,367 @@
+/*
+ * recorder/store/retain/retain_delete.c - deleting what was chosen
+ *
+ *	journal    why the numbers will be missing
+ *	commit     rows go, gaps come, the files are doomed
+ *	unlink     and a sync of each directory
+ *	...        with a later commit the doomed rows go
+ *
+ * A crash after the commit leaves doomed names: the next start deletes
+ * them.  A name that cannot be deleted now is tried again at each run.
+ */
+#include "recorder/store/retain/retain_impl.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "recorder/store/index/journal.h"
+
+#define FACTS_MAX	(3 * RETAIN_BATCH)
+
+static int	write_journal(struct retain_run *, struct pb_err *);
+static int	journal_stream(struct retain_run *, size_t, struct pb_err *);
+static void	add_fact(struct pb_fact *, size_t *, struct pb_fact);
+static int	commit_rows(struct retain_run *, struct pb_err *);
+static void	settle_streams(struct retain_run *);
+static int	forget_gone(struct pb_store *, struct pb_err *);
+static void	del_gone(const struct pb_retain *, struct pb_mdb_txn *);
+static void	sync_doomed(struct pb_retain *);
+static void	drop_gone(struct pb_retain *);
+static bool	same_stream(const struct retain_doomed *,
+		    const struct retain_doomed *);
+static bool	is_live(struct pb_store *, const struct retain_doomed *);
+static void	log_deleted(const struct retain_victim *);
+static void	count_deleted(struct retain_run *);
+int
+pb_retain_recover(struct pb_store *store, struct pb_err *err)
+{
+	struct pb_retain *retain = store->retain;
+	struct pb_open_info row[RETAIN_DOOMED];
+	int n, rc;
+
+	do {
+		n = pb_index_doomed_rows(store->index, row, RETAIN_DOOMED,
+		    err);
+		if (n <= 0)
+			return n;
+		for (int i = 0; i < n; i++) {
+			struct retain_doomed *doomed = &retain->doomed[i];
+
+			*doomed = (struct retain_doomed){
+				.stream = row[i].stream,
+				.key = row[i].key,
+				.first_seq = row[i].first_seq,
+			};
+			/* A rotten row names no file; a live one's stays. */
+			doomed->gone = row[i].key.node[0] == '\0' ||
+			    is_live(store, doomed);
+		}
+		retain->doomed_count = (size_t)n;
+		retain_unlink(retain);
+		rc = forget_gone(store, err);
+		/* More than a crash leaves: where others have put rows. */
+	} while (rc == 0 && n == (int)RETAIN_DOOMED &&
+	    retain->doomed_count == 0);
+	return rc;
+}
+
+void
+pb_retain_claim(struct pb_retain *retain, struct pb_mdb_txn *txn,
+    uint32_t stream, uint64_t first_seq)
+{
+	pb_index_del_doomed(txn, stream, first_seq);
+	for (size_t i = 0; i < retain->doomed_count; i++)
+		if (retain->doomed[i].stream == stream &&
+		    retain->doomed[i].first_seq == first_seq)
+			retain->doomed[i] =
+			    retain->doomed[--retain->doomed_count];
+}
+
+int
+retain_delete(struct retain_run *run, struct pb_err *err)
+{
+	int journal = write_journal(run, err), rc;
+
+	/* On a full disk the journal waits until there is room. */
+	if (journal < 0 && journal != PB_ENOSPC)
+		return journal;
+	rc = commit_rows(run, err);
+	if (rc < 0)
+		return rc;
+	settle_streams(run);
+	for (size_t i = 0; i < run->count; i++)
+		log_deleted(&run->victim[i]);
+	count_deleted(run);
+	retain_unlink(run->retain);
+	if (journal < 0 && write_journal(run, err) < 0)
+		pb_log(PB_LOG_WARN, "retention", "the journal does not know "
+		    "of what was deleted: %s", err->text);
+	return 0;
+}
+
+void
+retain_unlink(struct pb_retain *retain)
+{
+	struct pb_err err;
+	char path[PATH_MAX];
+	int rc;
+
+	for (size_t i = 0; i < retain->doomed_count; i++) {
+		struct retain_doomed *doomed = &retain->doomed[i];
+
+		if (doomed->gone || doomed->unlinked)
+			continue;
+		rc = pb_layout_segment(path, retain->store, &doomed->key,
+		    doomed->first_seq, false, &err);
+		if (rc == 0 && unlink(path) < 0 && errno != ENOENT)
+			rc = pb_err_sys(&err, "%s", path);
+		doomed->unlinked = rc == 0;
+		if (rc < 0)
+			retain_trouble(retain, "cannot delete", &err);
+	}
+	sync_doomed(retain);
+}
+
+/* Why numbers are missing, for who builds the index anew. */
+static int
+write_journal(struct retain_run *run, struct pb_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < run->count && rc == 0; i++) {
+		uint32_t stream = run->victim[i].expiry.segment.stream;
+		size_t first = 0;
+
+		while (run->victim[first].expiry.segment.stream != stream)
+			first++;
+		if (first == i)
+			rc = journal_stream(run, i, err);
+	}
+	return rc;
+}
+
+/* Of all victims of the stream of victim `first`, the first of them. */
+static int
+journal_stream(struct retain_run *run, size_t first, struct pb_err *err)
+{
+	const struct pb_expiry *head = &run->victim[first].expiry;
+	struct pb_fact facts[FACTS_MAX];
+	size_t count = 0;
+
+	for (size_t i = first; i < run->count; i++) {
+		const struct pb_expiry *e = &run->victim[i].expiry;
+		const uint64_t end[3] = { e->acked, e->released, UINT64_MAX };
+		struct pb_fact fact = { .first = e->segment.first_seq,
+		    .time_ns = e->now_ns };
+
+		if (e->segment.stream != head->segment.stream)
+			continue;
+		for (int part = 0; part < 3; part++) {
+			fact.kind = part == 0 ? PB_FACT_EXPIRED : PB_FACT_GAP;
+			fact.reason = part == 0 ? 0 : part == 1 ?
+			    PB_GAP_DEAD_LETTERED : PB_GAP_EXPIRED;
+			fact.last = end[part] < e->segment.last_seq ?
+			    end[part] : e->segment.last_seq;
+			if (fact.last < fact.first)
+				continue;
+			add_fact(facts, &count, fact);
+			fact.first = fact.last + 1;
+		}
+	}
+	return pb_journal_append(run->retain->store, &head->key, facts, count,
+	    err);
+}
+
+/* One that goes on where the last one ended is a line with it. */
+static void
+add_fact(struct pb_fact *facts, size_t *count, struct pb_fact fact)
+{
+	struct pb_fact *last = *count > 0 ? &facts[*count - 1] : NULL;
+
+	if (last != NULL && last->kind == fact.kind &&
+	    last->reason == fact.reason && last->last + 1 == fact.first)
+		last->last = fact.last;
+	else
+		facts[(*count)++] = fact;
+}
+
+static int
+commit_rows(struct retain_run *run, struct pb_err *err)
+{
+	struct pb_retain *retain = run->retain;
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(run->store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	del_gone(retain, &txn);
+	for (size_t i = 0; i < run->count; i++)
+		pb_index_expire(&txn, &run->victim[i].expiry,
+		    &run->victim[i].stream);
+	rc = pb_mdb_commit(&txn);
+	if (rc < 0)
+		return rc;
+	drop_gone(retain);
+	for (size_t i = 0; i < run->count; i++) {
+		const struct pb_expiry *e = &run->victim[i].expiry;
+
+		retain->doomed[retain->doomed_count++] =
+		    (struct retain_doomed){ .stream = e->segment.stream,
+		    .key = e->key, .first_seq = e->segment.first_seq };
+	}
+	return 0;
+}
+
+/* What memory knows of the streams is what their rows say now. */
+static void
+settle_streams(struct retain_run *run)
+{
+	for (size_t i = 0; i < run->count; i++) {
+		const struct pb_stream_info *row = &run->victim[i].stream;
+		struct pb_stream *stream = stream_in_memory(run->store,
+		    &run->victim[i].expiry.key);
+
+		if (stream == NULL)
+			continue;
+		stream->committed.first_seq = row->first_seq;
+		stream->committed.packets = row->packets;
+		stream->committed.bytes = row->bytes;
+		stream->committed.dropped = row->dropped;
+		stream->committed.dropped_before = row->dropped_before;
+		stream->committed.first_time = row->first_time;
+		stream->committed.last_time = row->last_time;
+		/* Between batches both are the same. */
+		copy_counters(&stream->info, &stream->committed);
+	}
+}
+
+/* A commit for those whose files are gone, and nothing else. */
+static int
+forget_gone(struct pb_store *store, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	del_gone(store->retain, &txn);
+	rc = pb_mdb_commit(&txn);
+	if (rc == 0)
+		drop_gone(store->retain);
+	return rc;
+}
+
+static void
+del_gone(const struct pb_retain *retain, struct pb_mdb_txn *txn)
+{
+	for (size_t i = 0; i < retain->doomed_count; i++)
+		if (retain->doomed[i].gone)
+			pb_index_del_doomed(txn, retain->doomed[i].stream,
+			    retain->doomed[i].first_seq);
+}
+
+/* Each directory once. */
+static void
+sync_doomed(struct pb_retain *retain)
+{
+	char dir[PATH_MAX];
+	struct pb_err err;
+	int rc;
+
+	for (size_t i = 0; i < retain->doomed_count; i++) {
+		const struct retain_doomed *first = &retain->doomed[i];
+
+		if (first->gone || !first->unlinked)
+			continue;
+		rc = pb_layout_stream(dir, retain->store, &first->key, &err);
+		if (rc == 0)
+			rc = pb_sync_dir(dir, &err);
+		if (rc < 0 && rc != PB_ENOENT) {
+			retain_trouble(retain, "cannot delete", &err);
+			continue;
+		}
+		for (size_t k = i; k < retain->doomed_count; k++)
+			if (retain->doomed[k].unlinked &&
+			    same_stream(&retain->doomed[k], first))
+				retain->doomed[k].gone = true;
+	}
+}
+
+/* Their rows went with a commit. */
+static void
+drop_gone(struct pb_retain *retain)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < retain->doomed_count; i++)
+		if (!retain->doomed[i].gone)
+			retain->doomed[kept++] = retain->doomed[i];
+	retain->doomed_count = kept;
+}
+
+static bool
+same_stream(const struct retain_doomed *a, const struct retain_doomed *b)
+{
+	return a->stream == b->stream && a->key.epoch == b->key.epoch;
+}
+
+/* A segment of that name has been made since. */
+static bool
+is_live(struct pb_store *store, const struct retain_doomed *doomed)
+{
+	struct pb_segment_info row;
+
+	return pb_index_segments(store->index, doomed->stream,
+	    doomed->first_seq, &row, 1, NULL) == 1 &&
+	    row.first_seq == doomed->first_seq;
+}
+
+static void
+log_deleted(const struct retain_victim *victim)
+{
+	static const struct { const char *name, *have, *bound; }
+	    reason[RETAIN_REASONS] = {
+		[RETAIN_BY_AGE] = { "age", "age_s", "retain_age_s" },
+		[RETAIN_BY_SIZE] = { "size", "stored", "retain_size" },
+		[RETAIN_BY_FREE] = { "free", "free", "min_free" },
+	};
+	static const char *const acked[] = {
+		[RETAIN_ACKED] = "yes",
+		[RETAIN_RELEASED] = "released",
+		[RETAIN_UNACKED] = "no",
+	};
+	const struct pb_segment_info *row = &victim->expiry.segment;
+	char name[PB_STREAM_NAME_MAX];
+
+	pb_log(victim->class == RETAIN_UNACKED ? PB_LOG_WARN : PB_LOG_INFO,
+	    "retention", "deleted stream=%s first=%" PRIu64 " last=%" PRIu64
+	    " bytes=%" PRIu64 " reason=%s acked=%s %s=%" PRIu64 " %s=%" PRIu64,
+	    pb_stream_name(name, &victim->expiry.key), row->first_seq,
+	    row->last_seq, row->bytes, reason[victim->reason].name,
+	    acked[victim->class], reason[victim->reason].have, victim->have,
+	    reason[victim->reason].bound, victim->bound);
+}
+
+static void
+count_deleted(struct retain_run *run)
+{
+	struct pb_retain_stats *stats = &run->retain->stats;
+
+	for (size_t i = 0; i < run->count; i++) {
+		const struct pb_expiry *e = &run->victim[i].expiry;
+		uint64_t first = e->segment.first_seq;
+
+		stats->deleted_segments++;
+		stats->deleted_bytes += e->segment.bytes;
+		stats->bytes -= e->segment.bytes;
+		stats->segments--;
+		if (e->segment.last_seq <= e->released)
+			continue;
+		if (first <= e->released)
+			first = e->released + 1;
+		stats->expired_packets += e->segment.last_seq - first + 1;
+	}
+}

@@ -1,0 +1,184 @@
+/*
+ * recorder/store/retain/retain_look.c - which segment goes next
+ *
+ *	ACKED -> RELEASED -> UNACKED
+ *
+ * One walk over the order of age for each: the first takes what every
+ * upstream has.  Only when it came to the end are dead letters taken, and
+ * only after those what is still waited for.
+ *
+ * Promise: a look costs the same whatever the store holds: a run looks at
+ *          RETAIN_LOOKS segments and goes on there the next time, so that
+ *          100,000 unacknowledged ones in front hold up nobody.
+ * Limit:   what was passed over is looked at again when the upstreams have
+ *          taken more, at most once a second, and not in the middle of a
+ *          search: else a long one would never end.
+ */
+#include "recorder/store/retain/retain_impl.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define PAGE		32
+#define RESTART_MS	1000u
+/* A walk that took long rests this many times as long. */
+#define REST		4u
+
+static bool	next_phase(const struct retain_look *, struct retain_walk *);
+static bool	judge(const struct retain_look *, struct retain_walk *,
+		    const struct pb_age_info *, struct retain_victim *);
+static bool	is_chosen(const struct retain_look *,
+		    const struct pb_age_info *);
+static void	standing(const struct retain_look *,
+		    const struct pb_stream_key *, uint64_t *, uint64_t *);
+static bool	frees(const struct retain_look *, struct retain_walk *,
+		    struct retain_victim *);
+
+int
+retain_look(struct retain_look *look, struct retain_walk *walk,
+    struct retain_victim *out)
+{
+	struct pb_age_info page[PAGE];
+	int n;
+
+	for (;;) {
+		n = pb_index_ages(look->index, walk->begun ? &walk->after :
+		    NULL, page, PAGE, NULL);
+		walk->searching = false;
+		if (n < 0)
+			return RETAIN_NONE;
+		if (n == 0 && !next_phase(look, walk))
+			return RETAIN_NONE;
+		for (int i = 0; i < n; i++) {
+			if (page[i].sealed_ns >= walk->sealed_before)
+				return RETAIN_NONE;
+			walk->searching = look->budget == 0;
+			if (walk->searching)
+				return RETAIN_LATER;
+			look->budget--;
+			walk->after = page[i];
+			walk->begun = true;
+			if (judge(look, walk, &page[i], out))
+				return RETAIN_FOUND;
+		}
+	}
+}
+
+void
+retain_refresh(const struct retain_look *look, struct retain_walk *walk)
+{
+	if (!walk->searching && look->now_ms >= walk->restart_ms &&
+	    look->commits != walk->commits)
+		retain_restart(look, walk);
+}
+
+void
+retain_restart(const struct retain_look *look, struct retain_walk *walk)
+{
+	*walk = (struct retain_walk){
+		.must_free = walk->must_free,
+		.sealed_before = UINT64_MAX,
+		.started_ms = look->now_ms,
+		.restart_ms = look->now_ms + RESTART_MS,
+		.commits = look->commits,
+	};
+}
+
+/* False at the end of the last one, where the walk stays: what is sealed
+ * from now on stands behind it. */
+static bool
+next_phase(const struct retain_look *look, struct retain_walk *walk)
+{
+	if (walk->phase == RETAIN_UNACKED)
+		return false;
+	walk->phase = walk->phase == RETAIN_ACKED && walk->released_seen ?
+	    RETAIN_RELEASED : RETAIN_UNACKED;
+	walk->begun = false;
+	walk->linked = 0;
+	walk->restart_ms = look->now_ms + RESTART_MS +
+	    REST * (look->now_ms - walk->started_ms);
+	return true;
+}
+
+static bool
+judge(const struct retain_look *look, struct retain_walk *walk,
+    const struct pb_age_info *age, struct retain_victim *out)
+{
+	struct pb_segment_info *segment = &out->expiry.segment;
+
+	memset(out, 0, sizeof(*out));
+	if (is_chosen(look, age) ||
+	    pb_index_segments(look->index, age->stream, age->first_seq,
+	    segment, 1, NULL) != 1 || segment->first_seq != age->first_seq ||
+	    !segment->sealed || pb_index_stream_key(look->index, age->stream,
+	    &out->expiry.key, NULL) != 1)
+		return false;
+	standing(look, &out->expiry.key, &out->expiry.acked,
+	    &out->expiry.released);
+	out->expiry.now_ns = look->now_ns;
+	out->class = segment->last_seq <= out->expiry.acked ? RETAIN_ACKED :
+	    segment->last_seq <= out->expiry.released ? RETAIN_RELEASED :
+	    RETAIN_UNACKED;
+	if (out->class == RETAIN_RELEASED)
+		walk->released_seen = true;
+	return out->class <= walk->phase && frees(look, walk, out);
+}
+
+/* In this run's batch: its row is there until the commit. */
+static bool
+is_chosen(const struct retain_look *look, const struct pb_age_info *age)
+{
+	for (size_t i = 0; i < look->count; i++) {
+		const struct pb_segment_info *row =
+		    &look->batch[i].expiry.segment;
+
+		if (row->stream == age->stream &&
+		    row->first_seq == age->first_seq)
+			return true;
+	}
+	return false;
+}
+
+/* What the slowest of the stream's upstreams has; a stream that is for
+ * none is acknowledged as it comes. */
+static void
+standing(const struct retain_look *look, const struct pb_stream_key *key,
+    uint64_t *acked, uint64_t *released)
+{
+	const struct retain_bounds *bounds = look->bounds;
+	char name[PB_STREAM_NAME_MAX];
+	struct pb_ack ack;
+
+	pb_stream_name(name, key);
+	*acked = *released = UINT64_MAX;
+	for (size_t i = 0; i < bounds->upstreams; i++) {
+		if (!pb_glob_list_match(bounds->upstream[i].streams, name))
+			continue;
+		pb_acks_get(look->acks, bounds->upstream[i].name, key, &ack);
+		if (ack.acked < *acked)
+			*acked = ack.acked;
+		if (ack.released < *released)
+			*released = ack.released;
+	}
+}
+
+/*
+ * What deleting it would give back.  A file with another name, a dead
+ * letter's, keeps its room: where room is what is wanted it stays.
+ */
+static bool
+frees(const struct retain_look *look, struct retain_walk *walk,
+    struct retain_victim *out)
+{
+	const struct pb_segment_info *segment = &out->expiry.segment;
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (pb_layout_segment(path, look->store, &out->expiry.key,
+	    segment->first_seq, false, NULL) == 0 && stat(path, &st) == 0 &&
+	    st.st_nlink == 1)
+		out->frees = (uint64_t)st.st_blocks * 512;
+	if (out->frees == 0)
+		walk->linked += segment->bytes;
+	return out->frees > 0 || !walk->must_free;
+}

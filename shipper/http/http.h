@@ -1,0 +1,91 @@
+/*
+ * shipper/http/http.h - requests under way, any number of peers, one thread
+ *
+ * The one place that knows libcurl.  A bounded pool of handles over one
+ * curl_multi; a request is started, and its `done` is called from within
+ * pb_http_wait() once.  Nothing here blocks but the wait itself.
+ *
+ * Requests are HTTP/1.1 over kept connections, without `Expect:` and
+ * without redirects or proxies; answers are bounded to 64 KiB.
+ *
+ * A request fails `silence_ms` after the last byte of it that the peer's
+ * machine has acknowledged: until then the whole answer must be there.
+ * Bytes of the answer buy no time, so that one that drips, or has no end,
+ * holds nothing for ever; a link however slow has the time it needs.
+ */
+#ifndef PB_SHIPPER_HTTP_H
+#define PB_SHIPPER_HTTP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "shipper/http/rate.h"
+
+#define PB_HTTP_ANSWER_MAX	65536u	/* bytes of an answer's body */
+#define PB_HTTP_FDS_MAX		4u	/* beside libcurl's own */
+#define PB_HTTP_HEADERS_MAX	6u	/* of a request, beside our own */
+#define PB_HTTP_CONNECT_MS	10000u
+#define PB_HTTP_SILENCE_MS	60000u
+
+struct pb_http;
+
+/* Whom to ask: borrowed while requests are under way. */
+struct pb_http_peer {
+	const char	*url;		/* https://host:port, no slash */
+	const char	*socket_path;	/* a unix socket instead, or NULL */
+	/* PEM files; NULL or "": none. */
+	const char	*cert, *key, *ca;
+	struct pb_rate	*rate;		/* of what is sent, or NULL */
+	uint64_t	connect_ms;	/* 0: as in the options */
+	uint64_t	silence_ms;	/* 0: PB_HTTP_SILENCE_MS */
+};
+
+struct pb_http_answer {
+	int		 status;	/* 0: no answer */
+	const char	*body;		/* NUL-terminated; borrowed */
+	size_t		 len;
+	uint64_t	 retry_after_ms; /* 0: not said */
+	const char	*error;		/* why there was none, or none to go
+					 * by (a redirect); else "" */
+};
+
+struct pb_http_request {
+	const struct pb_http_peer *peer;
+	const char	*path;		/* begins with a slash; copied */
+	/* NULL: GET; else POST, borrowed until done or cancelled. */
+	const uint8_t	*body;
+	size_t		 len;
+	const char	*header[PB_HTTP_HEADERS_MAX]; /* NULL ends; copied */
+	void		(*done)(void *arg, const struct pb_http_answer *);
+	void		*arg;
+	const void	*owner;		/* for pb_http_cancel() */
+};
+
+struct pb_http_opts {
+	unsigned	requests_max;
+	unsigned	connect_ms;	/* of peers that do not say; 0:
+					 * PB_HTTP_CONNECT_MS */
+};
+
+int	pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,
+	    struct pb_err *err);
+/* Requests under way end without their `done`. */
+void	pb_http_destroy(struct pb_http *http);
+
+/* Start.  PB_ELIMIT when requests_max are under way; PB_ENOMEM. */
+int	pb_http_send(struct pb_http *http,
+	    const struct pb_http_request *request, struct pb_err *err);
+
+/* End all requests of `owner` without calling their `done`. */
+void	pb_http_cancel(struct pb_http *http, const void *owner);
+
+/*
+ * Wait for at most `timeout_ms` until something happens on the network or
+ * one of `fds` is readable, then do what can be done and call `done` for
+ * what has ended.  `done` may send and must not destroy.
+ */
+int	pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
+	    uint64_t timeout_ms, struct pb_err *err);
+
+#endif

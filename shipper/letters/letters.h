@@ -1,0 +1,229 @@
+/*
+ * shipper/letters/letters.h - dead letters: what an upstream did not take
+ *
+ * A letter is a run of numbers of one stream that is not shipped to one
+ * upstream in its turn: because the upstream made no progress for
+ * `retry_for` (stale), or refused it (malformed, forbidden).  Its packets
+ * stay in a hard link of their segment,
+ *
+ *	STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH/%020u.pcapng
+ *
+ * which costs nothing until the store deletes the segment.  Several
+ * letters may share a file: each names numbers within it.
+ *
+ *	DEAD ---requeue--> REQUEUED --all acked--> (deleted)
+ *	  |                    |
+ *	  |  <----refused------+
+ *	  +--purge, bounds--> GONE --told upstream--> (deleted)
+ *
+ *	LATE: packets that came late and fill what the upstream was told
+ *	is a gap.  They have no file of their own: they are in the store.
+ *
+ * The rows stand in the shipper's LMDB environment, the truth; a file is
+ * made before its row says so and deleted after it.  What a crash leaves
+ * between the two is listed (table `files`) and settled at the next open,
+ * so that rows and files always agree, and nothing is walked at start.
+ *
+ * Bounds, per upstream: `dead_letters_max` bytes of files, and
+ * `dead_letters_age`.  At a bound the oldest DEAD or REQUEUED letters go:
+ * they become GONE until the upstream has been told `expired`.
+ */
+#ifndef PB_SHIPPER_LETTERS_H
+#define PB_SHIPPER_LETTERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "recorder/store/layout.h"
+#include "shipper/ship/ship.h"
+
+/* Segments linked by one call of pb_letters_demote(): the shipper's loop
+ * goes on in between. */
+#define PB_LETTERS_BATCH	64u
+/* So long files are deleted in one go, one at least; likewise. */
+#define PB_LETTERS_TIDY_MS	250u
+
+enum pb_letter_state {
+	PB_LETTER_DEAD = 1,
+	PB_LETTER_REQUEUED,
+	PB_LETTER_LATE,
+	PB_LETTER_GONE,
+};
+const char *pb_letter_state_name(enum pb_letter_state state);
+
+struct pb_letter {
+	char		upstream[PB_NAME_BYTES_MAX + 1];
+	struct pb_stream_key key;
+	uint64_t	first, last;	/* numbers, none missing between */
+	enum pb_letter_state state;
+	enum pb_dead_reason reason;	/* ship.h; 0 for LATE */
+	int		status;		/* of HTTP, 0: none */
+	uint32_t	attempts;	/* failures in a row before it */
+	uint64_t	since_ns;	/* when it was demoted; real time */
+	char		error[PB_SHIP_TEXT_MAX]; /* the last one */
+	/* Where: in the segment that starts at segment_seq. */
+	uint64_t	segment_seq;
+	uint32_t	header_bytes;	/* of its SHB and IDB */
+	uint64_t	offset;		/* a block's edge, up to `first` */
+	uint64_t	file_bytes;	/* of the whole file, when linked */
+	uint16_t	linktype;
+};
+
+struct pb_state;
+struct pb_letters;	/* one per process, one thread */
+
+/*
+ * The letters of the shipper's `state` (open for writing) or of a reader's.
+ * A writer settles what a crash left.  `store` is copied, `state` borrowed.
+ */
+int	pb_letters_open(struct pb_letters **out, struct pb_state *state,
+	    const char *store, struct pb_err *err);
+void	pb_letters_close(struct pb_letters *letters);
+
+/* STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH/%020u.pcapng */
+int	pb_letters_path(char out[static PATH_MAX], const char *store,
+	    const char *upstream, const struct pb_stream_key *key,
+	    uint64_t segment_seq, struct pb_err *err);
+
+/* --- the shipper -------------------------------------------------------- */
+
+/* Why and how numbers are demoted. */
+struct pb_demotion {
+	const char	*upstream;
+	const struct pb_stream_info *stream;
+	uint64_t	first, last;
+	enum pb_dead_reason reason;
+	int		status;
+	uint32_t	attempts;
+	const char	*error;
+	uint64_t	now_ns;
+};
+
+/*
+ * Demote what the store has of first .. last and no letter has yet: link
+ * the segments (the open one too), durably, then commit the rows.  At most
+ * PB_LETTERS_BATCH segments; `*done` is the number up to which all is now
+ * a letter, or a gap of the store's own: call again for the rest.  An
+ * error (disk full, another file system) leaves everything as it was.
+ * Not while the caller has a transaction open.
+ */
+int	pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
+	    const struct pb_demotion *demotion, uint64_t *done,
+	    struct pb_err *err);
+
+/*
+ * The first letter of the upstream's stream with last >= from, of any
+ * state: 1, 0 where there is none, or an error.  Cheap where the upstream
+ * has no letters at all.
+ */
+int	pb_letters_find(struct pb_letters *letters, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t from,
+	    struct pb_letter *out, struct pb_err *err);
+
+/*
+ * Packets first .. last came late for a stream: a LATE letter of the
+ * upstream, but for those that have a letter.
+ *
+ * This, fill_done, told, sent and refused are part of the transaction that
+ * the caller has open (pb_state_begin() to pb_state_commit()); without one
+ * each is its own.
+ */
+int	pb_letters_late(struct pb_letters *letters, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+	    struct pb_err *err);
+
+/* The last fill of the index (index.h) that has been looked at. */
+int	pb_letters_fill(struct pb_letters *letters, uint64_t *number,
+	    struct pb_err *err);
+int	pb_letters_fill_done(struct pb_letters *letters, uint64_t number,
+	    struct pb_err *err);
+
+/*
+ * Up to `acked` the upstream has been told or sent all of the stream:
+ * GONE rows up to it are deleted.
+ */
+int	pb_letters_told(struct pb_letters *letters, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t acked,
+	    struct pb_err *err);
+
+/*
+ * Packets first .. last of REQUEUED or LATE letters are acknowledged: they
+ * are taken out of them, whatever their order.  What is left of a letter
+ * stays (as two, if its middle went); without any it is deleted, and the
+ * file with its last letter.
+ */
+int	pb_letters_sent(struct pb_letters *letters, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+	    struct pb_err *err);
+
+/* The REQUEUED letter with packet `first` was refused: what of it lies
+ * within why->first .. last is DEAD again, with the new reason; all of it
+ * where none does.  A LATE one is deleted: its packets stay in the store. */
+int	pb_letters_refused(struct pb_letters *letters, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t first,
+	    const struct pb_demotion *why, struct pb_err *err);
+
+/* Keep the upstream's files within its bounds (0: no bound); how many
+ * letters went.  A file that was linked while its segment was open counts
+ * with what it has grown to some calls later.  Bounded work: call it once a
+ * second. */
+int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
+	    uint64_t bytes_max, uint64_t age_ms_max, uint64_t now_ns,
+	    struct pb_err *err);
+
+/* --- operators ---------------------------------------------------------- */
+
+struct pb_letters_which {
+	const char	*upstream;	/* glob; NULL: any */
+	const char	*stream;	/* glob on node/interface; NULL: any */
+	uint64_t	first;		/* those that begin there; 0: any */
+};
+
+struct pb_letters_sum {
+	uint64_t	letters;
+	uint64_t	packets;
+	struct pb_letter after;		/* how far the work has come */
+};
+
+/*
+ * Bounded work: 1 where there may be more to do, call again with the same
+ * `*sum`; 0 at the end; or an error.  `*sum` is zeroed before the first
+ * call, and has what was done so far.
+ */
+/* DEAD ones are REQUEUED. */
+int	pb_letters_requeue(struct pb_letters *letters,
+	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+	    struct pb_err *err);
+/* DEAD and REQUEUED ones become GONE, their files are deleted. */
+int	pb_letters_purge(struct pb_letters *letters,
+	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+	    struct pb_err *err);
+
+/*
+ * Files lose their last letter faster than a disk deletes them: delete some
+ * of those, for PB_LETTERS_TIDY_MS at most.  1: there are more, call again;
+ * 0 at the end; or an error, and it is tried again later.
+ */
+int	pb_letters_tidy(struct pb_letters *letters, struct pb_err *err);
+
+/* Pages for reading: letters after `*after` (zeroed: from the start) by
+ * upstream, stream and number, those that match; `*after` moves.  Their
+ * count, 0 at the end, or an error. */
+int	pb_letters_list(struct pb_letters *letters,
+	    const struct pb_letters_which *which, struct pb_letter *after,
+	    struct pb_letter *out, size_t max, struct pb_err *err);
+
+/* What an upstream has, for status: kept counted, no walk. */
+struct pb_letters_total {
+	uint64_t	letters;	/* DEAD */
+	uint64_t	packets;	/* of those */
+	uint64_t	requeued;	/* letters REQUEUED or LATE */
+	uint64_t	file_bytes;	/* of all files, as last looked at */
+	uint64_t	oldest_ns;	/* demoted first; 0: none */
+};
+int	pb_letters_total(struct pb_letters *letters, const char *upstream,
+	    struct pb_letters_total *out, struct pb_err *err);
+
+#endif

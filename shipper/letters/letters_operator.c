@@ -1,0 +1,152 @@
+/*
+ * shipper/letters/letters_operator.c - dead letters: listing, requeue and purge
+ *
+ * Work comes in steps, each a short transaction, so that neither a reader
+ * holds back pages nor a writer the shipper's loop.
+ */
+#include "shipper/letters/letters_private.h"
+
+#define LOOK_ROWS	4096u	/* looked at in one step */
+
+/* Letters that match, found in one step. */
+struct page {
+	const struct pb_letters_which *which;
+	struct pb_letter *out;
+	size_t		 max, count;
+	unsigned	 looked;
+	struct pb_letter *after;	/* the one that was looked at last */
+	bool		 dead, requeued, others;	/* states wanted */
+};
+
+static int	change(struct pb_letters *, const struct pb_letters_which *,
+		    enum pb_letter_state, struct pb_letters_sum *,
+		    struct pb_err *);
+static int	fill_page(struct pb_letters_txn *, struct page *,
+		    struct pb_letter *);
+static int	on_page(void *, const struct pb_mdb_value *,
+		    const struct pb_mdb_value *);
+static bool	wanted(const struct page *, const struct pb_letter *);
+
+int
+pb_letters_list(struct pb_letters *letters,
+    const struct pb_letters_which *which, struct pb_letter *after,
+    struct pb_letter *out, size_t max, struct pb_err *err)
+{
+	struct page page = { .which = which, .out = out, .max = max,
+	    .dead = true, .requeued = true, .others = true };
+	struct pb_letters_txn t;
+	int more, rc;
+
+	do {
+		more = 0;
+		rc = pb_letters_begin(&t, letters, false, err);
+		if (rc == 0)
+			more = fill_page(&t, &page, after);
+		rc = pb_letters_end(&t, err);
+	} while (rc == 0 && more > 0 && page.count < max);
+	return rc < 0 ? rc : (int)page.count;
+}
+
+int
+pb_letters_requeue(struct pb_letters *letters,
+    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+    struct pb_err *err)
+{
+	return change(letters, which, PB_LETTER_REQUEUED, sum, err);
+}
+
+int
+pb_letters_purge(struct pb_letters *letters,
+    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+    struct pb_err *err)
+{
+	return change(letters, which, PB_LETTER_GONE, sum, err);
+}
+
+/* One step: find letters and change their state, in one transaction. */
+static int
+change(struct pb_letters *letters, const struct pb_letters_which *which,
+    enum pb_letter_state to, struct pb_letters_sum *sum, struct pb_err *err)
+{
+	struct pb_letter found[PB_LETTERS_STEP], after = sum->after;
+	struct page page = { .which = which, .out = found,
+	    .max = PB_LETTERS_STEP, .dead = true,
+	    .requeued = to == PB_LETTER_GONE };
+	struct pb_letters_txn t;
+	uint64_t packets = 0;
+	int more, rc;
+
+	/* Most letters may not match: look before writing. */
+	rc = pb_letters_begin(&t, letters, false, err);
+	more = rc == 0 ? fill_page(&t, &page, &after) : 0;
+	rc = pb_letters_end(&t, err);
+	if (rc == 0 && page.count > 0) {
+		pb_letters_begin(&t, letters, true, err);
+		for (size_t i = 0; i < page.count; i++) {
+			packets += found[i].last - found[i].first + 1;
+			pb_letters_remove(&t, &found[i]);
+			found[i].state = to;
+			pb_letters_put(&t, &found[i]);
+		}
+		rc = pb_letters_end(&t, err);
+	}
+	if (rc < 0)
+		return rc;
+	sum->after = after;
+	sum->letters += page.count;
+	sum->packets += packets;
+	return more > 0;
+}
+
+/* 1: there may be more rows behind `*after`, which has moved; or 0. */
+static int
+fill_page(struct pb_letters_txn *t, struct page *page,
+    struct pb_letter *after)
+{
+	struct pb_letters_key from = { .len = 0 };
+
+	page->looked = 0;
+	page->after = after;
+	if (after->upstream[0] != '\0') {
+		pb_letters_key(&from, after->upstream, &after->key,
+		    after->first);
+		from.bytes[from.len++] = 0;
+	}
+	return pb_mdb_walk(t->txn, PB_STATE_LETTERS, from.bytes, from.len,
+	    on_page, page);
+}
+
+static int
+on_page(void *arg, const struct pb_mdb_value *key,
+    const struct pb_mdb_value *value)
+{
+	struct page *page = arg;
+	struct pb_letter *out = &page->out[page->count];
+
+	if (page->count == page->max || page->looked == LOOK_ROWS)
+		return 1;
+	if (!pb_letters_parse(out, key, value))
+		return 0;
+	page->looked++;
+	*page->after = *out;
+	if (wanted(page, out))
+		page->count++;
+	return 0;
+}
+
+static bool
+wanted(const struct page *page, const struct pb_letter *letter)
+{
+	const struct pb_letters_which *which = page->which;
+	char name[PB_STREAM_NAME_MAX];
+
+	if (letter->state == PB_LETTER_DEAD ? !page->dead :
+	    letter->state == PB_LETTER_REQUEUED ? !page->requeued :
+	    !page->others)
+		return false;
+	return (which->first == 0 || letter->first == which->first) &&
+	    (which->upstream == NULL ||
+	    pb_glob_match(which->upstream, letter->upstream)) &&
+	    (which->stream == NULL || pb_glob_match(which->stream,
+	    pb_stream_name(name, &letter->key)));
+}

@@ -1,0 +1,589 @@
+/*
+ * shipper/ship/ship.c - what to send next to one upstream
+ *
+ *	upstream:  CONNECTING -> READY <-> BACKOFF (one probe at a time)
+ *	stream:    UNKNOWN -> asking -> READY -> requests in a window
+ *	              ^                  |
+ *	              +-- WAITING / REFUSED, tried again at a set time
+ *
+ * Promise: the receiver's number is asked before anything is sent, at the
+ *          start and after each failure; nothing is sent that is not
+ *          durable here; every number is offered until it is acked.
+ * Reason:  the receiver holds the truth about what it has, so a crash on
+ *          either side needs no repair, only a question.
+ * Limit:   PB_REQUESTS_MAX requests and `window` bytes in flight (one
+ *          block more where a block is larger than the window); one fixed
+ *          record per stream, whatever the store holds.
+ * Not here: what answers mean (ship_answer.c), dead letters (ship_dead.c)
+ *          and their return (ship_late.c), HTTP, files, clocks.
+ */
+#include "shipper/ship/ship.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shipper/ship/ship_private.h"
+
+#define RATE_SECONDS	8u	/* of the rate limit may be in flight */
+
+static enum ship_plan plan_stream(struct pb_ship *, struct ship_stream *,
+			    uint64_t, uint64_t, struct pb_action *);
+static enum ship_plan plan_ready(struct pb_ship *, struct ship_stream *,
+			    uint64_t, uint64_t, struct pb_action *);
+static enum ship_plan plan_piece(struct pb_ship *, struct ship_stream *,
+			    uint64_t, uint64_t, struct pb_action *);
+static enum ship_plan plan_packets(const struct pb_ship *,
+			    struct ship_stream *, struct pb_action *);
+static bool		next_of(struct pb_ship *, struct ship_queue *,
+			    uint64_t, uint64_t, struct pb_action *);
+static bool		next_probe(struct pb_ship *, uint64_t,
+			    struct pb_action *);
+static struct ship_stream *probe_stream(const struct pb_ship *);
+static void		start(struct pb_ship *, struct ship_stream *,
+			    uint64_t, struct pb_action *);
+static void		start_piece(struct pb_ship *, struct ship_stream *,
+			    struct ship_request *, const struct pb_piece *);
+static void		revive(struct pb_ship *, uint64_t);
+static bool		wants(const struct ship_stream *);
+static uint64_t		lower(uint64_t, uint64_t);
+static int		insert(struct pb_ship *, unsigned,
+			    struct ship_stream *, struct pb_err *);
+
+int
+pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
+    const struct pb_ship_source *source, struct pb_err *err)
+{
+	struct pb_ship *ship = calloc(1, sizeof(*ship));
+	uint64_t rated = opts->rate_limit / 8 * RATE_SECONDS;
+
+	*out = ship;
+	if (ship == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for an upstream");
+	ship->source = *source;
+	ship->state = PB_SHIP_CONNECTING;
+	ship->window_max = opts->window;
+	/* On a link held to a rate, more in flight only means more to send
+	 * again after a break. */
+	if (opts->rate_limit > 0 && ship->window_max > rated)
+		ship->window_max = rated;
+	if (ship->window_max < PB_SHIP_WINDOW_MIN)
+		ship->window_max = PB_SHIP_WINDOW_MIN;
+	if (opts->window > 0 && ship->window_max > opts->window)
+		ship->window_max = opts->window;
+	ship->window = ship->piece_max = PB_SHIP_FIRST_BYTES;
+	if (ship->window > ship->window_max)
+		ship->window = ship->window_max;
+	ship->retry_for_ms = opts->retry_for_ms;
+	TAILQ_INIT(&ship->work);
+	TAILQ_INIT(&ship->quiet);
+	TAILQ_INIT(&ship->dying);
+	return 0;
+}
+
+void
+pb_ship_destroy(struct pb_ship *ship)
+{
+	if (ship == NULL)
+		return;
+	for (unsigned i = 0; i < ship->streams; i++) {
+		free(ship->stream[i]->dead_text);
+		free(ship->stream[i]->text);
+		free(ship->stream[i]);
+	}
+	free(ship->stream);
+	free(ship);
+}
+
+int
+pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
+    struct pb_err *err)
+{
+	unsigned at;
+	struct ship_stream *s = ship_find(ship, id, &at);
+	bool new = s == NULL;
+	int rc;
+
+	assert(id != 0);
+	if (new) {
+		s = calloc(1, sizeof(*s));
+		if (s == NULL)
+			return pb_err_set(err, PB_ENOMEM,
+			    "no memory for a stream");
+		s->id = id;
+		s->state = PB_CURSOR_UNKNOWN;
+		s->bytes_max = PB_SHIP_PIECE_BYTES;
+		s->changed = true;
+		s->moved_ms = s->told_ms = ship->clock_ms;
+		rc = insert(ship, at, s, err);
+		if (rc < 0) {
+			free(s);
+			return rc;
+		}
+	}
+	s->own = own;
+	s->end = end;
+	ship_note(ship, s);
+	ship_enqueue(ship, s);
+	return new ? 1 : 0;
+}
+
+void
+pb_ship_remember(struct pb_ship *ship, uint32_t id,
+    const struct pb_ship_memory *memory)
+{
+	unsigned at;
+	struct ship_stream *s = ship_find(ship, id, &at);
+
+	if (s == NULL || s->state != PB_CURSOR_UNKNOWN || s->asking)
+		return;
+	s->acked = s->sent = lower(memory->acked, s->end);
+	s->released = lower(memory->released, s->end);
+	if (s->released < s->acked)
+		s->released = s->acked;
+	ship_remember_wait(ship, s, lower(memory->wait_seq, s->end),
+	    memory->wait_ms);
+	ship_enqueue(ship, s);
+}
+
+uint64_t
+pb_ship_handed(const struct pb_ship *ship, uint32_t id)
+{
+	unsigned at;
+	const struct ship_stream *s = ship_find(ship, id, &at);
+
+	if (s == NULL)
+		return 0;
+	return s->known ? s->handed : s->end;
+}
+
+bool
+pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
+    struct pb_action *out)
+{
+	ship_tick(ship, now_ms);
+	if (now_ms >= ship->look_ms)
+		revive(ship, now_ms);
+	ship_demote(ship, now_ms);
+	if (ship->since_ms == 0)
+		ship->since_ms = now_ms;
+	if (ship->state == PB_SHIP_BACKOFF)
+		return next_probe(ship, now_ms, out);
+	if (ship->flights >= PB_REQUESTS_MAX)
+		return false;
+	return next_of(ship, &ship->work, now_ms, random, out) ||
+	    next_of(ship, &ship->quiet, now_ms, random, out);
+}
+
+uint64_t
+pb_ship_wake_ms(const struct pb_ship *ship)
+{
+	uint64_t wake = ship->look_ms;
+
+	if (ship->state == PB_SHIP_BACKOFF && !ship->probing &&
+	    ship->retry_ms < wake && probe_stream(ship) != NULL)
+		wake = ship->retry_ms;
+	if (!TAILQ_EMPTY(&ship->dying) && ship->dying_ms < wake)
+		wake = ship->dying_ms;
+	return wake;
+}
+
+/* --- for the other files too ---------------------------------------------- */
+
+void
+ship_enqueue(struct pb_ship *ship, struct ship_stream *s)
+{
+	struct ship_queue *queue = s->end > s->sent || s->late ?
+	    &ship->work : &ship->quiet;
+
+	if (s->queue == queue || !wants(s))
+		return;
+	ship_dequeue(s);
+	TAILQ_INSERT_TAIL(queue, s, link);
+	s->queue = queue;
+}
+
+void
+ship_dequeue(struct ship_stream *s)
+{
+	if (s->queue != NULL)
+		TAILQ_REMOVE(s->queue, s, link);
+	s->queue = NULL;
+}
+
+void
+ship_hold(struct pb_ship *ship, struct ship_stream *s,
+    enum pb_cursor_state state, uint64_t retry_ms, const char *text)
+{
+	char line[PB_SHIP_TEXT_MAX];
+
+	ship_release(ship, s, state);
+	ship_dequeue(s);
+	ship->refused++;
+	s->retry_ms = retry_ms;
+	if (retry_ms < ship->look_ms)
+		ship->look_ms = retry_ms;
+	snprintf(line, sizeof(line), "%s", text);
+	s->text = strdup(line);	/* without memory it has no text */
+	snprintf(ship->last_error, sizeof(ship->last_error), "%s", line);
+}
+
+void
+ship_trouble(struct pb_ship *ship, struct ship_stream *s, const char *text,
+    uint64_t now_ms, uint64_t random)
+{
+	if (s->troubles < UINT16_MAX)
+		s->troubles++;
+	if (s->troubles == PB_TROUBLES_MAX)
+		ship->source.event(ship->source.arg, PB_LOG_WARN, s->id, text);
+	ship_hold(ship, s, PB_CURSOR_WAITING,
+	    now_ms + ship_backoff_ms(s->troubles, random), text);
+}
+
+void
+ship_release(struct pb_ship *ship, struct ship_stream *s,
+    enum pb_cursor_state state)
+{
+	if (s->state == PB_CURSOR_WAITING || s->state == PB_CURSOR_REFUSED)
+		ship->refused--;
+	free(s->text);
+	s->text = NULL;
+	s->state = state;
+	s->changed = true;
+}
+
+uint64_t
+ship_backoff_ms(unsigned attempts, uint64_t random)
+{
+	uint64_t bound = PB_BACKOFF_MS_MIN;
+
+	for (unsigned i = 1; i < attempts && bound < PB_BACKOFF_MS_MAX; i++)
+		bound *= 2;
+	if (bound > PB_BACKOFF_MS_MAX)
+		bound = PB_BACKOFF_MS_MAX;
+	return 1 + random % bound;
+}
+
+size_t
+ship_bytes_max(const struct pb_ship *ship, const struct ship_stream *s)
+{
+	size_t bytes_max = s->bytes_max;
+
+	if (bytes_max > ship->piece_max)
+		bytes_max = (size_t)ship->piece_max;
+	if (bytes_max > ship->window)
+		bytes_max = (size_t)ship->window;
+	return bytes_max;
+}
+
+bool
+ship_room(const struct pb_ship *ship, uint64_t bytes)
+{
+	return ship->flight_bytes == 0 ||
+	    ship->flight_bytes + bytes <= ship->window;
+}
+
+void
+ship_event(const struct pb_ship *ship, enum pb_log_level level,
+    uint32_t stream, const char *fmt, ...)
+{
+	char text[PB_SHIP_TEXT_MAX + 128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	ship->source.event(ship->source.arg, level, stream, text);
+}
+
+/* --- deciding ----------------------------------------------------------- */
+
+/* Streams take turns: who acted goes to the end of its queue. */
+static bool
+next_of(struct pb_ship *ship, struct ship_queue *queue, uint64_t now_ms,
+    uint64_t random, struct pb_action *out)
+{
+	struct ship_stream *s;
+
+	while ((s = TAILQ_FIRST(queue)) != NULL) {
+		switch (plan_stream(ship, s, now_ms, random, out)) {
+		case SHIP_ACT:
+			ship_dequeue(s);
+			start(ship, s, now_ms, out);
+			ship_enqueue(ship, s);
+			return true;
+		case SHIP_NOTHING:
+			ship_dequeue(s);
+			break;
+		case SHIP_FULL:
+			return false;
+		}
+	}
+	return false;
+}
+
+/* While backing off one stream's question decides whether it is over. */
+static bool
+next_probe(struct pb_ship *ship, uint64_t now_ms, struct pb_action *out)
+{
+	struct ship_stream *s;
+
+	if (ship->probing || now_ms < ship->retry_ms)
+		return false;
+	s = probe_stream(ship);
+	if (s == NULL)
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->kind = PB_ACTION_ASK;
+	ship_dequeue(s);
+	start(ship, s, now_ms, out);
+	ship->request[out->request].probe = true;
+	ship->probing = true;
+	return true;
+}
+
+/*
+ * Any stream will do, the ones with something to send first.  One whose
+ * requests still hang is taken if there is no other: they may hang for as
+ * long as the other side is silent.
+ */
+static struct ship_stream *
+probe_stream(const struct pb_ship *ship)
+{
+	struct ship_stream *s = TAILQ_FIRST(&ship->work);
+
+	if (s == NULL)
+		s = TAILQ_FIRST(&ship->quiet);
+	for (unsigned i = 0; s == NULL && i < PB_SHIP_SLOTS; i++)
+		s = ship->request[i].stream;
+	return s;
+}
+
+static enum ship_plan
+plan_stream(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+    uint64_t random, struct pb_action *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (!wants(s))
+		return SHIP_NOTHING;
+	if (s->state == PB_CURSOR_READY)
+		return plan_ready(ship, s, now_ms, random, out);
+	out->kind = PB_ACTION_ASK;
+	return SHIP_ACT;
+}
+
+/* What is late and what is in its turn alternate, so that neither holds
+ * up the other by more than one request. */
+static enum ship_plan
+plan_ready(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+    uint64_t random, struct pb_action *out)
+{
+	enum ship_plan plan = SHIP_NOTHING;
+
+	if (s->late_turn)
+		plan = ship_late_plan(ship, s, out);
+	if (plan == SHIP_NOTHING && s->end > s->sent)
+		plan = plan_piece(ship, s, now_ms, random, out);
+	if (plan == SHIP_NOTHING && !s->late_turn &&
+	    s->state == PB_CURSOR_READY)
+		plan = ship_late_plan(ship, s, out);
+	return plan;
+}
+
+static enum ship_plan
+plan_piece(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+    uint64_t random, struct pb_action *out)
+{
+	struct pb_piece *piece = &out->piece;
+	size_t bytes_max = ship_bytes_max(ship, s);
+	struct pb_err err;
+
+	/* Little room is not worth a look: it would cut or not fit. */
+	if (!ship_room(ship, bytes_max / 4))
+		return SHIP_FULL;
+	if (ship->source.look(ship->source.arg, s->id, s->sent + 1, &s->mark,
+	    bytes_max, piece, &err) < 0) {
+		ship_trouble(ship, s, err.text, now_ms, random);
+		return SHIP_NOTHING;
+	}
+	if (piece->kind == PB_PIECE_PACKETS)
+		return plan_packets(ship, s, out);
+	if (piece->kind == PB_PIECE_NONE)
+		return SHIP_NOTHING;
+	/* A gap follows what is acked: nothing before it is under way. */
+	out->kind = PB_ACTION_GAP;
+	return s->flights > 0 ? SHIP_NOTHING : SHIP_ACT;
+}
+
+static enum ship_plan
+plan_packets(const struct pb_ship *ship, struct ship_stream *s,
+    struct pb_action *out)
+{
+	const struct pb_piece *piece = &out->piece;
+	unsigned before = s->flights - (s->late_flight ? 1 : 0);
+
+	s->mark = (struct pb_mark){ .seq = piece->first,
+	    .segment_seq = piece->segment_seq, .offset = piece->offset };
+	if (!ship_room(ship, (uint64_t)piece->bytes + piece->header_bytes))
+		return SHIP_FULL;
+	out->kind = PB_ACTION_PACKETS;
+	if (before > 0 && !piece->complete &&
+	    piece->bytes < PB_SHIP_SMALL_BYTES)
+		return SHIP_NOTHING;
+	return SHIP_ACT;
+}
+
+/* Take a free request for `out`; there is one, see the callers' bounds. */
+static void
+start(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+    struct pb_action *out)
+{
+	struct ship_request *r;
+	unsigned i = 0;
+
+	while (ship->request[i].stream != NULL)
+		i++;
+	assert(i < PB_SHIP_SLOTS);
+	r = &ship->request[i];
+	*r = (struct ship_request){ .stream = s, .kind = out->kind,
+	    .late = out->late, .start_ms = now_ms };
+	out->request = i;
+	out->stream = s->id;
+	s->flights++;
+	ship->flights++;
+	if (out->kind == PB_ACTION_ASK)
+		s->asking = true;
+	else
+		start_piece(ship, s, r, &out->piece);
+}
+
+static void
+start_piece(struct pb_ship *ship, struct ship_stream *s,
+    struct ship_request *r, const struct pb_piece *piece)
+{
+	r->first = piece->first;
+	r->last = piece->last;
+	r->letter = piece->letter;
+	r->settles = piece->settles;
+	s->late_turn = !r->late;
+	if (r->late) {
+		ship_late_start(s, piece);
+	} else {
+		s->sent = piece->last;
+		if (s->handed < s->sent)
+			s->handed = s->sent;
+		s->changed = true;
+	}
+	if (r->kind == PB_ACTION_GAP)
+		return;
+	r->bytes = (uint64_t)piece->bytes + piece->header_bytes;
+	ship->flight_bytes += r->bytes;
+	ship->sent_bytes += r->bytes;
+	if (!r->late)
+		s->mark = (struct pb_mark){ .seq = piece->last + 1,
+		    .segment_seq = piece->segment_seq,
+		    .offset = piece->offset + piece->bytes };
+}
+
+/*
+ * Streams whose time has come are asked about again.  It visits all, so
+ * it runs once in SHIP_LOOK_MS, or when the first that waits is due.
+ */
+static void
+revive(struct pb_ship *ship, uint64_t now_ms)
+{
+	uint64_t next = now_ms + SHIP_LOOK_MS;
+
+	/* Failures further apart than this are not one trouble. */
+	if (ship->state == PB_SHIP_READY &&
+	    now_ms >= ship->since_ms + PB_BACKOFF_MS_MAX)
+		ship->attempts = 0;
+	for (unsigned i = 0; i < ship->streams; i++) {
+		struct ship_stream *s = ship->stream[i];
+
+		ship_watch(ship, s);
+		if (s->state == PB_CURSOR_WAITING ||
+		    s->state == PB_CURSOR_REFUSED) {
+			if (now_ms < s->retry_ms) {
+				if (s->retry_ms < next)
+					next = s->retry_ms;
+				continue;
+			}
+			ship_release(ship, s, PB_CURSOR_UNKNOWN);
+		} else if (s->state == PB_CURSOR_READY && s->flights == 0 &&
+		    s->sent >= s->end &&
+		    now_ms >= s->asked_ms + PB_RECHECK_MS) {
+			ship_release(ship, s, PB_CURSOR_UNKNOWN);
+		}
+		ship_enqueue(ship, s);
+	}
+	ship->look_ms = next;
+	ship_late_tell(ship);
+}
+
+/* Is there anything to do for this stream, were there room? */
+static bool
+wants(const struct ship_stream *s)
+{
+	if (s->asking || s->dead.reason == PB_DEAD_MALFORMED)
+		return false;
+	if (s->state == PB_CURSOR_UNKNOWN)
+		return s->flights == 0;
+	return s->state == PB_CURSOR_READY &&
+	    (s->end > s->sent || ship_late_wants(s));
+}
+
+static uint64_t
+lower(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* --- the table of streams ----------------------------------------------- */
+
+struct ship_stream *
+ship_find(const struct pb_ship *ship, uint32_t id, unsigned *at)
+{
+	unsigned low = 0, high = ship->streams;
+
+	while (low < high) {
+		unsigned mid = low + (high - low) / 2;
+
+		if (ship->stream[mid]->id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	*at = low;
+	if (low < ship->streams && ship->stream[low]->id == id)
+		return ship->stream[low];
+	return NULL;
+}
+
+static int
+insert(struct pb_ship *ship, unsigned at, struct ship_stream *s,
+    struct pb_err *err)
+{
+	struct ship_stream **grown;
+	unsigned cap = ship->cap > 0 ? ship->cap * 2 : 16;
+
+	if (ship->streams >= PB_SHIP_STREAMS_MAX)
+		return pb_err_set(err, PB_ELIMIT,
+		    "more than %u streams for one upstream",
+		    PB_SHIP_STREAMS_MAX);
+	if (ship->streams == ship->cap) {
+		grown = realloc(ship->stream, cap * sizeof(*grown));
+		if (grown == NULL)
+			return pb_err_set(err, PB_ENOMEM,
+			    "no memory for %u streams", cap);
+		ship->stream = grown;
+		ship->cap = cap;
+	}
+	memmove(ship->stream + at + 1, ship->stream + at,
+	    (ship->streams - at) * sizeof(*ship->stream));
+	ship->stream[at] = s;
+	ship->streams++;
+	return 0;
+}

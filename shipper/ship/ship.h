@@ -1,0 +1,296 @@
+/*
+ * shipper/ship/ship.h - one upstream and its streams, as a pure state machine
+ *
+ * It performs no I/O: the clock and random numbers are arguments, what to
+ * do next is returned as an action, and what came of it is told back as an
+ * answer.  What a stream holds is asked through `struct pb_ship_source`,
+ * and what is not shipped in its turn becomes a dead letter through it.
+ * The loop drives it with libcurl, the tests with a scripted receiver.
+ *
+ * Becomes a dead letter:
+ *   what waited for `retry_for` of trying, where the upstream made no
+ *   progress for as long and fails, or its stream stands still for as long
+ *   (what only waits for its turn never does);
+ *   all of a stream that is refused with 403;
+ *   a request's packets that are refused with 400, 422 (the second time),
+ *   or with 413 though they cannot be halved any more.
+ */
+#ifndef PB_SHIPPER_SHIP_H
+#define PB_SHIPPER_SHIP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "recorder/store/index/index.h"
+
+#define PB_REQUESTS_MAX		8u	/* in flight per upstream */
+#define PB_SHIP_SLOTS		(PB_REQUESTS_MAX + 1u)	/* and one probe */
+#define PB_SHIP_STREAMS_MAX	65536u	/* per upstream */
+#define PB_SHIP_TEXT_MAX	256u	/* bytes of an error kept */
+
+/* A request is at most one extent (1 MiB and the block that crosses it,
+ * with its file's header); larger ones are cut at a block. */
+#define PB_SHIP_PIECE_BYTES	(2u << 20)
+/* Less than this waits while the stream has a request under way, so that
+ * a long way gets few large requests rather than many small ones. */
+#define PB_SHIP_SMALL_BYTES	(256u << 10)
+/*
+ * How fast the way is shows in the acks: the window and the bytes of a
+ * request begin here, and again after a failure, double as long as acks
+ * come in half the time below, and halve where it takes longer.
+ */
+#define PB_SHIP_FIRST_BYTES	(64u << 10)
+#define PB_SHIP_WINDOW_MIN	(16u << 10)
+#define PB_SHIP_PIECE_MS	5000u
+
+#define PB_BACKOFF_MS_MIN	200u
+#define PB_BACKOFF_MS_MAX	30000u
+#define PB_RETRY_AFTER_MS_MAX	60000u
+#define PB_REFUSED_MS_FIRST	60000u
+#define PB_REFUSED_MS_LATER	600000u
+/* An idle stream is asked about again after this, so that a receiver that
+ * forgot it gets it again. */
+#define PB_RECHECK_MS		600000u
+/* Answers without progress after which a stream waits. */
+#define PB_TROUBLES_MAX		3u
+
+enum pb_ship_state {
+	PB_SHIP_CONNECTING = 1,	/* nothing answered yet */
+	PB_SHIP_READY,
+	PB_SHIP_BACKOFF,	/* failed; a probe is due at a set time */
+	PB_SHIP_REFUSED,	/* all that waits is refused */
+	PB_SHIP_IDLE,		/* nothing waits */
+};
+const char *pb_ship_state_name(enum pb_ship_state state);
+
+enum pb_cursor_state {
+	PB_CURSOR_UNKNOWN = 1,	/* the receiver is to be asked */
+	PB_CURSOR_READY,
+	PB_CURSOR_WAITING,	/* no progress; tried again soon */
+	PB_CURSOR_REFUSED,	/* tried again after minutes */
+};
+const char *pb_cursor_state_name(enum pb_cursor_state state);
+
+/* Why packets became a dead letter. */
+enum pb_dead_reason {
+	PB_DEAD_STALE = 1,	/* no progress for `retry_for` */
+	PB_DEAD_MALFORMED,	/* refused: 400, 413, 422 */
+	PB_DEAD_FORBIDDEN,	/* refused: 403 */
+};
+/* "stale", "malformed", "forbidden" */
+const char *pb_dead_reason_name(enum pb_dead_reason reason);
+
+enum pb_piece_kind {
+	PB_PIECE_NONE,		/* nothing there, now */
+	PB_PIECE_PACKETS,
+	PB_PIECE_GAP,
+};
+
+/* What comes at a number: whole blocks of one segment, or a gap. */
+struct pb_piece {
+	enum pb_piece_kind kind;
+	uint64_t	first, last;
+	/* PACKETS */
+	uint64_t	segment_seq;	/* first number of its segment */
+	uint64_t	offset;		/* in the file */
+	uint32_t	bytes;		/* from there, whole blocks */
+	uint32_t	header_bytes;	/* of the file's SHB and IDB */
+	bool		complete;	/* no more will come to this extent */
+	bool		whole;		/* all of the extent: `digest` holds */
+	uint64_t	digest;		/* XXH3 64 of `bytes` */
+	bool		letter;		/* the file is a dead letter's */
+	bool		settles;	/* acked, a letter is delivered */
+	/* GAP */
+	enum pb_gap_reason reason;
+	bool		recorded;	/* false: missing without a record */
+};
+
+/* Where the block after the last one sent begins. */
+struct pb_mark {
+	uint64_t	seq;		/* the number that is next; 0: none */
+	uint64_t	segment_seq;
+	uint64_t	offset;
+};
+
+/* What becomes a dead letter, and why. */
+struct pb_ship_dead {
+	uint64_t	first, last;
+	enum pb_dead_reason reason;
+	int		status;		/* of HTTP; 0: none */
+	unsigned	attempts;	/* failures in a row before it */
+	const char	*text;		/* what went wrong last; borrowed */
+};
+
+struct pb_ship_source {
+	/*
+	 * What stands at number `from` of `stream`, at most `bytes_max`
+	 * bytes with the file's header, but one block at least.  `mark`
+	 * saves the search where its seq is `from`.
+	 */
+	int	(*look)(void *arg, uint32_t stream, uint64_t from,
+		    const struct pb_mark *mark, size_t bytes_max,
+		    struct pb_piece *out, struct pb_err *err);
+	/*
+	 * Likewise, what came late or is to be sent again of the numbers
+	 * up to `acked`, which the receiver was told are gaps.  Work is
+	 * bounded: PB_PIECE_NONE says that there is nothing up to
+	 * out->last; where that is below `acked`, more may be behind it.
+	 */
+	int	(*late)(void *arg, uint32_t stream, uint64_t acked,
+		    uint64_t from, const struct pb_mark *mark,
+		    size_t bytes_max, struct pb_piece *out,
+		    struct pb_err *err);
+	/*
+	 * Make dead letters, durably, of dead->first .. dead->last; from
+	 * then on `look` answers a gap there.  Work is bounded: `*done` is
+	 * the number up to which it is done, first - 1 where nothing was.
+	 */
+	int	(*demote)(void *arg, uint32_t stream,
+		    const struct pb_ship_dead *dead, uint64_t *done,
+		    struct pb_err *err);
+	/* A piece that `settles` is acknowledged; or one of a letter was
+	 * refused, and is not to be sent again by itself. */
+	int	(*sent)(void *arg, uint32_t stream, uint64_t first,
+		    uint64_t last, struct pb_err *err);
+	int	(*refuse)(void *arg, uint32_t stream,
+		    const struct pb_ship_dead *dead, struct pb_err *err);
+	/* Something an operator wants to read; `stream` 0: the upstream. */
+	void	(*event)(void *arg, enum pb_log_level level, uint32_t stream,
+		    const char *text);
+	void	*arg;
+};
+
+struct pb_ship_opts {
+	uint64_t window;	/* bytes in flight */
+	uint64_t rate_limit;	/* bits/s; 0: none */
+	uint64_t retry_for_ms;	/* 0: for ever */
+};
+
+struct pb_ship;
+
+int	pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
+	    const struct pb_ship_source *source, struct pb_err *err);
+void	pb_ship_destroy(struct pb_ship *ship);
+
+/*
+ * Stream `id` (not 0) is durable up to `end`; `own`: captured here.
+ * 1 where it is new, 0 where it was known; PB_ELIMIT past
+ * PB_SHIP_STREAMS_MAX, PB_ENOMEM.
+ */
+int	pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own,
+	    uint64_t end, struct pb_err *err);
+
+/*
+ * What was known of a new stream when it was last heard of.  The receiver
+ * is asked all the same; but streams it had all of are asked about last.
+ */
+struct pb_ship_memory {
+	uint64_t	acked;		/* all as in struct pb_ship_cursor */
+	uint64_t	released;
+	uint64_t	wait_seq;
+	uint64_t	wait_ms;
+};
+void	pb_ship_remember(struct pb_ship *ship, uint32_t id,
+	    const struct pb_ship_memory *memory);
+
+/*
+ * The stream has letters that `late` knows of: look.  `hurry`: someone
+ * asked for it, so a stream that waits or is refused is tried at once.
+ */
+void	pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry);
+
+/* The highest number ever handed out: what the receiver may have been told
+ * of.  All there is, until it has answered once; 0 without a stream. */
+uint64_t pb_ship_handed(const struct pb_ship *ship, uint32_t id);
+
+/* The store's own gap from number `first` on was filled: what was passed
+ * over there, as there was nothing to be a letter, waits again. */
+void	pb_ship_filled(struct pb_ship *ship, uint32_t id, uint64_t first);
+
+enum pb_action_kind {
+	PB_ACTION_ASK = 1,	/* GET the stream's acked number */
+	PB_ACTION_PACKETS,	/* POST the piece */
+	PB_ACTION_GAP,		/* POST the gap */
+};
+
+struct pb_action {
+	enum pb_action_kind kind;
+	unsigned	request;	/* its number, below PB_SHIP_SLOTS */
+	uint32_t	stream;
+	bool		late;		/* PACKETS below the acked number */
+	struct pb_piece	piece;
+};
+
+/*
+ * The next thing to do: true and `*out`, which counts as under way until
+ * pb_ship_answer() or pb_ship_unsent() for out->request; or false.
+ */
+bool	pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
+	    struct pb_action *out);
+
+/* When time alone will make pb_ship_next() answer true. */
+uint64_t pb_ship_wake_ms(const struct pb_ship *ship);
+
+struct pb_answer {
+	int		status;		/* of HTTP; 0: there was none */
+	bool		has_acked;
+	uint64_t	acked;
+	uint64_t	retry_after_ms;	/* 0: not said */
+	char		text[PB_SHIP_TEXT_MAX];	/* what went wrong, "" */
+};
+
+void	pb_ship_answer(struct pb_ship *ship, unsigned request,
+	    const struct pb_answer *answer, uint64_t now_ms, uint64_t random);
+
+/* The request could not be made (a file is gone, no memory). */
+void	pb_ship_unsent(struct pb_ship *ship, unsigned request,
+	    const char *text, uint64_t now_ms, uint64_t random);
+
+struct pb_ship_status {
+	enum pb_ship_state state;
+	uint64_t	since_ms;	/* in this state */
+	uint64_t	progress_ms;	/* last ack that moved; 0: none yet */
+	uint64_t	retry_ms;	/* BACKOFF: the next probe */
+	unsigned	attempts;	/* failures in a row */
+	unsigned	streams;
+	unsigned	refused;	/* of them, REFUSED or WAITING */
+	uint64_t	flight_bytes;
+	unsigned	flight_requests;
+	uint64_t	sent_bytes;	/* bodies, since start */
+	uint64_t	acked_bytes;	/* the same, acknowledged */
+	uint64_t	acked_packets;
+	/* What went wrong last; "" once packets are acknowledged again and
+	 * no stream waits. */
+	char		last_error[PB_SHIP_TEXT_MAX];
+};
+void	pb_ship_status(const struct pb_ship *ship,
+	    struct pb_ship_status *out);
+
+struct pb_ship_cursor {
+	uint32_t	stream;
+	enum pb_cursor_state state;
+	uint64_t	acked, sent;
+	/* All up to it is acked or a dead letter: >= acked. */
+	uint64_t	released;
+	/* Numbers up to wait_seq made no progress for so many ms of trying;
+	 * 0: none wait.  Worth keeping over a restart. */
+	uint64_t	wait_seq;
+	uint64_t	wait_ms;
+	const char	*text;		/* why it waits, or ""; borrowed */
+};
+
+/*
+ * Calls `each` for every stream that changed since the last call and
+ * returns their number; NULL only counts.  pb_ship_touch() makes all of
+ * them count as changed, pb_ship_touch_waiting() those that wait.
+ */
+unsigned pb_ship_cursors(struct pb_ship *ship,
+	    void (*each)(void *arg, const struct pb_ship_cursor *cursor),
+	    void *arg);
+void	pb_ship_touch(struct pb_ship *ship);
+void	pb_ship_touch_waiting(struct pb_ship *ship);
+
+#endif

@@ -1,0 +1,528 @@
+/*
+ * shipper/ship/ship_answer.c - what an answer means for a stream and its upstream
+ *
+ *	200 acked          go on behind it
+ *	409 acked          go on from there; the third time in a row, wait
+ *	413                half the bytes; where that helps no more, as 400
+ *	400, 422           of packets: those are dead letters; 422 the second
+ *	                   time, as a digest may have broken on the way
+ *	403                the stream is refused for minutes, and all of it
+ *	                   are dead letters
+ *	other 4xx, 508     the stream is refused for minutes
+ *	everything else    the upstream backs off, then one probe decides
+ *
+ * Promise: a failure harms no more than what failed.  After a failure, or
+ *          an answer that does not fit, nothing is sent for a stream until
+ *          all its requests have ended and the receiver was asked again.
+ * Reason:  answers of requests on several connections overtake each other;
+ *          only a question asked alone has an answer one can rely on.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shipper/ship/ship.h"
+#include "shipper/ship/ship_private.h"
+
+#define PIECE_BYTES_MIN	4096u	/* below this, halving helps no more */
+
+enum meaning {
+	MEANS_ACKED,		/* 200 with a number */
+	MEANS_CONFLICT,		/* 409 with a number */
+	MEANS_TOO_LARGE,	/* 413 */
+	MEANS_MALFORMED,	/* of the request's packets */
+	MEANS_REFUSED,		/* of the stream */
+	MEANS_FAILED,		/* of the upstream */
+};
+
+static enum meaning	meaning_of(enum pb_action_kind,
+			    const struct pb_answer *);
+static void		answered(struct pb_ship *, uint64_t);
+static void		failed(struct pb_ship *, bool,
+			    const struct pb_answer *, uint64_t, uint64_t);
+static void		refused(struct pb_ship *, struct ship_stream *,
+			    const struct ship_request *,
+			    const struct pb_answer *, uint64_t);
+static void		malformed(struct pb_ship *, struct ship_stream *,
+			    const struct ship_request *,
+			    const struct pb_answer *);
+static void		give_up(struct pb_ship *, struct ship_stream *,
+			    const struct ship_request *,
+			    const struct pb_answer *);
+static void		too_large(struct pb_ship *, struct ship_stream *,
+			    const struct ship_request *,
+			    const struct pb_answer *, uint64_t);
+static void		asked(struct pb_ship *, struct ship_stream *,
+			    uint64_t, uint64_t);
+static void		acked(struct pb_ship *, struct ship_stream *,
+			    const struct ship_request *, uint64_t, uint64_t,
+			    uint64_t);
+static void		conflict(struct pb_ship *, struct ship_stream *,
+			    const struct ship_request *, uint64_t, uint64_t,
+			    uint64_t);
+static void		progress(struct pb_ship *, const struct ship_request *,
+			    uint64_t);
+static void		pace(struct pb_ship *, const struct ship_request *,
+			    uint64_t);
+static void		slow_down(struct pb_ship *, uint64_t);
+static uint64_t		halved(uint64_t, uint64_t);
+static bool		ahead(struct pb_ship *, struct ship_stream *,
+			    uint64_t);
+static void		doubt(struct pb_ship *, struct ship_stream *);
+static void		doubt_all(struct pb_ship *);
+static void		land(struct pb_ship *, struct ship_request *);
+
+void
+pb_ship_answer(struct pb_ship *ship, unsigned request,
+    const struct pb_answer *answer, uint64_t now_ms, uint64_t random)
+{
+	struct ship_request r = ship->request[request];
+	struct ship_stream *s = r.stream;
+	enum meaning meaning = meaning_of(r.kind, answer);
+
+	assert(s != NULL);
+	land(ship, &ship->request[request]);
+	s->asked_ms = now_ms;
+	if (meaning != MEANS_FAILED && (r.probe ||
+	    ship->state == PB_SHIP_CONNECTING))
+		answered(ship, now_ms);
+	switch (meaning) {
+	case MEANS_ACKED:
+		if (r.kind == PB_ACTION_ASK)
+			asked(ship, s, answer->acked, now_ms);
+		else
+			acked(ship, s, &r, answer->acked, now_ms, random);
+		break;
+	case MEANS_CONFLICT:
+		if (r.late && answer->acked >= r.last)
+			/* It takes nothing that comes late. */
+			give_up(ship, s, &r, answer);
+		else
+			conflict(ship, s, &r, answer->acked, now_ms, random);
+		break;
+	case MEANS_TOO_LARGE:
+		too_large(ship, s, &r, answer, now_ms);
+		break;
+	case MEANS_MALFORMED:
+		malformed(ship, s, &r, answer);
+		break;
+	case MEANS_REFUSED:
+		refused(ship, s, &r, answer, now_ms);
+		break;
+	case MEANS_FAILED:
+		failed(ship, r.probe, answer, now_ms, random);
+		break;
+	}
+	ship_enqueue(ship, s);
+	ship_landed(ship, s);
+}
+
+void
+pb_ship_unsent(struct pb_ship *ship, unsigned request, const char *text,
+    uint64_t now_ms, uint64_t random)
+{
+	struct ship_request r = ship->request[request];
+	struct ship_stream *s = r.stream;
+
+	assert(s != NULL);
+	land(ship, &ship->request[request]);
+	ship->sent_bytes -= r.bytes;
+	if (r.late) {
+		/* The next one may do; this one when it is looked for again. */
+		ship_event(ship, PB_LOG_WARN, s->id, "%.200s", text);
+		if (s->late_from == r.first)
+			s->late_from = r.last + 1;
+		ship_enqueue(ship, s);
+		ship_landed(ship, s);
+		return;
+	}
+	/* Nothing was handed out after it, so stepping back is safe. */
+	if (r.kind != PB_ACTION_ASK)
+		s->sent = r.first - 1;
+	s->mark.seq = 0;
+	ship_trouble(ship, s, text, now_ms, random);
+	ship_landed(ship, s);
+}
+
+/* --- answers ------------------------------------------------------------ */
+
+static enum meaning
+meaning_of(enum pb_action_kind kind, const struct pb_answer *answer)
+{
+	switch (answer->status) {
+	case 200:
+		return answer->has_acked ? MEANS_ACKED : MEANS_FAILED;
+	case 409:
+		/* A question cannot be in conflict with anything. */
+		return answer->has_acked && kind != PB_ACTION_ASK ?
+		    MEANS_CONFLICT : MEANS_FAILED;
+	case 400:
+	case 422:
+		return kind == PB_ACTION_PACKETS ? MEANS_MALFORMED :
+		    MEANS_REFUSED;
+	case 413:
+		return MEANS_TOO_LARGE;
+	case 408:		/* these three ask for another try */
+	case 425:
+	case 429:
+		return MEANS_FAILED;
+	case 508:
+		return MEANS_REFUSED;
+	}
+	return answer->status >= 400 && answer->status <= 499 ?
+	    MEANS_REFUSED : MEANS_FAILED;
+}
+
+/* The upstream lives, whatever it said. */
+static void
+answered(struct pb_ship *ship, uint64_t now_ms)
+{
+	ship->probing = false;
+	if (ship->state == PB_SHIP_BACKOFF)
+		ship_event(ship, PB_LOG_INFO, 0,
+		    "answers again after %u failed attempts", ship->attempts);
+	ship->state = PB_SHIP_READY;
+	ship->since_ms = now_ms;
+}
+
+/*
+ * Back off.  Requests that were under way together fail together: they
+ * count once, until the probe that follows them fails as well.
+ */
+static void
+failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
+    uint64_t now_ms, uint64_t random)
+{
+	uint64_t wait, asked_for = answer->retry_after_ms;
+
+	if (answer->status != 0)
+		snprintf(ship->last_error, sizeof(ship->last_error),
+		    "status %d: %.200s", answer->status,
+		    answer->text[0] != '\0' ? answer->text :
+		    "an answer without a number");
+	else
+		snprintf(ship->last_error, sizeof(ship->last_error), "%s",
+		    answer->text);
+	if (probe)
+		ship->probing = false;
+	else if (ship->state == PB_SHIP_BACKOFF)
+		return;
+	if (ship->attempts < UINT16_MAX)
+		ship->attempts++;
+	wait = ship_backoff_ms(ship->attempts, random);
+	if (asked_for > PB_RETRY_AFTER_MS_MAX)
+		asked_for = PB_RETRY_AFTER_MS_MAX;
+	if (wait < asked_for)
+		wait = asked_for;
+	ship->retry_ms = now_ms + wait;
+	if (ship->attempts == 1 || ship->state != PB_SHIP_BACKOFF)
+		ship_event(ship, PB_LOG_WARN, 0, "backing off: %s",
+		    ship->last_error);
+	if (ship->state != PB_SHIP_BACKOFF)
+		ship->since_ms = now_ms;
+	ship->state = PB_SHIP_BACKOFF;
+	slow_down(ship, PB_SHIP_FIRST_BYTES);
+	/* While it fails is the time to see what has waited too long. */
+	ship->look_ms = now_ms;
+	if (!probe)
+		doubt_all(ship);
+}
+
+static void
+refused(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, const struct pb_answer *answer,
+    uint64_t now_ms)
+{
+	char line[PB_SHIP_TEXT_MAX];
+	uint64_t wait = s->refusals == 0 ? PB_REFUSED_MS_FIRST :
+	    PB_REFUSED_MS_LATER;
+
+	if (s->state == PB_CURSOR_REFUSED)
+		return;		/* several requests, one refusal */
+	if (s->refusals < UINT16_MAX)
+		s->refusals++;
+	snprintf(line, sizeof(line), "status %d: %.200s", answer->status,
+	    answer->text);
+	ship_event(ship, PB_LOG_WARN, s->id, "refused, next try in %u s: %s",
+	    (unsigned)(wait / 1000), line);
+	doubt(ship, s);
+	ship_hold(ship, s, PB_CURSOR_REFUSED, now_ms + wait, line);
+	if (answer->status != 403)
+		return;
+	if (r->letter)
+		ship_late_refused(ship, s, r, PB_DEAD_FORBIDDEN,
+		    answer->status, line);
+	ship_forbid(ship, s, answer->status, line);
+}
+
+/* These packets, and what stands behind them is not to wait for it. */
+static void
+malformed(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, const struct pb_answer *answer)
+{
+	if (s->state != PB_CURSOR_READY)
+		return;		/* the first of several said so already */
+	doubt(ship, s);
+	if (answer->status == 422 && s->suspect != r->first) {
+		s->suspect = r->first;
+		return;
+	}
+	s->suspect = 0;
+	give_up(ship, s, r, answer);
+}
+
+/* What has a letter already is dead again; all else becomes one. */
+static void
+give_up(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, const struct pb_answer *answer)
+{
+	char line[PB_SHIP_TEXT_MAX];
+	struct pb_ship_dead dead = { .first = r->first, .last = r->last,
+	    .reason = PB_DEAD_MALFORMED, .status = answer->status,
+	    .attempts = answer->status == 422 ? 2 : 1, .text = line };
+
+	snprintf(line, sizeof(line), "status %d: %.200s", answer->status,
+	    answer->text);
+	snprintf(ship->last_error, sizeof(ship->last_error), "%s", line);
+	if (r->letter)
+		ship_late_refused(ship, s, r, dead.reason, dead.status, line);
+	else
+		ship_condemn(ship, s, &dead);
+}
+
+static void
+too_large(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, const struct pb_answer *answer,
+    uint64_t now_ms)
+{
+	if (r->kind != PB_ACTION_PACKETS) {
+		refused(ship, s, r, answer, now_ms);
+		return;
+	}
+	if (r->first == r->last || r->bytes / 2 < PIECE_BYTES_MIN) {
+		malformed(ship, s, r, answer);
+		return;
+	}
+	if (s->bytes_max > r->bytes / 2)
+		s->bytes_max = (size_t)(r->bytes / 2);
+	ship_event(ship, PB_LOG_INFO, s->id, "requests of %" PRIu64
+	    " bytes are too large for it: going on with %zu", r->bytes,
+	    s->bytes_max);
+	doubt(ship, s);
+}
+
+/* The answer to a question: the one number to rely on. */
+static void
+asked(struct pb_ship *ship, struct ship_stream *s, uint64_t number,
+    uint64_t now_ms)
+{
+	/* A probe among requests that still hang says only that it lives,
+	 * and what was refused meanwhile stays so. */
+	if (s->flights > 0 || s->state != PB_CURSOR_UNKNOWN)
+		return;
+	if (ahead(ship, s, number))
+		return;
+	ship_release(ship, s, PB_CURSOR_READY);
+	if (s->dead.reason == PB_DEAD_FORBIDDEN)
+		ship_pardon(ship, s);
+	if (number > s->acked) {
+		ship->progress_ms = now_ms;
+		ship->moved_ms = ship->clock_ms;
+		s->acked = number;
+		ship_moved(ship, s);
+	}
+	if (number < s->acked) {
+		ship_event(ship, PB_LOG_WARN, s->id,
+		    "it has packets up to %" PRIu64 " only and had %" PRIu64
+		    ": sending again", number, s->acked);
+		s->acked = number;
+		ship_went_back(ship, s);
+		doubt_all(ship);
+		ship_release(ship, s, PB_CURSOR_READY);
+	}
+	/* What was remembered may be older than the letters: those that are
+	 * there are told now, so that it passes them again. */
+	if (!s->known && s->released > s->acked)
+		ship_went_back(ship, s);
+	s->sent = number;
+	s->known = true;
+	if (s->handed < number)
+		s->handed = number;
+	ship_late_again(s);
+}
+
+static void
+acked(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, uint64_t number, uint64_t now_ms,
+    uint64_t random)
+{
+	if (number < r->last) {
+		conflict(ship, s, r, number, now_ms, random);
+		return;
+	}
+	if (ahead(ship, s, number))
+		return;
+	progress(ship, r, now_ms);
+	if (r->settles)
+		ship_late_acked(ship, s, r);
+	/* A letter may have been requeued while it was told as a gap. */
+	if (r->kind == PB_ACTION_GAP)
+		ship_late_again(s);
+	if (!r->late)
+		s->troubles = s->refusals = 0;
+	if (number > s->acked)
+		s->acked = number;
+	else if (r->late)
+		return;
+	if (number > s->sent)
+		s->sent = number;
+	if (number > s->handed)
+		s->handed = number;
+	ship_moved(ship, s);
+}
+
+/* The receiver wants another number than what it was sent. */
+static void
+conflict(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, uint64_t number, uint64_t now_ms,
+    uint64_t random)
+{
+	char line[PB_SHIP_TEXT_MAX];
+
+	if (s->state != PB_CURSOR_READY)
+		return;		/* the first of several said so already */
+	if (ahead(ship, s, number))
+		return;
+	doubt(ship, s);
+	if (s->troubles + 1 < PB_TROUBLES_MAX) {
+		s->troubles++;
+		return;
+	}
+	snprintf(line, sizeof(line), "it has packets up to %" PRIu64
+	    " and does not take those from %" PRIu64 " on", number, r->first);
+	ship_trouble(ship, s, line, now_ms, random);
+}
+
+/* --- consequences ------------------------------------------------------- */
+
+static void
+progress(struct pb_ship *ship, const struct ship_request *r, uint64_t now_ms)
+{
+	ship->attempts = 0;
+	if (ship->refused == 0)
+		ship->last_error[0] = '\0';
+	ship->progress_ms = now_ms;
+	ship->moved_ms = ship->clock_ms;
+	ship->acked_bytes += r->bytes;
+	if (r->kind == PB_ACTION_PACKETS)
+		ship->acked_packets += r->last - r->first + 1;
+	if (r->kind == PB_ACTION_PACKETS)
+		pace(ship, r, now_ms);
+}
+
+/*
+ * What one request and all of them together should hold, after how long
+ * this one took.  Those under way together are slow together: once.
+ */
+static void
+pace(struct pb_ship *ship, const struct ship_request *r, uint64_t now_ms)
+{
+	uint64_t took_ms = now_ms - r->start_ms;
+	uint64_t part = took_ms > PB_SHIP_PIECE_MS / 2 ? 8 : 1;
+
+	if (took_ms > PB_SHIP_PIECE_MS) {
+		if (r->start_ms < ship->slowed_ms)
+			return;
+		ship->slowed_ms = now_ms;
+		slow_down(ship, UINT64_MAX);
+		return;
+	}
+	ship->window += r->bytes / part;
+	if (ship->window > ship->window_max)
+		ship->window = ship->window_max;
+	/* Small ones show nothing of how larger ones fare. */
+	if (r->bytes >= ship->piece_max / 2)
+		ship->piece_max += ship->piece_max / part;
+	if (ship->piece_max > PB_SHIP_PIECE_BYTES)
+		ship->piece_max = PB_SHIP_PIECE_BYTES;
+}
+
+static void
+slow_down(struct pb_ship *ship, uint64_t most)
+{
+	ship->window = halved(ship->window, most);
+	if (ship->window > ship->window_max)
+		ship->window = ship->window_max;
+	ship->piece_max = halved(ship->piece_max, most);
+}
+
+/* The half, at most `most`; never below the least that is of use. */
+static uint64_t
+halved(uint64_t bytes, uint64_t most)
+{
+	bytes /= 2;
+	if (bytes > most)
+		bytes = most;
+	return bytes > PB_SHIP_WINDOW_MIN ? bytes : PB_SHIP_WINDOW_MIN;
+}
+
+/*
+ * The receiver has more than this store.  For a stream captured here the
+ * store has gone back (an old copy was put in its place): the numbers to
+ * come would be other packets under numbers already taken, so the stream
+ * stays refused.  Another node's stream may have come a shorter way.
+ */
+static bool
+ahead(struct pb_ship *ship, struct ship_stream *s, uint64_t number)
+{
+	char line[PB_SHIP_TEXT_MAX];
+
+	if (number <= s->end || !s->own)
+		return false;
+	snprintf(line, sizeof(line), "it has packets up to %" PRIu64 ", this "
+	    "store only up to %" PRIu64 ": was an older copy of the store put "
+	    "back?", number, s->end);
+	ship_event(ship, PB_LOG_ERROR, s->id, "%s", line);
+	doubt(ship, s);
+	/* For ever: only a new start asks again. */
+	ship_hold(ship, s, PB_CURSOR_REFUSED, UINT64_MAX, line);
+	return true;
+}
+
+/* Ask before the stream goes on, once all its requests have ended: what
+ * is UNKNOWN sends nothing, and asks with nothing else under way. */
+static void
+doubt(struct pb_ship *ship, struct ship_stream *s)
+{
+	if (s->state != PB_CURSOR_WAITING && s->state != PB_CURSOR_REFUSED)
+		ship_release(ship, s, PB_CURSOR_UNKNOWN);
+	s->sent = s->acked;
+	ship_dequeue(s);
+}
+
+static void
+doubt_all(struct pb_ship *ship)
+{
+	for (unsigned i = 0; i < ship->streams; i++) {
+		doubt(ship, ship->stream[i]);
+		ship_enqueue(ship, ship->stream[i]);
+	}
+}
+
+/* A request has ended: give back what it held. */
+static void
+land(struct pb_ship *ship, struct ship_request *r)
+{
+	struct ship_stream *s = r->stream;
+
+	if (r->kind == PB_ACTION_ASK)
+		s->asking = false;
+	if (r->late)
+		s->late_flight = false;
+	s->flights--;
+	ship->flights--;
+	ship->flight_bytes -= r->bytes;
+	memset(r, 0, sizeof(*r));
+}

@@ -1,0 +1,173 @@
+/*
+ * shipper/ship/ship_late.c - what is sent after its turn
+ *
+ * Letters that were requeued, and packets that came late, of numbers that
+ * the receiver was told are gaps.  They are found number by number, from
+ * the lowest on; when none is left, `late` is not asked until something
+ * may have changed: a question was answered, a gap was told, a letter was
+ * requeued, packets came late.
+ *
+ * Limit: one request a stream, in turns with what goes its ordinary way.
+ * Reason: to send something twice harms nothing, as the receiver drops
+ *         repeats; so whatever is in doubt is looked at again.
+ */
+#include <inttypes.h>
+
+#include "shipper/ship/ship.h"
+#include "shipper/ship/ship_private.h"
+
+/* Calls of `late` for one decision, where it finds nothing. */
+#define LOOKS_MAX	16u
+
+static bool	look(struct pb_ship *, struct ship_stream *,
+		    struct pb_piece *);
+static void	go_on(struct ship_stream *, const struct ship_request *);
+
+void
+pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry)
+{
+	unsigned at;
+	struct ship_stream *s = ship_find(ship, id, &at);
+
+	if (s == NULL)
+		return;
+	ship_late_again(s);
+	if (hurry && s->retry_ms != UINT64_MAX &&
+	    (s->state == PB_CURSOR_WAITING || s->state == PB_CURSOR_REFUSED))
+		s->retry_ms = ship->look_ms = 0;
+	ship_enqueue(ship, s);
+}
+
+void
+ship_late_again(struct ship_stream *s)
+{
+	s->late = true;
+	s->late_from = 0;
+	s->late_mark.seq = 0;
+}
+
+bool
+ship_late_wants(const struct ship_stream *s)
+{
+	return s->late && !s->late_flight;
+}
+
+enum ship_plan
+ship_late_plan(struct pb_ship *ship, struct ship_stream *s,
+    struct pb_action *out)
+{
+	struct pb_piece *piece = &out->piece;
+
+	if (!ship_late_wants(s))
+		return SHIP_NOTHING;
+	if (!ship_room(ship, ship_bytes_max(ship, s) / 4))
+		return SHIP_FULL;
+	for (unsigned i = 0; i < LOOKS_MAX; i++) {
+		if (!look(ship, s, piece))
+			return SHIP_NOTHING;
+		if (piece->kind != PB_PIECE_PACKETS)
+			continue;
+		s->late_mark = (struct pb_mark){ .seq = piece->first,
+		    .segment_seq = piece->segment_seq,
+		    .offset = piece->offset };
+		if (!ship_room(ship, (uint64_t)piece->bytes +
+		    piece->header_bytes))
+			return SHIP_FULL;
+		out->kind = PB_ACTION_PACKETS;
+		out->late = true;
+		return SHIP_ACT;
+	}
+	/* There may be more: at its next turn. */
+	ship->look_ms = ship->tick_ms + 1;
+	return SHIP_NOTHING;
+}
+
+void
+ship_late_start(struct ship_stream *s, const struct pb_piece *piece)
+{
+	s->late_flight = true;
+	s->late_from = piece->first;
+	s->late_mark = (struct pb_mark){ .seq = piece->last + 1,
+	    .segment_seq = piece->segment_seq,
+	    .offset = piece->offset + piece->bytes };
+}
+
+void
+ship_late_acked(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r)
+{
+	struct pb_err err;
+
+	if (ship->source.sent(ship->source.arg, s->id, r->first, r->last,
+	    &err) < 0)
+		/* It will be sent again, as a repeat. */
+		ship_event(ship, PB_LOG_WARN, s->id, "packets %" PRIu64 " to %"
+		    PRIu64 " are delivered, but that cannot be kept: %s",
+		    r->first, r->last, err.text);
+	ship->delivered += r->last - r->first + 1;
+	go_on(s, r);
+}
+
+void
+ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, enum pb_dead_reason reason, int status,
+    const char *text)
+{
+	struct pb_ship_dead dead = { .first = r->first, .last = r->last,
+	    .reason = reason, .status = status, .attempts = 1, .text = text };
+	struct pb_err err;
+
+	ship_event(ship, PB_LOG_WARN, s->id, "packets %" PRIu64 " to %" PRIu64
+	    " were sent again and refused: %.160s", r->first, r->last, text);
+	if (ship->source.refuse(ship->source.arg, s->id, &dead, &err) < 0)
+		ship_event(ship, PB_LOG_WARN, s->id, "which cannot be kept: "
+		    "%s", err.text);
+	go_on(s, r);
+}
+
+/* One line when they have arrived, however many requests that took. */
+void
+ship_late_tell(struct pb_ship *ship)
+{
+	if (ship->delivered == 0)
+		return;
+	for (unsigned i = 0; i < ship->streams; i++)
+		if (ship->stream[i]->late)
+			return;
+	ship_event(ship, PB_LOG_INFO, 0, "delivered late: %" PRIu64
+	    " packets", ship->delivered);
+	ship->delivered = 0;
+}
+
+/* Behind what has ended, unless it is to begin again from the start. */
+static void
+go_on(struct ship_stream *s, const struct ship_request *r)
+{
+	if (r->late && s->late_from == r->first)
+		s->late_from = r->last + 1;
+}
+
+/* One look: false where nothing is left, or nothing can be known. */
+static bool
+look(struct pb_ship *ship, struct ship_stream *s, struct pb_piece *piece)
+{
+	struct pb_err err;
+
+	*piece = (struct pb_piece){ .kind = PB_PIECE_NONE };
+	if (s->late_from <= s->acked && ship->source.late(ship->source.arg,
+	    s->id, s->acked, s->late_from > 0 ? s->late_from : 1,
+	    &s->late_mark, ship_bytes_max(ship, s), piece, &err) < 0) {
+		ship_event(ship, PB_LOG_WARN, s->id, "dead letters cannot be "
+		    "read: %s", err.text);
+		s->late = false;
+		return false;
+	}
+	if (piece->kind == PB_PIECE_PACKETS)
+		return true;
+	if (piece->last >= s->late_from && piece->last < s->acked) {
+		s->late_from = piece->last + 1;
+		return true;
+	}
+	s->late = false;
+	return false;
+}

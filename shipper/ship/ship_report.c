@@ -1,0 +1,109 @@
+/*
+ * shipper/ship/ship_report.c - what the state machine tells about itself
+ */
+#include <string.h>
+
+#include "shipper/ship/ship.h"
+#include "shipper/ship/ship_private.h"
+
+const char *
+pb_ship_state_name(enum pb_ship_state state)
+{
+	switch (state) {
+	case PB_SHIP_CONNECTING: return "connecting";
+	case PB_SHIP_READY: return "ready";
+	case PB_SHIP_BACKOFF: return "backoff";
+	case PB_SHIP_REFUSED: return "refused";
+	case PB_SHIP_IDLE: return "idle";
+	}
+	return "unknown";
+}
+
+const char *
+pb_cursor_state_name(enum pb_cursor_state state)
+{
+	switch (state) {
+	case PB_CURSOR_UNKNOWN: return "unknown";
+	case PB_CURSOR_READY: return "ready";
+	case PB_CURSOR_WAITING: return "waiting";
+	case PB_CURSOR_REFUSED: return "refused";
+	}
+	return "unknown";
+}
+
+const char *
+pb_dead_reason_name(enum pb_dead_reason reason)
+{
+	switch (reason) {
+	case PB_DEAD_STALE: return "stale";
+	case PB_DEAD_MALFORMED: return "malformed";
+	case PB_DEAD_FORBIDDEN: return "forbidden";
+	}
+	return "unknown";
+}
+
+void
+pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->state = ship->state;
+	if (ship->state != PB_SHIP_BACKOFF && ship->flights == 0 &&
+	    TAILQ_EMPTY(&ship->work))
+		out->state = ship->refused > 0 ? PB_SHIP_REFUSED :
+		    PB_SHIP_IDLE;
+	out->since_ms = ship->since_ms;
+	out->progress_ms = ship->progress_ms;
+	out->retry_ms = ship->retry_ms;
+	out->attempts = ship->attempts;
+	out->streams = ship->streams;
+	out->refused = ship->refused;
+	out->flight_bytes = ship->flight_bytes;
+	out->flight_requests = ship->flights;
+	out->sent_bytes = ship->sent_bytes;
+	out->acked_bytes = ship->acked_bytes;
+	out->acked_packets = ship->acked_packets;
+	memcpy(out->last_error, ship->last_error, sizeof(out->last_error));
+}
+
+unsigned
+pb_ship_cursors(struct pb_ship *ship,
+    void (*each)(void *, const struct pb_ship_cursor *), void *arg)
+{
+	unsigned changed = 0;
+
+	for (unsigned i = 0; i < ship->streams; i++) {
+		struct ship_stream *s = ship->stream[i];
+		struct pb_ship_cursor cursor = {
+			.stream = s->id, .state = s->state,
+			.acked = s->acked, .sent = s->sent,
+			.released = s->released,
+			.text = s->text != NULL ? s->text : "",
+		};
+
+		if (!s->changed)
+			continue;
+		changed++;
+		if (each == NULL)
+			continue;
+		cursor.wait_ms = ship_waited_ms(ship, s, &cursor.wait_seq);
+		s->told_ms = ship->clock_ms;
+		s->changed = false;
+		each(arg, &cursor);
+	}
+	return changed;
+}
+
+void
+pb_ship_touch(struct pb_ship *ship)
+{
+	for (unsigned i = 0; i < ship->streams; i++)
+		ship->stream[i]->changed = true;
+}
+
+void
+pb_ship_touch_waiting(struct pb_ship *ship)
+{
+	for (unsigned i = 0; i < ship->streams; i++)
+		if (ship->stream[i]->wait.marks > 0)
+			ship->stream[i]->changed = true;
+}
