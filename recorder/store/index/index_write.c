@@ -121,6 +121,8 @@ probe(const char *store, bool all, struct pb_err *err)
 		all |= bytes_of(store) <= PB_INDEX_PROBE_BYTES_MAX;
 	if (rc == 0 && (all || pb_mdb_short(index->mdb)))
 		rc = pb_mdb_read_all(&txn);
+	if (rc == 0 && all && version == PB_INDEX_VERSION)
+		rc = pb_index_sane(&txn, err);
 	pb_mdb_abort(&txn);
 	if (rc == 0)
 		rc = pb_index_open_rows(index, open_rows, 16, err);

@@ -38,7 +38,12 @@ int	pb_index_sync(struct pb_index *index, struct pb_err *err);
  * the process: call it in a child.
  */
 int	pb_index_probe(const char *store, struct pb_err *err);
-/* The same, and every row there is. */
+/*
+ * Do the rows make sense: their order, their lengths, the sums that move
+ * with them?  PB_EFORMAT says what does not.
+ */
+int	pb_index_sane(struct pb_mdb_txn *txn, struct pb_err *err);
+/* As pb_index_probe(), and every row there is. */
 int	pb_index_read_all(const char *store, struct pb_err *err);
 
 /* Room for commits on a full disk (pb_mdb_reserve); the writer's thread. */
