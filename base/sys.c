@@ -79,6 +79,32 @@ pb_pwrite_all(int fd, const void *data, size_t len, uint64_t offset,
 	return 0;
 }
 
+int
+pb_pwritev_all(int fd, struct iovec *part, int count, uint64_t offset,
+    struct pb_err *err)
+{
+	while (count > 0) {
+		ssize_t n = pwritev(fd, part, count, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			if (n == 0)
+				errno = ENOSPC;
+			return pb_err_sys(err, "write at %llu",
+			    (unsigned long long)offset);
+		}
+		offset += (uint64_t)n;
+		for (; count > 0 && (size_t)n >= part->iov_len; count--)
+			n -= (ssize_t)part++->iov_len;
+		if (count > 0) {
+			part->iov_base = (uint8_t *)part->iov_base + n;
+			part->iov_len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
 ssize_t
 pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
     struct pb_err *err)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/err.h"
 
@@ -21,6 +22,10 @@ int	pb_sync_dir(const char *path, struct pb_err *err);
 
 /* All `len` bytes, retrying EINTR and short counts. */
 int	pb_pwrite_all(int fd, const void *data, size_t len, uint64_t offset,
+	    struct pb_err *err);
+/* All bytes of `part[count]`, one behind the other, by as few pwritev(2) as
+ * it takes; `part` is used up.  `count` at most IOV_MAX. */
+int	pb_pwritev_all(int fd, struct iovec *part, int count, uint64_t offset,
 	    struct pb_err *err);
 /* Up to `len` bytes, fewer only at the end of the file; count or error. */
 ssize_t	pb_pread_all(int fd, void *data, size_t len, uint64_t offset,

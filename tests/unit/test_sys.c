@@ -10,11 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -119,8 +121,67 @@ what_is_written_at_an_offset_reads_back_there(void **state)
 }
 
 static void
+parts_are_written_one_behind_the_other(void **state)
+{
+	char back[16] = { 0 };
+	char one[] = "hel", two[] = "lo", none[] = "", three[] = " you";
+	struct iovec part[4] = {
+		{ one, 3 }, { two, 2 }, { none, 0 }, { three, 4 },
+	};
+	struct pb_err err;
+	int fd = open(below("parts"), O_CREAT | O_TRUNC | O_RDWR, 0600);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(pb_pwritev_all(fd, part, 4, 100, &err), 0);
+	assert_int_equal(pb_pread_all(fd, back, sizeof(back), 100, &err), 9);
+	assert_string_equal(back, "hello you");
+	close(fd);
+	assert_int_equal(unlink(below("parts")), 0);
+	part[0] = (struct iovec){ one, 3 };
+	assert_int_equal(pb_pwritev_all(fd, part, 1, 0, &err), PB_ESYS);
+	assert_int_equal(err.sys, EBADF);
+}
+
+/*
+ * Goal:   a write that the kernel cuts short goes on where it ended, in the
+ *         middle of a part.
+ * Method: a file size limit three bytes into the second part: the kernel
+ *         takes what fits, and refuses only the next write.
+ */
+static void
+a_write_of_parts_that_was_cut_short_goes_on_in_the_middle_of_one(void **state)
+{
+	char one[] = "hello", two[] = "world", back[16] = { 0 };
+	struct iovec part[2] = { { one, 5 }, { two, 5 } };
+	struct rlimit was, limit;
+	struct pb_err err = { 0 };
+	int fd = open(below("short"), O_CREAT | O_TRUNC | O_RDWR, 0600);
+
+	(void)state;
+	assert_true(fd >= 0);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	limit = was;
+	limit.rlim_cur = 8;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(pb_pwritev_all(fd, part, 2, 0, &err), PB_ESYS);
+	assert_int_equal(err.sys, EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	/* What is left of the parts is what was not written. */
+	assert_int_equal(part[1].iov_len, 2);
+	assert_int_equal(pb_pwritev_all(fd, &part[1], 1, 8, &err), 0);
+	assert_int_equal(pb_pread_all(fd, back, sizeof(back), 0, &err), 10);
+	assert_string_equal(back, "helloworld");
+	close(fd);
+	assert_int_equal(unlink(below("short")), 0);
+}
+
+static void
 a_full_disk_has_its_own_code(void **state)
 {
+	char byte[] = "x";
+	struct iovec part = { byte, 1 };
 	struct pb_err err;
 	int fd = open("/dev/full", O_WRONLY);
 
@@ -128,6 +189,7 @@ a_full_disk_has_its_own_code(void **state)
 	if (fd < 0)
 		skip();
 	assert_int_equal(pb_pwrite_all(fd, "x", 1, 0, &err), PB_ENOSPC);
+	assert_int_equal(pb_pwritev_all(fd, &part, 1, 0, &err), PB_ENOSPC);
 	close(fd);
 }
 
@@ -315,6 +377,9 @@ main(void)
 		    missing_directories_are_made_once_and_again_without_harm),
 		cmocka_unit_test(a_path_that_cannot_be_a_directory_is_refused),
 		cmocka_unit_test(what_is_written_at_an_offset_reads_back_there),
+		cmocka_unit_test(parts_are_written_one_behind_the_other),
+		cmocka_unit_test(
+		    a_write_of_parts_that_was_cut_short_goes_on_in_the_middle_of_one),
 		cmocka_unit_test(a_full_disk_has_its_own_code),
 		cmocka_unit_test(random_numbers_differ_and_are_not_zero),
 		cmocka_unit_test(the_clocks_agree_on_their_units),
