@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
+#include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
@@ -235,7 +235,7 @@ hash_head(struct pb_head *head)
 	pb_buf_init(&bytes, PB_HEAD_BYTES_MAX);
 	rc = pb_head_build(head, PB_PEN_EXAMPLE, 1, &bytes);
 	if (rc == 0)
-		head->hash = XXH3_64bits(bytes.data, bytes.len);
+		head->hash = pb_digest(bytes.data, bytes.len);
 	pb_buf_finish(&bytes);
 	return rc;
 }

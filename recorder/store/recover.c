@@ -24,9 +24,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
@@ -543,7 +543,7 @@ boot_now(void)
 		got = read(fd, text, sizeof(text) - 1);
 		close(fd);
 	}
-	return got > 0 ? XXH3_64bits(text, (size_t)got) : 0;
+	return got > 0 ? pb_digest(text, (size_t)got) : 0;
 }
 
 /* The boot that wrote the store last; 0 where none did. */

@@ -1,5 +1,9 @@
 /*
  * recorder/store/segment.c - one segment file while it is written
+ *
+ * Chunks that go past the page cache are gathered and written together:
+ * few large writes cost a fraction of the many small ones (measured: 4 MiB
+ * at a time in huge pages 0.016 s of CPU a GB, 1 MiB in small pages 0.1 s).
  */
 #include "recorder/store/segment.h"
 
@@ -11,23 +15,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The state by value: it is copied for rollback, and never allocated. */
-#define XXH_STATIC_LINKING_ONLY
-#include <xxhash.h>
-
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 
 /* Extents that one commit may add; the writer's queue is shorter. */
 #define EXTENTS_MAX	(2 * PB_QUEUE_CHUNKS_MAX)
+/* Chunks of one write. */
+#define GATHER_PARTS	(PB_GATHER_BYTES / PB_CHUNK_BYTES + 1)
 
 /* What a rollback goes back to. */
 struct state {
 	struct pb_segment_info	 row;
 	struct pb_extent_info	 extent;	/* the last one */
-	XXH3_state_t		 digest;	/* of its bytes so far */
+	struct pb_digest	 digest;	/* of its bytes so far */
 	bool			 has_extent;
 };
 
@@ -41,6 +44,12 @@ struct pb_segment {
 	int			 fd;		/* through the page cache */
 	int			 direct_fd;	/* past it; -1 where impossible */
 	bool			 torn;	/* bytes may stand behind the end */
+	/* Appended and not written yet: blocks of chunks, which the batch
+	 * holds until it is durable or taken back. */
+	struct iovec		 part[GATHER_PARTS];
+	unsigned		 parts;
+	size_t			 gathered;	/* bytes of them */
+	struct pb_err		 lost;		/* why they could not be */
 	char			 path[PATH_MAX];	/* visible, `.open` */
 	char			 sealed[PATH_MAX];
 	char			 dir[PATH_MAX];
@@ -58,8 +67,11 @@ static int	append(struct pb_segment *, uint8_t *, size_t, uint64_t,
 static int	append_whole(struct pb_segment *, uint8_t *, size_t, uint64_t,
 		    struct pb_err *);
 static bool	fits_page(const struct pb_segment *, size_t);
-static int	append_direct(struct pb_segment *, uint8_t *, size_t,
-		    uint64_t, struct pb_err *);
+static int	gather(struct pb_segment *, uint8_t *, size_t, uint64_t,
+		    struct pb_err *);
+static int	write_gathered(struct pb_segment *, struct pb_err *);
+static int	was_lost(const struct pb_segment *, struct pb_err *);
+static int	write_parts(struct pb_segment *, uint64_t, struct pb_err *);
 static int	append_cached(struct pb_segment *, const void *, size_t,
 		    struct pb_err *);
 static int	fill_page(struct pb_segment *, uint64_t, struct pb_err *);
@@ -81,8 +93,8 @@ pb_segment_create(struct pb_segment **out,
 	size_t header;
 	int rc;
 
-	/* XXH3_state_t wants 64-byte alignment. */
-	segment = aligned_alloc(64, pb_round_up(sizeof(*segment), 64));
+	segment = aligned_alloc(PB_DIGEST_ALIGN,
+	    pb_round_up(sizeof(*segment), PB_DIGEST_ALIGN));
 	if (segment == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	memset(segment, 0, sizeof(*segment));
@@ -107,9 +119,9 @@ pb_segment_create(struct pb_segment **out,
 		.bytes = bytes.len,
 		.header_bytes = (uint32_t)header,
 		.created_ns = now_ns,
-		.header_digest = XXH3_64bits(bytes.data, bytes.len),
+		.header_digest = pb_digest(bytes.data, bytes.len),
 	};
-	XXH3_64bits_reset(&segment->now.digest);
+	pb_digest_begin(&segment->now.digest);
 	segment->durable = segment->now;
 	pb_buf_finish(&bytes);
 	if (rc < 0) {
@@ -158,6 +170,10 @@ pb_segment_close_stats(struct pb_segment *segment,
 
 	if (!segment->now.has_extent)
 		return 0;
+	/* What packets there are comes first: they must not fail with it. */
+	rc = write_gathered(segment, err);
+	if (rc < 0)
+		return pb_err_prefix(err, "%s", segment->path);
 	/* The last extent grows by it, also where it was committed. */
 	if (segment->count == 0)
 		segment->extents[segment->count++] = segment->now.extent;
@@ -178,11 +194,22 @@ pb_segment_close_stats(struct pb_segment *segment,
 	return pb_err_prefix(err, "%s", segment->path);
 }
 
+void
+pb_segment_sync_soon(struct pb_segment *segment)
+{
+	if (write_gathered(segment, NULL) == 0)
+		(void)sync_file_range(segment->fd, 0, 0,
+		    SYNC_FILE_RANGE_WRITE);
+}
+
 int
 pb_segment_sync(struct pb_segment *segment, struct pb_err *err)
 {
-	int rc = cut(segment, err);
+	int rc = write_gathered(segment, err);
 
+	if (rc < 0)
+		return pb_err_prefix(err, "%s", segment->path);
+	rc = cut(segment, err);
 	if (rc == 0 && fdatasync(segment->fd) < 0)
 		rc = pb_err_sys(err, "sync %s", segment->path);
 	return rc;
@@ -226,7 +253,7 @@ pb_segment_extents(const struct pb_segment *segment,
 		/* The last one has grown since it was listed. */
 		segment->extents[segment->count - 1] = segment->now.extent;
 		segment->extents[segment->count - 1].digest =
-		    XXH3_64bits_digest(&segment->now.digest);
+		    pb_digest_end(&segment->now.digest);
 	}
 	*rows = segment->extents;
 	return segment->count;
@@ -245,6 +272,9 @@ pb_segment_rollback(struct pb_segment *segment, struct pb_err *err)
 	segment->torn = true;
 	segment->now = segment->durable;
 	segment->count = 0;
+	segment->parts = 0;
+	segment->gathered = 0;
+	segment->lost.code = 0;
 	return cut(segment, err);
 }
 
@@ -346,8 +376,10 @@ static int
 append(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
     struct pb_err *err)
 {
-	int rc = cut(segment, err);
+	int rc = was_lost(segment, err);
 
+	if (rc == 0)
+		rc = cut(segment, err);
 	if (rc < 0)
 		return rc;
 	rc = append_whole(segment, data, len, now_ns, err);
@@ -375,7 +407,7 @@ append_whole(struct pb_segment *segment, uint8_t *data, size_t len,
 		return rc;
 	if (fits_page(segment, len))
 		return append_cached(segment, data, len, err);
-	return append_direct(segment, data, len, now_ns, err);
+	return gather(segment, data, len, now_ns, err);
 }
 
 /* Within the page that holds the end, which then is full or has room for
@@ -389,37 +421,86 @@ fits_page(const struct pb_segment *segment, size_t len)
 	    used + PB_FILLER_BYTES_MIN <= PB_PAGE_BYTES;
 }
 
-/* Past the page cache: from a page's edge to a page's edge. */
+/* Past the page cache: from a page's edge to a page's edge, with what comes
+ * behind it. */
 static int
-append_direct(struct pb_segment *segment, uint8_t *data, size_t len,
-    uint64_t now_ns, struct pb_err *err)
+gather(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
+    struct pb_err *err)
 {
 	size_t pad = filler_bytes(len);
-	int rc;
+	int rc = 0;
 
-	if (pad > 0)
-		pb_build_filler(data + len, pad, now_ns, segment->pen);
-	rc = pb_pwrite_all(segment->direct_fd, data, len + pad,
-	    segment->now.row.bytes, err);
-	if (rc < 0 && err != NULL && err->sys == EINVAL) {
-		/* A device with larger pages: this file goes without. */
-		close(segment->direct_fd);
-		segment->direct_fd = -1;
-		return append_cached(segment, data, len + pad, err);
-	}
+	if (segment->parts == GATHER_PARTS ||
+	    segment->gathered + len + pad > PB_GATHER_BYTES)
+		rc = write_gathered(segment, err);
 	if (rc < 0)
 		return rc;
+	if (pad > 0)
+		pb_build_filler(data + len, pad, now_ns, segment->pen);
+	segment->part[segment->parts++] = (struct iovec){
+		.iov_base = data, .iov_len = len + pad,
+	};
+	segment->gathered += len + pad;
 	extent_take(segment, data, len + pad);
 	return 0;
+}
+
+/* A failure stays until pb_segment_rollback(): the bytes are accounted
+ * for, and nothing may be written behind the hole. */
+static int
+write_gathered(struct pb_segment *segment, struct pb_err *err)
+{
+	uint64_t at = segment->now.row.bytes - segment->gathered;
+	int rc;
+
+	if (segment->parts == 0)
+		return was_lost(segment, err);
+	rc = write_parts(segment, at, &segment->lost);
+	segment->parts = 0;
+	segment->gathered = 0;
+	if (rc == 0)
+		return 0;
+	segment->torn = true;
+	return was_lost(segment, err);
+}
+
+static int
+was_lost(const struct pb_segment *segment, struct pb_err *err)
+{
+	if (segment->lost.code != 0 && err != NULL)
+		*err = segment->lost;
+	return segment->lost.code;
+}
+
+static int
+write_parts(struct pb_segment *segment, uint64_t at, struct pb_err *err)
+{
+	struct iovec part[GATHER_PARTS];
+	int rc;
+
+	memcpy(part, segment->part, sizeof(part));
+	err->code = 0;
+	rc = pb_pwritev_all(segment->direct_fd, part, (int)segment->parts, at,
+	    err);
+	if (rc == 0 || err->sys != EINVAL)
+		return rc;
+	/* A device with larger pages: this file goes without. */
+	close(segment->direct_fd);
+	segment->direct_fd = -1;
+	err->code = 0;
+	return pb_pwritev_all(segment->fd, segment->part,
+	    (int)segment->parts, at, err);
 }
 
 static int
 append_cached(struct pb_segment *segment, const void *data, size_t len,
     struct pb_err *err)
 {
-	int rc = pb_pwrite_all(segment->fd, data, len, segment->now.row.bytes,
-	    err);
+	int rc = write_gathered(segment, err);
 
+	if (rc == 0)
+		rc = pb_pwrite_all(segment->fd, data, len,
+		    segment->now.row.bytes, err);
 	if (rc == 0)
 		extent_take(segment, data, len);
 	return rc;
@@ -485,7 +566,7 @@ extent_for(struct pb_segment *segment, const struct pb_chunk *chunk)
 			.offset = segment->now.row.bytes,
 			.first_time = UINT64_MAX,
 		};
-		XXH3_64bits_reset(&segment->now.digest);
+		pb_digest_begin(&segment->now.digest);
 		segment->now.has_extent = true;
 	}
 	segment->extents[segment->count++] = *extent;
@@ -496,7 +577,7 @@ extent_for(struct pb_segment *segment, const struct pb_chunk *chunk)
 static void
 extent_take(struct pb_segment *segment, const void *data, size_t len)
 {
-	XXH3_64bits_update(&segment->now.digest, data, len);
+	pb_digest_add(&segment->now.digest, data, len);
 	segment->now.extent.bytes += (uint32_t)len;
 	segment->now.row.bytes += len;
 }

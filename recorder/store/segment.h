@@ -32,6 +32,9 @@
 /* An extent is closed before it would grow past this. */
 #define PB_EXTENT_BYTES_MAX	((1u << 20) + (16u << 10))
 
+/* What goes past the page cache is gathered up to so much. */
+#define PB_GATHER_BYTES	(4u << 20)
+
 struct pb_segment;
 
 struct pb_segment_place {
@@ -62,6 +65,11 @@ int	pb_segment_append(struct pb_segment *segment, struct pb_chunk *chunk,
 int	pb_segment_close_stats(struct pb_segment *segment,
 	    const struct pb_stream_info *stream, uint64_t now_ns,
 	    struct pb_err *err);
+
+/* Have the kernel begin what pb_segment_sync() will wait for: of many
+ * segments first all begin, then all are synced.  Its failures are told
+ * there. */
+void	pb_segment_sync_soon(struct pb_segment *segment);
 
 /* fdatasync(2) of what was appended. */
 int	pb_segment_sync(struct pb_segment *segment, struct pb_err *err);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/lock.h"
@@ -51,6 +51,7 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	store->opts = *opts;
 	store->lock_fd = -1;
+	store->queue_due_ms = store->sleeps_ms = store->flush_ms = NEVER_MS;
 	strcpy(store->path, opts->path);
 	store->opts.path = store->path;
 	/* Retention has a copy of its own. */
@@ -266,7 +267,12 @@ pb_store_submit(struct pb_store *store, struct pb_chunk *chunk,
 			    chunk->last_seq + 1);
 		chunk_push(&store->queue, chunk);
 		store->queued++;
-		pthread_cond_signal(&store->wake);
+		store->queued_bytes += chunk->len;
+		if (chunk->due_ms < store->queue_due_ms)
+			store->queue_due_ms = chunk->due_ms;
+		if (chunk->due_ms < store->sleeps_ms ||
+		    store->queued_bytes >= PB_GATHER_BYTES)
+			pthread_cond_signal(&store->wake);
 	}
 	pthread_mutex_unlock(&store->mutex);
 	return rc;
@@ -456,7 +462,7 @@ slot_of(struct pb_store *store, const struct pb_stream_key *key)
 {
 	uint8_t bytes[PB_KEY_STREAM_MAX];
 	size_t len = pb_key_stream(bytes, key);
-	size_t slot = (size_t)(XXH3_64bits(bytes, len) % STREAM_SLOTS);
+	size_t slot = (size_t)(pb_digest(bytes, len) % STREAM_SLOTS);
 
 	while (store->slots[slot] != NULL) {
 		const struct pb_stream_key *have =

@@ -23,11 +23,13 @@
 #include "recorder/store/layout.h"
 #include "recorder/store/retain/retain.h"
 
-#define PB_CHUNK_BYTES		(1u << 20)	/* capacity of a chunk */
+/* Capacity of a chunk: with the writer's room behind it, a mebibyte. */
+#define PB_CHUNK_BYTES		((1u << 20) - (16u << 10))
 #define PB_STREAMS_OPEN_MAX	16384		/* streams in memory */
 #define PB_QUEUE_CHUNKS_MAX	1024		/* waiting for the writer */
 
 struct pb_store;	/* opaque */
+struct pb_slab;		/* opaque */
 struct pb_stream;	/* opaque; lives until pb_store_close() */
 
 struct pb_store_opts {
@@ -62,11 +64,18 @@ struct pb_chunk {
 	 * reported at once and nothing of it is kept (ingest).
 	 */
 	bool		 keep_trying;
+	/*
+	 * When it shall be durable, pb_clock_mono_ms(): until then the
+	 * writer may gather more, so that one flush serves many.  0: at
+	 * once, somebody waits for it.
+	 */
+	uint64_t	 due_ms;
 	/* Called by the writer thread; the chunk is the caller's again. */
 	void		(*done)(struct pb_chunk *chunk, int rc,
 			    const struct pb_err *err);
 	void		*arg;		/* the producer's */
 	struct pb_chunk	*next;		/* whose turn it is to link */
+	struct pb_slab	*slab;		/* whose bytes `data` is (chunk.c) */
 	/* A gap instead of packets: first_seq .. last_seq, data unused. */
 	enum pb_gap_reason gap;
 };

@@ -20,6 +20,7 @@
 /* Running numbers are reserved ahead, so that one that reached a file
  * before a crash is not given again after it. */
 #define NUMBERS_AHEAD	(4u << 20)
+#define NEVER_MS	UINT64_MAX	/* no time at all */
 
 struct chunk_list {
 	struct pb_chunk	*head, *tail;
@@ -55,6 +56,9 @@ struct pb_store {
 	pthread_cond_t		 wake;
 	struct chunk_list	 queue;		/* (m) */
 	size_t			 queued;	/* (m) */
+	uint64_t		 queued_bytes;	/* (m) */
+	uint64_t		 queue_due_ms;	/* (m) the earliest in it */
+	uint64_t		 sleeps_ms;	/* (m) the writer, until then */
 	bool			 stop;		/* (m) */
 	struct pb_stream	**slots;	/* (m) STREAM_SLOTS */
 	size_t			 streams;	/* (m) */
@@ -65,6 +69,8 @@ struct pb_store {
 	bool			 same_boot;	/* as the last to write here */
 	/* The batch: what has been written and not yet committed. */
 	struct chunk_list	 written;	/* (w) */
+	uint64_t		 written_bytes;	/* (w) */
+	uint64_t		 flush_ms;	/* (w) when it is to be flushed */
 	struct pb_stream	*dirty;		/* (w) */
 	struct pb_stream	*open;		/* (w) */
 	struct pb_stream	*holders;	/* (w) */

@@ -1,7 +1,8 @@
 /*
  * recorder/store/writer.c - the thread that makes packets durable
  *
- * A round: take what is queued, append it to segments, then flush:
+ * A round: take what is queued, append it to segments, and when some of it
+ * is due or there is much of it, flush:
  *
  *   1. fdatasync every segment that was written to
  *   2. give segments that are full their sealed name, sync the directory
@@ -9,7 +10,9 @@
  *   4. tell the producers (`done`)
  *
  * While 1 to 3 run the queue fills again, so one flush serves all streams
- * that had something (group commit), and a quiet store sleeps.
+ * that had something (group commit), and a quiet store sleeps.  What nobody
+ * waits for gathers until it is due (pb_chunk's `due_ms`): at line rate a
+ * flush for every chunk would cost more than the packets.
  *
  * A new segment costs a flush before and a commit that announces it (the
  * `open` table), then the file.  So a crash between any two lines leaves
@@ -35,8 +38,13 @@
 
 #define TICK_MS		250	/* looks at ages and held chunks */
 #define HEALED_MS	1000	/* without a failure, and it has healed */
+/* A flush at the latest: half of what a capture may have in its chunks. */
+#define FLUSH_BYTES	(16u << 20)
 
 static bool	wait_for_work(struct pb_store *, struct chunk_list *);
+static uint64_t	wake_ms(const struct pb_store *, uint64_t);
+static void	wait_until(struct pb_store *, uint64_t);
+static bool	flush_is_due(const struct pb_store *);
 static void	take(struct pb_store *, struct pb_chunk *);
 static int	write_packets(struct pb_store *, struct pb_chunk *,
 		    struct pb_err *);
@@ -62,7 +70,7 @@ static void	try_held(struct pb_store *, bool);
 static void	count_in(struct pb_stream_info *, const struct pb_chunk *,
 		    bool);
 static void	retain(struct pb_store *);
-static void	mark_dirty(struct pb_store *, struct pb_stream *);
+static void	mark_dirty(struct pb_store *, struct pb_stream *, uint64_t);
 static void	note_healed(struct pb_store *, uint64_t);
 static void	finish(struct pb_store *);
 
@@ -85,7 +93,8 @@ pb_writer_main(void *arg)
 		}
 		while ((chunk = chunk_pop(&work)) != NULL)
 			take(store, chunk);
-		writer_flush(store);
+		if (flush_is_due(store))
+			writer_flush(store);
 		retain(store);
 	}
 	finish(store);
@@ -96,31 +105,65 @@ pb_writer_main(void *arg)
 static bool
 wait_for_work(struct pb_store *store, struct chunk_list *work)
 {
-	struct timespec until;
+	uint64_t now = pb_clock_mono_ms(), tick = now + TICK_MS, until;
 	bool more;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);	/* store.c: wake's clock */
-	until.tv_nsec += TICK_MS * (long)PB_NS_PER_MS;
-	if (until.tv_nsec >= (long)PB_NS_PER_S) {
-		until.tv_nsec -= (long)PB_NS_PER_S;
-		until.tv_sec++;
-	}
 	pthread_mutex_lock(&store->mutex);
-	while (store->queue.head == NULL && !store->stop &&
-	    !store->retain_more) {
-		if (store->open == NULL && store->holders == NULL &&
-		    !store->failing && !pb_retain_wants_clock(store->retain))
-			pthread_cond_wait(&store->wake, &store->mutex);
-		else if (pthread_cond_timedwait(&store->wake, &store->mutex,
-		    &until) == ETIMEDOUT)
+	while (!store->stop && !store->retain_more &&
+	    store->queued_bytes < PB_GATHER_BYTES) {
+		until = wake_ms(store, tick);
+		if (until <= now)
 			break;
+		store->sleeps_ms = until;
+		if (until == NEVER_MS)
+			pthread_cond_wait(&store->wake, &store->mutex);
+		else
+			wait_until(store, until);
+		now = pb_clock_mono_ms();
 	}
+	store->sleeps_ms = 0;
 	more = store->queue.head != NULL || !store->stop;
 	*work = store->queue;
 	store->queue = (struct chunk_list){ NULL, NULL };
 	store->queued = 0;
+	store->queued_bytes = 0;
+	store->queue_due_ms = NEVER_MS;
 	pthread_mutex_unlock(&store->mutex);
 	return more;
+}
+
+/* When something is to be done, if nothing more comes. */
+static uint64_t
+wake_ms(const struct pb_store *store, uint64_t tick)
+{
+	uint64_t at = NEVER_MS;
+
+	if (store->open != NULL || store->holders != NULL || store->failing ||
+	    pb_retain_wants_clock(store->retain))
+		at = tick;
+	if (store->queue_due_ms < at)
+		at = store->queue_due_ms;
+	if (store->flush_ms < at)
+		at = store->flush_ms;
+	return at;
+}
+
+static void
+wait_until(struct pb_store *store, uint64_t until_ms)
+{
+	struct timespec until = {	/* store.c: wake's clock */
+		.tv_sec = (time_t)(until_ms / 1000),
+		.tv_nsec = (long)(until_ms % 1000) * (long)PB_NS_PER_MS,
+	};
+
+	pthread_cond_timedwait(&store->wake, &store->mutex, &until);
+}
+
+static bool
+flush_is_due(const struct pb_store *store)
+{
+	return store->written_bytes >= FLUSH_BYTES ||
+	    store->flush_ms <= pb_clock_mono_ms();
 }
 
 /* Make room, between two batches. */
@@ -191,7 +234,7 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 		stream->open_next = store->open;
 		store->open = stream;
 	}
-	mark_dirty(store, stream);
+	mark_dirty(store, stream, chunk->due_ms);
 	rc = pb_segment_append(stream->segment, chunk, err);
 	if (rc < 0) {
 		/* What else of the stream is in the batch falls with it. */
@@ -200,6 +243,7 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 	}
 	count_in(&stream->info, chunk, true);
 	chunk_push(&store->written, chunk);
+	store->written_bytes += chunk->len;
 	return 0;
 }
 
@@ -226,7 +270,7 @@ write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	stream->info.last_seq = chunk->last_seq;
 	stream->facts = true;
 	chunk->first_time = pb_clock_real_ns();	/* since when */
-	mark_dirty(store, stream);
+	mark_dirty(store, stream, chunk->due_ms);
 	chunk_push(&store->written, chunk);
 	return 0;
 }
@@ -431,7 +475,7 @@ seal_later(struct pb_store *store, struct pb_stream *stream)
 {
 	struct pb_err err = { 0 };
 
-	mark_dirty(store, stream);
+	mark_dirty(store, stream, 0);
 	if (stream->sealing)
 		return;
 	stream->sealing = true;
@@ -522,9 +566,12 @@ copy_counters(struct pb_stream_info *to, const struct pb_stream_info *from)
 	to->last_time = from->last_time;
 }
 
+/* In the batch, which is to be flushed by `due_ms`. */
 static void
-mark_dirty(struct pb_store *store, struct pb_stream *stream)
+mark_dirty(struct pb_store *store, struct pb_stream *stream, uint64_t due_ms)
 {
+	if (due_ms < store->flush_ms)
+		store->flush_ms = due_ms;
 	if (stream->dirty)
 		return;
 	stream->dirty = true;

@@ -10,9 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/json.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -222,7 +221,7 @@ line_of(struct pb_buf *text, const struct pb_fact *fact)
 	pb_json_u64(&json, "time_ns", fact->time_ns);
 	if (text->failed)
 		return;
-	pb_hex64(XXH3_64bits(text->data + start, text->len - start), digest);
+	pb_hex64(pb_digest(text->data + start, text->len - start), digest);
 	pb_json_text(&json, "xxh3", digest);
 	pb_json_end(&json);
 	pb_buf_str(text, "\n");
@@ -360,7 +359,7 @@ parse_line(const char *line, size_t len, struct pb_fact *out)
 	    memcmp(line + len - sizeof(DIGEST_END) + 1, DIGEST_END,
 	    sizeof(DIGEST_END) - 1) != 0)
 		return false;
-	pb_hex64(XXH3_64bits(line, head), hex);
+	pb_hex64(pb_digest(line, head), hex);
 	if (memcmp(line + head + sizeof(DIGEST_KEY) - 1, hex, 16) != 0)
 		return false;
 	return parse_fact(line, len, out);

@@ -12,10 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
 #include "base/clock.h"
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "pcapng/hop.h"
@@ -496,7 +495,7 @@ write_file(struct job *job, struct run *run, int fd,
 	if (rc < 0)
 		return rc;
 	row->header_bytes = (uint32_t)header->len;
-	row->header_digest = XXH3_64bits(header->data, header->len);
+	row->header_digest = pb_digest(header->data, header->len);
 	row->bytes = header->len + bytes;
 	row->sealed = true;
 	row->sealed_ns = pb_mtime_ns(&st);

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
@@ -129,7 +128,7 @@ pb_survey_head(int fd, struct pb_head **head, size_t *bytes, uint64_t *digest,
 		    "interface blocks are not what a reader takes");
 	}
 	if (rc == 0)
-		*digest = XXH3_64bits(window.data, *bytes);
+		*digest = pb_digest(window.data, *bytes);
 	pb_buf_finish(&window);
 	return rc;
 }
@@ -303,7 +302,7 @@ finish_extent(struct pb_survey *survey)
 		return false;
 	}
 	survey->extent.bytes = (uint32_t)survey->bytes.len;
-	survey->extent.digest = XXH3_64bits(survey->bytes.data,
+	survey->extent.digest = pb_digest(survey->bytes.data,
 	    survey->bytes.len);
 	survey->extents[survey->count++] = survey->extent;
 	return true;

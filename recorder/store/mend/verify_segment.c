@@ -10,8 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
+#include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/option.h"
 #include "recorder/store/cursor.h"
@@ -255,7 +254,7 @@ check_header_digest(struct check *check, uint64_t bytes, struct pb_err *err)
 	if (got < 0)
 		return (int)got;
 	if ((uint64_t)got == bytes &&
-	    XXH3_64bits(buf->data, (size_t)bytes) == check->row->header_digest)
+	    pb_digest(buf->data, (size_t)bytes) == check->row->header_digest)
 		return 0;
 	return tell(check, PB_FLAW_HEADER,
 	    "its header does not match its digest");
@@ -353,7 +352,7 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
 		    verify->all);
 	take_blocks(&tally, buf->data, (size_t)got);
 	if ((uint64_t)got == extent->bytes && tally.why == NULL &&
-	    XXH3_64bits(buf->data, (size_t)got) == extent->digest) {
+	    pb_digest(buf->data, (size_t)got) == extent->digest) {
 		rc = compare_extent(check, extent, &tally);
 		add(&check->sum, &tally);
 		return rc;
