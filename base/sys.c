@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -126,6 +127,19 @@ pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
 		got += (size_t)n;
 	}
 	return (ssize_t)got;
+}
+
+int
+pb_files_raise(struct pb_err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return pb_err_sys(err, "ask for the limit of open files");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return pb_err_sys(err, "raise the limit of open files");
+	return 0;
 }
 
 uint64_t

@@ -31,6 +31,9 @@ int	pb_pwritev_all(int fd, struct iovec *part, int count, uint64_t offset,
 ssize_t	pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
 	    struct pb_err *err);
 
+/* As many files may be open as the process may ask for. */
+int	pb_files_raise(struct pb_err *err);
+
 /* When a file was last written, ns since 1970. */
 uint64_t pb_mtime_ns(const struct stat *st);
 

@@ -50,9 +50,9 @@ struct pb_segment {
 	unsigned		 parts;
 	size_t			 gathered;	/* bytes of them */
 	struct pb_err		 lost;		/* why they could not be */
-	char			 path[PATH_MAX];	/* visible, `.open` */
-	char			 sealed[PATH_MAX];
-	char			 dir[PATH_MAX];
+	char			*path;	/* visible, `.open`; then as sealed */
+	char			*sealed;
+	char			*dir;
 };
 
 static int	make_file(struct pb_segment *, const char *, struct pb_buf *,
@@ -61,23 +61,25 @@ static int	make_room(struct pb_buf *, uint64_t, uint32_t);
 static int	name_file(struct pb_segment *,
 		    const struct pb_segment_place *, uint64_t,
 		    char [static PATH_MAX], struct pb_err *);
+static int	keep_name(char **, const char *, int, struct pb_err *);
 static int	cut(struct pb_segment *, struct pb_err *);
-static int	append(struct pb_segment *, uint8_t *, size_t, uint64_t,
-		    struct pb_err *);
-static int	append_whole(struct pb_segment *, uint8_t *, size_t, uint64_t,
-		    struct pb_err *);
+static int	append(struct pb_segment *, uint8_t *, size_t,
+		    const struct pb_digest *, uint64_t, struct pb_err *);
+static int	append_whole(struct pb_segment *, uint8_t *, size_t,
+		    const struct pb_digest *, uint64_t, struct pb_err *);
 static bool	fits_page(const struct pb_segment *, size_t);
-static int	gather(struct pb_segment *, uint8_t *, size_t, uint64_t,
-		    struct pb_err *);
+static int	gather(struct pb_segment *, uint8_t *, size_t,
+		    const struct pb_digest *, uint64_t, struct pb_err *);
 static int	write_gathered(struct pb_segment *, struct pb_err *);
 static int	was_lost(const struct pb_segment *, struct pb_err *);
 static int	write_parts(struct pb_segment *, uint64_t, struct pb_err *);
 static int	append_cached(struct pb_segment *, const void *, size_t,
-		    struct pb_err *);
+		    const struct pb_digest *, struct pb_err *);
 static int	fill_page(struct pb_segment *, uint64_t, struct pb_err *);
 static size_t	filler_bytes(uint64_t);
 static int	extent_for(struct pb_segment *, const struct pb_chunk *);
-static void	extent_take(struct pb_segment *, const void *, size_t);
+static void	extent_take(struct pb_segment *, const void *, size_t,
+		    const struct pb_digest *);
 static void	account(struct pb_segment *, const struct pb_chunk *);
 static void	stats_options(struct pb_buf *, const struct pb_stream_info *,
 		    const struct pb_segment_info *, uint64_t);
@@ -143,6 +145,9 @@ pb_segment_destroy(struct pb_segment *segment)
 		close(segment->fd);
 	pb_head_unref(segment->head);
 	free(segment->extents);
+	free(segment->path);
+	free(segment->sealed);
+	free(segment->dir);
 	free(segment);
 }
 
@@ -154,7 +159,9 @@ pb_segment_append(struct pb_segment *segment, struct pb_chunk *chunk,
 
 	if (extent_for(segment, chunk) < 0)
 		return pb_err_set(err, PB_ENOMEM, "no memory for extents");
-	rc = append(segment, chunk->data, chunk->len, chunk->last_time, err);
+	rc = append(segment, chunk->data, chunk->len,
+	    chunk->digested == chunk->len ? &chunk->digest : NULL,
+	    chunk->last_time, err);
 	if (rc < 0)
 		return pb_err_prefix(err, "%s", segment->path);
 	account(segment, chunk);
@@ -184,7 +191,7 @@ pb_segment_close_stats(struct pb_segment *segment,
 	if (rc < 0)
 		pb_err_set(err, rc, "cannot build the statistics");
 	else
-		rc = append(segment, block.data, block.len, now_ns, err);
+		rc = append(segment, block.data, block.len, NULL, now_ns, err);
 	pb_buf_finish(&options);
 	pb_buf_finish(&block);
 	if (rc == 0)
@@ -226,15 +233,20 @@ pb_segment_rename(struct pb_segment *segment, struct pb_err *err)
 		close(segment->direct_fd);
 	segment->direct_fd = -1;
 	/* A second try, after a commit that failed, finds it renamed. */
-	if (strcmp(segment->path, segment->sealed) != 0 &&
+	if (segment->sealed != NULL &&
 	    rename(segment->path, segment->sealed) < 0)
 		return pb_err_sys(err, "rename %s to its sealed name",
 		    segment->path);
 	if (fstat(segment->fd, &st) < 0)
-		return pb_err_sys(err, "look at %s", segment->sealed);
+		return pb_err_sys(err, "look at %s", segment->sealed != NULL ?
+		    segment->sealed : segment->path);
 	segment->now.row.sealed_ns = pb_mtime_ns(&st);
 	/* From here on rollback and error lines speak of the new name. */
-	strcpy(segment->path, segment->sealed);
+	if (segment->sealed != NULL) {
+		free(segment->path);
+		segment->path = segment->sealed;
+		segment->sealed = NULL;
+	}
 	segment->now.row.sealed = true;
 	return pb_sync_dir(segment->dir, err);
 }
@@ -311,15 +323,17 @@ static int
 name_file(struct pb_segment *segment, const struct pb_segment_place *place,
     uint64_t first_seq, char hidden[static PATH_MAX], struct pb_err *err)
 {
+	char path[PATH_MAX];
 	int rc, n;
 
-	rc = pb_layout_stream(segment->dir, place->store, place->key, err);
+	rc = keep_name(&segment->dir, path, pb_layout_stream(path,
+	    place->store, place->key, err), err);
 	if (rc == 0)
-		rc = pb_layout_segment(segment->path, place->store, place->key,
-		    first_seq, true, err);
+		rc = keep_name(&segment->path, path, pb_layout_segment(path,
+		    place->store, place->key, first_seq, true, err), err);
 	if (rc == 0)
-		rc = pb_layout_segment(segment->sealed, place->store,
-		    place->key, first_seq, false, err);
+		rc = keep_name(&segment->sealed, path, pb_layout_segment(path,
+		    place->store, place->key, first_seq, false, err), err);
 	if (rc < 0)
 		return rc;
 	n = snprintf(hidden, PATH_MAX, "%s/.new", segment->dir);
@@ -327,6 +341,16 @@ name_file(struct pb_segment *segment, const struct pb_segment_place *place,
 		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
 		    PATH_MAX - 1);
 	return pb_mkdirs(segment->dir, err);
+}
+
+/* A path takes what it is long: a thousand edges have as many segments. */
+static int
+keep_name(char **out, const char *path, int rc, struct pb_err *err)
+{
+	if (rc < 0)
+		return rc;
+	*out = strdup(path);
+	return *out != NULL ? 0 : pb_err_set(err, PB_ENOMEM, "no memory");
 }
 
 /* Hidden until its header stands: no reader ever meets an empty file. */
@@ -373,8 +397,8 @@ cut(struct pb_segment *segment, struct pb_err *err)
 }
 
 static int
-append(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
-    struct pb_err *err)
+append(struct pb_segment *segment, uint8_t *data, size_t len,
+    const struct pb_digest *digest, uint64_t now_ns, struct pb_err *err)
 {
 	int rc = was_lost(segment, err);
 
@@ -382,7 +406,7 @@ append(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
 		rc = cut(segment, err);
 	if (rc < 0)
 		return rc;
-	rc = append_whole(segment, data, len, now_ns, err);
+	rc = append_whole(segment, data, len, digest, now_ns, err);
 	if (rc < 0)
 		segment->torn = true;
 	return rc;
@@ -392,22 +416,23 @@ append(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
  * Bytes behind the file's end, so that its size is a block's edge at every
  * moment: what lies within one page goes through the page cache, which
  * moves the size once; what does not starts on a page's edge.  `data` is
- * page-aligned, with room for a filler behind it, unless it is small.
+ * page-aligned, with room for a filler behind it, unless it is small;
+ * `digest` is of them where somebody knows it, or NULL.
  */
 static int
 append_whole(struct pb_segment *segment, uint8_t *data, size_t len,
-    uint64_t now_ns, struct pb_err *err)
+    const struct pb_digest *digest, uint64_t now_ns, struct pb_err *err)
 {
 	int rc;
 
 	if (segment->direct_fd < 0 || fits_page(segment, len))
-		return append_cached(segment, data, len, err);
+		return append_cached(segment, data, len, digest, err);
 	rc = fill_page(segment, now_ns, err);
 	if (rc < 0)
 		return rc;
 	if (fits_page(segment, len))
-		return append_cached(segment, data, len, err);
-	return gather(segment, data, len, now_ns, err);
+		return append_cached(segment, data, len, digest, err);
+	return gather(segment, data, len, digest, now_ns, err);
 }
 
 /* Within the page that holds the end, which then is full or has room for
@@ -424,8 +449,8 @@ fits_page(const struct pb_segment *segment, size_t len)
 /* Past the page cache: from a page's edge to a page's edge, with what comes
  * behind it. */
 static int
-gather(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
-    struct pb_err *err)
+gather(struct pb_segment *segment, uint8_t *data, size_t len,
+    const struct pb_digest *digest, uint64_t now_ns, struct pb_err *err)
 {
 	size_t pad = filler_bytes(len);
 	int rc = 0;
@@ -441,7 +466,8 @@ gather(struct pb_segment *segment, uint8_t *data, size_t len, uint64_t now_ns,
 		.iov_base = data, .iov_len = len + pad,
 	};
 	segment->gathered += len + pad;
-	extent_take(segment, data, len + pad);
+	extent_take(segment, data, len, digest);
+	extent_take(segment, data + len, pad, NULL);
 	return 0;
 }
 
@@ -494,7 +520,7 @@ write_parts(struct pb_segment *segment, uint64_t at, struct pb_err *err)
 
 static int
 append_cached(struct pb_segment *segment, const void *data, size_t len,
-    struct pb_err *err)
+    const struct pb_digest *digest, struct pb_err *err)
 {
 	int rc = write_gathered(segment, err);
 
@@ -502,7 +528,7 @@ append_cached(struct pb_segment *segment, const void *data, size_t len,
 		rc = pb_pwrite_all(segment->fd, data, len,
 		    segment->now.row.bytes, err);
 	if (rc == 0)
-		extent_take(segment, data, len);
+		extent_take(segment, data, len, digest);
 	return rc;
 }
 
@@ -516,7 +542,7 @@ fill_page(struct pb_segment *segment, uint64_t now_ns, struct pb_err *err)
 	if (pad == 0)
 		return 0;
 	pb_build_filler(filler, pad, now_ns, segment->pen);
-	return append_cached(segment, filler, pad, err);
+	return append_cached(segment, filler, pad, NULL, err);
 }
 
 /* How much filler brings `end` to a page's edge. */
@@ -573,11 +599,16 @@ extent_for(struct pb_segment *segment, const struct pb_chunk *chunk)
 	return 0;
 }
 
-/* Bytes have reached the file's end: they belong to the last extent. */
+/* Bytes have reached the file's end: they belong to the last extent.  A
+ * digest that is known is of use where they are its first. */
 static void
-extent_take(struct pb_segment *segment, const void *data, size_t len)
+extent_take(struct pb_segment *segment, const void *data, size_t len,
+    const struct pb_digest *digest)
 {
-	pb_digest_add(&segment->now.digest, data, len);
+	if (digest != NULL && segment->now.extent.bytes == 0)
+		segment->now.digest = *digest;
+	else
+		pb_digest_add(&segment->now.digest, data, len);
 	segment->now.extent.bytes += (uint32_t)len;
 	segment->now.row.bytes += len;
 }

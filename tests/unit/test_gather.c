@@ -253,6 +253,65 @@ chunks_have_bytes_of_their_own_on_a_page_edge(void **state)
 	}
 }
 
+/* By a producer: of its own bytes, and nothing else's. */
+static void
+submit_digested(struct fixture *f, uint64_t first, uint64_t last)
+{
+	struct pb_chunk *chunk = fixture_chunk(f, first, last, 1900);
+
+	pb_digest_begin(&chunk->digest);
+	pb_digest_add(&chunk->digest, chunk->data, chunk->len);
+	chunk->digested = chunk->len;
+	assert_int_equal(fixture_submit(f, chunk), 0);
+	fixture_wait(f);
+}
+
+static void
+assert_digests(struct fixture *f)
+{
+	struct pb_extent_info row[16];
+	struct pb_stream_info stream;
+	struct pb_err err;
+	uint8_t *bytes;
+	int n, fd;
+
+	fixture_stream_row(f, &stream);
+	n = pb_index_extents(pb_store_index(f->store), stream.id, 1, row, 16,
+	    &err);
+	assert_in_range(n, 2, 15);
+	for (int i = 0; i < n; i++) {
+		bytes = malloc(row[i].bytes);
+		assert_non_null(bytes);
+		fd = pb_segment_open_file(f->dir, &f->key, row[i].segment_seq,
+		    &err);
+		assert_true(fd >= 0);
+		assert_int_equal(pread(fd, bytes, row[i].bytes,
+		    (off_t)row[i].offset), row[i].bytes);
+		assert_int_equal(pb_digest(bytes, row[i].bytes),
+		    row[i].digest);
+		close(fd);
+		free(bytes);
+	}
+}
+
+/* First in its extent or behind others, past the page cache or through it:
+ * the extent's digest is that of its bytes in the file. */
+static void
+a_digest_that_a_producer_made_is_used_where_it_is_right(void **state)
+{
+	static const uint64_t packets[] = { 500, 500, 1, 1, 500, 20, 200, 500,
+	    1, 500 };
+	struct fixture *f = *state;
+	uint64_t seq = 1;
+
+	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		submit_digested(f, seq, seq + packets[i] - 1);
+		seq += packets[i];
+		assert_int_equal(f->failed, 0);
+	}
+	assert_digests(f);
+}
+
 int
 main(void)
 {
@@ -270,6 +329,9 @@ main(void)
 		IN_STORE(
 		    gathered_chunks_that_fill_several_segments_are_all_there),
 		IN_STORE(small_chunks_between_gathered_ones_keep_their_place),
+		cmocka_unit_test_setup_teardown(
+		    a_digest_that_a_producer_made_is_used_where_it_is_right,
+		    setup, teardown),
 		cmocka_unit_test(chunks_have_bytes_of_their_own_on_a_page_edge),
 	};
 
