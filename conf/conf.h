@@ -16,6 +16,7 @@
 #include "base/text.h"
 
 #define PB_CAPTURES_MAX		64
+#define PB_CAPTURE_THREADS_MAX	32
 #define PB_UPSTREAMS_MAX	64
 #define PB_CONF_LIST_MAX	1024	/* bytes of a list of globs */
 #define PB_CONF_VALUE_MAX	4096	/* bytes of any value */
@@ -32,7 +33,8 @@ struct pb_conf_capture {
 	char	 description[PB_TEXT_BYTES_MAX];
 	char	 filter[PB_CONF_VALUE_MAX];	/* tcpdump filter; "" all */
 	uint32_t snaplen;			/* 262144 */
-	uint64_t buffer;			/* bytes, 64 MiB */
+	uint64_t buffer;			/* bytes, 64 MiB, of all */
+	uint32_t threads;			/* 1 */
 	bool	 promiscuous;			/* yes */
 	char	 timestamp_type[32];		/* "" : the best there is */
 };

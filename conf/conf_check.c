@@ -14,6 +14,7 @@
 /* An extent of 1 MiB has a row of 76 bytes: with less than 64 for each
  * the index is full before the store is. */
 #define INDEX_RATIO	16384u
+#define RING_BYTES_MIN	(1u << 20)	/* of the buffer, for each thread */
 
 static int	missing(const char **, const char *, const char *,
 		    struct pb_err *);
@@ -77,6 +78,21 @@ check_retention(const struct pb_store_conf *store, const char **key,
 		return pb_err_set(err, PB_EINVAL, "full before retain_size "
 		    "is reached; write at least %s",
 		    pb_size_format(store->retain_size / INDEX_RATIO, size));
+	}
+	return 0;
+}
+
+int
+pb_conf_check_capture(const void *section, const char **key,
+    struct pb_err *err)
+{
+	const struct pb_conf_capture *capture = section;
+
+	if (capture->buffer < (uint64_t)capture->threads * RING_BYTES_MIN) {
+		*key = "threads";
+		return pb_err_set(err, PB_EINVAL, "they share buffer, and "
+		    "each needs 1MiB of it; write fewer, or buffer = %uMiB",
+		    (unsigned)capture->threads);
 	}
 	return 0;
 }

@@ -72,6 +72,9 @@ static const struct pb_conf_key capture_keys[] = {
 	/* libpcap keeps the number of bytes in an int. */
 	{ "buffer", parse_size, FIELD(pb_conf_capture, buffer),
 	    "64MiB", "1MiB", "2GiB" },
+	/* PB_CAPTURE_THREADS_MAX. */
+	{ "threads", parse_number, FIELD(pb_conf_capture, threads),
+	    "1", "1", "32" },
 	{ "promiscuous", parse_yes_no, FIELD(pb_conf_capture, promiscuous),
 	    "yes", NULL, NULL },
 	{ "timestamp_type", parse_word,
@@ -151,7 +154,7 @@ const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
 	[PB_CONF_STORE] = { "store", NULL, store_keys, COUNT(store_keys),
 	    NULL, pb_conf_check_store },
 	[PB_CONF_CAPTURE] = { "capture", "[capture eth0]", capture_keys,
-	    COUNT(capture_keys), title_capture, NULL },
+	    COUNT(capture_keys), title_capture, pb_conf_check_capture },
 	[PB_CONF_LISTEN] = { "listen", NULL, listen_keys, COUNT(listen_keys),
 	    NULL, pb_conf_check_listen },
 	[PB_CONF_UPSTREAM] = { "upstream", "[upstream core]", upstream_keys,

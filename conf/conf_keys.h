@@ -64,6 +64,8 @@ int	pb_conf_check_node(const void *section, const char **key,
 	    struct pb_err *err);
 int	pb_conf_check_store(const void *section, const char **key,
 	    struct pb_err *err);
+int	pb_conf_check_capture(const void *section, const char **key,
+	    struct pb_err *err);
 int	pb_conf_check_listen(const void *section, const char **key,
 	    struct pb_err *err);
 int	pb_conf_check_upstream(const void *section, const char **key,

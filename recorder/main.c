@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -173,14 +172,10 @@ take_signals(struct pb_err *err)
 static void
 raise_files(void)
 {
-	struct rlimit limit;
+	struct pb_err err;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		pb_log(PB_LOG_WARN, "recorder", "the limit of open files "
-		    "cannot be raised");
+	if (pb_files_raise(&err) < 0)
+		pb_log(PB_LOG_WARN, "recorder", "%s", err.text);
 }
 
 /* Until told to end. */

@@ -288,6 +288,7 @@ same_capture(const struct pb_conf *conf, const struct pb_conf_capture *a)
 		    strcmp(a->filter, b->filter) == 0 &&
 		    strcmp(a->timestamp_type, b->timestamp_type) == 0 &&
 		    a->snaplen == b->snaplen && a->buffer == b->buffer &&
+		    a->threads == b->threads &&
 		    a->promiscuous == b->promiscuous)
 			return b;
 	}

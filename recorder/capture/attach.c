@@ -4,35 +4,46 @@
  * An interface that is taken down stays open: its packets come again when
  * it is up.  One that is deleted is known by its index, which a new one of
  * the same name does not have.  The stream's numbers run on over all of it.
+ *
+ * All lanes are opened and closed together, by the source's thread: the
+ * threads of the further ones live no longer than an opening.
  */
-#include <poll.h>
+#include <assert.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "recorder/capture/describe.h"
+#include "recorder/capture/fanout.h"
 #include "recorder/capture/link.h"
 #include "recorder/capture/source_impl.h"
 
-/* A tick of the slowest kernel's clock (HZ=100), which rounds ring_ms up. */
-#define TICK_MS		10u
-#define DRAIN_MS_MAX	3000u	/* over PAUSE_MS: then all is read, if lost */
-
-static int	adopt(struct pb_source *, struct pb_pcap *, struct pb_err *);
+static int	open_lanes(struct pb_source *, struct pb_pcap *, unsigned *,
+		    struct pb_err *);
+static int	open_handles(struct pb_source *, struct pb_pcap *, unsigned,
+		    struct pb_err *);
+static void	close_handles(struct pb_pcap *, unsigned);
+static int	adopt(struct pb_source *, struct pb_pcap *, unsigned,
+		    struct pb_err *);
+static void	start_lanes(struct pb_source *, const struct pb_pcap *,
+		    struct pb_head *, unsigned);
+static void	leave_out(struct pb_source *, unsigned, const struct pb_err *);
 static int	find_stream(struct pb_source *, uint16_t, struct pb_err *);
-static void	drain(struct pb_source *);
+static void	end_lanes(struct pb_source *);
+static void	tell_open(struct pb_source *, const struct pb_pcap *);
 
 void
 pb_attach_open(struct pb_source *src)
 {
-	struct pb_pcap fresh;
+	struct pb_pcap fresh[PB_CAPTURE_THREADS_MAX];
 	struct pb_err err;
+	unsigned count;
 	int rc;
 
-	rc = pb_pcap_open(&fresh, &src->capture, src->ring_ms,
-	    src->host_clock, &err);
+	rc = open_lanes(src, fresh, &count, &err);
 	if (rc == 0)
-		rc = adopt(src, &fresh, &err);
+		rc = adopt(src, fresh, count, &err);
 	if (rc < 0) {
 		pb_source_error(src, err.text);
 		src->retry_ms = pb_clock_mono_ms() + PB_SOURCE_RETRY_MS;
@@ -48,9 +59,10 @@ pb_attach_open(struct pb_source *src)
 void
 pb_attach_lost(struct pb_source *src, const char *why)
 {
+	struct pb_pcap fresh[PB_CAPTURE_THREADS_MAX];
 	struct pb_link_state link;
-	struct pb_pcap fresh;
 	struct pb_err err;
+	unsigned count = 0;
 	bool another;
 	int rc = 0;
 
@@ -58,13 +70,12 @@ pb_attach_lost(struct pb_source *src, const char *why)
 	pb_log(PB_LOG_WARN, "capture", "lost interface=%s: %s",
 	    src->capture.interface, why);
 	pb_link_state(src->capture.interface, &link);
-	another = link.index != 0 && link.index != src->pcap.index;
+	another = link.index != 0 && link.index != src->lane[0].pcap.index;
 	if (another)
-		rc = pb_pcap_open(&fresh, &src->capture, src->ring_ms,
-		    src->host_clock, &err);
+		rc = open_lanes(src, fresh, &count, &err);
 	pb_attach_close(src);
 	if (another && rc == 0)
-		rc = adopt(src, &fresh, &err);
+		rc = adopt(src, fresh, count, &err);
 	if (rc < 0)
 		pb_source_error(src, err.text);
 	src->retry_ms = pb_clock_mono_ms();
@@ -73,13 +84,14 @@ pb_attach_lost(struct pb_source *src, const char *why)
 void
 pb_attach_close(struct pb_source *src)
 {
-	drain(src);
-	src->sampled_ms = 0;
-	pb_blocks_handover(&src->blocks, PB_HANDOVER_END);
-	pb_pcap_close(&src->pcap);
-	src->open = false;
-	src->busy = false;
-	src->paused = false;
+	uint64_t one = 1;
+
+	/* All lanes drain at the same time; the first hands over last, so
+	 * that it can tell what the others found lost. */
+	if (write(src->end_fd, &one, sizeof(one)) != sizeof(one))
+		assert(!"eventfd refused");
+	pb_lane_drain(&src->lane[0]);
+	end_lanes(src);
 }
 
 void
@@ -88,11 +100,11 @@ pb_attach_look(struct pb_source *src)
 	struct pb_link_state link;
 
 	if (!src->open) {
-		src->retry_ms = src->now_ms;
+		src->retry_ms = pb_clock_mono_ms();
 		return;
 	}
 	pb_link_state(src->capture.interface, &link);
-	if (link.index != src->pcap.index) {
+	if (link.index != src->lane[0].pcap.index) {
 		pb_attach_lost(src, "it vanished");
 		return;
 	}
@@ -105,47 +117,122 @@ pb_attach_look(struct pb_source *src)
 		    src->capture.interface);
 }
 
-/* Capture from `fresh`; on failure it is closed. */
+/*
+ * As many handles as there are threads to be, in one group; one with the
+ * whole buffer where the kernel refuses groups.
+ */
 static int
-adopt(struct pb_source *src, struct pb_pcap *fresh, struct pb_err *err)
+open_lanes(struct pb_source *src, struct pb_pcap *fresh, unsigned *count,
+    struct pb_err *err)
 {
+	struct pb_link_state link;
+	int rc;
+
+	*count = src->capture.threads;
+	rc = open_handles(src, fresh, *count, err);
+	if (rc < 0 || *count == 1)
+		return rc;
+	rc = pb_fanout_join(fresh, *count, src->hold_ms, err);
+	if (rc == 0)
+		return 0;
+	pb_link_state(src->capture.interface, &link);
+	if (link.index != fresh->index || !link.up)
+		rc = PB_ESYS;	/* the group is not to blame */
+	close_handles(fresh, *count);
+	if (rc != PB_EINVAL)
+		return pb_err_prefix(err, "interface %s",
+		    src->capture.interface);
+	pb_log(PB_LOG_WARN, "capture", "one thread instead of %u, for the "
+	    "kernel shares nothing out among several interface=%s: %s; Fix: "
+	    "threads = 1", *count, src->capture.interface, err->text);
+	*count = 1;
+	return open_handles(src, fresh, 1, err);
+}
+
+static int
+open_handles(struct pb_source *src, struct pb_pcap *fresh, unsigned count,
+    struct pb_err *err)
+{
+	for (unsigned i = 0; i < count; i++) {
+		int rc = pb_pcap_open(&fresh[i], &src->capture, count,
+		    src->hold_ms, src->host_clock, err);
+
+		if (rc == 0 && fresh[i].index != fresh->index)
+			rc = pb_err_set(err, PB_ENOENT, "interface %s: it "
+			    "changed while it was opened",
+			    src->capture.interface);
+		if (rc < 0) {
+			close_handles(fresh, i + 1);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static void
+close_handles(struct pb_pcap *fresh, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		pb_pcap_close(&fresh[i]);
+}
+
+/* Capture from `fresh`; on failure they are closed. */
+static int
+adopt(struct pb_source *src, struct pb_pcap *fresh, unsigned count,
+    struct pb_err *err)
+{
+	/* Each further lane fills one chunk and keeps one in reserve. */
+	unsigned chunks = PB_SOURCE_CHUNKS + 2 * (src->capture.threads - 1);
 	struct pb_head *head = NULL;
-	uint64_t next;
 	int rc;
 
 	rc = find_stream(src, fresh->linktype, err);
-	if (rc < 0)
-		goto fail;
-	rc = pb_describe(&head, &src->node, &src->capture, src->epoch,
-	    fresh->linktype, err);
-	if (rc < 0)
-		goto fail;
-	/* Chunks that wait for the store's queue are not in its count yet. */
-	next = src->blocks.stream == src->stream ? src->blocks.next_seq :
-	    pb_stream_next(src->stream);
-	rc = pb_blocks_stream(&src->blocks, src->stream, head,
-	    fresh->linktype, next, err);
-	if (rc < 0)
-		goto fail;
-	pb_losses_opened(&src->blocks.losses);
-	src->pcap = *fresh;
+	if (rc == 0 && src->pool == NULL)
+		rc = pb_pool_create(&src->pool, chunks, err);
+	if (rc == 0)
+		rc = pb_describe(&head, &src->node, &src->capture, src->epoch,
+		    fresh->linktype, err);
+	if (rc < 0) {
+		close_handles(fresh, count);
+		return rc;
+	}
+	start_lanes(src, fresh, head, count);
+	pb_head_unref(head);
+	tell_open(src, fresh);
+	return 0;
+}
+
+static void
+start_lanes(struct pb_source *src, const struct pb_pcap *fresh,
+    struct pb_head *head, unsigned count)
+{
+	struct pb_err err;
+
+	for (unsigned i = 0; i < count; i++) {
+		pb_lane_open(&src->lane[i], &fresh[i], count);
+		pb_blocks_stream(&src->lane[i].blocks, src->pool, src->stream,
+		    pb_head_ref(head), fresh->linktype);
+	}
 	src->open = true;
 	src->link_up = true;
-	pb_source_error(src, "");
-	pb_log(PB_LOG_INFO, "capture", "capturing interface=%s link_type=%u "
-	    "timestamps=%s next_seq=%llu", src->capture.interface,
-	    (unsigned)fresh->linktype, fresh->timestamps,
-	    (unsigned long long)next);
-	if (src->capture.timestamp_type[0] != '\0' &&
-	    strcmp(src->capture.timestamp_type, fresh->timestamps) != 0)
-		pb_log(PB_LOG_WARN, "capture", "no %s time stamps here, using "
-		    "%s interface=%s", src->capture.timestamp_type,
-		    fresh->timestamps, src->capture.interface);
-	return 0;
-fail:
-	pb_head_unref(head);
-	pb_pcap_close(fresh);
-	return rc;
+	src->lanes = count;
+	for (unsigned i = 1; i < src->lanes; i++) {
+		src->lane[i].runs = pb_lane_start(&src->lane[i], &err) == 0;
+		if (!src->lane[i].runs)
+			leave_out(src, i, &err);
+	}
+}
+
+/* No thread for this lane and those behind it: what leaves the group leaves
+ * its share to the others. */
+static void
+leave_out(struct pb_source *src, unsigned first, const struct pb_err *why)
+{
+	pb_log(PB_LOG_WARN, "capture", "%u threads instead of %u interface=%s: "
+	    "%s", first, src->lanes, src->capture.interface, why->text);
+	for (unsigned i = first; i < src->lanes; i++)
+		pb_lane_close(&src->lane[i]);
+	src->lanes = first;
 }
 
 /* The stream goes on where the link type is what it was. */
@@ -175,27 +262,37 @@ find_stream(struct pb_source *src, uint16_t linktype, struct pb_err *err)
 	return 0;
 }
 
-/*
- * The kernel gives out a part of the ring when it is full or after ring_ms,
- * so the last packets come up to that much later; where the ring is behind
- * or the store is, it takes as long as it takes, up to DRAIN_MS_MAX.  Errors
- * of an interface that is gone stand before its packets: they are passed
- * over.
- */
+/* The threads of the further lanes end, and each handle is closed. */
 static void
-drain(struct pb_source *src)
+end_lanes(struct pb_source *src)
 {
-	uint64_t begun_ms = pb_clock_mono_ms();
-	uint64_t quiet_ms = begun_ms + 2 * src->ring_ms + TICK_MS;
+	uint64_t ends;
 
-	do {
-		struct pollfd fd = { .fd = src->paused ? -1 : src->pcap.fd,
-		    .events = POLLIN };
+	for (unsigned i = 1; i < src->lanes; i++) {
+		if (src->lane[i].runs)
+			pb_lane_join(&src->lane[i]);
+		src->lane[i].runs = false;
+	}
+	if (read(src->end_fd, &ends, sizeof(ends)) != sizeof(ends))
+		assert(!"eventfd refused");
+	pb_lane_end(&src->lane[0]);
+	for (unsigned i = 0; i < src->lanes; i++)
+		pb_lane_close(&src->lane[i]);
+	src->open = false;
+}
 
-		poll(&fd, 1, (int)src->ring_ms);
-		src->now_ms = pb_clock_mono_ms();
-		(void)pb_source_read(src);
-		pb_blocks_submit(&src->blocks);
-	} while (src->now_ms < quiet_ms || ((src->busy || src->paused) &&
-	    src->now_ms < begun_ms + DRAIN_MS_MAX));
+static void
+tell_open(struct pb_source *src, const struct pb_pcap *fresh)
+{
+	const char *asked = src->capture.timestamp_type;
+
+	pb_source_error(src, "");
+	pb_log(PB_LOG_INFO, "capture", "capturing interface=%s link_type=%u "
+	    "timestamps=%s threads=%u next_seq=%llu", src->capture.interface,
+	    (unsigned)fresh->linktype, fresh->timestamps, src->lanes,
+	    (unsigned long long)pb_stream_next(src->stream));
+	if (asked[0] != '\0' && strcmp(asked, fresh->timestamps) != 0)
+		pb_log(PB_LOG_WARN, "capture", "no %s time stamps here, using "
+		    "%s interface=%s", asked, fresh->timestamps,
+		    src->capture.interface);
 }

@@ -1,13 +1,19 @@
 /*
  * recorder/capture/blocks.c - packets in, chunks of whole blocks out
  *
- * Options of a packet, in this order: epb_flags where the link type tells
- * the direction, epb_packetid always, epb_dropcount after a loss.  The
- * drop count stands last so that one can be added to a block that is
- * already written (charge_last).
+ * Options of a packet, in this order: epb_packetid always, so that its
+ * place follows from the captured length; epb_flags where the link type
+ * tells the direction; epb_dropcount after a loss.  The drop count stands
+ * last so that one can be added to a block that is already written
+ * (charge_last).
  *
  * Where exactly a packet was lost nobody knows: the kernel counts, and is
  * asked once a chunk.  The sum of all drop counts is exact.
+ *
+ * The way of a packet is short: one comparison says that its block fits
+ * with all that may have to stand around it; then header, bytes and options
+ * are written where they stay.  Everything rare (a chunk begins or is full,
+ * losses, no chunk free, much to digest) is in packet_slowly().
  */
 #include "recorder/capture/blocks.h"
 
@@ -20,17 +26,31 @@
 #include "base/log.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
-#include "recorder/capture/source.h"
 
+#define EPB_HEAD		28u	/* from a block's start to its data */
+#define OPTION_HEAD		4u
 #define DROPCOUNT_BYTES		PB_OPTION_BYTES(8)
 #define OPTIONS_BYTES_MAX	(PB_OPTION_BYTES(4) + 2 * PB_OPTION_BYTES(8))
 #define OPT_END_BYTES		4u
 #define TRAILER_BYTES		4u
+/* A packet's own block, whatever its options, but for its bytes. */
+#define AROUND_BYTES		(EPB_HEAD + 3u + OPTIONS_BYTES_MAX + \
+				OPT_END_BYTES + TRAILER_BYTES)
 /* Header 12, body 12 with opt_endofopt 4, six options of 12; rounded up. */
 #define ISB_BYTES_MAX		128u
 /* Beside a packet's own block: statistics before it, twice where it tells
  * of two losses, and at the end of the chunk; a drop count added later. */
 #define RESERVE_BYTES		(3 * ISB_BYTES_MAX + DROPCOUNT_BYTES)
+
+/* So much of a chunk waits at most until it is digested: what was just
+ * written is still in this processor's cache, and later in none. */
+#define DIGEST_BYTES		(64u << 10)
+/* How far ahead of a block its place is fetched; not for small packets. */
+#define AHEAD_BYTES		3072u
+#define AHEAD_CAPLEN_MIN	256u
+#define CACHE_LINE		64u
+
+#define LIKELY(x)		__builtin_expect(!!(x), 1)
 
 /* epb_flags, draft section 4.3.1. */
 #define FLAG_INBOUND		1u
@@ -40,26 +60,36 @@
 #define FLAG_BROADCAST		(3u << 2)
 #define FLAG_PROMISCUOUS	(4u << 2)
 
-static bool	room_for(struct pb_blocks *, const struct pb_packet *);
-static size_t	packet_options(struct pb_blocks *, const struct pb_packet *,
-		    uint8_t *);
-static uint32_t	direction(uint16_t, const struct pb_packet *);
-static void	note_packet(struct pb_blocks *, const struct pb_packet *);
+/* A packet's way */
+static bool	packet_slowly(struct pb_blocks *, uint64_t, const uint8_t *,
+		    uint32_t, uint32_t);
+static bool	room_for(struct pb_blocks *, uint32_t);
+static uint32_t	direction(uint16_t, const uint8_t *, uint32_t);
+/* Chunks */
+static void	begin(struct pb_blocks *);
+static void	close_chunk(struct pb_blocks *);
+static void	count_kept(struct pb_blocks *);
+static bool	has_spare(struct pb_blocks *);
+static void	digest_to(struct pb_blocks *, const uint8_t *);
+static void	set_easy(struct pb_blocks *);
+static uint8_t	*chunk_end(const struct pb_blocks *);
+static void	reject(struct pb_blocks *, struct pb_chunk *,
+		    const struct pb_err *);
+/* Losses */
 static void	note_drop(struct pb_chunk *, uint64_t, uint64_t, uint64_t);
-static void	charge_last(struct pb_blocks *);
+static void	charge_last(struct pb_blocks *, uint64_t);
 static void	build_statistics(struct pb_blocks *);
-static void	put_statistics(struct pb_blocks *, size_t);
+static void	put_statistics(struct pb_blocks *, uint8_t *);
 static void	put_time(struct pb_buf *, uint16_t, uint64_t);
-static void	reject(struct pb_blocks *, const struct pb_err *);
 
 int
 pb_blocks_init(struct pb_blocks *blocks, const struct pb_blocks_ops *ops,
-    struct pb_err *err)
+    struct pb_counts *counts, struct pb_err *err)
 {
 	memset(blocks, 0, sizeof(*blocks));
 	blocks->ops = *ops;
+	blocks->counts = counts;
 	blocks->ready_end = &blocks->ready;
-	blocks->start_ns = pb_clock_real_ns();
 	for (int i = 0; i < 2; i++) {
 		pb_buf_init(&blocks->scratch[i], ISB_BYTES_MAX);
 		if (pb_buf_reserve(&blocks->scratch[i], ISB_BYTES_MAX) == NULL)
@@ -75,92 +105,206 @@ pb_blocks_finish(struct pb_blocks *blocks)
 
 	if (blocks->chunk != NULL)
 		pb_pool_give(blocks->pool, blocks->chunk);
+	if (blocks->spare != NULL)
+		pb_pool_give(blocks->pool, blocks->spare);
 	while ((chunk = blocks->ready) != NULL) {
 		blocks->ready = chunk->next;
 		pb_pool_give(blocks->pool, chunk);
 	}
 	pb_head_unref(blocks->head);
-	pb_pool_close(blocks->pool);
 	for (int i = 0; i < 2; i++)
 		pb_buf_finish(&blocks->scratch[i]);
 	memset(blocks, 0, sizeof(*blocks));
 }
 
-int
-pb_blocks_stream(struct pb_blocks *blocks, struct pb_stream *stream,
-    struct pb_head *head, uint16_t linktype, uint64_t next_seq,
-    struct pb_err *err)
+void
+pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
+    struct pb_stream *stream, struct pb_head *head, uint16_t linktype)
 {
-	int rc;
-
 	assert(blocks->chunk == NULL);
-	if (blocks->pool == NULL) {
-		rc = pb_pool_create(&blocks->pool, PB_SOURCE_CHUNKS, err);
-		if (rc < 0)
-			return rc;
-	}
 	pb_head_unref(blocks->head);
+	blocks->pool = pool;
 	blocks->head = head;
 	blocks->stream = stream;
 	blocks->linktype = linktype;
-	blocks->next_seq = next_seq;
-	return 0;
+	blocks->cooked = linktype == PB_LINKTYPE_LINUX_SLL ||
+	    linktype == PB_LINKTYPE_LINUX_SLL2;
 }
 
-void
-pb_blocks_packet(struct pb_blocks *blocks, const struct pb_packet *in)
-{
-	uint8_t options[OPTIONS_BYTES_MAX];
-	struct pb_packet packet = *in;
-	struct pb_chunk *chunk;
+/* --- a packet's way ------------------------------------------------------ */
 
-	if (packet.caplen > PB_CAPLEN_MAX)
-		packet.caplen = PB_CAPLEN_MAX;
-	if (!room_for(blocks, &packet)) {
-		pb_losses_store(&blocks->losses, 1);
-		return;
+/*
+ * The block of a packet, with everything about it that is not rare.  The
+ * packet's bytes are in the processor's cache here, once: what looks into
+ * packets as they come (flows) does it at this place.
+ */
+static inline __attribute__((always_inline)) void
+put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
+    uint32_t caplen, uint32_t origlen, uint64_t drops)
+{
+	size_t padded = pb_round_up(caplen, 4);
+	uint8_t *at = blocks->at, *end = at + EPB_HEAD + padded;
+	uint32_t flags, len;
+
+	if (caplen >= AHEAD_CAPLEN_MIN)
+		for (size_t i = AHEAD_BYTES; i < AHEAD_BYTES + padded;
+		    i += CACHE_LINE)
+			__builtin_prefetch(at + i, 1);
+	/* The padding first, as a whole word: what follows overwrites the
+	 * part of it that is data, or header where there is no data. */
+	pb_put_le32(end - 4, 0);
+	pb_put_le32(at, PB_BLOCK_EPB);
+	pb_put_le32(at + 8, 0);
+	pb_put_le32(at + 12, (uint32_t)(time_ns >> 32));
+	pb_put_le32(at + 16, (uint32_t)time_ns);
+	pb_put_le32(at + 20, caplen);
+	pb_put_le32(at + 24, origlen);
+	memcpy(at + EPB_HEAD, data, caplen);
+	pb_put_le32(end, PB_OPT_EPB_PACKETID | 8u << 16);
+	pb_put_le64(end + OPTION_HEAD, blocks->next_seq++);
+	end += PB_OPTION_BYTES(8);
+	if (blocks->cooked && (flags = direction(blocks->linktype, data,
+	    caplen)) != 0) {
+		pb_put_le32(end, PB_OPT_EPB_FLAGS | 4u << 16);
+		pb_put_le32(end + OPTION_HEAD, flags);
+		end += PB_OPTION_BYTES(4);
 	}
-	chunk = blocks->chunk;
-	if (blocks->losses.pending > 0) {
-		build_statistics(blocks);
-		put_statistics(blocks, chunk->len);
-	}
-	packet.options = options;
-	packet.options_len = packet_options(blocks, &packet, options);
-	blocks->last_at = chunk->len;
-	blocks->last_time_ns = packet.time_ns;
-	chunk->len += pb_build_epb(chunk->data + chunk->len, 0, &packet);
-	note_packet(blocks, &packet);
+	if (drops > 0)
+		end = pb_option_at_u64(end, PB_OPT_EPB_DROPCOUNT, drops);
+	pb_put_le32(end, PB_OPT_END);
+	end += OPT_END_BYTES + TRAILER_BYTES;
+	len = (uint32_t)(end - at);
+	pb_put_le32(at + 4, len);
+	pb_put_le32(end - TRAILER_BYTES, len);
+	blocks->last = at;
+	blocks->at = end;
+	blocks->chunk_bytes += caplen;
+	if (time_ns < blocks->first_time)
+		blocks->first_time = time_ns;
+	if (time_ns > blocks->last_time)
+		blocks->last_time = time_ns;
 }
 
 bool
-pb_blocks_ready(const struct pb_blocks *blocks)
+pb_blocks_packet(struct pb_blocks *blocks, uint64_t time_ns,
+    const uint8_t *data, uint32_t caplen, uint32_t origlen)
 {
-	const struct pb_chunk *chunk = blocks->chunk;
-
-	if (pb_pool_idle(blocks->pool))
+	if (caplen > PB_CAPLEN_MAX)
+		caplen = PB_CAPLEN_MAX;
+	if (LIKELY(blocks->easy - blocks->at >=
+	    (ptrdiff_t)(AROUND_BYTES + caplen))) {
+		put_packet(blocks, time_ns, data, caplen, origlen, 0);
 		return true;
-	return chunk != NULL && chunk->cap - chunk->len >=
-	    pb_epb_bytes(PB_CAPLEN_MAX, OPTIONS_BYTES_MAX) + RESERVE_BYTES;
+	}
+	return packet_slowly(blocks, time_ns, data, caplen, origlen);
+}
+
+static __attribute__((noinline)) bool
+packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
+    uint32_t caplen, uint32_t origlen)
+{
+	uint64_t drops;
+
+	if (!room_for(blocks, caplen)) {
+		pb_losses_store(blocks->counts, 1);
+		return false;
+	}
+	/* The last packet's block may change until the next one's is there. */
+	if (blocks->last != NULL)
+		digest_to(blocks, blocks->last);
+	drops = pb_losses_tell(blocks->counts);
+	if (drops > 0) {
+		build_statistics(blocks);
+		put_statistics(blocks, blocks->at);
+		note_drop(blocks->chunk, blocks->next_seq, drops, time_ns);
+		blocks->counted = blocks->at;
+	}
+	put_packet(blocks, time_ns, data, caplen, origlen, drops);
+	return pb_blocks_ready(blocks);
+}
+
+/*
+ * A chunk with room for the packet and all that may stand around it.  A
+ * full one goes only when there is another: as long as packets are lost for
+ * want of chunks, the last one stays here to tell of them.
+ */
+static bool
+room_for(struct pb_blocks *blocks, uint32_t caplen)
+{
+	if (blocks->chunk != NULL && chunk_end(blocks) - blocks->at >=
+	    (ptrdiff_t)(AROUND_BYTES + caplen))
+		return true;
+	if (!has_spare(blocks))
+		return false;
+	if (blocks->chunk != NULL)
+		pb_blocks_handover(blocks, PB_HANDOVER_FULL);
+	begin(blocks);
+	return true;
+}
+
+/*
+ * epb_flags from the packet type of a cooked capture (packet(7),
+ * sll_pkttype): the one place where libpcap tells the direction.
+ */
+static uint32_t
+direction(uint16_t linktype, const uint8_t *data, uint32_t caplen)
+{
+	static const uint32_t by_type[] = {
+		FLAG_INBOUND | FLAG_UNICAST,		/* PACKET_HOST */
+		FLAG_INBOUND | FLAG_BROADCAST,		/* PACKET_BROADCAST */
+		FLAG_INBOUND | FLAG_MULTICAST,		/* PACKET_MULTICAST */
+		FLAG_INBOUND | FLAG_PROMISCUOUS,	/* PACKET_OTHERHOST */
+		FLAG_OUTBOUND,				/* PACKET_OUTGOING */
+	};
+	unsigned type = UINT16_MAX;
+
+	if (linktype == PB_LINKTYPE_LINUX_SLL && caplen >= 2)
+		type = pb_get_be16(data);
+	else if (linktype == PB_LINKTYPE_LINUX_SLL2 && caplen >= 11)
+		type = data[10];
+	return type < sizeof(by_type) / sizeof(by_type[0]) ? by_type[type] : 0;
+}
+
+/* --- chunks -------------------------------------------------------------- */
+
+bool
+pb_blocks_ready(struct pb_blocks *blocks)
+{
+	return has_spare(blocks) || (blocks->chunk != NULL &&
+	    chunk_end(blocks) - blocks->at >=
+	    (ptrdiff_t)(AROUND_BYTES + PB_CAPLEN_MAX));
+}
+
+uint64_t
+pb_blocks_bytes(const struct pb_blocks *blocks)
+{
+	return blocks->bytes + blocks->chunk_bytes;
 }
 
 bool
 pb_blocks_handover(struct pb_blocks *blocks, enum pb_handover why)
 {
 	struct pb_chunk *chunk = blocks->chunk;
+	uint64_t drops;
 
-	blocks->ops.sample(blocks->ops.arg, &blocks->losses);
+	blocks->ops.sample(blocks->ops.arg);
 	if (chunk == NULL)
 		return true;
-	if (why == PB_HANDOVER_TIME && !pb_pool_idle(blocks->pool))
+	count_kept(blocks);
+	if (why == PB_HANDOVER_TIME && !has_spare(blocks))
 		return false;
-	if (why != PB_HANDOVER_FULL && blocks->losses.pending > 0)
-		charge_last(blocks);
+	close_chunk(blocks);
+	drops = why != PB_HANDOVER_FULL ? pb_losses_tell(blocks->counts) : 0;
+	if (drops > 0)
+		charge_last(blocks, drops);
 	if (why == PB_HANDOVER_END) {
 		build_statistics(blocks);
-		put_statistics(blocks, chunk->len);
+		put_statistics(blocks, blocks->at);
 	}
+	digest_to(blocks, blocks->at);
+	chunk->len = (size_t)(blocks->at - chunk->data);
 	blocks->chunk = NULL;
+	set_easy(blocks);
 	chunk->next = NULL;
 	*blocks->ready_end = chunk;
 	blocks->ready_end = &chunk->next;
@@ -175,21 +319,18 @@ pb_blocks_submit(struct pb_blocks *blocks)
 	struct pb_err err;
 	int rc;
 
-	blocks->dry = false;
 	while ((chunk = blocks->ready) != NULL) {
 		struct pb_chunk *next = chunk->next;
 
 		/* Once taken, the chunk is the writer's to link. */
 		chunk->next = NULL;
 		rc = blocks->ops.submit(blocks->ops.arg, chunk, &err);
-		if (rc < 0)
+		if (rc == PB_EBUSY) {
 			chunk->next = next;
-		if (rc == PB_EBUSY)
 			return false;
-		if (rc < 0) {
-			reject(blocks, &err);
-			return true;
 		}
+		if (rc < 0)
+			reject(blocks, chunk, &err);
 		blocks->ready = next;
 		if (next == NULL)
 			blocks->ready_end = &blocks->ready;
@@ -197,102 +338,149 @@ pb_blocks_submit(struct pb_blocks *blocks)
 	return true;
 }
 
-/*
- * A chunk with room for the packet and all that may stand around it.  A
- * full one goes only when there is another: as long as packets are lost for
- * want of chunks, the last one stays here to tell of them.
- */
-static bool
-room_for(struct pb_blocks *blocks, const struct pb_packet *packet)
+void
+pb_blocks_number(struct pb_chunk *chunk, uint64_t first)
 {
-	size_t need = pb_epb_bytes(packet->caplen, OPTIONS_BYTES_MAX) +
-	    RESERVE_BYTES;
-	struct pb_chunk *chunk = blocks->chunk, *fresh;
+	uint64_t by = first - chunk->first_seq;
+	uint8_t *at = chunk->data, *end = at + chunk->len, *id;
 
-	if (chunk != NULL && need <= chunk->cap - chunk->len)
-		return true;
-	fresh = blocks->dry ? NULL : pb_pool_take(blocks->pool);
-	if (fresh == NULL) {
-		blocks->dry = true;
-		return false;
+	if (by == 0)
+		return;
+	chunk->digested = 0;
+	for (; at < end; at += pb_get_le32(at + 4)) {
+		if (pb_get_le32(at) != PB_BLOCK_EPB)
+			continue;
+		id = at + EPB_HEAD + pb_round_up(pb_get_le32(at + 20), 4) +
+		    OPTION_HEAD;
+		pb_put_le64(id, pb_get_le64(id) + by);
 	}
-	if (chunk != NULL)
-		pb_blocks_handover(blocks, PB_HANDOVER_FULL);
-	fresh->stream = blocks->stream;
-	fresh->head = pb_head_ref(blocks->head);
-	fresh->keep_trying = true;
-	blocks->chunk = fresh;
-	return true;
+	for (unsigned i = 0; i < chunk->drops; i++)
+		chunk->drop[i].seq += by;
+	chunk->first_seq += by;
+	chunk->last_seq += by;
 }
 
-static size_t
-packet_options(struct pb_blocks *blocks, const struct pb_packet *packet,
-    uint8_t *options)
-{
-	uint32_t flags = direction(blocks->linktype, packet);
-	uint8_t *at = options;
-
-	if (flags != 0) {
-		uint8_t value[4];
-
-		pb_put_le32(value, flags);
-		at = pb_option_at(at, PB_OPT_EPB_FLAGS, value, sizeof(value));
-	}
-	at = pb_option_at_u64(at, PB_OPT_EPB_PACKETID, blocks->next_seq);
-	blocks->last_counts = blocks->losses.pending > 0;
-	if (blocks->last_counts) {
-		at = pb_option_at_u64(at, PB_OPT_EPB_DROPCOUNT,
-		    blocks->losses.pending);
-		note_drop(blocks->chunk, blocks->next_seq,
-		    blocks->losses.pending, packet->time_ns);
-		blocks->losses.pending = 0;
-	}
-	return (size_t)(at - options);
-}
-
-/*
- * epb_flags from the packet type of a cooked capture (packet(7),
- * sll_pkttype): the one place where libpcap tells the direction.
- */
-static uint32_t
-direction(uint16_t linktype, const struct pb_packet *packet)
-{
-	static const uint32_t by_type[] = {
-		FLAG_INBOUND | FLAG_UNICAST,		/* PACKET_HOST */
-		FLAG_INBOUND | FLAG_BROADCAST,		/* PACKET_BROADCAST */
-		FLAG_INBOUND | FLAG_MULTICAST,		/* PACKET_MULTICAST */
-		FLAG_INBOUND | FLAG_PROMISCUOUS,	/* PACKET_OTHERHOST */
-		FLAG_OUTBOUND,				/* PACKET_OUTGOING */
-	};
-	unsigned type = UINT16_MAX;
-
-	if (linktype == PB_LINKTYPE_LINUX_SLL && packet->caplen >= 2)
-		type = pb_get_be16(packet->data);
-	else if (linktype == PB_LINKTYPE_LINUX_SLL2 && packet->caplen >= 11)
-		type = packet->data[10];
-	return type < sizeof(by_type) / sizeof(by_type[0]) ? by_type[type] : 0;
-}
-
+/* The spare becomes the chunk to fill. */
 static void
-note_packet(struct pb_blocks *blocks, const struct pb_packet *packet)
+begin(struct pb_blocks *blocks)
+{
+	struct pb_chunk *chunk = blocks->spare;
+
+	blocks->spare = NULL;
+	blocks->chunk = chunk;
+	chunk->stream = blocks->stream;
+	chunk->head = pb_head_ref(blocks->head);
+	chunk->keep_trying = true;
+	chunk->first_seq = blocks->ops.begin(blocks->ops.arg, chunk);
+	blocks->next_seq = chunk->first_seq;
+	blocks->at = chunk->data;
+	blocks->last = blocks->counted = NULL;
+	blocks->told_packets = blocks->told_bytes = 0;
+	pb_digest_begin(&chunk->digest);
+	chunk->digested = 0;
+	blocks->first_time = UINT64_MAX;
+	blocks->last_time = 0;
+	set_easy(blocks);
+	(void)has_spare(blocks);
+}
+
+/* What it holds. */
+static void
+close_chunk(struct pb_blocks *blocks)
 {
 	struct pb_chunk *chunk = blocks->chunk;
 
-	if (chunk->packets == 0) {
-		chunk->first_seq = blocks->next_seq;
-		chunk->first_time = packet->time_ns;
-		chunk->last_time = packet->time_ns;
-	}
-	if (packet->time_ns < chunk->first_time)
-		chunk->first_time = packet->time_ns;
-	if (packet->time_ns > chunk->last_time)
-		chunk->last_time = packet->time_ns;
-	chunk->last_seq = blocks->next_seq++;
-	chunk->packets++;
-	chunk->packet_bytes += packet->caplen;
-	blocks->packets++;
-	blocks->bytes += packet->caplen;
+	chunk->last_seq = blocks->next_seq - 1;
+	chunk->packets = blocks->next_seq - chunk->first_seq;
+	chunk->packet_bytes = blocks->chunk_bytes;
+	chunk->first_time = blocks->first_time;
+	chunk->last_time = blocks->last_time;
+	blocks->bytes += blocks->chunk_bytes;
+	blocks->chunk_bytes = 0;
 }
+
+/* The interface's counts know of all that the chunk holds. */
+static void
+count_kept(struct pb_blocks *blocks)
+{
+	uint64_t packets = blocks->next_seq - blocks->chunk->first_seq;
+
+	pb_count(&blocks->counts->packets, packets - blocks->told_packets);
+	pb_count(&blocks->counts->bytes,
+	    blocks->chunk_bytes - blocks->told_bytes);
+	blocks->told_packets = packets;
+	blocks->told_bytes = blocks->chunk_bytes;
+}
+
+/* One that nobody else can take any more.  No lock where there is none. */
+static bool
+has_spare(struct pb_blocks *blocks)
+{
+	if (blocks->spare != NULL)
+		return true;
+	blocks->spare = pb_pool_take(blocks->pool);
+	if (blocks->spare != NULL)
+		set_easy(blocks);
+	return blocks->spare != NULL;
+}
+
+/* All bytes of the chunk up to `end`. */
+static void
+digest_to(struct pb_blocks *blocks, const uint8_t *end)
+{
+	struct pb_chunk *chunk = blocks->chunk;
+	size_t len = (size_t)(end - chunk->data) - chunk->digested;
+
+	pb_digest_add(&chunk->digest, chunk->data + chunk->digested, len);
+	chunk->digested += len;
+	set_easy(blocks);
+}
+
+/* Without a spare what the longest packet needs is not given away lightly:
+ * then each packet asks for one. */
+static void
+set_easy(struct pb_blocks *blocks)
+{
+	uint8_t *look;
+
+	if (blocks->chunk == NULL) {
+		blocks->easy = blocks->at = NULL;
+		return;
+	}
+	blocks->easy = chunk_end(blocks) - (blocks->spare != NULL ?
+	    0 : AROUND_BYTES + PB_CAPLEN_MAX);
+	look = blocks->chunk->data + blocks->chunk->digested + DIGEST_BYTES;
+	if (look < blocks->easy)
+		blocks->easy = look;
+}
+
+static uint8_t *
+chunk_end(const struct pb_blocks *blocks)
+{
+	return blocks->chunk->data + blocks->chunk->cap - RESERVE_BYTES;
+}
+
+/*
+ * The store refuses a chunk for good: its packets are lost, and so is what
+ * they told of others.  What comes next takes their numbers.
+ */
+static void
+reject(struct pb_blocks *blocks, struct pb_chunk *chunk,
+    const struct pb_err *err)
+{
+	uint64_t lost = chunk->packets;
+
+	pb_count(&blocks->counts->packets, -lost);
+	pb_count(&blocks->counts->bytes, -chunk->packet_bytes);
+	pb_losses_store(blocks->counts, lost);
+	for (unsigned i = 0; i < chunk->drops; i++)
+		pb_count(&blocks->counts->untold, chunk->drop[i].count);
+	pb_pool_give(blocks->pool, chunk);
+	pb_log(PB_LOG_ERROR, "capture", "%llu packets lost, the store refused "
+	    "them: %s", (unsigned long long)lost, err->text);
+}
+
+/* --- losses -------------------------------------------------------------- */
 
 static void
 note_drop(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
@@ -316,73 +504,74 @@ note_drop(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
  * a statistics block, and its drop count is added or grows.
  */
 static void
-charge_last(struct pb_blocks *blocks)
+charge_last(struct pb_blocks *blocks, uint64_t count)
 {
-	struct pb_chunk *chunk = blocks->chunk;
-	uint64_t count = blocks->losses.pending, told = 0;
+	bool counts = blocks->last == blocks->counted;
+	uint64_t told = 0, time_ns;
 	uint8_t *epb, *end;
 	uint32_t len;
 
 	build_statistics(blocks);
-	put_statistics(blocks, blocks->last_at);
-	epb = chunk->data + blocks->last_at;
+	put_statistics(blocks, blocks->last);
+	epb = blocks->last;
 	len = pb_get_le32(epb + 4);
+	time_ns = (uint64_t)pb_get_le32(epb + 12) << 32 |
+	    pb_get_le32(epb + 16);
 	end = epb + len - TRAILER_BYTES - OPT_END_BYTES;
-	if (blocks->last_counts) {
+	if (counts) {
 		end -= DROPCOUNT_BYTES;
-		told = pb_get_le64(end + 4);
+		told = pb_get_le64(end + OPTION_HEAD);
 	} else {
 		len += DROPCOUNT_BYTES;
-		chunk->len += DROPCOUNT_BYTES;
+		blocks->at += DROPCOUNT_BYTES;
 	}
 	end = pb_option_at_u64(end, PB_OPT_EPB_DROPCOUNT, told + count);
 	pb_put_le32(end, PB_OPT_END);
 	pb_put_le32(end + OPT_END_BYTES, len);
 	pb_put_le32(epb + 4, len);
-	note_drop(chunk, chunk->last_seq, count, blocks->last_time_ns);
-	blocks->last_counts = true;
-	blocks->losses.pending = 0;
+	note_drop(blocks->chunk, blocks->next_seq - 1, count, time_ns);
 }
 
 /*
- * The capture's counters since its start, into scratch[1].  Packets that
+ * The interface's counters since its start, into scratch[1].  Packets that
  * the store had no chunk for count as osdrop: to a reader of the file both
  * are packets that the interface delivered and the file does not have.
  */
 static void
 build_statistics(struct pb_blocks *blocks)
 {
-	const struct pb_losses *losses = &blocks->losses;
+	const struct pb_counts *counts = blocks->counts;
 	struct pb_buf *options = &blocks->scratch[0];
 	struct pb_buf *block = &blocks->scratch[1];
 	uint64_t now_ns = pb_clock_real_ns();
 
 	pb_buf_clear(options);
 	pb_buf_clear(block);
-	put_time(options, PB_OPT_ISB_STARTTIME, blocks->start_ns);
+	put_time(options, PB_OPT_ISB_STARTTIME, counts->start_ns);
 	put_time(options, PB_OPT_ISB_ENDTIME, now_ns);
-	pb_option_put_u64(options, PB_OPT_ISB_IFRECV, losses->received);
-	pb_option_put_u64(options, PB_OPT_ISB_IFDROP, losses->interface);
+	pb_option_put_u64(options, PB_OPT_ISB_IFRECV,
+	    pb_counted(&counts->received));
+	pb_option_put_u64(options, PB_OPT_ISB_IFDROP,
+	    pb_counted(&counts->interface));
 	pb_option_put_u64(options, PB_OPT_ISB_OSDROP,
-	    losses->kernel + losses->store);
-	pb_option_put_u64(options, PB_OPT_ISB_USRDELIV, blocks->packets);
+	    pb_counted(&counts->kernel) + pb_counted(&counts->store));
+	pb_option_put_u64(options, PB_OPT_ISB_USRDELIV,
+	    pb_counted(&counts->packets));
 	pb_build_isb(block, 0, now_ns, options->data, options->len);
 	assert(!options->failed && !block->failed);
 }
 
-/* Insert scratch[1] at `offset` of the chunk; the last packet may move. */
+/* Insert scratch[1] at `to`, before the last packet or behind it. */
 static void
-put_statistics(struct pb_blocks *blocks, size_t offset)
+put_statistics(struct pb_blocks *blocks, uint8_t *to)
 {
 	const struct pb_buf *block = &blocks->scratch[1];
-	struct pb_chunk *chunk = blocks->chunk;
 
-	memmove(chunk->data + offset + block->len, chunk->data + offset,
-	    chunk->len - offset);
-	memcpy(chunk->data + offset, block->data, block->len);
-	chunk->len += block->len;
-	if (offset <= blocks->last_at)
-		blocks->last_at += block->len;
+	memmove(to + block->len, to, (size_t)(blocks->at - to));
+	memcpy(to, block->data, block->len);
+	blocks->at += block->len;
+	if (to == blocks->last)
+		blocks->last += block->len;
 }
 
 /* Times in a statistics block: the high word first (draft, 4.6). */
@@ -394,31 +583,4 @@ put_time(struct pb_buf *options, uint16_t code, uint64_t time_ns)
 	pb_put_le32(value, (uint32_t)(time_ns >> 32));
 	pb_put_le32(value + 4, (uint32_t)time_ns);
 	pb_option_put(options, code, value, sizeof(value));
-}
-
-/*
- * The store refuses a chunk for good.  What was numbered behind it would
- * leave a hole, so all of it is counted as lost and numbering goes on
- * where the store stands.
- */
-static void
-reject(struct pb_blocks *blocks, const struct pb_err *err)
-{
-	struct pb_chunk *chunk;
-	uint64_t lost = 0;
-
-	*blocks->ready_end = blocks->chunk;
-	while ((chunk = blocks->ready) != NULL) {
-		blocks->ready = chunk->next;
-		lost += chunk->packets;
-		blocks->bytes -= chunk->packet_bytes;
-		pb_pool_give(blocks->pool, chunk);
-	}
-	blocks->ready_end = &blocks->ready;
-	blocks->chunk = NULL;
-	blocks->packets -= lost;
-	pb_losses_store(&blocks->losses, lost);
-	blocks->next_seq = pb_stream_next(blocks->stream);
-	pb_log(PB_LOG_ERROR, "capture", "%llu packets lost, the store refused "
-	    "them: %s", (unsigned long long)lost, err->text);
 }

@@ -2,10 +2,15 @@
  * recorder/capture/blocks.h - packets in, chunks of whole blocks out
  *
  * One capture thread owns it.  Each packet becomes an Enhanced Packet
- * Block with its sequence number; losses become the drop count of a
- * packet, with an Interface Statistics Block before it so that the two
- * travel together.  Nothing here blocks, and nothing allocates after
- * pb_blocks_init().
+ * Block; losses become the drop count of a packet, with an Interface
+ * Statistics Block before it so that the two travel together.  Nothing
+ * here blocks, and nothing allocates after pb_blocks_init().
+ *
+ * Where several threads capture one interface each has its own, and they
+ * share pool and counts.  Their chunks are runs of one stream: which run a
+ * chunk is shows when it is submitted, so the numbers in it are a guess
+ * until then, and pb_blocks_number() puts right what was guessed wrong.  A
+ * thread by itself guesses right, unless a chunk waits for the store.
  */
 #ifndef PB_CAPTURE_BLOCKS_H
 #define PB_CAPTURE_BLOCKS_H
@@ -22,32 +27,37 @@
 
 /* Where chunks go and who counts; called on the capture thread. */
 struct pb_blocks_ops {
-	/* As pb_store_submit(). */
+	/* A chunk begins, now: when it is due; returns the number that its
+	 * first packet probably has. */
+	uint64_t (*begin)(void *arg, struct pb_chunk *chunk);
+	/* Number it as what follows in its stream, then pb_store_submit(). */
 	int	(*submit)(void *arg, struct pb_chunk *chunk,
 		    struct pb_err *err);
-	/* Bring `losses` up to date; called before a chunk goes. */
-	void	(*sample)(void *arg, struct pb_losses *losses);
+	/* Bring the counts up to date; called before a chunk goes. */
+	void	(*sample)(void *arg);
 	void	*arg;
 };
 
 struct pb_blocks {
 	struct pb_blocks_ops ops;
-	struct pb_pool	*pool;		/* owned; NULL before the first use */
+	struct pb_counts *counts;	/* the interface's */
+	struct pb_pool	*pool;		/* likewise; NULL before first use */
 	struct pb_stream *stream;
 	struct pb_head	*head;		/* a reference */
 	uint16_t	linktype;
-	uint64_t	next_seq;
-	uint64_t	start_ns;	/* isb_starttime */
-	uint64_t	packets;	/* kept */
-	uint64_t	bytes;		/* captured bytes of those */
-	struct pb_losses losses;
-	bool		 dry;		/* no chunk was free; asked again by
-					 * the next pb_blocks_submit() */
-	/* The chunk being filled, NULL between chunks. */
-	struct pb_chunk	*chunk;
-	size_t		 last_at;	/* its last packet's block */
-	uint64_t	 last_time_ns;
-	bool		 last_counts;	/* that block has a drop count */
+	bool		cooked;		/* which tells the direction */
+	/* What pb_blocks_packet() touches for each packet. */
+	uint8_t		*at;		/* where its block goes, */
+	uint8_t		*easy;		/* and ends if that is no question */
+	uint8_t		*last;		/* the last packet's block */
+	uint64_t	 next_seq;
+	uint64_t	 chunk_bytes;	/* captured bytes in the chunk */
+	uint64_t	 first_time, last_time;
+	/* The chunk being filled, NULL between chunks, and the next one. */
+	struct pb_chunk	*chunk, *spare;
+	uint8_t		*counted;	/* its block with a drop count */
+	uint64_t	 told_packets, told_bytes; /* of it, in the counts */
+	uint64_t	 bytes;		/* captured bytes in those before */
 	/* Full ones that the store had no room to queue, oldest first. */
 	struct pb_chunk	*ready, **ready_end;
 	struct pb_buf	 scratch[2];	/* a statistics block's making */
@@ -59,41 +69,50 @@ enum pb_handover {
 	PB_HANDOVER_END,	/* the capture stops or the interface is gone */
 };
 
+/* `counts` is borrowed. */
 int	pb_blocks_init(struct pb_blocks *blocks,
-	    const struct pb_blocks_ops *ops, struct pb_err *err);
+	    const struct pb_blocks_ops *ops, struct pb_counts *counts,
+	    struct pb_err *err);
 
-/* Give back what was not submitted, drop the head, close the pool. */
+/* Give back what was not submitted, drop the head. */
 void	pb_blocks_finish(struct pb_blocks *blocks);
 
 /*
- * Packets are now of `stream`, from number `next_seq` on.  The head's
- * reference becomes ours.  No chunk is being filled: the caller has handed
- * over.  Makes the pool on its first call: PB_ENOMEM, and nothing changed.
+ * Packets are now of `stream`, their chunks from `pool`, which is borrowed.
+ * The head's reference becomes ours.  No chunk is being filled: the caller
+ * has handed over.
  */
-int	pb_blocks_stream(struct pb_blocks *blocks, struct pb_stream *stream,
-	    struct pb_head *head, uint16_t linktype, uint64_t next_seq,
-	    struct pb_err *err);
+void	pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
+	    struct pb_stream *stream, struct pb_head *head,
+	    uint16_t linktype);
 
 /*
- * Keep a packet (options are ignored), or count it as lost where no chunk
- * is free.  Captured bytes over PB_CAPLEN_MAX are cut.
+ * Keep a packet, or count it as lost where no chunk is free.  Captured
+ * bytes over PB_CAPLEN_MAX are cut.  False where the next packet may find
+ * no room, as pb_blocks_ready().
  */
-void	pb_blocks_packet(struct pb_blocks *blocks,
-	    const struct pb_packet *packet);
+bool	pb_blocks_packet(struct pb_blocks *blocks, uint64_t time_ns,
+	    const uint8_t *data, uint32_t caplen, uint32_t origlen);
 
-/* Is there room for any packet, whatever its length?  No lock. */
-bool	pb_blocks_ready(const struct pb_blocks *blocks);
+/* Is there room for any packet, whatever its length? */
+bool	pb_blocks_ready(struct pb_blocks *blocks);
+
+/* Captured bytes kept since the start, this chunk's included. */
+uint64_t pb_blocks_bytes(const struct pb_blocks *blocks);
 
 /*
  * Hand over the chunk being filled, if there is one.  Losses found now are
  * told by the next packet where more follow (FULL), else by the last one
  * of this chunk, since nobody knows when the next will come.  False where
  * TIME finds every other chunk with the writer: it is behind, and this one
- * stays to tell what will be lost.
+ * stays to tell what will be lost.  The counts know of it either way.
  */
 bool	pb_blocks_handover(struct pb_blocks *blocks, enum pb_handover why);
 
 /* Submit what waits; true where nothing waits any more. */
 bool	pb_blocks_submit(struct pb_blocks *blocks);
+
+/* The packets of a chunk that pb_blocks made are first, first + 1, ... */
+void	pb_blocks_number(struct pb_chunk *chunk, uint64_t first);
 
 #endif

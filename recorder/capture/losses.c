@@ -3,34 +3,37 @@
  */
 #include "recorder/capture/losses.h"
 
-#include <string.h>
-
 static uint64_t	step(uint32_t *, uint32_t);
 
 void
-pb_losses_opened(struct pb_losses *losses)
+pb_losses_sample(struct pb_losses *last, struct pb_counts *counts,
+    const struct pb_losses *now)
 {
-	memset(&losses->last, 0, sizeof(losses->last));
+	uint64_t kernel = step(&last->kernel, now->kernel);
+	uint64_t interface = step(&last->interface, now->interface);
+
+	pb_count(&counts->received, step(&last->received, now->received));
+	if (kernel + interface == 0)
+		return;
+	pb_count(&counts->kernel, kernel);
+	pb_count(&counts->interface, interface);
+	pb_count(&counts->untold, kernel + interface);
 }
 
 void
-pb_losses_sample(struct pb_losses *losses, uint32_t received,
-    uint32_t kernel, uint32_t interface)
+pb_losses_store(struct pb_counts *counts, uint64_t packets)
 {
-	uint64_t by_kernel = step(&losses->last.kernel, kernel);
-	uint64_t by_interface = step(&losses->last.interface, interface);
-
-	losses->received += step(&losses->last.received, received);
-	losses->kernel += by_kernel;
-	losses->interface += by_interface;
-	losses->pending += by_kernel + by_interface;
+	pb_count(&counts->store, packets);
+	pb_count(&counts->untold, packets);
 }
 
-void
-pb_losses_store(struct pb_losses *losses, uint64_t packets)
+uint64_t
+pb_losses_tell(struct pb_counts *counts)
 {
-	losses->store += packets;
-	losses->pending += packets;
+	if (pb_counted(&counts->untold) == 0)
+		return 0;
+	return atomic_exchange_explicit(&counts->untold, 0,
+	    memory_order_relaxed);
 }
 
 /* How far a 32-bit counter moved on; half its range and more is backwards. */

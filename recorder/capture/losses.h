@@ -1,36 +1,62 @@
 /*
- * recorder/capture/losses.h - what was received, what was lost, and how
- * much of that no packet has told yet
+ * recorder/capture/losses.h - what was received, what was kept, what was
+ * lost, and how much of that no packet has told yet
  *
- * libpcap counts in 32 bits from each opening of an interface; here the
- * sums run over all openings, in 64 bits.
+ * One set of counts an interface: each of its threads adds what its own
+ * socket and chunks say, and whoever writes a statistics block or a drop
+ * count reads the sum.  They move once a chunk or less often, never for a
+ * packet that is kept.
  */
 #ifndef PB_CAPTURE_LOSSES_H
 #define PB_CAPTURE_LOSSES_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
-struct pb_losses {
-	uint64_t	received;	/* ps_recv */
-	uint64_t	kernel;		/* ps_drop: the ring was full */
-	uint64_t	interface;	/* ps_ifdrop */
-	uint64_t	store;		/* read, but no chunk was free */
-	uint64_t	pending;	/* lost and not yet in a drop count */
-	struct { uint32_t received, kernel, interface; } last;
+struct pb_counts {
+	uint64_t	 start_ns;	/* since when, CLOCK_REALTIME */
+	_Atomic uint64_t received;	/* ps_recv */
+	_Atomic uint64_t kernel;	/* ps_drop: the ring was full */
+	_Atomic uint64_t interface;	/* ps_ifdrop */
+	_Atomic uint64_t store;		/* read, but no chunk was free */
+	_Atomic uint64_t packets;	/* kept */
+	_Atomic uint64_t bytes;		/* captured bytes of those */
+	_Atomic uint64_t untold;	/* lost and not yet in a drop count */
 };
 
-/* An interface was opened: libpcap counts from 0 again. */
-void	pb_losses_opened(struct pb_losses *losses);
+/*
+ * libpcap's counters of one handle as they were last seen.  They have 32
+ * bits and begin at 0 with each opening.
+ */
+struct pb_losses {
+	uint32_t	received, kernel, interface;
+};
+
+static inline void
+pb_count(_Atomic uint64_t *counter, uint64_t more)
+{
+	atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
+
+static inline uint64_t
+pb_counted(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
 /*
- * Take libpcap's counters as they are now.  A counter that went past
- * 2^32 has wrapped; one that went back (an interface that vanished reads
- * as 0) has not lost four billion packets, and counts as unchanged.
+ * Take libpcap's counters as they are now: what they moved on since `last`
+ * is added.  A counter that went past 2^32 has wrapped; one that went back
+ * (an interface that vanished reads as 0) has not lost four billion
+ * packets, and counts as unchanged.
  */
-void	pb_losses_sample(struct pb_losses *losses, uint32_t received,
-	    uint32_t kernel, uint32_t interface);
+void	pb_losses_sample(struct pb_losses *last, struct pb_counts *counts,
+	    const struct pb_losses *now);
 
 /* `packets` were read and could not be kept. */
-void	pb_losses_store(struct pb_losses *losses, uint64_t packets);
+void	pb_losses_store(struct pb_counts *counts, uint64_t packets);
+
+/* What no packet has told yet; the caller tells it. */
+uint64_t pb_losses_tell(struct pb_counts *counts);
 
 #endif

@@ -24,7 +24,7 @@ static int	err_pcap(struct pb_err *, const char *, int, const char *);
 static size_t	wanted_types(const struct pb_conf_capture *, bool,
 		    int[static TYPES_MAX]);
 static int	activate(pcap_t **, const struct pb_conf_capture *, unsigned,
-		    int, struct pb_err *);
+		    unsigned, int, struct pb_err *);
 static int	take_shape(struct pb_pcap *, const struct pb_conf_capture *,
 		    struct pb_err *);
 static int	set_filter(pcap_t *, const struct pb_conf_capture *,
@@ -60,7 +60,7 @@ pb_pcap_check(const struct pb_conf_capture *capture, struct pb_err *err)
 
 int
 pb_pcap_open(struct pb_pcap *out, const struct pb_conf_capture *capture,
-    unsigned ring_ms, bool host_clock, struct pb_err *err)
+    unsigned handles, unsigned hold_ms, bool host_clock, struct pb_err *err)
 {
 	int types[TYPES_MAX] = { 0 }, rc = PB_EINVAL;
 	size_t count = wanted_types(capture, host_clock, types);
@@ -69,7 +69,8 @@ pb_pcap_open(struct pb_pcap *out, const struct pb_conf_capture *capture,
 	memset(out, 0, sizeof(*out));
 	pb_link_state(capture->interface, &before);
 	for (size_t i = 0; i < count; i++) {
-		rc = activate(&out->pcap, capture, ring_ms, types[i], err);
+		rc = activate(&out->pcap, capture, handles, hold_ms, types[i],
+		    err);
 		if (rc == 0) {
 			out->timestamps = pcap_tstamp_type_val_to_name(
 			    types[i]);
@@ -146,9 +147,10 @@ wanted_types(const struct pb_conf_capture *capture, bool host_clock,
 /* One try with one time stamp type. */
 static int
 activate(pcap_t **out, const struct pb_conf_capture *capture,
-    unsigned ring_ms, int type, struct pb_err *err)
+    unsigned handles, unsigned hold_ms, int type, struct pb_err *err)
 {
 	char errbuf[PCAP_ERRBUF_SIZE] = "";
+	uint64_t buffer = capture->buffer / handles;
 	uint32_t snaplen = capture->snaplen;
 	pcap_t *pcap;
 	int rc;
@@ -161,9 +163,8 @@ activate(pcap_t **out, const struct pb_conf_capture *capture,
 		snaplen = PB_SNAPLEN;
 	pcap_set_snaplen(pcap, (int)snaplen);
 	pcap_set_promisc(pcap, capture->promiscuous);
-	pcap_set_timeout(pcap, (int)ring_ms);
-	pcap_set_buffer_size(pcap, capture->buffer > INT_MAX ? INT_MAX :
-	    (int)capture->buffer);
+	pcap_set_timeout(pcap, (int)hold_ms);
+	pcap_set_buffer_size(pcap, buffer > INT_MAX ? INT_MAX : (int)buffer);
 	/* Where the device has microseconds only, they will do. */
 	pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
 	rc = type == PCAP_TSTAMP_HOST ? 0 : pcap_set_tstamp_type(pcap, type);
@@ -197,8 +198,8 @@ take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
 	rc = set_filter(out->pcap, capture, err);
 	if (rc < 0)
 		return rc;
-	out->nano = pcap_get_tstamp_precision(out->pcap) ==
-	    PCAP_TSTAMP_PRECISION_NANO;
+	out->unit_ns = pcap_get_tstamp_precision(out->pcap) ==
+	    PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
 	if (pcap_setnonblock(out->pcap, 1, errbuf) < 0)
 		return err_pcap(err, capture->interface, PCAP_ERROR,
 		    errbuf);

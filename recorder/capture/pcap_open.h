@@ -16,7 +16,7 @@ struct pb_pcap {
 	int		 fd;		/* for poll(2) */
 	unsigned	 index;		/* of the interface; 0: pseudo */
 	uint16_t	 linktype;	/* LINKTYPE_ */
-	bool		 nano;		/* tv_usec holds nanoseconds */
+	unsigned	 unit_ns;	/* of tv_usec: 1 or 1,000 */
 	const char	*timestamps;	/* the type in use, libpcap's name */
 	bool		 unproven;	/* an adapter's own clock that nobody
 					 * asked for: compare it first */
@@ -28,10 +28,11 @@ int	pb_pcap_check(const struct pb_conf_capture *capture,
 	    struct pb_err *err);
 
 /*
- * Open.  Time stamps are those of capture->timestamp_type, or the best the
+ * Open, as one of `handles` of the interface that share the configured
+ * buffer.  Time stamps are those of capture->timestamp_type, or the best the
  * interface has: adapter, adapter_unsynced, host; `host_clock` leaves the
- * adapter's out.  What cannot be had falls back to the next.  `ring_ms` is
- * how long the kernel keeps a packet before we see it.
+ * adapter's out.  What cannot be had falls back to the next.  `hold_ms` is
+ * how long the kernel keeps a packet before it gives it out.
  *   PB_ENOENT   no such interface
  *   PB_EBUSY    it is down
  *   PB_EACCES   not permitted
@@ -40,8 +41,8 @@ int	pb_pcap_check(const struct pb_conf_capture *capture,
  *   PB_ESYS     anything else, in libpcap's words
  */
 int	pb_pcap_open(struct pb_pcap *out,
-	    const struct pb_conf_capture *capture, unsigned ring_ms,
-	    bool host_clock, struct pb_err *err);
+	    const struct pb_conf_capture *capture, unsigned handles,
+	    unsigned hold_ms, bool host_clock, struct pb_err *err);
 
 /* From now on the kernel stamps by the host's clock; what waits in the ring
  * keeps its stamps. */

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,7 +17,7 @@
 struct pb_pool {
 	pthread_mutex_t	 lock;
 	struct pb_chunk	*idle;		/* linked by `next` */
-	_Atomic unsigned idle_count;	/* asked for each packet: no lock */
+	_Atomic unsigned idle_count;	/* asked without the lock */
 	unsigned	 out;		/* taken and not back */
 	bool		 closed;
 	/* What the store gave back unwritten, for one line at the end. */
@@ -60,6 +61,9 @@ pb_pool_take(struct pb_pool *pool)
 {
 	struct pb_chunk *chunk;
 
+	if (atomic_load_explicit(&pool->idle_count,
+	    memory_order_relaxed) == 0)
+		return NULL;
 	pthread_mutex_lock(&pool->lock);
 	chunk = pool->idle;
 	if (chunk != NULL) {
@@ -71,13 +75,6 @@ pb_pool_take(struct pb_pool *pool)
 	if (chunk != NULL)
 		chunk->next = NULL;
 	return chunk;
-}
-
-bool
-pb_pool_idle(const struct pb_pool *pool)
-{
-	return atomic_load_explicit(&pool->idle_count,
-	    memory_order_relaxed) > 0;
 }
 
 void

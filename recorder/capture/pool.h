@@ -1,15 +1,13 @@
 /*
  * recorder/capture/pool.h - a source's chunks, all made at once
  *
- * The capture thread takes, the writer thread gives back (a chunk's
- * `done`).  One short lock a chunk, none a packet.  Chunks may still be
- * with the writer when their source has ended, so the pool goes away with
+ * The interface's capture threads take, the writer thread gives back (a
+ * chunk's `done`).  One short lock a chunk, none a packet.  Chunks may still
+ * be with the writer when their source has ended, so the pool goes away with
  * the last of them.
  */
 #ifndef PB_CAPTURE_POOL_H
 #define PB_CAPTURE_POOL_H
-
-#include <stdbool.h>
 
 #include "base/err.h"
 #include "recorder/store/store.h"
@@ -20,11 +18,9 @@ struct pb_pool;
 int	pb_pool_create(struct pb_pool **out, unsigned count,
 	    struct pb_err *err);
 
-/* An empty chunk, or NULL while all are in use.  Never blocks for long. */
+/* An empty chunk, or NULL while all are in use, which takes no lock.  Never
+ * blocks for long. */
 struct pb_chunk *pb_pool_take(struct pb_pool *pool);
-
-/* Is there one to take?  No lock. */
-bool	pb_pool_idle(const struct pb_pool *pool);
 
 /* Back without having been submitted. */
 void	pb_pool_give(struct pb_pool *pool, struct pb_chunk *chunk);

@@ -1,19 +1,13 @@
 /*
- * recorder/capture/source.c - one thread that captures one interface
+ * recorder/capture/source.c - what captures one interface: its own thread
  *
  *   ABSENT --opened--> OPEN --gone, failed--> ABSENT
  *     ^  |              |
  *     +--+ retry        +-- taken down: stays open, packets come again
  *                           with the interface
  *
- * Promise: the thread waits for one thing only, poll(2) over the
- * interface, the stop signal and the kernel's link messages; never for the
- * store, the disk or a peer.
- * Reason:  what the kernel's ring cannot hold is lost for good.
- * Limit:   PB_SOURCE_CHUNKS chunks.  With all of them waiting for the disk,
- * packets stay in the ring for PAUSE_MS, so that the configured buffer
- * outlasts a slow disk; a disk that takes longer fails, and packets are
- * read and counted as lost.
+ * The thread follows the interface (attach.c) and captures with the first
+ * lane (lane.c); it waits for both in one poll(2).
  */
 #include "recorder/capture/source.h"
 
@@ -26,38 +20,31 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "recorder/capture/link.h"
 #include "recorder/capture/source_impl.h"
 
-#define BATCH_PACKETS_MAX	4096	/* between two looks at the clock */
-#define RING_MS_MIN		1u	/* how long the kernel holds a */
-#define RING_MS_MAX		25u	/* packet before we see it */
-#define PAUSE_MS		1000u	/* longer, and the disk fails */
-#define PAUSED_POLL_MS		5u	/* between looks for a chunk */
-#define SAMPLE_MS		10u	/* least time between two counts */
+#define RING_MS_MIN		1u	/* how long a packet may be with */
+#define RING_MS_MAX		25u	/* the kernel before we see it */
+#define LOOK_BYTES_PER_MS	(10u << 20)	/* of a ring: at 20 Gbit/s a
+					 * quarter of it fills meanwhile */
 #define DROPS_LOG_MS		10000u	/* least time between two lines */
 #define STOP_SUBMIT_MS		5000u	/* for a full queue at the end */
-#define CLOCKS_APART_NS		PB_NS_PER_S	/* then an adapter is wrong */
 
+static void	set_times(struct pb_source *, uint64_t);
+static int	make_lanes(struct pb_source *, struct pb_err *);
+static int	make_fds(struct pb_source *, struct pb_err *);
 static void	*source_main(void *);
 static void	source_turn(struct pb_source *);
 static void	source_end(struct pb_source *);
 static void	source_free(struct pb_source *);
-/* Waiting */
-static void	wait_for_work(struct pb_source *);
-static int	wait_ms(const struct pb_source *);
-/* Packets */
-static void	read_packets(struct pb_source *);
-static bool	paused(struct pb_source *);
-static void	on_packet(u_char *, const struct pcap_pkthdr *,
-		    const u_char *);
-static uint64_t	prove_clock(struct pb_source *, uint64_t);
-static void	sample(void *, struct pb_losses *);
-static int	submit(void *, struct pb_chunk *, struct pb_err *);
+/* Lanes */
+static void	look_at_lanes(struct pb_source *);
+static bool	submit_all(struct pb_source *);
 /* Telling */
-static void	publish(struct pb_source *);
+static void	tell_lost(struct pb_source *);
 static void	log_drops(struct pb_source *);
 
 int
@@ -74,11 +61,11 @@ int
 pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
     const struct pb_conf *conf, struct pb_store *store, struct pb_err *err)
 {
-	struct pb_blocks_ops ops = { .submit = submit, .sample = sample };
-	uint64_t flush_ms = conf->store.flush_interval_ms;
 	struct pb_source *src;
 	int rc;
 
+	assert(capture->threads >= 1 &&
+	    capture->threads <= PB_CAPTURE_THREADS_MAX);
 	rc = pb_source_check(capture, err);
 	if (rc < 0)
 		return rc;
@@ -90,22 +77,15 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 	memcpy(src->node.description, conf->node.description,
 	    sizeof(src->node.description));
 	src->store = store;
-	src->ring_ms = flush_ms / 4 > RING_MS_MAX ? RING_MS_MAX :
-	    flush_ms / 4 < RING_MS_MIN ? RING_MS_MIN :
-	    (unsigned)(flush_ms / 4);
-	/* What the kernel holds a packet for is part of the interval. */
-	src->flush_ms = flush_ms > UINT32_MAX ? UINT32_MAX :
-	    flush_ms > src->ring_ms ? (unsigned)flush_ms - src->ring_ms : 0;
+	src->lanes = 1;
+	src->counts.start_ns = pb_clock_real_ns();
+	set_times(src, conf->store.flush_interval_ms);
 	pthread_mutex_init(&src->lock, NULL);
+	pthread_mutex_init(&src->order, NULL);
 	sem_init(&src->tried, 0, 0);
-	ops.arg = src;
-	src->link_fd = pb_link_watch();
-	src->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (src->stop_fd < 0) {
-		rc = pb_err_sys(err, "capture: eventfd");
-		goto fail;
-	}
-	rc = pb_blocks_init(&src->blocks, &ops, err);
+	rc = make_fds(src, err);
+	if (rc == 0)
+		rc = make_lanes(src, err);
 	if (rc < 0)
 		goto fail;
 	errno = pthread_create(&src->thread, NULL, source_main, src);
@@ -155,14 +135,64 @@ pb_source_stats(struct pb_source *src, struct pb_source_stats *out)
 	memcpy(out->interface, src->capture.interface,
 	    sizeof(out->interface));
 	out->up = src->up;
-	out->packets = src->packets;
-	out->bytes = src->bytes;
-	out->kernel_dropped = src->kernel;
-	out->interface_dropped = src->interface;
-	out->store_dropped = src->lost;
+	out->packets = pb_counted(&src->counts.packets);
+	out->bytes = pb_counted(&src->counts.bytes);
+	out->kernel_dropped = pb_counted(&src->counts.kernel);
+	out->interface_dropped = pb_counted(&src->counts.interface);
+	out->store_dropped = pb_counted(&src->counts.store);
 	pthread_mutex_lock(&src->lock);
 	memcpy(out->last_error, src->last_error, sizeof(out->last_error));
 	pthread_mutex_unlock(&src->lock);
+}
+
+/*
+ * What the kernel holds a packet for, and what we let gather, is part of the
+ * flush interval.
+ */
+static void
+set_times(struct pb_source *src, uint64_t flush_ms)
+{
+	uint64_t ring = src->capture.buffer / src->capture.threads;
+	uint64_t ring_ms = flush_ms / 4;
+
+	if (ring_ms > RING_MS_MAX)
+		ring_ms = RING_MS_MAX;
+	if (ring_ms < RING_MS_MIN)
+		ring_ms = RING_MS_MIN;
+	src->ring_ms = (unsigned)ring_ms;
+	src->look_ms = src->ring_ms / 2;
+	src->hold_ms = src->ring_ms - src->look_ms;
+	if (src->look_ms > ring / LOOK_BYTES_PER_MS)
+		src->look_ms = (unsigned)(ring / LOOK_BYTES_PER_MS);
+	src->flush_ms = flush_ms > UINT32_MAX ? UINT32_MAX :
+	    flush_ms > ring_ms ? (unsigned)(flush_ms - ring_ms) : 0;
+}
+
+static int
+make_fds(struct pb_source *src, struct pb_err *err)
+{
+	src->link_fd = pb_link_watch();
+	src->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	src->end_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (src->stop_fd < 0 || src->end_fd < 0)
+		return pb_err_sys(err, "capture: eventfd");
+	return 0;
+}
+
+static int
+make_lanes(struct pb_source *src, struct pb_err *err)
+{
+	unsigned count = src->capture.threads;
+	size_t bytes = pb_round_up(count * sizeof(*src->lane), PB_LANE_ALIGN);
+	int rc = 0;
+
+	src->lane = aligned_alloc(PB_LANE_ALIGN, bytes);
+	if (src->lane == NULL)
+		return pb_err_set(err, PB_ENOMEM, "capture: no memory");
+	memset(src->lane, 0, bytes);
+	for (unsigned i = 0; i < count && rc == 0; i++)
+		rc = pb_lane_init(&src->lane[i], src, i, err);
+	return rc;
 }
 
 static void *
@@ -173,7 +203,7 @@ source_main(void *arg)
 
 	snprintf(name, sizeof(name), "cap-%.11s", src->capture.interface);
 	pthread_setname_np(pthread_self(), name);
-	src->now_ms = pb_clock_mono_ms();
+	src->lane[0].now_ms = pb_clock_mono_ms();
 	pb_attach_open(src);
 	sem_post(&src->tried);
 	while (!src->stopping)
@@ -185,248 +215,133 @@ source_main(void *arg)
 static void
 source_turn(struct pb_source *src)
 {
-	if (!src->open && src->now_ms >= src->retry_ms)
+	struct pb_lane *lane = &src->lane[0];
+	uint64_t until_ms = lane->now_ms + PB_SOURCE_RETRY_MS;
+	unsigned woke;
+
+	if (!src->open && lane->now_ms >= src->retry_ms)
 		pb_attach_open(src);
-	wait_for_work(src);
-	if (src->open)
-		read_packets(src);
-	if (src->blocks.chunk != NULL && src->now_ms >= src->flush_at_ms) {
-		src->sampled_ms = 0;
-		if (!pb_blocks_handover(&src->blocks, PB_HANDOVER_TIME))
-			src->flush_at_ms = src->now_ms + src->ring_ms;
-	}
-	pb_blocks_submit(&src->blocks);
-	publish(src);
+	if (!src->open && src->retry_ms < until_ms)
+		until_ms = src->retry_ms;
+	woke = pb_lane_wait(lane, src->stop_fd, src->link_fd, until_ms);
+	if ((woke & PB_LANE_STOP) != 0)
+		src->stopping = true;
+	if (src->link_fd < 0 || ((woke & PB_LANE_LINK) != 0 &&
+	    pb_link_changed(src->link_fd)))
+		pb_attach_look(src);
+	if (pb_lane_turn(lane) < 0)
+		pb_attach_lost(src, pcap_geterr(lane->pcap.pcap));
+	look_at_lanes(src);
+	src->up = src->open && src->link_up;
+	log_drops(src);
 }
 
 static void
 source_end(struct pb_source *src)
 {
 	uint64_t until = pb_clock_mono_ms() + STOP_SUBMIT_MS;
-	unsigned long long left = 0;
+	struct pb_source_stats stats;
 
 	if (src->open)
 		pb_attach_close(src);
-	while (!pb_blocks_submit(&src->blocks) && pb_clock_mono_ms() < until)
+	while (!submit_all(src) && pb_clock_mono_ms() < until)
 		poll(NULL, 0, (int)src->ring_ms);
-	for (struct pb_chunk *c = src->blocks.ready; c != NULL; c = c->next)
-		left += c->packets;
-	if (left > 0 || src->blocks.losses.pending > 0)
-		pb_log(PB_LOG_ERROR, "capture", "packets lost at the end "
-		    "interface=%s not_taken_by_store=%llu dropped_before=%llu",
-		    src->capture.interface, left,
-		    (unsigned long long)src->blocks.losses.pending);
-	publish(src);
+	tell_lost(src);
+	src->up = false;
+	pb_source_stats(src, &stats);
 	pb_log(PB_LOG_INFO, "capture", "stopped interface=%s packets=%llu "
 	    "kernel_dropped=%llu interface_dropped=%llu store_dropped=%llu",
-	    src->capture.interface, (unsigned long long)src->packets,
-	    (unsigned long long)src->kernel,
-	    (unsigned long long)src->interface,
-	    (unsigned long long)src->lost);
+	    src->capture.interface, (unsigned long long)stats.packets,
+	    (unsigned long long)stats.kernel_dropped,
+	    (unsigned long long)stats.interface_dropped,
+	    (unsigned long long)stats.store_dropped);
 }
 
 static void
 source_free(struct pb_source *src)
 {
-	pb_blocks_finish(&src->blocks);
+	for (unsigned i = 0; src->lane != NULL && i < src->capture.threads;
+	    i++)
+		pb_lane_finish(&src->lane[i]);
+	free(src->lane);
+	pb_pool_close(src->pool);
 	if (src->stop_fd >= 0)
 		close(src->stop_fd);
+	if (src->end_fd >= 0)
+		close(src->end_fd);
 	if (src->link_fd >= 0)
 		close(src->link_fd);
 	pthread_mutex_destroy(&src->lock);
+	pthread_mutex_destroy(&src->order);
 	sem_destroy(&src->tried);
 	free(src);
 }
 
+/* --- lanes --------------------------------------------------------------- */
+
+/* One that failed says so and has ended; one that has ended may have left
+ * chunks that the store had no room for. */
 static void
-wait_for_work(struct pb_source *src)
+look_at_lanes(struct pb_source *src)
 {
-	struct pollfd fds[3] = {
-		{ .fd = src->stop_fd, .events = POLLIN },
-		{ .fd = src->link_fd, .events = POLLIN },
-		{ .fd = src->open && !src->paused ? src->pcap.fd : -1,
-		    .events = POLLIN },
-	};
-	int ready = poll(fds, 3, wait_ms(src));
+	for (unsigned i = 1; i < src->capture.threads; i++) {
+		struct pb_lane *lane = &src->lane[i];
 
-	src->now_ms = pb_clock_mono_ms();
-	if (ready > 0 && fds[0].revents != 0)
-		src->stopping = true;
-	if (src->link_fd < 0 || (ready > 0 && fds[1].revents != 0 &&
-	    pb_link_changed(src->link_fd)))
-		pb_attach_look(src);
-}
-
-/* Until the next thing that time alone brings. */
-static int
-wait_ms(const struct pb_source *src)
-{
-	uint64_t at = src->now_ms + PB_SOURCE_RETRY_MS;
-
-	if (src->busy)
-		return 0;
-	if (src->paused)
-		at = src->now_ms + PAUSED_POLL_MS;
-	if (!src->open && src->retry_ms < at)
-		at = src->retry_ms;
-	if (src->blocks.chunk != NULL && src->flush_at_ms < at)
-		at = src->flush_at_ms;
-	if (src->blocks.ready != NULL && src->now_ms + src->ring_ms < at)
-		at = src->now_ms + src->ring_ms;
-	return at > src->now_ms ? (int)(at - src->now_ms) : 0;
-}
-
-int
-pb_source_read(struct pb_source *src)
-{
-	int n;
-
-	src->busy = false;
-	src->paused = paused(src);
-	if (src->paused)
-		return 0;
-	n = pcap_dispatch(src->pcap.pcap, BATCH_PACKETS_MAX, on_packet,
-	    (u_char *)src);
-	/* on_packet() broke off: the rest stays in the ring. */
-	if (n == PCAP_ERROR_BREAK) {
-		src->paused = true;
-		return 0;
+		if (lane->runs && lane->failed)
+			pb_attach_lost(src, lane->why);
+		if (!lane->runs)
+			pb_blocks_submit(&lane->blocks);
 	}
-	src->busy = n >= BATCH_PACKETS_MAX;
-	return n;
 }
 
-static void
-read_packets(struct pb_source *src)
-{
-	if (pb_source_read(src) < 0)
-		pb_attach_lost(src, pcap_geterr(src->pcap.pcap));
-}
-
-/* Is the writer behind, and not for so long that it is no use to wait? */
+/* Of all lanes, none of whose threads runs. */
 static bool
-paused(struct pb_source *src)
+submit_all(struct pb_source *src)
 {
-	if (pb_blocks_ready(&src->blocks)) {
-		src->pause_until_ms = 0;
-		return false;
-	}
-	if (src->pause_until_ms == 0)
-		src->pause_until_ms = src->now_ms + PAUSE_MS;
-	return src->now_ms < src->pause_until_ms;
+	bool done = true;
+
+	for (unsigned i = 0; i < src->capture.threads; i++)
+		done = pb_blocks_submit(&src->lane[i].blocks) && done;
+	return done;
 }
+
+/* --- telling ------------------------------------------------------------- */
 
 static void
-on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+tell_lost(struct pb_source *src)
 {
-	struct pb_source *src = (struct pb_source *)(void *)user;
-	uint64_t fraction = (uint64_t)header->ts.tv_usec;
-	struct pb_packet packet = {
-		.time_ns = (uint64_t)header->ts.tv_sec * PB_NS_PER_S +
-		    (src->pcap.nano ? fraction : fraction * 1000),
-		.caplen = header->caplen,
-		.origlen = header->len,
-		.data = data,
-	};
+	uint64_t untold = pb_counted(&src->counts.untold), left = 0;
 
-	if (src->pcap.unproven)
-		packet.time_ns = prove_clock(src, packet.time_ns);
-	if (src->blocks.chunk == NULL)
-		src->flush_at_ms = src->now_ms + src->flush_ms;
-	pb_blocks_packet(&src->blocks, &packet);
-	if (src->pause_until_ms == 0 && !pb_blocks_ready(&src->blocks))
-		pcap_breakloop(src->pcap.pcap);
-}
-
-/*
- * An adapter's free-running clock is better than the host's only where
- * something disciplines it; else it may stand in 1970, or run on TAI.
- * Nobody asked for it by name, so it has to agree with the host's first.
- * What was stamped before the kernel was told gets the time of reading.
- */
-static uint64_t
-prove_clock(struct pb_source *src, uint64_t time_ns)
-{
-	uint64_t host_ns = pb_clock_real_ns();
-	uint64_t apart = host_ns > time_ns ? host_ns - time_ns :
-	    time_ns - host_ns;
-
-	if (apart <= CLOCKS_APART_NS) {
-		src->pcap.unproven = false;
-		return time_ns;
-	}
-	if (!src->host_clock) {
-		pb_log(PB_LOG_WARN, "capture", "the adapter's clock is not "
-		    "the host's, using host time stamps interface=%s "
-		    "apart_ms=%llu; Fix: discipline it, or set "
-		    "timestamp_type", src->capture.interface,
-		    (unsigned long long)(apart / PB_NS_PER_MS));
-		pb_pcap_use_host_clock(&src->pcap);
-		src->host_clock = true;
-	}
-	return host_ns;
-}
-
-/* pcap_stats() reads files of /sys: not for every chunk of a fast stream. */
-static void
-sample(void *arg, struct pb_losses *losses)
-{
-	struct pb_source *src = arg;
-	struct pcap_stat stat;
-
-	if (src->pcap.pcap == NULL || src->now_ms - src->sampled_ms < SAMPLE_MS)
-		return;
-	if (pcap_stats(src->pcap.pcap, &stat) < 0)
-		return;
-	src->sampled_ms = src->now_ms;
-	pb_losses_sample(losses, stat.ps_recv, stat.ps_drop, stat.ps_ifdrop);
-}
-
-static int
-submit(void *arg, struct pb_chunk *chunk, struct pb_err *err)
-{
-	struct pb_source *src = arg;
-
-	return pb_store_submit(src->store, chunk, err);
-}
-
-static void
-publish(struct pb_source *src)
-{
-	const struct pb_losses *losses = &src->blocks.losses;
-
-	atomic_store_explicit(&src->packets, src->blocks.packets,
-	    memory_order_relaxed);
-	atomic_store_explicit(&src->bytes, src->blocks.bytes,
-	    memory_order_relaxed);
-	atomic_store_explicit(&src->kernel, losses->kernel,
-	    memory_order_relaxed);
-	atomic_store_explicit(&src->interface, losses->interface,
-	    memory_order_relaxed);
-	atomic_store_explicit(&src->lost, losses->store,
-	    memory_order_relaxed);
-	atomic_store_explicit(&src->up, src->open && src->link_up,
-	    memory_order_relaxed);
-	log_drops(src);
+	for (unsigned i = 0; i < src->capture.threads; i++)
+		for (struct pb_chunk *c = src->lane[i].blocks.ready; c != NULL;
+		    c = c->next)
+			left += c->packets;
+	if (left > 0 || untold > 0)
+		pb_log(PB_LOG_ERROR, "capture", "packets lost at the end "
+		    "interface=%s not_taken_by_store=%llu dropped_before=%llu",
+		    src->capture.interface, (unsigned long long)left,
+		    (unsigned long long)untold);
 }
 
 static void
 log_drops(struct pb_source *src)
 {
-	const struct pb_losses *losses = &src->blocks.losses;
-	uint64_t drops = losses->kernel + losses->interface + losses->store;
+	uint64_t kernel = pb_counted(&src->counts.kernel);
+	uint64_t interface = pb_counted(&src->counts.interface);
+	uint64_t store = pb_counted(&src->counts.store);
+	uint64_t drops = kernel + interface + store;
 
-	if (drops == src->drops_logged || src->now_ms < src->drops_log_ms)
+	if (drops == src->drops_logged ||
+	    src->lane[0].now_ms < src->drops_log_ms)
 		return;
 	pb_log(PB_LOG_WARN, "capture", "packets lost interface=%s new=%llu "
 	    "kernel=%llu interface_dropped=%llu store=%llu",
 	    src->capture.interface,
 	    (unsigned long long)(drops - src->drops_logged),
-	    (unsigned long long)losses->kernel,
-	    (unsigned long long)losses->interface,
-	    (unsigned long long)losses->store);
+	    (unsigned long long)kernel, (unsigned long long)interface,
+	    (unsigned long long)store);
 	src->drops_logged = drops;
-	src->drops_log_ms = src->now_ms + DROPS_LOG_MS;
+	src->drops_log_ms = src->lane[0].now_ms + DROPS_LOG_MS;
 }
 
 /* Kept for status; a line in the log only where it is another. */

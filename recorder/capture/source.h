@@ -1,12 +1,15 @@
 /*
- * recorder/capture/source.h - one thread that captures one interface
+ * recorder/capture/source.h - what captures one interface
  *
- * The thread opens the interface with libpcap (nanoseconds, filter, snap
+ * A thread opens the interface with libpcap (nanoseconds, filter, snap
  * length, buffer, promiscuous, time stamp type), turns each packet into an
  * Enhanced Packet Block in a chunk, and hands the chunk to the store when
  * it is full or when flush_interval has passed since its first packet.  An
  * interface that is not there, vanishes or goes down is tried again until
  * it is back; its stream goes on.
+ *
+ * With `threads` above 1 further threads do the same for packets of other
+ * flows, into the same stream; see lane.c for its order.
  *
  * It never waits for the store: with every chunk in use, packets stay in
  * the kernel's buffer for a second; then it goes on reading and counts what
@@ -23,7 +26,8 @@
 #include "conf/conf.h"
 #include "recorder/store/store.h"
 
-#define PB_SOURCE_CHUNKS	32	/* of PB_CHUNK_BYTES, per source */
+#define PB_SOURCE_CHUNKS	32	/* of PB_CHUNK_BYTES, per source; 2 more
+					 * for each further thread */
 #define PB_SOURCE_RETRY_MS	250	/* between tries to open */
 
 struct pb_source;
@@ -43,7 +47,7 @@ struct pb_source_stats {
 int	pb_source_check(const struct pb_conf_capture *capture,
 	    struct pb_err *err);
 
-/* Start the thread.  An absent interface is no error.  A filter that does
+/* Start the threads.  An absent interface is no error.  A filter that does
  * not compile, or an unknown time stamp type, is PB_EINVAL. */
 int	pb_source_start(struct pb_source **out,
 	    const struct pb_conf_capture *capture, const struct pb_conf *conf,
@@ -55,7 +59,7 @@ int	pb_source_start(struct pb_source **out,
  */
 bool	pb_source_wait(struct pb_source *source, const struct timespec *until);
 
-/* Stop reading, hand over what is there, end the thread, free. */
+/* Stop reading, hand over what is there, end the threads, free. */
 void	pb_source_stop(struct pb_source *source);
 
 /* Any thread. */

@@ -1,8 +1,14 @@
 /*
  * recorder/capture/source_impl.h - inside a source
  *
- * source.c is the thread: it waits, reads, and hands over.  attach.c is
- * the interface: it opens, follows and closes it.
+ * A source has one *lane* a capture thread: a libpcap handle with its ring,
+ * and the blocks that are made of its packets.  The first lane runs on the
+ * source's own thread; further ones, where `threads` asks for them, have a
+ * thread each while the interface is open, and the kernel shares the
+ * packets out among all (fanout.h).
+ *
+ * source.c is the source's thread and what others see of it; attach.c opens,
+ * follows and closes the interface; lane.c waits, reads and hands over.
  */
 #ifndef PB_CAPTURE_SOURCE_IMPL_H
 #define PB_CAPTURE_SOURCE_IMPL_H
@@ -15,32 +21,62 @@
 #include "recorder/capture/pcap_open.h"
 #include "recorder/capture/source.h"
 
+#define PB_LANE_ALIGN	128u	/* no two threads write to one cache line */
+
+struct pb_source;
+
+struct pb_lane {
+	struct pb_source *source;
+	unsigned	 index;		/* 0: on the source's thread */
+	pthread_t	 thread;	/* of the others, */
+	bool		 runs;		/* while the interface is open */
+	struct pb_pcap	 pcap;		/* zeroed while the interface is not */
+	unsigned	 handles;	/* that share the buffer with it */
+	struct pb_losses seen;		/* of its counters */
+	struct pb_blocks blocks;
+	bool		 busy;		/* more waits in the kernel's ring */
+	bool		 paused;	/* and shall: no chunk is free */
+	bool		 host_clock;	/* this handle has been told */
+	uint64_t	 now_ms, flush_at_ms, sampled_ms;
+	uint64_t	 pause_until_ms;	/* 0: the store keeps up */
+	uint64_t	 look_at_ms;	/* packets gather; 0: wait for them */
+	uint64_t	 looked_bytes;	/* of blocks, at the last look, */
+	uint64_t	 looked_packets; /* and read since */
+	uint64_t	 begun_bytes;	/* of all, when the chunk began */
+	_Atomic bool	 failed;	/* and `why` says of what */
+	char		 why[PB_ERR_TEXT_MAX];
+};
+
 struct pb_source {
 	struct pb_conf_capture capture;
 	struct pb_node	 node;
 	struct pb_store	*store;
+	unsigned	 ring_ms;	/* until a packet is seen: */
+	unsigned	 hold_ms;	/* as long the kernel may hold it, */
+	unsigned	 look_ms;	/* as long we may let more gather */
 	unsigned	 flush_ms;	/* from a chunk's first packet on */
-	unsigned	 ring_ms;
 	int		 stop_fd;
 	pthread_t	 thread;
 
-	/* The thread's own. */
+	/* The source's thread's own. */
 	bool		 stopping, open, link_up;
-	bool		 busy;		/* more waits in the kernel's ring */
-	bool		 paused;	/* and shall: no chunk is free */
-	bool		 host_clock;	/* the adapter's was wrong */
 	int		 link_fd;
-	struct pb_pcap	 pcap;
-	struct pb_blocks blocks;
 	struct pb_stream *stream;
 	uint64_t	 epoch;		/* of the stream, */
 	uint16_t	 linktype;	/* and its link type */
-	uint64_t	 now_ms, retry_ms, flush_at_ms, sampled_ms;
-	uint64_t	 pause_until_ms;	/* 0: the store keeps up */
+	uint64_t	 retry_ms;
 	uint64_t	 drops_logged, drops_log_ms;
 
+	/* The lanes', and what they share. */
+	struct pb_lane	*lane;		/* capture.threads of them, */
+	unsigned	 lanes;		/* so many in use */
+	int		 end_fd;	/* readable: the further ones end */
+	struct pb_pool	*pool;		/* NULL before the first opening */
+	struct pb_counts counts;
+	_Atomic bool	 host_clock;	/* the adapter's was wrong */
+	pthread_mutex_t	 order;		/* of the stream's chunks */
+
 	/* What other threads see. */
-	_Atomic uint64_t packets, bytes, kernel, interface, lost;
 	_Atomic bool	 up;
 	sem_t		 tried;		/* posted after the first try to open */
 	pthread_mutex_t	 lock;		/* of last_error */
@@ -52,7 +88,7 @@ struct pb_source {
 /* Try to open; on failure the reason is kept and retry_ms says when next. */
 void	pb_attach_open(struct pb_source *src);
 
-/* Take what the kernel still holds, hand over the last chunk, close. */
+/* Take what the kernel still holds, hand over the last chunks, close. */
 void	pb_attach_close(struct pb_source *src);
 
 /* It failed, or is gone: close, and capture again as soon as can be. */
@@ -61,11 +97,42 @@ void	pb_attach_lost(struct pb_source *src, const char *why);
 /* Some interface changed: was it ours? */
 void	pb_attach_look(struct pb_source *src);
 
-/* source.c, for attach.c. */
+/* lane.c. */
 
-/* Read one batch, or none while no chunk is free: the number of packets,
- * negative where that failed.  Sets `busy` and `paused`. */
-int	pb_source_read(struct pb_source *src);
+int	pb_lane_init(struct pb_lane *lane, struct pb_source *src,
+	    unsigned index, struct pb_err *err);
+void	pb_lane_finish(struct pb_lane *lane);
+
+/* Packets come from `opened`, which becomes the lane's, one of `handles`;
+ * where those are a group (fanout.h), losses it counted so far are nobody's. */
+void	pb_lane_open(struct pb_lane *lane, const struct pb_pcap *opened,
+	    unsigned handles);
+void	pb_lane_close(struct pb_lane *lane);
+
+/* A further lane's thread, and its end when end_fd says so, not before: it
+ * reads what the kernel still holds and hands over.  pb_lane_join() waits
+ * for that. */
+int	pb_lane_start(struct pb_lane *lane, struct pb_err *err);
+void	pb_lane_join(struct pb_lane *lane);
+
+/* On the lane's thread: wait for packets, for one of two descriptors (-1:
+ * none) or for a time.  Which descriptors are readable. */
+#define PB_LANE_STOP	1u
+#define PB_LANE_LINK	2u
+unsigned pb_lane_wait(struct pb_lane *lane, int stop_fd, int link_fd,
+	    uint64_t until_ms);
+
+/* On the lane's thread: read what there is, hand over what is due.
+ * Negative where reading failed, with the reason in pcap_geterr(). */
+int	pb_lane_turn(struct pb_lane *lane);
+
+/* On the lane's thread: read all that is left, for a bounded time. */
+void	pb_lane_drain(struct pb_lane *lane);
+
+/* Hand over the last chunk.  Any thread, when the lane's reads no more. */
+void	pb_lane_end(struct pb_lane *lane);
+
+/* source.c, for attach.c. */
 
 /* Why nothing is captured; "" where it is.  Logged when it changes. */
 void	pb_source_error(struct pb_source *src, const char *text);

@@ -140,6 +140,7 @@ a_minimal_file_gets_every_default(void **state)
 	assert_string_equal(conf->capture[0].filter, "");
 	assert_int_equal(conf->capture[0].snaplen, 262144);
 	assert_int_equal(conf->capture[0].buffer, 64 << 20);
+	assert_int_equal(conf->capture[0].threads, 1);
 	assert_true(conf->capture[0].promiscuous);
 	assert_string_equal(conf->capture[0].timestamp_type, "");
 	assert_true(conf->listen.present);
@@ -179,6 +180,7 @@ static const char every_key[] =
     "filter = not port 22 and host a;b\n"
     "snaplen = 128\n"
     "buffer = 2GiB\n"
+    "threads = 32\n"
     "promiscuous = no\n"
     "timestamp_type = adapter\n"
     "trailers = none\n"
@@ -287,6 +289,7 @@ every_key_of_the_contract_reaches_its_field(void **state)
 	    "not port 22 and host a;b");
 	assert_int_equal(conf->capture[0].snaplen, 128);
 	assert_int_equal(conf->capture[0].buffer, 2ull << 30);
+	assert_int_equal(conf->capture[0].threads, PB_CAPTURE_THREADS_MAX);
 	assert_false(conf->capture[0].promiscuous);
 	assert_string_equal(conf->capture[0].timestamp_type, "adapter");
 	assert_string_equal(conf->capture[1].interface, "any");
@@ -350,8 +353,8 @@ unknown_sections_and_keys_suggest_the_nearest(void **state)
 		    "mean name?" },
 		{ BASE "[capture eth0]\nfliter = ip\n", 6, "[capture eth0] "
 		    "fliter: unknown key; did you mean filter?" },
-		{ BASE "[capture eth0]\nthreads = 2\n", 6,
-		    "threads: unknown key; there are description, filter" },
+		{ BASE "[capture eth0]\ncores = 2\n", 6,
+		    "cores: unknown key; there are description, filter" },
 		{ BASE "[listen]\nport = 1\n", 6, "unknown key" },
 		{ BASE "[upstream c]\ntls_certs = 1\n", 6,
 		    "did you mean tls_cert?" },
@@ -595,6 +598,33 @@ bounds_on_peers_have_bounds(void **state)
 	    "64MiB\nconnections_max = 65536\nhold = 1m\nbody_rate_min = "
 	    "1Gbit\nhead_timeout = 1h\n"));
 #undef LISTEN
+}
+
+static void
+threads_have_bounds_and_each_has_a_mebibyte_of_the_buffer(void **state)
+{
+	static const struct refusal rows[] = {
+		{ BASE "[capture eth0]\nthreads = 0\n", 6, "[capture eth0] "
+		    "threads: " },
+		{ BASE "[capture eth0]\nthreads = 33\n", 6, "32" },
+		{ BASE "[capture eth0]\nthreads = -1\n", 6, "threads" },
+		{ BASE "[capture eth0]\nthreads = two\n", 6, "threads" },
+		{ BASE "[capture eth0]\nthreads = 4\nbuffer = 3MiB\n", 6,
+		    "threads: they share buffer, and each needs 1MiB of it; "
+		    "write fewer, or buffer = 4MiB" },
+		{ BASE "[capture eth0]\nbuffer = 4095KiB\nthreads = 4\n", 7,
+		    "buffer = 4MiB" },
+	};
+	struct pb_conf *conf;
+
+	(void)state;
+	expect_each_refused(rows, COUNT(rows));
+	conf = load_good(BASE "[capture eth0]\nbuffer = 4MiB\nthreads = 4\n"
+	    "[capture eth1]\nthreads = 32\n[capture eth2]\nbuffer = 1MiB\n");
+	assert_int_equal(conf->capture[0].threads, 4);
+	assert_int_equal(conf->capture[1].threads, PB_CAPTURE_THREADS_MAX);
+	assert_int_equal(conf->capture[2].threads, 1);
+	pb_conf_destroy(conf);
 }
 
 static void
@@ -894,6 +924,8 @@ main(void)
 		cmocka_unit_test(values_keep_their_bounds),
 		cmocka_unit_test(values_of_an_upstream_keep_their_bounds),
 		cmocka_unit_test(bounds_on_peers_have_bounds),
+		cmocka_unit_test(
+		    threads_have_bounds_and_each_has_a_mebibyte_of_the_buffer),
 		cmocka_unit_test(an_address_has_a_host_and_a_port),
 		cmocka_unit_test(a_url_has_a_scheme_and_a_host),
 		cmocka_unit_test(only_node_names_and_relays_can_be_allowed),

@@ -1,0 +1,446 @@
+/*
+ * recorder/capture/lane.c - one thread's share of an interface
+ *
+ * Promise: the thread waits for one thing only, poll(2) over its ring and
+ * what tells it to stop; never for the store, the disk or a peer.  The one
+ * lock it takes a chunk (`order`) is held by nobody who waits.
+ * Reason:  what the kernel's ring cannot hold is lost for good.
+ * Limit:   the chunks of the pool.  With all of them waiting for the disk,
+ * packets stay in the ring for PAUSE_MS, so that the configured buffer
+ * outlasts a slow disk; a disk that takes longer fails, and packets are
+ * read and counted as lost.
+ *
+ * Several lanes make one stream.  A chunk gets its numbers when it is
+ * submitted, under `order`, so the stream's order is that of handing over:
+ * between lanes time runs back by as much as a chunk covers.  That is at
+ * most flush_interval, and when there is much to do less: who is overtaken
+ * by OVERTAKEN_BYTES of others hands over as well.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "recorder/capture/source_impl.h"
+
+#define BATCH_PACKETS_MAX	4096	/* between two looks at the clock */
+/* Of libpcap's ring: most of a block of 256 KiB, and what the kernel puts
+ * there beside a packet's own bytes. */
+#define BUSY_BYTES		(192u << 10)
+#define FRAME_BYTES		88u
+#define PAUSE_MS		1000u	/* longer, and the disk fails */
+#define PAUSED_POLL_MS		5u	/* between looks for a chunk */
+#define SAMPLE_MS		10u	/* least time between two counts */
+#define IDLE_MS			1000u	/* between turns without a reason */
+#define OVERTAKEN_BYTES		(8 << 20)
+#define CLOCKS_APART_NS		PB_NS_PER_S	/* then an adapter is wrong */
+/* A tick of the slowest kernel's clock (HZ=100), which rounds up. */
+#define TICK_MS			10u
+#define DRAIN_MS_MAX		3000u	/* over PAUSE_MS: then all is read, if
+					 * lost */
+/* Small packets lie so close that the processor fetches ahead by itself. */
+#define AHEAD_BYTES		3072u
+#define AHEAD_CAPLEN_MIN	256u
+#define CACHE_LINE		64u
+
+static void	*lane_main(void *);
+static void	wait_for_end(const struct pb_lane *);
+static int	wait_ms(const struct pb_lane *, uint64_t);
+/* Packets */
+static int	read_batch(struct pb_lane *);
+static void	let_gather(struct pb_lane *);
+static void	fetch_ahead(const uint8_t *, uint32_t);
+static bool	paused(struct pb_lane *);
+static void	on_packet(u_char *, const struct pcap_pkthdr *,
+		    const u_char *);
+static uint64_t	prove_clock(struct pb_lane *, uint64_t);
+/* Chunks */
+static bool	is_due(const struct pb_lane *);
+static uint64_t	begin(void *, struct pb_chunk *);
+static int	submit(void *, struct pb_chunk *, struct pb_err *);
+static void	sample(void *);
+static bool	count_now(const struct pb_lane *, struct pb_losses *);
+
+int
+pb_lane_init(struct pb_lane *lane, struct pb_source *src, unsigned index,
+    struct pb_err *err)
+{
+	struct pb_blocks_ops ops = { .begin = begin, .submit = submit,
+	    .sample = sample, .arg = lane };
+
+	lane->source = src;
+	lane->index = index;
+	return pb_blocks_init(&lane->blocks, &ops, &src->counts, err);
+}
+
+void
+pb_lane_finish(struct pb_lane *lane)
+{
+	pb_blocks_finish(&lane->blocks);
+}
+
+void
+pb_lane_open(struct pb_lane *lane, const struct pb_pcap *opened,
+    unsigned handles)
+{
+	struct pb_losses now;
+
+	lane->pcap = *opened;
+	lane->handles = handles;
+	lane->host_clock = false;
+	lane->failed = false;
+	memset(&lane->seen, 0, sizeof(lane->seen));
+	if (handles > 1 && count_now(lane, &now)) {
+		lane->seen.received = now.received;
+		lane->seen.kernel = now.kernel;
+	}
+}
+
+void
+pb_lane_close(struct pb_lane *lane)
+{
+	pb_pcap_close(&lane->pcap);
+	lane->busy = false;
+	lane->paused = false;
+	lane->look_at_ms = 0;
+}
+
+int
+pb_lane_start(struct pb_lane *lane, struct pb_err *err)
+{
+	errno = pthread_create(&lane->thread, NULL, lane_main, lane);
+	if (errno != 0)
+		return pb_err_sys(err, "capture: start a thread");
+	return 0;
+}
+
+void
+pb_lane_join(struct pb_lane *lane)
+{
+	pthread_join(lane->thread, NULL);
+}
+
+unsigned
+pb_lane_wait(struct pb_lane *lane, int stop_fd, int link_fd,
+    uint64_t until_ms)
+{
+	bool reads = lane->pcap.pcap != NULL && !lane->paused &&
+	    lane->look_at_ms == 0;
+	struct pollfd fds[3] = {
+		{ .fd = stop_fd, .events = POLLIN },
+		{ .fd = link_fd, .events = POLLIN },
+		{ .fd = reads ? lane->pcap.fd : -1, .events = POLLIN },
+	};
+	int ready = poll(fds, 3, wait_ms(lane, until_ms));
+
+	lane->now_ms = pb_clock_mono_ms();
+	if (ready <= 0)
+		return 0;
+	return (fds[0].revents != 0 ? PB_LANE_STOP : 0) |
+	    (fds[1].revents != 0 ? PB_LANE_LINK : 0);
+}
+
+int
+pb_lane_turn(struct pb_lane *lane)
+{
+	int n = lane->pcap.pcap != NULL ? read_batch(lane) : 0;
+
+	if (lane->index == 0 && lane->blocks.chunk == NULL &&
+	    lane->now_ms - lane->sampled_ms >= IDLE_MS)
+		sample(lane);
+	if (lane->blocks.chunk != NULL && is_due(lane)) {
+		lane->sampled_ms = 0;
+		if (!pb_blocks_handover(&lane->blocks, PB_HANDOVER_TIME)) {
+			lane->flush_at_ms = lane->now_ms +
+			    lane->source->ring_ms;
+			lane->begun_bytes = pb_counted(
+			    &lane->source->counts.bytes);
+		}
+	}
+	pb_blocks_submit(&lane->blocks);
+	return n;
+}
+
+/*
+ * The kernel gives out a part of the ring when it is full, or when hold_ms
+ * have passed twice since its first packet: it looks that often, and wants
+ * to have seen it before.  Where the ring is behind or the store is, it
+ * takes as long as it takes, up to DRAIN_MS_MAX.  Errors of an interface
+ * that is gone stand before its packets: they are passed over.
+ */
+void
+pb_lane_drain(struct pb_lane *lane)
+{
+	uint64_t begun_ms = pb_clock_mono_ms();
+	uint64_t quiet_ms = begun_ms + 2 * (lane->source->hold_ms + TICK_MS);
+
+	do {
+		struct pollfd fd = { .fd = lane->paused ? -1 : lane->pcap.fd,
+		    .events = POLLIN };
+
+		poll(&fd, 1, (int)lane->source->hold_ms);
+		lane->now_ms = pb_clock_mono_ms();
+		(void)read_batch(lane);
+		pb_blocks_submit(&lane->blocks);
+	} while (lane->now_ms < quiet_ms || ((lane->busy || lane->paused) &&
+	    lane->now_ms < begun_ms + DRAIN_MS_MAX));
+}
+
+void
+pb_lane_end(struct pb_lane *lane)
+{
+	lane->sampled_ms = 0;
+	pb_blocks_handover(&lane->blocks, PB_HANDOVER_END);
+}
+
+/*
+ * A further lane, while the interface is open.  Where reading fails it waits
+ * for its end all the same: until the source sees that and closes it, the
+ * kernel goes on giving it its share.
+ */
+static void *
+lane_main(void *arg)
+{
+	struct pb_lane *lane = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "cap%u-%.9s", lane->index,
+	    lane->source->capture.interface);
+	pthread_setname_np(pthread_self(), name);
+	lane->now_ms = pb_clock_mono_ms();
+	while (pb_lane_wait(lane, lane->source->end_fd, -1,
+	    lane->now_ms + IDLE_MS) != PB_LANE_STOP) {
+		if (pb_lane_turn(lane) >= 0)
+			continue;
+		snprintf(lane->why, sizeof(lane->why), "%s",
+		    pcap_geterr(lane->pcap.pcap));
+		lane->failed = true;
+		wait_for_end(lane);
+		break;
+	}
+	pb_lane_drain(lane);
+	pb_lane_end(lane);
+	return NULL;
+}
+
+static void
+wait_for_end(const struct pb_lane *lane)
+{
+	struct pollfd end = { .fd = lane->source->end_fd, .events = POLLIN };
+
+	while (poll(&end, 1, -1) <= 0)
+		;
+}
+
+/* Until the next thing that time alone brings. */
+static int
+wait_ms(const struct pb_lane *lane, uint64_t until_ms)
+{
+	uint64_t at = until_ms, soon = lane->now_ms + lane->source->ring_ms;
+	bool fills = lane->blocks.chunk != NULL;
+
+	if (lane->busy)
+		return 0;
+	if (lane->paused && lane->now_ms + PAUSED_POLL_MS < at)
+		at = lane->now_ms + PAUSED_POLL_MS;
+	if (lane->look_at_ms != 0 && lane->look_at_ms < at)
+		at = lane->look_at_ms;
+	if (fills && lane->flush_at_ms < at)
+		at = lane->flush_at_ms;
+	/* A chunk that the store has no room for; one that others overtake. */
+	if ((lane->blocks.ready != NULL || (fills &&
+	    lane->handles > 1)) && soon < at)
+		at = soon;
+	return at > lane->now_ms ? (int)(at - lane->now_ms) : 0;
+}
+
+/* --- packets ------------------------------------------------------------- */
+
+/* One batch, or none while no chunk is free: the number of packets, negative
+ * where that failed.  Sets `busy`, `paused` and `look_at_ms`. */
+static int
+read_batch(struct pb_lane *lane)
+{
+	int n;
+
+	lane->busy = false;
+	lane->look_at_ms = 0;
+	lane->paused = paused(lane);
+	if (lane->paused)
+		return 0;
+	n = pcap_dispatch(lane->pcap.pcap, BATCH_PACKETS_MAX, on_packet,
+	    (u_char *)lane);
+	/* on_packet() broke off: the rest stays in the ring. */
+	if (n == PCAP_ERROR_BREAK) {
+		lane->paused = true;
+		return 0;
+	}
+	lane->busy = n >= BATCH_PACKETS_MAX;
+	lane->looked_packets += n > 0 ? (unsigned)n : 0;
+	if (!lane->busy)
+		let_gather(lane);
+	return n;
+}
+
+/*
+ * The ring is empty.  Where blocks of it come faster than we like to wake,
+ * the next look is look_ms from here, and brings many of them.  Not after a
+ * look that brought a large part of a ring.
+ */
+static void
+let_gather(struct pb_lane *lane)
+{
+	const struct pb_source *src = lane->source;
+	uint64_t kept = pb_blocks_bytes(&lane->blocks);
+	uint64_t bytes = kept - lane->looked_bytes +
+	    lane->looked_packets * FRAME_BYTES;
+
+	lane->looked_bytes = kept;
+	lane->looked_packets = 0;
+	if (src->look_ms > 0 && bytes >= BUSY_BYTES &&
+	    bytes < src->capture.buffer / lane->handles / 4)
+		lane->look_at_ms = lane->now_ms + src->look_ms;
+}
+
+/* Is the writer behind, and not for so long that it is no use to wait? */
+static bool
+paused(struct pb_lane *lane)
+{
+	if (pb_blocks_ready(&lane->blocks)) {
+		lane->pause_until_ms = 0;
+		return false;
+	}
+	if (lane->pause_until_ms == 0)
+		lane->pause_until_ms = lane->now_ms + PAUSE_MS;
+	return lane->now_ms < lane->pause_until_ms;
+}
+
+static void
+on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+{
+	struct pb_lane *lane = (struct pb_lane *)(void *)user;
+	uint64_t time_ns = (uint64_t)header->ts.tv_sec * PB_NS_PER_S +
+	    (uint64_t)header->ts.tv_usec * lane->pcap.unit_ns;
+
+	if (header->caplen >= AHEAD_CAPLEN_MIN)
+		fetch_ahead(data, header->caplen);
+	if (__builtin_expect(lane->pcap.unproven, 0))
+		time_ns = prove_clock(lane, time_ns);
+	if (__builtin_expect(!pb_blocks_packet(&lane->blocks, time_ns, data,
+	    header->caplen, header->len) && lane->pause_until_ms == 0, 0))
+		pcap_breakloop(lane->pcap.pcap);
+}
+
+/*
+ * The kernel wrote the ring on another processor, through small pages that
+ * no hardware fetches across: what will be read two or three packets from
+ * here is on its way meanwhile.  An address that is none does no harm.
+ */
+static void
+fetch_ahead(const uint8_t *data, uint32_t caplen)
+{
+	const uint8_t *at = data + AHEAD_BYTES;
+	const uint8_t *end = at + caplen + FRAME_BYTES;
+
+	for (; at < end; at += CACHE_LINE)
+		__builtin_prefetch(at);
+}
+
+/*
+ * An adapter's free-running clock is better than the host's only where
+ * something disciplines it; else it may stand in 1970, or run on TAI.
+ * Nobody asked for it by name, so it has to agree with the host's first.
+ * What was stamped before the kernel was told gets the time of reading.
+ */
+static uint64_t
+prove_clock(struct pb_lane *lane, uint64_t time_ns)
+{
+	uint64_t host_ns = pb_clock_real_ns();
+	uint64_t apart = host_ns > time_ns ? host_ns - time_ns :
+	    time_ns - host_ns;
+
+	if (apart <= CLOCKS_APART_NS) {
+		lane->pcap.unproven = false;
+		return time_ns;
+	}
+	if (!lane->host_clock)
+		pb_pcap_use_host_clock(&lane->pcap);
+	lane->host_clock = true;
+	if (!atomic_exchange(&lane->source->host_clock, true))
+		pb_log(PB_LOG_WARN, "capture", "the adapter's clock is not "
+		    "the host's, using host time stamps interface=%s "
+		    "apart_ms=%llu; Fix: discipline it, or set "
+		    "timestamp_type", lane->source->capture.interface,
+		    (unsigned long long)(apart / PB_NS_PER_MS));
+	return host_ns;
+}
+
+/* --- chunks -------------------------------------------------------------- */
+
+/* Its time has come, or much of what others saw later is ahead of it.  What
+ * the store refuses is taken off the count, which may go back. */
+static bool
+is_due(const struct pb_lane *lane)
+{
+	int64_t ahead = (int64_t)(pb_counted(&lane->source->counts.bytes) -
+	    lane->begun_bytes);
+
+	return lane->now_ms >= lane->flush_at_ms || ahead >= OVERTAKEN_BYTES;
+}
+
+static uint64_t
+begin(void *arg, struct pb_chunk *chunk)
+{
+	struct pb_lane *lane = arg;
+
+	lane->flush_at_ms = lane->now_ms + lane->source->flush_ms;
+	lane->begun_bytes = pb_counted(&lane->source->counts.bytes);
+	chunk->due_ms = lane->flush_at_ms;
+	return pb_stream_next(chunk->stream);
+}
+
+/* Nobody else gives numbers in between. */
+static int
+submit(void *arg, struct pb_chunk *chunk, struct pb_err *err)
+{
+	struct pb_source *src = ((struct pb_lane *)arg)->source;
+	int rc;
+
+	pthread_mutex_lock(&src->order);
+	pb_blocks_number(chunk, pb_stream_next(chunk->stream));
+	rc = pb_store_submit(src->store, chunk, err);
+	pthread_mutex_unlock(&src->order);
+	return rc;
+}
+
+/* pcap_stats() reads files of /sys: not for every chunk of a fast stream. */
+static void
+sample(void *arg)
+{
+	struct pb_lane *lane = arg;
+	struct pb_losses now;
+
+	if (lane->pcap.pcap == NULL ||
+	    lane->now_ms - lane->sampled_ms < SAMPLE_MS ||
+	    !count_now(lane, &now))
+		return;
+	lane->sampled_ms = lane->now_ms;
+	pb_losses_sample(&lane->seen, &lane->source->counts, &now);
+}
+
+/* What the kernel lost it counts by socket, what the interface lost is the
+ * same for all lanes: the first one tells it, with packets or without. */
+static bool
+count_now(const struct pb_lane *lane, struct pb_losses *now)
+{
+	struct pcap_stat stat;
+
+	if (pcap_stats(lane->pcap.pcap, &stat) < 0)
+		return false;
+	now->received = stat.ps_recv;
+	now->kernel = stat.ps_drop;
+	now->interface = lane->index == 0 ? stat.ps_ifdrop : 0;
+	return true;
+}
