@@ -14,7 +14,6 @@
 #include "pcapng/option.h"
 #include "pcapng/own.h"
 
-#define HOP_RECORD	16u		/* time u64, number u64 */
 #define IDENTITY_FIXED	17u		/* epoch, first number, count */
 #define IDENTITY_MAX	(OWN_HEAD + IDENTITY_FIXED + 1 +		\
 			    PB_IFNAME_BYTES_MAX + PB_HOPS_MAX *		\
@@ -154,12 +153,18 @@ pb_hops_get(const uint8_t *options, size_t len,
 	if (!hops_option(&option))
 		return PB_EFORMAT;
 	at = option.value + OWN_HEAD;
-	count = (int)((option.len - OWN_HEAD) / HOP_RECORD);
-	for (int i = 0; i < count; i++, at += HOP_RECORD) {
+	count = (int)((option.len - OWN_HEAD) / PB_HOP_BYTES);
+	for (int i = 0; i < count; i++, at += PB_HOP_BYTES) {
 		out[i].time_ns = pb_get_le64(at);
 		out[i].seq = pb_get_le64(at + 8);
 	}
 	return count;
+}
+
+size_t
+pb_hops_bytes(int records)
+{
+	return records == 0 ? 0 : OWN_HEAD + (size_t)records * PB_HOP_BYTES;
 }
 
 /*
@@ -173,27 +178,16 @@ pb_hops_append(uint8_t *at, const uint8_t *options, size_t len, uint32_t pen,
 {
 	struct pb_option option;
 	uint8_t *to;
-	size_t head = len, grown = 0;
+	size_t head = len, grows = 0;
 
 	if (own_find(options, len, PB_OWN_HOPS, &option) &&
 	    hops_option(&option)) {
 		head = (size_t)(option.value - options) + option.len;
-		grown = option.len + HOP_RECORD;
+		grows = option.len;
 	}
 	if (head > 0)
 		memcpy(at, options, head);
-	to = at + head;
-	if (grown > 0) {
-		pb_put_le16(to - option.len - 2, (uint16_t)grown);
-	} else {
-		pb_put_le16(to, PB_OPT_CUSTOM_BINARY);
-		pb_put_le16(to + 2, OWN_HEAD + HOP_RECORD);
-		own_head_put(to + 4, pen, PB_OWN_HOPS);
-		to += 4 + OWN_HEAD;
-	}
-	pb_put_le64(to, hop->time_ns);
-	pb_put_le64(to + 8, hop->seq);
-	to += HOP_RECORD;
+	to = own_hop_put(at + head, grows, pen, hop);
 	if (len > head)
 		memcpy(to, options + head, len - head);
 	return (size_t)(to - at) + (len - head);
@@ -205,8 +199,8 @@ hops_option(const struct pb_option *option)
 {
 	size_t records = option->len - OWN_HEAD;
 
-	return records % HOP_RECORD == 0 &&
-	    records / HOP_RECORD <= PB_HOPS_MAX - 1;
+	return records % PB_HOP_BYTES == 0 &&
+	    records / PB_HOP_BYTES <= PB_HOPS_MAX - 1;
 }
 
 /* --- the untimed mark ---------------------------------------------------- */
@@ -232,11 +226,8 @@ pb_untimed_get(const uint8_t *options, size_t len)
 bool
 pb_own_option(const struct pb_option *option, enum pb_own_kind kind)
 {
-	const uint8_t *value = option->value;
-
 	return option->code == PB_OPT_CUSTOM_BINARY &&
-	    option->len >= OWN_HEAD && value[4] == 'P' && value[5] == 'B' &&
-	    value[6] == OWN_VERSION && value[7] == kind;
+	    own_is(option->value, option->len, kind);
 }
 
 /* --- for people ---------------------------------------------------------- */

@@ -29,6 +29,7 @@
 
 #define PB_PEN_EXAMPLE	32473u	/* RFC 5612: for documentation */
 #define PB_HOPS_MAX	16	/* nodes on a way, the origin included */
+#define PB_HOP_BYTES	16u	/* a hop record: time u64, number u64 */
 
 enum pb_own_kind {
 	PB_OWN_SEGMENT = 1,
@@ -74,6 +75,9 @@ int	pb_identity_get(const uint8_t *options, size_t len,
  */
 int	pb_hops_get(const uint8_t *options, size_t len,
 	    struct pb_hop out[static PB_HOPS_MAX]);
+
+/* Bytes of the value of a hops option with so many records; 0 for none. */
+size_t	pb_hops_bytes(int records);
 
 /*
  * Write at `at` the options of `len` bytes with one hop record more: an

@@ -57,6 +57,12 @@ pb_reader_need(const struct pb_reader *reader)
 	return reader->need;
 }
 
+void
+pb_reader_pass(struct pb_reader *reader, size_t len)
+{
+	reader->offset += len;
+}
+
 int
 pb_reader_next(struct pb_reader *reader, const uint8_t *data, size_t len,
     bool eof, size_t *consumed, struct pb_event *event, struct pb_err *err)

@@ -89,6 +89,12 @@ int	pb_reader_next(struct pb_reader *reader, const uint8_t *data,
 	    size_t len, bool eof, size_t *consumed, struct pb_event *event,
 	    struct pb_err *err);
 
+/*
+ * The caller has read `len` bytes of whole packets by itself (plain.h); the
+ * next call is about those behind them.  Only after PB_READ_EVENT.
+ */
+void	pb_reader_pass(struct pb_reader *reader, size_t len);
+
 /* After PB_READ_MORE: the window's length with which it can go on. */
 size_t	pb_reader_need(const struct pb_reader *reader);
 

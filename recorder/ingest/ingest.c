@@ -71,7 +71,7 @@ pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
 		rc = watch(ingest, ingest->event_fd, DOORS_MAX, err);
 	if (rc == 0)
 		rc = pb_service_create(&ingest->service, opts,
-		    pb_request_settled, wake, ingest, err);
+		    pb_request_settled, pb_request_taken, wake, ingest, err);
 	if (rc == 0)
 		rc = open_local(ingest, opts->conf, err);
 	if (rc == 0 && opts->conf->listen.present)
@@ -214,6 +214,7 @@ run(void *arg)
 	struct pb_intake *intake = service->intake;
 	bool ready[DOORS_MAX];
 	uint64_t give_up = UINT64_MAX;
+	unsigned connections;
 
 	for (;;) {
 		int timeout = next_timeout(ingest);
@@ -223,15 +224,16 @@ run(void *arg)
 		if (atomic_load(&ingest->stop) && !service->stopping)
 			begin_stop(ingest);
 		pb_intake_collect(intake, service->now_ms);
-		service->connections = 0;
+		connections = 0;
 		for (size_t i = 0; i < ingest->servers; i++) {
 			struct pb_server *server = ingest->server[i];
 
 			if (ready[i] || pb_server_timeout_ms(server,
 			    service->now_ms) == 0)
 				pb_server_run(server);
-			service->connections += pb_server_connections(server);
+			connections += pb_server_connections(server);
 		}
+		service->connections = connections;
 		if (!service->stopping || pb_intake_busy(intake) > 0)
 			continue;
 		/* Durable or failed; the peers are told if they listen. */
@@ -242,7 +244,8 @@ run(void *arg)
 	}
 }
 
-/* Settles what has waited too long, on the way. */
+/* Settles what has waited too long, and serves who waits for memory, on the
+ * way. */
 static int
 next_timeout(struct pb_ingest *ingest)
 {
@@ -251,6 +254,9 @@ next_timeout(struct pb_ingest *ingest)
 
 	service->now_ms = pb_clock_mono_ms();
 	timeout = pb_intake_tick(service->intake, service->now_ms);
+	at = pb_claims_tick(&service->rooms->claims, service->now_ms);
+	if (at >= 0 && (timeout < 0 || at < timeout))
+		timeout = at;
 	for (size_t i = 0; i < ingest->servers; i++) {
 		at = pb_server_timeout_ms(ingest->server[i],
 		    service->now_ms);
@@ -288,5 +294,6 @@ begin_stop(struct pb_ingest *ingest)
 	service->stopping = true;
 	for (size_t i = 0; i < ingest->servers; i++)
 		pb_server_quiesce(ingest->server[i]);
+	pb_claims_stop(&service->rooms->claims);
 	pb_intake_stop(service->intake, service->now_ms);
 }

@@ -6,6 +6,9 @@
  *   END   digest, way, numbers -> offered to the intake, which settles it
  *         when all of it is durable, or will not be
  *
+ * A body for which there is no memory is not read until there is some;
+ * only where that takes too long it is refused.
+ *
  * A body that nobody will read is thrown away as it comes, so that the
  * peer gets to see the answer; only where it waits for our word, or is too
  * large, the answer comes first.
@@ -17,8 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <xxhash.h>
 
+#include "base/digest.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "recorder/ingest/allow.h"
@@ -100,8 +103,8 @@ pb_request_create(struct pb_request **out, struct pb_service *service,
 	request->wake = wake;
 	request->arg = arg;
 	request->door = head->door;
-	pb_room_init(&request->room, service->intake, &service->conf->listen,
-	    head->held, now_ms);
+	pb_room_init(&request->room, service->rooms, head->share, wake, arg,
+	    now_ms);
 	request->load.arrival_ns = now_ns;
 	request->load.arg = request;
 	request->load.local = head->door == PB_DOOR_LOCAL;
@@ -126,6 +129,13 @@ pb_request_destroy(struct pb_request *request, uint64_t now_ms)
 	pb_buf_finish(&request->answer.body);
 	request->service->requests--;
 	free(request);
+}
+
+bool
+pb_request_wait(struct pb_request *request, size_t len, uint64_t now_ms)
+{
+	return request->wanted && !request->answered &&
+	    pb_room_wait(&request->room, len, now_ms);
 }
 
 bool
@@ -174,6 +184,7 @@ void
 pb_request_end(struct pb_request *request, uint64_t now_ms)
 {
 	request->service->now_ms = now_ms;
+	pb_room_close(&request->room);
 	if (!request->answered)
 		switch (request->route.kind) {
 		case PB_ROUTE_PACKETS:
@@ -219,6 +230,16 @@ pb_request_settled(void *arg, struct pb_load *load)
 	if (request->parked)
 		request->wake(request->arg);
 	request->parked = false;
+}
+
+/* Its packets are in chunks: others may have the memory of its body. */
+void
+pb_request_taken(void *arg, struct pb_load *load)
+{
+	struct pb_request *request = load->arg;
+
+	(void)arg;
+	pb_room_finish(&request->room);
 }
 
 /* --- head ----------------------------------------------------------------- */
@@ -442,9 +463,8 @@ check_way(struct pb_request *request, struct pb_body_facts *facts,
 	const char *cn = request->has_cn ? request->cn : NULL, *sender;
 	int rc;
 
-	if (request->has_digest &&
-	    XXH3_64bits(request->room.data, request->room.len) !=
-	    request->digest)
+	if (request->has_digest && pb_digest(request->room.data,
+	    request->room.len) != request->digest)
 		return pb_err_set(err, PB_EDIGEST, "PB-Digest does not match "
 		    "the %zu bytes that came", request->room.len);
 	rc = pb_body_look(pb_intake_scratch(service->intake),

@@ -24,7 +24,7 @@ struct pb_request_head {	/* borrowed for the call; NULL: not given */
 	const char	*method;
 	const char	*path;		/* percent-encoded, without a query */
 	const char	*peer;		/* for the log */
-	size_t		*held;		/* of its address; intake/room.h;
+	struct pb_share	*share;		/* of its address; intake/room.h;
 					 * lives as long as the request */
 	bool		 tls;
 	const char	*cn;		/* of the verified certificate */
@@ -52,13 +52,19 @@ struct pb_request;
 
 /*
  * A request's head is there.  `wake(arg)` is called once if the answer
- * comes after pb_request_end() returned.  PB_ENOMEM.
+ * comes after pb_request_end() returned, and once for each time that
+ * pb_request_wait() said so.  PB_ENOMEM.
  */
 int	pb_request_create(struct pb_request **out, struct pb_service *service,
 	    const struct pb_request_head *head, uint64_t now_ms,
 	    uint64_t now_ns, void (*wake)(void *arg), void *arg,
 	    struct pb_err *err);
 void	pb_request_destroy(struct pb_request *request, uint64_t now_ms);
+
+/* `len` bytes of its body are there.  True: there is no memory for them;
+ * leave them where they are until `wake`, then ask again. */
+bool	pb_request_wait(struct pb_request *request, size_t len,
+	    uint64_t now_ms);
 
 /* Some of its body.  False: stop reading, close the connection. */
 bool	pb_request_data(struct pb_request *request, const void *data,
@@ -78,7 +84,8 @@ const struct pb_answer *pb_request_answer(const struct pb_request *request);
 /* There is an answer, and it does not wait for the body to arrive. */
 bool	pb_request_refused(const struct pb_request *request);
 
-/* For the intake of the service: pb_service_create() wants it. */
+/* For the intake of the service: pb_service_create() wants them. */
 void	pb_request_settled(void *arg, struct pb_load *load);
+void	pb_request_taken(void *arg, struct pb_load *load);
 
 #endif

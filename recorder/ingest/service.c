@@ -22,13 +22,14 @@ static const unsigned statuses[PB_STATUSES] = {
 
 int
 pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
-    void (*settled)(void *arg, struct pb_load *load), void (*wake)(void *arg),
+    void (*settled)(void *arg, struct pb_load *load),
+    void (*taken)(void *arg, struct pb_load *load), void (*wake)(void *arg),
     void *arg, struct pb_err *err)
 {
 	struct pb_service *service = calloc(1, sizeof(*service));
 	struct pb_intake_opts intake = {
-		.store = opts->store, .settled = settled, .wake = wake,
-		.arg = arg, .hold_ms = opts->conf->listen.hold_ms,
+		.store = opts->store, .settled = settled, .taken = taken,
+		.wake = wake, .arg = arg, .hold_ms = opts->conf->listen.hold_ms,
 		.memory_max = (size_t)opts->conf->listen.memory_max,
 	};
 	int rc;
@@ -42,7 +43,11 @@ pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
 	memcpy(service->self.description, opts->conf->node.description,
 	    sizeof(service->self.description));
 	rc = pb_intake_create(&service->intake, &intake, err);
+	if (rc == 0)
+		rc = pb_rooms_create(&service->rooms, service->intake,
+		    &opts->conf->listen, err);
 	if (rc < 0) {
+		pb_intake_destroy(service->intake);
 		free(service);
 		return rc;
 	}
@@ -55,6 +60,7 @@ pb_service_destroy(struct pb_service *service)
 {
 	if (service == NULL)
 		return;
+	pb_rooms_destroy(service->rooms);
 	pb_intake_destroy(service->intake);
 	free(service);
 }
@@ -100,6 +106,9 @@ pb_service_metrics(const struct pb_service *service, struct pb_buf *out)
 	metric(out, "body_bytes", "gauge",
 	    "Bytes of request bodies in memory.",
 	    pb_intake_reserved(service->intake));
+	metric(out, "bodies_waiting", "gauge",
+	    "Request bodies that are not read for want of memory.",
+	    service->rooms->claims.waits);
 	metric(out, "connections", "gauge", "Open connections.",
 	    service->connections);
 	if (service->opts.metrics != NULL)
@@ -163,6 +172,7 @@ ingest_json(const struct pb_service *service, struct pb_json *json)
 	pb_json_u64(json, "write_failures", c->failures);
 	pb_json_u64(json, "blocks_dropped", c->blocks_dropped);
 	pb_json_u64(json, "body_bytes", pb_intake_reserved(service->intake));
+	pb_json_u64(json, "bodies_waiting", service->rooms->claims.waits);
 	pb_json_end(json);
 }
 

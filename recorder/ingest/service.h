@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "recorder/ingest/ingest.h"
 #include "recorder/ingest/intake/intake.h"
+#include "recorder/ingest/intake/room.h"
 #include "recorder/ingest/peerlog.h"
 
 #define PB_STATUSES	14	/* the status codes we answer with */
@@ -25,6 +26,7 @@ struct pb_service {
 	const struct pb_conf *conf;
 	struct pb_ingest_opts opts;
 	struct pb_intake *intake;
+	struct pb_rooms	*rooms;		/* for bodies */
 	struct pb_node	 self;
 	struct pb_peerlog log;
 	uint64_t	 now_ms;	/* of what happens now, for the log */
@@ -35,12 +37,13 @@ struct pb_service {
 };
 
 /*
- * `settled` and `wake` as in intake.h.  The configuration and the store
+ * `settled`, `taken` and `wake` as in intake.h.  The configuration and the store
  * of `opts` are borrowed until destroy.
  */
 int	pb_service_create(struct pb_service **out,
 	    const struct pb_ingest_opts *opts,
 	    void (*settled)(void *arg, struct pb_load *load),
+	    void (*taken)(void *arg, struct pb_load *load),
 	    void (*wake)(void *arg), void *arg, struct pb_err *err);
 void	pb_service_destroy(struct pb_service *service);
 

@@ -5,7 +5,8 @@
  * packed with zstd; the rest is the body of lon1/eth0, epoch
  * 0123456789abcdef.  A body that is taken gives chunks
  * that scan as canonical blocks, numbered as they say; a check alone says
- * the same as taking it; a body refused leaves nothing.
+ * the same as taking it; a body refused leaves nothing; the reader alone
+ * makes the same of it.
  */
 #include <string.h>
 
@@ -13,8 +14,10 @@
 #include "pcapng/scan.h"
 #include "recorder/ingest/intake/body.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/body_ways.h"
 
 #define BODY_BYTES_MAX	(16u << 20)	/* as [listen] body_max has it */
+#define CHUNKS_MAX	1000
 
 static const struct pb_stream_key key = {
 	"lon1", "eth0", 0x0123456789abcdefull,
@@ -115,6 +118,7 @@ take(struct pb_body *body, uint8_t flags)
 	struct pb_chunk *chunk, *next;
 	struct pb_body_build build = { .run = &all, .runs = 1,
 	    .arrival_ns = 7, .number = 1, .chunk = make_chunk };
+	uint64_t plain;
 	int rc;
 
 	body->self = (flags & 1) != 0 ? &self : NULL;
@@ -122,6 +126,8 @@ take(struct pb_body *body, uint8_t flags)
 		build.run = some;
 		build.runs = 3;
 	}
+	MUST(body_ways_differ(scratch, body, &build, CHUNKS_MAX, &plain) ==
+	    NULL);
 	rc = pb_body_chunks(scratch, body, &facts, &build, NULL);
 	MUST(pb_body_check(scratch, body, &checked, NULL) == rc ||
 	    rc == PB_ENOMEM);

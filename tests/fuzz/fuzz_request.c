@@ -348,7 +348,7 @@ start(void)
 	MUST(pb_conf_defaults(PB_CONF_LISTEN, &conf.listen, NULL) == 0);
 	now = 1000000;
 	MUST(pb_service_create(&service, &opts, pb_request_settled,
-	    on_writer, NULL, NULL) == 0);
+	    pb_request_taken, on_writer, NULL, NULL) == 0);
 }
 
 int

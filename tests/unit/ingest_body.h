@@ -83,7 +83,7 @@ body_head(struct image *img, const struct body_opts *opts)
 static inline void
 body_packet(struct image *img, const struct body_opts *opts, uint64_t seq)
 {
-	uint8_t data[2048], value[8 + 16 * (PB_HOPS_MAX + 1)];
+	uint8_t data[8192], value[8 + 16 * (PB_HOPS_MAX + 1)];
 	uint32_t caplen = opts->caplen != 0 ? opts->caplen : 60;
 	size_t len;
 

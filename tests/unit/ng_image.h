@@ -13,7 +13,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef IMAGE_MAX
 #define IMAGE_MAX	(1u << 20)
+#endif
 
 struct image {
 	bool	big;			/* byte order of what follows */

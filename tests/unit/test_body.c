@@ -11,6 +11,7 @@
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
 #include "recorder/ingest/intake/body.h"
+#include "tests/unit/body_ways.h"
 #include "tests/unit/ingest_body.h"
 
 #define ARRIVAL	1800000000000000000ull
@@ -61,6 +62,8 @@ read_runs(const struct image *img, const struct pb_node *me,
 	};
 	struct result r = { 0 };
 	struct pb_body_scratch *scratch;
+	const char *differs;
+	uint64_t plain;
 
 	assert_int_equal(pb_body_scratch_create(&scratch, &r.err), 0);
 	r.build.run = run;
@@ -68,6 +71,10 @@ read_runs(const struct image *img, const struct pb_node *me,
 	r.build.arrival_ns = ARRIVAL;
 	r.build.number = 7000;
 	r.build.chunk = make_chunk;
+	differs = body_ways_differ(scratch, &body, &r.build, chunks_max,
+	    &plain);
+	if (differs != NULL)
+		fail_msg("the two ways of body.c differ in %s", differs);
 	r.rc = pb_body_chunks(scratch, &body, &r.facts, &r.build, &r.err);
 	pb_body_scratch_destroy(scratch);
 	return r;

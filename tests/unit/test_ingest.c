@@ -188,7 +188,7 @@ static void
 put_head(int fd, const char *method, const char *path, size_t len,
     const char *more)
 {
-	char head[1024];
+	static char head[64u << 10];
 
 	snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: core\r\n"
 	    "Content-Length: %zu\r\n%s\r\n", method, path, len, more);
@@ -672,6 +672,85 @@ stopping_answers_those_who_wait(void **state)
 }
 
 /* The machine may have no IPv6: then the wildcard is IPv4's alone. */
+/* Two bodies for which there is memory once: where the first is gone, the
+ * second goes on where it stopped; `stop`: the node goes instead. */
+static void
+wait_for_memory(struct node *n, bool stop)
+{
+	struct image *img = body_image(&(struct body_opts){
+	    .first = 1, .last = 300, .caplen = 600 });
+	struct reply r;
+	int first, second;
+
+	node_stop(n);
+	n->conf.listen.memory_max = 256u << 10;
+	node_start(n);
+	first = dial(n);
+	second = dial(n);
+	put_head(first, "POST", STREAM "/packets", img->len + 1, "");
+	put(first, img->data, img->len);
+	while (status_number(n, "body_bytes") < img->len)
+		;
+	put_head(second, "POST", STREAM "/packets", img->len, "");
+	put(second, img->data, img->len / 2);
+	while (status_number(n, "bodies_waiting") == 0)
+		;
+	put(second, img->data + img->len / 2, img->len - img->len / 2);
+	assert_true(status_number(n, "body_bytes") <= 256u << 10);
+	if (stop) {
+		node_stop(n);
+		assert_true(recv(first, r.body, sizeof(r.body), 0) <= 0);
+		close(first);
+	} else {
+		close(first);
+		read_reply(second, &r);
+		assert_int_equal(r.status, 200);
+		assert_string_equal(r.body, "{\"acked\":300}");
+		assert_int_equal(status_number(n, "bodies_waiting"), 0);
+	}
+	close(second);
+	free(img);
+}
+
+static void
+a_body_waits_for_memory_unread(void **state)
+{
+	struct node *n = *state;
+
+	wait_for_memory(n, false);
+	node_stop(n);
+	assert_int_equal(stored(n, &key, 2), 300);
+}
+
+static void
+a_node_stops_though_bodies_wait_for_memory(void **state)
+{
+	wait_for_memory(*state, true);
+}
+
+static void
+a_head_has_32_kib_and_not_128(void **state)
+{
+	static char line[128u << 10];
+	struct node *n = *state;
+	int fd = dial(n);
+	struct reply r;
+
+	memset(line, 'x', sizeof(line));
+	memcpy(line, "X: ", 3);
+	memcpy(line + (32u << 10) - 3, "\r\n", 3);
+	put_head(fd, "GET", "/v1/health", 0, line);
+	read_reply(fd, &r);
+	assert_int_equal(r.status, 200);
+	memset(line + (32u << 10) - 3, 'x', 3);
+	put(fd, "GET / HTTP/1.1\r\n", 16);
+	/* It may be closed before all of it has been sent. */
+	(void)send(fd, line, sizeof(line), MSG_NOSIGNAL);
+	assert_true(recv(fd, r.head, 12, MSG_WAITALL) <= 0 ||
+	    memcmp(r.head, "HTTP/1.1 431", 12) == 0);
+	close(fd);
+}
+
 static void
 every_form_of_an_address_listens(void **state)
 {
@@ -865,6 +944,9 @@ main(void)
 		TEST(who_expects_an_answer_first_gets_it_first),
 		TEST(an_error_is_told_although_the_body_was_sent),
 		TEST(stopping_answers_those_who_wait),
+		TEST(a_body_waits_for_memory_unread),
+		TEST(a_node_stops_though_bodies_wait_for_memory),
+		TEST(a_head_has_32_kib_and_not_128),
 		TEST(every_form_of_an_address_listens),
 		TEST(an_address_in_use_is_named),
 		TEST(with_tls_only_the_node_that_a_certificate_names_gets_in),

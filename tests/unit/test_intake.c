@@ -7,8 +7,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "recorder/ingest/ingest.h"
 #include "recorder/ingest/intake/intake.h"
+
+#define IMAGE_MAX	(32u << 20)
 #include "tests/unit/fake_store.h"
 #include "tests/unit/ingest_body.h"
 
@@ -22,7 +26,7 @@ static const struct pb_node self = { "core", "" };
 struct job {
 	struct pb_load	load;
 	struct image	*img;
-	int		settled;
+	int		settled, taken;
 };
 
 static struct pb_intake *intake;
@@ -38,6 +42,16 @@ on_settled(void *arg, struct pb_load *load)
 }
 
 static void
+on_taken(void *arg, struct pb_load *load)
+{
+	struct job *job = load->arg;
+
+	(void)arg;
+	assert_null(load->body.data);
+	job->taken++;
+}
+
+static void
 on_wake(void *arg)
 {
 	(void)arg;
@@ -48,8 +62,8 @@ static int
 setup(void **state)
 {
 	struct pb_intake_opts opts = {
-		.store = &fake, .settled = on_settled, .wake = on_wake,
-		.memory_max = MEMORY_MAX, .hold_ms = HOLD_MS,
+		.store = &fake, .settled = on_settled, .taken = on_taken,
+		.wake = on_wake, .memory_max = MEMORY_MAX, .hold_ms = HOLD_MS,
 	};
 	struct pb_err err;
 
@@ -91,6 +105,33 @@ send_job(struct job *job, uint64_t first, uint64_t last, uint64_t now)
 	job->load.body = (struct pb_body){
 		.data = job->img->data, .len = job->img->len, .key = &key,
 		.self = &self, .pen = BODY_PEN };
+	pb_intake_offer(intake, &job->load, now);
+}
+
+/* `count` packets of `caplen` bytes, the next ones of stream `n` of 8. */
+static void
+offer_to(struct job *job, unsigned n, unsigned count, uint32_t caplen,
+    uint64_t now)
+{
+	static struct pb_stream_key other[FAKE_STREAMS];
+	struct pb_stream *stream;
+	struct pb_err err;
+
+	memset(job, 0, sizeof(*job));
+	job->load.arg = job;
+	other[n] = key;
+	snprintf(other[n].interface, sizeof(other[n].interface), "eth%u", n);
+	assert_int_equal(pb_intake_begin(intake, &job->load, &other[n], &err),
+	    0);
+	job->load.first = pb_store_stream_find(&fake, &other[n], &stream,
+	    &err) == 1 ? stream->next : 1;
+	job->load.last = job->load.first + count - 1;
+	job->img = body_image(&(struct body_opts){ .first = job->load.first,
+	    .last = job->load.last, .caplen = caplen,
+	    .interface = other[n].interface });
+	job->load.body = (struct pb_body){
+		.data = job->img->data, .len = job->img->len,
+		.key = &other[n], .self = &self, .pen = BODY_PEN };
 	pb_intake_offer(intake, &job->load, now);
 }
 
@@ -541,6 +582,224 @@ capture_finds_room_in_the_queue_whatever_comes_in(void **state)
 		assert_int_equal(outcome(&job[i]), 0);
 }
 
+static size_t
+memory_in_writer(void)
+{
+	size_t bytes = 0;
+
+	for (const struct pb_chunk *c = fake.queue; c != NULL; c = c->next)
+		bytes += c->cap;
+	return bytes;
+}
+
+static void
+small_bodies_get_small_chunks(void **state)
+{
+	struct job job;
+
+	(void)state;
+	offer_to(&job, 1, 100, 600, 1000);
+	assert_int_equal(fake.queued, 1);
+	assert_true(fake.queue->len > 64000);
+	assert_true(fake.queue->cap < 96u << 10);
+	written(1001);
+	assert_int_equal(outcome(&job), 0);
+	offer_gap(&job, 1, 1, 1002);
+	assert_true(fake.queue->cap <= 16u << 10);
+	written(1003);
+	assert_int_equal(outcome(&job), 0);
+}
+
+/* What does not fit into the first gets a second one, of its own size. */
+static void
+the_last_chunk_of_a_body_is_as_large_as_its_rest(void **state)
+{
+	struct job job;
+
+	(void)state;
+	offer_to(&job, 0, 540, 2000, 1000);
+	assert_int_equal(fake.queued, 2);
+	assert_int_equal(fake.queue->cap, PB_CHUNK_BYTES);
+	assert_true(fake.queue->next->cap < PB_CHUNK_BYTES / 2);
+	written(1001);
+	assert_int_equal(outcome(&job), 0);
+}
+
+/* 64 bodies of 1 MB wait for less memory, and none is refused. */
+static void
+chunks_in_the_writer_have_a_bound_in_bytes(void **state)
+{
+	static struct job job[64];
+	size_t most = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		offer_to(&job[i], i % FAKE_STREAMS, 500, 2000, 1000);
+	assert_true(pb_intake_waiting(intake) > 5u << 20);
+	for (uint64_t now = 1001; fake.queued > 0; now++) {
+		size_t bytes = memory_in_writer();
+
+		most = bytes > most ? bytes : most;
+		fake_write(1, 0);
+		pb_intake_collect(intake, now);
+	}
+	assert_true(most <= PB_INTAKE_CHUNK_BYTES_MAX);
+	assert_true(most > PB_INTAKE_CHUNK_BYTES_MAX * 3 / 4);
+	assert_int_equal(pb_intake_waiting(intake), 0);
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(outcome(&job[i]), 0);
+}
+
+static void
+a_small_load_does_not_pass_one_that_waits_for_chunks(void **state)
+{
+	static struct job job[64], large, small;
+	unsigned n = 0;
+
+	(void)state;
+	/* A large one finds too little; there is enough for a small one. */
+	while (memory_in_writer() < PB_INTAKE_CHUNK_BYTES_MAX * 2 / 3) {
+		offer_to(&job[n], n % 6, 500, 2000, 1000);
+		assert_int_equal(job[n++].taken, 1);
+	}
+	offer_to(&large, 6, 4000, 2000, 1001);
+	assert_int_equal(large.taken, 0);
+	offer_to(&small, 7, 1, 60, 1002);
+	assert_int_equal(small.taken, 0);
+	while (large.taken == 0 && fake.queued > 0) {
+		assert_int_equal(small.taken, 0);
+		fake_write(1, 0);
+		pb_intake_collect(intake, 1003);
+	}
+	assert_int_equal(large.taken, 1);
+	written(1004);
+	written(1005);
+	assert_int_equal(outcome(&small), 0);
+	assert_int_equal(outcome(&large), 0);
+	while (n > 0)
+		assert_int_equal(outcome(&job[--n]), 0);
+}
+
+static void
+one_load_alone_goes_however_large_it_is(void **state)
+{
+	struct job first, large;
+
+	(void)state;
+	offer_to(&first, 0, 1, 60, 1000);
+	/* By what it may take at most it is above the bound. */
+	offer_to(&large, 1, 3500, 8192, 1000);
+	assert_int_equal(large.taken, 0);
+	written(1001);
+	assert_int_equal(outcome(&first), 0);
+	assert_int_equal(large.taken, 1);
+	written(1002);
+	assert_int_equal(outcome(&large), 0);
+}
+
+/* A chunk of 1 MiB for each of the gaps that it fills: some at a time. */
+static void
+one_load_fills_as_many_gaps_as_there_is_memory_for(void **state)
+{
+	struct job late, gap, first;
+	size_t n = 0;
+
+	(void)state;
+	for (uint64_t seq = 1; seq < 40; seq += 2) {
+		offer_gap(&gap, seq, seq, 1000);
+		written(1000);
+		assert_int_equal(outcome(&gap), 0);
+		offer(&first, seq + 1, seq + 1, 1000);
+		written(1000);
+		assert_int_equal(outcome(&first), 0);
+	}
+	begin(&late);
+	late.img = body_image(&(struct body_opts){ .first = 1, .last = 1000,
+	    .caplen = 2000 });
+	late.load.first = 1;
+	late.load.last = 1000;
+	late.load.body = (struct pb_body){
+		.data = late.img->data, .len = late.img->len, .key = &key,
+		.self = &self, .pen = BODY_PEN };
+	pb_intake_offer(intake, &late.load, 1001);
+	assert_int_equal(late.taken, 1);
+	for (const struct pb_chunk *c = fake.queue; c != NULL; c = c->next)
+		n += c->first_seq < 40;
+	assert_int_equal(n, 16);
+	written(1002);
+	assert_int_equal(outcome(&late), PB_EBUSY);
+}
+
+static void
+the_body_of_what_is_in_chunks_is_not_needed(void **state)
+{
+	struct job job, held;
+
+	(void)state;
+	begin(&job);
+	offer(&held, 11, 20, 1000);
+	assert_int_equal(held.taken, 0);
+	send_job(&job, 1, 10, 1001);
+	assert_int_equal(job.taken, 1);
+	assert_int_equal(held.taken, 1);
+	assert_int_equal(job.settled, 0);
+	free(job.img);
+	free(held.img);
+	job.img = held.img = NULL;
+	written(1002);
+	assert_int_equal(outcome(&job), 0);
+	assert_int_equal(outcome(&held), 0);
+}
+
+/* A packet and a block of statistics as small as they can be, whose options
+ * have no end. */
+static void
+put_smallest(struct image *img, uint64_t seq, bool statistics)
+{
+	if (statistics) {
+		img_begin(img, 5);
+		img_number(img, 0, 4);
+		img_ticks(img, BODY_TIME(seq));
+		img_option(img, 1, "", 0);
+		img_end(img);
+	}
+	img_epb_begin(img, 0, BODY_TIME(seq), "", 0, 0);
+	img_option_number(img, 5, seq, 8);
+	img_end(img);
+}
+
+/* What is smallest grows most. */
+static void
+a_chunk_has_room_for_what_blocks_grow(void **state)
+{
+	uint64_t next = 1;
+
+	(void)state;
+	for (unsigned count = 1; next + count < FAKE_SEQS; count += 19) {
+		struct job job;
+
+		begin(&job);
+		job.img = body_begin(false);
+		body_head(job.img, &(struct body_opts){ .first = 1 });
+		for (unsigned i = 0; i < count; i++)
+			put_smallest(job.img, next + i, count % 2 == 1);
+		job.load.first = next;
+		job.load.last = next + count - 1;
+		job.load.body = (struct pb_body){
+			.data = job.img->data, .len = job.img->len,
+			.key = &key, .self = &self, .pen = BODY_PEN };
+		pb_intake_offer(intake, &job.load, 1000);
+		assert_int_equal(job.taken, 1);
+		assert_int_equal(fake.queued, 1);
+		assert_true(fake.queue->len <= fake.queue->cap);
+		assert_true(count < 10 || fake.queue->len > job.img->len);
+		written(1001);
+		assert_int_equal(outcome(&job), 0);
+		next += count;
+	}
+	assert_true(next > FAKE_SEQS / 2);
+}
+
 static void
 who_waits_too_long_for_the_writer_is_told_to_come_back(void **state)
 {
@@ -738,6 +997,14 @@ main(void)
 		TEST(nothing_is_submitted_between_a_failure_and_its_last_echo),
 		TEST(a_queue_that_is_full_is_told_after_what_went_out_is_back),
 		TEST(capture_finds_room_in_the_queue_whatever_comes_in),
+		TEST(small_bodies_get_small_chunks),
+		TEST(the_last_chunk_of_a_body_is_as_large_as_its_rest),
+		TEST(chunks_in_the_writer_have_a_bound_in_bytes),
+		TEST(a_small_load_does_not_pass_one_that_waits_for_chunks),
+		TEST(one_load_alone_goes_however_large_it_is),
+		TEST(one_load_fills_as_many_gaps_as_there_is_memory_for),
+		TEST(the_body_of_what_is_in_chunks_is_not_needed),
+		TEST(a_chunk_has_room_for_what_blocks_grow),
 		TEST(who_waits_too_long_for_the_writer_is_told_to_come_back),
 		TEST(a_claim_that_the_packets_do_not_keep_keeps_nothing),
 		TEST(a_repeat_that_is_not_what_it_claims_is_refused),

@@ -86,14 +86,14 @@ an_address_is_forgotten_with_its_last_connection(void **state)
 	b = pb_peers_enter(peers, from("2001:db8::2"));
 	assert_ptr_equal(a[0], a[1]);
 	assert_ptr_not_equal(a[0], b);
-	a[0]->held = 5;
+	a[0]->share.held = 5;
 	pb_peers_leave(peers, a[0]);
 	assert_ptr_equal(pb_peers_enter(peers, from("2001:db8::1")), a[1]);
-	assert_int_equal(a[1]->held, 5);
+	assert_int_equal(a[1]->share.held, 5);
 	pb_peers_leave(peers, a[1]);
 	pb_peers_leave(peers, a[1]);
 	a[0] = pb_peers_enter(peers, from("2001:db8::1"));
-	assert_int_equal(a[0]->held, 0);
+	assert_int_equal(a[0]->share.held, 0);
 	assert_int_equal(a[0]->connections, 1);
 	pb_peers_leave(peers, b);
 }

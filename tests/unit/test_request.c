@@ -75,7 +75,7 @@ setup(void **state)
 	strcpy(conf.node.name, "core");
 	conf.node.pen = BODY_PEN;
 	return pb_service_create(&service, &opts, pb_request_settled,
-	    on_writer, NULL, &err);
+	    pb_request_taken, on_writer, NULL, &err);
 }
 
 static void
@@ -167,6 +167,14 @@ write_all(void)
 {
 	fake_write(SIZE_MAX, 0);
 	pb_intake_collect(service->intake, now);
+}
+
+/* The one that is held is told that it came too early. */
+static void
+finish_held(void)
+{
+	pb_intake_tick(service->intake, now + conf.listen.hold_ms);
+	assert_int_equal(status(), 409);
 }
 
 static void
@@ -612,7 +620,95 @@ no_memory_for_bodies_is_told_with_a_time_to_come_back(void **state)
 }
 
 static void
-the_memory_of_a_body_is_free_once_it_is_settled(void **state)
+a_body_waits_for_memory_and_goes_on_where_it_was(void **state)
+{
+	struct image *img = body_image(&TEN);
+	struct pb_request_head h = { .method = "POST", .path = PACKETS,
+	    .has_length = true, .length = img->len };
+
+	(void)state;
+	assert_true(pb_intake_reserve(service->intake, MEMORY_MAX - 100));
+	head(&h);
+	assert_true(pb_request_wait(request, img->len, now));
+	assert_int_equal(pb_claims_tick(&service->rooms->claims, now) > 0, 1);
+	assert_int_equal(woken, 0);
+	pb_intake_release(service->intake, MEMORY_MAX - 100);
+	assert_int_equal(pb_claims_tick(&service->rooms->claims, now + 9),
+	    -1);
+	assert_int_equal(woken, 1);
+	assert_false(pb_request_wait(request, img->len, now + 9));
+	assert_true(pb_request_data(request, img->data, img->len, now + 9));
+	pb_request_end(request, now + 9);
+	write_all();
+	assert_int_equal(status(), 200);
+	assert_int_equal(woken, 2);
+	free(img);
+}
+
+static void
+who_waits_for_memory_in_vain_is_told_with_a_time_to_come_back(void **state)
+{
+	struct pb_request_head h = { .method = "POST", .path = PACKETS,
+	    .has_length = true, .length = 1000 };
+	uint64_t until = now + conf.listen.idle_timeout_ms;
+
+	(void)state;
+	assert_true(pb_intake_reserve(service->intake, MEMORY_MAX - 100));
+	head(&h);
+	assert_true(pb_request_wait(request, 1000, now));
+	pb_claims_tick(&service->rooms->claims, until - 1);
+	assert_int_equal(woken, 0);
+	pb_claims_tick(&service->rooms->claims, until);
+	assert_int_equal(woken, 1);
+	assert_false(pb_request_wait(request, 1000, until));
+	assert_true(pb_request_data(request, "x", 1, until));
+	assert_int_equal(status(), 503);
+	assert_int_equal(pb_request_answer(request)->retry_after_s, 1);
+	assert_non_null(strstr(text(), "memory_max"));
+	pb_intake_release(service->intake, MEMORY_MAX - 100);
+}
+
+static void
+a_body_that_is_all_there_has_no_claim(void **state)
+{
+	struct image *img = body_image(&(struct body_opts){ .first = 21,
+	    .last = 400 });
+	struct pb_request_head h = { .method = "POST", .path = PACKETS,
+	    .has_length = true, .length = img->len };
+
+	(void)state;
+	post_image(&PLAIN, &TEN);
+	write_all();
+	assert_int_equal(status(), 200);
+	head(&h);
+	assert_false(pb_request_wait(request, img->len - 1, now));
+	assert_true(pb_request_data(request, img->data, img->len - 1, now));
+	assert_true(service->rooms->claims.claimed > 0);
+	assert_true(pb_request_data(request, img->data + img->len - 1, 1,
+	    now));
+	pb_request_end(request, now);
+	/* Ahead of its turn, it keeps its memory and nothing else. */
+	assert_true(pb_intake_reserved(service->intake) >= img->len);
+	assert_int_equal(service->rooms->claims.claimed, 0);
+	finish_held();
+	free(img);
+}
+
+static void
+what_nobody_keeps_does_not_wait_for_memory(void **state)
+{
+	struct pb_request_head h = { .method = "POST", .path = "/v1/nowhere",
+	    .has_length = true, .length = 1000 };
+
+	(void)state;
+	assert_true(pb_intake_reserve(service->intake, MEMORY_MAX));
+	head(&h);
+	assert_false(pb_request_wait(request, 1000, now));
+	pb_intake_release(service->intake, MEMORY_MAX);
+}
+
+static void
+the_memory_of_a_body_is_free_once_it_is_in_chunks(void **state)
 {
 	struct pb_request_head h = { .method = "POST", .path = PACKETS,
 	    .has_length = true, .length = 5000 };
@@ -625,8 +721,15 @@ the_memory_of_a_body_is_free_once_it_is_settled(void **state)
 	finish();		/* broken off */
 	assert_int_equal(pb_intake_reserved(service->intake), 0);
 	post_image(&PLAIN, &TEN);
-	assert_true(pb_intake_reserved(service->intake) > 0);
+	assert_int_equal(fake.queued, 1);
+	assert_int_equal(status(), 0);
+	assert_int_equal(pb_intake_reserved(service->intake), 0);
 	write_all();
+	assert_int_equal(status(), 200);
+	/* Ahead of its turn it is kept. */
+	post_image(&PLAIN, &(struct body_opts){ .first = 21, .last = 30 });
+	assert_true(pb_intake_reserved(service->intake) > 0);
+	finish_held();
 	assert_int_equal(pb_intake_reserved(service->intake), 0);
 }
 
@@ -755,7 +858,11 @@ main(void)
 		TEST(a_start_too_far_ahead_is_told_where_to_start),
 		TEST(a_failing_disk_is_told_with_a_time_to_come_back),
 		TEST(no_memory_for_bodies_is_told_with_a_time_to_come_back),
-		TEST(the_memory_of_a_body_is_free_once_it_is_settled),
+		TEST(a_body_waits_for_memory_and_goes_on_where_it_was),
+		TEST(who_waits_for_memory_in_vain_is_told_with_a_time_to_come_back),
+		TEST(a_body_that_is_all_there_has_no_claim),
+		TEST(what_nobody_keeps_does_not_wait_for_memory),
+		TEST(the_memory_of_a_body_is_free_once_it_is_in_chunks),
 		TEST(a_body_that_only_drips_is_not_waited_for),
 		TEST(a_body_that_nobody_reads_may_not_drip_or_go_on_for_ever),
 		TEST(bodies_have_the_configured_bound),

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "recorder/ingest/intake/claim.h"
 
 struct pb_peers;
 
@@ -23,7 +24,7 @@ struct pb_peer_address {
 	unsigned char	bytes[16];
 	size_t		len;		/* of those; 4 or 16 */
 	unsigned	connections;
-	size_t		held;		/* bytes of bodies; the user's */
+	struct pb_share	share;		/* of the memory; the user's */
 };
 
 /* `connections_max` of one address; 0: no bound.  PB_ENOMEM. */

@@ -6,13 +6,16 @@
  * order, block kinds or time resolution came in; on any error the caller
  * throws all chunks away and nothing was kept.
  * Reason:  one pass from the body to the chunks, because every byte of
- * every edge goes through here.
+ * every edge goes through here.  So packets take one of two ways: plain
+ * ones, which is what our shippers send, are read and written by plain.h;
+ * all else, and whatever is wrong, is read by reader.h.  The chunks are the
+ * same either way, and only the second way reports errors.
  * Limit:   blocks between packets wait in PB_STORED_BLOCK_BYTES_MAX bytes
  * for the packet they belong to, the next one; what does not fit there is
  * dropped and counted, because notes must not hold back packets.
  * Not here: digests, whose turn it is, what is a repeat (intake.c).
  */
-#include "recorder/ingest/intake/body.h"
+#include "recorder/ingest/intake/body_impl.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,18 +24,12 @@
 #include "base/bytes.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
+#include "pcapng/plain.h"
 #include "pcapng/reader.h"
 #include "pcapng/scan.h"
 
 #define ISB_BYTES(options_len)	((options_len) + 28u)
 #define TSRESOL_NS		9
-
-struct pb_body_scratch {
-	struct pb_buf	shb;		/* options of the section header */
-	struct pb_buf	waiting;	/* blocks before the next packet */
-	struct pb_buf	statistics;	/* options of one ISB */
-	uint8_t		options[PB_OPTIONS_BYTES_MAX + PB_HOP_GROWTH_MAX];
-};
 
 struct walk {
 	struct pb_body_scratch	*scratch;
@@ -42,11 +39,13 @@ struct walk {
 	struct pb_err		*err;
 	uint64_t	packets;
 	size_t		run;		/* the one that ends next */
+	uint64_t	kept_to;	/* where it ends, once it has begun */
 	bool		cut;		/* the next packet begins a chunk */
 	bool		kept;		/* the last packet was */
 	unsigned	waiting;	/* blocks in scratch->waiting */
 	bool		have_interface;
 	bool		nanoseconds;	/* its own times are ns since 1970 */
+	bool		plain;		/* its packets may be */
 };
 
 /* Reading */
@@ -60,13 +59,18 @@ static int	take_interface(struct walk *, const struct pb_event *);
 static int	make_head(struct walk *, const struct pb_event *);
 static int	take_packet(struct walk *, const struct pb_event *);
 static int	check_packet(struct walk *, const struct pb_event *);
+static int	take_plain(struct walk *, struct pb_reader *, size_t *);
+static bool	follows(const struct walk *, uint64_t);
+static bool	take_number(struct walk *, uint64_t);
 
 /* Keeping */
 static bool	within_runs(struct walk *, uint64_t);
 static int	keep_packet(struct walk *, const struct pb_event *, uint64_t);
-static int	room_for(struct walk *, size_t);
-static void	count_packet(struct pb_chunk *, const struct pb_packet *,
-		    uint64_t);
+static int	keep_plain(struct walk *, const struct pb_plain *);
+static struct pb_chunk *chunk_for(struct walk *, size_t);
+static struct pb_chunk *next_chunk(struct walk *, size_t);
+static void	count_packet(struct pb_chunk *, uint64_t, uint64_t, uint32_t);
+static void	count_drops(struct pb_chunk *, uint64_t, uint64_t, uint64_t);
 static void	keep_statistics(struct walk *, const struct pb_event *);
 static void	keep_block(struct walk *, const struct pb_event *);
 static bool	waiting_fits(struct walk *, size_t);
@@ -175,6 +179,11 @@ walk_body(struct walk *walk, bool first_packet_only)
 			goto out;
 		at += used;
 		if (first_packet_only && walk->packets > 0)
+			goto out;
+		if (first_packet_only || !walk->plain)
+			continue;
+		rc = take_plain(walk, reader, &at);
+		if (rc < 0)
 			goto out;
 	}
 	if (rc < 0)
@@ -304,6 +313,8 @@ take_interface(struct walk *walk, const struct pb_event *event)
 	    option.value[0] == TSRESOL_NS &&
 	    (!pb_option_find_u64(block->options, block->options_len,
 	    PB_OPT_IF_TSOFFSET, &offset) || offset == 0);
+	walk->plain = walk->nanoseconds && !walk->scratch->no_plain &&
+	    pb_get_le32(walk->body->data + 8) == PB_BYTE_ORDER_MAGIC;
 	if (walk->build == NULL)
 		return 0;
 	return make_head(walk, event);
@@ -343,16 +354,7 @@ take_packet(struct walk *walk, const struct pb_event *event)
 	rc = check_packet(walk, event);
 	if (rc < 0)
 		return rc;
-	if (walk->packets++ == 0)
-		walk->facts->first = seq;
-	walk->facts->last = seq;
-	if (walk->build == NULL)
-		return 0;
-	walk->kept = within_runs(walk, seq);
-	if (walk->kept)
-		return keep_packet(walk, event, seq);
-	forget_waiting(walk);
-	return 0;
+	return take_number(walk, seq) ? keep_packet(walk, event, seq) : 0;
 }
 
 /* Will the packet, grown by a hop record, fit a segment and a reader? */
@@ -383,6 +385,57 @@ check_packet(struct walk *walk, const struct pb_event *event)
 	return 0;
 }
 
+/*
+ * Plain packets from `*at` on, up to the first block that is no such, or
+ * is against a rule: the reader has that next, and says what is wrong.
+ */
+static int
+take_plain(struct walk *walk, struct pb_reader *reader, size_t *at)
+{
+	const struct pb_body *body = walk->body;
+	uint64_t packets = walk->packets;
+	size_t hops_len = pb_hops_bytes(walk->facts->way.nodes - 1);
+	struct pb_plain packet;
+	size_t begin = *at;
+	int rc = 0;
+
+	while (rc == 0 && pb_plain_read(body->data + *at, body->len - *at,
+	    &packet) && packet.hops_len == hops_len &&
+	    follows(walk, packet.seq)) {
+		if (take_number(walk, packet.seq))
+			rc = keep_plain(walk, &packet);
+		*at += packet.len;
+	}
+	walk->scratch->plain += walk->packets - packets;
+	pb_reader_pass(reader, *at - begin);
+	return rc;
+}
+
+/* May a packet with this number stand here? */
+static inline bool
+follows(const struct walk *walk, uint64_t seq)
+{
+	return seq <= PB_SEQ_MAX &&
+	    (walk->packets == 0 || seq == walk->facts->last + 1);
+}
+
+/* A packet that is right has this number.  Is it to be kept? */
+static inline bool
+take_number(struct walk *walk, uint64_t seq)
+{
+	if (walk->packets++ == 0)
+		walk->facts->first = seq;
+	walk->facts->last = seq;
+	if (seq <= walk->kept_to)
+		return true;		/* as the one before it */
+	if (walk->build == NULL)
+		return false;
+	walk->kept = within_runs(walk, seq);
+	if (!walk->kept)
+		forget_waiting(walk);
+	return walk->kept;
+}
+
 /* --- keeping -------------------------------------------------------------- */
 
 static bool
@@ -394,7 +447,10 @@ within_runs(struct walk *walk, uint64_t seq)
 		walk->run++;
 		walk->cut = true;
 	}
-	return walk->run < build->runs && seq >= build->run[walk->run].first;
+	if (walk->run == build->runs || seq < build->run[walk->run].first)
+		return false;
+	walk->kept_to = build->run[walk->run].last;
+	return true;
 }
 
 static int
@@ -404,8 +460,8 @@ keep_packet(struct walk *walk, const struct pb_event *event, uint64_t seq)
 	struct pb_body_scratch *scratch = walk->scratch;
 	struct pb_body_build *build = walk->build;
 	struct pb_chunk *chunk;
+	uint64_t dropped;
 	size_t bytes;
-	int rc;
 
 	if (walk->body->self != NULL) {
 		struct pb_hop hop = { build->arrival_ns, build->number++ };
@@ -415,38 +471,84 @@ keep_packet(struct walk *walk, const struct pb_event *event, uint64_t seq)
 		packet.options = scratch->options;
 	}
 	bytes = pb_epb_bytes(packet.caplen, packet.options_len);
-	rc = room_for(walk, bytes);
-	if (rc < 0)
-		return rc;
-	chunk = build->last_chunk;
-	if (scratch->waiting.len > 0)
-		memcpy(chunk->data + chunk->len, scratch->waiting.data,
-		    scratch->waiting.len);
-	chunk->len += scratch->waiting.len;
-	forget_waiting(walk);
+	chunk = chunk_for(walk, bytes);
+	if (chunk == NULL)
+		return pb_err_set(walk->err, PB_ENOMEM, "no memory");
 	pb_build_epb(chunk->data + chunk->len, 0, &packet);
 	chunk->len += bytes;
-	count_packet(chunk, &packet, seq);
+	count_packet(chunk, seq, packet.time_ns, packet.caplen);
+	if (pb_option_find_u64(packet.options, packet.options_len,
+	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
+		count_drops(chunk, seq, packet.time_ns, dropped);
+	return 0;
+}
+
+static int
+keep_plain(struct walk *walk, const struct pb_plain *packet)
+{
+	struct pb_body_build *build = walk->build;
+	struct pb_hop hop, *more = NULL;
+	struct pb_chunk *chunk;
+	size_t bytes;
+
+	if (walk->body->self != NULL) {
+		hop.time_ns = build->arrival_ns;
+		hop.seq = build->number++;
+		more = &hop;
+	}
+	bytes = pb_plain_bytes(packet, more != NULL);
+	chunk = chunk_for(walk, bytes);
+	if (chunk == NULL)
+		return pb_err_set(walk->err, PB_ENOMEM, "no memory");
+	pb_plain_write(chunk->data + chunk->len, packet, walk->body->pen,
+	    more);
+	chunk->len += bytes;
+	count_packet(chunk, packet->seq, packet->ticks, packet->caplen);
+	if (packet->dropped > 0)
+		count_drops(chunk, packet->seq, packet->ticks,
+		    packet->dropped);
 	return 0;
 }
 
 /*
- * A chunk at build->last_chunk with room for the waiting blocks and
+ * The chunk at whose end `bytes` go, behind the blocks that waited for the
+ * packet they are; NULL for no memory.
+ */
+static inline struct pb_chunk *
+chunk_for(struct walk *walk, size_t bytes)
+{
+	struct pb_buf *waiting = &walk->scratch->waiting;
+	struct pb_chunk *chunk = walk->build->last_chunk;
+
+	if (chunk == NULL || walk->cut ||
+	    waiting->len + bytes > chunk->cap - chunk->len) {
+		chunk = next_chunk(walk, bytes);
+		if (chunk == NULL)
+			return NULL;
+	}
+	if (waiting->len > 0 || waiting->failed) {
+		if (waiting->len > 0)
+			memcpy(chunk->data + chunk->len, waiting->data,
+			    waiting->len);
+		chunk->len += waiting->len;
+		forget_waiting(walk);
+	}
+	return chunk;
+}
+
+/*
+ * A new chunk at build->last_chunk with room for the waiting blocks and
  * `bytes` more.  A packet alone always fits an empty one:
  * PB_CAPLEN_MAX + PB_OPTIONS_BYTES_MAX is about half of PB_CHUNK_BYTES.
  */
-static int
-room_for(struct walk *walk, size_t bytes)
+static struct pb_chunk *
+next_chunk(struct walk *walk, size_t bytes)
 {
 	struct pb_body_build *build = walk->build;
-	struct pb_chunk *chunk = build->last_chunk;
+	struct pb_chunk *chunk = build->chunk(build->arg);
 
-	if (chunk != NULL && !walk->cut && walk->scratch->waiting.len +
-	    bytes <= chunk->cap - chunk->len)
-		return 0;
-	chunk = build->chunk(build->arg);
 	if (chunk == NULL)
-		return pb_err_set(walk->err, PB_ENOMEM, "no memory");
+		return NULL;
 	if (build->last_chunk != NULL)
 		build->last_chunk->next = chunk;
 	else
@@ -456,36 +558,37 @@ room_for(struct walk *walk, size_t bytes)
 	walk->cut = false;
 	if (walk->scratch->waiting.len + bytes > chunk->cap)
 		drop_waiting(walk);
-	return 0;
+	return chunk;
+}
+
+static inline void
+count_packet(struct pb_chunk *chunk, uint64_t seq, uint64_t time_ns,
+    uint32_t caplen)
+{
+	if (chunk->packets++ == 0) {
+		chunk->first_seq = seq;
+		chunk->first_time = time_ns;
+		chunk->last_time = time_ns;
+	}
+	chunk->last_seq = seq;
+	chunk->packet_bytes += caplen;
+	if (time_ns < chunk->first_time)
+		chunk->first_time = time_ns;
+	if (time_ns > chunk->last_time)
+		chunk->last_time = time_ns;
 }
 
 static void
-count_packet(struct pb_chunk *chunk, const struct pb_packet *packet,
-    uint64_t seq)
+count_drops(struct pb_chunk *chunk, uint64_t seq, uint64_t time_ns,
+    uint64_t dropped)
 {
-	uint64_t dropped;
-
-	if (chunk->packets++ == 0) {
-		chunk->first_seq = seq;
-		chunk->first_time = packet->time_ns;
-		chunk->last_time = packet->time_ns;
-	}
-	chunk->last_seq = seq;
-	chunk->packet_bytes += packet->caplen;
-	if (packet->time_ns < chunk->first_time)
-		chunk->first_time = packet->time_ns;
-	if (packet->time_ns > chunk->last_time)
-		chunk->last_time = packet->time_ns;
-	if (!pb_option_find_u64(packet->options, packet->options_len,
-	    PB_OPT_EPB_DROPCOUNT, &dropped) || dropped == 0)
-		return;
 	if (chunk->drops == PB_CHUNK_DROPS_MAX) {
 		chunk->drop[chunk->drops - 1].count += dropped;
 		return;
 	}
 	chunk->drop[chunk->drops].seq = seq;
 	chunk->drop[chunk->drops].count = dropped;
-	chunk->drop[chunk->drops].time_ns = packet->time_ns;
+	chunk->drop[chunk->drops].time_ns = time_ns;
 	chunk->drops++;
 }
 

@@ -23,12 +23,13 @@
 #include "recorder/ingest/intake/intake_impl.h"
 
 #define SWEEP_MS	10000u
+#define SLABS_KEPT_MAX	(16u << 20)	/* bytes, while nothing comes */
 
 static void	set_state(struct pb_intake *, struct pb_load *,
 		    enum load_state);
 static struct loads *list_of(struct pb_intake *, enum load_state);
 static void	consider(struct pb_intake *, struct pb_load *, uint64_t);
-static bool	must_wait(const struct pb_intake *, const struct pb_load *,
+static bool	must_wait(struct pb_intake *, const struct pb_load *,
 		    uint64_t);
 static void	take(struct pb_intake *, struct pb_load *, uint64_t,
 		    uint64_t);
@@ -54,7 +55,10 @@ pb_intake_create(struct pb_intake **out, const struct pb_intake_opts *opts,
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	intake->opts = *opts;
 	rc = pb_body_scratch_create(&intake->scratch, err);
+	if (rc == 0)
+		rc = pb_chunk_pool_create(&intake->pool, SLABS_KEPT_MAX, err);
 	if (rc < 0) {
+		pb_body_scratch_destroy(intake->scratch);
 		free(intake);
 		return rc;
 	}
@@ -73,7 +77,7 @@ pb_intake_destroy(struct pb_intake *intake)
 {
 	if (intake == NULL)
 		return;
-	intake_free_spares(intake);
+	pb_chunk_pool_destroy(intake->pool);
 	intake_free_entries(intake);
 	pb_body_scratch_destroy(intake->scratch);
 	pthread_mutex_destroy(&intake->mutex);
@@ -105,6 +109,12 @@ size_t
 pb_intake_room(const struct pb_intake *intake)
 {
 	return intake->opts.memory_max - intake->reserved;
+}
+
+size_t
+pb_intake_waiting(const struct pb_intake *intake)
+{
+	return intake->waiting_bytes;
 }
 
 int
@@ -255,11 +265,15 @@ set_state(struct pb_intake *intake, struct pb_load *load,
 		TAILQ_REMOVE(from, load, link);
 	if (load->state == LOAD_HELD)
 		intake->held_bytes -= load->body.len;
+	if (load->state == LOAD_WAITING)
+		intake->waiting_bytes -= load->body.len;
 	if (load->state != LOAD_IDLE)
 		load->entry->loads[load->state]--;
 	load->state = state;
 	if (state != LOAD_IDLE)
 		load->entry->loads[state]++;
+	if (state == LOAD_WAITING)
+		intake->waiting_bytes += load->body.len;
 	if (state == LOAD_HELD) {
 		intake->held_bytes += load->body.len;
 		TAILQ_FOREACH(before, to, link)
@@ -315,8 +329,7 @@ consider(struct pb_intake *intake, struct pb_load *load, uint64_t now_ms)
 }
 
 static bool
-must_wait(const struct pb_intake *intake, const struct pb_load *load,
-    uint64_t next)
+must_wait(struct pb_intake *intake, const struct pb_load *load, uint64_t next)
 {
 	const struct pb_intake_entry *entry = load->entry;
 
@@ -324,7 +337,11 @@ must_wait(const struct pb_intake *intake, const struct pb_load *load,
 		return true;
 	if (entry->chunks > 0 && next != entry->expected)
 		return true;
-	return load->first <= next && intake->chunks >= PB_INTAKE_CHUNKS_MAX;
+	if (load->first > next)
+		return false;
+	if (!intake->starved && !intake_may_take(intake, load, next))
+		intake->starved = true;
+	return intake->starved;
 }
 
 static void
@@ -345,6 +362,10 @@ take(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 	}
 	set_state(intake, load, LOAD_WRITING);
 	settle_written(intake, load, now_ms);
+	if (load->state != LOAD_WRITING || intake->opts.taken == NULL)
+		return;
+	load->body.data = NULL;
+	intake->opts.taken(intake->opts.arg, load);
 }
 
 static void
@@ -433,6 +454,7 @@ advance(struct pb_intake *intake, uint64_t now_ms)
 	bool again;
 
 	do {
+		intake->starved = false;
 		again = advance_list(intake, &intake->waiting, now_ms);
 		again |= advance_list(intake, &intake->held, now_ms);
 	} while (again);
@@ -453,6 +475,8 @@ advance_list(struct pb_intake *intake, struct loads *list, uint64_t now_ms)
 			continue;
 		consider(intake, load, now_ms);
 		moved |= load->state != state;
+		if (state == LOAD_WAITING && intake->starved)
+			break;
 	}
 	return moved;
 }

@@ -12,7 +12,8 @@
  * dropped, what fills an open gap is not.
  * Limit:   bodies of `memory_max` in all, half of that for HELD ones; HELD
  * lasts for `hold_ms`, WAITING for PB_WAIT_MS; PB_INTAKE_CHUNKS_MAX chunks
- * in the writer's queue, so that capture always finds room there.
+ * in the writer's queue, so that capture always finds room there, and
+ * PB_INTAKE_CHUNK_BYTES_MAX of memory for them, or one load's.
  * Not here: HTTP, and clocks: `now_ms` is an argument.  One thread calls
  * all of it; only the writer's `done` comes from elsewhere.
  */
@@ -29,6 +30,7 @@
 #include "recorder/store/store.h"
 
 #define PB_INTAKE_CHUNKS_MAX	(PB_QUEUE_CHUNKS_MAX / 2)
+#define PB_INTAKE_CHUNK_BYTES_MAX	((size_t)40u << 20)
 #define PB_WAIT_MS	5000	/* for the writer */
 #define PB_HOLD_GRACE_MS	200	/* after an answer, the next request of
 					 * its sender may be under way */
@@ -79,6 +81,9 @@ struct pb_intake_opts {
 	uint64_t	hold_ms;
 	/* A load is settled.  Must not call into the intake. */
 	void		(*settled)(void *arg, struct pb_load *load);
+	/* It is not settled yet, but its body is read no more.  NULL: who
+	 * cares.  Must not call into the intake but to release. */
+	void		(*taken)(void *arg, struct pb_load *load);
 	/* Called by the writer thread: call pb_intake_collect() soon. */
 	void		(*wake)(void *arg);
 	void		*arg;
@@ -95,6 +100,8 @@ void	pb_intake_release(struct pb_intake *intake, size_t bytes);
 size_t	pb_intake_reserved(const struct pb_intake *intake);
 /* What pb_intake_reserve() would give now. */
 size_t	pb_intake_room(const struct pb_intake *intake);
+/* Bytes of bodies that are WAITING. */
+size_t	pb_intake_waiting(const struct pb_intake *intake);
 
 /* The durable end of a stream; 0 where it is new. */
 int	pb_intake_acked(struct pb_intake *intake,

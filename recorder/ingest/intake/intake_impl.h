@@ -59,10 +59,11 @@ struct pb_intake {
 	struct loads	waiting;	/* in order of arrival */
 	struct loads	writing;
 	size_t		reserved;	/* bytes of bodies */
-	size_t		held_bytes;
+	size_t		held_bytes, waiting_bytes; /* of loads in these */
 	size_t		chunks;		/* in the writer */
-	struct parcel	*spare;
-	size_t		spares;
+	struct pb_chunk_pool *pool;
+	bool		starved;	/* a load waits for chunks: those
+					 * behind it wait, too */
 	struct pb_intake_entry *slot[SLOTS];
 	size_t		entries;
 	uint64_t	seed;
@@ -95,8 +96,10 @@ void	intake_free_entries(struct pb_intake *intake);
  */
 int	intake_take(struct pb_intake *intake, struct pb_load *load,
 	    uint64_t next, struct pb_err *err);
+/* May it have the chunks that this takes, as it looks? */
+bool	intake_may_take(const struct pb_intake *intake,
+	    const struct pb_load *load, uint64_t next);
 /* Account for a chunk that came back. */
 void	intake_take_back(struct pb_intake *intake, struct parcel *parcel);
-void	intake_free_spares(struct pb_intake *intake);
 
 #endif

@@ -12,9 +12,29 @@
 
 #include "recorder/ingest/intake/intake_impl.h"
 
-#define RUNS_MAX	64	/* gaps that one load fills; more: again */
-#define PARCELS_KEPT	32	/* chunks kept for reuse */
+#define RUNS_MAX	64u	/* gaps that one load fills; more: again */
+/* Each run has a chunk of its own, of the size for the whole load. */
+#define RUN_BYTES_MAX	(16u << 20)
+#define RUN_SMALL_BYTES	(64u << 10)
 
+/*
+ * What a packet grows by at most: a hop, and what its block may lack
+ * (opt_endofopt, a drop count that was no option).  And other blocks: an
+ * Interface Statistics Block of 28 bytes may lack opt_endofopt, too.  Chunks
+ * have no more room than that, so it must be true.
+ */
+#define PACKET_GROWTH	(PB_HOP_GROWTH_MAX + 16u)
+#define BLOCKS_GROWTH	7u	/* one byte of so many */
+
+/* One load's chunks while they are made. */
+struct maker {
+	struct pb_intake *intake;
+	struct pb_body_build *build;
+	size_t		 rest;		/* at most so much is to come */
+};
+
+static size_t	bytes_max(const struct pb_load *);
+static unsigned	runs_max(const struct pb_load *);
 static int	find_runs(struct pb_intake *, struct pb_load *, uint64_t,
 		    struct pb_run [static RUNS_MAX + 1], size_t *,
 		    struct pb_err *);
@@ -36,9 +56,10 @@ static int	submit_all(struct pb_intake *, struct pb_load *,
 static int	submit_some(struct pb_intake *, struct pb_load *,
 		    struct pb_chunk **, struct pb_head *, uint64_t, bool,
 		    struct pb_err *);
-static struct pb_chunk *chunk_get(void *);
-static void	chunk_put(struct pb_intake *, struct pb_chunk *);
-static void	chunks_put(struct pb_intake *, struct pb_chunk *);
+static struct pb_chunk *chunk_next(void *);
+static struct pb_chunk *chunk_get(struct pb_intake *, size_t);
+static void	chunk_put(struct pb_chunk *);
+static void	chunks_put(struct pb_chunk *);
 static void	chunk_done(struct pb_chunk *, int, const struct pb_err *);
 
 int
@@ -65,6 +86,24 @@ intake_take(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 	return take_packets(intake, load, next, run, runs, err);
 }
 
+bool
+intake_may_take(const struct pb_intake *intake, const struct pb_load *load,
+    uint64_t next)
+{
+	size_t more;
+
+	/* One load alone always may, however large. */
+	if (intake->chunks == 0)
+		return true;
+	if (intake->chunks >= PB_INTAKE_CHUNKS_MAX)
+		return false;
+	more = pb_chunk_pool_more(intake->pool, bytes_max(load));
+	if (load->gap == 0 && load->first < next)
+		more += RUN_BYTES_MAX;
+	return more == 0 || pb_chunk_pool_used(intake->pool) + more <=
+	    PB_INTAKE_CHUNK_BYTES_MAX;
+}
+
 void
 intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 {
@@ -88,20 +127,26 @@ intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 		load->rc = intake_store_failed(parcel->rc);
 		memcpy(load->text, parcel->text, sizeof(load->text));
 	}
-	chunk_put(intake, chunk);
+	chunk_put(chunk);
 }
 
-void
-intake_free_spares(struct pb_intake *intake)
+/* Of the load's chunks together. */
+static size_t
+bytes_max(const struct pb_load *load)
 {
-	struct parcel *parcel;
+	uint64_t packets = load->last - load->first + 1;
 
-	while ((parcel = intake->spare) != NULL) {
-		intake->spare = parcel->next;
-		pb_chunk_destroy(parcel->chunk);
-		free(parcel);
-	}
-	intake->spares = 0;
+	if (load->gap != 0)
+		return 1;
+	return load->body.len + load->body.len / BLOCKS_GROWTH +
+	    (size_t)packets * PACKET_GROWTH;
+}
+
+static unsigned
+runs_max(const struct pb_load *load)
+{
+	return bytes_max(load) <= RUN_SMALL_BYTES ? RUNS_MAX :
+	    RUN_BYTES_MAX / (1u << 20);
 }
 
 /* What of the load is new: parts within open gaps, and from `next` on. */
@@ -110,6 +155,7 @@ find_runs(struct pb_intake *intake, struct pb_load *load, uint64_t next,
     struct pb_run run[static RUNS_MAX + 1], size_t *runs, struct pb_err *err)
 {
 	struct pb_gap_info gap[RUNS_MAX];
+	unsigned max = runs_max(load);
 	uint64_t below = load->last < next ? load->last : next - 1;
 	uint64_t kept = 0;
 	int n = 0;
@@ -117,10 +163,10 @@ find_runs(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 	*runs = 0;
 	if (load->first < next)
 		n = pb_store_gaps(intake->opts.store, load->entry->stream,
-		    load->first, below, gap, RUNS_MAX, err);
+		    load->first, below, gap, max, err);
 	if (n < 0)
 		return intake_store_failed(n);
-	load->again = n == RUNS_MAX;
+	load->again = n == (int)max;
 	for (int i = 0; i < n; i++) {
 		struct pb_run *r = &run[*runs];
 
@@ -145,14 +191,16 @@ static int
 take_packets(struct pb_intake *intake, struct pb_load *load, uint64_t next,
     const struct pb_run *run, size_t runs, struct pb_err *err)
 {
+	struct maker maker = { .intake = intake, .rest = bytes_max(load) };
 	struct pb_body_build build = {
 		.run = run, .runs = runs, .arrival_ns = load->arrival_ns,
-		.chunk = chunk_get, .arg = intake,
+		.chunk = chunk_next, .arg = &maker,
 	};
 	struct pb_body_facts facts;
 	uint64_t count = 0;
 	int rc;
 
+	maker.build = &build;
 	for (size_t i = 0; i < runs; i++)
 		count += run[i].last - run[i].first + 1;
 	if (load->body.self != NULL)
@@ -169,7 +217,7 @@ take_packets(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 		    &load->entry->stream, err);
 	if (rc < 0) {
 		pb_head_unref(build.head);
-		chunks_put(intake, build.first_chunk);
+		chunks_put(build.first_chunk);
 		return rc;
 	}
 	return submit_all(intake, load, build.first_chunk,
@@ -250,7 +298,7 @@ take_gap(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 		    load->linktype, 0, false, &entry->stream, err);
 	if (rc < 0)
 		return rc;
-	chunk = chunk_get(intake);
+	chunk = chunk_get(intake, bytes_max(load));
 	if (chunk == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	chunk->first_seq = load->first > next ? load->first : next;
@@ -275,7 +323,7 @@ submit_all(struct pb_intake *intake, struct pb_load *load,
 	rc = submit_some(intake, load, &chunks, head, next, false, err);
 	if (rc == 0)
 		rc = submit_some(intake, load, &chunks, head, next, true, err);
-	chunks_put(intake, chunks);
+	chunks_put(chunks);
 	return rc;
 }
 
@@ -304,7 +352,7 @@ submit_some(struct pb_intake *intake, struct pb_load *load,
 		parcel->unsettled = late || chunk->gap != 0;
 		rc = pb_store_submit(intake->opts.store, chunk, err);
 		if (rc < 0) {
-			chunk_put(intake, chunk);
+			chunk_put(chunk);
 			/* The end moved back since we looked. */
 			return rc == PB_EORDER ? pb_err_set(err, PB_EBUSY,
 			    "an earlier part could not be written") : rc;
@@ -320,21 +368,30 @@ submit_some(struct pb_intake *intake, struct pb_load *load,
 	return 0;
 }
 
+/*
+ * The next chunk of a load.  It has room for all that is to come, or is of
+ * the largest size, which has room for any packet.
+ */
 static struct pb_chunk *
-chunk_get(void *arg)
+chunk_next(void *arg)
 {
-	struct pb_intake *intake = arg;
-	struct parcel *parcel = intake->spare;
+	struct maker *maker = arg;
+	const struct pb_chunk *before = maker->build->last_chunk;
 
-	if (parcel != NULL) {
-		intake->spare = parcel->next;
-		intake->spares--;
-		return parcel->chunk;
-	}
-	parcel = calloc(1, sizeof(*parcel));
+	if (before != NULL)
+		maker->rest -= before->len < maker->rest ? before->len :
+		    maker->rest;
+	return chunk_get(maker->intake, maker->rest);
+}
+
+static struct pb_chunk *
+chunk_get(struct pb_intake *intake, size_t bytes)
+{
+	struct parcel *parcel = calloc(1, sizeof(*parcel));
+
 	if (parcel == NULL)
 		return NULL;
-	parcel->chunk = pb_chunk_create();
+	parcel->chunk = pb_chunk_take(intake->pool, bytes);
 	if (parcel->chunk == NULL) {
 		free(parcel);
 		return NULL;
@@ -346,29 +403,19 @@ chunk_get(void *arg)
 }
 
 static void
-chunk_put(struct pb_intake *intake, struct pb_chunk *chunk)
+chunk_put(struct pb_chunk *chunk)
 {
-	struct parcel *parcel = chunk->arg;
-
-	if (intake->spares >= PARCELS_KEPT) {
-		pb_chunk_destroy(chunk);
-		free(parcel);
-		return;
-	}
-	pb_chunk_reset(chunk);
-	parcel->load = NULL;
-	parcel->next = intake->spare;
-	intake->spare = parcel;
-	intake->spares++;
+	free(chunk->arg);
+	pb_chunk_destroy(chunk);
 }
 
 static void
-chunks_put(struct pb_intake *intake, struct pb_chunk *chunk)
+chunks_put(struct pb_chunk *chunk)
 {
 	while (chunk != NULL) {
 		struct pb_chunk *next = chunk->next;
 
-		chunk_put(intake, chunk);
+		chunk_put(chunk);
 		chunk = next;
 	}
 }
