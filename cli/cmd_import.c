@@ -4,7 +4,7 @@
  *	check every file, the store untouched
  *	  |             \
  *	  v              a malformed one: say where, stop
- *	open the inlet, push every file, wait until all is durable
+ *	open the inlet, bring in every file, wait until all is durable
  *	  |
  *	  v
  *	a line per file, or a JSON object per stream
@@ -59,15 +59,16 @@ static int	parse(struct import *, const struct pb_command *, int,
 		    char **);
 static int	run(struct import *, char **, struct pb_err *);
 static int	open_files(struct import *, char **, struct pb_err *);
-static int	push_files(struct import *, struct pb_err *);
+static int	store_files(struct import *, struct pb_err *);
 static int	each_file(struct import *, const char *, struct pb_err *);
 static int	one_file(struct import *, struct pb_err *);
 static const char *base_name(const struct pb_input *);
 /* calls of input and importer */
 static int	on_event(void *, const struct pb_event *, struct pb_err *);
-static void	on_bytes(void *, uint64_t);
-static int	on_push(void *, const struct pb_stream_key *, uint64_t,
-		    uint64_t, struct pb_buf *, struct pb_err *);
+static int	on_bytes(void *, uint64_t, struct pb_err *);
+static int	on_take(void *, struct pb_chunk **, struct pb_err *);
+static int	on_give(void *, const struct pb_stream_key *,
+		    struct pb_chunk *, struct pb_err *);
 static int	on_stream(void *, const struct pb_stream_key *, uint64_t,
 		    struct pb_err *);
 /* what is said at the end */
@@ -165,7 +166,7 @@ run(struct import *import, char **names, struct pb_err *err)
 	if (rc == 0)
 		rc = each_file(import, "checking", err);
 	if (rc == 0)
-		rc = push_files(import, err);
+		rc = store_files(import, err);
 	if (rc == 0)
 		rc = report(import, err);
 	return rc;
@@ -189,7 +190,7 @@ open_files(struct import *import, char **names, struct pb_err *err)
 }
 
 static int
-push_files(struct import *import, struct pb_err *err)
+store_files(struct import *import, struct pb_err *err)
 {
 	struct pb_inlet inlet;
 	int rc;
@@ -200,7 +201,7 @@ push_files(struct import *import, struct pb_err *err)
 	import->inlet = &inlet;
 	rc = each_file(import, "importing", err);
 	if (rc == 0)
-		rc = pb_push_finish(inlet.push, err);
+		rc = pb_inlet_finish(&inlet, err);
 	pb_inlet_close(&inlet);
 	return rc;
 }
@@ -227,7 +228,9 @@ each_file(struct import *import, const char *what, struct pb_err *err)
 static int
 one_file(struct import *import, struct pb_err *err)
 {
-	const struct pb_input *input = &import->input[import->file];
+	struct pb_import_result *result = &import->result[import->file];
+	const struct pb_import_result checked = *result;
+	struct pb_input *input = &import->input[import->file];
 	const struct pb_input_calls calls = {
 		.event = on_event, .done = on_bytes, .arg = import,
 	};
@@ -238,7 +241,8 @@ one_file(struct import *import, struct pb_err *err)
 		.file_name = base_name(input),
 		.pen = import->cli->conf->node.pen,
 		.secrets = import->secrets,
-		.push = import->inlet != NULL ? on_push : NULL,
+		.take = import->inlet != NULL ? on_take : NULL,
+		.give = on_give,
 		.stream = on_stream,
 		.arg = import,
 	};
@@ -252,8 +256,14 @@ one_file(struct import *import, struct pb_err *err)
 		if (rc < 0)
 			pb_err_prefix(err, "%s", input->name);
 	}
-	pb_importer_result(import->importer, &import->result[import->file]);
+	pb_importer_result(import->importer, result);
 	pb_importer_destroy(import->importer);
+	if (rc == 0 && import->inlet != NULL &&
+	    (result->packets != checked.packets ||
+	    result->streams != checked.streams))
+		rc = pb_err_set(err, PB_EFORMAT, "%s: changed while it was "
+		    "imported: it had %" PRIu64 " packets, now %" PRIu64,
+		    input->name, checked.packets, result->packets);
 	return rc;
 }
 
@@ -273,29 +283,37 @@ on_event(void *arg, const struct pb_event *event, struct pb_err *err)
 {
 	struct import *import = arg;
 
-	if (pb_cli_stopped() != 0)
-		return pb_err_set(err, PB_ESYS, import->inlet == NULL ?
-		    "interrupted; nothing was imported" :
-		    "interrupted; what went before was imported");
 	return pb_importer_event(import->importer, event, err);
 }
 
-static void
-on_bytes(void *arg, uint64_t bytes)
+static int
+on_bytes(void *arg, uint64_t bytes, struct pb_err *err)
 {
 	struct import *import = arg;
 
 	pb_progress_at(&import->progress, import->done + bytes);
+	if (pb_cli_stopped() == 0)
+		return 0;
+	return pb_err_set(err, PB_ESYS, import->inlet == NULL ?
+	    "interrupted; nothing was imported" :
+	    "interrupted; what went before was imported");
 }
 
 static int
-on_push(void *arg, const struct pb_stream_key *key, uint64_t first,
-    uint64_t last, struct pb_buf *body, struct pb_err *err)
+on_take(void *arg, struct pb_chunk **out, struct pb_err *err)
 {
 	struct import *import = arg;
 
-	return pb_push_section(import->inlet->push, key, first, last, body,
-	    err);
+	return pb_inlet_take(import->inlet, out, err);
+}
+
+static int
+on_give(void *arg, const struct pb_stream_key *key, struct pb_chunk *chunk,
+    struct pb_err *err)
+{
+	struct import *import = arg;
+
+	return pb_inlet_give(import->inlet, key, chunk, err);
 }
 
 /* While checking, streams are only counted. */

@@ -1,16 +1,16 @@
 /*
- * shipper/feed.c - from the index and segment files to a request's body
+ * shipper/feed.c - what stands at a sequence number
  */
 #include "shipper/feed.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
+#include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/scan.h"
 #include "recorder/store/cursor.h"
@@ -29,7 +29,7 @@ struct place {
 
 struct pb_feed {
 	struct pb_index	*index;
-	const char	*store;
+	char		 store[PATH_MAX];
 	struct pb_buf	 bytes;		/* of an extent that is walked */
 	struct place	 place[PLACES];	/* a ring */
 	unsigned	 places;
@@ -46,8 +46,6 @@ struct hunt {
 	bool		 whole;		/* it ends where it must */
 };
 
-static size_t	without_fillers(uint8_t *, size_t);
-static int	wrong_digest(uint64_t, uint64_t, struct pb_err *);
 static void	piece_gap(struct pb_piece *, uint64_t, uint64_t,
 		    const struct pb_gap_info *);
 static int	piece_packets(struct pb_feed *, const struct pb_stream_info *,
@@ -61,10 +59,6 @@ static int	read_file(struct pb_feed *, const struct pb_stream_key *,
 		    struct pb_err *);
 static int	read_from(int, uint64_t, uint64_t, size_t, struct pb_buf *,
 		    struct pb_err *);
-static int	open_piece(struct pb_feed *, const struct pb_stream_key *,
-		    uint64_t, const char *, bool, struct pb_err *);
-static int	open_letter(struct pb_feed *, const struct pb_stream_key *,
-		    uint64_t, const char *, struct pb_err *);
 static uint64_t	place_of(const struct pb_feed *, const struct pb_stream_key *,
 		    const struct pb_letter *, uint64_t);
 static void	remember(struct pb_feed *, const struct pb_stream_key *,
@@ -82,7 +76,7 @@ pb_feed_create(struct pb_feed **out, struct pb_index *index,
 	if (feed == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	feed->index = index;
-	feed->store = store;
+	snprintf(feed->store, sizeof(feed->store), "%s", store);
 	pb_buf_init(&feed->bytes, PB_FEED_EXTENT_MAX);
 	return 0;
 }
@@ -137,69 +131,6 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 		    out, err);
 	piece_gap(out, from, out->last, NULL);
 	return 0;
-}
-
-int
-pb_feed_body(struct pb_feed *feed, const struct pb_stream_key *key,
-    const struct pb_piece *piece, const char *upstream, struct pb_buf *body,
-    struct pb_err *err)
-{
-	uint8_t *bytes;
-	int fd, rc;
-
-	fd = open_piece(feed, key, piece->segment_seq, upstream,
-	    piece->letter, err);
-	if (fd < 0)
-		return fd;
-	rc = read_from(fd, piece->segment_seq, 0, piece->header_bytes, body,
-	    err);
-	if (rc == 0)
-		rc = read_from(fd, piece->segment_seq, piece->offset,
-		    piece->bytes, body, err);
-	close(fd);
-	if (rc < 0)
-		return rc;
-	bytes = body->data + body->len - piece->bytes;
-	if (piece->whole &&
-	    XXH3_64bits(bytes, piece->bytes) != piece->digest)
-		return wrong_digest(piece->segment_seq, piece->offset, err);
-	body->len = (size_t)(bytes - body->data) +
-	    without_fillers(bytes, piece->bytes);
-	return 0;
-}
-
-static int
-wrong_digest(uint64_t segment_seq, uint64_t offset, struct pb_err *err)
-{
-	return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
-	    "extent at %" PRIu64 " does not match its digest: the file was "
-	    "damaged", segment_seq, offset);
-}
-
-/*
- * Fillers serve the disk, and could be most of what a quiet link sends.
- * Returns the length of what stays; from a block that is none on, all of
- * it does: the receiver says what is wrong.
- */
-static size_t
-without_fillers(uint8_t *bytes, size_t len)
-{
-	size_t at = 0, kept = 0;
-	struct pb_block block;
-
-	while (pb_scan_block(bytes + at, len - at, &block) == 1) {
-		bool filler = pb_scan_is_filler(&block);
-		size_t size = block.len;
-
-		if (!filler && kept < at)
-			memmove(bytes + kept, bytes + at, size);
-		if (!filler)
-			kept += size;
-		at += size;
-	}
-	if (kept < at)
-		memmove(bytes + kept, bytes + at, len - at);
-	return kept + len - at;
 }
 
 int
@@ -350,8 +281,9 @@ walk(struct pb_feed *feed, const struct pb_stream_key *key,
 		    ": the file was damaged", extent->segment_seq, out->first,
 		    extent->offset);
 	if (base == extent->offset &&
-	    XXH3_64bits(feed->bytes.data, len) != extent->digest)
-		return wrong_digest(extent->segment_seq, extent->offset, err);
+	    pb_digest(feed->bytes.data, len) != extent->digest)
+		return pb_section_rotten(extent->segment_seq, extent->offset,
+		    err);
 	if (last < extent->last_seq)
 		out->complete = true;
 	else if (len - start <= room)
@@ -420,7 +352,7 @@ pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
 	if (mark->seq == from && mark->segment_seq == letter->segment_seq &&
 	    mark->offset >= letter->offset)
 		h.base = mark->offset;
-	h.fd = open_piece(feed, key, letter->segment_seq, letter->upstream,
+	h.fd = pb_section_open(feed->store, key, letter->segment_seq, letter->upstream,
 	    true, err);
 	if (h.fd < 0)
 		return h.fd;
@@ -546,38 +478,4 @@ remember(struct pb_feed *feed, const struct pb_stream_key *key,
 	feed->place[feed->places++ % PLACES] = (struct place){ .key = *key,
 	    .segment_seq = piece->segment_seq, .seq = piece->first,
 	    .offset = piece->offset };
-}
-
-/* The segment and its link are one file: either will do. */
-static int
-open_piece(struct pb_feed *feed, const struct pb_stream_key *key,
-    uint64_t segment_seq, const char *upstream, bool letter,
-    struct pb_err *err)
-{
-	int fd;
-
-	if (letter && upstream != NULL) {
-		fd = open_letter(feed, key, segment_seq, upstream, err);
-		if (fd != PB_ENOENT)
-			return fd;
-	}
-	fd = pb_segment_open_file(feed->store, key, segment_seq, err);
-	if (fd != PB_ENOENT || letter || upstream == NULL)
-		return fd;
-	return open_letter(feed, key, segment_seq, upstream, err);
-}
-
-static int
-open_letter(struct pb_feed *feed, const struct pb_stream_key *key,
-    uint64_t segment_seq, const char *upstream, struct pb_err *err)
-{
-	char path[PATH_MAX];
-	int fd, rc;
-
-	rc = pb_letters_path(path, feed->store, upstream, key, segment_seq,
-	    err);
-	if (rc < 0)
-		return rc;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? pb_err_sys(err, "open the dead letter %s", path) : fd;
 }

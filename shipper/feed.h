@@ -1,9 +1,9 @@
 /*
- * shipper/feed.h - from the index and segment files to a request's body
+ * shipper/feed.h - what stands at a sequence number
  *
- * Looks up what stands at a sequence number, and reads it as one valid
- * pcapng section: the segment's own SHB and IDB, then whole blocks.
- * Blocks are never split.  Only what the index says is durable is read.
+ * Looks up in the index, and where blocks are to be told apart in segment
+ * files, the piece that a request would carry: whole blocks of one extent,
+ * or a gap.  Only what the index says is durable is looked at.
  */
 #ifndef PB_SHIPPER_FEED_H
 #define PB_SHIPPER_FEED_H
@@ -12,15 +12,12 @@
 #include "base/err.h"
 #include "recorder/store/index/index.h"
 #include "shipper/letters/letters.h"
+#include "shipper/section.h"
 #include "shipper/ship/ship.h"
-
-/* The most of a segment's extent that is looked at, and of a body. */
-#define PB_FEED_EXTENT_MAX	(16u << 20)
-#define PB_FEED_BODY_MAX	(PB_FEED_EXTENT_MAX + (1u << 20))
 
 struct pb_feed;
 
-/* `index` and `store` are borrowed until destroy. */
+/* `index` is borrowed until destroy. */
 int	pb_feed_create(struct pb_feed **out, struct pb_index *index,
 	    const char *store, struct pb_err *err);
 void	pb_feed_destroy(struct pb_feed *feed);
@@ -38,25 +35,12 @@ int	pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 /*
  * The piece at number `from` (within the letter) of a letter's file, which
  * alone is looked at: the index may have forgotten the segment.  Errors as
- * of pb_feed_body().
+ * of pb_section_read().
  */
 int	pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
 	    const struct pb_letter *letter, uint64_t from,
 	    const struct pb_mark *mark, size_t bytes_max,
 	    struct pb_piece *out, struct pb_err *err);
-
-/*
- * Append the piece's section to `body` (max: PB_FEED_BODY_MAX).
- * `upstream`: whose dead letter it is, where piece->letter; else NULL.  A
- * letter whose link is gone is read from the segment, and with `upstream`
- * a segment that is gone from the link.
- *   PB_ENOENT   the segment has expired, and no letter keeps it
- *   PB_EDIGEST  the extent is whole and not what was written
- *   PB_EFORMAT  the file is shorter than the index says, or damaged
- */
-int	pb_feed_body(struct pb_feed *feed, const struct pb_stream_key *key,
-	    const struct pb_piece *piece, const char *upstream,
-	    struct pb_buf *body, struct pb_err *err);
 
 /* The first open gap that touches [from, last]: 1, 0, or an error. */
 int	pb_feed_gap(struct pb_index *index, uint32_t stream, uint64_t from,

@@ -1,5 +1,5 @@
 /*
- * shipper/loop.c - the shipper's one thread: any number of upstreams
+ * shipper/loop.c - the shipper's one loop: any number of upstreams
  *
  * Order of things: the lock and the state come with the store's directory,
  * the upstreams with the index.  Where the index goes, they go, and begin
@@ -70,6 +70,8 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 	loop->lock_fd = -1;
 	rc = pb_http_create(&loop->http, &opts, err);
 	if (rc == 0)
+		rc = pb_maker_create(&loop->maker, conf->store.path, err);
+	if (rc == 0)
 		rc = pb_watch_create(&loop->watch, conf->store.path, err);
 	if (rc < 0) {
 		pb_loop_destroy(loop);
@@ -86,6 +88,7 @@ pb_loop_destroy(struct pb_loop *loop)
 		return;
 	close_index(loop);
 	pb_watch_destroy(loop->watch);
+	pb_maker_destroy(loop->maker);
 	pb_http_destroy(loop->http);
 	loop_letters_close(loop);
 	pb_state_close(loop->state);
@@ -117,8 +120,8 @@ step(struct pb_loop *loop, struct pb_err *err)
 	uint64_t now_ms = pb_clock_mono_ms();
 	const struct timespec pause = { .tv_nsec = PAUSE_MS *
 	    (long)PB_NS_PER_MS };
-	int fds[FDS_MAX] = { loop->signal_fd }, rc;
-	unsigned count = 1;
+	int fds[FDS_MAX] = { loop->signal_fd, pb_maker_fd(loop->maker) }, rc;
+	unsigned count = 2;
 
 	if (now_ms >= loop->look_ms) {
 		loop->look_ms = now_ms + PB_STORE_LOOK_MS;
@@ -141,6 +144,7 @@ step(struct pb_loop *loop, struct pb_err *err)
 		loop_say(loop, err->text);
 		nanosleep(&pause, NULL);
 	}
+	pb_maker_collect(loop->maker);
 	read_signals(loop);
 	return 0;
 }
@@ -253,7 +257,7 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
     struct pb_err *err)
 {
 	struct pb_upstream_env env = { .http = loop->http,
-	    .feed = loop->feed, .index = loop->index,
+	    .feed = loop->feed, .maker = loop->maker, .index = loop->index,
 	    .letters = loop->letters, .stream = stream_of,
 	    .remembered = remembered, .arg = loop };
 	int rc;
@@ -398,6 +402,7 @@ static void
 finish(struct pb_loop *loop)
 {
 	uint64_t end_ms = pb_clock_mono_ms() + PB_STOP_MS, now_ms;
+	int fd = pb_maker_fd(loop->maker);
 	struct pb_err err;
 	unsigned flights;
 
@@ -408,9 +413,10 @@ finish(struct pb_loop *loop)
 		for (size_t i = 0; i < loop->upstreams; i++)
 			flights += pb_upstream_flights(loop->upstream[i]);
 		if (flights == 0 || now_ms >= end_ms ||
-		    pb_http_wait(loop->http, NULL, 0, end_ms - now_ms,
+		    pb_http_wait(loop->http, &fd, 1, end_ms - now_ms,
 		    &err) < 0)
 			break;
+		pb_maker_collect(loop->maker);
 	}
 	report_last(loop);
 	pb_log(PB_LOG_INFO, "shipper", "stopped requests_cut=%u", flights);

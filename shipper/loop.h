@@ -1,5 +1,5 @@
 /*
- * shipper/loop.h - the shipper's one thread: any number of upstreams
+ * shipper/loop.h - the shipper's one loop: any number of upstreams
  *
  * Wakes for new commits of the recorder's index (inotify, and a look at a
  * counter ten times a second for where that does not work), for the

@@ -12,6 +12,7 @@
 #include "shipper/http/http.h"
 #include "shipper/letters/letters.h"
 #include "shipper/loop.h"
+#include "shipper/maker.h"
 #include "shipper/state.h"
 #include "shipper/upstream.h"
 #include "shipper/watch.h"
@@ -22,6 +23,7 @@ struct pb_loop {
 	int		 lock_fd;	/* -1: not taken yet */
 	bool		 stopping;
 	struct pb_http	*http;
+	struct pb_maker	*maker;
 	struct pb_state	*state;		/* NULL: not open yet */
 	struct pb_letters *letters;	/* opened and closed with it */
 	struct pb_control *control;	/* NULL: cannot listen; says why */

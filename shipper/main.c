@@ -82,7 +82,7 @@ usage(FILE *to)
 	    "  -h       print this and exit\n", to);
 }
 
-/* Each request under way holds a connection: 64 upstreams, 9 each. */
+/* Each request under way holds a connection: 64 upstreams, 17 each. */
 static void
 raise_files(void)
 {

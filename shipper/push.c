@@ -1,9 +1,10 @@
 /*
  * shipper/push.c - send sections to a node and wait until they are durable
  *
- * A section stays in memory until it is acknowledged, so that one the node
- * has no room for now can be sent again.  Sections are in flight side by
- * side; the node puts those of one stream in order.
+ * A section's bytes are borrowed until it is acknowledged, so that one the
+ * node has no room for now can be sent again, and none is copied here.
+ * Sections are in flight side by side; the node puts those of one stream in
+ * order.
  */
 #include "shipper/push.h"
 
@@ -14,9 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "shipper/http/http.h"
@@ -35,26 +35,26 @@ enum section_state { FREE, FLYING, WAITING };
 struct section {
 	struct pb_push	*push;
 	enum section_state state;
-	struct pb_stream_key key;
-	uint64_t	 first, last;
+	struct pb_push_section of;	/* not while FREE */
 	uint64_t	 retry_ms;
-	struct pb_buf	 body;
 };
 
 struct pb_push {
 	struct pb_http	*http;
 	struct pb_http_peer peer;
 	char		 socket_path[PATH_MAX];
+	int		(*stopped)(void);
 	struct section	 section[PB_PUSH_REQUESTS_MAX];
 	unsigned	 busy;
 	uint64_t	 progress_ms;	/* last section acknowledged */
 	struct pb_err	 err;		/* code 0: all is well */
 };
 
-static int	turn(struct pb_push *);
+static int	turn(struct pb_push *, uint64_t);
 static int	send_section(struct section *, struct pb_err *);
 static void	done(void *, const struct pb_http_answer *);
 static void	landed(struct section *);
+static void	give_back(struct section *);
 static void	again(struct section *, const struct pb_http_answer *);
 static bool	comes(const struct section *, uint64_t);
 static void	fail(struct pb_push *, const struct pb_http_answer *);
@@ -64,7 +64,7 @@ static int	give_err(const struct pb_push *, struct pb_err *);
 
 int
 pb_push_create(struct pb_push **out, const char *socket_path,
-    struct pb_err *err)
+    int (*stopped)(void), struct pb_err *err)
 {
 	struct pb_http_opts opts = { .requests_max = PB_PUSH_REQUESTS_MAX };
 	struct pb_push *push;
@@ -80,6 +80,7 @@ pb_push_create(struct pb_push **out, const char *socket_path,
 	strcpy(push->socket_path, socket_path);
 	push->peer.url = "http://localhost";
 	push->peer.socket_path = push->socket_path;
+	push->stopped = stopped;
 	push->progress_ms = pb_clock_mono_ms();
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++)
 		push->section[i].push = push;
@@ -99,21 +100,22 @@ pb_push_destroy(struct pb_push *push)
 		return;
 	pb_http_destroy(push->http);
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++)
-		pb_buf_finish(&push->section[i].body);
+		if (push->section[i].state != FREE)
+			give_back(&push->section[i]);
 	free(push);
 }
 
 int
-pb_push_section(struct pb_push *push, const struct pb_stream_key *key,
-    uint64_t first, uint64_t last, struct pb_buf *body, struct pb_err *err)
+pb_push_send(struct pb_push *push, const struct pb_push_section *section,
+    struct pb_err *err)
 {
 	struct section *s = NULL;
 
 	while (push->err.code == 0 && push->busy == PB_PUSH_REQUESTS_MAX)
-		if (turn(push) < 0)
+		if (turn(push, WAIT_MS) < 0)
 			break;
 	if (push->err.code != 0) {
-		pb_buf_clear(body);
+		section->done(section->arg);
 		return give_err(push, err);
 	}
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX && s == NULL; i++)
@@ -124,13 +126,9 @@ pb_push_section(struct pb_push *push, const struct pb_stream_key *key,
 	if (push->busy == 0)
 		push->progress_ms = pb_clock_mono_ms();
 	push->busy++;
-	s->key = *key;
-	s->first = first;
-	s->last = last;
-	pb_buf_finish(&s->body);
-	s->body = *body;
-	pb_buf_init(body, s->body.max);
-	if (send_section(s, &push->err) < 0)
+	s->of = *section;
+	/* It leaves while the caller makes the next one. */
+	if (send_section(s, &push->err) < 0 || turn(push, 0) < 0)
 		return give_err(push, err);
 	return 0;
 }
@@ -139,16 +137,20 @@ int
 pb_push_finish(struct pb_push *push, struct pb_err *err)
 {
 	while (push->err.code == 0 && push->busy > 0)
-		if (turn(push) < 0)
+		if (turn(push, WAIT_MS) < 0)
 			break;
 	return push->err.code != 0 ? give_err(push, err) : 0;
 }
 
 /* Send again what is due, wait once, take answers. */
 static int
-turn(struct pb_push *push)
+turn(struct pb_push *push, uint64_t wait)
 {
-	uint64_t now_ms = pb_clock_mono_ms(), wait = WAIT_MS;
+	uint64_t now_ms = pb_clock_mono_ms();
+
+	if (push->stopped != NULL && push->stopped() != 0)
+		return pb_err_set(&push->err, PB_ESYS, "interrupted; what "
+		    "was acknowledged before is stored");
 
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++) {
 		struct section *s = &push->section[i];
@@ -174,22 +176,22 @@ send_section(struct section *s, struct pb_err *err)
 	char path[PATH_BYTES_MAX], key[PATH_MAX];
 	struct pb_http_request request = {
 		.peer = &s->push->peer, .path = path,
-		.body = s->body.data, .len = s->body.len,
+		.body = s->of.body, .len = s->of.len,
 		.header = { "Content-Type: application/x-pcapng", first, last,
 		    digest },
 		.done = done, .arg = s, .owner = s,
 	};
 	int rc;
 
-	rc = pb_layout_url(key, &s->key, err);
+	s->state = FLYING;
+	rc = pb_layout_url(key, &s->of.key, err);
 	if (rc < 0)
 		return rc;
 	snprintf(path, sizeof(path), "/v1/streams/%s/packets", key);
-	snprintf(first, sizeof(first), "PB-First: %" PRIu64, s->first);
-	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, s->last);
+	snprintf(first, sizeof(first), "PB-First: %" PRIu64, s->of.first);
+	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, s->of.last);
 	snprintf(digest, sizeof(digest), "PB-Digest: xxh3=%016" PRIx64,
-	    (uint64_t)XXH3_64bits(s->body.data, s->body.len));
-	s->state = FLYING;
+	    pb_digest(s->of.body, s->of.len));
 	return pb_http_send(s->push->http, &request, err);
 }
 
@@ -203,7 +205,7 @@ done(void *arg, const struct pb_http_answer *answer)
 	known = (answer->status == 200 || answer->status == 409) &&
 	    pb_json_get_u64(answer->body, answer->len, "acked", &acked,
 	    NULL) == 0;
-	if (known && acked >= s->last)
+	if (known && acked >= s->of.last)
 		landed(s);
 	else if (known && answer->status == 409 && comes(s, acked + 1))
 		again(s, answer);
@@ -216,10 +218,16 @@ done(void *arg, const struct pb_http_answer *answer)
 static void
 landed(struct section *s)
 {
+	s->push->progress_ms = pb_clock_mono_ms();
+	give_back(s);
+}
+
+static void
+give_back(struct section *s)
+{
 	s->state = FREE;
 	s->push->busy--;
-	s->push->progress_ms = pb_clock_mono_ms();
-	pb_buf_clear(&s->body);
+	s->of.done(s->of.arg);
 }
 
 static void
@@ -232,7 +240,7 @@ again(struct section *s, const struct pb_http_answer *answer)
 	s->retry_ms = now_ms + RETRY_MS;
 	/* The others of a stream wait for the first, which knows why. */
 	if (now_ms < s->push->progress_ms + GIVE_UP_MS ||
-	    comes(s, s->first - 1))
+	    comes(s, s->of.first - 1))
 		return;
 	explain(text, answer);
 	pb_err_set(&s->push->err, PB_EBUSY, "%s: status %d for %u s now: %s",
@@ -248,10 +256,10 @@ comes(const struct section *s, uint64_t seq)
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++) {
 		const struct section *o = &push->section[i];
 
-		if (o->state != FREE && o->first <= seq &&
-		    o->key.epoch == s->key.epoch &&
-		    strcmp(o->key.node, s->key.node) == 0 &&
-		    strcmp(o->key.interface, s->key.interface) == 0)
+		if (o->state != FREE && o->of.first <= seq &&
+		    o->of.key.epoch == s->of.key.epoch &&
+		    strcmp(o->of.key.node, s->of.key.node) == 0 &&
+		    strcmp(o->of.key.interface, s->of.key.interface) == 0)
 			return true;
 	}
 	return false;

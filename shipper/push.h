@@ -7,7 +7,9 @@
 #ifndef PB_SHIPPER_PUSH_H
 #define PB_SHIPPER_PUSH_H
 
-#include "base/buf.h"
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/err.h"
 #include "recorder/store/layout.h"
 
@@ -15,20 +17,33 @@
 
 struct pb_push;
 
-/* To the node behind a unix socket (`STORE/recorder.sock`). */
+/* SHB, IDB and blocks with packets first .. last of a stream. */
+struct pb_push_section {
+	struct pb_stream_key key;
+	uint64_t	 first, last;
+	/* Borrowed until `done`, which is called once whatever happens, at
+	 * the latest by pb_push_destroy(). */
+	const uint8_t	*body;
+	size_t		 len;
+	void		(*done)(void *arg);
+	void		*arg;
+};
+
+/*
+ * To the node behind a unix socket (`STORE/recorder.sock`).  Waiting ends
+ * within a second or so with an error when `stopped` (or NULL) is not 0.
+ */
 int	pb_push_create(struct pb_push **out, const char *socket_path,
-	    struct pb_err *err);
+	    int (*stopped)(void), struct pb_err *err);
 void	pb_push_destroy(struct pb_push *push);
 
 /*
- * Send one section (SHB, IDB, blocks) with packets first .. last of a
- * stream.  Takes the bytes of `body` and leaves it empty.  Blocks while
- * PB_PUSH_REQUESTS_MAX are in flight; a 503 is tried again for up to 10 s.
- * An error may be that of an earlier section; the push is then spent.
+ * Send a section.  Blocks while PB_PUSH_REQUESTS_MAX are in flight; a 503
+ * is tried again for up to 10 s.  An error may be that of an earlier
+ * section; the push is then spent.
  */
-int	pb_push_section(struct pb_push *push, const struct pb_stream_key *key,
-	    uint64_t first, uint64_t last, struct pb_buf *body,
-	    struct pb_err *err);
+int	pb_push_send(struct pb_push *push,
+	    const struct pb_push_section *section, struct pb_err *err);
 
 /* Wait until all is acknowledged: durable. */
 int	pb_push_finish(struct pb_push *push, struct pb_err *err);

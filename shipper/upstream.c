@@ -8,30 +8,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/zip.h"
 #include "shipper/upstream_private.h"
 
 #define PATH_BYTES_MAX	(PATH_MAX + 64)
 #define HEADER_BYTES	64
-#define GAP_BODY_MAX	256
+#define GAP_LINE_MAX	256
 
 static void	remember(struct pb_upstream *,
 		    const struct pb_stream_info *);
 static int	perform(struct pb_upstream *, const struct pb_action *,
 		    struct pb_err *);
-static int	send_packets(struct pb_upstream *, const struct pb_action *,
-		    const struct pb_stream_info *, struct pb_http_request *,
+static void	unsent(struct slot *, int, const char *);
+static int	ask(struct slot *, const struct pb_stream_info *,
 		    struct pb_err *);
-static void	pack(struct slot *, struct pb_http_request *);
-static int	send_gap(struct pb_upstream *, const struct pb_action *,
-		    const struct pb_stream_info *, struct pb_http_request *,
+static void	make_packets(struct slot *, const struct pb_stream_info *);
+static void	made(void *);
+static int	send_packets(struct slot *, struct pb_err *);
+static int	send_gap(struct slot *, const struct pb_stream_info *,
 		    struct pb_err *);
+static int	send_it(struct slot *, const struct pb_stream_key *,
+		    const char *, struct pb_http_request *, struct pb_err *);
 static void	done(void *, const struct pb_http_answer *);
 static void	explain(struct pb_answer *, const struct pb_http_answer *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
@@ -72,9 +72,7 @@ pb_upstream_create(struct pb_upstream **out,
 	}
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		u->slot[i].upstream = u;
-		u->slot[i].request = i;
-		pb_buf_init(&u->slot[i].body, PB_FEED_BODY_MAX);
-		pb_buf_init(&u->slot[i].packed, PACKED_MAX);
+		pb_buf_init(&u->slot[i].gap, PB_GAP_BODY_MAX);
 	}
 	rc = pb_ship_create(&u->ship, &opts, &source, err);
 	if (rc < 0) {
@@ -90,11 +88,11 @@ pb_upstream_destroy(struct pb_upstream *u)
 {
 	if (u == NULL)
 		return;
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
-		pb_http_cancel(u->env.http, &u->slot[i]);
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
-		pb_buf_finish(&u->slot[i].body);
-		pb_buf_finish(&u->slot[i].packed);
+		pb_http_cancel(u->env.http, &u->slot[i]);
+		pb_maker_cancel(u->env.maker, &u->slot[i].parcel);
+		pb_parcel_finish(&u->slot[i].parcel);
+		pb_buf_finish(&u->slot[i].gap);
 	}
 	pb_ship_destroy(u->ship);
 	free(u);
@@ -147,12 +145,8 @@ pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 	while (pb_ship_next(u->ship, now_ms, pb_random64(), &action)) {
 		int rc = perform(u, &action, &err);
 
-		if (rc == 0)
-			continue;
-		if (action.piece.settles)
-			upstream_spoiled(u, &action, rc, err.text);
-		pb_ship_unsent(u->ship, action.request, err.text, now_ms,
-		    pb_random64());
+		if (rc < 0)
+			unsent(&u->slot[action.request], rc, err.text);
 	}
 }
 
@@ -279,12 +273,8 @@ report_cursor(void *arg, const struct pb_ship_cursor *cursor)
 static void
 trim(struct pb_upstream *u)
 {
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
-		pb_buf_finish(&u->slot[i].body);
-		pb_buf_init(&u->slot[i].body, PB_FEED_BODY_MAX);
-		pb_buf_finish(&u->slot[i].packed);
-		pb_buf_init(&u->slot[i].packed, PACKED_MAX);
-	}
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+		pb_parcel_finish(&u->slot[i].parcel);
 }
 
 /* --- for the state machine ---------------------------------------------- */
@@ -315,89 +305,110 @@ perform(struct pb_upstream *u, const struct pb_action *action,
 	struct slot *slot = &u->slot[action->request];
 	const struct pb_stream_info *stream =
 	    u->env.stream(u->env.arg, action->stream);
-	struct pb_http_request request = { .peer = &u->peer, .done = done,
-	    .arg = slot, .owner = slot };
-	char path[PATH_BYTES_MAX], key[PATH_MAX];
-	int rc;
 
+	slot->action = *action;
 	if (stream == NULL)
 		return pb_err_set(err, PB_ENOENT, "stream %" PRIu32 " has gone",
 		    action->stream);
-	rc = pb_layout_url(key, &stream->key, err);
-	if (rc < 0)
-		return rc;
-	snprintf(path, sizeof(path), "/v1/streams/%s%s", key,
-	    action->kind == PB_ACTION_PACKETS ? "/packets" :
-	    action->kind == PB_ACTION_GAP ? "/gaps" : "");
-	request.path = path;
-	pb_buf_clear(&slot->body);
-	if (action->kind == PB_ACTION_PACKETS)
-		return send_packets(u, action, stream, &request, err);
 	if (action->kind == PB_ACTION_GAP)
-		return send_gap(u, action, stream, &request, err);
-	return pb_http_send(u->env.http, &request, err);
+		return send_gap(slot, stream, err);
+	if (action->kind == PB_ACTION_ASK)
+		return ask(slot, stream, err);
+	make_packets(slot, stream);
+	return 0;
+}
+
+/* It could not be made, or not be given to the network. */
+static void
+unsent(struct slot *slot, int rc, const char *why)
+{
+	struct pb_upstream *u = slot->upstream;
+
+	if (slot->action.piece.settles)
+		upstream_spoiled(u, &slot->action, rc, why);
+	pb_ship_unsent(u->ship, slot->action.request, why,
+	    pb_clock_mono_ms(), pb_random64());
 }
 
 static int
-send_packets(struct pb_upstream *u, const struct pb_action *action,
-    const struct pb_stream_info *stream, struct pb_http_request *request,
+ask(struct slot *slot, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
-	struct pb_buf *body = &u->slot[action->request].body;
-	const struct pb_piece *piece = &action->piece;
-	char first[HEADER_BYTES], last[HEADER_BYTES], digest[HEADER_BYTES];
+	struct pb_http_request request = { .body = NULL };
+
+	return send_it(slot, &stream->key, "", &request, err);
+}
+
+/* What the maker makes of it comes back by made(). */
+static void
+make_packets(struct slot *slot, const struct pb_stream_info *stream)
+{
+	struct pb_upstream *u = slot->upstream;
+
+	slot->parcel.key = stream->key;
+	slot->parcel.piece = slot->action.piece;
+	slot->parcel.upstream = u->conf.name;
+	slot->parcel.compress = u->conf.compress_zstd;
+	slot->parcel.done = made;
+	slot->parcel.arg = slot;
+	pb_maker_make(u->env.maker, &slot->parcel);
+}
+
+static void
+made(void *arg)
+{
+	struct slot *slot = arg;
+	struct pb_err err;
 	int rc;
 
-	rc = pb_feed_body(u->env.feed, &stream->key, piece, u->conf.name,
-	    body, err);
+	if (slot->parcel.rc < 0) {
+		unsent(slot, slot->parcel.rc, slot->parcel.err.text);
+		return;
+	}
+	rc = send_packets(slot, &err);
 	if (rc < 0)
-		return rc;
+		unsent(slot, rc, err.text);
+}
+
+static int
+send_packets(struct slot *slot, struct pb_err *err)
+{
+	const struct pb_piece *piece = &slot->action.piece;
+	const struct pb_parcel *parcel = &slot->parcel;
+	char first[HEADER_BYTES], last[HEADER_BYTES], digest[HEADER_BYTES];
+	struct pb_http_request request = { .body = parcel->data,
+	    .len = parcel->len };
+
 	snprintf(first, sizeof(first), "PB-First: %" PRIu64, piece->first);
 	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, piece->last);
 	snprintf(digest, sizeof(digest), "PB-Digest: xxh3=%016" PRIx64,
-	    (uint64_t)XXH3_64bits(body->data, body->len));
-	request->body = body->data;
-	request->len = body->len;
-	request->header[0] = "Content-Type: application/x-pcapng";
-	request->header[1] = first;
-	request->header[2] = last;
-	request->header[3] = digest;
-	if (u->conf.compress_zstd)
-		pack(&u->slot[action->request], request);
-	return pb_http_send(u->env.http, request, err);
-}
-
-/* What does not shrink, or cannot be packed for want of memory, goes as it
- * is. */
-static void
-pack(struct slot *slot, struct pb_http_request *request)
-{
-	pb_buf_clear(&slot->packed);
-	if (pb_zip_pack(&slot->packed, request->body, request->len) < 0 ||
-	    slot->packed.len >= request->len)
-		return;
-	request->body = slot->packed.data;
-	request->len = slot->packed.len;
-	request->header[4] = "Content-Encoding: zstd";
+	    parcel->digest);
+	request.header[0] = "Content-Type: application/x-pcapng";
+	request.header[1] = first;
+	request.header[2] = last;
+	request.header[3] = digest;
+	if (parcel->packed)
+		request.header[4] = "Content-Encoding: zstd";
+	return send_it(slot, &parcel->key, "/packets", &request, err);
 }
 
 static int
-send_gap(struct pb_upstream *u, const struct pb_action *action,
-    const struct pb_stream_info *stream, struct pb_http_request *request,
+send_gap(struct slot *slot, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
-	struct pb_buf *body = &u->slot[action->request].body;
-	const struct pb_piece *piece = &action->piece;
-	char line[GAP_BODY_MAX];
+	const struct pb_piece *piece = &slot->action.piece;
+	struct pb_http_request request = { .body = NULL };
+	char line[GAP_LINE_MAX];
 	struct pb_json json;
 
 	if (!piece->recorded) {
 		snprintf(line, sizeof(line), "packets %" PRIu64 " to %" PRIu64
 		    " are not in the store and no gap says why: declared "
 		    "expired", piece->first, piece->last);
-		upstream_event(u, PB_LOG_WARN, stream->id, line);
+		upstream_event(slot->upstream, PB_LOG_WARN, stream->id, line);
 	}
-	pb_json_init(&json, body);
+	pb_buf_clear(&slot->gap);
+	pb_json_init(&json, &slot->gap);
 	pb_json_object(&json, NULL);
 	pb_json_u64(&json, "first", piece->first);
 	pb_json_u64(&json, "last", piece->last);
@@ -405,11 +416,31 @@ send_gap(struct pb_upstream *u, const struct pb_action *action,
 	/* For a stream that begins with a gap there. */
 	pb_json_u64(&json, "link_type", stream->linktype);
 	pb_json_end(&json);
-	if (body->failed)
+	if (slot->gap.failed)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a gap");
-	request->body = body->data;
-	request->len = body->len;
-	request->header[0] = "Content-Type: application/json";
+	request.body = slot->gap.data;
+	request.len = slot->gap.len;
+	request.header[0] = "Content-Type: application/json";
+	return send_it(slot, &stream->key, "/gaps", &request, err);
+}
+
+/* `what` of the stream at the upstream; `request` has body and headers. */
+static int
+send_it(struct slot *slot, const struct pb_stream_key *stream,
+    const char *what, struct pb_http_request *request, struct pb_err *err)
+{
+	struct pb_upstream *u = slot->upstream;
+	char path[PATH_BYTES_MAX], key[PATH_MAX];
+	int rc = pb_layout_url(key, stream, err);
+
+	if (rc < 0)
+		return rc;
+	snprintf(path, sizeof(path), "/v1/streams/%s%s", key, what);
+	request->peer = &u->peer;
+	request->path = path;
+	request->done = done;
+	request->arg = slot;
+	request->owner = slot;
 	return pb_http_send(u->env.http, request, err);
 }
 
@@ -426,7 +457,7 @@ done(void *arg, const struct pb_http_answer *http)
 		    "acked", &answer.acked, NULL) == 0;
 	if (http->status != 200 || !answer.has_acked)
 		explain(&answer, http);
-	pb_ship_answer(u->ship, slot->request, &answer, pb_clock_mono_ms(),
+	pb_ship_answer(u->ship, slot->action.request, &answer, pb_clock_mono_ms(),
 	    pb_random64());
 }
 

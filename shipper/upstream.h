@@ -14,6 +14,7 @@
 #include "shipper/feed.h"
 #include "shipper/http/http.h"
 #include "shipper/letters/letters.h"
+#include "shipper/maker.h"
 #include "shipper/ship/ship.h"
 #include "shipper/state.h"
 
@@ -23,6 +24,7 @@ struct pb_upstream;
 struct pb_upstream_env {
 	struct pb_http	*http;
 	struct pb_feed	*feed;
+	struct pb_maker	*maker;
 	struct pb_index	*index;
 	struct pb_letters *letters;
 	/* The stream with this id: it was given to pb_upstream_stream(). */

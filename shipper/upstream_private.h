@@ -8,17 +8,17 @@
 #define PB_SHIPPER_UPSTREAM_PRIVATE_H
 
 #include "base/buf.h"
+#include "shipper/maker.h"
 #include "shipper/upstream.h"
 
-/* zstd promises at most 1/256 and 64 bytes more than it was given. */
-#define PACKED_MAX	(PB_FEED_BODY_MAX + PB_FEED_BODY_MAX / 64 + 4096u)
+#define PB_GAP_BODY_MAX	1024u
 
 /* A request's memory; kept for the next one while there are any. */
 struct slot {
 	struct pb_upstream *upstream;
-	unsigned	 request;
-	struct pb_buf	 body;
-	struct pb_buf	 packed;	/* the same as zstd, where asked */
+	struct pb_action action;	/* what is being done, */
+	struct pb_parcel parcel;	/* with packets, */
+	struct pb_buf	 gap;		/* or with a gap */
 };
 
 struct pb_upstream {

@@ -4,6 +4,7 @@
  */
 #include "cli/import/import_stream.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
+#include "pcapng/scan.h"
 
 #define NS_PER_S	UINT64_C(1000000000)
 /* Draft 4.2: 10^-6 where if_tsresol is absent; the top bit says 2^-N. */
@@ -20,6 +22,11 @@
 #define TSRESOL_BINARY	0x80u
 /* epb_packetid, and the untimed mark: PEN and four octets. */
 #define OPTIONS_GROWTH	(PB_OPTION_BYTES(8) + PB_OPTION_BYTES(8))
+
+_Static_assert(64u + PB_CAPLEN_MAX + PB_OPTIONS_BYTES_MAX +
+    PB_IMPORT_STATISTICS_BYTES + PB_IMPORT_WAITING_BYTES +
+    PB_IMPORT_TAIL_BYTES <= PB_CHUNK_BYTES - PB_IMPORT_CHUNK_SPARE,
+    "the largest packet fits an empty chunk, with all that waits");
 
 __extension__ typedef unsigned __int128 u128;
 __extension__ typedef __int128 i128;
@@ -30,10 +37,9 @@ static bool	to_ns(const struct pb_import_stream *, uint64_t, uint64_t *);
 static void	name_stream(struct pb_import_stream *,
 		    const struct pb_importer_opts *, uint64_t, char *,
 		    size_t);
-static int	begin_body(struct pb_import_stream *, uint32_t,
-		    struct pb_err *);
-static void	packet_options(struct pb_buf *, const struct pb_event *,
-		    uint64_t, uint32_t);
+static void	put(struct pb_chunk *, const struct pb_buf *);
+static void	count_in(struct pb_chunk *, const struct pb_packet *, uint64_t);
+static struct pb_block count_again(struct pb_chunk *);
 static void	statistics_options(const struct pb_import_stream *,
 		    struct pb_buf *, const struct pb_packet *);
 static int	no_memory(struct pb_err *);
@@ -61,7 +67,6 @@ pb_import_stream_finish(struct pb_import_stream *stream)
 {
 	pb_head_unref(stream->head);
 	pb_buf_finish(&stream->idb);
-	pb_buf_finish(&stream->body);
 	pb_buf_finish(&stream->statistics);
 	memset(stream, 0, sizeof(*stream));
 }
@@ -98,60 +103,97 @@ pb_import_stream_begin(struct pb_import_stream *stream,
 	return rc;
 }
 
-bool
-pb_import_stream_room(const struct pb_import_stream *stream, size_t bytes)
-{
-	size_t used = stream->body.len - stream->head_bytes;
-
-	return used + stream->statistics.len + bytes <=
-	    PB_IMPORT_BODY_BYTES - PB_IMPORT_TAIL_BYTES;
-}
-
-size_t
-pb_import_packet_bytes(const struct pb_event *event)
-{
-	return pb_epb_bytes(event->packet.caplen,
-	    event->packet.options_len + OPTIONS_GROWTH);
-}
-
+/*
+ * All options as they are, but for the packet's number, which is ours, and
+ * hop records, whose nodes nobody knows any more.
+ */
 int
+pb_import_packet_options(struct pb_buf *options, const struct pb_event *event,
+    uint64_t seq, uint32_t pen, struct pb_err *err)
+{
+	uint8_t *at = options->data;
+	struct pb_option_walk walk;
+	struct pb_option option;
+
+	pb_buf_clear(options);
+	at = pb_option_at_u64(at, PB_OPT_EPB_PACKETID, seq);
+	pb_option_walk_init(&walk, event->packet.options,
+	    event->packet.options_len);
+	while (pb_option_next(&walk, &option) == 1)
+		if (option.code != PB_OPT_EPB_PACKETID &&
+		    !pb_own_option(&option, PB_OWN_HOPS))
+			at = pb_option_at(at, option.code, option.value,
+			    option.len);
+	options->len = (size_t)(at - options->data);
+	if (!event->has_time)
+		pb_untimed_put(options, pen);
+	if (options->len <= PB_OPTIONS_BYTES_MAX)
+		return 0;
+	return pb_err_set(err, PB_ELIMIT, "offset %" PRIu64
+	    ": the packet's options take %zu bytes with its number; "
+	    "%u can be kept", event->offset, options->len,
+	    PB_OPTIONS_BYTES_MAX);
+}
+
+bool
+pb_import_options_few(const struct pb_event *event)
+{
+	return event->packet.options_len <=
+	    PB_OPTIONS_BYTES_MAX - OPTIONS_GROWTH;
+}
+
+bool
+pb_import_stream_room(const struct pb_import_stream *stream,
+    const struct pb_event *event, size_t options_len,
+    const struct pb_buf *waiting)
+{
+	return stream->chunk->len + stream->statistics.len + waiting->len +
+	    pb_epb_bytes(event->packet.caplen, options_len) <=
+	    stream->chunk->cap - PB_IMPORT_TAIL_BYTES;
+}
+
+void
+pb_import_stream_fill(struct pb_import_stream *stream,
+    struct pb_chunk *chunk)
+{
+	stream->chunk = chunk;
+	chunk->head = pb_head_ref(stream->head);
+}
+
+void
+pb_import_stream_split(struct pb_import_stream *stream,
+    struct pb_chunk *next)
+{
+	struct pb_chunk *full = stream->chunk;
+	struct pb_block last = count_again(full);
+	struct pb_packet packet;
+
+	pb_import_stream_fill(stream, next);
+	memcpy(next->data, last.at, last.len);
+	next->len = last.len;
+	full->len -= last.len;
+	pb_scan_epb(&last, &packet);
+	count_in(next, &packet, stream->seq);
+}
+
+void
 pb_import_stream_packet(struct pb_import_stream *stream,
-    const struct pb_importer_opts *opts, const struct pb_event *event,
-    const struct pb_buf *waiting, struct pb_buf *options,
-    struct pb_err *err)
+    const struct pb_event *event, const struct pb_buf *options,
+    const struct pb_buf *waiting)
 {
 	struct pb_packet packet = event->packet;
-	uint64_t seq = stream->seq + 1;
-	uint8_t *at;
-	int rc;
+	struct pb_chunk *chunk = stream->chunk;
 
-	packet_options(options, event, seq, opts->pen);
-	if (options->failed)
-		return no_memory(err);
-	if (options->len > PB_OPTIONS_BYTES_MAX)
-		return pb_err_set(err, PB_ELIMIT, "offset %" PRIu64
-		    ": the packet's options take %zu bytes with its number; "
-		    "%u can be kept", event->offset, options->len,
-		    PB_OPTIONS_BYTES_MAX);
+	put(chunk, &stream->statistics);
+	put(chunk, waiting);
+	pb_buf_clear(&stream->statistics);
+	stream->statistics_count = 0;
 	packet.options = options->data;
 	packet.options_len = options->len;
 	if (!event->has_time)
 		packet.time_ns = 0;
-	rc = stream->first == 0 ? begin_body(stream, opts->pen, err) : 0;
-	if (rc < 0)
-		return rc;
-	pb_buf_put(&stream->body, stream->statistics.data,
-	    stream->statistics.len);
-	pb_buf_put(&stream->body, waiting->data, waiting->len);
-	at = pb_buf_reserve(&stream->body, pb_epb_bytes(packet.caplen,
-	    packet.options_len));
-	if (at == NULL || stream->body.failed)
-		return no_memory(err);
-	stream->body.len += pb_build_epb(at, 0, &packet);
-	pb_buf_clear(&stream->statistics);
-	stream->statistics_count = 0;
-	stream->seq = seq;
-	return 0;
+	chunk->len += pb_build_epb(chunk->data + chunk->len, 0, &packet);
+	count_in(chunk, &packet, stream->seq);
 }
 
 bool
@@ -180,13 +222,14 @@ bool
 pb_import_stream_tail(struct pb_import_stream *stream,
     const struct pb_buf *blocks)
 {
-	size_t used = stream->body.len - stream->head_bytes;
+	struct pb_chunk *chunk = stream->chunk;
 
 	if (blocks->len == 0)
 		return true;
-	if (stream->first == 0 || used + blocks->len > PB_IMPORT_BODY_BYTES)
+	if (chunk == NULL || blocks->len > chunk->cap - chunk->len)
 		return false;
-	return pb_buf_put(&stream->body, blocks->data, blocks->len) == 0;
+	put(chunk, blocks);
+	return true;
 }
 
 /* The reader has checked the lengths and bounds of these two options. */
@@ -260,40 +303,66 @@ name_stream(struct pb_import_stream *stream,
 		snprintf(out, room, "if%" PRIu32, stream->id);
 }
 
-static int
-begin_body(struct pb_import_stream *stream, uint32_t pen, struct pb_err *err)
+static void
+put(struct pb_chunk *chunk, const struct pb_buf *blocks)
 {
-	pb_buf_init(&stream->body, PB_HEAD_BYTES_MAX + PB_IMPORT_BODY_BYTES);
-	if (pb_head_build(stream->head, pen, stream->seq + 1,
-	    &stream->body) < 0)
-		return no_memory(err);
-	stream->head_bytes = stream->body.len;
-	stream->first = stream->seq + 1;
-	return 0;
+	if (blocks->len > 0)
+		memcpy(chunk->data + chunk->len, blocks->data, blocks->len);
+	chunk->len += blocks->len;
 }
 
-/*
- * All options as they are, but for the packet's number, which is ours, and
- * hop records, whose nodes nobody knows any more.
- */
 static void
-packet_options(struct pb_buf *out, const struct pb_event *event,
-    uint64_t seq, uint32_t pen)
+count_in(struct pb_chunk *chunk, const struct pb_packet *packet, uint64_t seq)
 {
-	struct pb_option_walk walk;
-	struct pb_option option;
+	uint64_t dropped;
+	unsigned at = chunk->drops;
 
-	pb_buf_clear(out);
-	pb_option_put_u64(out, PB_OPT_EPB_PACKETID, seq);
-	pb_option_walk_init(&walk, event->packet.options,
-	    event->packet.options_len);
-	while (pb_option_next(&walk, &option) == 1)
-		if (option.code != PB_OPT_EPB_PACKETID &&
-		    !pb_own_option(&option, PB_OWN_HOPS))
-			pb_option_put(out, option.code, option.value,
-			    option.len);
-	if (!event->has_time)
-		pb_untimed_put(out, pen);
+	if (chunk->packets++ == 0) {
+		chunk->first_seq = seq;
+		chunk->first_time = chunk->last_time = packet->time_ns;
+	}
+	chunk->last_seq = seq;
+	chunk->packet_bytes += packet->caplen;
+	if (packet->time_ns < chunk->first_time)
+		chunk->first_time = packet->time_ns;
+	if (packet->time_ns > chunk->last_time)
+		chunk->last_time = packet->time_ns;
+	if (!pb_option_find_u64(packet->options, packet->options_len,
+	    PB_OPT_EPB_DROPCOUNT, &dropped) || dropped == 0)
+		return;
+	if (at == PB_CHUNK_DROPS_MAX) {
+		chunk->drop[at - 1].count += dropped;
+		return;
+	}
+	chunk->drop[at].seq = seq;
+	chunk->drop[at].count = dropped;
+	chunk->drop[at].time_ns = packet->time_ns;
+	chunk->drops++;
+}
+
+/* All packets but the last, whose block stands at the end. */
+static struct pb_block
+count_again(struct pb_chunk *chunk)
+{
+	uint64_t seq = chunk->first_seq;
+	struct pb_packet packet;
+	struct pb_block block = { 0 };
+	size_t at = 0;
+	int rc;
+
+	assert(chunk->packets > 1);
+	chunk->packets = chunk->packet_bytes = 0;
+	chunk->drops = 0;
+	do {
+		if (block.type == PB_BLOCK_EPB) {
+			pb_scan_epb(&block, &packet);
+			count_in(chunk, &packet, seq++);
+		}
+		rc = pb_scan_block(chunk->data + at, chunk->len - at, &block);
+		assert(rc == 1);	/* our own blocks are whole */
+		at += block.len;
+	} while (rc == 1 && at < chunk->len);
+	return block;
 }
 
 /*

@@ -2,10 +2,10 @@
  * cli/import/import_stream.h - private to the importer: one interface of a file
  * on its way to become a stream
  *
- *	described --(first packet)--> begun --(body full)--> pushed, begun
+ *	described --(first packet)--> begun --(chunk full)--> given, begun
  *
  * Until its first packet an interface is its options; then it has a key
- * with a fresh epoch and a head, and fills one body after the other.
+ * with a fresh epoch and a head, and fills one chunk after the other.
  */
 #ifndef PB_CLI_IMPORT_STREAM_H
 #define PB_CLI_IMPORT_STREAM_H
@@ -16,14 +16,10 @@
 #include "recorder/store/head.h"
 #include "recorder/store/store.h"
 
-/*
- * A body's blocks behind SHB and IDB fit one chunk of the store, and so do
- * blocks that come behind the last packet: TAIL is kept free for them.
- */
-#define PB_IMPORT_BODY_BYTES	PB_CHUNK_BYTES
+/* Of a chunk, kept free for blocks that come behind the last packet. */
 #define PB_IMPORT_TAIL_BYTES	(64u << 10)
 /* Blocks that wait for a packet: the section's, and the interface's own
- * statistics.  With them the largest packet still fits an empty body. */
+ * statistics.  With them the largest packet still fits an empty chunk. */
 #define PB_IMPORT_WAITING_BYTES	(256u << 10)
 #define PB_IMPORT_STATISTICS_BYTES (64u << 10)
 
@@ -40,9 +36,7 @@ struct pb_import_stream {
 	struct pb_stream_key key;
 	struct pb_head	*head;		/* NULL: not begun */
 	uint64_t	 seq;		/* of the last packet */
-	struct pb_buf	 body;
-	size_t		 head_bytes;	/* of SHB and IDB in it */
-	uint64_t	 first;		/* number in it; 0: it has none */
+	struct pb_chunk	*chunk;		/* being filled, or NULL; borrowed */
 	struct pb_buf	 statistics;	/* ISBs that wait for a packet */
 	uint64_t	 statistics_count;
 };
@@ -61,27 +55,49 @@ int	pb_import_stream_begin(struct pb_import_stream *stream,
 	    const struct pb_importer_opts *opts, uint64_t ordinal,
 	    const struct pb_buf *shb, struct pb_err *err);
 
-/* Does the body have room for so many bytes of blocks more? */
+/*
+ * The options that its packet `seq` is stored with.  `options` has
+ * PB_IMPORT_OPTIONS_BYTES reserved.  PB_ELIMIT where they are too many;
+ * not where pb_import_options_few() is true.
+ */
+#define PB_IMPORT_OPTIONS_BYTES	(PB_OPTIONS_BYTES_MAX + 256u)
+int	pb_import_packet_options(struct pb_buf *options,
+	    const struct pb_event *event, uint64_t seq, uint32_t pen,
+	    struct pb_err *err);
+bool	pb_import_options_few(const struct pb_event *event);
+
+/* Does its chunk have room for a packet with so many bytes of options,
+ * its statistics and `waiting`? */
 bool	pb_import_stream_room(const struct pb_import_stream *stream,
-	    size_t bytes);
+	    const struct pb_event *event, size_t options_len,
+	    const struct pb_buf *waiting);
+
+/* From now on it fills this chunk, which is empty. */
+void	pb_import_stream_fill(struct pb_import_stream *stream,
+	    struct pb_chunk *chunk);
 
 /*
- * Append the next packet, its statistics and the blocks of `waiting`
- * before it.  The body has room, or is empty.
+ * Its chunk is to leave early: the last packet moves to `next`, which is
+ * empty and is filled from now on, so that blocks behind it find it there.
+ * The chunk has more than one packet.
  */
-int	pb_import_stream_packet(struct pb_import_stream *stream,
-	    const struct pb_importer_opts *opts,
-	    const struct pb_event *event, const struct pb_buf *waiting,
-	    struct pb_buf *options, struct pb_err *err);
-/* Bytes that packet will take. */
-size_t	pb_import_packet_bytes(const struct pb_event *event);
+void	pb_import_stream_split(struct pb_import_stream *stream,
+	    struct pb_chunk *next);
+
+/*
+ * Append packet stream->seq with `options`; its statistics and the blocks
+ * of `waiting` before it.  The chunk has room, or is empty.
+ */
+void	pb_import_stream_packet(struct pb_import_stream *stream,
+	    const struct pb_event *event, const struct pb_buf *options,
+	    const struct pb_buf *waiting);
 
 /* An ISB of it, in nanoseconds; false where there is no room. */
 bool	pb_import_stream_statistics(struct pb_import_stream *stream,
 	    const struct pb_event *event, struct pb_buf *options);
 
 /* Blocks behind the last packet; false where there is no room, or none
- * of its packets is in the body any more. */
+ * of its packets is in a chunk any more. */
 bool	pb_import_stream_tail(struct pb_import_stream *stream,
 	    const struct pb_buf *blocks);
 

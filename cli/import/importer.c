@@ -1,12 +1,13 @@
 /*
- * cli/import/importer.c - the events of one capture file, as sections of streams
+ * cli/import/importer.c - the events of one capture file, as chunks of streams
  *
  * Memory stays within named bounds whatever the file says: interfaces per
- * section (the reader's), bytes of their options, bytes of the bodies that
+ * section (the reader's), bytes of their options, bytes in the chunks that
  * are being filled.
  */
 #include "cli/import/importer.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,6 @@
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
 
-/* Options of one packet as they come, and what we add before we look. */
-#define SCRATCH_BYTES	(PB_OPTIONS_BYTES_MAX + 256u)
-
 struct pb_importer {
 	struct pb_importer_opts opts;
 	struct pb_import_result result;
@@ -27,12 +25,12 @@ struct pb_importer {
 	struct pb_import_stream *stream;	/* by interface id */
 	uint32_t	 streams, cap;
 	size_t		 option_bytes;
-	size_t		 body_bytes;
+	size_t		 chunk_bytes;	/* in chunks being filled */
 	struct pb_buf	 waiting;	/* blocks before the next packet */
 	uint64_t	 waiting_count;
 	uint32_t	 last;		/* packet's interface, if any had one */
 	bool		 any_packet;
-	struct pb_buf	 scratch;	/* options of a packet */
+	struct pb_buf	 scratch;	/* options of one block */
 };
 
 static int	take_section(struct pb_importer *, const struct pb_event *,
@@ -40,6 +38,10 @@ static int	take_section(struct pb_importer *, const struct pb_event *,
 static int	take_interface(struct pb_importer *, const struct pb_event *,
 		    struct pb_err *);
 static int	take_packet(struct pb_importer *, const struct pb_event *,
+		    struct pb_err *);
+static int	keep_packet(struct pb_importer *, struct pb_import_stream *,
+		    const struct pb_event *, struct pb_err *);
+static int	next_chunk(struct pb_importer *, struct pb_import_stream *,
 		    struct pb_err *);
 static void	take_statistics(struct pb_importer *,
 		    const struct pb_event *);
@@ -49,8 +51,8 @@ static int	begin_stream(struct pb_importer *, struct pb_import_stream *,
 		    const struct pb_event *, struct pb_err *);
 static int	options_held(struct pb_importer *, size_t,
 		    const struct pb_event *, struct pb_err *);
-static int	bodies_held(struct pb_importer *, struct pb_err *);
-static int	push(struct pb_importer *, struct pb_import_stream *,
+static int	give_fullest(struct pb_importer *, struct pb_err *);
+static int	give(struct pb_importer *, struct pb_import_stream *,
 		    struct pb_err *);
 static int	end_section(struct pb_importer *, struct pb_err *);
 static int	end_stream(struct pb_importer *, struct pb_import_stream *,
@@ -70,8 +72,13 @@ pb_importer_create(struct pb_importer **out,
 	importer->opts = *opts;
 	pb_buf_init(&importer->shb, PB_OPTIONS_BYTES_MAX);
 	pb_buf_init(&importer->waiting, PB_IMPORT_WAITING_BYTES);
-	pb_buf_init(&importer->scratch, SCRATCH_BYTES);
-	return 0;
+	pb_buf_init(&importer->scratch, PB_IMPORT_OPTIONS_BYTES);
+	if (pb_buf_reserve(&importer->scratch,
+	    PB_IMPORT_OPTIONS_BYTES) != NULL)
+		return 0;
+	pb_importer_destroy(importer);
+	*out = NULL;
+	return pb_err_set(err, PB_ENOMEM, "no memory to import");
 }
 
 void
@@ -98,11 +105,14 @@ pb_importer_event(struct pb_importer *importer, const struct pb_event *event,
 		return take_interface(importer, event, err);
 	case PB_EVENT_PACKET:
 		return take_packet(importer, event, err);
+	/* What these say may be left out, and is never refused. */
 	case PB_EVENT_STATISTICS:
-		take_statistics(importer, event);
+		if (importer->opts.take != NULL)
+			take_statistics(importer, event);
 		return 0;
 	case PB_EVENT_BLOCK:
-		take_block(importer, event);
+		if (importer->opts.take != NULL)
+			take_block(importer, event);
 		return 0;
 	}
 	return 0;
@@ -169,29 +179,61 @@ take_packet(struct pb_importer *importer, const struct pb_event *event,
     struct pb_err *err)
 {
 	struct pb_import_stream *stream = &importer->stream[event->interface];
-	size_t bytes = pb_import_packet_bytes(event) + importer->waiting.len;
-	size_t before;
 	int rc = 0;
 
 	if (stream->head == NULL)
 		rc = begin_stream(importer, stream, event, err);
-	if (rc == 0 && stream->first != 0 &&
-	    !pb_import_stream_room(stream, bytes))
-		rc = push(importer, stream, err);
 	if (rc < 0)
 		return rc;
-	before = stream->body.len;
-	rc = pb_import_stream_packet(stream, &importer->opts, event,
-	    &importer->waiting, &importer->scratch, err);
-	if (rc < 0)
-		return rc;
-	importer->body_bytes += stream->body.len - before;
 	importer->result.packets++;
+	stream->seq++;
+	if (importer->opts.take == NULL && pb_import_options_few(event))
+		return 0;
+	rc = pb_import_packet_options(&importer->scratch, event, stream->seq,
+	    importer->opts.pen, err);
+	if (rc == 0 && importer->opts.take != NULL)
+		rc = keep_packet(importer, stream, event, err);
+	return rc;
+}
+
+/* The packet, its options in `scratch`, and what waits for it. */
+static int
+keep_packet(struct pb_importer *importer, struct pb_import_stream *stream,
+    const struct pb_event *event, struct pb_err *err)
+{
+	size_t before;
+	int rc = 0;
+
+	if (stream->chunk == NULL || !pb_import_stream_room(stream, event,
+	    importer->scratch.len, &importer->waiting))
+		rc = next_chunk(importer, stream, err);
+	if (rc < 0)
+		return rc;
+	before = stream->chunk->len;
+	pb_import_stream_packet(stream, event, &importer->scratch,
+	    &importer->waiting);
+	importer->chunk_bytes += stream->chunk->len - before;
 	importer->last = event->interface;
 	importer->any_packet = true;
 	pb_buf_clear(&importer->waiting);
 	importer->waiting_count = 0;
-	return bodies_held(importer, err);
+	while (rc == 0 && importer->chunk_bytes > PB_IMPORT_CHUNKS_BYTES_MAX)
+		rc = give_fullest(importer, err);
+	return rc;
+}
+
+static int
+next_chunk(struct pb_importer *importer, struct pb_import_stream *stream,
+    struct pb_err *err)
+{
+	struct pb_chunk *chunk;
+	int rc = give(importer, stream, err);
+
+	if (rc == 0)
+		rc = importer->opts.take(importer->opts.arg, &chunk, err);
+	if (rc == 0)
+		pb_import_stream_fill(stream, chunk);
+	return rc;
 }
 
 static void
@@ -267,37 +309,46 @@ options_held(struct pb_importer *importer, size_t bytes,
 	    event->offset, PB_IMPORT_OPTIONS_BYTES_MAX >> 20);
 }
 
-/* Push the largest body where all together hold too much. */
+/* But for its last packet, where it has more: statistics may follow. */
 static int
-bodies_held(struct pb_importer *importer, struct pb_err *err)
+give_fullest(struct pb_importer *importer, struct pb_err *err)
 {
-	struct pb_import_stream *largest = NULL;
+	struct pb_import_stream *fullest = NULL;
+	struct pb_chunk *full, *next;
+	int rc;
 
-	if (importer->body_bytes <= PB_IMPORT_BODIES_BYTES_MAX)
-		return 0;
-	for (uint32_t i = 0; i < importer->streams; i++)
-		if (largest == NULL ||
-		    importer->stream[i].body.len > largest->body.len)
-			largest = &importer->stream[i];
-	return largest == NULL ? 0 : push(importer, largest, err);
+	for (uint32_t i = 0; i < importer->streams; i++) {
+		struct pb_import_stream *stream = &importer->stream[i];
+
+		if (stream->chunk != NULL && (fullest == NULL ||
+		    stream->chunk->len > fullest->chunk->len))
+			fullest = stream;
+	}
+	assert(fullest != NULL);	/* some chunk has the bytes */
+	full = fullest->chunk;
+	if (full->packets == 1)
+		return give(importer, fullest, err);
+	rc = importer->opts.take(importer->opts.arg, &next, err);
+	if (rc < 0)
+		return rc;
+	pb_import_stream_split(fullest, next);
+	importer->chunk_bytes -= full->len;
+	return importer->opts.give(importer->opts.arg, &fullest->key, full,
+	    err);
 }
 
 static int
-push(struct pb_importer *importer, struct pb_import_stream *stream,
+give(struct pb_importer *importer, struct pb_import_stream *stream,
     struct pb_err *err)
 {
-	int rc = 0;
+	struct pb_chunk *chunk = stream->chunk;
 
-	if (stream->first == 0)
+	if (chunk == NULL)
 		return 0;
-	importer->body_bytes -= stream->body.len;
-	if (importer->opts.push != NULL)
-		rc = importer->opts.push(importer->opts.arg, &stream->key,
-		    stream->first, stream->seq, &stream->body, err);
-	pb_buf_finish(&stream->body);
-	stream->head_bytes = 0;
-	stream->first = 0;
-	return rc;
+	stream->chunk = NULL;
+	importer->chunk_bytes -= chunk->len;
+	return importer->opts.give(importer->opts.arg, &stream->key, chunk,
+	    err);
 }
 
 /* Blocks that no packet follows stay with the last packet there was. */
@@ -327,7 +378,7 @@ end_stream(struct pb_importer *importer, struct pb_import_stream *stream,
 		importer->result.left_out.stray += stream->statistics_count;
 	if (stream->head == NULL)
 		return 0;
-	rc = push(importer, stream, err);
+	rc = give(importer, stream, err);
 	if (rc == 0 && importer->opts.stream != NULL)
 		rc = importer->opts.stream(importer->opts.arg, &stream->key,
 		    stream->seq, err);
@@ -341,7 +392,7 @@ drop_section(struct pb_importer *importer)
 		pb_import_stream_finish(&importer->stream[i]);
 	importer->streams = 0;
 	importer->option_bytes = 0;
-	importer->body_bytes = 0;
+	importer->chunk_bytes = 0;
 	importer->any_packet = false;
 	pb_buf_clear(&importer->waiting);
 	importer->waiting_count = 0;

@@ -1,10 +1,9 @@
 /*
- * cli/import/importer.h - the events of one capture file, as sections of streams
+ * cli/import/importer.h - the events of one capture file, as chunks of streams
  *
  * Each interface of each section that has packets becomes a stream of its
- * own, with a fresh epoch and numbers from 1.  Its packets leave in bodies
- * of the wire protocol (one section, one interface, whole blocks), each
- * small enough for one chunk of the store.
+ * own, with a fresh epoch and numbers from 1.  Its packets are copied once,
+ * into chunks of the store, which leave when they are full.
  *
  * What comes back later is what was in the file: section and interface
  * options, packet bytes, lengths, times and options.  Three things are
@@ -20,8 +19,9 @@
  * asked for, big-endian blocks that nobody can turn round without knowing
  * them, and what no packet or no room was there for.
  *
- * The same code checks a file before anything is sent: without a `push`
- * all is built and thrown away, so what passes the check can be sent.
+ * The same code checks a file before anything is stored: without a `take`
+ * it stops short of the chunks, where nothing of the file can be refused
+ * any more.
  */
 #ifndef PB_CLI_IMPORTER_H
 #define PB_CLI_IMPORTER_H
@@ -32,12 +32,14 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "pcapng/reader.h"
-#include "recorder/store/layout.h"
+#include "recorder/store/store.h"
 
 /* Bytes of interface and section options held for one section. */
 #define PB_IMPORT_OPTIONS_BYTES_MAX	(64u << 20)
-/* Bytes of bodies that are being filled; past it the largest leaves. */
-#define PB_IMPORT_BODIES_BYTES_MAX	(64u << 20)
+/* Bytes in chunks that are being filled; past it the fullest leaves. */
+#define PB_IMPORT_CHUNKS_BYTES_MAX	(64u << 20)
+/* So much smaller than PB_CHUNK_BYTES may a chunk be that is lent to us. */
+#define PB_IMPORT_CHUNK_SPARE		(64u << 10)
 
 struct pb_import_left_out {
 	uint64_t	custom;
@@ -53,10 +55,15 @@ struct pb_importer_opts {
 	const char	*file_name;	/* for a classic pcap's interface */
 	uint32_t	 pen;
 	bool		 secrets;	/* keep Decryption Secrets Blocks */
-	/* Takes the bytes of `body` and leaves it empty; NULL: check only. */
-	int		(*push)(void *arg, const struct pb_stream_key *key,
-			    uint64_t first, uint64_t last,
-			    struct pb_buf *body, struct pb_err *err);
+	/*
+	 * An empty chunk, lent until it is given back, filled with the next
+	 * packets of a stream; its `stream` is not set.  What was not given
+	 * when the importer ends stays the lender's.  NULL: check only.
+	 */
+	int		(*take)(void *arg, struct pb_chunk **out,
+			    struct pb_err *err);
+	int		(*give)(void *arg, const struct pb_stream_key *key,
+			    struct pb_chunk *chunk, struct pb_err *err);
 	/* A stream is complete. */
 	int		(*stream)(void *arg, const struct pb_stream_key *key,
 			    uint64_t packets, struct pb_err *err);
@@ -71,20 +78,20 @@ void	pb_importer_destroy(struct pb_importer *importer);
 
 /*
  * The file's events in order.  PB_ELIMIT where the file has more than we
- * can keep (the text names offset and bound), errors of `push` and
+ * can keep (the text names offset and bound), errors of `take`, `give` and
  * `stream`, PB_ENOMEM.
  */
 int	pb_importer_event(struct pb_importer *importer,
 	    const struct pb_event *event, struct pb_err *err);
 
-/* The file ends: push what is left. */
+/* The file ends: give what is left. */
 int	pb_importer_end(struct pb_importer *importer, struct pb_err *err);
 
 struct pb_import_result {
 	uint64_t	packets;
 	uint64_t	interfaces;	/* described in the file */
 	uint64_t	streams;	/* of them with packets */
-	struct pb_import_left_out left_out;
+	struct pb_import_left_out left_out;	/* 0 where only checked */
 };
 void	pb_importer_result(const struct pb_importer *importer,
 	    struct pb_import_result *out);

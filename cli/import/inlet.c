@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/sys.h"
 #include "cli/status/live.h"
 #include "recorder/store/layout.h"
 #include "recorder/store/lock.h"
@@ -36,11 +37,15 @@ pb_inlet_open(struct pb_inlet *inlet, struct pb_cli *cli, struct pb_err *err)
 	int rc;
 
 	memset(inlet, 0, sizeof(*inlet));
+	pthread_mutex_init(&inlet->lock, NULL);
+	pthread_cond_init(&inlet->back, NULL);
+	pb_buf_init(&inlet->head, PB_HEAD_BYTES_MAX + PB_CHUNK_BYTES);
+	inlet->pen = cli->conf->node.pen;
 	rc = pb_layout_path(path, cli->store, "recorder.sock", err);
 	if (rc == 0)
 		rc = find_way(inlet, cli, err);
-	if (rc == 0)
-		rc = pb_push_create(&inlet->push, path, err);
+	if (rc == 0 && inlet->store == NULL)
+		rc = pb_push_create(&inlet->push, path, pb_cli_stopped, err);
 	if (rc < 0)
 		pb_inlet_close(inlet);
 	return rc;
@@ -49,11 +54,19 @@ pb_inlet_open(struct pb_inlet *inlet, struct pb_cli *cli, struct pb_err *err)
 void
 pb_inlet_close(struct pb_inlet *inlet)
 {
-	pb_push_destroy(inlet->push);
+	pb_push_destroy(inlet->push);	/* it gives back chunks */
 	if (inlet->ingest != NULL)
 		pb_ingest_stop(inlet->ingest);
-	if (inlet->store != NULL)
+	if (inlet->store != NULL) {
+		/* What fails from here on nobody else hears of. */
+		pb_log_level(PB_LOG_WARN);
 		pb_store_close(inlet->store);
+	}
+	/* Only now has the writer given back all of them. */
+	pb_inlet_drop_chunks(inlet);
+	pb_buf_finish(&inlet->head);
+	pthread_cond_destroy(&inlet->back);
+	pthread_mutex_destroy(&inlet->lock);
 	memset(inlet, 0, sizeof(*inlet));
 }
 
@@ -78,12 +91,14 @@ find_way(struct pb_inlet *inlet, struct pb_cli *cli, struct pb_err *err)
 			rc = be_the_recorder(inlet, cli, err);
 			if (rc != PB_EBUSY)
 				return rc;
+			silent_ms = 0;	/* that is somebody else by now */
 			break;
 		case HOLDER_OTHER:
 			if (!told)
 				pb_cli_note("waiting for another import, pid "
 				    "%ld, to end", (long)pid);
 			told = true;
+			silent_ms = 0;
 			break;
 		case HOLDER_SILENT:
 			silent_ms += POLL_MS;
@@ -137,6 +152,8 @@ be_the_recorder(struct pb_inlet *inlet, struct pb_cli *cli,
 
 	/* What a recorder logs is no news to who runs `pb`. */
 	pb_log_level(PB_LOG_WARN);
+	/* Each stream has a segment open.  What is missing shows by itself. */
+	(void)pb_files_raise(NULL);
 	/* The local socket alone: nobody else may talk to us. */
 	cli->conf->listen.present = false;
 	if (cli->conf->store.path[0] != '/')
@@ -146,6 +163,8 @@ be_the_recorder(struct pb_inlet *inlet, struct pb_cli *cli,
 		return rc;
 	ingest.store = inlet->store;
 	rc = pb_ingest_start(&inlet->ingest, &ingest, err);
+	/* A chunk that fails comes back with the reason: one line says it. */
+	pb_log_level(PB_LOG_ERROR + 1);
 	/* Busy means the store to our caller, and that one is ours. */
 	return rc == PB_EBUSY ? PB_ESYS : rc;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,9 @@
 
 #include "base/buf.h"
 #include "base/sys.h"
+#include "cli/cli.h"
 
+/* As much as stays in a processor's cache until it is looked at. */
 #define READ_BYTES	(1u << 20)
 /* A block, and what was read behind the one before it. */
 #define WINDOW_BYTES_MAX (PB_BLOCK_BYTES_MAX + 2 * READ_BYTES)
@@ -23,13 +26,18 @@
 struct window {
 	int		 fd;
 	uint64_t	 offset;	/* in the file, of what comes next */
+	uint64_t	 end;		/* or UINT64_MAX: its end */
 	struct pb_buf	 buf;
 	size_t		 at;
 	bool		 eof;
 };
 
 static int	spool(struct pb_input *, int, struct pb_err *);
+static int	spool_all(struct pb_input *, int, uint8_t *, struct pb_err *);
 static int	spool_open(struct pb_err *);
+static int	open_again(const struct pb_input *, struct window *,
+		    struct pb_err *);
+static void	remember(struct pb_input *, const struct window *);
 static int	read_events(struct window *, const struct pb_input_calls *,
 		    struct pb_err *);
 static int	read_more(struct window *, size_t, struct pb_err *);
@@ -44,6 +52,7 @@ pb_input_init(struct pb_input *input, const char *name, struct pb_err *err)
 	input->name = input->standard ? "standard input" : name;
 	input->spool = -1;
 	input->size = 0;
+	input->known = false;
 	fd = input->standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		rc = pb_err_sys(err, "%s", input->name);
@@ -69,26 +78,61 @@ pb_input_finish(struct pb_input *input)
 }
 
 int
-pb_input_read(const struct pb_input *input,
-    const struct pb_input_calls *calls, struct pb_err *err)
+pb_input_read(struct pb_input *input, const struct pb_input_calls *calls,
+    struct pb_err *err)
 {
-	struct window window = { .fd = input->spool };
-	int rc;
+	struct window window = { .fd = input->spool, .end = UINT64_MAX };
+	int rc = 0;
 
-	if (window.fd < 0)
-		window.fd = open(input->name, O_RDONLY | O_CLOEXEC);
-	if (window.fd < 0)
-		return pb_err_sys(err, "%s", input->name);
+	if (input->spool < 0)
+		rc = open_again(input, &window, err);
+	if (rc < 0)
+		return rc;
 	pb_buf_init(&window.buf, WINDOW_BYTES_MAX);
 	rc = pb_buf_reserve(&window.buf, READ_BYTES) == NULL ?
 	    pb_err_set(err, PB_ENOMEM, "no memory to read the file") :
 	    read_events(&window, calls, err);
 	if (rc < 0)
 		pb_err_prefix(err, "%s", input->name);
+	else if (rc == 0)
+		remember(input, &window);
 	pb_buf_finish(&window.buf);
 	if (input->spool < 0)
 		close(window.fd);
 	return rc;
+}
+
+static int
+open_again(const struct pb_input *input, struct window *window,
+    struct pb_err *err)
+{
+	struct stat st;
+
+	window->fd = open(input->name, O_RDONLY | O_CLOEXEC);
+	if (window->fd < 0)
+		return pb_err_sys(err, "%s", input->name);
+	if (!input->known)
+		return 0;
+	window->end = input->end;
+	if (fstat(window->fd, &st) == 0 && st.st_dev == input->dev &&
+	    st.st_ino == input->ino)
+		return 0;
+	close(window->fd);
+	return pb_err_set(err, PB_EFORMAT, "%s: is another file than the one "
+	    "that was checked", input->name);
+}
+
+static void
+remember(struct pb_input *input, const struct window *window)
+{
+	struct stat st;
+
+	if (input->spool >= 0 || input->known || fstat(window->fd, &st) < 0)
+		return;
+	input->end = window->offset;
+	input->dev = st.st_dev;
+	input->ino = st.st_ino;
+	input->known = true;
 }
 
 static int
@@ -113,8 +157,9 @@ read_events(struct window *window, const struct pb_input_calls *calls,
 			window->at += used;
 			used = 0;
 			rc = read_more(window, pb_reader_need(reader), err);
-			if (calls->done != NULL)
-				calls->done(calls->arg, window->offset);
+			if (rc == 0 && calls->done != NULL)
+				rc = calls->done(calls->arg, window->offset,
+				    err);
 		}
 		window->at += used;
 	}
@@ -126,6 +171,7 @@ read_events(struct window *window, const struct pb_input_calls *calls,
 static int
 read_more(struct window *window, size_t need, struct pb_err *err)
 {
+	size_t want;
 	ssize_t n;
 	uint8_t *at;
 
@@ -136,13 +182,19 @@ read_more(struct window *window, size_t need, struct pb_err *err)
 		if (at == NULL)
 			return pb_err_set(err, PB_ENOMEM,
 			    "no memory to read the file");
-		n = pb_pread_all(window->fd, at, READ_BYTES, window->offset,
-		    err);
+		want = window->end - window->offset < READ_BYTES ?
+		    (size_t)(window->end - window->offset) : READ_BYTES;
+		n = pb_pread_all(window->fd, at, want, window->offset, err);
 		if (n < 0)
 			return (int)n;
-		window->eof = n < (ssize_t)READ_BYTES;
 		window->buf.len += (size_t)n;
 		window->offset += (uint64_t)n;
+		window->eof = (size_t)n < want ||
+		    window->offset == window->end;
+		if ((size_t)n < want && window->end != UINT64_MAX)
+			return pb_err_set(err, PB_EFORMAT, "offset %" PRIu64
+			    ": the file ends; it had %" PRIu64 " bytes when "
+			    "it was checked", window->offset, window->end);
 	}
 	return 0;
 }
@@ -152,29 +204,43 @@ static int
 spool(struct pb_input *input, int fd, struct pb_err *err)
 {
 	uint8_t *piece = malloc(READ_BYTES);
-	ssize_t n = 0;
 	int rc;
 
 	if (piece == NULL)
 		return pb_err_set(err, PB_ENOMEM, "%s: no memory to read it",
 		    input->name);
 	rc = input->spool = spool_open(err);
-	while (rc >= 0 && (n = read(fd, piece, READ_BYTES)) != 0) {
+	if (rc >= 0)
+		rc = spool_all(input, fd, piece, err);
+	free(piece);
+	return rc;
+}
+
+/* Who feeds a pipe may never end; whoever waits may want to. */
+static int
+spool_all(struct pb_input *input, int fd, uint8_t *piece, struct pb_err *err)
+{
+	ssize_t n;
+	int rc;
+
+	for (;;) {
+		n = read(fd, piece, READ_BYTES);
+		if (pb_cli_stopped() != 0)
+			return pb_err_set(err, PB_ESYS, "%s: interrupted; "
+			    "nothing was imported", input->name);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			rc = pb_err_sys(err, "%s", input->name);
-			break;
-		}
+		if (n < 0)
+			return pb_err_sys(err, "%s", input->name);
+		if (n == 0)
+			return 0;
 		rc = pb_pwrite_all(input->spool, piece, (size_t)n,
 		    input->size, err);
 		if (rc < 0)
-			pb_err_prefix(err, "%s: copy it to a temporary file",
-			    input->name);
+			return pb_err_prefix(err, "%s: copy it to a temporary "
+			    "file", input->name);
 		input->size += (uint64_t)n;
 	}
-	free(piece);
-	return rc < 0 ? rc : 0;
 }
 
 static int

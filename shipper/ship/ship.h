@@ -26,7 +26,7 @@
 #include "base/log.h"
 #include "recorder/store/index/index.h"
 
-#define PB_REQUESTS_MAX		8u	/* in flight per upstream */
+#define PB_REQUESTS_MAX		16u	/* in flight per upstream */
 #define PB_SHIP_SLOTS		(PB_REQUESTS_MAX + 1u)	/* and one probe */
 #define PB_SHIP_STREAMS_MAX	65536u	/* per upstream */
 #define PB_SHIP_TEXT_MAX	256u	/* bytes of an error kept */

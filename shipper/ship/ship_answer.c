@@ -424,7 +424,8 @@ progress(struct pb_ship *ship, const struct ship_request *r, uint64_t now_ms)
 
 /*
  * What one request and all of them together should hold, after how long
- * this one took.  Those under way together are slow together: once.
+ * this one took: half as much for each time it took twice too long.  Those
+ * under way together are slow together: once.
  */
 static void
 pace(struct pb_ship *ship, const struct ship_request *r, uint64_t now_ms)
@@ -436,7 +437,8 @@ pace(struct pb_ship *ship, const struct ship_request *r, uint64_t now_ms)
 		if (r->start_ms < ship->slowed_ms)
 			return;
 		ship->slowed_ms = now_ms;
-		slow_down(ship, UINT64_MAX);
+		for (; took_ms > PB_SHIP_PIECE_MS; took_ms /= 2)
+			slow_down(ship, UINT64_MAX);
 		return;
 	}
 	ship->window += r->bytes / part;

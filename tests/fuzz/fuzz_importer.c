@@ -2,11 +2,12 @@
  * tests/fuzz/fuzz_importer.c - any bytes as a file for `pb import`
  *
  * Byte 0 chooses the options, the rest is the file.  It is read as the
- * command does: once to check it, once to send it, and what passes the
- * check can be sent.  Where the recorder would be, each section is checked
- * as a request's body by the local door: it is taken whole, fits one chunk
- * and loses no block.  The packets that went in come out, per interface in
- * their order, with their times, lengths, bytes and options.
+ * command does: once to check it, once to store it, and what passes the
+ * check can be stored.  Each chunk is pushed to where a recorder would be,
+ * as a request's body by the local door: it is taken whole, loses no block,
+ * and the recorder's chunk is ours, so that either way into the store is
+ * the same.  The packets that went in come out, per interface in their
+ * order, with their times, lengths, bytes and options.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -118,30 +119,64 @@ count_chunk(const struct pb_chunk *chunk, uint64_t epoch)
 	}
 }
 
+static int
+on_take(void *arg, struct pb_chunk **chunk, struct pb_err *err)
+{
+	(void)err;
+	*chunk = make_chunk(arg);
+	MUST(*chunk != NULL);
+	return 0;
+}
+
+static void
+same_chunk(const struct pb_chunk *a, const struct pb_chunk *b)
+{
+	MUST(a->len == b->len && memcmp(a->data, b->data, a->len) == 0);
+	MUST(a->first_seq == b->first_seq && a->last_seq == b->last_seq);
+	MUST(a->packets == b->packets && a->packet_bytes == b->packet_bytes);
+	MUST(a->first_time == b->first_time && a->last_time == b->last_time);
+	MUST(a->drops == b->drops);
+	for (unsigned i = 0; i < a->drops; i++)
+		MUST(a->drop[i].seq == b->drop[i].seq &&
+		    a->drop[i].count == b->drop[i].count &&
+		    a->drop[i].time_ns == b->drop[i].time_ns);
+}
+
 /* The recorder, in the place where the wire would be. */
 static int
-on_push(void *arg, const struct pb_stream_key *key, uint64_t first,
-    uint64_t last, struct pb_buf *buf, struct pb_err *err)
+on_give(void *arg, const struct pb_stream_key *key, struct pb_chunk *chunk,
+    struct pb_err *err)
 {
 	static const struct pb_run all = { 1, PB_SEQ_MAX };
-	struct pb_body body = { .data = buf->data, .len = buf->len,
-	    .key = key, .pen = PB_PEN_EXAMPLE };
+	struct pb_body body = { .key = key, .pen = PB_PEN_EXAMPLE };
 	struct pb_body_build build = { .run = &all, .runs = 1,
 	    .chunk = make_chunk };
 	struct pb_body_facts facts;
+	struct pb_buf buf;
 
 	(void)arg;
+	pb_buf_init(&buf, PB_HEAD_BYTES_MAX + PB_CHUNK_BYTES);
+	MUST(pb_head_build(chunk->head, PB_PEN_EXAMPLE, chunk->first_seq,
+	    &buf) == 0);
+	MUST(pb_buf_put(&buf, chunk->data, chunk->len) == 0);
+	body.data = buf.data;
+	body.len = buf.len;
 	if (pb_body_chunks(scratch, &body, &facts, &build, err) < 0) {
 		fprintf(stderr, "%s\n", err->text);
 		MUST(!"a section of ours is taken");
 	}
-	MUST(facts.first == first && facts.last == last);
+	MUST(facts.first == chunk->first_seq);
+	MUST(facts.linktype == chunk->head->linktype);
+	MUST(facts.snaplen == PB_SNAPLEN);
+	MUST(build.head->hash == chunk->head->hash);
 	MUST(build.blocks_dropped == 0);
 	MUST(build.first_chunk != NULL && build.first_chunk->next == NULL);
-	count_chunk(build.first_chunk, key->epoch);
+	same_chunk(build.first_chunk, chunk);
+	count_chunk(chunk, key->epoch);
 	pb_chunk_destroy(build.first_chunk);
+	pb_chunk_destroy(chunk);
 	pb_head_unref(build.head);
-	pb_buf_clear(buf);
+	pb_buf_finish(&buf);
 	return 0;
 }
 
@@ -174,7 +209,7 @@ on_event(void *arg, const struct pb_event *event, struct pb_err *err)
 
 /* One pass over the file; without `run->out` a check alone. */
 static int
-pass(const struct pb_input *input, uint8_t flags, struct run *run,
+pass(struct pb_input *input, uint8_t flags, struct run *run,
     struct pb_import_result *result)
 {
 	const struct pb_input_calls calls = { .event = on_event, .arg = run };
@@ -183,8 +218,8 @@ pass(const struct pb_input *input, uint8_t flags, struct run *run,
 		.interface = (flags & 2) != 0 ? "eth0" : NULL,
 		.file_name = "a.pcap", .pen = PB_PEN_EXAMPLE,
 		.secrets = (flags & 1) != 0,
-		.push = run->out != NULL ? on_push : NULL,
-		.stream = on_stream, .arg = run,
+		.take = run->out != NULL ? on_take : NULL,
+		.give = on_give, .stream = on_stream, .arg = run,
 	};
 	struct pb_err err = { 0 };
 	int rc;
@@ -233,8 +268,8 @@ put_file(const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct run check = { 0 }, send = { .in = &in, .out = &out };
-	struct pb_import_result checked, sent;
+	struct run check = { 0 }, store = { .in = &in, .out = &out };
+	struct pb_import_result checked, stored;
 	struct pb_input input;
 	int rc;
 
@@ -246,11 +281,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(input.size == size - 1);
 	rc = pass(&input, data[0], &check, &checked);
 	if (rc == 0) {
-		MUST(pass(&input, data[0], &send, &sent) == 0);
-		MUST(memcmp(&checked, &sent, sizeof(sent)) == 0);
-		MUST(sent.packets == in.packets && sent.streams == in.count);
-		MUST(check.streams == send.streams && check.told == send.told);
-		MUST(send.streams == sent.streams);
+		MUST(pass(&input, data[0], &store, &stored) == 0);
+		MUST(checked.packets == stored.packets);
+		MUST(checked.interfaces == stored.interfaces);
+		MUST(checked.streams == stored.streams);
+		MUST(stored.packets == in.packets);
+		MUST(stored.streams == in.count);
+		MUST(check.streams == store.streams);
+		MUST(check.told == store.told);
+		MUST(store.streams == stored.streams);
 		compare();
 	}
 	pb_input_finish(&input);

@@ -164,31 +164,41 @@ is_clean(const char *text)
 }
 
 static void
+on_done(void *arg)
+{
+	++*(uint64_t *)arg;
+}
+
+static void
 push(void)
 {
-	struct pb_stream_key key = { "lon1", "eth0", 5 };
+	struct pb_push_section section = {
+		.key = { "lon1", "eth0", 5 },
+		.body = (const uint8_t *)"section", .len = 7,
+		.done = on_done,
+	};
+	uint64_t sent = 0, back = 0;
 	struct pb_err err = { 0 };
 	struct pb_push *push;
-	struct pb_buf body;
 	int rc = 0;
 
-	MUST(pb_push_create(&push, "/run/a.sock", &err) == 0);
+	MUST(pb_push_create(&push, "/run/a.sock", NULL, &err) == 0);
+	section.arg = &back;
 	for (uint64_t i = 1; i <= SECTIONS && rc == 0; i++) {
-		pb_buf_init(&body, 64);
-		MUST(pb_buf_str(&body, "section") == 0);
-		rc = pb_push_section(push, &key, i * 10 - 9, i * 10, &body,
-		    &err);
-		MUST(body.len == 0);
-		pb_buf_finish(&body);
+		section.first = i * 10 - 9;
+		section.last = i * 10;
+		rc = pb_push_send(push, &section, &err);
+		sent++;
 	}
 	if (rc == 0)
 		rc = pb_push_finish(push, &err);
 	if (rc == 0)
-		MUST(answers.landed >= SECTIONS * 10);
+		MUST(answers.landed >= SECTIONS * 10 && back == sent);
 	else
 		MUST(rc == err.code && err.text[0] != '\0');
 	is_clean(err.text);
 	pb_push_destroy(push);
+	MUST(back == sent);
 }
 
 /* What is read can be written, and is read again the same. */

@@ -1,6 +1,6 @@
 /*
  * tests/unit/test_cli.c - the small parts of `pb`: tables, the file that
- * -w names, files that are read twice, what a recorder says
+ * -w names, what a recorder says
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,11 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/import/input.h"
 #include "cli/status/live.h"
 #include "cli/table.h"
 #include "cli/query/target.h"
-#include "tests/unit/ng_image.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define TEXT_MAX	65536
@@ -305,109 +303,6 @@ a_folder_that_is_not_there_is_named(void **state)
 	assert_non_null(strstr(err.text, "no/such.pcapng"));
 }
 
-/* --- files that are read twice ------------------------------------------- */
-
-static unsigned events;
-
-static int
-count_event(void *arg, const struct pb_event *event, struct pb_err *err)
-{
-	(void)arg;
-	(void)event;
-	(void)err;
-	events++;
-	return 0;
-}
-
-static struct image img;
-
-static void
-make_image(unsigned packets)
-{
-	img.big = false;
-	img.len = 0;
-	img_shb(&img);
-	img_idb(&img, 1, 0);
-	for (unsigned i = 0; i < packets; i++)
-		img_epb(&img, 0, i, "abcd", 4);
-}
-
-static void
-a_file_and_a_pipe_can_be_read_twice(void **state)
-{
-	const struct pb_input_calls calls = { .event = count_event };
-	const char *path = in_dir("a.pcapng");
-	char command[200];
-	struct pb_input input;
-	struct pb_err err;
-
-	(void)state;
-	make_image(20000);
-	write_file(path, img.data, img.len);
-	snprintf(command, sizeof(command), "%s", in_dir("fifo"));
-	assert_int_equal(mkfifo(command, 0600), 0);
-	for (unsigned pipe = 0; pipe < 2; pipe++) {
-		pid_t pid = pipe ? fork() : 1;
-
-		if (pid == 0) {
-			int to = open(command, O_WRONLY);
-
-			for (size_t at = 0; at < img.len; at += 10000)
-				if (write(to, img.data + at,
-				    img.len - at < 10000 ? img.len - at :
-				    10000) < 0)
-					_exit(1);
-			_exit(0);
-		}
-		assert_int_equal(pb_input_init(&input, pipe ? command : path,
-		    &err), 0);
-		assert_int_equal(input.size, img.len);
-		for (unsigned pass = 0; pass < 2; pass++) {
-			events = 0;
-			assert_int_equal(pb_input_read(&input, &calls, &err),
-			    0);
-			assert_int_equal(events, 20002);
-		}
-		pb_input_finish(&input);
-	}
-	assert_int_equal(files_in_dir(), 2);
-}
-
-static void
-a_malformed_file_is_named_with_the_offset(void **state)
-{
-	const struct pb_input_calls calls = { .event = count_event };
-	const char *path = in_dir("torn.pcapng");
-	struct pb_input input;
-	struct pb_err err;
-	char want[160];
-	size_t whole;
-
-	(void)state;
-	make_image(2);
-	whole = img.len;
-	img_epb(&img, 0, 9, "abcd", 4);
-	write_file(path, img.data, img.len - 1);
-	assert_int_equal(pb_input_init(&input, path, &err), 0);
-	assert_int_equal(pb_input_read(&input, &calls, &err), PB_EFORMAT);
-	snprintf(want, sizeof(want), "%s: offset %zu: ", path, whole);
-	assert_memory_equal(err.text, want, strlen(want));
-	pb_input_finish(&input);
-}
-
-static void
-what_is_no_file_is_refused_by_name(void **state)
-{
-	struct pb_input input;
-	struct pb_err err;
-
-	(void)state;
-	assert_true(pb_input_init(&input, in_dir("none"), &err) < 0);
-	assert_non_null(strstr(err.text, "none"));
-	assert_true(pb_input_init(&input, dir, &err) < 0);
-	assert_non_null(strstr(err.text, "is a directory"));
-}
-
 /* --- what a recorder says ------------------------------------------------ */
 
 static struct pb_live_capture captures[4];
@@ -494,14 +389,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_folder_that_is_not_there_is_named, make_dir,
 		    remove_dir),
-		cmocka_unit_test_setup_teardown(
-		    a_file_and_a_pipe_can_be_read_twice, make_dir,
-		    remove_dir),
-		cmocka_unit_test_setup_teardown(
-		    a_malformed_file_is_named_with_the_offset, make_dir,
-		    remove_dir),
-		cmocka_unit_test_setup_teardown(
-		    what_is_no_file_is_refused_by_name, make_dir, remove_dir),
 		cmocka_unit_test(captures_are_read_from_the_recorders_answer),
 		cmocka_unit_test(an_answer_that_is_none_is_refused),
 	};

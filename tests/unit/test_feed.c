@@ -94,7 +94,7 @@ gap(struct bench *b, uint64_t first, uint64_t last, enum pb_gap_reason reason)
 static void
 assert_body(struct bench *b, const struct pb_piece *piece)
 {
-	struct pb_buf body;
+	struct pb_section body = { 0 };
 	struct pb_head *head;
 	struct pb_err err = { .code = 0 };
 	struct pb_block block;
@@ -103,9 +103,8 @@ assert_body(struct bench *b, const struct pb_piece *piece)
 	uint8_t want[PACKET];
 	size_t at;
 
-	pb_buf_init(&body, PB_FEED_BODY_MAX);
-	if (pb_feed_body(b->feed, &b->f.key, piece,
-	    piece->letter ? "core" : NULL, &body, &err) < 0)
+	if (pb_section_read(&body, b->f.dir, &b->f.key, piece,
+	    piece->letter ? "core" : NULL, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_true(body.len <= piece->header_bytes + piece->bytes);
 	assert_int_equal(pb_head_parse(&head, body.data, body.len, &at, &err),
@@ -126,7 +125,7 @@ assert_body(struct bench *b, const struct pb_piece *piece)
 		assert_memory_equal(packet.data, want, PACKET);
 	}
 	assert_int_equal(expect, piece->last + 1);
-	pb_buf_finish(&body);
+	pb_section_finish(&body);
 }
 
 static void
@@ -153,7 +152,7 @@ static void
 fillers_stay_at_home(void **state)
 {
 	struct bench b;
-	struct pb_buf body;
+	struct pb_section body = { 0 };
 	struct pb_piece p;
 	struct pb_err err;
 
@@ -164,11 +163,10 @@ fillers_stay_at_home(void **state)
 	p = look(&b, 1, &no_mark, ANY);
 	assert_int_equal(p.last, 500);
 	assert_true(p.bytes > 500 * BLOCK);
-	pb_buf_init(&body, PB_FEED_BODY_MAX);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, NULL, &body,
-	    &err), 0);
+	assert_int_equal(pb_section_read(&body, b.f.dir, &b.f.key, &p,
+	    NULL, &err), 0);
 	assert_int_equal(body.len, p.header_bytes + 500 * BLOCK);
-	pb_buf_finish(&body);
+	pb_section_finish(&body);
 	assert_body(&b, &p);
 	bench_finish(&b);
 }
@@ -420,14 +418,13 @@ a_damaged_file_is_noticed_before_it_is_sent(void **state)
 {
 	struct bench b;
 	struct pb_piece p, cut;
-	struct pb_buf body;
+	struct pb_section body = { 0 };
 	struct pb_err err;
 	char path[PATH_MAX];
 	int fd;
 
 	(void)state;
 	bench_init(&b);
-	pb_buf_init(&body, PB_FEED_BODY_MAX);
 	fixture_write(&b.f, 1, 50, PACKET);
 	p = look(&b, 1, &no_mark, ANY);
 	assert_int_equal(pb_layout_segment(path, b.f.dir, &b.f.key, 1, true,
@@ -435,24 +432,22 @@ a_damaged_file_is_noticed_before_it_is_sent(void **state)
 	fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, "?", 1, (off_t)p.offset + 40), 1);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, NULL, &body,
-	    &err), PB_EDIGEST);
+	assert_int_equal(pb_section_read(&body, b.f.dir, &b.f.key, &p,
+	    NULL, &err), PB_EDIGEST);
 	/* Blocks that make no sense: no number can be found. */
 	assert_int_equal(pwrite(fd, "\xff\xff\xff\xff", 4,
 	    (off_t)p.offset + 4), 4);
 	assert_int_equal(look_rc(&b, 20, &no_mark, ANY, &cut, &err),
 	    PB_EFORMAT);
 	assert_int_equal(ftruncate(fd, (off_t)p.offset + 100), 0);
-	pb_buf_clear(&body);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, NULL, &body,
-	    &err), PB_EFORMAT);
+	assert_int_equal(pb_section_read(&body, b.f.dir, &b.f.key, &p,
+	    NULL, &err), PB_EFORMAT);
 	assert_non_null(strstr(err.text, "shorter than its index says"));
 	assert_int_equal(unlink(path), 0);
-	pb_buf_clear(&body);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, NULL, &body,
-	    &err), PB_ENOENT);
+	assert_int_equal(pb_section_read(&body, b.f.dir, &b.f.key, &p,
+	    NULL, &err), PB_ENOENT);
 	close(fd);
-	pb_buf_finish(&body);
+	pb_section_finish(&body);
 	bench_finish(&b);
 }
 
@@ -622,13 +617,12 @@ segment_and_link_stand_in_for_each_other(void **state)
 	struct pb_letter letter;
 	struct pb_piece p, plain;
 	char path[PATH_MAX], aside[PATH_MAX];
-	struct pb_buf body;
+	struct pb_section body = { 0 };
 	struct pb_err err;
 	struct bench b;
 
 	(void)state;
 	bench_init(&b);
-	pb_buf_init(&body, PB_FEED_BODY_MAX);
 	fixture_write(&b.f, 1, 50, PACKET);
 	letter = letter_of(&b, 1, 50);
 	plain = look(&b, 1, &no_mark, ANY);
@@ -640,12 +634,12 @@ segment_and_link_stand_in_for_each_other(void **state)
 	assert_body(&b, &p);
 	assert_int_equal(rename(aside, path), 0);
 	unlink_segment(&b, 1);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &plain, "core", &body,
-	    &err), 0);
+	assert_int_equal(pb_section_read(&body, b.f.dir, &b.f.key, &plain,
+	    "core", &err), 0);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(pb_feed_body(b.feed, &b.f.key, &p, "core", &body,
-	    &err), PB_ENOENT);
-	pb_buf_finish(&body);
+	assert_int_equal(pb_section_read(&body, b.f.dir, &b.f.key, &p,
+	    "core", &err), PB_ENOENT);
+	pb_section_finish(&body);
 	bench_finish(&b);
 }
 

@@ -25,7 +25,19 @@ struct bench {
 	struct server	*server;
 	struct pb_push	*push;
 	struct pb_stream_key key;
+	uint8_t		*body;		/* one for all; nobody writes it */
+	unsigned	 sent, back;	/* bodies */
 };
+
+#define BODY_BYTES	1000000u
+
+static int	stopped_by;
+
+static int
+stopped(void)
+{
+	return stopped_by;
+}
 
 static void
 bench_init(struct bench *b, const struct line *script, unsigned lines)
@@ -34,34 +46,57 @@ bench_init(struct bench *b, const struct line *script, unsigned lines)
 	assert_non_null(mkdtemp(b->dir));
 	snprintf(b->path, sizeof(b->path), "%s/recorder.sock", b->dir);
 	b->server = server_start(b->path, script, lines);
-	assert_int_equal(pb_push_create(&b->push, b->path, NULL), 0);
+	assert_int_equal(pb_push_create(&b->push, b->path, stopped, NULL),
+	    0);
 	b->key = (struct pb_stream_key){ "lon1", "eth 0/1", 0xabc };
+	b->body = malloc(BODY_BYTES);
+	assert_non_null(b->body);
+	memset(b->body, 'b', BODY_BYTES);
+	b->sent = b->back = 0;
+	stopped_by = 0;
 }
 
 static void
 bench_finish(struct bench *b)
 {
 	pb_push_destroy(b->push);
+	/* Each body came back, and once, whatever became of it. */
+	assert_int_equal(b->back, b->sent);
+	free(b->body);
 	server_stop(b->server);
 	unlink(b->path);
 	assert_int_equal(rmdir(b->dir), 0);
+}
+
+static void
+on_done(void *arg)
+{
+	struct bench *b = arg;
+
+	b->back++;
 }
 
 static int
 push(struct bench *b, uint64_t first, uint64_t last, size_t len,
     struct pb_err *err)
 {
-	struct pb_buf body;
-	int rc;
+	struct pb_push_section section = {
+		.key = b->key, .first = first, .last = last,
+		.body = b->body, .len = len, .done = on_done, .arg = b,
+	};
 
-	pb_buf_init(&body, 4u << 20);
-	assert_int_equal(pb_buf_zero(&body, len), 0);
-	memset(body.data, (int)first, len);
-	rc = pb_push_section(b->push, &b->key, first, last, &body, err);
-	/* The bytes are the push's, whatever came of it. */
-	assert_int_equal(body.len, 0);
-	pb_buf_finish(&body);
-	return rc;
+	assert_true(len <= BODY_BYTES);
+	b->sent++;
+	return pb_push_send(b->push, &section, err);
+}
+
+/* All of it: an error may show at once or when its answer is waited for. */
+static int
+push_all(struct bench *b, uint64_t first, uint64_t last, struct pb_err *err)
+{
+	int rc = push(b, first, last, 1000, err);
+
+	return rc < 0 ? rc : pb_push_finish(b->push, err);
 }
 
 static void
@@ -74,7 +109,10 @@ a_section_is_durable_when_finish_says_so(void **state)
 	(void)state;
 	bench_init(&b, script, 1);
 	assert_int_equal(push(&b, 1, 10, 1000000, NULL), 0);
+	/* It is read where it lies, until it is acknowledged. */
+	assert_int_equal(b.back, 0);
 	assert_int_equal(pb_push_finish(b.push, NULL), 0);
+	assert_int_equal(b.back, 1);
 	assert_int_equal(b.server->bodies, 1);
 	assert_int_equal(b.server->body_len, 1000000);
 	assert_memory_equal(b.server->head, "POST /v1/streams/lon1/"
@@ -157,8 +195,7 @@ a_conflict_that_nothing_will_solve_is_an_error(void **state)
 
 	(void)state;
 	bench_init(&b, script, 1);
-	assert_int_equal(push(&b, 21, 30, 1000, NULL), 0);
-	assert_int_equal(pb_push_finish(b.push, &err), PB_EORDER);
+	assert_int_equal(push_all(&b, 21, 30, &err), PB_EORDER);
 	assert_non_null(strstr(err.text, "status 409"));
 	/* It is spent now. */
 	assert_int_equal(push(&b, 11, 20, 1000, &err), PB_EORDER);
@@ -195,8 +232,7 @@ a_refusal_is_an_error_with_the_nodes_words(void **state)
 		struct pb_err err;
 
 		bench_init(&b, script, 1);
-		assert_int_equal(push(&b, 1, 10, 1000, NULL), 0);
-		assert_int_equal(pb_push_finish(b.push, &err), row[i].code);
+		assert_int_equal(push_all(&b, 1, 10, &err), row[i].code);
 		assert_non_null(strstr(err.text, "no such"));
 		assert_non_null(strstr(err.text, b.path));
 		bench_finish(&b);
@@ -213,9 +249,27 @@ a_socket_that_nobody_listens_on_is_an_error(void **state)
 	(void)state;
 	bench_init(&b, script, 1);
 	unlink(b.path);
-	assert_int_equal(push(&b, 1, 10, 1000, NULL), 0);
-	assert_int_equal(pb_push_finish(b.push, &err), PB_ESYS);
+	assert_int_equal(push_all(&b, 1, 10, &err), PB_ESYS);
 	assert_non_null(strstr(err.text, b.path));
+	bench_finish(&b);
+}
+
+/* As many as there may be wait for a node that does not answer. */
+static void
+a_signal_ends_the_wait(void **state)
+{
+	struct line script[] = { { HANG, NULL } };
+	struct bench b;
+	struct pb_err err;
+
+	(void)state;
+	bench_init(&b, script, 1);
+	for (uint64_t i = 0; i < PB_PUSH_REQUESTS_MAX; i++)
+		assert_int_equal(push(&b, i + 1, i + 1, 1000, NULL), 0);
+	stopped_by = 2;
+	assert_int_equal(push(&b, 100, 100, 1000, &err), PB_ESYS);
+	assert_non_null(strstr(err.text, "interrupted"));
+	assert_int_equal(pb_push_finish(b.push, &err), PB_ESYS);
 	bench_finish(&b);
 }
 
@@ -247,6 +301,7 @@ main(void)
 		cmocka_unit_test(what_is_there_already_counts_as_done),
 		cmocka_unit_test(a_refusal_is_an_error_with_the_nodes_words),
 		cmocka_unit_test(a_socket_that_nobody_listens_on_is_an_error),
+		cmocka_unit_test(a_signal_ends_the_wait),
 		cmocka_unit_test(giving_up_in_the_middle_leaks_nothing),
 	};
 

@@ -28,6 +28,7 @@ struct bench {
 	struct server	*server;
 	struct pb_http	*http;
 	struct pb_feed	*feed;
+	struct pb_maker	*maker;
 	struct pb_state	*state;
 	struct pb_letters *letters;
 	struct pb_upstream *upstream;
@@ -75,6 +76,7 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
 	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
 	    b->f.dir, NULL), 0);
+	assert_int_equal(pb_maker_create(&b->maker, b->f.dir, NULL), 0);
 	assert_int_equal(pb_state_open_write(&b->state, b->f.dir, NULL), 0);
 	assert_int_equal(pb_letters_open(&b->letters, b->state, b->f.dir,
 	    NULL), 0);
@@ -85,7 +87,7 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	conf.tls.off = true;
 	conf.window = 64u << 20;
 	env = (struct pb_upstream_env){ .http = b->http, .feed = b->feed,
-	    .index = pb_store_index(b->f.store), .letters = b->letters,
+	    .maker = b->maker, .index = pb_store_index(b->f.store), .letters = b->letters,
 	    .stream = stream_of, .remembered = remembered, .arg = b };
 	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env,
 	    pb_clock_mono_ms(), NULL), 0);
@@ -95,12 +97,22 @@ static void
 bench_finish(struct bench *b)
 {
 	pb_upstream_destroy(b->upstream);
+	pb_maker_destroy(b->maker);
 	pb_letters_close(b->letters);
 	pb_state_close(b->state);
 	pb_feed_destroy(b->feed);
 	pb_http_destroy(b->http);
 	server_stop(b->server);
 	fixture_finish(&b->f);
+}
+
+static void
+wait_once(struct bench *b)
+{
+	int fd = pb_maker_fd(b->maker);
+
+	assert_int_equal(pb_http_wait(b->http, &fd, 1, 10, NULL), 0);
+	pb_maker_collect(b->maker);
 }
 
 /* Turn the loop until `requests` have ended and nothing is under way. */
@@ -112,7 +124,7 @@ turn(struct bench *b, unsigned requests)
 
 	do {
 		pb_upstream_run(b->upstream, pb_clock_mono_ms());
-		assert_int_equal(pb_http_wait(b->http, NULL, 0, 10, NULL), 0);
+		wait_once(b);
 		pthread_mutex_lock(&b->server->lock);
 		seen = b->server->requests;
 		pthread_mutex_unlock(&b->server->lock);

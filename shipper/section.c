@@ -1,0 +1,246 @@
+/*
+ * shipper/section.c - a piece of a segment as one pcapng section in memory
+ *
+ *	space   |      header room     | lead |  blocks           | rest |
+ *	        ^ page          ........^ header, once all is read
+ *	                               ^ page = page in the file
+ *
+ * Reading past the page cache wants whole pages, in the file and in memory:
+ * the blocks keep their distance from a page's edge, and the header, which
+ * many pieces share and the page cache keeps, is read to its place behind.
+ */
+#include "shipper/section.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/sys.h"
+#include "pcapng/scan.h"
+#include "recorder/store/cursor.h"
+#include "recorder/store/segment.h"
+#include "shipper/letters/letters.h"
+
+/* Less than this is not worth two calls more. */
+#define DIRECT_BYTES_MIN	(128u << 10)
+/* cachestat(2), since Linux 6.5: the same number everywhere; this C library
+ * does not know it. */
+#define CACHESTAT		451L
+/* Memory of more than half of this is made of huge pages. */
+#define HUGE_BYTES		(2u << 20)
+
+static int	reserve(struct pb_section *, size_t, struct pb_err *);
+static int	read_blocks(int, uint8_t *, const struct pb_piece *,
+		    struct pb_err *);
+static bool	is_cached(int, uint64_t, size_t);
+static bool	read_direct(int, uint8_t *, size_t, uint64_t, size_t);
+static int	read_exact(int, const struct pb_piece *, uint8_t *, size_t,
+		    uint64_t, struct pb_err *);
+static size_t	without_fillers(uint8_t *, size_t);
+static int	open_letter(const char *, const struct pb_stream_key *,
+		    uint64_t, const char *, struct pb_err *);
+
+int
+pb_section_read(struct pb_section *section, const char *store,
+    const struct pb_stream_key *key, const struct pb_piece *piece,
+    const char *upstream, struct pb_err *err)
+{
+	size_t header = piece->header_bytes;
+	size_t room = pb_round_up(header, PB_PAGE_BYTES);
+	size_t lead = (size_t)(piece->offset % PB_PAGE_BYTES);
+	uint8_t *blocks;
+	int fd, rc;
+
+	section->len = 0;
+	rc = reserve(section, room + pb_round_up(lead + piece->bytes,
+	    PB_PAGE_BYTES), err);
+	if (rc < 0)
+		return rc;
+	fd = pb_section_open(store, key, piece->segment_seq, upstream,
+	    piece->letter, err);
+	if (fd < 0)
+		return fd;
+	blocks = section->space + room + lead;
+	rc = read_blocks(fd, blocks, piece, err);
+	if (rc == 0)
+		rc = read_exact(fd, piece, blocks - header, header, 0, err);
+	close(fd);
+	if (rc < 0)
+		return rc;
+	if (piece->whole && pb_digest(blocks, piece->bytes) != piece->digest)
+		return pb_section_rotten(piece->segment_seq, piece->offset,
+		    err);
+	section->data = blocks - header;
+	section->len = header + without_fillers(blocks, piece->bytes);
+	return 0;
+}
+
+void
+pb_section_finish(struct pb_section *section)
+{
+	free(section->space);
+	memset(section, 0, sizeof(*section));
+}
+
+int
+pb_section_rotten(uint64_t segment_seq, uint64_t offset, struct pb_err *err)
+{
+	return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
+	    "extent at %" PRIu64 " does not match its digest: the file was "
+	    "damaged", segment_seq, offset);
+}
+
+/* The segment and its link are one file: either will do. */
+int
+pb_section_open(const char *store, const struct pb_stream_key *key,
+    uint64_t segment_seq, const char *upstream, bool letter,
+    struct pb_err *err)
+{
+	int fd;
+
+	if (letter && upstream != NULL) {
+		fd = open_letter(store, key, segment_seq, upstream, err);
+		if (fd != PB_ENOENT)
+			return fd;
+	}
+	fd = pb_segment_open_file(store, key, segment_seq, err);
+	if (fd != PB_ENOENT || letter || upstream == NULL)
+		return fd;
+	return open_letter(store, key, segment_seq, upstream, err);
+}
+
+static int
+open_letter(const char *store, const struct pb_stream_key *key,
+    uint64_t segment_seq, const char *upstream, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	int fd, rc;
+
+	rc = pb_letters_path(path, store, upstream, key, segment_seq, err);
+	if (rc < 0)
+		return rc;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? pb_err_sys(err, "open the dead letter %s", path) : fd;
+}
+
+/* Nothing of what was there is kept. */
+static int
+reserve(struct pb_section *section, size_t bytes, struct pb_err *err)
+{
+	size_t align = PB_PAGE_BYTES;
+
+	if (bytes > PB_SECTION_BYTES_MAX + 2 * PB_PAGE_BYTES)
+		return pb_err_set(err, PB_ELIMIT, "a section of %zu bytes; "
+		    "%u is the most", bytes, PB_SECTION_BYTES_MAX);
+	if (bytes <= section->cap)
+		return 0;
+	free(section->space);
+	section->cap = 0;
+	if (bytes > HUGE_BYTES / 2)
+		align = HUGE_BYTES;
+	bytes = pb_round_up(bytes, align);
+	section->space = aligned_alloc(align, bytes);
+	if (section->space == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a request");
+	section->cap = bytes;
+	/* Where there are none, small pages do. */
+	if (align == HUGE_BYTES)
+		(void)madvise(section->space, bytes, MADV_HUGEPAGE);
+	return 0;
+}
+
+static int
+read_blocks(int fd, uint8_t *to, const struct pb_piece *piece,
+    struct pb_err *err)
+{
+	size_t lead = (size_t)(piece->offset % PB_PAGE_BYTES);
+	size_t wanted = lead + piece->bytes;
+	size_t pages = pb_round_up(wanted, PB_PAGE_BYTES);
+	uint64_t from = piece->offset - lead;
+
+	if (piece->bytes >= DIRECT_BYTES_MIN && !is_cached(fd, from, pages) &&
+	    read_direct(fd, to - lead, pages, from, wanted))
+		return 0;
+	return read_exact(fd, piece, to, piece->bytes, piece->offset, err);
+}
+
+/* Does the page cache have all these pages?  Where nobody can tell, no. */
+static bool
+is_cached(int fd, uint64_t offset, size_t len)
+{
+	struct { uint64_t offset, len; } range = { offset, len };
+	struct { uint64_t there, dirty, writeback, gone, just_gone; } pages;
+
+	return syscall(CACHESTAT, fd, &range, &pages, 0) == 0 &&
+	    pages.there * PB_PAGE_BYTES >= len;
+}
+
+/*
+ * False where the file system does not do it, or it failed: then the page
+ * cache has the word, and the error.
+ */
+static bool
+read_direct(int fd, uint8_t *to, size_t len, uint64_t offset, size_t wanted)
+{
+	int flags = fcntl(fd, F_GETFL);
+	ssize_t got;
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+		return false;
+	/* Once: behind the file's end there is nothing, and no whole page. */
+	do
+		got = pread(fd, to, len, (off_t)offset);
+	while (got < 0 && errno == EINTR);
+	return fcntl(fd, F_SETFL, flags) == 0 && got >= (ssize_t)wanted;
+}
+
+static int
+read_exact(int fd, const struct pb_piece *piece, uint8_t *to, size_t len,
+    uint64_t offset, struct pb_err *err)
+{
+	ssize_t got = pb_pread_all(fd, to, len, offset, err);
+
+	if (got < 0)
+		return pb_err_prefix(err, "segment %020" PRIu64,
+		    piece->segment_seq);
+	if ((size_t)got < len)
+		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
+		    "shorter than its index says: %zu bytes at %" PRIu64 " are "
+		    "not there", piece->segment_seq, len - (size_t)got,
+		    offset + (uint64_t)got);
+	return 0;
+}
+
+/*
+ * Fillers serve the disk, and could be most of what a quiet link sends.
+ * Returns the length of what stays; from a block that is none on, all of
+ * it does: the receiver says what is wrong.
+ */
+static size_t
+without_fillers(uint8_t *bytes, size_t len)
+{
+	size_t at = 0, kept = 0;
+	struct pb_block block;
+
+	while (pb_scan_block(bytes + at, len - at, &block) == 1) {
+		bool filler = pb_scan_is_filler(&block);
+		size_t size = block.len;
+
+		if (!filler && kept < at)
+			memmove(bytes + kept, bytes + at, size);
+		if (!filler)
+			kept += size;
+		at += size;
+	}
+	if (kept < at)
+		memmove(bytes + kept, bytes + at, len - at);
+	return kept + len - at;
+}

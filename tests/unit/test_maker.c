@@ -1,0 +1,232 @@
+/*
+ * tests/unit/test_maker.c - bodies come back made, in order, or not at all
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include "base/digest.h"
+#include "base/zip.h"
+#include "shipper/feed.h"
+#include "shipper/maker.h"
+#include "tests/unit/store_fixture.h"
+
+#define PACKET		100u
+#define PARCELS		8u
+#define GIVE_UP_MS	30000
+
+struct bench {
+	struct fixture	 f;
+	struct pb_feed	*feed;
+	struct pb_maker	*maker;
+	struct pb_parcel parcel[PARCELS];
+	unsigned	 order[64], done;
+};
+
+static struct bench *bench;
+
+static void
+on_done(void *arg)
+{
+	struct pb_parcel *parcel = arg;
+
+	bench->order[bench->done++ % 64] = (unsigned)(parcel - bench->parcel);
+}
+
+static void
+bench_init(struct bench *b)
+{
+	memset(b, 0, sizeof(*b));
+	bench = b;
+	fixture_init(&b->f, __LINE__);
+	fixture_write(&b->f, 1, 5000, PACKET);
+	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
+	    b->f.dir, NULL), 0);
+	assert_int_equal(pb_maker_create(&b->maker, b->f.dir, NULL), 0);
+}
+
+static void
+bench_finish(struct bench *b)
+{
+	for (unsigned i = 0; i < PARCELS; i++) {
+		pb_maker_cancel(b->maker, &b->parcel[i]);
+		pb_parcel_finish(&b->parcel[i]);
+	}
+	pb_maker_destroy(b->maker);
+	pb_feed_destroy(b->feed);
+	fixture_finish(&b->f);
+}
+
+/* Packets from `from` on, so many bytes of them at most. */
+static struct pb_parcel *
+make(struct bench *b, unsigned i, uint64_t from, size_t bytes)
+{
+	struct pb_parcel *parcel = &b->parcel[i];
+	struct pb_mark none = { 0 };
+	struct pb_stream_info row;
+	struct pb_err err = { 0 };
+
+	fixture_stream_row(&b->f, &row);
+	if (pb_feed_look(b->feed, &row, from, UINT64_MAX, &none, bytes,
+	    &parcel->piece, &err) < 0)
+		fail_msg("%s", err.text);
+	parcel->key = b->f.key;
+	parcel->done = on_done;
+	parcel->arg = parcel;
+	pb_maker_make(b->maker, parcel);
+	return parcel;
+}
+
+static void
+wait_for(struct bench *b, unsigned done)
+{
+	struct pollfd fd = { .fd = pb_maker_fd(b->maker), .events = POLLIN };
+
+	while (b->done < done) {
+		assert_int_equal(poll(&fd, 1, GIVE_UP_MS), 1);
+		pb_maker_collect(b->maker);
+	}
+	assert_int_equal(b->done, done);
+}
+
+static void
+bodies_come_back_in_order_with_their_digests(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	for (unsigned i = 0; i < PARCELS; i++)
+		make(&b, i, 1 + i * 600, 60000);
+	wait_for(&b, PARCELS);
+	for (unsigned i = 0; i < PARCELS; i++) {
+		const struct pb_parcel *p = &b.parcel[i];
+
+		assert_int_equal(b.order[i], i);
+		assert_int_equal(p->rc, 0);
+		assert_false(p->packed);
+		assert_int_equal(p->digest, pb_digest(p->data, p->len));
+		assert_ptr_equal(p->data, p->section.data);
+		/* Without fillers. */
+		assert_in_range(p->len, 50000, p->piece.header_bytes +
+		    p->piece.bytes);
+	}
+	bench_finish(&b);
+}
+
+static void
+what_is_packed_unpacks_to_what_its_digest_says(void **state)
+{
+	struct pb_parcel *p;
+	uint8_t *plain;
+	struct bench b;
+	size_t len;
+
+	(void)state;
+	bench_init(&b);
+	b.parcel[0].compress = true;
+	p = make(&b, 0, 1, 60000);
+	wait_for(&b, 1);
+	assert_true(p->packed);
+	assert_true(p->len < p->section.len);
+	plain = malloc(p->section.len);
+	assert_int_equal(pb_zip_unpack(plain, p->section.len, p->data, p->len,
+	    &len, NULL), 0);
+	assert_int_equal(len, p->section.len);
+	assert_int_equal(pb_digest(plain, len), p->digest);
+	free(plain);
+	/* The next one in the same memory is not. */
+	p->compress = false;
+	make(&b, 0, 700, 60000);
+	wait_for(&b, 2);
+	assert_false(p->packed);
+	bench_finish(&b);
+}
+
+static void
+what_cannot_be_made_says_why(void **state)
+{
+	char path[PATH_MAX];
+	struct pb_parcel *p;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	assert_int_equal(pb_layout_segment(path, b.f.dir, &b.f.key, 1, true,
+	    NULL), 0);
+	p = make(&b, 0, 1, SIZE_MAX);
+	wait_for(&b, 1);
+	assert_int_equal(p->rc, 0);
+	assert_int_equal(truncate(path, 5000), 0);
+	pb_maker_make(b.maker, p);
+	wait_for(&b, 2);
+	assert_int_equal(p->rc, PB_EFORMAT);
+	assert_non_null(strstr(p->err.text, "shorter than its index says"));
+	assert_int_equal(unlink(path), 0);
+	pb_maker_make(b.maker, p);
+	wait_for(&b, 3);
+	assert_int_equal(p->rc, PB_ENOENT);
+	bench_finish(&b);
+}
+
+/* Waiting, being made, or made: `done` is never called. */
+static void
+what_is_cancelled_does_not_come_back(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	for (unsigned round = 0; round < 200; round++) {
+		unsigned before = b.done;
+
+		for (unsigned i = 0; i < PARCELS; i++)
+			make(&b, i, 1 + i * 600, 60000);
+		if (round % 3 == 1)
+			usleep(round * 5);
+		pb_maker_cancel(b.maker, &b.parcel[round % PARCELS]);
+		pb_maker_cancel(b.maker, &b.parcel[(round + 3) % PARCELS]);
+		wait_for(&b, before + PARCELS - 2);
+		for (unsigned i = before; i < b.done; i++) {
+			assert_int_not_equal(b.order[i % 64],
+			    round % PARCELS);
+			assert_int_not_equal(b.order[i % 64],
+			    (round + 3) % PARCELS);
+		}
+	}
+	bench_finish(&b);
+}
+
+/* A stopping shipper does not wait for what nobody will send. */
+static void
+it_ends_while_parcels_wait(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	for (unsigned i = 0; i < PARCELS; i++)
+		make(&b, i, 1 + i * 600, 60000);
+	bench_finish(&b);
+	assert_int_equal(b.done, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bodies_come_back_in_order_with_their_digests),
+		cmocka_unit_test(
+		    what_is_packed_unpacks_to_what_its_digest_says),
+		cmocka_unit_test(what_cannot_be_made_says_why),
+		cmocka_unit_test(what_is_cancelled_does_not_come_back),
+		cmocka_unit_test(it_ends_while_parcels_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
