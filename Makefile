@@ -43,6 +43,7 @@ help:
 	@echo "make crash      a kill at every call of the write path"
 	@echo "make chaos      every fault at random, CHAOS_SECONDS=60, CHAOS_SEED"
 	@echo "make fuzz       libFuzzer, FUZZ_SECONDS=60 for each target"
+	@echo "make bench      us and our peers, side by side; bench-quick: under 2 minutes"
 	@echo "make layers     check who includes whom"
 	@echo "make install    DESTDIR, PREFIX=$(PREFIX)"
 
@@ -142,6 +143,14 @@ chaos: deps
 fuzz: deps
 	@./tests/fuzz/run.sh
 
+# Us and our peers, the same work in one run.  BENCH="--only NAME --rounds N"
+bench bench-quick: deps
+	@./tests/bench/peers.sh
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD=$(BUILD) python3 -B tests/bench/bench.py \
+	    $(if $(filter bench-quick,$@),--quick) --json $(BUILD)/bench.json \
+	    $(BENCH)
+
 # A lower layer never includes a higher one; a foreign library is met in
 # one place.
 layers:
@@ -186,5 +195,5 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all help deps demo test check check-san check-tsan check-leak chaos crash layers install clean
+.PHONY: all help deps demo test check check-san check-tsan check-leak chaos crash bench bench-quick layers install clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -26,9 +26,15 @@ def wait_until(condition, what, seconds=WAIT_SECONDS, pause=0.005):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that connections are given, as in the system tests."""
+    while True:
+        port = 10000 + int.from_bytes(os.urandom(4), "little") % 22000
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Node:

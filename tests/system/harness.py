@@ -138,9 +138,13 @@ def must(argv, **kw):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that connections are given (ip_local_port_range): one that
+    goes out meanwhile must not take it."""
+    while True:
+        port = 10000 + int.from_bytes(os.urandom(4), "little") % 22000
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def parse_time(stamp):
