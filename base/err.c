@@ -2,12 +2,14 @@
  * base/err.c - error lines
  */
 #include "base/err.h"
+#include "base/below.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 static int	code_of_errno(int);
+static const char *words(int);
 static void	make_one_line(char *);
 
 int
@@ -42,7 +44,7 @@ pb_err_sys(struct pb_err *err, const char *fmt, ...)
 	va_end(ap);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s",
-	    strerror(saved));
+	    words(saved));
 	make_one_line(err->text);
 	errno = saved;
 	return code;
@@ -88,6 +90,17 @@ code_of_errno(int sys)
 	default:
 		return PB_ESYS;
 	}
+}
+
+/* The system's words, but for two that base/below.h gives another sense. */
+static const char *
+words(int sys)
+{
+	if (sys == PB_BELOW_NOT_PLAIN)
+		return "is no plain file";
+	if (sys == ELOOP)
+		return "is a symbolic link, or too many of them";
+	return strerror(sys);
 }
 
 /* Names in it come from peers and files: none may forge a second line. */

@@ -2,12 +2,14 @@
  * base/sys.c - small dealings with the system
  */
 #include "base/sys.h"
+#include "base/below.h"
 #include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,7 +32,11 @@ pb_mkdirs(const char *path, struct pb_err *err)
 		return pb_err_set(err, PB_EINVAL, "path '%.64s': empty or "
 		    "longer than %d bytes", path, PATH_MAX - 1);
 	strcpy(parent, path[0] == '/' ? "/" : ".");
-	for (size_t i = 1; i <= len; i++) {
+	if (pb_below_held(path) > 0)
+		snprintf(parent, sizeof(parent), "%.*s",
+		    (int)pb_below_held(path), path);
+	/* What leads to a held directory is not ours to make again. */
+	for (size_t i = pb_below_held(path) + 1; i <= len; i++) {
 		if ((path[i] != '/' && path[i] != '\0') || path[i - 1] == '/')
 			continue;
 		memcpy(part, path, i);
@@ -46,7 +52,7 @@ pb_mkdirs(const char *path, struct pb_err *err)
 int
 pb_sync_dir(const char *path, struct pb_err *err)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	int fd = pb_below_open(path, O_RDONLY | O_DIRECTORY, 0), rc = 0;
 
 	if (fd < 0)
 		return pb_err_sys(err, "open directory %s", path);
@@ -192,11 +198,11 @@ make_dir(const char *path, const char *parent, struct pb_err *err)
 {
 	struct stat st;
 
-	if (mkdir(path, 0750) == 0)
+	if (pb_below_mkdir(path, 0750) == 0)
 		return pb_sync_dir(parent, err);
 	if (errno != EEXIST)
 		return pb_err_sys(err, "make directory %s", path);
-	if (stat(path, &st) < 0)
+	if (pb_below_stat(path, &st) < 0)
 		return pb_err_sys(err, "look at %s", path);
 	if (!S_ISDIR(st.st_mode))
 		return pb_err_set(err, PB_EINVAL, "%s is no directory", path);
