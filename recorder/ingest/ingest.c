@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "recorder/ingest/http/door.h"
@@ -185,7 +186,7 @@ destroy(struct pb_ingest *ingest)
 	for (size_t i = 0; i < ingest->servers; i++)
 		pb_server_destroy(ingest->server[i]);
 	if (ingest->socket_path[0] != '\0')
-		unlink(ingest->socket_path);
+		pb_below_unlink(ingest->socket_path);
 	pb_service_destroy(ingest->service);
 	if (ingest->event_fd >= 0)
 		close(ingest->event_fd);

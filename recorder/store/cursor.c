@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/sys.h"
 #include "recorder/store/segment.h"
 
@@ -154,7 +155,7 @@ pb_segment_open_mode(const char *store, const struct pb_stream_key *key,
 		    i % 2 == 0, err);
 		if (rc < 0)
 			return rc;
-		fd = open(path, mode | O_CLOEXEC);
+		fd = pb_below_open(path, mode, 0);
 	}
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);

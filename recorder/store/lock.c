@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "recorder/store/layout.h"
 
 static pid_t	holder(int);
@@ -24,7 +25,7 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 	rc = pb_layout_path(path, store, name, err);
 	if (rc < 0)
 		return rc;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	fd = pb_below_open(path, O_RDWR | O_CREAT, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
 	if (fcntl(fd, F_SETLK, &lock) < 0) {
@@ -53,7 +54,7 @@ pb_lock_held(const char *store, const char *name, pid_t *pid)
 
 	if (pb_layout_path(path, store, name, NULL) < 0)
 		return false;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = pb_below_open(path, O_RDONLY, 0);
 	if (fd < 0)
 		return false;
 	*pid = holder(fd);

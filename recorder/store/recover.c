@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/below.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -379,9 +380,9 @@ seal_file(struct job *job, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	if (job->survey.segment.packets == 0) {
-		if (unlink(open_path) < 0 && errno != ENOENT)
+		if (pb_below_unlink(open_path) < 0 && errno != ENOENT)
 			return pb_err_sys(err, "remove %s", open_path);
-		if (unlink(sealed) < 0 && errno != ENOENT)
+		if (pb_below_unlink(sealed) < 0 && errno != ENOENT)
 			return pb_err_sys(err, "remove %s", sealed);
 		return pb_sync_dir(dir, err);
 	}
@@ -392,7 +393,7 @@ seal_file(struct job *job, struct pb_err *err)
 	if ((job->size != good && ftruncate(job->fd, (off_t)good) < 0) ||
 	    fdatasync(job->fd) < 0)
 		return pb_err_sys(err, "cut and sync %s", open_path);
-	if (rename(open_path, sealed) < 0 && errno != ENOENT)
+	if (pb_below_rename(open_path, sealed, 0) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "rename %s", open_path);
 	if (fstat(job->fd, &st) < 0)
 		return pb_err_sys(err, "look at %s", sealed);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/sys.h"
@@ -234,7 +235,7 @@ pb_segment_rename(struct pb_segment *segment, struct pb_err *err)
 	segment->direct_fd = -1;
 	/* A second try, after a commit that failed, finds it renamed. */
 	if (segment->sealed != NULL &&
-	    rename(segment->path, segment->sealed) < 0)
+	    pb_below_rename(segment->path, segment->sealed, 0) < 0)
 		return pb_err_sys(err, "rename %s to its sealed name",
 		    segment->path);
 	if (fstat(segment->fd, &st) < 0)
@@ -293,7 +294,7 @@ pb_segment_rollback(struct pb_segment *segment, struct pb_err *err)
 int
 pb_segment_unlink(const struct pb_segment *segment, struct pb_err *err)
 {
-	if (unlink(segment->path) < 0 && errno != ENOENT)
+	if (pb_below_unlink(segment->path) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "remove %s", segment->path);
 	return 0;
 }
@@ -360,8 +361,7 @@ make_file(struct pb_segment *segment, const char *hidden,
 {
 	int rc;
 
-	segment->fd = open(hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC,
-	    0640);
+	segment->fd = pb_below_open(hidden, O_RDWR | O_CREAT | O_TRUNC, 0640);
 	if (segment->fd < 0)
 		return pb_err_sys(err, "make %s", hidden);
 	rc = pb_pwrite_all(segment->fd, header->data, header->len, 0, err);
@@ -370,16 +370,17 @@ make_file(struct pb_segment *segment, const char *hidden,
 	/* The header must be there whenever the name is: sync first. */
 	if (rc == 0 && fdatasync(segment->fd) < 0)
 		rc = pb_err_sys(err, "sync %s", hidden);
-	if (rc == 0 && rename(hidden, segment->path) < 0)
+	if (rc == 0 && pb_below_rename(hidden, segment->path, 0) < 0)
 		rc = pb_err_sys(err, "rename %s to %s", hidden,
 		    segment->path);
 	if (rc < 0) {
-		unlink(hidden);	/* what cannot be made leaves nothing */
+		/* What cannot be made leaves nothing. */
+		pb_below_unlink(hidden);
 		return rc;
 	}
 	/* Not every file system has O_DIRECT (tmpfs): then without. */
-	segment->direct_fd = open(segment->path,
-	    O_WRONLY | O_DIRECT | O_CLOEXEC);
+	segment->direct_fd = pb_below_open(segment->path,
+	    O_WRONLY | O_DIRECT, 0);
 	return pb_sync_dir(segment->dir, err);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
@@ -346,6 +347,9 @@ open_parts(struct pb_store *store, struct pb_err *err)
 	int rc = pb_mkdirs(store->path, err);
 
 	if (rc == 0)
+		rc = pb_below_hold(store->path, err);
+	store->held = rc == 0;
+	if (rc == 0)
 		rc = pb_lock_take(&store->lock_fd, store->path,
 		    "recorder.lock", "pb-recorder", err);
 	if (rc == 0)
@@ -451,6 +455,8 @@ destroy(struct pb_store *store)
 	pb_index_close(store->index);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
+	if (store->held)
+		pb_below_release(store->path);
 	pthread_cond_destroy(&store->wake);
 	pthread_mutex_destroy(&store->mutex);
 	free(store);

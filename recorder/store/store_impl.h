@@ -49,6 +49,7 @@ struct pb_store {
 	struct pb_store_opts	 opts;
 	char			 path[PATH_MAX];
 	int			 lock_fd;
+	bool			 held;	/* `path` is (base/below.h) */
 	struct pb_index		*index;
 	pthread_t		 writer;
 	bool			 writer_runs;

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/text.h"
 #include "recorder/store/layout.h"
 
@@ -81,7 +82,7 @@ pb_door_local(const char *store, char path[static PATH_MAX],
 	/* The mode of the socket, set before bind(2), is that of the file:
 	 * there is no moment at which others can connect. */
 	if (fd < 0 || fchmod(fd, SOCKET_MODE) < 0 ||
-	    (unlink(path) < 0 && errno != ENOENT) ||
+	    (pb_below_unlink(path) < 0 && errno != ENOENT) ||
 	    bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
 	    listen(fd, PB_LISTEN_BACKLOG) < 0) {
 		rc = pb_err_sys(err, "listen at %s", path);
@@ -164,7 +165,7 @@ local_address(const char *store, const char *path, struct sockaddr_un *to,
 		strcpy(to->sun_path, path);
 		return 0;
 	}
-	*dir = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*dir = pb_below_open(store, O_PATH | O_DIRECTORY, 0);
 	if (*dir < 0)
 		return pb_err_sys(err, "open directory %s", store);
 	snprintf(to->sun_path, sizeof(to->sun_path), "/proc/self/fd/%d/%s",

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/below.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -76,7 +77,7 @@ pb_acks_create(struct pb_acks **out, const char *store, struct pb_err *err)
 		return rc;
 	}
 	/* Here and now it costs capture no time. */
-	if (stat(acks->file, &st) == 0)
+	if (pb_below_stat(acks->file, &st) == 0)
 		(void)is_sound(acks, &st);
 	*out = acks;
 	return 0;
@@ -127,7 +128,7 @@ look_again(struct pb_acks *acks)
 {
 	struct stat st;
 
-	if (stat(acks->file, &st) < 0) {
+	if (pb_below_stat(acks->file, &st) < 0) {
 		forget(acks);
 		return false;
 	}

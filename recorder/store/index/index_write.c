@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/below.h"
 #include "base/bytes.h"
 #include "recorder/store/index/index_rows.h"
 
@@ -101,7 +102,7 @@ bytes_of(const char *store)
 	struct stat st;
 
 	return pb_layout_path(path, store, "index/data.mdb", NULL) == 0 &&
-	    stat(path, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
+	    pb_below_stat(path, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
 }
 
 static int

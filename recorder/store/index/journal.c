@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/json.h"
@@ -91,12 +92,12 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 		rc = pb_journal_path(path, store, key, err);
 	if (rc < 0)
 		return rc;
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = pb_below_open(path, O_RDWR, 0);
 	if (fd < 0 && errno == ENOENT) {
 		rc = pb_mkdirs(dir, err);
 		if (rc < 0)
 			return rc;
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+		fd = pb_below_open(path, O_RDWR | O_CREAT, 0640);
 	}
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
@@ -135,13 +136,13 @@ pb_journal_replace(const char *store, const struct pb_stream_key *key,
 	if (n < 0 || (size_t)n >= sizeof(hidden))
 		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
 		    PATH_MAX - 1);
-	fd = open(hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	fd = pb_below_open(hidden, O_RDWR | O_CREAT | O_TRUNC, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "make %s", hidden);
 	rc = text_of(&text, facts, count, err);
 	if (rc == 0)
 		rc = append_text(fd, hidden, &text, err);
-	if (rc == 0 && rename(hidden, path) < 0)
+	if (rc == 0 && pb_below_rename(hidden, path, 0) < 0)
 		rc = pb_err_sys(err, "rename %s", hidden);
 	if (rc == 0)
 		rc = pb_sync_dir(dir, err);
@@ -162,7 +163,7 @@ pb_journal_read(const char *store, const struct pb_stream_key *key,
 	memset(news, 0, sizeof(*news));
 	if (rc < 0)
 		return rc;
-	reader.fd = open(path, O_RDONLY | O_CLOEXEC);
+	reader.fd = pb_below_open(path, O_RDONLY, 0);
 	if (reader.fd < 0 && errno == ENOENT)
 		return 0;
 	if (reader.fd < 0)
@@ -179,7 +180,7 @@ pb_journal_bytes(const char *store, const struct pb_stream_key *key)
 	struct stat st;
 
 	return pb_journal_path(path, store, key, NULL) == 0 &&
-	    stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	    pb_below_stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
 /* --- writing ------------------------------------------------------------ */

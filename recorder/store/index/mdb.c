@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/sys.h"
 
 /* What LMDB makes its lock file for so many readers: two cache lines of its
@@ -58,6 +59,8 @@ static int	open_mdb(struct pb_mdb **, const struct pb_mdb *, const char *,
 		    struct pb_err *);
 static int	open_again(struct pb_mdb *, struct pb_err *);
 static int	open_env(struct pb_mdb *, struct pb_err *);
+static int	open_dir(struct pb_mdb *, unsigned, struct pb_err *);
+static int	check_plain(int, const char *, struct pb_err *);
 static int	drop_stump(const char *);
 static bool	is_stump(const struct stat *);
 static int	allocate_locks(const char *, struct pb_err *);
@@ -610,7 +613,7 @@ open_env(struct pb_mdb *mdb, struct pb_err *err)
 	/* LMDB would make the files; a reader must not. */
 	strcpy(file, mdb->path);
 	strcat(file, "/data.mdb");
-	if (!mdb->write && stat(file, &st) < 0)
+	if (!mdb->write && pb_below_stat(file, &st) < 0)
 		return pb_err_sys(err, "open the index %s", mdb->path);
 	if (!mdb->write && is_stump(&st))
 		return pb_err_set(err, PB_ENOENT, "index %s: not ready",
@@ -628,13 +631,55 @@ open_env(struct pb_mdb *mdb, struct pb_err *err)
 	if (rc == 0 && mdb->map_size > 0)
 		rc = mdb_env_set_mapsize(mdb->env, mdb->map_size);
 	/* NOTLS: a read transaction belongs to its caller, not to a thread. */
+	if (rc != 0)
+		return err_mdb(err, rc, mdb->path, "open");
+	rc = open_dir(mdb, MDB_NOTLS | (mdb->write ? 0 : MDB_RDONLY) |
+	    (mdb->lazy ? MDB_NOSYNC : 0), err);
+	if (rc == 0 && mdb->write && mdb_reader_check(mdb->env, &dead) != 0)
+		rc = pb_err_set(err, PB_ESYS, "index %s: look for dead "
+		    "readers", mdb->path);
+	return rc;
+}
+
+/*
+ * LMDB opens by name, and follows links.  The directory is the one that
+ * stands below the store's, and what is in it is looked at before.
+ */
+static int
+open_dir(struct pb_mdb *mdb, unsigned flags, struct pb_err *err)
+{
+	char name[PATH_MAX];
+	int fd, rc;
+
+	fd = pb_below_open(mdb->path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return pb_err_sys(err, "open the index %s", mdb->path);
+	rc = check_plain(fd, "data.mdb", err);
 	if (rc == 0)
-		rc = mdb_env_open(mdb->env, mdb->path,
-		    MDB_NOTLS | (mdb->write ? 0 : MDB_RDONLY) |
-		    (mdb->lazy ? MDB_NOSYNC : 0), 0640);
-	if (rc == 0 && mdb->write)
-		rc = mdb_reader_check(mdb->env, &dead);
-	return rc == 0 ? 0 : err_mdb(err, rc, mdb->path, "open");
+		rc = check_plain(fd, "lock.mdb", err);
+	if (rc < 0) {
+		pb_err_prefix(err, "index %s", mdb->path);
+	} else {
+		rc = mdb_env_open(mdb->env, pb_below_name(name, fd,
+		    mdb->path), flags, 0640);
+		if (rc != 0)
+			rc = err_mdb(err, rc, mdb->path, "open");
+	}
+	close(fd);
+	return rc;
+}
+
+/* A plain file, or none. */
+static int
+check_plain(int dir, const char *name, struct pb_err *err)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : pb_err_sys(err, "look at %s",
+		    name);
+	errno = PB_BELOW_NOT_PLAIN;
+	return S_ISREG(st.st_mode) ? 0 : pb_err_sys(err, "%s", name);
 }
 
 /* A file shorter than LMDB's two first pages, which are written at once,
@@ -644,9 +689,9 @@ drop_stump(const char *file)
 {
 	struct stat st;
 
-	if (stat(file, &st) < 0)
+	if (pb_below_stat(file, &st) < 0)
 		return errno == ENOENT ? 0 : -1;
-	return is_stump(&st) ? unlink(file) : 0;
+	return is_stump(&st) ? pb_below_unlink(file) : 0;
 }
 
 static bool
@@ -670,7 +715,7 @@ allocate_locks(const char *path, struct pb_err *err)
 
 	strcpy(file, path);
 	strcat(file, "/lock.mdb");
-	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	fd = pb_below_open(file, O_RDWR | O_CREAT, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", file);
 	if (fallocate(fd, 0, 0, LOCK_BYTES) < 0 && errno != EOPNOTSUPP &&

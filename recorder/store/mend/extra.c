@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/log.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/survey.h"
@@ -45,7 +46,7 @@ holds_packets(const char *path, struct pb_err *err)
 {
 	uint64_t found, seq, size;
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = pb_below_open(path, O_RDONLY, 0);
 	int rc;
 
 	if (fd < 0)

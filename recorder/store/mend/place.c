@@ -5,10 +5,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -65,7 +67,7 @@ pb_set_aside(const char *store, const struct pb_stream_key *key,
 		if (n < 0 || n >= PATH_MAX)
 			return pb_err_set(err, PB_ELIMIT, "path longer than "
 			    "%d bytes", PATH_MAX - 1);
-		if (link(path, out) == 0) {
+		if (pb_below_link(path, out) == 0) {
 			rc = write_note(out, note, err);
 			return rc < 0 ? rc : pb_sync_dir(dir, err);
 		}
@@ -84,7 +86,7 @@ pb_move_aside(const char *store, const struct pb_stream_key *key,
 	char dir[PATH_MAX];
 	int rc = pb_set_aside(store, key, first_seq, path, note, out, err);
 
-	if (rc == 0 && unlink(path) < 0)
+	if (rc == 0 && pb_below_unlink(path) < 0)
 		rc = pb_err_sys(err, "remove %s", path);
 	if (rc == 0)
 		rc = pb_layout_stream(dir, store, key, err);
@@ -127,7 +129,7 @@ pb_place_commit(const char *store, const struct pb_stream_key *key,
 
 	if (rc < 0)
 		return rc;
-	if (rename(place.fresh, place.done) < 0)
+	if (pb_below_rename(place.fresh, place.done, 0) < 0)
 		return errno == ENOENT ? 0 : pb_err_sys(err, "rename %s",
 		    place.fresh);
 	return pb_sync_dir(place.stream, err);
@@ -147,20 +149,20 @@ pb_place_finish(const char *store, const struct pb_stream_key *key,
 
 	if (rc < 0)
 		return rc;
-	if (access(place.done, F_OK) < 0)
+	if (pb_below_look(place.done) < 0)
 		return errno == ENOENT ? 0 : pb_err_sys(err, "look at %s",
 		    place.done);
 	snprintf(waiting, sizeof(waiting), "%s/%020llu.pcapng", place.done,
 	    (unsigned long long)first_seq);
 	rc = each_file(place.done, move_one, &place, err);
-	if (rc >= 0 && access(waiting, F_OK) == 0)
+	if (rc >= 0 && pb_below_look(waiting) == 0)
 		rc = move_first(&place, err);
 	/* Whatever run has come into its sealed name, or none. */
 	if (rc >= 0)
 		rc = unlink_name(&place, true, err);
 	if (rc == 0)
 		rc = pb_sync_dir(place.stream, err);
-	if (rc == 0 && rmdir(place.done) < 0)
+	if (rc == 0 && pb_below_rmdir(place.done) < 0)
 		rc = pb_err_sys(err, "remove %s", place.done);
 	return rc < 0 ? rc : 1;
 }
@@ -174,7 +176,7 @@ pb_place_drop(const char *store, const struct pb_stream_key *key,
 
 	if (rc == 0)
 		rc = each_file(place.fresh, remove_one, place.fresh, err);
-	if (rc == 0 && rmdir(place.fresh) < 0 && errno != ENOENT)
+	if (rc == 0 && pb_below_rmdir(place.fresh) < 0 && errno != ENOENT)
 		rc = pb_err_sys(err, "remove %s", place.fresh);
 	return rc;
 }
@@ -220,7 +222,7 @@ each_file(const char *dir, int (*each)(void *, const char *,
     const struct rebuild_file *, struct pb_err *), void *arg,
     struct pb_err *err)
 {
-	DIR *folder = opendir(dir);
+	DIR *folder = pb_below_opendir(dir);
 	struct rebuild_file file;
 	struct dirent *entry;
 	int rc = 0;
@@ -242,7 +244,7 @@ remove_one(void *arg, const char *name, const struct rebuild_file *file,
 
 	(void)file;
 	snprintf(path, sizeof(path), "%s/%s", (const char *)arg, name);
-	return unlink(path) == 0 || errno == ENOENT ? 0 :
+	return pb_below_unlink(path) == 0 || errno == ENOENT ? 0 :
 	    pb_err_sys(err, "remove %s", path);
 }
 
@@ -268,9 +270,9 @@ move_one(void *arg, const char *name, const struct rebuild_file *file,
 	 * that nobody finds numbers twice. */
 	snprintf(waiting, sizeof(waiting), "%s/%020llu.pcapng", place->done,
 	    (unsigned long long)place->first);
-	if (access(waiting, F_OK) < 0)
+	if (pb_below_look(waiting) < 0)
 		rc = unlink_name(place, false, err);
-	if (rc == 0 && rename(from, to) < 0)
+	if (rc == 0 && pb_below_rename(from, to, 0) < 0)
 		rc = pb_err_sys(err, "rename %s", from);
 	return rc;
 }
@@ -283,7 +285,7 @@ make_way(struct place *place, const char *path, uint64_t first,
 	char aside[PATH_MAX];
 	int rc;
 
-	if (access(path, F_OK) < 0)
+	if (pb_below_look(path) < 0)
 		return 0;
 	rc = pb_move_aside(place->store, place->key, first, path,
 	    "its numbers are in another file as well", aside, err);
@@ -304,7 +306,8 @@ move_first(struct place *place, struct pb_err *err)
 		return rc;
 	snprintf(from, sizeof(from), "%s/%020llu.pcapng", place->done,
 	    (unsigned long long)place->first);
-	return rename(from, to) == 0 ? 0 : pb_err_sys(err, "rename %s", from);
+	return pb_below_rename(from, to, 0) == 0 ? 0 :
+	    pb_err_sys(err, "rename %s", from);
 }
 
 static int
@@ -314,7 +317,7 @@ unlink_name(const struct place *place, bool open, struct pb_err *err)
 	int rc = pb_layout_segment(path, place->store, place->key,
 	    place->first, open, err);
 
-	if (rc == 0 && unlink(path) < 0 && errno != ENOENT)
+	if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
 		rc = pb_err_sys(err, "remove %s", path);
 	return rc;
 }
@@ -323,13 +326,18 @@ static int
 write_note(const char *path, const char *note, struct pb_err *err)
 {
 	char name[PATH_MAX + 8], time[PB_TIME_TEXT_MAX];
+	int fd, rc = 0;
 	FILE *file;
-	int rc = 0;
 
 	snprintf(name, sizeof(name), "%s.txt", path);
-	file = fopen(name, "we");
-	if (file == NULL)
+	fd = pb_below_open(name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+	if (fd < 0)
 		return pb_err_sys(err, "make %s", name);
+	file = fdopen(fd, "w");
+	if (file == NULL) {
+		close(fd);
+		return pb_err_set(err, PB_ENOMEM, "no memory for a note");
+	}
 	fprintf(file, "%s %s\n", pb_time_format(pb_clock_real_ns(), time),
 	    note);
 	if (fflush(file) != 0 || fsync(fileno(file)) < 0)

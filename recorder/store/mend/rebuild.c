@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/sys.h"
 #include "recorder/store/mend/rebuild_private.h"
@@ -86,10 +87,11 @@ pb_rebuild_needed(const char *store, struct pb_err *err)
 
 	if (rc < 0)
 		return rc;
-	if (stat(path, &st) < 0 && errno != ENOENT)
+	if (pb_below_stat(path, &st) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "look at %s", path);
 	/* LMDB's two first pages are written at once, or there is nothing. */
-	if (stat(path, &st) == 0 && st.st_size >= 2 * sysconf(_SC_PAGESIZE)) {
+	if (pb_below_stat(path, &st) == 0 &&
+	    st.st_size >= 2 * sysconf(_SC_PAGESIZE)) {
 		rc = probe(store, err);
 		if (rc != 0)
 			return rc;
@@ -139,7 +141,7 @@ walk_level(struct walk *walk, int level, struct pb_err *err)
 
 	if (level == LEVELS)
 		return visit_stream(walk, err);
-	folder = opendir(walk->path);
+	folder = pb_below_opendir(walk->path);
 	if (folder == NULL)
 		return errno == ENOENT || errno == ENOTDIR ? 0 :
 		    pb_err_sys(err, "open %s", walk->path);
@@ -225,7 +227,7 @@ note_id(void *arg, const struct pb_fact *fact)
 static uint64_t
 count_files(const char *path)
 {
-	DIR *folder = opendir(path);
+	DIR *folder = pb_below_opendir(path);
 	struct dirent *entry;
 	uint64_t count = 0;
 
@@ -278,10 +280,11 @@ remove_dir(const char *path, struct pb_err *err)
 
 	for (size_t i = 0; i < 2; i++) {
 		snprintf(file, sizeof(file), "%s/%s", path, names[i]);
-		if (unlink(file) < 0 && errno != ENOENT && errno != ENOTDIR)
+		if (pb_below_unlink(file) < 0 && errno != ENOENT &&
+		    errno != ENOTDIR)
 			return pb_err_sys(err, "remove %s", file);
 	}
-	if (rmdir(path) < 0 && errno != ENOENT)
+	if (pb_below_rmdir(path) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "remove %s", path);
 	return 0;
 }
@@ -308,13 +311,13 @@ swap(const char *store, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	/* In one step where there is an old one and the file system can. */
-	if (renameat2(AT_FDCWD, built, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
-		if (rename(built, old) < 0)
+	if (pb_below_rename(built, path, RENAME_EXCHANGE) == 0) {
+		if (pb_below_rename(built, old, 0) < 0)
 			return pb_err_sys(err, "rename %s", built);
 	} else {
-		if (rename(path, old) < 0 && errno != ENOENT)
+		if (pb_below_rename(path, old, 0) < 0 && errno != ENOENT)
 			return pb_err_sys(err, "rename %s", path);
-		if (rename(built, path) < 0)
+		if (pb_below_rename(built, path, 0) < 0)
 			return pb_err_sys(err, "rename %s", built);
 	}
 	rc = pb_sync_dir(damaged, err);
@@ -342,7 +345,7 @@ find_segment(void *arg, const struct pb_stream_key *key, const char *path,
 
 	if (rc < 0)
 		return rc;
-	return count_files(path) > 0 || access(journal, F_OK) == 0;
+	return count_files(path) > 0 || pb_below_look(journal) == 0;
 }
 
 /*

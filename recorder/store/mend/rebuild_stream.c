@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/below.h"
 #include "base/sys.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_private.h"
@@ -113,7 +114,7 @@ list_files(struct rebuild_stream *stream, struct files *files,
 	rc = finish_salvages(stream, dir, err);
 	if (rc < 0)
 		return rc;
-	folder = opendir(dir);
+	folder = pb_below_opendir(dir);
 	if (folder == NULL)
 		return pb_err_sys(err, "open %s", dir);
 	while (rc == 0 && (errno = 0, entry = readdir(folder)) != NULL)
@@ -133,7 +134,7 @@ finish_salvages(struct rebuild_stream *stream, const char *dir,
 {
 	const char *store = stream->rebuild->mend.store;
 	const struct pb_stream_key *key = &stream->info.key;
-	DIR *folder = opendir(dir);
+	DIR *folder = pb_below_opendir(dir);
 	unsigned long long number;
 	struct dirent *entry;
 	int rc = 0;
@@ -249,7 +250,7 @@ take_file(struct rebuild_stream *stream, const struct rebuild_file *file,
 	if (file->first <= stream->info.last_seq)
 		return rescue(stream, file, path, "its numbers are in "
 		    "another file as well", err);
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = pb_below_open(path, O_RDWR, 0);
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
@@ -332,14 +333,14 @@ settle(struct rebuild_stream *stream, const struct rebuild_file *file, int fd,
 		return rc;
 	if (survey->segment.packets == 0) {
 		/* Made, and never written to. */
-		if (unlink(path) < 0)
+		if (pb_below_unlink(path) < 0)
 			return pb_err_sys(err, "remove %s", path);
 		return pb_sync_dir(dir, err);
 	}
 	if (file->open) {
 		if (ftruncate(fd, (off_t)survey->good) < 0 || fsync(fd) < 0)
 			return pb_err_sys(err, "cut and sync %s", path);
-		if (rename(path, sealed) < 0)
+		if (pb_below_rename(path, sealed, 0) < 0)
 			return pb_err_sys(err, "rename %s", path);
 		rc = pb_sync_dir(dir, err);
 		if (rc < 0)

@@ -4,6 +4,7 @@
 #include "recorder/store/mend/repair.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -266,7 +268,7 @@ extra(struct pb_repair *repair, const struct pb_finding *finding,
 	uint64_t last = 0, held = 0;
 	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
 
-	if (rc <= 0 || access(finding->path, F_OK) < 0)
+	if (rc <= 0 || pb_below_look(finding->path) < 0)
 		return rc < 0 ? rc : 0;	/* all of the stream is taken in */
 	rc = numbers_of(finding->path, finding->segment_seq, &last, err);
 	if (rc == 0)
@@ -297,7 +299,7 @@ held_by(struct pb_repair *repair, const struct pb_finding *finding,
 
 	*last = 0;
 	if (rc < 0 || strcmp(path, finding->path) == 0 ||
-	    access(path, F_OK) < 0)
+	    pb_below_look(path) < 0)
 		return rc;
 	return numbers_of(path, row->first_seq, last, err);
 }
@@ -312,22 +314,20 @@ numbers_of(const char *path, uint64_t first, uint64_t *last,
 	struct pb_head *head = NULL;
 	uint64_t digest;
 	size_t bytes = 0;
-	FILE *file = fopen(path, "re");
-	int rc;
+	int fd = pb_below_open(path, O_RDONLY, 0), rc;
 
-	if (file == NULL)
+	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
 	pb_survey_init(&survey);
 	survey.segment.first_seq = first;
 	survey.segment.last_seq = first - 1;
-	rc = pb_survey_head(fileno(file), &head, &bytes, &digest, err);
+	rc = pb_survey_head(fd, &head, &bytes, &digest, err);
 	pb_head_unref(head);
 	if (rc == 0)
-		rc = pb_survey_read(&survey, fileno(file), bytes, INT64_MAX,
-		    err);
+		rc = pb_survey_read(&survey, fd, bytes, INT64_MAX, err);
 	*last = survey.segment.last_seq;
 	pb_survey_finish(&survey);
-	fclose(file);
+	close(fd);
 	return rc == PB_EFORMAT ? 0 : rc;
 }
 

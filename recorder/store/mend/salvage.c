@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/bytes.h"
 #include "base/digest.h"
@@ -230,7 +231,7 @@ open_original(struct job *job, struct pb_err *err)
 		    job->row->first_seq, open_name == 1, err);
 		if (rc < 0)
 			return rc;
-		job->fd = open(job->path, O_RDONLY | O_CLOEXEC);
+		job->fd = pb_below_open(job->path, O_RDONLY, 0);
 		if (job->fd < 0)
 			rc = pb_err_sys(err, "open %s", job->path);
 	}
@@ -392,7 +393,7 @@ sibling_head(const struct pb_mend *mend, const struct pb_stream_info *stream,
 
 	if (rc < 0)
 		return rc;
-	folder = opendir(dir);
+	folder = pb_below_opendir(dir);
 	if (folder == NULL)
 		return pb_err_sys(err, "open %s", dir);
 	while (found == 0 && tries < SIBLINGS &&
@@ -462,7 +463,7 @@ write_run(struct job *job, struct run *run, struct pb_err *err)
 
 	snprintf(hidden, sizeof(hidden), "%s/%020llu.pcapng", job->dir,
 	    (unsigned long long)run->survey.segment.first_seq);
-	fd = open(hidden, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	fd = pb_below_open(hidden, O_RDWR | O_CREAT | O_TRUNC, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "make %s", hidden);
 	pb_buf_init(&header, PB_HEAD_BYTES_MAX);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "recorder/store/index/index_expire.h"
+#include "base/below.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/verify_private.h"
 
@@ -374,7 +375,7 @@ verify_folder(struct verify *verify, const struct pb_stream_key *key,
 
 	if (rc < 0)
 		return rc;
-	folder = opendir(dir);
+	folder = pb_below_opendir(dir);
 	if (folder == NULL)
 		return errno == ENOENT ? 0 : pb_err_sys(err, "open %s", dir);
 	while (rc == 0 && (entry = readdir(folder)) != NULL)

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "recorder/store/retain/retain_impl.h"
@@ -232,7 +233,9 @@ look_at_free(struct retain_run *run)
 	uint64_t free_now, grown;
 	struct statvfs fs;
 
-	if (statvfs(retain->store, &fs) < 0) {
+	int fd = pb_below_fd(retain->store);
+
+	if ((fd < 0 ? statvfs(retain->store, &fs) : fstatvfs(fd, &fs)) < 0) {
 		run->free = UINT64_MAX;
 		return;
 	}
@@ -413,7 +416,7 @@ why_free(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
 		    "; %" PRIu64 " bytes are dead letters as well, and free "
 		    "nothing: see pb dlq", linked);
 	else if (pb_layout_path(letters, retain->store, "dead-letters",
-	    NULL) == 0 && access(letters, F_OK) == 0)
+	    NULL) == 0 && pb_below_look(letters) == 0)
 		snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
 		    "; dead letters may hold more: see pb dlq");
 }

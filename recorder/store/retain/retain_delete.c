@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/index/journal.h"
@@ -116,7 +117,7 @@ retain_unlink(struct pb_retain *retain)
 			continue;
 		rc = pb_layout_segment(path, retain->store, &doomed->key,
 		    doomed->first_seq, false, &err);
-		if (rc == 0 && unlink(path) < 0 && errno != ENOENT)
+		if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
 			rc = pb_err_sys(&err, "%s", path);
 		doomed->unlinked = rc == 0;
 		if (rc < 0)

@@ -15,6 +15,7 @@
  *          search: else a long one would never end.
  */
 #include "recorder/store/retain/retain_impl.h"
+#include "base/below.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -175,7 +176,8 @@ frees(const struct retain_look *look, struct retain_walk *walk,
 	struct stat st;
 
 	if (pb_layout_segment(path, look->store, &out->expiry.key,
-	    segment->first_seq, false, NULL) == 0 && stat(path, &st) == 0 &&
+	    segment->first_seq, false, NULL) == 0 &&
+	    pb_below_stat(path, &st) == 0 &&
 	    st.st_nlink == 1)
 		out->frees = (uint64_t)st.st_blocks * 512;
 	if (out->frees == 0)
