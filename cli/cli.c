@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/text.h"
 
 #define STREAMS_PAGE	256	/* rows of the index at a time */
@@ -122,7 +123,8 @@ pb_cli_conf(struct pb_cli *cli, struct pb_err *err)
 	if (len < 0 || (size_t)len >= sizeof(cli->store))
 		return pb_err_set(err, PB_EINVAL,
 		    "the store's path is longer than %d bytes", PATH_MAX - 1);
-	return 0;
+	rc = pb_below_hold(cli->store, err);
+	return rc == PB_ENOENT ? 0 : rc;	/* one may be made */
 }
 
 int

@@ -2,6 +2,7 @@
  * cli/cmd_segments.c - `pb segments`: a row a segment
  */
 #include "cli/cli.h"
+#include "base/below.h"
 #include "cli/table.h"
 
 #include <stdlib.h>
@@ -109,7 +110,7 @@ print_segment(struct listing *listing, const struct pb_stream_info *stream,
 
 	rc = pb_layout_segment(path, listing->cli->store, &stream->key,
 	    segment->first_seq, !sealed, err);
-	if (rc == 0 && !sealed && access(path, F_OK) < 0) {
+	if (rc == 0 && !sealed && pb_below_look(path) < 0) {
 		rc = pb_layout_segment(path, listing->cli->store,
 		    &stream->key, segment->first_seq, false, err);
 		sealed = true;
@@ -117,7 +118,7 @@ print_segment(struct listing *listing, const struct pb_stream_info *stream,
 	if (rc < 0)
 		return rc;
 	/* Retention may have taken it between the two reads. */
-	if (access(path, F_OK) < 0)
+	if (pb_below_look(path) < 0)
 		return 0;
 	pb_hex64(stream->key.epoch, epoch);
 	pb_table_text(table, path);

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/json.h"
 
 #define SOCKET_NAME	"shipper.sock"
@@ -119,7 +120,7 @@ pb_control_destroy(struct pb_control *c)
 	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
 		drop(&c->client[i]);
 	if (c->listen_fd >= 0) {
-		(void)unlink(c->path);
+		(void)pb_below_unlink(c->path);
 		close(c->listen_fd);
 	}
 	if (c->event_fd >= 0)
@@ -158,7 +159,7 @@ pb_control_run(struct pb_control *c, uint64_t now_ms)
 		(void)!write(c->event_fd, &count, sizeof(count));
 }
 
-/* Not listening yet, the socket gets its mode: nobody can be faster. */
+/* The mode of the socket, set before bind(2), is that of the file. */
 static int
 listen_at(struct pb_control *c, const char *store, struct pb_err *err)
 {
@@ -169,7 +170,8 @@ listen_at(struct pb_control *c, const char *store, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || (unlink(c->path) < 0 && errno != ENOENT) ||
+	if (fd < 0 || fchmod(fd, 0600) < 0 ||
+	    (pb_below_unlink(c->path) < 0 && errno != ENOENT) ||
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
 		rc = pb_err_sys(err, "listen at %s", c->path);
 		if (fd >= 0)
@@ -181,8 +183,7 @@ listen_at(struct pb_control *c, const char *store, struct pb_err *err)
 	if (fd < 0)
 		return rc;
 	c->listen_fd = fd;
-	if (chmod(c->path, 0600) < 0 ||
-	    listen(fd, (int)PB_CONTROL_CLIENTS_MAX) < 0 || watch(c, fd) < 0)
+	if (listen(fd, (int)PB_CONTROL_CLIENTS_MAX) < 0 || watch(c, fd) < 0)
 		return pb_err_sys(err, "listen at %s", c->path);
 	return 0;
 }
@@ -489,7 +490,7 @@ address_of(const char *store, const char *path, struct sockaddr_un *to,
 		strcpy(to->sun_path, path);
 		return 0;
 	}
-	*dir = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*dir = pb_below_open(store, O_PATH | O_DIRECTORY, 0);
 	if (*dir < 0)
 		return pb_err_sys(err, "open directory %s", store);
 	snprintf(to->sun_path, sizeof(to->sun_path), "/proc/self/fd/%d/%s",

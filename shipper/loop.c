@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -94,6 +95,8 @@ pb_loop_destroy(struct pb_loop *loop)
 	pb_state_close(loop->state);
 	if (loop->lock_fd >= 0)
 		close(loop->lock_fd);
+	if (loop->held)
+		pb_below_release(loop->conf->store.path);
 	pb_conf_destroy(loop->conf);
 	free(loop);
 }
@@ -195,6 +198,12 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 		    "for pb-recorder", store);
 		loop_say(loop, text);
 		return 0;
+	}
+	if (!loop->held) {
+		rc = pb_below_hold(store, err);
+		if (rc < 0)
+			return rc;
+		loop->held = true;
 	}
 	if (loop->lock_fd < 0) {
 		rc = pb_shipper_lock(&loop->lock_fd, store, err);

@@ -21,6 +21,7 @@ struct pb_loop {
 	struct pb_conf	*conf;
 	int		 signal_fd;
 	int		 lock_fd;	/* -1: not taken yet */
+	bool		 held;		/* the store is (base/below.h) */
 	bool		 stopping;
 	struct pb_http	*http;
 	struct pb_maker	*maker;

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/sys.h"
@@ -127,7 +128,7 @@ open_letter(const char *store, const struct pb_stream_key *key,
 	rc = pb_letters_path(path, store, upstream, key, segment_seq, err);
 	if (rc < 0)
 		return rc;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = pb_below_open(path, O_RDONLY, 0);
 	return fd < 0 ? pb_err_sys(err, "open the dead letter %s", path) : fd;
 }
 

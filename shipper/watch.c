@@ -3,6 +3,8 @@
  */
 #include "shipper/watch.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "shipper/ship/ship.h"
 
 #define PAGE_ROWS	64u
@@ -83,7 +86,7 @@ pb_watch_open(struct pb_watch *watch, struct pb_index **index,
 
 	/* Looked at before it is opened: were it replaced in between, the
 	 * next look would find another file, and open again. */
-	if (stat(watch->file, &st) < 0) {
+	if (pb_below_stat(watch->file, &st) < 0) {
 		rc = pb_err_sys(err, "open the index %s", watch->file);
 		return rc == PB_ENOENT ? 0 : rc;
 	}
@@ -125,8 +128,8 @@ pb_watch_same(const struct pb_watch *watch)
 {
 	struct stat st;
 
-	return stat(watch->file, &st) == 0 && st.st_dev == watch->dev &&
-	    st.st_ino == watch->ino;
+	return pb_below_stat(watch->file, &st) == 0 &&
+	    st.st_dev == watch->dev && st.st_ino == watch->ino;
 }
 
 int
@@ -212,15 +215,22 @@ pb_watch_each(const struct pb_watch *watch,
 static void
 be_woken(struct pb_watch *watch, uint64_t now_ms)
 {
+	char name[PATH_MAX];
+	int file;
+
 	if (now_ms < watch->notify_ms)
 		return;
 	watch->notify_ms = now_ms + NOTIFY_MS;
+	file = pb_below_open(watch->file, O_RDONLY, 0);
+	if (file < 0)
+		return;
 	watch->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (watch->notify_fd >= 0 && inotify_add_watch(watch->notify_fd,
-	    watch->file, IN_MODIFY) < 0) {
+	    pb_below_name(name, file, watch->file), IN_MODIFY) < 0) {
 		close(watch->notify_fd);
 		watch->notify_fd = -1;
 	}
+	close(file);
 }
 
 /* True where something was written; what is written while this reads

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/sys.h"
@@ -121,13 +122,14 @@ pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
 		    letter->segment_seq, try % 2 == 1, err);
 		if (rc < 0)
 			return rc;
-		if (stat(from, &st) < 0) {
+		if (pb_below_stat(from, &st) < 0) {
 			if (errno != ENOENT)
 				return pb_err_sys(err, "look at %s", from);
 			continue;	/* by its other name */
 		}
-		if (link(from, to) == 0 || (errno == EEXIST &&
-		    stat(to, &there) == 0 && there.st_dev == st.st_dev &&
+		if (pb_below_link(from, to) == 0 || (errno == EEXIST &&
+		    pb_below_stat(to, &there) == 0 &&
+		    there.st_dev == st.st_dev &&
 		    there.st_ino == st.st_ino)) {
 			letter->file_bytes = (uint64_t)st.st_size;
 			return 1;
@@ -155,14 +157,14 @@ link_over(const char *from, const char *to, struct pb_err *err)
 	char new[PATH_MAX + 8];
 
 	aside(new, to);
-	if (unlink(new) < 0 && errno != ENOENT)
+	if (pb_below_unlink(new) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "delete %s", new);
-	if (link(from, new) < 0)
+	if (pb_below_link(from, new) < 0)
 		return errno == ENOENT ? 0 : cannot_link(from, to, err);
-	if (rename(new, to) < 0) {
+	if (pb_below_rename(new, to, 0) < 0) {
 		int rc = pb_err_sys(err, "replace %s", to);
 
-		(void)unlink(new);
+		(void)pb_below_unlink(new);
 		return rc;
 	}
 	return 0;
@@ -246,7 +248,7 @@ look_at_sizes(struct pb_letters_txn *t, struct sizes *sizes)
 	for (size_t i = 0; i < sizes->count; i++) {
 		sizes->bytes[i] = 0;
 		if (file_of(t->letters, &sizes->key[i], dir, path, NULL) < 0 ||
-		    stat(path, &st) < 0)
+		    pb_below_stat(path, &st) < 0)
 			continue;
 		sizes->bytes[i] = (uint64_t)st.st_size;
 		grown += sizes->bytes[i] >
@@ -418,8 +420,8 @@ delete_file(const char *path, struct pb_err *err)
 	char new[PATH_MAX + 8];
 
 	aside(new, path);
-	(void)unlink(new);
-	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+	(void)pb_below_unlink(new);
+	if (pb_below_unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return pb_err_sys(err, "delete the dead letter %s", path);
 	return 0;
 }
@@ -466,6 +468,6 @@ split(const struct pb_letters_key *file,
 static void
 remove_parents(char *dir)
 {
-	for (int level = 0; level < 4 && rmdir(dir) == 0; level++)
+	for (int level = 0; level < 4 && pb_below_rmdir(dir) == 0; level++)
 		*strrchr(dir, '/') = '\0';
 }

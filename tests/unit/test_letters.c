@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sched.h>
+#include <sys/mount.h>
+
 #include "tests/unit/letters_fixture.h"
 
 /* --- demotion ----------------------------------------------------------- */
@@ -249,10 +252,13 @@ a_call_links_so_many_segments_and_says_how_far_it_came(void **state)
 static void
 a_demotion_that_fails_leaves_all_as_it_was(void **state)
 {
-	char path[PATH_MAX], target[] = "/dev/shm/pb-test-letters-XXXXXX";
+	char path[PATH_MAX];
 	struct pb_err err;
 	struct bench b;
 	uint64_t done;
+	/* Root can mount, and here for this process alone. */
+	bool alone = unshare(CLONE_NEWNS) == 0 &&
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 
 	(void)state;
 	bench_init(&b, 2);
@@ -262,19 +268,24 @@ a_demotion_that_fails_leaves_all_as_it_was(void **state)
 	    &done, &err) < 0);
 	assert_int_equal(done, 0);
 	assert_int_equal(unlink(path), 0);
-	assert_non_null(mkdtemp(target));
-	if (symlink(target, path) == 0 && demote_rc(&b, "core", 1, 2 * PER,
-	    PB_DEAD_STALE, NOW, &done, &err) < 0) {
+	assert_int_equal(symlink("/dev/shm", path), 0);
+	assert_true(demote_rc(&b, "core", 1, 2 * PER, PB_DEAD_STALE, NOW,
+	    &done, &err) < 0);
+	assert_non_null(strstr(err.text, "is no directory"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	if (alone && mount("tmpfs", path, "tmpfs", 0, NULL) == 0) {
+		assert_true(demote_rc(&b, "core", 1, 2 * PER, PB_DEAD_STALE,
+		    NOW, &done, &err) < 0);
 		assert_non_null(strstr(err.text, "two file systems"));
 		assert_non_null(strstr(err.text, "/segments/lon1/eth0/"));
 		assert_non_null(strstr(err.text, "/dead-letters/core/"));
 		assert_int_equal(done, 0);
 		assert_int_equal(total(&b, "core").letters, 0);
-		/* The directories made there are empty and gone. */
-		assert_int_equal(rmdir(target), 0);
-	} else
-		(void)rmdir(target);
-	assert_int_equal(unlink(path), 0);
+		assert_int_equal(umount2(path, MNT_DETACH), 0);
+	}
+	/* The directories made there are empty and gone. */
+	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(rows_of(&b, PB_STATE_LINKS), 0);
 	demote(&b, "core", 1, 2 * PER);
 	assert_int_equal(total(&b, "core").letters, 2);
