@@ -236,7 +236,7 @@ def killed_in_the_middle_it_leaves_a_whole_store(t):
     wait_until(lambda: os.path.getsize(node.files()[0]) > 8 << 20,
                "some of it is written")
     os.kill(pid, signal.SIGKILL)
-    child.wait(20)
+    child.wait(20 * SLOW)
     is_whole(node)
     are_the_files(node, "n1/large.pcap", whole=False)
 

@@ -49,8 +49,11 @@ def stock_tools_read_every_file_at_any_moment(t):
     looked = {"open": 0, "sealed": 0}
     done = set()
     # Slow: a few packets a flush.  Fast: many, and segments that change.
-    for rate, count, size in ((40, 120, 100), (6000, 15000, 700),
-                              (0, 30000, 1400), (500, 1000, 1400)):
+    # Again where the tools take so long that they have seen too few.
+    kinds = [(40, 120, 100), (6000, 15000, 700), (0, 30000, 1400),
+             (500, 1000, 1400)]
+    while kinds or looked["open"] < 5 or looked["sealed"] < 2:
+        rate, count, size = kinds.pop(0) if kinds else (500, 1000, 1400)
         job = t.traffic(t.sender, "pb0", count, rate, size)
         while job.poll() is None:
             for path in edge.files():
@@ -61,8 +64,6 @@ def stock_tools_read_every_file_at_any_moment(t):
             if fresh and job.poll() is None:
                 look(fresh[-1], looked)
                 done.add(fresh[-1])
-    check(looked["open"] >= 5, "too few looks at an open file:", looked)
-    check(looked["sealed"] >= 2, "too few sealed files:", looked)
     edge.stop()
     files = edge.files()
     check(all(f.endswith(".pcapng") for f in files), "left open:",

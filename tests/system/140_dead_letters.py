@@ -81,8 +81,8 @@ def what_waits_too_long_is_kept_and_fresh_packets_go_on(t):
         check(os.stat(row["path"]).st_ino in inodes,
               row["path"], "is no link to a segment")
         check(row["error"] and row["attempts"], "no reason:", row)
-    check("dead letters: no progress for 2 s" in edge.shipper.text(),
-          "nothing was logged")
+    wait_until(lambda: "dead letters: no progress for 2 s" in
+               edge.shipper.text(), "it is logged")
     edge.shipper.stop()
     edge.start_shipper()
     equal(letters(edge), rows, "letters after a restart")

@@ -147,9 +147,9 @@ def heads_that_drip_are_cut(t):
     cut_after(core, drip, 0.9, 3)
     # On a kept connection the next head begins when the last answer was.
     with core.dial() as s:
+        begin = time.monotonic()        # before its time begins
         s.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
         check(s.recv(4096).startswith(b"HTTP/1.1 200"), "no answer")
-        begin = time.monotonic()
         while not closed(s, 0.2):
             with contextlib.suppress(OSError):
                 s.sendall(b"G")
@@ -240,7 +240,7 @@ def a_body_without_end_is_cut(t):
 
 def one_address_cannot_take_all_connections(t):
     core = Core(t, "connections_per_peer = 20", "connections_max = 64",
-                "head_timeout = 5s", "idle_timeout = 5s")
+                "head_timeout = 60s", "idle_timeout = 60s")
     with contextlib.ExitStack() as stack:
         socks = []
         for n in range(2000):
@@ -287,7 +287,7 @@ def a_good_sender_gets_in_between_many_addresses(t):
 
 
 def promised_bodies_take_no_memory(t):
-    core = Core(t, "memory_max = 64MiB", "idle_timeout = 5s")
+    core = Core(t, "memory_max = 64MiB", "idle_timeout = 60s")
     with contextlib.ExitStack() as stack:
         for _ in range(200):
             s = stack.enter_context(core.dial())

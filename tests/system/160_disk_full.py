@@ -3,7 +3,6 @@ waits; all of it goes on when there is room."""
 
 from faults import *
 import samples
-import traffic
 
 NO_SPACE = "No space left on device"
 FRAME = 8900
@@ -13,28 +12,6 @@ RSS_GROWTH_MAX = 64 << 20 if SLOW == 1 else 1 << 30
 
 def capture(node):
     return status(node)["live"]["captures"][0]
-
-
-def frames(node):
-    """(number of the frame, drop count) in order of arrival."""
-    capture = node.query("--stream", "edge/pb1")
-    packets = sorted(capture.packets, key=lambda p: p.seq)
-    equal([p.seq for p in packets], list(range(1, len(packets) + 1)),
-          "sequence numbers")
-    return [(traffic.number_of(p.data), p.dropcount or 0) for p in packets]
-
-
-def told_where_lost(rows, sent, lost):
-    """Each hole in what was sent is told, exactly, by a packet beside it."""
-    equal(len(rows) + lost, sent, "stored and lost")
-    equal(sum(drops for _, drops in rows), lost, "sum of drop counts")
-    holes = 0
-    for (a, told_before), (b, told_after) in zip(rows, rows[1:]):
-        hole = b - a - 1
-        holes += hole > 0
-        check(hole in (0, told_after, told_before), "hole of", hole,
-              "between frames", a, "and", b, "told", told_before, told_after)
-    check(holes > 0, "no hole")
 
 
 def begin_import(t, node):
@@ -70,7 +47,8 @@ def capture_counts_what_a_full_disk_cannot_keep(t):
         once(edge.recorder, "store: writing again", "the end")
         drained(edge, core)
         rows = frames(edge)
-        told_where_lost(rows, 6300, lost)
+        equal(told_where_lost(rows, 6300), lost, "lost")
+        check(lost > 0, "nothing was lost")
         equal(rows, frames(core), "packets at the core")
         shipper_caught_up(edge, rows)
 

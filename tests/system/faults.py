@@ -19,6 +19,7 @@ import struct
 
 from harness import *
 import samples
+import traffic
 
 EPOCH = "00c0ffee00c0ffee"
 
@@ -80,6 +81,30 @@ def writer(node):
     return status(node)["live"]["writer"]
 
 
+# --- frames that were captured ----------------------------------------------
+
+def frames(node):
+    """(number of the frame, drop count) in order of arrival."""
+    capture = node.query("--stream", "edge/pb1")
+    packets = sorted(capture.packets, key=lambda p: p.seq)
+    equal([p.seq for p in packets], list(range(1, len(packets) + 1)),
+          "sequence numbers")
+    return [(traffic.number_of(p.data), p.dropcount or 0) for p in packets]
+
+
+def told_where_lost(rows, sent):
+    """Each hole in what was sent is told, exactly, by a packet beside it;
+    how many were lost.  (None is where a fault is short, but what is short
+    a busy machine decides.)"""
+    lost = sum(drops for _, drops in rows)
+    equal(len(rows) + lost, sent, "stored and lost")
+    for (a, told_before), (b, told_after) in zip(rows, rows[1:]):
+        hole = b - a - 1
+        check(hole in (0, told_after, told_before), "hole of", hole,
+              "between frames", a, "and", b, "told", told_before, told_after)
+    return lost
+
+
 # --- daemons ----------------------------------------------------------------
 
 def lines(daemon, pattern):
@@ -93,7 +118,8 @@ def alive(*daemons):
 
 
 def once(daemon, pattern, what):
-    found = lines(daemon, pattern)
+    """The one line that says so; it may come a little after its cause."""
+    found = wait_until(lambda: lines(daemon, pattern), what + " is logged")
     check(len(found) == 1, what, "is logged", len(found), "times:", found[:3])
     return found[0]
 
@@ -232,7 +258,7 @@ def failing(t, pid, *faults, path=None):
     finally:
         if tracer.poll() is None:
             tracer.send_signal(signal.SIGINT)
-            tracer.wait(20)
+            tracer.wait(20 * SLOW)
         tracer.stderr.close()
 
 

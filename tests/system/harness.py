@@ -155,7 +155,7 @@ def parse_time(stamp):
     return sec * 10**9 + int((frac + "0" * 9)[:9])
 
 
-def _die_with_parent():
+def die_with_parent():
     """In the child: an abandoned daemon ends with its test."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -187,7 +187,7 @@ class Daemon:
             self.mark = log.tell()
             self.proc = subprocess.Popen(
                 full, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=env, preexec_fn=_die_with_parent)
+                env=env, preexec_fn=die_with_parent)
         t.daemons.append(self)
         self.said = b""
         if ready:
@@ -398,9 +398,13 @@ def by_stream(capture):
 def segment_packets(node, stream=None):
     """{(origin, interface, epoch hex): [(seq, time, origlen, data)]}, read
     straight from the files of a store, which says nothing by way of `pb`."""
+    while True:
+        # A file that is sealed meanwhile has its other name.
+        with contextlib.suppress(FileNotFoundError):
+            captures = [(f, pngread.read(f)) for f in node.files()]
+            break
     out = {}
-    for path in node.files():
-        capture = pngread.read(path)
+    for path, capture in captures:
         me = pngread.identity(capture.sections[0])
         check(me, path, "does not say whose it is")
         key = (me["nodes"][0][0], me["interface"], "%016x" % me["epoch"])
@@ -415,7 +419,8 @@ def segment_packets(node, stream=None):
 
 
 def drained(edge, *others, seconds=30.0):
-    """Wait until each of `others` has all that `edge` has."""
+    """Wait until each of `others` has all that `edge` has.  Packets of its
+    own capture may still come: see Test.all_stored()."""
     def level():
         want = edge.ends()
         return all(all(o.ends().get(k, 0) >= v for k, v in want.items())
@@ -487,7 +492,7 @@ class Test:
         """A helper process, ended with the check."""
         if ns:
             argv = enter(ns) + argv
-        child = subprocess.Popen(argv, preexec_fn=_die_with_parent, **kw)
+        child = subprocess.Popen(argv, preexec_fn=die_with_parent, **kw)
         self.children.append(child)
         return child
 
@@ -496,6 +501,29 @@ class Test:
         return self.spawn([sys.executable, os.path.join(HERE, "traffic.py"),
                            interface, str(count), str(rate), str(size),
                            str(first)], ns)
+
+    def sent(self, ns, interface):
+        """Frames that were sent on it so far."""
+        said = self.inside(ns, "ip", "-j", "-s", "link", "show", interface)
+        return json.loads(said)[0]["stats64"]["tx"]["packets"]
+
+    def all_stored(self, edge, seconds=20.0):
+        """Wait until `edge`, a node of edge_with_traffic() whose recorder
+        ran all the while, has each frame that was sent on pb0, or has told
+        that it was dropped; how many were sent.
+
+        For when nothing is sent any more.  What is durable at a moment, or
+        has been read, tells nothing of frames in the kernel's ring: they
+        come when the capturing thread has its turn, and on a busy machine
+        that is later than any sleep."""
+        sent = self.sent(self.sender, "pb0")
+
+        def stored():
+            return sum(r["packets"] + r["dropped"] for r in edge.rows(
+                "streams", "--stream", edge.name + "/pb1"))
+        wait_until(lambda: stored() == sent, "the %d frames that were sent "
+                   "are stored" % sent, seconds, pause=0.1)
+        return sent
 
     def edge_with_traffic(self, **kw):
         """A node `edge` that captures pb1 in a namespace of its own; what
