@@ -90,6 +90,7 @@ static int	start_accept(struct pb_server *, int, struct pb_err *);
 static void	take_connections(struct pb_server *);
 static void	on_log(void *, const char *, va_list)
 		    __attribute__((format(printf, 2, 0)));
+static bool	is_about_tcp(const char *);
 static size_t	on_unescape(void *, struct MHD_Connection *, char *);
 static enum MHD_Result on_accept(void *, const struct sockaddr *,
 		    socklen_t);
@@ -331,16 +332,33 @@ on_log(void *arg, const char *fmt, va_list ap)
 
 	if (server->rejected)
 		return;		/* on_accept has said it */
-	vsnprintf(text, sizeof(text), fmt, ap);
-	/* It sets TCP_NODELAY and TCP_CORK on the unix socket as well, which
-	 * is no trouble. */
-	if (strncmp(text, "Setting TCP_", 12) == 0)
+	if (server->door == PB_DOOR_LOCAL && is_about_tcp(fmt))
 		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
 	len = strlen(text);
 	while (len > 0 && text[len - 1] == '\n')
 		text[--len] = '\0';
 	pb_peerlog_warn(&server->service->log, server->service->now_ms, "any",
 	    "http", text);
+}
+
+/*
+ * A connection that it is given, rather than takes itself, it holds for TCP:
+ * it sets TCP_NODELAY and TCP_CORK on the unix socket, and foretells delays
+ * when that fails, each time somebody asks.  Nothing tells it otherwise.
+ */
+static bool
+is_about_tcp(const char *fmt)
+{
+	static const char *const said[] = {
+		"Setting %s option to %s state failed",
+		"Failed to push the data from buffers to the network",
+	};
+
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		if (strncmp(fmt, said[i], strlen(said[i])) == 0)
+			return true;
+	return false;
 }
 
 /* Paths are split before they are decoded: a name may hold a slash. */
