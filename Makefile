@@ -35,6 +35,7 @@ all: $(PROGRAMS)
 help:
 	@echo "make            build pb-recorder, pb-shipper and pb in $(BUILD)/"
 	@echo "make deps       install what building and running needs (apt)"
+	@echo "make deps-test  and what the tests need"
 	@echo "make demo       three nodes on this machine, real traffic, two hops"
 	@echo "make test       set-up and all tests"
 	@echo "make check-san  all tests under ASan and UBSan"
@@ -42,10 +43,11 @@ help:
 	@echo "make check-leak all tests under valgrind"
 	@echo "make crash      a kill at every call of the write path"
 	@echo "make chaos      every fault at random, CHAOS_SECONDS=60, CHAOS_SEED"
+	@echo "make test-root  the pages' install and repairs, in a system made fresh"
 	@echo "make fuzz       libFuzzer, FUZZ_SECONDS=60 for each target"
 	@echo "make bench      us and our peers, side by side; bench-quick: under 2 minutes"
 	@echo "make layers     check who includes whom"
-	@echo "make install    DESTDIR, PREFIX=$(PREFIX)"
+	@echo "make install    and make user and configuration: DESTDIR, PREFIX=$(PREFIX)"
 
 # --- building ------------------------------------------------------------
 
@@ -86,30 +88,34 @@ $(FUZZ): %: %.o $(FUZZ_MAIN) $(LIB)
 # --- set-up --------------------------------------------------------------
 
 deps:
-	@./tests/deps.sh
+	@./tests/deps.sh build
 
-demo: deps
+deps-test:
+	@./tests/deps.sh test
+
+demo:
+	@./tests/deps.sh demo
 	@$(MAKE) --no-print-directory -j2 all
 	@./tests/demo.sh $(BUILD)
 
 # --- tests ---------------------------------------------------------------
 
-test: deps
+test: deps-test
 	@$(MAKE) --no-print-directory -j2 check
 
 check: layers $(PROGRAMS) $(UNIT) $(SIM) $(FUZZ)
 	@BUILD=$(BUILD) ./tests/run.sh
 
-check-san: deps
+check-san: deps-test
 	@$(MAKE) --no-print-directory -j2 check BUILD=build/san \
 	    SAN=address,undefined CFLAGS="-O1 -g"
 
 # Fixed addresses: this compiler's TSan knows no others.
-check-tsan: deps
+check-tsan: deps-test
 	@$(MAKE) --no-print-directory -j2 check BUILD=build/tsan SAN=thread \
 	    CFLAGS="-O1 -g" PB_WRAP="setarch -R"
 
-check-leak: deps
+check-leak: deps-test
 	@$(MAKE) --no-print-directory -j2 check BUILD=build/leak \
 	    CFLAGS="-O1 -g" PB_WRAP="valgrind -q --leak-check=full \
 	    --errors-for-leak-kinds=definite,possible --error-exitcode=99"
@@ -129,13 +135,13 @@ $(BUILD)/tests/crash/shim.so: tests/crash/shim.c | $(BUILD)/pkgs
 
 check: $(CRASH)
 
-crash: deps
+crash: deps-test
 	@$(MAKE) --no-print-directory -j2 all $(CRASH)
 	@BUILD=$(BUILD) python3 -B tests/crash/kill.py
 
 # One seed is one plan of faults; without CHAOS_SEED one is drawn and said.
 CHAOS_SECONDS ?= 60
-chaos: deps
+chaos: deps-test
 	@$(MAKE) --no-print-directory -j2 all
 	@BUILD=$(BUILD) CHAOS_SECONDS=$(CHAOS_SECONDS) \
 	    CHAOS_SEED=$(CHAOS_SEED) python3 -B tests/chaos/chaos.py
@@ -143,8 +149,13 @@ chaos: deps
 fuzz: deps
 	@./tests/fuzz/run.sh
 
+# As root: a Debian of its own, booted in a container; minutes.
+test-root:
+	@./tests/deps.sh root
+	@python3 -B tests/root/install.py
+
 # Us and our peers, the same work in one run.  BENCH="--only NAME --rounds N"
-bench bench-quick: deps
+bench bench-quick:
 	@./tests/bench/peers.sh
 	@$(MAKE) --no-print-directory -j2 all
 	@BUILD=$(BUILD) python3 -B tests/bench/bench.py \
@@ -191,9 +202,17 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 644 cli/pb.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pb
+	install -d $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	    $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -m 644 conf/packetbroker.sysusers \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/packetbroker.conf
+	install -m 644 conf/packetbroker.tmpfiles \
+	    $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/packetbroker.conf
+	./conf/setup.sh "$(PREFIX)" "$(DESTDIR)"
 
 clean:
 	rm -rf build
 
-.PHONY: all help deps demo test check check-san check-tsan check-leak chaos crash bench bench-quick layers install clean
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all help deps deps-test demo test test-root check check-san check-tsan check-leak chaos crash bench bench-quick layers install clean
+-include $(shell find $(BUILD) -path $(BUILD)/root -prune -o -name '*.d' -print \
+    2>/dev/null)

@@ -1,17 +1,35 @@
 #!/bin/sh
-# Install what building, testing and running need, and the packages that
-# are named beside it.  Asks nothing; does nothing where all is there.
+# Install what is needed, and the packages that are named beside it.  Asks
+# nothing; does nothing where all is there.
 #
-#	tests/deps.sh [PACKAGE...]
+#	tests/deps.sh build|demo|test|root [PACKAGE...]
+#
+# What building and running needs, what `make demo` needs beside it, what
+# the tests need beside that; what `make test-root` needs beside the demo's.
+# DEPS_APT=--download-only fetches the packages and installs none.
 set -eu
 
-packages="gcc make pkg-config libc6-dev libpcap-dev liblmdb-dev
+build="gcc make pkg-config libc6-dev libpcap-dev liblmdb-dev
 libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev libinih-dev
-libxxhash-dev libzstd-dev libjansson-dev libcmocka-dev tshark wireshark-common tcpdump
-tcpreplay iproute2 procps curl openssl python3 strace valgrind $*"
+libxxhash-dev libzstd-dev libjansson-dev"
+demo="$build iproute2 curl python3"
+test="$demo libcmocka-dev tshark wireshark-common tcpdump tcpreplay procps
+openssl e2fsprogs strace valgrind"
+root="$demo debootstrap systemd-container"
+
+case ${1:-} in
+build) packages=$build ;;
+demo) packages=$demo ;;
+test) packages=$test ;;
+root) packages=$root ;;
+*)
+	echo "usage: tests/deps.sh build|demo|test|root [PACKAGE...]" >&2
+	exit 2 ;;
+esac
+shift
 
 missing=
-for p in $packages; do
+for p in $packages "$@"; do
 	dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null |
 	    grep -qx installed || missing="$missing $p"
 done
@@ -30,11 +48,11 @@ if [ "$(id -u)" -ne 0 ]; then
 else
 	sudo=
 fi
-export DEBIAN_FRONTEND=noninteractive
+install="$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+--no-install-recommends ${DEPS_APT:-}"
 echo "deps: installing$missing"
 # shellcheck disable=SC2086
-$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1 || {
+$install $missing >/dev/null 2>&1 || {
 	$sudo apt-get update -qq
-	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-	    --no-install-recommends $missing >/dev/null
+	$install $missing >/dev/null
 }

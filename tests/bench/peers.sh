@@ -21,7 +21,7 @@ for p in $packages; do
 done
 here=$(dirname "$0")
 if [ -z "$missing" ]; then
-	exec "$here/../deps.sh"
+	exec "$here/../deps.sh" test
 fi
 if [ "$(id -u)" -ne 0 ]; then
 	echo "peers: need root to install$missing" >&2
@@ -39,7 +39,7 @@ if [ ! -e "$policy" ]; then
 	chmod 755 "$policy"
 fi
 # shellcheck disable=SC2086
-"$here/../deps.sh" $missing
+"$here/../deps.sh" test $missing
 for s in $fresh; do
 	if [ -d /run/systemd/system ]; then
 		systemctl --quiet disable --now "$s" 2>/dev/null || true

@@ -85,7 +85,7 @@ all()
 	fi
 	can_fuzz || {
 		# shellcheck disable=SC2086
-		./tests/deps.sh $PACKAGES
+		./tests/deps.sh build $PACKAGES
 		can_fuzz || {
 			echo "fuzz: clang and its libFuzzer are needed:" \
 			    "install $PACKAGES, or those of your system's" \
