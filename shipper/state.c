@@ -261,6 +261,7 @@ static int
 open_state(struct pb_state **out, const char *store, bool write,
     struct pb_err *err)
 {
+	enum pb_mdb_verdict verdict;
 	char path[PATH_MAX];
 	struct pb_state *state;
 	int rc;
@@ -269,8 +270,10 @@ open_state(struct pb_state **out, const char *store, bool write,
 	rc = pb_layout_path(path, store, "shipper", err);
 	if (rc < 0)
 		return rc;
-	if (pb_mdb_probe(path, table_names, PB_STATE_TABLES, false) ==
-	    PB_MDB_DAMAGED)
+	verdict = pb_mdb_probe(path, table_names, PB_STATE_TABLES, false);
+	if (verdict == PB_MDB_STUCK && !write)
+		return pb_err_set(err, PB_EBUSY, PB_MDB_STUCK_TEXT, path);
+	if (verdict == PB_MDB_DAMAGED)
 		return pb_err_set(err, PB_EFORMAT, "%s is damaged; Fix: stop "
 		    "pb-shipper, move that directory away, start it again: it "
 		    "asks the upstreams what they have, but knows no dead "

@@ -12,7 +12,7 @@
 #include "base/below.h"
 #include "recorder/store/layout.h"
 
-static pid_t	holder(int);
+static bool	holder(int, pid_t *);
 
 int
 pb_lock_take(int *out, const char *store, const char *name, const char *who,
@@ -20,6 +20,7 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char path[PATH_MAX], pid[32];
+	pid_t other = 0;
 	int fd, rc;
 
 	rc = pb_layout_path(path, store, name, err);
@@ -29,12 +30,14 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
 	if (fcntl(fd, F_SETLK, &lock) < 0) {
-		if (errno == EACCES || errno == EAGAIN)
+		if (errno == EACCES || errno == EAGAIN) {
+			(void)holder(fd, &other);
 			rc = pb_err_set(err, PB_EBUSY, "another %s (pid %ld) "
 			    "works on the store %s; stop it first", who,
-			    (long)holder(fd), store);
-		else
+			    (long)other, store);
+		} else {
 			rc = pb_err_sys(err, "lock %s", path);
+		}
 		close(fd);
 		return rc;
 	}
@@ -50,6 +53,7 @@ bool
 pb_lock_held(const char *store, const char *name, pid_t *pid)
 {
 	char path[PATH_MAX];
+	bool held;
 	int fd;
 
 	if (pb_layout_path(path, store, name, NULL) < 0)
@@ -57,18 +61,33 @@ pb_lock_held(const char *store, const char *name, pid_t *pid)
 	fd = pb_below_open(path, O_RDONLY, 0);
 	if (fd < 0)
 		return false;
-	*pid = holder(fd);
+	held = holder(fd, pid);
 	close(fd);
-	return *pid != 0;
+	return held;
 }
 
-/* The pid of the process that holds the lock, 0 where none does. */
-static pid_t
-holder(int fd)
+bool
+pb_lock_written(const char *path, pid_t *pid)
+{
+	const char *slash = strrchr(path, '/');
+	char store[PATH_MAX];
+
+	if (slash == NULL || snprintf(store, sizeof(store), "%.*s",
+	    (int)(slash - path), path) >= (int)sizeof(store))
+		return false;
+	return pb_lock_held(store, strcmp(slash, "/shipper") == 0 ?
+	    "shipper.lock" : "recorder.lock", pid);
+}
+
+/* Does a process hold the lock?  Which one the kernel knows, not the file;
+ * of one that is in another container it says 0. */
+static bool
+holder(int fd, pid_t *pid)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-		return 0;
-	return lock.l_pid;
+		return false;
+	*pid = lock.l_pid > 0 ? lock.l_pid : 0;
+	return true;
 }

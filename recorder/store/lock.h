@@ -20,7 +20,11 @@
 int	pb_lock_take(int *fd, const char *store, const char *name,
 	    const char *who, struct pb_err *err);
 
-/* Is it held by another process?  True with its pid. */
+/* Is it held by another process?  True with its pid, or 0. */
 bool	pb_lock_held(const char *store, const char *name, pid_t *pid);
+
+/* Is the one held that is for writing in the LMDB environment `path`, which
+ * is STORE/index or STORE/shipper? */
+bool	pb_lock_written(const char *path, pid_t *pid);
 
 #endif

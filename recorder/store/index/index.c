@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
+#include "recorder/store/index/mdb_probe.h"
 
 const char *const pb_index_tables[PB_TABLES] = {
 	"meta", "streams", "segments", "extents", "gaps", "drops", "open",
@@ -76,6 +77,26 @@ pb_index_open(struct pb_index **out, const char *store, struct pb_err *err)
 	}
 	*out = index;
 	return 0;
+}
+
+int
+pb_index_readable(const char *store, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	int rc = pb_layout_path(path, store, "index", err);
+
+	if (rc < 0)
+		return rc;
+	switch (pb_mdb_probe(path, pb_index_tables, PB_TABLES, false)) {
+	case PB_MDB_DAMAGED:
+		return pb_err_set(err, PB_EFORMAT, "index %s: is corrupt: "
+		    "reading it ends in a signal; Fix: stop pb-recorder, 'pb "
+		    "reindex', start it again", path);
+	case PB_MDB_STUCK:
+		return pb_err_set(err, PB_EBUSY, PB_MDB_STUCK_TEXT, path);
+	default:
+		return 0;
+	}
 }
 
 void

@@ -120,6 +120,10 @@ struct pb_index_totals {
 	uint64_t	bytes;		/* of their files */
 };
 
+/* Can it be looked at, for a program that is not to end or to wait for ever
+ * by it?  0, also where there is none; PB_EFORMAT, PB_EBUSY: what to do. */
+int	pb_index_readable(const char *store, struct pb_err *err);
+
 /*
  * Open the index of `store` for reading.  PB_ENOENT where there is no
  * store yet.  The calls below may come from any thread.

@@ -14,6 +14,7 @@
 
 #include "base/below.h"
 #include "base/sys.h"
+#include "recorder/store/lock.h"
 
 /* What LMDB makes its lock file for so many readers: two cache lines of its
  * own, then one for each. */
@@ -42,6 +43,7 @@ struct pb_mdb {
 	uint64_t	 reserved;	/* bytes of the file allocated, or 0 */
 	bool		 write;
 	bool		 lazy;		/* commits are not synced */
+	bool		 unlocked;	/* read past lock.mdb: nobody writes */
 	char		 path[512];
 };
 
@@ -61,6 +63,8 @@ static int	open_again(struct pb_mdb *, struct pb_err *);
 static int	open_env(struct pb_mdb *, struct pb_err *);
 static int	open_dir(struct pb_mdb *, unsigned, struct pb_err *);
 static int	check_plain(int, const char *, struct pb_err *);
+static int	look_at_lock(struct pb_mdb *, int, struct pb_err *);
+static int	no_writer(struct pb_mdb *, struct pb_err *);
 static int	drop_stump(const char *);
 static bool	is_stump(const struct stat *);
 static int	allocate_locks(const char *, struct pb_err *);
@@ -271,6 +275,9 @@ pb_mdb_begin(struct pb_mdb *mdb, bool write, struct pb_mdb_txn *txn,
 	txn->mdb = mdb;
 	txn->err = err;
 	txn->write = write;
+	txn->rc = mdb->unlocked ? no_writer(mdb, err) : 0;
+	if (txn->rc < 0)
+		return txn->rc;
 	rc = enter(mdb, write, &handle);
 	if (rc == MDB_PANIC) {
 		txn->rc = open_again(mdb, err);
@@ -657,6 +664,10 @@ open_dir(struct pb_mdb *mdb, unsigned flags, struct pb_err *err)
 	rc = check_plain(fd, "data.mdb", err);
 	if (rc == 0)
 		rc = check_plain(fd, "lock.mdb", err);
+	if (rc == 0 && !mdb->write)
+		rc = look_at_lock(mdb, fd, err);
+	if (mdb->unlocked)
+		flags |= MDB_NOLOCK;
 	if (rc < 0) {
 		pb_err_prefix(err, "index %s", mdb->path);
 	} else {
@@ -680,6 +691,39 @@ check_plain(int dir, const char *name, struct pb_err *err)
 		    name);
 	errno = PB_BELOW_NOT_PLAIN;
 	return S_ISREG(st.st_mode) ? 0 : pb_err_sys(err, "%s", name);
+}
+
+/*
+ * A reader has a slot in lock.mdb, which tells the writer what pages not to
+ * use again, so it must be able to write there: the store's group can.  A
+ * copy, or a read-only mount of one, nobody writes; there no slot is needed.
+ */
+static int
+look_at_lock(struct pb_mdb *mdb, int dir, struct pb_err *err)
+{
+	if (faccessat(dir, "lock.mdb", R_OK | W_OK, AT_EACCESS) == 0 ||
+	    (errno == ENOENT &&
+	    faccessat(dir, ".", W_OK, AT_EACCESS) == 0))
+		return 0;
+	if (errno != EACCES && errno != EROFS && errno != ENOENT)
+		return pb_err_sys(err, "look at lock.mdb");
+	mdb->unlocked = true;
+	return no_writer(mdb, err);
+}
+
+/* Somebody who begins to write in the middle of it is noticed at the next
+ * page of rows: the map may show what comes of that. */
+static int
+no_writer(struct pb_mdb *mdb, struct pb_err *err)
+{
+	pid_t pid;
+
+	if (!pb_lock_written(mdb->path, &pid))
+		return 0;
+	return pb_err_set(err, PB_EACCES, "index %s: process %ld writes in "
+	    "it, and lock.mdb, in which readers are to say what they read, "
+	    "cannot be written; Fix: read as the store's user or group, not "
+	    "by a read-only mount", mdb->path, (long)pid);
 }
 
 /* A file shorter than LMDB's two first pages, which are written at once,
@@ -721,6 +765,10 @@ allocate_locks(const char *path, struct pb_err *err)
 	if (fallocate(fd, 0, 0, LOCK_BYTES) < 0 && errno != EOPNOTSUPP &&
 	    (fstat(fd, &st) < 0 || st.st_size == 0))
 		rc = pb_err_sys(err, "make %s", file);
+	/* Readers write in it: those who may read, the group, are to be
+	 * able to.  Another's file stays as it is. */
+	if (rc == 0)
+		(void)fchmod(fd, 0660);
 	close(fd);
 	return rc;
 }

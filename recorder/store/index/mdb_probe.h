@@ -20,6 +20,11 @@ enum pb_mdb_verdict {
 
 #define PB_MDB_PROBE_S	2u
 
+/* What to say of it, and its path. */
+#define PB_MDB_STUCK_TEXT	"%s: whoever has its lock.mdb does not let "  \
+	    "go of it; Fix: end what was stopped in the middle of it "	      \
+	    "('fuser -v' names it)"
+
 /*
  * Open the environment in the directory `path`, with its tables as
  * pb_mdb_open() wants them; with `all` read every row, without only where
