@@ -1,0 +1,154 @@
+/*
+ * base/owner.c - whose a store is, and whose rights it is worked on with
+ */
+#include "base/owner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/below.h"
+
+static int	look(const char *, struct stat *, struct pb_err *);
+static const char *user_name(uid_t, char [static PB_OWNER_NAME_MAX]);
+
+int
+pb_owner_find(struct pb_owner *out, const char *store, struct pb_err *err)
+{
+	const struct group *group;
+	struct stat st;
+	int rc = look(store, &st, err);
+
+	memset(out, 0, sizeof(*out));
+	if (rc < 0)
+		return rc;
+	out->uid = st.st_uid;
+	out->gid = st.st_gid;
+	user_name(out->uid, out->user);
+	group = getgrgid(out->gid);
+	if (group != NULL)
+		snprintf(out->group, sizeof(out->group), "%s",
+		    group->gr_name);
+	else
+		snprintf(out->group, sizeof(out->group), "%lu",
+		    (unsigned long)out->gid);
+	return 0;
+}
+
+bool
+pb_owner_is_other(const struct pb_owner *owner)
+{
+	return geteuid() == 0 && owner->uid != 0;
+}
+
+int
+pb_owner_become(const struct pb_owner *owner, struct pb_err *err)
+{
+	if (!pb_owner_is_other(owner))
+		return 0;
+	/* In this order: the last one takes the right to do the others. */
+	if (setgroups(1, &owner->gid) < 0 ||
+	    setresgid(owner->gid, owner->gid, owner->gid) < 0 ||
+	    setresuid(owner->uid, owner->uid, owner->uid) < 0)
+		return pb_err_sys(err, "become %s, whose store it is",
+		    owner->user);
+	/* Were there a way back, nothing of this would be worth a thing. */
+	if (setuid(0) == 0 || geteuid() != owner->uid)
+		abort();
+	unsetenv("TMPDIR");
+	return 0;
+}
+
+int
+pb_owner_allows(const struct pb_owner *owner, const char *store, bool write,
+    struct pb_err *err)
+{
+	int mode = R_OK | X_OK | (write ? W_OK : 0), fd = pb_below_fd(store);
+
+	if (fd < 0 || faccessat(fd, ".", mode, AT_EACCESS) == 0)
+		return 0;
+	if (errno != EACCES)
+		return pb_err_sys(err, "write in the store %s", store);
+	return pb_owner_denies(owner, store, write, err);
+}
+
+int
+pb_owner_denies(const struct pb_owner *owner, const char *store, bool write,
+    struct pb_err *err)
+{
+	char me[PB_OWNER_NAME_MAX];
+
+	user_name(geteuid(), me);
+	if (write)
+		return pb_err_set(err, PB_EACCES, "the store %s is %s's, and "
+		    "%s may not write in it; Fix: do it as root, who then "
+		    "works as %s: 'sudo pb ...'", store, owner->user, me,
+		    owner->user);
+	return pb_err_set(err, PB_EACCES, "the store %s is %s's, and %s may "
+	    "not read it; Fix: 'sudo pb ...', or be of its group: 'sudo "
+	    "usermod -aG %s %s', and log in again", store, owner->user, me,
+	    owner->group, me);
+}
+
+int
+pb_owner_refuses(const char *store, const char *program,
+    const char *ambient, struct pb_err *err)
+{
+	struct pb_owner owner;
+	int rc = pb_owner_find(&owner, store, err);
+
+	if (rc < 0 || !pb_owner_is_other(&owner))
+		return rc;
+	return pb_err_set(err, PB_EINVAL, "the store %s is %s's, not root's: "
+	    "what root made in it %s could not use; Fix: 'systemctl start "
+	    "%s', or 'setpriv --reuid %lu --regid %lu --clear-groups%s%s%s%s "
+	    "%s ...'", store, owner.user, owner.user, program,
+	    (unsigned long)owner.uid, (unsigned long)owner.gid,
+	    ambient[0] != '\0' ? " --inh-caps " : "", ambient,
+	    ambient[0] != '\0' ? " --ambient-caps " : "", ambient, program);
+}
+
+/* The directory, or the nearest one above it. */
+static int
+look(const char *store, struct stat *st, struct pb_err *err)
+{
+	char at[PATH_MAX];
+	char *slash;
+
+	if (pb_below_fd(store) >= 0)
+		return fstat(pb_below_fd(store), st) == 0 ? 0 :
+		    pb_err_sys(err, "look at %s", store);
+	if (snprintf(at, sizeof(at), "%s", store) >= (int)sizeof(at))
+		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
+		    PATH_MAX - 1);
+	while (stat(at, st) < 0) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			return pb_err_sys(err, "look at %s", at);
+		slash = strrchr(at, '/');
+		if (slash == NULL)
+			strcpy(at, ".");
+		else
+			slash[slash == at ? 1 : 0] = '\0';
+	}
+	return 0;
+}
+
+static const char *
+user_name(uid_t uid, char out[static PB_OWNER_NAME_MAX])
+{
+	const struct passwd *user = getpwuid(uid);
+
+	if (user != NULL)
+		snprintf(out, PB_OWNER_NAME_MAX, "%s", user->pw_name);
+	else
+		snprintf(out, PB_OWNER_NAME_MAX, "user %lu",
+		    (unsigned long)uid);
+	return out;
+}

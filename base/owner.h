@@ -1,0 +1,65 @@
+/*
+ * base/owner.h - whose a store is, and whose rights it is worked on with
+ *
+ * A store belongs to one user, the service's, and all in it is to be his:
+ * what root made there he could neither write nor delete.  And he can put
+ * there what he likes, which must not be dealt with by root's rights.  So
+ * root, on a store of another, becomes that one before anything in it is
+ * opened, or does not begin.
+ */
+#ifndef PB_BASE_OWNER_H
+#define PB_BASE_OWNER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define PB_OWNER_NAME_MAX	64
+
+struct pb_owner {
+	uid_t	uid;
+	gid_t	gid;
+	char	user[PB_OWNER_NAME_MAX];	/* or the number */
+	char	group[PB_OWNER_NAME_MAX];
+};
+
+/*
+ * Of the directory `store`: the one that is held (base/below.h) where it
+ * is, else the one that is there, else the nearest one above it, in which it
+ * would be made.
+ */
+int	pb_owner_find(struct pb_owner *out, const char *store,
+	    struct pb_err *err);
+
+/* Are we root, and it is another's? */
+bool	pb_owner_is_other(const struct pb_owner *owner);
+
+/*
+ * Where that is so: be that user, and the directory's group alone, for
+ * good; $TMPDIR, which may be root's alone, is forgotten.  Nobody else may
+ * look at this process from then on (it is not dumpable), for it has files
+ * open that root opened.
+ */
+int	pb_owner_become(const struct pb_owner *owner, struct pb_err *err);
+
+/*
+ * May we read the held `store`, or with `write` write it?  PB_EACCES names
+ * who may, and what to type.
+ */
+int	pb_owner_allows(const struct pb_owner *owner, const char *store,
+	    bool write, struct pb_err *err);
+
+/*
+ * For the daemons, which want more rights than the owner has, or fewer:
+ * root does not begin on another's store.  PB_EINVAL with what to type;
+ * `ambient` are the capabilities that `program` is to have, or "".
+ */
+int	pb_owner_refuses(const char *store, const char *program,
+	    const char *ambient, struct pb_err *err);
+
+/* What pb_owner_allows() says where we may not. */
+int	pb_owner_denies(const struct pb_owner *owner, const char *store,
+	    bool write, struct pb_err *err);
+
+#endif
