@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/below.h"
@@ -102,6 +103,10 @@ pb_cli_conf(struct pb_cli *cli, struct pb_err *err)
 		rc = pb_conf_for_store(&cli->conf, cli->store_dir, err);
 	} else {
 		rc = pb_conf_find(path, cli->conf_file, err);
+		if (rc == 0 && cli->conf_file == NULL &&
+		    strncmp(path, "./", 2) == 0 &&
+		    isatty(STDERR_FILENO) == 1)
+			pb_cli_note("the configuration is %s", path);
 		if (rc == 0)
 			rc = pb_conf_load(&cli->conf, path, err);
 	}
@@ -123,15 +128,51 @@ pb_cli_conf(struct pb_cli *cli, struct pb_err *err)
 	if (len < 0 || (size_t)len >= sizeof(cli->store))
 		return pb_err_set(err, PB_EINVAL,
 		    "the store's path is longer than %d bytes", PATH_MAX - 1);
-	rc = pb_below_hold(cli->store, err);
-	return rc == PB_ENOENT ? 0 : rc;	/* one may be made */
+	return 0;
+}
+
+int
+pb_cli_owner(struct pb_cli *cli, struct pb_owner *owner, struct pb_err *err)
+{
+	int rc;
+
+	if (!cli->held) {
+		rc = pb_below_hold(cli->store, err);
+		cli->held = rc == 0;
+		/* One may be made; who may not open it may see whose it is. */
+		if (rc < 0 && rc != PB_ENOENT && err->sys != EACCES)
+			return rc;
+	}
+	return pb_owner_find(owner, cli->store, err);
+}
+
+int
+pb_cli_enter(struct pb_cli *cli, bool write, struct pb_err *err)
+{
+	struct pb_owner owner;
+	int rc = pb_cli_conf(cli, err);
+
+	if (rc == 0)
+		rc = pb_cli_owner(cli, &owner, err);
+	if (rc < 0)
+		return rc;
+	/* What is in a store is its group's to read. */
+	umask(027);
+	rc = pb_owner_become(&owner, err);
+	if (rc == 0 && !cli->held && access(cli->store, R_OK | X_OK) < 0 &&
+	    errno == EACCES)
+		rc = pb_owner_denies(&owner, cli->store, write, err);
+	return rc < 0 ? rc : pb_owner_allows(&owner, cli->store, write, err);
 }
 
 int
 pb_cli_index(struct pb_cli *cli, struct pb_index **out, struct pb_err *err)
 {
-	int rc = pb_cli_conf(cli, err);
+	int rc = pb_cli_enter(cli, false, err);
 
+	if (rc < 0)
+		return rc;
+	rc = pb_index_readable(cli->store, err);
 	if (rc < 0)
 		return rc;
 	rc = pb_index_open(out, cli->store, err);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/owner.h"
 #include "conf/conf.h"
 #include "recorder/store/index/index.h"
 
@@ -28,6 +29,7 @@ struct pb_cli {
 	const char	*store_dir;	/* --store, or NULL */
 	struct pb_conf	*conf;		/* owned, after pb_cli_conf() */
 	char		 store[PATH_MAX]; /* absolute, after it as well */
+	bool		 held;		/* the store is (base/below.h) */
 };
 
 struct pb_command {
@@ -80,7 +82,18 @@ int	pb_cli_plain_options(const struct pb_command *command, int argc,
  * is wrong usage. */
 int	pb_cli_conf(struct pb_cli *cli, struct pb_err *err);
 
-/* The same, and open the store's index for reading. */
+/* Whose the store is, or will be: it is held from now on if it is there. */
+int	pb_cli_owner(struct pb_cli *cli, struct pb_owner *owner,
+	    struct pb_err *err);
+
+/*
+ * pb_cli_conf(), and from now on work on the store: root becomes its owner,
+ * for good, so what only the caller may open is opened before.  PB_EACCES
+ * says who may read, or `write`.  A store that is not there is no error.
+ */
+int	pb_cli_enter(struct pb_cli *cli, bool write, struct pb_err *err);
+
+/* pb_cli_enter() to read, and open the store's index. */
 int	pb_cli_index(struct pb_cli *cli, struct pb_index **out,
 	    struct pb_err *err);
 

@@ -109,7 +109,8 @@ pb_cmd_dlq(struct pb_cli *cli, const struct pb_command *command, int argc,
 	rc = options(command, argc, argv, &request);
 	if (rc >= 0)
 		return rc;
-	if (pb_cli_conf(cli, &err) < 0)
+	if (pb_cli_enter(cli, request.verb == REQUEUE ||
+	    request.verb == PURGE, &err) < 0)
 		return pb_cli_fail(&err);
 	if (access(cli->store, F_OK) < 0) {
 		pb_err_set(&err, PB_ENOENT, "there is no store in %s yet; "

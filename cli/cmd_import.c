@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/sys.h"
 #include "base/text.h"
 #include "cli/import/inlet.h"
 #include "cli/import/importer.h"
@@ -58,7 +59,7 @@ struct import {
 static int	parse(struct import *, const struct pb_command *, int,
 		    char **);
 static int	run(struct import *, char **, struct pb_err *);
-static int	open_files(struct import *, char **, struct pb_err *);
+static int	open_files(struct import *, char **, bool, struct pb_err *);
 static int	store_files(struct import *, struct pb_err *);
 static int	each_file(struct import *, const char *, struct pb_err *);
 static int	one_file(struct import *, struct pb_err *);
@@ -155,6 +156,7 @@ parse(struct import *import, const struct pb_command *command, int argc,
 static int
 run(struct import *import, char **names, struct pb_err *err)
 {
+	struct pb_owner owner;
 	int rc = pb_cli_conf(import->cli, err);
 
 	if (rc < 0)
@@ -162,7 +164,11 @@ run(struct import *import, char **names, struct pb_err *err)
 	if (import->node == NULL)
 		import->node = import->cli->conf->node.name;
 	pb_cli_catch_signals();
-	rc = open_files(import, names, err);
+	rc = pb_cli_owner(import->cli, &owner, err);
+	if (rc == 0)
+		rc = open_files(import, names, pb_owner_is_other(&owner), err);
+	if (rc == 0)
+		rc = pb_cli_enter(import->cli, true, err);
 	if (rc == 0)
 		rc = each_file(import, "checking", err);
 	if (rc == 0)
@@ -172,10 +178,11 @@ run(struct import *import, char **names, struct pb_err *err)
 	return rc;
 }
 
+/* All stay open where the caller's rights are about to go. */
 static int
-open_files(struct import *import, char **names, struct pb_err *err)
+open_files(struct import *import, char **names, bool keep, struct pb_err *err)
 {
-	int rc = 0;
+	int rc = keep ? pb_files_raise(err) : 0;
 
 	import->input = calloc(import->files, sizeof(*import->input));
 	import->result = calloc(import->files, sizeof(*import->result));
@@ -183,9 +190,10 @@ open_files(struct import *import, char **names, struct pb_err *err)
 		return pb_err_set(err, PB_ENOMEM, "no memory for %u files",
 		    import->files);
 	for (uint32_t i = 0; i < import->files; i++)
-		import->input[i].spool = -1;
+		import->input[i].spool = import->input[i].kept = -1;
 	for (uint32_t i = 0; i < import->files && rc == 0; i++)
-		rc = pb_input_init(&import->input[i], names[i], err);
+		rc = pb_input_init(&import->input[i], names[i], keep,
+		    err);
 	return rc;
 }
 

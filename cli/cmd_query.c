@@ -64,6 +64,7 @@ static int	one_round(struct query *, struct pb_err *);
 static int	put_packet(struct query *, const struct pb_cursor_packet *,
 		    struct pb_err *);
 static bool	wait_for_more(struct query *);
+static int	open_target(struct query *, struct pb_err *);
 static int	open_sink(struct query *, struct pb_err *);
 static int	close_sink(struct query *, int, struct pb_err *);
 static int	add_interface(void *, const struct pb_stream_info *,
@@ -191,9 +192,14 @@ run(struct query *query, struct pb_err *err)
 
 	pb_cli_catch_signals();
 	query->left = query->select.limit;
-	rc = pb_cli_index(query->cli, &query->index, err);
-	if (rc < 0)
+	query->target.fd = -1;
+	rc = open_target(query, err);
+	if (rc == 0)
+		rc = pb_cli_index(query->cli, &query->index, err);
+	if (rc < 0) {
+		pb_target_abandon(&query->target);
 		return rc;
+	}
 	query->commits = pb_index_commits(query->index);
 	rc = pb_search_create(&query->search, query->index,
 	    query->cli->store, &query->select, pb_buf_cstr(&query->filter),
@@ -207,6 +213,7 @@ run(struct query *query, struct pb_err *err)
 		    run_rounds(query, err);
 	pb_search_destroy(query->search);
 	pb_index_close(query->index);
+	pb_target_abandon(&query->target);	/* one that was not begun */
 	if (pb_cli_stopped() != 0 && !query->follow)
 		pb_cli_die(pb_cli_stopped());
 	return rc;
@@ -298,6 +305,27 @@ wait_for_more(struct query *query)
 	return false;
 }
 
+/* Before the store is: the file is the caller's. */
+static int
+open_target(struct query *query, struct pb_err *err)
+{
+	struct pb_owner owner;
+	int rc = pb_cli_conf(query->cli, err);
+
+	if (rc < 0 || query->file == NULL)
+		return rc;
+	if (strcmp(query->file, "-") == 0 && isatty(STDOUT_FILENO) == 1)
+		return pb_err_set(err, PB_EINVAL, "query: -w - would write "
+		    "binary to the terminal; redirect it or name a file");
+	rc = pb_cli_owner(query->cli, &owner, err);
+	if (rc == 0)
+		rc = pb_target_open(&query->target, query->file,
+		    query->cli->store, query->follow, err);
+	if (rc == 0 && pb_owner_is_other(&owner))
+		rc = pb_target_keep(&query->target, err);
+	return rc;
+}
+
 static int
 open_sink(struct query *query, struct pb_err *err)
 {
@@ -305,16 +333,12 @@ open_sink(struct query *query, struct pb_err *err)
 	int rc;
 
 	if (query->file == NULL) {
-		query->target.fd = -1;
 		pb_out_init(&query->out, STDOUT_FILENO, "standard output");
 		pb_lines_init(&query->lines, &query->out, query->json,
 		    query->comments);
 		return 0;
 	}
-	if (strcmp(query->file, "-") == 0 && isatty(STDOUT_FILENO) == 1)
-		return pb_err_set(err, PB_EINVAL, "query: -w - would write "
-		    "binary to the terminal; redirect it or name a file");
-	rc = pb_target_open(&query->target, query->file, query->follow, err);
+	rc = pb_target_begin(&query->target, err);
 	if (rc < 0)
 		return rc;
 	pb_out_init(&query->out, query->target.fd,

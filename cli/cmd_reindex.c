@@ -25,7 +25,7 @@ pb_cmd_reindex(struct pb_cli *cli, const struct pb_command *command,
 	rc = pb_cli_plain_options(command, argc, argv, &json, NULL);
 	if (rc >= 0)
 		return rc;
-	rc = pb_cli_conf(cli, &err);
+	rc = pb_cli_enter(cli, true, &err);
 	if (rc == 0)
 		rc = pb_lock_take(&fd, cli->store, "recorder.lock",
 		    "pb-recorder", &err);

@@ -65,7 +65,7 @@ pb_cmd_status(struct pb_cli *cli, const struct pb_command *command, int argc,
 static int
 gather(struct pb_report *report, struct pb_cli *cli, struct pb_err *err)
 {
-	int rc = pb_cli_conf(cli, err);
+	int rc = pb_cli_enter(cli, false, err);
 
 	return rc < 0 ? rc : pb_report_gather(report, cli,
 	    pb_clock_real_ns(), err);

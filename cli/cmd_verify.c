@@ -78,7 +78,7 @@ pb_cmd_verify(struct pb_cli *cli, const struct pb_command *command,
 	if (repair && stream != NULL)
 		return pb_cli_usage("--repair puts all of the store right: "
 		    "leave --stream out");
-	c = pb_cli_conf(cli, &err) < 0 ? -1 :
+	c = pb_cli_enter(cli, repair, &err) < 0 ? -1 :
 	    verify(cli, stream, repair, json, &err);
 	return c < 0 ? pb_cli_fail(&err) : c;
 }

@@ -43,14 +43,15 @@ static int	read_events(struct window *, const struct pb_input_calls *,
 static int	read_more(struct window *, size_t, struct pb_err *);
 
 int
-pb_input_init(struct pb_input *input, const char *name, struct pb_err *err)
+pb_input_init(struct pb_input *input, const char *name, bool keep,
+    struct pb_err *err)
 {
 	struct stat st;
 	int fd, rc = 0;
 
 	input->standard = strcmp(name, "-") == 0;
 	input->name = input->standard ? "standard input" : name;
-	input->spool = -1;
+	input->spool = input->kept = -1;
 	input->size = 0;
 	input->known = false;
 	fd = input->standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
@@ -61,10 +62,11 @@ pb_input_init(struct pb_input *input, const char *name, struct pb_err *err)
 		    "capture files in it", input->name);
 	} else if (S_ISREG(st.st_mode) && !input->standard) {
 		input->size = (uint64_t)st.st_size;
+		input->kept = keep ? fd : -1;
 	} else {
 		rc = spool(input, fd, err);
 	}
-	if (fd >= 0 && !input->standard)
+	if (fd >= 0 && !input->standard && input->kept < 0)
 		close(fd);
 	return rc;
 }
@@ -74,7 +76,9 @@ pb_input_finish(struct pb_input *input)
 {
 	if (input->spool >= 0)
 		close(input->spool);
-	input->spool = -1;
+	if (input->kept >= 0)
+		close(input->kept);
+	input->spool = input->kept = -1;
 }
 
 int
@@ -108,7 +112,9 @@ open_again(const struct pb_input *input, struct window *window,
 {
 	struct stat st;
 
-	window->fd = open(input->name, O_RDONLY | O_CLOEXEC);
+	window->fd = input->kept >= 0 ?
+	    fcntl(input->kept, F_DUPFD_CLOEXEC, 0) :
+	    open(input->name, O_RDONLY | O_CLOEXEC);
 	if (window->fd < 0)
 		return pb_err_sys(err, "%s", input->name);
 	if (!input->known)

@@ -7,7 +7,7 @@
  * A regular file is read where it is; a pipe or standard input (`-`) is
  * first copied to a nameless temporary file, in $TMPDIR or /tmp.  A
  * regular file is closed between two passes, so that thousands can be
- * named on one command line.
+ * named on one command line, unless it is to be kept open.
  */
 #ifndef PB_CLI_INPUT_H
 #define PB_CLI_INPUT_H
@@ -23,6 +23,7 @@ struct pb_input {
 	const char	*name;		/* for people; borrowed */
 	bool		 standard;	/* standard input */
 	int		 spool;		/* the temporary file, or -1 */
+	int		 kept;		/* the file, open; or -1 */
 	uint64_t	 size;		/* bytes, when it was looked at */
 	bool		 known;		/* all of it was read; then: */
 	uint64_t	 end;		/* bytes there were */
@@ -30,8 +31,11 @@ struct pb_input {
 	ino_t		 ino;
 };
 
-/* Look at the file; spool what cannot be read twice.  A signal ends that. */
-int	pb_input_init(struct pb_input *input, const char *name,
+/*
+ * Look at the file; spool what cannot be read twice.  A signal ends that.
+ * With `keep` it can be read when it could not be opened any more.
+ */
+int	pb_input_init(struct pb_input *input, const char *name, bool keep,
 	    struct pb_err *err);
 void	pb_input_finish(struct pb_input *input);
 

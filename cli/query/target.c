@@ -5,24 +5,33 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+static int	resolve(struct pb_target *, const char *, const char *,
+		    struct pb_err *);
+static bool	is_below(const char *, const char *);
 static int	open_hidden(struct pb_target *, mode_t, struct pb_err *);
+static void	serve(const struct pb_target *, int)
+		    __attribute__((noreturn));
+static int	publish(struct pb_target *);
 
 int
-pb_target_open(struct pb_target *target, const char *name, bool directly,
-    struct pb_err *err)
+pb_target_open(struct pb_target *target, const char *name,
+    const char *store, bool directly, struct pb_err *err)
 {
 	struct stat st;
 	mode_t mask = umask(0), mode = 0666 & ~mask;
 
 	umask(mask);
 	memset(target, 0, sizeof(*target));
-	target->fd = -1;
+	target->fd = target->keeper_fd = -1;
 	if (strcmp(name, "-") == 0) {
 		target->fd = dup(STDOUT_FILENO);
 		return target->fd < 0 ?
@@ -31,18 +40,53 @@ pb_target_open(struct pb_target *target, const char *name, bool directly,
 	if (strlen(name) >= sizeof(target->path))
 		return pb_err_set(err, PB_EINVAL, "-w: the path is longer "
 		    "than %d bytes", PATH_MAX - 1);
-	/* The file that a link points to is replaced, not the link. */
-	if (realpath(name, target->path) == NULL)
-		strcpy(target->path, name);
+	if (resolve(target, name, store, err) < 0)
+		return err->code;
 	if (stat(target->path, &st) == 0) {
 		mode = st.st_mode & 07777;
 		directly = directly || !S_ISREG(st.st_mode);
 	}
 	if (!directly)
 		return open_hidden(target, mode, err);
-	target->fd = open(target->path, O_WRONLY | O_CREAT | O_TRUNC |
-	    O_CLOEXEC, mode);
+	target->fd = open(target->path, O_WRONLY | O_CREAT | O_CLOEXEC,
+	    mode);
 	return target->fd < 0 ? pb_err_sys(err, "%s", name) : 0;
+}
+
+int
+pb_target_keep(struct pb_target *target, struct pb_err *err)
+{
+	int pair[2];
+
+	if (target->hidden[0] == '\0')
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return pb_err_sys(err, "-w: socketpair");
+	target->keeper = fork();
+	if (target->keeper == 0) {
+		close(pair[0]);
+		serve(target, pair[1]);
+	}
+	close(pair[1]);
+	if (target->keeper < 0) {
+		target->keeper = 0;
+		close(pair[0]);
+		return pb_err_sys(err, "-w: fork");
+	}
+	target->keeper_fd = pair[0];
+	return 0;
+}
+
+int
+pb_target_begin(struct pb_target *target, struct pb_err *err)
+{
+	struct stat st;
+
+	/* Written directly: what an open with O_TRUNC would have cut. */
+	if (target->path[0] == '\0' || fstat(target->fd, &st) < 0 ||
+	    !S_ISREG(st.st_mode) || ftruncate(target->fd, 0) == 0)
+		return 0;
+	return pb_err_sys(err, "cut %s", target->path);
 }
 
 int
@@ -55,11 +99,12 @@ pb_target_commit(struct pb_target *target, struct pb_err *err)
 		rc = pb_err_sys(err, "write %s", target->path);
 	target->fd = -1;
 	if (rc == 0 && target->hidden[0] != '\0' &&
-	    rename(target->hidden, target->path) < 0)
+	    publish(target) < 0)
 		rc = pb_err_sys(err, "rename %s to %s", target->hidden,
 		    target->path);
-	if (rc < 0)
-		pb_target_abandon(target);
+	if (rc == 0)
+		target->hidden[0] = '\0';
+	pb_target_abandon(target);
 	return rc;
 }
 
@@ -68,10 +113,95 @@ pb_target_abandon(struct pb_target *target)
 {
 	if (target->fd >= 0)
 		close(target->fd);
-	if (target->hidden[0] != '\0')
+	/* The keeper does so when this end of the pair has gone. */
+	if (target->keeper > 0) {
+		close(target->keeper_fd);
+		waitpid(target->keeper, NULL, 0);
+		target->keeper = 0;
+	} else if (target->hidden[0] != '\0') {
 		unlink(target->hidden);
+	}
 	target->fd = -1;
 	target->hidden[0] = '\0';
+}
+
+/* Give it its name: 0, or -1 and errno. */
+static int
+publish(struct pb_target *target)
+{
+	int answer = EPIPE;
+
+	if (target->keeper == 0)
+		return rename(target->hidden, target->path);
+	if (send(target->keeper_fd, &answer, sizeof(answer),
+	    MSG_NOSIGNAL) < 0 || recv(target->keeper_fd, &answer,
+	    sizeof(answer), 0) != (ssize_t)sizeof(answer))
+		answer = EPIPE;
+	close(target->keeper_fd);
+	waitpid(target->keeper, NULL, 0);
+	target->keeper = 0;
+	errno = answer;
+	return answer == 0 ? 0 : -1;
+}
+
+/* The keeper: one word, one rename; or none, and nothing stays. */
+static void
+serve(const struct pb_target *target, int fd)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	int word;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	if (recv(fd, &word, sizeof(word), 0) == (ssize_t)sizeof(word)) {
+		word = rename(target->hidden, target->path) < 0 ? errno : 0;
+		if (word == 0 || send(fd, &word, sizeof(word),
+		    MSG_NOSIGNAL) < 0)
+			word = 0;
+		else
+			unlink(target->hidden);
+	} else {
+		unlink(target->hidden);
+	}
+	_exit(0);
+}
+
+static int
+resolve(struct pb_target *target, const char *name, const char *store,
+    struct pb_err *err)
+{
+	char within[PATH_MAX], dir[PATH_MAX], real[PATH_MAX];
+	struct stat st;
+	char *slash;
+
+	/* As the kernel has it in /tmp (protected_symlinks), everywhere. */
+	if (lstat(name, &st) == 0 && S_ISLNK(st.st_mode) &&
+	    st.st_uid != geteuid() && st.st_uid != 0)
+		return pb_err_set(err, PB_EINVAL, "-w %s: is a link that "
+		    "another user made; name the file", name);
+	/* The file that a link points to is replaced, not the link. */
+	if (realpath(name, target->path) == NULL)
+		strcpy(target->path, name);
+	strcpy(dir, target->path);
+	slash = strrchr(dir, '/');
+	if (slash == NULL)
+		strcpy(dir, ".");
+	else
+		slash[slash == dir ? 1 : 0] = '\0';
+	if (realpath(store, within) != NULL && realpath(dir, real) != NULL &&
+	    is_below(real, within))
+		return pb_err_set(err, PB_EINVAL, "-w %s: is in the store; "
+		    "name a file elsewhere", name);
+	return 0;
+}
+
+static bool
+is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 &&
+	    (path[len] == '/' || path[len] == '\0');
 }
 
 /* `.NAME.XXXXXX` beside the file, which is on the same file system. */

@@ -6,12 +6,17 @@
  * fails leaves neither half a file nor a spoilt old one.  A pipe, a
  * device, standard output (`-`), and any file that is to be read while it
  * grows, are written directly.
+ *
+ * The file is the caller's, whatever `pb` becomes meanwhile: a child that
+ * stays who the caller was waits to give it its name, and takes it away
+ * where its parent ends without having said so.
  */
 #ifndef PB_CLI_TARGET_H
 #define PB_CLI_TARGET_H
 
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -19,11 +24,20 @@ struct pb_target {
 	int	fd;
 	char	path[PATH_MAX];		/* symbolic links resolved */
 	char	hidden[PATH_MAX];	/* "" where written directly */
+	pid_t	keeper;			/* 0: none */
+	int	keeper_fd;
 };
 
-/* Ended by commit or abandon, whatever happens. */
+/*
+ * Ended by commit or abandon, whatever happens.  A link is followed where
+ * it is the caller's or root's; a file within `store` is refused.
+ */
 int	pb_target_open(struct pb_target *target, const char *name,
-	    bool directly, struct pb_err *err);
+	    const char *store, bool directly, struct pb_err *err);
+/* The caller's rights are about to go. */
+int	pb_target_keep(struct pb_target *target, struct pb_err *err);
+/* What was there is overwritten from here on. */
+int	pb_target_begin(struct pb_target *target, struct pb_err *err);
 int	pb_target_commit(struct pb_target *target, struct pb_err *err);
 void	pb_target_abandon(struct pb_target *target);
 

@@ -58,7 +58,9 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 	if (report->recorder)
 		ask_recorder(report, cli->store);
 	look_at_disk(report, cli->conf, cli->store);
-	rc = pb_index_open(&work.index, cli->store, err);
+	rc = pb_index_readable(cli->store, err);
+	if (rc == 0)
+		rc = pb_index_open(&work.index, cli->store, err);
 	if (rc == 0)
 		rc = add_segments(&work, err);
 	if (rc == 0)

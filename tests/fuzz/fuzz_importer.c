@@ -277,7 +277,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	in.count = out.count = 0;
 	in.packets = out.packets = 0;
-	MUST(pb_input_init(&input, put_file(data + 1, size - 1), NULL) == 0);
+	MUST(pb_input_init(&input, put_file(data + 1, size - 1), false,
+	    NULL) == 0);
 	MUST(input.size == size - 1);
 	rc = pass(&input, data[0], &check, &checked);
 	if (rc == 0) {

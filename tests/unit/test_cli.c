@@ -221,7 +221,8 @@ a_file_appears_when_it_is_complete(void **state)
 
 	(void)state;
 	umask(022);
-	assert_int_equal(pb_target_open(&target, path, false, NULL), 0);
+	assert_int_equal(pb_target_open(&target, path, "/nowhere", false,
+	    NULL), 0);
 	assert_int_equal(write(target.fd, "whole", 5), 5);
 	assert_null(text_of(path));
 	assert_int_equal(pb_target_commit(&target, NULL), 0);
@@ -239,7 +240,8 @@ a_failure_leaves_the_old_file_and_no_other(void **state)
 
 	(void)state;
 	write_file(path, "old", 3);
-	assert_int_equal(pb_target_open(&target, path, false, NULL), 0);
+	assert_int_equal(pb_target_open(&target, path, "/nowhere", false,
+	    NULL), 0);
 	assert_int_equal(write(target.fd, "half", 4), 4);
 	pb_target_abandon(&target);
 	assert_string_equal(text_of(path), "old");
@@ -257,7 +259,8 @@ a_link_and_the_mode_of_a_file_are_kept(void **state)
 	write_file(path, "old", 3);
 	assert_int_equal(chmod(path, 0600), 0);
 	assert_int_equal(symlink(path, link), 0);
-	assert_int_equal(pb_target_open(&target, link, false, NULL), 0);
+	assert_int_equal(pb_target_open(&target, link, "/nowhere", false,
+	    NULL), 0);
 	assert_int_equal(write(target.fd, "new", 3), 3);
 	assert_int_equal(pb_target_commit(&target, NULL), 0);
 	assert_string_equal(text_of(path), "new");
@@ -276,13 +279,15 @@ pipes_and_followed_files_are_written_directly(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(pb_target_open(&target, path, true, NULL), 0);
+	assert_int_equal(pb_target_open(&target, path, "/nowhere", true,
+	    NULL), 0);
 	assert_int_equal(write(target.fd, "so far", 6), 6);
 	assert_string_equal(text_of(path), "so far");
 	assert_int_equal(pb_target_commit(&target, NULL), 0);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	fd = open(fifo, O_RDWR);
-	assert_int_equal(pb_target_open(&target, fifo, false, NULL), 0);
+	assert_int_equal(pb_target_open(&target, fifo, "/nowhere", false,
+	    NULL), 0);
 	assert_int_equal(write(target.fd, "through", 7), 7);
 	assert_int_equal(read(fd, text, 7), 7);
 	assert_int_equal(pb_target_commit(&target, NULL), 0);
@@ -298,8 +303,8 @@ a_folder_that_is_not_there_is_named(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_true(pb_target_open(&target, in_dir("no/such.pcapng"), false,
-	    &err) < 0);
+	assert_true(pb_target_open(&target, in_dir("no/such.pcapng"),
+	    "/nowhere", false, &err) < 0);
 	assert_non_null(strstr(err.text, "no/such.pcapng"));
 }
 

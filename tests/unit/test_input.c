@@ -130,7 +130,7 @@ a_file_and_a_pipe_can_be_read_twice(void **state)
 			_exit(0);
 		}
 		assert_int_equal(pb_input_init(&input, pipe ? command : path,
-		    &err), 0);
+		    false, &err), 0);
 		assert_int_equal(input.size, img.len);
 		for (unsigned pass = 0; pass < 2; pass++) {
 			events = 0;
@@ -158,7 +158,7 @@ a_malformed_file_is_named_with_the_offset(void **state)
 	whole = img.len;
 	img_epb(&img, 0, 9, "abcd", 4);
 	write_file(path, img.data, img.len - 1);
-	assert_int_equal(pb_input_init(&input, path, &err), 0);
+	assert_int_equal(pb_input_init(&input, path, false, &err), 0);
 	assert_int_equal(pb_input_read(&input, &calls, &err), PB_EFORMAT);
 	snprintf(want, sizeof(want), "%s: offset %zu: ", path, whole);
 	assert_memory_equal(err.text, want, strlen(want));
@@ -172,9 +172,9 @@ what_is_no_file_is_refused_by_name(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_true(pb_input_init(&input, in_dir("none"), &err) < 0);
+	assert_true(pb_input_init(&input, in_dir("none"), false, &err) < 0);
 	assert_non_null(strstr(err.text, "none"));
-	assert_true(pb_input_init(&input, dir, &err) < 0);
+	assert_true(pb_input_init(&input, dir, false, &err) < 0);
 	assert_non_null(strstr(err.text, "is a directory"));
 }
 
@@ -198,7 +198,7 @@ read_once(struct pb_input *input)
 
 	make_image(20000);
 	write_file(path, img.data, img.len);
-	assert_int_equal(pb_input_init(input, path, &err), 0);
+	assert_int_equal(pb_input_init(input, path, false, &err), 0);
 	assert_int_equal(read_it(input, &err), 0);
 	assert_int_equal(events, 20002);
 	return path;
@@ -268,7 +268,7 @@ wait_for_pipe(const char *path)
 	int rc;
 
 	pb_cli_catch_signals();
-	rc = pb_input_init(&input, path, &err);
+	rc = pb_input_init(&input, path, false, &err);
 	pb_input_finish(&input);
 	return rc == PB_ESYS && strstr(err.text, "fifo: interrupted") != NULL ?
 	    0 : 1;
