@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "recorder/recorder.h"
@@ -96,6 +97,12 @@ run(const char *given)
 
 	if (load(&conf, given, &err) < 0) {
 		pb_log(PB_LOG_ERROR, "recorder", "%s", err.text);
+		return EXIT_USAGE;
+	}
+	if (pb_owner_refuses(conf->store.path, "pb-recorder",
+	    "+net_raw,+net_admin", &err) < 0) {
+		pb_log(PB_LOG_ERROR, "recorder", "%s", err.text);
+		pb_conf_destroy(conf);
 		return EXIT_USAGE;
 	}
 	snprintf(file, sizeof(file), "%s", conf->file);

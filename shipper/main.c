@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "shipper/loop.h"
@@ -63,6 +65,11 @@ main(int argc, char **argv)
 		pb_conf_destroy(conf);
 		return EXIT_DONE;
 	}
+	if (pb_owner_refuses(conf->store.path, "pb-shipper", "", &err) < 0) {
+		pb_log(PB_LOG_ERROR, "shipper", "%s", err.text);
+		pb_conf_destroy(conf);
+		return EXIT_USAGE;
+	}
 	if (run(conf, &err) < 0) {
 		pb_log(PB_LOG_ERROR, "shipper", "%s", err.text);
 		return EXIT_FAILED;
@@ -102,6 +109,8 @@ run(struct pb_conf *conf, struct pb_err *err)
 	int fd, rc;
 
 	raise_files();
+	/* As pb-recorder: its group may read. */
+	umask(027);
 	/* A peer that hangs up is an answer, no reason to die. */
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
