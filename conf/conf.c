@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -62,6 +63,7 @@ static bool	capture_exists(const struct pb_conf *, const char *);
 static bool	upstream_exists(const struct pb_conf *, const char *);
 static int	close_section(struct load *);
 static int	unknown_key(struct load *, const char *);
+static int	trusted(const char *, struct pb_err *);
 
 int
 pb_conf_load(struct pb_conf **out, const char *path, struct pb_err *err)
@@ -155,11 +157,33 @@ pb_conf_find(char out[static PATH_MAX], const char *given, struct pb_err *err)
 		if (access(tried[i], F_OK) < 0)
 			continue;
 		strcpy(out, tried[i]);
-		return 0;
+		return i > 0 ? 0 : trusted(out, err);
 	}
 	return pb_err_set(err, PB_ENOENT, "no configuration: $PB_CONFIG is "
 	    "not set, and there is neither %s nor %s; name one with -c FILE",
 	    tried[0], tried[1]);
+}
+
+/* The directory first: who cannot write in it cannot exchange the file. */
+static int
+trusted(const char *path, struct pb_err *err)
+{
+	const char *const part[] = { ".", path };
+	struct stat st;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (stat(part[i], &st) < 0)
+			return pb_err_sys(err, "look at %s", part[i]);
+		if ((st.st_uid == geteuid() || st.st_uid == 0) &&
+		    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+			continue;
+		return pb_err_set(err, PB_EINVAL, "%s is not taken, for %s "
+		    "%s; Fix: name it with -c, if it is the one you mean",
+		    path, i == 0 ? "the directory" : "it", st.st_uid ==
+		    geteuid() || st.st_uid == 0 ? "can be written by others" :
+		    "is another user's");
+	}
+	return 0;
 }
 
 /* Everything at its default; no captures, no upstreams. */

@@ -114,6 +114,10 @@ void	pb_conf_destroy(struct pb_conf *conf);
  * as they are: whether the file is there shows when it is loaded), else
  * ./packetbroker.conf or /etc/packetbroker/packetbroker.conf, whichever
  * exists first.  PB_ENOENT names all that were tried.
+ *
+ * Nobody named ./packetbroker.conf: whoever may write where the caller
+ * happens to be could name a store of his.  So PB_EINVAL where that file, or
+ * the directory, is neither the caller's nor root's, or others may write it.
  */
 int	pb_conf_find(char out[static PATH_MAX], const char *given,
 	    struct pb_err *err);
