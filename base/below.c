@@ -165,6 +165,17 @@ pb_below_stat(const char *path, struct stat *st)
 }
 
 int
+pb_below_access(const char *path, int mode)
+{
+	struct place place;
+
+	if (enter(&place, path) < 0)
+		return -1;
+	return leave(&place, faccessat(place.dir, place.name, mode,
+	    AT_EACCESS));
+}
+
+int
 pb_below_look(const char *path)
 {
 	struct stat st;

@@ -56,6 +56,8 @@ int	pb_below_open(const char *path, int flags, mode_t mode);
 DIR	*pb_below_opendir(const char *path);
 /* lstat(2) below, stat(2) elsewhere. */
 int	pb_below_stat(const char *path, struct stat *st);
+/* May we, access(2)'s `mode`?  0, or -1 and errno. */
+int	pb_below_access(const char *path, int mode);
 /* Is something there?  0, or -1 and errno. */
 int	pb_below_look(const char *path);
 int	pb_below_mkdir(const char *path, mode_t mode);

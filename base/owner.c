@@ -115,6 +115,51 @@ pb_owner_refuses(const char *store, const char *program,
 	    ambient[0] != '\0' ? " --ambient-caps " : "", ambient, program);
 }
 
+int
+pb_owner_explain(const char *store, const char *path, struct pb_err *err)
+{
+	char other[PATH_MAX], user[PB_OWNER_NAME_MAX];
+	struct pb_owner owner;
+	size_t used;
+
+	if (err == NULL)
+		return PB_ESYS;
+	if ((err->sys != EACCES && err->sys != EPERM) ||
+	    pb_owner_stranger(store, path, other, user) != 1 ||
+	    pb_owner_find(&owner, store, NULL) < 0)
+		return err->code;
+	used = strlen(err->text);
+	snprintf(err->text + used, sizeof(err->text) - used, "; %.300s is "
+	    "%s's, not %s's; Fix: 'chown -R %s:%s %.300s'", other, user,
+	    owner.user, owner.user, owner.group, store);
+	return err->code;
+}
+
+int
+pb_owner_stranger(const char *store, const char *path,
+    char out[static PATH_MAX], char user[static PB_OWNER_NAME_MAX])
+{
+	size_t from = strlen(store), len = strlen(path);
+	struct stat top, st;
+
+	if (len >= PATH_MAX || len <= from || path[from] != '/' ||
+	    pb_below_stat(store, &top) < 0)
+		return 0;
+	for (size_t i = from + 1; i <= len; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(out, path, i);
+		out[i] = '\0';
+		if (pb_below_stat(out, &st) < 0)
+			return 0;
+		if (st.st_uid == top.st_uid)
+			continue;
+		user_name(st.st_uid, user);
+		return 1;
+	}
+	return 0;
+}
+
 /* The directory, or the nearest one above it. */
 static int
 look(const char *store, struct stat *st, struct pb_err *err)

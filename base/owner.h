@@ -10,6 +10,7 @@
 #ifndef PB_BASE_OWNER_H
 #define PB_BASE_OWNER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -57,6 +58,20 @@ int	pb_owner_allows(const struct pb_owner *owner, const char *store,
  */
 int	pb_owner_refuses(const char *store, const char *program,
 	    const char *ambient, struct pb_err *err);
+
+/*
+ * `err` is why something at `path`, below `store`, could not be done.  Where
+ * the system does not allow it (EACCES, EPERM), and a directory or file on
+ * the way is neither ours nor whoever's the store is, say whose, and what to
+ * type.  Returns err->code.
+ */
+int	pb_owner_explain(const char *store, const char *path,
+	    struct pb_err *err);
+
+/* The first thing on the way from `store` to `path` that is another user's
+ * than the store: 1 with its name and his, or 0. */
+int	pb_owner_stranger(const char *store, const char *path,
+	    char out[static PATH_MAX], char user[static PB_OWNER_NAME_MAX]);
 
 /* What pb_owner_allows() says where we may not. */
 int	pb_owner_denies(const struct pb_owner *owner, const char *store,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/below.h"
+#include "base/owner.h"
 #include "recorder/store/layout.h"
 
 static bool	holder(int, pid_t *);
@@ -27,8 +28,11 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 	if (rc < 0)
 		return rc;
 	fd = pb_below_open(path, O_RDWR | O_CREAT, 0640);
-	if (fd < 0)
-		return pb_err_sys(err, "open %s", path);
+	if (fd < 0) {
+		rc = pb_err_sys(err, "open %s", path);
+		pb_owner_explain(store, path, err);
+		return rc;
+	}
 	if (fcntl(fd, F_SETLK, &lock) < 0) {
 		if (errno == EACCES || errno == EAGAIN) {
 			(void)holder(fd, &other);

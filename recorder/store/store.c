@@ -14,15 +14,18 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/rebuild.h"
 #include "recorder/store/store_impl.h"
+#include "recorder/store/strangers.h"
 
 #define TELL_MS		5000	/* between two lines of a long work */
 #define EPOCH_PAGE	64	/* streams looked at per read */
 
 static int	open_parts(struct pb_store *, struct pb_err *);
+static int	explain_index(struct pb_store *, struct pb_err *);
 static int	rebuild_if_needed(struct pb_store *, struct pb_err *);
 static void	rebuilding(void *, uint64_t, uint64_t, uint64_t);
 static int	load_numbers(struct pb_store *, struct pb_err *);
@@ -358,7 +361,8 @@ open_parts(struct pb_store *store, struct pb_err *err)
 		rc = pb_index_open_write(&store->index, store->path,
 		    store->opts.index_size, err);
 	if (rc < 0)
-		return rc;
+		return explain_index(store, err);
+	pb_strangers_say(store->path);
 	store->slots = calloc(STREAM_SLOTS, sizeof(*store->slots));
 	if (store->slots == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
@@ -372,6 +376,21 @@ open_parts(struct pb_store *store, struct pb_err *err)
 		    "thread");
 	store->writer_runs = true;
 	return 0;
+}
+
+/* Whose it is, where that is why. */
+static int
+explain_index(struct pb_store *store, struct pb_err *err)
+{
+	static const char *const names[] = { "index/data.mdb",
+	    "index/lock.mdb" };
+	size_t said = strlen(err->text);
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < 2 && strlen(err->text) == said; i++)
+		if (pb_layout_path(path, store->path, names[i], NULL) == 0)
+			pb_owner_explain(store->path, path, err);
+	return err->code;
 }
 
 /* Files without an index that finds them: it is made again first.  A new

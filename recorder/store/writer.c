@@ -30,6 +30,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/index/journal.h"
 #include "recorder/store/mend/extra.h"
@@ -418,15 +419,20 @@ new_segment(struct pb_store *store, struct pb_stream *stream,
 		.stream = stream->info.id,
 		.pen = store->opts.pen,
 	};
+	char path[PATH_MAX];
 
 	/* What stands there is none of ours, or a try that failed. */
 	if (rc == 0)
 		rc = pb_extra_aside(store->path, &stream->info.key, first_seq,
 		    err);
-	if (rc < 0)
-		return rc;
-	return pb_segment_create(out, &place, head, first_seq,
-	    pb_clock_real_ns(), err);
+	if (rc == 0)
+		rc = pb_segment_create(out, &place, head, first_seq,
+		    pb_clock_real_ns(), err);
+	/* Where it is that, a peer and the log hear what to do. */
+	if (rc < 0 && err != NULL && pb_layout_segment(path, store->path,
+	    &stream->info.key, first_seq, true, NULL) == 0)
+		pb_owner_explain(store->path, path, err);
+	return rc;
 }
 
 /* Give the stream its id and row if it has none yet, and list the segment

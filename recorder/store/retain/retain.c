@@ -32,6 +32,8 @@ static int	delete_chosen(struct retain_run *);
 static void	say_why(struct retain_run *);
 static void	why_size(struct retain_run *, char [static PB_ERR_TEXT_MAX]);
 static void	why_free(struct retain_run *, char [static PB_ERR_TEXT_MAX]);
+static void	why_foreign(const struct retain_run *, enum retain_reason,
+		    char [static PB_ERR_TEXT_MAX], int);
 static void	open_segments(struct pb_store *, uint64_t *, uint64_t *);
 
 int
@@ -214,6 +216,7 @@ measure(struct retain_run *run, uint64_t now_ns, struct pb_err *err)
 		.index = run->store->index,
 		.store = retain->store,
 		.acks = retain->acks,
+		.denied = &retain->denied,
 		.bounds = bounds,
 		.batch = run->victim,
 		.budget = RETAIN_LOOKS,
@@ -382,12 +385,26 @@ static void
 why_size(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
 {
 	uint64_t bytes, count;
+	int len;
 
 	open_segments(run->store, &bytes, &count);
-	snprintf(why, PB_ERR_TEXT_MAX, "over retain_size by %" PRIu64
+	len = snprintf(why, PB_ERR_TEXT_MAX, "over retain_size by %" PRIu64
 	    " bytes: %" PRIu64 " bytes are in %" PRIu64 " open segment%s",
 	    run->bytes - run->retain->stats.size_max, bytes, count,
 	    count == 1 ? "" : "s");
+	why_foreign(run, RETAIN_BY_SIZE, why, len);
+}
+
+static void
+why_foreign(const struct retain_run *run, enum retain_reason reason,
+    char why[static PB_ERR_TEXT_MAX], int len)
+{
+	uint64_t foreign = run->retain->walk[reason].foreign;
+
+	if (foreign > 0)
+		snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
+		    "; %" PRIu64 " bytes cannot be deleted by us: the log "
+		    "says whose they are", foreign);
 }
 
 static void
@@ -412,13 +429,14 @@ why_free(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
 	    "; the store's sealed segments are %" PRIu64 " bytes, %" PRIu64
 	    " open ones %" PRIu64, run->bytes - bytes, count, bytes);
 	if (linked > 0)
-		snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
+		len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
 		    "; %" PRIu64 " bytes are dead letters as well, and free "
 		    "nothing: see pb dlq", linked);
 	else if (pb_layout_path(letters, retain->store, "dead-letters",
 	    NULL) == 0 && pb_below_look(letters) == 0)
-		snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
+		len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
 		    "; dead letters may hold more: see pb dlq");
+	why_foreign(run, RETAIN_BY_FREE, why, len);
 }
 
 static void

@@ -19,6 +19,8 @@
 #define RETAIN_LOOKS	1024u	/* segments looked at in one run */
 /* Names that may wait for their unlink(2) or for their row's end. */
 #define RETAIN_DOOMED	64u
+/* Streams of which it was said that nothing can be deleted there. */
+#define RETAIN_TOLD	16u
 
 /* In the order in which they go. */
 enum retain_class {
@@ -44,6 +46,7 @@ struct retain_walk {
 	struct pb_age_info	after;
 	uint64_t		sealed_before; /* only those */
 	uint64_t		linked;	/* bytes passed over */
+	uint64_t		foreign; /* likewise: not ours to delete */
 	uint64_t		started_ms;
 	uint64_t		restart_ms; /* no earlier */
 	uint64_t		commits; /* of acks and index, at the start */
@@ -73,11 +76,17 @@ struct retain_bounds {
 	struct pb_retain_upstream upstream[PB_RETAIN_UPSTREAMS_MAX];
 };
 
+struct retain_told {
+	uint32_t	stream[RETAIN_TOLD];
+	size_t		count;
+};
+
 /* One search, or several within a run. */
 struct retain_look {
 	struct pb_index		*index;
 	const char		*store;
 	struct pb_acks		*acks;
+	struct retain_told	*denied;
 	const struct retain_bounds *bounds;
 	const struct retain_victim *batch;	/* chosen already */
 	size_t			 count;
@@ -94,6 +103,7 @@ struct pb_retain {
 	char			 store[PATH_MAX];
 	struct pb_acks		*acks;
 	struct retain_bounds	 bounds;
+	struct retain_told	 denied;
 	struct pb_retain_stats	 stats;
 	struct retain_walk	 walk[RETAIN_REASONS];
 	struct retain_doomed	 doomed[RETAIN_DOOMED];

@@ -15,10 +15,16 @@
  *          search: else a long one would never end.
  */
 #include "recorder/store/retain/retain_impl.h"
-#include "base/below.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/below.h"
+#include "base/log.h"
+#include "base/owner.h"
+#include "recorder/store/index/journal.h"
 
 #define PAGE		32
 #define RESTART_MS	1000u
@@ -28,6 +34,10 @@
 static bool	next_phase(const struct retain_look *, struct retain_walk *);
 static bool	judge(const struct retain_look *, struct retain_walk *,
 		    const struct pb_age_info *, struct retain_victim *);
+static bool	is_ours(const struct retain_look *, struct retain_walk *,
+		    const struct retain_victim *);
+static void	tell(const struct retain_look *, uint32_t, const char *,
+		    struct pb_err *);
 static bool	is_chosen(const struct retain_look *,
 		    const struct pb_age_info *);
 static void	standing(const struct retain_look *,
@@ -95,7 +105,7 @@ next_phase(const struct retain_look *look, struct retain_walk *walk)
 	walk->phase = walk->phase == RETAIN_ACKED && walk->released_seen ?
 	    RETAIN_RELEASED : RETAIN_UNACKED;
 	walk->begun = false;
-	walk->linked = 0;
+	walk->linked = walk->foreign = 0;
 	walk->restart_ms = look->now_ms + RESTART_MS +
 	    REST * (look->now_ms - walk->started_ms);
 	return true;
@@ -122,7 +132,54 @@ judge(const struct retain_look *look, struct retain_walk *walk,
 	    RETAIN_UNACKED;
 	if (out->class == RETAIN_RELEASED)
 		walk->released_seen = true;
-	return out->class <= walk->phase && frees(look, walk, out);
+	return out->class <= walk->phase && is_ours(look, walk, out) &&
+	    frees(look, walk, out);
+}
+
+/* May its name, and a line in the journal, be written?  What root, or a flag
+ * of the file system, keeps from us is passed over: others are to go. */
+static bool
+is_ours(const struct retain_look *look, struct retain_walk *walk,
+    const struct retain_victim *victim)
+{
+	const struct pb_expiry *e = &victim->expiry;
+	char dir[PATH_MAX], path[PATH_MAX];
+	struct pb_err err = { .code = 0 };
+
+	if (pb_layout_stream(dir, look->store, &e->key, NULL) < 0 ||
+	    pb_journal_path(path, look->store, &e->key, NULL) < 0)
+		return true;
+	if (pb_below_access(dir, W_OK | X_OK) < 0 && errno != ENOENT)
+		pb_err_sys(&err, "%s", dir);
+	else if (pb_below_access(path, W_OK) < 0 && errno != ENOENT)
+		pb_err_sys(&err, "%s", path);
+	else if (pb_layout_segment(path, look->store, &e->key,
+	    e->segment.first_seq, false, NULL) == 0 &&
+	    pb_below_access(path, W_OK) < 0 && errno == EPERM)
+		pb_err_sys(&err, "%s", path);
+	if (err.sys != EACCES && err.sys != EPERM)
+		return true;
+	walk->foreign += e->segment.bytes;
+	tell(look, e->segment.stream, path, &err);
+	return false;
+}
+
+/* Once for each stream. */
+static void
+tell(const struct retain_look *look, uint32_t stream, const char *path,
+    struct pb_err *err)
+{
+	struct retain_told *denied = look->denied;
+
+	for (size_t i = 0; i < denied->count; i++)
+		if (denied->stream[i] == stream)
+			return;
+	if (denied->count == RETAIN_TOLD)
+		return;
+	denied->stream[denied->count++] = stream;
+	pb_owner_explain(look->store, path, err);
+	pb_log(PB_LOG_WARN, "retention", "cannot delete, passed over: %s",
+	    err->text);
 }
 
 /* In this run's batch: its row is there until the commit. */
