@@ -17,6 +17,7 @@
 
 #include "base/below.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "recorder/store/index/journal.h"
 
@@ -120,8 +121,10 @@ retain_unlink(struct pb_retain *retain)
 		if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
 			rc = pb_err_sys(&err, "%s", path);
 		doomed->unlinked = rc == 0;
-		if (rc < 0)
+		if (rc < 0) {
+			pb_owner_explain(retain->store, path, &err);
 			retain_trouble(retain, "cannot delete", &err);
+		}
 	}
 	sync_doomed(retain);
 }
