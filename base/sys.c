@@ -205,6 +205,6 @@ make_dir(const char *path, const char *parent, struct pb_err *err)
 	if (pb_below_stat(path, &st) < 0)
 		return pb_err_sys(err, "look at %s", path);
 	if (!S_ISDIR(st.st_mode))
-		return pb_err_set(err, PB_EINVAL, "%s is no directory", path);
+		return pb_err_set(err, PB_ESYS, "%s is no directory", path);
 	return 0;
 }

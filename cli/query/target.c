@@ -155,11 +155,9 @@ serve(const struct pb_target *target, int fd)
 		signal(ignored[i], SIG_IGN);
 	if (recv(fd, &word, sizeof(word), 0) == (ssize_t)sizeof(word)) {
 		word = rename(target->hidden, target->path) < 0 ? errno : 0;
-		if (word == 0 || send(fd, &word, sizeof(word),
-		    MSG_NOSIGNAL) < 0)
-			word = 0;
-		else
+		if (word != 0)
 			unlink(target->hidden);
+		(void)send(fd, &word, sizeof(word), MSG_NOSIGNAL);
 	} else {
 		unlink(target->hidden);
 	}

@@ -1,0 +1,237 @@
+"""A service user puts links, FIFOs and directories where files are expected
+in his store, and root works on it: nothing outside is touched, nothing
+hangs, and one line says what is wrong."""
+
+import ctypes
+import shutil
+import struct
+
+from users import *
+
+SECRET = b"root:$6$secret:19000:0:::\n"
+READING = (["status"], ["query", "--count"], ["dlq", "list"], ["verify"])
+MORE = (["streams"], ["segments"], ["gaps"])     # that read as those do
+WRITING = (["verify", "--repair"], ["dlq", "purge", "--all"], ["reindex"])
+NAMES = ("recorder.lock", "shipper.lock", "recorder.sock", "shipper.sock",
+         "index", "index/data.mdb", "index/lock.mdb", "index.new", "damaged",
+         "segments", "segments/a", "segments/a/eth0", "EPOCH", "SEGMENT",
+         "EPOCH/journal", "EPOCH/.journal", "EPOCH/.new", "shipper",
+         "shipper/data.mdb", "shipper/lock.mdb", "dead-letters",
+         "dead-letters/u")
+SECONDS = 20.0
+
+
+class Outside:
+    """What must stay as it is: a file of root's and a directory of his."""
+
+    def __init__(self, t):
+        self.file = t.write("shadow", SECRET)
+        self.dir = t.path("etc")
+        os.mkdir(self.dir, 0o700)
+        self.inner = os.path.join(self.dir, "data.mdb")
+        for path in (self.inner, os.path.join(self.dir, "journal")):
+            with open(path, "wb") as f:
+                f.write(SECRET)
+        for path in (self.file, self.inner):
+            os.chmod(path, 0o600)
+        self.was = self.look()
+
+    def look(self):
+        found = [(p, os.stat(p)[:6], open(p, "rb").read())
+                 for p in (self.file, self.inner)]
+        return found, sorted(os.listdir(self.dir)), os.stat(self.dir)[:6]
+
+    def is_intact(self, after):
+        equal(self.look(), self.was, "what lies outside, after " + after)
+
+
+def a_store(t):
+    """With all that there may be in one: packets, a shipper's environment,
+    a dead letter."""
+    node = owned_node(t, upstreams={"u": ["http://127.0.0.1:1",
+                                          "retry_for = 1s"]})
+    node.pb("import", "--interface", "eth0", capture(t))
+    daemons = start(t, node), start(t, node, "pb-shipper")
+    wait_until(lambda: node.rows("dlq", "list"), "a dead letter", 30)
+    for one in daemons:
+        one.stop()
+    shutil.copytree(node.store, t.path("good"), symlinks=True)
+    return node
+
+
+def fresh(t, node):
+    shutil.rmtree(node.store)
+    must(["cp", "-a", t.path("good"), node.store])
+    must(["chown", "-R", "%d:%d" % (SERVICE, SERVICE), node.store])
+
+
+def place(node, name):
+    epoch = os.path.dirname([p for p in node.files()][0])
+    if name == "SEGMENT":
+        return node.files()[0]
+    return os.path.join(node.store, name.replace("EPOCH", epoch))
+
+
+def replace(node, name, kind, outside):
+    path = place(node, name)
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+    if kind == "link":
+        os.symlink(outside.file, path)
+    elif kind == "link to a directory":
+        os.symlink(outside.dir, path)
+    elif kind == "fifo":
+        os.mkfifo(path, 0o666)
+    else:
+        os.makedirs(path)
+    os.chown(path, SERVICE, SERVICE, follow_symlinks=False)
+
+
+def every_command(t, node, outside, what, kind):
+    late = capture(t, "late.pcap")
+    for command in (READING + (MORE if kind == "link" else ()) + WRITING +
+                    (["import", late],)):
+        words = "%s, pb %s" % (what, " ".join(command))
+        done = node.pb_run(*command, seconds=SECONDS)
+        check(done.returncode in (0, 1), words, "status", done.returncode,
+              done.stderr)
+        outside.is_intact(words)
+    equal(not_of(node), [], "of others in the store: " + what)
+
+
+def whatever_stands(t, kind, names=NAMES):
+    node = a_store(t)
+    outside = Outside(t)
+    for name in names:
+        fresh(t, node)
+        replace(node, name, kind, outside)
+        every_command(t, node, outside, "%s is a %s" % (name, kind),
+                      kind)
+
+
+def a_link_to_a_file_anywhere_leads_nowhere(t):
+    whatever_stands(t, "link")
+
+
+def a_link_to_a_directory_anywhere_leads_nowhere(t):
+    whatever_stands(t, "link to a directory")
+
+
+def a_fifo_anywhere_hangs_nothing(t):
+    whatever_stands(t, "fifo")
+
+
+def a_directory_anywhere_harms_nothing(t):
+    whatever_stands(t, "directory", [n for n in NAMES if "." in n or
+                                     n in ("SEGMENT", "EPOCH/journal")])
+
+
+def no_race_is_won_for_the_winner_has_no_more_rights_than_before(t):
+    """Names change between a file and a link while root is at work."""
+    node = a_store(t)
+    outside = Outside(t)
+    swapper = t.spawn([*as_user(SERVICE), sys.executable, "-c", SWAP,
+                       node.store, outside.file])
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        for command in (["streams"], ["reindex"], ["verify", "--repair"],
+                        ["import", capture(t)]):
+            node.pb_run(*command, seconds=SECONDS * 2)
+            outside.is_intact("a race, pb " + command[0])
+    check(swapper.poll() is None, "the swapper ended")
+
+
+SWAP = """
+import os, sys
+store, target = sys.argv[1:]
+names = [os.path.join(store, n) for n in ("recorder.lock", "index/lock.mdb",
+                                          "damaged", "index.new")]
+while True:
+    for name in names:
+        try:
+            os.symlink(target, name + ".x")
+            os.rename(name + ".x", name)
+            os.unlink(name)
+            open(name, "x").close()
+        except OSError:
+            pass
+"""
+
+
+def nonsense_in_a_lock_file_ends_or_holds_up_nobody(t):
+    node = a_store(t)
+    lock = os.path.join(node.store, "index", "lock.mdb")
+    node.pb("streams")
+    with open(lock, "rb") as f:
+        was = f.read()
+    held = open(lock, "r+b")
+    fcntl_lock(held)        # as another reader: nobody makes it anew
+    lies = was[:56] + struct.pack("<I", 0x7FFFFFFF) + was[60:128] + \
+        b"\x7f" * (len(was) - 128)
+    stuck = was[:8] + struct.pack("<I", 1) + was[12:]   # held by pid 1
+    for text, what in ((lies, "lies"), (stuck, "held by pid 1")):
+        os.pwrite(held.fileno(), text, 0)
+        for command in (["streams"], ["status"], ["query", "--count"]):
+            done = node.pb_run(*command, seconds=SECONDS)
+            check(done.returncode in (0, 1), what, command,
+                  done.returncode)
+            check(done.returncode == 0 or b"lock.mdb" in done.stderr or
+                  b"Fix:" in done.stderr, what, done.stderr)
+    held.close()
+
+
+def fcntl_lock(f):
+    import fcntl
+    fcntl.lockf(f, fcntl.LOCK_SH, 1, 0, 0)
+
+
+def files_of_the_callers_are_read_and_made_by_his_rights(t):
+    node = owned_node(t)
+    secret = t.path("root")
+    os.mkdir(secret, 0o700)
+    shutil.move(capture(t, "in.pcap"), secret)
+    os.chmod(os.path.join(secret, "in.pcap"), 0o600)
+    inside = {"cwd": secret}
+    node.pb("import", "in.pcap", **inside)
+    node.pb("import", "-", stdin=open(os.path.join(secret, "in.pcap"),
+                                      "rb").read(), **inside)
+    node.pb("query", "-w", "out.pcapng", **inside)
+    out = os.path.join(secret, "out.pcapng")
+    equal(os.stat(out).st_uid, 0, "whose it is")
+    with open(out, "rb") as f:
+        equal(len(pngread.read(f.read()).packets), 20, "packets")
+    equal(sorted(os.listdir(secret)), ["in.pcap", "out.pcapng"], "files")
+    # What fails leaves the old file, and no other.
+    before = os.stat(out).st_mtime_ns
+    done = node.pb_run("query", "-w", "out.pcapng", "no such filter",
+                       **inside)
+    check(done.returncode != 0, "a wrong filter")
+    equal(os.stat(out).st_mtime_ns, before, "when it was written")
+    equal(sorted(os.listdir(secret)), ["in.pcap", "out.pcapng"], "files")
+
+
+def a_target_that_another_chose_is_refused(t):
+    node = owned_node(t)
+    node.pb("import", capture(t))
+    outside = Outside(t)
+    link = t.path("out.pcapng")
+    os.symlink(outside.file, link)
+    os.chown(link, SERVICE, SERVICE, follow_symlinks=False)
+    for name in (link, os.path.join(node.store, "out.pcapng"),
+                 os.path.join(node.store, "segments", "x")):
+        done = node.pb_run("query", "-w", name)
+        equal(done.returncode, 2, name + ": status")
+        check(b"-w" in done.stderr, "it says", done.stderr)
+        outside.is_intact(name)
+        check(not os.path.isfile(name) or name == link, "it is there", name)
+
+
+main("251", a_link_to_a_file_anywhere_leads_nowhere,
+     a_link_to_a_directory_anywhere_leads_nowhere,
+     a_fifo_anywhere_hangs_nothing, a_directory_anywhere_harms_nothing,
+     no_race_is_won_for_the_winner_has_no_more_rights_than_before,
+     nonsense_in_a_lock_file_ends_or_holds_up_nobody,
+     files_of_the_callers_are_read_and_made_by_his_rights,
+     a_target_that_another_chose_is_refused)
