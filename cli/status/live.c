@@ -6,9 +6,12 @@
  */
 #include "cli/status/live.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "recorder/store/layout.h"
@@ -44,6 +47,10 @@ pb_live_ask(const char *store, struct pb_buf *body, struct pb_err *err)
 	int rc;
 
 	rc = pb_layout_path(path, store, "recorder.sock", err);
+	if (rc == 0 && pb_below_access(path, W_OK) < 0 && errno == EACCES)
+		return pb_err_set(err, PB_EACCES, "what it does just now it "
+		    "tells the store's user alone (recorder.sock); 'sudo pb "
+		    "status'");
 	if (rc == 0)
 		rc = pb_http_create(&http, &opts, err);
 	if (rc < 0)
