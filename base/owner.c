@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,7 +64,8 @@ pb_owner_become(const struct pb_owner *owner, struct pb_err *err)
 	if (setuid(0) == 0 || geteuid() != owner->uid)
 		abort();
 	unsetenv("TMPDIR");
-	return 0;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 :
+	    pb_err_sys(err, "be looked at by nobody");
 }
 
 int

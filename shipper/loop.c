@@ -19,6 +19,7 @@
 #include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "shipper/loop_private.h"
 
@@ -200,7 +201,10 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 		return 0;
 	}
 	if (!loop->held) {
-		rc = pb_below_hold(store, err);
+		/* It may have come after we began. */
+		rc = pb_owner_refuses(store, "pb-shipper", "", err);
+		if (rc == 0)
+			rc = pb_below_hold(store, err);
 		if (rc < 0)
 			return rc;
 		loop->held = true;

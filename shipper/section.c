@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/below.h"
+#include "base/owner.h"
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/sys.h"
@@ -129,7 +130,11 @@ open_letter(const char *store, const struct pb_stream_key *key,
 	if (rc < 0)
 		return rc;
 	fd = pb_below_open(path, O_RDONLY, 0);
-	return fd < 0 ? pb_err_sys(err, "open the dead letter %s", path) : fd;
+	if (fd < 0) {
+		fd = pb_err_sys(err, "open the dead letter %s", path);
+		pb_owner_explain(store, path, err);
+	}
+	return fd;
 }
 
 /* Nothing of what was there is kept. */

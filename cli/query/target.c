@@ -130,12 +130,19 @@ static int
 publish(struct pb_target *target)
 {
 	int answer = EPIPE;
+	ssize_t got;
 
 	if (target->keeper == 0)
 		return rename(target->hidden, target->path);
 	if (send(target->keeper_fd, &answer, sizeof(answer),
-	    MSG_NOSIGNAL) < 0 || recv(target->keeper_fd, &answer,
-	    sizeof(answer), 0) != (ssize_t)sizeof(answer))
+	    MSG_NOSIGNAL) < 0)
+		got = -1;
+	else
+		do
+			got = recv(target->keeper_fd, &answer, sizeof(answer),
+			    0);
+		while (got < 0 && errno == EINTR);
+	if (got != (ssize_t)sizeof(answer))
 		answer = EPIPE;
 	close(target->keeper_fd);
 	waitpid(target->keeper, NULL, 0);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/below.h"
+#include "base/owner.h"
 #include "base/sys.h"
 #include "recorder/store/segment.h"
 
@@ -157,8 +158,10 @@ pb_segment_open_mode(const char *store, const struct pb_stream_key *key,
 			return rc;
 		fd = pb_below_open(path, mode, 0);
 	}
-	if (fd < 0)
-		return pb_err_sys(err, "open %s", path);
+	if (fd < 0) {
+		fd = pb_err_sys(err, "open %s", path);
+		pb_owner_explain(store, path, err);
+	}
 	return fd;
 }
 

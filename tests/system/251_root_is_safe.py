@@ -119,6 +119,30 @@ def a_link_to_a_directory_anywhere_leads_nowhere(t):
     whatever_stands(t, "link to a directory")
 
 
+def no_daemon_hangs_or_is_led_out_by_what_stands_there(t):
+    node = a_store(t)
+    outside = Outside(t)
+    for kind in ("link", "fifo"):
+        for name in ("recorder.lock", "index/lock.mdb", "segments/a",
+                     "SEGMENT", "EPOCH/journal", "shipper/data.mdb",
+                     "damaged"):
+            fresh(t, node)
+            replace(node, name, kind, outside)
+            what = "%s is a %s" % (name, kind)
+            recorder = Daemon(t, "odd", [*as_user(SERVICE), os.path.join(
+                BUILD, "pb-recorder"), "-c", node.conf], ready=False)
+            sock = os.path.join(node.store, "recorder.sock")
+            wait_until(lambda: not recorder.alive() or os.path.exists(sock),
+                       what + ": it starts or ends", 20)
+            if recorder.alive():
+                recorder.stop()
+            else:
+                check("error recorder: " in recorder.text(), what,
+                      recorder.tail())
+                t.daemons.remove(recorder)
+            outside.is_intact(what)
+
+
 def a_fifo_anywhere_hangs_nothing(t):
     whatever_stands(t, "fifo")
 
@@ -230,6 +254,7 @@ def a_target_that_another_chose_is_refused(t):
 
 main("251", a_link_to_a_file_anywhere_leads_nowhere,
      a_link_to_a_directory_anywhere_leads_nowhere,
+     no_daemon_hangs_or_is_led_out_by_what_stands_there,
      a_fifo_anywhere_hangs_nothing, a_directory_anywhere_harms_nothing,
      no_race_is_won_for_the_winner_has_no_more_rights_than_before,
      nonsense_in_a_lock_file_ends_or_holds_up_nobody,

@@ -82,12 +82,18 @@ pb_index_open(struct pb_index **out, const char *store, struct pb_err *err)
 int
 pb_index_readable(const char *store, struct pb_err *err)
 {
+	enum pb_mdb_verdict verdict;
 	char path[PATH_MAX];
 	int rc = pb_layout_path(path, store, "index", err);
 
 	if (rc < 0)
 		return rc;
-	switch (pb_mdb_probe(path, pb_index_tables, PB_TABLES, false)) {
+	verdict = pb_mdb_probe(path, pb_index_tables, PB_TABLES, false);
+	/* A busy machine is given a second chance. */
+	if (verdict == PB_MDB_STUCK)
+		verdict = pb_mdb_probe(path, pb_index_tables, PB_TABLES,
+		    false);
+	switch (verdict) {
 	case PB_MDB_DAMAGED:
 		return pb_err_set(err, PB_EFORMAT, "index %s: is corrupt: "
 		    "reading it ends in a signal; Fix: stop pb-recorder, 'pb "
