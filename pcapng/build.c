@@ -145,6 +145,14 @@ pb_build_filler(uint8_t *at, size_t bytes, uint64_t time_ns, uint32_t pen)
 	pb_put_le32(at + bytes - 4, (uint32_t)bytes);
 }
 
+void
+pb_build_begun(uint8_t *at, uint64_t time_ns, uint32_t pen, uint64_t age_ms)
+{
+	pb_build_filler(at, PB_BEGUN_BYTES, time_ns, pen);
+	pb_put_le64(at + 8 + ISB_BODY + PB_OPTION_BYTES(0) + OWN_HEAD,
+	    age_ms);
+}
+
 /* --- helpers ------------------------------------------------------------- */
 
 /* Bytes of an option list of `len` bytes with the end that closes it. */

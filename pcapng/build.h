@@ -43,4 +43,12 @@ int	pb_build_isb(struct pb_buf *out, uint32_t interface, uint64_t time_ns,
 void	pb_build_filler(uint8_t *at, size_t bytes, uint64_t time_ns,
 	    uint32_t pen);
 
+/*
+ * The filler of PB_BEGUN_BYTES that stands behind a segment's head: it says
+ * at which age of its store, ms, the segment was begun.
+ */
+#define PB_BEGUN_BYTES		48u
+void	pb_build_begun(uint8_t *at, uint64_t time_ns, uint32_t pen,
+	    uint64_t age_ms);
+
 #endif

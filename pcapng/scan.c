@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
+#include "pcapng/own.h"
 
 #define BLOCK_BYTES_MIN	12u	/* type, length, length again */
 #define EPB_HEAD	28u	/* from the block's start to the data */
@@ -19,6 +20,7 @@
 
 static int	list_at(const struct pb_block *, size_t, const uint8_t **,
 		    size_t *);
+static bool	find_filler(const struct pb_block *, struct pb_option *);
 
 int
 pb_scan_block(const uint8_t *data, size_t len, struct pb_block *out)
@@ -127,8 +129,25 @@ pb_scan_storable(const struct pb_block *block)
 bool
 pb_scan_is_filler(const struct pb_block *block)
 {
-	struct pb_option_walk walk;
 	struct pb_option option;
+
+	return find_filler(block, &option);
+}
+
+uint64_t
+pb_scan_begun(const struct pb_block *block)
+{
+	struct pb_option option;
+
+	if (!find_filler(block, &option) || option.len < OWN_HEAD + 8)
+		return 0;
+	return pb_get_le64(option.value + OWN_HEAD);
+}
+
+static bool
+find_filler(const struct pb_block *block, struct pb_option *option)
+{
+	struct pb_option_walk walk;
 	const uint8_t *options;
 	size_t len;
 
@@ -136,8 +155,8 @@ pb_scan_is_filler(const struct pb_block *block)
 	    pb_scan_options(block, &options, &len, NULL) < 0)
 		return false;
 	pb_option_walk_init(&walk, options, len);
-	while (pb_option_next(&walk, &option) == 1)
-		if (pb_own_option(&option, PB_OWN_FILLER))
+	while (pb_option_next(&walk, option) == 1)
+		if (pb_own_option(option, PB_OWN_FILLER))
 			return true;
 	return false;
 }

@@ -51,4 +51,8 @@ bool	pb_scan_storable(const struct pb_block *block);
 /* True for a filler ISB (build.h), whatever its PEN. */
 bool	pb_scan_is_filler(const struct pb_block *block);
 
+/* The age of its store, ms, at which a segment was begun, from the block
+ * behind its head (build.h); 0 where it says none. */
+uint64_t pb_scan_begun(const struct pb_block *block);
+
 #endif

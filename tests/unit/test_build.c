@@ -199,6 +199,32 @@ a_filler_is_one_block_of_exactly_the_bytes_asked_for(void **state)
 }
 
 static void
+a_filler_may_say_when_its_segment_was_begun(void **state)
+{
+	uint8_t at[PB_BEGUN_BYTES + 1];
+	struct pb_block block;
+
+	(void)state;
+	at[PB_BEGUN_BYTES] = 0xAA;
+	pb_build_begun(at, 77, 32473, 0x1122334455667788);
+	assert_int_equal(at[PB_BEGUN_BYTES], 0xAA);
+	assert_int_equal(pb_scan_block(at, PB_BEGUN_BYTES, &block), 1);
+	assert_int_equal(block.len, PB_BEGUN_BYTES);
+	assert_true(pb_scan_is_filler(&block));
+	assert_true(pb_scan_begun(&block) == 0x1122334455667788);
+	/* Any other does not. */
+	pb_build_filler(at, PB_BEGUN_BYTES, 77, 32473);
+	assert_int_equal(pb_scan_begun(&block), 0);
+	pb_build_filler(at, PB_FILLER_BYTES_MIN, 77, 32473);
+	assert_int_equal(pb_scan_block(at, PB_BEGUN_BYTES, &block), 1);
+	assert_int_equal(pb_scan_begun(&block), 0);
+	pb_build_begun(at, 77, 32473, 5);
+	at[28] = 'Q';		/* the mark is 'P', 'B' */
+	assert_int_equal(pb_scan_block(at, PB_BEGUN_BYTES, &block), 1);
+	assert_int_equal(pb_scan_begun(&block), 0);
+}
+
+static void
 a_full_buffer_is_a_limit_and_keeps_what_it_had(void **state)
 {
 	(void)state;
@@ -233,6 +259,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_filler_is_one_block_of_exactly_the_bytes_asked_for,
 		    start, end),
+		cmocka_unit_test_setup_teardown(
+		    a_filler_may_say_when_its_segment_was_begun, start, end),
 		cmocka_unit_test_setup_teardown(
 		    a_full_buffer_is_a_limit_and_keeps_what_it_had, start,
 		    end),
