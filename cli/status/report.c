@@ -128,6 +128,8 @@ add_segments(struct work *work, struct pb_err *err)
 	struct pb_report *report = work->report;
 	struct pb_index_totals totals;
 	struct pb_age_info oldest;
+	struct pb_age_now now;
+	struct pb_age age;
 	int rc = pb_index_totals(work->index, &totals, err);
 
 	if (rc < 0)
@@ -135,9 +137,16 @@ add_segments(struct work *work, struct pb_err *err)
 	report->segments = totals.segments;
 	report->disk_used = totals.bytes;
 	rc = pb_index_ages(work->index, NULL, &oldest, 1, err);
-	if (rc == 1)
-		report->oldest_ns = oldest.sealed_ns;
-	return rc < 0 ? rc : 0;
+	if (rc != 1)
+		return rc;
+	rc = pb_index_age(work->index, &age, err);
+	if (rc < 0)
+		return rc;
+	pb_age_look(&now);
+	pb_age_move(&age, &now);
+	report->oldest_ns = pb_age_time(oldest.sealed_at, age.ms,
+	    work->now_ns);
+	return 0;
 }
 
 static void

@@ -21,7 +21,8 @@
 static void	sync_begin(struct pb_store *);
 static int	sync_stream(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
-static int	sync_segment(struct pb_stream *, struct pb_err *);
+static int	sync_segment(struct pb_store *, struct pb_stream *,
+		    struct pb_err *);
 static int	journal_gaps(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
 static int	commit_batch(struct pb_store *, struct pb_err *);
@@ -39,6 +40,8 @@ writer_flush(struct pb_store *store)
 	struct pb_err err = { 0 };
 	int rc;
 
+	if (store->dirty != NULL)
+		store_age_move(store);
 	sync_begin(store);
 	for (stream = store->dirty; stream != NULL; stream = next) {
 		next = stream->dirty_next;
@@ -95,7 +98,8 @@ static int
 sync_stream(struct pb_store *store, struct pb_stream *stream,
     struct pb_err *err)
 {
-	int rc = stream->segment != NULL ? sync_segment(stream, err) : 0;
+	int rc = stream->segment != NULL ? sync_segment(store, stream, err) :
+	    0;
 
 	/* After the segment: sealing gives up a descriptor. */
 	if (rc == 0 && stream->facts)
@@ -104,7 +108,8 @@ sync_stream(struct pb_store *store, struct pb_stream *stream,
 }
 
 static int
-sync_segment(struct pb_stream *stream, struct pb_err *err)
+sync_segment(struct pb_store *store, struct pb_stream *stream,
+    struct pb_err *err)
 {
 	int rc = pb_segment_sync(stream->segment, err);
 
@@ -113,7 +118,7 @@ sync_segment(struct pb_stream *stream, struct pb_err *err)
 	/* One that never got a packet goes, while it is still announced. */
 	if (pb_segment_row(stream->segment)->packets == 0)
 		return pb_segment_unlink(stream->segment, err);
-	return pb_segment_rename(stream->segment, err);
+	return pb_segment_rename(stream->segment, store_age_seal(store), err);
 }
 
 /* The stream's gaps of this batch: on disk before the index has them. */
@@ -192,6 +197,7 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 		reserved = numbers + NUMBERS_AHEAD;
 		pb_index_meta_put(&txn, "numbers", reserved);
 	}
+	store_age_put(store, &txn);
 	rc = pb_mdb_commit(&txn);
 	if (rc == 0)
 		store->numbers_reserved = reserved;

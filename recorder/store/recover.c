@@ -27,7 +27,6 @@
 
 #include "base/clock.h"
 #include "base/below.h"
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
@@ -74,7 +73,6 @@ static bool	is_new(const struct job *, const struct pb_drop_info *);
 static void	count_stream(struct job *);
 static int	drop_extents(struct job *, struct pb_mdb_txn *,
 		    struct pb_err *);
-static uint64_t	boot_now(void);
 static int	boot_before(struct pb_store *, uint64_t *, struct pb_err *);
 static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
 
@@ -82,9 +80,9 @@ int
 pb_store_recover(struct pb_store *store, struct pb_err *err)
 {
 	struct pb_mend mend = { .store = store->path, .index = store->index,
-	    .pen = store->opts.pen };
+	    .pen = store->opts.pen, .age_ms = store->age_sealed_ms };
 	struct pb_open_info rows[OPEN_PAGE];
-	uint64_t boot = boot_now(), before;
+	uint64_t boot = pb_boot_id(), before;
 	int n, rc = boot_before(store, &before, err);
 
 	if (rc < 0)
@@ -318,7 +316,8 @@ static int
 salvage(struct job *job, const char *why, struct pb_err *err)
 {
 	struct pb_mend mend = { .store = job->store->path,
-	    .index = job->store->index, .pen = job->store->opts.pen };
+	    .index = job->store->index, .pen = job->store->opts.pen,
+	    .age_ms = job->store->age_sealed_ms };
 	struct pb_salvage result;
 	int rc;
 
@@ -367,7 +366,6 @@ seal_file(struct job *job, struct pb_err *err)
 	const struct pb_stream_key *key = &job->stream.key;
 	uint64_t first = job->open_row->first_seq;
 	uint64_t good = job->survey.good;
-	struct stat st;
 	int rc;
 
 	rc = pb_layout_segment(open_path, job->store->path, key, first, true,
@@ -395,9 +393,7 @@ seal_file(struct job *job, struct pb_err *err)
 		return pb_err_sys(err, "cut and sync %s", open_path);
 	if (pb_below_rename(open_path, sealed, 0) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "rename %s", open_path);
-	if (fstat(job->fd, &st) < 0)
-		return pb_err_sys(err, "look at %s", sealed);
-	job->survey.segment.sealed_ns = pb_mtime_ns(&st);
+	job->survey.segment.sealed_at = pb_age_key(job->store->age_sealed_ms);
 	return pb_sync_dir(dir, err);
 }
 
@@ -530,21 +526,6 @@ drop_extents(struct job *job, struct pb_mdb_txn *txn, struct pb_err *err)
 			from = rows[n - 1].first_seq + 1;
 	} while (n == OPEN_PAGE && i == n);
 	return n < 0 ? n : 0;
-}
-
-/* A digest of what the kernel calls this boot; 0 where it does not say. */
-static uint64_t
-boot_now(void)
-{
-	char text[64] = "";
-	ssize_t got = 0;
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		got = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
-	return got > 0 ? pb_digest(text, (size_t)got) : 0;
 }
 
 /* The boot that wrote the store last; 0 where none did. */

@@ -21,6 +21,7 @@
 #include "base/sys.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
+#include "pcapng/scan.h"
 
 /* Extents that one commit may add; the writer's queue is shorter. */
 #define EXTENTS_MAX	(2 * PB_QUEUE_CHUNKS_MAX)
@@ -58,7 +59,8 @@ struct pb_segment {
 
 static int	make_file(struct pb_segment *, const char *, struct pb_buf *,
 		    struct pb_err *);
-static int	make_room(struct pb_buf *, uint64_t, uint32_t);
+static int	make_room(struct pb_buf *, uint64_t,
+		    const struct pb_segment_place *);
 static int	name_file(struct pb_segment *,
 		    const struct pb_segment_place *, uint64_t,
 		    char [static PATH_MAX], struct pb_err *);
@@ -110,7 +112,7 @@ pb_segment_create(struct pb_segment **out,
 		pb_err_set(err, rc, "cannot build a segment's header");
 	header = bytes.len;
 	if (rc == 0)
-		rc = make_room(&bytes, now_ns, place->pen);
+		rc = make_room(&bytes, now_ns, place);
 	if (rc == 0)
 		rc = name_file(segment, place, first_seq, hidden, err);
 	if (rc == 0)
@@ -224,10 +226,9 @@ pb_segment_sync(struct pb_segment *segment, struct pb_err *err)
 }
 
 int
-pb_segment_rename(struct pb_segment *segment, struct pb_err *err)
+pb_segment_rename(struct pb_segment *segment, uint64_t age_ms,
+    struct pb_err *err)
 {
-	struct stat st;
-
 	/* Syncing the directory takes a descriptor: this one is done with,
 	 * so that sealing works where there is no other one left. */
 	if (segment->direct_fd >= 0)
@@ -238,10 +239,7 @@ pb_segment_rename(struct pb_segment *segment, struct pb_err *err)
 	    pb_below_rename(segment->path, segment->sealed, 0) < 0)
 		return pb_err_sys(err, "rename %s to its sealed name",
 		    segment->path);
-	if (fstat(segment->fd, &st) < 0)
-		return pb_err_sys(err, "look at %s", segment->sealed != NULL ?
-		    segment->sealed : segment->path);
-	segment->now.row.sealed_ns = pb_mtime_ns(&st);
+	segment->now.row.sealed_at = pb_age_key(age_ms);
 	/* From here on rollback and error lines speak of the new name. */
 	if (segment->sealed != NULL) {
 		free(segment->path);
@@ -305,19 +303,49 @@ pb_segment_head(const struct pb_segment *segment)
 	return segment->head;
 }
 
-/* A header that ends too near a page's edge for a filler gets one now. */
+/* When it was begun; and a header that ends too near a page's edge for a
+ * filler gets one now. */
 static int
-make_room(struct pb_buf *header, uint64_t now_ns, uint32_t pen)
+make_room(struct pb_buf *header, uint64_t now_ns,
+    const struct pb_segment_place *place)
 {
-	size_t pad = filler_bytes(header->len);
+	size_t pad;
+	int rc = pb_segment_put_begun(header, now_ns, place->pen,
+	    place->age_ms);
 
-	if (pad <= PB_PAGE_BYTES)
-		return 0;
+	pad = filler_bytes(header->len);
+	if (rc < 0 || pad <= PB_PAGE_BYTES)
+		return rc;
 	if (pb_buf_reserve(header, pad) == NULL)
 		return PB_ENOMEM;
-	pb_build_filler(header->data + header->len, pad, now_ns, pen);
+	pb_build_filler(header->data + header->len, pad, now_ns, place->pen);
 	header->len += pad;
 	return 0;
+}
+
+int
+pb_segment_put_begun(struct pb_buf *header, uint64_t now_ns, uint32_t pen,
+    uint64_t age_ms)
+{
+	if (pb_buf_reserve(header, PB_BEGUN_BYTES) == NULL)
+		return PB_ENOMEM;
+	pb_build_begun(header->data + header->len, now_ns, pen, age_ms);
+	header->len += PB_BEGUN_BYTES;
+	return 0;
+}
+
+uint64_t
+pb_segment_begun(int fd, uint64_t header_bytes)
+{
+	uint8_t bytes[PB_BEGUN_BYTES];
+	struct pb_block block;
+	uint64_t age_ms = 0;
+
+	if (pb_pread_all(fd, bytes, sizeof(bytes), header_bytes, NULL) ==
+	    (ssize_t)sizeof(bytes) &&
+	    pb_scan_block(bytes, sizeof(bytes), &block) == 1)
+		age_ms = pb_scan_begun(&block);
+	return age_ms < PB_AGE_BASE ? age_ms : 0;
 }
 
 static int

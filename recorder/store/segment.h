@@ -42,6 +42,7 @@ struct pb_segment_place {
 	const struct pb_stream_key *key;
 	uint32_t		 stream;	/* id */
 	uint32_t		 pen;
+	uint64_t		 age_ms;	/* of the store, now */
 };
 
 /*
@@ -74,9 +75,10 @@ void	pb_segment_sync_soon(struct pb_segment *segment);
 /* fdatasync(2) of what was appended. */
 int	pb_segment_sync(struct pb_segment *segment, struct pb_err *err);
 
-/* After the sync: give it its sealed name, durably.  Nothing is appended
- * any more. */
-int	pb_segment_rename(struct pb_segment *segment, struct pb_err *err);
+/* After the sync: give it its sealed name, durably, at this age of the
+ * store.  Nothing is appended any more. */
+int	pb_segment_rename(struct pb_segment *segment, uint64_t age_ms,
+	    struct pb_err *err);
 
 /* Rows for the index: the segment's and each extent that changed since
  * the last commit. */
@@ -94,6 +96,15 @@ int	pb_segment_rollback(struct pb_segment *segment, struct pb_err *err);
 /* Take its name away: nothing in it counts.  No name is no error. */
 int	pb_segment_unlink(const struct pb_segment *segment,
 	    struct pb_err *err);
+
+/*
+ * What stands behind every head, for who has to order files without an
+ * index: the store's age when the segment was begun.  Asked of a file
+ * whose head has so many bytes; 0 where it does not say.
+ */
+int	pb_segment_put_begun(struct pb_buf *header, uint64_t now_ns,
+	    uint32_t pen, uint64_t age_ms);
+uint64_t pb_segment_begun(int fd, uint64_t header_bytes);
 
 /* As pb_segment_open_file() (cursor.h), with open(2)'s access `mode`. */
 int	pb_segment_open_mode(const char *store,

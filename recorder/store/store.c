@@ -453,6 +453,7 @@ load_numbers(struct pb_store *store, struct pb_err *err)
 	store->numbers_reserved = numbers + NUMBERS_AHEAD;
 	pb_index_meta_put(&txn, "numbers", store->numbers_reserved);
 	pb_index_meta_put(&txn, PB_META_CLEAN, 0);
+	store_age_load(store, &txn);
 	rc = pb_mdb_commit(&txn);
 	atomic_store(&store->numbers, numbers);
 	store->last_id = (uint32_t)last_id;

@@ -68,6 +68,9 @@ struct pb_store {
 	uint32_t		 last_id;	/* (w) */
 	uint64_t		 told_ms;	/* of a rebuild */
 	bool			 same_boot;	/* as the last to write here */
+	struct pb_age		 age;		/* (w) how long it has lived */
+	uint64_t		 age_sealed_ms;	/* (w) of the last to be sealed */
+	uint64_t		 age_kept_ms;	/* (w) as it was put last */
 	/* The batch: what has been written and not yet committed. */
 	struct chunk_list	 written;	/* (w) */
 	uint64_t		 written_bytes;	/* (w) */
@@ -95,6 +98,18 @@ void	copy_counters(struct pb_stream_info *to,
 
 /* writer.c: the thread. */
 void	*pb_writer_main(void *store);
+
+/* store_age.c.  Load: when the index has just been opened. */
+void	store_age_load(struct pb_store *store, struct pb_mdb_txn *txn);
+/* Bring it up to now. */
+void	store_age_move(struct pb_store *store);
+/* The age of what is sealed now: greater than that of any before the last
+ * move. */
+uint64_t store_age_seal(struct pb_store *store);
+/* With a commit that happens anyway; and one of its own, where none did
+ * for long. */
+void	store_age_put(struct pb_store *store, struct pb_mdb_txn *txn);
+void	store_age_keep(struct pb_store *store);
 
 /* recover.c: seal what a crash left open.  Before the writer starts. */
 int	pb_store_recover(struct pb_store *store, struct pb_err *err);

@@ -91,6 +91,7 @@ pb_writer_main(void *arg)
 			try_held(store, false);
 			seal_aged(store, false);
 			note_healed(store, now);
+			store_age_keep(store);
 		}
 		while ((chunk = chunk_pop(&work)) != NULL)
 			take(store, chunk);
@@ -298,8 +299,9 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 		rc = pb_segment_append(segment, chunk, err);
 	if (rc == 0)
 		rc = pb_segment_sync(segment, err);
+	store_age_move(store);
 	if (rc == 0)
-		rc = pb_segment_rename(segment, err);
+		rc = pb_segment_rename(segment, store_age_seal(store), err);
 	if (rc == 0)
 		rc = writer_journal_fill(store, chunk, now_ns, err);
 	if (rc == 0)
@@ -313,6 +315,7 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 		    chunk->last_seq);
 		writer_put_drops(&txn, chunk);
 		pb_index_put_stream(&txn, &stream->info);
+		store_age_put(store, &txn);
 		rc = pb_mdb_commit(&txn);
 	}
 	/* The sender may cut what it sends again in other places: then no
@@ -418,6 +421,7 @@ new_segment(struct pb_store *store, struct pb_stream *stream,
 		.key = &stream->info.key,
 		.stream = stream->info.id,
 		.pen = store->opts.pen,
+		.age_ms = store->age.ms,
 	};
 	char path[PATH_MAX];
 
@@ -651,6 +655,8 @@ finish(struct pb_store *store)
 		pb_index_meta_put(&txn, "numbers",
 		    atomic_load(&store->numbers));
 		pb_index_meta_put(&txn, PB_META_CLEAN, 1);
+		store_age_move(store);
+		pb_index_put_age(&txn, &store->age);
 		pb_mdb_commit(&txn);
 	}
 }

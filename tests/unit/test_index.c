@@ -61,9 +61,9 @@ commit(struct place *p)
 	assert_int_equal(pb_mdb_commit(&p->txn), 0);
 }
 
-/* Ten packets, sealed at `sealed_ns`; open where that is 0. */
+/* Ten packets, sealed at `sealed_at`; open where that is 0. */
 static struct pb_segment_info
-segment(uint32_t stream, uint64_t first, uint64_t bytes, uint64_t sealed_ns)
+segment(uint32_t stream, uint64_t first, uint64_t bytes, uint64_t sealed_at)
 {
 	return (struct pb_segment_info){
 		.stream = stream,
@@ -74,16 +74,16 @@ segment(uint32_t stream, uint64_t first, uint64_t bytes, uint64_t sealed_ns)
 		.packet_bytes = 500,
 		.first_time = 1000 + first,
 		.last_time = 1009 + first,
-		.sealed_ns = sealed_ns,
-		.sealed = sealed_ns != 0,
+		.sealed_at = sealed_at,
+		.sealed = sealed_at != 0,
 	};
 }
 
 static void
 put_segment(struct place *p, uint32_t stream, uint64_t first,
-    uint64_t bytes, uint64_t sealed_ns)
+    uint64_t bytes, uint64_t sealed_at)
 {
-	struct pb_segment_info row = segment(stream, first, bytes, sealed_ns);
+	struct pb_segment_info row = segment(stream, first, bytes, sealed_at);
 
 	pb_index_put_segment(&p->txn, &row);
 }
@@ -141,7 +141,7 @@ ages_are_the_sealed_segments_the_oldest_first(void **state)
 	assert_int_equal(pb_index_ages(p->index, NULL, age, 4, NULL), 3);
 	assert_int_equal(age[0].stream, 9);
 	assert_int_equal(age[0].first_seq, 5);
-	assert_int_equal(age[0].sealed_ns, 100);
+	assert_int_equal(age[0].sealed_at, 100);
 	assert_int_equal(age[0].bytes, 90);
 	assert_int_equal(age[1].stream, 1);
 	assert_int_equal(age[2].stream, 2);
@@ -162,7 +162,7 @@ a_segment_has_one_age_whatever_is_put_again(void **state)
 	put_segment(p, 1, 1, 10, 200);
 	commit(p);
 	assert_int_equal(pb_index_ages(p->index, NULL, age, 4, NULL), 1);
-	assert_int_equal(age[0].sealed_ns, 200);
+	assert_int_equal(age[0].sealed_at, 200);
 	begin(p);
 	pb_index_del_segment(&p->txn, 1, 1);
 	commit(p);

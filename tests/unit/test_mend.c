@@ -400,7 +400,7 @@ static void
 a_row_that_leads_back_ends_no_verification(void **state)
 {
 	struct fixture *f = *state;
-	struct pb_segment_info row = { .sealed = true, .sealed_ns = 1 };
+	struct pb_segment_info row = { .sealed = true, .sealed_at = 1 };
 	struct pb_verify_opts opts = { .store = f->dir, .alone = true,
 	    .each = count_any };
 	struct pb_stream_info stream;

@@ -47,6 +47,14 @@ tear_down(void **state)
 	return 0;
 }
 
+static int
+by_number(const void *a, const void *b)
+{
+	const struct pb_age_info *x = a, *y = b;
+
+	return x->first_seq < y->first_seq ? -1 : x->first_seq > y->first_seq;
+}
+
 static void
 take_dump(struct fixture *f, struct dump *d)
 {
@@ -63,9 +71,16 @@ take_dump(struct fixture *f, struct dump *d)
 	d->n_ages = pb_index_ages(index, NULL, d->ages, ROWS, &err);
 	assert_int_equal(pb_index_totals(index, &d->totals, &err), 0);
 	d->packets = fixture_read(f, &ALL, &d->first, &d->last);
-	/* Not in the files: when a segment was begun. */
+	/* The files know when a segment was begun by the store's age, and
+	 * when it was sealed by the wall clock: not the other way round.  And
+	 * their first extent begins behind the head. */
 	for (int i = 0; i < d->n_segments; i++)
-		d->segments[i].created_ns = 0;
+		d->segments[i].created_ns = d->segments[i].sealed_at =
+		    d->segments[i].header_digest = 0;
+	for (int i = 0; i < d->n_ages; i++)
+		d->ages[i].sealed_at = 0;
+	/* So those that were open beside each other may change places. */
+	qsort(d->ages, (size_t)d->n_ages, sizeof(d->ages[0]), by_number);
 }
 
 static void

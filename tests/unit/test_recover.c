@@ -237,7 +237,7 @@ leave_late_fill(struct fixture *f, uint64_t first, uint64_t last, bool sealed)
 	    1, &err), 0);
 	assert_int_equal(pb_segment_append(segment, chunk, &err), 0);
 	if (sealed)
-		assert_int_equal(pb_segment_rename(segment, &err), 0);
+		assert_int_equal(pb_segment_rename(segment, 1, &err), 0);
 	pb_segment_destroy(segment);
 	pb_chunk_destroy(chunk);
 }

@@ -233,7 +233,7 @@ pb_index_ages(struct pb_index *index, const struct pb_age_info *after,
 	int rc;
 
 	if (after != NULL) {
-		pb_key_age(key, after->sealed_ns, after->stream,
+		pb_key_age(key, after->sealed_at, after->stream,
 		    after->first_seq);
 		key[PB_KEY_AGE_BYTES] = 0;
 		len = sizeof(key);
@@ -298,6 +298,46 @@ pb_index_stream_key(struct pb_index *index, uint32_t stream,
 	return rc;
 }
 
+int
+pb_index_age(struct pb_index *index, struct pb_age *out, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
+
+	memset(out, 0, sizeof(*out));
+	if (rc == 0) {
+		pb_index_get_age(&txn, out);
+		rc = txn.rc;
+	}
+	pb_mdb_abort(&txn);
+	return rc;
+}
+
+/* Never less than what the last segment sealed has: a row that rotted, or
+ * that a rebuild had nothing to make of, leaves that. */
+void
+pb_index_get_age(struct pb_mdb_txn *txn, struct pb_age *out)
+{
+	uint8_t last[PB_KEY_AGE_BYTES];
+	struct pb_mdb_value row, key;
+	uint64_t sealed;
+
+	memset(out, 0, sizeof(*out));
+	if (pb_mdb_get(txn, PB_TABLE_META, PB_META_AGE,
+	    strlen(PB_META_AGE), &row) == 1 && row.len == sizeof(*out))
+		memcpy(out, row.data, sizeof(*out));
+	if (out->ms >= PB_AGE_BASE)
+		memset(out, 0, sizeof(*out));
+	memset(last, 0xff, sizeof(last));
+	if (pb_mdb_find_last(txn, PB_TABLE_AGES, last, sizeof(last), &key,
+	    &row) != 1 || key.len != PB_KEY_AGE_BYTES)
+		return;
+	sealed = pb_get_be64(key.data);
+	if (sealed > PB_AGE_BASE && sealed < 2 * PB_AGE_BASE &&
+	    sealed - PB_AGE_BASE > out->ms)
+		out->ms = sealed - PB_AGE_BASE;
+}
+
 uint64_t
 pb_meta_get(struct pb_mdb_txn *txn, const char *name)
 {
@@ -343,10 +383,10 @@ pb_key_row(uint8_t out[static PB_KEY_ROW_BYTES], uint32_t stream,
 }
 
 void
-pb_key_age(uint8_t out[static PB_KEY_AGE_BYTES], uint64_t sealed_ns,
+pb_key_age(uint8_t out[static PB_KEY_AGE_BYTES], uint64_t sealed_at,
     uint32_t stream, uint64_t first_seq)
 {
-	pb_put_be64(out, sealed_ns);
+	pb_put_be64(out, sealed_at);
 	pb_key_row(out + 8, stream, first_seq);
 }
 
@@ -501,7 +541,7 @@ age_row(void *arg, const struct pb_mdb_value *key,
 	if (key->len != PB_KEY_AGE_BYTES || value->len != sizeof(uint64_t))
 		return 0;
 	rows += page->count++;
-	rows->sealed_ns = pb_get_be64(bytes);
+	rows->sealed_at = pb_get_be64(bytes);
 	rows->stream = pb_get_be32(bytes + 8);
 	rows->first_seq = pb_get_be64(bytes + 12);
 	memcpy(&rows->bytes, value->data, sizeof(rows->bytes));
@@ -557,7 +597,7 @@ decode_segment(void *out, const uint8_t *key, const struct pb_mdb_value *value)
 	info->first_time = row.first_time;
 	info->last_time = row.last_time;
 	info->created_ns = row.created_ns;
-	info->sealed_ns = row.sealed_ns;
+	info->sealed_at = row.sealed_at;
 	info->header_digest = row.header_digest;
 	info->header_bytes = row.header_bytes;
 	info->sealed = row.sealed != 0;

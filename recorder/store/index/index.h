@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/age.h"
 #include "base/err.h"
 #include "recorder/store/layout.h"
 
@@ -50,7 +51,10 @@ struct pb_segment_info {
 	uint64_t	first_time;	/* lowest, ns; 0 while empty */
 	uint64_t	last_time;	/* highest */
 	uint64_t	created_ns;
-	uint64_t	sealed_ns;	/* the file's mtime; 0 while open */
+	uint64_t	sealed_at;	/* pb_age_key() by the store's age;
+					 * of the file's mtime, where it is
+					 * from before there were ages; 0
+					 * while open */
 	uint64_t	header_digest;	/* XXH3 64 of what stands before the
 					 * first extent */
 	uint32_t	header_bytes;	/* SHB and IDB */
@@ -97,7 +101,7 @@ struct pb_drop_info {
 
 /* A sealed segment, as retention meets it. */
 struct pb_age_info {
-	uint64_t	sealed_ns;
+	uint64_t	sealed_at;	/* likewise */
 	uint32_t	stream;
 	uint64_t	first_seq;
 	uint64_t	bytes;
@@ -172,6 +176,10 @@ int	pb_index_ages(struct pb_index *index,
 	    size_t max, struct pb_err *err);
 int	pb_index_fills(struct pb_index *index, uint64_t after,
 	    struct pb_fill_info *out, size_t max, struct pb_err *err);
+
+/* The store's age as it was last committed; all zero where none was. */
+int	pb_index_age(struct pb_index *index, struct pb_age *out,
+	    struct pb_err *err);
 
 /* What all segments sum up to: one read, whatever the store holds. */
 int	pb_index_totals(struct pb_index *index, struct pb_index_totals *out,

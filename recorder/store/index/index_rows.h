@@ -12,10 +12,13 @@
 #include "recorder/store/index/index.h"
 #include "recorder/store/index/mdb.h"
 
-#define PB_INDEX_VERSION	2u
+/* Version 2 had no ages: its rows are read as they are, and an index of it
+ * becomes one of 3 when it is opened for writing. */
+#define PB_INDEX_VERSION	3u
+#define PB_INDEX_VERSION_READ	2u	/* from this one on */
 
 enum pb_index_table {
-	PB_TABLE_META,		/* name -> u64 */
+	PB_TABLE_META,		/* name -> u64; `age` -> pb_age */
 	PB_TABLE_STREAMS,	/* node 0 interface 0 epoch -> row_stream */
 	PB_TABLE_SEGMENTS,	/* stream first_seq -> row_segment */
 	PB_TABLE_EXTENTS,	/* stream first_seq -> row_extent */
@@ -24,7 +27,7 @@ enum pb_index_table {
 	PB_TABLE_OPEN,		/* stream first_seq -> the stream's key: a
 				 * segment that is not sealed */
 	PB_TABLE_IDS,		/* stream -> the stream's key */
-	PB_TABLE_AGES,		/* sealed_ns stream first_seq -> bytes: sealed
+	PB_TABLE_AGES,		/* sealed_at stream first_seq -> bytes: sealed
 				 * segments, the oldest first */
 	PB_TABLE_FILLS,		/* number -> row_fill: late arrivals */
 	PB_TABLE_DOOMED,	/* stream first_seq -> the stream's key: a
@@ -34,7 +37,7 @@ enum pb_index_table {
 extern const char *const pb_index_tables[PB_TABLES];
 
 #define PB_KEY_ROW_BYTES	12	/* stream u32, number u64 */
-#define PB_KEY_AGE_BYTES	20	/* time u64, stream u32, number u64 */
+#define PB_KEY_AGE_BYTES	20	/* age u64, stream u32, number u64 */
 #define PB_KEY_STREAM_MAX \
 	(PB_NAME_BYTES_MAX + 1 + PB_IFNAME_BYTES_MAX + 1 + 8)
 
@@ -66,7 +69,7 @@ struct row_segment {
 	uint64_t	first_time;
 	uint64_t	last_time;
 	uint64_t	created_ns;
-	uint64_t	sealed_ns;	/* 0 while open */
+	uint64_t	sealed_at;	/* 0 while open */
 	uint64_t	header_digest;
 	uint32_t	header_bytes;
 	uint32_t	sealed;
@@ -103,6 +106,8 @@ struct row_drop {
 	uint64_t	time_ns;
 };
 
+/* The store's age: a struct pb_age in `meta`. */
+#define PB_META_AGE		"age"
 /* Named numbers; 0 where there is none. */
 #define PB_META_SEGMENTS	"segments"
 #define PB_META_BYTES		"bytes"
@@ -117,7 +122,7 @@ void	pb_key_row(uint8_t out[static PB_KEY_ROW_BYTES], uint32_t stream,
 	    uint64_t number);
 size_t	pb_key_stream(uint8_t out[static PB_KEY_STREAM_MAX],
 	    const struct pb_stream_key *key);
-void	pb_key_age(uint8_t out[static PB_KEY_AGE_BYTES], uint64_t sealed_ns,
+void	pb_key_age(uint8_t out[static PB_KEY_AGE_BYTES], uint64_t sealed_at,
 	    uint32_t stream, uint64_t first_seq);
 /* And back: false for bytes that are no such key. */
 bool	pb_key_stream_parse(struct pb_stream_key *out, const void *key,

@@ -21,6 +21,7 @@ static int	open_index(struct pb_index **, const char *, const char *,
 		    uint64_t, bool, struct pb_err *);
 static uint64_t	bytes_of(const char *);
 static int	probe(const char *, bool, struct pb_err *);
+static bool	is_readable(uint64_t);
 static int	check_version(struct pb_index *, struct pb_err *);
 static int	open_row(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
@@ -122,7 +123,7 @@ probe(const char *store, bool all, struct pb_err *err)
 		all |= bytes_of(store) <= PB_INDEX_PROBE_BYTES_MAX;
 	if (rc == 0 && (all || pb_mdb_short(index->mdb)))
 		rc = pb_mdb_read_all(&txn);
-	if (rc == 0 && all && version == PB_INDEX_VERSION)
+	if (rc == 0 && all && is_readable(version))
 		rc = pb_index_sane(&txn, err);
 	pb_mdb_abort(&txn);
 	if (rc == 0)
@@ -130,7 +131,7 @@ probe(const char *store, bool all, struct pb_err *err)
 	pb_index_close(index);
 	if (rc < 0)
 		return rc;
-	if (version != 0 && version != PB_INDEX_VERSION)
+	if (version != 0 && !is_readable(version))
 		return pb_err_set(err, PB_EFORMAT, "index %s/index has version "
 		    "%llu, this program writes %u", store,
 		    (unsigned long long)version, PB_INDEX_VERSION);
@@ -198,7 +199,7 @@ pb_index_put_segment(struct pb_mdb_txn *txn,
 		.first_time = info->first_time,
 		.last_time = info->last_time,
 		.created_ns = info->created_ns,
-		.sealed_ns = info->sealed ? info->sealed_ns : 0,
+		.sealed_at = info->sealed ? info->sealed_at : 0,
 		.header_digest = info->header_digest,
 		.header_bytes = info->header_bytes,
 		.sealed = info->sealed,
@@ -382,6 +383,13 @@ pb_index_meta_put(struct pb_mdb_txn *txn, const char *name, uint64_t value)
 }
 
 void
+pb_index_put_age(struct pb_mdb_txn *txn, const struct pb_age *age)
+{
+	pb_mdb_put(txn, PB_TABLE_META, PB_META_AGE, strlen(PB_META_AGE), age,
+	    sizeof(*age));
+}
+
+void
 pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
     uint64_t last, uint64_t now_ns)
 {
@@ -458,6 +466,13 @@ fill_one(struct pb_mdb_txn *txn, const struct pb_gap_info *gap,
 	}
 }
 
+static bool
+is_readable(uint64_t version)
+{
+	return version >= PB_INDEX_VERSION_READ &&
+	    version <= PB_INDEX_VERSION;
+}
+
 static int
 check_version(struct pb_index *index, struct pb_err *err)
 {
@@ -468,10 +483,11 @@ check_version(struct pb_index *index, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	version = pb_index_meta_get(&txn, "version");
-	if (version == 0)
+	if (version == 0 || (is_readable(version) &&
+	    version != PB_INDEX_VERSION))
 		pb_index_meta_put(&txn, "version", PB_INDEX_VERSION);
 	rc = pb_mdb_commit(&txn);
-	if (rc == 0 && version != 0 && version != PB_INDEX_VERSION)
+	if (rc == 0 && version != 0 && !is_readable(version))
 		return pb_err_set(err, PB_EFORMAT, "the index has version "
 		    "%llu, this program writes %u", (unsigned long long)version,
 		    PB_INDEX_VERSION);
@@ -529,7 +545,7 @@ uncount_segment(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first_seq)
 	meta_add(txn, PB_META_BYTES, (uint64_t)0 - row.bytes);
 	if (!row.sealed)
 		return;
-	pb_key_age(age, row.sealed_ns, stream, first_seq);
+	pb_key_age(age, row.sealed_at, stream, first_seq);
 	pb_mdb_del(txn, PB_TABLE_AGES, age, sizeof(age));
 }
 
@@ -538,7 +554,7 @@ put_age(struct pb_mdb_txn *txn, const struct pb_segment_info *info)
 {
 	uint8_t key[PB_KEY_AGE_BYTES];
 
-	pb_key_age(key, info->sealed_ns, info->stream, info->first_seq);
+	pb_key_age(key, info->sealed_at, info->stream, info->first_seq);
 	pb_mdb_put(txn, PB_TABLE_AGES, key, sizeof(key), &info->bytes,
 	    sizeof(info->bytes));
 }

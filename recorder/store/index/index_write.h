@@ -109,6 +109,10 @@ int	pb_index_listed(struct pb_index *index, uint32_t stream,
 void	pb_index_put_fill(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first, uint64_t last);
 
+/* The store's age, in the transaction; all zero where it has none yet. */
+void	pb_index_get_age(struct pb_mdb_txn *txn, struct pb_age *out);
+void	pb_index_put_age(struct pb_mdb_txn *txn, const struct pb_age *age);
+
 /* Named numbers; get answers 0 where there is none. */
 uint64_t pb_index_meta_get(struct pb_mdb_txn *txn, const char *name);
 void	pb_index_meta_put(struct pb_mdb_txn *txn, const char *name,

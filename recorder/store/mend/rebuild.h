@@ -3,8 +3,11 @@
  *
  * Reads every segment and every journal under STORE/segments and makes
  * what the index had: streams, segments, extents, gaps, drop counts, the
- * order of age, the sums.  (Extents may be cut elsewhere, and a segment
- * counts as begun when it was sealed; nothing else differs.)  It is built
+ * order of age, the sums.  (Extents may be cut elsewhere; a segment counts
+ * as sealed when it was begun by the store's age, and as begun when it was
+ * sealed by the wall clock; the store's age is that of the last one begun.
+ * Files from before there were ages come first, by their mtime, bounded by
+ * now.  Nothing else differs.)  It is built
  * in STORE/index.new and takes the place of STORE/index in one step; what
  * stood there goes to STORE/damaged/index-TIME.
  *

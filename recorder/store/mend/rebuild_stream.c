@@ -10,12 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/below.h"
 #include "base/sys.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_private.h"
 #include "recorder/store/mend/survey.h"
+#include "recorder/store/segment.h"
 
 #define NUMBER_DIGITS	20
 
@@ -322,6 +324,7 @@ settle(struct rebuild_stream *stream, const struct rebuild_file *file, int fd,
     const char *path, struct pb_survey *survey, struct pb_err *err)
 {
 	const char *store = stream->rebuild->mend.store;
+	uint64_t begun_ms = pb_segment_begun(fd, survey->segment.header_bytes);
 	char sealed[PATH_MAX], dir[PATH_MAX];
 	struct stat st;
 	int rc = pb_layout_segment(sealed, store, &stream->info.key,
@@ -349,8 +352,9 @@ settle(struct rebuild_stream *stream, const struct rebuild_file *file, int fd,
 	if (fstat(fd, &st) < 0)
 		return pb_err_sys(err, "look at %s", sealed);
 	survey->segment.sealed = true;
-	survey->segment.sealed_ns = pb_mtime_ns(&st);
-	survey->segment.created_ns = survey->segment.sealed_ns;
+	survey->segment.created_ns = pb_mtime_ns(&st);
+	survey->segment.sealed_at = begun_ms != 0 ? pb_age_key(begun_ms) :
+	    pb_age_key_of_time(pb_mtime_ns(&st), pb_clock_real_ns());
 	return put_rows(stream, survey, err);
 }
 

@@ -26,6 +26,7 @@
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_private.h"
 #include "recorder/store/mend/survey.h"
+#include "recorder/store/segment.h"
 
 #define SIBLINGS	64	/* segments asked for a head */
 #define COPY_BYTES	(1u << 20)
@@ -53,6 +54,7 @@ struct job {
 	uint64_t		 size;
 	uint64_t		 after;		/* numbers above it are taken */
 	uint64_t		 now_ns;
+	uint64_t		 begun_ms;	/* as the original says; or 0 */
 	char			 path[PATH_MAX];
 	char			 dir[PATH_MAX];	/* where the runs are made */
 };
@@ -75,6 +77,7 @@ static int	origin_head(const struct pb_stream_info *, struct pb_head **,
 static int	write_run(struct job *, struct run *, struct pb_err *);
 static int	write_file(struct job *, struct run *, int,
 		    const struct pb_buf *, struct pb_err *);
+static uint64_t	sealed_at(const struct job *, const struct stat *);
 static int	copy_bytes(int, uint64_t, int, uint64_t, uint64_t,
 		    struct pb_err *);
 static int	commit(struct job *, struct pb_err *);
@@ -127,7 +130,8 @@ pb_salvage_files(const struct pb_mend *mend,
 	struct pb_stream_info copy = *stream;
 	struct pb_salvage out = { .runs = 0 };
 	struct job job = { .mend = mend, .stream = &copy, .row = &row,
-	    .after = after, .out = &out, .fd = -1 };
+	    .after = after, .out = &out, .fd = -1,
+	    .now_ns = pb_clock_real_ns() };
 	int rc = make_runs(&job, why, err);
 
 	strcpy(aside, out.aside);
@@ -264,8 +268,10 @@ find_runs(struct job *job, struct pb_err *err)
 
 	if (rc < 0 && rc != PB_EFORMAT)
 		return rc;
-	if (rc == 0)
+	if (rc == 0) {
 		at = header;
+		job->begun_ms = pb_segment_begun(job->fd, header);
+	}
 	if (rc == 0 && !pb_head_fits(job->head, &job->stream->key,
 	    job->stream->linktype, job->row->first_seq)) {
 		pb_head_unref(job->head);	/* rotten: somebody else's */
@@ -469,6 +475,10 @@ write_run(struct job *job, struct run *run, struct pb_err *err)
 	pb_buf_init(&header, PB_HEAD_BYTES_MAX);
 	rc = pb_head_build(job->head, job->mend->pen,
 	    run->survey.segment.first_seq, &header);
+	run->survey.segment.header_bytes = (uint32_t)header.len;
+	if (rc == 0)
+		rc = pb_segment_put_begun(&header, job->now_ns,
+		    job->mend->pen, job->begun_ms);
 	if (rc < 0)
 		pb_err_set(err, rc, "cannot build a segment's header");
 	if (rc == 0)
@@ -495,14 +505,24 @@ write_file(struct job *job, struct run *run, int fd,
 		rc = pb_err_sys(err, "sync");
 	if (rc < 0)
 		return rc;
-	row->header_bytes = (uint32_t)header->len;
 	row->header_digest = pb_digest(header->data, header->len);
 	row->bytes = header->len + bytes;
 	row->sealed = true;
-	row->sealed_ns = pb_mtime_ns(&st);
+	row->sealed_at = sealed_at(job, &st);
 	for (size_t i = 0; i < run->survey.count; i++)
 		run->survey.extents[i].offset += header->len - run->from;
 	return 0;
+}
+
+/* When the original was, as far as anybody knows. */
+static uint64_t
+sealed_at(const struct job *job, const struct stat *st)
+{
+	if (job->row->sealed_at != 0)
+		return job->row->sealed_at;
+	if (job->mend->age_ms != 0)
+		return pb_age_key(job->mend->age_ms);
+	return pb_age_key_of_time(pb_mtime_ns(st), job->now_ns);
 }
 
 static int

@@ -32,6 +32,7 @@ struct pb_mend {
 	const char	*store;
 	struct pb_index	*index;		/* open for writing */
 	uint32_t	 pen;
+	uint64_t	 age_ms;	/* of the store; 0: not known */
 };
 
 struct pb_salvage {

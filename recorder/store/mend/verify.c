@@ -324,7 +324,7 @@ check_ages(struct verify *verify, struct pb_err *err)
 				return have;
 			if (have == 1 &&
 			    segment.first_seq == rows[i].first_seq &&
-			    segment.sealed_ns == rows[i].sealed_ns &&
+			    segment.sealed_at == rows[i].sealed_at &&
 			    segment.bytes == rows[i].bytes)
 				continue;
 			if (!verify->opts->alone)

@@ -188,7 +188,7 @@ check_file(struct check *check, struct pb_err *err)
 		    "it has %lld bytes, the index says %" PRIu64,
 		    (long long)st.st_size, row->bytes);
 	}
-	if (rc == 0 && row->sealed && row->sealed_ns == 0)
+	if (rc == 0 && row->sealed && row->sealed_at == 0)
 		rc = tell(check, PB_FLAW_ROW,
 		    "the index does not say when it was sealed");
 	if (rc == 0)

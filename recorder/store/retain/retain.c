@@ -115,6 +115,7 @@ pb_retain_run(struct pb_store *store, uint64_t now_ns, uint64_t now_ms)
 		return retain->more;
 	take_bounds(retain);
 	retain->ran_ms = now_ms;
+	store_age_move(store);
 	retain->troubled = false;
 	retain_unlink(retain);
 	/* Where it cannot be had now, there may be some of it left. */
@@ -196,7 +197,8 @@ measure(struct retain_run *run, uint64_t now_ns, struct pb_err *err)
 	struct pb_retain_stats *stats = &retain->stats;
 	const struct retain_bounds *bounds = &retain->bounds;
 	struct pb_index_totals totals;
-	struct pb_age_info oldest = { .sealed_ns = 0 };
+	const struct pb_age *age = &run->store->age;
+	struct pb_age_info oldest = { .sealed_at = 0 };
 	int rc = pb_index_totals(run->store->index, &totals, err);
 
 	if (rc == 0)
@@ -206,7 +208,8 @@ measure(struct retain_run *run, uint64_t now_ns, struct pb_err *err)
 	look_at_free(run);
 	stats->bytes = run->bytes = totals.bytes;
 	stats->segments = totals.segments;
-	stats->oldest_ns = oldest.sealed_ns;
+	stats->oldest_ns = oldest.sealed_at == 0 ? 0 :
+	    pb_age_time(oldest.sealed_at, age->ms, now_ns);
 	stats->size_max = bounds->size_max;
 	stats->age_ms_max = bounds->age_ms_max;
 	stats->min_free = bounds->min_free_bytes != 0 ?
@@ -222,6 +225,7 @@ measure(struct retain_run *run, uint64_t now_ns, struct pb_err *err)
 		.budget = RETAIN_LOOKS,
 		.now_ms = run->now_ms,
 		.now_ns = now_ns,
+		.age_ms = age->ms,
 		.commits = retain->commits + (bounds->upstreams > 0 ?
 		    pb_acks_commits(retain->acks) : 0),
 	};
@@ -268,13 +272,14 @@ choose(struct retain_run *run, enum retain_reason reason)
 
 	retain_refresh(&run->look, walk);
 	if (reason == RETAIN_BY_AGE) {
-		uint64_t age_ns = retain->bounds.age_ms_max * PB_NS_PER_MS;
+		uint64_t age_ms = run->look.age_ms;
+		uint64_t max_ms = retain->bounds.age_ms_max;
 
 		/* All of these go, whoever waits for them. */
 		retain_restart(&run->look, walk);
 		walk->phase = RETAIN_UNACKED;
-		walk->sealed_before = run->look.now_ns > age_ns ?
-		    run->look.now_ns - age_ns : 0;
+		walk->sealed_before = age_ms > max_ms ?
+		    pb_age_key(age_ms - max_ms) : 0;
 	}
 	while (found == RETAIN_FOUND && run->count < max &&
 	    is_broken(run, reason, &have, &bound)) {
@@ -285,8 +290,8 @@ choose(struct retain_run *run, enum retain_reason reason)
 			break;
 		victim->reason = reason;
 		victim->have = reason != RETAIN_BY_AGE ? have :
-		    (run->look.now_ns - victim->expiry.segment.sealed_ns) /
-		    PB_NS_PER_S;
+		    pb_age_since(victim->expiry.segment.sealed_at,
+		    run->look.age_ms) / 1000;
 		victim->bound = bound;
 		run->bytes -= victim->expiry.segment.bytes;
 		run->free += victim->frees;

@@ -2,8 +2,8 @@
  * recorder/store/retain/retain.h - how much is kept: by size, age and free space
  *
  * Runs in the writer's thread between two batches, and deletes exactly as
- * much as a bound asks for: the oldest sealed segment first, by when it
- * was sealed; of those
+ * much as a bound asks for: the oldest sealed segment first, by the store's
+ * age (base/age.h) when it was sealed; of those
  *
  *	acked      every upstream that the stream is for has all of it
  *	released   what is not acked is a dead letter with a link of its own

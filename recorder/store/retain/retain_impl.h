@@ -92,6 +92,7 @@ struct retain_look {
 	size_t			 count;
 	unsigned		 budget;	/* looks left */
 	uint64_t		 now_ms, now_ns;
+	uint64_t		 age_ms;	/* of the store */
 	uint64_t		 commits;	/* of acks and index */
 };
 

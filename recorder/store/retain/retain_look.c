@@ -61,7 +61,7 @@ retain_look(struct retain_look *look, struct retain_walk *walk,
 		if (n == 0 && !next_phase(look, walk))
 			return RETAIN_NONE;
 		for (int i = 0; i < n; i++) {
-			if (page[i].sealed_ns >= walk->sealed_before)
+			if (page[i].sealed_at >= walk->sealed_before)
 				return RETAIN_NONE;
 			walk->searching = look->budget == 0;
 			if (walk->searching)
