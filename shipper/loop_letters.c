@@ -8,7 +8,6 @@
  */
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "shipper/loop_private.h"
 
@@ -196,12 +195,16 @@ take_fill(struct pb_loop *loop, const struct pb_fill_info *fill,
 static void
 run_bounds(struct pb_loop *loop)
 {
-	uint64_t now_ns = pb_clock_real_ns();
+	struct pb_age_now now;
 	struct pb_err err;
+	uint64_t age_ms;
+
+	pb_age_look(&now);
+	age_ms = pb_letters_age(loop->letters, &now);
 
 	for (size_t i = 0; i < loop->upstreams; i++) {
 		struct pb_upstream *u = loop->upstream[i];
-		int rc = pb_upstream_bound(u, now_ns, &err);
+		int rc = pb_upstream_bound(u, age_ms, &err);
 
 		if (rc < 0)
 			loop_say(loop, err.text);

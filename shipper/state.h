@@ -13,13 +13,15 @@
  *	acks       KEY                    the same for retention: acks.h
  * Dead letters (letters.h), where the rows are the truth.
  *	letters    KEY FIRST              a letter
- *	ages       NAME \0 SINCE ...      those with a file, oldest first;
- *	                                  behind SINCE the rest of its key
+ *	ages       NAME \0 SINCE ...      those with a file, oldest first, by
+ *	                                  the shipper's age; behind SINCE the
+ *	                                  rest of its key
  *	gone       KEY FIRST              those the upstream is to be told of
  *	links      KEY SEGMENT            a file: its letters and bytes
  *	files      KEY SEGMENT            one that may have no letter
  *	counts     NAME                   sums over all letters
  *	meta       `fill`                 the last fill looked at
+ *	           `age`                  the shipper's own (base/age.h)
  *
  * Rows are little-endian, a version octet first; rows of another version
  * are skipped.

@@ -91,7 +91,7 @@ int	pb_upstream_fill(struct pb_upstream *upstream,
 
 /* Keep its letters within their bounds: 1 where some went, so that
  * pb_upstream_late() is to be called for all streams. */
-int	pb_upstream_bound(struct pb_upstream *upstream, uint64_t now_ns,
+int	pb_upstream_bound(struct pb_upstream *upstream, uint64_t age_ms,
 	    struct pb_err *err);
 
 #endif

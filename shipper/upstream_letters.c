@@ -218,13 +218,13 @@ pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
 }
 
 int
-pb_upstream_bound(struct pb_upstream *u, uint64_t now_ns, struct pb_err *err)
+pb_upstream_bound(struct pb_upstream *u, uint64_t age_ms, struct pb_err *err)
 {
 	char line[160];
 	int rc;
 
 	rc = pb_letters_bound(u->env.letters, u->conf.name,
-	    u->conf.dead_letters_max, u->conf.dead_letters_age_ms, now_ns,
+	    u->conf.dead_letters_max, u->conf.dead_letters_age_ms, age_ms,
 	    err);
 	if (rc <= 0)
 		return rc;
@@ -399,5 +399,6 @@ demotion(const struct place *at, const struct pb_ship_dead *dead)
 	    .stream = at->stream, .first = dead->first, .last = dead->last,
 	    .reason = dead->reason, .status = dead->status,
 	    .attempts = dead->attempts, .error = dead->text,
-	    .now_ns = pb_clock_real_ns() };
+	    .now_ns = pb_clock_real_ns(),
+	    .age_ms = pb_letters_age_ms(at->u->env.letters) };
 }

@@ -66,7 +66,12 @@ pb_letters_open(struct pb_letters **out, struct pb_state *state,
 	strcpy(letters->store, store);
 	if (state->write) {
 		struct pb_err later;
+		int rc = letters_age_load(letters, err);
 
+		if (rc < 0) {
+			free(letters);
+			return rc;
+		}
 		/* A file that cannot be deleted now is tried again. */
 		(void)pb_letters_settle(letters, &later);
 	}
@@ -290,6 +295,7 @@ redeem(struct pb_letters_txn *t, const struct pb_letter *letter,
 	dead.status = why->status;
 	dead.attempts = why->attempts;
 	dead.since_ns = why->now_ns;
+	dead.since_at = pb_age_key(why->age_ms);
 	snprintf(dead.error, sizeof(dead.error), "%s",
 	    why->error != NULL ? why->error : "");
 	pb_letters_cut(t, letter, dead.first, dead.last);
@@ -298,7 +304,7 @@ redeem(struct pb_letters_txn *t, const struct pb_letter *letter,
 
 int
 pb_letters_bound(struct pb_letters *letters, const char *upstream,
-    uint64_t bytes_max, uint64_t age_ms_max, uint64_t now_ns,
+    uint64_t bytes_max, uint64_t age_ms_max, uint64_t age_ms,
     struct pb_err *err)
 {
 	struct pb_letters_total counts;
@@ -317,7 +323,7 @@ pb_letters_bound(struct pb_letters *letters, const char *upstream,
 		pb_letters_counts(&t, upstream, &counts);
 		due = pb_letters_oldest(&t, upstream, &letter) == 1 &&
 		    ((bytes_max != 0 && counts.file_bytes > bytes_max) ||
-		    too_old(&letter, age_ms_max, now_ns));
+		    too_old(&letter, age_ms_max, age_ms));
 	}
 	rc = pb_letters_end(&t, &later);
 	if (rc < 0 && err != NULL)
@@ -328,7 +334,7 @@ pb_letters_bound(struct pb_letters *letters, const char *upstream,
 	while (went < (int)PB_LETTERS_STEP &&
 	    pb_letters_oldest(&t, upstream, &letter) == 1) {
 		pb_letters_counts(&t, upstream, &counts);
-		if (!too_old(&letter, age_ms_max, now_ns) &&
+		if (!too_old(&letter, age_ms_max, age_ms) &&
 		    (bytes_max == 0 || counts.file_bytes <= bytes_max))
 			break;
 		pb_letters_remove(&t, &letter);
@@ -341,10 +347,10 @@ pb_letters_bound(struct pb_letters *letters, const char *upstream,
 }
 
 static bool
-too_old(const struct pb_letter *letter, uint64_t age_ms_max, uint64_t now_ns)
+too_old(const struct pb_letter *letter, uint64_t age_ms_max, uint64_t age_ms)
 {
-	return age_ms_max != 0 && now_ns > letter->since_ns &&
-	    (now_ns - letter->since_ns) / PB_NS_PER_MS >= age_ms_max;
+	return age_ms_max != 0 &&
+	    pb_age_since(letter->since_at, age_ms) >= age_ms_max;
 }
 
 int

@@ -35,6 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/age.h"
 #include "base/err.h"
 #include "recorder/store/layout.h"
 #include "shipper/ship/ship.h"
@@ -62,6 +63,9 @@ struct pb_letter {
 	int		status;		/* of HTTP, 0: none */
 	uint32_t	attempts;	/* failures in a row before it */
 	uint64_t	since_ns;	/* when it was demoted; real time */
+	uint64_t	since_at;	/* pb_age_key() of the shipper's age
+					 * then; since_ns where the letter is
+					 * from before there were ages */
 	char		error[PB_SHIP_TEXT_MAX]; /* the last one */
 	/* Where: in the segment that starts at segment_seq. */
 	uint64_t	segment_seq;
@@ -99,6 +103,7 @@ struct pb_demotion {
 	uint32_t	attempts;
 	const char	*error;
 	uint64_t	now_ns;
+	uint64_t	age_ms;		/* pb_letters_age_ms() */
 };
 
 /*
@@ -165,12 +170,21 @@ int	pb_letters_refused(struct pb_letters *letters, const char *upstream,
 	    const struct pb_stream_key *key, uint64_t first,
 	    const struct pb_demotion *why, struct pb_err *err);
 
-/* Keep the upstream's files within its bounds (0: no bound); how many
- * letters went.  A file that was linked while its segment was open counts
+/*
+ * The shipper's age, ms (base/age.h), brought up to `now`: letters get old
+ * by it, whatever the wall clock does.  Call it once a second.
+ */
+uint64_t pb_letters_age(struct pb_letters *letters,
+	    const struct pb_age_now *now);
+/* As it was then. */
+uint64_t pb_letters_age_ms(const struct pb_letters *letters);
+
+/* Keep the upstream's files within its bounds (0: no bound) at this age of
+ * the shipper; how many letters went.  A file that was linked while its segment was open counts
  * with what it has grown to some calls later.  Bounded work: call it once a
  * second. */
 int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
-	    uint64_t bytes_max, uint64_t age_ms_max, uint64_t now_ns,
+	    uint64_t bytes_max, uint64_t age_ms_max, uint64_t age_ms,
 	    struct pb_err *err);
 
 /* --- operators ---------------------------------------------------------- */

@@ -35,6 +35,8 @@ struct pb_letters {
 	struct pb_letters_key done[PB_LETTERS_SETTLE];
 	/* The file whose size was looked at last; none: from the start. */
 	struct pb_letters_key measured;
+	struct pb_age	 age;		/* of a writer */
+	uint64_t	 age_kept_ms;	/* as it was put last */
 };
 
 /*
@@ -50,6 +52,10 @@ struct pb_letters_txn {
 int	pb_letters_begin(struct pb_letters_txn *t, struct pb_letters *letters,
 	    bool write, struct pb_err *err);
 int	pb_letters_end(struct pb_letters_txn *t, struct pb_err *err);
+
+/* A writer's age: at open, and with each transaction that writes. */
+int	letters_age_load(struct pb_letters *letters, struct pb_err *err);
+void	letters_age_put(struct pb_letters_txn *t);
 
 /* --- rows --------------------------------------------------------------- */
 

@@ -20,6 +20,8 @@ struct link {
 };
 
 static bool	has_file(const struct pb_letter *);
+static uint64_t	since_at(const struct pb_letter *);
+static void	take_since(struct pb_letter *, const struct pb_letter *);
 static void	age_key(struct pb_letters_key *, const struct pb_letter *);
 static void	put_row(struct pb_letters_txn *, const struct pb_letter *);
 static void	hold(struct pb_letters_txn *, const struct pb_letter *,
@@ -47,13 +49,18 @@ pb_letters_begin(struct pb_letters_txn *t, struct pb_letters *letters,
 
 	t->letters = letters;
 	t->txn = &letters->state->txn;
-	if (letters->state->begun)
+	if (letters->state->begun) {
+		if (write)
+			letters_age_put(t);
 		return t->txn->rc;
+	}
 	t->txn = &t->own;
 	rc = pb_mdb_begin(letters->state->mdb, write, t->txn, err);
 	for (size_t i = 0; write && i < letters->settled; i++)
 		pb_mdb_del(t->txn, PB_STATE_FILES, letters->done[i].bytes,
 		    letters->done[i].len);
+	if (write)
+		letters_age_put(t);
 	return rc;
 }
 
@@ -122,6 +129,8 @@ pb_letters_parse(struct pb_letter *out, const struct pb_mdb_value *key,
 	out->file_bytes = pb_row_u64(&row);
 	out->linktype = (uint16_t)pb_row_u64(&row);
 	pb_row_text(&row, out->error, sizeof(out->error));
+	out->since_at = pb_row_u64(&row);
+	out->since_at = since_at(out);
 	return out->first <= out->last && out->last < UINT64_MAX &&
 	    out->state >= PB_LETTER_DEAD && out->state <= PB_LETTER_GONE;
 }
@@ -145,6 +154,7 @@ put_row(struct pb_letters_txn *t, const struct pb_letter *in)
 	pb_row_put_u64(&row, in->file_bytes);
 	pb_row_put_u64(&row, in->linktype);
 	pb_row_put_text(&row, in->error);
+	pb_row_put_u64(&row, in->since_at);
 	pb_letters_key(&key, in->upstream, &in->key, in->first);
 	pb_mdb_put(t->txn, PB_STATE_LETTERS, key.bytes, key.len, row.bytes,
 	    row.len);
@@ -258,7 +268,7 @@ pb_letters_put(struct pb_letters_txn *t, const struct pb_letter *in)
 		pb_letters_remove(t, &near);
 		all.first = near.first;
 		all.offset = near.offset;
-		all.since_ns = near.since_ns;
+		take_since(&all, &near);
 		if (all.file_bytes < near.file_bytes)
 			all.file_bytes = near.file_bytes;
 	}
@@ -266,8 +276,7 @@ pb_letters_put(struct pb_letters_txn *t, const struct pb_letter *in)
 	    &near) == 1 && near.first == in->last + 1 && alike(&near, in)) {
 		pb_letters_remove(t, &near);
 		all.last = near.last;
-		if (all.since_ns > near.since_ns)
-			all.since_ns = near.since_ns;
+		take_since(&all, &near);
 		if (all.file_bytes < near.file_bytes)
 			all.file_bytes = near.file_bytes;
 	}
@@ -337,7 +346,7 @@ pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
 		key.len = found.len - 8;
 		rc = pb_letters_get(t, &key, out);
 		if (rc == 1 && (!has_file(out) ||
-		    out->since_ns != pb_get_be64(at.bytes + name)))
+		    out->since_at != pb_get_be64(at.bytes + name)))
 			rc = 0;
 	} while (rc == 0);
 	return rc;
@@ -350,6 +359,22 @@ has_file(const struct pb_letter *letter)
 	    letter->state == PB_LETTER_REQUEUED;
 }
 
+static uint64_t
+since_at(const struct pb_letter *letter)
+{
+	return letter->since_at != 0 ? letter->since_at : letter->since_ns;
+}
+
+/* The earlier of two that become one. */
+static void
+take_since(struct pb_letter *all, const struct pb_letter *near)
+{
+	if (near->since_at > since_at(all))
+		return;
+	all->since_at = near->since_at;
+	all->since_ns = near->since_ns;
+}
+
 /* NAME \0 SINCE and the rest of the letter's own key. */
 static void
 age_key(struct pb_letters_key *out, const struct pb_letter *letter)
@@ -359,7 +384,7 @@ age_key(struct pb_letters_key *out, const struct pb_letter *letter)
 
 	pb_letters_key(&key, letter->upstream, &letter->key, letter->first);
 	memcpy(out->bytes, key.bytes, name);
-	pb_put_be64(out->bytes + name, letter->since_ns);
+	pb_put_be64(out->bytes + name, since_at(letter));
 	memcpy(out->bytes + name + 8, key.bytes + name, key.len - name);
 	out->len = key.len + 8;
 }

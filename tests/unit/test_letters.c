@@ -619,12 +619,12 @@ at_the_bound_of_age_the_old_ones_go(void **state)
 	demote_rc(&b, "core", PER + 1, 2 * PER, PB_DEAD_STALE,
 	    NOW + 1000000000, &done, &err);
 	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 5000,
-	    NOW + 4999999999, &err), 0);
-	/* A clock that was set back does not make them old. */
+	    NOW + 4999, &err), 0);
+	/* Never a negative age. */
 	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 5000, 1,
 	    &err), 0);
 	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 5000,
-	    NOW + 5000000000, &err), 1);
+	    NOW + 5000, &err), 1);
 	assert_letter(&b, 1, 1, PER, PB_LETTER_GONE);
 	assert_int_equal(total(&b, "core").letters, 1);
 	bench_finish(&b);

@@ -1,0 +1,86 @@
+/*
+ * shipper/letters/letters_age.c - how old letters are, by no wall clock
+ *
+ * The shipper has an age of its own (base/age.h): it runs where no recorder
+ * does.  A letter remembers at which age it was demoted.  The age is put
+ * with each transaction of letters, so that none is younger than the row
+ * says, and by itself after KEEP_MS without one.
+ */
+#include "shipper/letters/letters_private.h"
+
+#include <string.h>
+
+#include "shipper/row.h"
+
+#define ROW_VERSION	1u
+#define KEEP_MS		(10u * 60000u)
+
+static const char age_key[] = "age";
+
+int
+letters_age_load(struct pb_letters *letters, struct pb_err *err)
+{
+	struct pb_age *age = &letters->age;
+	struct pb_mdb_value value;
+	struct pb_age_now now;
+	struct pb_letters_txn t;
+	struct pb_row row;
+
+	if (pb_letters_begin(&t, letters, false, err) == 0 &&
+	    pb_mdb_get(t.txn, PB_STATE_META, age_key, sizeof(age_key) - 1,
+	    &value) == 1 && pb_row_load(&row, ROW_VERSION, &value)) {
+		age->ms = pb_row_u64(&row);
+		age->boot = pb_row_u64(&row);
+		age->boottime_ms = pb_row_u64(&row);
+		age->synced_boot = pb_row_u64(&row);
+		age->synced_ms = pb_row_u64(&row);
+		age->synced_real_ms = pb_row_u64(&row);
+	}
+	if (age->ms >= PB_AGE_BASE)
+		memset(age, 0, sizeof(*age));
+	letters->age_kept_ms = age->ms;
+	pb_age_look(&now);
+	pb_age_move(age, &now);
+	return pb_letters_end(&t, err);
+}
+
+void
+letters_age_put(struct pb_letters_txn *t)
+{
+	const struct pb_age *age = &t->letters->age;
+	struct pb_row row;
+
+	if (age->ms == t->letters->age_kept_ms)
+		return;
+	t->letters->age_kept_ms = age->ms;
+	pb_row_begin(&row, ROW_VERSION);
+	pb_row_put_u64(&row, age->ms);
+	pb_row_put_u64(&row, age->boot);
+	pb_row_put_u64(&row, age->boottime_ms);
+	pb_row_put_u64(&row, age->synced_boot);
+	pb_row_put_u64(&row, age->synced_ms);
+	pb_row_put_u64(&row, age->synced_real_ms);
+	pb_mdb_put(t->txn, PB_STATE_META, age_key, sizeof(age_key) - 1,
+	    row.bytes, row.len);
+}
+
+uint64_t
+pb_letters_age(struct pb_letters *letters, const struct pb_age_now *now)
+{
+	struct pb_letters_txn t;
+	struct pb_err later;
+
+	pb_age_move(&letters->age, now);
+	if (letters->age.ms - letters->age_kept_ms >= KEEP_MS) {
+		/* Where it fails it is tried again as late. */
+		pb_letters_begin(&t, letters, true, &later);
+		(void)pb_letters_end(&t, &later);
+	}
+	return letters->age.ms;
+}
+
+uint64_t
+pb_letters_age_ms(const struct pb_letters *letters)
+{
+	return letters->age.ms;
+}
