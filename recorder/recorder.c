@@ -207,7 +207,7 @@ wait_captures(struct pb_recorder *rec)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += OPEN_WAIT_S;
 	for (size_t i = 0; i < rec->captures; i++)
 		pb_source_wait(rec->capture[i].source, &until);

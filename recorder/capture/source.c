@@ -106,7 +106,7 @@ pb_source_wait(struct pb_source *src, const struct timespec *until)
 	int rc;
 
 	do
-		rc = sem_timedwait(&src->tried, until);
+		rc = sem_clockwait(&src->tried, CLOCK_MONOTONIC, until);
 	while (rc < 0 && errno == EINTR);
 	/* Others may ask as well. */
 	if (rc == 0)

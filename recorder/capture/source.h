@@ -55,7 +55,7 @@ int	pb_source_start(struct pb_source **out,
 
 /*
  * Wait until the interface was opened, or could not be for now; until
- * `until` (CLOCK_REALTIME) at most.  False when that time has come.
+ * `until` (CLOCK_MONOTONIC) at most.  False when that time has come.
  */
 bool	pb_source_wait(struct pb_source *source, const struct timespec *until);
 
