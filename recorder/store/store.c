@@ -36,7 +36,7 @@ static int	stream_add(struct pb_store *, const struct pb_stream_info *,
 static int	stream_get(struct pb_store *, const struct pb_stream_key *,
 		    struct pb_stream **, struct pb_err *);
 static void	own_in_memory(struct pb_store *, const struct pb_stream_key *,
-		    uint16_t, uint32_t, uint64_t *, uint64_t *);
+		    uint16_t, uint32_t, uint32_t, uint64_t *);
 static int	check_order(const struct pb_chunk *, struct pb_err *);
 
 int
@@ -145,7 +145,7 @@ pb_store_own_epoch(struct pb_store *store, const char *node,
 {
 	struct pb_stream_info rows[EPOCH_PAGE];
 	struct pb_stream_key after = { .epoch = 0 }, name;
-	uint64_t newest = 0;
+	uint32_t newest = 0;
 	int n;
 
 	*epoch = 0;
@@ -163,8 +163,8 @@ pb_store_own_epoch(struct pb_store *store, const char *node,
 				n = 0;
 				break;
 			}
-			if (rows[i].own && rows[i].created_ns >= newest) {
-				newest = rows[i].created_ns;
+			if (rows[i].own && rows[i].id >= newest) {
+				newest = rows[i].id;
 				*epoch = rows[i].linktype == linktype &&
 				    rows[i].snaplen == snaplen ?
 				    rows[i].key.epoch : 0;
@@ -172,7 +172,7 @@ pb_store_own_epoch(struct pb_store *store, const char *node,
 			after = rows[i].key;
 		}
 	} while (n == EPOCH_PAGE);
-	own_in_memory(store, &name, linktype, snaplen, &newest, epoch);
+	own_in_memory(store, &name, linktype, snaplen, newest, epoch);
 	if (*epoch == 0)
 		*epoch = pb_random64();
 	return 0;
@@ -181,20 +181,25 @@ pb_store_own_epoch(struct pb_store *store, const char *node,
 /* A stream of ours that has no row yet: its first chunk is on the way. */
 static void
 own_in_memory(struct pb_store *store, const struct pb_stream_key *name,
-    uint16_t linktype, uint32_t snaplen, uint64_t *newest, uint64_t *epoch)
+    uint16_t linktype, uint32_t snaplen, uint32_t newest, uint64_t *epoch)
 {
 	pthread_mutex_lock(&store->mutex);
 	for (size_t i = 0; i < STREAM_SLOTS; i++) {
 		const struct pb_stream_info *info;
+		uint32_t id;
 
 		if (store->slots[i] == NULL)
 			continue;
 		info = &store->slots[i]->info;
-		if (!info->own || info->created_ns < *newest ||
+		/* Ids are given in turn, when there is something to write. */
+		id = atomic_load(&store->slots[i]->id);
+		if (id == 0)
+			id = UINT32_MAX;
+		if (!info->own || id < newest ||
 		    strcmp(info->key.node, name->node) != 0 ||
 		    strcmp(info->key.interface, name->interface) != 0)
 			continue;
-		*newest = info->created_ns;
+		newest = id;
 		*epoch = info->linktype == linktype &&
 		    info->snaplen == snaplen ? info->key.epoch : 0;
 	}

@@ -258,6 +258,30 @@ time_passes_between_two_runs_on_one_boot(void **state)
 	assert_in_range(age_of(f), before + 7200000, before + 7260000);
 }
 
+static void
+an_interface_goes_on_with_the_stream_begun_last(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t epoch;
+
+	for (uint64_t n = 1; n <= 2; n++) {
+		atomic_store(&ahead_s, n == 1 ? 4 * YEAR_S : 0);
+		f->key.epoch = n;
+		pb_head_unref(f->head);
+		f->head = fixture_head(&f->key, "London");
+		reopen(f, NULL);
+		assert_int_equal(pb_store_own_epoch(f->store, f->key.node,
+		    f->key.interface, PB_LINKTYPE_ETHERNET, 0, &epoch, NULL),
+		    0);
+		assert_int_equal(epoch, n);
+		write_runs(f, 1);
+		assert_int_equal(pb_store_own_epoch(f->store, f->key.node,
+		    f->key.interface, PB_LINKTYPE_ETHERNET, 0, &epoch, NULL),
+		    0);
+		assert_int_equal(epoch, n);
+	}
+}
+
 /* --- without an index, and with one from before -------------------------- */
 
 static void
@@ -478,6 +502,7 @@ main(void)
 		STEP(nothing_gets_old_by_a_step_of_the_clock),
 		STEP(what_is_old_goes_though_the_clock_was_ahead_when_it_came),
 		STEP(time_passes_between_two_runs_on_one_boot),
+		STEP(an_interface_goes_on_with_the_stream_begun_last),
 		STEP(an_index_made_again_has_the_same_order_and_measure),
 		STEP(what_is_from_before_goes_first_and_gets_old_from_now_on),
 		STEP(what_was_open_at_a_crash_is_as_old_as_the_last_commit),
