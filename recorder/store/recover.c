@@ -481,6 +481,9 @@ count_stream(struct job *job)
 	struct pb_stream_info *stream = &job->stream;
 	const struct pb_segment_info *row = &job->survey.segment;
 
+	if (row->packets > 0)
+		pb_stream_add_times(stream, row->first_time, row->last_time,
+		    true);
 	stream->packets += row->packets - job->before.packets;
 	stream->bytes += row->packet_bytes - job->before.packet_bytes;
 	for (size_t i = 0; i < job->survey.drop_count; i++)
@@ -492,10 +495,6 @@ count_stream(struct job *job)
 		stream->first_seq = row->first_seq;
 	if (row->last_seq > stream->last_seq)
 		stream->last_seq = row->last_seq;
-	if (stream->first_time == 0 || row->first_time < stream->first_time)
-		stream->first_time = row->first_time;
-	if (row->last_time > stream->last_time)
-		stream->last_time = row->last_time;
 }
 
 /*

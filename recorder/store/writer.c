@@ -549,10 +549,7 @@ try_held(struct pb_store *store, bool last)
 static void
 count_in(struct pb_stream_info *info, const struct pb_chunk *chunk, bool tail)
 {
-	if (info->packets == 0 || chunk->first_time < info->first_time)
-		info->first_time = chunk->first_time;
-	if (chunk->last_time > info->last_time)
-		info->last_time = chunk->last_time;
+	pb_stream_add_times(info, chunk->first_time, chunk->last_time, tail);
 	if (info->packets == 0 || chunk->first_seq < info->first_seq)
 		info->first_seq = chunk->first_seq;
 	if (tail)
@@ -574,6 +571,7 @@ copy_counters(struct pb_stream_info *to, const struct pb_stream_info *from)
 	to->dropped_before = from->dropped_before;
 	to->first_time = from->first_time;
 	to->last_time = from->last_time;
+	to->unsteady = from->unsteady;
 }
 
 /* In the batch, which is to be flushed by `due_ms`. */

@@ -375,6 +375,66 @@ all_that_speaks_of_a_segment_goes_and_nothing_else(void **state)
 	assert_int_equal(gaps[0].since_ns, 99);
 }
 
+/*
+ * Goal:   a stream's first_time is never above the time of a packet it has:
+ *         by it a query passes over a stream, and a merge waits with it.
+ * Method: segment 1 is the earliest; then come as many as are looked at,
+ *         and behind them one from before those.
+ */
+static void
+a_stream_whose_times_ran_back_keeps_a_time_that_is_low_enough(void **state)
+{
+	const uint64_t count = PB_EXPIRE_LOOK_MAX + 2;
+	struct place *p = *state;
+
+	for (int unsteady = 0; unsteady < 2; unsteady++) {
+		struct pb_stream_info info = { .key = eth0, .id = 12,
+		    .first_seq = 1, .last_seq = 10 * count, .packets = 10 *
+		    count, .first_time = 1001, .last_time = 9000000,
+		    .unsteady = unsteady }, after;
+		struct pb_segment_info row;
+
+		begin(p);
+		pb_index_put_stream(&p->txn, &info);
+		for (uint64_t n = 0; n < count; n++) {
+			row = segment(12, 10 * n + 1, 100, n + 1);
+			if (n == count - 1)
+				row.first_time = 1002;
+			pb_index_put_segment(&p->txn, &row);
+		}
+		commit(p);
+		expire(p, 1, 10, 10, &after);
+		assert_int_equal(after.first_time, unsteady ? 1001 : 1011);
+		assert_int_equal(after.unsteady, unsteady);
+		begin(p);
+		pb_index_look_first(&p->txn, &after);
+		commit(p);
+		assert_int_equal(after.first_time, unsteady ? 1001 : 1011);
+	}
+}
+
+static void
+times_that_run_back_by_an_hour_are_noticed(void **state)
+{
+	const uint64_t hour = UINT64_C(3600000000000);
+	struct pb_stream_info info = { .packets = 0 };
+
+	(void)state;
+	pb_stream_add_times(&info, 5 * hour, 6 * hour, true);
+	assert_int_equal(info.first_time, 5 * hour);
+	assert_int_equal(info.last_time, 6 * hour);
+	info.packets = 1;
+	/* What comes late may; and lanes are not that far apart. */
+	pb_stream_add_times(&info, 2 * hour, 2 * hour, false);
+	pb_stream_add_times(&info, 5 * hour, 8 * hour, true);
+	assert_false(info.unsteady);
+	assert_int_equal(info.first_time, 2 * hour);
+	assert_int_equal(info.last_time, 8 * hour);
+	pb_stream_add_times(&info, 7 * hour - 1, 7 * hour, true);
+	assert_true(info.unsteady);
+	assert_int_equal(info.last_time, 8 * hour);
+}
+
 static void
 a_gap_within_keeps_its_own_reason(void **state)
 {
@@ -436,6 +496,8 @@ main(void)
 		TEST(gaps_side_by_side_for_one_reason_are_one_row),
 		TEST(a_closed_gap_joins_no_open_one),
 		TEST(all_that_speaks_of_a_segment_goes_and_nothing_else),
+		TEST(a_stream_whose_times_ran_back_keeps_a_time_that_is_low_enough),
+		TEST(times_that_run_back_by_an_hour_are_noticed),
 		TEST(a_gap_within_keeps_its_own_reason),
 		TEST(room_is_reserved_for_commits_on_a_full_disk),
 	};

@@ -19,6 +19,8 @@ const char *const pb_index_tables[PB_TABLES] = {
 	"ids", "ages", "fills", "doomed",
 };
 
+#define UNSTEADY_NS	(UINT64_C(3600) * 1000000000)
+
 /* A page being filled by pb_mdb_walk(). */
 struct page {
 	uint32_t	 stream;
@@ -350,6 +352,19 @@ pb_meta_get(struct pb_mdb_txn *txn, const char *name)
 	return value;
 }
 
+void
+pb_stream_add_times(struct pb_stream_info *stream, uint64_t first,
+    uint64_t last, bool behind)
+{
+	if (behind && first < stream->last_time &&
+	    stream->last_time - first > UNSTEADY_NS)
+		stream->unsteady = true;
+	if (stream->packets == 0 || first < stream->first_time)
+		stream->first_time = first;
+	if (last > stream->last_time)
+		stream->last_time = last;
+}
+
 const char *
 pb_gap_reason_name(enum pb_gap_reason reason)
 {
@@ -452,6 +467,7 @@ stream_decode(struct pb_stream_info *out, const struct pb_mdb_value *key,
 	out->id = row.id;
 	out->linktype = row.linktype;
 	out->own = (row.flags & PB_STREAM_OWN) != 0;
+	out->unsteady = (row.flags & PB_STREAM_UNSTEADY) != 0;
 	out->snaplen = row.snaplen;
 	out->created_ns = row.created_ns;
 	out->first_seq = row.first_seq;

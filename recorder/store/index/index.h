@@ -28,6 +28,7 @@ struct pb_stream_info {
 	uint32_t	id;		/* in this store; key of other rows */
 	uint16_t	linktype;
 	bool		own;		/* captured by this node */
+	bool		unsteady;	/* times have run back by an hour */
 	uint32_t	snaplen;	/* configured at the origin; 0: unknown */
 	uint64_t	created_ns;	/* when this store first saw it */
 	uint64_t	first_seq;	/* lowest number kept; 0: no packets */
@@ -37,9 +38,16 @@ struct pb_stream_info {
 	uint64_t	bytes;		/* captured bytes of those */
 	uint64_t	dropped;	/* sum of the drop counts in those */
 	uint64_t	dropped_before;	/* of packets deleted since */
-	uint64_t	first_time;	/* lowest time of a packet, ns */
-	uint64_t	last_time;	/* highest */
+	uint64_t	first_time;	/* lowest time of a packet, ns; no
+					 * higher than that, where the stream
+					 * is unsteady and long */
+	uint64_t	last_time;	/* no lower than the highest */
 };
+
+/* Packets first .. last in time are about to be counted in; `behind` what
+ * the stream has. */
+void	pb_stream_add_times(struct pb_stream_info *stream, uint64_t first,
+	    uint64_t last, bool behind);
 
 struct pb_segment_info {
 	uint32_t	stream;

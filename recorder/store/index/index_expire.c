@@ -23,7 +23,8 @@ static void	put_gaps(struct pb_mdb_txn *, const struct pb_expiry *,
 		    uint64_t, uint64_t, enum pb_gap_reason);
 static void	uncount(struct pb_mdb_txn *, const struct pb_segment_info *,
 		    uint64_t, struct pb_stream_info *);
-static uint64_t	lowest_time(struct pb_mdb_txn *, uint32_t);
+static uint64_t	lowest_time(struct pb_mdb_txn *,
+		    const struct pb_stream_info *);
 static bool	find(struct pb_mdb_txn *, unsigned, uint32_t, uint64_t,
 		    struct found *);
 static bool	find_gap(struct pb_mdb_txn *, uint32_t, uint64_t,
@@ -145,7 +146,7 @@ pb_index_look_first(struct pb_mdb_txn *txn, struct pb_stream_info *stream)
 
 	if (find(txn, PB_TABLE_SEGMENTS, stream->id, 0, &found)) {
 		stream->first_seq = found.number;
-		stream->first_time = lowest_time(txn, stream->id);
+		stream->first_time = lowest_time(txn, stream);
 		return;
 	}
 	stream->first_seq = 0;
@@ -255,28 +256,31 @@ uncount(struct pb_mdb_txn *txn, const struct pb_segment_info *segment,
 		stream->first_seq = 0;
 		stream->packets = stream->bytes = 0;
 		stream->first_time = stream->last_time = 0;
+		stream->unsteady = false;
 	} else {
 		stream->first_seq = found.number;
 		if (segment->first_time <= stream->first_time)
-			stream->first_time = lowest_time(txn, stream->id);
+			stream->first_time = lowest_time(txn, stream);
 	}
 	stream->dropped -= dropped;
 	stream->dropped_before += dropped;
 }
 
 /*
- * Of the stream's first PB_EXPIRE_LOOK_MAX segments: those that follow
- * are later, unless the clock went back by the time that all these took.
+ * Of the stream's first PB_EXPIRE_LOOK_MAX segments: those that follow are
+ * later.  Where times have run back that cannot be relied on: the lowest
+ * that there ever was is no higher than theirs, and stays.
  */
 static uint64_t
-lowest_time(struct pb_mdb_txn *txn, uint32_t stream)
+lowest_time(struct pb_mdb_txn *txn, const struct pb_stream_info *stream)
 {
 	uint64_t lowest = 0, from = 0;
 	struct row_segment row;
 	struct found found;
+	unsigned i;
 
-	for (unsigned i = 0; i < PB_EXPIRE_LOOK_MAX &&
-	    find(txn, PB_TABLE_SEGMENTS, stream, from, &found); i++) {
+	for (i = 0; i < PB_EXPIRE_LOOK_MAX && find(txn, PB_TABLE_SEGMENTS,
+	    stream->id, from, &found); i++) {
 		from = found.number + 1;
 		if (found.value.len != sizeof(row))
 			continue;
@@ -284,7 +288,8 @@ lowest_time(struct pb_mdb_txn *txn, uint32_t stream)
 		if (lowest == 0 || row.first_time < lowest)
 			lowest = row.first_time;
 	}
-	return lowest;
+	return i == PB_EXPIRE_LOOK_MAX && stream->unsteady &&
+	    stream->first_time < lowest ? stream->first_time : lowest;
 }
 
 /* The stream's first row with a number >= `from`. */

@@ -41,7 +41,9 @@ extern const char *const pb_index_tables[PB_TABLES];
 #define PB_KEY_STREAM_MAX \
 	(PB_NAME_BYTES_MAX + 1 + PB_IFNAME_BYTES_MAX + 1 + 8)
 
-#define PB_STREAM_OWN	1u		/* row_stream.flags */
+/* row_stream.flags */
+#define PB_STREAM_OWN		1u
+#define PB_STREAM_UNSTEADY	2u
 
 struct row_stream {
 	uint32_t	id;

@@ -165,7 +165,8 @@ pb_index_put_stream(struct pb_mdb_txn *txn, const struct pb_stream_info *info)
 	struct row_stream row = {
 		.id = info->id,
 		.linktype = info->linktype,
-		.flags = info->own ? PB_STREAM_OWN : 0,
+		.flags = (uint16_t)((info->own ? PB_STREAM_OWN : 0) |
+		    (info->unsteady ? PB_STREAM_UNSTEADY : 0)),
 		.snaplen = info->snaplen,
 		.created_ns = info->created_ns,
 		.first_seq = info->first_seq,

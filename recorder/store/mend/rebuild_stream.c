@@ -392,10 +392,8 @@ count(struct rebuild_stream *stream, const struct pb_segment_info *segment,
 {
 	struct pb_stream_info *info = &stream->info;
 
-	if (info->packets == 0 || segment->first_time < info->first_time)
-		info->first_time = segment->first_time;
-	if (segment->last_time > info->last_time)
-		info->last_time = segment->last_time;
+	pb_stream_add_times(info, segment->first_time, segment->last_time,
+	    true);
 	if (info->packets == 0)
 		info->first_seq = segment->first_seq;
 	info->last_seq = segment->last_seq;

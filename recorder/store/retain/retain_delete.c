@@ -237,6 +237,7 @@ settle_streams(struct retain_run *run)
 		stream->committed.dropped_before = row->dropped_before;
 		stream->committed.first_time = row->first_time;
 		stream->committed.last_time = row->last_time;
+		stream->committed.unsteady = row->unsteady;
 		/* Between batches both are the same. */
 		copy_counters(&stream->info, &stream->committed);
 	}
