@@ -128,12 +128,14 @@ $(BUILD)/tests/crash/work: $(BUILD)/tests/crash/work.o $(LIB)
 	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
 
 # Preloaded into what may be sanitized: never sanitized itself.
-$(BUILD)/tests/crash/shim.so: tests/crash/shim.c | $(BUILD)/pkgs
+CLOCK := $(BUILD)/tests/system/clock.so
+
+$(BUILD)/tests/crash/shim.so $(CLOCK): $(BUILD)/%.so: %.c | $(BUILD)/pkgs
 	@mkdir -p $(@D)
 	@echo "  LINK $@"
 	@$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O1 -g -fPIC -shared -o $@ $<
 
-check: $(CRASH)
+check: $(CRASH) $(CLOCK)
 
 crash: deps-test
 	@$(MAKE) --no-print-directory -j2 all $(CRASH)
