@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,12 +70,27 @@ pb_age_move(struct pb_age *age, const struct pb_age_now *now)
 	if (age->synced_ms != 0 && age->synced_ms <= age->ms &&
 	    age->synced_boot != now->boot && now->real_ms > age->synced_real_ms) {
 		away = now->real_ms - age->synced_real_ms;
-		if (age->synced_ms + away > age->ms)
-			age->ms = age->synced_ms + away;
+		away -= age->ms - age->synced_ms < away ?
+		    age->ms - age->synced_ms : away;
+		age->ms += away < PB_AGE_AWAY_MS_MAX ? away :
+		    PB_AGE_AWAY_MS_MAX;
 	}
 	age->synced_boot = now->boot;
 	age->synced_ms = age->ms;
 	age->synced_real_ms = now->real_ms;
+}
+
+void
+pb_age_sign(struct pb_age *age)
+{
+	age->digest = pb_digest(age, offsetof(struct pb_age, digest));
+}
+
+bool
+pb_age_sound(const struct pb_age *age)
+{
+	return age->ms > 0 && age->ms < PB_AGE_BASE && age->digest ==
+	    pb_digest(age, offsetof(struct pb_age, digest));
 }
 
 uint64_t

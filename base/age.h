@@ -6,14 +6,15 @@
  * which order, goes by an age of its own: milliseconds that only grow.
  *
  *	on one boot	CLOCK_BOOTTIME counts, also between two runs
- *	between boots	the wall clock's difference counts, where the kernel
- *			called it synchronised before and calls it so now
- *			(it may begin to a minute after the boot: the time
- *			is added then, once); else nothing does
+ *	between boots	the wall clock's difference counts, up to a day,
+ *			where the kernel called it synchronised before and
+ *			calls it so now (it may begin to a minute after the
+ *			boot: the time is added then, once); else nothing
  *
  * So an age may be less than the time that has passed, and then things
- * live longer; it is never more, unless a clock that is called
- * synchronised was wrong.
+ * live longer.  It is more only where a clock that is called synchronised
+ * was wrong, and then by a day a boot: receivers of satellites' time, too,
+ * have been wrong by years.
  *
  * Pure but for pb_age_look() and pb_boot_id(): `now` is an argument.
  */
@@ -30,7 +31,17 @@ struct pb_age {
 	uint64_t	boot, boottime_ms;
 	/* The last moment of a clock called synchronised; 0: none yet. */
 	uint64_t	synced_boot, synced_ms, synced_real_ms;
+	/* What is from before, its owner knows no age of: it is as if it
+	 * were from then. */
+	uint64_t	known_ms;
+	uint64_t	digest;		/* of the above: pb_age_sign() */
 };
+#define PB_AGE_AWAY_MS_MAX	86400000u
+
+/* A row that rotted would make everything old at once: sign what is kept,
+ * and take it only where it is sound. */
+void	pb_age_sign(struct pb_age *age);
+bool	pb_age_sound(const struct pb_age *age);
 
 struct pb_age_now {
 	uint64_t	boot;		/* which; never 0 */

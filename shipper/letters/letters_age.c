@@ -14,6 +14,8 @@
 
 #define ROW_VERSION	1u
 #define KEEP_MS		(10u * 60000u)
+/* An age is numbers of 64 bits and nothing else. */
+#define WORDS		(sizeof(struct pb_age) / sizeof(uint64_t))
 
 static const char age_key[] = "age";
 
@@ -24,19 +26,16 @@ letters_age_load(struct pb_letters *letters, struct pb_err *err)
 	struct pb_mdb_value value;
 	struct pb_age_now now;
 	struct pb_letters_txn t;
+	uint64_t word[WORDS] = { 0 };
 	struct pb_row row;
 
 	if (pb_letters_begin(&t, letters, false, err) == 0 &&
 	    pb_mdb_get(t.txn, PB_STATE_META, age_key, sizeof(age_key) - 1,
-	    &value) == 1 && pb_row_load(&row, ROW_VERSION, &value)) {
-		age->ms = pb_row_u64(&row);
-		age->boot = pb_row_u64(&row);
-		age->boottime_ms = pb_row_u64(&row);
-		age->synced_boot = pb_row_u64(&row);
-		age->synced_ms = pb_row_u64(&row);
-		age->synced_real_ms = pb_row_u64(&row);
-	}
-	if (age->ms >= PB_AGE_BASE)
+	    &value) == 1 && pb_row_load(&row, ROW_VERSION, &value))
+		for (size_t i = 0; i < WORDS; i++)
+			word[i] = pb_row_u64(&row);
+	memcpy(age, word, sizeof(*age));
+	if (!pb_age_sound(age))
 		memset(age, 0, sizeof(*age));
 	letters->age_kept_ms = age->ms;
 	pb_age_look(&now);
@@ -47,19 +46,18 @@ letters_age_load(struct pb_letters *letters, struct pb_err *err)
 void
 letters_age_put(struct pb_letters_txn *t)
 {
-	const struct pb_age *age = &t->letters->age;
+	struct pb_age age = t->letters->age;
+	uint64_t word[WORDS];
 	struct pb_row row;
 
-	if (age->ms == t->letters->age_kept_ms)
+	if (age.ms == t->letters->age_kept_ms)
 		return;
-	t->letters->age_kept_ms = age->ms;
+	t->letters->age_kept_ms = age.ms;
+	pb_age_sign(&age);
+	memcpy(word, &age, sizeof(word));
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put_u64(&row, age->ms);
-	pb_row_put_u64(&row, age->boot);
-	pb_row_put_u64(&row, age->boottime_ms);
-	pb_row_put_u64(&row, age->synced_boot);
-	pb_row_put_u64(&row, age->synced_ms);
-	pb_row_put_u64(&row, age->synced_real_ms);
+	for (size_t i = 0; i < WORDS; i++)
+		pb_row_put_u64(&row, word[i]);
 	pb_mdb_put(t->txn, PB_STATE_META, age_key, sizeof(age_key) - 1,
 	    row.bytes, row.len);
 }

@@ -69,6 +69,8 @@ the_time_between_two_boots_counts_where_both_clocks_are_vouched_for(
 		{ true, true, (int64_t)HOUR, HOUR },
 		{ true, true, -(int64_t)HOUR, 0 },
 		{ true, true, 0, 0 },
+		/* Believed up to a day. */
+		{ true, true, (int64_t)(4 * YEAR), PB_AGE_AWAY_MS_MAX },
 		{ true, false, (int64_t)(4 * YEAR), 0 },
 		{ false, true, (int64_t)(4 * YEAR), 0 },
 		{ false, false, (int64_t)(4 * YEAR), 0 },
@@ -142,6 +144,25 @@ another_boot_s_time_is_none_of_its_own(void **state)
 }
 
 static void
+a_flipped_bit_is_noticed(void **state)
+{
+	struct pb_age age = born(7, 5000, TODAY, true), rotten;
+
+	(void)state;
+	age.known_ms = 5;
+	pb_age_sign(&age);
+	assert_true(pb_age_sound(&age));
+	for (size_t bit = 0; bit < 8 * sizeof(age); bit++) {
+		rotten = age;
+		((uint8_t *)&rotten)[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_false(pb_age_sound(&rotten));
+	}
+	memset(&age, 0, sizeof(age));
+	pb_age_sign(&age);
+	assert_false(pb_age_sound(&age));
+}
+
+static void
 what_has_only_a_time_comes_first_and_is_older_than_the_age(void **state)
 {
 	uint64_t ns = TODAY * PB_NS_PER_MS, future = ns + YEAR * PB_NS_PER_MS;
@@ -194,6 +215,7 @@ main(void)
 		cmocka_unit_test(
 		    a_boot_without_a_clock_in_between_is_part_of_it),
 		cmocka_unit_test(another_boot_s_time_is_none_of_its_own),
+		cmocka_unit_test(a_flipped_bit_is_noticed),
 		cmocka_unit_test(
 		    what_has_only_a_time_comes_first_and_is_older_than_the_age),
 		cmocka_unit_test(the_kernel_tells_boot_and_time),

@@ -315,8 +315,8 @@ pb_index_age(struct pb_index *index, struct pb_age *out, struct pb_err *err)
 	return rc;
 }
 
-/* Never less than what the last segment sealed has: a row that rotted, or
- * that a rebuild had nothing to make of, leaves that. */
+/* Where there is none, because it rotted or the index was made again, it is
+ * what the last segment sealed has, and nobody knows how old that is. */
 void
 pb_index_get_age(struct pb_mdb_txn *txn, struct pb_age *out)
 {
@@ -324,20 +324,20 @@ pb_index_get_age(struct pb_mdb_txn *txn, struct pb_age *out)
 	struct pb_mdb_value row, key;
 	uint64_t sealed;
 
-	memset(out, 0, sizeof(*out));
 	if (pb_mdb_get(txn, PB_TABLE_META, PB_META_AGE,
-	    strlen(PB_META_AGE), &row) == 1 && row.len == sizeof(*out))
+	    strlen(PB_META_AGE), &row) == 1 && row.len == sizeof(*out)) {
 		memcpy(out, row.data, sizeof(*out));
-	if (out->ms >= PB_AGE_BASE)
-		memset(out, 0, sizeof(*out));
+		if (pb_age_sound(out))
+			return;
+	}
+	memset(out, 0, sizeof(*out));
 	memset(last, 0xff, sizeof(last));
 	if (pb_mdb_find_last(txn, PB_TABLE_AGES, last, sizeof(last), &key,
 	    &row) != 1 || key.len != PB_KEY_AGE_BYTES)
 		return;
 	sealed = pb_get_be64(key.data);
-	if (sealed > PB_AGE_BASE && sealed < 2 * PB_AGE_BASE &&
-	    sealed - PB_AGE_BASE > out->ms)
-		out->ms = sealed - PB_AGE_BASE;
+	if (sealed > PB_AGE_BASE && sealed < 2 * PB_AGE_BASE)
+		out->ms = out->known_ms = sealed - PB_AGE_BASE;
 }
 
 uint64_t

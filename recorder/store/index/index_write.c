@@ -386,8 +386,11 @@ pb_index_meta_put(struct pb_mdb_txn *txn, const char *name, uint64_t value)
 void
 pb_index_put_age(struct pb_mdb_txn *txn, const struct pb_age *age)
 {
-	pb_mdb_put(txn, PB_TABLE_META, PB_META_AGE, strlen(PB_META_AGE), age,
-	    sizeof(*age));
+	struct pb_age row = *age;
+
+	pb_age_sign(&row);
+	pb_mdb_put(txn, PB_TABLE_META, PB_META_AGE, strlen(PB_META_AGE), &row,
+	    sizeof(row));
 }
 
 void

@@ -5,9 +5,10 @@
  * what the index had: streams, segments, extents, gaps, drop counts, the
  * order of age, the sums.  (Extents may be cut elsewhere; a segment counts
  * as sealed when it was begun by the store's age, and as begun when it was
- * sealed by the wall clock; the store's age is that of the last one begun.
- * Files from before there were ages come first, by their mtime, bounded by
- * now.  Nothing else differs.)  It is built
+ * sealed by the wall clock.  Files from before there were ages come first,
+ * by their mtime, bounded by now.  For retain_age all count from the rebuild
+ * on: they may be another store's, and mtimes are a wall clock's.  Nothing
+ * else differs.)  It is built
  * in STORE/index.new and takes the place of STORE/index in one step; what
  * stood there goes to STORE/damaged/index-TIME.
  *

@@ -272,14 +272,14 @@ choose(struct retain_run *run, enum retain_reason reason)
 
 	retain_refresh(&run->look, walk);
 	if (reason == RETAIN_BY_AGE) {
-		uint64_t age_ms = run->look.age_ms;
+		const struct pb_age *age = &run->store->age;
 		uint64_t max_ms = retain->bounds.age_ms_max;
 
 		/* All of these go, whoever waits for them. */
 		retain_restart(&run->look, walk);
 		walk->phase = RETAIN_UNACKED;
-		walk->sealed_before = age_ms > max_ms ?
-		    pb_age_key(age_ms - max_ms) : 0;
+		walk->sealed_before = age->ms - age->known_ms > max_ms ?
+		    pb_age_key(age->ms - max_ms) : 0;
 	}
 	while (found == RETAIN_FOUND && run->count < max &&
 	    is_broken(run, reason, &have, &bound)) {
