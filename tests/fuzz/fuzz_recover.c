@@ -553,6 +553,7 @@ check_segment(const struct image *im, const struct found *f,
 {
 	uint64_t next = row->first_seq, at = row->header_bytes;
 	char path[PATH_MAX];
+	struct pb_block block;
 	struct pb_head *head;
 	struct pb_buf bytes;
 	size_t header;
@@ -576,6 +577,12 @@ check_segment(const struct image *im, const struct found *f,
 		if (f->extent[i].segment_seq != row->first_seq)
 			continue;
 		MUST(f->extent[i].first_seq == next);
+		/* When it was begun stands before the first one, or in it. */
+		if (at == header && f->extent[i].offset > at) {
+			MUST(pb_scan_block(bytes.data + at, bytes.len - at,
+			    &block) == 1 && pb_scan_is_filler(&block));
+			at += block.len;
+		}
 		MUST(f->extent[i].offset == at);
 		check_extent(&f->extent[i], &bytes, header, rotten);
 		next = f->extent[i].last_seq + 1;
