@@ -68,7 +68,8 @@ pb_age_move(struct pb_age *age, const struct pb_age_now *now)
 		return;
 	/* All since then, the boots in between that had no clock included. */
 	if (age->synced_ms != 0 && age->synced_ms <= age->ms &&
-	    age->synced_boot != now->boot && now->real_ms > age->synced_real_ms) {
+	    age->synced_boot != now->boot &&
+	    now->real_ms > age->synced_real_ms) {
 		away = now->real_ms - age->synced_real_ms;
 		away -= age->ms - age->synced_ms < away ?
 		    age->ms - age->synced_ms : away;

@@ -69,7 +69,7 @@ struct pb_store {
 	uint64_t		 told_ms;	/* of a rebuild */
 	bool			 same_boot;	/* as the last to write here */
 	struct pb_age		 age;		/* (w) how long it has lived */
-	uint64_t		 age_sealed_ms;	/* (w) of the last to be sealed */
+	uint64_t		 age_sealed_ms;	/* (w) of the last sealed */
 	uint64_t		 age_kept_ms;	/* (w) as it was put last */
 	/* The batch: what has been written and not yet committed. */
 	struct chunk_list	 written;	/* (w) */

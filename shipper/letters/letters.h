@@ -180,9 +180,9 @@ uint64_t pb_letters_age(struct pb_letters *letters,
 uint64_t pb_letters_age_ms(const struct pb_letters *letters);
 
 /* Keep the upstream's files within its bounds (0: no bound) at this age of
- * the shipper; how many letters went.  A file that was linked while its segment was open counts
- * with what it has grown to some calls later.  Bounded work: call it once a
- * second. */
+ * the shipper; how many letters went.  A file that was linked while its
+ * segment was open counts with what it has grown to some calls later.
+ * Bounded work: call it once a second. */
 int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
 	    uint64_t bytes_max, uint64_t age_ms_max, uint64_t age_ms,
 	    struct pb_err *err);

@@ -382,7 +382,7 @@ all_that_speaks_of_a_segment_goes_and_nothing_else(void **state)
  *         and behind them one from before those.
  */
 static void
-a_stream_whose_times_ran_back_keeps_a_time_that_is_low_enough(void **state)
+a_stream_whose_times_ran_back_keeps_one_that_is_low_enough(void **state)
 {
 	const uint64_t count = PB_EXPIRE_LOOK_MAX + 2;
 	struct place *p = *state;
@@ -496,7 +496,7 @@ main(void)
 		TEST(gaps_side_by_side_for_one_reason_are_one_row),
 		TEST(a_closed_gap_joins_no_open_one),
 		TEST(all_that_speaks_of_a_segment_goes_and_nothing_else),
-		TEST(a_stream_whose_times_ran_back_keeps_a_time_that_is_low_enough),
+		TEST(a_stream_whose_times_ran_back_keeps_one_that_is_low_enough),
 		TEST(times_that_run_back_by_an_hour_are_noticed),
 		TEST(a_gap_within_keeps_its_own_reason),
 		TEST(room_is_reserved_for_commits_on_a_full_disk),

@@ -77,7 +77,6 @@ static int	origin_head(const struct pb_stream_info *, struct pb_head **,
 static int	write_run(struct job *, struct run *, struct pb_err *);
 static int	write_file(struct job *, struct run *, int,
 		    const struct pb_buf *, struct pb_err *);
-static uint64_t	sealed_at(const struct job *, const struct stat *);
 static int	copy_bytes(int, uint64_t, int, uint64_t, uint64_t,
 		    struct pb_err *);
 static int	commit(struct job *, struct pb_err *);
@@ -91,7 +90,6 @@ static int	fact_hole(struct job *, struct pb_mdb_txn *, uint64_t,
 		    uint64_t, void *);
 static void	put_runs(struct job *, struct pb_mdb_txn *);
 static void	count_stream(struct job *, uint64_t);
-static int	place(struct job *, struct pb_err *);
 static int	place(struct job *, struct pb_err *);
 static int	unlist(struct job *, struct pb_err *);
 
@@ -494,35 +492,25 @@ write_file(struct job *job, struct run *run, int fd,
 {
 	struct pb_segment_info *row = &run->survey.segment;
 	uint64_t bytes = run->survey.good - run->from;
-	struct stat st;
 	int rc;
 
 	rc = pb_pwrite_all(fd, header->data, header->len, 0, err);
 	if (rc == 0)
 		rc = copy_bytes(job->fd, run->from, fd, header->len, bytes,
 		    err);
-	if (rc == 0 && (fsync(fd) < 0 || fstat(fd, &st) < 0))
+	if (rc == 0 && fsync(fd) < 0)
 		rc = pb_err_sys(err, "sync");
 	if (rc < 0)
 		return rc;
 	row->header_digest = pb_digest(header->data, header->len);
 	row->bytes = header->len + bytes;
 	row->sealed = true;
-	row->sealed_at = sealed_at(job, &st);
+	/* Who rebuilds asks the file. */
+	row->sealed_at = job->row->sealed_at != 0 ? job->row->sealed_at :
+	    pb_age_key(job->mend->age_ms);
 	for (size_t i = 0; i < run->survey.count; i++)
 		run->survey.extents[i].offset += header->len - run->from;
 	return 0;
-}
-
-/* When the original was, as far as anybody knows. */
-static uint64_t
-sealed_at(const struct job *job, const struct stat *st)
-{
-	if (job->row->sealed_at != 0)
-		return job->row->sealed_at;
-	if (job->mend->age_ms != 0)
-		return pb_age_key(job->mend->age_ms);
-	return pb_age_key_of_time(pb_mtime_ns(st), job->now_ns);
 }
 
 static int
