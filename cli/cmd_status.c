@@ -197,6 +197,10 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	if (report->trouble[0] != '\0')
 		pb_out_printf(out, "           cannot write: %s\n",
 		    report->trouble);
+	if (report->log_left_out > 0)
+		pb_out_printf(out, "           %" PRIu64 " lines of its log "
+		    "were left out: nobody took them\n",
+		    report->log_left_out);
 	if (report->live.len > 0 && pb_live_captures(
 	    (const char *)report->live.data, report->live.len, say_capture,
 	    out, err) < 0)

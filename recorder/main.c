@@ -112,6 +112,7 @@ run(const char *given)
 		pb_log(PB_LOG_ERROR, "recorder", "%s", err.text);
 		return EXIT_FAILURE;
 	}
+	pb_log_start();
 	raise_files();
 	/* What was captured is nobody else's business. */
 	umask(027);

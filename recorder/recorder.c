@@ -389,7 +389,8 @@ status_json(void *arg, struct pb_buf *out)
 	pb_json_end(&json);
 	pb_buf_str(out, ",");
 	pb_retention_json(rec->store, &json);
-	pb_buf_printf(out, ",\"uptime_s\":%llu", (unsigned long long)
+	pb_buf_printf(out, ",\"log_lines_left_out\":%llu,\"uptime_s\":%llu",
+	    (unsigned long long)pb_log_left_out(), (unsigned long long)
 	    ((pb_clock_mono_ms() - rec->started_ms) / 1000));
 }
 
@@ -468,6 +469,8 @@ writer_metrics(struct pb_recorder *rec, struct pb_buf *out)
 	    "Commits of the index.", stats.commits);
 	metric(out, "writer_failures_total", "counter",
 	    "Writes, syncs and commits that failed.", stats.failures);
+	metric(out, "log_lines_left_out_total", "counter",
+	    "Lines of the log that nobody took.", pb_log_left_out());
 	metric(out, "uptime_seconds", "gauge", "Since the recorder started.",
 	    (pb_clock_mono_ms() - rec->started_ms) / 1000);
 }

@@ -123,6 +123,7 @@ run(struct pb_conf *conf, struct pb_err *err)
 		pb_conf_destroy(conf);
 		return pb_err_sys(err, "signalfd");
 	}
+	pb_log_start();
 	pb_log(PB_LOG_INFO, "shipper", "started version=%s node=%s",
 	    PB_VERSION, conf->node.name);
 	rc = pb_loop_create(&loop, conf, fd, err);

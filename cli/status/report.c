@@ -100,6 +100,9 @@ ask_recorder(struct pb_report *report, const char *store)
 		pb_live_trouble((const char *)report->live.data,
 		    report->live.len, report->trouble,
 		    sizeof(report->trouble), NULL);
+		pb_json_get_u64((const char *)report->live.data,
+		    report->live.len, "log_lines_left_out",
+		    &report->log_left_out, NULL);
 		return;
 	}
 	pb_buf_clear(&report->live);

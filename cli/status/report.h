@@ -51,6 +51,7 @@ struct pb_report {
 	uint64_t	 retain_size, retain_age_ms, min_free;
 	struct pb_live_retention retained;	/* zeroed: no recorder */
 	char		 trouble[PB_ERR_TEXT_MAX];	/* of the writer, "" */
+	uint64_t	 log_left_out;	/* lines of the recorder's log */
 	size_t		 upstreams;
 	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];
 };
