@@ -1,0 +1,116 @@
+/*
+ * base/aside.c - work that may wait for long, on a thread of its own
+ *
+ * Two hold it, the thread and who started it; the last one frees it.
+ */
+#include "base/aside.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct pb_aside {
+	void		(*work)(void *arg);
+	void		(*drop)(void *arg);
+	void		*arg;
+	int		 done_fd;	/* readable from its end on */
+	_Atomic bool	 done;
+	_Atomic unsigned holders;
+};
+
+static bool	start_thread(struct pb_aside *);
+static void	*aside_main(void *);
+
+int
+pb_aside_start(struct pb_aside **out, void (*work)(void *arg),
+    void (*drop)(void *arg), void *arg, struct pb_err *err)
+{
+	struct pb_aside *aside = calloc(1, sizeof(*aside));
+	int rc;
+
+	if (aside == NULL) {
+		drop(arg);
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	}
+	aside->work = work;
+	aside->drop = drop;
+	aside->arg = arg;
+	aside->holders = 1;
+	aside->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (aside->done_fd < 0) {
+		rc = pb_err_sys(err, "eventfd");
+		pb_aside_leave(aside);
+		return rc;
+	}
+	aside->holders = 2;
+	if (!start_thread(aside))
+		aside_main(aside);
+	*out = aside;
+	return 0;
+}
+
+bool
+pb_aside_wait(struct pb_aside *aside, int stop_fd, int ms)
+{
+	struct pollfd fds[2] = {
+		{ .fd = aside->done_fd, .events = POLLIN },
+		{ .fd = stop_fd, .events = POLLIN },
+	};
+	int rc;
+
+	do
+		rc = poll(fds, 2, ms);
+	while (rc < 0 && errno == EINTR);
+	return aside->done;
+}
+
+void
+pb_aside_leave(struct pb_aside *aside)
+{
+	if (aside == NULL || atomic_fetch_sub(&aside->holders, 1) > 1)
+		return;
+	aside->drop(aside->arg);
+	if (aside->done_fd >= 0)
+		close(aside->done_fd);
+	free(aside);
+}
+
+/* Signals are the main thread's. */
+static bool
+start_thread(struct pb_aside *aside)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&thread, NULL, aside_main, aside);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0)
+		return false;
+	pthread_setname_np(thread, "aside");
+	pthread_detach(thread);
+	return true;
+}
+
+static void *
+aside_main(void *arg)
+{
+	struct pb_aside *aside = arg;
+	uint64_t one = 1;
+
+	aside->work(aside->arg);
+	aside->done = true;
+	/* A fresh eventfd takes 2^64 - 2 of them. */
+	if (write(aside->done_fd, &one, sizeof(one)) < 0)
+		abort();
+	pb_aside_leave(aside);
+	return NULL;
+}
