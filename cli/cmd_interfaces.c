@@ -14,6 +14,7 @@ static const struct pb_column columns[] = {
 	{ "link_type", false },
 	{ "timestamp_types", false },
 	{ "description", false },
+	{ "trouble", false },
 };
 
 struct listing {
@@ -64,5 +65,6 @@ print_interface(const struct pb_interface_info *info, void *arg)
 	pb_table_text(table, info->linktype);
 	pb_table_text(table, info->timestamp_types);
 	pb_table_text(table, info->description);
+	pb_table_text(table, info->trouble);
 	return pb_table_row(table, &listing->err) < 0 ? 1 : 0;
 }

@@ -76,11 +76,15 @@ check(const char *given)
 {
 	struct pb_conf *conf;
 	struct pb_err err;
+	int rc = load(&conf, given, &err);
 
-	if (load(&conf, given, &err) < 0) {
+	if (rc < 0) {
 		fprintf(stderr, "pb-recorder: %s\n", err.text);
 		return EXIT_USAGE;
 	}
+	if (rc > 0)
+		fprintf(stderr, "pb-recorder: %s; it would be waited for\n",
+		    err.text);
 	printf("%s: ok\n", conf->file);
 	pb_conf_destroy(conf);
 	return 0;
@@ -220,7 +224,7 @@ reload(struct pb_recorder *recorder, const char *file)
 	    (unsigned long long)pb_clock_mono_ms() * 1000);
 	pb_notify(state);
 	rc = load(&fresh, file, &err);
-	if (rc == 0)
+	if (rc >= 0)
 		rc = pb_recorder_reload(recorder, fresh, &err);
 	if (rc < 0)
 		pb_log(PB_LOG_ERROR, "recorder", "not reloaded: %s", err.text);

@@ -25,6 +25,8 @@
 
 #define LABEL_BYTES_MAX	(2 * PB_IFNAME_BYTES_MAX + 1)	/* escaped */
 #define OPEN_WAIT_S	2	/* for interfaces, before saying ready */
+#define CHECK_MS_MAX	2000	/* for names in all filters together, */
+#define CHECK_MS_MIN	20	/* and in the last of them */
 
 /* One captured interface, and its rates. */
 struct capture {
@@ -73,18 +75,28 @@ static const char *label(char[static LABEL_BYTES_MAX], const char *);
 int
 pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
 {
+	uint64_t until_ms = pb_clock_mono_ms() + CHECK_MS_MAX;
+	struct pb_err note = { .code = 0 };
 	int rc = 0;
 
 	if (conf->captures > PB_CAPTURES_MAX)
 		return pb_err_set(err, PB_EINVAL, "%zu [capture] sections; "
 		    "%d is the most", conf->captures, PB_CAPTURES_MAX);
-	for (size_t i = 0; i < conf->captures && rc == 0; i++)
-		rc = pb_source_check(&conf->capture[i], err);
-	if (rc == 0)
+	for (size_t i = 0; i < conf->captures && rc >= 0; i++) {
+		uint64_t now_ms = pb_clock_mono_ms();
+
+		rc = pb_source_check(&conf->capture[i], until_ms > now_ms +
+		    CHECK_MS_MIN ? (unsigned)(until_ms - now_ms) :
+		    CHECK_MS_MIN, err);
+		if (rc > 0)
+			note = *err;
+	}
+	if (rc >= 0)
 		rc = pb_retention_check(conf, err);
 	if (rc < 0)
 		return pb_err_prefix(err, "%s", conf->file);
-	return 0;
+	*err = note;
+	return note.code != 0;
 }
 
 int
@@ -102,9 +114,7 @@ pb_recorder_start(struct pb_recorder **out, struct pb_conf *conf,
 	rec->started_ms = pb_clock_mono_ms();
 	rec->sampled_ms = rec->started_ms;
 	pthread_mutex_init(&rec->lock, NULL);
-	rc = pb_recorder_check(conf, err);
-	if (rc == 0)
-		rc = open_store(rec, err);
+	rc = open_store(rec, err);
 	if (rc == 0)
 		rc = start_captures(rec, conf, err);
 	if (rc == 0)
@@ -122,10 +132,8 @@ int
 pb_recorder_reload(struct pb_recorder *rec, struct pb_conf *fresh,
     struct pb_err *err)
 {
-	int rc = pb_recorder_check(fresh, err);
+	int rc = grow_index(rec, fresh, err);
 
-	if (rc == 0)
-		rc = grow_index(rec, fresh, err);
 	if (rc == 0)
 		rc = pb_retention_apply(rec->store, fresh, err);
 	if (rc == 0) {

@@ -16,13 +16,17 @@
 
 struct pb_recorder;
 
-/* What can be checked without starting: filters, time stamp types. */
+/*
+ * What can be checked without starting: filters, time stamp types.
+ * PB_EINVAL; 1, with the reason, where a filter has a name that is not known
+ * now.  It waits for no name longer than two seconds.
+ */
 int	pb_recorder_check(const struct pb_conf *conf, struct pb_err *err);
 
 /*
  * Open the store, start capturing, take in packets.  `conf` is the
  * recorder's from now on, on failure too.  PB_EBUSY where another recorder
- * has the store, PB_EINVAL for what pb_recorder_check() refuses.
+ * has the store.  What pb_recorder_check() would refuse is not captured.
  */
 int	pb_recorder_start(struct pb_recorder **out, struct pb_conf *conf,
 	    struct pb_err *err);
@@ -30,9 +34,9 @@ int	pb_recorder_start(struct pb_recorder **out, struct pb_conf *conf,
 /*
  * Take over what can be changed while running: captures that are new,
  * gone, or changed are started, stopped, restarted; the others go on
- * untouched.  A larger index_size is taken over.  Anything else that differs is logged as needing a restart.
- * `fresh` is the recorder's.  A configuration that pb_recorder_check()
- * refuses changes nothing.
+ * untouched.  A larger index_size is taken over.  Anything else that differs
+ * is logged as needing a restart.
+ * `fresh` is the recorder's, and pb_recorder_check() has not refused it.
  */
 int	pb_recorder_reload(struct pb_recorder *recorder,
 	    struct pb_conf *fresh, struct pb_err *err);

@@ -15,14 +15,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "recorder/capture/describe.h"
-#include "recorder/capture/fanout.h"
 #include "recorder/capture/link.h"
+#include "recorder/capture/opening.h"
 #include "recorder/capture/source_impl.h"
 
 static int	open_lanes(struct pb_source *, struct pb_pcap *, unsigned *,
 		    struct pb_err *);
-static int	open_handles(struct pb_source *, struct pb_pcap *, unsigned,
-		    struct pb_err *);
+static void	tell_slow(void *);
+static void	retry_later(struct pb_source *);
 static void	close_handles(struct pb_pcap *, unsigned);
 static int	adopt(struct pb_source *, struct pb_pcap *, unsigned,
 		    struct pb_err *);
@@ -31,7 +31,7 @@ static void	start_lanes(struct pb_source *, const struct pb_pcap *,
 static void	leave_out(struct pb_source *, unsigned, const struct pb_err *);
 static int	find_stream(struct pb_source *, uint16_t, struct pb_err *);
 static void	end_lanes(struct pb_source *);
-static void	tell_open(struct pb_source *, const struct pb_pcap *);
+static void	tell_open(struct pb_source *);
 
 void
 pb_attach_open(struct pb_source *src)
@@ -41,12 +41,15 @@ pb_attach_open(struct pb_source *src)
 	unsigned count;
 	int rc;
 
+	pb_link_state(src->capture.interface, &src->seen);
 	rc = open_lanes(src, fresh, &count, &err);
+	if (rc > 0)
+		src->stopping = true;
 	if (rc == 0)
 		rc = adopt(src, fresh, count, &err);
 	if (rc < 0) {
 		pb_source_error(src, err.text);
-		src->retry_ms = pb_clock_mono_ms() + PB_SOURCE_RETRY_MS;
+		retry_later(src);
 	}
 }
 
@@ -59,26 +62,34 @@ pb_attach_open(struct pb_source *src)
 void
 pb_attach_lost(struct pb_source *src, const char *why)
 {
+	bool soon = pb_clock_mono_ms() - src->opened_ms <
+	    PB_SOURCE_RETRY_MS_MAX;
 	struct pb_pcap fresh[PB_CAPTURE_THREADS_MAX];
-	struct pb_link_state link;
 	struct pb_err err;
 	unsigned count = 0;
 	bool another;
 	int rc = 0;
 
 	/* What libpcap says lives in the handle. */
-	pb_log(PB_LOG_WARN, "capture", "lost interface=%s: %s",
-	    src->capture.interface, why);
-	pb_link_state(src->capture.interface, &link);
-	another = link.index != 0 && link.index != src->lane[0].pcap.index;
+	if (!soon || !src->unsteady)
+		pb_log(PB_LOG_WARN, "capture", "lost interface=%s: %s",
+		    src->capture.interface, why);
+	src->unsteady = soon;
+	pb_link_state(src->capture.interface, &src->seen);
+	another = src->seen.index != 0 &&
+	    src->seen.index != src->lane[0].pcap.index;
 	if (another)
 		rc = open_lanes(src, fresh, &count, &err);
 	pb_attach_close(src);
+	src->retry_ms = pb_clock_mono_ms();
+	if (rc > 0)
+		src->stopping = true;
 	if (another && rc == 0)
 		rc = adopt(src, fresh, count, &err);
 	if (rc < 0)
 		pb_source_error(src, err.text);
-	src->retry_ms = pb_clock_mono_ms();
+	if (soon && !src->open)
+		retry_later(src);
 }
 
 void
@@ -99,11 +110,12 @@ pb_attach_look(struct pb_source *src)
 {
 	struct pb_link_state link;
 
+	pb_link_state(src->capture.interface, &link);
 	if (!src->open) {
-		src->retry_ms = pb_clock_mono_ms();
+		if (link.index != src->seen.index || link.up != src->seen.up)
+			src->retry_ms = pb_clock_mono_ms();
 		return;
 	}
-	pb_link_state(src->capture.interface, &link);
 	if (link.index != src->lane[0].pcap.index) {
 		pb_attach_lost(src, "it vanished");
 		return;
@@ -112,61 +124,53 @@ pb_attach_look(struct pb_source *src)
 		return;
 	src->link_up = link.up;
 	pb_source_error(src, link.up ? "" : "the interface is down");
-	if (link.up)
-		pb_log(PB_LOG_INFO, "capture", "up again interface=%s",
-		    src->capture.interface);
+	if (!link.up)
+		return;
+	src->logged[0] = '\0';
+	pb_log(PB_LOG_INFO, "capture", "up again interface=%s",
+	    src->capture.interface);
 }
 
-/*
- * As many handles as there are threads to be, in one group; one with the
- * whole buffer where the kernel refuses groups.
- */
+void
+pb_attach_steady(struct pb_source *src)
+{
+	if (!src->open || src->lane[0].now_ms < src->opened_ms +
+	    PB_SOURCE_RETRY_MS_MAX)
+		return;
+	src->unsteady = false;
+	src->wait_ms = 0;
+	if (!src->told)
+		tell_open(src);
+}
+
+/* Later each time. */
+static void
+retry_later(struct pb_source *src)
+{
+	src->wait_ms = src->wait_ms == 0 ? PB_SOURCE_RETRY_MS :
+	    2 * src->wait_ms;
+	if (src->wait_ms > PB_SOURCE_RETRY_MS_MAX)
+		src->wait_ms = PB_SOURCE_RETRY_MS_MAX;
+	src->retry_ms = pb_clock_mono_ms() + src->wait_ms;
+}
+
+/* As far as the source is not told to end meanwhile. */
 static int
 open_lanes(struct pb_source *src, struct pb_pcap *fresh, unsigned *count,
     struct pb_err *err)
 {
-	struct pb_link_state link;
-	int rc;
+	struct pb_opening ask = { .capture = src->capture,
+	    .hold_ms = src->hold_ms, .host_clock = src->host_clock };
 
-	*count = src->capture.threads;
-	rc = open_handles(src, fresh, *count, err);
-	if (rc < 0 || *count == 1)
-		return rc;
-	rc = pb_fanout_join(fresh, *count, src->hold_ms, err);
-	if (rc == 0)
-		return 0;
-	pb_link_state(src->capture.interface, &link);
-	if (link.index != fresh->index || !link.up)
-		rc = PB_ESYS;	/* the group is not to blame */
-	close_handles(fresh, *count);
-	if (rc != PB_EINVAL)
-		return pb_err_prefix(err, "interface %s",
-		    src->capture.interface);
-	pb_log(PB_LOG_WARN, "capture", "one thread instead of %u, for the "
-	    "kernel shares nothing out among several interface=%s: %s; Fix: "
-	    "threads = 1", *count, src->capture.interface, err->text);
-	*count = 1;
-	return open_handles(src, fresh, 1, err);
+	return pb_opening_run(&ask, src->stop_fd, tell_slow, src, fresh,
+	    count, err);
 }
 
-static int
-open_handles(struct pb_source *src, struct pb_pcap *fresh, unsigned count,
-    struct pb_err *err)
+static void
+tell_slow(void *arg)
 {
-	for (unsigned i = 0; i < count; i++) {
-		int rc = pb_pcap_open(&fresh[i], &src->capture, count,
-		    src->hold_ms, src->host_clock, err);
-
-		if (rc == 0 && fresh[i].index != fresh->index)
-			rc = pb_err_set(err, PB_ENOENT, "interface %s: it "
-			    "changed while it was opened",
-			    src->capture.interface);
-		if (rc < 0) {
-			close_handles(fresh, i + 1);
-			return rc;
-		}
-	}
-	return 0;
+	pb_source_error(arg, "opening it takes long; names in a filter are "
+	    "looked up first");
 }
 
 static void
@@ -198,7 +202,11 @@ adopt(struct pb_source *src, struct pb_pcap *fresh, unsigned count,
 	}
 	start_lanes(src, fresh, head, count);
 	pb_head_unref(head);
-	tell_open(src, fresh);
+	pb_source_error(src, "");
+	src->told = false;
+	src->opened_ms = pb_clock_mono_ms();
+	if (!src->unsteady)
+		tell_open(src);
 	return 0;
 }
 
@@ -281,18 +289,20 @@ end_lanes(struct pb_source *src)
 	src->open = false;
 }
 
+/* Where it comes and goes, not before it stays. */
 static void
-tell_open(struct pb_source *src, const struct pb_pcap *fresh)
+tell_open(struct pb_source *src)
 {
 	const char *asked = src->capture.timestamp_type;
+	const char *stamps = src->lane[0].pcap.timestamps;
 
-	pb_source_error(src, "");
+	src->told = true;
+	src->logged[0] = '\0';
 	pb_log(PB_LOG_INFO, "capture", "capturing interface=%s link_type=%u "
 	    "timestamps=%s threads=%u next_seq=%llu", src->capture.interface,
-	    (unsigned)fresh->linktype, fresh->timestamps, src->lanes,
+	    (unsigned)src->linktype, stamps, src->lanes,
 	    (unsigned long long)pb_stream_next(src->stream));
-	if (asked[0] != '\0' && strcmp(asked, fresh->timestamps) != 0)
+	if (asked[0] != '\0' && strcmp(asked, stamps) != 0)
 		pb_log(PB_LOG_WARN, "capture", "no %s time stamps here, using "
-		    "%s interface=%s", asked, fresh->timestamps,
-		    src->capture.interface);
+		    "%s interface=%s", asked, stamps, src->capture.interface);
 }

@@ -9,6 +9,7 @@
 
 #include <pcap/pcap.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "recorder/capture/linktype.h"
 
@@ -38,8 +39,12 @@ pb_filter_create(struct pb_filter **out, const char *text, uint16_t linktype,
 		goto out;
 	}
 	/* Without a netmask "ip broadcast" is an error, not a wrong answer. */
-	if (pcap_compile(dead, &filter->program, text, 1,
-	    PCAP_NETMASK_UNKNOWN) < 0)
+	rc = pcap_compile(dead, &filter->program, text, 1,
+	    PCAP_NETMASK_UNKNOWN);
+	if (rc < 0 && pb_filter_lacks_name(pcap_geterr(dead)))
+		rc = pb_err_set(err, PB_ENOENT, "filter: %s",
+		    pcap_geterr(dead));
+	else if (rc < 0)
 		rc = pb_err_set(err, PB_EINVAL, "filter '%.160s': %s; see "
 		    "pcap-filter(7)", text, pcap_geterr(dead));
 out:
@@ -74,6 +79,16 @@ pb_filter_match(const struct pb_filter *filter, const struct pb_packet *packet)
 	header.len = packet->origlen;
 	return pcap_offline_filter(&filter->program, &header,
 	    packet->data) != 0;
+}
+
+/* gencode.c: host and network names come from the resolver, which may have
+ * no answer yet; ports and protocols from files of the machine. */
+bool
+pb_filter_lacks_name(const char *words)
+{
+	return strncmp(words, "unknown host ", 13) == 0 ||
+	    strncmp(words, "unknown network ", 16) == 0 ||
+	    strncmp(words, "unknown ether host ", 19) == 0;
 }
 
 static bool

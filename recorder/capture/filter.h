@@ -16,10 +16,15 @@ struct pb_filter;
 
 /*
  * Compile `text` (pcap-filter(7)) for a link type; "" matches all.
- * PB_EINVAL with libpcap's own words.  Not for two threads at once.
+ * PB_EINVAL with libpcap's own words; PB_ENOENT where a name in it is not known
+ * (now).  Names are looked up meanwhile, which may take long.
  */
 int	pb_filter_create(struct pb_filter **out, const char *text,
 	    uint16_t linktype, struct pb_err *err);
+/* Do these words of libpcap say that a name is not known (now)?  Else they
+ * say that the filter is wrong. */
+bool	pb_filter_lacks_name(const char *words);
+
 void	pb_filter_destroy(struct pb_filter *filter);
 
 bool	pb_filter_match(const struct pb_filter *filter,

@@ -1,11 +1,14 @@
 /*
  * recorder/capture/interfaces.c - what can be captured, for `pb interfaces`
  */
-#include <net/if.h>
+#include <linux/netlink.h>
 #include <pcap/pcap.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/buf.h"
+#include "recorder/capture/pcap_open.h"
 #include "recorder/capture/source.h"
 
 #define TYPES_BYTES_MAX	256u	/* of the list of time stamp types */
@@ -14,7 +17,9 @@
 static int	tell(const pcap_if_t *, struct pb_buf *,
 		    int (*)(const struct pb_interface_info *, void *), void *);
 static void	list_types(pcap_t *, struct pb_buf *);
-static const char *linktype_name(pcap_t *, const char *);
+static const char *try_to_open(struct pb_pcap *, const char *,
+		    struct pb_err *);
+static void	try_netfilter(struct pb_err *);
 
 int
 pb_interfaces(int (*each)(const struct pb_interface_info *, void *),
@@ -42,6 +47,9 @@ tell(const pcap_if_t *device, struct pb_buf *types,
 	char errbuf[PCAP_ERRBUF_SIZE] = "";
 	struct pb_interface_info info = { .name = device->name };
 	pcap_t *pcap = pcap_create(device->name, errbuf);
+	size_t prefix = strlen("interface : ") + strlen(device->name);
+	struct pb_pcap opened;
+	struct pb_err why;
 	int rc;
 
 	pb_buf_clear(types);
@@ -49,13 +57,16 @@ tell(const pcap_if_t *device, struct pb_buf *types,
 	    device->description : "";
 	info.up = (device->flags & PCAP_IF_UP) != 0;
 	info.loopback = (device->flags & PCAP_IF_LOOPBACK) != 0;
-	info.linktype = "";
-	if (pcap != NULL) {
+	if (pcap != NULL)
 		list_types(pcap, types);
-		info.linktype = linktype_name(pcap, device->name);
-	}
+	info.linktype = try_to_open(&opened, device->name, &why);
+	info.trouble = why.text;
+	if (strncmp(why.text, "interface ", 10) == 0 &&
+	    strlen(why.text) > prefix)
+		info.trouble += prefix;
 	info.timestamp_types = types->len > 0 ? pb_buf_cstr(types) : "host";
 	rc = each(&info, arg);
+	pb_pcap_close(&opened);
 	if (pcap != NULL)
 		pcap_close(pcap);
 	return rc;
@@ -78,21 +89,47 @@ list_types(pcap_t *pcap, struct pb_buf *out)
 }
 
 /*
- * Only an opened device tells its link type.  Opening some of libpcap's
- * pseudo devices disturbs others (a netfilter queue takes its packets), so
- * only network interfaces and `any` are opened.
+ * Opened as a capture would be, but for the adapter's clock, which is not to
+ * be touched here.  netfilter's are not opened: a queue takes its packets, a
+ * log may be another's.
  */
 static const char *
-linktype_name(pcap_t *pcap, const char *device)
+try_to_open(struct pb_pcap *opened, const char *device, struct pb_err *err)
 {
+	struct pb_conf_capture capture = { .snaplen = PB_SNAPLEN,
+	    .buffer = LINKTYPE_BUFFER, .threads = 1,
+	    .timestamp_type = "host" };
 	const char *name;
 
-	if (if_nametoindex(device) == 0 && strcmp(device, "any") != 0)
+	memset(opened, 0, sizeof(*opened));
+	err->text[0] = '\0';
+	if (strncmp(device, "nflog", 5) == 0 ||
+	    strncmp(device, "nfqueue", 7) == 0) {
+		try_netfilter(err);
 		return "";
-	pcap_set_snaplen(pcap, 64);
-	pcap_set_buffer_size(pcap, LINKTYPE_BUFFER);
-	if (pcap_activate(pcap) < 0)
+	}
+	if (strlen(device) >= sizeof(capture.interface)) {
+		pb_err_set(err, PB_EINVAL, "its name is too long");
 		return "";
-	name = pcap_datalink_val_to_name(pcap_datalink(pcap));
+	}
+	strcpy(capture.interface, device);
+	if (pb_pcap_open(opened, &capture, 1, 1, false, err) < 0)
+		return "";
+	name = pcap_datalink_val_to_name(pcap_datalink(opened->pcap));
 	return name != NULL ? name : "";
+}
+
+/* What it lets only CAP_NET_ADMIN do stands for what that may do. */
+static void
+try_netfilter(struct pb_err *err)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+	    NETLINK_NETFILTER), bytes = LINKTYPE_BUFFER;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
+	    sizeof(bytes)) < 0)
+		pb_err_set(err, PB_EACCES, "not permitted; run as root or "
+		    "with CAP_NET_ADMIN");
+	if (fd >= 0)
+		close(fd);
 }

@@ -17,9 +17,11 @@
  * by OVERTAKEN_BYTES of others hands over as well.
  */
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -62,6 +64,7 @@ static uint64_t	begin(void *, struct pb_chunk *);
 static int	submit(void *, struct pb_chunk *, struct pb_err *);
 static void	sample(void *);
 static bool	count_now(const struct pb_lane *, struct pb_losses *);
+static uint32_t	socket_drops(int, uint32_t);
 
 int
 pb_lane_init(struct pb_lane *lane, struct pb_source *src, unsigned index,
@@ -92,7 +95,7 @@ pb_lane_open(struct pb_lane *lane, const struct pb_pcap *opened,
 	lane->host_clock = false;
 	lane->failed = false;
 	memset(&lane->seen, 0, sizeof(lane->seen));
-	if (handles > 1 && count_now(lane, &now)) {
+	if ((handles > 1 || !opened->ring) && count_now(lane, &now)) {
 		lane->seen.received = now.received;
 		lane->seen.kernel = now.kernel;
 	}
@@ -174,7 +177,7 @@ void
 pb_lane_drain(struct pb_lane *lane)
 {
 	uint64_t begun_ms = pb_clock_mono_ms();
-	uint64_t quiet_ms = begun_ms + 2 * (lane->source->hold_ms + TICK_MS);
+	uint64_t quiet_ms = begun_ms + 2 * (lane->pcap.hold_ms + TICK_MS);
 
 	do {
 		struct pollfd fd = { .fd = lane->paused ? -1 : lane->pcap.fd,
@@ -240,9 +243,12 @@ wait_ms(const struct pb_lane *lane, uint64_t until_ms)
 {
 	uint64_t at = until_ms, soon = lane->now_ms + lane->source->ring_ms;
 	bool fills = lane->blocks.chunk != NULL;
+	bool looks = lane->pcap.pcap != NULL && lane->pcap.fd < 0;
 
 	if (lane->busy)
 		return 0;
+	if (looks && lane->now_ms + lane->pcap.look_ms < at)
+		at = lane->now_ms + lane->pcap.look_ms;
 	if (lane->paused && lane->now_ms + PAUSED_POLL_MS < at)
 		at = lane->now_ms + PAUSED_POLL_MS;
 	if (lane->look_at_ms != 0 && lane->look_at_ms < at)
@@ -270,16 +276,21 @@ read_batch(struct pb_lane *lane)
 	lane->paused = paused(lane);
 	if (lane->paused)
 		return 0;
+	/* Where nothing comes it shall not wait on. */
+	if (lane->pcap.waits)
+		pcap_breakloop(lane->pcap.pcap);
+	errno = 0;
 	n = pcap_dispatch(lane->pcap.pcap, BATCH_PACKETS_MAX, on_packet,
 	    (u_char *)lane);
-	/* on_packet() broke off: the rest stays in the ring. */
-	if (n == PCAP_ERROR_BREAK) {
-		lane->paused = true;
-		return 0;
-	}
-	lane->busy = n >= BATCH_PACKETS_MAX;
-	lane->looked_packets += n > 0 ? (unsigned)n : 0;
-	if (!lane->busy)
+	/* Where on_packet() broke off, `paused` is set: the rest stays in the
+	 * ring.  libpcap's netfilter takes an empty socket for an error. */
+	if (n == PCAP_ERROR_BREAK || (n == PCAP_ERROR && errno == EAGAIN))
+		n = 0;
+	if (lane->paused || n < 0)
+		return n;
+	lane->busy = n >= BATCH_PACKETS_MAX || (lane->pcap.waits && n > 0);
+	lane->looked_packets += (unsigned)n;
+	if (!lane->busy && lane->pcap.ring)
 		let_gather(lane);
 	return n;
 }
@@ -329,8 +340,10 @@ on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
 	if (__builtin_expect(lane->pcap.unproven, 0))
 		time_ns = prove_clock(lane, time_ns);
 	if (__builtin_expect(!pb_blocks_packet(&lane->blocks, time_ns, data,
-	    header->caplen, header->len) && lane->pause_until_ms == 0, 0))
+	    header->caplen, header->len) && lane->pause_until_ms == 0, 0)) {
+		lane->paused = true;
 		pcap_breakloop(lane->pcap.pcap);
+	}
 }
 
 /*
@@ -440,7 +453,24 @@ count_now(const struct pb_lane *lane, struct pb_losses *now)
 	if (pcap_stats(lane->pcap.pcap, &stat) < 0)
 		return false;
 	now->received = stat.ps_recv;
-	now->kernel = stat.ps_drop;
+	now->kernel = lane->pcap.ring ? stat.ps_drop :
+	    socket_drops(lane->pcap.fd, stat.ps_drop);
 	now->interface = lane->index == 0 ? stat.ps_ifdrop : 0;
 	return true;
+}
+
+/*
+ * What the kernel had no room for, where libpcap does not know: at least a
+ * packet each time, several where a netlink message had several.
+ */
+static uint32_t
+socket_drops(int fd, uint32_t known)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(memory);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len) < 0 ||
+	    len < sizeof(memory))
+		return known;
+	return memory[SK_MEMINFO_DROPS];
 }

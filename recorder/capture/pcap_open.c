@@ -8,39 +8,52 @@
 
 #include <limits.h>
 #include <linux/if_packet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/aside.h"
 #include "pcapng/block.h"
 #include "recorder/capture/filter.h"
 #include "recorder/capture/link.h"
 #include "recorder/capture/linktype.h"
 
 #define TYPES_MAX	3	/* time stamp types to try */
+#define LOOK_MS		10u	/* at what poll(2) cannot wait for */
+/* Half of what nfnetlink_log gathers packets for. */
+#define NETLINK_HOLD_MS	550u
 #define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
 
+/* A filter that is looked at aside: its names may take long. */
+struct check {
+	char		 filter[PB_CONF_VALUE_MAX];
+	int		 rc;
+	struct pb_err	 err;
+};
+
+static void	check_filter(void *);
 static int	err_pcap(struct pb_err *, const char *, int, const char *);
 static size_t	wanted_types(const struct pb_conf_capture *, bool,
 		    int[static TYPES_MAX]);
+static const char *device_of(const char *, char [static PB_CONF_VALUE_MAX]);
 static int	activate(pcap_t **, const struct pb_conf_capture *, unsigned,
 		    unsigned, int, struct pb_err *);
 static int	take_shape(struct pb_pcap *, const struct pb_conf_capture *,
 		    struct pb_err *);
 static int	set_filter(pcap_t *, const struct pb_conf_capture *,
 		    struct pb_err *);
+static int	set_reading(struct pb_pcap *, const struct pb_conf_capture *,
+		    unsigned, struct pb_err *);
 static void	prefer_sll2(pcap_t *);
 
 int
-pb_pcap_check(const struct pb_conf_capture *capture, struct pb_err *err)
+pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
+    struct pb_err *err)
 {
-	/* Which one the interface has is known once it is there: a filter
-	 * that suits none of the common ones suits none. */
-	static const uint16_t common[] = {
-		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
-		127 /* IEEE802_11_RADIOTAP */,
-	};
-	struct pb_filter *filter = NULL;
+	struct check *check;
+	struct pb_aside *aside;
 	int rc;
 
 	if (capture->timestamp_type[0] != '\0' &&
@@ -48,13 +61,23 @@ pb_pcap_check(const struct pb_conf_capture *capture, struct pb_err *err)
 		return pb_err_set(err, PB_EINVAL, "timestamp_type '%s': not "
 		    "known; `pb interfaces` lists those of each interface",
 		    capture->timestamp_type);
-	rc = pb_filter_create(&filter, capture->filter,
-	    PB_LINKTYPE_ETHERNET, err);
-	for (size_t i = 0; rc < 0 && i < COUNT(common); i++)
-		rc = pb_filter_create(&filter, capture->filter, common[i],
-		    NULL);
-	if (rc == 0)
-		pb_filter_destroy(filter);
+	check = calloc(1, sizeof(*check));
+	if (check == NULL)
+		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
+	memcpy(check->filter, capture->filter, sizeof(check->filter));
+	rc = pb_aside_start(&aside, check_filter, free, check, err);
+	if (rc < 0)
+		return rc;
+	if (pb_aside_wait(aside, -1, (int)ms)) {
+		rc = check->rc;
+		if (err != NULL && rc != 0)
+			*err = check->err;
+	} else {
+		pb_err_set(err, PB_EINVAL, "filter: no answer about its names "
+		    "within %u ms", ms);
+		rc = 1;
+	}
+	pb_aside_leave(aside);
 	return rc;
 }
 
@@ -89,6 +112,8 @@ pb_pcap_open(struct pb_pcap *out, const struct pb_conf_capture *capture,
 		    "while it was opened", capture->interface);
 	else
 		rc = take_shape(out, capture, err);
+	if (rc == 0)
+		rc = set_reading(out, capture, hold_ms, err);
 	if (rc < 0)
 		pb_pcap_close(out);
 	return rc;
@@ -114,6 +139,33 @@ pb_pcap_use_host_clock(struct pb_pcap *opened)
 		opened->timestamps = "host";
 }
 
+/* Which link type the interface has is known once it is there: a filter that
+ * suits none of the common ones suits none. */
+static void
+check_filter(void *arg)
+{
+	static const uint16_t common[] = {
+		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
+		127 /* IEEE802_11_RADIOTAP */, 239 /* NFLOG */,
+	};
+	struct check *check = arg;
+	struct pb_filter *filter = NULL;
+	struct pb_err first;
+
+	check->rc = pb_filter_create(&filter, check->filter,
+	    PB_LINKTYPE_ETHERNET, &check->err);
+	first = check->err;
+	for (size_t i = 0; i < COUNT(common) && check->rc == PB_EINVAL; i++)
+		check->rc = pb_filter_create(&filter, check->filter,
+		    common[i], &check->err);
+	if (check->rc == PB_EINVAL)
+		check->err = first;
+	if (check->rc == 0)
+		pb_filter_destroy(filter);
+	if (check->rc == PB_ENOENT)
+		check->rc = 1;
+}
+
 /* The types to try in turn; the host's is last and always there. */
 static size_t
 wanted_types(const struct pb_conf_capture *capture, bool host_clock,
@@ -121,13 +173,14 @@ wanted_types(const struct pb_conf_capture *capture, bool host_clock,
 {
 	static const int best[] = { PCAP_TSTAMP_ADAPTER,
 	    PCAP_TSTAMP_ADAPTER_UNSYNCED };
-	char errbuf[PCAP_ERRBUF_SIZE];
+	char errbuf[PCAP_ERRBUF_SIZE], device[PB_CONF_VALUE_MAX];
 	int asked, has_count, *has = NULL;
 	size_t count = 0;
 	pcap_t *pcap;
 
 	asked = pcap_tstamp_type_name_to_val(capture->timestamp_type);
-	pcap = host_clock ? NULL : pcap_create(capture->interface, errbuf);
+	pcap = host_clock ? NULL : pcap_create(device_of(capture->interface,
+	    device), errbuf);
 	has_count = pcap == NULL ? 0 : pcap_list_tstamp_types(pcap, &has);
 	for (int i = 0; i < has_count && asked >= 0; i++)
 		if (has[i] == asked && asked != PCAP_TSTAMP_HOST && count == 0)
@@ -144,18 +197,44 @@ wanted_types(const struct pb_conf_capture *capture, bool host_clock,
 	return count;
 }
 
+/*
+ * libpcap's name for it.  libdbus ends a process whose bus, opened by its
+ * name, ends, and starts a bus where there is none; not so by its address.
+ */
+static const char *
+device_of(const char *interface, char out[static PB_CONF_VALUE_MAX])
+{
+	const char *address;
+	char path[64];
+
+	if (strcmp(interface, "dbus-system") == 0) {
+		address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
+		snprintf(out, PB_CONF_VALUE_MAX, "dbus://%s", address != NULL ?
+		    address : "unix:path=/run/dbus/system_bus_socket");
+	} else if (strcmp(interface, "dbus-session") == 0) {
+		address = getenv("DBUS_SESSION_BUS_ADDRESS");
+		snprintf(path, sizeof(path), "unix:path=/run/user/%u/bus",
+		    (unsigned)getuid());
+		snprintf(out, PB_CONF_VALUE_MAX, "dbus://%s",
+		    address != NULL ? address : path);
+	} else {
+		return interface;
+	}
+	return out;
+}
+
 /* One try with one time stamp type. */
 static int
 activate(pcap_t **out, const struct pb_conf_capture *capture,
     unsigned handles, unsigned hold_ms, int type, struct pb_err *err)
 {
-	char errbuf[PCAP_ERRBUF_SIZE] = "";
+	char errbuf[PCAP_ERRBUF_SIZE] = "", device[PB_CONF_VALUE_MAX];
 	uint64_t buffer = capture->buffer / handles;
 	uint32_t snaplen = capture->snaplen;
 	pcap_t *pcap;
 	int rc;
 
-	pcap = pcap_create(capture->interface, errbuf);
+	pcap = pcap_create(device_of(capture->interface, device), errbuf);
 	if (pcap == NULL)
 		return err_pcap(err, capture->interface, PCAP_ERROR,
 		    errbuf);
@@ -187,7 +266,6 @@ static int
 take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
     struct pb_err *err)
 {
-	char errbuf[PCAP_ERRBUF_SIZE] = "";
 	int rc;
 
 	prefer_sll2(out->pcap);
@@ -200,13 +278,41 @@ take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
 		return rc;
 	out->unit_ns = pcap_get_tstamp_precision(out->pcap) ==
 	    PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
-	if (pcap_setnonblock(out->pcap, 1, errbuf) < 0)
-		return err_pcap(err, capture->interface, PCAP_ERROR,
-		    errbuf);
+	return 0;
+}
+
+/*
+ * How it is waited for and read.  Beside network interfaces, libpcap has
+ * netlink and Bluetooth sockets, the devices of usbmon, and D-Bus, which has
+ * neither a descriptor nor a mode that does not block.
+ */
+static int
+set_reading(struct pb_pcap *out, const struct pb_conf_capture *capture,
+    unsigned hold_ms, struct pb_err *err)
+{
+	const struct timeval *look = pcap_get_required_select_timeout(
+	    out->pcap);
+	int buffer = capture->buffer > INT_MAX ? INT_MAX :
+	    (int)capture->buffer;
+	char errbuf[PCAP_ERRBUF_SIZE] = "";
+	socklen_t len = sizeof(int);
+	int domain = AF_UNSPEC;
+
 	out->fd = pcap_get_selectable_fd(out->pcap);
-	if (out->fd < 0)
-		return pb_err_set(err, PB_ESYS, "interface %s: a device that "
-		    "cannot be waited for", capture->interface);
+	out->waits = pcap_setnonblock(out->pcap, 1, errbuf) < 0;
+	if (out->waits && out->fd >= 0)
+		return err_pcap(err, capture->interface, PCAP_ERROR, errbuf);
+	(void)getsockopt(out->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	out->ring = domain == AF_PACKET;
+	out->hold_ms = domain == AF_NETLINK ? NETLINK_HOLD_MS : hold_ms;
+	out->look_ms = LOOK_MS;
+	if (look != NULL)
+		out->look_ms = (unsigned)(look->tv_sec * 1000 +
+		    look->tv_usec / 1000);
+	/* libpcap asks for what every user may have, if for anything. */
+	if (!out->ring)
+		(void)setsockopt(out->fd, SOL_SOCKET, SO_RCVBUFFORCE,
+		    &buffer, sizeof(buffer));
 	return 0;
 }
 
@@ -219,8 +325,12 @@ set_filter(pcap_t *pcap, const struct pb_conf_capture *capture,
 
 	if (capture->filter[0] == '\0')
 		return 0;
-	if (pcap_compile(pcap, &program, capture->filter, 1,
-	    PCAP_NETMASK_UNKNOWN) < 0)
+	rc = pcap_compile(pcap, &program, capture->filter, 1,
+	    PCAP_NETMASK_UNKNOWN);
+	if (rc < 0 && pb_filter_lacks_name(pcap_geterr(pcap)))
+		return pb_err_set(err, PB_ENOENT, "filter: %s",
+		    pcap_geterr(pcap));
+	if (rc < 0)
 		return pb_err_set(err, PB_EINVAL, "interface %s: filter "
 		    "'%.160s': %s", capture->interface, capture->filter,
 		    pcap_geterr(pcap));

@@ -13,7 +13,12 @@
 
 struct pb_pcap {
 	pcap_t		*pcap;		/* non-blocking, filter set */
-	int		 fd;		/* for poll(2) */
+	int		 fd;		/* for poll(2), or -1: */
+	unsigned	 look_ms;	/* then one looks that often, */
+	bool		 waits;		/* or each look itself waits, for as
+					 * long as libpcap likes */
+	bool		 ring;		/* a packet socket: packet(7) */
+	unsigned	 hold_ms;	/* the kernel keeps packets, twice */
 	unsigned	 index;		/* of the interface; 0: pseudo */
 	uint16_t	 linktype;	/* LINKTYPE_ */
 	unsigned	 unit_ns;	/* of tv_usec: 1 or 1,000 */
@@ -22,9 +27,13 @@ struct pb_pcap {
 					 * asked for: compare it first */
 };
 
-/* Does the filter compile for some link type, is the time stamp type a
- * word that libpcap knows?  PB_EINVAL; the interface may be absent. */
-int	pb_pcap_check(const struct pb_conf_capture *capture,
+/*
+ * Does the filter compile for some link type, is the time stamp type a word
+ * that libpcap knows?  PB_EINVAL; the interface may be absent.  1, with the
+ * reason, where only a name in the filter is not known, or was not found
+ * within `ms`.
+ */
+int	pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
 	    struct pb_err *err);
 
 /*
@@ -32,8 +41,8 @@ int	pb_pcap_check(const struct pb_conf_capture *capture,
  * buffer.  Time stamps are those of capture->timestamp_type, or the best the
  * interface has: adapter, adapter_unsynced, host; `host_clock` leaves the
  * adapter's out.  What cannot be had falls back to the next.  `hold_ms` is
- * how long the kernel keeps a packet before it gives it out.
- *   PB_ENOENT   no such interface
+ * how long the kernel may keep a packet in its ring before it gives it out.
+ *   PB_ENOENT   no such interface, or a name in the filter is not known now
  *   PB_EBUSY    it is down
  *   PB_EACCES   not permitted
  *   PB_EINVAL   the filter does not suit the interface's link type, or

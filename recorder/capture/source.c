@@ -48,13 +48,14 @@ static void	tell_lost(struct pb_source *);
 static void	log_drops(struct pb_source *);
 
 int
-pb_source_check(const struct pb_conf_capture *capture, struct pb_err *err)
+pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
+    struct pb_err *err)
 {
-	int rc = pb_pcap_check(capture, err);
+	int rc = pb_pcap_check(capture, ms, err);
 
-	if (rc < 0)
-		return pb_err_prefix(err, "[capture %s]", capture->interface);
-	return 0;
+	if (rc != 0)
+		pb_err_prefix(err, "[capture %s]", capture->interface);
+	return rc;
 }
 
 int
@@ -66,9 +67,6 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 
 	assert(capture->threads >= 1 &&
 	    capture->threads <= PB_CAPTURE_THREADS_MAX);
-	rc = pb_source_check(capture, err);
-	if (rc < 0)
-		return rc;
 	src = calloc(1, sizeof(*src));
 	if (src == NULL)
 		return pb_err_set(err, PB_ENOMEM, "capture: no memory");
@@ -232,6 +230,7 @@ source_turn(struct pb_source *src)
 	if (pb_lane_turn(lane) < 0)
 		pb_attach_lost(src, pcap_geterr(lane->pcap.pcap));
 	look_at_lanes(src);
+	pb_attach_steady(src);
 	src->up = src->open && src->link_up;
 	log_drops(src);
 }
@@ -348,14 +347,12 @@ log_drops(struct pb_source *src)
 void
 pb_source_error(struct pb_source *src, const char *text)
 {
-	bool changed;
-
 	pthread_mutex_lock(&src->lock);
-	changed = strcmp(src->last_error, text) != 0;
 	snprintf(src->last_error, sizeof(src->last_error), "%s", text);
 	pthread_mutex_unlock(&src->lock);
-	if (changed && text[0] != '\0')
-		pb_log(PB_LOG_WARN, "capture", "not capturing interface=%s: "
-		    "%s; it is tried again until it works",
-		    src->capture.interface, text);
+	if (text[0] == '\0' || strcmp(src->logged, text) == 0)
+		return;
+	snprintf(src->logged, sizeof(src->logged), "%s", text);
+	pb_log(PB_LOG_WARN, "capture", "not capturing interface=%s: %s; it is "
+	    "tried again until it works", src->capture.interface, text);
 }

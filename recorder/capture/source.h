@@ -5,8 +5,9 @@
  * length, buffer, promiscuous, time stamp type), turns each packet into an
  * Enhanced Packet Block in a chunk, and hands the chunk to the store when
  * it is full or when flush_interval has passed since its first packet.  An
- * interface that is not there, vanishes or goes down is tried again until
- * it is back; its stream goes on.
+ * interface that is not there, vanishes or goes down, or whose filter has a
+ * name that is not known yet, is tried again until it is back: later each
+ * time, and at once when it changed.  Its stream goes on.
  *
  * With `threads` above 1 further threads do the same for packets of other
  * flows, into the same stream; see lane.c for its order.
@@ -28,7 +29,9 @@
 
 #define PB_SOURCE_CHUNKS	32	/* of PB_CHUNK_BYTES, per source; 2 more
 					 * for each further thread */
-#define PB_SOURCE_RETRY_MS	250	/* between tries to open */
+#define PB_SOURCE_RETRY_MS	250	/* between tries to open, at first, */
+#define PB_SOURCE_RETRY_MS_MAX	8000	/* and at most; also how long one that
+					 * was lost soon must stay open */
 
 struct pb_source;
 
@@ -43,12 +46,17 @@ struct pb_source_stats {
 	uint64_t	store_dropped;	/* no chunk free */
 };
 
-/* Would pb_source_start() take it?  The interface is not looked at. */
-int	pb_source_check(const struct pb_conf_capture *capture,
+/*
+ * Can it be captured?  The interface is not looked at.  A filter that does
+ * not compile, or an unknown time stamp type, is PB_EINVAL.  1, with the
+ * reason, where only a name in the filter is not known (now), or was not
+ * found within `ms`: it is waited for.
+ */
+int	pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
 	    struct pb_err *err);
 
-/* Start the threads.  An absent interface is no error.  A filter that does
- * not compile, or an unknown time stamp type, is PB_EINVAL. */
+/* Start the threads.  What pb_source_check() refuses, and an interface that
+ * is absent, is tried again and again. */
 int	pb_source_start(struct pb_source **out,
 	    const struct pb_conf_capture *capture, const struct pb_conf *conf,
 	    struct pb_store *store, struct pb_err *err);
@@ -72,6 +80,7 @@ struct pb_interface_info {
 	const char	*description;		/* "" where there is none */
 	const char	*timestamp_types;	/* "host" where only that */
 	const char	*linktype;		/* "EN10MB"; "" if unknown */
+	const char	*trouble;	/* why it cannot be captured now, or "" */
 	bool		 up, loopback;
 };
 int	pb_interfaces(int (*each)(const struct pb_interface_info *, void *),

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "recorder/capture/blocks.h"
+#include "recorder/capture/link.h"
 #include "recorder/capture/pcap_open.h"
 #include "recorder/capture/source.h"
 
@@ -61,10 +62,16 @@ struct pb_source {
 	/* The source's thread's own. */
 	bool		 stopping, open, link_up;
 	int		 link_fd;
+	struct pb_link_state seen;	/* before the last opening */
+	uint64_t	 opened_ms;
+	bool		 told;		/* the log knows that it is open */
+	bool		 unsteady;	/* it was soon lost, the last time */
+	char		 logged[PB_ERR_TEXT_MAX]; /* why it was not */
 	struct pb_stream *stream;
 	uint64_t	 epoch;		/* of the stream, */
 	uint16_t	 linktype;	/* and its link type */
-	uint64_t	 retry_ms;
+	uint64_t	 retry_ms;	/* and so long was waited for that: */
+	unsigned	 wait_ms;	/* 0 after it went well */
 	uint64_t	 drops_logged, drops_log_ms;
 
 	/* The lanes', and what they share. */
@@ -96,6 +103,9 @@ void	pb_attach_lost(struct pb_source *src, const char *why);
 
 /* Some interface changed: was it ours? */
 void	pb_attach_look(struct pb_source *src);
+
+/* Now and then: what has been open for a while goes well. */
+void	pb_attach_steady(struct pb_source *src);
 
 /* lane.c. */
 
@@ -134,7 +144,8 @@ void	pb_lane_end(struct pb_lane *lane);
 
 /* source.c, for attach.c. */
 
-/* Why nothing is captured; "" where it is.  Logged when it changes. */
+/* Why nothing is captured; "" where it is.  Logged when it is another reason
+ * than the last that was. */
 void	pb_source_error(struct pb_source *src, const char *text);
 
 #endif

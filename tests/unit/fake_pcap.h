@@ -8,6 +8,7 @@
 #ifndef PB_TEST_FAKE_PCAP_H
 #define PB_TEST_FAKE_PCAP_H
 
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -29,6 +30,9 @@ struct pcap {
 	_Atomic uint32_t dropped, ifdropped;
 	bool		 broken;	/* pcap_breakloop() */
 	unsigned	 ms_per_look;	/* how slow it is */
+	bool		 empty_fails;	/* as libpcap's netfilter */
+	bool		 waits;		/* as D-Bus: for a packet, one a look,
+					 * or for 100 ms once broken off */
 	struct timeval	 time;		/* of its packets, 0: now */
 };
 
@@ -77,6 +81,23 @@ pcap_dispatch(pcap_t *pcap, int count, pcap_handler each, u_char *user)
 		poll(NULL, 0, (int)pcap->ms_per_look);
 	if (pb_clock_mono_ms() < pcap->from_ms)
 		return 0;
+	if (pcap->empty_fails && pcap->at == pcap->until) {
+		errno = EAGAIN;
+		return PCAP_ERROR;
+	}
+	if (pcap->waits) {
+		while (pcap->at == pcap->until) {
+			poll(NULL, 0, 100);
+			if (pcap->broken) {
+				pcap->broken = false;
+				return PCAP_ERROR_BREAK;
+			}
+		}
+		fake_header(pcap, &header);
+		pb_put_le64(data + 1, pcap->at++);
+		each(user, &header, data);
+		return 1;
+	}
 	fake_header(pcap, &header);
 	for (; n < count && pcap->at < pcap->until && !pcap->broken; n++) {
 		data[0] = pcap->lane;

@@ -48,7 +48,7 @@ rig_open(struct rig *rig, unsigned lanes, uint32_t caplen)
 
 	for (unsigned i = 0; i < lanes; i++) {
 		struct pb_pcap opened = { .pcap = &rig->pcap[i],
-		    .unit_ns = 1 };
+		    .unit_ns = 1, .ring = true, .hold_ms = 2 };
 
 		fake_init(&rig->pcap[i], (uint8_t)i, caplen);
 		opened.fd = rig->pcap[i].fd;
@@ -543,6 +543,72 @@ after_a_look_that_brought_much_more_may_gather(void **state)
 	rig_destroy(rig);
 }
 
+/* What libpcap has beside network interfaces is read in other ways. */
+static void
+an_empty_netlink_socket_is_no_failure(void **state)
+{
+	struct rig *rig = rig_create(__LINE__, 1, 60);
+	struct pb_lane *lane = rig_lane(rig, 0);
+
+	(void)state;
+	rig->pcap[0].empty_fails = true;
+	lane->pcap.ring = false;
+	turn_at(rig, 0, 5000);
+	fake_more(&rig->pcap[0], 3);
+	turn_at(rig, 0, 5001);
+	turn_at(rig, 0, 5001 + FLUSH_MS);
+	assert_int_equal(next(rig), 4);
+	rig->pcap[0].fails = true;
+	lane->now_ms = 6000;
+	errno = 0;
+	assert_true(pb_lane_turn(lane) < 0);
+	rig_destroy(rig);
+}
+
+static void
+what_poll_cannot_wait_for_is_looked_at_now_and_then(void **state)
+{
+	struct rig *rig = rig_create(__LINE__, 1, 60);
+	struct pb_lane *lane = rig_lane(rig, 0);
+
+	(void)state;
+	lane->pcap.ring = false;
+	lane->pcap.fd = -1;
+	lane->pcap.look_ms = 1;
+	lane->now_ms = pb_clock_mono_ms();
+	fake_more(&rig->pcap[0], 5);
+	for (int i = 0; i < WAIT_TURNS && next(rig) < 6; i++) {
+		assert_int_equal(pb_lane_wait(lane, rig->src.end_fd, -1,
+		    lane->now_ms + 60000), 0);
+		assert_true(pb_lane_turn(lane) >= 0);
+	}
+	assert_int_equal(next(rig), 6);
+	rig_destroy(rig);
+}
+
+static void
+one_whose_looks_wait_is_captured_and_ends_when_told(void **state)
+{
+	struct rig *rig = rig_create(__LINE__, 1, 60);
+	uint64_t want[LANES] = { 500 };
+	struct pb_lane *lane = rig_lane(rig, 0);
+
+	(void)state;
+	rig->pcap[0].waits = true;
+	lane->pcap.ring = false;
+	lane->pcap.waits = true;
+	lane->pcap.fd = -1;
+	lane->pcap.look_ms = 1;
+	start_threads(rig, 0);
+	for (int i = 0; i < 50; i++) {
+		fake_more(&rig->pcap[0], 10);
+		poll(NULL, 0, 1);
+	}
+	end_threads(rig, 0);
+	assert_int_equal(read_all(rig, want), 0);
+	rig_destroy(rig);
+}
+
 int
 main(void)
 {
@@ -574,6 +640,11 @@ main(void)
 		    an_adapter_that_lives_in_1970_is_not_believed),
 		cmocka_unit_test(
 		    after_a_look_that_brought_much_more_may_gather),
+		cmocka_unit_test(an_empty_netlink_socket_is_no_failure),
+		cmocka_unit_test(
+		    what_poll_cannot_wait_for_is_looked_at_now_and_then),
+		cmocka_unit_test(
+		    one_whose_looks_wait_is_captured_and_ends_when_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,14 +71,14 @@ a_filter_is_checked_though_the_interface_is_absent(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_source_check(&capture, &err), 0);
+	assert_int_equal(pb_source_check(&capture, 5000, &err), 0);
 	strcpy(capture.filter, "tcp port 80 and vlan");
-	assert_int_equal(pb_source_check(&capture, &err), 0);
+	assert_int_equal(pb_source_check(&capture, 5000, &err), 0);
 	/* Right for another link type than Ethernet. */
 	strcpy(capture.filter, "wlan type mgt");
-	assert_int_equal(pb_source_check(&capture, &err), 0);
+	assert_int_equal(pb_source_check(&capture, 5000, &err), 0);
 	strcpy(capture.filter, "port port");
-	assert_int_equal(pb_source_check(&capture, &err), PB_EINVAL);
+	assert_int_equal(pb_source_check(&capture, 5000, &err), PB_EINVAL);
 	assert_non_null(strstr(err.text, "[capture not-there0]"));
 	assert_non_null(strstr(err.text, "port port"));
 }
@@ -91,9 +91,9 @@ an_unknown_time_stamp_type_is_refused(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_source_check(&capture, &err), 0);
+	assert_int_equal(pb_source_check(&capture, 5000, &err), 0);
 	strcpy(capture.timestamp_type, "sundial");
-	assert_int_equal(pb_source_check(&capture, &err), PB_EINVAL);
+	assert_int_equal(pb_source_check(&capture, 5000, &err), PB_EINVAL);
 	assert_non_null(strstr(err.text, "sundial"));
 }
 

@@ -1,0 +1,36 @@
+/*
+ * recorder/capture/opening.h - an interface opened, however long that takes
+ *
+ * Names in a filter are looked up while it is compiled, and a name server
+ * that does not answer takes its time.  Where there is a filter an opening
+ * has a thread of its own, that may be left behind: who opens can end
+ * meanwhile.
+ */
+#ifndef PB_CAPTURE_OPENING_H
+#define PB_CAPTURE_OPENING_H
+
+#include "recorder/capture/pcap_open.h"
+
+struct pb_opening {
+	struct pb_conf_capture capture;
+	unsigned	 hold_ms;	/* as in pb_pcap_open() */
+	bool		 host_clock;
+	/* What comes of it: */
+	struct pb_pcap	 handle[PB_CAPTURE_THREADS_MAX];
+	unsigned	 count;		/* of them, in one group (fanout.h) */
+	int		 rc;
+	struct pb_err	 err;
+};
+
+/*
+ * Open as many handles as there are threads to be; one, with the whole
+ * buffer, where the kernel shares nothing out.  `ask` is copied.  On success
+ * handle[*count] are the caller's.  1 where `stop_fd` became readable first;
+ * else the error of pb_pcap_open().  `slow(arg)` is called once where it takes
+ * longer than a second.
+ */
+int	pb_opening_run(const struct pb_opening *ask, int stop_fd,
+	    void (*slow)(void *arg), void *arg, struct pb_pcap *handle,
+	    unsigned *count, struct pb_err *err);
+
+#endif
