@@ -197,6 +197,9 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	if (report->trouble[0] != '\0')
 		pb_out_printf(out, "           cannot write: %s\n",
 		    report->trouble);
+	if (report->listen_waits[0] != '\0')
+		pb_out_printf(out, "           not listening: %s\n",
+		    report->listen_waits);
 	if (report->log_left_out > 0)
 		pb_out_printf(out, "           %" PRIu64 " lines of its log "
 		    "were left out: nobody took them\n",
@@ -236,7 +239,7 @@ say_capture(void *arg, const struct pb_live_capture *capture)
 	char bytes[16];
 
 	if (!capture->up) {
-		pb_out_printf(out, "  %-12s down: %s\n", capture->interface,
+		pb_out_printf(out, "  %-12s waits: %s\n", capture->interface,
 		    capture->error);
 		return;
 	}

@@ -24,6 +24,8 @@ struct asked {
 	struct pb_err	*err;
 };
 
+static int	member_text(const char *, size_t, const char *, const char *,
+		    char *, size_t, struct pb_err *);
 static const char *object_of(const char *, size_t, const char *, size_t *,
 		    struct pb_err *);
 static void	on_answer(void *, const struct pb_http_answer *);
@@ -128,15 +130,31 @@ pb_live_retention(const char *body, size_t len,
 }
 
 int
+pb_live_listen(const char *body, size_t len, char *out, size_t room,
+    struct pb_err *err)
+{
+	return member_text(body, len, "\"ingest\":", "waits", out, room, err);
+}
+
+int
 pb_live_trouble(const char *body, size_t len, char *out, size_t room,
     struct pb_err *err)
 {
+	return member_text(body, len, "\"writer\":", "last_error", out, room,
+	    err);
+}
+
+/* A text of the object that is this member's value. */
+static int
+member_text(const char *body, size_t len, const char *member,
+    const char *name, char *out, size_t room, struct pb_err *err)
+{
 	size_t bytes;
-	const char *at = object_of(body, len, "\"writer\":", &bytes, err);
+	const char *at = object_of(body, len, member, &bytes, err);
 
 	out[0] = '\0';
-	return at == NULL ? PB_EFORMAT : pb_json_get_text(at, bytes,
-	    "last_error", out, room, err);
+	return at == NULL ? PB_EFORMAT : pb_json_get_text(at, bytes, name,
+	    out, room, err);
 }
 
 /* The object that is this member's value, or NULL. */

@@ -47,6 +47,10 @@ struct pb_live_retention {
 int	pb_live_retention(const char *body, size_t len,
 	    struct pb_live_retention *out, struct pb_err *err);
 
+/* Why it does not listen at [listen] address, or "". */
+int	pb_live_listen(const char *body, size_t len, char *out, size_t room,
+	    struct pb_err *err);
+
 /* Why the store cannot be written, or "". */
 int	pb_live_trouble(const char *body, size_t len, char *out, size_t room,
 	    struct pb_err *err);

@@ -100,6 +100,9 @@ ask_recorder(struct pb_report *report, const char *store)
 		pb_live_trouble((const char *)report->live.data,
 		    report->live.len, report->trouble,
 		    sizeof(report->trouble), NULL);
+		pb_live_listen((const char *)report->live.data,
+		    report->live.len, report->listen_waits,
+		    sizeof(report->listen_waits), NULL);
 		pb_json_get_u64((const char *)report->live.data,
 		    report->live.len, "log_lines_left_out",
 		    &report->log_left_out, NULL);

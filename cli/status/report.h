@@ -52,6 +52,7 @@ struct pb_report {
 	struct pb_live_retention retained;	/* zeroed: no recorder */
 	char		 trouble[PB_ERR_TEXT_MAX];	/* of the writer, "" */
 	uint64_t	 log_left_out;	/* lines of the recorder's log */
+	char		 listen_waits[PB_ERR_TEXT_MAX];	/* why, or "" */
 	size_t		 upstreams;
 	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];
 };

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,17 +22,20 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "recorder/ingest/http/door.h"
+#include "recorder/ingest/http/listen.h"
 #include "recorder/ingest/request.h"
 #include "recorder/ingest/http/server.h"
 
 #define DOORS_MAX	2
 #define LOCAL_CONNECTIONS_MAX 128u
 #define STOP_MS		1000u	/* for answers to reach their peers */
+#define LISTEN_MS	1000	/* the first try is waited for */
 
 struct pb_ingest {
 	struct pb_service *service;
 	struct pb_server *server[DOORS_MAX];
 	size_t		 servers;
+	struct pb_listen *listen;	/* NULL: done, or not configured */
 	char		 socket_path[PATH_MAX];
 	int		 epoll_fd;
 	int		 event_fd;
@@ -42,8 +46,8 @@ struct pb_ingest {
 
 static int	open_local(struct pb_ingest *, const struct pb_conf *,
 		    struct pb_err *);
-static int	open_tcp(struct pb_ingest *, const struct pb_conf *,
-		    struct pb_err *);
+static int	open_tcp(struct pb_ingest *, int, struct pb_err *);
+static void	tell_waits(struct pb_ingest *, const char *);
 static int	add_server(struct pb_ingest *, const struct pb_server_opts *,
 		    struct pb_err *);
 static int	watch(struct pb_ingest *, int, uint32_t, struct pb_err *);
@@ -76,7 +80,10 @@ pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
 	if (rc == 0)
 		rc = open_local(ingest, opts->conf, err);
 	if (rc == 0 && opts->conf->listen.present)
-		rc = open_tcp(ingest, opts->conf, err);
+		rc = pb_listen_create(&ingest->listen,
+		    opts->conf->listen.address, err);
+	if (rc == 0 && ingest->listen != NULL)
+		rc = open_tcp(ingest, LISTEN_MS, err);
 	if (rc == 0)
 		rc = start_thread(ingest, err);
 	if (rc < 0) {
@@ -117,27 +124,57 @@ open_local(struct pb_ingest *ingest, const struct pb_conf *conf,
 	return add_server(ingest, &opts, err);
 }
 
+/* Where it cannot be now, it is tried again: that is no error. */
 static int
-open_tcp(struct pb_ingest *ingest, const struct pb_conf *conf,
-    struct pb_err *err)
+open_tcp(struct pb_ingest *ingest, int wait_ms, struct pb_err *err)
 {
+	const struct pb_conf_listen *conf = &ingest->service->conf->listen;
 	struct pb_server_opts opts = {
 		.service = ingest->service,
 		.door = PB_DOOR_TCP,
-		.connections_max = conf->listen.connections_max,
-		.connections_per_peer = conf->listen.connections_per_peer,
-		.tls = conf->listen.tls.off ? NULL : &conf->listen.tls,
+		.connections_max = conf->connections_max,
+		.connections_per_peer = conf->connections_per_peer,
+		.tls = conf->tls.off ? NULL : &conf->tls,
 	};
+	uint64_t now_ms = pb_clock_mono_ms();
 	int rc;
 
-	opts.listen_fd = pb_door_tcp(conf->listen.address, err);
-	if (opts.listen_fd < 0)
-		return opts.listen_fd;
+	opts.listen_fd = pb_listen_try(ingest->listen, now_ms, wait_ms, err);
+	if (opts.listen_fd == PB_EBUSY) {
+		if (wait_ms > 0)
+			tell_waits(ingest, "its name is being looked up");
+		return 0;
+	}
+	if (opts.listen_fd == PB_EINVAL)
+		return PB_EINVAL;
+	if (opts.listen_fd < 0) {
+		tell_waits(ingest, err->text);
+		return 0;
+	}
 	rc = add_server(ingest, &opts, err);
-	if (rc == 0)
-		pb_log(PB_LOG_INFO, "ingest", "listening address=%s tls=%s",
-		    conf->listen.address, opts.tls != NULL ? "on" : "off");
-	return rc;
+	if (rc < 0) {
+		pb_listen_again(ingest->listen, now_ms);
+		return rc;
+	}
+	pb_listen_destroy(ingest->listen);
+	ingest->listen = NULL;
+	ingest->service->waits[0] = '\0';
+	pb_log(PB_LOG_INFO, "ingest", "listening address=%s tls=%s",
+	    conf->address, opts.tls != NULL ? "on" : "off");
+	return 0;
+}
+
+/* In the log where it is another reason. */
+static void
+tell_waits(struct pb_ingest *ingest, const char *why)
+{
+	char *known = ingest->service->waits;
+
+	if (strcmp(known, why) == 0)
+		return;
+	snprintf(known, sizeof(ingest->service->waits), "%s", why);
+	pb_log(PB_LOG_WARN, "ingest", "not listening: %s; it is tried again "
+	    "until it works", why);
 }
 
 static int
@@ -183,6 +220,7 @@ start_thread(struct pb_ingest *ingest, struct pb_err *err)
 static void
 destroy(struct pb_ingest *ingest)
 {
+	pb_listen_destroy(ingest->listen);
 	for (size_t i = 0; i < ingest->servers; i++)
 		pb_server_destroy(ingest->server[i]);
 	if (ingest->socket_path[0] != '\0')
@@ -216,6 +254,7 @@ run(void *arg)
 	bool ready[DOORS_MAX];
 	uint64_t give_up = UINT64_MAX;
 	unsigned connections;
+	struct pb_err err;
 
 	for (;;) {
 		int timeout = next_timeout(ingest);
@@ -224,6 +263,9 @@ run(void *arg)
 		service->now_ms = pb_clock_mono_ms();
 		if (atomic_load(&ingest->stop) && !service->stopping)
 			begin_stop(ingest);
+		if (ingest->listen != NULL && !service->stopping &&
+		    open_tcp(ingest, 0, &err) < 0)
+			tell_waits(ingest, err.text);
 		pb_intake_collect(intake, service->now_ms);
 		connections = 0;
 		for (size_t i = 0; i < ingest->servers; i++) {
@@ -262,6 +304,11 @@ next_timeout(struct pb_ingest *ingest)
 		at = pb_server_timeout_ms(ingest->server[i],
 		    service->now_ms);
 		if (at >= 0 && (timeout < 0 || at < timeout))
+			timeout = at;
+	}
+	if (ingest->listen != NULL && !service->stopping) {
+		at = pb_listen_timeout_ms(ingest->listen, service->now_ms);
+		if (timeout < 0 || at < timeout)
 			timeout = at;
 	}
 	if (service->stopping && (timeout < 0 || timeout > (int)STOP_MS / 10))

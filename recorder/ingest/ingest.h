@@ -33,7 +33,11 @@ struct pb_ingest_opts {
 	void		*arg;
 };
 
-/* Bind, start the thread.  PB_EINVAL/PB_ESYS name the address. */
+/*
+ * Bind, start the thread.  A [listen] address that is not there (yet), or
+ * whose name is not known, is tried again until it is: no error.  PB_EINVAL
+ * where it has no such form, or a certificate is wrong.
+ */
 int	pb_ingest_start(struct pb_ingest **out,
 	    const struct pb_ingest_opts *opts, struct pb_err *err);
 

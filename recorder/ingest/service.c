@@ -111,6 +111,8 @@ pb_service_metrics(const struct pb_service *service, struct pb_buf *out)
 	    service->rooms->claims.waits);
 	metric(out, "connections", "gauge", "Open connections.",
 	    service->connections);
+	metric(out, "waits", "gauge", "1 while [listen] address cannot be "
+	    "listened at.", service->waits[0] != '\0');
 	if (service->opts.metrics != NULL)
 		service->opts.metrics(service->opts.arg, out);
 }
@@ -160,6 +162,7 @@ ingest_json(const struct pb_service *service, struct pb_json *json)
 	for (size_t i = 0; i < PB_STATUSES; i++)
 		requests += service->answers[i];
 	pb_json_object(json, "ingest");
+	pb_json_text(json, "waits", service->waits);
 	pb_json_u64(json, "connections", service->connections);
 	pb_json_u64(json, "requests", requests);
 	pb_json_u64(json, "packets", c->packets);

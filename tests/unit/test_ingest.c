@@ -18,10 +18,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "conf/conf_keys.h"
+#include "recorder/ingest/http/door.h"
 #include "recorder/ingest/ingest.h"
 #include "recorder/store/cursor.h"
 #include "tests/unit/ingest_body.h"
@@ -791,11 +793,62 @@ an_address_in_use_is_named(void **state)
 	struct pb_err err = { 0 };
 
 	snprintf(conf.store.path, sizeof(conf.store.path), "%s", n->dir);
-	assert_int_equal(pb_ingest_start(&second, &opts, &err), PB_ESYS);
+	assert_int_equal(pb_door_tcp(conf.listen.address, &err), PB_ESYS);
 	assert_non_null(strstr(err.text, n->conf.listen.address));
+	assert_int_equal(pb_door_tcp("not-known.invalid:7152", &err),
+	    PB_ENOENT);
 	strcpy(conf.listen.address, "127.0.0.1");
 	assert_int_equal(pb_ingest_start(&second, &opts, &err), PB_EINVAL);
 	assert_non_null(strstr(err.text, "host:port"));
+}
+
+static void
+an_address_that_is_not_free_yet_is_waited_for(void **state)
+{
+	struct node *n = *state;
+	struct pb_conf conf = n->conf;
+	struct pb_ingest_opts opts = { .conf = &conf, .store = n->store };
+	struct pb_ingest *second;
+	struct pb_err err = { 0 };
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	int other, fd, rc = -1, port = free_port();
+
+	snprintf(conf.store.path, sizeof(conf.store.path), "%s", n->dir);
+	snprintf(conf.listen.address, sizeof(conf.listen.address),
+	    "127.0.0.1:%d", port);
+	other = pb_door_tcp(conf.listen.address, &err);
+	assert_true(other >= 0);
+	assert_int_equal(pb_ingest_start(&second, &opts, &err), 0);
+	close(other);
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	to.sin_port = htons((uint16_t)port);
+	for (int i = 0; i < 2000 && rc < 0; i++) {
+		poll(NULL, 0, 10);
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		rc = connect(fd, (struct sockaddr *)&to, sizeof(to));
+		close(fd);
+	}
+	assert_int_equal(rc, 0);
+	pb_ingest_stop(second);
+}
+
+static void
+one_that_never_is_there_keeps_nobody_from_ending(void **state)
+{
+	static const char *const address[] = { "192.0.2.9:7152",
+	    "not-known.invalid:7152" };
+	struct node *n = *state;
+	struct pb_conf conf = n->conf;
+	struct pb_ingest_opts opts = { .conf = &conf, .store = n->store };
+	struct pb_ingest *second;
+	struct pb_err err = { 0 };
+
+	snprintf(conf.store.path, sizeof(conf.store.path), "%s", n->dir);
+	for (size_t i = 0; i < 2; i++) {
+		strcpy(conf.listen.address, address[i]);
+		assert_int_equal(pb_ingest_start(&second, &opts, &err), 0);
+		pb_ingest_stop(second);
+	}
 }
 
 /* --- TLS, with the certificates of openssl(1) and the client of curl(1) --- */
@@ -949,6 +1002,8 @@ main(void)
 		TEST(a_head_has_32_kib_and_not_128),
 		TEST(every_form_of_an_address_listens),
 		TEST(an_address_in_use_is_named),
+		TEST(an_address_that_is_not_free_yet_is_waited_for),
+		TEST(one_that_never_is_there_keeps_nobody_from_ending),
 		TEST(with_tls_only_the_node_that_a_certificate_names_gets_in),
 		TEST(a_key_that_is_not_the_certificates_is_named),
 	};

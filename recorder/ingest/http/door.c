@@ -57,9 +57,8 @@ pb_door_tcp(const char *address, struct pb_err *err)
 	}
 	rc = getaddrinfo(host, port, &hints, &list);
 	if (rc != 0)
-		return pb_err_set(err, PB_EINVAL, "[listen] address %s: %s; "
-		    "write host:port or [v6]:port", address,
-		    gai_strerror(rc));
+		return pb_err_set(err, PB_ENOENT, "[listen] address %s: %s",
+		    address, gai_strerror(rc));
 	rc = listen_at(list, address, err);
 	freeaddrinfo(list);
 	return rc;

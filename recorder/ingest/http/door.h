@@ -12,8 +12,11 @@
 
 /*
  * Listen at `address`: `host:port`, `[v6]:port`, `*:port` or `:port` for
- * every address of the machine, both families.  The descriptor, or
- * PB_EINVAL, PB_ESYS with the address named.
+ * every address of the machine, both families.  A name is looked up, which
+ * may take long.  The descriptor, or, with the address named,
+ *   PB_EINVAL   no such form
+ *   PB_ENOENT   the name is not known (now)
+ *   PB_ESYS     the address is not there, is another's, ...
  */
 int	pb_door_tcp(const char *address, struct pb_err *err);
 
