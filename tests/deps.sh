@@ -14,7 +14,7 @@ libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev libinih-dev
 libxxhash-dev libzstd-dev libjansson-dev"
 demo="$build iproute2 curl python3"
 test="$demo libcmocka-dev tshark wireshark-common tcpdump tcpreplay procps
-openssl e2fsprogs strace valgrind"
+openssl e2fsprogs strace valgrind nftables dbus-daemon dbus-bin"
 root="$demo debootstrap systemd-container"
 
 case ${1:-} in

@@ -141,8 +141,10 @@ open_tcp(struct pb_ingest *ingest, int wait_ms, struct pb_err *err)
 
 	opts.listen_fd = pb_listen_try(ingest->listen, now_ms, wait_ms, err);
 	if (opts.listen_fd == PB_EBUSY) {
+		pb_err_set(err, PB_EBUSY, "[listen] address %s: its name is "
+		    "being looked up", conf->address);
 		if (wait_ms > 0)
-			tell_waits(ingest, "its name is being looked up");
+			tell_waits(ingest, err->text);
 		return 0;
 	}
 	if (opts.listen_fd == PB_EINVAL)
