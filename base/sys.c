@@ -135,6 +135,20 @@ pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
 	return (ssize_t)got;
 }
 
+void
+pb_files_standard(void)
+{
+	int fd;
+
+	/* The lowest number that is free is given out; writing to it fails, as
+	 * to a closed one. */
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int
 pb_files_raise(struct pb_err *err)
 {

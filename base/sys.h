@@ -31,6 +31,13 @@ int	pb_pwritev_all(int fd, struct iovec *part, int count, uint64_t offset,
 ssize_t	pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
 	    struct pb_err *err);
 
+/*
+ * Standard input, output and error are open: where who started us closed
+ * one, as /dev/null, to which nothing can be written.  Else a file of ours
+ * would get its number, and the log's lines.  First thing in main().
+ */
+void	pb_files_standard(void);
+
 /* As many files may be open as the process may ask for. */
 int	pb_files_raise(struct pb_err *err);
 

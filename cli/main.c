@@ -65,6 +65,7 @@ main(int argc, char **argv)
 	};
 	int c, status;
 
+	pb_files_standard();
 	/* A reader that goes away is told by EPIPE, and is no error. */
 	signal(SIGPIPE, SIG_IGN);
 	opterr = 0;

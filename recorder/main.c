@@ -42,6 +42,7 @@ main(int argc, char **argv)
 	bool check_only = false;
 	int option;
 
+	pb_files_standard();
 	opterr = 0;
 	while ((option = getopt(argc, argv, "c:tVh")) != -1) {
 		switch (option) {

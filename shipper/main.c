@@ -30,6 +30,7 @@ main(int argc, char **argv)
 	bool test = false;
 	int opt;
 
+	pb_files_standard();
 	while ((opt = getopt(argc, argv, "c:tVh")) != -1) {
 		switch (opt) {
 		case 'c':

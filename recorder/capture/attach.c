@@ -169,8 +169,7 @@ open_lanes(struct pb_source *src, struct pb_pcap *fresh, unsigned *count,
 static void
 tell_slow(void *arg)
 {
-	pb_source_error(arg, "opening it takes long; names in a filter are "
-	    "looked up first");
+	pb_source_waits(arg, "filter: its names are being looked up");
 }
 
 static void

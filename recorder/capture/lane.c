@@ -334,13 +334,17 @@ on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
 	struct pb_lane *lane = (struct pb_lane *)(void *)user;
 	uint64_t time_ns = (uint64_t)header->ts.tv_sec * PB_NS_PER_S +
 	    (uint64_t)header->ts.tv_usec * lane->pcap.unit_ns;
+	uint32_t caplen = header->caplen;
 
-	if (header->caplen >= AHEAD_CAPLEN_MIN)
-		fetch_ahead(data, header->caplen);
+	/* Not all that libpcap reads asks for it. */
+	if (__builtin_expect(caplen > lane->pcap.snaplen, 0))
+		caplen = lane->pcap.snaplen;
+	if (caplen >= AHEAD_CAPLEN_MIN)
+		fetch_ahead(data, caplen);
 	if (__builtin_expect(lane->pcap.unproven, 0))
 		time_ns = prove_clock(lane, time_ns);
 	if (__builtin_expect(!pb_blocks_packet(&lane->blocks, time_ns, data,
-	    header->caplen, header->len) && lane->pause_until_ms == 0, 0)) {
+	    caplen, header->len) && lane->pause_until_ms == 0, 0)) {
 		lane->paused = true;
 		pcap_breakloop(lane->pcap.pcap);
 	}
@@ -440,6 +444,8 @@ sample(void *arg)
 	    !count_now(lane, &now))
 		return;
 	lane->sampled_ms = lane->now_ms;
+	if (lane->pcap.counts_anew)
+		memset(&lane->seen, 0, sizeof(lane->seen));
 	pb_losses_sample(&lane->seen, &lane->source->counts, &now);
 }
 

@@ -305,6 +305,11 @@ set_reading(struct pb_pcap *out, const struct pb_conf_capture *capture,
 	(void)getsockopt(out->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
 	out->ring = domain == AF_PACKET;
 	out->hold_ms = domain == AF_NETLINK ? NETLINK_HOLD_MS : hold_ms;
+	/* MON_IOCG_STATS: lost since it was last asked. */
+	out->counts_anew = strncmp(capture->interface, "usbmon", 6) == 0;
+	out->snaplen = capture->snaplen;
+	if (out->snaplen == 0 || out->snaplen > PB_SNAPLEN)
+		out->snaplen = PB_SNAPLEN;
 	out->look_ms = LOOK_MS;
 	if (look != NULL)
 		out->look_ms = (unsigned)(look->tv_sec * 1000 +

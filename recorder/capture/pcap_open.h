@@ -18,7 +18,9 @@ struct pb_pcap {
 	bool		 waits;		/* or each look itself waits, for as
 					 * long as libpcap likes */
 	bool		 ring;		/* a packet socket: packet(7) */
+	bool		 counts_anew;	/* its counters, at each look */
 	unsigned	 hold_ms;	/* the kernel keeps packets, twice */
+	uint32_t	 snaplen;
 	unsigned	 index;		/* of the interface; 0: pseudo */
 	uint16_t	 linktype;	/* LINKTYPE_ */
 	unsigned	 unit_ns;	/* of tv_usec: 1 or 1,000 */

@@ -343,13 +343,19 @@ log_drops(struct pb_source *src)
 	src->drops_log_ms = src->lane[0].now_ms + DROPS_LOG_MS;
 }
 
-/* Kept for status; a line in the log only where it is another. */
 void
-pb_source_error(struct pb_source *src, const char *text)
+pb_source_waits(struct pb_source *src, const char *text)
 {
 	pthread_mutex_lock(&src->lock);
 	snprintf(src->last_error, sizeof(src->last_error), "%s", text);
 	pthread_mutex_unlock(&src->lock);
+}
+
+/* Kept for status; a line in the log only where it is another. */
+void
+pb_source_error(struct pb_source *src, const char *text)
+{
+	pb_source_waits(src, text);
 	if (text[0] == '\0' || strcmp(src->logged, text) == 0)
 		return;
 	snprintf(src->logged, sizeof(src->logged), "%s", text);

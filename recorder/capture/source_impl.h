@@ -144,6 +144,9 @@ void	pb_lane_end(struct pb_lane *lane);
 
 /* source.c, for attach.c. */
 
+/* Why nothing is captured, for status alone. */
+void	pb_source_waits(struct pb_source *src, const char *text);
+
 /* Why nothing is captured; "" where it is.  Logged when it is another reason
  * than the last that was. */
 void	pb_source_error(struct pb_source *src, const char *text);

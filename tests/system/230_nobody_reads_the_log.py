@@ -157,8 +157,25 @@ def a_shipper_whose_log_stands_ships_on_and_ends(t):
     os.close(log)
 
 
+def a_closed_one_gives_its_number_to_no_file_of_ours(t):
+    node = t.edge_with_traffic()
+    recorder = Daemon(t, "edge-recorder", [
+        "sh", "-c", 'exec "$@" 2>&- >&- <&-', "sh",
+        os.path.join(BUILD, "pb-recorder"), "-c", node.conf],
+        netns=node.netns)
+    for fd in (0, 1, 2):
+        equal(os.readlink("/proc/%d/fd/%d" % (recorder.pid, fd)),
+              "/dev/null", "descriptor %d" % fd)
+    t.traffic(t.sender, "pb0", 100, 2000).wait()
+    wait_until(lambda: sum(node.ends().values()) == 100, "100 frames")
+    check(left_out(node) > 0, "what could not be written is not counted")
+    recorder.stop()
+    node.pb("verify")
+
+
 if __name__ == "__main__":
     main("230",
          a_full_pipe_stops_no_capture_and_what_was_left_out_is_told,
          a_socket_that_stalls_does_not_either_and_the_end_comes,
-         a_shipper_whose_log_stands_ships_on_and_ends)
+         a_shipper_whose_log_stands_ships_on_and_ends,
+         a_closed_one_gives_its_number_to_no_file_of_ours)

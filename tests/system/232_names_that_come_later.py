@@ -82,7 +82,7 @@ def a_name_server_that_is_silent_holds_up_nothing_else(t):
     wait_until(lambda: state(node, "lo")["up"], "lo is captured")
     udp(t, names.ns, "127.0.0.1", 9, 50)
     wait_until(lambda: count(node, "lo") == 50, "50 packets of lo")
-    wait_until(lambda: "takes long" in state(node, "out0")["error"],
+    wait_until(lambda: "looked up" in state(node, "out0")["error"],
                "status says that it is looked up")
     with open(node.conf) as f:
         text = f.read()

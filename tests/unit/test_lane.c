@@ -48,7 +48,8 @@ rig_open(struct rig *rig, unsigned lanes, uint32_t caplen)
 
 	for (unsigned i = 0; i < lanes; i++) {
 		struct pb_pcap opened = { .pcap = &rig->pcap[i],
-		    .unit_ns = 1, .ring = true, .hold_ms = 2 };
+		    .unit_ns = 1, .ring = true, .hold_ms = 2,
+		    .snaplen = PB_SNAPLEN };
 
 		fake_init(&rig->pcap[i], (uint8_t)i, caplen);
 		opened.fd = rig->pcap[i].fd;
