@@ -33,8 +33,8 @@ struct pb_service {
 	uint64_t	 answers[PB_STATUSES];
 	size_t		 requests;	/* under way */
 	unsigned	 connections;	/* open; kept by the loop */
-	char		 waits[PB_ERR_TEXT_MAX]; /* why it does not listen at
-					 * [listen] address, or "" */
+	/* Why it does not listen at [listen] address, or "". */
+	char		 waits[PB_ERR_TEXT_MAX];
 	bool		 stopping;
 };
 
