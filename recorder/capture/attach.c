@@ -19,6 +19,8 @@
 #include "recorder/capture/opening.h"
 #include "recorder/capture/source_impl.h"
 
+#define STORE_RETRY_MS	1000u
+
 static int	open_lanes(struct pb_source *, struct pb_pcap *, unsigned *,
 		    struct pb_err *);
 static void	tell_slow(void *);
@@ -45,12 +47,15 @@ pb_attach_open(struct pb_source *src)
 	rc = open_lanes(src, fresh, &count, &err);
 	if (rc > 0)
 		src->stopping = true;
-	if (rc == 0)
-		rc = adopt(src, fresh, count, &err);
-	if (rc < 0) {
-		pb_source_error(src, err.text);
+	if (rc < 0)
 		retry_later(src);
+	if (rc == 0) {
+		/* What the store refuses it may take again any moment. */
+		src->retry_ms = pb_clock_mono_ms() + STORE_RETRY_MS;
+		rc = adopt(src, fresh, count, &err);
 	}
+	if (rc < 0)
+		pb_source_error(src, err.text);
 }
 
 /*

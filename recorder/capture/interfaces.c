@@ -103,8 +103,7 @@ try_to_open(struct pb_pcap *opened, const char *device, struct pb_err *err)
 
 	memset(opened, 0, sizeof(*opened));
 	err->text[0] = '\0';
-	if (strncmp(device, "nflog", 5) == 0 ||
-	    strncmp(device, "nfqueue", 7) == 0) {
+	if (strcmp(device, "nflog") == 0 || strcmp(device, "nfqueue") == 0) {
 		try_netfilter(err);
 		return "";
 	}

@@ -445,7 +445,7 @@ sample(void *arg)
 		return;
 	lane->sampled_ms = lane->now_ms;
 	if (lane->pcap.counts_anew)
-		memset(&lane->seen, 0, sizeof(lane->seen));
+		lane->seen.kernel = 0;
 	pb_losses_sample(&lane->seen, &lane->source->counts, &now);
 }
 

@@ -61,6 +61,8 @@ pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
 		return pb_err_set(err, PB_EINVAL, "timestamp_type '%s': not "
 		    "known; `pb interfaces` lists those of each interface",
 		    capture->timestamp_type);
+	if (capture->filter[0] == '\0')
+		return 0;
 	check = calloc(1, sizeof(*check));
 	if (check == NULL)
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");

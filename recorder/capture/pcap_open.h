@@ -18,7 +18,7 @@ struct pb_pcap {
 	bool		 waits;		/* or each look itself waits, for as
 					 * long as libpcap likes */
 	bool		 ring;		/* a packet socket: packet(7) */
-	bool		 counts_anew;	/* its counters, at each look */
+	bool		 counts_anew;	/* its drops, at each look */
 	unsigned	 hold_ms;	/* the kernel keeps packets, twice */
 	uint32_t	 snaplen;
 	unsigned	 index;		/* of the interface; 0: pseudo */
