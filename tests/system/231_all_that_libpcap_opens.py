@@ -7,7 +7,7 @@ UDP = ("import socket, sys, time\n"
        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
        "for n in range(int(sys.argv[1])):\n"
        "    s.sendto(b'packet %05d' % n, ('127.0.0.1', int(sys.argv[2])))\n"
-       "    time.sleep(float(sys.argv[3]))\n")
+       "    float(sys.argv[3]) and time.sleep(float(sys.argv[3]))\n")
 
 
 def send_udp(t, ns, count, port=9999, pause=0.001):
@@ -54,6 +54,25 @@ def each_packet_of_a_netfilter_log_is_captured(t):
     check(b" 239" in node.pb("query"), "pb query does not show its link type")
     equal(len(lines_with(node, "capturing")), 1, "openings")
     equal(lines_with(node, "lost"), [], "lost")
+
+
+def what_a_netfilter_log_had_to_drop_is_counted(t):
+    ns = t.netns("drops")
+    log_group(t, ns, "log group 5")
+    node = t.node("edge", captures=[("nflog:5", "buffer = 1MiB")], netns=ns)
+    node.start()
+    wait_until(lambda: lines_with(node, "capturing"), "it is captured")
+    node.recorder.proc.send_signal(signal.SIGSTOP)
+    send_udp(t, ns, 60000, pause=0)
+    node.recorder.proc.send_signal(signal.SIGCONT)
+    wait_until(lambda: count(node) > 0, "packets")
+    send_udp(t, ns, 1)
+    node.stop()
+    row = node.rows("streams")[0]
+    check(row["dropped"] > 0, "nothing was dropped of 60000:", row)
+    equal(sum(p.dropcount or 0 for p in node.query().packets),
+          row["dropped"], "drops told by packets")
+    equal(lines_with(node, "capture: lost "), [], "lost")
 
 
 def a_queue_lets_its_packets_pass(t):
@@ -168,6 +187,7 @@ def one_that_always_fails_is_tried_less_and_told_once(t):
 if __name__ == "__main__":
     main("231",
          each_packet_of_a_netfilter_log_is_captured,
+         what_a_netfilter_log_had_to_drop_is_counted,
          a_queue_lets_its_packets_pass,
          any_is_all_interfaces,
          a_bus_is_captured_and_its_end_ends_nothing_else,
