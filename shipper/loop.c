@@ -456,6 +456,8 @@ reload(struct pb_loop *loop)
 	    sizeof(conf->store.path));
 	report_last(loop);
 	take_conf(loop, conf);
+	for (size_t i = 0; i < loop->upstreams; i++)
+		pb_upstream_hurry(loop->upstream[i]);
 	pb_log(PB_LOG_INFO, "shipper", "configuration read again upstreams=%zu",
 	    loop->conf->upstreams);
 }

@@ -17,6 +17,7 @@
 #define PATH_BYTES_MAX	(PATH_MAX + 64)
 #define HEADER_BYTES	64
 #define GAP_LINE_MAX	256
+#define ERROR_BYTES	4096	/* of what a receiver says is wrong */
 
 static void	remember(struct pb_upstream *,
 		    const struct pb_stream_info *);
@@ -148,6 +149,12 @@ pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 		if (rc < 0)
 			unsent(&u->slot[action.request], rc, err.text);
 	}
+}
+
+void
+pb_upstream_hurry(struct pb_upstream *u)
+{
+	pb_ship_hurry(u->ship);
 }
 
 uint64_t
@@ -455,16 +462,20 @@ done(void *arg, const struct pb_http_answer *http)
 	if (http->status == 200 || http->status == 409)
 		answer.has_acked = pb_json_get_u64(http->body, http->len,
 		    "acked", &answer.acked, NULL) == 0;
+	answer.ours = answer.has_acked;
 	if (http->status != 200 || !answer.has_acked)
 		explain(&answer, http);
 	pb_ship_answer(u->ship, slot->action.request, &answer, pb_clock_mono_ms(),
 	    pb_random64());
 }
 
-/* What the peer says is wrong, as one clean line. */
+/* What the peer says is wrong, as one clean line.  Every answer of ours
+ * that is not 200 is JSON with an error (docs/protocol.md). */
 static void
 explain(struct pb_answer *answer, const struct pb_http_answer *http)
 {
+	char error[ERROR_BYTES];
+	const char *text = http->body;
 	size_t len = http->len;
 
 	if (http->error[0] != '\0') {
@@ -472,10 +483,13 @@ explain(struct pb_answer *answer, const struct pb_http_answer *http)
 		    http->error);
 		return;
 	}
-	if (pb_json_get_text(http->body, http->len, "error", answer->text,
-	    sizeof(answer->text), NULL) == 0)
-		return;
+	if (pb_json_get_text(http->body, http->len, "error", error,
+	    sizeof(error), NULL) == 0) {
+		answer->ours |= http->status != 200;
+		text = error;
+		len = strlen(error);
+	}
 	if (len >= sizeof(answer->text))
 		len = sizeof(answer->text) - 1;
-	pb_utf8_clean(answer->text, sizeof(answer->text), http->body, len);
+	pb_utf8_clean(answer->text, sizeof(answer->text), text, len);
 }

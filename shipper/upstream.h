@@ -54,6 +54,9 @@ int	pb_upstream_stream(struct pb_upstream *upstream,
 /* Start what can be started. */
 void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
 
+/* Try again at once what waits for its time. */
+void	pb_upstream_hurry(struct pb_upstream *upstream);
+
 /* When time alone makes pb_upstream_run() do something. */
 uint64_t pb_upstream_wake_ms(const struct pb_upstream *upstream);
 

@@ -159,6 +159,14 @@ pb_ship_handed(const struct pb_ship *ship, uint32_t id)
 	return s->known ? s->handed : s->end;
 }
 
+void
+pb_ship_hurry(struct pb_ship *ship)
+{
+	ship->retry_ms = 0;
+	for (unsigned i = 0; i < ship->streams; i++)
+		ship_hurry(ship, ship->stream[i]);
+}
+
 bool
 pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
     struct pb_action *out)
@@ -240,6 +248,14 @@ ship_trouble(struct pb_ship *ship, struct ship_stream *s, const char *text,
 		ship->source.event(ship->source.arg, PB_LOG_WARN, s->id, text);
 	ship_hold(ship, s, PB_CURSOR_WAITING,
 	    now_ms + ship_backoff_ms(s->troubles, random), text);
+}
+
+void
+ship_hurry(struct pb_ship *ship, struct ship_stream *s)
+{
+	if (s->retry_ms != UINT64_MAX &&
+	    (s->state == PB_CURSOR_WAITING || s->state == PB_CURSOR_REFUSED))
+		s->retry_ms = ship->look_ms = 0;
 }
 
 void

@@ -11,9 +11,8 @@
  *   what waited for `retry_for` of trying, where the upstream made no
  *   progress for as long and fails, or its stream stands still for as long
  *   (what only waits for its turn never does);
- *   all of a stream that is refused with 403;
- *   a request's packets that are refused with 400, 422 (the second time),
- *   or with 413 though they cannot be halved any more.
+ *   a request's packets that the receiver itself refuses with 400, 422 (the
+ *   second time), or with 413 though they cannot be halved any more.
  */
 #ifndef PB_SHIPPER_SHIP_H
 #define PB_SHIPPER_SHIP_H
@@ -49,11 +48,15 @@
 #define PB_BACKOFF_MS_MIN	200u
 #define PB_BACKOFF_MS_MAX	30000u
 #define PB_RETRY_AFTER_MS_MAX	60000u
-#define PB_REFUSED_MS_FIRST	60000u
-#define PB_REFUSED_MS_LATER	600000u
+/* A refused stream is tried again after the first, and then after double
+ * the time: who mends `allow` waits no longer than it was wrong. */
+#define PB_REFUSED_MS_FIRST	2000u
+#define PB_REFUSED_MS_MAX	300000u
 /* An idle stream is asked about again after this, so that a receiver that
  * forgot it gets it again. */
 #define PB_RECHECK_MS		600000u
+/* What is too large for a receiver is tried again after this. */
+#define PB_HALVED_MS		3600000u
 /* Answers without progress after which a stream waits. */
 #define PB_TROUBLES_MAX		3u
 
@@ -70,7 +73,7 @@ enum pb_cursor_state {
 	PB_CURSOR_UNKNOWN = 1,	/* the receiver is to be asked */
 	PB_CURSOR_READY,
 	PB_CURSOR_WAITING,	/* no progress; tried again soon */
-	PB_CURSOR_REFUSED,	/* tried again after minutes */
+	PB_CURSOR_REFUSED,	/* tried again less and less often */
 };
 const char *pb_cursor_state_name(enum pb_cursor_state state);
 
@@ -78,7 +81,7 @@ const char *pb_cursor_state_name(enum pb_cursor_state state);
 enum pb_dead_reason {
 	PB_DEAD_STALE = 1,	/* no progress for `retry_for` */
 	PB_DEAD_MALFORMED,	/* refused: 400, 413, 422 */
-	PB_DEAD_FORBIDDEN,	/* refused: 403 */
+	PB_DEAD_FORBIDDEN,	/* refused: 403; in rows of before alone */
 };
 /* "stale", "malformed", "forbidden" */
 const char *pb_dead_reason_name(enum pb_dead_reason reason);
@@ -206,6 +209,9 @@ void	pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry);
  * of.  All there is, until it has answered once; 0 without a stream. */
 uint64_t pb_ship_handed(const struct pb_ship *ship, uint32_t id);
 
+/* Someone asks for another try: nothing waits for its time any more. */
+void	pb_ship_hurry(struct pb_ship *ship);
+
 /* The store's own gap from number `first` on was filled: what was passed
  * over there, as there was nothing to be a letter, waits again. */
 void	pb_ship_filled(struct pb_ship *ship, uint32_t id, uint64_t first);
@@ -236,6 +242,9 @@ uint64_t pb_ship_wake_ms(const struct pb_ship *ship);
 
 struct pb_answer {
 	int		status;		/* of HTTP; 0: there was none */
+	/* The receiver's own, not of something in front of it (a proxy, a
+	 * portal): without it no status refuses anything. */
+	bool		ours;
 	bool		has_acked;
 	uint64_t	acked;
 	uint64_t	retry_after_ms;	/* 0: not said */

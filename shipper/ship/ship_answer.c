@@ -6,10 +6,15 @@
  *	413                half the bytes; where that helps no more, as 400
  *	400, 422           of packets: those are dead letters; 422 the second
  *	                   time, as a digest may have broken on the way
- *	403                the stream is refused for minutes, and all of it
- *	                   are dead letters
- *	other 4xx, 508     the stream is refused for minutes
+ *	other 4xx, 508     the stream is refused: tried again, less and less
+ *	                   often
  *	everything else    the upstream backs off, then one probe decides
+ *
+ * An answer of something in front of the receiver says nothing about what
+ * was sent.  A question that is answered so has failed.  With a 4xx for
+ * packets or a gap the stream waits and asks, as some proxies dislike one
+ * body and no other; a 413 is obeyed, as that is how it heals, and believed
+ * no further.
  *
  * Promise: a failure harms no more than what failed.  After a failure, or
  *          an answer that does not fit, nothing is sent for a stream until
@@ -34,16 +39,21 @@ enum meaning {
 	MEANS_TOO_LARGE,	/* 413 */
 	MEANS_MALFORMED,	/* of the request's packets */
 	MEANS_REFUSED,		/* of the stream */
+	MEANS_STOPPED,		/* on its way, by something in front */
 	MEANS_FAILED,		/* of the upstream */
 };
 
 static enum meaning	meaning_of(enum pb_action_kind,
 			    const struct pb_answer *);
+static enum meaning	meaning_of_others(enum pb_action_kind, int);
+static void		say_answer(char [static PB_SHIP_TEXT_MAX],
+			    const struct pb_answer *);
 static void		answered(struct pb_ship *, uint64_t);
 static void		failed(struct pb_ship *, bool,
 			    const struct pb_answer *, uint64_t, uint64_t);
+static void		stopped(struct pb_ship *, struct ship_stream *,
+			    const struct pb_answer *, uint64_t, uint64_t);
 static void		refused(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *,
 			    const struct pb_answer *, uint64_t);
 static void		malformed(struct pb_ship *, struct ship_stream *,
 			    const struct ship_request *,
@@ -53,7 +63,7 @@ static void		give_up(struct pb_ship *, struct ship_stream *,
 			    const struct pb_answer *);
 static void		too_large(struct pb_ship *, struct ship_stream *,
 			    const struct ship_request *,
-			    const struct pb_answer *, uint64_t);
+			    const struct pb_answer *, uint64_t, uint64_t);
 static void		asked(struct pb_ship *, struct ship_stream *,
 			    uint64_t, uint64_t);
 static void		acked(struct pb_ship *, struct ship_stream *,
@@ -85,7 +95,7 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 	assert(s != NULL);
 	land(ship, &ship->request[request]);
 	s->asked_ms = now_ms;
-	if (meaning != MEANS_FAILED && (r.probe ||
+	if (meaning < MEANS_STOPPED && (r.probe ||
 	    ship->state == PB_SHIP_CONNECTING))
 		answered(ship, now_ms);
 	switch (meaning) {
@@ -103,13 +113,16 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 			conflict(ship, s, &r, answer->acked, now_ms, random);
 		break;
 	case MEANS_TOO_LARGE:
-		too_large(ship, s, &r, answer, now_ms);
+		too_large(ship, s, &r, answer, now_ms, random);
 		break;
 	case MEANS_MALFORMED:
 		malformed(ship, s, &r, answer);
 		break;
 	case MEANS_REFUSED:
-		refused(ship, s, &r, answer, now_ms);
+		refused(ship, s, answer, now_ms);
+		break;
+	case MEANS_STOPPED:
+		stopped(ship, s, answer, now_ms, random);
 		break;
 	case MEANS_FAILED:
 		failed(ship, r.probe, answer, now_ms, random);
@@ -151,6 +164,8 @@ pb_ship_unsent(struct pb_ship *ship, unsigned request, const char *text,
 static enum meaning
 meaning_of(enum pb_action_kind kind, const struct pb_answer *answer)
 {
+	if (!answer->ours)
+		return meaning_of_others(kind, answer->status);
 	switch (answer->status) {
 	case 200:
 		return answer->has_acked ? MEANS_ACKED : MEANS_FAILED;
@@ -175,6 +190,34 @@ meaning_of(enum pb_action_kind kind, const struct pb_answer *answer)
 	    MEANS_REFUSED : MEANS_FAILED;
 }
 
+static enum meaning
+meaning_of_others(enum pb_action_kind kind, int status)
+{
+	if (status == 413 && kind == PB_ACTION_PACKETS)
+		return MEANS_TOO_LARGE;
+	/* These three ask for another try, and may say when. */
+	return status >= 400 && status <= 499 && status != 408 &&
+	    status != 425 && status != 429 && kind != PB_ACTION_ASK ?
+	    MEANS_STOPPED : MEANS_FAILED;
+}
+
+/* Who said what; redirects have words of their own. */
+static void
+say_answer(char out[static PB_SHIP_TEXT_MAX], const struct pb_answer *answer)
+{
+	const char *text = answer->text[0] != '\0' ? answer->text :
+	    "an answer without a number";
+	bool others = !answer->ours &&
+	    (answer->status < 300 || answer->status > 399);
+
+	if (answer->status == 0)
+		snprintf(out, PB_SHIP_TEXT_MAX, "%s", answer->text);
+	else
+		snprintf(out, PB_SHIP_TEXT_MAX, "%s %d: %.180s", others ?
+		    "something in front of it answered" : "status",
+		    answer->status, text);
+}
+
 /* The upstream lives, whatever it said. */
 static void
 answered(struct pb_ship *ship, uint64_t now_ms)
@@ -197,14 +240,7 @@ failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
 {
 	uint64_t wait, asked_for = answer->retry_after_ms;
 
-	if (answer->status != 0)
-		snprintf(ship->last_error, sizeof(ship->last_error),
-		    "status %d: %.200s", answer->status,
-		    answer->text[0] != '\0' ? answer->text :
-		    "an answer without a number");
-	else
-		snprintf(ship->last_error, sizeof(ship->last_error), "%s",
-		    answer->text);
+	say_answer(ship->last_error, answer);
 	if (probe)
 		ship->probing = false;
 	else if (ship->state == PB_SHIP_BACKOFF)
@@ -230,31 +266,42 @@ failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
 		doubt_all(ship);
 }
 
+/* The stream's next question tells whether all ways are closed. */
 static void
-refused(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, const struct pb_answer *answer,
-    uint64_t now_ms)
+stopped(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_answer *answer, uint64_t now_ms, uint64_t random)
 {
 	char line[PB_SHIP_TEXT_MAX];
-	uint64_t wait = s->refusals == 0 ? PB_REFUSED_MS_FIRST :
-	    PB_REFUSED_MS_LATER;
+
+	if (s->state != PB_CURSOR_READY)
+		return;		/* the first of several said so already */
+	say_answer(line, answer);
+	doubt(ship, s);
+	ship_trouble(ship, s, line, now_ms, random);
+}
+
+static void
+refused(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_answer *answer, uint64_t now_ms)
+{
+	char line[PB_SHIP_TEXT_MAX];
+	uint64_t wait = PB_REFUSED_MS_FIRST;
 
 	if (s->state == PB_CURSOR_REFUSED)
 		return;		/* several requests, one refusal */
+	for (unsigned i = 0; i < s->refusals && wait < PB_REFUSED_MS_MAX; i++)
+		wait *= 2;
+	if (wait > PB_REFUSED_MS_MAX)
+		wait = PB_REFUSED_MS_MAX;
+	say_answer(line, answer);
+	/* Told once, until it is taken again. */
+	if (s->refusals == 0)
+		ship_event(ship, PB_LOG_WARN, s->id, "refused, next try in "
+		    "%u s: %s", (unsigned)(wait / 1000), line);
 	if (s->refusals < UINT16_MAX)
 		s->refusals++;
-	snprintf(line, sizeof(line), "status %d: %.200s", answer->status,
-	    answer->text);
-	ship_event(ship, PB_LOG_WARN, s->id, "refused, next try in %u s: %s",
-	    (unsigned)(wait / 1000), line);
 	doubt(ship, s);
 	ship_hold(ship, s, PB_CURSOR_REFUSED, now_ms + wait, line);
-	if (answer->status != 403)
-		return;
-	if (r->letter)
-		ship_late_refused(ship, s, r, PB_DEAD_FORBIDDEN,
-		    answer->status, line);
-	ship_forbid(ship, s, answer->status, line);
 }
 
 /* These packets, and what stands behind them is not to wait for it. */
@@ -283,8 +330,7 @@ give_up(struct pb_ship *ship, struct ship_stream *s,
 	    .reason = PB_DEAD_MALFORMED, .status = answer->status,
 	    .attempts = answer->status == 422 ? 2 : 1, .text = line };
 
-	snprintf(line, sizeof(line), "status %d: %.200s", answer->status,
-	    answer->text);
+	say_answer(line, answer);
 	snprintf(ship->last_error, sizeof(ship->last_error), "%s", line);
 	if (r->letter)
 		ship_late_refused(ship, s, r, dead.reason, dead.status, line);
@@ -295,16 +341,22 @@ give_up(struct pb_ship *ship, struct ship_stream *s,
 static void
 too_large(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r, const struct pb_answer *answer,
-    uint64_t now_ms)
+    uint64_t now_ms, uint64_t random)
 {
 	if (r->kind != PB_ACTION_PACKETS) {
-		refused(ship, s, r, answer, now_ms);
+		refused(ship, s, answer, now_ms);
 		return;
 	}
 	if (r->first == r->last || r->bytes / 2 < PIECE_BYTES_MIN) {
-		malformed(ship, s, r, answer);
+		if (answer->ours) {
+			malformed(ship, s, r, answer);
+			return;
+		}
+		s->bytes_max = PB_SHIP_PIECE_BYTES;
+		stopped(ship, s, answer, now_ms, random);
 		return;
 	}
+	s->halved_ms = now_ms;
 	if (s->bytes_max > r->bytes / 2)
 		s->bytes_max = (size_t)(r->bytes / 2);
 	ship_event(ship, PB_LOG_INFO, s->id, "requests of %" PRIu64
@@ -325,8 +377,6 @@ asked(struct pb_ship *ship, struct ship_stream *s, uint64_t number,
 	if (ahead(ship, s, number))
 		return;
 	ship_release(ship, s, PB_CURSOR_READY);
-	if (s->dead.reason == PB_DEAD_FORBIDDEN)
-		ship_pardon(ship, s);
 	if (number > s->acked) {
 		ship->progress_ms = now_ms;
 		ship->moved_ms = ship->clock_ms;
@@ -372,6 +422,9 @@ acked(struct pb_ship *ship, struct ship_stream *s,
 		ship_late_again(s);
 	if (!r->late)
 		s->troubles = s->refusals = 0;
+	/* What was too large once need not be for ever. */
+	if (now_ms >= s->halved_ms + PB_HALVED_MS)
+		s->bytes_max = PB_SHIP_PIECE_BYTES;
 	if (number > s->acked)
 		s->acked = number;
 	else if (r->late)

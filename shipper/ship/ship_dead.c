@@ -2,7 +2,7 @@
  * shipper/ship/ship_dead.c - what waits no longer: dead letters
  *
  * Promise: only what stood still for `retry_for` of trying is demoted, or
- *          what was refused; never what waits for its turn on a slow way.
+ *          what was refused as malformed; never what waits for its turn on a slow way.
  * Reason:  time counts on a clock of its own, that follows the real one
  *          only while this machine is driven.  A node that was off over
  *          the weekend, or a process that was stopped, did not try; what
@@ -28,6 +28,7 @@ static uint64_t	stood_still_ms(const struct pb_ship *,
 static bool	troubled(const struct ship_stream *);
 static unsigned	posts(const struct ship_stream *);
 static void	passed(struct ship_stream *);
+static void	pardon(struct pb_ship *, struct ship_stream *);
 static struct ship_stream *next_dying(struct pb_ship *);
 static void	demoted(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	tell(const struct pb_ship *, const struct ship_stream *);
@@ -192,20 +193,9 @@ ship_condemn(struct pb_ship *ship, struct ship_stream *s,
 	ship_landed(ship, s);
 }
 
-void
-ship_forbid(struct pb_ship *ship, struct ship_stream *s, int status,
-    const char *text)
-{
-	struct pb_ship_dead dead = { .first = s->released + 1,
-	    .last = s->end, .reason = PB_DEAD_FORBIDDEN, .status = status,
-	    .attempts = s->refusals, .text = text };
-
-	if (dead.first <= dead.last)
-		ship_condemn(ship, s, &dead);
-}
-
-void
-ship_pardon(struct pb_ship *ship, struct ship_stream *s)
+/* It is done, or the stream has moved on. */
+static void
+pardon(struct pb_ship *ship, struct ship_stream *s)
 {
 	if (s->dying)
 		TAILQ_REMOVE(&ship->dying, s, dying_link);
@@ -272,7 +262,7 @@ next_dying(struct pb_ship *ship)
 	while ((s = TAILQ_FIRST(&ship->dying)) != NULL) {
 		if (s->dead.reason == PB_DEAD_STALE &&
 		    stood_still_ms(ship, s) < ship->retry_for_ms) {
-			ship_pardon(ship, s);
+			pardon(ship, s);
 		} else if (posts(s) > 0) {
 			TAILQ_REMOVE(&ship->dying, s, dying_link);
 			s->dying = false;
@@ -286,7 +276,7 @@ next_dying(struct pb_ship *ship)
 static void
 demoted(struct pb_ship *ship, struct ship_stream *s, uint64_t done)
 {
-	/* What is refused may stand behind others that go on. */
+	/* What is malformed may stand behind others that go on. */
 	if (s->dead.first <= s->released + 1 && s->released < done)
 		s->released = done;
 	passed(s);
@@ -295,7 +285,7 @@ demoted(struct pb_ship *ship, struct ship_stream *s, uint64_t done)
 	if (done < s->dead.last)
 		return;
 	tell(ship, s);
-	ship_pardon(ship, s);
+	pardon(ship, s);
 	ship_enqueue(ship, s);
 }
 

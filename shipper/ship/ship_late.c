@@ -32,9 +32,8 @@ pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry)
 	if (s == NULL)
 		return;
 	ship_late_again(s);
-	if (hurry && s->retry_ms != UINT64_MAX &&
-	    (s->state == PB_CURSOR_WAITING || s->state == PB_CURSOR_REFUSED))
-		s->retry_ms = ship->look_ms = 0;
+	if (hurry)
+		ship_hurry(ship, s);
 	ship_enqueue(ship, s);
 }
 

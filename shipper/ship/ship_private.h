@@ -37,7 +37,8 @@ struct ship_stream {
 	uint64_t	 suspect;	/* refused with 422 once from it on */
 	uint64_t	 retry_ms;	/* WAITING, REFUSED */
 	uint64_t	 asked_ms;	/* last answer */
-	size_t		 bytes_max;	/* of a request; halved by 413 */
+	size_t		 bytes_max;	/* of a request; halved by 413, */
+	uint64_t	 halved_ms;	/* at this time */
 	struct pb_mark	 mark;
 	uint64_t	 late_from;	/* where `late` goes on */
 	struct pb_mark	 late_mark;
@@ -122,6 +123,8 @@ void	ship_hold(struct pb_ship *ship, struct ship_stream *s,
 /* Count one more answer without progress: wait with jitter. */
 void	ship_trouble(struct pb_ship *ship, struct ship_stream *s,
 	    const char *text, uint64_t now_ms, uint64_t random);
+/* Tried at once, not when its time comes; but where a start is needed. */
+void	ship_hurry(struct pb_ship *ship, struct ship_stream *s);
 /* Any other state than those two. */
 void	ship_release(struct pb_ship *ship, struct ship_stream *s,
 	    enum pb_cursor_state state);
@@ -160,11 +163,6 @@ void	ship_remember_wait(struct pb_ship *ship, struct ship_stream *s,
  * What is malformed stops its stream until that is done. */
 void	ship_condemn(struct pb_ship *ship, struct ship_stream *s,
 	    const struct pb_ship_dead *dead);
-/* All of a stream that is refused with 403. */
-void	ship_forbid(struct pb_ship *ship, struct ship_stream *s, int status,
-	    const char *text);
-/* It takes the stream's packets again. */
-void	ship_pardon(struct pb_ship *ship, struct ship_stream *s);
 /* A request has ended: perhaps it was what a demotion waited for. */
 void	ship_landed(struct pb_ship *ship, struct ship_stream *s);
 /* Do a part of what is due: one call of `demote`. */

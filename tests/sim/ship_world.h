@@ -32,7 +32,7 @@ enum manner {
 	FAILS,			/* with `status`, 0: no connection */
 	IS_SILENT,		/* until the shipper gives up on it */
 	LIES,			/* 409 with `number`, whatever comes */
-	ANSWERS_WITHOUT_NUMBER,	/* `status`, no JSON */
+	ANSWERS_WITHOUT_NUMBER,	/* `status`, no JSON: another answers */
 	CLAIMS,			/* 200 with `number` */
 	LOSES_ANSWERS,		/* accepts, and is not heard */
 };
@@ -44,6 +44,7 @@ struct receiver {
 	uint64_t	number;
 	uint64_t	retry_after_ms;
 	uint64_t	body_max;	/* bytes; 0: any; larger: 413 */
+	bool		by_proxy;	/* which another one says */
 	/* Packets it takes for malformed, `bad_times` (0: always). */
 	uint64_t	bad_first, bad_last;
 	int		bad_status;
@@ -281,6 +282,7 @@ world_refuses(struct receiver *r, const struct pb_action *a,
 			r->bad_status = 0;
 	} else if (r->body_max > 0 && world_body(a) > r->body_max) {
 		answer->status = 413;
+		answer->ours = !r->by_proxy;
 		strcpy(answer->text, "too large");
 	}
 	return answer->status != 200;
@@ -315,7 +317,7 @@ static inline void
 world_answer(struct world *w, struct flight *f)
 {
 	struct receiver *r = &w->stream[f->action.stream].at;
-	struct pb_answer answer = { .status = r->status };
+	struct pb_answer answer = { .status = r->status, .ours = true };
 	enum manner manner = r->manner;
 
 	if (r->posts_only && f->action.kind == PB_ACTION_ASK)
@@ -350,6 +352,7 @@ world_answer(struct world *w, struct flight *f)
 		answer.acked = r->number;
 		break;
 	case ANSWERS_WITHOUT_NUMBER:
+		answer.ours = false;
 		strcpy(answer.text, "<html>hello</html>");
 		break;
 	case LOSES_ANSWERS:

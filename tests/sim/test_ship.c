@@ -429,21 +429,22 @@ retry_after_is_honoured_and_bounded(void **state)
 static void
 answers_that_make_no_sense_are_failures_with_a_text(void **state)
 {
-	static const int status[] = { 200, 204, 301, 307, 409, 500, 502, 100,
-	    999 };
+	static const int status[] = { 200, 204, 301, 307, 400, 401, 403, 404,
+	    405, 409, 413, 422, 500, 502, 508, 511, 100, 999 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(status) / sizeof(status[0]); i++) {
 		struct world *w = world_create(WINDOW, 1);
-		char expected[32];
+		char expected[64];
 
 		w->stream[1].at.manner = ANSWERS_WITHOUT_NUMBER;
 		w->stream[1].at.status = status[i];
 		world_grow(w, 1, 3000);
 		world_run(w, 100);
 		assert_int_equal(world_status(w).state, PB_SHIP_BACKOFF);
-		snprintf(expected, sizeof(expected), "status %d: <html>",
-		    status[i]);
+		snprintf(expected, sizeof(expected), "%s %d: <html>",
+		    status[i] / 100 == 3 ? "status" :
+		    "something in front of it answered", status[i]);
 		assert_memory_equal(world_status(w).last_error, expected,
 		    strlen(expected));
 		w->stream[1].at.manner = ACCEPTS;

@@ -48,25 +48,30 @@ one_refused_stream_holds_up_no_other(void **state)
 	}
 }
 
+/* After 2 s, then after double the time, up to five minutes. */
 static void
-a_refused_stream_is_tried_again_after_one_and_ten_minutes(void **state)
+a_refused_stream_is_tried_again_soon_and_then_less_often(void **state)
 {
 	struct world *w = world_create(WINDOW, 1);
+	uint64_t wait_ms = PB_REFUSED_MS_FIRST;
 
 	(void)state;
 	w->stream[1].at.manner = REFUSES;
 	w->stream[1].at.status = 403;
 	world_grow(w, 1, 100);
-	world_run(w, 59000);
-	assert_int_equal(w->actions, 1);
-	world_run(w, 2000);
-	assert_int_equal(w->actions, 2);
-	world_run(w, 590000);
-	assert_int_equal(w->actions, 2);
-	world_run(w, 15000);
-	assert_int_equal(w->actions, 3);
+	world_run(w, 100);
+	for (unsigned tries = 1; tries < 12; tries++) {
+		assert_int_equal(w->actions, tries);
+		world_run(w, wait_ms - 200);
+		assert_int_equal(w->actions, tries);
+		world_run(w, 200 + w->latency_ms);
+		wait_ms = wait_ms * 2 < PB_REFUSED_MS_MAX ? wait_ms * 2 :
+		    PB_REFUSED_MS_MAX;
+	}
+	/* One line for all of them. */
+	assert_int_equal(w->warnings, 1);
 	w->stream[1].at.manner = ACCEPTS;
-	world_run(w, 601000);
+	world_run(w, PB_REFUSED_MS_MAX + 1000);
 	assert_delivered(w, 1);
 	assert_int_equal(world_status(w).refused, 0);
 	/* After that the next refusal is a first one again. */
@@ -74,7 +79,148 @@ a_refused_stream_is_tried_again_after_one_and_ten_minutes(void **state)
 	world_grow(w, 1, 200);
 	world_run(w, 1000);
 	w->stream[1].at.manner = ACCEPTS;
-	world_run(w, 61000);
+	world_run(w, PB_REFUSED_MS_FIRST + 1000);
+	assert_delivered(w, 1);
+	world_destroy(w);
+}
+
+static void
+a_refused_stream_is_tried_at_once_where_someone_asks(void **state)
+{
+	struct world *w = world_create(WINDOW, 2);
+
+	(void)state;
+	w->stream[1].at.manner = REFUSES;
+	w->stream[1].at.status = 403;
+	world_grow(w, 1, 100);
+	world_run(w, 400000);
+	w->stream[1].at.manner = ACCEPTS;
+	pb_ship_hurry(w->ship);
+	world_run(w, 100);
+	assert_delivered(w, 1);
+	/* Likewise an upstream that backs off. */
+	w->stream[1].at.manner = FAILS;
+	world_grow(w, 1, 200);
+	world_run(w, 400000);
+	w->stream[1].at.manner = ACCEPTS;
+	pb_ship_hurry(w->ship);
+	world_run(w, 100);
+	assert_delivered(w, 1);
+	world_destroy(w);
+}
+
+/* --- something in front of the receiver --------------------------------- */
+
+/* It answers all there is for as long as it pleases. */
+static void
+what_a_proxy_says_makes_no_dead_letters(void **state)
+{
+	static const int status[] = { 302, 400, 401, 403, 404, 405, 409, 413,
+	    422, 508, 511, 200 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(status) / sizeof(status[0]); i++) {
+		struct world *w = world_create_for(WINDOW, 3, 3600000);
+
+		for (uint32_t id = 1; id <= 3; id++) {
+			w->stream[id].at.manner = ANSWERS_WITHOUT_NUMBER;
+			w->stream[id].at.status = status[i];
+			world_grow(w, id, 5000);
+		}
+		world_run(w, 3000);
+		assert_int_equal(world_status(w).state, PB_SHIP_BACKOFF);
+		/* One question at a time, not one of each stream. */
+		assert_in_range(w->actions, 2, 40);
+		for (uint32_t id = 1; id <= 3; id++)
+			w->stream[id].at.manner = ACCEPTS;
+		world_run(w, 35000);
+		assert_int_equal(w->demotes, 0);
+		for (uint32_t id = 1; id <= 3; id++) {
+			assert_delivered(w, id);
+			assert_int_equal(w->stream[id].at.repeats, 0);
+		}
+		world_destroy(w);
+	}
+}
+
+/* A filter dislikes the packets of one stream, and lets questions through:
+ * that stream waits, is dead after `retry_for`, and no other is held up. */
+static void
+a_stream_that_a_proxy_stops_holds_up_no_other(void **state)
+{
+	struct world *w = world_create_for(WINDOW, 2, 60000);
+	struct world_stream *s = &w->stream[1];
+
+	(void)state;
+	s->at.manner = ANSWERS_WITHOUT_NUMBER;
+	s->at.posts_only = true;
+	s->at.status = 403;
+	world_grow(w, 1, 5000);
+	for (unsigned i = 0; i < 50; i++) {
+		world_grow(w, 2, w->stream[2].end + 100);
+		world_run(w, 1000);
+		assert_int_equal(world_status(w).state, PB_SHIP_REFUSED);
+		assert_delivered(w, 2);
+	}
+	assert_int_equal(w->demotes, 0);
+	world_run(w, 30000);
+	assert_int_equal(world_letters(w, 1, DEAD), 5000);
+	assert_int_equal(s->dead.reason, PB_DEAD_STALE);
+	assert_non_null(strstr(s->dead_text, "something in front of it "
+	    "answered 403"));
+	world_destroy(w);
+}
+
+/* The way to make it pass is the same whoever says it is too large; but
+ * what is too large for a proxy is never condemned. */
+static void
+what_is_too_large_for_a_proxy_is_halved_and_waits(void **state)
+{
+	struct world *w = world_create_for(WINDOW, 1, 3600000);
+	struct receiver *r = &w->stream[1].at;
+
+	(void)state;
+	r->by_proxy = true;
+	r->body_max = 70000;
+	world_grow(w, 1, 5000);
+	world_run(w, 10000);
+	assert_delivered(w, 1);
+	r->body_max = 500;	/* not even one packet */
+	world_grow(w, 1, 6000);
+	world_run(w, 60000);
+	assert_int_equal(r->acked, 5000);
+	r->body_max = 0;
+	world_run(w, 60000);
+	assert_delivered(w, 1);
+	assert_int_equal(w->demotes, 0);
+	/* And bodies grow again. */
+	w->largest_body = 0;
+	world_grow(w, 1, 50000);
+	world_run(w, 10000);
+	assert_true(w->largest_body > 70000);
+	world_destroy(w);
+}
+
+static void
+what_was_too_large_is_tried_again_after_an_hour(void **state)
+{
+	struct world *w = world_create(WINDOW, 1);
+
+	(void)state;
+	w->stream[1].at.body_max = 70000;
+	world_grow(w, 1, 5000);
+	world_run(w, 10000);
+	w->stream[1].at.body_max = 0;
+	w->largest_body = 0;
+	world_grow(w, 1, 10000);
+	world_run(w, 10000);
+	assert_true(w->largest_body <= 70000);
+	world_run(w, PB_HALVED_MS);
+	world_grow(w, 1, 20000);
+	world_run(w, 10000);
+	world_grow(w, 1, 40000);
+	world_run(w, 10000);
+	assert_true(w->largest_body > 70000);
 	assert_delivered(w, 1);
 	world_destroy(w);
 }
@@ -390,7 +536,8 @@ a_request_that_cannot_be_made_is_made_later(void **state)
 {
 	struct world *w = world_create(WINDOW, 1);
 	struct pb_action action;
-	struct pb_answer answer = { .status = 200, .has_acked = true };
+	struct pb_answer answer = { .status = 200, .ours = true,
+	    .has_acked = true };
 	struct pb_ship_cursor cursor;
 
 	(void)state;
@@ -494,7 +641,15 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_refused_stream_holds_up_no_other),
 		cmocka_unit_test(
-		    a_refused_stream_is_tried_again_after_one_and_ten_minutes),
+		    a_refused_stream_is_tried_again_soon_and_then_less_often),
+		cmocka_unit_test(
+		    a_refused_stream_is_tried_at_once_where_someone_asks),
+		cmocka_unit_test(what_a_proxy_says_makes_no_dead_letters),
+		cmocka_unit_test(a_stream_that_a_proxy_stops_holds_up_no_other),
+		cmocka_unit_test(
+		    what_is_too_large_for_a_proxy_is_halved_and_waits),
+		cmocka_unit_test(
+		    what_was_too_large_is_tried_again_after_an_hour),
 		cmocka_unit_test(requests_too_large_are_halved_until_they_fit),
 		cmocka_unit_test(
 		    a_single_packet_too_large_is_a_dead_letter),

@@ -142,15 +142,16 @@ def letters_beyond_the_bound_are_dropped_and_told(t):
 
 def a_forbidden_stream_is_kept_and_blocks_no_other(t):
     core = t.node("core", listen=True, extra="allow = edge\n")
-    edge = t.node("edge", upstreams={"core": core})
+    edge = t.node("edge", upstreams={"core": (core, PATIENCE)})
     core.start()
     edge.start_recorder()
     bring(t, edge, "eth9", 400, "--node", "par1")
     bring(t, edge, "eth0", 500)
     edge.start_shipper()
     everything(core, "eth0", 500)
-    rows = demoted(edge, 400, state="dead", reason="forbidden", status=403)
+    rows = demoted(edge, 400, state="dead", reason="stale")
     equal({r["node"] for r in rows}, {"par1"}, "nodes")
+    check("status 403: " in rows[0]["error"], "error:", rows[0]["error"])
     bring(t, edge, "eth1", 100)
     wait_until(lambda: numbers(core, "eth1") == list(range(1, 101)),
                "fresh packets of another stream", 20)
