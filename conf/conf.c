@@ -123,6 +123,15 @@ pb_conf_for_store(struct pb_conf **out, const char *store,
 	return 0;
 }
 
+const struct pb_conf_upstream *
+pb_conf_upstream(const struct pb_conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->upstreams; i++)
+		if (strcmp(conf->upstream[i].name, name) == 0)
+			return &conf->upstream[i];
+	return NULL;
+}
+
 void
 pb_conf_destroy(struct pb_conf *conf)
 {

@@ -63,6 +63,7 @@ struct pb_conf_upstream {
 	uint64_t retry_for_ms;		/* 1h */
 	uint64_t dead_letters_max;	/* bytes, 50 GiB */
 	uint64_t dead_letters_age_ms;	/* 30 days; 0: no bound */
+	bool	 requeue_manual;	/* `requeue = manual` */
 	uint64_t window;		/* bytes in flight, 64 MiB */
 	uint64_t rate_limit;		/* bits/s; 0: none */
 	bool	 compress_zstd;		/* `compress = zstd` */
@@ -108,6 +109,10 @@ int	pb_conf_for_store(struct pb_conf **out, const char *store,
 	    struct pb_err *err);
 
 void	pb_conf_destroy(struct pb_conf *conf);
+
+/* The section [upstream NAME], or NULL. */
+const struct pb_conf_upstream *pb_conf_upstream(const struct pb_conf *conf,
+	    const char *name);
 
 /*
  * Which file: `given` if not NULL, else $PB_CONFIG if set (both are taken

@@ -23,7 +23,8 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 static parser	parse_text, parse_word, parse_path, parse_name, parse_number,
 		parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_min_free, parse_address, parse_url, parse_tls,
-		parse_allow, parse_streams, parse_compress, parse_later;
+		parse_allow, parse_streams, parse_compress, parse_requeue,
+		parse_later;
 
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
@@ -136,6 +137,8 @@ static const struct pb_conf_key upstream_keys[] = {
 	    FIELD(pb_conf_upstream, dead_letters_max), "50GiB", NULL, NULL },
 	{ "dead_letters_age", parse_span,
 	    FIELD(pb_conf_upstream, dead_letters_age_ms), "30d", NULL, NULL },
+	{ "requeue", parse_requeue, FIELD(pb_conf_upstream, requeue_manual),
+	    "auto", NULL, NULL },
 	{ "window", parse_size, FIELD(pb_conf_upstream, window),
 	    "64MiB", "1MiB", NULL },
 	{ "rate_limit", parse_rate, FIELD(pb_conf_upstream, rate_limit),
@@ -338,6 +341,20 @@ parse_yes_no(const struct pb_conf_key *key, void *field, const char *value,
 {
 	(void)key;
 	return pb_parse_bool(value, field, err);
+}
+
+static int
+parse_requeue(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	bool *manual = field;
+
+	(void)key;
+	if (strcmp(value, "auto") != 0 && strcmp(value, "manual") != 0)
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is no way to send "
+		    "dead letters again; write auto or manual", value);
+	*manual = strcmp(value, "manual") == 0;
+	return 0;
 }
 
 static int

@@ -44,8 +44,6 @@ static uint64_t	timeout_ms(const struct pb_loop *);
 static void	read_signals(struct pb_loop *);
 static void	reload(struct pb_loop *);
 static void	take_conf(struct pb_loop *, struct pb_conf *);
-static const struct pb_conf_upstream *find_conf(const struct pb_conf *,
-		    const char *);
 static bool	configured(void *, const char *);
 static void	finish(struct pb_loop *);
 static const struct pb_stream_info *stream_of(void *, uint32_t);
@@ -473,7 +471,7 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 	for (size_t i = 0; i < loop->upstreams; i++) {
 		struct pb_upstream *u = loop->upstream[i];
 
-		want = find_conf(conf, pb_upstream_conf(u)->name);
+		want = pb_conf_upstream(conf, pb_upstream_conf(u)->name);
 		if (want != NULL && memcmp(want, pb_upstream_conf(u),
 		    sizeof(*want)) == 0)
 			loop->upstream[kept++] = u;
@@ -502,21 +500,12 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 	pb_watch_each(loop->watch, grown, loop);
 }
 
-static const struct pb_conf_upstream *
-find_conf(const struct pb_conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->upstreams; i++)
-		if (strcmp(conf->upstream[i].name, name) == 0)
-			return &conf->upstream[i];
-	return NULL;
-}
-
 static bool
 configured(void *arg, const char *upstream)
 {
 	const struct pb_loop *loop = arg;
 
-	return find_conf(loop->conf, upstream) != NULL;
+	return pb_conf_upstream(loop->conf, upstream) != NULL;
 }
 
 /* A trouble that stays is told once. */

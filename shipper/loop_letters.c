@@ -210,6 +210,9 @@ run_bounds(struct pb_loop *loop)
 			loop_say(loop, err.text);
 		if (rc > 0)
 			see_to(loop, pb_upstream_conf(u)->name, NULL, false);
+		rc = pb_upstream_again(u, &err);
+		if (rc < 0)
+			loop_say(loop, err.text);
 	}
 }
 

@@ -92,6 +92,12 @@ int	pb_upstream_fill(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, uint64_t first,
 	    uint64_t last, struct pb_err *err);
 
+/*
+ * Letters that go again by themselves are requeued, where the upstream takes
+ * what is behind them; bounded work, for once a second.
+ */
+int	pb_upstream_again(struct pb_upstream *upstream, struct pb_err *err);
+
 /* Keep its letters within their bounds: 1 where some went, so that
  * pb_upstream_late() is to be called for all streams. */
 int	pb_upstream_bound(struct pb_upstream *upstream, uint64_t age_ms,

@@ -36,6 +36,7 @@ static int	look_late(const struct place *, const struct pb_letter *,
 static int	look_late_only(const struct place *,
 		    const struct pb_letter *, uint64_t, struct pb_piece *,
 		    struct pb_err *);
+static bool	ready(void *, const struct pb_letter *);
 static int	settle(const struct place *, uint64_t, uint64_t,
 		    struct pb_err *);
 static bool	spoiled(int);
@@ -215,6 +216,43 @@ pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
 	rc = pb_letters_late(u->env.letters, u->conf.name, &stream->key,
 	    first, last, err);
 	return rc < 0 ? rc : 1;
+}
+
+int
+pb_upstream_again(struct pb_upstream *u, struct pb_err *err)
+{
+	struct pb_letters_sum *sum = &u->again;
+	char line[128];
+	int rc;
+
+	if (u->conf.requeue_manual)
+		return 0;
+	rc = pb_letters_again(u->env.letters, u->conf.name, ready, u, sum,
+	    err);
+	if (rc == 1)
+		return 0;	/* it goes on in a second */
+	if (rc == 0 && sum->letters > 0) {
+		snprintf(line, sizeof(line), "%" PRIu64 " dead letters, %"
+		    PRIu64 " packets, go again", sum->letters, sum->packets);
+		upstream_event(u, PB_LOG_INFO, 0, line);
+	}
+	memset(sum, 0, sizeof(*sum));
+	return rc;
+}
+
+/* The stream has moved past it: it is sent after its turn. */
+static bool
+ready(void *arg, const struct pb_letter *letter)
+{
+	struct pb_upstream *u = arg;
+	struct pb_stream_info stream;
+	struct pb_err err;
+
+	if (pb_index_stream(u->env.index, &letter->key, &stream, &err) != 1 ||
+	    !pb_ship_takes(u->ship, stream.id, letter->last))
+		return false;
+	pb_ship_late(u->ship, stream.id, false);
+	return true;
 }
 
 int

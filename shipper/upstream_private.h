@@ -30,6 +30,7 @@ struct pb_upstream {
 	struct slot	 slot[PB_SHIP_SLOTS];
 	struct pb_upstream_row row;	/* as last reported */
 	bool		 row_changed;	/* whatever it holds */
+	struct pb_letters_sum again;	/* letters that go again: how far */
 	/* While reporting. */
 	struct pb_state	*state;
 	uint64_t	 now_ns;

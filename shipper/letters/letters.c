@@ -294,8 +294,7 @@ redeem(struct pb_letters_txn *t, const struct pb_letter *letter,
 	dead.reason = why->reason;
 	dead.status = why->status;
 	dead.attempts = why->attempts;
-	dead.since_ns = why->now_ns;
-	dead.since_at = pb_age_key(why->age_ms);
+	/* It is as old as it was: else its age would know no bound. */
 	snprintf(dead.error, sizeof(dead.error), "%s",
 	    why->error != NULL ? why->error : "");
 	pb_letters_cut(t, letter, dead.first, dead.last);

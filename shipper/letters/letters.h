@@ -13,8 +13,11 @@
  *
  *	DEAD ---requeue--> REQUEUED --all acked--> (deleted)
  *	  |                    |
- *	  |  <----refused------+
+ *	  |  <-refused, stale--+
  *	  +--purge, bounds--> GONE --told upstream--> (deleted)
+ *
+ * By an operator, or by itself (`requeue = auto`) once the upstream takes
+ * what is behind it.
  *
  *	LATE: packets that came late and fill what the upstream was told
  *	is a gap.  They have no file of their own: they are in the store.
@@ -186,6 +189,19 @@ uint64_t pb_letters_age_ms(const struct pb_letters *letters);
 int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
 	    uint64_t bytes_max, uint64_t age_ms_max, uint64_t age_ms,
 	    struct pb_err *err);
+
+/*
+ * Of the upstream's DEAD letters, oldest first, those that were not refused
+ * for what they hold (malformed) and that `ready` answers true for become
+ * REQUEUED.  Bounded work and `*sum` as for pb_letters_requeue().
+ */
+struct pb_letters_sum;
+int	pb_letters_again(struct pb_letters *letters, const char *upstream,
+	    bool (*ready)(void *arg, const struct pb_letter *letter),
+	    void *arg, struct pb_letters_sum *sum, struct pb_err *err);
+
+/* Does a letter go again by itself, where `requeue = auto`? */
+bool	pb_letters_goes_again(const struct pb_letter *letter);
 
 /* --- operators ---------------------------------------------------------- */
 

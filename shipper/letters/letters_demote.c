@@ -22,6 +22,8 @@
 #define EXTENT_ROWS	64u	/* of a page */
 /* Letters and gaps that one call passes over. */
 #define STEPS_MAX	(4u * PB_LETTERS_BATCH)
+/* Requeued letters that one call takes back, a commit each. */
+#define BACK_MAX	16u
 
 struct plan {
 	struct pb_letters *letters;
@@ -29,6 +31,7 @@ struct plan {
 	const struct pb_demotion *why;
 	uint64_t	 from;		/* all before it is seen to */
 	uint64_t	 last;
+	unsigned	 back;		/* taken back */
 	size_t		 count;
 	struct pb_letter letter[PB_LETTERS_BATCH];
 	struct pb_extent_info extent[EXTENT_ROWS];
@@ -64,7 +67,8 @@ pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 	plan->last = demotion->last < demotion->stream->last_seq ?
 	    demotion->last : demotion->stream->last_seq;
 	while (rc == 0 && plan->from <= plan->last &&
-	    plan->count < PB_LETTERS_BATCH && steps++ < STEPS_MAX)
+	    plan->count < PB_LETTERS_BATCH && plan->back < BACK_MAX &&
+	    steps++ < STEPS_MAX)
 		rc = step(plan, err);
 	if (rc == 0 && plan->count > 0) {
 		rc = intend(plan, err);
@@ -97,8 +101,13 @@ step(struct plan *plan, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	if (rc == 1 && have.first <= plan->from) {
+		/* It waited in vain, and would hold up what is fresh. */
+		rc = have.state != PB_LETTER_REQUEUED ? 0 :
+		    pb_letters_refused(plan->letters, plan->why->upstream,
+		    &plan->why->stream->key, plan->from, plan->why, err);
+		plan->back += have.state == PB_LETTER_REQUEUED;
 		plan->from = have.last + 1;
-		return 0;
+		return rc;
 	}
 	if (rc == 1 && have.first <= last)
 		last = have.first - 1;

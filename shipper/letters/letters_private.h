@@ -86,7 +86,14 @@ void	pb_letters_put(struct pb_letters_txn *t, const struct pb_letter *in);
 void	pb_letters_cut(struct pb_letters_txn *t, const struct pb_letter *in,
 	    uint64_t first, uint64_t last);
 
-/* The oldest DEAD or REQUEUED letter of the upstream: 1, 0, the error. */
+/* The place of a letter with a file among its upstream's, by age. */
+void	pb_letters_age_key(struct pb_letters_key *out,
+	    const struct pb_letter *letter);
+/* The first DEAD or REQUEUED letter at `*at` (NAME \0: the oldest) or behind
+ * it; `*at` moves behind it: 1, 0, the error. */
+int	pb_letters_aged(struct pb_letters_txn *t, struct pb_letters_key *at,
+	    struct pb_letter *out);
+/* The oldest of the upstream: likewise. */
 int	pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
 	    struct pb_letter *out);
 

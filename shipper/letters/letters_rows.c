@@ -22,7 +22,6 @@ struct link {
 static bool	has_file(const struct pb_letter *);
 static uint64_t	since_at(const struct pb_letter *);
 static void	take_since(struct pb_letter *, const struct pb_letter *);
-static void	age_key(struct pb_letters_key *, const struct pb_letter *);
 static void	put_row(struct pb_letters_txn *, const struct pb_letter *);
 static void	hold(struct pb_letters_txn *, const struct pb_letter *,
 		    struct pb_letters_total *);
@@ -218,7 +217,7 @@ pb_letters_add(struct pb_letters_txn *t, const struct pb_letter *in)
 	put_row(t, in);
 	pb_letters_counts(t, in->upstream, &counts);
 	if (has_file(in)) {
-		age_key(&key, in);
+		pb_letters_age_key(&key, in);
 		pb_mdb_put(t->txn, PB_STATE_AGES, key.bytes, key.len, "", 0);
 		hold(t, in, &counts);
 	}
@@ -241,7 +240,7 @@ pb_letters_remove(struct pb_letters_txn *t, const struct pb_letter *in)
 
 	pb_letters_counts(t, in->upstream, &counts);
 	if (has_file(in)) {
-		age_key(&key, in);
+		pb_letters_age_key(&key, in);
 		pb_mdb_del(t->txn, PB_STATE_AGES, key.bytes, key.len);
 		release(t, in, &counts);
 	}
@@ -318,35 +317,44 @@ int
 pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
     struct pb_letter *out)
 {
-	size_t name = strnlen(upstream, PB_NAME_BYTES_MAX) + 1;
+	struct pb_letters_key at;
+
+	at.len = strnlen(upstream, PB_NAME_BYTES_MAX) + 1;
+	memcpy(at.bytes, upstream, at.len - 1);
+	at.bytes[at.len - 1] = 0;
+	return pb_letters_aged(t, &at, out);
+}
+
+int
+pb_letters_aged(struct pb_letters_txn *t, struct pb_letters_key *at,
+    struct pb_letter *out)
+{
+	size_t name = strlen((const char *)at->bytes) + 1;
 	struct pb_mdb_value found, value;
-	struct pb_letters_key at, key;
+	struct pb_letters_key key;
 	int rc;
 
-	memcpy(at.bytes, upstream, name - 1);
-	at.bytes[name - 1] = 0;
-	at.len = name;
 	/* Ages that are none of a letter with a file, which a damaged row can
 	 * leave, are passed over. */
 	do {
-		rc = pb_mdb_find(t->txn, PB_STATE_AGES, at.bytes, at.len,
+		rc = pb_mdb_find(t->txn, PB_STATE_AGES, at->bytes, at->len,
 		    &found, &value);
 		if (rc != 1)
 			return rc;
 		if (found.len < name + 8 ||
 		    found.len >= PB_LETTERS_KEY_MAX ||
-		    memcmp(found.data, at.bytes, name) != 0)
+		    memcmp(found.data, at->bytes, name) != 0)
 			return 0;
-		memcpy(at.bytes, found.data, found.len);
-		at.bytes[found.len] = 0;
-		at.len = found.len + 1;
-		memcpy(key.bytes, at.bytes, name);
-		memcpy(key.bytes + name, at.bytes + name + 8,
+		memcpy(at->bytes, found.data, found.len);
+		at->bytes[found.len] = 0;
+		at->len = found.len + 1;
+		memcpy(key.bytes, at->bytes, name);
+		memcpy(key.bytes + name, at->bytes + name + 8,
 		    found.len - name - 8);
 		key.len = found.len - 8;
 		rc = pb_letters_get(t, &key, out);
 		if (rc == 1 && (!has_file(out) ||
-		    out->since_at != pb_get_be64(at.bytes + name)))
+		    out->since_at != pb_get_be64(at->bytes + name)))
 			rc = 0;
 	} while (rc == 0);
 	return rc;
@@ -376,8 +384,8 @@ take_since(struct pb_letter *all, const struct pb_letter *near)
 }
 
 /* NAME \0 SINCE and the rest of the letter's own key. */
-static void
-age_key(struct pb_letters_key *out, const struct pb_letter *letter)
+void
+pb_letters_age_key(struct pb_letters_key *out, const struct pb_letter *letter)
 {
 	size_t name = strlen(letter->upstream) + 1;
 	struct pb_letters_key key;

@@ -520,6 +520,7 @@ revive(struct pb_ship *ship, uint64_t now_ms)
 		struct ship_stream *s = ship->stream[i];
 
 		ship_watch(ship, s);
+		ship_late_revive(s, now_ms);
 		if (s->state == PB_CURSOR_WAITING ||
 		    s->state == PB_CURSOR_REFUSED) {
 			if (now_ms < s->retry_ms) {

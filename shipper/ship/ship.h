@@ -52,6 +52,10 @@
  * the time: who mends `allow` waits no longer than it was wrong. */
 #define PB_REFUSED_MS_FIRST	2000u
 #define PB_REFUSED_MS_MAX	300000u
+/* What is sent after its turn, and fails, is held back for the first, and
+ * then for double the time, until all that waits with it has been sent. */
+#define PB_LATE_MS_FIRST	5000u
+#define PB_LATE_MS_MAX		600000u
 /* An idle stream is asked about again after this, so that a receiver that
  * forgot it gets it again. */
 #define PB_RECHECK_MS		600000u
@@ -208,6 +212,13 @@ void	pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry);
 /* The highest number ever handed out: what the receiver may have been told
  * of.  All there is, until it has answered once; 0 without a stream. */
 uint64_t pb_ship_handed(const struct pb_ship *ship, uint32_t id);
+
+/*
+ * Is number `last` of the stream behind it, and does the upstream take what
+ * comes in its turn, with no failure since?  Then what it was told is a gap
+ * may as well be sent.
+ */
+bool	pb_ship_takes(const struct pb_ship *ship, uint32_t id, uint64_t last);
 
 /* Someone asks for another try: nothing waits for its time any more. */
 void	pb_ship_hurry(struct pb_ship *ship);

@@ -52,6 +52,7 @@ static void		answered(struct pb_ship *, uint64_t);
 static void		failed(struct pb_ship *, bool,
 			    const struct pb_answer *, uint64_t, uint64_t);
 static void		stopped(struct pb_ship *, struct ship_stream *,
+			    const struct ship_request *,
 			    const struct pb_answer *, uint64_t, uint64_t);
 static void		refused(struct pb_ship *, struct ship_stream *,
 			    const struct pb_answer *, uint64_t);
@@ -122,9 +123,11 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 		refused(ship, s, answer, now_ms);
 		break;
 	case MEANS_STOPPED:
-		stopped(ship, s, answer, now_ms, random);
+		stopped(ship, s, &r, answer, now_ms, random);
 		break;
 	case MEANS_FAILED:
+		if (r.late)
+			ship_late_failed(s, &r, now_ms);
 		failed(ship, r.probe, answer, now_ms, random);
 		break;
 	}
@@ -269,13 +272,20 @@ failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
 /* The stream's next question tells whether all ways are closed. */
 static void
 stopped(struct pb_ship *ship, struct ship_stream *s,
-    const struct pb_answer *answer, uint64_t now_ms, uint64_t random)
+    const struct ship_request *r, const struct pb_answer *answer,
+    uint64_t now_ms, uint64_t random)
 {
 	char line[PB_SHIP_TEXT_MAX];
 
+	say_answer(line, answer);
+	if (r->late) {
+		snprintf(ship->last_error, sizeof(ship->last_error), "%s",
+		    line);
+		ship_late_failed(s, r, now_ms);
+		return;
+	}
 	if (s->state != PB_CURSOR_READY)
 		return;		/* the first of several said so already */
-	say_answer(line, answer);
 	doubt(ship, s);
 	ship_trouble(ship, s, line, now_ms, random);
 }
@@ -353,7 +363,7 @@ too_large(struct pb_ship *ship, struct ship_stream *s,
 			return;
 		}
 		s->bytes_max = PB_SHIP_PIECE_BYTES;
-		stopped(ship, s, answer, now_ms, random);
+		stopped(ship, s, r, answer, now_ms, random);
 		return;
 	}
 	s->halved_ms = now_ms;

@@ -8,6 +8,9 @@
  * requeued, packets came late.
  *
  * Limit: one request a stream, in turns with what goes its ordinary way.
+ *        One that fails is held back, longer each time, and all that stands
+ *        behind it goes first: a letter that ends its receiver, or that a
+ *        filter dislikes, costs what is fresh a hiccup in ten minutes.
  * Reason: to send something twice harms nothing, as the receiver drops
  *         repeats; so whatever is in doubt is looked at again.
  */
@@ -22,6 +25,7 @@
 static bool	look(struct pb_ship *, struct ship_stream *,
 		    struct pb_piece *);
 static void	go_on(struct ship_stream *, const struct ship_request *);
+static void	end(struct ship_stream *);
 
 void
 pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry)
@@ -32,8 +36,11 @@ pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry)
 	if (s == NULL)
 		return;
 	ship_late_again(s);
-	if (hurry)
+	if (hurry) {
 		ship_hurry(ship, s);
+		s->late_held = false;
+		s->late_fails = 0;
+	}
 	ship_enqueue(ship, s);
 }
 
@@ -41,14 +48,14 @@ void
 ship_late_again(struct ship_stream *s)
 {
 	s->late = true;
-	s->late_from = 0;
+	s->late_from = s->late_behind > 0 ? s->late_behind + 1 : 0;
 	s->late_mark.seq = 0;
 }
 
 bool
 ship_late_wants(const struct ship_stream *s)
 {
-	return s->late && !s->late_flight;
+	return s->late && !s->late_flight && !s->late_held;
 }
 
 enum ship_plan
@@ -124,6 +131,42 @@ ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
 	go_on(s, r);
 }
 
+void
+ship_late_failed(struct ship_stream *s, const struct ship_request *r,
+    uint64_t now_ms)
+{
+	uint64_t wait = PB_LATE_MS_FIRST;
+
+	for (unsigned i = 0; i < s->late_fails && wait < PB_LATE_MS_MAX; i++)
+		wait *= 2;
+	if (wait > PB_LATE_MS_MAX)
+		wait = PB_LATE_MS_MAX;
+	if (s->late_fails < UINT16_MAX)
+		s->late_fails++;
+	s->late_held = true;
+	s->late_ms = now_ms + wait;
+	s->late_behind = r->last;
+	go_on(s, r);
+}
+
+void
+ship_late_revive(struct ship_stream *s, uint64_t now_ms)
+{
+	if (now_ms >= s->late_ms)
+		s->late_held = false;
+}
+
+bool
+pb_ship_takes(const struct pb_ship *ship, uint32_t id, uint64_t last)
+{
+	unsigned at;
+	const struct ship_stream *s = ship_find(ship, id, &at);
+
+	return s != NULL && ship->state == PB_SHIP_READY &&
+	    ship->attempts == 0 && s->known && s->state == PB_CURSOR_READY &&
+	    s->troubles == 0 && s->refusals == 0 && last <= s->acked;
+}
+
 /* One line when they have arrived, however many requests that took. */
 void
 ship_late_tell(struct pb_ship *ship)
@@ -167,6 +210,19 @@ look(struct pb_ship *ship, struct ship_stream *s, struct pb_piece *piece)
 		s->late_from = piece->last + 1;
 		return true;
 	}
-	s->late = false;
+	end(s);
 	return false;
+}
+
+/* Nothing is left, but for what failed: that is tried when its time comes,
+ * which may be now. */
+static void
+end(struct ship_stream *s)
+{
+	s->late = s->late_behind > 0;
+	s->late_from = 0;
+	s->late_held = s->late;
+	if (!s->late)
+		s->late_fails = 0;
+	s->late_behind = 0;
 }

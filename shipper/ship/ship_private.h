@@ -42,6 +42,10 @@ struct ship_stream {
 	struct pb_mark	 mark;
 	uint64_t	 late_from;	/* where `late` goes on */
 	struct pb_mark	 late_mark;
+	bool		 late_held;	/* until late_ms, as it failed */
+	uint64_t	 late_ms;
+	unsigned	 late_fails;	/* since all of it had been sent */
+	uint64_t	 late_behind;	/* failed up to it; first what follows */
 	/* The waiting clock's time. */
 	uint64_t	 moved_ms;	/* last progress in its turn */
 	uint64_t	 told_ms;	/* when its waiting was last reported */
@@ -182,6 +186,11 @@ void	ship_late_acked(struct pb_ship *ship, struct ship_stream *s,
 void	ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
 	    const struct ship_request *r, enum pb_dead_reason reason,
 	    int status, const char *text);
+/* It failed, or was stopped on its way: what is fresh goes on without. */
+void	ship_late_failed(struct ship_stream *s, const struct ship_request *r,
+	    uint64_t now_ms);
+/* Its time has come? */
+void	ship_late_revive(struct ship_stream *s, uint64_t now_ms);
 /* Say once that all were delivered, when they were. */
 void	ship_late_tell(struct pb_ship *ship);
 

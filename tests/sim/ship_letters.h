@@ -173,8 +173,9 @@ world_demote(void *arg, uint32_t id, const struct pb_ship_dead *dead,
 	for (; seq <= dead->last && seq - dead->first < w->demote_max; seq++) {
 		if (world_letter(s, seq) == LATE)
 			world_number(s, seq)->letter = NO_LETTER;
-		if (world_letter(s, seq) != NO_LETTER ||
-		    world_missing(s, seq))
+		if (world_letter(s, seq) != REQUEUED &&
+		    (world_letter(s, seq) != NO_LETTER ||
+		    world_missing(s, seq)))
 			continue;
 		world_number(s, seq)->letter = DEAD;
 		world_number(s, seq)->reason = (unsigned char)dead->reason;

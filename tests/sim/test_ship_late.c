@@ -99,6 +99,64 @@ letters_requeued_below_others_are_not_forgotten(void **state)
 	world_destroy(w);
 }
 
+/* --- what fails again ----------------------------------------------------- */
+
+/*
+ * Goal:   a letter that its receiver cannot take costs what is fresh little,
+ *         and keeps no other letter.
+ * Method: posts of number 3000 fail, whatever is in them besides.
+ */
+static void
+a_letter_that_fails_goes_last_and_is_tried_less_and_less(void **state)
+{
+	struct world *w = with_letters(WINDOW, 9000, 2001, 7500);
+	struct world_stream *s = &w->stream[1];
+	unsigned late = 0;
+
+	(void)state;
+	s->at.bad_first = s->at.bad_last = 3000;
+	s->at.bad_status = 500;
+	world_requeue(w, 1, 2001, 7500);
+	world_run(w, MINUTE);
+	assert_in_range(world_letters(w, 1, REQUEUED), 1, 1000);
+	assert_int_equal(world_letter(s, 7500), NO_LETTER);
+	late = s->at.late_posts;
+	for (unsigned i = 0; i < 3600; i++) {
+		world_grow(w, 1, s->end + 1);
+		world_run(w, SECOND);
+	}
+	/* 5, 10, 20 ... 600 s apart; each costs some back-off, no more. */
+	assert_in_range(s->at.late_posts - late, 4, 12);
+	world_run(w, 5 * SECOND);
+	assert_int_equal(s->at.acked, s->end);
+	assert_int_equal(w->demotes, 0);
+	s->at.bad_status = 0;
+	world_run(w, 11 * MINUTE);
+	assert_all_there(w, 1);
+	world_destroy(w);
+}
+
+/* The receiver lost its store, and takes nothing: what was requeued stands in
+ * its turn then, and must not hold up what is fresh for ever. */
+static void
+requeued_letters_that_wait_in_vain_are_dead_again(void **state)
+{
+	struct world *w = with_letters(WINDOW, 9000, 2001, 7500);
+	struct world_stream *s = &w->stream[1];
+
+	(void)state;
+	for (uint64_t seq = 1; seq <= 9000; seq++)
+		world_number(s, seq)->got = world_number(s, seq)->told = 0;
+	s->at = (struct receiver){ .bad_first = 1, .bad_last = UINT64_MAX,
+	    .bad_status = 500 };
+	world_requeue(w, 1, 2001, 7500);
+	world_run(w, HOUR / 2);
+	assert_int_equal(world_letters(w, 1, REQUEUED), 5500);
+	world_run(w, HOUR);
+	assert_int_equal(world_letters(w, 1, DEAD), 9000);
+	world_destroy(w);
+}
+
 /* Requeued before the upstream returns: they go in their turn, no gap. */
 static void
 letters_requeued_during_the_outage_are_sent_in_order(void **state)
@@ -492,6 +550,10 @@ main(void)
 		cmocka_unit_test(some_of_the_letters_can_be_requeued),
 		cmocka_unit_test(
 		    letters_requeued_below_others_are_not_forgotten),
+		cmocka_unit_test(
+		    a_letter_that_fails_goes_last_and_is_tried_less_and_less),
+		cmocka_unit_test(
+		    requeued_letters_that_wait_in_vain_are_dead_again),
 		cmocka_unit_test(
 		    letters_requeued_during_the_outage_are_sent_in_order),
 		cmocka_unit_test(fresh_and_late_packets_take_turns),

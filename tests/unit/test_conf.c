@@ -157,6 +157,7 @@ a_minimal_file_gets_every_default(void **state)
 	assert_int_equal(conf->upstream[0].window, 64 << 20);
 	assert_int_equal(conf->upstream[0].rate_limit, 0);
 	assert_false(conf->upstream[0].compress_zstd);
+	assert_false(conf->upstream[0].requeue_manual);
 	pb_conf_destroy(conf);
 }
 
@@ -211,6 +212,7 @@ static const char every_key[] =
     "window = 1MiB\n"
     "rate_limit = 100Mbit\n"
     "compress = zstd\n"
+    "requeue = manual\n"
     "connect_timeout = 1s\n"
     "answer_timeout = 5m\n"
     "[upstream backup]\n"
@@ -258,6 +260,8 @@ check_network(const struct pb_conf *conf)
 	assert_int_equal(conf->upstreams, 2);
 	assert_true(up[0].compress_zstd);
 	assert_false(up[1].compress_zstd);
+	assert_true(up[0].requeue_manual);
+	assert_false(up[1].requeue_manual);
 	assert_string_equal(up->name, "core");
 	assert_string_equal(up->url, "https://core.example:7152/path");
 	assert_string_equal(up->tls.cert, "/c.pem");
