@@ -52,6 +52,7 @@ static const struct pb_column json_columns[] = {
 	{ "status", true },
 	{ "error", false },
 	{ "path", false },
+	{ "next", false },
 };
 static const struct pb_column columns[] = {
 	{ "upstream", false },
@@ -61,11 +62,28 @@ static const struct pb_column columns[] = {
 	{ "state", false },
 	{ "reason", false },
 	{ "since", false },
+	{ "next", false },
 };
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
+/* What will become of a letter, in a word and in a sentence. */
+enum next { SENDS, AUTO, MANUAL, TOLD, NOBODY, UNKNOWN };
+static const struct {
+	const char	*word, *sentence;
+} nexts[] = {
+	[SENDS] = { "sends", "it is sent again" },
+	[AUTO] = { "auto", "it goes again when its upstream takes what is "
+	    "fresh again" },
+	[MANUAL] = { "manual", "it waits for 'pb dlq requeue'" },
+	[TOLD] = { "told", "its upstream is told that it has expired" },
+	[NOBODY] = { "nobody", "its upstream is not configured: 'pb dlq move' "
+	    "or 'pb dlq purge'" },
+	[UNKNOWN] = { "", "" },
+};
+
 struct listing {
 	const struct request *request;
+	const struct pb_conf *conf;	/* NULL: not known */
 	const char	*store;
 	struct pb_out	 out;
 	struct pb_table	 table;
@@ -82,7 +100,7 @@ static int	print_pages(struct listing *, struct pb_letters *,
 		    struct pb_err *);
 static int	print_row(struct listing *, const struct pb_letter *,
 		    struct pb_err *);
-static int	print_wide(struct pb_table *, const struct pb_letter *,
+static int	print_wide(struct listing *, const struct pb_letter *,
 		    const char *, struct pb_err *);
 static int	show(struct listing *, const struct pb_letter *, const char *,
 		    struct pb_err *);
@@ -90,6 +108,7 @@ static void	show_text(struct pb_out *, const char *, const char *);
 static const char *path_of(const struct listing *, const struct pb_letter *,
 		    char [static PATH_MAX]);
 static const char *reason_of(const struct pb_letter *);
+static enum next next_of(const struct listing *, const struct pb_letter *);
 static int	change(struct pb_cli *, const struct request *,
 		    struct pb_letters_sum *, struct pb_err *);
 static int	change_here(struct pb_cli *, const struct request *,
@@ -225,6 +244,7 @@ list(struct pb_cli *cli, const struct request *request, struct pb_err *err)
 	    "letters") : pb_letters_open(&letters, state, cli->store, err);
 	if (rc == 0) {
 		listing->request = request;
+		listing->conf = cli->store_dir == NULL ? cli->conf : NULL;
 		listing->store = cli->store;
 		pb_out_init(&listing->out, STDOUT_FILENO, "standard output");
 		if (request->json)
@@ -276,7 +296,7 @@ print_row(struct listing *listing, const struct pb_letter *letter,
 	    letter->state != PB_LETTER_REQUEUED)
 		return 0;
 	if (listing->request->json)
-		return print_wide(table, letter, file, err);
+		return print_wide(listing, letter, file, err);
 	if (listing->request->verb == SHOW)
 		return show(listing, letter, file, err);
 	/* To the second. */
@@ -289,13 +309,15 @@ print_row(struct listing *listing, const struct pb_letter *letter,
 	pb_table_text(table, pb_letter_state_name(letter->state));
 	pb_table_text(table, reason_of(letter));
 	pb_table_text(table, since);
+	pb_table_text(table, nexts[next_of(listing, letter)].word);
 	return pb_table_row(table, err);
 }
 
 static int
-print_wide(struct pb_table *table, const struct pb_letter *letter,
+print_wide(struct listing *listing, const struct pb_letter *letter,
     const char *path, struct pb_err *err)
 {
+	struct pb_table *table = &listing->table;
 	char epoch[17];
 
 	pb_hex64(letter->key.epoch, epoch);
@@ -314,6 +336,7 @@ print_wide(struct pb_table *table, const struct pb_letter *letter,
 	pb_table_u64(table, letter->status > 0 ? (uint64_t)letter->status : 0);
 	pb_table_text(table, letter->error);
 	pb_table_text(table, path);
+	pb_table_text(table, nexts[next_of(listing, letter)].word);
 	return pb_table_row(table, err);
 }
 
@@ -343,6 +366,7 @@ show(struct listing *listing, const struct pb_letter *letter,
 		pb_out_printf(out, "status: %d\n", letter->status);
 	if (letter->error[0] != '\0')
 		show_text(out, "error", letter->error);
+	show_text(out, "next", nexts[next_of(listing, letter)].sentence);
 	if (path[0] == '\0')
 		return out->rc < 0 ? pb_out_flush(out, err) : 0;
 	/* The file is a whole segment, with packets besides these. */
@@ -384,6 +408,23 @@ reason_of(const struct pb_letter *letter)
 	    pb_dead_reason_name(letter->reason) : NULL;
 
 	return name != NULL ? name : "";
+}
+
+static enum next
+next_of(const struct listing *listing, const struct pb_letter *letter)
+{
+	const struct pb_conf_upstream *up = listing->conf == NULL ? NULL :
+	    pb_conf_upstream(listing->conf, letter->upstream);
+
+	if (listing->conf != NULL && up == NULL)
+		return NOBODY;
+	if (letter->state == PB_LETTER_GONE)
+		return TOLD;
+	if (letter->state != PB_LETTER_DEAD)
+		return SENDS;
+	if (!pb_letters_goes_again(letter))
+		return MANUAL;
+	return up == NULL ? UNKNOWN : up->requeue_manual ? MANUAL : AUTO;
 }
 
 /* --- requeue and purge -------------------------------------------------- */

@@ -8,7 +8,7 @@ import samples
 
 MEMBERS = ["upstream", "node", "interface", "epoch", "first", "last",
            "packets", "bytes", "state", "reason", "since", "attempts",
-           "status", "error", "path"]
+           "status", "error", "path", "next"]
 
 
 def pcap(first, count):
@@ -24,7 +24,8 @@ def letters(node, *args):
 def given_up(t, port=None, interfaces=("eth0", "eth1"), **kw):
     """An edge whose upstream is away: all it has is dead letters."""
     edge = t.node("edge", upstreams={"core": [
-        "http://127.0.0.1:%d" % (port or free_port()), "retry_for = 1s"]},
+        "http://127.0.0.1:%d" % (port or free_port()), "retry_for = 1s",
+        "requeue = manual"]},
         **kw)
     for interface in interfaces:
         edge.pb("import", "--interface", interface,
@@ -97,7 +98,7 @@ def a_letter_is_told_with_all_that_is_known(t):
     equal(len(table), 3, "lines of the table")
     check(all(len(line) <= 80 for line in table), "wide:", table)
     shown = edge.pb("dlq", "show", "--stream", "*/eth0").decode()
-    for name in MEMBERS[:8] + ["state", "reason", "since", "path"]:
+    for name in MEMBERS[:8] + ["state", "reason", "since", "path", "next"]:
         check(re.search("^%s: ." % name, shown, re.M), name, "in", shown)
     check("open: wireshark '%s'" % rows[0]["path"] in shown, shown)
     dead = edge.rows("status")[0]["upstreams"][0]["dead_letters"]
