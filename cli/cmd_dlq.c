@@ -23,10 +23,22 @@
 #define ASK_TRIES	50u
 #define ASK_AGAIN_US	100000u
 
-enum verb { LIST, SHOW, REQUEUE, PURGE, VERBS };
+enum verb { LIST, SHOW, REQUEUE, PURGE, MOVE, VERBS };
 static const char *const verb_names[VERBS] = {
 	[LIST] = "list", [SHOW] = "show", [REQUEUE] = "requeue",
-	[PURGE] = "purge",
+	[PURGE] = "purge", [MOVE] = "move",
+};
+/* How a verb is done: where pb-shipper runs by asking it. */
+static const struct {
+	const char	*past;
+	enum pb_control_verb control;
+	int		(*step)(struct pb_letters *,
+			    const struct pb_letters_which *,
+			    struct pb_letters_sum *, struct pb_err *);
+} deeds[VERBS] = {
+	[REQUEUE] = { "requeued", PB_CONTROL_REQUEUE, pb_letters_requeue },
+	[PURGE] = { "purged", PB_CONTROL_PURGE, pb_letters_purge },
+	[MOVE] = { "moved", PB_CONTROL_MOVE, pb_letters_move },
 };
 
 struct request {
@@ -157,6 +169,7 @@ options(const struct pb_command *command, int argc, char **argv,
 		{ "upstream", required_argument, NULL, 'u' },
 		{ "stream", required_argument, NULL, 's' },
 		{ "first", required_argument, NULL, 'f' },
+		{ "to", required_argument, NULL, 't' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
@@ -176,6 +189,9 @@ options(const struct pb_command *command, int argc, char **argv,
 			if (pb_parse_u64(optarg, 1, INT64_MAX,
 			    &request->which.first, &err) < 0)
 				return pb_cli_usage("--first: %s", err.text);
+			break;
+		case 't':
+			request->which.to = optarg;
 			break;
 		case 'a':
 			request->all = true;
@@ -198,8 +214,8 @@ verb_of(int argc, char **argv, struct request *request)
 	const char *near;
 
 	if (optind == argc)
-		return pb_cli_usage("dlq: say what to do: list, show, requeue "
-		    "or purge");
+		return pb_cli_usage("dlq: say what to do: list, show, requeue, "
+		    "purge or move");
 	for (unsigned v = 0; v < VERBS; v++)
 		if (strcmp(argv[optind], verb_names[v]) == 0)
 			request->verb = (enum verb)v;
@@ -207,14 +223,18 @@ verb_of(int argc, char **argv, struct request *request)
 		near = pb_nearest(argv[optind], verb_names, VERBS);
 		return pb_cli_usage("dlq: unknown word '%s'; %s%s%s",
 		    argv[optind], near != NULL ? "did you mean '" :
-		    "list, show, requeue and purge are known",
+		    "list, show, requeue, purge and move are known",
 		    near != NULL ? near : "", near != NULL ? "'?" : "");
 	}
 	if (optind + 1 < argc)
 		return pb_cli_usage("dlq %s takes no argument, not '%s'",
 		    argv[optind], argv[optind + 1]);
-	if (request->verb != REQUEUE && request->verb != PURGE)
+	if (request->verb == LIST || request->verb == SHOW)
 		return -1;
+	if ((request->verb == MOVE) != (which->to != NULL))
+		return pb_cli_usage("dlq %s: %s", argv[optind],
+		    which->to == NULL ? "say where: --to NAME" :
+		    "--to is for move");
 	if (!request->all && which->upstream == NULL &&
 	    which->stream == NULL && which->first == 0)
 		return pb_cli_usage("dlq %s: say which: --upstream GLOB, "
@@ -427,14 +447,12 @@ next_of(const struct listing *listing, const struct pb_letter *letter)
 	return up == NULL ? UNKNOWN : up->requeue_manual ? MANUAL : AUTO;
 }
 
-/* --- requeue and purge -------------------------------------------------- */
+/* --- requeue, purge and move -------------------------------------------- */
 
 static int
 change(struct pb_cli *cli, const struct request *request,
     struct pb_letters_sum *sum, struct pb_err *err)
 {
-	enum pb_control_verb verb = request->verb == REQUEUE ?
-	    PB_CONTROL_REQUEUE : PB_CONTROL_PURGE;
 	struct pb_state *state;
 	int fd, rc;
 
@@ -452,8 +470,8 @@ change(struct pb_cli *cli, const struct request *request,
 		}
 		if (rc != PB_EBUSY)
 			return rc;
-		rc = pb_control_ask(cli->store, verb, &request->which, sum,
-		    err);
+		rc = pb_control_ask(cli->store, deeds[request->verb].control,
+		    &request->which, sum, err);
 		if (rc != PB_ENOENT)
 			return rc;
 		usleep(ASK_AGAIN_US);
@@ -465,20 +483,25 @@ static int
 change_here(struct pb_cli *cli, const struct request *request,
     struct pb_letters_sum *sum, struct pb_err *err)
 {
+	struct pb_letters_which which = request->which;
 	struct pb_letters *letters = NULL;
 	struct pb_state *state = NULL;
 	struct pb_err later;
 	int rc;
+
+	/* A store alone does not say which upstreams there are. */
+	if (cli->store_dir == NULL) {
+		which.ships = pb_conf_ships;
+		which.arg = cli->conf;
+	}
 
 	rc = pb_state_open_write(&state, cli->store, err);
 	if (rc == 0)
 		rc = pb_letters_open(&letters, state, cli->store, err);
 	if (rc == 0)
 		do
-			rc = request->verb == REQUEUE ?
-			    pb_letters_requeue(letters, &request->which, sum,
-			    err) : pb_letters_purge(letters, &request->which,
-			    sum, err);
+			rc = deeds[request->verb].step(letters, &which, sum,
+			    err);
 		while (rc == 1);
 	/* A file that cannot be deleted now is the shipper's to delete. */
 	if (rc == 0)
@@ -488,8 +511,8 @@ change_here(struct pb_cli *cli, const struct request *request,
 	pb_state_close(state);
 	if (rc == 0 && sum->letters > 0)
 		pb_cli_note("pb-shipper does not run on this store; the "
-		    "upstream %s when it does", request->verb == REQUEUE ?
-		    "gets them" : "is told");
+		    "upstream %s when it does", request->verb == PURGE ?
+		    "is told" : "gets them");
 	return rc;
 }
 
@@ -508,10 +531,12 @@ report(const struct request *request, const struct pb_letters_sum *sum)
 		return;
 	}
 	printf("%s %s dead letter%s, %s packet%s",
-	    request->verb == REQUEUE ? "requeued" : "purged",
+	    deeds[request->verb].past,
 	    grouped(sum->letters, letters), sum->letters == 1 ? "" : "s",
 	    grouped(sum->packets, packets), sum->packets == 1 ? "" : "s");
-	if (request->which.upstream != NULL)
+	if (request->verb == MOVE)
+		printf(", to %s", request->which.to);
+	else if (request->which.upstream != NULL)
 		printf(", for %s", request->which.upstream);
 	printf("\n");
 }

@@ -51,17 +51,21 @@
 "  show             all about each letter, and where its file is\n" \
 "  requeue          send them again\n" \
 "  purge            delete them; the upstream is told that they expired\n" \
+"  move             give those of an upstream that is configured no more to\n" \
+"                   another one\n" \
 "\n" \
 "  --upstream GLOB  only those of upstreams whose name matches\n" \
 "  --stream GLOB    only streams whose node/interface matches\n" \
 "  --first N        only those that begin with sequence number N\n" \
-"  --all            requeue, purge: every one; list, show: those without a\n" \
-"                   file too (late: came late and will be sent; gone: the\n" \
-"                   upstream is still to be told)\n" \
+"  --to NAME        move: the upstream that gets them\n" \
+"  --all            requeue, purge, move: every one; list, show: those\n" \
+"                   without a file too (late: came late and will be sent;\n" \
+"                   gone: the upstream is still to be told)\n" \
 "  --json           one JSON object a line\n" \
 "\n" \
 "A dead letter is a run of packets that an upstream did not take: it made\n" \
-"no progress for retry_for (stale), or refused them (malformed, forbidden).\n" \
+"no progress for retry_for (stale), or said that they are malformed.  Where\n" \
+"requeue = auto the first go again by themselves: column NEXT.\n" \
 "They are kept as hard links of their segments, which are pcapng files.\n"
 
 #define PB_HELP_INTERFACES \

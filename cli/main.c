@@ -33,7 +33,7 @@ static const struct pb_command commands[] = {
 	    "Bring pcap and pcapng files into the store", PB_HELP_IMPORT },
 	{ "gaps", pb_cmd_gaps, "[--stream GLOB] [--json]",
 	    "List what is missing and why, a row each", PB_HELP_GAPS },
-	{ "dlq", pb_cmd_dlq, "list|show|requeue|purge [OPTION...]",
+	{ "dlq", pb_cmd_dlq, "list|show|requeue|purge|move [OPTION...]",
 	    "Dead letters: what upstreams did not take", PB_HELP_DLQ },
 	{ "verify", pb_cmd_verify, "[--repair] [--stream GLOB] [--json]",
 	    "Check every bit against digests and index; put right",

@@ -24,6 +24,12 @@ _pb_upstreams()
 	    sed -n "s/^{\"upstream\":\"\($_pb_safe\)\".*/\1/p" | sort -u
 }
 
+_pb_configured()
+{
+	"${COMP_WORDS[0]}" "${_pb_where[@]}" status --json 2>/dev/null |
+	    grep -o "{\"name\":\"$_pb_safe\"" | cut -d '"' -f 4
+}
+
 _pb_rows()
 {
 	"${COMP_WORDS[0]}" "${_pb_where[@]}" streams --json 2>/dev/null
@@ -60,6 +66,8 @@ _pb_value()
 		_pb_reply -W $'-5m\n-1h\n-1d' -- "$cur" ;;
 	--upstream)
 		_pb_reply -W "$(_pb_upstreams)" -- "$cur" ;;
+	--to)
+		_pb_reply -W "$(_pb_configured)" -- "$cur" ;;
 	--seq | --limit | --first)
 		COMPREPLY=() ;;
 	*)
@@ -103,7 +111,7 @@ _pb()
 	streams | segments | gaps)
 		options="--stream --json --help" ;;
 	dlq)
-		options="--upstream --stream --first --all --json --help" ;;
+		options="--upstream --stream --first --to --all --json --help" ;;
 	query)
 		options="--stream --after --before --seq --limit -w --count
 		    --json --comments --follow --help" ;;
@@ -116,7 +124,7 @@ _pb()
 	elif [[ -z $command || $command == help ]]; then
 		_pb_reply -W "$commands" -- "$cur"
 	elif [[ $command == dlq ]]; then
-		_pb_reply -W "list show requeue purge" -- "$cur"
+		_pb_reply -W "list show requeue purge move" -- "$cur"
 	elif [[ $command == import ]]; then
 		_pb_files "$cur"
 	elif [[ $command == query ]]; then

@@ -132,6 +132,22 @@ pb_conf_upstream(const struct pb_conf *conf, const char *name)
 	return NULL;
 }
 
+bool
+pb_conf_ships(void *arg, const char *upstream, const char *stream)
+{
+	const struct pb_conf_upstream *up = pb_conf_upstream(arg, upstream);
+
+	return up != NULL && (stream == NULL ||
+	    pb_glob_list_match(up->streams, stream));
+}
+
+int
+pb_conf_upstream_defaults(struct pb_conf_upstream *out, struct pb_err *err)
+{
+	memset(out, 0, sizeof(*out));
+	return pb_conf_defaults(PB_CONF_UPSTREAM, out, err);
+}
+
 void
 pb_conf_destroy(struct pb_conf *conf)
 {

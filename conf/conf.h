@@ -113,6 +113,11 @@ void	pb_conf_destroy(struct pb_conf *conf);
 /* The section [upstream NAME], or NULL. */
 const struct pb_conf_upstream *pb_conf_upstream(const struct pb_conf *conf,
 	    const char *name);
+/* Is `arg`, a configuration, to ship this stream (NULL: any) there? */
+bool	pb_conf_ships(void *arg, const char *upstream, const char *stream);
+/* What a section has that says nothing; its name and url are empty. */
+int	pb_conf_upstream_defaults(struct pb_conf_upstream *out,
+	    struct pb_err *err);
 
 /*
  * Which file: `given` if not NULL, else $PB_CONFIG if set (both are taken

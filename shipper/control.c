@@ -30,6 +30,7 @@ struct request {
 	struct pb_letters_which which;	/* borrows the globs below */
 	char		 upstream[PB_CONTROL_GLOB_MAX];
 	char		 stream[PB_CONTROL_GLOB_MAX];
+	char		 to[PB_NAME_BYTES_MAX + 1];
 	struct pb_letters_sum sum;
 };
 
@@ -55,6 +56,7 @@ struct pb_control {
 static const char *const verb_names[] = {
 	[PB_CONTROL_REQUEUE] = "requeue",
 	[PB_CONTROL_PURGE] = "purge",
+	[PB_CONTROL_MOVE] = "move",
 };
 
 static int	address_of(const char *, const char *, struct sockaddr_un *,
@@ -314,13 +316,15 @@ parse(const char *body, size_t len, struct request *out, struct pb_err *err)
 		return rc;
 	out->which.upstream = out->upstream;
 	out->which.stream = out->stream;
-	for (size_t v = PB_CONTROL_REQUEUE; v <= PB_CONTROL_PURGE; v++)
+	out->which.to = out->to;
+	for (size_t v = PB_CONTROL_REQUEUE; v <= PB_CONTROL_MOVE; v++)
 		if (strcmp(verb, verb_names[v]) == 0)
 			out->verb = (enum pb_control_verb)v;
 	if (out->verb == 0)
-		return pb_err_set(err, PB_EINVAL, "cannot do '%s': requeue "
-		    "and purge are known", verb);
-	return 0;
+		return pb_err_set(err, PB_EINVAL, "cannot do '%s': requeue, "
+		    "purge and move are known", verb);
+	return out->verb != PB_CONTROL_MOVE ? 0 : pb_json_get_text(body, len,
+	    "to", out->to, sizeof(out->to), err);
 }
 
 static void
@@ -397,6 +401,8 @@ pb_control_ask(const char *store, enum pb_control_verb verb,
 	pb_json_text(&json, "stream",
 	    which->stream != NULL ? which->stream : "*");
 	pb_json_u64(&json, "first", which->first);
+	if (verb == PB_CONTROL_MOVE)
+		pb_json_text(&json, "to", which->to);
 	pb_json_end(&json);
 	rc = buf.failed ? pb_err_set(err, PB_ELIMIT, "a glob is too long") :
 	    exchange(fd, &buf, answer, &len, err);

@@ -6,6 +6,7 @@
  *
  *	{"do":"requeue","upstream":GLOB,"stream":GLOB,"first":N}
  *	{"do":"purge",  "upstream":GLOB,"stream":GLOB,"first":N}
+ *	{"do":"move",   "upstream":GLOB,"stream":GLOB,"first":N,"to":NAME}
  *	-> {"letters":N,"packets":N} or {"error":TEXT}
  *
  * All members are there; `first` 0: any.  The server never blocks: each
@@ -34,6 +35,7 @@
 enum pb_control_verb {
 	PB_CONTROL_REQUEUE = 1,
 	PB_CONTROL_PURGE,
+	PB_CONTROL_MOVE,
 };
 
 /* --- the shipper -------------------------------------------------------- */

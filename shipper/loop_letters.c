@@ -13,6 +13,7 @@
 
 #define BOUND_MS	1000u	/* between looks at the bounds */
 #define FILLS_PAGE	64u
+#define NAMES_PAGE	16	/* of upstreams without a section */
 #define FILLS_PAGES_MAX	16u	/* of a turn */
 
 /* Of which streams and upstreams letters are to be seen to. */
@@ -30,6 +31,10 @@ static int	take_fills(struct pb_loop *, const struct pb_fill_info *, int,
 static int	take_fill(struct pb_loop *, const struct pb_fill_info *,
 		    struct pb_err *);
 static void	run_bounds(struct pb_loop *);
+static void	bound_others(struct pb_loop *, uint64_t);
+static int	bound_other(struct pb_loop *, const char *,
+		    const struct pb_conf_upstream *, uint64_t,
+		    struct pb_err *);
 static pb_control_handler handle;
 static void	see_to(struct pb_loop *, const char *, const char *, bool);
 static void	see_to_stream(void *, const struct pb_stream_info *);
@@ -214,28 +219,79 @@ run_bounds(struct pb_loop *loop)
 		if (rc < 0)
 			loop_say(loop, err.text);
 	}
+	bound_others(loop, age_ms);
+}
+
+/* Upstreams without a section have letters, too: the defaults bound them. */
+static void
+bound_others(struct pb_loop *loop, uint64_t age_ms)
+{
+	char name[NAMES_PAGE][PB_NAME_BYTES_MAX + 1], after[sizeof(name[0])];
+	struct pb_conf_upstream defaults;
+	struct pb_err err;
+	int n, rc;
+
+	rc = n = pb_conf_upstream_defaults(&defaults, &err);
+	after[0] = '\0';
+	do {
+		if (rc >= 0)
+			rc = n = pb_letters_upstreams(loop->letters, after,
+			    name, NAMES_PAGE, &err);
+		for (int i = 0; i < n && rc >= 0; i++)
+			if (pb_conf_upstream(loop->conf, name[i]) == NULL)
+				rc = bound_other(loop, name[i], &defaults,
+				    age_ms, &err);
+		if (n > 0)
+			strcpy(after, name[n - 1]);
+	} while (rc >= 0 && n == NAMES_PAGE);
+	if (rc < 0)
+		loop_say(loop, err.text);
+}
+
+static int
+bound_other(struct pb_loop *loop, const char *name,
+    const struct pb_conf_upstream *defaults, uint64_t age_ms,
+    struct pb_err *err)
+{
+	int rc = pb_letters_bound(loop->letters, name,
+	    defaults->dead_letters_max, defaults->dead_letters_age_ms,
+	    age_ms, err);
+
+	if (rc > 0)
+		pb_log(PB_LOG_WARN, "shipper", "the %d oldest dead letters of "
+		    "an upstream that is not configured were dropped: they "
+		    "have the bounds of dead_letters_max and "
+		    "dead_letters_age by default upstream=%s", rc, name);
+	return rc < 0 ? rc : pb_letters_forget(loop->letters, name, err);
 }
 
 static int
 handle(void *arg, enum pb_control_verb verb,
-    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+    const struct pb_letters_which *asked, struct pb_letters_sum *sum,
     struct pb_err *err)
 {
 	struct pb_loop *loop = arg;
-	bool requeue = verb == PB_CONTROL_REQUEUE;
+	struct pb_letters_which which = *asked;
+	static const char *const done[] = { [PB_CONTROL_REQUEUE] = "requeued",
+	    [PB_CONTROL_PURGE] = "purged", [PB_CONTROL_MOVE] = "moved" };
 	int rc;
 
-	if (requeue)
-		rc = pb_letters_requeue(loop->letters, which, sum, err);
-	else
-		rc = pb_letters_purge(loop->letters, which, sum, err);
+	which.ships = pb_conf_ships;
+	which.arg = loop->conf;
+	rc = verb == PB_CONTROL_REQUEUE ?
+	    pb_letters_requeue(loop->letters, &which, sum, err) :
+	    verb == PB_CONTROL_MOVE ?
+	    pb_letters_move(loop->letters, &which, sum, err) :
+	    pb_letters_purge(loop->letters, &which, sum, err);
 	if (rc == 1)
 		return 1;
-	see_to(loop, which->upstream, which->stream, requeue);
-	pb_log(PB_LOG_INFO, "shipper", "dead letters %s letters=%llu "
-	    "packets=%llu", requeue ? "requeued" : "purged",
-	    (unsigned long long)sum->letters,
-	    (unsigned long long)sum->packets);
+	see_to(loop, verb == PB_CONTROL_MOVE ? which.to : which.upstream,
+	    which.stream, verb != PB_CONTROL_PURGE);
+	if (rc == 0)
+		pb_log(PB_LOG_INFO, "shipper", "dead letters %s letters=%llu "
+		    "packets=%llu", done[verb],
+		    (unsigned long long)sum->letters,
+		    (unsigned long long)sum->packets);
 	return rc;
 }
 

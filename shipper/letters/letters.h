@@ -30,6 +30,9 @@
  * Bounds, per upstream: `dead_letters_max` bytes of files, and
  * `dead_letters_age`.  At a bound the oldest DEAD or REQUEUED letters go:
  * they become GONE until the upstream has been told `expired`.
+ *
+ * An upstream whose section was renamed or removed has bounds, too: the
+ * defaults.  Its letters can be given to another one, or purged.
  */
 #ifndef PB_SHIPPER_LETTERS_H
 #define PB_SHIPPER_LETTERS_H
@@ -209,11 +212,18 @@ struct pb_letters_which {
 	const char	*upstream;	/* glob; NULL: any */
 	const char	*stream;	/* glob on node/interface; NULL: any */
 	uint64_t	first;		/* those that begin there; 0: any */
+	const char	*to;		/* move: an upstream's name */
+	/* Is the upstream configured, and is the stream (NULL: any) for it?
+	 * NULL: nobody knows; all count as configured. */
+	bool		(*ships)(void *arg, const char *upstream,
+			    const char *stream);
+	void		*arg;
 };
 
 struct pb_letters_sum {
 	uint64_t	letters;
 	uint64_t	packets;
+	uint64_t	left;		/* letters that match, and had to stay */
 	struct pb_letter after;		/* how far the work has come */
 };
 
@@ -222,13 +232,37 @@ struct pb_letters_sum {
  * `*sum`; 0 at the end; or an error.  `*sum` is zeroed before the first
  * call, and has what was done so far.
  */
-/* DEAD ones are REQUEUED. */
+/* DEAD ones are REQUEUED; not those of an upstream that is not configured:
+ * an error where there are no others. */
 int	pb_letters_requeue(struct pb_letters *letters,
 	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
 	    struct pb_err *err);
-/* DEAD and REQUEUED ones become GONE, their files are deleted. */
+/* DEAD and REQUEUED ones become GONE, their files are deleted.  Of an upstream
+ * that is not configured all rows go. */
 int	pb_letters_purge(struct pb_letters *letters,
 	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+	    struct pb_err *err);
+
+/*
+ * Give those of upstreams that are not configured to `which->to`, which is.
+ * DEAD and REQUEUED ones become REQUEUED there, with a link of their own;
+ * what `to` has a letter for already is dropped.  A letter whose file is
+ * not there, or whose stream is not for `to`, stays.  An error where none
+ * can go.  A crash leaves a letter with the one or with the other.
+ */
+int	pb_letters_move(struct pb_letters *letters,
+	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+	    struct pb_err *err);
+
+/* Names of upstreams that have or had letters, those after `after` (""):
+ * their count, or an error. */
+int	pb_letters_upstreams(struct pb_letters *letters, const char *after,
+	    char (*out)[PB_NAME_BYTES_MAX + 1], size_t max,
+	    struct pb_err *err);
+
+/* There is nobody to be told of the GONE ones of this upstream: delete them.
+ * Bounded work; how many went. */
+int	pb_letters_forget(struct pb_letters *letters, const char *upstream,
 	    struct pb_err *err);
 
 /*

@@ -42,7 +42,6 @@ static int	in_store(struct plan *, uint64_t, struct pb_err *);
 static int	run_of(struct plan *, uint64_t *, struct pb_err *);
 static void	write_letter(const struct plan *,
 		    const struct pb_segment_info *, struct pb_letter *);
-static int	intend(struct plan *, struct pb_err *);
 static int	link_all(struct plan *, struct pb_err *);
 static int	keep(struct plan *, struct pb_err *);
 
@@ -71,7 +70,8 @@ pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 	    steps++ < STEPS_MAX)
 		rc = step(plan, err);
 	if (rc == 0 && plan->count > 0) {
-		rc = intend(plan, err);
+		rc = pb_letters_intend_all(letters, plan->letter, plan->count,
+		    err);
 		if (rc == 0)
 			rc = link_all(plan, err);
 		if (rc == 0)
@@ -211,28 +211,6 @@ write_letter(const struct plan *plan, const struct pb_segment_info *segment,
 }
 
 /* --- files and rows ----------------------------------------------------- */
-
-static int
-intend(struct plan *plan, struct pb_err *err)
-{
-	struct pb_letters_key file;
-	struct pb_letters_txn t;
-	int rc;
-
-	pb_letters_begin(&t, plan->letters, true, err);
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct pb_letter *letter = &plan->letter[i];
-
-		pb_letters_key(&file, letter->upstream, &letter->key,
-		    letter->segment_seq);
-		pb_letters_intend(&t, &file);
-	}
-	/* Not to be settled before they are made. */
-	plan->letters->unsettled = false;
-	rc = pb_letters_end(&t, err);
-	plan->letters->unsettled = true;
-	return rc;
-}
 
 /* Letters whose segment has expired meanwhile are dropped from the plan:
  * the store has a gap there now, with its reason. */

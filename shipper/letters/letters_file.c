@@ -108,6 +108,27 @@ pb_letters_path(char out[static PATH_MAX], const char *store,
 /* --- making ------------------------------------------------------------- */
 
 int
+pb_letters_intend_all(struct pb_letters *letters,
+    const struct pb_letter *letter, size_t count, struct pb_err *err)
+{
+	struct pb_letters_key file;
+	struct pb_letters_txn t;
+	int rc;
+
+	pb_letters_begin(&t, letters, true, err);
+	for (size_t i = 0; i < count; i++) {
+		pb_letters_key(&file, letter[i].upstream, &letter[i].key,
+		    letter[i].segment_seq);
+		pb_letters_intend(&t, &file);
+	}
+	/* Not to be settled before they are made. */
+	letters->unsettled = false;
+	rc = pb_letters_end(&t, err);
+	letters->unsettled = true;
+	return rc;
+}
+
+int
 pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
     struct pb_err *err)
 {

@@ -8,31 +8,22 @@
 
 #define LOOK_ROWS	4096u	/* looked at in one step */
 
-/* Letters that match, found in one step. */
-struct page {
-	const struct pb_letters_which *which;
-	struct pb_letter *out;
-	size_t		 max, count;
-	unsigned	 looked;
-	struct pb_letter *after;	/* the one that was looked at last */
-	bool		 dead, requeued, others;	/* states wanted */
-};
-
 static int	change(struct pb_letters *, const struct pb_letters_which *,
 		    enum pb_letter_state, struct pb_letters_sum *,
 		    struct pb_err *);
-static int	fill_page(struct pb_letters_txn *, struct page *,
-		    struct pb_letter *);
+static void	change_one(struct pb_letters_txn *,
+		    const struct pb_letters_which *, struct pb_letter *,
+		    enum pb_letter_state, struct pb_letters_sum *);
 static int	on_page(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
-static bool	wanted(const struct page *, const struct pb_letter *);
+static bool	wanted(const struct pb_letters_page *, const struct pb_letter *);
 
 int
 pb_letters_list(struct pb_letters *letters,
     const struct pb_letters_which *which, struct pb_letter *after,
     struct pb_letter *out, size_t max, struct pb_err *err)
 {
-	struct page page = { .which = which, .out = out, .max = max,
+	struct pb_letters_page page = { .which = which, .out = out, .max = max,
 	    .dead = true, .requeued = true, .others = true };
 	struct pb_letters_txn t;
 	int more, rc;
@@ -41,7 +32,7 @@ pb_letters_list(struct pb_letters *letters,
 		more = 0;
 		rc = pb_letters_begin(&t, letters, false, err);
 		if (rc == 0)
-			more = fill_page(&t, &page, after);
+			more = pb_letters_page(&t, &page, after);
 		rc = pb_letters_end(&t, err);
 	} while (rc == 0 && more > 0 && page.count < max);
 	return rc < 0 ? rc : (int)page.count;
@@ -69,38 +60,70 @@ change(struct pb_letters *letters, const struct pb_letters_which *which,
     enum pb_letter_state to, struct pb_letters_sum *sum, struct pb_err *err)
 {
 	struct pb_letter found[PB_LETTERS_STEP], after = sum->after;
-	struct page page = { .which = which, .out = found,
+	struct pb_letters_page page = { .which = which, .out = found,
 	    .max = PB_LETTERS_STEP, .dead = true,
-	    .requeued = to == PB_LETTER_GONE };
+	    .requeued = to == PB_LETTER_GONE,
+	    .others = to == PB_LETTER_GONE && which->ships != NULL };
+	struct pb_letters_sum done = *sum;
 	struct pb_letters_txn t;
-	uint64_t packets = 0;
 	int more, rc;
 
 	/* Most letters may not match: look before writing. */
 	rc = pb_letters_begin(&t, letters, false, err);
-	more = rc == 0 ? fill_page(&t, &page, &after) : 0;
+	more = rc == 0 ? pb_letters_page(&t, &page, &after) : 0;
 	rc = pb_letters_end(&t, err);
 	if (rc == 0 && page.count > 0) {
 		pb_letters_begin(&t, letters, true, err);
-		for (size_t i = 0; i < page.count; i++) {
-			packets += found[i].last - found[i].first + 1;
-			pb_letters_remove(&t, &found[i]);
-			found[i].state = to;
-			pb_letters_put(&t, &found[i]);
-		}
+		for (size_t i = 0; i < page.count; i++)
+			change_one(&t, which, &found[i], to, &done);
 		rc = pb_letters_end(&t, err);
 	}
 	if (rc < 0)
 		return rc;
+	*sum = done;
 	sum->after = after;
-	sum->letters += page.count;
-	sum->packets += packets;
+	if (more == 0 && sum->letters == 0 && sum->left > 0)
+		return pb_err_set(err, PB_ENOENT, "the upstream of these "
+		    "letters is not configured, so nobody would send them; "
+		    "'pb dlq move --to NAME' gives them to one that is");
 	return more > 0;
 }
 
-/* 1: there may be more rows behind `*after`, which has moved; or 0. */
-static int
-fill_page(struct pb_letters_txn *t, struct page *page,
+static void
+change_one(struct pb_letters_txn *t, const struct pb_letters_which *which,
+    struct pb_letter *letter, enum pb_letter_state to,
+    struct pb_letters_sum *sum)
+{
+	bool has_upstream = pb_letters_has_upstream(which, letter);
+	bool has_file = letter->state == PB_LETTER_DEAD ||
+	    letter->state == PB_LETTER_REQUEUED;
+
+	if (to == PB_LETTER_REQUEUED ? !has_upstream :
+	    has_upstream && !has_file) {
+		sum->left += to == PB_LETTER_REQUEUED;
+		return;
+	}
+	pb_letters_remove(t, letter);
+	if (has_file) {
+		sum->letters++;
+		sum->packets += letter->last - letter->first + 1;
+	}
+	letter->state = to;
+	/* Nobody is to be told. */
+	if (has_upstream)
+		pb_letters_put(t, letter);
+}
+
+bool
+pb_letters_has_upstream(const struct pb_letters_which *which,
+    const struct pb_letter *letter)
+{
+	return which->ships == NULL ||
+	    which->ships(which->arg, letter->upstream, NULL);
+}
+
+int
+pb_letters_page(struct pb_letters_txn *t, struct pb_letters_page *page,
     struct pb_letter *after)
 {
 	struct pb_letters_key from = { .len = 0 };
@@ -120,7 +143,7 @@ static int
 on_page(void *arg, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value)
 {
-	struct page *page = arg;
+	struct pb_letters_page *page = arg;
 	struct pb_letter *out = &page->out[page->count];
 
 	if (page->count == page->max || page->looked == LOOK_ROWS)
@@ -135,7 +158,7 @@ on_page(void *arg, const struct pb_mdb_value *key,
 }
 
 static bool
-wanted(const struct page *page, const struct pb_letter *letter)
+wanted(const struct pb_letters_page *page, const struct pb_letter *letter)
 {
 	const struct pb_letters_which *which = page->which;
 	char name[PB_STREAM_NAME_MAX];

@@ -114,6 +114,11 @@ void	pb_letters_intend(struct pb_letters_txn *t,
 
 /* --- files -------------------------------------------------------------- */
 
+/* List the files of letters that are about to get them, committed. */
+int	pb_letters_intend_all(struct pb_letters *letters,
+	    const struct pb_letter *letter, size_t count,
+	    struct pb_err *err);
+
 /* Delete the files that have a row in `files` and no letter.  What cannot
  * be deleted now, or not within PB_LETTERS_TIDY_MS, is tried again at the
  * next call: `unsettled` says so. */
@@ -131,6 +136,26 @@ int	pb_letters_measure(struct pb_letters *letters, struct pb_err *err);
  * by the caller. */
 int	pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
 	    struct pb_err *err);
+
+/* --- operators ---------------------------------------------------------- */
+
+/* Letters that match, found in one step. */
+struct pb_letters_page {
+	const struct pb_letters_which *which;
+	struct pb_letter *out;
+	size_t		 max, count;
+	unsigned	 looked;
+	struct pb_letter *after;	/* the one that was looked at last */
+	bool		 dead, requeued, others;	/* states wanted */
+};
+
+/* 1: there may be more rows behind `*after`, which has moved; or 0. */
+int	pb_letters_page(struct pb_letters_txn *t,
+	    struct pb_letters_page *page, struct pb_letter *after);
+
+/* Is the letter's upstream configured, as far as anybody knows? */
+bool	pb_letters_has_upstream(const struct pb_letters_which *which,
+	    const struct pb_letter *letter);
 
 /* STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH */
 int	pb_letters_dir(char out[static PATH_MAX], const char *store,

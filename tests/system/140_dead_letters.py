@@ -126,6 +126,8 @@ def letters_beyond_the_bound_are_dropped_and_told(t):
     edge.start()
     for n in range(5):
         bring(t, edge, "e%d" % n, 300)
+    wait_until(lambda: edge.shipper.text().count(": no progress for") == 5,
+               "all are given up", 20)
     wait_until(lambda: "oldest dead letters were dropped" in
                edge.shipper.text(), "the bound is kept", 20)
     wait_until(lambda: sum(os.stat(f).st_size for f in link_files(edge)) <=

@@ -1,0 +1,254 @@
+/*
+ * shipper/letters/letters_move.c - letters of upstreams that have no section
+ *
+ * A move is made as a demotion is (letters_demote.c): the new files are
+ * listed and committed, linked, their directory synced; then the letters
+ * change owner in one commit.  A crash before it leaves links that no letter
+ * needs, one after it files of the old owner's: the next open deletes both.
+ */
+#include "shipper/letters/letters_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/below.h"
+#include "base/sys.h"
+
+struct move {
+	struct pb_letters *letters;
+	const struct pb_letters_which *which;
+	struct pb_letters_sum sum;
+	size_t		 count;
+	struct pb_letter from[PB_LETTERS_BATCH];
+	struct pb_letter to[PB_LETTERS_BATCH];
+};
+
+static int	check(const struct pb_letters_which *, struct pb_err *);
+static int	find(struct move *, struct pb_err *);
+static bool	may_go(struct move *, const struct pb_letter *);
+static bool	has_file(const struct pb_letter *);
+static int	link_all(struct move *, struct pb_err *);
+static int	link_one(struct move *, const struct pb_letter *,
+		    const struct pb_letter *, struct pb_err *);
+static int	change(struct move *, struct pb_err *);
+static void	give(struct pb_letters_txn *, const struct pb_letter *);
+
+int
+pb_letters_move(struct pb_letters *letters,
+    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+    struct pb_err *err)
+{
+	struct move *move = calloc(1, sizeof(*move));
+	struct pb_err later;
+	int more = 0, rc;
+
+	if (move == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	move->letters = letters;
+	move->which = which;
+	move->sum = *sum;
+	rc = check(which, err);
+	if (rc == 0)
+		rc = more = find(move, err);
+	if (rc >= 0 && move->count > 0) {
+		rc = pb_letters_intend_all(letters, move->to, move->count,
+		    err);
+		if (rc == 0)
+			rc = link_all(move, err);
+		if (rc == 0)
+			rc = change(move, err);
+		if (rc < 0)
+			(void)pb_letters_settle(letters, &later);
+	}
+	if (rc >= 0)
+		*sum = move->sum;
+	free(move);
+	if (rc < 0)
+		return rc;
+	if (more == 0 && sum->letters == 0 && sum->left > 0)
+		return pb_err_set(err, PB_ENOENT, "%llu letters stay where "
+		    "they are: their upstream is configured, their stream is "
+		    "not for %s, or their file is not there",
+		    (unsigned long long)sum->left, which->to);
+	return more > 0;
+}
+
+static int
+check(const struct pb_letters_which *which, struct pb_err *err)
+{
+	if (which->ships == NULL)
+		return pb_err_set(err, PB_ENOENT, "to move dead letters a "
+		    "configuration is needed that names the upstreams");
+	if (!which->ships(which->arg, which->to, NULL))
+		return pb_err_set(err, PB_ENOENT, "there is no [upstream %s]: "
+		    "dead letters go to one that is configured", which->to);
+	return 0;
+}
+
+/* The next letters to go: 1 where there may be more behind them. */
+static int
+find(struct move *move, struct pb_err *err)
+{
+	struct pb_letters_page page = { .which = move->which,
+	    .out = move->from, .max = PB_LETTERS_BATCH, .dead = true,
+	    .requeued = true, .others = true };
+	struct pb_letters_txn t;
+	int more = 0, rc;
+
+	rc = pb_letters_begin(&t, move->letters, false, err);
+	if (rc == 0)
+		more = pb_letters_page(&t, &page, &move->sum.after);
+	rc = pb_letters_end(&t, err);
+	for (size_t i = 0; rc == 0 && i < page.count; i++) {
+		struct pb_letter *to = &move->to[move->count];
+
+		if (!may_go(move, &move->from[i]))
+			continue;
+		*to = move->from[move->count] = move->from[i];
+		snprintf(to->upstream, sizeof(to->upstream), "%s",
+		    move->which->to);
+		if (has_file(to))
+			to->state = PB_LETTER_REQUEUED;
+		move->count++;
+	}
+	return rc < 0 ? rc : more > 0;
+}
+
+static bool
+may_go(struct move *move, const struct pb_letter *letter)
+{
+	const struct pb_letters_which *which = move->which;
+	char name[PB_STREAM_NAME_MAX];
+	bool goes = !pb_letters_has_upstream(which, letter) &&
+	    which->ships(which->arg, which->to,
+	    pb_stream_name(name, &letter->key));
+
+	if (!goes && has_file(letter) && strcmp(letter->upstream,
+	    which->to) != 0)
+		move->sum.left++;
+	return goes;
+}
+
+static bool
+has_file(const struct pb_letter *letter)
+{
+	return letter->state == PB_LETTER_DEAD ||
+	    letter->state == PB_LETTER_REQUEUED;
+}
+
+/* --- files and rows ----------------------------------------------------- */
+
+/* Those that cannot have a file there leave the batch, and stay. */
+static int
+link_all(struct move *move, struct pb_err *err)
+{
+	char dir[PATH_MAX], last[PATH_MAX] = "";
+	size_t kept = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < move->count && rc >= 0; i++) {
+		rc = pb_letters_dir(dir, move->letters->store,
+		    move->which->to, &move->to[i].key, err);
+		if (rc == 0 && strcmp(dir, last) != 0) {
+			if (last[0] != '\0')
+				rc = pb_sync_dir(last, err);
+			if (rc == 0)
+				rc = pb_mkdirs(dir, err);
+			strcpy(last, dir);
+		}
+		if (rc == 0)
+			rc = !has_file(&move->to[i]) ? 1 :
+			    link_one(move, &move->from[i], &move->to[i], err);
+		if (rc == 1) {
+			move->from[kept] = move->from[i];
+			move->to[kept++] = move->to[i];
+		}
+		move->sum.left += rc == 0;
+	}
+	move->count = kept;
+	if (rc >= 0 && last[0] != '\0')
+		rc = pb_sync_dir(last, err);
+	return rc < 0 ? rc : 0;
+}
+
+/* 1; 0 where the letter has no file, or another one has its name: of a
+ * segment that was written anew, so that its blocks stand elsewhere. */
+static int
+link_one(struct move *move, const struct pb_letter *from,
+    const struct pb_letter *to, struct pb_err *err)
+{
+	char old[PATH_MAX], new[PATH_MAX];
+	struct stat a, b;
+	int rc;
+
+	rc = pb_letters_path(old, move->letters->store, from->upstream,
+	    &from->key, from->segment_seq, err);
+	if (rc == 0)
+		rc = pb_letters_path(new, move->letters->store, to->upstream,
+		    &to->key, to->segment_seq, err);
+	if (rc < 0)
+		return rc;
+	if (pb_below_link(old, new) == 0)
+		return 1;
+	if (errno == ENOENT)
+		return 0;
+	if (errno != EEXIST)
+		return pb_err_sys(err, "dead letter: cannot link %s to %s",
+		    old, new);
+	return pb_below_stat(old, &a) == 0 && pb_below_stat(new, &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int
+change(struct move *move, struct pb_err *err)
+{
+	struct pb_letters_txn t;
+	int rc;
+
+	pb_letters_begin(&t, move->letters, true, err);
+	for (size_t i = 0; i < move->count; i++) {
+		const struct pb_letter *from = &move->from[i];
+
+		pb_letters_remove(&t, from);
+		/* What is gone, the store's own gap tells. */
+		if (from->state != PB_LETTER_GONE)
+			give(&t, &move->to[i]);
+		if (!has_file(from))
+			continue;
+		move->sum.letters++;
+		move->sum.packets += from->last - from->first + 1;
+	}
+	rc = pb_letters_end(&t, err);
+	return rc;
+}
+
+/* Numbers that have a letter there keep it, unless that is without packets:
+ * here they are. */
+static void
+give(struct pb_letters_txn *t, const struct pb_letter *letter)
+{
+	struct pb_letter have, part = *letter;
+	uint64_t from = letter->first;
+
+	while (from <= letter->last) {
+		bool there = pb_letters_seek(t, letter->upstream,
+		    &letter->key, from, &have) == 1 &&
+		    have.first <= letter->last;
+
+		part.first = from;
+		part.last = !there ? letter->last : have.first > from ?
+		    have.first - 1 : have.last < letter->last ? have.last :
+		    letter->last;
+		if (t->txn->rc < 0)
+			return;
+		from = part.last + 1;
+		if (there && have.first <= part.first) {
+			if (have.state != PB_LETTER_GONE)
+				continue;
+			pb_letters_cut(t, &have, part.first, part.last);
+		}
+		pb_letters_put(t, &part);
+	}
+}
