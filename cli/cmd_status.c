@@ -23,6 +23,8 @@ static int	print_json(const struct pb_report *, struct pb_out *,
 static void	json_retention(struct pb_json *, const struct pb_report *);
 static void	json_upstream(struct pb_json *,
 		    const struct pb_report_upstream *);
+static void	json_letters(struct pb_json *,
+		    const struct pb_letters_total *);
 static void	json_member(struct pb_json *, const char *, bool, long);
 static int	print_people(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
@@ -31,6 +33,7 @@ static void	say_capture(void *, const struct pb_live_capture *);
 static void	say_retention(struct pb_out *, const struct pb_report *);
 static void	say_upstream(struct pb_out *,
 		    const struct pb_report_upstream *);
+static void	say_orphans(struct pb_out *, const struct pb_report *);
 static const char *span(uint64_t, char[static 32]);
 
 int
@@ -111,6 +114,14 @@ print_json(const struct pb_report *report, struct pb_out *out,
 	for (size_t i = 0; i < report->upstreams; i++)
 		json_upstream(&json, &report->upstream[i]);
 	pb_json_end(&json);
+	pb_json_array(&json, "unconfigured");
+	for (size_t i = 0; i < report->orphans; i++) {
+		pb_json_object(&json, NULL);
+		pb_json_text(&json, "upstream", report->orphan[i].name);
+		json_letters(&json, &report->orphan[i].dead);
+		pb_json_end(&json);
+	}
+	pb_json_end(&json);
 	pb_json_end(&json);
 	pb_buf_put(&line, "\n", 1);
 	pb_out_put(out, line.data, line.failed ? 0 : line.len);
@@ -166,16 +177,23 @@ json_upstream(struct pb_json *json, const struct pb_report_upstream *up)
 	pb_json_u64(json, "backlog", up->backlog);
 	pb_json_double(json, "lag", (double)up->lag_ns / 1e9);
 	pb_json_text(json, "last_error", up->last_error);
+	pb_json_text(json, "requeue", up->manual ? "manual" : "auto");
+	json_letters(json, &up->dead);
+	pb_json_end(json);
+}
+
+static void
+json_letters(struct pb_json *json, const struct pb_letters_total *dead)
+{
 	pb_json_object(json, "dead_letters");
-	pb_json_u64(json, "letters", up->dead.letters);
-	pb_json_u64(json, "packets", up->dead.packets);
-	pb_json_u64(json, "requeued", up->dead.requeued);
-	pb_json_u64(json, "bytes", up->dead.file_bytes);
-	if (up->dead.oldest_ns != 0)
-		pb_json_time(json, "oldest", up->dead.oldest_ns);
+	pb_json_u64(json, "letters", dead->letters);
+	pb_json_u64(json, "packets", dead->packets);
+	pb_json_u64(json, "requeued", dead->requeued);
+	pb_json_u64(json, "bytes", dead->file_bytes);
+	if (dead->oldest_ns != 0)
+		pb_json_time(json, "oldest", dead->oldest_ns);
 	else
 		pb_json_null(json, "oldest");
-	pb_json_end(json);
 	pb_json_end(json);
 }
 
@@ -220,6 +238,7 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	say_retention(out, report);
 	for (size_t i = 0; i < report->upstreams; i++)
 		say_upstream(out, &report->upstream[i]);
+	say_orphans(out, report);
 	return pb_out_flush(out, err);
 }
 
@@ -301,9 +320,27 @@ say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
 	if (up->dead.letters > 0 || up->dead.requeued > 0)
 		pb_out_printf(out, "           dead letters: %" PRIu64 ", %"
 		    PRIu64 " packets; %" PRIu64 " more to send again; %s "
-		    "(pb dlq)\n", up->dead.letters, up->dead.packets,
-		    up->dead.requeued, pb_size_format(up->dead.file_bytes,
-		    size));
+		    "(requeue = %s; pb dlq)\n", up->dead.letters,
+		    up->dead.packets, up->dead.requeued,
+		    pb_size_format(up->dead.file_bytes, size),
+		    up->manual ? "manual" : "auto");
+}
+
+static void
+say_orphans(struct pb_out *out, const struct pb_report *report)
+{
+	char size[16];
+
+	for (size_t i = 0; i < report->orphans; i++) {
+		const struct pb_report_orphans *orphan = &report->orphan[i];
+
+		pb_out_printf(out, "%s%s %" PRIu64 " letters %s%s", i == 0 ?
+		    "dead letters of upstreams that are not configured: " :
+		    ", ", orphan->name,
+		    orphan->dead.letters + orphan->dead.requeued,
+		    pb_size_format(orphan->dead.file_bytes, size),
+		    i + 1 == report->orphans ? " (pb dlq move, purge)\n" : "");
+	}
 }
 
 static const char *

@@ -37,6 +37,9 @@ static int	add_cursor(struct work *, struct pb_report_upstream *,
 		    const struct pb_upstream_row *,
 		    const struct pb_cursor_row *, struct pb_err *);
 static void	add_configured(struct work *);
+static struct pb_report_upstream *find_upstream(struct pb_report *,
+		    const char *);
+static int	add_orphans(struct work *, struct pb_err *);
 
 int
 pb_report_gather(struct pb_report *report, struct pb_cli *cli,
@@ -72,6 +75,8 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 		rc = add_upstreams(&work, err);
 	if (rc == 0)
 		add_configured(&work);
+	if (rc == 0 && work.letters != NULL)
+		rc = add_orphans(&work, err);
 	pb_letters_close(work.letters);
 	pb_state_close(work.state);
 	pb_index_close(work.index);
@@ -282,14 +287,12 @@ add_configured(struct work *work)
 	struct pb_report *report = work->report;
 	const struct pb_conf *conf = work->cli->conf;
 	struct pb_report_upstream *up;
-	size_t known;
 
 	for (size_t i = 0; i < conf->upstreams; i++) {
-		for (known = 0; known < report->upstreams; known++)
-			if (strcmp(report->upstream[known].name,
-			    conf->upstream[i].name) == 0)
-				break;
-		if (known < report->upstreams ||
+		up = find_upstream(report, conf->upstream[i].name);
+		if (up != NULL)
+			up->manual = conf->upstream[i].requeue_manual;
+		if (up != NULL ||
 		    report->upstreams == PB_REPORT_UPSTREAMS_MAX)
 			continue;
 		up = &report->upstream[report->upstreams++];
@@ -298,4 +301,43 @@ add_configured(struct work *work)
 		    conf->upstream[i].url);
 		up->state = "not running";
 	}
+}
+
+static struct pb_report_upstream *
+find_upstream(struct pb_report *report, const char *name)
+{
+	for (size_t i = 0; i < report->upstreams; i++)
+		if (strcmp(report->upstream[i].name, name) == 0)
+			return &report->upstream[i];
+	return NULL;
+}
+
+/* Letters of upstreams that neither the configuration knows nor the shipper
+ * ships to. */
+static int
+add_orphans(struct work *work, struct pb_err *err)
+{
+	char name[PB_UPSTREAMS_MAX][PB_NAME_BYTES_MAX + 1];
+	char after[sizeof(name[0])] = "";
+	struct pb_report *report = work->report;
+	struct pb_report_orphans *orphan;
+	int n, rc = 0;
+
+	do {
+		n = pb_letters_upstreams(work->letters, after, name,
+		    PB_UPSTREAMS_MAX, err);
+		for (int i = 0; i < n && rc == 0; i++) {
+			strcpy(after, name[i]);
+			if (find_upstream(report, name[i]) != NULL ||
+			    report->orphans == PB_UPSTREAMS_MAX)
+				continue;
+			orphan = &report->orphan[report->orphans];
+			strcpy(orphan->name, name[i]);
+			rc = pb_letters_total(work->letters, name[i],
+			    &orphan->dead, err);
+			report->orphans += orphan->dead.letters > 0 ||
+			    orphan->dead.requeued > 0;
+		}
+	} while (rc == 0 && n == (int)PB_UPSTREAMS_MAX);
+	return n < 0 ? n : rc;
 }

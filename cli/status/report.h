@@ -36,6 +36,13 @@ struct pb_report_upstream {
 	uint64_t	 lag_ns;
 	char		 last_error[PB_ERR_TEXT_MAX];
 	struct pb_letters_total dead;	/* its dead letters */
+	bool		 manual;	/* they do not go by themselves */
+};
+
+/* Dead letters of an upstream that is not configured. */
+struct pb_report_orphans {
+	char		 name[PB_NAME_BYTES_MAX + 1];
+	struct pb_letters_total dead;
 };
 
 struct pb_report {
@@ -55,6 +62,8 @@ struct pb_report {
 	char		 listen_waits[PB_ERR_TEXT_MAX];	/* why, or "" */
 	size_t		 upstreams;
 	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];
+	size_t		 orphans;
+	struct pb_report_orphans orphan[PB_UPSTREAMS_MAX];
 };
 
 /* `cli` has its configuration and outlives the report. */
