@@ -25,6 +25,7 @@ static void	begin(struct pb_json *, const char *);
 static void	open_level(struct pb_json *, const char *, char, char);
 static void	put_text(struct pb_buf *, const char *);
 static void	put_escaped(struct pb_buf *, uint8_t);
+static json_t	*member_of(json_t *, const char *);
 static json_t	*load(const char *, size_t, const char *, json_t **,
 		    struct pb_err *);
 
@@ -227,6 +228,19 @@ put_escaped(struct pb_buf *out, uint8_t c)
 		pb_buf_printf(out, "\\u%04x", c);
 }
 
+static json_t *
+member_of(json_t *object, const char *key)
+{
+	const char *dot = strchr(key, '.');
+	char name[32];
+
+	if (dot == NULL)
+		return json_object_get(object, key);
+	snprintf(name, sizeof(name), "%.*s", (int)(dot - key), key);
+	/* What is no object has no members. */
+	return member_of(json_object_get(object, name), dot + 1);
+}
+
 /*
  * The member `key`, borrowed from `*root`, which the caller releases.
  * NULL with `err` written where there is none.
@@ -255,7 +269,7 @@ load(const char *body, size_t len, const char *key, json_t **root,
 		json_decref(object);
 		return NULL;
 	}
-	member = json_object_get(object, key);
+	member = member_of(object, key);
 	if (member == NULL) {
 		pb_err_set(err, PB_EFORMAT, "JSON member '%s' is missing",
 		    key);

@@ -40,7 +40,8 @@ void	pb_json_null(struct pb_json *json, const char *key);
 void	pb_json_time(struct pb_json *json, const char *key, uint64_t ns);
 
 /*
- * Read one member of a small JSON object.  PB_EFORMAT where the body is no
+ * Read one member of a small JSON object; `a.b` is member b of the object
+ * that is member a.  PB_EFORMAT where the body is no
  * JSON object, is larger than PB_JSON_BODY_MAX, or the member is missing or
  * of another type or out of range.
  */

@@ -31,6 +31,7 @@
 #define JSON_TYPE	"application/json"
 #define METRICS_TYPE	"text/plain; version=0.0.4; charset=utf-8"
 #define DIGEST_PREFIX	"xxh3="
+#define SENDER_DIGITS	16
 #define PACKET_BYTES_MIN 44u	/* an EPB with epb_packetid, no end option */
 #define DISCARD_BODIES	4u	/* of body_max: of a body that nobody reads */
 #define RETRY_AFTER_S	1u
@@ -66,6 +67,8 @@ static bool	check_cn(struct pb_request *,
 static bool	allowed(const struct pb_request *);
 static void	check_post(struct pb_request *,
 		    const struct pb_request_head *);
+static int	parse_asker(struct pb_request *,
+		    const struct pb_request_head *, struct pb_err *);
 static int	parse_claims(struct pb_request *,
 		    const struct pb_request_head *, struct pb_err *);
 static int	parse_digest(const char *, uint64_t *, struct pb_err *);
@@ -73,6 +76,7 @@ static int	parse_digest(const char *, uint64_t *, struct pb_err *);
 /* Body */
 static size_t	body_max(const struct pb_request *);
 static void	end_get(struct pb_request *, uint64_t);
+static void	end_question(struct pb_request *, uint64_t);
 static void	end_packets(struct pb_request *, uint64_t);
 static int	check_way(struct pb_request *, struct pb_body_facts *,
 		    struct pb_err *);
@@ -87,7 +91,8 @@ static void	fail_body(struct pb_request *, int, const char *);
 static unsigned	status_of(int);
 static void	refuse(struct pb_request *, unsigned, const char *, ...)
 		    __attribute__((format(printf, 3, 4)));
-static void	answer_acked(struct pb_request *, uint64_t);
+static void	answer_acked(struct pb_request *, uint64_t,
+		    const struct pb_fingerprint *);
 static void	answer(struct pb_request *, unsigned, const char *);
 
 int
@@ -224,7 +229,7 @@ pb_request_settled(void *arg, struct pb_load *load)
 	pb_room_finish(&request->room);
 	if (load->rc == 0)
 		answer_acked(request, load->gap != 0 ? load->last :
-		    load->acked);
+		    load->acked, &load->last_packet);
 	else
 		fail(request, load->rc, load->text);
 	if (request->parked)
@@ -266,6 +271,8 @@ check_head(struct pb_request *request, const struct pb_request_head *head)
 		refuse(request, 403, "%s may not bring or ask for streams of "
 		    "node %s: [listen] allow", request->has_cn ? request->cn :
 		    "this peer", route->key.node);
+	} else if (parse_asker(request, head, &err) < 0) {
+		fail(request, PB_EFORMAT, err.text);
 	} else if (strcmp(head->method, "POST") == 0) {
 		check_post(request, head);
 	}
@@ -346,6 +353,23 @@ check_post(struct pb_request *request, const struct pb_request_head *head)
 		fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc, err.text);
 }
 
+/* Who sends or asks, and about which number. */
+static int
+parse_asker(struct pb_request *request, const struct pb_request_head *head,
+    struct pb_err *err)
+{
+	if (request->route.kind == PB_ROUTE_STREAM && head->at != NULL &&
+	    pb_parse_u64(head->at, 1, PB_SEQ_MAX, &request->load.at, err) < 0)
+		return pb_err_prefix(err, "at");
+	if (request->route.key.epoch == 0 || head->sender == NULL ||
+	    (strlen(head->sender) == SENDER_DIGITS &&
+	    pb_parse_hex64(head->sender, &request->load.sender, NULL) == 0 &&
+	    request->load.sender != 0))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "PB-Sender is %d hex digits, not "
+	    "all 0", SENDER_DIGITS);
+}
+
 static int
 parse_claims(struct pb_request *request, const struct pb_request_head *head,
     struct pb_err *err)
@@ -396,9 +420,6 @@ end_get(struct pb_request *request, uint64_t now_ms)
 {
 	struct pb_service *service = request->service;
 	struct pb_buf *body = &request->answer.body;
-	struct pb_err err = { 0 };
-	uint64_t acked = 0;
-	int rc = 0;
 
 	switch (request->route.kind) {
 	case PB_ROUTE_HEALTH:
@@ -412,15 +433,25 @@ end_get(struct pb_request *request, uint64_t now_ms)
 		pb_service_status(service, body);
 		break;
 	default:
-		rc = pb_intake_acked(service->intake, &request->route.key,
-		    now_ms, &acked, &err);
-		if (rc < 0)
-			fail(request, rc, err.text);
-		else
-			answer_acked(request, acked);
+		end_question(request, now_ms);
 		return;
 	}
 	answer(request, 200, JSON_TYPE);
+}
+
+static void
+end_question(struct pb_request *request, uint64_t now_ms)
+{
+	struct pb_intake *intake = request->service->intake;
+	struct pb_err err = { 0 };
+	int rc = pb_intake_begin(intake, &request->load, &request->route.key,
+	    &err);
+
+	request->load.ask = true;
+	if (rc < 0)
+		fail(request, rc, err.text);
+	else
+		pb_intake_offer(intake, &request->load, now_ms);
 }
 
 static void
@@ -548,7 +579,7 @@ parse_gap(struct pb_request *request, struct pb_err *err)
 	load->gap = pb_gap_reason_parse(reason);
 	if (load->gap == 0)
 		return pb_err_set(err, PB_EINVAL, "reason is dead-lettered, "
-		    "expired or damaged");
+		    "expired, damaged or restored");
 	if (linktype > UINT16_MAX)
 		return pb_err_set(err, PB_EINVAL, "link_type is 0 to 65535");
 	load->linktype = (uint16_t)linktype;
@@ -615,6 +646,8 @@ refuse(struct pb_request *request, unsigned status, const char *fmt, ...)
 	pb_json_object(&json, NULL);
 	if (status == 409)
 		pb_json_u64(&json, "acked", request->load.acked);
+	if (status == 409 && request->load.asked)
+		pb_json_bool(&json, "ask", true);
 	pb_json_text(&json, "error", text);
 	pb_json_end(&json);
 	answer(request, status, JSON_TYPE);
@@ -627,13 +660,23 @@ refuse(struct pb_request *request, unsigned status, const char *fmt, ...)
 }
 
 static void
-answer_acked(struct pb_request *request, uint64_t acked)
+answer_acked(struct pb_request *request, uint64_t acked,
+    const struct pb_fingerprint *last)
 {
 	struct pb_json json;
+	char digest[32];
 
 	pb_json_init(&json, &request->answer.body);
 	pb_json_object(&json, NULL);
 	pb_json_u64(&json, "acked", acked);
+	if (last->seq != 0) {
+		snprintf(digest, sizeof(digest), DIGEST_PREFIX "%016" PRIx64,
+		    last->digest);
+		pb_json_object(&json, "last");
+		pb_json_u64(&json, "seq", last->seq);
+		pb_json_text(&json, "digest", digest);
+		pb_json_end(&json);
+	}
 	pb_json_end(&json);
 	answer(request, 200, JSON_TYPE);
 }

@@ -37,6 +37,8 @@ struct pb_request_head {	/* borrowed for the call; NULL: not given */
 	const char	*last;		/* PB-Last */
 	const char	*digest;	/* PB-Digest */
 	const char	*encoding;	/* Content-Encoding */
+	const char	*sender;	/* PB-Sender */
+	const char	*at;		/* of the query */
 };
 
 struct pb_answer {

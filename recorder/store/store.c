@@ -18,6 +18,7 @@
 #include "base/sys.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/rebuild.h"
+#include "recorder/store/peek.h"
 #include "recorder/store/store_impl.h"
 #include "recorder/store/strangers.h"
 
@@ -222,6 +223,19 @@ const struct pb_stream_key *
 pb_stream_key(const struct pb_stream *stream)
 {
 	return &stream->info.key;
+}
+
+int
+pb_store_last(struct pb_store *store, const struct pb_stream *stream,
+    uint64_t at, bool checked, struct pb_fingerprint *out,
+    struct pb_err *err)
+{
+	uint32_t id = atomic_load(&stream->id);
+
+	if (id == 0)
+		return 0;
+	return pb_peek_below(store->index, store->path, &stream->info.key, id,
+	    at, checked, out, err);
 }
 
 int

@@ -19,6 +19,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "recorder/store/fingerprint.h"
 #include "recorder/store/head.h"
 #include "recorder/store/index/index.h"
 #include "recorder/store/layout.h"
@@ -142,6 +143,14 @@ const struct pb_stream_key *pb_stream_key(const struct pb_stream *stream);
 int	pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
 	    uint64_t first, uint64_t last, struct pb_gap_info *out,
 	    size_t max, struct pb_err *err);
+
+/*
+ * The packet with the highest number <= `at` (at most the durable end) that
+ * is there and can be read, as peek.h: 1, 0 or an error.  Any thread.
+ */
+int	pb_store_last(struct pb_store *store, const struct pb_stream *stream,
+	    uint64_t at, bool checked, struct pb_fingerprint *out,
+	    struct pb_err *err);
 
 /*
  * This node's own running numbers over all it takes in: reserves `count`

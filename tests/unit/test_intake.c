@@ -142,6 +142,17 @@ offer(struct job *job, uint64_t first, uint64_t last, uint64_t now)
 	send_job(job, first, last, now);
 }
 
+/* As `sender`, about the end, or the last up to `at`. */
+static void
+ask(struct job *job, uint64_t sender, uint64_t at, uint64_t now)
+{
+	begin(job);
+	job->load.ask = true;
+	job->load.sender = sender;
+	job->load.at = at;
+	pb_intake_offer(intake, &job->load, now);
+}
+
 static void
 offer_gap(struct job *job, uint64_t first, uint64_t last, uint64_t now)
 {
@@ -259,14 +270,12 @@ after_an_answer_the_next_may_be_under_way_for_a_moment(void **state)
 static void
 a_question_is_an_answer_too(void **state)
 {
-	struct job ahead;
-	struct pb_err err;
-	uint64_t acked = 99;
+	struct job question, ahead;
 
 	(void)state;
-	assert_int_equal(pb_intake_acked(intake, &key, 1000, &acked, &err),
-	    0);
-	assert_int_equal(acked, 0);
+	ask(&question, 0, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 0);
 	offer(&ahead, 11, 20, 1100);
 	assert_int_equal(outcome(&ahead), WAITS);
 	pb_intake_tick(intake, 1000 + PB_HOLD_GRACE_MS);
@@ -959,12 +968,11 @@ stopping_settles_who_waits_and_lets_the_writer_finish(void **state)
 static void
 streams_nobody_speaks_of_are_forgotten(void **state)
 {
-	struct pb_err err;
-	uint64_t acked;
+	struct job question;
 
 	(void)state;
-	assert_int_equal(pb_intake_acked(intake, &key, 1000, &acked, &err),
-	    0);
+	ask(&question, 0, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
 	assert_true(pb_intake_tick(intake, 2000) >= 0);
 	assert_true(pb_intake_tick(intake, 50000) >= 0);
 	assert_int_equal(pb_intake_tick(intake, 70000), -1);

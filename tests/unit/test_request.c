@@ -143,7 +143,7 @@ post(const struct pb_request_head *h, const void *data, size_t len)
 	struct pb_request_head copy = *h;
 
 	copy.method = "POST";
-	if (copy.path == NULL)
+	if (copy.path == NULL || strcmp(copy.path, STREAM) == 0)
 		copy.path = PACKETS;
 	copy.has_length = !copy.chunked;
 	copy.length = len;
@@ -224,7 +224,43 @@ a_new_stream_has_nothing_and_then_what_is_durable(void **state)
 	assert_string_equal(pb_request_answer(request)->type,
 	    "application/json");
 	get(STREAM, PB_DOOR_TCP);
-	assert_string_equal(text(), "{\"acked\":10}");
+	assert_memory_equal(text(), "{\"acked\":10,\"last\":{\"seq\":10,"
+	    "\"digest\":\"xxh3=", 44);
+	head(&(struct pb_request_head){ .method = "GET", .path = STREAM,
+	    .at = "7" });
+	pb_request_end(request, now);
+	assert_string_equal(text(), "{\"acked\":10,\"last\":{\"seq\":7,"
+	    "\"digest\":\"xxh3=00000000000003ef\"}}");
+}
+
+static void
+a_sender_that_did_not_ask_is_told_to(void **state)
+{
+	struct pb_request_head h = { .method = "GET", .path = STREAM,
+	    .sender = "00000000000000ab" };
+
+	(void)state;
+	post_image(&h, &TEN);
+	assert_int_equal(status(), 409);
+	assert_memory_equal(text(), "{\"acked\":0,\"ask\":true,\"error\":", 30);
+	head(&h);
+	pb_request_end(request, now);
+	assert_int_equal(status(), 200);
+	h.path = NULL;
+	post_image(&h, &TEN);
+	write_all();
+	assert_int_equal(status(), 200);
+	for (unsigned i = 0; i < 4; i++) {
+		h.sender = (const char *[]){ "", "ab", "0000000000000000",
+		    "00000000000000xy" }[i];
+		post_image(&h, &TEN);
+		assert_int_equal(status(), 400);
+	}
+	h = (struct pb_request_head){ .method = "GET", .path = STREAM,
+	    .at = "0" };
+	head(&h);
+	pb_request_end(request, now);
+	assert_int_equal(status(), 400);
 }
 
 static void
@@ -839,6 +875,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(health_metrics_and_status_answer),
 		TEST(a_new_stream_has_nothing_and_then_what_is_durable),
+		TEST(a_sender_that_did_not_ask_is_told_to),
 		TEST(paths_and_names_that_are_wrong_are_told_apart),
 		TEST(a_wrong_method_is_told_the_right_one),
 		TEST(a_body_of_no_size_or_too_large_is_not_waited_for),

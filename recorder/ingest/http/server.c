@@ -599,14 +599,15 @@ exchange_create(struct pb_server *server, struct MHD_Connection *connection,
 	struct exchange *exchange = calloc(1, sizeof(*exchange));
 	struct peer *peer = peer_of(server, connection);
 	struct pb_request_head head = {
-		.door = server->door,
-		.method = method,
-		.path = path,
+		.door = server->door, .method = method, .path = path,
 		.tls = server->has_tls,
 		.first = header(connection, "PB-First"),
 		.last = header(connection, "PB-Last"),
 		.digest = header(connection, "PB-Digest"),
 		.encoding = header(connection, "Content-Encoding"),
+		.sender = header(connection, "PB-Sender"),
+		.at = MHD_lookup_connection_value(connection,
+		    MHD_GET_ARGUMENT_KIND, "at"),
 	};
 	const char *expect = header(connection, "Expect");
 	struct pb_err err;

@@ -29,6 +29,8 @@ static void	set_state(struct pb_intake *, struct pb_load *,
 		    enum load_state);
 static struct loads *list_of(struct pb_intake *, enum load_state);
 static void	consider(struct pb_intake *, struct pb_load *, uint64_t);
+static void	ask(struct pb_intake *, struct pb_load *, uint64_t,
+		    uint64_t);
 static bool	must_wait(struct pb_intake *, const struct pb_load *,
 		    uint64_t);
 static void	take(struct pb_intake *, struct pb_load *, uint64_t,
@@ -118,25 +120,6 @@ pb_intake_waiting(const struct pb_intake *intake)
 }
 
 int
-pb_intake_acked(struct pb_intake *intake, const struct pb_stream_key *key,
-    uint64_t now_ms, uint64_t *acked, struct pb_err *err)
-{
-	struct pb_intake_entry *entry = intake_entry(intake, key, err);
-	int rc;
-
-	if (entry == NULL)
-		return err->code;
-	rc = intake_find_stream(intake, entry, err);
-	if (rc < 0)
-		return rc;
-	/* Who asks sends next, maybe over several connections at once. */
-	entry->answered = true;
-	entry->answered_ms = entry->used_ms = now_ms;
-	*acked = entry->stream != NULL ? pb_stream_durable(entry->stream) : 0;
-	return 0;
-}
-
-int
 pb_intake_begin(struct pb_intake *intake, struct pb_load *load,
     const struct pb_stream_key *key, struct pb_err *err)
 {
@@ -164,10 +147,10 @@ pb_intake_offer(struct pb_intake *intake, struct pb_load *load,
 	load->entry->used_ms = now_ms;
 	load->rc = 0;
 	load->pending = 0;
-	load->again = false;
+	load->again = load->asked = false;
 	load->text[0] = '\0';
 	load->offered_ms = now_ms;
-	if (intake->stopping) {
+	if (intake->stopping && !load->ask) {
 		settle(intake, load, PB_EBUSY, now_ms, "the node is stopping");
 		return;
 	}
@@ -318,6 +301,17 @@ consider(struct pb_intake *intake, struct pb_load *load, uint64_t now_ms)
 	}
 	if (entry->stream != NULL)
 		next = pb_stream_next(entry->stream);
+	if (load->ask) {
+		ask(intake, load, next, now_ms);
+		return;
+	}
+	if (intake_fenced(load)) {
+		load->asked = true;
+		settle(intake, load, PB_EORDER, now_ms, "another sender has "
+		    "asked about this stream since, or this node has begun "
+		    "anew: ask again");
+		return;
+	}
 	if (must_wait(intake, load, next)) {
 		if (load->state != LOAD_WAITING)
 			set_state(intake, load, LOAD_WAITING);
@@ -326,6 +320,18 @@ consider(struct pb_intake *intake, struct pb_load *load, uint64_t now_ms)
 	} else {
 		take(intake, load, next, now_ms);
 	}
+}
+
+static void
+ask(struct pb_intake *intake, struct pb_load *load, uint64_t next,
+    uint64_t now_ms)
+{
+	if (load->state == LOAD_COMING)
+		intake_asks(load, next);
+	if (intake_answerable(load))
+		settle(intake, load, 0, now_ms, NULL);
+	else if (load->state != LOAD_WAITING)
+		set_state(intake, load, LOAD_WAITING);
 }
 
 static bool
@@ -493,7 +499,9 @@ settle(struct pb_intake *intake, struct pb_load *load, int rc,
 	load->rc = rc;
 	load->acked = entry->stream != NULL ?
 	    pb_stream_durable(entry->stream) : 0;
-	if (rc == PB_EORDER)
+	if (load->ask && rc == 0)
+		intake_look(intake, load);
+	if (rc == PB_EORDER && text == NULL)
 		snprintf(load->text, sizeof(load->text), "starts at %" PRIu64
 		    "; the next number is %" PRIu64, load->first,
 		    load->acked + 1);

@@ -7,6 +7,9 @@
  *   WAITING  for chunks, or for an earlier part to become durable
  *   WRITING  its chunks are the writer's, or somebody's whose end it needs
  *
+ * A question is a load without packets: it waits where what another sender
+ * brought is still to become durable (intake_ask.c).
+ *
  * Promise: a load settles with 0 only when every number of it is durable;
  * each number of a stream is submitted once, in order; what is a repeat is
  * dropped, what fills an open gap is not.
@@ -43,6 +46,9 @@ struct pb_intake_entry;
 struct pb_load {
 	/* Set by the caller before pb_intake_offer(). */
 	uint64_t	first, last;
+	uint64_t	sender;		/* PB-Sender; 0: it does not say */
+	bool		ask;		/* a question: what is there, */
+	uint64_t	at;		/* up to this number (0: to the end)? */
 	struct pb_body	body;		/* packets */
 	uint64_t	arrival_ns;
 	bool		local;		/* by the local door */
@@ -54,6 +60,10 @@ struct pb_load {
 					 * PB_EBUSY, PB_ENOSPC, PB_ENOMEM,
 					 * PB_ESYS: later; else body.h's */
 	uint64_t	acked;
+	bool		asked;		/* PB_EORDER: another sender has asked
+					 * since; this one is to ask again */
+	struct pb_fingerprint last_packet;	/* of a question: the last up to
+					 * `at` and `acked`; seq 0: none */
 	char		text[PB_ERR_TEXT_MAX];	/* why not */
 	/* The intake's. */
 	struct pb_intake_entry *entry;
@@ -102,11 +112,6 @@ size_t	pb_intake_reserved(const struct pb_intake *intake);
 size_t	pb_intake_room(const struct pb_intake *intake);
 /* Bytes of bodies that are WAITING. */
 size_t	pb_intake_waiting(const struct pb_intake *intake);
-
-/* The durable end of a stream; 0 where it is new. */
-int	pb_intake_acked(struct pb_intake *intake,
-	    const struct pb_stream_key *key, uint64_t now_ms, uint64_t *acked,
-	    struct pb_err *err);
 
 /* A request for `key` begins to arrive.  PB_ENOMEM, PB_ELIMIT. */
 int	pb_intake_begin(struct pb_intake *intake, struct pb_load *load,

@@ -2,7 +2,9 @@
  * recorder/ingest/intake/intake_entry.c - the streams that requests speak of
  *
  * Limit: ENTRIES_MAX of them, so that asking for names costs a peer more
- * than us; an entry that nobody uses is forgotten after IDLE_MS.
+ * than us; an entry that nobody uses is forgotten after IDLE_MS.  Where a
+ * sender has said who it is that is later, as it would have to ask again;
+ * senders of ours ask about idle streams every ten minutes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +14,12 @@
 
 #define ENTRIES_MAX	(2u * PB_STREAMS_OPEN_MAX)
 #define IDLE_MS		60000u
+#define ASKED_IDLE_MS	1500000u
 
 static size_t	slot_of(const struct pb_intake *,
 		    const struct pb_stream_key *);
-static bool	entry_idle(const struct pb_intake_entry *, uint64_t);
+static bool	entry_idle(const struct pb_intake *,
+		    const struct pb_intake_entry *, uint64_t);
 static void	entry_free(struct pb_intake_entry *);
 
 struct pb_intake_entry *
@@ -88,7 +92,7 @@ intake_sweep(struct pb_intake *intake, uint64_t now_ms)
 	for (size_t i = 0; intake->entries > 0 && i < SLOTS; i++) {
 		at = &intake->slot[i];
 		while ((entry = *at) != NULL) {
-			if (!entry_idle(entry, now_ms)) {
+			if (!entry_idle(intake, entry, now_ms)) {
 				at = &entry->chain;
 				continue;
 			}
@@ -100,14 +104,16 @@ intake_sweep(struct pb_intake *intake, uint64_t now_ms)
 }
 
 static bool
-entry_idle(const struct pb_intake_entry *entry, uint64_t now_ms)
+entry_idle(const struct pb_intake *intake,
+    const struct pb_intake_entry *entry, uint64_t now_ms)
 {
+	bool keep = entry->sender != 0 && intake->entries < ENTRIES_MAX / 2;
 	unsigned loads = 0;
 
 	for (int i = LOAD_COMING; i <= LOAD_WRITING; i++)
 		loads += entry->loads[i];
 	return loads == 0 && entry->chunks == 0 &&
-	    now_ms - entry->used_ms >= IDLE_MS;
+	    now_ms - entry->used_ms >= (keep ? ASKED_IDLE_MS : IDLE_MS);
 }
 
 static void

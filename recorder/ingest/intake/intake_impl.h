@@ -3,7 +3,7 @@
  *
  * intake.c moves loads from state to state, intake_take.c turns them into
  * chunks and takes those back, intake_entry.c knows the streams that
- * requests speak of.
+ * requests speak of, intake_ask.c who asks and what they are told.
  */
 #ifndef PB_INGEST_INTAKE_IMPL_H
 #define PB_INGEST_INTAKE_IMPL_H
@@ -30,6 +30,9 @@ struct pb_intake_entry {
 	struct pb_head	*head;		/* of its last chunk; shared */
 	uint64_t	expected;	/* pb_stream_next() once all chunks
 					 * that are out are in */
+	uint64_t	sender;		/* who asked last; 0: nobody who said */
+	struct pb_fingerprint last;	/* its last packet, where it came by
+					 * here; seq 0: look */
 	uint64_t	answered_ms;
 	uint64_t	used_ms;
 	unsigned	loads[LOAD_WRITING + 1]; /* by state */
@@ -44,6 +47,7 @@ struct parcel {
 	struct pb_intake *intake;
 	struct pb_load	*load;
 	struct parcel	*next;
+	struct pb_fingerprint last;	/* its last packet */
 	bool		unsettled;
 	int		rc;
 	char		text[PB_ERR_TEXT_MAX];
@@ -88,6 +92,15 @@ int	intake_store_failed(int rc);
 /* Forget the streams that nobody has spoken of for a while. */
 void	intake_sweep(struct pb_intake *intake, uint64_t now_ms);
 void	intake_free_entries(struct pb_intake *intake);
+
+/* intake_ask.c.  A question has come; `next` is the stream's next number. */
+void	intake_asks(struct pb_load *load, uint64_t next);
+/* Does its answer cover all that had been taken of others? */
+bool	intake_answerable(const struct pb_load *load);
+/* Which packet is the last up to load->at and load->acked? */
+void	intake_look(struct pb_intake *intake, struct pb_load *load);
+/* Packets, or a gap, of a sender that did not ask last. */
+bool	intake_fenced(const struct pb_load *load);
 
 /*
  * intake_take.c.  Submit what is new of `load`; `next` is the stream's

@@ -118,6 +118,8 @@ intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 	if (parcel->rc == 0 && chunk->gap != 0) {
 		intake->counters.gaps++;
 	} else if (parcel->rc == 0) {
+		if (chunk->last_seq >= load->entry->last.seq)
+			load->entry->last = parcel->last;
 		intake->counters.packets += chunk->packets;
 		intake->counters.bytes += chunk->packet_bytes;
 	} else if (load->rc == 0 || (load->rc == PB_EBUSY &&
@@ -350,6 +352,9 @@ submit_some(struct pb_intake *intake, struct pb_load *load,
 		chunk->head = pb_head_ref(head);
 		parcel->load = load;
 		parcel->unsettled = late || chunk->gap != 0;
+		if (chunk->gap == 0)
+			(void)pb_fingerprint_last(chunk->data, chunk->len,
+			    &parcel->last);
 		rc = pb_store_submit(intake->opts.store, chunk, err);
 		if (rc < 0) {
 			chunk_put(chunk);

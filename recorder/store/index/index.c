@@ -199,6 +199,31 @@ pb_index_extents(struct pb_index *index, uint32_t stream, uint64_t from_seq,
 }
 
 int
+pb_index_extent_below(struct pb_index *index, uint32_t stream, uint64_t at,
+    struct pb_extent_info *out, struct pb_err *err)
+{
+	uint8_t key[PB_KEY_ROW_BYTES];
+	struct pb_mdb_value found, row;
+	struct pb_mdb_txn txn;
+	int rc;
+
+	pb_key_row(key, stream, at);
+	rc = pb_mdb_begin(index->mdb, false, &txn, err);
+	if (rc == 0)
+		rc = pb_mdb_find_last(&txn, PB_TABLE_EXTENTS, key, sizeof(key),
+		    &found, &row);
+	if (rc == 1 && (found.len != sizeof(key) ||
+	    memcmp(found.data, key, 4) != 0 ||
+	    row.len != sizeof(struct row_extent) ||
+	    !range_holds(&found, &row)))
+		rc = 0;
+	if (rc == 1)
+		decode_extent(out, found.data, &row);
+	pb_mdb_abort(&txn);
+	return rc;
+}
+
+int
 pb_index_gaps(struct pb_index *index, uint32_t stream, uint64_t from,
     struct pb_gap_info *out, size_t max, struct pb_err *err)
 {
@@ -375,6 +400,8 @@ pb_gap_reason_name(enum pb_gap_reason reason)
 		return "expired";
 	case PB_GAP_DAMAGED:
 		return "damaged";
+	case PB_GAP_RESTORED:
+		return "restored";
 	}
 	return "unknown";
 }
@@ -382,7 +409,7 @@ pb_gap_reason_name(enum pb_gap_reason reason)
 enum pb_gap_reason
 pb_gap_reason_parse(const char *name)
 {
-	for (int r = PB_GAP_DEAD_LETTERED; r <= PB_GAP_DAMAGED; r++)
+	for (int r = PB_GAP_DEAD_LETTERED; r <= PB_GAP_RESTORED; r++)
 		if (strcmp(name, pb_gap_reason_name((enum pb_gap_reason)r)) ==
 		    0)
 			return (enum pb_gap_reason)r;

@@ -85,9 +85,11 @@ enum pb_gap_reason {
 	PB_GAP_DEAD_LETTERED = 1,
 	PB_GAP_EXPIRED = 2,
 	PB_GAP_DAMAGED = 3,
+	PB_GAP_RESTORED = 4,	/* in the epoch that the stream had before */
 };
 const char *pb_gap_reason_name(enum pb_gap_reason reason);
-/* 0 where `name` is none of `dead-lettered`, `expired`, `damaged`. */
+/* 0 where `name` is none of `dead-lettered`, `expired`, `damaged`,
+ * `restored`. */
 enum pb_gap_reason pb_gap_reason_parse(const char *name);
 
 struct pb_gap_info {
@@ -167,6 +169,9 @@ int	pb_index_segments(struct pb_index *index, uint32_t stream,
 int	pb_index_extents(struct pb_index *index, uint32_t stream,
 	    uint64_t from_seq, struct pb_extent_info *out, size_t max,
 	    struct pb_err *err);
+/* The last extent that begins at or before `at`: 1, 0, or an error. */
+int	pb_index_extent_below(struct pb_index *index, uint32_t stream,
+	    uint64_t at, struct pb_extent_info *out, struct pb_err *err);
 int	pb_index_gaps(struct pb_index *index, uint32_t stream,
 	    uint64_t from, struct pb_gap_info *out, size_t max,
 	    struct pb_err *err);

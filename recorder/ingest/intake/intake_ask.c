@@ -1,0 +1,68 @@
+/*
+ * recorder/ingest/intake/intake_ask.c - who asks, and what they are told
+ *
+ * Two edges from one image send other packets under the same numbers.  So a
+ * sender says who it is (PB-Sender), and a stream is open to the one that
+ * asked last: what others send is refused until they have asked again, and
+ * been told which packet is the last here.  That shows them whether it is
+ * one of theirs.
+ *
+ * Promise: what a sender is told covers all that was taken of others before
+ *          its question; nothing of others is taken after it, unless they
+ *          have asked since.
+ * Reason:  the question waits for what is being written, rather than being
+ *          refused: refused, it would never be answered beside a sender
+ *          that always has something under way.
+ * Limit:   it is kept in memory; who is forgotten asks again.
+ */
+#include "recorder/ingest/intake/intake_impl.h"
+
+void
+intake_asks(struct pb_load *load, uint64_t next)
+{
+	struct pb_intake_entry *entry = load->entry;
+
+	load->first = load->last = 0;
+	/* A look further back is no word on who may send. */
+	if (load->sender == 0 || load->at != 0 ||
+	    load->sender == entry->sender)
+		return;
+	load->last = next - 1;
+	entry->sender = load->sender;
+}
+
+bool
+intake_answerable(const struct pb_load *load)
+{
+	const struct pb_intake_entry *entry = load->entry;
+
+	/* What failed is not there, and never will be. */
+	return entry->chunks == 0 || entry->stream == NULL ||
+	    pb_stream_durable(entry->stream) >= load->last;
+}
+
+void
+intake_look(struct pb_intake *intake, struct pb_load *load)
+{
+	const struct pb_intake_entry *entry = load->entry;
+	uint64_t at = load->acked;
+	struct pb_err err;
+
+	load->last_packet.seq = 0;
+	if (load->at != 0 && load->at < at)
+		at = load->at;
+	if (entry->stream == NULL || at == 0)
+		return;
+	if (load->at == 0 && entry->last.seq != 0 && entry->last.seq <= at)
+		load->last_packet = entry->last;
+	else if (pb_store_last(intake->opts.store, entry->stream, at,
+	    load->at != 0, &load->last_packet, &err) != 1)
+		/* Without it the sender goes by the number alone. */
+		load->last_packet.seq = 0;
+}
+
+bool
+intake_fenced(const struct pb_load *load)
+{
+	return load->sender != 0 && load->sender != load->entry->sender;
+}

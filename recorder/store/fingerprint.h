@@ -1,0 +1,35 @@
+/*
+ * recorder/store/fingerprint.h - is it the same packet at two nodes?
+ *
+ * A block grows on its way (each hop adds a record), so blocks differ where
+ * packets do not.  What stays the same at every node is digested: XXH3 with
+ * 64 bits (seed 0) over, little-endian, sequence number (8 bytes), time in
+ * ns (8), captured length (4), original length (4), then the captured bytes.
+ * docs/protocol.md says the same for strangers.
+ */
+#ifndef PB_STORE_FINGERPRINT_H
+#define PB_STORE_FINGERPRINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pcapng/block.h"
+
+struct pb_fingerprint {
+	uint64_t	seq;		/* 0: of no packet */
+	uint64_t	digest;
+};
+
+struct pb_fingerprint pb_fingerprint(const struct pb_packet *packet,
+	    uint64_t seq);
+
+/*
+ * That of the last packet in `len` bytes of whole canonical blocks, which
+ * need not begin at one: they are walked from their end.  False where there
+ * is none, or what is there is no block.
+ */
+bool	pb_fingerprint_last(const uint8_t *data, size_t len,
+	    struct pb_fingerprint *out);
+
+#endif

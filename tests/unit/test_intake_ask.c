@@ -1,0 +1,345 @@
+/*
+ * tests/unit/test_intake_ask.c - who asks, and whose packets are taken
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "recorder/ingest/intake/intake.h"
+#include "tests/unit/fake_store.h"
+#include "tests/unit/ingest_body.h"
+
+#define WAITS	1
+#define ONE	0x1111111111111111ull	/* two senders */
+#define OTHER	0x2222222222222222ull
+
+static const struct pb_stream_key key = { "lon1", "eth0", BODY_EPOCH };
+static const struct pb_node self = { "core", "" };
+
+struct job {
+	struct pb_load	load;
+	struct image	*img;
+	int		settled;
+};
+
+static struct pb_intake *intake;
+
+static void
+on_settled(void *arg, struct pb_load *load)
+{
+	struct job *job = load->arg;
+
+	(void)arg;
+	job->settled++;
+}
+
+static void
+on_wake(void *arg)
+{
+	(void)arg;
+}
+
+static int
+setup(void **state)
+{
+	struct pb_intake_opts opts = { .store = &fake,
+	    .settled = on_settled, .wake = on_wake,
+	    .memory_max = 128u << 20, .hold_ms = 4000 };
+
+	(void)state;
+	fake_reset();
+	return pb_intake_create(&intake, &opts, NULL);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	fake_write(SIZE_MAX, 0);
+	pb_intake_collect(intake, 1000000);
+	assert_int_equal(pb_intake_busy(intake), 0);
+	pb_intake_destroy(intake);
+	return 0;
+}
+
+static void
+begin(struct job *job, uint64_t sender)
+{
+	memset(job, 0, sizeof(*job));
+	job->load.arg = job;
+	job->load.sender = sender;
+	assert_int_equal(pb_intake_begin(intake, &job->load, &key, NULL), 0);
+}
+
+static void
+ask(struct job *job, uint64_t sender, uint64_t at, uint64_t now)
+{
+	begin(job, sender);
+	job->load.ask = true;
+	job->load.at = at;
+	pb_intake_offer(intake, &job->load, now);
+}
+
+static void
+offer(struct job *job, uint64_t sender, uint64_t first, uint64_t last,
+    uint64_t now)
+{
+	begin(job, sender);
+	job->img = body_image(&(struct body_opts){ .first = first,
+	    .last = last });
+	job->load.first = first;
+	job->load.last = last;
+	job->load.body = (struct pb_body){ .data = job->img->data,
+	    .len = job->img->len, .key = &key, .self = &self,
+	    .pen = BODY_PEN };
+	pb_intake_offer(intake, &job->load, now);
+}
+
+static int
+outcome(struct job *job)
+{
+	if (job->settled == 0)
+		return WAITS;
+	assert_int_equal(job->settled, 1);
+	free(job->img);
+	job->img = NULL;
+	return job->load.rc;
+}
+
+static void
+written(uint64_t now)
+{
+	fake_write(SIZE_MAX, 0);
+	pb_intake_collect(intake, now);
+}
+
+/* `sender` asks, and brings packets that become durable. */
+static void
+bring(uint64_t sender, uint64_t first, uint64_t last)
+{
+	struct job question, packets;
+
+	ask(&question, sender, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	offer(&packets, sender, first, last, 1000);
+	written(1000);
+	assert_int_equal(outcome(&packets), 0);
+}
+
+static void
+who_does_not_say_who_it_is_is_served_as_ever(void **state)
+{
+	struct job question, packets;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	ask(&question, 0, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 10);
+	offer(&packets, 0, 1, 20, 1000);
+	assert_int_equal(outcome(&packets), WAITS);
+	written(1000);
+	assert_int_equal(outcome(&packets), 0);
+	/* And takes no stream away from who has said so. */
+	offer(&packets, ONE, 21, 30, 1000);
+	written(1000);
+	assert_int_equal(outcome(&packets), 0);
+}
+
+static void
+packets_of_who_did_not_ask_last_are_refused(void **state)
+{
+	struct job question, packets, gap;
+
+	(void)state;
+	offer(&packets, ONE, 1, 10, 1000);
+	assert_int_equal(outcome(&packets), PB_EORDER);
+	assert_true(packets.load.asked);
+	bring(ONE, 1, 10);
+	ask(&question, OTHER, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.last_packet.seq, 10);
+	/* A repeat as well: who sends it must not go on behind it. */
+	offer(&packets, ONE, 6, 15, 1000);
+	assert_int_equal(outcome(&packets), PB_EORDER);
+	assert_true(packets.load.asked);
+	assert_int_equal(packets.load.acked, 10);
+	begin(&gap, ONE);
+	gap.load.gap = PB_GAP_EXPIRED;
+	gap.load.first = gap.load.last = 11;
+	pb_intake_offer(intake, &gap.load, 1000);
+	assert_int_equal(outcome(&gap), PB_EORDER);
+	assert_true(gap.load.asked);
+	bring(ONE, 11, 20);
+}
+
+/* It was held, or waited, when another asked. */
+static void
+what_is_in_line_is_refused_as_well(void **state)
+{
+	struct job question, first, second, held;
+
+	(void)state;
+	ask(&question, ONE, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	offer(&first, ONE, 1, 10, 1000);
+	offer(&held, ONE, 21, 30, 1000);
+	assert_int_equal(outcome(&held), WAITS);
+	ask(&question, OTHER, 0, 1000);
+	offer(&second, 0, 11, 20, 1000);
+	written(1000);
+	assert_int_equal(outcome(&first), 0);
+	assert_int_equal(outcome(&second), 0);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(outcome(&held), PB_EORDER);
+	assert_true(held.load.asked);
+}
+
+/*
+ * Goal:   the answer covers all that was taken of others before.
+ * Method: ten packets are with the writer when another sender asks.
+ */
+static void
+a_question_waits_for_what_another_sender_has_brought(void **state)
+{
+	struct job question, own, packets;
+
+	(void)state;
+	ask(&question, ONE, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	offer(&packets, ONE, 1, 10, 1000);
+	ask(&own, ONE, 0, 1000);
+	assert_int_equal(outcome(&own), 0);
+	assert_int_equal(own.load.acked, 0);
+	ask(&question, OTHER, 0, 1000);
+	assert_int_equal(outcome(&question), WAITS);
+	written(1000);
+	assert_int_equal(outcome(&packets), 0);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 10);
+	assert_int_equal(question.load.last_packet.seq, 10);
+}
+
+/* However much the other one goes on to send meanwhile. */
+static void
+a_question_is_answered_beside_a_busy_sender(void **state)
+{
+	struct job question, again, packets[3];
+
+	(void)state;
+	ask(&again, ONE, 0, 1000);
+	assert_int_equal(outcome(&again), 0);
+	offer(&packets[0], ONE, 1, 10, 1000);
+	ask(&question, OTHER, 0, 1000);
+	offer(&packets[1], ONE, 11, 20, 1000);
+	assert_int_equal(outcome(&packets[1]), PB_EORDER);
+	ask(&again, ONE, 0, 1000);
+	assert_int_equal(outcome(&again), WAITS);
+	fake_write(1, 0);
+	pb_intake_collect(intake, 1000);
+	assert_int_equal(outcome(&packets[0]), 0);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(outcome(&again), 0);
+	offer(&packets[2], ONE, 11, 20, 1000);
+	assert_int_equal(outcome(&packets[2]), WAITS);
+	written(1000);
+	assert_int_equal(outcome(&packets[2]), 0);
+}
+
+static void
+a_question_that_waits_ends_with_a_failed_write_or_in_time(void **state)
+{
+	struct job question, packets;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	offer(&packets, ONE, 11, 20, 1000);
+	ask(&question, OTHER, 0, 1000);
+	assert_int_equal(outcome(&question), WAITS);
+	fake_write(SIZE_MAX, PB_ENOSPC);
+	pb_intake_collect(intake, 1000);
+	assert_int_equal(outcome(&packets), PB_ENOSPC);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 10);
+	offer(&packets, OTHER, 11, 20, 1000);
+	ask(&question, ONE, 0, 1000);
+	assert_int_equal(outcome(&question), WAITS);
+	pb_intake_tick(intake, 1000 + PB_WAIT_MS);
+	assert_int_equal(outcome(&question), PB_EBUSY);
+	written(1000 + PB_WAIT_MS);
+	assert_int_equal(outcome(&packets), 0);
+}
+
+static void
+a_look_further_back_closes_the_stream_to_nobody(void **state)
+{
+	struct job question, packets;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	ask(&question, OTHER, 4, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 10);
+	assert_int_equal(question.load.last_packet.seq, 4);
+	assert_int_equal(question.load.last_packet.digest, 1004);
+	offer(&packets, ONE, 11, 20, 1000);
+	written(1000);
+	assert_int_equal(outcome(&packets), 0);
+}
+
+/* Edges that ask about what came this way cost no look at a file. */
+static void
+the_last_packet_that_came_is_known_without_a_look(void **state)
+{
+	struct job question;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	fake.looks = 0;
+	ask(&question, ONE, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.last_packet.seq, 10);
+	assert_int_equal(fake.looks, 0);
+	ask(&question, ONE, 10, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(fake.looks, 1);
+}
+
+/* Senders of ours ask every ten minutes: they are not to ask twice. */
+static void
+who_asked_last_is_remembered_while_it_is_idle(void **state)
+{
+	struct job packets;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	pb_intake_tick(intake, 700000);
+	offer(&packets, ONE, 11, 20, 700000);
+	written(700000);
+	assert_int_equal(outcome(&packets), 0);
+	pb_intake_tick(intake, 4000000);
+	offer(&packets, ONE, 21, 30, 4000000);
+	assert_int_equal(outcome(&packets), PB_EORDER);
+	assert_true(packets.load.asked);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(who_does_not_say_who_it_is_is_served_as_ever),
+		TEST(packets_of_who_did_not_ask_last_are_refused),
+		TEST(what_is_in_line_is_refused_as_well),
+		TEST(a_question_waits_for_what_another_sender_has_brought),
+		TEST(a_question_is_answered_beside_a_busy_sender),
+		TEST(a_question_that_waits_ends_with_a_failed_write_or_in_time),
+		TEST(a_look_further_back_closes_the_stream_to_nobody),
+		TEST(the_last_packet_that_came_is_known_without_a_look),
+		TEST(who_asked_last_is_remembered_while_it_is_idle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
