@@ -136,6 +136,24 @@ pb_json_get_u64(const char *body, size_t len, const char *key,
 }
 
 int
+pb_json_get_bool(const char *body, size_t len, const char *key, bool *out,
+    struct pb_err *err)
+{
+	json_t *root, *member = load(body, len, key, &root, err);
+	int rc = 0;
+
+	if (member == NULL)
+		return PB_EFORMAT;
+	if (!json_is_boolean(member))
+		rc = pb_err_set(err, PB_EFORMAT, "JSON member '%s' is neither "
+		    "true nor false", key);
+	else
+		*out = json_is_true(member);
+	json_decref(root);
+	return rc;
+}
+
+int
 pb_json_get_text(const char *body, size_t len, const char *key, char *out,
     size_t room, struct pb_err *err)
 {

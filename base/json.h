@@ -47,6 +47,8 @@ void	pb_json_time(struct pb_json *json, const char *key, uint64_t ns);
  */
 int	pb_json_get_u64(const char *body, size_t len, const char *key,
 	    uint64_t *out, struct pb_err *err);
+int	pb_json_get_bool(const char *body, size_t len, const char *key,
+	    bool *out, struct pb_err *err);
 int	pb_json_get_text(const char *body, size_t len, const char *key,
 	    char *out, size_t room, struct pb_err *err);
 

@@ -89,6 +89,18 @@ pb_identity_get(const uint8_t *options, size_t len, struct pb_identity *out,
 	    wrong);
 }
 
+bool
+pb_identity_put_epoch(uint8_t *options, size_t len, uint64_t epoch)
+{
+	struct pb_option option;
+
+	if (!own_find(options, len, PB_OWN_SEGMENT, &option) ||
+	    option.len < OWN_HEAD + 8)
+		return false;
+	pb_put_le64(options + (option.value - options) + OWN_HEAD, epoch);
+	return true;
+}
+
 /* NULL, or what is wrong. */
 static const char *
 identity_take(struct cursor *cursor, struct pb_identity *out)

@@ -69,6 +69,9 @@ int	pb_identity_put(struct pb_buf *options, uint32_t pen,
 int	pb_identity_get(const uint8_t *options, size_t len,
 	    struct pb_identity *out, struct pb_err *err);
 
+/* Put another epoch into it, in place.  False where there is none. */
+bool	pb_identity_put_epoch(uint8_t *options, size_t len, uint64_t epoch);
+
 /*
  * The hop records of a packet's options: their number (0 where there are
  * none), PB_EFORMAT where malformed or more than PB_HOPS_MAX - 1.

@@ -15,6 +15,7 @@
 #include "pcapng/scan.h"
 #include "recorder/store/cursor.h"
 #include "recorder/store/head.h"
+#include "recorder/store/peek.h"
 
 #define GAP_ROWS	16u	/* of a page */
 #define SEGMENT_ROWS	4u
@@ -156,6 +157,22 @@ pb_feed_gap(struct pb_index *index, uint32_t stream, uint64_t from,
 		}
 	} while (count == (int)GAP_ROWS && from <= last);
 	return 0;
+}
+
+int
+pb_feed_below(struct pb_feed *feed, const struct pb_stream_info *stream,
+    uint64_t at, struct pb_fingerprint *out, struct pb_err *err)
+{
+	return pb_peek_below(feed->index, feed->store, &stream->key,
+	    stream->id, at, true, out, err);
+}
+
+int
+pb_feed_above(struct pb_feed *feed, const struct pb_stream_info *stream,
+    uint64_t from, struct pb_fingerprint *out, struct pb_err *err)
+{
+	return pb_peek_above(feed->index, feed->store, &stream->key,
+	    stream->id, from, out, err);
 }
 
 static void

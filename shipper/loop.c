@@ -68,6 +68,9 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 	loop->conf = conf;
 	loop->signal_fd = signal_fd;
 	loop->lock_fd = -1;
+	do
+		loop->sender = pb_random64();
+	while (loop->sender == 0);
 	rc = pb_http_create(&loop->http, &opts, err);
 	if (rc == 0)
 		rc = pb_maker_create(&loop->maker, conf->store.path, err);
@@ -269,8 +272,9 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
 {
 	struct pb_upstream_env env = { .http = loop->http,
 	    .feed = loop->feed, .maker = loop->maker, .index = loop->index,
-	    .letters = loop->letters, .stream = stream_of,
-	    .remembered = remembered, .arg = loop };
+	    .letters = loop->letters, .state = loop->state,
+	    .sender = loop->sender, .stream = stream_of, .remembered = remembered,
+	    .arg = loop };
 	int rc;
 
 	rc = pb_upstream_create(&loop->upstream[loop->upstreams], conf, &env,

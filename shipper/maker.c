@@ -196,6 +196,8 @@ make(const struct pb_maker *maker, struct pb_parcel *parcel)
 	parcel->data = parcel->section.data;
 	parcel->len = parcel->section.len;
 	parcel->digest = pb_digest(parcel->data, parcel->len);
+	if (!pb_fingerprint_last(parcel->data, parcel->len, &parcel->last))
+		parcel->last.seq = 0;
 	if (parcel->compress)
 		pack(parcel);
 }

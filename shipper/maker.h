@@ -39,6 +39,7 @@ struct pb_parcel {
 	size_t		 len;		/* made again or finished */
 	bool		 packed;	/* it is a zstd frame: smaller */
 	uint64_t	 digest;	/* XXH3 of the section itself */
+	struct pb_fingerprint last;	/* its last packet's */
 	/* The maker's. */
 	struct pb_section section;
 	struct pb_buf	 zip;

@@ -26,6 +26,7 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/sys.h"
+#include "pcapng/hop.h"
 #include "pcapng/scan.h"
 #include "recorder/store/cursor.h"
 #include "recorder/store/segment.h"
@@ -46,6 +47,7 @@ static bool	is_cached(int, uint64_t, size_t);
 static bool	read_direct(int, uint8_t *, size_t, uint64_t, size_t);
 static int	read_exact(int, const struct pb_piece *, uint8_t *, size_t,
 		    uint64_t, struct pb_err *);
+static bool	put_epoch(uint8_t *, size_t, uint64_t);
 static size_t	without_fillers(uint8_t *, size_t);
 static int	open_letter(const char *, const struct pb_stream_key *,
 		    uint64_t, const char *, struct pb_err *);
@@ -80,6 +82,10 @@ pb_section_read(struct pb_section *section, const char *store,
 	if (piece->whole && pb_digest(blocks, piece->bytes) != piece->digest)
 		return pb_section_rotten(piece->segment_seq, piece->offset,
 		    err);
+	if (piece->epoch != 0 && !put_epoch(blocks - header, header,
+	    piece->epoch))
+		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64
+		    " does not say whose it is", piece->segment_seq);
 	section->data = blocks - header;
 	section->len = header + without_fillers(blocks, piece->bytes);
 	return 0;
@@ -223,6 +229,20 @@ read_exact(int fd, const struct pb_piece *piece, uint8_t *to, size_t len,
 		    "not there", piece->segment_seq, len - (size_t)got,
 		    offset + (uint64_t)got);
 	return 0;
+}
+
+/* The stream goes under another epoch there (forks.h). */
+static bool
+put_epoch(uint8_t *header, size_t len, uint64_t epoch)
+{
+	const uint8_t *options;
+	struct pb_block block;
+	size_t options_len;
+
+	return pb_scan_block(header, len, &block) == 1 &&
+	    pb_scan_options(&block, &options, &options_len, NULL) == 0 &&
+	    pb_identity_put_epoch(header + (options - header), options_len,
+	    epoch);
 }
 
 /*

@@ -133,6 +133,9 @@ pb_state_put_cursor(struct pb_state *state, const char *upstream,
 	pb_row_put_u64(&row, in->wait_ms);
 	pb_row_put_u64(&row, in->written_ns);
 	pb_row_put_text(&row, in->text);
+	/* Behind what a shipper of before reads. */
+	pb_row_put_u64(&row, in->sure.seq);
+	pb_row_put_u64(&row, in->sure.digest);
 	pb_mdb_put(&state->txn, PB_STATE_CURSORS, key,
 	    pb_state_key(key, upstream, &in->key), row.bytes, row.len);
 	pb_acks_encode(ack, &(struct pb_ack){ .acked = in->acked,
@@ -403,6 +406,8 @@ cursor_decode(struct pb_cursor_row *out, const struct pb_mdb_value *value)
 	out->wait_ms = pb_row_u64(&row);
 	out->written_ns = pb_row_u64(&row);
 	pb_row_text(&row, out->text, sizeof(out->text));
+	out->sure.seq = pb_row_u64(&row);
+	out->sure.digest = pb_row_u64(&row);
 	return true;
 }
 

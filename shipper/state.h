@@ -22,6 +22,7 @@
  *	counts     NAME                   sums over all letters
  *	meta       `fill`                 the last fill looked at
  *	           `age`                  the shipper's own (base/age.h)
+ *	           `fork` \0 KEY          a stream's epochs there: forks.h
  *
  * Rows are little-endian, a version octet first; rows of another version
  * are skipped.
@@ -69,6 +70,7 @@ struct pb_cursor_row {
 	uint64_t	wait_seq;
 	uint64_t	wait_ms;
 	uint64_t	written_ns;
+	struct pb_fingerprint sure;	/* confirmed last; seq 0: none */
 	char		text[PB_SHIP_TEXT_MAX];	/* why it waits, or "" */
 };
 

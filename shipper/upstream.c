@@ -18,22 +18,22 @@
 #define HEADER_BYTES	64
 #define GAP_LINE_MAX	256
 #define ERROR_BYTES	4096	/* of what a receiver says is wrong */
+#define DIGEST_PREFIX	"xxh3="
 
-static void	remember(struct pb_upstream *,
-		    const struct pb_stream_info *);
 static int	perform(struct pb_upstream *, const struct pb_action *,
 		    struct pb_err *);
 static void	unsent(struct slot *, int, const char *);
-static int	ask(struct slot *, const struct pb_stream_info *,
-		    struct pb_err *);
+static int	ask(struct slot *, struct pb_err *);
 static void	make_packets(struct slot *, const struct pb_stream_info *);
 static void	made(void *);
 static int	send_packets(struct slot *, struct pb_err *);
 static int	send_gap(struct slot *, const struct pb_stream_info *,
 		    struct pb_err *);
-static int	send_it(struct slot *, const struct pb_stream_key *,
-		    const char *, struct pb_http_request *, struct pb_err *);
+static int	send_it(struct slot *, const char *,
+		    struct pb_http_request *, struct pb_err *);
 static void	done(void *, const struct pb_http_answer *);
+static void	read_last(struct pb_fingerprint *,
+		    const struct pb_http_answer *);
 static void	explain(struct pb_answer *, const struct pb_http_answer *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
 		    struct pb_upstream_row *);
@@ -52,6 +52,7 @@ pb_upstream_create(struct pb_upstream **out,
 	struct pb_ship_source source = { .look = upstream_look,
 	    .late = upstream_late, .demote = upstream_demote,
 	    .sent = upstream_sent, .refuse = upstream_refuse,
+	    .below = upstream_below, .fork = upstream_fork,
 	    .event = upstream_event, .arg = u };
 	int rc;
 
@@ -96,6 +97,7 @@ pb_upstream_destroy(struct pb_upstream *u)
 		pb_buf_finish(&u->slot[i].gap);
 	}
 	pb_ship_destroy(u->ship);
+	free(u->fork);
 	free(u);
 }
 
@@ -103,38 +105,6 @@ const struct pb_conf_upstream *
 pb_upstream_conf(const struct pb_upstream *u)
 {
 	return &u->conf;
-}
-
-int
-pb_upstream_stream(struct pb_upstream *u, const struct pb_stream_info *stream,
-    struct pb_err *err)
-{
-	char name[PB_STREAM_NAME_MAX];
-	int rc;
-
-	if (!pb_glob_list_match(u->conf.streams,
-	    pb_stream_name(name, &stream->key)))
-		return 0;
-	rc = pb_ship_stream(u->ship, stream->id, stream->own,
-	    stream->last_seq, err);
-	if (rc == 1)
-		remember(u, stream);
-	return rc < 0 ? rc : 0;
-}
-
-static void
-remember(struct pb_upstream *u, const struct pb_stream_info *stream)
-{
-	struct pb_cursor_row row;
-	struct pb_ship_memory memory;
-
-	if (u->env.remembered(u->env.arg, u->conf.name, &stream->key,
-	    &row) != 1)
-		return;
-	memory = (struct pb_ship_memory){ .acked = row.acked,
-	    .released = row.released, .wait_seq = row.wait_seq,
-	    .wait_ms = row.wait_ms };
-	pb_ship_remember(u->ship, stream->id, &memory);
 }
 
 void
@@ -259,20 +229,24 @@ fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
 }
 
 static void
-report_cursor(void *arg, const struct pb_ship_cursor *cursor)
+report_cursor(void *arg, const struct pb_ship_cursor *changed)
 {
 	struct pb_upstream *u = arg;
 	const struct pb_stream_info *stream =
-	    u->env.stream(u->env.arg, cursor->stream);
-	struct pb_cursor_row row = { .state = cursor->state,
-	    .acked = cursor->acked, .sent = cursor->sent,
-	    .released = cursor->released, .wait_seq = cursor->wait_seq,
-	    .wait_ms = cursor->wait_ms, .written_ns = u->now_ns };
+	    u->env.stream(u->env.arg, PB_PART_STREAM(changed->stream));
+	struct pb_ship_cursor cursor = *changed;
+	struct pb_cursor_row row;
 
 	if (stream == NULL)
 		return;
-	row.key = stream->key;
-	snprintf(row.text, sizeof(row.text), "%s", cursor->text);
+	if (upstream_forks(u, stream->id)->count > 0)
+		upstream_cursor(u, stream->id, &cursor);
+	row = (struct pb_cursor_row){ .key = stream->key,
+	    .state = cursor.state, .acked = cursor.acked,
+	    .sent = cursor.sent, .released = cursor.released,
+	    .wait_seq = cursor.wait_seq, .wait_ms = cursor.wait_ms,
+	    .written_ns = u->now_ns, .sure = cursor.sure };
+	snprintf(row.text, sizeof(row.text), "%s", cursor.text);
 	pb_state_put_cursor(u->state, u->conf.name, &row);
 }
 
@@ -291,16 +265,15 @@ upstream_event(void *arg, enum pb_log_level level, uint32_t id,
     const char *text)
 {
 	struct pb_upstream *u = arg;
-	const struct pb_stream_info *stream;
+	struct upstream_part part;
 	char name[PB_STREAM_NAME_MAX];
 
-	stream = id != 0 ? u->env.stream(u->env.arg, id) : NULL;
-	if (stream == NULL)
+	if (id == 0 || upstream_part(u, id, &part, NULL) < 0)
 		pb_log(level, "shipper", "%s upstream=%s", text, u->conf.name);
 	else
 		pb_log(level, "shipper", "%s upstream=%s stream=%s "
 		    "epoch=%016" PRIx64, text, u->conf.name,
-		    pb_stream_name(name, &stream->key), stream->key.epoch);
+		    pb_stream_name(name, &part.key), part.key.epoch);
 }
 
 /* --- requests ----------------------------------------------------------- */
@@ -310,18 +283,19 @@ perform(struct pb_upstream *u, const struct pb_action *action,
     struct pb_err *err)
 {
 	struct slot *slot = &u->slot[action->request];
-	const struct pb_stream_info *stream =
-	    u->env.stream(u->env.arg, action->stream);
+	struct upstream_part part;
+	int rc;
 
 	slot->action = *action;
-	if (stream == NULL)
-		return pb_err_set(err, PB_ENOENT, "stream %" PRIu32 " has gone",
-		    action->stream);
+	rc = upstream_part(u, action->stream, &part, err);
+	if (rc < 0)
+		return rc;
+	slot->key = part.key;
 	if (action->kind == PB_ACTION_GAP)
-		return send_gap(slot, stream, err);
+		return send_gap(slot, part.stream, err);
 	if (action->kind == PB_ACTION_ASK)
-		return ask(slot, stream, err);
-	make_packets(slot, stream);
+		return ask(slot, err);
+	make_packets(slot, part.stream);
 	return 0;
 }
 
@@ -338,12 +312,14 @@ unsent(struct slot *slot, int rc, const char *why)
 }
 
 static int
-ask(struct slot *slot, const struct pb_stream_info *stream,
-    struct pb_err *err)
+ask(struct slot *slot, struct pb_err *err)
 {
 	struct pb_http_request request = { .body = NULL };
+	char at[HEADER_BYTES] = "";
 
-	return send_it(slot, &stream->key, "", &request, err);
+	if (slot->action.at != 0)
+		snprintf(at, sizeof(at), "?at=%" PRIu64, slot->action.at);
+	return send_it(slot, at, &request, err);
 }
 
 /* What the maker makes of it comes back by made(). */
@@ -396,7 +372,7 @@ send_packets(struct slot *slot, struct pb_err *err)
 	request.header[3] = digest;
 	if (parcel->packed)
 		request.header[4] = "Content-Encoding: zstd";
-	return send_it(slot, &parcel->key, "/packets", &request, err);
+	return send_it(slot, "/packets", &request, err);
 }
 
 static int
@@ -428,20 +404,27 @@ send_gap(struct slot *slot, const struct pb_stream_info *stream,
 	request.body = slot->gap.data;
 	request.len = slot->gap.len;
 	request.header[0] = "Content-Type: application/json";
-	return send_it(slot, &stream->key, "/gaps", &request, err);
+	return send_it(slot, "/gaps", &request, err);
 }
 
 /* `what` of the stream at the upstream; `request` has body and headers. */
 static int
-send_it(struct slot *slot, const struct pb_stream_key *stream,
-    const char *what, struct pb_http_request *request, struct pb_err *err)
+send_it(struct slot *slot, const char *what, struct pb_http_request *request,
+    struct pb_err *err)
 {
 	struct pb_upstream *u = slot->upstream;
-	char path[PATH_BYTES_MAX], key[PATH_MAX];
-	int rc = pb_layout_url(key, stream, err);
+	char path[PATH_BYTES_MAX], key[PATH_MAX], sender[HEADER_BYTES];
+	int rc = pb_layout_url(key, &slot->key, err);
+	unsigned i = 0;
 
 	if (rc < 0)
 		return rc;
+	while (request->header[i] != NULL)
+		i++;
+	snprintf(sender, sizeof(sender), "PB-Sender: %016" PRIx64,
+	    u->env.sender);
+	if (u->env.sender != 0)
+		request->header[i] = sender;
 	snprintf(path, sizeof(path), "/v1/streams/%s%s", key, what);
 	request->peer = &u->peer;
 	request->path = path;
@@ -463,10 +446,34 @@ done(void *arg, const struct pb_http_answer *http)
 		answer.has_acked = pb_json_get_u64(http->body, http->len,
 		    "acked", &answer.acked, NULL) == 0;
 	answer.ours = answer.has_acked;
+	if (http->status == 409)
+		(void)pb_json_get_bool(http->body, http->len, "ask",
+		    &answer.ask, NULL);
+	if (http->status == 200 && slot->action.kind == PB_ACTION_ASK)
+		read_last(&answer.last, http);
+	if (slot->action.kind == PB_ACTION_PACKETS)
+		answer.sent = slot->parcel.last;
 	if (http->status != 200 || !answer.has_acked)
 		explain(&answer, http);
 	pb_ship_answer(u->ship, slot->action.request, &answer, pb_clock_mono_ms(),
 	    pb_random64());
+}
+
+/* Its last packet; what cannot be read is as if it had not said it. */
+static void
+read_last(struct pb_fingerprint *out, const struct pb_http_answer *http)
+{
+	size_t prefix = strlen(DIGEST_PREFIX);
+	struct pb_fingerprint last;
+	char digest[HEADER_BYTES];
+
+	if (pb_json_get_u64(http->body, http->len, "last.seq", &last.seq,
+	    NULL) == 0 &&
+	    pb_json_get_text(http->body, http->len, "last.digest", digest,
+	    sizeof(digest), NULL) == 0 &&
+	    strncmp(digest, DIGEST_PREFIX, prefix) == 0 &&
+	    pb_parse_hex64(digest + prefix, &last.digest, NULL) == 0)
+		*out = last;
 }
 
 /* What the peer says is wrong, as one clean line.  Every answer of ours

@@ -27,6 +27,8 @@ struct pb_upstream_env {
 	struct pb_maker	*maker;
 	struct pb_index	*index;
 	struct pb_letters *letters;
+	struct pb_state	*state;		/* of the letters */
+	uint64_t	sender;		/* who this process is: PB-Sender */
 	/* The stream with this id: it was given to pb_upstream_stream(). */
 	const struct pb_stream_info *(*stream)(void *arg, uint32_t id);
 	/* What was last reported of it: 1, or 0 where there is nothing. */

@@ -18,6 +18,7 @@
 
 struct place {			/* what the calls below are about */
 	struct pb_upstream *u;
+	struct upstream_part part;
 	const struct pb_stream_info *stream;
 	const struct pb_mark *mark;
 	size_t		 bytes_max;
@@ -27,6 +28,10 @@ static int	find_stream(struct place *, struct pb_upstream *, uint32_t,
 		    struct pb_err *);
 static int	find_letter(const struct place *, uint64_t,
 		    struct pb_letter *, struct pb_err *);
+static int	late_part(const struct place *, uint64_t, uint64_t,
+		    struct pb_piece *, struct pb_err *);
+static int	look_part(const struct place *, uint64_t, struct pb_piece *,
+		    struct pb_err *);
 static int	look_dead(const struct place *, const struct pb_letter *,
 		    uint64_t, struct pb_piece *);
 static int	look_requeued(const struct place *, const struct pb_letter *,
@@ -55,33 +60,23 @@ upstream_look(void *arg, uint32_t id, uint64_t from,
     struct pb_err *err)
 {
 	struct place at = { .mark = mark, .bytes_max = bytes_max };
-	struct pb_letter letter;
-	uint64_t to = UINT64_MAX;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	rc = find_stream(&at, arg, id, err);
-	if (rc == 0)
-		rc = find_letter(&at, from, &letter, err);
 	if (rc < 0)
 		return rc;
-	if (rc == 1 && letter.first > from)
-		to = letter.first - 1;
-	if (rc == 0 || letter.first > from)
-		return pb_feed_look(at.u->env.feed, at.stream, from, to, mark,
-		    bytes_max, out, err);
-	switch (letter.state) {
-	case PB_LETTER_REQUEUED:
-		rc = look_requeued(&at, &letter, from, out, err);
-		/* One that cannot be read is dead again. */
-		return rc == 1 ? look_dead(&at, &letter, from, out) : rc;
-	case PB_LETTER_LATE:
-		return look_late(&at, &letter, from, out, err);
-	case PB_LETTER_DEAD:
-	case PB_LETTER_GONE:
-		break;
+	if (from <= at.part.base) {
+		/* Those went under another epoch. */
+		*out = (struct pb_piece){ .kind = PB_PIECE_GAP,
+		    .first = from, .last = at.part.base, .recorded = true,
+		    .reason = PB_GAP_RESTORED };
+		return 0;
 	}
-	return look_dead(&at, &letter, from, out);
+	rc = look_part(&at, from, out, err);
+	if (at.part.part > 0)
+		out->epoch = at.part.key.epoch;
+	return rc;
 }
 
 int
@@ -90,44 +85,20 @@ upstream_late(void *arg, uint32_t id, uint64_t acked, uint64_t from,
     struct pb_err *err)
 {
 	struct place at = { .mark = mark, .bytes_max = bytes_max };
-	struct pb_letter letter;
-	bool told = false;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	rc = find_stream(&at, arg, id, err);
-	for (unsigned i = 0; rc == 0 && i < LETTERS_MAX && from <= acked; i++) {
-		rc = find_letter(&at, from, &letter, err);
-		if (rc == 0 || (rc == 1 && letter.first > acked))
-			from = acked + 1;
-		if (rc <= 0 || letter.first > acked)
-			break;
-		rc = 0;
-		if (from < letter.first)
-			from = letter.first;
-		if (letter.last > acked)
-			letter.last = acked;
-		if (letter.state == PB_LETTER_REQUEUED)
-			rc = look_requeued(&at, &letter, from, out, err);
-		else if (letter.state == PB_LETTER_LATE)
-			rc = look_late_only(&at, &letter, from, out, err);
-		else if (letter.state == PB_LETTER_GONE && !told)
-			rc = pb_letters_told(at.u->env.letters,
-			    at.u->conf.name, &at.stream->key, acked, err);
-		told |= letter.state == PB_LETTER_GONE;
-		if (rc < 0 || out->kind == PB_PIECE_PACKETS)
-			return rc;
-		rc = 0;
-		/* The store lost again what had come late. */
-		if (out->kind == PB_PIECE_GAP) {
-			letter.last = out->last;
-			rc = settle(&at, from, letter.last, err);
-			memset(out, 0, sizeof(*out));
-		}
-		from = letter.last + 1;
-	}
-	out->last = from - 1;
-	return rc < 0 ? rc : 0;
+	if (rc < 0)
+		return rc;
+	rc = late_part(&at, acked < at.part.top ? acked : at.part.top,
+	    from > at.part.base ? from : at.part.base + 1, out, err);
+	if (out->kind == PB_PIECE_PACKETS && at.part.part > 0)
+		out->epoch = at.part.key.epoch;
+	/* What is behind it is another part's. */
+	if (out->kind == PB_PIECE_NONE && out->last >= at.part.top)
+		out->last = acked;
+	return rc;
 }
 
 int
@@ -198,24 +169,38 @@ void
 pb_upstream_late(struct pb_upstream *u, const struct pb_stream_info *stream,
     bool hurry)
 {
-	pb_ship_late(u->ship, stream->id, hurry);
+	unsigned parts = upstream_forks(u, stream->id)->count + 1;
+
+	for (unsigned part = 0; part < parts; part++)
+		pb_ship_late(u->ship, PB_PART_ID(stream->id, part), hurry);
 }
 
 int
 pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
     uint64_t first, uint64_t last, struct pb_err *err)
 {
-	uint64_t handed = pb_ship_handed(u->ship, stream->id);
-	int rc;
+	const struct pb_forks *forks = upstream_forks(u, stream->id);
+	int rc = 0, told = 0;
 
-	pb_ship_filled(u->ship, stream->id, first);
-	if (handed < first)
-		return 0;	/* it goes in its turn */
-	if (last > handed)
-		last = handed;
-	rc = pb_letters_late(u->env.letters, u->conf.name, &stream->key,
-	    first, last, err);
-	return rc < 0 ? rc : 1;
+	for (unsigned part = 0; part <= forks->count && rc == 0; part++) {
+		uint32_t id = PB_PART_ID(stream->id, part);
+		uint64_t base = pb_forks_base(forks, part);
+		uint64_t to = pb_forks_top(forks, part);
+		uint64_t from = first > base ? first : base + 1;
+		uint64_t handed = pb_ship_handed(u->ship, id);
+
+		if (to > last)
+			to = last;
+		if (from > to)
+			continue;
+		pb_ship_filled(u->ship, id, from);
+		if (handed < from)
+			continue;	/* it goes in its turn */
+		rc = pb_letters_late(u->env.letters, u->conf.name,
+		    &stream->key, from, to < handed ? to : handed, err);
+		told = 1;
+	}
+	return rc < 0 ? rc : told;
 }
 
 int
@@ -280,20 +265,99 @@ static int
 find_stream(struct place *at, struct pb_upstream *u, uint32_t id,
     struct pb_err *err)
 {
+	int rc = upstream_part(u, id, &at->part, err);
+
 	at->u = u;
-	at->stream = u->env.stream(u->env.arg, id);
-	if (at->stream == NULL)
-		return pb_err_set(err, PB_ENOENT, "stream %" PRIu32 " has gone",
-		    id);
-	return 0;
+	at->stream = at->part.stream;
+	return rc;
 }
 
+/* The next letter, but for what of it is another part's. */
 static int
 find_letter(const struct place *at, uint64_t from, struct pb_letter *out,
     struct pb_err *err)
 {
-	return pb_letters_find(at->u->env.letters, at->u->conf.name,
+	int rc = pb_letters_find(at->u->env.letters, at->u->conf.name,
 	    &at->stream->key, from, out, err);
+
+	if (rc == 1 && out->first > at->part.top)
+		return 0;
+	if (rc == 1 && out->last > at->part.top)
+		out->last = at->part.top;
+	return rc;
+}
+
+/* From `from` to `acked`, within the part. */
+static int
+late_part(const struct place *at, uint64_t acked, uint64_t from,
+    struct pb_piece *out, struct pb_err *err)
+{
+	struct pb_letter letter;
+	bool told = false;
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < LETTERS_MAX && from <= acked; i++) {
+		rc = find_letter(at, from, &letter, err);
+		if (rc == 0 || (rc == 1 && letter.first > acked))
+			from = acked + 1;
+		if (rc <= 0 || letter.first > acked)
+			break;
+		rc = 0;
+		if (from < letter.first)
+			from = letter.first;
+		if (letter.last > acked)
+			letter.last = acked;
+		if (letter.state == PB_LETTER_REQUEUED)
+			rc = look_requeued(at, &letter, from, out, err);
+		else if (letter.state == PB_LETTER_LATE)
+			rc = look_late_only(at, &letter, from, out, err);
+		else if (letter.state == PB_LETTER_GONE && !told)
+			rc = pb_letters_told(at->u->env.letters,
+			    at->u->conf.name, &at->stream->key, acked, err);
+		told |= letter.state == PB_LETTER_GONE;
+		if (rc < 0 || out->kind == PB_PIECE_PACKETS)
+			return rc;
+		rc = 0;
+		/* The store lost again what had come late. */
+		if (out->kind == PB_PIECE_GAP) {
+			letter.last = out->last;
+			rc = settle(at, from, letter.last, err);
+			memset(out, 0, sizeof(*out));
+		}
+		from = letter.last + 1;
+	}
+	out->last = from - 1;
+	return rc < 0 ? rc : 0;
+}
+
+/* At `from`, within the part. */
+static int
+look_part(const struct place *at, uint64_t from, struct pb_piece *out,
+    struct pb_err *err)
+{
+	struct pb_letter letter;
+	uint64_t to = at->part.top;
+	int rc = find_letter(at, from, &letter, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 1 && letter.first > from)
+		to = letter.first - 1;
+	if (rc == 0 || letter.first > from)
+		return pb_feed_look(at->u->env.feed, at->stream, from, to,
+		    at->mark, at->bytes_max, out, err);
+	switch (letter.state) {
+	case PB_LETTER_REQUEUED:
+		rc = look_requeued(at, &letter, from, out, err);
+		/* One that cannot be read is dead again. */
+		return rc == 1 ? look_dead(at, &letter, from, out) : rc;
+	case PB_LETTER_LATE:
+		return look_late(at, &letter, from, out, err);
+	case PB_LETTER_DEAD:
+	case PB_LETTER_GONE:
+		break;
+	}
+	return look_dead(at, &letter, from, out);
 }
 
 /* A gap, with those letters that follow right behind for the same reason. */

@@ -125,6 +125,7 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
 	}
 	s->own = own;
 	s->end = end;
+	ship_came(ship, s);
 	ship_note(ship, s);
 	ship_enqueue(ship, s);
 	return new ? 1 : 0;
@@ -140,9 +141,14 @@ pb_ship_remember(struct pb_ship *ship, uint32_t id,
 	if (s == NULL || s->state != PB_CURSOR_UNKNOWN || s->asking)
 		return;
 	s->acked = s->sent = lower(memory->acked, s->end);
+	if (s->acked <= s->base)
+		s->acked = s->sent = 0;	/* it is to be told of the base */
 	s->released = lower(memory->released, s->end);
 	if (s->released < s->acked)
 		s->released = s->acked;
+	if (s->released < s->base)
+		s->released = s->base;
+	s->sure = memory->sure;
 	ship_remember_wait(ship, s, lower(memory->wait_seq, s->end),
 	    memory->wait_ms);
 	ship_enqueue(ship, s);
@@ -253,8 +259,7 @@ ship_trouble(struct pb_ship *ship, struct ship_stream *s, const char *text,
 void
 ship_hurry(struct pb_ship *ship, struct ship_stream *s)
 {
-	if (s->retry_ms != UINT64_MAX &&
-	    (s->state == PB_CURSOR_WAITING || s->state == PB_CURSOR_REFUSED))
+	if (s->state == PB_CURSOR_WAITING || s->state == PB_CURSOR_REFUSED)
 		s->retry_ms = ship->look_ms = 0;
 }
 
@@ -387,6 +392,7 @@ plan_stream(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
 	if (s->state == PB_CURSOR_READY)
 		return plan_ready(ship, s, now_ms, random, out);
 	out->kind = PB_ACTION_ASK;
+	out->at = s->proof.at;
 	return SHIP_ACT;
 }
 
@@ -464,7 +470,7 @@ start(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
 	assert(i < PB_SHIP_SLOTS);
 	r = &ship->request[i];
 	*r = (struct ship_request){ .stream = s, .kind = out->kind,
-	    .late = out->late, .start_ms = now_ms };
+	    .late = out->late, .at = out->at, .start_ms = now_ms };
 	out->request = i;
 	out->stream = s->id;
 	s->flights++;

@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "recorder/store/fingerprint.h"
 #include "recorder/store/index/index.h"
 
 #define PB_REQUESTS_MAX		16u	/* in flight per upstream */
@@ -110,6 +111,7 @@ struct pb_piece {
 	uint64_t	digest;		/* XXH3 64 of `bytes` */
 	bool		letter;		/* the file is a dead letter's */
 	bool		settles;	/* acked, a letter is delivered */
+	uint64_t	epoch;		/* it goes under; 0: the file's own */
 	/* GAP */
 	enum pb_gap_reason reason;
 	bool		recorded;	/* false: missing without a record */
@@ -164,6 +166,18 @@ struct pb_ship_source {
 		    uint64_t last, struct pb_err *err);
 	int	(*refuse)(void *arg, uint32_t stream,
 		    const struct pb_ship_dead *dead, struct pb_err *err);
+	/* The packet with the highest number <= `at` that is here and can
+	 * be read: 1, 0 where there is none, or an error.  May read it. */
+	int	(*below)(void *arg, uint32_t stream, uint64_t at,
+		    struct pb_fingerprint *out, struct pb_err *err);
+	/*
+	 * The receiver has other packets under the numbers past `last`:
+	 * from there on ours are another stream to it, which is named,
+	 * durably, and given to pb_ship_stream().  1; 0 where no packet is
+	 * past `last` yet; PB_ELIMIT after too many; or an error.
+	 */
+	int	(*fork)(void *arg, uint32_t stream, uint64_t last,
+		    struct pb_err *err);
 	/* Something an operator wants to read; `stream` 0: the upstream. */
 	void	(*event)(void *arg, enum pb_log_level level, uint32_t stream,
 		    const char *text);
@@ -199,9 +213,18 @@ struct pb_ship_memory {
 	uint64_t	released;
 	uint64_t	wait_seq;
 	uint64_t	wait_ms;
+	struct pb_fingerprint sure;
 };
 void	pb_ship_remember(struct pb_ship *ship, uint32_t id,
 	    const struct pb_ship_memory *memory);
+
+/*
+ * The stream begins behind `base`, which another one ends with; `closed`:
+ * another one begins behind its own end.  After a fork, and of what is
+ * known of forks from before; ahead of pb_ship_remember().
+ */
+void	pb_ship_part(struct pb_ship *ship, uint32_t id, uint64_t base,
+	    bool closed);
 
 /*
  * The stream has letters that `late` knows of: look.  `hurry`: someone
@@ -238,6 +261,8 @@ struct pb_action {
 	unsigned	request;	/* its number, below PB_SHIP_SLOTS */
 	uint32_t	stream;
 	bool		late;		/* PACKETS below the acked number */
+	uint64_t	at;		/* ASK: the last packet up to it; 0:
+					 * the last one of all */
 	struct pb_piece	piece;
 };
 
@@ -258,6 +283,9 @@ struct pb_answer {
 	bool		ours;
 	bool		has_acked;
 	uint64_t	acked;
+	bool		ask;		/* 409: ask again, another sender has */
+	struct pb_fingerprint last;	/* ASK: the last packet; seq 0: none */
+	struct pb_fingerprint sent;	/* of the request's last packet */
 	uint64_t	retry_after_ms;	/* 0: not said */
 	char		text[PB_SHIP_TEXT_MAX];	/* what went wrong, "" */
 };
@@ -299,8 +327,13 @@ struct pb_ship_cursor {
 	 * 0: none wait.  Worth keeping over a restart. */
 	uint64_t	wait_seq;
 	uint64_t	wait_ms;
+	/* The last packet that the receiver has, and that is ours. */
+	struct pb_fingerprint sure;
 	const char	*text;		/* why it waits, or ""; borrowed */
 };
+/* That of one stream, whether or not it changed; false without it. */
+bool	pb_ship_cursor(const struct pb_ship *ship, uint32_t id,
+	    struct pb_ship_cursor *out);
 
 /*
  * Calls `each` for every stream that changed since the last call and

@@ -66,10 +66,11 @@ static void		too_large(struct pb_ship *, struct ship_stream *,
 			    const struct ship_request *,
 			    const struct pb_answer *, uint64_t, uint64_t);
 static void		asked(struct pb_ship *, struct ship_stream *,
-			    uint64_t, uint64_t);
+			    const struct ship_request *,
+			    const struct pb_answer *, uint64_t, uint64_t);
 static void		acked(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *, uint64_t, uint64_t,
-			    uint64_t);
+			    const struct ship_request *,
+			    const struct pb_answer *, uint64_t, uint64_t);
 static void		conflict(struct pb_ship *, struct ship_stream *,
 			    const struct ship_request *, uint64_t, uint64_t,
 			    uint64_t);
@@ -79,8 +80,6 @@ static void		pace(struct pb_ship *, const struct ship_request *,
 			    uint64_t);
 static void		slow_down(struct pb_ship *, uint64_t);
 static uint64_t		halved(uint64_t, uint64_t);
-static bool		ahead(struct pb_ship *, struct ship_stream *,
-			    uint64_t);
 static void		doubt(struct pb_ship *, struct ship_stream *);
 static void		doubt_all(struct pb_ship *);
 static void		land(struct pb_ship *, struct ship_request *);
@@ -102,12 +101,12 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 	switch (meaning) {
 	case MEANS_ACKED:
 		if (r.kind == PB_ACTION_ASK)
-			asked(ship, s, answer->acked, now_ms);
+			asked(ship, s, &r, answer, now_ms, random);
 		else
-			acked(ship, s, &r, answer->acked, now_ms, random);
+			acked(ship, s, &r, answer, now_ms, random);
 		break;
 	case MEANS_CONFLICT:
-		if (r.late && answer->acked >= r.last)
+		if (r.late && answer->acked >= r.last && !answer->ask)
 			/* It takes nothing that comes late. */
 			give_up(ship, s, &r, answer);
 		else
@@ -377,14 +376,18 @@ too_large(struct pb_ship *ship, struct ship_stream *s,
 
 /* The answer to a question: the one number to rely on. */
 static void
-asked(struct pb_ship *ship, struct ship_stream *s, uint64_t number,
-    uint64_t now_ms)
+asked(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, const struct pb_answer *answer,
+    uint64_t now_ms, uint64_t random)
 {
+	uint64_t number = answer->acked;
+
 	/* A probe among requests that still hang says only that it lives,
 	 * and what was refused meanwhile stays so. */
-	if (s->flights > 0 || s->state != PB_CURSOR_UNKNOWN)
+	if (s->flights > 0 || s->state != PB_CURSOR_UNKNOWN ||
+	    r->at != s->proof.at)
 		return;
-	if (ahead(ship, s, number))
+	if (!ship_prove(ship, s, answer, &number, now_ms, random))
 		return;
 	ship_release(ship, s, PB_CURSOR_READY);
 	if (number > s->acked) {
@@ -415,16 +418,18 @@ asked(struct pb_ship *ship, struct ship_stream *s, uint64_t number,
 
 static void
 acked(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, uint64_t number, uint64_t now_ms,
-    uint64_t random)
+    const struct ship_request *r, const struct pb_answer *answer,
+    uint64_t now_ms, uint64_t random)
 {
-	if (number < r->last) {
+	uint64_t number = answer->acked;
+
+	if (number < r->last || ship_is_ahead(s, number)) {
 		conflict(ship, s, r, number, now_ms, random);
 		return;
 	}
-	if (ahead(ship, s, number))
-		return;
 	progress(ship, r, now_ms);
+	if (answer->sent.seq == r->last && r->last > s->sure.seq)
+		s->sure = answer->sent;
 	if (r->settles)
 		ship_late_acked(ship, s, r);
 	/* A letter may have been requeued while it was told as a gap. */
@@ -456,8 +461,6 @@ conflict(struct pb_ship *ship, struct ship_stream *s,
 
 	if (s->state != PB_CURSOR_READY)
 		return;		/* the first of several said so already */
-	if (ahead(ship, s, number))
-		return;
 	doubt(ship, s);
 	if (s->troubles + 1 < PB_TROUBLES_MAX) {
 		s->troubles++;
@@ -533,29 +536,6 @@ halved(uint64_t bytes, uint64_t most)
 	return bytes > PB_SHIP_WINDOW_MIN ? bytes : PB_SHIP_WINDOW_MIN;
 }
 
-/*
- * The receiver has more than this store.  For a stream captured here the
- * store has gone back (an old copy was put in its place): the numbers to
- * come would be other packets under numbers already taken, so the stream
- * stays refused.  Another node's stream may have come a shorter way.
- */
-static bool
-ahead(struct pb_ship *ship, struct ship_stream *s, uint64_t number)
-{
-	char line[PB_SHIP_TEXT_MAX];
-
-	if (number <= s->end || !s->own)
-		return false;
-	snprintf(line, sizeof(line), "it has packets up to %" PRIu64 ", this "
-	    "store only up to %" PRIu64 ": was an older copy of the store put "
-	    "back?", number, s->end);
-	ship_event(ship, PB_LOG_ERROR, s->id, "%s", line);
-	doubt(ship, s);
-	/* For ever: only a new start asks again. */
-	ship_hold(ship, s, PB_CURSOR_REFUSED, UINT64_MAX, line);
-	return true;
-}
-
 /* Ask before the stream goes on, once all its requests have ended: what
  * is UNKNOWN sends nothing, and asks with nothing else under way. */
 static void
@@ -564,6 +544,7 @@ doubt(struct pb_ship *ship, struct ship_stream *s)
 	if (s->state != PB_CURSOR_WAITING && s->state != PB_CURSOR_REFUSED)
 		ship_release(ship, s, PB_CURSOR_UNKNOWN);
 	s->sent = s->acked;
+	ship_prove_again(s);
 	ship_dequeue(s);
 }
 

@@ -91,7 +91,7 @@ ship_moved(struct pb_ship *ship, struct ship_stream *s)
 void
 ship_went_back(struct pb_ship *ship, struct ship_stream *s)
 {
-	s->released = s->acked;
+	s->released = s->acked > s->base ? s->acked : s->base;
 	s->moved_ms = ship->clock_ms;
 	pb_wait_clear(&s->wait);
 	ship_note(ship, s);
@@ -153,8 +153,8 @@ ship_remember_wait(struct pb_ship *ship, struct ship_stream *s, uint64_t seq,
 static uint64_t
 stood_still_ms(const struct pb_ship *ship, const struct ship_stream *s)
 {
-	/* Numbers that are taken there would be lost if they were sent. */
-	if (s->state == PB_CURSOR_REFUSED && s->retry_ms == UINT64_MAX)
+	/* The receiver may have them. */
+	if (s->await != 0)
 		return 0;
 	if (troubled(s))
 		return ship->clock_ms - s->moved_ms;

@@ -3,7 +3,8 @@
  *
  * ship.c decides what to do next, ship_answer.c what an answer means,
  * ship_dead.c what waits no longer, ship_late.c what is sent after its
- * turn; ship_report.c tells about all of it.
+ * turn, ship_fork.c whether the receiver's packets are ours; ship_report.c
+ * tells about all of it.
  */
 #ifndef PB_SHIPPER_SHIP_PRIVATE_H
 #define PB_SHIPPER_SHIP_PRIVATE_H
@@ -15,10 +16,22 @@
 
 #define SHIP_LOOK_MS	1000u	/* how often waiting streams are looked at */
 
+/* Questions for the last packet that the receiver and this store share. */
+struct ship_proof {
+	unsigned	 asked;		/* questions answered; 0: none yet */
+	uint64_t	 number;	/* the first answer's */
+	uint64_t	 at;		/* asked about now; 0: the last */
+	uint64_t	 same;		/* the highest known to be the same */
+	uint64_t	 low, high;	/* it is within low .. high - 1; high 0:
+					 * not known to differ */
+};
+
 struct ship_stream {
 	uint32_t	 id;
 	enum pb_cursor_state state;
 	bool		 own;
+	bool		 closed;	/* another has what is past its end */
+	bool		 told_blind;	/* that nothing could be compared */
 	bool		 asking;	/* a question is under way */
 	bool		 changed;	/* since pb_ship_cursors() */
 	bool		 known;		/* it has answered since the start */
@@ -29,6 +42,10 @@ struct ship_stream {
 	unsigned	 flights;	/* requests under way */
 	unsigned	 troubles;	/* without progress, in a row */
 	unsigned	 refusals;	/* in a row */
+	uint64_t	 base;		/* another stream's up to here */
+	uint64_t	 await;		/* WAITING until `end` is there; 0: no */
+	struct pb_fingerprint sure;	/* the same there and here */
+	struct ship_proof proof;
 	uint64_t	 end;		/* durable here */
 	uint64_t	 acked;		/* the receiver's number */
 	uint64_t	 sent;		/* highest number handed out */
@@ -68,6 +85,7 @@ struct ship_request {
 	bool		 late;
 	bool		 letter, settles;	/* of the piece */
 	uint64_t	 first, last;
+	uint64_t	 at;		/* of a question */
 	uint64_t	 bytes;		/* of the body */
 	uint64_t	 start_ms;
 };
@@ -104,6 +122,7 @@ struct pb_ship {
 	struct ship_queue dying;	/* by dying_link: to be demoted */
 	struct ship_stream **stream;	/* sorted by id */
 	unsigned	 streams, cap;
+	unsigned	 closed;	/* of them; each has one that follows */
 };
 
 /* --- ship.c ------------------------------------------------------------- */
@@ -171,6 +190,20 @@ void	ship_condemn(struct pb_ship *ship, struct ship_stream *s,
 void	ship_landed(struct pb_ship *ship, struct ship_stream *s);
 /* Do a part of what is due: one call of `demote`. */
 void	ship_demote(struct pb_ship *ship, uint64_t now_ms);
+
+/* --- ship_fork.c -------------------------------------------------------- */
+
+/* Is the receiver's last packet ours?  True: go on behind `*number`; else
+ * there is more to ask, or the stream waits. */
+bool	ship_prove(struct pb_ship *ship, struct ship_stream *s,
+	    const struct pb_answer *answer, uint64_t *number, uint64_t now_ms,
+	    uint64_t random);
+/* What was learned so far counts no more. */
+void	ship_prove_again(struct ship_stream *s);
+/* Has it numbers that this store, which gives them, never gave? */
+bool	ship_is_ahead(const struct ship_stream *s, uint64_t number);
+/* The stream has grown: perhaps that is what it waits for. */
+void	ship_came(struct pb_ship *ship, struct ship_stream *s);
 
 /* --- ship_late.c -------------------------------------------------------- */
 

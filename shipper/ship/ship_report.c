@@ -6,6 +6,9 @@
 #include "shipper/ship/ship.h"
 #include "shipper/ship/ship_private.h"
 
+static void	tell(const struct pb_ship *, const struct ship_stream *,
+		    struct pb_ship_cursor *);
+
 const char *
 pb_ship_state_name(enum pb_ship_state state)
 {
@@ -55,7 +58,7 @@ pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
 	out->progress_ms = ship->progress_ms;
 	out->retry_ms = ship->retry_ms;
 	out->attempts = ship->attempts;
-	out->streams = ship->streams;
+	out->streams = ship->streams - ship->closed;
 	out->refused = ship->refused;
 	out->flight_bytes = ship->flight_bytes;
 	out->flight_requests = ship->flights;
@@ -73,24 +76,44 @@ pb_ship_cursors(struct pb_ship *ship,
 
 	for (unsigned i = 0; i < ship->streams; i++) {
 		struct ship_stream *s = ship->stream[i];
-		struct pb_ship_cursor cursor = {
-			.stream = s->id, .state = s->state,
-			.acked = s->acked, .sent = s->sent,
-			.released = s->released,
-			.text = s->text != NULL ? s->text : "",
-		};
+		struct pb_ship_cursor cursor;
 
 		if (!s->changed)
 			continue;
 		changed++;
 		if (each == NULL)
 			continue;
-		cursor.wait_ms = ship_waited_ms(ship, s, &cursor.wait_seq);
+		tell(ship, s, &cursor);
 		s->told_ms = ship->clock_ms;
 		s->changed = false;
 		each(arg, &cursor);
 	}
 	return changed;
+}
+
+bool
+pb_ship_cursor(const struct pb_ship *ship, uint32_t id,
+    struct pb_ship_cursor *out)
+{
+	unsigned at;
+	const struct ship_stream *s = ship_find(ship, id, &at);
+
+	if (s != NULL)
+		tell(ship, s, out);
+	return s != NULL;
+}
+
+static void
+tell(const struct pb_ship *ship, const struct ship_stream *s,
+    struct pb_ship_cursor *out)
+{
+	*out = (struct pb_ship_cursor){
+		.stream = s->id, .state = s->state,
+		.acked = s->acked, .sent = s->sent,
+		.released = s->released, .sure = s->sure,
+		.text = s->text != NULL ? s->text : "",
+	};
+	out->wait_ms = ship_waited_ms(ship, s, &out->wait_seq);
 }
 
 void

@@ -60,18 +60,18 @@ world_look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
 {
 	struct world *w = arg;
 	struct world_stream *s = &w->stream[id];
-	uint64_t extent_first, last, fit, like;
+	uint64_t extent_first, last, fit, like, end = world_end(s);
 	enum letter letter;
 
 	memset(out, 0, sizeof(*out));
 	s->looks++;
 	if (s->broken)
 		return pb_err_set(err, PB_ESYS, "the disk is gone");
-	if (from > s->end)
+	if (from > end)
 		return 0;
 	letter = world_letter(s, from);
-	like = world_run_of(s, from, from + 4 * EXTENT_PACKETS < s->end ?
-	    from + 4 * EXTENT_PACKETS : s->end);
+	like = world_run_of(s, from, from + 4 * EXTENT_PACKETS < end ?
+	    from + 4 * EXTENT_PACKETS : end);
 	if (letter == DEAD || letter == GONE) {
 		out->kind = PB_PIECE_GAP;
 		out->first = from;
@@ -95,10 +95,10 @@ world_look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
 	}
 	extent_first = (from - 1) / EXTENT_PACKETS * EXTENT_PACKETS + 1;
 	last = extent_first + EXTENT_PACKETS - 1;
-	if (last <= s->end)
+	if (last <= end)
 		out->complete = true;
 	else
-		last = s->end;
+		last = end;
 	if (last > like) {
 		last = like;
 		out->complete = true;

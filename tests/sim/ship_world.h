@@ -45,6 +45,7 @@ struct receiver {
 	uint64_t	retry_after_ms;
 	uint64_t	body_max;	/* bytes; 0: any; larger: 413 */
 	bool		by_proxy;	/* which another one says */
+	bool		tells;		/* which packet is its last */
 	/* Packets it takes for malformed, `bad_times` (0: always). */
 	uint64_t	bad_first, bad_last;
 	int		bad_status;
@@ -72,6 +73,10 @@ struct world_stream {
 	bool		broken;		/* look fails */
 	unsigned	looks, walks;	/* without a mark that helped */
 	unsigned	demotes, lates;
+	/* From fork_last + 1 on it goes as the stream `fork`, if not 0. */
+	uint32_t	fork;
+	uint64_t	fork_last, base;
+	unsigned	belows;
 	struct pb_ship_dead dead;	/* the last one */
 	char		dead_text[PB_SHIP_TEXT_MAX];
 	struct pb_ship_memory memory;	/* as last reported */
@@ -81,6 +86,7 @@ struct world_stream {
 		unsigned char	letter;	/* enum letter */
 		unsigned char	reason;	/* it is dead for */
 		unsigned char	got;	/* how often the receiver stored it */
+		unsigned char	ours, theirs;	/* which packet it is */
 		bool		told;	/* an open gap there */
 	}		*number;
 	uint64_t	numbers;
@@ -109,7 +115,7 @@ struct world {
 	unsigned	flights, flights_max;
 	uint64_t	largest_body;
 	unsigned	actions, warnings, events;
-	bool		cannot_demote;
+	bool		cannot_demote, cannot_fork;
 	unsigned	demotes;
 	uint64_t	demote_max;	/* numbers done by one call */
 	unsigned	crowded;	/* questions and gaps not alone */
@@ -132,7 +138,14 @@ world_offset(const struct world_stream *s, uint64_t seq)
 	return HEADER_BYTES + (seq - 1) * s->packet_bytes;
 }
 
+static inline uint64_t
+world_end(const struct world_stream *s)
+{
+	return s->fork != 0 && s->fork_last < s->end ? s->fork_last : s->end;
+}
+
 #include "tests/sim/ship_letters.h"
+#include "tests/sim/ship_branches.h"
 
 static inline void
 world_event(void *arg, enum pb_log_level level, uint32_t stream,
@@ -152,7 +165,8 @@ world_start(struct world *w)
 {
 	struct pb_ship_source source = { .look = world_look,
 	    .late = world_late, .demote = world_demote, .sent = world_sent,
-	    .refuse = world_refuse, .event = world_event, .arg = w };
+	    .refuse = world_refuse, .below = world_below,
+	    .fork = world_fork, .event = world_event, .arg = w };
 
 	if (pb_ship_create(&w->ship, &w->opts, &source, NULL) < 0)
 		abort();
@@ -202,7 +216,8 @@ world_report_one(void *arg, const struct pb_ship_cursor *c)
 
 	w->stream[c->stream].memory = (struct pb_ship_memory){
 	    .acked = c->acked, .released = c->released,
-	    .wait_seq = c->wait_seq, .wait_ms = c->wait_ms };
+	    .wait_seq = c->wait_seq, .wait_ms = c->wait_ms,
+	    .sure = c->sure };
 }
 
 /* The shipper writes down what has changed. */
@@ -225,8 +240,9 @@ world_restart(struct world *w)
 	for (uint32_t id = 1; id <= w->streams; id++) {
 		struct world_stream *s = &w->stream[id];
 
-		if (pb_ship_stream(w->ship, id, s->own, s->end, NULL) < 0)
+		if (pb_ship_stream(w->ship, id, s->own, world_end(s), NULL) < 0)
 			abort();
+		pb_ship_part(w->ship, id, s->base, s->fork != 0);
 		pb_ship_remember(w->ship, id, &s->memory);
 	}
 }
@@ -235,9 +251,13 @@ world_restart(struct world *w)
 static inline void
 world_grow(struct world *w, uint32_t id, uint64_t end)
 {
-	w->stream[id].end = end;
-	if (pb_ship_stream(w->ship, id, w->stream[id].own, end, NULL) < 0)
+	struct world_stream *s = &w->stream[id];
+
+	s->end = end;
+	if (pb_ship_stream(w->ship, id, s->own, world_end(s), NULL) < 0)
 		abort();
+	if (s->fork != 0)
+		world_grow(w, s->fork, end);
 }
 
 static inline uint64_t
@@ -264,6 +284,7 @@ world_store(struct world_stream *s, uint64_t seq)
 		return;
 	}
 	n->told = false;
+	n->theirs = n->ours;
 	n->got++;
 	r->packets++;
 }
@@ -311,6 +332,10 @@ world_receive(struct world_stream *s, const struct pb_action *a,
 		r->conflicts++;
 	}
 	answer->acked = r->acked;
+	if (a->kind == PB_ACTION_ASK && r->tells)
+		answer->last = world_theirs(s, a->at);
+	if (a->kind == PB_ACTION_PACKETS)
+		answer->sent = world_print(last, world_number(s, last)->ours);
 }
 
 static inline void

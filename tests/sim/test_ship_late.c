@@ -294,19 +294,22 @@ a_forbidden_requeue_waits_and_a_second_one_asks_at_once(void **state)
 }
 
 static void
-an_operator_cannot_hurry_a_store_that_went_back(void **state)
+an_operator_cannot_hurry_a_relay_that_went_back(void **state)
 {
 	struct world *w = world_create_for(WINDOW, 1, HOUR);
 
 	(void)state;
-	w->stream[1].at.acked = 600;
+	w->stream[1].own = false;
+	w->stream[1].at.tells = true;
+	world_has(w, 1, 1, 600, 0);
 	world_grow(w, 1, 500);
 	world_run(w, MINUTE);
 	for (int i = 0; i < 5; i++) {
 		world_requeue(w, 1, 1, 500);
 		world_run(w, MINUTE);
 	}
-	assert_int_equal(w->stream[1].at.asks, 1);
+	assert_int_equal(w->stream[1].at.asks, 6);
+	assert_int_equal(w->stream[1].at.posts, 0);
 	world_destroy(w);
 }
 
@@ -566,7 +569,7 @@ main(void)
 		cmocka_unit_test(
 		    a_forbidden_requeue_waits_and_a_second_one_asks_at_once),
 		cmocka_unit_test(
-		    an_operator_cannot_hurry_a_store_that_went_back),
+		    an_operator_cannot_hurry_a_relay_that_went_back),
 		cmocka_unit_test(failures_on_the_way_lose_and_repeat_nothing),
 		cmocka_unit_test(
 		    a_lost_answer_ends_in_a_repeat_that_is_dropped),

@@ -88,7 +88,8 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	conf.window = 64u << 20;
 	env = (struct pb_upstream_env){ .http = b->http, .feed = b->feed,
 	    .maker = b->maker, .index = pb_store_index(b->f.store),
-	    .letters = b->letters, .stream = stream_of,
+	    .letters = b->letters, .state = b->state,
+	    .sender = 0x1234, .stream = stream_of,
 	    .remembered = remembered, .arg = b };
 	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env,
 	    pb_clock_mono_ms(), NULL), 0);

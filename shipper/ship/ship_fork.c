@@ -1,0 +1,335 @@
+/*
+ * shipper/ship/ship_fork.c - are the receiver's packets the ones that are here?
+ *
+ *	asked -> the last packet there is the one here      -> go on
+ *	      -> it is another one, or past the end here
+ *	           -> questions further back, for the last that is the same
+ *	           -> fork: the numbers behind it go another way
+ *
+ * An older copy of a store that goes on gives numbers a second time; so do
+ * two edges from one image.  Who asks is told which packet is the last, and
+ * it must be the one that is here, or the numbers behind the last common one
+ * are a stream of their own to this receiver, with another epoch.
+ *
+ * Promise: nothing is sent under a number that the receiver has for another
+ *          packet, where that can be known.
+ * Reason:  up to a point both have the same packets, behind it none: so the
+ *          point is found by halves, and nothing is read but where the two
+ *          differ.
+ * Limit:   QUESTIONS_MAX questions; then the fork is at the highest packet
+ *          that is known to be the same.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shipper/ship/ship.h"
+#include "shipper/ship/ship_private.h"
+
+#define QUESTIONS_MAX	80u	/* 64 halves, and where a number is missing */
+
+enum finding {
+	SAME,
+	DIFFERENT,
+	ELSEWHERE,		/* only a lower one is here */
+	NOTHING,		/* nothing up to it is here */
+};
+
+static bool	first_answer(struct pb_ship *, struct ship_stream *,
+		    const struct pb_fingerprint *, uint64_t, uint64_t);
+static bool	compare(struct pb_ship *, struct ship_stream *,
+		    const struct pb_fingerprint *, uint64_t, uint64_t);
+static bool	halve(struct pb_ship *, struct ship_stream *,
+		    const struct pb_fingerprint *, uint64_t, uint64_t);
+static enum finding find(struct pb_ship *, struct ship_stream *,
+		    const struct pb_fingerprint *, uint64_t *);
+static bool	differs(struct pb_ship *, struct ship_stream *, uint64_t,
+		    uint64_t, uint64_t);
+static bool	next_half(struct pb_ship *, struct ship_stream *, uint64_t,
+		    uint64_t);
+static bool	ask_at(struct ship_stream *, uint64_t);
+static bool	is_same(struct pb_ship *, struct ship_stream *,
+		    const struct pb_fingerprint *, uint64_t, uint64_t);
+static bool	cannot_tell(struct pb_ship *, struct ship_stream *, bool,
+		    uint64_t, uint64_t);
+static bool	fork_behind(struct pb_ship *, struct ship_stream *, uint64_t,
+		    uint64_t, uint64_t);
+static void	await(struct pb_ship *, struct ship_stream *, uint64_t,
+		    uint64_t);
+
+void
+pb_ship_part(struct pb_ship *ship, uint32_t id, uint64_t base, bool closed)
+{
+	unsigned at;
+	struct ship_stream *s = ship_find(ship, id, &at);
+
+	if (s == NULL)
+		return;
+	ship->closed += (closed ? 1u : 0u) - (s->closed ? 1u : 0u);
+	s->base = base;
+	s->closed = closed;
+	if (s->released < base)
+		s->released = base;
+}
+
+bool
+ship_prove(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_answer *answer, uint64_t *number, uint64_t now_ms,
+    uint64_t random)
+{
+	struct ship_proof *proof = &s->proof;
+	const struct pb_fingerprint *last = &answer->last;
+	bool go_on;
+
+	s->await = 0;
+	/* Where others have what follows, all was proven before. */
+	if (s->closed)
+		return true;
+	if (proof->asked == 0) {
+		proof->number = *number;
+		proof->same = proof->low = s->base;
+	}
+	/* What has come since the first answer is not proven. */
+	*number = proof->number;
+	proof->asked++;
+	if (proof->high != 0)
+		go_on = halve(ship, s, last, now_ms, random);
+	else if (proof->asked == 1)
+		go_on = first_answer(ship, s, last, now_ms, random);
+	else
+		go_on = compare(ship, s, last, now_ms, random);
+	if (go_on)
+		memset(proof, 0, sizeof(*proof));
+	return go_on;
+}
+
+void
+ship_prove_again(struct ship_stream *s)
+{
+	memset(&s->proof, 0, sizeof(s->proof));
+}
+
+bool
+ship_is_ahead(const struct ship_stream *s, uint64_t number)
+{
+	return s->own && !s->closed && number > s->end;
+}
+
+void
+ship_came(struct pb_ship *ship, struct ship_stream *s)
+{
+	if (s->await == 0 || s->end < s->await ||
+	    s->state != PB_CURSOR_WAITING)
+		return;
+	s->await = 0;
+	ship_release(ship, s, PB_CURSOR_UNKNOWN);
+}
+
+/* --- questions and answers ---------------------------------------------- */
+
+/* Mostly it is the packet that was confirmed last: nothing is read. */
+static bool
+first_answer(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
+{
+	if (last->seq == 0)
+		return cannot_tell(ship, s, false, now_ms, random);
+	if (last->seq == s->sure.seq && last->digest == s->sure.digest)
+		return is_same(ship, s, last, now_ms, random);
+	if (last->seq > s->end && !s->own) {
+		/* They come again, from where they came before. */
+		await(ship, s, last->seq, now_ms);
+		return false;
+	}
+	if (last->seq > s->end)
+		return differs(ship, s, s->end + 1, now_ms, random);
+	return compare(ship, s, last, now_ms, random);
+}
+
+/* The last packet that both may have is wanted. */
+static bool
+compare(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
+{
+	uint64_t ours;
+
+	switch (find(ship, s, last, &ours)) {
+	case SAME:
+		return is_same(ship, s, last, now_ms, random);
+	case DIFFERENT:
+		/* It says so again when it has looked at all around it: a
+		 * bit may have rotted. */
+		if (s->proof.at != last->seq)
+			return ask_at(s, last->seq);
+		return differs(ship, s, last->seq, now_ms, random);
+	case ELSEWHERE:
+		if (s->proof.asked < QUESTIONS_MAX)
+			return ask_at(s, ours);
+		break;
+	case NOTHING:
+		break;
+	}
+	return cannot_tell(ship, s, last->seq != 0, now_ms, random);
+}
+
+/* One step of the search between proof->low and proof->high. */
+static bool
+halve(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
+{
+	struct ship_proof *proof = &s->proof;
+	uint64_t ours = 0;
+
+	if (last->seq <= proof->low) {
+		proof->low = proof->at;
+		return next_half(ship, s, now_ms, random);
+	}
+	switch (find(ship, s, last, &ours)) {
+	case SAME:
+		proof->same = last->seq;
+		proof->low = proof->at;
+		break;
+	case DIFFERENT:
+		if (last->seq < proof->high)
+			proof->high = last->seq;
+		break;
+	case ELSEWHERE:
+		if (ours > proof->low && proof->asked < QUESTIONS_MAX)
+			return ask_at(s, ours);
+		proof->low = proof->at;
+		break;
+	case NOTHING:
+		proof->low = proof->at;
+		break;
+	}
+	return next_half(ship, s, now_ms, random);
+}
+
+/* The packet here at the number of theirs; or the next lower one: `*ours`. */
+static enum finding
+find(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_fingerprint *theirs, uint64_t *ours)
+{
+	struct pb_fingerprint found = { .seq = 0 };
+	struct pb_err err;
+	int rc = 0;
+
+	if (theirs->seq != 0)
+		rc = ship->source.below(ship->source.arg, s->id, theirs->seq,
+		    &found, &err);
+	if (rc < 0)
+		ship_event(ship, PB_LOG_WARN, s->id, "packet %" PRIu64
+		    " cannot be compared: %.160s", theirs->seq, err.text);
+	*ours = found.seq;
+	if (rc != 1 || found.seq <= s->base)
+		return NOTHING;
+	if (found.seq < theirs->seq)
+		return ELSEWHERE;
+	return found.digest == theirs->digest ? SAME : DIFFERENT;
+}
+
+/* From `high` on it is not the same. */
+static bool
+differs(struct pb_ship *ship, struct ship_stream *s, uint64_t high,
+    uint64_t now_ms, uint64_t random)
+{
+	s->proof.high = high;
+	/* What was the same once is a good guess. */
+	if (s->sure.seq > s->proof.low && s->sure.seq < high)
+		return ask_at(s, s->sure.seq);
+	return next_half(ship, s, now_ms, random);
+}
+
+static bool
+next_half(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+    uint64_t random)
+{
+	struct ship_proof *proof = &s->proof;
+
+	if (proof->high - proof->low <= 1 || proof->asked >= QUESTIONS_MAX)
+		return fork_behind(ship, s, proof->same, now_ms, random);
+	/* Just behind the guess it is, where the guess was right. */
+	if (proof->low == s->sure.seq && proof->same == s->sure.seq)
+		return ask_at(s, proof->low + 1);
+	return ask_at(s, proof->low + (proof->high - proof->low) / 2);
+}
+
+static bool
+ask_at(struct ship_stream *s, uint64_t at)
+{
+	s->proof.at = at;
+	return false;
+}
+
+/* --- what comes of it --------------------------------------------------- */
+
+static bool
+is_same(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
+{
+	if (s->sure.seq != last->seq || s->sure.digest != last->digest)
+		s->changed = true;
+	s->sure = *last;
+	/* What it was told is missing was never here. */
+	if (ship_is_ahead(s, s->proof.number))
+		return fork_behind(ship, s, last->seq, now_ms, random);
+	return true;
+}
+
+/* A receiver of before does not say which packet is its last one; nor one
+ * that has none. */
+static bool
+cannot_tell(struct pb_ship *ship, struct ship_stream *s, bool news,
+    uint64_t now_ms, uint64_t random)
+{
+	uint64_t last = s->acked < s->end ? s->acked : s->end;
+
+	if (ship_is_ahead(s, s->proof.number))
+		return fork_behind(ship, s, last > s->base ? last : s->base,
+		    now_ms, random);
+	if (news && !s->told_blind)
+		ship_event(ship, PB_LOG_WARN, s->id, "no packet is here and "
+		    "there: going on behind number %" PRIu64 " without a "
+		    "proof that it is the same stream", s->proof.number);
+	s->told_blind |= news;
+	return true;
+}
+
+static bool
+fork_behind(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
+    uint64_t now_ms, uint64_t random)
+{
+	struct pb_err err;
+	int rc = ship->source.fork(ship->source.arg, s->id, last, &err);
+
+	if (rc == 1) {
+		pb_ship_part(ship, s->id, s->base, true);
+		s->end = last;
+		s->changed = true;
+		return true;
+	}
+	if (rc == 0)
+		/* No packet of ours there yet that could give it a name. */
+		await(ship, s, s->end + 1, now_ms);
+	else if (rc == PB_ELIMIT)
+		ship_hold(ship, s, PB_CURSOR_REFUSED,
+		    now_ms + PB_REFUSED_MS_MAX, err.text);
+	else
+		ship_trouble(ship, s, err.text, now_ms, random);
+	ship_prove_again(s);
+	return false;
+}
+
+static void
+await(struct pb_ship *ship, struct ship_stream *s, uint64_t end,
+    uint64_t now_ms)
+{
+	char line[PB_SHIP_TEXT_MAX];
+
+	snprintf(line, sizeof(line), "it has other packets than this store, "
+	    "up to %" PRIu64 ": goes on when those from here reach %" PRIu64,
+	    s->proof.number, end);
+	ship_prove_again(s);
+	ship_hold(ship, s, PB_CURSOR_WAITING, now_ms + PB_RECHECK_MS, line);
+	s->await = end;
+}

@@ -1,0 +1,470 @@
+/*
+ * tests/sim/test_ship_fork.c - an older copy that goes on, and what becomes
+ * of its packets
+ *
+ * Packet 0 of a number is the common one; 1 was sent by the store that was
+ * put back, 2 is the copy's.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/sim/ship_world.h"
+
+#define WINDOW	(64u << 20)
+#define SECOND	1000u
+#define HOUR	3600000u
+
+/* The receiver has `common` packets that are ours, and others up to `there`;
+ * the copy goes on to `here`. */
+static struct world *
+restored(uint64_t common, uint64_t there, uint64_t here)
+{
+	struct world *w = world_create_for(WINDOW, 1, HOUR);
+
+	w->stream[1].at.tells = true;
+	world_has(w, 1, 1, common, 0);
+	if (there > common)
+		world_has(w, 1, common + 1, there, 1);
+	if (here > common)
+		world_ours(w, 1, common + 1, here, 2);
+	w->stream[1].end = here;
+	return w;
+}
+
+static void
+go(struct world *w)
+{
+	world_grow(w, 1, w->stream[1].end);
+	world_run(w, 10 * SECOND);
+}
+
+/* Every packet that is here is there, once: up to the fork as one stream,
+ * behind it as another. */
+static void
+assert_all_there(struct world *w, uint64_t common)
+{
+	struct world_stream *s = &w->stream[1], *f = &w->stream[s->fork];
+
+	assert_int_not_equal(s->fork, 0);
+	assert_int_equal(s->fork_last, common);
+	assert_int_equal(s->at.posts, 0);
+	assert_int_equal(f->at.acked, f->end);
+	assert_int_equal(f->at.gaps, common);
+	for (uint64_t seq = common + 1; seq <= f->end; seq++) {
+		const struct number *n = world_number(f, seq);
+
+		assert_int_equal(n->got, 1);
+		assert_int_equal(n->theirs, n->ours);
+	}
+}
+
+static void
+a_copy_past_the_receivers_number_goes_on_as_another_stream(void **state)
+{
+	struct world *w = restored(5, 15, 25);
+
+	(void)state;
+	go(w);
+	assert_all_there(w, 5);
+	assert_in_range(w->stream[1].at.asks, 2, 8);
+	/* It is the stream that grows from now on. */
+	world_grow(w, 1, 5000);
+	world_run(w, 10 * SECOND);
+	assert_all_there(w, 5);
+	assert_int_equal(w->streams, 2);
+	assert_int_equal(w->warnings, 0);
+	world_destroy(w);
+}
+
+static void
+a_copy_that_has_nothing_new_waits_until_it_has(void **state)
+{
+	struct world *w = restored(5, 15, 5);
+
+	(void)state;
+	go(w);
+	assert_int_equal(w->stream[1].fork, 0);
+	assert_int_equal(world_status(w).refused, 1);
+	world_ours(w, 1, 6, 8, 2);
+	world_grow(w, 1, 8);
+	world_run(w, SECOND);
+	assert_all_there(w, 5);
+	assert_int_equal(world_status(w).refused, 0);
+	world_destroy(w);
+}
+
+/* All that the receiver has is ours: nothing has happened. */
+static void
+a_copy_whose_packets_were_sent_goes_on_as_ever(void **state)
+{
+	struct world *w = restored(5, 5, 25);
+
+	(void)state;
+	go(w);
+	assert_int_equal(w->stream[1].fork, 0);
+	assert_int_equal(w->stream[1].at.packets, 25);
+	assert_int_equal(w->stream[1].at.asks, 1);
+	world_destroy(w);
+}
+
+static void
+the_last_common_packet_is_found_by_halves(void **state)
+{
+	static const uint64_t common[] = { 0, 1, 2, 99998, 99999, 65536,
+	    12345, 54321 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
+		struct world *w = restored(common[i], 100000, 150000);
+
+		go(w);
+		assert_all_there(w, common[i]);
+		assert_in_range(w->stream[1].at.asks, 2, 22);
+		world_destroy(w);
+	}
+}
+
+/* What it remembers is a good guess, and mostly all there is to know. */
+static void
+what_was_confirmed_last_is_asked_about_first(void **state)
+{
+	struct world *w = restored(70000, 100000, 150000);
+
+	(void)state;
+	w->stream[1].memory = (struct pb_ship_memory){ .acked = 70000,
+	    .released = 70000, .sure = world_print(70000, 0) };
+	world_restart(w);
+	world_run(w, 10 * SECOND);
+	assert_all_there(w, 70000);
+	assert_int_equal(w->stream[1].at.asks, 4);
+	world_destroy(w);
+}
+
+/* Nothing is read and one question asked by a shipper that starts, whether
+ * or not it has just sent. */
+static void
+an_idle_stream_is_proven_without_a_look_at_a_file(void **state)
+{
+	struct world *w = restored(0, 0, 3000);
+
+	(void)state;
+	go(w);
+	assert_int_equal(w->stream[1].at.packets, 3000);
+	assert_int_equal(w->stream[1].belows, 0);
+	world_report(w);
+	assert_int_equal(w->stream[1].memory.sure.seq, 3000);
+	world_restart(w);
+	world_run(w, 10 * SECOND);
+	world_run(w, 3 * PB_RECHECK_MS);
+	assert_int_equal(w->stream[1].belows, 0);
+	assert_int_equal(w->stream[1].at.packets, 3000);
+	assert_int_equal(w->stream[1].at.repeats, 0);
+	world_destroy(w);
+}
+
+static void
+a_shipper_that_forgot_everything_finds_the_fork_again(void **state)
+{
+	struct world *w = restored(5, 15, 25);
+
+	(void)state;
+	go(w);
+	assert_all_there(w, 5);
+	/* Nothing of it is remembered; the numbers show it. */
+	for (unsigned i = 0; i < 3; i++) {
+		w->stream[1].memory = w->stream[2].memory =
+		    (struct pb_ship_memory){ .acked = 0 };
+		world_restart(w);
+		world_run(w, 10 * SECOND);
+		assert_all_there(w, 5);
+		assert_int_equal(w->stream[2].at.repeats, 0);
+	}
+	world_destroy(w);
+}
+
+static void
+a_shipper_killed_at_any_question_forks_once(void **state)
+{
+	(void)state;
+	for (uint64_t ms = 0; ms < 600; ms += 7) {
+		struct world *w = restored(12345, 50000, 60000);
+
+		world_grow(w, 1, 60000);
+		world_run(w, ms);
+		world_report(w);
+		world_restart(w);
+		world_run(w, 10 * SECOND);
+		assert_all_there(w, 12345);
+		assert_int_equal(w->streams, 2);
+		world_destroy(w);
+	}
+}
+
+static void
+a_copy_of_a_copy_forks_again(void **state)
+{
+	struct world *w = restored(5, 15, 10);
+
+	(void)state;
+	go(w);
+	assert_all_there(w, 5);
+	/* 8 of ours were kept by the next copy; it went on to 20 before. */
+	world_ours(w, 2, 9, 30, 3);
+	world_ours(w, 1, 9, 30, 3);
+	world_has(w, 2, 9, 20, 4);
+	world_restart(w);
+	world_grow(w, 1, 30);
+	world_run(w, 10 * SECOND);
+	assert_int_equal(w->streams, 3);
+	assert_int_equal(w->stream[2].fork_last, 8);
+	assert_int_equal(w->stream[3].at.packets, 22);
+	assert_int_equal(w->stream[3].at.gaps, 8);
+	world_destroy(w);
+}
+
+/* The receiver comes back without anything: each part is sent again. */
+static void
+a_receiver_that_was_wiped_gets_both_parts(void **state)
+{
+	struct world *w = restored(500, 800, 2500);
+
+	(void)state;
+	go(w);
+	assert_all_there(w, 500);
+	for (unsigned id = 1; id <= 2; id++) {
+		free(w->stream[id].number);
+		w->stream[id].number = NULL;
+		w->stream[id].numbers = 0;
+		memset(&w->stream[id].at, 0, sizeof(w->stream[id].at));
+		w->stream[id].at.tells = true;
+	}
+	world_run(w, 2 * PB_RECHECK_MS);
+	assert_int_equal(w->stream[1].at.packets, 500);
+	assert_int_equal(w->stream[2].at.packets, 2000);
+	assert_int_equal(w->stream[2].at.gaps, 500);
+	assert_int_equal(w->stream[2].at.repeats, 0);
+	world_destroy(w);
+}
+
+/* It was put back, and has what it had then. */
+static void
+a_receiver_that_went_back_gets_what_is_left(void **state)
+{
+	struct world *w = restored(0, 0, 3000);
+	struct world_stream *s = &w->stream[1];
+
+	(void)state;
+	go(w);
+	s->at.acked = 1000;
+	for (uint64_t seq = 1001; seq <= 3000; seq++)
+		world_number(s, seq)->got = 0;
+	world_run(w, 2 * PB_RECHECK_MS);
+	assert_int_equal(s->fork, 0);
+	assert_int_equal(s->at.acked, 3000);
+	assert_int_equal(s->at.packets, 5000);
+	assert_int_equal(s->at.repeats, 0);
+	world_destroy(w);
+}
+
+/* --- relays ------------------------------------------------------------- */
+
+/* They come again from the edge, and are the same. */
+static void
+a_relay_that_went_back_waits_for_its_packets(void **state)
+{
+	struct world *w = restored(1000, 1000, 0);
+
+	(void)state;
+	w->stream[1].own = false;
+	for (uint64_t end = 500; end < 1000; end += 50) {
+		world_grow(w, 1, end);
+		world_run(w, SECOND);
+		assert_int_equal(w->stream[1].at.posts, 0);
+		assert_int_equal(w->stream[1].at.asks, 1);
+	}
+	world_grow(w, 1, 1200);
+	world_run(w, SECOND);
+	assert_int_equal(w->stream[1].fork, 0);
+	assert_int_equal(w->stream[1].at.packets, 1200);
+	assert_int_equal(w->stream[1].at.repeats, 0);
+	world_destroy(w);
+}
+
+static void
+a_relay_that_got_other_packets_forks_as_well(void **state)
+{
+	struct world *w = restored(500, 1000, 500);
+
+	(void)state;
+	w->stream[1].own = false;
+	go(w);
+	assert_int_equal(w->stream[1].fork, 0);
+	world_ours(w, 1, 501, 1200, 2);
+	world_grow(w, 1, 1200);
+	world_run(w, 10 * SECOND);
+	assert_all_there(w, 500);
+	world_destroy(w);
+}
+
+/* --- what is missing ---------------------------------------------------- */
+
+/* The packet there is the highest is not here any more; one below it is. */
+static void
+a_lower_packet_that_both_have_will_do(void **state)
+{
+	struct world *w = restored(1000, 1000, 1500);
+
+	(void)state;
+	w->stream[1].gap_first = 900;
+	w->stream[1].gap_last = 1100;
+	w->stream[1].gap_recorded = true;
+	go(w);
+	assert_int_equal(w->stream[1].fork, 0);
+	assert_int_equal(w->stream[1].at.asks, 2);
+	assert_int_equal(w->stream[1].at.acked, 1500);
+	assert_int_equal(w->stream[1].at.packets, 1400);
+	world_destroy(w);
+}
+
+static void
+where_nothing_is_here_and_there_it_goes_on_and_says_so_once(void **state)
+{
+	struct world *w = restored(500, 500, 1500);
+
+	(void)state;
+	w->stream[1].first = 900;
+	go(w);
+	assert_int_equal(w->stream[1].fork, 0);
+	assert_int_equal(w->stream[1].at.packets, 500 + 601);
+	assert_int_equal(w->warnings, 1);
+	assert_non_null(strstr(w->last_event, "without a proof"));
+	world_run(w, 3 * PB_RECHECK_MS);
+	assert_int_equal(w->warnings, 1);
+	world_destroy(w);
+}
+
+/* The store that was put back had told of a gap past all that is here. */
+static void
+a_gap_past_the_end_is_another_stores(void **state)
+{
+	struct world *w = restored(5, 5, 12);
+
+	(void)state;
+	w->stream[1].at.acked = 20;
+	go(w);
+	assert_all_there(w, 5);
+	world_destroy(w);
+}
+
+static void
+after_too_many_epochs_it_is_refused_and_says_so(void **state)
+{
+	struct world *w = restored(5, 15, 25);
+
+	(void)state;
+	w->cannot_fork = true;
+	go(w);
+	assert_int_equal(w->stream[1].at.posts, 0);
+	assert_int_equal(world_status(w).refused, 1);
+	assert_non_null(strstr(world_status(w).last_error, "too many epochs"));
+	w->cannot_fork = false;
+	world_run(w, HOUR);
+	assert_all_there(w, 5);
+	world_destroy(w);
+}
+
+static void
+a_question_lost_on_the_way_begins_anew(void **state)
+{
+	struct world *w = restored(12345, 50000, 60000);
+
+	(void)state;
+	world_grow(w, 1, 60000);
+	for (unsigned i = 0; i < 20; i++) {
+		world_run(w, 90);
+		w->stream[1].at.manner = i % 3 == 0 ? FAILS : ACCEPTS;
+	}
+	w->stream[1].at.manner = ACCEPTS;
+	world_run(w, HOUR / 60);
+	assert_all_there(w, 12345);
+	world_destroy(w);
+}
+
+/*
+ * Goal:   whatever is missing at either side, no packet that is here is lost.
+ * Method: random branches and random holes: each of our packets is there,
+ *         as ours, in the one stream or in the other.
+ */
+static void
+no_packet_is_lost_whatever_is_missing(void **state)
+{
+	struct world *seeds = world_create(WINDOW, 1);
+
+	(void)state;
+	for (unsigned round = 0; round < 3000; round++) {
+		uint64_t common = world_random(seeds) % 60;
+		uint64_t there = common + world_random(seeds) % 60;
+		uint64_t here = common + 1 + world_random(seeds) % 60;
+		struct world *w = restored(common, there, here);
+		struct world_stream *s = &w->stream[1], *f;
+
+		for (unsigned i = 0; i < 10; i++)
+			world_number(s, 1 + world_random(seeds) % 120)->got = 0;
+		s->gap_first = 1 + world_random(seeds) % here;
+		s->gap_last = s->gap_first + world_random(seeds) % 10;
+		s->gap_recorded = true;
+		w->stream[1].own = round % 4 > 0;
+		go(w);
+		f = &w->stream[s->fork];
+		for (uint64_t seq = common + 1; seq <= here; seq++) {
+			bool one = seq <= s->at.acked && world_number(s,
+			    seq)->got > 0 && world_number(s, seq)->theirs == 2;
+			bool two = s->fork != 0 && world_number(f,
+			    seq)->got > 0 && world_number(f, seq)->theirs == 2;
+
+			if (world_missing(s, seq))
+				continue;
+			/* A hole that was told there is on record. */
+			assert_true(one || two || s->at.acked > here ||
+			    world_number(s, seq)->got == 0);
+			assert_false(one && two);
+		}
+		world_destroy(w);
+	}
+	world_destroy(seeds);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    a_copy_past_the_receivers_number_goes_on_as_another_stream),
+		cmocka_unit_test(a_copy_that_has_nothing_new_waits_until_it_has),
+		cmocka_unit_test(a_copy_whose_packets_were_sent_goes_on_as_ever),
+		cmocka_unit_test(the_last_common_packet_is_found_by_halves),
+		cmocka_unit_test(what_was_confirmed_last_is_asked_about_first),
+		cmocka_unit_test(
+		    an_idle_stream_is_proven_without_a_look_at_a_file),
+		cmocka_unit_test(
+		    a_shipper_that_forgot_everything_finds_the_fork_again),
+		cmocka_unit_test(a_shipper_killed_at_any_question_forks_once),
+		cmocka_unit_test(a_copy_of_a_copy_forks_again),
+		cmocka_unit_test(a_receiver_that_was_wiped_gets_both_parts),
+		cmocka_unit_test(a_receiver_that_went_back_gets_what_is_left),
+		cmocka_unit_test(a_relay_that_went_back_waits_for_its_packets),
+		cmocka_unit_test(a_relay_that_got_other_packets_forks_as_well),
+		cmocka_unit_test(a_lower_packet_that_both_have_will_do),
+		cmocka_unit_test(
+		    where_nothing_is_here_and_there_it_goes_on_and_says_so_once),
+		cmocka_unit_test(a_gap_past_the_end_is_another_stores),
+		cmocka_unit_test(after_too_many_epochs_it_is_refused_and_says_so),
+		cmocka_unit_test(a_question_lost_on_the_way_begins_anew),
+		cmocka_unit_test(no_packet_is_lost_whatever_is_missing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
