@@ -25,12 +25,14 @@ static void	json_upstream(struct pb_json *,
 		    const struct pb_report_upstream *);
 static void	json_letters(struct pb_json *,
 		    const struct pb_letters_total *);
+static void	json_fork(struct pb_json *, const struct pb_report_fork *);
 static void	json_member(struct pb_json *, const char *, bool, long);
 static int	print_people(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
 static void	say_program(struct pb_out *, const char *, bool, long);
 static void	say_capture(void *, const struct pb_live_capture *);
 static void	say_retention(struct pb_out *, const struct pb_report *);
+static unsigned	shown(const struct pb_report_upstream *);
 static void	say_upstream(struct pb_out *,
 		    const struct pb_report_upstream *);
 static void	say_orphans(struct pb_out *, const struct pb_report *);
@@ -179,6 +181,10 @@ json_upstream(struct pb_json *json, const struct pb_report_upstream *up)
 	pb_json_text(json, "last_error", up->last_error);
 	pb_json_text(json, "requeue", up->manual ? "manual" : "auto");
 	json_letters(json, &up->dead);
+	pb_json_array(json, "restored");
+	for (unsigned i = 0; i < shown(up); i++)
+		json_fork(json, &up->fork[i]);
+	pb_json_end(json);
 	pb_json_end(json);
 }
 
@@ -195,6 +201,29 @@ json_letters(struct pb_json *json, const struct pb_letters_total *dead)
 	else
 		pb_json_null(json, "oldest");
 	pb_json_end(json);
+}
+
+static void
+json_fork(struct pb_json *json, const struct pb_report_fork *fork)
+{
+	char epoch[17], new_epoch[17];
+
+	snprintf(epoch, sizeof(epoch), "%016" PRIx64, fork->epoch);
+	snprintf(new_epoch, sizeof(new_epoch), "%016" PRIx64,
+	    fork->fork.epoch);
+	pb_json_object(json, NULL);
+	pb_json_text(json, "stream", fork->stream);
+	pb_json_text(json, "epoch", epoch);
+	pb_json_u64(json, "first", fork->fork.first);
+	pb_json_text(json, "new_epoch", new_epoch);
+	pb_json_end(json);
+}
+
+static unsigned
+shown(const struct pb_report_upstream *up)
+{
+	return up->forks < PB_REPORT_FORKS_MAX ? up->forks :
+	    PB_REPORT_FORKS_MAX;
 }
 
 /* --- people -------------------------------------------------------------- */
@@ -324,6 +353,14 @@ say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
 		    up->dead.packets, up->dead.requeued,
 		    pb_size_format(up->dead.file_bytes, size),
 		    up->manual ? "manual" : "auto");
+	for (unsigned i = 0; i < shown(up); i++)
+		pb_out_printf(out, "           restored: %s has other packets "
+		    "there; from %" PRIu64 " on ours are epoch %016" PRIx64
+		    "\n", up->fork[i].stream, up->fork[i].fork.first,
+		    up->fork[i].fork.epoch);
+	if (up->forks > shown(up))
+		pb_out_printf(out, "           restored: %u more\n",
+		    up->forks - shown(up));
 }
 
 static void

@@ -36,6 +36,8 @@ static int	add_upstream(struct work *, const struct pb_upstream_row *,
 static int	add_cursor(struct work *, struct pb_report_upstream *,
 		    const struct pb_upstream_row *,
 		    const struct pb_cursor_row *, struct pb_err *);
+static int	add_forks(struct work *, struct pb_report_upstream *,
+		    const struct pb_cursor_row *, struct pb_err *);
 static void	add_configured(struct work *);
 static struct pb_report_upstream *find_upstream(struct pb_report *,
 		    const char *);
@@ -261,10 +263,10 @@ add_cursor(struct work *work, struct pb_report_upstream *up,
 	uint64_t since = row->progress_ns;
 	uint64_t done = cursor->released > cursor->acked ? cursor->released :
 	    cursor->acked;
-	int rc;
+	int rc = add_forks(work, up, cursor, err);
 
-	if (work->index == NULL)
-		return 0;
+	if (rc < 0 || work->index == NULL)
+		return rc;
 	rc = pb_index_stream(work->index, &cursor->key, &info, err);
 	/* Dead letters wait for nobody. */
 	if (rc <= 0 || info.last_seq <= done)
@@ -278,6 +280,28 @@ add_cursor(struct work *work, struct pb_report_upstream *up,
 	    work->now_ns - since > up->lag_ns)
 		up->lag_ns = work->now_ns - since;
 	return rc < 0 ? rc : 0;
+}
+
+/* Where it goes on under another epoch. */
+static int
+add_forks(struct work *work, struct pb_report_upstream *up,
+    const struct pb_cursor_row *cursor, struct pb_err *err)
+{
+	struct pb_forks forks;
+	int rc = pb_forks_load(work->state, up->name, &cursor->key, &forks,
+	    err);
+
+	for (unsigned i = 0; rc == 0 && i < forks.count; i++, up->forks++) {
+		struct pb_report_fork *out;
+
+		if (up->forks >= PB_REPORT_FORKS_MAX)
+			continue;
+		out = &up->fork[up->forks];
+		pb_stream_name(out->stream, &cursor->key);
+		out->epoch = pb_forks_epoch(&forks, i, cursor->key.epoch);
+		out->fork = forks.at[i];
+	}
+	return rc;
 }
 
 /* Upstreams of the configuration that no shipper has met yet. */

@@ -17,10 +17,20 @@
 #include "cli/cli.h"
 #include "cli/status/live.h"
 #include "conf/conf.h"
+#include "shipper/forks.h"
 #include "shipper/letters/letters.h"
 
 /* Configured ones, and as many that are configured no more. */
 #define PB_REPORT_UPSTREAMS_MAX	(2u * PB_UPSTREAMS_MAX)
+
+#define PB_REPORT_FORKS_MAX	16u	/* of an upstream; more are counted */
+
+/* From a number on a stream has another epoch there: shipper/forks.h. */
+struct pb_report_fork {
+	char		 stream[PB_STREAM_NAME_MAX];
+	uint64_t	 epoch;		/* before */
+	struct pb_fork	 fork;
+};
 
 struct pb_report_upstream {
 	char		 name[PB_NAME_BYTES_MAX + 1];
@@ -36,6 +46,8 @@ struct pb_report_upstream {
 	uint64_t	 lag_ns;
 	char		 last_error[PB_ERR_TEXT_MAX];
 	struct pb_letters_total dead;	/* its dead letters */
+	unsigned	 forks;
+	struct pb_report_fork fork[PB_REPORT_FORKS_MAX];
 	bool		 manual;	/* they do not go by themselves */
 };
 
