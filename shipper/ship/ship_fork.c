@@ -249,7 +249,8 @@ next_half(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
 	if (proof->high - proof->low <= 1 || proof->asked >= QUESTIONS_MAX)
 		return fork_behind(ship, s, proof->same, now_ms, random);
 	/* Just behind the guess it is, where the guess was right. */
-	if (proof->low == s->sure.seq && proof->same == s->sure.seq)
+	if (s->sure.seq != 0 && proof->low == s->sure.seq &&
+	    proof->same == s->sure.seq)
 		return ask_at(s, proof->low + 1);
 	return ask_at(s, proof->low + (proof->high - proof->low) / 2);
 }

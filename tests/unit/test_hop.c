@@ -95,6 +95,26 @@ an_identity_comes_back_as_it_was_put(void **state)
 }
 
 static void
+an_identity_takes_another_epoch_in_place(void **state)
+{
+	struct pb_identity back;
+
+	(void)state;
+	assert_false(pb_identity_put_epoch(list.data, list.len, 7));
+	assert_int_equal(pb_option_put(&list, PB_OPT_SHB_OS, "x", 1), 0);
+	assert_false(pb_identity_put_epoch(list.data, list.len, 7));
+	assert_int_equal(pb_identity_put(&list, PEN, &identity), 0);
+	assert_true(pb_identity_put_epoch(list.data, list.len, 7));
+	assert_int_equal(pb_identity_get(list.data, list.len, &back, &err),
+	    1);
+	assert_int_equal(back.epoch, 7);
+	back.epoch = identity.epoch;
+	assert_int_equal(back.first_seq, identity.first_seq);
+	assert_string_equal(back.interface, identity.interface);
+	assert_int_equal(back.nodes, identity.nodes);
+}
+
+static void
 the_bytes_of_an_identity_are_those_of_the_header(void **state)
 {
 	static const uint8_t want[] = {
@@ -439,6 +459,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_identity_comes_back_as_it_was_put),
+		TEST(an_identity_takes_another_epoch_in_place),
 		TEST(the_bytes_of_an_identity_are_those_of_the_header),
 		TEST(the_largest_identity_fits),
 		TEST(an_identity_of_no_or_too_many_nodes_is_not_written),

@@ -208,6 +208,32 @@ a_number_is_read_from_an_object(void **state)
 }
 
 static void
+members_of_members_and_truths_are_read(void **state)
+{
+	static const char body[] = "{\"a\":{\"n\":7,\"b\":{\"t\":\"x\"}},"
+	    "\"yes\":true,\"no\":false,\"n\":1}";
+	uint64_t number;
+	char text[8];
+	bool truth;
+
+	(void)state;
+#define GET(type, key, to) pb_json_get_##type(body, sizeof(body) - 1, key, to, NULL)
+	assert_int_equal(GET(u64, "a.n", &number), 0);
+	assert_int_equal(number, 7);
+	assert_int_equal(pb_json_get_text(body, sizeof(body) - 1, "a.b.t",
+	    text, sizeof(text), NULL), 0);
+	assert_string_equal(text, "x");
+	assert_int_equal(GET(u64, "a.x", &number), PB_EFORMAT);
+	assert_int_equal(GET(u64, "n.n", &number), PB_EFORMAT);
+	assert_int_equal(GET(u64, "x.n", &number), PB_EFORMAT);
+	assert_int_equal(GET(bool, "yes", &truth), 0);
+	assert_true(truth);
+	assert_int_equal(GET(bool, "no", &truth), 0);
+	assert_false(truth);
+	assert_int_equal(GET(bool, "n", &truth), PB_EFORMAT);
+}
+
+static void
 the_length_given_is_the_bodys_end(void **state)
 {
 	uint64_t value;
@@ -312,6 +338,7 @@ main(void)
 		cmocka_unit_test(a_double_reads_back_as_itself),
 		cmocka_unit_test(writing_past_the_bound_marks_the_buffer),
 		cmocka_unit_test(a_number_is_read_from_an_object),
+		cmocka_unit_test(members_of_members_and_truths_are_read),
 		cmocka_unit_test(the_length_given_is_the_bodys_end),
 		cmocka_unit_test(a_text_is_read_if_it_fits),
 		cmocka_unit_test(a_body_past_its_bound_is_not_parsed),

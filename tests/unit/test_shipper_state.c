@@ -230,7 +230,8 @@ a_cursor_keeps_what_waits_and_for_how_long(void **state)
 	struct pb_cursor_row in = { .key = { "lon1", "eth0", 3 },
 	    .state = PB_CURSOR_WAITING, .acked = 10, .sent = 90,
 	    .released = 70, .wait_seq = 80, .wait_ms = 3599999,
-	    .written_ns = 5 }, out;
+	    .written_ns = 5, .sure = { .seq = 10, .digest = 1ull << 63 },
+	    .text = "why" }, out;
 	struct bench b;
 	struct pb_err err;
 
@@ -244,6 +245,9 @@ a_cursor_keeps_what_waits_and_for_how_long(void **state)
 	assert_int_equal(out.released, 70);
 	assert_int_equal(out.wait_seq, 80);
 	assert_int_equal(out.wait_ms, 3599999);
+	assert_int_equal(out.sure.seq, 10);
+	assert_true(out.sure.digest == 1ull << 63);
+	assert_string_equal(out.text, "why");
 	bench_finish(&b);
 }
 

@@ -1,0 +1,337 @@
+/*
+ * tests/unit/test_forks.c - where a stream has another epoch, kept and sent
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "pcapng/scan.h"
+#include "recorder/store/peek.h"
+#include "shipper/forks.h"
+#include "shipper/upstream.h"
+#include "tests/unit/scripted_server.h"
+#include "tests/unit/store_fixture.h"
+
+#define PACKET		100u
+#define GIVE_UP_MS	30000u
+
+struct bench {
+	struct fixture	 f;
+	struct pb_state	*state;
+	struct server	*server;
+	struct pb_http	*http;
+	struct pb_feed	*feed;
+	struct pb_maker	*maker;
+	struct pb_letters *letters;
+	struct pb_upstream *upstream;
+	struct pb_stream_info row;
+	char		 text[16][256];
+	struct line	 line[16];
+	unsigned	 lines;
+};
+
+static void
+bench_init(struct bench *b)
+{
+	memset(b, 0, sizeof(*b));
+	fixture_init(&b->f, __LINE__);
+	assert_int_equal(pb_state_open_write(&b->state, b->f.dir, NULL), 0);
+}
+
+static void
+bench_finish(struct bench *b)
+{
+	pb_state_close(b->state);
+	fixture_finish(&b->f);
+}
+
+static void
+forks_come_back_as_they_were_kept(void **state)
+{
+	struct pb_forks in = { .count = PB_FORKS_MAX }, out;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &out, NULL),
+	    0);
+	assert_int_equal(out.count, 0);
+	for (unsigned i = 0; i < PB_FORKS_MAX; i++)
+		in.at[i] = (struct pb_fork){ .first = i * 10 + 6,
+		    .epoch = UINT64_MAX - i };
+	assert_int_equal(pb_forks_keep(b.state, "core", &b.f.key, &in, NULL),
+	    0);
+	pb_state_close(b.state);
+	assert_int_equal(pb_state_open_write(&b.state, b.f.dir, NULL), 0);
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &out, NULL),
+	    0);
+	assert_memory_equal(&in, &out, sizeof(in));
+	assert_int_equal(pb_forks_load(b.state, "cor", &b.f.key, &out, NULL),
+	    0);
+	assert_int_equal(out.count, 0);
+	b.f.key.epoch++;
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &out, NULL),
+	    0);
+	assert_int_equal(out.count, 0);
+	bench_finish(&b);
+}
+
+static void
+parts_have_the_numbers_between_the_forks(void **state)
+{
+	const struct pb_forks forks = { .count = 2, .at = {
+	    { .first = 6, .epoch = 71 }, { .first = 20, .epoch = 72 } } };
+	const uint64_t base[] = { 0, 5, 19 }, top[] = { 5, 19, UINT64_MAX };
+	const uint64_t epoch[] = { 70, 71, 72 };
+
+	(void)state;
+	for (unsigned part = 0; part <= 2; part++) {
+		uint32_t id = PB_PART_ID(9u, part);
+
+		assert_true(pb_forks_base(&forks, part) == base[part]);
+		assert_true(pb_forks_top(&forks, part) == top[part]);
+		assert_true(pb_forks_epoch(&forks, part, 70) == epoch[part]);
+		assert_int_equal(PB_PART_OF(id), part);
+		assert_int_equal(PB_PART_STREAM(id), 9);
+	}
+	assert_int_equal(PB_PART_OF(PB_PART_ID(9u, PB_FORKS_MAX)),
+	    PB_FORKS_MAX);
+}
+
+static void
+an_epoch_is_a_function_of_what_both_have(void **state)
+{
+	uint8_t bytes[24];
+
+	(void)state;
+	pb_put_le64(bytes, 1);
+	pb_put_le64(bytes + 8, 2);
+	pb_put_le64(bytes + 16, 3);
+	assert_true(pb_fork_epoch(1, 2, 3) == XXH3_64bits(bytes, 24));
+	assert_true(pb_fork_epoch(1, 2, 3) != pb_fork_epoch(1, 2, 4));
+	assert_true(pb_fork_epoch(1, 2, 3) != pb_fork_epoch(1, 3, 3));
+	assert_true(pb_fork_epoch(1, 2, 3) != pb_fork_epoch(2, 2, 3));
+}
+
+/* --- on the wire -------------------------------------------------------- */
+
+static const struct pb_stream_info *
+stream_of(void *arg, uint32_t id)
+{
+	struct bench *b = arg;
+
+	return id == b->row.id ? &b->row : NULL;
+}
+
+static int
+remembered(void *arg, const char *upstream, const struct pb_stream_key *key,
+    struct pb_cursor_row *out)
+{
+	struct bench *b = arg;
+
+	return pb_state_cursor(b->state, upstream, key, out, NULL);
+}
+
+/* One more line of the script. */
+static void
+say(struct bench *b, uint64_t acked, uint64_t last, uint64_t digest)
+{
+	char body[128], *out = b->text[b->lines];
+
+	if (last != 0)
+		snprintf(body, sizeof(body), "{\"acked\":%llu,\"last\":{"
+		    "\"seq\":%llu,\"digest\":\"xxh3=%016llx\"}}",
+		    (unsigned long long)acked, (unsigned long long)last,
+		    (unsigned long long)digest);
+	else
+		snprintf(body, sizeof(body), "{\"acked\":%llu}",
+		    (unsigned long long)acked);
+	snprintf(out, sizeof(b->text[0]), "HTTP/1.1 200 OK\r\n"
+	    "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+	b->line[b->lines++] = (struct line){ ANSWER, out };
+}
+
+static uint64_t
+digest_of(struct bench *b, uint64_t seq)
+{
+	struct pb_fingerprint print;
+
+	assert_int_equal(pb_peek_below(pb_store_index(b->f.store), b->f.dir,
+	    &b->f.key, b->row.id, seq, true, &print, NULL), 1);
+	assert_int_equal(print.seq, seq);
+	return print.digest;
+}
+
+static void
+upstream_start(struct bench *b)
+{
+	struct pb_http_opts opts = { .requests_max = 16 };
+	struct pb_upstream_env env;
+	static struct pb_conf_upstream conf;
+
+	b->server = server_start(NULL, b->line, b->lines);
+	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
+	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
+	    b->f.dir, NULL), 0);
+	assert_int_equal(pb_maker_create(&b->maker, b->f.dir, NULL), 0);
+	assert_int_equal(pb_letters_open(&b->letters, b->state, b->f.dir,
+	    NULL), 0);
+	memset(&conf, 0, sizeof(conf));
+	strcpy(conf.name, "core");
+	strcpy(conf.url, b->server->url);
+	strcpy(conf.streams, "*");
+	conf.tls.off = true;
+	conf.window = 64u << 20;
+	env = (struct pb_upstream_env){ .http = b->http, .feed = b->feed,
+	    .maker = b->maker, .index = pb_store_index(b->f.store),
+	    .letters = b->letters, .state = b->state, .sender = 0xab,
+	    .stream = stream_of, .remembered = remembered, .arg = b };
+	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env,
+	    pb_clock_mono_ms(), NULL), 0);
+	assert_int_equal(pb_upstream_stream(b->upstream, &b->row, NULL), 0);
+}
+
+static void
+upstream_stop(struct bench *b)
+{
+	pb_upstream_destroy(b->upstream);
+	pb_maker_destroy(b->maker);
+	pb_letters_close(b->letters);
+	pb_feed_destroy(b->feed);
+	pb_http_destroy(b->http);
+	server_stop(b->server);
+}
+
+static void
+turn(struct bench *b, unsigned requests)
+{
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+	int fd = pb_maker_fd(b->maker);
+	unsigned seen = 0;
+
+	do {
+		pb_upstream_run(b->upstream, pb_clock_mono_ms());
+		assert_int_equal(pb_http_wait(b->http, &fd, 1, 10, NULL), 0);
+		pb_maker_collect(b->maker);
+		pthread_mutex_lock(&b->server->lock);
+		seen = b->server->requests;
+		pthread_mutex_unlock(&b->server->lock);
+	} while ((seen < requests || pb_upstream_flights(b->upstream) > 0) &&
+	    pb_clock_mono_ms() < end);
+	assert_int_equal(seen, requests);
+}
+
+static void
+expect_head(struct bench *b, const char *start)
+{
+	assert_memory_equal(b->server->head, start, strlen(start));
+	assert_non_null(strstr(b->server->head,
+	    "\r\nPB-Sender: 00000000000000ab\r\n"));
+}
+
+/*
+ * Goal:   from the fifth packet on ours go under another epoch, in path and
+ *         body, behind a gap.
+ * Method: nine packets; the receiver has other ones from the fifth on.
+ */
+static void
+other_packets_are_passed_under_another_epoch(void **state)
+{
+	struct pb_cursor_row cursor;
+	char path[96], start[128];
+	struct pb_forks forks;
+	struct bench b;
+	uint64_t epoch;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	say(&b, 9, 9, 1);
+	say(&b, 9, 9, 1);		/* at=9 */
+	say(&b, 9, 4, digest_of(&b, 4));
+	say(&b, 9, 6, 1);
+	say(&b, 9, 5, 1);
+	say(&b, 0, 0, 0);		/* the new epoch */
+	say(&b, 4, 0, 0);		/* its gap */
+	say(&b, 9, 0, 0);		/* its packets */
+	epoch = pb_fork_epoch(b.f.key.epoch, 4, digest_of(&b, 5));
+	snprintf(path, sizeof(path), "/v1/streams/lon1/eth0/%016llx",
+	    (unsigned long long)epoch);
+	upstream_start(&b);
+	turn(&b, 8);
+	snprintf(start, sizeof(start), "POST %s/packets HTTP/1.1\r\n", path);
+	expect_head(&b, start);
+	assert_non_null(strstr(b.server->head, "\r\nPB-First: 5\r\n"));
+	/* The first value in the body's segment option. */
+	assert_true(memmem(b.server->body, 256, "PB\1\1", 4) != NULL);
+	assert_true(pb_get_le64((uint8_t *)memmem(b.server->body, 256,
+	    "PB\1\1", 4) + 4) == epoch);
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
+	    NULL), 0);
+	assert_int_equal(forks.count, 1);
+	assert_int_equal(forks.at[0].first, 5);
+	assert_true(forks.at[0].epoch == epoch);
+	/* Retention hears of one stream. */
+	assert_int_equal(pb_state_begin(b.state, NULL), 0);
+	pb_upstream_report(b.upstream, b.state, pb_clock_mono_ms(),
+	    pb_clock_real_ns());
+	assert_int_equal(pb_state_commit(b.state), 0);
+	assert_int_equal(pb_state_cursor(b.state, "core", &b.f.key, &cursor,
+	    NULL), 1);
+	assert_int_equal(cursor.acked, 9);
+	assert_int_equal(cursor.released, 9);
+	assert_int_equal(cursor.sure.seq, 9);
+	assert_true(cursor.sure.digest == digest_of(&b, 9));
+	upstream_stop(&b);
+	bench_finish(&b);
+}
+
+/* A shipper that starts on an idle stream reads nothing: the file is gone. */
+static void
+what_was_confirmed_is_not_read_again(void **state)
+{
+	struct pb_cursor_row row = { .acked = 9, .sent = 9, .released = 9,
+	    .state = PB_CURSOR_READY, .sure = { .seq = 9, .digest = 77 } };
+	char command[128];
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	row.key = b.f.key;
+	assert_int_equal(pb_state_begin(b.state, NULL), 0);
+	pb_state_put_cursor(b.state, "core", &row);
+	assert_int_equal(pb_state_commit(b.state), 0);
+	snprintf(command, sizeof(command), "rm -rf '%s/segments/lon1'",
+	    b.f.dir);
+	assert_int_equal(system(command), 0);
+	say(&b, 9, 9, 77);
+	upstream_start(&b);
+	turn(&b, 1);
+	expect_head(&b, "GET /v1/streams/lon1/eth0/1122334455667788 ");
+	upstream_stop(&b);
+	bench_finish(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(forks_come_back_as_they_were_kept),
+		cmocka_unit_test(parts_have_the_numbers_between_the_forks),
+		cmocka_unit_test(an_epoch_is_a_function_of_what_both_have),
+		cmocka_unit_test(other_packets_are_passed_under_another_epoch),
+		cmocka_unit_test(what_was_confirmed_is_not_read_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
