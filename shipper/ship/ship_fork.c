@@ -5,6 +5,7 @@
  *	      -> it is another one, or past the end here
  *	           -> questions further back, for the last that is the same
  *	           -> fork: the numbers behind it go another way
+ *	             (another node's stream: not before ours reach that far)
  *
  * An older copy of a store that goes on gives numbers a second time; so do
  * two edges from one image.  Who asks is told which packet is the last, and
@@ -32,7 +33,8 @@ enum finding {
 	SAME,
 	DIFFERENT,
 	ELSEWHERE,		/* only a lower one is here */
-	NOTHING,		/* nothing up to it is here */
+	NOTHING,		/* nothing up to it is here that can be read */
+	UNREAD,			/* not now: tried again */
 };
 
 static bool	first_answer(struct pb_ship *, struct ship_stream *,
@@ -52,6 +54,8 @@ static bool	is_same(struct pb_ship *, struct ship_stream *,
 		    const struct pb_fingerprint *, uint64_t, uint64_t);
 static bool	cannot_tell(struct pb_ship *, struct ship_stream *, bool,
 		    uint64_t, uint64_t);
+static bool	try_later(struct pb_ship *, struct ship_stream *, uint64_t,
+		    uint64_t);
 static bool	fork_behind(struct pb_ship *, struct ship_stream *, uint64_t,
 		    uint64_t, uint64_t);
 static void	await(struct pb_ship *, struct ship_stream *, uint64_t,
@@ -119,7 +123,7 @@ void
 ship_came(struct pb_ship *ship, struct ship_stream *s)
 {
 	if (s->await == 0 || s->end < s->await ||
-	    s->state != PB_CURSOR_WAITING)
+	    (s->state != PB_CURSOR_WAITING && s->state != PB_CURSOR_READY))
 		return;
 	s->await = 0;
 	ship_release(ship, s, PB_CURSOR_UNKNOWN);
@@ -137,9 +141,11 @@ first_answer(struct pb_ship *ship, struct ship_stream *s,
 	if (last->seq == s->sure.seq && last->digest == s->sure.digest)
 		return is_same(ship, s, last, now_ms, random);
 	if (last->seq > s->end && !s->own) {
-		/* They come again, from where they came before. */
-		await(ship, s, last->seq, now_ms);
-		return false;
+		/* They come again from where they came, if ever: until then
+		 * there is nothing to send. */
+		s->await = last->seq;
+		s->await_end = s->end;
+		return true;
 	}
 	if (last->seq > s->end)
 		return differs(ship, s, s->end + 1, now_ms, random);
@@ -168,6 +174,8 @@ compare(struct pb_ship *ship, struct ship_stream *s,
 		break;
 	case NOTHING:
 		break;
+	case UNREAD:
+		return try_later(ship, s, now_ms, random);
 	}
 	return cannot_tell(ship, s, last->seq != 0, now_ms, random);
 }
@@ -201,6 +209,8 @@ halve(struct pb_ship *ship, struct ship_stream *s,
 	case NOTHING:
 		proof->low = proof->at;
 		break;
+	case UNREAD:
+		return try_later(ship, s, now_ms, random);
 	}
 	return next_half(ship, s, now_ms, random);
 }
@@ -217,6 +227,11 @@ find(struct pb_ship *ship, struct ship_stream *s,
 	if (theirs->seq != 0)
 		rc = ship->source.below(ship->source.arg, s->id, theirs->seq,
 		    &found, &err);
+	if (rc == PB_ESYS || rc == PB_ENOMEM) {
+		snprintf(ship->last_error, sizeof(ship->last_error), "%.200s",
+		    err.text);
+		return UNREAD;
+	}
 	if (rc < 0)
 		ship_event(ship, PB_LOG_WARN, s->id, "packet %" PRIu64
 		    " cannot be compared: %.160s", theirs->seq, err.text);
@@ -297,6 +312,15 @@ cannot_tell(struct pb_ship *ship, struct ship_stream *s, bool news,
 }
 
 static bool
+try_later(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+    uint64_t random)
+{
+	ship_prove_again(s);
+	ship_trouble(ship, s, ship->last_error, now_ms, random);
+	return false;
+}
+
+static bool
 fork_behind(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
     uint64_t now_ms, uint64_t random)
 {
@@ -333,4 +357,5 @@ await(struct pb_ship *ship, struct ship_stream *s, uint64_t end,
 	ship_prove_again(s);
 	ship_hold(ship, s, PB_CURSOR_WAITING, now_ms + PB_RECHECK_MS, line);
 	s->await = end;
+	s->await_end = s->end;
 }

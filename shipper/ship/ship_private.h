@@ -43,7 +43,8 @@ struct ship_stream {
 	unsigned	 troubles;	/* without progress, in a row */
 	unsigned	 refusals;	/* in a row */
 	uint64_t	 base;		/* another stream's up to here */
-	uint64_t	 await;		/* WAITING until `end` is there; 0: no */
+	uint64_t	 await;		/* to be proven when `end` is there, */
+	uint64_t	 await_end;	/* and was here; await 0: no */
 	struct pb_fingerprint sure;	/* the same there and here */
 	struct ship_proof proof;
 	uint64_t	 end;		/* durable here */

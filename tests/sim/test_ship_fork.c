@@ -309,6 +309,46 @@ a_relay_that_got_other_packets_forks_as_well(void **state)
 	world_destroy(w);
 }
 
+/* What it has is not proven to be there, and is not to be deleted yet. */
+static void
+a_relay_that_went_back_tells_retention_of_what_it_had(void **state)
+{
+	struct world *w = restored(1000, 1000, 500);
+
+	(void)state;
+	w->stream[1].own = false;
+	go(w);
+	assert_int_equal(world_status(w).refused, 0);
+	world_grow(w, 1, 700);
+	world_run(w, SECOND);
+	world_report(w);
+	assert_int_equal(w->stream[1].memory.acked, 500);
+	assert_int_equal(w->stream[1].memory.released, 500);
+	world_grow(w, 1, 1000);
+	world_run(w, SECOND);
+	world_report(w);
+	assert_int_equal(w->stream[1].memory.acked, 1000);
+	world_destroy(w);
+}
+
+/* No descriptor, no memory: it is no packet that is missing. */
+static void
+what_cannot_be_read_now_is_tried_again(void **state)
+{
+	struct world *w = restored(5, 15, 25);
+
+	(void)state;
+	w->stream[1].broken = true;
+	go(w);
+	assert_int_equal(w->stream[1].at.posts, 0);
+	assert_int_equal(w->stream[1].fork, 0);
+	assert_non_null(strstr(world_status(w).last_error, "disk is gone"));
+	w->stream[1].broken = false;
+	world_run(w, 60 * SECOND);
+	assert_all_there(w, 5);
+	world_destroy(w);
+}
+
 /* --- what is missing ---------------------------------------------------- */
 
 /* The packet there is the highest is not here any more; one below it is. */
@@ -457,6 +497,9 @@ main(void)
 		cmocka_unit_test(a_receiver_that_went_back_gets_what_is_left),
 		cmocka_unit_test(a_relay_that_went_back_waits_for_its_packets),
 		cmocka_unit_test(a_relay_that_got_other_packets_forks_as_well),
+		cmocka_unit_test(
+		    a_relay_that_went_back_tells_retention_of_what_it_had),
+		cmocka_unit_test(what_cannot_be_read_now_is_tried_again),
 		cmocka_unit_test(a_lower_packet_that_both_have_will_do),
 		cmocka_unit_test(
 		    where_nothing_is_here_and_there_it_goes_on_and_says_so_once),

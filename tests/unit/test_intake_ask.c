@@ -222,6 +222,24 @@ a_question_waits_for_what_another_sender_has_brought(void **state)
 	assert_int_equal(question.load.last_packet.seq, 10);
 }
 
+/* The writer has made them durable, and its word is not here yet. */
+static void
+an_answer_names_the_last_of_what_its_number_covers(void **state)
+{
+	struct job question, packets;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	offer(&packets, ONE, 11, 20, 1000);
+	fake_write(SIZE_MAX, 0);
+	ask(&question, OTHER, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 20);
+	assert_int_equal(question.load.last_packet.seq, 20);
+	pb_intake_collect(intake, 1000);
+	assert_int_equal(outcome(&packets), 0);
+}
+
 /* However much the other one goes on to send meanwhile. */
 static void
 a_question_is_answered_beside_a_busy_sender(void **state)
@@ -334,6 +352,7 @@ main(void)
 		TEST(packets_of_who_did_not_ask_last_are_refused),
 		TEST(what_is_in_line_is_refused_as_well),
 		TEST(a_question_waits_for_what_another_sender_has_brought),
+		TEST(an_answer_names_the_last_of_what_its_number_covers),
 		TEST(a_question_is_answered_beside_a_busy_sender),
 		TEST(a_question_that_waits_ends_with_a_failed_write_or_in_time),
 		TEST(a_look_further_back_closes_the_stream_to_nobody),

@@ -326,12 +326,17 @@ static void
 ask(struct pb_intake *intake, struct pb_load *load, uint64_t next,
     uint64_t now_ms)
 {
+	int rc = 0;
+
 	if (load->state == LOAD_COMING)
 		intake_asks(load, next);
-	if (intake_answerable(load))
-		settle(intake, load, 0, now_ms, NULL);
-	else if (load->state != LOAD_WAITING)
+	if (intake_answerable(load) || intake->stopping) {
+		rc = intake_look(intake, load);
+		settle(intake, load, rc, now_ms, rc < 0 ? "the packets up to "
+		    "that number cannot be read now" : NULL);
+	} else if (load->state != LOAD_WAITING) {
 		set_state(intake, load, LOAD_WAITING);
+	}
 }
 
 static bool
@@ -497,10 +502,9 @@ settle(struct pb_intake *intake, struct pb_load *load, int rc,
 	entry->answered = true;
 	entry->answered_ms = entry->used_ms = now_ms;
 	load->rc = rc;
-	load->acked = entry->stream != NULL ?
-	    pb_stream_durable(entry->stream) : 0;
-	if (load->ask && rc == 0)
-		intake_look(intake, load);
+	if (!load->ask)
+		load->acked = entry->stream != NULL ?
+		    pb_stream_durable(entry->stream) : 0;
 	if (rc == PB_EORDER && text == NULL)
 		snprintf(load->text, sizeof(load->text), "starts at %" PRIu64
 		    "; the next number is %" PRIu64, load->first,

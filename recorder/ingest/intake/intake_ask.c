@@ -41,24 +41,35 @@ intake_answerable(const struct pb_load *load)
 	    pb_stream_durable(entry->stream) >= load->last;
 }
 
-void
+int
 intake_look(struct pb_intake *intake, struct pb_load *load)
 {
 	const struct pb_intake_entry *entry = load->entry;
-	uint64_t at = load->acked;
 	struct pb_err err;
+	uint64_t at;
+	int rc;
 
 	load->last_packet.seq = 0;
+	load->acked = 0;
+	if (entry->stream == NULL)
+		return 0;
+	/* One number for both: the writer goes on meanwhile. */
+	load->acked = at = pb_stream_durable(entry->stream);
 	if (load->at != 0 && load->at < at)
 		at = load->at;
-	if (entry->stream == NULL || at == 0)
-		return;
-	if (load->at == 0 && entry->last.seq != 0 && entry->last.seq <= at)
+	/* With chunks out, what is durable may not have been told yet. */
+	if (load->at == 0 && entry->chunks == 0 && entry->last.seq != 0 &&
+	    entry->last.seq <= at) {
 		load->last_packet = entry->last;
-	else if (pb_store_last(intake->opts.store, entry->stream, at,
-	    load->at != 0, &load->last_packet, &err) != 1)
-		/* Without it the sender goes by the number alone. */
-		load->last_packet.seq = 0;
+		return 0;
+	}
+	rc = pb_store_last(intake->opts.store, entry->stream, at,
+	    load->at != 0, &load->last_packet, &err);
+	if (rc == 1)
+		return 0;
+	/* Without it the sender goes by the number alone. */
+	load->last_packet.seq = 0;
+	return load->at != 0 && (rc == PB_ESYS || rc == PB_ENOMEM) ? rc : 0;
 }
 
 bool

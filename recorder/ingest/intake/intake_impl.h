@@ -97,8 +97,9 @@ void	intake_free_entries(struct pb_intake *intake);
 void	intake_asks(struct pb_load *load, uint64_t next);
 /* Does its answer cover all that had been taken of others? */
 bool	intake_answerable(const struct pb_load *load);
-/* Which packet is the last up to load->at and load->acked? */
-void	intake_look(struct pb_intake *intake, struct pb_load *load);
+/* Which packet is the last up to load->at and the durable end?  An error
+ * where that cannot be known now, and was asked for by a number. */
+int	intake_look(struct pb_intake *intake, struct pb_load *load);
 /* Packets, or a gap, of a sender that did not ask last. */
 bool	intake_fenced(const struct pb_load *load);
 
