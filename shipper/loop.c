@@ -273,8 +273,8 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
 	struct pb_upstream_env env = { .http = loop->http,
 	    .feed = loop->feed, .maker = loop->maker, .index = loop->index,
 	    .letters = loop->letters, .state = loop->state,
-	    .sender = loop->sender, .stream = stream_of, .remembered = remembered,
-	    .arg = loop };
+	    .sender = loop->sender, .stream = stream_of,
+	    .remembered = remembered, .arg = loop };
 	int rc;
 
 	rc = pb_upstream_create(&loop->upstream[loop->upstreams], conf, &env,

@@ -370,7 +370,7 @@ a_lower_packet_that_both_have_will_do(void **state)
 }
 
 static void
-where_nothing_is_here_and_there_it_goes_on_and_says_so_once(void **state)
+where_nothing_can_be_compared_it_says_so_once(void **state)
 {
 	struct world *w = restored(500, 500, 1500);
 
@@ -483,8 +483,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    a_copy_past_the_receivers_number_goes_on_as_another_stream),
-		cmocka_unit_test(a_copy_that_has_nothing_new_waits_until_it_has),
-		cmocka_unit_test(a_copy_whose_packets_were_sent_goes_on_as_ever),
+		cmocka_unit_test(
+		    a_copy_that_has_nothing_new_waits_until_it_has),
+		cmocka_unit_test(
+		    a_copy_whose_packets_were_sent_goes_on_as_ever),
 		cmocka_unit_test(the_last_common_packet_is_found_by_halves),
 		cmocka_unit_test(what_was_confirmed_last_is_asked_about_first),
 		cmocka_unit_test(
@@ -502,9 +504,10 @@ main(void)
 		cmocka_unit_test(what_cannot_be_read_now_is_tried_again),
 		cmocka_unit_test(a_lower_packet_that_both_have_will_do),
 		cmocka_unit_test(
-		    where_nothing_is_here_and_there_it_goes_on_and_says_so_once),
+		    where_nothing_can_be_compared_it_says_so_once),
 		cmocka_unit_test(a_gap_past_the_end_is_another_stores),
-		cmocka_unit_test(after_too_many_epochs_it_is_refused_and_says_so),
+		cmocka_unit_test(
+		    after_too_many_epochs_it_is_refused_and_says_so),
 		cmocka_unit_test(a_question_lost_on_the_way_begins_anew),
 		cmocka_unit_test(no_packet_is_lost_whatever_is_missing),
 	};

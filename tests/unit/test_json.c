@@ -217,7 +217,8 @@ members_of_members_and_truths_are_read(void **state)
 	bool truth;
 
 	(void)state;
-#define GET(type, key, to) pb_json_get_##type(body, sizeof(body) - 1, key, to, NULL)
+#define GET(type, key, to) \
+	pb_json_get_##type(body, sizeof(body) - 1, key, to, NULL)
 	assert_int_equal(GET(u64, "a.n", &number), 0);
 	assert_int_equal(number, 7);
 	assert_int_equal(pb_json_get_text(body, sizeof(body) - 1, "a.b.t",

@@ -604,10 +604,8 @@ exchange_create(struct pb_server *server, struct MHD_Connection *connection,
 		.first = header(connection, "PB-First"),
 		.last = header(connection, "PB-Last"),
 		.digest = header(connection, "PB-Digest"),
-		.encoding = header(connection, "Content-Encoding"),
 		.sender = header(connection, "PB-Sender"),
-		.at = MHD_lookup_connection_value(connection,
-		    MHD_GET_ARGUMENT_KIND, "at"),
+		.encoding = header(connection, "Content-Encoding"),
 	};
 	const char *expect = header(connection, "Expect");
 	struct pb_err err;
@@ -619,6 +617,8 @@ exchange_create(struct pb_server *server, struct MHD_Connection *connection,
 	head.cn = peer->verified ? peer->cn : NULL;
 	head.expect = expect != NULL &&
 	    strcasecmp(expect, "100-continue") == 0;
+	head.at = MHD_lookup_connection_value(connection,
+	    MHD_GET_ARGUMENT_KIND, "at");
 	body_size(connection, &head);
 	exchange->server = server;
 	exchange->connection = connection;
