@@ -29,7 +29,8 @@ struct pb_section {
 };
 
 /*
- * The piece's section, under the piece's epoch; what was there is gone.  `upstream`: whose
+ * The piece's section, under the piece's epoch; what was there before is
+ * gone.  `upstream`: whose
  * dead letter it is, where piece->letter; else NULL.  A letter whose link
  * is gone is read from the segment, and with `upstream` a segment that is
  * gone from the link.  Any thread.
