@@ -89,7 +89,7 @@ a_path_that_cannot_be_a_directory_is_refused(void **state)
 	fd = open(below("file"), O_CREAT | O_WRONLY, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(pb_mkdirs(below("file"), &err), PB_EINVAL);
+	assert_int_equal(pb_mkdirs(below("file"), &err), PB_ESYS);
 	assert_non_null(strstr(err.text, "no directory"));
 	assert_true(pb_mkdirs(below("file/x"), &err) < 0);
 	assert_int_equal(pb_mkdirs("", &err), PB_EINVAL);
