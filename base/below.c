@@ -97,6 +97,18 @@ pb_below_renew(const char *dir, struct pb_err *err)
 	return rc;
 }
 
+void
+pb_below_park(const char *dir)
+{
+	struct held *held = find(dir);
+	int fd = open("/dev/null", O_PATH | O_CLOEXEC);
+
+	if (held != NULL && fd >= 0)
+		(void)dup3(fd, held->fd, O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+}
+
 int
 pb_below_fd(const char *dir)
 {

@@ -46,6 +46,9 @@ void	pb_below_release(const char *dir);
 /* Another directory may have its name by now: hold that one.  At any time;
  * without an error the descriptor's number stays. */
 int	pb_below_renew(const char *dir, struct pb_err *err);
+/* Of one that has gone nothing stays open, and all calls below it fail with
+ * ENOTDIR until pb_below_renew().  At any time. */
+void	pb_below_park(const char *dir);
 /* The descriptor of a held directory, which stays its; -1: not held. */
 int	pb_below_fd(const char *dir);
 /* How long the held directory's name is that `path` is below, or is; 0. */

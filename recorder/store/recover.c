@@ -234,6 +234,10 @@ set_limit(struct job *job)
 	bool follows = job->known ||
 	    job->open_row->first_seq == job->stream.last_seq + 1;
 
+	/* A store that was away: what is not durable is held in memory. */
+	if (stream_in_memory(job->store, &job->stream.key) != NULL)
+		follows = false;
+
 	job->limit = job->store->same_boot && follows ? job->size :
 	    job->survey.segment.bytes;
 	if (job->limit > job->size)

@@ -289,6 +289,14 @@ pb_segment_rollback(struct pb_segment *segment, struct pb_err *err)
 	return cut(segment, err);
 }
 
+bool
+pb_segment_has_name(const struct pb_segment *segment)
+{
+	struct stat st;
+
+	return fstat(segment->fd, &st) < 0 || st.st_nlink > 0;
+}
+
 int
 pb_segment_unlink(const struct pb_segment *segment, struct pb_err *err)
 {

@@ -93,6 +93,9 @@ void	pb_segment_commit(struct pb_segment *segment);
  * again before the next append or sync. */
 int	pb_segment_rollback(struct pb_segment *segment, struct pb_err *err);
 
+/* Does its file have a name still? */
+bool	pb_segment_has_name(const struct pb_segment *segment);
+
 /* Take its name away: nothing in it counts.  No name is no error. */
 int	pb_segment_unlink(const struct pb_segment *segment,
 	    struct pb_err *err);

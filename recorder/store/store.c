@@ -6,8 +6,10 @@
  */
 #include "recorder/store/store.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/below.h"
@@ -25,12 +27,20 @@
 #define TELL_MS		5000	/* between two lines of a long work */
 #define EPOCH_PAGE	64	/* streams looked at per read */
 
-static int	open_parts(struct pb_store *, struct pb_err *);
 static int	explain_index(struct pb_store *, struct pb_err *);
+static int	start_writer(struct pb_store *, struct pb_err *);
+static int	hold_directory(struct pb_store *, struct pb_err *);
 static int	rebuild_if_needed(struct pb_store *, struct pb_err *);
 static void	rebuilding(void *, uint64_t, uint64_t, uint64_t);
 static int	load_numbers(struct pb_store *, struct pb_err *);
 static void	destroy(struct pb_store *);
+static struct pb_index *hold_index(struct pb_store *, struct pb_err *);
+static void	let_index_go(struct pb_store *);
+static int	newest_own(struct pb_index *, const struct pb_stream_key *,
+		    uint16_t, uint32_t, uint32_t *, uint64_t *,
+		    struct pb_err *);
+static int	open_gaps(struct pb_index *, uint32_t, uint64_t, uint64_t,
+		    struct pb_gap_info *, size_t, struct pb_err *);
 static size_t	slot_of(struct pb_store *, const struct pb_stream_key *);
 static int	stream_add(struct pb_store *, const struct pb_stream_info *,
 		    struct pb_stream **, struct pb_err *);
@@ -62,14 +72,18 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 	/* Retention has a copy of its own. */
 	store->opts.retain.upstream = NULL;
 	pthread_mutex_init(&store->mutex, NULL);
+	pthread_rwlock_init(&store->index_lock, NULL);
 	/* A wall clock that is set back must not keep the writer asleep. */
 	pthread_condattr_init(&wake);
 	pthread_condattr_setclock(&wake, CLOCK_MONOTONIC);
 	pthread_cond_init(&store->wake, &wake);
 	pthread_condattr_destroy(&wake);
-	rc = pb_retain_create(&store->retain, store->path, &opts->retain, err);
+	rc = pb_home_init(&store->home, store->path, PB_HOME_INDEX, err);
 	if (rc == 0)
-		rc = open_parts(store, err);
+		rc = pb_retain_create(&store->retain, store->path,
+		    &opts->retain, err);
+	if (rc == 0)
+		rc = start_writer(store, err);
 	if (rc < 0) {
 		destroy(store);
 		return rc;
@@ -144,28 +158,46 @@ pb_store_own_epoch(struct pb_store *store, const char *node,
     const char *interface, uint16_t linktype, uint32_t snaplen,
     uint64_t *epoch, struct pb_err *err)
 {
-	struct pb_stream_info rows[EPOCH_PAGE];
-	struct pb_stream_key after = { .epoch = 0 }, name;
+	struct pb_index *index = hold_index(store, err);
+	struct pb_stream_key name = { .epoch = 0 };
 	uint32_t newest = 0;
+	int rc;
+
+	if (index == NULL)
+		return PB_ESYS;
+	*epoch = 0;
+	strncpy(name.node, node, sizeof(name.node) - 1);
+	strncpy(name.interface, interface, sizeof(name.interface) - 1);
+	rc = newest_own(index, &name, linktype, snaplen, &newest, epoch, err);
+	let_index_go(store);
+	if (rc < 0)
+		return rc;
+	own_in_memory(store, &name, linktype, snaplen, newest, epoch);
+	if (*epoch == 0)
+		*epoch = pb_random64();
+	return 0;
+}
+
+static int
+newest_own(struct pb_index *index, const struct pb_stream_key *name,
+    uint16_t linktype, uint32_t snaplen, uint32_t *newest, uint64_t *epoch,
+    struct pb_err *err)
+{
+	struct pb_stream_info rows[EPOCH_PAGE];
+	struct pb_stream_key after = *name;
 	int n;
 
-	*epoch = 0;
-	strncpy(after.node, node, sizeof(after.node) - 1);
-	strncpy(after.interface, interface, sizeof(after.interface) - 1);
-	name = after;
 	do {
-		n = pb_index_streams(store->index, &after, rows, EPOCH_PAGE,
-		    err);
+		n = pb_index_streams(index, &after, rows, EPOCH_PAGE, err);
 		if (n < 0)
 			return n;
 		for (int i = 0; i < n; i++) {
-			if (strcmp(rows[i].key.node, node) != 0 ||
-			    strcmp(rows[i].key.interface, interface) != 0) {
-				n = 0;
-				break;
-			}
-			if (rows[i].own && rows[i].id >= newest) {
-				newest = rows[i].id;
+			if (strcmp(rows[i].key.node, name->node) != 0 ||
+			    strcmp(rows[i].key.interface,
+			    name->interface) != 0)
+				return 0;
+			if (rows[i].own && rows[i].id >= *newest) {
+				*newest = rows[i].id;
 				*epoch = rows[i].linktype == linktype &&
 				    rows[i].snaplen == snaplen ?
 				    rows[i].key.epoch : 0;
@@ -173,9 +205,6 @@ pb_store_own_epoch(struct pb_store *store, const char *node,
 			after = rows[i].key;
 		}
 	} while (n == EPOCH_PAGE);
-	own_in_memory(store, &name, linktype, snaplen, newest, epoch);
-	if (*epoch == 0)
-		*epoch = pb_random64();
 	return 0;
 }
 
@@ -219,6 +248,12 @@ pb_stream_durable(const struct pb_stream *stream)
 	return atomic_load(&stream->durable);
 }
 
+bool
+pb_stream_own(const struct pb_stream *stream)
+{
+	return stream->info.own;
+}
+
 const struct pb_stream_key *
 pb_stream_key(const struct pb_stream *stream)
 {
@@ -231,11 +266,18 @@ pb_store_last(struct pb_store *store, const struct pb_stream *stream,
     struct pb_err *err)
 {
 	uint32_t id = atomic_load(&stream->id);
+	struct pb_index *index;
+	int rc;
 
 	if (id == 0)
 		return 0;
-	return pb_peek_below(store->index, store->path, &stream->info.key, id,
-	    at, checked, out, err);
+	index = hold_index(store, err);
+	if (index == NULL)
+		return PB_ESYS;
+	rc = pb_peek_below(index, store->path, &stream->info.key, id, at,
+	    checked, out, err);
+	let_index_go(store);
+	return rc;
 }
 
 int
@@ -243,16 +285,30 @@ pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
     uint64_t first, uint64_t last, struct pb_gap_info *out, size_t max,
     struct pb_err *err)
 {
-	struct pb_gap_info rows[EPOCH_PAGE];
 	uint32_t id = atomic_load(&stream->id);
-	size_t count = 0;
+	struct pb_index *index;
 	int n;
 
 	if (id == 0)
 		return 0;
+	index = hold_index(store, err);
+	if (index == NULL)
+		return PB_ESYS;
+	n = open_gaps(index, id, first, last, out, max, err);
+	let_index_go(store);
+	return n;
+}
+
+static int
+open_gaps(struct pb_index *index, uint32_t id, uint64_t first, uint64_t last,
+    struct pb_gap_info *out, size_t max, struct pb_err *err)
+{
+	struct pb_gap_info rows[EPOCH_PAGE];
+	size_t count = 0;
+	int n;
+
 	do {
-		n = pb_index_gaps(store->index, id, first, rows, EPOCH_PAGE,
-		    err);
+		n = pb_index_gaps(index, id, first, rows, EPOCH_PAGE, err);
 		if (n < 0)
 			return n;
 		for (int i = 0; i < n; i++) {
@@ -321,6 +377,21 @@ pb_store_retain(struct pb_store *store, const struct pb_retain_opts *opts,
 	return rc;
 }
 
+int
+pb_store_resize(struct pb_store *store, uint64_t index_size,
+    struct pb_err *err)
+{
+	int rc = 0;
+
+	pthread_rwlock_wrlock(&store->index_lock);
+	if (store->index != NULL)
+		rc = pb_index_resize(store->index, index_size, err);
+	if (rc == 0)
+		store->opts.index_size = index_size;
+	pthread_rwlock_unlock(&store->index_lock);
+	return rc;
+}
+
 void
 pb_store_retain_stats(struct pb_store *store, struct pb_retain_stats *out)
 {
@@ -364,30 +435,14 @@ chunk_pop(struct chunk_list *list)
 }
 
 static int
-open_parts(struct pb_store *store, struct pb_err *err)
+start_writer(struct pb_store *store, struct pb_err *err)
 {
-	int rc = pb_mkdirs(store->path, err);
+	int rc;
 
-	if (rc == 0)
-		rc = pb_below_hold(store->path, err);
-	store->held = rc == 0;
-	if (rc == 0)
-		rc = pb_lock_take(&store->lock_fd, store->path,
-		    "recorder.lock", "pb-recorder", err);
-	if (rc == 0)
-		rc = rebuild_if_needed(store, err);
-	if (rc == 0)
-		rc = pb_index_open_write(&store->index, store->path,
-		    store->opts.index_size, err);
-	if (rc < 0)
-		return explain_index(store, err);
-	pb_strangers_say(store->path);
 	store->slots = calloc(STREAM_SLOTS, sizeof(*store->slots));
 	if (store->slots == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	rc = load_numbers(store, err);
-	if (rc == 0)
-		rc = pb_store_recover(store, err);
+	rc = store_open_parts(store, err);
 	if (rc < 0)
 		return rc;
 	if (pthread_create(&store->writer, NULL, pb_writer_main, store) != 0)
@@ -410,6 +465,68 @@ explain_index(struct pb_store *store, struct pb_err *err)
 		if (pb_layout_path(path, store->path, names[i], NULL) == 0)
 			pb_owner_explain(store->path, path, err);
 	return err->code;
+}
+
+int
+store_open_parts(struct pb_store *store, struct pb_err *err)
+{
+	struct pb_index *index = NULL;
+	int rc = hold_directory(store, err);
+
+	if (rc == 0)
+		rc = pb_lock_take(&store->lock_fd, store->path,
+		    "recorder.lock", "pb-recorder", err);
+	if (rc == 0)
+		rc = rebuild_if_needed(store, err);
+	if (rc == 0)
+		rc = pb_index_open_write(&index, store->path,
+		    store->opts.index_size, err);
+	if (rc < 0)
+		return explain_index(store, err);
+	pb_strangers_say(store->path);
+	pthread_rwlock_wrlock(&store->index_lock);
+	store->index = index;
+	pthread_rwlock_unlock(&store->index_lock);
+	rc = pb_home_enter(&store->home, err);
+	if (rc == 0)
+		rc = load_numbers(store, err);
+	return rc < 0 ? rc : pb_store_recover(store, err);
+}
+
+/* One that has vanished is made again, and held in the place of what was;
+ * what leads to it is not ours any more. */
+static int
+hold_directory(struct pb_store *store, struct pb_err *err)
+{
+	int rc;
+
+	if (store->held) {
+		if (mkdir(store->path, 0750) < 0 && errno != EEXIST)
+			return pb_err_sys(err, "make directory %s",
+			    store->path);
+		return pb_below_renew(store->path, err);
+	}
+	rc = pb_mkdirs(store->path, err);
+	if (rc == 0)
+		rc = pb_below_hold(store->path, err);
+	store->held = rc == 0;
+	return rc;
+}
+
+void
+store_close_parts(struct pb_store *store)
+{
+	pthread_rwlock_wrlock(&store->index_lock);
+	pb_index_close(store->index);
+	store->index = NULL;
+	pthread_rwlock_unlock(&store->index_lock);
+	pb_retain_leave(store->retain);
+	pb_home_leave(&store->home);
+	if (store->held)
+		pb_below_park(store->path);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	store->lock_fd = -1;
 }
 
 /* Files without an index that finds them: it is made again first.  A new
@@ -468,6 +585,9 @@ load_numbers(struct pb_store *store, struct pb_err *err)
 	last_id = pb_index_meta_get(&txn, "last_stream");
 	if (numbers == 0)
 		numbers = 1;
+	/* Another store, beneath a recorder that has given some. */
+	if (numbers < atomic_load(&store->numbers))
+		numbers = atomic_load(&store->numbers);
 	/* After a crash: what was given but not committed is skipped. */
 	store->numbers_reserved = numbers + NUMBERS_AHEAD;
 	pb_index_meta_put(&txn, "numbers", store->numbers_reserved);
@@ -490,15 +610,32 @@ destroy(struct pb_store *store)
 			free(store->slots[i]);
 		}
 	free(store->slots);
+	store_close_parts(store);
 	pb_retain_destroy(store->retain);
-	pb_index_close(store->index);
-	if (store->lock_fd >= 0)
-		close(store->lock_fd);
 	if (store->held)
 		pb_below_release(store->path);
+	pthread_rwlock_destroy(&store->index_lock);
 	pthread_cond_destroy(&store->wake);
 	pthread_mutex_destroy(&store->mutex);
 	free(store);
+}
+
+/* Until let_index_go(); NULL where the store is away. */
+static struct pb_index *
+hold_index(struct pb_store *store, struct pb_err *err)
+{
+	pthread_rwlock_rdlock(&store->index_lock);
+	if (store->index != NULL)
+		return store->index;
+	pthread_rwlock_unlock(&store->index_lock);
+	pb_err_set(err, PB_ESYS, "the store %.400s is gone", store->path);
+	return NULL;
+}
+
+static void
+let_index_go(struct pb_store *store)
+{
+	pthread_rwlock_unlock(&store->index_lock);
 }
 
 /* The slot that holds `key`, or the free one where it would go. */
@@ -552,12 +689,17 @@ stream_get(struct pb_store *store, const struct pb_stream_key *key,
 {
 	struct pb_stream_info info;
 	size_t slot = slot_of(store, key);
+	struct pb_index *index;
 	int rc;
 
 	*out = store->slots[slot];
 	if (*out != NULL)
 		return 1;
-	rc = pb_index_stream(store->index, key, &info, err);
+	index = hold_index(store, err);
+	if (index == NULL)
+		return PB_ESYS;
+	rc = pb_index_stream(index, key, &info, err);
+	let_index_go(store);
 	if (rc != 1)
 		return rc;
 	rc = stream_add(store, &info, out, err);

@@ -100,7 +100,8 @@ int	pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 /* Write what is queued, seal what is open, stop.  Producers have stopped. */
 void	pb_store_close(struct pb_store *store);
 
-/* The store's index, for reading, from any thread; it is the store's. */
+/* The store's index, for reading, from any thread; it is the store's, and
+ * goes with one that vanishes. */
 struct pb_index *pb_store_index(struct pb_store *store);
 
 /*
@@ -132,6 +133,9 @@ uint64_t pb_stream_next(const struct pb_stream *stream);
 
 /* The durable end: all up to it is on disk or a recorded gap. */
 uint64_t pb_stream_durable(const struct pb_stream *stream);
+
+/* Is it captured by this node? */
+bool	pb_stream_own(const struct pb_stream *stream);
 
 /* Its key, for logs. */
 const struct pb_stream_key *pb_stream_key(const struct pb_stream *stream);
@@ -200,8 +204,22 @@ struct pb_store_stats {
 	uint64_t	commits;
 	uint64_t	failures;	/* of writes, syncs, commits */
 	char		last_error[PB_ERR_TEXT_MAX]; /* "" when healed */
+	bool		away;		/* the store is not at its path */
+	uint64_t	returns;	/* how often it began anew since */
 };
 void	pb_store_stats(struct pb_store *store, struct pb_store_stats *out);
+
+/*
+ * The operator's word: a store that has vanished begins anew with what is at
+ * its path, whatever that is.  Of no consequence where it has not.  Any
+ * thread.
+ */
+void	pb_store_take(struct pb_store *store);
+
+/* A larger map for the index, also for one that is opened later.  Any
+ * thread. */
+int	pb_store_resize(struct pb_store *store, uint64_t index_size,
+	    struct pb_err *err);
 
 /* Other bounds on what is kept, from now on; and what was made of them.
  * Any thread. */

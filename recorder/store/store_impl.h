@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "recorder/store/home.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/segment.h"
@@ -50,7 +51,10 @@ struct pb_store {
 	char			 path[PATH_MAX];
 	int			 lock_fd;
 	bool			 held;	/* `path` is (base/below.h) */
+	/* Other threads hold `index_lock` to read it; the writer has it for
+	 * writing while it puts another one in its place, or none. */
 	struct pb_index		*index;
+	pthread_rwlock_t	 index_lock;
 	pthread_t		 writer;
 	bool			 writer_runs;
 	pthread_mutex_t		 mutex;
@@ -81,6 +85,15 @@ struct pb_store {
 	/* (w) One line in the log for a trouble, one for its end. */
 	bool			 failing, written_since;
 	uint64_t		 failed_ms;
+	/* (w) Where it is, and whether: vanish.c. */
+	struct pb_home		 home;
+	bool			 away;
+	_Atomic bool		 take;		/* whatever is there; any thread */
+	enum pb_home_offer	 offer;		/* of the path, while away, */
+	uint64_t		 offered_ms;	/* since when */
+	uint64_t		 look_ms;	/* the next look */
+	char			 gone[PB_ERR_TEXT_MAX]; /* why it is away */
+	char			 said[PB_ERR_TEXT_MAX]; /* and what hinders */
 	struct pb_retain	*retain;	/* (w), but for its bounds */
 	bool			 retain_more;	/* (w) has more to do now */
 	struct pb_store_stats	 stats;		/* (m) */
@@ -95,6 +108,11 @@ struct pb_stream *stream_in_memory(struct pb_store *store,
 /* Key, link type and id never change and are read by other threads. */
 void	copy_counters(struct pb_stream_info *to,
 	    const struct pb_stream_info *from);
+
+/* store.c: lock, index, recovery, all that is opened at the path; the writer
+ * closes and opens it again.  Closing takes what a failed opening left. */
+int	store_open_parts(struct pb_store *store, struct pb_err *err);
+void	store_close_parts(struct pb_store *store);
 
 /* writer.c: the thread. */
 void	*pb_writer_main(void *store);
@@ -113,6 +131,5 @@ void	store_age_keep(struct pb_store *store);
 
 /* recover.c: seal what a crash left open.  Before the writer starts. */
 int	pb_store_recover(struct pb_store *store, struct pb_err *err);
-
 
 #endif

@@ -38,6 +38,7 @@
 #include "recorder/store/writer_impl.h"
 
 #define TICK_MS		250	/* looks at ages and held chunks */
+#define HOME_MS		1000	/* looks whether the store is there */
 #define HEALED_MS	1000	/* without a failure, and it has healed */
 /* A flush at the latest: half of what a capture may have in its chunks. */
 #define FLUSH_BYTES	(16u << 20)
@@ -86,7 +87,8 @@ pb_writer_main(void *arg)
 	while (wait_for_work(store, &work)) {
 		uint64_t now = pb_clock_mono_ms();
 
-		if (now - ticked >= TICK_MS) {
+		store_look(store, now);
+		if (now - ticked >= TICK_MS && !store->away) {
 			ticked = now;
 			try_held(store, false);
 			seal_aged(store, false);
@@ -117,10 +119,7 @@ wait_for_work(struct pb_store *store, struct chunk_list *work)
 		if (until <= now)
 			break;
 		store->sleeps_ms = until;
-		if (until == NEVER_MS)
-			pthread_cond_wait(&store->wake, &store->mutex);
-		else
-			wait_until(store, until);
+		wait_until(store, until);
 		now = pb_clock_mono_ms();
 	}
 	store->sleeps_ms = 0;
@@ -138,10 +137,10 @@ wait_for_work(struct pb_store *store, struct chunk_list *work)
 static uint64_t
 wake_ms(const struct pb_store *store, uint64_t tick)
 {
-	uint64_t at = NEVER_MS;
+	uint64_t at = tick - TICK_MS + HOME_MS;
 
 	if (store->open != NULL || store->holders != NULL || store->failing ||
-	    pb_retain_wants_clock(store->retain))
+	    store->away || pb_retain_wants_clock(store->retain))
 		at = tick;
 	if (store->queue_due_ms < at)
 		at = store->queue_due_ms;
@@ -172,7 +171,7 @@ flush_is_due(const struct pb_store *store)
 static void
 retain(struct pb_store *store)
 {
-	store->retain_more = pb_retain_run(store, pb_clock_real_ns(),
+	store->retain_more = !store->away && pb_retain_run(store, pb_clock_real_ns(),
 	    pb_clock_mono_ms());
 }
 
@@ -190,7 +189,9 @@ take(struct pb_store *store, struct pb_chunk *chunk)
 		return;
 	}
 	stream->keeps = chunk->keep_trying;
-	if (chunk->gap != 0)
+	if (store->away)
+		rc = pb_err_set(&err, PB_ESYS, "%s", store->gone);
+	else if (chunk->gap != 0)
 		rc = write_gap(store, chunk, &err);
 	else if (chunk->first_seq <= stream->info.last_seq)
 		rc = write_late(store, chunk, &err);
@@ -415,16 +416,19 @@ new_segment(struct pb_store *store, struct pb_stream *stream,
     struct pb_head *head, uint64_t first_seq, struct pb_segment **out,
     struct pb_err *err)
 {
-	int rc = announce(store, stream, first_seq, err);
 	struct pb_segment_place place = {
 		.store = store->path,
 		.key = &stream->info.key,
-		.stream = stream->info.id,
 		.pen = store->opts.pen,
 		.age_ms = store->age.ms,
 	};
 	char path[PATH_MAX];
+	int rc;
 
+	if (!store_is_there(store, err))
+		return PB_ESYS;
+	rc = announce(store, stream, first_seq, err);
+	place.stream = stream->info.id;
 	/* What stands there is none of ours, or a try that failed. */
 	if (rc == 0)
 		rc = pb_extra_aside(store->path, &stream->info.key, first_seq,
@@ -607,6 +611,7 @@ writer_note_failure(struct pb_store *store, const struct pb_err *err)
 	store->failing = true;
 	store->written_since = false;
 	store->failed_ms = pb_clock_mono_ms();
+	store->look_ms = 0;	/* it may be gone */
 	pthread_mutex_lock(&store->mutex);
 	store->stats.failures++;
 	strcpy(store->stats.last_error, err->text);
@@ -649,7 +654,7 @@ finish(struct pb_store *store)
 	try_held(store, true);
 	seal_aged(store, true);
 	writer_flush(store);
-	if (pb_index_begin(store->index, &txn, &err) == 0) {
+	if (!store->away && pb_index_begin(store->index, &txn, &err) == 0) {
 		pb_index_meta_put(&txn, "numbers",
 		    atomic_load(&store->numbers));
 		pb_index_meta_put(&txn, PB_META_CLEAN, 1);

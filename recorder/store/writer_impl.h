@@ -27,6 +27,12 @@ int	writer_journal_fill(struct pb_store *store,
 	    const struct pb_chunk *chunk, uint64_t now_ns,
 	    struct pb_err *err);
 
+/* vanish.c: look, and leave what is gone, or begin anew; now and then. */
+void	store_look(struct pb_store *store, uint64_t now_ms);
+/* At once, before something is made at the path: false with the reason
+ * where the store is away. */
+bool	store_is_there(struct pb_store *store, struct pb_err *err);
+
 /* writer.c: answer a chunk with the failure, or hold it. */
 void	writer_chunk_failed(struct pb_store *store, struct pb_chunk *chunk,
 	    int rc, const struct pb_err *err);

@@ -89,6 +89,12 @@ pb_store_stream(struct pb_store *store, const struct pb_stream_key *key,
 	return 0;
 }
 
+bool
+pb_stream_own(const struct pb_stream *stream)
+{
+	return stream->own;
+}
+
 uint64_t
 pb_stream_next(const struct pb_stream *stream)
 {
@@ -139,26 +145,6 @@ pb_store_take_numbers(struct pb_store *store, uint64_t count)
 
 	store->number += count;
 	return first;
-}
-
-struct pb_index *
-pb_store_index(struct pb_store *store)
-{
-	return (struct pb_index *)(void *)store;
-}
-
-int
-pb_index_stream(struct pb_index *index, const struct pb_stream_key *key,
-    struct pb_stream_info *out, struct pb_err *err)
-{
-	struct pb_stream *stream;
-	int rc = pb_store_stream_find((struct pb_store *)(void *)index, key,
-	    &stream, err);
-
-	memset(out, 0, sizeof(*out));
-	if (rc == 1)
-		out->own = stream->own;
-	return rc;
 }
 
 enum pb_gap_reason

@@ -44,8 +44,7 @@ static int	check_repeat(struct pb_intake *, const struct pb_load *,
 		    struct pb_err *);
 static int	check_numbers(const struct pb_load *,
 		    const struct pb_body_facts *, struct pb_err *);
-static int	check_not_own(struct pb_intake *, const struct pb_load *,
-		    struct pb_err *);
+static int	check_not_own(const struct pb_load *, struct pb_err *);
 static struct pb_head *shared_head(struct pb_intake_entry *,
 		    struct pb_head *);
 static int	take_gap(struct pb_intake *, struct pb_load *, uint64_t,
@@ -78,7 +77,7 @@ intake_take(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 		return check_repeat(intake, load, err);
 	if (load->gap != 0 && load->last < next)
 		return 0;
-	rc = check_not_own(intake, load, err);
+	rc = check_not_own(load, err);
 	if (rc < 0)
 		return rc;
 	if (load->gap != 0)
@@ -253,22 +252,16 @@ check_numbers(const struct pb_load *load, const struct pb_body_facts *facts,
  * would be a loop; by the local door it is somebody's mistake.
  */
 static int
-check_not_own(struct pb_intake *intake, const struct pb_load *load,
-    struct pb_err *err)
+check_not_own(const struct pb_load *load, struct pb_err *err)
 {
 	const struct pb_stream_key *key = &load->entry->key;
-	struct pb_stream_info info;
-	int rc;
 
-	if (!load->local || load->entry->stream == NULL)
-		return 0;
-	rc = pb_index_stream(pb_store_index(intake->opts.store), key, &info,
-	    err);
-	if (rc == 1 && info.own)
+	if (load->local && load->entry->stream != NULL &&
+	    pb_stream_own(load->entry->stream))
 		return pb_err_set(err, PB_EACCES, "this node captures %s/%s "
 		    "itself; bring packets in under another interface name or "
 		    "epoch", key->node, key->interface);
-	return rc < 0 ? intake_store_failed(rc) : 0;
+	return 0;
 }
 
 /* The stream's head where this one is the same: a queue of a thousand

@@ -92,6 +92,13 @@ pb_acks_destroy(struct pb_acks *acks)
 	free(acks);
 }
 
+void
+pb_acks_leave(struct pb_acks *acks)
+{
+	if (acks != NULL)
+		forget(acks);
+}
+
 int
 pb_acks_get(struct pb_acks *acks, const char *upstream,
     const struct pb_stream_key *key, struct pb_ack *out)

@@ -50,6 +50,9 @@ int	pb_acks_create(struct pb_acks **out, const char *store,
 	    struct pb_err *err);
 void	pb_acks_destroy(struct pb_acks *acks);
 
+/* Close what is open; the next read looks again.  NULL is fine. */
+void	pb_acks_leave(struct pb_acks *acks);
+
 /*
  * What `upstream` has of the stream: 1; 0 where nothing is known (no
  * shipper yet, no row, a row that cannot be read): nothing is acked then.

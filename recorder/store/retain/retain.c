@@ -72,6 +72,24 @@ pb_retain_destroy(struct pb_retain *retain)
 	free(retain);
 }
 
+void
+pb_retain_leave(struct pb_retain *retain)
+{
+	if (retain == NULL)
+		return;
+	pb_acks_leave(retain->acks);
+	retain->doomed_count = 0;
+	retain->promised = retain->last_free = 0;
+	retain->commits = 0;
+	retain->more = false;
+	/* Each walk begins at the oldest. */
+	for (int r = 0; r < RETAIN_REASONS; r++)
+		retain->walk[r] = (struct retain_walk){
+			.sealed_before = UINT64_MAX,
+			.must_free = r == RETAIN_BY_FREE,
+		};
+}
+
 int
 pb_retain_set(struct pb_retain *retain, const struct pb_retain_opts *opts,
     struct pb_err *err)
