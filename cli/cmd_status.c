@@ -29,7 +29,7 @@ static void	json_fork(struct pb_json *, const struct pb_report_fork *);
 static void	json_member(struct pb_json *, const char *, bool, long);
 static int	print_people(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
-static void	say_program(struct pb_out *, const char *, bool, long);
+static void	say_program(struct pb_out *, const char *, bool, bool, long);
 static void	say_capture(void *, const struct pb_live_capture *);
 static void	say_retention(struct pb_out *, const struct pb_report *);
 static unsigned	shown(const struct pb_report_upstream *);
@@ -91,6 +91,7 @@ print_json(const struct pb_report *report, struct pb_out *out,
 	pb_json_text(&json, "node", report->node);
 	pb_json_text(&json, "description", report->description);
 	pb_json_text(&json, "store", report->store);
+	pb_json_bool(&json, "store_there", report->there);
 	json_member(&json, "recorder", report->recorder,
 	    (long)report->recorder_pid);
 	json_member(&json, "shipper", report->shipper,
@@ -236,8 +237,12 @@ print_people(const struct pb_report *report, struct pb_out *out,
 
 	pb_out_printf(out, "node       %s%s%s\n", report->node,
 	    report->description[0] != '\0' ? ": " : "", report->description);
-	pb_out_printf(out, "store      %s\n", report->store);
-	say_program(out, "recorder", report->recorder,
+	pb_out_printf(out, "store      %s%s\n", report->store, report->there ?
+	    "" : ": no store there");
+	if (!report->there && !report->recorder)
+		pb_out_printf(out, "           a recorder whose store has "
+		    "gone waits for it, and says so in its log\n");
+	say_program(out, "recorder", report->recorder, report->there,
 	    (long)report->recorder_pid);
 	if (report->live_error[0] != '\0')
 		pb_out_printf(out, "           %s\n", report->live_error);
@@ -255,7 +260,7 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	    (const char *)report->live.data, report->live.len, say_capture,
 	    out, err) < 0)
 		pb_out_printf(out, "           %s\n", err->text);
-	say_program(out, "shipper", report->shipper,
+	say_program(out, "shipper", report->shipper, report->there,
 	    (long)report->shipper_pid);
 	pb_out_printf(out, "streams    %" PRIu64 ": %" PRIu64 " packets, %s, %"
 	    PRIu64 " dropped\n", report->streams, report->packets,
@@ -272,12 +277,14 @@ print_people(const struct pb_report *report, struct pb_out *out,
 }
 
 static void
-say_program(struct pb_out *out, const char *name, bool running, long pid)
+say_program(struct pb_out *out, const char *name, bool running, bool there,
+    long pid)
 {
 	if (running)
 		pb_out_printf(out, "%-9s  running, pid %ld\n", name, pid);
 	else
-		pb_out_printf(out, "%-9s  not running\n", name);
+		pb_out_printf(out, "%-9s  %s\n", name, there ? "not running" :
+		    "none on it");
 }
 
 static void

@@ -42,12 +42,18 @@ struct pb_recorder {
 	struct pb_store		*store;
 	struct pb_ingest	*ingest;
 	uint64_t		 started_ms, sampled_ms;
+	/* The store, as last looked at, and what capture had counted as not
+	 * kept when it went. */
+	bool			 away;
+	uint64_t		 returns, unkept;
 	pthread_mutex_t		 lock;	/* of what follows */
 	size_t			 captures;
 	struct capture		 capture[PB_CAPTURES_MAX];
 };
 
 static int	open_store(struct pb_recorder *, struct pb_err *);
+static void	look_at_store(struct pb_recorder *);
+static uint64_t	count_unkept(struct pb_recorder *);
 static void	wait_captures(struct pb_recorder *);
 static int	start_captures(struct pb_recorder *, const struct pb_conf *,
 		    struct pb_err *);
@@ -137,6 +143,7 @@ pb_recorder_reload(struct pb_recorder *rec, struct pb_conf *fresh,
 	if (rc == 0)
 		rc = pb_retention_apply(rec->store, fresh, err);
 	if (rc == 0) {
+		pb_store_take(rec->store);
 		if (!same_fixed(rec->conf, fresh))
 			pb_log(PB_LOG_WARN, "recorder", "[node], [store] or "
 			    "[listen] changed in %s: restart pb-recorder to "
@@ -156,6 +163,7 @@ pb_recorder_tick(struct pb_recorder *rec, uint64_t now_ms)
 {
 	uint64_t span_ms = now_ms - rec->sampled_ms;
 
+	look_at_store(rec);
 	if (span_ms < PB_RECORDER_SAMPLE_MS)
 		return;
 	rec->sampled_ms = now_ms;
@@ -204,6 +212,41 @@ open_store(struct pb_recorder *rec, struct pb_err *err)
 	int rc = pb_store_open(&rec->store, &opts, err);
 
 	return rc < 0 ? rc : pb_retention_apply(rec->store, rec->conf, err);
+}
+
+/*
+ * The local door stands in the store, and goes and comes with it.  A store
+ * that came back between two looks is another one.
+ */
+static void
+look_at_store(struct pb_recorder *rec)
+{
+	struct pb_store_stats stats;
+
+	pb_store_stats(rec->store, &stats);
+	pb_ingest_local(rec->ingest, stats.away ? 0 : stats.returns + 1);
+	if (stats.away && !rec->away)
+		rec->unkept = count_unkept(rec);
+	else if (rec->away && stats.returns != rec->returns)
+		pb_log(PB_LOG_INFO, "recorder", "capturing into the store "
+		    "again, not_kept=%llu packets meanwhile; the drop count "
+		    "of the next packets tells them", (unsigned long long)
+		    (count_unkept(rec) - rec->unkept));
+	rec->away = stats.away;
+	rec->returns = stats.returns;
+}
+
+static uint64_t
+count_unkept(struct pb_recorder *rec)
+{
+	struct pb_source_stats stats;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < rec->captures; i++) {
+		pb_source_stats(rec->capture[i].source, &stats);
+		sum += stats.store_dropped;
+	}
+	return sum;
 }
 
 /*
@@ -322,7 +365,7 @@ grow_index(struct pb_recorder *rec, const struct pb_conf *fresh,
 
 	if (size <= rec->conf->store.index_size)
 		return 0;
-	rc = pb_index_resize(pb_store_index(rec->store), size, err);
+	rc = pb_store_resize(rec->store, size, err);
 	if (rc < 0)
 		return rc;
 	pb_log(PB_LOG_INFO, "recorder", "larger index index_size=%llu "

@@ -66,6 +66,7 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 	rc = pb_index_readable(cli->store, err);
 	if (rc == 0)
 		rc = pb_index_open(&work.index, cli->store, err);
+	report->there = rc != PB_ENOENT;
 	if (rc == 0)
 		rc = add_segments(&work, err);
 	if (rc == 0)

@@ -59,6 +59,7 @@ struct pb_report_orphans {
 
 struct pb_report {
 	const char	*node, *description, *store;	/* borrowed */
+	bool		 there;		/* the store has an index */
 	bool		 recorder, shipper;		/* running */
 	pid_t		 recorder_pid, shipper_pid;
 	struct pb_buf	 live;		/* the recorder's answer, or empty */

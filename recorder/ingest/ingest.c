@@ -42,10 +42,14 @@ struct pb_ingest {
 	pthread_t	 thread;
 	bool		 thread_runs;
 	_Atomic bool	 stop;
+	const char	*store;		/* its path, for the local door; */
+	_Atomic uint64_t local_want, local_have; /* pb_ingest_local() */
+	uint64_t	 local_said;	/* of which one it could not be opened */
 };
 
 static int	open_local(struct pb_ingest *, const struct pb_conf *,
 		    struct pb_err *);
+static void	move_local(struct pb_ingest *);
 static int	open_tcp(struct pb_ingest *, int, struct pb_err *);
 static void	tell_waits(struct pb_ingest *, const char *);
 static int	add_server(struct pb_ingest *, const struct pb_server_opts *,
@@ -68,6 +72,9 @@ pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
 
 	if (ingest == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
+	ingest->store = opts->conf->store.path;
+	atomic_store(&ingest->local_want, 1);
+	atomic_store(&ingest->local_have, 1);
 	ingest->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ingest->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ingest->epoll_fd < 0 || ingest->event_fd < 0)
@@ -92,6 +99,14 @@ pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
 	}
 	*out = ingest;
 	return 0;
+}
+
+void
+pb_ingest_local(struct pb_ingest *ingest, uint64_t store)
+{
+	atomic_store(&ingest->local_want, store);
+	if (atomic_load(&ingest->local_have) != store)
+		wake(ingest);
 }
 
 void
@@ -122,6 +137,36 @@ open_local(struct pb_ingest *ingest, const struct pb_conf *conf,
 		return opts.listen_fd;
 	}
 	return add_server(ingest, &opts, err);
+}
+
+/* On the ingest thread.  The socket's name is left where it is: by now the
+ * path may lead to another store. */
+static void
+move_local(struct pb_ingest *ingest)
+{
+	struct pb_server *server = ingest->server[0];
+	uint64_t want = atomic_load(&ingest->local_want);
+	struct pb_err err;
+	int fd, rc;
+
+	if (want == atomic_load(&ingest->local_have) || ingest->stop)
+		return;
+	pb_server_quiesce(server);
+	ingest->socket_path[0] = '\0';
+	atomic_store(&ingest->local_have, 0);
+	if (want == 0)
+		return;
+	fd = pb_door_local(ingest->store, ingest->socket_path, &err);
+	rc = fd < 0 ? fd : pb_server_listen(server, fd, &err);
+	if (rc == 0) {
+		atomic_store(&ingest->local_have, want);
+		return;
+	}
+	ingest->socket_path[0] = '\0';
+	if (ingest->local_said != want)
+		pb_log(PB_LOG_ERROR, "ingest", "pb status and pb import cannot "
+		    "reach this recorder: %s; it is tried again", err.text);
+	ingest->local_said = want;
 }
 
 /* Where it cannot be now, it is tried again: that is no error. */
@@ -263,6 +308,7 @@ run(void *arg)
 
 		wait_events(ingest, timeout, ready);
 		service->now_ms = pb_clock_mono_ms();
+		move_local(ingest);
 		if (atomic_load(&ingest->stop) && !service->stopping)
 			begin_stop(ingest);
 		if (ingest->listen != NULL && !service->stopping &&

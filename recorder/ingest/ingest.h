@@ -41,6 +41,14 @@ struct pb_ingest_opts {
 int	pb_ingest_start(struct pb_ingest **out,
 	    const struct pb_ingest_opts *opts, struct pb_err *err);
 
+/*
+ * The store that STORE/recorder.sock is in: 0, it is gone, and the local
+ * door is closed; else the door is opened at the path, once for each
+ * number.  Open with 1 at the start.  Calling it again with the same number
+ * tries again what has failed.  Any thread.
+ */
+void	pb_ingest_local(struct pb_ingest *ingest, uint64_t store);
+
 /* Stop taking requests, let those in flight end, end the thread. */
 void	pb_ingest_stop(struct pb_ingest *ingest);
 

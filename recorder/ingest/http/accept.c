@@ -121,6 +121,23 @@ pb_accept_stop(struct pb_accept *accept)
 	accept->listen_fd = accept->spare_fd = -1;
 }
 
+int
+pb_accept_listen(struct pb_accept *accept, int listen_fd, struct pb_err *err)
+{
+	int rc = add(accept, listen_fd, err);
+
+	if (rc < 0) {
+		close(listen_fd);
+		return rc;
+	}
+	accept->listen_fd = listen_fd;
+	accept->watched = true;
+	accept->retry_ms = 0;
+	keep_spare(accept);
+	watch(accept);
+	return 0;
+}
+
 static int
 add(struct pb_accept *accept, int fd, struct pb_err *err)
 {

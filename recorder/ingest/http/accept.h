@@ -48,5 +48,9 @@ uint64_t pb_accept_wake_ms(const struct pb_accept *accept);
 void	pb_accept_full(struct pb_accept *accept, bool full);
 /* Listen no more. */
 void	pb_accept_stop(struct pb_accept *accept);
+/* Listen again, after pb_accept_stop(); `listen_fd` is ours from now on, also
+ * where this fails. */
+int	pb_accept_listen(struct pb_accept *accept, int listen_fd,
+	    struct pb_err *err);
 
 #endif

@@ -231,6 +231,12 @@ pb_server_quiesce(struct pb_server *server)
 	pb_accept_stop(server->accept);
 }
 
+int
+pb_server_listen(struct pb_server *server, int listen_fd, struct pb_err *err)
+{
+	return pb_accept_listen(server->accept, listen_fd, err);
+}
+
 unsigned
 pb_server_connections(const struct pb_server *server)
 {

@@ -43,8 +43,11 @@ int	pb_server_fd(const struct pb_server *server);
 int	pb_server_timeout_ms(struct pb_server *server, uint64_t now_ms);
 void	pb_server_run(struct pb_server *server);
 
-/* Take no new connections. */
+/* Take no new connections; or again, from `listen_fd`, which is the
+ * server's from now on, also where this fails. */
 void	pb_server_quiesce(struct pb_server *server);
+int	pb_server_listen(struct pb_server *server, int listen_fd,
+	    struct pb_err *err);
 unsigned pb_server_connections(const struct pb_server *server);
 
 #endif
