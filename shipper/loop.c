@@ -3,7 +3,8 @@
  *
  * Order of things: the lock and the state come with the store's directory,
  * the upstreams with the index.  Where the index goes, they go, and begin
- * again with the next one by asking the receivers.
+ * again with the next one by asking the receivers.  Where the store goes, all
+ * of it goes; nothing is made at its path before a recorder has an index there.
  */
 #include "shipper/loop.h"
 
@@ -30,6 +31,8 @@
 
 static int	step(struct pb_loop *, struct pb_err *);
 static int	look_for_store(struct pb_loop *, struct pb_err *);
+static void	leave_store(struct pb_loop *);
+static bool	store_is_ready(struct pb_loop *);
 static int	take_store(struct pb_loop *, struct pb_err *);
 static int	open_index(struct pb_loop *, struct pb_err *);
 static void	close_index(struct pb_loop *);
@@ -46,6 +49,7 @@ static void	reload(struct pb_loop *);
 static void	take_conf(struct pb_loop *, struct pb_conf *);
 static bool	configured(void *, const char *);
 static void	finish(struct pb_loop *);
+static bool	store_is_there(void *);
 static const struct pb_stream_info *stream_of(void *, uint32_t);
 static int	remembered(void *, const char *, const struct pb_stream_key *,
 		    struct pb_cursor_row *);
@@ -68,10 +72,10 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 	loop->conf = conf;
 	loop->signal_fd = signal_fd;
 	loop->lock_fd = -1;
-	do
-		loop->sender = pb_random64();
-	while (loop->sender == 0);
-	rc = pb_http_create(&loop->http, &opts, err);
+	loop->sender = pb_random64();
+	rc = pb_home_init(&loop->home, conf->store.path, PB_HOME_SHIPPER, err);
+	if (rc == 0)
+		rc = pb_http_create(&loop->http, &opts, err);
 	if (rc == 0)
 		rc = pb_maker_create(&loop->maker, conf->store.path, err);
 	if (rc == 0)
@@ -95,6 +99,7 @@ pb_loop_destroy(struct pb_loop *loop)
 	pb_http_destroy(loop->http);
 	loop_letters_close(loop);
 	pb_state_close(loop->state);
+	pb_home_leave(&loop->home);
 	if (loop->lock_fd >= 0)
 		close(loop->lock_fd);
 	if (loop->held)
@@ -157,14 +162,17 @@ step(struct pb_loop *loop, struct pb_err *err)
 /* --- the store ---------------------------------------------------------- */
 
 /*
- * Once a second: take the store if it has come, leave the index if it was
- * replaced.  Only a second shipper on the store is an error.
+ * Once a second: take the store if it has come, leave it if it has gone,
+ * and the index if that was replaced.  Only a second shipper on the store is
+ * an error, and only at the start.
  */
 static int
 look_for_store(struct pb_loop *loop, struct pb_err *err)
 {
 	int rc;
 
+	if (loop->state != NULL && !store_is_there(loop))
+		leave_store(loop);
 	if (loop->feed != NULL) {
 		if (pb_watch_same(loop->watch))
 			return 0;
@@ -176,11 +184,57 @@ look_for_store(struct pb_loop *loop, struct pb_err *err)
 	rc = take_store(loop, err);
 	if (rc == 1)
 		rc = open_index(loop, err);
-	if (rc == PB_EBUSY && loop->lock_fd < 0)
+	if (rc == PB_EBUSY && loop->lock_fd < 0 && !loop->left)
 		return rc;
 	if (rc < 0)
 		loop_say(loop, err->text);
 	return 0;
+}
+
+/*
+ * Another one may be at its path by now: nothing of what memory has is true
+ * of that, and what is under way is asked for again.
+ */
+static void
+leave_store(struct pb_loop *loop)
+{
+	pb_log(PB_LOG_ERROR, "shipper", "the store %s %s: nothing is shipped "
+	    "until it is back, or another one is there",
+	    loop->conf->store.path, pb_home_why(&loop->home));
+	close_index(loop);
+	loop_letters_close(loop);
+	loop->fills_checked = false;
+	loop->fills_commits = 0;
+	pb_state_close(loop->state);
+	loop->state = NULL;
+	pb_home_leave(&loop->home);
+	close(loop->lock_fd);
+	loop->lock_fd = -1;
+	pb_below_park(loop->conf->store.path);
+	loop->left = true;
+	loop->said[0] = '\0';
+}
+
+static bool
+store_is_there(void *arg)
+{
+	const struct pb_loop *loop = arg;
+
+	return pb_home_same(&loop->home);
+}
+
+/* One that has gone is waited for: what is at its path now may be the
+ * directory that it was mounted over. */
+static bool
+store_is_ready(struct pb_loop *loop)
+{
+	char index[PATH_MAX];
+	struct stat st;
+
+	if (loop->left)
+		return pb_layout_path(index, loop->conf->store.path,
+		    PB_HOME_INDEX, NULL) == 0 && stat(index, &st) == 0;
+	return stat(loop->conf->store.path, &st) == 0;
 }
 
 /* The lock and the state: 1 ours, 0 there is no store, or an error. */
@@ -188,29 +242,26 @@ static int
 take_store(struct pb_loop *loop, struct pb_err *err)
 {
 	const char *store = loop->conf->store.path;
-	struct stat st;
+	char text[PB_ERR_TEXT_MAX];
 	int rc;
 
 	if (loop->state != NULL)
 		return 1;
-	if (stat(store, &st) < 0) {
-		char text[PB_ERR_TEXT_MAX];
-
+	if (!store_is_ready(loop)) {
 		snprintf(text, sizeof(text), "no store at %.400s yet: waiting "
 		    "for pb-recorder", store);
 		loop_say(loop, text);
 		return 0;
 	}
-	if (!loop->held) {
+	if (loop->lock_fd < 0) {
 		/* It may have come after we began. */
 		rc = pb_owner_refuses(store, "pb-shipper", "", err);
 		if (rc == 0)
-			rc = pb_below_hold(store, err);
+			rc = loop->held ? pb_below_renew(store, err) :
+			    pb_below_hold(store, err);
 		if (rc < 0)
 			return rc;
 		loop->held = true;
-	}
-	if (loop->lock_fd < 0) {
 		rc = pb_shipper_lock(&loop->lock_fd, store, err);
 		if (rc < 0) {
 			loop->lock_fd = -1;
@@ -219,12 +270,15 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 	}
 	rc = pb_state_open_write(&loop->state, store, err);
 	if (rc == 0)
+		rc = pb_home_enter(&loop->home, err);
+	if (rc == 0)
 		rc = pb_state_forget(loop->state, configured, loop, err);
 	if (rc == 0)
 		rc = loop_letters_open(loop, err);
 	if (rc < 0) {
 		pb_state_close(loop->state);
 		loop->state = NULL;
+		pb_home_leave(&loop->home);
 	}
 	return rc < 0 ? rc : 1;
 }
@@ -274,7 +328,8 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
 	    .feed = loop->feed, .maker = loop->maker, .index = loop->index,
 	    .letters = loop->letters, .state = loop->state,
 	    .sender = loop->sender, .stream = stream_of,
-	    .remembered = remembered, .arg = loop };
+	    .remembered = remembered, .there = store_is_there,
+	    .arg = loop };
 	int rc;
 
 	rc = pb_upstream_create(&loop->upstream[loop->upstreams], conf, &env,

@@ -7,6 +7,7 @@
 #ifndef PB_SHIPPER_LOOP_PRIVATE_H
 #define PB_SHIPPER_LOOP_PRIVATE_H
 
+#include "recorder/store/home.h"
 #include "shipper/control.h"
 #include "shipper/feed.h"
 #include "shipper/http/http.h"
@@ -26,6 +27,8 @@ struct pb_loop {
 	struct pb_http	*http;
 	struct pb_maker	*maker;
 	struct pb_state	*state;		/* NULL: not open yet */
+	struct pb_home	 home;		/* of its file, while it is open */
+	bool		 left;		/* one that was there has gone */
 	struct pb_letters *letters;	/* opened and closed with it */
 	struct pb_control *control;	/* NULL: cannot listen; says why */
 	struct pb_watch	*watch;

@@ -35,6 +35,9 @@ struct pb_upstream_env {
 	int	(*remembered)(void *arg, const char *upstream,
 		    const struct pb_stream_key *key,
 		    struct pb_cursor_row *out);
+	/* Is the store at its path?  A file that is missing where it is not
+	 * says nothing. */
+	bool	(*there)(void *arg);
 	void		*arg;
 };
 

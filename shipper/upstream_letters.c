@@ -44,7 +44,7 @@ static int	look_late_only(const struct place *,
 static bool	ready(void *, const struct pb_letter *);
 static int	settle(const struct place *, uint64_t, uint64_t,
 		    struct pb_err *);
-static bool	spoiled(int);
+static bool	spoiled(const struct pb_upstream *, int);
 static int	refuse(const struct place *, const struct pb_ship_dead *,
 		    struct pb_err *);
 static int	drop_late(const struct place *, const struct pb_demotion *,
@@ -152,7 +152,7 @@ upstream_spoiled(struct pb_upstream *u, const struct pb_action *action,
 	    .text = text };
 	struct pb_err err;
 
-	if (!spoiled(rc))
+	if (!spoiled(u, rc))
 		return;
 	if (action->piece.letter)
 		rc = upstream_refuse(u, action->stream, &dead, &err);
@@ -399,7 +399,7 @@ look_requeued(const struct place *at, const struct pb_letter *letter,
 		out->letter = out->settles = true;
 		return 0;
 	}
-	if (!spoiled(rc))
+	if (!spoiled(at->u, rc))
 		return rc;
 	memset(out, 0, sizeof(*out));
 	snprintf(text, sizeof(text), "%.200s", err->text);
@@ -427,7 +427,7 @@ look_late_only(const struct place *at, const struct pb_letter *letter,
 {
 	int rc = look_late(at, letter, from, out, err);
 
-	if (!spoiled(rc))
+	if (!spoiled(at->u, rc))
 		return rc;
 	upstream_event(at->u, PB_LOG_WARN, at->stream->id, err->text);
 	*out = (struct pb_piece){ .kind = PB_PIECE_GAP, .first = from,
@@ -446,9 +446,9 @@ settle(const struct place *at, uint64_t first, uint64_t last,
 
 /* Trying again would not help. */
 static bool
-spoiled(int rc)
+spoiled(const struct pb_upstream *u, int rc)
 {
-	return rc == PB_ENOENT || rc == PB_EFORMAT || rc == PB_EDIGEST;
+	return (rc == PB_ENOENT && u->env.there(u->env.arg)) || rc == PB_EFORMAT || rc == PB_EDIGEST;
 }
 
 static int

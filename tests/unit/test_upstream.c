@@ -60,6 +60,13 @@ grow(struct bench *b, uint64_t first, uint64_t last)
 	assert_int_equal(pb_upstream_stream(b->upstream, &b->row, NULL), 0);
 }
 
+static bool
+there(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
 static void
 bench_init(struct bench *b, const char *streams, const struct line *script,
     unsigned lines)
@@ -90,7 +97,7 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	    .maker = b->maker, .index = pb_store_index(b->f.store),
 	    .letters = b->letters, .state = b->state,
 	    .sender = 0x1234, .stream = stream_of,
-	    .remembered = remembered, .arg = b };
+	    .remembered = remembered, .there = there, .arg = b };
 	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env,
 	    pb_clock_mono_ms(), NULL), 0);
 }
