@@ -26,9 +26,11 @@
 #include "cli/query/search.h"
 #include "cli/query/select.h"
 #include "cli/query/target.h"
+#include "recorder/store/home.h"
 
 #define FILTER_BYTES_MAX	(64u << 10)
 #define FOLLOW_POLL_MS		50
+#define HOME_MS			1000	/* between looks whether it is there */
 /* Interfaces of a file without packets: the first so many streams. */
 #define EMPTY_INTERFACES_MAX	256u
 
@@ -40,7 +42,7 @@ struct query {
 	const char	*file;		/* -w, or NULL */
 	bool		 count, json, comments, follow;
 	/* while it runs */
-	struct pb_index	*index;
+	struct pb_index	*index;		/* NULL while it is waited for */
 	struct pb_search *search;
 	struct pb_out	 out;
 	struct pb_target target;
@@ -50,7 +52,10 @@ struct query {
 	uint64_t	 packets;
 	uint32_t	 interfaces;	/* of an empty file, */
 	uint16_t	 linktype;	/* and their type */
-	uint64_t	 commits;	/* of the index, before the round */
+	uint64_t	 commits;	/* of the index, before the round; 0:
+					 * a round in any case */
+	struct pb_home	 home;		/* of the index, with --follow */
+	uint64_t	 home_ms;	/* when it is looked at again */
 };
 
 static int	parse(struct query *, const struct pb_command *, int,
@@ -63,8 +68,12 @@ static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
 static int	put_packet(struct query *, const struct pb_cursor_packet *,
 		    struct pb_err *);
-static bool	wait_for_more(struct query *);
 static int	open_target(struct query *, struct pb_err *);
+static int	check_home(struct query *, struct pb_err *);
+static int	wait_for_more(struct query *, struct pb_err *);
+static int	look_for_index(struct query *, struct pb_err *);
+static int	leave_index(struct query *, struct pb_err *);
+static int	enter_index(struct query *, struct pb_err *);
 static int	open_sink(struct query *, struct pb_err *);
 static int	close_sink(struct query *, int, struct pb_err *);
 static int	add_interface(void *, const struct pb_stream_info *,
@@ -192,12 +201,20 @@ run(struct query *query, struct pb_err *err)
 
 	pb_cli_catch_signals();
 	query->left = query->select.limit;
-	query->target.fd = -1;
+	query->target.fd = query->home.fd = -1;
 	rc = open_target(query, err);
+	if (rc == 0)
+		rc = pb_home_init(&query->home, query->cli->store,
+		    PB_HOME_INDEX, err);
+	/* Before it is opened: were it replaced in between, the next look
+	 * would find another file. */
+	if (rc == 0)
+		(void)pb_home_enter(&query->home, NULL);
 	if (rc == 0)
 		rc = pb_cli_index(query->cli, &query->index, err);
 	if (rc < 0) {
 		pb_target_abandon(&query->target);
+		pb_home_leave(&query->home);
 		return rc;
 	}
 	query->commits = pb_index_commits(query->index);
@@ -214,6 +231,7 @@ run(struct query *query, struct pb_err *err)
 	pb_search_destroy(query->search);
 	pb_index_close(query->index);
 	pb_target_abandon(&query->target);	/* one that was not begun */
+	pb_home_leave(&query->home);
 	if (pb_cli_stopped() != 0 && !query->follow)
 		pb_cli_die(pb_cli_stopped());
 	return rc;
@@ -225,6 +243,8 @@ run_count(struct query *query, struct pb_err *err)
 	uint64_t count;
 	int rc = pb_search_count(query->search, query->left, &count, err);
 
+	if (rc == 0)
+		rc = check_home(query, err);
 	if (rc == 0 && pb_cli_stopped() == 0)
 		printf("%" PRIu64 "\n", count);
 	return rc;
@@ -243,7 +263,9 @@ run_rounds(struct query *query, struct pb_err *err)
 		    err);
 	while (rc >= 0 && query->follow && query->left > 0) {
 		rc = pb_out_flush(&query->out, err);
-		if (rc < 0 || !wait_for_more(query))
+		if (rc == 0)
+			rc = wait_for_more(query, err);
+		if (rc <= 0)
 			break;
 		rc = pb_search_round(query->search, err);
 		if (rc == 0)
@@ -265,9 +287,28 @@ one_round(struct query *query, struct pb_err *err)
 		if (rc <= 0)
 			break;
 		rc = put_packet(query, &cp, err);
+		pb_search_dealt(query->search, lane, cp.seq);
 	}
 	pb_merge_destroy(merge);
-	return rc;
+	/* A segment that is not there has expired; or all of it is gone. */
+	if (pb_home_same(&query->home) || pb_out_gone(&query->out))
+		return rc;
+	if (!query->follow)
+		return rc < 0 ? rc : check_home(query, err);
+	/* Then it is waited for, and the next round goes on from here. */
+	pb_search_cut_short(query->search);
+	query->commits = 0;
+	return 0;
+}
+
+static int
+check_home(struct query *query, struct pb_err *err)
+{
+	if (pb_home_same(&query->home))
+		return 0;
+	return pb_err_set(err, PB_ESYS, "query: the index of the store %.300s "
+	    "%s while it was read: what was found is not all",
+	    query->cli->store, pb_home_why(&query->home));
 }
 
 static int
@@ -282,27 +323,93 @@ put_packet(struct query *query, const struct pb_cursor_packet *cp,
 }
 
 /*
- * Until the index has grown since the last round began.  False after a
- * signal, or when whoever reads our output has gone, which poll(2) tells
- * without a write.
+ * Until the index has grown since the last round began, or another one is
+ * there: 1.  0 after a signal, or when whoever reads our output has gone,
+ * which poll(2) tells without a write.
  */
-static bool
-wait_for_more(struct query *query)
+static int
+wait_for_more(struct query *query, struct pb_err *err)
 {
 	struct pollfd fd = { .fd = query->out.fd };
 	uint64_t commits;
+	int rc;
 
 	while (pb_cli_stopped() == 0) {
 		if (poll(&fd, 1, FOLLOW_POLL_MS) > 0 &&
 		    (fd.revents & (POLLERR | POLLNVAL)) != 0)
-			return false;
+			return 0;
+		rc = look_for_index(query, err);
+		if (rc != 0)
+			return rc;
+		if (query->index == NULL)
+			continue;
 		commits = pb_index_commits(query->index);
 		if (commits != query->commits) {
 			query->commits = commits;
 			return pb_cli_stopped() == 0;
 		}
 	}
-	return false;
+	return 0;
+}
+
+/*
+ * Once a second: is the index that is read still the store's?  1 where
+ * another one is, which is read from now on; 0, also where there is none and
+ * it is waited for; or an error.
+ */
+static int
+look_for_index(struct query *query, struct pb_err *err)
+{
+	uint64_t now_ms = pb_clock_mono_ms();
+	int rc = 0;
+
+	if (now_ms < query->home_ms)
+		return 0;
+	query->home_ms = now_ms + HOME_MS;
+	if (query->index != NULL && pb_home_same(&query->home))
+		return 0;
+	if (query->index != NULL) {
+		pb_cli_note("the index of the store %s %s: waiting for it, or "
+		    "for another one there", query->cli->store,
+		    pb_home_why(&query->home));
+		rc = leave_index(query, err);
+	}
+	return rc < 0 ? rc : enter_index(query, err);
+}
+
+/* Nothing of a store that was unmounted stays open. */
+static int
+leave_index(struct query *query, struct pb_err *err)
+{
+	int rc = pb_search_leave(query->search, err);
+
+	pb_index_close(query->index);
+	query->index = NULL;
+	pb_home_leave(&query->home);
+	return rc;
+}
+
+/* 1, 0 where none can be opened yet, or an error. */
+static int
+enter_index(struct query *query, struct pb_err *err)
+{
+	struct pb_index *index;
+	int rc;
+
+	if (pb_home_enter(&query->home, NULL) < 0)
+		return 0;
+	if (pb_index_open(&index, query->cli->store, NULL) < 0) {
+		pb_home_leave(&query->home);
+		return 0;
+	}
+	rc = pb_search_enter(query->search, index, err);
+	if (rc < 0) {
+		pb_index_close(index);
+		return rc;
+	}
+	query->index = index;
+	query->commits = pb_index_commits(index);
+	return 1;
 }
 
 /* Before the store is: the file is the caller's. */

@@ -19,6 +19,7 @@ struct search_filter {
 struct search_lane {
 	struct pb_stream_info info;
 	struct pb_range	 range;
+	uint64_t	 dealt;		/* all up to it */
 	struct pb_cursor *cursor;
 	const struct pb_filter *filter;
 };
@@ -41,6 +42,7 @@ struct pb_search {
 	size_t		 passed_over;
 	struct search_done *done;		/* by stream */
 	size_t		 dones, dones_cap;
+	struct pb_stream_key *left;	/* of `done`, between two indexes */
 	struct pb_err	 filter_err;	/* of the first that failed */
 };
 
@@ -104,6 +106,7 @@ pb_search_destroy(struct pb_search *search)
 	free(search->lane);
 	free(search->filter);
 	free(search->done);
+	free(search->left);
 	free(search);
 }
 
@@ -117,6 +120,64 @@ pb_search_round(struct pb_search *search, struct pb_err *err)
 	search->lanes = 0;
 	search->passed_over = 0;
 	return pb_cli_streams(search->index, NULL, add_lane, search, err);
+}
+
+void
+pb_search_dealt(struct pb_search *search, size_t lane, uint64_t seq)
+{
+	search->lane[lane].dealt = seq;
+}
+
+void
+pb_search_cut_short(struct pb_search *search)
+{
+	for (size_t i = 0; i < search->lanes; i++)
+		search->lane[i].info.last_seq = search->lane[i].dealt;
+}
+
+/* An index that was made again may have other ids. */
+int
+pb_search_leave(struct pb_search *search, struct pb_err *err)
+{
+	int rc = round_done(search, err);
+
+	search->lanes = 0;
+	if (rc < 0)
+		return rc;
+	search->left = calloc(search->dones + 1, sizeof(*search->left));
+	if (search->left == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
+	for (size_t i = 0; i < search->dones && rc >= 0; i++)
+		rc = pb_index_stream_key(search->index,
+		    search->done[i].stream, &search->left[i], err);
+	search->index = NULL;
+	return rc < 0 ? rc : 0;
+}
+
+int
+pb_search_enter(struct pb_search *search, struct pb_index *index,
+    struct pb_err *err)
+{
+	struct pb_stream_info info;
+	size_t kept = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < search->dones && rc >= 0; i++) {
+		rc = pb_index_stream(index, &search->left[i], &info, err);
+		if (rc != 1)
+			continue;
+		search->done[kept].stream = info.id;
+		search->done[kept++].last_seq = search->done[i].last_seq;
+	}
+	if (rc < 0)
+		return rc;
+	free(search->left);
+	search->left = NULL;
+	search->dones = kept;
+	if (kept > 0)
+		qsort(search->done, kept, sizeof(*search->done), done_order);
+	search->index = index;
+	return 0;
 }
 
 size_t
@@ -230,6 +291,7 @@ add_lane(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 	memset(lane, 0, sizeof(*lane));
 	lane->info = *info;
 	lane->filter = filter->filter;
+	lane->dealt = done;
 	lane->range = search->select->range;
 	if (lane->range.first_seq <= done)
 		lane->range.first_seq = done + 1;

@@ -36,6 +36,20 @@ void	pb_search_destroy(struct pb_search *search);
 /* Begin a round: list the streams with packets that no round had. */
 int	pb_search_round(struct pb_search *search, struct pb_err *err);
 
+/* Packet `seq` of lane `lane` of the merge has been dealt with. */
+void	pb_search_dealt(struct pb_search *search, size_t lane, uint64_t seq);
+/* The round was cut short: the next one goes on behind what was dealt with. */
+void	pb_search_cut_short(struct pb_search *search);
+
+/*
+ * The index is going to be closed; no round is under way until another one
+ * is entered.  The next round is of that one, and goes on in each stream
+ * that both have.
+ */
+int	pb_search_leave(struct pb_search *search, struct pb_err *err);
+int	pb_search_enter(struct pb_search *search, struct pb_index *index,
+	    struct pb_err *err);
+
 /* Of this round, in the order of their names. */
 size_t	pb_search_streams(const struct pb_search *search);
 const struct pb_stream_info *pb_search_stream(const struct pb_search *search,
