@@ -222,16 +222,17 @@ static void
 look_at_store(struct pb_recorder *rec)
 {
 	struct pb_store_stats stats;
+	uint64_t unkept = count_unkept(rec);
 
 	pb_store_stats(rec->store, &stats);
 	pb_ingest_local(rec->ingest, stats.away ? 0 : stats.returns + 1);
-	if (stats.away && !rec->away)
-		rec->unkept = count_unkept(rec);
-	else if (rec->away && stats.returns != rec->returns)
+	if (rec->away && stats.returns != rec->returns)
 		pb_log(PB_LOG_INFO, "recorder", "capturing into the store "
-		    "again, not_kept=%llu packets meanwhile; the drop count "
-		    "of the next packets tells them", (unsigned long long)
-		    (count_unkept(rec) - rec->unkept));
+		    "again not_kept=%llu; drop counts of the next packets "
+		    "tell them", (unsigned long long)(unkept > rec->unkept ?
+		    unkept - rec->unkept : 0));
+	if (stats.away && !rec->away)
+		rec->unkept = unkept;
 	rec->away = stats.away;
 	rec->returns = stats.returns;
 }
@@ -522,6 +523,8 @@ writer_metrics(struct pb_recorder *rec, struct pb_buf *out)
 	    "Writes, syncs and commits that failed.", stats.failures);
 	metric(out, "log_lines_left_out_total", "counter",
 	    "Lines of the log that nobody took.", pb_log_left_out());
+	metric(out, "store_there", "gauge", "0 while the store is not at its "
+	    "path.", !stats.away);
 	metric(out, "uptime_seconds", "gauge", "Since the recorder started.",
 	    (pb_clock_mono_ms() - rec->started_ms) / 1000);
 }

@@ -91,7 +91,8 @@ struct pb_store {
 	_Atomic bool		 take;		/* whatever is there; any thread */
 	enum pb_home_offer	 offer;		/* of the path, while away, */
 	uint64_t		 offered_ms;	/* since when */
-	uint64_t		 look_ms;	/* the next look */
+	uint64_t		 settle_ms;	/* and how long it must be */
+	uint64_t		 look_ms, files_ms; /* the next look, at each */
 	char			 gone[PB_ERR_TEXT_MAX]; /* why it is away */
 	char			 said[PB_ERR_TEXT_MAX]; /* and what hinders */
 	struct pb_retain	*retain;	/* (w), but for its bounds */

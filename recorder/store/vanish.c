@@ -29,13 +29,16 @@
 #include "recorder/store/writer_impl.h"
 
 #define LOOK_MS		250u	/* between two looks at the path */
-#define SETTLED_MS	500u	/* so long a thing is there before it is taken */
+#define FILES_MS	1000u	/* and two at the names of open segments */
+#define SETTLED_MS	500u	/* so long a thing is there before it is taken, */
+#define DELETING_MS	3000u	/* so long where a file was deleted: somebody
+				 * may be about to delete all of them, */
 #define ROOM_MS		10000u	/* and so long nothing, where it was deleted:
-				 * somebody may be about to move one there */
+				 * one may be about to be moved there */
 
 static void	leave(struct pb_store *, const char *);
 static void	drop_segments(struct pb_store *);
-static const char *lost_file(const struct pb_store *);
+static bool	lost_file(const struct pb_store *);
 static void	wait_at_path(struct pb_store *, uint64_t);
 static bool	is_accepted(const struct pb_store *, uint64_t);
 static int	enter(struct pb_store *, struct pb_err *);
@@ -55,21 +58,22 @@ store_look(struct pb_store *store, uint64_t now_ms)
 	store->look_ms = now_ms + LOOK_MS;
 	if (store->away)
 		wait_at_path(store, now_ms);
-	else
-		(void)store_is_there(store, NULL);
+	else if (store_is_there(store, NULL) && now_ms >= store->files_ms) {
+		store->files_ms = now_ms + FILES_MS;
+		if (lost_file(store)) {
+			store->settle_ms = DELETING_MS;
+			leave(store, "lost a file that was being written");
+		}
+	}
 }
 
 bool
 store_is_there(struct pb_store *store, struct pb_err *err)
 {
-	const char *why = NULL;
-
-	if (!store->away && !pb_home_same(&store->home))
-		why = pb_home_why(&store->home);
-	else if (!store->away)
-		why = lost_file(store);
-	if (why != NULL)
-		leave(store, why);
+	if (!store->away && !pb_home_same(&store->home)) {
+		store->settle_ms = SETTLED_MS;
+		leave(store, pb_home_why(&store->home));
+	}
 	if (store->away)
 		pb_err_set(err, PB_ESYS, "%s", store->gone);
 	return !store->away;
@@ -138,14 +142,14 @@ drop_segments(struct pb_store *store)
  * it is missing, and writes down what was in it.  One without packets is
  * taken away by ourselves.
  */
-static const char *
+static bool
 lost_file(const struct pb_store *store)
 {
 	for (struct pb_stream *s = store->open; s != NULL; s = s->open_next)
 		if (pb_segment_row(s->segment)->packets > 0 &&
 		    !pb_segment_has_name(s->segment))
-			return "lost a file that was being written";
-	return NULL;
+			return true;
+	return false;
 }
 
 /* --- waiting -------------------------------------------------------------- */
@@ -188,7 +192,7 @@ is_accepted(const struct pb_store *store, uint64_t now_ms)
 	if (store->offer == PB_HOME_ROOM)
 		return since_ms >= ROOM_MS;
 	return (store->offer == PB_HOME_STORE ||
-	    store->offer == PB_HOME_EMPTY) && since_ms >= SETTLED_MS;
+	    store->offer == PB_HOME_EMPTY) && since_ms >= store->settle_ms;
 }
 
 /* A trouble that stays is told once. */
@@ -198,6 +202,9 @@ say(struct pb_store *store, enum pb_log_level level, const char *text)
 	if (strcmp(store->said, text) == 0)
 		return;
 	snprintf(store->said, sizeof(store->said), "%s", text);
+	pthread_mutex_lock(&store->mutex);
+	strcpy(store->stats.last_error, store->said);
+	pthread_mutex_unlock(&store->mutex);
 	pb_log(level, "store", "%s", text);
 }
 

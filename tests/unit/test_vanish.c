@@ -1,0 +1,293 @@
+/*
+ * tests/unit/test_vanish.c - a store that goes beneath its writer
+ *
+ * The directory is really moved, deleted and replaced, as an operator does.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "recorder/store/home.h"
+#include "tests/unit/store_fixture.h"
+
+#define WAIT_MS_MAX	20000
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	fixture_init(f, __LINE__);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	fixture_finish(*state);
+	free(*state);
+	return 0;
+}
+
+static void
+shell(const struct fixture *f, const char *command)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "S='%s'; %s", f->dir, command);
+	assert_int_equal(system(line), 0);
+}
+
+static void
+wait_away(struct fixture *f, bool away)
+{
+	uint64_t since = pb_clock_mono_ms();
+	struct pb_store_stats stats;
+
+	do {
+		pb_store_stats(f->store, &stats);
+		usleep(1000);
+	} while (stats.away != away &&
+	    pb_clock_mono_ms() - since < WAIT_MS_MAX);
+	assert_true(stats.away == away);
+}
+
+/* What capture hands over: the writer keeps it until it is written. */
+static void
+capture(struct fixture *f, uint64_t first, uint64_t last)
+{
+	struct pb_chunk *chunk = fixture_chunk(f, first, last, 100);
+
+	chunk->keep_trying = true;
+	assert_int_equal(fixture_submit(f, chunk), 0);
+}
+
+static void
+holds(struct fixture *f, uint64_t first, uint64_t last)
+{
+	uint64_t have_first, have_last;
+
+	assert_int_equal(fixture_read(f, &ALL, &have_first, &have_last),
+	    last - first + 1);
+	assert_int_equal(have_first, first);
+	assert_int_equal(have_last, last);
+}
+
+/* The one gap of the stream. */
+static void
+lacks(struct fixture *f, uint64_t first, uint64_t last)
+{
+	struct pb_gap_info gap[2];
+	struct pb_stream_info row;
+
+	fixture_stream_row(f, &row);
+	assert_int_equal(pb_index_gaps(pb_store_index(f->store), row.id, 1,
+	    gap, 2, NULL), 1);
+	assert_int_equal(gap[0].first, first);
+	assert_int_equal(gap[0].last, last);
+	assert_int_equal(gap[0].reason, PB_GAP_DAMAGED);
+	assert_int_equal(gap[0].closed_ns, 0);
+}
+
+static void
+what_is_held_goes_into_the_store_that_comes_back(void **state)
+{
+	struct fixture *f = *state;
+
+	capture(f, 1, 100);
+	fixture_wait(f);
+	shell(f, "mv $S $S.away");
+	capture(f, 101, 200);
+	wait_away(f, true);
+	capture(f, 201, 300);
+	usleep(600000);
+	shell(f, "test ! -e $S && mv $S.away $S");
+	fixture_wait(f);
+	wait_away(f, false);
+	assert_int_equal(f->ok, 3);
+	holds(f, 1, 300);
+	assert_int_equal(pb_stream_next(f->stream), 301);
+}
+
+static void
+a_stream_goes_on_behind_a_gap_in_a_new_store(void **state)
+{
+	struct fixture *f = *state;
+
+	capture(f, 1, 100);
+	fixture_wait(f);
+	shell(f, "rm -rf $S");
+	wait_away(f, true);
+	capture(f, 101, 200);
+	shell(f, "mkdir $S");
+	fixture_wait(f);
+	assert_int_equal(f->ok, 2);
+	holds(f, 101, 200);
+	lacks(f, 1, 100);
+	/* No number is given twice by whoever opens it next. */
+	pb_store_close(f->store);
+	fixture_open(f);
+	assert_int_equal(pb_stream_next(f->stream), 201);
+	lacks(f, 1, 100);
+}
+
+static void
+an_older_copy_gets_a_gap_up_to_what_was_written(void **state)
+{
+	struct fixture *f = *state;
+
+	capture(f, 1, 100);
+	fixture_wait(f);
+	pb_store_close(f->store);
+	shell(f, "cp -a $S $S.copy");
+	fixture_open(f);
+	capture(f, 101, 200);
+	fixture_wait(f);
+	shell(f, "mv $S $S.away && mv $S.copy $S");
+	wait_away(f, true);
+	capture(f, 201, 250);
+	fixture_wait(f);
+	assert_int_equal(f->ok, 3);
+	lacks(f, 101, 200);
+	shell(f, "rm -rf $S.away");
+}
+
+/*
+ * Its numbers are other packets than those that are held here: this store is
+ * not taken, whatever the operator says, until a restart.
+ */
+static void
+one_that_another_recorder_went_on_with_is_not_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_store_stats stats;
+
+	capture(f, 1, 100);
+	fixture_wait(f);
+	pb_store_close(f->store);
+	shell(f, "cp -a $S $S.copy");
+	fixture_open(f);
+	capture(f, 101, 150);
+	fixture_wait(f);
+	pb_store_close(f->store);
+	shell(f, "mv $S $S.ahead && mv $S.copy $S");
+	fixture_open(f);
+	shell(f, "mv $S $S.away && mv $S.ahead $S");
+	wait_away(f, true);
+	capture(f, 101, 120);
+	pb_store_take(f->store);
+	usleep(1500000);
+	pb_store_stats(f->store, &stats);
+	assert_true(stats.away);
+	assert_non_null(strstr(stats.last_error, "another recorder"));
+	pb_store_close(f->store);
+	assert_int_equal(f->failed, 1);
+	fixture_open(f);
+	holds(f, 1, 150);
+	shell(f, "rm -rf $S.away");
+}
+
+static void
+a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_stream *other;
+
+	strcpy(f->key.interface, "eth1");
+	assert_int_equal(pb_store_stream(f->store, &f->key,
+	    PB_LINKTYPE_ETHERNET, 0, false, &other, NULL), 0);
+	f->stream = other;
+	fixture_write(f, 1, 100, 100);
+	shell(f, "rm -rf $S");
+	wait_away(f, true);
+	fixture_write(f, 101, 200, 100);
+	assert_int_equal(f->failed, 1);
+	shell(f, "mkdir $S");
+	wait_away(f, false);
+	assert_int_equal(pb_stream_next(other), 1);
+	assert_int_equal(pb_stream_durable(other), 0);
+	fixture_write(f, 1, 200, 100);
+	assert_int_equal(f->ok, 2);
+}
+
+static void
+what_is_no_store_waits_for_the_operators_word(void **state)
+{
+	struct fixture *f = *state;
+
+	capture(f, 1, 100);
+	fixture_wait(f);
+	shell(f, "rm -rf $S");
+	wait_away(f, true);
+	shell(f, "mkdir $S && echo mine > $S/file");
+	usleep(1500000);
+	shell(f, "test $(ls -A $S) = file");
+	wait_away(f, true);
+	pb_store_take(f->store);
+	wait_away(f, false);
+	capture(f, 101, 200);
+	fixture_wait(f);
+	holds(f, 101, 200);
+}
+
+static void
+a_home_says_what_is_at_its_path(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_home home;
+
+	assert_int_equal(pb_home_init(&home, f->dir, PB_HOME_INDEX, NULL), 0);
+	assert_int_equal(pb_home_enter(&home, NULL), 0);
+	assert_true(pb_home_same(&home));
+	shell(f, "mv $S $S.away");
+	assert_false(pb_home_same(&home));
+	assert_string_equal(pb_home_why(&home), "was moved away");
+	pb_home_leave(&home);
+	assert_int_equal(pb_home_offer(&home), PB_HOME_NOTHING);
+	shell(f, "echo > $S");
+	assert_int_equal(pb_home_offer(&home), PB_HOME_NOTHING);
+	shell(f, "rm $S && mkdir -p $S/shipper");
+	assert_int_equal(pb_home_offer(&home), PB_HOME_EMPTY);
+	shell(f, "mkdir $S/segments");
+	assert_int_equal(pb_home_offer(&home), PB_HOME_OTHER);
+	shell(f, "rm -r $S && mv $S.away $S");
+	assert_int_equal(pb_home_offer(&home), PB_HOME_STORE);
+	assert_int_equal(pb_home_enter(&home, NULL), 0);
+	shell(f, "rm -rf $S");
+	assert_string_equal(pb_home_why(&home), "was deleted");
+	pb_home_leave(&home);
+	assert_int_equal(pb_home_offer(&home), PB_HOME_ROOM);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    what_is_held_goes_into_the_store_that_comes_back,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_stream_goes_on_behind_a_gap_in_a_new_store,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    an_older_copy_gets_a_gap_up_to_what_was_written,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    one_that_another_recorder_went_on_with_is_not_taken,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_is_no_store_waits_for_the_operators_word,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_home_says_what_is_at_its_path, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
