@@ -292,9 +292,13 @@ pb_segment_rollback(struct pb_segment *segment, struct pb_err *err)
 bool
 pb_segment_has_name(const struct pb_segment *segment)
 {
-	struct stat st;
+	struct stat st, at;
 
-	return fstat(segment->fd, &st) < 0 || st.st_nlink > 0;
+	if (fstat(segment->fd, &st) < 0 || st.st_nlink > 0)
+		return true;
+	/* Not every file system counts them. */
+	return stat(segment->path, &at) == 0 && at.st_ino == st.st_ino &&
+	    at.st_dev == st.st_dev;
 }
 
 int

@@ -342,8 +342,8 @@ carry_on(struct pb_store *store, struct pb_stream *stream,
 	if (row->id == 0)
 		store->last_id = info.id;
 	take_row(store, stream, &info);
-	pb_log(PB_LOG_WARN, "store", "packets of the store that was are not "
-	    "in this one: a gap stream=%s/%s first=%llu last=%llu",
+	pb_log(PB_LOG_WARN, "store", "what the store before had is a gap "
+	    "in this one stream=%s/%s first=%llu last=%llu",
 	    info.key.node, info.key.interface, (unsigned long long)gap.first,
 	    (unsigned long long)gap.last);
 	return 0;

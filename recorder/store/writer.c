@@ -109,13 +109,13 @@ pb_writer_main(void *arg)
 static bool
 wait_for_work(struct pb_store *store, struct chunk_list *work)
 {
-	uint64_t now = pb_clock_mono_ms(), tick = now + TICK_MS, until;
+	uint64_t now = pb_clock_mono_ms(), woke = now, until;
 	bool more;
 
 	pthread_mutex_lock(&store->mutex);
 	while (!store->stop && !store->retain_more &&
 	    store->queued_bytes < PB_GATHER_BYTES) {
-		until = wake_ms(store, tick);
+		until = wake_ms(store, woke);
 		if (until <= now)
 			break;
 		store->sleeps_ms = until;
@@ -135,13 +135,13 @@ wait_for_work(struct pb_store *store, struct chunk_list *work)
 
 /* When something is to be done, if nothing more comes. */
 static uint64_t
-wake_ms(const struct pb_store *store, uint64_t tick)
+wake_ms(const struct pb_store *store, uint64_t woke)
 {
-	uint64_t at = tick - TICK_MS + HOME_MS;
+	uint64_t at = woke + HOME_MS;
 
 	if (store->open != NULL || store->holders != NULL || store->failing ||
 	    store->away || pb_retain_wants_clock(store->retain))
-		at = tick;
+		at = woke + TICK_MS;
 	if (store->queue_due_ms < at)
 		at = store->queue_due_ms;
 	if (store->flush_ms < at)

@@ -127,6 +127,29 @@ def nothing_is_lost_where_the_same_store_comes_back(t):
     verified(edge)
 
 
+def what_cannot_be_kept_meanwhile_is_counted(t):
+    edge = t.edge_with_traffic()
+    edge.start_recorder()
+    t.traffic(t.sender, "pb0", 100, RATE, 8900).wait()
+    wait_until(lambda: len(query(edge)) == 100, "packets are in the store")
+    os.rename(edge.store, edge.store + ".away")
+    gone(edge.recorder, why="was moved away")
+    # More than the chunks of a capture hold, by half.
+    t.traffic(t.sender, "pb0", 6000, 2500, 8900, 101).wait()
+    time.sleep(1.5)
+    os.rename(edge.store + ".away", edge.store)
+    back(edge)
+    t.traffic(t.sender, "pb0", 100, RATE, 8900, 6101).wait()
+    wait_until(lambda: numbers(query(edge))[-1:] == [6200],
+               "the last one is in the store")
+    there = query(edge)
+    equal(len(there) + drops(there), 6200, "packets and drop counts")
+    check(drops(there) > 0, "all of it was kept")
+    once(edge.recorder, "capturing into the store again not_kept=%d;"
+         % (status(edge)["live"]["captures"][0]["store_dropped"]), "it")
+    verified(edge)
+
+
 def tree(path):
     found = {}
     for folder, _, names in os.walk(path):
@@ -258,6 +281,7 @@ def it_ends_cleanly_while_its_store_is_gone(t):
 if __name__ == "__main__":
     main("240", a_deleted_store_is_begun_anew_where_a_directory_is_made,
          nothing_is_lost_where_the_same_store_comes_back,
+         what_cannot_be_kept_meanwhile_is_counted,
          another_store_at_the_path_is_taken,
          a_store_without_a_directory_is_made_again_after_a_while,
          ingest_answers_503_and_senders_send_again,
