@@ -49,6 +49,7 @@ pb_home_enter(struct pb_home *home, struct pb_err *err)
 	home->ino = file.st_ino;
 	home->dir_dev = dir.st_dev;
 	home->deleted = false;
+	home->own_ino = 0;
 	return 0;
 }
 
@@ -101,8 +102,21 @@ pb_home_offer(const struct pb_home *home)
 		return PB_HOME_NOTHING;
 	if (access(home->file, F_OK) == 0)
 		return PB_HOME_STORE;
+	if (st.st_ino == home->own_ino && st.st_dev == home->own_dev)
+		return PB_HOME_EMPTY;
 	return st.st_dev == home->dir_dev && is_empty(home->store) ?
 	    PB_HOME_EMPTY : PB_HOME_OTHER;
+}
+
+void
+pb_home_keep_trying(struct pb_home *home)
+{
+	struct stat st;
+
+	if (stat(home->store, &st) < 0)
+		return;
+	home->own_dev = st.st_dev;
+	home->own_ino = st.st_ino;
 }
 
 const char *

@@ -30,6 +30,8 @@ struct pb_home {
 	ino_t	ino;
 	dev_t	dir_dev;	/* of the store's directory */
 	bool	deleted;	/* when it was left it had no name */
+	dev_t	own_dev;	/* of a directory where it was begun anew, and */
+	ino_t	own_ino;	/* could not be; 0: none */
 };
 
 /* Nowhere yet.  `file` is one of those above. */
@@ -60,7 +62,11 @@ enum pb_home_offer {
 };
 enum pb_home_offer pb_home_offer(const struct pb_home *home);
 
-/* For people: "there is no store", ... */
+/* It was begun anew at the path, and failed: what is there now may be half of
+ * a store, and counts as an empty directory. */
+void	pb_home_keep_trying(struct pb_home *home);
+
+/* For people: "an empty directory is there", ... */
 const char *pb_home_offer_text(enum pb_home_offer offer);
 
 #endif

@@ -33,6 +33,7 @@
 #define SETTLED_MS	500u	/* so long a thing is there before it is taken, */
 #define DELETING_MS	3000u	/* so long where a file was deleted: somebody
 				 * may be about to delete all of them, */
+#define RETRY_MS	1000u	/* after a beginning that failed */
 #define ROOM_MS		10000u	/* and so long nothing, where it was deleted:
 				 * one may be about to be moved there */
 
@@ -178,6 +179,8 @@ wait_at_path(struct pb_store *store, uint64_t now_ms)
 	if (enter(store, &err) == 0)
 		return;
 	store_close_parts(store);
+	pb_home_keep_trying(&store->home);
+	store->look_ms = now_ms + RETRY_MS;
 	snprintf(text, sizeof(text), "cannot begin anew: %.400s", err.text);
 	say(store, PB_LOG_ERROR, text);
 }
