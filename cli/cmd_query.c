@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -386,6 +387,7 @@ leave_index(struct query *query, struct pb_err *err)
 	pb_index_close(query->index);
 	query->index = NULL;
 	pb_home_leave(&query->home);
+	pb_below_park(query->cli->store);
 	return rc;
 }
 
@@ -398,7 +400,8 @@ enter_index(struct query *query, struct pb_err *err)
 
 	if (pb_home_enter(&query->home, NULL) < 0)
 		return 0;
-	if (pb_index_open(&index, query->cli->store, NULL) < 0) {
+	if (pb_below_renew(query->cli->store, NULL) < 0 ||
+	    pb_index_open(&index, query->cli->store, NULL) < 0) {
 		pb_home_leave(&query->home);
 		return 0;
 	}

@@ -16,10 +16,28 @@ def unmount(path):
 
 
 def mount_again(t, name):
-    """When the programs have let go: two mounts of one image would ruin it."""
-    wait_until(lambda: not must(["losetup", "-j", t.path(name + ".img")]),
-               "the loop device goes")
-    must(["mount", "-o", "loop", t.path(name + ".img"), t.path(name)])
+    """Where it has not been let go (by another mount namespace) it is the
+    device that is mounted: two of them on one image would ruin it."""
+    image = t.path(name + ".img")
+
+    def mounted():
+        there = must(["losetup", "-n", "-O", "NAME", "-j", image])
+        what = there.decode().split()[:1] or ["-o", "loop", image]
+        return run(["mount", *what, t.path(name)]).returncode == 0
+    wait_until(mounted, "it can be mounted")    # it may just be going
+
+
+def open_on(pid, dev):
+    """Files of the device that a process has open or mapped."""
+    found = []
+    folder = "/proc/%d/fd/" % pid
+    for fd in os.listdir(folder):
+        with contextlib.suppress(OSError):
+            if os.stat(folder + fd).st_dev == dev:
+                found.append(os.readlink(folder + fd))
+    name = "%02x:%02x" % (os.major(dev), os.minor(dev))
+    with open("/proc/%d/maps" % pid) as f:
+        return found + [line for line in f if line.split()[3] == name]
 
 
 def untouched(path):
@@ -98,17 +116,26 @@ def an_unmounted_store_is_waited_for(t):
 
 
 def no_file_of_it_stays_open(t):
-    """Whoever unmounted it wants the device back: mount_again() waits for it."""
+    """Whoever unmounted it wants the device back."""
     with small_disk(t, "edge", 32):
         edge = t.node("edge", upstreams={"core": "http://127.0.0.1:1"})
         edge.start()
         equal(push(edge, "x/eth0", 1, 100)[0], 200, "a push")
         wait_until(lambda: lines(edge.shipper, "shipping store="), "it ships")
+        follower = Follower(t, edge)
+        follower.wait(100)
+        dev = os.stat(edge.store).st_dev
+        pids = [edge.recorder.pid, edge.shipper.pid, follower.proc.pid]
+        check(all(open_on(pid, dev) for pid in pids), "nothing is open")
         unmount(edge.store)
         gone(edge.recorder, edge.shipper, why="was unmounted")
+        for pid in pids:
+            wait_until(lambda: not open_on(pid, dev), "all is closed")
         mount_again(t, "edge")
         back(edge)
         equal(push(edge, "x/eth0", 101, 200)[0], 200, "a push")
+        follower.wait(200)
+        follower.end()
 
 
 def an_empty_disk_is_taken_at_the_operators_word(t):

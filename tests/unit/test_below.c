@@ -240,6 +240,26 @@ a_directory_that_is_moved_stays_held(void **state)
 	bench_finish(&b);
 }
 
+/* Of one that has gone nothing stays open, and nothing is made. */
+static void
+what_is_below_a_parked_store_is_refused(void **state)
+{
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	pb_below_park(b.store);
+	refused(pb_below_look(at(&b, "a/b/file")), ENOTDIR);
+	refused(pb_below_mkdir(at(&b, "c"), 0750), ENOTDIR);
+	refused(pb_below_open(at(&b, "file"), O_WRONLY | O_CREAT, 0640),
+	    ENOTDIR);
+	refused(pb_below_unlink(at(&b, "file")), ENOTDIR);
+	assert_int_equal(pb_below_renew(b.store, &err), 0);
+	assert_int_equal(pb_below_look(at(&b, "a/b/file")), 0);
+	bench_finish(&b);
+}
+
 /* Its own path is the operator's, and may be one. */
 static void
 a_store_behind_a_link_is_held(void **state)
@@ -292,6 +312,7 @@ main(void)
 		cmocka_unit_test(nothing_leads_out),
 		cmocka_unit_test(what_is_no_plain_file_is_refused),
 		cmocka_unit_test(a_directory_that_is_moved_stays_held),
+		cmocka_unit_test(what_is_below_a_parked_store_is_refused),
 		cmocka_unit_test(a_store_behind_a_link_is_held),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
