@@ -522,8 +522,6 @@ store_close_parts(struct pb_store *store)
 	pthread_rwlock_unlock(&store->index_lock);
 	pb_retain_leave(store->retain);
 	pb_home_leave(&store->home);
-	if (store->held)
-		pb_below_park(store->path);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	store->lock_fd = -1;

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -38,6 +39,7 @@
 				 * one may be about to be moved there */
 
 static void	leave(struct pb_store *, const char *);
+static void	let_go(struct pb_store *);
 static void	drop_segments(struct pb_store *);
 static bool	lost_file(const struct pb_store *);
 static void	wait_at_path(struct pb_store *, uint64_t);
@@ -111,7 +113,7 @@ leave(struct pb_store *store, const char *why)
 	store->flush_ms = NEVER_MS;
 	store->written_bytes = 0;
 	drop_segments(store);
-	store_close_parts(store);
+	let_go(store);
 	atomic_store(&store->take, false);
 	pthread_mutex_lock(&store->mutex);
 	store->stats.away = true;
@@ -122,6 +124,15 @@ leave(struct pb_store *store, const char *why)
 	store->said[0] = '\0';
 	snprintf(state, sizeof(state), "STATUS=%s", store->gone);
 	pb_notify(state);
+}
+
+/* Nothing of it stays open, and nothing is made below it. */
+static void
+let_go(struct pb_store *store)
+{
+	store_close_parts(store);
+	if (store->held)
+		pb_below_park(store->path);
 }
 
 /* They end at the last commit; whoever opens that store seals them. */
@@ -178,7 +189,7 @@ wait_at_path(struct pb_store *store, uint64_t now_ms)
 	}
 	if (enter(store, &err) == 0)
 		return;
-	store_close_parts(store);
+	let_go(store);
 	pb_home_keep_trying(&store->home);
 	store->look_ms = now_ms + RETRY_MS;
 	snprintf(text, sizeof(text), "cannot begin anew: %.400s", err.text);
