@@ -225,18 +225,29 @@ pb_upstream_again(struct pb_upstream *u, struct pb_err *err)
 	return rc;
 }
 
-/* The stream has moved past it: it is sent after its turn. */
+/* All parts it lies in have moved past it: it is sent after its turn. */
 static bool
 ready(void *arg, const struct pb_letter *letter)
 {
 	struct pb_upstream *u = arg;
+	const struct pb_forks *forks;
 	struct pb_stream_info stream;
 	struct pb_err err;
 
-	if (pb_index_stream(u->env.index, &letter->key, &stream, &err) != 1 ||
-	    !pb_ship_takes(u->ship, stream.id, letter->last))
+	if (pb_index_stream(u->env.index, &letter->key, &stream, &err) != 1)
 		return false;
-	pb_ship_late(u->ship, stream.id, false);
+	forks = upstream_forks(u, stream.id);
+	for (unsigned part = 0; part <= forks->count; part++) {
+		uint64_t to = pb_forks_top(forks, part);
+
+		if (letter->last <= pb_forks_base(forks, part) ||
+		    letter->first > to)
+			continue;
+		if (!pb_ship_takes(u->ship, PB_PART_ID(stream.id, part),
+		    letter->last < to ? letter->last : to))
+			return false;
+	}
+	pb_upstream_late(u, &stream, false);
 	return true;
 }
 

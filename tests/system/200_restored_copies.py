@@ -70,10 +70,11 @@ def open_gaps(node):
                   for r in node.rows("gaps") if not r["closed"])
 
 
-def branched(t, upstreams, bb=10):
+def branched(t, upstreams, bb=10, more=()):
     """An edge that sent aa; its copy; then it sent bb; then the copy is put
     back, with neither program running."""
-    edge = t.edge_with_traffic(upstreams={u.name: u for u in upstreams})
+    edge = t.edge_with_traffic(upstreams={u.name: (u, *more)
+                                          for u in upstreams})
     edge.start()
     send(t, AA, 5)
     for node in upstreams:
@@ -132,6 +133,23 @@ def a_copy_behind_its_upstreams_number_loses_no_packet(t):
     equal(edge.shipper.text().count("older copy"), 1, "lines")
     send(t, DD, 40)
     arrived(core, (AA, 5), (BB, 10), (CC, 3), (DD, 40))
+
+
+def dead_letters_of_a_copy_go_again_by_themselves(t):
+    core = t.node("core", listen=True).start()
+    edge, _ = branched(t, [core], more=["retry_for = 1s"])
+    edge.start()
+    send(t, CC, 20)
+    arrived(core, (AA, 5), (BB, 10), (CC, 20))
+    core.stop()
+    send(t, DD, 10)
+    wait_until(lambda: edge.rows("dlq", "list"), "dead letters", 30, 0.1)
+    core.start()
+    wait_until(lambda: any(r["reason"] == "dead-lettered"
+                           for r in core.rows("gaps")), "their gap", 30, 0.1)
+    send(t, DD + 10, 10)
+    arrived(core, (AA, 5), (BB, 10), (CC, 20), (DD, 20))
+    wait_until(lambda: not edge.rows("dlq", "list", "--all"), "no letters")
 
 
 def a_copy_put_back_twice_and_a_copy_of_it_lose_no_packet(t):
@@ -315,6 +333,7 @@ def an_upstream_that_is_put_back_gets_what_it_lost(t):
 main("200",
      a_copy_past_its_upstreams_number_loses_no_packet,
      a_copy_behind_its_upstreams_number_loses_no_packet,
+     dead_letters_of_a_copy_go_again_by_themselves,
      a_copy_put_back_twice_and_a_copy_of_it_lose_no_packet,
      two_upstreams_get_the_same_epoch,
      a_shipper_that_knows_nothing_finds_the_same_epoch_again,
