@@ -25,6 +25,7 @@ import http.client
 import json
 import os
 import random
+import select
 import shlex
 import shutil
 import signal
@@ -32,6 +33,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -167,13 +169,71 @@ def enter(netns):
     return ["nsenter", "--net=/run/netns/" + netns]
 
 
-class Daemon:
-    """One running program with its log, known by its pid."""
+class LogPipe:
+    """A program's standard error on its way to its log: a pipe, which can
+    stand for a while, as that of a reader who hangs."""
 
-    def __init__(self, t, name, argv, netns=None, env=None, ready=True):
+    def __init__(self, log):
+        self.log = log
+        self.out, self.into = os.pipe()
+        self.reading = threading.Lock()
+        self.stands = False
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def begun(self):
+        """The program has its own end of it."""
+        os.close(self.into)
+
+    def _read(self):
+        with open(self.log, "ab", buffering=0) as log:
+            while True:
+                select.select([self.out], [], [])
+                with self.reading:
+                    data = os.read(self.out, 65536)
+                if not data:
+                    return
+                log.write(data)
+
+    def stand(self):
+        """From here on nobody reads, and not one byte more has room."""
+        if self.stands:
+            return
+        self.reading.acquire()
+        self.stands = True
+        into = os.open("/proc/self/fd/%d" % self.out,
+                       os.O_WRONLY | os.O_NONBLOCK)
+        for step in (4096, 1):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(into, b"\n" * step)
+        os.close(into)
+
+    def flow(self):
+        if self.stands:
+            self.stands = False
+            self.reading.release()
+
+    def ended(self):
+        """The program is gone: what it said last is in the log."""
+        self.flow()
+        self.thread.join(15 * SLOW)
+        if not self.thread.is_alive() and self.out >= 0:
+            os.close(self.out)
+            self.out = -1
+
+
+class Daemon:
+    """One running program with its log, known by its pid.  `before` stands
+    before the command, in its namespace; `piped` puts a LogPipe between the
+    program and its log."""
+
+    def __init__(self, t, name, argv, netns=None, env=None, ready=True,
+                 before=(), piped=False):
         self.t, self.name, self.argv = t, name, argv
         self.log = os.path.join(t.dir, name + ".log")
-        full = WRAP + argv
+        self.pipe = None
+        full = [*before, *WRAP, *argv]
         if netns:
             full = enter(netns) + full
         notify = None
@@ -185,9 +245,14 @@ class Daemon:
             env["NOTIFY_SOCKET"] = path
         with open(self.log, "ab") as log:
             self.mark = log.tell()
+            if piped:
+                self.pipe = LogPipe(self.log)
+            said = self.pipe.into if piped else log
             self.proc = subprocess.Popen(
-                full, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                full, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
                 env=env, preexec_fn=die_with_parent)
+        if piped:
+            self.pipe.begun()
         t.daemons.append(self)
         self.said = b""
         if ready:
@@ -219,6 +284,8 @@ class Daemon:
 
     def text(self):
         """What it has logged since it was started."""
+        if self.pipe and not self.alive():
+            self.pipe.ended()
         with open(self.log, "rb") as f:
             f.seek(self.mark)
             return f.read().decode("utf-8", "replace")
@@ -259,12 +326,14 @@ class Node:
     """A node: a configuration, a store, its programs, and `pb` on it."""
 
     def __init__(self, t, name, description="", captures=(), listen=None,
-                 upstreams=None, netns=None, store=(), extra=""):
+                 upstreams=None, netns=None, store=(), extra="", where=None,
+                 env=None):
         self.t, self.name = t, name
         self.netns = netns
+        self.env = env          # what `pb` is told besides
         self.captures = [c if isinstance(c, str) else c[0] for c in captures]
         self.port = None
-        self.store = os.path.join(t.dir, name)
+        self.store = where or os.path.join(t.dir, name)
         self.conf = os.path.join(t.dir, name + ".conf")
         self.recorder = self.shipper = None
         lines = ["[node]", "name = " + name]
@@ -329,10 +398,12 @@ class Node:
                 daemon.stop()
 
     def pb_run(self, *args, **kw):
+        kw.setdefault("env", self.env)
         return run([os.path.join(BUILD, "pb"), "-c", self.conf, *args], **kw)
 
     def pb(self, *args, **kw):
         """Status 0 or fail; what it printed."""
+        kw.setdefault("env", self.env)
         return must([os.path.join(BUILD, "pb"), "-c", self.conf, *args], **kw)
 
     def rows(self, *args, **kw):
