@@ -144,7 +144,7 @@ crash: deps-test
 # One seed is one plan of faults; without CHAOS_SEED one is drawn and said.
 CHAOS_SECONDS ?= 60
 chaos: deps-test
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 all $(CLOCK)
 	@BUILD=$(BUILD) CHAOS_SECONDS=$(CHAOS_SECONDS) \
 	    CHAOS_SEED=$(CHAOS_SEED) python3 -B tests/chaos/chaos.py
 

@@ -11,14 +11,23 @@ the tests' own reader, and says each promise that was broken:
   - what was acknowledged is there; the acknowledged end never went back;
   - what an edge holds is at the relay and at the core, the same bytes and
     loss counts under the same number;
-  - each frame sent is in its stream, in order, once, unless it was counted
-    as a drop, or came while its recorder was dead or not yet flushed, or
-    went with a wiped store;
+  - each frame sent is at a node once, whatever its epoch, in its stream in
+    order, unless it was counted as a drop, or came while its recorder was
+    dead or not yet flushed, or went with a wiped store;
+  - an edge that was put back from a copy gives numbers twice.  What it
+    captured since it was put back, and what the copy had, is at the relay
+    under its number in one of the epochs of its interface; what it had
+    captured after the copy is there if it was acknowledged, and else went
+    with the disk.  An epoch that the relay alone knows begins with a gap,
+    `restored`, of numbers that the others have;
+  - retention deletes at edges only, by size, from the lowest number on:
+    nothing is as old as its bound, whatever the clocks say;
   - the index says what the files say, and `pb verify` finds nothing.
 """
 
 import contextlib
 import json
+import math
 import os
 import socket
 import threading
@@ -58,7 +67,7 @@ class Sampler:
 
     def __init__(self, world):
         self.world = world
-        self.acked = {name: {} for name in NODES}
+        self.acked = {name: {} for name in NODES}   # {stream: (number, ns)}
         self.samples = 0
         self.over = threading.Event()
         self.threads = [threading.Thread(target=self.watch, args=(name,),
@@ -67,24 +76,32 @@ class Sampler:
             thread.start()
 
     def watch(self, name):
-        path = os.path.join(self.world.t.path(name), "recorder.sock")
+        path = os.path.join(self.world.store(name), "recorder.sock")
         while not self.over.wait(SAMPLE_S):
             for key in self.world.streams_on_disk(name):
                 self.sample(name, path, key)
 
     def sample(self, name, path, key):
+        asked_ns = time.time_ns()
         answer = ask(path, "/v1/streams/" + "/".join(
             quote(part, safe="") for part in key))
         if answer is None or "acked" not in answer:
             return
-        have, before = answer["acked"], self.acked[name].get(key, 0)
+        have, before = answer["acked"], self.told(name, key)
         self.samples += 1
         if have > before:
-            self.acked[name][key] = have
+            self.acked[name][key] = (have, asked_ns)
         elif have < before and not (key in self.world.wiped and
                                     key[0] == name):
             self.world.find("%s: the acknowledged end of %s went back from "
                             "%d to %d" % (name, "/".join(key), before, have))
+
+    def told(self, name, key):
+        """The highest end it has acknowledged, since its store was put back
+        where it was."""
+        number, asked_ns = self.acked[name].get(key, (0, 0))
+        return 0 if any(r.node == name and asked_ns <= r.put_back_ns
+                        for r in self.world.restored) else number
 
     def stop(self):
         self.over.set()
@@ -138,24 +155,32 @@ class Check:
     def run(self):
         for name in NODES:
             self.have[name] = self.read(name)
+            self.index(name)
+        self.judge()
+        self.wireshark()
+
+    def judge(self):
+        """Of what has been read."""
         for name in NODES:
             for key in self.have[name]:
                 self.numbers(name, key)
             self.acknowledged(name)
-            self.index(name)
             self.running_numbers(name)
         for below, above in LINKS:
             self.arrived(below, above)
+        for name in EDGES:
+            self.put_back(name)
         for name in SENDERS:
             self.frames(name)
-        self.wireshark()
+        for (name, interface), n in self.world.imported.items():
+            self.import_arrived(name, interface, n)
 
     def find(self, *words):
         self.world.find(" ".join(str(w) for w in words))
 
     @property
     def packets(self):
-        return sum(len(rows) for rows in self.have["core"].values())
+        return sum(len(rows) for rows in self.have.get("core", {}).values())
 
     # --- one store -------------------------------------------------------
 
@@ -202,7 +227,7 @@ class Check:
         """From 1 to the end: each there, or in a gap with a reason."""
         rows = self.have[name][key]
         missing = set(range(1, max(rows) + 1)) - rows.keys()
-        missing -= self.deleted(name, key)
+        missing -= self.retention(name, key)
         for gap in self.gaps(name, key):
             span = range(gap["first"], gap["last"] + 1)
             here = [n for n in span if n in rows]
@@ -210,7 +235,7 @@ class Check:
                 self.find(name, "/".join(key), "has packets in a gap:",
                           ranges(here))
             missing.difference_update(span)
-            if gap["reason"] not in self.reasons(name, key):
+            if not self.reason(name, key, gap):
                 self.lost += len(span)
                 self.find(name, "/".join(key), "has a gap without cause:",
                           "%(first)d-%(last)d %(reason)s" % gap)
@@ -219,13 +244,56 @@ class Check:
             self.find(name, "/".join(key), "misses, and records no gap:",
                       ranges(sorted(missing)))
 
-    def reasons(self, name, key):
-        """Why numbers may be missing at the end.  No fault touches what is
-        durable; but an edge may delete what is a dead letter, and the dead
-        letters of a wiped store went with it."""
-        if name in EDGES or key in self.world.wiped:
-            return ("dead-lettered",)
-        return ()
+    def reason(self, name, key, gap):
+        """Whether its numbers may be missing at the end.  No fault touches
+        what is durable; but an edge may delete what is a dead letter, and
+        the dead letters of a store that was wiped or put back went with
+        it."""
+        if gap["reason"] == "restored":
+            return self.branches(name, key, gap)
+        return gap["reason"] == "dead-lettered" and (
+            name in EDGES or key in self.world.wiped or
+            bool(self.restores(key)))
+
+    def restores(self, key):
+        """Those after which a stream's numbers may have been given twice."""
+        return [r for r in self.world.restored if r.node == key[0] and
+                any(k[1] == key[1] for k in r.ends)]
+
+    def branches(self, name, key, gap):
+        """An epoch that no edge's disk ever had, of an edge that was put
+        back: its numbers go on where those of another one had been copied."""
+        if name in EDGES or key in self.world.wiped or (
+                key in self.have[key[0]]) or gap["first"] != 1:
+            return False
+        others = self.family(name, key) - {key}
+        known = set().union(*(self.have[name][k] for k in others))
+        for other in others:
+            for g in self.gaps(name, other):
+                known.update(range(g["first"], g["last"] + 1))
+        return (known.issuperset(range(1, gap["last"] + 1)) and
+                any(gap["last"] <= end for r in self.restores(key)
+                    for k, end in r.ends.items() if k[1] == key[1]))
+
+    def family(self, name, key):
+        """All epochs of a stream's interface that a node has."""
+        return {k for k in self.have[name] if k[:2] == key[:2]}
+
+    def retention(self, name, key):
+        """What retention deleted, where it may: what lies lowest, of a store
+        that has a bound of size and of which more is left."""
+        numbers = self.deleted(name, key)
+        if not numbers:
+            return numbers
+        if name not in EDGES or self.world.retain.endswith(" 0"):
+            self.lost += len(numbers)
+            self.find(name, "/".join(key), "deleted what is not old:",
+                      ranges(sorted(numbers)))
+        left = sorted(n for n in self.have[name][key] if n < max(numbers))
+        if left:
+            self.find(name, "/".join(key), "deleted up to", max(numbers),
+                      "and kept what is older:", ranges(left))
+        return numbers
 
     def deleted(self, name, key):
         """What retention deleted because it was acknowledged: the stream's
@@ -244,7 +312,8 @@ class Check:
     def acknowledged(self, name):
         """Nothing below the highest end it ever told is missing; numbers()
         has looked at what lies below the end it has now."""
-        for key, acked in self.sampler.acked[name].items():
+        for key in self.sampler.acked[name]:
+            acked = self.sampler.told(name, key)
             if key in self.world.wiped and key[0] == name:
                 continue
             rows = self.have[name].get(key, {})
@@ -280,7 +349,8 @@ class Check:
         flaws = [r for r in rows if "flaw" in r and not (
             r["flaw"] == "leftover" and r["path"].endswith("/.new"))]
         for row in flaws[:FACTS_MAX]:
-            self.find(name, "pb verify: %(flaw)s: %(path)s: %(text)s" % row)
+            self.find(name, "pb verify:", row["flaw"], row.get("path", ""),
+                      row.get("text", ""))
 
     def running_numbers(self, name):
         """A node gives each number of its own to one packet."""
@@ -298,42 +368,106 @@ class Check:
     # --- two stores ------------------------------------------------------
 
     def arrived(self, below, above):
-        """All that a node has is at the next, the same."""
+        """All that a node has is at the next, the same; where numbers were
+        given twice, in one of the epochs of its interface."""
         for key, want in self.have[below].items():
-            have = self.have[above].get(key, {})
-            missing = sorted(want.keys() - have.keys())
+            have, gaps = [self.have[above].get(key, {})], set()
+            if below in EDGES and self.restores(key):
+                have = [self.have[above][k] for k in self.family(above, key)]
+                gaps = self.buried_numbers(above, key)
+            missing = sorted(n for n in want if n not in gaps and
+                             not any(n in rows for rows in have))
             if missing:
                 self.lost += len(missing)
                 self.find(above, "misses of", below + "'s", "/".join(key),
                           ranges(missing))
-            wrong = [n for n, row in want.items()
-                     if n in have and not row.same(have[n])]
+            wrong = [n for n, row in want.items() if n not in gaps and
+                     any(n in rows for rows in have) and
+                     not any(n in rows and row.same(rows[n])
+                             for rows in have)]
             if wrong:
+                self.lost += len(wrong)
                 self.find(above, "has other packets than", below,
                           "/".join(key), "under", ranges(sorted(wrong)))
+
+    def buried_numbers(self, name, key):
+        """Those of a stream, in any epoch, that went as dead letters of a
+        store that is gone: recorded, and never filled."""
+        return {n for k in self.family(name, key) for g in self.gaps(name, k)
+                if g["reason"] == "dead-lettered"
+                for n in range(g["first"], g["last"] + 1)}
+
+    def put_back(self, name):
+        """What an edge deleted because its upstream had it: the upstream has
+        a packet of that number that was captured after the edge was last put
+        back to a lower one."""
+        for key in self.have[name]:
+            restores = self.restores(key)
+            gone = self.deleted(name, key) if restores else set()
+            gone -= self.buried_numbers("relay", key)
+            have = [self.have["relay"][k] for k in self.family("relay", key)]
+            missing = []
+            for n in sorted(gone):
+                since = max([r.put_back_ns for r in restores
+                             if r.ends.get(key, 0) < n], default=0)
+                if not any(n in rows and rows[n].time_ns > since
+                           for rows in have):
+                    missing.append(n)
+            if missing:
+                self.lost += len(missing)
+                self.find(name, "/".join(key), "deleted, and relay never "
+                          "had:", ranges(missing))
+
+    def import_arrived(self, name, interface, imported_ns):
+        """What an operator imported is at the core, unless the disk went."""
+        if any(k[:2] == (name, interface) for k in self.world.wiped) or any(
+                r.node == name and r.copied_ns < imported_ns < r.put_back_ns
+                for r in self.world.restored):
+            return
+        have = [row.frame for key, rows in self.have["core"].items()
+                if key[:2] == (name, interface) for row in rows.values()]
+        missing = set(range(1, IMPORTED + 1)) - set(have)
+        if missing:
+            self.lost += len(missing)
+            self.find("core misses of what was imported as", name,
+                      interface, ranges(sorted(missing)))
 
     # --- from the wire ---------------------------------------------------
 
     def frames(self, name):
         """What a sender sent, followed through the epochs of its node."""
-        epochs = {}
-        for where in ("core", "relay", name):
-            for key, rows in self.have[where].items():
-                if key[0] == name and rows:
-                    epochs.setdefault(key, {}).update(rows)
+        at = {}                 # frame: its row, nearest to the core
+        for where in dict.fromkeys((name, "relay", "core")):
+            at.update(self.once(where, name))
         self.kills = self.world.program[name, "recorder"].kills_ns
-        self.wipes = sorted({at for key, at in self.world.wiped.items()
-                             if key[0] == name})
-        order = sorted(epochs.values(),
-                       key=lambda rows: rows[min(rows)].time_ns)
-        walk = [row for rows in order for _, row in sorted(rows.items())
-                if row.frame is not None]
-        self.buried = self.dead_letters(name, epochs)
-        twice = len(walk) - len({row.frame for row in walk})
-        if twice:
-            self.repeated += twice
-            self.find(name, "has", twice, "frames under two numbers")
-        self.runs(name, walk)
+        self.losses = sorted(
+            [at for key, at in self.world.wiped.items() if key[0] == name] +
+            [r.put_back_ns for r in self.world.restored if r.node == name])
+        self.buried = self.dead_letters(name)
+        self.runs(name, [row for _, row in sorted(at.items())])
+
+    def once(self, where, name):
+        """{frame: row} of what a sender sent, at one node: each once, and in
+        the order of the numbers of its stream."""
+        at = {}
+        for key, rows in self.have[where].items():
+            if key[:2] != (name, "cap0"):
+                continue
+            before, twice = 0, []
+            for number, row in sorted(rows.items()):
+                if row.frame is None:
+                    continue
+                if row.frame in at:
+                    twice.append(row.frame)
+                elif row.frame <= before:
+                    self.find(where, "/".join(key), "has frame", row.frame,
+                              "after", before)
+                at[row.frame], before = row, row.frame
+            if twice:
+                self.repeated += len(twice)
+                self.find(where, "/".join(key), "has frames a second time:",
+                          ranges(sorted(twice)))
+        return at
 
     def runs(self, name, walk):
         """Frames that are missing, run by run of the recorder."""
@@ -342,35 +476,38 @@ class Check:
         for row in walk:
             missed = list(range(before + 1, row.frame))
             counted += row.dropped
-            if row.frame <= before:
-                self.find(name, "has frame", row.frame, "after", before)
-            elif self.between(self.kills, before_ns, row.time_ns):
+            if self.between(self.kills, before_ns, row.time_ns):
                 self.settle(name, owed, owed_ns, counted, before_ns)
                 owed, counted = [], row.dropped
                 self.excuse(missed, before_ns, row.time_ns)
             elif missed:
-                buried = self.buried.get(id(row), 0)
+                buried = self.buried.get(row.frame, 0)
                 self.gone += min(buried, len(missed))
                 owed, owed_ns = owed + missed[buried:], row.time_ns
             before, before_ns = row.frame, row.time_ns
         self.settle(name, owed, owed_ns, counted, None)
-        if before != self.sent:
+        if self.between(self.kills, before_ns, math.inf):
+            # A fault that came late: it was not back before the last.
+            self.excuse(range(before, self.sent), before_ns, math.inf)
+        elif before != self.sent:
             self.lost += self.sent - before
             self.find(name, "sent", self.sent, "frames; the last stored is",
                       before, "though nothing was killed after it")
 
-    def dead_letters(self, name, epochs):
-        """How many numbers right before a row went as dead letters of a
-        store that was wiped before they were sent again."""
+    def dead_letters(self, name):
+        """How many numbers right before a frame went as dead letters of a
+        store that was wiped or put back before they were sent again."""
         buried = {}
-        for key, rows in epochs.items():
-            if key not in self.world.wiped:
+        for key, rows in self.have["core"].items():
+            if key[:2] != (name, "cap0") or (
+                    key not in self.world.wiped and not self.restores(key)):
                 continue
             numbers = sorted(rows)
             spans = [(g["first"], g["last"])
-                     for g in self.gaps("core", key) + self.gaps("relay", key)]
+                     for g in self.gaps("core", key) + self.gaps("relay", key)
+                     if g["reason"] == "dead-lettered"]
             for before, number in zip([0] + numbers, numbers):
-                buried[id(rows[number])] = sum(
+                buried[rows[number].frame] = sum(
                     any(first <= n <= last for first, last in spans)
                     for n in range(before + 1, number))
         return buried
@@ -380,7 +517,7 @@ class Check:
         return any(after_ns <= at <= until_ns for at in moments)
 
     def excuse(self, missed, after_ns, until_ns):
-        if self.between(self.wipes, after_ns, until_ns):
+        if self.between(self.losses, after_ns, until_ns):
             self.gone += len(missed)
         else:
             self.unflushed += len(missed)

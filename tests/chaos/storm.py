@@ -6,12 +6,16 @@ it.  To add one, write its class and name it in KINDS.
 """
 
 import random
+from urllib.parse import unquote
 
 from world import *
+import pngread
+import traffic
 
 FAULTS_PER_SECOND = 0.8
 TRIES_MAX = 50          # to find a free moment for a fault of a disk
 INJECTED_MAX = 40       # errors in each thread: some calls come again at once
+YEAR_S = 31556952
 
 
 class Fault:
@@ -305,15 +309,13 @@ class Torn(Fault):
         go by a number in LMDB's lock file.  Where the kill came between a
         commit and that number they see the commit before, and their durable
         end lies too low: so the index is read without its lock file."""
-        store = world.t.path(self.node)
+        store = world.store(self.node)
         copy = world.t.path("index.%d" % self.number)
         index = os.path.join(store, "index", "data.mdb")
         if not os.path.exists(index):
             return []           # wiped, and killed before it began
         os.makedirs(os.path.join(copy, "index"))
         shutil.copy(index, os.path.join(copy, "index"))
-        os.symlink(os.path.join(store, "segments"),
-                   os.path.join(copy, "segments"))
         told = run([os.path.join(BUILD, "pb"), "--store", copy, "segments",
                     "--json"])
         shutil.rmtree(copy)
@@ -369,30 +371,288 @@ class Wipe(Fault):
         now = time.time_ns()
         for key in world.streams_on_disk(self.node):
             world.wiped[key] = now
-        where = world.t.path(self.node)
-        for name in os.listdir(where):
-            path = os.path.join(where, name)
-            if os.path.isdir(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
+        where = world.store(self.node)
+        empty(where)
         world.count["wiped edges"] += 1
 
     def end(self, world):
         self.release(world, self.both())
 
 
+class Restore(Fault):
+    """An edge is put back from a copy of its running disk, which is some
+    seconds old: what was captured since is given its numbers again.  The
+    shipper may come so late that the recorder is past its upstream."""
+    seconds = (1.0, 5.0)
+    owns_disk = True
+
+    def choose(self, rng):
+        self.node = rng.choice(EDGES)
+        self.shipper_late_s = rng.choice((0.0, 0.3, 1.5)) * self.lasts
+
+    def words(self):
+        return "%s shipper %.2f s late" % (self.node, self.shipper_late_s)
+
+    def begin(self, world):
+        self.image = world.t.path(self.node + ".img")
+        self.copied_ns = time.time_ns()
+        must(["fsfreeze", "-f", world.t.path(self.node)])
+        try:
+            must(["cp", "--sparse=always", self.image, self.image + ".copy"])
+        finally:
+            must(["fsfreeze", "-u", world.t.path(self.node)])
+
+    def end(self, world):
+        self.hold(world, self.both())
+        for target in self.both():
+            world.program[target].gone()
+        thrown_away = world.streams_on_disk(self.node)
+        must(["umount", world.t.path(self.node)])
+        os.rename(self.image + ".copy", self.image)
+        world.mount(self.node)
+        now, ends = time.time_ns(), self.ends(world)
+        world.restored.append(Restored(self.node, self.copied_ns, now, ends))
+        for key in thrown_away:
+            if key not in ends:     # as if the edge had been wiped
+                world.wiped[key] = now
+        world.say("restored:", self.node, ends)
+        world.count["restored edges"] += 1
+        world.program[self.node, "shipper"].not_before = (
+            time.monotonic() + self.shipper_late_s)
+        self.release(world, self.both())
+
+    def ends(self, world):
+        ends = {}
+        for path in world.nodes[self.node].files():
+            key = tuple(unquote(part) for part in path.split(os.sep)[-4:-1])
+            ends[key] = max([ends.get(key, 0), *numbers_in(path)])
+        return ends
+
+
+def numbers_in(path):
+    """Of the packets in a file, up to where it is torn."""
+    with open(path, "rb") as f:
+        data = f.read()
+    try:
+        return [p.seq for p in pngread.read(data).packets]
+    except pngread.Malformed as e:
+        whole = data[:e.offset]
+        return [p.seq for p in pngread.read(whole).packets] if whole else []
+
+
+class Step(Fault):
+    """A node's wall clock goes wrong by years, and is set right again."""
+    seconds = (1.0, 6.0)
+
+    def choose(self, rng):
+        self.whose = rng.choice(NODES)
+        self.years = rng.choice((-9, -4, -1, -0.001, 0.001, 1, 4, 9))
+        self.vouched = rng.choice((False, True))
+
+    def words(self):
+        return "%s %+g years%s" % (self.whose, self.years,
+                                   ", vouched for" * self.vouched)
+
+    def begin(self, world):
+        world.set_clock(self.whose, self.years * YEAR_S, self.vouched)
+        world.count["clock steps"] += 1
+
+    def end(self, world):
+        world.set_clock(self.whose, 0)
+        world.count["clock steps"] += 1
+
+
+class Unread(Fault):
+    """Nobody reads what a program logs, and its pipe is full.  SIGHUP gives
+    it something to say."""
+    seconds = (0.5, 5.0)
+
+    def choose(self, rng):
+        self.target = rng.choice(PROGRAMS)
+
+    def words(self):
+        return "/".join(self.target)
+
+    def begin(self, world):
+        program = world.program[self.target]
+        self.daemon = program.daemon
+        if self.daemon is None or program.dying:
+            return
+        self.daemon.pipe.stand()
+        program.unread += 1
+        world.count["unread logs"] += 1
+        if catches(self.daemon.pid, signal.SIGHUP):
+            program.signal(signal.SIGHUP)
+
+    def end(self, world):
+        if self.daemon:
+            self.daemon.pipe.flow()
+
+
+def catches(pid, number):
+    """Whether a process has a handler for a signal."""
+    with contextlib.suppress(OSError), open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
+
+
+class Vanish(Fault):
+    """The store is taken away beneath its programs, and comes back; where
+    it was is nothing, or what is somebody else's.  They run on, and make
+    nothing there; one that is killed meanwhile starts when the store is
+    back, as RequiresMountsFor= would have it."""
+    seconds = (0.5, 5.0)
+    owns_disk = True
+
+    def choose(self, rng):
+        self.node = rng.choice(NODES)
+        self.way = rng.choice(("moved", "replaced", "unmounted"))
+
+    def words(self):
+        return "%s %s" % (self.node, self.way)
+
+    def begin(self, world):
+        for target in self.both():
+            world.program[target].bar(self)
+        self.path = store = world.store(self.node)
+        if self.way == "unmounted":
+            self.path = world.t.path(self.node)
+            must(["umount", "-l", self.path])
+        else:
+            os.rename(store, store + ".away")
+        if self.way == "replaced":
+            os.mkdir(store)
+            os.chown(store, USER, USER)
+            world.t.write(os.path.join(store, "not ours"), "")
+        world.count["vanished stores"] += 1
+
+    def end(self, world):
+        made = set()
+        if os.path.lexists(self.path):
+            made = set(os.listdir(self.path)) - {"not ours"}
+        if made or (self.way == "moved" and os.path.lexists(self.path)):
+            world.find("%s: made where the store was (%s): %s" % (
+                self.node, self.way, self.path + " " + " ".join(made)))
+        if self.way == "unmounted":
+            empty(self.path)
+            world.mount(self.node)
+        else:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.rename(self.path + ".away", self.path)
+        self.release(world, self.both())
+
+
+def empty(folder):
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+
+
+class Operate(Fault):
+    """What docs/operations.md has an operator do, who is root: the recorder
+    is down, `pb` works on the store, the recorder starts again."""
+    seconds = (0.05, 1.0)
+    owns_disk = True
+
+    def choose(self, rng):
+        self.node = rng.choice(NODES)
+        self.what = rng.choice(("verify", "reindex", "import"))
+
+    def words(self):
+        return "%s %s" % (self.node, self.what)
+
+    def begin(self, world):
+        # A shipper that met what rot() does would say so, rightly.
+        self.targets = (self.both() if self.what == "verify" else
+                        [(self.node, "recorder")])
+        self.hold(world, self.targets)
+        world.program[self.node, "recorder"].gone()
+
+    def end(self, world):
+        done = {"verify": self.verify, "reindex": self.reindex,
+                "import": self.import_}[self.what](
+                    world, world.nodes[self.node])
+        world.say(self, "status", done.returncode, done.stdout[-200:],
+                  done.stderr[-400:])
+        if done.returncode != 0:
+            world.find("%s: status %d: %s" % (
+                self, done.returncode, done.stderr.decode()[-400:]))
+        foreign = run(["find", world.store(self.node), "!", "-user",
+                       str(USER)]).stdout.decode().split()
+        if foreign:
+            world.find("%s: left what is not the store's user's: %s" % (
+                self, " ".join(foreign[:5])))
+        world.count["repairs as root"] += 1
+        self.release(world, self.targets)
+
+    def verify(self, world, node):
+        """A file is not as it was written, though every packet in it is."""
+        self.rot(world, node)
+        return node.pb_run("verify", "--repair")
+
+    def rot(self, world, node):
+        """Flip a bit of a filler, which no one ships, of a sealed file."""
+        sealed = [p for p in node.files() if p.endswith(".pcapng")]
+        self.rng.shuffle(sealed)
+        for path in sealed:
+            with open(path, "r+b") as f:
+                data = f.read()
+                at = filler_in(data)
+                if at:
+                    f.seek(at)
+                    f.write(bytes([data[at] ^ 1]))
+                    world.say("rot: %s at %d" % (path, at))
+                    return
+
+    def reindex(self, world, node):
+        return node.pb_run("reindex")
+
+    def import_(self, world, node):
+        interface = "op%d" % self.number
+        path = world.t.path(interface + ".pcap")
+        with open(path, "wb") as f:
+            f.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
+            for n in range(1, IMPORTED + 1):
+                sec, ns = divmod(time.time_ns(), 10**9)
+                f.write(struct.pack("<IIII", sec, ns, FRAME, FRAME) +
+                        traffic.frame(n, FRAME))
+        done = node.pb_run("import", "--interface", interface, path)
+        if done.returncode == 0:
+            world.imported[self.node, interface] = time.time_ns()
+        return done
+
+
+def filler_in(data):
+    """The offset of a byte of zeros that fills a page, behind a packet; None
+    where there is none."""
+    packets = False
+    for kind, at, length in pngread.read(data).blocks:
+        packets = packets or kind == pngread.EPB
+        middle = at + length // 2
+        if (packets and kind == pngread.ISB and length >= 100 and
+                not any(data[middle:middle + 8])):
+            return middle
+    return None
+
+
 # Each with its weight; a run has at least one of each.
 KINDS = {Kill: 10, Stop: 4, Cut: 4, Unplug: 2, FullDisk: 3, ReadOnly: 1,
-         Frozen: 2, Inject: 8, Torn: 3, Wipe: 0.5}
+         Frozen: 2, Inject: 8, Torn: 3, Wipe: 0.5, Restore: 1, Step: 3,
+         Unread: 3, Vanish: 2, Operate: 2}
 
 
-def plan(seed, seconds):
-    """The faults of a run, in the order of their beginnings."""
+def plan(seed, seconds, only=()):
+    """The faults of a run, in the order of their beginnings; `only` names
+    kinds, to look for one thing."""
     rng = random.Random(seed)
-    kinds = list(KINDS)
+    kinds = [k for k in KINDS if not only or k.__name__ in only]
     extra = max(0, int(seconds * FAULTS_PER_SECOND) - len(kinds))
-    drawn = kinds + rng.choices(kinds, list(KINDS.values()), k=extra)
+    drawn = kinds + rng.choices(kinds, [KINDS[k] for k in kinds], k=extra)
     rng.shuffle(drawn)
     faults = [kind(rng, n) for n, kind in enumerate(drawn)]
     # The rare ones find their moment first.

@@ -6,15 +6,21 @@
 
 Each node lives in a network namespace of its own; what they say to each
 other goes through a router in the namespace `hub`, where a way can be cut
-in silence.  Each store is the root of an ext4 image behind a loop device,
-so that a disk can be really full and really read-only.
+in silence.  Each store lies on an ext4 image behind a loop device, so that
+a disk can be really full and really read-only.
+
+The programs run as the shipped units run them: by a user who is not root,
+with the two capabilities of the recorder; each has its own wall clock, and
+its standard error is a pipe.  `pb` is the operator's, who is root.
 
 A program runs unless somebody holds it down.  Whoever ends without having
 been killed here is a finding.
 """
 
 import collections
+import ctypes
 import os
+import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
@@ -34,8 +40,15 @@ PROGRAMS = tuple((n, "recorder") for n in NODES) + tuple(
     (n, "shipper") for n in NODES if n != "core")
 # Small segments, so that many are sealed while something goes wrong.
 STORE = ["segment_size = 1MiB", "segment_age = 3s"]
-# The edges keep little: what is acknowledged goes, oldest first.
-STORE_OF_EDGES = STORE + ["retain_size = 6MiB"]
+# No packet of a run is so old, whatever the clocks say.
+STORE += ["retain_age = 1h"]
+# What edges keep, by seed: what is acknowledged goes, oldest first.
+RETAINS = ("2MiB", "3MiB", "6MiB", "0")
+IMPORTED = 200          # packets, each time an operator does
+USER = 65534            # who runs the programs
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
+CAPABILITIES = {"recorder": "+net_raw,+net_admin", "shipper": "-all"}
+CLOCK = os.path.join(BUILD, "tests", "system", "clock.so")
 # What waits so long becomes a dead letter, and is sent again at the end.
 UPSTREAM = ["retry_for = %ds" % max(1, SLOW)]
 AGAIN_S = 1.0           # after a start that a broken disk refused
@@ -44,6 +57,33 @@ GONE_S = 20             # for a killed program to be gone
 
 def address(name):
     return "10.77.%d.2" % ADDRESS[name]
+
+
+def as_user(which):
+    """What the units say of user and capabilities."""
+    caps = CAPABILITIES[which]
+    return ["setpriv", "--reuid=%d" % USER, "--regid=%d" % USER,
+            "--clear-groups", "--inh-caps=" + caps, "--ambient-caps=" + caps,
+            "--pdeathsig=KILL"]
+
+
+def alone_with_mounts():
+    """A mount namespace of our own: a copy that a container makes of the
+    machine's would keep a disk in use that is unmounted here."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) or libc.mount(
+            b"none", b"/", None, MS_REC | MS_PRIVATE, None):
+        skip("may not make a mount namespace here: " +
+             os.strerror(ctypes.get_errno()))
+
+
+class Restored:
+    """A node's store was put back from a copy."""
+
+    def __init__(self, node, copied_ns, put_back_ns, ends):
+        self.node = node
+        self.copied_ns, self.put_back_ns = copied_ns, put_back_ns
+        self.ends = ends        # of the copy, {stream: highest number}
 
 
 class Program:
@@ -58,6 +98,7 @@ class Program:
         self.holds = set()
         self.not_before = 0.0
         self.kills_ns = []      # when it was killed
+        self.unread = 0         # how often its log pipe stood
 
     def start(self):
         binary = os.path.join(BUILD, "pb-" + self.which)
@@ -65,7 +106,13 @@ class Program:
         self.daemon = Daemon(self.world.t, "%s-%s" % (self.node.name,
                                                       self.which),
                              [binary, "-c", self.node.conf],
-                             netns=self.node.netns, ready=False)
+                             netns=self.node.netns, env=self.node.env,
+                             before=as_user(self.which), piped=True,
+                             ready=False)
+
+    def bar(self, who):
+        """It may run on; once it has ended, it is down until release()."""
+        self.holds.add(who)
 
     def hold(self, who):
         """kill -9, and down until release(); a program in the depths of a
@@ -125,29 +172,36 @@ class Program:
             self.name, daemon.proc.returncode, daemon.tail()))
 
     def finish(self):
-        """SIGTERM, status 0, and whether its sanitizer was silent."""
+        """SIGTERM, status 0, and whether its sanitizer was silent.  One
+        whose log pipe stood during the run ends while it stands again."""
         daemon, self.daemon = self.daemon, None
         self.holds.add("finished")
         if daemon is None:
             self.world.find("%s did not run at the end" % self.name)
             return
+        if self.unread:
+            daemon.pipe.stand()
         try:
             daemon.stop(30)
         except Failure as e:
             self.world.find(str(e))
+        daemon.pipe.ended()
 
 
 class World:
     """Everything that exists during a run; close() undoes it."""
 
-    def __init__(self, t, megabytes):
+    def __init__(self, t, megabytes, seed):
         self.t = t
         self.megabytes = megabytes
+        self.retain = "retain_size = " + random.Random(seed).choice(RETAINS)
         self.count = collections.Counter()
         self.findings = []
         self.broken_disks = collections.Counter()   # node name: faults
         self.unplugged = collections.Counter()      # node name: faults
         self.wiped = {}         # (node, interface, epoch): ns
+        self.restored = []      # Restored, in their order
+        self.imported = {}      # (node, interface): ns
         self.mounted = []
         self.senders = []
         self.began = time.monotonic()
@@ -156,10 +210,14 @@ class World:
         self.program = {}
 
     def build(self):
-        need("mkfs.ext4", "losetup", "fsfreeze", "strace")
+        need("mkfs.ext4", "losetup", "fsfreeze", "strace", "setpriv")
+        check(os.path.exists(CLOCK), "no", CLOCK, "(make chaos makes it)")
+        alone_with_mounts()
+        os.chmod(self.t.dir, 0o755)     # the programs' user comes by
         self._network()
         for name in NODES:
             self._disk(name)
+            self.set_clock(name, 0)
             self.nodes[name] = self._node(name)
         for name, which in PROGRAMS:
             self.program[name, which] = Program(self, self.nodes[name],
@@ -172,9 +230,11 @@ class World:
         self.log.flush()
 
     def find(self, fact):
-        """A broken promise."""
-        self.findings.append(fact)
-        self.say("FOUND", fact)
+        """A broken promise; one that is broken again and again is said
+        once."""
+        if fact not in self.findings:
+            self.findings.append(fact)
+            self.say("FOUND", fact)
 
     # --- network ---------------------------------------------------------
 
@@ -217,18 +277,39 @@ class World:
             f.truncate(self.megabytes << 20)
         must(["mkfs.ext4", "-q", "-F", "-m", "0", image])
         os.mkdir(where)
+        os.chown(where, USER, USER)     # who could fill it, unmounted
         made = run(["mount", "-o", "loop", image, where])
         if made.returncode and not self.mounted:
             skip("may not mount a loop device here: " +
                  made.stderr.decode("utf-8", "replace").strip())
         check(made.returncode == 0, "mount:", made.stderr)
         self.mounted.append(where)
+        os.chown(where, USER, USER)
+        os.mkdir(self.store(name))
+        os.chown(self.store(name), USER, USER)
+
+    def store(self, name):
+        """On the node's disk, which is at t.path(name)."""
+        return os.path.join(self.t.path(name), "store")
+
+    def mount(self, name):
+        """libmount takes the loop device that the image has, if it has."""
+        must(["mount", "-o", "loop", self.t.path(name + ".img"),
+              self.t.path(name)])
 
     def remount(self, name):
         """As after a reboot.  Nobody may have a file open there."""
-        where = self.t.path(name)
-        must(["umount", where])
-        must(["mount", "-o", "loop", self.t.path(name + ".img"), where])
+        must(["umount", self.t.path(name)])
+        self.mount(name)
+
+    # --- clocks ----------------------------------------------------------
+
+    def set_clock(self, name, seconds, vouched=True):
+        """So far is a node's wall clock from the machine's, from now on, and
+        whether the kernel vouches for it: see tests/system/clock.c."""
+        path = self.t.path(name + ".clock")
+        with open(path, "r+b" if os.path.exists(path) else "wb") as f:
+            f.write(struct.pack("<qqqq", int(seconds), 0, vouched, 1))
 
     # --- nodes -----------------------------------------------------------
 
@@ -241,15 +322,21 @@ class World:
         if name not in EDGES:
             extra = ("[listen]\naddress = %s:%d\ntls = off\n"
                      "allow = *, relay:*\n" % (address(name), PORT))
-        return self.t.node(name, netns=self.spaces[name],
-                           store=STORE_OF_EDGES if name in EDGES else STORE,
+        store = STORE + [self.retain] * (name in EDGES)
+        env = {"LD_PRELOAD": CLOCK, "PB_CLOCK": self.t.path(name + ".clock")}
+        if "san" in os.path.relpath(BUILD, ROOT):
+            # The clock comes before the sanitizer, and may.
+            env["ASAN_OPTIONS"] = (os.environ.get("ASAN_OPTIONS", "") +
+                                   ":verify_asan_link_order=0")
+        return self.t.node(name, netns=self.spaces[name], store=store,
                            captures=["cap0"] if name in SENDERS else [],
-                           upstreams=upstream, extra=extra)
+                           upstreams=upstream, extra=extra, env=env,
+                           where=self.store(name))
 
     def streams_on_disk(self, name):
         """Keys of the streams whose folders are in a node's store."""
         found = []
-        top = os.path.join(self.t.path(name), "segments")
+        top = os.path.join(self.store(name), "segments")
         for folder, _, _ in os.walk(top):
             key = os.path.relpath(folder, top).split(os.sep)
             if len(key) == 3:
@@ -277,6 +364,7 @@ class World:
             if program.daemon:
                 program.daemon.proc.kill()
                 program.daemon.proc.wait()
+                program.daemon.pipe.ended()
         for where in self.mounted:
             if run(["umount", where]).returncode:
                 run(["umount", "-l", where])
