@@ -1,0 +1,246 @@
+"""What `make chaos` would say of stores that are not as they should be.
+
+Its judge, tests/chaos/model.py, is given what four nodes hold after a run
+that went well, in which edge2 was put back from a copy; then one thing at a
+time is made wrong, and it must say so.
+"""
+
+import types
+
+from harness import *
+
+sys.path.insert(1, os.path.join(ROOT, "tests", "chaos"))
+import model
+import world as places
+from traffic import frame
+
+SENT = 120              # frames, by each sender
+COPIED = 40             # edge2's last number when its disk was copied
+ACKED = 60              # what relay had of it when it was put back
+DOWN = 10               # frames that came meanwhile
+BEGAN_NS = 1_700_000_000 * 10**9
+STEP_NS = 10**7         # between frames
+E1, OLD, NEW, C, OP = (
+    ("edge1", "cap0", "%016x" % 1), ("edge2", "cap0", "%016x" % 2),
+    ("edge2", "cap0", "%016x" % 3), ("core", "cap0", "%016x" % 4),
+    ("edge1", "op7", "%016x" % 5))
+
+
+def sent_ns(number):
+    return BEGAN_NS + number * STEP_NS
+
+
+def row(number, dropped=None):
+    """A packet with this frame, as a node has it."""
+    packet = model.pngread.Packet(None, sent_ns(number), places.FRAME,
+                                  frame(number, places.FRAME), [], 0)
+    if dropped:
+        packet.options.append((4, dropped.to_bytes(8, "little")))
+    return model.Row(packet)
+
+
+def rows(first, last, ahead=0):
+    return {n: row(n + ahead) for n in range(first, last + 1)}
+
+
+def gap(key, first, last, reason):
+    return dict(zip(("node", "interface", "epoch"), key), first=first,
+                last=last, reason=reason, closed=None)
+
+
+class World:
+    """As much of one as the judge looks at, after a run that went well."""
+
+    def __init__(self, t):
+        put_back = sent_ns(ACKED + 1)
+        self.findings = []
+        self.find = self.findings.append
+        self.wiped = {}
+        self.retain = "retain_size = 2MiB"
+        self.restored = [places.Restored("edge2", sent_ns(COPIED), put_back,
+                                         {OLD: COPIED})]
+        self.imported = {("edge1", "op7"): sent_ns(5)}
+        self.nodes = {n: types.SimpleNamespace(store=t.path(n))
+                      for n in places.NODES}
+        self.program = {(n, "recorder"): types.SimpleNamespace(kills_ns=[])
+                        for n in places.NODES}
+        self.program["edge2", "recorder"].kills_ns = [put_back]
+        sampler = types.SimpleNamespace(
+            acked={n: {} for n in places.NODES},
+            told=lambda name, key: sampler.acked[name][key])
+        self.check = model.Check(self, sampler, SENT)
+        self.check.have = self.have()
+        self.check.gap_rows = {n: [] for n in places.NODES}
+        for name in ("relay", "core"):
+            self.check.gap_rows[name] = [gap(NEW, 1, COPIED, "restored")]
+
+    def have(self):
+        ahead = ACKED + DOWN - COPIED       # of the frame to its number
+        last = SENT - ahead
+        edge1 = {E1: rows(1, SENT), OP: rows(1, places.IMPORTED)}
+        again = rows(COPIED + 1, last, ahead)
+        edge2 = {OLD: {**rows(1, COPIED), **again}}
+        above = [{E1: rows(1, SENT), OP: rows(1, places.IMPORTED),
+                  OLD: rows(1, ACKED), NEW: dict(again)} for _ in "rc"]
+        above[1][C] = rows(1, SENT)
+        return dict(zip(places.NODES, (edge1, edge2, *above)))
+
+    def deleted(self, name, key, first, last):
+        """Retention did it, says the stream's journal."""
+        folder = os.path.join(self.nodes[name].store, "segments", *key)
+        os.makedirs(folder)
+        with open(os.path.join(folder, "journal"), "w") as f:
+            f.write(json.dumps({"fact": "expired", "first": first,
+                                "last": last}) + "\n")
+        for n in range(first, last + 1):
+            del self.check.have[name][key][n]
+
+    def judged(self):
+        self.check.judge()
+        return self.findings
+
+
+def what_is_right_is_found_right(t):
+    world = World(t)
+    equal(world.judged(), [], "findings")
+    equal((world.check.lost, world.check.repeated, world.check.gone),
+          (0, 0, DOWN), "lost, repeated, gone")
+
+
+def what_an_edge_may_delete_is_not_missed(t):
+    world = World(t)
+    world.deleted("edge1", E1, 1, 50)
+    world.deleted("edge2", OLD, 1, ACKED)
+    equal(world.judged(), [], "findings")
+
+
+def drop_one(name, key, number):
+    def lie(world):
+        del world.check.have[name][key][number]
+    return "lost", lie
+
+
+def drop_last_everywhere(world):
+    for have in world.check.have.values():
+        have.get(E1, {}).pop(SENT, None)
+
+
+def drop_everywhere(world):
+    """Nothing says so: the numbers go on without it."""
+    for have in world.check.have.values():
+        if E1 in have:
+            have[E1] = {**rows(1, 49), **rows(50, SENT - 1, 1)}
+
+
+def repeat(key, number):
+    def lie(world):
+        world.check.have["core"][key][number] = row(30)
+    return "repeated", lie
+
+
+def repeat_in_another_epoch(world):
+    world.check.have["relay"][OLD][ACKED + 1] = row(SENT)
+    world.check.have["core"][OLD][ACKED + 1] = row(SENT)
+
+
+def forget_gap(name):
+    def lie(world):
+        world.check.gap_rows[name] = []
+    return "lost", lie
+
+
+def gap_too_long(world):
+    for name in ("relay", "core"):
+        world.check.gap_rows[name] = [gap(NEW, 1, COPIED + 3, "restored")]
+        for n in range(COPIED + 1, COPIED + 4):
+            del world.check.have[name][NEW][n]
+
+
+def gap_stays(world):
+    for name in ("relay", "core"):
+        del world.check.have[name][E1][7]
+        world.check.gap_rows[name].append(gap(E1, 7, 7, "dead-lettered"))
+
+
+def behind_the_number(world):
+    """What was captured again up to what relay had never came."""
+    for name in ("relay", "core"):
+        have = world.check.have[name]
+        have[OLD].update({n: r for n, r in have.pop(NEW).items()
+                          if n > ACKED})
+        world.check.gap_rows[name] = []
+
+
+def behind_it_and_deleted(world):
+    behind_the_number(world)
+    world.deleted("edge2", OLD, 1, ACKED + 5)
+
+
+def other_bytes(world):
+    world.check.have["core"][E1][9] = row(9)
+    world.check.have["core"][E1][9].time_ns += 1
+
+
+def deleted_at_core(world):
+    world.deleted("core", C, 1, 30)
+
+
+def deleted_the_newest(world):
+    world.deleted("edge1", E1, SENT - 30, SENT - 1)
+
+
+def acknowledged_more(world):
+    world.check.sampler.acked["core"][E1] = SENT + 1
+
+
+def running_number_twice(world):
+    for n in (3, 4):
+        world.check.have["core"][E1][n].running = 17
+
+
+def import_lost(world):
+    for have in world.check.have.values():
+        have.get(OP, {}).pop(places.IMPORTED, None)
+
+
+LIES = {
+    "one less at core": drop_one("core", E1, 50),
+    "one less at relay": drop_one("relay", E1, 50),
+    "one less of core's own": drop_one("core", C, 50),
+    "one less at an edge": drop_one("edge1", E1, 50),
+    "one less at core, captured again": drop_one("core", NEW, 70),
+    "one less at core, before the copy": drop_one("core", OLD, 20),
+    "one less at core, after the copy": drop_one("core", OLD, COPIED + 9),
+    "the last of all": ("lost", drop_last_everywhere),
+    "never captured": ("lost", drop_everywhere),
+    "one twice at the end": repeat(C, SENT + 1),
+    "one twice in another epoch": ("repeated", repeat_in_another_epoch),
+    "a gap forgotten at core": forget_gap("core"),
+    "a gap forgotten at relay": forget_gap("relay"),
+    "a gap of more than was copied": ("lost", gap_too_long),
+    "a dead letter that never came": ("lost", gap_stays),
+    "captured again behind the number": ("lost", behind_the_number),
+    "the same, and deleted": ("lost", behind_it_and_deleted),
+    "another packet": ("lost", other_bytes),
+    "deleted at core": ("lost", deleted_at_core),
+    "deleted the newest": (None, deleted_the_newest),
+    "acknowledged, and not there": ("lost", acknowledged_more),
+    "a running number twice": (None, running_number_twice),
+    "an import that lost one": ("lost", import_lost),
+}
+
+
+def each_lie_is_found(t):
+    for name, (what, lie) in LIES.items():
+        world = World(t)
+        lie(world)
+        check(world.judged(), "not found:", name)
+        check(what is None or getattr(world.check, what) > 0,
+              name, "is no", what, world.findings)
+        for node in places.NODES:
+            shutil.rmtree(world.nodes[node].store, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main("191", what_is_right_is_found_right,
+         what_an_edge_may_delete_is_not_missed, each_lie_is_found)
