@@ -253,12 +253,29 @@ class Check:
             return self.branches(name, key, gap)
         return gap["reason"] == "dead-lettered" and (
             name in EDGES or key in self.world.wiped or
-            bool(self.restores(key)))
+            self.buried_with_disk(name, key, gap))
 
     def restores(self, key):
         """Those after which a stream's numbers may have been given twice."""
         return [r for r in self.world.restored if r.node == key[0] and
                 any(k[1] == key[1] for k in r.ends)]
+
+    def buried_with_disk(self, name, key, gap):
+        """A dead letter of an edge that was put back may have gone with its
+        disk; not one of what was captured since then, which lies in the
+        epoch that goes on."""
+        restores = self.restores(key)
+        if not restores:
+            return False
+        last = restores[-1]
+        wiped = any(k[:2] == key[:2] and at > last.put_back_ns
+                    for k, at in self.world.wiped.items())
+        copied = 0 if wiped else max(end for k, end in last.ends.items()
+                                     if k[1] == key[1])
+        newest = {k: max((row.time_ns for row in self.have[name][k].values()),
+                         default=0) for k in self.family(name, key)}
+        return (gap["first"] <= copied or
+                newest.get(key, 0) < max(newest.values()))
 
     def branches(self, name, key, gap):
         """An epoch that no edge's disk ever had, of an edge that was put
@@ -392,9 +409,10 @@ class Check:
 
     def buried_numbers(self, name, key):
         """Those of a stream, in any epoch, that went as dead letters of a
-        store that is gone: recorded, and never filled."""
+        disk that is gone: recorded, and never filled."""
         return {n for k in self.family(name, key) for g in self.gaps(name, k)
-                if g["reason"] == "dead-lettered"
+                if g["reason"] == "dead-lettered" and
+                self.buried_with_disk(name, k, g)
                 for n in range(g["first"], g["last"] + 1)}
 
     def put_back(self, name):

@@ -114,6 +114,17 @@ def what_an_edge_may_delete_is_not_missed(t):
     equal(world.judged(), [], "findings")
 
 
+def what_went_with_a_disk_is_no_loss(t):
+    """A dead letter that was made after the copy."""
+    world = World(t)
+    for name in ("relay", "core"):
+        del world.check.have[name][OLD][ACKED - 5]
+        world.check.gap_rows[name].append(
+            gap(OLD, ACKED - 5, ACKED - 5, "dead-lettered"))
+    equal(world.judged(), [], "findings")
+    equal(world.check.gone, DOWN + 1, "gone")
+
+
 def drop_one(name, key, number):
     def lie(world):
         del world.check.have[name][key][number]
@@ -160,6 +171,14 @@ def gap_stays(world):
     for name in ("relay", "core"):
         del world.check.have[name][E1][7]
         world.check.gap_rows[name].append(gap(E1, 7, 7, "dead-lettered"))
+
+
+def gap_stays_since(world):
+    """Its dead letter did not go with the disk."""
+    for name in ("relay", "core"):
+        del world.check.have[name][NEW][COPIED + 9]
+        world.check.gap_rows[name].append(
+            gap(NEW, COPIED + 9, COPIED + 9, "dead-lettered"))
 
 
 def behind_the_number(world):
@@ -219,6 +238,7 @@ LIES = {
     "a gap forgotten at relay": forget_gap("relay"),
     "a gap of more than was copied": ("lost", gap_too_long),
     "a dead letter that never came": ("lost", gap_stays),
+    "a dead letter of what was captured again": ("lost", gap_stays_since),
     "captured again behind the number": ("lost", behind_the_number),
     "the same, and deleted": ("lost", behind_it_and_deleted),
     "another packet": ("lost", other_bytes),
@@ -243,4 +263,5 @@ def each_lie_is_found(t):
 
 if __name__ == "__main__":
     main("191", what_is_right_is_found_right,
-         what_an_edge_may_delete_is_not_missed, each_lie_is_found)
+         what_an_edge_may_delete_is_not_missed,
+         what_went_with_a_disk_is_no_loss, each_lie_is_found)
