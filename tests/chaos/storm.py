@@ -308,7 +308,8 @@ class Torn(Fault):
         """[(path, durable bytes)], as the recorder will find them.  Readers
         go by a number in LMDB's lock file.  Where the kill came between a
         commit and that number they see the commit before, and their durable
-        end lies too low: so the index is read without its lock file."""
+        end lies too low: so the index is read without its lock file, beside
+        files of the same names, which `pb` looks for."""
         store = world.store(self.node)
         copy = world.t.path("index.%d" % self.number)
         index = os.path.join(store, "index", "data.mdb")
@@ -316,6 +317,10 @@ class Torn(Fault):
             return []           # wiped, and killed before it began
         os.makedirs(os.path.join(copy, "index"))
         shutil.copy(index, os.path.join(copy, "index"))
+        for path in world.nodes[self.node].files():
+            stub = os.path.join(copy, os.path.relpath(path, store))
+            os.makedirs(os.path.dirname(stub), exist_ok=True)
+            open(stub, "w").close()
         told = run([os.path.join(BUILD, "pb"), "--store", copy, "segments",
                     "--json"])
         shutil.rmtree(copy)
