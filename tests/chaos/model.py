@@ -172,8 +172,8 @@ class Check:
             self.put_back(name)
         for name in SENDERS:
             self.frames(name)
-        for (name, interface), n in self.world.imported.items():
-            self.import_arrived(name, interface, n)
+        for (name, interface), at_ns in self.world.imported.items():
+            self.import_arrived(name, interface, at_ns)
 
     def find(self, *words):
         self.world.find(" ".join(str(w) for w in words))
