@@ -421,7 +421,11 @@ make_file(struct pb_segment *segment, const char *hidden,
 	/* Not every file system has O_DIRECT (tmpfs): then without. */
 	segment->direct_fd = pb_below_open(segment->path,
 	    O_WRONLY | O_DIRECT, 0);
-	return pb_sync_dir(segment->dir, err);
+	rc = pb_sync_dir(segment->dir, err);
+	/* The next one need not begin at this number: it may be a gap's. */
+	if (rc < 0)
+		pb_below_unlink(segment->path);
+	return rc;
 }
 
 /* What a write or a rollback that failed has left behind the end goes. */

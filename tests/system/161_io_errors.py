@@ -70,6 +70,23 @@ def nothing_is_lost_unsaid_when_system_calls_of_the_recorder_fail(t):
               "packets of push %d" % number)
 
 
+def a_segment_that_could_not_be_begun_leaves_nothing(t):
+    """Also where its numbers never come: the next one begins behind them."""
+    node = t.node("core", listen=True, store=["segment_age = 1s"]).start()
+    equal(push(node, "x/eth0", 1, 10)[0], 200, "a push")
+    wait_until(lambda: not any(f.endswith(".open") for f in node.files()),
+               "the first segment is sealed")
+    with failing(t, node.recorder.pid, "fsync:error=EIO"):
+        refused(push(node, "x/eth0", 11, 20), EIO, "a push")
+    equal(node.http("POST", "/v1/streams/x/eth0/%s/gaps" % EPOCH,
+                    b'{"first":11,"last":20,"reason":"expired"}')[0], 200,
+          "a gap")
+    equal(push(node, "x/eth0", 21, 30)[0], 200, "another push")
+    node.stop()
+    equal([os.path.basename(f) for f in node.files()],
+          ["%020d.pcapng" % n for n in (1, 21)], "files")
+
+
 def a_file_system_that_turns_read_only_is_got_over(t):
     core = t.node("core", listen=True)
     edge = t.edge_with_traffic(upstreams={"core": core},
@@ -180,6 +197,7 @@ def a_query_tells_what_it_could_not_read(t):
 
 if __name__ == "__main__":
     main("161", nothing_is_lost_unsaid_when_system_calls_of_the_recorder_fail,
+         a_segment_that_could_not_be_begun_leaves_nothing,
          a_file_system_that_turns_read_only_is_got_over,
          a_recorder_does_not_start_on_a_read_only_store,
          a_shipper_that_cannot_read_or_write_waits,
