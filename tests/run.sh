@@ -9,6 +9,7 @@
 #   PB_CAPTURES  public captures (../shared/captures); absent: those skip
 #   PB_SLOW      factor on the patience of the system tests
 #   PB_KILLS     rounds of kill -9 (10); PB_SEED repeats a random run
+#   PB_JOBS      system tests that run side by side (2): mostly they wait
 # The last line is `N passed, N failed, N skipped`: cmocka tests and system
 # tests one by one.  A program that dies, leaks or will not run its seeds is
 # one failure more.  Status 0 only when nothing failed.
@@ -122,24 +123,18 @@ fuzz_program()		# PROGRAM
 	fi
 }
 
-system_test()		# FILE
+system_tests()		# FILE...
 {
-	run "$log/out" timeout -k 30 "$SYSTEM_SECONDS_MAX" python3 -B "$1"
-	cat "$log/out"
-	p=$(grep -c '^ok ' "$log/out")
-	f=$(grep -c '^not ok ' "$log/out")
-	s=$(grep -c '^skip ' "$log/out")
-	if [ "$rc" -ne 0 ] && [ "$f" -eq 0 ]; then
-		f=1
-		fail "$1" "status $rc"
-	elif [ "$f" -ne 0 ]; then
-		fail "$1" "$f failed"
-	elif [ $((p + s)) -eq 0 ]; then
-		f=1
-		fail "$1" "no test ran"
-	fi
-	passed=$((passed + p)) failed=$((failed + f))
-	skipped=$((skipped + s))
+	run "$log/system" python3 -B tests/system/together.py \
+	    "${PB_JOBS:-2}" "$SYSTEM_SECONDS_MAX" "$@"
+	[ "$rc" -eq 0 ] || echo "not ok system tests: status $rc" >>"$log/system"
+	cat "$log/system"
+	passed=$((passed + $(grep -c '^ok ' "$log/system")))
+	f=$(grep -c '^not ok ' "$log/system")
+	failed=$((failed + f))
+	skipped=$((skipped + $(grep -c '^skip ' "$log/system")))
+	[ "$f" -eq 0 ] || bad="$bad
+$(sed -n 's/^not ok /  /p' "$log/system")"
 }
 
 for source in tests/unit/test_*.c tests/sim/test_*.c; do
@@ -152,11 +147,13 @@ for source in tests/fuzz/fuzz_*.c; do
 	echo "== ${source%.c}"
 	fuzz_program "$BUILD/${source%.c}"
 done
+files=
 for source in tests/system/[0-9]*.py; do
 	[ -e "$source" ] && wanted "$source" "$@" || continue
-	echo "== $source"
-	system_test "$source"
+	files="$files $source"
 done
+# shellcheck disable=SC2086
+[ -z "$files" ] || system_tests $files
 
 [ -z "$bad" ] || printf '\nfailed:%s\n' "$bad"
 echo

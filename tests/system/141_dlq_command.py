@@ -62,9 +62,9 @@ def without_dead_letters_nothing_is_printed(t):
 
 def wrong_usage_says_what_would_be_right(t):
     node = t.node("n1")
-    usage(node, "list, show, requeue or purge")
+    usage(node, "list, show, requeue, purge or move")
     usage(node, "did you mean 'requeue'?", "requeu", "--all")
-    usage(node, "list, show, requeue and purge are known", "everything")
+    usage(node, "list, show, requeue, purge and move are known", "everything")
     usage(node, "not 'core'", "list", "core")
     for word in ("requeue", "purge"):
         usage(node, "--upstream GLOB, --stream GLOB, --first N, or --all",
