@@ -254,15 +254,15 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 		return 0;
 	}
 	if (loop->lock_fd < 0) {
-		/* It may have come after we began. */
-		rc = pb_owner_refuses(store, "pb-shipper", "", err);
-		if (rc == 0)
-			rc = loop->held ? pb_below_renew(store, err) :
-			    pb_below_hold(store, err);
+		rc = loop->held ? pb_below_renew(store, err) :
+		    pb_below_hold(store, err);
 		if (rc < 0)
 			return rc;
 		loop->held = true;
-		rc = pb_shipper_lock(&loop->lock_fd, store, err);
+		/* It may have come after we began. */
+		rc = pb_owner_refuses(store, "pb-shipper", "", err);
+		if (rc == 0)
+			rc = pb_shipper_lock(&loop->lock_fd, store, err);
 		if (rc < 0) {
 			loop->lock_fd = -1;
 			return rc;
