@@ -335,6 +335,8 @@ class Check:
                 continue
             rows = self.have[name].get(key, {})
             end = max([0, *rows, *(g["last"] for g in self.gaps(name, key))])
+            if end < acked:         # an import may be gone as a whole
+                end = max([end, *self.deleted(name, key)])
             if end < acked:
                 self.lost += acked - end
                 self.find(name, "/".join(key), "acknowledged", acked,
