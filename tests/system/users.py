@@ -69,13 +69,13 @@ def capture(t, name="t.pcap", packets=10, size=60):
 
 
 def rot(node):
-    """A bit of the first sealed segment."""
+    """A bit of the first packet that the first sealed segment holds."""
     path = [p for p in node.files() if p.endswith(".pcapng")][0]
     with open(path, "r+b") as f:
-        f.seek(400)
-        byte = f.read(1)
-        f.seek(400)
-        f.write(bytes([byte[0] ^ 1]))
+        data = f.read()
+        at = data.index(pngread.read(path).packets[0].data) + 40
+        f.seek(at)
+        f.write(bytes([data[at] ^ 1]))
 
 
 def not_of(node, uid=SERVICE):
