@@ -183,7 +183,8 @@ def names_are_percent_encoded(t):
 
 def too_large_is_413(t):
     node = core(t)
-    c = http.client.HTTPConnection("127.0.0.1", node.port, timeout=20 * SLOW)
+    c = http.client.HTTPConnection("127.0.0.1", node.port,
+                                   timeout=20 * PATIENCE)
     c.putrequest("POST", "/v1/streams/x/eth0/%s/packets" % EPOCH)
     c.putheader("Content-Length", str(1 << 30))
     c.putheader("PB-First", "1")
@@ -270,7 +271,8 @@ def headers_are_optional(t):
     status, _, answer = node.http(
         "POST", "/v1/streams/x/eth0/%s/packets" % EPOCH, section(1, 9))
     expect((status, answer), 200, 9, "without PB-First and PB-Last")
-    c = http.client.HTTPConnection("127.0.0.1", node.port, timeout=20 * SLOW)
+    c = http.client.HTTPConnection("127.0.0.1", node.port,
+                                   timeout=20 * PATIENCE)
     whole = section(10, 2000)
     c.request("POST", "/v1/streams/x/eth0/%s/packets" % EPOCH,
               body=(whole[i:i + 999] for i in range(0, len(whole), 999)),
@@ -296,7 +298,8 @@ def requests_that_overtake_each_other_are_put_in_order(t):
 
     # The first starts, and stops short of its end, so that the others wait.
     whole = section(1, 100)
-    c = http.client.HTTPConnection("127.0.0.1", node.port, timeout=20 * SLOW)
+    c = http.client.HTTPConnection("127.0.0.1", node.port,
+                                   timeout=20 * PATIENCE)
     c.putrequest("POST", "/v1/streams/x/eth0/%s/packets" % EPOCH)
     for name, value in (("Content-Length", len(whole)), ("PB-First", 1),
                         ("PB-Last", 100)):

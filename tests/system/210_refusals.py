@@ -64,7 +64,8 @@ class Front:
                          kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def ask(self, handler, port, body):
-        c = http.client.HTTPConnection("127.0.0.1", port, timeout=20 * SLOW)
+        c = http.client.HTTPConnection("127.0.0.1", port,
+                                       timeout=20 * PATIENCE)
         with contextlib.closing(c):
             c.request(handler.command, handler.path, body or None,
                       {k: v for k, v in handler.headers.items()

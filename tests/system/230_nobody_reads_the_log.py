@@ -54,7 +54,7 @@ def read_lines(fd):
 
 
 def read_until(fd, words):
-    lines, end = read_lines(fd), time.monotonic() + 20 * SLOW
+    lines, end = read_lines(fd), time.monotonic() + 20 * PATIENCE
     while words not in " ".join(lines[-1:]) and time.monotonic() < end:
         lines += read_lines(fd)
     return lines or [""]
@@ -78,7 +78,7 @@ def left_out(node):
 def flood(node, recorder):
     """Until lines had to be left out."""
     turn = 0
-    end = time.monotonic() + 40 * SLOW
+    end = time.monotonic() + 40 * PATIENCE
     while left_out(node) == 0:
         check(time.monotonic() < end, "never was a line left out")
         turn += 1

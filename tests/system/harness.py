@@ -14,7 +14,7 @@ by an exception, or skips by skip("why").  One line is printed for each:
 `ok NNN name`, `not ok NNN name: why`, `skip NNN name: why`.
 
 The environment: BUILD (where the programs are), PB_WRAP (put before the
-daemons, as valgrind), PB_SLOW (a factor on every patience; by itself 1, 4
+daemons, as valgrind), PB_SLOW (how slow the programs are; by itself 1, 4
 with sanitizers, 10 with PB_WRAP), PB_CAPTURES, PB_SEED, PB_KEEP=1 (leave
 the temp directory of a failed check).
 """
@@ -58,6 +58,7 @@ def _slow():
 
 
 SLOW = _slow()
+PATIENCE = 3 * SLOW         # beside two busy processes it is none too much
 IS_ROOT = os.geteuid() == 0
 
 
@@ -108,13 +109,13 @@ def need_captures():
 
 def wait_until(condition, what, seconds=10.0, pause=0.02):
     """Ask until `condition()` is true; returns what it returned."""
-    end = time.monotonic() + seconds * SLOW
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Failure("waited %gs in vain: %s" % (seconds * SLOW, what))
+            raise Failure("waited %gs in vain: %s" % (seconds * PATIENCE, what))
         time.sleep(pause)
 
 
@@ -122,11 +123,11 @@ def run(argv, seconds=30.0, stdin=None, env=None, cwd=None):
     """Run to the end; CompletedProcess with bytes."""
     try:
         return subprocess.run(argv, input=stdin, capture_output=True,
-                              timeout=seconds * SLOW, cwd=cwd,
+                              timeout=seconds * PATIENCE, cwd=cwd,
                               env=dict(os.environ, **(env or {})))
     except subprocess.TimeoutExpired:
         raise Failure("did not end within %gs: %s"
-                      % (seconds * SLOW, " ".join(argv)))
+                      % (seconds * PATIENCE, " ".join(argv)))
 
 
 def must(argv, **kw):
@@ -217,7 +218,7 @@ class LogPipe:
     def ended(self):
         """The program is gone: what it said last is in the log."""
         self.flow()
-        self.thread.join(15 * SLOW)
+        self.thread.join(15 * PATIENCE)
         if not self.thread.is_alive() and self.out >= 0:
             os.close(self.out)
             self.out = -1
@@ -260,7 +261,7 @@ class Daemon:
 
     def _wait_ready(self, notify):
         notify.settimeout(0.05)
-        end = time.monotonic() + 15 * SLOW
+        end = time.monotonic() + 15 * PATIENCE
         try:
             while b"READY=1" not in self.said:
                 if self.proc.poll() is not None:
@@ -300,7 +301,7 @@ class Daemon:
         if self.alive():
             self.proc.send_signal(signal.SIGTERM)
         try:
-            status = self.proc.wait(seconds * SLOW)
+            status = self.proc.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait()
@@ -442,7 +443,7 @@ class Node:
     def http(self, method, path, body=None, headers=None):
         """One request; (status, headers, body)."""
         c = http.client.HTTPConnection("127.0.0.1", self.port,
-                                       timeout=20 * SLOW)
+                                       timeout=20 * PATIENCE)
         try:
             c.request(method, path, body=body, headers=headers or {})
             r = c.getresponse()
@@ -629,7 +630,7 @@ def _stop(signum, frame):
 
 
 def _too_long(signum, frame):
-    raise Failure("the file's %d s are over" % (FILE_SECONDS_MAX * SLOW))
+    raise Failure("the file's %d s are over" % (FILE_SECONDS_MAX * PATIENCE))
 
 
 def _cleanup_quietly(t, failed):
@@ -648,7 +649,7 @@ def main(number, *checks, seconds=FILE_SECONDS_MAX):
         if not os.access(os.path.join(BUILD, program), os.X_OK):
             print("not ok %s: no %s in %s" % (number, program, BUILD))
             sys.exit(1)
-    end = time.monotonic() + seconds * SLOW
+    end = time.monotonic() + seconds * PATIENCE
     failed = 0
     wanted = sys.argv[1:]
     for one in checks:
