@@ -233,8 +233,13 @@ add_server(struct pb_ingest *ingest, const struct pb_server_opts *opts,
 
 	if (rc < 0)
 		return rc;
-	return watch(ingest, pb_server_fd(*server),
-	    (uint32_t)ingest->servers++, err);
+	rc = watch(ingest, pb_server_fd(*server), (uint32_t)ingest->servers,
+	    err);
+	if (rc == 0)
+		ingest->servers++;
+	else
+		pb_server_destroy(*server);
+	return rc;
 }
 
 static int
