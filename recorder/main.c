@@ -20,6 +20,7 @@
 #include "base/owner.h"
 #include "base/sys.h"
 #include "conf/conf.h"
+#include "recorder/ingest/ingest.h"
 #include "recorder/recorder.h"
 
 #define EXIT_USAGE	2
@@ -79,13 +80,19 @@ check(const char *given)
 	struct pb_err err;
 	int rc = load(&conf, given, &err);
 
+	if (rc > 0)
+		fprintf(stderr, "pb-recorder: %s; it would be waited for\n",
+		    err.text);
+	/* It starts without them, and waits: who asks wants to know. */
+	if (rc >= 0) {
+		rc = pb_ingest_check(conf, &err);
+		if (rc < 0)
+			pb_conf_destroy(conf);
+	}
 	if (rc < 0) {
 		fprintf(stderr, "pb-recorder: %s\n", err.text);
 		return EXIT_USAGE;
 	}
-	if (rc > 0)
-		fprintf(stderr, "pb-recorder: %s; it would be waited for\n",
-		    err.text);
 	printf("%s: ok\n", conf->file);
 	pb_conf_destroy(conf);
 	return 0;

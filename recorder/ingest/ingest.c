@@ -25,6 +25,7 @@
 #include "recorder/ingest/http/listen.h"
 #include "recorder/ingest/request.h"
 #include "recorder/ingest/http/server.h"
+#include "recorder/ingest/http/tls.h"
 
 #define DOORS_MAX	2
 #define LOCAL_CONNECTIONS_MAX 128u
@@ -62,6 +63,21 @@ static void	*run(void *);
 static int	next_timeout(struct pb_ingest *);
 static void	wait_events(struct pb_ingest *, int, bool [static DOORS_MAX]);
 static void	begin_stop(struct pb_ingest *);
+
+int
+pb_ingest_check(const struct pb_conf *conf, struct pb_err *err)
+{
+	struct pb_tls tls;
+	int rc;
+
+	if (!conf->listen.present || conf->listen.tls.off)
+		return 0;
+	rc = pb_tls_init(&tls, &conf->listen.tls, err);
+	if (rc < 0)
+		return pb_err_prefix(err, "%s", conf->file);
+	pb_tls_finish(&tls);
+	return 0;
+}
 
 int
 pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
@@ -194,14 +210,15 @@ open_tcp(struct pb_ingest *ingest, int wait_ms, struct pb_err *err)
 	}
 	if (opts.listen_fd == PB_EINVAL)
 		return PB_EINVAL;
-	if (opts.listen_fd < 0) {
+	rc = opts.listen_fd;
+	if (rc >= 0) {
+		rc = add_server(ingest, &opts, err);
+		if (rc < 0)
+			pb_listen_again(ingest->listen, now_ms);
+	}
+	if (rc < 0) {
 		tell_waits(ingest, err->text);
 		return 0;
-	}
-	rc = add_server(ingest, &opts, err);
-	if (rc < 0) {
-		pb_listen_again(ingest->listen, now_ms);
-		return rc;
 	}
 	pb_listen_destroy(ingest->listen);
 	ingest->listen = NULL;

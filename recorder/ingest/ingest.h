@@ -33,10 +33,15 @@ struct pb_ingest_opts {
 	void		*arg;
 };
 
+/* Are the certificates and the key of [listen] there, and right, now?  Those
+ * of pb_tls_init(). */
+int	pb_ingest_check(const struct pb_conf *conf, struct pb_err *err);
+
 /*
  * Bind, start the thread.  A [listen] address that is not there (yet), or
- * whose name is not known, is tried again until it is: no error.  PB_EINVAL
- * where it has no such form, or a certificate is wrong.
+ * whose name is not known, and certificates that are not there or wrong, are
+ * tried again until they are: no error.  PB_EINVAL where the address has no
+ * such form.
  */
 int	pb_ingest_start(struct pb_ingest **out,
 	    const struct pb_ingest_opts *opts, struct pb_err *err);

@@ -1,6 +1,8 @@
-"""The address or name of [listen], and of an upstream, that is not there yet:
-capture and the other upstreams go on, and it is taken when it comes."""
+"""The address, name or key of [listen], and the name of an upstream, that is
+not there yet: capture and the other upstreams go on, and it is taken when it
+comes."""
 
+from certificates import *
 from names import *
 import samples
 
@@ -34,9 +36,9 @@ def waits(node):
     return node.rows("status", "--json")[0]["live"]["ingest"]["waits"]
 
 
-def it_waits_and_captures(t, ns, node, recorder, why):
+def it_waits_and_captures(t, ns, node, recorder, why, key="address"):
     wait_until(lambda: why in waits(node), "status says why")
-    check(b"not listening: [listen] address" in node.pb("status"),
+    check(b"not listening: [listen] " + key.encode() in node.pb("status"),
           node.pb("status"))
     t.traffic(ns, "in0", 50, 1000).wait()
     wait_until(lambda: sum(node.ends().values()) == 50, "50 frames")
@@ -74,6 +76,41 @@ def a_name_that_comes_later_is_listened_at(t):
     recorder.stop()
 
 
+def check_it(node):
+    return run([os.path.join(BUILD, "pb-recorder"), "-t", "-c", node.conf])
+
+
+def a_key_that_comes_later_is_used(t):
+    ns, ca = t.netns("key"), Authority(t, "ca")
+    pem, key = ca.issue("core")
+    t.veth(ns, "out0", ns, "in0")
+    node = t.node("core", captures=["out0"], netns=ns,
+                  extra="[listen]\naddress = 127.0.0.1:%d\n" % PORT +
+                  keys(pem, key, ca.pem))
+    os.rename(key, key + ".later")
+    done = check_it(node)
+    equal(done.returncode, 2, "status of -t without the key")
+    check(b"[listen] tls_key: open " + key.encode() in done.stderr,
+          done.stderr)
+    recorder = start(t, None, node, "recorder")
+    it_waits_and_captures(t, ns, node, recorder, key, "tls_key")
+    # Half a renewal: the key of another certificate.
+    os.link(ca.key, key)
+    wait_until(lambda: "tls_cert" in waits(node), "status says why", 20)
+    equal(check_it(node).returncode, 2, "status of -t with another key")
+    os.rename(key + ".later", key)
+    equal(check_it(node).returncode, 0, "status of -t")
+    wait_until(lambda: waits(node) == "", "it listens", 20)
+    edge = t.node("edge", netns=ns, extra="[upstream core]\n"
+                  "url = https://127.0.0.1:%d\n" % PORT +
+                  keys(*ca.issue("edge"), ca.pem))
+    edge.pb("import", t.write("a.pcap", samples.valid()["pcap-us-le"]))
+    shipper = start(t, None, edge, "shipper")
+    wait_until(lambda: sum(node.ends().values()) == 70, "20 packets pushed")
+    shipper.stop()
+    recorder.stop()
+
+
 def a_silent_name_server_holds_up_neither_start_nor_end(t):
     names = Names(t, "silent")
     node = listener(t, names.ns, "core.pbtest")
@@ -107,5 +144,6 @@ if __name__ == "__main__":
     main("233",
          an_address_that_comes_later_is_listened_at,
          a_name_that_comes_later_is_listened_at,
+         a_key_that_comes_later_is_used,
          a_silent_name_server_holds_up_neither_start_nor_end,
          an_upstream_without_a_name_holds_up_no_other)

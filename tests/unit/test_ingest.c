@@ -9,14 +9,17 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <poll.h>
 #include <unistd.h>
@@ -47,6 +50,20 @@ struct reply {
 };
 
 static const struct pb_stream_key key = { "lon1", "eth0", BODY_EPOCH };
+
+static _Atomic int fail_watch;	/* so often, where the TCP door is added */
+
+/* The kernel has no memory for it, or the user no more watches. */
+int
+epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_ADD && event->data.u32 == 1 && fail_watch > 0) {
+		fail_watch--;
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
+}
 
 static int
 free_port(void)
@@ -833,6 +850,38 @@ an_address_that_is_not_free_yet_is_waited_for(void **state)
 	pb_ingest_stop(second);
 }
 
+/* What fails then keeps neither the port nor the place of a door. */
+static void
+a_door_that_cannot_be_watched_is_opened_again(void **state)
+{
+	struct node *n = *state;
+	struct reply r;
+	int fd;
+
+	node_stop(n);
+	fail_watch = 2;
+	node_start(n);
+	for (int i = 0; i < 2000 && fail_watch > 0; i++)
+		poll(NULL, 0, 10);
+	assert_int_equal(fail_watch, 0);
+	poll(NULL, 0, 200);		/* the one that failed is closed */
+	for (int i = 0; i < 2000; i++) {
+		struct sockaddr_in to = {
+			.sin_family = AF_INET,
+			.sin_port = htons((uint16_t)n->port),
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		};
+
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+			break;
+		close(fd);
+		poll(NULL, 0, 10);
+	}
+	assert_int_equal(ask(fd, "GET", "/v1/health", "", 0, &r), 200);
+	close(fd);
+}
+
 static void
 one_that_never_is_there_keeps_nobody_from_ending(void **state)
 {
@@ -954,7 +1003,7 @@ with_tls_only_the_node_that_a_certificate_names_gets_in(void **state)
 }
 
 static void
-a_key_that_is_not_the_certificates_is_named(void **state)
+a_key_that_is_not_the_certificates_is_named_and_waited_for(void **state)
 {
 	struct node *n = *state;
 	struct pb_conf conf = n->conf;
@@ -968,13 +1017,19 @@ a_key_that_is_not_the_certificates_is_named(void **state)
 	    "127.0.0.1:%d", free_port());
 	snprintf(conf.listen.tls.cert, sizeof(conf.listen.tls.cert),
 	    "%s/none.pem", n->dir);
-	assert_int_equal(pb_ingest_start(&second, &opts, &err), PB_ENOENT);
+	assert_int_equal(pb_ingest_check(&conf, &err), PB_ENOENT);
 	assert_non_null(strstr(err.text, "none.pem"));
+	assert_int_equal(pb_ingest_start(&second, &opts, &err), 0);
+	pb_ingest_stop(second);
 	assert_int_equal(run("echo rubbish >'%s/none.pem'", n->dir), 0);
 	strcpy(conf.listen.tls.key, conf.listen.tls.cert);
 	strcpy(conf.listen.tls.ca, conf.listen.tls.cert);
-	assert_int_equal(pb_ingest_start(&second, &opts, &err), PB_EINVAL);
+	assert_int_equal(pb_ingest_check(&conf, &err), PB_EINVAL);
 	assert_non_null(strstr(err.text, "tls_cert"));
+	assert_int_equal(pb_ingest_start(&second, &opts, &err), 0);
+	pb_ingest_stop(second);
+	conf.listen.tls.off = true;
+	assert_int_equal(pb_ingest_check(&conf, &err), 0);
 }
 
 int
@@ -1004,9 +1059,11 @@ main(void)
 		TEST(every_form_of_an_address_listens),
 		TEST(an_address_in_use_is_named),
 		TEST(an_address_that_is_not_free_yet_is_waited_for),
+		TEST(a_door_that_cannot_be_watched_is_opened_again),
 		TEST(one_that_never_is_there_keeps_nobody_from_ending),
 		TEST(with_tls_only_the_node_that_a_certificate_names_gets_in),
-		TEST(a_key_that_is_not_the_certificates_is_named),
+		TEST(
+		    a_key_that_is_not_the_certificates_is_named_and_waited_for),
 	};
 
 	return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
