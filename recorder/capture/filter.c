@@ -18,44 +18,54 @@ struct pb_filter {
 	struct bpf_program	 program;
 };
 
+static bool	lacks_name(const char *);
 static bool	blank(const char *);
 
 int
 pb_filter_create(struct pb_filter **out, const char *text, uint16_t linktype,
     struct pb_err *err)
 {
+	pcap_t *dead = pcap_open_dead(pb_linktype_to_dlt(linktype),
+	    PB_SNAPLEN);
+	int rc;
+
+	if (dead == NULL)
+		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
+	rc = pb_filter_create_live(out, text, dead, err);
+	pcap_close(dead);
+	return rc;
+}
+
+int
+pb_filter_create_live(struct pb_filter **out, const char *text,
+    struct pcap *handle, struct pb_err *err)
+{
 	struct pb_filter *filter = calloc(1, sizeof(*filter));
-	pcap_t *dead = NULL;
 	int rc = 0;
 
 	if (filter == NULL)
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
 	filter->all = blank(text);
-	if (filter->all)
-		goto out;
-	dead = pcap_open_dead(pb_linktype_to_dlt(linktype), PB_SNAPLEN);
-	if (dead == NULL) {
-		rc = pb_err_set(err, PB_ENOMEM, "filter: no memory");
-		goto out;
-	}
 	/* Without a netmask "ip broadcast" is an error, not a wrong answer. */
-	rc = pcap_compile(dead, &filter->program, text, 1,
-	    PCAP_NETMASK_UNKNOWN);
-	if (rc < 0 && pb_filter_lacks_name(pcap_geterr(dead)))
-		rc = pb_err_set(err, PB_ENOENT, "filter: %s",
-		    pcap_geterr(dead));
-	else if (rc < 0)
-		rc = pb_err_set(err, PB_EINVAL, "filter '%.160s': %s; see "
-		    "pcap-filter(7)", text, pcap_geterr(dead));
-out:
-	if (dead != NULL)
-		pcap_close(dead);
+	if (!filter->all)
+		rc = pcap_compile(handle, &filter->program, text, 1,
+		    PCAP_NETMASK_UNKNOWN);
 	if (rc < 0) {
 		free(filter);
-		return rc;
+		if (lacks_name(pcap_geterr(handle)))
+			return pb_err_set(err, PB_ENOENT, "filter: %s",
+			    pcap_geterr(handle));
+		return pb_err_set(err, PB_EINVAL, "filter '%.160s': %s; see "
+		    "pcap-filter(7)", text, pcap_geterr(handle));
 	}
 	*out = filter;
 	return 0;
+}
+
+int
+pb_filter_install(struct pb_filter *filter, struct pcap *handle)
+{
+	return filter->all ? 0 : pcap_setfilter(handle, &filter->program);
 }
 
 void
@@ -83,8 +93,8 @@ pb_filter_match(const struct pb_filter *filter, const struct pb_packet *packet)
 
 /* gencode.c: host and network names come from the resolver, which may have
  * no answer yet; ports and protocols from files of the machine. */
-bool
-pb_filter_lacks_name(const char *words)
+static bool
+lacks_name(const char *words)
 {
 	return strncmp(words, "unknown host ", 13) == 0 ||
 	    strncmp(words, "unknown network ", 16) == 0 ||

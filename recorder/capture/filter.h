@@ -13,6 +13,7 @@
 #include "pcapng/block.h"
 
 struct pb_filter;
+struct pcap;
 
 /*
  * Compile `text` (pcap-filter(7)) for a link type; "" matches all.
@@ -21,13 +22,18 @@ struct pb_filter;
  */
 int	pb_filter_create(struct pb_filter **out, const char *text,
 	    uint16_t linktype, struct pb_err *err);
-/* Do these words of libpcap say that a name is not known (now)?  Else they
- * say that the filter is wrong. */
-bool	pb_filter_lacks_name(const char *words);
+/* The same for a handle of libpcap, with what its kernel alone knows of a
+ * packet, as a tag that the card took off. */
+int	pb_filter_create_live(struct pb_filter **out, const char *text,
+	    struct pcap *handle, struct pb_err *err);
 
 void	pb_filter_destroy(struct pb_filter *filter);
 
 bool	pb_filter_match(const struct pb_filter *filter,
 	    const struct pb_packet *packet);
+
+/* What the handle gives out from now on; libpcap's code.  "" changes
+ * nothing. */
+int	pb_filter_install(struct pb_filter *filter, struct pcap *handle);
 
 #endif

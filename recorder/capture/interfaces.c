@@ -112,7 +112,7 @@ try_to_open(struct pb_pcap *opened, const char *device, struct pb_err *err)
 		return "";
 	}
 	strcpy(capture.interface, device);
-	if (pb_pcap_open(opened, &capture, 1, 1, false, err) < 0)
+	if (pb_pcap_open(opened, &capture, NULL, 1, 1, false, err) < 0)
 		return "";
 	name = pcap_datalink_val_to_name(pcap_datalink(opened->pcap));
 	return name != NULL ? name : "";

@@ -81,7 +81,11 @@ work(void *arg)
 {
 	struct pb_opening *opening = arg;
 
-	opening->rc = open_group(opening);
+	opening->rc = pb_pcap_filter_names(&opening->filter,
+	    &opening->capture, &opening->err);
+	if (opening->rc == 0)
+		opening->rc = open_group(opening);
+	pb_pcap_filter_finish(&opening->filter);
 }
 
 static void
@@ -128,8 +132,9 @@ open_handles(struct pb_opening *opening, unsigned count)
 
 	while (opening->count < count) {
 		struct pb_pcap *at = &handle[opening->count];
-		int rc = pb_pcap_open(at, &opening->capture, count,
-		    opening->hold_ms, opening->host_clock, err);
+		int rc = pb_pcap_open(at, &opening->capture,
+		    &opening->filter, count, opening->hold_ms,
+		    opening->host_clock, err);
 
 		if (rc == 0) {
 			opening->count++;

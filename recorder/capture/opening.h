@@ -15,6 +15,7 @@ struct pb_opening {
 	struct pb_conf_capture capture;
 	unsigned	 hold_ms;	/* as in pb_pcap_open() */
 	bool		 host_clock;
+	struct pb_pcap_filter filter;	/* while it is opened; zeroed */
 	/* What comes of it: */
 	struct pb_pcap	 handle[PB_CAPTURE_THREADS_MAX];
 	unsigned	 count;		/* of them, in one group (fanout.h) */

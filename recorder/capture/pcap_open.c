@@ -24,16 +24,21 @@
 #define LOOK_MS		10u	/* at what poll(2) cannot wait for */
 /* Half of what nfnetlink_log gathers packets for. */
 #define NETLINK_HOLD_MS	550u
+#define LINKTYPE_IPV4	228	/* of libpcap's netfilter */
+#define LINKTYPE_NFLOG	239
 #define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
 
 /* A filter that is looked at aside: its names may take long. */
 struct check {
-	char		 filter[PB_CONF_VALUE_MAX];
+	struct pb_conf_capture capture;
 	int		 rc;
 	struct pb_err	 err;
 };
 
 static void	check_filter(void *);
+static int	compile_dead(struct pb_pcap_filter *,
+		    const struct pb_conf_capture *, struct pb_err *);
+static uint16_t	likely_link(const char *);
 static int	err_pcap(struct pb_err *, const char *, int, const char *);
 static size_t	wanted_types(const struct pb_conf_capture *, bool,
 		    int[static TYPES_MAX]);
@@ -41,9 +46,13 @@ static const char *device_of(const char *, char [static PB_CONF_VALUE_MAX]);
 static int	activate(pcap_t **, const struct pb_conf_capture *, unsigned,
 		    unsigned, int, struct pb_err *);
 static int	take_shape(struct pb_pcap *, const struct pb_conf_capture *,
+		    struct pb_pcap_filter *, struct pb_err *);
+static int	set_filter(const struct pb_pcap *,
+		    const struct pb_conf_capture *, struct pb_pcap_filter *,
 		    struct pb_err *);
-static int	set_filter(pcap_t *, const struct pb_conf_capture *,
-		    struct pb_err *);
+static int	compile_live(pcap_t *, const struct pb_conf_capture *,
+		    struct pb_pcap_filter *, struct pb_err *);
+static int	domain_of(pcap_t *);
 static int	set_reading(struct pb_pcap *, const struct pb_conf_capture *,
 		    unsigned, struct pb_err *);
 static void	prefer_sll2(pcap_t *);
@@ -66,7 +75,7 @@ pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
 	check = calloc(1, sizeof(*check));
 	if (check == NULL)
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
-	memcpy(check->filter, capture->filter, sizeof(check->filter));
+	check->capture = *capture;
 	rc = pb_aside_start(&aside, check_filter, free, check, err);
 	if (rc < 0)
 		return rc;
@@ -84,8 +93,27 @@ pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
 }
 
 int
+pb_pcap_filter_names(struct pb_pcap_filter *out,
+    const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (capture->filter[0] != '\0' &&
+	    compile_dead(out, capture, err) == PB_ENOENT)
+		return PB_ENOENT;
+	return 0;
+}
+
+void
+pb_pcap_filter_finish(struct pb_pcap_filter *filter)
+{
+	pb_filter_destroy(filter->filter);
+	memset(filter, 0, sizeof(*filter));
+}
+
+int
 pb_pcap_open(struct pb_pcap *out, const struct pb_conf_capture *capture,
-    unsigned handles, unsigned hold_ms, bool host_clock, struct pb_err *err)
+    struct pb_pcap_filter *filter, unsigned handles, unsigned hold_ms,
+    bool host_clock, struct pb_err *err)
 {
 	int types[TYPES_MAX] = { 0 }, rc = PB_EINVAL;
 	size_t count = wanted_types(capture, host_clock, types);
@@ -113,7 +141,7 @@ pb_pcap_open(struct pb_pcap *out, const struct pb_conf_capture *capture,
 		rc = pb_err_set(err, PB_ENOENT, "interface %s: it changed "
 		    "while it was opened", capture->interface);
 	else
-		rc = take_shape(out, capture, err);
+		rc = take_shape(out, capture, filter, err);
 	if (rc == 0)
 		rc = set_reading(out, capture, hold_ms, err);
 	if (rc < 0)
@@ -141,31 +169,50 @@ pb_pcap_use_host_clock(struct pb_pcap *opened)
 		opened->timestamps = "host";
 }
 
-/* Which link type the interface has is known once it is there: a filter that
- * suits none of the common ones suits none. */
 static void
 check_filter(void *arg)
 {
-	static const uint16_t common[] = {
-		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
-		127 /* IEEE802_11_RADIOTAP */, 239 /* NFLOG */,
-	};
 	struct check *check = arg;
-	struct pb_filter *filter = NULL;
-	struct pb_err first;
+	struct pb_pcap_filter filter = { .filter = NULL };
 
-	check->rc = pb_filter_create(&filter, check->filter,
-	    PB_LINKTYPE_ETHERNET, &check->err);
-	first = check->err;
-	for (size_t i = 0; i < COUNT(common) && check->rc == PB_EINVAL; i++)
-		check->rc = pb_filter_create(&filter, check->filter,
-		    common[i], &check->err);
-	if (check->rc == PB_EINVAL)
-		check->err = first;
-	if (check->rc == 0)
-		pb_filter_destroy(filter);
+	check->rc = compile_dead(&filter, &check->capture, &check->err);
+	pb_pcap_filter_finish(&filter);
 	if (check->rc == PB_ENOENT)
 		check->rc = 1;
+}
+
+/* Which link type the interface has is known once it is there: a filter that
+ * suits none of the common ones suits none. */
+static int
+compile_dead(struct pb_pcap_filter *out,
+    const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	const uint16_t common[] = {
+		likely_link(capture->interface), PB_LINKTYPE_ETHERNET,
+		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
+		127 /* IEEE802_11_RADIOTAP */, LINKTYPE_NFLOG,
+	};
+	struct pb_err other;
+	int rc = PB_EINVAL;
+
+	for (size_t i = 0; i < COUNT(common) && rc == PB_EINVAL; i++) {
+		out->linktype = common[i];
+		rc = pb_filter_create(&out->filter, capture->filter,
+		    common[i], i == 0 ? err : &other);
+		if (i > 0 && rc < 0 && rc != PB_EINVAL)
+			*err = other;
+	}
+	return rc;
+}
+
+static uint16_t
+likely_link(const char *interface)
+{
+	if (strncmp(interface, "nfqueue", 7) == 0)
+		return LINKTYPE_IPV4;
+	if (strncmp(interface, "nflog", 5) == 0)
+		return LINKTYPE_NFLOG;
+	return PB_LINKTYPE_ETHERNET;
 }
 
 /* The types to try in turn; the host's is last and always there. */
@@ -266,7 +313,7 @@ activate(pcap_t **out, const struct pb_conf_capture *capture,
 /* What the open handle is, and the last settings, which need to know. */
 static int
 take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
-    struct pb_err *err)
+    struct pb_pcap_filter *filter, struct pb_err *err)
 {
 	int rc;
 
@@ -275,7 +322,7 @@ take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
 	    err);
 	if (rc < 0)
 		return pb_err_prefix(err, "interface %s", capture->interface);
-	rc = set_filter(out->pcap, capture, err);
+	rc = set_filter(out, capture, filter, err);
 	if (rc < 0)
 		return rc;
 	out->unit_ns = pcap_get_tstamp_precision(out->pcap) ==
@@ -297,14 +344,12 @@ set_reading(struct pb_pcap *out, const struct pb_conf_capture *capture,
 	int buffer = capture->buffer > INT_MAX ? INT_MAX :
 	    (int)capture->buffer;
 	char errbuf[PCAP_ERRBUF_SIZE] = "";
-	socklen_t len = sizeof(int);
-	int domain = AF_UNSPEC;
+	int domain = domain_of(out->pcap);
 
 	out->fd = pcap_get_selectable_fd(out->pcap);
 	out->waits = pcap_setnonblock(out->pcap, 1, errbuf) < 0;
 	if (out->waits && out->fd >= 0)
 		return err_pcap(err, capture->interface, PCAP_ERROR, errbuf);
-	(void)getsockopt(out->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
 	out->ring = domain == AF_PACKET;
 	out->hold_ms = domain == AF_NETLINK ? NETLINK_HOLD_MS : hold_ms;
 	/* MON_IOCG_STATS: lost since it was last asked. */
@@ -323,30 +368,67 @@ set_reading(struct pb_pcap *out, const struct pb_conf_capture *capture,
 	return 0;
 }
 
+/*
+ * On packet sockets libpcap compiles some words otherwise than for packets in
+ * memory (gencode.c, bpf_codegen_flags: `vlan`, for the card takes the tag
+ * off; `inbound`), so there the program of an open handle must be used.  The
+ * others filter in this process, as for packets in memory.
+ */
 static int
-set_filter(pcap_t *pcap, const struct pb_conf_capture *capture,
+set_filter(const struct pb_pcap *opened,
+    const struct pb_conf_capture *capture, struct pb_pcap_filter *filter,
     struct pb_err *err)
 {
-	struct bpf_program program;
+	pcap_t *pcap = opened->pcap;
 	int rc;
 
-	if (capture->filter[0] == '\0')
+	if (filter == NULL || capture->filter[0] == '\0')
 		return 0;
-	rc = pcap_compile(pcap, &program, capture->filter, 1,
-	    PCAP_NETMASK_UNKNOWN);
-	if (rc < 0 && pb_filter_lacks_name(pcap_geterr(pcap)))
-		return pb_err_set(err, PB_ENOENT, "filter: %s",
-		    pcap_geterr(pcap));
-	if (rc < 0)
-		return pb_err_set(err, PB_EINVAL, "interface %s: filter "
-		    "'%.160s': %s", capture->interface, capture->filter,
-		    pcap_geterr(pcap));
-	rc = pcap_setfilter(pcap, &program);
-	pcap_freecode(&program);
+	if (filter->filter == NULL || filter->linktype != opened->linktype ||
+	    (!filter->live && domain_of(pcap) == AF_PACKET)) {
+		rc = compile_live(pcap, capture, filter, err);
+		if (rc < 0)
+			return rc;
+		filter->linktype = opened->linktype;
+	}
+	rc = pb_filter_install(filter->filter, pcap);
 	if (rc < 0)
 		return err_pcap(err, capture->interface, rc,
 		    pcap_geterr(pcap));
 	return 0;
+}
+
+/* The names are asked for once more: nothing comes in meanwhile that the
+ * filter does not want. */
+static int
+compile_live(pcap_t *pcap, const struct pb_conf_capture *capture,
+    struct pb_pcap_filter *filter, struct pb_err *err)
+{
+	struct bpf_insn none = { .code = BPF_RET | BPF_K };
+	struct bpf_program shut = { .bf_len = 1, .bf_insns = &none };
+	int rc = pcap_setfilter(pcap, &shut);
+
+	if (rc < 0)
+		return err_pcap(err, capture->interface, rc,
+		    pcap_geterr(pcap));
+	pb_pcap_filter_finish(filter);
+	rc = pb_filter_create_live(&filter->filter, capture->filter, pcap,
+	    err);
+	if (rc == PB_EINVAL)
+		return pb_err_prefix(err, "interface %s", capture->interface);
+	filter->live = rc == 0;
+	return rc;
+}
+
+static int
+domain_of(pcap_t *pcap)
+{
+	int domain = AF_UNSPEC;
+	socklen_t len = sizeof(domain);
+
+	(void)getsockopt(pcap_get_selectable_fd(pcap), SOL_SOCKET, SO_DOMAIN,
+	    &domain, &len);
+	return domain;
 }
 
 /* `any` offers two cooked headers; the second names the interface. */

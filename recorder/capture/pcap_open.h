@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "recorder/capture/filter.h"
 
 struct pb_pcap {
 	pcap_t		*pcap;		/* non-blocking, filter set */
@@ -38,9 +39,27 @@ struct pb_pcap {
 int	pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
 	    struct pb_err *err);
 
+/* The filter of an interface, for one handle of it after the other. */
+struct pb_pcap_filter {
+	struct pb_filter *filter;	/* NULL: none is compiled yet */
+	uint16_t	 linktype;	/* that it is compiled for */
+	bool		 live;		/* on an open handle */
+};
+
+/*
+ * Look up its names, which may take long, before anything is opened: what is
+ * open gathers packets meanwhile, and a queue may hold our own questions.
+ * PB_ENOENT where one is not known now.  What else is wrong with the filter,
+ * pb_pcap_open() finds for the interface's link type.
+ */
+int	pb_pcap_filter_names(struct pb_pcap_filter *out,
+	    const struct pb_conf_capture *capture, struct pb_err *err);
+void	pb_pcap_filter_finish(struct pb_pcap_filter *filter);
+
 /*
  * Open, as one of `handles` of the interface that share the configured
- * buffer.  Time stamps are those of capture->timestamp_type, or the best the
+ * buffer.  `filter`, of pb_pcap_filter_names(), may be NULL where none is
+ * configured.  Time stamps are those of capture->timestamp_type, or the best the
  * interface has: adapter, adapter_unsynced, host; `host_clock` leaves the
  * adapter's out.  What cannot be had falls back to the next.  `hold_ms` is
  * how long the kernel may keep a packet in its ring before it gives it out.
@@ -52,7 +71,8 @@ int	pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
  *   PB_ESYS     anything else, in libpcap's words
  */
 int	pb_pcap_open(struct pb_pcap *out,
-	    const struct pb_conf_capture *capture, unsigned handles,
+	    const struct pb_conf_capture *capture,
+	    struct pb_pcap_filter *filter, unsigned handles,
 	    unsigned hold_ms, bool host_clock, struct pb_err *err);
 
 /* From now on the kernel stamps by the host's clock; what waits in the ring

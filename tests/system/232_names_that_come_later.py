@@ -4,6 +4,14 @@ looked up, holds up its own interface and nothing else."""
 from names import *
 
 
+TAGGED = ("import socket, struct, sys\n"
+          "s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n"
+          "s.bind((sys.argv[1], 0))\n"
+          "for n in range(int(sys.argv[2])):\n"
+          "    s.send(b'\\xff' * 6 + b'\\2\\0\\0\\0\\0\\1' + struct.pack(\n"
+          "        '>HHH', 0x8100, int(sys.argv[3]), 0x88b5) + bytes(60))\n")
+
+
 def a_node(t, names):
     t.veth(names.ns, "out0", names.ns, "in0")
     t.inside(names.ns, "ip", "addr", "add", "10.77.0.1/24", "dev", "out0")
@@ -19,6 +27,13 @@ def count(node, interface):
 def state(node, interface):
     live = node.rows("status", "--json")[0]["live"]
     return next(c for c in live["captures"] if c["interface"] == interface)
+
+
+def packet_sockets(t, ns, interface):
+    """How many there are at it."""
+    link = json.loads(t.inside(ns, "ip", "-j", "link", "show", interface))
+    rows = must([*enter(ns), "cat", "/proc/net/packet"]).splitlines()[1:]
+    return sum(int(row.split()[4]) == link[0]["ifindex"] for row in rows)
 
 
 def lines(daemon, words):
@@ -40,6 +55,8 @@ def a_name_that_is_not_known_is_waited_for(t):
     recorder.proc.send_signal(signal.SIGHUP)
     wait_until(lambda: lines(recorder, "reloaded"), "a reload")
     equal(count(node, "out0"), 0, "packets captured without the filter")
+    equal(packet_sockets(t, names.ns, "out0"), 0, "sockets opened in vain")
+    check(packet_sockets(t, names.ns, "lo") > 0, "none is seen at lo")
     # It is there: the capture begins by itself, and leaves out what it must.
     names.says("10.77.0.9")
     wait_until(lambda: state(node, "out0")["up"], "out0 is captured", 30)
@@ -84,6 +101,7 @@ def a_name_server_that_is_silent_holds_up_nothing_else(t):
     wait_until(lambda: count(node, "lo") == 50, "50 packets of lo")
     wait_until(lambda: "looked up" in state(node, "out0")["error"],
                "status says that it is looked up")
+    equal(packet_sockets(t, names.ns, "out0"), 0, "sockets opened in vain")
     with open(node.conf) as f:
         text = f.read()
     with open(node.conf, "w") as f:
@@ -93,6 +111,40 @@ def a_name_server_that_is_silent_holds_up_nothing_else(t):
     udp(t, names.ns, "127.0.0.1", 9, 50)
     wait_until(lambda: count(node, "lo") == 100, "100 packets of lo")
     recorder.stop()
+
+
+def a_queue_holds_up_no_question_of_its_own_filter(t):
+    need("nft")
+    names = Names(t, "10.77.0.9")
+    done = run([*enter(names.ns), "nft", "add table inet t; add chain inet t "
+                "o { type filter hook output priority 0; }; add rule inet t "
+                "o meta l4proto udp queue num 3 bypass"])
+    if done.returncode:
+        skip("nft: " + done.stderr.decode("utf-8", "replace").split("\n")[0])
+    node = t.node("edge", captures=[
+        ("nfqueue:3", "filter = udp port 9 and not host collector.pbtest")],
+        netns=names.ns)
+    recorder = names.start(node, "recorder")
+    wait_until(lambda: state(node, "nfqueue:3")["up"], "it is captured", 20)
+    udp(t, names.ns, "127.0.0.1", 9, 50)
+    wait_until(lambda: count(node, "nfqueue:3") == 50, "50 packets")
+    recorder.stop()
+
+
+def all_words_of_a_filter_do_with_names(t):
+    """A tag that the card, or the kernel for it, has taken off included."""
+    names = Names(t, "10.77.0.9")
+    t.veth(names.ns, "out0", names.ns, "in0")
+    node = t.node("edge", captures=[
+        ("out0", "filter = vlan 7 and not host collector.pbtest",
+         "threads = 2")], netns=names.ns)
+    recorder = names.start(node, "recorder")
+    wait_until(lambda: state(node, "out0")["up"], "it is captured")
+    t.inside(names.ns, sys.executable, "-c", TAGGED, "in0", "50", "8")
+    t.inside(names.ns, sys.executable, "-c", TAGGED, "in0", "50", "7")
+    wait_until(lambda: count(node, "out0") >= 50, "50 frames")
+    recorder.stop()
+    equal(count(node, "out0"), 50, "frames of out0")
 
 
 def a_wrong_filter_is_refused_and_a_missing_name_is_not(t):
@@ -115,4 +167,6 @@ if __name__ == "__main__":
          a_name_that_is_not_known_is_waited_for,
          an_interface_that_comes_again_waits_for_its_name_alone,
          a_name_server_that_is_silent_holds_up_nothing_else,
+         a_queue_holds_up_no_question_of_its_own_filter,
+         all_words_of_a_filter_do_with_names,
          a_wrong_filter_is_refused_and_a_missing_name_is_not)
