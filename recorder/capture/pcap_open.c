@@ -24,8 +24,7 @@
 #define LOOK_MS		10u	/* at what poll(2) cannot wait for */
 /* Half of what nfnetlink_log gathers packets for. */
 #define NETLINK_HOLD_MS	550u
-#define LINKTYPE_IPV4	228	/* of libpcap's netfilter */
-#define LINKTYPE_NFLOG	239
+#define LINKTYPE_IPV4	228	/* of libpcap's queues */
 #define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
 
 /* A filter that is looked at aside: its names may take long. */
@@ -190,7 +189,7 @@ compile_dead(struct pb_pcap_filter *out,
 	const uint16_t common[] = {
 		likely_link(capture->interface), PB_LINKTYPE_ETHERNET,
 		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
-		127 /* IEEE802_11_RADIOTAP */, LINKTYPE_NFLOG,
+		127 /* IEEE802_11_RADIOTAP */, 239 /* NFLOG */,
 	};
 	struct pb_err other;
 	int rc = PB_EINVAL;
@@ -205,13 +204,12 @@ compile_dead(struct pb_pcap_filter *out,
 	return rc;
 }
 
+/* Names suit no netfilter log: libpcap cannot look into its packets. */
 static uint16_t
 likely_link(const char *interface)
 {
 	if (strncmp(interface, "nfqueue", 7) == 0)
 		return LINKTYPE_IPV4;
-	if (strncmp(interface, "nflog", 5) == 0)
-		return LINKTYPE_NFLOG;
 	return PB_LINKTYPE_ETHERNET;
 }
 
