@@ -24,12 +24,13 @@ struct pb_aside {
 	_Atomic unsigned holders;
 };
 
-static bool	start_thread(struct pb_aside *);
+static int	start_thread(struct pb_aside *);
 static void	*aside_main(void *);
 
 int
 pb_aside_start(struct pb_aside **out, void (*work)(void *arg),
-    void (*drop)(void *arg), void *arg, struct pb_err *err)
+    void (*drop)(void *arg), void *arg, bool must_not_wait,
+    struct pb_err *err)
 {
 	struct pb_aside *aside = calloc(1, sizeof(*aside));
 	int rc;
@@ -49,7 +50,15 @@ pb_aside_start(struct pb_aside **out, void (*work)(void *arg),
 		return rc;
 	}
 	aside->holders = 2;
-	if (!start_thread(aside))
+	rc = start_thread(aside);
+	if (rc != 0 && must_not_wait) {
+		errno = rc;
+		rc = pb_err_sys(err, "start a thread");
+		aside->holders = 1;
+		pb_aside_leave(aside);
+		return rc;
+	}
+	if (rc != 0)
 		aside_main(aside);
 	*out = aside;
 	return 0;
@@ -81,8 +90,8 @@ pb_aside_leave(struct pb_aside *aside)
 	free(aside);
 }
 
-/* Signals are the main thread's. */
-static bool
+/* Signals are the main thread's.  The errno of what failed. */
+static int
 start_thread(struct pb_aside *aside)
 {
 	sigset_t all, before;
@@ -94,10 +103,10 @@ start_thread(struct pb_aside *aside)
 	rc = pthread_create(&thread, NULL, aside_main, aside);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0)
-		return false;
+		return rc;
 	pthread_setname_np(thread, "aside");
 	pthread_detach(thread);
-	return true;
+	return 0;
 }
 
 static void *

@@ -17,11 +17,13 @@ struct pb_aside;
 /*
  * work(arg) on a thread of its own.  `arg` is the caller's again when
  * pb_aside_wait() says so; `drop` frees it, on whichever thread is last.
- * Where the system gives no thread the work is done before this returns.  On
- * failure `drop` has been called.
+ * Where the system gives no thread the work is done before this returns; or,
+ * where the caller `must_not_wait`, it fails.  On failure `drop` has been
+ * called.
  */
 int	pb_aside_start(struct pb_aside **out, void (*work)(void *arg),
-	    void (*drop)(void *arg), void *arg, struct pb_err *err);
+	    void (*drop)(void *arg), void *arg, bool must_not_wait,
+	    struct pb_err *err);
 
 /* Wait for its end: `ms` at most (-1: for ever), or until `stop_fd` (-1:
  * none) is readable.  True: it is done. */

@@ -40,7 +40,8 @@ pb_opening_run(const struct pb_opening *ask, int stop_fd,
 	if (ask->capture.filter[0] == '\0')
 		work(opening);
 	else
-		rc = pb_aside_start(&aside, work, drop, opening, err);
+		rc = pb_aside_start(&aside, work, drop, opening, false,
+		    err);
 	if (rc < 0)
 		return rc;
 	if (aside != NULL && !is_done(aside, stop_fd, slow, arg)) {

@@ -75,7 +75,7 @@ pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
 	if (check == NULL)
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
 	check->capture = *capture;
-	rc = pb_aside_start(&aside, check_filter, free, check, err);
+	rc = pb_aside_start(&aside, check_filter, free, check, false, err);
 	if (rc < 0)
 		return rc;
 	if (pb_aside_wait(aside, -1, (int)ms)) {

@@ -109,7 +109,7 @@ start(struct pb_listen *listen, struct pb_err *err)
 	snprintf(try->address, sizeof(try->address), "%s", listen->address);
 	try->fd = -1;
 	listen->try = try;
-	return pb_aside_start(&listen->aside, work, drop, try, err);
+	return pb_aside_start(&listen->aside, work, drop, try, true, err);
 }
 
 static void
