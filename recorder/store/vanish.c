@@ -66,6 +66,8 @@ store_look(struct pb_store *store, uint64_t now_ms)
 		if (lost_file(store)) {
 			store->settle_ms = DELETING_MS;
 			leave(store, "lost a file that was being written");
+			/* The rest may follow slowly, after this look. */
+			store->home.deleted = true;
 		}
 	}
 }
@@ -170,6 +172,7 @@ static void
 wait_at_path(struct pb_store *store, uint64_t now_ms)
 {
 	enum pb_home_offer offer = pb_home_offer(&store->home);
+	bool deleted = store->home.deleted;
 	char text[PB_ERR_TEXT_MAX];
 	struct pb_err err;
 
@@ -190,6 +193,8 @@ wait_at_path(struct pb_store *store, uint64_t now_ms)
 	if (enter(store, &err) == 0)
 		return;
 	let_go(store);
+	/* What was begun may have been half of what is being deleted. */
+	store->home.deleted |= deleted;
 	pb_home_keep_trying(&store->home);
 	store->look_ms = now_ms + RETRY_MS;
 	snprintf(text, sizeof(text), "cannot begin anew: %.400s", err.text);
