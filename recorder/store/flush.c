@@ -252,6 +252,11 @@ settle_stream(struct pb_store *store, struct pb_stream *stream)
 	stream->facts = false;
 	copy_counters(&stream->committed, &stream->info);
 	atomic_store(&stream->durable, stream->info.last_seq);
+	/* A store that was begun anew had said less than what waited then. */
+	pthread_mutex_lock(&store->mutex);
+	if (atomic_load(&stream->next) <= stream->info.last_seq)
+		atomic_store(&stream->next, stream->info.last_seq + 1);
+	pthread_mutex_unlock(&store->mutex);
 	if (stream->segment == NULL)
 		return;
 	pb_segment_commit(stream->segment);

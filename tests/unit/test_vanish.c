@@ -214,6 +214,39 @@ a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has(void **state)
 	assert_int_equal(f->ok, 2);
 }
 
+/*
+ * Submitted while the store is away, and written by the one that is begun
+ * then: what follows it follows.
+ */
+static void
+a_chunk_that_waits_for_the_beginning_is_followed(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_stream *other;
+
+	strcpy(f->key.interface, "eth1");
+	assert_int_equal(pb_store_stream(f->store, &f->key,
+	    PB_LINKTYPE_ETHERNET, 0, false, &other, NULL), 0);
+	f->stream = other;
+	fixture_write(f, 1, 100, 100);
+	shell(f, "mv $S $S.away");
+	wait_away(f, true);
+	shell(f, "mv $S.away $S");
+	while (f->ok == 1) {
+		struct pb_chunk *chunk = fixture_chunk(f, 101, 200, 100);
+
+		/* The writer does not wake for it, but takes it up when it
+		 * looks at the path. */
+		chunk->due_ms = pb_clock_mono_ms() + 400;
+		assert_int_equal(fixture_submit(f, chunk), 0);
+		fixture_wait(f);
+	}
+	assert_true(f->failed > 0);
+	assert_int_equal(pb_stream_next(other), 201);
+	fixture_write(f, 201, 300, 100);
+	assert_int_equal(f->ok, 3);
+}
+
 static void
 what_is_no_store_waits_for_the_operators_word(void **state)
 {
@@ -246,6 +279,10 @@ a_home_says_what_is_at_its_path(void **state)
 	shell(f, "mv $S $S.away");
 	assert_false(pb_home_same(&home));
 	assert_string_equal(pb_home_why(&home), "was moved away");
+	/* A copy is not the store that is held. */
+	shell(f, "cp -a $S.away $S");
+	assert_int_equal(pb_home_enter(&home, NULL), PB_ENOENT);
+	shell(f, "rm -r $S");
 	pb_home_leave(&home);
 	assert_int_equal(pb_home_offer(&home), PB_HOME_NOTHING);
 	shell(f, "echo > $S");
@@ -281,6 +318,9 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_chunk_that_waits_for_the_beginning_is_followed,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    what_is_no_store_waits_for_the_operators_word,
