@@ -58,6 +58,9 @@ store_age_keep(struct pb_store *store)
 {
 	struct pb_mdb_txn txn;
 
+	/* It may have been found gone since it was looked at. */
+	if (store->away)
+		return;
 	store_age_move(store);
 	if (store->age.ms - store->age_kept_ms < KEEP_MS)
 		return;
