@@ -574,7 +574,7 @@ static int
 load_numbers(struct pb_store *store, struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	uint64_t numbers, last_id;
+	uint64_t numbers, last_id, given;
 	int rc = pb_index_begin(store->index, &txn, err);
 
 	if (rc < 0)
@@ -592,7 +592,11 @@ load_numbers(struct pb_store *store, struct pb_err *err)
 	pb_index_meta_put(&txn, PB_META_CLEAN, 0);
 	store_age_load(store, &txn);
 	rc = pb_mdb_commit(&txn);
-	atomic_store(&store->numbers, numbers);
+	/* Ingest takes some meanwhile: never back. */
+	given = atomic_load(&store->numbers);
+	while (given < numbers && !atomic_compare_exchange_weak(
+	    &store->numbers, &given, numbers))
+		continue;
 	store->last_id = (uint32_t)last_id;
 	return rc;
 }
