@@ -398,11 +398,11 @@ enter_index(struct query *query, struct pb_err *err)
 	struct pb_index *index;
 	int rc;
 
-	if (pb_home_enter(&query->home, NULL) < 0)
-		return 0;
 	if (pb_below_renew(query->cli->store, NULL) < 0 ||
+	    pb_home_enter(&query->home, NULL) < 0 ||
 	    pb_index_open(&index, query->cli->store, NULL) < 0) {
 		pb_home_leave(&query->home);
+		pb_below_park(query->cli->store);
 		return 0;
 	}
 	rc = pb_search_enter(query->search, index, err);

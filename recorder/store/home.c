@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "recorder/store/layout.h"
 
 #define SHIPPER	"shipper"	/* begins what its lock and folder are called */
@@ -33,7 +34,7 @@ pb_home_init(struct pb_home *home, const char *store, const char *file,
 int
 pb_home_enter(struct pb_home *home, struct pb_err *err)
 {
-	struct stat file, dir;
+	struct stat file, dir, held;
 	int fd = open(home->file, O_PATH | O_CLOEXEC);
 
 	if (fd < 0)
@@ -42,6 +43,13 @@ pb_home_enter(struct pb_home *home, struct pb_err *err)
 		pb_err_sys(err, "look at %s", home->store);
 		close(fd);
 		return err != NULL ? err->code : PB_ESYS;
+	}
+	/* What is written goes below the directory that is held. */
+	if (pb_below_stat(home->file, &held) < 0 ||
+	    held.st_dev != file.st_dev || held.st_ino != file.st_ino) {
+		close(fd);
+		return pb_err_set(err, PB_ENOENT, "another store has come to "
+		    "%s meanwhile", home->store);
 	}
 	pb_home_leave(home);
 	home->fd = fd;
