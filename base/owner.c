@@ -169,9 +169,9 @@ look(const char *store, struct stat *st, struct pb_err *err)
 	char at[PATH_MAX];
 	char *slash;
 
-	if (pb_below_fd(store) >= 0)
-		return fstat(pb_below_fd(store), st) == 0 ? 0 :
-		    pb_err_sys(err, "look at %s", store);
+	/* One that is parked has gone: what is at the path, then. */
+	if (fstat(pb_below_fd(store), st) == 0 && S_ISDIR(st->st_mode))
+		return 0;
 	if (snprintf(at, sizeof(at), "%s", store) >= (int)sizeof(at))
 		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
 		    PATH_MAX - 1);

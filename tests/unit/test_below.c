@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/below.h"
+#include "base/owner.h"
 #include "base/sys.h"
 
 struct bench {
@@ -244,12 +245,18 @@ a_directory_that_is_moved_stays_held(void **state)
 static void
 what_is_below_a_parked_store_is_refused(void **state)
 {
+	struct pb_owner owner;
 	struct pb_err err;
 	struct bench b;
 
 	(void)state;
 	bench_init(&b);
+	if (geteuid() == 0)
+		assert_int_equal(chown(b.store, 12345, 12345), 0);
 	pb_below_park(b.store);
+	/* Nobody asks whose /dev/null is. */
+	assert_int_equal(pb_owner_find(&owner, b.store, &err), 0);
+	assert_int_equal(owner.uid, geteuid() == 0 ? 12345 : geteuid());
 	refused(pb_below_look(at(&b, "a/b/file")), ENOTDIR);
 	refused(pb_below_mkdir(at(&b, "c"), 0750), ENOTDIR);
 	refused(pb_below_open(at(&b, "file"), O_WRONLY | O_CREAT, 0640),
