@@ -265,17 +265,15 @@ pb_store_last(struct pb_store *store, const struct pb_stream *stream,
     uint64_t at, bool checked, struct pb_fingerprint *out,
     struct pb_err *err)
 {
-	uint32_t id = atomic_load(&stream->id);
-	struct pb_index *index;
+	struct pb_index *index = hold_index(store, err);
+	uint32_t id;
 	int rc;
 
-	if (id == 0)
-		return 0;
-	index = hold_index(store, err);
 	if (index == NULL)
 		return PB_ESYS;
-	rc = pb_peek_below(index, store->path, &stream->info.key, id, at,
-	    checked, out, err);
+	id = atomic_load(&stream->id);	/* as this index has it */
+	rc = id == 0 ? 0 : pb_peek_below(index, store->path,
+	    &stream->info.key, id, at, checked, out, err);
 	let_index_go(store);
 	return rc;
 }
@@ -285,16 +283,14 @@ pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
     uint64_t first, uint64_t last, struct pb_gap_info *out, size_t max,
     struct pb_err *err)
 {
-	uint32_t id = atomic_load(&stream->id);
-	struct pb_index *index;
+	struct pb_index *index = hold_index(store, err);
+	uint32_t id;
 	int n;
 
-	if (id == 0)
-		return 0;
-	index = hold_index(store, err);
 	if (index == NULL)
 		return PB_ESYS;
-	n = open_gaps(index, id, first, last, out, max, err);
+	id = atomic_load(&stream->id);	/* as this index has it */
+	n = id == 0 ? 0 : open_gaps(index, id, first, last, out, max, err);
 	let_index_go(store);
 	return n;
 }
@@ -445,6 +441,7 @@ start_writer(struct pb_store *store, struct pb_err *err)
 	rc = store_open_parts(store, err);
 	if (rc < 0)
 		return rc;
+	store_is_ready(store);
 	if (pthread_create(&store->writer, NULL, pb_writer_main, store) != 0)
 		return pb_err_set(err, PB_ESYS, "cannot start the writer "
 		    "thread");
@@ -514,11 +511,20 @@ hold_directory(struct pb_store *store, struct pb_err *err)
 }
 
 void
+store_is_ready(struct pb_store *store)
+{
+	pthread_rwlock_wrlock(&store->index_lock);
+	store->ready = true;
+	pthread_rwlock_unlock(&store->index_lock);
+}
+
+void
 store_close_parts(struct pb_store *store)
 {
 	pthread_rwlock_wrlock(&store->index_lock);
 	pb_index_close(store->index);
 	store->index = NULL;
+	store->ready = false;
 	pthread_rwlock_unlock(&store->index_lock);
 	pb_retain_leave(store->retain);
 	pb_home_leave(&store->home);
@@ -622,12 +628,12 @@ destroy(struct pb_store *store)
 	free(store);
 }
 
-/* Until let_index_go(); NULL where the store is away. */
+/* Until let_index_go(); NULL where the store is away, or just comes. */
 static struct pb_index *
 hold_index(struct pb_store *store, struct pb_err *err)
 {
 	pthread_rwlock_rdlock(&store->index_lock);
-	if (store->index != NULL)
+	if (store->ready)
 		return store->index;
 	pthread_rwlock_unlock(&store->index_lock);
 	pb_err_set(err, PB_ESYS, "the store %.400s is gone", store->path);

@@ -52,8 +52,10 @@ struct pb_store {
 	int			 lock_fd;
 	bool			 held;	/* `path` is (base/below.h) */
 	/* Other threads hold `index_lock` to read it; the writer has it for
-	 * writing while it puts another one in its place, or none. */
+	 * writing while it puts another one in its place, or none.  Theirs
+	 * it is once it is recovered and all streams have settled in it. */
 	struct pb_index		*index;
+	bool			 ready;		/* for other threads */
 	pthread_rwlock_t	 index_lock;
 	pthread_t		 writer;
 	bool			 writer_runs;
@@ -113,6 +115,8 @@ void	copy_counters(struct pb_stream_info *to,
 /* store.c: lock, index, recovery, all that is opened at the path; the writer
  * closes and opens it again.  Closing takes what a failed opening left. */
 int	store_open_parts(struct pb_store *store, struct pb_err *err);
+/* Other threads may have the index from now on. */
+void	store_is_ready(struct pb_store *store);
 void	store_close_parts(struct pb_store *store);
 
 /* writer.c: the thread. */

@@ -242,6 +242,7 @@ enter(struct pb_store *store, struct pb_err *err)
 		rc = settle_streams(store, err);
 	if (rc < 0)
 		return rc;
+	store_is_ready(store);
 	store->away = false;
 	writer_note_success(store);
 	atomic_store(&store->take, false);
