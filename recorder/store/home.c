@@ -121,7 +121,8 @@ pb_home_keep_trying(struct pb_home *home)
 {
 	struct stat st;
 
-	if (stat(home->store, &st) < 0)
+	/* Parked where it was not even held. */
+	if (fstat(pb_below_fd(home->store), &st) < 0 || !S_ISDIR(st.st_mode))
 		return;
 	home->own_dev = st.st_dev;
 	home->own_ino = st.st_ino;

@@ -64,8 +64,8 @@ enum pb_home_offer {
 };
 enum pb_home_offer pb_home_offer(const struct pb_home *home);
 
-/* It was begun anew at the path, and failed: what is there now may be half of
- * a store, and counts as an empty directory. */
+/* It was begun anew in the directory that is held (base/below.h), and failed:
+ * that may be half of a store now, and counts as an empty one. */
 void	pb_home_keep_trying(struct pb_home *home);
 
 /* For people: "an empty directory is there", ... */

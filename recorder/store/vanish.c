@@ -192,10 +192,10 @@ wait_at_path(struct pb_store *store, uint64_t now_ms)
 	}
 	if (enter(store, &err) == 0)
 		return;
+	pb_home_keep_trying(&store->home);
 	let_go(store);
 	/* What was begun may have been half of what is being deleted. */
 	store->home.deleted |= deleted;
-	pb_home_keep_trying(&store->home);
 	store->look_ms = now_ms + RETRY_MS;
 	snprintf(text, sizeof(text), "cannot begin anew: %.400s", err.text);
 	say(store, PB_LOG_ERROR, text);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "recorder/store/home.h"
 #include "tests/unit/store_fixture.h"
@@ -273,6 +274,9 @@ a_home_says_what_is_at_its_path(void **state)
 	struct fixture *f = *state;
 	struct pb_home home;
 
+	pb_store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(pb_below_hold(f->dir, NULL), 0);
 	assert_int_equal(pb_home_init(&home, f->dir, PB_HOME_INDEX, NULL), 0);
 	assert_int_equal(pb_home_enter(&home, NULL), 0);
 	assert_true(pb_home_same(&home));
@@ -290,14 +294,21 @@ a_home_says_what_is_at_its_path(void **state)
 	shell(f, "rm $S && mkdir -p $S/shipper");
 	assert_int_equal(pb_home_offer(&home), PB_HOME_EMPTY);
 	shell(f, "mkdir $S/segments");
+	/* What was tried is the directory that is held, whatever is there. */
+	pb_home_keep_trying(&home);
 	assert_int_equal(pb_home_offer(&home), PB_HOME_OTHER);
+	assert_int_equal(pb_below_renew(f->dir, NULL), 0);
+	pb_home_keep_trying(&home);
+	assert_int_equal(pb_home_offer(&home), PB_HOME_EMPTY);
 	shell(f, "rm -r $S && mv $S.away $S");
 	assert_int_equal(pb_home_offer(&home), PB_HOME_STORE);
+	assert_int_equal(pb_below_renew(f->dir, NULL), 0);
 	assert_int_equal(pb_home_enter(&home, NULL), 0);
 	shell(f, "rm -rf $S");
 	assert_string_equal(pb_home_why(&home), "was deleted");
 	pb_home_leave(&home);
 	assert_int_equal(pb_home_offer(&home), PB_HOME_ROOM);
+	pb_below_release(f->dir);
 }
 
 int
