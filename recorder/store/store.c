@@ -468,6 +468,7 @@ int
 store_open_parts(struct pb_store *store, struct pb_err *err)
 {
 	struct pb_index *index = NULL;
+	uint64_t size;
 	int rc = hold_directory(store, err);
 
 	if (rc == 0)
@@ -475,15 +476,22 @@ store_open_parts(struct pb_store *store, struct pb_err *err)
 		    "recorder.lock", "pb-recorder", err);
 	if (rc == 0)
 		rc = rebuild_if_needed(store, err);
+	pthread_rwlock_rdlock(&store->index_lock);
+	size = store->opts.index_size;
+	pthread_rwlock_unlock(&store->index_lock);
 	if (rc == 0)
-		rc = pb_index_open_write(&index, store->path,
-		    store->opts.index_size, err);
+		rc = pb_index_open_write(&index, store->path, size, err);
 	if (rc < 0)
 		return explain_index(store, err);
-	pb_strangers_say(store->path);
 	pthread_rwlock_wrlock(&store->index_lock);
 	store->index = index;
+	/* It may have been told to grow since. */
+	if (store->opts.index_size != size)
+		rc = pb_index_resize(index, store->opts.index_size, err);
 	pthread_rwlock_unlock(&store->index_lock);
+	if (rc < 0)
+		return rc;
+	pb_strangers_say(store->path);
 	rc = pb_home_enter(&store->home, err);
 	if (rc == 0)
 		rc = load_numbers(store, err);
