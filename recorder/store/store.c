@@ -522,6 +522,7 @@ void
 store_is_ready(struct pb_store *store)
 {
 	pthread_rwlock_wrlock(&store->index_lock);
+	atomic_fetch_add(&store->changes, 1);
 	store->ready = true;
 	pthread_rwlock_unlock(&store->index_lock);
 }

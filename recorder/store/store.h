@@ -210,6 +210,12 @@ struct pb_store_stats {
 void	pb_store_stats(struct pb_store *store, struct pb_store_stats *out);
 
 /*
+ * Counts up when the store goes, and when one is there: what was known of
+ * its streams before is not true any more.  Any thread.
+ */
+uint64_t pb_store_changes(const struct pb_store *store);
+
+/*
  * The operator's word: a store that has vanished begins anew with what is at
  * its path, whatever that is.  Of no consequence where it has not.  Any
  * thread.

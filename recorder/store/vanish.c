@@ -93,6 +93,12 @@ pb_store_take(struct pb_store *store)
 	pthread_mutex_unlock(&store->mutex);
 }
 
+uint64_t
+pb_store_changes(const struct pb_store *store)
+{
+	return atomic_load(&store->changes);
+}
+
 /* --- going ---------------------------------------------------------------- */
 
 static void
@@ -107,6 +113,7 @@ leave(struct pb_store *store, const char *why)
 	pb_err_set(&err, PB_ESYS, "%s", store->gone);
 	/* Its own line, whatever the disk has been said to do. */
 	store->failing = true;
+	atomic_fetch_add(&store->changes, 1);
 	pb_log(PB_LOG_ERROR, "store", "cannot write: %s; SIGHUP begins anew "
 	    "with whatever is at the path", store->gone);
 	writer_note_failure(store, &err);

@@ -39,6 +39,7 @@ struct pb_store {
 	uint64_t	number;
 	int		submits;
 	int		looks;		/* for the last packet */
+	uint64_t	changes;
 };
 
 static struct pb_store fake;
@@ -121,6 +122,12 @@ pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
 		    stream->gap[i].last >= first)
 			out[n++] = stream->gap[i];
 	return (int)n;
+}
+
+uint64_t
+pb_store_changes(const struct pb_store *store)
+{
+	return store->changes;
 }
 
 /* Of packet n the digest is n + 1000, until a test says otherwise. */

@@ -175,6 +175,43 @@ packets_of_who_did_not_ask_last_are_refused(void **state)
 	bring(ONE, 11, 20);
 }
 
+/* An older copy is begun with: it ends at 5, and 5 may be another packet. */
+static void
+another_store_is_asked_anew(void **state)
+{
+	struct job question, packets;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	fake.changes += 2;
+	fake.stream[0].durable = 5;
+	fake.stream[0].next = 6;
+	memset(fake.stream[0].times + 6, 0, FAKE_SEQS - 6);
+	offer(&packets, ONE, 6, 15, 1000);
+	assert_int_equal(outcome(&packets), PB_EORDER);
+	assert_true(packets.load.asked);
+	ask(&question, ONE, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 5);
+	assert_int_equal(question.load.last_packet.seq, 5);
+	/* One that got as far with other packets, and back again. */
+	bring(ONE, 6, 15);
+	fake.changes += 2;
+	fake.looks = 0;
+	ask(&question, ONE, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(fake.looks, 1);
+	/* What was written before it went is not its last packet. */
+	offer(&packets, ONE, 16, 20, 1000);
+	fake_write(SIZE_MAX, 0);
+	fake.changes += 2;
+	pb_intake_collect(intake, 1000);
+	assert_int_equal(outcome(&packets), 0);
+	ask(&question, ONE, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(fake.looks, 2);
+}
+
 /* It was held, or waited, when another asked. */
 static void
 what_is_in_line_is_refused_as_well(void **state)
@@ -350,6 +387,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(who_does_not_say_who_it_is_is_served_as_ever),
 		TEST(packets_of_who_did_not_ask_last_are_refused),
+		TEST(another_store_is_asked_anew),
 		TEST(what_is_in_line_is_refused_as_well),
 		TEST(a_question_waits_for_what_another_sender_has_brought),
 		TEST(an_answer_names_the_last_of_what_its_number_covers),

@@ -305,7 +305,7 @@ consider(struct pb_intake *intake, struct pb_load *load, uint64_t now_ms)
 		ask(intake, load, next, now_ms);
 		return;
 	}
-	if (intake_fenced(load)) {
+	if (intake_fenced(intake, load)) {
 		load->asked = true;
 		settle(intake, load, PB_EORDER, now_ms, "another sender has "
 		    "asked about this stream since, or this node has begun "
@@ -329,7 +329,7 @@ ask(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 	int rc = 0;
 
 	if (load->state == LOAD_COMING)
-		intake_asks(load, next);
+		intake_asks(intake, load, next);
 	if (intake_answerable(load) || intake->stopping) {
 		rc = intake_look(intake, load);
 		settle(intake, load, rc, now_ms, rc < 0 ? "the packets up to "

@@ -13,15 +13,17 @@
  * Reason:  the question waits for what is being written, rather than being
  *          refused: refused, it would never be answered beside a sender
  *          that always has something under way.
- * Limit:   it is kept in memory; who is forgotten asks again.
+ * Limit:   it is kept in memory; who is forgotten asks again, and so does
+ *          everybody where another store has come.
  */
 #include "recorder/ingest/intake/intake_impl.h"
 
 void
-intake_asks(struct pb_load *load, uint64_t next)
+intake_asks(struct pb_intake *intake, struct pb_load *load, uint64_t next)
 {
 	struct pb_intake_entry *entry = load->entry;
 
+	intake_catch_up(entry, pb_store_changes(intake->opts.store));
 	load->first = load->last = 0;
 	/* A look further back is no word on who may send. */
 	if (load->sender == 0 || load->at != 0 ||
@@ -44,13 +46,14 @@ intake_answerable(const struct pb_load *load)
 int
 intake_look(struct pb_intake *intake, struct pb_load *load)
 {
-	const struct pb_intake_entry *entry = load->entry;
+	uint64_t changes = pb_store_changes(intake->opts.store), at;
+	struct pb_intake_entry *entry = load->entry;
 	struct pb_err err;
-	uint64_t at;
 	int rc;
 
 	load->last_packet.seq = 0;
 	load->acked = 0;
+	intake_catch_up(entry, changes);
 	if (entry->stream == NULL)
 		return 0;
 	/* One number for both: the writer goes on meanwhile. */
@@ -61,10 +64,13 @@ intake_look(struct pb_intake *intake, struct pb_load *load)
 	if (load->at == 0 && entry->chunks == 0 && entry->last.seq != 0 &&
 	    entry->last.seq <= at) {
 		load->last_packet = entry->last;
-		return 0;
+		rc = 1;
+	} else {
+		rc = pb_store_last(intake->opts.store, entry->stream, at,
+		    load->at != 0, &load->last_packet, &err);
 	}
-	rc = pb_store_last(intake->opts.store, entry->stream, at,
-	    load->at != 0, &load->last_packet, &err);
+	if (pb_store_changes(intake->opts.store) != changes)
+		return PB_ESYS;
 	if (rc == 1)
 		return 0;
 	/* Without it the sender goes by the number alone. */
@@ -73,7 +79,18 @@ intake_look(struct pb_intake *intake, struct pb_load *load)
 }
 
 bool
-intake_fenced(const struct pb_load *load)
+intake_fenced(struct pb_intake *intake, const struct pb_load *load)
 {
+	intake_catch_up(load->entry, pb_store_changes(intake->opts.store));
 	return load->sender != 0 && load->sender != load->entry->sender;
+}
+
+void
+intake_catch_up(struct pb_intake_entry *entry, uint64_t changes)
+{
+	if (entry->changes >= changes)
+		return;
+	entry->changes = changes;
+	entry->last.seq = 0;
+	entry->sender = 0;
 }

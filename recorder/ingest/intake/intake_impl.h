@@ -33,6 +33,7 @@ struct pb_intake_entry {
 	uint64_t	sender;		/* who asked last; 0: nobody who said */
 	struct pb_fingerprint last;	/* its last packet, where it came by
 					 * here; seq 0: look */
+	uint64_t	changes;	/* of the store, at both */
 	uint64_t	answered_ms;
 	uint64_t	used_ms;
 	unsigned	loads[LOAD_WRITING + 1]; /* by state */
@@ -48,6 +49,7 @@ struct parcel {
 	struct pb_load	*load;
 	struct parcel	*next;
 	struct pb_fingerprint last;	/* its last packet */
+	uint64_t	changes;	/* of the store, when it was written */
 	bool		unsettled;
 	int		rc;
 	char		text[PB_ERR_TEXT_MAX];
@@ -94,14 +96,18 @@ void	intake_sweep(struct pb_intake *intake, uint64_t now_ms);
 void	intake_free_entries(struct pb_intake *intake);
 
 /* intake_ask.c.  A question has come; `next` is the stream's next number. */
-void	intake_asks(struct pb_load *load, uint64_t next);
+void	intake_asks(struct pb_intake *intake, struct pb_load *load,
+	    uint64_t next);
 /* Does its answer cover all that had been taken of others? */
 bool	intake_answerable(const struct pb_load *load);
 /* Which packet is the last up to load->at and the durable end?  An error
- * where that cannot be known now, and was asked for by a number. */
+ * where that cannot be known now, and was asked for by a number, or the
+ * store has changed meanwhile. */
 int	intake_look(struct pb_intake *intake, struct pb_load *load);
 /* Packets, or a gap, of a sender that did not ask last. */
-bool	intake_fenced(const struct pb_load *load);
+bool	intake_fenced(struct pb_intake *intake, const struct pb_load *load);
+/* What was known of it in another store, or before that went, is forgotten. */
+void	intake_catch_up(struct pb_intake_entry *entry, uint64_t changes);
 
 /*
  * intake_take.c.  Submit what is new of `load`; `next` is the stream's

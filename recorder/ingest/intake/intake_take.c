@@ -117,7 +117,9 @@ intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 	if (parcel->rc == 0 && chunk->gap != 0) {
 		intake->counters.gaps++;
 	} else if (parcel->rc == 0) {
-		if (chunk->last_seq >= load->entry->last.seq)
+		intake_catch_up(load->entry, parcel->changes);
+		if (parcel->changes == load->entry->changes &&
+		    chunk->last_seq >= load->entry->last.seq)
 			load->entry->last = parcel->last;
 		intake->counters.packets += chunk->packets;
 		intake->counters.bytes += chunk->packet_bytes;
@@ -426,6 +428,7 @@ chunk_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
 	struct pb_intake *intake = parcel->intake;
 
 	parcel->rc = rc;
+	parcel->changes = pb_store_changes(intake->opts.store);
 	if (rc < 0)
 		snprintf(parcel->text, sizeof(parcel->text), "%s",
 		    err != NULL ? err->text : "cannot write");
