@@ -236,6 +236,25 @@ a_shipper_that_begins_anew_is_read_anew(void **state)
 	assert_int_equal(ack.acked, 5);
 }
 
+/* The numbers of a file system that went may be another file's there. */
+static void
+one_that_was_left_is_looked_at_again(void **state)
+{
+	struct place *p = *state;
+	char file[96];
+	struct pb_ack ack;
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 40, 40);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	pb_mdb_close(p->mdb);
+	p->mdb = NULL;
+	pb_acks_leave(p->acks);
+	snprintf(file, sizeof(file), "%s/data.mdb", p->shipper);
+	assert_int_equal(truncate(file, 2 * sysconf(_SC_PAGESIZE)), 0);
+	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+}
+
 /*
  * Goal:   a database of the shipper's that a power cut has shortened does
  *         not end the recorder, and nothing in it is believed.
@@ -326,6 +345,7 @@ main(void)
 		TEST(a_row_of_another_length_is_not_believed),
 		TEST(what_is_acked_is_released),
 		TEST(a_shipper_that_begins_anew_is_read_anew),
+		TEST(one_that_was_left_is_looked_at_again),
 		TEST(a_shipper_whose_file_was_cut_short_ends_nobody),
 		TEST(a_shipper_that_was_stopped_stops_no_reader),
 	};

@@ -95,8 +95,11 @@ pb_acks_destroy(struct pb_acks *acks)
 void
 pb_acks_leave(struct pb_acks *acks)
 {
-	if (acks != NULL)
-		forget(acks);
+	if (acks == NULL)
+		return;
+	forget(acks);
+	/* In another file system another file has that number. */
+	acks->ino = acks->bad.st_ino = 0;
 }
 
 int
