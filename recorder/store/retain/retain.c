@@ -79,6 +79,7 @@ pb_retain_leave(struct pb_retain *retain)
 		return;
 	pb_acks_leave(retain->acks);
 	retain->doomed_count = 0;
+	retain->denied.count = 0;
 	retain->promised = retain->last_free = 0;
 	retain->commits = 0;
 	retain->more = false;
