@@ -17,6 +17,7 @@
  * the store at the path has of it; they ask, and send from there.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +47,7 @@ static void	wait_at_path(struct pb_store *, uint64_t);
 static bool	is_accepted(const struct pb_store *, uint64_t);
 static int	enter(struct pb_store *, struct pb_err *);
 static int	settle_streams(struct pb_store *, struct pb_err *);
+static int	by_id(const void *, const void *);
 static int	settle(struct pb_store *, struct pb_stream *, struct pb_err *);
 static void	take_row(struct pb_store *, struct pb_stream *,
 		    const struct pb_stream_info *);
@@ -264,22 +266,40 @@ enter(struct pb_store *store, struct pb_err *err)
 	return 0;
 }
 
-/* What memory has of streams, and what the store at the path has. */
+/*
+ * What memory has of streams, and what the store at the path has.  In the
+ * order of their ids: the epoch with the highest one is gone on with.
+ */
 static int
 settle_streams(struct pb_store *store, struct pb_err *err)
 {
+	struct pb_stream **all;
+	size_t count = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < STREAM_SLOTS && rc == 0; i++) {
-		struct pb_stream *stream;
-
-		pthread_mutex_lock(&store->mutex);
-		stream = store->slots[i];
-		pthread_mutex_unlock(&store->mutex);
-		if (stream != NULL)
-			rc = settle(store, stream, err);
-	}
+	pthread_mutex_lock(&store->mutex);
+	all = calloc(store->streams + 1, sizeof(*all));
+	for (size_t i = 0; i < STREAM_SLOTS && all != NULL; i++)
+		if (store->slots[i] != NULL)
+			all[count++] = store->slots[i];
+	pthread_mutex_unlock(&store->mutex);
+	if (all == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	qsort(all, count, sizeof(*all), by_id);
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = settle(store, all[i], err);
+	free(all);
 	return rc;
+}
+
+/* One without a row comes last: it gets its id when it is written. */
+static int
+by_id(const void *a, const void *b)
+{
+	const struct pb_stream *const *x = a, *const *y = b;
+	uint32_t id = (*x)->info.id - 1, other = (*y)->info.id - 1;
+
+	return (id > other) - (id < other);
 }
 
 static int
@@ -298,9 +318,9 @@ settle(struct pb_store *store, struct pb_stream *stream, struct pb_err *err)
 	} else if (row.linktype != have->linktype || (have->own &&
 	    row.last_seq > have->last_seq)) {
 		return pb_err_set(err, PB_EBUSY, "stream %s/%s at %.200s has "
-		    "been written by another recorder since; restart "
-		    "pb-recorder to go on with it", have->key.node,
-		    have->key.interface, store->path);
+		    "been written by another recorder since, or by a commit "
+		    "that failed; restart pb-recorder to go on with it",
+		    have->key.node, have->key.interface, store->path);
 	}
 	if (have->own && row.last_seq < have->last_seq)
 		return carry_on(store, stream, &row, err);

@@ -216,6 +216,34 @@ a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has(void **state)
 }
 
 /*
+ * Goal:   a restart goes on with the epoch that was captured last.
+ * Method: epochs of one interface, which lie in memory by their hashes.
+ */
+static void
+epochs_keep_their_order_in_a_new_store(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t epoch;
+
+	for (f->key.epoch = 1; f->key.epoch <= 8; f->key.epoch++) {
+		assert_int_equal(pb_store_stream(f->store, &f->key,
+		    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, NULL), 0);
+		capture(f, 1, 10);
+		fixture_wait(f);
+	}
+	f->key.epoch--;
+	shell(f, "rm -rf $S");
+	wait_away(f, true);
+	shell(f, "mkdir $S");
+	wait_away(f, false);
+	pb_store_close(f->store);
+	fixture_open(f);
+	assert_int_equal(pb_store_own_epoch(f->store, f->key.node,
+	    f->key.interface, PB_LINKTYPE_ETHERNET, 0, &epoch, NULL), 0);
+	assert_int_equal(epoch, 8);
+}
+
+/*
  * Submitted while the store is away, and written by the one that is begun
  * then: what follows it follows.
  */
@@ -329,6 +357,9 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    epochs_keep_their_order_in_a_new_store,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_chunk_that_waits_for_the_beginning_is_followed,
