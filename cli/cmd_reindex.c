@@ -10,7 +10,7 @@
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/rebuild.h"
 
-static void	progress(void *, uint64_t, uint64_t, uint64_t);
+static bool	progress(void *, uint64_t, uint64_t, uint64_t);
 
 int
 pb_cmd_reindex(struct pb_cli *cli, const struct pb_command *command,
@@ -55,7 +55,7 @@ pb_cmd_reindex(struct pb_cli *cli, const struct pb_command *command,
 }
 
 /* In files: their number is known before they are read. */
-static void
+static bool
 progress(void *arg, uint64_t files, uint64_t files_all, uint64_t bytes)
 {
 	struct pb_progress *bar = arg;
@@ -63,4 +63,5 @@ progress(void *arg, uint64_t files, uint64_t files_all, uint64_t bytes)
 	(void)bytes;
 	bar->total = files_all;
 	pb_progress_at(bar, files);
+	return true;
 }

@@ -189,6 +189,8 @@ pb_recorder_stop(struct pb_recorder *rec)
 {
 	if (rec == NULL)
 		return;
+	/* Chunks that they wait for may wait for the index. */
+	pb_store_ends(rec->store);
 	stop_captures(rec, NULL);
 	if (rec->ingest != NULL)
 		pb_ingest_stop(rec->ingest);

@@ -31,7 +31,7 @@ static int	explain_index(struct pb_store *, struct pb_err *);
 static int	start_writer(struct pb_store *, struct pb_err *);
 static int	hold_directory(struct pb_store *, struct pb_err *);
 static int	rebuild_if_needed(struct pb_store *, struct pb_err *);
-static void	rebuilding(void *, uint64_t, uint64_t, uint64_t);
+static bool	rebuilding(void *, uint64_t, uint64_t, uint64_t);
 static int	load_numbers(struct pb_store *, struct pb_err *);
 static void	destroy(struct pb_store *);
 static struct pb_index *hold_index(struct pb_store *, struct pb_err *);
@@ -93,10 +93,18 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 }
 
 void
+pb_store_ends(struct pb_store *store)
+{
+	if (store != NULL)
+		atomic_store(&store->ends, true);
+}
+
+void
 pb_store_close(struct pb_store *store)
 {
 	if (store == NULL)
 		return;
+	pb_store_ends(store);
 	pthread_mutex_lock(&store->mutex);
 	store->stop = true;
 	pthread_cond_signal(&store->wake);
@@ -570,19 +578,22 @@ rebuild_if_needed(struct pb_store *store, struct pb_err *err)
 }
 
 /* It may take long: systemd is told to wait, people how far it is. */
-static void
+static bool
 rebuilding(void *arg, uint64_t files, uint64_t files_all, uint64_t bytes)
 {
 	struct pb_store *store = arg;
 	uint64_t now = pb_clock_mono_ms();
 
+	if (atomic_load(&store->ends))
+		return false;
 	if (now - store->told_ms < TELL_MS)
-		return;
+		return true;
 	store->told_ms = now;
 	pb_notify("EXTEND_TIMEOUT_USEC=60000000");
 	pb_log(PB_LOG_INFO, "store", "making the index again files=%llu "
 	    "of=%llu bytes=%llu", (unsigned long long)files,
 	    (unsigned long long)files_all, (unsigned long long)bytes);
+	return true;
 }
 
 static int

@@ -97,6 +97,10 @@ struct pb_chunk {
 int	pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 	    struct pb_err *err);
 
+/* It will be closed soon: nothing is begun anew, and where the index is made
+ * again that ends.  Any thread; NULL is fine. */
+void	pb_store_ends(struct pb_store *store);
+
 /* Write what is queued, seal what is open, stop.  Producers have stopped. */
 void	pb_store_close(struct pb_store *store);
 

@@ -90,6 +90,7 @@ struct pb_store {
 	/* (w) Where it is, and whether: vanish.c. */
 	struct pb_home		 home;
 	bool			 away;
+	_Atomic bool		 ends;		/* pb_store_ends() */
 	_Atomic uint64_t	 changes;	/* pb_store_changes() */
 	_Atomic bool		 take;		/* whatever is there; any thread */
 	enum pb_home_offer	 offer;		/* of the path, while away, */

@@ -199,7 +199,7 @@ wait_at_path(struct pb_store *store, uint64_t now_ms)
 		say(store, PB_LOG_WARN, text);
 		return;
 	}
-	if (enter(store, &err) == 0)
+	if (atomic_load(&store->ends) || enter(store, &err) == 0)
 		return;
 	pb_home_keep_trying(&store->home);
 	let_go(store);

@@ -313,6 +313,37 @@ a_missing_journal_is_found_and_written_anew(void **state)
 	reopen(f);
 }
 
+static bool
+stop_it(void *arg, uint64_t files, uint64_t files_all, uint64_t bytes)
+{
+	(void)arg;
+	(void)files_all;
+	(void)bytes;
+	return files < 1;
+}
+
+static void
+a_rebuild_that_is_told_to_end_is_done_by_the_next(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_rebuild_opts opts = { .store = f->dir,
+	    .index_size = 64u << 20, .pen = PB_PEN_EXAMPLE,
+	    .progress = stop_it };
+	struct pb_rebuild_sum sum;
+	struct pb_err err;
+
+	fixture_write(f, 1, 40, 60);
+	shut(f);
+	reopen(f);
+	fixture_write(f, 41, 80, 60);
+	shut(f);
+	shell("rm -r '%s/index'", f->dir);
+	assert_int_equal(pb_rebuild(&opts, &sum, &err), PB_EBUSY);
+	assert_int_equal(pb_rebuild_needed(f->dir, &err), PB_EFORMAT);
+	reopen(f);
+	expect(f, 1, 80, 80);
+}
+
 /* A rotten block in the middle, and a rebuild that is cut short where the
  * runs are written in part, or are there in whole. */
 static void
@@ -497,6 +528,7 @@ main(void)
 		T(a_fill_that_only_the_journal_knows_fills_nothing),
 		T(a_long_journal_is_written_anew_when_a_segment_is_sealed),
 		T(a_missing_journal_is_found_and_written_anew),
+		T(a_rebuild_that_is_told_to_end_is_done_by_the_next),
 		T(a_rebuild_cut_short_in_a_salvage_is_finished_by_the_next),
 		T(a_lost_first_file_leaves_the_sums_right),
 		T(a_row_that_leads_back_ends_no_verification),

@@ -30,8 +30,9 @@ struct pb_rebuild_opts {
 	const char	*node;		/* this node's name, or NULL */
 	uint64_t	 index_size;	/* of LMDB's map */
 	uint32_t	 pen;
-	/* Told after each file: how many of how many; NULL: nobody asks. */
-	void		(*progress)(void *arg, uint64_t files,
+	/* Told after each file: how many of how many; NULL: nobody asks.
+	 * False ends it with PB_EBUSY; it can be done again. */
+	bool		(*progress)(void *arg, uint64_t files,
 			    uint64_t files_all, uint64_t bytes);
 	void		*arg;
 };

@@ -223,10 +223,11 @@ take_files(struct rebuild_stream *stream, const struct files *files,
 		rc = is_taken(stream, &files->at[i]) ? 0 :
 		    take_file(stream, &files->at[i], err);
 		rebuild->files++;
-		if (rebuild->opts->progress != NULL)
-			rebuild->opts->progress(rebuild->opts->arg,
-			    rebuild->files, rebuild->files_all,
-			    rebuild->sum->bytes);
+		if (rc == 0 && rebuild->opts->progress != NULL &&
+		    !rebuild->opts->progress(rebuild->opts->arg,
+		    rebuild->files, rebuild->files_all, rebuild->sum->bytes))
+			rc = pb_err_set(err, PB_EBUSY, "the index is made "
+			    "another time: the program ends");
 	}
 	return rc;
 }
