@@ -12,9 +12,10 @@
  *
  * Streams go on.  One that this node captures keeps its epoch and its
  * numbers, whatever store that is: numbers up to the last durable one that
- * are not there become a gap, committed with the stream's row, so that a
- * crash in between can give no number twice.  One that others send is what
- * the store at the path has of it; they ask, and send from there.
+ * are not there become a gap, committed with the stream's row.  After a crash
+ * before that a new store draws a new epoch; an older copy is one that was
+ * restored, as its shipper finds out.  One that others send is what the
+ * store at the path has of it; they ask, and send from there.
  */
 #include <stdio.h>
 #include <stdlib.h>
