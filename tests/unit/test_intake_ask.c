@@ -259,6 +259,43 @@ a_question_waits_for_what_another_sender_has_brought(void **state)
 	assert_int_equal(question.load.last_packet.seq, 10);
 }
 
+/* The first time it was told to come again, and who asked is known by now:
+ * what it brings would be taken for a repeat. */
+static void
+who_asks_again_is_not_answered_any_sooner(void **state)
+{
+	struct job question, packets;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	offer(&packets, ONE, 11, 20, 1000);
+	for (unsigned i = 1; i <= 3; i++) {
+		ask(&question, OTHER, 0, 1000 * i);
+		assert_int_equal(outcome(&question), WAITS);
+		pb_intake_tick(intake, 1000 * i + PB_WAIT_MS);
+		assert_int_equal(outcome(&question), PB_EBUSY);
+	}
+	ask(&question, OTHER, 0, 1000);
+	assert_int_equal(outcome(&question), WAITS);
+	written(1000);
+	assert_int_equal(outcome(&packets), 0);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 20);
+	/* Its own are not waited for, once the others' have failed. */
+	offer(&packets, OTHER, 21, 30, 1000);
+	ask(&question, ONE, 0, 1000);
+	fake_write(SIZE_MAX, PB_ENOSPC);
+	pb_intake_collect(intake, 1000);
+	assert_int_equal(outcome(&packets), PB_ENOSPC);
+	assert_int_equal(outcome(&question), 0);
+	offer(&packets, ONE, 21, 25, 1000);
+	ask(&question, ONE, 0, 1000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 20);
+	written(1000);
+	assert_int_equal(outcome(&packets), 0);
+}
+
 /* The writer has made them durable, and its word is not here yet. */
 static void
 an_answer_names_the_last_of_what_its_number_covers(void **state)
@@ -390,6 +427,7 @@ main(void)
 		TEST(another_store_is_asked_anew),
 		TEST(what_is_in_line_is_refused_as_well),
 		TEST(a_question_waits_for_what_another_sender_has_brought),
+		TEST(who_asks_again_is_not_answered_any_sooner),
 		TEST(an_answer_names_the_last_of_what_its_number_covers),
 		TEST(a_question_is_answered_beside_a_busy_sender),
 		TEST(a_question_that_waits_ends_with_a_failed_write_or_in_time),

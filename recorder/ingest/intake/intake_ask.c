@@ -26,11 +26,13 @@ intake_asks(struct pb_intake *intake, struct pb_load *load, uint64_t next)
 	intake_catch_up(entry, pb_store_changes(intake->opts.store));
 	load->first = load->last = 0;
 	/* A look further back is no word on who may send. */
-	if (load->sender == 0 || load->at != 0 ||
-	    load->sender == entry->sender)
+	if (load->sender == 0 || load->at != 0)
 		return;
-	load->last = next - 1;
+	if (load->sender != entry->sender)
+		entry->others = next - 1;
 	entry->sender = load->sender;
+	/* Who asks again has not been told of it, perhaps. */
+	load->last = entry->others;
 }
 
 bool

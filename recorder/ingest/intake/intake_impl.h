@@ -31,6 +31,7 @@ struct pb_intake_entry {
 	uint64_t	expected;	/* pb_stream_next() once all chunks
 					 * that are out are in */
 	uint64_t	sender;		/* who asked last; 0: nobody who said */
+	uint64_t	others;		/* up to it it was taken of others */
 	struct pb_fingerprint last;	/* its last packet, where it came by
 					 * here; seq 0: look */
 	uint64_t	changes;	/* of the store, at both */

@@ -110,7 +110,9 @@ intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 	struct pb_load *load = parcel->load;
 
 	intake->chunks--;
-	load->entry->chunks--;
+	/* What of others failed is not waited for. */
+	if (--load->entry->chunks == 0)
+		load->entry->others = 0;
 	if (parcel->unsettled)
 		load->entry->unsettled--;
 	load->pending--;
