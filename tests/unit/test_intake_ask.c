@@ -399,6 +399,44 @@ the_last_packet_that_came_is_known_without_a_look(void **state)
 	assert_int_equal(fake.looks, 1);
 }
 
+/* A node that has started knows none, and what fills a gap far below the end
+ * is not the one: an older copy has it as well. */
+static void
+what_came_late_is_not_the_last_packet(void **state)
+{
+	struct job question, gap, packets;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	begin(&gap, ONE);
+	gap.load.gap = PB_GAP_EXPIRED;
+	gap.load.first = 11;
+	gap.load.last = 20;
+	pb_intake_offer(intake, &gap.load, 1000);
+	written(1000);
+	bring(ONE, 21, 30);
+	pb_intake_tick(intake, 4000000);	/* it is forgotten */
+	ask(&question, ONE, 0, 4000000);
+	offer(&packets, ONE, 13, 14, 4000000);
+	written(4000000);
+	assert_int_equal(outcome(&packets), 0);
+	ask(&question, ONE, 0, 4000000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.acked, 30);
+	assert_int_equal(question.load.last_packet.seq, 30);
+	/* Of what has come since, the highest is. */
+	offer(&packets, ONE, 31, 40, 4000000);
+	written(4000000);
+	assert_int_equal(outcome(&packets), 0);
+	offer(&packets, ONE, 15, 16, 4000000);
+	written(4000000);
+	assert_int_equal(outcome(&packets), 0);
+	fake.looks = 0;
+	ask(&question, ONE, 0, 4000000);
+	assert_int_equal(question.load.last_packet.seq, 40);
+	assert_int_equal(fake.looks, 0);
+}
+
 /* Senders of ours ask every ten minutes: they are not to ask twice. */
 static void
 who_asked_last_is_remembered_while_it_is_idle(void **state)
@@ -433,6 +471,7 @@ main(void)
 		TEST(a_question_that_waits_ends_with_a_failed_write_or_in_time),
 		TEST(a_look_further_back_closes_the_stream_to_nobody),
 		TEST(the_last_packet_that_came_is_known_without_a_look),
+		TEST(what_came_late_is_not_the_last_packet),
 		TEST(who_asked_last_is_remembered_while_it_is_idle),
 	};
 

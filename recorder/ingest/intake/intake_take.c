@@ -33,6 +33,7 @@ struct maker {
 	size_t		 rest;		/* at most so much is to come */
 };
 
+static void	note_last(struct pb_intake_entry *, const struct parcel *);
 static size_t	bytes_max(const struct pb_load *);
 static unsigned	runs_max(const struct pb_load *);
 static int	find_runs(struct pb_intake *, struct pb_load *, uint64_t,
@@ -120,9 +121,8 @@ intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 		intake->counters.gaps++;
 	} else if (parcel->rc == 0) {
 		intake_catch_up(load->entry, parcel->changes);
-		if (parcel->changes == load->entry->changes &&
-		    chunk->last_seq >= load->entry->last.seq)
-			load->entry->last = parcel->last;
+		if (parcel->changes == load->entry->changes)
+			note_last(load->entry, parcel);
 		intake->counters.packets += chunk->packets;
 		intake->counters.bytes += chunk->packet_bytes;
 	} else if (load->rc == 0 || (load->rc == PB_EBUSY &&
@@ -133,6 +133,16 @@ intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 		memcpy(load->text, parcel->text, sizeof(load->text));
 	}
 	chunk_put(chunk);
+}
+
+/* What came late is the last packet only where the last one is known: behind
+ * a gap there may be others. */
+static void
+note_last(struct pb_intake_entry *entry, const struct parcel *parcel)
+{
+	if (parcel->chunk->last_seq >= entry->last.seq &&
+	    (entry->last.seq != 0 || !parcel->unsettled))
+		entry->last = parcel->last;
 }
 
 /* Of the load's chunks together. */
