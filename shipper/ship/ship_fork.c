@@ -137,7 +137,9 @@ first_answer(struct pb_ship *ship, struct ship_stream *s,
     const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
 {
 	if (last->seq == 0)
-		return cannot_tell(ship, s, false, now_ms, random);
+		return cannot_tell(ship, s, ship->tells &&
+		    s->proof.number > 0 && s->sure.seq != 0, now_ms, random);
+	ship->tells = true;
 	if (last->seq == s->sure.seq && last->digest == s->sure.digest)
 		return is_same(ship, s, last, now_ms, random);
 	if (last->seq > s->end && !s->own) {
@@ -304,8 +306,8 @@ cannot_tell(struct pb_ship *ship, struct ship_stream *s, bool news,
 		return fork_behind(ship, s, last > s->base ? last : s->base,
 		    now_ms, random);
 	if (news && !s->told_blind)
-		ship_event(ship, PB_LOG_WARN, s->id, "no packet is here and "
-		    "there: going on behind number %" PRIu64 " without a "
+		ship_event(ship, PB_LOG_WARN, s->id, "no packet can be "
+		    "compared: going on behind number %" PRIu64 " without a "
 		    "proof that it is the same stream", s->proof.number);
 	s->told_blind |= news;
 	return true;

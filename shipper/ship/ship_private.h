@@ -105,6 +105,7 @@ struct pb_ship {
 	uint64_t	 look_ms;	/* when waiting streams are looked at */
 	unsigned	 attempts;
 	bool		 probing;
+	bool		 tells;		/* which packet is its last */
 	unsigned	 flights;
 	uint64_t	 flight_bytes;
 	uint64_t	 sent_bytes, acked_bytes, acked_packets;

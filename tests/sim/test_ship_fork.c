@@ -386,6 +386,22 @@ where_nothing_can_be_compared_it_says_so_once(void **state)
 	world_destroy(w);
 }
 
+/* It told which is its last packet once, and does not any more. */
+static void
+a_receiver_that_does_not_tell_any_more_is_named_once(void **state)
+{
+	struct world *w = restored(500, 500, 1500);
+
+	(void)state;
+	go(w);
+	assert_int_equal(w->warnings, 0);
+	w->stream[1].at.tells = false;
+	world_run(w, 3 * PB_RECHECK_MS);
+	assert_int_equal(w->warnings, 1);
+	assert_non_null(strstr(w->last_event, "without a proof"));
+	world_destroy(w);
+}
+
 /* The store that was put back had told of a gap past all that is here. */
 static void
 a_gap_past_the_end_is_another_stores(void **state)
@@ -505,6 +521,8 @@ main(void)
 		cmocka_unit_test(a_lower_packet_that_both_have_will_do),
 		cmocka_unit_test(
 		    where_nothing_can_be_compared_it_says_so_once),
+		cmocka_unit_test(
+		    a_receiver_that_does_not_tell_any_more_is_named_once),
 		cmocka_unit_test(a_gap_past_the_end_is_another_stores),
 		cmocka_unit_test(
 		    after_too_many_epochs_it_is_refused_and_says_so),

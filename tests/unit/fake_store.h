@@ -38,7 +38,8 @@ struct pb_store {
 	size_t		queue_max;
 	uint64_t	number;
 	int		submits;
-	int		looks;		/* for the last packet */
+	int		looks;		/* for the last packet, */
+	int		looks_rc;	/* which fail so */
 	uint64_t	changes;
 };
 
@@ -139,6 +140,8 @@ pb_store_last(struct pb_store *store, const struct pb_stream *stream,
 	(void)checked;
 	(void)err;
 	store->looks++;
+	if (store->looks_rc < 0)
+		return store->looks_rc;
 	while (at > 0 && (at >= FAKE_SEQS || stream->times[at] == 0))
 		at--;
 	*out = (struct pb_fingerprint){ .seq = at, .digest = at + 1000 };

@@ -399,6 +399,33 @@ the_last_packet_that_came_is_known_without_a_look(void **state)
 	assert_int_equal(fake.looks, 1);
 }
 
+/* No descriptor, no memory: the next time it may be known. */
+static void
+without_the_last_packet_there_is_no_answer_yet(void **state)
+{
+	static const struct { int rc, outcome; } cases[] = {
+	    { PB_ESYS, PB_ESYS }, { PB_ENOMEM, PB_ENOMEM },
+	    { PB_EDIGEST, 0 }, { PB_EFORMAT, 0 }, { PB_ENOENT, 0 } };
+	struct job question;
+
+	(void)state;
+	bring(ONE, 1, 10);
+	pb_intake_tick(intake, 4000000);	/* it is forgotten */
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake.looks_rc = cases[i].rc;
+		for (uint64_t at = 0; at <= 5; at += 5) {
+			ask(&question, ONE, at, 4000000);
+			assert_int_equal(outcome(&question),
+			    cases[i].outcome);
+			assert_int_equal(question.load.last_packet.seq, 0);
+		}
+	}
+	fake.looks_rc = 0;
+	ask(&question, ONE, 0, 4000000);
+	assert_int_equal(outcome(&question), 0);
+	assert_int_equal(question.load.last_packet.seq, 10);
+}
+
 /* A node that has started knows none, and what fills a gap far below the end
  * is not the one: an older copy has it as well. */
 static void
@@ -471,6 +498,7 @@ main(void)
 		TEST(a_question_that_waits_ends_with_a_failed_write_or_in_time),
 		TEST(a_look_further_back_closes_the_stream_to_nobody),
 		TEST(the_last_packet_that_came_is_known_without_a_look),
+		TEST(without_the_last_packet_there_is_no_answer_yet),
 		TEST(what_came_late_is_not_the_last_packet),
 		TEST(who_asked_last_is_remembered_while_it_is_idle),
 	};

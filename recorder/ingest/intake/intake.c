@@ -332,8 +332,8 @@ ask(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 		intake_asks(intake, load, next);
 	if (intake_answerable(load) || intake->stopping) {
 		rc = intake_look(intake, load);
-		settle(intake, load, rc, now_ms, rc < 0 ? "the packets up to "
-		    "that number cannot be read now" : NULL);
+		settle(intake, load, rc, now_ms, rc < 0 ? "the last packet "
+		    "cannot be read now" : NULL);
 	} else if (load->state != LOAD_WAITING) {
 		set_state(intake, load, LOAD_WAITING);
 	}

@@ -75,9 +75,10 @@ intake_look(struct pb_intake *intake, struct pb_load *load)
 		return PB_ESYS;
 	if (rc == 1)
 		return 0;
-	/* Without it the sender goes by the number alone. */
+	/* Without it the sender goes by the number alone; so not where it may
+	 * be known the next time. */
 	load->last_packet.seq = 0;
-	return load->at != 0 && (rc == PB_ESYS || rc == PB_ENOMEM) ? rc : 0;
+	return rc == PB_ESYS || rc == PB_ENOMEM ? rc : 0;
 }
 
 bool

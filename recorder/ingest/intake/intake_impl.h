@@ -102,8 +102,7 @@ void	intake_asks(struct pb_intake *intake, struct pb_load *load,
 /* Does its answer cover all that had been taken of others? */
 bool	intake_answerable(const struct pb_load *load);
 /* Which packet is the last up to load->at and the durable end?  An error
- * where that cannot be known now, and was asked for by a number, or the
- * store has changed meanwhile. */
+ * where that cannot be known now, or the store has changed meanwhile. */
 int	intake_look(struct pb_intake *intake, struct pb_load *load);
 /* Packets, or a gap, of a sender that did not ask last. */
 bool	intake_fenced(struct pb_intake *intake, const struct pb_load *load);
