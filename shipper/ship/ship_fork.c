@@ -39,6 +39,8 @@ enum finding {
 
 static bool	first_answer(struct pb_ship *, struct ship_stream *,
 		    const struct pb_fingerprint *, uint64_t, uint64_t);
+static bool	is_sure(const struct ship_stream *,
+		    const struct pb_fingerprint *);
 static bool	compare(struct pb_ship *, struct ship_stream *,
 		    const struct pb_fingerprint *, uint64_t, uint64_t);
 static bool	halve(struct pb_ship *, struct ship_stream *,
@@ -131,7 +133,11 @@ ship_came(struct pb_ship *ship, struct ship_stream *s)
 
 /* --- questions and answers ---------------------------------------------- */
 
-/* Mostly it is the packet that was confirmed last: nothing is read. */
+/*
+ * Mostly it is the packet that was confirmed last: nothing is read.  But an
+ * own stream is looked at once a start: what is remembered may be younger
+ * than the store, whose end it then was.
+ */
 static bool
 first_answer(struct pb_ship *ship, struct ship_stream *s,
     const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
@@ -140,7 +146,7 @@ first_answer(struct pb_ship *ship, struct ship_stream *s,
 		return cannot_tell(ship, s, ship->tells &&
 		    s->proof.number > 0 && s->sure.seq != 0, now_ms, random);
 	ship->tells = true;
-	if (last->seq == s->sure.seq && last->digest == s->sure.digest)
+	if (is_sure(s, last) && last->seq <= s->end && (s->known || !s->own))
 		return is_same(ship, s, last, now_ms, random);
 	if (last->seq > s->end && !s->own) {
 		/* They come again from where they came, if ever: until then
@@ -152,6 +158,12 @@ first_answer(struct pb_ship *ship, struct ship_stream *s,
 	if (last->seq > s->end)
 		return differs(ship, s, s->end + 1, now_ms, random);
 	return compare(ship, s, last, now_ms, random);
+}
+
+static bool
+is_sure(const struct ship_stream *s, const struct pb_fingerprint *last)
+{
+	return last->seq == s->sure.seq && last->digest == s->sure.digest;
 }
 
 /* The last packet that both may have is wanted. */
@@ -175,6 +187,9 @@ compare(struct pb_ship *ship, struct ship_stream *s,
 			return ask_at(s, ours);
 		break;
 	case NOTHING:
+		/* It has gone from here since it was confirmed. */
+		if (is_sure(s, last))
+			return is_same(ship, s, last, now_ms, random);
 		break;
 	case UNREAD:
 		return try_later(ship, s, now_ms, random);
@@ -285,7 +300,7 @@ static bool
 is_same(struct pb_ship *ship, struct ship_stream *s,
     const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
 {
-	if (s->sure.seq != last->seq || s->sure.digest != last->digest)
+	if (!is_sure(s, last))
 		s->changed = true;
 	s->sure = *last;
 	/* What it was told is missing was never here. */

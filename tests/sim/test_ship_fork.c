@@ -143,10 +143,10 @@ what_was_confirmed_last_is_asked_about_first(void **state)
 	world_destroy(w);
 }
 
-/* Nothing is read and one question asked by a shipper that starts, whether
- * or not it has just sent. */
+/* One question is asked and one packet read by a shipper that starts,
+ * whether or not it has just sent; then nothing. */
 static void
-an_idle_stream_is_proven_without_a_look_at_a_file(void **state)
+an_idle_stream_is_proven_with_one_look_a_start(void **state)
 {
 	struct world *w = restored(0, 0, 3000);
 
@@ -159,10 +159,54 @@ an_idle_stream_is_proven_without_a_look_at_a_file(void **state)
 	world_restart(w);
 	world_run(w, 10 * SECOND);
 	world_run(w, 3 * PB_RECHECK_MS);
-	assert_int_equal(w->stream[1].belows, 0);
+	assert_int_equal(w->stream[1].belows, 1);
 	assert_int_equal(w->stream[1].at.packets, 3000);
 	assert_int_equal(w->stream[1].at.repeats, 0);
+	/* What a relay has is its edge's: that one looks. */
+	w->stream[1].own = false;
+	world_restart(w);
+	world_run(w, 10 * SECOND);
+	assert_int_equal(w->stream[1].belows, 1);
 	world_destroy(w);
+}
+
+/* All of it was sent, and then expired. */
+static void
+what_was_confirmed_will_do_where_it_has_gone(void **state)
+{
+	struct world *w = restored(100, 100, 100);
+
+	(void)state;
+	w->stream[1].first = 101;
+	w->stream[1].memory = (struct pb_ship_memory){ .acked = 100,
+	    .released = 100, .sure = world_print(100, 0) };
+	world_restart(w);
+	world_run(w, 10 * SECOND);
+	world_grow(w, 1, 120);
+	world_run(w, 10 * SECOND);
+	assert_int_equal(w->stream[1].at.packets, 120);
+	assert_int_equal(w->stream[1].fork, 0);
+	assert_int_equal(w->warnings, 0);
+	world_destroy(w);
+}
+
+/* Segments were put back, and not what the shipper remembers. */
+static void
+a_memory_younger_than_the_store_proves_nothing(void **state)
+{
+	static const uint64_t here[] = { 80, 100, 120 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
+		struct world *w = restored(60, 100, here[i]);
+
+		w->stream[1].memory = (struct pb_ship_memory){ .acked = 100,
+		    .released = 100, .sure = world_print(100, 1) };
+		world_restart(w);
+		world_run(w, 10 * SECOND);
+		assert_all_there(w, 60);
+		world_destroy(w);
+	}
 }
 
 static void
@@ -506,7 +550,10 @@ main(void)
 		cmocka_unit_test(the_last_common_packet_is_found_by_halves),
 		cmocka_unit_test(what_was_confirmed_last_is_asked_about_first),
 		cmocka_unit_test(
-		    an_idle_stream_is_proven_without_a_look_at_a_file),
+		    an_idle_stream_is_proven_with_one_look_a_start),
+		cmocka_unit_test(what_was_confirmed_will_do_where_it_has_gone),
+		cmocka_unit_test(
+		    a_memory_younger_than_the_store_proves_nothing),
 		cmocka_unit_test(
 		    a_shipper_that_forgot_everything_finds_the_fork_again),
 		cmocka_unit_test(a_shipper_killed_at_any_question_forks_once),
