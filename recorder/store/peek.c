@@ -3,6 +3,7 @@
  */
 #include "recorder/store/peek.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,6 +30,8 @@ static int	read_part(const struct place *, const struct pb_extent_info *,
 		    uint32_t, uint8_t *, struct pb_err *);
 static int	scan(const struct place *, const uint8_t *, size_t,
 		    struct pb_fingerprint *, struct pb_err *);
+static int	cannot_read(const struct pb_extent_info *,
+		    const struct pb_err *, struct pb_err *);
 static bool	unreadable(int);
 
 int
@@ -116,19 +119,35 @@ static int
 read_part(const struct place *place, const struct pb_extent_info *extent,
     uint32_t bytes, uint8_t *data, struct pb_err *err)
 {
+	struct pb_err why = { 0 };
 	int fd = pb_segment_open_file(place->store, place->key,
-	    extent->segment_seq, err);
+	    extent->segment_seq, &why);
 	ssize_t got;
 
 	if (fd < 0)
-		return fd;
+		return cannot_read(extent, &why, err);
 	got = pb_pread_all(fd, data, bytes, extent->offset + extent->bytes -
-	    bytes, err);
+	    bytes, &why);
 	close(fd);
-	if (got >= 0 && (size_t)got < bytes)
+	if (got < 0)
+		return cannot_read(extent, &why, err);
+	if ((size_t)got < bytes)
 		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
 		    "shorter than its index says", extent->segment_seq);
-	return got < 0 ? (int)got : 0;
+	return 0;
+}
+
+/* A bad sector, or a file that is not ours to read, will not heal while
+ * somebody waits for it. */
+static int
+cannot_read(const struct pb_extent_info *extent, const struct pb_err *why,
+    struct pb_err *err)
+{
+	bool stays = why->sys == EIO || why->sys == EACCES ||
+	    why->sys == EPERM || why->sys == EISDIR;
+
+	return pb_err_set(err, stays ? PB_EFORMAT : why->code, "segment %020"
+	    PRIu64 " cannot be read: %.400s", extent->segment_seq, why->text);
 }
 
 static int

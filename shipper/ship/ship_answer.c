@@ -54,6 +54,9 @@ static void		failed(struct pb_ship *, bool,
 static void		stopped(struct pb_ship *, struct ship_stream *,
 			    const struct ship_request *,
 			    const struct pb_answer *, uint64_t, uint64_t);
+static void		unanswered(struct pb_ship *, struct ship_stream *,
+			    const struct ship_request *,
+			    const struct pb_answer *, uint64_t, uint64_t);
 static void		refused(struct pb_ship *, struct ship_stream *,
 			    const struct pb_answer *, uint64_t);
 static void		malformed(struct pb_ship *, struct ship_stream *,
@@ -127,6 +130,10 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 	case MEANS_FAILED:
 		if (r.late)
 			ship_late_failed(s, &r, now_ms);
+		if (answer->ours && r.at != 0) {
+			unanswered(ship, s, &r, answer, now_ms, random);
+			break;
+		}
 		failed(ship, r.probe, answer, now_ms, random);
 		break;
 	}
@@ -266,6 +273,21 @@ failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
 	ship->look_ms = now_ms;
 	if (!probe)
 		doubt_all(ship);
+}
+
+/* It lives, and answered this stream before: it cannot look there now. */
+static void
+unanswered(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r, const struct pb_answer *answer,
+    uint64_t now_ms, uint64_t random)
+{
+	char line[PB_SHIP_TEXT_MAX];
+
+	if (s->state != PB_CURSOR_UNKNOWN || r->at != s->proof.at)
+		return;
+	say_answer(line, answer);
+	ship_prove_again(s);
+	ship_trouble(ship, s, line, now_ms, random);
 }
 
 /* The stream's next question tells whether all ways are closed. */

@@ -46,6 +46,7 @@ struct receiver {
 	uint64_t	body_max;	/* bytes; 0: any; larger: 413 */
 	bool		by_proxy;	/* which another one says */
 	bool		tells;		/* which packet is its last */
+	int		at_status;	/* and fails so, up to a number */
 	/* Packets it takes for malformed, `bad_times` (0: always). */
 	uint64_t	bad_first, bad_last;
 	int		bad_status;
@@ -332,6 +333,12 @@ world_receive(struct world_stream *s, const struct pb_action *a,
 		r->conflicts++;
 	}
 	answer->acked = r->acked;
+	if (a->kind == PB_ACTION_ASK && a->at != 0 && r->at_status != 0) {
+		answer->status = r->at_status;
+		answer->has_acked = false;
+		strcpy(answer->text, "cannot be read now");
+		return;
+	}
 	if (a->kind == PB_ACTION_ASK && r->tells)
 		answer->last = world_theirs(s, a->at);
 	if (a->kind == PB_ACTION_PACKETS)

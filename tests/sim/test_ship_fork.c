@@ -393,6 +393,33 @@ what_cannot_be_read_now_is_tried_again(void **state)
 	world_destroy(w);
 }
 
+/* One bad sector there is no reason to send it nothing. */
+static void
+what_the_receiver_cannot_read_holds_up_one_stream(void **state)
+{
+	struct world *w = restored(5, 15, 25);
+
+	(void)state;
+	w->stream[2] = (struct world_stream){ .own = true, .first = 1,
+	    .packet_bytes = PACKET_BYTES };
+	w->streams = 2;
+	w->stream[1].at.at_status = 503;
+	go(w);
+	for (uint64_t end = 1; end <= 60; end++) {
+		world_grow(w, 2, end);
+		world_run(w, SECOND);
+		assert_int_equal(w->stream[2].at.acked, end);
+		assert_int_equal(world_status(w).attempts, 0);
+	}
+	assert_int_equal(w->stream[1].at.posts, 0);
+	assert_int_equal(world_status(w).refused, 1);
+	assert_in_range(w->stream[1].at.asks, 5, 60);
+	w->stream[1].at.at_status = 0;
+	world_run(w, 60 * SECOND);
+	assert_all_there(w, 5);
+	world_destroy(w);
+}
+
 /* --- what is missing ---------------------------------------------------- */
 
 /* The packet there is the highest is not here any more; one below it is. */
@@ -565,6 +592,8 @@ main(void)
 		cmocka_unit_test(
 		    a_relay_that_went_back_tells_retention_of_what_it_had),
 		cmocka_unit_test(what_cannot_be_read_now_is_tried_again),
+		cmocka_unit_test(
+		    what_the_receiver_cannot_read_holds_up_one_stream),
 		cmocka_unit_test(a_lower_packet_that_both_have_will_do),
 		cmocka_unit_test(
 		    where_nothing_can_be_compared_it_says_so_once),

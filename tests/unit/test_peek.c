@@ -196,6 +196,30 @@ what_has_rotted_is_passed_over(void **state)
 	fixture_finish(&f);
 }
 
+/* So is what the disk does not give: it would be asked for until it does. */
+static void
+what_cannot_be_read_is_passed_over(void **state)
+{
+	char path[PATH_MAX];
+	struct fixture f;
+	uint64_t seq;
+
+	(void)state;
+	fixture_init(&f, __LINE__);
+	fixture_write(&f, 1, 900, PACKET);
+	assert_int_equal(below(&f, 900, true, &seq), 1);
+	assert_int_equal(pb_layout_segment(path, f.dir, &f.key, 1, true,
+	    NULL), 0);
+	/* Nobody may read a directory. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (int checked = 0; checked < 2; checked++)
+		assert_int_equal(below(&f, 900, checked, &seq), PB_EFORMAT);
+	assert_int_equal(above(&f, 1, &seq), PB_EFORMAT);
+	assert_int_equal(rmdir(path), 0);
+	fixture_finish(&f);
+}
+
 int
 main(void)
 {
@@ -205,6 +229,7 @@ main(void)
 		    the_last_packet_is_found_from_the_end_of_any_part),
 		cmocka_unit_test(packets_next_to_a_number_are_found),
 		cmocka_unit_test(what_has_rotted_is_passed_over),
+		cmocka_unit_test(what_cannot_be_read_is_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
