@@ -225,4 +225,7 @@ end(struct ship_stream *s)
 	if (!s->late)
 		s->late_fails = 0;
 	s->late_behind = 0;
+	/* Nor is anything in its turn: so nothing is wrong. */
+	if (s->end <= s->acked)
+		s->troubles = s->refusals = 0;
 }

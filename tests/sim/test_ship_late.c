@@ -293,6 +293,47 @@ a_forbidden_requeue_waits_and_a_second_one_asks_at_once(void **state)
 	world_destroy(w);
 }
 
+/*
+ * Goal:   a stream that sends nothing any more is not in trouble for ever.
+ * Method: questions fail for a while; then there is nothing fresh, and
+ *         letters are sent by themselves only where all is well.
+ */
+static void
+a_stream_with_nothing_fresh_forgets_its_troubles(void **state)
+{
+	struct world *w = with_letters(WINDOW, 3000, 1, 3000);
+
+	(void)state;
+	w->stream[1].at.manner = REFUSES;
+	w->stream[1].at.status = 403;
+	world_requeue(w, 1, 1, 10);
+	world_run(w, SECOND);
+	assert_false(pb_ship_takes(w->ship, 1, 3000));
+	w->stream[1].at.manner = ACCEPTS;
+	world_run(w, MINUTE);
+	assert_int_equal(w->stream[1].at.filled, 10);
+	assert_true(pb_ship_takes(w->ship, 1, 3000));
+	world_destroy(w);
+}
+
+/* Posts alone: what is asked meanwhile says nothing about them. */
+static void
+a_forbidden_requeue_is_tried_less_and_less(void **state)
+{
+	struct world *w = with_letters(WINDOW, 3000, 1, 3000);
+	struct world_stream *s = &w->stream[1];
+
+	(void)state;
+	s->at.manner = REFUSES;
+	s->at.status = 403;
+	s->at.posts_only = true;
+	world_requeue(w, 1, 1, 3000);
+	world_run(w, HOUR);
+	assert_in_range(s->at.posts, 10, 25);
+	assert_false(pb_ship_takes(w->ship, 1, 3000));
+	world_destroy(w);
+}
+
 static void
 an_operator_cannot_hurry_a_relay_that_went_back(void **state)
 {
@@ -580,6 +621,9 @@ main(void)
 		    a_letter_across_the_receivers_number_goes_both_ways),
 		cmocka_unit_test(
 		    a_receiver_that_takes_nothing_late_is_left_alone),
+		cmocka_unit_test(
+		    a_stream_with_nothing_fresh_forgets_its_troubles),
+		cmocka_unit_test(a_forbidden_requeue_is_tried_less_and_less),
 		cmocka_unit_test(packets_that_came_late_are_forwarded),
 		cmocka_unit_test(a_fill_during_an_outage_is_forwarded_after_it),
 		cmocka_unit_test(
