@@ -35,12 +35,13 @@ pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry)
 
 	if (s == NULL)
 		return;
-	ship_late_again(s);
 	if (hurry) {
 		ship_hurry(ship, s);
 		s->late_held = false;
 		s->late_fails = 0;
+		s->late_behind = s->late_ms = 0;
 	}
+	ship_late_again(s);
 	ship_enqueue(ship, s);
 }
 

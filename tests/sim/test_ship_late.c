@@ -136,6 +136,32 @@ a_letter_that_fails_goes_last_and_is_tried_less_and_less(void **state)
 	world_destroy(w);
 }
 
+/* Someone asked for it, while what stands behind it is on its way. */
+static void
+a_letter_that_failed_goes_first_where_someone_asks(void **state)
+{
+	struct world *w = with_letters(WINDOW, 30000, 1, 30000);
+	struct world_stream *s = &w->stream[1];
+
+	(void)state;
+	w->link_bps = 8000000;
+	s->at.bad_first = s->at.bad_last = 1;
+	s->at.bad_status = 500;
+	s->at.bad_times = 1;
+	world_requeue(w, 1, 1, 30000);
+	while (s->at.filled == 0)
+		world_run(w, 10);
+	assert_int_equal(s->at.bad_status, 0);
+	assert_int_equal(world_letter(s, 1), REQUEUED);
+	pb_ship_late(w->ship, 1, true);
+	while (world_letter(s, 1) == REQUEUED)
+		world_run(w, 10);
+	assert_in_range(s->at.filled, 1, 10000);
+	world_run(w, HOUR);
+	assert_all_there(w, 1);
+	world_destroy(w);
+}
+
 /* The receiver lost its store, and takes nothing: what was requeued stands in
  * its turn then, and must not hold up what is fresh for ever. */
 static void
@@ -596,6 +622,8 @@ main(void)
 		    letters_requeued_below_others_are_not_forgotten),
 		cmocka_unit_test(
 		    a_letter_that_fails_goes_last_and_is_tried_less_and_less),
+		cmocka_unit_test(
+		    a_letter_that_failed_goes_first_where_someone_asks),
 		cmocka_unit_test(
 		    requeued_letters_that_wait_in_vain_are_dead_again),
 		cmocka_unit_test(
