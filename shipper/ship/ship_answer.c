@@ -151,6 +151,10 @@ pb_ship_unsent(struct pb_ship *ship, unsigned request, const char *text,
 	assert(s != NULL);
 	land(ship, &ship->request[request]);
 	ship->sent_bytes -= r.bytes;
+	if (r.probe) {
+		ship->probing = false;
+		ship->retry_ms = now_ms + SHIP_LOOK_MS;
+	}
 	if (r.late) {
 		/* The next one may do; this one when it is looked for again. */
 		ship_event(ship, PB_LOG_WARN, s->id, "%.200s", text);

@@ -587,6 +587,32 @@ cursors_are_reported_when_they_change(void **state)
 	world_destroy(w);
 }
 
+/* That ends neither the upstream nor the back-off. */
+static void
+a_probe_that_cannot_be_made_is_made_later(void **state)
+{
+	struct world *w = world_create(WINDOW, 1);
+	struct pb_action action;
+	struct pb_answer answer = { .status = 0 };
+	unsigned probes = 0;
+
+	(void)state;
+	world_grow(w, 1, 1500);
+	assert_true(pb_ship_next(w->ship, 1000, 1, &action));
+	pb_ship_answer(w->ship, action.request, &answer, 1000, 1);
+	for (w->now_ms = 1000; w->now_ms < 61000; w->now_ms += 10)
+		while (pb_ship_next(w->ship, w->now_ms, 1, &action)) {
+			assert_int_equal(action.kind, PB_ACTION_ASK);
+			pb_ship_unsent(w->ship, action.request, "no memory",
+			    w->now_ms, 1);
+			probes++;
+		}
+	assert_in_range(probes, 10, 60);
+	world_run(w, 60000);
+	assert_delivered(w, 1);
+	world_destroy(w);
+}
+
 int
 main(void)
 {
@@ -623,6 +649,7 @@ main(void)
 		cmocka_unit_test(
 		    the_window_halves_with_failures_and_opens_with_acks),
 		cmocka_unit_test(cursors_are_reported_when_they_change),
+		cmocka_unit_test(a_probe_that_cannot_be_made_is_made_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
