@@ -17,6 +17,8 @@ static const struct pb_forks none;
 static struct upstream_forks *kept(const struct pb_upstream *, uint32_t);
 static int	add(struct pb_upstream *, uint32_t, const struct pb_forks *,
 		    struct pb_err *);
+static int	load(struct pb_upstream *, const struct pb_stream_info *,
+		    struct pb_err *);
 static int	take_part(struct pb_upstream *,
 		    const struct pb_stream_info *, unsigned, struct pb_err *);
 static void	remember(struct pb_upstream *,
@@ -101,7 +103,9 @@ upstream_fork(void *arg, uint32_t id, uint64_t last, struct pb_err *err)
 		    err);
 	if (rc <= 0)
 		return rc;
+	/* What was named here before, and not taken, is named again. */
 	forks = *upstream_forks(u, part.stream->id);
+	forks.count = part.part;
 	if (forks.count == PB_FORKS_MAX)
 		return pb_err_set(err, PB_ELIMIT, "it has other packets past %"
 		    PRIu64 ", and the stream goes under %u epochs there "
@@ -186,16 +190,38 @@ add(struct pb_upstream *u, uint32_t stream, const struct pb_forks *forks,
 	return 0;
 }
 
+/* The forks of a stream that is new, before anything is sent of it. */
+static int
+load(struct pb_upstream *u, const struct pb_stream_info *stream,
+    struct pb_err *err)
+{
+	struct pb_ship_cursor cursor;
+	struct pb_forks found;
+	int rc;
+
+	if (u->env.state == NULL ||
+	    pb_ship_cursor(u->ship, stream->id, &cursor))
+		return 0;
+	rc = pb_forks_load(u->env.state, u->conf.name, &stream->key, &found,
+	    err);
+	if (rc == 0 && found.count > 0)
+		rc = add(u, stream->id, &found, err);
+	return rc;
+}
+
 static int
 take_part(struct pb_upstream *u, const struct pb_stream_info *stream,
     unsigned part, struct pb_err *err)
 {
-	const struct pb_forks *forks = upstream_forks(u, stream->id);
-	uint64_t end = stream->last_seq, top = pb_forks_top(forks, part);
+	const struct pb_forks *forks;
+	uint64_t end = stream->last_seq, top;
 	uint32_t id = PB_PART_ID(stream->id, part);
-	struct pb_forks found;
-	int rc;
+	int rc = part == 0 ? load(u, stream, err) : 0;
 
+	if (rc < 0)
+		return rc;
+	forks = upstream_forks(u, stream->id);
+	top = pb_forks_top(forks, part);
 	/* An older copy may not have come so far. */
 	if (part > 0 && end <= pb_forks_base(forks, part))
 		return 0;
@@ -203,18 +229,6 @@ take_part(struct pb_upstream *u, const struct pb_stream_info *stream,
 	    err);
 	if (rc != 1)
 		return rc;
-	if (part == 0 && u->env.state != NULL) {
-		rc = pb_forks_load(u->env.state, u->conf.name, &stream->key,
-		    &found, err);
-		if (rc == 0 && found.count > 0)
-			rc = add(u, stream->id, &found, err);
-		if (rc < 0)
-			return rc;
-		forks = upstream_forks(u, stream->id);
-		top = pb_forks_top(forks, part);
-	}
-	if (end > top)
-		(void)pb_ship_stream(u->ship, id, stream->own, top, err);
 	pb_ship_part(u->ship, id, pb_forks_base(forks, part),
 	    part < forks->count);
 	remember(u, stream, part);

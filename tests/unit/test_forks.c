@@ -14,8 +14,7 @@
 #include "base/clock.h"
 #include "pcapng/scan.h"
 #include "recorder/store/peek.h"
-#include "shipper/forks.h"
-#include "shipper/upstream.h"
+#include "shipper/upstream_private.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/store_fixture.h"
 
@@ -294,6 +293,47 @@ other_packets_are_passed_under_another_epoch(void **state)
 	bench_finish(&b);
 }
 
+/*
+ * Goal:   a fork that cannot be taken leaves one row, however often.
+ * Method: there is no room for another stream; then there is, after a
+ *         restart.
+ */
+static void
+a_fork_that_cannot_be_taken_is_named_once(void **state)
+{
+	struct pb_forks forks;
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	upstream_start(&b);
+	for (uint32_t id = 1000; pb_ship_stream(b.upstream->ship, id, false, 0,
+	    NULL) >= 0; id++)
+		;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(upstream_fork(b.upstream, b.row.id, 4, &err),
+		    PB_ELIMIT);
+	assert_int_equal(upstream_forks(b.upstream, b.row.id)->count, 1);
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
+	    NULL), 0);
+	assert_int_equal(forks.count, 1);
+	upstream_stop(&b);
+	upstream_start(&b);
+	assert_int_equal(upstream_forks(b.upstream, b.row.id)->count, 1);
+	assert_int_equal(upstream_fork(b.upstream, PB_PART_ID(b.row.id, 1u),
+	    7, &err), 1);
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
+	    NULL), 0);
+	assert_int_equal(forks.count, 2);
+	assert_int_equal(forks.at[0].first, 5);
+	assert_int_equal(forks.at[1].first, 8);
+	upstream_stop(&b);
+	bench_finish(&b);
+}
+
 /* Of an idle stream nothing may be left to compare. */
 static void
 what_was_confirmed_will_do_where_its_file_is_gone(void **state)
@@ -331,6 +371,7 @@ main(void)
 		cmocka_unit_test(parts_have_the_numbers_between_the_forks),
 		cmocka_unit_test(an_epoch_is_a_function_of_what_both_have),
 		cmocka_unit_test(other_packets_are_passed_under_another_epoch),
+		cmocka_unit_test(a_fork_that_cannot_be_taken_is_named_once),
 		cmocka_unit_test(what_was_confirmed_will_do_where_its_file_is_gone),
 	};
 
