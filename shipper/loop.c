@@ -26,6 +26,7 @@
 
 /* A turn of back-off is reported at once, but not more often than this. */
 #define TURN_MS	100u
+#define MISSED_MS	1000u	/* until what was not taken is given again */
 #define PAUSE_MS	100	/* where waiting itself fails */
 #define FDS_MAX	PB_HTTP_FDS_MAX
 
@@ -364,6 +365,10 @@ scan(struct pb_loop *loop, uint64_t now_ms)
 
 	if (pb_watch_scan(loop->watch, grown, loop, now_ms, &err) < 0)
 		loop_say(loop, err.text);
+	if (now_ms >= loop->missed_ms && loop->missed_ms != 0) {
+		loop->missed_ms = 0;
+		pb_watch_each(loop->watch, grown, loop);
+	}
 	if (pb_watch_left_out(loop->watch) > 0 && !loop->left_out_said) {
 		loop->left_out_said = true;
 		pb_log(PB_LOG_ERROR, "shipper", "more than %u streams in the "
@@ -377,10 +382,16 @@ grown(void *arg, const struct pb_stream_info *stream)
 {
 	struct pb_loop *loop = arg;
 	struct pb_err err;
+	int rc;
 
-	for (size_t i = 0; i < loop->upstreams; i++)
-		if (pb_upstream_stream(loop->upstream[i], stream, &err) < 0)
+	for (size_t i = 0; i < loop->upstreams; i++) {
+		rc = pb_upstream_stream(loop->upstream[i], stream, &err);
+		if (rc < 0)
 			loop_say(loop, err.text);
+		/* It may never grow again. */
+		if (rc < 0 && rc != PB_ELIMIT)
+			loop->missed_ms = pb_clock_mono_ms() + MISSED_MS;
+	}
 }
 
 /* --- reports ------------------------------------------------------------ */

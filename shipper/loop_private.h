@@ -42,6 +42,8 @@ struct pb_loop {
 	uint64_t	 fills_commits;	/* of the index, when last looked */
 	bool		 fills_checked;	/* that they are this index's */
 	bool		 left_out_said;
+	uint64_t	 missed_ms;	/* some stream was not taken: when all
+					 * are given again; 0: none */
 	uint64_t	 sender;	/* who this process is, to upstreams */
 	char		 said[PB_ERR_TEXT_MAX];	/* the last trouble logged */
 };
