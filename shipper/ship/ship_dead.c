@@ -154,7 +154,7 @@ static uint64_t
 stood_still_ms(const struct pb_ship *ship, const struct ship_stream *s)
 {
 	/* The receiver may have them. */
-	if (s->await != 0)
+	if (s->end < s->await)
 		return 0;
 	if (troubled(s))
 		return ship->clock_ms - s->moved_ms;

@@ -62,6 +62,7 @@ static bool	fork_behind(struct pb_ship *, struct ship_stream *, uint64_t,
 		    uint64_t, uint64_t);
 static void	await(struct pb_ship *, struct ship_stream *, uint64_t,
 		    uint64_t);
+static void	wait_for(struct ship_stream *, uint64_t);
 
 void
 pb_ship_part(struct pb_ship *ship, uint32_t id, uint64_t base, bool closed)
@@ -89,8 +90,10 @@ ship_prove(struct pb_ship *ship, struct ship_stream *s,
 
 	s->await = 0;
 	/* Where others have what follows, all was proven before. */
-	if (s->closed)
+	if (s->closed) {
+		s->unproven = false;
 		return true;
+	}
 	if (proof->asked == 0) {
 		proof->number = *number;
 		proof->same = proof->low = s->base;
@@ -104,9 +107,11 @@ ship_prove(struct pb_ship *ship, struct ship_stream *s,
 		go_on = first_answer(ship, s, last, now_ms, random);
 	else
 		go_on = compare(ship, s, last, now_ms, random);
-	if (go_on)
-		memset(proof, 0, sizeof(*proof));
-	return go_on;
+	if (!go_on)
+		return false;
+	memset(proof, 0, sizeof(*proof));
+	s->unproven = s->await != 0;
+	return true;
 }
 
 void
@@ -151,8 +156,7 @@ first_answer(struct pb_ship *ship, struct ship_stream *s,
 	if (last->seq > s->end && !s->own) {
 		/* They come again from where they came, if ever: until then
 		 * there is nothing to send. */
-		s->await = last->seq;
-		s->await_end = s->end;
+		wait_for(s, last->seq);
 		return true;
 	}
 	if (last->seq > s->end)
@@ -373,6 +377,14 @@ await(struct pb_ship *ship, struct ship_stream *s, uint64_t end,
 	    s->proof.number, end);
 	ship_prove_again(s);
 	ship_hold(ship, s, PB_CURSOR_WAITING, now_ms + PB_RECHECK_MS, line);
+	wait_for(s, end);
+}
+
+static void
+wait_for(struct ship_stream *s, uint64_t end)
+{
 	s->await = end;
-	s->await_end = s->end;
+	if (!s->unproven)
+		s->await_end = s->end;
+	s->unproven = true;
 }

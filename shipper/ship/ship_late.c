@@ -56,7 +56,7 @@ ship_late_again(struct ship_stream *s)
 bool
 ship_late_wants(const struct ship_stream *s)
 {
-	return s->late && !s->late_flight && !s->late_held;
+	return s->late && !s->late_flight && !s->late_held && !s->unproven;
 }
 
 enum ship_plan
@@ -165,7 +165,8 @@ pb_ship_takes(const struct pb_ship *ship, uint32_t id, uint64_t last)
 
 	return s != NULL && ship->state == PB_SHIP_READY &&
 	    ship->attempts == 0 && s->known && s->state == PB_CURSOR_READY &&
-	    s->troubles == 0 && s->refusals == 0 && last <= s->acked;
+	    s->troubles == 0 && s->refusals == 0 && !s->unproven &&
+	    last <= s->acked;
 }
 
 /* One line when they have arrived, however many requests that took. */

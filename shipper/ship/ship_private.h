@@ -31,6 +31,7 @@ struct ship_stream {
 	enum pb_cursor_state state;
 	bool		 own;
 	bool		 closed;	/* another has what is past its end */
+	bool		 unproven;	/* what came past await_end */
 	bool		 told_blind;	/* that nothing could be compared */
 	bool		 asking;	/* a question is under way */
 	bool		 changed;	/* since pb_ship_cursors() */
@@ -43,7 +44,7 @@ struct ship_stream {
 	unsigned	 troubles;	/* without progress, in a row */
 	unsigned	 refusals;	/* in a row */
 	uint64_t	 base;		/* another stream's up to here */
-	uint64_t	 await;		/* to be proven when `end` is there, */
+	uint64_t	 await;		/* asked about when `end` is there, */
 	uint64_t	 await_end;	/* and was here; await 0: no */
 	struct pb_fingerprint sure;	/* the same there and here */
 	struct ship_proof proof;

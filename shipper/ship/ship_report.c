@@ -114,9 +114,9 @@ tell(const struct pb_ship *ship, const struct ship_stream *s,
 		.text = s->text != NULL ? s->text : "",
 	};
 	/* What has come since is not proven to be there. */
-	if (s->await != 0 && out->acked > s->await_end)
+	if (s->unproven && out->acked > s->await_end)
 		out->acked = s->await_end;
-	if (s->await != 0 && out->released > s->await_end)
+	if (s->unproven && out->released > s->await_end)
 		out->released = s->await_end;
 	out->wait_ms = ship_waited_ms(ship, s, &out->wait_seq);
 }
