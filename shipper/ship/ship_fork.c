@@ -27,6 +27,7 @@
 #include "shipper/ship/ship.h"
 #include "shipper/ship/ship_private.h"
 
+#define LOOKS_MAX	64u	/* at gaps behind the last packet there */
 #define QUESTIONS_MAX	80u	/* 64 halves, and where a number is missing */
 
 enum finding {
@@ -54,6 +55,8 @@ static bool	next_half(struct pb_ship *, struct ship_stream *, uint64_t,
 static bool	ask_at(struct ship_stream *, uint64_t);
 static bool	is_same(struct pb_ship *, struct ship_stream *,
 		    const struct pb_fingerprint *, uint64_t, uint64_t);
+static enum finding look_passed(struct pb_ship *, struct ship_stream *,
+		    uint64_t, uint64_t *);
 static bool	cannot_tell(struct pb_ship *, struct ship_stream *, bool,
 		    uint64_t, uint64_t);
 static bool	try_later(struct pb_ship *, struct ship_stream *, uint64_t,
@@ -304,13 +307,58 @@ static bool
 is_same(struct pb_ship *ship, struct ship_stream *s,
     const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
 {
+	uint64_t passed;
+
 	if (!is_sure(s, last))
 		s->changed = true;
 	s->sure = *last;
 	/* What it was told is missing was never here. */
 	if (ship_is_ahead(s, s->proof.number))
 		return fork_behind(ship, s, last->seq, now_ms, random);
-	return true;
+	if (!s->own || last->seq >= s->proof.number)
+		return true;
+	switch (look_passed(ship, s, last->seq, &passed)) {
+	case DIFFERENT:
+		return fork_behind(ship, s, passed, now_ms, random);
+	case UNREAD:
+		return try_later(ship, s, now_ms, random);
+	default:
+		return true;
+	}
+}
+
+/*
+ * Behind `last` it was told of gaps.  Where a packet is here that was never
+ * a letter, nor known to be passed, another store has told it: DIFFERENT,
+ * and they are all past `*passed`.
+ */
+static enum finding
+look_passed(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
+    uint64_t *passed)
+{
+	struct pb_mark none = { .seq = 0 };
+	struct pb_piece piece;
+	struct pb_err err;
+
+	*passed = last > s->acked ? last : s->acked;
+	if (*passed < s->base)
+		*passed = s->base;
+	last = *passed;
+	for (unsigned i = 0; i < LOOKS_MAX && last < s->proof.number; i++) {
+		if (ship->source.look(ship->source.arg, s->id, last + 1, &none,
+		    PB_SHIP_FIRST_BYTES, &piece, &err) < 0) {
+			snprintf(ship->last_error, sizeof(ship->last_error),
+			    "%.200s", err.text);
+			return UNREAD;
+		}
+		if (piece.kind == PB_PIECE_NONE)
+			break;
+		if (piece.kind == PB_PIECE_PACKETS && !piece.letter &&
+		    !piece.settles)
+			return DIFFERENT;
+		last = piece.last;
+	}
+	return SAME;
 }
 
 /* A receiver of before does not say which packet is its last one; nor one

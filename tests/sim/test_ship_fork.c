@@ -540,6 +540,58 @@ a_gap_past_the_end_is_another_stores(void **state)
 	world_destroy(w);
 }
 
+/* 61 .. 100 are gaps there; all the packets are here. */
+static struct world *
+with_a_gap_there(void)
+{
+	struct world *w = restored(60, 60, 120);
+	struct receiver *r = &w->stream[1].at;
+
+	for (; r->acked < 100; r->gaps++)
+		world_number(&w->stream[1], ++r->acked)->told = true;
+	return w;
+}
+
+/* They were letters of the store that was put back. */
+static void
+a_gap_that_this_store_never_told_is_another_stores(void **state)
+{
+	struct world *w = with_a_gap_there();
+
+	(void)state;
+	go(w);
+	assert_all_there(w, 60);
+	world_destroy(w);
+}
+
+/* With nothing remembered; with letters behind it that go again; or with
+ * letters long gone that were told. */
+static void
+a_gap_that_was_told_from_here_is_no_fork(void **state)
+{
+	static const enum letter letters[] = { DEAD, REQUEUED, GONE,
+	    NO_LETTER };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
+		struct world *w = with_a_gap_there();
+		struct world_stream *s = &w->stream[1];
+
+		for (uint64_t seq = 61; seq <= 100; seq++)
+			world_number(s, seq)->letter = (unsigned char)
+			    (seq > 70 ? letters[i] : DEAD);
+		if (letters[i] == NO_LETTER)
+			s->memory = (struct pb_ship_memory){ .acked = 100,
+			    .released = 100 };
+		world_restart(w);
+		go(w);
+		assert_int_equal(s->fork, 0);
+		assert_int_equal(s->at.acked, 120);
+		assert_int_equal(s->at.gaps, letters[i] == REQUEUED ? 10 : 40);
+		world_destroy(w);
+	}
+}
+
 static void
 after_too_many_epochs_it_is_refused_and_says_so(void **state)
 {
@@ -658,6 +710,9 @@ main(void)
 		cmocka_unit_test(
 		    a_receiver_that_does_not_tell_any_more_is_named_once),
 		cmocka_unit_test(a_gap_past_the_end_is_another_stores),
+		cmocka_unit_test(
+		    a_gap_that_this_store_never_told_is_another_stores),
+		cmocka_unit_test(a_gap_that_was_told_from_here_is_no_fork),
 		cmocka_unit_test(
 		    after_too_many_epochs_it_is_refused_and_says_so),
 		cmocka_unit_test(a_question_lost_on_the_way_begins_anew),
