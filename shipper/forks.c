@@ -21,6 +21,19 @@
 _Static_assert(KEY_BYTES_MAX <= PB_MDB_KEY_MAX, "a key of LMDB");
 _Static_assert(PB_FORKS_MAX < 1u << (32u - PB_PART_SHIFT), "fits an id");
 
+/* For a fork of one stream, whatever the upstream. */
+struct search {
+	uint8_t		 key[PB_STATE_KEY_MAX];	/* how keys of it end */
+	size_t		 len;
+	uint64_t	 low, high;
+	const struct pb_forks *forks;	/* these it is not to be */
+	struct pb_fork	*out;
+	bool		 found;
+};
+
+static int	search_row(void *, const struct pb_mdb_value *,
+		    const struct pb_mdb_value *);
+static void	read_row(struct pb_forks *, const struct pb_mdb_value *);
 static size_t	key_of(uint8_t [static KEY_BYTES_MAX], const char *,
 		    const struct pb_stream_key *);
 
@@ -32,7 +45,6 @@ pb_forks_load(struct pb_state *state, const char *upstream,
 	uint8_t bytes[KEY_BYTES_MAX];
 	struct pb_mdb_value value;
 	struct pb_mdb_txn txn;
-	struct pb_row row;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -40,15 +52,8 @@ pb_forks_load(struct pb_state *state, const char *upstream,
 	if (rc == 0)
 		rc = pb_mdb_get(&txn, PB_STATE_META, bytes,
 		    key_of(bytes, upstream, key), &value);
-	if (rc == 1 && pb_row_load(&row, ROW_VERSION, &value)) {
-		out->count = (unsigned)pb_row_u64(&row);
-		if (out->count > PB_FORKS_MAX)
-			out->count = PB_FORKS_MAX;
-		for (unsigned i = 0; i < out->count; i++) {
-			out->at[i].first = pb_row_u64(&row);
-			out->at[i].epoch = pb_row_u64(&row);
-		}
-	}
+	if (rc == 1)
+		read_row(out, &value);
 	pb_mdb_abort(&txn);
 	return rc < 0 ? rc : 0;
 }
@@ -72,6 +77,71 @@ pb_forks_keep(struct pb_state *state, const char *upstream,
 	pb_mdb_put(&txn, PB_STATE_META, bytes, key_of(bytes, upstream, key),
 	    row.bytes, row.len);
 	return pb_mdb_commit(&txn);
+}
+
+int
+pb_forks_find(struct pb_state *state, const struct pb_stream_key *key,
+    uint64_t low, uint64_t high, const struct pb_forks *forks,
+    struct pb_fork *out, struct pb_err *err)
+{
+	struct search search = { .low = low, .high = high, .forks = forks,
+	    .out = out };
+	struct pb_mdb_txn txn;
+	int rc;
+
+	search.len = pb_state_key(search.key, "", key);
+	rc = pb_mdb_begin(state->mdb, false, &txn, err);
+	if (rc == 0)
+		rc = pb_mdb_walk(&txn, PB_STATE_META, PREFIX, sizeof(PREFIX),
+		    search_row, &search);
+	pb_mdb_abort(&txn);
+	return rc < 0 ? rc : search.found;
+}
+
+/* Nonzero behind the last of them. */
+static int
+search_row(void *arg, const struct pb_mdb_value *key,
+    const struct pb_mdb_value *value)
+{
+	struct search *search = arg;
+	const uint8_t *bytes = key->data;
+	struct pb_forks forks;
+
+	if (key->len < sizeof(PREFIX) ||
+	    memcmp(bytes, PREFIX, sizeof(PREFIX)) != 0)
+		return 1;
+	if (key->len < sizeof(PREFIX) + search->len || memcmp(bytes +
+	    key->len - search->len, search->key, search->len) != 0)
+		return 0;
+	read_row(&forks, value);
+	for (unsigned i = 0; i < forks.count && !search->found; i++) {
+		const struct pb_fork *fork = &forks.at[i];
+
+		search->found = fork->first >= search->low &&
+		    fork->first <= search->high;
+		for (unsigned j = 0; j < search->forks->count; j++)
+			if (search->forks->at[j].epoch == fork->epoch)
+				search->found = false;
+		*search->out = *fork;
+	}
+	return search->found ? 1 : 0;
+}
+
+static void
+read_row(struct pb_forks *out, const struct pb_mdb_value *value)
+{
+	struct pb_row row;
+
+	memset(out, 0, sizeof(*out));
+	if (!pb_row_load(&row, ROW_VERSION, value))
+		return;
+	out->count = (unsigned)pb_row_u64(&row);
+	if (out->count > PB_FORKS_MAX)
+		out->count = PB_FORKS_MAX;
+	for (unsigned i = 0; i < out->count; i++) {
+		out->at[i].first = pb_row_u64(&row);
+		out->at[i].epoch = pb_row_u64(&row);
+	}
 }
 
 uint64_t

@@ -40,6 +40,16 @@ int	pb_forks_keep(struct pb_state *state, const char *upstream,
 	    const struct pb_stream_key *key, const struct pb_forks *forks,
 	    struct pb_err *err);
 
+/*
+ * A fork of the stream that any upstream was given, be it one that has gone,
+ * with its first number in low .. high and an epoch that `forks` does not
+ * have: 1 and `*out`, 0, or an error.
+ */
+int	pb_forks_find(struct pb_state *state,
+	    const struct pb_stream_key *key, uint64_t low, uint64_t high,
+	    const struct pb_forks *forks, struct pb_fork *out,
+	    struct pb_err *err);
+
 /* The epoch of a fork behind number `last` of `epoch`, where the digest of
  * our first packet there is `digest`; never 0. */
 uint64_t pb_fork_epoch(uint64_t epoch, uint64_t last, uint64_t digest);

@@ -110,8 +110,17 @@ upstream_fork(void *arg, uint32_t id, uint64_t last, struct pb_err *err)
 		return pb_err_set(err, PB_ELIMIT, "it has other packets past %"
 		    PRIu64 ", and the stream goes under %u epochs there "
 		    "already", last, PB_FORKS_MAX + 1);
-	forks.at[forks.count++] = (struct pb_fork){ .first = last + 1,
-	    .epoch = pb_fork_epoch(part.key.epoch, last, first.digest) };
+	/* An upstream that has another name by now may have been given it,
+	 * when packets were here that have expired since. */
+	rc = pb_forks_find(u->env.state, &part.stream->key, last + 1,
+	    first.seq, &forks, &forks.at[forks.count], err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		forks.at[forks.count] = (struct pb_fork){ .first = last + 1,
+		    .epoch = pb_fork_epoch(part.key.epoch, last,
+		    first.digest) };
+	forks.count++;
 	rc = pb_forks_keep(u->env.state, u->conf.name, &part.stream->key,
 	    &forks, err);
 	if (rc == 0)

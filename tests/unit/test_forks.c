@@ -334,6 +334,80 @@ a_fork_that_cannot_be_taken_is_named_once(void **state)
 	bench_finish(&b);
 }
 
+/* Its section was renamed: what it has is under the epoch of before. */
+static void
+a_fork_has_the_epoch_that_another_upstream_knows(void **state)
+{
+	const struct pb_forks old = { .count = 2, .at = {
+	    { .first = 3, .epoch = 71 }, { .first = 7, .epoch = 72 } } };
+	struct pb_forks forks;
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	assert_int_equal(pb_forks_keep(b.state, "before", &b.f.key, &old,
+	    NULL), 0);
+	b.f.key.epoch++;
+	assert_int_equal(pb_forks_keep(b.state, "a", &b.f.key, &(struct
+	    pb_forks){ .count = 1, .at = { { .first = 3, .epoch = 99 } } },
+	    NULL), 0);
+	b.f.key.epoch--;
+	upstream_start(&b);
+	assert_int_equal(upstream_fork(b.upstream, b.row.id, 2, &err), 1);
+	/* 5 is here, and between it and the next one of before. */
+	assert_int_equal(upstream_fork(b.upstream, PB_PART_ID(b.row.id, 1u),
+	    4, &err), 1);
+	assert_int_equal(upstream_fork(b.upstream, PB_PART_ID(b.row.id, 2u),
+	    6, &err), 1);
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
+	    NULL), 0);
+	assert_int_equal(forks.count, 3);
+	assert_true(forks.at[0].epoch == 71);
+	assert_true(forks.at[1].epoch == pb_fork_epoch(71, 4,
+	    digest_of(&b, 5)));
+	assert_true(forks.at[2].epoch == 72);
+	upstream_stop(&b);
+	bench_finish(&b);
+}
+
+/* Packets 1 to 4 were here, and have expired. */
+static void
+a_fork_is_known_again_when_its_first_packet_is_gone(void **state)
+{
+	const struct pb_forks old = { .count = 1, .at = {
+	    { .first = 3, .epoch = 71 } } };
+	struct pb_chunk *chunk = pb_chunk_create();
+	struct pb_forks forks;
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	chunk->stream = b.f.stream;
+	chunk->done = fixture_done;
+	chunk->arg = &b.f;
+	chunk->first_seq = 1;
+	chunk->last_seq = 4;
+	chunk->gap = PB_GAP_EXPIRED;
+	assert_int_equal(fixture_submit(&b.f, chunk), 0);
+	fixture_write(&b.f, 5, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	assert_int_equal(pb_forks_keep(b.state, "before", &b.f.key, &old,
+	    NULL), 0);
+	upstream_start(&b);
+	assert_int_equal(upstream_fork(b.upstream, b.row.id, 0, &err), 1);
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
+	    NULL), 0);
+	assert_int_equal(forks.count, 1);
+	assert_int_equal(forks.at[0].first, 3);
+	assert_true(forks.at[0].epoch == 71);
+	upstream_stop(&b);
+	bench_finish(&b);
+}
+
 /* Of an idle stream nothing may be left to compare. */
 static void
 what_was_confirmed_will_do_where_its_file_is_gone(void **state)
@@ -372,6 +446,10 @@ main(void)
 		cmocka_unit_test(an_epoch_is_a_function_of_what_both_have),
 		cmocka_unit_test(other_packets_are_passed_under_another_epoch),
 		cmocka_unit_test(a_fork_that_cannot_be_taken_is_named_once),
+		cmocka_unit_test(
+		    a_fork_has_the_epoch_that_another_upstream_knows),
+		cmocka_unit_test(
+		    a_fork_is_known_again_when_its_first_packet_is_gone),
 		cmocka_unit_test(what_was_confirmed_will_do_where_its_file_is_gone),
 	};
 
