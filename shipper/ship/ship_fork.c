@@ -40,6 +40,8 @@ enum finding {
 
 static bool	first_answer(struct pb_ship *, struct ship_stream *,
 		    const struct pb_fingerprint *, uint64_t, uint64_t);
+static bool	closed_answer(struct pb_ship *, struct ship_stream *,
+		    const struct pb_fingerprint *, uint64_t);
 static bool	is_sure(const struct ship_stream *,
 		    const struct pb_fingerprint *);
 static bool	compare(struct pb_ship *, struct ship_stream *,
@@ -92,11 +94,8 @@ ship_prove(struct pb_ship *ship, struct ship_stream *s,
 	bool go_on;
 
 	s->await = 0;
-	/* Where others have what follows, all was proven before. */
-	if (s->closed) {
-		s->unproven = false;
+	if (s->closed && s->known)
 		return true;
-	}
 	if (proof->asked == 0) {
 		proof->number = *number;
 		proof->same = proof->low = s->base;
@@ -104,7 +103,9 @@ ship_prove(struct pb_ship *ship, struct ship_stream *s,
 	/* What has come since the first answer is not proven. */
 	*number = proof->number;
 	proof->asked++;
-	if (proof->high != 0)
+	if (s->closed)
+		go_on = closed_answer(ship, s, last, now_ms);
+	else if (proof->high != 0)
 		go_on = halve(ship, s, last, now_ms, random);
 	else if (proof->asked == 1)
 		go_on = first_answer(ship, s, last, now_ms, random);
@@ -171,6 +172,35 @@ static bool
 is_sure(const struct ship_stream *s, const struct pb_fingerprint *last)
 {
 	return last->seq == s->sure.seq && last->digest == s->sure.digest;
+}
+
+/*
+ * Others have what follows; all before it was proven once, to whoever had
+ * the upstream's name then.  The last packet of the part is looked at, once
+ * a start.
+ */
+static bool
+closed_answer(struct pb_ship *ship, struct ship_stream *s,
+    const struct pb_fingerprint *last, uint64_t now_ms)
+{
+	char line[PB_SHIP_TEXT_MAX];
+	uint64_t ours;
+
+	if (last->seq == 0)
+		return true;
+	if (s->proof.at == 0)
+		return ask_at(s, s->end);
+	if (last->seq > s->end || find(ship, s, last, &ours) != DIFFERENT)
+		return true;
+	snprintf(line, sizeof(line), "it has other packets than this store, "
+	    "below %" PRIu64 " too, where it went under another epoch: is it "
+	    "another upstream under the same name?", s->end);
+	if (s->refusals++ == 0)
+		ship_event(ship, PB_LOG_WARN, s->id, "%s", line);
+	ship_prove_again(s);
+	ship_hold(ship, s, PB_CURSOR_REFUSED, now_ms + PB_REFUSED_MS_MAX,
+	    line);
+	return false;
 }
 
 /* The last packet that both may have is wanted. */

@@ -1,9 +1,6 @@
 /*
  * tests/sim/test_ship_fork.c - an older copy that goes on, and what becomes
  * of its packets
- *
- * Packet 0 of a number is the common one; 1 was sent by the store that was
- * put back, 2 is the copy's.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,55 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/sim/ship_world.h"
-
-#define WINDOW	(64u << 20)
-#define SECOND	1000u
-#define HOUR	3600000u
-
-/* The receiver has `common` packets that are ours, and others up to `there`;
- * the copy goes on to `here`. */
-static struct world *
-restored(uint64_t common, uint64_t there, uint64_t here)
-{
-	struct world *w = world_create_for(WINDOW, 1, HOUR);
-
-	w->stream[1].at.tells = true;
-	world_has(w, 1, 1, common, 0);
-	if (there > common)
-		world_has(w, 1, common + 1, there, 1);
-	if (here > common)
-		world_ours(w, 1, common + 1, here, 2);
-	w->stream[1].end = here;
-	return w;
-}
-
-static void
-go(struct world *w)
-{
-	world_grow(w, 1, w->stream[1].end);
-	world_run(w, 10 * SECOND);
-}
-
-/* Every packet that is here is there, once: up to the fork as one stream,
- * behind it as another. */
-static void
-assert_all_there(struct world *w, uint64_t common)
-{
-	struct world_stream *s = &w->stream[1], *f = &w->stream[s->fork];
-
-	assert_int_not_equal(s->fork, 0);
-	assert_int_equal(s->fork_last, common);
-	assert_int_equal(s->at.posts, 0);
-	assert_int_equal(f->at.acked, f->end);
-	assert_int_equal(f->at.gaps, common);
-	for (uint64_t seq = common + 1; seq <= f->end; seq++) {
-		const struct number *n = world_number(f, seq);
-
-		assert_int_equal(n->got, 1);
-		assert_int_equal(n->theirs, n->ours);
-	}
-}
+#include "tests/sim/ship_restored.h"
 
 static void
 a_copy_past_the_receivers_number_goes_on_as_another_stream(void **state)
@@ -313,121 +262,7 @@ a_receiver_that_went_back_gets_what_is_left(void **state)
 	world_destroy(w);
 }
 
-/* --- relays ------------------------------------------------------------- */
-
-/* They come again from the edge, and are the same. */
-static void
-a_relay_that_went_back_waits_for_its_packets(void **state)
-{
-	struct world *w = restored(1000, 1000, 0);
-
-	(void)state;
-	w->stream[1].own = false;
-	for (uint64_t end = 500; end < 1000; end += 50) {
-		world_grow(w, 1, end);
-		world_run(w, SECOND);
-		assert_int_equal(w->stream[1].at.posts, 0);
-		assert_int_equal(w->stream[1].at.asks, 1);
-	}
-	world_grow(w, 1, 1200);
-	world_run(w, SECOND);
-	assert_int_equal(w->stream[1].fork, 0);
-	assert_int_equal(w->stream[1].at.packets, 1200);
-	assert_int_equal(w->stream[1].at.repeats, 0);
-	world_destroy(w);
-}
-
-static void
-a_relay_that_got_other_packets_forks_as_well(void **state)
-{
-	struct world *w = restored(500, 1000, 500);
-
-	(void)state;
-	w->stream[1].own = false;
-	go(w);
-	assert_int_equal(w->stream[1].fork, 0);
-	world_ours(w, 1, 501, 1200, 2);
-	world_grow(w, 1, 1200);
-	world_run(w, 10 * SECOND);
-	assert_all_there(w, 500);
-	world_destroy(w);
-}
-
-/* What it has is not proven to be there, and is not to be deleted yet. */
-static void
-a_relay_that_went_back_tells_retention_of_what_it_had(void **state)
-{
-	struct world *w = restored(1000, 1000, 500);
-
-	(void)state;
-	w->stream[1].own = false;
-	go(w);
-	assert_int_equal(world_status(w).refused, 0);
-	world_grow(w, 1, 700);
-	world_run(w, SECOND);
-	world_report(w);
-	assert_int_equal(w->stream[1].memory.acked, 500);
-	assert_int_equal(w->stream[1].memory.released, 500);
-	/* Nor by a question that nobody has answered. */
-	w->stream[1].at.manner = FAILS;
-	world_grow(w, 1, 1000);
-	world_run(w, SECOND);
-	world_report(w);
-	assert_int_equal(w->stream[1].memory.acked, 500);
-	assert_int_equal(w->stream[1].memory.released, 500);
-	w->stream[1].at.manner = ACCEPTS;
-	world_run(w, 60 * SECOND);
-	world_report(w);
-	assert_int_equal(w->stream[1].memory.acked, 1000);
-	world_destroy(w);
-}
-
-/* As a repeat it would be acknowledged, and deleted. */
-static void
-a_relay_that_went_back_sends_no_letter_unproven(void **state)
-{
-	struct world *w = restored(500, 1000, 500);
-	struct world_stream *s = &w->stream[1];
-
-	(void)state;
-	s->own = false;
-	world_ours(w, 1, 401, 500, 2);
-	go(w);
-	for (uint64_t seq = 401; seq <= 500; seq++)
-		world_number(s, seq)->letter = DEAD;
-	assert_false(pb_ship_takes(w->ship, 1, 500));
-	world_requeue(w, 1, 401, 500);
-	world_run(w, HOUR);
-	assert_int_equal(s->at.posts, 0);
-	assert_int_equal(world_letters(w, 1, REQUEUED), 100);
-	world_ours(w, 1, 501, 1200, 2);
-	world_grow(w, 1, 1200);
-	world_run(w, 10 * SECOND);
-	assert_all_there(w, 400);
-	world_destroy(w);
-}
-
-/* The receiver dies before they have come, and they come. */
-static void
-what_a_relay_waited_for_does_not_wait_for_ever(void **state)
-{
-	struct world *w = restored(1000, 1000, 500);
-
-	(void)state;
-	w->stream[1].own = false;
-	w->stream[2] = (struct world_stream){ .own = true, .first = 1,
-	    .packet_bytes = PACKET_BYTES };
-	w->streams = 2;
-	go(w);
-	w->stream[1].at.manner = w->stream[2].at.manner = FAILS;
-	world_grow(w, 2, 1);
-	world_run(w, 10 * SECOND);
-	world_grow(w, 1, 1500);
-	world_run(w, 2 * HOUR);
-	assert_int_equal(world_letters(w, 1, DEAD), 500);
-	assert_int_equal(w->stream[1].dead.last, 1500);
-	world_destroy(w);
-}
+/* --- what cannot be read ------------------------------------------------ */
 
 /* No descriptor, no memory: it is no packet that is missing. */
 static void
@@ -537,6 +372,42 @@ a_gap_past_the_end_is_another_stores(void **state)
 	w->stream[1].at.acked = 20;
 	go(w);
 	assert_all_there(w, 5);
+	world_destroy(w);
+}
+
+/*
+ * Goal:   what is sent late of a part that is closed is proven, too.
+ * Method: after a fork another receiver has the name, and other packets.
+ */
+static void
+a_closed_part_is_proven_once_a_start(void **state)
+{
+	struct world *w = restored(500, 800, 2500);
+	struct world_stream *s = &w->stream[1];
+	unsigned asks;
+
+	(void)state;
+	go(w);
+	assert_all_there(w, 500);
+	asks = s->at.asks;
+	world_restart(w);
+	world_run(w, 2 * PB_RECHECK_MS);
+	assert_int_equal(s->at.asks, asks + 3);
+	world_has(w, 1, 401, 500, 1);
+	for (uint64_t seq = 401; seq <= 500; seq++)
+		world_number(s, seq)->letter = DEAD;
+	world_restart(w);
+	world_requeue(w, 1, 401, 500);
+	world_run(w, HOUR);
+	assert_int_equal(s->at.posts, 0);
+	assert_int_equal(world_letters(w, 1, REQUEUED), 100);
+	assert_int_equal(world_status(w).refused, 1);
+	assert_non_null(strstr(world_status(w).last_error, "same name"));
+	assert_int_equal(w->warnings, 1);
+	world_has(w, 1, 401, 500, 0);
+	world_run(w, 10 * SECOND + PB_REFUSED_MS_MAX);
+	assert_int_equal(world_letters(w, 1, REQUEUED), 0);
+	assert_int_equal(world_status(w).refused, 0);
 	world_destroy(w);
 }
 
@@ -693,14 +564,6 @@ main(void)
 		cmocka_unit_test(a_copy_of_a_copy_forks_again),
 		cmocka_unit_test(a_receiver_that_was_wiped_gets_both_parts),
 		cmocka_unit_test(a_receiver_that_went_back_gets_what_is_left),
-		cmocka_unit_test(a_relay_that_went_back_waits_for_its_packets),
-		cmocka_unit_test(a_relay_that_got_other_packets_forks_as_well),
-		cmocka_unit_test(
-		    a_relay_that_went_back_tells_retention_of_what_it_had),
-		cmocka_unit_test(
-		    a_relay_that_went_back_sends_no_letter_unproven),
-		cmocka_unit_test(
-		    what_a_relay_waited_for_does_not_wait_for_ever),
 		cmocka_unit_test(what_cannot_be_read_now_is_tried_again),
 		cmocka_unit_test(
 		    what_the_receiver_cannot_read_holds_up_one_stream),
@@ -710,6 +573,7 @@ main(void)
 		cmocka_unit_test(
 		    a_receiver_that_does_not_tell_any_more_is_named_once),
 		cmocka_unit_test(a_gap_past_the_end_is_another_stores),
+		cmocka_unit_test(a_closed_part_is_proven_once_a_start),
 		cmocka_unit_test(
 		    a_gap_that_this_store_never_told_is_another_stores),
 		cmocka_unit_test(a_gap_that_was_told_from_here_is_no_fork),
