@@ -1,6 +1,7 @@
 """An older copy of a store that goes on, and two nodes from one image, give
 the same numbers to other packets: every packet of both arrives, once."""
 
+import json
 import os
 import random
 import shutil
@@ -150,6 +151,29 @@ def dead_letters_of_a_copy_go_again_by_themselves(t):
     send(t, DD + 10, 10)
     arrived(core, (AA, 5), (BB, 10), (CC, 20), (DD, 20))
     wait_until(lambda: not edge.rows("dlq", "list", "--all"), "no letters")
+
+
+# They were told as a gap by the store that was put back to before them.
+def a_gap_that_the_copy_never_told_takes_none_of_its_packets(t):
+    core = t.node("core", listen=True).start()
+    edge = t.edge_with_traffic(upstreams={"core": core})
+    edge.start()
+    send(t, AA, 5)
+    arrived(core, (AA, 5))
+    edge.stop()
+    epoch, = {r["epoch"] for r in core.rows("streams")}
+    equal(core.http("POST", "/v1/streams/edge/pb1/%s/gaps" % epoch,
+                    json.dumps({"first": 6, "last": 15, "link_type": 1,
+                                "reason": "dead-lettered"}))[0], 200, "gap")
+    edge.start_recorder()
+    send(t, CC, 20)
+    captured(edge, 25)
+    edge.start_shipper()
+    arrived(core, (AA, 5), (CC, 20))
+    (new, first), = restored(edge)
+    equal(first, 6, "first number")
+    equal(sorted(open_gaps(core)), sorted([(epoch, 6, 15, "dead-lettered"),
+                                           (new, 1, 5, "restored")]), "gaps")
 
 
 def a_copy_put_back_twice_and_a_copy_of_it_lose_no_packet(t):
@@ -334,6 +358,7 @@ main("200",
      a_copy_past_its_upstreams_number_loses_no_packet,
      a_copy_behind_its_upstreams_number_loses_no_packet,
      dead_letters_of_a_copy_go_again_by_themselves,
+     a_gap_that_the_copy_never_told_takes_none_of_its_packets,
      a_copy_put_back_twice_and_a_copy_of_it_lose_no_packet,
      two_upstreams_get_the_same_epoch,
      a_shipper_that_knows_nothing_finds_the_same_epoch_again,
