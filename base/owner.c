@@ -18,6 +18,7 @@
 #include "base/below.h"
 
 static int	look(const char *, struct stat *, struct pb_err *);
+static int	check_way(const char *, struct pb_err *);
 static const char *user_name(uid_t, char [static PB_OWNER_NAME_MAX]);
 
 int
@@ -32,6 +33,8 @@ pb_owner_find(struct pb_owner *out, const char *store, struct pb_err *err)
 		return rc;
 	out->uid = st.st_uid;
 	out->gid = st.st_gid;
+	out->mode = st.st_mode;
+	out->there = rc == 0;
 	user_name(out->uid, out->user);
 	group = getgrgid(out->gid);
 	if (group != NULL)
@@ -41,6 +44,30 @@ pb_owner_find(struct pb_owner *out, const char *store, struct pb_err *err)
 		snprintf(out->group, sizeof(out->group), "%lu",
 		    (unsigned long)out->gid);
 	return 0;
+}
+
+int
+pb_owner_safe(const char *store, struct pb_err *err)
+{
+	struct pb_owner owner;
+	int rc;
+
+	if (geteuid() != 0)
+		return 0;
+	rc = check_way(store, err);
+	if (rc == 0)
+		rc = pb_owner_find(&owner, store, err);
+	if (rc < 0 || owner.uid != 0)
+		return rc;
+	if ((owner.mode & S_IWOTH) == 0 &&
+	    ((owner.mode & S_IWGRP) == 0 || owner.gid == 0))
+		return 0;
+	/* In /tmp and its like what root makes stays where it is. */
+	if (!owner.there && (owner.mode & S_ISVTX) != 0)
+		return 0;
+	return pb_err_set(err, PB_EACCES, "the %s %s is root's, and others "
+	    "may write in it; Fix: 'chown' it to the service's user",
+	    owner.there ? "store" : "directory above the store", store);
 }
 
 bool
@@ -93,6 +120,12 @@ pb_owner_denies(const struct pb_owner *owner, const char *store, bool write,
 		    "%s may not write in it; Fix: do it as root, who then "
 		    "works as %s: 'sudo pb ...'", store, owner->user, me,
 		    owner->user);
+	/* What a group may not read, or is root's, is nobody's to join. */
+	if (owner->gid == 0 || (owner->mode & (S_IRGRP | S_IXGRP)) !=
+	    (S_IRGRP | S_IXGRP))
+		return pb_err_set(err, PB_EACCES, "the store %s is %s's, and "
+		    "%s may not read it; Fix: 'sudo pb ...'", store,
+		    owner->user, me);
 	return pb_err_set(err, PB_EACCES, "the store %s is %s's, and %s may "
 	    "not read it; Fix: 'sudo pb ...', or be of its group: 'sudo "
 	    "usermod -aG %s %s', and log in again", store, owner->user, me,
@@ -104,8 +137,10 @@ pb_owner_refuses(const char *store, const char *program,
     const char *ambient, struct pb_err *err)
 {
 	struct pb_owner owner;
-	int rc = pb_owner_find(&owner, store, err);
+	int rc = pb_owner_safe(store, err);
 
+	if (rc == 0)
+		rc = pb_owner_find(&owner, store, err);
 	if (rc < 0 || !pb_owner_is_other(&owner))
 		return rc;
 	return pb_err_set(err, PB_EINVAL, "the store %s is %s's, not root's: "
@@ -162,12 +197,13 @@ pb_owner_stranger(const char *store, const char *path,
 	return 0;
 }
 
-/* The directory, or the nearest one above it. */
+/* The directory: 0, or the nearest one above it: 1. */
 static int
 look(const char *store, struct stat *st, struct pb_err *err)
 {
 	char at[PATH_MAX];
 	char *slash;
+	int above = 0;
 
 	/* One that is parked has gone: what is at the path, then. */
 	if (fstat(pb_below_fd(store), st) == 0 && S_ISDIR(st->st_mode))
@@ -183,7 +219,38 @@ look(const char *store, struct stat *st, struct pb_err *err)
 			strcpy(at, ".");
 		else
 			slash[slash == at ? 1 : 0] = '\0';
+		above = 1;
 	}
+	return above;
+}
+
+/* The last name of it: whoever may write where that is may make a link of
+ * it, and take it away again while the directory is opened. */
+static int
+check_way(const char *store, struct pb_err *err)
+{
+	char at[PATH_MAX], user[PB_OWNER_NAME_MAX];
+	struct stat st, held;
+	size_t len;
+
+	if (snprintf(at, sizeof(at), "%s", store) >= (int)sizeof(at))
+		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
+		    PATH_MAX - 1);
+	for (len = strlen(at); len > 1 && at[len - 1] == '/'; len--)
+		at[len - 1] = '\0';
+	if (lstat(at, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 :
+		    pb_err_sys(err, "look at %s", at);
+	if (S_ISLNK(st.st_mode) && st.st_uid != 0)
+		return pb_err_set(err, PB_EACCES, "the store %s is a link "
+		    "that %s made; Fix: name the directory itself, if it is "
+		    "the one you mean", store, user_name(st.st_uid, user));
+	if (S_ISDIR(st.st_mode) && pb_below_fd(store) >= 0 &&
+	    fstat(pb_below_fd(store), &held) == 0 &&
+	    S_ISDIR(held.st_mode) &&
+	    (st.st_ino != held.st_ino || st.st_dev != held.st_dev))
+		return pb_err_set(err, PB_EACCES, "the store %s was exchanged "
+		    "while it was opened", store);
 	return 0;
 }
 

@@ -21,6 +21,8 @@
 struct pb_owner {
 	uid_t	uid;
 	gid_t	gid;
+	mode_t	mode;
+	bool	there;				/* not the one above it */
 	char	user[PB_OWNER_NAME_MAX];	/* or the number */
 	char	group[PB_OWNER_NAME_MAX];
 };
@@ -32,6 +34,14 @@ struct pb_owner {
  */
 int	pb_owner_find(struct pb_owner *out, const char *store,
 	    struct pb_err *err);
+
+/*
+ * Root alone is told: what others may put in the place of `store`, or in
+ * it, is not to be dealt with by his rights.  PB_EACCES where it is a link
+ * that he did not make, not the directory that is held, or his and writable
+ * by others: who takes it by its owner's rights would keep root's.
+ */
+int	pb_owner_safe(const char *store, struct pb_err *err);
 
 /* Are we root, and it is another's? */
 bool	pb_owner_is_other(const struct pb_owner *owner);
@@ -53,7 +63,8 @@ int	pb_owner_allows(const struct pb_owner *owner, const char *store,
 
 /*
  * For the daemons, which want more rights than the owner has, or fewer:
- * root does not begin on another's store.  PB_EINVAL with what to type;
+ * root does not begin on another's store, or one that is not safe.
+ * PB_EINVAL with what to type, or PB_EACCES;
  * `ambient` are the capabilities that `program` is to have, or "".
  */
 int	pb_owner_refuses(const char *store, const char *program,

@@ -143,7 +143,8 @@ pb_cli_owner(struct pb_cli *cli, struct pb_owner *owner, struct pb_err *err)
 		if (rc < 0 && rc != PB_ENOENT && err->sys != EACCES)
 			return rc;
 	}
-	return pb_owner_find(owner, cli->store, err);
+	rc = pb_owner_safe(cli->store, err);
+	return rc < 0 ? rc : pb_owner_find(owner, cli->store, err);
 }
 
 int

@@ -517,13 +517,14 @@ hold_directory(struct pb_store *store, struct pb_err *err)
 		if (mkdir(store->path, 0750) < 0 && errno != EEXIST)
 			return pb_err_sys(err, "make directory %s",
 			    store->path);
-		return pb_below_renew(store->path, err);
+		rc = pb_below_renew(store->path, err);
+	} else {
+		rc = pb_mkdirs(store->path, err);
+		if (rc == 0)
+			rc = pb_below_hold(store->path, err);
+		store->held = rc == 0;
 	}
-	rc = pb_mkdirs(store->path, err);
-	if (rc == 0)
-		rc = pb_below_hold(store->path, err);
-	store->held = rc == 0;
-	return rc;
+	return rc < 0 ? rc : pb_owner_safe(store->path, err);
 }
 
 void

@@ -252,6 +252,60 @@ def a_target_that_another_chose_is_refused(t):
         check(not os.path.isfile(name) or name == link, "it is there", name)
 
 
+def a_store_that_others_may_exchange_is_not_dealt_with_by_roots_rights(t):
+    node = owned_node(t)
+    node.pb("import", capture(t))
+    outside = Outside(t)
+    top, good = t.path("pb"), t.path("good")
+    os.rename(node.store, good)
+    must(["install", "-d", "-o", str(SERVICE), top])
+    store = os.path.join(top, "store")
+    open_to_all = t.path("shm")     # as /dev/shm: root's, for all
+    os.mkdir(open_to_all)
+    os.chmod(open_to_all, 0o1777)
+    shared = t.path("shared")
+    os.mkdir(shared)
+    os.chown(shared, 0, SERVICE)
+    os.chmod(shared, 0o2770)
+
+    def refused(path, says):
+        for command in READING + WRITING + (["import", capture(t)],
+                                            ["query", "-w", t.path("o")]):
+            done = run([os.path.join(BUILD, "pb"), "--store", path,
+                        *command])
+            equal(done.returncode, 1, "%s, %s" % (command, path))
+            check(says in done.stderr and len(done.stderr.splitlines()) == 1,
+                  command, "says", done.stderr)
+        for program in ("pb-recorder", "pb-shipper"):
+            conf = t.write("odd.conf", "[node]\nname = a\n[store]\npath = %s"
+                           "\n[upstream u]\nurl = http://127.0.0.1:1\n"
+                           "tls = off\n" % path)
+            done = run([os.path.join(BUILD, program), "-c", conf])
+            equal(done.returncode, 2, program + ", " + path)
+            check(says in done.stderr, program, "says", done.stderr)
+        equal(os.listdir(open_to_all) + os.listdir(shared), [], "made")
+        check(not os.path.exists(t.path("o")), "it wrote")
+        outside.is_intact(path)
+
+    for target in (outside.dir, open_to_all, good, t.path("nothing")):
+        os.symlink(target, store)
+        os.chown(store, SERVICE, SERVICE, follow_symlinks=False)
+        refused(store, b"is a link that")
+        refused(store + "/", b"is a link that")
+        os.unlink(store)
+    refused(open_to_all, b"others may write in it; Fix: 'chown' it")
+    refused(shared, b"others may write in it; Fix: 'chown' it")
+    refused(os.path.join(shared, "new"), b"others may write in it")
+    # Root's links are the way things are moved, and /tmp is as ever.
+    os.symlink(good, store)
+    done = run([os.path.join(BUILD, "pb"), "--store", store, "query",
+                "--count"])
+    equal(done.stdout, b"10\n", "by a link of root's: %s" % done.stderr)
+    new = os.path.join(open_to_all, "new")
+    must([os.path.join(BUILD, "pb"), "--store", new, "import", capture(t)])
+    equal(os.stat(new).st_uid, 0, "whose the new one is")
+
+
 main("251", a_link_to_a_file_anywhere_leads_nowhere,
      a_link_to_a_directory_anywhere_leads_nowhere,
      no_daemon_hangs_or_is_led_out_by_what_stands_there,
@@ -259,4 +313,5 @@ main("251", a_link_to_a_file_anywhere_leads_nowhere,
      no_race_is_won_for_the_winner_has_no_more_rights_than_before,
      nonsense_in_a_lock_file_ends_or_holds_up_nobody,
      files_of_the_callers_are_read_and_made_by_his_rights,
-     a_target_that_another_chose_is_refused)
+     a_target_that_another_chose_is_refused,
+     a_store_that_others_may_exchange_is_not_dealt_with_by_roots_rights)
