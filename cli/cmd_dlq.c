@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/below.h"
 #include "base/clock.h"
 #include "shipper/control.h"
 #include "shipper/letters/letters.h"
@@ -140,10 +141,10 @@ pb_cmd_dlq(struct pb_cli *cli, const struct pb_command *command, int argc,
 	rc = options(command, argc, argv, &request);
 	if (rc >= 0)
 		return rc;
-	if (pb_cli_enter(cli, request.verb == REQUEUE ||
-	    request.verb == PURGE, &err) < 0)
+	if (pb_cli_enter(cli, request.verb != LIST && request.verb != SHOW,
+	    &err) < 0)
 		return pb_cli_fail(&err);
-	if (access(cli->store, F_OK) < 0) {
+	if (pb_below_look(cli->store) < 0) {
 		pb_err_set(&err, PB_ENOENT, "there is no store in %s yet; "
 		    "pb-recorder or 'pb import' makes one", cli->store);
 		return pb_cli_fail(&err);

@@ -205,6 +205,8 @@ run(struct query *query, struct pb_err *err)
 	query->target.fd = query->home.fd = -1;
 	rc = open_target(query, err);
 	if (rc == 0)
+		rc = pb_cli_enter(query->cli, false, err);
+	if (rc == 0)
 		rc = pb_home_init(&query->home, query->cli->store,
 		    PB_HOME_INDEX, err);
 	/* Before it is opened: were it replaced in between, the next look
@@ -396,9 +398,12 @@ static int
 enter_index(struct query *query, struct pb_err *err)
 {
 	struct pb_index *index;
+	struct pb_err why;
 	int rc;
 
+	/* Another one may be another user's. */
 	if (pb_below_renew(query->cli->store, NULL) < 0 ||
+	    pb_cli_enter(query->cli, false, &why) < 0 ||
 	    pb_home_enter(&query->home, NULL) < 0 ||
 	    pb_index_open(&index, query->cli->store, NULL) < 0) {
 		pb_home_leave(&query->home);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "base/below.h"
 #include "base/json.h"
 #include "cli/status/live.h"
 #include "recorder/store/lock.h"
@@ -172,7 +173,7 @@ look_at_disk(struct pb_report *report, const struct pb_conf *conf,
 	report->retain_size = conf->store.retain_size;
 	report->retain_age_ms = conf->store.retain_age_ms;
 	report->min_free = conf->store.min_free_bytes;
-	if (statvfs(store, &fs) < 0)
+	if (pb_below_fd(store) < 0 || fstatvfs(pb_below_fd(store), &fs) < 0)
 		return;
 	report->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
 	report->disk_size = (uint64_t)fs.f_blocks * fs.f_frsize;

@@ -34,22 +34,17 @@ pb_home_init(struct pb_home *home, const char *store, const char *file,
 int
 pb_home_enter(struct pb_home *home, struct pb_err *err)
 {
-	struct stat file, dir, held;
-	int fd = open(home->file, O_PATH | O_CLOEXEC);
+	struct stat file, dir;
+	int held = pb_below_fd(home->store);
+	int fd = pb_below_open(home->file, O_PATH, 0);
 
 	if (fd < 0)
 		return pb_err_sys(err, "look at %s", home->file);
-	if (fstat(fd, &file) < 0 || stat(home->store, &dir) < 0) {
+	if (fstat(fd, &file) < 0 || (held >= 0 ? fstat(held, &dir) :
+	    stat(home->store, &dir)) < 0) {
 		pb_err_sys(err, "look at %s", home->store);
 		close(fd);
 		return err != NULL ? err->code : PB_ESYS;
-	}
-	/* What is written goes below the directory that is held. */
-	if (pb_below_stat(home->file, &held) < 0 ||
-	    held.st_dev != file.st_dev || held.st_ino != file.st_ino) {
-		close(fd);
-		return pb_err_set(err, PB_ENOENT, "another store has come to "
-		    "%s meanwhile", home->store);
 	}
 	pb_home_leave(home);
 	home->fd = fd;
@@ -78,8 +73,11 @@ pb_home_same(const struct pb_home *home)
 {
 	struct stat st;
 
-	return stat(home->file, &st) == 0 && st.st_dev == home->dev &&
-	    st.st_ino == home->ino;
+	if (stat(home->file, &st) == 0)
+		return st.st_dev == home->dev && st.st_ino == home->ino;
+	/* Whoever may not walk there any more still has what is held. */
+	return errno == EACCES && home->fd >= 0 &&
+	    fstat(home->fd, &st) == 0 && st.st_nlink > 0;
 }
 
 const char *

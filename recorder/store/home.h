@@ -8,7 +8,8 @@
  * open, so that its number is nobody else's meanwhile.
  *
  * Not here: what to do about it (vanish.c, the shipper's loop, `pb query`).
- * All of it goes by the path as everybody else sees it, links included.
+ * What is entered is the directory that is held (base/below.h), where it is;
+ * all else goes by the path as everybody else sees it, links included.
  */
 #ifndef PB_STORE_HOME_H
 #define PB_STORE_HOME_H
@@ -46,7 +47,8 @@ int	pb_home_enter(struct pb_home *home, struct pb_err *err);
 /* Lets the file go; does nothing where it is not at home. */
 void	pb_home_leave(struct pb_home *home);
 
-/* Does the path lead to the file that was entered?  A stat(2). */
+/* Does the path lead to the file that was entered?  A stat(2).  Where we may
+ * not walk it, has that file a name? */
 bool	pb_home_same(const struct pb_home *home);
 
 /* Why it does not, for people: "was deleted", "was moved away", ... */

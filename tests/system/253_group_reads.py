@@ -48,7 +48,8 @@ def a_member_of_the_group_reads_beside_a_recorder(t):
 def a_member_of_the_group_does_not_write(t):
     node = a_running_node(t)
     for command in (["import", capture(t)], ["reindex"],
-                    ["verify", "--repair"], ["dlq", "purge", "--all"]):
+                    ["verify", "--repair"], ["dlq", "purge", "--all"],
+                    ["dlq", "move", "--all", "--to", "u"]):
         done = pb_as(MEMBER, node, *command, gid=SERVICE)
         equal(done.returncode, 1, "status of %s" % command)
         check(len(done.stderr.splitlines()) == 1 and b"sudo pb" in
@@ -127,7 +128,29 @@ def a_read_only_mount_is_read_where_nobody_writes(t):
         check(b"ead-only" in done.stderr, "it says", done.stderr)
 
 
+def a_copy_where_its_owner_may_not_go_is_read_by_root(t):
+    """Root has a copy among his own: whose it is, he becomes."""
+    node = a_running_node(t)
+    node.recorder.stop()
+    node.shipper.stop()
+    case = t.path("case")
+    os.mkdir(case, 0o700)
+    path = os.path.join(case, "store")
+    must(["cp", "-a", node.store, path])
+    os.chmod(case, 0o700)
+    there = of_copy(node, path)
+    for command in READING + (["query"],):
+        done = there.pb_run(*command)
+        equal(done.returncode, 0, "pb %s: %s" % (command, done.stderr))
+        equal(done.stderr, b"", "said by %s" % command)
+    equal(there.pb("query", "--count"), b"10\n", "packets")
+    check(json.loads(there.pb("status", "--json"))["disk"]["size"] > 0,
+          "the size of the disk")
+    equal(len(there.rows("dlq", "list")), 1, "dead letters")
+
+
 main("253", a_member_of_the_group_reads_beside_a_recorder,
      a_member_of_the_group_does_not_write, others_are_told_whose_it_is,
      a_copy_that_its_reader_may_not_write_is_read,
+     a_copy_where_its_owner_may_not_go_is_read_by_root,
      a_read_only_mount_is_read_where_nobody_writes)
