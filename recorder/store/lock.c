@@ -5,15 +5,33 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/below.h"
 #include "base/owner.h"
 #include "recorder/store/layout.h"
 
+#define OURS_MAX	4	/* a process has one or two */
+
+/*
+ * What this process holds.  The kernel drops such a lock with the first
+ * close of any descriptor of its file: that file is not opened again.  An
+ * entry counts while its descriptor is still that file's, and in no child.
+ */
+static struct ours {
+	pid_t	pid;
+	int	fd;
+} ours[OURS_MAX];
+static unsigned		ours_next;
+static pthread_mutex_t	ours_mutex = PTHREAD_MUTEX_INITIALIZER;
+
 static bool	holder(int, pid_t *);
+static void	remember(int);
+static bool	is_ours(const char *);
 
 int
 pb_lock_take(int *out, const char *store, const char *name, const char *who,
@@ -49,6 +67,7 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 	/* The pid is for people; the lock itself needs no byte written. */
 	if (ftruncate(fd, 0) == 0 && write(fd, pid, strlen(pid)) < 0)
 		errno = 0;
+	remember(fd);
 	*out = fd;
 	return 0;
 }
@@ -60,7 +79,7 @@ pb_lock_held(const char *store, const char *name, pid_t *pid)
 	bool held;
 	int fd;
 
-	if (pb_layout_path(path, store, name, NULL) < 0)
+	if (pb_layout_path(path, store, name, NULL) < 0 || is_ours(path))
 		return false;
 	fd = pb_below_open(path, O_RDONLY, 0);
 	if (fd < 0)
@@ -81,6 +100,31 @@ pb_lock_written(const char *path, pid_t *pid)
 		return false;
 	return pb_lock_held(store, strcmp(slash, "/shipper") == 0 ?
 	    "shipper.lock" : "recorder.lock", pid);
+}
+
+static void
+remember(int fd)
+{
+	pthread_mutex_lock(&ours_mutex);
+	ours[ours_next++ % OURS_MAX] = (struct ours){ getpid(), fd };
+	pthread_mutex_unlock(&ours_mutex);
+}
+
+static bool
+is_ours(const char *path)
+{
+	struct stat at, st;
+	bool found = false;
+
+	if (pb_below_stat(path, &at) < 0)
+		return false;
+	pthread_mutex_lock(&ours_mutex);
+	for (size_t i = 0; i < OURS_MAX && !found; i++)
+		found = ours[i].pid == getpid() &&
+		    fstat(ours[i].fd, &st) == 0 &&
+		    st.st_dev == at.st_dev && st.st_ino == at.st_ino;
+	pthread_mutex_unlock(&ours_mutex);
+	return found;
 }
 
 /* Does a process hold the lock?  Which one the kernel knows, not the file;

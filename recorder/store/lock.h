@@ -20,7 +20,8 @@
 int	pb_lock_take(int *fd, const char *store, const char *name,
 	    const char *who, struct pb_err *err);
 
-/* Is it held by another process?  True with its pid, or 0. */
+/* Is it held by another process?  True with its pid, or 0.  Our own stays
+ * held: its file is not opened. */
 bool	pb_lock_held(const char *store, const char *name, pid_t *pid);
 
 /* Is the one held that is for writing in the LMDB environment `path`, which
