@@ -20,11 +20,15 @@
 static int	look(const char *, struct stat *, struct pb_err *);
 static int	check_way(const char *, struct pb_err *);
 static const char *user_name(uid_t, char [static PB_OWNER_NAME_MAX]);
+static void	group_name(gid_t, char [static PB_OWNER_NAME_MAX]);
+
+/* Of a daemon, before its threads: the only ones it says names of. */
+static struct pb_owner	known;
+static bool		is_daemon;
 
 int
 pb_owner_find(struct pb_owner *out, const char *store, struct pb_err *err)
 {
-	const struct group *group;
 	struct stat st;
 	int rc = look(store, &st, err);
 
@@ -36,13 +40,7 @@ pb_owner_find(struct pb_owner *out, const char *store, struct pb_err *err)
 	out->mode = st.st_mode;
 	out->there = rc == 0;
 	user_name(out->uid, out->user);
-	group = getgrgid(out->gid);
-	if (group != NULL)
-		snprintf(out->group, sizeof(out->group), "%s",
-		    group->gr_name);
-	else
-		snprintf(out->group, sizeof(out->group), "%lu",
-		    (unsigned long)out->gid);
+	group_name(out->gid, out->group);
 	return 0;
 }
 
@@ -141,8 +139,14 @@ pb_owner_refuses(const char *store, const char *program,
 
 	if (rc == 0)
 		rc = pb_owner_find(&owner, store, err);
-	if (rc < 0 || !pb_owner_is_other(&owner))
+	if (rc < 0)
 		return rc;
+	if (!pb_owner_is_other(&owner)) {
+		if (!is_daemon)
+			known = owner;
+		is_daemon = true;
+		return 0;
+	}
 	return pb_err_set(err, PB_EINVAL, "the store %s is %s's, not root's: "
 	    "what root made in it %s could not use; Fix: 'systemctl start "
 	    "%s', or 'setpriv --reuid %lu --regid %lu --clear-groups%s%s%s%s "
@@ -254,15 +258,32 @@ check_way(const char *store, struct pb_err *err)
 	return 0;
 }
 
+/* A look-up is not for two threads, and may ask the network. */
 static const char *
 user_name(uid_t uid, char out[static PB_OWNER_NAME_MAX])
 {
-	const struct passwd *user = getpwuid(uid);
+	const struct passwd *user = is_daemon ? NULL : getpwuid(uid);
 
 	if (user != NULL)
 		snprintf(out, PB_OWNER_NAME_MAX, "%s", user->pw_name);
+	else if (is_daemon && uid == known.uid)
+		strcpy(out, known.user);
+	else if (uid == 0)
+		strcpy(out, "root");
 	else
-		snprintf(out, PB_OWNER_NAME_MAX, "user %lu",
-		    (unsigned long)uid);
+		snprintf(out, PB_OWNER_NAME_MAX, "%lu", (unsigned long)uid);
 	return out;
+}
+
+static void
+group_name(gid_t gid, char out[static PB_OWNER_NAME_MAX])
+{
+	const struct group *group = is_daemon ? NULL : getgrgid(gid);
+
+	if (group != NULL)
+		snprintf(out, PB_OWNER_NAME_MAX, "%s", group->gr_name);
+	else if (is_daemon && gid == known.gid)
+		strcpy(out, known.group);
+	else
+		snprintf(out, PB_OWNER_NAME_MAX, "%lu", (unsigned long)gid);
 }

@@ -65,7 +65,9 @@ int	pb_owner_allows(const struct pb_owner *owner, const char *store,
  * For the daemons, which want more rights than the owner has, or fewer:
  * root does not begin on another's store, or one that is not safe.
  * PB_EINVAL with what to type, or PB_EACCES;
- * `ambient` are the capabilities that `program` is to have, or "".
+ * `ambient` are the capabilities that `program` is to have, or "".  Before
+ * there are threads: no name is looked up after it, for that may wait for a
+ * server; others than the owner found here are said by number.
  */
 int	pb_owner_refuses(const char *store, const char *program,
 	    const char *ambient, struct pb_err *err);

@@ -113,6 +113,11 @@ def a_stream_in_a_directory_of_roots_is_refused_with_what_to_do(t):
     equal(done.returncode, 1, "status")
     check(b"503" in done.stderr and b"segments/b is root's" in done.stderr
           and b"chown -R" in done.stderr, "it says", done.stderr)
+    # Of others the number: a daemon's threads look no name up.
+    os.mkdir(os.path.join(node.store, "segments", "c"), 0o755)
+    os.chown(os.path.join(node.store, "segments", "c"), 1, 1)
+    done = node.pb_run("import", "--node", "c", capture(t), seconds=60 * SLOW)
+    check(b"segments/c is 1's" in done.stderr, "it says", done.stderr)
     node.pb("import", "--interface", "other", capture(t))
     equal(len(node.query().packets), 20, "packets of others")
     must(["chown", "-R", "%d:%d" % (SERVICE, SERVICE), node.store])
