@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static int	resolve(struct pb_target *, const char *, const char *,
-		    struct pb_err *);
+		    bool *, struct pb_err *);
 static bool	is_below(const char *, const char *);
 static int	open_hidden(struct pb_target *, mode_t, struct pb_err *);
 static void	serve(const struct pb_target *, int)
@@ -28,6 +28,7 @@ pb_target_open(struct pb_target *target, const char *name,
 {
 	struct stat st;
 	mode_t mask = umask(0), mode = 0666 & ~mask;
+	bool link;
 
 	umask(mask);
 	memset(target, 0, sizeof(*target));
@@ -40,16 +41,18 @@ pb_target_open(struct pb_target *target, const char *name,
 	if (strlen(name) >= sizeof(target->path))
 		return pb_err_set(err, PB_EINVAL, "-w: the path is longer "
 		    "than %d bytes", PATH_MAX - 1);
-	if (resolve(target, name, store, err) < 0)
+	if (resolve(target, name, store, &link, err) < 0)
 		return err->code;
-	if (stat(target->path, &st) == 0) {
+	/* One that was made since the look at the name is not followed. */
+	if (fstatat(AT_FDCWD, target->path, &st,
+	    link ? 0 : AT_SYMLINK_NOFOLLOW) == 0) {
 		mode = st.st_mode & 07777;
 		directly = directly || !S_ISREG(st.st_mode);
 	}
 	if (!directly)
 		return open_hidden(target, mode, err);
-	target->fd = open(target->path, O_WRONLY | O_CREAT | O_CLOEXEC,
-	    mode);
+	target->fd = open(target->path, O_WRONLY | O_CREAT | O_CLOEXEC |
+	    (link ? 0 : O_NOFOLLOW), mode);
 	return target->fd < 0 ? pb_err_sys(err, "%s", name) : 0;
 }
 
@@ -171,21 +174,25 @@ serve(const struct pb_target *target, int fd)
 	_exit(0);
 }
 
+/* With whether it is still a link, which leads to what has no name, as
+ * /dev/stdout and /dev/fd/N of a pipe do. */
 static int
 resolve(struct pb_target *target, const char *name, const char *store,
-    struct pb_err *err)
+    bool *link, struct pb_err *err)
 {
 	char within[PATH_MAX], dir[PATH_MAX], real[PATH_MAX];
 	struct stat st;
 	char *slash;
 
 	/* As the kernel has it in /tmp (protected_symlinks), everywhere. */
-	if (lstat(name, &st) == 0 && S_ISLNK(st.st_mode) &&
-	    st.st_uid != geteuid() && st.st_uid != 0)
+	*link = lstat(name, &st) == 0 && S_ISLNK(st.st_mode);
+	if (*link && st.st_uid != geteuid() && st.st_uid != 0)
 		return pb_err_set(err, PB_EINVAL, "-w %s: is a link that "
 		    "another user made; name the file", name);
 	/* The file that a link points to is replaced, not the link. */
-	if (realpath(name, target->path) == NULL)
+	if (*link && realpath(name, target->path) != NULL)
+		*link = false;
+	else
 		strcpy(target->path, name);
 	strcpy(dir, target->path);
 	slash = strrchr(dir, '/');

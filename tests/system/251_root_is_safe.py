@@ -252,6 +252,48 @@ def a_target_that_another_chose_is_refused(t):
         check(not os.path.isfile(name) or name == link, "it is there", name)
 
 
+def a_link_made_after_the_look_at_a_target_is_not_followed(t):
+    """As many links are made as taken away while root begins."""
+    node = owned_node(t)
+    node.pb("import", capture(t))
+    outside = Outside(t)
+    folder = t.path("his")
+    must(["install", "-d", "-o", str(SERVICE), folder])
+    name = os.path.join(folder, "out.pcapng")
+    t.spawn([*as_user(SERVICE), sys.executable, "-c", FLIP, name,
+             outside.file])
+    for n in range(150):
+        done = node.pb_run("query", "--follow", "--limit", "1", "-w", name,
+                           seconds=SECONDS)
+        check(done.returncode in (0, 1, 2), "status", done.returncode)
+        outside.is_intact("try %d: %s" % (n, done.stderr))
+
+
+FLIP = """
+import os, sys
+name, target = sys.argv[1:]
+while True:
+    try:
+        os.symlink(target, name)
+    except OSError:
+        pass
+    try:
+        os.unlink(name)
+    except OSError:
+        pass
+"""
+
+
+def a_target_that_has_no_name_is_written(t):
+    node = owned_node(t)
+    node.pb("import", capture(t))
+    for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        for more in ([], ["--follow", "--limit", "10"]):
+            done = node.pb_run("query", "-w", name, *more)
+            equal(done.returncode, 0, "%s: %s" % (name, done.stderr))
+            equal(len(pngread.read(done.stdout).packets), 10, name)
+
+
 def a_store_that_others_may_exchange_is_not_dealt_with_by_roots_rights(t):
     node = owned_node(t)
     node.pb("import", capture(t))
@@ -314,4 +356,6 @@ main("251", a_link_to_a_file_anywhere_leads_nowhere,
      nonsense_in_a_lock_file_ends_or_holds_up_nobody,
      files_of_the_callers_are_read_and_made_by_his_rights,
      a_target_that_another_chose_is_refused,
+     a_link_made_after_the_look_at_a_target_is_not_followed,
+     a_target_that_has_no_name_is_written,
      a_store_that_others_may_exchange_is_not_dealt_with_by_roots_rights)
