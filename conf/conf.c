@@ -194,13 +194,17 @@ static int
 trusted(const char *path, struct pb_err *err)
 {
 	const char *const part[] = { ".", path };
+	mode_t others;
 	struct stat st;
 
 	for (size_t i = 0; i < 2; i++) {
 		if (stat(part[i], &st) < 0)
 			return pb_err_sys(err, "look at %s", part[i]);
+		/* Many users have a group of their own, and umask 002. */
+		others = geteuid() != 0 && st.st_gid == getegid() ?
+		    S_IWOTH : S_IWGRP | S_IWOTH;
 		if ((st.st_uid == geteuid() || st.st_uid == 0) &&
-		    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+		    (st.st_mode & others) == 0)
 			continue;
 		return pb_err_set(err, PB_EINVAL, "%s is not taken, for %s "
 		    "%s; Fix: name it with -c, if it is the one you mean",

@@ -33,6 +33,9 @@ def one_of_roots_or_the_callers_is_taken(t):
           "root's, by a user")
     equal(pb_in(here(t, "mine", owner=STRANGER, folder_owner=STRANGER),
                 "status", uid=STRANGER).returncode, 0, "a user's, by him")
+    equal(pb_in(here(t, "group", owner=STRANGER, mode=0o664,
+                     folder_owner=STRANGER, folder_mode=0o775),
+                "status", uid=STRANGER).returncode, 0, "with his own group")
 
 
 def one_that_another_could_have_put_there_is_refused(t):
