@@ -184,7 +184,7 @@ pb_below_access(const char *path, int mode)
 	if (enter(&place, path) < 0)
 		return -1;
 	return leave(&place, faccessat(place.dir, place.name, mode,
-	    AT_EACCESS));
+	    AT_EACCESS | (place.held != NULL ? AT_SYMLINK_NOFOLLOW : 0)));
 }
 
 int

@@ -17,7 +17,7 @@
  *          anything outside of it.
  * Limit:   PB_BELOW_MAX directories at once.
  * Not here: whose rights it is done with.  Checks made by name are races;
- *          who may not write elsewhere cannot lose one (cli/become.h).
+ *          who may not write elsewhere cannot lose one (base/owner.h).
  *
  * Those without `err` answer as the system call of that name: -1 and errno,
  * ELOOP or ENOTDIR for a link, PB_BELOW_NOT_PLAIN for what is no plain file.
@@ -59,7 +59,8 @@ int	pb_below_open(const char *path, int flags, mode_t mode);
 DIR	*pb_below_opendir(const char *path);
 /* lstat(2) below, stat(2) elsewhere. */
 int	pb_below_stat(const char *path, struct stat *st);
-/* May we, access(2)'s `mode`?  0, or -1 and errno. */
+/* May we, access(2)'s `mode`?  0, or -1 and errno.  A link, which all may
+ * write, is asked about itself. */
 int	pb_below_access(const char *path, int mode);
 /* Is something there?  0, or -1 and errno. */
 int	pb_below_look(const char *path);

@@ -167,6 +167,8 @@ no_link_is_followed(void **state)
 	/* A link may be looked at and removed: itself. */
 	assert_int_equal(pb_below_stat(at(&b, "m"), &st), 0);
 	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(symlink("nowhere", at(&b, "n")), 0);
+	assert_int_equal(pb_below_access(at(&b, "n"), W_OK), 0);
 	assert_int_equal(pb_below_unlink(at(&b, "m")), 0);
 	bench_finish(&b);
 }
