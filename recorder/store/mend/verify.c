@@ -4,6 +4,7 @@
 #include "recorder/store/mend/verify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -158,9 +159,17 @@ read_in_child(const char *store, char text[static PB_ERR_TEXT_MAX])
 	pid_t pid;
 
 	text[0] = '\0';
-	if (pipe(pipe_fd) < 0 || (pid = fork()) < 0) {
+	if (pipe2(pipe_fd, O_CLOEXEC) < 0) {
+		pb_err_sys(&err, "make a pipe");
+		strcpy(text, err.text);
+		return -1;
+	}
+	pid = fork();
+	if (pid < 0) {
 		pb_err_sys(&err, "start a process");
 		strcpy(text, err.text);
+		close(pipe_fd[0]);
+		close(pipe_fd[1]);
 		return -1;
 	}
 	if (pid == 0) {
