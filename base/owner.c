@@ -19,6 +19,7 @@
 
 static int	look(const char *, struct stat *, struct pb_err *);
 static int	check_way(const char *, struct pb_err *);
+static int	check_above(const char *, uid_t, struct pb_err *);
 static const char *user_name(uid_t, char [static PB_OWNER_NAME_MAX]);
 static void	group_name(gid_t, char [static PB_OWNER_NAME_MAX]);
 
@@ -55,6 +56,8 @@ pb_owner_safe(const char *store, struct pb_err *err)
 	rc = check_way(store, err);
 	if (rc == 0)
 		rc = pb_owner_find(&owner, store, err);
+	if (rc == 0)
+		rc = check_above(store, owner.uid, err);
 	if (rc < 0 || owner.uid != 0)
 		return rc;
 	if ((owner.mode & S_IWOTH) == 0 &&
@@ -255,6 +258,28 @@ check_way(const char *store, struct pb_err *err)
 	    (st.st_ino != held.st_ino || st.st_dev != held.st_dev))
 		return pb_err_set(err, PB_EACCES, "the store %s was exchanged "
 		    "while it was opened", store);
+	return 0;
+}
+
+/* The names before it: who made a link there has led us to his own store,
+ * or is root. */
+static int
+check_above(const char *store, uid_t owner, struct pb_err *err)
+{
+	char at[PATH_MAX], user[PB_OWNER_NAME_MAX];
+	struct stat st;
+
+	for (size_t i = 1; store[i - 1] != '\0' && store[i] != '\0'; i++) {
+		if (store[i] != '/')
+			continue;
+		snprintf(at, sizeof(at), "%.*s", (int)i, store);
+		if (lstat(at, &st) == 0 && S_ISLNK(st.st_mode) &&
+		    st.st_uid != 0 && st.st_uid != owner)
+			return pb_err_set(err, PB_EACCES, "the store %s is "
+			    "behind %.300s, a link that %s made; Fix: name "
+			    "the directory itself, if it is the one you mean",
+			    store, at, user_name(st.st_uid, user));
+	}
 	return 0;
 }
 

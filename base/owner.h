@@ -38,8 +38,9 @@ int	pb_owner_find(struct pb_owner *out, const char *store,
 /*
  * Root alone is told: what others may put in the place of `store`, or in
  * it, is not to be dealt with by his rights.  PB_EACCES where it is a link
- * that he did not make, not the directory that is held, or his and writable
- * by others: who takes it by its owner's rights would keep root's.
+ * that he did not make, or behind one that neither he nor its owner made, not
+ * the directory that is held, or his and writable by others: who takes it by
+ * its owner's rights would keep root's.
  */
 int	pb_owner_safe(const char *store, struct pb_err *err);
 

@@ -335,6 +335,23 @@ def a_store_that_others_may_exchange_is_not_dealt_with_by_roots_rights(t):
         refused(store, b"is a link that")
         refused(store + "/", b"is a link that")
         os.unlink(store)
+    # Further up as well, but for who leads to what is his.
+    os.rename(good, os.path.join(outside.dir, "pb"))
+    outside.was = outside.look()
+    between = os.path.join(top, "between")
+    for target, name in ((outside.dir, "new"), (t.dir, "etc")):
+        os.symlink(target, between)
+        os.chown(between, SERVICE, SERVICE, follow_symlinks=False)
+        refused(os.path.join(between, name), b"is behind ")
+        if target != outside.dir:
+            os.unlink(between)
+            continue
+        done = run([os.path.join(BUILD, "pb"), "--store",
+                    os.path.join(between, "pb"), "query", "--count"])
+        equal(done.stdout, b"10\n", "his own: %s" % done.stderr)
+        os.unlink(between)
+    os.rename(os.path.join(outside.dir, "pb"), good)
+    outside.was = outside.look()
     refused(open_to_all, b"others may write in it; Fix: 'chown' it")
     refused(shared, b"others may write in it; Fix: 'chown' it")
     refused(os.path.join(shared, "new"), b"others may write in it")
