@@ -67,7 +67,8 @@ pb_owner_safe(const char *store, struct pb_err *err)
 	if (!owner.there && (owner.mode & S_ISVTX) != 0)
 		return 0;
 	return pb_err_set(err, PB_EACCES, "the %s %s is root's, and others "
-	    "may write in it; Fix: 'chown' it to the service's user",
+	    "may write in it; Fix: 'chown' it to the service's user, or "
+	    "'chmod go-w' it, if root is that",
 	    owner.there ? "store" : "directory above the store", store);
 }
 

@@ -146,7 +146,7 @@ def an_empty_disk_is_taken_at_the_operators_word(t):
         wait_until(lambda: len(from_edge(edge)) == 100, "packets arrive")
         unmount(edge.store)
         gone(edge.recorder, why="was unmounted")
-        must(["mount", "-t", "tmpfs", "-o", "size=32m", "pb-test",
+        must(["mount", "-t", "tmpfs", "-o", "size=32m,mode=0755", "pb-test",
               edge.store])
         t.traffic(t.sender, "pb0", 50, 500, 200, 101).wait()
         time.sleep(1)
