@@ -40,8 +40,8 @@ struct pb_home {
 int	pb_home_init(struct pb_home *home, const char *store,
 	    const char *file, struct pb_err *err);
 
-/* The store was opened: this is its home.  PB_ENOENT: it is gone already, or
- * is not the one that is held (base/below.h). */
+/* The store was opened: this is its home, below what is held (base/below.h)
+ * and not whatever has its path by now.  PB_ENOENT: it is gone already. */
 int	pb_home_enter(struct pb_home *home, struct pb_err *err);
 
 /* Lets the file go; does nothing where it is not at home. */
