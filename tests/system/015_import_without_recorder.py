@@ -174,7 +174,7 @@ def many_imports_at_once_take_turns(t):
         "%d.pcap" % n, samples.valid()["pcap-us-le"])),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for n in range(6)]
     for child in children:
-        _, said = child.communicate(timeout=60 * PATIENCE)
+        _, said = child.communicate(timeout=60 * SLACK)
         equal(child.returncode, 0, "status: %s" % said)
         check(all(b"waiting for another import" in line
                   for line in said.splitlines()), "it says", said)
@@ -236,7 +236,7 @@ def killed_in_the_middle_it_leaves_a_whole_store(t):
     wait_until(lambda: os.path.getsize(node.files()[0]) > 8 << 20,
                "some of it is written")
     os.kill(pid, signal.SIGKILL)
-    child.wait(20 * PATIENCE)
+    child.wait(20 * SLACK)
     is_whole(node)
     are_the_files(node, "n1/large.pcap", whole=False)
 

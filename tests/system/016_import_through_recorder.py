@@ -84,7 +84,7 @@ def killed_in_the_middle_it_leaves_the_recorder_well(t):
     node = started(t)
     child = begin_held(t, node, large_file(t, LONG))
     child.kill()
-    child.wait(20 * PATIENCE)
+    child.wait(20 * SLACK)
     go_on(node)
     is_whole(node)
     are_the_files(node, "n1/large.pcap", False, LONG)

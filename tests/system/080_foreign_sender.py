@@ -184,7 +184,7 @@ def names_are_percent_encoded(t):
 def too_large_is_413(t):
     node = core(t)
     c = http.client.HTTPConnection("127.0.0.1", node.port,
-                                   timeout=20 * PATIENCE)
+                                   timeout=20 * SLACK)
     c.putrequest("POST", "/v1/streams/x/eth0/%s/packets" % EPOCH)
     c.putheader("Content-Length", str(1 << 30))
     c.putheader("PB-First", "1")
@@ -272,7 +272,7 @@ def headers_are_optional(t):
         "POST", "/v1/streams/x/eth0/%s/packets" % EPOCH, section(1, 9))
     expect((status, answer), 200, 9, "without PB-First and PB-Last")
     c = http.client.HTTPConnection("127.0.0.1", node.port,
-                                   timeout=20 * PATIENCE)
+                                   timeout=20 * SLACK)
     whole = section(10, 2000)
     c.request("POST", "/v1/streams/x/eth0/%s/packets" % EPOCH,
               body=(whole[i:i + 999] for i in range(0, len(whole), 999)),
@@ -299,7 +299,7 @@ def requests_that_overtake_each_other_are_put_in_order(t):
     # The first starts, and stops short of its end, so that the others wait.
     whole = section(1, 100)
     c = http.client.HTTPConnection("127.0.0.1", node.port,
-                                   timeout=20 * PATIENCE)
+                                   timeout=20 * SLACK)
     c.putrequest("POST", "/v1/streams/x/eth0/%s/packets" % EPOCH)
     for name, value in (("Content-Length", len(whole)), ("PB-First", 1),
                         ("PB-Last", 100)):

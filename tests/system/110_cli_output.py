@@ -158,7 +158,7 @@ def follow_shows_what_comes_later(t):
                    "%d rows" % (50 * (n + 1)))
     check(child.poll() is None, "pb query --follow ended")
     child.send_signal(signal.SIGINT)
-    child.wait(10 * PATIENCE)
+    child.wait(10 * SLACK)
     rows = [json.loads(line) for line in open(out)]
     # Each import is an origin of its own: a new epoch, numbers from 1.
     equal([r["seq"] for r in rows], list(range(1, 51)) * 3, "numbers")

@@ -37,7 +37,7 @@ def sigint_ends_them_too(t):
     node = a_node(t)
     for daemon in (node.recorder, node.shipper):
         daemon.proc.send_signal(signal.SIGINT)
-        equal(daemon.proc.wait(15 * PATIENCE), 0, daemon.name + "'s status")
+        equal(daemon.proc.wait(15 * SLACK), 0, daemon.name + "'s status")
 
 
 def they_speak_to_the_service_manager(t):

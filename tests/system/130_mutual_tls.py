@@ -82,7 +82,7 @@ def without_a_certificate_every_question_is_401(t):
     core.start()
     context = ssl.create_default_context(cafile=ca.pem)
     c = http.client.HTTPSConnection("127.0.0.1", core.port, context=context,
-                                    timeout=20 * PATIENCE)
+                                    timeout=20 * SLACK)
     c.request("GET", "/v1/streams/edge/eth0/0000000000000001")
     equal(c.getresponse().status, 401, "status")
     c.close()

@@ -126,7 +126,7 @@ def start_traced(node, what, traced):
         daemon.pid, daemon.pid)).read().split()[0])
     os.kill(child, signal.SIGTERM)
     node.t.daemons.remove(daemon)
-    equal(daemon.proc.wait(30 * PATIENCE), 0, "%s ends" % what)
+    equal(daemon.proc.wait(30 * SLACK), 0, "%s ends" % what)
 
 
 def many_segments_start_as_few_do(t):

@@ -55,7 +55,7 @@ class Edge:
         self.sock = socket.socket()
         self.sock.bind((host or "127.1.%d.%d" % (number // 250,
                                                  number % 250 + 1), 0))
-        self.sock.settimeout(SECONDS * PATIENCE)
+        self.sock.settimeout(SECONDS * SLACK)
         self.sock.connect(("127.0.0.1", node.port))
         self.answers = self.sock.makefile("rb")
 

@@ -25,7 +25,7 @@ def begin_import(t, node):
 
 
 def imports_clearly_not(child):
-    _, said = child.communicate(timeout=20 * PATIENCE)
+    _, said = child.communicate(timeout=20 * SLACK)
     said = said.decode()
     equal(child.returncode, 1, "status of pb import: " + said)
     check(len(said.splitlines()) == 1 and NO_SPACE in said,

@@ -60,7 +60,7 @@ def connections_that_cannot_be_taken_wait_and_do_not_spin(t):
         resource.prlimit(node.recorder.pid, resource.RLIMIT_NOFILE,
                          (1024, resource.prlimit(
                              node.recorder.pid, resource.RLIMIT_NOFILE)[1]))
-        waiting[-1].settimeout(5 * PATIENCE)
+        waiting[-1].settimeout(5 * SLACK)
         check(b"200 OK" in waiting[-1].recv(4096), "the last in line")
         equal(push(node, "x/eth0", 11, 20)[0], 200, "a push")
     equal(len(node.query().packets), 20, "packets")

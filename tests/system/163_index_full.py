@@ -25,7 +25,7 @@ def fill_index(node):
 
     def send():
         c = (http.client.HTTPConnection("127.0.0.1", node.port,
-                                        timeout=20 * PATIENCE)
+                                        timeout=20 * SLACK)
              if node.port else Local(node))
         with contextlib.closing(c):
             while len(refusals) < REFUSALS:

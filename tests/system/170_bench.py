@@ -114,7 +114,7 @@ def a_signal_ends_it_and_nothing_is_left(t):
                        "it starts a recorder")
             equal(child.poll(), None, "status before the signal")
             child.send_signal(number)
-            equal(child.wait(20 * PATIENCE), 128 + number, "status")
+            equal(child.wait(20 * SLACK), 128 + number, "status")
             equal(disk.left(), [], "left behind by %s" % number.name)
             equal([n for n in namespaces() if "-%d-" % child.pid in n], [],
                   "namespaces left behind")

@@ -65,7 +65,7 @@ class Front:
 
     def ask(self, handler, port, body):
         c = http.client.HTTPConnection("127.0.0.1", port,
-                                       timeout=20 * PATIENCE)
+                                       timeout=20 * SLACK)
         with contextlib.closing(c):
             c.request(handler.command, handler.path, body or None,
                       {k: v for k, v in handler.headers.items()

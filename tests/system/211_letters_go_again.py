@@ -99,7 +99,7 @@ def a_shipper_that_is_killed_on_the_way_goes_on(t):
                           count=4000, size=1300, store=["segment_size = 1MiB"])
     core.start()
     kills = 0
-    deadline = time.monotonic() + 40 * PATIENCE
+    deadline = time.monotonic() + 40 * SLACK
     while letters(edge) and time.monotonic() < deadline:
         time.sleep(0.3 + 0.3 * random.random())
         edge.shipper.kill()

@@ -77,7 +77,7 @@ class Follower:
 
     def end(self):
         self.proc.send_signal(signal.SIGINT)
-        equal(self.proc.wait(20 * PATIENCE), 0, "status of --follow: " +
+        equal(self.proc.wait(20 * SLACK), 0, "status of --follow: " +
               self.text())
 
 
@@ -222,7 +222,7 @@ def an_import_into_it_ends_with_a_line(t):
     check(child.poll() is None, "the import was faster")
     vanish.delete(edge.store)
     child.send_signal(signal.SIGCONT)
-    _, said = child.communicate(timeout=30 * PATIENCE)
+    _, said = child.communicate(timeout=30 * SLACK)
     equal(child.returncode, 1, "status of pb import: " + said.decode())
     check(len(said.splitlines()) == 1 and b"the store" in said, said)
     check(not os.path.exists(edge.store), "somebody made", edge.store)

@@ -109,7 +109,7 @@ def a_stream_in_a_directory_of_roots_is_refused_with_what_to_do(t):
     os.mkdir(os.path.join(node.store, "segments", "b"), 0o755)
     recorder = start(t, node)
     done = node.pb_run("import", "--node", "b", capture(t),
-                       seconds=60 * PATIENCE)
+                       seconds=60 * SLACK)
     equal(done.returncode, 1, "status")
     check(b"503" in done.stderr and b"segments/b is root's" in done.stderr
           and b"chown -R" in done.stderr, "it says", done.stderr)

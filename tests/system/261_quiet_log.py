@@ -72,7 +72,7 @@ def mutual_tls_is_quiet(t):
     context = ssl.create_default_context(cafile=pem)
     context.load_cert_chain(pem, key)
     with contextlib.closing(http.client.HTTPSConnection(
-            "127.0.0.1", port, context=context, timeout=20 * PATIENCE)) as c:
+            "127.0.0.1", port, context=context, timeout=20 * SLACK)) as c:
         c.request("GET", "/v1/health")
         equal(c.getresponse().status, 200, "health")
     work(t, edge, core)

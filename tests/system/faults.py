@@ -40,7 +40,7 @@ class Local(http.client.HTTPConnection):
     """To a recorder by its socket."""
 
     def __init__(self, node):
-        super().__init__("node", timeout=20 * PATIENCE)
+        super().__init__("node", timeout=20 * SLACK)
         self.path = os.path.join(node.store, "recorder.sock")
 
     def connect(self):
@@ -52,7 +52,7 @@ class Local(http.client.HTTPConnection):
 def push(node, stream, first, last, size=60, by=None):
     """One push; (status, headers, the answer's members)."""
     c = by or (http.client.HTTPConnection("127.0.0.1", node.port,
-                                          timeout=20 * PATIENCE)
+                                          timeout=20 * SLACK)
                if node.port else Local(node))
     try:
         c.request("POST", "/v1/streams/%s/%s/packets" % (stream, EPOCH),
@@ -258,7 +258,7 @@ def failing(t, pid, *faults, path=None):
     finally:
         if tracer.poll() is None:
             tracer.send_signal(signal.SIGINT)
-            tracer.wait(20 * PATIENCE)
+            tracer.wait(20 * SLACK)
         tracer.stderr.close()
 
 

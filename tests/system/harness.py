@@ -58,7 +58,7 @@ def _slow():
 
 
 SLOW = _slow()
-PATIENCE = 3 * SLOW         # beside two busy processes it is none too much
+SLACK = 3 * SLOW            # of patience: none too much on a busy machine
 IS_ROOT = os.geteuid() == 0
 
 
@@ -109,13 +109,13 @@ def need_captures():
 
 def wait_until(condition, what, seconds=10.0, pause=0.02):
     """Ask until `condition()` is true; returns what it returned."""
-    end = time.monotonic() + seconds * PATIENCE
+    end = time.monotonic() + seconds * SLACK
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Failure("waited %gs in vain: %s" % (seconds * PATIENCE, what))
+            raise Failure("waited %gs in vain: %s" % (seconds * SLACK, what))
         time.sleep(pause)
 
 
@@ -123,11 +123,11 @@ def run(argv, seconds=30.0, stdin=None, env=None, cwd=None):
     """Run to the end; CompletedProcess with bytes."""
     try:
         return subprocess.run(argv, input=stdin, capture_output=True,
-                              timeout=seconds * PATIENCE, cwd=cwd,
+                              timeout=seconds * SLACK, cwd=cwd,
                               env=dict(os.environ, **(env or {})))
     except subprocess.TimeoutExpired:
         raise Failure("did not end within %gs: %s"
-                      % (seconds * PATIENCE, " ".join(argv)))
+                      % (seconds * SLACK, " ".join(argv)))
 
 
 def must(argv, **kw):
@@ -218,7 +218,7 @@ class LogPipe:
     def ended(self):
         """The program is gone: what it said last is in the log."""
         self.flow()
-        self.thread.join(15 * PATIENCE)
+        self.thread.join(15 * SLACK)
         if not self.thread.is_alive() and self.out >= 0:
             os.close(self.out)
             self.out = -1
@@ -261,7 +261,7 @@ class Daemon:
 
     def _wait_ready(self, notify):
         notify.settimeout(0.05)
-        end = time.monotonic() + 15 * PATIENCE
+        end = time.monotonic() + 15 * SLACK
         try:
             while b"READY=1" not in self.said:
                 if self.proc.poll() is not None:
@@ -301,7 +301,7 @@ class Daemon:
         if self.alive():
             self.proc.send_signal(signal.SIGTERM)
         try:
-            status = self.proc.wait(seconds * PATIENCE)
+            status = self.proc.wait(seconds * SLACK)
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait()
@@ -443,7 +443,7 @@ class Node:
     def http(self, method, path, body=None, headers=None):
         """One request; (status, headers, body)."""
         c = http.client.HTTPConnection("127.0.0.1", self.port,
-                                       timeout=20 * PATIENCE)
+                                       timeout=20 * SLACK)
         try:
             c.request(method, path, body=body, headers=headers or {})
             r = c.getresponse()
@@ -630,7 +630,7 @@ def _stop(signum, frame):
 
 
 def _too_long(signum, frame):
-    raise Failure("the file's %d s are over" % (FILE_SECONDS_MAX * PATIENCE))
+    raise Failure("the file's %d s are over" % (FILE_SECONDS_MAX * SLACK))
 
 
 def _cleanup_quietly(t, failed):
@@ -649,7 +649,7 @@ def main(number, *checks, seconds=FILE_SECONDS_MAX):
         if not os.access(os.path.join(BUILD, program), os.X_OK):
             print("not ok %s: no %s in %s" % (number, program, BUILD))
             sys.exit(1)
-    end = time.monotonic() + seconds * PATIENCE
+    end = time.monotonic() + seconds * SLACK
     failed = 0
     wanted = sys.argv[1:]
     for one in checks:

@@ -80,9 +80,9 @@ def pb_import(node, *files):
 
 def ends_with(child, status, *words, seconds=60):
     try:
-        _, said = child.communicate(timeout=seconds * PATIENCE)
+        _, said = child.communicate(timeout=seconds * SLACK)
     except subprocess.TimeoutExpired:
-        raise Failure("pb import does not end within %gs" % (seconds * PATIENCE))
+        raise Failure("pb import does not end within %gs" % (seconds * SLACK))
     said = said.decode("utf-8", "replace")
     equal(child.returncode, status, "status of pb import: " + said)
     check(len(said.splitlines()) == (1 if words else 0) and
