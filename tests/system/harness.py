@@ -470,13 +470,12 @@ def by_stream(capture):
 def segment_packets(node, stream=None):
     """{(origin, interface, epoch hex): [(seq, time, origlen, data)]}, read
     straight from the files of a store, which says nothing by way of `pb`."""
-    while True:
-        # A file that is sealed meanwhile has its other name.
-        with contextlib.suppress(FileNotFoundError):
-            captures = [(f, pngread.read(f)) for f in node.files()]
-            break
     out = {}
-    for path, capture in captures:
+    for path in node.files():
+        try:
+            capture = pngread.read(path)
+        except FileNotFoundError:       # sealed meanwhile: its other name
+            capture = pngread.read(path.removesuffix(".open"))
         me = pngread.identity(capture.sections[0])
         check(me, path, "does not say whose it is")
         key = (me["nodes"][0][0], me["interface"], "%016x" % me["epoch"])
