@@ -75,6 +75,7 @@ struct pb_intake {
 	size_t		entries;
 	uint64_t	seed;
 	uint64_t	swept_ms;
+	uint64_t	look_ms;	/* no look back before */
 	bool		stopping;
 	pthread_mutex_t	mutex;		/* of the two below */
 	struct parcel	*back, **back_end; /* from the writer */
