@@ -94,8 +94,7 @@ def frames(node):
 
 def told_where_lost(rows, sent):
     """Each hole in what was sent is told, exactly, by a packet beside it;
-    how many were lost.  (None is where a fault is short, but what is short
-    a busy machine decides.)"""
+    how many were lost."""
     lost = sum(drops for _, drops in rows)
     equal(len(rows) + lost, sent, "stored and lost")
     for (a, told_before), (b, told_after) in zip(rows, rows[1:]):
