@@ -4,9 +4,11 @@ and without, and what ends in the middle leaves them whole."""
 
 import signal
 
+from clocks import Clock
 from harness import *
 import samples
 
+DAY = 86400
 ORPHANS = "dead letters of upstreams that are not configured: "
 
 
@@ -29,7 +31,7 @@ def set_conf(node, old, new):
 
 
 def left_behind(t, interfaces=("eth0", "eth1"), count=100, store=(),
-                renamed=True, size=200):
+                renamed=True, size=200, env=None):
     """An edge whose upstream `old` was away, and is `new` now."""
     core = t.node("core", listen=True)
     edge = t.node("edge", upstreams={"old": (core, "retry_for = 1s")},
@@ -37,7 +39,7 @@ def left_behind(t, interfaces=("eth0", "eth1"), count=100, store=(),
     for interface in interfaces:
         edge.pb("import", "--interface", interface,
                 t.write("a.pcap", pcap(count, size)))
-    edge.start_shipper()
+    edge.start_shipper(env=env)
     wait_until(lambda: sum(r["packets"] for r in letters(edge)) ==
                count * len(interfaces), "dead letters", 40, 0.1)
     if renamed:
@@ -192,9 +194,20 @@ def purged_ones_leave_nothing(t):
     equal(edge.rows("status")[0]["unconfigured"], [], "of none")
 
 
+def they_expire_by_the_default_age(t):
+    clock = Clock(t)
+    _, edge = left_behind(t, env=clock.env)
+    clock.set(up=31 * DAY)
+    wait_until(lambda: not letters(edge, "--all"), "they are dropped")
+    wait_until(lambda: "the 2 oldest dead letters of an upstream that is not "
+               "configured were dropped" in edge.shipper.text(), "it says so")
+    equal(edge.rows("status")[0]["unconfigured"], [], "of none")
+
+
 if __name__ == "__main__":
     main("212", status_and_list_name_them, requeue_and_move_say_why_not,
          moved_letters_reach_the_new_upstream,
          they_fill_what_the_new_one_was_told_is_a_gap,
          what_expired_here_arrives_from_its_letter,
-         a_kill_in_the_middle_leaves_them_whole, purged_ones_leave_nothing)
+         a_kill_in_the_middle_leaves_them_whole, purged_ones_leave_nothing,
+         they_expire_by_the_default_age)
