@@ -271,8 +271,7 @@ def fewer_threads_capture_where_the_system_gives_no_more(t):
         wait_until(lambda: len(threads_of(node.recorder)) == 1,
                    "the further threads end")
     equal(sorted(whole(node)), list(range(1, first + 2000)), "frames")
-    check(re.search("2 threads instead of 4", node.recorder.text()),
-          node.recorder.tail())
+    node.recorder.says("2 threads instead of 4")
 
 
 def a_thread_that_cannot_read_opens_the_interface_again(t):

@@ -117,10 +117,11 @@ def alive(*daemons):
 
 
 def once(daemon, pattern, what):
-    """The one line that says so; it may come a little after its cause."""
-    found = wait_until(lambda: lines(daemon, pattern), what + " is logged")
-    check(len(found) == 1, what, "is logged", len(found), "times:", found[:3])
-    return found[0]
+    """The one line that says so."""
+    try:
+        return daemon.says(pattern)[0]
+    except Failure as e:
+        raise Failure("%s: %s" % (what, e)) from e
 
 
 def rss(pid):

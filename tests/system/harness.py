@@ -25,6 +25,7 @@ import http.client
 import json
 import os
 import random
+import re
 import select
 import shlex
 import shutil
@@ -290,6 +291,18 @@ class Daemon:
         with open(self.log, "rb") as f:
             f.seek(self.mark)
             return f.read().decode("utf-8", "replace")
+
+    def says(self, pattern, count=1):
+        """The lines that match, once there are `count`: a thread writes them,
+        a little after their cause.  More of them are a failure."""
+        def found():
+            return [line for line in self.text().splitlines()
+                    if re.search(pattern, line)]
+        wait_until(lambda: len(found()) >= count,
+                   "%s logs '%s'" % (self.name, pattern))
+        equal(len(found()), count, "lines of %s with '%s': %s"
+              % (self.name, pattern, found()[:3]))
+        return found()
 
     def tail(self):
         return " | ".join(self.text().strip().splitlines()[-6:]) or "(silent)"
