@@ -168,7 +168,10 @@ def what_is_offered_can_be_captured(t):
     def up():
         return {c["interface"]: c["up"] for c in
                 node.rows("status", "--json")[0]["live"]["captures"]}
-    wait_until(lambda: all(up().values()), "all that is offered: %s" % up())
+    try:
+        wait_until(lambda: all(up().values()), "all that is offered")
+    except Failure as e:
+        raise Failure("%s: %s %s" % (e, up(), node.recorder.tail())) from e
     node.stop()
 
 
