@@ -17,9 +17,9 @@ LINK     = $(OPT) -pie -Wl,-z,relro,-z,now
 LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
 
 LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
-            recorder/store/retain recorder/store/mend \
-            recorder/capture \
-            recorder/ingest recorder/ingest/http recorder/ingest/intake \
+            recorder/store/facts recorder/store/read recorder/store/mend \
+            recorder/store/retain recorder/store/write \
+            recorder/filter recorder/capture recorder/intake recorder/port \
             shipper shipper/ship shipper/letters shipper/http \
             cli cli/query cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
@@ -172,10 +172,10 @@ layers:
 	@! grep -nE '#include "(conf|recorder|shipper|cli)/' pcapng/*.[ch]
 	@! grep -rnE '#include "(shipper|cli)/' recorder --include=*.[ch]
 	@! grep -rnE '#include "cli/' shipper --include=*.[ch]
-	@! grep -rlE '#include <pcap' --include=*.[ch] . | grep -v '^./recorder/capture/'
+	@! grep -rlE '#include <pcap' --include=*.[ch] . | grep -vE '^./recorder/(capture|filter)/'
 	@! grep -rlE '#include <lmdb' --include=*.[ch] . | grep -v '^./recorder/store/'
 	@! grep -rlE '#include <curl' --include=*.[ch] . | grep -v '^./shipper/'
-	@! grep -rlE '#include <microhttpd' --include=*.[ch] . | grep -v '^./recorder/ingest/'
+	@! grep -rlE '#include <microhttpd' --include=*.[ch] . | grep -v '^./recorder/port/'
 	@! grep -rlE '#include <ini' --include=*.[ch] . | grep -v '^./conf/'
 	@! grep -rlE '#include <zstd' --include=*.[ch] . | grep -v '^./base/'
 	@! grep -rlE '#include <jansson' --include=*.[ch] . | grep -v '^./base/'

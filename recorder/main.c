@@ -20,7 +20,7 @@
 #include "base/owner.h"
 #include "base/sys.h"
 #include "conf/conf.h"
-#include "recorder/ingest/ingest.h"
+#include "recorder/port/ingest.h"
 #include "recorder/recorder.h"
 
 #define EXIT_USAGE	2

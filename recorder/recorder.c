@@ -18,10 +18,10 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "recorder/capture/source.h"
-#include "recorder/ingest/ingest.h"
+#include "recorder/port/ingest.h"
 #include "recorder/retention.h"
 #include "recorder/store/index/index_write.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/store.h"
 
 #define LABEL_BYTES_MAX	(2 * PB_IFNAME_BYTES_MAX + 1)	/* escaped */
 #define OPEN_WAIT_S	2	/* for interfaces, before saying ready */

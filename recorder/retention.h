@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "conf/conf.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/store.h"
 
 /* PB_EINVAL for bounds that the store's file system cannot keep. */
 int	pb_retention_check(const struct pb_conf *conf, struct pb_err *err);

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "shipper/row.h"
-#include "shipper/state_private.h"
+#include "shipper/state_impl.h"
 
 #define ROW_VERSION	1u
 #define PREFIX		"fork"

@@ -22,7 +22,7 @@
 #include "base/log.h"
 #include "base/owner.h"
 #include "base/sys.h"
-#include "shipper/loop_private.h"
+#include "shipper/loop_impl.h"
 
 /* A turn of back-off is reported at once, but not more often than this. */
 #define TURN_MS	100u

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "shipper/loop_private.h"
+#include "shipper/loop_impl.h"
 
 #define BOUND_MS	1000u	/* between looks at the bounds */
 #define FILLS_PAGE	64u

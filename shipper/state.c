@@ -1,13 +1,13 @@
 /*
  * shipper/state.c - what the shipper tells about itself, on disk
  */
-#include "shipper/state_private.h"
+#include "shipper/state_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
-#include "recorder/store/index/acks.h"
+#include "recorder/store/facts/acks.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/index/mdb_probe.h"
 #include "shipper/row.h"

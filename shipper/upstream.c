@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "shipper/upstream_private.h"
+#include "shipper/upstream_impl.h"
 
 #define PATH_BYTES_MAX	(PATH_MAX + 64)
 #define HEADER_BYTES	64

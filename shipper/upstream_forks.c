@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shipper/upstream_private.h"
+#include "shipper/upstream_impl.h"
 
 static const struct pb_forks none;
 

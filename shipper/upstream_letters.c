@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "shipper/upstream_private.h"
+#include "shipper/upstream_impl.h"
 
 /* Letters passed over by one call. */
 #define LETTERS_MAX	64u

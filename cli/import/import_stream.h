@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "cli/import/importer.h"
 #include "recorder/store/head.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/store.h"
 
 /* Of a chunk, kept free for blocks that come behind the last packet. */
 #define PB_IMPORT_TAIL_BYTES	(64u << 10)

@@ -32,7 +32,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "pcapng/reader.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/store.h"
 
 /* Bytes of interface and section options held for one section. */
 #define PB_IMPORT_OPTIONS_BYTES_MAX	(64u << 20)

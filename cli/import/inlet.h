@@ -16,8 +16,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/cli.h"
-#include "recorder/ingest/ingest.h"
-#include "recorder/store/store.h"
+#include "recorder/port/ingest.h"
+#include "recorder/store/write/store.h"
 #include "shipper/push.h"
 
 /* Chunks that the writer may have, a mebibyte each: enough to fill some

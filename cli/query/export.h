@@ -18,7 +18,7 @@
 
 #include "base/err.h"
 #include "cli/out.h"
-#include "recorder/store/cursor.h"
+#include "recorder/store/read/cursor.h"
 
 #define PB_EXPORT_INTERFACES_MAX 65536u
 

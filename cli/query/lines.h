@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/out.h"
-#include "recorder/store/cursor.h"
+#include "recorder/store/read/cursor.h"
 
 /* The origin and the nodes after it, as far as the packet has records. */
 struct pb_way {

@@ -22,7 +22,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "recorder/store/cursor.h"
+#include "recorder/store/read/cursor.h"
 
 #define PB_MERGE_WINDOW_NS	(10 * PB_NS_PER_MS)
 #define PB_MERGE_PACKETS_MAX	8192u

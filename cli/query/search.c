@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "recorder/capture/filter.h"
+#include "recorder/filter/filter.h"
 
 #define LINKTYPE_IEEE802_11	105
 

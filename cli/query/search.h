@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "cli/query/merge.h"
 #include "cli/query/select.h"
-#include "recorder/store/cursor.h"
+#include "recorder/store/read/cursor.h"
 #include "recorder/store/index/index.h"
 
 #define PB_SEARCH_STREAMS_MAX	262144u	/* of one round */

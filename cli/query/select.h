@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "recorder/store/cursor.h"
+#include "recorder/store/read/cursor.h"
 
 #define PB_SELECT_GLOBS_MAX	64
 

@@ -23,7 +23,7 @@
 #include "pcapng/block.h"
 #include "recorder/capture/losses.h"
 #include "recorder/capture/pool.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/store.h"
 
 /* Where chunks go and who counts; called on the capture thread. */
 struct pb_blocks_ops {

@@ -16,7 +16,7 @@
 
 #include "base/aside.h"
 #include "pcapng/block.h"
-#include "recorder/capture/filter.h"
+#include "recorder/filter/filter.h"
 #include "recorder/capture/link.h"
 #include "recorder/capture/linktype.h"
 

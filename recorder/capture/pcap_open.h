@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
-#include "recorder/capture/filter.h"
+#include "recorder/filter/filter.h"
 
 struct pb_pcap {
 	pcap_t		*pcap;		/* non-blocking, filter set */

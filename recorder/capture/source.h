@@ -25,7 +25,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/store.h"
 
 #define PB_SOURCE_CHUNKS	32	/* of PB_CHUNK_BYTES, per source; 2 more
 					 * for each further thread */

@@ -4,7 +4,7 @@
  * Each change is one transaction of the shipper's environment, durable
  * when the call returns; or part of the one that the caller has begun.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * when its stream has moved past it.  So a flapping upstream costs a row's
  * change, and neither a restart nor a crash forgets one.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #include <string.h>
 

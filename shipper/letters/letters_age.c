@@ -6,7 +6,7 @@
  * with each transaction of letters, so that none is younger than the row
  * says, and by itself after KEEP_MS without one.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
  * A crash anywhere leaves the rows of `files` and, at worst, links that
  * no letter needs: the next open deletes them.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * the file stays, without one it goes; either way the row goes with the
  * next transaction.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * change owner in one commit.  A crash before it leaves links that no letter
  * needs, one after it files of the old owner's: the next open deletes both.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * Work comes in steps, each a short transaction, so that neither a reader
  * holds back pages nor a writer the shipper's loop.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #define LOOK_ROWS	4096u	/* looked at in one step */
 

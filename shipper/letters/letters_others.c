@@ -4,7 +4,7 @@
  * Their letters are known by the rows alone: who has some, and what nobody
  * is to be told any more.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #include <string.h>
 

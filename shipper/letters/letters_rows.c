@@ -5,7 +5,7 @@
  * in `ages` too and holds its row of `links`; once GONE it stands in
  * `gone`.  `counts` has the sums.  All of it changes in one transaction.
  */
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 
 #include <string.h>
 

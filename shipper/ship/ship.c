@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shipper/ship/ship_private.h"
+#include "shipper/ship/ship_impl.h"
 
 #define RATE_SECONDS	8u	/* of the rate limit may be in flight */
 

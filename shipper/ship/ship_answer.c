@@ -29,7 +29,7 @@
 #include <string.h>
 
 #include "shipper/ship/ship.h"
-#include "shipper/ship/ship_private.h"
+#include "shipper/ship/ship_impl.h"
 
 #define PIECE_BYTES_MIN	4096u	/* below this, halving helps no more */
 

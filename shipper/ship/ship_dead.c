@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "shipper/ship/ship.h"
-#include "shipper/ship/ship_private.h"
+#include "shipper/ship/ship_impl.h"
 
 /* Longer between two turns than this is a process that was stopped. */
 #define TICK_MS_MAX	(2 * SHIP_LOOK_MS)

@@ -25,7 +25,7 @@
 #include <string.h>
 
 #include "shipper/ship/ship.h"
-#include "shipper/ship/ship_private.h"
+#include "shipper/ship/ship_impl.h"
 
 #define LOOKS_MAX	64u	/* at gaps behind the last packet there */
 #define QUESTIONS_MAX	80u	/* 64 halves, and where a number is missing */

@@ -17,7 +17,7 @@
 #include <inttypes.h>
 
 #include "shipper/ship/ship.h"
-#include "shipper/ship/ship_private.h"
+#include "shipper/ship/ship_impl.h"
 
 /* Calls of `late` for one decision, where it finds nothing. */
 #define LOOKS_MAX	16u

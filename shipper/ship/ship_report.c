@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "shipper/ship/ship.h"
-#include "shipper/ship/ship_private.h"
+#include "shipper/ship/ship_impl.h"
 
 static void	tell(const struct pb_ship *, const struct ship_stream *,
 		    struct pb_ship_cursor *);

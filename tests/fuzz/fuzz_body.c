@@ -12,7 +12,7 @@
 
 #include "base/zip.h"
 #include "pcapng/scan.h"
-#include "recorder/ingest/intake/body.h"
+#include "recorder/intake/body.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/body_ways.h"
 

@@ -18,7 +18,7 @@
 #include "cli/import/input.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
-#include "recorder/ingest/intake/body.h"
+#include "recorder/intake/body.h"
 #include "tests/fuzz/fuzz.h"
 
 #define FILE_BYTES_MAX	(4u << 20)

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
-#include "recorder/store/index/journal.h"
+#include "recorder/store/facts/journal.h"
 #include "tests/fuzz/scratch.h"
 
 #define INPUT_BYTES_MAX	(1u << 20)

@@ -29,8 +29,8 @@
 #include "base/log.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
-#include "recorder/ingest/intake/body.h"
-#include "recorder/store/cursor.h"
+#include "recorder/intake/body.h"
+#include "recorder/store/read/cursor.h"
 #include "recorder/store/index/index_write.h"
 #include "tests/fuzz/scratch.h"
 

@@ -22,9 +22,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "conf/conf_keys.h"
-#include "recorder/ingest/allow.h"
-#include "recorder/ingest/http/route.h"
-#include "recorder/ingest/request.h"
+#include "recorder/port/allow.h"
+#include "recorder/port/route.h"
+#include "recorder/port/request.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/fake_store.h"
 

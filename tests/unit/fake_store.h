@@ -1,7 +1,7 @@
 /*
  * tests/unit/fake_store.h - a store without disk or writer thread
  *
- * It stands in for recorder/store/store.h as ingest uses it: chunks wait in
+ * It stands in for recorder/store/write/store.h as ingest uses it: chunks wait in
  * a queue until the test writes them, or lets them fail.  It keeps, per
  * stream, how often each number was stored, which must never be twice.
  * Included by one file of a program; the library's store is then left out
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/store/store.h"
+#include "recorder/store/write/store.h"
 
 #define FAKE_STREAMS	8
 #define FAKE_SEQS	4096

@@ -15,7 +15,7 @@
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
 #include "recorder/store/head.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/store.h"
 #include "tests/unit/ng_image.h"
 
 #define SENT_SECTIONS_MAX	192

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 
 #include "recorder/store/index/index_write.h"
-#include "shipper/letters/letters_private.h"
+#include "shipper/letters/letters_impl.h"
 #include "tests/unit/store_fixture.h"
 
 #define PACKET	100u

@@ -16,8 +16,8 @@
 #include "base/log.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
-#include "recorder/store/cursor.h"
-#include "recorder/store/store.h"
+#include "recorder/store/read/cursor.h"
+#include "recorder/store/write/store.h"
 
 struct fixture {
 	char			 dir[64];

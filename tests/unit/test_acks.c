@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "recorder/store/index/acks.h"
+#include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 
 /* As the shipper opens it: with tables of its own beside this one. */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
-#include "recorder/ingest/allow.h"
+#include "recorder/port/allow.h"
 
 #define DEFAULT_LIST	"*, relay:*"
 

@@ -10,7 +10,7 @@
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
-#include "recorder/ingest/intake/body.h"
+#include "recorder/intake/body.h"
 #include "tests/unit/body_ways.h"
 #include "tests/unit/ingest_body.h"
 

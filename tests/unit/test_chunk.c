@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "recorder/store/segment.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/segment.h"
+#include "recorder/store/write/store.h"
 
 #define KIB	((size_t)1024)
 #define SPARE	(4 * PB_PAGE_BYTES)	/* for the writer's filler */

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "recorder/ingest/intake/claim.h"
-#include "recorder/ingest/intake/intake.h"
+#include "recorder/intake/claim.h"
+#include "recorder/intake/intake.h"
 #include "tests/unit/fake_store.h"
 
 #define MIB		((size_t)1 << 20)

@@ -10,7 +10,7 @@
 #include <netdb.h>
 #include <string.h>
 
-#include "recorder/capture/filter.h"
+#include "recorder/filter/filter.h"
 #include "recorder/capture/linktype.h"
 
 /* libpcap's own numbers, as they are on Linux (pcap/dlt.h). */

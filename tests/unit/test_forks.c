@@ -13,8 +13,8 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "pcapng/scan.h"
-#include "recorder/store/peek.h"
-#include "shipper/upstream_private.h"
+#include "recorder/store/read/peek.h"
+#include "shipper/upstream_impl.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/store_fixture.h"
 

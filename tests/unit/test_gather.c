@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
-#include "recorder/store/segment.h"
+#include "recorder/store/write/segment.h"
 #include "tests/unit/store_fixture.h"
 
 #define HOUR_MS		(3600u * 1000u)

@@ -26,9 +26,9 @@
 
 #include "base/log.h"
 #include "conf/conf_keys.h"
-#include "recorder/ingest/http/door.h"
-#include "recorder/ingest/ingest.h"
-#include "recorder/store/cursor.h"
+#include "recorder/port/door.h"
+#include "recorder/port/ingest.h"
+#include "recorder/store/read/cursor.h"
 #include "tests/unit/ingest_body.h"
 
 #define STREAM	"/v1/streams/lon1/eth0/0123456789abcdef"

@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
-#include "recorder/ingest/ingest.h"
-#include "recorder/ingest/intake/intake.h"
+#include "recorder/port/ingest.h"
+#include "recorder/intake/intake.h"
 
 #define IMAGE_MAX	(32u << 20)
 #include "tests/unit/fake_store.h"

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "recorder/ingest/intake/intake.h"
+#include "recorder/intake/intake.h"
 #include "tests/unit/fake_store.h"
 #include "tests/unit/ingest_body.h"
 

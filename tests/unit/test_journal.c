@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_journal.c - recorder/store/index/journal.h
+ * tests/unit/test_journal.c - recorder/store/facts/journal.h
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 
-#include "recorder/store/index/journal.h"
+#include "recorder/store/facts/journal.h"
 #include "tests/unit/store_fixture.h"
 
 #define FACTS	6

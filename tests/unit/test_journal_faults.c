@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "recorder/store/index/journal.h"
+#include "recorder/store/facts/journal.h"
 
 static bool	fstat_fails;
 static unsigned	directories_synced;

@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-#include "recorder/store/index/journal.h"
+#include "recorder/store/facts/journal.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/repair.h"

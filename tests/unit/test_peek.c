@@ -11,7 +11,7 @@
 #include <xxhash.h>
 
 #include "base/bytes.h"
-#include "recorder/store/peek.h"
+#include "recorder/store/read/peek.h"
 #include "tests/unit/store_fixture.h"
 
 #define PACKET	1000u

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "recorder/ingest/peerlog.h"
+#include "recorder/port/peerlog.h"
 
 static struct pb_peerlog peerlog;
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "recorder/ingest/http/peers.h"
+#include "recorder/port/peers.h"
 
 #define MAX	3u
 

@@ -15,7 +15,7 @@
 
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
-#include "recorder/store/segment.h"
+#include "recorder/store/write/segment.h"
 #include "tests/unit/store_fixture.h"
 
 static void

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/zip.h"
 #include "conf/conf_keys.h"
-#include "recorder/ingest/request.h"
+#include "recorder/port/request.h"
 #include "tests/unit/fake_store.h"
 #include "tests/unit/ingest_body.h"
 

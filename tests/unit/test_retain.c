@@ -20,9 +20,9 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "pcapng/scan.h"
-#include "recorder/store/index/acks.h"
+#include "recorder/store/facts/acks.h"
 #include "recorder/store/index/index_write.h"
-#include "recorder/store/index/journal.h"
+#include "recorder/store/facts/journal.h"
 #include "recorder/store/index/mdb.h"
 #include "tests/unit/store_fixture.h"
 

@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/zip.h"
-#include "recorder/ingest/intake/room.h"
+#include "recorder/intake/room.h"
 #include "tests/unit/fake_store.h"
 
 #define KIB		1024u

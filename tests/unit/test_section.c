@@ -16,7 +16,7 @@
 #include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/build.h"
-#include "recorder/store/segment.h"
+#include "recorder/store/write/segment.h"
 #include "shipper/section.h"
 
 #define FILE_BYTES	(3u << 20)

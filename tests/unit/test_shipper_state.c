@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "recorder/store/index/acks.h"
+#include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 #include "shipper/state.h"
 

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "recorder/ingest/ingest.h"
-#include "recorder/ingest/intake/space.h"
+#include "recorder/port/ingest.h"
+#include "recorder/intake/space.h"
 
 #define KIB	((size_t)1024)
 #define MIB	((size_t)1 << 20)

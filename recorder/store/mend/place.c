@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "recorder/store/mend/rebuild_private.h"
+#include "recorder/store/mend/rebuild_impl.h"
 
 #define ASIDE_MAX	10000	/* names tried in damaged/ */
 

@@ -18,7 +18,7 @@
 #include "base/below.h"
 #include "base/clock.h"
 #include "base/sys.h"
-#include "recorder/store/mend/rebuild_private.h"
+#include "recorder/store/mend/rebuild_impl.h"
 
 #define BUILDING	"index.new"
 #define LEVELS		3		/* NODE/IFACE/EPOCH */

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "recorder/store/index/index_expire.h"
-#include "recorder/store/mend/rebuild_private.h"
+#include "recorder/store/mend/rebuild_impl.h"
 
 #define GAP_ROWS	64	/* of a page */
 

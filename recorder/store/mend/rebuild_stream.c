@@ -15,9 +15,9 @@
 #include "base/below.h"
 #include "base/sys.h"
 #include "recorder/store/mend/place.h"
-#include "recorder/store/mend/rebuild_private.h"
+#include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/survey.h"
-#include "recorder/store/segment.h"
+#include "recorder/store/write/segment.h"
 
 #define NUMBER_DIGITS	20
 

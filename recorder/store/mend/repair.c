@@ -16,10 +16,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "recorder/store/cursor.h"
-#include "recorder/store/index/journal.h"
+#include "recorder/store/read/cursor.h"
+#include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/place.h"
-#include "recorder/store/mend/rebuild_private.h"
+#include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/survey.h"
 
 #define ROWS	64		/* of a page */

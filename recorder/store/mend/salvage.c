@@ -20,13 +20,13 @@
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
-#include "recorder/store/cursor.h"
+#include "recorder/store/read/cursor.h"
 #include "recorder/store/index/index_expire.h"
-#include "recorder/store/index/journal.h"
+#include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/place.h"
-#include "recorder/store/mend/rebuild_private.h"
+#include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/survey.h"
-#include "recorder/store/segment.h"
+#include "recorder/store/write/segment.h"
 
 #define SIBLINGS	64	/* segments asked for a head */
 #define COPY_BYTES	(1u << 20)

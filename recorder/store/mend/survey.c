@@ -12,8 +12,8 @@
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
-#include "recorder/store/segment.h"
-#include "recorder/store/store.h"
+#include "recorder/store/write/segment.h"
+#include "recorder/store/write/store.h"
 
 /* A window holds the largest block we store, whole, and more. */
 #define WINDOW_BYTES	(2u << 20)

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "recorder/store/mend/verify_private.h"
+#include "recorder/store/mend/verify_impl.h"
 
 #define ROWS		64		/* of a page */
 #define SCRATCH_BYTES	(256ull << 20)	/* address space */

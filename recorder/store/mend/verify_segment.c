@@ -13,9 +13,9 @@
 #include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/option.h"
-#include "recorder/store/cursor.h"
+#include "recorder/store/read/cursor.h"
 #include "recorder/store/mend/survey.h"
-#include "recorder/store/mend/verify_private.h"
+#include "recorder/store/mend/verify_impl.h"
 
 #define ROWS		64	/* of a page */
 #define EXTENT_BYTES	(16u << 20)	/* no extent is larger */

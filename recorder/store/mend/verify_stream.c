@@ -13,7 +13,7 @@
 #include "recorder/store/index/index_expire.h"
 #include "base/below.h"
 #include "recorder/store/mend/place.h"
-#include "recorder/store/mend/verify_private.h"
+#include "recorder/store/mend/verify_impl.h"
 
 #define ROWS	64		/* of a page */
 #define TRIES	5		/* while a recorder goes on writing, */

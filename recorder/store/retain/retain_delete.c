@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "base/owner.h"
 #include "base/sys.h"
-#include "recorder/store/index/journal.h"
+#include "recorder/store/facts/journal.h"
 
 #define FACTS_MAX	(3 * RETAIN_BATCH)
 

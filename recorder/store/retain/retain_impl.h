@@ -10,10 +10,10 @@
 
 #include <pthread.h>
 
-#include "recorder/store/index/acks.h"
+#include "recorder/store/facts/acks.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/retain/retain.h"
-#include "recorder/store/store_impl.h"
+#include "recorder/store/write/store_impl.h"
 
 #define RETAIN_BATCH	16u	/* segments deleted in one run */
 #define RETAIN_LOOKS	1024u	/* segments looked at in one run */

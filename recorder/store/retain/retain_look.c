@@ -24,7 +24,7 @@
 #include "base/below.h"
 #include "base/log.h"
 #include "base/owner.h"
-#include "recorder/store/index/journal.h"
+#include "recorder/store/facts/journal.h"
 
 #define PAGE		32
 #define RESTART_MS	1000u

@@ -1,0 +1,39 @@
+/*
+ * recorder/filter/filter.h - tcpdump filters over packets in memory
+ *
+ * The one place, with source.c, that knows libpcap.
+ */
+#ifndef PB_CAPTURE_FILTER_H
+#define PB_CAPTURE_FILTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "pcapng/block.h"
+
+struct pb_filter;
+struct pcap;
+
+/*
+ * Compile `text` (pcap-filter(7)) for a link type; "" matches all.
+ * PB_EINVAL with libpcap's own words; PB_ENOENT where a name in it is not known
+ * (now).  Names are looked up meanwhile, which may take long.
+ */
+int	pb_filter_create(struct pb_filter **out, const char *text,
+	    uint16_t linktype, struct pb_err *err);
+/* The same for a handle of libpcap, with what its kernel alone knows of a
+ * packet, as a tag that the card took off. */
+int	pb_filter_create_live(struct pb_filter **out, const char *text,
+	    struct pcap *handle, struct pb_err *err);
+
+void	pb_filter_destroy(struct pb_filter *filter);
+
+bool	pb_filter_match(const struct pb_filter *filter,
+	    const struct pb_packet *packet);
+
+/* What the handle gives out from now on; libpcap's code.  "" changes
+ * nothing. */
+int	pb_filter_install(struct pb_filter *filter, struct pcap *handle);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * recorder/intake/claim.c - whose body may grow
+ *
+ * Why a claim ends by itself: a peer that promised 16 MiB and stops would
+ * keep them from all others.  Without a claim a body keeps what it has, and
+ * asks again when it comes to more.
+ */
+#include "recorder/intake/claim.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "recorder/intake/intake.h"
+
+#define CLAIM_MS	200u
+#define CLAIM_RATE	1000000u	/* bytes a second */
+#define TURN_MS		500u
+#define TICK_MS		20u
+
+enum answer {
+	MAY,
+	FULL,		/* for all */
+	OWN,		/* its address has its half */
+};
+
+static enum answer may(const struct pb_claims *, const struct pb_claim *,
+		    size_t);
+static void	give(struct pb_claims *, struct pb_claim *, uint64_t);
+static void	end(struct pb_claims *, struct pb_claim *);
+static void	give_up(struct pb_claims *, struct pb_claim *);
+static void	expire(struct pb_claims *, uint64_t);
+static void	serve(struct pb_claims *, uint64_t);
+static void	let_go_on(struct pb_claims *, struct pb_claim *, uint64_t);
+static bool	turn_is_over(const struct pb_claims *,
+		    const struct pb_claim *, uint64_t);
+
+void
+pb_claims_init(struct pb_claims *claims, const struct pb_intake *intake,
+    size_t memory_max, uint64_t wait_ms)
+{
+	memset(claims, 0, sizeof(*claims));
+	claims->intake = intake;
+	claims->max = memory_max / 2;
+	claims->wait_ms = wait_ms;
+	TAILQ_INIT(&claims->having);
+	TAILQ_INIT(&claims->waiting);
+}
+
+size_t
+pb_claims_free(const struct pb_claims *claims)
+{
+	size_t room = pb_intake_room(claims->intake);
+
+	return room > claims->promised ? room - claims->promised : 0;
+}
+
+bool
+pb_claim_get(struct pb_claims *claims, struct pb_claim *claim, size_t rest,
+    uint64_t now_ms)
+{
+	enum answer answer;
+
+	end(claims, claim);
+	if (claims->stopped)
+		claim->state = PB_CLAIM_GAVE_UP;
+	if (claim->state == PB_CLAIM_GAVE_UP)
+		return true;	/* and finds out */
+	answer = claims->blocked != NULL ? FULL : may(claims, claim, rest);
+	if (answer != MAY && claims->blocked == NULL) {
+		expire(claims, now_ms);
+		answer = may(claims, claim, rest);
+	}
+	claim->rest = rest;
+	if (answer == MAY) {
+		give(claims, claim, now_ms);
+		return true;
+	}
+	if (answer == FULL && claims->blocked == NULL) {
+		claims->blocked = claim;
+		claims->blocked_ms = now_ms;
+	}
+	claim->state = PB_CLAIM_WAITS;
+	claim->until_ns = (now_ms + claims->wait_ms) * PB_NS_PER_MS;
+	TAILQ_INSERT_TAIL(&claims->waiting, claim, link);
+	claims->waits++;
+	return false;
+}
+
+void
+pb_claim_feed(struct pb_claim *claim, size_t bytes, uint64_t now_ms)
+{
+	uint64_t full = (now_ms + CLAIM_MS) * PB_NS_PER_MS;
+	uint64_t until = claim->until_ns +
+	    bytes * (PB_NS_PER_S / CLAIM_RATE);
+
+	if (claim->state == PB_CLAIM_HAS)
+		claim->until_ns = until < full ? until : full;
+}
+
+void
+pb_claim_grow(struct pb_claims *claims, struct pb_claim *claim, size_t bytes)
+{
+	size_t claimed = bytes < claim->rest ? bytes : claim->rest;
+
+	claim->held += bytes;
+	if (claim->state != PB_CLAIM_HAS)
+		return;
+	claim->rest -= claimed;
+	claims->promised -= claimed;
+	claims->claimed += bytes - claimed;
+	if (claim->share != NULL)
+		claim->share->claimed += bytes - claimed;
+}
+
+void
+pb_claim_end(struct pb_claims *claims, struct pb_claim *claim)
+{
+	end(claims, claim);
+}
+
+int
+pb_claims_tick(struct pb_claims *claims, uint64_t now_ms)
+{
+	if (TAILQ_EMPTY(&claims->waiting))
+		return -1;
+	expire(claims, now_ms);
+	serve(claims, now_ms);
+	return TAILQ_EMPTY(&claims->waiting) ? -1 : (int)TICK_MS;
+}
+
+void
+pb_claims_stop(struct pb_claims *claims)
+{
+	struct pb_claim *claim;
+
+	claims->stopped = true;
+	while ((claim = TAILQ_FIRST(&claims->waiting)) != NULL)
+		give_up(claims, claim);
+}
+
+static enum answer
+may(const struct pb_claims *claims, const struct pb_claim *claim, size_t rest)
+{
+	const struct pb_share *share = claim->share;
+	size_t whole = claim->held + rest;
+	size_t others = claims->claimed + pb_intake_waiting(claims->intake);
+
+	if (share != NULL && share->claimed > 0 &&
+	    share->claimed + whole > claims->max / 2)
+		return OWN;
+	if ((others > 0 && others + whole > claims->max) ||
+	    rest > pb_claims_free(claims))
+		return FULL;
+	return MAY;
+}
+
+static void
+give(struct pb_claims *claims, struct pb_claim *claim, uint64_t now_ms)
+{
+	size_t whole = claim->held + claim->rest;
+
+	claim->state = PB_CLAIM_HAS;
+	claim->until_ns = (now_ms + CLAIM_MS) * PB_NS_PER_MS;
+	claims->promised += claim->rest;
+	claims->claimed += whole;
+	if (claim->share != NULL)
+		claim->share->claimed += whole;
+	TAILQ_INSERT_TAIL(&claims->having, claim, link);
+}
+
+/* It has none any more, and does not wait for one. */
+static void
+end(struct pb_claims *claims, struct pb_claim *claim)
+{
+	size_t whole = claim->held + claim->rest;
+
+	switch (claim->state) {
+	case PB_CLAIM_HAS:
+		claims->promised -= claim->rest;
+		claims->claimed -= whole;
+		if (claim->share != NULL)
+			claim->share->claimed -= whole;
+		TAILQ_REMOVE(&claims->having, claim, link);
+		break;
+	case PB_CLAIM_WAITS:
+		TAILQ_REMOVE(&claims->waiting, claim, link);
+		claims->waits--;
+		if (claims->blocked == claim)
+			claims->blocked = NULL;
+		break;
+	case PB_CLAIM_NONE:
+	case PB_CLAIM_GAVE_UP:
+		return;
+	}
+	claim->state = PB_CLAIM_NONE;
+	claim->rest = 0;
+}
+
+static void
+give_up(struct pb_claims *claims, struct pb_claim *claim)
+{
+	end(claims, claim);
+	claim->state = PB_CLAIM_GAVE_UP;
+	claim->wake(claim->arg);
+}
+
+static void
+expire(struct pb_claims *claims, uint64_t now_ms)
+{
+	struct pb_claim *claim, *next;
+
+	for (claim = TAILQ_FIRST(&claims->having); claim != NULL;
+	    claim = next) {
+		next = TAILQ_NEXT(claim, link);
+		if (now_ms * PB_NS_PER_MS >= claim->until_ns)
+			end(claims, claim);
+	}
+}
+
+/* In order of arrival, until one finds no memory. */
+static void
+serve(struct pb_claims *claims, uint64_t now_ms)
+{
+	const struct pb_claim *blocked = NULL;
+	struct pb_claim *claim, *next;
+
+	for (claim = TAILQ_FIRST(&claims->waiting); claim != NULL;
+	    claim = next) {
+		next = TAILQ_NEXT(claim, link);
+		if (now_ms * PB_NS_PER_MS >= claim->until_ns) {
+			give_up(claims, claim);
+			continue;
+		}
+		switch (may(claims, claim, claim->rest)) {
+		case MAY:
+			let_go_on(claims, claim, now_ms);
+			break;
+		case FULL:
+			if (blocked == NULL)
+				blocked = claim;
+			break;
+		case OWN:
+			break;
+		}
+		if (blocked != NULL && !turn_is_over(claims, blocked, now_ms))
+			break;
+	}
+	if (blocked != claims->blocked)
+		claims->blocked_ms = now_ms;
+	claims->blocked = blocked;
+}
+
+static void
+let_go_on(struct pb_claims *claims, struct pb_claim *claim, uint64_t now_ms)
+{
+	size_t rest = claim->rest;
+
+	end(claims, claim);
+	claim->rest = rest;
+	give(claims, claim, now_ms);
+	claim->wake(claim->arg);
+}
+
+static bool
+turn_is_over(const struct pb_claims *claims, const struct pb_claim *blocked,
+    uint64_t now_ms)
+{
+	return blocked == claims->blocked &&
+	    now_ms - claims->blocked_ms >= TURN_MS;
+}

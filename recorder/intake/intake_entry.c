@@ -1,0 +1,137 @@
+/*
+ * recorder/intake/intake_entry.c - the streams that requests speak of
+ *
+ * Limit: ENTRIES_MAX of them, so that asking for names costs a peer more
+ * than us; an entry that nobody uses is forgotten after IDLE_MS.  Where a
+ * sender has said who it is that is later, as it would have to ask again;
+ * senders of ours ask about idle streams every ten minutes.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "recorder/intake/intake_impl.h"
+
+#define ENTRIES_MAX	(2u * PB_STREAMS_OPEN_MAX)
+#define IDLE_MS		60000u
+#define ASKED_IDLE_MS	1500000u
+
+static size_t	slot_of(const struct pb_intake *,
+		    const struct pb_stream_key *);
+static bool	entry_idle(const struct pb_intake *,
+		    const struct pb_intake_entry *, uint64_t);
+static void	entry_free(struct pb_intake_entry *);
+
+struct pb_intake_entry *
+intake_entry(struct pb_intake *intake, const struct pb_stream_key *key,
+    struct pb_err *err)
+{
+	size_t slot = slot_of(intake, key);
+	struct pb_intake_entry *entry = intake->slot[slot];
+
+	for (; entry != NULL; entry = entry->chain)
+		if (entry->key.epoch == key->epoch &&
+		    strcmp(entry->key.node, key->node) == 0 &&
+		    strcmp(entry->key.interface, key->interface) == 0)
+			return entry;
+	if (intake->entries >= ENTRIES_MAX) {
+		pb_err_set(err, PB_ELIMIT, "more than %u streams are spoken "
+		    "of; ask again in a minute", ENTRIES_MAX);
+		return NULL;
+	}
+	entry = calloc(1, sizeof(*entry));
+	if (entry == NULL) {
+		pb_err_set(err, PB_ENOMEM, "no memory");
+		return NULL;
+	}
+	entry->key = *key;
+	entry->chain = intake->slot[slot];
+	intake->slot[slot] = entry;
+	intake->entries++;
+	return entry;
+}
+
+/* Seeded, so that no peer can choose names that share a slot. */
+static size_t
+slot_of(const struct pb_intake *intake, const struct pb_stream_key *key)
+{
+	uint64_t hash = XXH3_64bits_withSeed(key->node, strlen(key->node),
+	    intake->seed ^ key->epoch);
+
+	hash = XXH3_64bits_withSeed(key->interface, strlen(key->interface),
+	    hash);
+	return (size_t)(hash & (SLOTS - 1));
+}
+
+int
+intake_find_stream(struct pb_intake *intake, struct pb_intake_entry *entry,
+    struct pb_err *err)
+{
+	int rc;
+
+	if (entry->stream != NULL)
+		return 0;
+	rc = pb_store_stream_find(intake->opts.store, &entry->key,
+	    &entry->stream, err);
+	return rc < 0 ? intake_store_failed(rc) : 0;
+}
+
+int
+intake_store_failed(int rc)
+{
+	if (rc == PB_EORDER)
+		return PB_EBUSY;
+	return rc == PB_ENOSPC ? rc : PB_ESYS;
+}
+
+void
+intake_sweep(struct pb_intake *intake, uint64_t now_ms)
+{
+	struct pb_intake_entry **at, *entry;
+
+	for (size_t i = 0; intake->entries > 0 && i < SLOTS; i++) {
+		at = &intake->slot[i];
+		while ((entry = *at) != NULL) {
+			if (!entry_idle(intake, entry, now_ms)) {
+				at = &entry->chain;
+				continue;
+			}
+			*at = entry->chain;
+			entry_free(entry);
+			intake->entries--;
+		}
+	}
+}
+
+static bool
+entry_idle(const struct pb_intake *intake,
+    const struct pb_intake_entry *entry, uint64_t now_ms)
+{
+	bool keep = entry->sender != 0 && intake->entries < ENTRIES_MAX / 2;
+	unsigned loads = 0;
+
+	for (int i = LOAD_COMING; i <= LOAD_WRITING; i++)
+		loads += entry->loads[i];
+	return loads == 0 && entry->chunks == 0 &&
+	    now_ms - entry->used_ms >= (keep ? ASKED_IDLE_MS : IDLE_MS);
+}
+
+static void
+entry_free(struct pb_intake_entry *entry)
+{
+	pb_head_unref(entry->head);
+	free(entry);
+}
+
+void
+intake_free_entries(struct pb_intake *intake)
+{
+	struct pb_intake_entry *entry;
+
+	for (size_t i = 0; i < SLOTS; i++)
+		while ((entry = intake->slot[i]) != NULL) {
+			intake->slot[i] = entry->chain;
+			entry_free(entry);
+		}
+	intake->entries = 0;
+}

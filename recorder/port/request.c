@@ -1,0 +1,693 @@
+/*
+ * recorder/port/request.c - one request, from its head to its answer
+ *
+ *   HEAD  path, rights, size   -> refused, or its body may come
+ *   BODY  into memory that grows with it (intake/room.c)
+ *   END   digest, way, numbers -> offered to the intake, which settles it
+ *         when all of it is durable, or will not be
+ *
+ * A body for which there is no memory is not read until there is some;
+ * only where that takes too long it is refused.
+ *
+ * A body that nobody will read is thrown away as it comes, so that the
+ * peer gets to see the answer; only where it waits for our word, or is too
+ * large, the answer comes first.
+ */
+#include "recorder/port/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "recorder/port/allow.h"
+#include "recorder/port/route.h"
+#include "recorder/intake/room.h"
+
+#define JSON_TYPE	"application/json"
+#define METRICS_TYPE	"text/plain; version=0.0.4; charset=utf-8"
+#define DIGEST_PREFIX	"xxh3="
+#define SENDER_DIGITS	16
+#define PACKET_BYTES_MIN 44u	/* an EPB with epb_packetid, no end option */
+#define DISCARD_BODIES	4u	/* of body_max: of a body that nobody reads */
+#define RETRY_AFTER_S	1u
+#define RETRY_DISK_S	5u	/* a full disk does not empty in a second */
+
+struct pb_request {
+	struct pb_service *service;
+	void		(*wake)(void *);
+	void		*arg;
+	enum pb_door	 door;
+	struct pb_route	 route;
+	char		 peer[PB_TEXT_BYTES_MAX];
+	bool		 has_cn;
+	char		 cn[PB_NAME_BYTES_MAX + 1];
+	bool		 has_first, has_last, has_digest;
+	bool		 packed;	/* Content-Encoding: zstd */
+	uint64_t	 first, last, digest;
+	bool		 wanted;	/* the body */
+	struct pb_room	 room;		/* it */
+	struct pb_load	 load;
+	/* The answer. */
+	bool		 parked;	/* the peer waits, wake it */
+	bool		 answered;
+	bool		 refused;
+	struct pb_answer answer;
+};
+
+/* Head */
+static void	check_head(struct pb_request *,
+		    const struct pb_request_head *);
+static bool	check_cn(struct pb_request *,
+		    const struct pb_request_head *);
+static bool	allowed(const struct pb_request *);
+static void	check_post(struct pb_request *,
+		    const struct pb_request_head *);
+static int	parse_asker(struct pb_request *,
+		    const struct pb_request_head *, struct pb_err *);
+static int	parse_claims(struct pb_request *,
+		    const struct pb_request_head *, struct pb_err *);
+static int	parse_digest(const char *, uint64_t *, struct pb_err *);
+
+/* Body */
+static size_t	body_max(const struct pb_request *);
+static void	end_get(struct pb_request *, uint64_t);
+static void	end_question(struct pb_request *, uint64_t);
+static void	end_packets(struct pb_request *, uint64_t);
+static int	check_way(struct pb_request *, struct pb_body_facts *,
+		    struct pb_err *);
+static int	learn_numbers(struct pb_request *, struct pb_body_facts *,
+		    struct pb_err *);
+static void	end_gap(struct pb_request *, uint64_t);
+static int	parse_gap(struct pb_request *, struct pb_err *);
+
+/* Answers */
+static void	fail(struct pb_request *, int, const char *);
+static void	fail_body(struct pb_request *, int, const char *);
+static unsigned	status_of(int);
+static void	refuse(struct pb_request *, unsigned, const char *, ...)
+		    __attribute__((format(printf, 3, 4)));
+static void	answer_acked(struct pb_request *, uint64_t,
+		    const struct pb_fingerprint *);
+static void	answer(struct pb_request *, unsigned, const char *);
+
+int
+pb_request_create(struct pb_request **out, struct pb_service *service,
+    const struct pb_request_head *head, uint64_t now_ms, uint64_t now_ns,
+    void (*wake)(void *arg), void *arg, struct pb_err *err)
+{
+	struct pb_request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	request->service = service;
+	request->wake = wake;
+	request->arg = arg;
+	request->door = head->door;
+	pb_room_init(&request->room, service->rooms, head->share, wake, arg,
+	    now_ms);
+	request->load.arrival_ns = now_ns;
+	request->load.arg = request;
+	request->load.local = head->door == PB_DOOR_LOCAL;
+	snprintf(request->peer, sizeof(request->peer), "%s", head->peer);
+	pb_buf_init(&request->answer.body, PB_ANSWER_BYTES_MAX);
+	service->requests++;
+	service->now_ms = now_ms;
+	check_head(request, head);
+	request->refused = request->answered &&
+	    (head->expect || request->answer.close);
+	*out = request;
+	return 0;
+}
+
+void
+pb_request_destroy(struct pb_request *request, uint64_t now_ms)
+{
+	if (request == NULL)
+		return;
+	pb_intake_cancel(request->service->intake, &request->load, now_ms);
+	pb_room_finish(&request->room);
+	pb_buf_finish(&request->answer.body);
+	request->service->requests--;
+	free(request);
+}
+
+bool
+pb_request_wait(struct pb_request *request, size_t len, uint64_t now_ms)
+{
+	return request->wanted && !request->answered &&
+	    pb_room_wait(&request->room, len, now_ms);
+}
+
+bool
+pb_request_data(struct pb_request *request, const void *data, size_t len,
+    uint64_t now_ms)
+{
+	struct pb_err err;
+	int rc;
+
+	request->service->now_ms = now_ms;
+	if (!pb_room_in_time(&request->room, len, now_ms)) {
+		pb_request_late(request, now_ms);
+		return false;
+	}
+	if (request->answered || !request->wanted)
+		return request->room.seen <=
+		    DISCARD_BODIES * body_max(request);
+	rc = pb_room_put(&request->room, data, len, &err);
+	if (rc < 0) {
+		pb_room_finish(&request->room);
+		fail_body(request, rc, err.text);
+	}
+	return true;
+}
+
+uint64_t
+pb_request_until_ms(const struct pb_request *request)
+{
+	return pb_room_until_ms(&request->room);
+}
+
+void
+pb_request_late(struct pb_request *request, uint64_t now_ms)
+{
+	const struct pb_conf_listen *listen = &request->service->conf->listen;
+
+	request->service->now_ms = now_ms;
+	if (request->answered)
+		return;		/* and told why already */
+	refuse(request, 408, "the body stopped for %" PRIu64 " ms or comes "
+	    "slower than %" PRIu64 " bit/s: [listen] idle_timeout, "
+	    "body_rate_min", listen->idle_timeout_ms, listen->body_rate_min);
+}
+
+void
+pb_request_end(struct pb_request *request, uint64_t now_ms)
+{
+	request->service->now_ms = now_ms;
+	pb_room_close(&request->room);
+	if (!request->answered)
+		switch (request->route.kind) {
+		case PB_ROUTE_PACKETS:
+			end_packets(request, now_ms);
+			break;
+		case PB_ROUTE_GAPS:
+			end_gap(request, now_ms);
+			break;
+		case PB_ROUTE_HEALTH:
+		case PB_ROUTE_METRICS:
+		case PB_ROUTE_STATUS:
+		case PB_ROUTE_STREAM:
+			end_get(request, now_ms);
+			break;
+		}
+	request->parked = !request->answered;
+}
+
+const struct pb_answer *
+pb_request_answer(const struct pb_request *request)
+{
+	return request->answered ? &request->answer : NULL;
+}
+
+bool
+pb_request_refused(const struct pb_request *request)
+{
+	return request->refused;
+}
+
+void
+pb_request_settled(void *arg, struct pb_load *load)
+{
+	struct pb_request *request = load->arg;
+
+	(void)arg;	/* the intake's, the same for all */
+	pb_room_finish(&request->room);
+	if (load->rc == 0)
+		answer_acked(request, load->gap != 0 ? load->last :
+		    load->acked, &load->last_packet);
+	else
+		fail(request, load->rc, load->text);
+	if (request->parked)
+		request->wake(request->arg);
+	request->parked = false;
+}
+
+/* Its packets are in chunks: others may have the memory of its body. */
+void
+pb_request_taken(void *arg, struct pb_load *load)
+{
+	struct pb_request *request = load->arg;
+
+	(void)arg;
+	pb_room_finish(&request->room);
+}
+
+/* --- head ----------------------------------------------------------------- */
+
+static void
+check_head(struct pb_request *request, const struct pb_request_head *head)
+{
+	struct pb_route *route = &request->route;
+	struct pb_err err = { 0 };
+	int rc;
+
+	if (!check_cn(request, head)) {
+		request->answer.close = true;
+		return;
+	}
+	rc = pb_route_parse(head->method, head->path,
+	    head->door == PB_DOOR_LOCAL, route, &err);
+	if (rc < 0) {
+		fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc, err.text);
+	} else if (!route->method_fits) {
+		request->answer.allow = route->allow;
+		refuse(request, 405, "this path takes %s", route->allow);
+	} else if (route->key.epoch != 0 && !allowed(request)) {
+		refuse(request, 403, "%s may not bring or ask for streams of "
+		    "node %s: [listen] allow", request->has_cn ? request->cn :
+		    "this peer", route->key.node);
+	} else if (parse_asker(request, head, &err) < 0) {
+		fail(request, PB_EFORMAT, err.text);
+	} else if (strcmp(head->method, "POST") == 0) {
+		check_post(request, head);
+	}
+}
+
+/* With TLS the peer is who its certificate says, or nobody. */
+static bool
+check_cn(struct pb_request *request, const struct pb_request_head *head)
+{
+	if (!head->tls)
+		return true;
+	if (head->cn == NULL) {
+		refuse(request, 401, "a certificate for clients is needed, "
+		    "with one common name, signed by this node's tls_ca");
+		return false;
+	}
+	if (!pb_name_valid(head->cn)) {
+		refuse(request, 401, "the common name of the client "
+		    "certificate is no node's name");
+		return false;
+	}
+	memcpy(request->cn, head->cn, strlen(head->cn) + 1);
+	request->has_cn = true;
+	return true;
+}
+
+static bool
+allowed(const struct pb_request *request)
+{
+	return request->door == PB_DOOR_LOCAL ||
+	    pb_allow_node(request->service->conf->listen.allow,
+	    request->route.key.node, request->has_cn ? request->cn : NULL);
+}
+
+static void
+check_post(struct pb_request *request, const struct pb_request_head *head)
+{
+	struct pb_service *service = request->service;
+	struct pb_err err = { 0 };
+	size_t length = !head->has_length ? SIZE_MAX :
+	    head->length < SIZE_MAX ? (size_t)head->length : SIZE_MAX - 1;
+	int rc;
+
+	if (request->door == PB_DOOR_TCP &&
+	    strcmp(request->route.key.node, service->self.name) == 0) {
+		refuse(request, 508, "a loop: node %s is the origin of its "
+		    "own streams", service->self.name);
+		return;
+	}
+	request->packed = head->encoding != NULL &&
+	    request->route.kind == PB_ROUTE_PACKETS &&
+	    strcasecmp(head->encoding, "zstd") == 0;
+	if (head->encoding != NULL && !request->packed &&
+	    strcasecmp(head->encoding, "identity") != 0) {
+		refuse(request, 415, "Content-Encoding %.32s is not taken; "
+		    "identity is, and zstd for packets", head->encoding);
+		return;
+	}
+	if (!head->has_length && !head->chunked) {
+		refuse(request, 411, "Content-Length is needed");
+		return;
+	}
+	rc = pb_room_open(&request->room, body_max(request), length, &err);
+	if (rc == PB_ELIMIT) {
+		fail_body(request, rc, err.text);
+		request->answer.close = true;
+		return;
+	}
+	if (rc == 0)
+		rc = parse_claims(request, head, &err);
+	if (rc == 0 && service->stopping)
+		rc = pb_err_set(&err, PB_EBUSY, "the node is stopping");
+	request->wanted = rc == 0;
+	if (rc == 0)
+		rc = pb_intake_begin(service->intake, &request->load,
+		    &request->route.key, &err);
+	if (rc < 0)
+		fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc, err.text);
+}
+
+/* Who sends or asks, and about which number. */
+static int
+parse_asker(struct pb_request *request, const struct pb_request_head *head,
+    struct pb_err *err)
+{
+	if (request->route.kind == PB_ROUTE_STREAM && head->at != NULL &&
+	    pb_parse_u64(head->at, 1, PB_SEQ_MAX, &request->load.at, err) < 0)
+		return pb_err_prefix(err, "at");
+	if (request->route.key.epoch == 0 || head->sender == NULL ||
+	    (strlen(head->sender) == SENDER_DIGITS &&
+	    pb_parse_hex64(head->sender, &request->load.sender, NULL) == 0 &&
+	    request->load.sender != 0))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "PB-Sender is %d hex digits, not "
+	    "all 0", SENDER_DIGITS);
+}
+
+static int
+parse_claims(struct pb_request *request, const struct pb_request_head *head,
+    struct pb_err *err)
+{
+	request->has_first = head->first != NULL;
+	request->has_last = head->last != NULL;
+	request->has_digest = head->digest != NULL;
+	if ((request->has_first && pb_parse_u64(head->first, 1, PB_SEQ_MAX,
+	    &request->first, err) < 0) ||
+	    (request->has_last && pb_parse_u64(head->last, 1, PB_SEQ_MAX,
+	    &request->last, err) < 0))
+		return pb_err_prefix(err, "PB-First and PB-Last");
+	if (request->has_first && request->has_last &&
+	    request->first > request->last)
+		return pb_err_set(err, PB_EINVAL, "PB-First %" PRIu64 " is "
+		    "past PB-Last %" PRIu64, request->first, request->last);
+	if (request->has_digest)
+		return parse_digest(head->digest, &request->digest, err);
+	return 0;
+}
+
+static int
+parse_digest(const char *text, uint64_t *out, struct pb_err *err)
+{
+	size_t prefix = strlen(DIGEST_PREFIX);
+
+	if (strncmp(text, DIGEST_PREFIX, prefix) == 0 &&
+	    strlen(text) == prefix + 16 &&
+	    pb_parse_hex64(text + prefix, out, NULL) == 0)
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "PB-Digest is " DIGEST_PREFIX
+	    " and 16 hex digits");
+}
+
+/* --- body ----------------------------------------------------------------- */
+
+static size_t
+body_max(const struct pb_request *request)
+{
+	if (request->route.kind == PB_ROUTE_GAPS)
+		return PB_JSON_BODY_MAX;
+	return request->door == PB_DOOR_LOCAL ? PB_BODY_BYTES_MAX :
+	    (size_t)request->service->conf->listen.body_max;
+}
+
+static void
+end_get(struct pb_request *request, uint64_t now_ms)
+{
+	struct pb_service *service = request->service;
+	struct pb_buf *body = &request->answer.body;
+
+	switch (request->route.kind) {
+	case PB_ROUTE_HEALTH:
+		pb_service_health(service, body);
+		break;
+	case PB_ROUTE_METRICS:
+		pb_service_metrics(service, body);
+		answer(request, 200, METRICS_TYPE);
+		return;
+	case PB_ROUTE_STATUS:
+		pb_service_status(service, body);
+		break;
+	default:
+		end_question(request, now_ms);
+		return;
+	}
+	answer(request, 200, JSON_TYPE);
+}
+
+static void
+end_question(struct pb_request *request, uint64_t now_ms)
+{
+	struct pb_intake *intake = request->service->intake;
+	struct pb_err err = { 0 };
+	int rc = pb_intake_begin(intake, &request->load, &request->route.key,
+	    &err);
+
+	request->load.ask = true;
+	if (rc < 0)
+		fail(request, rc, err.text);
+	else
+		pb_intake_offer(intake, &request->load, now_ms);
+}
+
+static void
+end_packets(struct pb_request *request, uint64_t now_ms)
+{
+	struct pb_load *load = &request->load;
+	struct pb_err err = { 0 };
+	struct pb_body_facts facts;
+	int rc;
+
+	rc = request->packed ? pb_room_unpack(&request->room, &err) : 0;
+	if (rc < 0) {
+		fail_body(request, rc, err.text);
+		return;
+	}
+	load->body = (struct pb_body){
+		.data = request->room.data, .len = request->room.len,
+		.key = &request->route.key,
+		.self = load->local ? NULL : &request->service->self,
+		.pen = request->service->conf->node.pen,
+	};
+	rc = check_way(request, &facts, &err);
+	if (rc == 0)
+		rc = learn_numbers(request, &facts, &err);
+	if (rc < 0) {
+		fail(request, rc, err.text);
+		return;
+	}
+	load->first = facts.first;
+	load->last = facts.last;
+	pb_intake_offer(request->service->intake, load, now_ms);
+}
+
+/* Is it what was sent, from whom may send it? */
+static int
+check_way(struct pb_request *request, struct pb_body_facts *facts,
+    struct pb_err *err)
+{
+	struct pb_service *service = request->service;
+	const char *cn = request->has_cn ? request->cn : NULL, *sender;
+	int rc;
+
+	if (request->has_digest && pb_digest(request->room.data,
+	    request->room.len) != request->digest)
+		return pb_err_set(err, PB_EDIGEST, "PB-Digest does not match "
+		    "the %zu bytes that came", request->room.len);
+	rc = pb_body_look(pb_intake_scratch(service->intake),
+	    &request->load.body, facts, err);
+	if (rc < 0 || request->door == PB_DOOR_LOCAL)
+		return rc;
+	sender = cn != NULL ? cn :
+	    facts->way.node[facts->way.nodes - 1].name;
+	if (!pb_allow_way(service->conf->listen.allow, &facts->way, cn))
+		return pb_err_set(err, PB_EACCES, "node %s may not bring "
+		    "streams of node %s: [listen] allow", sender,
+		    request->route.key.node);
+	return 0;
+}
+
+/*
+ * The numbers its sender says it has, which are checked when it is taken;
+ * without them they are read from the packets.
+ */
+static int
+learn_numbers(struct pb_request *request, struct pb_body_facts *facts,
+    struct pb_err *err)
+{
+	if (request->has_first && request->first != facts->first)
+		return pb_err_set(err, PB_EINVAL, "PB-First is %" PRIu64
+		    ", the first packet's number %" PRIu64, request->first,
+		    facts->first);
+	if (!request->has_last)
+		return pb_body_check(pb_intake_scratch(
+		    request->service->intake), &request->load.body, facts,
+		    err);
+	if (request->last < facts->first || (request->last - facts->first) >=
+	    request->room.len / PACKET_BYTES_MIN)
+		return pb_err_set(err, PB_EINVAL, "PB-Last is %" PRIu64
+		    "; from %" PRIu64 " on that many packets are not in %zu "
+		    "bytes", request->last, facts->first,
+		    request->room.len);
+	facts->last = request->last;
+	return 0;
+}
+
+static void
+end_gap(struct pb_request *request, uint64_t now_ms)
+{
+	struct pb_err err = { 0 };
+	int rc = parse_gap(request, &err);
+
+	if (rc < 0)
+		fail(request, rc, err.text);
+	else
+		pb_intake_offer(request->service->intake, &request->load,
+		    now_ms);
+}
+
+static int
+parse_gap(struct pb_request *request, struct pb_err *err)
+{
+	const char *body = (const char *)request->room.data;
+	struct pb_load *load = &request->load;
+	size_t len = request->room.len;
+	uint64_t linktype = PB_LINKTYPE_ETHERNET;
+	char reason[32];
+	int rc;
+
+	if (len == 0)
+		return pb_err_set(err, PB_EINVAL, "the body is empty");
+	rc = pb_json_get_u64(body, len, "first", &load->first, err);
+	if (rc == 0)
+		rc = pb_json_get_u64(body, len, "last", &load->last, err);
+	if (rc == 0)
+		rc = pb_json_get_text(body, len, "reason", reason,
+		    sizeof(reason), err);
+	if (rc == 0 && memmem(body, len, "\"link_type\"", 11) != NULL)
+		rc = pb_json_get_u64(body, len, "link_type", &linktype, err);
+	if (rc < 0)
+		return rc;
+	if (load->first == 0 || load->first > load->last ||
+	    load->last > PB_SEQ_MAX)
+		return pb_err_set(err, PB_EINVAL, "first and last: numbers "
+		    "from 1 on, first not past last");
+	load->gap = pb_gap_reason_parse(reason);
+	if (load->gap == 0)
+		return pb_err_set(err, PB_EINVAL, "reason is dead-lettered, "
+		    "expired, damaged or restored");
+	if (linktype > UINT16_MAX)
+		return pb_err_set(err, PB_EINVAL, "link_type is 0 to 65535");
+	load->linktype = (uint16_t)linktype;
+	return 0;
+}
+
+/* --- answers -------------------------------------------------------------- */
+
+static void
+fail(struct pb_request *request, int rc, const char *text)
+{
+	if (rc == PB_EBUSY || status_of(rc) == 503)
+		request->answer.retry_after_s = rc == PB_ENOSPC ?
+		    RETRY_DISK_S : RETRY_AFTER_S;
+	refuse(request, status_of(rc), "%s", text);
+}
+
+/* The same for what room.h says. */
+static void
+fail_body(struct pb_request *request, int rc, const char *text)
+{
+	if (rc == PB_ELIMIT)
+		refuse(request, 413, "%s", text);
+	else
+		fail(request, rc, text);
+}
+
+static unsigned
+status_of(int rc)
+{
+	switch (rc) {
+	case PB_EFORMAT:
+		return 400;
+	case PB_EACCES:
+		return 403;
+	case PB_ENOENT:
+		return 404;
+	case PB_EORDER:
+		return 409;
+	case PB_EINVAL:
+	case PB_EDIGEST:
+		return 422;
+	case PB_ELOOP:
+		return 508;
+	default:
+		return 503;
+	}
+}
+
+/* An error: one line for the peer, and, seldom enough, for the log. */
+static void
+refuse(struct pb_request *request, unsigned status, const char *fmt, ...)
+{
+	struct pb_buf *body = &request->answer.body;
+	char text[PB_ERR_TEXT_MAX], cause[8];
+	struct pb_json json;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	pb_buf_clear(body);
+	pb_json_init(&json, body);
+	pb_json_object(&json, NULL);
+	if (status == 409)
+		pb_json_u64(&json, "acked", request->load.acked);
+	if (status == 409 && request->load.asked)
+		pb_json_bool(&json, "ask", true);
+	pb_json_text(&json, "error", text);
+	pb_json_end(&json);
+	answer(request, status, JSON_TYPE);
+	/* Overtaking is how several connections work. */
+	if (status == 409)
+		return;
+	snprintf(cause, sizeof(cause), "%u", status);
+	pb_peerlog_warn(&request->service->log, request->service->now_ms,
+	    request->peer, cause, text);
+}
+
+static void
+answer_acked(struct pb_request *request, uint64_t acked,
+    const struct pb_fingerprint *last)
+{
+	struct pb_json json;
+	char digest[32];
+
+	pb_json_init(&json, &request->answer.body);
+	pb_json_object(&json, NULL);
+	pb_json_u64(&json, "acked", acked);
+	if (last->seq != 0) {
+		snprintf(digest, sizeof(digest), DIGEST_PREFIX "%016" PRIx64,
+		    last->digest);
+		pb_json_object(&json, "last");
+		pb_json_u64(&json, "seq", last->seq);
+		pb_json_text(&json, "digest", digest);
+		pb_json_end(&json);
+	}
+	pb_json_end(&json);
+	answer(request, 200, JSON_TYPE);
+}
+
+static void
+answer(struct pb_request *request, unsigned status, const char *type)
+{
+	if (request->service->stopping)
+		request->answer.close = true;
+	request->answer.status = status;
+	request->answer.type = type;
+	request->answered = true;
+	pb_service_count(request->service, status);
+}

@@ -1,0 +1,93 @@
+/*
+ * recorder/port/request.h - one request, from its head to its answer
+ *
+ * The wire protocol (docs/protocol.md) without the wire: heads and bytes
+ * come in, an answer comes out, at once or later.  No HTTP library, no
+ * sockets, no clocks.
+ *
+ *	create -> data ... -> end -> (wake) -> answer -> destroy
+ */
+#ifndef PB_INGEST_REQUEST_H
+#define PB_INGEST_REQUEST_H
+
+#include "recorder/port/service.h"
+
+#define PB_ANSWER_BYTES_MAX	PB_REPORT_BYTES_MAX
+
+enum pb_door {
+	PB_DOOR_TCP,		/* [listen]: nodes, each adds a hop */
+	PB_DOOR_LOCAL,		/* STORE/recorder.sock: this machine's */
+};
+
+struct pb_request_head {	/* borrowed for the call; NULL: not given */
+	enum pb_door	door;
+	const char	*method;
+	const char	*path;		/* percent-encoded, without a query */
+	const char	*peer;		/* for the log */
+	struct pb_share	*share;		/* of its address; intake/room.h;
+					 * lives as long as the request */
+	bool		 tls;
+	const char	*cn;		/* of the verified certificate */
+	bool		 has_length;
+	uint64_t	 length;	/* Content-Length */
+	bool		 chunked;
+	bool		 expect;	/* the peer waits for our word before
+					 * it sends the body */
+	const char	*first;		/* PB-First */
+	const char	*last;		/* PB-Last */
+	const char	*digest;	/* PB-Digest */
+	const char	*encoding;	/* Content-Encoding */
+	const char	*sender;	/* PB-Sender */
+	const char	*at;		/* of the query */
+};
+
+struct pb_answer {
+	unsigned	 status;
+	const char	*type;		/* Content-Type */
+	const char	*allow;		/* Allow, or NULL */
+	unsigned	 retry_after_s;	/* Retry-After, or 0 */
+	bool		 close;		/* the connection, afterwards */
+	struct pb_buf	 body;
+};
+
+struct pb_request;
+
+/*
+ * A request's head is there.  `wake(arg)` is called once if the answer
+ * comes after pb_request_end() returned, and once for each time that
+ * pb_request_wait() said so.  PB_ENOMEM.
+ */
+int	pb_request_create(struct pb_request **out, struct pb_service *service,
+	    const struct pb_request_head *head, uint64_t now_ms,
+	    uint64_t now_ns, void (*wake)(void *arg), void *arg,
+	    struct pb_err *err);
+void	pb_request_destroy(struct pb_request *request, uint64_t now_ms);
+
+/* `len` bytes of its body are there.  True: there is no memory for them;
+ * leave them where they are until `wake`, then ask again. */
+bool	pb_request_wait(struct pb_request *request, size_t len,
+	    uint64_t now_ms);
+
+/* Some of its body.  False: stop reading, close the connection. */
+bool	pb_request_data(struct pb_request *request, const void *data,
+	    size_t len, uint64_t now_ms);
+
+/* Until when more of the body must have come: intake/room.h. */
+uint64_t pb_request_until_ms(const struct pb_request *request);
+/* It did not: answer 408, which the peer hears as a closed connection. */
+void	pb_request_late(struct pb_request *request, uint64_t now_ms);
+
+/* It is all there. */
+void	pb_request_end(struct pb_request *request, uint64_t now_ms);
+
+/* The answer, borrowed until destroy; NULL while there is none. */
+const struct pb_answer *pb_request_answer(const struct pb_request *request);
+
+/* There is an answer, and it does not wait for the body to arrive. */
+bool	pb_request_refused(const struct pb_request *request);
+
+/* For the intake of the service: pb_service_create() wants them. */
+void	pb_request_settled(void *arg, struct pb_load *load);
+void	pb_request_taken(void *arg, struct pb_load *load);
+
+#endif

@@ -1,0 +1,728 @@
+/*
+ * recorder/port/server.c - HTTP/1.1 for one door, by libmicrohttpd
+ *
+ * A request that waits, for the writer or for memory for its body, is
+ * suspended: its connection is not read and does not time out; pb_request's
+ * wake resumes it.  What has been read of a body that waits stays in the
+ * library's buffer and is given again.
+ * Limit: CONNECTION_POOL_BYTES of memory a connection for heads and as
+ * read buffer; bodies are the request's.
+ *
+ * The library knows one time-out, for connections without a byte.  Who
+ * drips bytes is found by the deadlines here, and is cut off by shutting
+ * its socket down, which the library sees like a peer that left.
+ */
+#include "recorder/port/server.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "recorder/port/accept.h"
+#include "recorder/port/peers.h"
+#include "recorder/port/tls.h"
+
+#define CONNECTION_POOL_BYTES	(64u << 10)
+#define NEVER			UINT64_MAX
+#define CUT_MS			100u
+#define PEER_BYTES_MAX		(INET6_ADDRSTRLEN + PB_NAME_BYTES_MAX + 4)
+#define ACCEPTS_MAX		64	/* between two looks at requests */
+/* The library reads once from each connection in a turn.  A fast one has more
+ * by then: some turns more cost less than a look at all else between them. */
+#define TURNS_MAX		64
+#define TURNS_BYTES_MAX		(1u << 20)
+/* AES-128 first: a tenth less work at either end than AES-256, which most
+ * clients would choose.  Without CBC: all clients of TLS 1.2 know GCM. */
+#define TLS_PRIORITIES	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
+			"-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:" \
+			"+CHACHA20-POLY1305:%SERVER_PRECEDENCE"
+
+struct pb_server {
+	struct pb_service *service;
+	struct MHD_Daemon *daemon;
+	struct pb_accept *accept;
+	enum pb_door	door;
+	struct pb_tls	tls;
+	bool		has_tls;
+	bool		resumed;	/* some connection goes on */
+	bool		rejected;	/* the last one that came */
+	size_t		turn_bytes;	/* of bodies, since they began */
+	unsigned	connections_max;
+	struct pb_peers	*addresses;
+	TAILQ_HEAD(, peer) peers;	/* of all connections */
+	uint64_t	due_ms;		/* no deadline is before */
+};
+
+/* A connection's peer; made at its start, gone with it. */
+struct peer {
+	TAILQ_ENTRY(peer) link;
+	struct pb_peer_address *address;	/* NULL: not counted */
+	struct exchange	*exchange;	/* under way, or NULL */
+	int		fd;
+	uint64_t	deadline_ms;	/* for what it does now */
+	char		text[PEER_BYTES_MAX];
+	bool		looked;		/* at its certificate */
+	bool		verified;
+	char		cn[PB_NAME_BYTES_MAX + 1];
+};
+
+/* A request and the connection it came by. */
+struct exchange {
+	struct pb_server *server;
+	struct MHD_Connection *connection;
+	struct peer	*peer;
+	struct pb_request *request;
+	bool		ended;
+	bool		suspended;
+};
+
+static int	start_daemon(struct pb_server *, struct pb_err *);
+static int	start_accept(struct pb_server *, int, struct pb_err *);
+static void	take_connections(struct pb_server *);
+static void	on_log(void *, const char *, va_list)
+		    __attribute__((format(printf, 2, 0)));
+static bool	is_about_tcp(const char *);
+static size_t	on_unescape(void *, struct MHD_Connection *, char *);
+static enum MHD_Result on_accept(void *, const struct sockaddr *,
+		    socklen_t);
+static void	on_connection(void *, struct MHD_Connection *, void **,
+		    enum MHD_ConnectionNotificationCode);
+static enum MHD_Result on_request(void *, struct MHD_Connection *,
+		    const char *, const char *, const char *, const char *,
+		    size_t *, void **);
+static void	on_completed(void *, struct MHD_Connection *, void **,
+		    enum MHD_RequestTerminationCode);
+static void	suspend(struct exchange *);
+static void	on_wake(void *);
+static struct exchange *exchange_create(struct pb_server *,
+		    struct MHD_Connection *, const char *, const char *);
+static struct peer *peer_create(struct pb_server *,
+		    struct MHD_Connection *);
+static void	peer_destroy(struct pb_server *, struct peer *);
+static void	address_text(const struct sockaddr *,
+		    char [static PEER_BYTES_MAX]);
+static void	set_deadline(struct pb_server *, struct peer *, uint64_t);
+static void	cut_late(struct pb_server *, uint64_t);
+static void	say_late(struct pb_server *, struct peer *, uint64_t);
+static struct peer *peer_of(struct pb_server *, struct MHD_Connection *);
+static const char *header(struct MHD_Connection *, const char *);
+static void	body_size(struct MHD_Connection *,
+		    struct pb_request_head *);
+static enum MHD_Result reply(struct exchange *);
+static uint64_t	answer_until_ms(const struct pb_server *,
+		    const struct pb_answer *);
+
+int
+pb_server_create(struct pb_server **out, const struct pb_server_opts *opts,
+    struct pb_err *err)
+{
+	struct pb_server *server = calloc(1, sizeof(*server));
+	int rc = 0;
+
+	if (server == NULL) {
+		close(opts->listen_fd);
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	}
+	server->service = opts->service;
+	server->door = opts->door;
+	server->has_tls = opts->tls != NULL;
+	server->connections_max = opts->connections_max;
+	server->due_ms = NEVER;
+	TAILQ_INIT(&server->peers);
+	rc = pb_peers_create(&server->addresses, opts->connections_per_peer,
+	    err);
+	if (rc == 0 && server->has_tls)
+		rc = pb_tls_init(&server->tls, opts->tls, err);
+	if (rc == 0)
+		rc = start_daemon(server, err);
+	if (rc == 0)
+		rc = start_accept(server, opts->listen_fd, err);
+	if (rc < 0) {
+		close(opts->listen_fd);
+		if (server->daemon != NULL)
+			MHD_stop_daemon(server->daemon);
+		pb_tls_finish(&server->tls);
+		pb_peers_destroy(server->addresses);
+		free(server);
+		return rc;
+	}
+	*out = server;
+	return 0;
+}
+
+void
+pb_server_destroy(struct pb_server *server)
+{
+	if (server == NULL)
+		return;
+	pb_accept_destroy(server->accept);
+	MHD_stop_daemon(server->daemon);
+	pb_tls_finish(&server->tls);
+	pb_peers_destroy(server->addresses);
+	free(server);
+}
+
+int
+pb_server_fd(const struct pb_server *server)
+{
+	return pb_accept_fd(server->accept);
+}
+
+int
+pb_server_timeout_ms(struct pb_server *server, uint64_t now_ms)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+	uint64_t timeout = NEVER, accept_ms;
+
+	if (server->resumed)
+		return 0;
+	if (now_ms >= server->due_ms)
+		cut_late(server, now_ms);
+	if (server->due_ms != NEVER)
+		timeout = server->due_ms - now_ms;
+	accept_ms = pb_accept_wake_ms(server->accept);
+	if (accept_ms < now_ms)
+		accept_ms = now_ms;
+	if (accept_ms != NEVER && accept_ms - now_ms < timeout)
+		timeout = accept_ms - now_ms;
+	if (MHD_get_timeout(server->daemon, &ms) == MHD_YES && ms < timeout)
+		timeout = ms;
+	if (timeout == NEVER)
+		return -1;
+	return timeout > INT_MAX ? INT_MAX : (int)timeout;
+}
+
+void
+pb_server_run(struct pb_server *server)
+{
+	struct pb_service *service = server->service;
+	MHD_UNSIGNED_LONG_LONG ms;
+	bool full;
+
+	server->resumed = false;
+	take_connections(server);
+	server->turn_bytes = 0;
+	for (unsigned i = 0; i < TURNS_MAX; i++) {
+		MHD_run(server->daemon);
+		if (server->turn_bytes >= TURNS_BYTES_MAX ||
+		    MHD_get_timeout(server->daemon, &ms) != MHD_YES || ms > 0)
+			break;
+	}
+	full = pb_server_connections(server) >= server->connections_max;
+	if (full)
+		pb_peerlog_warn(&service->log, service->now_ms, "any",
+		    "connections", "all connections are taken, more wait: "
+		    "[listen] connections_max");
+	pb_accept_full(server->accept, full);
+}
+
+void
+pb_server_quiesce(struct pb_server *server)
+{
+	pb_accept_stop(server->accept);
+}
+
+int
+pb_server_listen(struct pb_server *server, int listen_fd, struct pb_err *err)
+{
+	return pb_accept_listen(server->accept, listen_fd, err);
+}
+
+unsigned
+pb_server_connections(const struct pb_server *server)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon,
+	    MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info != NULL ? info->num_connections : 0;
+}
+
+/* --- the daemon ----------------------------------------------------------- */
+
+static int
+start_daemon(struct pb_server *server, struct pb_err *err)
+{
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+	    MHD_USE_ITC | MHD_USE_ERROR_LOG |
+	    MHD_USE_NO_LISTEN_SOCKET;
+	struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls.cert },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls.key },
+		{ MHD_OPTION_HTTPS_MEM_TRUST, 0, server->tls.ca },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0,
+		    (void *)(uintptr_t)TLS_PRIORITIES },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	/* Whole seconds: ours come first, and say why. */
+	unsigned idle_s = (unsigned)(server->service->conf->listen.
+	    idle_timeout_ms + 1999) / 1000;
+
+	if (server->has_tls) {
+		if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+			return pb_err_set(err, PB_EINVAL, "[listen] tls_cert: "
+			    "this libmicrohttpd is built without TLS");
+		flags |= MHD_USE_TLS;
+	} else {
+		tls[0].option = MHD_OPTION_END;
+	}
+	server->daemon = MHD_start_daemon(flags, 0, on_accept, server,
+	    on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
+	    MHD_OPTION_CONNECTION_LIMIT, server->connections_max,
+	    MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_POOL_BYTES,
+	    MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, server,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+	    MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+	    MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+	if (server->daemon == NULL)
+		return pb_err_sys(err, "cannot start the HTTP server");
+	return 0;
+}
+
+/*
+ * The library, given the socket, would turn all the time where descriptors
+ * have run out before its first connection, and later listen no more until
+ * one of its connections ends, however many descriptors there are again.
+ */
+static int
+start_accept(struct pb_server *server, int listen_fd, struct pb_err *err)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon,
+	    MHD_DAEMON_INFO_EPOLL_FD);
+
+	return pb_accept_create(&server->accept, listen_fd,
+	    info != NULL ? info->epoll_fd : -1, err);
+}
+
+static void
+take_connections(struct pb_server *server)
+{
+	struct pb_service *service = server->service;
+	unsigned room = server->connections_max -
+	    pb_server_connections(server);
+	struct sockaddr_storage from;
+	struct pb_err err;
+	socklen_t len;
+	int fd = 0;
+
+	for (unsigned i = 0; i < ACCEPTS_MAX && i < room && fd >= 0; i++) {
+		fd = pb_accept_next(server->accept, service->now_ms, &from,
+		    &len, &err);
+		/* The library closes it where it does not take it. */
+		if (fd >= 0)
+			(void)MHD_add_connection(server->daemon, fd,
+			    (struct sockaddr *)&from, len);
+		else if (fd != PB_ENOENT)
+			pb_peerlog_warn(&service->log, service->now_ms, "any",
+			    "http", err.text);
+	}
+}
+
+/* What the library says, it says because of a peer. */
+static void
+on_log(void *arg, const char *fmt, va_list ap)
+{
+	struct pb_server *server = arg;
+	char text[PB_ERR_TEXT_MAX];
+	size_t len;
+
+	if (server->rejected)
+		return;		/* on_accept has said it */
+	if (server->door == PB_DOOR_LOCAL && is_about_tcp(fmt))
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	len = strlen(text);
+	while (len > 0 && text[len - 1] == '\n')
+		text[--len] = '\0';
+	pb_peerlog_warn(&server->service->log, server->service->now_ms, "any",
+	    "http", text);
+}
+
+/*
+ * A connection that it is given, rather than takes itself, it holds for TCP:
+ * it sets TCP_NODELAY and TCP_CORK on the unix socket, and foretells delays
+ * when that fails, each time somebody asks.  Nothing tells it otherwise.
+ */
+static bool
+is_about_tcp(const char *fmt)
+{
+	static const char *const said[] = {
+		"Setting %s option to %s state failed",
+		"Failed to push the data from buffers to the network",
+	};
+
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		if (strncmp(fmt, said[i], strlen(said[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Paths are split before they are decoded: a name may hold a slash. */
+static size_t
+on_unescape(void *arg, struct MHD_Connection *connection, char *text)
+{
+	(void)arg;
+	(void)connection;
+	return strlen(text);
+}
+
+static enum MHD_Result
+on_accept(void *arg, const struct sockaddr *from, socklen_t len)
+{
+	struct pb_server *server = arg;
+	struct pb_service *service = server->service;
+	char peer[PEER_BYTES_MAX], text[PB_TEXT_BYTES_MAX];
+
+	(void)len;
+	server->rejected = !pb_peers_room(server->addresses, from);
+	if (!server->rejected)
+		return MHD_YES;
+	address_text(from, peer);
+	snprintf(text, sizeof(text), "more than %u connections from one "
+	    "address are closed: [listen] connections_per_peer",
+	    service->conf->listen.connections_per_peer);
+	pb_peerlog_warn(&service->log, service->now_ms, peer, "connections",
+	    text);
+	return MHD_NO;
+}
+
+static void
+on_connection(void *arg, struct MHD_Connection *connection, void **slot,
+    enum MHD_ConnectionNotificationCode code)
+{
+	struct pb_server *server = arg;
+
+	server->rejected = false;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*slot = peer_create(server, connection);
+	} else {
+		peer_destroy(server, *slot);
+		*slot = NULL;
+	}
+}
+
+static enum MHD_Result
+on_request(void *arg, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *data, size_t *len,
+    void **slot)
+{
+	struct exchange *exchange = *slot;
+
+	(void)version;
+	if (exchange == NULL) {
+		exchange = exchange_create(arg, connection, method, url);
+		if (exchange == NULL)
+			return MHD_NO;
+		*slot = exchange;
+		return pb_request_refused(exchange->request) ?
+		    reply(exchange) : MHD_YES;
+	}
+	if (*len > 0) {
+		uint64_t now_ms = pb_clock_mono_ms();
+		bool go_on;
+
+		if (pb_request_wait(exchange->request, *len, now_ms)) {
+			set_deadline(exchange->server, exchange->peer, NEVER);
+			suspend(exchange);
+			return MHD_YES;
+		}
+		go_on = pb_request_data(exchange->request, data, *len,
+		    now_ms);
+		exchange->server->turn_bytes += *len;
+		*len = 0;
+		set_deadline(exchange->server, exchange->peer,
+		    pb_request_until_ms(exchange->request));
+		return go_on ? MHD_YES : MHD_NO;
+	}
+	if (!exchange->ended) {
+		exchange->ended = true;
+		set_deadline(exchange->server, exchange->peer, NEVER);
+		pb_request_end(exchange->request, pb_clock_mono_ms());
+	}
+	if (pb_request_answer(exchange->request) != NULL)
+		return reply(exchange);
+	suspend(exchange);
+	return MHD_YES;
+}
+
+static void
+suspend(struct exchange *exchange)
+{
+	exchange->suspended = true;
+	MHD_suspend_connection(exchange->connection);
+}
+
+static void
+on_completed(void *arg, struct MHD_Connection *connection, void **slot,
+    enum MHD_RequestTerminationCode code)
+{
+	struct exchange *exchange = *slot;
+	struct pb_server *server = arg;
+	const struct pb_conf_listen *bounds = &server->service->conf->listen;
+	uint64_t now_ms = pb_clock_mono_ms();
+
+	(void)connection;
+	if (exchange == NULL)
+		return;
+	if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+		say_late(server, exchange->peer, now_ms);
+	set_deadline(server, exchange->peer, now_ms +
+	    bounds->idle_timeout_ms + bounds->head_timeout_ms);
+	exchange->peer->exchange = NULL;
+	pb_request_destroy(exchange->request, now_ms);
+	free(exchange);
+	*slot = NULL;
+}
+
+static void
+on_wake(void *arg)
+{
+	struct exchange *exchange = arg;
+
+	if (!exchange->suspended)
+		return;
+	exchange->suspended = false;
+	exchange->server->resumed = true;
+	MHD_resume_connection(exchange->connection);
+}
+
+/* --- connections ---------------------------------------------------------- */
+
+static struct peer *
+peer_create(struct pb_server *server, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *from = info != NULL ? info->client_addr : NULL;
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	if (peer == NULL)
+		return NULL;
+	address_text(from, peer->text);
+	peer->address = pb_peers_enter(server->addresses, from);
+	info = MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_CONNECTION_FD);
+	peer->fd = info != NULL ? info->connect_fd : -1;
+	TAILQ_INSERT_TAIL(&server->peers, peer, link);
+	set_deadline(server, peer, pb_clock_mono_ms() +
+	    server->service->conf->listen.head_timeout_ms);
+	return peer;
+}
+
+static void
+peer_destroy(struct pb_server *server, struct peer *peer)
+{
+	if (peer == NULL)
+		return;
+	TAILQ_REMOVE(&server->peers, peer, link);
+	pb_peers_leave(server->addresses, peer->address);
+	free(peer);
+}
+
+static void
+address_text(const struct sockaddr *from, char out[static PEER_BYTES_MAX])
+{
+	const char *text = NULL;
+
+	if (from != NULL && from->sa_family == AF_INET)
+		text = inet_ntop(AF_INET, &((const struct sockaddr_in *)
+		    (const void *)from)->sin_addr, out, PEER_BYTES_MAX);
+	else if (from != NULL && from->sa_family == AF_INET6)
+		text = inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)
+		    (const void *)from)->sin6_addr, out, PEER_BYTES_MAX);
+	if (text == NULL)
+		strcpy(out, "local");
+}
+
+static void
+set_deadline(struct pb_server *server, struct peer *peer,
+    uint64_t deadline_ms)
+{
+	peer->deadline_ms = deadline_ms;
+	if (deadline_ms < server->due_ms)
+		server->due_ms = deadline_ms;
+}
+
+/* It walks all connections, at most once a CUT_MS. */
+static void
+cut_late(struct pb_server *server, uint64_t now_ms)
+{
+	struct peer *peer;
+
+	server->due_ms = NEVER;
+	TAILQ_FOREACH(peer, &server->peers, link) {
+		if (now_ms >= peer->deadline_ms) {
+			say_late(server, peer, now_ms);
+			shutdown(peer->fd, SHUT_RDWR);
+			peer->deadline_ms = NEVER;
+		}
+		if (peer->deadline_ms < server->due_ms)
+			server->due_ms = peer->deadline_ms;
+	}
+	if (server->due_ms < now_ms + CUT_MS)
+		server->due_ms = now_ms + CUT_MS;
+}
+
+static void
+say_late(struct pb_server *server, struct peer *peer, uint64_t now_ms)
+{
+	struct pb_service *service = server->service;
+	const struct exchange *exchange = peer->exchange;
+	char text[PB_TEXT_BYTES_MAX];
+
+	service->now_ms = now_ms;
+	if (exchange != NULL && !exchange->ended) {
+		pb_request_late(exchange->request, now_ms);
+	} else if (exchange != NULL) {
+		pb_peerlog_warn(&service->log, now_ms, peer->text, "answer",
+		    "it did not take its answer in time: [listen] "
+		    "idle_timeout");
+	} else {
+		snprintf(text, sizeof(text), "no whole request head within "
+		    "%" PRIu64 " ms: [listen] head_timeout",
+		    service->conf->listen.head_timeout_ms);
+		pb_peerlog_warn(&service->log, now_ms, peer->text, "head",
+		    text);
+	}
+}
+
+/* --- one request ---------------------------------------------------------- */
+
+static struct exchange *
+exchange_create(struct pb_server *server, struct MHD_Connection *connection,
+    const char *method, const char *path)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+	struct peer *peer = peer_of(server, connection);
+	struct pb_request_head head = {
+		.door = server->door, .method = method, .path = path,
+		.tls = server->has_tls,
+		.first = header(connection, "PB-First"),
+		.last = header(connection, "PB-Last"),
+		.digest = header(connection, "PB-Digest"),
+		.sender = header(connection, "PB-Sender"),
+		.encoding = header(connection, "Content-Encoding"),
+	};
+	const char *expect = header(connection, "Expect");
+	struct pb_err err;
+
+	if (exchange == NULL || peer == NULL)
+		goto fail;
+	head.peer = peer->text;
+	head.share = peer->address != NULL ? &peer->address->share : NULL;
+	head.cn = peer->verified ? peer->cn : NULL;
+	head.expect = expect != NULL &&
+	    strcasecmp(expect, "100-continue") == 0;
+	head.at = MHD_lookup_connection_value(connection,
+	    MHD_GET_ARGUMENT_KIND, "at");
+	body_size(connection, &head);
+	exchange->server = server;
+	exchange->connection = connection;
+	exchange->peer = peer;
+	if (pb_request_create(&exchange->request, server->service, &head,
+	    pb_clock_mono_ms(), pb_clock_real_ns(), on_wake, exchange,
+	    &err) < 0)
+		goto fail;
+	peer->exchange = exchange;
+	set_deadline(server, peer, pb_request_until_ms(exchange->request));
+	return exchange;
+fail:
+	free(exchange);
+	return NULL;
+}
+
+/* The peer of a connection; with TLS its certificate is looked at once. */
+static struct peer *
+peer_of(struct pb_server *server, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct peer *peer = info != NULL ? info->socket_context : NULL;
+	size_t used;
+
+	if (peer == NULL || !server->has_tls || peer->looked)
+		return peer;
+	peer->looked = true;
+	info = MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	peer->verified = info != NULL && info->tls_session != NULL &&
+	    pb_tls_peer(info->tls_session, peer->cn);
+	used = strlen(peer->text);
+	if (peer->verified)
+		snprintf(peer->text + used, sizeof(peer->text) - used, "(%s)",
+		    peer->cn);
+	return peer;
+}
+
+static const char *
+header(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* The library has refused lengths that are no numbers. */
+static void
+body_size(struct MHD_Connection *connection, struct pb_request_head *head)
+{
+	const char *length = header(connection, "Content-Length");
+	struct pb_err err;
+
+	head->chunked = header(connection, "Transfer-Encoding") != NULL;
+	if (head->chunked || length == NULL)
+		return;
+	head->has_length = true;
+	if (pb_parse_u64(length, 0, UINT64_MAX, &head->length, &err) < 0)
+		head->length = UINT64_MAX;
+}
+
+static enum MHD_Result
+reply(struct exchange *exchange)
+{
+	const struct pb_answer *answer = pb_request_answer(exchange->request);
+	struct MHD_Response *response;
+	enum MHD_Result rc;
+	char seconds[16];
+
+	response = MHD_create_response_from_buffer(answer->body.len,
+	    answer->body.data, MHD_RESPMEM_MUST_COPY);
+	if (response == NULL)
+		return MHD_NO;
+	snprintf(seconds, sizeof(seconds), "%u", answer->retry_after_s);
+	MHD_add_response_header(response, "Content-Type", answer->type);
+	if (answer->allow != NULL)
+		MHD_add_response_header(response, "Allow", answer->allow);
+	if (answer->retry_after_s > 0)
+		MHD_add_response_header(response, "Retry-After", seconds);
+	if (answer->close)
+		MHD_add_response_header(response, "Connection", "close");
+	set_deadline(exchange->server, exchange->peer,
+	    answer_until_ms(exchange->server, answer));
+	rc = MHD_queue_response(exchange->connection, answer->status,
+	    response);
+	MHD_destroy_response(response);
+	return rc;
+}
+
+/* When the peer must have taken all of it. */
+static uint64_t
+answer_until_ms(const struct pb_server *server,
+    const struct pb_answer *answer)
+{
+	const struct pb_conf_listen *bounds = &server->service->conf->listen;
+	uint64_t until_ms = pb_clock_mono_ms() + bounds->idle_timeout_ms;
+
+	if (bounds->body_rate_min > 0)
+		until_ms += answer->body.len * 8 * 1000 /
+		    bounds->body_rate_min;
+	return until_ms;
+}

@@ -1,0 +1,63 @@
+/*
+ * recorder/port/service.h - what all requests share
+ *
+ * The node's name and rules, the line to the writer, the counters, and the
+ * texts made of them.  One thread: the ingest thread.
+ */
+#ifndef PB_INGEST_SERVICE_H
+#define PB_INGEST_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "conf/conf.h"
+#include "recorder/port/ingest.h"
+#include "recorder/intake/intake.h"
+#include "recorder/intake/room.h"
+#include "recorder/port/peerlog.h"
+
+#define PB_STATUSES	14	/* the status codes we answer with */
+#define PB_REPORT_BYTES_MAX (1u << 20)	/* of metrics, of the status */
+
+struct pb_service {
+	const struct pb_conf *conf;
+	struct pb_ingest_opts opts;
+	struct pb_intake *intake;
+	struct pb_rooms	*rooms;		/* for bodies */
+	struct pb_node	 self;
+	struct pb_peerlog log;
+	uint64_t	 now_ms;	/* of what happens now, for the log */
+	uint64_t	 answers[PB_STATUSES];
+	size_t		 requests;	/* under way */
+	unsigned	 connections;	/* open; kept by the loop */
+	/* Why it does not listen at [listen] address, or "". */
+	char		 waits[PB_ERR_TEXT_MAX];
+	bool		 stopping;
+};
+
+/*
+ * `settled`, `taken` and `wake` as in intake.h.  The configuration and the store
+ * of `opts` are borrowed until destroy.
+ */
+int	pb_service_create(struct pb_service **out,
+	    const struct pb_ingest_opts *opts,
+	    void (*settled)(void *arg, struct pb_load *load),
+	    void (*taken)(void *arg, struct pb_load *load),
+	    void (*wake)(void *arg), void *arg, struct pb_err *err);
+void	pb_service_destroy(struct pb_service *service);
+
+/* One more answer with this status code. */
+void	pb_service_count(struct pb_service *service, unsigned status);
+
+/* Prometheus text; the JSON object of GET /v1/status and /v1/health. */
+void	pb_service_metrics(const struct pb_service *service,
+	    struct pb_buf *out);
+void	pb_service_status(const struct pb_service *service,
+	    struct pb_buf *out);
+void	pb_service_health(const struct pb_service *service,
+	    struct pb_buf *out);
+
+#endif

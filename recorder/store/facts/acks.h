@@ -1,0 +1,68 @@
+/*
+ * recorder/store/facts/acks.h - what the upstreams have, as retention sees it
+ *
+ * The shipper writes one row per upstream and stream into the table
+ * `acks` of its own LMDB environment (STORE/shipper); retention reads it,
+ * to delete what is acknowledged before what is not.  Two numbers:
+ *
+ *	acked      the upstream has all up to it (or was told of a gap)
+ *	released   all up to it is acked or a dead letter with a file of
+ *	           its own: the store's copy is not needed for shipping
+ *
+ * The row is what was true when it was written: both numbers may be lower
+ * than the truth, which only keeps a segment longer.  (An upstream whose
+ * store went back makes them too high; what it needs again and is gone
+ * becomes a gap, with its reason.)
+ */
+#ifndef PB_STORE_ACKS_H
+#define PB_STORE_ACKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "recorder/store/layout.h"
+
+#define PB_ACKS_TABLE		"acks"
+#define PB_ACKS_ROW_BYTES	16	/* acked, released: u64 little-endian */
+/* upstream \0 node \0 interface \0 epoch (big-endian) */
+#define PB_ACKS_KEY_MAX		(PB_NAME_BYTES_MAX + 1 + PB_NAME_BYTES_MAX + \
+				1 + PB_IFNAME_BYTES_MAX + 1 + 8)
+
+struct pb_ack {
+	uint64_t	acked;
+	uint64_t	released;	/* >= acked */
+};
+
+/* The key of a row; its length. */
+size_t	pb_acks_key(uint8_t out[static PB_ACKS_KEY_MAX], const char *upstream,
+	    const struct pb_stream_key *key);
+void	pb_acks_encode(uint8_t out[static PB_ACKS_ROW_BYTES],
+	    const struct pb_ack *ack);
+
+struct pb_acks;		/* for reading; one per process; one thread */
+
+/*
+ * Nothing is opened yet: a store that never shipped has no table, and
+ * each read looks again.  `store` is copied.
+ */
+int	pb_acks_create(struct pb_acks **out, const char *store,
+	    struct pb_err *err);
+void	pb_acks_destroy(struct pb_acks *acks);
+
+/* Close what is open; the next read looks again.  NULL is fine. */
+void	pb_acks_leave(struct pb_acks *acks);
+
+/*
+ * What `upstream` has of the stream: 1; 0 where nothing is known (no
+ * shipper yet, no row, a row that cannot be read): nothing is acked then.
+ * Never an error: retention works without the shipper.  One that is damaged
+ * is found by a child, before it is looked at, and is as good as none.
+ */
+int	pb_acks_get(struct pb_acks *acks, const char *upstream,
+	    const struct pb_stream_key *key, struct pb_ack *out);
+
+/* Grows when the shipper commits; 0 while there is nothing to read. */
+uint64_t pb_acks_commits(struct pb_acks *acks);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * recorder/store/mend/verify_impl.h - what verify*.c share
+ *
+ * verify.c goes through the store, verify_segment.c checks one file and
+ * its rows, verify_stream.c what a stream's rows and journal say together.
+ */
+#ifndef PB_MEND_VERIFY_IMPL_H
+#define PB_MEND_VERIFY_IMPL_H
+
+#include "base/buf.h"
+#include "recorder/store/mend/rebuild_impl.h"
+#include "recorder/store/mend/verify.h"
+
+struct verify {
+	const struct pb_verify_opts *opts;
+	struct pb_verify_sum *sum;
+	struct pb_index	*index;
+	struct pb_index	*scratch;	/* gaps are replayed here */
+	struct pb_buf	 bytes;		/* of an extent */
+	uint64_t	 unsealed;	/* segments that are open */
+	uint64_t	 done, all;	/* bytes, for the progress */
+};
+
+/* One stream while its segments are gone through. */
+struct verify_stream {
+	struct verify	*verify;
+	struct pb_stream_info info;
+	uint64_t	 packets, bytes, dropped;
+	uint64_t	 segments;
+	uint64_t	 file_bytes;
+	struct pb_runs	 held;
+};
+
+/* Tell a finding: `text` is a format.  Nonzero: to be returned. */
+int	verify_tell(struct verify *verify, const struct pb_finding *where,
+	    enum pb_flaw flaw, const char *text, ...)
+	    __attribute__((format(printf, 4, 5)));
+
+int	verify_segment(struct verify_stream *stream,
+	    const struct pb_segment_info *row, struct pb_err *err);
+/* After its segments: counters, journal, gaps, holes. */
+int	verify_stream(struct verify_stream *stream, struct pb_err *err);
+/* The folder of a stream against the rows; `info` NULL: no row. */
+int	verify_folder(struct verify *verify, const struct pb_stream_key *key,
+	    const struct pb_stream_info *info, struct pb_err *err);
+
+#endif

@@ -1,0 +1,398 @@
+/*
+ * recorder/store/read/cursor.c - reading the packets of one stream, in order
+ *
+ * A position is a sequence number and, for the extent it lies in, an
+ * offset in the file.  The index says which extent comes next; an extent
+ * that has grown since is read on from where the cursor stands.
+ */
+#include "recorder/store/read/cursor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/below.h"
+#include "base/owner.h"
+#include "base/sys.h"
+#include "recorder/store/write/segment.h"
+
+#define EXTENT_PAGE	64
+#define SEGMENT_PAGE	16
+#define BUFFER_BYTES	(PB_EXTENT_BYTES_MAX + PB_PAGE_BYTES)
+
+struct pb_cursor {
+	struct pb_index		*index;
+	char			 store[PATH_MAX];
+	struct pb_stream_key	 key;
+	uint32_t		 stream;
+	struct pb_range		 range;
+	uint64_t		 next_seq;
+	/* Extents ahead, from the index. */
+	struct pb_extent_info	 page[EXTENT_PAGE];
+	int			 page_len, page_at;
+	/* The segment in hand. */
+	uint64_t		 segment_seq;	/* 0: none */
+	int			 fd;
+	struct pb_head		*head;
+	/* The bytes in hand: [file_at, file_at + len) of the segment. */
+	uint8_t			*buffer;
+	size_t			 len, at;
+	uint64_t		 file_at;
+	uint64_t		 known_end;	/* where blocks were read up to */
+	uint64_t		 last_seq;	/* of the extent they are from */
+};
+
+static int	step(struct pb_cursor *, struct pb_cursor_packet *,
+		    struct pb_block *, struct pb_err *);
+static int	load(struct pb_cursor *, struct pb_err *);
+static int	next_extent(struct pb_cursor *, struct pb_extent_info *,
+		    struct pb_err *);
+static int	skip_segments(struct pb_cursor *, struct pb_err *);
+static int	use_segment(struct pb_cursor *, uint64_t, struct pb_err *);
+static int	read_head(struct pb_cursor *, struct pb_err *);
+static void	drop_segment(struct pb_cursor *);
+static bool	overlaps(const struct pb_range *, uint64_t, uint64_t);
+
+int
+pb_cursor_create(struct pb_cursor **out, struct pb_index *index,
+    const char *store, const struct pb_stream_info *stream,
+    const struct pb_range *range, struct pb_err *err)
+{
+	struct pb_cursor *cursor;
+
+	if (strlen(store) >= sizeof(cursor->store))
+		return pb_err_set(err, PB_ELIMIT, "the store's path is too "
+		    "long");
+	cursor = calloc(1, sizeof(*cursor));
+	if (cursor == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	cursor->index = index;
+	strcpy(cursor->store, store);
+	cursor->key = stream->key;
+	cursor->stream = stream->id;
+	cursor->range = *range;
+	cursor->next_seq = range->first_seq > 0 ? range->first_seq : 1;
+	cursor->fd = -1;
+	*out = cursor;
+	return 0;
+}
+
+void
+pb_cursor_destroy(struct pb_cursor *cursor)
+{
+	if (cursor == NULL)
+		return;
+	drop_segment(cursor);
+	free(cursor->buffer);
+	free(cursor);
+}
+
+int
+pb_cursor_next(struct pb_cursor *cursor, struct pb_cursor_packet *out,
+    struct pb_err *err)
+{
+	struct pb_block block;
+	int rc;
+
+	do
+		rc = pb_cursor_next_block(cursor, out, &block, err);
+	while (rc == 1 && block.at != NULL);
+	return rc;
+}
+
+int
+pb_cursor_next_block(struct pb_cursor *cursor, struct pb_cursor_packet *out,
+    struct pb_block *block, struct pb_err *err)
+{
+	int rc;
+
+	for (;;) {
+		rc = step(cursor, out, block, err);
+		if (rc != 0)
+			return rc;
+		if (cursor->next_seq > cursor->range.last_seq)
+			return 0;
+		rc = load(cursor, err);
+		if (rc <= 0)
+			return rc;
+	}
+}
+
+void
+pb_cursor_park(struct pb_cursor *cursor)
+{
+	/* What is in hand and not yet looked at is read again later. */
+	cursor->known_end = cursor->file_at + cursor->at;
+	cursor->file_at = cursor->known_end;
+	cursor->len = cursor->at = 0;
+	if (cursor->fd >= 0)
+		close(cursor->fd);
+	cursor->fd = -1;
+	free(cursor->buffer);
+	cursor->buffer = NULL;
+}
+
+int
+pb_segment_open_file(const char *store, const struct pb_stream_key *key,
+    uint64_t first_seq, struct pb_err *err)
+{
+	return pb_segment_open_mode(store, key, first_seq, O_RDONLY, err);
+}
+
+int
+pb_segment_open_mode(const char *store, const struct pb_stream_key *key,
+    uint64_t first_seq, int mode, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	int rc, fd = -1;
+
+	/* Sealing renames: open, sealed, and open again misses nothing. */
+	for (int i = 0; i < 3 && fd < 0; i++) {
+		if (i > 0 && errno != ENOENT)
+			break;
+		rc = pb_layout_segment(path, store, key, first_seq,
+		    i % 2 == 0, err);
+		if (rc < 0)
+			return rc;
+		fd = pb_below_open(path, mode, 0);
+	}
+	if (fd < 0) {
+		fd = pb_err_sys(err, "open %s", path);
+		pb_owner_explain(store, path, err);
+	}
+	return fd;
+}
+
+/* The next block of the bytes in hand: 1, 0 when they are used up. */
+static int
+step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
+    struct pb_block *block, struct pb_err *err)
+{
+	int rc;
+
+	while (cursor->at < cursor->len) {
+		rc = pb_scan_block(cursor->buffer + cursor->at,
+		    cursor->len - cursor->at, block);
+		if (rc == 1 && block->type == PB_BLOCK_EPB)
+			rc = pb_scan_epb(block, &out->packet) < 0 ||
+			    !pb_packet_seq(&out->packet, &out->seq) ||
+			    out->seq > cursor->last_seq ? PB_EFORMAT : 1;
+		if (rc != 1)
+			return pb_err_set(err, PB_EFORMAT, "stream %s/%s, "
+			    "segment %llu, offset %llu: no whole block",
+			    cursor->key.node, cursor->key.interface,
+			    (unsigned long long)cursor->segment_seq,
+			    (unsigned long long)(cursor->file_at +
+			    cursor->at));
+		cursor->at += block->len;
+		out->head = cursor->head;
+		if (block->type == PB_BLOCK_ISB)
+			continue;
+		if (block->type != PB_BLOCK_EPB) {
+			out->seq = 0;
+			return 1;
+		}
+		if (out->seq < cursor->next_seq)
+			continue;
+		cursor->next_seq = out->seq + 1;
+		if (out->seq > cursor->range.last_seq)
+			return 0;
+		if (out->packet.time_ns < cursor->range.after_ns ||
+		    out->packet.time_ns >= cursor->range.before_ns)
+			continue;
+		block->at = NULL;
+		return 1;
+	}
+	return 0;
+}
+
+/* Bytes of the next extent that has some: 1, 0 at the durable end. */
+static int
+load(struct pb_cursor *cursor, struct pb_err *err)
+{
+	struct pb_extent_info extent;
+	uint64_t from, end;
+	ssize_t got;
+	int rc;
+
+	cursor->file_at = cursor->known_end;
+	cursor->len = cursor->at = 0;
+	rc = next_extent(cursor, &extent, err);
+	if (rc <= 0)
+		return rc;
+	rc = use_segment(cursor, extent.segment_seq, err);
+	if (rc == PB_ENOENT) {
+		/* It expired between the index and here. */
+		cursor->next_seq = extent.last_seq + 1;
+		return 1;
+	}
+	if (rc < 0)
+		return rc;
+	from = extent.offset;
+	end = extent.offset + extent.bytes;
+	if (cursor->known_end > from && cursor->known_end <= end)
+		from = cursor->known_end;
+	if (end == from)
+		return pb_err_set(err, PB_EFORMAT, "stream %s/%s, segment "
+		    "%llu: the extent at %llu ends before packet %llu",
+		    cursor->key.node, cursor->key.interface,
+		    (unsigned long long)cursor->segment_seq,
+		    (unsigned long long)extent.offset,
+		    (unsigned long long)extent.last_seq);
+	if (end - from > BUFFER_BYTES)
+		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
+		    "extent of %u bytes", extent.bytes);
+	if (cursor->buffer == NULL)
+		cursor->buffer = malloc(BUFFER_BYTES);
+	if (cursor->buffer == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	got = pb_pread_all(cursor->fd, cursor->buffer, (size_t)(end - from),
+	    from, err);
+	if (got < 0)
+		return (int)got;
+	if ((uint64_t)got < end - from)
+		return pb_err_set(err, PB_EFORMAT, "stream %s/%s, segment "
+		    "%llu: the file ends at %llu, the index says %llu",
+		    cursor->key.node, cursor->key.interface,
+		    (unsigned long long)cursor->segment_seq,
+		    (unsigned long long)(from + (uint64_t)got),
+		    (unsigned long long)end);
+	cursor->file_at = from;
+	cursor->len = (size_t)got;
+	cursor->known_end = end;
+	cursor->last_seq = extent.last_seq;
+	return 1;
+}
+
+/* The first extent at or behind the position that the range touches. */
+static int
+next_extent(struct pb_cursor *cursor, struct pb_extent_info *out,
+    struct pb_err *err)
+{
+	int rc;
+
+	for (;;) {
+		while (cursor->page_at < cursor->page_len) {
+			*out = cursor->page[cursor->page_at++];
+			if (out->last_seq < cursor->next_seq)
+				continue;
+			if (out->first_seq > cursor->range.last_seq)
+				return 0;
+			if (overlaps(&cursor->range, out->first_time,
+			    out->last_time))
+				return 1;
+			cursor->next_seq = out->last_seq + 1;
+		}
+		rc = skip_segments(cursor, err);
+		if (rc < 0)
+			return rc;
+		cursor->page_at = 0;
+		cursor->page_len = pb_index_extents(cursor->index,
+		    cursor->stream, cursor->next_seq, cursor->page,
+		    EXTENT_PAGE, err);
+		if (cursor->page_len <= 0) {
+			rc = cursor->page_len;
+			cursor->page_len = 0;
+			return rc;
+		}
+		if (cursor->page[cursor->page_len - 1].last_seq <
+		    cursor->next_seq)
+			return 0;
+	}
+}
+
+/* Whole segments outside the time range need no look at their extents. */
+static int
+skip_segments(struct pb_cursor *cursor, struct pb_err *err)
+{
+	struct pb_segment_info rows[SEGMENT_PAGE];
+	int n;
+
+	if (cursor->range.after_ns == 0 &&
+	    cursor->range.before_ns == UINT64_MAX)
+		return 0;
+	do {
+		n = pb_index_segments(cursor->index, cursor->stream,
+		    cursor->next_seq, rows, SEGMENT_PAGE, err);
+		for (int i = 0; i < n; i++) {
+			/* An open one grows: its times are not the last. */
+			if (!rows[i].sealed || overlaps(&cursor->range,
+			    rows[i].first_time, rows[i].last_time))
+				return 0;
+			if (rows[i].last_seq >= cursor->next_seq)
+				cursor->next_seq = rows[i].last_seq + 1;
+		}
+	} while (n == SEGMENT_PAGE);
+	return n < 0 ? n : 0;
+}
+
+static int
+use_segment(struct pb_cursor *cursor, uint64_t first_seq, struct pb_err *err)
+{
+	if (cursor->segment_seq != first_seq)
+		drop_segment(cursor);
+	if (cursor->fd < 0) {
+		cursor->fd = pb_segment_open_file(cursor->store, &cursor->key,
+		    first_seq, err);
+		if (cursor->fd < 0) {
+			int rc = cursor->fd;
+
+			cursor->fd = -1;
+			return rc;
+		}
+		posix_fadvise(cursor->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	}
+	cursor->segment_seq = first_seq;
+	return cursor->head != NULL ? 0 : read_head(cursor, err);
+}
+
+static int
+read_head(struct pb_cursor *cursor, struct pb_err *err)
+{
+	struct pb_segment_info row;
+	struct pb_buf bytes;
+	size_t used;
+	ssize_t got;
+	int rc;
+
+	rc = pb_index_segments(cursor->index, cursor->stream,
+	    cursor->segment_seq, &row, 1, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || row.first_seq != cursor->segment_seq ||
+	    row.header_bytes > PB_HEAD_BYTES_MAX)
+		return pb_err_set(err, PB_ENOENT, "the index has no segment "
+		    "%llu", (unsigned long long)cursor->segment_seq);
+	pb_buf_init(&bytes, PB_HEAD_BYTES_MAX);
+	if (pb_buf_reserve(&bytes, row.header_bytes) == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	got = pb_pread_all(cursor->fd, bytes.data, row.header_bytes, 0, err);
+	rc = got < 0 ? (int)got : pb_head_parse(&cursor->head, bytes.data,
+	    (size_t)got, &used, err);
+	pb_buf_finish(&bytes);
+	if (rc < 0)
+		pb_err_prefix(err, "stream %s/%s, segment %llu",
+		    cursor->key.node, cursor->key.interface,
+		    (unsigned long long)cursor->segment_seq);
+	return rc;
+}
+
+static void
+drop_segment(struct pb_cursor *cursor)
+{
+	if (cursor->fd >= 0)
+		close(cursor->fd);
+	cursor->fd = -1;
+	pb_head_unref(cursor->head);
+	cursor->head = NULL;
+	cursor->segment_seq = 0;
+	cursor->known_end = cursor->file_at = 0;
+}
+
+static bool
+overlaps(const struct pb_range *range, uint64_t first, uint64_t last)
+{
+	return last >= range->after_ns && first < range->before_ns;
+}

@@ -1,0 +1,194 @@
+/*
+ * recorder/store/read/peek.c - one packet at a number, or next to it
+ */
+#include "recorder/store/read/peek.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/sys.h"
+#include "pcapng/scan.h"
+#include "recorder/store/read/cursor.h"
+#include "recorder/store/write/segment.h"
+
+#define TAIL_BYTES	(16u << 10)	/* has the last packet, mostly */
+
+/* Where to look. */
+struct place {
+	const char	*store;
+	const struct pb_stream_key *key;
+	uint64_t	 first, last;	/* numbers wanted */
+	bool		 highest;	/* of those, else the lowest */
+};
+
+static int	look(const struct place *, const struct pb_extent_info *, bool,
+		    struct pb_fingerprint *, struct pb_err *);
+static int	read_part(const struct place *, const struct pb_extent_info *,
+		    uint32_t, uint8_t *, struct pb_err *);
+static int	scan(const struct place *, const uint8_t *, size_t,
+		    struct pb_fingerprint *, struct pb_err *);
+static int	cannot_read(const struct pb_extent_info *,
+		    const struct pb_err *, struct pb_err *);
+static bool	unreadable(int);
+
+int
+pb_peek_below(struct pb_index *index, const char *store,
+    const struct pb_stream_key *key, uint32_t stream, uint64_t at,
+    bool checked, struct pb_fingerprint *out, struct pb_err *err)
+{
+	struct place place = { .store = store, .key = key, .highest = true };
+	struct pb_extent_info extent;
+	int rc = 0, found;
+
+	for (unsigned i = 0; i < PB_PEEK_EXTENTS_MAX; i++) {
+		found = at == 0 ? 0 : pb_index_extent_below(index, stream, at,
+		    &extent, err);
+		if (found <= 0)
+			return found < 0 ? found : rc;
+		place.last = at;
+		rc = look(&place, &extent, checked || extent.last_seq > at,
+		    out, err);
+		if (rc != 0 && !unreadable(rc))
+			return rc;
+		at = extent.first_seq - 1;
+	}
+	return rc;
+}
+
+int
+pb_peek_above(struct pb_index *index, const char *store,
+    const struct pb_stream_key *key, uint32_t stream, uint64_t from,
+    struct pb_fingerprint *out, struct pb_err *err)
+{
+	struct place place = { .store = store, .key = key,
+	    .last = UINT64_MAX };
+	struct pb_extent_info extent;
+	int rc = 0, found;
+
+	for (unsigned i = 0; i < PB_PEEK_EXTENTS_MAX; i++) {
+		found = pb_index_extents(index, stream, from, &extent, 1, err);
+		if (found <= 0)
+			return found < 0 ? found : rc;
+		place.first = from;
+		rc = look(&place, &extent, true, out, err);
+		if ((rc != 0 && !unreadable(rc)) ||
+		    extent.last_seq == UINT64_MAX)
+			return rc;
+		from = extent.last_seq + 1;
+	}
+	return rc;
+}
+
+/* In one extent: 1, 0 where none of it is wanted, or an error. */
+static int
+look(const struct place *place, const struct pb_extent_info *extent,
+    bool whole, struct pb_fingerprint *out, struct pb_err *err)
+{
+	uint32_t bytes = extent->bytes;
+	uint8_t *data;
+	int rc;
+
+	if (bytes > PB_EXTENT_BYTES_MAX + PB_PAGE_BYTES)
+		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
+		    "extent of %u bytes", bytes);
+	if (!whole && bytes > TAIL_BYTES)
+		bytes = TAIL_BYTES;
+	data = malloc(bytes > 0 ? bytes : 1);
+	if (data == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	rc = read_part(place, extent, bytes, data, err);
+	if (rc == 0 && !whole && pb_fingerprint_last(data, bytes, out))
+		rc = 1;
+	else if (rc == 0 && !whole)
+		rc = look(place, extent, true, out, err);
+	else if (rc == 0 && pb_digest(data, bytes) != extent->digest)
+		rc = pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
+		    "extent at %" PRIu64 " does not match its digest",
+		    extent->segment_seq, extent->offset);
+	else if (rc == 0)
+		rc = scan(place, data, bytes, out, err);
+	free(data);
+	return rc;
+}
+
+/* The last `bytes` of the extent. */
+static int
+read_part(const struct place *place, const struct pb_extent_info *extent,
+    uint32_t bytes, uint8_t *data, struct pb_err *err)
+{
+	struct pb_err why = { 0 };
+	int fd = pb_segment_open_file(place->store, place->key,
+	    extent->segment_seq, &why);
+	ssize_t got;
+
+	if (fd < 0)
+		return cannot_read(extent, &why, err);
+	got = pb_pread_all(fd, data, bytes, extent->offset + extent->bytes -
+	    bytes, &why);
+	close(fd);
+	if (got < 0)
+		return cannot_read(extent, &why, err);
+	if ((size_t)got < bytes)
+		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
+		    "shorter than its index says", extent->segment_seq);
+	return 0;
+}
+
+/* A bad sector, or a file that is not ours to read, will not heal while
+ * somebody waits for it. */
+static int
+cannot_read(const struct pb_extent_info *extent, const struct pb_err *why,
+    struct pb_err *err)
+{
+	bool stays = why->sys == EIO || why->sys == EACCES ||
+	    why->sys == EPERM || why->sys == EISDIR;
+
+	return pb_err_set(err, stays ? PB_EFORMAT : why->code, "segment %020"
+	    PRIu64 " cannot be read: %.400s", extent->segment_seq, why->text);
+}
+
+static int
+scan(const struct place *place, const uint8_t *data, size_t len,
+    struct pb_fingerprint *out, struct pb_err *err)
+{
+	struct pb_packet packet, best = { .time_ns = 0 };
+	struct pb_block block;
+	uint64_t seq, best_seq = 0;
+	size_t at = 0;
+	int rc;
+
+	while ((rc = pb_scan_block(data + at, len - at, &block)) == 1) {
+		at += block.len;
+		if (block.type != PB_BLOCK_EPB)
+			continue;
+		if (pb_scan_epb(&block, &packet) < 0 ||
+		    !pb_packet_seq(&packet, &seq)) {
+			rc = PB_EFORMAT;
+			break;
+		}
+		if (seq < place->first || seq > place->last)
+			continue;
+		best = packet;
+		best_seq = seq;
+		if (!place->highest)
+			break;
+	}
+	if (rc < 0)
+		return pb_err_set(err, PB_EFORMAT, "stream %s/%s: no whole "
+		    "block", place->key->node, place->key->interface);
+	if (best_seq == 0)
+		return 0;
+	*out = pb_fingerprint(&best, best_seq);
+	return 1;
+}
+
+/* As good as not there: the next one may be. */
+static bool
+unreadable(int rc)
+{
+	return rc == 0 || rc == PB_ENOENT || rc == PB_EFORMAT ||
+	    rc == PB_EDIGEST;
+}

@@ -1,0 +1,31 @@
+/*
+ * recorder/store/read/peek.h - one packet at a number, or next to it
+ *
+ * For proofs that two nodes have the same packets: a bounded look, at one
+ * extent mostly, from any thread and any process.
+ */
+#ifndef PB_STORE_PEEK_H
+#define PB_STORE_PEEK_H
+
+#include "recorder/store/fingerprint.h"
+#include "recorder/store/index/index.h"
+
+/* What cannot be read is passed over so often; then it is an error. */
+#define PB_PEEK_EXTENTS_MAX	4u
+
+/*
+ * The packet with the highest number <= `at` that is in the store and can
+ * be read.  `checked`: its extent is read whole and matches its digest;
+ * else some KiB are read where they do, and are taken as they are.
+ * 1; 0 where there is none; or an error.
+ */
+int	pb_peek_below(struct pb_index *index, const char *store,
+	    const struct pb_stream_key *key, uint32_t stream, uint64_t at,
+	    bool checked, struct pb_fingerprint *out, struct pb_err *err);
+
+/* The packet with the lowest number >= `from`, checked; likewise. */
+int	pb_peek_above(struct pb_index *index, const char *store,
+	    const struct pb_stream_key *key, uint32_t stream, uint64_t from,
+	    struct pb_fingerprint *out, struct pb_err *err);
+
+#endif

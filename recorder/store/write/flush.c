@@ -1,0 +1,333 @@
+/*
+ * recorder/store/write/flush.c - the unit of truth
+ *
+ * What the writer has appended since the last flush is synced, sealed and
+ * committed as one batch, and answered; or, stream by stream, taken back.
+ * writer.c says in which order and why.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "recorder/store/index/index_expire.h"
+#include "recorder/store/facts/journal.h"
+#include "recorder/store/mend/repair.h"
+#include "recorder/store/write/store_impl.h"
+#include "recorder/store/write/writer_impl.h"
+
+#define FACTS_MAX	16	/* of one append to a journal */
+
+static void	sync_begin(struct pb_store *);
+static int	sync_stream(struct pb_store *, struct pb_stream *,
+		    struct pb_err *);
+static int	sync_segment(struct pb_store *, struct pb_stream *,
+		    struct pb_err *);
+static int	journal_gaps(struct pb_store *, struct pb_stream *,
+		    struct pb_err *);
+static int	commit_batch(struct pb_store *, struct pb_err *);
+static void	count_written(struct pb_store *);
+static void	put_stream_rows(struct pb_mdb_txn *, struct pb_stream *);
+static void	settle_stream(struct pb_store *, struct pb_stream *);
+static void	tidy_journal(struct pb_store *, struct pb_stream *);
+
+/* The unit of truth: after it, what is in `written` is durable. */
+void
+writer_flush(struct pb_store *store)
+{
+	struct pb_stream *stream, *next;
+	struct pb_chunk *chunk;
+	struct pb_err err = { 0 };
+	int rc;
+
+	if (store->dirty != NULL)
+		store_age_move(store);
+	sync_begin(store);
+	for (stream = store->dirty; stream != NULL; stream = next) {
+		next = stream->dirty_next;
+		rc = sync_stream(store, stream, &err);
+		if (rc < 0)
+			writer_roll_back(store, stream, rc, &err);
+	}
+	store->flush_ms = NEVER_MS;
+	store->written_bytes = 0;
+	if (store->dirty == NULL)
+		return;
+	rc = commit_batch(store, &err);
+	while (rc < 0 && store->dirty != NULL)
+		writer_roll_back(store, store->dirty, rc, &err);
+	if (rc == 0)
+		writer_note_success(store);
+	while ((stream = store->dirty) != NULL) {
+		store->dirty = stream->dirty_next;
+		stream->dirty = false;
+		settle_stream(store, stream);
+	}
+	count_written(store);
+	while ((chunk = chunk_pop(&store->written)) != NULL)
+		chunk->done(chunk, 0, NULL);
+}
+
+static void
+count_written(struct pb_store *store)
+{
+	pthread_mutex_lock(&store->mutex);
+	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next) {
+		store->stats.chunks++;
+		store->stats.bytes += c->len;
+	}
+	pthread_mutex_unlock(&store->mutex);
+}
+
+/*
+ * Where many streams had something, the disk gets all of it before the
+ * first of them is waited for.  Measured with 1,000 files of one dirty page
+ * each: 48 ms instead of 160 to 360.
+ */
+static void
+sync_begin(struct pb_store *store)
+{
+	if (store->dirty == NULL || store->dirty->dirty_next == NULL)
+		return;
+	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+		if (s->segment != NULL)
+			pb_segment_sync_soon(s->segment);
+}
+
+static int
+sync_stream(struct pb_store *store, struct pb_stream *stream,
+    struct pb_err *err)
+{
+	int rc = stream->segment != NULL ? sync_segment(store, stream, err) :
+	    0;
+
+	/* After the segment: sealing gives up a descriptor. */
+	if (rc == 0 && stream->facts)
+		rc = journal_gaps(store, stream, err);
+	return rc;
+}
+
+static int
+sync_segment(struct pb_store *store, struct pb_stream *stream,
+    struct pb_err *err)
+{
+	int rc = pb_segment_sync(stream->segment, err);
+
+	if (rc < 0 || !stream->sealing)
+		return rc;
+	/* One that never got a packet goes, while it is still announced. */
+	if (pb_segment_row(stream->segment)->packets == 0)
+		return pb_segment_unlink(stream->segment, err);
+	return pb_segment_rename(stream->segment, store_age_seal(store), err);
+}
+
+/* The stream's gaps of this batch: on disk before the index has them. */
+static int
+journal_gaps(struct pb_store *store, struct pb_stream *stream,
+    struct pb_err *err)
+{
+	struct pb_fact facts[FACTS_MAX];
+	size_t count = 0;
+	int rc = 0;
+
+	for (struct pb_chunk *c = store->written.head; c != NULL && rc == 0;
+	    c = c->next) {
+		if (c->stream != stream || c->gap == 0)
+			continue;
+		facts[count++] = (struct pb_fact){
+			.kind = PB_FACT_GAP,
+			.first = c->first_seq,
+			.last = c->last_seq,
+			.reason = c->gap,
+			.time_ns = c->first_time,
+		};
+		if (count < FACTS_MAX)
+			continue;
+		rc = pb_journal_append(store->path, &stream->info.key, facts,
+		    count, err);
+		count = 0;
+	}
+	if (rc == 0 && count > 0)
+		rc = pb_journal_append(store->path, &stream->info.key, facts,
+		    count, err);
+	return rc;
+}
+
+int
+writer_journal_fill(struct pb_store *store, const struct pb_chunk *chunk,
+    uint64_t now_ns, struct pb_err *err)
+{
+	struct pb_fact fact = {
+		.kind = PB_FACT_FILL,
+		.first = chunk->first_seq,
+		.last = chunk->last_seq,
+		.time_ns = now_ns,
+	};
+
+	return pb_journal_append(store->path, &chunk->stream->info.key, &fact,
+	    1, err);
+}
+
+static int
+commit_batch(struct pb_store *store, struct pb_err *err)
+{
+	uint64_t numbers = atomic_load(&store->numbers);
+	uint64_t reserved = store->numbers_reserved;
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+		put_stream_rows(&txn, s);
+	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next) {
+		struct pb_gap_info gap = {
+			.stream = c->stream->info.id,
+			.first = c->first_seq,
+			.last = c->last_seq,
+			.reason = c->gap,
+			.since_ns = c->first_time,
+		};
+
+		if (c->gap != 0)
+			pb_index_add_gap(&txn, &gap);
+		writer_put_drops(&txn, c);
+	}
+	if (numbers + NUMBERS_AHEAD / 2 > reserved) {
+		reserved = numbers + NUMBERS_AHEAD;
+		pb_index_meta_put(&txn, "numbers", reserved);
+	}
+	store_age_put(store, &txn);
+	rc = pb_mdb_commit(&txn);
+	if (rc == 0)
+		store->numbers_reserved = reserved;
+	return rc;
+}
+
+static void
+put_stream_rows(struct pb_mdb_txn *txn, struct pb_stream *stream)
+{
+	if (stream->segment != NULL)
+		writer_put_segment(txn, stream->segment, stream->sealing);
+	pb_index_put_stream(txn, &stream->info);
+}
+
+void
+writer_put_segment(struct pb_mdb_txn *txn, const struct pb_segment *segment,
+    bool sealed)
+{
+	const struct pb_segment_info *row = pb_segment_row(segment);
+	const struct pb_extent_info *extents;
+	size_t count = pb_segment_extents(segment, &extents);
+
+	if (sealed)
+		pb_index_del_open(txn, row->stream, row->first_seq);
+	/* A segment that never got a packet leaves no trace. */
+	if (row->packets == 0)
+		return;
+	pb_index_put_segment(txn, row);
+	for (size_t i = 0; i < count; i++)
+		pb_index_put_extent(txn, &extents[i]);
+}
+
+void
+writer_put_drops(struct pb_mdb_txn *txn, const struct pb_chunk *chunk)
+{
+	for (unsigned i = 0; i < chunk->drops; i++) {
+		struct pb_drop_info drop = {
+			.stream = chunk->stream->info.id,
+			.seq = chunk->drop[i].seq,
+			.count = chunk->drop[i].count,
+			.time_ns = chunk->drop[i].time_ns,
+		};
+
+		pb_index_put_drop(txn, &drop);
+	}
+}
+
+/* The commit has covered this stream. */
+static void
+settle_stream(struct pb_store *store, struct pb_stream *stream)
+{
+	stream->facts = false;
+	copy_counters(&stream->committed, &stream->info);
+	atomic_store(&stream->durable, stream->info.last_seq);
+	/* A store that was begun anew had said less than what waited then. */
+	pthread_mutex_lock(&store->mutex);
+	if (atomic_load(&stream->next) <= stream->info.last_seq)
+		atomic_store(&stream->next, stream->info.last_seq + 1);
+	pthread_mutex_unlock(&store->mutex);
+	if (stream->segment == NULL)
+		return;
+	pb_segment_commit(stream->segment);
+	if (!stream->sealing)
+		return;
+	pb_segment_destroy(stream->segment);
+	stream->segment = NULL;
+	stream->sealing = false;
+	writer_unlink_open(store, stream);
+	tidy_journal(store, stream);
+}
+
+/*
+ * A journal that has grown long is written anew from the index, which has
+ * just been committed: retention's facts alone would make it grow for ever.
+ * One that stays long is left alone until it has doubled.
+ */
+static void
+tidy_journal(struct pb_store *store, struct pb_stream *stream)
+{
+	uint64_t due = stream->journal_due > PB_JOURNAL_BYTES_MAX ?
+	    stream->journal_due : PB_JOURNAL_BYTES_MAX;
+	const struct pb_stream_key *key = &stream->info.key;
+	uint64_t bytes = pb_journal_bytes(store->path, key);
+	struct pb_stream_info row;
+	struct pb_err err;
+	int rc;
+
+	if (bytes <= due)
+		return;
+	rc = pb_index_stream(store->index, key, &row, &err);
+	if (rc == 1)
+		rc = pb_repair_journal(store->index, store->path, &row, &err);
+	if (rc < 0)
+		pb_log(PB_LOG_WARN, "store", "a journal stays long: %s",
+		    err.text);
+	stream->journal_due = 2 * (rc < 0 ? bytes :
+	    pb_journal_bytes(store->path, key));
+}
+
+/*
+ * Back to the last commit.  The stream's chunks in the batch are answered
+ * or held; what its producer sends next must follow what is durable.
+ */
+void
+writer_roll_back(struct pb_store *store, struct pb_stream *stream, int rc,
+    const struct pb_err *err)
+{
+	struct chunk_list kept = { NULL, NULL }, failed = { NULL, NULL };
+	struct pb_stream **link = &store->dirty;
+	struct pb_chunk *chunk;
+	struct pb_err again;
+
+	writer_note_failure(store, err);
+	while (*link != NULL && *link != stream)
+		link = &(*link)->dirty_next;
+	if (*link != NULL)
+		*link = stream->dirty_next;
+	stream->dirty = stream->facts = false;
+	if (stream->segment != NULL &&
+	    pb_segment_rollback(stream->segment, &again) < 0)
+		writer_note_failure(store, &again);
+	copy_counters(&stream->info, &stream->committed);
+	while ((chunk = chunk_pop(&store->written)) != NULL)
+		chunk_push(chunk->stream == stream ? &failed : &kept, chunk);
+	store->written = kept;
+	/* Capture keeps its numbers: its chunks are held, not refused. */
+	pthread_mutex_lock(&store->mutex);
+	if (!stream->keeps)
+		atomic_store(&stream->next, stream->info.last_seq + 1);
+	pthread_mutex_unlock(&store->mutex);
+	while ((chunk = chunk_pop(&failed)) != NULL)
+		writer_chunk_failed(store, chunk, rc, err);
+}

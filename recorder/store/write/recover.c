@@ -1,0 +1,559 @@
+/*
+ * recorder/store/write/recover.c - seal what a crash left open
+ *
+ * Looks only at segments the index lists as not sealed: the work does not
+ * grow with the store.  For each: keep every whole block whose number
+ * follows, cut the rest, seal.  Three states a crash can leave:
+ *
+ *   announced, no file            the announcement goes
+ *   file, nothing in the index    its whole blocks are taken in where they
+ *                                 follow the stream's end; a late fill
+ *                                 goes: its sender has it still
+ *   file longer than the index    the whole blocks behind it are taken in
+ *   file shorter than the index,  every whole block stays, what is missing
+ *   or rotten                     becomes a gap, `damaged` (mend/salvage.h)
+ *
+ * After a power cut (another boot than the one that wrote) bytes behind
+ * the durable end may be torn in the middle, not only at the end, and
+ * nothing of them was ever acknowledged or shipped: they are cut.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/below.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "recorder/store/index/index_expire.h"
+#include "recorder/store/facts/journal.h"
+#include "recorder/store/mend/salvage.h"
+#include "recorder/store/mend/survey.h"
+#include "recorder/store/write/store_impl.h"
+
+#define OPEN_PAGE	64
+/* One segment being recovered. */
+struct job {
+	struct pb_store		*store;
+	const struct pb_open_info *open_row;
+	struct pb_stream_info	 stream;
+	struct pb_segment_info	 before;	/* as the index has it */
+	bool			 known;		/* the index has that row */
+	struct pb_survey	 survey;	/* what the file says */
+	uint64_t		 limit;		/* do not read past it */
+	uint64_t		 header;	/* bytes of SHB and IDB */
+	uint64_t		 header_digest;
+	uint64_t		 size;		/* of the file */
+	int			 fd;
+};
+
+static int	recover_one(struct pb_store *, const struct pb_open_info *,
+		    struct pb_err *);
+static int	recover_segment(struct job *, struct pb_err *);
+static int	find_stream(struct pb_store *, const struct pb_open_info *,
+		    struct pb_stream_info *, struct pb_err *);
+static int	open_file(struct job *, struct pb_err *);
+static int	read_head(struct job *, struct pb_err *);
+static void	set_limit(struct job *);
+static int	last_extent(struct job *, struct pb_extent_info *,
+		    struct pb_err *);
+static int	scan(struct job *, struct pb_err *);
+static int	salvage(struct job *, const char *, struct pb_err *);
+static int	missing(struct job *, struct pb_err *);
+static int	seal_file(struct job *, struct pb_err *);
+static int	commit(struct job *, const struct pb_gap_info *,
+		    struct pb_err *);
+static int	journal_gap(struct job *, const struct pb_gap_info *,
+		    struct pb_err *);
+static bool	is_new(const struct job *, const struct pb_drop_info *);
+static void	count_stream(struct job *);
+static int	drop_extents(struct job *, struct pb_mdb_txn *,
+		    struct pb_err *);
+static int	boot_before(struct pb_store *, uint64_t *, struct pb_err *);
+static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
+
+int
+pb_store_recover(struct pb_store *store, struct pb_err *err)
+{
+	struct pb_mend mend = { .store = store->path, .index = store->index,
+	    .pen = store->opts.pen, .age_ms = store->age_sealed_ms };
+	struct pb_open_info rows[OPEN_PAGE];
+	uint64_t boot = pb_boot_id(), before;
+	int n, rc = boot_before(store, &before, err);
+
+	if (rc < 0)
+		return rc;
+	store->same_boot = boot != 0 && before == boot;
+	rc = pb_salvage_resume(&mend, err);
+	if (rc == 0)
+		rc = pb_retain_recover(store, err);
+	if (rc < 0)
+		return rc;
+	while ((n = pb_index_open_rows(store->index, rows, OPEN_PAGE, err)) >
+	    0) {
+		for (int i = 0; i < n; i++) {
+			rc = recover_one(store, &rows[i], err);
+			if (rc < 0)
+				return rc;
+		}
+	}
+	/* Only now: a recovery that is cut short after a power cut must not
+	 * be taken for one after a crash when it is done again. */
+	return n < 0 ? n : boot_remember(store, boot, err);
+}
+
+static int
+recover_one(struct pb_store *store, const struct pb_open_info *open_row,
+    struct pb_err *err)
+{
+	struct job job = { .store = store, .open_row = open_row, .fd = -1 };
+	int rc;
+
+	pb_survey_init(&job.survey);
+	rc = find_stream(store, open_row, &job.stream, err);
+	if (rc == 1)
+		rc = recover_segment(&job, err);
+	else if (rc == 0)
+		rc = commit(&job, NULL, err);
+	if (job.fd >= 0)
+		close(job.fd);
+	pb_survey_finish(&job.survey);
+	return rc;
+}
+
+static int
+recover_segment(struct job *job, struct pb_err *err)
+{
+	int rc = open_file(job, err);
+
+	if (rc == 0)
+		return missing(job, err);
+	if (rc == 1)
+		rc = read_head(job, err);
+	/* A header that cannot be read: packets the index knows of may
+	 * still be whole; others were promised to nobody. */
+	if (rc == 0 && job->before.packets > 0)
+		return salvage(job, "its header cannot be read", err);
+	if (rc == 1)
+		rc = scan(job, err);
+	if (rc < 0)
+		return rc;
+	if (job->survey.good < job->before.bytes)
+		return salvage(job, job->survey.why != NULL ? job->survey.why :
+		    "it ends before its durable end", err);
+	rc = seal_file(job, err);
+	return rc < 0 ? rc : commit(job, NULL, err);
+}
+
+/* The stream of an announced segment: 1, 0 where there is none, or error. */
+static int
+find_stream(struct pb_store *store, const struct pb_open_info *open_row,
+    struct pb_stream_info *out, struct pb_err *err)
+{
+	int rc = pb_index_stream(store->index, &open_row->key, out, err);
+
+	if (rc != 1 || out->id == open_row->stream)
+		return rc;
+	memset(out, 0, sizeof(*out));
+	return 0;
+}
+
+/* 1, or 0 where there is no file, or an error. */
+static int
+open_file(struct job *job, struct pb_err *err)
+{
+	uint64_t first_seq = job->open_row->first_seq;
+	struct pb_segment_info row;
+	struct stat st;
+	int rc;
+
+	rc = pb_index_segments(job->store->index, job->stream.id, first_seq,
+	    &row, 1, err);
+	if (rc < 0)
+		return rc;
+	job->known = rc == 1 && row.first_seq == first_seq;
+	if (job->known)
+		job->before = row;
+	job->survey.segment = job->known ? row : (struct pb_segment_info){
+		.stream = job->stream.id,
+		.first_seq = first_seq,
+		.last_seq = first_seq - 1,
+		.created_ns = pb_clock_real_ns(),
+	};
+	job->fd = pb_segment_open_mode(job->store->path, &job->stream.key,
+	    first_seq, O_RDWR, err);
+	if (job->fd == PB_ENOENT)
+		return 0;
+	if (job->fd < 0)
+		return job->fd;
+	if (fstat(job->fd, &st) < 0)
+		return pb_err_sys(err, "look at a segment");
+	job->size = (uint64_t)st.st_size;
+	return 1;
+}
+
+/* 1, or 0 where it is none of this segment. */
+static int
+read_head(struct job *job, struct pb_err *err)
+{
+	struct pb_head *head = NULL;
+	size_t header = 0;
+	int rc = pb_survey_head(job->fd, &head, &header, &job->header_digest,
+	    err);
+
+	if (rc == 0 && !pb_head_fits(head, &job->stream.key,
+	    job->stream.linktype, job->open_row->first_seq))
+		rc = PB_EFORMAT;	/* rotten: somebody else's */
+	pb_head_unref(head);
+	if (rc == PB_EFORMAT)
+		return 0;
+	if (rc < 0)
+		return rc;
+	job->header = header;
+	if (!job->known) {
+		job->survey.segment.bytes = header;
+		job->survey.segment.header_bytes = (uint32_t)header;
+		job->survey.segment.header_digest = job->header_digest;
+	}
+	set_limit(job);
+	return 1;
+}
+
+/*
+ * What the index does not know has been promised to nobody.  It is kept
+ * where it goes on with the stream; a late fill's gap is still open, and
+ * what fills it will come again.
+ */
+static void
+set_limit(struct job *job)
+{
+	bool follows = job->known ||
+	    job->open_row->first_seq == job->stream.last_seq + 1;
+
+	/* A store that was away: what is not durable is held in memory. */
+	if (stream_in_memory(job->store, &job->stream.key) != NULL)
+		follows = false;
+
+	job->limit = job->store->same_boot && follows ? job->size :
+	    job->survey.segment.bytes;
+	if (job->limit > job->size)
+		job->limit = job->size;
+	job->survey.strict_from = job->before.bytes;
+}
+
+/*
+ * From the last extent the index knows; where that does not reach the
+ * durable end, something was damaged: then all of the file, block by
+ * block.
+ */
+static int
+scan(struct job *job, struct pb_err *err)
+{
+	struct pb_segment_info *row = &job->survey.segment;
+	uint64_t durable = row->last_seq;
+	struct pb_extent_info extent;
+	int rc = last_extent(job, &extent, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 1) {
+		job->survey.counted = durable;
+		row->last_seq = extent.first_seq - 1;
+		rc = pb_survey_read(&job->survey, job->fd, extent.offset,
+		    job->limit, err);
+		if (rc < 0 || (job->survey.good >= job->before.bytes &&
+		    row->last_seq >= durable))
+			return rc;
+	}
+	pb_survey_reset(&job->survey);
+	job->survey.counted = 0;
+	row->header_bytes = (uint32_t)job->header;
+	row->header_digest = job->header_digest;
+	row->last_seq = row->first_seq - 1;
+	row->packets = row->packet_bytes = 0;
+	row->first_time = row->last_time = 0;
+	rc = pb_survey_read(&job->survey, job->fd, job->header, job->limit,
+	    err);
+	/* The bytes are there and the numbers are not. */
+	if (rc == 0 && job->known && row->last_seq < durable)
+		job->survey.good = 0;
+	return rc;
+}
+
+/* The last extent of the segment that begins within the file: 1, or 0. */
+static int
+last_extent(struct job *job, struct pb_extent_info *out, struct pb_err *err)
+{
+	struct pb_extent_info rows[OPEN_PAGE];
+	uint64_t from = job->before.first_seq;
+	int n, found = 0;
+
+	if (!job->known || job->limit < job->before.bytes ||
+	    job->header != job->before.header_bytes)
+		return 0;
+	do {
+		n = pb_index_extents(job->store->index, job->stream.id, from,
+		    rows, OPEN_PAGE, err);
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n; i++) {
+			if (rows[i].segment_seq != job->before.first_seq)
+				return found;
+			/* A row that cannot be right: read all of it. */
+			if (rows[i].offset < job->header ||
+			    rows[i].offset > job->before.bytes)
+				return 0;
+			*out = rows[i];
+			found = 1;
+			from = rows[i].last_seq + 1;
+		}
+	} while (n == OPEN_PAGE);
+	return found;
+}
+
+/* Something durable is damaged: every whole block stays. */
+static int
+salvage(struct job *job, const char *why, struct pb_err *err)
+{
+	struct pb_mend mend = { .store = job->store->path,
+	    .index = job->store->index, .pen = job->store->opts.pen,
+	    .age_ms = job->store->age_sealed_ms };
+	struct pb_salvage result;
+	int rc;
+
+	/* Descriptor and rows are read anew: the survey has changed them. */
+	rc = pb_salvage(&mend, &job->stream, &job->before, why, &result, err);
+	if (rc < 0)
+		return rc;
+	pb_log(PB_LOG_ERROR, "recovery", "a damaged segment: %s stream=%s/%s "
+	    "first=%llu last=%llu kept=%llu lost=%llu aside=%s", why,
+	    job->stream.key.node, job->stream.key.interface,
+	    (unsigned long long)job->before.first_seq,
+	    (unsigned long long)job->before.last_seq,
+	    (unsigned long long)result.packets,
+	    (unsigned long long)result.lost, result.aside);
+	return 0;
+}
+
+/* Announced, and no file: what the index knew of it is a gap now. */
+static int
+missing(struct job *job, struct pb_err *err)
+{
+	struct pb_gap_info gap = {
+		.stream = job->stream.id,
+		.first = job->before.first_seq,
+		.last = job->before.last_seq,
+		.reason = PB_GAP_DAMAGED,
+		.since_ns = pb_clock_real_ns(),
+	};
+
+	job->survey.segment.packets = job->survey.segment.packet_bytes = 0;
+	if (job->before.packets == 0)
+		return commit(job, NULL, err);
+	pb_log(PB_LOG_ERROR, "recovery", "packets are lost, their file is "
+	    "gone stream=%s/%s first=%llu last=%llu", job->stream.key.node,
+	    job->stream.key.interface, (unsigned long long)gap.first,
+	    (unsigned long long)gap.last);
+	return commit(job, &gap, err);
+}
+
+/* The file ends at its last whole block and has its sealed name; one
+ * without a packet goes. */
+static int
+seal_file(struct job *job, struct pb_err *err)
+{
+	char open_path[PATH_MAX], sealed[PATH_MAX], dir[PATH_MAX];
+	const struct pb_stream_key *key = &job->stream.key;
+	uint64_t first = job->open_row->first_seq;
+	uint64_t good = job->survey.good;
+	int rc;
+
+	rc = pb_layout_segment(open_path, job->store->path, key, first, true,
+	    err);
+	if (rc == 0)
+		rc = pb_layout_segment(sealed, job->store->path, key, first,
+		    false, err);
+	if (rc == 0)
+		rc = pb_layout_stream(dir, job->store->path, key, err);
+	if (rc < 0)
+		return rc;
+	if (job->survey.segment.packets == 0) {
+		if (pb_below_unlink(open_path) < 0 && errno != ENOENT)
+			return pb_err_sys(err, "remove %s", open_path);
+		if (pb_below_unlink(sealed) < 0 && errno != ENOENT)
+			return pb_err_sys(err, "remove %s", sealed);
+		return pb_sync_dir(dir, err);
+	}
+	if (job->size > good)
+		pb_log(PB_LOG_WARN, "recovery", "cut a torn end file=%s "
+		    "bytes=%llu", open_path,
+		    (unsigned long long)(job->size - good));
+	if ((job->size != good && ftruncate(job->fd, (off_t)good) < 0) ||
+	    fdatasync(job->fd) < 0)
+		return pb_err_sys(err, "cut and sync %s", open_path);
+	if (pb_below_rename(open_path, sealed, 0) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "rename %s", open_path);
+	job->survey.segment.sealed_at = pb_age_key(job->store->age_sealed_ms);
+	return pb_sync_dir(dir, err);
+}
+
+static int
+commit(struct job *job, const struct pb_gap_info *gap, struct pb_err *err)
+{
+	const struct pb_open_info *open_row = job->open_row;
+	struct pb_segment_info *row = &job->survey.segment;
+	struct pb_mdb_txn txn;
+	int rc = gap != NULL ? journal_gap(job, gap, err) : 0;
+
+	if (rc == 0)
+		rc = pb_index_begin(job->store->index, &txn, err);
+	if (rc < 0)
+		return rc;
+	rc = drop_extents(job, &txn, err);
+	if (rc < 0) {
+		pb_mdb_abort(&txn);
+		return rc;
+	}
+	pb_index_del_open(&txn, open_row->stream, open_row->first_seq);
+	if (row->packets == 0) {
+		job->stream.dropped -= pb_index_remove(&txn,
+		    job->known ? &job->before : row);
+	} else {
+		row->sealed = true;
+		pb_index_put_segment(&txn, row);
+		for (size_t i = 0; i < job->survey.count; i++)
+			pb_index_put_extent(&txn, &job->survey.extents[i]);
+		for (size_t i = 0; i < job->survey.drop_count; i++)
+			if (is_new(job, &job->survey.drops[i]))
+				pb_index_put_drop(&txn,
+				    &job->survey.drops[i]);
+	}
+	if (gap != NULL) {
+		pb_index_cut_gaps(&txn, gap->stream, gap->first, gap->last,
+		    true);
+		pb_index_add_gap(&txn, gap);
+	}
+	if (job->stream.id != 0) {
+		count_stream(job);
+		if (row->packets == 0 && job->known)
+			pb_index_look_first(&txn, &job->stream);
+		pb_index_put_stream(&txn, &job->stream);
+	}
+	rc = pb_mdb_commit(&txn);
+	if (rc == 0 && row->packets > 0)
+		pb_log(PB_LOG_INFO, "recovery", "sealed stream=%s/%s first=%llu"
+		    " last=%llu bytes=%llu", job->stream.key.node,
+		    job->stream.key.interface,
+		    (unsigned long long)row->first_seq,
+		    (unsigned long long)row->last_seq,
+		    (unsigned long long)row->bytes);
+	return rc;
+}
+
+static int
+journal_gap(struct job *job, const struct pb_gap_info *gap,
+    struct pb_err *err)
+{
+	struct pb_fact fact = {
+		.kind = PB_FACT_GAP,
+		.first = gap->first,
+		.last = gap->last,
+		.reason = gap->reason,
+		.time_ns = gap->since_ns,
+	};
+
+	return pb_journal_append(job->store->path, &job->stream.key, &fact, 1,
+	    err);
+}
+
+/* Also where all of the file is read again, a loss that the index had
+ * counted is counted already, and one behind its end is not. */
+static bool
+is_new(const struct job *job, const struct pb_drop_info *drop)
+{
+	return drop->seq > job->before.last_seq;
+}
+
+/* What the scan found against what the index had counted. */
+static void
+count_stream(struct job *job)
+{
+	struct pb_stream_info *stream = &job->stream;
+	const struct pb_segment_info *row = &job->survey.segment;
+
+	if (row->packets > 0)
+		pb_stream_add_times(stream, row->first_time, row->last_time,
+		    true);
+	stream->packets += row->packets - job->before.packets;
+	stream->bytes += row->packet_bytes - job->before.packet_bytes;
+	for (size_t i = 0; i < job->survey.drop_count; i++)
+		if (is_new(job, &job->survey.drops[i]))
+			stream->dropped += job->survey.drops[i].count;
+	if (row->packets == 0)
+		return;
+	if (stream->first_seq == 0 || row->first_seq < stream->first_seq)
+		stream->first_seq = row->first_seq;
+	if (row->last_seq > stream->last_seq)
+		stream->last_seq = row->last_seq;
+}
+
+/*
+ * The extent rows that the scan replaces, or that lie behind its end.  They
+ * go in the transaction that brings the new ones: a shipper that looked in
+ * between would find numbers without packets, and declare them a gap.
+ */
+static int
+drop_extents(struct job *job, struct pb_mdb_txn *txn, struct pb_err *err)
+{
+	const struct pb_open_info *open_row = job->open_row;
+	uint64_t from = job->survey.count > 0 ?
+	    job->survey.extents[0].first_seq : open_row->first_seq;
+	struct pb_extent_info rows[OPEN_PAGE];
+	int n, i;
+
+	do {
+		/* As of the last commit: what goes here is still in it. */
+		n = pb_index_extents(job->store->index, open_row->stream, from,
+		    rows, OPEN_PAGE, err);
+		for (i = 0; i < n && rows[i].first_seq < from; i++)
+			;
+		for (; i < n && rows[i].segment_seq == open_row->first_seq;
+		    i++)
+			pb_index_del_extent(txn, open_row->stream,
+			    rows[i].first_seq);
+		if (n > 0)
+			from = rows[n - 1].first_seq + 1;
+	} while (n == OPEN_PAGE && i == n);
+	return n < 0 ? n : 0;
+}
+
+/* The boot that wrote the store last; 0 where none did. */
+static int
+boot_before(struct pb_store *store, uint64_t *boot, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	*boot = pb_index_meta_get(&txn, "boot");
+	rc = txn.rc;
+	pb_mdb_abort(&txn);
+	return rc;
+}
+
+static int
+boot_remember(struct pb_store *store, uint64_t boot, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(store->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	pb_index_meta_put(&txn, "boot", boot);
+	return pb_mdb_commit(&txn);
+}

@@ -1,0 +1,241 @@
+/*
+ * recorder/store/write/store.h - the store, as producers of packets see it
+ *
+ * Producers (capture threads, the ingest thread) build whole blocks in
+ * chunks and submit them; one writer thread appends them to segments,
+ * syncs, commits the index, and then calls each chunk's `done`.  A chunk
+ * is durable when `done` says 0, and not a moment earlier.
+ *
+ * One producer thread per stream.  Sequence numbers are the producer's to
+ * give: the next one is pb_stream_next(), and a chunk holds a run without
+ * holes.
+ */
+#ifndef PB_STORE_STORE_H
+#define PB_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "recorder/store/fingerprint.h"
+#include "recorder/store/head.h"
+#include "recorder/store/index/index.h"
+#include "recorder/store/layout.h"
+#include "recorder/store/retain/retain.h"
+
+/* Capacity of a chunk: with the writer's room behind it, a mebibyte. */
+#define PB_CHUNK_BYTES		((1u << 20) - (16u << 10))
+#define PB_SLAB_BYTES		(2u << 20)	/* a huge page of x86-64 and
+						 * arm64: chunks share one */
+#define PB_STREAMS_OPEN_MAX	16384		/* streams in memory */
+#define PB_QUEUE_CHUNKS_MAX	1024		/* waiting for the writer */
+
+struct pb_store;	/* opaque */
+struct pb_slab;		/* opaque */
+struct pb_stream;	/* opaque; lives until pb_store_close() */
+
+struct pb_store_opts {
+	const char	*path;
+	uint32_t	 pen;
+	uint64_t	 segment_size;		/* bytes */
+	uint64_t	 segment_age_ms;
+	uint64_t	 index_size;		/* bytes of the LMDB map */
+	struct pb_retain_opts retain;		/* all 0: keep everything */
+};
+
+struct pb_chunk {
+	struct pb_stream *stream;
+	struct pb_head	*head;		/* the chunk holds a reference */
+	uint8_t		*data;		/* page-aligned; whole blocks */
+	size_t		 len;
+	size_t		 cap;		/* PB_CHUNK_BYTES at most; more lies
+					 * behind it for the writer's filler */
+	uint64_t	 first_seq;
+	uint64_t	 last_seq;
+	uint64_t	 packets;	/* last_seq - first_seq + 1 */
+	uint64_t	 packet_bytes;	/* captured bytes */
+	uint64_t	 first_time;	/* lowest, ns */
+	uint64_t	 last_time;	/* highest */
+	/* At most PB_CHUNK_DROPS_MAX drop counts; more are added to the
+	 * last one. */
+	unsigned	 drops;
+	struct { uint64_t seq, count, time_ns; } drop[8];
+	/*
+	 * true: the writer keeps the chunk and tries again until it
+	 * succeeds or the store closes (capture); false: a failure is
+	 * reported at once and nothing of it is kept (ingest).
+	 */
+	bool		 keep_trying;
+	/*
+	 * When it shall be durable, pb_clock_mono_ms(): until then the
+	 * writer may gather more, so that one flush serves many.  0: at
+	 * once, somebody waits for it.
+	 */
+	uint64_t	 due_ms;
+	/* Called by the writer thread; the chunk is the caller's again. */
+	void		(*done)(struct pb_chunk *chunk, int rc,
+			    const struct pb_err *err);
+	void		*arg;		/* the producer's */
+	struct pb_chunk	*next;		/* whose turn it is to link */
+	struct pb_slab	*slab;		/* whose bytes `data` is (chunk.c) */
+	/* Of the first `digested` bytes, by a producer that has them in its
+	 * processor's cache; 0: the writer does it. */
+	struct pb_digest digest;
+	size_t		 digested;
+	/* A gap instead of packets: first_seq .. last_seq, data unused. */
+	enum pb_gap_reason gap;
+};
+#define PB_CHUNK_DROPS_MAX	8u
+
+/*
+ * Open the store for writing, make it where there is none, recover what a
+ * crash left, start the writer.  PB_EBUSY names the pid of the recorder
+ * that has it.
+ */
+int	pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
+	    struct pb_err *err);
+
+/* It will be closed soon: nothing is begun anew, and where the index is made
+ * again that ends.  Any thread; NULL is fine. */
+void	pb_store_ends(struct pb_store *store);
+
+/* Write what is queued, seal what is open, stop.  Producers have stopped. */
+void	pb_store_close(struct pb_store *store);
+
+/* The store's index, for reading, from any thread; it is the store's, and
+ * goes with one that vanishes. */
+struct pb_index *pb_store_index(struct pb_store *store);
+
+/*
+ * The stream with this key, made in memory if need be (its row appears
+ * with its first chunk).  Any thread.  PB_EINVAL where it is there with
+ * another link type; PB_ELIMIT past PB_STREAMS_OPEN_MAX.
+ */
+int	pb_store_stream(struct pb_store *store,
+	    const struct pb_stream_key *key, uint16_t linktype,
+	    uint32_t snaplen, bool own, struct pb_stream **out,
+	    struct pb_err *err);
+
+/* The same where it is known already: 1, or 0 and `*out` NULL, or error. */
+int	pb_store_stream_find(struct pb_store *store,
+	    const struct pb_stream_key *key, struct pb_stream **out,
+	    struct pb_err *err);
+
+/*
+ * The epoch of this node's own stream `node/interface`: the latest one
+ * where link type and snap length are the same, else a new one.  Any
+ * thread.
+ */
+int	pb_store_own_epoch(struct pb_store *store, const char *node,
+	    const char *interface, uint16_t linktype, uint32_t snaplen,
+	    uint64_t *epoch, struct pb_err *err);
+
+/* The number after the last one submitted (from a chunk or a gap). */
+uint64_t pb_stream_next(const struct pb_stream *stream);
+
+/* The durable end: all up to it is on disk or a recorded gap. */
+uint64_t pb_stream_durable(const struct pb_stream *stream);
+
+/* Is it captured by this node? */
+bool	pb_stream_own(const struct pb_stream *stream);
+
+/* Its key, for logs. */
+const struct pb_stream_key *pb_stream_key(const struct pb_stream *stream);
+
+/*
+ * Open gaps of a stream that touch [first, last], so that late packets
+ * can fill them: up to `max` rows, count or error.  Any thread.
+ */
+int	pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
+	    uint64_t first, uint64_t last, struct pb_gap_info *out,
+	    size_t max, struct pb_err *err);
+
+/*
+ * The packet with the highest number <= `at` (at most the durable end) that
+ * is there and can be read, as peek.h: 1, 0 or an error.  Any thread.
+ */
+int	pb_store_last(struct pb_store *store, const struct pb_stream *stream,
+	    uint64_t at, bool checked, struct pb_fingerprint *out,
+	    struct pb_err *err);
+
+/*
+ * This node's own running numbers over all it takes in: reserves `count`
+ * and returns the first.  Never given twice, across crashes too.
+ */
+uint64_t pb_store_take_numbers(struct pb_store *store, uint64_t count);
+
+/* A chunk of PB_CHUNK_BYTES, empty; NULL without memory.  `destroy` takes
+ * NULL and drops the head. */
+struct pb_chunk *pb_chunk_create(void);
+void	pb_chunk_destroy(struct pb_chunk *chunk);
+/* Ready for the next use: empty, no head, `done` and `arg` kept. */
+void	pb_chunk_reset(struct pb_chunk *chunk);
+
+/*
+ * Chunks of several sizes from memory of their own, for a producer whose
+ * packets come in portions.  Of memory that no chunk uses `kept_max` bytes
+ * stay for the next ones.  All chunks are back before `destroy`.
+ */
+struct pb_chunk_pool;
+int	pb_chunk_pool_create(struct pb_chunk_pool **out, size_t kept_max,
+	    struct pb_err *err);
+void	pb_chunk_pool_destroy(struct pb_chunk_pool *pool);
+
+/* One that has room for `bytes`, or of PB_CHUNK_BYTES where they are more.
+ * It ends with pb_chunk_destroy(). */
+struct pb_chunk *pb_chunk_take(struct pb_chunk_pool *pool, size_t bytes);
+
+/* The memory that chunks use now, in whole slabs; and how much more it
+ * would be, at most, with chunks for `bytes` of packets in sequence. */
+size_t	pb_chunk_pool_used(struct pb_chunk_pool *pool);
+size_t	pb_chunk_pool_more(struct pb_chunk_pool *pool, size_t bytes);
+
+/*
+ * Queue a chunk; never blocks.  The writer has it until `done`.
+ * Its run must start at pb_stream_next(), or lie wholly within open gaps
+ * below it (a late arrival).  PB_EBUSY when PB_QUEUE_CHUNKS_MAX wait:
+ * nothing was taken.  PB_EORDER where the run starts elsewhere.
+ */
+int	pb_store_submit(struct pb_store *store, struct pb_chunk *chunk,
+	    struct pb_err *err);
+
+/* What the writer did since the store was opened. */
+struct pb_store_stats {
+	uint64_t	chunks;
+	uint64_t	bytes;
+	uint64_t	commits;
+	uint64_t	failures;	/* of writes, syncs, commits */
+	char		last_error[PB_ERR_TEXT_MAX]; /* "" when healed */
+	bool		away;		/* the store is not at its path */
+	uint64_t	returns;	/* how often it began anew since */
+};
+void	pb_store_stats(struct pb_store *store, struct pb_store_stats *out);
+
+/*
+ * Counts up when the store goes, and when one is there: what was known of
+ * its streams before is not true any more.  Any thread.
+ */
+uint64_t pb_store_changes(const struct pb_store *store);
+
+/*
+ * The operator's word: a store that has vanished begins anew with what is at
+ * its path, whatever that is.  Of no consequence where it has not.  Any
+ * thread.
+ */
+void	pb_store_take(struct pb_store *store);
+
+/* A larger map for the index, also for one that is opened later.  Any
+ * thread. */
+int	pb_store_resize(struct pb_store *store, uint64_t index_size,
+	    struct pb_err *err);
+
+/* Other bounds on what is kept, from now on; and what was made of them.
+ * Any thread. */
+int	pb_store_retain(struct pb_store *store,
+	    const struct pb_retain_opts *opts, struct pb_err *err);
+void	pb_store_retain_stats(struct pb_store *store,
+	    struct pb_retain_stats *out);
+
+#endif

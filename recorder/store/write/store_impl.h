@@ -1,0 +1,142 @@
+/*
+ * recorder/store/write/store_impl.h - inside the store
+ *
+ * Threads: producers call store.c; the writer thread alone runs writer.c
+ * and touches what is marked (w).  What is marked (m) belongs to the
+ * mutex.
+ */
+#ifndef PB_STORE_STORE_IMPL_H
+#define PB_STORE_STORE_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "recorder/store/home.h"
+#include "recorder/store/index/index_rows.h"
+#include "recorder/store/index/index_write.h"
+#include "recorder/store/write/segment.h"
+#include "recorder/store/write/store.h"
+
+#define STREAM_SLOTS	32768u	/* hash table; over PB_STREAMS_OPEN_MAX */
+/* Running numbers are reserved ahead, so that one that reached a file
+ * before a crash is not given again after it. */
+#define NUMBERS_AHEAD	(4u << 20)
+#define NEVER_MS	UINT64_MAX	/* no time at all */
+
+struct chunk_list {
+	struct pb_chunk	*head, *tail;
+};
+
+struct pb_stream {
+	struct pb_stream_info	 info;		/* (w) with what is written */
+	struct pb_stream_info	 committed;	/* (w) as the index has it */
+	_Atomic uint32_t	 id;		/* 0: no row yet */
+	_Atomic uint64_t	 next;		/* (m) to write */
+	_Atomic uint64_t	 durable;	/* (w) to write */
+	struct pb_segment	*segment;	/* (w) open, or NULL */
+	uint64_t		 opened_ms;	/* (w) monotonic */
+	bool			 sealing;	/* (w) its segment is to seal */
+	bool			 dirty;		/* (w) in the batch */
+	bool			 facts;		/* (w) gaps for the journal */
+	uint64_t		 journal_due;	/* (w) bytes; 0: the bound */
+	bool			 keeps;		/* (w) its producer is capture */
+	struct chunk_list	 held;		/* (w) to be tried again */
+	struct pb_stream	*dirty_next;	/* (w) */
+	struct pb_stream	*open_next;	/* (w) streams with a segment */
+	struct pb_stream	*held_next;	/* (w) streams that hold chunks */
+};
+
+struct pb_store {
+	struct pb_store_opts	 opts;
+	char			 path[PATH_MAX];
+	int			 lock_fd;
+	bool			 held;	/* `path` is (base/below.h) */
+	/* Other threads hold `index_lock` to read it; the writer has it for
+	 * writing while it puts another one in its place, or none.  Theirs
+	 * it is once it is recovered and all streams have settled in it. */
+	struct pb_index		*index;
+	bool			 ready;		/* for other threads */
+	pthread_rwlock_t	 index_lock;
+	pthread_t		 writer;
+	bool			 writer_runs;
+	pthread_mutex_t		 mutex;
+	pthread_cond_t		 wake;
+	struct chunk_list	 queue;		/* (m) */
+	size_t			 queued;	/* (m) */
+	uint64_t		 queued_bytes;	/* (m) */
+	uint64_t		 queue_due_ms;	/* (m) the earliest in it */
+	uint64_t		 sleeps_ms;	/* (m) the writer, until then */
+	bool			 stop;		/* (m) */
+	struct pb_stream	**slots;	/* (m) STREAM_SLOTS */
+	size_t			 streams;	/* (m) */
+	_Atomic uint64_t	 numbers;	/* next running number */
+	uint64_t		 numbers_reserved; /* (w) as committed */
+	uint32_t		 last_id;	/* (w) */
+	uint64_t		 told_ms;	/* of a rebuild */
+	bool			 same_boot;	/* as the last to write here */
+	struct pb_age		 age;		/* (w) how long it has lived */
+	uint64_t		 age_sealed_ms;	/* (w) of the last sealed */
+	uint64_t		 age_kept_ms;	/* (w) as it was put last */
+	/* The batch: what has been written and not yet committed. */
+	struct chunk_list	 written;	/* (w) */
+	uint64_t		 written_bytes;	/* (w) */
+	uint64_t		 flush_ms;	/* (w) when it is to be flushed */
+	struct pb_stream	*dirty;		/* (w) */
+	struct pb_stream	*open;		/* (w) */
+	struct pb_stream	*holders;	/* (w) */
+	/* (w) One line in the log for a trouble, one for its end. */
+	bool			 failing, written_since;
+	uint64_t		 failed_ms;
+	/* (w) Where it is, and whether: vanish.c. */
+	struct pb_home		 home;
+	bool			 away;
+	_Atomic bool		 ends;		/* pb_store_ends() */
+	_Atomic uint64_t	 changes;	/* pb_store_changes() */
+	_Atomic bool		 take;		/* whatever is there; any thread */
+	enum pb_home_offer	 offer;		/* of the path, while away, */
+	uint64_t		 offered_ms;	/* since when */
+	uint64_t		 settle_ms;	/* and how long it must be */
+	uint64_t		 look_ms, files_ms; /* the next look, at each */
+	char			 gone[PB_ERR_TEXT_MAX]; /* why it is away */
+	char			 said[PB_ERR_TEXT_MAX]; /* and what hinders */
+	struct pb_retain	*retain;	/* (w), but for its bounds */
+	bool			 retain_more;	/* (w) has more to do now */
+	struct pb_store_stats	 stats;		/* (m) */
+};
+
+void	chunk_push(struct chunk_list *list, struct pb_chunk *chunk);
+struct pb_chunk *chunk_pop(struct chunk_list *list);
+
+/* The stream where memory has it, or NULL. */
+struct pb_stream *stream_in_memory(struct pb_store *store,
+	    const struct pb_stream_key *key);
+/* Key, link type and id never change and are read by other threads. */
+void	copy_counters(struct pb_stream_info *to,
+	    const struct pb_stream_info *from);
+
+/* store.c: lock, index, recovery, all that is opened at the path; the writer
+ * closes and opens it again.  Closing takes what a failed opening left. */
+int	store_open_parts(struct pb_store *store, struct pb_err *err);
+/* Other threads may have the index from now on. */
+void	store_is_ready(struct pb_store *store);
+void	store_close_parts(struct pb_store *store);
+
+/* writer.c: the thread. */
+void	*pb_writer_main(void *store);
+
+/* store_age.c.  Load: when the index has just been opened. */
+void	store_age_load(struct pb_store *store, struct pb_mdb_txn *txn);
+/* Bring it up to now. */
+void	store_age_move(struct pb_store *store);
+/* The age of what is sealed now: greater than that of any before the last
+ * move. */
+uint64_t store_age_seal(struct pb_store *store);
+/* With a commit that happens anyway; and one of its own, where none did
+ * for long. */
+void	store_age_put(struct pb_store *store, struct pb_mdb_txn *txn);
+void	store_age_keep(struct pb_store *store);
+
+/* recover.c: seal what a crash left open.  Before the writer starts. */
+int	pb_store_recover(struct pb_store *store, struct pb_err *err);
+
+#endif

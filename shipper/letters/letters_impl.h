@@ -1,0 +1,165 @@
+/*
+ * shipper/letters/letters_impl.h - dead letters: rows, transactions, files
+ *
+ * Private to shipper/letters*.c.  letters_rows.c keeps the tables in step
+ * with each other, letters_file.c the files with the tables.
+ */
+#ifndef PB_SHIPPER_LETTERS_IMPL_H
+#define PB_SHIPPER_LETTERS_IMPL_H
+
+#include "shipper/letters/letters.h"
+#include "shipper/state_impl.h"
+
+/* Letters that change state in one transaction. */
+#define PB_LETTERS_STEP		256u
+/* Rows of table `files` that are settled in one go. */
+#define PB_LETTERS_SETTLE	256u
+/* Files whose size is looked at again in one go. */
+#define PB_LETTERS_MEASURE	16u
+
+/* KEY and a number: of a letter, or of a file (its segment's); an age, with
+ * SINCE besides; a zero byte behind it, for the next one. */
+#define PB_LETTERS_KEY_MAX	(PB_STATE_KEY_MAX + 16 + 1)
+struct pb_letters_key {
+	size_t		len;
+	uint8_t		bytes[PB_LETTERS_KEY_MAX];
+};
+
+struct pb_letters {
+	struct pb_state	*state;
+	char		 store[PATH_MAX];
+	/* Table `files` has rows that were not looked at. */
+	bool		 unsettled;
+	/* Rows of it that were, and go with the next transaction. */
+	size_t		 settled;
+	struct pb_letters_key done[PB_LETTERS_SETTLE];
+	/* The file whose size was looked at last; none: from the start. */
+	struct pb_letters_key measured;
+	struct pb_age	 age;		/* of a writer */
+	uint64_t	 age_kept_ms;	/* as it was put last */
+};
+
+/*
+ * Begin; the caller's open transaction of the state is joined, where there
+ * is one.  End it whatever happened: writes are committed (a joined one by
+ * its owner), and files settled where that is due.
+ */
+struct pb_letters_txn {
+	struct pb_letters *letters;
+	struct pb_mdb_txn *txn;		/* own, or the state's */
+	struct pb_mdb_txn own;
+};
+int	pb_letters_begin(struct pb_letters_txn *t, struct pb_letters *letters,
+	    bool write, struct pb_err *err);
+int	pb_letters_end(struct pb_letters_txn *t, struct pb_err *err);
+
+/* A writer's age: at open, and with each transaction that writes. */
+int	letters_age_load(struct pb_letters *letters, struct pb_err *err);
+void	letters_age_put(struct pb_letters_txn *t);
+
+/* --- rows --------------------------------------------------------------- */
+
+void	pb_letters_key(struct pb_letters_key *out, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t number);
+
+/* A row; false where it is malformed. */
+bool	pb_letters_parse(struct pb_letter *out,
+	    const struct pb_mdb_value *key, const struct pb_mdb_value *value);
+
+/* As pb_letters_find(): 1, 0 or the transaction's error. */
+int	pb_letters_seek(struct pb_letters_txn *t, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t from,
+	    struct pb_letter *out);
+
+/* The letter with this very key: 1, 0 or the error. */
+int	pb_letters_get(struct pb_letters_txn *t,
+	    const struct pb_letters_key *key, struct pb_letter *out);
+
+/* Rows of all tables that speak of the letter.  What went wrong shows at
+ * the end.  A file that loses its last letter is listed in `files`. */
+void	pb_letters_add(struct pb_letters_txn *t, const struct pb_letter *in);
+void	pb_letters_remove(struct pb_letters_txn *t,
+	    const struct pb_letter *in);
+/* Add, as one with the neighbours that say the same. */
+void	pb_letters_put(struct pb_letters_txn *t, const struct pb_letter *in);
+/* Take first .. last out of the letter; what is left of it stays. */
+void	pb_letters_cut(struct pb_letters_txn *t, const struct pb_letter *in,
+	    uint64_t first, uint64_t last);
+
+/* The place of a letter with a file among its upstream's, by age. */
+void	pb_letters_age_key(struct pb_letters_key *out,
+	    const struct pb_letter *letter);
+/* The first DEAD or REQUEUED letter at `*at` (NAME \0: the oldest) or behind
+ * it; `*at` moves behind it: 1, 0, the error. */
+int	pb_letters_aged(struct pb_letters_txn *t, struct pb_letters_key *at,
+	    struct pb_letter *out);
+/* The oldest of the upstream: likewise. */
+int	pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
+	    struct pb_letter *out);
+
+/* Sums of an upstream; `oldest_ns` is left 0. */
+void	pb_letters_counts(struct pb_letters_txn *t, const char *upstream,
+	    struct pb_letters_total *out);
+
+/* The bytes that a file counts with, 0 where it has no letter; and more of
+ * them, where it has grown. */
+uint64_t pb_letters_bytes(struct pb_letters_txn *t,
+	    const struct pb_letters_key *file);
+void	pb_letters_grow(struct pb_letters_txn *t,
+	    const struct pb_letters_key *file, uint64_t bytes);
+
+/* List files that are about to be made in table `files`. */
+void	pb_letters_intend(struct pb_letters_txn *t,
+	    const struct pb_letters_key *file);
+
+/* --- files -------------------------------------------------------------- */
+
+/* List the files of letters that are about to get them, committed. */
+int	pb_letters_intend_all(struct pb_letters *letters,
+	    const struct pb_letter *letter, size_t count,
+	    struct pb_err *err);
+
+/* Delete the files that have a row in `files` and no letter.  What cannot
+ * be deleted now, or not within PB_LETTERS_TIDY_MS, is tried again at the
+ * next call: `unsettled` says so. */
+int	pb_letters_settle(struct pb_letters *letters, struct pb_err *err);
+
+/*
+ * A segment that was open when it was linked grows on under its letter.
+ * Look at the size of some files, others at each call, so that a file
+ * counts with all its bytes before long.
+ */
+int	pb_letters_measure(struct pb_letters *letters, struct pb_err *err);
+
+/* Link the letter's segment and fill in file_bytes: 1; 0 the segment has
+ * expired; or an error.  The directory is to be there, and to be synced
+ * by the caller. */
+int	pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
+	    struct pb_err *err);
+
+/* --- operators ---------------------------------------------------------- */
+
+/* Letters that match, found in one step. */
+struct pb_letters_page {
+	const struct pb_letters_which *which;
+	struct pb_letter *out;
+	size_t		 max, count;
+	unsigned	 looked;
+	struct pb_letter *after;	/* the one that was looked at last */
+	bool		 dead, requeued, others;	/* states wanted */
+};
+
+/* 1: there may be more rows behind `*after`, which has moved; or 0. */
+int	pb_letters_page(struct pb_letters_txn *t,
+	    struct pb_letters_page *page, struct pb_letter *after);
+
+/* Is the letter's upstream configured, as far as anybody knows? */
+bool	pb_letters_has_upstream(const struct pb_letters_which *which,
+	    const struct pb_letter *letter);
+
+/* STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH */
+int	pb_letters_dir(char out[static PATH_MAX], const char *store,
+	    const char *upstream, const struct pb_stream_key *key,
+	    struct pb_err *err);
+
+#endif

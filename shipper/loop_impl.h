@@ -1,0 +1,70 @@
+/*
+ * shipper/loop_impl.h - what the files of loop.h share
+ *
+ * loop.c turns; loop_letters.c is what dead letters and packets that come
+ * late add to a turn.
+ */
+#ifndef PB_SHIPPER_LOOP_IMPL_H
+#define PB_SHIPPER_LOOP_IMPL_H
+
+#include "recorder/store/home.h"
+#include "shipper/control.h"
+#include "shipper/feed.h"
+#include "shipper/http/http.h"
+#include "shipper/letters/letters.h"
+#include "shipper/loop.h"
+#include "shipper/maker.h"
+#include "shipper/state.h"
+#include "shipper/upstream.h"
+#include "shipper/watch.h"
+
+struct pb_loop {
+	struct pb_conf	*conf;
+	int		 signal_fd;
+	int		 lock_fd;	/* -1: not taken yet */
+	bool		 held;		/* the store is (base/below.h) */
+	bool		 stopping;
+	struct pb_http	*http;
+	struct pb_maker	*maker;
+	struct pb_state	*state;		/* NULL: not open yet */
+	struct pb_home	 home;		/* of its file, while it is open */
+	bool		 left;		/* one that was there has gone */
+	struct pb_letters *letters;	/* opened and closed with it */
+	struct pb_control *control;	/* NULL: cannot listen; says why */
+	struct pb_watch	*watch;
+	struct pb_index	*index;		/* of `watch`; NULL: not open */
+	struct pb_feed	*feed;		/* NULL: the index is not open */
+	struct pb_upstream *upstream[PB_UPSTREAMS_MAX];
+	size_t		 upstreams;
+	uint64_t	 look_ms;	/* next look for the store */
+	uint64_t	 report_ms;	/* last report */
+	uint64_t	 bound_ms;	/* next look at the letters' bounds */
+	uint64_t	 fills_commits;	/* of the index, when last looked */
+	bool		 fills_checked;	/* that they are this index's */
+	bool		 left_out_said;
+	uint64_t	 missed_ms;	/* some stream was not taken: when all
+					 * are given again; 0: none */
+	uint64_t	 sender;	/* who this process is, to upstreams */
+	char		 said[PB_ERR_TEXT_MAX];	/* the last trouble logged */
+};
+
+/* A trouble that stays is told once. */
+void	loop_say(struct pb_loop *loop, const char *text);
+
+/* --- loop_letters.c ----------------------------------------------------- */
+
+/* With loop->state. */
+int	loop_letters_open(struct pb_loop *loop, struct pb_err *err);
+void	loop_letters_close(struct pb_loop *loop);
+
+/* Another index: its fills are numbered from the start. */
+void	loop_letters_replaced(struct pb_loop *loop);
+
+/* A turn's part: fills, bounds, what operators ask for. */
+void	loop_letters_run(struct pb_loop *loop, uint64_t now_ms);
+
+/* What to wait on, at most `max`: how many. */
+unsigned loop_letters_fds(const struct pb_loop *loop, int *fds,
+	    unsigned max);
+
+#endif

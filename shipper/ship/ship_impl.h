@@ -1,0 +1,233 @@
+/*
+ * shipper/ship/ship_impl.h - what the files of ship.h share
+ *
+ * ship.c decides what to do next, ship_answer.c what an answer means,
+ * ship_dead.c what waits no longer, ship_late.c what is sent after its
+ * turn, ship_fork.c whether the receiver's packets are ours; ship_report.c
+ * tells about all of it.
+ */
+#ifndef PB_SHIPPER_SHIP_IMPL_H
+#define PB_SHIPPER_SHIP_IMPL_H
+
+#include <sys/queue.h>
+
+#include "shipper/ship/ship.h"
+#include "shipper/ship/wait.h"
+
+#define SHIP_LOOK_MS	1000u	/* how often waiting streams are looked at */
+
+/* Questions for the last packet that the receiver and this store share. */
+struct ship_proof {
+	unsigned	 asked;		/* questions answered; 0: none yet */
+	uint64_t	 number;	/* the first answer's */
+	uint64_t	 at;		/* asked about now; 0: the last */
+	uint64_t	 same;		/* the highest known to be the same */
+	uint64_t	 low, high;	/* it is within low .. high - 1; high 0:
+					 * not known to differ */
+};
+
+struct ship_stream {
+	uint32_t	 id;
+	enum pb_cursor_state state;
+	bool		 own;
+	bool		 closed;	/* another has what is past its end */
+	bool		 unproven;	/* what came past await_end */
+	bool		 told_blind;	/* that nothing could be compared */
+	bool		 asking;	/* a question is under way */
+	bool		 changed;	/* since pb_ship_cursors() */
+	bool		 known;		/* it has answered since the start */
+	bool		 dying;		/* it stands in pb_ship.dying */
+	bool		 late;		/* `late` may have something */
+	bool		 late_flight;	/* one of those is under way */
+	bool		 late_turn;	/* what was sent last was not late */
+	unsigned	 flights;	/* requests under way */
+	unsigned	 troubles;	/* without progress, in a row */
+	unsigned	 refusals;	/* in a row */
+	uint64_t	 base;		/* another stream's up to here */
+	uint64_t	 await;		/* asked about when `end` is there, */
+	uint64_t	 await_end;	/* and was here; await 0: no */
+	struct pb_fingerprint sure;	/* the same there and here */
+	struct ship_proof proof;
+	uint64_t	 end;		/* durable here */
+	uint64_t	 acked;		/* the receiver's number */
+	uint64_t	 sent;		/* highest number handed out */
+	uint64_t	 handed;	/* the same, ever */
+	uint64_t	 released;	/* acked or a dead letter up to it */
+	uint64_t	 suspect;	/* refused with 422 once from it on */
+	uint64_t	 retry_ms;	/* WAITING, REFUSED */
+	uint64_t	 asked_ms;	/* last answer */
+	size_t		 bytes_max;	/* of a request; halved by 413, */
+	uint64_t	 halved_ms;	/* at this time */
+	struct pb_mark	 mark;
+	uint64_t	 late_from;	/* where `late` goes on */
+	struct pb_mark	 late_mark;
+	bool		 late_held;	/* until late_ms, as it failed */
+	uint64_t	 late_ms;
+	unsigned	 late_fails;	/* since all of it had been sent */
+	uint64_t	 late_behind;	/* failed up to it; first what follows */
+	/* The waiting clock's time. */
+	uint64_t	 moved_ms;	/* last progress in its turn */
+	uint64_t	 told_ms;	/* when its waiting was last reported */
+	struct pb_wait	 wait;
+	/* What is to become a dead letter: dead.reason 0: nothing. */
+	struct pb_ship_dead dead;	/* first moves as it is done */
+	uint64_t	 dead_from;	/* the first of all of it */
+	char		*dead_text;	/* owned */
+	char		*text;		/* why it waits; owned */
+	struct ship_queue *queue;	/* it stands in, or NULL */
+	TAILQ_ENTRY(ship_stream) link;
+	TAILQ_ENTRY(ship_stream) dying_link;
+};
+TAILQ_HEAD(ship_queue, ship_stream);
+
+struct ship_request {
+	struct ship_stream *stream;	/* NULL: free */
+	enum pb_action_kind kind;
+	bool		 probe;		/* decides over a back-off */
+	bool		 late;
+	bool		 letter, settles;	/* of the piece */
+	uint64_t	 first, last;
+	uint64_t	 at;		/* of a question */
+	uint64_t	 bytes;		/* of the body */
+	uint64_t	 start_ms;
+};
+
+struct pb_ship {
+	struct pb_ship_source source;
+	uint64_t	 retry_for_ms;	/* 0: for ever */
+	uint64_t	 window_max;	/* configured */
+	uint64_t	 window;	/* now */
+	uint64_t	 piece_max;	/* bytes of a request, now */
+	uint64_t	 slowed_ms;	/* when acks last were too slow */
+	enum pb_ship_state state;	/* CONNECTING, READY or BACKOFF */
+	uint64_t	 since_ms;
+	uint64_t	 progress_ms;
+	uint64_t	 retry_ms;
+	uint64_t	 look_ms;	/* when waiting streams are looked at */
+	unsigned	 attempts;
+	bool		 probing;
+	bool		 tells;		/* which packet is its last */
+	unsigned	 flights;
+	uint64_t	 flight_bytes;
+	uint64_t	 sent_bytes, acked_bytes, acked_packets;
+	unsigned	 refused;
+	char		 last_error[PB_SHIP_TEXT_MAX];
+	/* The waiting clock: milliseconds of trying since the start. */
+	uint64_t	 clock_ms;
+	uint64_t	 tick_ms;	/* it counts up to here; 0: not yet */
+	uint64_t	 moved_ms;	/* its time at the last progress */
+	uint64_t	 dying_ms;	/* when the next is demoted */
+	bool		 cannot_demote;	/* and has said so */
+	uint64_t	 delivered;	/* packets of letters, not told yet */
+	struct ship_request request[PB_SHIP_SLOTS];
+	struct ship_queue work;		/* something waits to be sent */
+	struct ship_queue quiet;	/* only to be asked about */
+	struct ship_queue dying;	/* by dying_link: to be demoted */
+	struct ship_stream **stream;	/* sorted by id */
+	unsigned	 streams, cap;
+	unsigned	 closed;	/* of them; each has one that follows */
+};
+
+/* --- ship.c ------------------------------------------------------------- */
+
+enum ship_plan {
+	SHIP_ACT,		/* `out` is to be done */
+	SHIP_NOTHING,		/* the stream has nothing to do now */
+	SHIP_FULL,		/* no room in the window */
+};
+
+struct ship_stream *ship_find(const struct pb_ship *ship, uint32_t id,
+	    unsigned *at);
+
+/* Put the stream where pb_ship_next() finds it, if it wants anything. */
+void	ship_enqueue(struct pb_ship *ship, struct ship_stream *s);
+void	ship_dequeue(struct ship_stream *s);
+
+/* WAITING or REFUSED until `retry_ms`, with the reason. */
+void	ship_hold(struct pb_ship *ship, struct ship_stream *s,
+	    enum pb_cursor_state state, uint64_t retry_ms, const char *text);
+/* Count one more answer without progress: wait with jitter. */
+void	ship_trouble(struct pb_ship *ship, struct ship_stream *s,
+	    const char *text, uint64_t now_ms, uint64_t random);
+/* Tried at once, not when its time comes; but where a start is needed. */
+void	ship_hurry(struct pb_ship *ship, struct ship_stream *s);
+/* Any other state than those two. */
+void	ship_release(struct pb_ship *ship, struct ship_stream *s,
+	    enum pb_cursor_state state);
+
+/* Exponential in `attempts` (from 1 on) with full jitter, never 0. */
+uint64_t ship_backoff_ms(unsigned attempts, uint64_t random);
+
+/* The most bytes of a request of this stream now. */
+size_t	ship_bytes_max(const struct pb_ship *ship,
+	    const struct ship_stream *s);
+/* Is there room for as many more bytes in flight? */
+bool	ship_room(const struct pb_ship *ship, uint64_t bytes);
+
+void	ship_event(const struct pb_ship *ship, enum pb_log_level level,
+	    uint32_t stream, const char *fmt, ...)
+	    __attribute__((format(printf, 4, 5)));
+
+/* --- ship_dead.c -------------------------------------------------------- */
+
+/* Let the waiting clock follow; a leap is a process that was stopped. */
+void	ship_tick(struct pb_ship *ship, uint64_t now_ms);
+/* How long the stream's numbers wait, and whether that was too long. */
+void	ship_watch(struct pb_ship *ship, struct ship_stream *s);
+void	ship_note(struct pb_ship *ship, struct ship_stream *s);
+/* The receiver's number has moved. */
+void	ship_moved(struct pb_ship *ship, struct ship_stream *s);
+/* It has gone back: what waits, waits anew. */
+void	ship_went_back(struct pb_ship *ship, struct ship_stream *s);
+/* How long it has stood still, of its oldest number's waiting; 0: no. */
+uint64_t ship_waited_ms(const struct pb_ship *ship,
+	    const struct ship_stream *s, uint64_t *seq);
+void	ship_remember_wait(struct pb_ship *ship, struct ship_stream *s,
+	    uint64_t seq, uint64_t wait_ms);
+
+/* first .. last are to become dead letters, once no post is under way.
+ * What is malformed stops its stream until that is done. */
+void	ship_condemn(struct pb_ship *ship, struct ship_stream *s,
+	    const struct pb_ship_dead *dead);
+/* A request has ended: perhaps it was what a demotion waited for. */
+void	ship_landed(struct pb_ship *ship, struct ship_stream *s);
+/* Do a part of what is due: one call of `demote`. */
+void	ship_demote(struct pb_ship *ship, uint64_t now_ms);
+
+/* --- ship_fork.c -------------------------------------------------------- */
+
+/* Is the receiver's last packet ours?  True: go on behind `*number`; else
+ * there is more to ask, or the stream waits. */
+bool	ship_prove(struct pb_ship *ship, struct ship_stream *s,
+	    const struct pb_answer *answer, uint64_t *number, uint64_t now_ms,
+	    uint64_t random);
+/* What was learned so far counts no more. */
+void	ship_prove_again(struct ship_stream *s);
+/* Has it numbers that this store, which gives them, never gave? */
+bool	ship_is_ahead(const struct ship_stream *s, uint64_t number);
+/* The stream has grown: perhaps that is what it waits for. */
+void	ship_came(struct pb_ship *ship, struct ship_stream *s);
+
+/* --- ship_late.c -------------------------------------------------------- */
+
+bool	ship_late_wants(const struct ship_stream *s);
+enum ship_plan ship_late_plan(struct pb_ship *ship, struct ship_stream *s,
+	    struct pb_action *out);
+void	ship_late_start(struct ship_stream *s, const struct pb_piece *piece);
+/* Look at all of them again, from the start. */
+void	ship_late_again(struct ship_stream *s);
+/* A piece that settles a letter is acknowledged, or refused. */
+void	ship_late_acked(struct pb_ship *ship, struct ship_stream *s,
+	    const struct ship_request *r);
+void	ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
+	    const struct ship_request *r, enum pb_dead_reason reason,
+	    int status, const char *text);
+/* It failed, or was stopped on its way: what is fresh goes on without. */
+void	ship_late_failed(struct ship_stream *s, const struct ship_request *r,
+	    uint64_t now_ms);
+/* Its time has come? */
+void	ship_late_revive(struct ship_stream *s, uint64_t now_ms);
+/* Say once that all were delivered, when they were. */
+void	ship_late_tell(struct pb_ship *ship);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * shipper/state_impl.h - the tables, for those who keep rows in them
+ *
+ * Private to shipper/state*.c and shipper/letters*.c.
+ */
+#ifndef PB_SHIPPER_STATE_IMPL_H
+#define PB_SHIPPER_STATE_IMPL_H
+
+#include "recorder/store/index/mdb.h"
+#include "shipper/state.h"
+
+/* In the order of state.c's names. */
+enum pb_state_table {
+	PB_STATE_UPSTREAMS,
+	PB_STATE_CURSORS,
+	PB_STATE_ACKS,
+	PB_STATE_LETTERS,
+	PB_STATE_AGES,
+	PB_STATE_GONE,
+	PB_STATE_LINKS,
+	PB_STATE_FILES,
+	PB_STATE_COUNTS,
+	PB_STATE_META,
+	PB_STATE_TABLES,
+};
+
+/* NAME \0 NODE \0 INTERFACE \0 EPOCH, all of them at their longest. */
+#define PB_STATE_KEY_MAX	(PB_NAME_BYTES_MAX + 1 + PB_NAME_BYTES_MAX + \
+				1 + PB_IFNAME_BYTES_MAX + 1 + 8)
+
+struct pb_state {
+	struct pb_mdb	*mdb;
+	struct pb_mdb_txn txn;		/* between begin and commit */
+	bool		 begun;		/* ... which is now */
+	bool		 write;
+};
+
+/* The key of an upstream's stream; its length. */
+size_t	pb_state_key(uint8_t out[static PB_STATE_KEY_MAX],
+	    const char *upstream, const struct pb_stream_key *key);
+
+/* The stream in the first part of a key, behind `at` bytes (the name and
+ * its NUL); where that part ends, or 0 where it is malformed. */
+size_t	pb_state_split(const void *data, size_t len, size_t at,
+	    struct pb_stream_key *out);
+
+#endif

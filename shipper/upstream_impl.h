@@ -1,0 +1,92 @@
+/*
+ * shipper/upstream_impl.h - what the files of upstream.h share
+ *
+ * upstream.c carries out requests and reports; upstream_letters.c answers
+ * what the state machine asks of the store and of dead letters,
+ * upstream_forks.c knows the parts that streams go in.
+ */
+#ifndef PB_SHIPPER_UPSTREAM_IMPL_H
+#define PB_SHIPPER_UPSTREAM_IMPL_H
+
+#include "base/buf.h"
+#include "shipper/forks.h"
+#include "shipper/maker.h"
+#include "shipper/upstream.h"
+
+#define PB_GAP_BODY_MAX	1024u
+
+/* A request's memory; kept for the next one while there are any. */
+struct slot {
+	struct pb_upstream *upstream;
+	struct pb_stream_key key;	/* as the upstream knows it */
+	struct pb_action action;	/* what is being done, */
+	struct pb_parcel parcel;	/* with packets, */
+	struct pb_buf	 gap;		/* or with a gap */
+};
+
+struct upstream_forks {
+	uint32_t	 stream;	/* its id in the store */
+	struct pb_forks	 forks;
+};
+
+/* What a stream of the state machine is. */
+struct upstream_part {
+	const struct pb_stream_info *stream;	/* in the store; borrowed */
+	unsigned	 part;
+	uint64_t	 base, top;	/* its numbers: base + 1 .. top */
+	struct pb_stream_key key;	/* as the upstream knows it */
+};
+
+struct pb_upstream {
+	struct pb_conf_upstream conf;
+	struct pb_upstream_env env;
+	struct pb_http_peer peer;
+	struct pb_rate	 rate;
+	struct pb_ship	*ship;
+	struct slot	 slot[PB_SHIP_SLOTS];
+	struct upstream_forks *fork;	/* of the streams that have some */
+	unsigned	 forks;
+	struct pb_upstream_row row;	/* as last reported */
+	bool		 row_changed;	/* whatever it holds */
+	struct pb_letters_sum again;	/* letters that go again: how far */
+	/* While reporting. */
+	struct pb_state	*state;
+	uint64_t	 now_ns;
+};
+
+/* As in struct pb_ship_source; `arg` is the upstream. */
+int	upstream_look(void *arg, uint32_t stream, uint64_t from,
+	    const struct pb_mark *mark, size_t bytes_max,
+	    struct pb_piece *out, struct pb_err *err);
+int	upstream_late(void *arg, uint32_t stream, uint64_t acked,
+	    uint64_t from, const struct pb_mark *mark, size_t bytes_max,
+	    struct pb_piece *out, struct pb_err *err);
+int	upstream_demote(void *arg, uint32_t stream,
+	    const struct pb_ship_dead *dead, uint64_t *done,
+	    struct pb_err *err);
+int	upstream_sent(void *arg, uint32_t stream, uint64_t first,
+	    uint64_t last, struct pb_err *err);
+int	upstream_refuse(void *arg, uint32_t stream,
+	    const struct pb_ship_dead *dead, struct pb_err *err);
+int	upstream_below(void *arg, uint32_t stream, uint64_t at,
+	    struct pb_fingerprint *out, struct pb_err *err);
+int	upstream_fork(void *arg, uint32_t stream, uint64_t last,
+	    struct pb_err *err);
+void	upstream_event(void *arg, enum pb_log_level level, uint32_t stream,
+	    const char *text);
+
+/* The stream `id` of the state machine; PB_ENOENT. */
+int	upstream_part(const struct pb_upstream *u, uint32_t id,
+	    struct upstream_part *out, struct pb_err *err);
+/* The forks of a stream of the store; none for most. */
+const struct pb_forks *upstream_forks(const struct pb_upstream *u,
+	    uint32_t stream);
+/* How far the whole of it has come; `id` is that of any part. */
+void	upstream_cursor(const struct pb_upstream *u, uint32_t id,
+	    struct pb_ship_cursor *out);
+
+/* The piece of a letter could not be read: `rc` and `text` say why. */
+void	upstream_spoiled(struct pb_upstream *u,
+	    const struct pb_action *action, int rc, const char *text);
+
+#endif
