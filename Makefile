@@ -156,7 +156,8 @@ test-root:
 	@./tests/deps.sh root
 	@python3 -B tests/root/install.py
 
-# Us and our peers, the same work in one run.  BENCH="--only NAME --rounds N"
+# Us and our peers, the same work in one run.  BENCH="--only NAME --rounds N",
+# or BENCH="--against BUILD": another build of ours instead of the peers.
 bench bench-quick:
 	@./tests/bench/peers.sh
 	@$(MAKE) --no-print-directory -j2 all

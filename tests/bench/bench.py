@@ -2,7 +2,7 @@
 """Every measurement in one run, beside the peers, and one table of it.
 
     bench.py [--quick | --smoke] [--rounds N] [--only ROW,...] [--json FILE]
-             [--list]
+             [--against BUILD] [--list]
 
 The rows come from the modules below: each has ROWS, a tuple of (name, what,
 function), and the function takes a kit.Row.  The table goes to standard
@@ -13,12 +13,15 @@ a disk, and is removed; so is what was started, whatever ends the run.
 --quick has fewer packets and one round; --smoke hardly any packets: it only
 shows that each row still works.  Status: 0 all was measured (a goal that is
 not reached is told, and is no error), 1 something could not be, 2 usage.
+--against BUILD measures another build of ours instead of the peers
+(against.py): status 1 where a figure is worse by more than 5 %.
 """
 
 import argparse
 import contextlib
 import importlib
 
+import against
 import kit
 from kit import *
 
@@ -45,9 +48,11 @@ def arguments():
     p.add_argument("--rounds", type=int, metavar="N",
                    help="rounds of each row (%d)" % ROUNDS)
     p.add_argument("--only", metavar="ROW,...", help="these rows alone; "
-                   "all whose names begin so")
+                   "all whose names begin so; =ROW that one")
     p.add_argument("--json", metavar="FILE", help="where the figures go "
                    "(BUILD/bench.json)")
+    p.add_argument("--against", metavar="BUILD", help="side by side with "
+                   "the programs in this folder, without the peers")
     p.add_argument("--list", action="store_true", help="name the rows")
     args = p.parse_args()
     if args.rounds is None:
@@ -73,10 +78,15 @@ def wanted(parser, only):
         return rows
     names = only.split(",")
     for name in names:
-        if not any(r[0].startswith(name) for r in rows):
+        if not any(named(r[0], name) for r in rows):
             parser.error("--only: no row '%s'; there are %s"
                          % (name, ", ".join(r[0] for r in rows)))
-    return [r for r in rows if any(r[0].startswith(n) for n in names)]
+    return [r for r in rows if any(named(r[0], n) for n in names)]
+
+
+def named(row, name):
+    """`=NAME` is that one alone."""
+    return row == name[1:] if name[:1] == "=" else row.startswith(name)
 
 
 def file_system(path):
@@ -183,6 +193,9 @@ def main():
             sys.exit("bench: no %s in %s: run 'make'" % (program, BUILD))
     for number in SIGNALS:
         signal.signal(number, stopped)
+    args.json = args.json or os.path.join(BUILD, "bench.json")
+    if args.against:
+        return against.report(args, against.measure(args, BUILD))
     kit.QUIET_SECONDS_MAX = QUIET_SECONDS[args.mode]
     top = os.environ.get("TMPDIR") or "/var/tmp"
     about = dict(machine(), file_system=disk_or_die(top), mode=args.mode,
@@ -194,7 +207,7 @@ def main():
     finally:
         with undisturbed():
             shutil.rmtree(tempfile.tempdir, ignore_errors=True)
-    return report(about, rows, args.json or os.path.join(BUILD, "bench.json"))
+    return report(about, rows, args.json)
 
 
 def stopped(number, frame):
