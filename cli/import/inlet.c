@@ -17,17 +17,10 @@
 /* A recorder has the lock before it listens: so long it may take. */
 #define ANSWER_MS_MAX	15000
 
-enum holder {
-	HOLDER_NONE,		/* the store is free */
-	HOLDER_RECORDER,	/* and it listens */
-	HOLDER_OTHER,		/* another `pb import`, which will end */
-	HOLDER_SILENT,
-};
-
 static int	find_way(struct pb_inlet *, struct pb_cli *,
 		    struct pb_err *);
-static enum holder who_has(const char *, pid_t *);
-static int	be_the_recorder(struct pb_inlet *, struct pb_cli *,
+static bool	answers(const char *);
+static int	be_the_recorder(struct pb_inlet *, const struct pb_cli *,
 		    struct pb_err *);
 
 int
@@ -55,8 +48,6 @@ void
 pb_inlet_close(struct pb_inlet *inlet)
 {
 	pb_push_destroy(inlet->push);	/* it gives back chunks */
-	if (inlet->ingest != NULL)
-		pb_ingest_stop(inlet->ingest);
 	if (inlet->store != NULL) {
 		/* What fails from here on nobody else hears of. */
 		pb_log_level(PB_LOG_WARN);
@@ -71,8 +62,8 @@ pb_inlet_close(struct pb_inlet *inlet)
 }
 
 /*
- * Until somebody listens who will go on doing so.  Another import is
- * waited for: it stops listening when its own files are in.
+ * The store is ours, or somebody listens who will go on doing so.  Another
+ * import is waited for: it lets go of the store when its files are in.
  */
 static int
 find_way(struct pb_inlet *inlet, struct pb_cli *cli, struct pb_err *err)
@@ -84,23 +75,23 @@ find_way(struct pb_inlet *inlet, struct pb_cli *cli, struct pb_err *err)
 	int rc;
 
 	for (;;) {
-		switch (who_has(cli->store, &pid)) {
-		case HOLDER_RECORDER:
-			return 0;
-		case HOLDER_NONE:
+		switch (pb_lock_held(cli->store, "recorder.lock", &pid)) {
+		case PB_LOCK_FREE:
 			rc = be_the_recorder(inlet, cli, err);
 			if (rc != PB_EBUSY)
 				return rc;
 			silent_ms = 0;	/* that is somebody else by now */
 			break;
-		case HOLDER_OTHER:
+		case PB_LOCK_BRIEF:
 			if (!told)
 				pb_cli_note("waiting for another import, pid "
 				    "%ld, to end", (long)pid);
 			told = true;
 			silent_ms = 0;
 			break;
-		case HOLDER_SILENT:
+		case PB_LOCK_HELD:
+			if (answers(cli->store))
+				return 0;
 			silent_ms += POLL_MS;
 			if (silent_ms > ANSWER_MS_MAX)
 				return pb_err_set(err, PB_EBUSY, "process "
@@ -115,56 +106,40 @@ find_way(struct pb_inlet *inlet, struct pb_cli *cli, struct pb_err *err)
 	}
 }
 
-static enum holder
-who_has(const char *store, pid_t *pid)
+static bool
+answers(const char *store)
 {
-	enum holder holder;
 	struct pb_buf body;
+	int rc;
 
-	if (!pb_lock_held(store, "recorder.lock", pid))
-		return HOLDER_NONE;
 	pb_buf_init(&body, PB_JSON_BODY_MAX);
-	if (pb_live_ask(store, &body, NULL) < 0)
-		holder = HOLDER_SILENT;
-	else if (pb_live_captures((const char *)body.data, body.len, NULL,
-	    NULL, NULL) == 0)
-		holder = HOLDER_RECORDER;
-	else
-		holder = HOLDER_OTHER;
+	rc = pb_live_ask(store, &body, NULL);
 	pb_buf_finish(&body);
-	return holder;
+	return rc >= 0;
 }
 
 static int
-be_the_recorder(struct pb_inlet *inlet, struct pb_cli *cli,
+be_the_recorder(struct pb_inlet *inlet, const struct pb_cli *cli,
     struct pb_err *err)
 {
 	const struct pb_store_conf *conf = &cli->conf->store;
-	struct pb_store_opts store = {
+	const struct pb_store_opts opts = {
 		.path = cli->store,
 		.pen = cli->conf->node.pen,
 		.segment_size = conf->segment_size,
 		.segment_age_ms = conf->segment_age_ms,
 		.index_size = conf->index_size,
+		.brief = true,
 	};
-	struct pb_ingest_opts ingest = { .conf = cli->conf };
 	int rc;
 
 	/* What a recorder logs is no news to who runs `pb`. */
 	pb_log_level(PB_LOG_WARN);
 	/* Each stream has a segment open.  What is missing shows by itself. */
 	(void)pb_files_raise(NULL);
-	/* The local socket alone: nobody else may talk to us. */
-	cli->conf->listen.present = false;
-	if (cli->conf->store.path[0] != '/')
-		strcpy(cli->conf->store.path, cli->store);
-	rc = pb_store_open(&inlet->store, &store, err);
-	if (rc < 0)
-		return rc;
-	ingest.store = inlet->store;
-	rc = pb_ingest_start(&inlet->ingest, &ingest, err);
+	rc = pb_store_open(&inlet->store, &opts, err);
 	/* A chunk that fails comes back with the reason: one line says it. */
-	pb_log_level(PB_LOG_ERROR + 1);
-	/* Busy means the store to our caller, and that one is ours. */
-	return rc == PB_EBUSY ? PB_ESYS : rc;
+	if (rc == 0)
+		pb_log_level(PB_LOG_ERROR + 1);
+	return rc;
 }

@@ -4,9 +4,8 @@
  * Where a recorder runs on the store, its local socket: a chunk is a body of
  * the wire protocol where it lies, its head before its blocks.  Else `pb`
  * takes the recorder's place for a moment: it opens the store, makes it where
- * there is none, and hands its chunks to the writer as they are.  It listens
- * on the same socket then, so that others find it at work and, if they import
- * as well, wait.
+ * there is none, and hands its chunks to the writer as they are.  Its lock
+ * says that it is brief (recorder/store/lock.h), so that other imports wait.
  */
 #ifndef PB_CLI_INLET_H
 #define PB_CLI_INLET_H
@@ -16,7 +15,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/cli.h"
-#include "recorder/port/ingest.h"
 #include "recorder/store/write/store.h"
 #include "shipper/push.h"
 
@@ -31,7 +29,6 @@ struct pb_inlet {			/* all of it is the inlet's own */
 	struct pb_buf	 head;		/* of the chunk at hand */
 	/* as the recorder */
 	struct pb_store	*store;		/* NULL: a recorder has it */
-	struct pb_ingest *ingest;
 	/* the chunks */
 	struct pb_chunk	**chunk;	/* each one there is */
 	size_t		 chunks, cap;

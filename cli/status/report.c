@@ -50,6 +50,7 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 {
 	struct work work = { .report = report, .cli = cli,
 	    .now_ns = now_ns };
+	enum pb_lock_state lock;
 	int rc;
 
 	memset(report, 0, sizeof(*report));
@@ -57,11 +58,13 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 	report->description = cli->conf->node.description;
 	report->store = cli->store;
 	pb_buf_init(&report->live, PB_JSON_BODY_MAX);
-	report->recorder = pb_lock_held(cli->store, "recorder.lock",
+	lock = pb_lock_held(cli->store, "recorder.lock",
 	    &report->recorder_pid);
+	report->recorder = lock != PB_LOCK_FREE;
 	report->shipper = pb_shipper_running(cli->store,
 	    &report->shipper_pid);
-	if (report->recorder)
+	/* One in a recorder's place for a moment does not listen. */
+	if (lock == PB_LOCK_HELD)
 		ask_recorder(report, cli->store);
 	look_at_disk(report, cli->conf, cli->store);
 	rc = pb_index_readable(cli->store, err);

@@ -29,7 +29,7 @@ static struct ours {
 static unsigned		ours_next;
 static pthread_mutex_t	ours_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static bool	holder(int, pid_t *);
+static enum pb_lock_state holder(int, pid_t *);
 static void	remember(int);
 static bool	is_ours(const char *);
 
@@ -72,21 +72,31 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 	return 0;
 }
 
-bool
+void
+pb_lock_brief(int fd)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET,
+	    .l_start = 1 };
+
+	/* Part of what is ours already, and less: nobody can refuse it. */
+	(void)fcntl(fd, F_SETLK, &lock);
+}
+
+enum pb_lock_state
 pb_lock_held(const char *store, const char *name, pid_t *pid)
 {
+	enum pb_lock_state state;
 	char path[PATH_MAX];
-	bool held;
 	int fd;
 
 	if (pb_layout_path(path, store, name, NULL) < 0 || is_ours(path))
-		return false;
+		return PB_LOCK_FREE;
 	fd = pb_below_open(path, O_RDONLY, 0);
 	if (fd < 0)
-		return false;
-	held = holder(fd, pid);
+		return PB_LOCK_FREE;
+	state = holder(fd, pid);
 	close(fd);
-	return held;
+	return state;
 }
 
 bool
@@ -99,7 +109,7 @@ pb_lock_written(const char *path, pid_t *pid)
 	    (int)(slash - path), path) >= (int)sizeof(store))
 		return false;
 	return pb_lock_held(store, strcmp(slash, "/shipper") == 0 ?
-	    "shipper.lock" : "recorder.lock", pid);
+	    "shipper.lock" : "recorder.lock", pid) != PB_LOCK_FREE;
 }
 
 static void
@@ -129,13 +139,17 @@ is_ours(const char *path)
 
 /* Does a process hold the lock?  Which one the kernel knows, not the file;
  * of one that is in another container it says 0. */
-static bool
+static enum pb_lock_state
 holder(int fd, pid_t *pid)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock first = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+	    .l_len = 1 };
+	struct flock rest = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+	    .l_start = 1 };
 
-	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-		return false;
-	*pid = lock.l_pid > 0 ? lock.l_pid : 0;
-	return true;
+	if (fcntl(fd, F_GETLK, &first) < 0 || first.l_type == F_UNLCK)
+		return PB_LOCK_FREE;
+	*pid = first.l_pid > 0 ? first.l_pid : 0;
+	return fcntl(fd, F_GETLK, &rest) == 0 && rest.l_type == F_RDLCK ?
+	    PB_LOCK_BRIEF : PB_LOCK_HELD;
 }

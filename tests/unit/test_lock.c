@@ -19,20 +19,22 @@
 
 static char	store[64];
 
-/* What another process sees: who holds it, or 0. */
-static int
+/* What another process sees. */
+static enum pb_lock_state
 seen_elsewhere(void)
 {
 	int status;
 	pid_t pid, me = getpid(), child = fork();
 
 	assert_true(child >= 0);
-	if (child == 0)
-		_exit(!pb_lock_held(store, NAME, &pid) ? 0 :
-		    pid == me ? 1 : 2);
+	if (child == 0) {
+		enum pb_lock_state state = pb_lock_held(store, NAME, &pid);
+
+		_exit(state == PB_LOCK_FREE || pid == me ? (int)state : 99);
+	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return (enum pb_lock_state)WEXITSTATUS(status);
 }
 
 static void
@@ -46,12 +48,35 @@ who_holds_it_may_ask_and_still_holds_it(void **state)
 	(void)state;
 	snprintf(index, sizeof(index), "%s/index", store);
 	assert_int_equal(pb_lock_take(&fd, store, NAME, "test", &err), 0);
-	assert_int_equal(seen_elsewhere(), 1);
+	assert_int_equal(seen_elsewhere(), PB_LOCK_HELD);
 	assert_false(pb_lock_held(store, NAME, &pid));
 	assert_false(pb_lock_written(index, &pid));
-	assert_int_equal(seen_elsewhere(), 1);
+	assert_int_equal(seen_elsewhere(), PB_LOCK_HELD);
 	close(fd);
-	assert_int_equal(seen_elsewhere(), 0);
+	assert_int_equal(seen_elsewhere(), PB_LOCK_FREE);
+}
+
+static void
+one_that_is_brief_is_as_exclusive(void **state)
+{
+	struct pb_err err;
+	int fd, status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pb_lock_take(&fd, store, NAME, "test", &err), 0);
+	pb_lock_brief(fd);
+	assert_int_equal(seen_elsewhere(), PB_LOCK_BRIEF);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(pb_lock_take(&fd, store, NAME, "test", &err) !=
+		    PB_EBUSY);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(seen_elsewhere(), PB_LOCK_BRIEF);
+	close(fd);
+	assert_int_equal(seen_elsewhere(), PB_LOCK_FREE);
 }
 
 static void
@@ -94,6 +119,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_holds_it_may_ask_and_still_holds_it),
+		cmocka_unit_test(one_that_is_brief_is_as_exclusive),
 		cmocka_unit_test(one_that_was_ours_can_be_anothers),
 	};
 	char command[100];

@@ -482,6 +482,8 @@ store_open_parts(struct pb_store *store, struct pb_err *err)
 	if (rc == 0)
 		rc = pb_lock_take(&store->lock_fd, store->path,
 		    "recorder.lock", "pb-recorder", err);
+	if (rc == 0 && store->opts.brief)
+		pb_lock_brief(store->lock_fd);
 	if (rc == 0)
 		rc = rebuild_if_needed(store, err);
 	pthread_rwlock_rdlock(&store->index_lock);

@@ -43,6 +43,7 @@ struct pb_store_opts {
 	uint64_t	 segment_age_ms;
 	uint64_t	 index_size;		/* bytes of the LMDB map */
 	struct pb_retain_opts retain;		/* all 0: keep everything */
+	bool		 brief;			/* pb_lock_brief() */
 };
 
 struct pb_chunk {
