@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/list.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/import/inlet.h"
@@ -330,8 +331,6 @@ on_stream(void *arg, const struct pb_stream_key *key, uint64_t packets,
     struct pb_err *err)
 {
 	struct import *import = arg;
-	struct made *grown;
-	size_t cap;
 
 	if (import->inlet == NULL) {
 		if (++import->checked <= STREAMS_MAX)
@@ -340,15 +339,8 @@ on_stream(void *arg, const struct pb_stream_key *key, uint64_t packets,
 		    "with packets in one import; import fewer files at once",
 		    STREAMS_MAX);
 	}
-	if (import->mades == import->mades_cap) {
-		cap = import->mades_cap > 0 ? 2 * import->mades_cap : 16;
-		grown = realloc(import->made, cap * sizeof(*grown));
-		if (grown == NULL)
-			return pb_err_set(err, PB_ENOMEM,
-			    "no memory for a stream");
-		import->made = grown;
-		import->mades_cap = cap;
-	}
+	if (!PB_LIST_ROOM(import->made, import->mades_cap, import->mades))
+		return pb_err_set(err, PB_ENOMEM, "no memory for a stream");
 	import->made[import->mades++] = (struct made){
 		.file = import->file, .key = *key, .packets = packets,
 	};

@@ -49,8 +49,8 @@ struct pb_reader {
 	uint64_t	 skipped_offset;
 	uint32_t	 sections;	/* met so far, skipped ones included */
 	uint32_t	 interfaces;	/* of this section */
-	uint32_t	 interfaces_cap;
-	struct reader_interface *interface;	/* owned; interfaces_cap */
+	struct reader_interface *interface;	/* owned; a list */
+	size_t		 interfaces_cap;
 	struct pb_buf	 scratch;	/* options in canonical form */
 	/* pcap */
 	uint64_t	 fraction_ns;	/* 1 or 1000 */

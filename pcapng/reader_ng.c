@@ -10,15 +10,14 @@
  * as well, to the next Section Header Block, and tells nothing.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 
+#include "base/list.h"
 #include "pcapng/option.h"
 #include "pcapng/reader_impl.h"
 
 #define BLOCK_BYTES_MIN	12u	/* type, length, length again */
 #define BLOCK_HEAD	8u
 #define TRAILER		4u
-#define INTERFACES_FIRST 8u	/* room made for the first one */
 #define NS_PER_S	UINT64_C(1000000000)
 #define TSRESOL_DEFAULT	6	/* 10^-6: draft, 4.2 */
 #define TSRESOL_BINARY	0x80u	/* set: negative power of two */
@@ -284,26 +283,19 @@ interface_clock(struct pb_reader *reader, struct reader_interface *in,
 	return 0;
 }
 
-/* Room for one interface more; grows by doubling, up to its maximum. */
+/* Room for one interface more, up to the maximum. */
 static int
 interface_room(struct pb_reader *reader)
 {
-	struct reader_interface *grown;
-	uint32_t cap = reader->interfaces_cap;
-
-	if (reader->interfaces < cap)
-		return 0;
-	if (cap == PB_INTERFACES_MAX)
+	if (reader->interfaces == PB_INTERFACES_MAX)
 		return pb_reader_fail(reader, PB_ELIMIT, reader->offset,
 		    "more than %u interfaces in one section",
 		    PB_INTERFACES_MAX);
-	cap = cap == 0 ? INTERFACES_FIRST : cap * 2;
-	grown = realloc(reader->interface, cap * sizeof(*grown));
-	if (grown == NULL)
+	if (!PB_LIST_ROOM(reader->interface, reader->interfaces_cap,
+	    reader->interfaces))
 		return pb_reader_fail(reader, PB_ENOMEM, reader->offset,
-		    "no memory for %" PRIu32 " interfaces", cap);
-	reader->interface = grown;
-	reader->interfaces_cap = cap;
+		    "no memory for %" PRIu32 " interfaces",
+		    reader->interfaces + 1);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "cli/import/import_stream.h"
 #include "cli/import/import_turn.h"
 #include "pcapng/hop.h"
@@ -23,7 +24,8 @@ struct pb_importer {
 	/* this section */
 	struct pb_buf	 shb;		/* its options */
 	struct pb_import_stream *stream;	/* by interface id */
-	uint32_t	 streams, cap;
+	uint32_t	 streams;
+	size_t		 cap;
 	size_t		 option_bytes;
 	size_t		 chunk_bytes;	/* in chunks being filled */
 	struct pb_buf	 waiting;	/* blocks before the next packet */
@@ -150,19 +152,11 @@ static int
 take_interface(struct pb_importer *importer, const struct pb_event *event,
     struct pb_err *err)
 {
-	struct pb_import_stream *grown;
-	uint32_t cap;
 	int rc;
 
-	if (importer->streams == importer->cap) {
-		cap = importer->cap > 0 ? 2 * importer->cap : 4;
-		grown = realloc(importer->stream, cap * sizeof(*grown));
-		if (grown == NULL)
-			return pb_err_set(err, PB_ENOMEM,
-			    "no memory for an interface");
-		importer->stream = grown;
-		importer->cap = cap;
-	}
+	if (!PB_LIST_ROOM(importer->stream, importer->cap, importer->streams))
+		return pb_err_set(err, PB_ENOMEM,
+		    "no memory for an interface");
 	rc = options_held(importer, event->packet.options_len, event, err);
 	if (rc < 0)
 		return rc;

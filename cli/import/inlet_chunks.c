@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/list.h"
 #include "cli/import/importer.h"
 #include "cli/import/inlet.h"
 
@@ -103,22 +104,14 @@ pb_inlet_drop_chunks(struct pb_inlet *inlet)
 static int
 add_chunk(struct pb_inlet *inlet, struct pb_err *err)
 {
-	struct pb_chunk *chunk, **grown;
-	size_t cap;
+	struct pb_chunk *chunk = pb_chunk_create();
 
-	if (inlet->chunks == inlet->cap) {
-		cap = inlet->cap > 0 ? 2 * inlet->cap : PB_INLET_CHUNKS_MAX;
-		grown = realloc(inlet->chunk, cap * sizeof(*grown));
-		if (grown == NULL)
-			return pb_err_set(err, PB_ENOMEM, "no memory to "
-			    "import packets");
-		inlet->chunk = grown;
-		inlet->cap = cap;
-	}
-	chunk = pb_chunk_create();
-	if (chunk == NULL)
+	if (chunk == NULL || !PB_LIST_ROOM(inlet->chunk, inlet->cap,
+	    inlet->chunks)) {
+		pb_chunk_destroy(chunk);
 		return pb_err_set(err, PB_ENOMEM, "no memory to import "
 		    "packets");
+	}
 	chunk->done = done;
 	chunk->arg = inlet;
 	if (inlet->store == NULL) {
