@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/below.h"
+#include "base/list.h"
 #include "shipper/ship/ship.h"
 
 #define PAGE_ROWS	64u
@@ -37,7 +38,8 @@ struct pb_watch {
 	uint64_t	 again_ms;	/* look at the number by then */
 	bool		 scanned;
 	struct pb_stream_info *stream;	/* sorted by id */
-	unsigned	 streams, cap;
+	unsigned	 streams;
+	size_t		 cap;
 	unsigned	 left_out;
 	struct pb_stream_info page[PAGE_ROWS];
 };
@@ -113,7 +115,8 @@ pb_watch_close(struct pb_watch *watch)
 	watch->index = NULL;
 	free(watch->stream);
 	watch->stream = NULL;
-	watch->streams = watch->cap = 0;
+	watch->streams = 0;
+	watch->cap = 0;
 	watch->scanned = false;
 }
 
@@ -252,24 +255,17 @@ drain(struct pb_watch *watch)
 static struct pb_stream_info *
 keep(struct pb_watch *watch, const struct pb_stream_info *row, bool *news)
 {
-	unsigned at = place(watch, row->id), cap;
-	struct pb_stream_info *grown;
+	unsigned at = place(watch, row->id);
 
 	if (at < watch->streams && watch->stream[at].id == row->id) {
 		*news = watch->stream[at].last_seq != row->last_seq;
 		watch->stream[at] = *row;
 		return &watch->stream[at];
 	}
-	if (watch->streams == watch->cap) {
-		cap = watch->cap > 0 ? watch->cap * 2 : 16;
-		grown = watch->streams >= PB_SHIP_STREAMS_MAX ? NULL :
-		    realloc(watch->stream, cap * sizeof(*grown));
-		if (grown == NULL) {
-			watch->left_out++;
-			return NULL;
-		}
-		watch->stream = grown;
-		watch->cap = cap;
+	if (watch->streams >= PB_SHIP_STREAMS_MAX ||
+	    !PB_LIST_ROOM(watch->stream, watch->cap, watch->streams)) {
+		watch->left_out++;
+		return NULL;
 	}
 	memmove(watch->stream + at + 1, watch->stream + at,
 	    (watch->streams - at) * sizeof(*watch->stream));

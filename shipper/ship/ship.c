@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "shipper/ship/ship_impl.h"
 
 #define RATE_SECONDS	8u	/* of the rate limit may be in flight */
@@ -589,21 +590,13 @@ static int
 insert(struct pb_ship *ship, unsigned at, struct ship_stream *s,
     struct pb_err *err)
 {
-	struct ship_stream **grown;
-	unsigned cap = ship->cap > 0 ? ship->cap * 2 : 16;
-
 	if (ship->streams >= PB_SHIP_STREAMS_MAX)
 		return pb_err_set(err, PB_ELIMIT,
 		    "more than %u streams for one upstream",
 		    PB_SHIP_STREAMS_MAX);
-	if (ship->streams == ship->cap) {
-		grown = realloc(ship->stream, cap * sizeof(*grown));
-		if (grown == NULL)
-			return pb_err_set(err, PB_ENOMEM,
-			    "no memory for %u streams", cap);
-		ship->stream = grown;
-		ship->cap = cap;
-	}
+	if (!PB_LIST_ROOM(ship->stream, ship->cap, ship->streams))
+		return pb_err_set(err, PB_ENOMEM, "no memory for %u streams",
+		    ship->streams + 1);
 	memmove(ship->stream + at + 1, ship->stream + at,
 	    (ship->streams - at) * sizeof(*ship->stream));
 	ship->stream[at] = s;

@@ -124,7 +124,8 @@ struct pb_ship {
 	struct ship_queue quiet;	/* only to be asked about */
 	struct ship_queue dying;	/* by dying_link: to be demoted */
 	struct ship_stream **stream;	/* sorted by id */
-	unsigned	 streams, cap;
+	unsigned	 streams;
+	size_t		 cap;
 	unsigned	 closed;	/* of them; each has one that follows */
 };
 
