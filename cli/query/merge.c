@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAP_CAP_MIN	16u
+#include "base/list.h"
+
 
 struct held {
 	uint64_t	 key;		/* the time it sorts by */
@@ -246,15 +247,10 @@ lane_hold(struct lane *lane, const struct pb_cursor_packet *cp,
 	const struct pb_packet *packet = &cp->packet;
 	size_t size = sizeof(struct held) + packet->caplen +
 	    packet->options_len, i, up;
-	struct held *held, **grown;
+	struct held *held;
 
-	if (lane->count == lane->cap) {
-		lane->cap = lane->cap > 0 ? 2 * lane->cap : HEAP_CAP_MIN;
-		grown = realloc(lane->heap, lane->cap * sizeof(held));
-		if (grown == NULL)
-			goto no_memory;
-		lane->heap = grown;
-	}
+	if (!PB_LIST_ROOM(lane->heap, lane->cap, lane->count))
+		goto no_memory;
 	held = malloc(size);
 	if (held == NULL)
 		goto no_memory;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "cli/cli.h"
 #include "recorder/filter/filter.h"
 
@@ -56,7 +57,6 @@ static int	any_filter(const struct pb_search *);
 static int	round_done(struct pb_search *, struct pb_err *);
 static int	done_order(const void *, const void *);
 static struct search_done *find_done(const struct pb_search *, uint32_t);
-static int	grow(void **, size_t *, size_t, size_t, struct pb_err *);
 /* the merge's source */
 static int	lane_open(void *, size_t, struct pb_err *);
 static int	lane_next(void *, size_t, struct pb_cursor_packet *,
@@ -283,10 +283,8 @@ add_lane(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 		return pb_err_set(err, PB_ELIMIT, "more than %u streams in "
 		    "one query; narrow it with --stream, --after or --before",
 		    PB_SEARCH_STREAMS_MAX);
-	rc = grow((void **)&search->lane, &search->lanes_cap, search->lanes,
-	    sizeof(*lane), err);
-	if (rc < 0)
-		return rc;
+	if (!PB_LIST_ROOM(search->lane, search->lanes_cap, search->lanes))
+		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
 	lane = &search->lane[search->lanes++];
 	memset(lane, 0, sizeof(*lane));
 	lane->info = *info;
@@ -374,9 +372,9 @@ round_done(struct pb_search *search, struct pb_err *err)
 		info = &search->lane[i].info;
 		if (find_done(search, info->id) != NULL)
 			continue;
-		if (grow((void **)&search->done, &search->dones_cap, sorted,
-		    sizeof(*done), err) < 0)
-			return err->code;
+		if (!PB_LIST_ROOM(search->done, search->dones_cap, sorted))
+			return pb_err_set(err, PB_ENOMEM, "no memory for a "
+			    "query");
 		search->done[sorted].stream = info->id;
 		search->done[sorted++].last_seq = info->last_seq;
 	}
@@ -401,23 +399,6 @@ find_done(const struct pb_search *search, uint32_t stream)
 
 	return search->dones == 0 ? NULL : bsearch(&key, search->done,
 	    search->dones, sizeof(key), done_order);
-}
-
-static int
-grow(void **array, size_t *cap, size_t count, size_t size,
-    struct pb_err *err)
-{
-	size_t more = *cap > 0 ? 2 * *cap : 16;
-	void *grown;
-
-	if (count < *cap)
-		return 0;
-	grown = realloc(*array, more * size);
-	if (grown == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
-	*array = grown;
-	*cap = more;
-	return 0;
 }
 
 static int
