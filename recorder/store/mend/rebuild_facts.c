@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/mend/rebuild_impl.h"
 
@@ -51,8 +52,6 @@ static int
 collect(void *arg, const struct pb_fact *fact)
 {
 	struct rebuild_stream *stream = arg;
-	size_t cap = stream->fact_cap == 0 ? 16 : 2 * stream->fact_cap;
-	struct pb_fact *grown;
 
 	if (fact->kind == PB_FACT_STREAM) {
 		stream->info.id = fact->id;
@@ -63,13 +62,9 @@ collect(void *arg, const struct pb_fact *fact)
 		stream->has_head = stream->has_row = true;
 		return 0;
 	}
-	if (stream->fact_count == stream->fact_cap) {
-		grown = realloc(stream->facts, cap * sizeof(*grown));
-		if (grown == NULL)
-			return 1;
-		stream->facts = grown;
-		stream->fact_cap = cap;
-	}
+	if (!PB_LIST_ROOM(stream->facts, stream->fact_cap,
+	    stream->fact_count))
+		return 1;
 	stream->facts[stream->fact_count++] = *fact;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/below.h"
 #include "base/sys.h"
@@ -158,18 +159,12 @@ finish_salvages(struct rebuild_stream *stream, const char *dir,
 static int
 add_name(struct files *files, const char *name, struct pb_err *err)
 {
-	size_t cap = files->cap == 0 ? 64 : 2 * files->cap;
-	struct rebuild_file file, *grown;
+	struct rebuild_file file;
 
 	if (!rebuild_parse_name(name, &file))
 		return 0;
-	if (files->count == files->cap) {
-		grown = realloc(files->at, cap * sizeof(*grown));
-		if (grown == NULL)
-			return pb_err_set(err, PB_ENOMEM, "no memory");
-		files->at = grown;
-		files->cap = cap;
-	}
+	if (!PB_LIST_ROOM(files->at, files->cap, files->count))
+		return pb_err_set(err, PB_ENOMEM, "no memory");
 	files->at[files->count++] = file;
 	return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "base/below.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/read/cursor.h"
@@ -456,17 +457,9 @@ expired_facts(const struct pb_runs *known, uint64_t end, struct facts *facts)
 static void
 add_fact(struct facts *facts, const struct pb_fact *fact)
 {
-	size_t cap = facts->cap == 0 ? 64 : 2 * facts->cap;
-	struct pb_fact *grown;
-
-	if (facts->count == facts->cap) {
-		grown = realloc(facts->at, cap * sizeof(*grown));
-		if (grown == NULL) {
-			facts->failed = true;
-			return;
-		}
-		facts->at = grown;
-		facts->cap = cap;
+	if (!PB_LIST_ROOM(facts->at, facts->cap, facts->count)) {
+		facts->failed = true;
+		return;
 	}
 	facts->at[facts->count++] = *fact;
 }

@@ -5,21 +5,15 @@
 
 #include <stdlib.h>
 
+#include "base/list.h"
+
 static int	by_first(const void *, const void *);
 
 bool
 pb_runs_add(struct pb_runs *runs, uint64_t first, uint64_t last)
 {
-	size_t cap = runs->cap == 0 ? 64 : 2 * runs->cap;
-	struct pb_run *grown;
-
-	if (runs->count == runs->cap) {
-		grown = realloc(runs->at, cap * sizeof(*grown));
-		if (grown == NULL)
-			return false;
-		runs->at = grown;
-		runs->cap = cap;
-	}
+	if (!PB_LIST_ROOM(runs->at, runs->cap, runs->count))
+		return false;
 	runs->at[runs->count++] = (struct pb_run){ first, last };
 	return true;
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/bytes.h"
 #include "base/digest.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "pcapng/hop.h"
@@ -317,9 +318,6 @@ static int
 add_run(struct job *job, struct pb_survey *survey, uint64_t from,
     struct pb_err *err)
 {
-	struct run *grown;
-	size_t cap = job->cap == 0 ? 16 : 2 * job->cap;
-
 	/* The bytes of the last extent are not needed any more. */
 	pb_buf_finish(&survey->bytes);
 	pb_buf_init(&survey->bytes, 0);
@@ -330,14 +328,9 @@ add_run(struct job *job, struct pb_survey *survey, uint64_t from,
 		    job->out->aside);
 		return 1;
 	}
-	if (job->count == job->cap) {
-		grown = realloc(job->runs, cap * sizeof(*grown));
-		if (grown == NULL) {
-			pb_survey_finish(survey);
-			return pb_err_set(err, PB_ENOMEM, "no memory");
-		}
-		job->runs = grown;
-		job->cap = cap;
+	if (!PB_LIST_ROOM(job->runs, job->cap, job->count)) {
+		pb_survey_finish(survey);
+		return pb_err_set(err, PB_ENOMEM, "no memory");
 	}
 	job->runs[job->count++] = (struct run){ *survey, from };
 	job->out->packets += survey->segment.packets;

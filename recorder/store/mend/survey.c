@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/digest.h"
+#include "base/list.h"
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
@@ -31,7 +32,6 @@ static void	count_packet(struct pb_survey *, const struct pb_packet *,
 		    uint64_t);
 static void	add_drop(struct pb_survey *, uint64_t, uint64_t, uint64_t);
 static void	note_hops(struct pb_survey *, const struct pb_packet *);
-static bool	grow(void **, size_t *, size_t, size_t);
 static bool	starts_here(const uint8_t *, size_t, uint64_t, uint64_t,
 		    uint64_t *);
 
@@ -296,8 +296,7 @@ finish_extent(struct pb_survey *survey)
 		survey->good = survey->extent.offset;
 		return true;
 	}
-	if (!grow((void **)&survey->extents, &survey->cap, survey->count,
-	    sizeof(*survey->extents))) {
+	if (!PB_LIST_ROOM(survey->extents, survey->cap, survey->count)) {
 		survey->failed = true;
 		return false;
 	}
@@ -340,8 +339,8 @@ add_drop(struct pb_survey *survey, uint64_t seq, uint64_t count,
     uint64_t time_ns)
 {
 	survey->dropped += count;
-	if (!grow((void **)&survey->drops, &survey->drop_cap,
-	    survey->drop_count, sizeof(*survey->drops))) {
+	if (!PB_LIST_ROOM(survey->drops, survey->drop_cap,
+	    survey->drop_count)) {
 		survey->failed = true;
 		return;
 	}
@@ -362,22 +361,6 @@ note_hops(struct pb_survey *survey, const struct pb_packet *packet)
 
 	if (n > 0 && hops[n - 1].seq > survey->hops_last)
 		survey->hops_last = hops[n - 1].seq;
-}
-
-static bool
-grow(void **rows, size_t *cap, size_t count, size_t row_bytes)
-{
-	size_t more = *cap == 0 ? 16 : 2 * *cap;
-	void *grown;
-
-	if (count < *cap)
-		return true;
-	grown = realloc(*rows, more * row_bytes);
-	if (grown == NULL)
-		return false;
-	*rows = grown;
-	*cap = more;
-	return true;
 }
 
 static bool

@@ -18,6 +18,7 @@
 #include "base/below.h"
 #include "base/bytes.h"
 #include "base/digest.h"
+#include "base/list.h"
 #include "base/sys.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
@@ -606,21 +607,14 @@ filler_bytes(uint64_t end)
 static int
 extent_for(struct pb_segment *segment, const struct pb_chunk *chunk)
 {
-	struct pb_extent_info *extent = &segment->now.extent, *grown;
+	struct pb_extent_info *extent = &segment->now.extent;
 	bool fits = segment->now.has_extent && extent->bytes + chunk->len +
 	    4 * PB_PAGE_BYTES <= PB_EXTENT_BYTES_MAX;
 
-	if (segment->count == segment->cap) {
-		size_t cap = segment->cap == 0 ? 8 : 2 * segment->cap;
-
-		if (cap > EXTENTS_MAX)
-			return PB_ELIMIT;
-		grown = realloc(segment->extents, cap * sizeof(*grown));
-		if (grown == NULL)
-			return PB_ENOMEM;
-		segment->extents = grown;
-		segment->cap = cap;
-	}
+	if (segment->count == EXTENTS_MAX)
+		return PB_ELIMIT;
+	if (!PB_LIST_ROOM(segment->extents, segment->cap, segment->count))
+		return PB_ENOMEM;
 	if (fits && segment->count > 0)
 		return 0;
 	if (!fits) {
