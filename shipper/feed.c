@@ -480,9 +480,7 @@ place_of(const struct pb_feed *feed, const struct pb_stream_key *key,
 		if (place->seq != 0 && place->seq <= from &&
 		    place->offset > offset &&
 		    place->segment_seq == letter->segment_seq &&
-		    place->key.epoch == key->epoch &&
-		    strcmp(place->key.node, key->node) == 0 &&
-		    strcmp(place->key.interface, key->interface) == 0)
+		    pb_stream_key_same(&place->key, key))
 			offset = place->offset;
 	}
 	return offset;

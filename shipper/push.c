@@ -257,9 +257,7 @@ comes(const struct section *s, uint64_t seq)
 		const struct section *o = &push->section[i];
 
 		if (o->state != FREE && o->of.first <= seq &&
-		    o->of.key.epoch == s->of.key.epoch &&
-		    strcmp(o->of.key.node, s->of.key.node) == 0 &&
-		    strcmp(o->of.key.interface, s->of.key.interface) == 0)
+		    pb_stream_key_same(&o->of.key, &s->of.key))
 			return true;
 	}
 	return false;

@@ -30,9 +30,7 @@ intake_entry(struct pb_intake *intake, const struct pb_stream_key *key,
 	struct pb_intake_entry *entry = intake->slot[slot];
 
 	for (; entry != NULL; entry = entry->chain)
-		if (entry->key.epoch == key->epoch &&
-		    strcmp(entry->key.node, key->node) == 0 &&
-		    strcmp(entry->key.interface, key->interface) == 0)
+		if (pb_stream_key_same(&entry->key, key))
 			return entry;
 	if (intake->entries >= ENTRIES_MAX) {
 		pb_err_set(err, PB_ELIMIT, "more than %u streams are spoken "

@@ -18,7 +18,9 @@
 #define PB_STORE_LAYOUT_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/text.h"
@@ -28,6 +30,14 @@ struct pb_stream_key {
 	char		interface[PB_IFNAME_BYTES_MAX + 1];
 	uint64_t	epoch;
 };
+
+static inline bool
+pb_stream_key_same(const struct pb_stream_key *a,
+    const struct pb_stream_key *b)
+{
+	return a->epoch == b->epoch && strcmp(a->node, b->node) == 0 &&
+	    strcmp(a->interface, b->interface) == 0;
+}
 
 /* STORE/name */
 int	pb_layout_path(char out[static PATH_MAX], const char *store,

@@ -677,16 +677,9 @@ slot_of(struct pb_store *store, const struct pb_stream_key *key)
 	size_t len = pb_key_stream(bytes, key);
 	size_t slot = (size_t)(pb_digest(bytes, len) % STREAM_SLOTS);
 
-	while (store->slots[slot] != NULL) {
-		const struct pb_stream_key *have =
-		    &store->slots[slot]->info.key;
-
-		if (have->epoch == key->epoch &&
-		    strcmp(have->node, key->node) == 0 &&
-		    strcmp(have->interface, key->interface) == 0)
-			break;
+	while (store->slots[slot] != NULL &&
+	    !pb_stream_key_same(&store->slots[slot]->info.key, key))
 		slot = (slot + 1) % STREAM_SLOTS;
-	}
 	return slot;
 }
 
