@@ -26,6 +26,17 @@ enum pb_block_type {
 
 #define PB_BYTE_ORDER_MAGIC	0x1A2B3C4Du
 
+/* Bytes of a block: type and length, a body, the length again.  From its
+ * start to its options, or to a packet's data. */
+#define PB_BLOCK_HEAD		8u
+#define PB_BLOCK_TRAILER	4u
+#define PB_BLOCK_BYTES_MIN	(PB_BLOCK_HEAD + PB_BLOCK_TRAILER)
+#define PB_SHB_HEAD		24u
+#define PB_IDB_HEAD		16u
+#define PB_SPB_HEAD		12u
+#define PB_ISB_HEAD		20u
+#define PB_EPB_HEAD		28u
+
 enum pb_option_code {
 	PB_OPT_END = 0,
 	PB_OPT_COMMENT = 1,

@@ -17,11 +17,6 @@
 #include "pcapng/option.h"
 #include "pcapng/own.h"
 
-#define BLOCK_FRAME	12u	/* type, length, length again */
-#define SHB_BODY	16u	/* fixed parts of the bodies */
-#define IDB_BODY	8u
-#define ISB_BODY	12u
-#define EPB_HEAD	28u	/* from the block's start to the data */
 #define TSRESOL_NS	9	/* 10^-9 */
 
 static int	block_append(struct pb_buf *, uint32_t, size_t,
@@ -33,7 +28,7 @@ int
 pb_build_shb(struct pb_buf *out, const uint8_t *options, size_t len)
 {
 	uint8_t *body;
-	int rc = block_append(out, PB_BLOCK_SHB, SHB_BODY, options, len,
+	int rc = block_append(out, PB_BLOCK_SHB, PB_SHB_HEAD, options, len,
 	    &body);
 
 	if (rc < 0)
@@ -66,7 +61,7 @@ pb_build_idb(struct pb_buf *out, uint16_t linktype, uint32_t snaplen,
 			    option.len);
 	}
 	if (rc == 0)
-		rc = block_append(out, PB_BLOCK_IDB, IDB_BODY, list.data,
+		rc = block_append(out, PB_BLOCK_IDB, PB_IDB_HEAD, list.data,
 		    list.len, &body);
 	pb_buf_finish(&list);
 	if (rc < 0)
@@ -80,7 +75,8 @@ pb_build_idb(struct pb_buf *out, uint16_t linktype, uint32_t snaplen,
 size_t
 pb_epb_bytes(uint32_t caplen, size_t options_len)
 {
-	return EPB_HEAD + pb_round_up(caplen, 4) + list_bytes(options_len) + 4;
+	return PB_EPB_HEAD + pb_round_up(caplen, 4) +
+	    list_bytes(options_len) + PB_BLOCK_TRAILER;
 }
 
 size_t
@@ -88,7 +84,7 @@ pb_build_epb(uint8_t *at, uint32_t interface, const struct pb_packet *packet)
 {
 	size_t padded = pb_round_up(packet->caplen, 4);
 	size_t bytes = pb_epb_bytes(packet->caplen, packet->options_len);
-	uint8_t *end = at + EPB_HEAD + padded;
+	uint8_t *end = at + PB_EPB_HEAD + padded;
 
 	/* The padding first, as a whole word: what follows overwrites the
 	 * part of it that is data, or header where there is no data. */
@@ -101,7 +97,7 @@ pb_build_epb(uint8_t *at, uint32_t interface, const struct pb_packet *packet)
 	pb_put_le32(at + 20, packet->caplen);
 	pb_put_le32(at + 24, packet->origlen);
 	if (packet->caplen > 0)
-		memcpy(at + EPB_HEAD, packet->data, packet->caplen);
+		memcpy(at + PB_EPB_HEAD, packet->data, packet->caplen);
 	if (packet->options_len > 0) {
 		memcpy(end, packet->options, packet->options_len);
 		pb_put_le32(end + packet->options_len, PB_OPT_END);
@@ -115,7 +111,7 @@ pb_build_isb(struct pb_buf *out, uint32_t interface, uint64_t time_ns,
     const uint8_t *options, size_t len)
 {
 	uint8_t *body;
-	int rc = block_append(out, PB_BLOCK_ISB, ISB_BODY, options, len,
+	int rc = block_append(out, PB_BLOCK_ISB, PB_ISB_HEAD, options, len,
 	    &body);
 
 	if (rc < 0)
@@ -129,8 +125,9 @@ pb_build_isb(struct pb_buf *out, uint32_t interface, uint64_t time_ns,
 void
 pb_build_filler(uint8_t *at, size_t bytes, uint64_t time_ns, uint32_t pen)
 {
-	size_t value = bytes - BLOCK_FRAME - ISB_BODY - PB_OPTION_BYTES(0) - 4;
-	uint8_t *option = at + 8 + ISB_BODY;
+	uint8_t *option = at + PB_ISB_HEAD;
+	size_t value = bytes - PB_ISB_HEAD - PB_BLOCK_TRAILER -
+	    2 * PB_OPTION_HEAD;		/* its own, and the end's */
 
 	assert(bytes >= PB_FILLER_BYTES_MIN && bytes <= PB_FILLER_BYTES_MAX);
 	assert(bytes % 4 == 0);
@@ -149,8 +146,7 @@ void
 pb_build_begun(uint8_t *at, uint64_t time_ns, uint32_t pen, uint64_t age_ms)
 {
 	pb_build_filler(at, PB_BEGUN_BYTES, time_ns, pen);
-	pb_put_le64(at + 8 + ISB_BODY + PB_OPTION_BYTES(0) + OWN_HEAD,
-	    age_ms);
+	pb_put_le64(at + PB_ISB_HEAD + PB_OPTION_HEAD + OWN_HEAD, age_ms);
 }
 
 /* --- helpers ------------------------------------------------------------- */
@@ -163,14 +159,14 @@ list_bytes(size_t len)
 }
 
 /*
- * A block with `fixed` zero bytes, a list and its end; `*body` is where the
- * fixed bytes are, until `out` grows again.
+ * A block with zeros up to `head`, a list and its end; `*body` is where the
+ * zeros are, until `out` grows again.
  */
 static int
-block_append(struct pb_buf *out, uint32_t type, size_t fixed,
+block_append(struct pb_buf *out, uint32_t type, size_t head,
     const uint8_t *options, size_t len, uint8_t **body)
 {
-	size_t bytes = BLOCK_FRAME + fixed + list_bytes(len);
+	size_t bytes = head + list_bytes(len) + PB_BLOCK_TRAILER;
 	uint8_t *at;
 	int rc = pb_buf_zero(out, bytes);
 
@@ -180,9 +176,9 @@ block_append(struct pb_buf *out, uint32_t type, size_t fixed,
 	pb_put_le32(at, type);
 	pb_put_le32(at + 4, (uint32_t)bytes);
 	if (len > 0)
-		memcpy(at + 8 + fixed, options, len);
+		memcpy(at + head, options, len);
 	pb_put_le32(at + bytes - 4, (uint32_t)bytes);
-	*body = at + 8;
+	*body = at + PB_BLOCK_HEAD;
 	return 0;
 }
 

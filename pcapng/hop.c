@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "pcapng/option.h"
 #include "pcapng/own.h"
 
@@ -18,15 +19,12 @@
 #define IDENTITY_MAX	(OWN_HEAD + IDENTITY_FIXED + 1 +		\
 			    PB_IFNAME_BYTES_MAX + PB_HOPS_MAX *		\
 			    (2 + PB_NAME_BYTES_MAX + PB_TEXT_BYTES_MAX))
-#define NS_PER_S	UINT64_C(1000000000)
 
 struct cursor {				/* over a hostile value */
 	const uint8_t	*at;
 	size_t		 left;
 };
 
-static bool	own_find(const uint8_t *, size_t, enum pb_own_kind,
-		    struct pb_option *);
 static uint8_t *put_octets(uint8_t *, const char *, size_t);
 static bool	take_octet(struct cursor *, uint8_t *);
 static bool	take_u64(struct cursor *, uint64_t *);
@@ -35,6 +33,23 @@ static const char *identity_take(struct cursor *, struct pb_identity *);
 static const char *nodes_take(struct cursor *, struct pb_identity *);
 static bool	hops_option(const struct pb_option *);
 static void	put_escaped(struct pb_buf *, const char *);
+
+bool
+pb_own_option(const struct pb_option *option, enum pb_own_kind kind)
+{
+	return option->code == PB_OPT_CUSTOM_BINARY &&
+	    own_is(option->value, option->len, kind);
+}
+
+bool
+pb_own_find(const uint8_t *options, size_t len, enum pb_own_kind kind,
+    struct pb_option *out)
+{
+	PB_OPTION_EACH(*out, options, len)
+		if (pb_own_option(out, kind))
+			return true;
+	return false;
+}
 
 /* --- the segment option -------------------------------------------------- */
 
@@ -77,7 +92,7 @@ pb_identity_get(const uint8_t *options, size_t len, struct pb_identity *out,
 	struct cursor cursor;
 	const char *wrong;
 
-	if (!own_find(options, len, PB_OWN_SEGMENT, &option))
+	if (!pb_own_find(options, len, PB_OWN_SEGMENT, &option))
 		return 0;
 	cursor.at = option.value + OWN_HEAD;
 	cursor.left = option.len - OWN_HEAD;
@@ -94,7 +109,7 @@ pb_identity_put_epoch(uint8_t *options, size_t len, uint64_t epoch)
 {
 	struct pb_option option;
 
-	if (!own_find(options, len, PB_OWN_SEGMENT, &option) ||
+	if (!pb_own_find(options, len, PB_OWN_SEGMENT, &option) ||
 	    option.len < OWN_HEAD + 8)
 		return false;
 	pb_put_le64(options + (option.value - options) + OWN_HEAD, epoch);
@@ -160,7 +175,7 @@ pb_hops_get(const uint8_t *options, size_t len,
 	const uint8_t *at;
 	int count;
 
-	if (!own_find(options, len, PB_OWN_HOPS, &option))
+	if (!pb_own_find(options, len, PB_OWN_HOPS, &option))
 		return 0;
 	if (!hops_option(&option))
 		return PB_EFORMAT;
@@ -192,7 +207,7 @@ pb_hops_append(uint8_t *at, const uint8_t *options, size_t len, uint32_t pen,
 	uint8_t *to;
 	size_t head = len, grows = 0;
 
-	if (own_find(options, len, PB_OWN_HOPS, &option) &&
+	if (pb_own_find(options, len, PB_OWN_HOPS, &option) &&
 	    hops_option(&option)) {
 		head = (size_t)(option.value - options) + option.len;
 		grows = option.len;
@@ -232,14 +247,7 @@ pb_untimed_get(const uint8_t *options, size_t len)
 {
 	struct pb_option option;
 
-	return own_find(options, len, PB_OWN_UNTIMED, &option);
-}
-
-bool
-pb_own_option(const struct pb_option *option, enum pb_own_kind kind)
-{
-	return option->code == PB_OPT_CUSTOM_BINARY &&
-	    own_is(option->value, option->len, kind);
+	return pb_own_find(options, len, PB_OWN_UNTIMED, &option);
 }
 
 /* --- for people ---------------------------------------------------------- */
@@ -250,12 +258,12 @@ pb_hop_comment(struct pb_buf *out, int n, const struct pb_node *node,
 {
 	/* A byte that is no UTF-8 becomes a character of three. */
 	char description[3 * PB_TEXT_BYTES_MAX];
+	uint64_t s = time_ns / PB_NS_PER_S, ns = time_ns % PB_NS_PER_S;
 
 	pb_utf8_clean(description, sizeof(description), node->description,
 	    strnlen(node->description, sizeof(node->description)));
 	pb_buf_printf(out, "pb.hop n=%d node=%s seq=%" PRIu64 " ts=%" PRIu64
-	    ".%09" PRIu64 " desc=\"", n, node->name, seq, time_ns / NS_PER_S,
-	    time_ns % NS_PER_S);
+	    ".%09" PRIu64 " desc=\"", n, node->name, seq, s, ns);
 	put_escaped(out, description);
 	return pb_buf_str(out, "\"");
 }
@@ -277,19 +285,6 @@ put_escaped(struct pb_buf *out, const char *text)
 }
 
 /* --- helpers ------------------------------------------------------------- */
-
-static bool
-own_find(const uint8_t *options, size_t len, enum pb_own_kind kind,
-    struct pb_option *out)
-{
-	struct pb_option_walk walk;
-
-	pb_option_walk_init(&walk, options, len);
-	while (pb_option_next(&walk, out) == 1)
-		if (pb_own_option(out, kind))
-			return true;
-	return false;
-}
 
 static uint8_t *
 put_octets(uint8_t *at, const char *text, size_t len)

@@ -26,6 +26,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "pcapng/block.h"
+#include "pcapng/option.h"
 
 #define PB_PEN_EXAMPLE	32473u	/* RFC 5612: for documentation */
 #define PB_HOPS_MAX	16	/* nodes on a way, the origin included */
@@ -56,6 +57,12 @@ struct pb_hop {
 	uint64_t	time_ns;	/* arrival */
 	uint64_t	seq;		/* the node's own running number */
 };
+
+/* Is it an option of ours of this kind, whatever its PEN?  And the first one
+ * in a list: false where there is none. */
+bool	pb_own_option(const struct pb_option *option, enum pb_own_kind kind);
+bool	pb_own_find(const uint8_t *options, size_t len,
+	    enum pb_own_kind kind, struct pb_option *out);
 
 /* Append the segment option to an SHB's list. */
 int	pb_identity_put(struct pb_buf *options, uint32_t pen,
@@ -95,10 +102,6 @@ size_t	pb_hops_append(uint8_t *at, const uint8_t *options, size_t len,
 /* Append the untimed mark; and ask for it. */
 int	pb_untimed_put(struct pb_buf *options, uint32_t pen);
 bool	pb_untimed_get(const uint8_t *options, size_t len);
-
-/* True for an option of ours of this kind. */
-struct pb_option;
-bool	pb_own_option(const struct pb_option *option, enum pb_own_kind kind);
 
 /*
  * One node of a packet's way as a comment for people and machines

@@ -13,8 +13,6 @@
 #include "base/err.h"
 #include "pcapng/block.h"
 
-#define OPTION_HEAD	4u	/* code and length */
-
 void
 pb_option_walk_init(struct pb_option_walk *walk, const uint8_t *list,
     size_t len)
@@ -30,7 +28,7 @@ pb_option_next(struct pb_option_walk *walk, struct pb_option *out)
 
 	if (walk->left == 0)
 		return 0;
-	if (walk->left < OPTION_HEAD)
+	if (walk->left < PB_OPTION_HEAD)
 		return PB_EFORMAT;
 	out->code = pb_get_le16(walk->at);
 	out->len = pb_get_le16(walk->at + 2);
@@ -39,7 +37,7 @@ pb_option_next(struct pb_option_walk *walk, struct pb_option *out)
 	whole = PB_OPTION_BYTES(out->len);
 	if (whole > walk->left)
 		return PB_EFORMAT;
-	out->value = walk->at + OPTION_HEAD;
+	out->value = walk->at + PB_OPTION_HEAD;
 	walk->at += whole;
 	walk->left -= whole;
 	return 1;
@@ -49,10 +47,7 @@ bool
 pb_option_find(const uint8_t *list, size_t len, uint16_t code,
     struct pb_option *out)
 {
-	struct pb_option_walk walk;
-
-	pb_option_walk_init(&walk, list, len);
-	while (pb_option_next(&walk, out) == 1)
+	PB_OPTION_EACH(*out, list, len)
 		if (out->code == code)
 			return true;
 	return false;
@@ -71,15 +66,11 @@ pb_option_find_u64(const uint8_t *list, size_t len, uint16_t code,
 }
 
 bool
-pb_option_find_u32(const uint8_t *list, size_t len, uint16_t code,
-    uint32_t *out)
+pb_option_is_custom(uint16_t code)
 {
-	struct pb_option option;
-
-	if (!pb_option_find(list, len, code, &option) || option.len != 4)
-		return false;
-	*out = pb_get_le32(option.value);
-	return true;
+	return code == PB_OPT_CUSTOM_TEXT || code == PB_OPT_CUSTOM_BINARY ||
+	    code == PB_OPT_CUSTOM_TEXT_NOCOPY ||
+	    code == PB_OPT_CUSTOM_BINARY_NOCOPY;
 }
 
 int
@@ -114,15 +105,6 @@ pb_option_put_u64(struct pb_buf *out, uint16_t code, uint64_t value)
 }
 
 int
-pb_option_put_u32(struct pb_buf *out, uint16_t code, uint32_t value)
-{
-	uint8_t bytes[4];
-
-	pb_put_le32(bytes, value);
-	return pb_option_put(out, code, bytes, sizeof(bytes));
-}
-
-int
 pb_option_put_u8(struct pb_buf *out, uint16_t code, uint8_t value)
 {
 	return pb_option_put(out, code, &value, sizeof(value));
@@ -135,7 +117,7 @@ pb_option_at(uint8_t *at, uint16_t code, const void *value, uint16_t len)
 
 	pb_put_le16(at, code);
 	pb_put_le16(at + 2, len);
-	at += OPTION_HEAD;
+	at += PB_OPTION_HEAD;
 	if (len > 0)
 		memcpy(at, value, len);
 	if (padded > len)
@@ -148,26 +130,6 @@ pb_option_at_u64(uint8_t *at, uint16_t code, uint64_t value)
 {
 	pb_put_le16(at, code);
 	pb_put_le16(at + 2, sizeof(value));
-	pb_put_le64(at + OPTION_HEAD, value);
-	return at + OPTION_HEAD + sizeof(value);
-}
-
-int
-pb_option_copy_without(struct pb_buf *out, const uint8_t *list, size_t len,
-    uint16_t code)
-{
-	struct pb_option_walk walk;
-	struct pb_option option;
-	int rc, put;
-
-	pb_option_walk_init(&walk, list, len);
-	while ((rc = pb_option_next(&walk, &option)) == 1) {
-		if (option.code == code)
-			continue;
-		put = pb_option_put(out, option.code, option.value,
-		    option.len);
-		if (put < 0)
-			return put;
-	}
-	return rc;
+	pb_put_le64(at + PB_OPTION_HEAD, value);
+	return at + PB_OPTION_HEAD + sizeof(value);
 }

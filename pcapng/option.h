@@ -34,15 +34,21 @@ void	pb_option_walk_init(struct pb_option_walk *walk, const uint8_t *list,
  */
 int	pb_option_next(struct pb_option_walk *walk, struct pb_option *out);
 
+/* For each `option` of a list, up to its end or what is no option. */
+#define PB_OPTION_EACH(option, list, len)				\
+	for (struct pb_option_walk walk_ = { (list), (len) };		\
+	    pb_option_next(&walk_, &(option)) == 1; )
+
 /* The first option with `code`; false where there is none. */
 bool	pb_option_find(const uint8_t *list, size_t len, uint16_t code,
 	    struct pb_option *out);
 
-/* Same, where its value has exactly 8 (4) bytes. */
+/* Same, where its value has exactly 8 bytes. */
 bool	pb_option_find_u64(const uint8_t *list, size_t len, uint16_t code,
 	    uint64_t *out);
-bool	pb_option_find_u32(const uint8_t *list, size_t len, uint16_t code,
-	    uint32_t *out);
+
+/* Does the value of such an option begin with its owner's PEN? */
+bool	pb_option_is_custom(uint16_t code);
 
 /* Append one option, padded.  Errors as pb_buf_put(); values over 65535
  * bytes are PB_ELIMIT. */
@@ -51,11 +57,12 @@ int	pb_option_put(struct pb_buf *out, uint16_t code, const void *value,
 int	pb_option_put_text(struct pb_buf *out, uint16_t code,
 	    const char *text);
 int	pb_option_put_u64(struct pb_buf *out, uint16_t code, uint64_t value);
-int	pb_option_put_u32(struct pb_buf *out, uint16_t code, uint32_t value);
 int	pb_option_put_u8(struct pb_buf *out, uint16_t code, uint8_t value);
 
+#define PB_OPTION_HEAD		4u	/* code and length */
 /* Bytes that an option with a value of `len` bytes takes in a list. */
-#define PB_OPTION_BYTES(len)	(4u + (((uint32_t)(len) + 3u) & ~3u))
+#define PB_OPTION_BYTES(len)	(PB_OPTION_HEAD +			\
+				    (((uint32_t)(len) + 3u) & ~3u))
 
 /*
  * The same into memory the caller has sized (PB_OPTION_BYTES): returns the
@@ -64,9 +71,5 @@ int	pb_option_put_u8(struct pb_buf *out, uint16_t code, uint8_t value);
 uint8_t	*pb_option_at(uint8_t *at, uint16_t code, const void *value,
 	    uint16_t len);
 uint8_t	*pb_option_at_u64(uint8_t *at, uint16_t code, uint64_t value);
-
-/* Copy all options of a list but those with `code`. */
-int	pb_option_copy_without(struct pb_buf *out, const uint8_t *list,
-	    size_t len, uint16_t code);
 
 #endif

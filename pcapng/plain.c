@@ -15,9 +15,6 @@
 #include "pcapng/option.h"
 #include "pcapng/own.h"
 
-#define EPB_HEAD	28u	/* from the block's start to the data */
-#define TRAILER		4u
-#define OPTION_HEAD	4u	/* code and length */
 #define LIST_BYTES_MAX	(PB_OPTIONS_BYTES_MAX - PB_HOP_GROWTH_MAX)
 #define NUMBER_OPTION	12u	/* epb_packetid, whole; the first option */
 #define NUMBER_HEAD	(PB_OPT_EPB_PACKETID | 8u << 16)
@@ -34,16 +31,17 @@ pb_plain_read(const uint8_t *data, size_t len, struct pb_plain *out)
 	const uint8_t *list;
 	size_t head;
 
-	if (len < EPB_HEAD + TRAILER || pb_get_le32(data) != PB_BLOCK_EPB)
+	if (len < PB_EPB_HEAD + PB_BLOCK_TRAILER ||
+	    pb_get_le32(data) != PB_BLOCK_EPB)
 		return false;
 	bytes = pb_get_le32(data + 4);
 	caplen = pb_get_le32(data + 20);
-	head = EPB_HEAD + pb_round_up(caplen, 4);
+	head = PB_EPB_HEAD + pb_round_up(caplen, 4);
 	if (caplen > PB_CAPLEN_MAX || bytes > len || bytes % 4 != 0 ||
-	    bytes < head + NUMBER_OPTION + TRAILER ||
-	    bytes > head + LIST_BYTES_MAX + TRAILER ||
-	    pb_get_le32(data + bytes - TRAILER) != bytes ||
-	    pb_get_le32(data + 8) != 0 || !zeroed(data + EPB_HEAD, caplen))
+	    bytes < head + NUMBER_OPTION + PB_BLOCK_TRAILER ||
+	    bytes > head + LIST_BYTES_MAX + PB_BLOCK_TRAILER ||
+	    pb_get_le32(data + bytes - PB_BLOCK_TRAILER) != bytes ||
+	    pb_get_le32(data + 8) != 0 || !zeroed(data + PB_EPB_HEAD, caplen))
 		return false;
 	list = data + head;
 	out->block = data;
@@ -51,9 +49,10 @@ pb_plain_read(const uint8_t *data, size_t len, struct pb_plain *out)
 	out->caplen = caplen;
 	out->ticks = (uint64_t)pb_get_le32(data + 12) << 32 |
 	    pb_get_le32(data + 16);
-	out->seq = pb_get_le64(list + OPTION_HEAD);
+	out->seq = pb_get_le64(list + PB_OPTION_HEAD);
 	return pb_get_le32(list) == NUMBER_HEAD && out->seq != 0 &&
-	    take_options(out, list + NUMBER_OPTION, data + bytes - TRAILER);
+	    take_options(out, list + NUMBER_OPTION,
+	    data + bytes - PB_BLOCK_TRAILER);
 }
 
 void
@@ -70,9 +69,9 @@ pb_plain_write(uint8_t *at, const struct pb_plain *packet, uint32_t pen,
 	if (tail > 0)
 		memcpy(to, packet->block + head, tail);
 	to += tail;
-	bytes = (uint32_t)(to - at) + OPTION_HEAD + TRAILER;
+	bytes = (uint32_t)(to - at) + PB_OPTION_HEAD + PB_BLOCK_TRAILER;
 	pb_put_le32(to, PB_OPT_END);
-	pb_put_le32(to + OPTION_HEAD, bytes);
+	pb_put_le32(to + PB_OPTION_HEAD, bytes);
 	pb_put_le32(at + 4, bytes);
 }
 
@@ -99,23 +98,23 @@ take_options(struct pb_plain *out, const uint8_t *at, const uint8_t *end)
 		len = head >> 16;
 		whole = PB_OPTION_BYTES(len);
 		if (whole > (size_t)(end - at) ||
-		    !zeroed(at + OPTION_HEAD, len))
+		    !zeroed(at + PB_OPTION_HEAD, len))
 			return false;
 		switch (head & UINT16_MAX) {
 		case PB_OPT_CUSTOM_BINARY:
-			if (!own_is(at + OPTION_HEAD, len, PB_OWN_HOPS))
+			if (!own_is(at + PB_OPTION_HEAD, len, PB_OWN_HOPS))
 				break;
 			if (out->hops_len != 0)
 				return false;
 			out->hops_len = len;
 			out->grows_at = (size_t)(at - out->block) +
-			    OPTION_HEAD + len;
+			    PB_OPTION_HEAD + len;
 			break;
 		case PB_OPT_EPB_DROPCOUNT:
 			if (drops || head != DROPS_HEAD)
 				return false;
 			drops = true;
-			out->dropped = pb_get_le64(at + OPTION_HEAD);
+			out->dropped = pb_get_le64(at + PB_OPTION_HEAD);
 			break;
 		}
 	}

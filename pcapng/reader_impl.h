@@ -12,15 +12,12 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "pcapng/reader.h"
+#include "pcapng/ticks.h"
 
-/* What turns an interface's ticks into nanoseconds. */
 struct reader_interface {
 	uint16_t	linktype;
 	uint32_t	snaplen;	/* 0: no limit */
-	uint64_t	mul;		/* ns = ticks * mul / div >> shift */
-	uint64_t	div;
-	unsigned	shift;
-	int64_t		offset_s;	/* if_tsoffset */
+	struct pb_ticks	clock;
 };
 
 enum reader_state {

@@ -15,25 +15,6 @@
 #include "pcapng/option.h"
 #include "pcapng/reader_impl.h"
 
-#define BLOCK_BYTES_MIN	12u	/* type, length, length again */
-#define BLOCK_HEAD	8u
-#define TRAILER		4u
-#define NS_PER_S	UINT64_C(1000000000)
-#define TSRESOL_DEFAULT	6	/* 10^-6: draft, 4.2 */
-#define TSRESOL_BINARY	0x80u	/* set: negative power of two */
-#define TSRESOL_DECIMAL_MAX 19	/* 10^-19 and 2^-63: past them a 64-bit */
-#define TSRESOL_BINARY_MAX 63	/* tick count spans less than a second */
-
-/* From a block's start to its options or data. */
-#define SHB_HEAD	24u
-#define IDB_HEAD	16u
-#define ISB_HEAD	20u
-#define EPB_HEAD	28u
-#define SPB_HEAD	12u
-
-__extension__ typedef unsigned __int128 u128;
-__extension__ typedef __int128 i128;
-
 struct block {
 	uint32_t	 type;
 	size_t		 len;		/* with padding */
@@ -51,8 +32,6 @@ static int	section(struct pb_reader *, const struct block *,
 		    struct pb_event *);
 static int	interface(struct pb_reader *, const struct block *,
 		    struct pb_event *);
-static int	interface_clock(struct pb_reader *, struct reader_interface *,
-		    const struct pb_packet *);
 static int	interface_room(struct pb_reader *);
 static int	packet(struct pb_reader *, const struct block *,
 		    struct pb_event *);
@@ -108,8 +87,8 @@ block_at(struct pb_reader *reader, const uint8_t *data, size_t len,
 	uint32_t stated, again;
 	int rc;
 
-	reader->need = BLOCK_BYTES_MIN;
-	if (len < BLOCK_BYTES_MIN)
+	reader->need = PB_BLOCK_BYTES_MIN;
+	if (len < PB_BLOCK_BYTES_MIN)
 		return PB_READ_MORE;
 	/* 0x0A0D0D0A reads the same in both byte orders. */
 	out->type = reader_u32(reader, data);
@@ -125,7 +104,7 @@ block_at(struct pb_reader *reader, const uint8_t *data, size_t len,
 	reader->need = out->len;
 	if (len < out->len)
 		return PB_READ_MORE;
-	again = reader_u32(reader, data + out->len - TRAILER);
+	again = reader_u32(reader, data + out->len - PB_BLOCK_TRAILER);
 	if (again != stated)
 		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 		    "the block's length is %" PRIu32 " at its start and %"
@@ -137,12 +116,12 @@ block_at(struct pb_reader *reader, const uint8_t *data, size_t len,
 static int
 block_order(struct pb_reader *reader, const uint8_t *data)
 {
-	reader->big = pb_get_be32(data + BLOCK_HEAD) == PB_BYTE_ORDER_MAGIC;
+	reader->big = pb_get_be32(data + PB_BLOCK_HEAD) == PB_BYTE_ORDER_MAGIC;
 	if (!reader->big &&
-	    pb_get_le32(data + BLOCK_HEAD) != PB_BYTE_ORDER_MAGIC)
+	    pb_get_le32(data + PB_BLOCK_HEAD) != PB_BYTE_ORDER_MAGIC)
 		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 		    "the section's byte-order magic is 0x%08" PRIx32
-		    "; 0x%08x is right", pb_get_be32(data + BLOCK_HEAD),
+		    "; 0x%08x is right", pb_get_be32(data + PB_BLOCK_HEAD),
 		    PB_BYTE_ORDER_MAGIC);
 	return 0;
 }
@@ -155,7 +134,7 @@ static int
 block_length(struct pb_reader *reader, uint32_t type, uint32_t stated,
     size_t *len)
 {
-	if (stated < BLOCK_BYTES_MIN || stated > PB_BLOCK_BYTES_MAX)
+	if (stated < PB_BLOCK_BYTES_MIN || stated > PB_BLOCK_BYTES_MAX)
 		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 		    "the block's length is %" PRIu32 "; 12 to %u is right",
 		    stated, PB_BLOCK_BYTES_MAX);
@@ -171,11 +150,11 @@ static int
 block_min(struct pb_reader *reader, const struct block *block, size_t head,
     const char *name)
 {
-	if (block->len >= head + TRAILER)
+	if (block->len >= head + PB_BLOCK_TRAILER)
 		return 0;
 	return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 	    "the block of %zu bytes is too short for %s, which has at least "
-	    "%zu", block->len, name, head + TRAILER);
+	    "%zu", block->len, name, head + PB_BLOCK_TRAILER);
 }
 
 /* --- sections and interfaces --------------------------------------------- */
@@ -185,7 +164,7 @@ section(struct pb_reader *reader, const struct block *block,
     struct pb_event *event)
 {
 	uint16_t major, minor;
-	int rc = block_min(reader, block, SHB_HEAD, "a section header");
+	int rc = block_min(reader, block, PB_SHB_HEAD, "a section header");
 
 	if (rc < 0)
 		return rc;
@@ -208,7 +187,7 @@ section(struct pb_reader *reader, const struct block *block,
 	}
 	reader->readable = true;
 	event->kind = PB_EVENT_SECTION;
-	return options(reader, block, SHB_HEAD, OPTIONS_OF_SECTION, event);
+	return options(reader, block, PB_SHB_HEAD, OPTIONS_OF_SECTION, event);
 }
 
 static int
@@ -216,71 +195,30 @@ interface(struct pb_reader *reader, const struct block *block,
     struct pb_event *event)
 {
 	struct reader_interface *in;
-	int rc = block_min(reader, block, IDB_HEAD,
+	struct pb_err wrong;
+	int rc = block_min(reader, block, PB_IDB_HEAD,
 	    "an interface description");
 
 	if (rc == 0)
 		rc = interface_room(reader);
 	if (rc == 0)
-		rc = options(reader, block, IDB_HEAD, OPTIONS_OF_INTERFACE,
+		rc = options(reader, block, PB_IDB_HEAD, OPTIONS_OF_INTERFACE,
 		    event);
 	if (rc < 0)
 		return rc;
 	in = &reader->interface[reader->interfaces];
 	in->linktype = reader_u16(reader, block->at + 8);
 	in->snaplen = reader_u32(reader, block->at + 12);
-	rc = interface_clock(reader, in, &event->packet);
+	rc = pb_ticks_read(&in->clock, event->packet.options,
+	    event->packet.options_len, &wrong);
 	if (rc < 0)
-		return rc;
+		return pb_reader_fail(reader, rc, reader->offset, "%s",
+		    wrong.text);
 	event->kind = PB_EVENT_INTERFACE;
 	event->interface = reader->interfaces++;
 	event->linktype = in->linktype;
 	event->snaplen = in->snaplen;
 	return PB_READ_EVENT;
-}
-
-/* Resolution and offset from the interface's options. */
-static int
-interface_clock(struct pb_reader *reader, struct reader_interface *in,
-    const struct pb_packet *of)
-{
-	struct pb_option option;
-	unsigned power = TSRESOL_DEFAULT;
-	bool binary = false;
-
-	in->mul = in->div = 1;
-	in->shift = 0;
-	in->offset_s = 0;
-	if (pb_option_find(of->options, of->options_len, PB_OPT_IF_TSRESOL,
-	    &option)) {
-		if (option.len != 1)
-			return pb_reader_fail(reader, PB_EFORMAT,
-			    reader->offset, "if_tsresol has %u bytes; 1 is "
-			    "right", option.len);
-		binary = (option.value[0] & TSRESOL_BINARY) != 0;
-		power = option.value[0] & ~TSRESOL_BINARY;
-	}
-	if (power > (binary ? TSRESOL_BINARY_MAX : TSRESOL_DECIMAL_MAX))
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "if_tsresol is %s^-%u; 10^-19 and 2^-63 are the finest "
-		    "that can be read", binary ? "2" : "10", power);
-	if (binary) {
-		in->mul = NS_PER_S;
-		in->shift = power;
-	}
-	for (unsigned i = power; !binary && i < 9; i++)
-		in->mul *= 10;
-	for (unsigned i = 9; !binary && i < power; i++)
-		in->div *= 10;
-	if (pb_option_find(of->options, of->options_len, PB_OPT_IF_TSOFFSET,
-	    &option)) {
-		if (option.len != 8)
-			return pb_reader_fail(reader, PB_EFORMAT,
-			    reader->offset, "if_tsoffset has %u bytes; 8 is "
-			    "right", option.len);
-		in->offset_s = (int64_t)pb_get_le64(option.value);
-	}
-	return 0;
 }
 
 /* Room for one interface more, up to the maximum. */
@@ -313,7 +251,7 @@ packet(struct pb_reader *reader, const struct block *block,
 	struct pb_packet *out = &event->packet;
 	const uint8_t *at = block->at;
 	size_t padded;
-	int rc = block_min(reader, block, EPB_HEAD, "a packet");
+	int rc = block_min(reader, block, PB_EPB_HEAD, "a packet");
 
 	if (rc < 0)
 		return rc;
@@ -329,13 +267,13 @@ packet(struct pb_reader *reader, const struct block *block,
 		    "the packet has %" PRIu32 " bytes; %u is the most that "
 		    "can be read", out->caplen, PB_CAPLEN_MAX);
 	padded = pb_round_up(out->caplen, 4);
-	if (padded > block->len - EPB_HEAD - TRAILER)
+	if (padded > block->len - PB_EPB_HEAD - PB_BLOCK_TRAILER)
 		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 		    "the packet of %" PRIu32 " bytes leaves its block of %zu",
 		    out->caplen, block->len);
-	out->data = at + EPB_HEAD;
+	out->data = at + PB_EPB_HEAD;
 	event->kind = PB_EVENT_PACKET;
-	return options(reader, block, EPB_HEAD + padded,
+	return options(reader, block, PB_EPB_HEAD + padded,
 	    old ? OPTIONS_OF_OLD_PACKET : OPTIONS_OF_PACKET, event);
 }
 
@@ -346,7 +284,7 @@ simple_packet(struct pb_reader *reader, const struct block *block,
 	struct pb_packet *out = &event->packet;
 	uint32_t snaplen;
 	size_t room;
-	int rc = block_min(reader, block, SPB_HEAD, "a simple packet");
+	int rc = block_min(reader, block, PB_SPB_HEAD, "a simple packet");
 
 	if (rc < 0)
 		return rc;
@@ -354,7 +292,7 @@ simple_packet(struct pb_reader *reader, const struct block *block,
 		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 		    "a simple packet in a section without interfaces");
 	snaplen = reader->interface[0].snaplen;
-	room = block->len - SPB_HEAD - TRAILER;
+	room = block->len - PB_SPB_HEAD - PB_BLOCK_TRAILER;
 	out->origlen = reader_u32(reader, block->at + 8);
 	out->caplen = out->origlen;
 	if (snaplen != 0 && out->caplen > snaplen)
@@ -365,7 +303,7 @@ simple_packet(struct pb_reader *reader, const struct block *block,
 		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 		    "the packet has %" PRIu32 " bytes; %u is the most that "
 		    "can be read", out->caplen, PB_CAPLEN_MAX);
-	out->data = block->at + SPB_HEAD;
+	out->data = block->at + PB_SPB_HEAD;
 	event->kind = PB_EVENT_PACKET;
 	return PB_READ_EVENT;
 }
@@ -376,7 +314,7 @@ static int
 statistics(struct pb_reader *reader, const struct block *block,
     struct pb_event *event)
 {
-	int rc = block_min(reader, block, ISB_HEAD, "interface statistics");
+	int rc = block_min(reader, block, PB_ISB_HEAD, "interface statistics");
 
 	if (rc < 0)
 		return rc;
@@ -385,7 +323,8 @@ statistics(struct pb_reader *reader, const struct block *block,
 	if (rc < 0)
 		return rc;
 	event->kind = PB_EVENT_STATISTICS;
-	return options(reader, block, ISB_HEAD, OPTIONS_OF_STATISTICS, event);
+	return options(reader, block, PB_ISB_HEAD, OPTIONS_OF_STATISTICS,
+	    event);
 }
 
 static int
@@ -410,7 +349,7 @@ options(struct pb_reader *reader, const struct block *block, size_t head,
 
 	pb_buf_clear(&reader->scratch);
 	rc = pb_options_canonical(&reader->scratch, of, reader->big,
-	    block->at + head, block->len - head - TRAILER,
+	    block->at + head, block->len - head - PB_BLOCK_TRAILER,
 	    &event->packet.options, &event->packet.options_len);
 	if (rc == 0 && of == OPTIONS_OF_OLD_PACKET)
 		drops = reader_u16(reader, block->at + 10);
@@ -437,29 +376,17 @@ options(struct pb_reader *reader, const struct block *block, size_t head,
 static int
 time_at(struct pb_reader *reader, const uint8_t *at, struct pb_event *event)
 {
-	const struct reader_interface *in;
-	uint64_t ticks;
-	u128 scaled;
-	i128 ns;
-
 	if (event->interface >= reader->interfaces)
 		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 		    "interface %" PRIu32 " is not described; the section has "
 		    "%" PRIu32 " so far", event->interface,
 		    reader->interfaces);
-	in = &reader->interface[event->interface];
-	ticks = (uint64_t)reader_u32(reader, at) << 32 |
-	    reader_u32(reader, at + 4);
-	scaled = (u128)ticks * in->mul;
-	if (in->div > 1)	/* rare, and slow in 128 bits */
-		scaled /= in->div;
-	ns = (i128)(scaled >> in->shift);
-	ns += (i128)in->offset_s * (i128)NS_PER_S;
-	if (ns < 0 || ns > (i128)UINT64_MAX)
+	if (!pb_ticks_ns(&reader->interface[event->interface].clock,
+	    (uint64_t)reader_u32(reader, at) << 32 |
+	    reader_u32(reader, at + 4), &event->packet.time_ns))
 		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
 		    "the time stamp is not within 1970 to 2554, counted in "
 		    "nanoseconds of 64 bits");
-	event->packet.time_ns = (uint64_t)ns;
 	event->has_time = true;
 	return 0;
 }

@@ -14,7 +14,6 @@
 #define PCAP_RECORD	16u
 #define MAGIC_US	0xA1B2C3D4u
 #define MAGIC_NS	0xA1B23C4Du
-#define NS_PER_S	UINT64_C(1000000000)
 
 /* The link type field: 4 bits FCS length, reserved, F, reserved, type. */
 #define LINKTYPE_OF(field)	((uint16_t)((field) & 0xFFFF))
@@ -98,7 +97,7 @@ pb_reader_pcap_record(struct pb_reader *reader, const uint8_t *data,
 		reader->need = PCAP_RECORD + packet->caplen;
 		return PB_READ_MORE;
 	}
-	packet->time_ns = reader_u32(reader, data) * NS_PER_S +
+	packet->time_ns = reader_u32(reader, data) * PB_NS_PER_S +
 	    reader_u32(reader, data + 4) * reader->fraction_ns;
 	packet->data = data + PCAP_RECORD;
 	event->kind = PB_EVENT_PACKET;

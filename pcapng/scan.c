@@ -11,12 +11,6 @@
 #include "pcapng/option.h"
 #include "pcapng/own.h"
 
-#define BLOCK_BYTES_MIN	12u	/* type, length, length again */
-#define EPB_HEAD	28u	/* from the block's start to the data */
-#define SHB_HEAD	24u	/* to the options */
-#define IDB_HEAD	16u
-#define ISB_HEAD	20u
-#define TRAILER		4u
 
 static int	list_at(const struct pb_block *, size_t, const uint8_t **,
 		    size_t *);
@@ -30,12 +24,12 @@ pb_scan_block(const uint8_t *data, size_t len, struct pb_block *out)
 	if (len < 8)
 		return 0;
 	bytes = pb_get_le32(data + 4);
-	if (bytes < BLOCK_BYTES_MIN || bytes > PB_BLOCK_BYTES_MAX ||
+	if (bytes < PB_BLOCK_BYTES_MIN || bytes > PB_BLOCK_BYTES_MAX ||
 	    bytes % 4 != 0)
 		return PB_EFORMAT;
 	if (len < bytes)
 		return 0;
-	if (pb_get_le32(data + bytes - TRAILER) != bytes)
+	if (pb_get_le32(data + bytes - PB_BLOCK_TRAILER) != bytes)
 		return PB_EFORMAT;
 	out->type = pb_get_le32(data);
 	out->len = bytes;
@@ -49,7 +43,8 @@ pb_scan_epb(const struct pb_block *block, struct pb_packet *out)
 	const uint8_t *at = block->at;
 	size_t padded;
 
-	if (block->type != PB_BLOCK_EPB || block->len < EPB_HEAD + TRAILER)
+	if (block->type != PB_BLOCK_EPB ||
+	    block->len < PB_EPB_HEAD + PB_BLOCK_TRAILER)
 		return PB_EFORMAT;
 	out->time_ns = (uint64_t)pb_get_le32(at + 12) << 32 |
 	    pb_get_le32(at + 16);
@@ -58,10 +53,10 @@ pb_scan_epb(const struct pb_block *block, struct pb_packet *out)
 	if (out->caplen > PB_CAPLEN_MAX)
 		return PB_EFORMAT;
 	padded = pb_round_up(out->caplen, 4);
-	if (padded > block->len - EPB_HEAD - TRAILER)
+	if (padded > block->len - PB_EPB_HEAD - PB_BLOCK_TRAILER)
 		return PB_EFORMAT;
-	out->data = at + EPB_HEAD;
-	return list_at(block, EPB_HEAD + padded, &out->options,
+	out->data = at + PB_EPB_HEAD;
+	return list_at(block, PB_EPB_HEAD + padded, &out->options,
 	    &out->options_len);
 }
 
@@ -80,18 +75,18 @@ pb_scan_options(const struct pb_block *block, const uint8_t **options,
 
 	switch (block->type) {
 	case PB_BLOCK_SHB:
-		head = SHB_HEAD;
+		head = PB_SHB_HEAD;
 		break;
 	case PB_BLOCK_IDB:
-		head = IDB_HEAD;
+		head = PB_IDB_HEAD;
 		break;
 	case PB_BLOCK_ISB:
-		head = ISB_HEAD;
+		head = PB_ISB_HEAD;
 		break;
 	default:
 		return PB_EFORMAT;
 	}
-	if (block->len < head + TRAILER)
+	if (block->len < head + PB_BLOCK_TRAILER)
 		return PB_EFORMAT;
 	if (block->type == PB_BLOCK_SHB &&
 	    pb_get_le32(block->at + 8) != PB_BYTE_ORDER_MAGIC)
@@ -116,7 +111,7 @@ pb_scan_storable(const struct pb_block *block)
 	case PB_BLOCK_CB_NOCOPY:
 		return false;
 	case PB_BLOCK_EPB:
-		return block->len >= EPB_HEAD + TRAILER &&
+		return block->len >= PB_EPB_HEAD + PB_BLOCK_TRAILER &&
 		    pb_get_le32(block->at + 8) == 0;
 	case PB_BLOCK_ISB:
 		return pb_scan_options(block, &options, &len, NULL) == 0 &&
@@ -147,18 +142,12 @@ pb_scan_begun(const struct pb_block *block)
 static bool
 find_filler(const struct pb_block *block, struct pb_option *option)
 {
-	struct pb_option_walk walk;
 	const uint8_t *options;
 	size_t len;
 
-	if (block->type != PB_BLOCK_ISB ||
-	    pb_scan_options(block, &options, &len, NULL) < 0)
-		return false;
-	pb_option_walk_init(&walk, options, len);
-	while (pb_option_next(&walk, option) == 1)
-		if (pb_own_option(option, PB_OWN_FILLER))
-			return true;
-	return false;
+	return block->type == PB_BLOCK_ISB &&
+	    pb_scan_options(block, &options, &len, NULL) == 0 &&
+	    pb_own_find(options, len, PB_OWN_FILLER, option);
 }
 
 /* --- helpers ------------------------------------------------------------- */
@@ -176,7 +165,8 @@ list_at(const struct pb_block *block, size_t head, const uint8_t **options,
 	int rc;
 
 	*options = block->at + head;
-	pb_option_walk_init(&walk, *options, block->len - TRAILER - head);
+	pb_option_walk_init(&walk, *options,
+	    block->len - PB_BLOCK_TRAILER - head);
 	while ((rc = pb_option_next(&walk, &option)) == 1)
 		;
 	*len = (size_t)(walk.at - *options);

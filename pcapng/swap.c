@@ -13,7 +13,6 @@
 #include "pcapng/option.h"
 #include "pcapng/reader_impl.h"
 
-#define OPTION_HEAD	4u
 #define PEN_BYTES	4u
 #define BPF_BYTES	8u	/* an instruction: u16, u8, u8, u32 */
 
@@ -59,7 +58,6 @@ static int	list_copy(struct pb_buf *, enum options_of, bool,
 static bool	kept(enum options_of, uint16_t);
 static void	swap_value(enum options_of, uint16_t, uint8_t *, size_t);
 static enum shape shape_of(enum options_of, uint16_t);
-static bool	is_custom(uint16_t);
 static void	swap_filter(uint8_t *, size_t);
 static void	swap16(uint8_t *);
 static void	swap32(uint8_t *);
@@ -106,7 +104,7 @@ list_measure(bool big, const uint8_t *list, size_t len, size_t *end,
 
 	*zeroed = true;
 	while (at < len) {
-		if (len - at < OPTION_HEAD)
+		if (len - at < PB_OPTION_HEAD)
 			return PB_EFORMAT;
 		if (get16(big, list + at) == PB_OPT_END)
 			break;
@@ -114,7 +112,7 @@ list_measure(bool big, const uint8_t *list, size_t len, size_t *end,
 		whole = PB_OPTION_BYTES(value);
 		if (whole > len - at)
 			return PB_EFORMAT;
-		for (size_t i = OPTION_HEAD + value; i < whole; i++)
+		for (size_t i = PB_OPTION_HEAD + value; i < whole; i++)
 			if (list[at + i] != 0)
 				*zeroed = false;
 		at += whole;
@@ -136,7 +134,7 @@ list_copy(struct pb_buf *scratch, enum options_of of, bool big,
 
 		if (kept(of, code)) {
 			rc = pb_option_put(scratch, code,
-			    list + at + OPTION_HEAD, value);
+			    list + at + PB_OPTION_HEAD, value);
 			if (rc < 0)
 				return rc;
 			if (big)
@@ -165,7 +163,7 @@ kept(enum options_of of, uint16_t code)
 static void
 swap_value(enum options_of of, uint16_t code, uint8_t *value, size_t len)
 {
-	if (is_custom(code)) {
+	if (pb_option_is_custom(code)) {
 		if (len >= PEN_BYTES)
 			swap32(value);
 		return;
@@ -205,14 +203,6 @@ shape_of(enum options_of of, uint16_t code)
 		if (numbers[i].of == of && numbers[i].code == code)
 			return numbers[i].shape;
 	return SHAPE_OCTETS;
-}
-
-static bool
-is_custom(uint16_t code)
-{
-	return code == PB_OPT_CUSTOM_TEXT || code == PB_OPT_CUSTOM_BINARY ||
-	    code == PB_OPT_CUSTOM_TEXT_NOCOPY ||
-	    code == PB_OPT_CUSTOM_BINARY_NOCOPY;
 }
 
 static void

@@ -16,10 +16,6 @@
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
 
-#define NS_PER_S	UINT64_C(1000000000)
-/* Draft 4.2: 10^-6 where if_tsresol is absent; the top bit says 2^-N. */
-#define TSRESOL_DEFAULT	6
-#define TSRESOL_BINARY	0x80u
 /* epb_packetid, and the untimed mark: PEN and four octets. */
 #define OPTIONS_GROWTH	(PB_OPTION_BYTES(8) + PB_OPTION_BYTES(8))
 
@@ -28,12 +24,6 @@ _Static_assert(64u + PB_CAPLEN_MAX + PB_OPTIONS_BYTES_MAX +
     PB_IMPORT_TAIL_BYTES <= PB_CHUNK_BYTES - PB_IMPORT_CHUNK_SPARE,
     "the largest packet fits an empty chunk, with all that waits");
 
-__extension__ typedef unsigned __int128 u128;
-__extension__ typedef __int128 i128;
-
-static void	read_clock(struct pb_import_stream *, const uint8_t *,
-		    size_t);
-static bool	to_ns(const struct pb_import_stream *, uint64_t, uint64_t *);
 static void	name_stream(struct pb_import_stream *,
 		    const struct pb_importer_opts *, uint64_t, char *,
 		    size_t);
@@ -57,7 +47,9 @@ pb_import_stream_init(struct pb_import_stream *stream,
 	pb_buf_init(&stream->idb, PB_OPTIONS_BYTES_MAX +
 	    PB_OPTION_BYTES(PB_IFNAME_BYTES_MAX));
 	pb_buf_init(&stream->statistics, PB_IMPORT_STATISTICS_BYTES);
-	read_clock(stream, of->options, of->options_len);
+	/* The reader took it, too. */
+	(void)pb_ticks_read(&stream->clock, of->options, of->options_len,
+	    NULL);
 	pb_buf_put(&stream->idb, of->options, of->options_len);
 	return stream->idb.failed ? no_memory(err) : 0;
 }
@@ -112,14 +104,12 @@ pb_import_packet_options(struct pb_buf *options, const struct pb_event *event,
     uint64_t seq, uint32_t pen, struct pb_err *err)
 {
 	uint8_t *at = options->data;
-	struct pb_option_walk walk;
 	struct pb_option option;
 
 	pb_buf_clear(options);
 	at = pb_option_at_u64(at, PB_OPT_EPB_PACKETID, seq);
-	pb_option_walk_init(&walk, event->packet.options,
-	    event->packet.options_len);
-	while (pb_option_next(&walk, &option) == 1)
+	PB_OPTION_EACH(option, event->packet.options,
+	    event->packet.options_len)
 		if (option.code != PB_OPT_EPB_PACKETID &&
 		    !pb_own_option(&option, PB_OWN_HOPS))
 			at = pb_option_at(at, option.code, option.value,
@@ -232,44 +222,6 @@ pb_import_stream_tail(struct pb_import_stream *stream,
 	return true;
 }
 
-/* The reader has checked the lengths and bounds of these two options. */
-static void
-read_clock(struct pb_import_stream *stream, const uint8_t *list, size_t len)
-{
-	struct pb_option option;
-	unsigned resolution = TSRESOL_DEFAULT, i;
-
-	if (pb_option_find(list, len, PB_OPT_IF_TSRESOL, &option) &&
-	    option.len == 1)
-		resolution = option.value[0];
-	if (pb_option_find(list, len, PB_OPT_IF_TSOFFSET, &option) &&
-	    option.len == 8)
-		stream->offset_s = (int64_t)pb_get_le64(option.value);
-	stream->mul = stream->div = 1;
-	if ((resolution & TSRESOL_BINARY) != 0) {
-		stream->mul = NS_PER_S;
-		stream->shift = resolution & ~TSRESOL_BINARY;
-		return;
-	}
-	for (i = resolution; i < 9; i++)
-		stream->mul *= 10;
-	for (i = 9; i < resolution; i++)
-		stream->div *= 10;
-}
-
-static bool
-to_ns(const struct pb_import_stream *stream, uint64_t ticks, uint64_t *ns)
-{
-	i128 value = (i128)((u128)ticks * stream->mul / stream->div >>
-	    stream->shift);
-
-	value += (i128)stream->offset_s * (i128)NS_PER_S;
-	if (value < 0 || value > (i128)UINT64_MAX)
-		return false;
-	*ns = (uint64_t)value;
-	return true;
-}
-
 /*
  * The stream's interface: the forced name (the second stream of a file is
  * NAME.1), the file's own name for it, the file's name for a classic pcap,
@@ -373,13 +325,11 @@ static void
 statistics_options(const struct pb_import_stream *stream,
     struct pb_buf *out, const struct pb_packet *block)
 {
-	struct pb_option_walk walk;
 	struct pb_option option;
 	uint8_t value[8];
 	uint64_t ns;
 
-	pb_option_walk_init(&walk, block->options, block->options_len);
-	while (pb_option_next(&walk, &option) == 1) {
+	PB_OPTION_EACH(option, block->options, block->options_len) {
 		if ((option.code != PB_OPT_ISB_STARTTIME &&
 		    option.code != PB_OPT_ISB_ENDTIME) || option.len != 8) {
 			pb_option_put(out, option.code, option.value,
@@ -388,7 +338,7 @@ statistics_options(const struct pb_import_stream *stream,
 		}
 		ns = (uint64_t)pb_get_le32(option.value) << 32 |
 		    pb_get_le32(option.value + 4);
-		if (!to_ns(stream, ns, &ns))
+		if (!pb_ticks_ns(&stream->clock, ns, &ns))
 			continue;
 		pb_put_le32(value, (uint32_t)(ns >> 32));
 		pb_put_le32(value + 4, (uint32_t)ns);

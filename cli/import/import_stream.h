@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/import/importer.h"
+#include "pcapng/ticks.h"
 #include "recorder/store/head.h"
 #include "recorder/store/write/store.h"
 
@@ -28,10 +29,7 @@ struct pb_import_stream {
 	uint16_t	 linktype;
 	bool		 classic;	/* of a classic pcap file */
 	struct pb_buf	 idb;		/* options, until it has a head */
-	/* ticks of its own times: ns = ticks * mul / div >> shift + offset */
-	uint64_t	 mul, div;
-	unsigned	 shift;
-	int64_t		 offset_s;
+	struct pb_ticks	 clock;		/* of its own times */
 	/* once begun */
 	struct pb_stream_key key;
 	struct pb_head	*head;		/* NULL: not begun */

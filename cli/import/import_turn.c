@@ -10,17 +10,14 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "pcapng/block.h"
+#include "pcapng/option.h"
 
-#define BLOCK_HEAD	8u
-#define TRAILER		4u
 #define DSB_HEAD	8u	/* type and length of the secrets */
 #define ITEM_HEAD	4u	/* of a record or an option */
 
 static size_t	turn_records(uint8_t *, size_t);
 static size_t	turn_secrets(uint8_t *, size_t);
 static bool	turn_options(uint8_t *, size_t);
-static bool	is_custom(uint16_t);
 
 #define FAILED	SIZE_MAX
 
@@ -32,7 +29,7 @@ pb_import_turn(const struct pb_event *event, struct pb_buf *out)
 
 	if ((event->block_type != PB_BLOCK_NRB &&
 	    event->block_type != PB_BLOCK_DSB) ||
-	    len < BLOCK_HEAD + TRAILER || len > out->max - out->len)
+	    len < PB_BLOCK_HEAD + PB_BLOCK_TRAILER || len > out->max - out->len)
 		return false;
 	at = pb_buf_reserve(out, len);
 	if (at == NULL) {
@@ -42,9 +39,9 @@ pb_import_turn(const struct pb_event *event, struct pb_buf *out)
 	memcpy(at, event->block, len);
 	pb_put_le32(at, event->block_type);
 	pb_put_le32(at + 4, (uint32_t)len);
-	pb_put_le32(at + len - TRAILER, (uint32_t)len);
-	at += BLOCK_HEAD;
-	body = len - BLOCK_HEAD - TRAILER;
+	pb_put_le32(at + len - PB_BLOCK_TRAILER, (uint32_t)len);
+	at += PB_BLOCK_HEAD;
+	body = len - PB_BLOCK_HEAD - PB_BLOCK_TRAILER;
 	done = event->block_type == PB_BLOCK_NRB ? turn_records(at, body) :
 	    turn_secrets(at, body);
 	if (done == FAILED || !turn_options(at + done, body - done))
@@ -104,7 +101,7 @@ turn_options(uint8_t *at, size_t len)
 		len -= ITEM_HEAD;
 		if (pb_round_up(size, 4) > len)
 			return false;
-		if (is_custom(code) && size >= 4)
+		if (pb_option_is_custom(code) && size >= 4)
 			pb_put_le32(at, pb_get_be32(at));
 		if (code == PB_OPT_END)
 			return true;
@@ -112,12 +109,4 @@ turn_options(uint8_t *at, size_t len)
 		len -= pb_round_up(size, 4);
 	}
 	return len == 0;
-}
-
-static bool
-is_custom(uint16_t code)
-{
-	return code == PB_OPT_CUSTOM_TEXT || code == PB_OPT_CUSTOM_BINARY ||
-	    code == PB_OPT_CUSTOM_TEXT_NOCOPY ||
-	    code == PB_OPT_CUSTOM_BINARY_NOCOPY;
 }

@@ -60,7 +60,6 @@ static int	end_section(struct pb_importer *, struct pb_err *);
 static int	end_stream(struct pb_importer *, struct pb_import_stream *,
 		    struct pb_err *);
 static void	drop_section(struct pb_importer *);
-static bool	is_filler(const struct pb_packet *);
 
 int
 pb_importer_create(struct pb_importer **out,
@@ -233,7 +232,10 @@ next_chunk(struct pb_importer *importer, struct pb_import_stream *stream,
 static void
 take_statistics(struct pb_importer *importer, const struct pb_event *event)
 {
-	if (!is_filler(&event->packet) && !pb_import_stream_statistics(
+	struct pb_option filler;
+
+	if (!pb_own_find(event->packet.options, event->packet.options_len,
+	    PB_OWN_FILLER, &filler) && !pb_import_stream_statistics(
 	    &importer->stream[event->interface], event, &importer->scratch))
 		importer->result.left_out.stray++;
 }
@@ -390,17 +392,4 @@ drop_section(struct pb_importer *importer)
 	importer->any_packet = false;
 	pb_buf_clear(&importer->waiting);
 	importer->waiting_count = 0;
-}
-
-static bool
-is_filler(const struct pb_packet *block)
-{
-	struct pb_option_walk walk;
-	struct pb_option option;
-
-	pb_option_walk_init(&walk, block->options, block->options_len);
-	while (pb_option_next(&walk, &option) == 1)
-		if (pb_own_option(&option, PB_OWN_FILLER))
-			return true;
-	return false;
 }

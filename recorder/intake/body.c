@@ -77,7 +77,6 @@ static bool	waiting_fits(struct walk *, size_t);
 static void	forget_waiting(struct walk *);
 static void	drop_waiting(struct walk *);
 static void	keep_last_blocks(struct walk *);
-static bool	is_filler(const struct pb_packet *);
 
 int
 pb_body_scratch_create(struct pb_body_scratch **out, struct pb_err *err)
@@ -600,17 +599,16 @@ static void
 keep_statistics(struct walk *walk, const struct pb_event *event)
 {
 	struct pb_buf *list = &walk->scratch->statistics;
-	struct pb_option_walk options;
 	struct pb_option option;
 
-	if (is_filler(&event->packet))
+	if (pb_own_find(event->packet.options, event->packet.options_len,
+	    PB_OWN_FILLER, &option))
 		return;
 	if (!waiting_fits(walk, ISB_BYTES(event->packet.options_len)))
 		return;
 	pb_buf_clear(list);
-	pb_option_walk_init(&options, event->packet.options,
-	    event->packet.options_len);
-	while (pb_option_next(&options, &option) == 1)
+	PB_OPTION_EACH(option, event->packet.options,
+	    event->packet.options_len)
 		if (walk->nanoseconds || (option.code != PB_OPT_ISB_STARTTIME &&
 		    option.code != PB_OPT_ISB_ENDTIME))
 			pb_option_put(list, option.code, option.value,
@@ -686,18 +684,4 @@ keep_last_blocks(struct walk *walk)
 	memcpy(chunk->data + chunk->len, waiting->data, waiting->len);
 	chunk->len += waiting->len;
 	forget_waiting(walk);
-}
-
-static bool
-is_filler(const struct pb_packet *statistics)
-{
-	struct pb_option_walk options;
-	struct pb_option option;
-
-	pb_option_walk_init(&options, statistics->options,
-	    statistics->options_len);
-	while (pb_option_next(&options, &option) == 1)
-		if (pb_own_option(&option, PB_OWN_FILLER))
-			return true;
-	return false;
 }

@@ -9,6 +9,7 @@
 
 #include "pcapng/build.h"
 #include "tests/unit/blocks_fixture.h"
+#include "tests/unit/option_u32.h"
 
 static void
 packets_become_blocks_numbered_without_holes(void **state)
@@ -338,7 +339,7 @@ cooked(uint16_t linktype, uint8_t type, uint32_t caplen, uint32_t want)
 	pb_blocks_packet(&side.lane[0], 1, data, caplen, 32);
 	hand_over(&side, 0, PB_HANDOVER_TIME);
 	seen = look(side.chunk[0]);
-	assert_int_equal(pb_option_find_u32(seen.last.options,
+	assert_int_equal(find_u32(seen.last.options,
 	    seen.last.options_len, PB_OPT_EPB_FLAGS, &flags), want != 0);
 	assert_int_equal(flags, want);
 	side_finish(&side);

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
+#include "tests/unit/option_u32.h"
 
 #define PEN	PB_PEN_EXAMPLE
 
@@ -321,7 +322,7 @@ each_append_adds_one_hop_and_keeps_all_else(void **state)
 		assert_int_equal(pb_buf_put(&list, at, len), 0);
 		free(at);
 		if (n == 1)	/* what follows the hops is kept too */
-			pb_option_put_u32(&list, PB_OPT_EPB_FLAGS, 3);
+			put_u32(&list, PB_OPT_EPB_FLAGS, 3);
 		assert_int_equal(pb_hops_get(list.data, list.len, hops), n);
 		for (uint64_t i = 0; i < n; i++) {
 			assert_int_equal(hops[i].time_ns, 1000 * (i + 1));
@@ -329,7 +330,7 @@ each_append_adds_one_hop_and_keeps_all_else(void **state)
 		}
 		assert_true(pb_option_find_u64(list.data, list.len,
 		    PB_OPT_EPB_PACKETID, &seq));
-		assert_true(pb_option_find_u32(list.data, list.len,
+		assert_true(find_u32(list.data, list.len,
 		    PB_OPT_EPB_FLAGS, &flags));
 		assert_int_equal(seq, 7);
 		assert_int_equal(flags, 3);
