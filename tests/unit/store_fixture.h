@@ -18,6 +18,7 @@
 #include "pcapng/option.h"
 #include "recorder/store/read/cursor.h"
 #include "recorder/store/write/store.h"
+#include "tests/unit/temp.h"
 
 struct fixture {
 	char			 dir[64];
@@ -79,11 +80,12 @@ fixture_open(struct fixture *f)
 static inline void
 fixture_init(struct fixture *f, int line)
 {
+	char name[16];
+
 	memset(f, 0, sizeof(*f));
 	pb_log_level(PB_LOG_ERROR + 1);
-	snprintf(f->dir, sizeof(f->dir), "/tmp/pb-test-%d-XXXXXX", line);
-	if (mkdtemp(f->dir) == NULL)
-		abort();
+	snprintf(name, sizeof(name), "%d", line);
+	temp_make(f->dir, name);
 	strcpy(f->key.node, "lon1");
 	strcpy(f->key.interface, "eth0");
 	f->key.epoch = 0x1122334455667788ull;
@@ -96,15 +98,11 @@ fixture_init(struct fixture *f, int line)
 static inline void
 fixture_finish(struct fixture *f)
 {
-	char command[128];
-
 	pb_store_close(f->store);
 	pb_head_unref(f->head);
 	pthread_mutex_destroy(&f->mutex);
 	pthread_cond_destroy(&f->cond);
-	snprintf(command, sizeof(command), "rm -rf '%s'", f->dir);
-	if (system(command) != 0)
-		abort();
+	temp_remove(f->dir);
 }
 
 static inline void

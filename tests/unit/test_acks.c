@@ -17,6 +17,7 @@
 
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
+#include "tests/unit/temp.h"
 
 /* As the shipper opens it: with tables of its own beside this one. */
 static const char *const tables[] = { "upstreams", "cursors",
@@ -39,9 +40,8 @@ setup(void **state)
 	struct place *p = calloc(1, sizeof(*p));
 	struct pb_err err;
 
-	strcpy(p->dir, "/tmp/pb-test-acks-XXXXXX");
-	if (mkdtemp(p->dir) == NULL ||
-	    pb_acks_create(&p->acks, p->dir, &err) < 0)
+	temp_make(p->dir, "acks");
+	if (pb_acks_create(&p->acks, p->dir, &err) < 0)
 		return -1;
 	snprintf(p->shipper, sizeof(p->shipper), "%s/shipper", p->dir);
 	*state = p;
@@ -52,13 +52,12 @@ static int
 teardown(void **state)
 {
 	struct place *p = *state;
-	char command[256];
 
 	pb_acks_destroy(p->acks);
 	pb_mdb_close(p->mdb);
-	snprintf(command, sizeof(command), "rm -rf '%s'", p->dir);
+	temp_remove(p->dir);
 	free(p);
-	return system(command);
+	return 0;
 }
 
 static void
@@ -218,15 +217,12 @@ a_shipper_that_begins_anew_is_read_anew(void **state)
 {
 	struct place *p = *state;
 	struct pb_ack ack;
-	char command[256];
 
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 40, 40);
 	assert_true(pb_acks_commits(p->acks) > 0);
 	pb_mdb_close(p->mdb);
-	snprintf(command, sizeof(command), "mv '%s' '%s.old'", p->shipper,
-	    p->shipper);
-	assert_int_equal(system(command), 0);
+	shell("mv '%s' '%s.old'", p->shipper, p->shipper);
 	assert_int_equal(pb_acks_commits(p->acks), 0);
 	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
 	shipper_opens(p, 3);

@@ -25,6 +25,7 @@
 #include "base/below.h"
 #include "base/owner.h"
 #include "base/sys.h"
+#include "tests/unit/temp.h"
 
 struct bench {
 	char	root[64];	/* of both: */
@@ -60,8 +61,7 @@ bench_init(struct bench *b)
 	struct pb_err err;
 	char file[100];
 
-	strcpy(b->root, "/tmp/pb-test-below-XXXXXX");
-	assert_non_null(mkdtemp(b->root));
+	temp_make(b->root, "below");
 	snprintf(b->store, sizeof(b->store), "%s/store", b->root);
 	snprintf(b->other, sizeof(b->other), "%s/other", b->root);
 	assert_int_equal(mkdir(b->store, 0750), 0);
@@ -88,8 +88,7 @@ bench_finish(struct bench *b)
 	assert_int_equal(rmdir(b->other), 0);	/* nothing was made there */
 	pb_below_release(b->store);
 	assert_int_equal(pb_below_fd(b->store), -1);
-	snprintf(text, sizeof(text), "rm -rf %s", b->root);
-	assert_int_equal(system(text), 0);
+	temp_remove(b->root);
 }
 
 static void

@@ -19,6 +19,7 @@
 #include "cli/status/live.h"
 #include "cli/table.h"
 #include "cli/query/target.h"
+#include "tests/unit/temp.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define TEXT_MAX	65536
@@ -31,18 +32,16 @@ static int
 make_dir(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/pb-test-cli-XXXXXX");
-	return mkdtemp(dir) == NULL ? -1 : 0;
+	temp_make(dir, "cli");
+	return 0;
 }
 
 static int
 remove_dir(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	return system(command);
+	temp_remove(dir);
+	return 0;
 }
 
 static const char *

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "shipper/control.h"
+#include "tests/unit/temp.h"
 
 #define TURNS_MAX	1000	/* of the loop before a test gives up */
 
@@ -62,8 +63,7 @@ bench_init(struct bench *b)
 
 	memset(b, 0, sizeof(*b));
 	b->steps = 1;
-	strcpy(b->dir, "/tmp/pb-test-control-XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
+	temp_make(b->dir, "control");
 	if (pb_control_create(&b->control, b->dir, handler, b, &err) < 0)
 		fail_msg("%s", err.text);
 }
@@ -71,11 +71,8 @@ bench_init(struct bench *b)
 static void
 bench_finish(struct bench *b)
 {
-	char command[600];
-
 	pb_control_destroy(b->control);
-	snprintf(command, sizeof(command), "rm -rf '%s'", b->dir);
-	assert_int_equal(system(command), 0);
+	temp_remove(b->dir);
 }
 
 /* A client in a process of its own; its report comes by a pipe. */

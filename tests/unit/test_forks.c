@@ -17,6 +17,7 @@
 #include "shipper/upstream_impl.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/temp.h"
 
 #define PACKET		100u
 #define GIVE_UP_MS	30000u
@@ -414,7 +415,6 @@ what_was_confirmed_will_do_where_its_file_is_gone(void **state)
 {
 	struct pb_cursor_row row = { .acked = 9, .sent = 9, .released = 9,
 	    .state = PB_CURSOR_READY, .sure = { .seq = 9, .digest = 77 } };
-	char command[128];
 	struct bench b;
 
 	(void)state;
@@ -426,9 +426,7 @@ what_was_confirmed_will_do_where_its_file_is_gone(void **state)
 	assert_int_equal(pb_state_begin(b.state, NULL), 0);
 	pb_state_put_cursor(b.state, "core", &row);
 	assert_int_equal(pb_state_commit(b.state), 0);
-	snprintf(command, sizeof(command), "rm -rf '%s/segments/lon1'",
-	    b.f.dir);
-	assert_int_equal(system(command), 0);
+	shell("rm -rf '%s/segments/lon1'", b.f.dir);
 	say(&b, 9, 9, 77);
 	upstream_start(&b);
 	turn(&b, 1);

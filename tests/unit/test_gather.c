@@ -87,6 +87,37 @@ a_chunk_is_durable_when_it_is_due_though_nothing_else_comes(void **state)
 	assert_int_equal(pb_stream_durable(f->stream), PACKETS);
 }
 
+/* With segments that hold all of a test: none is sealed on the way. */
+static void
+open_again(struct fixture *f)
+{
+	struct pb_store_opts opts;
+
+	pb_store_close(f->store);
+	fixture_opts(f, &opts);
+	opts.segment_size = 256u << 20;
+	assert_int_equal(pb_store_open(&f->store, &opts, NULL), 0);
+	assert_int_equal(pb_store_stream(f->store, &f->key,
+	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, NULL), 0);
+}
+
+/* Until the stream's first segment, which is open, has so many bytes. */
+static void
+wait_for_bytes(struct fixture *f, off_t bytes)
+{
+	uint64_t until = pb_clock_mono_ms() + PATIENCE_MS;
+	struct stat st = { .st_size = 0 };
+	char path[PATH_MAX];
+
+	assert_int_equal(pb_layout_segment(path, f->dir, &f->key, 1, true,
+	    NULL), 0);
+	while ((stat(path, &st) < 0 || st.st_size < bytes) &&
+	    pb_clock_mono_ms() < until)
+		usleep(1000);
+	assert_true(st.st_size >= bytes);
+}
+
+/* Its writer has them: five are more than it gathers for one write. */
 static void
 chunks_that_are_not_due_share_the_commit_of_one_that_is(void **state)
 {
@@ -94,16 +125,19 @@ chunks_that_are_not_due_share_the_commit_of_one_that_is(void **state)
 	struct pb_store_stats stats;
 	uint64_t first, last;
 
-	for (unsigned n = 0; n < 3; n++)
+	open_again(f);
+	for (unsigned n = 0; n < 5; n++)
 		submit_due(f, n, HOUR_MS, true);
-	usleep(50000);
+	wait_for_bytes(f, 4 << 20);
+	pb_store_stats(f->store, &stats);
+	assert_int_equal(stats.commits, 0);
 	assert_int_equal(done(f), 0);
-	submit_due(f, 3, 0, true);
+	submit_due(f, 5, 0, true);
 	fixture_wait(f);
 	pb_store_stats(f->store, &stats);
 	assert_int_equal(stats.commits, 1);
-	assert_int_equal(stats.chunks, 4);
-	assert_int_equal(fixture_read(f, &ALL, &first, &last), 4 * PACKETS);
+	assert_int_equal(stats.chunks, 6);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), 6 * PACKETS);
 }
 
 /* Its producer may have no other chunk left, and wait for these. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "recorder/store/index/index_expire.h"
+#include "tests/unit/temp.h"
 
 struct place {
 	char		 dir[64];
@@ -31,22 +32,20 @@ setup(void **state)
 	struct place *p = calloc(1, sizeof(*p));
 	struct pb_err err;
 
-	strcpy(p->dir, "/tmp/pb-test-index-XXXXXX");
+	temp_make(p->dir, "index");
 	*state = p;
-	return mkdtemp(p->dir) == NULL ? -1 : pb_index_open_write(&p->index,
-	    p->dir, 64u << 20, &err);
+	return pb_index_open_write(&p->index, p->dir, 64u << 20, &err);
 }
 
 static int
 teardown(void **state)
 {
 	struct place *p = *state;
-	char command[128];
 
 	pb_index_close(p->index);
-	snprintf(command, sizeof(command), "rm -rf '%s'", p->dir);
+	temp_remove(p->dir);
 	free(p);
-	return system(command);
+	return 0;
 }
 
 static void

@@ -30,6 +30,7 @@
 #include "recorder/port/ingest.h"
 #include "recorder/store/read/cursor.h"
 #include "tests/unit/ingest_body.h"
+#include "tests/unit/temp.h"
 
 #define STREAM	"/v1/streams/lon1/eth0/0123456789abcdef"
 #define PATIENCE_S 60		/* then the test has failed */
@@ -112,8 +113,7 @@ setup(void **state)
 	struct node *n = calloc(1, sizeof(*n));
 
 	pb_log_level(PB_LOG_ERROR + 1);
-	strcpy(n->dir, "/tmp/pb-test-ingest-XXXXXX");
-	assert_non_null(mkdtemp(n->dir));
+	temp_make(n->dir, "ingest");
 	n->port = free_port();
 	snprintf(n->store_path, sizeof(n->store_path), "%s/store", n->dir);
 	assert_int_equal(pb_conf_defaults(PB_CONF_LISTEN, &n->conf.listen,
@@ -135,12 +135,10 @@ static int
 teardown(void **state)
 {
 	struct node *n = *state;
-	char command[160];
 
 	if (n->ingest != NULL)
 		node_stop(n);
-	snprintf(command, sizeof(command), "rm -rf '%s'", n->dir);
-	assert_int_equal(system(command), 0);
+	temp_remove(n->dir);
 	free(n);
 	return 0;
 }

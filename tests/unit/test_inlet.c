@@ -16,6 +16,7 @@
 #include "pcapng/option.h"
 #include "recorder/store/head.h"
 #include "tests/unit/scripted_server.h"
+#include "tests/unit/temp.h"
 
 #define STREAMS		3u
 #define PACKETS		100u		/* of a chunk */
@@ -74,9 +75,7 @@ setup(void **state)
 	if (b == NULL)
 		return -1;
 	signal(SIGXFSZ, SIG_IGN);
-	strcpy(b->dir, "/tmp/pb-test-inlet-XXXXXX");
-	if (mkdtemp(b->dir) == NULL)
-		return -1;
+	temp_make(b->dir, "inlet");
 	b->cli.store_dir = b->dir;
 	if (pb_cli_conf(&b->cli, &err) < 0)
 		return -1;
@@ -95,15 +94,14 @@ static int
 teardown(void **state)
 {
 	struct bench *b = *state;
-	char command[128];
 
 	limit_files(RLIM_INFINITY);
 	for (unsigned i = 0; i < STREAMS; i++)
 		pb_head_unref(b->head[i]);
 	pb_conf_destroy(b->cli.conf);
-	snprintf(command, sizeof(command), "rm -rf '%s'", b->dir);
+	temp_remove(b->dir);
 	free(b);
-	return system(command);
+	return 0;
 }
 
 static void

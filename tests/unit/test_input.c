@@ -19,6 +19,7 @@
 #include "cli/cli.h"
 #include "cli/import/input.h"
 #include "tests/unit/ng_image.h"
+#include "tests/unit/temp.h"
 
 #define PATIENCE	200	/* times a tenth of a second */
 
@@ -28,18 +29,16 @@ static int
 make_dir(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/pb-test-input-XXXXXX");
-	return mkdtemp(dir) == NULL ? -1 : 0;
+	temp_make(dir, "input");
+	return 0;
 }
 
 static int
 remove_dir(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	return system(command);
+	temp_remove(dir);
+	return 0;
 }
 
 static const char *

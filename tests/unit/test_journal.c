@@ -11,6 +11,7 @@
 
 #include "recorder/store/facts/journal.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/temp.h"
 
 #define FACTS	6
 
@@ -41,8 +42,7 @@ set_up(void **state)
 {
 	struct scene *s = test_calloc(1, sizeof(*s));
 
-	strcpy(s->store, "/tmp/pb-test-journal-XXXXXX");
-	assert_non_null(mkdtemp(s->store));
+	temp_make(s->store, "journal");
 	strcpy(s->key.node, "lon1");
 	strcpy(s->key.interface, "eth0/a");
 	s->key.epoch = 0x1122334455667788ull;
@@ -54,10 +54,8 @@ static int
 tear_down(void **state)
 {
 	struct scene *s = *state;
-	char command[128];
 
-	snprintf(command, sizeof(command), "rm -rf '%s'", s->store);
-	assert_int_equal(system(command), 0);
+	temp_remove(s->store);
 	test_free(s);
 	return 0;
 }

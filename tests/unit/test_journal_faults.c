@@ -20,10 +20,11 @@
 #include <unistd.h>
 
 #include "recorder/store/facts/journal.h"
+#include "tests/unit/temp.h"
 
 static bool	fstat_fails;
 static unsigned	directories_synced;
-static char	dir[] = "/tmp/pb-test-journal-faults-XXXXXX";
+static char	dir[TEMP_NAME_MAX];
 static const struct pb_stream_key key = { .node = "lon1",
     .interface = "eth0", .epoch = 7 };
 
@@ -125,18 +126,16 @@ static int
 setup(void **state)
 {
 	(void)state;
-	memcpy(strrchr(dir, '-'), "-XXXXXX", 7);
-	return mkdtemp(dir) == NULL;
+	temp_make(dir, "journal-faults");
+	return 0;
 }
 
 static int
 teardown(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	return system(command);
+	temp_remove(dir);
+	return 0;
 }
 
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)

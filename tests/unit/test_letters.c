@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 
 #include "tests/unit/letters_fixture.h"
+#include "tests/unit/temp.h"
 
 /* --- demotion ----------------------------------------------------------- */
 
@@ -303,8 +304,7 @@ another_file_in_the_way_is_replaced(void **state)
 	bench_init(&b, 1);
 	assert_int_equal(pb_letters_dir(dir, b.f.dir, "core", &b.f.key, NULL),
 	    0);
-	snprintf(path, sizeof(path), "mkdir -p '%.3000s'", dir);
-	assert_int_equal(system(path), 0);
+	shell("mkdir -p '%.3000s'", dir);
 	letter_path(&b, "core", 1, path);
 	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
 	demote(&b, "core", 1, PER);

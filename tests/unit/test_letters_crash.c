@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/letters_fixture.h"
+#include "tests/unit/temp.h"
 
 /* As the process would find it that comes after a crash. */
 static void
@@ -32,13 +33,11 @@ intend(struct bench *b, uint64_t segment)
 static void
 link_by_hand(struct bench *b, uint64_t segment)
 {
-	char command[3 * PATH_MAX], to[PATH_MAX], from[PATH_MAX],
-	    dir[PATH_MAX];
+	char to[PATH_MAX], from[PATH_MAX], dir[PATH_MAX];
 
 	assert_int_equal(pb_letters_dir(dir, b->f.dir, "core", &b->f.key,
 	    NULL), 0);
-	snprintf(command, sizeof(command), "mkdir -p '%s'", dir);
-	assert_int_equal(system(command), 0);
+	shell("mkdir -p '%s'", dir);
 	letter_path(b, "core", segment, to);
 	segment_path(b, segment, from);
 	assert_int_equal(link(from, to), 0);
@@ -230,7 +229,7 @@ letters_of_an_upstream_that_is_forgotten_stay(void **state)
 static void
 a_demotion_that_fails_half_way_takes_its_links_back(void **state)
 {
-	char path[PATH_MAX], command[2 * PATH_MAX];
+	char path[PATH_MAX];
 	struct pb_err err;
 	struct bench b;
 	uint64_t done;
@@ -238,8 +237,7 @@ a_demotion_that_fails_half_way_takes_its_links_back(void **state)
 	(void)state;
 	bench_init(&b, 3);
 	letter_path(&b, "core", PER + 1, path);
-	snprintf(command, sizeof(command), "mkdir -p '%s/in the way'", path);
-	assert_int_equal(system(command), 0);
+	shell("mkdir -p '%s/in the way'", path);
 	assert_true(demote_rc(&b, "core", 1, 3 * PER, PB_DEAD_STALE, NOW,
 	    &done, &err) < 0);
 	assert_non_null(strstr(err.text, path));
@@ -247,8 +245,7 @@ a_demotion_that_fails_half_way_takes_its_links_back(void **state)
 	assert_false(has_file(&b, "core", 1));
 	assert_int_equal(total(&b, "core").letters, 0);
 	assert_int_equal(rows_of(&b, PB_STATE_LETTERS), 0);
-	snprintf(command, sizeof(command), "rm -r '%s'", path);
-	assert_int_equal(system(command), 0);
+	shell("rm -r '%s'", path);
 	demote(&b, "core", 1, 3 * PER);
 	assert_int_equal(total(&b, "core").letters, 3);
 	bench_finish(&b);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "recorder/store/lock.h"
+#include "tests/unit/temp.h"
 
 #define NAME	"recorder.lock"
 
@@ -122,13 +123,10 @@ main(void)
 		cmocka_unit_test(one_that_is_brief_is_as_exclusive),
 		cmocka_unit_test(one_that_was_ours_can_be_anothers),
 	};
-	char command[100];
 	int failed;
 
-	strcpy(store, "/tmp/pb-test-lock-XXXXXX");
-	if (mkdtemp(store) == NULL)
-		return 1;
+	temp_make(store, "lock");
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -rf %s", store);
-	return system(command) == 0 ? failed : 1;
+	temp_remove(store);
+	return failed;
 }

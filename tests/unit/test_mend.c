@@ -17,6 +17,7 @@
 #include "recorder/store/mend/repair.h"
 #include "recorder/store/mend/salvage.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/temp.h"
 
 static int
 set_up(void **state)
@@ -48,19 +49,6 @@ shut(struct fixture *f)
 {
 	pb_store_close(f->store);
 	f->store = NULL;
-}
-
-static void
-shell(const char *format, ...)
-{
-	char command[3 * PATH_MAX];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(command, sizeof(command), format, ap);
-	va_end(ap);
-	if (system(command) != 0)
-		fail_msg("%s", command);
 }
 
 static void

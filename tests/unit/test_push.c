@@ -11,6 +11,7 @@
 
 #include "shipper/push.h"
 #include "tests/unit/scripted_server.h"
+#include "tests/unit/temp.h"
 
 #define BUSY	"HTTP/1.1 503 Full\r\nRetry-After: 1\r\n" \
 	"Content-Length: 0\r\n\r\n"
@@ -42,8 +43,7 @@ stopped(void)
 static void
 bench_init(struct bench *b, const struct line *script, unsigned lines)
 {
-	snprintf(b->dir, sizeof(b->dir), "/tmp/pb-test-push-XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
+	temp_make(b->dir, "push");
 	snprintf(b->path, sizeof(b->path), "%s/recorder.sock", b->dir);
 	b->server = server_start(b->path, script, lines);
 	assert_int_equal(pb_push_create(&b->push, b->path, stopped, NULL),

@@ -11,6 +11,7 @@
 
 #include "recorder/store/mend/rebuild.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/temp.h"
 
 #define ROWS	32
 
@@ -112,10 +113,7 @@ submit_gap(struct fixture *f, uint64_t first, uint64_t last,
 static void
 lose_index(struct fixture *f)
 {
-	char command[160];
-
-	snprintf(command, sizeof(command), "rm -rf '%s/index'", f->dir);
-	assert_int_equal(system(command), 0);
+	shell("rm -rf '%s/index'", f->dir);
 }
 
 /* Segments, gaps open and closed and split, late fills, a leading gap. */
@@ -179,9 +177,7 @@ an_index_cut_short_is_made_again_and_kept_aside(void **state)
 		assert_same(&before, &after);
 		pb_store_close(f->store);
 	}
-	snprintf(path, sizeof(path), "ls '%s/damaged' | grep -q index-",
-	    f->dir);
-	assert_int_equal(system(path), 0);
+	shell("ls '%s/damaged' | grep -q index-", f->dir);
 	fixture_open(f);
 }
 

@@ -18,6 +18,7 @@
 #include "pcapng/build.h"
 #include "recorder/store/write/segment.h"
 #include "shipper/section.h"
+#include "tests/unit/temp.h"
 
 #define FILE_BYTES	(3u << 20)
 #define HEADER		300u
@@ -58,12 +59,9 @@ bench_init(struct bench *b, const char *where)
 static void
 bench_finish(struct bench *b)
 {
-	char command[128];
-
 	pb_section_finish(&b->section);
 	free(b->bytes);
-	snprintf(command, sizeof(command), "rm -rf '%s'", b->dir);
-	assert_int_equal(system(command), 0);
+	temp_remove(b->dir);
 }
 
 static struct pb_piece

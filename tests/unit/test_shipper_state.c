@@ -17,6 +17,7 @@
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 #include "shipper/state.h"
+#include "tests/unit/temp.h"
 
 struct bench {
 	char		 dir[64];
@@ -28,8 +29,7 @@ bench_init(struct bench *b)
 {
 	struct pb_err err;
 
-	snprintf(b->dir, sizeof(b->dir), "/tmp/pb-test-state-XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
+	temp_make(b->dir, "state");
 	assert_int_equal(pb_state_open(&b->state, b->dir, &err), PB_ENOENT);
 	assert_int_equal(pb_state_open_write(&b->state, b->dir, &err), 0);
 }
@@ -37,11 +37,8 @@ bench_init(struct bench *b)
 static void
 bench_finish(struct bench *b)
 {
-	char command[128];
-
 	pb_state_close(b->state);
-	snprintf(command, sizeof(command), "rm -rf '%s'", b->dir);
-	assert_int_equal(system(command), 0);
+	temp_remove(b->dir);
 }
 
 static void
@@ -362,14 +359,14 @@ a_file_that_was_cut_short_is_an_error_and_stays(void **state)
 static void
 a_second_shipper_is_told_the_firsts_pid(void **state)
 {
-	char dir[] = "/tmp/pb-test-lock-XXXXXX", command[128], pid_text[32];
+	char dir[TEMP_NAME_MAX], pid_text[32];
 	struct pb_err err;
 	int fd, status, ready[2];
 	pid_t child, pid = 0;
 	char byte;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
+	temp_make(dir, "shipper-lock");
 	assert_false(pb_shipper_running(dir, &pid));
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
@@ -394,8 +391,7 @@ a_second_shipper_is_told_the_firsts_pid(void **state)
 	close(fd);
 	close(ready[0]);
 	close(ready[1]);
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	assert_int_equal(system(command), 0);
+	temp_remove(dir);
 }
 
 int

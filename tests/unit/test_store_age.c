@@ -22,6 +22,7 @@
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/rebuild.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/temp.h"
 
 #define RUN	10u
 #define LEN	60000u
@@ -287,10 +288,7 @@ an_interface_goes_on_with_the_stream_begun_last(void **state)
 static void
 lose_index(struct fixture *f)
 {
-	char command[160];
-
-	snprintf(command, sizeof(command), "rm -rf '%s/index'", f->dir);
-	assert_int_equal(system(command), 0);
+	shell("rm -rf '%s/index'", f->dir);
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "recorder/store/home.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/temp.h"
 
 #define WAIT_MS_MAX	20000
 
@@ -34,13 +35,11 @@ teardown(void **state)
 	return 0;
 }
 
+/* The command finds the store at $S. */
 static void
-shell(const struct fixture *f, const char *command)
+at(const struct fixture *f, const char *command)
 {
-	char line[512];
-
-	snprintf(line, sizeof(line), "S='%s'; %s", f->dir, command);
-	assert_int_equal(system(line), 0);
+	shell("S='%s'; %s", f->dir, command);
 }
 
 static void
@@ -101,12 +100,12 @@ what_is_held_goes_into_the_store_that_comes_back(void **state)
 
 	capture(f, 1, 100);
 	fixture_wait(f);
-	shell(f, "mv $S $S.away");
+	at(f, "mv $S $S.away");
 	capture(f, 101, 200);
 	wait_away(f, true);
 	capture(f, 201, 300);
 	usleep(600000);
-	shell(f, "test ! -e $S && mv $S.away $S");
+	at(f, "test ! -e $S && mv $S.away $S");
 	fixture_wait(f);
 	wait_away(f, false);
 	assert_int_equal(f->ok, 3);
@@ -121,10 +120,10 @@ a_stream_goes_on_behind_a_gap_in_a_new_store(void **state)
 
 	capture(f, 1, 100);
 	fixture_wait(f);
-	shell(f, "rm -rf $S");
+	at(f, "rm -rf $S");
 	wait_away(f, true);
 	capture(f, 101, 200);
-	shell(f, "mkdir $S");
+	at(f, "mkdir $S");
 	fixture_wait(f);
 	assert_int_equal(f->ok, 2);
 	holds(f, 101, 200);
@@ -144,17 +143,17 @@ an_older_copy_gets_a_gap_up_to_what_was_written(void **state)
 	capture(f, 1, 100);
 	fixture_wait(f);
 	pb_store_close(f->store);
-	shell(f, "cp -a $S $S.copy");
+	at(f, "cp -a $S $S.copy");
 	fixture_open(f);
 	capture(f, 101, 200);
 	fixture_wait(f);
-	shell(f, "mv $S $S.away && mv $S.copy $S");
+	at(f, "mv $S $S.away && mv $S.copy $S");
 	wait_away(f, true);
 	capture(f, 201, 250);
 	fixture_wait(f);
 	assert_int_equal(f->ok, 3);
 	lacks(f, 101, 200);
-	shell(f, "rm -rf $S.away");
+	at(f, "rm -rf $S.away");
 }
 
 /*
@@ -170,14 +169,14 @@ one_that_another_recorder_went_on_with_is_not_taken(void **state)
 	capture(f, 1, 100);
 	fixture_wait(f);
 	pb_store_close(f->store);
-	shell(f, "cp -a $S $S.copy");
+	at(f, "cp -a $S $S.copy");
 	fixture_open(f);
 	capture(f, 101, 150);
 	fixture_wait(f);
 	pb_store_close(f->store);
-	shell(f, "mv $S $S.ahead && mv $S.copy $S");
+	at(f, "mv $S $S.ahead && mv $S.copy $S");
 	fixture_open(f);
-	shell(f, "mv $S $S.away && mv $S.ahead $S");
+	at(f, "mv $S $S.away && mv $S.ahead $S");
 	wait_away(f, true);
 	capture(f, 101, 120);
 	pb_store_take(f->store);
@@ -189,7 +188,7 @@ one_that_another_recorder_went_on_with_is_not_taken(void **state)
 	assert_int_equal(f->failed, 1);
 	fixture_open(f);
 	holds(f, 1, 150);
-	shell(f, "rm -rf $S.away");
+	at(f, "rm -rf $S.away");
 }
 
 static void
@@ -203,11 +202,11 @@ a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has(void **state)
 	    PB_LINKTYPE_ETHERNET, 0, false, &other, NULL), 0);
 	f->stream = other;
 	fixture_write(f, 1, 100, 100);
-	shell(f, "rm -rf $S");
+	at(f, "rm -rf $S");
 	wait_away(f, true);
 	fixture_write(f, 101, 200, 100);
 	assert_int_equal(f->failed, 1);
-	shell(f, "mkdir $S");
+	at(f, "mkdir $S");
 	wait_away(f, false);
 	assert_int_equal(pb_stream_next(other), 1);
 	assert_int_equal(pb_stream_durable(other), 0);
@@ -232,9 +231,9 @@ epochs_keep_their_order_in_a_new_store(void **state)
 		fixture_wait(f);
 	}
 	f->key.epoch--;
-	shell(f, "rm -rf $S");
+	at(f, "rm -rf $S");
 	wait_away(f, true);
-	shell(f, "mkdir $S");
+	at(f, "mkdir $S");
 	wait_away(f, false);
 	pb_store_close(f->store);
 	fixture_open(f);
@@ -258,9 +257,9 @@ a_chunk_that_waits_for_the_beginning_is_followed(void **state)
 	    PB_LINKTYPE_ETHERNET, 0, false, &other, NULL), 0);
 	f->stream = other;
 	fixture_write(f, 1, 100, 100);
-	shell(f, "mv $S $S.away");
+	at(f, "mv $S $S.away");
 	wait_away(f, true);
-	shell(f, "mv $S.away $S");
+	at(f, "mv $S.away $S");
 	while (f->ok == 1) {
 		struct pb_chunk *chunk = fixture_chunk(f, 101, 200, 100);
 
@@ -283,11 +282,11 @@ what_is_no_store_waits_for_the_operators_word(void **state)
 
 	capture(f, 1, 100);
 	fixture_wait(f);
-	shell(f, "rm -rf $S");
+	at(f, "rm -rf $S");
 	wait_away(f, true);
-	shell(f, "mkdir $S && echo mine > $S/file");
+	at(f, "mkdir $S && echo mine > $S/file");
 	usleep(1500000);
-	shell(f, "test $(ls -A $S) = file");
+	at(f, "test $(ls -A $S) = file");
 	wait_away(f, true);
 	pb_store_take(f->store);
 	wait_away(f, false);
@@ -308,32 +307,32 @@ a_home_says_what_is_at_its_path(void **state)
 	assert_int_equal(pb_home_init(&home, f->dir, PB_HOME_INDEX, NULL), 0);
 	assert_int_equal(pb_home_enter(&home, NULL), 0);
 	assert_true(pb_home_same(&home));
-	shell(f, "mv $S $S.away");
+	at(f, "mv $S $S.away");
 	assert_false(pb_home_same(&home));
 	assert_string_equal(pb_home_why(&home), "was moved away");
 	/* A copy is not the store that is held. */
-	shell(f, "cp -a $S.away $S");
+	at(f, "cp -a $S.away $S");
 	assert_int_equal(pb_home_enter(&home, NULL), 0);
 	assert_false(pb_home_same(&home));
-	shell(f, "rm -r $S");
+	at(f, "rm -r $S");
 	pb_home_leave(&home);
 	assert_int_equal(pb_home_offer(&home), PB_HOME_NOTHING);
-	shell(f, "echo > $S");
+	at(f, "echo > $S");
 	assert_int_equal(pb_home_offer(&home), PB_HOME_NOTHING);
-	shell(f, "rm $S && mkdir -p $S/shipper");
+	at(f, "rm $S && mkdir -p $S/shipper");
 	assert_int_equal(pb_home_offer(&home), PB_HOME_EMPTY);
-	shell(f, "mkdir $S/segments");
+	at(f, "mkdir $S/segments");
 	/* What was tried is the directory that is held, whatever is there. */
 	pb_home_keep_trying(&home);
 	assert_int_equal(pb_home_offer(&home), PB_HOME_OTHER);
 	assert_int_equal(pb_below_renew(f->dir, NULL), 0);
 	pb_home_keep_trying(&home);
 	assert_int_equal(pb_home_offer(&home), PB_HOME_EMPTY);
-	shell(f, "rm -r $S && mv $S.away $S");
+	at(f, "rm -r $S && mv $S.away $S");
 	assert_int_equal(pb_home_offer(&home), PB_HOME_STORE);
 	assert_int_equal(pb_below_renew(f->dir, NULL), 0);
 	assert_int_equal(pb_home_enter(&home, NULL), 0);
-	shell(f, "rm -rf $S");
+	at(f, "rm -rf $S");
 	assert_string_equal(pb_home_why(&home), "was deleted");
 	pb_home_leave(&home);
 	assert_int_equal(pb_home_offer(&home), PB_HOME_ROOM);

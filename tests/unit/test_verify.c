@@ -12,6 +12,7 @@
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/repair.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/temp.h"
 
 struct scene {
 	struct fixture	 f;
@@ -262,7 +263,7 @@ static void
 repair_keeps_doubtful_packets_and_a_copy(void **state)
 {
 	struct scene *s = *state;
-	char path[PATH_MAX], command[PATH_MAX];
+	char path[PATH_MAX];
 	size_t len;
 	uint8_t *bytes;
 
@@ -275,9 +276,7 @@ repair_keeps_doubtful_packets_and_a_copy(void **state)
 	assert_int_equal(s->found[0].first, 61);
 	assert_int_equal(s->found[0].last, 100);
 	repair(s);
-	snprintf(command, sizeof(command), "grep -q 'packets 61 to 100' "
-	    "'%s'/damaged/*.txt", s->f.dir);
-	assert_int_equal(system(command), 0);
+	shell("grep -q 'packets 61 to 100' '%s'/damaged/*.txt", s->f.dir);
 }
 
 static void
@@ -319,10 +318,7 @@ a_missing_file_is_a_gap_after_the_repair(void **state)
 static void
 copy(const char *from, const char *to)
 {
-	char command[3 * PATH_MAX];
-
-	snprintf(command, sizeof(command), "cp -p '%s' '%s'", from, to);
-	assert_int_equal(system(command), 0);
+	shell("cp -p '%s' '%s'", from, to);
 }
 
 static void

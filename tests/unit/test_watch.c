@@ -13,6 +13,7 @@
 
 #include "shipper/watch.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/temp.h"
 
 #define PACKET	100u
 
@@ -78,19 +79,15 @@ static void
 bench_init(struct bench *b)
 {
 	memset(b, 0, sizeof(*b));
-	snprintf(b->dir, sizeof(b->dir), "/tmp/pb-test-watch-XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
+	temp_make(b->dir, "watch");
 	assert_int_equal(pb_watch_create(&b->watch, b->dir, NULL), 0);
 }
 
 static void
 bench_finish(struct bench *b)
 {
-	char command[128];
-
 	pb_watch_destroy(b->watch);
-	snprintf(command, sizeof(command), "rm -rf '%s'", b->dir);
-	assert_int_equal(system(command), 0);
+	temp_remove(b->dir);
 }
 
 static void
