@@ -21,28 +21,6 @@
 #define PACKETS		500u	/* of 1900 bytes: some 950 KB a chunk */
 #define PATIENCE_MS	20000u
 
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	assert_non_null(f);
-	fixture_init(f, __LINE__);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	if (f->store != NULL)
-		fixture_finish(f);
-	free(f);
-	return 0;
-}
-
 /* Chunk `n` (from 0) of the stream, due in `ms`. */
 static void
 submit_due(struct fixture *f, unsigned n, uint64_t ms, bool keep_trying)
@@ -128,7 +106,7 @@ chunks_that_are_not_due_share_the_commit_of_one_that_is(void **state)
 	open_again(f);
 	for (unsigned n = 0; n < 5; n++)
 		submit_due(f, n, HOUR_MS, true);
-	wait_for_bytes(f, 4 << 20);
+	wait_for_bytes(f, 3 << 20);
 	pb_store_stats(f->store, &stats);
 	assert_int_equal(stats.commits, 0);
 	assert_int_equal(done(f), 0);
@@ -349,23 +327,21 @@ a_digest_that_a_producer_made_is_used_where_it_is_right(void **state)
 int
 main(void)
 {
-#define IN_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		IN_STORE(
-		    a_chunk_is_durable_when_it_is_due_though_nothing_else_comes),
+	    a_chunk_is_durable_when_it_is_due_though_nothing_else_comes),
 		IN_STORE(
 		    chunks_that_are_not_due_share_the_commit_of_one_that_is),
 		IN_STORE(much_is_flushed_though_none_of_it_is_due),
 		IN_STORE(closing_makes_durable_what_was_not_due),
 		IN_STORE(when_a_gathered_write_fails_no_chunk_of_it_counts),
 		IN_STORE(
-		    gathered_chunks_of_capture_wait_in_order_until_the_disk_heals),
+	    gathered_chunks_of_capture_wait_in_order_until_the_disk_heals),
 		IN_STORE(
 		    gathered_chunks_that_fill_several_segments_are_all_there),
 		IN_STORE(small_chunks_between_gathered_ones_keep_their_place),
-		cmocka_unit_test_setup_teardown(
-		    a_digest_that_a_producer_made_is_used_where_it_is_right,
-		    setup, teardown),
+		IN_STORE(
+		    a_digest_that_a_producer_made_is_used_where_it_is_right),
 		cmocka_unit_test(chunks_have_bytes_of_their_own_on_a_page_edge),
 	};
 

@@ -534,6 +534,8 @@ try_held(struct pb_store *store, bool last)
 	struct pb_stream *stream = store->holders, *next;
 	struct pb_chunk *chunk;
 
+	if (stream == NULL)
+		return;		/* what else is written waits until it is due */
 	store->holders = NULL;
 	for (; stream != NULL; stream = next) {
 		struct chunk_list held = stream->held;
