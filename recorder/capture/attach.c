@@ -21,15 +21,14 @@
 
 #define STORE_RETRY_MS	1000u
 
-static int	open_lanes(struct pb_source *, struct pb_pcap *, unsigned *,
+static int	open_handles(struct pb_source *, struct pb_handles *,
 		    struct pb_err *);
 static void	tell_slow(void *);
 static void	retry_later(struct pb_source *);
-static void	close_handles(struct pb_pcap *, unsigned);
-static int	adopt(struct pb_source *, struct pb_pcap *, unsigned,
+static int	adopt(struct pb_source *, struct pb_handles *,
 		    struct pb_err *);
-static void	start_lanes(struct pb_source *, const struct pb_pcap *,
-		    struct pb_head *, unsigned);
+static void	start_lanes(struct pb_source *, const struct pb_handles *,
+		    struct pb_head *);
 static void	leave_out(struct pb_source *, unsigned, const struct pb_err *);
 static int	find_stream(struct pb_source *, uint16_t, struct pb_err *);
 static void	end_lanes(struct pb_source *);
@@ -38,13 +37,12 @@ static void	tell_open(struct pb_source *);
 void
 pb_attach_open(struct pb_source *src)
 {
-	struct pb_pcap fresh[PB_CAPTURE_THREADS_MAX];
+	struct pb_handles fresh;
 	struct pb_err err;
-	unsigned count;
 	int rc;
 
 	pb_link_state(src->capture.interface, &src->seen);
-	rc = open_lanes(src, fresh, &count, &err);
+	rc = open_handles(src, &fresh, &err);
 	if (rc > 0)
 		src->stopping = true;
 	if (rc < 0)
@@ -52,7 +50,7 @@ pb_attach_open(struct pb_source *src)
 	if (rc == 0) {
 		/* What the store refuses it may take again any moment. */
 		src->retry_ms = pb_clock_mono_ms() + STORE_RETRY_MS;
-		rc = adopt(src, fresh, count, &err);
+		rc = adopt(src, &fresh, &err);
 	}
 	if (rc < 0)
 		pb_source_error(src, err.text);
@@ -69,9 +67,8 @@ pb_attach_lost(struct pb_source *src, const char *why)
 {
 	bool soon = pb_clock_mono_ms() - src->opened_ms <
 	    PB_SOURCE_RETRY_MS_MAX;
-	struct pb_pcap fresh[PB_CAPTURE_THREADS_MAX];
+	struct pb_handles fresh;
 	struct pb_err err;
-	unsigned count = 0;
 	bool another;
 	int rc = 0;
 
@@ -84,13 +81,13 @@ pb_attach_lost(struct pb_source *src, const char *why)
 	another = src->seen.index != 0 &&
 	    src->seen.index != src->lane[0].pcap.index;
 	if (another)
-		rc = open_lanes(src, fresh, &count, &err);
+		rc = open_handles(src, &fresh, &err);
 	pb_attach_close(src);
 	src->retry_ms = pb_clock_mono_ms();
 	if (rc > 0)
 		src->stopping = true;
 	if (another && rc == 0)
-		rc = adopt(src, fresh, count, &err);
+		rc = adopt(src, &fresh, &err);
 	if (rc < 0)
 		pb_source_error(src, err.text);
 	if (soon && !src->open)
@@ -161,14 +158,14 @@ retry_later(struct pb_source *src)
 
 /* As far as the source is not told to end meanwhile. */
 static int
-open_lanes(struct pb_source *src, struct pb_pcap *fresh, unsigned *count,
+open_handles(struct pb_source *src, struct pb_handles *fresh,
     struct pb_err *err)
 {
-	struct pb_opening ask = { .capture = src->capture,
+	const struct pb_pcap_ask ask = { .capture = src->capture,
 	    .hold_ms = src->hold_ms, .host_clock = src->host_clock };
 
 	return pb_opening_run(&ask, src->stop_fd, tell_slow, src, fresh,
-	    count, err);
+	    err);
 }
 
 static void
@@ -177,34 +174,27 @@ tell_slow(void *arg)
 	pb_source_waits(arg, "filter: its names are being looked up");
 }
 
-static void
-close_handles(struct pb_pcap *fresh, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		pb_pcap_close(&fresh[i]);
-}
-
 /* Capture from `fresh`; on failure they are closed. */
 static int
-adopt(struct pb_source *src, struct pb_pcap *fresh, unsigned count,
-    struct pb_err *err)
+adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 {
+	uint16_t linktype = fresh->at[0].linktype;
 	/* Each further lane fills one chunk and keeps one in reserve. */
 	unsigned chunks = PB_SOURCE_CHUNKS + 2 * (src->capture.threads - 1);
 	struct pb_head *head = NULL;
 	int rc;
 
-	rc = find_stream(src, fresh->linktype, err);
+	rc = find_stream(src, linktype, err);
 	if (rc == 0 && src->pool == NULL)
 		rc = pb_pool_create(&src->pool, chunks, err);
 	if (rc == 0)
 		rc = pb_describe(&head, &src->node, &src->capture, src->epoch,
-		    fresh->linktype, err);
+		    linktype, err);
 	if (rc < 0) {
-		close_handles(fresh, count);
+		pb_handles_close(fresh);
 		return rc;
 	}
-	start_lanes(src, fresh, head, count);
+	start_lanes(src, fresh, head);
 	pb_head_unref(head);
 	pb_source_error(src, "");
 	src->told = false;
@@ -215,24 +205,22 @@ adopt(struct pb_source *src, struct pb_pcap *fresh, unsigned count,
 }
 
 static void
-start_lanes(struct pb_source *src, const struct pb_pcap *fresh,
-    struct pb_head *head, unsigned count)
+start_lanes(struct pb_source *src, const struct pb_handles *fresh,
+    struct pb_head *head)
 {
 	struct pb_err err;
 
-	for (unsigned i = 0; i < count; i++) {
-		pb_lane_open(&src->lane[i], &fresh[i], count);
-		pb_blocks_stream(&src->lane[i].blocks, src->pool, src->stream,
-		    pb_head_ref(head), fresh->linktype);
-	}
 	src->open = true;
 	src->link_up = true;
-	src->lanes = count;
-	for (unsigned i = 1; i < src->lanes; i++) {
-		src->lane[i].runs = pb_lane_start(&src->lane[i], &err) == 0;
-		if (!src->lane[i].runs)
-			leave_out(src, i, &err);
+	src->lanes = fresh->count;
+	for (unsigned i = 0; i < src->lanes; i++) {
+		pb_lane_open(&src->lane[i], &fresh->at[i], src->lanes);
+		pb_blocks_stream(&src->lane[i].blocks, src->pool, src->stream,
+		    pb_head_ref(head), src->linktype);
 	}
+	for (unsigned i = 1; i < src->lanes; i++)
+		if (pb_lane_start(&src->lane[i], &err) < 0)
+			leave_out(src, i, &err);
 }
 
 /* No thread for this lane and those behind it: what leaves the group leaves
@@ -280,11 +268,8 @@ end_lanes(struct pb_source *src)
 {
 	uint64_t ends;
 
-	for (unsigned i = 1; i < src->lanes; i++) {
-		if (src->lane[i].runs)
-			pb_lane_join(&src->lane[i]);
-		src->lane[i].runs = false;
-	}
+	for (unsigned i = 1; i < src->lanes; i++)
+		pb_lane_join(&src->lane[i]);
 	if (read(src->end_fd, &ends, sizeof(ends)) != sizeof(ends))
 		assert(!"eventfd refused");
 	pb_lane_end(&src->lane[0]);

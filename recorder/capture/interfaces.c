@@ -96,9 +96,8 @@ list_types(pcap_t *pcap, struct pb_buf *out)
 static const char *
 try_to_open(struct pb_pcap *opened, const char *device, struct pb_err *err)
 {
-	struct pb_conf_capture capture = { .snaplen = PB_SNAPLEN,
-	    .buffer = LINKTYPE_BUFFER, .threads = 1,
-	    .timestamp_type = "host" };
+	struct pb_pcap_ask ask = { .capture = { .buffer = LINKTYPE_BUFFER,
+	    .timestamp_type = "host" }, .hold_ms = 1 };
 	const char *name;
 
 	memset(opened, 0, sizeof(*opened));
@@ -107,12 +106,12 @@ try_to_open(struct pb_pcap *opened, const char *device, struct pb_err *err)
 		try_netfilter(err);
 		return "";
 	}
-	if (strlen(device) >= sizeof(capture.interface)) {
+	if (strlen(device) >= sizeof(ask.capture.interface)) {
 		pb_err_set(err, PB_EINVAL, "its name is too long");
 		return "";
 	}
-	strcpy(capture.interface, device);
-	if (pb_pcap_open(opened, &capture, NULL, 1, 1, false, err) < 0)
+	strcpy(ask.capture.interface, device);
+	if (pb_pcap_open(opened, &ask, NULL, 1, err) < 0)
 		return "";
 	name = pcap_datalink_val_to_name(pcap_datalink(opened->pcap));
 	return name != NULL ? name : "";

@@ -113,16 +113,24 @@ pb_lane_close(struct pb_lane *lane)
 int
 pb_lane_start(struct pb_lane *lane, struct pb_err *err)
 {
+	char name[16];
+
 	errno = pthread_create(&lane->thread, NULL, lane_main, lane);
 	if (errno != 0)
 		return pb_err_sys(err, "capture: start a thread");
+	lane->runs = true;
+	snprintf(name, sizeof(name), "cap%u-%.9s", lane->index,
+	    lane->source->capture.interface);
+	pthread_setname_np(lane->thread, name);
 	return 0;
 }
 
 void
 pb_lane_join(struct pb_lane *lane)
 {
-	pthread_join(lane->thread, NULL);
+	if (lane->runs)
+		pthread_join(lane->thread, NULL);
+	lane->runs = false;
 }
 
 unsigned
@@ -207,11 +215,7 @@ static void *
 lane_main(void *arg)
 {
 	struct pb_lane *lane = arg;
-	char name[16];
 
-	snprintf(name, sizeof(name), "cap%u-%.9s", lane->index,
-	    lane->source->capture.interface);
-	pthread_setname_np(pthread_self(), name);
 	lane->now_ms = pb_clock_mono_ms();
 	while (pb_lane_wait(lane, lane->source->end_fd, -1,
 	    lane->now_ms + IDLE_MS) != PB_LANE_STOP) {

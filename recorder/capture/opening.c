@@ -12,35 +12,65 @@
 #include "base/log.h"
 #include "recorder/capture/fanout.h"
 #include "recorder/capture/link.h"
+#include "recorder/capture/source.h"
 
 #define SLOW_MS		1000
 
+struct opening {
+	struct pb_pcap_ask ask;
+	struct pb_pcap_filter filter;
+	/* What comes of it: */
+	struct pb_handles handles;
+	int		 rc;
+	struct pb_err	 err;
+};
+
+static int	check_filter(const struct pb_conf_capture *, unsigned,
+		    struct pb_err *);
+static struct opening *new_opening(const struct pb_conf_capture *,
+		    struct pb_err *);
 static bool	is_done(struct pb_aside *, int, void (*)(void *), void *);
-static void	work(void *);
+static void	look_up(void *);
+static void	open_all(void *);
 static void	drop(void *);
-static int	open_group(struct pb_opening *);
-static int	open_handles(struct pb_opening *, unsigned);
-static void	close_handles(struct pb_opening *);
-static int	one_handle(struct pb_opening *, const char *);
+static int	open_group(struct opening *);
+static int	open_handles(struct opening *, unsigned);
+static int	one_handle(struct opening *, const char *);
 
 int
-pb_opening_run(const struct pb_opening *ask, int stop_fd,
-    void (*slow)(void *arg), void *arg, struct pb_pcap *handle,
-    unsigned *count, struct pb_err *err)
+pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
+    struct pb_err *err)
 {
-	struct pb_opening *opening = malloc(sizeof(*opening));
+	int rc = 0;
+
+	if (capture->timestamp_type[0] != '\0' &&
+	    pcap_tstamp_type_name_to_val(capture->timestamp_type) < 0)
+		rc = pb_err_set(err, PB_EINVAL, "timestamp_type '%s': not "
+		    "known; `pb interfaces` lists those of each interface",
+		    capture->timestamp_type);
+	else if (capture->filter[0] != '\0')
+		rc = check_filter(capture, ms, err);
+	if (rc != 0)
+		pb_err_prefix(err, "[capture %s]", capture->interface);
+	return rc;
+}
+
+int
+pb_opening_run(const struct pb_pcap_ask *ask, int stop_fd,
+    void (*slow)(void *arg), void *arg, struct pb_handles *out,
+    struct pb_err *err)
+{
+	struct opening *opening = new_opening(&ask->capture, err);
 	struct pb_aside *aside = NULL;
 	int rc = 0;
 
 	if (opening == NULL)
-		return pb_err_set(err, PB_ENOMEM, "interface %s: no memory",
-		    ask->capture.interface);
-	*opening = *ask;
-	opening->count = 0;
+		return PB_ENOMEM;
+	opening->ask = *ask;
 	if (ask->capture.filter[0] == '\0')
-		work(opening);
+		open_all(opening);
 	else
-		rc = pb_aside_start(&aside, work, drop, opening, false,
+		rc = pb_aside_start(&aside, open_all, drop, opening, false,
 		    err);
 	if (rc < 0)
 		return rc;
@@ -49,17 +79,60 @@ pb_opening_run(const struct pb_opening *ask, int stop_fd,
 		return 1;
 	}
 	rc = opening->rc;
-	if (rc < 0) {
+	if (rc < 0)
 		*err = opening->err;
-	} else {
-		memcpy(handle, opening->handle, sizeof(opening->handle));
-		*count = opening->count;
-		opening->count = 0;
-	}
+	*out = opening->handles;
+	opening->handles.count = 0;	/* they are the caller's */
 	if (aside == NULL)
 		drop(opening);
 	pb_aside_leave(aside);
 	return rc;
+}
+
+void
+pb_handles_close(struct pb_handles *handles)
+{
+	while (handles->count > 0)
+		pb_pcap_close(&handles->at[--handles->count]);
+}
+
+static int
+check_filter(const struct pb_conf_capture *capture, unsigned ms,
+    struct pb_err *err)
+{
+	struct opening *check = new_opening(capture, err);
+	struct pb_aside *aside;
+	int rc;
+
+	if (check == NULL)
+		return PB_ENOMEM;
+	rc = pb_aside_start(&aside, look_up, drop, check, false, err);
+	if (rc < 0)
+		return rc;
+	if (!pb_aside_wait(aside, -1, (int)ms)) {
+		pb_err_set(err, PB_EINVAL, "filter: no answer about its names "
+		    "within %u ms", ms);
+		rc = 1;
+	} else if (check->rc < 0) {
+		if (err != NULL)
+			*err = check->err;
+		rc = check->rc == PB_ENOENT ? 1 : check->rc;
+	}
+	pb_aside_leave(aside);
+	return rc;
+}
+
+static struct opening *
+new_opening(const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	struct opening *opening = calloc(1, sizeof(*opening));
+
+	if (opening == NULL)
+		pb_err_set(err, PB_ENOMEM, "interface %s: no memory",
+		    capture->interface);
+	else
+		opening->ask.capture = *capture;
+	return opening;
 }
 
 /* False where it is told to stop first. */
@@ -78,29 +151,41 @@ is_done(struct pb_aside *aside, int stop_fd, void (*slow)(void *arg),
 }
 
 static void
-work(void *arg)
+look_up(void *arg)
 {
-	struct pb_opening *opening = arg;
+	struct opening *opening = arg;
 
 	opening->rc = pb_pcap_filter_names(&opening->filter,
-	    &opening->capture, &opening->err);
-	if (opening->rc == 0)
+	    &opening->ask.capture, &opening->err);
+}
+
+/* What is wrong with the filter otherwise, the interface's own link type
+ * says. */
+static void
+open_all(void *arg)
+{
+	struct opening *opening = arg;
+
+	look_up(opening);
+	if (opening->rc != PB_ENOENT)
 		opening->rc = open_group(opening);
-	pb_pcap_filter_finish(&opening->filter);
 }
 
 static void
 drop(void *arg)
 {
-	close_handles(arg);
-	free(arg);
+	struct opening *opening = arg;
+
+	pb_handles_close(&opening->handles);
+	pb_pcap_filter_finish(&opening->filter);
+	free(opening);
 }
 
 static int
-open_group(struct pb_opening *opening)
+open_group(struct opening *opening)
 {
-	const char *interface = opening->capture.interface;
-	unsigned threads = opening->capture.threads;
+	const char *interface = opening->ask.capture.interface;
+	unsigned threads = opening->ask.capture.threads;
 	struct pb_link_state link;
 	int rc;
 
@@ -112,55 +197,44 @@ open_group(struct pb_opening *opening)
 	rc = open_handles(opening, threads);
 	if (rc < 0)
 		return rc;
-	rc = pb_fanout_join(opening->handle, threads, opening->hold_ms,
+	rc = pb_fanout_join(opening->handles.at, threads, opening->ask.hold_ms,
 	    &opening->err);
 	if (rc == 0)
 		return 0;
 	pb_link_state(interface, &link);
-	if (link.index != opening->handle[0].index || !link.up)
+	if (link.index != opening->handles.at[0].index || !link.up)
 		rc = PB_ESYS;	/* the group is not to blame */
-	close_handles(opening);
+	pb_handles_close(&opening->handles);
 	if (rc != PB_EINVAL)
 		return pb_err_prefix(&opening->err, "interface %s", interface);
 	return one_handle(opening, opening->err.text);
 }
 
 static int
-open_handles(struct pb_opening *opening, unsigned count)
+open_handles(struct opening *opening, unsigned count)
 {
-	struct pb_pcap *handle = opening->handle;
-	struct pb_err *err = &opening->err;
+	struct pb_handles *handles = &opening->handles;
+	int rc = 0;
 
-	while (opening->count < count) {
-		struct pb_pcap *at = &handle[opening->count];
-		int rc = pb_pcap_open(at, &opening->capture,
-		    &opening->filter, count, opening->hold_ms,
-		    opening->host_clock, err);
+	while (handles->count < count && rc == 0) {
+		struct pb_pcap *at = &handles->at[handles->count];
 
-		if (rc == 0) {
-			opening->count++;
-			if (at->index != handle->index)
-				rc = pb_err_set(err, PB_ENOENT, "interface "
-				    "%s: it changed while it was opened",
-				    opening->capture.interface);
-		}
-		if (rc < 0) {
-			close_handles(opening);
-			return rc;
-		}
+		rc = pb_pcap_open(at, &opening->ask, &opening->filter, count,
+		    &opening->err);
+		if (rc == 0)
+			handles->count++;
+		if (rc == 0 && at->index != handles->at[0].index)
+			rc = pb_err_set(&opening->err, PB_ENOENT, "interface "
+			    "%s: it changed while it was opened",
+			    opening->ask.capture.interface);
 	}
-	return 0;
-}
-
-static void
-close_handles(struct pb_opening *opening)
-{
-	while (opening->count > 0)
-		pb_pcap_close(&opening->handle[--opening->count]);
+	if (rc < 0)
+		pb_handles_close(handles);
+	return rc;
 }
 
 static int
-one_handle(struct pb_opening *opening, const char *why)
+one_handle(struct opening *opening, const char *why)
 {
 	char text[PB_ERR_TEXT_MAX];	/* `why` may be err's */
 	int rc;
@@ -171,7 +245,7 @@ one_handle(struct pb_opening *opening, const char *why)
 		pb_log(PB_LOG_WARN, "capture", "one thread instead of %u, for "
 		    "the kernel shares nothing out among several "
 		    "interface=%s: %s; Fix: threads = 1",
-		    opening->capture.threads, opening->capture.interface,
-		    text);
+		    opening->ask.capture.threads,
+		    opening->ask.capture.interface, text);
 	return rc;
 }

@@ -11,27 +11,22 @@
 
 #include "recorder/capture/pcap_open.h"
 
-struct pb_opening {
-	struct pb_conf_capture capture;
-	unsigned	 hold_ms;	/* as in pb_pcap_open() */
-	bool		 host_clock;
-	struct pb_pcap_filter filter;	/* while it is opened; zeroed */
-	/* What comes of it: */
-	struct pb_pcap	 handle[PB_CAPTURE_THREADS_MAX];
+struct pb_handles {			/* of one interface */
+	struct pb_pcap	 at[PB_CAPTURE_THREADS_MAX];
 	unsigned	 count;		/* of them, in one group (fanout.h) */
-	int		 rc;
-	struct pb_err	 err;
 };
 
 /*
  * Open as many handles as there are threads to be; one, with the whole
  * buffer, where the kernel shares nothing out.  `ask` is copied.  On success
- * handle[*count] are the caller's.  1 where `stop_fd` became readable first;
+ * those of `out` are the caller's.  1 where `stop_fd` became readable first;
  * else the error of pb_pcap_open().  `slow(arg)` is called once where it takes
  * longer than a second.
  */
-int	pb_opening_run(const struct pb_opening *ask, int stop_fd,
-	    void (*slow)(void *arg), void *arg, struct pb_pcap *handle,
-	    unsigned *count, struct pb_err *err);
+int	pb_opening_run(const struct pb_pcap_ask *ask, int stop_fd,
+	    void (*slow)(void *arg), void *arg, struct pb_handles *out,
+	    struct pb_err *err);
+
+void	pb_handles_close(struct pb_handles *handles);
 
 #endif

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/aside.h"
 #include "pcapng/block.h"
 #include "recorder/filter/filter.h"
 #include "recorder/capture/link.h"
@@ -27,23 +26,13 @@
 #define LINKTYPE_IPV4	228	/* of libpcap's queues */
 #define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
 
-/* A filter that is looked at aside: its names may take long. */
-struct check {
-	struct pb_conf_capture capture;
-	int		 rc;
-	struct pb_err	 err;
-};
-
-static void	check_filter(void *);
-static int	compile_dead(struct pb_pcap_filter *,
-		    const struct pb_conf_capture *, struct pb_err *);
 static uint16_t	likely_link(const char *);
 static int	err_pcap(struct pb_err *, const char *, int, const char *);
-static size_t	wanted_types(const struct pb_conf_capture *, bool,
+static size_t	wanted_types(const struct pb_pcap_ask *,
 		    int[static TYPES_MAX]);
 static const char *device_of(const char *, char [static PB_CONF_VALUE_MAX]);
-static int	activate(pcap_t **, const struct pb_conf_capture *, unsigned,
-		    unsigned, int, struct pb_err *);
+static int	activate(pcap_t **, const struct pb_pcap_ask *, unsigned,
+		    int, struct pb_err *);
 static int	take_shape(struct pb_pcap *, const struct pb_conf_capture *,
 		    struct pb_pcap_filter *, struct pb_err *);
 static int	set_filter(const struct pb_pcap *,
@@ -52,54 +41,37 @@ static int	set_filter(const struct pb_pcap *,
 static int	compile_live(pcap_t *, const struct pb_conf_capture *,
 		    struct pb_pcap_filter *, struct pb_err *);
 static int	domain_of(pcap_t *);
-static int	set_reading(struct pb_pcap *, const struct pb_conf_capture *,
-		    unsigned, struct pb_err *);
+static int	set_reading(struct pb_pcap *, const struct pb_pcap_ask *,
+		    struct pb_err *);
+static uint32_t	snaplen_of(const struct pb_conf_capture *);
+static int	buffer_of(const struct pb_conf_capture *, unsigned);
 static void	prefer_sll2(pcap_t *);
 
-int
-pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
-    struct pb_err *err)
-{
-	struct check *check;
-	struct pb_aside *aside;
-	int rc;
-
-	if (capture->timestamp_type[0] != '\0' &&
-	    pcap_tstamp_type_name_to_val(capture->timestamp_type) < 0)
-		return pb_err_set(err, PB_EINVAL, "timestamp_type '%s': not "
-		    "known; `pb interfaces` lists those of each interface",
-		    capture->timestamp_type);
-	if (capture->filter[0] == '\0')
-		return 0;
-	check = calloc(1, sizeof(*check));
-	if (check == NULL)
-		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
-	check->capture = *capture;
-	rc = pb_aside_start(&aside, check_filter, free, check, false, err);
-	if (rc < 0)
-		return rc;
-	if (pb_aside_wait(aside, -1, (int)ms)) {
-		rc = check->rc;
-		if (err != NULL && rc != 0)
-			*err = check->err;
-	} else {
-		pb_err_set(err, PB_EINVAL, "filter: no answer about its names "
-		    "within %u ms", ms);
-		rc = 1;
-	}
-	pb_aside_leave(aside);
-	return rc;
-}
-
+/* Which link type the interface has is known once it is there: a filter that
+ * suits none of the common ones suits none. */
 int
 pb_pcap_filter_names(struct pb_pcap_filter *out,
     const struct pb_conf_capture *capture, struct pb_err *err)
 {
+	const uint16_t common[] = {
+		likely_link(capture->interface), PB_LINKTYPE_ETHERNET,
+		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
+		127 /* IEEE802_11_RADIOTAP */, 239 /* NFLOG */,
+	};
+	struct pb_err other;
+	int rc = PB_EINVAL;
+
 	memset(out, 0, sizeof(*out));
-	if (capture->filter[0] != '\0' &&
-	    compile_dead(out, capture, err) == PB_ENOENT)
-		return PB_ENOENT;
-	return 0;
+	if (capture->filter[0] == '\0')
+		return 0;
+	for (size_t i = 0; i < COUNT(common) && rc == PB_EINVAL; i++) {
+		out->linktype = common[i];
+		rc = pb_filter_create(&out->filter, capture->filter,
+		    common[i], i == 0 ? err : &other);
+		if (i > 0 && rc < 0 && rc != PB_EINVAL)
+			*err = other;
+	}
+	return rc;
 }
 
 void
@@ -110,19 +82,18 @@ pb_pcap_filter_finish(struct pb_pcap_filter *filter)
 }
 
 int
-pb_pcap_open(struct pb_pcap *out, const struct pb_conf_capture *capture,
-    struct pb_pcap_filter *filter, unsigned handles, unsigned hold_ms,
-    bool host_clock, struct pb_err *err)
+pb_pcap_open(struct pb_pcap *out, const struct pb_pcap_ask *ask,
+    struct pb_pcap_filter *filter, unsigned handles, struct pb_err *err)
 {
+	const struct pb_conf_capture *capture = &ask->capture;
 	int types[TYPES_MAX] = { 0 }, rc = PB_EINVAL;
-	size_t count = wanted_types(capture, host_clock, types);
+	size_t count = wanted_types(ask, types);
 	struct pb_link_state before, after;
 
 	memset(out, 0, sizeof(*out));
 	pb_link_state(capture->interface, &before);
 	for (size_t i = 0; i < count; i++) {
-		rc = activate(&out->pcap, capture, handles, hold_ms, types[i],
-		    err);
+		rc = activate(&out->pcap, ask, handles, types[i], err);
 		if (rc == 0) {
 			out->timestamps = pcap_tstamp_type_val_to_name(
 			    types[i]);
@@ -142,7 +113,7 @@ pb_pcap_open(struct pb_pcap *out, const struct pb_conf_capture *capture,
 	else
 		rc = take_shape(out, capture, filter, err);
 	if (rc == 0)
-		rc = set_reading(out, capture, hold_ms, err);
+		rc = set_reading(out, ask, err);
 	if (rc < 0)
 		pb_pcap_close(out);
 	return rc;
@@ -168,42 +139,6 @@ pb_pcap_use_host_clock(struct pb_pcap *opened)
 		opened->timestamps = "host";
 }
 
-static void
-check_filter(void *arg)
-{
-	struct check *check = arg;
-	struct pb_pcap_filter filter = { .filter = NULL };
-
-	check->rc = compile_dead(&filter, &check->capture, &check->err);
-	pb_pcap_filter_finish(&filter);
-	if (check->rc == PB_ENOENT)
-		check->rc = 1;
-}
-
-/* Which link type the interface has is known once it is there: a filter that
- * suits none of the common ones suits none. */
-static int
-compile_dead(struct pb_pcap_filter *out,
-    const struct pb_conf_capture *capture, struct pb_err *err)
-{
-	const uint16_t common[] = {
-		likely_link(capture->interface), PB_LINKTYPE_ETHERNET,
-		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
-		127 /* IEEE802_11_RADIOTAP */, 239 /* NFLOG */,
-	};
-	struct pb_err other;
-	int rc = PB_EINVAL;
-
-	for (size_t i = 0; i < COUNT(common) && rc == PB_EINVAL; i++) {
-		out->linktype = common[i];
-		rc = pb_filter_create(&out->filter, capture->filter,
-		    common[i], i == 0 ? err : &other);
-		if (i > 0 && rc < 0 && rc != PB_EINVAL)
-			*err = other;
-	}
-	return rc;
-}
-
 /* Names suit no netfilter log: libpcap cannot look into its packets. */
 static uint16_t
 likely_link(const char *interface)
@@ -215,8 +150,7 @@ likely_link(const char *interface)
 
 /* The types to try in turn; the host's is last and always there. */
 static size_t
-wanted_types(const struct pb_conf_capture *capture, bool host_clock,
-    int types[static TYPES_MAX])
+wanted_types(const struct pb_pcap_ask *ask, int types[static TYPES_MAX])
 {
 	static const int best[] = { PCAP_TSTAMP_ADAPTER,
 	    PCAP_TSTAMP_ADAPTER_UNSYNCED };
@@ -225,9 +159,9 @@ wanted_types(const struct pb_conf_capture *capture, bool host_clock,
 	size_t count = 0;
 	pcap_t *pcap;
 
-	asked = pcap_tstamp_type_name_to_val(capture->timestamp_type);
-	pcap = host_clock ? NULL : pcap_create(device_of(capture->interface,
-	    device), errbuf);
+	asked = pcap_tstamp_type_name_to_val(ask->capture.timestamp_type);
+	pcap = ask->host_clock ? NULL : pcap_create(device_of(
+	    ask->capture.interface, device), errbuf);
 	has_count = pcap == NULL ? 0 : pcap_list_tstamp_types(pcap, &has);
 	for (int i = 0; i < has_count && asked >= 0; i++)
 		if (has[i] == asked && asked != PCAP_TSTAMP_HOST && count == 0)
@@ -272,12 +206,11 @@ device_of(const char *interface, char out[static PB_CONF_VALUE_MAX])
 
 /* One try with one time stamp type. */
 static int
-activate(pcap_t **out, const struct pb_conf_capture *capture,
-    unsigned handles, unsigned hold_ms, int type, struct pb_err *err)
+activate(pcap_t **out, const struct pb_pcap_ask *ask, unsigned handles,
+    int type, struct pb_err *err)
 {
+	const struct pb_conf_capture *capture = &ask->capture;
 	char errbuf[PCAP_ERRBUF_SIZE] = "", device[PB_CONF_VALUE_MAX];
-	uint64_t buffer = capture->buffer / handles;
-	uint32_t snaplen = capture->snaplen;
 	pcap_t *pcap;
 	int rc;
 
@@ -285,12 +218,10 @@ activate(pcap_t **out, const struct pb_conf_capture *capture,
 	if (pcap == NULL)
 		return err_pcap(err, capture->interface, PCAP_ERROR,
 		    errbuf);
-	if (snaplen == 0 || snaplen > PB_SNAPLEN)
-		snaplen = PB_SNAPLEN;
-	pcap_set_snaplen(pcap, (int)snaplen);
+	pcap_set_snaplen(pcap, (int)snaplen_of(capture));
 	pcap_set_promisc(pcap, capture->promiscuous);
-	pcap_set_timeout(pcap, (int)hold_ms);
-	pcap_set_buffer_size(pcap, buffer > INT_MAX ? INT_MAX : (int)buffer);
+	pcap_set_timeout(pcap, (int)ask->hold_ms);
+	pcap_set_buffer_size(pcap, buffer_of(capture, handles));
 	/* Where the device has microseconds only, they will do. */
 	pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
 	rc = type == PCAP_TSTAMP_HOST ? 0 : pcap_set_tstamp_type(pcap, type);
@@ -334,27 +265,24 @@ take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
  * neither a descriptor nor a mode that does not block.
  */
 static int
-set_reading(struct pb_pcap *out, const struct pb_conf_capture *capture,
-    unsigned hold_ms, struct pb_err *err)
+set_reading(struct pb_pcap *out, const struct pb_pcap_ask *ask,
+    struct pb_err *err)
 {
+	const struct pb_conf_capture *capture = &ask->capture;
 	const struct timeval *look = pcap_get_required_select_timeout(
 	    out->pcap);
-	int buffer = capture->buffer > INT_MAX ? INT_MAX :
-	    (int)capture->buffer;
 	char errbuf[PCAP_ERRBUF_SIZE] = "";
-	int domain = domain_of(out->pcap);
+	int domain = domain_of(out->pcap), buffer = buffer_of(capture, 1);
 
 	out->fd = pcap_get_selectable_fd(out->pcap);
 	out->waits = pcap_setnonblock(out->pcap, 1, errbuf) < 0;
 	if (out->waits && out->fd >= 0)
 		return err_pcap(err, capture->interface, PCAP_ERROR, errbuf);
 	out->ring = domain == AF_PACKET;
-	out->hold_ms = domain == AF_NETLINK ? NETLINK_HOLD_MS : hold_ms;
+	out->hold_ms = domain == AF_NETLINK ? NETLINK_HOLD_MS : ask->hold_ms;
 	/* MON_IOCG_STATS: lost since it was last asked. */
 	out->counts_anew = strncmp(capture->interface, "usbmon", 6) == 0;
-	out->snaplen = capture->snaplen;
-	if (out->snaplen == 0 || out->snaplen > PB_SNAPLEN)
-		out->snaplen = PB_SNAPLEN;
+	out->snaplen = snaplen_of(capture);
 	out->look_ms = LOOK_MS;
 	if (look != NULL)
 		out->look_ms = (unsigned)(look->tv_sec * 1000 +
@@ -416,6 +344,21 @@ compile_live(pcap_t *pcap, const struct pb_conf_capture *capture,
 		return pb_err_prefix(err, "interface %s", capture->interface);
 	filter->live = rc == 0;
 	return rc;
+}
+
+static uint32_t
+snaplen_of(const struct pb_conf_capture *capture)
+{
+	return capture->snaplen == 0 || capture->snaplen > PB_SNAPLEN ?
+	    PB_SNAPLEN : capture->snaplen;
+}
+
+static int
+buffer_of(const struct pb_conf_capture *capture, unsigned handles)
+{
+	uint64_t bytes = capture->buffer / handles;
+
+	return bytes > INT_MAX ? INT_MAX : (int)bytes;
 }
 
 static int

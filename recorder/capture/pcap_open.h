@@ -30,14 +30,13 @@ struct pb_pcap {
 					 * asked for: compare it first */
 };
 
-/*
- * Does the filter compile for some link type, is the time stamp type a word
- * that libpcap knows?  PB_EINVAL; the interface may be absent.  1, with the
- * reason, where only a name in the filter is not known, or was not found
- * within `ms`.
- */
-int	pb_pcap_check(const struct pb_conf_capture *capture, unsigned ms,
-	    struct pb_err *err);
+/* How it is to be opened. */
+struct pb_pcap_ask {
+	struct pb_conf_capture capture;
+	unsigned	 hold_ms;	/* the kernel may keep a packet so
+					 * long before it gives it out */
+	bool		 host_clock;	/* no time stamps of the adapter */
+};
 
 /* The filter of an interface, for one handle of it after the other. */
 struct pb_pcap_filter {
@@ -47,10 +46,11 @@ struct pb_pcap_filter {
 };
 
 /*
- * Look up its names, which may take long, before anything is opened: what is
- * open gathers packets meanwhile, and a queue may hold our own questions.
- * PB_ENOENT where one is not known now.  What else is wrong with the filter,
- * pb_pcap_open() finds for the interface's link type.
+ * Compile it for some link type, which looks up its names and may take long,
+ * before anything is opened: what is open gathers packets meanwhile, and a
+ * queue may hold our own questions.  PB_ENOENT where one is not known now,
+ * PB_EINVAL where it suits none of the common types: pb_pcap_open() compiles
+ * it for the interface's own.
  */
 int	pb_pcap_filter_names(struct pb_pcap_filter *out,
 	    const struct pb_conf_capture *capture, struct pb_err *err);
@@ -59,10 +59,9 @@ void	pb_pcap_filter_finish(struct pb_pcap_filter *filter);
 /*
  * Open, as one of `handles` of the interface that share the configured
  * buffer.  `filter`, of pb_pcap_filter_names(), may be NULL where none is
- * configured.  Time stamps are those of capture->timestamp_type, or the best the
- * interface has: adapter, adapter_unsynced, host; `host_clock` leaves the
- * adapter's out.  What cannot be had falls back to the next.  `hold_ms` is
- * how long the kernel may keep a packet in its ring before it gives it out.
+ * configured.  Time stamps are those of `timestamp_type`, or the best the
+ * interface has: adapter, adapter_unsynced, host.  What cannot be had falls
+ * back to the next.
  *   PB_ENOENT   no such interface, or a name in the filter is not known now
  *   PB_EBUSY    it is down
  *   PB_EACCES   not permitted
@@ -70,10 +69,9 @@ void	pb_pcap_filter_finish(struct pb_pcap_filter *filter);
  *               that has no number in files
  *   PB_ESYS     anything else, in libpcap's words
  */
-int	pb_pcap_open(struct pb_pcap *out,
-	    const struct pb_conf_capture *capture,
+int	pb_pcap_open(struct pb_pcap *out, const struct pb_pcap_ask *ask,
 	    struct pb_pcap_filter *filter, unsigned handles,
-	    unsigned hold_ms, bool host_clock, struct pb_err *err);
+	    struct pb_err *err);
 
 /* From now on the kernel stamps by the host's clock; what waits in the ring
  * keeps its stamps. */

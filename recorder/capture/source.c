@@ -48,17 +48,6 @@ static void	tell_lost(struct pb_source *);
 static void	log_drops(struct pb_source *);
 
 int
-pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
-    struct pb_err *err)
-{
-	int rc = pb_pcap_check(capture, ms, err);
-
-	if (rc != 0)
-		pb_err_prefix(err, "[capture %s]", capture->interface);
-	return rc;
-}
-
-int
 pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
     const struct pb_conf *conf, struct pb_store *store, struct pb_err *err)
 {

@@ -121,7 +121,7 @@ void	pb_lane_close(struct pb_lane *lane);
 
 /* A further lane's thread, and its end when end_fd says so, not before: it
  * reads what the kernel still holds and hands over.  pb_lane_join() waits
- * for that. */
+ * for that, where it runs. */
 int	pb_lane_start(struct pb_lane *lane, struct pb_err *err);
 void	pb_lane_join(struct pb_lane *lane);
 

@@ -79,19 +79,20 @@ pcap_setnonblock(pcap_t *pcap, int on, char *errbuf)
 static int
 open_it(const char *interface, const char *text)
 {
-	struct pb_conf_capture capture = { .snaplen = 65535, .threads = 1 };
+	struct pb_pcap_ask ask = { .capture = { .snaplen = 65535,
+	    .threads = 1 }, .hold_ms = 10, .host_clock = true };
 	struct pb_pcap_filter filter;
 	struct pb_pcap handle;
 	struct pb_err err;
 	int rc;
 
 	asked = opened = installed = asked_while_open = 0;
-	strcpy(capture.interface, interface);
-	strcpy(capture.filter, text);
-	rc = pb_pcap_filter_names(&filter, &capture, &err);
-	if (rc < 0)
+	strcpy(ask.capture.interface, interface);
+	strcpy(ask.capture.filter, text);
+	rc = pb_pcap_filter_names(&filter, &ask.capture, &err);
+	if (rc == PB_ENOENT)
 		return rc;
-	rc = pb_pcap_open(&handle, &capture, &filter, 1, 10, true, &err);
+	rc = pb_pcap_open(&handle, &ask, &filter, 1, &err);
 	pb_pcap_filter_finish(&filter);
 	if (rc == 0)
 		pb_pcap_close(&handle);
