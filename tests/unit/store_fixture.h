@@ -105,6 +105,31 @@ fixture_finish(struct fixture *f)
 	temp_remove(f->dir);
 }
 
+/* Of a test that has a store: *state is its fixture. */
+static inline int
+fixture_setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return -1;
+	fixture_init(f, __LINE__);
+	*state = f;
+	return 0;
+}
+
+static inline int
+fixture_teardown(void **state)
+{
+	fixture_finish(*state);
+	free(*state);
+	return 0;
+}
+
+#define IN_STORE(test)							\
+	cmocka_unit_test_setup_teardown(test, fixture_setup,		\
+	    fixture_teardown)
+
 static inline void
 fixture_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
 {

@@ -19,24 +19,6 @@
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/temp.h"
 
-static int
-set_up(void **state)
-{
-	struct fixture *f = test_calloc(1, sizeof(*f));
-
-	fixture_init(f, __LINE__);
-	*state = f;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	fixture_finish(*state);
-	test_free(*state);
-	return 0;
-}
-
 static void
 reopen(struct fixture *f)
 {
@@ -503,25 +485,26 @@ a_segment_in_thousands_of_pieces_keeps_every_packet(void **state)
 	expect(f, 1, 40 + count, (long)(40 + count));
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_file_where_a_new_segment_goes_is_set_aside),
-		T(rubbish_beside_the_segments_takes_nothing_from_them),
-		T(of_two_files_with_the_same_numbers_each_packet_is_kept_once),
-		T(streams_that_have_one_id_are_told_apart),
-		T(a_fill_that_only_the_journal_knows_fills_nothing),
-		T(a_long_journal_is_written_anew_when_a_segment_is_sealed),
-		T(a_missing_journal_is_found_and_written_anew),
-		T(a_rebuild_that_is_told_to_end_is_done_by_the_next),
-		T(a_rebuild_cut_short_in_a_salvage_is_finished_by_the_next),
-		T(a_lost_first_file_leaves_the_sums_right),
-		T(a_row_that_leads_back_ends_no_verification),
-		T(a_file_of_zeros_is_looked_through_and_set_aside),
-		T(a_segment_in_thousands_of_pieces_keeps_every_packet),
+		IN_STORE(a_file_where_a_new_segment_goes_is_set_aside),
+		IN_STORE(rubbish_beside_the_segments_takes_nothing_from_them),
+		IN_STORE(
+	    of_two_files_with_the_same_numbers_each_packet_is_kept_once),
+		IN_STORE(streams_that_have_one_id_are_told_apart),
+		IN_STORE(a_fill_that_only_the_journal_knows_fills_nothing),
+		IN_STORE(
+		    a_long_journal_is_written_anew_when_a_segment_is_sealed),
+		IN_STORE(a_missing_journal_is_found_and_written_anew),
+		IN_STORE(a_rebuild_that_is_told_to_end_is_done_by_the_next),
+		IN_STORE(
+		    a_rebuild_cut_short_in_a_salvage_is_finished_by_the_next),
+		IN_STORE(a_lost_first_file_leaves_the_sums_right),
+		IN_STORE(a_row_that_leads_back_ends_no_verification),
+		IN_STORE(a_file_of_zeros_is_looked_through_and_set_aside),
+		IN_STORE(a_segment_in_thousands_of_pieces_keeps_every_packet),
 	};
 
 	return cmocka_run_group_tests_name("mend", tests, NULL, NULL);

@@ -29,26 +29,6 @@ struct dump {
 };
 
 static int
-set_up(void **state)
-{
-	struct fixture *f = test_calloc(1, sizeof(*f));
-
-	fixture_init(f, __LINE__);
-	*state = f;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	fixture_finish(f);
-	test_free(f);
-	return 0;
-}
-
-static int
 by_number(const void *a, const void *b)
 {
 	const struct pb_age_info *x = a, *y = b;
@@ -288,18 +268,16 @@ a_stream_whose_files_are_all_gone_keeps_its_numbers(void **state)
 	assert_int_equal(pb_stream_next(f->stream), 501);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(what_is_rebuilt_equals_what_was_lost),
-		T(an_index_cut_short_is_made_again_and_kept_aside),
-		T(an_index_of_rubbish_is_made_again),
-		T(numbers_that_no_file_and_no_fact_explains_are_damaged),
-		T(a_rotten_sealed_file_keeps_its_whole_blocks),
-		T(a_stream_whose_files_are_all_gone_keeps_its_numbers),
+		IN_STORE(what_is_rebuilt_equals_what_was_lost),
+		IN_STORE(an_index_cut_short_is_made_again_and_kept_aside),
+		IN_STORE(an_index_of_rubbish_is_made_again),
+		IN_STORE(numbers_that_no_file_and_no_fact_explains_are_damaged),
+		IN_STORE(a_rotten_sealed_file_keeps_its_whole_blocks),
+		IN_STORE(a_stream_whose_files_are_all_gone_keeps_its_numbers),
 	};
 
 	return cmocka_run_group_tests_name("rebuild", tests, NULL, NULL);

@@ -56,19 +56,11 @@ reopen(struct fixture *f, const struct pb_retain_opts *retain, bool stream)
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f;
 
-	fixture_init(f, __LINE__);
+	fixture_setup(state);
+	f = *state;
 	reopen(f, NULL, true);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_finish(*state);
-	free(*state);
 	return 0;
 }
 
@@ -919,7 +911,8 @@ each_deletion_is_a_line_with_its_reason_and_numbers(void **state)
 	assert_string_equal(got, want);
 }
 
-#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)	\
+	cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int
 main(void)

@@ -14,24 +14,6 @@
 #include "recorder/store/index/index_write.h"
 #include "tests/unit/store_fixture.h"
 
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	fixture_init(f, __LINE__);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_finish(*state);
-	free(*state);
-	return 0;
-}
-
 static void
 what_done_reports_is_in_the_index_and_readable(void **state)
 {
@@ -488,26 +470,29 @@ closing_seals_every_segment(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(what_done_reports_is_in_the_index_and_readable),
-		T(small_flushes_grow_one_extent_and_its_digest_stays_right),
-		T(large_chunks_read_back_across_extents_and_segments),
-		T(the_open_file_ends_with_a_whole_block_after_every_flush),
-		T(a_range_of_numbers_or_times_is_cut_exactly),
-		T(numbers_that_do_not_follow_are_refused),
-		T(a_gap_moves_the_durable_end_and_late_packets_close_it),
-		T(drop_counts_of_late_packets_are_recorded),
-		T(a_segment_that_is_there_but_cannot_be_opened_is_no_expired_one),
-		T(an_extent_row_that_promises_too_much_is_an_error_and_no_loop),
-		T(gap_rows_that_lead_back_are_passed_over),
-		T(a_stream_may_begin_with_a_gap_that_is_filled_later),
-		T(a_stream_goes_on_where_it_was_after_a_restart),
-		T(an_own_stream_without_a_packet_yet_keeps_its_epoch),
-		T(a_changed_head_begins_a_new_segment),
-		T(running_numbers_are_never_given_twice),
-		T(a_second_writer_is_told_the_pid_of_the_first),
-		T(closing_seals_every_segment),
+		IN_STORE(what_done_reports_is_in_the_index_and_readable),
+		IN_STORE(
+		    small_flushes_grow_one_extent_and_its_digest_stays_right),
+		IN_STORE(large_chunks_read_back_across_extents_and_segments),
+		IN_STORE(
+		    the_open_file_ends_with_a_whole_block_after_every_flush),
+		IN_STORE(a_range_of_numbers_or_times_is_cut_exactly),
+		IN_STORE(numbers_that_do_not_follow_are_refused),
+		IN_STORE(a_gap_moves_the_durable_end_and_late_packets_close_it),
+		IN_STORE(drop_counts_of_late_packets_are_recorded),
+		IN_STORE(
+	    a_segment_that_is_there_but_cannot_be_opened_is_no_expired_one),
+		IN_STORE(
+	    an_extent_row_that_promises_too_much_is_an_error_and_no_loop),
+		IN_STORE(gap_rows_that_lead_back_are_passed_over),
+		IN_STORE(a_stream_may_begin_with_a_gap_that_is_filled_later),
+		IN_STORE(a_stream_goes_on_where_it_was_after_a_restart),
+		IN_STORE(an_own_stream_without_a_packet_yet_keeps_its_epoch),
+		IN_STORE(a_changed_head_begins_a_new_segment),
+		IN_STORE(running_numbers_are_never_given_twice),
+		IN_STORE(a_second_writer_is_told_the_pid_of_the_first),
+		IN_STORE(closing_seals_every_segment),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

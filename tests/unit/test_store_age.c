@@ -75,22 +75,14 @@ reopen(struct fixture *f, const struct pb_retain_opts *retain)
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f;
 
 	atomic_store(&ahead_s, 0);
 	atomic_store(&up_s, 0);
 	atomic_store(&vouched, false);
-	fixture_init(f, __LINE__);
+	fixture_setup(state);
+	f = *state;
 	reopen(f, NULL);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_finish(*state);
-	free(*state);
 	return 0;
 }
 
@@ -499,7 +491,8 @@ a_quiet_store_keeps_its_age_every_ten_minutes(void **state)
 	assert_true(age_of(f) >= before + 600000);
 }
 
-#define STEP(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STEP(name)	\
+	cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int
 main(void)

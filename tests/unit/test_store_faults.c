@@ -37,21 +37,15 @@ limit_files(rlim_t bytes)
 static int
 setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
 	signal(SIGXFSZ, SIG_IGN);
-	fixture_init(f, __LINE__);
-	*state = f;
-	return 0;
+	return fixture_setup(state);
 }
 
 static int
 teardown(void **state)
 {
 	limit_files(RLIM_INFINITY);
-	fixture_finish(*state);
-	free(*state);
-	return 0;
+	return fixture_teardown(state);
 }
 
 /* Small first: the index and the segment exist. */

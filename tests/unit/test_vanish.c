@@ -17,24 +17,6 @@
 
 #define WAIT_MS_MAX	20000
 
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	fixture_init(f, __LINE__);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	fixture_finish(*state);
-	free(*state);
-	return 0;
-}
-
 /* The command finds the store at $S. */
 static void
 at(const struct fixture *f, const char *command)
@@ -343,32 +325,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    what_is_held_goes_into_the_store_that_comes_back,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    a_stream_goes_on_behind_a_gap_in_a_new_store,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    an_older_copy_gets_a_gap_up_to_what_was_written,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    one_that_another_recorder_went_on_with_is_not_taken,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    epochs_keep_their_order_in_a_new_store,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    a_chunk_that_waits_for_the_beginning_is_followed,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    what_is_no_store_waits_for_the_operators_word,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    a_home_says_what_is_at_its_path, setup, teardown),
+		IN_STORE(what_is_held_goes_into_the_store_that_comes_back),
+		IN_STORE(a_stream_goes_on_behind_a_gap_in_a_new_store),
+		IN_STORE(an_older_copy_gets_a_gap_up_to_what_was_written),
+		IN_STORE(one_that_another_recorder_went_on_with_is_not_taken),
+		IN_STORE(
+	    a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has),
+		IN_STORE(epochs_keep_their_order_in_a_new_store),
+		IN_STORE(a_chunk_that_waits_for_the_beginning_is_followed),
+		IN_STORE(what_is_no_store_waits_for_the_operators_word),
+		IN_STORE(a_home_says_what_is_at_its_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
