@@ -21,7 +21,9 @@ static int	look(const char *, struct stat *, struct pb_err *);
 static int	check_way(const char *, struct pb_err *);
 static int	check_above(const char *, uid_t, struct pb_err *);
 static const char *user_name(uid_t, char [static PB_OWNER_NAME_MAX]);
-static void	group_name(gid_t, char [static PB_OWNER_NAME_MAX]);
+static const char *group_name(gid_t, char [static PB_OWNER_NAME_MAX]);
+static const char *put_name(char [static PB_OWNER_NAME_MAX], unsigned long,
+		    const char *);
 
 /* Of a daemon, before its threads: the only ones it says names of. */
 static struct pb_owner	known;
@@ -284,32 +286,35 @@ check_above(const char *store, uid_t owner, struct pb_err *err)
 	return 0;
 }
 
-/* A look-up is not for two threads, and may ask the network. */
+/* A look-up is not for two threads, and may ask the network: a daemon says
+ * by name whom it looked up before it had any. */
 static const char *
 user_name(uid_t uid, char out[static PB_OWNER_NAME_MAX])
 {
 	const struct passwd *user = is_daemon ? NULL : getpwuid(uid);
 
-	if (user != NULL)
-		snprintf(out, PB_OWNER_NAME_MAX, "%s", user->pw_name);
-	else if (is_daemon && uid == known.uid)
-		strcpy(out, known.user);
-	else if (uid == 0)
-		strcpy(out, "root");
-	else
-		snprintf(out, PB_OWNER_NAME_MAX, "%lu", (unsigned long)uid);
-	return out;
+	return put_name(out, uid, user != NULL ? user->pw_name :
+	    is_daemon && uid == known.uid ? known.user :
+	    uid == 0 ? "root" : NULL);
 }
 
-static void
+static const char *
 group_name(gid_t gid, char out[static PB_OWNER_NAME_MAX])
 {
 	const struct group *group = is_daemon ? NULL : getgrgid(gid);
 
-	if (group != NULL)
-		snprintf(out, PB_OWNER_NAME_MAX, "%s", group->gr_name);
-	else if (is_daemon && gid == known.gid)
-		strcpy(out, known.group);
+	return put_name(out, gid, group != NULL ? group->gr_name :
+	    is_daemon && gid == known.gid ? known.group : NULL);
+}
+
+/* The number where it has no name. */
+static const char *
+put_name(char out[static PB_OWNER_NAME_MAX], unsigned long id,
+    const char *name)
+{
+	if (name != NULL)
+		snprintf(out, PB_OWNER_NAME_MAX, "%s", name);
 	else
-		snprintf(out, PB_OWNER_NAME_MAX, "%lu", (unsigned long)gid);
+		snprintf(out, PB_OWNER_NAME_MAX, "%lu", id);
+	return out;
 }

@@ -21,7 +21,7 @@ struct unit {
 	uint64_t	 factor;
 };
 
-static int	parse_scaled(const char *, const struct unit *, bool,
+static bool	parse_scaled(const char *, const struct unit *, bool,
 		    uint64_t *);
 static const char *parse_digits(const char *, uint64_t *);
 static bool	glob_match(const char *, size_t, const char *);
@@ -52,37 +52,29 @@ static const struct unit rate_units[] = {
 int
 pb_parse_size(const char *text, uint64_t *bytes, struct pb_err *err)
 {
-	int rc = parse_scaled(text, size_units, false, bytes);
-
-	if (rc < 0)
-		return pb_err_set(err, PB_EINVAL, QUOTED " is no size; write "
-		    "a whole number of bytes or one with KiB, MiB, GiB, TiB, "
-		    "kB, MB, GB or TB, like 256MiB", text);
-	return 0;
+	if (parse_scaled(text, size_units, false, bytes))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, QUOTED " is no size; write a whole "
+	    "number of bytes or one with KiB, MiB, GiB, TiB, kB, MB, GB or "
+	    "TB, like 256MiB", text);
 }
 
 int
 pb_parse_duration(const char *text, uint64_t *ms, struct pb_err *err)
 {
-	int rc = parse_scaled(text, duration_units, true, ms);
-
-	if (rc < 0)
-		return pb_err_set(err, PB_EINVAL, QUOTED " is no time span; "
-		    "write a whole number with ms, s, m, h or d, like 60s",
-		    text);
-	return 0;
+	if (parse_scaled(text, duration_units, true, ms))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, QUOTED " is no time span; write a "
+	    "whole number with ms, s, m, h or d, like 60s", text);
 }
 
 int
 pb_parse_rate(const char *text, uint64_t *bits, struct pb_err *err)
 {
-	int rc = parse_scaled(text, rate_units, true, bits);
-
-	if (rc < 0)
-		return pb_err_set(err, PB_EINVAL, QUOTED " is no rate; write "
-		    "a whole number with bit, kbit, Mbit or Gbit, like "
-		    "100Mbit", text);
-	return 0;
+	if (parse_scaled(text, rate_units, true, bits))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, QUOTED " is no rate; write a whole "
+	    "number with bit, kbit, Mbit or Gbit, like 100Mbit", text);
 }
 
 int
@@ -249,30 +241,24 @@ pb_nearest(const char *word, const char *const *words, size_t count)
  * A whole number and one of `units`; without a unit only 0, or any number
  * where `unit_needed` is false.
  */
-static int
+static bool
 parse_scaled(const char *text, const struct unit *units, bool unit_needed,
     uint64_t *out)
 {
-	uint64_t value;
+	uint64_t value, factor = 1;
 	const char *end = parse_digits(text, &value);
 
-	if (end == NULL)
-		return PB_EINVAL;
-	if (*end == '\0') {
-		if (unit_needed && value != 0)
-			return PB_EINVAL;
-		*out = value;
-		return 0;
+	if (end == NULL || (*end == '\0' && unit_needed && value != 0))
+		return false;
+	if (*end != '\0') {
+		while (units->name != NULL && strcmp(end, units->name) != 0)
+			units++;
+		factor = units->factor;
 	}
-	for (; units->name != NULL; units++) {
-		if (strcmp(end, units->name) != 0)
-			continue;
-		if (value > UINT64_MAX / units->factor)
-			return PB_EINVAL;
-		*out = value * units->factor;
-		return 0;
-	}
-	return PB_EINVAL;
+	if (factor == 0 || value > UINT64_MAX / factor)
+		return false;
+	*out = value * factor;
+	return true;
 }
 
 /* Where the digits end, or NULL: there are none, or too many for 64 bits. */
