@@ -150,9 +150,8 @@ static int
 at_end(struct pb_reader *reader, size_t len)
 {
 	if (len > 0)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "cut short: the input ends after %zu of at least %zu "
-		    "bytes", len, reader->need);
+		return reader_fail(reader, PB_EFORMAT, "cut short: the input "
+		    "ends after %zu of at least %zu bytes", len, reader->need);
 	if (reader->state == READER_START)
 		return pb_reader_fail(reader, PB_EFORMAT, 0, "empty file");
 	if (reader->state == READER_NG && !reader->readable)

@@ -76,6 +76,9 @@ int	pb_reader_ng_block(struct pb_reader *reader, const uint8_t *data,
 /* Note the error, which starts with "offset N: "; returns `code`. */
 int	pb_reader_fail(struct pb_reader *reader, int code, uint64_t offset,
 	    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The same of the block or record that is looked at. */
+#define reader_fail(reader, code, ...)					\
+	pb_reader_fail((reader), (code), (reader)->offset, __VA_ARGS__)
 
 /* Whose list it is: the codes mean something else in each. */
 enum options_of {

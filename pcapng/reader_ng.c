@@ -106,9 +106,9 @@ block_at(struct pb_reader *reader, const uint8_t *data, size_t len,
 		return PB_READ_MORE;
 	again = reader_u32(reader, data + out->len - PB_BLOCK_TRAILER);
 	if (again != stated)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the block's length is %" PRIu32 " at its start and %"
-		    PRIu32 " at its end", stated, again);
+		return reader_fail(reader, PB_EFORMAT, "the block's length is "
+		    "%" PRIu32 " at its start and %" PRIu32 " at its end",
+		    stated, again);
 	out->at = data;
 	return 1;
 }
@@ -119,10 +119,9 @@ block_order(struct pb_reader *reader, const uint8_t *data)
 	reader->big = pb_get_be32(data + PB_BLOCK_HEAD) == PB_BYTE_ORDER_MAGIC;
 	if (!reader->big &&
 	    pb_get_le32(data + PB_BLOCK_HEAD) != PB_BYTE_ORDER_MAGIC)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the section's byte-order magic is 0x%08" PRIx32
-		    "; 0x%08x is right", pb_get_be32(data + PB_BLOCK_HEAD),
-		    PB_BYTE_ORDER_MAGIC);
+		return reader_fail(reader, PB_EFORMAT, "the section's "
+		    "byte-order magic is 0x%08" PRIx32 "; 0x%08x is right",
+		    pb_get_be32(data + PB_BLOCK_HEAD), PB_BYTE_ORDER_MAGIC);
 	return 0;
 }
 
@@ -135,13 +134,12 @@ block_length(struct pb_reader *reader, uint32_t type, uint32_t stated,
     size_t *len)
 {
 	if (stated < PB_BLOCK_BYTES_MIN || stated > PB_BLOCK_BYTES_MAX)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the block's length is %" PRIu32 "; 12 to %u is right",
-		    stated, PB_BLOCK_BYTES_MAX);
+		return reader_fail(reader, PB_EFORMAT, "the block's length is "
+		    "%" PRIu32 "; 12 to %u is right", stated,
+		    PB_BLOCK_BYTES_MAX);
 	if (stated % 4 != 0 && type != PB_BLOCK_PB)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the block's length is %" PRIu32
-		    ", which is no multiple of 4", stated);
+		return reader_fail(reader, PB_EFORMAT, "the block's length is "
+		    "%" PRIu32 ", which is no multiple of 4", stated);
 	*len = pb_round_up(stated, 4);
 	return 0;
 }
@@ -152,9 +150,9 @@ block_min(struct pb_reader *reader, const struct block *block, size_t head,
 {
 	if (block->len >= head + PB_BLOCK_TRAILER)
 		return 0;
-	return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-	    "the block of %zu bytes is too short for %s, which has at least "
-	    "%zu", block->len, name, head + PB_BLOCK_TRAILER);
+	return reader_fail(reader, PB_EFORMAT, "the block of %zu bytes is too "
+	    "short for %s, which has at least %zu", block->len, name, head +
+	    PB_BLOCK_TRAILER);
 }
 
 /* --- sections and interfaces --------------------------------------------- */
@@ -169,8 +167,8 @@ section(struct pb_reader *reader, const struct block *block,
 	if (rc < 0)
 		return rc;
 	if (reader->sections == PB_SECTIONS_MAX)
-		return pb_reader_fail(reader, PB_ELIMIT, reader->offset,
-		    "more than %u sections in one file", PB_SECTIONS_MAX);
+		return reader_fail(reader, PB_ELIMIT, "more than %u sections "
+		    "in one file", PB_SECTIONS_MAX);
 	major = reader_u16(reader, block->at + 12);
 	minor = reader_u16(reader, block->at + 14);
 	reader->sections++;
@@ -212,8 +210,7 @@ interface(struct pb_reader *reader, const struct block *block,
 	rc = pb_ticks_read(&in->clock, event->packet.options,
 	    event->packet.options_len, &wrong);
 	if (rc < 0)
-		return pb_reader_fail(reader, rc, reader->offset, "%s",
-		    wrong.text);
+		return reader_fail(reader, rc, "%s", wrong.text);
 	event->kind = PB_EVENT_INTERFACE;
 	event->interface = reader->interfaces++;
 	event->linktype = in->linktype;
@@ -226,14 +223,12 @@ static int
 interface_room(struct pb_reader *reader)
 {
 	if (reader->interfaces == PB_INTERFACES_MAX)
-		return pb_reader_fail(reader, PB_ELIMIT, reader->offset,
-		    "more than %u interfaces in one section",
-		    PB_INTERFACES_MAX);
+		return reader_fail(reader, PB_ELIMIT, "more than %u "
+		    "interfaces in one section", PB_INTERFACES_MAX);
 	if (!PB_LIST_ROOM(reader->interface, reader->interfaces_cap,
 	    reader->interfaces))
-		return pb_reader_fail(reader, PB_ENOMEM, reader->offset,
-		    "no memory for %" PRIu32 " interfaces",
-		    reader->interfaces + 1);
+		return reader_fail(reader, PB_ENOMEM, "no memory for %" PRIu32
+		    " interfaces", reader->interfaces + 1);
 	return 0;
 }
 
@@ -263,14 +258,13 @@ packet(struct pb_reader *reader, const struct block *block,
 	out->caplen = reader_u32(reader, at + 20);
 	out->origlen = reader_u32(reader, at + 24);
 	if (out->caplen > PB_CAPLEN_MAX)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the packet has %" PRIu32 " bytes; %u is the most that "
-		    "can be read", out->caplen, PB_CAPLEN_MAX);
+		return reader_fail(reader, PB_EFORMAT, "the packet has %"
+		    PRIu32 " bytes; %u is the most that can be read",
+		    out->caplen, PB_CAPLEN_MAX);
 	padded = pb_round_up(out->caplen, 4);
 	if (padded > block->len - PB_EPB_HEAD - PB_BLOCK_TRAILER)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the packet of %" PRIu32 " bytes leaves its block of %zu",
-		    out->caplen, block->len);
+		return reader_fail(reader, PB_EFORMAT, "the packet of %" PRIu32
+		    " bytes leaves its block of %zu", out->caplen, block->len);
 	out->data = at + PB_EPB_HEAD;
 	event->kind = PB_EVENT_PACKET;
 	return options(reader, block, PB_EPB_HEAD + padded,
@@ -289,8 +283,8 @@ simple_packet(struct pb_reader *reader, const struct block *block,
 	if (rc < 0)
 		return rc;
 	if (reader->interfaces == 0)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "a simple packet in a section without interfaces");
+		return reader_fail(reader, PB_EFORMAT, "a simple packet in a "
+		    "section without interfaces");
 	snaplen = reader->interface[0].snaplen;
 	room = block->len - PB_SPB_HEAD - PB_BLOCK_TRAILER;
 	out->origlen = reader_u32(reader, block->at + 8);
@@ -300,9 +294,9 @@ simple_packet(struct pb_reader *reader, const struct block *block,
 	if (out->caplen > room)
 		out->caplen = (uint32_t)room;
 	if (out->caplen > PB_CAPLEN_MAX)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the packet has %" PRIu32 " bytes; %u is the most that "
-		    "can be read", out->caplen, PB_CAPLEN_MAX);
+		return reader_fail(reader, PB_EFORMAT, "the packet has %"
+		    PRIu32 " bytes; %u is the most that can be read",
+		    out->caplen, PB_CAPLEN_MAX);
 	out->data = block->at + PB_SPB_HEAD;
 	event->kind = PB_EVENT_PACKET;
 	return PB_READ_EVENT;
@@ -360,15 +354,14 @@ options(struct pb_reader *reader, const struct block *block, size_t head,
 		event->packet.options_len = reader->scratch.len;
 	}
 	if (rc == PB_EFORMAT)
-		return pb_reader_fail(reader, rc, reader->offset,
-		    "an option's length leaves the block's list of options");
+		return reader_fail(reader, rc, "an option's length leaves the "
+		    "block's list of options");
 	if (rc == PB_ELIMIT)
-		return pb_reader_fail(reader, rc, reader->offset,
-		    "more than %u bytes of options in one block",
-		    PB_OPTIONS_BYTES_MAX);
+		return reader_fail(reader, rc, "more than %u bytes of options "
+		    "in one block", PB_OPTIONS_BYTES_MAX);
 	if (rc < 0)
-		return pb_reader_fail(reader, rc, reader->offset,
-		    "no memory for the block's options");
+		return reader_fail(reader, rc, "no memory for the block's "
+		    "options");
 	return PB_READ_EVENT;
 }
 
@@ -377,16 +370,14 @@ static int
 time_at(struct pb_reader *reader, const uint8_t *at, struct pb_event *event)
 {
 	if (event->interface >= reader->interfaces)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "interface %" PRIu32 " is not described; the section has "
-		    "%" PRIu32 " so far", event->interface,
-		    reader->interfaces);
+		return reader_fail(reader, PB_EFORMAT, "interface %" PRIu32 " "
+		    "is not described; the section has %" PRIu32 " so far",
+		    event->interface, reader->interfaces);
 	if (!pb_ticks_ns(&reader->interface[event->interface].clock,
 	    (uint64_t)reader_u32(reader, at) << 32 |
 	    reader_u32(reader, at + 4), &event->packet.time_ns))
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the time stamp is not within 1970 to 2554, counted in "
-		    "nanoseconds of 64 bits");
+		return reader_fail(reader, PB_EFORMAT, "the time stamp is not "
+		    "within 1970 to 2554, counted in nanoseconds of 64 bits");
 	event->has_time = true;
 	return 0;
 }

@@ -90,9 +90,9 @@ pb_reader_pcap_record(struct pb_reader *reader, const uint8_t *data,
 	packet->origlen = reader_u32(reader, data + 12);
 	order_lengths(reader, &packet->caplen, &packet->origlen);
 	if (packet->caplen > PB_CAPLEN_MAX)
-		return pb_reader_fail(reader, PB_EFORMAT, reader->offset,
-		    "the record holds %" PRIu32 " bytes; %u is the most that "
-		    "can be read", packet->caplen, PB_CAPLEN_MAX);
+		return reader_fail(reader, PB_EFORMAT, "the record holds %"
+		    PRIu32 " bytes; %u is the most that can be read",
+		    packet->caplen, PB_CAPLEN_MAX);
 	if (len < PCAP_RECORD + packet->caplen) {
 		reader->need = PCAP_RECORD + packet->caplen;
 		return PB_READ_MORE;
