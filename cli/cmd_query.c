@@ -28,6 +28,7 @@
 #include "cli/query/select.h"
 #include "cli/query/target.h"
 #include "recorder/store/home.h"
+#include "recorder/store/read/segment_file.h"
 
 #define FILTER_BYTES_MAX	(64u << 10)
 #define FOLLOW_POLL_MS		50

@@ -13,9 +13,9 @@
 #include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/scan.h"
-#include "recorder/store/read/cursor.h"
 #include "recorder/store/head.h"
 #include "recorder/store/read/peek.h"
+#include "recorder/store/read/segment_file.h"
 
 #define GAP_ROWS	16u	/* of a page */
 #define SEGMENT_ROWS	4u

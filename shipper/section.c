@@ -28,8 +28,7 @@
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/scan.h"
-#include "recorder/store/read/cursor.h"
-#include "recorder/store/write/segment.h"
+#include "recorder/store/read/segment_file.h"
 #include "shipper/letters/letters.h"
 
 /* Less than this is not worth two calls more. */

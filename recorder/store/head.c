@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/age.h"
 #include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/build.h"
@@ -183,6 +184,31 @@ pb_head_fits(const struct pb_head *head, const struct pb_stream_key *key,
 	    head->linktype == linktype &&
 	    strcmp(identity->node[0].name, key->node) == 0 &&
 	    strcmp(identity->interface, key->interface) == 0;
+}
+
+int
+pb_head_put_begun(struct pb_buf *header, uint64_t now_ns, uint32_t pen,
+    uint64_t age_ms)
+{
+	if (pb_buf_reserve(header, PB_BEGUN_BYTES) == NULL)
+		return PB_ENOMEM;
+	pb_build_begun(header->data + header->len, now_ns, pen, age_ms);
+	header->len += PB_BEGUN_BYTES;
+	return 0;
+}
+
+uint64_t
+pb_head_begun(int fd, uint64_t header_bytes)
+{
+	uint8_t bytes[PB_BEGUN_BYTES];
+	struct pb_block block;
+	uint64_t age_ms = 0;
+
+	if (pb_pread_all(fd, bytes, sizeof(bytes), header_bytes, NULL) ==
+	    (ssize_t)sizeof(bytes) &&
+	    pb_scan_block(bytes, sizeof(bytes), &block) == 1)
+		age_ms = pb_scan_begun(&block);
+	return age_ms < PB_AGE_BASE ? age_ms : 0;
 }
 
 /* All but our own segment option; our name as writer where there is none. */

@@ -52,6 +52,15 @@ int	pb_head_parse(struct pb_head **out, const uint8_t *data, size_t len,
  * Parsing alone looks at what it needs. */
 bool	pb_head_readable(const uint8_t *data, size_t bytes);
 
+/*
+ * What stands behind every head, for who has to order files without an
+ * index: the store's age when the segment was begun.  Asked of a file
+ * whose head has so many bytes; 0 where it does not say.
+ */
+int	pb_head_put_begun(struct pb_buf *header, uint64_t now_ns,
+	    uint32_t pen, uint64_t age_ms);
+uint64_t pb_head_begun(int fd, uint64_t header_bytes);
+
 /* Is it the head of this stream's segment that starts at `first_seq`? */
 bool	pb_head_fits(const struct pb_head *head,
 	    const struct pb_stream_key *key, uint16_t linktype,

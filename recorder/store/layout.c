@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NUMBER_DIGITS	20	/* of a file's name */
+
 static int	print_path(char [static PATH_MAX], struct pb_err *,
 		    const char *, ...) __attribute__((format(printf, 3, 4)));
 
@@ -64,6 +66,23 @@ pb_layout_segment(char out[static PATH_MAX], const char *store,
 		return rc;
 	return print_path(out, err, "%s/%020llu.pcapng%s", dir,
 	    (unsigned long long)first_seq, open ? ".open" : "");
+}
+
+bool
+pb_layout_parse(const char *name, struct pb_segment_name *out)
+{
+	uint64_t number = 0;
+
+	for (int i = 0; i < NUMBER_DIGITS; i++) {
+		if (name[i] < '0' || name[i] > '9' ||
+		    number > (UINT64_MAX - 9) / 10)
+			return false;
+		number = number * 10 + (uint64_t)(name[i] - '0');
+	}
+	name += NUMBER_DIGITS;
+	*out = (struct pb_segment_name){ .first = number,
+	    .open = strcmp(name, ".pcapng.open") == 0 };
+	return number > 0 && (out->open || strcmp(name, ".pcapng") == 0);
 }
 
 const char *

@@ -11,8 +11,8 @@
  *	STORE/shipper.lock   STORE/shipper.sock
  *
  * NODE and IFACE are percent-encoded, EPOCH is 16 hex digits, the file's
- * name is the first sequence number.  All functions return PB_ELIMIT
- * where a path would exceed PATH_MAX.
+ * name is the first sequence number.  All functions that make a path
+ * return PB_ELIMIT where it would exceed PATH_MAX.
  */
 #ifndef PB_STORE_LAYOUT_H
 #define PB_STORE_LAYOUT_H
@@ -24,6 +24,11 @@
 
 #include "base/err.h"
 #include "base/text.h"
+
+/* Of the disk: what goes past the page cache begins and ends on its edge. */
+#define PB_PAGE_BYTES		4096u
+/* An extent is closed before it would grow past this. */
+#define PB_EXTENT_BYTES_MAX	((1u << 20) + (16u << 10))
 
 struct pb_stream_key {
 	char		node[PB_NAME_BYTES_MAX + 1];
@@ -49,6 +54,15 @@ int	pb_layout_stream(char out[static PATH_MAX], const char *store,
 int	pb_layout_segment(char out[static PATH_MAX], const char *store,
 	    const struct pb_stream_key *key, uint64_t first_seq, bool open,
 	    struct pb_err *err);
+
+/* A segment's file, as its name tells. */
+struct pb_segment_name {
+	uint64_t	first;
+	bool		open;		/* `.open` */
+};
+/* What pb_layout_segment() calls one, without the folders; false for any
+ * other name. */
+bool	pb_layout_parse(const char *name, struct pb_segment_name *out);
 
 /* `node/interface`, percent-encoded parts: what globs and people see is
  * the unencoded form, this one is for URLs: NODE/IFACE/EPOCH. */

@@ -17,6 +17,7 @@
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "recorder/store/read/cursor.h"
+#include "recorder/store/read/segment_file.h"
 #include "recorder/store/write/store.h"
 #include "tests/unit/temp.h"
 

@@ -31,11 +31,11 @@ struct place {
 static int	locate(struct place *, const char *,
 		    const struct pb_stream_key *, uint64_t, struct pb_err *);
 static int	each_file(const char *, int (*)(void *, const char *,
-		    const struct rebuild_file *, struct pb_err *), void *,
+		    const struct pb_segment_name *, struct pb_err *), void *,
 		    struct pb_err *);
-static int	remove_one(void *, const char *, const struct rebuild_file *,
+static int	remove_one(void *, const char *, const struct pb_segment_name *,
 		    struct pb_err *);
-static int	move_one(void *, const char *, const struct rebuild_file *,
+static int	move_one(void *, const char *, const struct pb_segment_name *,
 		    struct pb_err *);
 static int	make_way(struct place *, const char *, uint64_t,
 		    struct pb_err *);
@@ -219,25 +219,25 @@ locate(struct place *place, const char *store,
 /* Segments' files in `dir`, which may change meanwhile; none is no error. */
 static int
 each_file(const char *dir, int (*each)(void *, const char *,
-    const struct rebuild_file *, struct pb_err *), void *arg,
+    const struct pb_segment_name *, struct pb_err *), void *arg,
     struct pb_err *err)
 {
 	DIR *folder = pb_below_opendir(dir);
-	struct rebuild_file file;
+	struct pb_segment_name file;
 	struct dirent *entry;
 	int rc = 0;
 
 	if (folder == NULL)
 		return errno == ENOENT ? 0 : pb_err_sys(err, "open %s", dir);
 	while (rc == 0 && (entry = readdir(folder)) != NULL)
-		if (rebuild_parse_name(entry->d_name, &file))
+		if (pb_layout_parse(entry->d_name, &file))
 			rc = each(arg, entry->d_name, &file, err);
 	closedir(folder);
 	return rc;
 }
 
 static int
-remove_one(void *arg, const char *name, const struct rebuild_file *file,
+remove_one(void *arg, const char *name, const struct pb_segment_name *file,
     struct pb_err *err)
 {
 	char path[PATH_MAX + 256];
@@ -250,7 +250,7 @@ remove_one(void *arg, const char *name, const struct rebuild_file *file,
 
 /* All but the run that has the original's name. */
 static int
-move_one(void *arg, const char *name, const struct rebuild_file *file,
+move_one(void *arg, const char *name, const struct pb_segment_name *file,
     struct pb_err *err)
 {
 	char from[PATH_MAX + 256], to[PATH_MAX], waiting[PATH_MAX + 32];

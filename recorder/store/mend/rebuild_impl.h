@@ -48,15 +48,6 @@ typedef int rebuild_visitor(void *arg, const struct pb_stream_key *key,
 int	rebuild_walk(const char *store, rebuild_visitor *visit, void *arg,
 	    struct pb_err *err);
 
-/* A segment's file, named by its first number. */
-struct rebuild_file {
-	uint64_t	first;
-	bool		open;		/* `.pcapng.open` */
-	bool		salvaged;	/* made a moment ago */
-};
-/* %020u.pcapng or %020u.pcapng.open, and nothing else. */
-bool	rebuild_parse_name(const char *name, struct rebuild_file *out);
-
 /* All of one stream's rows. */
 int	rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 	    struct pb_err *err);

@@ -18,12 +18,9 @@
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/survey.h"
-#include "recorder/store/write/segment.h"
-
-#define NUMBER_DIGITS	20
 
 struct files {
-	struct rebuild_file *at;
+	struct pb_segment_name *at;
 	size_t		 count, cap;
 };
 
@@ -35,20 +32,20 @@ static int	add_name(struct files *, const char *, struct pb_err *);
 static int	own_id(struct rebuild_stream *, struct pb_err *);
 static int	by_number(const void *, const void *);
 static bool	is_taken(const struct rebuild_stream *,
-		    const struct rebuild_file *);
+		    const struct pb_segment_name *);
 static int	take_files(struct rebuild_stream *, const struct files *,
 		    struct pb_err *);
-static int	take_file(struct rebuild_stream *, const struct rebuild_file *,
-		    struct pb_err *);
+static int	take_file(struct rebuild_stream *,
+		    const struct pb_segment_name *, bool, struct pb_err *);
 static int	survey_file(struct rebuild_stream *,
-		    const struct rebuild_file *, int, const char *,
+		    const struct pb_segment_name *, int, const char *,
 		    struct pb_survey *, struct pb_err *);
 static int	settle(struct rebuild_stream *,
-		    const struct rebuild_file *, int, const char *,
+		    const struct pb_segment_name *, int, const char *,
 		    struct pb_survey *, struct pb_err *);
 static int	put_rows(struct rebuild_stream *, struct pb_survey *,
 		    struct pb_err *);
-static int	rescue(struct rebuild_stream *, const struct rebuild_file *,
+static int	rescue(struct rebuild_stream *, const struct pb_segment_name *,
 		    const char *, const char *, struct pb_err *);
 static void	count(struct rebuild_stream *,
 		    const struct pb_segment_info *, uint64_t);
@@ -159,9 +156,9 @@ finish_salvages(struct rebuild_stream *stream, const char *dir,
 static int
 add_name(struct files *files, const char *name, struct pb_err *err)
 {
-	struct rebuild_file file;
+	struct pb_segment_name file;
 
-	if (!rebuild_parse_name(name, &file))
+	if (!pb_layout_parse(name, &file))
 		return 0;
 	if (!PB_LIST_ROOM(files->at, files->cap, files->count))
 		return pb_err_set(err, PB_ENOMEM, "no memory");
@@ -169,28 +166,11 @@ add_name(struct files *files, const char *name, struct pb_err *err)
 	return 0;
 }
 
-bool
-rebuild_parse_name(const char *name, struct rebuild_file *out)
-{
-	uint64_t number = 0;
-
-	for (int i = 0; i < NUMBER_DIGITS; i++) {
-		if (name[i] < '0' || name[i] > '9' ||
-		    number > (UINT64_MAX - 9) / 10)
-			return false;
-		number = number * 10 + (uint64_t)(name[i] - '0');
-	}
-	name += NUMBER_DIGITS;
-	*out = (struct rebuild_file){ .first = number,
-	    .open = strcmp(name, ".pcapng.open") == 0 };
-	return number > 0 && (out->open || strcmp(name, ".pcapng") == 0);
-}
-
 /* The sealed one of two first. */
 static int
 by_number(const void *a, const void *b)
 {
-	const struct rebuild_file *x = a, *y = b;
+	const struct pb_segment_name *x = a, *y = b;
 
 	if (x->first != y->first)
 		return x->first < y->first ? -1 : 1;
@@ -199,7 +179,7 @@ by_number(const void *a, const void *b)
 
 /* A run that was salvaged a moment ago has this name now. */
 static bool
-is_taken(const struct rebuild_stream *stream, const struct rebuild_file *file)
+is_taken(const struct rebuild_stream *stream, const struct pb_segment_name *file)
 {
 	size_t at = pb_runs_find(&stream->held, file->first);
 
@@ -216,7 +196,7 @@ take_files(struct rebuild_stream *stream, const struct files *files,
 
 	for (size_t i = 0; rc == 0 && i < files->count; i++) {
 		rc = is_taken(stream, &files->at[i]) ? 0 :
-		    take_file(stream, &files->at[i], err);
+		    take_file(stream, &files->at[i], false, err);
 		rebuild->files++;
 		if (rc == 0 && rebuild->opts->progress != NULL &&
 		    !rebuild->opts->progress(rebuild->opts->arg,
@@ -234,8 +214,8 @@ take_files(struct rebuild_stream *stream, const struct files *files,
  * right, of the other what lies behind is taken.
  */
 static int
-take_file(struct rebuild_stream *stream, const struct rebuild_file *file,
-    struct pb_err *err)
+take_file(struct rebuild_stream *stream, const struct pb_segment_name *file,
+    bool salvaged, struct pb_err *err)
 {
 	char path[PATH_MAX];
 	struct pb_survey survey;
@@ -261,7 +241,7 @@ take_file(struct rebuild_stream *stream, const struct rebuild_file *file,
 	close(fd);
 	if (rc != 1)
 		return rc;
-	if (file->salvaged)
+	if (salvaged)
 		return pb_err_set(err, PB_EFORMAT, "%s: what was salvaged "
 		    "cannot be read", path);
 	return rescue(stream, file, path, "it is damaged", err);
@@ -269,7 +249,7 @@ take_file(struct rebuild_stream *stream, const struct rebuild_file *file,
 
 /* 0, 1 where the file is damaged, or an error. */
 static int
-survey_file(struct rebuild_stream *stream, const struct rebuild_file *file,
+survey_file(struct rebuild_stream *stream, const struct pb_segment_name *file,
     int fd, const char *path, struct pb_survey *survey, struct pb_err *err)
 {
 	struct pb_head *head;
@@ -316,11 +296,11 @@ survey_file(struct rebuild_stream *stream, const struct rebuild_file *file,
 
 /* A whole file: sealed, if it was not, and its rows. */
 static int
-settle(struct rebuild_stream *stream, const struct rebuild_file *file, int fd,
+settle(struct rebuild_stream *stream, const struct pb_segment_name *file, int fd,
     const char *path, struct pb_survey *survey, struct pb_err *err)
 {
 	const char *store = stream->rebuild->mend.store;
-	uint64_t begun_ms = pb_segment_begun(fd, survey->segment.header_bytes);
+	uint64_t begun_ms = pb_head_begun(fd, survey->segment.header_bytes);
 	char sealed[PATH_MAX], dir[PATH_MAX];
 	struct stat st;
 	int rc = pb_layout_segment(sealed, store, &stream->info.key,
@@ -406,7 +386,7 @@ count(struct rebuild_stream *stream, const struct pb_segment_info *segment,
  * files that are taken in like any other.
  */
 static int
-rescue(struct rebuild_stream *stream, const struct rebuild_file *file,
+rescue(struct rebuild_stream *stream, const struct pb_segment_name *file,
     const char *path, const char *why, struct pb_err *err)
 {
 	struct rebuild *rebuild = stream->rebuild;
@@ -419,7 +399,7 @@ rescue(struct rebuild_stream *stream, const struct rebuild_file *file,
 		after = file->first - 1;
 	rebuild->sum->damaged++;
 	/* Beside a sealed one of this number: the name is taken. */
-	if (file->open && is_taken(stream, &(struct rebuild_file){
+	if (file->open && is_taken(stream, &(struct pb_segment_name){
 	    .first = file->first }))
 		rc = pb_move_aside(rebuild->mend.store, &stream->info.key,
 		    file->first, path, why, aside, err);
@@ -430,10 +410,9 @@ rescue(struct rebuild_stream *stream, const struct rebuild_file *file,
 		pb_log(PB_LOG_ERROR, "reindex", "%s file=%s aside=%s", why,
 		    path, aside);
 	for (size_t i = 0; rc == 0 && i < runs.count; i++) {
-		struct rebuild_file run = { .first = runs.at[i].first,
-		    .salvaged = true };
+		struct pb_segment_name run = { .first = runs.at[i].first };
 
-		rc = take_file(stream, &run, err);
+		rc = take_file(stream, &run, true, err);
 	}
 	free(runs.at);
 	return rc;

@@ -17,7 +17,6 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "recorder/store/read/cursor.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_impl.h"

@@ -21,13 +21,12 @@
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
-#include "recorder/store/read/cursor.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/place.h"
 #include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/survey.h"
-#include "recorder/store/write/segment.h"
+#include "recorder/store/read/segment_file.h"
 
 #define SIBLINGS	64	/* segments asked for a head */
 #define COPY_BYTES	(1u << 20)
@@ -72,7 +71,7 @@ static int	sibling_head(const struct pb_mend *,
 		    const struct pb_stream_info *, uint64_t, int,
 		    struct pb_head **, struct pb_err *);
 static int	head_of(const struct pb_mend *, const struct pb_stream_info *,
-		    const struct rebuild_file *, int, struct pb_head **);
+		    const struct pb_segment_name *, int, struct pb_head **);
 static int	origin_head(const struct pb_stream_info *, struct pb_head **,
 		    struct pb_err *);
 static int	write_run(struct job *, struct run *, struct pb_err *);
@@ -269,7 +268,7 @@ find_runs(struct job *job, struct pb_err *err)
 		return rc;
 	if (rc == 0) {
 		at = header;
-		job->begun_ms = pb_segment_begun(job->fd, header);
+		job->begun_ms = pb_head_begun(job->fd, header);
 	}
 	if (rc == 0 && !pb_head_fits(job->head, &job->stream->key,
 	    job->stream->linktype, job->row->first_seq)) {
@@ -382,7 +381,7 @@ sibling_head(const struct pb_mend *mend, const struct pb_stream_info *stream,
     uint64_t first_seq, int hops, struct pb_head **out, struct pb_err *err)
 {
 	char dir[PATH_MAX];
-	struct rebuild_file file;
+	struct pb_segment_name file;
 	struct dirent *entry;
 	int found = 0, tries = 0;
 	DIR *folder;
@@ -395,7 +394,7 @@ sibling_head(const struct pb_mend *mend, const struct pb_stream_info *stream,
 		return pb_err_sys(err, "open %s", dir);
 	while (found == 0 && tries < SIBLINGS &&
 	    (entry = readdir(folder)) != NULL) {
-		if (!rebuild_parse_name(entry->d_name, &file) ||
+		if (!pb_layout_parse(entry->d_name, &file) ||
 		    file.first == first_seq)
 			continue;
 		tries++;
@@ -408,7 +407,7 @@ sibling_head(const struct pb_mend *mend, const struct pb_stream_info *stream,
 /* 1 where the head of this file serves. */
 static int
 head_of(const struct pb_mend *mend, const struct pb_stream_info *stream,
-    const struct rebuild_file *file, int hops, struct pb_head **out)
+    const struct pb_segment_name *file, int hops, struct pb_head **out)
 {
 	uint64_t digest;
 	size_t bytes;
@@ -468,7 +467,7 @@ write_run(struct job *job, struct run *run, struct pb_err *err)
 	    run->survey.segment.first_seq, &header);
 	run->survey.segment.header_bytes = (uint32_t)header.len;
 	if (rc == 0)
-		rc = pb_segment_put_begun(&header, job->now_ns,
+		rc = pb_head_put_begun(&header, job->now_ns,
 		    job->mend->pen, job->begun_ms);
 	if (rc < 0)
 		pb_err_set(err, rc, "cannot build a segment's header");

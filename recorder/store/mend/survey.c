@@ -13,11 +13,13 @@
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
-#include "recorder/store/write/segment.h"
-#include "recorder/store/write/store.h"
+#include "recorder/store/layout.h"
 
 /* A window holds the largest block we store, whole, and more. */
 #define WINDOW_BYTES	(2u << 20)
+/* An extent with packets ends before it would grow past this: statistics
+ * and fillers may follow them. */
+#define PACKETS_BYTES	(PB_EXTENT_BYTES_MAX - (32u << 10))
 
 static int	read_window(struct pb_buf *, int, uint64_t, uint64_t,
 		    struct pb_err *);
@@ -71,7 +73,7 @@ pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
 	int rc = 0, got = 1;
 
 	pb_buf_init(&window, WINDOW_BYTES + PB_BLOCK_BYTES_MAX);
-	if (pb_buf_reserve(&window, PB_CHUNK_BYTES) == NULL)
+	if (pb_buf_reserve(&window, PACKETS_BYTES) == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	survey->why = NULL;
 	survey->failed = false;
@@ -227,7 +229,7 @@ take_block(struct pb_survey *survey, const struct pb_block *block)
 {
 	/* Statistics and fillers stay with the packets before them. */
 	size_t most = block->type == PB_BLOCK_ISB ? PB_EXTENT_BYTES_MAX :
-	    PB_CHUNK_BYTES;
+	    PACKETS_BYTES;
 	struct pb_packet packet;
 	uint64_t seq = 0;
 

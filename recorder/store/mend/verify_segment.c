@@ -13,7 +13,7 @@
 #include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/option.h"
-#include "recorder/store/read/cursor.h"
+#include "recorder/store/read/segment_file.h"
 #include "recorder/store/mend/survey.h"
 #include "recorder/store/mend/verify_impl.h"
 

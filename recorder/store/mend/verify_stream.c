@@ -391,7 +391,7 @@ check_name(struct verify *verify, const struct pb_stream_key *key,
 {
 	struct pb_finding where = { .key = *key };
 	struct pb_segment_info row;
-	struct rebuild_file file;
+	struct pb_segment_name file;
 	int n;
 
 	n = snprintf(where.path, sizeof(where.path), "%s/%s", dir, name);
@@ -406,7 +406,7 @@ check_name(struct verify *verify, const struct pb_stream_key *key,
 	if (strncmp(name, PB_PLACE_HIDDEN, strlen(PB_PLACE_HIDDEN)) == 0)
 		return !verify->opts->alone ? 0 : verify_tell(verify, &where,
 		    PB_FLAW_LEFTOVER, "a salvage that was cut short");
-	if (!rebuild_parse_name(name, &file))
+	if (!pb_layout_parse(name, &file))
 		return 0;
 	where.segment_seq = file.first;
 	if (info == NULL)

@@ -7,16 +7,13 @@
  */
 #include "recorder/store/read/cursor.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/below.h"
-#include "base/owner.h"
 #include "base/sys.h"
-#include "recorder/store/write/segment.h"
+#include "recorder/store/read/segment_file.h"
 
 #define EXTENT_PAGE	64
 #define SEGMENT_PAGE	16
@@ -132,37 +129,6 @@ pb_cursor_park(struct pb_cursor *cursor)
 	cursor->fd = -1;
 	free(cursor->buffer);
 	cursor->buffer = NULL;
-}
-
-int
-pb_segment_open_file(const char *store, const struct pb_stream_key *key,
-    uint64_t first_seq, struct pb_err *err)
-{
-	return pb_segment_open_mode(store, key, first_seq, O_RDONLY, err);
-}
-
-int
-pb_segment_open_mode(const char *store, const struct pb_stream_key *key,
-    uint64_t first_seq, int mode, struct pb_err *err)
-{
-	char path[PATH_MAX];
-	int rc, fd = -1;
-
-	/* Sealing renames: open, sealed, and open again misses nothing. */
-	for (int i = 0; i < 3 && fd < 0; i++) {
-		if (i > 0 && errno != ENOENT)
-			break;
-		rc = pb_layout_segment(path, store, key, first_seq,
-		    i % 2 == 0, err);
-		if (rc < 0)
-			return rc;
-		fd = pb_below_open(path, mode, 0);
-	}
-	if (fd < 0) {
-		fd = pb_err_sys(err, "open %s", path);
-		pb_owner_explain(store, path, err);
-	}
-	return fd;
 }
 
 /* The next block of the bytes in hand: 1, 0 when they are used up. */

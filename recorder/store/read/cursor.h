@@ -56,12 +56,4 @@ int	pb_cursor_next_block(struct pb_cursor *cursor,
 /* Give up descriptor and buffer until the next call. */
 void	pb_cursor_park(struct pb_cursor *cursor);
 
-/*
- * Open the file of a segment for reading, whether it was sealed meanwhile
- * or not: a descriptor, or an error (PB_ENOENT: it expired).
- */
-int	pb_segment_open_file(const char *store,
-	    const struct pb_stream_key *key, uint64_t first_seq,
-	    struct pb_err *err);
-
 #endif

@@ -11,8 +11,7 @@
 #include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/scan.h"
-#include "recorder/store/read/cursor.h"
-#include "recorder/store/write/segment.h"
+#include "recorder/store/read/segment_file.h"
 
 #define TAIL_BYTES	(16u << 10)	/* has the last packet, mostly */
 

@@ -33,6 +33,7 @@
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/salvage.h"
 #include "recorder/store/mend/survey.h"
+#include "recorder/store/read/segment_file.h"
 #include "recorder/store/write/store_impl.h"
 
 #define OPEN_PAGE	64

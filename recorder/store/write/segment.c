@@ -323,7 +323,7 @@ make_room(struct pb_buf *header, uint64_t now_ns,
     const struct pb_segment_place *place)
 {
 	size_t pad;
-	int rc = pb_segment_put_begun(header, now_ns, place->pen,
+	int rc = pb_head_put_begun(header, now_ns, place->pen,
 	    place->age_ms);
 
 	pad = filler_bytes(header->len);
@@ -334,31 +334,6 @@ make_room(struct pb_buf *header, uint64_t now_ns,
 	pb_build_filler(header->data + header->len, pad, now_ns, place->pen);
 	header->len += pad;
 	return 0;
-}
-
-int
-pb_segment_put_begun(struct pb_buf *header, uint64_t now_ns, uint32_t pen,
-    uint64_t age_ms)
-{
-	if (pb_buf_reserve(header, PB_BEGUN_BYTES) == NULL)
-		return PB_ENOMEM;
-	pb_build_begun(header->data + header->len, now_ns, pen, age_ms);
-	header->len += PB_BEGUN_BYTES;
-	return 0;
-}
-
-uint64_t
-pb_segment_begun(int fd, uint64_t header_bytes)
-{
-	uint8_t bytes[PB_BEGUN_BYTES];
-	struct pb_block block;
-	uint64_t age_ms = 0;
-
-	if (pb_pread_all(fd, bytes, sizeof(bytes), header_bytes, NULL) ==
-	    (ssize_t)sizeof(bytes) &&
-	    pb_scan_block(bytes, sizeof(bytes), &block) == 1)
-		age_ms = pb_scan_begun(&block);
-	return age_ms < PB_AGE_BASE ? age_ms : 0;
 }
 
 static int

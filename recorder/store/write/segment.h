@@ -28,10 +28,6 @@
 #include "recorder/store/index/index.h"
 #include "recorder/store/write/store.h"
 
-#define PB_PAGE_BYTES		4096u
-/* An extent is closed before it would grow past this. */
-#define PB_EXTENT_BYTES_MAX	((1u << 20) + (16u << 10))
-
 /* What goes past the page cache is gathered up to so much. */
 #define PB_GATHER_BYTES	(4u << 20)
 
@@ -98,20 +94,6 @@ bool	pb_segment_has_name(const struct pb_segment *segment);
 
 /* Take its name away: nothing in it counts.  No name is no error. */
 int	pb_segment_unlink(const struct pb_segment *segment,
-	    struct pb_err *err);
-
-/*
- * What stands behind every head, for who has to order files without an
- * index: the store's age when the segment was begun.  Asked of a file
- * whose head has so many bytes; 0 where it does not say.
- */
-int	pb_segment_put_begun(struct pb_buf *header, uint64_t now_ns,
-	    uint32_t pen, uint64_t age_ms);
-uint64_t pb_segment_begun(int fd, uint64_t header_bytes);
-
-/* As pb_segment_open_file() (cursor.h), with open(2)'s access `mode`. */
-int	pb_segment_open_mode(const char *store,
-	    const struct pb_stream_key *key, uint64_t first_seq, int mode,
 	    struct pb_err *err);
 
 /* The head its header was built from. */
