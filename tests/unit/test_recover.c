@@ -274,11 +274,10 @@ a_late_fill_that_was_not_committed_goes_and_can_come_again(void **state)
 	}
 }
 
-/* A block that is no packet, as large as any we store, and then one. */
+/* A block that is no packet. */
 static void
-append_large(struct fixture *f, const char *path, uint64_t seq)
+append_block(const char *path, uint32_t len)
 {
-	uint32_t len = 700u << 10;
 	uint32_t *block = calloc(1, len);
 	int fd = open(path, O_WRONLY | O_APPEND);
 
@@ -289,7 +288,6 @@ append_large(struct fixture *f, const char *path, uint64_t seq)
 	assert_int_equal(write(fd, block, len), len);
 	free(block);
 	close(fd);
-	append_packet(f, path, seq, 0);
 }
 
 static void
@@ -305,8 +303,10 @@ an_extent_taken_in_is_never_larger_than_readers_hold(void **state)
 	(void)state;
 	crash_after(&f, 10, 100);
 	open_path(&f, open_name);
-	for (uint64_t seq = 11; seq < 14; seq++)
-		append_large(&f, open_name, seq);
+	for (uint64_t seq = 11; seq < 14; seq++) {
+		append_block(open_name, 700u << 10);
+		append_packet(&f, open_name, seq, 0);
+	}
 	fixture_open(&f);
 	expect(&f, 1, 13, 13);
 	fixture_stream_row(&f, &row);
@@ -315,6 +315,27 @@ an_extent_taken_in_is_never_larger_than_readers_hold(void **state)
 	assert_true(n > 1);
 	for (int i = 0; i < n; i++)
 		assert_true(rows[i].bytes <= PB_EXTENT_BYTES_MAX);
+	fixture_finish(&f);
+}
+
+/* No extent could hold it that readers take. */
+static void
+more_than_an_extent_without_a_packet_is_cut(void **state)
+{
+	char open_name[PATH_MAX];
+	struct fixture f;
+
+	(void)state;
+	crash_after(&f, 10, 100);
+	open_path(&f, open_name);
+	append_packet(&f, open_name, 11, 0);
+	for (int i = 0; i < 3; i++)
+		append_block(open_name, 700u << 10);
+	append_packet(&f, open_name, 12, 0);
+	fixture_open(&f);
+	expect(&f, 1, 11, 11);
+	fixture_write(&f, 12, 20, 100);
+	expect(&f, 1, 20, 20);
 	fixture_finish(&f);
 }
 
@@ -532,6 +553,7 @@ a_recovery_that_failed_after_a_power_cut_trusts_no_more_when_done_again),
 		    a_late_fill_that_was_not_committed_goes_and_can_come_again),
 		cmocka_unit_test(
 		    an_extent_taken_in_is_never_larger_than_readers_hold),
+		cmocka_unit_test(more_than_an_extent_without_a_packet_is_cut),
 		cmocka_unit_test(
 		    a_file_shorter_than_the_index_says_leaves_a_damaged_gap),
 		cmocka_unit_test(

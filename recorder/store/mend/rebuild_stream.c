@@ -47,8 +47,6 @@ static int	put_rows(struct rebuild_stream *, struct pb_survey *,
 		    struct pb_err *);
 static int	rescue(struct rebuild_stream *, const struct pb_segment_name *,
 		    const char *, const char *, struct pb_err *);
-static void	count(struct rebuild_stream *,
-		    const struct pb_segment_info *, uint64_t);
 static int	finish(struct rebuild_stream *, struct pb_err *);
 
 int
@@ -344,40 +342,21 @@ put_rows(struct rebuild_stream *stream, struct pb_survey *survey,
 
 	if (rc < 0)
 		return rc;
-	pb_index_put_segment(&txn, &survey->segment);
-	for (size_t i = 0; i < survey->count; i++)
-		pb_index_put_extent(&txn, &survey->extents[i]);
-	for (size_t i = 0; i < survey->drop_count; i++)
-		pb_index_put_drop(&txn, &survey->drops[i]);
+	pb_stream_add_times(&stream->info, survey->segment.first_time,
+	    survey->segment.last_time, true);
+	pb_survey_put(survey, &txn, 0, &stream->info);
 	rc = pb_mdb_commit(&txn);
 	if (rc < 0)
 		return rc;
 	if (survey->hops_last > rebuild->numbers)
 		rebuild->numbers = survey->hops_last;
-	count(stream, &survey->segment, survey->dropped);
+	rebuild->sum->segments++;
+	rebuild->sum->packets += survey->segment.packets;
 	rebuild->sum->bytes += survey->segment.bytes;
 	if (!pb_runs_add(&stream->held, survey->segment.first_seq,
 	    survey->segment.last_seq))
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	return 0;
-}
-
-static void
-count(struct rebuild_stream *stream, const struct pb_segment_info *segment,
-    uint64_t dropped)
-{
-	struct pb_stream_info *info = &stream->info;
-
-	pb_stream_add_times(info, segment->first_time, segment->last_time,
-	    true);
-	if (info->packets == 0)
-		info->first_seq = segment->first_seq;
-	info->last_seq = segment->last_seq;
-	info->packets += segment->packets;
-	info->bytes += segment->packet_bytes;
-	info->dropped += dropped;
-	stream->rebuild->sum->segments++;
-	stream->rebuild->sum->packets += segment->packets;
 }
 
 /*

@@ -317,9 +317,7 @@ static int
 add_run(struct job *job, struct pb_survey *survey, uint64_t from,
     struct pb_err *err)
 {
-	/* The bytes of the last extent are not needed any more. */
-	pb_buf_finish(&survey->bytes);
-	pb_buf_init(&survey->bytes, 0);
+	pb_buf_finish(&survey->window);
 	if (job->count == PB_SALVAGE_RUNS_MAX) {
 		pb_survey_finish(survey);
 		pb_log(PB_LOG_ERROR, "store", "only the first %u pieces are "

@@ -17,17 +17,22 @@
 
 /* A window holds the largest block we store, whole, and more. */
 #define WINDOW_BYTES	(2u << 20)
+#define TOO_LARGE	"a block larger than any that is stored"
 /* An extent with packets ends before it would grow past this: statistics
  * and fillers may follow them. */
 #define PACKETS_BYTES	(PB_EXTENT_BYTES_MAX - (32u << 10))
 
-static int	read_window(struct pb_buf *, int, uint64_t, uint64_t,
+static int	read_window(struct pb_buf *, int, uint64_t, uint64_t, size_t,
+		    bool *, struct pb_err *);
+static ssize_t	read_some(uint8_t *, int, uint64_t, size_t, bool *,
 		    struct pb_err *);
 static ssize_t	read_around(uint8_t *, int, uint64_t, size_t,
 		    struct pb_err *);
+static bool	take_window(struct pb_survey *, bool);
 static bool	take_block(struct pb_survey *, const struct pb_block *);
 static const char *cannot_follow(const struct pb_survey *,
 		    const struct pb_block *, struct pb_packet *, uint64_t *);
+static bool	has_packets(const struct pb_survey *);
 static void	new_extent(struct pb_survey *, uint64_t);
 static bool	finish_extent(struct pb_survey *);
 static void	count_packet(struct pb_survey *, const struct pb_packet *,
@@ -42,13 +47,13 @@ pb_survey_init(struct pb_survey *survey)
 {
 	memset(survey, 0, sizeof(*survey));
 	survey->strict_from = UINT64_MAX;
-	pb_buf_init(&survey->bytes, PB_EXTENT_BYTES_MAX + PB_BLOCK_BYTES_MAX);
+	pb_buf_init(&survey->window, PB_SURVEY_EXTENT_MAX + 1);
 }
 
 void
 pb_survey_finish(struct pb_survey *survey)
 {
-	pb_buf_finish(&survey->bytes);
+	pb_buf_finish(&survey->window);
 	free(survey->extents);
 	free(survey->drops);
 	survey->extents = NULL;
@@ -67,42 +72,48 @@ int
 pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
     uint64_t limit, struct pb_err *err)
 {
-	struct pb_buf window;
-	struct pb_block block;
-	uint64_t at = offset;
-	int rc = 0, got = 1;
+	struct pb_buf *window = &survey->window;
+	size_t size = survey->one_extent ? (size_t)(limit - offset) :
+	    WINDOW_BYTES;
+	int rc;
 
-	pb_buf_init(&window, WINDOW_BYTES + PB_BLOCK_BYTES_MAX);
-	if (pb_buf_reserve(&window, PACKETS_BYTES) == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
 	survey->why = NULL;
-	survey->failed = false;
-	survey->good = offset;
+	survey->failed = survey->unread = false;
+	survey->good = survey->base = offset;
+	pb_buf_clear(window);
 	new_extent(survey, offset);
-	while (got == 1) {
-		size_t before = window.len, used = 0;
-
-		rc = read_window(&window, fd, at, limit, err);
+	do {
+		rc = read_window(window, fd, survey->base, limit, size,
+		    &survey->unread, err);
 		if (rc < 0)
-			break;
-		at += window.len - before;
-		while ((rc = pb_scan_block(window.data + used,
-		    window.len - used, &block)) == 1 &&
-		    take_block(survey, &block))
-			used += block.len;
-		if (rc < 0)
-			survey->why = "no block can start like this";
-		else if (rc == 0 && at >= limit && used < window.len)
-			survey->why = "the last block is cut short";
-		got = rc == 0 && used > 0 && at < limit;
-		pb_buf_consume(&window, used);
-		rc = 0;
-	}
-	pb_buf_finish(&window);
-	if (rc == 0 && (!finish_extent(survey) || survey->failed))
-		rc = pb_err_set(err, PB_ENOMEM, "no memory");
+			return rc;
+	} while (take_window(survey, rc == 0));
+	if (!finish_extent(survey) || survey->failed)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
 	survey->segment.bytes = survey->good;
-	return rc;
+	return 0;
+}
+
+void
+pb_survey_put(const struct pb_survey *survey, struct pb_mdb_txn *txn,
+    uint64_t known, struct pb_stream_info *stream)
+{
+	const struct pb_segment_info *row = &survey->segment;
+
+	pb_index_put_segment(txn, row);
+	for (size_t i = 0; i < survey->count; i++)
+		pb_index_put_extent(txn, &survey->extents[i]);
+	for (size_t i = 0; i < survey->drop_count; i++)
+		if (survey->drops[i].seq > known) {
+			pb_index_put_drop(txn, &survey->drops[i]);
+			stream->dropped += survey->drops[i].count;
+		}
+	stream->packets += row->packets;
+	stream->bytes += row->packet_bytes;
+	if (stream->first_seq == 0 || row->first_seq < stream->first_seq)
+		stream->first_seq = row->first_seq;
+	if (row->last_seq > stream->last_seq)
+		stream->last_seq = row->last_seq;
 }
 
 int
@@ -110,6 +121,7 @@ pb_survey_head(int fd, struct pb_head **head, size_t *bytes, uint64_t *digest,
     struct pb_err *err)
 {
 	struct pb_buf window;
+	bool unread;
 	ssize_t got;
 	int rc;
 
@@ -117,10 +129,8 @@ pb_survey_head(int fd, struct pb_head **head, size_t *bytes, uint64_t *digest,
 	pb_buf_init(&window, PB_HEAD_BYTES_MAX);
 	if (pb_buf_reserve(&window, PB_HEAD_BYTES_MAX - 1) == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	got = pb_pread_all(fd, window.data, PB_HEAD_BYTES_MAX - 1, 0, err);
-	if (got < 0 && err != NULL && err->sys == EIO)
-		got = read_around(window.data, fd, 0, PB_HEAD_BYTES_MAX - 1,
-		    err);
+	got = read_some(window.data, fd, 0, PB_HEAD_BYTES_MAX - 1, &unread,
+	    err);
 	rc = got < 0 ? (int)got : pb_head_parse(head, window.data,
 	    (size_t)got, bytes, err);
 	if (rc == 0 && !pb_head_readable(window.data, *bytes)) {
@@ -140,61 +150,71 @@ pb_survey_resync(int fd, uint64_t offset, uint64_t limit, uint64_t after,
     uint64_t last, uint64_t *found, uint64_t *seq, struct pb_err *err)
 {
 	struct pb_buf window;
-	uint64_t at = offset, end = offset;
-	int rc = 0;
+	size_t used, keep;
+	bool unread;
+	int rc;
 
-	pb_buf_init(&window, WINDOW_BYTES + PB_BLOCK_BYTES_MAX);
-	while (rc == 0) {
-		size_t before = window.len, used = 0;
-
-		rc = read_window(&window, fd, end, limit, err);
-		if (rc < 0 || window.len < 12)
-			break;
-		end += window.len - before;
-		while (rc == 0 && used + 12 <= window.len &&
-		    (end >= limit || window.len - used > WINDOW_BYTES / 2)) {
+	pb_buf_init(&window, WINDOW_BYTES + 1);
+	do {
+		rc = read_window(&window, fd, offset, limit, WINDOW_BYTES,
+		    &unread, err);
+		/* A block that begins in the second half may be cut off. */
+		keep = rc == 1 ? WINDOW_BYTES / 2 : 12;
+		for (used = 0; used + keep <= window.len; used += 4)
 			if (starts_here(window.data + used, window.len - used,
 			    after, last, seq)) {
-				*found = at;
-				rc = 1;
-			} else {
-				used += 4;
-				at += 4;
+				*found = offset + used;
+				pb_buf_finish(&window);
+				return 1;
 			}
-		}
-		pb_buf_consume(&window, used);
-		if (rc == 0 && end >= limit)
-			break;
-	}
+		pb_buf_consume(&window, used < window.len ? used : window.len);
+		offset += used;
+	} while (rc == 1);
 	pb_buf_finish(&window);
 	return rc;
 }
 
-/* Fill the window from offset `at` on. */
+/*
+ * Fill the window, which begins at offset `base`, to `size` bytes: 1; 0
+ * where nothing stands behind it, for there is `limit` or the file ends; or
+ * an error.
+ */
 static int
-read_window(struct pb_buf *window, int fd, uint64_t at, uint64_t limit,
-    struct pb_err *err)
+read_window(struct pb_buf *window, int fd, uint64_t base, uint64_t limit,
+    size_t size, bool *unread, struct pb_err *err)
 {
-	size_t want = window->len < WINDOW_BYTES ?
-	    WINDOW_BYTES - window->len : 0;
+	uint64_t at = base + window->len;
+	size_t want = size - window->len;
 	ssize_t got;
 
-	if (at >= limit)
-		return 0;
 	if (want > limit - at)
 		want = (size_t)(limit - at);
 	if (want == 0)
-		return 0;
+		return at < limit;
 	if (pb_buf_reserve(window, want) == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	got = pb_pread_all(fd, window->data + window->len, want, at, err);
-	if (got < 0 && err != NULL && err->sys == EIO)
-		got = read_around(window->data + window->len, fd, at, want,
-		    err);
+	got = read_some(window->data + window->len, fd, at, want, unread, err);
 	if (got < 0)
 		return (int)got;
 	window->len += (size_t)got;
-	return 0;
+	return (size_t)got == want && at + want < limit;
+}
+
+/* As pb_pread_all(), and around what a disk cannot give. */
+static ssize_t
+read_some(uint8_t *out, int fd, uint64_t at, size_t want, bool *unread,
+    struct pb_err *err)
+{
+	struct pb_err why;
+	ssize_t got = pb_pread_all(fd, out, want, at, &why);
+
+	if (got < 0 && why.sys == EIO) {
+		*unread = true;
+		got = read_around(out, fd, at, want, &why);
+	}
+	if (got < 0 && err != NULL)
+		*err = why;
+	return got;
 }
 
 /* What the disk cannot give is read as zeros, a page at a time: no block
@@ -223,6 +243,35 @@ read_around(uint8_t *out, int fd, uint64_t at, size_t want,
 	return (ssize_t)done;
 }
 
+/*
+ * The whole blocks of the window that can follow.  What is left in it
+ * begins where the extent does that is being filled.  False at the end.
+ */
+static bool
+take_window(struct pb_survey *survey, bool last)
+{
+	const struct pb_buf *window = &survey->window;
+	size_t at = (size_t)(survey->good - survey->base);
+	struct pb_block block;
+	int rc;
+
+	while ((rc = pb_scan_block(window->data + at, window->len - at,
+	    &block)) == 1 && take_block(survey, &block))
+		at += block.len;
+	if (rc < 0)
+		survey->why = "no block can start like this";
+	else if (rc == 0 && last && at < window->len)
+		survey->why = "a block is cut short";
+	at = (size_t)(survey->extent.offset - survey->base);
+	pb_buf_consume(&survey->window, at);
+	survey->base = survey->extent.offset;
+	if (rc == 0 && !last && window->len == WINDOW_BYTES) {
+		survey->why = TOO_LARGE;
+		return false;
+	}
+	return rc == 0 && !last;
+}
+
 /* False for a block that cannot follow: what is kept ends before it. */
 static bool
 take_block(struct pb_survey *survey, const struct pb_block *block)
@@ -230,26 +279,31 @@ take_block(struct pb_survey *survey, const struct pb_block *block)
 	/* Statistics and fillers stay with the packets before them. */
 	size_t most = block->type == PB_BLOCK_ISB ? PB_EXTENT_BYTES_MAX :
 	    PACKETS_BYTES;
+	uint64_t bytes = survey->good - survey->extent.offset + block->len;
 	struct pb_packet packet;
 	uint64_t seq = 0;
 
 	survey->why = cannot_follow(survey, block, &packet, &seq);
+	if (survey->why == NULL && bytes > PB_EXTENT_BYTES_MAX &&
+	    !has_packets(survey) && !survey->one_extent)
+		survey->why = "more than an extent without a packet";
 	if (survey->why != NULL)
 		return false;
-	if (survey->extent.last_seq >= survey->extent.first_seq &&
-	    survey->bytes.len + block->len > most) {
+	if (bytes > most && has_packets(survey) && !survey->one_extent) {
 		if (!finish_extent(survey))
 			return false;
 		new_extent(survey, survey->good);
-	}
-	if (pb_buf_put(&survey->bytes, block->at, block->len) < 0) {
-		survey->failed = true;
-		return false;
 	}
 	survey->good += block->len;
 	if (block->type == PB_BLOCK_EPB)
 		count_packet(survey, &packet, seq);
 	return true;
+}
+
+static bool
+has_packets(const struct pb_survey *survey)
+{
+	return survey->extent.last_seq >= survey->extent.first_seq;
 }
 
 /* Why the block does not belong here, or NULL. */
@@ -260,7 +314,7 @@ cannot_follow(const struct pb_survey *survey, const struct pb_block *block,
 	if (block->type == PB_BLOCK_SHB || block->type == PB_BLOCK_IDB)
 		return "a second section or interface";
 	if (block->len > PB_STORED_BLOCK_BYTES_MAX)
-		return "a block larger than any that is stored";
+		return TOO_LARGE;
 	if (survey->good >= survey->strict_from && !pb_scan_storable(block))
 		return "a block that would not have been stored";
 	if (block->type != PB_BLOCK_EPB)
@@ -279,7 +333,6 @@ cannot_follow(const struct pb_survey *survey, const struct pb_block *block,
 static void
 new_extent(struct pb_survey *survey, uint64_t offset)
 {
-	pb_buf_clear(&survey->bytes);
 	survey->extent = (struct pb_extent_info){
 		.stream = survey->segment.stream,
 		.first_seq = survey->segment.last_seq + 1,
@@ -294,18 +347,21 @@ new_extent(struct pb_survey *survey, uint64_t offset)
 static bool
 finish_extent(struct pb_survey *survey)
 {
-	if (survey->extent.last_seq < survey->extent.first_seq) {
-		survey->good = survey->extent.offset;
+	struct pb_extent_info *extent = &survey->extent;
+
+	if (!has_packets(survey)) {
+		if (!survey->one_extent)
+			survey->good = extent->offset;
 		return true;
 	}
 	if (!PB_LIST_ROOM(survey->extents, survey->cap, survey->count)) {
 		survey->failed = true;
 		return false;
 	}
-	survey->extent.bytes = (uint32_t)survey->bytes.len;
-	survey->extent.digest = pb_digest(survey->bytes.data,
-	    survey->bytes.len);
-	survey->extents[survey->count++] = survey->extent;
+	extent->bytes = (uint32_t)(survey->good - extent->offset);
+	extent->digest = pb_digest(survey->window.data +
+	    (extent->offset - survey->base), extent->bytes);
+	survey->extents[survey->count++] = *extent;
 	return true;
 }
 
@@ -361,6 +417,8 @@ note_hops(struct pb_survey *survey, const struct pb_packet *packet)
 	struct pb_hop hops[PB_HOPS_MAX];
 	int n = pb_hops_get(packet->options, packet->options_len, hops);
 
+	if (survey->segment.packets == 1)
+		survey->hops = n < 0 ? 0 : n;
 	if (n > 0 && hops[n - 1].seq > survey->hops_last)
 		survey->hops_last = hops[n - 1].seq;
 }

@@ -7,7 +7,8 @@
  * Recovery, `pb reindex`, `pb verify` and `--repair` all look at files
  * through it, so all of them mean the same by a whole block.
  *
- * Limit: a window of 2 MiB and one block; rows of one segment.
+ * Limit: a window of 2 MiB and one block, or one extent; rows of one
+ *        segment.
  */
 #ifndef PB_MEND_SURVEY_H
 #define PB_MEND_SURVEY_H
@@ -16,7 +17,10 @@
 #include "base/err.h"
 #include "pcapng/scan.h"
 #include "recorder/store/head.h"
-#include "recorder/store/index/index.h"
+#include "recorder/store/index/index_write.h"
+
+/* The most that is read as one extent. */
+#define PB_SURVEY_EXTENT_MAX	(16u << 20)
 
 struct pb_survey {
 	/* Given: stream, first_seq, header_bytes, header_digest; `last_seq`
@@ -29,19 +33,26 @@ struct pb_survey {
 	/* Blocks from this offset on were promised to nobody: they have to
 	 * be right in all (pb_scan_storable). */
 	uint64_t		 strict_from;
+	/* All that is read is one extent, PB_SURVEY_EXTENT_MAX at most, and
+	 * nothing of it is left out for want of packets. */
+	bool			 one_extent;
 	/* Results. */
 	uint64_t		 good;		/* offset behind what is kept */
 	uint64_t		 hops_last;	/* highest own number in the last
 						 * hop of a packet; 0: none */
+	int			 hops;		/* records of the first packet */
 	uint64_t		 dropped;	/* sum of the drop counts */
 	struct pb_extent_info	*extents;	/* finished */
 	size_t			 count, cap;
 	struct pb_drop_info	*drops;
 	size_t			 drop_count, drop_cap;
 	const char		*why;		/* it stopped, or NULL */
-	/* Private: the extent being filled. */
+	bool			 unread;	/* the disk did not give all */
+	/* Private: the extent being filled, and what has been read, from
+	 * offset `base` on. */
 	struct pb_extent_info	 extent;
-	struct pb_buf		 bytes;
+	struct pb_buf		 window;
+	uint64_t		 base;
 	bool			 failed;	/* no memory */
 };
 
@@ -53,10 +64,19 @@ void	pb_survey_reset(struct pb_survey *survey);
 /*
  * Read `fd` from `offset` to `limit`.  An extent without packets is none:
  * its bytes are not kept.  segment.bytes becomes `good`.  Errors are the
- * disk's or memory's; rot is told in `why`.
+ * disk's or memory's; rot is told in `why`, a file that ends too early by
+ * `good` alone.  What a bad sector holds is read as zeros.
  */
 int	pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
 	    uint64_t limit, struct pb_err *err);
+
+/*
+ * The rows, but for drop counts of packets up to `known`, into the index,
+ * and what they count into the stream's counters.  Its times are the
+ * caller's (pb_stream_add_times).
+ */
+void	pb_survey_put(const struct pb_survey *survey, struct pb_mdb_txn *txn,
+	    uint64_t known, struct pb_stream_info *stream);
 
 /*
  * The head of a segment's file: its SHB and IDB.  `*bytes` is their

@@ -16,11 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "recorder/store/mend/survey.h"
 #include "recorder/store/mend/verify_impl.h"
 
 #define ROWS		64		/* of a page */
 #define SCRATCH_BYTES	(256ull << 20)	/* address space */
-#define EXTENT_MAX	((16u << 20) + 1)
 
 static int	verify_all(struct verify *, struct pb_err *);
 static int	check_index(struct verify *, struct pb_err *);
@@ -69,7 +69,7 @@ pb_verify(const struct pb_verify_opts *opts, struct pb_verify_sum *sum,
 	rc = pb_index_open(&verify.index, opts->store, err);
 	if (rc < 0)
 		return rc;
-	pb_buf_init(&verify.bytes, EXTENT_MAX);
+	pb_buf_init(&verify.bytes, PB_SURVEY_EXTENT_MAX + 1);
 	rc = open_scratch(&verify, err);
 	if (rc == 0)
 		rc = verify_all(&verify, err);

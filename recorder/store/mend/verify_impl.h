@@ -16,7 +16,7 @@ struct verify {
 	struct pb_verify_sum *sum;
 	struct pb_index	*index;
 	struct pb_index	*scratch;	/* gaps are replayed here */
-	struct pb_buf	 bytes;		/* of an extent */
+	struct pb_buf	 bytes;		/* before the first extent */
 	uint64_t	 unsealed;	/* segments that are open */
 	uint64_t	 done, all;	/* bytes, for the progress */
 };

@@ -18,29 +18,19 @@
 #include "recorder/store/mend/verify_impl.h"
 
 #define ROWS		64	/* of a page */
-#define EXTENT_BYTES	(16u << 20)	/* no extent is larger */
 #define TRIES		5	/* while a recorder goes on writing */
-
-/* What the blocks of some bytes come to. */
-struct tally {
-	uint64_t	first;		/* 0: no packet */
-	uint64_t	last;		/* begins as the number before */
-	uint64_t	packets, packet_bytes, dropped;
-	uint64_t	first_time, last_time;
-	size_t		good;		/* bytes of whole blocks */
-	const char	*why;		/* the next one is none, or NULL */
-};
 
 /* One segment being verified. */
 struct check {
 	struct verify_stream *stream;
 	const struct pb_segment_info *row;
 	struct pb_finding where;
-	struct tally	 sum;
+	struct pb_survey survey;	/* what the file says so far */
 	uint64_t	 next_offset;	/* of the next extent */
 	bool		 damaged;	/* its sums need not be right */
 	bool		 bad_head;	/* which has been told */
 	bool		 stale;		/* the row has changed since */
+	uint64_t	 told_drops;	/* as the packets have them */
 	uint64_t	 dropped;	/* as the index has it */
 	const struct pb_extent_info *extent; /* looked at, or NULL */
 	int		 fd;
@@ -56,13 +46,10 @@ static int	check_header_digest(struct check *, uint64_t, struct pb_err *);
 static int	check_extents(struct check *, struct pb_err *);
 static int	check_extent(struct check *, const struct pb_extent_info *,
 		    struct pb_err *);
-static int	compare_extent(struct check *, const struct pb_extent_info *,
-		    const struct tally *);
+static int	judge_extent(struct check *, const struct pb_extent_info *,
+		    const struct pb_extent_info *);
 static int	check_sums(struct check *);
 static int	check_drops(struct check *, struct pb_err *);
-static void	take_blocks(struct tally *, const uint8_t *, size_t);
-static bool	take_packet(struct tally *, const struct pb_block *);
-static void	add(struct tally *, const struct tally *);
 
 int
 verify_segment(struct verify_stream *stream,
@@ -77,7 +64,11 @@ verify_segment(struct verify_stream *stream,
 	for (int try = 0; check.stale && have == 1 && try < TRIES; try++) {
 		check = (struct check){ .stream = stream, .row = &now,
 		    .fd = -1 };
+		pb_survey_init(&check.survey);
+		check.survey.segment.first_seq = now.first_seq;
+		check.survey.one_extent = true;
 		rc = check_segment(&check, err);
+		pb_survey_finish(&check.survey);
 		if (rc != 0 || !check.stale)
 			break;
 		have = pb_index_segments(verify->index, row->stream,
@@ -247,7 +238,8 @@ check_header_digest(struct check *check, uint64_t bytes, struct pb_err *err)
 	check->where.offset = 0;
 	check->where.bytes = bytes;
 	pb_buf_clear(buf);
-	if (bytes > EXTENT_BYTES || pb_buf_reserve(buf, (size_t)bytes) == NULL)
+	if (bytes > PB_SURVEY_EXTENT_MAX ||
+	    pb_buf_reserve(buf, (size_t)bytes) == NULL)
 		return tell(check, PB_FLAW_ROW,
 		    "the index says its first extent is at %" PRIu64, bytes);
 	got = pb_pread_all(check->fd, buf->data, (size_t)bytes, 0, err);
@@ -306,10 +298,9 @@ static int
 check_extent(struct check *check, const struct pb_extent_info *extent,
     struct pb_err *err)
 {
+	static const struct pb_extent_info none;
 	struct verify *verify = check->stream->verify;
-	struct pb_buf *buf = &verify->bytes;
-	struct tally tally = { .last = extent->first_seq - 1 };
-	ssize_t got;
+	struct pb_survey *survey = &check->survey;
 	int rc = 0;
 
 	if (check->next_offset == 0) {
@@ -324,7 +315,7 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
 	check->where.last = extent->last_seq;
 	if (extent->offset != check->next_offset ||
 	    extent->segment_seq != check->row->first_seq ||
-	    extent->bytes > EXTENT_BYTES) {
+	    extent->bytes > PB_SURVEY_EXTENT_MAX) {
 		check->damaged = true;
 		return tell(check, PB_FLAW_ROW,
 		    "the index says an extent is at %" PRIu64 " of segment %"
@@ -333,65 +324,65 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
 		    extent->bytes, check->next_offset);
 	}
 	check->next_offset += extent->bytes;
-	pb_buf_clear(buf);
-	if (pb_buf_reserve(buf, extent->bytes) == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	got = pb_pread_all(check->fd, buf->data, extent->bytes, extent->offset,
-	    err);
-	if (got < 0 && err->sys != EIO)
+	pb_survey_reset(survey);
+	survey->segment.last_seq = extent->first_seq - 1;
+	rc = pb_survey_read(survey, check->fd, extent->offset,
+	    extent->offset + extent->bytes, err);
+	if (rc < 0)
 		return pb_err_prefix(err, "%s", check->where.path);
-	if (got < 0) {
-		check->damaged = true;
-		return tell(check, PB_FLAW_BLOCK, "packets %" PRIu64 " to %"
-		    PRIu64 " cannot be read: %.100s", extent->first_seq,
-		    extent->last_seq, err->text);
-	}
+	check->told_drops += survey->dropped;
 	verify->done += extent->bytes;
 	if (verify->opts->progress != NULL)
 		verify->opts->progress(verify->opts->arg, verify->done,
 		    verify->all);
-	take_blocks(&tally, buf->data, (size_t)got);
-	if ((uint64_t)got == extent->bytes && tally.why == NULL &&
-	    pb_digest(buf->data, (size_t)got) == extent->digest) {
-		rc = compare_extent(check, extent, &tally);
-		add(&check->sum, &tally);
-		return rc;
-	}
+	return judge_extent(check, extent, survey->count > 0 ?
+	    &survey->extents[0] : &none);
+}
+
+/* What the index says of an extent, and what was read of it. */
+static int
+judge_extent(struct check *check, const struct pb_extent_info *extent,
+    const struct pb_extent_info *read)
+{
+	const struct pb_survey *survey = &check->survey;
+	bool whole = survey->good == check->next_offset;
+
+	if (whole && !survey->unread && read->digest == extent->digest &&
+	    read->first_seq == extent->first_seq &&
+	    read->last_seq == extent->last_seq &&
+	    read->first_time == extent->first_time &&
+	    read->last_time == extent->last_time)
+		return 0;
 	check->damaged = true;
-	if (tally.why == NULL && (uint64_t)got == extent->bytes)
+	if (survey->unread)
+		return tell(check, PB_FLAW_BLOCK, "packets %" PRIu64 " to %"
+		    PRIu64 " cannot be read: read %" PRIu32 " bytes at %"
+		    PRIu64 ": %s", extent->first_seq, extent->last_seq,
+		    extent->bytes, extent->offset, strerror(EIO));
+	if (whole && read->digest != extent->digest)
 		return tell(check, PB_FLAW_DIGEST,
 		    "packets %" PRIu64 " to %" PRIu64 " do not match their "
 		    "digest", extent->first_seq, extent->last_seq);
-	check->where.offset += tally.good;
-	check->where.bytes -= tally.good;
+	if (whole)
+		return tell(check, PB_FLAW_ROW,
+		    "the extent holds packets %" PRIu64 " to %" PRIu64 ", the "
+		    "index says otherwise, or other times", read->first_seq,
+		    read->last_seq);
+	check->where.offset = survey->good;
+	check->where.bytes = check->next_offset - survey->good;
 	return tell(check, PB_FLAW_BLOCK,
 	    "%s at offset %" PRIu64 ", in packets %" PRIu64 " to %" PRIu64,
-	    tally.why != NULL ? tally.why : "the file ends",
+	    survey->why != NULL ? survey->why : "the file ends",
 	    check->where.offset, extent->first_seq, extent->last_seq);
-}
-
-static int
-compare_extent(struct check *check, const struct pb_extent_info *extent,
-    const struct tally *tally)
-{
-	if (tally->first == extent->first_seq &&
-	    tally->last == extent->last_seq &&
-	    tally->first_time == extent->first_time &&
-	    tally->last_time == extent->last_time)
-		return 0;
-	check->damaged = true;
-	return tell(check, PB_FLAW_ROW,
-	    "the extent holds packets %" PRIu64 " to %" PRIu64 ", the index "
-	    "says otherwise, or other times", tally->first, tally->last);
 }
 
 static int
 check_sums(struct check *check)
 {
 	const struct pb_segment_info *row = check->row;
-	const struct tally *sum = &check->sum;
+	const struct pb_segment_info *sum = &check->survey.segment;
 
-	if (sum->packets == row->packets && sum->last == row->last_seq &&
+	if (sum->packets == row->packets && sum->last_seq == row->last_seq &&
 	    sum->packet_bytes == row->packet_bytes &&
 	    sum->first_time == row->first_time &&
 	    sum->last_time == row->last_time)
@@ -403,7 +394,7 @@ check_sums(struct check *check)
 	    "it holds %" PRIu64 " packets with %" PRIu64 " bytes up to %"
 	    PRIu64 ", the index says %" PRIu64 " with %" PRIu64 " up to %"
 	    PRIu64 ", or other times", sum->packets, sum->packet_bytes,
-	    sum->last, row->packets, row->packet_bytes, row->last_seq);
+	    sum->last_seq, row->packets, row->packet_bytes, row->last_seq);
 }
 
 static int
@@ -425,80 +416,10 @@ check_drops(struct check *check, struct pb_err *err)
 			from = rows[n - 1].seq + 1;
 	} while (n == ROWS && from <= row->last_seq);
 	check->dropped = sum;
-	if (check->damaged || sum == check->sum.dropped)
+	if (check->damaged || sum == check->told_drops)
 		return 0;
 	check->where.offset = check->where.bytes = 0;
 	return tell(check, PB_FLAW_ROW,
 	    "its packets tell of %" PRIu64 " drops, the index of %" PRIu64,
-	    check->sum.dropped, sum);
-}
-
-static void
-take_blocks(struct tally *tally, const uint8_t *data, size_t len)
-{
-	struct pb_block block;
-
-	while (tally->good < len) {
-		int rc = pb_scan_block(data + tally->good, len - tally->good,
-		    &block);
-
-		if (rc != 1) {
-			tally->why = rc == 0 ? "a block is cut short" :
-			    "no block can start like this";
-			return;
-		}
-		if (block.type == PB_BLOCK_EPB && !take_packet(tally, &block))
-			return;
-		if (block.type == PB_BLOCK_SHB || block.type == PB_BLOCK_IDB) {
-			tally->why = "a second section or interface";
-			return;
-		}
-		tally->good += block.len;
-	}
-}
-
-static bool
-take_packet(struct tally *tally, const struct pb_block *block)
-{
-	struct pb_packet packet;
-	uint64_t seq, dropped;
-
-	if (pb_scan_epb(block, &packet) < 0) {
-		tally->why = "a packet whose lengths leave its block";
-		return false;
-	}
-	if (!pb_packet_seq(&packet, &seq) || seq != tally->last + 1) {
-		tally->why = "a packet whose number does not follow";
-		return false;
-	}
-	if (tally->packets == 0 || packet.time_ns < tally->first_time)
-		tally->first_time = packet.time_ns;
-	if (packet.time_ns > tally->last_time)
-		tally->last_time = packet.time_ns;
-	if (tally->packets == 0)
-		tally->first = seq;
-	tally->last = seq;
-	tally->packets++;
-	tally->packet_bytes += packet.caplen;
-	if (pb_option_find_u64(packet.options, packet.options_len,
-	    PB_OPT_EPB_DROPCOUNT, &dropped))
-		tally->dropped += dropped;
-	return true;
-}
-
-static void
-add(struct tally *sum, const struct tally *more)
-{
-	if (more->packets == 0)
-		return;
-	if (sum->packets == 0 || more->first_time < sum->first_time)
-		sum->first_time = more->first_time;
-	if (more->last_time > sum->last_time)
-		sum->last_time = more->last_time;
-	if (sum->packets == 0)
-		sum->first = more->first;
-	sum->last = more->last;
-	sum->packets += more->packets;
-	sum->packet_bytes += more->packet_bytes;
-	sum->dropped += more->dropped;
+	    check->told_drops, sum);
 }
