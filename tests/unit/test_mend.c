@@ -13,7 +13,6 @@
 
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/index/index_write.h"
-#include "recorder/store/mend/place.h"
 #include "recorder/store/mend/repair.h"
 #include "recorder/store/mend/salvage.h"
 #include "tests/unit/store_fixture.h"
@@ -314,44 +313,125 @@ a_rebuild_that_is_told_to_end_is_done_by_the_next(void **state)
 	expect(f, 1, 80, 80);
 }
 
-/* A rotten block in the middle, and a rebuild that is cut short where the
- * runs are written in part, or are there in whole. */
+static void
+hidden_name(struct fixture *f, uint64_t first, const char *end,
+    char out[static PATH_MAX])
+{
+	char dir[PATH_MAX / 2];
+
+	assert_int_equal(pb_layout_stream(out, f->dir, &f->key, NULL), 0);
+	snprintf(dir, sizeof(dir), "%s", out);
+	snprintf(out, PATH_MAX, "%s/" PB_SALVAGE_HIDDEN "%020llu%s", dir,
+	    (unsigned long long)first, end);
+}
+
+/* Some blocks in the middle. */
+static void
+spoil(const char *path, long at)
+{
+	shell("head -c 120 /dev/zero | dd of='%s' bs=1 seek=%ld "
+	    "conv=notrunc 2>/dev/null", path, at);
+}
+
+/* All of 1 .. 400 but one to three for each rotten place. */
+static void
+expect_holes(struct fixture *f, long places)
+{
+	uint64_t first, last;
+	long count = fixture_read(f, &ALL, &first, &last);
+
+	assert_in_range(count, 400 - 3 * places, 400 - places);
+	assert_int_equal(first, 1);
+	assert_int_equal(last, 400);
+}
+
+/* Of an older version: a rotten block in the middle, and a rebuild that was
+ * cut short where the runs were written in part, or were there in whole. */
 static void
 a_rebuild_cut_short_in_a_salvage_is_finished_by_the_next(void **state)
 {
 	struct fixture *f = *state;
 	char path[PATH_MAX], dir[PATH_MAX];
-	struct pb_err err;
 
 	fixture_write(f, 1, 400, 60);
 	shut(f);
 	segment_path(f, 1, false, path);
-	shell("head -c 120 /dev/zero | dd of='%s' bs=1 seek=9000 "
-	    "conv=notrunc 2>/dev/null; rm -r '%s/index'", path, f->dir);
+	spoil(path, 9000);
 	/* A hidden folder with half a run: it counts for nothing. */
-	assert_int_equal(pb_place_begin(f->dir, &f->key, 1, dir, &err), 0);
+	hidden_name(f, 1, ".new", dir);
+	shell("rm -r '%s/index'; mkdir '%s'", f->dir, dir);
 	shell("head -c 1000 '%s' > '%s/%020d.pcapng'", path, dir, 1);
 	reopen(f);
 	assert_int_not_equal(access(dir, F_OK), 0);
 	shut(f);
 	reopen(f);
-	{
-		uint64_t first, last;
-		long count = fixture_read(f, &ALL, &first, &last);
-
-		assert_in_range(count, 397, 399);
-		assert_int_equal(first, 1);
-		assert_int_equal(last, 400);
-	}
+	expect_holes(f, 1);
 	shut(f);
 	verify_nothing(f);
 	/* And one that was whole, with one run in its place already. */
-	assert_int_equal(pb_place_begin(f->dir, &f->key, 1, dir, &err), 0);
-	shell("mv '%s' '%s/'", path, dir);
-	assert_int_equal(pb_place_commit(f->dir, &f->key, 1, &err), 0);
+	hidden_name(f, 1, "", dir);
+	shell("mkdir '%s'; mv '%s' '%s/'", dir, path, dir);
 	shell("rm -r '%s/index'", f->dir);
 	reopen(f);
 	assert_int_equal(access(path, F_OK), 0);
+	assert_int_not_equal(access(dir, F_OK), 0);
+	shut(f);
+	verify_nothing(f);
+	reopen(f);
+	expect_holes(f, 1);
+}
+
+/* Likewise, where its index had been told: it is not believed. */
+static void
+a_salvage_that_an_older_version_has_committed_is_done_again(void **state)
+{
+	struct fixture *f = *state;
+	char path[PATH_MAX], dir[PATH_MAX];
+	struct pb_index *index;
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+
+	fixture_write(f, 1, 400, 60);
+	shut(f);
+	segment_path(f, 1, false, path);
+	hidden_name(f, 1, "", dir);
+	shell("mkdir '%s'; cp '%s' '%s/'", dir, path, dir);
+	spoil(path, 9000);
+	assert_int_equal(pb_index_open_write(&index, f->dir, 64u << 20,
+	    &err), 0);
+	assert_int_equal(pb_index_begin(index, &txn, &err), 0);
+	pb_index_meta_put(&txn, PB_META_SALVAGE, 1);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+	pb_index_close(index);
+	reopen(f);
+	expect(f, 1, 400, 400);
+	shut(f);
+	verify_nothing(f);
+	reopen(f);
+}
+
+/* A crash between the runs: some have their names, the original is there. */
+static void
+a_salvage_cut_short_between_its_runs_is_done_again(void **state)
+{
+	struct fixture *f = *state;
+	char path[PATH_MAX], hidden[PATH_MAX];
+
+	fixture_write(f, 1, 400, 60);
+	shut(f);
+	segment_path(f, 1, false, path);
+	spoil(path, 9000);
+	spoil(path, 20000);
+	shell("cp '%s' '%s/was'; rm -r '%s/index'", path, f->dir, f->dir);
+	reopen(f);
+	expect_holes(f, 2);
+	shut(f);
+	hidden_name(f, 1, ".new", hidden);
+	shell("mv '%s/was' '%s'; rm -r '%s/index'; head -c 5000 '%s' > '%s'",
+	    f->dir, path, f->dir, path, hidden);
+	reopen(f);
+	expect_holes(f, 2);
+	assert_int_not_equal(access(hidden, F_OK), 0);
 	shut(f);
 	verify_nothing(f);
 	reopen(f);
@@ -434,6 +514,7 @@ a_file_of_zeros_is_looked_through_and_set_aside(void **state)
 	struct fixture *f = *state;
 	char path[PATH_MAX], aside[PATH_MAX];
 	struct pb_mend mend = { .store = f->dir, .pen = PB_PEN_EXAMPLE };
+	struct pb_segment_name name = { .first = 900 };
 	struct pb_runs runs = { NULL, 0, 0 };
 	struct pb_stream_info row;
 	struct pb_err err;
@@ -444,8 +525,8 @@ a_file_of_zeros_is_looked_through_and_set_aside(void **state)
 	segment_path(f, 900, false, path);
 	shell("truncate -s %s '%s'", getenv("PB_FULL") != NULL ? "4G" :
 	    "200M", path);
-	assert_int_equal(pb_salvage_files(&mend, &row, 900, 899, "rubbish",
-	    aside, &runs, &err), 0);
+	assert_int_equal(pb_salvage(&mend, &row, &name, 899, INT64_MAX,
+	    "rubbish", aside, &runs, &err), 0);
 	assert_int_equal(runs.count, 0);
 	assert_int_not_equal(access(path, F_OK), 0);
 	assert_int_equal(access(aside, F_OK), 0);
@@ -492,7 +573,7 @@ main(void)
 		IN_STORE(a_file_where_a_new_segment_goes_is_set_aside),
 		IN_STORE(rubbish_beside_the_segments_takes_nothing_from_them),
 		IN_STORE(
-	    of_two_files_with_the_same_numbers_each_packet_is_kept_once),
+		    of_two_files_with_the_same_numbers_each_packet_is_kept_once),
 		IN_STORE(streams_that_have_one_id_are_told_apart),
 		IN_STORE(a_fill_that_only_the_journal_knows_fills_nothing),
 		IN_STORE(
@@ -501,6 +582,9 @@ main(void)
 		IN_STORE(a_rebuild_that_is_told_to_end_is_done_by_the_next),
 		IN_STORE(
 		    a_rebuild_cut_short_in_a_salvage_is_finished_by_the_next),
+		IN_STORE(
+		    a_salvage_that_an_older_version_has_committed_is_done_again),
+		IN_STORE(a_salvage_cut_short_between_its_runs_is_done_again),
 		IN_STORE(a_lost_first_file_leaves_the_sums_right),
 		IN_STORE(a_row_that_leads_back_ends_no_verification),
 		IN_STORE(a_file_of_zeros_is_looked_through_and_set_aside),

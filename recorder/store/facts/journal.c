@@ -62,6 +62,18 @@ pb_fact_of_stream(const struct pb_stream_info *info)
 	};
 }
 
+struct pb_fact
+pb_fact_of_gap(const struct pb_gap_info *gap)
+{
+	return (struct pb_fact){
+		.kind = PB_FACT_GAP,
+		.first = gap->first,
+		.last = gap->last,
+		.reason = gap->reason,
+		.time_ns = gap->since_ns,
+	};
+}
+
 int
 pb_journal_path(char out[static PATH_MAX], const char *store,
     const struct pb_stream_key *key, struct pb_err *err)

@@ -55,8 +55,9 @@ struct pb_fact {
 	bool		own;
 };
 
-/* The STREAM fact of a row. */
+/* The STREAM fact of a row, and the GAP fact of an open gap. */
 struct pb_fact pb_fact_of_stream(const struct pb_stream_info *info);
+struct pb_fact pb_fact_of_gap(const struct pb_gap_info *gap);
 
 /*
  * Append and sync; the directory and the file are made if need be.  After

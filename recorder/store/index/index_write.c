@@ -112,13 +112,15 @@ probe(const char *store, bool all, struct pb_err *err)
 	struct pb_open_info open_rows[16];
 	struct pb_index *index;
 	struct pb_mdb_txn txn;
-	uint64_t version;
+	uint64_t version, unfinished = 0;
 	int rc = pb_index_open(&index, store, err);
 
 	if (rc < 0)
 		return rc;
 	rc = pb_mdb_begin(index->mdb, false, &txn, err);
 	version = rc == 0 ? pb_index_meta_get(&txn, "version") : 0;
+	if (rc == 0)
+		unfinished = pb_index_meta_get(&txn, PB_META_SALVAGE);
 	if (rc == 0 && pb_index_meta_get(&txn, PB_META_CLEAN) == 0)
 		all |= bytes_of(store) <= PB_INDEX_PROBE_BYTES_MAX;
 	if (rc == 0 && (all || pb_mdb_short(index->mdb)))
@@ -135,6 +137,9 @@ probe(const char *store, bool all, struct pb_err *err)
 		return pb_err_set(err, PB_EFORMAT, "index %s/index has version "
 		    "%llu, this program writes %u", store,
 		    (unsigned long long)version, PB_INDEX_VERSION);
+	if (unfinished != 0)
+		return pb_err_set(err, PB_EFORMAT, "index %s/index: an older "
+		    "version was cut short while it mended a segment", store);
 	return version == 0 ? PB_ENOENT : 0;
 }
 

@@ -27,6 +27,9 @@ int	pb_index_sync(struct pb_index *index, struct pb_err *err);
 
 /* Named number: 1 while nobody has it open for writing. */
 #define PB_META_CLEAN	"clean"
+/* Of an older version, which committed a salvage before its files were in
+ * their places: not 0 until they were. */
+#define PB_META_SALVAGE	"salvage_stream"
 #define PB_INDEX_PROBE_BYTES_MAX (256ull << 20)
 
 /*

@@ -18,13 +18,12 @@
 #include "base/below.h"
 #include "base/clock.h"
 #include "base/sys.h"
+#include "recorder/store/facts/journal.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/rebuild_impl.h"
 
 #define BUILDING	"index.new"
 #define LEVELS		3		/* NODE/IFACE/EPOCH */
-/* How the child that looks at an index ends. */
-enum { PROBE_GOOD, PROBE_CORRUPT, PROBE_EMPTY, PROBE_FAILED };
-
 /* What a rotten page does to the process that reads it. */
 static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 
@@ -49,7 +48,6 @@ static int	remove_dir(const char *, struct pb_err *);
 static int	swap(const char *, struct pb_err *);
 static int	has_segments(const char *, struct pb_err *);
 static int	probe(const char *, struct pb_err *);
-static void	probe_child(const char *, int) __attribute__((noreturn));
 
 int
 pb_rebuild(const struct pb_rebuild_opts *opts, struct pb_rebuild_sum *sum,
@@ -67,14 +65,14 @@ pb_rebuild(const struct pb_rebuild_opts *opts, struct pb_rebuild_sum *sum,
 	if (rc == 0)
 		rc = remove_dir(path, err);
 	if (rc == 0)
-		rc = pb_index_open_named(&rebuild.mend.index, opts->store,
+		rc = pb_index_open_named(&rebuild.index, opts->store,
 		    BUILDING, opts->index_size, err);
 	if (rc < 0)
 		return rc;
 	rc = build(&rebuild, err);
 	if (rc == 0)
-		rc = pb_index_sync(rebuild.mend.index, err);
-	pb_index_close(rebuild.mend.index);
+		rc = pb_index_sync(rebuild.index, err);
+	pb_index_close(rebuild.index);
 	return rc < 0 ? rc : swap(opts->store, err);
 }
 
@@ -246,7 +244,7 @@ static int
 number_fills(struct rebuild *rebuild, struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(rebuild->mend.index, &txn, err);
+	int rc = pb_index_begin(rebuild->index, &txn, err);
 
 	if (rc < 0)
 		return rc;
@@ -260,7 +258,7 @@ static int
 put_meta(struct rebuild *rebuild, struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(rebuild->mend.index, &txn, err);
+	int rc = pb_index_begin(rebuild->index, &txn, err);
 
 	if (rc < 0)
 		return rc;
@@ -348,19 +346,36 @@ find_segment(void *arg, const struct pb_stream_key *key, const char *path,
 	return count_files(path) > 0 || pb_below_look(journal) == 0;
 }
 
-/*
- * 1 it is good, 0 there is nothing in it yet, or the error.  A child opens
- * it and reads what the recorder reads first: LMDB trusts
- * its pages, and a rotten one may end the process that looks at it.
- */
+/* 1 it is good, 0 there is nothing in it yet, or the error. */
 static int
 probe(const char *store, struct pb_err *err)
 {
-	char text[PB_ERR_TEXT_MAX] = "";
+	struct pb_err why = { .code = 0 };
+	int sig, rc = rebuild_in_child(store, pb_index_probe, &sig, &why);
+
+	if (rc == 0 || rc == PB_ENOENT)
+		return rc == 0;
+	/* Killed by somebody (SIGKILL, SIGTERM) it has found nothing. */
+	if (sig != 0)
+		return pb_err_set(err, PB_EFORMAT, "index %s/index: reading "
+		    "it ends in signal %d: it is corrupt", store, sig);
+	if (rc == PB_EFORMAT)
+		return pb_err_set(err, PB_EFORMAT, "%s", why.text);
+	return pb_err_set(err, PB_ESYS, "index %s/index cannot be looked at: "
+	    "%s", store, why.text);
+}
+
+int
+rebuild_in_child(const char *store,
+    int (*look)(const char *store, struct pb_err *err), int *sig,
+    struct pb_err *err)
+{
+	struct pb_err said = { .code = 0 };
 	int pipe_fd[2], status;
 	ssize_t got;
 	pid_t pid;
 
+	*sig = 0;
 	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
 		return pb_err_sys(err, "make a pipe");
 	pid = fork();
@@ -369,42 +384,27 @@ probe(const char *store, struct pb_err *err)
 		close(pipe_fd[1]);
 		return pb_err_sys(err, "start a process");
 	}
-	if (pid == 0)
-		probe_child(store, pipe_fd[1]);
+	if (pid == 0) {
+		pb_rebuild_brace();
+		said.code = look(store, &said);
+		_exit(write(pipe_fd[1], &said, sizeof(said)) !=
+		    (ssize_t)sizeof(said));
+	}
 	close(pipe_fd[1]);
-	got = read(pipe_fd[0], text, sizeof(text) - 1);
+	got = read(pipe_fd[0], &said, sizeof(said));
 	close(pipe_fd[0]);
 	if (waitpid(pid, &status, 0) < 0)
 		return pb_err_sys(err, "wait for a process");
-	if (WIFEXITED(status) && WEXITSTATUS(status) == PROBE_GOOD)
-		return 1;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == PROBE_EMPTY)
-		return 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == PROBE_CORRUPT)
-		return pb_err_set(err, PB_EFORMAT, "%s", got > 0 ? text :
-		    "the index cannot be read");
-	/* Killed by somebody (SIGKILL, SIGTERM) it has found nothing. */
-	if (WIFSIGNALED(status) && pb_rebuild_deadly(WTERMSIG(status)))
-		return pb_err_set(err, PB_EFORMAT, "index %s/index: reading "
-		    "it ends in signal %d: it is corrupt", store,
-		    WTERMSIG(status));
-	return pb_err_set(err, PB_ESYS, "index %s/index cannot be looked at: "
-	    "%s", store, text[0] != '\0' ? text : "the process that does was "
-	    "ended");
-}
-
-static void
-probe_child(const char *store, int out)
-{
-	struct pb_err err = { .code = 0 };
-	int rc;
-
-	pb_rebuild_brace();
-	rc = pb_index_probe(store, &err);
-	if (rc < 0 && write(out, err.text, strlen(err.text)) < 0)
-		_exit(PROBE_FAILED);
-	_exit(rc == 0 ? PROBE_GOOD : rc == PB_ENOENT ? PROBE_EMPTY :
-	    rc == PB_EFORMAT ? PROBE_CORRUPT : PROBE_FAILED);
+	if (WIFSIGNALED(status) && pb_rebuild_deadly(WTERMSIG(status))) {
+		*sig = WTERMSIG(status);
+		return pb_err_set(err, PB_EFORMAT, "reading it ends in "
+		    "signal %d", *sig);
+	}
+	if (got != (ssize_t)sizeof(said))
+		return pb_err_set(err, PB_ESYS, "the process that does was "
+		    "ended");
+	return said.code == 0 ? 0 : pb_err_set(err, said.code, "%s",
+	    said.text);
 }
 
 void

@@ -14,12 +14,11 @@
 
 #include "base/below.h"
 #include "base/clock.h"
-#include "base/list.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/facts/journal.h"
-#include "recorder/store/mend/place.h"
-#include "recorder/store/mend/rebuild_impl.h"
+#include "recorder/store/mend/aside.h"
+#include "recorder/store/mend/replay.h"
 #include "recorder/store/mend/survey.h"
 
 #define ROWS	64		/* of a page */
@@ -34,13 +33,6 @@ struct pb_repair {
 	bool		 corrupt;	/* the index */
 	struct pb_stream_key told;	/* the last segment said to be */
 	uint64_t	 told_seq;	/* damaged; 0: none */
-};
-
-/* Facts being gathered for a journal. */
-struct facts {
-	struct pb_fact	*at;
-	size_t		 count, cap;
-	bool		 failed;
 };
 
 typedef int preparer(struct pb_repair *, const struct pb_finding *,
@@ -62,14 +54,11 @@ static int	numbers_of(const char *, uint64_t, uint64_t *,
 static int	rewrite(struct pb_repair *, const struct pb_finding *,
 		    struct pb_err *);
 static int	collect_facts(struct pb_index *, const struct pb_stream_info *,
-		    struct facts *, struct pb_err *);
-static int	held_runs(struct pb_index *, uint32_t, struct pb_runs *,
+		    struct pb_replay *, struct pb_err *);
+static int	expired_facts(struct pb_index *, const struct pb_stream_info *,
+		    struct pb_replay *, struct pb_err *);
+static int	gap_facts(struct pb_index *, uint32_t, struct pb_replay *,
 		    struct pb_err *);
-static int	gap_facts(struct pb_index *, uint32_t, struct facts *,
-		    struct pb_runs *, struct pb_err *);
-static void	expired_facts(const struct pb_runs *, uint64_t,
-		    struct facts *);
-static void	add_fact(struct facts *, const struct pb_fact *);
 
 int
 pb_repair_create(struct pb_repair **out, const struct pb_rebuild_opts *opts,
@@ -245,7 +234,7 @@ doubtful(struct pb_repair *repair, const struct pb_finding *finding,
 	int rc;
 
 	snprintf(note, sizeof(note), "kept, and doubtful: %s", finding->text);
-	rc = pb_set_aside(repair->opts->store, &finding->key,
+	rc = pb_aside_link(repair->opts->store, &finding->key,
 	    finding->segment_seq, finding->path, note, aside, err);
 	if (rc == 0)
 		pb_log(PB_LOG_WARN, "repair", "%s file=%s aside=%s", note,
@@ -279,7 +268,7 @@ extra(struct pb_repair *repair, const struct pb_finding *finding,
 	rc = held_by(repair, finding, &row, &held, err);
 	if (rc < 0 || held < finding->segment_seq)
 		return rc;
-	rc = pb_move_aside(repair->opts->store, &finding->key,
+	rc = pb_aside_move(repair->opts->store, &finding->key,
 	    finding->segment_seq, finding->path,
 	    "its numbers are in another segment as well", aside, err);
 	if (rc == 0)
@@ -348,117 +337,79 @@ int
 pb_repair_journal(struct pb_index *index, const char *store,
     const struct pb_stream_info *stream, struct pb_err *err)
 {
-	struct facts facts = { NULL, 0, 0, false };
+	struct pb_replay facts = { .store = store };
 	int rc = collect_facts(index, stream, &facts, err);
 
 	if (rc == 0)
-		rc = pb_journal_replace(store, &stream->key, facts.at,
+		rc = pb_journal_replace(store, &stream->key, facts.facts,
 		    facts.count, err);
-	free(facts.at);
+	pb_replay_finish(&facts);
 	return rc;
 }
 
 static int
 collect_facts(struct pb_index *index, const struct pb_stream_info *stream,
-    struct facts *facts, struct pb_err *err)
+    struct pb_replay *facts, struct pb_err *err)
 {
 	struct pb_fact row = pb_fact_of_stream(stream);
-	struct pb_runs known = { NULL, 0, 0 };
-	struct facts gaps = { NULL, 0, 0, false };
-	int rc = held_runs(index, stream->id, &known, err);
+	int rc = pb_replay_add(facts, &row) ? 0 : pb_err_set(err, PB_ENOMEM,
+	    "no memory");
 
 	if (rc == 0)
-		rc = gap_facts(index, stream->id, &gaps, &known, err);
-	pb_runs_sort(&known);
-	add_fact(facts, &row);
-	expired_facts(&known, stream->last_seq, facts);
-	for (size_t i = 0; i < gaps.count; i++)
-		add_fact(facts, &gaps.at[i]);
-	if (rc == 0 && (facts->failed || gaps.failed))
-		rc = pb_err_set(err, PB_ENOMEM, "no memory");
-	free(gaps.at);
+		rc = expired_facts(index, stream, facts, err);
+	return rc < 0 ? rc : gap_facts(index, stream->id, facts, err);
+}
+
+/* What is neither held nor a gap was deleted on purpose. */
+static int
+expired_facts(struct pb_index *index, const struct pb_stream_info *stream,
+    struct pb_replay *facts, struct pb_err *err)
+{
+	struct pb_fact fact = { .kind = PB_FACT_EXPIRED,
+	    .time_ns = pb_clock_real_ns() };
+	struct pb_runs held = { NULL, 0, 0 }, known = { NULL, 0, 0 };
+	struct pb_holes holes = { .runs = &known, .next = 1,
+	    .end = stream->last_seq };
+	struct pb_run hole;
+	int rc = pb_known_held(index, stream->id, &held, err);
+
+	if (rc == 0)
+		rc = pb_known(index, stream->id, &held, NULL, &known, err);
+	while (rc >= 0 && pb_holes_next(&holes, &hole)) {
+		fact.first = hole.first;
+		fact.last = hole.last;
+		if (!pb_replay_add(facts, &fact))
+			rc = pb_err_set(err, PB_ENOMEM, "no memory");
+	}
+	free(held.at);
 	free(known.at);
 	return rc;
 }
 
 static int
-held_runs(struct pb_index *index, uint32_t stream, struct pb_runs *out,
+gap_facts(struct pb_index *index, uint32_t stream, struct pb_replay *facts,
     struct pb_err *err)
-{
-	struct pb_segment_info rows[ROWS];
-	uint64_t from = 1;
-	int n;
-
-	do {
-		n = pb_index_segments(index, stream, from, rows, ROWS, err);
-		for (int i = 0; i < n; i++) {
-			if (!pb_runs_add(out, rows[i].first_seq,
-			    rows[i].last_seq))
-				return pb_err_set(err, PB_ENOMEM, "no memory");
-			from = pb_runs_next(from, rows[i].first_seq,
-			    rows[i].last_seq);
-		}
-	} while (n == ROWS);
-	return n < 0 ? n : 0;
-}
-
-static int
-gap_facts(struct pb_index *index, uint32_t stream, struct facts *facts,
-    struct pb_runs *known, struct pb_err *err)
 {
 	struct pb_gap_info rows[ROWS];
 	uint64_t from = 1;
+	bool fits = true;
 	int n;
 
 	do {
 		n = pb_index_gaps(index, stream, from, rows, ROWS, err);
 		for (int i = 0; i < n; i++) {
-			struct pb_fact gap = { .kind = PB_FACT_GAP,
-			    .first = rows[i].first, .last = rows[i].last,
-			    .reason = rows[i].reason,
-			    .time_ns = rows[i].since_ns };
-			struct pb_fact fill = { .kind = PB_FACT_FILL,
-			    .first = rows[i].first, .last = rows[i].last,
-			    .time_ns = rows[i].closed_ns };
+			struct pb_fact fact = pb_fact_of_gap(&rows[i]);
 
-			add_fact(facts, &gap);
+			fits &= pb_replay_add(facts, &fact);
+			fact.kind = PB_FACT_FILL;
+			fact.time_ns = rows[i].closed_ns;
 			if (rows[i].closed_ns != 0)
-				add_fact(facts, &fill);
-			else if (!pb_runs_add(known, gap.first, gap.last))
-				facts->failed = true;
+				fits &= pb_replay_add(facts, &fact);
 			from = pb_runs_next(from, rows[i].first,
 			    rows[i].last);
 		}
 	} while (n == ROWS);
+	if (n >= 0 && !fits)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
 	return n < 0 ? n : 0;
-}
-
-/* What is neither held nor a gap was deleted on purpose. */
-static void
-expired_facts(const struct pb_runs *known, uint64_t end, struct facts *facts)
-{
-	uint64_t next = 1;
-
-	for (size_t i = 0; i <= known->count; i++) {
-		uint64_t first = i < known->count ? known->at[i].first :
-		    end + 1;
-		struct pb_fact fact = { .kind = PB_FACT_EXPIRED,
-		    .first = next, .last = first - 1,
-		    .time_ns = pb_clock_real_ns() };
-
-		if (first > next)
-			add_fact(facts, &fact);
-		if (i < known->count && known->at[i].last >= next)
-			next = known->at[i].last + 1;
-	}
-}
-
-static void
-add_fact(struct facts *facts, const struct pb_fact *fact)
-{
-	if (!PB_LIST_ROOM(facts->at, facts->cap, facts->count)) {
-		facts->failed = true;
-		return;
-	}
-	facts->at[facts->count++] = *fact;
 }

@@ -50,6 +50,28 @@ pb_runs_find(const struct pb_runs *runs, uint64_t number)
 	return low;
 }
 
+bool
+pb_holes_next(struct pb_holes *holes, struct pb_run *out)
+{
+	const struct pb_runs *runs = holes->runs;
+
+	while (holes->at < runs->count) {
+		const struct pb_run *run = &runs->at[holes->at++];
+
+		*out = (struct pb_run){ holes->next, run->first - 1 };
+		if (run->last >= holes->next)
+			holes->next = run->last < UINT64_MAX ?
+			    run->last + 1 : UINT64_MAX;
+		if (run->first > out->first)
+			return true;
+	}
+	*out = (struct pb_run){ holes->next, holes->end };
+	if (holes->end < holes->next)
+		return false;
+	holes->next = holes->end + 1;
+	return true;
+}
+
 static int
 by_first(const void *a, const void *b)
 {

@@ -28,4 +28,16 @@ uint64_t pb_runs_next(uint64_t from, uint64_t first, uint64_t last);
  * behind it; `count` where none does. */
 size_t	pb_runs_find(const struct pb_runs *runs, uint64_t number);
 
+/* What is in none of them: `runs` in order, and the first number asked for
+ * and the last, are given; nothing else. */
+struct pb_holes {
+	const struct pb_runs *runs;
+	uint64_t	next;		/* behind what has been looked at */
+	uint64_t	end;
+	size_t		at;		/* of the runs, looked at */
+};
+/* The next hole; false where there is none.  Between runs there may be some
+ * behind the end as well. */
+bool	pb_holes_next(struct pb_holes *holes, struct pb_run *out);
+
 #endif

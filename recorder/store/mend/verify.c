@@ -6,16 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "recorder/store/index/index_write.h"
+#include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/survey.h"
 #include "recorder/store/mend/verify_impl.h"
 
@@ -24,7 +23,6 @@
 
 static int	verify_all(struct verify *, struct pb_err *);
 static int	check_index(struct verify *, struct pb_err *);
-static int	read_in_child(const char *, char [static PB_ERR_TEXT_MAX]);
 static int	each_stream(struct verify *, struct pb_err *);
 static int	one_stream(struct verify *, const struct pb_stream_info *,
 		    struct pb_err *);
@@ -121,77 +119,22 @@ static int
 check_index(struct verify *verify, struct pb_err *err)
 {
 	struct pb_finding where = { .segment_seq = 0 };
-	char text[PB_ERR_TEXT_MAX];
-	int rc = pb_layout_path(where.path, verify->opts->store,
-	    "index/data.mdb", err);
+	const char *store = verify->opts->store;
+	int sig, rc = pb_layout_path(where.path, store, "index/data.mdb", err);
 
 	if (rc < 0)
 		return rc;
-	rc = pb_rebuild_needed(verify->opts->store, err);
+	rc = pb_rebuild_needed(store, err);
 	if (rc == 0)
 		return pb_err_set(err, PB_ENOENT, "there is no store in %s",
-		    verify->opts->store);
-	if (rc < 0 && rc != PB_EFORMAT)
+		    store);
+	if (rc == 1)
+		rc = rebuild_in_child(store, pb_index_read_all, &sig, err);
+	if (rc != PB_EFORMAT)
 		return rc;
-	if (rc == PB_EFORMAT) {
-		snprintf(text, sizeof(text), "%s", err->text);
-		rc = 1;
-	} else {
-		rc = read_in_child(verify->opts->store, text);
-	}
-	if (rc == 0)
-		return 0;
-	if (rc < 0)
-		return pb_err_set(err, PB_ESYS, "%s", text);
 	rc = verify_tell(verify, &where, PB_FLAW_INDEX, "%.180s: `pb reindex` "
-	    "makes it again", text);
+	    "makes it again", err->text);
 	return rc != 0 ? rc : 1;
-}
-
-/* LMDB trusts its pages: a rotten one may end the process that reads it,
- * so a child does.  0 good, 1 corrupt, -1 not possible. */
-static int
-read_in_child(const char *store, char text[static PB_ERR_TEXT_MAX])
-{
-	int pipe_fd[2], status = 0;
-	struct pb_err err = { .code = 0 };
-	ssize_t got;
-	pid_t pid;
-
-	text[0] = '\0';
-	if (pipe2(pipe_fd, O_CLOEXEC) < 0) {
-		pb_err_sys(&err, "make a pipe");
-		strcpy(text, err.text);
-		return -1;
-	}
-	pid = fork();
-	if (pid < 0) {
-		pb_err_sys(&err, "start a process");
-		strcpy(text, err.text);
-		close(pipe_fd[0]);
-		close(pipe_fd[1]);
-		return -1;
-	}
-	if (pid == 0) {
-		pb_rebuild_brace();
-		if (pb_index_read_all(store, &err) == 0)
-			_exit(0);
-		got = write(pipe_fd[1], err.text, strlen(err.text));
-		_exit(got > 0 && err.code == PB_EFORMAT ? 1 : 2);
-	}
-	close(pipe_fd[1]);
-	got = read(pipe_fd[0], text, PB_ERR_TEXT_MAX - 1);
-	close(pipe_fd[0]);
-	text[got > 0 ? got : 0] = '\0';
-	if (waitpid(pid, &status, 0) < 0)
-		return -1;
-	if (WIFSIGNALED(status) && pb_rebuild_deadly(WTERMSIG(status))) {
-		snprintf(text, PB_ERR_TEXT_MAX, "reading it ends in signal %d",
-		    WTERMSIG(status));
-		return 1;
-	}
-	return !WIFEXITED(status) ? -1 : WEXITSTATUS(status) == 0 ? 0 :
-	    WEXITSTATUS(status) == 1 ? 1 : -1;
 }
 
 /* --- streams ------------------------------------------------------------ */

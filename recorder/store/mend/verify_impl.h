@@ -8,7 +8,7 @@
 #define PB_MEND_VERIFY_IMPL_H
 
 #include "base/buf.h"
-#include "recorder/store/mend/rebuild_impl.h"
+#include "recorder/store/mend/runs.h"
 #include "recorder/store/mend/verify.h"
 
 struct verify {

@@ -12,30 +12,27 @@
 
 #include "recorder/store/index/index_expire.h"
 #include "base/below.h"
-#include "recorder/store/mend/place.h"
+#include "recorder/store/mend/replay.h"
+#include "recorder/store/mend/salvage.h"
 #include "recorder/store/mend/verify_impl.h"
 
-#define ROWS	64		/* of a page */
 #define TRIES	5		/* while a recorder goes on writing, */
 #define PAUSE_NS 100000000	/* and between them */
 
 static int	check_counters(struct verify_stream *, struct pb_err *);
 static int	check_journal(struct verify_stream *,
-		    struct rebuild_stream *, struct pb_err *);
-static int	check_gaps(struct verify_stream *, struct rebuild_stream *,
+		    struct pb_replay *, struct pb_err *);
+static int	check_gaps(struct verify_stream *, struct pb_replay *,
 		    struct pb_err *);
 static int	compare_gaps(struct verify_stream *, struct pb_index *,
 		    bool, bool *, struct pb_err *);
 static int	tell_gap(struct verify_stream *, const struct pb_gap_info *,
 		    const struct pb_gap_info *);
 static int	check_holes(struct verify_stream *,
-		    struct rebuild_stream *, struct pb_err *);
+		    struct pb_replay *, struct pb_err *);
 static int	held_now(struct verify_stream *, struct pb_err *);
 static int	find_holes(struct verify_stream *,
-		    const struct rebuild_stream *, bool, struct pb_err *);
-static int	known_numbers(struct verify_stream *,
-		    const struct rebuild_stream *, struct pb_runs *,
-		    struct pb_err *);
+		    const struct pb_replay *, bool, struct pb_err *);
 static int	clear_scratch(struct verify_stream *, struct pb_err *);
 static bool	behind_end(const struct verify_stream *,
 		    const struct pb_gap_info *);
@@ -48,21 +45,17 @@ static int	check_name(struct verify *, const struct pb_stream_key *,
 int
 verify_stream(struct verify_stream *stream, struct pb_err *err)
 {
-	struct verify *verify = stream->verify;
-	struct pb_rebuild_sum ignored = { 0 };
-	struct rebuild rebuild = { .sum = &ignored, .mend = {
-	    .store = verify->opts->store, .index = verify->scratch } };
-	struct rebuild_stream replayed = { .rebuild = &rebuild,
-	    .info = { .key = stream->info.key }, .held = stream->held };
+	struct pb_replay replay = { .store = stream->verify->opts->store,
+	    .row = { .key = stream->info.key } };
 	int rc = check_counters(stream, err);
 
 	if (rc == 0)
-		rc = check_journal(stream, &replayed, err);
-	if (rc == 0 && replayed.has_journal)
-		rc = check_gaps(stream, &replayed, err);
+		rc = check_journal(stream, &replay, err);
+	if (rc == 0 && replay.has_journal)
+		rc = check_gaps(stream, &replay, err);
 	if (rc == 0)
-		rc = check_holes(stream, &replayed, err);
-	free(replayed.facts);
+		rc = check_holes(stream, &replay, err);
+	pb_replay_finish(&replay);
 	return rc;
 }
 
@@ -95,7 +88,7 @@ check_counters(struct verify_stream *stream, struct pb_err *err)
 }
 
 static int
-check_journal(struct verify_stream *stream, struct rebuild_stream *replayed,
+check_journal(struct verify_stream *stream, struct pb_replay *replay,
     struct pb_err *err)
 {
 	const struct pb_stream_info *info = &stream->info;
@@ -105,33 +98,33 @@ check_journal(struct verify_stream *stream, struct rebuild_stream *replayed,
 	    err);
 
 	if (rc == 0)
-		rc = rebuild_read_facts(replayed, err);
+		rc = pb_replay_read(replay, err);
 	if (rc < 0)
 		return rc;
-	if (!replayed->has_journal)
+	if (!replay->has_journal)
 		return verify_tell(verify, &where, PB_FLAW_JOURNAL,
 		    "it is missing");
-	where.offset = replayed->news.rotten_at;
-	if (replayed->news.rotten > 0)
+	where.offset = replay->news.rotten_at;
+	if (replay->news.rotten > 0)
 		return verify_tell(verify, &where, PB_FLAW_JOURNAL, "%" PRIu64
 		    " of its lines are not what was written, the first at "
-		    "offset %" PRIu64, replayed->news.rotten, where.offset);
-	if (replayed->news.torn && verify->opts->alone)
+		    "offset %" PRIu64, replay->news.rotten, where.offset);
+	if (replay->news.torn && verify->opts->alone)
 		return verify_tell(verify, &where, PB_FLAW_JOURNAL,
 		    "its last line is cut short");
-	if (replayed->has_head && replayed->info.id == info->id &&
-	    replayed->info.linktype == info->linktype &&
-	    replayed->info.snaplen == info->snaplen &&
-	    replayed->info.own == info->own &&
-	    replayed->info.created_ns == info->created_ns)
+	if (replay->has_row && replay->row.id == info->id &&
+	    replay->row.linktype == info->linktype &&
+	    replay->row.snaplen == info->snaplen &&
+	    replay->row.own == info->own &&
+	    replay->row.created_ns == info->created_ns)
 		return 0;
-	return verify_tell(verify, &where, replayed->has_head ? PB_FLAW_ROW :
+	return verify_tell(verify, &where, replay->has_row ? PB_FLAW_ROW :
 	    PB_FLAW_JOURNAL, "it says otherwise than the stream's row");
 }
 
 /* The gap rows are what the journal's facts come to. */
 static int
-check_gaps(struct verify_stream *stream, struct rebuild_stream *replayed,
+check_gaps(struct verify_stream *stream, struct pb_replay *replay,
     struct pb_err *err)
 {
 	struct verify *verify = stream->verify;
@@ -140,18 +133,16 @@ check_gaps(struct verify_stream *stream, struct rebuild_stream *replayed,
 	bool same = false;
 	int rc = 0;
 
-	replayed->info.id = stream->info.id;
 	for (int try = 0; rc == 0 && !same && try < TRIES; try++) {
 		bool last = verify->opts->alone || try + 1 == TRIES;
 
 		if (try > 0) {
 			nanosleep(&pause, NULL);
-			replayed->fact_count = 0;
-			rc = rebuild_read_facts(replayed, err);
-			replayed->info.id = stream->info.id;
+			rc = pb_replay_read(replay, err);
 		}
 		if (rc == 0)
-			rc = rebuild_replay(replayed, err);
+			rc = pb_replay_gaps(replay, verify->scratch,
+			    stream->info.id, &stream->held, err);
 		if (rc == 0)
 			rc = compare_gaps(stream, verify->scratch, last,
 			    &same, err);
@@ -247,22 +238,21 @@ clear_scratch(struct verify_stream *stream, struct pb_err *err)
 
 /* Each number up to the end is held once, or missing for a reason. */
 static int
-check_holes(struct verify_stream *stream, struct rebuild_stream *replayed,
+check_holes(struct verify_stream *stream, struct pb_replay *replay,
     struct pb_err *err)
 {
 	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	int rc = find_holes(stream, replayed, stream->verify->opts->alone,
+	int rc = find_holes(stream, replay, stream->verify->opts->alone,
 	    err);
 
 	/* 1: there are some, which may be what came and went meanwhile. */
 	for (int try = 1; rc == 1 && !stream->verify->opts->alone; try++) {
 		nanosleep(&pause, NULL);
-		replayed->fact_count = 0;
-		rc = rebuild_read_facts(replayed, err);
+		rc = pb_replay_read(replay, err);
 		if (rc == 0)
 			rc = held_now(stream, err);
 		if (rc == 0)
-			rc = find_holes(stream, replayed, try + 1 == TRIES,
+			rc = find_holes(stream, replay, try + 1 == TRIES,
 			    err);
 		if (try + 1 == TRIES)
 			break;
@@ -274,92 +264,42 @@ check_holes(struct verify_stream *stream, struct rebuild_stream *replayed,
 static int
 held_now(struct verify_stream *stream, struct pb_err *err)
 {
-	struct verify *verify = stream->verify;
-	struct pb_segment_info rows[ROWS];
-	uint64_t from = 1;
-	int n, rc = pb_index_stream(verify->index, &stream->info.key,
-	    &stream->info, err);
+	struct pb_index *index = stream->verify->index;
+	int rc = pb_index_stream(index, &stream->info.key, &stream->info, err);
 
 	stream->held.count = 0;
-	do {
-		n = rc < 0 ? rc : pb_index_segments(verify->index,
-		    stream->info.id, from, rows, ROWS, err);
-		for (int i = 0; i < n; i++) {
-			if (!pb_runs_add(&stream->held, rows[i].first_seq,
-			    rows[i].last_seq))
-				return pb_err_set(err, PB_ENOMEM, "no memory");
-			from = pb_runs_next(from, rows[i].first_seq,
-			    rows[i].last_seq);
-		}
-	} while (n == ROWS);
-	return n < 0 ? n : 0;
+	return rc < 0 ? rc : pb_known_held(index, stream->info.id,
+	    &stream->held, err);
 }
 
 /* 0, 1 where there are some, or what was answered to the telling. */
 static int
-find_holes(struct verify_stream *stream,
-    const struct rebuild_stream *replayed, bool tell, struct pb_err *err)
+find_holes(struct verify_stream *stream, const struct pb_replay *replay,
+    bool tell, struct pb_err *err)
 {
 	struct verify *verify = stream->verify;
 	struct pb_finding where = { .key = stream->info.key };
 	struct pb_runs known = { NULL, 0, 0 };
-	uint64_t next;
-	int rc = known_numbers(stream, replayed, &known, err), some = 0;
+	struct pb_holes holes = { .runs = &known,
+	    .end = stream->info.last_seq };
+	struct pb_run hole;
+	int some = 0, rc = pb_known(verify->index, stream->info.id,
+	    &stream->held, replay, &known, err);
 
-	pb_runs_sort(&known);
-	next = replayed->has_journal || known.count == 0 ? 1 :
+	if (rc > 0)
+		rc = 0;
+	holes.next = replay->has_journal || known.count == 0 ? 1 :
 	    known.at[0].first;
-	for (size_t i = 0; rc == 0 && i <= known.count; i++) {
-		uint64_t first = i < known.count ? known.at[i].first :
-		    stream->info.last_seq + 1;
-
-		where.first = next;
-		where.last = first - 1;
-		if (first > next) {
-			some = 1;
-			rc = !tell ? 0 : verify_tell(verify, &where,
-			    PB_FLAW_HOLE, "packets %" PRIu64 " to %" PRIu64
-			    " are in no segment and nothing says why", next,
-			    first - 1);
-		}
-		if (i < known.count && known.at[i].last >= next)
-			next = known.at[i].last + 1;
+	while (rc == 0 && pb_holes_next(&holes, &hole)) {
+		some = 1;
+		where.first = hole.first;
+		where.last = hole.last;
+		rc = !tell ? 0 : verify_tell(verify, &where, PB_FLAW_HOLE,
+		    "packets %" PRIu64 " to %" PRIu64 " are in no segment and "
+		    "nothing says why", hole.first, hole.last);
 	}
 	free(known.at);
 	return rc != 0 || tell ? rc : some;
-}
-
-static int
-known_numbers(struct verify_stream *stream,
-    const struct rebuild_stream *replayed, struct pb_runs *out,
-    struct pb_err *err)
-{
-	struct pb_gap_info rows[ROWS];
-	uint64_t from = 1;
-	bool fits = true;
-	int n;
-
-	for (size_t i = 0; i < stream->held.count; i++)
-		fits &= pb_runs_add(out, stream->held.at[i].first,
-		    stream->held.at[i].last);
-	for (size_t i = 0; i < replayed->fact_count; i++)
-		if (replayed->facts[i].kind == PB_FACT_EXPIRED)
-			fits &= pb_runs_add(out, replayed->facts[i].first,
-			    replayed->facts[i].last);
-	do {
-		n = pb_index_gaps(stream->verify->index, stream->info.id, from,
-		    rows, ROWS, err);
-		for (int i = 0; i < n; i++) {
-			if (rows[i].closed_ns == 0)
-				fits &= pb_runs_add(out, rows[i].first,
-				    rows[i].last);
-			from = pb_runs_next(from, rows[i].first,
-			    rows[i].last);
-		}
-	} while (n == ROWS);
-	if (n >= 0 && !fits)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	return n < 0 ? n : 0;
 }
 
 /* --- the folder --------------------------------------------------------- */
@@ -403,7 +343,7 @@ check_name(struct verify *verify, const struct pb_stream_key *key,
 	if (strcmp(name, ".new") == 0)
 		return 0;
 	/* Other hidden names are nobody's, or are written over. */
-	if (strncmp(name, PB_PLACE_HIDDEN, strlen(PB_PLACE_HIDDEN)) == 0)
+	if (strncmp(name, PB_SALVAGE_HIDDEN, strlen(PB_SALVAGE_HIDDEN)) == 0)
 		return !verify->opts->alone ? 0 : verify_tell(verify, &where,
 		    PB_FLAW_LEFTOVER, "a salvage that was cut short");
 	if (!pb_layout_parse(name, &file))

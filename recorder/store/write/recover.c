@@ -11,7 +11,7 @@
  *                                 goes: its sender has it still
  *   file longer than the index    the whole blocks behind it are taken in
  *   file shorter than the index,  every whole block stays, what is missing
- *   or rotten                     becomes a gap, `damaged` (mend/salvage.h)
+ *   rotten, or gone               becomes a gap, `damaged` (mend/retake.h)
  *
  * After a power cut (another boot than the one that wrote) bytes behind
  * the durable end may be torn in the middle, not only at the end, and
@@ -31,8 +31,8 @@
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
-#include "recorder/store/mend/salvage.h"
-#include "recorder/store/mend/survey.h"
+#include "recorder/store/mend/retake.h"
+#include "recorder/store/mend/take.h"
 #include "recorder/store/read/segment_file.h"
 #include "recorder/store/write/store_impl.h"
 
@@ -40,6 +40,7 @@
 /* One segment being recovered. */
 struct job {
 	struct pb_store		*store;
+	struct pb_mend		 mend;
 	const struct pb_open_info *open_row;
 	struct pb_stream_info	 stream;
 	struct pb_segment_info	 before;	/* as the index has it */
@@ -49,6 +50,7 @@ struct job {
 	uint64_t		 header;	/* bytes of SHB and IDB */
 	uint64_t		 header_digest;
 	uint64_t		 size;		/* of the file */
+	uint64_t		 now_ns;
 	int			 fd;
 };
 
@@ -63,15 +65,17 @@ static void	set_limit(struct job *);
 static int	last_extent(struct job *, struct pb_extent_info *,
 		    struct pb_err *);
 static int	scan(struct job *, struct pb_err *);
-static int	salvage(struct job *, const char *, struct pb_err *);
-static int	missing(struct job *, struct pb_err *);
+static int	retake(struct job *, const char *, struct pb_err *);
+static int	lose(struct job *, const struct pb_retake *,
+		    const struct pb_run *, struct pb_err *);
 static int	seal_file(struct job *, struct pb_err *);
-static int	commit(struct job *, const struct pb_gap_info *,
+static int	remove_file(struct job *, struct pb_err *);
+static int	commit(struct job *, const struct pb_retake *,
 		    struct pb_err *);
-static int	journal_gap(struct job *, const struct pb_gap_info *,
-		    struct pb_err *);
-static bool	is_new(const struct job *, const struct pb_drop_info *);
-static void	count_stream(struct job *);
+static void	put_segment(struct job *, struct pb_mdb_txn *,
+		    struct pb_survey *, uint64_t);
+static void	put_holes(struct job *, struct pb_mdb_txn *,
+		    const struct pb_runs *);
 static int	drop_extents(struct job *, struct pb_mdb_txn *,
 		    struct pb_err *);
 static int	boot_before(struct pb_store *, uint64_t *, struct pb_err *);
@@ -80,8 +84,6 @@ static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
 int
 pb_store_recover(struct pb_store *store, struct pb_err *err)
 {
-	struct pb_mend mend = { .store = store->path, .index = store->index,
-	    .pen = store->opts.pen, .age_ms = store->age_sealed_ms };
 	struct pb_open_info rows[OPEN_PAGE];
 	uint64_t boot = pb_boot_id(), before;
 	int n, rc = boot_before(store, &before, err);
@@ -89,9 +91,7 @@ pb_store_recover(struct pb_store *store, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	store->same_boot = boot != 0 && before == boot;
-	rc = pb_salvage_resume(&mend, err);
-	if (rc == 0)
-		rc = pb_retain_recover(store, err);
+	rc = pb_retain_recover(store, err);
 	if (rc < 0)
 		return rc;
 	while ((n = pb_index_open_rows(store->index, rows, OPEN_PAGE, err)) >
@@ -111,7 +111,9 @@ static int
 recover_one(struct pb_store *store, const struct pb_open_info *open_row,
     struct pb_err *err)
 {
-	struct job job = { .store = store, .open_row = open_row, .fd = -1 };
+	struct job job = { .store = store, .open_row = open_row, .fd = -1,
+	    .now_ns = pb_clock_real_ns(),
+	    .mend = { .store = store->path, .pen = store->opts.pen } };
 	int rc;
 
 	pb_survey_init(&job.survey);
@@ -129,24 +131,30 @@ recover_one(struct pb_store *store, const struct pb_open_info *open_row,
 static int
 recover_segment(struct job *job, struct pb_err *err)
 {
+	const char *why = NULL;
 	int rc = open_file(job, err);
 
 	if (rc == 0)
-		return missing(job, err);
-	if (rc == 1)
+		why = "its file is gone";
+	if (rc == 1) {
 		rc = read_head(job, err);
-	/* A header that cannot be read: packets the index knows of may
-	 * still be whole; others were promised to nobody. */
-	if (rc == 0 && job->before.packets > 0)
-		return salvage(job, "its header cannot be read", err);
-	if (rc == 1)
+		if (rc == 0)
+			why = "its header cannot be read";
+	}
+	if (rc == 1) {
 		rc = scan(job, err);
+		if (rc == 0 && job->survey.good < job->before.bytes)
+			why = job->survey.why != NULL ? job->survey.why :
+			    "it ends before its durable end";
+	}
 	if (rc < 0)
 		return rc;
-	if (job->survey.good < job->before.bytes)
-		return salvage(job, job->survey.why != NULL ? job->survey.why :
-		    "it ends before its durable end", err);
-	rc = seal_file(job, err);
+	/* Packets the index knows of may still be whole; others were promised
+	 * to nobody. */
+	if (why != NULL && job->before.packets > 0)
+		return retake(job, why, err);
+	rc = job->survey.segment.packets > 0 ? seal_file(job, err) :
+	    remove_file(job, err);
 	return rc < 0 ? rc : commit(job, NULL, err);
 }
 
@@ -183,7 +191,7 @@ open_file(struct job *job, struct pb_err *err)
 		.stream = job->stream.id,
 		.first_seq = first_seq,
 		.last_seq = first_seq - 1,
-		.created_ns = pb_clock_real_ns(),
+		.created_ns = job->now_ns,
 	};
 	job->fd = pb_segment_open_mode(job->store->path, &job->stream.key,
 	    first_seq, O_RDWR, err);
@@ -316,136 +324,140 @@ last_extent(struct job *job, struct pb_extent_info *out, struct pb_err *err)
 	return found;
 }
 
-/* Something durable is damaged: every whole block stays. */
+/* Something durable is damaged, or gone: every whole block stays. */
 static int
-salvage(struct job *job, const char *why, struct pb_err *err)
+retake(struct job *job, const char *why, struct pb_err *err)
 {
-	struct pb_mend mend = { .store = job->store->path,
-	    .index = job->store->index, .pen = job->store->opts.pen,
-	    .age_ms = job->store->age_sealed_ms };
-	struct pb_salvage result;
-	int rc;
+	const struct pb_segment_info *row = &job->before;
+	struct pb_holes holes = { .next = row->first_seq,
+	    .end = row->last_seq };
+	struct pb_retake taken;
+	struct pb_run hole;
+	int rc = pb_retake(&taken, &job->mend, job->store->index, &job->stream,
+	    row, why, err);
 
-	/* Descriptor and rows are read anew: the survey has changed them. */
-	rc = pb_salvage(&mend, &job->stream, &job->before, why, &result, err);
-	if (rc < 0)
-		return rc;
-	pb_log(PB_LOG_ERROR, "recovery", "a damaged segment: %s stream=%s/%s "
-	    "first=%llu last=%llu kept=%llu lost=%llu aside=%s", why,
-	    job->stream.key.node, job->stream.key.interface,
-	    (unsigned long long)job->before.first_seq,
-	    (unsigned long long)job->before.last_seq,
-	    (unsigned long long)result.packets,
-	    (unsigned long long)result.lost, result.aside);
-	return 0;
+	holes.runs = &taken.held;
+	while (rc == 0 && pb_holes_next(&holes, &hole))
+		rc = lose(job, &taken, &hole, err);
+	if (rc == 0)
+		rc = commit(job, &taken, err);
+	if (rc == 0 && taken.aside[0] != '\0')
+		pb_log(PB_LOG_ERROR, "recovery", "a damaged segment: %s "
+		    "stream=%s/%s first=%llu last=%llu kept=%llu lost=%llu "
+		    "aside=%s", why, job->stream.key.node,
+		    job->stream.key.interface,
+		    (unsigned long long)row->first_seq,
+		    (unsigned long long)row->last_seq,
+		    (unsigned long long)taken.packets, (unsigned long long)
+		    (row->last_seq - row->first_seq + 1 - taken.packets),
+		    taken.aside);
+	pb_retake_finish(&taken);
+	return rc;
 }
 
-/* Announced, and no file: what the index knew of it is a gap now. */
+/* The journal has a gap before the index does. */
 static int
-missing(struct job *job, struct pb_err *err)
+lose(struct job *job, const struct pb_retake *taken,
+    const struct pb_run *hole, struct pb_err *err)
 {
-	struct pb_gap_info gap = {
-		.stream = job->stream.id,
-		.first = job->before.first_seq,
-		.last = job->before.last_seq,
+	const struct pb_stream_key *key = &job->stream.key;
+	struct pb_fact fact = {
+		.kind = PB_FACT_GAP,
+		.first = hole->first,
+		.last = hole->last,
 		.reason = PB_GAP_DAMAGED,
-		.since_ns = pb_clock_real_ns(),
+		.time_ns = job->now_ns,
 	};
 
-	job->survey.segment.packets = job->survey.segment.packet_bytes = 0;
-	if (job->before.packets == 0)
-		return commit(job, NULL, err);
-	pb_log(PB_LOG_ERROR, "recovery", "packets are lost, their file is "
-	    "gone stream=%s/%s first=%llu last=%llu", job->stream.key.node,
-	    job->stream.key.interface, (unsigned long long)gap.first,
-	    (unsigned long long)gap.last);
-	return commit(job, &gap, err);
+	if (taken->aside[0] != '\0')
+		pb_log(PB_LOG_ERROR, "store", "packets are lost stream=%s/%s "
+		    "first=%llu last=%llu aside=%s", key->node, key->interface,
+		    (unsigned long long)hole->first,
+		    (unsigned long long)hole->last, taken->aside);
+	else
+		pb_log(PB_LOG_ERROR, "recovery", "packets are lost, their "
+		    "file is gone stream=%s/%s first=%llu last=%llu",
+		    key->node, key->interface,
+		    (unsigned long long)hole->first,
+		    (unsigned long long)hole->last);
+	return pb_journal_append(job->store->path, key, &fact, 1, err);
 }
 
-/* The file ends at its last whole block and has its sealed name; one
- * without a packet goes. */
+/* The file ends at its last whole block and has its sealed name. */
 static int
 seal_file(struct job *job, struct pb_err *err)
 {
-	char open_path[PATH_MAX], sealed[PATH_MAX], dir[PATH_MAX];
 	const struct pb_stream_key *key = &job->stream.key;
 	uint64_t first = job->open_row->first_seq;
 	uint64_t good = job->survey.good;
-	int rc;
-
-	rc = pb_layout_segment(open_path, job->store->path, key, first, true,
+	char path[PATH_MAX];
+	int rc = pb_layout_segment(path, job->store->path, key, first, true,
 	    err);
-	if (rc == 0)
-		rc = pb_layout_segment(sealed, job->store->path, key, first,
-		    false, err);
-	if (rc == 0)
-		rc = pb_layout_stream(dir, job->store->path, key, err);
+
 	if (rc < 0)
 		return rc;
-	if (job->survey.segment.packets == 0) {
-		if (pb_below_unlink(open_path) < 0 && errno != ENOENT)
-			return pb_err_sys(err, "remove %s", open_path);
-		if (pb_below_unlink(sealed) < 0 && errno != ENOENT)
-			return pb_err_sys(err, "remove %s", sealed);
-		return pb_sync_dir(dir, err);
-	}
 	if (job->size > good)
 		pb_log(PB_LOG_WARN, "recovery", "cut a torn end file=%s "
-		    "bytes=%llu", open_path,
-		    (unsigned long long)(job->size - good));
-	if ((job->size != good && ftruncate(job->fd, (off_t)good) < 0) ||
-	    fdatasync(job->fd) < 0)
-		return pb_err_sys(err, "cut and sync %s", open_path);
-	if (pb_below_rename(open_path, sealed, 0) < 0 && errno != ENOENT)
-		return pb_err_sys(err, "rename %s", open_path);
-	job->survey.segment.sealed_at = pb_age_key(job->store->age_sealed_ms);
-	return pb_sync_dir(dir, err);
+		    "bytes=%llu", path, (unsigned long long)(job->size - good));
+	return pb_take_seal(&job->mend, key, first, job->fd, good, err);
 }
 
+/* One without a packet goes. */
 static int
-commit(struct job *job, const struct pb_gap_info *gap, struct pb_err *err)
+remove_file(struct job *job, struct pb_err *err)
+{
+	const struct pb_stream_key *key = &job->stream.key;
+	char path[PATH_MAX];
+	int rc = 0;
+
+	if (job->fd < 0)
+		return 0;
+	for (int open = 0; rc == 0 && open < 2; open++) {
+		rc = pb_layout_segment(path, job->store->path, key,
+		    job->open_row->first_seq, open == 1, err);
+		if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
+			rc = pb_err_sys(err, "remove %s", path);
+	}
+	if (rc == 0)
+		rc = pb_layout_stream(path, job->store->path, key, err);
+	return rc < 0 ? rc : pb_sync_dir(path, err);
+}
+
+/* What the file says, or, where it is damaged, what has been `taken`. */
+static int
+commit(struct job *job, const struct pb_retake *taken, struct pb_err *err)
 {
 	const struct pb_open_info *open_row = job->open_row;
 	struct pb_segment_info *row = &job->survey.segment;
+	bool goes_on = taken == NULL && row->packets > 0;
 	struct pb_mdb_txn txn;
-	int rc = gap != NULL ? journal_gap(job, gap, err) : 0;
+	int rc = pb_index_begin(job->store->index, &txn, err);
 
-	if (rc == 0)
-		rc = pb_index_begin(job->store->index, &txn, err);
 	if (rc < 0)
 		return rc;
-	rc = drop_extents(job, &txn, err);
+	rc = goes_on ? drop_extents(job, &txn, err) : 0;
 	if (rc < 0) {
 		pb_mdb_abort(&txn);
 		return rc;
 	}
 	pb_index_del_open(&txn, open_row->stream, open_row->first_seq);
-	if (row->packets == 0) {
+	if (!goes_on)
 		job->stream.dropped -= pb_index_remove(&txn,
 		    job->known ? &job->before : row);
-	} else {
-		row->sealed = true;
-		pb_index_put_segment(&txn, row);
-		for (size_t i = 0; i < job->survey.count; i++)
-			pb_index_put_extent(&txn, &job->survey.extents[i]);
-		for (size_t i = 0; i < job->survey.drop_count; i++)
-			if (is_new(job, &job->survey.drops[i]))
-				pb_index_put_drop(&txn,
-				    &job->survey.drops[i]);
-	}
-	if (gap != NULL) {
-		pb_index_cut_gaps(&txn, gap->stream, gap->first, gap->last,
-		    true);
-		pb_index_add_gap(&txn, gap);
-	}
-	if (job->stream.id != 0) {
-		count_stream(job);
-		if (row->packets == 0 && job->known)
-			pb_index_look_first(&txn, &job->stream);
+	job->stream.packets -= job->before.packets;
+	job->stream.bytes -= job->before.packet_bytes;
+	if (goes_on)
+		put_segment(job, &txn, &job->survey, job->before.last_seq);
+	for (size_t i = 0; taken != NULL && i < taken->count; i++)
+		put_segment(job, &txn, &taken->files[i], 0);
+	if (taken != NULL)
+		put_holes(job, &txn, &taken->held);
+	if (!goes_on && job->known)
+		pb_index_look_first(&txn, &job->stream);
+	if (job->stream.id != 0)
 		pb_index_put_stream(&txn, &job->stream);
-	}
 	rc = pb_mdb_commit(&txn);
-	if (rc == 0 && row->packets > 0)
+	if (rc == 0 && goes_on)
 		pb_log(PB_LOG_INFO, "recovery", "sealed stream=%s/%s first=%llu"
 		    " last=%llu bytes=%llu", job->stream.key.node,
 		    job->stream.key.interface,
@@ -455,51 +467,39 @@ commit(struct job *job, const struct pb_gap_info *gap, struct pb_err *err)
 	return rc;
 }
 
-static int
-journal_gap(struct job *job, const struct pb_gap_info *gap,
-    struct pb_err *err)
-{
-	struct pb_fact fact = {
-		.kind = PB_FACT_GAP,
-		.first = gap->first,
-		.last = gap->last,
-		.reason = gap->reason,
-		.time_ns = gap->since_ns,
-	};
-
-	return pb_journal_append(job->store->path, &job->stream.key, &fact, 1,
-	    err);
-}
-
-/* Also where all of the file is read again, a loss that the index had
- * counted is counted already, and one behind its end is not. */
-static bool
-is_new(const struct job *job, const struct pb_drop_info *drop)
-{
-	return drop->seq > job->before.last_seq;
-}
-
-/* What the scan found against what the index had counted. */
+/* Drop counts of packets up to `known` are counted already: also where all
+ * of the file was read again. */
 static void
-count_stream(struct job *job)
+put_segment(struct job *job, struct pb_mdb_txn *txn, struct pb_survey *survey,
+    uint64_t known)
 {
-	struct pb_stream_info *stream = &job->stream;
-	const struct pb_segment_info *row = &job->survey.segment;
+	struct pb_segment_info *row = &survey->segment;
 
-	if (row->packets > 0)
-		pb_stream_add_times(stream, row->first_time, row->last_time,
-		    true);
-	stream->packets += row->packets - job->before.packets;
-	stream->bytes += row->packet_bytes - job->before.packet_bytes;
-	for (size_t i = 0; i < job->survey.drop_count; i++)
-		if (is_new(job, &job->survey.drops[i]))
-			stream->dropped += job->survey.drops[i].count;
-	if (row->packets == 0)
-		return;
-	if (stream->first_seq == 0 || row->first_seq < stream->first_seq)
-		stream->first_seq = row->first_seq;
-	if (row->last_seq > stream->last_seq)
-		stream->last_seq = row->last_seq;
+	row->sealed = true;
+	row->sealed_at = pb_age_key(job->store->age_sealed_ms);
+	if (survey == &job->survey)
+		pb_stream_add_times(&job->stream, row->first_time,
+		    row->last_time, true);
+	else
+		row->created_ns = job->before.created_ns;
+	pb_survey_put(survey, txn, known, &job->stream);
+}
+
+static void
+put_holes(struct job *job, struct pb_mdb_txn *txn, const struct pb_runs *held)
+{
+	struct pb_holes holes = { .runs = held,
+	    .next = job->before.first_seq, .end = job->before.last_seq };
+	struct pb_gap_info gap = { .stream = job->stream.id,
+	    .reason = PB_GAP_DAMAGED, .since_ns = job->now_ns };
+	struct pb_run hole;
+
+	while (pb_holes_next(&holes, &hole)) {
+		gap.first = hole.first;
+		gap.last = hole.last;
+		pb_index_cut_gaps(txn, gap.stream, gap.first, gap.last, true);
+		pb_index_add_gap(txn, &gap);
+	}
 }
 
 /*

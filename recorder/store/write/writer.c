@@ -33,7 +33,7 @@
 #include "base/owner.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
-#include "recorder/store/mend/extra.h"
+#include "recorder/store/mend/aside.h"
 #include "recorder/store/write/store_impl.h"
 #include "recorder/store/write/writer_impl.h"
 
@@ -431,7 +431,7 @@ new_segment(struct pb_store *store, struct pb_stream *stream,
 	place.stream = stream->info.id;
 	/* What stands there is none of ours, or a try that failed. */
 	if (rc == 0)
-		rc = pb_extra_aside(store->path, &stream->info.key, first_seq,
+		rc = pb_aside_extra(store->path, &stream->info.key, first_seq,
 		    err);
 	if (rc == 0)
 		rc = pb_segment_create(out, &place, head, first_seq,

@@ -1,0 +1,142 @@
+/*
+ * recorder/store/mend/aside.c - what is not whole, or in the way, is kept
+ */
+#include "recorder/store/mend/aside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/below.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "recorder/store/mend/survey.h"
+
+#define NAMES_MAX	10000	/* tried of one file */
+
+static int	write_note(const char *, const char *, struct pb_err *);
+static int	holds_packets(const char *, struct pb_err *);
+
+int
+pb_aside_link(const char *store, const struct pb_stream_key *key,
+    uint64_t first_seq, const char *path, const char *note,
+    char out[static PATH_MAX], struct pb_err *err)
+{
+	char url[PATH_MAX], dir[PATH_MAX];
+	int n, rc = pb_layout_url(url, key, err);
+
+	if (rc == 0)
+		rc = pb_layout_path(dir, store, "damaged", err);
+	if (rc == 0)
+		rc = pb_mkdirs(dir, err);
+	if (rc < 0)
+		return rc;
+	for (char *c = url; *c != '\0'; c++)
+		if (*c == '/')
+			*c = '_';
+	for (int i = 0; i < NAMES_MAX; i++) {
+		n = snprintf(out, PATH_MAX, i == 0 ? "%s/%s_%020llu.pcapng" :
+		    "%s/%s_%020llu.%d.pcapng", dir, url,
+		    (unsigned long long)first_seq, i);
+		if (n < 0 || n >= PATH_MAX)
+			return pb_err_set(err, PB_ELIMIT, "path longer than "
+			    "%d bytes", PATH_MAX - 1);
+		if (pb_below_link(path, out) == 0) {
+			rc = write_note(out, note, err);
+			return rc < 0 ? rc : pb_sync_dir(dir, err);
+		}
+		if (errno != EEXIST)
+			return pb_err_sys(err, "link %s to %s", path, out);
+	}
+	return pb_err_set(err, PB_ELIMIT, "%s holds %d files of this segment",
+	    dir, NAMES_MAX);
+}
+
+int
+pb_aside_move(const char *store, const struct pb_stream_key *key,
+    uint64_t first_seq, const char *path, const char *note,
+    char out[static PATH_MAX], struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	int rc = pb_aside_link(store, key, first_seq, path, note, out, err);
+
+	if (rc == 0 && pb_below_unlink(path) < 0)
+		rc = pb_err_sys(err, "remove %s", path);
+	if (rc == 0)
+		rc = pb_layout_stream(dir, store, key, err);
+	return rc < 0 ? rc : pb_sync_dir(dir, err);
+}
+
+int
+pb_aside_extra(const char *store, const struct pb_stream_key *key,
+    uint64_t first_seq, struct pb_err *err)
+{
+	char path[PATH_MAX], aside[PATH_MAX];
+	int rc = 0;
+
+	for (int open = 0; rc == 0 && open < 2; open++) {
+		rc = pb_layout_segment(path, store, key, first_seq, open == 1,
+		    err);
+		if (rc == 0)
+			rc = holds_packets(path, err);
+		if (rc <= 0)
+			continue;
+		rc = pb_aside_move(store, key, first_seq, path,
+		    "the index does not know it, and a new segment has its "
+		    "name", aside, err);
+		if (rc == 0)
+			pb_log(PB_LOG_ERROR, "store", "a file that the index "
+			    "does not know is set aside file=%s aside=%s",
+			    path, aside);
+	}
+	return rc;
+}
+
+static int
+write_note(const char *path, const char *note, struct pb_err *err)
+{
+	char name[PATH_MAX + 8], time[PB_TIME_TEXT_MAX];
+	int fd, rc = 0;
+	FILE *file;
+
+	snprintf(name, sizeof(name), "%s.txt", path);
+	fd = pb_below_open(name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+	if (fd < 0)
+		return pb_err_sys(err, "make %s", name);
+	file = fdopen(fd, "w");
+	if (file == NULL) {
+		close(fd);
+		return pb_err_set(err, PB_ENOMEM, "no memory for a note");
+	}
+	fprintf(file, "%s %s\n", pb_time_format(pb_clock_real_ns(), time),
+	    note);
+	if (fflush(file) != 0 || fsync(fileno(file)) < 0)
+		rc = pb_err_sys(err, "write %s", name);
+	fclose(file);
+	return rc;
+}
+
+/* 1, 0 where it is not there or holds none, or an error. */
+static int
+holds_packets(const char *path, struct pb_err *err)
+{
+	uint64_t found, seq, size;
+	struct stat st;
+	int fd = pb_below_open(path, O_RDONLY, 0);
+	int rc;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : pb_err_sys(err, "open %s", path);
+	if (fstat(fd, &st) < 0) {
+		rc = pb_err_sys(err, "look at %s", path);
+		close(fd);
+		return rc;
+	}
+	size = (uint64_t)st.st_size;
+	rc = size > PB_ASIDE_LOOK_BYTES ? 1 : pb_survey_resync(fd, 0, size, 0,
+	    UINT64_MAX, &found, &seq, err);
+	close(fd);
+	return rc;
+}

@@ -1,0 +1,226 @@
+/*
+ * recorder/store/mend/replay.c - what a stream's journal comes to
+ */
+#include "recorder/store/mend/replay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/store/index/index_expire.h"
+
+#define ROWS	64	/* of a page */
+
+static int	collect(void *, const struct pb_fact *);
+static void	replay_one(const struct pb_fact *, struct pb_mdb_txn *,
+		    uint32_t, const struct pb_runs *);
+static void	each_held(const struct pb_fact *, struct pb_mdb_txn *,
+		    uint32_t, const struct pb_runs *,
+		    void (*)(struct pb_mdb_txn *, uint32_t, uint64_t,
+		    uint64_t, uint64_t));
+static void	refill(struct pb_mdb_txn *, uint32_t, uint64_t, uint64_t,
+		    uint64_t);
+static void	offer(struct pb_mdb_txn *, uint32_t, uint64_t, uint64_t,
+		    uint64_t);
+
+int
+pb_replay_read(struct pb_replay *replay, struct pb_err *err)
+{
+	int rc;
+
+	replay->count = 0;
+	rc = pb_journal_read(replay->store, &replay->row.key, collect, replay,
+	    &replay->news, err);
+	replay->has_journal = replay->news.bytes > 0;
+	return rc > 0 ? pb_err_set(err, PB_ENOMEM, "no memory") : rc;
+}
+
+void
+pb_replay_finish(struct pb_replay *replay)
+{
+	free(replay->facts);
+	replay->facts = NULL;
+}
+
+static int
+collect(void *arg, const struct pb_fact *fact)
+{
+	struct pb_replay *replay = arg;
+
+	if (fact->kind != PB_FACT_STREAM)
+		return !pb_replay_add(replay, fact);
+	replay->row.id = fact->id;
+	replay->row.linktype = fact->linktype;
+	replay->row.snaplen = fact->snaplen;
+	replay->row.own = fact->own;
+	replay->row.created_ns = fact->time_ns;
+	replay->has_row = true;
+	return 0;
+}
+
+bool
+pb_replay_add(struct pb_replay *replay, const struct pb_fact *fact)
+{
+	size_t cap = replay->cap == 0 ? 16 : 2 * replay->cap;
+	struct pb_fact *grown;
+
+	if (replay->count == replay->cap) {
+		grown = realloc(replay->facts, cap * sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		replay->facts = grown;
+		replay->cap = cap;
+	}
+	replay->facts[replay->count++] = *fact;
+	return true;
+}
+
+int
+pb_replay_gaps(const struct pb_replay *replay, struct pb_index *index,
+    uint32_t stream, const struct pb_runs *held, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < replay->count; i++)
+		replay_one(&replay->facts[i], &txn, stream, held);
+	for (size_t i = 0; i < held->count; i++)
+		pb_index_cut_gaps(&txn, stream, held->at[i].first,
+		    held->at[i].last, false);
+	return pb_mdb_commit(&txn);
+}
+
+int
+pb_replay_fills(const struct pb_replay *replay, struct pb_index *index,
+    uint32_t stream, const struct pb_runs *held, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < replay->count; i++)
+		if (replay->facts[i].kind == PB_FACT_FILL)
+			each_held(&replay->facts[i], &txn, stream, held,
+			    offer);
+	return pb_mdb_commit(&txn);
+}
+
+static void
+replay_one(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
+    const struct pb_runs *held)
+{
+	struct pb_gap_info gap = {
+		.stream = id,
+		.first = fact->first,
+		.last = fact->last,
+		.reason = fact->reason,
+		.since_ns = fact->time_ns,
+	};
+
+	switch (fact->kind) {
+	case PB_FACT_GAP:
+		pb_index_cut_gaps(txn, id, fact->first, fact->last, true);
+		pb_index_add_gap(txn, &gap);
+		break;
+	case PB_FACT_FILL:
+		each_held(fact, txn, id, held, refill);
+		break;
+	case PB_FACT_EXPIRED:
+		pb_index_cut_gaps(txn, id, fact->first, fact->last, true);
+		break;
+	case PB_FACT_STREAM:
+		break;
+	}
+}
+
+/* A fill counts for what segments hold: it is written before the commit,
+ * which may have failed, and then it was written again. */
+static void
+each_held(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
+    const struct pb_runs *held, void (*each)(struct pb_mdb_txn *, uint32_t,
+    uint64_t, uint64_t, uint64_t))
+{
+	for (size_t i = pb_runs_find(held, fact->first); i < held->count &&
+	    held->at[i].first <= fact->last; i++) {
+		uint64_t first = held->at[i].first > fact->first ?
+		    held->at[i].first : fact->first;
+		uint64_t last = held->at[i].last < fact->last ?
+		    held->at[i].last : fact->last;
+
+		each(txn, id, first, last, fact->time_ns);
+	}
+}
+
+static void
+refill(struct pb_mdb_txn *txn, uint32_t id, uint64_t first, uint64_t last,
+    uint64_t now_ns)
+{
+	pb_index_reopen_gaps(txn, id, first, last);
+	pb_index_fill_gaps(txn, id, first, last, now_ns);
+}
+
+static void
+offer(struct pb_mdb_txn *txn, uint32_t id, uint64_t first, uint64_t last,
+    uint64_t now_ns)
+{
+	(void)now_ns;
+	pb_index_put_fill(txn, id, first, last);
+}
+
+/* --- numbers ------------------------------------------------------------ */
+
+int
+pb_known_held(struct pb_index *index, uint32_t stream, struct pb_runs *out,
+    struct pb_err *err)
+{
+	struct pb_segment_info rows[ROWS];
+	uint64_t from = 1;
+	int n;
+
+	do {
+		n = pb_index_segments(index, stream, from, rows, ROWS, err);
+		for (int i = 0; i < n; i++) {
+			if (!pb_runs_add(out, rows[i].first_seq,
+			    rows[i].last_seq))
+				return pb_err_set(err, PB_ENOMEM, "no memory");
+			from = pb_runs_next(from, rows[i].first_seq,
+			    rows[i].last_seq);
+		}
+	} while (n == ROWS);
+	return n < 0 ? n : 0;
+}
+
+int
+pb_known(struct pb_index *index, uint32_t stream, const struct pb_runs *held,
+    const struct pb_replay *replay, struct pb_runs *out, struct pb_err *err)
+{
+	struct pb_gap_info rows[ROWS];
+	uint64_t from = 1;
+	bool fits = true;
+	int n, gaps = 0;
+
+	for (size_t i = 0; i < held->count; i++)
+		fits &= pb_runs_add(out, held->at[i].first, held->at[i].last);
+	for (size_t i = 0; replay != NULL && i < replay->count; i++)
+		if (replay->facts[i].kind == PB_FACT_EXPIRED)
+			fits &= pb_runs_add(out, replay->facts[i].first,
+			    replay->facts[i].last);
+	do {
+		n = pb_index_gaps(index, stream, from, rows, ROWS, err);
+		for (int i = 0; i < n; i++) {
+			if (rows[i].closed_ns == 0) {
+				fits &= pb_runs_add(out, rows[i].first,
+				    rows[i].last);
+				gaps++;
+			}
+			from = pb_runs_next(from, rows[i].first,
+			    rows[i].last);
+		}
+	} while (n == ROWS);
+	pb_runs_sort(out);
+	if (n >= 0 && !fits)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	return n < 0 ? n : gaps;
+}
