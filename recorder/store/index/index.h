@@ -5,7 +5,7 @@
  * Every call below is one short read transaction that copies its rows
  * out: nothing is held between calls, so no reader can hold back the
  * writer's pages, and a pipe that blocks harms nobody.  Rows come in
- * key order; the next page starts behind the last row returned.
+ * key order.
  *
  * What a reader sees is durable: rows are committed after the bytes they
  * speak of are synced.
@@ -23,13 +23,20 @@
 
 struct pb_index;	/* one per process: LMDB forbids two of one file */
 
+/*
+ * Rows.  What is not the key of its table stands last in each, and is stored
+ * as it lies in memory (index_rows.h): to add, take away or move a member
+ * is another version of the index.
+ */
 struct pb_stream_info {
 	struct pb_stream_key key;
 	uint32_t	id;		/* in this store; key of other rows */
 	uint16_t	linktype;
-	bool		own;		/* captured by this node */
-	bool		unsteady;	/* times have run back by an hour */
+	bool		own : 1;	/* captured by this node */
+	bool		unsteady : 1;	/* times have run back by an hour */
+	uint8_t		unused_flags;
 	uint32_t	snaplen;	/* configured at the origin; 0: unknown */
+	uint32_t	unused;
 	uint64_t	created_ns;	/* when this store first saw it */
 	uint64_t	first_seq;	/* lowest number kept; 0: no packets */
 	uint64_t	last_seq;	/* durable end: all up to it is here or
@@ -66,7 +73,7 @@ struct pb_segment_info {
 	uint64_t	header_digest;	/* XXH3 64 of what stands before the
 					 * first extent */
 	uint32_t	header_bytes;	/* SHB and IDB */
-	bool		sealed;
+	uint32_t	sealed;		/* 1, or 0 while open */
 };
 
 struct pb_extent_info {
@@ -75,10 +82,11 @@ struct pb_extent_info {
 	uint64_t	last_seq;
 	uint64_t	segment_seq;	/* first_seq of its segment */
 	uint64_t	offset;		/* in the file */
-	uint32_t	bytes;		/* durable */
 	uint64_t	first_time;	/* lowest, ns */
 	uint64_t	last_time;	/* highest */
 	uint64_t	digest;		/* XXH3 64 of the bytes */
+	uint32_t	bytes;		/* durable */
+	uint32_t	unused;
 };
 
 enum pb_gap_reason {
@@ -96,9 +104,10 @@ struct pb_gap_info {
 	uint32_t	stream;
 	uint64_t	first;
 	uint64_t	last;
-	enum pb_gap_reason reason;
 	uint64_t	since_ns;
 	uint64_t	closed_ns;	/* 0 while open */
+	enum pb_gap_reason reason;
+	uint32_t	unused;
 };
 
 /* Packets that the kernel or the interface dropped before number `seq`. */
@@ -124,9 +133,17 @@ struct pb_age_info {
 #define PB_FILLS_MAX	65536u
 struct pb_fill_info {
 	uint64_t	number;
-	uint32_t	stream;
 	uint64_t	first;
 	uint64_t	last;
+	uint32_t	stream;
+	uint32_t	unused;
+};
+
+/* A segment that is not sealed, or a file that is to go (index_write.h). */
+struct pb_open_info {
+	uint32_t	stream;
+	uint64_t	first_seq;
+	struct pb_stream_key key;	/* all empty where the row was rotten */
 };
 
 struct pb_index_totals {
@@ -150,16 +167,68 @@ void	pb_index_close(struct pb_index *index);
 uint64_t pb_index_commits(struct pb_index *index);
 
 /*
- * Pages.  Each fills up to `max` rows and returns their count, or an
- * error.
+ * All rows of a kind, one after the other:
+ *
+ *	struct pb_rows rows;
+ *	const struct pb_gap_info *gap;
+ *
+ *	pb_rows_gaps(&rows, index, stream, 1, err);
+ *	while ((gap = pb_rows_next(&rows)) != NULL)
+ *		...
+ *	return rows.rc;
+ *
+ * Rows are read a page at a time, each page in a transaction of its own that
+ * has ended when the first row of it is given: between two rows anything may
+ * be done, writing included, and the walk be left without a word.  No row is
+ * given twice, however it grows meanwhile; one that is put while the walk is
+ * under way may be met or not.  A rotten row is passed over.
+ *
  *   streams   sorted by node, interface, epoch; those after `after`
  *             (NULL: from the start)
- *   segments  of one stream, those with last_seq >= from_seq (an empty
+ *   segments  of one stream, those with last_seq >= from (an empty
  *             open one counts by its first_seq), by first_seq
  *   extents   the same
  *   gaps      of one stream with last >= from, by first; closed included
  *   drops     of one stream with seq >= from
+ *   ages      sealed segments, the oldest first; those behind `after`
+ *             (NULL: from the start)
  */
+#define PB_ROWS_PAGE_BYTES	8192u
+#define PB_ROWS_KEY_BYTES	512u
+struct pb_rows {
+	int		 rc;		/* why it ended: 0, or the error */
+	/* The rest is the walk's own. */
+	struct pb_index	*index;
+	struct pb_err	*err;
+	unsigned	 table;
+	bool		 of_stream;	/* it ends with the stream's rows */
+	bool		 reaches;	/* begin with what reaches `key` */
+	bool		 ended;		/* there is no page behind this one */
+	int		 at, count;	/* in `page` */
+	size_t		 key_len;
+	uint8_t		 key[PB_ROWS_KEY_BYTES]; /* the next page: from it on */
+	uint64_t	 page[PB_ROWS_PAGE_BYTES / sizeof(uint64_t)];
+};
+
+void	pb_rows_streams(struct pb_rows *rows, struct pb_index *index,
+	    const struct pb_stream_key *after, struct pb_err *err);
+void	pb_rows_segments(struct pb_rows *rows, struct pb_index *index,
+	    uint32_t stream, uint64_t from, struct pb_err *err);
+void	pb_rows_extents(struct pb_rows *rows, struct pb_index *index,
+	    uint32_t stream, uint64_t from, struct pb_err *err);
+void	pb_rows_gaps(struct pb_rows *rows, struct pb_index *index,
+	    uint32_t stream, uint64_t from, struct pb_err *err);
+void	pb_rows_drops(struct pb_rows *rows, struct pb_index *index,
+	    uint32_t stream, uint64_t from, struct pb_err *err);
+void	pb_rows_ages(struct pb_rows *rows, struct pb_index *index,
+	    const struct pb_age_info *after, struct pb_err *err);
+
+/* The next row, a view until the next call; NULL at the end, or on failure:
+ * rows->rc tells which. */
+const void *pb_rows_next(struct pb_rows *rows);
+
+/* The first of them alone: up to `max` rows; their count, or an error.  Of
+ * fills those with a number > after. */
 int	pb_index_streams(struct pb_index *index,
 	    const struct pb_stream_key *after, struct pb_stream_info *out,
 	    size_t max, struct pb_err *err);
@@ -169,26 +238,21 @@ int	pb_index_segments(struct pb_index *index, uint32_t stream,
 int	pb_index_extents(struct pb_index *index, uint32_t stream,
 	    uint64_t from_seq, struct pb_extent_info *out, size_t max,
 	    struct pb_err *err);
-/* The last extent that begins at or before `at`: 1, 0, or an error. */
-int	pb_index_extent_below(struct pb_index *index, uint32_t stream,
-	    uint64_t at, struct pb_extent_info *out, struct pb_err *err);
 int	pb_index_gaps(struct pb_index *index, uint32_t stream,
 	    uint64_t from, struct pb_gap_info *out, size_t max,
 	    struct pb_err *err);
 int	pb_index_drops(struct pb_index *index, uint32_t stream,
 	    uint64_t from, struct pb_drop_info *out, size_t max,
 	    struct pb_err *err);
-
-/*
- *	ages      sealed segments, the oldest first; those behind `after`
- *	          (NULL: from the start)
- *	fills     those with a number > after
- */
 int	pb_index_ages(struct pb_index *index,
 	    const struct pb_age_info *after, struct pb_age_info *out,
 	    size_t max, struct pb_err *err);
 int	pb_index_fills(struct pb_index *index, uint64_t after,
 	    struct pb_fill_info *out, size_t max, struct pb_err *err);
+
+/* The last extent that begins at or before `at`: 1, 0, or an error. */
+int	pb_index_extent_below(struct pb_index *index, uint32_t stream,
+	    uint64_t at, struct pb_extent_info *out, struct pb_err *err);
 
 /* The store's age as it was last committed; all zero where none was. */
 int	pb_index_age(struct pb_index *index, struct pb_age *out,

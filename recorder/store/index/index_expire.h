@@ -37,25 +37,9 @@ void	pb_index_expire(struct pb_mdb_txn *txn, const struct pb_expiry *expiry,
 uint64_t pb_index_remove(struct pb_mdb_txn *txn,
 	    const struct pb_segment_info *segment);
 
-/* An open gap; one that ends or begins beside it, open and for the same
- * reason, becomes one row with it, since the earlier of the two. */
-void	pb_index_add_gap(struct pb_mdb_txn *txn,
-	    const struct pb_gap_info *gap);
-
-/* Closed gaps that lie in first .. last, or touch it, are open again. */
-void	pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first, uint64_t last);
-
 /* What was the stream's first segment may be gone: `*stream` is told the
  * number and the lowest time of what is left; nothing is written. */
 void	pb_index_look_first(struct pb_mdb_txn *txn,
 	    struct pb_stream_info *stream);
-
-/*
- * Gap rows lose what lies in first .. last: open ones alone, or closed
- * ones too.
- */
-void	pb_index_cut_gaps(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first, uint64_t last, bool closed_too);
 
 #endif

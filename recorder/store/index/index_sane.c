@@ -27,19 +27,10 @@ static int	row(void *, const struct pb_mdb_value *,
 int
 pb_index_sane(struct pb_mdb_txn *txn, struct pb_err *err)
 {
-	static const size_t bytes[PB_TABLES] = {
-		[PB_TABLE_STREAMS] = sizeof(struct row_stream),
-		[PB_TABLE_SEGMENTS] = sizeof(struct row_segment),
-		[PB_TABLE_EXTENTS] = sizeof(struct row_extent),
-		[PB_TABLE_GAPS] = sizeof(struct row_gap),
-		[PB_TABLE_DROPS] = sizeof(struct row_drop),
-		[PB_TABLE_AGES] = sizeof(uint64_t),
-		[PB_TABLE_FILLS] = sizeof(struct row_fill),
-	};
 	uint64_t rows[PB_TABLES] = { 0 }, segment_bytes = 0;
 
 	for (unsigned t = 0; t < PB_TABLES; t++) {
-		struct tally tally = { .value_bytes = bytes[t],
+		struct tally tally = { .value_bytes = pb_row_value_bytes(t),
 		    .sums = t == PB_TABLE_SEGMENTS };
 		int rc = walk(txn, t, &tally);
 
@@ -52,8 +43,9 @@ pb_index_sane(struct pb_mdb_txn *txn, struct pb_err *err)
 		rows[t] = tally.rows;
 		segment_bytes += tally.bytes;
 	}
-	if (rows[PB_TABLE_SEGMENTS] != pb_meta_get(txn, PB_META_SEGMENTS) ||
-	    segment_bytes != pb_meta_get(txn, PB_META_BYTES) ||
+	if (rows[PB_TABLE_SEGMENTS] !=
+	    pb_index_meta_get(txn, PB_META_SEGMENTS) ||
+	    segment_bytes != pb_index_meta_get(txn, PB_META_BYTES) ||
 	    rows[PB_TABLE_STREAMS] != rows[PB_TABLE_IDS] ||
 	    rows[PB_TABLE_AGES] > rows[PB_TABLE_SEGMENTS])
 		return pb_err_set(err, PB_EFORMAT, "the index is corrupt: its "
@@ -75,7 +67,7 @@ row(void *arg, const struct pb_mdb_value *key,
 {
 	struct tally *tally = arg;
 	size_t len = key->len < tally->key_len ? key->len : tally->key_len;
-	struct row_segment segment;
+	struct pb_segment_info segment;
 	int order;
 
 	if (key->len == 0 || key->len > sizeof(tally->key) ||
@@ -92,7 +84,7 @@ row(void *arg, const struct pb_mdb_value *key,
 	tally->key_len = key->len;
 	tally->rows++;
 	if (tally->sums) {
-		memcpy(&segment, value->data, sizeof(segment));
+		(void)pb_row_read(PB_TABLE_SEGMENTS, &segment, key, value);
 		tally->bytes += segment.bytes;
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #define PB_STORE_INDEX_WRITE_H
 
 #include "recorder/store/index/index.h"
+#include "recorder/store/index/index_gaps.h"
 #include "recorder/store/index/mdb.h"
 
 /* Open for writing, make what is missing, check the version. */
@@ -70,13 +71,8 @@ void	pb_index_put_extent(struct pb_mdb_txn *txn,
 	    const struct pb_extent_info *info);
 void	pb_index_del_extent(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first_seq);
-void	pb_index_put_gap(struct pb_mdb_txn *txn,
-	    const struct pb_gap_info *info);
-void	pb_index_del_gap(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first);
 void	pb_index_put_drop(struct pb_mdb_txn *txn,
 	    const struct pb_drop_info *info);
-
 void	pb_index_del_drop(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t seq);
 
@@ -85,11 +81,8 @@ void	pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream,
 	    const struct pb_stream_key *key, uint64_t first_seq);
 void	pb_index_del_open(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first_seq);
-struct pb_open_info {
-	uint32_t	stream;
-	struct pb_stream_key key;	/* all empty where the row was rotten */
-	uint64_t	first_seq;
-};
+void	pb_rows_open(struct pb_rows *rows, struct pb_index *index,
+	    struct pb_err *err);
 /* Up to `max` rows from the start; count or error. */
 int	pb_index_open_rows(struct pb_index *index, struct pb_open_info *out,
 	    size_t max, struct pb_err *err);
@@ -120,13 +113,5 @@ void	pb_index_put_age(struct pb_mdb_txn *txn, const struct pb_age *age);
 uint64_t pb_index_meta_get(struct pb_mdb_txn *txn, const char *name);
 void	pb_index_meta_put(struct pb_mdb_txn *txn, const char *name,
 	    uint64_t value);
-
-/*
- * Late packets first .. last have come: closes, cuts or splits the open
- * gaps they fill, within the transaction; closed parts stay as rows with
- * closed_ns.
- */
-void	pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first, uint64_t last, uint64_t now_ns);
 
 #endif

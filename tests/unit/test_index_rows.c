@@ -1,0 +1,301 @@
+/*
+ * tests/unit/test_index_rows.c - rows as they are stored, and walks over them
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "recorder/store/index/index_rows.h"
+#include "recorder/store/index/index_write.h"
+
+#define MANY	1000u	/* rows: several pages of each table */
+
+struct place {
+	char		 dir[64];
+	struct pb_index	*index;
+	struct pb_mdb_txn txn;
+};
+
+static const struct pb_stream_key eth0 = { .node = "lon1",
+    .interface = "eth0", .epoch = 7 };
+
+static int
+setup(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	struct pb_err err;
+
+	strcpy(p->dir, "/tmp/pb-test-rows-XXXXXX");
+	*state = p;
+	return mkdtemp(p->dir) == NULL ? -1 : pb_index_open_write(&p->index,
+	    p->dir, 64u << 20, &err);
+}
+
+static int
+teardown(void **state)
+{
+	struct place *p = *state;
+	char command[128];
+
+	pb_index_close(p->index);
+	snprintf(command, sizeof(command), "rm -rf '%s'", p->dir);
+	free(p);
+	return system(command);
+}
+
+static void
+begin(struct place *p)
+{
+	assert_int_equal(pb_index_begin(p->index, &p->txn, NULL), 0);
+}
+
+static void
+commit(struct place *p)
+{
+	assert_int_equal(pb_mdb_commit(&p->txn), 0);
+}
+
+/* --- bytes --------------------------------------------------------------- */
+
+static void
+expect_stored(struct place *p, unsigned table, const void *key, size_t key_len,
+    const uint64_t *words, size_t count)
+{
+	struct pb_mdb_value value;
+	uint8_t bytes[128];
+
+	for (size_t i = 0; i < count; i++)
+		pb_put_le64(bytes + 8 * i, words[i]);
+	assert_int_equal(pb_mdb_get(&p->txn, table, key, key_len, &value), 1);
+	assert_int_equal(value.len, 8 * count);
+	assert_memory_equal(value.data, bytes, value.len);
+}
+#define EXPECT(p, table, key, len, ...) expect_stored(p, table, key, len, \
+	(const uint64_t[]){ __VA_ARGS__ }, \
+	sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+
+/*
+ * Goal:   an index that a program of before has written is read, and the
+ *         other way round: there is no version for another order of members.
+ * Method: each value as numbers of 64 bits, on a machine of this kind.
+ */
+static void
+rows_are_stored_in_exactly_these_bytes(void **state)
+{
+	static const uint8_t at[] = "\0\0\0\x0c\0\0\0\0\0\0\0\x15";
+	static const uint8_t name[] = "lon1\0eth0\0\0\0\0\0\0\0\0\x07";
+	static const uint8_t age[] = "\0\0\0\0\0\0\0\x09\0\0\0\x0c"
+	    "\0\0\0\0\0\0\0\x15";
+	struct place *p = *state;
+
+	begin(p);
+	pb_index_put_stream(&p->txn, &(struct pb_stream_info){ .key = eth0,
+	    .id = 12, .linktype = 113, .own = true, .unsteady = true,
+	    .snaplen = 96, .created_ns = 1, .first_seq = 2, .last_seq = 3,
+	    .packets = 4, .bytes = 5, .dropped = 6, .dropped_before = 7,
+	    .first_time = 8, .last_time = 9 });
+	pb_index_put_segment(&p->txn, &(struct pb_segment_info){ .stream = 12,
+	    .first_seq = 21, .last_seq = 30, .packets = 2, .bytes = 3,
+	    .packet_bytes = 4, .first_time = 5, .last_time = 6,
+	    .created_ns = 7, .sealed_at = 9, .header_digest = 10,
+	    .header_bytes = 11, .sealed = true });
+	pb_index_put_extent(&p->txn, &(struct pb_extent_info){ .stream = 12,
+	    .first_seq = 21, .last_seq = 30, .segment_seq = 2, .offset = 3,
+	    .bytes = 4, .first_time = 5, .last_time = 6, .digest = 7 });
+	pb_index_put_gap(&p->txn, &(struct pb_gap_info){ .stream = 12,
+	    .first = 21, .last = 30, .reason = PB_GAP_DAMAGED,
+	    .since_ns = 2, .closed_ns = 4 });
+	pb_index_put_drop(&p->txn, &(struct pb_drop_info){ .stream = 12,
+	    .seq = 21, .count = 2, .time_ns = 3 });
+	pb_index_put_fill(&p->txn, 12, 2, 3);
+	pb_index_put_open(&p->txn, 12, &eth0, 21);
+	EXPECT(p, PB_TABLE_STREAMS, name, sizeof(name) - 1,
+	    12 | 113ull << 32 | 3ull << 48, 96, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+	EXPECT(p, PB_TABLE_SEGMENTS, at, 12, 30, 2, 3, 4, 5, 6, 7, 9, 10,
+	    11 | 1ull << 32);
+	EXPECT(p, PB_TABLE_EXTENTS, at, 12, 30, 2, 3, 5, 6, 7, 4);
+	EXPECT(p, PB_TABLE_GAPS, at, 12, 30, 2, 4, 3);
+	EXPECT(p, PB_TABLE_DROPS, at, 12, 2, 3);
+	EXPECT(p, PB_TABLE_FILLS, "\0\0\0\0\0\0\0\x01", 8, 2, 3, 12);
+	EXPECT(p, PB_TABLE_AGES, age, 20, 3);
+	commit(p);
+}
+
+/* --- walks --------------------------------------------------------------- */
+
+/* Extents of `stream`, of ten packets each, without holes. */
+static void
+put_extents(struct place *p, uint32_t stream, uint64_t count)
+{
+	begin(p);
+	for (uint64_t n = 0; n < count; n++)
+		pb_index_put_extent(&p->txn, &(struct pb_extent_info){
+		    .stream = stream, .first_seq = 10 * n + 1,
+		    .last_seq = 10 * n + 10 });
+	commit(p);
+}
+
+static void
+a_walk_gives_each_row_of_its_stream_once_and_in_order(void **state)
+{
+	struct place *p = *state;
+	const struct pb_extent_info *row;
+	struct pb_rows rows;
+	uint64_t next = 1;
+
+	put_extents(p, 11, 3);
+	put_extents(p, 12, MANY);
+	put_extents(p, 13, 3);
+	pb_rows_extents(&rows, p->index, 12, 1, NULL);
+	for (; (row = pb_rows_next(&rows)) != NULL; next += 10) {
+		assert_int_equal(row->stream, 12);
+		assert_int_equal(row->first_seq, next);
+		assert_int_equal(row->last_seq, next + 9);
+	}
+	assert_int_equal(next, 10 * MANY + 1);
+	assert_int_equal(rows.rc, 0);
+	assert_null(pb_rows_next(&rows));
+}
+
+static void
+a_walk_of_streams_gives_each_of_them(void **state)
+{
+	struct pb_stream_info info = { .key = eth0 };
+	const struct pb_stream_info *row;
+	struct place *p = *state;
+	struct pb_rows rows;
+	uint64_t epoch = 1;
+
+	begin(p);
+	for (uint32_t i = 1; i <= MANY; i++) {
+		info.id = i;
+		info.key.epoch = i;
+		pb_index_put_stream(&p->txn, &info);
+	}
+	commit(p);
+	pb_rows_streams(&rows, p->index, NULL, NULL);
+	for (; (row = pb_rows_next(&rows)) != NULL; epoch++)
+		assert_int_equal(row->key.epoch, epoch);
+	assert_int_equal(epoch, MANY + 1);
+	info.key.epoch = MANY - 1;
+	pb_rows_streams(&rows, p->index, &info.key, NULL);
+	row = pb_rows_next(&rows);
+	assert_int_equal(row->id, MANY);
+	assert_null(pb_rows_next(&rows));
+}
+
+static void
+a_walk_begins_with_the_row_that_reaches_its_number(void **state)
+{
+	struct place *p = *state;
+	const struct pb_extent_info *row;
+	struct pb_rows rows;
+
+	put_extents(p, 12, 3);
+	pb_rows_extents(&rows, p->index, 12, 15, NULL);
+	row = pb_rows_next(&rows);
+	assert_int_equal(row->first_seq, 11);
+	pb_rows_extents(&rows, p->index, 12, 31, NULL);
+	assert_null(pb_rows_next(&rows));
+	assert_int_equal(rows.rc, 0);
+}
+
+/*
+ * Goal:   what happens between two pages neither repeats a row nor ends the
+ *         walk.
+ * Method: at each row that is given: it grows, the one before it goes, and
+ *         late ones come before and behind it.
+ */
+static void
+a_walk_goes_on_while_rows_are_changed(void **state)
+{
+	struct pb_extent_info grown, other = { .stream = 12 };
+	struct place *p = *state;
+	const struct pb_extent_info *row;
+	struct pb_rows rows;
+	uint64_t given = 0, last = 0;
+
+	put_extents(p, 12, MANY);
+	pb_rows_extents(&rows, p->index, 12, 1, NULL);
+	while ((row = pb_rows_next(&rows)) != NULL) {
+		assert_true(row->first_seq > last);
+		given += (row->first_seq - 1) % 10 == 0;
+		last = row->first_seq;
+		grown = *row;
+		grown.last_seq += 5;
+		begin(p);
+		pb_index_put_extent(&p->txn, &grown);
+		if (last > 10)
+			pb_index_del_extent(&p->txn, 12, last - 10);
+		other.first_seq = other.last_seq = last - 1;
+		pb_index_put_extent(&p->txn, &other);
+		other.first_seq = other.last_seq = last + 1;
+		pb_index_put_extent(&p->txn, &other);
+		commit(p);
+	}
+	assert_int_equal(rows.rc, 0);
+	assert_int_equal(given, MANY);
+}
+
+/*
+ * Goal:   the disk can lie: a rotten row costs itself alone.
+ * Method: values of another length, numbers that run back, a range without
+ *         an end, keys of other lengths; among good ones.
+ */
+static void
+a_walk_passes_over_rotten_rows(void **state)
+{
+	uint8_t key[PB_MDB_KEY_MAX] = { 0, 0, 0, 12 };
+	struct place *p = *state;
+	const struct pb_extent_info *row;
+	struct pb_rows rows;
+	unsigned given = 0;
+
+	put_extents(p, 12, MANY);
+	begin(p);
+	for (uint64_t n = 0; n < MANY; n += 2) {
+		struct pb_extent_info bad = { .stream = 12,
+		    .first_seq = 10 * n + 1,
+		    .last_seq = n % 4 == 0 ? 10 * n - 5 : UINT64_MAX };
+
+		pb_put_be64(key + 4, bad.first_seq);
+		if (n % 6 == 0)
+			pb_mdb_put(&p->txn, PB_TABLE_EXTENTS, key, 12, "rot",
+			    3);
+		else
+			pb_index_put_extent(&p->txn, &bad);
+		pb_mdb_put(&p->txn, PB_TABLE_EXTENTS, key, sizeof(key), "rot",
+		    3);
+	}
+	commit(p);
+	pb_rows_extents(&rows, p->index, 12, 1, NULL);
+	for (; (row = pb_rows_next(&rows)) != NULL; given++)
+		assert_int_equal(row->first_seq, 20 * given + 11);
+	assert_int_equal(rows.rc, 0);
+	assert_int_equal(given, MANY / 2);
+}
+
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(rows_are_stored_in_exactly_these_bytes),
+		TEST(a_walk_gives_each_row_of_its_stream_once_and_in_order),
+		TEST(a_walk_of_streams_gives_each_of_them),
+		TEST(a_walk_begins_with_the_row_that_reaches_its_number),
+		TEST(a_walk_goes_on_while_rows_are_changed),
+		TEST(a_walk_passes_over_rotten_rows),
+	};
+
+	return cmocka_run_group_tests_name("index_rows", tests, NULL, NULL);
+}
