@@ -21,8 +21,6 @@
 #include "recorder/store/mend/replay.h"
 #include "recorder/store/mend/survey.h"
 
-#define ROWS	64		/* of a page */
-
 struct pb_repair {
 	const struct pb_rebuild_opts *opts;
 	struct pb_index	*index;		/* NULL: it cannot be read */
@@ -390,26 +388,21 @@ static int
 gap_facts(struct pb_index *index, uint32_t stream, struct pb_replay *facts,
     struct pb_err *err)
 {
-	struct pb_gap_info rows[ROWS];
-	uint64_t from = 1;
+	const struct pb_gap_info *row;
+	struct pb_rows rows;
 	bool fits = true;
-	int n;
 
-	do {
-		n = pb_index_gaps(index, stream, from, rows, ROWS, err);
-		for (int i = 0; i < n; i++) {
-			struct pb_fact fact = pb_fact_of_gap(&rows[i]);
+	pb_rows_gaps(&rows, index, stream, 1, err);
+	while ((row = pb_rows_next(&rows)) != NULL) {
+		struct pb_fact fact = pb_fact_of_gap(row);
 
+		fits &= pb_replay_add(facts, &fact);
+		fact.kind = PB_FACT_FILL;
+		fact.time_ns = row->closed_ns;
+		if (row->closed_ns != 0)
 			fits &= pb_replay_add(facts, &fact);
-			fact.kind = PB_FACT_FILL;
-			fact.time_ns = rows[i].closed_ns;
-			if (rows[i].closed_ns != 0)
-				fits &= pb_replay_add(facts, &fact);
-			from = pb_runs_next(from, rows[i].first,
-			    rows[i].last);
-		}
-	} while (n == ROWS);
-	if (n >= 0 && !fits)
+	}
+	if (rows.rc == 0 && !fits)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	return n < 0 ? n : 0;
+	return rows.rc;
 }

@@ -8,8 +8,6 @@
 
 #include "recorder/store/index/index_expire.h"
 
-#define ROWS	64	/* of a page */
-
 static int	collect(void *, const struct pb_fact *);
 static void	replay_one(const struct pb_fact *, struct pb_mdb_txn *,
 		    uint32_t, const struct pb_runs *);
@@ -175,31 +173,24 @@ int
 pb_known_held(struct pb_index *index, uint32_t stream, struct pb_runs *out,
     struct pb_err *err)
 {
-	struct pb_segment_info rows[ROWS];
-	uint64_t from = 1;
-	int n;
+	const struct pb_segment_info *row;
+	struct pb_rows rows;
 
-	do {
-		n = pb_index_segments(index, stream, from, rows, ROWS, err);
-		for (int i = 0; i < n; i++) {
-			if (!pb_runs_add(out, rows[i].first_seq,
-			    rows[i].last_seq))
-				return pb_err_set(err, PB_ENOMEM, "no memory");
-			from = pb_runs_next(from, rows[i].first_seq,
-			    rows[i].last_seq);
-		}
-	} while (n == ROWS);
-	return n < 0 ? n : 0;
+	pb_rows_segments(&rows, index, stream, 1, err);
+	while ((row = pb_rows_next(&rows)) != NULL)
+		if (!pb_runs_add(out, row->first_seq, row->last_seq))
+			return pb_err_set(err, PB_ENOMEM, "no memory");
+	return rows.rc;
 }
 
 int
 pb_known(struct pb_index *index, uint32_t stream, const struct pb_runs *held,
     const struct pb_replay *replay, struct pb_runs *out, struct pb_err *err)
 {
-	struct pb_gap_info rows[ROWS];
-	uint64_t from = 1;
+	const struct pb_gap_info *gap;
+	struct pb_rows rows;
 	bool fits = true;
-	int n, gaps = 0;
+	int gaps = 0;
 
 	for (size_t i = 0; i < held->count; i++)
 		fits &= pb_runs_add(out, held->at[i].first, held->at[i].last);
@@ -207,20 +198,14 @@ pb_known(struct pb_index *index, uint32_t stream, const struct pb_runs *held,
 		if (replay->facts[i].kind == PB_FACT_EXPIRED)
 			fits &= pb_runs_add(out, replay->facts[i].first,
 			    replay->facts[i].last);
-	do {
-		n = pb_index_gaps(index, stream, from, rows, ROWS, err);
-		for (int i = 0; i < n; i++) {
-			if (rows[i].closed_ns == 0) {
-				fits &= pb_runs_add(out, rows[i].first,
-				    rows[i].last);
-				gaps++;
-			}
-			from = pb_runs_next(from, rows[i].first,
-			    rows[i].last);
+	pb_rows_gaps(&rows, index, stream, 1, err);
+	while ((gap = pb_rows_next(&rows)) != NULL)
+		if (gap->closed_ns == 0) {
+			fits &= pb_runs_add(out, gap->first, gap->last);
+			gaps++;
 		}
-	} while (n == ROWS);
 	pb_runs_sort(out);
-	if (n >= 0 && !fits)
+	if (rows.rc == 0 && !fits)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	return n < 0 ? n : gaps;
+	return rows.rc < 0 ? rows.rc : gaps;
 }

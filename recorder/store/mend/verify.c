@@ -18,7 +18,6 @@
 #include "recorder/store/mend/survey.h"
 #include "recorder/store/mend/verify_impl.h"
 
-#define ROWS		64		/* of a page */
 #define SCRATCH_BYTES	(256ull << 20)	/* address space */
 
 static int	verify_all(struct verify *, struct pb_err *);
@@ -142,24 +141,15 @@ check_index(struct verify *verify, struct pb_err *err)
 static int
 each_stream(struct verify *verify, struct pb_err *err)
 {
-	struct pb_stream_info *rows = malloc(ROWS * sizeof(*rows));
-	struct pb_stream_key after;
-	int n, rc = 0;
+	const struct pb_stream_info *row;
+	struct pb_rows rows;
+	int rc = 0;
 
-	if (rows == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	n = pb_index_streams(verify->index, NULL, rows, ROWS, err);
-	while (rc == 0 && n > 0) {
-		for (int i = 0; rc == 0 && i < n; i++)
-			if (wanted(verify, &rows[i].key))
-				rc = one_stream(verify, &rows[i], err);
-		after = rows[n - 1].key;
-		if (rc == 0)
-			n = n < ROWS ? 0 : pb_index_streams(verify->index,
-			    &after, rows, ROWS, err);
-	}
-	free(rows);
-	return n < 0 ? n : rc;
+	pb_rows_streams(&rows, verify->index, NULL, err);
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
+		if (wanted(verify, &row->key))
+			rc = one_stream(verify, row, err);
+	return rc != 0 ? rc : rows.rc;
 }
 
 static int
@@ -167,26 +157,20 @@ one_stream(struct verify *verify, const struct pb_stream_info *info,
     struct pb_err *err)
 {
 	struct verify_stream stream = { .verify = verify, .info = *info };
-	struct pb_segment_info rows[ROWS];
-	uint64_t from = 1;
-	int n, rc = check_ids(verify, info, err);
+	const struct pb_segment_info *row;
+	struct pb_rows rows;
+	int rc = check_ids(verify, info, err);
 
 	verify->sum->streams++;
-	do {
-		n = pb_index_segments(verify->index, info->id, from, rows,
-		    ROWS, err);
-		for (int i = 0; rc == 0 && i < n; i++) {
-			if (!pb_runs_add(&stream.held, rows[i].first_seq,
-			    rows[i].last_seq))
-				rc = pb_err_set(err, PB_ENOMEM, "no memory");
-			if (rc == 0)
-				rc = verify_segment(&stream, &rows[i], err);
-			from = pb_runs_next(from, rows[i].first_seq,
-			    rows[i].last_seq);
-		}
-	} while (rc == 0 && n == ROWS);
-	if (n < 0)
-		rc = n;
+	pb_rows_segments(&rows, verify->index, info->id, 1, err);
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL) {
+		if (!pb_runs_add(&stream.held, row->first_seq, row->last_seq))
+			rc = pb_err_set(err, PB_ENOMEM, "no memory");
+		if (rc == 0)
+			rc = verify_segment(&stream, row, err);
+	}
+	if (rc == 0)
+		rc = rows.rc;
 	if (rc == 0)
 		rc = verify_stream(&stream, err);
 	if (rc == 0)
@@ -259,39 +243,33 @@ static int
 check_ages(struct verify *verify, struct pb_err *err)
 {
 	struct pb_finding where = { .segment_seq = 0 };
-	struct pb_age_info rows[ROWS], after;
+	const struct pb_age_info *row;
 	struct pb_segment_info segment;
+	struct pb_rows rows;
 	uint64_t count = 0;
-	int n, rc = 0;
+	int have, rc = 0;
 
-	n = pb_index_ages(verify->index, NULL, rows, ROWS, err);
-	while (rc == 0 && n > 0) {
-		for (int i = 0; rc == 0 && i < n; i++) {
-			int have = pb_index_segments(verify->index,
-			    rows[i].stream, rows[i].first_seq, &segment, 1,
-			    err);
-
-			count++;
-			if (have < 0)
-				return have;
-			if (have == 1 &&
-			    segment.first_seq == rows[i].first_seq &&
-			    segment.sealed_at == rows[i].sealed_at &&
-			    segment.bytes == rows[i].bytes)
-				continue;
-			if (!verify->opts->alone)
-				continue;	/* deleted meanwhile */
-			rc = verify_tell(verify, &where, PB_FLAW_SUMS, "the "
-			    "order of age has a segment %" PRIu64 " of stream "
-			    "%" PRIu32 " that is not so", rows[i].first_seq,
-			    rows[i].stream);
-		}
-		after = rows[n - 1];
-		n = n < ROWS ? 0 : pb_index_ages(verify->index, &after, rows,
-		    ROWS, err);
+	pb_rows_ages(&rows, verify->index, NULL, err);
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL) {
+		have = pb_index_segments(verify->index, row->stream,
+		    row->first_seq, &segment, 1, err);
+		count++;
+		if (have < 0)
+			return have;
+		if (have == 1 && segment.first_seq == row->first_seq &&
+		    segment.sealed_at == row->sealed_at &&
+		    segment.bytes == row->bytes)
+			continue;
+		if (!verify->opts->alone)
+			continue;	/* deleted meanwhile */
+		rc = verify_tell(verify, &where, PB_FLAW_SUMS, "the order of "
+		    "age has a segment %" PRIu64 " of stream %" PRIu32
+		    " that is not so", row->first_seq, row->stream);
 	}
-	if (n < 0 || rc != 0 || !verify->opts->alone)
-		return n < 0 ? n : rc;
+	if (rc == 0)
+		rc = rows.rc;
+	if (rc != 0 || !verify->opts->alone)
+		return rc;
 	/* Without a recorder all are sealed but what recovery will seal. */
 	if (count > verify->sum->segments || count +
 	    verify->unsealed < verify->sum->segments)

@@ -17,7 +17,6 @@
 #include "recorder/store/mend/survey.h"
 #include "recorder/store/mend/verify_impl.h"
 
-#define ROWS		64	/* of a page */
 #define TRIES		5	/* while a recorder goes on writing */
 
 /* One segment being verified. */
@@ -257,32 +256,29 @@ check_extents(struct check *check, struct pb_err *err)
 {
 	const struct pb_segment_info *row = check->row;
 	struct verify *verify = check->stream->verify;
-	struct pb_extent_info rows[ROWS];
+	const struct pb_extent_info *extent;
 	uint64_t from = row->first_seq;
-	int n, rc = 0;
+	struct pb_rows rows;
+	int rc = 0;
 
-	do {
-		n = pb_index_extents(verify->index, row->stream, from, rows,
-		    ROWS, err);
-		if (n < 0)
-			return n;
-		for (int i = 0; rc == 0 && i < n; i++) {
-			if (rows[i].first_seq > row->last_seq)
-				break;
-			/* It has grown since: what the segment's row says
-			 * is looked at, no more. */
-			if (!row->sealed && rows[i].last_seq > row->last_seq) {
-				check->damaged = true;
-				from = row->last_seq + 1;
-				break;
-			}
-			check->extent = &rows[i];
-			rc = check_extent(check, &rows[i], err);
-			check->extent = NULL;
-			from = pb_runs_next(from, rows[i].first_seq,
-			    rows[i].last_seq);
+	pb_rows_extents(&rows, verify->index, row->stream, from, err);
+	while (rc == 0 && (extent = pb_rows_next(&rows)) != NULL &&
+	    extent->first_seq <= row->last_seq) {
+		/* It has grown since: what the segment's row says is looked
+		 * at, no more. */
+		if (!row->sealed && extent->last_seq > row->last_seq) {
+			check->damaged = true;
+			from = row->last_seq + 1;
+			break;
 		}
-	} while (rc == 0 && n == ROWS && from <= row->last_seq);
+		check->extent = extent;
+		rc = check_extent(check, extent, err);
+		check->extent = NULL;
+		from = pb_runs_next(from, extent->first_seq,
+		    extent->last_seq);
+	}
+	if (rc == 0)
+		rc = rows.rc;
 	if (rc != 0 || (from > row->last_seq &&
 	    (check->damaged || check->next_offset == row->bytes)))
 		return rc;
@@ -401,20 +397,17 @@ static int
 check_drops(struct check *check, struct pb_err *err)
 {
 	const struct pb_segment_info *row = check->row;
-	struct pb_drop_info rows[ROWS];
-	uint64_t from = row->first_seq, sum = 0;
-	int n;
+	const struct pb_drop_info *drop;
+	struct pb_rows rows;
+	uint64_t sum = 0;
 
-	do {
-		n = pb_index_drops(check->stream->verify->index, row->stream,
-		    from, rows, ROWS, err);
-		if (n < 0)
-			return n;
-		for (int i = 0; i < n && rows[i].seq <= row->last_seq; i++)
-			sum += rows[i].count;
-		if (n > 0)
-			from = rows[n - 1].seq + 1;
-	} while (n == ROWS && from <= row->last_seq);
+	pb_rows_drops(&rows, check->stream->verify->index, row->stream,
+	    row->first_seq, err);
+	while ((drop = pb_rows_next(&rows)) != NULL &&
+	    drop->seq <= row->last_seq)
+		sum += drop->count;
+	if (rows.rc < 0)
+		return rows.rc;
 	check->dropped = sum;
 	if (check->damaged || sum == check->told_drops)
 		return 0;

@@ -16,7 +16,6 @@
 #include "recorder/store/read/segment_file.h"
 
 #define EXTENT_PAGE	64
-#define SEGMENT_PAGE	16
 #define BUFFER_BYTES	(PB_EXTENT_BYTES_MAX + PB_PAGE_BYTES)
 
 struct pb_cursor {
@@ -273,25 +272,20 @@ next_extent(struct pb_cursor *cursor, struct pb_extent_info *out,
 static int
 skip_segments(struct pb_cursor *cursor, struct pb_err *err)
 {
-	struct pb_segment_info rows[SEGMENT_PAGE];
-	int n;
+	const struct pb_segment_info *row;
+	struct pb_rows rows;
 
 	if (cursor->range.after_ns == 0 &&
 	    cursor->range.before_ns == UINT64_MAX)
 		return 0;
-	do {
-		n = pb_index_segments(cursor->index, cursor->stream,
-		    cursor->next_seq, rows, SEGMENT_PAGE, err);
-		for (int i = 0; i < n; i++) {
-			/* An open one grows: its times are not the last. */
-			if (!rows[i].sealed || overlaps(&cursor->range,
-			    rows[i].first_time, rows[i].last_time))
-				return 0;
-			if (rows[i].last_seq >= cursor->next_seq)
-				cursor->next_seq = rows[i].last_seq + 1;
-		}
-	} while (n == SEGMENT_PAGE);
-	return n < 0 ? n : 0;
+	pb_rows_segments(&rows, cursor->index, cursor->stream,
+	    cursor->next_seq, err);
+	/* An open one grows: its times are not the last. */
+	while ((row = pb_rows_next(&rows)) != NULL && row->sealed &&
+	    !overlaps(&cursor->range, row->first_time, row->last_time))
+		if (row->last_seq >= cursor->next_seq)
+			cursor->next_seq = row->last_seq + 1;
+	return rows.rc;
 }
 
 static int

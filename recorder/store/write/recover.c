@@ -36,7 +36,6 @@
 #include "recorder/store/read/segment_file.h"
 #include "recorder/store/write/store_impl.h"
 
-#define OPEN_PAGE	64
 /* One segment being recovered. */
 struct job {
 	struct pb_store		*store;
@@ -84,9 +83,10 @@ static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
 int
 pb_store_recover(struct pb_store *store, struct pb_err *err)
 {
-	struct pb_open_info rows[OPEN_PAGE];
 	uint64_t boot = pb_boot_id(), before;
-	int n, rc = boot_before(store, &before, err);
+	const struct pb_open_info *row;
+	struct pb_rows rows;
+	int rc = boot_before(store, &before, err);
 
 	if (rc < 0)
 		return rc;
@@ -94,17 +94,14 @@ pb_store_recover(struct pb_store *store, struct pb_err *err)
 	rc = pb_retain_recover(store, err);
 	if (rc < 0)
 		return rc;
-	while ((n = pb_index_open_rows(store->index, rows, OPEN_PAGE, err)) >
-	    0) {
-		for (int i = 0; i < n; i++) {
-			rc = recover_one(store, &rows[i], err);
-			if (rc < 0)
-				return rc;
-		}
-	}
+	pb_rows_open(&rows, store->index, err);
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
+		rc = recover_one(store, row, err);
+	if (rc == 0)
+		rc = rows.rc;
 	/* Only now: a recovery that is cut short after a power cut must not
 	 * be taken for one after a crash when it is done again. */
-	return n < 0 ? n : boot_remember(store, boot, err);
+	return rc < 0 ? rc : boot_remember(store, boot, err);
 }
 
 static int
@@ -297,31 +294,25 @@ scan(struct job *job, struct pb_err *err)
 static int
 last_extent(struct job *job, struct pb_extent_info *out, struct pb_err *err)
 {
-	struct pb_extent_info rows[OPEN_PAGE];
-	uint64_t from = job->before.first_seq;
-	int n, found = 0;
+	const struct pb_extent_info *row;
+	struct pb_rows rows;
+	int found = 0;
 
 	if (!job->known || job->limit < job->before.bytes ||
 	    job->header != job->before.header_bytes)
 		return 0;
-	do {
-		n = pb_index_extents(job->store->index, job->stream.id, from,
-		    rows, OPEN_PAGE, err);
-		if (n < 0)
-			return n;
-		for (int i = 0; i < n; i++) {
-			if (rows[i].segment_seq != job->before.first_seq)
-				return found;
-			/* A row that cannot be right: read all of it. */
-			if (rows[i].offset < job->header ||
-			    rows[i].offset > job->before.bytes)
-				return 0;
-			*out = rows[i];
-			found = 1;
-			from = rows[i].last_seq + 1;
-		}
-	} while (n == OPEN_PAGE);
-	return found;
+	pb_rows_extents(&rows, job->store->index, job->stream.id,
+	    job->before.first_seq, err);
+	while ((row = pb_rows_next(&rows)) != NULL &&
+	    row->segment_seq == job->before.first_seq) {
+		/* A row that cannot be right: read all of it. */
+		if (row->offset < job->header ||
+		    row->offset > job->before.bytes)
+			return 0;
+		*out = *row;
+		found = 1;
+	}
+	return rows.rc < 0 ? rows.rc : found;
 }
 
 /* Something durable is damaged, or gone: every whole block stays. */
@@ -513,23 +504,20 @@ drop_extents(struct job *job, struct pb_mdb_txn *txn, struct pb_err *err)
 	const struct pb_open_info *open_row = job->open_row;
 	uint64_t from = job->survey.count > 0 ?
 	    job->survey.extents[0].first_seq : open_row->first_seq;
-	struct pb_extent_info rows[OPEN_PAGE];
-	int n, i;
+	const struct pb_extent_info *row;
+	struct pb_rows rows;
 
-	do {
-		/* As of the last commit: what goes here is still in it. */
-		n = pb_index_extents(job->store->index, open_row->stream, from,
-		    rows, OPEN_PAGE, err);
-		for (i = 0; i < n && rows[i].first_seq < from; i++)
-			;
-		for (; i < n && rows[i].segment_seq == open_row->first_seq;
-		    i++)
-			pb_index_del_extent(txn, open_row->stream,
-			    rows[i].first_seq);
-		if (n > 0)
-			from = rows[n - 1].first_seq + 1;
-	} while (n == OPEN_PAGE && i == n);
-	return n < 0 ? n : 0;
+	/* As of the last commit: what goes here is still in it. */
+	pb_rows_extents(&rows, job->store->index, open_row->stream, from,
+	    err);
+	while ((row = pb_rows_next(&rows)) != NULL) {
+		if (row->first_seq < from)
+			continue;
+		if (row->segment_seq != open_row->first_seq)
+			break;
+		pb_index_del_extent(txn, open_row->stream, row->first_seq);
+	}
+	return rows.rc;
 }
 
 /* The boot that wrote the store last; 0 where none did. */

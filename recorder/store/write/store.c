@@ -25,7 +25,6 @@
 #include "recorder/store/strangers.h"
 
 #define TELL_MS		5000	/* between two lines of a long work */
-#define EPOCH_PAGE	64	/* streams looked at per read */
 
 static int	explain_index(struct pb_store *, struct pb_err *);
 static int	start_writer(struct pb_store *, struct pb_err *);
@@ -191,29 +190,19 @@ newest_own(struct pb_index *index, const struct pb_stream_key *name,
     uint16_t linktype, uint32_t snaplen, uint32_t *newest, uint64_t *epoch,
     struct pb_err *err)
 {
-	struct pb_stream_info rows[EPOCH_PAGE];
-	struct pb_stream_key after = *name;
-	int n;
+	const struct pb_stream_info *row;
+	struct pb_rows rows;
 
-	do {
-		n = pb_index_streams(index, &after, rows, EPOCH_PAGE, err);
-		if (n < 0)
-			return n;
-		for (int i = 0; i < n; i++) {
-			if (strcmp(rows[i].key.node, name->node) != 0 ||
-			    strcmp(rows[i].key.interface,
-			    name->interface) != 0)
-				return 0;
-			if (rows[i].own && rows[i].id >= *newest) {
-				*newest = rows[i].id;
-				*epoch = rows[i].linktype == linktype &&
-				    rows[i].snaplen == snaplen ?
-				    rows[i].key.epoch : 0;
-			}
-			after = rows[i].key;
+	pb_rows_streams(&rows, index, name, err);
+	while ((row = pb_rows_next(&rows)) != NULL &&
+	    strcmp(row->key.node, name->node) == 0 &&
+	    strcmp(row->key.interface, name->interface) == 0)
+		if (row->own && row->id >= *newest) {
+			*newest = row->id;
+			*epoch = row->linktype == linktype &&
+			    row->snaplen == snaplen ? row->key.epoch : 0;
 		}
-	} while (n == EPOCH_PAGE);
-	return 0;
+	return rows.rc;
 }
 
 /* A stream of ours that has no row yet: its first chunk is on the way. */
@@ -307,23 +296,16 @@ static int
 open_gaps(struct pb_index *index, uint32_t id, uint64_t first, uint64_t last,
     struct pb_gap_info *out, size_t max, struct pb_err *err)
 {
-	struct pb_gap_info rows[EPOCH_PAGE];
+	const struct pb_gap_info *row;
+	struct pb_rows rows;
 	size_t count = 0;
-	int n;
 
-	do {
-		n = pb_index_gaps(index, id, first, rows, EPOCH_PAGE, err);
-		if (n < 0)
-			return n;
-		for (int i = 0; i < n; i++) {
-			if (rows[i].first > last || count == max)
-				return (int)count;
-			if (rows[i].closed_ns == 0)
-				out[count++] = rows[i];
-			first = rows[i].last + 1;
-		}
-	} while (n == EPOCH_PAGE);
-	return (int)count;
+	pb_rows_gaps(&rows, index, id, first, err);
+	while (count < max && (row = pb_rows_next(&rows)) != NULL &&
+	    row->first <= last)
+		if (row->closed_ns == 0)
+			out[count++] = *row;
+	return rows.rc < 0 ? rows.rc : (int)count;
 }
 
 uint64_t
