@@ -14,7 +14,6 @@
 #include "base/below.h"
 #include "base/text.h"
 
-#define STREAMS_PAGE	256	/* rows of the index at a time */
 
 static volatile sig_atomic_t stopped;
 
@@ -244,27 +243,17 @@ pb_cli_streams(struct pb_index *index, const char *glob,
     int (*each)(void *arg, const struct pb_stream_info *info,
     struct pb_err *err), void *arg, struct pb_err *err)
 {
-	struct pb_stream_info *page;
-	struct pb_stream_key after;
+	const struct pb_stream_info *row;
 	char name[PB_STREAM_NAME_MAX];
-	int rc, n = 0;
+	struct pb_rows rows;
+	int rc = 0;
 
-	page = calloc(STREAMS_PAGE, sizeof(*page));
-	if (page == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for streams");
-	do {
-		if (n > 0)
-			after = page[n - 1].key;
-		n = pb_index_streams(index, n > 0 ? &after : NULL, page,
-		    STREAMS_PAGE, err);
-		rc = n < 0 ? n : 0;
-		for (int i = 0; i < n && rc == 0; i++)
-			if (glob == NULL || pb_glob_match(glob,
-			    pb_stream_name(name, &page[i].key)))
-				rc = each(arg, &page[i], err);
-	} while (rc == 0 && n == STREAMS_PAGE);
-	free(page);
-	return rc;
+	pb_rows_streams(&rows, index, NULL, err);
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
+		if (glob == NULL ||
+		    pb_glob_match(glob, pb_stream_name(name, &row->key)))
+			rc = each(arg, row, err);
+	return rc != 0 ? rc : rows.rc;
 }
 
 /* The host's name as a node's: what is not allowed in one becomes `-`. */

@@ -4,10 +4,7 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 
-#include <stdlib.h>
 #include <unistd.h>
-
-#define GAPS_PAGE	256	/* rows of the index at a time */
 
 static const struct pb_column columns[] = {
 	{ "node", false },
@@ -23,7 +20,6 @@ static const struct pb_column columns[] = {
 struct listing {
 	struct pb_index	*index;
 	struct pb_table	 table;
-	struct pb_gap_info page[GAPS_PAGE];
 };
 
 static int	print_gaps(void *, const struct pb_stream_info *,
@@ -36,7 +32,7 @@ pb_cmd_gaps(struct pb_cli *cli, const struct pb_command *command, int argc,
     char **argv)
 {
 	const char *stream = NULL;
-	struct listing *listing;
+	struct listing listing;
 	struct pb_out out;
 	struct pb_err err;
 	bool json = false;
@@ -45,27 +41,18 @@ pb_cmd_gaps(struct pb_cli *cli, const struct pb_command *command, int argc,
 	rc = pb_cli_plain_options(command, argc, argv, &json, &stream);
 	if (rc >= 0)
 		return rc;
-	listing = calloc(1, sizeof(*listing));
-	if (listing == NULL) {
-		pb_err_set(&err, PB_ENOMEM, "no memory for gaps");
+	if (pb_cli_index(cli, &listing.index, &err) < 0)
 		return pb_cli_fail(&err);
-	}
-	rc = pb_cli_index(cli, &listing->index, &err);
-	if (rc < 0) {
-		free(listing);
-		return pb_cli_fail(&err);
-	}
 	pb_out_init(&out, STDOUT_FILENO, "standard output");
-	pb_table_init(&listing->table, &out, columns,
+	pb_table_init(&listing.table, &out, columns,
 	    sizeof(columns) / sizeof(columns[0]), json);
-	rc = pb_cli_streams(listing->index, stream, print_gaps, listing,
+	rc = pb_cli_streams(listing.index, stream, print_gaps, &listing,
 	    &err);
 	if (rc == 0)
-		rc = pb_table_end(&listing->table, &err);
-	pb_table_finish(&listing->table);
-	pb_index_close(listing->index);
+		rc = pb_table_end(&listing.table, &err);
+	pb_table_finish(&listing.table);
+	pb_index_close(listing.index);
 	pb_out_finish(&out);
-	free(listing);
 	return rc < 0 && !pb_out_gone(&out) ? pb_cli_fail(&err) : PB_EXIT_OK;
 }
 
@@ -74,21 +61,14 @@ print_gaps(void *arg, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
 	struct listing *listing = arg;
-	uint64_t from = 1;
-	int n, rc = 0;
+	const struct pb_gap_info *gap;
+	struct pb_rows rows;
+	int rc = 0;
 
-	do {
-		n = pb_index_gaps(listing->index, stream->id, from,
-		    listing->page, GAPS_PAGE, err);
-		if (n < 0)
-			return n;
-		for (int i = 0; i < n && rc == 0; i++)
-			rc = print_gap(&listing->table, stream,
-			    &listing->page[i], err);
-		if (n > 0)
-			from = listing->page[n - 1].last + 1;
-	} while (rc == 0 && n == GAPS_PAGE && from != 0);
-	return rc;
+	pb_rows_gaps(&rows, listing->index, stream->id, 1, err);
+	while (rc == 0 && (gap = pb_rows_next(&rows)) != NULL)
+		rc = print_gap(&listing->table, stream, gap, err);
+	return rc != 0 ? rc : rows.rc;
 }
 
 static int

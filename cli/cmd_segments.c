@@ -5,12 +5,9 @@
 #include "base/below.h"
 #include "cli/table.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "recorder/store/layout.h"
-
-#define SEGMENTS_PAGE	256	/* rows of the index at a time */
 
 static const struct pb_column columns[] = {
 	{ "path", false },
@@ -29,7 +26,6 @@ struct listing {
 	struct pb_cli	*cli;
 	struct pb_index	*index;
 	struct pb_table	 table;
-	struct pb_segment_info *page;
 };
 
 static int	print_segments(void *, const struct pb_stream_info *,
@@ -56,15 +52,10 @@ pb_cmd_segments(struct pb_cli *cli, const struct pb_command *command,
 	pb_out_init(&out, STDOUT_FILENO, "standard output");
 	pb_table_init(&listing.table, &out, columns,
 	    sizeof(columns) / sizeof(columns[0]), json);
-	listing.page = calloc(SEGMENTS_PAGE, sizeof(*listing.page));
-	if (listing.page == NULL)
-		rc = pb_err_set(&err, PB_ENOMEM, "no memory for segments");
-	else
-		rc = pb_cli_streams(listing.index, stream, print_segments,
-		    &listing, &err);
+	rc = pb_cli_streams(listing.index, stream, print_segments, &listing,
+	    &err);
 	if (rc == 0)
 		rc = pb_table_end(&listing.table, &err);
-	free(listing.page);
 	pb_table_finish(&listing.table);
 	pb_index_close(listing.index);
 	pb_out_finish(&out);
@@ -76,23 +67,14 @@ print_segments(void *arg, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
 	struct listing *listing = arg;
-	uint64_t from = 0;
-	int n, rc = 0;
+	const struct pb_segment_info *row;
+	struct pb_rows rows;
+	int rc = 0;
 
-	do {
-		n = pb_index_segments(listing->index, stream->id, from,
-		    listing->page, SEGMENTS_PAGE, err);
-		if (n < 0)
-			return n;
-		for (int i = 0; i < n && rc == 0; i++)
-			rc = print_segment(listing, stream,
-			    &listing->page[i], err);
-		if (n > 0)
-			from = listing->page[n - 1].last_seq + 1;
-		if (n > 0 && from <= listing->page[n - 1].first_seq)
-			from = listing->page[n - 1].first_seq + 1;
-	} while (rc == 0 && n == SEGMENTS_PAGE);
-	return rc;
+	pb_rows_segments(&rows, listing->index, stream->id, 0, err);
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
+		rc = print_segment(listing, stream, row, err);
+	return rc != 0 ? rc : rows.rc;
 }
 
 /*

@@ -17,7 +17,6 @@
 #include "recorder/store/read/peek.h"
 #include "recorder/store/read/segment_file.h"
 
-#define GAP_ROWS	16u	/* of a page */
 #define SEGMENT_ROWS	4u
 #define PLACES		64u	/* remembered */
 
@@ -138,25 +137,16 @@ int
 pb_feed_gap(struct pb_index *index, uint32_t stream, uint64_t from,
     uint64_t last, struct pb_gap_info *out, struct pb_err *err)
 {
-	struct pb_gap_info row[GAP_ROWS];
-	int count;
+	const struct pb_gap_info *gap;
+	struct pb_rows rows;
 
-	do {
-		count = pb_index_gaps(index, stream, from, row, GAP_ROWS, err);
-		if (count < 0)
-			return count;
-		for (int i = 0; i < count; i++) {
-			if (row[i].first > last)
-				return 0;
-			if (row[i].closed_ns == 0) {
-				*out = row[i];
-				return 1;
-			}
-			if (row[i].last >= from && row[i].last < UINT64_MAX)
-				from = row[i].last + 1;
+	pb_rows_gaps(&rows, index, stream, from, err);
+	while ((gap = pb_rows_next(&rows)) != NULL && gap->first <= last)
+		if (gap->closed_ns == 0) {
+			*out = *gap;
+			return 1;
 		}
-	} while (count == (int)GAP_ROWS && from <= last);
-	return 0;
+	return rows.rc;
 }
 
 int

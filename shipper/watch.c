@@ -16,7 +16,6 @@
 #include "base/list.h"
 #include "shipper/ship/ship.h"
 
-#define PAGE_ROWS	64u
 #define EVENT_BYTES	4096u
 /*
  * LMDB writes its pages, which wakes us, and an instant after the last of
@@ -41,7 +40,6 @@ struct pb_watch {
 	unsigned	 streams;
 	size_t		 cap;
 	unsigned	 left_out;
-	struct pb_stream_info page[PAGE_ROWS];
 };
 
 static void	be_woken(struct pb_watch *, uint64_t);
@@ -140,10 +138,11 @@ pb_watch_scan(struct pb_watch *watch,
     void (*grown)(void *, const struct pb_stream_info *), void *arg,
     uint64_t now_ms, struct pb_err *err)
 {
-	struct pb_stream_key after;
+	const struct pb_stream_info *row;
+	struct pb_stream_info *s;
+	struct pb_rows rows;
 	uint64_t commits;
-	bool written;
-	int count;
+	bool written, news;
 
 	if (watch->notify_fd < 0)
 		be_woken(watch, now_ms);
@@ -156,25 +155,15 @@ pb_watch_scan(struct pb_watch *watch,
 		return 0;
 	}
 	watch->left_out = 0;
-	count = pb_index_streams(watch->index, NULL, watch->page, PAGE_ROWS,
-	    err);
-	while (count > 0) {
-		for (int i = 0; i < count; i++) {
-			bool news = false;
-			struct pb_stream_info *s = keep(watch,
-			    &watch->page[i], &news);
-
-			if (s != NULL && news)
-				grown(arg, s);
-		}
-		after = watch->page[count - 1].key;
-		if (count < (int)PAGE_ROWS)
-			break;
-		count = pb_index_streams(watch->index, &after, watch->page,
-		    PAGE_ROWS, err);
+	pb_rows_streams(&rows, watch->index, NULL, err);
+	while ((row = pb_rows_next(&rows)) != NULL) {
+		news = false;
+		s = keep(watch, row, &news);
+		if (s != NULL && news)
+			grown(arg, s);
 	}
-	if (count < 0)
-		return count;
+	if (rows.rc < 0)
+		return rows.rc;
 	watch->commits = commits;
 	watch->scanned = true;
 	return 0;

@@ -19,7 +19,6 @@
 #include "base/sys.h"
 #include "shipper/feed.h"
 
-#define EXTENT_ROWS	64u	/* of a page */
 /* Letters and gaps that one call passes over. */
 #define STEPS_MAX	(4u * PB_LETTERS_BATCH)
 /* Requeued letters that one call takes back, a commit each. */
@@ -34,7 +33,7 @@ struct plan {
 	unsigned	 back;		/* taken back */
 	size_t		 count;
 	struct pb_letter letter[PB_LETTERS_BATCH];
-	struct pb_extent_info extent[EXTENT_ROWS];
+	struct pb_extent_info extent;	/* at `from` */
 };
 
 static int	step(struct plan *, struct pb_err *);
@@ -125,12 +124,12 @@ in_store(struct plan *plan, uint64_t last, struct pb_err *err)
 	int rc;
 
 	rc = pb_index_extents(plan->index, stream->id, plan->from,
-	    plan->extent, 1, err);
+	    &plan->extent, 1, err);
 	if (rc < 0)
 		return rc;
-	if (rc == 0 || plan->extent[0].first_seq > plan->from) {
-		if (rc == 1 && plan->extent[0].first_seq <= last)
-			last = plan->extent[0].first_seq - 1;
+	if (rc == 0 || plan->extent.first_seq > plan->from) {
+		if (rc == 1 && plan->extent.first_seq <= last)
+			last = plan->extent.first_seq - 1;
 		plan->from = last + 1;
 		return 0;
 	}
@@ -143,10 +142,10 @@ in_store(struct plan *plan, uint64_t last, struct pb_err *err)
 	}
 	if (rc == 1)
 		last = gap.first - 1;
-	rc = pb_feed_segment(plan->index, &plan->extent[0], &segment, err);
+	rc = pb_feed_segment(plan->index, &plan->extent, &segment, err);
 	if (rc == PB_ENOENT) {
 		/* It expires right now: a gap. */
-		plan->from = plan->extent[0].last_seq + 1;
+		plan->from = plan->extent.last_seq + 1;
 		return 0;
 	}
 	if (rc < 0)
@@ -167,29 +166,20 @@ in_store(struct plan *plan, uint64_t last, struct pb_err *err)
 static int
 run_of(struct plan *plan, uint64_t *last, struct pb_err *err)
 {
-	uint64_t segment_seq = plan->extent[0].segment_seq, to = plan->from;
-	int count;
+	uint64_t segment_seq = plan->extent.segment_seq, to = plan->from;
+	const struct pb_extent_info *extent;
+	struct pb_rows rows;
 
-	do {
-		count = pb_index_extents(plan->index, plan->why->stream->id,
-		    to, plan->extent, EXTENT_ROWS, err);
-		if (count < 0)
-			return count;
-		for (int i = 0; i < count && to <= *last; i++) {
-			if (plan->extent[i].segment_seq != segment_seq ||
-			    plan->extent[i].first_seq > to) {
-				*last = to - 1;
-				return 0;
-			}
-			to = plan->extent[i].last_seq + 1;
-		}
-	} while (count == (int)EXTENT_ROWS && to <= *last);
-	if (to <= *last)
+	pb_rows_extents(&rows, plan->index, plan->why->stream->id, to, err);
+	while (to <= *last && (extent = pb_rows_next(&rows)) != NULL &&
+	    extent->segment_seq == segment_seq && extent->first_seq <= to)
+		to = extent->last_seq + 1;
+	if (rows.rc == 0 && to <= *last)
 		*last = to - 1;
-	return 0;
+	return rows.rc;
 }
 
-/* All but its last number: what begins at plan->from, in extent[0]. */
+/* All but its last number: what begins at plan->from, in its extent. */
 static void
 write_letter(const struct plan *plan, const struct pb_segment_info *segment,
     struct pb_letter *out)
@@ -203,7 +193,7 @@ write_letter(const struct plan *plan, const struct pb_segment_info *segment,
 	    .since_at = pb_age_key(why->age_ms),
 	    .segment_seq = segment->first_seq,
 	    .header_bytes = segment->header_bytes,
-	    .offset = plan->extent[0].offset,
+	    .offset = plan->extent.offset,
 	    .linktype = why->stream->linktype };
 	snprintf(out->upstream, sizeof(out->upstream), "%s", why->upstream);
 	snprintf(out->error, sizeof(out->error), "%s",
