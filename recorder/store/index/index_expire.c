@@ -32,6 +32,24 @@ pb_index_expire(struct pb_mdb_txn *txn, const struct pb_expiry *expiry,
 	pb_index_put_stream(txn, stream);
 }
 
+bool
+pb_expiry_part(const struct pb_expiry *expiry, enum pb_expiry_part part,
+    uint64_t *first, uint64_t *last)
+{
+	const uint64_t end[PB_EXPIRY_PARTS] = { expiry->acked,
+	    expiry->released, UINT64_MAX };
+
+	*first = expiry->segment.first_seq;
+	*last = expiry->segment.last_seq;
+	if (part > 0 && end[part - 1] >= *last)
+		return false;
+	if (part > 0 && end[part - 1] >= *first)
+		*first = end[part - 1] + 1;
+	if (end[part] < *last)
+		*last = end[part];
+	return *first <= *last;
+}
+
 uint64_t
 pb_index_remove(struct pb_mdb_txn *txn, const struct pb_segment_info *segment)
 {
@@ -95,20 +113,15 @@ del_drops(struct pb_mdb_txn *txn, const struct pb_segment_info *segment)
 static void
 put_gaps(struct pb_mdb_txn *txn, const struct pb_expiry *expiry)
 {
-	const uint64_t end[] = { expiry->acked, expiry->released, UINT64_MAX };
 	struct pb_gap_info gap = { .stream = expiry->segment.stream,
-	    .first = expiry->segment.first_seq, .since_ns = expiry->now_ns };
+	    .since_ns = expiry->now_ns };
 
-	for (int part = 0; part < 3; part++) {
-		gap.last = end[part] < expiry->segment.last_seq ? end[part] :
-		    expiry->segment.last_seq;
-		if (gap.last < gap.first)
-			continue;
-		gap.reason = part == 1 ? PB_GAP_DEAD_LETTERED : PB_GAP_EXPIRED;
-		if (part > 0)
-			pb_index_add_gap_around(txn, &gap);
-		gap.first = gap.last + 1;
-	}
+	gap.reason = PB_GAP_DEAD_LETTERED;
+	if (pb_expiry_part(expiry, PB_EXPIRY_RELEASED, &gap.first, &gap.last))
+		pb_index_add_gap_around(txn, &gap);
+	gap.reason = PB_GAP_EXPIRED;
+	if (pb_expiry_part(expiry, PB_EXPIRY_LOST, &gap.first, &gap.last))
+		pb_index_add_gap_around(txn, &gap);
 }
 
 /* What is left of the stream.  Its last number stays: it was given. */

@@ -24,6 +24,17 @@ struct pb_expiry {
 	uint64_t		now_ns;
 };
 
+/* What becomes of the segment's numbers, in their order. */
+enum pb_expiry_part {
+	PB_EXPIRY_ACKED,
+	PB_EXPIRY_RELEASED,
+	PB_EXPIRY_LOST,
+	PB_EXPIRY_PARTS,
+};
+/* The numbers of a part; false where it has none. */
+bool	pb_expiry_part(const struct pb_expiry *expiry,
+	    enum pb_expiry_part part, uint64_t *first, uint64_t *last);
+
 /*
  * The segment's file becomes doomed, its rows go.  `*stream` is the
  * stream's row as it is then.  A stream that has no segment left keeps its

@@ -20,9 +20,8 @@
 /* So long what was unlinked counts as free: a reader may hold the file. */
 #define PROMISE_MS	10000u
 
-static bool	is_due(struct pb_retain *, struct pb_store *, uint64_t);
 static void	take_bounds(struct pb_retain *);
-static int	measure(struct retain_run *, uint64_t, struct pb_err *);
+static int	measure(struct retain_run *, struct pb_err *);
 static void	look_at_free(struct retain_run *);
 static void	choose(struct retain_run *, enum retain_reason);
 static bool	is_broken(const struct retain_run *, enum retain_reason,
@@ -34,7 +33,6 @@ static void	why_size(struct retain_run *, char [static PB_ERR_TEXT_MAX]);
 static void	why_free(struct retain_run *, char [static PB_ERR_TEXT_MAX]);
 static void	why_foreign(const struct retain_run *, enum retain_reason,
 		    char [static PB_ERR_TEXT_MAX], int);
-static void	open_segments(struct pb_store *, uint64_t *, uint64_t *);
 
 int
 pb_retain_create(struct pb_retain **out, const char *store,
@@ -122,24 +120,36 @@ pb_retain_stats(struct pb_retain *retain, struct pb_retain_stats *out)
 }
 
 bool
-pb_retain_run(struct pb_store *store, uint64_t now_ns, uint64_t now_ms)
+pb_retain_due(struct pb_retain *retain, struct pb_index *index,
+    uint64_t now_ms)
 {
-	struct pb_retain *retain = store->retain;
-	struct retain_run run = { .store = store, .retain = retain,
-	    .now_ms = now_ms };
+	uint64_t commits;
+
+	take_bounds(retain);
+	if (now_ms < retain->retry_ms)
+		return false;
+	commits = pb_index_commits(index);
+	if (!retain->more && !retain->renewed && commits == retain->commits &&
+	    now_ms - retain->ran_ms < LOOK_MS)
+		return false;
+	retain->commits = commits;
+	return true;
+}
+
+bool
+pb_retain_run(struct pb_retain *retain, const struct pb_retain_view *view)
+{
+	struct retain_run run = { .retain = retain, .view = view,
+	    .budget = RETAIN_LOOKS };
 	struct pb_err err = { 0 };
 	int rc;
 
-	if (store->dirty != NULL || !is_due(retain, store, now_ms))
-		return retain->more;
-	take_bounds(retain);
-	retain->ran_ms = now_ms;
-	store_age_move(store);
-	retain->troubled = false;
+	retain->ran_ms = view->now_ms;
+	retain->renewed = retain->troubled = false;
 	retain_unlink(retain);
 	/* Where it cannot be had now, there may be some of it left. */
-	pb_index_reserve(store->index, NULL);
-	rc = measure(&run, now_ns, &err);
+	pb_index_reserve(view->index, NULL);
+	rc = measure(&run, &err);
 	if (rc < 0)
 		retain_trouble(retain, "cannot read the index", &err);
 	for (int r = 0; r < RETAIN_REASONS && rc == 0; r++)
@@ -152,7 +162,7 @@ pb_retain_run(struct pb_store *store, uint64_t now_ns, uint64_t now_ms)
 	run.more = rc == 0 && (run.more || run.count == retain->batch_max);
 	retain->more = run.more;
 	retain->batch_max = rc == 0 ? RETAIN_BATCH : 1;
-	retain->retry_ms = rc == 0 ? 0 : now_ms + RETRY_MS;
+	retain->retry_ms = rc == 0 ? 0 : view->now_ms + RETRY_MS;
 	say_why(&run);
 	pthread_mutex_lock(&retain->lock);
 	retain->told = retain->stats;
@@ -176,31 +186,13 @@ pb_retain_wants_clock(struct pb_retain *retain)
 
 /* --- deciding ------------------------------------------------------------ */
 
-static bool
-is_due(struct pb_retain *retain, struct pb_store *store, uint64_t now_ms)
-{
-	uint64_t commits;
-	bool changed;
-
-	pthread_mutex_lock(&retain->lock);
-	changed = retain->changed;
-	pthread_mutex_unlock(&retain->lock);
-	if (now_ms < retain->retry_ms)
-		return false;
-	commits = pb_index_commits(store->index);
-	if (!retain->more && !changed && commits == retain->commits &&
-	    now_ms - retain->ran_ms < LOOK_MS)
-		return false;
-	retain->commits = commits;
-	return true;
-}
-
 static void
 take_bounds(struct pb_retain *retain)
 {
 	pthread_mutex_lock(&retain->lock);
 	if (retain->changed) {
 		retain->bounds = retain->next;
+		retain->renewed = true;
 		for (int r = 0; r < RETAIN_REASONS; r++)
 			retain->walk[r].restart_ms =
 			    retain->walk[r].commits = 0;
@@ -210,44 +202,32 @@ take_bounds(struct pb_retain *retain)
 }
 
 static int
-measure(struct retain_run *run, uint64_t now_ns, struct pb_err *err)
+measure(struct retain_run *run, struct pb_err *err)
 {
 	struct pb_retain *retain = run->retain;
+	const struct pb_retain_view *view = run->view;
 	struct pb_retain_stats *stats = &retain->stats;
 	const struct retain_bounds *bounds = &retain->bounds;
-	struct pb_index_totals totals;
-	const struct pb_age *age = &run->store->age;
 	struct pb_age_info oldest = { .sealed_at = 0 };
-	int rc = pb_index_totals(run->store->index, &totals, err);
+	struct pb_index_totals totals;
+	int rc = pb_index_totals(view->index, &totals, err);
 
 	if (rc == 0)
-		rc = pb_index_ages(run->store->index, NULL, &oldest, 1, err);
+		rc = pb_index_ages(view->index, NULL, &oldest, 1, err);
 	if (rc < 0)
 		return rc;
 	look_at_free(run);
 	stats->bytes = run->bytes = totals.bytes;
 	stats->segments = totals.segments;
 	stats->oldest_ns = oldest.sealed_at == 0 ? 0 :
-	    pb_age_time(oldest.sealed_at, age->ms, now_ns);
+	    pb_age_time(oldest.sealed_at, view->age->ms, view->now_ns);
 	stats->size_max = bounds->size_max;
 	stats->age_ms_max = bounds->age_ms_max;
 	stats->min_free = bounds->min_free_bytes != 0 ?
 	    bounds->min_free_bytes :
 	    run->disk / 100 * bounds->min_free_percent;
-	run->look = (struct retain_look){
-		.index = run->store->index,
-		.store = retain->store,
-		.acks = retain->acks,
-		.denied = &retain->denied,
-		.bounds = bounds,
-		.batch = run->victim,
-		.budget = RETAIN_LOOKS,
-		.now_ms = run->now_ms,
-		.now_ns = now_ns,
-		.age_ms = age->ms,
-		.commits = retain->commits + (bounds->upstreams > 0 ?
-		    pb_acks_commits(retain->acks) : 0),
-	};
+	run->commits = retain->commits + (bounds->upstreams > 0 ?
+	    pb_acks_commits(retain->acks) : 0);
 	return 0;
 }
 
@@ -270,7 +250,7 @@ look_at_free(struct retain_run *run)
 	grown = free_now > retain->last_free ? free_now - retain->last_free :
 	    0;
 	if (grown >= retain->promised ||
-	    run->now_ms >= retain->promised_until_ms)
+	    run->view->now_ms >= retain->promised_until_ms)
 		retain->promised = 0;
 	else
 		retain->promised -= grown;
@@ -287,34 +267,35 @@ choose(struct retain_run *run, enum retain_reason reason)
 	size_t room = RETAIN_DOOMED - retain->doomed_count;
 	size_t max = room < retain->batch_max ? room : retain->batch_max;
 	uint64_t have, bound;
-	int found = RETAIN_FOUND;
+	enum retain_found found = RETAIN_FOUND;
 
-	retain_refresh(&run->look, walk);
+	retain_refresh(run, walk);
 	if (reason == RETAIN_BY_AGE) {
-		const struct pb_age *age = &run->store->age;
+		const struct pb_age *age = run->view->age;
 		uint64_t max_ms = retain->bounds.age_ms_max;
 
 		/* All of these go, whoever waits for them. */
-		retain_restart(&run->look, walk);
+		retain_restart(run, walk);
 		walk->phase = RETAIN_UNACKED;
 		walk->sealed_before = age->ms - age->known_ms > max_ms ?
 		    pb_age_key(age->ms - max_ms) : 0;
 	}
+	retain_begin(run, walk);
 	while (found == RETAIN_FOUND && run->count < max &&
 	    is_broken(run, reason, &have, &bound)) {
 		struct retain_victim *victim = &run->victim[run->count];
 
-		found = retain_look(&run->look, walk, victim);
+		found = retain_look(run, walk, victim);
 		if (found != RETAIN_FOUND)
 			break;
 		victim->reason = reason;
 		victim->have = reason != RETAIN_BY_AGE ? have :
 		    pb_age_since(victim->expiry.segment.sealed_at,
-		    run->look.age_ms) / 1000;
+		    run->view->age->ms) / 1000;
 		victim->bound = bound;
 		run->bytes -= victim->expiry.segment.bytes;
 		run->free += victim->frees;
-		run->look.count = ++run->count;
+		run->count++;
 	}
 	run->more |= found == RETAIN_LATER;
 	run->stuck[reason] = found == RETAIN_NONE;
@@ -352,14 +333,14 @@ delete_chosen(struct retain_run *run)
 
 	if (rc < 0) {
 		for (int r = 0; r < RETAIN_REASONS; r++)
-			retain_restart(&run->look, &retain->walk[r]);
+			retain_restart(run, &retain->walk[r]);
 		retain_trouble(retain, "cannot take segments out of the "
 		    "index", &err);
 		return rc;
 	}
 	for (size_t i = 0; i < run->count; i++)
 		retain->promised += run->victim[i].frees;
-	retain->promised_until_ms = run->now_ms + PROMISE_MS;
+	retain->promised_until_ms = run->view->now_ms + PROMISE_MS;
 	look_at_free(run);
 	return 0;
 }
@@ -408,14 +389,13 @@ say_why(struct retain_run *run)
 static void
 why_size(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
 {
-	uint64_t bytes, count;
+	uint64_t count = run->view->open_segments;
 	int len;
 
-	open_segments(run->store, &bytes, &count);
 	len = snprintf(why, PB_ERR_TEXT_MAX, "over retain_size by %" PRIu64
 	    " bytes: %" PRIu64 " bytes are in %" PRIu64 " open segment%s",
-	    run->bytes - run->retain->stats.size_max, bytes, count,
-	    count == 1 ? "" : "s");
+	    run->bytes - run->retain->stats.size_max, run->view->open_bytes,
+	    count, count == 1 ? "" : "s");
 	why_foreign(run, RETAIN_BY_SIZE, why, len);
 }
 
@@ -437,10 +417,9 @@ why_free(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
 	const struct pb_retain *retain = run->retain;
 	uint64_t linked = retain->walk[RETAIN_BY_FREE].linked;
 	char letters[PATH_MAX];
-	uint64_t bytes, count;
+	uint64_t bytes = run->view->open_bytes;
 	int len;
 
-	open_segments(run->store, &bytes, &count);
 	if (retain->bounds.min_free_bytes == 0 && run->disk > 0)
 		len = snprintf(why, PB_ERR_TEXT_MAX, "min_free: %.1f %% free, "
 		    "%u %% wanted", 100.0 * (double)retain->stats.free /
@@ -451,7 +430,8 @@ why_free(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
 		    retain->stats.min_free);
 	len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
 	    "; the store's sealed segments are %" PRIu64 " bytes, %" PRIu64
-	    " open ones %" PRIu64, run->bytes - bytes, count, bytes);
+	    " open ones %" PRIu64, run->bytes - bytes,
+	    run->view->open_segments, bytes);
 	if (linked > 0)
 		len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
 		    "; %" PRIu64 " bytes are dead letters as well, and free "
@@ -461,15 +441,4 @@ why_free(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
 		len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
 		    "; dead letters may hold more: see pb dlq");
 	why_foreign(run, RETAIN_BY_FREE, why, len);
-}
-
-static void
-open_segments(struct pb_store *store, uint64_t *bytes, uint64_t *count)
-{
-	*bytes = *count = 0;
-	for (struct pb_stream *s = store->open; s != NULL;
-	    s = s->open_next) {
-		*bytes += pb_segment_row(s->segment)->bytes;
-		(*count)++;
-	}
 }

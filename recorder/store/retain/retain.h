@@ -1,7 +1,7 @@
 /*
  * recorder/store/retain/retain.h - how much is kept: by size, age and free space
  *
- * Runs in the writer's thread between two batches, and deletes exactly as
+ * Run by the writer's thread between two batches, it deletes exactly as
  * much as a bound asks for: the oldest sealed segment first, by the store's
  * age (base/age.h) when it was sealed; of those
  *
@@ -34,8 +34,10 @@
 #define PB_RETAIN_STREAMS_MAX	1024	/* bytes of a list of globs */
 
 struct pb_retain;	/* one per store */
-struct pb_store;
+struct pb_age;
+struct pb_index;
 struct pb_mdb_txn;
+struct pb_stream_info;
 
 struct pb_retain_upstream {
 	char		name[PB_NAME_BYTES_MAX + 1];
@@ -85,19 +87,38 @@ void	pb_retain_stats(struct pb_retain *retain,
 
 /* --- the writer's thread ------------------------------------------------- */
 
-/*
- * Keep the bounds.  Does nothing while a batch is under way, and looks at
- * most once a second where no commit was made since.  The work of a call
- * is bounded: true where there is more to do at once.
- */
-bool	pb_retain_run(struct pb_store *store, uint64_t now_ns,
+/* What a run is told of the store, and whom it tells. */
+struct pb_retain_view {
+	struct pb_index	*index;		/* open for writing */
+	const struct pb_age *age;	/* of the store, as of now */
+	uint64_t	 now_ns;	/* the wall clock, for gaps and people */
+	uint64_t	 now_ms;	/* monotonic */
+	uint64_t	 open_bytes;	/* of segments that are not sealed */
+	uint64_t	 open_segments;
+	/* Segments of the stream went, and this is its row since. */
+	void		(*changed)(void *arg,
+			    const struct pb_stream_info *row);
+	void		*arg;
+};
+
+/* Is there something to do?  At most once a second where no commit was made
+ * since the last run. */
+bool	pb_retain_due(struct pb_retain *retain, struct pb_index *index,
 	    uint64_t now_ms);
+
+/*
+ * Keep the bounds; no batch may be under way.  The work of a call is
+ * bounded: true where there is more to do at once.
+ */
+bool	pb_retain_run(struct pb_retain *retain,
+	    const struct pb_retain_view *view);
 
 /* Whether a quiet store must be looked at: a bound needs the clock. */
 bool	pb_retain_wants_clock(struct pb_retain *retain);
 
 /* Before the writer starts: delete what a crash left doomed. */
-int	pb_retain_recover(struct pb_store *store, struct pb_err *err);
+int	pb_retain_recover(struct pb_retain *retain, struct pb_index *index,
+	    struct pb_err *err);
 
 /*
  * A segment that starts at `first_seq` will be made: its name is doomed no

@@ -27,43 +27,36 @@ static int	write_journal(struct retain_run *, struct pb_err *);
 static int	journal_stream(struct retain_run *, size_t, struct pb_err *);
 static void	add_fact(struct pb_fact *, size_t *, struct pb_fact);
 static int	commit_rows(struct retain_run *, struct pb_err *);
-static void	settle_streams(struct retain_run *);
-static int	forget_gone(struct pb_store *, struct pb_err *);
+static int	forget_gone(struct pb_retain *, struct pb_index *,
+		    struct pb_err *);
 static void	del_gone(const struct pb_retain *, struct pb_mdb_txn *);
 static void	sync_doomed(struct pb_retain *);
 static void	drop_gone(struct pb_retain *);
 static bool	same_stream(const struct retain_doomed *,
 		    const struct retain_doomed *);
-static bool	is_live(struct pb_store *, const struct retain_doomed *);
+static bool	is_live(struct pb_index *, const struct pb_open_info *);
 static void	log_deleted(const struct retain_victim *);
 static void	count_deleted(struct retain_run *);
+
 int
-pb_retain_recover(struct pb_store *store, struct pb_err *err)
+pb_retain_recover(struct pb_retain *retain, struct pb_index *index,
+    struct pb_err *err)
 {
-	struct pb_retain *retain = store->retain;
 	struct pb_open_info row[RETAIN_DOOMED];
 	int n, rc;
 
 	do {
-		n = pb_index_doomed_rows(store->index, row, RETAIN_DOOMED,
-		    err);
+		n = pb_index_doomed_rows(index, row, RETAIN_DOOMED, err);
 		if (n <= 0)
 			return n;
-		for (int i = 0; i < n; i++) {
-			struct retain_doomed *doomed = &retain->doomed[i];
-
-			*doomed = (struct retain_doomed){
-				.stream = row[i].stream,
-				.key = row[i].key,
-				.first_seq = row[i].first_seq,
-			};
-			/* A rotten row names no file; a live one's stays. */
-			doomed->gone = row[i].key.node[0] == '\0' ||
-			    is_live(store, doomed);
-		}
+		/* A rotten row names no file; a live one's stays. */
+		for (int i = 0; i < n; i++)
+			retain->doomed[i] = (struct retain_doomed){
+			    .file = row[i], .gone = row[i].key.node[0] ==
+			    '\0' || is_live(index, &row[i]) };
 		retain->doomed_count = (size_t)n;
 		retain_unlink(retain);
-		rc = forget_gone(store, err);
+		rc = forget_gone(retain, index, err);
 		/* More than a crash leaves: where others have put rows. */
 	} while (rc == 0 && n == (int)RETAIN_DOOMED &&
 	    retain->doomed_count == 0);
@@ -76,8 +69,8 @@ pb_retain_claim(struct pb_retain *retain, struct pb_mdb_txn *txn,
 {
 	pb_index_del_doomed(txn, stream, first_seq);
 	for (size_t i = 0; i < retain->doomed_count; i++)
-		if (retain->doomed[i].stream == stream &&
-		    retain->doomed[i].first_seq == first_seq)
+		if (retain->doomed[i].file.stream == stream &&
+		    retain->doomed[i].file.first_seq == first_seq)
 			retain->doomed[i] =
 			    retain->doomed[--retain->doomed_count];
 }
@@ -93,9 +86,10 @@ retain_delete(struct retain_run *run, struct pb_err *err)
 	rc = commit_rows(run, err);
 	if (rc < 0)
 		return rc;
-	settle_streams(run);
-	for (size_t i = 0; i < run->count; i++)
+	for (size_t i = 0; i < run->count; i++) {
+		run->view->changed(run->view->arg, &run->victim[i].stream);
 		log_deleted(&run->victim[i]);
+	}
 	count_deleted(run);
 	retain_unlink(run->retain);
 	if (journal < 0 && write_journal(run, err) < 0)
@@ -116,8 +110,8 @@ retain_unlink(struct pb_retain *retain)
 
 		if (doomed->gone || doomed->unlinked)
 			continue;
-		rc = pb_layout_segment(path, retain->store, &doomed->key,
-		    doomed->first_seq, false, &err);
+		rc = pb_layout_segment(path, retain->store, &doomed->file.key,
+		    doomed->file.first_seq, false, &err);
 		if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
 			rc = pb_err_sys(&err, "%s", path);
 		doomed->unlinked = rc == 0;
@@ -151,28 +145,28 @@ write_journal(struct retain_run *run, struct pb_err *err)
 static int
 journal_stream(struct retain_run *run, size_t first, struct pb_err *err)
 {
+	static const struct { enum pb_fact_kind kind; enum pb_gap_reason why; }
+	    says[PB_EXPIRY_PARTS] = {
+		[PB_EXPIRY_ACKED] = { PB_FACT_EXPIRED, 0 },
+		[PB_EXPIRY_RELEASED] = { PB_FACT_GAP, PB_GAP_DEAD_LETTERED },
+		[PB_EXPIRY_LOST] = { PB_FACT_GAP, PB_GAP_EXPIRED },
+	};
 	const struct pb_expiry *head = &run->victim[first].expiry;
 	struct pb_fact facts[FACTS_MAX];
 	size_t count = 0;
 
 	for (size_t i = first; i < run->count; i++) {
 		const struct pb_expiry *e = &run->victim[i].expiry;
-		const uint64_t end[3] = { e->acked, e->released, UINT64_MAX };
-		struct pb_fact fact = { .first = e->segment.first_seq,
-		    .time_ns = e->now_ns };
+		struct pb_fact fact = { .time_ns = e->now_ns };
 
 		if (e->segment.stream != head->segment.stream)
 			continue;
-		for (int part = 0; part < 3; part++) {
-			fact.kind = part == 0 ? PB_FACT_EXPIRED : PB_FACT_GAP;
-			fact.reason = part == 0 ? 0 : part == 1 ?
-			    PB_GAP_DEAD_LETTERED : PB_GAP_EXPIRED;
-			fact.last = end[part] < e->segment.last_seq ?
-			    end[part] : e->segment.last_seq;
-			if (fact.last < fact.first)
-				continue;
-			add_fact(facts, &count, fact);
-			fact.first = fact.last + 1;
+		for (int part = 0; part < PB_EXPIRY_PARTS; part++) {
+			fact.kind = says[part].kind;
+			fact.reason = says[part].why;
+			if (pb_expiry_part(e, (enum pb_expiry_part)part,
+			    &fact.first, &fact.last))
+				add_fact(facts, &count, fact);
 		}
 	}
 	return pb_journal_append(run->retain->store, &head->key, facts, count,
@@ -197,7 +191,7 @@ commit_rows(struct retain_run *run, struct pb_err *err)
 {
 	struct pb_retain *retain = run->retain;
 	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(run->store->index, &txn, err);
+	int rc = pb_index_begin(run->view->index, &txn, err);
 
 	if (rc < 0)
 		return rc;
@@ -213,49 +207,27 @@ commit_rows(struct retain_run *run, struct pb_err *err)
 		const struct pb_expiry *e = &run->victim[i].expiry;
 
 		retain->doomed[retain->doomed_count++] =
-		    (struct retain_doomed){ .stream = e->segment.stream,
-		    .key = e->key, .first_seq = e->segment.first_seq };
+		    (struct retain_doomed){ .file = { .key = e->key,
+		    .stream = e->segment.stream,
+		    .first_seq = e->segment.first_seq } };
 	}
 	return 0;
 }
 
-/* What memory knows of the streams is what their rows say now. */
-static void
-settle_streams(struct retain_run *run)
-{
-	for (size_t i = 0; i < run->count; i++) {
-		const struct pb_stream_info *row = &run->victim[i].stream;
-		struct pb_stream *stream = stream_in_memory(run->store,
-		    &run->victim[i].expiry.key);
-
-		if (stream == NULL)
-			continue;
-		stream->committed.first_seq = row->first_seq;
-		stream->committed.packets = row->packets;
-		stream->committed.bytes = row->bytes;
-		stream->committed.dropped = row->dropped;
-		stream->committed.dropped_before = row->dropped_before;
-		stream->committed.first_time = row->first_time;
-		stream->committed.last_time = row->last_time;
-		stream->committed.unsteady = row->unsteady;
-		/* Between batches both are the same. */
-		copy_counters(&stream->info, &stream->committed);
-	}
-}
-
 /* A commit for those whose files are gone, and nothing else. */
 static int
-forget_gone(struct pb_store *store, struct pb_err *err)
+forget_gone(struct pb_retain *retain, struct pb_index *index,
+    struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(store->index, &txn, err);
+	int rc = pb_index_begin(index, &txn, err);
 
 	if (rc < 0)
 		return rc;
-	del_gone(store->retain, &txn);
+	del_gone(retain, &txn);
 	rc = pb_mdb_commit(&txn);
 	if (rc == 0)
-		drop_gone(store->retain);
+		drop_gone(retain);
 	return rc;
 }
 
@@ -264,8 +236,8 @@ del_gone(const struct pb_retain *retain, struct pb_mdb_txn *txn)
 {
 	for (size_t i = 0; i < retain->doomed_count; i++)
 		if (retain->doomed[i].gone)
-			pb_index_del_doomed(txn, retain->doomed[i].stream,
-			    retain->doomed[i].first_seq);
+			pb_index_del_doomed(txn, retain->doomed[i].file.stream,
+			    retain->doomed[i].file.first_seq);
 }
 
 /* Each directory once. */
@@ -281,7 +253,8 @@ sync_doomed(struct pb_retain *retain)
 
 		if (first->gone || !first->unlinked)
 			continue;
-		rc = pb_layout_stream(dir, retain->store, &first->key, &err);
+		rc = pb_layout_stream(dir, retain->store, &first->file.key,
+		    &err);
 		if (rc == 0)
 			rc = pb_sync_dir(dir, &err);
 		if (rc < 0 && rc != PB_ENOENT) {
@@ -310,18 +283,18 @@ drop_gone(struct pb_retain *retain)
 static bool
 same_stream(const struct retain_doomed *a, const struct retain_doomed *b)
 {
-	return a->stream == b->stream && a->key.epoch == b->key.epoch;
+	return a->file.stream == b->file.stream &&
+	    a->file.key.epoch == b->file.key.epoch;
 }
 
 /* A segment of that name has been made since. */
 static bool
-is_live(struct pb_store *store, const struct retain_doomed *doomed)
+is_live(struct pb_index *index, const struct pb_open_info *doomed)
 {
 	struct pb_segment_info row;
 
-	return pb_index_segments(store->index, doomed->stream,
-	    doomed->first_seq, &row, 1, NULL) == 1 &&
-	    row.first_seq == doomed->first_seq;
+	return pb_index_segments(index, doomed->stream, doomed->first_seq,
+	    &row, 1, NULL) == 1 && row.first_seq == doomed->first_seq;
 }
 
 static void
@@ -354,19 +327,16 @@ static void
 count_deleted(struct retain_run *run)
 {
 	struct pb_retain_stats *stats = &run->retain->stats;
+	uint64_t first, last;
 
 	for (size_t i = 0; i < run->count; i++) {
 		const struct pb_expiry *e = &run->victim[i].expiry;
-		uint64_t first = e->segment.first_seq;
 
 		stats->deleted_segments++;
 		stats->deleted_bytes += e->segment.bytes;
 		stats->bytes -= e->segment.bytes;
 		stats->segments--;
-		if (e->segment.last_seq <= e->released)
-			continue;
-		if (first <= e->released)
-			first = e->released + 1;
-		stats->expired_packets += e->segment.last_seq - first + 1;
+		if (pb_expiry_part(e, PB_EXPIRY_LOST, &first, &last))
+			stats->expired_packets += last - first + 1;
 	}
 }

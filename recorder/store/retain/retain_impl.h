@@ -13,7 +13,6 @@
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/retain/retain.h"
-#include "recorder/store/write/store_impl.h"
 
 #define RETAIN_BATCH	16u	/* segments deleted in one run */
 #define RETAIN_LOOKS	1024u	/* segments looked at in one run */
@@ -62,9 +61,7 @@ struct retain_victim {
 };
 
 struct retain_doomed {
-	uint32_t		stream;
-	struct pb_stream_key	key;
-	uint64_t		first_seq;
+	struct pb_open_info	file;
 	bool			unlinked;
 	bool			gone;	/* and its directory is synced */
 };
@@ -79,21 +76,6 @@ struct retain_bounds {
 struct retain_told {
 	uint32_t	stream[RETAIN_TOLD];
 	size_t		count;
-};
-
-/* One search, or several within a run. */
-struct retain_look {
-	struct pb_index		*index;
-	const char		*store;
-	struct pb_acks		*acks;
-	struct retain_told	*denied;
-	const struct retain_bounds *bounds;
-	const struct retain_victim *batch;	/* chosen already */
-	size_t			 count;
-	unsigned		 budget;	/* looks left */
-	uint64_t		 now_ms, now_ns;
-	uint64_t		 age_ms;	/* of the store */
-	uint64_t		 commits;	/* of acks and index */
 };
 
 struct pb_retain {
@@ -112,6 +94,7 @@ struct pb_retain {
 	uint64_t		 ran_ms, retry_ms;
 	uint64_t		 commits;	/* of the index, at the run */
 	bool			 more;
+	bool			 renewed;	/* bounds, since the run */
 	unsigned		 batch_max;	/* one after a failure */
 	/* Bytes unlinked that the file system does not show as free yet. */
 	uint64_t		 promised, promised_until_ms, last_free;
@@ -121,33 +104,37 @@ struct pb_retain {
 
 /* One run of it. */
 struct retain_run {
-	struct pb_store		*store;
 	struct pb_retain	*retain;
-	struct retain_look	 look;
-	uint64_t		 now_ms;
+	const struct pb_retain_view *view;
+	uint64_t		 commits;	/* of acks and index */
+	unsigned		 budget;	/* looks left */
+	struct pb_rows		 ages;		/* from where a walk stands */
 	uint64_t		 bytes;		/* what stays of the sum */
 	uint64_t		 free;		/* and what will be free */
 	uint64_t		 disk;		/* bytes of the file system */
 	bool			 more;
 	bool			 stuck[RETAIN_REASONS];
-	size_t			 count;
+	size_t			 count;		/* chosen already */
 	struct retain_victim	 victim[RETAIN_BATCH];
 };
 
-enum { RETAIN_NONE, RETAIN_LATER, RETAIN_FOUND };
+enum retain_found { RETAIN_NONE, RETAIN_LATER, RETAIN_FOUND };
 
 /*
  * The next one to go.  RETAIN_LATER where the budget is spent: the walk
  * goes on from there.  RETAIN_NONE where no sealed segment is left.
  */
-int	retain_look(struct retain_look *look, struct retain_walk *walk,
-	    struct retain_victim *out);
+enum retain_found retain_look(struct retain_run *run,
+	    struct retain_walk *walk, struct retain_victim *out);
+
+/* Searching goes on where the walk stands. */
+void	retain_begin(struct retain_run *run, const struct retain_walk *walk);
 
 /* Begin at the oldest again, where something has changed since and a walk
  * is not under way. */
-void	retain_refresh(const struct retain_look *look,
+void	retain_refresh(const struct retain_run *run,
 	    struct retain_walk *walk);
-void	retain_restart(const struct retain_look *look,
+void	retain_restart(const struct retain_run *run,
 	    struct retain_walk *walk);
 
 /* Delete the run's victims; after an error none of them is. */

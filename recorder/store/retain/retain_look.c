@@ -26,79 +26,79 @@
 #include "base/owner.h"
 #include "recorder/store/facts/journal.h"
 
-#define PAGE		32
 #define RESTART_MS	1000u
 /* A walk that took long rests this many times as long. */
 #define REST		4u
 
-static bool	next_phase(const struct retain_look *, struct retain_walk *);
-static bool	judge(const struct retain_look *, struct retain_walk *,
+static bool	next_phase(struct retain_run *, struct retain_walk *);
+static bool	judge(const struct retain_run *, struct retain_walk *,
 		    const struct pb_age_info *, struct retain_victim *);
-static bool	is_ours(const struct retain_look *, struct retain_walk *,
+static bool	is_ours(const struct retain_run *, struct retain_walk *,
 		    const struct retain_victim *);
-static void	tell(const struct retain_look *, uint32_t, const char *,
+static void	tell(const struct retain_run *, uint32_t, const char *,
 		    struct pb_err *);
-static bool	is_chosen(const struct retain_look *,
+static bool	is_chosen(const struct retain_run *,
 		    const struct pb_age_info *);
-static void	standing(const struct retain_look *,
+static void	standing(const struct retain_run *,
 		    const struct pb_stream_key *, uint64_t *, uint64_t *);
-static bool	frees(const struct retain_look *, struct retain_walk *,
+static bool	frees(const struct retain_run *, struct retain_walk *,
 		    struct retain_victim *);
 
-int
-retain_look(struct retain_look *look, struct retain_walk *walk,
+enum retain_found
+retain_look(struct retain_run *run, struct retain_walk *walk,
     struct retain_victim *out)
 {
-	struct pb_age_info page[PAGE];
-	int n;
+	const struct pb_age_info *age;
 
-	for (;;) {
-		n = pb_index_ages(look->index, walk->begun ? &walk->after :
-		    NULL, page, PAGE, NULL);
+	do {
 		walk->searching = false;
-		if (n < 0)
-			return RETAIN_NONE;
-		if (n == 0 && !next_phase(look, walk))
-			return RETAIN_NONE;
-		for (int i = 0; i < n; i++) {
-			if (page[i].sealed_at >= walk->sealed_before)
+		while ((age = pb_rows_next(&run->ages)) != NULL) {
+			if (age->sealed_at >= walk->sealed_before)
 				return RETAIN_NONE;
-			walk->searching = look->budget == 0;
+			walk->searching = run->budget == 0;
 			if (walk->searching)
 				return RETAIN_LATER;
-			look->budget--;
-			walk->after = page[i];
+			run->budget--;
+			walk->after = *age;
 			walk->begun = true;
-			if (judge(look, walk, &page[i], out))
+			if (judge(run, walk, age, out))
 				return RETAIN_FOUND;
 		}
-	}
+	} while (run->ages.rc == 0 && next_phase(run, walk));
+	return RETAIN_NONE;
 }
 
 void
-retain_refresh(const struct retain_look *look, struct retain_walk *walk)
+retain_begin(struct retain_run *run, const struct retain_walk *walk)
 {
-	if (!walk->searching && look->now_ms >= walk->restart_ms &&
-	    look->commits != walk->commits)
-		retain_restart(look, walk);
+	pb_rows_ages(&run->ages, run->view->index, walk->begun ?
+	    &walk->after : NULL, NULL);
 }
 
 void
-retain_restart(const struct retain_look *look, struct retain_walk *walk)
+retain_refresh(const struct retain_run *run, struct retain_walk *walk)
+{
+	if (!walk->searching && run->view->now_ms >= walk->restart_ms &&
+	    run->commits != walk->commits)
+		retain_restart(run, walk);
+}
+
+void
+retain_restart(const struct retain_run *run, struct retain_walk *walk)
 {
 	*walk = (struct retain_walk){
 		.must_free = walk->must_free,
 		.sealed_before = UINT64_MAX,
-		.started_ms = look->now_ms,
-		.restart_ms = look->now_ms + RESTART_MS,
-		.commits = look->commits,
+		.started_ms = run->view->now_ms,
+		.restart_ms = run->view->now_ms + RESTART_MS,
+		.commits = run->commits,
 	};
 }
 
 /* False at the end of the last one, where the walk stays: what is sealed
  * from now on stands behind it. */
 static bool
-next_phase(const struct retain_look *look, struct retain_walk *walk)
+next_phase(struct retain_run *run, struct retain_walk *walk)
 {
 	if (walk->phase == RETAIN_UNACKED)
 		return false;
@@ -106,70 +106,71 @@ next_phase(const struct retain_look *look, struct retain_walk *walk)
 	    RETAIN_RELEASED : RETAIN_UNACKED;
 	walk->begun = false;
 	walk->linked = walk->foreign = 0;
-	walk->restart_ms = look->now_ms + RESTART_MS +
-	    REST * (look->now_ms - walk->started_ms);
+	walk->restart_ms = run->view->now_ms + RESTART_MS +
+	    REST * (run->view->now_ms - walk->started_ms);
+	retain_begin(run, walk);
 	return true;
 }
 
 static bool
-judge(const struct retain_look *look, struct retain_walk *walk,
+judge(const struct retain_run *run, struct retain_walk *walk,
     const struct pb_age_info *age, struct retain_victim *out)
 {
 	struct pb_segment_info *segment = &out->expiry.segment;
 
 	memset(out, 0, sizeof(*out));
-	if (is_chosen(look, age) ||
-	    pb_index_segments(look->index, age->stream, age->first_seq,
+	if (is_chosen(run, age) ||
+	    pb_index_segments(run->view->index, age->stream, age->first_seq,
 	    segment, 1, NULL) != 1 || segment->first_seq != age->first_seq ||
-	    !segment->sealed || pb_index_stream_key(look->index, age->stream,
+	    !segment->sealed || pb_index_stream_key(run->view->index, age->stream,
 	    &out->expiry.key, NULL) != 1)
 		return false;
-	standing(look, &out->expiry.key, &out->expiry.acked,
+	standing(run, &out->expiry.key, &out->expiry.acked,
 	    &out->expiry.released);
-	out->expiry.now_ns = look->now_ns;
+	out->expiry.now_ns = run->view->now_ns;
 	out->class = segment->last_seq <= out->expiry.acked ? RETAIN_ACKED :
 	    segment->last_seq <= out->expiry.released ? RETAIN_RELEASED :
 	    RETAIN_UNACKED;
 	if (out->class == RETAIN_RELEASED)
 		walk->released_seen = true;
-	return out->class <= walk->phase && is_ours(look, walk, out) &&
-	    frees(look, walk, out);
+	return out->class <= walk->phase && is_ours(run, walk, out) &&
+	    frees(run, walk, out);
 }
 
 /* May its name, and a line in the journal, be written?  What root, or a flag
  * of the file system, keeps from us is passed over: others are to go. */
 static bool
-is_ours(const struct retain_look *look, struct retain_walk *walk,
+is_ours(const struct retain_run *run, struct retain_walk *walk,
     const struct retain_victim *victim)
 {
 	const struct pb_expiry *e = &victim->expiry;
 	char dir[PATH_MAX], path[PATH_MAX];
 	struct pb_err err = { .code = 0 };
 
-	if (pb_layout_stream(dir, look->store, &e->key, NULL) < 0 ||
-	    pb_journal_path(path, look->store, &e->key, NULL) < 0)
+	if (pb_layout_stream(dir, run->retain->store, &e->key, NULL) < 0 ||
+	    pb_journal_path(path, run->retain->store, &e->key, NULL) < 0)
 		return true;
 	if (pb_below_access(dir, W_OK | X_OK) < 0 && errno != ENOENT)
 		pb_err_sys(&err, "%s", dir);
 	else if (pb_below_access(path, W_OK) < 0 && errno != ENOENT)
 		pb_err_sys(&err, "%s", path);
-	else if (pb_layout_segment(path, look->store, &e->key,
+	else if (pb_layout_segment(path, run->retain->store, &e->key,
 	    e->segment.first_seq, false, NULL) == 0 &&
 	    pb_below_access(path, W_OK) < 0 && errno == EPERM)
 		pb_err_sys(&err, "%s", path);
 	if (err.sys != EACCES && err.sys != EPERM)
 		return true;
 	walk->foreign += e->segment.bytes;
-	tell(look, e->segment.stream, path, &err);
+	tell(run, e->segment.stream, path, &err);
 	return false;
 }
 
 /* Once for each stream. */
 static void
-tell(const struct retain_look *look, uint32_t stream, const char *path,
+tell(const struct retain_run *run, uint32_t stream, const char *path,
     struct pb_err *err)
 {
-	struct retain_told *denied = look->denied;
+	struct retain_told *denied = &run->retain->denied;
 
 	for (size_t i = 0; i < denied->count; i++)
 		if (denied->stream[i] == stream)
@@ -177,18 +178,18 @@ tell(const struct retain_look *look, uint32_t stream, const char *path,
 	if (denied->count == RETAIN_TOLD)
 		return;
 	denied->stream[denied->count++] = stream;
-	pb_owner_explain(look->store, path, err);
+	pb_owner_explain(run->retain->store, path, err);
 	pb_log(PB_LOG_WARN, "retention", "cannot delete, passed over: %s",
 	    err->text);
 }
 
 /* In this run's batch: its row is there until the commit. */
 static bool
-is_chosen(const struct retain_look *look, const struct pb_age_info *age)
+is_chosen(const struct retain_run *run, const struct pb_age_info *age)
 {
-	for (size_t i = 0; i < look->count; i++) {
+	for (size_t i = 0; i < run->count; i++) {
 		const struct pb_segment_info *row =
-		    &look->batch[i].expiry.segment;
+		    &run->victim[i].expiry.segment;
 
 		if (row->stream == age->stream &&
 		    row->first_seq == age->first_seq)
@@ -200,10 +201,10 @@ is_chosen(const struct retain_look *look, const struct pb_age_info *age)
 /* What the slowest of the stream's upstreams has; a stream that is for
  * none is acknowledged as it comes. */
 static void
-standing(const struct retain_look *look, const struct pb_stream_key *key,
+standing(const struct retain_run *run, const struct pb_stream_key *key,
     uint64_t *acked, uint64_t *released)
 {
-	const struct retain_bounds *bounds = look->bounds;
+	const struct retain_bounds *bounds = &run->retain->bounds;
 	char name[PB_STREAM_NAME_MAX];
 	struct pb_ack ack;
 
@@ -212,7 +213,7 @@ standing(const struct retain_look *look, const struct pb_stream_key *key,
 	for (size_t i = 0; i < bounds->upstreams; i++) {
 		if (!pb_glob_list_match(bounds->upstream[i].streams, name))
 			continue;
-		pb_acks_get(look->acks, bounds->upstream[i].name, key, &ack);
+		pb_acks_get(run->retain->acks, bounds->upstream[i].name, key, &ack);
 		if (ack.acked < *acked)
 			*acked = ack.acked;
 		if (ack.released < *released)
@@ -225,14 +226,14 @@ standing(const struct retain_look *look, const struct pb_stream_key *key,
  * letter's, keeps its room: where room is what is wanted it stays.
  */
 static bool
-frees(const struct retain_look *look, struct retain_walk *walk,
+frees(const struct retain_run *run, struct retain_walk *walk,
     struct retain_victim *out)
 {
 	const struct pb_segment_info *segment = &out->expiry.segment;
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (pb_layout_segment(path, look->store, &out->expiry.key,
+	if (pb_layout_segment(path, run->retain->store, &out->expiry.key,
 	    segment->first_seq, false, NULL) == 0 &&
 	    pb_below_stat(path, &st) == 0 &&
 	    st.st_nlink == 1)

@@ -91,7 +91,7 @@ pb_store_recover(struct pb_store *store, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	store->same_boot = boot != 0 && before == boot;
-	rc = pb_retain_recover(store, err);
+	rc = pb_retain_recover(store->retain, store->index, err);
 	if (rc < 0)
 		return rc;
 	pb_rows_open(&rows, store->index, err);

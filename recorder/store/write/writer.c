@@ -72,6 +72,7 @@ static void	try_held(struct pb_store *, bool);
 static void	count_in(struct pb_stream_info *, const struct pb_chunk *,
 		    bool);
 static void	retain(struct pb_store *);
+static void	settle(void *, const struct pb_stream_info *);
 static void	mark_dirty(struct pb_store *, struct pb_stream *, uint64_t);
 static void	note_healed(struct pb_store *, uint64_t);
 static void	finish(struct pb_store *);
@@ -167,12 +168,39 @@ flush_is_due(const struct pb_store *store)
 	    store->flush_ms <= pb_clock_mono_ms();
 }
 
-/* Make room, between two batches. */
 static void
 retain(struct pb_store *store)
 {
-	store->retain_more = !store->away && pb_retain_run(store, pb_clock_real_ns(),
-	    pb_clock_mono_ms());
+	struct pb_retain_view view = { .index = store->index,
+	    .age = &store->age, .now_ns = pb_clock_real_ns(),
+	    .now_ms = pb_clock_mono_ms(), .changed = settle, .arg = store };
+
+	/* Room is made between batches. */
+	if (store->dirty != NULL && !store->away)
+		return;
+	store->retain_more = false;
+	if (store->away ||
+	    !pb_retain_due(store->retain, store->index, view.now_ms))
+		return;
+	store_age_move(store);
+	for (struct pb_stream *s = store->open; s != NULL; s = s->open_next) {
+		view.open_bytes += pb_segment_row(s->segment)->bytes;
+		view.open_segments++;
+	}
+	store->retain_more = pb_retain_run(store->retain, &view);
+}
+
+/* Segments of the stream were deleted: memory knows what its row says. */
+static void
+settle(void *arg, const struct pb_stream_info *row)
+{
+	struct pb_stream *stream = stream_in_memory(arg, &row->key);
+
+	if (stream == NULL)
+		return;
+	copy_counters(&stream->committed, row);
+	/* Between batches both are the same. */
+	copy_counters(&stream->info, row);
 }
 
 /* Append one chunk; whatever happens, it is accounted for. */
