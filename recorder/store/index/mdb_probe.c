@@ -3,60 +3,48 @@
  */
 #include "recorder/store/index/mdb_probe.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "base/child.h"
 #include "recorder/store/index/mdb.h"
-#include "recorder/store/mend/rebuild.h"
 
-static void	look(const char *, const char *const *, size_t, bool)
-		    __attribute__((noreturn));
+struct what {
+	const char	*path;
+	const char *const *tables;
+	size_t		 count;
+	bool		 all;
+};
+
+static int	look(const void *, struct pb_err *);
 
 enum pb_mdb_verdict
 pb_mdb_probe(const char *path, const char *const *tables, size_t count,
     bool all)
 {
-	pid_t child = fork();
-	int status;
+	const struct what what = { path, tables, count, all };
+	int sig;
 
-	if (child == 0)
-		look(path, tables, count, all);
-	if (child < 0)
-		return PB_MDB_SOUND;
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return PB_MDB_SOUND;
-	if (!WIFSIGNALED(status))
-		return PB_MDB_SOUND;
-	if (WTERMSIG(status) == SIGALRM)
-		return PB_MDB_STUCK;
-	return pb_rebuild_deadly(WTERMSIG(status)) ? PB_MDB_DAMAGED :
-	    PB_MDB_SOUND;
+	pb_child_run(look, &what, PB_MDB_PROBE_S, &sig, NULL);
+	return sig == 0 ? PB_MDB_SOUND : sig == SIGALRM ? PB_MDB_STUCK :
+	    PB_MDB_DAMAGED;
 }
 
 /* What it answers is nothing: that it lives to answer is all. */
-static void
-look(const char *path, const char *const *tables, size_t count, bool all)
+static int
+look(const void *arg, struct pb_err *err)
 {
+	const struct what *what = arg;
 	struct pb_mdb_txn txn;
 	struct pb_mdb *mdb;
-	sigset_t set;
 
-	pb_rebuild_brace();
-	signal(SIGALRM, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	alarm(PB_MDB_PROBE_S);
-	if (pb_mdb_open(&mdb, path, 0, tables, count, false, NULL) < 0)
-		_exit(0);
-	if (pb_mdb_begin(mdb, false, &txn, NULL) == 0 &&
-	    (all || pb_mdb_short(mdb)))
+	if (pb_mdb_open(&mdb, what->path, 0, what->tables, what->count, false,
+	    err) < 0)
+		return 0;
+	if (pb_mdb_begin(mdb, false, &txn, err) == 0 &&
+	    (what->all || pb_mdb_short(mdb)))
 		(void)pb_mdb_read_all(&txn);
 	/* A reader that is gone and was not put away holds back pages. */
 	pb_mdb_abort(&txn);
 	pb_mdb_close(mdb);
-	_exit(0);
+	return 0;
 }

@@ -6,16 +6,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/below.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/sys.h"
 #include "recorder/store/facts/journal.h"
@@ -24,8 +22,6 @@
 
 #define BUILDING	"index.new"
 #define LEVELS		3		/* NODE/IFACE/EPOCH */
-/* What a rotten page does to the process that reads it. */
-static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 
 struct walk {
 	rebuild_visitor	*visit;
@@ -48,6 +44,7 @@ static int	remove_dir(const char *, struct pb_err *);
 static int	swap(const char *, struct pb_err *);
 static int	has_segments(const char *, struct pb_err *);
 static int	probe(const char *, struct pb_err *);
+static int	look_at_index(const void *, struct pb_err *);
 
 int
 pb_rebuild(const struct pb_rebuild_opts *opts, struct pb_rebuild_sum *sum,
@@ -351,77 +348,24 @@ static int
 probe(const char *store, struct pb_err *err)
 {
 	struct pb_err why = { .code = 0 };
-	int sig, rc = rebuild_in_child(store, pb_index_probe, &sig, &why);
+	int sig, rc = pb_child_run(look_at_index, store, 0, &sig, &why);
 
-	if (rc == 0 || rc == PB_ENOENT)
-		return rc == 0;
+	if (rc == 0)
+		return 1;
+	if (rc == PB_ENOENT)
+		return 0;
+	if (rc == PB_EFORMAT)
+		return pb_err_set(err, PB_EFORMAT, "%s", why.text);
 	/* Killed by somebody (SIGKILL, SIGTERM) it has found nothing. */
 	if (sig != 0)
 		return pb_err_set(err, PB_EFORMAT, "index %s/index: reading "
 		    "it ends in signal %d: it is corrupt", store, sig);
-	if (rc == PB_EFORMAT)
-		return pb_err_set(err, PB_EFORMAT, "%s", why.text);
 	return pb_err_set(err, PB_ESYS, "index %s/index cannot be looked at: "
 	    "%s", store, why.text);
 }
 
-int
-rebuild_in_child(const char *store,
-    int (*look)(const char *store, struct pb_err *err), int *sig,
-    struct pb_err *err)
+static int
+look_at_index(const void *store, struct pb_err *err)
 {
-	struct pb_err said = { .code = 0 };
-	int pipe_fd[2], status;
-	ssize_t got;
-	pid_t pid;
-
-	*sig = 0;
-	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
-		return pb_err_sys(err, "make a pipe");
-	pid = fork();
-	if (pid < 0) {
-		close(pipe_fd[0]);
-		close(pipe_fd[1]);
-		return pb_err_sys(err, "start a process");
-	}
-	if (pid == 0) {
-		pb_rebuild_brace();
-		said.code = look(store, &said);
-		_exit(write(pipe_fd[1], &said, sizeof(said)) !=
-		    (ssize_t)sizeof(said));
-	}
-	close(pipe_fd[1]);
-	got = read(pipe_fd[0], &said, sizeof(said));
-	close(pipe_fd[0]);
-	if (waitpid(pid, &status, 0) < 0)
-		return pb_err_sys(err, "wait for a process");
-	if (WIFSIGNALED(status) && pb_rebuild_deadly(WTERMSIG(status))) {
-		*sig = WTERMSIG(status);
-		return pb_err_set(err, PB_EFORMAT, "reading it ends in "
-		    "signal %d", *sig);
-	}
-	if (got != (ssize_t)sizeof(said))
-		return pb_err_set(err, PB_ESYS, "the process that does was "
-		    "ended");
-	return said.code == 0 ? 0 : pb_err_set(err, said.code, "%s",
-	    said.text);
-}
-
-void
-pb_rebuild_brace(void)
-{
-	struct rlimit no_core = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &no_core);
-	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
-		signal(deadly[i], SIG_DFL);
-}
-
-bool
-pb_rebuild_deadly(int sig)
-{
-	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
-		if (deadly[i] == sig)
-			return true;
-	return false;
+	return pb_index_probe(store, err);
 }

@@ -56,9 +56,4 @@ int	pb_rebuild(const struct pb_rebuild_opts *opts,
  */
 int	pb_rebuild_needed(const char *store, struct pb_err *err);
 
-/* In a child that reads what may end it: no core file, no handlers. */
-void	pb_rebuild_brace(void);
-/* Did that signal end it because of what it read? */
-bool	pb_rebuild_deadly(int sig);
-
 #endif

@@ -31,14 +31,4 @@ int	rebuild_walk(const char *store, rebuild_visitor *visit, void *arg,
 int	rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 	    struct pb_err *err);
 
-/*
- * Have a child read the index: LMDB trusts its pages, and a rotten one may
- * end the process that looks at it.  What `look` answers (none but 0 or an
- * error), with its words; PB_EFORMAT and `*signal` where it died of what it
- * read.
- */
-int	rebuild_in_child(const char *store,
-	    int (*look)(const char *store, struct pb_err *err), int *signal,
-	    struct pb_err *err);
-
 #endif

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/survey.h"
@@ -22,6 +23,7 @@
 
 static int	verify_all(struct verify *, struct pb_err *);
 static int	check_index(struct verify *, struct pb_err *);
+static int	read_all(const void *, struct pb_err *);
 static int	each_stream(struct verify *, struct pb_err *);
 static int	one_stream(struct verify *, const struct pb_stream_info *,
 		    struct pb_err *);
@@ -119,7 +121,8 @@ check_index(struct verify *verify, struct pb_err *err)
 {
 	struct pb_finding where = { .segment_seq = 0 };
 	const char *store = verify->opts->store;
-	int sig, rc = pb_layout_path(where.path, store, "index/data.mdb", err);
+	int sig = 0, rc = pb_layout_path(where.path, store, "index/data.mdb",
+	    err);
 
 	if (rc < 0)
 		return rc;
@@ -128,12 +131,21 @@ check_index(struct verify *verify, struct pb_err *err)
 		return pb_err_set(err, PB_ENOENT, "there is no store in %s",
 		    store);
 	if (rc == 1)
-		rc = rebuild_in_child(store, pb_index_read_all, &sig, err);
+		rc = pb_child_run(read_all, store, 0, &sig, err);
+	if (sig != 0)
+		rc = pb_err_set(err, PB_EFORMAT, "reading it ends in signal "
+		    "%d", sig);
 	if (rc != PB_EFORMAT)
 		return rc;
 	rc = verify_tell(verify, &where, PB_FLAW_INDEX, "%.180s: `pb reindex` "
 	    "makes it again", err->text);
 	return rc != 0 ? rc : 1;
+}
+
+static int
+read_all(const void *store, struct pb_err *err)
+{
+	return pb_index_read_all(store, err);
 }
 
 /* --- streams ------------------------------------------------------------ */

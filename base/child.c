@@ -1,0 +1,86 @@
+/*
+ * base/child.c - work that may end the process, done by a child
+ */
+#include "base/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What a rotten page does to the process that reads it. */
+static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
+
+static void	brace(unsigned);
+static bool	tells(int);
+
+int
+pb_child_run(int (*work)(const void *arg, struct pb_err *err),
+    const void *arg, unsigned seconds, int *sig, struct pb_err *err)
+{
+	struct pb_err said = { .code = 0 };
+	int ends[2], status = 0, rc;
+	pid_t child;
+	ssize_t got;
+
+	*sig = 0;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return pb_err_sys(err, "make a pipe");
+	child = fork();
+	if (child == 0) {
+		brace(seconds);
+		said.code = work(arg, &said);
+		got = write(ends[1], &said, sizeof(said));
+		_exit(got != (ssize_t)sizeof(said));
+	}
+	close(ends[1]);
+	if (child < 0) {
+		close(ends[0]);
+		return pb_err_sys(err, "start a process");
+	}
+	do
+		got = read(ends[0], &said, sizeof(said));
+	while (got < 0 && errno == EINTR);
+	close(ends[0]);
+	do
+		rc = waitpid(child, &status, 0);
+	while (rc < 0 && errno == EINTR);
+	if (got == (ssize_t)sizeof(said)) {
+		if (err != NULL && said.code < 0)
+			*err = said;
+		return said.code;
+	}
+	if (rc > 0 && WIFSIGNALED(status) && tells(WTERMSIG(status)))
+		*sig = WTERMSIG(status);
+	return pb_err_set(err, PB_ESYS, "the process that does was ended");
+}
+
+/* No core file, no handlers, and an end. */
+static void
+brace(unsigned seconds)
+{
+	struct rlimit no_core = { 0, 0 };
+	sigset_t set;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		signal(deadly[i], SIG_DFL);
+	signal(SIGALRM, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	alarm(seconds);
+}
+
+static bool
+tells(int sig)
+{
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		if (deadly[i] == sig)
+			return true;
+	return sig == SIGALRM;
+}
