@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 #include "tests/unit/temp.h"
@@ -94,6 +96,33 @@ shipper_acks(struct place *p, const char *upstream, uint64_t acked,
 	shipper_puts(p, upstream, &eth0, row, sizeof(row));
 }
 
+/* Reads find nothing until it is known whether they may look. */
+static void
+until_known(struct place *p)
+{
+	uint64_t until = pb_clock_mono_ms() + 60000;
+
+	while (!pb_acks_known(p->acks)) {
+		assert_true(pb_clock_mono_ms() < until);
+		usleep(1000);
+	}
+}
+
+static int
+get(struct place *p, const char *upstream, const struct pb_stream_key *key,
+    struct pb_ack *out)
+{
+	until_known(p);
+	return pb_acks_get(p->acks, upstream, key, out);
+}
+
+static uint64_t
+commits(struct place *p)
+{
+	until_known(p);
+	return pb_acks_commits(p->acks);
+}
+
 static void
 a_key_and_a_row_have_exactly_these_bytes(void **state)
 {
@@ -133,10 +162,10 @@ without_a_shipper_nothing_is_acked(void **state)
 	struct place *p = *state;
 	struct pb_ack ack = { 7, 7 };
 
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(get(p, "core", &eth0, &ack), 0);
 	assert_int_equal(ack.acked, 0);
 	assert_int_equal(ack.released, 0);
-	assert_int_equal(pb_acks_commits(p->acks), 0);
+	assert_int_equal(commits(p), 0);
 }
 
 static void
@@ -146,8 +175,8 @@ a_shipper_without_the_table_says_nothing(void **state)
 	struct pb_ack ack;
 
 	shipper_opens(p, TABLE);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
-	assert_int_equal(pb_acks_commits(p->acks), 0);
+	assert_int_equal(get(p, "core", &eth0, &ack), 0);
+	assert_int_equal(commits(p), 0);
 }
 
 static void
@@ -159,12 +188,12 @@ a_row_is_read_as_it_was_written_and_no_other(void **state)
 
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 40, 90);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
 	assert_int_equal(ack.acked, 40);
 	assert_int_equal(ack.released, 90);
-	assert_int_equal(pb_acks_get(p->acks, "cor", &eth0, &ack), 0);
+	assert_int_equal(get(p, "cor", &eth0, &ack), 0);
 	other.epoch++;
-	assert_int_equal(pb_acks_get(p->acks, "core", &other, &ack), 0);
+	assert_int_equal(get(p, "core", &other, &ack), 0);
 }
 
 static void
@@ -176,12 +205,12 @@ a_commit_of_the_shipper_is_seen_at_once(void **state)
 
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 1, 1);
-	before = pb_acks_commits(p->acks);
+	before = commits(p);
 	assert_true(before > 0);
-	assert_int_equal(pb_acks_commits(p->acks), before);
+	assert_int_equal(commits(p), before);
 	shipper_acks(p, "core", 2, 2);
-	assert_true(pb_acks_commits(p->acks) > before);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_true(commits(p) > before);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
 	assert_int_equal(ack.acked, 2);
 }
 
@@ -194,9 +223,9 @@ a_row_of_another_length_is_not_believed(void **state)
 
 	shipper_opens(p, 3);
 	shipper_puts(p, "core", &eth0, row, PB_ACKS_ROW_BYTES - 1);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(get(p, "core", &eth0, &ack), 0);
 	shipper_puts(p, "core", &eth0, row, PB_ACKS_ROW_BYTES + 1);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(get(p, "core", &eth0, &ack), 0);
 	assert_int_equal(ack.acked, 0);
 }
 
@@ -208,7 +237,7 @@ what_is_acked_is_released(void **state)
 
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 40, 3);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
 	assert_int_equal(ack.released, 40);
 }
 
@@ -220,15 +249,15 @@ a_shipper_that_begins_anew_is_read_anew(void **state)
 
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 40, 40);
-	assert_true(pb_acks_commits(p->acks) > 0);
+	assert_true(commits(p) > 0);
 	pb_mdb_close(p->mdb);
 	shell("mv '%s' '%s.old'", p->shipper, p->shipper);
-	assert_int_equal(pb_acks_commits(p->acks), 0);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(commits(p), 0);
+	assert_int_equal(get(p, "core", &eth0, &ack), 0);
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 5, 5);
-	assert_true(pb_acks_commits(p->acks) > 0);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_true(commits(p) > 0);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
 	assert_int_equal(ack.acked, 5);
 }
 
@@ -242,13 +271,13 @@ one_that_was_left_is_looked_at_again(void **state)
 
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 40, 40);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
 	pb_mdb_close(p->mdb);
 	p->mdb = NULL;
 	pb_acks_leave(p->acks);
 	snprintf(file, sizeof(file), "%s/data.mdb", p->shipper);
 	assert_int_equal(truncate(file, 2 * sysconf(_SC_PAGESIZE)), 0);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(get(p, "core", &eth0, &ack), 0);
 }
 
 /*
@@ -274,17 +303,17 @@ a_shipper_whose_file_was_cut_short_ends_nobody(void **state)
 	assert_int_equal(truncate(file, 3 * sysconf(_SC_PAGESIZE)), 0);
 	for (unsigned i = 0; i < 300; i++) {
 		snprintf(name, sizeof(name), "core%u", i);
-		assert_int_equal(pb_acks_get(p->acks, name, &eth0, &ack), 0);
+		assert_int_equal(get(p, name, &eth0, &ack), 0);
 		assert_int_equal(ack.acked, 0);
 	}
-	assert_int_equal(pb_acks_commits(p->acks), 0);
+	assert_int_equal(commits(p), 0);
 	/* Moved away, it is made anew. */
 	snprintf(away, sizeof(away), "%s.away", file);
 	assert_int_equal(rename(file, away), 0);
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 5, 5);
-	assert_true(pb_acks_commits(p->acks) > 0);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 1);
+	assert_true(commits(p) > 0);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
 	assert_int_equal(ack.acked, 5);
 }
 
@@ -300,6 +329,7 @@ a_shipper_that_was_stopped_stops_no_reader(void **state)
 	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char file[96], byte;
 	struct pb_ack ack;
+	uint64_t began;
 	int pipes[2], fd;
 	pid_t child;
 
@@ -317,13 +347,71 @@ a_shipper_that_was_stopped_stops_no_reader(void **state)
 	}
 	assert_int_equal(read(pipes[0], &byte, 1), 1);
 	alarm(60);
+	/* Nor does anybody wait until it is known that it is stopped. */
+	began = pb_clock_mono_ms();
+	assert_false(pb_acks_known(p->acks));
 	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
-	assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack), 0);
+	assert_int_equal(pb_acks_commits(p->acks), 0);
+	assert_true(pb_clock_mono_ms() - began < 1000);
+	assert_int_equal(get(p, "core", &eth0, &ack), 0);
+	assert_true(pb_clock_mono_ms() - began >= 1000);
+	assert_int_equal(get(p, "core", &eth0, &ack), 0);
 	alarm(0);
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	close(pipes[0]);
 	close(pipes[1]);
+}
+
+static pthread_t forked_by;
+static unsigned forks;
+
+static void
+note_fork(void)
+{
+	forked_by = pthread_self();
+	forks++;
+}
+
+/*
+ * Goal:   the thread that asks is the writer's of a daemon that captures: a
+ *         fork copies its page tables, and it must not wait for a child.
+ * Method: whoever forks is noted; the file is replaced again and again.
+ */
+static void
+the_thread_that_asks_never_forks(void **state)
+{
+	struct place *p = *state;
+	struct pb_acks *second;
+	struct pb_ack ack;
+	char command[256];
+	unsigned before;
+
+	assert_int_equal(pthread_atfork(note_fork, NULL, NULL), 0);
+	for (uint64_t i = 1; i <= 5; i++) {
+		shipper_opens(p, 3);
+		shipper_acks(p, "core", i, i);
+		before = forks;
+		assert_int_equal(get(p, "core", &eth0, &ack), 1);
+		assert_int_equal(ack.acked, i);
+		assert_int_equal(forks, before + 1);
+		assert_false(pthread_equal(forked_by, pthread_self()));
+		pb_mdb_close(p->mdb);
+		p->mdb = NULL;
+		snprintf(command, sizeof(command), "mv '%s' '%s.%u'",
+		    p->shipper, p->shipper, (unsigned)i);
+		assert_int_equal(system(command), 0);
+	}
+	/* Who opens a store waits, but forks no more than others. */
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 7, 7);
+	pb_acks_leave(p->acks);
+	assert_int_equal(pb_acks_create(&second, p->dir, NULL), 0);
+	assert_true(pb_acks_known(second));
+	assert_int_equal(pb_acks_get(second, "core", &eth0, &ack), 1);
+	assert_int_equal(ack.acked, 7);
+	assert_false(pthread_equal(forked_by, pthread_self()));
+	pb_acks_destroy(second);
 }
 
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -344,6 +432,7 @@ main(void)
 		TEST(one_that_was_left_is_looked_at_again),
 		TEST(a_shipper_whose_file_was_cut_short_ends_nobody),
 		TEST(a_shipper_that_was_stopped_stops_no_reader),
+		TEST(the_thread_that_asks_never_forks),
 	};
 
 	return cmocka_run_group_tests_name("acks", tests, NULL, NULL);

@@ -197,10 +197,12 @@ ack(struct fixture *f, const char *upstream, uint64_t acked,
 	struct pb_mdb_txn txn;
 	struct pb_mdb *mdb;
 	char path[80];
+	pid_t child;
 
 	snprintf(path, sizeof(path), "%s/shipper", f->dir);
 	/* LMDB forbids two opens in a process, and the store has one. */
-	if (fork() == 0) {
+	child = fork();
+	if (child == 0) {
 		if (pb_mdb_open(&mdb, path, 1u << 20, shipper_tables, 1, true,
 		    NULL) < 0 || pb_mdb_begin(mdb, true, &txn, NULL) < 0)
 			_exit(1);
@@ -211,7 +213,7 @@ ack(struct fixture *f, const char *upstream, uint64_t acked,
 	} else {
 		int status;
 
-		assert_true(wait(&status) > 0);
+		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_int_equal(status, 0);
 	}
 }

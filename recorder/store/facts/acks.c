@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/aside.h"
 #include "base/below.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -15,23 +16,44 @@
 #include "recorder/store/index/mdb.h"
 #include "recorder/store/index/mdb_probe.h"
 
+#define RETRY_MS	1000u	/* before what is not whole is opened again */
 #define DISTRUST_MS	60000u	/* before a bad one is looked at again */
+/* After that nobody reckons with an answer: the system holds on to it. */
+#define ANSWER_MS_MAX	(2000u * PB_MDB_PROBE_S)
 
 enum { TABLE_ACKS, TABLES };
 static const char *const table_names[TABLES] = { PB_ACKS_TABLE };
 
-struct pb_acks {
-	struct pb_mdb	*mdb;		/* NULL: not there, or not yet */
-	dev_t		 dev;		/* of the file that is open, or was */
+/* A question: can that file be read?  A thread finds out, and opens it. */
+struct look {
+	char		 path[PATH_MAX];
+	dev_t		 dev;
 	ino_t		 ino;
-	struct stat	 bad;		/* as it was; st_ino 0: none is */
-	uint64_t	 distrust_ms;	/* until then, whatever it becomes */
+	bool		 sound;		/* a child has read all of it before */
+	enum pb_mdb_verdict verdict;
+	struct pb_mdb	*mdb;		/* open, or NULL: not whole yet */
+};
+
+struct pb_acks {
+	struct pb_mdb	*mdb;		/* NULL: nothing can be read */
+	dev_t		 dev;		/* of the file, or ino 0: none */
+	ino_t		 ino;
+	bool		 known;		/* what is to be thought of it */
+	bool		 sound;		/* a child has read all of it */
+	bool		 said;		/* that it is bad */
+	struct pb_aside	*aside;		/* has the question, or NULL */
+	struct look	*look;		/* that is its, and ours once done */
+	uint64_t	 asked_ms, next_ms; /* the last one, and the next */
 	char		 path[PATH_MAX]; /* the environment's directory */
 	char		 file[PATH_MAX];
 };
 
 static bool	look_again(struct pb_acks *);
-static bool	is_sound(struct pb_acks *, const struct stat *);
+static void	ask(struct pb_acks *, uint64_t);
+static void	work(void *);
+static void	drop(void *);
+static void	take_answer(struct pb_acks *, uint64_t);
+static void	say(struct pb_acks *, enum pb_mdb_verdict);
 static void	forget(struct pb_acks *);
 static bool	decode(struct pb_ack *, const struct pb_mdb_value *);
 
@@ -62,7 +84,6 @@ int
 pb_acks_create(struct pb_acks **out, const char *store, struct pb_err *err)
 {
 	struct pb_acks *acks = calloc(1, sizeof(*acks));
-	struct stat st;
 	int rc;
 
 	*out = NULL;
@@ -77,8 +98,9 @@ pb_acks_create(struct pb_acks **out, const char *store, struct pb_err *err)
 		return rc;
 	}
 	/* Here and now it costs capture no time. */
-	if (pb_below_stat(acks->file, &st) == 0)
-		(void)is_sound(acks, &st);
+	(void)look_again(acks);
+	if (acks->aside != NULL)
+		(void)pb_aside_wait(acks->aside, -1, (int)ANSWER_MS_MAX);
 	*out = acks;
 	return 0;
 }
@@ -89,6 +111,7 @@ pb_acks_destroy(struct pb_acks *acks)
 	if (acks == NULL)
 		return;
 	forget(acks);
+	pb_aside_leave(acks->aside);
 	free(acks);
 }
 
@@ -99,7 +122,14 @@ pb_acks_leave(struct pb_acks *acks)
 		return;
 	forget(acks);
 	/* In another file system another file has that number. */
-	acks->ino = acks->bad.st_ino = 0;
+	acks->ino = 0;
+}
+
+bool
+pb_acks_known(struct pb_acks *acks)
+{
+	(void)look_again(acks);
+	return acks->known || acks->ino == 0;
 }
 
 int
@@ -132,58 +162,124 @@ pb_acks_commits(struct pb_acks *acks)
 	return look_again(acks) ? pb_mdb_commits(acks->mdb) : 0;
 }
 
-/* Open what is there now: it may have come, or have been replaced. */
+/*
+ * What is there now: it may have come, or have been replaced.
+ *
+ * A file of the shipper's must not be what ends the recorder; and who asks is
+ * the writer's thread, behind which packets wait.  So another file has a
+ * thread, which waits for a child that reads all of it and then opens it; its
+ * answer is taken at whatever look finds it.  One question at a time: LMDB
+ * forbids to have a file open twice.
+ */
 static bool
 look_again(struct pb_acks *acks)
 {
+	uint64_t now_ms = pb_clock_mono_ms();
 	struct stat st;
 
 	if (pb_below_stat(acks->file, &st) < 0) {
-		forget(acks);
+		pb_acks_leave(acks);
 		return false;
 	}
-	if (acks->mdb != NULL &&
-	    (st.st_dev != acks->dev || st.st_ino != acks->ino))
+	if (st.st_dev != acks->dev || st.st_ino != acks->ino) {
 		forget(acks);
-	if (acks->mdb != NULL)
-		return true;
-	if (!is_sound(acks, &st))
-		return false;
-	return pb_mdb_open(&acks->mdb, acks->path, 0, table_names, TABLES,
-	    false, NULL) == 0;
+		acks->dev = st.st_dev;
+		acks->ino = st.st_ino;
+		acks->sound = acks->said = false;
+		acks->next_ms = 0;
+	}
+	if (acks->aside != NULL)
+		take_answer(acks, now_ms);
+	if (acks->mdb == NULL && acks->aside == NULL &&
+	    now_ms >= acks->next_ms)
+		ask(acks, now_ms);
+	return acks->mdb != NULL;
 }
 
-/* A file of the shipper's must not be what ends the recorder. */
-static bool
-is_sound(struct pb_acks *acks, const struct stat *st)
+static void
+ask(struct pb_acks *acks, uint64_t now_ms)
 {
-	const struct stat *bad = &acks->bad;
-	uint64_t now_ms = pb_clock_mono_ms();
-	enum pb_mdb_verdict verdict;
+	struct look *look = calloc(1, sizeof(*look));
 
-	if (acks->ino == st->st_ino && acks->dev == st->st_dev)
-		return true;
-	if (bad->st_ino == st->st_ino && bad->st_dev == st->st_dev &&
-	    now_ms < acks->distrust_ms)
-		return false;
-	verdict = pb_mdb_probe(acks->path, table_names, TABLES, true);
-	if (verdict == PB_MDB_SOUND) {
-		acks->bad.st_ino = 0;
-		acks->dev = st->st_dev;
-		acks->ino = st->st_ino;
-		return true;
+	acks->asked_ms = now_ms;
+	acks->next_ms = now_ms + RETRY_MS;
+	acks->look = look;
+	if (look != NULL) {
+		strcpy(look->path, acks->path);
+		look->dev = acks->dev;
+		look->ino = acks->ino;
+		look->sound = acks->sound;
 	}
-	if (bad->st_ino != st->st_ino && verdict == PB_MDB_DAMAGED)
+	/* Without memory, or a thread, it is as good as not there. */
+	if (look == NULL || pb_aside_start(&acks->aside, work, drop, look,
+	    true, NULL) < 0)
+		acks->known = true;
+}
+
+static void
+work(void *arg)
+{
+	struct look *look = arg;
+
+	look->verdict = look->sound ? PB_MDB_SOUND :
+	    pb_mdb_probe(look->path, table_names, TABLES, true);
+	if (look->verdict == PB_MDB_SOUND)
+		(void)pb_mdb_open(&look->mdb, look->path, 0, table_names,
+		    TABLES, false, NULL);
+}
+
+static void
+drop(void *arg)
+{
+	struct look *look = arg;
+
+	pb_mdb_close(look->mdb);
+	free(look);
+}
+
+static void
+take_answer(struct pb_acks *acks, uint64_t now_ms)
+{
+	struct look *look = acks->look;
+
+	if (!pb_aside_wait(acks->aside, -1, 0)) {
+		if (now_ms - acks->asked_ms >= ANSWER_MS_MAX)
+			say(acks, PB_MDB_STUCK);
+		return;
+	}
+	/* Of another file it is no answer. */
+	if (look->dev == acks->dev && look->ino == acks->ino) {
+		acks->known = true;
+		acks->sound = look->verdict == PB_MDB_SOUND;
+		acks->mdb = look->mdb;
+		look->mdb = NULL;
+		if (acks->sound)
+			acks->said = false;
+		else
+			say(acks, look->verdict);
+		acks->next_ms = now_ms + (acks->sound ? RETRY_MS :
+		    DISTRUST_MS);
+	}
+	pb_aside_leave(acks->aside);
+	acks->aside = NULL;
+}
+
+/* Nothing in it counts; in the log it is once for each file. */
+static void
+say(struct pb_acks *acks, enum pb_mdb_verdict verdict)
+{
+	acks->known = true;
+	if (acks->said)
+		return;
+	acks->said = true;
+	if (verdict == PB_MDB_DAMAGED)
 		pb_log(PB_LOG_ERROR, "retention", "%s is damaged: nothing "
 		    "counts as acknowledged; Fix: stop pb-shipper, move that "
 		    "directory away, start it again", acks->path);
-	else if (bad->st_ino != st->st_ino)
+	else
 		pb_log(PB_LOG_WARN, "retention", "%s cannot be read within "
 		    "%u s: nothing counts as acknowledged; was pb-shipper "
 		    "stopped by a signal?", acks->path, PB_MDB_PROBE_S);
-	acks->bad = *st;
-	acks->distrust_ms = now_ms + DISTRUST_MS;
-	return false;
 }
 
 static void
@@ -191,6 +287,7 @@ forget(struct pb_acks *acks)
 {
 	pb_mdb_close(acks->mdb);
 	acks->mdb = NULL;
+	acks->known = false;
 }
 
 /* False for a row that is not one of ours: the disk can lie. */

@@ -17,6 +17,7 @@
 #ifndef PB_STORE_ACKS_H
 #define PB_STORE_ACKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,8 +44,9 @@ void	pb_acks_encode(uint8_t out[static PB_ACKS_ROW_BYTES],
 struct pb_acks;		/* for reading; one per process; one thread */
 
 /*
- * Nothing is opened yet: a store that never shipped has no table, and
- * each read looks again.  `store` is copied.
+ * A store that never shipped has no table, and each read looks again.  Where
+ * there is one this waits until it is known whether it can be read.  `store`
+ * is copied.
  */
 int	pb_acks_create(struct pb_acks **out, const char *store,
 	    struct pb_err *err);
@@ -54,10 +56,18 @@ void	pb_acks_destroy(struct pb_acks *acks);
 void	pb_acks_leave(struct pb_acks *acks);
 
 /*
+ * False while it is being looked at whether the shipper's file can be read:
+ * then nothing counts as acknowledged, and soon it may.  That takes seconds at
+ * most, and is no call's to wait for, this one's included: a thread of its own
+ * has a child read all of it.
+ */
+bool	pb_acks_known(struct pb_acks *acks);
+
+/*
  * What `upstream` has of the stream: 1; 0 where nothing is known (no
  * shipper yet, no row, a row that cannot be read): nothing is acked then.
  * Never an error: retention works without the shipper.  One that is damaged
- * is found by a child, before it is looked at, and is as good as none.
+ * is found by that child, before it is looked at, and is as good as none.
  */
 int	pb_acks_get(struct pb_acks *acks, const char *upstream,
 	    const struct pb_stream_key *key, struct pb_ack *out);

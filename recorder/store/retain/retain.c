@@ -132,6 +132,9 @@ pb_retain_due(struct pb_retain *retain, struct pb_index *index,
 	if (!retain->more && !retain->renewed && commits == retain->commits &&
 	    now_ms - retain->ran_ms < LOOK_MS)
 		return false;
+	/* What goes first, and what becomes a gap, hangs on it. */
+	if (retain->bounds.upstreams > 0 && !pb_acks_known(retain->acks))
+		return false;
 	retain->commits = commits;
 	return true;
 }

@@ -101,8 +101,11 @@ struct pb_retain_view {
 	void		*arg;
 };
 
-/* Is there something to do?  At most once a second where no commit was made
- * since the last run. */
+/*
+ * Is there something to do?  At most once a second where no commit was made
+ * since the last run; not while it is being looked at whether acks can be
+ * read (pb_acks_known).
+ */
 bool	pb_retain_due(struct pb_retain *retain, struct pb_index *index,
 	    uint64_t now_ms);
 
