@@ -15,6 +15,7 @@
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
+#include "recorder/store/write/fill.h"
 
 /* epb_packetid, and the untimed mark: PEN and four octets. */
 #define OPTIONS_GROWTH	(PB_OPTION_BYTES(8) + PB_OPTION_BYTES(8))
@@ -27,9 +28,7 @@ _Static_assert(64u + PB_CAPLEN_MAX + PB_OPTIONS_BYTES_MAX +
 static void	name_stream(struct pb_import_stream *,
 		    const struct pb_importer_opts *, uint64_t, char *,
 		    size_t);
-static void	put(struct pb_chunk *, const struct pb_buf *);
-static void	count_in(struct pb_chunk *, const struct pb_packet *, uint64_t);
-static struct pb_block count_again(struct pb_chunk *);
+static void	put_packet(struct pb_import_stream *, const struct pb_packet *);
 static void	statistics_options(const struct pb_import_stream *,
 		    struct pb_buf *, const struct pb_packet *);
 static int	no_memory(struct pb_err *);
@@ -155,15 +154,17 @@ pb_import_stream_split(struct pb_import_stream *stream,
     struct pb_chunk *next)
 {
 	struct pb_chunk *full = stream->chunk;
-	struct pb_block last = count_again(full);
+	size_t before = stream->last;
 	struct pb_packet packet;
+	struct pb_block block;
 
+	assert(full->tally.packets > 1);
+	/* Our own blocks are whole. */
+	(void)pb_scan_block(full->data + before, full->len - before, &block);
+	(void)pb_scan_epb(&block, &packet);
 	pb_import_stream_fill(stream, next);
-	memcpy(next->data, last.at, last.len);
-	next->len = last.len;
-	full->len -= last.len;
-	pb_scan_epb(&last, &packet);
-	count_in(next, &packet, stream->seq);
+	put_packet(stream, &packet);
+	pb_fill_again(full, before);
 }
 
 void
@@ -174,16 +175,15 @@ pb_import_stream_packet(struct pb_import_stream *stream,
 	struct pb_packet packet = event->packet;
 	struct pb_chunk *chunk = stream->chunk;
 
-	put(chunk, &stream->statistics);
-	put(chunk, waiting);
+	pb_fill_blocks(chunk, stream->statistics.data, stream->statistics.len);
+	pb_fill_blocks(chunk, waiting->data, waiting->len);
 	pb_buf_clear(&stream->statistics);
 	stream->statistics_count = 0;
 	packet.options = options->data;
 	packet.options_len = options->len;
 	if (!event->has_time)
 		packet.time_ns = 0;
-	chunk->len += pb_build_epb(chunk->data + chunk->len, 0, &packet);
-	count_in(chunk, &packet, stream->seq);
+	put_packet(stream, &packet);
 }
 
 bool
@@ -216,9 +216,9 @@ pb_import_stream_tail(struct pb_import_stream *stream,
 
 	if (blocks->len == 0)
 		return true;
-	if (chunk == NULL || blocks->len > chunk->cap - chunk->len)
+	if (chunk == NULL || blocks->len > pb_fill_room(chunk))
 		return false;
-	put(chunk, blocks);
+	pb_fill_blocks(chunk, blocks->data, blocks->len);
 	return true;
 }
 
@@ -255,66 +255,19 @@ name_stream(struct pb_import_stream *stream,
 		snprintf(out, room, "if%" PRIu32, stream->id);
 }
 
+/* Its last packet, with the options it is stored with. */
 static void
-put(struct pb_chunk *chunk, const struct pb_buf *blocks)
+put_packet(struct pb_import_stream *stream, const struct pb_packet *packet)
 {
-	if (blocks->len > 0)
-		memcpy(chunk->data + chunk->len, blocks->data, blocks->len);
-	chunk->len += blocks->len;
-}
-
-static void
-count_in(struct pb_chunk *chunk, const struct pb_packet *packet, uint64_t seq)
-{
+	struct pb_chunk *chunk = stream->chunk;
 	uint64_t dropped;
-	unsigned at = chunk->drops;
 
-	if (chunk->packets++ == 0) {
-		chunk->first_seq = seq;
-		chunk->first_time = chunk->last_time = packet->time_ns;
-	}
-	chunk->last_seq = seq;
-	chunk->packet_bytes += packet->caplen;
-	if (packet->time_ns < chunk->first_time)
-		chunk->first_time = packet->time_ns;
-	if (packet->time_ns > chunk->last_time)
-		chunk->last_time = packet->time_ns;
-	if (!pb_option_find_u64(packet->options, packet->options_len,
-	    PB_OPT_EPB_DROPCOUNT, &dropped) || dropped == 0)
-		return;
-	if (at == PB_CHUNK_DROPS_MAX) {
-		chunk->drop[at - 1].count += dropped;
-		return;
-	}
-	chunk->drop[at].seq = seq;
-	chunk->drop[at].count = dropped;
-	chunk->drop[at].time_ns = packet->time_ns;
-	chunk->drops++;
-}
-
-/* All packets but the last, whose block stands at the end. */
-static struct pb_block
-count_again(struct pb_chunk *chunk)
-{
-	uint64_t seq = chunk->first_seq;
-	struct pb_packet packet;
-	struct pb_block block = { 0 };
-	size_t at = 0;
-	int rc;
-
-	assert(chunk->packets > 1);
-	chunk->packets = chunk->packet_bytes = 0;
-	chunk->drops = 0;
-	do {
-		if (block.type == PB_BLOCK_EPB) {
-			pb_scan_epb(&block, &packet);
-			count_in(chunk, &packet, seq++);
-		}
-		rc = pb_scan_block(chunk->data + at, chunk->len - at, &block);
-		assert(rc == 1);	/* our own blocks are whole */
-		at += block.len;
-	} while (rc == 1 && at < chunk->len);
-	return block;
+	stream->last = chunk->len;
+	pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0, packet),
+	    stream->seq, packet->time_ns, packet->caplen);
+	if (pb_option_find_u64(packet->options, packet->options_len,
+	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
+		pb_fill_drops(chunk, stream->seq, dropped, packet->time_ns);
 }
 
 /*

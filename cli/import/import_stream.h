@@ -15,7 +15,7 @@
 #include "cli/import/importer.h"
 #include "pcapng/ticks.h"
 #include "recorder/store/head.h"
-#include "recorder/store/write/store.h"
+#include "recorder/store/write/chunk.h"
 
 /* Of a chunk, kept free for blocks that come behind the last packet. */
 #define PB_IMPORT_TAIL_BYTES	(64u << 10)
@@ -35,6 +35,7 @@ struct pb_import_stream {
 	struct pb_head	*head;		/* NULL: not begun */
 	uint64_t	 seq;		/* of the last packet */
 	struct pb_chunk	*chunk;		/* being filled, or NULL; borrowed */
+	size_t		 last;		/* where its last packet's block is */
 	struct pb_buf	 statistics;	/* ISBs that wait for a packet */
 	uint64_t	 statistics_count;
 };

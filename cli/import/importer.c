@@ -322,7 +322,7 @@ give_fullest(struct pb_importer *importer, struct pb_err *err)
 	}
 	assert(fullest != NULL);	/* some chunk has the bytes */
 	full = fullest->chunk;
-	if (full->packets == 1)
+	if (full->tally.packets == 1)
 		return give(importer, fullest, err);
 	rc = importer->opts.take(importer->opts.arg, &next, err);
 	if (rc < 0)

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
+#include "recorder/store/write/fill.h"
 
 #define EPB_HEAD		28u	/* from a block's start to its data */
 #define OPTION_HEAD		4u
@@ -67,16 +68,14 @@ static bool	room_for(struct pb_blocks *, uint32_t);
 static uint32_t	direction(uint16_t, const uint8_t *, uint32_t);
 /* Chunks */
 static void	begin(struct pb_blocks *);
-static void	close_chunk(struct pb_blocks *);
 static void	count_kept(struct pb_blocks *);
 static bool	has_spare(struct pb_blocks *);
 static void	digest_to(struct pb_blocks *, const uint8_t *);
 static void	set_easy(struct pb_blocks *);
-static uint8_t	*chunk_end(const struct pb_blocks *);
+static size_t	chunk_end(const struct pb_chunk *);
 static void	reject(struct pb_blocks *, struct pb_chunk *,
 		    const struct pb_err *);
 /* Losses */
-static void	note_drop(struct pb_chunk *, uint64_t, uint64_t, uint64_t);
 static void	charge_last(struct pb_blocks *, uint64_t);
 static void	build_statistics(struct pb_blocks *);
 static void	put_statistics(struct pb_blocks *, uint8_t *);
@@ -133,17 +132,15 @@ pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
 
 /* --- a packet's way ------------------------------------------------------ */
 
-/*
- * The block of a packet, with everything about it that is not rare.  The
- * packet's bytes are in the processor's cache here, once: what looks into
- * packets as they come (flows) does it at this place.
- */
+/* The block of a packet, with everything about it that is not rare. */
 static inline __attribute__((always_inline)) void
 put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
     uint32_t caplen, uint32_t origlen, uint64_t drops)
 {
+	struct pb_chunk *chunk = blocks->chunk;
+	uint64_t seq = chunk->first_seq + chunk->tally.packets;
 	size_t padded = pb_round_up(caplen, 4);
-	uint8_t *at = blocks->at, *end = at + EPB_HEAD + padded;
+	uint8_t *at = pb_fill_at(chunk), *end = at + EPB_HEAD + padded;
 	uint32_t flags, len;
 
 	if (caplen >= AHEAD_CAPLEN_MIN)
@@ -161,7 +158,7 @@ put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 	pb_put_le32(at + 24, origlen);
 	memcpy(at + EPB_HEAD, data, caplen);
 	pb_put_le32(end, PB_OPT_EPB_PACKETID | 8u << 16);
-	pb_put_le64(end + OPTION_HEAD, blocks->next_seq++);
+	pb_put_le64(end + OPTION_HEAD, seq);
 	end += PB_OPTION_BYTES(8);
 	if (blocks->cooked && (flags = direction(blocks->linktype, data,
 	    caplen)) != 0) {
@@ -177,12 +174,7 @@ put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 	pb_put_le32(at + 4, len);
 	pb_put_le32(end - TRAILER_BYTES, len);
 	blocks->last = at;
-	blocks->at = end;
-	blocks->chunk_bytes += caplen;
-	if (time_ns < blocks->first_time)
-		blocks->first_time = time_ns;
-	if (time_ns > blocks->last_time)
-		blocks->last_time = time_ns;
+	pb_fill_packet(chunk, len, seq, time_ns, caplen);
 }
 
 bool
@@ -191,8 +183,8 @@ pb_blocks_packet(struct pb_blocks *blocks, uint64_t time_ns,
 {
 	if (caplen > PB_CAPLEN_MAX)
 		caplen = PB_CAPLEN_MAX;
-	if (LIKELY(blocks->easy - blocks->at >=
-	    (ptrdiff_t)(AROUND_BYTES + caplen))) {
+	if (LIKELY(blocks->chunk != NULL &&
+	    blocks->chunk->len + AROUND_BYTES + caplen <= blocks->easy)) {
 		put_packet(blocks, time_ns, data, caplen, origlen, 0);
 		return true;
 	}
@@ -203,6 +195,7 @@ static __attribute__((noinline)) bool
 packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
     uint32_t caplen, uint32_t origlen)
 {
+	struct pb_chunk *chunk;
 	uint64_t drops;
 
 	if (!room_for(blocks, caplen)) {
@@ -214,10 +207,12 @@ packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 		digest_to(blocks, blocks->last);
 	drops = pb_losses_tell(blocks->counts);
 	if (drops > 0) {
+		chunk = blocks->chunk;
 		build_statistics(blocks);
-		put_statistics(blocks, blocks->at);
-		note_drop(blocks->chunk, blocks->next_seq, drops, time_ns);
-		blocks->counted = blocks->at;
+		put_statistics(blocks, pb_fill_at(chunk));
+		pb_fill_drops(chunk, chunk->first_seq + chunk->tally.packets,
+		    drops, time_ns);
+		blocks->counted = pb_fill_at(chunk);
 	}
 	put_packet(blocks, time_ns, data, caplen, origlen, drops);
 	return pb_blocks_ready(blocks);
@@ -231,8 +226,8 @@ packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 static bool
 room_for(struct pb_blocks *blocks, uint32_t caplen)
 {
-	if (blocks->chunk != NULL && chunk_end(blocks) - blocks->at >=
-	    (ptrdiff_t)(AROUND_BYTES + caplen))
+	if (blocks->chunk != NULL && blocks->chunk->len + AROUND_BYTES +
+	    caplen <= chunk_end(blocks->chunk))
 		return true;
 	if (!has_spare(blocks))
 		return false;
@@ -271,14 +266,15 @@ bool
 pb_blocks_ready(struct pb_blocks *blocks)
 {
 	return has_spare(blocks) || (blocks->chunk != NULL &&
-	    chunk_end(blocks) - blocks->at >=
-	    (ptrdiff_t)(AROUND_BYTES + PB_CAPLEN_MAX));
+	    blocks->chunk->len + AROUND_BYTES + PB_CAPLEN_MAX <=
+	    chunk_end(blocks->chunk));
 }
 
 uint64_t
 pb_blocks_bytes(const struct pb_blocks *blocks)
 {
-	return blocks->bytes + blocks->chunk_bytes;
+	return blocks->bytes + (blocks->chunk != NULL ?
+	    blocks->chunk->tally.bytes : 0);
 }
 
 bool
@@ -293,16 +289,15 @@ pb_blocks_handover(struct pb_blocks *blocks, enum pb_handover why)
 	count_kept(blocks);
 	if (why == PB_HANDOVER_TIME && !has_spare(blocks))
 		return false;
-	close_chunk(blocks);
 	drops = why != PB_HANDOVER_FULL ? pb_losses_tell(blocks->counts) : 0;
 	if (drops > 0)
 		charge_last(blocks, drops);
 	if (why == PB_HANDOVER_END) {
 		build_statistics(blocks);
-		put_statistics(blocks, blocks->at);
+		put_statistics(blocks, pb_fill_at(chunk));
 	}
-	digest_to(blocks, blocks->at);
-	chunk->len = (size_t)(blocks->at - chunk->data);
+	digest_to(blocks, pb_fill_at(chunk));
+	blocks->bytes += chunk->tally.bytes;
 	blocks->chunk = NULL;
 	set_easy(blocks);
 	chunk->next = NULL;
@@ -372,44 +367,25 @@ begin(struct pb_blocks *blocks)
 	chunk->head = pb_head_ref(blocks->head);
 	chunk->keep_trying = true;
 	chunk->first_seq = blocks->ops.begin(blocks->ops.arg, chunk);
-	blocks->next_seq = chunk->first_seq;
-	blocks->at = chunk->data;
 	blocks->last = blocks->counted = NULL;
 	blocks->told_packets = blocks->told_bytes = 0;
 	pb_digest_begin(&chunk->digest);
 	chunk->digested = 0;
-	blocks->first_time = UINT64_MAX;
-	blocks->last_time = 0;
 	set_easy(blocks);
 	(void)has_spare(blocks);
-}
-
-/* What it holds. */
-static void
-close_chunk(struct pb_blocks *blocks)
-{
-	struct pb_chunk *chunk = blocks->chunk;
-
-	chunk->last_seq = blocks->next_seq - 1;
-	chunk->packets = blocks->next_seq - chunk->first_seq;
-	chunk->packet_bytes = blocks->chunk_bytes;
-	chunk->first_time = blocks->first_time;
-	chunk->last_time = blocks->last_time;
-	blocks->bytes += blocks->chunk_bytes;
-	blocks->chunk_bytes = 0;
 }
 
 /* The interface's counts know of all that the chunk holds. */
 static void
 count_kept(struct pb_blocks *blocks)
 {
-	uint64_t packets = blocks->next_seq - blocks->chunk->first_seq;
+	const struct pb_tally *tally = &blocks->chunk->tally;
 
-	pb_count(&blocks->counts->packets, packets - blocks->told_packets);
-	pb_count(&blocks->counts->bytes,
-	    blocks->chunk_bytes - blocks->told_bytes);
-	blocks->told_packets = packets;
-	blocks->told_bytes = blocks->chunk_bytes;
+	pb_count(&blocks->counts->packets,
+	    tally->packets - blocks->told_packets);
+	pb_count(&blocks->counts->bytes, tally->bytes - blocks->told_bytes);
+	blocks->told_packets = tally->packets;
+	blocks->told_bytes = tally->bytes;
 }
 
 /* One that nobody else can take any more.  No lock where there is none. */
@@ -441,23 +417,20 @@ digest_to(struct pb_blocks *blocks, const uint8_t *end)
 static void
 set_easy(struct pb_blocks *blocks)
 {
-	uint8_t *look;
+	const struct pb_chunk *chunk = blocks->chunk;
 
-	if (blocks->chunk == NULL) {
-		blocks->easy = blocks->at = NULL;
+	if (chunk == NULL)
 		return;
-	}
-	blocks->easy = chunk_end(blocks) - (blocks->spare != NULL ?
+	blocks->easy = chunk_end(chunk) - (blocks->spare != NULL ?
 	    0 : AROUND_BYTES + PB_CAPLEN_MAX);
-	look = blocks->chunk->data + blocks->chunk->digested + DIGEST_BYTES;
-	if (look < blocks->easy)
-		blocks->easy = look;
+	if (chunk->digested + DIGEST_BYTES < blocks->easy)
+		blocks->easy = chunk->digested + DIGEST_BYTES;
 }
 
-static uint8_t *
-chunk_end(const struct pb_blocks *blocks)
+static size_t
+chunk_end(const struct pb_chunk *chunk)
 {
-	return blocks->chunk->data + blocks->chunk->cap - RESERVE_BYTES;
+	return chunk->cap - RESERVE_BYTES;
 }
 
 /*
@@ -468,36 +441,18 @@ static void
 reject(struct pb_blocks *blocks, struct pb_chunk *chunk,
     const struct pb_err *err)
 {
-	uint64_t lost = chunk->packets;
+	uint64_t lost = chunk->tally.packets;
 
 	pb_count(&blocks->counts->packets, -lost);
-	pb_count(&blocks->counts->bytes, -chunk->packet_bytes);
+	pb_count(&blocks->counts->bytes, -chunk->tally.bytes);
 	pb_losses_store(blocks->counts, lost);
-	for (unsigned i = 0; i < chunk->drops; i++)
-		pb_count(&blocks->counts->untold, chunk->drop[i].count);
+	pb_count(&blocks->counts->untold, chunk->tally.dropped);
 	pb_pool_give(blocks->pool, chunk);
 	pb_log(PB_LOG_ERROR, "capture", "%llu packets lost, the store refused "
 	    "them: %s", (unsigned long long)lost, err->text);
 }
 
 /* --- losses -------------------------------------------------------------- */
-
-static void
-note_drop(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
-    uint64_t time_ns)
-{
-	unsigned at = chunk->drops;
-
-	if (at > 0 && (chunk->drop[at - 1].seq == seq ||
-	    at == PB_CHUNK_DROPS_MAX)) {
-		chunk->drop[at - 1].count += count;
-		return;
-	}
-	chunk->drop[at].seq = seq;
-	chunk->drop[at].count = count;
-	chunk->drop[at].time_ns = time_ns;
-	chunk->drops++;
-}
 
 /*
  * Let the chunk's last packet tell what is lost: its block moves up behind
@@ -523,13 +478,13 @@ charge_last(struct pb_blocks *blocks, uint64_t count)
 		told = pb_get_le64(end + OPTION_HEAD);
 	} else {
 		len += DROPCOUNT_BYTES;
-		blocks->at += DROPCOUNT_BYTES;
+		blocks->chunk->len += DROPCOUNT_BYTES;
 	}
 	end = pb_option_at_u64(end, PB_OPT_EPB_DROPCOUNT, told + count);
 	pb_put_le32(end, PB_OPT_END);
 	pb_put_le32(end + OPT_END_BYTES, len);
 	pb_put_le32(epb + 4, len);
-	note_drop(blocks->chunk, blocks->next_seq - 1, count, time_ns);
+	pb_fill_drops(blocks->chunk, blocks->chunk->last_seq, count, time_ns);
 }
 
 /*
@@ -567,9 +522,9 @@ put_statistics(struct pb_blocks *blocks, uint8_t *to)
 {
 	const struct pb_buf *block = &blocks->scratch[1];
 
-	memmove(to + block->len, to, (size_t)(blocks->at - to));
+	memmove(to + block->len, to, (size_t)(pb_fill_at(blocks->chunk) - to));
 	memcpy(to, block->data, block->len);
-	blocks->at += block->len;
+	blocks->chunk->len += block->len;
 	if (to == blocks->last)
 		blocks->last += block->len;
 }

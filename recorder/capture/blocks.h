@@ -47,14 +47,11 @@ struct pb_blocks {
 	uint16_t	linktype;
 	bool		cooked;		/* which tells the direction */
 	/* What pb_blocks_packet() touches for each packet. */
-	uint8_t		*at;		/* where its block goes, */
-	uint8_t		*easy;		/* and ends if that is no question */
+	struct pb_chunk	*chunk;		/* being filled; NULL between chunks */
+	size_t		 easy;		/* where a block in it ends, if that
+					 * is no question */
 	uint8_t		*last;		/* the last packet's block */
-	uint64_t	 next_seq;
-	uint64_t	 chunk_bytes;	/* captured bytes in the chunk */
-	uint64_t	 first_time, last_time;
-	/* The chunk being filled, NULL between chunks, and the next one. */
-	struct pb_chunk	*chunk, *spare;
+	struct pb_chunk	*spare;		/* the next chunk, or NULL */
 	uint8_t		*counted;	/* its block with a drop count */
 	uint64_t	 told_packets, told_bytes; /* of it, in the counts */
 	uint64_t	 bytes;		/* captured bytes in those before */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "recorder/store/write/store.h"
 
 struct pb_pool {
 	pthread_mutex_t	 lock;
@@ -127,7 +128,7 @@ chunk_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
 			snprintf(pool->why, sizeof(pool->why), "%s",
 			    err != NULL ? err->text : "no reason given");
 		}
-		pool->lost += chunk->packets;
+		pool->lost += chunk->tally.packets;
 		pool->lost_last = chunk->last_seq;
 	}
 	pb_pool_give(pool, chunk);

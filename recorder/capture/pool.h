@@ -10,7 +10,7 @@
 #define PB_CAPTURE_POOL_H
 
 #include "base/err.h"
-#include "recorder/store/write/store.h"
+#include "recorder/store/write/chunk.h"
 
 struct pb_pool;
 

@@ -303,7 +303,7 @@ tell_lost(struct pb_source *src)
 	for (unsigned i = 0; i < src->capture.threads; i++)
 		for (struct pb_chunk *c = src->lane[i].blocks.ready; c != NULL;
 		    c = c->next)
-			left += c->packets;
+			left += c->tally.packets;
 	if (left > 0 || untold > 0)
 		pb_log(PB_LOG_ERROR, "capture", "packets lost at the end "
 		    "interface=%s not_taken_by_store=%llu dropped_before=%llu",

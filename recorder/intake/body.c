@@ -27,6 +27,7 @@
 #include "pcapng/plain.h"
 #include "pcapng/reader.h"
 #include "pcapng/scan.h"
+#include "recorder/store/write/fill.h"
 
 #define ISB_BYTES(options_len)	((options_len) + 28u)
 #define TSRESOL_NS		9
@@ -69,8 +70,6 @@ static int	keep_packet(struct walk *, const struct pb_event *, uint64_t);
 static int	keep_plain(struct walk *, const struct pb_plain *);
 static struct pb_chunk *chunk_for(struct walk *, size_t);
 static struct pb_chunk *next_chunk(struct walk *, size_t);
-static void	count_packet(struct pb_chunk *, uint64_t, uint64_t, uint32_t);
-static void	count_drops(struct pb_chunk *, uint64_t, uint64_t, uint64_t);
 static void	keep_statistics(struct walk *, const struct pb_event *);
 static void	keep_block(struct walk *, const struct pb_event *);
 static bool	waiting_fits(struct walk *, size_t);
@@ -473,12 +472,11 @@ keep_packet(struct walk *walk, const struct pb_event *event, uint64_t seq)
 	chunk = chunk_for(walk, bytes);
 	if (chunk == NULL)
 		return pb_err_set(walk->err, PB_ENOMEM, "no memory");
-	pb_build_epb(chunk->data + chunk->len, 0, &packet);
-	chunk->len += bytes;
-	count_packet(chunk, seq, packet.time_ns, packet.caplen);
+	pb_build_epb(pb_fill_at(chunk), 0, &packet);
+	pb_fill_packet(chunk, bytes, seq, packet.time_ns, packet.caplen);
 	if (pb_option_find_u64(packet.options, packet.options_len,
 	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
-		count_drops(chunk, seq, packet.time_ns, dropped);
+		pb_fill_drops(chunk, seq, dropped, packet.time_ns);
 	return 0;
 }
 
@@ -499,13 +497,12 @@ keep_plain(struct walk *walk, const struct pb_plain *packet)
 	chunk = chunk_for(walk, bytes);
 	if (chunk == NULL)
 		return pb_err_set(walk->err, PB_ENOMEM, "no memory");
-	pb_plain_write(chunk->data + chunk->len, packet, walk->body->pen,
-	    more);
-	chunk->len += bytes;
-	count_packet(chunk, packet->seq, packet->ticks, packet->caplen);
+	pb_plain_write(pb_fill_at(chunk), packet, walk->body->pen, more);
+	pb_fill_packet(chunk, bytes, packet->seq, packet->ticks,
+	    packet->caplen);
 	if (packet->dropped > 0)
-		count_drops(chunk, packet->seq, packet->ticks,
-		    packet->dropped);
+		pb_fill_drops(chunk, packet->seq, packet->dropped,
+		    packet->ticks);
 	return 0;
 }
 
@@ -520,16 +517,13 @@ chunk_for(struct walk *walk, size_t bytes)
 	struct pb_chunk *chunk = walk->build->last_chunk;
 
 	if (chunk == NULL || walk->cut ||
-	    waiting->len + bytes > chunk->cap - chunk->len) {
+	    waiting->len + bytes > pb_fill_room(chunk)) {
 		chunk = next_chunk(walk, bytes);
 		if (chunk == NULL)
 			return NULL;
 	}
 	if (waiting->len > 0 || waiting->failed) {
-		if (waiting->len > 0)
-			memcpy(chunk->data + chunk->len, waiting->data,
-			    waiting->len);
-		chunk->len += waiting->len;
+		pb_fill_blocks(chunk, waiting->data, waiting->len);
 		forget_waiting(walk);
 	}
 	return chunk;
@@ -558,37 +552,6 @@ next_chunk(struct walk *walk, size_t bytes)
 	if (walk->scratch->waiting.len + bytes > chunk->cap)
 		drop_waiting(walk);
 	return chunk;
-}
-
-static inline void
-count_packet(struct pb_chunk *chunk, uint64_t seq, uint64_t time_ns,
-    uint32_t caplen)
-{
-	if (chunk->packets++ == 0) {
-		chunk->first_seq = seq;
-		chunk->first_time = time_ns;
-		chunk->last_time = time_ns;
-	}
-	chunk->last_seq = seq;
-	chunk->packet_bytes += caplen;
-	if (time_ns < chunk->first_time)
-		chunk->first_time = time_ns;
-	if (time_ns > chunk->last_time)
-		chunk->last_time = time_ns;
-}
-
-static void
-count_drops(struct pb_chunk *chunk, uint64_t seq, uint64_t time_ns,
-    uint64_t dropped)
-{
-	if (chunk->drops == PB_CHUNK_DROPS_MAX) {
-		chunk->drop[chunk->drops - 1].count += dropped;
-		return;
-	}
-	chunk->drop[chunk->drops].seq = seq;
-	chunk->drop[chunk->drops].count = dropped;
-	chunk->drop[chunk->drops].time_ns = time_ns;
-	chunk->drops++;
 }
 
 /*
@@ -677,11 +640,10 @@ keep_last_blocks(struct walk *walk)
 
 	if (!walk->kept || waiting->len == 0)
 		return;
-	if (waiting->len > chunk->cap - chunk->len) {
+	if (waiting->len > pb_fill_room(chunk)) {
 		drop_waiting(walk);
 		return;
 	}
-	memcpy(chunk->data + chunk->len, waiting->data, waiting->len);
-	chunk->len += waiting->len;
+	pb_fill_blocks(chunk, waiting->data, waiting->len);
 	forget_waiting(walk);
 }

@@ -123,8 +123,8 @@ intake_take_back(struct pb_intake *intake, struct parcel *parcel)
 		intake_catch_up(load->entry, parcel->changes);
 		if (parcel->changes == load->entry->changes)
 			note_last(load->entry, parcel);
-		intake->counters.packets += chunk->packets;
-		intake->counters.bytes += chunk->packet_bytes;
+		intake->counters.packets += chunk->tally.packets;
+		intake->counters.bytes += chunk->tally.bytes;
 	} else if (load->rc == 0 || (load->rc == PB_EBUSY &&
 	    parcel->rc != PB_EORDER)) {
 		/* PB_EORDER here: something before it failed.  What did so

@@ -77,7 +77,6 @@ static void	store_close(struct work *);
 static size_t	options_of(uint8_t [static PB_OPTION_BYTES(8) * 2], uint64_t);
 static void	bytes_of(uint8_t *, size_t, const struct pb_stream_key *,
 		    uint64_t);
-static void	note_drop(struct pb_chunk *, uint64_t);
 static void	put(struct work *, unsigned, uint64_t, uint64_t, uint32_t);
 static void	put_gap(struct work *, unsigned, uint64_t, uint64_t);
 static void	wait_all(struct work *);
@@ -318,23 +317,6 @@ bytes_of(uint8_t *data, size_t len, const struct pb_stream_key *key,
 	fixture_packet(data, len, seq + (key->epoch & 0xff));
 }
 
-static void
-note_drop(struct pb_chunk *chunk, uint64_t seq)
-{
-	unsigned at = chunk->drops;
-
-	if (seq % DROP_EVERY != 0)
-		return;
-	if (at == PB_CHUNK_DROPS_MAX) {
-		chunk->drop[at - 1].count += seq;
-		return;
-	}
-	chunk->drop[at].seq = seq;
-	chunk->drop[at].count = seq;
-	chunk->drop[at].time_ns = FIXTURE_TIME(seq);
-	chunk->drops++;
-}
-
 /* Give packets first .. last of `len` bytes each to the store. */
 static void
 put(struct work *w, unsigned i, uint64_t from, uint64_t to, uint32_t len)
@@ -344,7 +326,7 @@ put(struct work *w, unsigned i, uint64_t from, uint64_t to, uint32_t len)
 	uint8_t options[PB_OPTION_BYTES(8) * 2];
 	static uint8_t data[PACKET_MAX];
 
-	chunk->len = 0;
+	pb_fill_again(chunk, 0);
 	for (uint64_t seq = from; seq <= to; seq++) {
 		struct pb_packet packet = {
 			.time_ns = FIXTURE_TIME(seq), .caplen = len,
@@ -356,10 +338,10 @@ put(struct work *w, unsigned i, uint64_t from, uint64_t to, uint32_t len)
 		if (chunk->len + pb_epb_bytes(len, packet.options_len) >
 		    chunk->cap)
 			die("too many packets for a chunk", f->key.interface);
-		chunk->len += pb_build_epb(chunk->data + chunk->len, 0,
-		    &packet);
-		chunk->packet_bytes += len;
-		note_drop(chunk, seq);
+		pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0,
+		    &packet), seq, packet.time_ns, len);
+		if (seq % DROP_EVERY == 0)
+			pb_fill_drops(chunk, seq, seq, packet.time_ns);
 	}
 	chunk->done = durable;
 	chunk->arg = w;

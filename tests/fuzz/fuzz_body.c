@@ -41,7 +41,7 @@ check_chunk(const struct pb_chunk *chunk, int hops)
 	struct pb_block block;
 	size_t at = 0;
 
-	MUST(chunk->len <= chunk->cap && chunk->packets > 0);
+	MUST(chunk->len <= chunk->cap && chunk->tally.packets > 0);
 	MUST(chunk->drops <= PB_CHUNK_DROPS_MAX);
 	while (at < chunk->len) {
 		MUST(pb_scan_block(chunk->data + at, chunk->len - at,
@@ -58,11 +58,11 @@ check_chunk(const struct pb_chunk *chunk, int hops)
 		MUST(pb_packet_seq(&packet, &seq) && seq == want++);
 		MUST(pb_hops_get(packet.options, packet.options_len, hop) ==
 		    hops);
-		MUST(packet.time_ns >= chunk->first_time &&
-		    packet.time_ns <= chunk->last_time);
+		MUST(packet.time_ns >= chunk->tally.first_time &&
+		    packet.time_ns <= chunk->tally.last_time);
 	}
 	MUST(want == chunk->last_seq + 1);
-	MUST(chunk->packets == chunk->last_seq - chunk->first_seq + 1);
+	MUST(chunk->tally.packets == chunk->last_seq - chunk->first_seq + 1);
 }
 
 /* The bytes as packed and unpacked again are the same. */

@@ -133,8 +133,7 @@ same_chunk(const struct pb_chunk *a, const struct pb_chunk *b)
 {
 	MUST(a->len == b->len && memcmp(a->data, b->data, a->len) == 0);
 	MUST(a->first_seq == b->first_seq && a->last_seq == b->last_seq);
-	MUST(a->packets == b->packets && a->packet_bytes == b->packet_bytes);
-	MUST(a->first_time == b->first_time && a->last_time == b->last_time);
+	MUST(memcmp(&a->tally, &b->tally, sizeof(a->tally)) == 0);
 	MUST(a->drops == b->drops);
 	for (unsigned i = 0; i < a->drops; i++)
 		MUST(a->drop[i].seq == b->drop[i].seq &&

@@ -32,6 +32,7 @@
 #include "recorder/intake/body.h"
 #include "recorder/store/read/cursor.h"
 #include "recorder/store/index/index_write.h"
+#include "recorder/store/write/fill.h"
 #include "tests/fuzz/scratch.h"
 
 #define INPUT_BYTES_MAX	(1u << 20)
@@ -157,8 +158,8 @@ put_packet(struct pb_chunk *chunk, uint64_t seq, uint32_t len)
 	    .options_len = sizeof(options) };
 
 	pb_option_at_u64(options, PB_OPT_EPB_PACKETID, seq);
-	chunk->len += pb_build_epb(chunk->data + chunk->len, 0, &packet);
-	chunk->packet_bytes += len;
+	pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0, &packet),
+	    seq, packet.time_ns, len);
 }
 
 /* Packets first .. last of `len` bytes, or with 0 a gap; durable. */
@@ -174,13 +175,10 @@ put(struct pb_store *store, struct pb_stream *stream, uint64_t first,
 	chunk->done = done;
 	chunk->first_seq = first;
 	chunk->last_seq = last;
-	chunk->first_time = 1700000000000000000ull + first;
-	chunk->last_time = 1700000000000000000ull + last;
 	if (len == 0) {
 		chunk->gap = PB_GAP_EXPIRED;
 	} else {
 		chunk->head = make_head();
-		chunk->packets = last - first + 1;
 		for (uint64_t seq = first; seq <= last; seq++)
 			put_packet(chunk, seq, len);
 	}

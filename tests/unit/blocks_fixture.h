@@ -206,13 +206,14 @@ look(const struct pb_chunk *chunk)
 		    &seen.isb_len, NULL), 0);
 	}
 	assert_int_equal(at, chunk->len);
-	assert_int_equal(seen.packets, chunk->packets);
-	assert_int_equal(seen.bytes, chunk->packet_bytes);
+	assert_int_equal(seen.packets, chunk->tally.packets);
+	assert_int_equal(seen.bytes, chunk->tally.bytes);
 	assert_int_equal(seen.first_seq, chunk->first_seq);
 	assert_int_equal(seen.last_seq, chunk->last_seq);
 	for (unsigned i = 0; i < chunk->drops; i++)
 		rows += chunk->drop[i].count;
 	assert_int_equal(rows, seen.drops);
+	assert_int_equal(chunk->tally.dropped, rows);
 	return seen;
 }
 

@@ -73,14 +73,14 @@ on_give(void *arg, const struct pb_stream_key *key, struct pb_chunk *chunk,
 	    chunk->first_seq, &body), 0);
 	assert_true(chunk->len <= chunk->cap);
 	assert_int_equal(pb_buf_put(&body, chunk->data, chunk->len), 0);
-	assert_int_equal(chunk->packets, chunk->last_seq - chunk->first_seq +
+	assert_int_equal(chunk->tally.packets, chunk->last_seq - chunk->first_seq +
 	    1);
 	sent->section[sent->sections].key = *key;
 	sent->section[sent->sections].first = chunk->first_seq;
 	sent->section[sent->sections].last = chunk->last_seq;
-	sent->section[sent->sections].bytes = chunk->packet_bytes;
-	sent->section[sent->sections].first_time = chunk->first_time;
-	sent->section[sent->sections].last_time = chunk->last_time;
+	sent->section[sent->sections].bytes = chunk->tally.bytes;
+	sent->section[sent->sections].first_time = chunk->tally.first_time;
+	sent->section[sent->sections].last_time = chunk->tally.last_time;
 	sent->section[sent->sections].drops = chunk->drops;
 	for (unsigned i = 0; i < chunk->drops; i++)
 		sent->section[sent->sections].dropped += chunk->drop[i].count;

@@ -18,6 +18,7 @@
 #include "pcapng/option.h"
 #include "recorder/store/read/cursor.h"
 #include "recorder/store/read/segment_file.h"
+#include "recorder/store/write/fill.h"
 #include "recorder/store/write/store.h"
 #include "tests/unit/temp.h"
 
@@ -184,9 +185,6 @@ fixture_chunk(struct fixture *f, uint64_t first, uint64_t last, uint32_t len)
 	chunk->arg = f;
 	chunk->first_seq = first;
 	chunk->last_seq = last;
-	chunk->packets = last - first + 1;
-	chunk->first_time = FIXTURE_TIME(first);
-	chunk->last_time = FIXTURE_TIME(last);
 	for (uint64_t seq = first; seq <= last; seq++) {
 		struct pb_packet packet = {
 			.time_ns = FIXTURE_TIME(seq), .caplen = len,
@@ -196,9 +194,8 @@ fixture_chunk(struct fixture *f, uint64_t first, uint64_t last, uint32_t len)
 
 		fixture_packet(data, len, seq);
 		pb_option_at_u64(options, PB_OPT_EPB_PACKETID, seq);
-		chunk->len += pb_build_epb(chunk->data + chunk->len, 0,
-		    &packet);
-		chunk->packet_bytes += len;
+		pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0,
+		    &packet), seq, packet.time_ns, len);
 	}
 	if (chunk->len > chunk->cap)
 		abort();

@@ -31,10 +31,10 @@ packets_become_blocks_numbered_without_holes(void **state)
 	assert_int_equal(seen.last_seq, 43);
 	assert_int_equal(side.chunk[0]->first_seq, 41);
 	assert_int_equal(side.chunk[0]->last_seq, 43);
-	assert_int_equal(side.chunk[0]->packets, 3);
-	assert_int_equal(side.chunk[0]->packet_bytes, 121);
-	assert_int_equal(side.chunk[0]->first_time, 1000);
-	assert_int_equal(side.chunk[0]->last_time, 3000);
+	assert_int_equal(side.chunk[0]->tally.packets, 3);
+	assert_int_equal(side.chunk[0]->tally.bytes, 121);
+	assert_int_equal(side.chunk[0]->tally.first_time, 1000);
+	assert_int_equal(side.chunk[0]->tally.last_time, 3000);
 	assert_int_equal(side.chunk[0]->drops, 0);
 	assert_true(side.chunk[0]->keep_trying);
 	assert_non_null(side.chunk[0]->head);
@@ -185,8 +185,8 @@ chunks_are_filled_and_never_overrun(void **state)
 			assert_true(side.chunk[i]->len >
 			    side.chunk[i]->cap - 70000);
 		assert_int_equal(seen.first_seq, next);
-		assert_int_equal(seen.packets, side.chunk[i]->packets);
-		assert_int_equal(seen.bytes, side.chunk[i]->packet_bytes);
+		assert_int_equal(seen.packets, side.chunk[i]->tally.packets);
+		assert_int_equal(seen.bytes, side.chunk[i]->tally.bytes);
 		next = seen.last_seq + 1;
 	}
 	assert_int_equal(next - 1, packets);

@@ -148,9 +148,9 @@ expect_packets(const struct result *r, uint64_t first, int hops)
 			seq++;
 		}
 		assert_int_equal(c->last_seq, seq - 1);
-		assert_int_equal(c->packets, seq - c->first_seq);
-		assert_int_equal(c->first_time, BODY_TIME(c->first_seq));
-		assert_int_equal(c->last_time, BODY_TIME(c->last_seq));
+		assert_int_equal(c->tally.packets, seq - c->first_seq);
+		assert_int_equal(c->tally.first_time, BODY_TIME(c->first_seq));
+		assert_int_equal(c->tally.last_time, BODY_TIME(c->last_seq));
 		assert_true(c->len <= c->cap);
 	}
 	return seq - first;
@@ -656,7 +656,7 @@ statistics_times_of_another_resolution_are_left_out(void **state)
 	img_end(img);
 	r = read_all(img, &self);
 	assert_int_equal(r.rc, 0);
-	assert_int_equal(r.build.first_chunk->first_time,
+	assert_int_equal(r.build.first_chunk->tally.first_time,
 	    1700000000000000000ull);
 	assert_int_equal(count_blocks(&r, PB_BLOCK_ISB, &block), 1);
 	assert_int_equal(pb_scan_options(&block, &list, &len, NULL), 0);

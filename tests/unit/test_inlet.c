@@ -15,6 +15,7 @@
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "recorder/store/head.h"
+#include "recorder/store/write/fill.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/temp.h"
 
@@ -130,16 +131,12 @@ takes(struct bench *b, unsigned i, uint32_t len)
 	assert_int_equal(chunk->len, 0);
 	assert_null(chunk->head);
 	chunk->head = pb_head_ref(b->head[i]);
-	chunk->first_seq = b->seq[i] + 1;
-	chunk->packets = PACKETS;
-	chunk->packet_bytes = PACKETS * len;
-	chunk->first_time = chunk->last_time = packet.time_ns = 1000;
+	packet.time_ns = 1000;
 	for (unsigned n = 0; n < PACKETS; n++) {
 		pb_option_at_u64(options, PB_OPT_EPB_PACKETID, ++b->seq[i]);
-		chunk->len += pb_build_epb(chunk->data + chunk->len, 0,
-		    &packet);
+		pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0,
+		    &packet), b->seq[i], packet.time_ns, len);
 	}
-	chunk->last_seq = b->seq[i];
 	assert_true(chunk->len <= chunk->cap);
 	return chunk;
 }

@@ -451,9 +451,7 @@ a_lost_first_file_leaves_the_sums_right(void **state)
 	if (pid == 0) {
 		reopen(f);
 		chunk = fixture_chunk(f, 1, 40, 60);
-		chunk->drops = 1;
-		chunk->drop[0].seq = 3;
-		chunk->drop[0].count = 9;
+		pb_fill_drops(chunk, 3, 9, 0);
 		fixture_submit(f, chunk);
 		fixture_wait(f);
 		_exit(0);	/* a crash: nothing is sealed */

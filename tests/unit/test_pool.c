@@ -52,12 +52,12 @@ a_chunk_comes_back_empty(void **state)
 	assert_int_equal(pb_pool_create(&pool, 1, &err), 0);
 	chunk = pb_pool_take(pool);
 	chunk->len = 12;
-	chunk->packets = 3;
+	chunk->tally.packets = 3;
 	chunk->drops = 2;
 	chunk->due_ms = 7;
 	chunk->done(chunk, 0, NULL);
 	assert_ptr_equal(pb_pool_take(pool), chunk);
-	assert_int_equal(chunk->len + chunk->packets + chunk->drops +
+	assert_int_equal(chunk->len + chunk->tally.packets + chunk->drops +
 	    chunk->due_ms, 0);
 	assert_null(chunk->next);
 	pb_pool_give(pool, chunk);

@@ -588,15 +588,11 @@ the_stream_counts_what_is_left(void **state)
 	uint64_t first, last;
 
 	chunk = fixture_chunk(f, 1, 10, LEN);
-	chunk->drops = 1;
-	chunk->drop[0].seq = 5;
-	chunk->drop[0].count = 70;
+	pb_fill_drops(chunk, 5, 70, 0);
 	assert_int_equal(fixture_submit(f, chunk), 0);
 	fixture_wait(f);
 	chunk = fixture_chunk(f, 11, 20, LEN);
-	chunk->drops = 1;
-	chunk->drop[0].seq = 11;
-	chunk->drop[0].count = 3;
+	pb_fill_drops(chunk, 11, 3, 0);
 	assert_int_equal(fixture_submit(f, chunk), 0);
 	fixture_wait(f);
 	write_runs(f, 1);
@@ -685,9 +681,7 @@ the_statistics_in_a_file_speak_of_the_streams_whole_life(void **state)
 	struct pb_chunk *chunk = fixture_chunk(f, 1, 10, LEN);
 	uint64_t seen[3] = { 0, 0, 0 };
 
-	chunk->drops = 1;
-	chunk->drop[0].seq = 5;
-	chunk->drop[0].count = 70;
+	pb_fill_drops(chunk, 5, 70, 0);
 	assert_int_equal(fixture_submit(f, chunk), 0);
 	fixture_wait(f);
 	write_runs(f, 1);

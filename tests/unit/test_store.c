@@ -243,9 +243,7 @@ drop_counts_of_late_packets_are_recorded(void **state)
 
 	submit_gap(f, 1, 10);
 	chunk = fixture_chunk(f, 1, 10, 100);
-	chunk->drops = 1;
-	chunk->drop[0].seq = 4;
-	chunk->drop[0].count = 77;
+	pb_fill_drops(chunk, 4, 77, 0);
 	fixture_submit(f, chunk);
 	fixture_wait(f);
 	fixture_stream_row(f, &row);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "recorder/store/index/count.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/replay.h"

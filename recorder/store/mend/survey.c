@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
+#include "recorder/store/index/count.h"
 #include "recorder/store/layout.h"
 
 /* A window holds the largest block we store, whole, and more. */
@@ -339,7 +340,6 @@ new_extent(struct pb_survey *survey, uint64_t offset)
 		.last_seq = survey->segment.last_seq,
 		.segment_seq = survey->segment.first_seq,
 		.offset = offset,
-		.first_time = UINT64_MAX,
 	};
 }
 
@@ -369,23 +369,15 @@ static void
 count_packet(struct pb_survey *survey, const struct pb_packet *packet,
     uint64_t seq)
 {
-	struct pb_segment_info *row = &survey->segment;
+	struct pb_tally one = { 0 };
 	uint64_t dropped;
 
-	if (packet->time_ns < survey->extent.first_time)
-		survey->extent.first_time = packet->time_ns;
-	if (packet->time_ns > survey->extent.last_time)
-		survey->extent.last_time = packet->time_ns;
-	row->last_seq = seq;
-	survey->extent.last_seq = seq;
+	pb_tally_packet(&one, packet->time_ns, packet->caplen);
+	pb_extent_count(&survey->extent, seq, &one);
+	survey->segment.last_seq = seq;
 	if (seq <= survey->counted)
 		return;
-	if (row->packets == 0 || packet->time_ns < row->first_time)
-		row->first_time = packet->time_ns;
-	if (packet->time_ns > row->last_time)
-		row->last_time = packet->time_ns;
-	row->packets++;
-	row->packet_bytes += packet->caplen;
+	pb_segment_count(&survey->segment, seq, &one);
 	note_hops(survey, packet);
 	if (pb_option_find_u64(packet->options, packet->options_len,
 	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)

@@ -16,8 +16,8 @@
 #include <sys/queue.h>
 
 #include "base/bytes.h"
+#include "recorder/store/write/chunk.h"
 #include "recorder/store/write/segment.h"
-#include "recorder/store/write/store.h"
 
 #define SLAB_BYTES	PB_SLAB_BYTES
 /* Behind the capacity lies room for the writer's filler block. */
@@ -165,10 +165,7 @@ pb_chunk_reset(struct pb_chunk *chunk)
 	chunk->len = 0;
 	chunk->first_seq = 0;
 	chunk->last_seq = 0;
-	chunk->packets = 0;
-	chunk->packet_bytes = 0;
-	chunk->first_time = 0;
-	chunk->last_time = 0;
+	chunk->tally = (struct pb_tally){ 0 };
 	chunk->drops = 0;
 	chunk->due_ms = 0;
 	chunk->digested = 0;

@@ -139,7 +139,7 @@ journal_gaps(struct pb_store *store, struct pb_stream *stream,
 			.first = c->first_seq,
 			.last = c->last_seq,
 			.reason = c->gap,
-			.time_ns = c->first_time,
+			.time_ns = c->gap_ns,
 		};
 		if (count < FACTS_MAX)
 			continue;
@@ -186,7 +186,7 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 			.first = c->first_seq,
 			.last = c->last_seq,
 			.reason = c->gap,
-			.since_ns = c->first_time,
+			.since_ns = c->gap_ns,
 		};
 
 		if (c->gap != 0)

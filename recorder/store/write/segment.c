@@ -23,6 +23,7 @@
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
+#include "recorder/store/index/count.h"
 
 /* Extents that one commit may add; the writer's queue is shorter. */
 #define EXTENTS_MAX	(2 * PB_QUEUE_CHUNKS_MAX)
@@ -84,7 +85,6 @@ static size_t	filler_bytes(uint64_t);
 static int	extent_for(struct pb_segment *, const struct pb_chunk *);
 static void	extent_take(struct pb_segment *, const void *, size_t,
 		    const struct pb_digest *);
-static void	account(struct pb_segment *, const struct pb_chunk *);
 static void	stats_options(struct pb_buf *, const struct pb_stream_info *,
 		    const struct pb_segment_info *, uint64_t);
 
@@ -165,10 +165,11 @@ pb_segment_append(struct pb_segment *segment, struct pb_chunk *chunk,
 		return pb_err_set(err, PB_ENOMEM, "no memory for extents");
 	rc = append(segment, chunk->data, chunk->len,
 	    chunk->digested == chunk->len ? &chunk->digest : NULL,
-	    chunk->last_time, err);
+	    chunk->tally.last_time, err);
 	if (rc < 0)
 		return pb_err_prefix(err, "%s", segment->path);
-	account(segment, chunk);
+	pb_extent_count(&segment->now.extent, chunk->last_seq, &chunk->tally);
+	pb_segment_count(&segment->now.row, chunk->last_seq, &chunk->tally);
 	return 0;
 }
 
@@ -604,7 +605,6 @@ extent_for(struct pb_segment *segment, const struct pb_chunk *chunk)
 			.last_seq = chunk->first_seq - 1,
 			.segment_seq = segment->now.row.first_seq,
 			.offset = segment->now.row.bytes,
-			.first_time = UINT64_MAX,
 		};
 		pb_digest_begin(&segment->now.digest);
 		segment->now.has_extent = true;
@@ -625,26 +625,6 @@ extent_take(struct pb_segment *segment, const void *data, size_t len,
 		pb_digest_add(&segment->now.digest, data, len);
 	segment->now.extent.bytes += (uint32_t)len;
 	segment->now.row.bytes += len;
-}
-
-static void
-account(struct pb_segment *segment, const struct pb_chunk *chunk)
-{
-	struct pb_extent_info *extent = &segment->now.extent;
-	struct pb_segment_info *row = &segment->now.row;
-
-	if (row->packets == 0 || chunk->first_time < row->first_time)
-		row->first_time = chunk->first_time;
-	if (chunk->last_time > row->last_time)
-		row->last_time = chunk->last_time;
-	row->packets += chunk->packets;
-	row->packet_bytes += chunk->packet_bytes;
-	row->last_seq = chunk->last_seq;
-	if (chunk->first_time < extent->first_time)
-		extent->first_time = chunk->first_time;
-	if (chunk->last_time > extent->last_time)
-		extent->last_time = chunk->last_time;
-	extent->last_seq = chunk->last_seq;
 }
 
 /* isb_starttime and isb_endtime are high word, low word (draft 4.6). */

@@ -17,23 +17,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/digest.h"
 #include "base/err.h"
 #include "recorder/store/fingerprint.h"
-#include "recorder/store/head.h"
 #include "recorder/store/index/index.h"
 #include "recorder/store/layout.h"
 #include "recorder/store/retain/retain.h"
+#include "recorder/store/write/chunk.h"
 
-/* Capacity of a chunk: with the writer's room behind it, a mebibyte. */
-#define PB_CHUNK_BYTES		((1u << 20) - (16u << 10))
-#define PB_SLAB_BYTES		(2u << 20)	/* a huge page of x86-64 and
-						 * arm64: chunks share one */
 #define PB_STREAMS_OPEN_MAX	16384		/* streams in memory */
 #define PB_QUEUE_CHUNKS_MAX	1024		/* waiting for the writer */
 
 struct pb_store;	/* opaque */
-struct pb_slab;		/* opaque */
 struct pb_stream;	/* opaque; lives until pb_store_close() */
 
 struct pb_store_opts {
@@ -45,50 +39,6 @@ struct pb_store_opts {
 	struct pb_retain_opts retain;		/* all 0: keep everything */
 	bool		 brief;			/* pb_lock_brief() */
 };
-
-struct pb_chunk {
-	struct pb_stream *stream;
-	struct pb_head	*head;		/* the chunk holds a reference */
-	uint8_t		*data;		/* page-aligned; whole blocks */
-	size_t		 len;
-	size_t		 cap;		/* PB_CHUNK_BYTES at most; more lies
-					 * behind it for the writer's filler */
-	uint64_t	 first_seq;
-	uint64_t	 last_seq;
-	uint64_t	 packets;	/* last_seq - first_seq + 1 */
-	uint64_t	 packet_bytes;	/* captured bytes */
-	uint64_t	 first_time;	/* lowest, ns */
-	uint64_t	 last_time;	/* highest */
-	/* At most PB_CHUNK_DROPS_MAX drop counts; more are added to the
-	 * last one. */
-	unsigned	 drops;
-	struct { uint64_t seq, count, time_ns; } drop[8];
-	/*
-	 * true: the writer keeps the chunk and tries again until it
-	 * succeeds or the store closes (capture); false: a failure is
-	 * reported at once and nothing of it is kept (ingest).
-	 */
-	bool		 keep_trying;
-	/*
-	 * When it shall be durable, pb_clock_mono_ms(): until then the
-	 * writer may gather more, so that one flush serves many.  0: at
-	 * once, somebody waits for it.
-	 */
-	uint64_t	 due_ms;
-	/* Called by the writer thread; the chunk is the caller's again. */
-	void		(*done)(struct pb_chunk *chunk, int rc,
-			    const struct pb_err *err);
-	void		*arg;		/* the producer's */
-	struct pb_chunk	*next;		/* whose turn it is to link */
-	struct pb_slab	*slab;		/* whose bytes `data` is (chunk.c) */
-	/* Of the first `digested` bytes, by a producer that has them in its
-	 * processor's cache; 0: the writer does it. */
-	struct pb_digest digest;
-	size_t		 digested;
-	/* A gap instead of packets: first_seq .. last_seq, data unused. */
-	enum pb_gap_reason gap;
-};
-#define PB_CHUNK_DROPS_MAX	8u
 
 /*
  * Open the store for writing, make it where there is none, recover what a
@@ -166,32 +116,6 @@ int	pb_store_last(struct pb_store *store, const struct pb_stream *stream,
  * and returns the first.  Never given twice, across crashes too.
  */
 uint64_t pb_store_take_numbers(struct pb_store *store, uint64_t count);
-
-/* A chunk of PB_CHUNK_BYTES, empty; NULL without memory.  `destroy` takes
- * NULL and drops the head. */
-struct pb_chunk *pb_chunk_create(void);
-void	pb_chunk_destroy(struct pb_chunk *chunk);
-/* Ready for the next use: empty, no head, `done` and `arg` kept. */
-void	pb_chunk_reset(struct pb_chunk *chunk);
-
-/*
- * Chunks of several sizes from memory of their own, for a producer whose
- * packets come in portions.  Of memory that no chunk uses `kept_max` bytes
- * stay for the next ones.  All chunks are back before `destroy`.
- */
-struct pb_chunk_pool;
-int	pb_chunk_pool_create(struct pb_chunk_pool **out, size_t kept_max,
-	    struct pb_err *err);
-void	pb_chunk_pool_destroy(struct pb_chunk_pool *pool);
-
-/* One that has room for `bytes`, or of PB_CHUNK_BYTES where they are more.
- * It ends with pb_chunk_destroy(). */
-struct pb_chunk *pb_chunk_take(struct pb_chunk_pool *pool, size_t bytes);
-
-/* The memory that chunks use now, in whole slabs; and how much more it
- * would be, at most, with chunks for `bytes` of packets in sequence. */
-size_t	pb_chunk_pool_used(struct pb_chunk_pool *pool);
-size_t	pb_chunk_pool_more(struct pb_chunk_pool *pool, size_t bytes);
 
 /*
  * Queue a chunk; never blocks.  The writer has it until `done`.

@@ -31,6 +31,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/owner.h"
+#include "recorder/store/index/count.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/aside.h"
@@ -69,8 +70,6 @@ static int	announce(struct pb_store *, struct pb_stream *, uint64_t,
 static void	seal_later(struct pb_store *, struct pb_stream *);
 static void	seal_aged(struct pb_store *, bool);
 static void	try_held(struct pb_store *, bool);
-static void	count_in(struct pb_stream_info *, const struct pb_chunk *,
-		    bool);
 static void	retain(struct pb_store *);
 static void	settle(void *, const struct pb_stream_info *);
 static void	mark_dirty(struct pb_store *, struct pb_stream *, uint64_t);
@@ -272,7 +271,8 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 		writer_roll_back(store, stream, rc, err);
 		return rc;
 	}
-	count_in(&stream->info, chunk, true);
+	pb_stream_count(&stream->info, chunk->first_seq, chunk->last_seq,
+	    &chunk->tally, true);
 	chunk_push(&store->written, chunk);
 	store->written_bytes += chunk->len;
 	return 0;
@@ -300,7 +300,7 @@ write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 		seal_later(store, stream);
 	stream->info.last_seq = chunk->last_seq;
 	stream->facts = true;
-	chunk->first_time = pb_clock_real_ns();	/* since when */
+	chunk->gap_ns = pb_clock_real_ns();
 	mark_dirty(store, stream, chunk->due_ms);
 	chunk_push(&store->written, chunk);
 	return 0;
@@ -336,7 +336,8 @@ write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	if (rc == 0)
 		rc = pb_index_begin(store->index, &txn, err);
 	if (rc == 0) {
-		count_in(&stream->info, chunk, false);
+		pb_stream_count(&stream->info, chunk->first_seq,
+		    chunk->last_seq, &chunk->tally, false);
 		writer_put_segment(&txn, segment, true);
 		pb_index_fill_gaps(&txn, stream->info.id, chunk->first_seq,
 		    chunk->last_seq, now_ns);
@@ -577,21 +578,6 @@ try_held(struct pb_store *store, bool last)
 		}
 	}
 	writer_flush(store);
-}
-
-/* The chunk's packets are in the stream; `tail`: at its end. */
-static void
-count_in(struct pb_stream_info *info, const struct pb_chunk *chunk, bool tail)
-{
-	pb_stream_add_times(info, chunk->first_time, chunk->last_time, tail);
-	if (info->packets == 0 || chunk->first_seq < info->first_seq)
-		info->first_seq = chunk->first_seq;
-	if (tail)
-		info->last_seq = chunk->last_seq;
-	info->packets += chunk->packets;
-	info->bytes += chunk->packet_bytes;
-	for (unsigned i = 0; i < chunk->drops; i++)
-		info->dropped += chunk->drop[i].count;
 }
 
 void

@@ -1,0 +1,54 @@
+/*
+ * recorder/store/write/fill.c - the one door through which packets enter a
+ * chunk: what is rare
+ */
+#include "recorder/store/write/fill.h"
+
+#include "pcapng/option.h"
+#include "pcapng/scan.h"
+
+void
+pb_fill_drops(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
+    uint64_t time_ns)
+{
+	unsigned at = chunk->drops;
+
+	chunk->tally.dropped += count;
+	if (at > 0 && (chunk->drop[at - 1].seq == seq ||
+	    at == PB_CHUNK_DROPS_MAX)) {
+		chunk->drop[at - 1].count += count;
+		return;
+	}
+	chunk->drop[at].seq = seq;
+	chunk->drop[at].count = count;
+	chunk->drop[at].time_ns = time_ns;
+	chunk->drops++;
+}
+
+void
+pb_fill_again(struct pb_chunk *chunk, size_t len)
+{
+	uint64_t seq = chunk->first_seq, dropped;
+	struct pb_packet packet;
+	struct pb_block block;
+
+	assert(len <= chunk->len);
+	chunk->len = 0;
+	chunk->tally = (struct pb_tally){ 0 };
+	chunk->drops = 0;
+	while (chunk->len < len && pb_scan_block(pb_fill_at(chunk),
+	    len - chunk->len, &block) == 1) {
+		if (block.type != PB_BLOCK_EPB ||
+		    pb_scan_epb(&block, &packet) < 0) {
+			chunk->len += block.len;
+			continue;
+		}
+		pb_fill_packet(chunk, block.len, seq, packet.time_ns,
+		    packet.caplen);
+		if (pb_option_find_u64(packet.options, packet.options_len,
+		    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
+			pb_fill_drops(chunk, seq, dropped, packet.time_ns);
+		seq++;
+	}
+	assert(chunk->len == len);	/* our own blocks are whole */
+}

@@ -1,0 +1,70 @@
+/*
+ * recorder/store/write/fill.h - the one door through which packets enter a
+ * chunk
+ *
+ * Capture, ingest (plain packets and all others) and import write blocks at
+ * a chunk's end, each in its own way.  A packet is in the chunk once
+ * pb_fill_packet() has seen it: its block, header and captured bytes are in
+ * the processor's cache then, and here alone all packets come by.  So what
+ * looks into packets (flows) does it there, in memory of the chunk: the
+ * writer merges that into the stream's when the chunk is committed, and one
+ * that is thrown away or rolled back has nothing to undo.
+ */
+#ifndef PB_STORE_FILL_H
+#define PB_STORE_FILL_H
+
+#include <assert.h>
+#include <string.h>
+
+#include "recorder/store/write/chunk.h"
+
+/* Where the next block goes, and how many bytes there are for it. */
+static inline uint8_t *
+pb_fill_at(const struct pb_chunk *chunk)
+{
+	return chunk->data + chunk->len;
+}
+
+static inline size_t
+pb_fill_room(const struct pb_chunk *chunk)
+{
+	return chunk->cap - chunk->len;
+}
+
+/*
+ * An Enhanced Packet Block of `len` bytes stands at pb_fill_at(): it is the
+ * chunk's next packet, number `seq`.  Numbers ascend by one.
+ */
+static inline void
+pb_fill_packet(struct pb_chunk *chunk, size_t len, uint64_t seq,
+    uint64_t time_ns, uint32_t caplen)
+{
+	if (chunk->tally.packets == 0)
+		chunk->first_seq = seq;
+	chunk->last_seq = seq;
+	chunk->len += len;
+	pb_tally_packet(&chunk->tally, time_ns, caplen);
+}
+
+/* Whole blocks that are no packets, and fit. */
+static inline void
+pb_fill_blocks(struct pb_chunk *chunk, const void *blocks, size_t len)
+{
+	assert(len <= pb_fill_room(chunk));
+	if (len > 0)
+		memcpy(pb_fill_at(chunk), blocks, len);
+	chunk->len += len;
+}
+
+/* Packet `seq` of the chunk, or the next one, tells of `count` dropped
+ * before it. */
+void	pb_fill_drops(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
+	    uint64_t time_ns);
+
+/*
+ * The chunk ends at `len`, the edge of a block: what packets it has left go
+ * through the door again, first_seq the first.
+ */
+void	pb_fill_again(struct pb_chunk *chunk, size_t len);
+
+#endif
