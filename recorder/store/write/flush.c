@@ -4,30 +4,34 @@
  * What the writer has appended since the last flush is synced, sealed and
  * committed as one batch, and answered; or, stream by stream, taken back.
  * writer.c says in which order and why.
+ *
+ * Here alone chunks are merged into what their streams come to: before, it
+ * is as committed, and there is nothing to undo.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/clock.h"
 #include "base/log.h"
+#include "recorder/store/index/count.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/repair.h"
-#include "recorder/store/write/store_impl.h"
 #include "recorder/store/write/writer_impl.h"
 
 #define FACTS_MAX	16	/* of one append to a journal */
 
+static void	merge_chunks(struct pb_store *);
+static void	close_segments(struct pb_store *);
 static void	sync_begin(struct pb_store *);
 static int	sync_stream(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
 static int	sync_segment(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
+static int	give_id(struct pb_store *, struct pb_stream *,
+		    struct pb_err *);
 static int	journal_gaps(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
 static int	commit_batch(struct pb_store *, struct pb_err *);
 static void	count_written(struct pb_store *);
-static void	put_stream_rows(struct pb_mdb_txn *, struct pb_stream *);
+static void	put_stream_rows(struct pb_store *, struct pb_mdb_txn *,
+		    struct pb_stream *);
 static void	settle_stream(struct pb_store *, struct pb_stream *);
 static void	tidy_journal(struct pb_store *, struct pb_stream *);
 
@@ -38,16 +42,20 @@ writer_flush(struct pb_store *store)
 	struct pb_stream *stream, *next;
 	struct pb_chunk *chunk;
 	struct pb_err err = { 0 };
+	bool news = store->written.head != NULL;
 	int rc;
 
 	if (store->dirty != NULL)
 		store_age_move(store);
+	merge_chunks(store);
+	close_segments(store);
 	sync_begin(store);
 	for (stream = store->dirty; stream != NULL; stream = next) {
 		next = stream->dirty_next;
 		rc = sync_stream(store, stream, &err);
 		if (rc < 0)
-			writer_roll_back(store, stream, rc, &err);
+			batch_roll_back(store, stream, rc, &err);
+		news |= stream->sealing;
 	}
 	store->flush_ms = NEVER_MS;
 	store->written_bytes = 0;
@@ -55,9 +63,10 @@ writer_flush(struct pb_store *store)
 		return;
 	rc = commit_batch(store, &err);
 	while (rc < 0 && store->dirty != NULL)
-		writer_roll_back(store, store->dirty, rc, &err);
-	if (rc == 0)
-		writer_note_success(store);
+		batch_roll_back(store, store->dirty, rc, &err);
+	/* Announcements alone say nothing of the disk's health. */
+	if (rc == 0 && news)
+		batch_note_success(store);
 	while ((stream = store->dirty) != NULL) {
 		store->dirty = stream->dirty_next;
 		stream->dirty = false;
@@ -66,6 +75,32 @@ writer_flush(struct pb_store *store)
 	count_written(store);
 	while ((chunk = chunk_pop(&store->written)) != NULL)
 		chunk->done(chunk, 0, NULL);
+}
+
+/* What the streams of the batch come to with it. */
+static void
+merge_chunks(struct pb_store *store)
+{
+	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+		copy_counters(&s->info, &s->committed);
+	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next)
+		if (c->gap != 0)
+			c->stream->info.last_seq = c->last_seq;
+		else
+			pb_stream_count(&c->stream->info, c->first_seq,
+			    c->last_seq, &c->tally, true);
+}
+
+/* Statistics are worth having, not worth failing for. */
+static void
+close_segments(struct pb_store *store)
+{
+	struct pb_err err = { 0 };
+
+	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+		if (s->sealing && s->info.own && pb_segment_close_stats(
+		    s->segment, &s->info, store->now.real_ns, &err) < 0)
+			batch_note_failure(store, &err);
 }
 
 static void
@@ -102,6 +137,8 @@ sync_stream(struct pb_store *store, struct pb_stream *stream,
 	    0;
 
 	/* After the segment: sealing gives up a descriptor. */
+	if (rc == 0 && stream->info.id == 0)
+		rc = give_id(store, stream, err);
 	if (rc == 0 && stream->facts)
 		rc = journal_gaps(store, stream, err);
 	return rc;
@@ -119,6 +156,23 @@ sync_segment(struct pb_store *store, struct pb_stream *stream,
 	if (pb_segment_row(stream->segment)->packets == 0)
 		return pb_segment_unlink(stream->segment, err);
 	return pb_segment_rename(stream->segment, store_age_seal(store), err);
+}
+
+/* It is the stream's from now on, and in the index with this batch, or with
+ * a later one. */
+static int
+give_id(struct pb_store *store, struct pb_stream *stream, struct pb_err *err)
+{
+	struct pb_stream_info info = stream->committed;
+	struct pb_fact fact;
+	int rc;
+
+	info.id = store->last_id + 1;
+	fact = pb_fact_of_stream(&info);
+	rc = pb_journal_append(store->path, &info.key, &fact, 1, err);
+	if (rc == 0)
+		stream->info.id = store->last_id = info.id;
+	return rc;
 }
 
 /* The stream's gaps of this batch: on disk before the index has them. */
@@ -179,7 +233,7 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
-		put_stream_rows(&txn, s);
+		put_stream_rows(store, &txn, s);
 	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next) {
 		struct pb_gap_info gap = {
 			.stream = c->stream->info.id,
@@ -204,12 +258,27 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 	return rc;
 }
 
+/* With a segment that is sealed goes the announcement of the next one: it
+ * may have the same number, where it never got a packet. */
 static void
-put_stream_rows(struct pb_mdb_txn *txn, struct pb_stream *stream)
+put_stream_rows(struct pb_store *store, struct pb_mdb_txn *txn,
+    struct pb_stream *stream)
 {
 	if (stream->segment != NULL)
 		writer_put_segment(txn, stream->segment, stream->sealing);
 	pb_index_put_stream(txn, &stream->info);
+	if (stream->committed.id == 0)
+		pb_index_meta_put(txn, "last_stream", store->last_id);
+	if (stream->opens != 0)
+		writer_put_open(store, txn, stream, stream->opens);
+}
+
+void
+writer_put_open(struct pb_store *store, struct pb_mdb_txn *txn,
+    const struct pb_stream *stream, uint64_t first_seq)
+{
+	pb_index_put_open(txn, stream->info.id, &stream->info.key, first_seq);
+	pb_retain_claim(store->retain, txn, stream->info.id, first_seq);
 }
 
 void
@@ -251,6 +320,8 @@ settle_stream(struct pb_store *store, struct pb_stream *stream)
 {
 	stream->facts = false;
 	copy_counters(&stream->committed, &stream->info);
+	stream->committed.id = stream->info.id;
+	atomic_store(&stream->id, stream->info.id);
 	atomic_store(&stream->durable, stream->info.last_seq);
 	/* A store that was begun anew had said less than what waited then. */
 	pthread_mutex_lock(&store->mutex);
@@ -265,7 +336,7 @@ settle_stream(struct pb_store *store, struct pb_stream *stream)
 	pb_segment_destroy(stream->segment);
 	stream->segment = NULL;
 	stream->sealing = false;
-	writer_unlink_open(store, stream);
+	batch_unlink_open(store, stream);
 	tidy_journal(store, stream);
 }
 
@@ -295,39 +366,4 @@ tidy_journal(struct pb_store *store, struct pb_stream *stream)
 		    err.text);
 	stream->journal_due = 2 * (rc < 0 ? bytes :
 	    pb_journal_bytes(store->path, key));
-}
-
-/*
- * Back to the last commit.  The stream's chunks in the batch are answered
- * or held; what its producer sends next must follow what is durable.
- */
-void
-writer_roll_back(struct pb_store *store, struct pb_stream *stream, int rc,
-    const struct pb_err *err)
-{
-	struct chunk_list kept = { NULL, NULL }, failed = { NULL, NULL };
-	struct pb_stream **link = &store->dirty;
-	struct pb_chunk *chunk;
-	struct pb_err again;
-
-	writer_note_failure(store, err);
-	while (*link != NULL && *link != stream)
-		link = &(*link)->dirty_next;
-	if (*link != NULL)
-		*link = stream->dirty_next;
-	stream->dirty = stream->facts = false;
-	if (stream->segment != NULL &&
-	    pb_segment_rollback(stream->segment, &again) < 0)
-		writer_note_failure(store, &again);
-	copy_counters(&stream->info, &stream->committed);
-	while ((chunk = chunk_pop(&store->written)) != NULL)
-		chunk_push(chunk->stream == stream ? &failed : &kept, chunk);
-	store->written = kept;
-	/* Capture keeps its numbers: its chunks are held, not refused. */
-	pthread_mutex_lock(&store->mutex);
-	if (!stream->keeps)
-		atomic_store(&stream->next, stream->info.last_seq + 1);
-	pthread_mutex_unlock(&store->mutex);
-	while ((chunk = chunk_pop(&failed)) != NULL)
-		writer_chunk_failed(store, chunk, rc, err);
 }

@@ -180,7 +180,8 @@ pb_segment_close_stats(struct pb_segment *segment,
 	struct pb_buf options, block;
 	int rc;
 
-	if (!segment->now.has_extent)
+	/* One that has its sealed name is as it will be. */
+	if (!segment->now.has_extent || segment->sealed == NULL)
 		return 0;
 	/* What packets there are comes first: they must not fail with it. */
 	rc = write_gathered(segment, err);

@@ -7,10 +7,19 @@
  * a quiet store that much of its age, and then only where nobody vouches
  * for the wall clock.
  */
+#include "base/clock.h"
 #include "recorder/store/write/store_impl.h"
 
 #define STEP_MS		1000u		/* less is not worth a row */
 #define KEEP_MS		(10u * 60000u)	/* without a commit of others */
+
+void
+store_read_clocks(struct pb_store *store)
+{
+	store->now.mono_ms = pb_clock_mono_ms();
+	store->now.real_ns = pb_clock_real_ns();
+	pb_age_look(&store->now.age);
+}
 
 void
 store_age_load(struct pb_store *store, struct pb_mdb_txn *txn)
@@ -27,10 +36,7 @@ store_age_load(struct pb_store *store, struct pb_mdb_txn *txn)
 void
 store_age_move(struct pb_store *store)
 {
-	struct pb_age_now now;
-
-	pb_age_look(&now);
-	pb_age_move(&store->age, &now);
+	pb_age_move(&store->age, &store->now.age);
 	/* What is sealed next lies behind what was sealed before. */
 	if (store->age.ms <= store->age_sealed_ms)
 		store->age.ms = store->age_sealed_ms + 1;

@@ -28,14 +28,19 @@ struct chunk_list {
 };
 
 struct pb_stream {
-	struct pb_stream_info	 info;		/* (w) with what is written */
+	struct pb_stream_info	 info;		/* (w) with the batch, once it
+						 * is flushed */
 	struct pb_stream_info	 committed;	/* (w) as the index has it */
+	uint64_t		 end;		/* (w) the last number written */
 	_Atomic uint32_t	 id;		/* 0: no row yet */
 	_Atomic uint64_t	 next;		/* (m) to write */
 	_Atomic uint64_t	 durable;	/* (w) to write */
 	struct pb_segment	*segment;	/* (w) open, or NULL */
 	uint64_t		 opened_ms;	/* (w) monotonic */
+	uint64_t		 opens;		/* (w) first number of the next
+						 * one, announced; or 0 */
 	bool			 sealing;	/* (w) its segment is to seal */
+	bool			 waits;		/* (w) has chunks in `later` */
 	bool			 dirty;		/* (w) in the batch */
 	bool			 facts;		/* (w) gaps for the journal */
 	uint64_t		 journal_due;	/* (w) bytes; 0: the bound */
@@ -44,6 +49,12 @@ struct pb_stream {
 	struct pb_stream	*dirty_next;	/* (w) */
 	struct pb_stream	*open_next;	/* (w) streams with a segment */
 	struct pb_stream	*held_next;	/* (w) streams that hold chunks */
+};
+
+/* What the clocks say, once a turn of the writer. */
+struct store_now {
+	uint64_t		 mono_ms, real_ns;
+	struct pb_age_now	 age;
 };
 
 struct pb_store {
@@ -74,6 +85,7 @@ struct pb_store {
 	uint32_t		 last_id;	/* (w) */
 	uint64_t		 told_ms;	/* of a rebuild */
 	bool			 same_boot;	/* as the last to write here */
+	struct store_now	 now;		/* (w) */
 	struct pb_age		 age;		/* (w) how long it has lived */
 	uint64_t		 age_sealed_ms;	/* (w) of the last sealed */
 	uint64_t		 age_kept_ms;	/* (w) as it was put last */
@@ -81,6 +93,8 @@ struct pb_store {
 	struct chunk_list	 written;	/* (w) */
 	uint64_t		 written_bytes;	/* (w) */
 	uint64_t		 flush_ms;	/* (w) when it is to be flushed */
+	uint64_t		 ticked_ms;	/* (w) looked at ages, held ones */
+	struct chunk_list	 later;		/* (w) to be taken after that */
 	struct pb_stream	*dirty;		/* (w) */
 	struct pb_stream	*open;		/* (w) */
 	struct pb_stream	*holders;	/* (w) */
@@ -104,17 +118,22 @@ struct pb_store {
 	struct pb_store_stats	 stats;		/* (m) */
 };
 
+/* batch.c.  Move: all of `from` behind what is in `to`. */
 void	chunk_push(struct chunk_list *list, struct pb_chunk *chunk);
 struct pb_chunk *chunk_pop(struct chunk_list *list);
+void	chunk_move(struct chunk_list *to, struct chunk_list *from);
 
-/* The stream where memory has it, or NULL. */
+/* streams.c.  The stream where memory has it, or NULL. */
 struct pb_stream *stream_in_memory(struct pb_store *store,
 	    const struct pb_stream_key *key);
+/* Until index_let_go(); NULL where the store is away, or just comes. */
+struct pb_index *index_hold(struct pb_store *store, struct pb_err *err);
+void	index_let_go(struct pb_store *store);
 /* Key, link type and id never change and are read by other threads. */
 void	copy_counters(struct pb_stream_info *to,
 	    const struct pb_stream_info *from);
 
-/* store.c: lock, index, recovery, all that is opened at the path; the writer
+/* open.c: lock, index, recovery, all that is opened at the path; the writer
  * closes and opens it again.  Closing takes what a failed opening left. */
 int	store_open_parts(struct pb_store *store, struct pb_err *err);
 /* Other threads may have the index from now on. */
@@ -124,7 +143,10 @@ void	store_close_parts(struct pb_store *store);
 /* writer.c: the thread. */
 void	*pb_writer_main(void *store);
 
-/* store_age.c.  Load: when the index has just been opened. */
+/* store_age.c.  Ask the clocks, for all of a turn. */
+void	store_read_clocks(struct pb_store *store);
+
+/* Load: when the index has just been opened. */
 void	store_age_load(struct pb_store *store, struct pb_mdb_txn *txn);
 /* Bring it up to now. */
 void	store_age_move(struct pb_store *store);

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #include "base/below.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
@@ -57,8 +56,10 @@ static int	carry_on(struct pb_store *, struct pb_stream *,
 static void	say(struct pb_store *, enum pb_log_level, const char *);
 
 void
-store_look(struct pb_store *store, uint64_t now_ms)
+store_look(struct pb_store *store)
 {
+	uint64_t now_ms = store->now.mono_ms;
+
 	if (now_ms < store->look_ms)
 		return;
 	store->look_ms = now_ms + LOOK_MS;
@@ -119,9 +120,9 @@ leave(struct pb_store *store, const char *why)
 	atomic_fetch_add(&store->changes, 1);
 	pb_log(PB_LOG_ERROR, "store", "cannot write: %s; SIGHUP begins anew "
 	    "with whatever is at the path", store->gone);
-	writer_note_failure(store, &err);
+	batch_note_failure(store, &err);
 	while (store->dirty != NULL)
-		writer_roll_back(store, store->dirty, PB_ESYS, &err);
+		batch_roll_back(store, store->dirty, PB_ESYS, &err);
 	store->flush_ms = NEVER_MS;
 	store->written_bytes = 0;
 	drop_segments(store);
@@ -132,7 +133,7 @@ leave(struct pb_store *store, const char *why)
 	pthread_mutex_unlock(&store->mutex);
 	store->away = true;
 	store->offer = PB_HOME_NOTHING;
-	store->offered_ms = pb_clock_mono_ms();
+	store->offered_ms = store->now.mono_ms;
 	store->said[0] = '\0';
 	snprintf(state, sizeof(state), "STATUS=%s", store->gone);
 	pb_notify(state);
@@ -154,7 +155,7 @@ drop_segments(struct pb_store *store)
 	struct pb_stream *stream;
 
 	while ((stream = store->open) != NULL) {
-		writer_unlink_open(store, stream);
+		batch_unlink_open(store, stream);
 		pb_segment_destroy(stream->segment);
 		stream->segment = NULL;
 		stream->sealing = false;
@@ -254,7 +255,7 @@ enter(struct pb_store *store, struct pb_err *err)
 		return rc;
 	store_is_ready(store);
 	store->away = false;
-	writer_note_success(store);
+	batch_note_success(store);
 	atomic_store(&store->take, false);
 	pthread_mutex_lock(&store->mutex);
 	store->stats.away = false;
@@ -315,7 +316,7 @@ settle(struct pb_store *store, struct pb_stream *stream, struct pb_err *err)
 	if (rc == 0) {
 		row = (struct pb_stream_info){ .key = have->key,
 		    .linktype = have->linktype, .snaplen = have->snaplen,
-		    .own = have->own, .created_ns = pb_clock_real_ns() };
+		    .own = have->own, .created_ns = store->now.real_ns };
 	} else if (row.linktype != have->linktype || (have->own &&
 	    row.last_seq > have->last_seq)) {
 		return pb_err_set(err, PB_EBUSY, "stream %s/%s at %.200s has "
@@ -336,6 +337,8 @@ take_row(struct pb_store *store, struct pb_stream *stream,
 	copy_counters(&stream->info, row);
 	copy_counters(&stream->committed, row);
 	stream->info.id = stream->committed.id = row->id;
+	stream->end = row->last_seq;
+	stream->opens = 0;
 	stream->journal_due = 0;
 	pthread_mutex_lock(&store->mutex);
 	stream->info.created_ns = stream->committed.created_ns =
@@ -361,7 +364,7 @@ carry_on(struct pb_store *store, struct pb_stream *stream,
 		.first = row->last_seq + 1,
 		.last = stream->committed.last_seq,
 		.reason = PB_GAP_DAMAGED,
-		.since_ns = pb_clock_real_ns(),
+		.since_ns = store->now.real_ns,
 	};
 	struct pb_mdb_txn txn;
 	struct pb_fact fact[2];
