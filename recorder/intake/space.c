@@ -16,11 +16,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/pages.h"
 #include "recorder/port/ingest.h"
 
 #define SIZE_BYTES(of)	((size_t)65536u << (2 * (of)))
 #define SIZES		6u		/* 64 KiB to 64 MiB */
-#define HUGE_BYTES	((size_t)2 << 20)
 /* A piece with more pages than that goes: many small bodies are worth more
  * than one large one. */
 #define WARM_MAX	(PB_SPACE_KEPT_MAX / 4)
@@ -169,31 +169,19 @@ pb_space_limit(struct pb_space *space, size_t bytes)
 
 /* --- pieces --------------------------------------------------------------- */
 
-/* From an edge where huge pages may begin, where it is that long. */
 static struct pb_space_piece *
 piece_create(unsigned of, struct pb_err *err)
 {
 	struct pb_space_piece *piece = calloc(1, sizeof(*piece));
-	size_t bytes = SIZE_BYTES(of), before = 0;
-	size_t more = bytes > HUGE_BYTES ? HUGE_BYTES : 0;
-	uint8_t *all = MAP_FAILED;
 
 	if (piece != NULL)
-		all = mmap(NULL, bytes + more, PROT_NONE, MAP_PRIVATE |
-		    MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (all == MAP_FAILED) {
+		piece->data = pb_pages_map(SIZE_BYTES(of), PROT_NONE,
+		    MAP_NORESERVE);
+	if (piece == NULL || piece->data == NULL) {
 		free(piece);
 		pb_err_set(err, PB_ENOMEM, "no memory");
 		return NULL;
 	}
-	if (more > 0)
-		before = round_to((uintptr_t)all, HUGE_BYTES) -
-		    (uintptr_t)all;
-	if (before > 0)
-		munmap(all, before);
-	if (more > before)
-		munmap(all + before + bytes, more - before);
-	piece->data = all + before;
 	piece->of = of;
 	return piece;
 }
@@ -230,8 +218,8 @@ trim(struct pb_space *space)
 static int
 open_to(struct pb_space_piece *piece, size_t bytes, struct pb_err *err)
 {
-	size_t huge = round_to(piece->open, HUGE_BYTES);
-	size_t huge_end = bytes - bytes % HUGE_BYTES;
+	size_t huge = round_to(piece->open, PB_HUGE_BYTES);
+	size_t huge_end = bytes - bytes % PB_HUGE_BYTES;
 
 	if (mprotect(piece->data + piece->open, bytes - piece->open,
 	    PROT_READ | PROT_WRITE) < 0)

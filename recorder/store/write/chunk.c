@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "base/bytes.h"
+#include "base/pages.h"
 #include "recorder/store/write/chunk.h"
 #include "recorder/store/write/segment.h"
 
@@ -258,29 +259,19 @@ bytes_give(struct pb_slab *slab, const uint8_t *bytes)
 	pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Twice as much is asked for, and what lies around an aligned piece given
- * back: only an aligned one can be one huge page. */
 static struct pb_slab *
 slab_create(struct pb_chunk_pool *pool)
 {
 	struct pb_slab *slab = calloc(1, sizeof(*slab));
-	uint8_t *all;
-	size_t before;
 
 	if (slab == NULL)
 		return NULL;
-	all = mmap(NULL, 2 * SLAB_BYTES, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (all == MAP_FAILED) {
+	slab->pool = pool;
+	slab->bytes = pb_pages_map(SLAB_BYTES, PROT_READ | PROT_WRITE, 0);
+	if (slab->bytes == NULL) {
 		free(slab);
 		return NULL;
 	}
-	before = (SLAB_BYTES - (uintptr_t)all % SLAB_BYTES) % SLAB_BYTES;
-	if (before > 0)
-		munmap(all, before);
-	slab->pool = pool;
-	slab->bytes = all + before;
-	munmap(slab->bytes + SLAB_BYTES, SLAB_BYTES - before);
 	/* Where there are none, small pages do. */
 	(void)madvise(slab->bytes, SLAB_BYTES, MADV_HUGEPAGE);
 	return slab;

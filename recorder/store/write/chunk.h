@@ -13,14 +13,14 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "base/pages.h"
 #include "recorder/store/head.h"
 #include "recorder/store/index/index.h"
 #include "recorder/store/tally.h"
 
 /* Capacity of a chunk: with the writer's room behind it, a mebibyte. */
 #define PB_CHUNK_BYTES		((1u << 20) - (16u << 10))
-#define PB_SLAB_BYTES		(2u << 20)	/* a huge page of x86-64 and
-						 * arm64: chunks share one */
+#define PB_SLAB_BYTES		PB_HUGE_BYTES	/* chunks share one */
 #define PB_CHUNK_DROPS_MAX	8u
 
 struct pb_slab;		/* opaque */
@@ -38,7 +38,7 @@ struct pb_chunk {
 	struct pb_tally	 tally;		/* of packets first_seq .. last_seq */
 	/* Drop counts; more than these are added to the last one. */
 	unsigned	 drops;
-	struct { uint64_t seq, count, time_ns; } drop[PB_CHUNK_DROPS_MAX];
+	struct pb_drop_info drop[PB_CHUNK_DROPS_MAX];
 	/*
 	 * true: the writer keeps the chunk and tries again until it
 	 * succeeds or the store closes (capture); false: a failure is
@@ -63,7 +63,6 @@ struct pb_chunk {
 	size_t		 digested;
 	/* A gap instead of packets: first_seq .. last_seq, data unused. */
 	enum pb_gap_reason gap;
-	uint64_t	 gap_ns;	/* since when, by the writer */
 };
 
 /* A chunk of PB_CHUNK_BYTES, empty; NULL without memory.  `destroy` takes
