@@ -130,6 +130,65 @@ chunks_behind_one_that_waits_keep_their_order(void **state)
 	assert_int_equal(row.last_time, FIXTURE_TIME(200));
 }
 
+/* A gap of each stream, and then what fills it. */
+static void
+late_packets_of_many_streams_share_their_commits(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_stream *stream[STREAMS];
+	struct pb_stream_key key = f->key;
+	uint64_t before, due_ms = pb_clock_mono_ms() + HOUR_MS;
+	struct pb_gap_info gap;
+	struct pb_err err;
+
+	for (int i = 0; i < STREAMS; i++) {
+		struct pb_chunk *chunk = fixture_chunk(f, 1, 10, 100);
+
+		key.epoch++;
+		assert_int_equal(pb_store_stream(f->store, &key,
+		    PB_LINKTYPE_ETHERNET, 0, false, &stream[i], &err), 0);
+		chunk->stream = stream[i];
+		chunk->gap = PB_GAP_EXPIRED;
+		assert_int_equal(fixture_submit(f, chunk), 0);
+	}
+	fixture_wait(f);
+	before = commits(f);
+	for (int i = 0; i < STREAMS; i++)
+		submit_due(f, stream[i], 1, 10, due_ms);
+	submit_due(f, f->stream, 1, 10, 0);
+	fixture_wait(f);
+	assert_int_equal(f->failed, 0);
+	for (int i = 0; i < STREAMS; i++)
+		assert_int_equal(pb_store_gaps(f->store, stream[i], 1, 10,
+		    &gap, 1, &err), 0);
+	assert_in_range(commits(f) - before, 1, 6);
+}
+
+static void
+a_gap_is_filled_once_though_packets_come_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_chunk *chunk = fixture_chunk(f, 1, 10, 100);
+	struct pb_stream_info row;
+	uint64_t first, last;
+
+	chunk->gap = PB_GAP_EXPIRED;
+	assert_int_equal(fixture_submit(f, chunk), 0);
+	/* Both are there before the first is written, and so is what comes
+	 * behind them. */
+	assert_int_equal(fixture_submit(f, fixture_chunk(f, 3, 6, 100)), 0);
+	assert_int_equal(fixture_submit(f, fixture_chunk(f, 5, 8, 100)), 0);
+	assert_int_equal(fixture_submit(f, fixture_chunk(f, 11, 20, 100)), 0);
+	assert_int_equal(fixture_submit(f, fixture_chunk(f, 7, 9, 100)), 0);
+	fixture_wait(f);
+	assert_int_equal(f->failed, 1);
+	fixture_stream_row(f, &row);
+	assert_int_equal(row.packets, 4 + 10 + 3);
+	assert_int_equal(row.last_seq, 20);
+	assert_int_equal(fixture_read(f, &ALL, &first, &last), 17);
+	assert_int_equal(first, 3);
+}
+
 static void
 closing_answers_what_the_disk_refuses(void **state)
 {
@@ -162,6 +221,8 @@ main(void)
 		IN_STORE(the_commit_that_seals_a_segment_announces_the_next),
 		IN_STORE(streams_that_begin_together_share_their_commits),
 		IN_STORE(chunks_behind_one_that_waits_keep_their_order),
+		IN_STORE(late_packets_of_many_streams_share_their_commits),
+		IN_STORE(a_gap_is_filled_once_though_packets_come_twice),
 		IN_STORE(closing_answers_what_the_disk_refuses),
 	};
 

@@ -9,14 +9,14 @@
  *                       that recovery looks at its file
  *   numbers run out     running numbers are reserved ahead of their use: what
  *                       recovery takes in must not be given again
- *   late packets        they have a segment and a commit of their own, and
- *                       look at gaps as they were committed
+ *   packets come late   into a segment of their own, which is sealed with
+ *                       its batch; whether they fill a gap shows when what
+ *                       their stream has in the batch is committed
  *
  * and with a chunk wait those of its stream that come behind it.
  */
 #include "base/owner.h"
 #include "recorder/store/index/count.h"
-#include "recorder/store/index/index_expire.h"
 #include "recorder/store/mend/aside.h"
 #include "recorder/store/write/writer_impl.h"
 
@@ -27,13 +27,8 @@ static int	write_packets(struct pb_store *, struct pb_chunk *,
 		    struct pb_err *);
 static int	write_gap(struct pb_store *, struct pb_chunk *,
 		    struct pb_err *);
-static int	write_late(struct pb_store *, struct pb_chunk *,
-		    struct pb_err *);
-static int	announce_late(struct pb_store *, const struct pb_chunk *,
-		    struct pb_err *);
-static int	commit_late(struct pb_store *, struct pb_chunk *,
-		    const struct pb_segment *, struct pb_stream_info *,
-		    struct pb_err *);
+static int	segment_for(struct pb_store *, struct pb_chunk *,
+		    struct pb_segment **, struct pb_err *);
 static int	make_segment(struct pb_store *, const struct pb_chunk *,
 		    struct pb_segment **, struct pb_err *);
 static bool	gaps_cover(struct pb_store *, const struct pb_stream *,
@@ -62,8 +57,6 @@ writer_take(struct pb_store *store, struct pb_chunk *chunk)
 		rc = batch_wait(store, chunk);
 	else if (chunk->gap != 0)
 		rc = write_gap(store, chunk, &err);
-	else if (chunk->first_seq <= stream->end)
-		rc = write_late(store, chunk, &err);
 	else
 		rc = write_packets(store, chunk, &err);
 	if (rc < 0)
@@ -82,27 +75,30 @@ static bool
 must_wait(struct pb_store *store, struct pb_chunk *chunk)
 {
 	struct pb_stream *stream = chunk->stream;
-	bool numbers = atomic_load(&store->numbers) <=
-	    store->numbers_reserved;
+	bool late = chunk->first_seq <= stream->end, ready;
 
 	if (stream->waits)
 		return true;
-	if (chunk->gap != 0)
+	if (chunk->gap != 0 || chunk->first_seq > stream->end + 1)
 		return false;
-	if (chunk->first_seq <= stream->end && numbers)
-		return store->dirty != NULL;
-	if (chunk->first_seq > stream->end + 1)
-		return false;	/* write_packets() says so */
-	if (chunk->first_seq == stream->end + 1 &&
-	    !segment_takes(store, stream, chunk)) {
+	ready = late ? stream->opens == chunk->first_seq :
+	    segment_takes(store, stream, chunk);
+	if (ready && atomic_load(&store->numbers) <= store->numbers_reserved)
+		return false;
+	if (late && !ready) {
+		if (stream->dirty)
+			return true;
+		if (!gaps_cover(store, stream, chunk->first_seq,
+		    chunk->last_seq))
+			return false;
+	}
+	if (!ready) {
 		/* Nothing is made at the path of a store that has gone. */
 		if (!store_is_there(store, NULL))
 			return false;
-		if (stream->segment != NULL)
+		if (!late && stream->segment != NULL)
 			writer_seal_later(store, stream);
 		stream->opens = chunk->first_seq;
-	} else if (numbers) {
-		return false;
 	}
 	batch_add(store, stream, 0);
 	return true;
@@ -135,30 +131,55 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
     struct pb_err *err)
 {
 	struct pb_stream *stream = chunk->stream;
-	int rc = 0;
+	bool late = chunk->first_seq <= stream->end;
+	struct pb_segment *segment;
+	int rc;
 
-	if (chunk->first_seq != stream->end + 1)
+	if (late ? stream->opens != chunk->first_seq :
+	    chunk->first_seq != stream->end + 1)
 		return order_error(store, chunk, err);
-	if (stream->segment == NULL) {
-		rc = make_segment(store, chunk, &stream->segment, err);
-		stream->opens = 0;
-		if (rc == 0) {
-			stream->opened_ms = store->now.mono_ms;
-			stream->open_next = store->open;
-			store->open = stream;
-		}
-	}
-	batch_add(store, stream, chunk->due_ms);
+	rc = segment_for(store, chunk, &segment, err);
+	batch_add(store, stream, late ? 0 : chunk->due_ms);
 	if (rc == 0)
-		rc = pb_segment_append(stream->segment, chunk, err);
+		rc = pb_segment_append(segment, chunk, err);
 	if (rc < 0) {
 		/* What else of the stream is in the batch falls with it. */
 		batch_roll_back(store, stream, rc, err);
 		return rc;
 	}
-	stream->end = chunk->last_seq;
+	if (late)
+		stream->facts = true;
+	else
+		stream->end = chunk->last_seq;
 	chunk_push(&store->written, chunk);
 	store->written_bytes += chunk->len;
+	return 0;
+}
+
+/* Its stream's open one, the one that follows, or one of its own. */
+static int
+segment_for(struct pb_store *store, struct pb_chunk *chunk,
+    struct pb_segment **out, struct pb_err *err)
+{
+	struct pb_stream *stream = chunk->stream;
+	int rc;
+
+	if (stream->opens == 0) {
+		*out = stream->segment;
+		return 0;
+	}
+	rc = make_segment(store, chunk, out, err);
+	stream->opens = 0;
+	if (rc < 0)
+		return rc;
+	if (chunk->first_seq <= stream->end) {
+		stream->late = *out;
+		return 0;
+	}
+	stream->segment = *out;
+	stream->opened_ms = store->now.mono_ms;
+	stream->open_next = store->open;
+	store->open = stream;
 	return 0;
 }
 
@@ -174,89 +195,9 @@ write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 		writer_seal_later(store, stream);
 	stream->end = chunk->last_seq;
 	stream->facts = true;
-	chunk->gap_ns = store->now.real_ns;
 	batch_add(store, stream, chunk->due_ms);
 	chunk_push(&store->written, chunk);
 	return 0;
-}
-
-/* Packets that fill a gap: a segment of their own, sealed at once. */
-static int
-write_late(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
-{
-	struct pb_stream *stream = chunk->stream;
-	struct pb_stream_info row = stream->committed;
-	struct pb_segment *segment = NULL;
-	int rc;
-
-	if (!gaps_cover(store, stream, chunk->first_seq, chunk->last_seq))
-		return order_error(store, chunk, err);
-	rc = announce_late(store, chunk, err);
-	if (rc == 0)
-		rc = make_segment(store, chunk, &segment, err);
-	if (rc == 0)
-		rc = pb_segment_append(segment, chunk, err);
-	if (rc == 0)
-		rc = pb_segment_sync(segment, err);
-	store_age_move(store);
-	if (rc == 0)
-		rc = pb_segment_rename(segment, store_age_seal(store), err);
-	if (rc == 0)
-		rc = commit_late(store, chunk, segment, &row, err);
-	/* The sender may cut what it sends again in other places: then no
-	 * file of this name would replace this one. */
-	if (rc < 0 && segment != NULL)
-		pb_segment_unlink(segment, NULL);
-	pb_segment_destroy(segment);
-	if (rc < 0) {
-		batch_note_failure(store, err);
-		return rc;
-	}
-	copy_counters(&stream->committed, &row);
-	batch_note_success(store);
-	chunk->done(chunk, 0, NULL);
-	return 0;
-}
-
-static int
-announce_late(struct pb_store *store, const struct pb_chunk *chunk,
-    struct pb_err *err)
-{
-	struct pb_mdb_txn txn;
-	int rc;
-
-	if (!store_is_there(store, err))
-		return PB_ESYS;
-	rc = pb_index_begin(store->index, &txn, err);
-	if (rc < 0)
-		return rc;
-	writer_put_open(store, &txn, chunk->stream, chunk->first_seq);
-	return pb_mdb_commit(&txn);
-}
-
-/* On disk as a fact before the index says that the gap is closed. */
-static int
-commit_late(struct pb_store *store, struct pb_chunk *chunk,
-    const struct pb_segment *segment, struct pb_stream_info *row,
-    struct pb_err *err)
-{
-	struct pb_mdb_txn txn;
-	int rc = writer_journal_fill(store, chunk, store->now.real_ns, err);
-
-	if (rc == 0)
-		rc = pb_index_begin(store->index, &txn, err);
-	if (rc < 0)
-		return rc;
-	pb_stream_count(row, chunk->first_seq, chunk->last_seq,
-	    &chunk->tally, false);
-	writer_put_segment(&txn, segment, true);
-	pb_index_fill_gaps(&txn, row->id, chunk->first_seq, chunk->last_seq,
-	    store->now.real_ns);
-	pb_index_put_fill(&txn, row->id, chunk->first_seq, chunk->last_seq);
-	writer_put_drops(&txn, chunk);
-	pb_index_put_stream(&txn, row);
-	store_age_put(store, &txn);
-	return pb_mdb_commit(&txn);
 }
 
 /* The file of one that is announced. */

@@ -93,6 +93,13 @@ batch_roll_back(struct pb_store *store, struct pb_stream *stream, int rc,
 	if (stream->segment != NULL &&
 	    pb_segment_rollback(stream->segment, &again) < 0)
 		batch_note_failure(store, &again);
+	if (stream->late != NULL) {
+		/* The sender may cut what it sends again in other places:
+		 * then no file of this name would replace this one. */
+		pb_segment_unlink(stream->late, NULL);
+		pb_segment_destroy(stream->late);
+		stream->late = NULL;
+	}
 	stream->end = stream->committed.last_seq;
 	take_out(&store->written, stream, &failed);
 	take_out(&store->later, stream, &failed);

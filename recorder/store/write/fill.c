@@ -19,10 +19,9 @@ pb_fill_drops(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
 		chunk->drop[at - 1].count += count;
 		return;
 	}
-	chunk->drop[at].seq = seq;
-	chunk->drop[at].count = count;
-	chunk->drop[at].time_ns = time_ns;
-	chunk->drops++;
+	chunk->drop[chunk->drops++] = (struct pb_drop_info){
+		.seq = seq, .count = count, .time_ns = time_ns,
+	};
 }
 
 void

@@ -9,6 +9,7 @@
  * is as committed, and there is nothing to undo.
  */
 #include "base/log.h"
+#include "base/owner.h"
 #include "recorder/store/index/count.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
@@ -17,6 +18,7 @@
 
 #define FACTS_MAX	16	/* of one append to a journal */
 
+static bool	is_late(const struct pb_chunk *);
 static void	merge_chunks(struct pb_store *);
 static void	close_segments(struct pb_store *);
 static void	sync_begin(struct pb_store *);
@@ -26,12 +28,16 @@ static int	sync_segment(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
 static int	give_id(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
-static int	journal_gaps(struct pb_store *, struct pb_stream *,
+static int	journal_facts(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
 static int	commit_batch(struct pb_store *, struct pb_err *);
 static void	count_written(struct pb_store *);
 static void	put_stream_rows(struct pb_store *, struct pb_mdb_txn *,
 		    struct pb_stream *);
+static void	put_segment_rows(struct pb_mdb_txn *, struct pb_segment *,
+		    bool);
+static void	put_chunk_rows(struct pb_mdb_txn *, const struct pb_chunk *,
+		    uint64_t);
 static void	settle_stream(struct pb_store *, struct pb_stream *);
 static void	tidy_journal(struct pb_store *, struct pb_stream *);
 
@@ -77,6 +83,13 @@ writer_flush(struct pb_store *store)
 		chunk->done(chunk, 0, NULL);
 }
 
+/* Does it fill a gap? */
+static bool
+is_late(const struct pb_chunk *chunk)
+{
+	return chunk->first_seq <= chunk->stream->committed.last_seq;
+}
+
 /* What the streams of the batch come to with it. */
 static void
 merge_chunks(struct pb_store *store)
@@ -88,7 +101,7 @@ merge_chunks(struct pb_store *store)
 			c->stream->info.last_seq = c->last_seq;
 		else
 			pb_stream_count(&c->stream->info, c->first_seq,
-			    c->last_seq, &c->tally, true);
+			    c->last_seq, &c->tally, !is_late(c));
 }
 
 /* Statistics are worth having, not worth failing for. */
@@ -124,23 +137,33 @@ sync_begin(struct pb_store *store)
 {
 	if (store->dirty == NULL || store->dirty->dirty_next == NULL)
 		return;
-	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+	for (struct pb_stream *s = store->dirty; s != NULL;
+	    s = s->dirty_next) {
 		if (s->segment != NULL)
 			pb_segment_sync_soon(s->segment);
+		if (s->late != NULL)
+			pb_segment_sync_soon(s->late);
+	}
 }
 
 static int
 sync_stream(struct pb_store *store, struct pb_stream *stream,
     struct pb_err *err)
 {
-	int rc = stream->segment != NULL ? sync_segment(store, stream, err) :
-	    0;
+	int rc = 0;
 
+	if (stream->segment != NULL)
+		rc = sync_segment(store, stream, err);
+	if (rc == 0 && stream->late != NULL)
+		rc = pb_segment_sync(stream->late, err);
+	if (rc == 0 && stream->late != NULL)
+		rc = pb_segment_rename(stream->late, store_age_seal(store),
+		    err);
 	/* After the segment: sealing gives up a descriptor. */
 	if (rc == 0 && stream->info.id == 0)
 		rc = give_id(store, stream, err);
 	if (rc == 0 && stream->facts)
-		rc = journal_gaps(store, stream, err);
+		rc = journal_facts(store, stream, err);
 	return rc;
 }
 
@@ -164,6 +187,7 @@ static int
 give_id(struct pb_store *store, struct pb_stream *stream, struct pb_err *err)
 {
 	struct pb_stream_info info = stream->committed;
+	char dir[PATH_MAX];
 	struct pb_fact fact;
 	int rc;
 
@@ -172,12 +196,16 @@ give_id(struct pb_store *store, struct pb_stream *stream, struct pb_err *err)
 	rc = pb_journal_append(store->path, &info.key, &fact, 1, err);
 	if (rc == 0)
 		stream->info.id = store->last_id = info.id;
+	/* Where it is that, a peer and the log hear what to do. */
+	else if (pb_layout_stream(dir, store->path, &info.key, NULL) == 0)
+		pb_owner_explain(store->path, dir, err);
 	return rc;
 }
 
-/* The stream's gaps of this batch: on disk before the index has them. */
+/* The gaps of this batch, and what fills some: on disk before the index has
+ * them. */
 static int
-journal_gaps(struct pb_store *store, struct pb_stream *stream,
+journal_facts(struct pb_store *store, struct pb_stream *stream,
     struct pb_err *err)
 {
 	struct pb_fact facts[FACTS_MAX];
@@ -186,14 +214,14 @@ journal_gaps(struct pb_store *store, struct pb_stream *stream,
 
 	for (struct pb_chunk *c = store->written.head; c != NULL && rc == 0;
 	    c = c->next) {
-		if (c->stream != stream || c->gap == 0)
+		if (c->stream != stream || (c->gap == 0 && !is_late(c)))
 			continue;
 		facts[count++] = (struct pb_fact){
-			.kind = PB_FACT_GAP,
+			.kind = c->gap != 0 ? PB_FACT_GAP : PB_FACT_FILL,
 			.first = c->first_seq,
 			.last = c->last_seq,
 			.reason = c->gap,
-			.time_ns = c->gap_ns,
+			.time_ns = store->now.real_ns,
 		};
 		if (count < FACTS_MAX)
 			continue;
@@ -205,21 +233,6 @@ journal_gaps(struct pb_store *store, struct pb_stream *stream,
 		rc = pb_journal_append(store->path, &stream->info.key, facts,
 		    count, err);
 	return rc;
-}
-
-int
-writer_journal_fill(struct pb_store *store, const struct pb_chunk *chunk,
-    uint64_t now_ns, struct pb_err *err)
-{
-	struct pb_fact fact = {
-		.kind = PB_FACT_FILL,
-		.first = chunk->first_seq,
-		.last = chunk->last_seq,
-		.time_ns = now_ns,
-	};
-
-	return pb_journal_append(store->path, &chunk->stream->info.key, &fact,
-	    1, err);
 }
 
 static int
@@ -234,19 +247,8 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 		return rc;
 	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
 		put_stream_rows(store, &txn, s);
-	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next) {
-		struct pb_gap_info gap = {
-			.stream = c->stream->info.id,
-			.first = c->first_seq,
-			.last = c->last_seq,
-			.reason = c->gap,
-			.since_ns = c->gap_ns,
-		};
-
-		if (c->gap != 0)
-			pb_index_add_gap(&txn, &gap);
-		writer_put_drops(&txn, c);
-	}
+	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next)
+		put_chunk_rows(&txn, c, store->now.real_ns);
 	if (numbers + NUMBERS_AHEAD / 2 > reserved) {
 		reserved = numbers + NUMBERS_AHEAD;
 		pb_index_meta_put(&txn, "numbers", reserved);
@@ -265,24 +267,21 @@ put_stream_rows(struct pb_store *store, struct pb_mdb_txn *txn,
     struct pb_stream *stream)
 {
 	if (stream->segment != NULL)
-		writer_put_segment(txn, stream->segment, stream->sealing);
+		put_segment_rows(txn, stream->segment, stream->sealing);
+	if (stream->late != NULL)
+		put_segment_rows(txn, stream->late, true);
 	pb_index_put_stream(txn, &stream->info);
 	if (stream->committed.id == 0)
 		pb_index_meta_put(txn, "last_stream", store->last_id);
-	if (stream->opens != 0)
-		writer_put_open(store, txn, stream, stream->opens);
+	if (stream->opens == 0)
+		return;
+	pb_index_put_open(txn, stream->info.id, &stream->info.key,
+	    stream->opens);
+	pb_retain_claim(store->retain, txn, stream->info.id, stream->opens);
 }
 
-void
-writer_put_open(struct pb_store *store, struct pb_mdb_txn *txn,
-    const struct pb_stream *stream, uint64_t first_seq)
-{
-	pb_index_put_open(txn, stream->info.id, &stream->info.key, first_seq);
-	pb_retain_claim(store->retain, txn, stream->info.id, first_seq);
-}
-
-void
-writer_put_segment(struct pb_mdb_txn *txn, const struct pb_segment *segment,
+static void
+put_segment_rows(struct pb_mdb_txn *txn, struct pb_segment *segment,
     bool sealed)
 {
 	const struct pb_segment_info *row = pb_segment_row(segment);
@@ -299,17 +298,26 @@ writer_put_segment(struct pb_mdb_txn *txn, const struct pb_segment *segment,
 		pb_index_put_extent(txn, &extents[i]);
 }
 
-void
-writer_put_drops(struct pb_mdb_txn *txn, const struct pb_chunk *chunk)
+/* What the chunk tells beside its packets. */
+static void
+put_chunk_rows(struct pb_mdb_txn *txn, const struct pb_chunk *chunk,
+    uint64_t now_ns)
 {
-	for (unsigned i = 0; i < chunk->drops; i++) {
-		struct pb_drop_info drop = {
-			.stream = chunk->stream->info.id,
-			.seq = chunk->drop[i].seq,
-			.count = chunk->drop[i].count,
-			.time_ns = chunk->drop[i].time_ns,
-		};
+	uint32_t id = chunk->stream->info.id;
+	uint64_t first = chunk->first_seq, last = chunk->last_seq;
 
+	if (chunk->gap != 0) {
+		pb_index_add_gap(txn, &(struct pb_gap_info){ .stream = id,
+		    .first = first, .last = last, .reason = chunk->gap,
+		    .since_ns = now_ns });
+	} else if (is_late(chunk)) {
+		pb_index_fill_gaps(txn, id, first, last, now_ns);
+		pb_index_put_fill(txn, id, first, last);
+	}
+	for (unsigned i = 0; i < chunk->drops; i++) {
+		struct pb_drop_info drop = chunk->drop[i];
+
+		drop.stream = id;
 		pb_index_put_drop(txn, &drop);
 	}
 }
@@ -328,6 +336,8 @@ settle_stream(struct pb_store *store, struct pb_stream *stream)
 	if (atomic_load(&stream->next) <= stream->info.last_seq)
 		atomic_store(&stream->next, stream->info.last_seq + 1);
 	pthread_mutex_unlock(&store->mutex);
+	pb_segment_destroy(stream->late);
+	stream->late = NULL;
 	if (stream->segment == NULL)
 		return;
 	pb_segment_commit(stream->segment);

@@ -36,13 +36,14 @@ struct pb_stream {
 	_Atomic uint64_t	 next;		/* (m) to write */
 	_Atomic uint64_t	 durable;	/* (w) to write */
 	struct pb_segment	*segment;	/* (w) open, or NULL */
+	struct pb_segment	*late;		/* (w) fills a gap, in the batch */
 	uint64_t		 opened_ms;	/* (w) monotonic */
 	uint64_t		 opens;		/* (w) first number of the next
 						 * one, announced; or 0 */
 	bool			 sealing;	/* (w) its segment is to seal */
 	bool			 waits;		/* (w) has chunks in `later` */
 	bool			 dirty;		/* (w) in the batch */
-	bool			 facts;		/* (w) gaps for the journal */
+	bool			 facts;		/* (w) for the journal */
 	uint64_t		 journal_due;	/* (w) bytes; 0: the bound */
 	bool			 keeps;		/* (w) its producer is capture */
 	struct chunk_list	 held;		/* (w) to be tried again */

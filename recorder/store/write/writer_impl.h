@@ -16,17 +16,6 @@ void	writer_seal_later(struct pb_store *store, struct pb_stream *stream);
 
 /* flush.c: after it, what was in `written` is durable, or was answered. */
 void	writer_flush(struct pb_store *store);
-/* Rows of one segment, of one that will be, and of a chunk's drop counts. */
-void	writer_put_segment(struct pb_mdb_txn *txn,
-	    const struct pb_segment *segment, bool sealed);
-void	writer_put_open(struct pb_store *store, struct pb_mdb_txn *txn,
-	    const struct pb_stream *stream, uint64_t first_seq);
-void	writer_put_drops(struct pb_mdb_txn *txn,
-	    const struct pb_chunk *chunk);
-/* Late packets: on disk before the index says that a gap is closed. */
-int	writer_journal_fill(struct pb_store *store,
-	    const struct pb_chunk *chunk, uint64_t now_ns,
-	    struct pb_err *err);
 
 /* vanish.c: look, and leave what is gone, or begin anew; now and then. */
 void	store_look(struct pb_store *store);
