@@ -17,11 +17,14 @@
 
 static volatile sig_atomic_t stopped;
 
+static bool	stop_asked(void *);
 static void	name_of_host(char[static PB_NAME_BYTES_MAX + 1]);
 static void	on_signal(int);
 static int	complain(const struct pb_command *, int, char **,
 		    const struct option *);
 static void	vcomplain(const char *, const char *, va_list);
+
+const struct pb_stop pb_cli_stop = { .asked = stop_asked };
 
 void
 pb_cli_help(const struct pb_command *command)
@@ -182,6 +185,12 @@ pb_cli_index(struct pb_cli *cli, struct pb_index **out, struct pb_err *err)
 	return rc;
 }
 
+void
+pb_cli_out(struct pb_out *out)
+{
+	pb_out_init(out, STDOUT_FILENO, "standard output", &pb_cli_stop);
+}
+
 int
 pb_cli_fail(const struct pb_err *err)
 {
@@ -278,6 +287,13 @@ static void
 on_signal(int sig)
 {
 	stopped = sig;
+}
+
+static bool
+stop_asked(void *arg)
+{
+	(void)arg;
+	return stopped != 0;
 }
 
 /* What getopt found wrong, in our words, with the nearest right ones. */

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/out.h"
 #include "base/owner.h"
 #include "conf/conf.h"
 #include "recorder/store/index/index.h"
@@ -97,6 +98,9 @@ int	pb_cli_enter(struct pb_cli *cli, bool write, struct pb_err *err);
 int	pb_cli_index(struct pb_cli *cli, struct pb_index **out,
 	    struct pb_err *err);
 
+/* Standard output. */
+void	pb_cli_out(struct pb_out *out);
+
 /* Print the error; the exit status it calls for. */
 int	pb_cli_fail(const struct pb_err *err);
 /* Print a complaint about usage; PB_EXIT_USAGE. */
@@ -113,6 +117,7 @@ void	pb_cli_note(const char *fmt, ...)
  */
 void	pb_cli_catch_signals(void);
 int	pb_cli_stopped(void);
+extern const struct pb_stop pb_cli_stop;	/* the same for a library */
 _Noreturn void pb_cli_die(int sig);
 
 /*

@@ -267,7 +267,7 @@ list(struct pb_cli *cli, const struct request *request, struct pb_err *err)
 		listing->request = request;
 		listing->conf = cli->store_dir == NULL ? cli->conf : NULL;
 		listing->store = cli->store;
-		pb_out_init(&listing->out, STDOUT_FILENO, "standard output");
+		pb_cli_out(&listing->out);
 		if (request->json)
 			pb_table_init(&listing->table, &listing->out,
 			    json_columns, COUNT(json_columns), true);

@@ -24,7 +24,7 @@
 #include "cli/import/inlet.h"
 #include "cli/import/importer.h"
 #include "cli/import/input.h"
-#include "cli/out.h"
+#include "base/out.h"
 #include "cli/progress.h"
 
 /* One import makes so many streams at most: half of what a store opens. */
@@ -353,7 +353,7 @@ report(struct import *import, struct pb_err *err)
 	struct pb_out out;
 	int rc;
 
-	pb_out_init(&out, STDOUT_FILENO, "standard output");
+	pb_cli_out(&out);
 	if (import->json)
 		report_streams(import, &out);
 	for (uint32_t i = 0; i < import->files; i++)

@@ -38,7 +38,7 @@ pb_cmd_interfaces(struct pb_cli *cli, const struct pb_command *command,
 	rc = pb_cli_plain_options(command, argc, argv, &json, NULL);
 	if (rc >= 0)
 		return rc;
-	pb_out_init(&out, STDOUT_FILENO, "standard output");
+	pb_cli_out(&out);
 	pb_table_init(&listing.table, &out, columns,
 	    sizeof(columns) / sizeof(columns[0]), json);
 	listing.err.code = 0;

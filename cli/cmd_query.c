@@ -23,7 +23,7 @@
 #include "base/text.h"
 #include "cli/query/export.h"
 #include "cli/query/lines.h"
-#include "cli/out.h"
+#include "base/out.h"
 #include "cli/query/search.h"
 #include "cli/query/select.h"
 #include "cli/query/target.h"
@@ -449,7 +449,7 @@ open_sink(struct query *query, struct pb_err *err)
 	int rc;
 
 	if (query->file == NULL) {
-		pb_out_init(&query->out, STDOUT_FILENO, "standard output");
+		pb_cli_out(&query->out);
 		pb_lines_init(&query->lines, &query->out, query->json,
 		    query->comments);
 		return 0;
@@ -458,7 +458,8 @@ open_sink(struct query *query, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	pb_out_init(&query->out, query->target.fd,
-	    strcmp(query->file, "-") == 0 ? "standard output" : query->file);
+	    strcmp(query->file, "-") == 0 ? "standard output" : query->file,
+	    &pb_cli_stop);
 	opts.single = pb_search_streams(query->search) == 1 &&
 	    !query->follow;
 	rc = pb_export_create(&query->export, &query->out, &opts, err);

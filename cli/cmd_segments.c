@@ -49,7 +49,7 @@ pb_cmd_segments(struct pb_cli *cli, const struct pb_command *command,
 		return rc;
 	if (pb_cli_index(cli, &listing.index, &err) < 0)
 		return pb_cli_fail(&err);
-	pb_out_init(&out, STDOUT_FILENO, "standard output");
+	pb_cli_out(&out);
 	pb_table_init(&listing.table, &out, columns,
 	    sizeof(columns) / sizeof(columns[0]), json);
 	rc = pb_cli_streams(listing.index, stream, print_segments, &listing,

@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/status/live.h"
-#include "cli/out.h"
+#include "base/out.h"
 #include "cli/status/report.h"
 
 static int	gather(struct pb_report *, struct pb_cli *, struct pb_err *);
@@ -56,7 +56,7 @@ pb_cmd_status(struct pb_cli *cli, const struct pb_command *command, int argc,
 		pb_err_set(&err, PB_ENOMEM, "no memory for the status");
 		return pb_cli_fail(&err);
 	}
-	pb_out_init(&out, STDOUT_FILENO, "standard output");
+	pb_cli_out(&out);
 	rc = gather(report, cli, &err);
 	if (rc == 0)
 		rc = json ? print_json(report, &out, &err) :

@@ -39,7 +39,7 @@ pb_cmd_streams(struct pb_cli *cli, const struct pb_command *command,
 		return rc;
 	if (pb_cli_index(cli, &index, &err) < 0)
 		return pb_cli_fail(&err);
-	pb_out_init(&out, STDOUT_FILENO, "standard output");
+	pb_cli_out(&out);
 	pb_table_init(&table, &out, columns,
 	    sizeof(columns) / sizeof(columns[0]), json);
 	rc = pb_cli_streams(index, stream, print_stream, &table, &err);

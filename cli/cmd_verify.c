@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "base/out.h"
 #include "cli/progress.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/repair.h"
@@ -101,7 +101,7 @@ verify(struct pb_cli *cli, const char *stream, bool repair, bool json,
 	if (rc < 0)
 		return rc;
 	setpriority(PRIO_PROCESS, 0, NICE);
-	pb_out_init(&v.out, STDOUT_FILENO, "standard output");
+	pb_cli_out(&v.out);
 	if (repair)
 		rc = pb_repair_create(&v.repair, &rebuild, err);
 	if (rc == 0)

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
-#include "cli/out.h"
+#include "base/out.h"
 
 #define PB_TABLE_COLUMNS_MAX	16
 #define PB_TABLE_ROWS_HELD	512	/* measured for their widths */

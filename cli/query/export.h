@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "cli/out.h"
+#include "base/out.h"
 #include "recorder/store/read/cursor.h"
 
 #define PB_EXPORT_INTERFACES_MAX 65536u

@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/out.h"
+#include "base/out.h"
 #include "recorder/store/read/cursor.h"
 
 /* The origin and the nodes after it, as far as the packet has records. */

@@ -122,7 +122,7 @@ table_text(bool json, const char *second)
 	int fd = memfd_create("table", 0);
 	ssize_t n;
 
-	pb_out_init(&out, fd, "test");
+	pb_out_init(&out, fd, "test", NULL);
 	pb_table_init(&table, &out, columns, COUNT(columns), json);
 	table_row(&table, "a", 1, true);
 	table_row(&table, second, 1536, false);
@@ -178,7 +178,7 @@ no_rows_print_nothing(void **state)
 
 	(void)state;
 	for (int json = 0; json < 2; json++) {
-		pb_out_init(&out, fd, "test");
+		pb_out_init(&out, fd, "test", NULL);
 		pb_table_init(&table, &out, columns, COUNT(columns), json);
 		assert_int_equal(pb_table_end(&table, &err), 0);
 		pb_table_finish(&table);
@@ -197,7 +197,7 @@ many_rows_pass_through_bounded_memory(void **state)
 	int fd = open("/dev/null", O_WRONLY);
 
 	(void)state;
-	pb_out_init(&out, fd, "test");
+	pb_out_init(&out, fd, "test", NULL);
 	pb_table_init(&table, &out, columns, COUNT(columns), false);
 	for (uint64_t i = 0; i < 20 * PB_TABLE_ROWS_HELD; i++) {
 		table_row(&table, "name", i, true);

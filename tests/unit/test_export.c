@@ -42,7 +42,7 @@ file_begin(struct file *f, bool comments, bool single)
 	memset(f, 0, sizeof(*f));
 	f->fd = memfd_create("export", 0);
 	assert_true(f->fd >= 0);
-	pb_out_init(&f->out, f->fd, "test");
+	pb_out_init(&f->out, f->fd, "test", NULL);
 	assert_int_equal(pb_export_create(&f->export, &f->out, &opts, NULL),
 	    0);
 }
@@ -359,7 +359,7 @@ many_interfaces_are_told_apart(void **state)
 
 	(void)state;
 	assert_non_null(data);
-	pb_out_init(&out, fd, "test");
+	pb_out_init(&out, fd, "test", NULL);
 	assert_int_equal(pb_export_create(&export, &out, &opts, NULL), 0);
 	/* The same epoch: names alone tell them apart. */
 	for (size_t i = 0; i < HEADS; i++) {
@@ -430,7 +430,7 @@ a_full_disk_is_an_error_and_a_closed_pipe_is_known(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(pipe(fd), 0);
 	close(fd[0]);
-	pb_out_init(&out, fd[1], "the pipe");
+	pb_out_init(&out, fd[1], "the pipe", NULL);
 	assert_int_equal(pb_out_text(&out, "lost"), 0);
 	assert_true(pb_out_flush(&out, &err) < 0);
 	assert_true(pb_out_gone(&out));
@@ -440,7 +440,7 @@ a_full_disk_is_an_error_and_a_closed_pipe_is_known(void **state)
 	close(fd[1]);
 	fd[1] = open("/dev/full", O_WRONLY);
 	assert_true(fd[1] >= 0);
-	pb_out_init(&out, fd[1], "the disk");
+	pb_out_init(&out, fd[1], "the disk", NULL);
 	assert_int_equal(pb_out_text(&out, "lost"), 0);
 	assert_int_equal(pb_out_flush(&out, &err), PB_ENOSPC);
 	assert_false(pb_out_gone(&out));

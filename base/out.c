@@ -1,23 +1,23 @@
 /*
- * cli/out.c - a descriptor that is written to in large pieces
+ * base/out.c - a descriptor that is written to in large pieces
  */
-#include "cli/out.h"
+#include "base/out.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
-
 static int	fail_memory(struct pb_out *);
 
 void
-pb_out_init(struct pb_out *out, int fd, const char *name)
+pb_out_init(struct pb_out *out, int fd, const char *name,
+    const struct pb_stop *stop)
 {
 	memset(out, 0, sizeof(*out));
 	out->fd = fd;
 	out->name = name;
+	out->stop = stop;
 	pb_buf_init(&out->buf, PB_OUT_BYTES + 1);
 }
 
@@ -100,7 +100,7 @@ pb_out_flush(struct pb_out *out, struct pb_err *err)
 		n = write(out->fd, out->buf.data + done, out->buf.len - done);
 		if (n >= 0) {
 			done += (size_t)n;
-		} else if (errno != EINTR || pb_cli_stopped() != 0) {
+		} else if (errno != EINTR || pb_stopped(out->stop)) {
 			out->gone = errno == EPIPE;
 			out->rc = pb_err_sys(&out->err, "write %s", out->name);
 		}

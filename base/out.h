@@ -1,14 +1,14 @@
 /*
- * cli/out.h - a descriptor that is written to in large pieces
+ * base/out.h - a descriptor that is written to in large pieces
  *
- * What `pb` prints goes through one of these: rows and packets gather in
- * a buffer and leave by write(2) when it is full or flushed.  The error is
- * sticky: after the first failure nothing more is written, and the caller
- * asks when it suits.  A reader that went away (`pb query | head`) is a
- * failure of its own kind, pb_out_gone(), because it is no error.
+ * Rows and packets gather in a buffer and leave by write(2) when it is full
+ * or flushed.  The error is sticky: after the first failure nothing more is
+ * written, and the caller asks when it suits.  A reader that went away
+ * (`pb query | head`) is a failure of its own kind, pb_out_gone(), because
+ * it is no error.
  */
-#ifndef PB_CLI_OUT_H
-#define PB_CLI_OUT_H
+#ifndef PB_BASE_OUT_H
+#define PB_BASE_OUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/stop.h"
 
 /* The largest piece that pb_out_room() can be asked for: a stored block
  * and the comments of its way fit in. */
@@ -24,13 +25,17 @@
 struct pb_out {
 	int		 fd;		/* the caller's */
 	const char	*name;		/* for errors; borrowed */
+	const struct pb_stop *stop;	/* borrowed */
 	struct pb_buf	 buf;
 	struct pb_err	 err;		/* of the first failure */
 	int		 rc;		/* its code, else 0 */
 	bool		 gone;		/* ... was that nobody reads */
 };
 
-void	 pb_out_init(struct pb_out *out, int fd, const char *name);
+/* A write(2) that a signal interrupts is tried again unless `stop` (may be
+ * NULL) was asked for. */
+void	 pb_out_init(struct pb_out *out, int fd, const char *name,
+	    const struct pb_stop *stop);
 void	 pb_out_finish(struct pb_out *out);	/* does not flush */
 
 /* Append; 0 or the sticky error. */
