@@ -19,9 +19,10 @@ LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
 LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             recorder/store/facts recorder/store/read recorder/store/mend \
             recorder/store/retain recorder/store/write \
-            recorder/filter recorder/capture recorder/intake recorder/port \
+            recorder/filter recorder/query recorder/capture \
+            recorder/intake recorder/port \
             shipper shipper/ship shipper/letters shipper/http \
-            cli cli/query cli/import cli/status
+            cli cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB      := $(BUILD)/libpb.a

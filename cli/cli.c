@@ -14,7 +14,6 @@
 #include "base/below.h"
 #include "base/text.h"
 
-
 static volatile sig_atomic_t stopped;
 
 static bool	stop_asked(void *);
@@ -245,24 +244,6 @@ pb_cli_die(int sig)
 	signal(sig, SIG_DFL);
 	raise(sig);
 	_exit(128 + sig);
-}
-
-int
-pb_cli_streams(struct pb_index *index, const char *glob,
-    int (*each)(void *arg, const struct pb_stream_info *info,
-    struct pb_err *err), void *arg, struct pb_err *err)
-{
-	const struct pb_stream_info *row;
-	char name[PB_STREAM_NAME_MAX];
-	struct pb_rows rows;
-	int rc = 0;
-
-	pb_rows_streams(&rows, index, NULL, err);
-	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
-		if (glob == NULL ||
-		    pb_glob_match(glob, pb_stream_name(name, &row->key)))
-			rc = each(arg, row, err);
-	return rc != 0 ? rc : rows.rc;
 }
 
 /* The host's name as a node's: what is not allowed in one becomes `-`. */

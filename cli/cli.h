@@ -120,13 +120,4 @@ int	pb_cli_stopped(void);
 extern const struct pb_stop pb_cli_stop;	/* the same for a library */
 _Noreturn void pb_cli_die(int sig);
 
-/*
- * Call `each` for the streams of the index in the order of their names,
- * those whose name matches `glob` (NULL: all).  Nonzero from `each` ends
- * it and is returned; pages of rows, not all at once.
- */
-int	pb_cli_streams(struct pb_index *index, const char *glob,
-	    int (*each)(void *arg, const struct pb_stream_info *info,
-	    struct pb_err *err), void *arg, struct pb_err *err);
-
 #endif

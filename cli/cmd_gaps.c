@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include "recorder/query/select.h"
+
 static const struct pb_column columns[] = {
 	{ "node", false },
 	{ "interface", false },
@@ -46,7 +48,7 @@ pb_cmd_gaps(struct pb_cli *cli, const struct pb_command *command, int argc,
 	pb_cli_out(&out);
 	pb_table_init(&listing.table, &out, columns,
 	    sizeof(columns) / sizeof(columns[0]), json);
-	rc = pb_cli_streams(listing.index, stream, print_gaps, &listing,
+	rc = pb_streams_each(listing.index, stream, print_gaps, &listing,
 	    &err);
 	if (rc == 0)
 		rc = pb_table_end(&listing.table, &err);

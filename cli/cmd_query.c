@@ -21,12 +21,12 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "cli/query/export.h"
-#include "cli/query/lines.h"
+#include "recorder/query/export.h"
+#include "recorder/query/lines.h"
 #include "base/out.h"
-#include "cli/query/search.h"
-#include "cli/query/select.h"
-#include "cli/query/target.h"
+#include "recorder/query/search.h"
+#include "recorder/query/select.h"
+#include "recorder/query/target.h"
 #include "recorder/store/home.h"
 #include "recorder/store/read/segment_file.h"
 
@@ -224,7 +224,7 @@ run(struct query *query, struct pb_err *err)
 	query->commits = pb_index_commits(query->index);
 	rc = pb_search_create(&query->search, query->index,
 	    query->cli->store, &query->select, pb_buf_cstr(&query->filter),
-	    err);
+	    &pb_cli_stop, err);
 	if (rc == 0 && pb_search_passed_over(query->search) > 0)
 		pb_cli_note("the filter says nothing of the link type of %zu "
 		    "streams; they are left out",
@@ -263,7 +263,7 @@ run_rounds(struct query *query, struct pb_err *err)
 		return rc;
 	rc = one_round(query, err);
 	if (rc == 0 && query->export != NULL && query->packets == 0)
-		rc = pb_cli_streams(query->index, NULL, add_interface, query,
+		rc = pb_streams_each(query->index, NULL, add_interface, query,
 		    err);
 	while (rc >= 0 && query->follow && query->left > 0) {
 		rc = pb_out_flush(&query->out, err);

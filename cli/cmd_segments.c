@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "recorder/query/select.h"
 #include "recorder/store/layout.h"
 
 static const struct pb_column columns[] = {
@@ -52,7 +53,7 @@ pb_cmd_segments(struct pb_cli *cli, const struct pb_command *command,
 	pb_cli_out(&out);
 	pb_table_init(&listing.table, &out, columns,
 	    sizeof(columns) / sizeof(columns[0]), json);
-	rc = pb_cli_streams(listing.index, stream, print_segments, &listing,
+	rc = pb_streams_each(listing.index, stream, print_segments, &listing,
 	    &err);
 	if (rc == 0)
 		rc = pb_table_end(&listing.table, &err);

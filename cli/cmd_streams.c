@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include "recorder/query/select.h"
+
 static const struct pb_column columns[] = {
 	{ "node", false },
 	{ "interface", false },
@@ -42,7 +44,7 @@ pb_cmd_streams(struct pb_cli *cli, const struct pb_command *command,
 	pb_cli_out(&out);
 	pb_table_init(&table, &out, columns,
 	    sizeof(columns) / sizeof(columns[0]), json);
-	rc = pb_cli_streams(index, stream, print_stream, &table, &err);
+	rc = pb_streams_each(index, stream, print_stream, &table, &err);
 	if (rc == 0)
 		rc = pb_table_end(&table, &err);
 	pb_table_finish(&table);

@@ -11,6 +11,7 @@
 #include "base/below.h"
 #include "base/json.h"
 #include "cli/status/live.h"
+#include "recorder/query/select.h"
 #include "recorder/store/lock.h"
 #include "shipper/state.h"
 
@@ -74,7 +75,7 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 	if (rc == 0)
 		rc = add_segments(&work, err);
 	if (rc == 0)
-		rc = pb_cli_streams(work.index, NULL, add_stream, &work,
+		rc = pb_streams_each(work.index, NULL, add_stream, &work,
 		    err);
 	else if (rc == PB_ENOENT)
 		rc = 0;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/capture/linktype.h"
+#include "recorder/filter/linktype.h"
 
 struct pb_filter {
 	bool			 all;		/* "": nothing was compiled */

@@ -3,8 +3,8 @@
  *
  * The one place, with source.c, that knows libpcap.
  */
-#ifndef PB_CAPTURE_FILTER_H
-#define PB_CAPTURE_FILTER_H
+#ifndef PB_FILTER_FILTER_H
+#define PB_FILTER_FILTER_H
 
 #include <stdbool.h>
 #include <stdint.h>

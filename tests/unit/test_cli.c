@@ -18,7 +18,7 @@
 
 #include "cli/status/live.h"
 #include "cli/table.h"
-#include "cli/query/target.h"
+#include "recorder/query/target.h"
 #include "tests/unit/temp.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/query/endpoints.h"
+#include "recorder/query/endpoints.h"
 #include "pcapng/block.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))

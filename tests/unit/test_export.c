@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cli/query/export.h"
+#include "recorder/query/export.h"
 #include "pcapng/option.h"
 #include "pcapng/reader.h"
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "recorder/filter/filter.h"
-#include "recorder/capture/linktype.h"
+#include "recorder/filter/linktype.h"
 
 /* libpcap's own numbers, as they are on Linux (pcap/dlt.h). */
 enum {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/query/merge.h"
+#include "recorder/query/merge.h"
 #include "pcapng/option.h"
 
 #define MS	PB_NS_PER_MS

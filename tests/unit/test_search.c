@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/query/search.h"
+#include "recorder/query/search.h"
 #include "tests/unit/store_fixture.h"
 
 #define LEN	100
@@ -20,7 +20,7 @@ search_of(struct fixture *f, const struct pb_select *select,
 	struct pb_err err = { 0 };
 
 	if (pb_search_create(&search, pb_store_index(f->store), f->dir,
-	    select, filter, &err) < 0)
+	    select, filter, NULL, &err) < 0)
 		fail_msg("%s", err.text);
 	return search;
 }
@@ -132,13 +132,13 @@ a_filter_is_applied_and_a_wrong_one_refused(void **state)
 	pb_select_init(&select);
 	/* No stream yet: said all the same. */
 	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
-	    f.dir, &select, "prot 53", &err), PB_EINVAL);
+	    f.dir, &select, "prot 53", NULL, &err), PB_EINVAL);
 	/* A filter for other link types is a filter. */
 	search = search_of(&f, &select, "type mgt");
 	pb_search_destroy(search);
 	fixture_write(&f, 1, 256, LEN);
 	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
-	    f.dir, &select, "prot 53", &err), PB_EINVAL);
+	    f.dir, &select, "prot 53", NULL, &err), PB_EINVAL);
 	assert_non_null(strstr(err.text, "prot 53"));
 	/* The first byte of packet `seq` is seq * 31: one in 256 is 0. */
 	search = search_of(&f, &select, "ether[0] = 0");

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "cli/query/select.h"
+#include "recorder/query/select.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define NOW		(1700000000 * PB_NS_PER_S)

@@ -1,5 +1,5 @@
 /*
- * cli/query/export.h - packets of many streams as one pcapng file
+ * recorder/query/export.h - packets of many streams as one pcapng file
  *
  * Little-endian, one section, one interface table: each stream (origin
  * node, interface, epoch) whose description is the same is one interface,
@@ -10,8 +10,8 @@
  * packets are of one stream, the section's options do as well; otherwise
  * the section says who wrote it and no more.
  */
-#ifndef PB_CLI_EXPORT_H
-#define PB_CLI_EXPORT_H
+#ifndef PB_QUERY_EXPORT_H
+#define PB_QUERY_EXPORT_H
 
 #include <stdbool.h>
 #include <stdint.h>

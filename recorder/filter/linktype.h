@@ -1,12 +1,12 @@
 /*
- * recorder/capture/linktype.h - libpcap's DLT_ numbers and the LINKTYPE_
+ * recorder/filter/linktype.h - libpcap's DLT_ numbers and the LINKTYPE_
  * numbers that files carry
  *
  * A DLT_ number is the operating system's and may differ between systems;
  * a LINKTYPE_ number means the same everywhere and is what we store.
  */
-#ifndef PB_CAPTURE_LINKTYPE_H
-#define PB_CAPTURE_LINKTYPE_H
+#ifndef PB_FILTER_LINKTYPE_H
+#define PB_FILTER_LINKTYPE_H
 
 #include <stdint.h>
 

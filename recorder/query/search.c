@@ -1,13 +1,12 @@
 /*
- * cli/query/search.c - the selected packets of a store, filtered
+ * recorder/query/search.c - the selected packets of a store, filtered
  */
-#include "cli/query/search.h"
+#include "recorder/query/search.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/list.h"
-#include "cli/cli.h"
 #include "recorder/filter/filter.h"
 
 #define LINKTYPE_IEEE802_11	105
@@ -36,6 +35,7 @@ struct pb_search {
 	const char	*store;
 	const struct pb_select *select;
 	const char	*filter_text;
+	const struct pb_stop *stop;
 	struct search_lane *lane;
 	size_t		 lanes, lanes_cap;
 	struct search_filter *filter;	/* by link type */
@@ -67,7 +67,7 @@ static void	lane_close(void *, size_t);
 int
 pb_search_create(struct pb_search **out, struct pb_index *index,
     const char *store, const struct pb_select *select, const char *filter,
-    struct pb_err *err)
+    const struct pb_stop *stop, struct pb_err *err)
 {
 	struct pb_search *search = calloc(1, sizeof(*search));
 	int rc;
@@ -79,6 +79,7 @@ pb_search_create(struct pb_search **out, struct pb_index *index,
 	search->store = store;
 	search->select = select;
 	search->filter_text = filter;
+	search->stop = stop;
 	rc = pb_search_round(search, err);
 	if (rc == 0 && search->filters == 0)
 		rc = check_unused_filter(search, err);
@@ -119,7 +120,7 @@ pb_search_round(struct pb_search *search, struct pb_err *err)
 		return rc;
 	search->lanes = 0;
 	search->passed_over = 0;
-	return pb_cli_streams(search->index, NULL, add_lane, search, err);
+	return pb_streams_each(search->index, NULL, add_lane, search, err);
 }
 
 void
@@ -243,7 +244,7 @@ pb_search_count(struct pb_search *search, uint64_t limit, uint64_t *count,
 			continue;
 		}
 		rc = lane_open(search, i, err);
-		while (rc == 0 && n < limit && pb_cli_stopped() == 0) {
+		while (rc == 0 && n < limit && !pb_stopped(search->stop)) {
 			rc = lane_next(search, i, &cp, err);
 			if (rc <= 0)
 				break;
@@ -422,8 +423,8 @@ lane_next(void *arg, size_t i, struct pb_cursor_packet *out,
 	do
 		rc = pb_cursor_next(lane->cursor, out, err);
 	while (rc > 0 && !pb_filter_match(lane->filter, &out->packet) &&
-	    pb_cli_stopped() == 0);
-	return rc > 0 && pb_cli_stopped() != 0 ? 0 : rc;
+	    !pb_stopped(search->stop));
+	return rc > 0 && pb_stopped(search->stop) ? 0 : rc;
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * cli/query/merge.h - many streams, one order: by time
+ * recorder/query/merge.h - many streams, one order: by time
  *
  * Takes packets lane by lane in the order of their numbers and hands them
  * out in the order of their times; where times are equal, by lane, then by
@@ -14,8 +14,8 @@
  * time, closed at its end, and at most PB_MERGE_READING_MAX have a file
  * open; the others are parked.
  */
-#ifndef PB_CLI_MERGE_H
-#define PB_CLI_MERGE_H
+#ifndef PB_QUERY_MERGE_H
+#define PB_QUERY_MERGE_H
 
 #include <stddef.h>
 #include <stdint.h>

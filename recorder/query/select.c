@@ -1,9 +1,9 @@
 /*
- * cli/query/select.c - which packets: streams, times, sequence numbers, how many
+ * recorder/query/select.c - which packets: streams, times, numbers, how many
  */
-#include "cli/query/select.h"
+#include "recorder/query/select.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -129,6 +129,24 @@ pb_select_whole(const struct pb_select *select)
 
 	return range->first_seq == 1 && range->last_seq == UINT64_MAX &&
 	    range->after_ns == 0 && range->before_ns == UINT64_MAX;
+}
+
+int
+pb_streams_each(struct pb_index *index, const char *glob,
+    int (*each)(void *arg, const struct pb_stream_info *info,
+    struct pb_err *err), void *arg, struct pb_err *err)
+{
+	const struct pb_stream_info *row;
+	char name[PB_STREAM_NAME_MAX];
+	struct pb_rows rows;
+	int rc = 0;
+
+	pb_rows_streams(&rows, index, NULL, err);
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
+		if (glob == NULL ||
+		    pb_glob_match(glob, pb_stream_name(name, &row->key)))
+			rc = each(arg, row, err);
+	return rc != 0 ? rc : rows.rc;
 }
 
 static int

@@ -1,20 +1,21 @@
 /*
- * cli/query/search.h - the selected packets of a store, filtered
+ * recorder/query/search.h - the selected packets of a store, filtered
  *
  * Lists the streams of the index that can hold what is asked for, and
  * reads them: one by one for counting, or as the source of a merge.  One
  * round ends at what was durable when it began, so that a query of a busy
  * store ends; the next round goes on from there.
  */
-#ifndef PB_CLI_SEARCH_H
-#define PB_CLI_SEARCH_H
+#ifndef PB_QUERY_SEARCH_H
+#define PB_QUERY_SEARCH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "cli/query/merge.h"
-#include "cli/query/select.h"
+#include "base/stop.h"
+#include "recorder/query/merge.h"
+#include "recorder/query/select.h"
 #include "recorder/store/read/cursor.h"
 #include "recorder/store/index/index.h"
 
@@ -23,14 +24,15 @@
 struct pb_search;
 
 /*
- * All arguments are borrowed until destroy.  PB_EINVAL with libpcap's
- * words where `filter` compiles for no link type of the selected streams;
- * where it compiles for some, the streams of the others are passed over
- * and pb_search_passed_over() counts them.
+ * All arguments are borrowed until destroy.  What reads packets ends early,
+ * as if there were no more, once `stop` (may be NULL) was asked for.
+ * PB_EINVAL with libpcap's words where `filter` compiles for no link type of
+ * the selected streams; where it compiles for some, the streams of the
+ * others are passed over and pb_search_passed_over() counts them.
  */
 int	pb_search_create(struct pb_search **out, struct pb_index *index,
 	    const char *store, const struct pb_select *select,
-	    const char *filter, struct pb_err *err);
+	    const char *filter, const struct pb_stop *stop, struct pb_err *err);
 void	pb_search_destroy(struct pb_search *search);
 
 /* Begin a round: list the streams with packets that no round had. */
@@ -60,8 +62,7 @@ size_t	pb_search_passed_over(const struct pb_search *search);
 int	pb_search_merge(struct pb_search *search, struct pb_merge **out,
 	    struct pb_err *err);
 
-/* How many packets the round has, up to `limit`.  Ends early, with what
- * it has, once pb_cli_stopped(). */
+/* How many packets the round has, up to `limit`. */
 int	pb_search_count(struct pb_search *search, uint64_t limit,
 	    uint64_t *count, struct pb_err *err);
 

@@ -1,7 +1,7 @@
 /*
- * cli/query/target.c - the file that `-w` names
+ * recorder/query/target.c - the file that `-w` names
  */
-#include "cli/query/target.h"
+#include "recorder/query/target.h"
 
 #include <errno.h>
 #include <fcntl.h>

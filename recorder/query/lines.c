@@ -1,14 +1,14 @@
 /*
- * cli/query/lines.c - a packet as a line: for people, or as a JSON object
+ * recorder/query/lines.c - a packet as a line: for people, or as a JSON object
  */
-#include "cli/query/lines.h"
+#include "recorder/query/lines.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/text.h"
-#include "cli/query/endpoints.h"
+#include "recorder/query/endpoints.h"
 
 #define LINE_BYTES_MAX	(64u << 10)	/* sixteen nodes, escaped, fit */
 

@@ -1,5 +1,5 @@
 /*
- * cli/query/lines.h - a packet as a line: for people, or as a JSON object
+ * recorder/query/lines.h - a packet as a line: for people, or as a JSON object
  *
  *	TIME NODE/INTERFACE SEQUENCE LENGTH ENDPOINTS
  *	{"time":..., "node":..., ..., "hops":[{...}, ...]}
@@ -7,8 +7,8 @@
  * The origin is the first of the hops: its number is the sequence number,
  * its time the packet's.  A packet without a time stamp has `-` or null.
  */
-#ifndef PB_CLI_LINES_H
-#define PB_CLI_LINES_H
+#ifndef PB_QUERY_LINES_H
+#define PB_QUERY_LINES_H
 
 #include <stdbool.h>
 

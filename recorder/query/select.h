@@ -1,11 +1,11 @@
 /*
- * cli/query/select.h - which packets: streams, times, sequence numbers, how many
+ * recorder/query/select.h - which packets: streams, times, numbers, how many
  *
  * What stands in --stream, --after, --before, --seq and --limit, parsed
  * and checked.  The index cuts by all of it before a packet is looked at.
  */
-#ifndef PB_CLI_SELECT_H
-#define PB_CLI_SELECT_H
+#ifndef PB_QUERY_SELECT_H
+#define PB_QUERY_SELECT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,5 +50,14 @@ bool	pb_select_named(const struct pb_select *select,
 
 /* True where nothing but whole streams was asked for. */
 bool	pb_select_whole(const struct pb_select *select);
+
+/*
+ * Call `each` for the streams of the index in the order of their names,
+ * those whose name matches `glob` (NULL: all).  Nonzero from `each` ends
+ * it and is returned; pages of rows, not all at once.
+ */
+int	pb_streams_each(struct pb_index *index, const char *glob,
+	    int (*each)(void *arg, const struct pb_stream_info *info,
+	    struct pb_err *err), void *arg, struct pb_err *err);
 
 #endif

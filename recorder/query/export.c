@@ -1,18 +1,18 @@
 /*
- * cli/query/export.c - packets of many streams as one pcapng file
+ * recorder/query/export.c - packets of many streams as one pcapng file
  *
  * The interface of a packet is found by the head of its segment: a small
  * table from the hash of a head to an interface, with the head itself to
  * be sure.  Heads that differ only in their section (a node on the way was
  * renamed) share an interface.
  */
-#include "cli/query/export.h"
+#include "recorder/query/export.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/sys.h"
-#include "cli/query/lines.h"
+#include "recorder/query/lines.h"
 #include "pcapng/build.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"

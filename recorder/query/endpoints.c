@@ -1,11 +1,11 @@
 /*
- * cli/query/endpoints.c - who talks to whom, in one short line
+ * recorder/query/endpoints.c - who talks to whom, in one short line
  *
  * Sources: IEEE 802.3 and 802.1Q (tags 0x8100, 0x88a8, 0x9100), RFC 791,
  * RFC 8200 (extension headers), RFC 826, LINKTYPE_ descriptions at
  * tcpdump.org.
  */
-#include "cli/query/endpoints.h"
+#include "recorder/query/endpoints.h"
 
 #include <arpa/inet.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /*
- * cli/query/target.h - the file that `-w` names
+ * recorder/query/target.h - the file that `-w` names
  *
  * A regular file appears whole or not at all: what is written goes to a
  * hidden neighbour that takes the name at the end, so that a query that
@@ -11,8 +11,8 @@
  * stays who the caller was waits to give it its name, and takes it away
  * where its parent ends without having said so.
  */
-#ifndef PB_CLI_TARGET_H
-#define PB_CLI_TARGET_H
+#ifndef PB_QUERY_TARGET_H
+#define PB_QUERY_TARGET_H
 
 #include <limits.h>
 #include <stdbool.h>

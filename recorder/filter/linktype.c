@@ -1,11 +1,11 @@
 /*
- * recorder/capture/linktype.c - DLT_ numbers and LINKTYPE_ numbers
+ * recorder/filter/linktype.c - DLT_ numbers and LINKTYPE_ numbers
  *
  * Source: pcap-linktype(7), https://www.tcpdump.org/linktypes.html.  Up to
  * DLT_FDDI and from DLT_MATCHING_MIN on the two are the same by agreement;
  * the numbers between were given out by each system on its own.
  */
-#include "recorder/capture/linktype.h"
+#include "recorder/filter/linktype.h"
 
 #include <pcap/pcap.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /*
- * cli/query/endpoints.h - who talks to whom, in one short line
+ * recorder/query/endpoints.h - who talks to whom, in one short line
  *
  * For the line a packet that `pb query` prints to people.  Looks at the
  * captured bytes alone and never past them: what is cut off or unknown
@@ -12,8 +12,8 @@
  *	arp 192.0.2.1 asks for 192.0.2.9
  *	02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff vlan 7 0x88cc
  */
-#ifndef PB_CLI_ENDPOINTS_H
-#define PB_CLI_ENDPOINTS_H
+#ifndef PB_QUERY_ENDPOINTS_H
+#define PB_QUERY_ENDPOINTS_H
 
 #include <stddef.h>
 #include <stdint.h>

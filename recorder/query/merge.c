@@ -1,5 +1,5 @@
 /*
- * cli/query/merge.c - many streams, one order: by time
+ * recorder/query/merge.c - many streams, one order: by time
  *
  *   waiting          sorted by first time; opened from the front
  *   open lanes       each holds a heap of packets, lowest key at the top
@@ -10,7 +10,7 @@
  * go out once nothing earlier can come from it (see settled()), and once
  * the front of `waiting` is later than it.
  */
-#include "cli/query/merge.h"
+#include "recorder/query/merge.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
