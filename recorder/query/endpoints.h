@@ -1,9 +1,8 @@
 /*
  * recorder/query/endpoints.h - who talks to whom, in one short line
  *
- * For the line a packet that `pb query` prints to people.  Looks at the
- * captured bytes alone and never past them: what is cut off or unknown
- * makes the line shorter.  Link types: those named in pcapng/block.h.
+ * For the line a packet that `pb query` prints to people.  What is cut off
+ * or unknown makes the line shorter.
  *
  *	192.0.2.1:443 > 192.0.2.9:51234 tcp
  *	[2001:db8::1]:53 > [2001:db8::2]:4711 udp
