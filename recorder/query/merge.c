@@ -1,87 +1,89 @@
 /*
  * recorder/query/merge.c - many streams, one order: by time
  *
- *   waiting          sorted by first time; opened from the front
- *   open lanes       each holds a heap of packets, lowest key at the top
- *   ready            a heap of the open lanes, by the key at their top
+ *	inputs           a heap: one that waits by its first time, one that
+ *	                 was begun by the earliest packet that it holds
+ *	an input's held  a heap of packets, by time
  *
- * Invariant between calls: every open lane is in `ready`, except the one
- * that gave the last packet, which is restocked first.  A lane's top may
- * go out once nothing earlier can come from it (see settled()), and once
- * the front of `waiting` is later than it.
+ * Invariant between calls: every input that is not at its end is in the
+ * heap, except the one that gave the last packet, which is restocked first.
+ * What an input holds may go out once nothing earlier can come from it (see
+ * settled()); one that waits is begun when it is at the top.
  */
 #include "recorder/query/merge.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/list.h"
 
+/* The lowest key is at the top; of equal keys, the lowest order. */
+struct entry {
+	uint64_t	 key, order;
+	void		*what;
+};
+
+struct heap {
+	struct entry	*entry;
+	size_t		 count, cap;
+};
 
 struct held {
-	uint64_t	 key;		/* the time it sorts by */
 	struct pb_cursor_packet cp;	/* its pointers go into bytes */
 	size_t		 size;
 	uint8_t		 bytes[];
 };
 
-struct lane {
+struct input {
 	size_t		 index;
-	struct held	**heap;
-	size_t		 count, cap;
+	struct heap	 held;		/* by time, then by number */
 	size_t		 bytes;		/* held */
-	uint64_t	 max_key;	/* highest read so far */
+	uint64_t	 max_key;	/* highest time read so far */
 	bool		 begun;		/* counted in `begun` of the merge */
-	bool		 open;		/* at the source */
-	bool		 ended, reading;
-	struct lane	*newer, *older;	/* of those reading */
-};
-
-struct waiting {
-	uint64_t	 first_time;
-	size_t		 index;
+	bool		 open;		/* at the source; else at its end */
+	bool		 reading;
+	TAILQ_ENTRY(input) readers;
 };
 
 struct pb_merge {
 	struct pb_merge_source source;
-	struct lane	*lane;
-	size_t		 lanes;
-	struct waiting	*waiting;
-	size_t		 next_waiting;
-	struct lane	**ready;
-	size_t		 ready_count;
-	size_t		 begun;		/* lanes, not yet empty */
+	struct input	*input;
+	size_t		 inputs;
+	struct heap	 next;		/* of inputs */
+	size_t		 begun;		/* inputs, not yet empty */
 	unsigned	 reading_max, reading;
-	struct lane	*newest, *oldest;	/* reading, by last use */
-	struct lane	*last;		/* gave `out`; NULL at first */
+	TAILQ_HEAD(readers, input) readers;	/* the last to read first */
+	struct input	*last;		/* gave `out`; NULL at first */
 	struct held	*out;
 };
 
-static int	waiting_order(const void *, const void *);
-/* lanes */
-static int	lane_open(struct pb_merge *, struct lane *, struct pb_err *);
-static int	lane_stock(struct pb_merge *, struct lane *, struct pb_err *);
-static int	lane_hold(struct lane *, const struct pb_cursor_packet *,
+/* inputs */
+static int	input_begin(struct pb_merge *, struct input *,
 		    struct pb_err *);
-static void	lane_end(struct pb_merge *, struct lane *);
-static void	lane_close(struct pb_merge *, struct lane *);
-static struct held *lane_pop(struct lane *);
-static bool	settled(const struct pb_merge *, const struct lane *);
-static size_t	share_of_lane(const struct pb_merge *);
+static int	input_stock(struct pb_merge *, struct input *,
+		    struct pb_err *);
+static int	input_hold(struct input *, const struct pb_cursor_packet *,
+		    struct pb_err *);
+static struct held *held_copy(const struct pb_cursor_packet *);
+static struct held *input_take(struct input *);
+static void	input_end(struct pb_merge *, struct input *);
+static void	input_close(struct pb_merge *, struct input *);
+static bool	settled(const struct pb_merge *, const struct input *);
+static size_t	share_of_input(const struct pb_merge *);
 static void	held_free(struct held *);
 /* who has a file open */
-static void	reading_begin(struct pb_merge *, struct lane *);
-static void	reading_end(struct pb_merge *, struct lane *);
+static void	reading_begin(struct pb_merge *, struct input *);
+static void	reading_end(struct pb_merge *, struct input *);
 /* heaps */
-static bool	held_before(const struct held *, const struct held *);
-static bool	lane_before(const struct lane *, const struct lane *);
-static void	ready_push(struct pb_merge *, struct lane *);
-static struct lane *ready_pop(struct pb_merge *);
+static int	heap_push(struct heap *, uint64_t, uint64_t, void *);
+static void	*heap_pop(struct heap *);
+static bool	before(const struct entry *, const struct entry *);
 
 int
 pb_merge_create(struct pb_merge **out, const struct pb_merge_source *source,
-    const uint64_t *first_time, size_t lanes, unsigned reading_max,
+    const uint64_t *first_time, size_t inputs, unsigned reading_max,
     struct pb_err *err)
 {
 	struct pb_merge *merge = calloc(1, sizeof(*merge));
@@ -89,28 +91,26 @@ pb_merge_create(struct pb_merge **out, const struct pb_merge_source *source,
 	*out = NULL;
 	if (merge == NULL)
 		goto no_memory;
+	TAILQ_INIT(&merge->readers);
 	merge->source = *source;
-	merge->lanes = lanes;
+	merge->inputs = inputs;
 	merge->reading_max = reading_max > 0 ? reading_max :
 	    PB_MERGE_READING_MAX;
-	merge->lane = calloc(lanes + 1, sizeof(*merge->lane));
-	merge->waiting = calloc(lanes + 1, sizeof(*merge->waiting));
-	merge->ready = calloc(lanes + 1, sizeof(struct lane *));
-	if (merge->lane == NULL || merge->waiting == NULL ||
-	    merge->ready == NULL)
+	merge->input = calloc(inputs + 1, sizeof(*merge->input));
+	if (merge->input == NULL)
 		goto no_memory;
-	for (size_t i = 0; i < lanes; i++) {
-		merge->lane[i].index = i;
-		merge->waiting[i].index = i;
-		merge->waiting[i].first_time = first_time[i];
+	for (size_t i = 0; i < inputs; i++) {
+		merge->input[i].index = i;
+		if (heap_push(&merge->next, first_time[i], i,
+		    &merge->input[i]) < 0)
+			goto no_memory;
 	}
-	qsort(merge->waiting, lanes, sizeof(*merge->waiting), waiting_order);
 	*out = merge;
 	return 0;
 no_memory:
 	pb_merge_destroy(merge);
 	return pb_err_set(err, PB_ENOMEM, "no memory to merge %zu streams",
-	    lanes);
+	    inputs);
 }
 
 void
@@ -118,142 +118,148 @@ pb_merge_destroy(struct pb_merge *merge)
 {
 	if (merge == NULL)
 		return;
-	if (merge->lane != NULL)
-		for (size_t i = 0; i < merge->lanes; i++)
-			lane_close(merge, &merge->lane[i]);
+	if (merge->input != NULL)
+		for (size_t i = 0; i < merge->inputs; i++)
+			input_close(merge, &merge->input[i]);
 	held_free(merge->out);
-	free(merge->lane);
-	free(merge->waiting);
-	free(merge->ready);
+	free(merge->input);
+	free(merge->next.entry);
 	free(merge);
 }
 
 int
 pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
-    size_t *lane, struct pb_err *err)
+    size_t *input, struct pb_err *err)
 {
-	struct waiting *front;
+	struct input *top;
 	int rc;
 
 	held_free(merge->out);
 	merge->out = NULL;
 	if (merge->last != NULL) {
-		rc = lane_stock(merge, merge->last, err);
+		rc = input_stock(merge, merge->last, err);
 		if (rc < 0)
 			return rc;
 		merge->last = NULL;
 	}
-	while (merge->next_waiting < merge->lanes) {
-		front = &merge->waiting[merge->next_waiting];
-		if (merge->ready_count > 0 &&
-		    merge->ready[0]->heap[0]->key < front->first_time)
-			break;
-		merge->next_waiting++;
-		rc = lane_open(merge, &merge->lane[front->index], err);
+	while ((top = heap_pop(&merge->next)) != NULL && !top->begun) {
+		rc = input_begin(merge, top, err);
 		if (rc < 0)
 			return rc;
 	}
-	merge->last = ready_pop(merge);
-	if (merge->last == NULL)
+	if (top == NULL)
 		return 0;
-	merge->out = lane_pop(merge->last);
+	merge->last = top;
+	merge->out = input_take(top);
 	*out = merge->out->cp;
-	*lane = merge->last->index;
+	*input = top->index;
 	return 1;
 }
 
 static int
-waiting_order(const void *a, const void *b)
+input_begin(struct pb_merge *merge, struct input *input, struct pb_err *err)
 {
-	const struct waiting *x = a, *y = b;
-
-	if (x->first_time != y->first_time)
-		return x->first_time < y->first_time ? -1 : 1;
-	return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static int
-lane_open(struct pb_merge *merge, struct lane *lane, struct pb_err *err)
-{
-	int rc = merge->source.open(merge->source.arg, lane->index, err);
+	int rc = merge->source.open(merge->source.arg, input->index, err);
 
 	if (rc < 0)
 		return rc;
-	lane->open = true;
-	lane->begun = true;
+	input->open = true;
+	input->begun = true;
 	merge->begun++;
-	return lane_stock(merge, lane, err);
+	return input_stock(merge, input, err);
 }
 
 /*
- * Read on until the lane's earliest packet may go out, and put the lane
- * among the ready; close it where nothing is left.  A lane that takes the
- * file of another one reads as much as it may hold, so that files are not
- * opened and closed for a packet each.
+ * Read on until the input's earliest packet may go out, and put the input
+ * into the heap; close it where nothing is left.  One that takes the file
+ * of another one reads as much as it may hold, so that files are not opened
+ * and closed for a packet each.
  */
 static int
-lane_stock(struct pb_merge *merge, struct lane *lane, struct pb_err *err)
+input_stock(struct pb_merge *merge, struct input *input, struct pb_err *err)
 {
-	bool greedy = !lane->reading && merge->reading >= merge->reading_max;
+	bool greedy = !input->reading && merge->reading >= merge->reading_max;
 	struct pb_cursor_packet cp;
 	int rc = 1;
 
-	while (!lane->ended && (!settled(merge, lane) || (greedy &&
-	    lane->count < PB_MERGE_PACKETS_MAX &&
-	    lane->bytes < share_of_lane(merge)))) {
-		reading_begin(merge, lane);
-		rc = merge->source.next(merge->source.arg, lane->index, &cp,
+	while (input->open && (!settled(merge, input) || (greedy &&
+	    input->held.count < PB_MERGE_PACKETS_MAX &&
+	    input->bytes < share_of_input(merge)))) {
+		reading_begin(merge, input);
+		rc = merge->source.next(merge->source.arg, input->index, &cp,
 		    err);
 		if (rc > 0)
-			rc = lane_hold(lane, &cp, err);
+			rc = input_hold(input, &cp, err);
 		else if (rc == 0)
-			lane_end(merge, lane);
+			input_end(merge, input);
 		if (rc < 0)
 			return rc;
 	}
-	if (lane->count > 0)
-		ready_push(merge, lane);
-	else
-		lane_close(merge, lane);
+	if (input->held.count == 0) {
+		input_close(merge, input);
+		return 0;
+	}
+	/* Of equal times, those that wait come first: they may have more. */
+	if (heap_push(&merge->next, input->held.entry[0].key,
+	    merge->inputs + input->index, input) < 0)
+		return pb_err_set(err, PB_ENOMEM, "no memory to merge");
 	return 0;
 }
 
-/* May the earliest packet of the lane go out? */
+/* May the earliest packet of the input go out? */
 static bool
-settled(const struct pb_merge *merge, const struct lane *lane)
+settled(const struct pb_merge *merge, const struct input *input)
 {
-	return lane->count > 0 && (lane->ended ||
-	    lane->max_key - lane->heap[0]->key >= PB_MERGE_WINDOW_NS ||
-	    lane->count >= PB_MERGE_PACKETS_MAX ||
-	    lane->bytes >= share_of_lane(merge));
+	const struct heap *held = &input->held;
+
+	return held->count > 0 && (!input->open ||
+	    input->max_key - held->entry[0].key >= PB_MERGE_WINDOW_NS ||
+	    held->count >= PB_MERGE_PACKETS_MAX ||
+	    input->bytes >= share_of_input(merge));
 }
 
 static size_t
-share_of_lane(const struct pb_merge *merge)
+share_of_input(const struct pb_merge *merge)
 {
 	size_t share = PB_MERGE_BYTES_MAX / merge->begun;
 
-	if (share > PB_MERGE_LANE_BYTES_MAX)
-		return PB_MERGE_LANE_BYTES_MAX;
-	return share < PB_MERGE_LANE_BYTES_MIN ? PB_MERGE_LANE_BYTES_MIN :
+	if (share > PB_MERGE_INPUT_BYTES_MAX)
+		return PB_MERGE_INPUT_BYTES_MAX;
+	return share < PB_MERGE_INPUT_BYTES_MIN ? PB_MERGE_INPUT_BYTES_MIN :
 	    share;
 }
 
-/* Copy a packet into the lane's heap. */
+/* Keep a copy of the packet. */
 static int
-lane_hold(struct lane *lane, const struct pb_cursor_packet *cp,
+input_hold(struct input *input, const struct pb_cursor_packet *cp,
     struct pb_err *err)
+{
+	bool untimed = pb_untimed_get(cp->packet.options,
+	    cp->packet.options_len);
+	uint64_t key = untimed ? input->max_key : cp->packet.time_ns;
+	struct held *held = held_copy(cp);
+
+	if (held == NULL || heap_push(&input->held, key, cp->seq, held) < 0) {
+		held_free(held);
+		return pb_err_set(err, PB_ENOMEM,
+		    "no memory to put packets in order");
+	}
+	if (key > input->max_key)
+		input->max_key = key;
+	input->bytes += held->size;
+	return 0;
+}
+
+static struct held *
+held_copy(const struct pb_cursor_packet *cp)
 {
 	const struct pb_packet *packet = &cp->packet;
 	size_t size = sizeof(struct held) + packet->caplen +
-	    packet->options_len, i, up;
-	struct held *held;
+	    packet->options_len;
+	struct held *held = malloc(size);
 
-	if (!PB_LIST_ROOM(lane->heap, lane->cap, lane->count))
-		goto no_memory;
-	held = malloc(size);
 	if (held == NULL)
-		goto no_memory;
+		return NULL;
 	held->cp = *cp;
 	held->size = size;
 	held->cp.packet.data = held->bytes;
@@ -265,70 +271,7 @@ lane_hold(struct lane *lane, const struct pb_cursor_packet *cp,
 		    packet->options_len);
 	if (cp->head != NULL)
 		pb_head_ref((struct pb_head *)cp->head);
-	held->key = pb_untimed_get(packet->options, packet->options_len) ?
-	    lane->max_key : packet->time_ns;
-	if (held->key > lane->max_key)
-		lane->max_key = held->key;
-	lane->bytes += size;
-	for (i = lane->count++; i > 0; i = up) {
-		up = (i - 1) / 2;
-		if (!held_before(held, lane->heap[up]))
-			break;
-		lane->heap[i] = lane->heap[up];
-	}
-	lane->heap[i] = held;
-	return 0;
-no_memory:
-	return pb_err_set(err, PB_ENOMEM, "no memory to put packets in order");
-}
-
-/* Nothing more comes from the source. */
-static void
-lane_end(struct pb_merge *merge, struct lane *lane)
-{
-	lane->ended = true;
-	reading_end(merge, lane);
-	if (lane->open)
-		merge->source.close(merge->source.arg, lane->index);
-	lane->open = false;
-}
-
-static void
-lane_close(struct pb_merge *merge, struct lane *lane)
-{
-	if (!lane->begun)
-		return;
-	lane_end(merge, lane);
-	while (lane->count > 0)
-		held_free(lane_pop(lane));
-	free(lane->heap);
-	lane->heap = NULL;
-	lane->cap = 0;
-	lane->begun = false;
-	merge->begun--;
-}
-
-static struct held *
-lane_pop(struct lane *lane)
-{
-	struct held *top = lane->heap[0], *moved = lane->heap[--lane->count];
-	size_t i = 0, down;
-
-	for (;;) {
-		down = 2 * i + 1;
-		if (down >= lane->count)
-			break;
-		if (down + 1 < lane->count &&
-		    held_before(lane->heap[down + 1], lane->heap[down]))
-			down++;
-		if (!held_before(lane->heap[down], moved))
-			break;
-		lane->heap[i] = lane->heap[down];
-		i = down;
-	}
-	lane->heap[i] = moved;
-	lane->bytes -= top->size;
-	return top;
+	return held;
 }
 
 static void
@@ -340,98 +283,115 @@ held_free(struct held *held)
 	free(held);
 }
 
-/* The lane is about to read: it is the newest user of a file, and the
- * oldest one gives up its own where there are too many. */
-static void
-reading_begin(struct pb_merge *merge, struct lane *lane)
+/* The earliest packet that it holds, the caller's. */
+static struct held *
+input_take(struct input *input)
 {
-	struct lane *oldest = merge->oldest;
+	struct held *held = heap_pop(&input->held);
 
-	if (merge->newest == lane)
+	input->bytes -= held->size;
+	return held;
+}
+
+/* Nothing more comes from the source. */
+static void
+input_end(struct pb_merge *merge, struct input *input)
+{
+	reading_end(merge, input);
+	if (input->open)
+		merge->source.close(merge->source.arg, input->index);
+	input->open = false;
+}
+
+static void
+input_close(struct pb_merge *merge, struct input *input)
+{
+	if (!input->begun)
 		return;
-	if (!lane->reading && merge->reading >= merge->reading_max) {
+	input_end(merge, input);
+	while (input->held.count > 0)
+		held_free(input_take(input));
+	free(input->held.entry);
+	input->held.entry = NULL;
+	input->held.cap = 0;
+	input->begun = false;
+	merge->begun--;
+}
+
+/* The input is about to read: it is the last to have used a file, and who
+ * has not for the longest time gives up its own where there are too many. */
+static void
+reading_begin(struct pb_merge *merge, struct input *input)
+{
+	struct input *oldest = TAILQ_LAST(&merge->readers, readers);
+
+	if (TAILQ_FIRST(&merge->readers) == input)
+		return;
+	if (!input->reading && merge->reading >= merge->reading_max) {
 		merge->source.park(merge->source.arg, oldest->index);
 		reading_end(merge, oldest);
 	}
-	reading_end(merge, lane);
-	lane->reading = true;
-	lane->newer = NULL;
-	lane->older = merge->newest;
-	if (merge->newest != NULL)
-		merge->newest->newer = lane;
-	else
-		merge->oldest = lane;
-	merge->newest = lane;
+	reading_end(merge, input);
+	input->reading = true;
+	TAILQ_INSERT_HEAD(&merge->readers, input, readers);
 	merge->reading++;
 }
 
 static void
-reading_end(struct pb_merge *merge, struct lane *lane)
+reading_end(struct pb_merge *merge, struct input *input)
 {
-	if (!lane->reading)
+	if (!input->reading)
 		return;
-	if (lane->newer != NULL)
-		lane->newer->older = lane->older;
-	else
-		merge->newest = lane->older;
-	if (lane->older != NULL)
-		lane->older->newer = lane->newer;
-	else
-		merge->oldest = lane->newer;
-	lane->reading = false;
+	TAILQ_REMOVE(&merge->readers, input, readers);
+	input->reading = false;
 	merge->reading--;
 }
 
-static bool
-held_before(const struct held *a, const struct held *b)
+/* 0, or PB_ENOMEM. */
+static int
+heap_push(struct heap *heap, uint64_t key, uint64_t order, void *what)
 {
-	return a->key != b->key ? a->key < b->key : a->cp.seq < b->cp.seq;
-}
-
-static bool
-lane_before(const struct lane *a, const struct lane *b)
-{
-	uint64_t x = a->heap[0]->key, y = b->heap[0]->key;
-
-	return x != y ? x < y : a->index < b->index;
-}
-
-static void
-ready_push(struct pb_merge *merge, struct lane *lane)
-{
+	struct entry new = { key, order, what };
 	size_t i, up;
 
-	for (i = merge->ready_count++; i > 0; i = up) {
+	if (!PB_LIST_ROOM(heap->entry, heap->cap, heap->count))
+		return PB_ENOMEM;
+	for (i = heap->count++; i > 0; i = up) {
 		up = (i - 1) / 2;
-		if (!lane_before(lane, merge->ready[up]))
+		if (!before(&new, &heap->entry[up]))
 			break;
-		merge->ready[i] = merge->ready[up];
+		heap->entry[i] = heap->entry[up];
 	}
-	merge->ready[i] = lane;
+	heap->entry[i] = new;
+	return 0;
 }
 
-static struct lane *
-ready_pop(struct pb_merge *merge)
+/* What is at the top, or NULL. */
+static void *
+heap_pop(struct heap *heap)
 {
-	struct lane *top, *moved;
+	struct entry *entry = heap->entry, top, moved;
 	size_t i = 0, down;
 
-	if (merge->ready_count == 0)
+	if (heap->count == 0)
 		return NULL;
-	top = merge->ready[0];
-	moved = merge->ready[--merge->ready_count];
-	for (;;) {
-		down = 2 * i + 1;
-		if (down >= merge->ready_count)
-			break;
-		if (down + 1 < merge->ready_count && lane_before(
-		    merge->ready[down + 1], merge->ready[down]))
+	top = entry[0];
+	moved = entry[--heap->count];
+	while ((down = 2 * i + 1) < heap->count) {
+		if (down + 1 < heap->count &&
+		    before(&entry[down + 1], &entry[down]))
 			down++;
-		if (!lane_before(merge->ready[down], moved))
+		if (!before(&entry[down], &moved))
 			break;
-		merge->ready[i] = merge->ready[down];
+		entry[i] = entry[down];
 		i = down;
 	}
-	merge->ready[i] = moved;
-	return top;
+	entry[i] = moved;
+	return top.what;
+}
+
+static bool
+before(const struct entry *a, const struct entry *b)
+{
+	return a->key != b->key ? a->key < b->key : a->order < b->order;
 }

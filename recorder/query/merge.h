@@ -1,16 +1,16 @@
 /*
  * recorder/query/merge.h - many streams, one order: by time
  *
- * Takes packets lane by lane in the order of their numbers and hands them
- * out in the order of their times; where times are equal, by lane, then by
- * number.  Within a lane times may run backwards: it holds packets back
- * until one is PB_MERGE_WINDOW_NS younger, PB_MERGE_PACKETS_MAX wait, or
- * PB_MERGE_LANE_BYTES_MAX are held (fewer where many lanes are open).  A
- * packet that comes later than that goes out as soon as it is met.
+ * Takes the packets of each input in the order of their numbers and hands
+ * them out in the order of their times; where times are equal, by input,
+ * then by number.  Within an input times may run backwards: it holds packets
+ * back until one is PB_MERGE_WINDOW_NS younger, PB_MERGE_PACKETS_MAX wait,
+ * or PB_MERGE_INPUT_BYTES_MAX are held (fewer where many inputs are open).
+ * A packet that comes later than that goes out as soon as it is met.
  *
  * A packet without a time stamp sorts right behind the one before it.
  *
- * Cheap for many lanes: one is opened when the merge reaches its first
+ * Cheap for many inputs: one is opened when the merge reaches its first
  * time, closed at its end, and at most PB_MERGE_READING_MAX have a file
  * open; the others are parked.
  */
@@ -26,44 +26,44 @@
 
 #define PB_MERGE_WINDOW_NS	(10 * PB_NS_PER_MS)
 #define PB_MERGE_PACKETS_MAX	8192u
-#define PB_MERGE_LANE_BYTES_MAX	(4u << 20)
-#define PB_MERGE_LANE_BYTES_MIN	(32u << 10)
-#define PB_MERGE_BYTES_MAX	(128u << 20)	/* of all lanes, as long as
+#define PB_MERGE_INPUT_BYTES_MAX (4u << 20)
+#define PB_MERGE_INPUT_BYTES_MIN (32u << 10)
+#define PB_MERGE_BYTES_MAX	(128u << 20)	/* of all, as long as
 						 * the minimum allows it */
 #define PB_MERGE_READING_MAX	256u
 
 /*
- * Where the packets come from.  `next` is 1, 0 at the lane's end or an
- * error; what it hands out is borrowed until the next call for that lane.
+ * Where the packets come from.  `next` is 1, 0 at the input's end or an
+ * error; what it hands out is borrowed until the next call for that input.
  * `open` comes before the first `next`, `close` after the last; `park`
  * between them asks to give up descriptor and buffer until the next `next`.
  */
 struct pb_merge_source {
-	int	(*open)(void *arg, size_t lane, struct pb_err *err);
-	int	(*next)(void *arg, size_t lane, struct pb_cursor_packet *out,
+	int	(*open)(void *arg, size_t input, struct pb_err *err);
+	int	(*next)(void *arg, size_t input, struct pb_cursor_packet *out,
 		    struct pb_err *err);
-	void	(*park)(void *arg, size_t lane);
-	void	(*close)(void *arg, size_t lane);
+	void	(*park)(void *arg, size_t input);
+	void	(*close)(void *arg, size_t input);
 	void	*arg;
 };
 
 struct pb_merge;
 
 /*
- * A merge of `lanes` lanes; `first_time` has for each a lower bound of its
- * times (copied).  `reading_max` lanes may have a file open (0:
+ * A merge of `inputs` inputs; `first_time` has for each a lower bound of its
+ * times (copied).  `reading_max` of them may have a file open (0:
  * PB_MERGE_READING_MAX).
  */
 int	pb_merge_create(struct pb_merge **out,
 	    const struct pb_merge_source *source, const uint64_t *first_time,
-	    size_t lanes, unsigned reading_max, struct pb_err *err);
-void	pb_merge_destroy(struct pb_merge *merge);	/* closes lanes */
+	    size_t inputs, unsigned reading_max, struct pb_err *err);
+void	pb_merge_destroy(struct pb_merge *merge);	/* closes inputs */
 
 /*
- * The next packet and its lane: 1, 0 at the end of all, or the source's
+ * The next packet and its input: 1, 0 at the end of all, or the source's
  * error.  Borrowed until the next call.
  */
 int	pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
-	    size_t *lane, struct pb_err *err);
+	    size_t *input, struct pb_err *err);
 
 #endif

@@ -336,7 +336,7 @@ large_packets_are_held_within_the_bytes_of_a_lane(void **state)
 		assert_int_equal(pb_merge_next(merge, &cp, &lane, &err), 1);
 		assert_int_equal(cp.seq, i);
 		ahead = s.lane[0].at - i;
-		assert_true(ahead * PB_CAPLEN_MAX <= PB_MERGE_LANE_BYTES_MAX);
+		assert_true(ahead * PB_CAPLEN_MAX <= PB_MERGE_INPUT_BYTES_MAX);
 	}
 	pb_merge_destroy(merge);
 }
