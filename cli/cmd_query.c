@@ -1,40 +1,26 @@
 /*
  * cli/cmd_query.c - `pb query`: find packets
  *
- *	index -> search (streams, cursors, filter) -> merge by time -> sink
+ *	recorder/query/query.h -> sink
  *
- * The sink is a line a packet, a JSON object a line, or a pcapng file.  A
- * query is one round of the search; --follow goes on with a round whenever
- * the index has grown.
+ * The sink is a line a packet, a JSON object a line, or a pcapng file.
  */
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/below.h"
 #include "base/clock.h"
-#include "base/sys.h"
-#include "base/text.h"
 #include "recorder/query/export.h"
 #include "recorder/query/lines.h"
-#include "base/out.h"
-#include "recorder/query/search.h"
-#include "recorder/query/select.h"
+#include "recorder/query/query.h"
 #include "recorder/query/target.h"
-#include "recorder/store/home.h"
-#include "recorder/store/read/segment_file.h"
+
 
 #define FILTER_BYTES_MAX	(64u << 10)
-#define FOLLOW_POLL_MS		50
-#define HOME_MS			1000	/* between looks whether it is there */
-/* Interfaces of a file without packets: the first so many streams. */
-#define EMPTY_INTERFACES_MAX	256u
 
 struct query {
 	struct pb_cli	*cli;
@@ -44,20 +30,12 @@ struct query {
 	const char	*file;		/* -w, or NULL */
 	bool		 count, json, comments, follow;
 	/* while it runs */
-	struct pb_index	*index;		/* NULL while it is waited for */
-	struct pb_search *search;
+	struct pb_query	*query;
 	struct pb_out	 out;
 	struct pb_target target;
 	struct pb_lines	 lines;
 	struct pb_export *export;	/* of -w */
-	uint64_t	 left;		/* of --limit */
-	uint64_t	 packets;
-	uint32_t	 interfaces;	/* of an empty file, */
-	uint16_t	 linktype;	/* and their type */
-	uint64_t	 commits;	/* of the index, before the round; 0:
-					 * a round in any case */
-	struct pb_home	 home;		/* of the index, with --follow */
-	uint64_t	 home_ms;	/* when it is looked at again */
+	bool		 empty;		/* no packet was put */
 };
 
 static int	parse(struct query *, const struct pb_command *, int,
@@ -68,20 +46,12 @@ static int	run(struct query *, struct pb_err *);
 static int	run_count(struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
-static int	put_packet(struct query *, const struct pb_cursor_packet *,
-		    struct pb_err *);
 static int	open_target(struct query *, struct pb_err *);
-static int	check_home(struct query *, struct pb_err *);
-static int	wait_for_more(struct query *, struct pb_err *);
-static int	look_for_index(struct query *, struct pb_err *);
-static int	leave_index(struct query *, struct pb_err *);
-static int	enter_index(struct query *, struct pb_err *);
+static int	open_index(void *, struct pb_index **, struct pb_err *);
+static void	say_gone(void *, const char *);
 static int	open_sink(struct query *, struct pb_err *);
 static int	close_sink(struct query *, int, struct pb_err *);
-static int	add_interface(void *, const struct pb_stream_info *,
-		    struct pb_err *);
-static int	read_head(struct query *, const struct pb_stream_info *,
-		    struct pb_head **, struct pb_err *);
+static int	put_head(void *, const struct pb_head *, struct pb_err *);
 
 int
 pb_cmd_query(struct pb_cli *cli, const struct pb_command *command, int argc,
@@ -199,44 +169,37 @@ parse_filter(struct query *query, int argc, char **argv)
 static int
 run(struct query *query, struct pb_err *err)
 {
+	struct pb_query_opts opts = {
+		.store = query->cli->store,
+		.select = &query->select,
+		.filter = pb_buf_cstr(&query->filter),
+		.follow = query->follow,
+		.stop = &pb_cli_stop,
+		.open = open_index,
+		.gone = say_gone,
+		.arg = query->cli,
+	};
+	size_t passed_over;
 	int rc;
 
 	pb_cli_catch_signals();
-	query->left = query->select.limit;
-	query->target.fd = query->home.fd = -1;
+	query->target.fd = -1;
 	rc = open_target(query, err);
 	if (rc == 0)
 		rc = pb_cli_enter(query->cli, false, err);
 	if (rc == 0)
-		rc = pb_home_init(&query->home, query->cli->store,
-		    PB_HOME_INDEX, err);
-	/* Before it is opened: were it replaced in between, the next look
-	 * would find another file. */
-	if (rc == 0)
-		(void)pb_home_enter(&query->home, NULL);
-	if (rc == 0)
-		rc = pb_cli_index(query->cli, &query->index, err);
-	if (rc < 0) {
-		pb_target_abandon(&query->target);
-		pb_home_leave(&query->home);
-		return rc;
-	}
-	query->commits = pb_index_commits(query->index);
-	rc = pb_search_create(&query->search, query->index,
-	    query->cli->store, &query->select, pb_buf_cstr(&query->filter),
-	    &pb_cli_stop, err);
-	if (rc == 0 && pb_search_passed_over(query->search) > 0)
-		pb_cli_note("the filter says nothing of the link type of %zu "
-		    "streams; they are left out",
-		    pb_search_passed_over(query->search));
-	if (rc == 0)
+		rc = pb_query_open(&query->query, &opts, err);
+	if (rc == 0) {
+		passed_over = pb_query_passed_over(query->query);
+		if (passed_over > 0)
+			pb_cli_note("the filter says nothing of the link type "
+			    "of %zu streams; they are left out", passed_over);
 		rc = query->count ? run_count(query, err) :
 		    run_rounds(query, err);
-	pb_search_destroy(query->search);
-	pb_index_close(query->index);
+	}
+	pb_query_close(query->query);
 	pb_target_abandon(&query->target);	/* one that was not begun */
-	pb_home_leave(&query->home);
-	if (pb_cli_stopped() != 0 && !query->follow)
+	if (query->query != NULL && pb_cli_stopped() != 0 && !query->follow)
 		pb_cli_die(pb_cli_stopped());
 	return rc;
 }
@@ -245,10 +208,8 @@ static int
 run_count(struct query *query, struct pb_err *err)
 {
 	uint64_t count;
-	int rc = pb_search_count(query->search, query->left, &count, err);
+	int rc = pb_query_count(query->query, &count, err);
 
-	if (rc == 0)
-		rc = check_home(query, err);
 	if (rc == 0 && pb_cli_stopped() == 0)
 		printf("%" PRIu64 "\n", count);
 	return rc;
@@ -262,18 +223,17 @@ run_rounds(struct query *query, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	rc = one_round(query, err);
-	if (rc == 0 && query->export != NULL && query->packets == 0)
-		rc = pb_streams_each(query->index, NULL, add_interface, query,
+	/* A file without packets still says what was looked at. */
+	if (rc == 0 && query->export != NULL && query->empty)
+		rc = pb_query_heads(query->query, put_head, query->export,
 		    err);
-	while (rc >= 0 && query->follow && query->left > 0) {
+	while (rc >= 0 && query->follow) {
 		rc = pb_out_flush(&query->out, err);
 		if (rc == 0)
-			rc = wait_for_more(query, err);
+			rc = pb_query_wait(query->query, query->out.fd, err);
 		if (rc <= 0)
 			break;
-		rc = pb_search_round(query->search, err);
-		if (rc == 0)
-			rc = one_round(query, err);
+		rc = one_round(query, err);
 	}
 	return close_sink(query, rc, err);
 }
@@ -282,143 +242,32 @@ static int
 one_round(struct query *query, struct pb_err *err)
 {
 	struct pb_cursor_packet cp;
-	struct pb_merge *merge;
-	size_t lane;
-	int rc = pb_search_merge(query->search, &merge, err);
-
-	while (rc == 0 && query->left > 0 && pb_cli_stopped() == 0) {
-		rc = pb_merge_next(merge, &cp, &lane, err);
-		if (rc <= 0)
-			break;
-		rc = put_packet(query, &cp, err);
-		pb_search_dealt(query->search, lane, cp.seq);
-	}
-	pb_merge_destroy(merge);
-	/* A segment that is not there has expired; or all of it is gone. */
-	if (pb_home_same(&query->home) || pb_out_gone(&query->out))
-		return rc;
-	if (!query->follow)
-		return rc < 0 ? rc : check_home(query, err);
-	/* Then it is waited for, and the next round goes on from here. */
-	pb_search_cut_short(query->search);
-	query->commits = 0;
-	return 0;
-}
-
-static int
-check_home(struct query *query, struct pb_err *err)
-{
-	if (pb_home_same(&query->home))
-		return 0;
-	return pb_err_set(err, PB_ESYS, "query: the index of the store %.300s "
-	    "%s while it was read: what was found is not all",
-	    query->cli->store, pb_home_why(&query->home));
-}
-
-static int
-put_packet(struct query *query, const struct pb_cursor_packet *cp,
-    struct pb_err *err)
-{
-	query->left--;
-	query->packets++;
-	if (query->export != NULL)
-		return pb_export_packet(query->export, cp, err);
-	return pb_lines_packet(&query->lines, cp, err);
-}
-
-/*
- * Until the index has grown since the last round began, or another one is
- * there: 1.  0 after a signal, or when whoever reads our output has gone,
- * which poll(2) tells without a write.
- */
-static int
-wait_for_more(struct query *query, struct pb_err *err)
-{
-	struct pollfd fd = { .fd = query->out.fd };
-	uint64_t commits;
 	int rc;
 
-	while (pb_cli_stopped() == 0) {
-		if (poll(&fd, 1, FOLLOW_POLL_MS) > 0 &&
-		    (fd.revents & (POLLERR | POLLNVAL)) != 0)
-			return 0;
-		rc = look_for_index(query, err);
-		if (rc != 0)
-			return rc;
-		if (query->index == NULL)
-			continue;
-		commits = pb_index_commits(query->index);
-		if (commits != query->commits) {
-			query->commits = commits;
-			return pb_cli_stopped() == 0;
-		}
+	while ((rc = pb_query_next(query->query, &cp, err)) > 0) {
+		query->empty = false;
+		rc = query->export != NULL ?
+		    pb_export_packet(query->export, &cp, err) :
+		    pb_lines_packet(&query->lines, &cp, err);
+		if (rc < 0)
+			break;
 	}
-	return 0;
-}
-
-/*
- * Once a second: is the index that is read still the store's?  1 where
- * another one is, which is read from now on; 0, also where there is none and
- * it is waited for; or an error.
- */
-static int
-look_for_index(struct query *query, struct pb_err *err)
-{
-	uint64_t now_ms = pb_clock_mono_ms();
-	int rc = 0;
-
-	if (now_ms < query->home_ms)
-		return 0;
-	query->home_ms = now_ms + HOME_MS;
-	if (query->index != NULL && pb_home_same(&query->home))
-		return 0;
-	if (query->index != NULL) {
-		pb_cli_note("the index of the store %s %s: waiting for it, or "
-		    "for another one there", query->cli->store,
-		    pb_home_why(&query->home));
-		rc = leave_index(query, err);
-	}
-	return rc < 0 ? rc : enter_index(query, err);
-}
-
-/* Nothing of a store that was unmounted stays open. */
-static int
-leave_index(struct query *query, struct pb_err *err)
-{
-	int rc = pb_search_leave(query->search, err);
-
-	pb_index_close(query->index);
-	query->index = NULL;
-	pb_home_leave(&query->home);
-	pb_below_park(query->cli->store);
 	return rc;
 }
 
-/* 1, 0 where none can be opened yet, or an error. */
 static int
-enter_index(struct query *query, struct pb_err *err)
+open_index(void *arg, struct pb_index **out, struct pb_err *err)
 {
-	struct pb_index *index;
-	struct pb_err why;
-	int rc;
+	return pb_cli_index(arg, out, err);
+}
 
-	/* Another one may be another user's. */
-	if (pb_below_renew(query->cli->store, NULL) < 0 ||
-	    pb_cli_enter(query->cli, false, &why) < 0 ||
-	    pb_home_enter(&query->home, NULL) < 0 ||
-	    pb_index_open(&index, query->cli->store, NULL) < 0) {
-		pb_home_leave(&query->home);
-		pb_below_park(query->cli->store);
-		return 0;
-	}
-	rc = pb_search_enter(query->search, index, err);
-	if (rc < 0) {
-		pb_index_close(index);
-		return rc;
-	}
-	query->index = index;
-	query->commits = pb_index_commits(index);
-	return 1;
+static void
+say_gone(void *arg, const char *why)
+{
+	const struct pb_cli *cli = arg;
+
+	pb_cli_note("the index of the store %s %s: waiting for it, or for "
+	    "another one there", cli->store, why);
 }
 
 /* Before the store is: the file is the caller's. */
@@ -448,6 +297,7 @@ open_sink(struct query *query, struct pb_err *err)
 	struct pb_export_opts opts = { .comments = query->comments };
 	int rc;
 
+	query->empty = true;
 	if (query->file == NULL) {
 		pb_cli_out(&query->out);
 		pb_lines_init(&query->lines, &query->out, query->json,
@@ -460,7 +310,7 @@ open_sink(struct query *query, struct pb_err *err)
 	pb_out_init(&query->out, query->target.fd,
 	    strcmp(query->file, "-") == 0 ? "standard output" : query->file,
 	    &pb_cli_stop);
-	opts.single = pb_search_streams(query->search) == 1 &&
+	opts.single = pb_query_streams(query->query) == 1 &&
 	    !query->follow;
 	rc = pb_export_create(&query->export, &query->out, &opts, err);
 	if (rc < 0)
@@ -496,59 +346,8 @@ close_sink(struct query *query, int rc, struct pb_err *err)
 	return rc;
 }
 
-/* A file without packets still says what was looked at. */
 static int
-add_interface(void *arg, const struct pb_stream_info *info,
-    struct pb_err *err)
+put_head(void *arg, const struct pb_head *head, struct pb_err *err)
 {
-	struct query *query = arg;
-	struct pb_head *head;
-	int rc;
-
-	if (!pb_select_named(&query->select, info))
-		return 0;
-	/* Of one link type, so that tcpdump reads the file as well. */
-	if (query->interfaces > 0 && info->linktype != query->linktype)
-		return 0;
-	if (query->interfaces++ == EMPTY_INTERFACES_MAX)
-		return 1;
-	query->linktype = info->linktype;
-	rc = read_head(query, info, &head, err);
-	if (rc <= 0)
-		return rc;
-	rc = pb_export_interface(query->export, head, err);
-	pb_head_unref(head);
-	return rc;
-}
-
-/* The head of the first segment that the stream still has: 1,
- * 0 where it has none any more, or an error. */
-static int
-read_head(struct query *query, const struct pb_stream_info *info,
-    struct pb_head **out, struct pb_err *err)
-{
-	struct pb_segment_info segment;
-	uint8_t *bytes;
-	size_t used;
-	ssize_t got;
-	int fd, rc;
-
-	rc = pb_index_segments(query->index, info->id, 0, &segment, 1, err);
-	if (rc <= 0 || segment.header_bytes > PB_HEAD_BYTES_MAX)
-		return rc < 0 ? rc : 0;
-	fd = pb_segment_open_file(query->cli->store, &info->key,
-	    segment.first_seq, err);
-	if (fd < 0)
-		return fd == PB_ENOENT ? 0 : fd;
-	bytes = malloc(segment.header_bytes + 1u);
-	if (bytes == NULL) {
-		close(fd);
-		return pb_err_set(err, PB_ENOMEM, "no memory for a head");
-	}
-	got = pb_pread_all(fd, bytes, segment.header_bytes, 0, err);
-	rc = got < 0 ? (int)got :
-	    pb_head_parse(out, bytes, (size_t)got, &used, err);
-	free(bytes);
-	close(fd);
-	return rc < 0 ? rc : 1;
+	return pb_export_interface(arg, head, err);
 }

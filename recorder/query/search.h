@@ -24,7 +24,8 @@
 struct pb_search;
 
 /*
- * All arguments are borrowed until destroy.  What reads packets ends early,
+ * With its first round begun.  All arguments are borrowed until destroy,
+ * `index` until the next round.  What reads packets ends early,
  * as if there were no more, once `stop` (may be NULL) was asked for.
  * PB_EINVAL with libpcap's words where `filter` compiles for no link type of
  * the selected streams; where it compiles for some, the streams of the
@@ -35,22 +36,16 @@ int	pb_search_create(struct pb_search **out, struct pb_index *index,
 	    const char *filter, const struct pb_stop *stop, struct pb_err *err);
 void	pb_search_destroy(struct pb_search *search);
 
-/* Begin a round: list the streams with packets that no round had. */
-int	pb_search_round(struct pb_search *search, struct pb_err *err);
+/* Begin a round: list the streams of `index` with packets that no round had.
+ * It may be another index than that of the rounds before: what was dealt with
+ * is known by the streams' keys. */
+int	pb_search_round(struct pb_search *search, struct pb_index *index,
+	    struct pb_err *err);
 
-/* Packet `seq` of lane `lane` of the merge has been dealt with. */
-void	pb_search_dealt(struct pb_search *search, size_t lane, uint64_t seq);
+/* Packet `seq` of input `input` of the merge has been dealt with. */
+void	pb_search_dealt(struct pb_search *search, size_t input, uint64_t seq);
 /* The round was cut short: the next one goes on behind what was dealt with. */
 void	pb_search_cut_short(struct pb_search *search);
-
-/*
- * The index is going to be closed; no round is under way until another one
- * is entered.  The next round is of that one, and goes on in each stream
- * that both have.
- */
-int	pb_search_leave(struct pb_search *search, struct pb_err *err);
-int	pb_search_enter(struct pb_search *search, struct pb_index *index,
-	    struct pb_err *err);
 
 /* Of this round, in the order of their names. */
 size_t	pb_search_streams(const struct pb_search *search);

@@ -107,12 +107,15 @@ a_round_ends_where_it_began_and_the_next_goes_on(void **state)
 	search = search_of(&f, &select, "");
 	fixture_write(&f, 101, 150, LEN);
 	round_has(search, 1, 100);
-	assert_int_equal(pb_search_round(search, &err), 0);
+	assert_int_equal(pb_search_round(search,
+	    pb_store_index(f.store), &err), 0);
 	round_has(search, 101, 150);
-	assert_int_equal(pb_search_round(search, &err), 0);
+	assert_int_equal(pb_search_round(search,
+	    pb_store_index(f.store), &err), 0);
 	assert_int_equal(pb_search_streams(search), 0);
 	fixture_write(&f, 151, 151, LEN);
-	assert_int_equal(pb_search_round(search, &err), 0);
+	assert_int_equal(pb_search_round(search,
+	    pb_store_index(f.store), &err), 0);
 	assert_int_equal(pb_search_streams(search), 1);
 	pb_search_destroy(search);
 	fixture_finish(&f);

@@ -1,0 +1,292 @@
+/*
+ * recorder/query/query.c - the packets of a store that are asked for
+ */
+#include "recorder/query/query.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/below.h"
+#include "base/clock.h"
+#include "base/sys.h"
+#include "recorder/query/search.h"
+#include "recorder/store/home.h"
+#include "recorder/store/read/segment_file.h"
+
+#define FOLLOW_POLL_MS	50
+#define HOME_MS		1000	/* between looks whether it is there */
+
+struct pb_query {
+	struct pb_query_opts opts;
+	struct pb_index	*index;		/* NULL while it is waited for */
+	struct pb_search *search;
+	struct pb_merge	*merge;		/* of the round; NULL at its end */
+	uint64_t	 left;		/* of the limit */
+	uint64_t	 commits;	/* of the index, before the round */
+	bool		 due;		/* a round is, in any case */
+	struct pb_home	 home;		/* of the index */
+	uint64_t	 home_ms;	/* when it is looked at again */
+};
+
+/* What is told of streams without packets. */
+struct heads {
+	struct pb_query	*query;
+	unsigned	 count;
+	uint16_t	 linktype;
+	int		(*each)(void *, const struct pb_head *,
+			    struct pb_err *);
+	void		*arg;
+};
+
+static int	enter(struct pb_query *, struct pb_err *);
+static void	leave(struct pb_query *);
+static bool	look_for_index(struct pb_query *);
+static int	lost(struct pb_query *, struct pb_err *);
+static int	one_head(void *, const struct pb_stream_info *,
+		    struct pb_err *);
+static int	read_head(struct pb_query *, const struct pb_stream_info *,
+		    struct pb_head **, struct pb_err *);
+
+int
+pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
+    struct pb_err *err)
+{
+	struct pb_query *query = calloc(1, sizeof(*query));
+	int rc;
+
+	*out = NULL;
+	if (query == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
+	query->opts = *opts;
+	query->left = opts->select->limit;
+	query->home.fd = -1;
+	rc = pb_home_init(&query->home, opts->store, PB_HOME_INDEX, err);
+	if (rc == 0)
+		rc = enter(query, err);
+	if (rc == 0)
+		rc = pb_search_create(&query->search, query->index,
+		    opts->store, opts->select, opts->filter, opts->stop, err);
+	if (rc == 0)
+		rc = pb_search_merge(query->search, &query->merge, err);
+	if (rc < 0) {
+		pb_query_close(query);
+		return rc;
+	}
+	*out = query;
+	return 0;
+}
+
+void
+pb_query_close(struct pb_query *query)
+{
+	if (query == NULL)
+		return;
+	pb_merge_destroy(query->merge);
+	pb_search_destroy(query->search);
+	pb_index_close(query->index);
+	pb_home_leave(&query->home);
+	free(query);
+}
+
+size_t
+pb_query_streams(const struct pb_query *query)
+{
+	return pb_search_streams(query->search);
+}
+
+size_t
+pb_query_passed_over(const struct pb_query *query)
+{
+	return pb_search_passed_over(query->search);
+}
+
+int
+pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
+    struct pb_err *err)
+{
+	size_t input;
+	int rc = 0;
+
+	assert(query->merge != NULL);
+	if (query->left > 0 && !pb_stopped(query->opts.stop))
+		rc = pb_merge_next(query->merge, out, &input, err);
+	if (rc > 0) {
+		query->left--;
+		pb_search_dealt(query->search, input, out->seq);
+		return 1;
+	}
+	pb_merge_destroy(query->merge);
+	query->merge = NULL;
+	/* A segment that is not there has expired; or all of it is gone. */
+	if (pb_home_same(&query->home))
+		return rc;
+	if (!query->opts.follow)
+		return rc < 0 ? rc : lost(query, err);
+	/* Then it is waited for, and the next round goes on from here. */
+	pb_search_cut_short(query->search);
+	query->due = true;
+	return 0;
+}
+
+int
+pb_query_count(struct pb_query *query, uint64_t *count, struct pb_err *err)
+{
+	int rc = pb_search_count(query->search, query->left, count, err);
+
+	return rc < 0 || pb_home_same(&query->home) ? rc : lost(query, err);
+}
+
+int
+pb_query_wait(struct pb_query *query, int fd, struct pb_err *err)
+{
+	struct pollfd reader = { .fd = fd };
+	uint64_t commits;
+
+	while (query->left > 0 && !pb_stopped(query->opts.stop)) {
+		if (poll(&reader, 1, FOLLOW_POLL_MS) > 0 &&
+		    (reader.revents & (POLLERR | POLLNVAL)) != 0)
+			return 0;
+		if (!look_for_index(query))
+			continue;
+		commits = pb_index_commits(query->index);
+		if ((commits == query->commits && !query->due) ||
+		    pb_stopped(query->opts.stop))
+			continue;
+		query->commits = commits;
+		query->due = false;
+		if (pb_search_round(query->search, query->index, err) < 0 ||
+		    pb_search_merge(query->search, &query->merge, err) < 0)
+			return err->code;
+		return 1;
+	}
+	return 0;
+}
+
+int
+pb_query_heads(struct pb_query *query, int (*each)(void *arg,
+    const struct pb_head *head, struct pb_err *err), void *arg,
+    struct pb_err *err)
+{
+	struct heads heads = { .query = query, .each = each, .arg = arg };
+	int rc = pb_streams_each(query->index, NULL, one_head, &heads, err);
+
+	return rc < 0 ? rc : 0;
+}
+
+/*
+ * The store's index, which is open from now on.  Its home is entered before:
+ * were it replaced in between, the next look would find another file.
+ */
+static int
+enter(struct pb_query *query, struct pb_err *err)
+{
+	int rc;
+
+	(void)pb_home_enter(&query->home, NULL);
+	rc = query->opts.open(query->opts.arg, &query->index, err);
+	if (rc < 0)
+		return rc;
+	query->commits = pb_index_commits(query->index);
+	return 0;
+}
+
+/* Nothing of a store that was unmounted stays open. */
+static void
+leave(struct pb_query *query)
+{
+	pb_index_close(query->index);
+	query->index = NULL;
+	pb_home_leave(&query->home);
+	pb_below_park(query->opts.store);
+}
+
+/*
+ * Once a second: is the index that is read still the store's?  Else another
+ * one is read from now on, or waited for.  True where there is one.
+ */
+static bool
+look_for_index(struct pb_query *query)
+{
+	uint64_t now_ms = pb_clock_mono_ms();
+	struct pb_err why;
+
+	if (now_ms < query->home_ms)
+		return query->index != NULL;
+	query->home_ms = now_ms + HOME_MS;
+	if (query->index != NULL && pb_home_same(&query->home))
+		return true;
+	if (query->index != NULL) {
+		query->opts.gone(query->opts.arg, pb_home_why(&query->home));
+		leave(query);
+	}
+	if (pb_below_renew(query->opts.store, NULL) < 0 ||
+	    enter(query, &why) < 0 || query->home.fd < 0)
+		leave(query);
+	query->due = query->index != NULL;
+	return query->due;
+}
+
+static int
+lost(struct pb_query *query, struct pb_err *err)
+{
+	return pb_err_set(err, PB_ESYS, "query: the index of the store %.300s "
+	    "%s while it was read: what was found is not all",
+	    query->opts.store, pb_home_why(&query->home));
+}
+
+static int
+one_head(void *arg, const struct pb_stream_info *info, struct pb_err *err)
+{
+	struct heads *heads = arg;
+	struct pb_head *head;
+	int rc;
+
+	if (!pb_select_named(heads->query->opts.select, info))
+		return 0;
+	/* Of one link type, so that tcpdump reads the file as well. */
+	if (heads->count > 0 && info->linktype != heads->linktype)
+		return 0;
+	if (heads->count++ == PB_QUERY_HEADS_MAX)
+		return 1;
+	heads->linktype = info->linktype;
+	rc = read_head(heads->query, info, &head, err);
+	if (rc <= 0)
+		return rc;
+	rc = heads->each(heads->arg, head, err);
+	pb_head_unref(head);
+	return rc;
+}
+
+/* The head of the first segment that the stream still has: 1,
+ * 0 where it has none any more, or an error. */
+static int
+read_head(struct pb_query *query, const struct pb_stream_info *info,
+    struct pb_head **out, struct pb_err *err)
+{
+	struct pb_segment_info segment;
+	uint8_t *bytes;
+	size_t used;
+	ssize_t got;
+	int fd, rc;
+
+	rc = pb_index_segments(query->index, info->id, 0, &segment, 1, err);
+	if (rc <= 0 || segment.header_bytes > PB_HEAD_BYTES_MAX)
+		return rc < 0 ? rc : 0;
+	fd = pb_segment_open_file(query->opts.store, &info->key,
+	    segment.first_seq, err);
+	if (fd < 0)
+		return fd == PB_ENOENT ? 0 : fd;
+	bytes = malloc(segment.header_bytes + 1u);
+	if (bytes == NULL) {
+		close(fd);
+		return pb_err_set(err, PB_ENOMEM, "no memory for a head");
+	}
+	got = pb_pread_all(fd, bytes, segment.header_bytes, 0, err);
+	rc = got < 0 ? (int)got :
+	    pb_head_parse(out, bytes, (size_t)got, &used, err);
+	free(bytes);
+	close(fd);
+	return rc < 0 ? rc : 1;
+}

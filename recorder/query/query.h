@@ -1,0 +1,83 @@
+/*
+ * recorder/query/query.h - the packets of a store that are asked for, in the
+ * order of their times
+ *
+ *	select   which streams, times and numbers
+ *	search   those of them that the filter takes, stream by stream
+ *	merge    all streams in one order
+ *	query    round after round, of one index or of those that follow it
+ *
+ * What is done with them (lines.h, export.h) is the caller's.  A query has
+ * one round, which ends at what was durable when it began; one that follows
+ * goes on with a round whenever the index has grown.  One thread at a time.
+ */
+#ifndef PB_QUERY_QUERY_H
+#define PB_QUERY_QUERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/stop.h"
+#include "recorder/query/select.h"
+#include "recorder/store/read/cursor.h"
+
+/* What a file without packets has of interfaces: of the first streams. */
+#define PB_QUERY_HEADS_MAX	256u
+
+struct pb_query_opts {			/* all of it borrowed */
+	const char	*store;		/* held (base/below.h) */
+	const struct pb_select *select;
+	const char	*filter;	/* pcap-filter(7); "": all */
+	bool		 follow;
+	const struct pb_stop *stop;	/* ends a round, and the waiting */
+	/* Open the store's index; another one as well that is at its path
+	 * later, where an error means that it is waited for. */
+	int		(*open)(void *arg, struct pb_index **out,
+			    struct pb_err *err);
+	/* Told once for each that is not the store's any more: `why`. */
+	void		(*gone)(void *arg, const char *why);
+	void		*arg;
+};
+
+struct pb_query;
+
+/* As pb_search_create(), or what `open` says; the first round begins. */
+int	pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
+	    struct pb_err *err);
+void	pb_query_close(struct pb_query *query);
+
+/* Of the round: how many streams; those that the filter says nothing of. */
+size_t	pb_query_streams(const struct pb_query *query);
+size_t	pb_query_passed_over(const struct pb_query *query);
+
+/*
+ * The next packet of the round, borrowed until the next call: 1.  0 at its
+ * end, at the limit, or once `stop` was asked for.  PB_ESYS where the index
+ * was not the store's any more at the end: what was handed out is not all.
+ */
+int	pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
+	    struct pb_err *err);
+
+/* In place of the round's packets: their number. */
+int	pb_query_count(struct pb_query *query, uint64_t *count,
+	    struct pb_err *err);
+
+/*
+ * To follow: wait until there may be more, and begin a round: 1.  0 where
+ * nobody reads `fd` any more (a pipe, which tells it without a write), at
+ * the limit, or once `stop` was asked for.
+ */
+int	pb_query_wait(struct pb_query *query, int fd, struct pb_err *err);
+
+/*
+ * Call `each` for the heads of the streams that are named, whatever their
+ * times and numbers: those of one link type, which the first has, and at most
+ * PB_QUERY_HEADS_MAX.  An error from `each` ends it.
+ */
+int	pb_query_heads(struct pb_query *query, int (*each)(void *arg,
+	    const struct pb_head *head, struct pb_err *err), void *arg,
+	    struct pb_err *err);
+
+#endif
