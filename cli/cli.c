@@ -3,8 +3,8 @@
  */
 #include "cli/cli.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,78 +19,9 @@ static volatile sig_atomic_t stopped;
 static bool	stop_asked(void *);
 static void	name_of_host(char[static PB_NAME_BYTES_MAX + 1]);
 static void	on_signal(int);
-static int	complain(const struct pb_command *, int, char **,
-		    const struct option *);
 static void	vcomplain(const char *, const char *, va_list);
 
 const struct pb_stop pb_cli_stop = { .asked = stop_asked };
-
-void
-pb_cli_help(const struct pb_command *command)
-{
-	printf("usage: pb [-c FILE | --store DIR] %s%s%s\n\n%s.\n",
-	    command->name, command->arguments[0] != '\0' ? " " : "",
-	    command->arguments, command->summary);
-	if (command->help[0] != '\0')
-		printf("\n%s", command->help);
-}
-
-int
-pb_cli_option(const struct pb_command *command, int argc, char **argv,
-    const char *shorts, const struct option *longs)
-{
-	struct option all[PB_OPTIONS_MAX + 2];
-	char letters[64];
-	size_t n = 0;
-	int c;
-
-	for (; longs[n].name != NULL; n++) {
-		assert(n < PB_OPTIONS_MAX);
-		all[n] = longs[n];
-	}
-	all[n++] = (struct option){ "help", no_argument, NULL,
-	    PB_OPTION_HELP };
-	all[n] = (struct option){ 0 };
-	snprintf(letters, sizeof(letters), ":h%s", shorts);
-	opterr = 0;
-	c = getopt_long(argc, argv, letters, all, NULL);
-	if (c == PB_OPTION_HELP)
-		pb_cli_help(command);
-	if (c == '?' || c == ':')
-		return complain(command, c, argv, all);
-	return c;
-}
-
-int
-pb_cli_plain_options(const struct pb_command *command, int argc, char **argv,
-    bool *json, const char **stream)
-{
-	const struct option longs[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ stream != NULL ? "stream" : NULL, required_argument, NULL,
-		    's' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
-
-	while ((c = pb_cli_option(command, argc, argv, "", longs)) != -1)
-		switch (c) {
-		case 'j':
-			*json = true;
-			break;
-		case 's':
-			*stream = optarg;
-			break;
-		case PB_OPTION_HELP:
-			return PB_EXIT_OK;
-		default:
-			return PB_EXIT_USAGE;
-		}
-	if (optind < argc)
-		return pb_cli_usage("%s takes no argument, not '%s'",
-		    command->name, argv[optind]);
-	return -1;
-}
 
 int
 pb_cli_conf(struct pb_cli *cli, struct pb_err *err)
@@ -275,43 +206,6 @@ stop_asked(void *arg)
 {
 	(void)arg;
 	return stopped != 0;
-}
-
-/* What getopt found wrong, in our words, with the nearest right ones. */
-static int
-complain(const struct pb_command *command, int c, char **argv,
-    const struct option *longs)
-{
-	const char *names[PB_OPTIONS_MAX + 2], *word = argv[optind - 1];
-	const char *near = NULL;
-	size_t n = 0;
-
-	if (c == ':') {
-		pb_cli_usage("%s: option '%s' needs a value; see "
-		    "'pb %s --help'", command->name, word, command->name);
-		return PB_OPTION_WRONG;
-	}
-	for (; longs[n].name != NULL; n++)
-		names[n] = longs[n].name;
-	for (size_t i = 0; i < n; i++)
-		if (optopt != 0 && longs[i].val == optopt &&
-		    strncmp(word, "--", 2) == 0) {
-			pb_cli_usage("%s: option '--%s' takes no value",
-			    command->name, names[i]);
-			return PB_OPTION_WRONG;
-		}
-	if (strncmp(word, "--", 2) == 0)
-		near = pb_nearest(word + 2, names, n);
-	if (near != NULL)
-		pb_cli_usage("%s: unknown option '%s'; did you mean "
-		    "'--%s'?", command->name, word, near);
-	else if (optopt != 0 && strncmp(word, "--", 2) != 0)
-		pb_cli_usage("%s: unknown option '-%c'; see 'pb %s --help'",
-		    command->name, optopt, command->name);
-	else
-		pb_cli_usage("%s: unknown option '%s'; see 'pb %s --help'",
-		    command->name, word, command->name);
-	return PB_OPTION_WRONG;
 }
 
 /* One line, whole: standard error may be shared. */

@@ -1,16 +1,13 @@
 /*
  * cli/cli.h - what the commands of `pb` share
  *
- * A command is a name, a function and its help, in the table of main.c.
- * It parses its own options with pb_cli_option(), answers with an exit
- * status, and writes each failure as one line on standard error that
- * begins with `pb: `.
+ * A command (cli/command.h) answers with an exit status, and writes each
+ * failure as one line on standard error that begins with `pb: `.
  */
 #ifndef PB_CLI_CLI_H
 #define PB_CLI_CLI_H
 
-#include <getopt.h>
-#include <signal.h>
+#include <limits.h>
 #include <stdbool.h>
 
 #include "base/err.h"
@@ -32,52 +29,6 @@ struct pb_cli {
 	char		 store[PATH_MAX]; /* absolute, after it as well */
 	bool		 held;		/* the store is (base/below.h) */
 };
-
-struct pb_command {
-	const char	*name;
-	int		(*run)(struct pb_cli *cli,
-			    const struct pb_command *command, int argc,
-			    char **argv);
-	const char	*arguments;	/* of the usage line */
-	const char	*summary;	/* one line, for `pb help` */
-	const char	*help;		/* the rest; ends with a newline */
-};
-
-int	pb_cmd_status(struct pb_cli *, const struct pb_command *, int, char **);
-int	pb_cmd_streams(struct pb_cli *, const struct pb_command *, int,
-	    char **);
-int	pb_cmd_segments(struct pb_cli *, const struct pb_command *, int,
-	    char **);
-int	pb_cmd_query(struct pb_cli *, const struct pb_command *, int, char **);
-int	pb_cmd_import(struct pb_cli *, const struct pb_command *, int, char **);
-int	pb_cmd_interfaces(struct pb_cli *, const struct pb_command *, int,
-	    char **);
-int	pb_cmd_verify(struct pb_cli *, const struct pb_command *, int, char **);
-int	pb_cmd_reindex(struct pb_cli *, const struct pb_command *, int,
-	    char **);
-int	pb_cmd_gaps(struct pb_cli *, const struct pb_command *, int, char **);
-int	pb_cmd_dlq(struct pb_cli *, const struct pb_command *, int, char **);
-
-/* Prints usage, summary and help of a command on standard output. */
-void	pb_cli_help(const struct pb_command *command);
-
-/*
- * getopt_long(3) with our words: the option's value; -1 at the end;
- * PB_OPTION_HELP after `-h`/`--help` was answered; PB_OPTION_WRONG after
- * the error was printed.  `longs` need not list `help`.
- */
-#define PB_OPTION_WRONG	'?'
-#define PB_OPTION_HELP	'h'
-#define PB_OPTIONS_MAX	24	/* long options of a command */
-int	pb_cli_option(const struct pb_command *command, int argc, char **argv,
-	    const char *shorts, const struct option *longs);
-
-/*
- * For commands whose only options are --json and --stream GLOB (NULL: not
- * known): -1 to go on, or the exit status.
- */
-int	pb_cli_plain_options(const struct pb_command *command, int argc,
-	    char **argv, bool *json, const char **stream);
 
 /* Read the configuration; 0, or PB_EINVAL: a configuration that is absent
  * is wrong usage. */

@@ -5,7 +5,8 @@
  * its socket; where none runs, pb takes the shipper's lock and does it.
  */
 #include "cli/cli.h"
-#include "cli/table.h"
+#include "cli/commands.h"
+#include "cli/listing.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@
 #include "shipper/letters/letters.h"
 #include "shipper/state.h"
 
-#define LETTERS_PAGE	256	/* rows of the state at a time */
+#define LETTERS_PAGE	64	/* rows of the state at a time */
 /* A shipper that has just started may not listen yet. */
 #define ASK_TRIES	50u
 #define ASK_AGAIN_US	100000u
@@ -42,7 +43,7 @@ static const struct {
 	[MOVE] = { "moved", PB_CONTROL_MOVE, pb_letters_move },
 };
 
-struct request {
+struct request {			/* the options, and the verb */
 	enum verb	 verb;
 	struct pb_letters_which which;
 	bool		 all, json;
@@ -98,19 +99,17 @@ struct listing {
 	const struct request *request;
 	const struct pb_conf *conf;	/* NULL: not known */
 	const char	*store;
-	struct pb_out	 out;
-	struct pb_table	 table;
+	struct pb_letters *letters;
+	struct pb_table	*table;
 	bool		 shown;		/* one was, before this one */
-	struct pb_letter page[LETTERS_PAGE];
 };
 
-static int	options(const struct pb_command *, int, char **,
-		    struct request *);
-static int	verb_of(int, char **, struct request *);
+static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	take_first(void *, const char *, struct pb_err *);
+static int	verb_of(char **, struct request *);
 static int	list(struct pb_cli *, const struct request *,
 		    struct pb_err *);
-static int	print_pages(struct listing *, struct pb_letters *,
-		    struct pb_err *);
+static int	print_letters(void *, struct pb_table *, struct pb_err *);
 static int	print_row(struct listing *, const struct pb_letter *,
 		    struct pb_err *);
 static int	print_wide(struct listing *, const struct pb_letter *,
@@ -122,129 +121,128 @@ static const char *path_of(const struct listing *, const struct pb_letter *,
 		    char [static PATH_MAX]);
 static const char *reason_of(const struct pb_letter *);
 static enum next next_of(const struct listing *, const struct pb_letter *);
-static int	change(struct pb_cli *, const struct request *,
+static int	change_letters(struct pb_cli *, const struct request *,
 		    struct pb_letters_sum *, struct pb_err *);
 static int	change_here(struct pb_cli *, const struct request *,
 		    struct pb_letters_sum *, struct pb_err *);
 static void	report(const struct request *, const struct pb_letters_sum *);
 static const char *grouped(uint64_t, char [static 32]);
 
-int
-pb_cmd_dlq(struct pb_cli *cli, const struct pb_command *command, int argc,
-    char **argv)
+static const struct pb_cli_option options[] = {
+	{ "upstream", 0, "GLOB", offsetof(struct request, which.upstream), NULL,
+	    "only those of upstreams whose name matches" },
+	{ "stream", 0, "GLOB", offsetof(struct request, which.stream), NULL,
+	    "only streams whose node/interface matches" },
+	{ "first", 0, "N", 0, take_first,
+	    "only those that begin with sequence number N" },
+	{ "to", 0, "NAME", offsetof(struct request, which.to), NULL,
+	    "move: the upstream that gets them" },
+	{ "all", 0, NULL, offsetof(struct request, all), NULL,
+	    "requeue, purge, move: every one; list, show: those\n"
+	    "without a file too (late: came late and will be sent;\n"
+	    "gone: the upstream is still to be told)" },
+	PB_CLI_JSON(struct request, "one JSON object a line"),
+	{ 0 },
+};
+
+const struct pb_command pb_cmd_dlq = {
+	.name = "dlq",
+	.summary = "Dead letters: what upstreams did not take",
+	.operands = "list|show|requeue|purge|move [OPTION...]",
+	.before =
+"  list             a row a letter\n"
+"  show             all about each letter, and where its file is\n"
+"  requeue          send them again\n"
+"  purge            delete them; the upstream is told that they expired\n"
+"  move             give those of an upstream that is configured no more to\n"
+"                   another one\n",
+	.options = options,
+	.opts_bytes = sizeof(struct request),
+	.after =
+"A dead letter is a run of packets that an upstream did not take: it made\n"
+"no progress for retry_for (stale), or said that they are malformed.  Where\n"
+"requeue = auto the first go again by themselves: column NEXT.\n"
+"They are kept as hard links of their segments, which are pcapng files.\n",
+	.run = run,
+};
+
+static int
+run(struct pb_cli *cli, void *opts, char **operand, struct pb_err *err)
 {
 	struct pb_letters_sum sum = { .letters = 0 };
-	struct request request = { .verb = VERBS };
-	struct pb_err err;
-	int rc;
+	struct request *request = opts;
+	int rc = verb_of(operand, request);
+	bool change;
 
-	rc = options(command, argc, argv, &request);
-	if (rc >= 0)
+	if (rc != PB_EXIT_OK)
 		return rc;
-	if (pb_cli_enter(cli, request.verb != LIST && request.verb != SHOW,
-	    &err) < 0)
-		return pb_cli_fail(&err);
-	if (pb_below_look(cli->store) < 0) {
-		pb_err_set(&err, PB_ENOENT, "there is no store in %s yet; "
-		    "pb-recorder or 'pb import' makes one", cli->store);
-		return pb_cli_fail(&err);
-	}
-	if (request.verb == LIST || request.verb == SHOW) {
-		rc = list(cli, &request, &err);
-		return rc < 0 ? pb_cli_fail(&err) : PB_EXIT_OK;
-	}
-	rc = change(cli, &request, &sum, &err);
+	change = request->verb != LIST && request->verb != SHOW;
+	rc = pb_cli_enter(cli, change, err);
+	if (rc < 0)
+		return rc;
+	if (pb_below_look(cli->store) < 0)
+		return pb_err_set(err, PB_ENOENT, "there is no store in %s "
+		    "yet; pb-recorder or 'pb import' makes one", cli->store);
+	if (!change)
+		return list(cli, request, err);
+	rc = change_letters(cli, request, &sum, err);
 	if (rc == 0 || sum.letters > 0)
-		report(&request, &sum);
-	return rc < 0 ? pb_cli_fail(&err) : PB_EXIT_OK;
+		report(request, &sum);
+	return rc;
 }
 
 /* --- what is asked for -------------------------------------------------- */
 
-/* -1 to go on, or the exit status. */
 static int
-options(const struct pb_command *command, int argc, char **argv,
-    struct request *request)
+take_first(void *opts, const char *text, struct pb_err *err)
 {
-	static const struct option longs[] = {
-		{ "upstream", required_argument, NULL, 'u' },
-		{ "stream", required_argument, NULL, 's' },
-		{ "first", required_argument, NULL, 'f' },
-		{ "to", required_argument, NULL, 't' },
-		{ "all", no_argument, NULL, 'a' },
-		{ "json", no_argument, NULL, 'j' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct pb_err err;
-	int c;
+	struct request *request = opts;
 
-	while ((c = pb_cli_option(command, argc, argv, "", longs)) != -1)
-		switch (c) {
-		case 'u':
-			request->which.upstream = optarg;
-			break;
-		case 's':
-			request->which.stream = optarg;
-			break;
-		case 'f':
-			if (pb_parse_u64(optarg, 1, INT64_MAX,
-			    &request->which.first, &err) < 0)
-				return pb_cli_usage("--first: %s", err.text);
-			break;
-		case 't':
-			request->which.to = optarg;
-			break;
-		case 'a':
-			request->all = true;
-			break;
-		case 'j':
-			request->json = true;
-			break;
-		case PB_OPTION_HELP:
-			return PB_EXIT_OK;
-		default:
-			return PB_EXIT_USAGE;
-		}
-	return verb_of(argc, argv, request);
+	if (pb_parse_u64(text, 1, INT64_MAX, &request->which.first, err) == 0)
+		return 0;
+	err->code = PB_EINVAL;
+	return pb_err_prefix(err, "--first");
 }
 
+/* PB_EXIT_OK, or PB_EXIT_USAGE after saying what is wrong. */
 static int
-verb_of(int argc, char **argv, struct request *request)
+verb_of(char **operand, struct request *request)
 {
 	const struct pb_letters_which *which = &request->which;
-	const char *near;
+	const char *word = operand[0], *near;
 
-	if (optind == argc)
+	request->verb = VERBS;
+	if (word == NULL)
 		return pb_cli_usage("dlq: say what to do: list, show, requeue, "
 		    "purge or move");
 	for (unsigned v = 0; v < VERBS; v++)
-		if (strcmp(argv[optind], verb_names[v]) == 0)
+		if (strcmp(word, verb_names[v]) == 0)
 			request->verb = (enum verb)v;
 	if (request->verb == VERBS) {
-		near = pb_nearest(argv[optind], verb_names, VERBS);
+		near = pb_nearest(word, verb_names, VERBS);
 		return pb_cli_usage("dlq: unknown word '%s'; %s%s%s",
-		    argv[optind], near != NULL ? "did you mean '" :
+		    word, near != NULL ? "did you mean '" :
 		    "list, show, requeue, purge and move are known",
 		    near != NULL ? near : "", near != NULL ? "'?" : "");
 	}
-	if (optind + 1 < argc)
+	if (operand[1] != NULL)
 		return pb_cli_usage("dlq %s takes no argument, not '%s'",
-		    argv[optind], argv[optind + 1]);
+		    word, operand[1]);
 	if (request->verb == LIST || request->verb == SHOW)
-		return -1;
+		return PB_EXIT_OK;
 	if ((request->verb == MOVE) != (which->to != NULL))
-		return pb_cli_usage("dlq %s: %s", argv[optind],
+		return pb_cli_usage("dlq %s: %s", word,
 		    which->to == NULL ? "say where: --to NAME" :
 		    "--to is for move");
 	if (!request->all && which->upstream == NULL &&
 	    which->stream == NULL && which->first == 0)
 		return pb_cli_usage("dlq %s: say which: --upstream GLOB, "
-		    "--stream GLOB, --first N, or --all", argv[optind]);
+		    "--stream GLOB, --first N, or --all", word);
 	if (request->all && (which->upstream != NULL ||
 	    which->stream != NULL || which->first != 0))
 		return pb_cli_usage("dlq %s: --all leaves nothing to select; "
-		    "give one or the other", argv[optind]);
-	return -1;
+		    "give one or the other", word);
+	return PB_EXIT_OK;
 }
 
 /* --- list and show ------------------------------------------------------ */
@@ -252,54 +250,38 @@ verb_of(int argc, char **argv, struct request *request)
 static int
 list(struct pb_cli *cli, const struct request *request, struct pb_err *err)
 {
-	struct pb_letters *letters = NULL;
+	struct listing listing = { .request = request, .store = cli->store,
+	    .conf = cli->store_dir == NULL ? cli->conf : NULL };
 	struct pb_state *state = NULL;
-	struct listing *listing;
 	int rc;
 
 	rc = pb_state_open(&state, cli->store, err);
 	if (rc < 0)
 		return rc == PB_ENOENT ? 0 : rc;
-	listing = calloc(1, sizeof(*listing));
-	rc = listing == NULL ? pb_err_set(err, PB_ENOMEM, "no memory for dead "
-	    "letters") : pb_letters_open(&letters, state, cli->store, err);
-	if (rc == 0) {
-		listing->request = request;
-		listing->conf = cli->store_dir == NULL ? cli->conf : NULL;
-		listing->store = cli->store;
-		pb_cli_out(&listing->out);
-		if (request->json)
-			pb_table_init(&listing->table, &listing->out,
-			    json_columns, COUNT(json_columns), true);
-		else
-			pb_table_init(&listing->table, &listing->out, columns,
-			    COUNT(columns), false);
-		rc = print_pages(listing, letters, err);
-		if (rc == 0)
-			rc = pb_table_end(&listing->table, err);
-		if (pb_out_gone(&listing->out))
-			rc = 0;
-		pb_table_finish(&listing->table);
-		pb_out_finish(&listing->out);
-	}
-	pb_letters_close(letters);
+	rc = pb_letters_open(&listing.letters, state, cli->store, err);
+	if (rc == 0)
+		rc = request->json ? pb_listing_print(json_columns,
+		    COUNT(json_columns), true, print_letters, &listing, err) :
+		    pb_listing_print(columns, COUNT(columns), false,
+		    print_letters, &listing, err);
+	pb_letters_close(listing.letters);
 	pb_state_close(state);
-	free(listing);
 	return rc;
 }
 
 static int
-print_pages(struct listing *listing, struct pb_letters *letters,
-    struct pb_err *err)
+print_letters(void *arg, struct pb_table *table, struct pb_err *err)
 {
-	struct pb_letter after = { .first = 0 };
+	struct pb_letter page[LETTERS_PAGE], after = { .first = 0 };
+	struct listing *listing = arg;
 	int n, rc = 0;
 
+	listing->table = table;
 	do {
-		n = pb_letters_list(letters, &listing->request->which, &after,
-		    listing->page, LETTERS_PAGE, err);
+		n = pb_letters_list(listing->letters, &listing->request->which,
+		    &after, page, LETTERS_PAGE, err);
 		for (int i = 0; i < n && rc == 0; i++)
-			rc = print_row(listing, &listing->page[i], err);
+			rc = print_row(listing, &page[i], err);
 	} while (rc == 0 && n > 0);
 	return n < 0 ? n : rc;
 }
@@ -311,7 +293,7 @@ print_row(struct listing *listing, const struct pb_letter *letter,
 	char stream[PB_STREAM_NAME_MAX], since[PB_TIME_TEXT_MAX],
 	    path[PATH_MAX];
 	const char *file = path_of(listing, letter, path);
-	struct pb_table *table = &listing->table;
+	struct pb_table *table = listing->table;
 
 	if (!listing->request->all && letter->state != PB_LETTER_DEAD &&
 	    letter->state != PB_LETTER_REQUEUED)
@@ -338,14 +320,12 @@ static int
 print_wide(struct listing *listing, const struct pb_letter *letter,
     const char *path, struct pb_err *err)
 {
-	struct pb_table *table = &listing->table;
-	char epoch[17];
+	struct pb_table *table = listing->table;
 
-	pb_hex64(letter->key.epoch, epoch);
 	pb_table_text(table, letter->upstream);
 	pb_table_text(table, letter->key.node);
 	pb_table_text(table, letter->key.interface);
-	pb_table_text(table, epoch);
+	pb_table_hex(table, letter->key.epoch);
 	pb_table_u64(table, letter->first);
 	pb_table_u64(table, letter->last);
 	pb_table_u64(table, letter->last - letter->first + 1);
@@ -366,7 +346,7 @@ show(struct listing *listing, const struct pb_letter *letter,
     const char *path, struct pb_err *err)
 {
 	char since[PB_TIME_TEXT_MAX], epoch[17], size[16];
-	struct pb_out *out = &listing->out;
+	struct pb_out *out = listing->table->out;
 
 	pb_hex64(letter->key.epoch, epoch);
 	if (listing->shown)
@@ -451,7 +431,7 @@ next_of(const struct listing *listing, const struct pb_letter *letter)
 /* --- requeue, purge and move -------------------------------------------- */
 
 static int
-change(struct pb_cli *cli, const struct request *request,
+change_letters(struct pb_cli *cli, const struct request *request,
     struct pb_letters_sum *sum, struct pb_err *err)
 {
 	struct pb_state *state;

@@ -10,6 +10,7 @@
  *	a line per file, or a JSON object per stream
  */
 #include "cli/cli.h"
+#include "cli/commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,15 +18,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/json.h"
 #include "base/list.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/import/inlet.h"
 #include "cli/import/importer.h"
 #include "cli/import/input.h"
-#include "base/out.h"
 #include "cli/progress.h"
+#include "cli/listing.h"
 
 /* One import makes so many streams at most: half of what a store opens. */
 #define STREAMS_MAX	(PB_STREAMS_OPEN_MAX / 2)
@@ -37,11 +37,24 @@ struct made {				/* a stream */
 	uint64_t	 packets;
 };
 
-struct import {
-	struct pb_cli	*cli;
-	/* what was asked for */
+/* With --json. */
+static const struct pb_column columns[] = {
+	{ "file", false },
+	{ "node", false },
+	{ "interface", false },
+	{ "epoch", false },
+	{ "packets", true },
+};
+
+struct opts {
 	const char	*node, *interface;
 	bool		 json, secrets;
+};
+
+struct import {
+	struct pb_cli	*cli;
+	const struct opts *opts;
+	const char	*node;		/* as asked for, or this one */
 	/* the files */
 	uint32_t	 files;
 	struct pb_input	*input;
@@ -57,9 +70,9 @@ struct import {
 	uint64_t	 done;		/* bytes of the files before */
 };
 
-static int	parse(struct import *, const struct pb_command *, int,
-		    char **);
-static int	run(struct import *, char **, struct pb_err *);
+static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	check(struct import *, char **);
+static int	run_import(struct import *, char **, struct pb_err *);
 static int	open_files(struct import *, char **, bool, struct pb_err *);
 static int	store_files(struct import *, struct pb_err *);
 static int	each_file(struct import *, const char *, struct pb_err *);
@@ -75,95 +88,98 @@ static int	on_stream(void *, const struct pb_stream_key *, uint64_t,
 		    struct pb_err *);
 /* what is said at the end */
 static int	report(struct import *, struct pb_err *);
-static void	report_file(struct import *, struct pb_out *, uint32_t);
-static void	report_streams(struct import *, struct pb_out *);
-static void	report_left_out(const char *,
-		    const struct pb_import_left_out *);
+static void	report_file(const struct import *, struct pb_out *, uint32_t);
+static int	report_streams(void *, struct pb_table *, struct pb_err *);
+static void	report_left_out(const struct import *, uint32_t);
 
-int
-pb_cmd_import(struct pb_cli *cli, const struct pb_command *command, int argc,
-    char **argv)
+static const struct pb_cli_option options[] = {
+	{ "node", 0, "NAME", offsetof(struct opts, node), NULL,
+	    "the node they come from; default: this one" },
+	{ "interface", 0, "NAME", offsetof(struct opts, interface), NULL,
+	    "the interface's name (the next ones are NAME.1, ...);\n"
+	    "default: as the file has it, the file's name for pcap" },
+	{ "secrets", 0, NULL, offsetof(struct opts, secrets), NULL,
+	    "keep Decryption Secrets Blocks (TLS keys)" },
+	PB_CLI_JSON(struct opts, "one JSON object a stream"),
+	{ 0 },
+};
+
+const struct pb_command pb_cmd_import = {
+	.name = "import",
+	.summary = "Bring pcap and pcapng files into the store",
+	.operands = "[OPTION...] FILE...",
+	.before =
+"Takes pcap and pcapng files of any link type, resolution and byte order,\n"
+"several interfaces and sections included; `-` is standard input.  Each\n"
+"interface with packets becomes a stream of its own.  All files are checked\n"
+"first: if one is malformed, nothing is imported.  The packets are durable\n"
+"when the command ends.  Where a recorder runs on the store they go in\n"
+"through it; else pb writes the store, and makes it if it is not there.\n",
+	.options = options,
+	.opts_bytes = sizeof(struct opts),
+	.after =
+"Options of sections, interfaces and packets are kept, but for a packet's\n"
+"epb_packetid, which becomes its sequence number, and hop records of an\n"
+"earlier journey.  Custom Blocks, and big-endian blocks of unknown types,\n"
+"are left out, and pb says so.\n",
+	.run = run,
+};
+
+static int
+run(struct pb_cli *cli, void *opts, char **operand, struct pb_err *err)
 {
-	struct import import = { .cli = cli };
-	struct pb_err err;
-	int status, rc;
+	struct import import = { .cli = cli, .opts = opts };
+	int rc = check(&import, operand);
 
-	status = parse(&import, command, argc, argv);
-	if (status >= 0)
-		return status;
-	rc = run(&import, argv + optind, &err);
+	if (rc != PB_EXIT_OK)
+		return rc;
+	rc = run_import(&import, operand, err);
 	for (uint32_t i = 0; import.input != NULL && i < import.files; i++)
 		pb_input_finish(&import.input[i]);
 	free(import.input);
 	free(import.result);
 	free(import.made);
-	return rc < 0 ? pb_cli_fail(&err) : PB_EXIT_OK;
+	return rc;
 }
 
-/* -1 to go on, or the exit status. */
+/* What was asked for: PB_EXIT_OK, or PB_EXIT_USAGE after saying what is
+ * wrong. */
 static int
-parse(struct import *import, const struct pb_command *command, int argc,
-    char **argv)
+check(struct import *import, char **operand)
 {
-	static const struct option longs[] = {
-		{ "node", required_argument, NULL, 'n' },
-		{ "interface", required_argument, NULL, 'i' },
-		{ "secrets", no_argument, NULL, 'S' },
-		{ "json", no_argument, NULL, 'j' },
-		{ NULL, 0, NULL, 0 },
-	};
+	const char *node = import->opts->node;
+	const char *interface = import->opts->interface;
 	unsigned standard = 0;
-	int c;
 
-	while ((c = pb_cli_option(command, argc, argv, "", longs)) != -1)
-		switch (c) {
-		case 'n':
-			import->node = optarg;
-			break;
-		case 'i':
-			import->interface = optarg;
-			break;
-		case 'S':
-			import->secrets = true;
-			break;
-		case 'j':
-			import->json = true;
-			break;
-		case PB_OPTION_HELP:
-			return PB_EXIT_OK;
-		default:
-			return PB_EXIT_USAGE;
-		}
-	if (import->node != NULL && !pb_name_valid(import->node))
+	if (node != NULL && !pb_name_valid(node))
 		return pb_cli_usage("import: --node '%s': is no node's name; "
-		    "1 to %d letters, digits, '.', '_' and '-' are",
-		    import->node, PB_NAME_BYTES_MAX);
-	if (import->interface != NULL && (import->interface[0] == '\0' ||
-	    strlen(import->interface) > PB_IFNAME_BYTES_MAX - 8))
+		    "1 to %d letters, digits, '.', '_' and '-' are", node,
+		    PB_NAME_BYTES_MAX);
+	if (interface != NULL && (interface[0] == '\0' ||
+	    strlen(interface) > PB_IFNAME_BYTES_MAX - 8))
 		return pb_cli_usage("import: --interface: 1 to %d bytes are "
 		    "right", PB_IFNAME_BYTES_MAX - 8);
-	if (optind == argc)
+	for (; operand[import->files] != NULL; import->files++)
+		standard += strcmp(operand[import->files], "-") == 0;
+	if (import->files == 0)
 		return pb_cli_usage("import: no file; 'pb import FILE...', "
 		    "with '-' for standard input");
-	for (int i = optind; i < argc; i++)
-		standard += strcmp(argv[i], "-") == 0;
 	if (standard > 1)
 		return pb_cli_usage("import: standard input ('-') can be "
 		    "read once");
-	import->files = (uint32_t)(argc - optind);
-	return -1;
+	return PB_EXIT_OK;
 }
 
 static int
-run(struct import *import, char **names, struct pb_err *err)
+run_import(struct import *import, char **names, struct pb_err *err)
 {
 	struct pb_owner owner;
 	int rc = pb_cli_conf(import->cli, err);
 
 	if (rc < 0)
 		return rc;
-	if (import->node == NULL)
-		import->node = import->cli->conf->node.name;
+	import->node = import->opts->node != NULL ? import->opts->node :
+	    import->cli->conf->node.name;
 	pb_cli_catch_signals();
 	rc = pb_cli_owner(import->cli, &owner, err);
 	if (rc == 0)
@@ -246,10 +262,10 @@ one_file(struct import *import, struct pb_err *err)
 	struct pb_importer_opts opts = {
 		.node = import->node,
 		.description = import->cli->conf->node.description,
-		.interface = import->interface,
+		.interface = import->opts->interface,
 		.file_name = base_name(input),
 		.pen = import->cli->conf->node.pen,
-		.secrets = import->secrets,
+		.secrets = import->opts->secrets,
 		.take = import->inlet != NULL ? on_take : NULL,
 		.give = on_give,
 		.stream = on_stream,
@@ -347,17 +363,25 @@ on_stream(void *arg, const struct pb_stream_key *key, uint64_t packets,
 	return 0;
 }
 
+/* For people a line a file, for machines an object a stream. */
 static int
 report(struct import *import, struct pb_err *err)
 {
 	struct pb_out out;
 	int rc;
 
+	if (import->opts->json) {
+		rc = pb_listing_print(columns, sizeof(columns) /
+		    sizeof(columns[0]), true, report_streams, import, err);
+		for (uint32_t i = 0; i < import->files; i++)
+			report_left_out(import, i);
+		return rc;
+	}
 	pb_cli_out(&out);
-	if (import->json)
-		report_streams(import, &out);
-	for (uint32_t i = 0; i < import->files; i++)
+	for (uint32_t i = 0; i < import->files; i++) {
 		report_file(import, &out, i);
+		report_left_out(import, i);
+	}
 	rc = pb_out_flush(&out, err);
 	if (pb_out_gone(&out))
 		rc = 0;
@@ -366,51 +390,41 @@ report(struct import *import, struct pb_err *err)
 }
 
 static void
-report_file(struct import *import, struct pb_out *out, uint32_t i)
+report_file(const struct import *import, struct pb_out *out, uint32_t i)
 {
 	const struct pb_import_result *result = &import->result[i];
-	const char *name = import->input[i].name;
 
-	if (!import->json)
-		pb_out_printf(out, "%s: %" PRIu64 " packet%s, %" PRIu64
-		    " interface%s, %" PRIu64 " stream%s\n", name,
-		    result->packets, result->packets == 1 ? "" : "s",
-		    result->interfaces, result->interfaces == 1 ? "" : "s",
-		    result->streams, result->streams == 1 ? "" : "s");
-	report_left_out(name, &result->left_out);
+	pb_out_printf(out, "%s: %" PRIu64 " packet%s, %" PRIu64
+	    " interface%s, %" PRIu64 " stream%s\n", import->input[i].name,
+	    result->packets, result->packets == 1 ? "" : "s",
+	    result->interfaces, result->interfaces == 1 ? "" : "s",
+	    result->streams, result->streams == 1 ? "" : "s");
 }
 
-static void
-report_streams(struct import *import, struct pb_out *out)
+static int
+report_streams(void *arg, struct pb_table *table, struct pb_err *err)
 {
-	struct pb_json json;
-	struct pb_buf line;
-	char epoch[17];
+	const struct import *import = arg;
+	int rc = 0;
 
-	pb_buf_init(&line, 64u << 10);
-	for (size_t i = 0; i < import->mades; i++) {
+	for (size_t i = 0; i < import->mades && rc == 0; i++) {
 		const struct made *made = &import->made[i];
 
-		pb_hex64(made->key.epoch, epoch);
-		pb_buf_clear(&line);
-		pb_json_init(&json, &line);
-		pb_json_object(&json, NULL);
-		pb_json_text(&json, "file", import->input[made->file].name);
-		pb_json_text(&json, "node", made->key.node);
-		pb_json_text(&json, "interface", made->key.interface);
-		pb_json_text(&json, "epoch", epoch);
-		pb_json_u64(&json, "packets", made->packets);
-		pb_json_end(&json);
-		pb_buf_put(&line, "\n", 1);
-		pb_out_put(out, line.data, line.len);
+		pb_table_text(table, import->input[made->file].name);
+		pb_table_text(table, made->key.node);
+		pb_table_text(table, made->key.interface);
+		pb_table_hex(table, made->key.epoch);
+		pb_table_u64(table, made->packets);
+		rc = pb_table_row(table, err);
 	}
-	pb_buf_finish(&line);
+	return rc;
 }
 
 /* One line that counts what was not kept, if there was any. */
 static void
-report_left_out(const char *name, const struct pb_import_left_out *left)
+report_left_out(const struct import *import, uint32_t i)
 {
+	const struct pb_import_left_out *left = &import->result[i].left_out;
 	const struct {
 		uint64_t	 count;
 		const char	*what;
@@ -424,12 +438,12 @@ report_left_out(const char *name, const struct pb_import_left_out *left)
 	char text[LEFT_OUT_TEXT] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
-		if (part[i].count > 0 && used < sizeof(text))
+	for (size_t k = 0; k < sizeof(part) / sizeof(part[0]); k++)
+		if (part[k].count > 0 && used < sizeof(text))
 			used += (size_t)snprintf(text + used,
 			    sizeof(text) - used, "%s%s (%" PRIu64 ")",
-			    used > 0 ? ", " : "", part[i].what,
-			    part[i].count);
+			    used > 0 ? ", " : "", part[k].what,
+			    part[k].count);
 	if (used > 0)
-		pb_cli_note("%s: left out: %s", name, text);
+		pb_cli_note("%s: left out: %s", import->input[i].name, text);
 }

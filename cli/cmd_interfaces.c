@@ -1,11 +1,8 @@
 /*
  * cli/cmd_interfaces.c - `pb interfaces`: what can be captured here
  */
-#include "cli/cli.h"
-#include "cli/table.h"
-
-#include <unistd.h>
-
+#include "cli/commands.h"
+#include "cli/listing.h"
 #include "recorder/capture/source.h"
 
 static const struct pb_column columns[] = {
@@ -18,47 +15,50 @@ static const struct pb_column columns[] = {
 };
 
 struct listing {
-	struct pb_table	table;
-	struct pb_err	err;
+	struct pb_table	*table;
+	struct pb_err	 err;		/* code 0: none */
 };
 
+static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	fill(void *, struct pb_table *, struct pb_err *);
 static int	print_interface(const struct pb_interface_info *, void *);
 
-int
-pb_cmd_interfaces(struct pb_cli *cli, const struct pb_command *command,
-    int argc, char **argv)
+const struct pb_command pb_cmd_interfaces = {
+	.name = "interfaces",
+	.summary = "List what can be captured on this machine",
+	.options = pb_cli_options_json,
+	.opts_bytes = sizeof(struct pb_plain_opts),
+	.run = run,
+};
+
+static int
+run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 {
-	struct listing listing;
-	struct pb_out out;
-	struct pb_err err;
-	bool json = false;
-	int rc;
+	const struct pb_plain_opts *opts = arg;
 
 	(void)cli;
-	rc = pb_cli_plain_options(command, argc, argv, &json, NULL);
-	if (rc >= 0)
-		return rc;
-	pb_cli_out(&out);
-	pb_table_init(&listing.table, &out, columns,
-	    sizeof(columns) / sizeof(columns[0]), json);
-	listing.err.code = 0;
-	rc = pb_interfaces(print_interface, &listing, &err);
-	if (rc >= 0 && listing.err.code != 0) {
-		err = listing.err;
-		rc = err.code;
-	}
-	if (rc >= 0)
-		rc = pb_table_end(&listing.table, &err);
-	pb_table_finish(&listing.table);
-	pb_out_finish(&out);
-	return rc < 0 && !pb_out_gone(&out) ? pb_cli_fail(&err) : PB_EXIT_OK;
+	(void)operand;
+	return pb_listing_print(columns, sizeof(columns) / sizeof(columns[0]),
+	    opts->json, fill, NULL, err);
+}
+
+static int
+fill(void *arg, struct pb_table *table, struct pb_err *err)
+{
+	struct listing listing = { .table = table };
+	int rc = pb_interfaces(print_interface, &listing, err);
+
+	(void)arg;
+	if (rc >= 0 && listing.err.code != 0)
+		*err = listing.err;
+	return rc < 0 ? rc : listing.err.code;
 }
 
 static int
 print_interface(const struct pb_interface_info *info, void *arg)
 {
 	struct listing *listing = arg;
-	struct pb_table *table = &listing->table;
+	struct pb_table *table = listing->table;
 
 	pb_table_text(table, info->name);
 	pb_table_bool(table, info->up);

@@ -6,10 +6,10 @@
  * The sink is a line a packet, a JSON object a line, or a pcapng file.
  */
 #include "cli/cli.h"
+#include "cli/commands.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,14 +22,16 @@
 
 #define FILTER_BYTES_MAX	(64u << 10)
 
-struct query {
-	struct pb_cli	*cli;
-	/* what was asked for */
+struct opts {
 	struct pb_select select;
-	struct pb_buf	 filter;
+	uint64_t	 now_ns;	/* that -5m is before */
 	const char	*file;		/* -w, or NULL */
 	bool		 count, json, comments, follow;
-	/* while it runs */
+};
+
+struct query {
+	const struct opts *opts;
+	struct pb_cli	*cli;
 	struct pb_query	*query;
 	struct pb_out	 out;
 	struct pb_target target;
@@ -38,11 +40,15 @@ struct query {
 	bool		 empty;		/* no packet was put */
 };
 
-static int	parse(struct query *, const struct pb_command *, int,
-		    char **);
-static int	parse_option(struct query *, int, uint64_t, struct pb_err *);
-static int	parse_filter(struct query *, int, char **);
-static int	run(struct query *, struct pb_err *);
+static void	init(void *);
+static int	take_stream(void *, const char *, struct pb_err *);
+static int	take_after(void *, const char *, struct pb_err *);
+static int	take_before(void *, const char *, struct pb_err *);
+static int	take_seq(void *, const char *, struct pb_err *);
+static int	take_limit(void *, const char *, struct pb_err *);
+static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	join(struct pb_buf *, char **);
+static int	run_query(struct query *, const char *, struct pb_err *);
 static int	run_count(struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
@@ -53,153 +59,177 @@ static int	open_sink(struct query *, struct pb_err *);
 static int	close_sink(struct query *, int, struct pb_err *);
 static int	put_head(void *, const struct pb_head *, struct pb_err *);
 
-int
-pb_cmd_query(struct pb_cli *cli, const struct pb_command *command, int argc,
-    char **argv)
-{
-	struct query *query = calloc(1, sizeof(*query));
-	struct pb_err err;
-	int rc, status;
+static const struct pb_cli_option options[] = {
+	{ .help = "What to select:" },
+	{ "stream", 0, "GLOB", 0, take_stream,
+	    "streams whose node/interface matches; can be repeated" },
+	{ "after", 0, "T", 0, take_after,
+	    "packets of that time or later: RFC 3339, seconds since" },
+	{ "before", 0, "T", 0, take_before,
+	    "1970, or -5m for five minutes ago; packets before T" },
+	{ "seq", 0, "A-B", 0, take_seq,
+	    "sequence numbers, both included; also A- and A" },
+	{ "limit", 0, "N", 0, take_limit,
+	    "the first N of what the filter finds" },
+	{ .help = "What to do with it (default: a line a packet):" },
+	{ "write", 'w', "FILE", offsetof(struct opts, file), NULL,
+	    "write a pcapng file, `-` for standard output; FILE\n"
+	    "appears when it is complete" },
+	{ "count", 0, NULL, offsetof(struct opts, count), NULL,
+	    "print their number" },
+	PB_CLI_JSON(struct opts, "one JSON object a line"),
+	{ "comments", 0, NULL, offsetof(struct opts, comments), NULL,
+	    "with -w: each packet's way as packet comments, which\n"
+	    "Wireshark shows and filters (frame.comment)" },
+	{ "follow", 0, NULL, offsetof(struct opts, follow), NULL,
+	    "go on with what comes, until interrupted; a pcapng\n"
+	    "FILE is then written in place" },
+	{ 0 },
+};
 
-	if (query == NULL) {
-		pb_err_set(&err, PB_ENOMEM, "no memory for a query");
-		return pb_cli_fail(&err);
-	}
-	query->cli = cli;
-	pb_select_init(&query->select);
-	pb_buf_init(&query->filter, FILTER_BYTES_MAX);
-	status = parse(query, command, argc, argv);
-	if (status < 0) {
-		rc = run(query, &err);
-		status = rc < 0 ? pb_cli_fail(&err) : PB_EXIT_OK;
-	}
-	pb_buf_finish(&query->filter);
-	free(query);
-	return status;
+const struct pb_command pb_cmd_query = {
+	.name = "query",
+	.summary = "Find packets: print them, count them, or write them to a "
+	    "file",
+	.operands = "[OPTION...] [FILTER...]",
+	.before =
+"FILTER is a tcpdump filter (pcap-filter(7)), quoted or not; options and\n"
+"its words can be mixed, and -- ends the options.\n",
+	.options = options,
+	.opts_bytes = sizeof(struct opts),
+	.after =
+"Packets come in the order of their times across streams; where times are\n"
+"equal, by stream, then by sequence number.  Within a stream, times that\n"
+"run backwards by up to 10 ms and 8192 packets (fewer where large packets\n"
+"or many streams fill the memory for it) are put in order; packets that\n"
+"come later than that stay where they are met.  A packet without a time\n"
+"stamp stays behind the one before it.  With --follow, order across streams\n"
+"holds within what becomes durable at the same time.\n",
+	.init = init,
+	.run = run,
+};
+
+static void
+init(void *arg)
+{
+	struct opts *opts = arg;
+
+	pb_select_init(&opts->select);
+	opts->now_ns = pb_clock_real_ns();
 }
 
-/* -1 to go on, or the exit status. */
 static int
-parse(struct query *query, const struct pb_command *command, int argc,
-    char **argv)
+take_stream(void *arg, const char *text, struct pb_err *err)
 {
-	static const struct option longs[] = {
-		{ "write", required_argument, NULL, 'w' },
-		{ "count", no_argument, NULL, 'c' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "comments", no_argument, NULL, 'C' },
-		{ "follow", no_argument, NULL, 'f' },
-		{ "stream", required_argument, NULL, 's' },
-		{ "after", required_argument, NULL, 'A' },
-		{ "before", required_argument, NULL, 'B' },
-		{ "seq", required_argument, NULL, 'q' },
-		{ "limit", required_argument, NULL, 'l' },
-		{ NULL, 0, NULL, 0 },
-	};
-	uint64_t now = pb_clock_real_ns();
-	struct pb_err err;
-	int c;
+	struct opts *opts = arg;
 
-	while ((c = pb_cli_option(command, argc, argv, "w:", longs)) != -1) {
-		if (c == PB_OPTION_HELP)
-			return PB_EXIT_OK;
-		if (c == PB_OPTION_WRONG)
-			return PB_EXIT_USAGE;
-		if (parse_option(query, c, now, &err) < 0)
-			return pb_cli_fail(&err);
-	}
-	if (query->file != NULL && (query->count || query->json))
+	return pb_select_stream(&opts->select, text, err);
+}
+
+static int
+take_after(void *arg, const char *text, struct pb_err *err)
+{
+	struct opts *opts = arg;
+
+	return pb_select_after(&opts->select, text, opts->now_ns, err);
+}
+
+static int
+take_before(void *arg, const char *text, struct pb_err *err)
+{
+	struct opts *opts = arg;
+
+	return pb_select_before(&opts->select, text, opts->now_ns, err);
+}
+
+static int
+take_seq(void *arg, const char *text, struct pb_err *err)
+{
+	struct opts *opts = arg;
+
+	return pb_select_seq(&opts->select, text, err);
+}
+
+static int
+take_limit(void *arg, const char *text, struct pb_err *err)
+{
+	struct opts *opts = arg;
+
+	return pb_select_limit(&opts->select, text, err);
+}
+
+static int
+run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
+{
+	const struct opts *opts = arg;
+	struct query query = { .opts = opts, .cli = cli, .target.fd = -1 };
+	struct pb_buf filter;
+	int rc;
+
+	if (opts->file != NULL && (opts->count || opts->json))
 		return pb_cli_usage("query: -w and %s are two things to do "
 		    "with the packets; give one of them",
-		    query->count ? "--count" : "--json");
-	if (query->count && query->follow)
+		    opts->count ? "--count" : "--json");
+	if (opts->count && opts->follow)
 		return pb_cli_usage("query: --count ends, --follow does not; "
 		    "give one of them");
-	return parse_filter(query, argc, argv);
+	pb_buf_init(&filter, FILTER_BYTES_MAX);
+	if (join(&filter, operand) < 0)
+		rc = pb_cli_usage("query: the filter is longer than %u bytes",
+		    FILTER_BYTES_MAX);
+	else
+		rc = run_query(&query, pb_buf_cstr(&filter), err);
+	pb_buf_finish(&filter);
+	return rc;
 }
 
+/* The words of the filter by blanks. */
 static int
-parse_option(struct query *query, int c, uint64_t now, struct pb_err *err)
+join(struct pb_buf *filter, char **operand)
 {
-	switch (c) {
-	case 'w':
-		query->file = optarg;
-		break;
-	case 'c':
-		query->count = true;
-		break;
-	case 'j':
-		query->json = true;
-		break;
-	case 'C':
-		query->comments = true;
-		break;
-	case 'f':
-		query->follow = true;
-		break;
-	case 's':
-		return pb_select_stream(&query->select, optarg, err);
-	case 'A':
-		return pb_select_after(&query->select, optarg, now, err);
-	case 'B':
-		return pb_select_before(&query->select, optarg, now, err);
-	case 'q':
-		return pb_select_seq(&query->select, optarg, err);
-	case 'l':
-		return pb_select_limit(&query->select, optarg, err);
+	for (size_t i = 0; operand[i] != NULL; i++) {
+		if (i > 0)
+			pb_buf_str(filter, " ");
+		pb_buf_str(filter, operand[i]);
 	}
-	return 0;
-}
-
-/* What is left of the arguments, joined by blanks. */
-static int
-parse_filter(struct query *query, int argc, char **argv)
-{
-	for (int i = optind; i < argc; i++) {
-		if (i > optind)
-			pb_buf_str(&query->filter, " ");
-		pb_buf_str(&query->filter, argv[i]);
-	}
-	if (query->filter.failed || pb_buf_cstr(&query->filter) == NULL)
-		return pb_cli_usage("query: the filter is longer than %u "
-		    "bytes", FILTER_BYTES_MAX);
-	return -1;
+	return filter->failed || pb_buf_cstr(filter) == NULL ? PB_ELIMIT : 0;
 }
 
 static int
-run(struct query *query, struct pb_err *err)
+run_query(struct query *query, const char *filter, struct pb_err *err)
 {
 	struct pb_query_opts opts = {
 		.store = query->cli->store,
-		.select = &query->select,
-		.filter = pb_buf_cstr(&query->filter),
-		.follow = query->follow,
+		.select = &query->opts->select,
+		.filter = filter,
+		.follow = query->opts->follow,
 		.stop = &pb_cli_stop,
 		.open = open_index,
 		.gone = say_gone,
 		.arg = query->cli,
 	};
 	size_t passed_over;
+	bool opened;
 	int rc;
 
 	pb_cli_catch_signals();
-	query->target.fd = -1;
 	rc = open_target(query, err);
 	if (rc == 0)
 		rc = pb_cli_enter(query->cli, false, err);
 	if (rc == 0)
 		rc = pb_query_open(&query->query, &opts, err);
+	opened = query->query != NULL;
 	if (rc == 0) {
 		passed_over = pb_query_passed_over(query->query);
 		if (passed_over > 0)
 			pb_cli_note("the filter says nothing of the link type "
 			    "of %zu streams; they are left out", passed_over);
-		rc = query->count ? run_count(query, err) :
+		rc = query->opts->count ? run_count(query, err) :
 		    run_rounds(query, err);
 	}
 	pb_query_close(query->query);
 	pb_target_abandon(&query->target);	/* one that was not begun */
-	if (query->query != NULL && pb_cli_stopped() != 0 && !query->follow)
+	if (opened && pb_cli_stopped() != 0 && !opts.follow)
 		pb_cli_die(pb_cli_stopped());
 	return rc;
 }
@@ -227,7 +257,7 @@ run_rounds(struct query *query, struct pb_err *err)
 	if (rc == 0 && query->export != NULL && query->empty)
 		rc = pb_query_heads(query->query, put_head, query->export,
 		    err);
-	while (rc >= 0 && query->follow) {
+	while (rc >= 0 && query->opts->follow) {
 		rc = pb_out_flush(&query->out, err);
 		if (rc == 0)
 			rc = pb_query_wait(query->query, query->out.fd, err);
@@ -277,15 +307,15 @@ open_target(struct query *query, struct pb_err *err)
 	struct pb_owner owner;
 	int rc = pb_cli_conf(query->cli, err);
 
-	if (rc < 0 || query->file == NULL)
+	if (rc < 0 || query->opts->file == NULL)
 		return rc;
-	if (strcmp(query->file, "-") == 0 && isatty(STDOUT_FILENO) == 1)
+	if (strcmp(query->opts->file, "-") == 0 && isatty(STDOUT_FILENO) == 1)
 		return pb_err_set(err, PB_EINVAL, "query: -w - would write "
 		    "binary to the terminal; redirect it or name a file");
 	rc = pb_cli_owner(query->cli, &owner, err);
 	if (rc == 0)
-		rc = pb_target_open(&query->target, query->file,
-		    query->cli->store, query->follow, err);
+		rc = pb_target_open(&query->target, query->opts->file,
+		    query->cli->store, query->opts->follow, err);
 	if (rc == 0 && pb_owner_is_other(&owner))
 		rc = pb_target_keep(&query->target, err);
 	return rc;
@@ -294,25 +324,25 @@ open_target(struct query *query, struct pb_err *err)
 static int
 open_sink(struct query *query, struct pb_err *err)
 {
-	struct pb_export_opts opts = { .comments = query->comments };
+	const struct opts *opts = query->opts;
+	struct pb_export_opts how = { .comments = opts->comments,
+	    .single = pb_query_streams(query->query) == 1 && !opts->follow };
 	int rc;
 
 	query->empty = true;
-	if (query->file == NULL) {
+	if (opts->file == NULL) {
 		pb_cli_out(&query->out);
-		pb_lines_init(&query->lines, &query->out, query->json,
-		    query->comments);
+		pb_lines_init(&query->lines, &query->out, opts->json,
+		    opts->comments);
 		return 0;
 	}
 	rc = pb_target_begin(&query->target, err);
 	if (rc < 0)
 		return rc;
 	pb_out_init(&query->out, query->target.fd,
-	    strcmp(query->file, "-") == 0 ? "standard output" : query->file,
+	    strcmp(opts->file, "-") == 0 ? "standard output" : opts->file,
 	    &pb_cli_stop);
-	opts.single = pb_query_streams(query->query) == 1 &&
-	    !query->follow;
-	rc = pb_export_create(&query->export, &query->out, &opts, err);
+	rc = pb_export_create(&query->export, &query->out, &how, err);
 	if (rc < 0)
 		pb_target_abandon(&query->target);
 	return rc;
@@ -327,17 +357,17 @@ close_sink(struct query *query, int rc, struct pb_err *err)
 	if (rc >= 0)
 		rc = pb_out_flush(&query->out, err);
 	if (pb_out_gone(&query->out) ||
-	    (rc < 0 && query->follow && pb_cli_stopped() != 0))
+	    (rc < 0 && query->opts->follow && pb_cli_stopped() != 0))
 		rc = 0;
-	if (query->file == NULL) {
+	if (query->opts->file == NULL) {
 		pb_lines_finish(&query->lines);
-	} else if (rc == 0 && (pb_cli_stopped() == 0 || query->follow)) {
+	} else if (rc == 0 && (pb_cli_stopped() == 0 || query->opts->follow)) {
 		rc = pb_target_commit(&query->target, err);
 		if (pb_export_mixed(query->export) &&
 		    isatty(STDERR_FILENO) == 1)
 			pb_cli_note("%s has more than one link type: "
 			    "Wireshark reads it, tcpdump does not",
-			    query->file);
+			    query->opts->file);
 	} else {
 		pb_target_abandon(&query->target);
 	}

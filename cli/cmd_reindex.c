@@ -6,52 +6,76 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/progress.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/rebuild.h"
 
+static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	reindex(const struct pb_cli *, struct pb_rebuild_sum *,
+		    struct pb_err *);
 static bool	progress(void *, uint64_t, uint64_t, uint64_t);
 
-int
-pb_cmd_reindex(struct pb_cli *cli, const struct pb_command *command,
-    int argc, char **argv)
+static const struct pb_cli_option options[] = {
+	PB_CLI_JSON(struct pb_plain_opts, "the result as one JSON object"),
+	{ 0 },
+};
+
+const struct pb_command pb_cmd_reindex = {
+	.name = "reindex",
+	.summary = "Make the index again from the files",
+	.options = options,
+	.opts_bytes = sizeof(struct pb_plain_opts),
+	.after =
+"For an index that is lost or corrupt.  The recorder must be stopped (it\n"
+"does the same by itself when it starts without a good index).  The old\n"
+"one goes to damaged/ in the store.\n",
+	.run = run,
+};
+
+static int
+run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 {
+	const struct pb_plain_opts *opts = arg;
 	struct pb_rebuild_sum sum;
-	struct pb_progress bar;
-	struct pb_err err;
-	bool json = false;
 	int fd = -1, rc;
 
-	rc = pb_cli_plain_options(command, argc, argv, &json, NULL);
-	if (rc >= 0)
-		return rc;
-	rc = pb_cli_enter(cli, true, &err);
+	(void)operand;
+	rc = pb_cli_enter(cli, true, err);
 	if (rc == 0)
 		rc = pb_lock_take(&fd, cli->store, "recorder.lock",
-		    "pb-recorder", &err);
-	if (rc == 0) {
-		struct pb_rebuild_opts opts = { .store = cli->store,
-		    .node = cli->conf->node.name,
-		    .index_size = cli->conf->store.index_size,
-		    .pen = cli->conf->node.pen, .progress = progress,
-		    .arg = &bar };
-
-		pb_progress_begin(&bar, "files", 0);
-		bar.things = true;
-		rc = pb_rebuild(&opts, &sum, &err);
-		pb_progress_end(&bar);
-	}
+		    "pb-recorder", err);
+	if (rc == 0)
+		rc = reindex(cli, &sum, err);
 	if (fd >= 0)
 		close(fd);
 	if (rc < 0)
-		return pb_cli_fail(&err);
-	printf(json ? "{\"streams\":%" PRIu64 ",\"segments\":%" PRIu64
+		return rc;
+	printf(opts->json ? "{\"streams\":%" PRIu64 ",\"segments\":%" PRIu64
 	    ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"gaps\":%" PRIu64
 	    ",\"damaged\":%" PRIu64 "}\n" : "%" PRIu64 " streams, %" PRIu64
 	    " segments, %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64
 	    " gaps; %" PRIu64 " files were damaged\n", sum.streams,
 	    sum.segments, sum.packets, sum.bytes, sum.gaps, sum.damaged);
 	return PB_EXIT_OK;
+}
+
+static int
+reindex(const struct pb_cli *cli, struct pb_rebuild_sum *sum,
+    struct pb_err *err)
+{
+	struct pb_progress bar;
+	struct pb_rebuild_opts opts = { .store = cli->store,
+	    .node = cli->conf->node.name,
+	    .index_size = cli->conf->store.index_size,
+	    .pen = cli->conf->node.pen, .progress = progress, .arg = &bar };
+	int rc;
+
+	pb_progress_begin(&bar, "files", 0);
+	bar.things = true;
+	rc = pb_rebuild(&opts, sum, err);
+	pb_progress_end(&bar);
+	return rc;
 }
 
 /* In files: their number is known before they are read. */

@@ -1,13 +1,9 @@
 /*
  * cli/cmd_segments.c - `pb segments`: a row a segment
  */
-#include "cli/cli.h"
 #include "base/below.h"
-#include "cli/table.h"
-
-#include <unistd.h>
-
-#include "recorder/query/select.h"
+#include "cli/commands.h"
+#include "cli/listing.h"
 #include "recorder/store/layout.h"
 
 static const struct pb_column columns[] = {
@@ -23,51 +19,36 @@ static const struct pb_column columns[] = {
 	{ "sealed", false },
 };
 
-struct listing {
-	struct pb_cli	*cli;
-	struct pb_index	*index;
-	struct pb_table	 table;
-};
-
+static int	run(struct pb_cli *, void *, char **, struct pb_err *);
 static int	print_segments(void *, const struct pb_stream_info *,
 		    struct pb_err *);
-static int	print_segment(struct listing *, const struct pb_stream_info *,
+static int	print_segment(struct pb_listing *, const struct pb_stream_info *,
 		    const struct pb_segment_info *, struct pb_err *);
 
-int
-pb_cmd_segments(struct pb_cli *cli, const struct pb_command *command,
-    int argc, char **argv)
-{
-	struct listing listing = { .cli = cli };
-	const char *stream = NULL;
-	struct pb_out out;
-	struct pb_err err;
-	bool json = false;
-	int rc;
+const struct pb_command pb_cmd_segments = {
+	.name = "segments",
+	.summary = "List the segments, which are files, a row each",
+	.options = pb_cli_options_stream_json,
+	.opts_bytes = sizeof(struct pb_plain_opts),
+	.after =
+"Each path is a pcapng file that Wireshark and tcpdump open, the one that\n"
+"is being written (not sealed) included.\n",
+	.run = run,
+};
 
-	rc = pb_cli_plain_options(command, argc, argv, &json, &stream);
-	if (rc >= 0)
-		return rc;
-	if (pb_cli_index(cli, &listing.index, &err) < 0)
-		return pb_cli_fail(&err);
-	pb_cli_out(&out);
-	pb_table_init(&listing.table, &out, columns,
-	    sizeof(columns) / sizeof(columns[0]), json);
-	rc = pb_streams_each(listing.index, stream, print_segments, &listing,
-	    &err);
-	if (rc == 0)
-		rc = pb_table_end(&listing.table, &err);
-	pb_table_finish(&listing.table);
-	pb_index_close(listing.index);
-	pb_out_finish(&out);
-	return rc < 0 && !pb_out_gone(&out) ? pb_cli_fail(&err) : PB_EXIT_OK;
+static int
+run(struct pb_cli *cli, void *opts, char **operand, struct pb_err *err)
+{
+	(void)operand;
+	return pb_listing_of_streams(cli, opts, columns,
+	    sizeof(columns) / sizeof(columns[0]), print_segments, err);
 }
 
 static int
 print_segments(void *arg, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
-	struct listing *listing = arg;
+	struct pb_listing *listing = arg;
 	const struct pb_segment_info *row;
 	struct pb_rows rows;
 	int rc = 0;
@@ -83,19 +64,19 @@ print_segments(void *arg, const struct pb_stream_info *stream,
  * row was read.
  */
 static int
-print_segment(struct listing *listing, const struct pb_stream_info *stream,
+print_segment(struct pb_listing *listing, const struct pb_stream_info *stream,
     const struct pb_segment_info *segment, struct pb_err *err)
 {
-	struct pb_table *table = &listing->table;
-	char path[PATH_MAX], name[PB_STREAM_NAME_MAX], epoch[17];
 	bool packets = segment->packets > 0, sealed = segment->sealed;
+	char path[PATH_MAX], name[PB_STREAM_NAME_MAX];
+	struct pb_table *table = listing->table;
 	int rc;
 
-	rc = pb_layout_segment(path, listing->cli->store, &stream->key,
+	rc = pb_layout_segment(path, listing->store, &stream->key,
 	    segment->first_seq, !sealed, err);
 	if (rc == 0 && !sealed && pb_below_look(path) < 0) {
-		rc = pb_layout_segment(path, listing->cli->store,
-		    &stream->key, segment->first_seq, false, err);
+		rc = pb_layout_segment(path, listing->store, &stream->key,
+		    segment->first_seq, false, err);
 		sealed = true;
 	}
 	if (rc < 0)
@@ -103,10 +84,9 @@ print_segment(struct listing *listing, const struct pb_stream_info *stream,
 	/* Retention may have taken it between the two reads. */
 	if (pb_below_look(path) < 0)
 		return 0;
-	pb_hex64(stream->key.epoch, epoch);
 	pb_table_text(table, path);
 	pb_table_text(table, pb_stream_name(name, &stream->key));
-	pb_table_text(table, epoch);
+	pb_table_hex(table, stream->key.epoch);
 	pb_table_u64(table, segment->first_seq);
 	pb_table_u64(table, segment->last_seq);
 	pb_table_u64(table, segment->packets);

@@ -13,11 +13,11 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/commands.h"
 #include "cli/status/live.h"
-#include "base/out.h"
 #include "cli/status/report.h"
 
-static int	gather(struct pb_report *, struct pb_cli *, struct pb_err *);
+static int	run(struct pb_cli *, void *, char **, struct pb_err *);
 static int	print_json(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
 static void	json_retention(struct pb_json *, const struct pb_report *);
@@ -38,42 +38,43 @@ static void	say_upstream(struct pb_out *,
 static void	say_orphans(struct pb_out *, const struct pb_report *);
 static const char *span(uint64_t, char[static 32]);
 
-int
-pb_cmd_status(struct pb_cli *cli, const struct pb_command *command, int argc,
-    char **argv)
+static const struct pb_cli_option options[] = {
+	PB_CLI_JSON(struct pb_plain_opts, "one JSON object"),
+	{ 0 },
+};
+
+const struct pb_command pb_cmd_status = {
+	.name = "status",
+	.summary = "Show the node, its programs, streams, disk and upstreams",
+	.options = options,
+	.opts_bytes = sizeof(struct pb_plain_opts),
+	.run = run,
+};
+
+static int
+run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 {
-	struct pb_report *report;
+	const struct pb_plain_opts *opts = arg;
+	struct pb_report *report = calloc(1, sizeof(*report));
 	struct pb_out out;
-	struct pb_err err;
-	bool json = false;
 	int rc;
 
-	rc = pb_cli_plain_options(command, argc, argv, &json, NULL);
-	if (rc >= 0)
-		return rc;
-	report = calloc(1, sizeof(*report));
-	if (report == NULL) {
-		pb_err_set(&err, PB_ENOMEM, "no memory for the status");
-		return pb_cli_fail(&err);
-	}
+	(void)operand;
+	if (report == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for the status");
 	pb_cli_out(&out);
-	rc = gather(report, cli, &err);
+	rc = pb_cli_enter(cli, false, err);
 	if (rc == 0)
-		rc = json ? print_json(report, &out, &err) :
-		    print_people(report, &out, &err);
+		rc = pb_report_gather(report, cli, pb_clock_real_ns(), err);
+	if (rc == 0)
+		rc = opts->json ? print_json(report, &out, err) :
+		    print_people(report, &out, err);
+	if (pb_out_gone(&out))
+		rc = 0;
 	pb_report_finish(report);
 	free(report);
 	pb_out_finish(&out);
-	return rc < 0 && !pb_out_gone(&out) ? pb_cli_fail(&err) : PB_EXIT_OK;
-}
-
-static int
-gather(struct pb_report *report, struct pb_cli *cli, struct pb_err *err)
-{
-	int rc = pb_cli_enter(cli, false, err);
-
-	return rc < 0 ? rc : pb_report_gather(report, cli,
-	    pb_clock_real_ns(), err);
+	return rc;
 }
 
 /* --- JSON ---------------------------------------------------------------- */

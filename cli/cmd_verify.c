@@ -11,12 +11,17 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "base/out.h"
+#include "cli/commands.h"
 #include "cli/progress.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/repair.h"
 
 #define NICE	10		/* what captures goes first */
+
+struct opts {
+	bool		 repair, json;
+	const char	*stream;
+};
 
 struct verification {
 	struct pb_out	 out;
@@ -26,20 +31,12 @@ struct verification {
 	struct pb_err	*err;
 };
 
-static const struct option longs[] = {
-	{ "repair", no_argument, NULL, 'r' },
-	{ "stream", required_argument, NULL, 's' },
-	{ "json", no_argument, NULL, 'j' },
-	{ NULL, 0, NULL, 0 },
-};
-
-static int	verify(struct pb_cli *, const char *, bool, bool,
-		    struct pb_err *);
+static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	verify(struct pb_cli *, const struct opts *, struct pb_err *);
 static int	lock(struct pb_cli *, bool, int *, bool *, struct pb_err *);
 static int	look(struct verification *, const struct pb_verify_opts *,
 		    struct pb_verify_sum *, struct pb_err *);
-static int	put_right(struct verification *, const struct pb_verify_sum *,
-		    struct pb_err *);
+static int	put_right(struct verification *, struct pb_err *);
 static int	found(void *, const struct pb_finding *);
 static void	print_json(struct pb_out *, const struct pb_finding *);
 static void	print_line(struct pb_out *, const struct pb_finding *);
@@ -47,76 +44,77 @@ static void	print_sum(struct verification *,
 		    const struct pb_verify_sum *);
 static void	progress(void *, uint64_t, uint64_t);
 
-int
-pb_cmd_verify(struct pb_cli *cli, const struct pb_command *command,
-    int argc, char **argv)
-{
-	bool repair = false, json = false;
-	const char *stream = NULL;
-	struct pb_err err;
-	int c;
+static const struct pb_cli_option options[] = {
+	{ "repair", 0, NULL, offsetof(struct opts, repair), NULL,
+	    "keep every whole block, set the rest aside in damaged/,\n"
+	    "make the index right; the recorder must be stopped" },
+	PB_CLI_STREAM(struct opts),
+	PB_CLI_JSON(struct opts, "one JSON object a line, a summary last"),
+	{ 0 },
+};
 
-	while ((c = pb_cli_option(command, argc, argv, "", longs)) != -1)
-		switch (c) {
-		case 'r':
-			repair = true;
-			break;
-		case 's':
-			stream = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case PB_OPTION_HELP:
-			return PB_EXIT_OK;
-		default:
-			return PB_EXIT_USAGE;
-		}
-	if (optind < argc)
+const struct pb_command pb_cmd_verify = {
+	.name = "verify",
+	.summary = "Check every bit against digests and index; put right",
+	.operands = "",
+	.options = options,
+	.opts_bytes = sizeof(struct opts),
+	.after =
+"Reads every segment, every journal and the index, and compares all of\n"
+"them with each other and with their digests.  It may run beside the\n"
+"recorder.  The exit status is 1 where something was found.\n",
+	.run = run,
+};
+
+static int
+run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
+{
+	const struct opts *opts = arg;
+	int rc;
+
+	if (operand[0] != NULL)
 		return pb_cli_usage("verify takes no argument: '%s'",
-		    argv[optind]);
-	if (repair && stream != NULL)
+		    operand[0]);
+	if (opts->repair && opts->stream != NULL)
 		return pb_cli_usage("--repair puts all of the store right: "
 		    "leave --stream out");
-	c = pb_cli_enter(cli, repair, &err) < 0 ? -1 :
-	    verify(cli, stream, repair, json, &err);
-	return c < 0 ? pb_cli_fail(&err) : c;
+	rc = pb_cli_enter(cli, opts->repair, err);
+	return rc < 0 ? rc : verify(cli, opts, err);
 }
 
 /* The exit status, or an error. */
 static int
-verify(struct pb_cli *cli, const char *stream, bool repair, bool json,
-    struct pb_err *err)
+verify(struct pb_cli *cli, const struct opts *opts, struct pb_err *err)
 {
-	struct verification v = { .json = json, .err = err };
+	struct verification v = { .json = opts->json, .err = err };
 	struct pb_rebuild_opts rebuild = { .store = cli->store,
 	    .index_size = cli->conf->store.index_size,
 	    .node = cli->conf->node.name, .pen = cli->conf->node.pen };
-	struct pb_verify_opts opts = { .store = cli->store,
-	    .streams = stream, .each = found, .progress = progress,
+	struct pb_verify_opts look_at = { .store = cli->store,
+	    .streams = opts->stream, .each = found, .progress = progress,
 	    .arg = &v };
 	struct pb_verify_sum sum;
-	int fd = -1, rc = lock(cli, repair, &fd, &opts.alone, err);
+	int fd = -1, rc = lock(cli, opts->repair, &fd, &look_at.alone, err);
 
 	if (rc < 0)
 		return rc;
 	setpriority(PRIO_PROCESS, 0, NICE);
 	pb_cli_out(&v.out);
-	if (repair)
+	if (opts->repair)
 		rc = pb_repair_create(&v.repair, &rebuild, err);
 	if (rc == 0)
-		rc = look(&v, &opts, &sum, err);
-	if (rc == 0 && repair && sum.findings > 0)
-		rc = put_right(&v, &sum, err);
+		rc = look(&v, &look_at, &sum, err);
+	if (rc == 0 && opts->repair && sum.findings > 0)
+		rc = put_right(&v, err);
 	if (rc == 0)
 		rc = pb_out_flush(&v.out, err);
 	pb_repair_destroy(v.repair);
 	pb_out_finish(&v.out);
 	if (fd >= 0)
 		close(fd);
-	if (rc < 0 && pb_out_gone(&v.out))
-		return PB_EXIT_OK;
-	return rc < 0 ? rc : sum.findings > 0 && !repair ? PB_EXIT_FAILED :
+	if (rc < 0)
+		return pb_out_gone(&v.out) ? PB_EXIT_OK : rc;
+	return sum.findings > 0 && !opts->repair ? PB_EXIT_FAILED :
 	    PB_EXIT_OK;
 }
 
@@ -149,13 +147,11 @@ look(struct verification *v, const struct pb_verify_opts *opts,
 }
 
 static int
-put_right(struct verification *v, const struct pb_verify_sum *sum,
-    struct pb_err *err)
+put_right(struct verification *v, struct pb_err *err)
 {
 	struct pb_rebuild_sum made;
 	int rc = pb_repair_finish(v->repair, &made, err);
 
-	(void)sum;
 	if (rc < 0)
 		return rc;
 	if (v->json)

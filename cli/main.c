@@ -1,12 +1,14 @@
 /*
- * cli/main.c - `pb`: the command table
+ * cli/main.c - `pb`: which command, and of which store
  *
  *	pb [-c FILE | --store DIR] COMMAND ...
  *
- * A command is a row below: its name, its function, its help.  `pb` only
- * reads the store, but for `pb import` and `pb dlq`.
+ * A command is a file of its own: cli/commands.h.  `pb` only reads the
+ * store, but for `pb import` and `pb dlq`.
  */
 #include <errno.h>
+#include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,36 +17,9 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/help.h"
+#include "cli/commands.h"
 
-static const struct pb_command commands[] = {
-	{ "status", pb_cmd_status, "[--json]",
-	    "Show the node, its programs, streams, disk and upstreams",
-	    PB_HELP_STATUS },
-	{ "streams", pb_cmd_streams, "[--stream GLOB] [--json]",
-	    "List the streams, a row each", PB_HELP_STREAMS },
-	{ "segments", pb_cmd_segments, "[--stream GLOB] [--json]",
-	    "List the segments, which are files, a row each",
-	    PB_HELP_SEGMENTS },
-	{ "query", pb_cmd_query, "[OPTION...] [FILTER...]",
-	    "Find packets: print them, count them, or write them to a file",
-	    PB_HELP_QUERY },
-	{ "import", pb_cmd_import, "[OPTION...] FILE...",
-	    "Bring pcap and pcapng files into the store", PB_HELP_IMPORT },
-	{ "gaps", pb_cmd_gaps, "[--stream GLOB] [--json]",
-	    "List what is missing and why, a row each", PB_HELP_GAPS },
-	{ "dlq", pb_cmd_dlq, "list|show|requeue|purge|move [OPTION...]",
-	    "Dead letters: what upstreams did not take", PB_HELP_DLQ },
-	{ "verify", pb_cmd_verify, "[--repair] [--stream GLOB] [--json]",
-	    "Check every bit against digests and index; put right",
-	    PB_HELP_VERIFY },
-	{ "reindex", pb_cmd_reindex, "[--json]",
-	    "Make the index again from the files", PB_HELP_REINDEX },
-	{ "interfaces", pb_cmd_interfaces, "[--json]",
-	    "List what can be captured on this machine",
-	    PB_HELP_INTERFACES },
-};
-#define COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+#define COMMANDS_MAX	32
 
 static const struct pb_command *find_command(const char *);
 static int	run(struct pb_cli *, int, char **);
@@ -106,22 +81,22 @@ run(struct pb_cli *cli, int argc, char **argv)
 	command = find_command(argv[0]);
 	if (command == NULL)
 		return PB_EXIT_USAGE;
-	optind = 0;	/* glibc: begin anew, with permutation */
-	return command->run(cli, command, argc, argv);
+	return pb_command_run(command, cli, argc, argv);
 }
 
-/* The row of the table, or NULL after saying what would be right. */
+/* By its name, or NULL after saying what would be right. */
 static const struct pb_command *
 find_command(const char *name)
 {
-	const char *names[COMMANDS], *near;
+	const char *names[COMMANDS_MAX], *near;
+	size_t n = 0;
 
-	for (size_t i = 0; i < COMMANDS; i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-		names[i] = commands[i].name;
+	for (; pb_commands[n] != NULL && n < COMMANDS_MAX; n++) {
+		if (strcmp(pb_commands[n]->name, name) == 0)
+			return pb_commands[n];
+		names[n] = pb_commands[n]->name;
 	}
-	near = pb_nearest(name, names, COMMANDS);
+	near = pb_nearest(name, names, n);
 	if (near != NULL)
 		pb_cli_usage("unknown command '%s'; did you mean '%s'?", name,
 		    near);
@@ -143,7 +118,7 @@ help(int argc, char **argv)
 	command = find_command(argv[1]);
 	if (command == NULL)
 		return PB_EXIT_USAGE;
-	pb_cli_help(command);
+	pb_command_help(command);
 	return PB_EXIT_OK;
 }
 
@@ -156,9 +131,9 @@ usage(void)
 	    "                /etc/packetbroker/packetbroker.conf\n"
 	    "  --store DIR   the store itself, without a configuration\n"
 	    "  --version     print the version\n\n");
-	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  %-12s  %s\n", commands[i].name,
-		    commands[i].summary);
+	for (size_t i = 0; pb_commands[i] != NULL; i++)
+		printf("  %-12s  %s\n", pb_commands[i]->name,
+		    pb_commands[i]->summary);
 	printf("  %-12s  %s\n", "help", "This list, or the help of a command");
 	printf("\n'pb COMMAND --help' says more.  Exit status: 0 done, "
 	    "1 failed, 2 wrong usage\nor configuration.\n");

@@ -67,6 +67,15 @@ pb_table_u64(struct pb_table *table, uint64_t value)
 }
 
 void
+pb_table_hex(struct pb_table *table, uint64_t value)
+{
+	char text[17];
+
+	pb_hex64(value, text);
+	pb_table_text(table, text);
+}
+
+void
 pb_table_size(struct pb_table *table, uint64_t bytes)
 {
 	char text[16];

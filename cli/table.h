@@ -49,6 +49,8 @@ void	pb_table_finish(struct pb_table *table);
 /* The cells of a row, in the order of the columns. */
 void	pb_table_text(struct pb_table *table, const char *text);
 void	pb_table_u64(struct pb_table *table, uint64_t value);
+/* 16 hex digits, as an epoch. */
+void	pb_table_hex(struct pb_table *table, uint64_t value);
 /* Bytes: a plain number in JSON, `1.5 GiB` for people. */
 void	pb_table_size(struct pb_table *table, uint64_t bytes);
 /* A moment, or null / `-` where `known` is false. */

@@ -49,8 +49,8 @@ struct pb_search {
 
 static int	add_input(void *, const struct pb_stream_info *,
 		    struct pb_err *);
-static int	find_filter(struct pb_search *, uint16_t, struct search_filter **,
-		    struct pb_err *);
+static int	find_filter(struct pb_search *, uint16_t,
+		    struct search_filter **, struct pb_err *);
 static int	check_unused_filter(struct pb_search *, struct pb_err *);
 static int	any_filter(const struct pb_search *);
 /* rounds */
