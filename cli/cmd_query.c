@@ -54,7 +54,7 @@ static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
 static int	open_target(struct query *, struct pb_err *);
 static int	open_index(void *, struct pb_index **, struct pb_err *);
-static void	say_gone(void *, const char *);
+static void	close_index(void *, struct pb_index *, const char *);
 static int	open_sink(struct query *, struct pb_err *);
 static int	close_sink(struct query *, int, struct pb_err *);
 static int	put_head(void *, const struct pb_head *, struct pb_err *);
@@ -205,7 +205,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		.follow = query->opts->follow,
 		.stop = &pb_cli_stop,
 		.open = open_index,
-		.gone = say_gone,
+		.close = close_index,
 		.arg = query->cli,
 	};
 	size_t passed_over;
@@ -292,12 +292,14 @@ open_index(void *arg, struct pb_index **out, struct pb_err *err)
 }
 
 static void
-say_gone(void *arg, const char *why)
+close_index(void *arg, struct pb_index *index, const char *why)
 {
 	const struct pb_cli *cli = arg;
 
-	pb_cli_note("the index of the store %s %s: waiting for it, or for "
-	    "another one there", cli->store, why);
+	if (why != NULL)
+		pb_cli_note("the index of the store %s %s: waiting for it, or "
+		    "for another one there", cli->store, why);
+	pb_index_close(index);
 }
 
 /* Before the store is: the file is the caller's. */

@@ -3,6 +3,8 @@
  */
 #include "pcapng/dissect.h"
 
+#include <linux/if_ether.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -39,9 +41,9 @@ pb_dissect(struct pb_headers *out, uint16_t linktype, const uint8_t *data,
 	if (rc <= 0)
 		return rc;
 	out->network = packet.at;
-	if (out->ethertype == PB_ETHER_IPV4)
+	if (out->ethertype == ETH_P_IP)
 		ipv4(out, &packet);
-	else if (out->ethertype == PB_ETHER_IPV6)
+	else if (out->ethertype == ETH_P_IPV6)
 		ipv6(out, &packet);
 	if (out->ip != 0)
 		transport(out, &packet);
@@ -92,9 +94,9 @@ untyped(struct pb_headers *out, struct packet *packet, size_t bytes)
 		return 0;
 	skip(packet, bytes);
 	if (*here(packet) >> 4 == 4)
-		out->ethertype = PB_ETHER_IPV4;
+		out->ethertype = ETH_P_IP;
 	else if (*here(packet) >> 4 == 6)
-		out->ethertype = PB_ETHER_IPV6;
+		out->ethertype = ETH_P_IPV6;
 	return 1;
 }
 
@@ -102,9 +104,9 @@ static void
 tags(struct pb_headers *out, struct packet *packet)
 {
 	while (out->vlans < PB_VLANS_MAX && left(packet) >= 4 &&
-	    (out->ethertype == PB_ETHER_VLAN ||
-	    out->ethertype == PB_ETHER_QINQ ||
-	    out->ethertype == PB_ETHER_QINQ_OLD)) {
+	    (out->ethertype == ETH_P_8021Q ||
+	    out->ethertype == ETH_P_8021AD ||
+	    out->ethertype == ETH_P_QINQ1)) {
 		out->vlan[out->vlans++] = pb_get_be16(here(packet)) & 0x0fff;
 		out->ethertype = pb_get_be16(here(packet) + 2);
 		skip(packet, 4);
@@ -149,7 +151,7 @@ ipv6(struct pb_headers *out, struct packet *packet)
 		bytes = extension_bytes(out->protocol, a);
 		if (bytes == 0)
 			break;
-		if (out->protocol == PB_IP_FRAGMENT)
+		if (out->protocol == IPPROTO_FRAGMENT)
 			out->fragment = pb_get_be16(a + 2) >> 3 != 0;
 		out->protocol = a[0];
 		skip(packet, bytes);
@@ -161,13 +163,13 @@ static size_t
 extension_bytes(uint8_t protocol, const uint8_t *a)
 {
 	switch (protocol) {
-	case PB_IP_HOPBYHOP:
-	case PB_IP_ROUTING:
-	case PB_IP_DESTINATION:
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_DSTOPTS:
 		return ((size_t)a[1] + 1) * 8;
-	case PB_IP_AH:
+	case IPPROTO_AH:
 		return ((size_t)a[1] + 2) * 4;
-	case PB_IP_FRAGMENT:
+	case IPPROTO_FRAGMENT:
 		return 8;
 	default:
 		return 0;
@@ -181,8 +183,8 @@ transport(struct pb_headers *out, const struct packet *packet)
 
 	out->transport = packet->at;
 	out->ports = !out->fragment && left(packet) >= 4 &&
-	    (out->protocol == PB_IP_TCP || out->protocol == PB_IP_UDP ||
-	    out->protocol == PB_IP_SCTP);
+	    (out->protocol == IPPROTO_TCP || out->protocol == IPPROTO_UDP ||
+	    out->protocol == IPPROTO_SCTP);
 	if (!out->ports)
 		return;
 	out->source_port = pb_get_be16(a);

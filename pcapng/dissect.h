@@ -6,7 +6,8 @@
  * Link types: those named in pcapng/block.h.
  *
  * Sources: IEEE 802.3 and 802.1Q (tags 0x8100, 0x88a8, 0x9100), RFC 791,
- * RFC 8200 (extension headers), LINKTYPE_ descriptions at tcpdump.org.
+ * RFC 8200 (extension headers), LINKTYPE_ descriptions at tcpdump.org.  The
+ * numbers of protocols are named in linux/if_ether.h and netinet/in.h.
  */
 #ifndef PB_PCAPNG_DISSECT_H
 #define PB_PCAPNG_DISSECT_H
@@ -17,34 +18,6 @@
 
 #define PB_VLANS_MAX		4	/* tags that are looked through */
 #define PB_EXTENSIONS_MAX	8	/* headers of IPv6, likewise */
-
-enum {
-	PB_ETHER_LENGTHS = 0x0600,	/* below: a length, and LLC behind */
-	PB_ETHER_IPV4 = 0x0800,
-	PB_ETHER_ARP = 0x0806,
-	PB_ETHER_VLAN = 0x8100,
-	PB_ETHER_IPV6 = 0x86dd,
-	PB_ETHER_QINQ = 0x88a8,
-	PB_ETHER_QINQ_OLD = 0x9100,
-};
-
-enum {
-	PB_IP_HOPBYHOP = 0,
-	PB_IP_ICMP = 1,
-	PB_IP_IGMP = 2,
-	PB_IP_TCP = 6,
-	PB_IP_UDP = 17,
-	PB_IP_IPV6 = 41,
-	PB_IP_ROUTING = 43,
-	PB_IP_FRAGMENT = 44,
-	PB_IP_GRE = 47,
-	PB_IP_ESP = 50,
-	PB_IP_AH = 51,
-	PB_IP_ICMP6 = 58,
-	PB_IP_DESTINATION = 60,
-	PB_IP_OSPF = 89,
-	PB_IP_SCTP = 132,
-};
 
 /* Offsets are from the packet's first byte and at most its length. */
 struct pb_headers {

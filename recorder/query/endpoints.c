@@ -7,6 +7,8 @@
 #include "recorder/query/endpoints.h"
 
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -44,7 +46,7 @@ pb_endpoints(uint16_t linktype, const uint8_t *data, size_t len,
 		return;
 	if (headers.ip != 0)
 		ip(&line, &headers, data);
-	else if (headers.ethertype == PB_ETHER_ARP)
+	else if (headers.ethertype == ETH_P_ARP)
 		arp(&line, data + headers.network, len - headers.network);
 	if (line.used == 0)
 		link_layer(&line, linktype, &headers, data);
@@ -77,7 +79,7 @@ arp(struct line *line, const uint8_t *a, size_t len)
 	unsigned operation;
 
 	/* Ethernet and IPv4 only: hardware length 6, protocol length 4. */
-	if (len < 28 || pb_get_be16(a + 2) != PB_ETHER_IPV4 || a[4] != 6 ||
+	if (len < 28 || pb_get_be16(a + 2) != ETH_P_IP || a[4] != 6 ||
 	    a[5] != 4)
 		return;
 	operation = pb_get_be16(a + 6);
@@ -108,24 +110,24 @@ link_layer(struct line *line, uint16_t linktype,
 		say(line, "cooked");
 	else
 		return;
-	say(line, type < PB_ETHER_LENGTHS ? " llc" : " 0x%04x", type);
+	say(line, type < ETH_P_802_3_MIN ? " llc" : " 0x%04x", type);
 }
 
 static const char *
 protocol_name(unsigned protocol, char number[static 16])
 {
 	static const char *const name[] = {
-		[PB_IP_ICMP] = "icmp",
-		[PB_IP_IGMP] = "igmp",
-		[PB_IP_TCP] = "tcp",
-		[PB_IP_UDP] = "udp",
-		[PB_IP_IPV6] = "ipv6",
-		[PB_IP_GRE] = "gre",
-		[PB_IP_ESP] = "esp",
-		[PB_IP_AH] = "ah",
-		[PB_IP_ICMP6] = "icmp6",
-		[PB_IP_OSPF] = "ospf",
-		[PB_IP_SCTP] = "sctp",
+		[IPPROTO_ICMP] = "icmp",
+		[IPPROTO_IGMP] = "igmp",
+		[IPPROTO_TCP] = "tcp",
+		[IPPROTO_UDP] = "udp",
+		[IPPROTO_IPV6] = "ipv6",
+		[IPPROTO_GRE] = "gre",
+		[IPPROTO_ESP] = "esp",
+		[IPPROTO_AH] = "ah",
+		[IPPROTO_ICMPV6] = "icmp6",
+		[89 /* OSPF */] = "ospf",
+		[IPPROTO_SCTP] = "sctp",
 	};
 
 	if (protocol < sizeof(name) / sizeof(name[0]) &&

@@ -41,7 +41,7 @@ struct heads {
 };
 
 static int	enter(struct pb_query *, struct pb_err *);
-static void	leave(struct pb_query *);
+static void	leave(struct pb_query *, const char *);
 static bool	look_for_index(struct pb_query *);
 static int	lost(struct pb_query *, struct pb_err *);
 static int	one_head(void *, const struct pb_stream_info *,
@@ -63,8 +63,10 @@ pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
 	query->left = opts->select->limit;
 	query->home.fd = -1;
 	rc = pb_home_init(&query->home, opts->store, PB_HOME_INDEX, err);
-	if (rc == 0)
+	if (rc == 0) {
+		(void)pb_home_enter(&query->home, NULL);
 		rc = enter(query, err);
+	}
 	if (rc == 0)
 		rc = pb_search_create(&query->search, query->index,
 		    opts->store, opts->select, opts->filter, opts->stop, err);
@@ -85,7 +87,8 @@ pb_query_close(struct pb_query *query)
 		return;
 	pb_merge_destroy(query->merge);
 	pb_search_destroy(query->search);
-	pb_index_close(query->index);
+	if (query->index != NULL)
+		leave(query, NULL);
 	pb_home_leave(&query->home);
 	free(query);
 }
@@ -175,31 +178,24 @@ pb_query_heads(struct pb_query *query, int (*each)(void *arg,
 	return rc < 0 ? rc : 0;
 }
 
-/*
- * The store's index, which is open from now on.  Its home is entered before:
- * were it replaced in between, the next look would find another file.
- */
+/* Its home is entered before: were the index replaced in between, the next
+ * look would find another file. */
 static int
 enter(struct pb_query *query, struct pb_err *err)
 {
-	int rc;
+	int rc = query->opts.open(query->opts.arg, &query->index, err);
 
-	(void)pb_home_enter(&query->home, NULL);
-	rc = query->opts.open(query->opts.arg, &query->index, err);
-	if (rc < 0)
-		return rc;
-	query->commits = pb_index_commits(query->index);
-	return 0;
+	if (rc == 0)
+		query->commits = pb_index_commits(query->index);
+	return rc;
 }
 
-/* Nothing of a store that was unmounted stays open. */
 static void
-leave(struct pb_query *query)
+leave(struct pb_query *query, const char *why)
 {
-	pb_index_close(query->index);
+	query->opts.close(query->opts.arg, query->index, why);
 	query->index = NULL;
 	pb_home_leave(&query->home);
-	pb_below_park(query->opts.store);
 }
 
 /*
@@ -217,13 +213,14 @@ look_for_index(struct pb_query *query)
 	query->home_ms = now_ms + HOME_MS;
 	if (query->index != NULL && pb_home_same(&query->home))
 		return true;
-	if (query->index != NULL) {
-		query->opts.gone(query->opts.arg, pb_home_why(&query->home));
-		leave(query);
-	}
+	if (query->index != NULL)
+		leave(query, pb_home_why(&query->home));
 	if (pb_below_renew(query->opts.store, NULL) < 0 ||
-	    enter(query, &why) < 0 || query->home.fd < 0)
-		leave(query);
+	    pb_home_enter(&query->home, NULL) < 0 || enter(query, &why) < 0) {
+		/* Nothing of a store that was unmounted stays open. */
+		pb_home_leave(&query->home);
+		pb_below_park(query->opts.store);
+	}
 	query->due = query->index != NULL;
 	return query->due;
 }

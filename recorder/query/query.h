@@ -32,12 +32,14 @@ struct pb_query_opts {			/* all of it borrowed */
 	const char	*filter;	/* pcap-filter(7); "": all */
 	bool		 follow;
 	const struct pb_stop *stop;	/* ends a round, and the waiting */
-	/* Open the store's index; another one as well that is at its path
-	 * later, where an error means that it is waited for. */
+	/* The store's index; later another one that is at its path, where an
+	 * error means that it is waited for. */
 	int		(*open)(void *arg, struct pb_index **out,
 			    struct pb_err *err);
-	/* Told once for each that is not the store's any more: `why`. */
-	void		(*gone)(void *arg, const char *why);
+	/* It is not read any more: it is not the store's, and `why`; or the
+	 * query is closed, and NULL. */
+	void		(*close)(void *arg, struct pb_index *index,
+			    const char *why);
 	void		*arg;
 };
 

@@ -143,12 +143,6 @@ pb_search_streams(const struct pb_search *search)
 	return search->inputs;
 }
 
-const struct pb_stream_info *
-pb_search_stream(const struct pb_search *search, size_t i)
-{
-	return &search->input[i].info;
-}
-
 size_t
 pb_search_passed_over(const struct pb_search *search)
 {

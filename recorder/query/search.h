@@ -47,10 +47,8 @@ void	pb_search_dealt(struct pb_search *search, size_t input, uint64_t seq);
 /* The round was cut short: the next one goes on behind what was dealt with. */
 void	pb_search_cut_short(struct pb_search *search);
 
-/* Of this round, in the order of their names. */
+/* Of this round. */
 size_t	pb_search_streams(const struct pb_search *search);
-const struct pb_stream_info *pb_search_stream(const struct pb_search *search,
-	    size_t i);
 size_t	pb_search_passed_over(const struct pb_search *search);
 
 /* The round's packets by time: a merge over the search, the caller's. */

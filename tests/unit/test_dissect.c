@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <linux/if_ether.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -45,12 +47,12 @@ each_header_is_where_it_is(void **state)
 	assert_int_equal(h.vlans, 2);
 	assert_int_equal(h.vlan[0], 100);
 	assert_int_equal(h.vlan[1], 7);
-	assert_int_equal(h.ethertype, PB_ETHER_IPV4);
+	assert_int_equal(h.ethertype, ETH_P_IP);
 	assert_int_equal(h.network, 22);
 	assert_int_equal(h.ip, 4);
 	assert_int_equal(h.source, 34);
 	assert_int_equal(h.destination, 38);
-	assert_int_equal(h.protocol, PB_IP_TCP);
+	assert_int_equal(h.protocol, IPPROTO_TCP);
 	assert_false(h.fragment);
 	assert_int_equal(h.transport, 46);
 	assert_true(h.ports);
@@ -66,11 +68,11 @@ a_later_fragment_has_no_ports(void **state)
 	(void)state;
 	assert_int_equal(pb_dissect(&h, PB_LINKTYPE_RAW, fragment,
 	    sizeof(fragment)), 1);
-	assert_int_equal(h.ethertype, PB_ETHER_IPV6);
+	assert_int_equal(h.ethertype, ETH_P_IPV6);
 	assert_int_equal(h.ip, 6);
 	assert_int_equal(h.source, 8);
 	assert_int_equal(h.destination, 24);
-	assert_int_equal(h.protocol, PB_IP_UDP);
+	assert_int_equal(h.protocol, IPPROTO_UDP);
 	assert_true(h.fragment);
 	assert_int_equal(h.transport, 56);
 	assert_false(h.ports);
