@@ -50,35 +50,15 @@ struct request {			/* the options, and the verb */
 };
 
 /* For machines all there is; for people what fits in a line. */
-static const struct pb_column json_columns[] = {
-	{ "upstream", false },
-	{ "node", false },
-	{ "interface", false },
-	{ "epoch", false },
-	{ "first", true },
-	{ "last", true },
-	{ "packets", true },
-	{ "bytes", true },
-	{ "state", false },
-	{ "reason", false },
-	{ "since", false },
-	{ "attempts", true },
-	{ "status", true },
-	{ "error", false },
-	{ "path", false },
-	{ "next", false },
+static const char *const json_columns[] = {
+	"upstream", "node", "interface", "epoch", "first", "last", "packets",
+	"bytes", "state", "reason", "since", "attempts", "status", "error",
+	"path", "next", NULL,
 };
-static const struct pb_column columns[] = {
-	{ "upstream", false },
-	{ "stream", false },
-	{ "first", true },
-	{ "packets", true },
-	{ "state", false },
-	{ "reason", false },
-	{ "since", false },
-	{ "next", false },
+static const char *const columns[] = {
+	"upstream", "stream", "first", "packets", "state", "reason", "since",
+	"next", NULL,
 };
-#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* What will become of a letter, in a word and in a sentence. */
 enum next { SENDS, AUTO, MANUAL, TOLD, NOBODY, UNKNOWN };
@@ -260,10 +240,8 @@ list(struct pb_cli *cli, const struct request *request, struct pb_err *err)
 		return rc == PB_ENOENT ? 0 : rc;
 	rc = pb_letters_open(&listing.letters, state, cli->store, err);
 	if (rc == 0)
-		rc = request->json ? pb_listing_print(json_columns,
-		    COUNT(json_columns), true, print_letters, &listing, err) :
-		    pb_listing_print(columns, COUNT(columns), false,
-		    print_letters, &listing, err);
+		rc = pb_listing_print(request->json ? json_columns : columns,
+		    request->json, print_letters, &listing, err);
 	pb_letters_close(listing.letters);
 	pb_state_close(state);
 	return rc;

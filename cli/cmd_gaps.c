@@ -4,15 +4,9 @@
 #include "cli/commands.h"
 #include "cli/listing.h"
 
-static const struct pb_column columns[] = {
-	{ "node", false },
-	{ "interface", false },
-	{ "epoch", false },
-	{ "first", true },
-	{ "last", true },
-	{ "reason", false },
-	{ "since", false },
-	{ "closed", false },
+static const char *const columns[] = {
+	"node", "interface", "epoch", "first", "last", "reason", "since",
+	"closed", NULL,
 };
 
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
@@ -38,8 +32,7 @@ static int
 run(struct pb_cli *cli, void *opts, char **operand, struct pb_err *err)
 {
 	(void)operand;
-	return pb_listing_of_streams(cli, opts, columns,
-	    sizeof(columns) / sizeof(columns[0]), print_gaps, err);
+	return pb_listing_of_streams(cli, opts, columns, print_gaps, err);
 }
 
 static int

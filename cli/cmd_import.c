@@ -38,12 +38,8 @@ struct made {				/* a stream */
 };
 
 /* With --json. */
-static const struct pb_column columns[] = {
-	{ "file", false },
-	{ "node", false },
-	{ "interface", false },
-	{ "epoch", false },
-	{ "packets", true },
+static const char *const columns[] = {
+	"file", "node", "interface", "epoch", "packets", NULL,
 };
 
 struct opts {
@@ -371,8 +367,8 @@ report(struct import *import, struct pb_err *err)
 	int rc;
 
 	if (import->opts->json) {
-		rc = pb_listing_print(columns, sizeof(columns) /
-		    sizeof(columns[0]), true, report_streams, import, err);
+		rc = pb_listing_print(columns, true, report_streams, import,
+		    err);
 		for (uint32_t i = 0; i < import->files; i++)
 			report_left_out(import, i);
 		return rc;

@@ -5,13 +5,9 @@
 #include "cli/listing.h"
 #include "recorder/capture/source.h"
 
-static const struct pb_column columns[] = {
-	{ "name", false },
-	{ "up", false },
-	{ "link_type", false },
-	{ "timestamp_types", false },
-	{ "description", false },
-	{ "trouble", false },
+static const char *const columns[] = {
+	"name", "up", "link_type", "timestamp_types", "description",
+	"trouble", NULL,
 };
 
 struct listing {
@@ -38,8 +34,7 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 
 	(void)cli;
 	(void)operand;
-	return pb_listing_print(columns, sizeof(columns) / sizeof(columns[0]),
-	    opts->json, fill, NULL, err);
+	return pb_listing_print(columns, opts->json, fill, NULL, err);
 }
 
 static int

@@ -6,17 +6,9 @@
 #include "cli/listing.h"
 #include "recorder/store/layout.h"
 
-static const struct pb_column columns[] = {
-	{ "path", false },
-	{ "stream", false },
-	{ "epoch", false },
-	{ "first_seq", true },
-	{ "last_seq", true },
-	{ "packets", true },
-	{ "bytes", true },
-	{ "first_time", false },
-	{ "last_time", false },
-	{ "sealed", false },
+static const char *const columns[] = {
+	"path", "stream", "epoch", "first_seq", "last_seq", "packets",
+	"bytes", "first_time", "last_time", "sealed", NULL,
 };
 
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
@@ -40,8 +32,7 @@ static int
 run(struct pb_cli *cli, void *opts, char **operand, struct pb_err *err)
 {
 	(void)operand;
-	return pb_listing_of_streams(cli, opts, columns,
-	    sizeof(columns) / sizeof(columns[0]), print_segments, err);
+	return pb_listing_of_streams(cli, opts, columns, print_segments, err);
 }
 
 static int

@@ -4,17 +4,9 @@
 #include "cli/commands.h"
 #include "cli/listing.h"
 
-static const struct pb_column columns[] = {
-	{ "node", false },
-	{ "interface", false },
-	{ "epoch", false },
-	{ "first_seq", true },
-	{ "last_seq", true },
-	{ "packets", true },
-	{ "bytes", true },
-	{ "dropped", true },
-	{ "first_time", false },
-	{ "last_time", false },
+static const char *const columns[] = {
+	"node", "interface", "epoch", "first_seq", "last_seq", "packets",
+	"bytes", "dropped", "first_time", "last_time", NULL,
 };
 
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
@@ -33,8 +25,7 @@ static int
 run(struct pb_cli *cli, void *opts, char **operand, struct pb_err *err)
 {
 	(void)operand;
-	return pb_listing_of_streams(cli, opts, columns,
-	    sizeof(columns) / sizeof(columns[0]), print_stream, err);
+	return pb_listing_of_streams(cli, opts, columns, print_stream, err);
 }
 
 static int

@@ -15,7 +15,7 @@ struct streams {
 static int	fill_streams(void *, struct pb_table *, struct pb_err *);
 
 int
-pb_listing_print(const struct pb_column *columns, size_t count, bool json,
+pb_listing_print(const char *const *columns, bool json,
     int (*fill)(void *arg, struct pb_table *table, struct pb_err *err),
     void *arg, struct pb_err *err)
 {
@@ -24,7 +24,7 @@ pb_listing_print(const struct pb_column *columns, size_t count, bool json,
 	int rc;
 
 	pb_cli_out(&out);
-	pb_table_init(&table, &out, columns, count, json);
+	pb_table_init(&table, &out, columns, json);
 	rc = fill(arg, &table, err);
 	if (rc == 0)
 		rc = pb_table_end(&table, err);
@@ -37,7 +37,7 @@ pb_listing_print(const struct pb_column *columns, size_t count, bool json,
 
 int
 pb_listing_of_streams(struct pb_cli *cli, const struct pb_plain_opts *opts,
-    const struct pb_column *columns, size_t count, int (*each)(void *listing,
+    const char *const *columns, int (*each)(void *listing,
     const struct pb_stream_info *stream, struct pb_err *err),
     struct pb_err *err)
 {
@@ -46,7 +46,7 @@ pb_listing_of_streams(struct pb_cli *cli, const struct pb_plain_opts *opts,
 	int rc = pb_cli_index(cli, &streams.listing.index, err);
 
 	if (rc == 0)
-		rc = pb_listing_print(columns, count, opts->json, fill_streams,
+		rc = pb_listing_print(columns, opts->json, fill_streams,
 		    &streams, err);
 	pb_index_close(streams.listing.index);
 	return rc;

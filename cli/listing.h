@@ -12,7 +12,7 @@
  * A table, or JSON, of the rows that `fill` makes.  A reader that has gone is
  * no error.
  */
-int	pb_listing_print(const struct pb_column *columns, size_t count, bool json,
+int	pb_listing_print(const char *const *columns, bool json,
 	    int (*fill)(void *arg, struct pb_table *table,
 	    struct pb_err *err), void *arg, struct pb_err *err);
 
@@ -25,9 +25,8 @@ struct pb_listing {
 
 /* The same for the streams of the store's index that are asked for. */
 int	pb_listing_of_streams(struct pb_cli *cli,
-	    const struct pb_plain_opts *opts, const struct pb_column *columns,
-	    size_t count, int (*each)(void *listing,
-	    const struct pb_stream_info *stream, struct pb_err *err),
-	    struct pb_err *err);
+	    const struct pb_plain_opts *opts, const char *const *columns,
+	    int (*each)(void *listing, const struct pb_stream_info *stream,
+	    struct pb_err *err), struct pb_err *err);
 
 #endif

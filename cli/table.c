@@ -12,26 +12,25 @@
 #define HELD_BYTES_MAX	(8u << 20)
 #define LINE_BYTES_MAX	(256u << 10)
 
-static void	put_cell(struct pb_table *, const char *);
+static const char *next_name(struct pb_table *);
+static void	put_cell(struct pb_table *, const char *, bool);
 static size_t	columns_of(const char *);
-static void	measure(struct pb_table *, const char *);
 static int	print_held(struct pb_table *, struct pb_err *);
-static int	print_headings(struct pb_table *);
-static int	print_cell(struct pb_table *, size_t, const char *);
-static const char *key_of(struct pb_table *);
+static void	print_headings(struct pb_table *);
+static void	print_cell(struct pb_table *, size_t, const char *);
 
 void
 pb_table_init(struct pb_table *table, struct pb_out *out,
-    const struct pb_column *columns, size_t count, bool json)
+    const char *const *names, bool json)
 {
-	assert(count <= PB_TABLE_COLUMNS_MAX);
 	memset(table, 0, sizeof(*table));
 	table->out = out;
-	table->columns = columns;
-	table->count = count;
+	table->names = names;
 	table->json = json;
-	for (size_t i = 0; i < count; i++)
-		table->width[i] = strlen(columns[i].name);
+	for (; names[table->count] != NULL; table->count++) {
+		assert(table->count < PB_TABLE_COLUMNS_MAX);
+		table->width[table->count] = strlen(names[table->count]);
+	}
 	pb_buf_init(&table->held, HELD_BYTES_MAX);
 	pb_buf_init(&table->line, LINE_BYTES_MAX);
 }
@@ -47,10 +46,9 @@ void
 pb_table_text(struct pb_table *table, const char *text)
 {
 	if (table->json)
-		pb_json_text(&table->object, key_of(table), text);
+		pb_json_text(&table->object, next_name(table), text);
 	else
-		put_cell(table, text);
-	table->column++;
+		put_cell(table, text, false);
 }
 
 void
@@ -60,10 +58,9 @@ pb_table_u64(struct pb_table *table, uint64_t value)
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
 	if (table->json)
-		pb_json_u64(&table->object, key_of(table), value);
+		pb_json_u64(&table->object, next_name(table), value);
 	else
-		put_cell(table, text);
-	table->column++;
+		put_cell(table, text, true);
 }
 
 void
@@ -81,10 +78,9 @@ pb_table_size(struct pb_table *table, uint64_t bytes)
 	char text[16];
 
 	if (table->json)
-		pb_json_u64(&table->object, key_of(table), bytes);
+		pb_json_u64(&table->object, next_name(table), bytes);
 	else
-		put_cell(table, pb_size_format(bytes, text));
-	table->column++;
+		put_cell(table, pb_size_format(bytes, text), true);
 }
 
 void
@@ -92,23 +88,21 @@ pb_table_time(struct pb_table *table, uint64_t ns, bool known)
 {
 	char text[PB_TIME_TEXT_MAX];
 
-	if (table->json && known)
-		pb_json_time(&table->object, key_of(table), ns);
-	else if (table->json)
-		pb_json_null(&table->object, key_of(table));
+	if (!table->json)
+		put_cell(table, known ? pb_time_format(ns, text) : "-", false);
+	else if (known)
+		pb_json_time(&table->object, next_name(table), ns);
 	else
-		put_cell(table, known ? pb_time_format(ns, text) : "-");
-	table->column++;
+		pb_json_null(&table->object, next_name(table));
 }
 
 void
 pb_table_bool(struct pb_table *table, bool value)
 {
 	if (table->json)
-		pb_json_bool(&table->object, key_of(table), value);
+		pb_json_bool(&table->object, next_name(table), value);
 	else
-		put_cell(table, value ? "yes" : "no");
-	table->column++;
+		put_cell(table, value ? "yes" : "no", false);
 }
 
 int
@@ -142,37 +136,32 @@ pb_table_end(struct pb_table *table, struct pb_err *err)
 	return pb_out_flush(table->out, err);
 }
 
-/* The member's name; the object begins with its first cell. */
+/* Of the next member; the object begins with its first. */
 static const char *
-key_of(struct pb_table *table)
+next_name(struct pb_table *table)
 {
 	if (table->column == 0) {
 		pb_buf_clear(&table->line);
 		pb_json_init(&table->object, &table->line);
 		pb_json_object(&table->object, NULL);
 	}
-	return table->columns[table->column].name;
+	return table->names[table->column++];
 }
 
 static void
-put_cell(struct pb_table *table, const char *text)
+put_cell(struct pb_table *table, const char *text, bool right)
 {
+	size_t i = table->column++, width;
 	char clean[PB_TABLE_CELL_MAX];
 
 	pb_utf8_clean(clean, sizeof(clean), text, strlen(text));
 	if (clean[0] == '\0')
 		strcpy(clean, "-");
-	measure(table, clean);
+	width = columns_of(clean);
+	if (!table->started && width > table->width[i])
+		table->width[i] = width;
+	table->right[i] = right;
 	pb_buf_put(&table->held, clean, strlen(clean) + 1);
-}
-
-static void
-measure(struct pb_table *table, const char *text)
-{
-	size_t width = columns_of(text);
-
-	if (!table->started && width > table->width[table->column])
-		table->width[table->column] = width;
 }
 
 /* Characters of UTF-8: one column each is near enough for names. */
@@ -206,34 +195,30 @@ print_held(struct pb_table *table, struct pb_err *err)
 	return table->out->rc < 0 ? pb_out_flush(table->out, err) : 0;
 }
 
-static int
+static void
 print_headings(struct pb_table *table)
 {
 	char heading[64], *p;
 
 	for (size_t i = 0; i < table->count; i++) {
-		snprintf(heading, sizeof(heading), "%s",
-		    table->columns[i].name);
+		snprintf(heading, sizeof(heading), "%s", table->names[i]);
 		for (p = heading; *p != '\0'; p++)
 			*p = *p == '_' ? ' ' :
 			    (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
 		print_cell(table, i, heading);
 	}
-	return table->out->rc;
 }
 
-static int
+/* Nothing is behind the last one. */
+static void
 print_cell(struct pb_table *table, size_t i, const char *text)
 {
 	size_t have = columns_of(text), want = table->width[i];
 	int pad = have < want ? (int)(want - have) : 0;
-	bool last = i + 1 == table->count;
+	bool last = i + 1 == table->count, right = table->right[i];
 
-	if (table->columns[i].right)
-		return pb_out_printf(table->out, "%*s%s%s", pad, "", text,
-		    last ? "\n" : "  ");
+	pb_out_printf(table->out, "%*s", right ? pad : 0, "");
 	pb_out_text(table->out, text);
-	if (last)
-		return pb_out_text(table->out, "\n");
-	return pb_out_printf(table->out, "%*s", pad + 2, "");
+	pb_out_printf(table->out, "%*s%s", right || last ? 0 : pad, "",
+	    last ? "\n" : "  ");
 }

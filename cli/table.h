@@ -1,7 +1,7 @@
 /*
  * cli/table.h - rows for people (aligned columns) or for machines (JSON)
  *
- * A command states its columns once and then fills rows; whether they
+ * A command names its columns once and then fills rows; whether they
  * come out as a table or as one JSON object a line is decided here.  The
  * widths come from the first PB_TABLE_ROWS_HELD rows; later rows keep to
  * them, so that memory does not grow with the number of rows.
@@ -23,17 +23,13 @@
 #define PB_TABLE_ROWS_HELD	512	/* measured for their widths */
 #define PB_TABLE_CELL_MAX	4200	/* bytes of a cell: a path fits */
 
-struct pb_column {
-	const char	*name;		/* JSON member, and heading */
-	bool		 right;		/* numbers */
-};
-
 struct pb_table {
 	struct pb_out	*out;		/* borrowed */
-	const struct pb_column *columns;	/* borrowed */
+	const char	*const *names;	/* of the columns; borrowed */
 	size_t		 count;
 	bool		 json;
 	size_t		 width[PB_TABLE_COLUMNS_MAX];
+	bool		 right[PB_TABLE_COLUMNS_MAX];	/* it has numbers */
 	struct pb_buf	 held;		/* cells, each ended by a NUL */
 	size_t		 rows;		/* held */
 	bool		 started;	/* widths are fixed */
@@ -42,8 +38,9 @@ struct pb_table {
 	struct pb_buf	 line;		/* JSON */
 };
 
+/* `names` are members in JSON, headings for people; NULL ends them. */
 void	pb_table_init(struct pb_table *table, struct pb_out *out,
-	    const struct pb_column *columns, size_t count, bool json);
+	    const char *const *names, bool json);
 void	pb_table_finish(struct pb_table *table);
 
 /* The cells of a row, in the order of the columns. */
