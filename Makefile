@@ -22,7 +22,7 @@ LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             recorder/filter recorder/query recorder/capture \
             recorder/intake recorder/port \
             shipper shipper/ship shipper/letters shipper/http \
-            cli cli/import cli/status
+            cli cli/common cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB      := $(BUILD)/libpb.a

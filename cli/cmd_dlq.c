@@ -4,9 +4,9 @@
  * Reading needs nobody.  What changes something is asked of pb-shipper by
  * its socket; where none runs, pb takes the shipper's lock and does it.
  */
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "cli/commands.h"
-#include "cli/listing.h"
+#include "cli/common/listing.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * cli/cmd_gaps.c - `pb gaps`: what is missing and why
  */
 #include "cli/commands.h"
-#include "cli/listing.h"
+#include "cli/common/listing.h"
 
 static const char *const columns[] = {
 	"node", "interface", "epoch", "first", "last", "reason", "since",

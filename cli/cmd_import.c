@@ -9,7 +9,7 @@
  *	  v
  *	a line per file, or a JSON object per stream
  */
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "cli/commands.h"
 
 #include <inttypes.h>
@@ -24,8 +24,8 @@
 #include "cli/import/inlet.h"
 #include "cli/import/importer.h"
 #include "cli/import/input.h"
-#include "cli/progress.h"
-#include "cli/listing.h"
+#include "cli/common/progress.h"
+#include "cli/common/listing.h"
 
 /* One import makes so many streams at most: half of what a store opens. */
 #define STREAMS_MAX	(PB_STREAMS_OPEN_MAX / 2)

@@ -2,7 +2,7 @@
  * cli/cmd_interfaces.c - `pb interfaces`: what can be captured here
  */
 #include "cli/commands.h"
-#include "cli/listing.h"
+#include "cli/common/listing.h"
 #include "recorder/capture/source.h"
 
 static const char *const columns[] = {

@@ -5,7 +5,7 @@
  *
  * The sink is a line a packet, a JSON object a line, or a pcapng file.
  */
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "cli/commands.h"
 
 #include <inttypes.h>
@@ -18,7 +18,6 @@
 #include "recorder/query/lines.h"
 #include "recorder/query/query.h"
 #include "recorder/query/target.h"
-
 
 #define FILTER_BYTES_MAX	(64u << 10)
 

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "cli/commands.h"
-#include "cli/progress.h"
+#include "cli/common/progress.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/rebuild.h"
 

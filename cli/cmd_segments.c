@@ -3,7 +3,7 @@
  */
 #include "base/below.h"
 #include "cli/commands.h"
-#include "cli/listing.h"
+#include "cli/common/listing.h"
 #include "recorder/store/layout.h"
 
 static const char *const columns[] = {

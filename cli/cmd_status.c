@@ -1,7 +1,7 @@
 /*
  * cli/cmd_status.c - `pb status`: how the node does, on one screen
  */
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * cli/cmd_streams.c - `pb streams`: a row a stream
  */
 #include "cli/commands.h"
-#include "cli/listing.h"
+#include "cli/common/listing.h"
 
 static const char *const columns[] = {
 	"node", "interface", "epoch", "first_seq", "last_seq", "packets",

@@ -10,9 +10,9 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "cli/commands.h"
-#include "cli/progress.h"
+#include "cli/common/progress.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/repair.h"
 

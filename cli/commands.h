@@ -4,7 +4,7 @@
 #ifndef PB_CLI_COMMANDS_H
 #define PB_CLI_COMMANDS_H
 
-#include "cli/command.h"
+#include "cli/common/command.h"
 
 extern const struct pb_command pb_cmd_status, pb_cmd_streams,
     pb_cmd_segments, pb_cmd_query, pb_cmd_import, pb_cmd_gaps, pb_cmd_dlq,

@@ -6,6 +6,7 @@
  * A command is a file of its own: cli/commands.h.  `pb` only reads the
  * store, but for `pb import` and `pb dlq`.
  */
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -16,7 +17,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "cli/commands.h"
 
 #define COMMANDS_MAX	32
@@ -91,7 +92,8 @@ find_command(const char *name)
 	const char *names[COMMANDS_MAX], *near;
 	size_t n = 0;
 
-	for (; pb_commands[n] != NULL && n < COMMANDS_MAX; n++) {
+	for (; pb_commands[n] != NULL; n++) {
+		assert(n < COMMANDS_MAX);
 		if (strcmp(pb_commands[n]->name, name) == 0)
 			return pb_commands[n];
 		names[n] = pb_commands[n]->name;

@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "recorder/store/write/store.h"
 #include "shipper/push.h"
 

@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 #include "base/sys.h"
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 
 /* As much as stays in a processor's cache until it is looked at. */
 #define READ_BYTES	(1u << 20)

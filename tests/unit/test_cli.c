@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "cli/status/live.h"
-#include "cli/table.h"
+#include "cli/common/table.h"
 #include "recorder/query/target.h"
 #include "tests/unit/temp.h"
 

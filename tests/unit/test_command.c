@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "cli/commands.h"
 
 #define COMPLETION	"cli/pb.bash"

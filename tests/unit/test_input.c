@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 #include "cli/import/input.h"
 #include "tests/unit/ng_image.h"
 #include "tests/unit/temp.h"

@@ -1,7 +1,7 @@
 /*
- * cli/cli.h - what the commands of `pb` share
+ * cli/common/cli.h - what the commands of `pb` share
  *
- * A command (cli/command.h) answers with an exit status, and writes each
+ * A command (cli/common/command.h) answers with an exit status, and writes each
  * failure as one line on standard error that begins with `pb: `.
  */
 #ifndef PB_CLI_CLI_H

@@ -1,7 +1,7 @@
 /*
- * cli/cli.c - what the commands of `pb` share
+ * cli/common/cli.c - what the commands of `pb` share
  */
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 
 #include <errno.h>
 #include <signal.h>

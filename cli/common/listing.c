@@ -1,7 +1,7 @@
 /*
- * cli/listing.c - commands that print a table on standard output
+ * cli/common/listing.c - commands that print a table on standard output
  */
-#include "cli/listing.h"
+#include "cli/common/listing.h"
 
 #include "recorder/query/select.h"
 

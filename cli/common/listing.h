@@ -1,12 +1,12 @@
 /*
- * cli/listing.h - commands that print a table on standard output
- */
+< * cli/common/listing.h - commands that print a table on standard output
+> */
 #ifndef PB_CLI_LISTING_H
 #define PB_CLI_LISTING_H
 
-#include "cli/cli.h"
-#include "cli/command.h"
-#include "cli/table.h"
+#include "cli/common/cli.h"
+#include "cli/common/command.h"
+#include "cli/common/table.h"
 
 /*
  * A table, or JSON, of the rows that `fill` makes.  A reader that has gone is

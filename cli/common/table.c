@@ -1,7 +1,7 @@
 /*
- * cli/table.c - rows for people or for machines
+ * cli/common/table.c - rows for people or for machines
  */
-#include "cli/table.h"
+#include "cli/common/table.h"
 
 #include <assert.h>
 #include <stdio.h>

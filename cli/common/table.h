@@ -1,5 +1,5 @@
 /*
- * cli/table.h - rows for people (aligned columns) or for machines (JSON)
+ * cli/common/table.h - rows for people (aligned columns) or for machines (JSON)
  *
  * A command names its columns once and then fills rows; whether they
  * come out as a table or as one JSON object a line is decided here.  The

@@ -1,7 +1,7 @@
 /*
- * cli/command.c - a command of `pb`, and the options that it takes
+ * cli/common/command.c - a command of `pb`, and the options that it takes
  */
-#include "cli/command.h"
+#include "cli/common/command.h"
 
 #include <assert.h>
 #include <getopt.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "cli/cli.h"
+#include "cli/common/cli.h"
 
 #define HELP		'h'	/* what getopt(3) gives for -h, --help, */
 #define VALUES		256	/* and for row i without a letter: VALUES + i */

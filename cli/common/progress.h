@@ -1,5 +1,5 @@
 /*
- * cli/progress.h - a bar on standard error, where that is a terminal
+ * cli/common/progress.h - a bar on standard error, where that is a terminal
  *
  * Nothing is printed elsewhere, and never more than ten times a second.
  */

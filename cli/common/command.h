@@ -1,5 +1,5 @@
 /*
- * cli/command.h - a command of `pb`, and the options that it takes
+ * cli/common/command.h - a command of `pb`, and the options that it takes
  *
  * A command is one constant: its name, what it does, its words for people
  * and the table of its options, from which they are parsed and the usage and

@@ -1,7 +1,7 @@
 /*
- * cli/progress.c - a bar on standard error, where that is a terminal
+ * cli/common/progress.c - a bar on standard error, where that is a terminal
  */
-#include "cli/progress.h"
+#include "cli/common/progress.h"
 
 #include <stdio.h>
 #include <unistd.h>
