@@ -438,13 +438,50 @@ def journal_seeds():
     yield "empty-lines", b"\0\n\n\n"
 
 
+def dissect_seeds():
+    macs = bytes.fromhex("ffffffffffff020000000001")
+    ip4 = bytes.fromhex("450000280001000040060000c0000201c0000209")
+    ip6 = bytes.fromhex("60000000001400402001" + "0d" * 14 + "2001" +
+                        "0e" * 14)
+    ports = bytes.fromhex("01bbc822")
+    extensions = bytes.fromhex(
+        "2b00000000000000" "3c00000000000000" "3300000000000000"
+        "2c01000000000000" "1100000000000001" "0035003500000000")
+
+    def packet(linktype, *parts):
+        return struct.pack("<H", linktype) + b"".join(parts)
+
+    yield "ip4-tcp", packet(1, macs, b"\x08\0", ip4, ports)
+    yield "ip4-options", packet(1, macs, b"\x08\0\x46", ip4[1:], b"\1" * 4,
+                                ports)
+    yield "ip4-fragment", packet(101, ip4[:6], b"\0\3", ip4[8:], ports)
+    yield "ip4-short-header", packet(1, macs, b"\x08\0\x44", ip4[1:])
+    yield "ip4-long-header", packet(1, macs, b"\x08\0\x4f", ip4[1:], ports)
+    yield "ip6-udp", packet(1, macs, b"\x86\xdd", ip6[:6], b"\x11", ip6[7:],
+                            ports)
+    yield "ip6-extensions", packet(229, ip6, extensions)
+    yield "ip6-cut", packet(229, ip6, extensions[:12])
+    yield "tags", packet(1, macs, b"\x88\xa8\0\7\x81\0\0\x64\x08\0", ip4,
+                         ports)
+    yield "tags-many", packet(1, macs, b"\x91\0\0\7" * 6, b"\x08\0", ip4)
+    yield "arp", packet(1, macs, bytes.fromhex(
+        "08060001080006040001020000000001c0000201000000000000c0000209"))
+    yield "llc", packet(1, macs, b"\0\x27\x42\x42\3")
+    yield "sll", packet(113, bytes(14), b"\x08\0", ip4, ports)
+    yield "sll2", packet(276, b"\x86\xdd", bytes(18), ip6)
+    yield "null", packet(0, b"\2\0\0\0", ip4, ports)
+    yield "loop", packet(108, b"\0\0\0\2", ip4, ports)
+    yield "foreign", packet(147, ip4)
+
+
 def main():
     for folder, seeds in (
             ("reader", reader_seeds()), ("hop", hop_seeds()),
             ("hop", head_seeds()), ("body", packed_seeds()),
             ("importer", importer_seeds()), ("conf", conf_seeds()),
             ("peer", peer_seeds()), ("request", request_seeds()),
-            ("recover", recover_seeds()), ("journal", journal_seeds())):
+            ("recover", recover_seeds()), ("journal", journal_seeds()),
+            ("dissect", dissect_seeds())):
         path = os.path.join("seeds", folder)
         os.makedirs(path, exist_ok=True)
         for name, data in seeds:

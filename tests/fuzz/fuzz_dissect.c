@@ -1,0 +1,61 @@
+/*
+ * tests/fuzz/fuzz_dissect.c - any bytes as a packet of any link type
+ *
+ * Two bytes of link type, then what was captured, in memory of that size.
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "pcapng/dissect.h"
+#include "recorder/query/endpoints.h"
+#include "tests/fuzz/fuzz.h"
+
+/* What is said to be there is among the captured bytes. */
+static void
+within(const struct pb_headers *headers, size_t len)
+{
+	size_t address = headers->ip == 6 ? 16 : 4;
+
+	MUST(headers->vlans <= PB_VLANS_MAX && headers->network <= len);
+	MUST(headers->ip == 0 || headers->ip == 4 || headers->ip == 6);
+	if (headers->ip == 0) {
+		MUST(!headers->ports && headers->transport == 0);
+		return;
+	}
+	MUST(headers->source >= headers->network);
+	MUST(headers->source + address <= len);
+	MUST(headers->destination + address <= len);
+	MUST(headers->transport > headers->network);
+	MUST(headers->transport <= len);
+	MUST(!headers->ports || headers->transport + 4 <= len);
+	MUST(!headers->ports || !headers->fragment);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char text[PB_ENDPOINTS_TEXT_MAX];
+	struct pb_headers headers;
+	uint16_t linktype;
+	uint8_t *packet;
+	int rc;
+
+	if (size < 2)
+		return 0;
+	linktype = pb_get_le16(data);
+	size -= 2;
+	packet = malloc(size > 0 ? size : 1);
+	MUST(packet != NULL);
+	memcpy(packet, data + 2, size);
+	rc = pb_dissect(&headers, linktype, packet, size);
+	MUST(rc == 1 || rc == 0 || rc == PB_ENOENT);
+	within(&headers, size);
+	MUST(rc == 1 || (headers.ethertype == 0 && headers.ip == 0));
+	pb_endpoints(linktype, packet, size, text);
+	MUST(strlen(text) < sizeof(text));
+	MUST((rc >= 0) == (strncmp(text, "linktype ", 9) != 0));
+	free(packet);
+	return 0;
+}
