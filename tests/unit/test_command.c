@@ -220,16 +220,15 @@ names(const char *line, const char *command)
 static struct words
 synopsis_of(const char *text, const char *command)
 {
-	const char *part = strstr(text, "\n.Sh SYNOPSIS"), *line;
+	const char *part = strstr(text, "\n.Sh SYNOPSIS"), *line, *next;
 	const char *end = strstr(text, "\n.Sh DESCRIPTION");
 
 	assert_true(part != NULL && end != NULL);
 	while ((part = strstr(part + 1, "\n.Nm\n")) != NULL && part < end) {
 		line = strstr(part, "\n.Cm ");
-		if (line != NULL && line < end_of(part + 1, "\n.Nm\n") &&
-		    names(line + 5, command))
-			return flags_in(line, end_of(part + 1, "\n.Nm\n") < end ?
-			    end_of(part + 1, "\n.Nm\n") : end);
+		next = end_of(part + 1, "\n.Nm\n");
+		if (line != NULL && line < next && names(line + 5, command))
+			return flags_in(line, next < end ? next : end);
 	}
 	fail_msg("%s: no synopsis of %s", PAGE, command);
 	return (struct words){ .count = 0 };

@@ -63,8 +63,9 @@ static struct pb_query *
 query_of(struct asker *asker, const struct pb_select *select, bool follow)
 {
 	struct pb_query_opts opts = { .store = asker->f->dir,
-	    .select = select, .filter = "", .follow = follow, .stop = &asker->stop,
-	    .open = open_index, .close = close_index, .arg = asker };
+	    .select = select, .filter = "", .follow = follow,
+	    .stop = &asker->stop, .open = open_index,
+	    .close = close_index, .arg = asker };
 	struct pb_query *query;
 	struct pb_err err;
 
