@@ -203,7 +203,7 @@ open_files(struct import *import, char **names, bool keep, struct pb_err *err)
 		return pb_err_set(err, PB_ENOMEM, "no memory for %u files",
 		    import->files);
 	for (uint32_t i = 0; i < import->files; i++)
-		import->input[i].spool = import->input[i].kept = -1;
+		import->input[i].fd = -1;
 	for (uint32_t i = 0; i < import->files && rc == 0; i++)
 		rc = pb_input_init(&import->input[i], names[i], keep,
 		    err);

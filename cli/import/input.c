@@ -35,9 +35,8 @@ struct window {
 static int	spool(struct pb_input *, int, struct pb_err *);
 static int	spool_all(struct pb_input *, int, uint8_t *, struct pb_err *);
 static int	spool_open(struct pb_err *);
-static int	open_again(const struct pb_input *, struct window *,
+static int	same_file(struct pb_input *, struct window *,
 		    struct pb_err *);
-static void	remember(struct pb_input *, const struct window *);
 static int	read_events(struct window *, const struct pb_input_calls *,
 		    struct pb_err *);
 static int	read_more(struct window *, size_t, struct pb_err *);
@@ -51,7 +50,7 @@ pb_input_init(struct pb_input *input, const char *name, bool keep,
 
 	input->standard = strcmp(name, "-") == 0;
 	input->name = input->standard ? "standard input" : name;
-	input->spool = input->kept = -1;
+	input->fd = -1;
 	input->size = 0;
 	input->known = false;
 	fd = input->standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
@@ -62,11 +61,11 @@ pb_input_init(struct pb_input *input, const char *name, bool keep,
 		    "capture files in it", input->name);
 	} else if (S_ISREG(st.st_mode) && !input->standard) {
 		input->size = (uint64_t)st.st_size;
-		input->kept = keep ? fd : -1;
+		input->fd = keep ? fd : -1;
 	} else {
 		rc = spool(input, fd, err);
 	}
-	if (fd >= 0 && !input->standard && input->kept < 0)
+	if (fd >= 0 && !input->standard && fd != input->fd)
 		close(fd);
 	return rc;
 }
@@ -74,71 +73,56 @@ pb_input_init(struct pb_input *input, const char *name, bool keep,
 void
 pb_input_finish(struct pb_input *input)
 {
-	if (input->spool >= 0)
-		close(input->spool);
-	if (input->kept >= 0)
-		close(input->kept);
-	input->spool = input->kept = -1;
+	if (input->fd >= 0)
+		close(input->fd);
+	input->fd = -1;
 }
 
 int
 pb_input_read(struct pb_input *input, const struct pb_input_calls *calls,
     struct pb_err *err)
 {
-	struct window window = { .fd = input->spool, .end = UINT64_MAX };
-	int rc = 0;
+	struct window window = { .end = UINT64_MAX };
+	int rc;
 
-	if (input->spool < 0)
-		rc = open_again(input, &window, err);
-	if (rc < 0)
-		return rc;
+	window.fd = input->fd >= 0 ? input->fd :
+	    open(input->name, O_RDONLY | O_CLOEXEC);
+	if (window.fd < 0)
+		return pb_err_sys(err, "%s", input->name);
 	pb_buf_init(&window.buf, WINDOW_BYTES_MAX);
-	rc = pb_buf_reserve(&window.buf, READ_BYTES) == NULL ?
-	    pb_err_set(err, PB_ENOMEM, "no memory to read the file") :
-	    read_events(&window, calls, err);
+	rc = same_file(input, &window, err);
+	if (rc == 0 && pb_buf_reserve(&window.buf, READ_BYTES) == NULL)
+		rc = pb_err_set(err, PB_ENOMEM, "no memory to read the file");
+	if (rc == 0)
+		rc = read_events(&window, calls, err);
 	if (rc < 0)
 		pb_err_prefix(err, "%s", input->name);
-	else if (rc == 0)
-		remember(input, &window);
+	input->known = input->known || rc == 0;
+	if (rc == 0)
+		input->end = window.offset;
 	pb_buf_finish(&window.buf);
-	if (input->spool < 0)
+	if (window.fd != input->fd)
 		close(window.fd);
 	return rc;
 }
 
+/* The second time it is the file that it was, and ends where it did. */
 static int
-open_again(const struct pb_input *input, struct window *window,
-    struct pb_err *err)
+same_file(struct pb_input *input, struct window *window, struct pb_err *err)
 {
 	struct stat st;
 
-	window->fd = input->kept >= 0 ?
-	    fcntl(input->kept, F_DUPFD_CLOEXEC, 0) :
-	    open(input->name, O_RDONLY | O_CLOEXEC);
-	if (window->fd < 0)
-		return pb_err_sys(err, "%s", input->name);
-	if (!input->known)
-		return 0;
-	window->end = input->end;
-	if (fstat(window->fd, &st) == 0 && st.st_dev == input->dev &&
-	    st.st_ino == input->ino)
-		return 0;
-	close(window->fd);
-	return pb_err_set(err, PB_EFORMAT, "%s: is another file than the one "
-	    "that was checked", input->name);
-}
-
-static void
-remember(struct pb_input *input, const struct window *window)
-{
-	struct stat st;
-
-	if (input->spool >= 0 || input->known || fstat(window->fd, &st) < 0)
-		return;
-	input->end = window->offset;
+	if (fstat(window->fd, &st) < 0)
+		return pb_err_sys(err, "look at it");
+	if (input->known && (st.st_dev != input->dev ||
+	    st.st_ino != input->ino))
+		return pb_err_set(err, PB_EFORMAT, "is another file than the "
+		    "one that was checked");
 	input->dev = st.st_dev;
 	input->ino = st.st_ino;
-	input->known = true;
+	if (input->known)
+		window->end = input->end;
+	return 0;
 }
 
 static int
@@ -215,7 +199,7 @@ spool(struct pb_input *input, int fd, struct pb_err *err)
 	if (piece == NULL)
 		return pb_err_set(err, PB_ENOMEM, "%s: no memory to read it",
 		    input->name);
-	rc = input->spool = spool_open(err);
+	rc = input->fd = spool_open(err);
 	if (rc >= 0)
 		rc = spool_all(input, fd, piece, err);
 	free(piece);
@@ -240,7 +224,7 @@ spool_all(struct pb_input *input, int fd, uint8_t *piece, struct pb_err *err)
 			return pb_err_sys(err, "%s", input->name);
 		if (n == 0)
 			return 0;
-		rc = pb_pwrite_all(input->spool, piece, (size_t)n,
+		rc = pb_pwrite_all(input->fd, piece, (size_t)n,
 		    input->size, err);
 		if (rc < 0)
 			return pb_err_prefix(err, "%s: copy it to a temporary "

@@ -22,8 +22,8 @@
 struct pb_input {
 	const char	*name;		/* for people; borrowed */
 	bool		 standard;	/* standard input */
-	int		 spool;		/* the temporary file, or -1 */
-	int		 kept;		/* the file, open; or -1 */
+	int		 fd;		/* of it, or of the temporary file; -1:
+					 * it is opened to be read */
 	uint64_t	 size;		/* bytes, when it was looked at */
 	bool		 known;		/* all of it was read; then: */
 	uint64_t	 end;		/* bytes there were */
