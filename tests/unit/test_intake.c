@@ -9,104 +9,8 @@
 
 #include <stdio.h>
 
-#include "recorder/port/ingest.h"
-#include "recorder/intake/intake.h"
-
 #define IMAGE_MAX	(32u << 20)
-#include "tests/unit/fake_store.h"
-#include "tests/unit/ingest_body.h"
-
-#define WAITS	1		/* outcome of a load that is not settled */
-#define MEMORY_MAX (128u << 20)
-#define HOLD_MS	4000u
-
-static const struct pb_stream_key key = { "lon1", "eth0", BODY_EPOCH };
-static const struct pb_node self = { "core", "" };
-
-struct job {
-	struct pb_load	load;
-	struct image	*img;
-	int		settled, taken;
-};
-
-static struct pb_intake *intake;
-static int woken;
-
-static void
-on_settled(void *arg, struct pb_load *load)
-{
-	struct job *job = load->arg;
-
-	(void)arg;
-	job->settled++;
-}
-
-static void
-on_taken(void *arg, struct pb_load *load)
-{
-	struct job *job = load->arg;
-
-	(void)arg;
-	assert_null(load->body.data);
-	job->taken++;
-}
-
-static void
-on_wake(void *arg)
-{
-	(void)arg;
-	woken++;
-}
-
-static int
-setup(void **state)
-{
-	struct pb_intake_opts opts = {
-		.store = &fake, .settled = on_settled, .taken = on_taken,
-		.wake = on_wake, .memory_max = MEMORY_MAX, .hold_ms = HOLD_MS,
-	};
-	struct pb_err err;
-
-	(void)state;
-	fake_reset();
-	woken = 0;
-	return pb_intake_create(&intake, &opts, &err);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fake_write(SIZE_MAX, 0);
-	pb_intake_collect(intake, 1000000);
-	assert_int_equal(pb_intake_busy(intake), 0);
-	assert_int_equal(pb_intake_reserved(intake), 0);
-	pb_intake_destroy(intake);
-	return 0;
-}
-
-static void
-begin(struct job *job)
-{
-	struct pb_err err;
-
-	memset(job, 0, sizeof(*job));
-	job->load.arg = job;
-	assert_int_equal(pb_intake_begin(intake, &job->load, &key, &err), 0);
-}
-
-static void
-send_job(struct job *job, uint64_t first, uint64_t last, uint64_t now)
-{
-	job->img = body_image(&(struct body_opts){
-	    .first = first, .last = last });
-	job->load.first = first;
-	job->load.last = last;
-	job->load.body = (struct pb_body){
-		.data = job->img->data, .len = job->img->len, .key = &key,
-		.self = &self, .pen = BODY_PEN };
-	pb_intake_offer(intake, &job->load, now);
-}
+#include "tests/unit/intake_fixture.h"
 
 /* `count` packets of `caplen` bytes, the next ones of stream `n` of 8. */
 static void
@@ -136,24 +40,6 @@ offer_to(struct job *job, unsigned n, unsigned count, uint32_t caplen,
 }
 
 static void
-offer(struct job *job, uint64_t first, uint64_t last, uint64_t now)
-{
-	begin(job);
-	send_job(job, first, last, now);
-}
-
-/* As `sender`, about the end, or the last up to `at`. */
-static void
-ask(struct job *job, uint64_t sender, uint64_t at, uint64_t now)
-{
-	begin(job);
-	job->load.ask = true;
-	job->load.sender = sender;
-	job->load.at = at;
-	pb_intake_offer(intake, &job->load, now);
-}
-
-static void
 offer_gap(struct job *job, uint64_t first, uint64_t last, uint64_t now)
 {
 	begin(job);
@@ -162,25 +48,6 @@ offer_gap(struct job *job, uint64_t first, uint64_t last, uint64_t now)
 	job->load.first = first;
 	job->load.last = last;
 	pb_intake_offer(intake, &job->load, now);
-}
-
-/* How the job ended; it is free for the next use if it did. */
-static int
-outcome(struct job *job)
-{
-	if (job->settled == 0)
-		return WAITS;
-	assert_int_equal(job->settled, 1);
-	free(job->img);
-	job->img = NULL;
-	return job->load.rc;
-}
-
-static void
-written(uint64_t now)
-{
-	fake_write(SIZE_MAX, 0);
-	pb_intake_collect(intake, now);
 }
 
 /* Packets 1 .. last, durable. */
@@ -558,14 +425,8 @@ a_queue_that_is_full_is_told_after_what_went_out_is_back(void **state)
 	(void)state;
 	fake.queue_max = 1;
 	begin(&job);
-	job.img = body_image(&(struct body_opts){
-	    .first = 1, .last = 4000, .caplen = 190 });
-	job.load.first = 1;
-	job.load.last = 4000;
-	job.load.body = (struct pb_body){
-		.data = job.img->data, .len = job.img->len, .key = &key,
-		.self = &self, .pen = BODY_PEN };
-	pb_intake_offer(intake, &job.load, 1000);
+	send_image(&job, body_image(&(struct body_opts){ .first = 1,
+	    .last = 4000, .caplen = 190 }), 1, 4000, 1000);
 	assert_int_equal(fake.queued, 1);
 	assert_int_equal(outcome(&job), WAITS);
 	written(1001);
@@ -723,14 +584,8 @@ one_load_fills_as_many_gaps_as_there_is_memory_for(void **state)
 		assert_int_equal(outcome(&first), 0);
 	}
 	begin(&late);
-	late.img = body_image(&(struct body_opts){ .first = 1, .last = 1000,
-	    .caplen = 2000 });
-	late.load.first = 1;
-	late.load.last = 1000;
-	late.load.body = (struct pb_body){
-		.data = late.img->data, .len = late.img->len, .key = &key,
-		.self = &self, .pen = BODY_PEN };
-	pb_intake_offer(intake, &late.load, 1001);
+	send_image(&late, body_image(&(struct body_opts){ .first = 1,
+	    .last = 1000, .caplen = 2000 }), 1, 1000, 1001);
 	assert_int_equal(late.taken, 1);
 	for (const struct pb_chunk *c = fake.queue; c != NULL; c = c->next)
 		n += c->first_seq < 40;
@@ -792,12 +647,7 @@ a_chunk_has_room_for_what_blocks_grow(void **state)
 		body_head(job.img, &(struct body_opts){ .first = 1 });
 		for (unsigned i = 0; i < count; i++)
 			put_smallest(job.img, next + i, count % 2 == 1);
-		job.load.first = next;
-		job.load.last = next + count - 1;
-		job.load.body = (struct pb_body){
-			.data = job.img->data, .len = job.img->len,
-			.key = &key, .self = &self, .pen = BODY_PEN };
-		pb_intake_offer(intake, &job.load, 1000);
+		send_image(&job, job.img, next, next + count - 1, 1000);
 		assert_int_equal(job.taken, 1);
 		assert_int_equal(fake.queued, 1);
 		assert_true(fake.queue->len <= fake.queue->cap);
@@ -831,13 +681,8 @@ a_claim_that_the_packets_do_not_keep_keeps_nothing(void **state)
 
 	(void)state;
 	begin(&job);
-	job.img = body_image(&(struct body_opts){ .first = 1, .last = 10 });
-	job.load.first = 1;
-	job.load.last = 9;
-	job.load.body = (struct pb_body){
-		.data = job.img->data, .len = job.img->len, .key = &key,
-		.self = &self, .pen = BODY_PEN };
-	pb_intake_offer(intake, &job.load, 1000);
+	send_image(&job, body_image(&(struct body_opts){ .first = 1,
+	    .last = 10 }), 1, 9, 1000);
 	assert_int_equal(outcome(&job), PB_EINVAL);
 	assert_int_equal(fake.streams, 0);
 	assert_int_equal(fake.submits, 0);
@@ -851,13 +696,8 @@ a_repeat_that_is_not_what_it_claims_is_refused(void **state)
 	(void)state;
 	store_up_to(20);
 	begin(&job);
-	job.img = body_image(&(struct body_opts){ .first = 1, .last = 10 });
-	job.load.first = 1;
-	job.load.last = 9;
-	job.load.body = (struct pb_body){
-		.data = job.img->data, .len = job.img->len, .key = &key,
-		.self = &self, .pen = BODY_PEN };
-	pb_intake_offer(intake, &job.load, 1000);
+	send_image(&job, body_image(&(struct body_opts){ .first = 1,
+	    .last = 10 }), 1, 9, 1000);
 	assert_int_equal(outcome(&job), PB_EINVAL);
 }
 

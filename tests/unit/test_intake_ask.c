@@ -7,112 +7,19 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "recorder/intake/intake.h"
-#include "tests/unit/fake_store.h"
-#include "tests/unit/ingest_body.h"
+#include "tests/unit/intake_fixture.h"
 
-#define WAITS	1
 #define ONE	0x1111111111111111ull	/* two senders */
 #define OTHER	0x2222222222222222ull
 
-static const struct pb_stream_key key = { "lon1", "eth0", BODY_EPOCH };
-static const struct pb_node self = { "core", "" };
-
-struct job {
-	struct pb_load	load;
-	struct image	*img;
-	int		settled;
-};
-
-static struct pb_intake *intake;
-
+/* Packets as `sender`. */
 static void
-on_settled(void *arg, struct pb_load *load)
-{
-	struct job *job = load->arg;
-
-	(void)arg;
-	job->settled++;
-}
-
-static void
-on_wake(void *arg)
-{
-	(void)arg;
-}
-
-static int
-setup(void **state)
-{
-	struct pb_intake_opts opts = { .store = &fake,
-	    .settled = on_settled, .wake = on_wake,
-	    .memory_max = 128u << 20, .hold_ms = 4000 };
-
-	(void)state;
-	fake_reset();
-	return pb_intake_create(&intake, &opts, NULL);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	fake_write(SIZE_MAX, 0);
-	pb_intake_collect(intake, 1000000);
-	assert_int_equal(pb_intake_busy(intake), 0);
-	pb_intake_destroy(intake);
-	return 0;
-}
-
-static void
-begin(struct job *job, uint64_t sender)
-{
-	memset(job, 0, sizeof(*job));
-	job->load.arg = job;
-	job->load.sender = sender;
-	assert_int_equal(pb_intake_begin(intake, &job->load, &key, NULL), 0);
-}
-
-static void
-ask(struct job *job, uint64_t sender, uint64_t at, uint64_t now)
-{
-	begin(job, sender);
-	job->load.ask = true;
-	job->load.at = at;
-	pb_intake_offer(intake, &job->load, now);
-}
-
-static void
-offer(struct job *job, uint64_t sender, uint64_t first, uint64_t last,
+offer_as(struct job *job, uint64_t sender, uint64_t first, uint64_t last,
     uint64_t now)
 {
-	begin(job, sender);
-	job->img = body_image(&(struct body_opts){ .first = first,
-	    .last = last });
-	job->load.first = first;
-	job->load.last = last;
-	job->load.body = (struct pb_body){ .data = job->img->data,
-	    .len = job->img->len, .key = &key, .self = &self,
-	    .pen = BODY_PEN };
-	pb_intake_offer(intake, &job->load, now);
-}
-
-static int
-outcome(struct job *job)
-{
-	if (job->settled == 0)
-		return WAITS;
-	assert_int_equal(job->settled, 1);
-	free(job->img);
-	job->img = NULL;
-	return job->load.rc;
-}
-
-static void
-written(uint64_t now)
-{
-	fake_write(SIZE_MAX, 0);
-	pb_intake_collect(intake, now);
+	begin(job);
+	job->load.sender = sender;
+	send_job(job, first, last, now);
 }
 
 /* `sender` asks, and brings packets that become durable. */
@@ -123,7 +30,7 @@ bring(uint64_t sender, uint64_t first, uint64_t last)
 
 	ask(&question, sender, 0, 1000);
 	assert_int_equal(outcome(&question), 0);
-	offer(&packets, sender, first, last, 1000);
+	offer_as(&packets, sender, first, last, 1000);
 	written(1000);
 	assert_int_equal(outcome(&packets), 0);
 }
@@ -138,12 +45,12 @@ who_does_not_say_who_it_is_is_served_as_ever(void **state)
 	ask(&question, 0, 0, 1000);
 	assert_int_equal(outcome(&question), 0);
 	assert_int_equal(question.load.acked, 10);
-	offer(&packets, 0, 1, 20, 1000);
+	offer_as(&packets, 0, 1, 20, 1000);
 	assert_int_equal(outcome(&packets), WAITS);
 	written(1000);
 	assert_int_equal(outcome(&packets), 0);
 	/* And takes no stream away from who has said so. */
-	offer(&packets, ONE, 21, 30, 1000);
+	offer_as(&packets, ONE, 21, 30, 1000);
 	written(1000);
 	assert_int_equal(outcome(&packets), 0);
 }
@@ -154,7 +61,7 @@ packets_of_who_did_not_ask_last_are_refused(void **state)
 	struct job question, packets, gap;
 
 	(void)state;
-	offer(&packets, ONE, 1, 10, 1000);
+	offer_as(&packets, ONE, 1, 10, 1000);
 	assert_int_equal(outcome(&packets), PB_EORDER);
 	assert_true(packets.load.asked);
 	bring(ONE, 1, 10);
@@ -162,11 +69,12 @@ packets_of_who_did_not_ask_last_are_refused(void **state)
 	assert_int_equal(outcome(&question), 0);
 	assert_int_equal(question.load.last_packet.seq, 10);
 	/* A repeat as well: who sends it must not go on behind it. */
-	offer(&packets, ONE, 6, 15, 1000);
+	offer_as(&packets, ONE, 6, 15, 1000);
 	assert_int_equal(outcome(&packets), PB_EORDER);
 	assert_true(packets.load.asked);
 	assert_int_equal(packets.load.acked, 10);
-	begin(&gap, ONE);
+	begin(&gap);
+	gap.load.sender = ONE;
 	gap.load.gap = PB_GAP_EXPIRED;
 	gap.load.first = gap.load.last = 11;
 	pb_intake_offer(intake, &gap.load, 1000);
@@ -187,7 +95,7 @@ another_store_is_asked_anew(void **state)
 	fake.stream[0].durable = 5;
 	fake.stream[0].next = 6;
 	memset(fake.stream[0].times + 6, 0, FAKE_SEQS - 6);
-	offer(&packets, ONE, 6, 15, 1000);
+	offer_as(&packets, ONE, 6, 15, 1000);
 	assert_int_equal(outcome(&packets), PB_EORDER);
 	assert_true(packets.load.asked);
 	ask(&question, ONE, 0, 1000);
@@ -202,7 +110,7 @@ another_store_is_asked_anew(void **state)
 	assert_int_equal(outcome(&question), 0);
 	assert_int_equal(fake.looks, 1);
 	/* What was written before it went is not its last packet. */
-	offer(&packets, ONE, 16, 20, 1000);
+	offer_as(&packets, ONE, 16, 20, 1000);
 	fake_write(SIZE_MAX, 0);
 	fake.changes += 2;
 	pb_intake_collect(intake, 1000);
@@ -221,11 +129,11 @@ what_is_in_line_is_refused_as_well(void **state)
 	(void)state;
 	ask(&question, ONE, 0, 1000);
 	assert_int_equal(outcome(&question), 0);
-	offer(&first, ONE, 1, 10, 1000);
-	offer(&held, ONE, 21, 30, 1000);
+	offer_as(&first, ONE, 1, 10, 1000);
+	offer_as(&held, ONE, 21, 30, 1000);
 	assert_int_equal(outcome(&held), WAITS);
 	ask(&question, OTHER, 0, 1000);
-	offer(&second, 0, 11, 20, 1000);
+	offer_as(&second, 0, 11, 20, 1000);
 	written(1000);
 	assert_int_equal(outcome(&first), 0);
 	assert_int_equal(outcome(&second), 0);
@@ -246,7 +154,7 @@ a_question_waits_for_what_another_sender_has_brought(void **state)
 	(void)state;
 	ask(&question, ONE, 0, 1000);
 	assert_int_equal(outcome(&question), 0);
-	offer(&packets, ONE, 1, 10, 1000);
+	offer_as(&packets, ONE, 1, 10, 1000);
 	ask(&own, ONE, 0, 1000);
 	assert_int_equal(outcome(&own), 0);
 	assert_int_equal(own.load.acked, 0);
@@ -268,7 +176,7 @@ who_asks_again_is_not_answered_any_sooner(void **state)
 
 	(void)state;
 	bring(ONE, 1, 10);
-	offer(&packets, ONE, 11, 20, 1000);
+	offer_as(&packets, ONE, 11, 20, 1000);
 	for (unsigned i = 1; i <= 3; i++) {
 		ask(&question, OTHER, 0, 1000 * i);
 		assert_int_equal(outcome(&question), WAITS);
@@ -282,13 +190,13 @@ who_asks_again_is_not_answered_any_sooner(void **state)
 	assert_int_equal(outcome(&question), 0);
 	assert_int_equal(question.load.acked, 20);
 	/* Its own are not waited for, once the others' have failed. */
-	offer(&packets, OTHER, 21, 30, 1000);
+	offer_as(&packets, OTHER, 21, 30, 1000);
 	ask(&question, ONE, 0, 1000);
 	fake_write(SIZE_MAX, PB_ENOSPC);
 	pb_intake_collect(intake, 1000);
 	assert_int_equal(outcome(&packets), PB_ENOSPC);
 	assert_int_equal(outcome(&question), 0);
-	offer(&packets, ONE, 21, 25, 1000);
+	offer_as(&packets, ONE, 21, 25, 1000);
 	ask(&question, ONE, 0, 1000);
 	assert_int_equal(outcome(&question), 0);
 	assert_int_equal(question.load.acked, 20);
@@ -304,7 +212,7 @@ an_answer_names_the_last_of_what_its_number_covers(void **state)
 
 	(void)state;
 	bring(ONE, 1, 10);
-	offer(&packets, ONE, 11, 20, 1000);
+	offer_as(&packets, ONE, 11, 20, 1000);
 	fake_write(SIZE_MAX, 0);
 	ask(&question, OTHER, 0, 1000);
 	assert_int_equal(outcome(&question), 0);
@@ -323,9 +231,9 @@ a_question_is_answered_beside_a_busy_sender(void **state)
 	(void)state;
 	ask(&again, ONE, 0, 1000);
 	assert_int_equal(outcome(&again), 0);
-	offer(&packets[0], ONE, 1, 10, 1000);
+	offer_as(&packets[0], ONE, 1, 10, 1000);
 	ask(&question, OTHER, 0, 1000);
-	offer(&packets[1], ONE, 11, 20, 1000);
+	offer_as(&packets[1], ONE, 11, 20, 1000);
 	assert_int_equal(outcome(&packets[1]), PB_EORDER);
 	ask(&again, ONE, 0, 1000);
 	assert_int_equal(outcome(&again), WAITS);
@@ -334,7 +242,7 @@ a_question_is_answered_beside_a_busy_sender(void **state)
 	assert_int_equal(outcome(&packets[0]), 0);
 	assert_int_equal(outcome(&question), 0);
 	assert_int_equal(outcome(&again), 0);
-	offer(&packets[2], ONE, 11, 20, 1000);
+	offer_as(&packets[2], ONE, 11, 20, 1000);
 	assert_int_equal(outcome(&packets[2]), WAITS);
 	written(1000);
 	assert_int_equal(outcome(&packets[2]), 0);
@@ -347,7 +255,7 @@ a_question_that_waits_ends_with_a_failed_write_or_in_time(void **state)
 
 	(void)state;
 	bring(ONE, 1, 10);
-	offer(&packets, ONE, 11, 20, 1000);
+	offer_as(&packets, ONE, 11, 20, 1000);
 	ask(&question, OTHER, 0, 1000);
 	assert_int_equal(outcome(&question), WAITS);
 	fake_write(SIZE_MAX, PB_ENOSPC);
@@ -355,7 +263,7 @@ a_question_that_waits_ends_with_a_failed_write_or_in_time(void **state)
 	assert_int_equal(outcome(&packets), PB_ENOSPC);
 	assert_int_equal(outcome(&question), 0);
 	assert_int_equal(question.load.acked, 10);
-	offer(&packets, OTHER, 11, 20, 1000);
+	offer_as(&packets, OTHER, 11, 20, 1000);
 	ask(&question, ONE, 0, 1000);
 	assert_int_equal(outcome(&question), WAITS);
 	pb_intake_tick(intake, 1000 + PB_WAIT_MS);
@@ -376,7 +284,7 @@ a_look_further_back_closes_the_stream_to_nobody(void **state)
 	assert_int_equal(question.load.acked, 10);
 	assert_int_equal(question.load.last_packet.seq, 4);
 	assert_int_equal(question.load.last_packet.digest, 1004);
-	offer(&packets, ONE, 11, 20, 1000);
+	offer_as(&packets, ONE, 11, 20, 1000);
 	written(1000);
 	assert_int_equal(outcome(&packets), 0);
 }
@@ -401,7 +309,7 @@ looks_back_are_taken_in_turn_with_time_between_them(void **state)
 	assert_int_equal(outcome(&look[1]), WAITS);
 	ask(&question, ONE, 0, 2000);
 	assert_int_equal(outcome(&question), 0);
-	offer(&packets, ONE, 11, 20, 2000);
+	offer_as(&packets, ONE, 11, 20, 2000);
 	written(2000);
 	assert_int_equal(outcome(&packets), 0);
 	assert_int_equal(pb_intake_tick(intake, 2001), 3);
@@ -485,7 +393,8 @@ what_came_late_is_not_the_last_packet(void **state)
 
 	(void)state;
 	bring(ONE, 1, 10);
-	begin(&gap, ONE);
+	begin(&gap);
+	gap.load.sender = ONE;
 	gap.load.gap = PB_GAP_EXPIRED;
 	gap.load.first = 11;
 	gap.load.last = 20;
@@ -494,7 +403,7 @@ what_came_late_is_not_the_last_packet(void **state)
 	bring(ONE, 21, 30);
 	pb_intake_tick(intake, 4000000);	/* it is forgotten */
 	ask(&question, ONE, 0, 4000000);
-	offer(&packets, ONE, 13, 14, 4000000);
+	offer_as(&packets, ONE, 13, 14, 4000000);
 	written(4000000);
 	assert_int_equal(outcome(&packets), 0);
 	ask(&question, ONE, 0, 4000000);
@@ -502,10 +411,10 @@ what_came_late_is_not_the_last_packet(void **state)
 	assert_int_equal(question.load.acked, 30);
 	assert_int_equal(question.load.last_packet.seq, 30);
 	/* Of what has come since, the highest is. */
-	offer(&packets, ONE, 31, 40, 4000000);
+	offer_as(&packets, ONE, 31, 40, 4000000);
 	written(4000000);
 	assert_int_equal(outcome(&packets), 0);
-	offer(&packets, ONE, 15, 16, 4000000);
+	offer_as(&packets, ONE, 15, 16, 4000000);
 	written(4000000);
 	assert_int_equal(outcome(&packets), 0);
 	fake.looks = 0;
@@ -523,11 +432,11 @@ who_asked_last_is_remembered_while_it_is_idle(void **state)
 	(void)state;
 	bring(ONE, 1, 10);
 	pb_intake_tick(intake, 700000);
-	offer(&packets, ONE, 11, 20, 700000);
+	offer_as(&packets, ONE, 11, 20, 700000);
 	written(700000);
 	assert_int_equal(outcome(&packets), 0);
 	pb_intake_tick(intake, 4000000);
-	offer(&packets, ONE, 21, 30, 4000000);
+	offer_as(&packets, ONE, 21, 30, 4000000);
 	assert_int_equal(outcome(&packets), PB_EORDER);
 	assert_true(packets.load.asked);
 }
