@@ -8,7 +8,8 @@
  * packets out among all (fanout.h).
  *
  * source.c is the source's thread and what others see of it; attach.c opens,
- * follows and closes the interface; lane.c waits, reads and hands over.
+ * follows and closes the interface (by opening.c, which checks a configuration
+ * as well); lane.c waits, reads and hands over.
  */
 #ifndef PB_CAPTURE_SOURCE_IMPL_H
 #define PB_CAPTURE_SOURCE_IMPL_H
