@@ -14,11 +14,8 @@
 
 #include "base/below.h"
 #include "base/sys.h"
-#include "recorder/store/lock.h"
+#include "recorder/store/index/mdb_files.h"
 
-/* What LMDB makes its lock file for so many readers: two cache lines of its
- * own, then one for each. */
-#define LOCK_BYTES	((PB_MDB_READERS_MAX + 2) * 64)
 #define RESIZES_MAX	8	/* of the writer, within one begin */
 #define IDLE_MAX	8	/* readers that are kept */
 #define IDLE_WRITER	4	/* of them, made when a writer opens */
@@ -44,7 +41,7 @@ struct pb_mdb {
 	bool		 write;
 	bool		 lazy;		/* commits are not synced */
 	bool		 unlocked;	/* read past lock.mdb: nobody writes */
-	char		 path[512];
+	char		 path[PB_MDB_PATH_MAX];
 };
 
 static int	fail(struct pb_mdb_txn *, int, const char *);
@@ -56,20 +53,20 @@ static void	rest(struct pb_mdb *, MDB_txn *);
 static void	keep_idle(struct pb_mdb *, size_t);
 static void	leave(struct pb_mdb_txn *);
 static int	set_size(struct pb_mdb *, uint64_t);
+static bool	bytes_used(struct pb_mdb *, uint64_t *, int *);
 static void	close_env(struct pb_mdb *);
 static int	open_mdb(struct pb_mdb **, const struct pb_mdb *, const char *,
 		    struct pb_err *);
 static int	open_again(struct pb_mdb *, struct pb_err *);
 static int	open_env(struct pb_mdb *, struct pb_err *);
-static int	open_dir(struct pb_mdb *, unsigned, struct pb_err *);
-static int	check_plain(int, const char *, struct pb_err *);
-static int	look_at_lock(struct pb_mdb *, int, struct pb_err *);
-static int	no_writer(struct pb_mdb *, struct pb_err *);
-static int	drop_stump(const char *);
-static bool	is_stump(const struct stat *);
-static int	allocate_locks(const char *, struct pb_err *);
 static int	open_tables(struct pb_mdb *, struct pb_err *);
-static int	seek(struct pb_mdb_txn *, unsigned, MDB_val *, MDB_val *, bool);
+static int	seek(struct pb_mdb_txn *, unsigned, MDB_val, bool,
+		    struct pb_mdb_value *, struct pb_mdb_value *);
+static int	walk(struct pb_mdb_txn *, MDB_dbi, MDB_val, int (*)(void *,
+		    const struct pb_mdb_value *, const struct pb_mdb_value *),
+		    void *);
+static int	pass_over(void *, const struct pb_mdb_value *,
+		    const struct pb_mdb_value *);
 
 /* The one mapper of LMDB's codes. */
 static int
@@ -185,56 +182,35 @@ pb_mdb_resize(struct pb_mdb *mdb, uint64_t map_size, struct pb_err *err)
 bool
 pb_mdb_short(struct pb_mdb *mdb)
 {
-	MDB_envinfo info;
-	MDB_stat stats;
+	uint64_t used;
 	struct stat st;
 	int fd;
 
-	if (mdb_env_info(mdb->env, &info) != 0 ||
-	    mdb_env_stat(mdb->env, &stats) != 0 ||
-	    mdb_env_get_fd(mdb->env, &fd) != 0 || fstat(fd, &st) < 0)
-		return true;
-	return (uint64_t)st.st_size < ((uint64_t)info.me_last_pgno + 1) *
-	    stats.ms_psize;
+	return !bytes_used(mdb, &used, &fd) || fstat(fd, &st) < 0 ||
+	    (uint64_t)st.st_size < used;
 }
 
 int
 pb_mdb_read_all(struct pb_mdb_txn *txn)
 {
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	int rc;
+	const struct pb_mdb *mdb = txn->mdb;
 
-	/* 0 is the list of free pages, 1 that of the tables (mdb.c). */
-	for (size_t i = 0; txn->rc == 0 && i < txn->mdb->tables + 2; i++) {
-		rc = mdb_cursor_open(txn->txn, i < 2 ? (MDB_dbi)i :
-		    txn->mdb->table[i - 2], &cursor);
-		if (rc != 0)
-			return fail(txn, rc, "open cursor");
-		do
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-		while (rc == 0);
-		mdb_cursor_close(cursor);
-		if (rc != MDB_NOTFOUND)
-			return fail(txn, rc, "read");
-	}
+	/* 0 is the list of free pages, 1 that of the tables (LMDB's mdb.c). */
+	for (MDB_dbi i = 0; txn->rc == 0 && i < mdb->tables + 2; i++)
+		walk(txn, i < 2 ? i : mdb->table[i - 2], (MDB_val){ 0, NULL },
+		    pass_over, NULL);
 	return txn->rc;
 }
 
 int
 pb_mdb_reserve(struct pb_mdb *mdb, uint64_t bytes, struct pb_err *err)
 {
-	uint64_t used = 0;
-	MDB_envinfo info;
-	MDB_stat stat;
+	uint64_t used;
 	int fd, rc = 0;
 
 	pthread_rwlock_rdlock(&mdb->lock);
-	if (mdb->env != NULL && mdb_env_info(mdb->env, &info) == 0 &&
-	    mdb_env_stat(mdb->env, &stat) == 0 &&
-	    mdb_env_get_fd(mdb->env, &fd) == 0)
-		used = (info.me_last_pgno + 1) * stat.ms_psize;
-	if (used > 0 && mdb->reserved < used + bytes / 2) {
+	if (mdb->env != NULL && bytes_used(mdb, &used, &fd) &&
+	    mdb->reserved < used + bytes / 2) {
 		/* The size stays: what lies behind it is nobody's yet. */
 		if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)used,
 		    (off_t)bytes) == 0 || errno == EOPNOTSUPP)
@@ -275,7 +251,7 @@ pb_mdb_begin(struct pb_mdb *mdb, bool write, struct pb_mdb_txn *txn,
 	txn->mdb = mdb;
 	txn->err = err;
 	txn->write = write;
-	txn->rc = mdb->unlocked ? no_writer(mdb, err) : 0;
+	txn->rc = mdb->unlocked ? pb_mdb_files_unwritten(mdb->path, err) : 0;
 	if (txn->rc < 0)
 		return txn->rc;
 	rc = enter(mdb, write, &handle);
@@ -373,28 +349,16 @@ int
 pb_mdb_find(struct pb_mdb_txn *txn, unsigned table, const void *key,
     size_t key_len, struct pb_mdb_value *found_key, struct pb_mdb_value *out)
 {
-	MDB_val k = { key_len, (void *)(uintptr_t)key }, v;
-	int rc = seek(txn, table, &k, &v, false);
-
-	if (rc <= 0)
-		return rc;
-	*found_key = (struct pb_mdb_value){ k.mv_data, k.mv_size };
-	*out = (struct pb_mdb_value){ v.mv_data, v.mv_size };
-	return 1;
+	return seek(txn, table, (MDB_val){ key_len, (void *)(uintptr_t)key },
+	    false, found_key, out);
 }
 
 int
 pb_mdb_find_last(struct pb_mdb_txn *txn, unsigned table, const void *key,
     size_t key_len, struct pb_mdb_value *found_key, struct pb_mdb_value *out)
 {
-	MDB_val k = { key_len, (void *)(uintptr_t)key }, v;
-	int rc = seek(txn, table, &k, &v, true);
-
-	if (rc <= 0)
-		return rc;
-	*found_key = (struct pb_mdb_value){ k.mv_data, k.mv_size };
-	*out = (struct pb_mdb_value){ v.mv_data, v.mv_size };
-	return 1;
+	return seek(txn, table, (MDB_val){ key_len, (void *)(uintptr_t)key },
+	    true, found_key, out);
 }
 
 int
@@ -402,29 +366,8 @@ pb_mdb_walk(struct pb_mdb_txn *txn, unsigned table, const void *key,
     size_t key_len, int (*each)(void *arg, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value), void *arg)
 {
-	MDB_val k = { key_len, (void *)(uintptr_t)key }, v;
-	MDB_cursor *cursor;
-	int rc, answer = 0;
-
-	if (txn->rc < 0)
-		return txn->rc;
-	rc = mdb_cursor_open(txn->txn, txn->mdb->table[table], &cursor);
-	if (rc != 0)
-		return fail(txn, rc, "open cursor");
-	rc = mdb_cursor_get(cursor, &k, &v,
-	    key_len == 0 ? MDB_FIRST : MDB_SET_RANGE);
-	while (rc == 0 && answer == 0) {
-		struct pb_mdb_value row_key = { k.mv_data, k.mv_size };
-		struct pb_mdb_value row = { v.mv_data, v.mv_size };
-
-		answer = each(arg, &row_key, &row);
-		if (answer == 0)
-			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-	}
-	mdb_cursor_close(cursor);
-	if (rc != 0 && rc != MDB_NOTFOUND)
-		return fail(txn, rc, "walk");
-	return answer;
+	return walk(txn, txn->mdb->table[table],
+	    (MDB_val){ key_len, (void *)(uintptr_t)key }, each, arg);
 }
 
 /* Begin, with the lock held until leave(): 0 or LMDB's code. */
@@ -547,6 +490,21 @@ set_size(struct pb_mdb *mdb, uint64_t map_size)
 	return rc;
 }
 
+/* Bytes up to the end of the last page in use, and the file. */
+static bool
+bytes_used(struct pb_mdb *mdb, uint64_t *used, int *fd)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	if (mdb_env_info(mdb->env, &info) != 0 ||
+	    mdb_env_stat(mdb->env, &stat) != 0 ||
+	    mdb_env_get_fd(mdb->env, fd) != 0)
+		return false;
+	*used = ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+	return true;
+}
+
 static void
 close_env(struct pb_mdb *mdb)
 {
@@ -584,52 +542,93 @@ out:
 	return rc;
 }
 
-/* First row >= *k, or last row <= *k. */
+/* First row >= `key`, or last row <= it. */
 static int
-seek(struct pb_mdb_txn *txn, unsigned table, MDB_val *k, MDB_val *v, bool last)
+seek(struct pb_mdb_txn *txn, unsigned table, MDB_val key, bool last,
+    struct pb_mdb_value *found_key, struct pb_mdb_value *out)
 {
-	MDB_val want = *k;
+	MDB_dbi dbi = txn->mdb->table[table];
+	MDB_val k = key, v;
 	MDB_cursor *cursor;
 	int rc;
 
 	if (txn->rc < 0)
 		return txn->rc;
-	rc = mdb_cursor_open(txn->txn, txn->mdb->table[table], &cursor);
+	rc = mdb_cursor_open(txn->txn, dbi, &cursor);
 	if (rc != 0)
 		return fail(txn, rc, "open cursor");
-	rc = mdb_cursor_get(cursor, k, v,
-	    want.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
+	rc = mdb_cursor_get(cursor, &k, &v,
+	    key.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
 	if (last && rc == MDB_NOTFOUND)
-		rc = mdb_cursor_get(cursor, k, v, MDB_LAST);
-	else if (last && rc == 0 && mdb_cmp(txn->txn,
-	    txn->mdb->table[table], k, &want) > 0)
-		rc = mdb_cursor_get(cursor, k, v, MDB_PREV);
+		rc = mdb_cursor_get(cursor, &k, &v, MDB_LAST);
+	else if (last && rc == 0 && mdb_cmp(txn->txn, dbi, &k, &key) > 0)
+		rc = mdb_cursor_get(cursor, &k, &v, MDB_PREV);
 	mdb_cursor_close(cursor);
 	if (rc == MDB_NOTFOUND)
 		return 0;
-	return rc == 0 ? 1 : fail(txn, rc, "seek");
+	if (rc != 0)
+		return fail(txn, rc, "seek");
+	*found_key = (struct pb_mdb_value){ k.mv_data, k.mv_size };
+	*out = (struct pb_mdb_value){ v.mv_data, v.mv_size };
+	return 1;
+}
+
+/* From `key` on, or the first row, until `each` answers nonzero. */
+static int
+walk(struct pb_mdb_txn *txn, MDB_dbi dbi, MDB_val key, int (*each)(void *,
+    const struct pb_mdb_value *, const struct pb_mdb_value *), void *arg)
+{
+	MDB_cursor *cursor;
+	MDB_val k = key, v;
+	int rc, answer = 0;
+
+	if (txn->rc < 0)
+		return txn->rc;
+	rc = mdb_cursor_open(txn->txn, dbi, &cursor);
+	if (rc != 0)
+		return fail(txn, rc, "open cursor");
+	rc = mdb_cursor_get(cursor, &k, &v,
+	    key.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
+	while (rc == 0) {
+		answer = each(arg, &(struct pb_mdb_value){ k.mv_data,
+		    k.mv_size }, &(struct pb_mdb_value){ v.mv_data,
+		    v.mv_size });
+		if (answer != 0)
+			break;
+		rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return fail(txn, rc, "walk");
+	return answer;
+}
+
+/* To have read it is all. */
+static int
+pass_over(void *arg, const struct pb_mdb_value *key,
+    const struct pb_mdb_value *value)
+{
+	(void)arg;
+	(void)key;
+	(void)value;
+	return 0;
 }
 
 static int
 open_env(struct pb_mdb *mdb, struct pb_err *err)
 {
-	char file[600];
-	struct stat st;
-	int rc, dead;
+	unsigned flags = (mdb->write ? 0 : MDB_RDONLY) |
+	    (mdb->lazy ? MDB_NOSYNC : 0);
+	char name[PATH_MAX];
+	int rc, dead, dir;
 
-	/* LMDB would make the files; a reader must not. */
-	strcpy(file, mdb->path);
-	strcat(file, "/data.mdb");
-	if (!mdb->write && pb_below_stat(file, &st) < 0)
-		return pb_err_sys(err, "open the index %s", mdb->path);
-	if (!mdb->write && is_stump(&st))
-		return pb_err_set(err, PB_ENOENT, "index %s: not ready",
-		    mdb->path);
-	if (mdb->write && drop_stump(file) < 0)
-		return pb_err_sys(err, "remove %s", file);
-	rc = mdb->write ? allocate_locks(mdb->path, err) : 0;
-	if (rc < 0)
-		return rc;
+	/* NOTLS: a read transaction belongs to its caller, not to a thread. */
+	flags |= MDB_NOTLS;
+	dir = pb_mdb_files_open(mdb->path, mdb->write, &mdb->unlocked, err);
+	if (dir < 0)
+		return dir;
+	if (mdb->unlocked)
+		flags |= MDB_NOLOCK;
 	rc = mdb_env_create(&mdb->env);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(mdb->env, PB_MDB_TABLES_MAX);
@@ -637,140 +636,16 @@ open_env(struct pb_mdb *mdb, struct pb_err *err)
 		rc = mdb_env_set_maxreaders(mdb->env, PB_MDB_READERS_MAX);
 	if (rc == 0 && mdb->map_size > 0)
 		rc = mdb_env_set_mapsize(mdb->env, mdb->map_size);
-	/* NOTLS: a read transaction belongs to its caller, not to a thread. */
+	if (rc == 0)
+		rc = mdb_env_open(mdb->env, pb_below_name(name, dir,
+		    mdb->path), flags, 0640);
+	close(dir);
 	if (rc != 0)
 		return err_mdb(err, rc, mdb->path, "open");
-	rc = open_dir(mdb, MDB_NOTLS | (mdb->write ? 0 : MDB_RDONLY) |
-	    (mdb->lazy ? MDB_NOSYNC : 0), err);
-	if (rc == 0 && mdb->write && mdb_reader_check(mdb->env, &dead) != 0)
-		rc = pb_err_set(err, PB_ESYS, "index %s: look for dead "
+	if (mdb->write && mdb_reader_check(mdb->env, &dead) != 0)
+		return pb_err_set(err, PB_ESYS, "index %s: look for dead "
 		    "readers", mdb->path);
-	return rc;
-}
-
-/*
- * LMDB opens by name, and follows links.  The directory is the one that
- * stands below the store's, and what is in it is looked at before.
- */
-static int
-open_dir(struct pb_mdb *mdb, unsigned flags, struct pb_err *err)
-{
-	char name[PATH_MAX];
-	int fd, rc;
-
-	fd = pb_below_open(mdb->path, O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0)
-		return pb_err_sys(err, "open the index %s", mdb->path);
-	rc = check_plain(fd, "data.mdb", err);
-	if (rc == 0)
-		rc = check_plain(fd, "lock.mdb", err);
-	if (rc == 0 && !mdb->write)
-		rc = look_at_lock(mdb, fd, err);
-	if (mdb->unlocked)
-		flags |= MDB_NOLOCK;
-	if (rc < 0) {
-		pb_err_prefix(err, "index %s", mdb->path);
-	} else {
-		rc = mdb_env_open(mdb->env, pb_below_name(name, fd,
-		    mdb->path), flags, 0640);
-		if (rc != 0)
-			rc = err_mdb(err, rc, mdb->path, "open");
-	}
-	close(fd);
-	return rc;
-}
-
-/* A plain file, or none. */
-static int
-check_plain(int dir, const char *name, struct pb_err *err)
-{
-	struct stat st;
-
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : pb_err_sys(err, "look at %s",
-		    name);
-	errno = PB_BELOW_NOT_PLAIN;
-	return S_ISREG(st.st_mode) ? 0 : pb_err_sys(err, "%s", name);
-}
-
-/*
- * A reader has a slot in lock.mdb, which tells the writer what pages not to
- * use again, so it must be able to write there: the store's group can.  A
- * copy, or a read-only mount of one, nobody writes; there no slot is needed.
- */
-static int
-look_at_lock(struct pb_mdb *mdb, int dir, struct pb_err *err)
-{
-	if (faccessat(dir, "lock.mdb", R_OK | W_OK, AT_EACCESS) == 0 ||
-	    (errno == ENOENT &&
-	    faccessat(dir, ".", W_OK, AT_EACCESS) == 0))
-		return 0;
-	if (errno != EACCES && errno != EROFS && errno != ENOENT)
-		return pb_err_sys(err, "look at lock.mdb");
-	mdb->unlocked = true;
-	return no_writer(mdb, err);
-}
-
-/* Somebody who begins to write in the middle of it is noticed at the next
- * page of rows: the map may show what comes of that. */
-static int
-no_writer(struct pb_mdb *mdb, struct pb_err *err)
-{
-	pid_t pid;
-
-	if (!pb_lock_written(mdb->path, &pid))
-		return 0;
-	return pb_err_set(err, PB_EACCES, "index %s: process %ld writes in "
-	    "it, and lock.mdb, in which readers are to say what they read, "
-	    "cannot be written; Fix: read as the store's user or group, not "
-	    "by a read-only mount", mdb->path, (long)pid);
-}
-
-/* A file shorter than LMDB's two first pages, which are written at once,
- * is one that could not be made: it holds nothing and stands in the way. */
-static int
-drop_stump(const char *file)
-{
-	struct stat st;
-
-	if (pb_below_stat(file, &st) < 0)
-		return errno == ENOENT ? 0 : -1;
-	return is_stump(&st) ? pb_below_unlink(file) : 0;
-}
-
-static bool
-is_stump(const struct stat *st)
-{
-	return st->st_size < 2 * sysconf(_SC_PAGESIZE);
-}
-
-/*
- * LMDB writes its lock file through a map.  A page of it that has no block
- * on a full disk would end the process (SIGBUS), so all of them get theirs
- * here, before LMDB opens it.  In one that is there already the first page,
- * with 60 readers, has its block.
- */
-static int
-allocate_locks(const char *path, struct pb_err *err)
-{
-	char file[600];
-	struct stat st = { .st_size = 0 };
-	int fd, rc = 0;
-
-	strcpy(file, path);
-	strcat(file, "/lock.mdb");
-	fd = pb_below_open(file, O_RDWR | O_CREAT, 0640);
-	if (fd < 0)
-		return pb_err_sys(err, "open %s", file);
-	if (fallocate(fd, 0, 0, LOCK_BYTES) < 0 && errno != EOPNOTSUPP &&
-	    (fstat(fd, &st) < 0 || st.st_size == 0))
-		rc = pb_err_sys(err, "make %s", file);
-	/* Readers write in it: those who may read, the group, are to be
-	 * able to.  Another's file stays as it is. */
-	if (rc == 0)
-		(void)fchmod(fd, 0660);
-	close(fd);
-	return rc;
+	return 0;
 }
 
 static int

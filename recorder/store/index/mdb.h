@@ -21,6 +21,7 @@
 #define PB_MDB_TABLES_MAX	16
 #define PB_MDB_KEY_MAX		511	/* LMDB's own bound, bytes */
 #define PB_MDB_READERS_MAX	510
+#define PB_MDB_PATH_MAX		512	/* bytes of the directory's name */
 
 struct pb_mdb;		/* an environment; open each path once a process */
 
