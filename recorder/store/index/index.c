@@ -5,73 +5,21 @@
  */
 #include "recorder/store/index/index.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
-#include "recorder/store/index/mdb_probe.h"
 
 #define UNSTEADY_NS	(UINT64_C(3600) * 1000000000)
 
-int
-pb_index_open(struct pb_index **out, const char *store, struct pb_err *err)
-{
-	char path[PATH_MAX];
-	struct pb_index *index;
-	int rc = pb_layout_path(path, store, "index", err);
-
-	if (rc < 0)
-		return rc;
-	index = calloc(1, sizeof(*index));
-	if (index == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	rc = pb_mdb_open(&index->mdb, path, 0, pb_index_tables, PB_TABLES,
-	    false, err);
-	if (rc < 0) {
-		free(index);
-		return rc;
-	}
-	*out = index;
-	return 0;
-}
-
-int
-pb_index_readable(const char *store, struct pb_err *err)
-{
-	enum pb_mdb_verdict verdict;
-	char path[PATH_MAX];
-	int rc = pb_layout_path(path, store, "index", err);
-
-	if (rc < 0)
-		return rc;
-	verdict = pb_mdb_probe(path, pb_index_tables, PB_TABLES, false);
-	/* A busy machine is given a second chance. */
-	if (verdict == PB_MDB_STUCK)
-		verdict = pb_mdb_probe(path, pb_index_tables, PB_TABLES,
-		    false);
-	switch (verdict) {
-	case PB_MDB_DAMAGED:
-		return pb_err_set(err, PB_EFORMAT, "index %s: is corrupt: "
-		    "reading it ends in a signal; Fix: stop pb-recorder, 'pb "
-		    "reindex', start it again", path);
-	case PB_MDB_STUCK:
-		return pb_err_set(err, PB_EBUSY, PB_MDB_STUCK_TEXT, path);
-	default:
-		return 0;
-	}
-}
-
-void
-pb_index_close(struct pb_index *index)
-{
-	if (index == NULL)
-		return;
-	pb_mdb_close(index->mdb);
-	free(index);
-}
+static const char *const reason_names[] = {
+	[PB_GAP_DEAD_LETTERED] = "dead-lettered",
+	[PB_GAP_EXPIRED] = "expired",
+	[PB_GAP_DAMAGED] = "damaged",
+	[PB_GAP_RESTORED] = "restored",
+};
+#define REASONS	(sizeof(reason_names) / sizeof(reason_names[0]))
 
 uint64_t
 pb_index_commits(struct pb_index *index)
@@ -86,9 +34,8 @@ pb_index_stream(struct pb_index *index, const struct pb_stream_key *key,
 	struct pb_mdb_txn txn;
 	int rc;
 
-	rc = pb_mdb_begin(index->mdb, false, &txn, err);
-	if (rc == 0)
-		rc = pb_index_get_stream(&txn, key, out);
+	pb_mdb_begin(index->mdb, false, &txn, err);
+	rc = pb_index_get_stream(&txn, key, out);
 	pb_mdb_abort(&txn);
 	return rc;
 }
@@ -110,14 +57,14 @@ int
 pb_index_extent_below(struct pb_index *index, uint32_t stream, uint64_t at,
     struct pb_extent_info *out, struct pb_err *err)
 {
+	enum pb_row_found found;
 	struct pb_mdb_txn txn;
-	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
 
-	if (rc == 0)
-		rc = pb_row_find(&txn, PB_TABLE_EXTENTS, PB_ROW_UP_TO, stream,
-		    at, out) == PB_ROW_SOUND ? 1 : txn.rc;
+	pb_mdb_begin(index->mdb, false, &txn, err);
+	found = pb_row_find(&txn, PB_TABLE_EXTENTS, PB_ROW_UP_TO, stream, at,
+	    out);
 	pb_mdb_abort(&txn);
-	return rc;
+	return found == PB_ROW_SOUND ? 1 : txn.rc;
 }
 
 int
@@ -125,16 +72,12 @@ pb_index_totals(struct pb_index *index, struct pb_index_totals *out,
     struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
 
-	memset(out, 0, sizeof(*out));
-	if (rc == 0) {
-		out->segments = pb_index_meta_get(&txn, PB_META_SEGMENTS);
-		out->bytes = pb_index_meta_get(&txn, PB_META_BYTES);
-		rc = txn.rc;
-	}
+	pb_mdb_begin(index->mdb, false, &txn, err);
+	out->segments = pb_index_meta_get(&txn, PB_META_SEGMENTS);
+	out->bytes = pb_index_meta_get(&txn, PB_META_BYTES);
 	pb_mdb_abort(&txn);
-	return rc;
+	return txn.rc;
 }
 
 int
@@ -144,11 +87,11 @@ pb_index_stream_key(struct pb_index *index, uint32_t stream,
 	uint8_t key[4];
 	struct pb_mdb_value value;
 	struct pb_mdb_txn txn;
-	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
+	int rc;
 
 	pb_put_be32(key, stream);
-	if (rc == 0)
-		rc = pb_mdb_get(&txn, PB_TABLE_IDS, key, sizeof(key), &value);
+	pb_mdb_begin(index->mdb, false, &txn, err);
+	rc = pb_mdb_get(&txn, PB_TABLE_IDS, key, sizeof(key), &value);
 	if (rc == 1 && !pb_key_stream_parse(out, value.data, value.len))
 		rc = 0;
 	pb_mdb_abort(&txn);
@@ -159,15 +102,11 @@ int
 pb_index_age(struct pb_index *index, struct pb_age *out, struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	int rc = pb_mdb_begin(index->mdb, false, &txn, err);
 
-	memset(out, 0, sizeof(*out));
-	if (rc == 0) {
-		pb_index_get_age(&txn, out);
-		rc = txn.rc;
-	}
+	pb_mdb_begin(index->mdb, false, &txn, err);
+	pb_index_get_age(&txn, out);
 	pb_mdb_abort(&txn);
-	return rc;
+	return txn.rc;
 }
 
 /* Where there is none, because it rotted or the index was made again, it is
@@ -223,25 +162,15 @@ pb_stream_add_times(struct pb_stream_info *stream, uint64_t first,
 const char *
 pb_gap_reason_name(enum pb_gap_reason reason)
 {
-	switch (reason) {
-	case PB_GAP_DEAD_LETTERED:
-		return "dead-lettered";
-	case PB_GAP_EXPIRED:
-		return "expired";
-	case PB_GAP_DAMAGED:
-		return "damaged";
-	case PB_GAP_RESTORED:
-		return "restored";
-	}
-	return "unknown";
+	return reason > 0 && reason < REASONS ? reason_names[reason] :
+	    "unknown";
 }
 
 enum pb_gap_reason
 pb_gap_reason_parse(const char *name)
 {
-	for (int r = PB_GAP_DEAD_LETTERED; r <= PB_GAP_RESTORED; r++)
-		if (strcmp(name, pb_gap_reason_name((enum pb_gap_reason)r)) ==
-		    0)
+	for (size_t r = 1; r < REASONS; r++)
+		if (strcmp(name, reason_names[r]) == 0)
 			return (enum pb_gap_reason)r;
 	return (enum pb_gap_reason)0;
 }

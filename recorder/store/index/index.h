@@ -35,7 +35,7 @@ struct pb_stream_info {
 	bool		own : 1;	/* captured by this node */
 	bool		unsteady : 1;	/* times have run back by an hour */
 	uint8_t		unused_flags;
-	uint32_t	snaplen;	/* configured at the origin; 0: unknown */
+	uint32_t	snaplen;	/* as at the origin; 0: unknown */
 	uint32_t	unused;
 	uint64_t	created_ns;	/* when this store first saw it */
 	uint64_t	first_seq;	/* lowest number kept; 0: no packets */

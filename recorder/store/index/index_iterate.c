@@ -225,17 +225,16 @@ take(struct pb_rows *rows, void *out, size_t max)
 	struct page page = { .rows = rows, .out = out, .max = max,
 	    .row_bytes = pb_row_bytes(rows->table) };
 	struct pb_mdb_txn txn;
-	int rc = pb_mdb_begin(rows->index->mdb, false, &txn, rows->err);
 
-	if (rc == 0 && rows->reaches)
+	pb_mdb_begin(rows->index->mdb, false, &txn, rows->err);
+	if (rows->reaches)
 		reach_back(&txn, rows);
-	if (rc == 0)
-		rc = pb_mdb_walk(&txn, rows->table, rows->key, rows->key_len,
-		    take_row, &page);
+	pb_mdb_walk(&txn, rows->table, rows->key, rows->key_len, take_row,
+	    &page);
 	pb_mdb_abort(&txn);
-	rows->rc = rc < 0 ? rc : 0;
+	rows->rc = txn.rc;
 	rows->ended = !page.full;
-	return rc < 0 ? rc : (int)page.count;
+	return txn.rc < 0 ? txn.rc : (int)page.count;
 }
 
 /* So that a row which begins before the number and reaches it is seen. */
