@@ -1,5 +1,5 @@
 /*
- * recorder/store/facts/journal.c - what a stream's segments cannot say themselves
+ * recorder/store/facts/journal.c - what a stream's segments cannot say
  */
 #include "recorder/store/facts/journal.h"
 
@@ -37,6 +37,9 @@ struct reader {
 	struct pb_journal_news *news;
 };
 
+static int	paths(char [static PATH_MAX], char [static PATH_MAX],
+		    const char *, const char *, const struct pb_stream_key *,
+		    struct pb_err *);
 static int	text_of(struct pb_buf *, const struct pb_fact *, size_t,
 		    struct pb_err *);
 static void	line_of(struct pb_buf *, const struct pb_fact *);
@@ -79,11 +82,20 @@ pb_journal_path(char out[static PATH_MAX], const char *store,
     const struct pb_stream_key *key, struct pb_err *err)
 {
 	char dir[PATH_MAX];
+
+	return paths(dir, out, PB_JOURNAL_NAME, store, key, err);
+}
+
+/* The stream's directory, and a file in it. */
+static int
+paths(char dir[static PATH_MAX], char file[static PATH_MAX], const char *name,
+    const char *store, const struct pb_stream_key *key, struct pb_err *err)
+{
 	int n, rc = pb_layout_stream(dir, store, key, err);
 
 	if (rc < 0)
 		return rc;
-	n = snprintf(out, PATH_MAX, "%s/" PB_JOURNAL_NAME, dir);
+	n = snprintf(file, PATH_MAX, "%s/%s", dir, name);
 	if (n < 0 || n >= PATH_MAX)
 		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
 		    PATH_MAX - 1);
@@ -99,9 +111,7 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 	bool first;
 	int fd, rc;
 
-	rc = pb_layout_stream(dir, store, key, err);
-	if (rc == 0)
-		rc = pb_journal_path(path, store, key, err);
+	rc = paths(dir, path, PB_JOURNAL_NAME, store, key, err);
 	if (rc < 0)
 		return rc;
 	fd = pb_below_open(path, O_RDWR, 0);
@@ -135,19 +145,15 @@ pb_journal_replace(const char *store, const struct pb_stream_key *key,
 {
 	char path[PATH_MAX], dir[PATH_MAX], hidden[PATH_MAX];
 	struct pb_buf text;
-	int n, fd, rc;
+	int fd, rc;
 
-	rc = pb_layout_stream(dir, store, key, err);
+	rc = paths(dir, path, PB_JOURNAL_NAME, store, key, err);
 	if (rc == 0)
-		rc = pb_journal_path(path, store, key, err);
+		rc = paths(dir, hidden, "." PB_JOURNAL_NAME, store, key, err);
 	if (rc == 0)
 		rc = pb_mkdirs(dir, err);
 	if (rc < 0)
 		return rc;
-	n = snprintf(hidden, sizeof(hidden), "%s/." PB_JOURNAL_NAME, dir);
-	if (n < 0 || (size_t)n >= sizeof(hidden))
-		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
-		    PATH_MAX - 1);
 	fd = pb_below_open(hidden, O_RDWR | O_CREAT | O_TRUNC, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "make %s", hidden);

@@ -1,5 +1,5 @@
 /*
- * recorder/store/facts/journal.h - what a stream's segments cannot say themselves
+ * recorder/store/facts/journal.h - what a stream's segments cannot say
  *
  * STORE/segments/NODE/IFACE/EPOCH/journal: one JSON object a line, only
  * appended to.  It makes the index a thing that can be lost: why numbers
