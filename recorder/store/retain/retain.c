@@ -1,9 +1,10 @@
 /*
- * recorder/store/retain/retain.c - how much is kept: by size, age and free space
+ * recorder/store/retain/retain.c - how much is kept: size, age, free space
  */
 #include "recorder/store/retain/retain.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 /* So long what was unlinked counts as free: a reader may hold the file. */
 #define PROMISE_MS	10000u
 
+static void	copy_bounds(struct retain_bounds *,
+		    const struct pb_retain_opts *);
 static void	take_bounds(struct pb_retain *);
 static int	measure(struct retain_run *, struct pb_err *);
 static void	look_at_free(struct retain_run *);
@@ -29,10 +32,11 @@ static bool	is_broken(const struct retain_run *, enum retain_reason,
 static int	delete_chosen(struct retain_run *);
 /* Telling */
 static void	say_why(struct retain_run *);
-static void	why_size(struct retain_run *, char [static PB_ERR_TEXT_MAX]);
-static void	why_free(struct retain_run *, char [static PB_ERR_TEXT_MAX]);
-static void	why_foreign(const struct retain_run *, enum retain_reason,
-		    char [static PB_ERR_TEXT_MAX], int);
+static void	why_size(struct retain_run *);
+static void	why_free(struct retain_run *);
+static void	why_foreign(struct retain_run *, enum retain_reason);
+static void	add(struct retain_run *, const char *, ...)
+		    __attribute__((format(printf, 2, 3)));
 
 int
 pb_retain_create(struct pb_retain **out, const char *store,
@@ -93,19 +97,11 @@ int
 pb_retain_set(struct pb_retain *retain, const struct pb_retain_opts *opts,
     struct pb_err *err)
 {
-	struct retain_bounds *next = &retain->next;
-
 	if (opts->upstreams > PB_RETAIN_UPSTREAMS_MAX)
 		return pb_err_set(err, PB_ELIMIT, "more than %d upstreams",
 		    PB_RETAIN_UPSTREAMS_MAX);
 	pthread_mutex_lock(&retain->lock);
-	next->size_max = opts->size_max;
-	next->age_ms_max = opts->age_ms_max;
-	next->min_free_bytes = opts->min_free_bytes;
-	next->min_free_percent = opts->min_free_percent;
-	next->upstreams = opts->upstreams;
-	for (size_t i = 0; i < opts->upstreams; i++)
-		next->upstream[i] = opts->upstream[i];
+	copy_bounds(&retain->next, opts);
 	retain->changed = true;
 	pthread_mutex_unlock(&retain->lock);
 	return 0;
@@ -133,7 +129,7 @@ pb_retain_due(struct pb_retain *retain, struct pb_index *index,
 	    now_ms - retain->ran_ms < LOOK_MS)
 		return false;
 	/* What goes first, and what becomes a gap, hangs on it. */
-	if (retain->bounds.upstreams > 0 && !pb_acks_known(retain->acks))
+	if (retain->bounds.opts.upstreams > 0 && !pb_acks_known(retain->acks))
 		return false;
 	retain->commits = commits;
 	return true;
@@ -176,7 +172,7 @@ pb_retain_run(struct pb_retain *retain, const struct pb_retain_view *view)
 bool
 pb_retain_wants_clock(struct pb_retain *retain)
 {
-	const struct retain_bounds *bounds = &retain->bounds;
+	const struct pb_retain_opts *bounds = &retain->bounds.opts;
 	bool changed;
 
 	pthread_mutex_lock(&retain->lock);
@@ -190,11 +186,20 @@ pb_retain_wants_clock(struct pb_retain *retain)
 /* --- deciding ------------------------------------------------------------ */
 
 static void
+copy_bounds(struct retain_bounds *to, const struct pb_retain_opts *from)
+{
+	to->opts = *from;
+	to->opts.upstream = to->upstream;
+	for (size_t i = 0; i < from->upstreams; i++)
+		to->upstream[i] = from->upstream[i];
+}
+
+static void
 take_bounds(struct pb_retain *retain)
 {
 	pthread_mutex_lock(&retain->lock);
 	if (retain->changed) {
-		retain->bounds = retain->next;
+		copy_bounds(&retain->bounds, &retain->next.opts);
 		retain->renewed = true;
 		for (int r = 0; r < RETAIN_REASONS; r++)
 			retain->walk[r].restart_ms =
@@ -210,7 +215,7 @@ measure(struct retain_run *run, struct pb_err *err)
 	struct pb_retain *retain = run->retain;
 	const struct pb_retain_view *view = run->view;
 	struct pb_retain_stats *stats = &retain->stats;
-	const struct retain_bounds *bounds = &retain->bounds;
+	const struct pb_retain_opts *bounds = &retain->bounds.opts;
 	struct pb_age_info oldest = { .sealed_at = 0 };
 	struct pb_index_totals totals;
 	int rc = pb_index_totals(view->index, &totals, err);
@@ -275,7 +280,7 @@ choose(struct retain_run *run, enum retain_reason reason)
 	retain_refresh(run, walk);
 	if (reason == RETAIN_BY_AGE) {
 		const struct pb_age *age = run->view->age;
-		uint64_t max_ms = retain->bounds.age_ms_max;
+		uint64_t max_ms = retain->bounds.opts.age_ms_max;
 
 		/* All of these go, whoever waits for them. */
 		retain_restart(run, walk);
@@ -306,8 +311,8 @@ choose(struct retain_run *run, enum retain_reason reason)
 
 /* With the figures for the log. */
 static bool
-is_broken(const struct retain_run *run, enum retain_reason reason, uint64_t *have,
-    uint64_t *bound)
+is_broken(const struct retain_run *run, enum retain_reason reason,
+    uint64_t *have, uint64_t *bound)
 {
 	const struct pb_retain_stats *stats = &run->retain->stats;
 
@@ -378,10 +383,10 @@ say_why(struct retain_run *run)
 		return;
 	}
 	if (run->stuck[RETAIN_BY_SIZE] && run->bytes > retain->stats.size_max)
-		why_size(run, why);
+		why_size(run);
 	else if (run->stuck[RETAIN_BY_FREE] &&
 	    run->free < retain->stats.min_free)
-		why_free(run, why);
+		why_free(run);
 	if (why[0] != '\0' && !said)
 		pb_log(PB_LOG_WARN, "retention", "nothing can be deleted: %s",
 		    why);
@@ -390,58 +395,63 @@ say_why(struct retain_run *run)
 }
 
 static void
-why_size(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
+why_size(struct retain_run *run)
 {
 	uint64_t count = run->view->open_segments;
-	int len;
 
-	len = snprintf(why, PB_ERR_TEXT_MAX, "over retain_size by %" PRIu64
-	    " bytes: %" PRIu64 " bytes are in %" PRIu64 " open segment%s",
-	    run->bytes - run->retain->stats.size_max, run->view->open_bytes,
-	    count, count == 1 ? "" : "s");
-	why_foreign(run, RETAIN_BY_SIZE, why, len);
+	add(run, "over retain_size by %" PRIu64 " bytes: %" PRIu64 " bytes "
+	    "are in %" PRIu64 " open segment%s", run->bytes -
+	    run->retain->stats.size_max, run->view->open_bytes, count,
+	    count == 1 ? "" : "s");
+	why_foreign(run, RETAIN_BY_SIZE);
 }
 
 static void
-why_foreign(const struct retain_run *run, enum retain_reason reason,
-    char why[static PB_ERR_TEXT_MAX], int len)
+why_free(struct retain_run *run)
+{
+	const struct pb_retain *retain = run->retain;
+	const struct pb_retain_opts *bounds = &retain->bounds.opts;
+	uint64_t linked = retain->walk[RETAIN_BY_FREE].linked;
+	char letters[PATH_MAX];
+
+	if (bounds->min_free_bytes == 0 && run->disk > 0)
+		add(run, "min_free: %.1f %% free, %u %% wanted", 100.0 *
+		    (double)retain->stats.free / (double)run->disk,
+		    bounds->min_free_percent);
+	else
+		add(run, "min_free: %" PRIu64 " bytes free, %" PRIu64
+		    " wanted", retain->stats.free, retain->stats.min_free);
+	add(run, "; the store's sealed segments are %" PRIu64 " bytes, %"
+	    PRIu64 " open ones %" PRIu64, run->bytes - run->view->open_bytes,
+	    run->view->open_segments, run->view->open_bytes);
+	if (linked > 0)
+		add(run, "; %" PRIu64 " bytes are dead letters as well, and "
+		    "free nothing: see pb dlq", linked);
+	else if (pb_layout_path(letters, retain->store, "dead-letters",
+	    NULL) == 0 && pb_below_look(letters) == 0)
+		add(run, "; dead letters may hold more: see pb dlq");
+	why_foreign(run, RETAIN_BY_FREE);
+}
+
+static void
+why_foreign(struct retain_run *run, enum retain_reason reason)
 {
 	uint64_t foreign = run->retain->walk[reason].foreign;
 
 	if (foreign > 0)
-		snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
-		    "; %" PRIu64 " bytes cannot be deleted by us: the log "
-		    "says whose they are", foreign);
+		add(run, "; %" PRIu64 " bytes cannot be deleted by us: the "
+		    "log says whose they are", foreign);
 }
 
+/* More words of why. */
 static void
-why_free(struct retain_run *run, char why[static PB_ERR_TEXT_MAX])
+add(struct retain_run *run, const char *fmt, ...)
 {
-	const struct pb_retain *retain = run->retain;
-	uint64_t linked = retain->walk[RETAIN_BY_FREE].linked;
-	char letters[PATH_MAX];
-	uint64_t bytes = run->view->open_bytes;
-	int len;
+	char *why = run->retain->stats.why;
+	size_t used = strlen(why);
+	va_list ap;
 
-	if (retain->bounds.min_free_bytes == 0 && run->disk > 0)
-		len = snprintf(why, PB_ERR_TEXT_MAX, "min_free: %.1f %% free, "
-		    "%u %% wanted", 100.0 * (double)retain->stats.free /
-		    (double)run->disk, retain->bounds.min_free_percent);
-	else
-		len = snprintf(why, PB_ERR_TEXT_MAX, "min_free: %" PRIu64
-		    " bytes free, %" PRIu64 " wanted", retain->stats.free,
-		    retain->stats.min_free);
-	len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
-	    "; the store's sealed segments are %" PRIu64 " bytes, %" PRIu64
-	    " open ones %" PRIu64, run->bytes - bytes,
-	    run->view->open_segments, bytes);
-	if (linked > 0)
-		len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
-		    "; %" PRIu64 " bytes are dead letters as well, and free "
-		    "nothing: see pb dlq", linked);
-	else if (pb_layout_path(letters, retain->store, "dead-letters",
-	    NULL) == 0 && pb_below_look(letters) == 0)
-		len += snprintf(why + len, (size_t)(PB_ERR_TEXT_MAX - len),
-		    "; dead letters may hold more: see pb dlq");
-	why_foreign(run, RETAIN_BY_FREE, why, len);
+	va_start(ap, fmt);
+	vsnprintf(why + used, sizeof(run->retain->stats.why) - used, fmt, ap);
+	va_end(ap);
 }

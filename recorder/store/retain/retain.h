@@ -1,5 +1,5 @@
 /*
- * recorder/store/retain/retain.h - how much is kept: by size, age and free space
+ * recorder/store/retain/retain.h - how much is kept: size, age, free space
  *
  * Run by the writer's thread between two batches, it deletes exactly as
  * much as a bound asks for: the oldest sealed segment first, by the store's
@@ -91,7 +91,7 @@ void	pb_retain_stats(struct pb_retain *retain,
 struct pb_retain_view {
 	struct pb_index	*index;		/* open for writing */
 	const struct pb_age *age;	/* of the store, as of now */
-	uint64_t	 now_ns;	/* the wall clock, for gaps and people */
+	uint64_t	 now_ns;	/* the wall clock, for people */
 	uint64_t	 now_ms;	/* monotonic */
 	uint64_t	 open_bytes;	/* of segments that are not sealed */
 	uint64_t	 open_segments;

@@ -67,9 +67,7 @@ struct retain_doomed {
 };
 
 struct retain_bounds {
-	uint64_t	size_max, age_ms_max, min_free_bytes;
-	unsigned	min_free_percent;
-	size_t		upstreams;
+	struct pb_retain_opts	opts;		/* its upstreams are these: */
 	struct pb_retain_upstream upstream[PB_RETAIN_UPSTREAMS_MAX];
 };
 

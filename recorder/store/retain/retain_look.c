@@ -117,12 +117,13 @@ judge(const struct retain_run *run, struct retain_walk *walk,
     const struct pb_age_info *age, struct retain_victim *out)
 {
 	struct pb_segment_info *segment = &out->expiry.segment;
+	struct pb_index *index = run->view->index;
 
 	memset(out, 0, sizeof(*out));
 	if (is_chosen(run, age) ||
-	    pb_index_segments(run->view->index, age->stream, age->first_seq,
-	    segment, 1, NULL) != 1 || segment->first_seq != age->first_seq ||
-	    !segment->sealed || pb_index_stream_key(run->view->index, age->stream,
+	    pb_index_segments(index, age->stream, age->first_seq, segment, 1,
+	    NULL) != 1 || segment->first_seq != age->first_seq ||
+	    !segment->sealed || pb_index_stream_key(index, age->stream,
 	    &out->expiry.key, NULL) != 1)
 		return false;
 	standing(run, &out->expiry.key, &out->expiry.acked,
@@ -204,7 +205,7 @@ static void
 standing(const struct retain_run *run, const struct pb_stream_key *key,
     uint64_t *acked, uint64_t *released)
 {
-	const struct retain_bounds *bounds = &run->retain->bounds;
+	const struct pb_retain_opts *bounds = &run->retain->bounds.opts;
 	char name[PB_STREAM_NAME_MAX];
 	struct pb_ack ack;
 
@@ -213,7 +214,8 @@ standing(const struct retain_run *run, const struct pb_stream_key *key,
 	for (size_t i = 0; i < bounds->upstreams; i++) {
 		if (!pb_glob_list_match(bounds->upstream[i].streams, name))
 			continue;
-		pb_acks_get(run->retain->acks, bounds->upstream[i].name, key, &ack);
+		pb_acks_get(run->retain->acks, bounds->upstream[i].name, key,
+		    &ack);
 		if (ack.acked < *acked)
 			*acked = ack.acked;
 		if (ack.released < *released)
