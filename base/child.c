@@ -15,6 +15,7 @@
 /* What a rotten page does to the process that reads it. */
 static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 
+static void	take_words(int, struct pb_err *);
 static void	brace(unsigned);
 static bool	tells(int);
 
@@ -25,38 +26,51 @@ pb_child_run(int (*work)(const void *arg, struct pb_err *err),
 	struct pb_err said = { .code = 0 };
 	int ends[2], status = 0, rc;
 	pid_t child;
-	ssize_t got;
 
 	*sig = 0;
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (err != NULL && pipe2(ends, O_CLOEXEC) < 0)
 		return pb_err_sys(err, "make a pipe");
 	child = fork();
 	if (child == 0) {
 		brace(seconds);
-		said.code = work(arg, &said);
-		got = write(ends[1], &said, sizeof(said));
-		_exit(got != (ssize_t)sizeof(said));
+		rc = work(arg, &said);
+		if (rc < 0 && err != NULL &&
+		    write(ends[1], &said, sizeof(said)) < 0)
+			rc = PB_ESYS;
+		_exit(-rc);
 	}
-	close(ends[1]);
-	if (child < 0) {
+	rc = child < 0 ? pb_err_sys(err, "start a process") : 0;
+	if (err != NULL) {
+		close(ends[1]);
+		if (rc == 0)
+			take_words(ends[0], &said);
 		close(ends[0]);
-		return pb_err_sys(err, "start a process");
 	}
-	do
-		got = read(ends[0], &said, sizeof(said));
-	while (got < 0 && errno == EINTR);
-	close(ends[0]);
+	if (rc < 0)
+		return rc;
 	do
 		rc = waitpid(child, &status, 0);
 	while (rc < 0 && errno == EINTR);
-	if (got == (ssize_t)sizeof(said)) {
-		if (err != NULL && said.code < 0)
+	if (rc > 0 && WIFEXITED(status)) {
+		if (err != NULL && WEXITSTATUS(status) != 0)
 			*err = said;
-		return said.code;
+		return -WEXITSTATUS(status);
 	}
 	if (rc > 0 && WIFSIGNALED(status) && tells(WTERMSIG(status)))
 		*sig = WTERMSIG(status);
 	return pb_err_set(err, PB_ESYS, "the process that does was ended");
+}
+
+static void
+take_words(int fd, struct pb_err *said)
+{
+	ssize_t got;
+
+	do
+		got = read(fd, said, sizeof(*said));
+	while (got < 0 && errno == EINTR);
+	if (got != (ssize_t)sizeof(*said))
+		memset(said, 0, sizeof(*said));
 }
 
 /* No core file, no handlers, and an end. */

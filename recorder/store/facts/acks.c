@@ -3,17 +3,20 @@
  */
 #include "recorder/store/facts/acks.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
-#include "base/aside.h"
 #include "base/below.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/store/index/mdb.h"
+#include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/mdb_probe.h"
 
 #define RETRY_MS	1000u	/* before what is not whole is opened again */
@@ -24,8 +27,14 @@
 enum { TABLE_ACKS, TABLES };
 static const char *const table_names[TABLES] = { PB_ACKS_TABLE };
 
-/* A question: can that file be read?  A thread finds out, and opens it. */
+/*
+ * A question: can that file be read?  A thread finds out, and opens it.  Two
+ * hold it, the thread and who asks; the last one frees it.  No descriptor of
+ * the process is needed to wait: there may be none left.
+ */
 struct look {
+	_Atomic unsigned holders;
+	_Atomic bool	 done;		/* what follows is the answer */
 	char		 path[PATH_MAX];
 	dev_t		 dev;
 	ino_t		 ino;
@@ -41,8 +50,7 @@ struct pb_acks {
 	bool		 known;		/* what is to be thought of it */
 	bool		 sound;		/* a child has read all of it */
 	bool		 said;		/* that it is bad */
-	struct pb_aside	*aside;		/* has the question, or NULL */
-	struct look	*look;		/* that is its, and ours once done */
+	struct look	*look;		/* the question, or NULL */
 	uint64_t	 asked_ms, next_ms; /* the last one, and the next */
 	char		 path[PATH_MAX]; /* the environment's directory */
 	char		 file[PATH_MAX];
@@ -50,8 +58,10 @@ struct pb_acks {
 
 static bool	look_again(struct pb_acks *);
 static void	ask(struct pb_acks *, uint64_t);
-static void	work(void *);
-static void	drop(void *);
+static bool	start(struct look *);
+static void	*work(void *);
+static void	drop(struct look *);
+static void	wait_for_answer(const struct pb_acks *);
 static void	take_answer(struct pb_acks *, uint64_t);
 static void	say(struct pb_acks *, enum pb_mdb_verdict);
 static void	forget(struct pb_acks *);
@@ -62,14 +72,9 @@ pb_acks_key(uint8_t out[static PB_ACKS_KEY_MAX], const char *upstream,
     const struct pb_stream_key *key)
 {
 	size_t name = strlen(upstream) + 1;
-	size_t node = strlen(key->node) + 1;
-	size_t interface = strlen(key->interface) + 1;
 
 	memcpy(out, upstream, name);
-	memcpy(out + name, key->node, node);
-	memcpy(out + name + node, key->interface, interface);
-	pb_put_be64(out + name + node + interface, key->epoch);
-	return name + node + interface + 8;
+	return name + pb_key_stream(out + name, key);
 }
 
 void
@@ -99,8 +104,8 @@ pb_acks_create(struct pb_acks **out, const char *store, struct pb_err *err)
 	}
 	/* Here and now it costs capture no time. */
 	(void)look_again(acks);
-	if (acks->aside != NULL)
-		(void)pb_aside_wait(acks->aside, -1, (int)ANSWER_MS_MAX);
+	wait_for_answer(acks);
+	(void)look_again(acks);
 	*out = acks;
 	return 0;
 }
@@ -108,10 +113,10 @@ pb_acks_create(struct pb_acks **out, const char *store, struct pb_err *err)
 void
 pb_acks_destroy(struct pb_acks *acks)
 {
-	if (acks == NULL)
-		return;
-	forget(acks);
-	pb_aside_leave(acks->aside);
+	/* Who looks just now opens below the store's directory, and our
+	 * caller is about to let go of that. */
+	wait_for_answer(acks);
+	pb_acks_leave(acks);
 	free(acks);
 }
 
@@ -121,6 +126,9 @@ pb_acks_leave(struct pb_acks *acks)
 	if (acks == NULL)
 		return;
 	forget(acks);
+	/* Who looks just now closes what he opens when he is done. */
+	drop(acks->look);
+	acks->look = NULL;
 	/* In another file system another file has that number. */
 	acks->ino = 0;
 }
@@ -168,8 +176,8 @@ pb_acks_commits(struct pb_acks *acks)
  * A file of the shipper's must not be what ends the recorder; and who asks is
  * the writer's thread, behind which packets wait.  So another file has a
  * thread, which waits for a child that reads all of it and then opens it; its
- * answer is taken at whatever look finds it.  One question at a time: LMDB
- * forbids to have a file open twice.
+ * answer is taken at whatever look finds it.  One question about a file at a
+ * time: LMDB forbids to have it open twice.
  */
 static bool
 look_again(struct pb_acks *acks)
@@ -188,9 +196,9 @@ look_again(struct pb_acks *acks)
 		acks->sound = acks->said = false;
 		acks->next_ms = 0;
 	}
-	if (acks->aside != NULL)
+	if (acks->look != NULL)
 		take_answer(acks, now_ms);
-	if (acks->mdb == NULL && acks->aside == NULL &&
+	if (acks->mdb == NULL && acks->look == NULL &&
 	    now_ms >= acks->next_ms)
 		ask(acks, now_ms);
 	return acks->mdb != NULL;
@@ -203,38 +211,73 @@ ask(struct pb_acks *acks, uint64_t now_ms)
 
 	acks->asked_ms = now_ms;
 	acks->next_ms = now_ms + RETRY_MS;
-	acks->look = look;
 	if (look != NULL) {
 		strcpy(look->path, acks->path);
 		look->dev = acks->dev;
 		look->ino = acks->ino;
 		look->sound = acks->sound;
+		look->holders = 2;
+		if (start(look))
+			acks->look = look;
+		else
+			free(look);
 	}
 	/* Without memory, or a thread, it is as good as not there. */
-	if (look == NULL || pb_aside_start(&acks->aside, work, drop, look,
-	    true, NULL) < 0)
+	if (acks->look == NULL)
 		acks->known = true;
 }
 
-static void
+/* Signals are the main thread's. */
+static bool
+start(struct look *look)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	bool runs;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	runs = pthread_create(&thread, NULL, work, look) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (runs)
+		pthread_detach(thread);
+	return runs;
+}
+
+static void *
 work(void *arg)
 {
 	struct look *look = arg;
 
+	pthread_setname_np(pthread_self(), "acks");
 	look->verdict = look->sound ? PB_MDB_SOUND :
 	    pb_mdb_probe(look->path, table_names, TABLES, true);
 	if (look->verdict == PB_MDB_SOUND)
 		(void)pb_mdb_open(&look->mdb, look->path, 0, table_names,
 		    TABLES, false, NULL);
+	look->done = true;
+	drop(look);
+	return NULL;
 }
 
 static void
-drop(void *arg)
+drop(struct look *look)
 {
-	struct look *look = arg;
-
+	if (look == NULL || atomic_fetch_sub(&look->holders, 1) > 1)
+		return;
 	pb_mdb_close(look->mdb);
 	free(look);
+}
+
+/* Where no packet waits. */
+static void
+wait_for_answer(const struct pb_acks *acks)
+{
+	const struct timespec pause = { .tv_nsec = (long)PB_NS_PER_MS };
+
+	while (acks->look != NULL && !acks->look->done &&
+	    pb_clock_mono_ms() - acks->asked_ms < ANSWER_MS_MAX)
+		nanosleep(&pause, NULL);
 }
 
 static void
@@ -242,7 +285,7 @@ take_answer(struct pb_acks *acks, uint64_t now_ms)
 {
 	struct look *look = acks->look;
 
-	if (!pb_aside_wait(acks->aside, -1, 0)) {
+	if (!look->done) {
 		if (now_ms - acks->asked_ms >= ANSWER_MS_MAX)
 			say(acks, PB_MDB_STUCK);
 		return;
@@ -260,8 +303,8 @@ take_answer(struct pb_acks *acks, uint64_t now_ms)
 		acks->next_ms = now_ms + (acks->sound ? RETRY_MS :
 		    DISTRUST_MS);
 	}
-	pb_aside_leave(acks->aside);
-	acks->aside = NULL;
+	drop(look);
+	acks->look = NULL;
 }
 
 /* Nothing in it counts; in the log it is once for each file. */

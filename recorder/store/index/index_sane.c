@@ -20,7 +20,6 @@ struct tally {
 	uint8_t		 key[PB_MDB_KEY_MAX];	/* of the row before */
 };
 
-static int	walk(struct pb_mdb_txn *, unsigned, struct tally *);
 static int	row(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
 
@@ -32,7 +31,7 @@ pb_index_sane(struct pb_mdb_txn *txn, struct pb_err *err)
 	for (unsigned t = 0; t < PB_TABLES; t++) {
 		struct tally tally = { .value_bytes = pb_row_value_bytes(t),
 		    .sums = t == PB_TABLE_SEGMENTS };
-		int rc = walk(txn, t, &tally);
+		int rc = pb_mdb_walk(txn, t, NULL, 0, row, &tally);
 
 		if (rc < 0)
 			return rc;
@@ -51,14 +50,6 @@ pb_index_sane(struct pb_mdb_txn *txn, struct pb_err *err)
 		return pb_err_set(err, PB_EFORMAT, "the index is corrupt: its "
 		    "rows and its sums differ");
 	return 0;
-}
-
-static int
-walk(struct pb_mdb_txn *txn, unsigned table, struct tally *tally)
-{
-	int rc = pb_mdb_walk(txn, table, NULL, 0, row, tally);
-
-	return rc < 0 ? rc : 0;
 }
 
 static int
