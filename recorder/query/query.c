@@ -263,9 +263,6 @@ read_head(struct pb_query *query, const struct pb_stream_info *info,
     struct pb_head **out, struct pb_err *err)
 {
 	struct pb_segment_info segment;
-	uint8_t *bytes;
-	size_t used;
-	ssize_t got;
 	int fd, rc;
 
 	rc = pb_index_segments(query->index, info->id, 0, &segment, 1, err);
@@ -275,15 +272,7 @@ read_head(struct pb_query *query, const struct pb_stream_info *info,
 	    segment.first_seq, err);
 	if (fd < 0)
 		return fd == PB_ENOENT ? 0 : fd;
-	bytes = malloc(segment.header_bytes + 1u);
-	if (bytes == NULL) {
-		close(fd);
-		return pb_err_set(err, PB_ENOMEM, "no memory for a head");
-	}
-	got = pb_pread_all(fd, bytes, segment.header_bytes, 0, err);
-	rc = got < 0 ? (int)got :
-	    pb_head_parse(out, bytes, (size_t)got, &used, err);
-	free(bytes);
+	rc = pb_head_read(out, fd, segment.header_bytes, err);
 	close(fd);
 	return rc < 0 ? rc : 1;
 }

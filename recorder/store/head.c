@@ -133,6 +133,24 @@ pb_head_parse(struct pb_head **out, const uint8_t *data, size_t len,
 	return 0;
 }
 
+int
+pb_head_read(struct pb_head **out, int fd, uint32_t bytes, struct pb_err *err)
+{
+	struct pb_buf head;
+	size_t used;
+	ssize_t got;
+	int rc;
+
+	pb_buf_init(&head, PB_HEAD_BYTES_MAX);
+	if (pb_buf_reserve(&head, bytes) == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	got = pb_pread_all(fd, head.data, bytes, 0, err);
+	rc = got < 0 ? (int)got : pb_head_parse(out, head.data, (size_t)got,
+	    &used, err);
+	pb_buf_finish(&head);
+	return rc;
+}
+
 bool
 pb_head_readable(const uint8_t *data, size_t bytes)
 {

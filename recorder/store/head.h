@@ -48,6 +48,11 @@ int	pb_head_build(const struct pb_head *head, uint32_t pen,
 int	pb_head_parse(struct pb_head **out, const uint8_t *data, size_t len,
 	    size_t *bytes, struct pb_err *err);
 
+/* The same of a segment's file, where the index says that the head has so
+ * many `bytes`. */
+int	pb_head_read(struct pb_head **out, int fd, uint32_t bytes,
+	    struct pb_err *err);
+
 /* Is it an SHB and an IDB that any reader of pcapng takes, and no more?
  * Parsing alone looks at what it needs. */
 bool	pb_head_readable(const uint8_t *data, size_t bytes);

@@ -48,7 +48,7 @@ pb_survey_init(struct pb_survey *survey)
 {
 	memset(survey, 0, sizeof(*survey));
 	survey->strict_from = UINT64_MAX;
-	pb_buf_init(&survey->window, PB_SURVEY_EXTENT_MAX + 1);
+	pb_buf_init(&survey->window, PB_SURVEY_EXTENT_MAX);
 }
 
 void

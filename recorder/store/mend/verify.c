@@ -68,7 +68,7 @@ pb_verify(const struct pb_verify_opts *opts, struct pb_verify_sum *sum,
 	rc = pb_index_open(&verify.index, opts->store, err);
 	if (rc < 0)
 		return rc;
-	pb_buf_init(&verify.bytes, PB_SURVEY_EXTENT_MAX + 1);
+	pb_buf_init(&verify.bytes, PB_SURVEY_EXTENT_MAX);
 	rc = open_scratch(&verify, err);
 	if (rc == 0)
 		rc = verify_all(&verify, err);

@@ -43,6 +43,9 @@ struct pb_cursor {
 static int	step(struct pb_cursor *, struct pb_cursor_packet *,
 		    struct pb_block *, struct pb_err *);
 static int	load(struct pb_cursor *, struct pb_err *);
+static int	read_extent(struct pb_cursor *, const struct pb_extent_info *,
+		    struct pb_err *);
+static int	name_segment(const struct pb_cursor *, int, struct pb_err *);
 static int	next_extent(struct pb_cursor *, struct pb_extent_info *,
 		    struct pb_err *);
 static int	skip_segments(struct pb_cursor *, struct pb_err *);
@@ -178,8 +181,6 @@ static int
 load(struct pb_cursor *cursor, struct pb_err *err)
 {
 	struct pb_extent_info extent;
-	uint64_t from, end;
-	ssize_t got;
 	int rc;
 
 	cursor->file_at = cursor->known_end;
@@ -193,22 +194,29 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 		cursor->next_seq = extent.last_seq + 1;
 		return 1;
 	}
-	if (rc < 0)
-		return rc;
-	from = extent.offset;
-	end = extent.offset + extent.bytes;
+	if (rc == 0)
+		rc = read_extent(cursor, &extent, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* What of it has not been read yet. */
+static int
+read_extent(struct pb_cursor *cursor, const struct pb_extent_info *extent,
+    struct pb_err *err)
+{
+	uint64_t from = extent->offset, end = from + extent->bytes;
+	ssize_t got;
+
 	if (cursor->known_end > from && cursor->known_end <= end)
 		from = cursor->known_end;
 	if (end == from)
-		return pb_err_set(err, PB_EFORMAT, "stream %s/%s, segment "
-		    "%llu: the extent at %llu ends before packet %llu",
-		    cursor->key.node, cursor->key.interface,
-		    (unsigned long long)cursor->segment_seq,
-		    (unsigned long long)extent.offset,
-		    (unsigned long long)extent.last_seq);
+		return name_segment(cursor, pb_err_set(err, PB_EFORMAT, "the "
+		    "extent at %llu ends before packet %llu",
+		    (unsigned long long)extent->offset,
+		    (unsigned long long)extent->last_seq), err);
 	if (end - from > BUFFER_BYTES)
 		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
-		    "extent of %u bytes", extent.bytes);
+		    "extent of %u bytes", extent->bytes);
 	if (cursor->buffer == NULL)
 		cursor->buffer = malloc(BUFFER_BYTES);
 	if (cursor->buffer == NULL)
@@ -218,17 +226,24 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 	if (got < 0)
 		return (int)got;
 	if ((uint64_t)got < end - from)
-		return pb_err_set(err, PB_EFORMAT, "stream %s/%s, segment "
-		    "%llu: the file ends at %llu, the index says %llu",
-		    cursor->key.node, cursor->key.interface,
-		    (unsigned long long)cursor->segment_seq,
+		return name_segment(cursor, pb_err_set(err, PB_EFORMAT, "the "
+		    "file ends at %llu, the index says %llu",
 		    (unsigned long long)(from + (uint64_t)got),
-		    (unsigned long long)end);
+		    (unsigned long long)end), err);
 	cursor->file_at = from;
 	cursor->len = (size_t)got;
 	cursor->known_end = end;
-	cursor->last_seq = extent.last_seq;
-	return 1;
+	cursor->last_seq = extent->last_seq;
+	return 0;
+}
+
+/* Say where it happened. */
+static int
+name_segment(const struct pb_cursor *cursor, int rc, struct pb_err *err)
+{
+	pb_err_prefix(err, "stream %s/%s, segment %llu", cursor->key.node,
+	    cursor->key.interface, (unsigned long long)cursor->segment_seq);
+	return rc;
 }
 
 /* The first extent at or behind the position that the range touches. */
@@ -312,31 +327,17 @@ static int
 read_head(struct pb_cursor *cursor, struct pb_err *err)
 {
 	struct pb_segment_info row;
-	struct pb_buf bytes;
-	size_t used;
-	ssize_t got;
-	int rc;
-
-	rc = pb_index_segments(cursor->index, cursor->stream,
+	int rc = pb_index_segments(cursor->index, cursor->stream,
 	    cursor->segment_seq, &row, 1, err);
+
 	if (rc < 0)
 		return rc;
 	if (rc == 0 || row.first_seq != cursor->segment_seq ||
 	    row.header_bytes > PB_HEAD_BYTES_MAX)
 		return pb_err_set(err, PB_ENOENT, "the index has no segment "
 		    "%llu", (unsigned long long)cursor->segment_seq);
-	pb_buf_init(&bytes, PB_HEAD_BYTES_MAX);
-	if (pb_buf_reserve(&bytes, row.header_bytes) == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	got = pb_pread_all(cursor->fd, bytes.data, row.header_bytes, 0, err);
-	rc = got < 0 ? (int)got : pb_head_parse(&cursor->head, bytes.data,
-	    (size_t)got, &used, err);
-	pb_buf_finish(&bytes);
-	if (rc < 0)
-		pb_err_prefix(err, "stream %s/%s, segment %llu",
-		    cursor->key.node, cursor->key.interface,
-		    (unsigned long long)cursor->segment_seq);
-	return rc;
+	rc = pb_head_read(&cursor->head, cursor->fd, row.header_bytes, err);
+	return rc < 0 ? name_segment(cursor, rc, err) : 0;
 }
 
 static void

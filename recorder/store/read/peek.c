@@ -15,22 +15,23 @@
 
 #define TAIL_BYTES	(16u << 10)	/* has the last packet, mostly */
 
-/* Where to look. */
+/* Where to look, and for which numbers. */
 struct place {
 	const char	*store;
 	const struct pb_stream_key *key;
-	uint64_t	 first, last;	/* numbers wanted */
+	uint64_t	 first, last;
 	bool		 highest;	/* of those, else the lowest */
 };
 
 static int	look(const struct place *, const struct pb_extent_info *, bool,
 		    struct pb_fingerprint *, struct pb_err *);
-static int	read_part(const struct place *, const struct pb_extent_info *,
+static int	look_through(const struct place *,
+		    const struct pb_extent_info *, uint8_t *,
+		    struct pb_fingerprint *, struct pb_err *);
+static int	read_tail(const struct place *, const struct pb_extent_info *,
 		    uint32_t, uint8_t *, struct pb_err *);
 static int	scan(const struct place *, const uint8_t *, size_t,
-		    struct pb_fingerprint *, struct pb_err *);
-static int	cannot_read(const struct pb_extent_info *,
-		    const struct pb_err *, struct pb_err *);
+		    struct pb_fingerprint *);
 static bool	unreadable(int);
 
 int
@@ -50,7 +51,7 @@ pb_peek_below(struct pb_index *index, const char *store,
 		place.last = at;
 		rc = look(&place, &extent, checked || extent.last_seq > at,
 		    out, err);
-		if (rc != 0 && !unreadable(rc))
+		if (!unreadable(rc))
 			return rc;
 		at = extent.first_seq - 1;
 	}
@@ -73,115 +74,11 @@ pb_peek_above(struct pb_index *index, const char *store,
 			return found < 0 ? found : rc;
 		place.first = from;
 		rc = look(&place, &extent, true, out, err);
-		if ((rc != 0 && !unreadable(rc)) ||
-		    extent.last_seq == UINT64_MAX)
+		if (!unreadable(rc) || extent.last_seq == UINT64_MAX)
 			return rc;
 		from = extent.last_seq + 1;
 	}
 	return rc;
-}
-
-/* In one extent: 1, 0 where none of it is wanted, or an error. */
-static int
-look(const struct place *place, const struct pb_extent_info *extent,
-    bool whole, struct pb_fingerprint *out, struct pb_err *err)
-{
-	uint32_t bytes = extent->bytes;
-	uint8_t *data;
-	int rc;
-
-	if (bytes > PB_EXTENT_BYTES_MAX + PB_PAGE_BYTES)
-		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
-		    "extent of %u bytes", bytes);
-	if (!whole && bytes > TAIL_BYTES)
-		bytes = TAIL_BYTES;
-	data = malloc(bytes > 0 ? bytes : 1);
-	if (data == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	rc = read_part(place, extent, bytes, data, err);
-	if (rc == 0 && !whole && pb_fingerprint_last(data, bytes, out))
-		rc = 1;
-	else if (rc == 0 && !whole)
-		rc = look(place, extent, true, out, err);
-	else if (rc == 0 && pb_digest(data, bytes) != extent->digest)
-		rc = pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
-		    "extent at %" PRIu64 " does not match its digest",
-		    extent->segment_seq, extent->offset);
-	else if (rc == 0)
-		rc = scan(place, data, bytes, out, err);
-	free(data);
-	return rc;
-}
-
-/* The last `bytes` of the extent. */
-static int
-read_part(const struct place *place, const struct pb_extent_info *extent,
-    uint32_t bytes, uint8_t *data, struct pb_err *err)
-{
-	struct pb_err why = { 0 };
-	int fd = pb_segment_open_file(place->store, place->key,
-	    extent->segment_seq, &why);
-	ssize_t got;
-
-	if (fd < 0)
-		return cannot_read(extent, &why, err);
-	got = pb_pread_all(fd, data, bytes, extent->offset + extent->bytes -
-	    bytes, &why);
-	close(fd);
-	if (got < 0)
-		return cannot_read(extent, &why, err);
-	if ((size_t)got < bytes)
-		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
-		    "shorter than its index says", extent->segment_seq);
-	return 0;
-}
-
-/* A bad sector, or a file that is not ours to read, will not heal while
- * somebody waits for it. */
-static int
-cannot_read(const struct pb_extent_info *extent, const struct pb_err *why,
-    struct pb_err *err)
-{
-	bool stays = why->sys == EIO || why->sys == EACCES ||
-	    why->sys == EPERM || why->sys == EISDIR;
-
-	return pb_err_set(err, stays ? PB_EFORMAT : why->code, "segment %020"
-	    PRIu64 " cannot be read: %.400s", extent->segment_seq, why->text);
-}
-
-static int
-scan(const struct place *place, const uint8_t *data, size_t len,
-    struct pb_fingerprint *out, struct pb_err *err)
-{
-	struct pb_packet packet, best = { .time_ns = 0 };
-	struct pb_block block;
-	uint64_t seq, best_seq = 0;
-	size_t at = 0;
-	int rc;
-
-	while ((rc = pb_scan_block(data + at, len - at, &block)) == 1) {
-		at += block.len;
-		if (block.type != PB_BLOCK_EPB)
-			continue;
-		if (pb_scan_epb(&block, &packet) < 0 ||
-		    !pb_packet_seq(&packet, &seq)) {
-			rc = PB_EFORMAT;
-			break;
-		}
-		if (seq < place->first || seq > place->last)
-			continue;
-		best = packet;
-		best_seq = seq;
-		if (!place->highest)
-			break;
-	}
-	if (rc < 0)
-		return pb_err_set(err, PB_EFORMAT, "stream %s/%s: no whole "
-		    "block", place->key->node, place->key->interface);
-	if (best_seq == 0)
-		return 0;
-	*out = pb_fingerprint(&best, best_seq);
-	return 1;
 }
 
 /* As good as not there: the next one may be. */
@@ -190,4 +87,106 @@ unreadable(int rc)
 {
 	return rc == 0 || rc == PB_ENOENT || rc == PB_EFORMAT ||
 	    rc == PB_EDIGEST;
+}
+
+/* In one extent: 1, 0 where none of it is wanted, or an error. */
+static int
+look(const struct place *place, const struct pb_extent_info *extent,
+    bool whole, struct pb_fingerprint *out, struct pb_err *err)
+{
+	uint32_t tail = extent->bytes < TAIL_BYTES ? extent->bytes :
+	    TAIL_BYTES;
+	uint8_t *data;
+	int rc = 0;
+
+	if (extent->bytes > PB_EXTENT_BYTES_MAX + PB_PAGE_BYTES)
+		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
+		    "extent of %u bytes", extent->bytes);
+	data = malloc(extent->bytes + 1u);
+	if (data == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	if (!whole) {
+		rc = read_tail(place, extent, tail, data, err);
+		if (rc == 0 && pb_fingerprint_last(data, tail, out))
+			rc = 1;
+	}
+	if (rc == 0)
+		rc = look_through(place, extent, data, out, err);
+	free(data);
+	return rc;
+}
+
+static int
+look_through(const struct place *place, const struct pb_extent_info *extent,
+    uint8_t *data, struct pb_fingerprint *out, struct pb_err *err)
+{
+	int rc = read_tail(place, extent, extent->bytes, data, err);
+
+	if (rc < 0)
+		return rc;
+	if (pb_digest(data, extent->bytes) != extent->digest)
+		return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
+		    "extent at %" PRIu64 " does not match its digest",
+		    extent->segment_seq, extent->offset);
+	rc = scan(place, data, extent->bytes, out);
+	return rc >= 0 ? rc : pb_err_set(err, rc, "stream %s/%s: no whole "
+	    "block", place->key->node, place->key->interface);
+}
+
+/* The last `bytes` of the extent. */
+static int
+read_tail(const struct place *place, const struct pb_extent_info *extent,
+    uint32_t bytes, uint8_t *data, struct pb_err *err)
+{
+	struct pb_err why = { 0 };
+	int fd = pb_segment_open_file(place->store, place->key,
+	    extent->segment_seq, &why);
+	ssize_t got = fd;
+
+	if (fd >= 0) {
+		got = pb_pread_all(fd, data, bytes, extent->offset +
+		    extent->bytes - bytes, &why);
+		close(fd);
+	}
+	if (got >= 0 && (size_t)got < bytes)
+		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
+		    "shorter than its index says", extent->segment_seq);
+	if (got >= 0)
+		return 0;
+	/* A bad sector, or a file that is not ours to read, will not heal
+	 * while somebody waits for it. */
+	if (why.sys == EIO || why.sys == EACCES || why.sys == EPERM ||
+	    why.sys == EISDIR)
+		why.code = PB_EFORMAT;
+	return pb_err_set(err, why.code, "segment %020" PRIu64 " cannot be "
+	    "read: %.400s", extent->segment_seq, why.text);
+}
+
+static int
+scan(const struct place *place, const uint8_t *data, size_t len,
+    struct pb_fingerprint *out)
+{
+	struct pb_packet packet, best = { .time_ns = 0 };
+	uint64_t seq, found = 0;
+	struct pb_block block;
+	int rc;
+
+	for (; (rc = pb_scan_block(data, len, &block)) == 1;
+	    data += block.len, len -= block.len) {
+		if (block.type != PB_BLOCK_EPB)
+			continue;
+		if (pb_scan_epb(&block, &packet) < 0 ||
+		    !pb_packet_seq(&packet, &seq))
+			return PB_EFORMAT;
+		if (seq < place->first || seq > place->last)
+			continue;
+		best = packet;
+		found = seq;
+		if (!place->highest)
+			break;
+	}
+	if (rc < 0 || found == 0)
+		return rc < 0 ? rc : 0;
+	*out = pb_fingerprint(&best, found);
+	return 1;
 }

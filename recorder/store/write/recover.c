@@ -290,29 +290,21 @@ scan(struct job *job, struct pb_err *err)
 	return rc;
 }
 
-/* The last extent of the segment that begins within the file: 1, or 0. */
+/* The last extent of the segment that the index has: 1, or 0 where that
+ * cannot be right, or be there. */
 static int
 last_extent(struct job *job, struct pb_extent_info *out, struct pb_err *err)
 {
-	const struct pb_extent_info *row;
-	struct pb_rows rows;
-	int found = 0;
+	const struct pb_segment_info *row = &job->before;
+	int rc;
 
-	if (!job->known || job->limit < job->before.bytes ||
-	    job->header != job->before.header_bytes)
+	if (!job->known || job->limit < row->bytes ||
+	    job->header != row->header_bytes)
 		return 0;
-	pb_rows_extents(&rows, job->store->index, job->stream.id,
-	    job->before.first_seq, err);
-	while ((row = pb_rows_next(&rows)) != NULL &&
-	    row->segment_seq == job->before.first_seq) {
-		/* A row that cannot be right: read all of it. */
-		if (row->offset < job->header ||
-		    row->offset > job->before.bytes)
-			return 0;
-		*out = *row;
-		found = 1;
-	}
-	return rows.rc < 0 ? rows.rc : found;
+	rc = pb_index_extent_below(job->store->index, job->stream.id,
+	    row->last_seq, out, err);
+	return rc == 1 && (out->segment_seq != row->first_seq ||
+	    out->offset < job->header || out->offset > row->bytes) ? 0 : rc;
 }
 
 /* Something durable is damaged, or gone: every whole block stays. */
