@@ -29,6 +29,9 @@
 #define PB_PAGE_BYTES		4096u
 /* An extent is closed before it would grow past this. */
 #define PB_EXTENT_BYTES_MAX	((1u << 20) + (16u << 10))
+/* One that is made from a file anew is larger where blocks that are none
+ * stand between two packets: readers take so much. */
+#define PB_EXTENT_READ_MAX	(6u << 20)
 
 struct pb_stream_key {
 	char		node[PB_NAME_BYTES_MAX + 1];

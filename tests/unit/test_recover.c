@@ -318,25 +318,28 @@ an_extent_taken_in_is_never_larger_than_readers_hold(void **state)
 	fixture_finish(&f);
 }
 
-/* No extent could hold it that readers take. */
+/* More than an extent has otherwise, and than any sender puts there. */
 static void
-more_than_an_extent_without_a_packet_is_cut(void **state)
+blocks_between_two_packets_are_read_up_to_a_bound(void **state)
 {
-	char open_name[PATH_MAX];
-	struct fixture f;
-
 	(void)state;
-	crash_after(&f, 10, 100);
-	open_path(&f, open_name);
-	append_packet(&f, open_name, 11, 0);
-	for (int i = 0; i < 3; i++)
-		append_block(open_name, 700u << 10);
-	append_packet(&f, open_name, 12, 0);
-	fixture_open(&f);
-	expect(&f, 1, 11, 11);
-	fixture_write(&f, 12, 20, 100);
-	expect(&f, 1, 20, 20);
-	fixture_finish(&f);
+	for (int blocks = 3; blocks < 8; blocks += 4) {
+		uint64_t last = blocks < 6 ? 12 : 11;
+		char open_name[PATH_MAX];
+		struct fixture f;
+
+		crash_after(&f, 10, 100);
+		open_path(&f, open_name);
+		append_packet(&f, open_name, 11, 0);
+		for (int i = 0; i < blocks; i++)
+			append_block(open_name, 700u << 10);
+		append_packet(&f, open_name, 12, 0);
+		fixture_open(&f);
+		expect(&f, 1, last, (long)last);
+		fixture_write(&f, last + 1, 20, 100);
+		expect(&f, 1, 20, 20);
+		fixture_finish(&f);
+	}
 }
 
 static void
@@ -553,7 +556,8 @@ a_recovery_that_failed_after_a_power_cut_trusts_no_more_when_done_again),
 		    a_late_fill_that_was_not_committed_goes_and_can_come_again),
 		cmocka_unit_test(
 		    an_extent_taken_in_is_never_larger_than_readers_hold),
-		cmocka_unit_test(more_than_an_extent_without_a_packet_is_cut),
+		cmocka_unit_test(
+		    blocks_between_two_packets_are_read_up_to_a_bound),
 		cmocka_unit_test(
 		    a_file_shorter_than_the_index_says_leaves_a_damaged_gap),
 		cmocka_unit_test(

@@ -38,9 +38,8 @@ static bool	part_of_key(struct pb_stream_key *, int, const char *);
 static uint64_t	count_files(const char *);
 static int	note_id(void *, const struct pb_fact *);
 static int	build(struct rebuild *, struct pb_err *);
-static int	number_fills(struct rebuild *, struct pb_err *);
-static int	put_meta(struct rebuild *, struct pb_err *);
-static int	remove_dir(const char *, struct pb_err *);
+static int	put_number(struct rebuild *, const char *, uint64_t,
+		    struct pb_err *);
 static int	swap(const char *, struct pb_err *);
 static int	has_segments(const char *, struct pb_err *);
 static int	probe(const char *, struct pb_err *);
@@ -60,7 +59,7 @@ pb_rebuild(const struct pb_rebuild_opts *opts, struct pb_rebuild_sum *sum,
 
 	memset(sum, 0, sizeof(*sum));
 	if (rc == 0)
-		rc = remove_dir(path, err);
+		rc = rebuild_remove(path, err);
 	if (rc == 0)
 		rc = pb_index_open_named(&rebuild.index, opts->store,
 		    BUILDING, opts->index_size, err);
@@ -103,15 +102,20 @@ static int
 build(struct rebuild *rebuild, struct pb_err *err)
 {
 	const char *store = rebuild->opts->store;
-	int rc = number_fills(rebuild, err);
+	/* Late arrivals get numbers above any that the lost index gave: the
+	 * shipper goes on behind the last one it has seen. */
+	int rc = put_number(rebuild, "last_fill", pb_clock_real_ns() /
+	    PB_NS_PER_MS, err);
 
 	if (rc == 0)
 		rc = rebuild_walk(store, look_first, rebuild, err);
-
 	if (rc == 0)
 		rc = rebuild_walk(store, make_rows, rebuild, err);
+	/* Numbers that this node has given, and ids, are not given again. */
 	if (rc == 0)
-		rc = put_meta(rebuild, err);
+		rc = put_number(rebuild, "last_stream", rebuild->last_id, err);
+	if (rc == 0)
+		rc = put_number(rebuild, "numbers", rebuild->numbers + 1, err);
 	return rc;
 }
 
@@ -235,40 +239,24 @@ count_files(const char *path)
 	return count;
 }
 
-/* Late arrivals get numbers above any that the lost index gave: the
- * shipper goes on behind the last one it has seen. */
 static int
-number_fills(struct rebuild *rebuild, struct pb_err *err)
+put_number(struct rebuild *rebuild, const char *name, uint64_t value,
+    struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
 	int rc = pb_index_begin(rebuild->index, &txn, err);
 
 	if (rc < 0)
 		return rc;
-	pb_index_meta_put(&txn, "last_fill",
-	    pb_clock_real_ns() / PB_NS_PER_MS);
-	return pb_mdb_commit(&txn);
-}
-
-/* Numbers that this node has given, and ids, are not given again. */
-static int
-put_meta(struct rebuild *rebuild, struct pb_err *err)
-{
-	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(rebuild->index, &txn, err);
-
-	if (rc < 0)
-		return rc;
-	pb_index_meta_put(&txn, "last_stream", rebuild->last_id);
-	pb_index_meta_put(&txn, "numbers", rebuild->numbers + 1);
+	pb_index_meta_put(&txn, name, value);
 	return pb_mdb_commit(&txn);
 }
 
 /* --- folders ------------------------------------------------------------ */
 
 /* An index that was being built: two files. */
-static int
-remove_dir(const char *path, struct pb_err *err)
+int
+rebuild_remove(const char *path, struct pb_err *err)
 {
 	static const char *const names[] = { "data.mdb", "lock.mdb" };
 	char file[PATH_MAX + 16];

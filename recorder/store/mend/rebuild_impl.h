@@ -31,4 +31,7 @@ int	rebuild_walk(const char *store, rebuild_visitor *visit, void *arg,
 int	rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 	    struct pb_err *err);
 
+/* The folder of an index that was being built goes; none is no error. */
+int	rebuild_remove(const char *path, struct pb_err *err);
+
 #endif

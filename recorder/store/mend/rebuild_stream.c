@@ -22,7 +22,8 @@ struct stream {
 static int	own_id(struct stream *, struct pb_err *);
 static int	take_files(struct stream *, const struct pb_segment_name *,
 		    size_t, struct pb_err *);
-static int	put_rows(struct pb_take *, struct pb_survey *,
+static int	put_taken(struct stream *, struct pb_err *);
+static int	put_rows(struct stream *, const struct pb_survey *,
 		    struct pb_err *);
 static int	put_gaps(struct stream *, struct pb_err *);
 static int	put_holes(struct stream *, const struct pb_runs *,
@@ -55,7 +56,7 @@ rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 			rc = finish(&stream, err);
 	}
 	free(names);
-	free(stream.take.held.at);
+	pb_take_finish(&stream.take);
 	pb_replay_finish(&stream.replay);
 	return rc;
 }
@@ -90,10 +91,11 @@ take_files(struct stream *stream, const struct pb_segment_name *names,
 
 	stream->take = (struct pb_take){ .mend = &rebuild->mend,
 	    .stream = &stream->info, .has_head = stream->replay.has_row,
-	    .node = opts->node, .last = INT64_MAX, .who = "reindex",
-	    .put = put_rows, .arg = stream };
+	    .node = opts->node, .last = INT64_MAX, .who = "reindex" };
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		rc = pb_take_file(&stream->take, &names[i], err);
+		if (rc == 0)
+			rc = put_taken(stream, err);
 		rebuild->files++;
 		if (rc == 0 && opts->progress != NULL && !opts->progress(
 		    opts->arg, rebuild->files, rebuild->files_all,
@@ -106,10 +108,22 @@ take_files(struct stream *stream, const struct pb_segment_name *names,
 }
 
 static int
-put_rows(struct pb_take *take, struct pb_survey *survey, struct pb_err *err)
+put_taken(struct stream *stream, struct pb_err *err)
+{
+	struct pb_take *take = &stream->take;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < take->count; i++)
+		rc = put_rows(stream, &take->files[i], err);
+	pb_take_clear(take);
+	return rc;
+}
+
+static int
+put_rows(struct stream *stream, const struct pb_survey *survey,
+    struct pb_err *err)
 {
 	const struct pb_segment_info *row = &survey->segment;
-	struct stream *stream = take->arg;
 	struct rebuild *rebuild = stream->rebuild;
 	struct pb_mdb_txn txn;
 	int rc = pb_index_begin(rebuild->index, &txn, err);
@@ -140,8 +154,6 @@ put_gaps(struct stream *stream, struct pb_err *err)
 	uint32_t id = stream->info.id;
 	int rc = pb_replay_gaps(&stream->replay, index, id, held, err);
 
-	if (rc == 0)
-		rc = pb_replay_fills(&stream->replay, index, id, held, err);
 	if (rc == 0)
 		rc = pb_known(index, id, held, &stream->replay, &known, err);
 	if (rc >= 0) {

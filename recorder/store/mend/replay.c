@@ -11,14 +11,8 @@
 static int	collect(void *, const struct pb_fact *);
 static void	replay_one(const struct pb_fact *, struct pb_mdb_txn *,
 		    uint32_t, const struct pb_runs *);
-static void	each_held(const struct pb_fact *, struct pb_mdb_txn *,
-		    uint32_t, const struct pb_runs *,
-		    void (*)(struct pb_mdb_txn *, uint32_t, uint64_t,
-		    uint64_t, uint64_t));
-static void	refill(struct pb_mdb_txn *, uint32_t, uint64_t, uint64_t,
-		    uint64_t);
-static void	offer(struct pb_mdb_txn *, uint32_t, uint64_t, uint64_t,
-		    uint64_t);
+static void	fill_held(const struct pb_fact *, struct pb_mdb_txn *,
+		    uint32_t, const struct pb_runs *);
 
 int
 pb_replay_read(struct pb_replay *replay, struct pb_err *err)
@@ -89,22 +83,6 @@ pb_replay_gaps(const struct pb_replay *replay, struct pb_index *index,
 	return pb_mdb_commit(&txn);
 }
 
-int
-pb_replay_fills(const struct pb_replay *replay, struct pb_index *index,
-    uint32_t stream, const struct pb_runs *held, struct pb_err *err)
-{
-	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(index, &txn, err);
-
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < replay->count; i++)
-		if (replay->facts[i].kind == PB_FACT_FILL)
-			each_held(&replay->facts[i], &txn, stream, held,
-			    offer);
-	return pb_mdb_commit(&txn);
-}
-
 static void
 replay_one(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
     const struct pb_runs *held)
@@ -123,7 +101,7 @@ replay_one(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
 		pb_index_add_gap(txn, &gap);
 		break;
 	case PB_FACT_FILL:
-		each_held(fact, txn, id, held, refill);
+		fill_held(fact, txn, id, held);
 		break;
 	case PB_FACT_EXPIRED:
 		pb_index_cut_gaps(txn, id, fact->first, fact->last, true);
@@ -136,9 +114,8 @@ replay_one(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
 /* A fill counts for what segments hold: it is written before the commit,
  * which may have failed, and then it was written again. */
 static void
-each_held(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
-    const struct pb_runs *held, void (*each)(struct pb_mdb_txn *, uint32_t,
-    uint64_t, uint64_t, uint64_t))
+fill_held(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
+    const struct pb_runs *held)
 {
 	for (size_t i = pb_runs_find(held, fact->first); i < held->count &&
 	    held->at[i].first <= fact->last; i++) {
@@ -147,24 +124,10 @@ each_held(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
 		uint64_t last = held->at[i].last < fact->last ?
 		    held->at[i].last : fact->last;
 
-		each(txn, id, first, last, fact->time_ns);
+		pb_index_reopen_gaps(txn, id, first, last);
+		pb_index_fill_gaps(txn, id, first, last, fact->time_ns);
+		pb_index_put_fill(txn, id, first, last);
 	}
-}
-
-static void
-refill(struct pb_mdb_txn *txn, uint32_t id, uint64_t first, uint64_t last,
-    uint64_t now_ns)
-{
-	pb_index_reopen_gaps(txn, id, first, last);
-	pb_index_fill_gaps(txn, id, first, last, now_ns);
-}
-
-static void
-offer(struct pb_mdb_txn *txn, uint32_t id, uint64_t first, uint64_t last,
-    uint64_t now_ns)
-{
-	(void)now_ns;
-	pb_index_put_fill(txn, id, first, last);
 }
 
 /* --- numbers ------------------------------------------------------------ */

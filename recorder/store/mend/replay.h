@@ -29,13 +29,10 @@ void	pb_replay_finish(struct pb_replay *replay);
 /* One fact more; false without memory. */
 bool	pb_replay_add(struct pb_replay *replay, const struct pb_fact *fact);
 
-/* Gap rows as the facts tell them, but for what segments hold. */
+/* Gap rows as the facts tell them, but for what segments hold.  What came
+ * late may not have been passed on yet: it is offered again. */
 int	pb_replay_gaps(const struct pb_replay *replay, struct pb_index *index,
 	    uint32_t stream, const struct pb_runs *held, struct pb_err *err);
-/* What came late may not have been passed on yet: it is offered again. */
-int	pb_replay_fills(const struct pb_replay *replay,
-	    struct pb_index *index, uint32_t stream,
-	    const struct pb_runs *held, struct pb_err *err);
 
 /* The numbers that the stream's segments hold, appended. */
 int	pb_known_held(struct pb_index *index, uint32_t stream,

@@ -18,6 +18,10 @@
 
 /* A window holds the largest block we store, whole, and more. */
 #define WINDOW_BYTES	(2u << 20)
+/* Between two packets; an extent that begins with them is read by all. */
+#define IDLE_BYTES_MAX	(4u << 20)
+_Static_assert(IDLE_BYTES_MAX + PB_EXTENT_BYTES_MAX < PB_EXTENT_READ_MAX,
+    "readers take what is made here");
 #define TOO_LARGE	"a block larger than any that is stored"
 /* An extent with packets ends before it would grow past this: statistics
  * and fillers may follow them. */
@@ -74,16 +78,18 @@ pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
     uint64_t limit, struct pb_err *err)
 {
 	struct pb_buf *window = &survey->window;
-	size_t size = survey->one_extent ? (size_t)(limit - offset) :
-	    WINDOW_BYTES;
+	size_t size;
 	int rc;
 
 	survey->why = NULL;
 	survey->failed = survey->unread = false;
 	survey->good = survey->base = offset;
+	survey->idle = 0;
 	pb_buf_clear(window);
 	new_extent(survey, offset);
 	do {
+		size = survey->one_extent ? (size_t)(limit - offset) :
+		    (size_t)(survey->good - survey->base) + WINDOW_BYTES;
 		rc = read_window(window, fd, survey->base, limit, size,
 		    &survey->unread, err);
 		if (rc < 0)
@@ -266,11 +272,12 @@ take_window(struct pb_survey *survey, bool last)
 	at = (size_t)(survey->extent.offset - survey->base);
 	pb_buf_consume(&survey->window, at);
 	survey->base = survey->extent.offset;
-	if (rc == 0 && !last && window->len == WINDOW_BYTES) {
-		survey->why = TOO_LARGE;
+	if (rc != 0 || last)
 		return false;
-	}
-	return rc == 0 && !last;
+	if (window->len - (survey->good - survey->base) < WINDOW_BYTES)
+		return true;
+	survey->why = TOO_LARGE;
+	return false;
 }
 
 /* False for a block that cannot follow: what is kept ends before it. */
@@ -285,9 +292,6 @@ take_block(struct pb_survey *survey, const struct pb_block *block)
 	uint64_t seq = 0;
 
 	survey->why = cannot_follow(survey, block, &packet, &seq);
-	if (survey->why == NULL && bytes > PB_EXTENT_BYTES_MAX &&
-	    !has_packets(survey) && !survey->one_extent)
-		survey->why = "more than an extent without a packet";
 	if (survey->why != NULL)
 		return false;
 	if (bytes > most && has_packets(survey) && !survey->one_extent) {
@@ -296,6 +300,7 @@ take_block(struct pb_survey *survey, const struct pb_block *block)
 		new_extent(survey, survey->good);
 	}
 	survey->good += block->len;
+	survey->idle += block->len;
 	if (block->type == PB_BLOCK_EPB)
 		count_packet(survey, &packet, seq);
 	return true;
@@ -316,6 +321,9 @@ cannot_follow(const struct pb_survey *survey, const struct pb_block *block,
 		return "a second section or interface";
 	if (block->len > PB_STORED_BLOCK_BYTES_MAX)
 		return TOO_LARGE;
+	if (block->type != PB_BLOCK_EPB && !survey->one_extent &&
+	    survey->idle + block->len > IDLE_BYTES_MAX)
+		return "too much without a packet";
 	if (survey->good >= survey->strict_from && !pb_scan_storable(block))
 		return "a block that would not have been stored";
 	if (block->type != PB_BLOCK_EPB)
@@ -375,6 +383,7 @@ count_packet(struct pb_survey *survey, const struct pb_packet *packet,
 	pb_tally_packet(&one, packet->time_ns, packet->caplen);
 	pb_extent_count(&survey->extent, seq, &one);
 	survey->segment.last_seq = seq;
+	survey->idle = 0;
 	if (seq <= survey->counted)
 		return;
 	pb_segment_count(&survey->segment, seq, &one);

@@ -7,8 +7,8 @@
  * Recovery, `pb reindex`, `pb verify` and `--repair` all look at files
  * through it, so all of them mean the same by a whole block.
  *
- * Limit: a window of 2 MiB and one block, or one extent; rows of one
- *        segment.
+ * Limit: a window of 2 MiB behind an extent of PB_EXTENT_READ_MAX; rows of
+ *        one segment.
  */
 #ifndef PB_MEND_SURVEY_H
 #define PB_MEND_SURVEY_H
@@ -53,6 +53,7 @@ struct pb_survey {
 	struct pb_extent_info	 extent;
 	struct pb_buf		 window;
 	uint64_t		 base;
+	uint64_t		 idle;		/* bytes since the last packet */
 	bool			 failed;	/* no memory */
 };
 

@@ -19,6 +19,10 @@
 static int	list_names(DIR *, struct pb_segment_name **, size_t *,
 		    struct pb_err *);
 static int	by_number(const void *, const void *);
+static int	take_unknown(struct pb_take *, const struct pb_segment_name *,
+		    struct pb_index *, struct pb_err *);
+static int	take_salvaged(struct pb_take *, const struct pb_segment_name *,
+		    const char *, char [static PATH_MAX], struct pb_err *);
 static bool	is_taken(const struct pb_take *,
 		    const struct pb_segment_name *);
 static int	take_one(struct pb_take *, const struct pb_segment_name *,
@@ -30,7 +34,23 @@ static int	read_head(struct pb_take *, const struct pb_segment_name *,
 		    struct pb_err *);
 static int	settle(struct pb_take *, const struct pb_segment_name *, int,
 		    const char *, struct pb_survey *, struct pb_err *);
+static int	keep(struct pb_take *, struct pb_survey *, struct pb_err *);
 static int	drop(const struct pb_take *, const char *, struct pb_err *);
+
+void
+pb_take_clear(struct pb_take *take)
+{
+	while (take->count > 0)
+		pb_survey_finish(&take->files[--take->count]);
+}
+
+void
+pb_take_finish(struct pb_take *take)
+{
+	pb_take_clear(take);
+	free(take->files);
+	free(take->held.at);
+}
 
 int
 pb_take_list(const struct pb_mend *mend, const struct pb_stream_key *key,
@@ -107,7 +127,7 @@ pb_take_file(struct pb_take *take, const struct pb_segment_name *name,
 	if (rc != 1)
 		return rc;
 	take->damaged++;
-	rc = pb_take_salvaged(take, name, why, aside, err);
+	rc = take_salvaged(take, name, why, aside, err);
 	if (rc == 0 && pb_layout_segment(path, take->mend->store,
 	    &take->stream->key, name->first, name->open, NULL) == 0)
 		pb_log(PB_LOG_ERROR, take->who, "%s file=%s aside=%s", why,
@@ -116,7 +136,45 @@ pb_take_file(struct pb_take *take, const struct pb_segment_name *name,
 }
 
 int
-pb_take_salvaged(struct pb_take *take, const struct pb_segment_name *name,
+pb_take_known(struct pb_take *take, struct pb_index *index,
+    const struct pb_segment_info *row, const char *why,
+    char aside[static PATH_MAX], struct pb_err *err)
+{
+	struct pb_segment_name *names;
+	size_t count;
+	int rc = pb_take_list(take->mend, &take->stream->key, &names, &count,
+	    err);
+
+	aside[0] = '\0';
+	/* Its own file is set aside even if it looks whole: it is not what it
+	 * was.  Of two the open one is meant. */
+	for (size_t i = count; rc == 0 && aside[0] == '\0' && i-- > 0;)
+		if (names[i].first == row->first_seq)
+			rc = take_salvaged(take, &names[i], why, aside, err);
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		if (names[i].first > row->first_seq &&
+		    names[i].first <= row->last_seq)
+			rc = take_unknown(take, &names[i], index, err);
+	free(names);
+	return rc;
+}
+
+/* A run that an earlier try has made, mostly. */
+static int
+take_unknown(struct pb_take *take, const struct pb_segment_name *name,
+    struct pb_index *index, struct pb_err *err)
+{
+	struct pb_segment_info row;
+	int rc = pb_index_segments(index, take->stream->id, name->first, &row,
+	    1, err);
+
+	if (rc < 0 || (rc == 1 && row.first_seq == name->first))
+		return rc < 0 ? rc : 0;
+	return pb_take_file(take, name, err);
+}
+
+static int
+take_salvaged(struct pb_take *take, const struct pb_segment_name *name,
     const char *why, char aside[static PATH_MAX], struct pb_err *err)
 {
 	struct pb_runs runs = { NULL, 0, 0 };
@@ -262,10 +320,31 @@ settle(struct pb_take *take, const struct pb_segment_name *name, int fd,
 	row->created_ns = pb_mtime_ns(&st);
 	row->sealed_at = begun_ms != 0 ? pb_age_key(begun_ms) :
 	    pb_age_key_of_time(pb_mtime_ns(&st), pb_clock_real_ns());
+	return keep(take, survey, err);
+}
+
+/* Its rows change hands. */
+static int
+keep(struct pb_take *take, struct pb_survey *survey, struct pb_err *err)
+{
+	const struct pb_segment_info *row = &survey->segment;
+	size_t cap = take->cap == 0 ? 16 : 2 * take->cap;
+	struct pb_survey *grown;
+
+	if (take->count == take->cap) {
+		grown = realloc(take->files, cap * sizeof(*grown));
+		if (grown == NULL)
+			return pb_err_set(err, PB_ENOMEM, "no memory");
+		take->files = grown;
+		take->cap = cap;
+	}
 	if (!pb_runs_add(&take->held, row->first_seq, row->last_seq))
 		return pb_err_set(err, PB_ENOMEM, "no memory");
+	pb_buf_finish(&survey->window);
 	take->taken = row->last_seq;
-	return take->put(take, survey, err);
+	take->files[take->count++] = *survey;
+	pb_survey_init(survey);
+	return 0;
 }
 
 static int

@@ -2,8 +2,8 @@
  * recorder/store/mend/take.h - files of a stream, taken in by their numbers
  *
  * One after the other, the lowest number first: a whole file is sealed, if
- * it was not, and its rows are handed on; a damaged one is salvaged, and
- * what that makes is taken in its place.  Of two files that hold the same
+ * it was not, and its rows are kept; a damaged one is salvaged, and what
+ * that makes is taken in its place.  Of two files that hold the same
  * numbers the one that begins first is right, of the other what lies behind
  * is taken.
  */
@@ -23,14 +23,16 @@ struct pb_take {
 	uint64_t	 taken;		/* numbers up to this one are */
 	uint64_t	 last;		/* none above it is wanted */
 	const char	*who;		/* takes them, for the log */
-	/* A whole file: the rows are the callee's to keep or not. */
-	int		(*put)(struct pb_take *take, struct pb_survey *survey,
-			    struct pb_err *err);
-	void		*arg;
 	/* Results. */
-	struct pb_runs	 held;		/* free(3) held.at */
+	struct pb_survey *files;	/* rows of those taken, in order */
+	size_t		 count, cap;
+	struct pb_runs	 held;		/* their numbers */
 	uint64_t	 damaged;	/* files salvaged or set aside */
 };
+
+/* Forget the rows, whoever has put them into an index; the numbers stay. */
+void	pb_take_clear(struct pb_take *take);
+void	pb_take_finish(struct pb_take *take);
 
 /* The names of the stream's files in order, of two with one number the
  * sealed one first; what a salvage left is tidied up before.  free(3) it. */
@@ -42,10 +44,16 @@ int	pb_take_list(const struct pb_mend *mend,
 int	pb_take_file(struct pb_take *take, const struct pb_segment_name *name,
 	    struct pb_err *err);
 
-/* The same for one that is damaged, for the reason `why`: `aside` is where it
- * is as it was found. */
-int	pb_take_salvaged(struct pb_take *take,
-	    const struct pb_segment_name *name, const char *why,
+/*
+ * A segment that the index knows, `row`, whose file is damaged or gone, for
+ * the reason `why`.  As where the whole index is lost, the files have the
+ * word: whole blocks of its numbers are taken, whatever files they are in
+ * by now that no other row of `index` speaks of.  So nothing on disk has
+ * to say how far an earlier try has come.  `aside` is where the file is as it
+ * was found; "" where there is none.
+ */
+int	pb_take_known(struct pb_take *take, struct pb_index *index,
+	    const struct pb_segment_info *row, const char *why,
 	    char aside[static PATH_MAX], struct pb_err *err);
 
 /* Cut the file to `bytes`, sync it, and give it its sealed name, durably,

@@ -297,8 +297,6 @@ check_ages(struct verify *verify, struct pb_err *err)
 static int
 open_scratch(struct verify *verify, struct pb_err *err)
 {
-	static const char *const names[] = { "gaps/data.mdb",
-	    "gaps/lock.mdb", "gaps", "" };
 	const char *where = getenv("TMPDIR");
 	char dir[PATH_MAX], path[PATH_MAX + 16];
 	int rc = snprintf(dir, sizeof(dir), "%s/pb-verify-XXXXXX",
@@ -311,10 +309,7 @@ open_scratch(struct verify *verify, struct pb_err *err)
 	rc = mkdir(path, 0700) < 0 ? pb_err_sys(err, "make %s", path) :
 	    pb_index_open_named(&verify->scratch, dir, "gaps", SCRATCH_BYTES,
 	    err);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		if (unlink(path) < 0 && errno == EISDIR)
-			rmdir(path);
-	}
+	(void)rebuild_remove(path, NULL);
+	rmdir(dir);
 	return rc;
 }

@@ -26,8 +26,6 @@ struct verify_stream {
 	struct verify	*verify;
 	struct pb_stream_info info;
 	uint64_t	 packets, bytes, dropped;
-	uint64_t	 segments;
-	uint64_t	 file_bytes;
 	struct pb_runs	 held;
 };
 

@@ -78,8 +78,6 @@ verify_segment(struct verify_stream *stream,
 	stream->packets += row->packets;
 	stream->bytes += row->packet_bytes;
 	stream->dropped += check.dropped;
-	stream->segments++;
-	stream->file_bytes += row->bytes;
 	verify->sum->segments++;
 	verify->unsealed += !row->sealed;
 	verify->sum->packets += row->packets;

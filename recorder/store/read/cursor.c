@@ -34,6 +34,7 @@ struct pb_cursor {
 	struct pb_head		*head;
 	/* The bytes in hand: [file_at, file_at + len) of the segment. */
 	uint8_t			*buffer;
+	size_t			 room;		/* BUFFER_BYTES, mostly */
 	size_t			 len, at;
 	uint64_t		 file_at;
 	uint64_t		 known_end;	/* where blocks were read up to */
@@ -214,11 +215,15 @@ read_extent(struct pb_cursor *cursor, const struct pb_extent_info *extent,
 		    "extent at %llu ends before packet %llu",
 		    (unsigned long long)extent->offset,
 		    (unsigned long long)extent->last_seq), err);
-	if (end - from > BUFFER_BYTES)
+	if (end - from > PB_EXTENT_READ_MAX)
 		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
 		    "extent of %u bytes", extent->bytes);
-	if (cursor->buffer == NULL)
-		cursor->buffer = malloc(BUFFER_BYTES);
+	if (cursor->buffer == NULL || end - from > cursor->room) {
+		free(cursor->buffer);
+		cursor->room = end - from > BUFFER_BYTES ?
+		    PB_EXTENT_READ_MAX : BUFFER_BYTES;
+		cursor->buffer = malloc(cursor->room);
+	}
 	if (cursor->buffer == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	got = pb_pread_all(cursor->fd, cursor->buffer, (size_t)(end - from),

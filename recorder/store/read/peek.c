@@ -99,7 +99,7 @@ look(const struct place *place, const struct pb_extent_info *extent,
 	uint8_t *data;
 	int rc = 0;
 
-	if (extent->bytes > PB_EXTENT_BYTES_MAX + PB_PAGE_BYTES)
+	if (extent->bytes > PB_EXTENT_READ_MAX)
 		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
 		    "extent of %u bytes", extent->bytes);
 	data = malloc(extent->bytes + 1u);

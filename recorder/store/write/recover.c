@@ -11,7 +11,7 @@
  *                                 goes: its sender has it still
  *   file longer than the index    the whole blocks behind it are taken in
  *   file shorter than the index,  every whole block stays, what is missing
- *   rotten, or gone               becomes a gap, `damaged` (mend/retake.h)
+ *   rotten, or gone               becomes a gap, `damaged` (mend/take.h)
  *
  * After a power cut (another boot than the one that wrote) bytes behind
  * the durable end may be torn in the middle, not only at the end, and
@@ -31,7 +31,6 @@
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
-#include "recorder/store/mend/retake.h"
 #include "recorder/store/mend/take.h"
 #include "recorder/store/read/segment_file.h"
 #include "recorder/store/write/store_impl.h"
@@ -65,16 +64,17 @@ static int	last_extent(struct job *, struct pb_extent_info *,
 		    struct pb_err *);
 static int	scan(struct job *, struct pb_err *);
 static int	retake(struct job *, const char *, struct pb_err *);
-static int	lose(struct job *, const struct pb_retake *,
-		    const struct pb_run *, struct pb_err *);
+static int	lose(struct job *, const char *, const struct pb_run *,
+		    struct pb_err *);
 static int	seal_file(struct job *, struct pb_err *);
 static int	remove_file(struct job *, struct pb_err *);
-static int	commit(struct job *, const struct pb_retake *,
+static int	commit(struct job *, const struct pb_take *,
 		    struct pb_err *);
 static void	put_segment(struct job *, struct pb_mdb_txn *,
 		    struct pb_survey *, uint64_t);
 static void	put_holes(struct job *, struct pb_mdb_txn *,
 		    const struct pb_runs *);
+static struct pb_gap_info gap_of(const struct job *, const struct pb_run *);
 static int	drop_extents(struct job *, struct pb_mdb_txn *,
 		    struct pb_err *);
 static int	boot_before(struct pb_store *, uint64_t *, struct pb_err *);
@@ -312,57 +312,50 @@ static int
 retake(struct job *job, const char *why, struct pb_err *err)
 {
 	const struct pb_segment_info *row = &job->before;
-	struct pb_holes holes = { .next = row->first_seq,
-	    .end = row->last_seq };
-	struct pb_retake taken;
+	struct pb_take take = { .mend = &job->mend, .stream = &job->stream,
+	    .has_head = true, .taken = row->first_seq - 1,
+	    .last = row->last_seq, .who = "recovery" };
+	struct pb_holes holes = { .runs = &take.held,
+	    .next = row->first_seq, .end = row->last_seq };
+	uint64_t lost = 0;
+	char aside[PATH_MAX];
 	struct pb_run hole;
-	int rc = pb_retake(&taken, &job->mend, job->store->index, &job->stream,
-	    row, why, err);
+	int rc = pb_take_known(&take, job->store->index, row, why, aside, err);
 
-	holes.runs = &taken.held;
-	while (rc == 0 && pb_holes_next(&holes, &hole))
-		rc = lose(job, &taken, &hole, err);
+	while (rc == 0 && pb_holes_next(&holes, &hole)) {
+		lost += hole.last - hole.first + 1;
+		rc = lose(job, aside, &hole, err);
+	}
 	if (rc == 0)
-		rc = commit(job, &taken, err);
-	if (rc == 0 && taken.aside[0] != '\0')
+		rc = commit(job, &take, err);
+	if (rc == 0 && aside[0] != '\0')
 		pb_log(PB_LOG_ERROR, "recovery", "a damaged segment: %s "
 		    "stream=%s/%s first=%llu last=%llu kept=%llu lost=%llu "
 		    "aside=%s", why, job->stream.key.node,
 		    job->stream.key.interface,
 		    (unsigned long long)row->first_seq,
-		    (unsigned long long)row->last_seq,
-		    (unsigned long long)taken.packets, (unsigned long long)
-		    (row->last_seq - row->first_seq + 1 - taken.packets),
-		    taken.aside);
-	pb_retake_finish(&taken);
+		    (unsigned long long)row->last_seq, (unsigned long long)
+		    (row->last_seq - row->first_seq + 1 - lost),
+		    (unsigned long long)lost, aside);
+	pb_take_finish(&take);
 	return rc;
 }
 
 /* The journal has a gap before the index does. */
 static int
-lose(struct job *job, const struct pb_retake *taken,
-    const struct pb_run *hole, struct pb_err *err)
+lose(struct job *job, const char *aside, const struct pb_run *hole,
+    struct pb_err *err)
 {
 	const struct pb_stream_key *key = &job->stream.key;
-	struct pb_fact fact = {
-		.kind = PB_FACT_GAP,
-		.first = hole->first,
-		.last = hole->last,
-		.reason = PB_GAP_DAMAGED,
-		.time_ns = job->now_ns,
-	};
+	struct pb_gap_info gap = gap_of(job, hole);
+	struct pb_fact fact = pb_fact_of_gap(&gap);
+	bool gone = aside[0] == '\0';
 
-	if (taken->aside[0] != '\0')
-		pb_log(PB_LOG_ERROR, "store", "packets are lost stream=%s/%s "
-		    "first=%llu last=%llu aside=%s", key->node, key->interface,
-		    (unsigned long long)hole->first,
-		    (unsigned long long)hole->last, taken->aside);
-	else
-		pb_log(PB_LOG_ERROR, "recovery", "packets are lost, their "
-		    "file is gone stream=%s/%s first=%llu last=%llu",
-		    key->node, key->interface,
-		    (unsigned long long)hole->first,
-		    (unsigned long long)hole->last);
+	pb_log(PB_LOG_ERROR, gone ? "recovery" : "store", "packets are "
+	    "lost%s stream=%s/%s first=%llu last=%llu%s%s",
+	    gone ? ", their file is gone" : "", key->node, key->interface,
+	    (unsigned long long)hole->first, (unsigned long long)hole->last,
+	    gone ? "" : " aside=", aside);
 	return pb_journal_append(job->store->path, key, &fact, 1, err);
 }
 
@@ -408,7 +401,7 @@ remove_file(struct job *job, struct pb_err *err)
 
 /* What the file says, or, where it is damaged, what has been `taken`. */
 static int
-commit(struct job *job, const struct pb_retake *taken, struct pb_err *err)
+commit(struct job *job, const struct pb_take *taken, struct pb_err *err)
 {
 	const struct pb_open_info *open_row = job->open_row;
 	struct pb_segment_info *row = &job->survey.segment;
@@ -473,16 +466,26 @@ put_holes(struct job *job, struct pb_mdb_txn *txn, const struct pb_runs *held)
 {
 	struct pb_holes holes = { .runs = held,
 	    .next = job->before.first_seq, .end = job->before.last_seq };
-	struct pb_gap_info gap = { .stream = job->stream.id,
-	    .reason = PB_GAP_DAMAGED, .since_ns = job->now_ns };
 	struct pb_run hole;
 
 	while (pb_holes_next(&holes, &hole)) {
-		gap.first = hole.first;
-		gap.last = hole.last;
+		struct pb_gap_info gap = gap_of(job, &hole);
+
 		pb_index_cut_gaps(txn, gap.stream, gap.first, gap.last, true);
 		pb_index_add_gap(txn, &gap);
 	}
+}
+
+static struct pb_gap_info
+gap_of(const struct job *job, const struct pb_run *hole)
+{
+	return (struct pb_gap_info){
+		.stream = job->stream.id,
+		.first = hole->first,
+		.last = hole->last,
+		.reason = PB_GAP_DAMAGED,
+		.since_ns = job->now_ns,
+	};
 }
 
 /*
