@@ -36,7 +36,7 @@ struct pb_repair {
 typedef int preparer(struct pb_repair *, const struct pb_finding *,
     struct pb_err *);
 
-static preparer	prepare_journal, prepare;
+static preparer	rewrite, prepare;
 static int	each_finding(struct pb_repair *, preparer *, struct pb_err *);
 static int	damaged_gap(struct pb_repair *, const struct pb_finding *,
 		    struct pb_err *);
@@ -48,8 +48,6 @@ static int	held_by(struct pb_repair *, const struct pb_finding *,
 		    const struct pb_segment_info *, uint64_t *,
 		    struct pb_err *);
 static int	numbers_of(const char *, uint64_t, uint64_t *,
-		    struct pb_err *);
-static int	rewrite(struct pb_repair *, const struct pb_finding *,
 		    struct pb_err *);
 static int	collect_facts(struct pb_index *, const struct pb_stream_info *,
 		    struct pb_replay *, struct pb_err *);
@@ -122,7 +120,7 @@ pb_repair_finish(struct pb_repair *repair, struct pb_rebuild_sum *sum,
 	if (!repair->corrupt)
 		rc = pb_index_open(&repair->index, repair->opts->store, err);
 	if (rc == 0 && !repair->corrupt)
-		rc = each_finding(repair, prepare_journal, err);
+		rc = each_finding(repair, rewrite, err);
 	if (rc == 0 && !repair->corrupt)
 		rc = each_finding(repair, prepare, err);
 	pb_index_close(repair->index);
@@ -147,15 +145,6 @@ each_finding(struct pb_repair *repair, preparer *each, struct pb_err *err)
 		rc = each(repair, &finding, err);
 	}
 	return rc;
-}
-
-static int
-prepare_journal(struct pb_repair *repair, const struct pb_finding *finding,
-    struct pb_err *err)
-{
-	if (finding->flaw != PB_FLAW_JOURNAL)
-		return 0;
-	return rewrite(repair, finding, err);
 }
 
 static int
@@ -323,7 +312,8 @@ rewrite(struct pb_repair *repair, const struct pb_finding *finding,
     struct pb_err *err)
 {
 	struct pb_stream_info stream;
-	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
+	int rc = finding->flaw != PB_FLAW_JOURNAL ? 0 :
+	    pb_index_stream(repair->index, &finding->key, &stream, err);
 
 	return rc <= 0 ? rc : pb_repair_journal(repair->index,
 	    repair->opts->store, &stream, err);
