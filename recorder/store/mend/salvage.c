@@ -36,7 +36,7 @@ struct job {
 	const struct pb_mend	*mend;
 	const struct pb_stream_info *stream;
 	const struct pb_segment_name *file;
-	struct pb_head		*head;		/* of the runs; NULL: none yet */
+	struct pb_head		*head;		/* of the runs; or NULL */
 	struct pb_survey	 survey;
 	int			 fd;		/* the original */
 	uint64_t		 size;

@@ -37,8 +37,8 @@ struct pb_cursor {
 	size_t			 room;		/* BUFFER_BYTES, mostly */
 	size_t			 len, at;
 	uint64_t		 file_at;
-	uint64_t		 known_end;	/* where blocks were read up to */
-	uint64_t		 last_seq;	/* of the extent they are from */
+	uint64_t		 known_end;	/* blocks were read up to here */
+	uint64_t		 last_seq;	/* of their extent */
 };
 
 static int	step(struct pb_cursor *, struct pb_cursor_packet *,

@@ -125,8 +125,8 @@ look_through(const struct place *place, const struct pb_extent_info *extent,
 	if (rc < 0)
 		return rc;
 	if (pb_digest(data, extent->bytes) != extent->digest)
-		return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
-		    "extent at %" PRIu64 " does not match its digest",
+		return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64
+		    ": the extent at %" PRIu64 " does not match its digest",
 		    extent->segment_seq, extent->offset);
 	rc = scan(place, data, extent->bytes, out);
 	return rc >= 0 ? rc : pb_err_set(err, rc, "stream %s/%s: no whole "
