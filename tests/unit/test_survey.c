@@ -112,7 +112,7 @@ survey(struct pb_survey *out, const struct file *file, size_t len)
 	close(fd);
 }
 
-/* One behind the other, none too large, each with the digest of its bytes. */
+/* One behind the other, none too large but for a tail, each with the digest of its bytes. */
 static void
 check_extents(const struct pb_survey *s, const struct file *file)
 {
@@ -124,7 +124,8 @@ check_extents(const struct pb_survey *s, const struct file *file)
 		assert_int_equal(e->offset, at);
 		assert_int_equal(e->first_seq, seq);
 		assert_true(e->last_seq >= seq);
-		assert_true(e->bytes <= PB_EXTENT_BYTES_MAX);
+		assert_true(e->bytes <= (i + 1 < s->count ?
+		    PB_EXTENT_BYTES_MAX : PB_EXTENT_READ_MAX));
 		assert_int_equal(e->first_time, 1000 * seq);
 		assert_int_equal(e->last_time, 1000 * e->last_seq);
 		assert_int_equal(e->digest, pb_digest(file->bytes.data + at,
@@ -176,13 +177,39 @@ a_file_cut_anywhere_keeps_its_whole_blocks(void **state)
 		}
 		survey(&s, &file, cut);
 		assert_int_equal(s.segment.packets, last);
-		assert_true(s.good <= whole);
+		assert_int_equal(s.good, last > 0 ? whole : 0);
 		if (cut > whole)
 			assert_string_equal(s.why, "a block is cut short");
 		check_extents(&s, &file);
 		pb_survey_finish(&s);
 	}
 	pb_buf_finish(&file.bytes);
+}
+
+/* As an import leaves them: they fill what is left of a chunk. */
+static void
+blocks_behind_the_last_packet_are_kept_wherever_extents_end(void **state)
+{
+	(void)state;
+	for (uint32_t lead = 0; lead < 40000; lead += 4000) {
+		struct file file = { .seed = 1 };
+		struct pb_survey s;
+
+		pb_buf_init(&file.bytes, BYTES_MAX);
+		for (uint64_t seq = 1; seq <= 16; seq++)
+			add_packet(&file, seq, 60000 + lead / 16);
+		for (int i = 0; i < 60; i++) {
+			add_filler(&file, 4000);
+			/* A block that we do not know. */
+			file.bytes.data[file.end[file.blocks - 2]] = 0x77;
+		}
+		survey(&s, &file, file.bytes.len);
+		assert_null(s.why);
+		assert_int_equal(s.good, file.bytes.len);
+		check_extents(&s, &file);
+		pb_survey_finish(&s);
+		pb_buf_finish(&file.bytes);
+	}
 }
 
 static void
@@ -254,6 +281,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_block_of_a_large_file_is_in_one_extent),
 		cmocka_unit_test(a_file_cut_anywhere_keeps_its_whole_blocks),
+		cmocka_unit_test(
+		    blocks_behind_the_last_packet_are_kept_wherever_extents_end),
 		cmocka_unit_test(
 		    a_rotten_block_ends_what_is_kept_and_the_next_packet_is_found),
 		cmocka_unit_test(an_extent_is_read_as_one_however_large_it_is),

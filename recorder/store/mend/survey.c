@@ -40,6 +40,8 @@ static const char *cannot_follow(const struct pb_survey *,
 static bool	has_packets(const struct pb_survey *);
 static void	new_extent(struct pb_survey *, uint64_t);
 static bool	finish_extent(struct pb_survey *);
+static int	keep_tail(struct pb_survey *, int, uint64_t,
+		    struct pb_err *);
 static void	count_packet(struct pb_survey *, const struct pb_packet *,
 		    uint64_t);
 static void	add_drop(struct pb_survey *, uint64_t, uint64_t, uint64_t);
@@ -78,6 +80,7 @@ pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
     uint64_t limit, struct pb_err *err)
 {
 	struct pb_buf *window = &survey->window;
+	uint64_t end;
 	size_t size;
 	int rc;
 
@@ -95,10 +98,12 @@ pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
 		if (rc < 0)
 			return rc;
 	} while (take_window(survey, rc == 0));
+	end = survey->good;
 	if (!finish_extent(survey) || survey->failed)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
+	rc = survey->good < end ? keep_tail(survey, fd, end, err) : 0;
 	survey->segment.bytes = survey->good;
-	return 0;
+	return rc;
 }
 
 void
@@ -351,7 +356,7 @@ new_extent(struct pb_survey *survey, uint64_t offset)
 	};
 }
 
-/* An extent without packets is none: its bytes are cut with the tail. */
+/* An extent without packets is none: its bytes are no extent's. */
 static bool
 finish_extent(struct pb_survey *survey)
 {
@@ -371,6 +376,38 @@ finish_extent(struct pb_survey *survey)
 	    (extent->offset - survey->base), extent->bytes);
 	survey->extents[survey->count++] = *extent;
 	return true;
+}
+
+/*
+ * Where the last extent happened to end is no reason to lose the blocks
+ * behind its last packet: up to `end` they are its.
+ */
+static int
+keep_tail(struct pb_survey *survey, int fd, uint64_t end, struct pb_err *err)
+{
+	struct pb_buf *window = &survey->window;
+	struct pb_extent_info *last;
+	size_t bytes;
+	ssize_t got;
+
+	if (survey->count == 0)
+		return 0;
+	last = &survey->extents[survey->count - 1];
+	bytes = (size_t)(end - last->offset);
+	if (last->offset + last->bytes != survey->good ||
+	    bytes > PB_EXTENT_READ_MAX)
+		return 0;
+	pb_buf_clear(window);
+	if (pb_buf_reserve(window, bytes) == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	got = read_some(window->data, fd, last->offset, bytes,
+	    &survey->unread, err);
+	if (got < 0 || (size_t)got < bytes)
+		return got < 0 ? (int)got : 0;
+	last->bytes = (uint32_t)bytes;
+	last->digest = pb_digest(window->data, bytes);
+	survey->good = end;
+	return 0;
 }
 
 static void

@@ -64,7 +64,8 @@ void	pb_survey_reset(struct pb_survey *survey);
 
 /*
  * Read `fd` from `offset` to `limit`.  An extent without packets is none:
- * its bytes are not kept.  segment.bytes becomes `good`.  Errors are the
+ * blocks behind the last packet belong to the extent before, and where there
+ * is none they are not kept.  segment.bytes becomes `good`.  Errors are the
  * disk's or memory's; rot is told in `why`, a file that ends too early by
  * `good` alone.  What a bad sector holds is read as zeros.
  */
