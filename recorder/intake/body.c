@@ -548,6 +548,7 @@ next_chunk(struct walk *walk, size_t bytes)
 		build->first_chunk = chunk;
 	build->last_chunk = chunk;
 	chunk->next = NULL;
+	chunk->head = pb_head_ref(build->head);
 	walk->cut = false;
 	if (walk->scratch->waiting.len + bytes > chunk->cap)
 		drop_waiting(walk);

@@ -56,7 +56,7 @@ struct pb_body_build {
 	void		*arg;
 	/* Set by the call. */
 	struct pb_chunk	*first_chunk;	/* linked by next, in order; each
-					 * one run's, without head or
+					 * one run's, with `head`, without
 					 * stream.  On error too: the
 					 * caller takes them back. */
 	struct pb_chunk	*last_chunk;

@@ -356,6 +356,7 @@ submit_some(struct pb_intake *intake, struct pb_load *load,
 		}
 		*at = chunk->next;
 		chunk->stream = entry->stream;
+		pb_head_unref(chunk->head);
 		chunk->head = pb_head_ref(head);
 		parcel->load = load;
 		parcel->unsettled = late || chunk->gap != 0;

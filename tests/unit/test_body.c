@@ -152,6 +152,7 @@ expect_packets(const struct result *r, uint64_t first, int hops)
 		assert_int_equal(c->tally.first_time, BODY_TIME(c->first_seq));
 		assert_int_equal(c->tally.last_time, BODY_TIME(c->last_seq));
 		assert_true(c->len <= c->cap);
+		assert_ptr_equal(c->head, r->build.head);
 	}
 	return seq - first;
 }

@@ -33,7 +33,8 @@ pb_fill_room(const struct pb_chunk *chunk)
 
 /*
  * An Enhanced Packet Block of `len` bytes stands at pb_fill_at(): it is the
- * chunk's next packet, number `seq`.  Numbers ascend by one.
+ * chunk's next packet, number `seq`.  Numbers ascend by one; the chunk has
+ * its head, which tells the link type.
  */
 static inline void
 pb_fill_packet(struct pb_chunk *chunk, size_t len, uint64_t seq,
