@@ -51,14 +51,15 @@ pb_err_sys(struct pb_err *err, const char *fmt, ...)
 }
 
 int
-pb_err_prefix(struct pb_err *err, const char *fmt, ...)
+pb_err_prefix(struct pb_err *err, int code, const char *fmt, ...)
 {
 	char context[PB_ERR_TEXT_MAX / 2];
 	size_t len, kept;
 	va_list ap;
 
 	if (err == NULL)
-		return PB_ESYS;
+		return code;
+	err->code = code;
 	va_start(ap, fmt);
 	vsnprintf(context, sizeof(context) - 2, fmt, ap);
 	va_end(ap);
@@ -71,7 +72,7 @@ pb_err_prefix(struct pb_err *err, const char *fmt, ...)
 	memmove(err->text + len, err->text, kept);
 	memcpy(err->text, context, len);
 	err->text[len + kept] = '\0';
-	return err->code;
+	return code;
 }
 
 static int

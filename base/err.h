@@ -51,8 +51,9 @@ int	pb_err_set(struct pb_err *err, int code, const char *fmt, ...)
 int	pb_err_sys(struct pb_err *err, const char *fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
 
-/* Put "context: " before the text of `err`; returns err->code. */
-int	pb_err_prefix(struct pb_err *err, const char *fmt, ...)
-	    __attribute__((format(printf, 2, 3)));
+/* Put "context: " before the text of `err` (NULL is allowed), which is of
+ * the failure `code`; returns that. */
+int	pb_err_prefix(struct pb_err *err, int code, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -180,8 +180,7 @@ take_first(void *opts, const char *text, struct pb_err *err)
 
 	if (pb_parse_u64(text, 1, INT64_MAX, &request->which.first, err) == 0)
 		return 0;
-	err->code = PB_EINVAL;
-	return pb_err_prefix(err, "--first");
+	return pb_err_prefix(err, PB_EINVAL, "--first");
 }
 
 /* PB_EXIT_OK, or PB_EXIT_USAGE after saying what is wrong. */

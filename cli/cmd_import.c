@@ -275,7 +275,7 @@ one_file(struct import *import, struct pb_err *err)
 	if (rc == 0) {
 		rc = pb_importer_end(import->importer, err);
 		if (rc < 0)
-			pb_err_prefix(err, "%s", input->name);
+			pb_err_prefix(err, rc, "%s", input->name);
 	}
 	pb_importer_result(import->importer, result);
 	pb_importer_destroy(import->importer);

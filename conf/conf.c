@@ -285,10 +285,10 @@ complain(struct load *load, unsigned line, const char *key)
 	load->rc = load->err.code;
 	load->rc_line = load->line;
 	if (!load->open)
-		pb_err_prefix(&load->err, "%s:%u", load->path, line);
+		pb_err_prefix(&load->err, load->rc, "%s:%u", load->path, line);
 	else
-		pb_err_prefix(&load->err, "%s:%u: [%s]%s%s", load->path, line,
-		    load->title, key == NULL ? "" : " ",
+		pb_err_prefix(&load->err, load->rc, "%s:%u: [%s]%s%s",
+		    load->path, line, load->title, key == NULL ? "" : " ",
 		    key == NULL ? "" : key);
 	return load->rc;
 }

@@ -100,7 +100,7 @@ pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
 	if (rc >= 0)
 		rc = pb_retention_check(conf, err);
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", conf->file);
+		return pb_err_prefix(err, rc, "%s", conf->file);
 	*err = note;
 	return note.code != 0;
 }

@@ -329,7 +329,8 @@ read_from(int fd, uint64_t segment_seq, uint64_t offset, size_t len,
 		    len, offset);
 	got = pb_pread_all(fd, room, len, offset, err);
 	if (got < 0)
-		return pb_err_prefix(err, "segment %020" PRIu64, segment_seq);
+		return pb_err_prefix(err, (int)got, "segment %020" PRIu64,
+		    segment_seq);
 	if ((size_t)got < len)
 		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
 		    "shorter than its index says: %zu bytes at %" PRIu64 " are "
@@ -371,7 +372,7 @@ pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
 	}
 	close(h.fd);
 	if (rc < 0)
-		return pb_err_prefix(err, "dead letter %020" PRIu64,
+		return pb_err_prefix(err, rc, "dead letter %020" PRIu64,
 		    letter->segment_seq);
 	*out = (struct pb_piece){ .kind = PB_PIECE_PACKETS, .first = from,
 	    .last = h.to, .segment_seq = letter->segment_seq,

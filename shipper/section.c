@@ -220,7 +220,7 @@ read_exact(int fd, const struct pb_piece *piece, uint8_t *to, size_t len,
 	ssize_t got = pb_pread_all(fd, to, len, offset, err);
 
 	if (got < 0)
-		return pb_err_prefix(err, "segment %020" PRIu64,
+		return pb_err_prefix(err, (int)got, "segment %020" PRIu64,
 		    piece->segment_seq);
 	if ((size_t)got < len)
 		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "

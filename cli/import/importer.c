@@ -287,7 +287,7 @@ begin_stream(struct pb_importer *importer, struct pb_import_stream *stream,
 		rc = pb_import_stream_begin(stream, &importer->opts,
 		    importer->result.streams, &importer->shb, err);
 	if (rc == PB_ELIMIT || rc == PB_EFORMAT)
-		return pb_err_prefix(err, "offset %" PRIu64, event->offset);
+		return pb_err_prefix(err, rc, "offset %" PRIu64, event->offset);
 	if (rc == 0)
 		importer->result.streams++;
 	return rc;

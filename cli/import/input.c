@@ -96,7 +96,7 @@ pb_input_read(struct pb_input *input, const struct pb_input_calls *calls,
 	if (rc == 0)
 		rc = read_events(&window, calls, err);
 	if (rc < 0)
-		pb_err_prefix(err, "%s", input->name);
+		pb_err_prefix(err, rc, "%s", input->name);
 	input->known = input->known || rc == 0;
 	if (rc == 0)
 		input->end = window.offset;
@@ -227,8 +227,8 @@ spool_all(struct pb_input *input, int fd, uint8_t *piece, struct pb_err *err)
 		rc = pb_pwrite_all(input->fd, piece, (size_t)n,
 		    input->size, err);
 		if (rc < 0)
-			return pb_err_prefix(err, "%s: copy it to a temporary "
-			    "file", input->name);
+			return pb_err_prefix(err, rc, "%s: copy it to a "
+			    "temporary file", input->name);
 		input->size += (uint64_t)n;
 	}
 }

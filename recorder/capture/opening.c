@@ -51,7 +51,7 @@ pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
 	else if (capture->filter[0] != '\0')
 		rc = check_filter(capture, ms, err);
 	if (rc != 0)
-		pb_err_prefix(err, "[capture %s]", capture->interface);
+		pb_err_prefix(err, rc, "[capture %s]", capture->interface);
 	return rc;
 }
 
@@ -206,7 +206,8 @@ open_group(struct opening *opening)
 		rc = PB_ESYS;	/* the group is not to blame */
 	pb_handles_close(&opening->handles);
 	if (rc != PB_EINVAL)
-		return pb_err_prefix(&opening->err, "interface %s", interface);
+		return pb_err_prefix(&opening->err, opening->err.code,
+		    "interface %s", interface);
 	return one_handle(opening, opening->err.text);
 }
 

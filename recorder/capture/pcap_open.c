@@ -250,7 +250,8 @@ take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
 	rc = pb_linktype_of_dlt(pcap_datalink(out->pcap), &out->linktype,
 	    err);
 	if (rc < 0)
-		return pb_err_prefix(err, "interface %s", capture->interface);
+		return pb_err_prefix(err, rc, "interface %s",
+		    capture->interface);
 	rc = set_filter(out, capture, filter, err);
 	if (rc < 0)
 		return rc;
@@ -341,7 +342,8 @@ compile_live(pcap_t *pcap, const struct pb_conf_capture *capture,
 	rc = pb_filter_create_live(&filter->filter, capture->filter, pcap,
 	    err);
 	if (rc == PB_EINVAL)
-		return pb_err_prefix(err, "interface %s", capture->interface);
+		return pb_err_prefix(err, rc, "interface %s",
+		    capture->interface);
 	filter->live = rc == 0;
 	return rc;
 }

@@ -74,7 +74,7 @@ pb_ingest_check(const struct pb_conf *conf, struct pb_err *err)
 		return 0;
 	rc = pb_tls_init(&tls, &conf->listen.tls, err);
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", conf->file);
+		return pb_err_prefix(err, rc, "%s", conf->file);
 	pb_tls_finish(&tls);
 	return 0;
 }

@@ -360,7 +360,7 @@ parse_asker(struct pb_request *request, const struct pb_request_head *head,
 {
 	if (request->route.kind == PB_ROUTE_STREAM && head->at != NULL &&
 	    pb_parse_u64(head->at, 1, PB_SEQ_MAX, &request->load.at, err) < 0)
-		return pb_err_prefix(err, "at");
+		return pb_err_prefix(err, PB_EINVAL, "at");
 	if (request->route.key.epoch == 0 || head->sender == NULL ||
 	    (strlen(head->sender) == SENDER_DIGITS &&
 	    pb_parse_hex64(head->sender, &request->load.sender, NULL) == 0 &&
@@ -381,7 +381,8 @@ parse_claims(struct pb_request *request, const struct pb_request_head *head,
 	    &request->first, err) < 0) ||
 	    (request->has_last && pb_parse_u64(head->last, 1, PB_SEQ_MAX,
 	    &request->last, err) < 0))
-		return pb_err_prefix(err, "PB-First and PB-Last");
+		return pb_err_prefix(err, PB_EINVAL,
+		    "PB-First and PB-Last");
 	if (request->has_first && request->has_last &&
 	    request->first > request->last)
 		return pb_err_set(err, PB_EINVAL, "PB-First %" PRIu64 " is "

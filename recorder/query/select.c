@@ -43,8 +43,7 @@ pb_select_after(struct pb_select *select, const char *text, uint64_t now_ns,
 {
 	if (pb_parse_time(text, now_ns, &select->range.after_ns, err) == 0)
 		return 0;
-	err->code = PB_EINVAL;
-	return pb_err_prefix(err, "--after");
+	return pb_err_prefix(err, PB_EINVAL, "--after");
 }
 
 int
@@ -53,8 +52,7 @@ pb_select_before(struct pb_select *select, const char *text, uint64_t now_ns,
 {
 	if (pb_parse_time(text, now_ns, &select->range.before_ns, err) == 0)
 		return 0;
-	err->code = PB_EINVAL;
-	return pb_err_prefix(err, "--before");
+	return pb_err_prefix(err, PB_EINVAL, "--before");
 }
 
 int
@@ -90,8 +88,7 @@ pb_select_limit(struct pb_select *select, const char *text,
 {
 	if (pb_parse_u64(text, 0, UINT64_MAX, &select->limit, err) == 0)
 		return 0;
-	err->code = PB_EINVAL;
-	return pb_err_prefix(err, "--limit");
+	return pb_err_prefix(err, PB_EINVAL, "--limit");
 }
 
 bool

@@ -188,7 +188,7 @@ pb_journal_read(const char *store, const struct pb_stream_key *key,
 		return pb_err_sys(err, "open %s", path);
 	rc = read_lines(&reader, err);
 	close(reader.fd);
-	return rc < 0 ? pb_err_prefix(err, "%s", path) : rc;
+	return rc < 0 ? pb_err_prefix(err, rc, "%s", path) : rc;
 }
 
 uint64_t
@@ -254,7 +254,7 @@ append_text(int fd, const char *path, const struct pb_buf *text,
 	int rc = cut_torn(fd, &end, err);
 
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", path);
+		return pb_err_prefix(err, rc, "%s", path);
 	rc = pb_pwrite_all(fd, text->data, text->len, end, err);
 	if (rc == 0 && fdatasync(fd) < 0)
 		rc = pb_err_sys(err, "sync");
@@ -262,9 +262,9 @@ append_text(int fd, const char *path, const struct pb_buf *text,
 		return 0;
 	/* As it was, as far as that is possible now. */
 	if (ftruncate(fd, (off_t)end) < 0)
-		return pb_err_prefix(err, "%s (and it cannot be cut back)",
+		return pb_err_prefix(err, rc, "%s (and it cannot be cut back)",
 		    path);
-	return pb_err_prefix(err, "%s", path);
+	return pb_err_prefix(err, rc, "%s", path);
 }
 
 /* The end of the last whole line; what a crash left behind it goes. */

@@ -378,7 +378,7 @@ write_run(struct job *job, const struct run *run, const char *path,
 	rc = write_file(job, run, fd, err);
 	close(fd);
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", hidden);
+		return pb_err_prefix(err, rc, "%s", hidden);
 	if (pb_below_rename(hidden, path, 0) < 0)
 		return pb_err_sys(err, "rename %s", hidden);
 	return 0;

@@ -323,7 +323,7 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
 	rc = pb_survey_read(survey, check->fd, extent->offset,
 	    extent->offset + extent->bytes, err);
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", check->where.path);
+		return pb_err_prefix(err, rc, "%s", check->where.path);
 	check->told_drops += survey->dropped;
 	verify->done += extent->bytes;
 	if (verify->opts->progress != NULL)

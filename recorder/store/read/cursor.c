@@ -246,9 +246,9 @@ read_extent(struct pb_cursor *cursor, const struct pb_extent_info *extent,
 static int
 name_segment(const struct pb_cursor *cursor, int rc, struct pb_err *err)
 {
-	pb_err_prefix(err, "stream %s/%s, segment %llu", cursor->key.node,
-	    cursor->key.interface, (unsigned long long)cursor->segment_seq);
-	return rc;
+	return pb_err_prefix(err, rc, "stream %s/%s, segment %llu",
+	    cursor->key.node, cursor->key.interface,
+	    (unsigned long long)cursor->segment_seq);
 }
 
 /* The first extent at or behind the position that the range touches. */

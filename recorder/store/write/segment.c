@@ -167,7 +167,7 @@ pb_segment_append(struct pb_segment *segment, struct pb_chunk *chunk,
 	    chunk->digested == chunk->len ? &chunk->digest : NULL,
 	    chunk->tally.last_time, err);
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", segment->path);
+		return pb_err_prefix(err, rc, "%s", segment->path);
 	pb_extent_count(&segment->now.extent, chunk->last_seq, &chunk->tally);
 	pb_segment_count(&segment->now.row, chunk->last_seq, &chunk->tally);
 	return 0;
@@ -186,7 +186,7 @@ pb_segment_close_stats(struct pb_segment *segment,
 	/* What packets there are comes first: they must not fail with it. */
 	rc = write_gathered(segment, err);
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", segment->path);
+		return pb_err_prefix(err, rc, "%s", segment->path);
 	/* The last extent grows by it, also where it was committed. */
 	if (segment->count == 0)
 		segment->extents[segment->count++] = segment->now.extent;
@@ -204,7 +204,7 @@ pb_segment_close_stats(struct pb_segment *segment,
 		return 0;
 	/* The packets before it stay: no rollback cuts what it left. */
 	cut(segment, NULL);
-	return pb_err_prefix(err, "%s", segment->path);
+	return pb_err_prefix(err, rc, "%s", segment->path);
 }
 
 void
@@ -221,7 +221,7 @@ pb_segment_sync(struct pb_segment *segment, struct pb_err *err)
 	int rc = write_gathered(segment, err);
 
 	if (rc < 0)
-		return pb_err_prefix(err, "%s", segment->path);
+		return pb_err_prefix(err, rc, "%s", segment->path);
 	rc = cut(segment, err);
 	if (rc == 0 && fdatasync(segment->fd) < 0)
 		rc = pb_err_sys(err, "sync %s", segment->path);
@@ -384,7 +384,7 @@ make_file(struct pb_segment *segment, const char *hidden,
 		return pb_err_sys(err, "make %s", hidden);
 	rc = pb_pwrite_all(segment->fd, header->data, header->len, 0, err);
 	if (rc < 0)
-		pb_err_prefix(err, "%s", hidden);
+		pb_err_prefix(err, rc, "%s", hidden);
 	/* The header must be there whenever the name is: sync first. */
 	if (rc == 0 && fdatasync(segment->fd) < 0)
 		rc = pb_err_sys(err, "sync %s", hidden);
