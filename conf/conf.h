@@ -21,6 +21,16 @@
 #define PB_CONF_LIST_MAX	1024	/* bytes of a list of globs */
 #define PB_CONF_VALUE_MAX	4096	/* bytes of any value */
 
+/* Sections, by what they are about. */
+enum pb_conf_kind {
+	PB_CONF_NODE,
+	PB_CONF_STORE,
+	PB_CONF_CAPTURE,
+	PB_CONF_LISTEN,
+	PB_CONF_UPSTREAM,
+	PB_CONF_KINDS,		/* how many */
+};
+
 struct pb_conf_tls {
 	bool	off;			/* `tls = off`, spelled out */
 	char	cert[PATH_MAX];		/* PEM files */
@@ -85,8 +95,10 @@ struct pb_conf {
 		uint64_t flush_interval_ms;	/* 100 ms */
 		uint64_t retain_size;		/* 0: no bound */
 		uint64_t retain_age_ms;		/* 0: no bound */
-		uint64_t min_free_bytes;	/* of this and the next, */
-		unsigned min_free_percent;	/* one is 0; 5 % */
+		struct pb_min_free {		/* one of them is 0 */
+			uint64_t bytes;
+			unsigned percent;	/* 5 */
+		} min_free;
 		uint64_t index_size;		/* LMDB map, 16 GiB */
 	} store;
 	struct pb_conf_listen listen;
@@ -109,6 +121,14 @@ int	pb_conf_for_store(struct pb_conf **out, const char *store,
 	    struct pb_err *err);
 
 void	pb_conf_destroy(struct pb_conf *conf);
+
+/*
+ * Do two sections of a kind say the same?  `fixed`: as far as a program that
+ * runs takes nothing else over, by the table of keys.  Their names are the
+ * caller's to compare.
+ */
+bool	pb_conf_same(enum pb_conf_kind kind, const void *a, const void *b,
+	    bool fixed);
 
 /* The section [upstream NAME], or NULL. */
 const struct pb_conf_upstream *pb_conf_upstream(const struct pb_conf *conf,

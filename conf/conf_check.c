@@ -68,7 +68,7 @@ check_retention(const struct pb_store_conf *store, const char **key,
 		    "what a segment holds is older when it is sealed; write "
 		    "at least segment_age, or 0 for no bound");
 	}
-	if (store->min_free_percent >= 100) {
+	if (store->min_free.percent >= 100) {
 		*key = "min_free";
 		return pb_err_set(err, PB_EINVAL, "all of the file system: "
 		    "nothing could be stored; write less, like 5%%");

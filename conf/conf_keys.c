@@ -13,7 +13,9 @@
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define FIELD(type, member)						\
-	offsetof(struct type, member), sizeof(((struct type *)0)->member)
+	.offset = offsetof(struct type, member),			\
+	.room = sizeof(((struct type *)0)->member)
+#define RESTART	.restart = true
 
 /* `*out` is written where the text is good; base/text.h. */
 typedef int scalar(const char *, uint64_t *, struct pb_err *);
@@ -33,122 +35,117 @@ static int	title_upstream(void *, const char *, struct pb_err *);
 static bool	next_item(const char **, const char **, size_t *);
 static bool	is_port(const char *);
 
+/* A row says what it needs to; a field that it does not name is not set. */
 static const struct pb_conf_key node_keys[] = {
-	{ "name", parse_name, FIELD(pb_node_conf, name), NULL, NULL, NULL },
+	{ "name", parse_name, FIELD(pb_node_conf, name), RESTART },
 	{ "description", parse_text, FIELD(pb_node_conf, description),
-	    NULL, NULL, NULL },
+	    RESTART },
 	/* 32473 is reserved for examples: RFC 5612. */
-	{ "pen", parse_number, FIELD(pb_node_conf, pen),
-	    "32473", "1", "4294967295" },
+	{ "pen", parse_number, FIELD(pb_node_conf, pen), RESTART,
+	    .fallback = "32473", .min = "1", .max = "4294967295" },
 };
 
 static const struct pb_conf_key store_keys[] = {
-	{ "path", parse_path, FIELD(pb_store_conf, path), NULL, NULL, NULL },
+	{ "path", parse_path, FIELD(pb_store_conf, path), RESTART },
 	{ "segment_size", parse_size, FIELD(pb_store_conf, segment_size),
-	    "256MiB", "1MiB", "4GiB" },
+	    RESTART, .fallback = "256MiB", .min = "1MiB", .max = "4GiB" },
 	{ "segment_age", parse_span, FIELD(pb_store_conf, segment_age_ms),
-	    "60s", "1s", NULL },
+	    RESTART, .fallback = "60s", .min = "1s" },
 	{ "flush_interval", parse_span,
-	    FIELD(pb_store_conf, flush_interval_ms),
-	    "100ms", "1ms", "10s" },
+	    FIELD(pb_store_conf, flush_interval_ms), RESTART,
+	    .fallback = "100ms", .min = "1ms", .max = "10s" },
 	{ "retain_size", parse_size, FIELD(pb_store_conf, retain_size),
-	    "0", NULL, NULL },
+	    .fallback = "0" },
 	{ "retain_age", parse_span, FIELD(pb_store_conf, retain_age_ms),
-	    "0", NULL, NULL },
-	/* It fills two fields, hence the whole section. */
-	{ "min_free", parse_min_free, 0, sizeof(struct pb_store_conf),
-	    "5%", NULL, NULL },
+	    .fallback = "0" },
+	{ "min_free", parse_min_free, FIELD(pb_store_conf, min_free),
+	    .fallback = "5%" },
+	/* A larger one is taken over. */
 	{ "index_size", parse_size, FIELD(pb_store_conf, index_size),
-	    "16GiB", "1MiB", "16TiB" },
+	    RESTART, .fallback = "16GiB", .min = "1MiB", .max = "16TiB" },
 };
 
 static const struct pb_conf_key capture_keys[] = {
-	{ "description", parse_text, FIELD(pb_conf_capture, description),
-	    NULL, NULL, NULL },
-	{ "filter", parse_text, FIELD(pb_conf_capture, filter),
-	    NULL, NULL, NULL },
+	{ "description", parse_text, FIELD(pb_conf_capture, description) },
+	{ "filter", parse_text, FIELD(pb_conf_capture, filter) },
 	/* libpcap's largest, MAXIMUM_SNAPLEN. */
 	{ "snaplen", parse_number, FIELD(pb_conf_capture, snaplen),
-	    "262144", "1", "262144" },
+	    .fallback = "262144", .min = "1", .max = "262144" },
 	/* libpcap keeps the number of bytes in an int. */
 	{ "buffer", parse_size, FIELD(pb_conf_capture, buffer),
-	    "64MiB", "1MiB", "2GiB" },
+	    .fallback = "64MiB", .min = "1MiB", .max = "2GiB" },
 	/* PB_CAPTURE_THREADS_MAX. */
 	{ "threads", parse_number, FIELD(pb_conf_capture, threads),
-	    "1", "1", "32" },
+	    .fallback = "1", .min = "1", .max = "32" },
 	{ "promiscuous", parse_yes_no, FIELD(pb_conf_capture, promiscuous),
-	    "yes", NULL, NULL },
+	    .fallback = "yes" },
 	{ "timestamp_type", parse_word,
-	    FIELD(pb_conf_capture, timestamp_type), NULL, NULL, NULL },
-	{ "trailers", parse_later, 0, 0, "none", NULL, NULL },
-	{ "timestamp_from", parse_later, 0, 0, "capture", NULL, NULL },
-	{ "forward", parse_later, 0, 0, "", NULL, NULL },
+	    FIELD(pb_conf_capture, timestamp_type) },
+	{ "trailers", parse_later, .fallback = "none" },
+	{ "timestamp_from", parse_later, .fallback = "capture" },
+	{ "forward", parse_later, .fallback = "" },
 };
 
 static const struct pb_conf_key listen_keys[] = {
-	{ "address", parse_address, FIELD(pb_conf_listen, address),
-	    NULL, NULL, NULL },
-	{ "tls", parse_tls, FIELD(pb_conf_listen, tls.off),
-	    NULL, NULL, NULL },
-	{ "tls_cert", parse_path, FIELD(pb_conf_listen, tls.cert),
-	    NULL, NULL, NULL },
-	{ "tls_key", parse_path, FIELD(pb_conf_listen, tls.key),
-	    NULL, NULL, NULL },
-	{ "tls_ca", parse_path, FIELD(pb_conf_listen, tls.ca),
-	    NULL, NULL, NULL },
-	{ "allow", parse_allow, FIELD(pb_conf_listen, allow),
-	    "*, relay:*", NULL, NULL },
-	/* PB_BODY_BYTES_MAX of recorder/ingest. */
-	{ "body_max", parse_size, FIELD(pb_conf_listen, body_max),
-	    "16MiB", "64KiB", "64MiB" },
+	{ "address", parse_address, FIELD(pb_conf_listen, address), RESTART },
+	{ "tls", parse_tls, FIELD(pb_conf_listen, tls.off), RESTART },
+	{ "tls_cert", parse_path, FIELD(pb_conf_listen, tls.cert), RESTART },
+	{ "tls_key", parse_path, FIELD(pb_conf_listen, tls.key), RESTART },
+	{ "tls_ca", parse_path, FIELD(pb_conf_listen, tls.ca), RESTART },
+	{ "allow", parse_allow, FIELD(pb_conf_listen, allow), RESTART,
+	    .fallback = "*, relay:*" },
+	/* PB_BODY_BYTES_MAX of recorder/intake. */
+	{ "body_max", parse_size, FIELD(pb_conf_listen, body_max), RESTART,
+	    .fallback = "16MiB", .min = "64KiB", .max = "64MiB" },
 	/* The least holds the largest body there can be. */
 	{ "memory_max", parse_size, FIELD(pb_conf_listen, memory_max),
-	    "128MiB", "64MiB", "1TiB" },
+	    RESTART, .fallback = "128MiB", .min = "64MiB", .max = "1TiB" },
 	{ "connections_max", parse_number,
-	    FIELD(pb_conf_listen, connections_max), "2048", "1", "65536" },
+	    FIELD(pb_conf_listen, connections_max), RESTART,
+	    .fallback = "2048", .min = "1", .max = "65536" },
 	{ "connections_per_peer", parse_number,
-	    FIELD(pb_conf_listen, connections_per_peer),
-	    "256", "0", "65536" },
+	    FIELD(pb_conf_listen, connections_per_peer), RESTART,
+	    .fallback = "256", .min = "0", .max = "65536" },
 	{ "head_timeout", parse_span,
-	    FIELD(pb_conf_listen, head_timeout_ms), "10s", "1s", "1h" },
+	    FIELD(pb_conf_listen, head_timeout_ms), RESTART,
+	    .fallback = "10s", .min = "1s", .max = "1h" },
 	{ "idle_timeout", parse_span,
-	    FIELD(pb_conf_listen, idle_timeout_ms), "30s", "1s", "1h" },
+	    FIELD(pb_conf_listen, idle_timeout_ms), RESTART,
+	    .fallback = "30s", .min = "1s", .max = "1h" },
 	{ "body_rate_min", parse_rate, FIELD(pb_conf_listen, body_rate_min),
-	    "8kbit", NULL, "1Gbit" },
-	{ "hold", parse_span, FIELD(pb_conf_listen, hold_ms),
-	    "5s", "100ms", "1m" },
+	    RESTART, .fallback = "8kbit", .max = "1Gbit" },
+	{ "hold", parse_span, FIELD(pb_conf_listen, hold_ms), RESTART,
+	    .fallback = "5s", .min = "100ms", .max = "1m" },
 };
 
 static const struct pb_conf_key upstream_keys[] = {
-	{ "url", parse_url, FIELD(pb_conf_upstream, url), NULL, NULL, NULL },
-	{ "tls", parse_tls, FIELD(pb_conf_upstream, tls.off),
-	    NULL, NULL, NULL },
-	{ "tls_cert", parse_path, FIELD(pb_conf_upstream, tls.cert),
-	    NULL, NULL, NULL },
-	{ "tls_key", parse_path, FIELD(pb_conf_upstream, tls.key),
-	    NULL, NULL, NULL },
-	{ "tls_ca", parse_path, FIELD(pb_conf_upstream, tls.ca),
-	    NULL, NULL, NULL },
+	{ "url", parse_url, FIELD(pb_conf_upstream, url) },
+	{ "tls", parse_tls, FIELD(pb_conf_upstream, tls.off) },
+	{ "tls_cert", parse_path, FIELD(pb_conf_upstream, tls.cert) },
+	{ "tls_key", parse_path, FIELD(pb_conf_upstream, tls.key) },
+	{ "tls_ca", parse_path, FIELD(pb_conf_upstream, tls.ca) },
 	{ "streams", parse_streams, FIELD(pb_conf_upstream, streams),
-	    "*", NULL, NULL },
+	    .fallback = "*" },
 	{ "retry_for", parse_span, FIELD(pb_conf_upstream, retry_for_ms),
-	    "1h", NULL, NULL },
+	    .fallback = "1h" },
 	{ "dead_letters_max", parse_size,
-	    FIELD(pb_conf_upstream, dead_letters_max), "50GiB", NULL, NULL },
+	    FIELD(pb_conf_upstream, dead_letters_max), .fallback = "50GiB" },
 	{ "dead_letters_age", parse_span,
-	    FIELD(pb_conf_upstream, dead_letters_age_ms), "30d", NULL, NULL },
+	    FIELD(pb_conf_upstream, dead_letters_age_ms), .fallback = "30d" },
 	{ "requeue", parse_requeue, FIELD(pb_conf_upstream, requeue_manual),
-	    "auto", NULL, NULL },
+	    .fallback = "auto" },
 	{ "window", parse_size, FIELD(pb_conf_upstream, window),
-	    "64MiB", "1MiB", NULL },
+	    .fallback = "64MiB", .min = "1MiB" },
 	{ "rate_limit", parse_rate, FIELD(pb_conf_upstream, rate_limit),
-	    "0", NULL, NULL },
+	    .fallback = "0" },
 	{ "compress", parse_compress, FIELD(pb_conf_upstream, compress_zstd),
-	    "none", NULL, NULL },
+	    .fallback = "none" },
 	{ "connect_timeout", parse_span,
-	    FIELD(pb_conf_upstream, connect_timeout_ms), "10s", "1s", "1h" },
+	    FIELD(pb_conf_upstream, connect_timeout_ms),
+	    .fallback = "10s", .min = "1s", .max = "1h" },
 	{ "answer_timeout", parse_span,
-	    FIELD(pb_conf_upstream, answer_timeout_ms), "60s", "1s", "1h" },
+	    FIELD(pb_conf_upstream, answer_timeout_ms),
+	    .fallback = "60s", .min = "1s", .max = "1h" },
 };
 
 const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
@@ -198,6 +195,22 @@ pb_conf_key_find(enum pb_conf_kind kind, const char *name)
 	return NULL;
 }
 
+bool
+pb_conf_same(enum pb_conf_kind kind, const void *a, const void *b, bool fixed)
+{
+	const struct pb_conf_section *s = &pb_conf_sections[kind];
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct pb_conf_key *key = &s->keys[i];
+
+		if ((key->restart || !fixed) &&
+		    memcmp((const char *)a + key->offset,
+		    (const char *)b + key->offset, key->room) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* --- names in section headers --- */
 
 static int
@@ -236,7 +249,8 @@ parse_text(const struct pb_conf_key *key, void *field, const char *value,
 	if (strlen(value) >= key->room)
 		return pb_err_set(err, PB_EINVAL, "%zu bytes long; write at "
 		    "most %zu", strlen(value), key->room - 1);
-	strcpy(field, value);
+	/* To its end: fields are compared as bytes. */
+	strncpy(field, value, key->room);
 	return 0;
 }
 
@@ -376,7 +390,7 @@ static int
 parse_min_free(const struct pb_conf_key *key, void *field, const char *value,
     struct pb_err *err)
 {
-	struct pb_store_conf *store = field;
+	struct pb_min_free *free = field;
 	size_t len = strlen(value), digits = strspn(value, "0123456789");
 	uint64_t percent = 0, bytes = 0;
 	char number[8];
@@ -396,8 +410,8 @@ parse_min_free(const struct pb_conf_key *key, void *field, const char *value,
 		return pb_err_set(err, PB_EINVAL, "'%.64s' is neither a "
 		    "percentage nor a size; write 0%% to 100%%, or one like "
 		    "20GiB", value);
-	store->min_free_bytes = bytes;
-	store->min_free_percent = (unsigned)percent;
+	free->bytes = bytes;
+	free->percent = (unsigned)percent;
 	return 0;
 }
 

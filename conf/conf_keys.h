@@ -8,17 +8,9 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "conf/conf.h"
 
 #define PB_CONF_KEYS_MAX	24	/* in one section */
-
-enum pb_conf_kind {
-	PB_CONF_NODE,
-	PB_CONF_STORE,
-	PB_CONF_CAPTURE,
-	PB_CONF_LISTEN,
-	PB_CONF_UPSTREAM,
-	PB_CONF_KINDS,		/* how many */
-};
 
 /*
  * One key.  Default and bounds stand as a user would write them and are
@@ -31,7 +23,8 @@ struct pb_conf_key {
 	int		(*parse)(const struct pb_conf_key *key, void *field,
 			    const char *value, struct pb_err *err);
 	size_t		 offset;	/* of the field in its section */
-	size_t		 room;
+	size_t		 room;		/* 0: it has none */
+	bool		 restart;	/* a reload does not take it */
 	const char	*fallback;	/* NULL: the field stays zeroed */
 	const char	*min, *max;	/* NULL: none */
 };

@@ -65,10 +65,6 @@ static bool	is_running(struct pb_recorder *, const char *);
 static int	grow_index(struct pb_recorder *, const struct pb_conf *,
 		    struct pb_err *);
 static bool	same_fixed(const struct pb_conf *, const struct pb_conf *);
-static bool	same_bounds(const struct pb_conf_listen *,
-		    const struct pb_conf_listen *);
-static bool	same_tls(const struct pb_conf_tls *,
-		    const struct pb_conf_tls *);
 /* Telling */
 static void	status_json(void *, struct pb_buf *);
 static void	capture_json(struct pb_json *, const struct capture *);
@@ -338,12 +334,7 @@ same_capture(const struct pb_conf *conf, const struct pb_conf_capture *a)
 		const struct pb_conf_capture *b = &conf->capture[i];
 
 		if (strcmp(a->interface, b->interface) == 0 &&
-		    strcmp(a->description, b->description) == 0 &&
-		    strcmp(a->filter, b->filter) == 0 &&
-		    strcmp(a->timestamp_type, b->timestamp_type) == 0 &&
-		    a->snaplen == b->snaplen && a->buffer == b->buffer &&
-		    a->threads == b->threads &&
-		    a->promiscuous == b->promiscuous)
+		    pb_conf_same(PB_CONF_CAPTURE, a, b, false))
 			return b;
 	}
 	return NULL;
@@ -382,39 +373,10 @@ grow_index(struct pb_recorder *rec, const struct pb_conf *fresh,
 static bool
 same_fixed(const struct pb_conf *a, const struct pb_conf *b)
 {
-	return strcmp(a->node.name, b->node.name) == 0 &&
-	    strcmp(a->node.description, b->node.description) == 0 &&
-	    a->node.pen == b->node.pen &&
-	    strcmp(a->store.path, b->store.path) == 0 &&
-	    a->store.segment_size == b->store.segment_size &&
-	    a->store.segment_age_ms == b->store.segment_age_ms &&
-	    a->store.flush_interval_ms == b->store.flush_interval_ms &&
-	    a->store.index_size == b->store.index_size &&
-	    a->listen.present == b->listen.present &&
-	    strcmp(a->listen.address, b->listen.address) == 0 &&
-	    strcmp(a->listen.allow, b->listen.allow) == 0 &&
-	    same_bounds(&a->listen, &b->listen) &&
-	    same_tls(&a->listen.tls, &b->listen.tls);
-}
-
-static bool
-same_bounds(const struct pb_conf_listen *a, const struct pb_conf_listen *b)
-{
-	return a->body_max == b->body_max &&
-	    a->memory_max == b->memory_max &&
-	    a->connections_max == b->connections_max &&
-	    a->connections_per_peer == b->connections_per_peer &&
-	    a->head_timeout_ms == b->head_timeout_ms &&
-	    a->idle_timeout_ms == b->idle_timeout_ms &&
-	    a->body_rate_min == b->body_rate_min &&
-	    a->hold_ms == b->hold_ms;
-}
-
-static bool
-same_tls(const struct pb_conf_tls *a, const struct pb_conf_tls *b)
-{
-	return a->off == b->off && strcmp(a->cert, b->cert) == 0 &&
-	    strcmp(a->key, b->key) == 0 && strcmp(a->ca, b->ca) == 0;
+	return a->listen.present == b->listen.present &&
+	    pb_conf_same(PB_CONF_NODE, &a->node, &b->node, true) &&
+	    pb_conf_same(PB_CONF_STORE, &a->store, &b->store, true) &&
+	    pb_conf_same(PB_CONF_LISTEN, &a->listen, &b->listen, true);
 }
 
 /* Members of an object that is open already: no comma before the first. */

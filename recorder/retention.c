@@ -23,13 +23,13 @@ pb_retention_check(const struct pb_conf *conf, struct pb_err *err)
 	if (!disk_size(store->path, &size))
 		return 0;
 	pb_size_format(size, have);
-	if (store->min_free_bytes >= size)
+	if (store->min_free.bytes >= size)
 		return pb_err_set(err, PB_EINVAL, "[store] min_free: %s, but "
 		    "the file system of %s has %s in all; write less, like "
-		    "5%%", pb_size_format(store->min_free_bytes, want),
+		    "5%%", pb_size_format(store->min_free.bytes, want),
 		    store->path, have);
-	if (store->retain_size > size && store->min_free_bytes == 0 &&
-	    store->min_free_percent == 0)
+	if (store->retain_size > size && store->min_free.bytes == 0 &&
+	    store->min_free.percent == 0)
 		return pb_err_set(err, PB_EINVAL, "[store] retain_size: %s, "
 		    "but the file system of %s has %s in all; write less, or "
 		    "set min_free, like 5%%",
@@ -45,8 +45,8 @@ pb_retention_apply(struct pb_store *store, const struct pb_conf *conf,
 	struct pb_retain_opts opts = {
 		.size_max = conf->store.retain_size,
 		.age_ms_max = conf->store.retain_age_ms,
-		.min_free_bytes = conf->store.min_free_bytes,
-		.min_free_percent = conf->store.min_free_percent,
+		.min_free_bytes = conf->store.min_free.bytes,
+		.min_free_percent = conf->store.min_free.percent,
 		.upstreams = conf->upstreams,
 	};
 	struct pb_retain_upstream *upstream;

@@ -542,8 +542,8 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 		struct pb_upstream *u = loop->upstream[i];
 
 		want = pb_conf_upstream(conf, pb_upstream_conf(u)->name);
-		if (want != NULL && memcmp(want, pb_upstream_conf(u),
-		    sizeof(*want)) == 0)
+		if (want != NULL && pb_conf_same(PB_CONF_UPSTREAM, want,
+		    pb_upstream_conf(u), false))
 			loop->upstream[kept++] = u;
 		else
 			pb_upstream_destroy(u);

@@ -176,14 +176,14 @@ look_at_disk(struct pb_report *report, const struct pb_conf *conf,
 
 	report->retain_size = conf->store.retain_size;
 	report->retain_age_ms = conf->store.retain_age_ms;
-	report->min_free = conf->store.min_free_bytes;
+	report->min_free = conf->store.min_free.bytes;
 	if (pb_below_fd(store) < 0 || fstatvfs(pb_below_fd(store), &fs) < 0)
 		return;
 	report->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
 	report->disk_size = (uint64_t)fs.f_blocks * fs.f_frsize;
 	if (report->min_free == 0)
 		report->min_free = report->disk_size / 100 *
-		    conf->store.min_free_percent;
+		    conf->store.min_free.percent;
 }
 
 static int

@@ -70,8 +70,8 @@ check(const struct pb_conf *conf, const uint8_t *data, size_t size)
 	MUST(store->flush_interval_ms > 0 && store->index_size > 0);
 	MUST(store->retain_size == 0 ||
 	    store->retain_size >= store->segment_size);
-	MUST(store->min_free_percent < 100);
-	MUST(store->min_free_bytes == 0 || store->min_free_percent == 0);
+	MUST(store->min_free.percent < 100);
+	MUST(store->min_free.bytes == 0 || store->min_free.percent == 0);
 	MUST(conf->captures <= PB_CAPTURES_MAX);
 	MUST(conf->upstreams <= PB_UPSTREAMS_MAX);
 	if (conf->listen.present) {

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "conf/conf.h"
+#include "conf/conf_keys.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define NODE		"[node]\nname = lon1\n"			/* 2 lines */
@@ -132,8 +133,8 @@ a_minimal_file_gets_every_default(void **state)
 	assert_int_equal(conf->store.flush_interval_ms, 100);
 	assert_int_equal(conf->store.retain_size, 0);
 	assert_int_equal(conf->store.retain_age_ms, 0);
-	assert_int_equal(conf->store.min_free_bytes, 0);
-	assert_int_equal(conf->store.min_free_percent, 5);
+	assert_int_equal(conf->store.min_free.bytes, 0);
+	assert_int_equal(conf->store.min_free.percent, 5);
 	assert_int_equal(conf->store.index_size, 16ull << 30);
 	assert_int_equal(conf->captures, 1);
 	assert_string_equal(conf->capture[0].interface, "eth0");
@@ -231,8 +232,8 @@ check_node_and_store(const struct pb_conf *conf)
 	assert_int_equal(conf->store.flush_interval_ms, 50);
 	assert_int_equal(conf->store.retain_size, 500ull << 30);
 	assert_int_equal(conf->store.retain_age_ms, 604800000);
-	assert_int_equal(conf->store.min_free_bytes, 20ull << 30);
-	assert_int_equal(conf->store.min_free_percent, 0);
+	assert_int_equal(conf->store.min_free.bytes, 20ull << 30);
+	assert_int_equal(conf->store.min_free.percent, 0);
 	assert_int_equal(conf->store.index_size, 1 << 30);
 }
 
@@ -840,12 +841,66 @@ a_store_alone_has_the_defaults(void **state)
 	assert_string_equal(conf->store.path, "/s");
 	assert_string_equal(conf->file, "");
 	assert_int_equal(conf->store.segment_size, 256 << 20);
-	assert_int_equal(conf->store.min_free_percent, 5);
+	assert_int_equal(conf->store.min_free.percent, 5);
 	assert_int_equal(conf->node.pen, 32473);
 	assert_false(conf->listen.present);
 	assert_int_equal(conf->captures, 0);
 	pb_conf_destroy(conf);
 	pb_conf_destroy(NULL);
+}
+
+/* However it is written, and with what a longer default left behind. */
+static void
+sections_that_say_the_same_are_the_same(void **state)
+{
+	struct pb_conf *a = load_good(BASE "[listen]\naddress = a:1\n"
+	    "tls = off\nallow = x\n[upstream u]\nurl = http://h\n"
+	    "tls = off\n");
+	struct pb_conf *b = load_good(BASE "retain_age = 1d\n[upstream u]\n"
+	    "tls = off\nretry_for = 60m\nurl = http://h//\n"
+	    "[listen]\ntls = off\nallow = x\nhold = 5000ms\n"
+	    "address = a:1\n");
+
+	(void)state;
+	assert_true(pb_conf_same(PB_CONF_NODE, &a->node, &b->node, false));
+	assert_true(pb_conf_same(PB_CONF_LISTEN, &a->listen, &b->listen,
+	    false));
+	assert_true(pb_conf_same(PB_CONF_UPSTREAM, a->upstream, b->upstream,
+	    false));
+	/* A reload takes that over. */
+	assert_true(pb_conf_same(PB_CONF_STORE, &a->store, &b->store, true));
+	assert_false(pb_conf_same(PB_CONF_STORE, &a->store, &b->store,
+	    false));
+	pb_conf_destroy(a);
+	pb_conf_destroy(b);
+}
+
+static void
+no_key_escapes_a_comparison(void **state)
+{
+	static union {
+		struct pb_conf		whole;
+		struct pb_conf_capture	capture;
+		struct pb_conf_listen	listen;
+		struct pb_conf_upstream	upstream;
+		unsigned char		bytes[1];
+	} a, b;
+
+	(void)state;
+	for (enum pb_conf_kind kind = 0; kind < PB_CONF_KINDS; kind++) {
+		const struct pb_conf_section *s = &pb_conf_sections[kind];
+
+		for (size_t i = 0; i < s->count; i++) {
+			if (s->keys[i].room == 0)
+				continue;	/* of a later version */
+			b.bytes[s->keys[i].offset] ^= 1;
+			assert_false(pb_conf_same(kind, &a, &b, false));
+			assert_int_equal(pb_conf_same(kind, &a, &b, true),
+			    !s->keys[i].restart);
+			b.bytes[s->keys[i].offset] ^= 1;
+		}
+		assert_true(pb_conf_same(kind, &a, &b, false));
+	}
 }
 
 static void
@@ -941,6 +996,8 @@ main(void)
 		cmocka_unit_test(
 		    a_file_that_cannot_be_read_gives_one_clear_line),
 		cmocka_unit_test(a_store_alone_has_the_defaults),
+		cmocka_unit_test(sections_that_say_the_same_are_the_same),
+		cmocka_unit_test(no_key_escapes_a_comparison),
 		cmocka_unit_test(the_file_is_found_in_its_order),
 		cmocka_unit_test(the_sample_files_are_good),
 	};
