@@ -25,9 +25,10 @@ static void	begin(struct pb_json *, const char *);
 static void	open_level(struct pb_json *, const char *, char, char);
 static void	put_text(struct pb_buf *, const char *);
 static void	put_escaped(struct pb_buf *, uint8_t);
-static json_t	*member_of(json_t *, const char *);
-static json_t	*load(const char *, size_t, const char *, json_t **,
-		    struct pb_err *);
+static json_t	*member_of(const json_t *, const char *);
+static const json_t *need(struct pb_json_doc *, const char *);
+static void	wrong(struct pb_json_doc *, const json_t *, const char *,
+		    const char *);
 
 void
 pb_json_init(struct pb_json *json, struct pb_buf *out)
@@ -118,62 +119,150 @@ pb_json_time(struct pb_json *json, const char *key, uint64_t ns)
 }
 
 int
+pb_json_doc_open(struct pb_json_doc *doc, const char *body, size_t len,
+    struct pb_err *err)
+{
+	char clean[3 * JSON_ERROR_TEXT_LENGTH];
+	json_error_t why;
+
+	*doc = (struct pb_json_doc){ .err = err };
+	if (len > PB_JSON_BODY_MAX)
+		return doc->rc = pb_err_set(err, PB_EFORMAT, "JSON body has "
+		    "%zu bytes; at most %d", len, PB_JSON_BODY_MAX);
+	doc->root = json_loadb(body, len, JSON_REJECT_DUPLICATES, &why);
+	if (json_is_object(doc->root))
+		return 0;
+	/* It quotes the body, byte for byte. */
+	pb_utf8_clean(clean, sizeof(clean), why.text, strlen(why.text));
+	doc->rc = pb_err_set(err, PB_EFORMAT, "body is no JSON object: %s",
+	    doc->root == NULL ? clean : "it is another JSON value");
+	pb_json_doc_close(doc);
+	return doc->rc;
+}
+
+void
+pb_json_doc_close(struct pb_json_doc *doc)
+{
+	json_decref(doc->root);
+	doc->root = NULL;
+}
+
+bool
+pb_json_doc_has(const struct pb_json_doc *doc, const char *key)
+{
+	return member_of(doc->root, key) != NULL;
+}
+
+uint64_t
+pb_json_doc_u64(struct pb_json_doc *doc, const char *key)
+{
+	const json_t *member = need(doc, key);
+
+	if (json_is_integer(member) && json_integer_value(member) >= 0)
+		return (uint64_t)json_integer_value(member);
+	wrong(doc, member, key, "no whole number of 0 or more");
+	return 0;
+}
+
+double
+pb_json_doc_double(struct pb_json_doc *doc, const char *key)
+{
+	const json_t *member = need(doc, key);
+
+	if (json_is_number(member))
+		return json_number_value(member);
+	wrong(doc, member, key, "no number");
+	return 0;
+}
+
+bool
+pb_json_doc_bool(struct pb_json_doc *doc, const char *key)
+{
+	const json_t *member = need(doc, key);
+
+	if (json_is_boolean(member))
+		return json_is_true(member);
+	wrong(doc, member, key, "neither true nor false");
+	return false;
+}
+
+void
+pb_json_doc_text(struct pb_json_doc *doc, const char *key, char *out,
+    size_t room)
+{
+	const json_t *member = need(doc, key);
+	size_t len = json_string_length(member);
+
+	if (!json_is_string(member))
+		wrong(doc, member, key, "no text");
+	else if (len >= room && doc->rc == 0)
+		doc->rc = pb_err_set(doc->err, PB_EFORMAT, "JSON member '%s' "
+		    "has %zu bytes; at most %zu", key, len,
+		    room == 0 ? 0 : room - 1);
+	if (json_is_string(member) && len < room)
+		memcpy(out, json_string_value(member), len + 1);
+	else if (room > 0)
+		out[0] = '\0';
+}
+
+bool
+pb_json_doc_item(struct pb_json_doc *doc, const char *key, size_t i,
+    struct pb_json_doc *item)
+{
+	const json_t *list = need(doc, key);
+
+	*item = (struct pb_json_doc){ .err = doc->err,
+	    .root = json_array_get(list, i) };
+	if (!json_is_array(list))
+		wrong(doc, list, key, "no list");
+	else if (item->root != NULL && !json_is_object(item->root))
+		wrong(doc, list, key, "no list of objects");
+	return json_is_object(item->root);
+}
+
+int
 pb_json_get_u64(const char *body, size_t len, const char *key,
     uint64_t *out, struct pb_err *err)
 {
-	json_t *root, *member = load(body, len, key, &root, err);
-	int rc = 0;
+	struct pb_json_doc doc;
+	uint64_t value;
 
-	if (member == NULL)
-		return PB_EFORMAT;
-	if (!json_is_integer(member) || json_integer_value(member) < 0)
-		rc = pb_err_set(err, PB_EFORMAT, "JSON member '%s' is no "
-		    "whole number of 0 or more", key);
-	else
-		*out = (uint64_t)json_integer_value(member);
-	json_decref(root);
-	return rc;
+	pb_json_doc_open(&doc, body, len, err);
+	value = pb_json_doc_u64(&doc, key);
+	if (doc.rc == 0)
+		*out = value;
+	pb_json_doc_close(&doc);
+	return doc.rc;
 }
 
 int
 pb_json_get_bool(const char *body, size_t len, const char *key, bool *out,
     struct pb_err *err)
 {
-	json_t *root, *member = load(body, len, key, &root, err);
-	int rc = 0;
+	struct pb_json_doc doc;
+	bool value;
 
-	if (member == NULL)
-		return PB_EFORMAT;
-	if (!json_is_boolean(member))
-		rc = pb_err_set(err, PB_EFORMAT, "JSON member '%s' is neither "
-		    "true nor false", key);
-	else
-		*out = json_is_true(member);
-	json_decref(root);
-	return rc;
+	pb_json_doc_open(&doc, body, len, err);
+	value = pb_json_doc_bool(&doc, key);
+	if (doc.rc == 0)
+		*out = value;
+	pb_json_doc_close(&doc);
+	return doc.rc;
 }
 
 int
 pb_json_get_text(const char *body, size_t len, const char *key, char *out,
     size_t room, struct pb_err *err)
 {
-	json_t *root, *member = load(body, len, key, &root, err);
-	int rc = 0;
+	struct pb_json_doc doc;
+	char before = room > 0 ? out[0] : '\0';
 
-	if (member == NULL)
-		return PB_EFORMAT;
-	if (!json_is_string(member))
-		rc = pb_err_set(err, PB_EFORMAT, "JSON member '%s' is no "
-		    "text", key);
-	else if (json_string_length(member) >= room)
-		rc = pb_err_set(err, PB_EFORMAT, "JSON member '%s' has %zu "
-		    "bytes; at most %zu", key, json_string_length(member),
-		    room == 0 ? 0 : room - 1);
-	else
-		memcpy(out, json_string_value(member),
-		    json_string_length(member) + 1);
-	json_decref(root);
-	return rc;
+	pb_json_doc_open(&doc, body, len, err);
+	pb_json_doc_text(&doc, key, out, room);
+	if (doc.rc < 0 && room > 0)
+		out[0] = before;
+	pb_json_doc_close(&doc);
+	return doc.rc;
 }
 
 /* What stands before a value: the comma, and the key in an object. */
@@ -246,8 +335,9 @@ put_escaped(struct pb_buf *out, uint8_t c)
 		pb_buf_printf(out, "\\u%04x", c);
 }
 
+/* What is no object has no members. */
 static json_t *
-member_of(json_t *object, const char *key)
+member_of(const json_t *object, const char *key)
 {
 	const char *dot = strchr(key, '.');
 	char name[32];
@@ -255,45 +345,26 @@ member_of(json_t *object, const char *key)
 	if (dot == NULL)
 		return json_object_get(object, key);
 	snprintf(name, sizeof(name), "%.*s", (int)(dot - key), key);
-	/* What is no object has no members. */
 	return member_of(json_object_get(object, name), dot + 1);
 }
 
-/*
- * The member `key`, borrowed from `*root`, which the caller releases.
- * NULL with `err` written where there is none.
- */
-static json_t *
-load(const char *body, size_t len, const char *key, json_t **root,
-    struct pb_err *err)
+static const json_t *
+need(struct pb_json_doc *doc, const char *key)
 {
-	json_t *object, *member;
-	char clean[3 * JSON_ERROR_TEXT_LENGTH];
-	json_error_t why;
+	const json_t *member = member_of(doc->root, key);
 
-	*root = NULL;
-	if (len > PB_JSON_BODY_MAX) {
-		pb_err_set(err, PB_EFORMAT, "JSON body has %zu bytes; at most "
-		    "%d", len, PB_JSON_BODY_MAX);
-		return NULL;
-	}
-	object = json_loadb(body, len, JSON_REJECT_DUPLICATES, &why);
-	if (!json_is_object(object)) {
-		/* It quotes the body, byte for byte. */
-		pb_utf8_clean(clean, sizeof(clean), why.text,
-		    strlen(why.text));
-		pb_err_set(err, PB_EFORMAT, "body is no JSON object: %s",
-		    object == NULL ? clean : "it is another JSON value");
-		json_decref(object);
-		return NULL;
-	}
-	member = member_of(object, key);
-	if (member == NULL) {
-		pb_err_set(err, PB_EFORMAT, "JSON member '%s' is missing",
-		    key);
-		json_decref(object);
-		return NULL;
-	}
-	*root = object;
+	if (member == NULL && doc->rc == 0)
+		doc->rc = pb_err_set(doc->err, PB_EFORMAT, "JSON member '%s' "
+		    "is missing", key);
 	return member;
+}
+
+/* A member that is missing has been told already. */
+static void
+wrong(struct pb_json_doc *doc, const json_t *member, const char *key,
+    const char *why)
+{
+	if (member != NULL && doc->rc == 0)
+		doc->rc = pb_err_set(doc->err, PB_EFORMAT, "JSON member '%s' "
+		    "is %s", key, why);
 }

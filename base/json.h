@@ -40,11 +40,37 @@ void	pb_json_null(struct pb_json *json, const char *key);
 void	pb_json_time(struct pb_json *json, const char *key, uint64_t ns);
 
 /*
- * Read one member of a small JSON object; `a.b` is member b of the object
- * that is member a.  PB_EFORMAT where the body is no
- * JSON object, is larger than PB_JSON_BODY_MAX, or the member is missing or
- * of another type or out of range.
+ * A small document of others, parsed once and asked for its members; `a.b`
+ * is member b of the object that is member a.  Callers read straight down:
+ * the first that is wrong is in `rc` and the words in what open was given as
+ * `err`, and what is read with an error is 0, false or "".
  */
+struct pb_json_doc {
+	struct json_t	*root;		/* private */
+	struct pb_err	*err;		/* borrowed; NULL: nobody asks */
+	int		 rc;		/* 0, or PB_EFORMAT */
+};
+
+/* PB_EFORMAT where it is no JSON object, or larger than PB_JSON_BODY_MAX;
+ * members are missing then.  In any case the caller closes it. */
+int	pb_json_doc_open(struct pb_json_doc *doc, const char *body,
+	    size_t len, struct pb_err *err);
+void	pb_json_doc_close(struct pb_json_doc *doc);
+
+bool	pb_json_doc_has(const struct pb_json_doc *doc, const char *key);
+/* PB_EFORMAT where it is missing, of another type or out of range. */
+uint64_t pb_json_doc_u64(struct pb_json_doc *doc, const char *key);
+double	pb_json_doc_double(struct pb_json_doc *doc, const char *key);
+bool	pb_json_doc_bool(struct pb_json_doc *doc, const char *key);
+void	pb_json_doc_text(struct pb_json_doc *doc, const char *key, char *out,
+	    size_t room);
+/* Object `i` of a list: borrowed from `doc`, not to be closed, with an `rc`
+ * of its own.  False behind the last one. */
+bool	pb_json_doc_item(struct pb_json_doc *doc, const char *key, size_t i,
+	    struct pb_json_doc *item);
+
+/* One member of a document of which nobody asks for more.  `*out` stays as
+ * it is on failure. */
 int	pb_json_get_u64(const char *body, size_t len, const char *key,
 	    uint64_t *out, struct pb_err *err);
 int	pb_json_get_bool(const char *body, size_t len, const char *key,

@@ -162,11 +162,11 @@ json_retention(struct pb_json *json, const struct pb_report *report)
 	else
 		pb_json_null(json, "oldest");
 	pb_json_u64(json, "deleted_segments",
-	    report->retained.deleted_segments);
-	pb_json_u64(json, "deleted_bytes", report->retained.deleted_bytes);
+	    report->said.deleted_segments);
+	pb_json_u64(json, "deleted_bytes", report->said.deleted_bytes);
 	pb_json_u64(json, "expired_unacked_packets",
-	    report->retained.expired);
-	pb_json_text(json, "why", report->retained.why);
+	    report->said.expired);
+	pb_json_text(json, "why", report->said.why);
 	pb_json_end(json);
 }
 
@@ -247,16 +247,16 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	    (long)report->recorder_pid);
 	if (report->live_error[0] != '\0')
 		pb_out_printf(out, "           %s\n", report->live_error);
-	if (report->trouble[0] != '\0')
+	if (report->said.trouble[0] != '\0')
 		pb_out_printf(out, "           cannot write: %s\n",
-		    report->trouble);
-	if (report->listen_waits[0] != '\0')
+		    report->said.trouble);
+	if (report->said.listen_waits[0] != '\0')
 		pb_out_printf(out, "           not listening: %s\n",
-		    report->listen_waits);
-	if (report->log_left_out > 0)
+		    report->said.listen_waits);
+	if (report->said.log_left_out > 0)
 		pb_out_printf(out, "           %" PRIu64 " lines of its log "
 		    "were left out: nobody took them\n",
-		    report->log_left_out);
+		    report->said.log_left_out);
 	if (report->live.len > 0 && pb_live_captures(
 	    (const char *)report->live.data, report->live.len, say_capture,
 	    out, err) < 0)
@@ -309,7 +309,7 @@ say_capture(void *arg, const struct pb_live_capture *capture)
 static void
 say_retention(struct pb_out *out, const struct pb_report *report)
 {
-	const struct pb_live_retention *done = &report->retained;
+	const struct pb_live *done = &report->said;
 	uint64_t now = pb_clock_real_ns();
 	char size[16], age[32];
 

@@ -1,14 +1,9 @@
 /*
  * cli/status/live.c - asking the recorder that runs on a store how it does
- *
- * The list of captures is taken apart here, object by object, and each is
- * read by base/json.h, which knows flat objects.
  */
 #include "cli/status/live.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/below.h"
@@ -24,15 +19,8 @@ struct asked {
 	struct pb_err	*err;
 };
 
-static int	member_text(const char *, size_t, const char *, const char *,
-		    char *, size_t, struct pb_err *);
-static const char *object_of(const char *, size_t, const char *, size_t *,
-		    struct pb_err *);
 static void	on_answer(void *, const struct pb_http_answer *);
-static const char *object_end(const char *, const char *);
-static int	read_capture(const char *, size_t, struct pb_live_capture *,
-		    struct pb_err *);
-static double	read_double(const char *, size_t, const char *);
+static void	read_capture(struct pb_json_doc *, struct pb_live_capture *);
 
 int
 pb_live_ask(const char *store, struct pb_buf *body, struct pb_err *err)
@@ -75,106 +63,48 @@ pb_live_captures(const char *body, size_t len,
     void (*each)(void *arg, const struct pb_live_capture *capture),
     void *arg, struct pb_err *err)
 {
-	static const char member[] = "\"captures\":[";
 	struct pb_live_capture capture;
-	const char *at, *end = body + len, *close;
+	struct pb_json_doc doc, item;
 	int rc;
 
-	at = memmem(body, len, member, sizeof(member) - 1);
-	if (at == NULL)
-		return pb_err_set(err, PB_EFORMAT,
-		    "the recorder's answer has no captures");
-	at += sizeof(member) - 1;
-	while (at < end && *at == '{') {
-		close = object_end(at, end);
-		if (close == NULL)
+	pb_json_doc_open(&doc, body, len, err);
+	for (size_t i = 0; pb_json_doc_item(&doc, "captures", i, &item); i++) {
+		read_capture(&item, &capture);
+		if (item.rc < 0)
 			break;
-		rc = read_capture(at, (size_t)(close - at), &capture, err);
-		if (rc < 0)
-			return rc;
 		if (each != NULL)
 			each(arg, &capture);
-		at = close;
-		if (at < end && *at == ',')
-			at++;
 	}
-	if (at >= end || *at != ']')
-		return pb_err_set(err, PB_EFORMAT,
-		    "the recorder's list of captures is malformed");
-	return 0;
-}
-
-int
-pb_live_retention(const char *body, size_t len,
-    struct pb_live_retention *out, struct pb_err *err)
-{
-	size_t room;
-	const char *at = object_of(body, len, "\"retention\":", &room, err);
-	int rc;
-
-	memset(out, 0, sizeof(*out));
-	if (at == NULL)
-		return PB_EFORMAT;
-	rc = pb_json_get_u64(at, room, "deleted_segments",
-	    &out->deleted_segments, err);
-	if (rc == 0)
-		rc = pb_json_get_u64(at, room, "deleted_bytes",
-		    &out->deleted_bytes, err);
-	if (rc == 0)
-		rc = pb_json_get_u64(at, room, "expired_unacked_packets",
-		    &out->expired, err);
-	if (rc == 0)
-		rc = pb_json_get_text(at, room, "why", out->why,
-		    sizeof(out->why), err);
+	rc = doc.rc < 0 ? doc.rc : item.rc;
+	pb_json_doc_close(&doc);
+	if (rc < 0)
+		pb_err_prefix(err, "the recorder's answer");
 	return rc;
 }
 
 int
-pb_live_listen(const char *body, size_t len, char *out, size_t room,
+pb_live_read(const char *body, size_t len, struct pb_live *out,
     struct pb_err *err)
 {
-	return member_text(body, len, "\"ingest\":", "waits", out, room, err);
-}
+	struct pb_json_doc doc;
+	int rc;
 
-int
-pb_live_trouble(const char *body, size_t len, char *out, size_t room,
-    struct pb_err *err)
-{
-	return member_text(body, len, "\"writer\":", "last_error", out, room,
-	    err);
-}
-
-/* A text of the object that is this member's value. */
-static int
-member_text(const char *body, size_t len, const char *member,
-    const char *name, char *out, size_t room, struct pb_err *err)
-{
-	size_t bytes;
-	const char *at = object_of(body, len, member, &bytes, err);
-
-	out[0] = '\0';
-	return at == NULL ? PB_EFORMAT : pb_json_get_text(at, bytes, name,
-	    out, room, err);
-}
-
-/* The object that is this member's value, or NULL. */
-static const char *
-object_of(const char *body, size_t len, const char *member, size_t *room,
-    struct pb_err *err)
-{
-	const char *at = memmem(body, len, member, strlen(member));
-	const char *end;
-
-	if (at != NULL) {
-		at += strlen(member);
-		end = object_end(at, body + len);
-		if (end != NULL) {
-			*room = (size_t)(end - at);
-			return at;
-		}
-	}
-	pb_err_set(err, PB_EFORMAT, "the recorder's answer has no %s", member);
-	return NULL;
+	pb_json_doc_open(&doc, body, len, err);
+	pb_json_doc_u64(&doc, "pid");
+	rc = doc.rc;
+	out->deleted_segments =
+	    pb_json_doc_u64(&doc, "retention.deleted_segments");
+	out->deleted_bytes = pb_json_doc_u64(&doc, "retention.deleted_bytes");
+	out->expired =
+	    pb_json_doc_u64(&doc, "retention.expired_unacked_packets");
+	pb_json_doc_text(&doc, "retention.why", out->why, sizeof(out->why));
+	pb_json_doc_text(&doc, "writer.last_error", out->trouble,
+	    sizeof(out->trouble));
+	pb_json_doc_text(&doc, "ingest.waits", out->listen_waits,
+	    sizeof(out->listen_waits));
+	out->log_left_out = pb_json_doc_u64(&doc, "log_lines_left_out");
+	pb_json_doc_close(&doc);
+	return rc;
 }
 
 static void
@@ -191,78 +121,18 @@ on_answer(void *arg, const struct pb_http_answer *answer)
 	    answer->error : answer->body);
 }
 
-/* Behind the brace that closes the object at `at`; NULL without one. */
-static const char *
-object_end(const char *at, const char *end)
+static void
+read_capture(struct pb_json_doc *item, struct pb_live_capture *out)
 {
-	bool quoted = false;
-	int depth = 0;
-
-	for (; at < end; at++) {
-		if (quoted && *at == '\\')
-			at++;
-		else if (*at == '"')
-			quoted = !quoted;
-		else if (!quoted && *at == '{')
-			depth++;
-		else if (!quoted && *at == '}' && --depth == 0)
-			return at + 1;
-	}
-	return NULL;
-}
-
-static int
-read_capture(const char *text, size_t len, struct pb_live_capture *out,
-    struct pb_err *err)
-{
-	uint64_t kernel, interface, store;
-	int rc;
-
-	memset(out, 0, sizeof(*out));
-	rc = pb_json_get_text(text, len, "interface", out->interface,
-	    sizeof(out->interface), err);
-	if (rc == 0)
-		rc = pb_json_get_text(text, len, "error", out->error,
-		    sizeof(out->error), err);
-	if (rc == 0)
-		rc = pb_json_get_u64(text, len, "packets", &out->packets,
-		    err);
-	if (rc == 0)
-		rc = pb_json_get_u64(text, len, "bytes", &out->bytes, err);
-	if (rc == 0)
-		rc = pb_json_get_u64(text, len, "kernel_dropped", &kernel,
-		    err);
-	if (rc == 0)
-		rc = pb_json_get_u64(text, len, "interface_dropped",
-		    &interface, err);
-	if (rc == 0)
-		rc = pb_json_get_u64(text, len, "store_dropped", &store,
-		    err);
-	if (rc < 0)
-		return rc;
-	out->dropped = kernel + interface + store;
-	out->up = memmem(text, len, "\"up\":true", 9) != NULL;
-	out->pps = read_double(text, len, "\"pps\":");
-	out->bps = read_double(text, len, "\"bps\":");
-	return 0;
-}
-
-/*
- * The number behind a member's name.  Within a text the quotes of such a
- * name would be escaped, so it is found where it is a name.
- */
-static double
-read_double(const char *text, size_t len, const char *name)
-{
-	const char *at = memmem(text, len, name, strlen(name));
-	char number[40] = "";
-	size_t n;
-
-	if (at == NULL)
-		return 0;
-	at += strlen(name);
-	for (n = 0; n + 1 < sizeof(number) && at + n < text + len &&
-	    strchr("0123456789+-.eE", at[n]) != NULL; n++)
-		number[n] = at[n];
-	return strtod(number, NULL);
+	pb_json_doc_text(item, "interface", out->interface,
+	    sizeof(out->interface));
+	pb_json_doc_text(item, "error", out->error, sizeof(out->error));
+	out->up = pb_json_doc_bool(item, "up");
+	out->packets = pb_json_doc_u64(item, "packets");
+	out->bytes = pb_json_doc_u64(item, "bytes");
+	out->dropped = pb_json_doc_u64(item, "kernel_dropped") +
+	    pb_json_doc_u64(item, "interface_dropped") +
+	    pb_json_doc_u64(item, "store_dropped");
+	out->pps = pb_json_doc_double(item, "pps");
+	out->bps = pb_json_doc_double(item, "bps");
 }

@@ -37,22 +37,21 @@ int	pb_live_captures(const char *body, size_t len,
 	    void (*each)(void *arg, const struct pb_live_capture *capture),
 	    void *arg, struct pb_err *err);
 
-/* What retention has done since the recorder started. */
-struct pb_live_retention {
+/* What else it says. */
+struct pb_live {
+	/* Of retention, since the recorder started. */
 	uint64_t	deleted_segments, deleted_bytes;
 	uint64_t	expired;	/* packets, not acknowledged */
 	char		why[PB_ERR_TEXT_MAX];	/* a bound is not kept, or "" */
+	char		trouble[PB_ERR_TEXT_MAX];	/* why the store cannot
+						 * be written, or "" */
+	char		listen_waits[PB_ERR_TEXT_MAX];	/* why it does not
+						 * listen, or "" */
+	uint64_t	log_left_out;	/* lines of its log */
 };
-/* PB_EFORMAT as above: `*out` is zeroed. */
-int	pb_live_retention(const char *body, size_t len,
-	    struct pb_live_retention *out, struct pb_err *err);
 
-/* Why it does not listen at [listen] address, or "". */
-int	pb_live_listen(const char *body, size_t len, char *out, size_t room,
-	    struct pb_err *err);
-
-/* Why the store cannot be written, or "". */
-int	pb_live_trouble(const char *body, size_t len, char *out, size_t room,
+/* PB_EFORMAT as above.  What a recorder of before does not say is 0 or "". */
+int	pb_live_read(const char *body, size_t len, struct pb_live *out,
 	    struct pb_err *err);
 
 #endif

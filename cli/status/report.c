@@ -102,25 +102,12 @@ static void
 ask_recorder(struct pb_report *report, const char *store)
 {
 	struct pb_err err;
-	uint64_t pid;
 
 	if (pb_live_ask(store, &report->live, &err) == 0 &&
-	    pb_json_get_u64((const char *)report->live.data,
-	    report->live.len, "pid", &pid, &err) == 0) {
-		/* One of before has nothing to say of it. */
-		pb_live_retention((const char *)report->live.data,
-		    report->live.len, &report->retained, NULL);
-		pb_live_trouble((const char *)report->live.data,
-		    report->live.len, report->trouble,
-		    sizeof(report->trouble), NULL);
-		pb_live_listen((const char *)report->live.data,
-		    report->live.len, report->listen_waits,
-		    sizeof(report->listen_waits), NULL);
-		pb_json_get_u64((const char *)report->live.data,
-		    report->live.len, "log_lines_left_out",
-		    &report->log_left_out, NULL);
+	    pb_live_read((const char *)report->live.data, report->live.len,
+	    &report->said, &err) == 0)
 		return;
-	}
+	memset(&report->said, 0, sizeof(report->said));
 	pb_buf_clear(&report->live);
 	snprintf(report->live_error, sizeof(report->live_error), "%s",
 	    err.text);

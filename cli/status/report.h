@@ -69,10 +69,7 @@ struct pb_report {
 	uint64_t	 oldest_ns;	/* segment sealed first; 0: none */
 	/* The bounds of the configuration; 0: none. */
 	uint64_t	 retain_size, retain_age_ms, min_free;
-	struct pb_live_retention retained;	/* zeroed: no recorder */
-	char		 trouble[PB_ERR_TEXT_MAX];	/* of the writer, "" */
-	uint64_t	 log_left_out;	/* lines of the recorder's log */
-	char		 listen_waits[PB_ERR_TEXT_MAX];	/* why, or "" */
+	struct pb_live	 said;		/* by the recorder, or zeroed */
 	size_t		 upstreams;
 	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];
 	size_t		 orphans;

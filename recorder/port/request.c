@@ -554,25 +554,23 @@ end_gap(struct pb_request *request, uint64_t now_ms)
 static int
 parse_gap(struct pb_request *request, struct pb_err *err)
 {
-	const char *body = (const char *)request->room.data;
 	struct pb_load *load = &request->load;
-	size_t len = request->room.len;
 	uint64_t linktype = PB_LINKTYPE_ETHERNET;
+	struct pb_json_doc doc;
 	char reason[32];
-	int rc;
 
-	if (len == 0)
+	if (request->room.len == 0)
 		return pb_err_set(err, PB_EINVAL, "the body is empty");
-	rc = pb_json_get_u64(body, len, "first", &load->first, err);
-	if (rc == 0)
-		rc = pb_json_get_u64(body, len, "last", &load->last, err);
-	if (rc == 0)
-		rc = pb_json_get_text(body, len, "reason", reason,
-		    sizeof(reason), err);
-	if (rc == 0 && memmem(body, len, "\"link_type\"", 11) != NULL)
-		rc = pb_json_get_u64(body, len, "link_type", &linktype, err);
-	if (rc < 0)
-		return rc;
+	pb_json_doc_open(&doc, (const char *)request->room.data,
+	    request->room.len, err);
+	load->first = pb_json_doc_u64(&doc, "first");
+	load->last = pb_json_doc_u64(&doc, "last");
+	pb_json_doc_text(&doc, "reason", reason, sizeof(reason));
+	if (pb_json_doc_has(&doc, "link_type"))
+		linktype = pb_json_doc_u64(&doc, "link_type");
+	pb_json_doc_close(&doc);
+	if (doc.rc < 0)
+		return doc.rc;
 	if (load->first == 0 || load->first > load->last ||
 	    load->last > PB_SEQ_MAX)
 		return pb_err_set(err, PB_EINVAL, "first and last: numbers "

@@ -235,6 +235,50 @@ members_of_members_and_truths_are_read(void **state)
 }
 
 static void
+a_document_is_read_straight_down(void **state)
+{
+	static const char body[] = "{\"list\":[{\"n\":1,\"d\":1.5},"
+	    "{\"n\":-1,\"d\":2},7],\"t\":\"long\",\"yes\":true}";
+	struct pb_json_doc doc, item;
+	struct pb_err err;
+	char text[5];
+
+	(void)state;
+	assert_int_equal(pb_json_doc_open(&doc, body, sizeof(body) - 1, &err),
+	    0);
+	assert_true(pb_json_doc_item(&doc, "list", 0, &item));
+	assert_int_equal(pb_json_doc_u64(&item, "n"), 1);
+	assert_true(pb_json_doc_double(&item, "d") == 1.5);
+	assert_int_equal(item.rc, 0);
+	/* What is wrong in one item is so there alone; the first is told. */
+	assert_true(pb_json_doc_item(&doc, "list", 1, &item));
+	assert_true(pb_json_doc_double(&item, "d") == 2);
+	assert_int_equal(pb_json_doc_u64(&item, "n"), 0);
+	pb_json_doc_text(&item, "x", text, sizeof(text));
+	assert_int_equal(item.rc, PB_EFORMAT);
+	assert_string_equal(err.text, "JSON member 'n' is no whole number of "
+	    "0 or more");
+	assert_int_equal(doc.rc, 0);
+	assert_false(pb_json_doc_item(&doc, "list", 3, &item));
+	assert_int_equal(doc.rc, 0);
+	pb_json_doc_text(&doc, "t", text, sizeof(text));
+	assert_string_equal(text, "long");
+	assert_true(pb_json_doc_bool(&doc, "yes"));
+	assert_true(pb_json_doc_has(&doc, "t"));
+	assert_false(pb_json_doc_has(&doc, "t.t"));
+	assert_int_equal(doc.rc, 0);
+	assert_false(pb_json_doc_item(&doc, "list", 2, &item));
+	assert_int_equal(doc.rc, PB_EFORMAT);
+	pb_json_doc_text(&doc, "t", text, 4);
+	assert_string_equal(text, "");
+	pb_json_doc_close(&doc);
+	assert_int_equal(pb_json_doc_open(&doc, "[]", 2, NULL), PB_EFORMAT);
+	assert_false(pb_json_doc_item(&doc, "list", 0, &item));
+	assert_int_equal(pb_json_doc_u64(&doc, "n"), 0);
+	pb_json_doc_close(&doc);
+}
+
+static void
 the_length_given_is_the_bodys_end(void **state)
 {
 	uint64_t value;
@@ -340,6 +384,7 @@ main(void)
 		cmocka_unit_test(writing_past_the_bound_marks_the_buffer),
 		cmocka_unit_test(a_number_is_read_from_an_object),
 		cmocka_unit_test(members_of_members_and_truths_are_read),
+		cmocka_unit_test(a_document_is_read_straight_down),
 		cmocka_unit_test(the_length_given_is_the_bodys_end),
 		cmocka_unit_test(a_text_is_read_if_it_fits),
 		cmocka_unit_test(a_body_past_its_bound_is_not_parsed),
