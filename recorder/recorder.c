@@ -13,20 +13,19 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "recorder/capture/source.h"
 #include "recorder/port/ingest.h"
 #include "recorder/retention.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/write/store.h"
 
-#define LABEL_BYTES_MAX	(2 * PB_IFNAME_BYTES_MAX + 1)	/* escaped */
 #define OPEN_WAIT_S	2	/* for interfaces, before saying ready */
 #define CHECK_MS_MAX	2000	/* for names in all filters together, */
 #define CHECK_MS_MIN	20	/* and in the last of them */
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
 /* One captured interface, and its rates. */
 struct capture {
@@ -51,6 +50,13 @@ struct pb_recorder {
 	struct capture		 capture[PB_CAPTURES_MAX];
 };
 
+/* What is told of the program itself. */
+struct program {
+	uint64_t	log_left_out;
+	bool		store_there;
+	uint64_t	uptime_s;
+};
+
 static int	open_store(struct pb_recorder *, struct pb_err *);
 static void	look_at_store(struct pb_recorder *);
 static uint64_t	count_unkept(struct pb_recorder *);
@@ -66,13 +72,46 @@ static int	grow_index(struct pb_recorder *, const struct pb_conf *,
 		    struct pb_err *);
 static bool	same_fixed(const struct pb_conf *, const struct pb_conf *);
 /* Telling */
-static void	status_json(void *, struct pb_buf *);
-static void	capture_json(struct pb_json *, const struct capture *);
+static void	status(void *, struct pb_json *);
+static void	capture_status(struct pb_json *, const struct capture *);
 static void	metrics(void *, struct pb_buf *);
-static void	writer_metrics(struct pb_recorder *, struct pb_buf *);
-static void	metric(struct pb_buf *, const char *, const char *,
-		    const char *, uint64_t);
-static const char *label(char[static LABEL_BYTES_MAX], const char *);
+static void	capture_family(struct pb_recorder *,
+		    const struct pb_metric *, struct pb_buf *);
+static void	look(struct pb_recorder *, struct pb_store_stats *,
+		    struct program *);
+
+static const struct pb_metric capture_metric[] = {
+	PB_GAUGE("up", struct pb_source_stats, up,
+	    "1 while the interface is captured."),
+	PB_COUNTER("packets", struct pb_source_stats, packets,
+	    "Packets captured."),
+	PB_COUNTER("bytes", struct pb_source_stats, bytes,
+	    "Captured bytes of those."),
+	PB_COUNTER("kernel_dropped", struct pb_source_stats, kernel_dropped,
+	    "Packets lost because the kernel's buffer was full."),
+	PB_COUNTER("interface_dropped", struct pb_source_stats, interface_dropped,
+	    "Packets that the interface lost."),
+	PB_COUNTER("store_dropped", struct pb_source_stats, store_dropped,
+	    "Packets read that the store had no room for."),
+};
+static const struct pb_metric writer_metric[] = {
+	PB_COUNTER("chunks", struct pb_store_stats, chunks,
+	    "Chunks written and made durable."),
+	PB_COUNTER("bytes", struct pb_store_stats, bytes,
+	    "Bytes of those."),
+	PB_COUNTER("commits", struct pb_store_stats, commits,
+	    "Commits of the index."),
+	PB_COUNTER("failures", struct pb_store_stats, failures,
+	    "Writes, syncs and commits that failed."),
+};
+static const struct pb_metric program_metric[] = {
+	PB_COUNTER("log_lines_left_out", struct program, log_left_out,
+	    "Lines of the log that nobody took."),
+	PB_GAUGE("store_there", struct program, store_there,
+	    "0 while the store is not at its path."),
+	PB_GAUGE("uptime_seconds", struct program, uptime_s,
+	    "Since the recorder started."),
+};
 
 int
 pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
@@ -319,7 +358,7 @@ start_ingest(struct pb_recorder *rec, struct pb_err *err)
 	struct pb_ingest_opts opts = {
 		.conf = rec->conf,
 		.store = rec->store,
-		.status_json = status_json,
+		.status = status,
 		.metrics = metrics,
 		.arg = rec,
 	};
@@ -379,139 +418,85 @@ same_fixed(const struct pb_conf *a, const struct pb_conf *b)
 	    pb_conf_same(PB_CONF_LISTEN, &a->listen, &b->listen, true);
 }
 
-/* Members of an object that is open already: no comma before the first. */
 static void
-status_json(void *arg, struct pb_buf *out)
+status(void *arg, struct pb_json *json)
 {
 	struct pb_recorder *rec = arg;
 	struct pb_store_stats writer;
-	struct pb_json json;
+	struct program program;
 
-	pb_json_init(&json, out);
-	pb_json_array(&json, "captures");
+	look(rec, &writer, &program);
+	pb_json_array(json, "captures");
 	pthread_mutex_lock(&rec->lock);
 	for (size_t i = 0; i < rec->captures; i++)
-		capture_json(&json, &rec->capture[i]);
+		capture_status(json, &rec->capture[i]);
 	pthread_mutex_unlock(&rec->lock);
-	pb_json_end(&json);
-	pb_store_stats(rec->store, &writer);
-	pb_buf_str(out, ",");
-	pb_json_object(&json, "writer");
-	pb_json_u64(&json, "chunks", writer.chunks);
-	pb_json_u64(&json, "bytes", writer.bytes);
-	pb_json_u64(&json, "commits", writer.commits);
-	pb_json_u64(&json, "failures", writer.failures);
-	pb_json_text(&json, "last_error", writer.last_error);
-	pb_json_end(&json);
-	pb_buf_str(out, ",");
-	pb_retention_json(rec->store, &json);
-	pb_buf_printf(out, ",\"log_lines_left_out\":%llu,\"uptime_s\":%llu",
-	    (unsigned long long)pb_log_left_out(), (unsigned long long)
-	    ((pb_clock_mono_ms() - rec->started_ms) / 1000));
+	pb_json_end(json);
+	pb_json_object(json, "writer");
+	pb_metrics_json(json, writer_metric, COUNT(writer_metric), &writer);
+	pb_json_text(json, "last_error", writer.last_error);
+	pb_json_end(json);
+	pb_retention_json(rec->store, json);
+	pb_json_u64(json, "log_lines_left_out", program.log_left_out);
+	pb_json_u64(json, "uptime_s", program.uptime_s);
 }
 
+/* Why it is not up stands right behind that. */
 static void
-capture_json(struct pb_json *json, const struct capture *capture)
+capture_status(struct pb_json *json, const struct capture *capture)
 {
 	struct pb_source_stats stats;
 
 	pb_source_stats(capture->source, &stats);
 	pb_json_object(json, NULL);
 	pb_json_text(json, "interface", stats.interface);
-	pb_json_bool(json, "up", stats.up);
+	pb_metrics_json(json, capture_metric, 1, &stats);
 	pb_json_text(json, "error", stats.last_error);
-	pb_json_u64(json, "packets", stats.packets);
-	pb_json_u64(json, "bytes", stats.bytes);
-	pb_json_u64(json, "kernel_dropped", stats.kernel_dropped);
-	pb_json_u64(json, "interface_dropped", stats.interface_dropped);
-	pb_json_u64(json, "store_dropped", stats.store_dropped);
+	pb_metrics_json(json, capture_metric + 1, COUNT(capture_metric) - 1,
+	    &stats);
 	pb_json_double(json, "pps", capture->pps);
 	pb_json_double(json, "bps", capture->bps);
 	pb_json_end(json);
 }
 
-/* Prometheus text: each family in one run, after its type. */
 static void
 metrics(void *arg, struct pb_buf *out)
 {
-	static const struct { const char *name, *type, *help; } family[] = {
-		{ "up", "gauge", "1 while the interface is captured." },
-		{ "packets_total", "counter", "Packets captured." },
-		{ "bytes_total", "counter", "Captured bytes of those." },
-		{ "kernel_dropped_total", "counter",
-		    "Packets lost because the kernel's buffer was full." },
-		{ "interface_dropped_total", "counter",
-		    "Packets that the interface lost." },
-		{ "store_dropped_total", "counter",
-		    "Packets read that the store had no room for." },
-	};
 	struct pb_recorder *rec = arg;
-	struct pb_source_stats stats;
-	char name[LABEL_BYTES_MAX];
+	struct pb_store_stats writer;
+	struct program program;
 
+	look(rec, &writer, &program);
 	pthread_mutex_lock(&rec->lock);
-	for (size_t f = 0; f < sizeof(family) / sizeof(family[0]); f++) {
-		pb_buf_printf(out, "# HELP pb_capture_%s %s\n"
-		    "# TYPE pb_capture_%s %s\n", family[f].name,
-		    family[f].help, family[f].name, family[f].type);
-		for (size_t i = 0; i < rec->captures; i++) {
-			pb_source_stats(rec->capture[i].source, &stats);
-			uint64_t value[] = {
-				stats.up, stats.packets, stats.bytes,
-				stats.kernel_dropped, stats.interface_dropped,
-				stats.store_dropped,
-			};
-			pb_buf_printf(out, "pb_capture_%s{interface=\"%s\"}"
-			    " %llu\n", family[f].name,
-			    label(name, stats.interface),
-			    (unsigned long long)value[f]);
-		}
-	}
+	for (size_t m = 0; m < COUNT(capture_metric); m++)
+		capture_family(rec, &capture_metric[m], out);
 	pthread_mutex_unlock(&rec->lock);
-	writer_metrics(rec, out);
+	pb_metrics_text(out, "writer", writer_metric, COUNT(writer_metric),
+	    &writer);
+	pb_metrics_text(out, "", program_metric, COUNT(program_metric),
+	    &program);
 }
 
 static void
-writer_metrics(struct pb_recorder *rec, struct pb_buf *out)
+capture_family(struct pb_recorder *rec, const struct pb_metric *metric,
+    struct pb_buf *out)
 {
-	struct pb_store_stats stats;
+	struct pb_source_stats stats;
 
-	pb_store_stats(rec->store, &stats);
-	metric(out, "writer_chunks_total", "counter",
-	    "Chunks written and made durable.", stats.chunks);
-	metric(out, "writer_bytes_total", "counter",
-	    "Bytes of those.", stats.bytes);
-	metric(out, "writer_commits_total", "counter",
-	    "Commits of the index.", stats.commits);
-	metric(out, "writer_failures_total", "counter",
-	    "Writes, syncs and commits that failed.", stats.failures);
-	metric(out, "log_lines_left_out_total", "counter",
-	    "Lines of the log that nobody took.", pb_log_left_out());
-	metric(out, "store_there", "gauge", "0 while the store is not at its "
-	    "path.", !stats.away);
-	metric(out, "uptime_seconds", "gauge", "Since the recorder started.",
-	    (pb_clock_mono_ms() - rec->started_ms) / 1000);
-}
-
-static void
-metric(struct pb_buf *out, const char *name, const char *type,
-    const char *help, uint64_t value)
-{
-	pb_buf_printf(out, "# HELP pb_%s %s\n# TYPE pb_%s %s\npb_%s %llu\n",
-	    name, help, name, type, name, (unsigned long long)value);
-}
-
-/* A label's value: backslash, quote and newline are escaped. */
-static const char *
-label(char out[static LABEL_BYTES_MAX], const char *text)
-{
-	size_t at = 0;
-
-	for (; *text != '\0' && at + 2 < LABEL_BYTES_MAX; text++) {
-		if (*text == '\\' || *text == '"' || *text == '\n')
-			out[at++] = '\\';
-		out[at++] = *text == '\n' ? 'n' : *text;
+	pb_metric_head(out, "capture", metric);
+	for (size_t i = 0; i < rec->captures; i++) {
+		pb_source_stats(rec->capture[i].source, &stats);
+		pb_metric_value(out, "capture", metric, "interface",
+		    stats.interface, &stats);
 	}
-	out[at] = '\0';
-	return out;
+}
+
+static void
+look(struct pb_recorder *rec, struct pb_store_stats *writer,
+    struct program *program)
+{
+	pb_store_stats(rec->store, writer);
+	program->log_left_out = pb_log_left_out();
+	program->store_there = !writer->away;
+	program->uptime_s = (pb_clock_mono_ms() - rec->started_ms) / 1000;
 }

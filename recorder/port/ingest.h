@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "conf/conf.h"
 #include "recorder/store/write/store.h"
 
@@ -26,9 +27,9 @@ struct pb_ingest;
 struct pb_ingest_opts {
 	const struct pb_conf *conf;	/* borrowed until stop */
 	struct pb_store	*store;		/* borrowed until stop */
-	/* Appends the live state as members of an open JSON object, for
-	 * GET /v1/status on the local door and GET /metrics; may be NULL. */
-	void		(*status_json)(void *arg, struct pb_buf *out);
+	/* What the rest of the recorder tells: members of the open object of
+	 * GET /v1/status, lines of GET /metrics.  May be NULL. */
+	void		(*status)(void *arg, struct pb_json *json);
 	void		(*metrics)(void *arg, struct pb_buf *out);
 	void		*arg;
 };

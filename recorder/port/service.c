@@ -3,22 +3,62 @@
  */
 #include "recorder/port/service.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/json.h"
+#include "base/metrics.h"
 #include "base/sys.h"
-
-static void	metric(struct pb_buf *, const char *, const char *,
-		    const char *, uint64_t);
-static void	ingest_json(const struct pb_service *, struct pb_json *);
-static void	others_json(const struct pb_service *, struct pb_buf *);
 
 static const unsigned statuses[PB_STATUSES] = {
 	200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 422, 503, 508,
 };
+
+/* What is told of ingest. */
+struct facts {
+	struct pb_intake_counters counted;
+	uint64_t	body_bytes, bodies_waiting;
+	uint64_t	connections;
+	bool		waits;
+};
+
+#define COUNTED(key, field, help)					\
+	PB_COUNTER(key, struct facts, counted.field, help)
+
+static const struct pb_metric metrics[] = {
+	COUNTED("packets", packets, "Packets taken in and made durable."),
+	COUNTED("bytes", bytes, "Captured bytes of those packets."),
+	COUNTED("repeats", repeats,
+	    "Packets dropped because the store has them."),
+	COUNTED("late", late, "Packets that came late into a gap."),
+	COUNTED("gaps", gaps, "Gaps that senders declared."),
+	COUNTED("holds", held,
+	    "Requests held because they came ahead of their turn."),
+	COUNTED("out_of_order", refused,
+	    "Requests refused because they start too far ahead."),
+	COUNTED("write_failures", failures,
+	    "Requests that the writer could not make durable."),
+	COUNTED("blocks_dropped", blocks_dropped,
+	    "Blocks other than packets that a segment cannot hold."),
+	PB_GAUGE("body_bytes", struct facts, body_bytes,
+	    "Bytes of request bodies in memory."),
+	PB_GAUGE("bodies_waiting", struct facts, bodies_waiting,
+	    "Request bodies that are not read for want of memory."),
+	/* In the status these two stand before the others. */
+	PB_GAUGE("connections", struct facts, connections,
+	    "Open connections."),
+	PB_GAUGE("waits", struct facts, waits,
+	    "1 while [listen] address cannot be listened at."),
+};
+#define METRICS	(sizeof(metrics) / sizeof(metrics[0]))
+
+static const struct pb_metric answers = {
+	.key = "requests", .help = "Answers given, by HTTP status code.",
+	.size = sizeof(uint64_t),
+};
+
+static struct facts facts_of(const struct pb_service *);
 
 int
 pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
@@ -76,43 +116,16 @@ pb_service_count(struct pb_service *service, unsigned status)
 void
 pb_service_metrics(const struct pb_service *service, struct pb_buf *out)
 {
-	const struct pb_intake_counters *c =
-	    pb_intake_counters(service->intake);
+	struct facts facts = facts_of(service);
+	char code[8];
 
-	pb_buf_str(out, "# HELP pb_ingest_requests_total Answers given, by "
-	    "HTTP status code.\n# TYPE pb_ingest_requests_total counter\n");
-	for (size_t i = 0; i < PB_STATUSES; i++)
-		pb_buf_printf(out, "pb_ingest_requests_total{code=\"%u\"} %"
-		    PRIu64 "\n", statuses[i], service->answers[i]);
-	metric(out, "packets_total", "counter",
-	    "Packets taken in and made durable.", c->packets);
-	metric(out, "bytes_total", "counter",
-	    "Captured bytes of those packets.", c->bytes);
-	metric(out, "repeats_total", "counter",
-	    "Packets dropped because the store has them.", c->repeats);
-	metric(out, "late_total", "counter",
-	    "Packets that came late into a gap.", c->late);
-	metric(out, "gaps_total", "counter",
-	    "Gaps that senders declared.", c->gaps);
-	metric(out, "holds_total", "counter",
-	    "Requests held because they came ahead of their turn.", c->held);
-	metric(out, "out_of_order_total", "counter",
-	    "Requests refused because they start too far ahead.", c->refused);
-	metric(out, "write_failures_total", "counter",
-	    "Requests that the writer could not make durable.", c->failures);
-	metric(out, "blocks_dropped_total", "counter",
-	    "Blocks other than packets that a segment cannot hold.",
-	    c->blocks_dropped);
-	metric(out, "body_bytes", "gauge",
-	    "Bytes of request bodies in memory.",
-	    pb_intake_reserved(service->intake));
-	metric(out, "bodies_waiting", "gauge",
-	    "Request bodies that are not read for want of memory.",
-	    service->rooms->claims.waits);
-	metric(out, "connections", "gauge", "Open connections.",
-	    service->connections);
-	metric(out, "waits", "gauge", "1 while [listen] address cannot be "
-	    "listened at.", service->waits[0] != '\0');
+	pb_metric_head(out, "ingest", &answers);
+	for (size_t i = 0; i < PB_STATUSES; i++) {
+		snprintf(code, sizeof(code), "%u", statuses[i]);
+		pb_metric_value(out, "ingest", &answers, "code", code,
+		    &service->answers[i]);
+	}
+	pb_metrics_text(out, "ingest", metrics, METRICS, &facts);
 	if (service->opts.metrics != NULL)
 		service->opts.metrics(service->opts.arg, out);
 }
@@ -120,15 +133,25 @@ pb_service_metrics(const struct pb_service *service, struct pb_buf *out)
 void
 pb_service_status(const struct pb_service *service, struct pb_buf *out)
 {
+	struct facts facts = facts_of(service);
+	uint64_t requests = 0;
 	struct pb_json json;
 
+	for (size_t i = 0; i < PB_STATUSES; i++)
+		requests += service->answers[i];
 	pb_json_init(&json, out);
 	pb_json_object(&json, NULL);
 	pb_json_text(&json, "node", service->self.name);
 	pb_json_u64(&json, "pid", (uint64_t)getpid());
 	pb_json_text(&json, "version", PB_VERSION);
-	ingest_json(service, &json);
-	others_json(service, out);
+	pb_json_object(&json, "ingest");
+	pb_json_text(&json, "waits", service->waits);
+	pb_json_u64(&json, "connections", service->connections);
+	pb_json_u64(&json, "requests", requests);
+	pb_metrics_json(&json, metrics, METRICS - 2, &facts);
+	pb_json_end(&json);
+	if (service->opts.status != NULL)
+		service->opts.status(service->opts.arg, &json);
 	pb_json_end(&json);
 }
 
@@ -144,59 +167,14 @@ pb_service_health(const struct pb_service *service, struct pb_buf *out)
 	pb_json_end(&json);
 }
 
-static void
-metric(struct pb_buf *out, const char *name, const char *type,
-    const char *help, uint64_t value)
+static struct facts
+facts_of(const struct pb_service *service)
 {
-	pb_buf_printf(out, "# HELP pb_ingest_%s %s\n# TYPE pb_ingest_%s %s\n"
-	    "pb_ingest_%s %" PRIu64 "\n", name, help, name, type, name, value);
-}
-
-static void
-ingest_json(const struct pb_service *service, struct pb_json *json)
-{
-	const struct pb_intake_counters *c =
-	    pb_intake_counters(service->intake);
-	uint64_t requests = 0;
-
-	for (size_t i = 0; i < PB_STATUSES; i++)
-		requests += service->answers[i];
-	pb_json_object(json, "ingest");
-	pb_json_text(json, "waits", service->waits);
-	pb_json_u64(json, "connections", service->connections);
-	pb_json_u64(json, "requests", requests);
-	pb_json_u64(json, "packets", c->packets);
-	pb_json_u64(json, "bytes", c->bytes);
-	pb_json_u64(json, "repeats", c->repeats);
-	pb_json_u64(json, "late", c->late);
-	pb_json_u64(json, "gaps", c->gaps);
-	pb_json_u64(json, "holds", c->held);
-	pb_json_u64(json, "out_of_order", c->refused);
-	pb_json_u64(json, "write_failures", c->failures);
-	pb_json_u64(json, "blocks_dropped", c->blocks_dropped);
-	pb_json_u64(json, "body_bytes", pb_intake_reserved(service->intake));
-	pb_json_u64(json, "bodies_waiting", service->rooms->claims.waits);
-	pb_json_end(json);
-}
-
-/* Members that the rest of the recorder adds, with or without the comma
- * that goes before them. */
-static void
-others_json(const struct pb_service *service, struct pb_buf *out)
-{
-	size_t before = out->len;
-
-	if (service->opts.status_json == NULL)
-		return;
-	pb_buf_str(out, ",");
-	service->opts.status_json(service->opts.arg, out);
-	if (out->failed)
-		return;
-	if (out->len == before + 1) {
-		out->len = before;
-	} else if (out->data[before + 1] == ',') {
-		memmove(out->data + before, out->data + before + 1,
-		    out->len - before - 1);
-		out->len--;
-	}
+	return (struct facts){
+		.counted = *pb_intake_counters(service->intake),
+		.body_bytes = pb_intake_reserved(service->intake),
+		.bodies_waiting = service->rooms->claims.waits,
+		.connections = service->connections,
+		.waits = service->waits[0] != '\0',
+	};
 }

@@ -66,7 +66,14 @@ on_writer(void *arg)
 }
 
 static void
-nothing(void *arg, struct pb_buf *out)
+no_status(void *arg, struct pb_json *json)
+{
+	(void)arg;
+	(void)json;
+}
+
+static void
+no_metrics(void *arg, struct pb_buf *out)
 {
 	(void)arg;
 	(void)out;
@@ -338,7 +345,7 @@ static void
 start(void)
 {
 	struct pb_ingest_opts opts = { .conf = &conf, .store = &fake,
-	    .status_json = nothing, .metrics = nothing };
+	    .status = no_status, .metrics = no_metrics };
 
 	pb_log_level(PB_LOG_ERROR + 1);
 	fake_reset();

@@ -43,10 +43,11 @@ on_writer(void *arg)
 }
 
 static void
-some_status(void *arg, struct pb_buf *out)
+some_status(void *arg, struct pb_json *json)
 {
 	(void)arg;
-	pb_buf_str(out, "\"captures\":[]");
+	pb_json_array(json, "captures");
+	pb_json_end(json);
 }
 
 static void
@@ -60,7 +61,7 @@ static int
 setup(void **state)
 {
 	struct pb_ingest_opts opts = {
-		.conf = &conf, .store = &fake, .status_json = some_status,
+		.conf = &conf, .store = &fake, .status = some_status,
 		.metrics = some_metrics,
 	};
 	struct pb_err err;
