@@ -99,7 +99,7 @@ pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
 		rc = watch(ingest, ingest->event_fd, DOORS_MAX, err);
 	if (rc == 0)
 		rc = pb_service_create(&ingest->service, opts,
-		    pb_request_settled, pb_request_taken, wake, ingest, err);
+		    wake, ingest, err);
 	if (rc == 0)
 		rc = open_local(ingest, opts->conf, err);
 	if (rc == 0 && opts->conf->listen.present)

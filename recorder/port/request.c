@@ -13,51 +13,21 @@
  * peer gets to see the answer; only where it waits for our word, or is too
  * large, the answer comes first.
  */
-#include "recorder/port/request.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "base/digest.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "recorder/port/allow.h"
-#include "recorder/port/route.h"
-#include "recorder/intake/room.h"
+#include "recorder/port/request_impl.h"
 
-#define JSON_TYPE	"application/json"
-#define METRICS_TYPE	"text/plain; version=0.0.4; charset=utf-8"
-#define DIGEST_PREFIX	"xxh3="
 #define SENDER_DIGITS	16
-#define PACKET_BYTES_MIN 44u	/* an EPB with epb_packetid, no end option */
-#define DISCARD_BODIES	4u	/* of body_max: of a body that nobody reads */
+#define DISCARD_BODIES	4u	/* of its bound: of a body that nobody reads */
 #define RETRY_AFTER_S	1u
 #define RETRY_DISK_S	5u	/* a full disk does not empty in a second */
-
-struct pb_request {
-	struct pb_service *service;
-	void		(*wake)(void *);
-	void		*arg;
-	enum pb_door	 door;
-	struct pb_route	 route;
-	char		 peer[PB_TEXT_BYTES_MAX];
-	bool		 has_cn;
-	char		 cn[PB_NAME_BYTES_MAX + 1];
-	bool		 has_first, has_last, has_digest;
-	bool		 packed;	/* Content-Encoding: zstd */
-	uint64_t	 first, last, digest;
-	bool		 wanted;	/* the body */
-	struct pb_room	 room;		/* it */
-	struct pb_load	 load;
-	/* The answer. */
-	bool		 parked;	/* the peer waits, wake it */
-	bool		 answered;
-	bool		 refused;
-	struct pb_answer answer;
-};
 
 /* Head */
 static void	check_head(struct pb_request *,
@@ -65,35 +35,21 @@ static void	check_head(struct pb_request *,
 static bool	check_cn(struct pb_request *,
 		    const struct pb_request_head *);
 static bool	allowed(const struct pb_request *);
-static void	check_post(struct pb_request *,
-		    const struct pb_request_head *);
-static int	parse_asker(struct pb_request *,
+static int	check_asker(struct pb_request *,
 		    const struct pb_request_head *, struct pb_err *);
+static void	expect_body(struct pb_request *,
+		    const struct pb_request_head *);
 static int	parse_claims(struct pb_request *,
 		    const struct pb_request_head *, struct pb_err *);
 static int	parse_digest(const char *, uint64_t *, struct pb_err *);
-
-/* Body */
-static size_t	body_max(const struct pb_request *);
-static void	end_get(struct pb_request *, uint64_t);
-static void	end_question(struct pb_request *, uint64_t);
-static void	end_packets(struct pb_request *, uint64_t);
-static int	check_way(struct pb_request *, struct pb_body_facts *,
-		    struct pb_err *);
-static int	learn_numbers(struct pb_request *, struct pb_body_facts *,
-		    struct pb_err *);
-static void	end_gap(struct pb_request *, uint64_t);
-static int	parse_gap(struct pb_request *, struct pb_err *);
+static size_t	discard_max(const struct pb_request *);
 
 /* Answers */
-static void	fail(struct pb_request *, int, const char *);
-static void	fail_body(struct pb_request *, int, const char *);
 static unsigned	status_of(int);
 static void	refuse(struct pb_request *, unsigned, const char *, ...)
 		    __attribute__((format(printf, 3, 4)));
 static void	answer_acked(struct pb_request *, uint64_t,
 		    const struct pb_fingerprint *);
-static void	answer(struct pb_request *, unsigned, const char *);
 
 int
 pb_request_create(struct pb_request **out, struct pb_service *service,
@@ -156,12 +112,11 @@ pb_request_data(struct pb_request *request, const void *data, size_t len,
 		return false;
 	}
 	if (request->answered || !request->wanted)
-		return request->room.seen <=
-		    DISCARD_BODIES * body_max(request);
+		return request->room.seen <= discard_max(request);
 	rc = pb_room_put(&request->room, data, len, &err);
 	if (rc < 0) {
 		pb_room_finish(&request->room);
-		fail_body(request, rc, err.text);
+		request_fail_body(request, rc, err.text);
 	}
 	return true;
 }
@@ -191,20 +146,7 @@ pb_request_end(struct pb_request *request, uint64_t now_ms)
 	request->service->now_ms = now_ms;
 	pb_room_close(&request->room);
 	if (!request->answered)
-		switch (request->route.kind) {
-		case PB_ROUTE_PACKETS:
-			end_packets(request, now_ms);
-			break;
-		case PB_ROUTE_GAPS:
-			end_gap(request, now_ms);
-			break;
-		case PB_ROUTE_HEALTH:
-		case PB_ROUTE_METRICS:
-		case PB_ROUTE_STATUS:
-		case PB_ROUTE_STREAM:
-			end_get(request, now_ms);
-			break;
-		}
+		request->route.handler->end(request);
 	request->parked = !request->answered;
 }
 
@@ -231,7 +173,7 @@ pb_request_settled(void *arg, struct pb_load *load)
 		answer_acked(request, load->gap != 0 ? load->last :
 		    load->acked, &load->last_packet);
 	else
-		fail(request, load->rc, load->text);
+		request_fail(request, load->rc, load->text);
 	if (request->parked)
 		request->wake(request->arg);
 	request->parked = false;
@@ -260,21 +202,22 @@ check_head(struct pb_request *request, const struct pb_request_head *head)
 		request->answer.close = true;
 		return;
 	}
-	rc = pb_route_parse(head->method, head->path,
-	    head->door == PB_DOOR_LOCAL, route, &err);
+	rc = pb_route_find(route, head->method, head->path,
+	    head->door == PB_DOOR_LOCAL, &err);
 	if (rc < 0) {
-		fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc, err.text);
-	} else if (!route->method_fits) {
+		request_fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc,
+		    err.text);
+	} else if (route->handler == NULL) {
 		request->answer.allow = route->allow;
 		refuse(request, 405, "this path takes %s", route->allow);
 	} else if (route->key.epoch != 0 && !allowed(request)) {
 		refuse(request, 403, "%s may not bring or ask for streams of "
 		    "node %s: [listen] allow", request->has_cn ? request->cn :
 		    "this peer", route->key.node);
-	} else if (parse_asker(request, head, &err) < 0) {
-		fail(request, PB_EFORMAT, err.text);
-	} else if (strcmp(head->method, "POST") == 0) {
-		check_post(request, head);
+	} else if (check_asker(request, head, &err) < 0) {
+		request_fail(request, PB_EFORMAT, err.text);
+	} else if (route->handler->body_max != NULL) {
+		expect_body(request, head);
 	}
 }
 
@@ -308,8 +251,9 @@ allowed(const struct pb_request *request)
 }
 
 static void
-check_post(struct pb_request *request, const struct pb_request_head *head)
+expect_body(struct pb_request *request, const struct pb_request_head *head)
 {
+	const struct pb_handler *handler = request->route.handler;
 	struct pb_service *service = request->service;
 	struct pb_err err = { 0 };
 	size_t length = !head->has_length ? SIZE_MAX :
@@ -322,8 +266,7 @@ check_post(struct pb_request *request, const struct pb_request_head *head)
 		    "own streams", service->self.name);
 		return;
 	}
-	request->packed = head->encoding != NULL &&
-	    request->route.kind == PB_ROUTE_PACKETS &&
+	request->packed = head->encoding != NULL && handler->zstd &&
 	    strcasecmp(head->encoding, "zstd") == 0;
 	if (head->encoding != NULL && !request->packed &&
 	    strcasecmp(head->encoding, "identity") != 0) {
@@ -335,9 +278,10 @@ check_post(struct pb_request *request, const struct pb_request_head *head)
 		refuse(request, 411, "Content-Length is needed");
 		return;
 	}
-	rc = pb_room_open(&request->room, body_max(request), length, &err);
+	rc = pb_room_open(&request->room, handler->body_max(request),
+	    length, &err);
 	if (rc == PB_ELIMIT) {
-		fail_body(request, rc, err.text);
+		request_fail_body(request, rc, err.text);
 		request->answer.close = true;
 		return;
 	}
@@ -350,17 +294,18 @@ check_post(struct pb_request *request, const struct pb_request_head *head)
 		rc = pb_intake_begin(service->intake, &request->load,
 		    &request->route.key, &err);
 	if (rc < 0)
-		fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc, err.text);
+		request_fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc, err.text);
 }
 
-/* Who sends or asks, and about which number. */
+/* Who sends or asks, and what for. */
 static int
-parse_asker(struct pb_request *request, const struct pb_request_head *head,
+check_asker(struct pb_request *request, const struct pb_request_head *head,
     struct pb_err *err)
 {
-	if (request->route.kind == PB_ROUTE_STREAM && head->at != NULL &&
-	    pb_parse_u64(head->at, 1, PB_SEQ_MAX, &request->load.at, err) < 0)
-		return pb_err_prefix(err, PB_EINVAL, "at");
+	const struct pb_handler *handler = request->route.handler;
+
+	if (handler->head != NULL && handler->head(request, head, err) < 0)
+		return err->code;
 	if (request->route.key.epoch == 0 || head->sender == NULL ||
 	    (strlen(head->sender) == SENDER_DIGITS &&
 	    pb_parse_hex64(head->sender, &request->load.sender, NULL) == 0 &&
@@ -405,190 +350,22 @@ parse_digest(const char *text, uint64_t *out, struct pb_err *err)
 	    " and 16 hex digits");
 }
 
-/* --- body ----------------------------------------------------------------- */
-
 static size_t
-body_max(const struct pb_request *request)
+discard_max(const struct pb_request *request)
 {
-	if (request->route.kind == PB_ROUTE_GAPS)
-		return PB_JSON_BODY_MAX;
-	return request->door == PB_DOOR_LOCAL ? PB_BODY_BYTES_MAX :
+	const struct pb_handler *handler = request->route.handler;
+	size_t max = request->door == PB_DOOR_LOCAL ? PB_BODY_BYTES_MAX :
 	    (size_t)request->service->conf->listen.body_max;
-}
 
-static void
-end_get(struct pb_request *request, uint64_t now_ms)
-{
-	struct pb_service *service = request->service;
-	struct pb_buf *body = &request->answer.body;
-
-	switch (request->route.kind) {
-	case PB_ROUTE_HEALTH:
-		pb_service_health(service, body);
-		break;
-	case PB_ROUTE_METRICS:
-		pb_service_metrics(service, body);
-		answer(request, 200, METRICS_TYPE);
-		return;
-	case PB_ROUTE_STATUS:
-		pb_service_status(service, body);
-		break;
-	default:
-		end_question(request, now_ms);
-		return;
-	}
-	answer(request, 200, JSON_TYPE);
-}
-
-static void
-end_question(struct pb_request *request, uint64_t now_ms)
-{
-	struct pb_intake *intake = request->service->intake;
-	struct pb_err err = { 0 };
-	int rc = pb_intake_begin(intake, &request->load, &request->route.key,
-	    &err);
-
-	request->load.ask = true;
-	if (rc < 0)
-		fail(request, rc, err.text);
-	else
-		pb_intake_offer(intake, &request->load, now_ms);
-}
-
-static void
-end_packets(struct pb_request *request, uint64_t now_ms)
-{
-	struct pb_load *load = &request->load;
-	struct pb_err err = { 0 };
-	struct pb_body_facts facts;
-	int rc;
-
-	rc = request->packed ? pb_room_unpack(&request->room, &err) : 0;
-	if (rc < 0) {
-		fail_body(request, rc, err.text);
-		return;
-	}
-	load->body = (struct pb_body){
-		.data = request->room.data, .len = request->room.len,
-		.key = &request->route.key,
-		.self = load->local ? NULL : &request->service->self,
-		.pen = request->service->conf->node.pen,
-	};
-	rc = check_way(request, &facts, &err);
-	if (rc == 0)
-		rc = learn_numbers(request, &facts, &err);
-	if (rc < 0) {
-		fail(request, rc, err.text);
-		return;
-	}
-	load->first = facts.first;
-	load->last = facts.last;
-	pb_intake_offer(request->service->intake, load, now_ms);
-}
-
-/* Is it what was sent, from whom may send it? */
-static int
-check_way(struct pb_request *request, struct pb_body_facts *facts,
-    struct pb_err *err)
-{
-	struct pb_service *service = request->service;
-	const char *cn = request->has_cn ? request->cn : NULL, *sender;
-	int rc;
-
-	if (request->has_digest && pb_digest(request->room.data,
-	    request->room.len) != request->digest)
-		return pb_err_set(err, PB_EDIGEST, "PB-Digest does not match "
-		    "the %zu bytes that came", request->room.len);
-	rc = pb_body_look(pb_intake_scratch(service->intake),
-	    &request->load.body, facts, err);
-	if (rc < 0 || request->door == PB_DOOR_LOCAL)
-		return rc;
-	sender = cn != NULL ? cn :
-	    facts->way.node[facts->way.nodes - 1].name;
-	if (!pb_allow_way(service->conf->listen.allow, &facts->way, cn))
-		return pb_err_set(err, PB_EACCES, "node %s may not bring "
-		    "streams of node %s: [listen] allow", sender,
-		    request->route.key.node);
-	return 0;
-}
-
-/*
- * The numbers its sender says it has, which are checked when it is taken;
- * without them they are read from the packets.
- */
-static int
-learn_numbers(struct pb_request *request, struct pb_body_facts *facts,
-    struct pb_err *err)
-{
-	if (request->has_first && request->first != facts->first)
-		return pb_err_set(err, PB_EINVAL, "PB-First is %" PRIu64
-		    ", the first packet's number %" PRIu64, request->first,
-		    facts->first);
-	if (!request->has_last)
-		return pb_body_check(pb_intake_scratch(
-		    request->service->intake), &request->load.body, facts,
-		    err);
-	if (request->last < facts->first || (request->last - facts->first) >=
-	    request->room.len / PACKET_BYTES_MIN)
-		return pb_err_set(err, PB_EINVAL, "PB-Last is %" PRIu64
-		    "; from %" PRIu64 " on that many packets are not in %zu "
-		    "bytes", request->last, facts->first,
-		    request->room.len);
-	facts->last = request->last;
-	return 0;
-}
-
-static void
-end_gap(struct pb_request *request, uint64_t now_ms)
-{
-	struct pb_err err = { 0 };
-	int rc = parse_gap(request, &err);
-
-	if (rc < 0)
-		fail(request, rc, err.text);
-	else
-		pb_intake_offer(request->service->intake, &request->load,
-		    now_ms);
-}
-
-static int
-parse_gap(struct pb_request *request, struct pb_err *err)
-{
-	struct pb_load *load = &request->load;
-	uint64_t linktype = PB_LINKTYPE_ETHERNET;
-	struct pb_json_doc doc;
-	char reason[32];
-
-	if (request->room.len == 0)
-		return pb_err_set(err, PB_EINVAL, "the body is empty");
-	pb_json_doc_open(&doc, (const char *)request->room.data,
-	    request->room.len, err);
-	load->first = pb_json_doc_u64(&doc, "first");
-	load->last = pb_json_doc_u64(&doc, "last");
-	pb_json_doc_text(&doc, "reason", reason, sizeof(reason));
-	if (pb_json_doc_has(&doc, "link_type"))
-		linktype = pb_json_doc_u64(&doc, "link_type");
-	pb_json_doc_close(&doc);
-	if (doc.rc < 0)
-		return doc.rc;
-	if (load->first == 0 || load->first > load->last ||
-	    load->last > PB_SEQ_MAX)
-		return pb_err_set(err, PB_EINVAL, "first and last: numbers "
-		    "from 1 on, first not past last");
-	load->gap = pb_gap_reason_parse(reason);
-	if (load->gap == 0)
-		return pb_err_set(err, PB_EINVAL, "reason is dead-lettered, "
-		    "expired, damaged or restored");
-	if (linktype > UINT16_MAX)
-		return pb_err_set(err, PB_EINVAL, "link_type is 0 to 65535");
-	load->linktype = (uint16_t)linktype;
-	return 0;
+	if (handler != NULL && handler->body_max != NULL)
+		max = handler->body_max(request);
+	return DISCARD_BODIES * max;
 }
 
 /* --- answers -------------------------------------------------------------- */
 
-static void
-fail(struct pb_request *request, int rc, const char *text)
+void
+request_fail(struct pb_request *request, int rc, const char *text)
 {
 	if (rc == PB_EBUSY || status_of(rc) == 503)
 		request->answer.retry_after_s = rc == PB_ENOSPC ?
@@ -596,14 +373,13 @@ fail(struct pb_request *request, int rc, const char *text)
 	refuse(request, status_of(rc), "%s", text);
 }
 
-/* The same for what room.h says. */
-static void
-fail_body(struct pb_request *request, int rc, const char *text)
+void
+request_fail_body(struct pb_request *request, int rc, const char *text)
 {
 	if (rc == PB_ELIMIT)
 		refuse(request, 413, "%s", text);
 	else
-		fail(request, rc, text);
+		request_fail(request, rc, text);
 }
 
 static unsigned
@@ -649,7 +425,7 @@ refuse(struct pb_request *request, unsigned status, const char *fmt, ...)
 		pb_json_bool(&json, "ask", true);
 	pb_json_text(&json, "error", text);
 	pb_json_end(&json);
-	answer(request, status, JSON_TYPE);
+	request_answer(request, status, JSON_TYPE);
 	/* Overtaking is how several connections work. */
 	if (status == 409)
 		return;
@@ -677,11 +453,11 @@ answer_acked(struct pb_request *request, uint64_t acked,
 		pb_json_end(&json);
 	}
 	pb_json_end(&json);
-	answer(request, 200, JSON_TYPE);
+	request_answer(request, 200, JSON_TYPE);
 }
 
-static void
-answer(struct pb_request *request, unsigned status, const char *type)
+void
+request_answer(struct pb_request *request, unsigned status, const char *type)
 {
 	if (request->service->stopping)
 		request->answer.close = true;

@@ -11,24 +11,18 @@
 #include "base/err.h"
 #include "recorder/store/layout.h"
 
-enum pb_route_kind {
-	PB_ROUTE_HEALTH,	/* GET /v1/health */
-	PB_ROUTE_METRICS,	/* GET /metrics */
-	PB_ROUTE_STATUS,	/* GET /v1/status, local door only */
-	PB_ROUTE_STREAM,	/* GET /v1/streams/NODE/IFACE/EPOCH */
-	PB_ROUTE_PACKETS,	/* POST .../packets */
-	PB_ROUTE_GAPS,		/* POST .../gaps */
-};
+#define PB_ALLOW_BYTES_MAX	32	/* of a header Allow */
+
+struct pb_handler;
 
 struct pb_route {
-	enum pb_route_kind kind;
-	bool		method_fits;
-	const char	*allow;		/* the methods that do */
-	struct pb_stream_key key;	/* of STREAM, PACKETS, GAPS */
+	const struct pb_handler *handler;	/* NULL: no such method, */
+	char		allow[PB_ALLOW_BYTES_MAX]; /* but these */
+	struct pb_stream_key key;	/* epoch 0: the path names no stream */
 };
 
 /* PB_ENOENT: no such path.  PB_EINVAL: a name or epoch is wrong. */
-int	pb_route_parse(const char *method, const char *path, bool local,
-	    struct pb_route *out, struct pb_err *err);
+int	pb_route_find(struct pb_route *out, const char *method,
+	    const char *path, bool local, struct pb_err *err);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * recorder/port/service.h - what all requests share
  *
- * The node's name and rules, the line to the writer, the counters, and the
- * texts made of them.  One thread: the ingest thread.
+ * The node's name and rules, the line to the writer, and the counters.  One
+ * thread: the ingest thread.
  */
 #ifndef PB_INGEST_SERVICE_H
 #define PB_INGEST_SERVICE_H
@@ -19,7 +19,9 @@
 #include "recorder/intake/room.h"
 #include "recorder/port/peerlog.h"
 
-#define PB_STATUSES	14	/* the status codes we answer with */
+#define PB_STATUSES	14	/* the status codes we answer with: */
+extern const unsigned pb_statuses[PB_STATUSES];
+
 #define PB_REPORT_BYTES_MAX (1u << 20)	/* of metrics, of the status */
 
 struct pb_service {
@@ -39,25 +41,15 @@ struct pb_service {
 };
 
 /*
- * `settled`, `taken` and `wake` as in intake.h.  The configuration and the store
- * of `opts` are borrowed until destroy.
+ * `wake` as in intake.h.  The configuration and the store of `opts` are
+ * borrowed until destroy.
  */
 int	pb_service_create(struct pb_service **out,
-	    const struct pb_ingest_opts *opts,
-	    void (*settled)(void *arg, struct pb_load *load),
-	    void (*taken)(void *arg, struct pb_load *load),
-	    void (*wake)(void *arg), void *arg, struct pb_err *err);
+	    const struct pb_ingest_opts *opts, void (*wake)(void *arg),
+	    void *arg, struct pb_err *err);
 void	pb_service_destroy(struct pb_service *service);
 
 /* One more answer with this status code. */
 void	pb_service_count(struct pb_service *service, unsigned status);
-
-/* Prometheus text; the JSON object of GET /v1/status and /v1/health. */
-void	pb_service_metrics(const struct pb_service *service,
-	    struct pb_buf *out);
-void	pb_service_status(const struct pb_service *service,
-	    struct pb_buf *out);
-void	pb_service_health(const struct pb_service *service,
-	    struct pb_buf *out);
 
 #endif

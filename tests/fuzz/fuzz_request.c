@@ -23,8 +23,7 @@
 #include "base/log.h"
 #include "conf/conf_keys.h"
 #include "recorder/port/allow.h"
-#include "recorder/port/route.h"
-#include "recorder/port/request.h"
+#include "recorder/port/request_impl.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/fake_store.h"
 
@@ -176,15 +175,15 @@ check_route(struct asked *a, const struct pb_request_head *head)
 	char path[PATH_MAX + sizeof(PATH_ROOT)] = PATH_ROOT;
 	struct pb_route again;
 
-	a->routed = pb_route_parse(head->method, head->path,
-	    head->door == PB_DOOR_LOCAL, &a->route, NULL) == 0;
+	a->routed = pb_route_find(&a->route, head->method, head->path,
+	    head->door == PB_DOOR_LOCAL, NULL) == 0;
 	if (!a->routed || a->route.key.epoch == 0)
 		return;
 	MUST(pb_name_valid(a->route.key.node));
 	MUST(pb_layout_url(path + strlen(PATH_ROOT), &a->route.key,
 	    NULL) == 0);
-	MUST(pb_route_parse("GET", path, false, &again, NULL) == 0);
-	MUST(again.kind == PB_ROUTE_STREAM && again.method_fits);
+	MUST(pb_route_find(&again, "GET", path, false, NULL) == 0);
+	MUST(again.handler == &serve_question);
 	MUST(again.key.epoch == a->route.key.epoch);
 	MUST(strcmp(again.key.node, a->route.key.node) == 0);
 	MUST(strcmp(again.key.interface, a->route.key.interface) == 0);
@@ -198,7 +197,7 @@ facts_of(const struct asked *a, struct pb_body_facts *facts)
 	    .key = &a->route.key, .pen = PB_PEN_EXAMPLE,
 	    .self = a->has['I'] ? NULL : &service->self };
 
-	return a->routed && a->route.kind == PB_ROUTE_PACKETS &&
+	return a->routed && a->route.handler == &serve_packets &&
 	    !a->has['E'] && pb_body_check(pb_intake_scratch(service->intake),
 	    &body, facts, NULL) == 0;
 }
@@ -285,7 +284,7 @@ check_durable(const struct asked *a, uint64_t acked)
 	struct pb_stream *stream;
 
 	if (pb_store_stream_find(&fake, &a->route.key, &stream, NULL) == 0) {
-		MUST(acked == 0 && a->route.kind == PB_ROUTE_STREAM);
+		MUST(acked == 0 && a->route.handler == &serve_question);
 		return;
 	}
 	MUST(acked <= stream->durable);
@@ -354,8 +353,7 @@ start(void)
 	conf.node.pen = PB_PEN_EXAMPLE;
 	MUST(pb_conf_defaults(PB_CONF_LISTEN, &conf.listen, NULL) == 0);
 	now = 1000000;
-	MUST(pb_service_create(&service, &opts, pb_request_settled,
-	    pb_request_taken, on_writer, NULL, NULL) == 0);
+	MUST(pb_service_create(&service, &opts, on_writer, NULL, NULL) == 0);
 }
 
 int

@@ -75,8 +75,7 @@ setup(void **state)
 	    0);
 	strcpy(conf.node.name, "core");
 	conf.node.pen = BODY_PEN;
-	return pb_service_create(&service, &opts, pb_request_settled,
-	    pb_request_taken, on_writer, NULL, &err);
+	return pb_service_create(&service, &opts, on_writer, NULL, &err);
 }
 
 static void

@@ -1,0 +1,66 @@
+/*
+ * recorder/port/request_impl.h - inside a request
+ *
+ * request.c takes its head and its body, and knows who may ask; route.c says
+ * which handler it is for.  A handler has a serve_*.c.
+ */
+#ifndef PB_INGEST_REQUEST_IMPL_H
+#define PB_INGEST_REQUEST_IMPL_H
+
+#include "recorder/intake/room.h"
+#include "recorder/port/request.h"
+#include "recorder/port/route.h"
+
+#define DIGEST_PREFIX	"xxh3="
+#define JSON_TYPE	"application/json"
+
+struct pb_request {
+	struct pb_service *service;
+	void		(*wake)(void *);
+	void		*arg;
+	enum pb_door	 door;
+	struct pb_route	 route;
+	char		 peer[PB_TEXT_BYTES_MAX];
+	bool		 has_cn;
+	char		 cn[PB_NAME_BYTES_MAX + 1];
+	bool		 has_first, has_last, has_digest;
+	bool		 packed;	/* Content-Encoding: zstd */
+	uint64_t	 first, last, digest;
+	bool		 wanted;	/* the body */
+	struct pb_room	 room;		/* it */
+	struct pb_load	 load;
+	/* The answer. */
+	bool		 parked;	/* the peer waits, wake it */
+	bool		 answered;
+	bool		 refused;
+	struct pb_answer answer;
+};
+
+/* What serves a method at a path. */
+struct pb_handler {
+	/* What a body has at most; NULL: it takes none. */
+	size_t		(*body_max)(const struct pb_request *request);
+	bool		zstd;		/* such a body may be packed */
+	/* Looks at what concerns it alone in the head; NULL: nothing. */
+	int		(*head)(struct pb_request *request,
+			    const struct pb_request_head *head,
+			    struct pb_err *err);
+	/* All of the request is there.  It is answered now, or, where it was
+	 * offered to the intake, when that settles it. */
+	void		(*end)(struct pb_request *request);
+};
+
+extern const struct pb_handler serve_health, serve_metrics, serve_status,
+    serve_question, serve_packets, serve_gaps;
+
+/* The answer is in request->answer.body. */
+void	request_answer(struct pb_request *request, unsigned status,
+	    const char *type);
+/* One line for the peer, and, seldom enough, for the log; the status is
+ * that of the error `rc`. */
+void	request_fail(struct pb_request *request, int rc, const char *text);
+/* The same for what intake/room.h says. */
+void	request_fail_body(struct pb_request *request, int rc,
+	    const char *text);
+
+#endif
