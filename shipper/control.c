@@ -12,13 +12,12 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/below.h"
 #include "base/json.h"
+#include "base/unix.h"
 
 #define SOCKET_NAME	"shipper.sock"
 #define VERB_BYTES	16u
@@ -59,9 +58,7 @@ static const char *const verb_names[] = {
 	[PB_CONTROL_MOVE] = "move",
 };
 
-static int	address_of(const char *, const char *, struct sockaddr_un *,
-		    int *, struct pb_err *);
-static int	listen_at(struct pb_control *, const char *, struct pb_err *);
+static int	listen_at(struct pb_control *, struct pb_err *);
 static int	watch(struct pb_control *, int);
 static void	accept_clients(struct pb_control *, uint64_t);
 static void	mind_newcomers(struct pb_control *);
@@ -105,7 +102,7 @@ pb_control_create(struct pb_control **out, const char *store,
 	    watch(c, c->event_fd) < 0)
 		rc = pb_err_sys(err, "wait for %s", c->path);
 	if (rc == 0)
-		rc = listen_at(c, store, err);
+		rc = listen_at(c, err);
 	if (rc < 0) {
 		pb_control_destroy(c);
 		return rc;
@@ -161,31 +158,16 @@ pb_control_run(struct pb_control *c, uint64_t now_ms)
 		(void)!write(c->event_fd, &count, sizeof(count));
 }
 
-/* The mode of the socket, set before bind(2), is that of the file. */
 static int
-listen_at(struct pb_control *c, const char *store, struct pb_err *err)
+listen_at(struct pb_control *c, struct pb_err *err)
 {
-	struct sockaddr_un at;
-	int fd, dir = -1, rc;
+	int fd = pb_unix_listen(c->path, SOCK_SEQPACKET,
+	    (int)PB_CONTROL_CLIENTS_MAX, err);
 
-	rc = address_of(store, c->path, &at, &dir, err);
-	if (rc < 0)
-		return rc;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || fchmod(fd, 0600) < 0 ||
-	    (pb_below_unlink(c->path) < 0 && errno != ENOENT) ||
-	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
-		rc = pb_err_sys(err, "listen at %s", c->path);
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
-	if (dir >= 0)
-		close(dir);
 	if (fd < 0)
-		return rc;
+		return fd;
 	c->listen_fd = fd;
-	if (listen(fd, (int)PB_CONTROL_CLIENTS_MAX) < 0 || watch(c, fd) < 0)
+	if (watch(c, fd) < 0)
 		return pb_err_sys(err, "listen at %s", c->path);
 	return 0;
 }
@@ -426,18 +408,14 @@ connect_to(const char *store, struct pb_err *err)
 	/* Where its backlog is full connect() waits for so long. */
 	const struct timeval enter = { .tv_sec = PB_CONTROL_ENTER_MS / 1000 };
 	char path[PATH_MAX];
-	struct sockaddr_un at;
-	int fd = -1, dir = -1, rc;
+	int fd, rc = pb_layout_path(path, store, SOCKET_NAME, err);
 
-	rc = pb_layout_path(path, store, SOCKET_NAME, err);
-	if (rc == 0)
-		rc = address_of(store, path, &at, &dir, err);
 	if (rc < 0)
 		return rc;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &enter,
 	    sizeof(enter)) < 0 ||
-	    connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+	    pb_unix_connect(fd, path) < 0) {
 		rc = pb_err_sys(err, "ask pb-shipper at %s", path);
 		if (errno == EAGAIN)
 			rc = pb_err_set(err, PB_EBUSY, "pb-shipper has let "
@@ -451,8 +429,6 @@ connect_to(const char *store, struct pb_err *err)
 			close(fd);
 		fd = rc;
 	}
-	if (dir >= 0)
-		close(dir);
 	return fd;
 }
 
@@ -479,27 +455,5 @@ exchange(int fd, const struct pb_buf *request, char *answer, size_t *len,
 		return pb_err_set(err, PB_EBUSY, "pb-shipper stopped before "
 		    "it had done so; it may have done a part");
 	*len = (size_t)got;
-	return 0;
-}
-
-/* --- both --------------------------------------------------------------- */
-
-/* A path longer than sun_path is reached through its directory's
- * descriptor, which the caller closes when it has the socket. */
-static int
-address_of(const char *store, const char *path, struct sockaddr_un *to,
-    int *dir, struct pb_err *err)
-{
-	memset(to, 0, sizeof(*to));
-	to->sun_family = AF_UNIX;
-	if (strlen(path) < sizeof(to->sun_path)) {
-		strcpy(to->sun_path, path);
-		return 0;
-	}
-	*dir = pb_below_open(store, O_PATH | O_DIRECTORY, 0);
-	if (*dir < 0)
-		return pb_err_sys(err, "open directory %s", store);
-	snprintf(to->sun_path, sizeof(to->sun_path), "/proc/self/fd/%d/%s",
-	    *dir, SOCKET_NAME);
 	return 0;
 }

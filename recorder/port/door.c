@@ -4,29 +4,22 @@
 #include "recorder/port/door.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "base/below.h"
 #include "base/text.h"
+#include "base/unix.h"
 #include "recorder/store/layout.h"
 
 #define SOCKET_NAME	"recorder.sock"
-#define SOCKET_MODE	0600
 
 static int	split_address(const char *, char [static PB_TEXT_BYTES_MAX],
 		    const char **, const char **, struct pb_err *);
 static int	listen_at(const struct addrinfo *, const char *,
 		    struct pb_err *);
-static int	local_address(const char *, const char *,
-		    struct sockaddr_un *, int *, struct pb_err *);
 
 int
 pb_door_tcp(const char *address, struct pb_err *err)
@@ -68,30 +61,10 @@ int
 pb_door_local(const char *store, char path[static PATH_MAX],
     struct pb_err *err)
 {
-	struct sockaddr_un to;
-	int fd, dir = -1, rc;
+	int rc = pb_layout_path(path, store, SOCKET_NAME, err);
 
-	rc = pb_layout_path(path, store, SOCKET_NAME, err);
-	if (rc < 0)
-		return rc;
-	rc = local_address(store, path, &to, &dir, err);
-	if (rc < 0)
-		return rc;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* The mode of the socket, set before bind(2), is that of the file:
-	 * there is no moment at which others can connect. */
-	if (fd < 0 || fchmod(fd, SOCKET_MODE) < 0 ||
-	    (pb_below_unlink(path) < 0 && errno != ENOENT) ||
-	    bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ||
-	    listen(fd, PB_LISTEN_BACKLOG) < 0) {
-		rc = pb_err_sys(err, "listen at %s", path);
-		if (fd >= 0)
-			close(fd);
-		fd = rc;
-	}
-	if (dir >= 0)
-		close(dir);
-	return fd;
+	return rc < 0 ? rc : pb_unix_listen(path, SOCK_STREAM,
+	    PB_LISTEN_BACKLOG, err);
 }
 
 /* `*host` NULL: every address. */
@@ -148,26 +121,4 @@ listen_at(const struct addrinfo *at, const char *address, struct pb_err *err)
 	pb_err_sys(err, "[listen] address %s", address);
 	close(fd);
 	return err->code;
-}
-
-/*
- * A path longer than sun_path is reached through its directory's
- * descriptor, which `*dir` then holds until bind(2) is done.
- */
-static int
-local_address(const char *store, const char *path, struct sockaddr_un *to,
-    int *dir, struct pb_err *err)
-{
-	memset(to, 0, sizeof(*to));
-	to->sun_family = AF_UNIX;
-	if (strlen(path) < sizeof(to->sun_path)) {
-		strcpy(to->sun_path, path);
-		return 0;
-	}
-	*dir = pb_below_open(store, O_PATH | O_DIRECTORY, 0);
-	if (*dir < 0)
-		return pb_err_sys(err, "open directory %s", store);
-	snprintf(to->sun_path, sizeof(to->sun_path), "/proc/self/fd/%d/%s",
-	    *dir, SOCKET_NAME);
-	return 0;
 }
