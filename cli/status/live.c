@@ -78,7 +78,7 @@ pb_live_captures(const char *body, size_t len,
 	rc = doc.rc < 0 ? doc.rc : item.rc;
 	pb_json_doc_close(&doc);
 	if (rc < 0)
-		pb_err_prefix(err, "the recorder's answer");
+		pb_err_prefix(err, rc, "the recorder's answer");
 	return rc;
 }
 

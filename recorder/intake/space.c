@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "base/pages.h"
-#include "recorder/port/ingest.h"
 
 #define SIZE_BYTES(of)	((size_t)65536u << (2 * (of)))
 #define SIZES		6u		/* 64 KiB to 64 MiB */

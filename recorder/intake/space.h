@@ -20,6 +20,9 @@
 
 #include "base/err.h"
 
+/* Of one request, decoded.  `body_max` of [listen] goes up to this, and
+ * through the local door bodies may have as much. */
+#define PB_BODY_BYTES_MAX	(64u << 20)
 #define PB_SPACE_KEPT_MAX	(16u << 20)	/* bytes of pages */
 
 struct pb_space;

@@ -25,8 +25,7 @@ static int	take(struct pb_accept *, struct sockaddr_storage *,
 		    socklen_t *);
 
 int
-pb_accept_create(struct pb_accept **out, int listen_fd, int also_fd,
-    struct pb_err *err)
+pb_accept_create(struct pb_accept **out, int also_fd, struct pb_err *err)
 {
 	struct pb_accept *accept = calloc(1, sizeof(*accept));
 	int rc;
@@ -39,15 +38,10 @@ pb_accept_create(struct pb_accept **out, int listen_fd, int also_fd,
 		rc = pb_err_sys(err, "start to listen");
 	else
 		rc = add(accept, also_fd, err);
-	if (rc == 0)
-		rc = add(accept, listen_fd, err);
 	if (rc < 0) {
 		pb_accept_destroy(accept);
 		return rc;
 	}
-	accept->listen_fd = listen_fd;
-	accept->watched = true;
-	keep_spare(accept);
 	*out = accept;
 	return 0;
 }

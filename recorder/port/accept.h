@@ -22,11 +22,9 @@
 
 struct pb_accept;
 
-/*
- * `listen_fd` does not block and is ours from now on, except where this
- * fails.  `also_fd` is watched beside it, and stays the caller's.
- */
-int	pb_accept_create(struct pb_accept **out, int listen_fd, int also_fd,
+/* It listens to nobody yet.  `also_fd` is watched beside it, and stays the
+ * caller's. */
+int	pb_accept_create(struct pb_accept **out, int also_fd,
 	    struct pb_err *err);
 void	pb_accept_destroy(struct pb_accept *accept);
 
@@ -46,11 +44,11 @@ uint64_t pb_accept_wake_ms(const struct pb_accept *accept);
 
 /* Look away while `full`. */
 void	pb_accept_full(struct pb_accept *accept, bool full);
-/* Listen no more. */
-void	pb_accept_stop(struct pb_accept *accept);
-/* Listen again, after pb_accept_stop(); `listen_fd` is ours from now on, also
- * where this fails. */
+/* Where nothing is listened to: do so.  `listen_fd` does not block and is
+ * ours from now on, also where this fails. */
 int	pb_accept_listen(struct pb_accept *accept, int listen_fd,
 	    struct pb_err *err);
+/* Listen no more. */
+void	pb_accept_stop(struct pb_accept *accept);
 
 #endif

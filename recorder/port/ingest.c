@@ -48,8 +48,8 @@ struct pb_ingest {
 	uint64_t	 local_said;	/* of which one it could not be opened */
 };
 
-static int	open_local(struct pb_ingest *, const struct pb_conf *,
-		    struct pb_err *);
+static int	add_local(struct pb_ingest *, struct pb_err *);
+static int	open_local(struct pb_ingest *, struct pb_err *);
 static void	move_local(struct pb_ingest *);
 static int	open_tcp(struct pb_ingest *, int, struct pb_err *);
 static void	tell_waits(struct pb_ingest *, const char *);
@@ -101,7 +101,7 @@ pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
 		rc = pb_service_create(&ingest->service, opts,
 		    wake, ingest, err);
 	if (rc == 0)
-		rc = open_local(ingest, opts->conf, err);
+		rc = add_local(ingest, err);
 	if (rc == 0 && opts->conf->listen.present)
 		rc = pb_listen_create(&ingest->listen,
 		    opts->conf->listen.address, err);
@@ -137,22 +137,28 @@ pb_ingest_stop(struct pb_ingest *ingest)
 }
 
 static int
-open_local(struct pb_ingest *ingest, const struct pb_conf *conf,
-    struct pb_err *err)
+add_local(struct pb_ingest *ingest, struct pb_err *err)
 {
 	struct pb_server_opts opts = {
 		.service = ingest->service,
 		.door = PB_DOOR_LOCAL,
 		.connections_max = LOCAL_CONNECTIONS_MAX,
 	};
+	int rc = add_server(ingest, &opts, err);
 
-	opts.listen_fd = pb_door_local(conf->store.path, ingest->socket_path,
-	    err);
-	if (opts.listen_fd < 0) {
+	return rc < 0 ? rc : open_local(ingest, err);
+}
+
+static int
+open_local(struct pb_ingest *ingest, struct pb_err *err)
+{
+	int rc = pb_door_local(ingest->store, ingest->socket_path, err);
+
+	if (rc >= 0)
+		rc = pb_server_listen(ingest->server[0], rc, err);
+	if (rc < 0)
 		ingest->socket_path[0] = '\0';
-		return opts.listen_fd;
-	}
-	return add_server(ingest, &opts, err);
+	return rc;
 }
 
 /* On the ingest thread.  The socket's name is left where it is: by now the
@@ -160,25 +166,20 @@ open_local(struct pb_ingest *ingest, const struct pb_conf *conf,
 static void
 move_local(struct pb_ingest *ingest)
 {
-	struct pb_server *server = ingest->server[0];
 	uint64_t want = atomic_load(&ingest->local_want);
 	struct pb_err err;
-	int fd, rc;
 
 	if (want == atomic_load(&ingest->local_have) || ingest->stop)
 		return;
-	pb_server_quiesce(server);
+	pb_server_quiesce(ingest->server[0]);
 	ingest->socket_path[0] = '\0';
 	atomic_store(&ingest->local_have, 0);
 	if (want == 0)
 		return;
-	fd = pb_door_local(ingest->store, ingest->socket_path, &err);
-	rc = fd < 0 ? fd : pb_server_listen(server, fd, &err);
-	if (rc == 0) {
+	if (open_local(ingest, &err) == 0) {
 		atomic_store(&ingest->local_have, want);
 		return;
 	}
-	ingest->socket_path[0] = '\0';
 	if (ingest->local_said != want)
 		pb_log(PB_LOG_ERROR, "ingest", "pb status and pb import cannot "
 		    "reach this recorder: %s; it is tried again", err.text);
@@ -198,21 +199,23 @@ open_tcp(struct pb_ingest *ingest, int wait_ms, struct pb_err *err)
 		.tls = conf->tls.off ? NULL : &conf->tls,
 	};
 	uint64_t now_ms = pb_clock_mono_ms();
-	int rc;
+	int fd = pb_listen_try(ingest->listen, now_ms, wait_ms, err), rc = fd;
 
-	opts.listen_fd = pb_listen_try(ingest->listen, now_ms, wait_ms, err);
-	if (opts.listen_fd == PB_EBUSY) {
+	if (fd == PB_EBUSY) {
 		pb_err_set(err, PB_EBUSY, "[listen] address %s: its name is "
 		    "being looked up", conf->address);
 		if (wait_ms > 0)
 			tell_waits(ingest, err->text);
 		return 0;
 	}
-	if (opts.listen_fd == PB_EINVAL)
+	if (fd == PB_EINVAL)
 		return PB_EINVAL;
-	rc = opts.listen_fd;
-	if (rc >= 0) {
-		rc = add_server(ingest, &opts, err);
+	if (fd >= 0) {
+		rc = ingest->servers > 1 ? 0 : add_server(ingest, &opts, err);
+		if (rc == 0)
+			rc = pb_server_listen(ingest->server[1], fd, err);
+		else
+			close(fd);
 		if (rc < 0)
 			pb_listen_again(ingest->listen, now_ms);
 	}

@@ -18,10 +18,6 @@
 #include "conf/conf.h"
 #include "recorder/store/write/store.h"
 
-/* The bounds on peers are keys of [listen]; body_max goes up to this, and
- * through the local door bodies may have as much. */
-#define PB_BODY_BYTES_MAX	(64u << 20)	/* of one request, decoded */
-
 struct pb_ingest;
 
 struct pb_ingest_opts {

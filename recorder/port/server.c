@@ -40,11 +40,6 @@
  * by then: some turns more cost less than a look at all else between them. */
 #define TURNS_MAX		64
 #define TURNS_BYTES_MAX		(1u << 20)
-/* AES-128 first: a tenth less work at either end than AES-256, which most
- * clients would choose.  Without CBC: all clients of TLS 1.2 know GCM. */
-#define TLS_PRIORITIES	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
-			"-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:" \
-			"+CHACHA20-POLY1305:%SERVER_PRECEDENCE"
 
 struct pb_server {
 	struct pb_service *service;
@@ -58,35 +53,30 @@ struct pb_server {
 	size_t		turn_bytes;	/* of bodies, since they began */
 	unsigned	connections_max;
 	struct pb_peers	*addresses;
-	TAILQ_HEAD(, peer) peers;	/* of all connections */
+	TAILQ_HEAD(, conn) conns;
 	uint64_t	due_ms;		/* no deadline is before */
 };
 
-/* A connection's peer; made at its start, gone with it. */
-struct peer {
-	TAILQ_ENTRY(peer) link;
+/* A connection, and the request under way on it. */
+struct conn {
+	TAILQ_ENTRY(conn) link;
+	struct pb_server *server;
+	struct MHD_Connection *mhd;
 	struct pb_peer_address *address;	/* NULL: not counted */
-	struct exchange	*exchange;	/* under way, or NULL */
 	int		fd;
 	uint64_t	deadline_ms;	/* for what it does now */
 	char		text[PEER_BYTES_MAX];
 	bool		looked;		/* at its certificate */
 	bool		verified;
 	char		cn[PB_NAME_BYTES_MAX + 1];
-};
-
-/* A request and the connection it came by. */
-struct exchange {
-	struct pb_server *server;
-	struct MHD_Connection *connection;
-	struct peer	*peer;
-	struct pb_request *request;
-	bool		ended;
+	struct pb_request *request;	/* NULL: none */
+	bool		ended;		/* all of it is there */
 	bool		suspended;
 };
 
+/* The daemon */
 static int	start_daemon(struct pb_server *, struct pb_err *);
-static int	start_accept(struct pb_server *, int, struct pb_err *);
+static int	start_accept(struct pb_server *, struct pb_err *);
 static void	take_connections(struct pb_server *);
 static void	on_log(void *, const char *, va_list)
 		    __attribute__((format(printf, 2, 0)));
@@ -94,30 +84,34 @@ static bool	is_about_tcp(const char *);
 static size_t	on_unescape(void *, struct MHD_Connection *, char *);
 static enum MHD_Result on_accept(void *, const struct sockaddr *,
 		    socklen_t);
+
+/* Connections */
 static void	on_connection(void *, struct MHD_Connection *, void **,
 		    enum MHD_ConnectionNotificationCode);
+static struct conn *conn_create(struct pb_server *, struct MHD_Connection *);
+static void	conn_destroy(struct conn *);
+static void	address_text(const struct sockaddr *,
+		    char [static PEER_BYTES_MAX]);
+static void	set_deadline(struct conn *, uint64_t);
+static void	cut_late(struct pb_server *, uint64_t);
+static void	say_late(struct conn *, uint64_t);
+static struct conn *conn_of(struct MHD_Connection *);
+static void	look_at_certificate(struct conn *);
+
+/* Requests */
 static enum MHD_Result on_request(void *, struct MHD_Connection *,
 		    const char *, const char *, const char *, const char *,
 		    size_t *, void **);
+static bool	begin(struct conn *, const char *, const char *);
+static enum MHD_Result take_body(struct conn *, const char *, size_t *);
 static void	on_completed(void *, struct MHD_Connection *, void **,
 		    enum MHD_RequestTerminationCode);
-static void	suspend(struct exchange *);
+static enum MHD_Result suspend(struct conn *);
 static void	on_wake(void *);
-static struct exchange *exchange_create(struct pb_server *,
-		    struct MHD_Connection *, const char *, const char *);
-static struct peer *peer_create(struct pb_server *,
-		    struct MHD_Connection *);
-static void	peer_destroy(struct pb_server *, struct peer *);
-static void	address_text(const struct sockaddr *,
-		    char [static PEER_BYTES_MAX]);
-static void	set_deadline(struct pb_server *, struct peer *, uint64_t);
-static void	cut_late(struct pb_server *, uint64_t);
-static void	say_late(struct pb_server *, struct peer *, uint64_t);
-static struct peer *peer_of(struct pb_server *, struct MHD_Connection *);
 static const char *header(struct MHD_Connection *, const char *);
 static void	body_size(struct MHD_Connection *,
 		    struct pb_request_head *);
-static enum MHD_Result reply(struct exchange *);
+static enum MHD_Result reply(struct conn *);
 static uint64_t	answer_until_ms(const struct pb_server *,
 		    const struct pb_answer *);
 
@@ -126,18 +120,16 @@ pb_server_create(struct pb_server **out, const struct pb_server_opts *opts,
     struct pb_err *err)
 {
 	struct pb_server *server = calloc(1, sizeof(*server));
-	int rc = 0;
+	int rc;
 
-	if (server == NULL) {
-		close(opts->listen_fd);
+	if (server == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	}
 	server->service = opts->service;
 	server->door = opts->door;
 	server->has_tls = opts->tls != NULL;
 	server->connections_max = opts->connections_max;
 	server->due_ms = NEVER;
-	TAILQ_INIT(&server->peers);
+	TAILQ_INIT(&server->conns);
 	rc = pb_peers_create(&server->addresses, opts->connections_per_peer,
 	    err);
 	if (rc == 0 && server->has_tls)
@@ -145,14 +137,9 @@ pb_server_create(struct pb_server **out, const struct pb_server_opts *opts,
 	if (rc == 0)
 		rc = start_daemon(server, err);
 	if (rc == 0)
-		rc = start_accept(server, opts->listen_fd, err);
+		rc = start_accept(server, err);
 	if (rc < 0) {
-		close(opts->listen_fd);
-		if (server->daemon != NULL)
-			MHD_stop_daemon(server->daemon);
-		pb_tls_finish(&server->tls);
-		pb_peers_destroy(server->addresses);
-		free(server);
+		pb_server_destroy(server);
 		return rc;
 	}
 	*out = server;
@@ -165,7 +152,8 @@ pb_server_destroy(struct pb_server *server)
 	if (server == NULL)
 		return;
 	pb_accept_destroy(server->accept);
-	MHD_stop_daemon(server->daemon);
+	if (server->daemon != NULL)
+		MHD_stop_daemon(server->daemon);
 	pb_tls_finish(&server->tls);
 	pb_peers_destroy(server->addresses);
 	free(server);
@@ -181,24 +169,23 @@ int
 pb_server_timeout_ms(struct pb_server *server, uint64_t now_ms)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
-	uint64_t timeout = NEVER, accept_ms;
+	uint64_t at;
 
 	if (server->resumed)
 		return 0;
 	if (now_ms >= server->due_ms)
 		cut_late(server, now_ms);
-	if (server->due_ms != NEVER)
-		timeout = server->due_ms - now_ms;
-	accept_ms = pb_accept_wake_ms(server->accept);
-	if (accept_ms < now_ms)
-		accept_ms = now_ms;
-	if (accept_ms != NEVER && accept_ms - now_ms < timeout)
-		timeout = accept_ms - now_ms;
-	if (MHD_get_timeout(server->daemon, &ms) == MHD_YES && ms < timeout)
-		timeout = ms;
-	if (timeout == NEVER)
+	at = pb_accept_wake_ms(server->accept);
+	if (server->due_ms < at)
+		at = server->due_ms;
+	if (MHD_get_timeout(server->daemon, &ms) == MHD_YES &&
+	    (at == NEVER || now_ms + ms < at))
+		at = now_ms + ms;
+	if (at == NEVER)
 		return -1;
-	return timeout > INT_MAX ? INT_MAX : (int)timeout;
+	if (at <= now_ms)
+		return 0;
+	return at - now_ms > INT_MAX ? INT_MAX : (int)(at - now_ms);
 }
 
 void
@@ -259,7 +246,7 @@ start_daemon(struct pb_server *server, struct pb_err *err)
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls.key },
 		{ MHD_OPTION_HTTPS_MEM_TRUST, 0, server->tls.ca },
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0,
-		    (void *)(uintptr_t)TLS_PRIORITIES },
+		    (void *)(uintptr_t)PB_TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	/* Whole seconds: ours come first, and say why. */
@@ -295,12 +282,12 @@ start_daemon(struct pb_server *server, struct pb_err *err)
  * one of its connections ends, however many descriptors there are again.
  */
 static int
-start_accept(struct pb_server *server, int listen_fd, struct pb_err *err)
+start_accept(struct pb_server *server, struct pb_err *err)
 {
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon,
 	    MHD_DAEMON_INFO_EPOLL_FD);
 
-	return pb_accept_create(&server->accept, listen_fd,
+	return pb_accept_create(&server->accept,
 	    info != NULL ? info->epoll_fd : -1, err);
 }
 
@@ -334,16 +321,13 @@ on_log(void *arg, const char *fmt, va_list ap)
 {
 	struct pb_server *server = arg;
 	char text[PB_ERR_TEXT_MAX];
-	size_t len;
 
 	if (server->rejected)
 		return;		/* on_accept has said it */
 	if (server->door == PB_DOOR_LOCAL && is_about_tcp(fmt))
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
-	len = strlen(text);
-	while (len > 0 && text[len - 1] == '\n')
-		text[--len] = '\0';
+	text[strcspn(text, "\n")] = '\0';
 	pb_peerlog_warn(&server->service->log, server->service->now_ms, "any",
 	    "http", text);
 }
@@ -356,15 +340,9 @@ on_log(void *arg, const char *fmt, va_list ap)
 static bool
 is_about_tcp(const char *fmt)
 {
-	static const char *const said[] = {
-		"Setting %s option to %s state failed",
-		"Failed to push the data from buffers to the network",
-	};
-
-	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
-		if (strncmp(fmt, said[i], strlen(said[i])) == 0)
-			return true;
-	return false;
+	return strstr(fmt, "Setting %s option to %s state failed") == fmt ||
+	    strstr(fmt, "Failed to push the data from buffers to the "
+	    "network") == fmt;
 }
 
 /* Paths are split before they are decoded: a name may hold a slash. */
@@ -396,6 +374,8 @@ on_accept(void *arg, const struct sockaddr *from, socklen_t len)
 	return MHD_NO;
 }
 
+/* --- connections ---------------------------------------------------------- */
+
 static void
 on_connection(void *arg, struct MHD_Connection *connection, void **slot,
     enum MHD_ConnectionNotificationCode code)
@@ -404,129 +384,44 @@ on_connection(void *arg, struct MHD_Connection *connection, void **slot,
 
 	server->rejected = false;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*slot = peer_create(server, connection);
+		*slot = conn_create(server, connection);
 	} else {
-		peer_destroy(server, *slot);
+		conn_destroy(*slot);
 		*slot = NULL;
 	}
 }
 
-static enum MHD_Result
-on_request(void *arg, struct MHD_Connection *connection, const char *url,
-    const char *method, const char *version, const char *data, size_t *len,
-    void **slot)
-{
-	struct exchange *exchange = *slot;
-
-	(void)version;
-	if (exchange == NULL) {
-		exchange = exchange_create(arg, connection, method, url);
-		if (exchange == NULL)
-			return MHD_NO;
-		*slot = exchange;
-		return pb_request_refused(exchange->request) ?
-		    reply(exchange) : MHD_YES;
-	}
-	if (*len > 0) {
-		uint64_t now_ms = pb_clock_mono_ms();
-		bool go_on;
-
-		if (pb_request_wait(exchange->request, *len, now_ms)) {
-			set_deadline(exchange->server, exchange->peer, NEVER);
-			suspend(exchange);
-			return MHD_YES;
-		}
-		go_on = pb_request_data(exchange->request, data, *len,
-		    now_ms);
-		exchange->server->turn_bytes += *len;
-		*len = 0;
-		set_deadline(exchange->server, exchange->peer,
-		    pb_request_until_ms(exchange->request));
-		return go_on ? MHD_YES : MHD_NO;
-	}
-	if (!exchange->ended) {
-		exchange->ended = true;
-		set_deadline(exchange->server, exchange->peer, NEVER);
-		pb_request_end(exchange->request, pb_clock_mono_ms());
-	}
-	if (pb_request_answer(exchange->request) != NULL)
-		return reply(exchange);
-	suspend(exchange);
-	return MHD_YES;
-}
-
-static void
-suspend(struct exchange *exchange)
-{
-	exchange->suspended = true;
-	MHD_suspend_connection(exchange->connection);
-}
-
-static void
-on_completed(void *arg, struct MHD_Connection *connection, void **slot,
-    enum MHD_RequestTerminationCode code)
-{
-	struct exchange *exchange = *slot;
-	struct pb_server *server = arg;
-	const struct pb_conf_listen *bounds = &server->service->conf->listen;
-	uint64_t now_ms = pb_clock_mono_ms();
-
-	(void)connection;
-	if (exchange == NULL)
-		return;
-	if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
-		say_late(server, exchange->peer, now_ms);
-	set_deadline(server, exchange->peer, now_ms +
-	    bounds->idle_timeout_ms + bounds->head_timeout_ms);
-	exchange->peer->exchange = NULL;
-	pb_request_destroy(exchange->request, now_ms);
-	free(exchange);
-	*slot = NULL;
-}
-
-static void
-on_wake(void *arg)
-{
-	struct exchange *exchange = arg;
-
-	if (!exchange->suspended)
-		return;
-	exchange->suspended = false;
-	exchange->server->resumed = true;
-	MHD_resume_connection(exchange->connection);
-}
-
-/* --- connections ---------------------------------------------------------- */
-
-static struct peer *
-peer_create(struct pb_server *server, struct MHD_Connection *connection)
+static struct conn *
+conn_create(struct pb_server *server, struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *from = info != NULL ? info->client_addr : NULL;
-	struct peer *peer = calloc(1, sizeof(*peer));
+	struct conn *conn = calloc(1, sizeof(*conn));
 
-	if (peer == NULL)
+	if (conn == NULL)
 		return NULL;
-	address_text(from, peer->text);
-	peer->address = pb_peers_enter(server->addresses, from);
+	conn->server = server;
+	conn->mhd = connection;
+	address_text(from, conn->text);
+	conn->address = pb_peers_enter(server->addresses, from);
 	info = MHD_get_connection_info(connection,
 	    MHD_CONNECTION_INFO_CONNECTION_FD);
-	peer->fd = info != NULL ? info->connect_fd : -1;
-	TAILQ_INSERT_TAIL(&server->peers, peer, link);
-	set_deadline(server, peer, pb_clock_mono_ms() +
+	conn->fd = info != NULL ? info->connect_fd : -1;
+	TAILQ_INSERT_TAIL(&server->conns, conn, link);
+	set_deadline(conn, pb_clock_mono_ms() +
 	    server->service->conf->listen.head_timeout_ms);
-	return peer;
+	return conn;
 }
 
 static void
-peer_destroy(struct pb_server *server, struct peer *peer)
+conn_destroy(struct conn *conn)
 {
-	if (peer == NULL)
+	if (conn == NULL)
 		return;
-	TAILQ_REMOVE(&server->peers, peer, link);
-	pb_peers_leave(server->addresses, peer->address);
-	free(peer);
+	TAILQ_REMOVE(&conn->server->conns, conn, link);
+	pb_peers_leave(conn->server->addresses, conn->address);
+	free(conn);
 }
 
 static void
@@ -545,123 +440,202 @@ address_text(const struct sockaddr *from, char out[static PEER_BYTES_MAX])
 }
 
 static void
-set_deadline(struct pb_server *server, struct peer *peer,
-    uint64_t deadline_ms)
+set_deadline(struct conn *conn, uint64_t deadline_ms)
 {
-	peer->deadline_ms = deadline_ms;
-	if (deadline_ms < server->due_ms)
-		server->due_ms = deadline_ms;
+	conn->deadline_ms = deadline_ms;
+	if (deadline_ms < conn->server->due_ms)
+		conn->server->due_ms = deadline_ms;
 }
 
 /* It walks all connections, at most once a CUT_MS. */
 static void
 cut_late(struct pb_server *server, uint64_t now_ms)
 {
-	struct peer *peer;
+	struct conn *conn;
 
 	server->due_ms = NEVER;
-	TAILQ_FOREACH(peer, &server->peers, link) {
-		if (now_ms >= peer->deadline_ms) {
-			say_late(server, peer, now_ms);
-			shutdown(peer->fd, SHUT_RDWR);
-			peer->deadline_ms = NEVER;
+	TAILQ_FOREACH(conn, &server->conns, link) {
+		if (now_ms >= conn->deadline_ms) {
+			say_late(conn, now_ms);
+			shutdown(conn->fd, SHUT_RDWR);
+			conn->deadline_ms = NEVER;
 		}
-		if (peer->deadline_ms < server->due_ms)
-			server->due_ms = peer->deadline_ms;
+		if (conn->deadline_ms < server->due_ms)
+			server->due_ms = conn->deadline_ms;
 	}
 	if (server->due_ms < now_ms + CUT_MS)
 		server->due_ms = now_ms + CUT_MS;
 }
 
 static void
-say_late(struct pb_server *server, struct peer *peer, uint64_t now_ms)
+say_late(struct conn *conn, uint64_t now_ms)
 {
-	struct pb_service *service = server->service;
-	const struct exchange *exchange = peer->exchange;
+	struct pb_service *service = conn->server->service;
 	char text[PB_TEXT_BYTES_MAX];
 
 	service->now_ms = now_ms;
-	if (exchange != NULL && !exchange->ended) {
-		pb_request_late(exchange->request, now_ms);
-	} else if (exchange != NULL) {
-		pb_peerlog_warn(&service->log, now_ms, peer->text, "answer",
+	if (conn->request != NULL && !conn->ended) {
+		pb_request_late(conn->request, now_ms);
+	} else if (conn->request != NULL) {
+		pb_peerlog_warn(&service->log, now_ms, conn->text, "answer",
 		    "it did not take its answer in time: [listen] "
 		    "idle_timeout");
 	} else {
 		snprintf(text, sizeof(text), "no whole request head within "
 		    "%" PRIu64 " ms: [listen] head_timeout",
 		    service->conf->listen.head_timeout_ms);
-		pb_peerlog_warn(&service->log, now_ms, peer->text, "head",
+		pb_peerlog_warn(&service->log, now_ms, conn->text, "head",
 		    text);
 	}
 }
 
-/* --- one request ---------------------------------------------------------- */
-
-static struct exchange *
-exchange_create(struct pb_server *server, struct MHD_Connection *connection,
-    const char *method, const char *path)
-{
-	struct exchange *exchange = calloc(1, sizeof(*exchange));
-	struct peer *peer = peer_of(server, connection);
-	struct pb_request_head head = {
-		.door = server->door, .method = method, .path = path,
-		.tls = server->has_tls,
-		.first = header(connection, "PB-First"),
-		.last = header(connection, "PB-Last"),
-		.digest = header(connection, "PB-Digest"),
-		.sender = header(connection, "PB-Sender"),
-		.encoding = header(connection, "Content-Encoding"),
-	};
-	const char *expect = header(connection, "Expect");
-	struct pb_err err;
-
-	if (exchange == NULL || peer == NULL)
-		goto fail;
-	head.peer = peer->text;
-	head.share = peer->address != NULL ? &peer->address->share : NULL;
-	head.cn = peer->verified ? peer->cn : NULL;
-	head.expect = expect != NULL &&
-	    strcasecmp(expect, "100-continue") == 0;
-	head.at = MHD_lookup_connection_value(connection,
-	    MHD_GET_ARGUMENT_KIND, "at");
-	body_size(connection, &head);
-	exchange->server = server;
-	exchange->connection = connection;
-	exchange->peer = peer;
-	if (pb_request_create(&exchange->request, server->service, &head,
-	    pb_clock_mono_ms(), pb_clock_real_ns(), on_wake, exchange,
-	    &err) < 0)
-		goto fail;
-	peer->exchange = exchange;
-	set_deadline(server, peer, pb_request_until_ms(exchange->request));
-	return exchange;
-fail:
-	free(exchange);
-	return NULL;
-}
-
-/* The peer of a connection; with TLS its certificate is looked at once. */
-static struct peer *
-peer_of(struct pb_server *server, struct MHD_Connection *connection)
+static struct conn *
+conn_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct peer *peer = info != NULL ? info->socket_context : NULL;
-	size_t used;
 
-	if (peer == NULL || !server->has_tls || peer->looked)
-		return peer;
-	peer->looked = true;
-	info = MHD_get_connection_info(connection,
+	return info != NULL ? info->socket_context : NULL;
+}
+
+/* Once a connection. */
+static void
+look_at_certificate(struct conn *conn)
+{
+	const union MHD_ConnectionInfo *info;
+	size_t used = strlen(conn->text);
+
+	if (!conn->server->has_tls || conn->looked)
+		return;
+	conn->looked = true;
+	info = MHD_get_connection_info(conn->mhd,
 	    MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	peer->verified = info != NULL && info->tls_session != NULL &&
-	    pb_tls_peer(info->tls_session, peer->cn);
-	used = strlen(peer->text);
-	if (peer->verified)
-		snprintf(peer->text + used, sizeof(peer->text) - used, "(%s)",
-		    peer->cn);
-	return peer;
+	conn->verified = info != NULL && info->tls_session != NULL &&
+	    pb_tls_peer(info->tls_session, conn->cn);
+	if (conn->verified)
+		snprintf(conn->text + used, sizeof(conn->text) - used, "(%s)",
+		    conn->cn);
+}
+
+/* --- one request ---------------------------------------------------------- */
+
+static enum MHD_Result
+on_request(void *arg, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *data, size_t *len,
+    void **slot)
+{
+	struct conn *conn = *slot;
+
+	(void)arg;
+	(void)version;
+	if (conn == NULL) {
+		conn = conn_of(connection);
+		if (conn == NULL || !begin(conn, method, url))
+			return MHD_NO;
+		*slot = conn;
+		return pb_request_refused(conn->request) ? reply(conn) :
+		    MHD_YES;
+	}
+	if (*len > 0)
+		return take_body(conn, data, len);
+	if (!conn->ended) {
+		conn->ended = true;
+		set_deadline(conn, NEVER);
+		pb_request_end(conn->request, pb_clock_mono_ms());
+	}
+	return pb_request_answer(conn->request) != NULL ? reply(conn) :
+	    suspend(conn);
+}
+
+static bool
+begin(struct conn *conn, const char *method, const char *path)
+{
+	struct pb_server *server = conn->server;
+	struct pb_request_head head = {
+		.door = server->door, .method = method, .path = path,
+		.tls = server->has_tls, .peer = conn->text,
+		.share = conn->address != NULL ? &conn->address->share : NULL,
+		.first = header(conn->mhd, "PB-First"),
+		.last = header(conn->mhd, "PB-Last"),
+		.digest = header(conn->mhd, "PB-Digest"),
+		.sender = header(conn->mhd, "PB-Sender"),
+		.encoding = header(conn->mhd, "Content-Encoding"),
+		.at = MHD_lookup_connection_value(conn->mhd,
+		    MHD_GET_ARGUMENT_KIND, "at"),
+	};
+	const char *expect = header(conn->mhd, "Expect");
+	struct pb_err err;
+
+	look_at_certificate(conn);
+	head.cn = conn->verified ? conn->cn : NULL;
+	head.expect = expect != NULL &&
+	    strcasecmp(expect, "100-continue") == 0;
+	body_size(conn->mhd, &head);
+	conn->ended = conn->suspended = false;
+	if (pb_request_create(&conn->request, server->service, &head,
+	    pb_clock_mono_ms(), pb_clock_real_ns(), on_wake, conn, &err) < 0)
+		return false;
+	set_deadline(conn, pb_request_until_ms(conn->request));
+	return true;
+}
+
+/* `*len` becomes 0 where all of it is taken. */
+static enum MHD_Result
+take_body(struct conn *conn, const char *data, size_t *len)
+{
+	uint64_t now_ms = pb_clock_mono_ms();
+	bool go_on;
+
+	if (pb_request_wait(conn->request, *len, now_ms)) {
+		set_deadline(conn, NEVER);
+		return suspend(conn);
+	}
+	go_on = pb_request_data(conn->request, data, *len, now_ms);
+	conn->server->turn_bytes += *len;
+	*len = 0;
+	set_deadline(conn, pb_request_until_ms(conn->request));
+	return go_on ? MHD_YES : MHD_NO;
+}
+
+static void
+on_completed(void *arg, struct MHD_Connection *connection, void **slot,
+    enum MHD_RequestTerminationCode code)
+{
+	struct conn *conn = *slot;
+	struct pb_server *server = arg;
+	const struct pb_conf_listen *bounds = &server->service->conf->listen;
+	uint64_t now_ms = pb_clock_mono_ms();
+
+	(void)connection;
+	if (conn == NULL)
+		return;
+	if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+		say_late(conn, now_ms);
+	set_deadline(conn, now_ms + bounds->idle_timeout_ms +
+	    bounds->head_timeout_ms);
+	pb_request_destroy(conn->request, now_ms);
+	conn->request = NULL;
+	*slot = NULL;
+}
+
+static enum MHD_Result
+suspend(struct conn *conn)
+{
+	conn->suspended = true;
+	MHD_suspend_connection(conn->mhd);
+	return MHD_YES;
+}
+
+static void
+on_wake(void *arg)
+{
+	struct conn *conn = arg;
+
+	if (!conn->suspended)
+		return;
+	conn->suspended = false;
+	conn->server->resumed = true;
+	MHD_resume_connection(conn->mhd);
 }
 
 static const char *
@@ -675,26 +649,26 @@ static void
 body_size(struct MHD_Connection *connection, struct pb_request_head *head)
 {
 	const char *length = header(connection, "Content-Length");
-	struct pb_err err;
 
 	head->chunked = header(connection, "Transfer-Encoding") != NULL;
 	if (head->chunked || length == NULL)
 		return;
 	head->has_length = true;
-	if (pb_parse_u64(length, 0, UINT64_MAX, &head->length, &err) < 0)
+	if (pb_parse_u64(length, 0, UINT64_MAX, &head->length, NULL) < 0)
 		head->length = UINT64_MAX;
 }
 
 static enum MHD_Result
-reply(struct exchange *exchange)
+reply(struct conn *conn)
 {
-	const struct pb_answer *answer = pb_request_answer(exchange->request);
+	const struct pb_answer *answer = pb_request_answer(conn->request);
 	struct MHD_Response *response;
 	enum MHD_Result rc;
 	char seconds[16];
 
+	/* The request lives until all of it is sent. */
 	response = MHD_create_response_from_buffer(answer->body.len,
-	    answer->body.data, MHD_RESPMEM_MUST_COPY);
+	    answer->body.data, MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
 	snprintf(seconds, sizeof(seconds), "%u", answer->retry_after_s);
@@ -705,10 +679,8 @@ reply(struct exchange *exchange)
 		MHD_add_response_header(response, "Retry-After", seconds);
 	if (answer->close)
 		MHD_add_response_header(response, "Connection", "close");
-	set_deadline(exchange->server, exchange->peer,
-	    answer_until_ms(exchange->server, answer));
-	rc = MHD_queue_response(exchange->connection, answer->status,
-	    response);
+	set_deadline(conn, answer_until_ms(conn->server, answer));
+	rc = MHD_queue_response(conn->mhd, answer->status, response);
 	MHD_destroy_response(response);
 	return rc;
 }

@@ -24,14 +24,13 @@ struct pb_server;
 struct pb_server_opts {
 	struct pb_service *service;	/* borrowed until destroy */
 	enum pb_door	door;
-	int		listen_fd;	/* the server's from now on, also
-					 * where create fails */
 	unsigned	connections_max;
 	unsigned	connections_per_peer;	/* address; 0: no bound */
 	const struct pb_conf_tls *tls;	/* NULL: plain HTTP */
 };
 
-/* PB_EINVAL: a certificate is wrong, or TLS is not built in. */
+/* It takes nobody before pb_server_listen().  PB_EINVAL: a certificate is
+ * wrong, or TLS is not built in. */
 int	pb_server_create(struct pb_server **out,
 	    const struct pb_server_opts *opts, struct pb_err *err);
 /* Requests under way are broken off; none may be at the writer. */
@@ -43,11 +42,11 @@ int	pb_server_fd(const struct pb_server *server);
 int	pb_server_timeout_ms(struct pb_server *server, uint64_t now_ms);
 void	pb_server_run(struct pb_server *server);
 
-/* Take no new connections; or again, from `listen_fd`, which is the
- * server's from now on, also where this fails. */
-void	pb_server_quiesce(struct pb_server *server);
+/* Take connections from `listen_fd`, which is the server's from now on, also
+ * where this fails; or no new ones. */
 int	pb_server_listen(struct pb_server *server, int listen_fd,
 	    struct pb_err *err);
+void	pb_server_quiesce(struct pb_server *server);
 unsigned pb_server_connections(const struct pb_server *server);
 
 #endif

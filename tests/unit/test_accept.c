@@ -56,8 +56,8 @@ setup(void **state)
 	int fd = listen_anywhere(&at, &len);
 
 	assert_int_equal(pipe(b->also), 0);
-	assert_int_equal(pb_accept_create(&b->accept, fd, b->also[0], &err),
-	    0);
+	assert_int_equal(pb_accept_create(&b->accept, b->also[0], &err), 0);
+	assert_int_equal(pb_accept_listen(b->accept, fd, &err), 0);
 	for (int i = 0; i < CLIENTS; i++) {
 		b->client[i] = socket(AF_UNIX, SOCK_STREAM, 0);
 		assert_int_equal(connect(b->client[i], (struct sockaddr *)&at,
