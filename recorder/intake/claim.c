@@ -23,16 +23,12 @@ enum answer {
 	OWN,		/* its address has its half */
 };
 
-static enum answer may(const struct pb_claims *, const struct pb_claim *,
-		    size_t);
-static void	give(struct pb_claims *, struct pb_claim *, uint64_t);
-static void	end(struct pb_claims *, struct pb_claim *);
-static void	give_up(struct pb_claims *, struct pb_claim *);
+static void	set_state(struct pb_claims *, struct pb_claim *,
+		    enum pb_claim_state);
+static enum answer may(const struct pb_claims *, const struct pb_claim *);
 static void	expire(struct pb_claims *, uint64_t);
-static void	serve(struct pb_claims *, uint64_t);
-static void	let_go_on(struct pb_claims *, struct pb_claim *, uint64_t);
-static bool	turn_is_over(const struct pb_claims *,
-		    const struct pb_claim *, uint64_t);
+static void	serve(struct pb_claims *, const struct pb_claim *, uint64_t);
+static void	give_up(struct pb_claims *, struct pb_claim *);
 
 void
 pb_claims_init(struct pb_claims *claims, const struct pb_intake *intake,
@@ -54,36 +50,25 @@ pb_claims_free(const struct pb_claims *claims)
 	return room > claims->promised ? room - claims->promised : 0;
 }
 
+/* At the end of the line, which is then served. */
 bool
 pb_claim_get(struct pb_claims *claims, struct pb_claim *claim, size_t rest,
     uint64_t now_ms)
 {
-	enum answer answer;
-
-	end(claims, claim);
+	pb_claim_end(claims, claim);
 	if (claims->stopped)
 		claim->state = PB_CLAIM_GAVE_UP;
 	if (claim->state == PB_CLAIM_GAVE_UP)
 		return true;	/* and finds out */
-	answer = claims->blocked != NULL ? FULL : may(claims, claim, rest);
-	if (answer != MAY && claims->blocked == NULL) {
-		expire(claims, now_ms);
-		answer = may(claims, claim, rest);
-	}
 	claim->rest = rest;
-	if (answer == MAY) {
-		give(claims, claim, now_ms);
-		return true;
-	}
-	if (answer == FULL && claims->blocked == NULL) {
-		claims->blocked = claim;
-		claims->blocked_ms = now_ms;
-	}
-	claim->state = PB_CLAIM_WAITS;
 	claim->until_ns = (now_ms + claims->wait_ms) * PB_NS_PER_MS;
-	TAILQ_INSERT_TAIL(&claims->waiting, claim, link);
-	claims->waits++;
-	return false;
+	set_state(claims, claim, PB_CLAIM_WAITS);
+	serve(claims, claim, now_ms);
+	if (claim->state == PB_CLAIM_WAITS) {
+		expire(claims, now_ms);
+		serve(claims, claim, now_ms);
+	}
+	return claim->state == PB_CLAIM_HAS;
 }
 
 void
@@ -115,7 +100,10 @@ pb_claim_grow(struct pb_claims *claims, struct pb_claim *claim, size_t bytes)
 void
 pb_claim_end(struct pb_claims *claims, struct pb_claim *claim)
 {
-	end(claims, claim);
+	if (claim->state != PB_CLAIM_HAS && claim->state != PB_CLAIM_WAITS)
+		return;
+	set_state(claims, claim, PB_CLAIM_NONE);
+	claim->rest = 0;
 }
 
 int
@@ -124,7 +112,7 @@ pb_claims_tick(struct pb_claims *claims, uint64_t now_ms)
 	if (TAILQ_EMPTY(&claims->waiting))
 		return -1;
 	expire(claims, now_ms);
-	serve(claims, now_ms);
+	serve(claims, NULL, now_ms);
 	return TAILQ_EMPTY(&claims->waiting) ? -1 : (int)TICK_MS;
 }
 
@@ -138,70 +126,52 @@ pb_claims_stop(struct pb_claims *claims)
 		give_up(claims, claim);
 }
 
+/* Sums and lists are kept here alone. */
+static void
+set_state(struct pb_claims *claims, struct pb_claim *claim,
+    enum pb_claim_state state)
+{
+	size_t whole = claim->held + claim->rest;
+
+	if (claim->state == PB_CLAIM_HAS) {
+		claims->promised -= claim->rest;
+		claims->claimed -= whole;
+		if (claim->share != NULL)
+			claim->share->claimed -= whole;
+		TAILQ_REMOVE(&claims->having, claim, link);
+	} else if (claim->state == PB_CLAIM_WAITS) {
+		TAILQ_REMOVE(&claims->waiting, claim, link);
+		claims->waits--;
+		if (claims->blocked == claim)
+			claims->blocked = NULL;
+	}
+	claim->state = state;
+	if (state == PB_CLAIM_HAS) {
+		claims->promised += claim->rest;
+		claims->claimed += whole;
+		if (claim->share != NULL)
+			claim->share->claimed += whole;
+		TAILQ_INSERT_TAIL(&claims->having, claim, link);
+	} else if (state == PB_CLAIM_WAITS) {
+		TAILQ_INSERT_TAIL(&claims->waiting, claim, link);
+		claims->waits++;
+	}
+}
+
 static enum answer
-may(const struct pb_claims *claims, const struct pb_claim *claim, size_t rest)
+may(const struct pb_claims *claims, const struct pb_claim *claim)
 {
 	const struct pb_share *share = claim->share;
-	size_t whole = claim->held + rest;
+	size_t whole = claim->held + claim->rest;
 	size_t others = claims->claimed + pb_intake_waiting(claims->intake);
 
 	if (share != NULL && share->claimed > 0 &&
 	    share->claimed + whole > claims->max / 2)
 		return OWN;
 	if ((others > 0 && others + whole > claims->max) ||
-	    rest > pb_claims_free(claims))
+	    claim->rest > pb_claims_free(claims))
 		return FULL;
 	return MAY;
-}
-
-static void
-give(struct pb_claims *claims, struct pb_claim *claim, uint64_t now_ms)
-{
-	size_t whole = claim->held + claim->rest;
-
-	claim->state = PB_CLAIM_HAS;
-	claim->until_ns = (now_ms + CLAIM_MS) * PB_NS_PER_MS;
-	claims->promised += claim->rest;
-	claims->claimed += whole;
-	if (claim->share != NULL)
-		claim->share->claimed += whole;
-	TAILQ_INSERT_TAIL(&claims->having, claim, link);
-}
-
-/* It has none any more, and does not wait for one. */
-static void
-end(struct pb_claims *claims, struct pb_claim *claim)
-{
-	size_t whole = claim->held + claim->rest;
-
-	switch (claim->state) {
-	case PB_CLAIM_HAS:
-		claims->promised -= claim->rest;
-		claims->claimed -= whole;
-		if (claim->share != NULL)
-			claim->share->claimed -= whole;
-		TAILQ_REMOVE(&claims->having, claim, link);
-		break;
-	case PB_CLAIM_WAITS:
-		TAILQ_REMOVE(&claims->waiting, claim, link);
-		claims->waits--;
-		if (claims->blocked == claim)
-			claims->blocked = NULL;
-		break;
-	case PB_CLAIM_NONE:
-	case PB_CLAIM_GAVE_UP:
-		return;
-	}
-	claim->state = PB_CLAIM_NONE;
-	claim->rest = 0;
-}
-
-static void
-give_up(struct pb_claims *claims, struct pb_claim *claim)
-{
-	end(claims, claim);
-	claim->state = PB_CLAIM_GAVE_UP;
-	claim->wake(claim->arg);
 }
 
 static void
@@ -213,58 +183,46 @@ expire(struct pb_claims *claims, uint64_t now_ms)
 	    claim = next) {
 		next = TAILQ_NEXT(claim, link);
 		if (now_ms * PB_NS_PER_MS >= claim->until_ns)
-			end(claims, claim);
+			pb_claim_end(claims, claim);
 	}
 }
 
-/* In order of arrival, until one finds no memory. */
+/* In order of arrival, until one finds no memory.  `asks` is told by what
+ * its call returns, the others are woken. */
 static void
-serve(struct pb_claims *claims, uint64_t now_ms)
+serve(struct pb_claims *claims, const struct pb_claim *asks, uint64_t now_ms)
 {
-	const struct pb_claim *blocked = NULL;
+	const struct pb_claim *before = claims->blocked, *blocked = NULL;
+	bool over = now_ms - claims->blocked_ms >= TURN_MS;
 	struct pb_claim *claim, *next;
+	enum answer answer;
 
-	for (claim = TAILQ_FIRST(&claims->waiting); claim != NULL;
-	    claim = next) {
+	for (claim = TAILQ_FIRST(&claims->waiting); claim != NULL &&
+	    (blocked == NULL || (blocked == before && over)); claim = next) {
 		next = TAILQ_NEXT(claim, link);
 		if (now_ms * PB_NS_PER_MS >= claim->until_ns) {
 			give_up(claims, claim);
 			continue;
 		}
-		switch (may(claims, claim, claim->rest)) {
-		case MAY:
-			let_go_on(claims, claim, now_ms);
-			break;
-		case FULL:
-			if (blocked == NULL)
-				blocked = claim;
-			break;
-		case OWN:
-			break;
-		}
-		if (blocked != NULL && !turn_is_over(claims, blocked, now_ms))
-			break;
+		answer = may(claims, claim);
+		if (answer == FULL && blocked == NULL)
+			blocked = claim;
+		if (answer != MAY)
+			continue;
+		claim->until_ns = (now_ms + CLAIM_MS) * PB_NS_PER_MS;
+		set_state(claims, claim, PB_CLAIM_HAS);
+		if (claim != asks)
+			claim->wake(claim->arg);
 	}
-	if (blocked != claims->blocked)
+	if (blocked != before)
 		claims->blocked_ms = now_ms;
 	claims->blocked = blocked;
 }
 
 static void
-let_go_on(struct pb_claims *claims, struct pb_claim *claim, uint64_t now_ms)
+give_up(struct pb_claims *claims, struct pb_claim *claim)
 {
-	size_t rest = claim->rest;
-
-	end(claims, claim);
-	claim->rest = rest;
-	give(claims, claim, now_ms);
+	pb_claim_end(claims, claim);
+	claim->state = PB_CLAIM_GAVE_UP;
 	claim->wake(claim->arg);
-}
-
-static bool
-turn_is_over(const struct pb_claims *claims, const struct pb_claim *blocked,
-    uint64_t now_ms)
-{
-	return blocked == claims->blocked &&
-	    now_ms - claims->blocked_ms >= TURN_MS;
 }
