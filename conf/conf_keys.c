@@ -16,6 +16,8 @@
 	.offset = offsetof(struct type, member),			\
 	.room = sizeof(((struct type *)0)->member)
 #define RESTART	.restart = true
+#define TLS	.words = { "on", "off" }, .wrong = "neither on nor off; "	\
+		"write off, or give tls_cert, tls_key and tls_ca"
 
 /* `*out` is written where the text is good; base/text.h. */
 typedef int scalar(const char *, uint64_t *, struct pb_err *);
@@ -24,9 +26,8 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 
 static parser	parse_text, parse_word, parse_path, parse_name, parse_number,
 		parse_size, parse_span, parse_rate, parse_yes_no,
-		parse_min_free, parse_address, parse_url, parse_tls,
-		parse_allow, parse_streams, parse_compress, parse_requeue,
-		parse_later;
+		parse_choice, parse_min_free, parse_address, parse_url,
+		parse_allow, parse_streams, parse_later;
 
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
@@ -88,7 +89,7 @@ static const struct pb_conf_key capture_keys[] = {
 
 static const struct pb_conf_key listen_keys[] = {
 	{ "address", parse_address, FIELD(pb_conf_listen, address), RESTART },
-	{ "tls", parse_tls, FIELD(pb_conf_listen, tls.off), RESTART },
+	{ "tls", parse_choice, FIELD(pb_conf_listen, tls.off), RESTART, TLS },
 	{ "tls_cert", parse_path, FIELD(pb_conf_listen, tls.cert), RESTART },
 	{ "tls_key", parse_path, FIELD(pb_conf_listen, tls.key), RESTART },
 	{ "tls_ca", parse_path, FIELD(pb_conf_listen, tls.ca), RESTART },
@@ -120,7 +121,7 @@ static const struct pb_conf_key listen_keys[] = {
 
 static const struct pb_conf_key upstream_keys[] = {
 	{ "url", parse_url, FIELD(pb_conf_upstream, url) },
-	{ "tls", parse_tls, FIELD(pb_conf_upstream, tls.off) },
+	{ "tls", parse_choice, FIELD(pb_conf_upstream, tls.off), TLS },
 	{ "tls_cert", parse_path, FIELD(pb_conf_upstream, tls.cert) },
 	{ "tls_key", parse_path, FIELD(pb_conf_upstream, tls.key) },
 	{ "tls_ca", parse_path, FIELD(pb_conf_upstream, tls.ca) },
@@ -132,14 +133,17 @@ static const struct pb_conf_key upstream_keys[] = {
 	    FIELD(pb_conf_upstream, dead_letters_max), .fallback = "50GiB" },
 	{ "dead_letters_age", parse_span,
 	    FIELD(pb_conf_upstream, dead_letters_age_ms), .fallback = "30d" },
-	{ "requeue", parse_requeue, FIELD(pb_conf_upstream, requeue_manual),
-	    .fallback = "auto" },
+	{ "requeue", parse_choice, FIELD(pb_conf_upstream, requeue_manual),
+	    .fallback = "auto", .words = { "auto", "manual" },
+	    .wrong = "no way to send dead letters again; write auto or "
+	    "manual" },
 	{ "window", parse_size, FIELD(pb_conf_upstream, window),
 	    .fallback = "64MiB", .min = "1MiB" },
 	{ "rate_limit", parse_rate, FIELD(pb_conf_upstream, rate_limit),
 	    .fallback = "0" },
-	{ "compress", parse_compress, FIELD(pb_conf_upstream, compress_zstd),
-	    .fallback = "none" },
+	{ "compress", parse_choice, FIELD(pb_conf_upstream, compress_zstd),
+	    .fallback = "none", .words = { "none", "zstd" },
+	    .wrong = "no compression; write none or zstd" },
 	{ "connect_timeout", parse_span,
 	    FIELD(pb_conf_upstream, connect_timeout_ms),
 	    .fallback = "10s", .min = "1s", .max = "1h" },
@@ -357,31 +361,17 @@ parse_yes_no(const struct pb_conf_key *key, void *field, const char *value,
 	return pb_parse_bool(value, field, err);
 }
 
+/* One of two words: false and true. */
 static int
-parse_requeue(const struct pb_conf_key *key, void *field, const char *value,
+parse_choice(const struct pb_conf_key *key, void *field, const char *value,
     struct pb_err *err)
 {
-	bool *manual = field;
+	bool second = strcmp(value, key->words[1]) == 0;
 
-	(void)key;
-	if (strcmp(value, "auto") != 0 && strcmp(value, "manual") != 0)
-		return pb_err_set(err, PB_EINVAL, "'%.64s' is no way to send "
-		    "dead letters again; write auto or manual", value);
-	*manual = strcmp(value, "manual") == 0;
-	return 0;
-}
-
-static int
-parse_compress(const struct pb_conf_key *key, void *field, const char *value,
-    struct pb_err *err)
-{
-	bool *zstd = field;
-
-	(void)key;
-	if (strcmp(value, "zstd") != 0 && strcmp(value, "none") != 0)
-		return pb_err_set(err, PB_EINVAL, "'%.64s' is no compression; "
-		    "write none or zstd", value);
-	*zstd = strcmp(value, "zstd") == 0;
+	if (!second && strcmp(value, key->words[0]) != 0)
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is %s", value,
+		    key->wrong);
+	*(bool *)field = second;
 	return 0;
 }
 
@@ -466,19 +456,6 @@ parse_url(const struct pb_conf_key *key, void *field, const char *value,
 wrong:
 	return pb_err_set(err, PB_EINVAL, "'%.100s' is no address of a peer; "
 	    "write https://host:port", value);
-}
-
-static int
-parse_tls(const struct pb_conf_key *key, void *field, const char *value,
-    struct pb_err *err)
-{
-	(void)key;
-	if (strcmp(value, "off") != 0 && strcmp(value, "on") != 0)
-		return pb_err_set(err, PB_EINVAL, "'%.64s' is neither on nor "
-		    "off; write off, or give tls_cert, tls_key and tls_ca",
-		    value);
-	*(bool *)field = strcmp(value, "off") == 0;
-	return 0;
 }
 
 /* --- lists --- */

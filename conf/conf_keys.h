@@ -27,6 +27,8 @@ struct pb_conf_key {
 	bool		 restart;	/* a reload does not take it */
 	const char	*fallback;	/* NULL: the field stays zeroed */
 	const char	*min, *max;	/* NULL: none */
+	const char	*words[2];	/* of a choice: false, true */
+	const char	*wrong;		/* what another word is */
 };
 
 struct pb_conf_section {
