@@ -1,9 +1,10 @@
 /*
  * conf/conf.c - reading one node's configuration
  *
- * libinih splits lines into keys and values.  Lines are handed to it one
- * by one, and section headers are read here on the way, because it cuts
- * long ones, joins equal neighbours and is silent about empty ones.
+ *	[kind name]	a section
+ *	key = value	or `key: value`
+ *	; or #		begins a line that says nothing; ` ;` what is left of
+ *			one, behind a blank
  *
  * Promise: one clear line for the first thing that is wrong.
  * Reason:  a typing error must not become a default.
@@ -13,7 +14,6 @@
  */
 #include "conf/conf.h"
 
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +41,6 @@ struct load {
 	unsigned	 key_line[PB_CONF_KEYS_MAX];	/* 0: not given */
 
 	unsigned	 once[PB_CONF_KINDS];	/* line of the kind's last */
-	int		 rc;			/* of the first failure */
-	unsigned	 rc_line;		/* being read when it was met */
 	struct pb_err	 err;
 };
 
@@ -50,10 +48,11 @@ static int	conf_alloc(struct pb_conf **, struct pb_err *);
 static int	load_all(struct load *);
 static int	complain(struct load *, unsigned, const char *);
 
-static char	*next_line(char *, int, void *);
 static int	read_line(struct load *, char *, size_t);
 static int	check_line(struct load *, const char *, size_t);
-static int	take_pair(void *, const char *, const char *, const char *);
+static int	take_line(struct load *, char *);
+static int	take_pair(struct load *, const char *, const char *);
+static char	*trim(char *);
 
 static int	open_section(struct load *, char *);
 static int	split_header(struct load *, char *, char **, char **);
@@ -248,25 +247,18 @@ load_all(struct load *load)
 	static const enum pb_conf_kind needed[] = {
 		PB_CONF_NODE, PB_CONF_STORE,
 	};
-	int bad;
+	char line[CONF_LINE_MAX];
+	int rc;
 
-	/* The library's own 200 bytes a line are too few for a filter. */
-	ini_use_stack = false;
-	ini_allow_realloc = false;
-	ini_initial_alloc = CONF_LINE_MAX;
-	ini_max_line = CONF_LINE_MAX;
-	bad = ini_parse_stream(next_line, load, take_pair, load);
-	if (bad == -2)
-		return pb_err_set(&load->err, PB_ENOMEM, "read %s: no memory",
-		    load->path);
-	if (bad > 0 && (load->rc == 0 || (unsigned)bad < load->rc_line))
-		return pb_err_set(&load->err, PB_EINVAL, "%s:%d: neither a "
-		    "[section] nor a key; write key = value", load->path,
-		    bad);
-	if (load->rc == 0)
-		close_section(load);
-	if (load->rc < 0)
-		return load->rc;
+	while ((rc = read_line(load, line, sizeof(line))) > 0) {
+		rc = take_line(load, line);
+		if (rc < 0)
+			break;
+	}
+	if (rc == 0)
+		rc = close_section(load);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		const char *name = pb_conf_sections[needed[i]].name;
 
@@ -282,53 +274,25 @@ load_all(struct load *load)
 static int
 complain(struct load *load, unsigned line, const char *key)
 {
-	load->rc = load->err.code;
-	load->rc_line = load->line;
 	if (!load->open)
 		pb_err_prefix(&load->err, load->rc, "%s:%u", load->path, line);
 	else
 		pb_err_prefix(&load->err, load->rc, "%s:%u: [%s]%s%s",
 		    load->path, line, load->title, key == NULL ? "" : " ",
 		    key == NULL ? "" : key);
-	return load->rc;
+	return load->err.code;
 }
 
 /* --- lines --- */
 
-/*
- * The next line for libinih, without the blanks it begins with: they would
- * make it the continuation of the line before.  NULL ends the reading.
- */
-static char *
-next_line(char *line, int room, void *arg)
-{
-	struct load *load = arg;
-	char *start;
-	int len;
-
-	if (load->rc < 0)
-		return NULL;
-	load->line++;
-	len = read_line(load, line, (size_t)room);
-	if (len <= 0)
-		return NULL;
-	start = line;
-	if (load->line == 1 && strncmp(start, "\xef\xbb\xbf", 3) == 0)
-		start += 3;
-	start += strspn(start, " \t");
-	memmove(line, start, strlen(start) + 1);
-	if (line[0] == '[' && open_section(load, line) < 0)
-		return NULL;
-	return line;
-}
-
-/* Bytes read, the newline left out; 0 at the end, or the error. */
+/* 1 with the next line, the newline left out; 0 at the end, or the error. */
 static int
 read_line(struct load *load, char *line, size_t room)
 {
 	size_t len = 0;
 	int c;
 
+	load->line++;
 	while ((c = getc(load->file)) != EOF && c != '\n') {
 		if (len + 2 >= room) {
 			pb_err_set(&load->err, PB_EINVAL, "line too long; "
@@ -337,20 +301,15 @@ read_line(struct load *load, char *line, size_t room)
 		}
 		line[len++] = (char)c;
 	}
-	if (ferror(load->file)) {
-		load->rc_line = load->line;
-		load->rc = pb_err_sys(&load->err, "read configuration %s",
+	if (ferror(load->file))
+		return pb_err_sys(&load->err, "read configuration %s",
 		    load->path);
-		return load->rc;
-	}
 	if (c == EOF && len == 0)
 		return 0;
 	if (len > 0 && line[len - 1] == '\r')
 		len--;
 	line[len] = '\0';
-	if (check_line(load, line, len) < 0)
-		return load->rc;
-	return (int)len + 1;
+	return check_line(load, line, len) < 0 ? load->err.code : 1;
 }
 
 /* Names and descriptions end in files, URLs and terminals: text only. */
@@ -373,61 +332,86 @@ check_line(struct load *load, const char *line, size_t len)
 	return 0;
 }
 
-/* Called by libinih; 1 goes on, 0 is noted as an error in this line. */
 static int
-take_pair(void *arg, const char *section, const char *name,
-    const char *value)
+take_line(struct load *load, char *line)
 {
-	struct load *load = arg;
+	char *value, *c;
+
+	if (load->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
+		line += 3;
+	line = trim(line);
+	if (line[0] == '\0' || line[0] == ';' || line[0] == '#')
+		return 0;
+	if (line[0] == '[')
+		return open_section(load, line);
+	for (c = line + 1; *c != '\0'; c++)
+		if (*c == ';' && (c[-1] == ' ' || c[-1] == '\t')) {
+			*c = '\0';
+			break;
+		}
+	value = strpbrk(line, "=:");
+	if (value == NULL)
+		return pb_err_set(&load->err, PB_EINVAL, "%s:%u: neither a "
+		    "[section] nor a key; write key = value", load->path,
+		    load->line);
+	*value++ = '\0';
+	return take_pair(load, trim(line), trim(value));
+}
+
+static int
+take_pair(struct load *load, const char *name, const char *value)
+{
 	const struct pb_conf_key *key;
 	unsigned *seen;
 
-	(void)section;		/* cut to 50 bytes; ours is load->title */
-	if (load->rc < 0)
-		return 0;
 	if (!load->open) {
 		pb_err_set(&load->err, PB_EINVAL, "%.64s: stands before the "
 		    "first section; begin with [node]", name);
-		complain(load, load->line, NULL);
-		return 0;
+		return complain(load, load->line, NULL);
 	}
 	key = pb_conf_key_find(load->kind, name);
-	if (key == NULL) {
-		unknown_key(load, name);
-		return 0;
-	}
+	if (key == NULL)
+		return unknown_key(load, name);
 	seen = &load->key_line[key - pb_conf_sections[load->kind].keys];
 	if (*seen != 0) {
 		pb_err_set(&load->err, PB_EINVAL, "given already in line "
 		    "%u; keep one of the two", *seen);
-		complain(load, load->line, name);
-		return 0;
+		return complain(load, load->line, name);
 	}
 	*seen = load->line;
 	if (key->parse(key, (char *)load->section + key->offset, value,
-	    &load->err) < 0) {
-		complain(load, load->line, name);
-		return 0;
-	}
-	return 1;
+	    &load->err) < 0)
+		return complain(load, load->line, name);
+	return 0;
+}
+
+/* Without the blanks at either end. */
+static char *
+trim(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t");
+	len = strlen(text);
+	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+		text[--len] = '\0';
+	return text;
 }
 
 /* --- sections --- */
 
-/* `line` is a header; libinih sees it too and takes nothing from it. */
 static int
-open_section(struct load *load, char *line)
+open_section(struct load *load, char *header)
 {
-	char header[CONF_LINE_MAX], *kind, *name;
+	char *kind, *name;
 	const struct pb_conf_section *s;
 
 	if (close_section(load) < 0)
-		return load->rc;
+		return load->err.code;
 	load->open = false;
-	snprintf(header, sizeof(header), "%s", line);
 	if (split_header(load, header, &kind, &name) < 0 ||
 	    section_kind(load, kind, name) < 0)
-		return load->rc;
+		return load->err.code;
 	s = &pb_conf_sections[load->kind];
 	snprintf(load->title, sizeof(load->title), "%s%s%.*s", kind,
 	    name[0] == '\0' ? "" : " ", PB_IFNAME_BYTES_MAX, name);

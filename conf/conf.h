@@ -1,7 +1,7 @@
 /*
  * conf/conf.h - one node's configuration
  *
- * INI, read by libinih.  Unknown sections and keys are errors that suggest
+ * INI (conf.c has the form).  Unknown sections and keys are errors that suggest
  * the nearest known one; every message names file:line, section and key
  * and says what would be right.  Defaults stand in conf.c, one table.
  */
