@@ -24,7 +24,6 @@ struct unit {
 static bool	parse_scaled(const char *, const struct unit *, bool,
 		    uint64_t *);
 static const char *parse_digits(const char *, uint64_t *);
-static bool	glob_match(const char *, size_t, const char *);
 static size_t	distance(const char *, size_t, const char *, size_t);
 
 static const struct unit size_units[] = {
@@ -193,25 +192,30 @@ pb_name_valid(const char *name)
 bool
 pb_glob_match(const char *glob, const char *text)
 {
-	return glob_match(glob, strlen(glob), text);
+	return pb_glob_match_len(glob, strlen(glob), text);
+}
+
+bool
+pb_list_next(const char **list, const char **item, size_t *len)
+{
+	static const char between[] = ", \t\r\n";
+
+	*item = *list + strspn(*list, between);
+	*len = strcspn(*item, between);
+	*list = *item + *len;
+	return *len > 0;
 }
 
 bool
 pb_glob_list_match(const char *list, const char *text)
 {
-	static const char between[] = ", \t\r\n";
+	const char *item;
+	size_t len;
 
-	for (;;) {
-		size_t len;
-
-		list += strspn(list, between);
-		if (*list == '\0')
-			return false;
-		len = strcspn(list, between);
-		if (glob_match(list, len, text))
+	while (pb_list_next(&list, &item, &len))
+		if (pb_glob_match_len(item, len, text))
 			return true;
-		list += len;
-	}
+	return false;
 }
 
 const char *
@@ -285,8 +289,8 @@ parse_digits(const char *text, uint64_t *out)
  * Only the last `*` is ever tried again: what an earlier one might take
  * instead, the last one can take too.  Hence at most len * len steps.
  */
-static bool
-glob_match(const char *glob, size_t len, const char *text)
+bool
+pb_glob_match_len(const char *glob, size_t len, const char *text)
 {
 	size_t g = 0, star = SIZE_MAX;
 	const char *resume = text;

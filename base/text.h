@@ -58,7 +58,13 @@ bool	pb_name_valid(const char *name);
  */
 bool	pb_glob_match(const char *glob, const char *text);
 
-/* As above over a list separated by commas and blanks. */
+/* The same of a glob that has `len` bytes. */
+bool	pb_glob_match_len(const char *glob, size_t len, const char *text);
+
+/* The next item of a list separated by commas and blanks, `len` bytes that
+ * lie in it; `*list` moves behind.  False where there is none. */
+bool	pb_list_next(const char **list, const char **item, size_t *len);
+/* Is any of its items such a glob? */
 bool	pb_glob_list_match(const char *list, const char *text);
 
 /*

@@ -33,7 +33,6 @@ static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
 static int	title_capture(void *, const char *, struct pb_err *);
 static int	title_upstream(void *, const char *, struct pb_err *);
-static bool	next_item(const char **, const char **, size_t *);
 static bool	is_port(const char *);
 
 /* A row says what it needs to; a field that it does not name is not set. */
@@ -470,7 +469,7 @@ parse_allow(const struct pb_conf_key *key, void *field, const char *value,
 	const char *at = value, *item;
 	size_t len, count = 0;
 
-	for (; next_item(&at, &item, &len); count++) {
+	for (; pb_list_next(&at, &item, &len); count++) {
 		size_t skip = strncmp(item, "relay:", 6) == 0 ? 6 : 0;
 
 		if (len == skip || strspn(item + skip, allowed) < len - skip)
@@ -491,7 +490,7 @@ parse_streams(const struct pb_conf_key *key, void *field, const char *value,
 	const char *at = value, *item;
 	size_t len, count = 0;
 
-	for (; next_item(&at, &item, &len); count++)
+	for (; pb_list_next(&at, &item, &len); count++)
 		/* A stream has a slash in it: this would match none. */
 		if (memchr(item, '/', len) == NULL &&
 		    memchr(item, '*', len) == NULL &&
@@ -524,16 +523,6 @@ parse_later(const struct pb_conf_key *key, void *field, const char *value,
 }
 
 /* --- small things --- */
-
-/* The next of a list separated by commas and blanks; `*at` moves behind. */
-static bool
-next_item(const char **at, const char **item, size_t *len)
-{
-	*item = *at + strspn(*at, ", \t");
-	*len = strcspn(*item, ", \t");
-	*at = *item + *len;
-	return *len > 0;
-}
 
 static bool
 is_port(const char *text)

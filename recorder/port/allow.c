@@ -14,7 +14,6 @@
 #define RELAY_PREFIX	"relay:"
 
 static bool	matches(const char *, bool, const char *);
-static bool	next_item(const char **, char [static PB_CONF_LIST_MAX]);
 
 bool
 pb_allow_way(const char *list, const struct pb_identity *way, const char *cn)
@@ -49,38 +48,19 @@ pb_allow_node(const char *list, const char *node, const char *cn)
 static bool
 matches(const char *list, bool relay, const char *name)
 {
-	char item[PB_CONF_LIST_MAX];
-	size_t prefix = strlen(RELAY_PREFIX);
+	size_t prefix = strlen(RELAY_PREFIX), len;
+	const char *item;
 
-	while (next_item(&list, item)) {
-		bool is_relay = strncmp(item, RELAY_PREFIX, prefix) == 0;
-
-		if (is_relay != relay)
+	while (pb_list_next(&list, &item, &len)) {
+		if (len >= PB_CONF_LIST_MAX ||
+		    (strncmp(item, RELAY_PREFIX, prefix) == 0) != relay)
 			continue;
-		if (name == NULL ||
-		    pb_glob_match(item + (relay ? prefix : 0), name))
+		if (relay) {
+			item += prefix;
+			len -= prefix;
+		}
+		if (name == NULL || pb_glob_match_len(item, len, name))
 			return true;
 	}
 	return false;
-}
-
-static bool
-next_item(const char **list, char item[static PB_CONF_LIST_MAX])
-{
-	const char *at = *list;
-	size_t len;
-
-	for (;;) {
-		at += strspn(at, ", \t");
-		len = strcspn(at, ", \t");
-		*list = at + len;
-		if (len == 0)
-			return false;
-		if (len < PB_CONF_LIST_MAX)
-			break;
-		at += len;
-	}
-	memcpy(item, at, len);
-	item[len] = '\0';
-	return true;
 }
