@@ -47,6 +47,8 @@ struct load {
 static int	conf_alloc(struct pb_conf **, struct pb_err *);
 static int	load_all(struct load *);
 static int	complain(struct load *, unsigned, const char *);
+static int	refuse(struct load *, const char *, const char *, ...)
+		    __attribute__((format(printf, 3, 4)));
 
 static int	read_line(struct load *, char *, size_t);
 static int	check_line(struct load *, const char *, size_t);
@@ -59,7 +61,6 @@ static int	split_header(struct load *, char *, char **, char **);
 static int	section_kind(struct load *, const char *, const char *);
 static int	section_place(struct load *, const char *);
 static bool	capture_exists(const struct pb_conf *, const char *);
-static bool	upstream_exists(const struct pb_conf *, const char *);
 static int	close_section(struct load *);
 static int	unknown_key(struct load *, const char *);
 static int	trusted(const char *, struct pb_err *);
@@ -283,6 +284,20 @@ complain(struct load *load, unsigned line, const char *key)
 	return load->err.code;
 }
 
+/* The line that is read. */
+static int
+refuse(struct load *load, const char *key, const char *fmt, ...)
+{
+	char text[PB_ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	pb_err_set(&load->err, PB_EINVAL, "%s", text);
+	return complain(load, load->line, key);
+}
+
 /* --- lines --- */
 
 /* 1 with the next line, the newline left out; 0 at the end, or the error. */
@@ -294,11 +309,9 @@ read_line(struct load *load, char *line, size_t room)
 
 	load->line++;
 	while ((c = getc(load->file)) != EOF && c != '\n') {
-		if (len + 2 >= room) {
-			pb_err_set(&load->err, PB_EINVAL, "line too long; "
-			    "write at most %zu bytes", room - 2);
-			return complain(load, load->line, NULL);
-		}
+		if (len + 2 >= room)
+			return refuse(load, NULL, "line too long; write at "
+			    "most %zu bytes", room - 2);
 		line[len++] = (char)c;
 	}
 	if (ferror(load->file))
@@ -322,11 +335,9 @@ check_line(struct load *load, const char *line, size_t len)
 		size_t n = pb_utf8_length(p + at, len - at);
 
 		if (n == 0 || (p[at] < 0x20 && p[at] != '\t') ||
-		    p[at] == 0x7f) {
-			pb_err_set(&load->err, PB_EINVAL, "byte %zu is no "
-			    "UTF-8 text or is a control character", at + 1);
-			return complain(load, load->line, NULL);
-		}
+		    p[at] == 0x7f)
+			return refuse(load, NULL, "byte %zu is no UTF-8 "
+			    "text or is a control character", at + 1);
 		at += n;
 	}
 	return 0;
@@ -364,20 +375,16 @@ take_pair(struct load *load, const char *name, const char *value)
 	const struct pb_conf_key *key;
 	unsigned *seen;
 
-	if (!load->open) {
-		pb_err_set(&load->err, PB_EINVAL, "%.64s: stands before the "
-		    "first section; begin with [node]", name);
-		return complain(load, load->line, NULL);
-	}
+	if (!load->open)
+		return refuse(load, NULL, "%.64s: stands before the first "
+		    "section; begin with [node]", name);
 	key = pb_conf_key_find(load->kind, name);
 	if (key == NULL)
 		return unknown_key(load, name);
 	seen = &load->key_line[key - pb_conf_sections[load->kind].keys];
-	if (*seen != 0) {
-		pb_err_set(&load->err, PB_EINVAL, "given already in line "
-		    "%u; keep one of the two", *seen);
-		return complain(load, load->line, name);
-	}
+	if (*seen != 0)
+		return refuse(load, name, "given already in line %u; keep "
+		    "one of the two", *seen);
 	*seen = load->line;
 	if (key->parse(key, (char *)load->section + key->offset, value,
 	    &load->err) < 0)
@@ -403,7 +410,7 @@ trim(char *text)
 static int
 open_section(struct load *load, char *header)
 {
-	char *kind, *name;
+	char *kind = NULL, *name = NULL;
 	const struct pb_conf_section *s;
 
 	if (close_section(load) < 0)
@@ -419,11 +426,10 @@ open_section(struct load *load, char *header)
 	memset(load->key_line, 0, sizeof(load->key_line));
 	load->open = true;
 	if (section_place(load, name) < 0)
-		return complain(load, load->line, NULL);
-	if (pb_conf_defaults(load->kind, load->section, &load->err) < 0)
-		return complain(load, load->line, NULL);
-	if (s->title != NULL &&
-	    s->title(load->section, name, &load->err) < 0)
+		return load->err.code;
+	if (pb_conf_defaults(load->kind, load->section, &load->err) < 0 ||
+	    (s->title != NULL &&
+	    s->title(load->section, name, &load->err) < 0))
 		return complain(load, load->line, NULL);
 	return 0;
 }
@@ -434,19 +440,13 @@ split_header(struct load *load, char *header, char **kind, char **name)
 {
 	char *end = strchr(header, ']'), *rest;
 
-	if (end == NULL) {
-		pb_err_set(&load->err, PB_EINVAL, "section header without "
-		    "its ]; write [section] or [section name]");
-		complain(load, load->line, NULL);
-		return PB_EINVAL;
-	}
+	if (end == NULL)
+		return refuse(load, NULL, "section header without its ]; "
+		    "write [section] or [section name]");
 	rest = end + 1 + strspn(end + 1, " \t");
-	if (*rest != '\0' && *rest != ';' && *rest != '#') {
-		pb_err_set(&load->err, PB_EINVAL, "'%.64s' stands behind a "
-		    "section header; write it into the next line", rest);
-		complain(load, load->line, NULL);
-		return PB_EINVAL;
-	}
+	if (*rest != '\0' && *rest != ';' && *rest != '#')
+		return refuse(load, NULL, "'%.64s' stands behind a section "
+		    "header; write it into the next line", rest);
 	while (end > header + 1 && (end[-1] == ' ' || end[-1] == '\t'))
 		end--;
 	*end = '\0';
@@ -473,26 +473,21 @@ section_kind(struct load *load, const char *kind, const char *name)
 	}
 	if (i == PB_CONF_KINDS) {
 		near = pb_nearest(kind, names, PB_CONF_KINDS);
-		if (near != NULL)
-			pb_err_set(&load->err, PB_EINVAL, "[%.64s]: unknown "
-			    "section; did you mean [%s]?", kind, near);
-		else
-			pb_err_set(&load->err, PB_EINVAL, "[%.64s]: unknown "
-			    "section; there are node, store, capture, listen "
-			    "and upstream", kind);
-		return complain(load, load->line, NULL);
+		return near != NULL ?
+		    refuse(load, NULL, "[%.64s]: unknown section; did you "
+		    "mean [%s]?", kind, near) :
+		    refuse(load, NULL, "[%.64s]: unknown section; there are "
+		    "node, store, capture, listen and upstream", kind);
 	}
 	s = &pb_conf_sections[i];
 	load->kind = (enum pb_conf_kind)i;
 	if (s->example == NULL && name[0] != '\0')
-		pb_err_set(&load->err, PB_EINVAL, "[%s %.64s]: takes no "
-		    "name; write [%s]", kind, name, kind);
-	else if (s->example != NULL && name[0] == '\0')
-		pb_err_set(&load->err, PB_EINVAL, "[%s]: needs a name; write "
-		    "it like %s", kind, s->example);
-	else
-		return 0;
-	return complain(load, load->line, NULL);
+		return refuse(load, NULL, "[%s %.64s]: takes no name; write "
+		    "[%s]", kind, name, kind);
+	if (s->example != NULL && name[0] == '\0')
+		return refuse(load, NULL, "[%s]: needs a name; write it like "
+		    "%s", kind, s->example);
+	return 0;
 }
 
 /* Where the section's values go; refuses a second one of the same name. */
@@ -521,7 +516,7 @@ section_place(struct load *load, const char *name)
 		    &conf->capture[conf->captures++];
 		break;
 	default:
-		again = upstream_exists(conf, name);
+		again = pb_conf_upstream(conf, name) != NULL;
 		max = PB_UPSTREAMS_MAX;
 		load->section = conf->upstreams == PB_UPSTREAMS_MAX ? NULL :
 		    &conf->upstream[conf->upstreams++];
@@ -529,11 +524,11 @@ section_place(struct load *load, const char *name)
 	}
 	load->once[load->kind] = load->line;
 	if (again)
-		return pb_err_set(&load->err, PB_EINVAL, "a second section "
-		    "of this name; write all its keys into one");
+		return refuse(load, NULL, "a second section of this name; "
+		    "write all its keys into one");
 	if (load->section == NULL)
-		return pb_err_set(&load->err, PB_EINVAL, "one section of "
-		    "this kind too many; write at most %d", max);
+		return refuse(load, NULL, "one section of this kind too "
+		    "many; write at most %d", max);
 	return 0;
 }
 
@@ -542,15 +537,6 @@ capture_exists(const struct pb_conf *conf, const char *interface)
 {
 	for (size_t i = 0; i < conf->captures; i++)
 		if (strcmp(conf->capture[i].interface, interface) == 0)
-			return true;
-	return false;
-}
-
-static bool
-upstream_exists(const struct pb_conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->upstreams; i++)
-		if (strcmp(conf->upstream[i].name, name) == 0)
 			return true;
 	return false;
 }
@@ -587,11 +573,10 @@ unknown_key(struct load *load, const char *name)
 	}
 	near = pb_nearest(name, names, s->count);
 	if (near != NULL)
-		pb_err_set(&load->err, PB_EINVAL, "unknown key; did you mean "
-		    "%s?", near);
+		refuse(load, name, "unknown key; did you mean %s?", near);
 	else
-		pb_err_set(&load->err, PB_EINVAL, "unknown key; there are %s",
+		refuse(load, name, "unknown key; there are %s",
 		    pb_buf_cstr(&known));
 	pb_buf_finish(&known);
-	return complain(load, load->line, name);
+	return load->err.code;
 }
