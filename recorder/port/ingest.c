@@ -61,6 +61,7 @@ static void	destroy(struct pb_ingest *);
 static void	wake(void *);
 static void	*run(void *);
 static int	next_timeout(struct pb_ingest *);
+static int	sooner(int, int);
 static void	wait_events(struct pb_ingest *, int, bool [static DOORS_MAX]);
 static void	begin_stop(struct pb_ingest *);
 
@@ -366,27 +367,25 @@ static int
 next_timeout(struct pb_ingest *ingest)
 {
 	struct pb_service *service = ingest->service;
-	int timeout, at;
+	int timeout;
 
 	service->now_ms = pb_clock_mono_ms();
-	timeout = pb_intake_tick(service->intake, service->now_ms);
-	at = pb_claims_tick(&service->rooms->claims, service->now_ms);
-	if (at >= 0 && (timeout < 0 || at < timeout))
-		timeout = at;
-	for (size_t i = 0; i < ingest->servers; i++) {
-		at = pb_server_timeout_ms(ingest->server[i],
-		    service->now_ms);
-		if (at >= 0 && (timeout < 0 || at < timeout))
-			timeout = at;
-	}
-	if (ingest->listen != NULL && !service->stopping) {
-		at = pb_listen_timeout_ms(ingest->listen, service->now_ms);
-		if (timeout < 0 || at < timeout)
-			timeout = at;
-	}
-	if (service->stopping && (timeout < 0 || timeout > (int)STOP_MS / 10))
-		timeout = STOP_MS / 10;
-	return timeout;
+	timeout = sooner(pb_intake_tick(service->intake, service->now_ms),
+	    pb_claims_tick(&service->rooms->claims, service->now_ms));
+	for (size_t i = 0; i < ingest->servers; i++)
+		timeout = sooner(timeout, pb_server_timeout_ms(
+		    ingest->server[i], service->now_ms));
+	if (ingest->listen != NULL && !service->stopping)
+		timeout = sooner(timeout, pb_listen_timeout_ms(
+		    ingest->listen, service->now_ms));
+	return service->stopping ? sooner(timeout, STOP_MS / 10) : timeout;
+}
+
+/* Of two times from now on; -1: never. */
+static int
+sooner(int a, int b)
+{
+	return b < 0 || (a >= 0 && a < b) ? a : b;
 }
 
 static void

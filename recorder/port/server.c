@@ -49,7 +49,6 @@ struct pb_server {
 	struct pb_tls	tls;
 	bool		has_tls;
 	bool		resumed;	/* some connection goes on */
-	bool		rejected;	/* the last one that came */
 	size_t		turn_bytes;	/* of bodies, since they began */
 	unsigned	connections_max;
 	struct pb_peers	*addresses;
@@ -82,8 +81,7 @@ static void	on_log(void *, const char *, va_list)
 		    __attribute__((format(printf, 2, 0)));
 static bool	is_about_tcp(const char *);
 static size_t	on_unescape(void *, struct MHD_Connection *, char *);
-static enum MHD_Result on_accept(void *, const struct sockaddr *,
-		    socklen_t);
+static bool	may_come(struct pb_server *, const struct sockaddr *);
 
 /* Connections */
 static void	on_connection(void *, struct MHD_Connection *, void **,
@@ -261,8 +259,8 @@ start_daemon(struct pb_server *server, struct pb_err *err)
 	} else {
 		tls[0].option = MHD_OPTION_END;
 	}
-	server->daemon = MHD_start_daemon(flags, 0, on_accept, server,
-	    on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
+	server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request,
+	    server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
 	    MHD_OPTION_CONNECTION_LIMIT, server->connections_max,
 	    MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_POOL_BYTES,
@@ -305,14 +303,33 @@ take_connections(struct pb_server *server)
 	for (unsigned i = 0; i < ACCEPTS_MAX && i < room && fd >= 0; i++) {
 		fd = pb_accept_next(server->accept, service->now_ms, &from,
 		    &len, &err);
+		if (fd >= 0 && !may_come(server, (struct sockaddr *)&from))
+			close(fd);
 		/* The library closes it where it does not take it. */
-		if (fd >= 0)
+		else if (fd >= 0)
 			(void)MHD_add_connection(server->daemon, fd,
 			    (struct sockaddr *)&from, len);
 		else if (fd != PB_ENOENT)
 			pb_peerlog_warn(&service->log, service->now_ms, "any",
 			    "http", err.text);
 	}
+}
+
+static bool
+may_come(struct pb_server *server, const struct sockaddr *from)
+{
+	struct pb_service *service = server->service;
+	char peer[PEER_BYTES_MAX], text[PB_TEXT_BYTES_MAX];
+
+	if (pb_peers_room(server->addresses, from))
+		return true;
+	address_text(from, peer);
+	snprintf(text, sizeof(text), "more than %u connections from one "
+	    "address are closed: [listen] connections_per_peer",
+	    service->conf->listen.connections_per_peer);
+	pb_peerlog_warn(&service->log, service->now_ms, peer, "connections",
+	    text);
+	return false;
 }
 
 /* What the library says, it says because of a peer. */
@@ -322,8 +339,6 @@ on_log(void *arg, const char *fmt, va_list ap)
 	struct pb_server *server = arg;
 	char text[PB_ERR_TEXT_MAX];
 
-	if (server->rejected)
-		return;		/* on_accept has said it */
 	if (server->door == PB_DOOR_LOCAL && is_about_tcp(fmt))
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -354,26 +369,6 @@ on_unescape(void *arg, struct MHD_Connection *connection, char *text)
 	return strlen(text);
 }
 
-static enum MHD_Result
-on_accept(void *arg, const struct sockaddr *from, socklen_t len)
-{
-	struct pb_server *server = arg;
-	struct pb_service *service = server->service;
-	char peer[PEER_BYTES_MAX], text[PB_TEXT_BYTES_MAX];
-
-	(void)len;
-	server->rejected = !pb_peers_room(server->addresses, from);
-	if (!server->rejected)
-		return MHD_YES;
-	address_text(from, peer);
-	snprintf(text, sizeof(text), "more than %u connections from one "
-	    "address are closed: [listen] connections_per_peer",
-	    service->conf->listen.connections_per_peer);
-	pb_peerlog_warn(&service->log, service->now_ms, peer, "connections",
-	    text);
-	return MHD_NO;
-}
-
 /* --- connections ---------------------------------------------------------- */
 
 static void
@@ -382,7 +377,6 @@ on_connection(void *arg, struct MHD_Connection *connection, void **slot,
 {
 	struct pb_server *server = arg;
 
-	server->rejected = false;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		*slot = conn_create(server, connection);
 	} else {
