@@ -20,7 +20,7 @@ LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             recorder/store/facts recorder/store/read recorder/store/mend \
             recorder/store/retain recorder/store/write \
             recorder/filter recorder/query recorder/capture \
-            recorder/intake recorder/port \
+            recorder/intake recorder/port recorder/port/door \
             shipper shipper/ship shipper/letters shipper/http \
             cli cli/common cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))

@@ -21,11 +21,11 @@
 #include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/port/door.h"
-#include "recorder/port/listen.h"
+#include "recorder/port/door/door.h"
+#include "recorder/port/door/listen.h"
 #include "recorder/port/request.h"
 #include "recorder/port/server.h"
-#include "recorder/port/tls.h"
+#include "recorder/port/door/tls.h"
 
 #define DOORS_MAX	2
 #define LOCAL_CONNECTIONS_MAX 128u

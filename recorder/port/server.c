@@ -27,9 +27,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "recorder/port/accept.h"
-#include "recorder/port/peers.h"
-#include "recorder/port/tls.h"
+#include "recorder/port/door/accept.h"
+#include "recorder/port/door/peers.h"
+#include "recorder/port/door/tls.h"
 
 #define CONNECTION_POOL_BYTES	(64u << 10)
 #define NEVER			UINT64_MAX

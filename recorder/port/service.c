@@ -19,7 +19,8 @@ pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
 	struct pb_service *service = calloc(1, sizeof(*service));
 	struct pb_intake_opts intake = {
 		.store = opts->store, .settled = pb_request_settled,
-		.taken = pb_request_taken, .wake = wake, .arg = arg, .hold_ms = opts->conf->listen.hold_ms,
+		.taken = pb_request_taken, .wake = wake, .arg = arg,
+		.hold_ms = opts->conf->listen.hold_ms,
 		.memory_max = (size_t)opts->conf->listen.memory_max,
 	};
 	int rc;

@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "recorder/port/accept.h"
+#include "recorder/port/door/accept.h"
 
 #define CLIENTS	3
 

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "recorder/port/door.h"
+#include "recorder/port/door/door.h"
 #include "tests/unit/ingest_node.h"
 
 static _Atomic int fail_watch;	/* so often, where the TCP door is added */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "recorder/port/peers.h"
+#include "recorder/port/door/peers.h"
 
 #define MAX	3u
 

@@ -1,7 +1,7 @@
 /*
- * recorder/port/listen.c - an address that may not be there yet
+ * recorder/port/door/listen.c - an address that may not be there yet
  */
-#include "recorder/port/listen.h"
+#include "recorder/port/door/listen.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include "base/aside.h"
 #include "base/text.h"
-#include "recorder/port/door.h"
+#include "recorder/port/door/door.h"
 
 #define LOOK_MS		50	/* at a try that is under way */
 

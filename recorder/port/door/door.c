@@ -1,7 +1,7 @@
 /*
- * recorder/port/door.c - the listening sockets
+ * recorder/port/door/door.c - the listening sockets
  */
-#include "recorder/port/door.h"
+#include "recorder/port/door/door.h"
 
 #include <errno.h>
 #include <netdb.h>

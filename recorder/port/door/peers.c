@@ -1,7 +1,7 @@
 /*
- * recorder/port/peers.c - what each remote address holds of us
+ * recorder/port/door/peers.c - what each remote address holds of us
  */
-#include "recorder/port/peers.h"
+#include "recorder/port/door/peers.h"
 
 #include <netinet/in.h>
 #include <stdint.h>

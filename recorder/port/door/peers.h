@@ -1,5 +1,5 @@
 /*
- * recorder/port/peers.h - what each remote address holds of us
+ * recorder/port/door/peers.h - what each remote address holds of us
  *
  * Connections, and bytes of bodies in memory, counted by address, so that
  * one address cannot take what is there for all.  No sockets, no clocks;

@@ -1,5 +1,5 @@
 /*
- * recorder/port/accept.h - a listening socket that never spins
+ * recorder/port/door/accept.h - a listening socket that never spins
  *
  * A socket that listens stays readable while a connection waits that
  * cannot be taken, because no descriptor is left or no room.  Whoever asks

@@ -1,5 +1,5 @@
 /*
- * recorder/port/listen.h - an address that may not be there yet
+ * recorder/port/door/listen.h - an address that may not be there yet
  *
  * A name that nobody knows yet, an address that DHCP or a VPN brings later,
  * a port that somebody else still has: it is tried again, later each time.

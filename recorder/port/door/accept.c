@@ -1,7 +1,7 @@
 /*
- * recorder/port/accept.c - a listening socket that never spins
+ * recorder/port/door/accept.c - a listening socket that never spins
  */
-#include "recorder/port/accept.h"
+#include "recorder/port/door/accept.h"
 
 #include <errno.h>
 #include <fcntl.h>

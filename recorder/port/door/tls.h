@@ -1,5 +1,5 @@
 /*
- * recorder/port/tls.h - certificates, ours and the peer's, and ciphers
+ * recorder/port/door/tls.h - certificates, ours and the peer's, and ciphers
  *
  * Both sides of a link between nodes show one.  The common name of the
  * peer's certificate is the name of its node.

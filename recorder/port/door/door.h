@@ -1,5 +1,5 @@
 /*
- * recorder/port/door.h - the listening sockets
+ * recorder/port/door/door.h - the listening sockets
  */
 #ifndef PB_INGEST_DOOR_H
 #define PB_INGEST_DOOR_H

@@ -1,7 +1,7 @@
 /*
- * recorder/port/tls.c - certificates: ours, and the peer's
+ * recorder/port/door/tls.c - certificates: ours, and the peer's
  */
-#include "recorder/port/tls.h"
+#include "recorder/port/door/tls.h"
 
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
