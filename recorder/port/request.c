@@ -319,17 +319,14 @@ static int
 parse_claims(struct pb_request *request, const struct pb_request_head *head,
     struct pb_err *err)
 {
-	request->has_first = head->first != NULL;
-	request->has_last = head->last != NULL;
 	request->has_digest = head->digest != NULL;
-	if ((request->has_first && pb_parse_u64(head->first, 1, PB_SEQ_MAX,
+	if ((head->first != NULL && pb_parse_u64(head->first, 1, PB_SEQ_MAX,
 	    &request->first, err) < 0) ||
-	    (request->has_last && pb_parse_u64(head->last, 1, PB_SEQ_MAX,
+	    (head->last != NULL && pb_parse_u64(head->last, 1, PB_SEQ_MAX,
 	    &request->last, err) < 0))
 		return pb_err_prefix(err, PB_EINVAL,
 		    "PB-First and PB-Last");
-	if (request->has_first && request->has_last &&
-	    request->first > request->last)
+	if (request->last != 0 && request->first > request->last)
 		return pb_err_set(err, PB_EINVAL, "PB-First %" PRIu64 " is "
 		    "past PB-Last %" PRIu64, request->first, request->last);
 	if (request->has_digest)

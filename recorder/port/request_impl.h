@@ -23,9 +23,10 @@ struct pb_request {
 	char		 peer[PB_TEXT_BYTES_MAX];
 	bool		 has_cn;
 	char		 cn[PB_NAME_BYTES_MAX + 1];
-	bool		 has_first, has_last, has_digest;
 	bool		 packed;	/* Content-Encoding: zstd */
-	uint64_t	 first, last, digest;
+	uint64_t	 first, last;	/* PB-First, PB-Last; 0: not said */
+	bool		 has_digest;
+	uint64_t	 digest;
 	bool		 wanted;	/* the body */
 	struct pb_room	 room;		/* it */
 	struct pb_load	 load;

@@ -96,11 +96,11 @@ static int
 learn_numbers(struct pb_request *request, struct pb_body_facts *facts,
     struct pb_err *err)
 {
-	if (request->has_first && request->first != facts->first)
+	if (request->first != 0 && request->first != facts->first)
 		return pb_err_set(err, PB_EINVAL, "PB-First is %" PRIu64
 		    ", the first packet's number %" PRIu64, request->first,
 		    facts->first);
-	if (!request->has_last)
+	if (request->last == 0)
 		return pb_body_check(pb_intake_scratch(
 		    request->service->intake), &request->load.body, facts,
 		    err);
