@@ -29,7 +29,6 @@
 
 static void	set_state(struct pb_intake *, struct pb_load *,
 		    enum load_state);
-static struct loads *list_of(struct pb_intake *, enum load_state);
 static void	consider(struct pb_intake *, struct pb_load *, uint64_t);
 static void	ask(struct pb_intake *, struct pb_load *, uint64_t,
 		    uint64_t);
@@ -40,11 +39,11 @@ static bool	must_wait(struct pb_intake *, const struct pb_load *,
 static void	take(struct pb_intake *, struct pb_load *, uint64_t,
 		    uint64_t);
 static void	hold(struct pb_intake *, struct pb_load *, uint64_t);
-static bool	may_hold(const struct pb_intake_entry *, uint64_t);
+static uint64_t	may_hold_until(const struct pb_intake_entry *);
 static uint64_t	tick_held(struct pb_intake *, uint64_t);
 static uint64_t	tick_waiting(struct pb_intake *, uint64_t);
 static void	advance(struct pb_intake *, uint64_t);
-static bool	advance_list(struct pb_intake *, struct loads *, uint64_t);
+static bool	advance_list(struct pb_intake *, enum load_state, uint64_t);
 static void	settle(struct pb_intake *, struct pb_load *, int, uint64_t,
 		    const char *);
 static void	settle_written(struct pb_intake *, struct pb_load *,
@@ -68,9 +67,8 @@ pb_intake_create(struct pb_intake **out, const struct pb_intake_opts *opts,
 		free(intake);
 		return rc;
 	}
-	TAILQ_INIT(&intake->held);
-	TAILQ_INIT(&intake->waiting);
-	TAILQ_INIT(&intake->writing);
+	for (int i = LOAD_HELD; i < LOAD_STATES; i++)
+		TAILQ_INIT(&intake->list[i]);
 	intake->seed = pb_random64();
 	intake->back_end = &intake->back;
 	pthread_mutex_init(&intake->mutex, NULL);
@@ -120,7 +118,7 @@ pb_intake_room(const struct pb_intake *intake)
 size_t
 pb_intake_waiting(const struct pb_intake *intake)
 {
-	return intake->waiting_bytes;
+	return intake->bytes[LOAD_WAITING];
 }
 
 int
@@ -181,7 +179,8 @@ pb_intake_collect(struct pb_intake *intake, uint64_t now_ms)
 		intake_take_back(intake, parcel);
 		parcel = after;
 	}
-	for (load = TAILQ_FIRST(&intake->writing); load != NULL; load = next) {
+	for (load = TAILQ_FIRST(&intake->list[LOAD_WRITING]); load != NULL;
+	    load = next) {
 		next = TAILQ_NEXT(load, link);
 		settle_written(intake, load, now_ms);
 	}
@@ -212,8 +211,8 @@ pb_intake_stop(struct pb_intake *intake, uint64_t now_ms)
 	struct pb_load *load;
 
 	intake->stopping = true;
-	while ((load = TAILQ_FIRST(&intake->held)) != NULL ||
-	    (load = TAILQ_FIRST(&intake->waiting)) != NULL)
+	while ((load = TAILQ_FIRST(&intake->list[LOAD_HELD])) != NULL ||
+	    (load = TAILQ_FIRST(&intake->list[LOAD_WAITING])) != NULL)
 		settle(intake, load, PB_EBUSY, now_ms, "the node is stopping");
 }
 
@@ -223,7 +222,7 @@ pb_intake_busy(const struct pb_intake *intake)
 	size_t busy = intake->chunks;
 	const struct pb_load *load;
 
-	TAILQ_FOREACH(load, &intake->writing, link)
+	TAILQ_FOREACH(load, &intake->list[LOAD_WRITING], link)
 		busy++;
 	return busy;
 }
@@ -244,50 +243,30 @@ static void
 set_state(struct pb_intake *intake, struct pb_load *load,
     enum load_state state)
 {
-	struct loads *from = list_of(intake, (enum load_state)load->state);
-	struct loads *to = list_of(intake, state);
+	struct loads *to = &intake->list[state];
 	struct pb_load *before = NULL;
 
-	if (from != NULL)
-		TAILQ_REMOVE(from, load, link);
-	if (load->state == LOAD_HELD)
-		intake->held_bytes -= load->body.len;
-	if (load->state == LOAD_WAITING)
-		intake->waiting_bytes -= load->body.len;
+	/* Those that are whole are in a list. */
+	if (load->state >= LOAD_HELD) {
+		TAILQ_REMOVE(&intake->list[load->state], load, link);
+		intake->bytes[load->state] -= load->body.len;
+	}
 	if (load->state != LOAD_IDLE)
 		load->entry->loads[load->state]--;
 	load->state = state;
 	if (state != LOAD_IDLE)
 		load->entry->loads[state]++;
-	if (state == LOAD_WAITING)
-		intake->waiting_bytes += load->body.len;
-	if (state == LOAD_HELD) {
-		intake->held_bytes += load->body.len;
+	if (state < LOAD_HELD)
+		return;
+	intake->bytes[state] += load->body.len;
+	if (state == LOAD_HELD)
 		TAILQ_FOREACH(before, to, link)
 			if (before->first > load->first)
 				break;
-	}
 	if (before != NULL)
 		TAILQ_INSERT_BEFORE(before, load, link);
-	else if (to != NULL)
+	else
 		TAILQ_INSERT_TAIL(to, load, link);
-}
-
-static struct loads *
-list_of(struct pb_intake *intake, enum load_state state)
-{
-	switch (state) {
-	case LOAD_HELD:
-		return &intake->held;
-	case LOAD_WAITING:
-		return &intake->waiting;
-	case LOAD_WRITING:
-		return &intake->writing;
-	case LOAD_IDLE:
-	case LOAD_COMING:
-		break;
-	}
-	return NULL;
 }
 
 /* Whose turn is it?  The one place that decides. */
@@ -405,9 +384,9 @@ hold(struct pb_intake *intake, struct pb_load *load, uint64_t now_ms)
 		return;
 	/* It is no sign itself that something comes. */
 	set_state(intake, load, LOAD_IDLE);
-	if (!may_hold(load->entry, now_ms) ||
+	if (now_ms >= may_hold_until(load->entry) ||
 	    load->body.len > intake->opts.memory_max / 2 -
-	    intake->held_bytes) {
+	    intake->bytes[LOAD_HELD]) {
 		intake->counters.refused++;
 		settle(intake, load, PB_EORDER, now_ms, NULL);
 		return;
@@ -416,40 +395,35 @@ hold(struct pb_intake *intake, struct pb_load *load, uint64_t now_ms)
 	set_state(intake, load, LOAD_HELD);
 }
 
-/* Is anything under way that could fill the hole? */
-static bool
-may_hold(const struct pb_intake_entry *entry, uint64_t now_ms)
+/* Until when is anything under way that could fill the hole?  0: nothing. */
+static uint64_t
+may_hold_until(const struct pb_intake_entry *entry)
 {
 	if (entry->loads[LOAD_COMING] > 0 || entry->loads[LOAD_WAITING] > 0 ||
 	    entry->loads[LOAD_WRITING] > 0)
-		return true;
-	return entry->answered &&
-	    now_ms - entry->answered_ms < PB_HOLD_GRACE_MS;
+		return UINT64_MAX;
+	return entry->answered ? entry->answered_ms + PB_HOLD_GRACE_MS : 0;
 }
 
 /* Those that wait for nothing any more are told; when to look again. */
 static uint64_t
 tick_held(struct pb_intake *intake, uint64_t now_ms)
 {
-	uint64_t due = UINT64_MAX, at;
+	uint64_t due = UINT64_MAX, at, until;
 	struct pb_load *load, *next;
 
 	/* Marked first: an answer is a reason to hold the others. */
-	TAILQ_FOREACH(load, &intake->held, link) {
-		const struct pb_intake_entry *entry = load->entry;
-
+	TAILQ_FOREACH(load, &intake->list[LOAD_HELD], link) {
 		at = load->offered_ms + intake->opts.hold_ms;
-		if (now_ms >= at || !may_hold(entry, now_ms)) {
+		until = may_hold_until(load->entry);
+		at = until < at ? until : at;
+		if (now_ms >= at)
 			load->rc = PB_EORDER;
-			continue;
-		}
-		if (entry->loads[LOAD_COMING] + entry->loads[LOAD_WAITING] +
-		    entry->loads[LOAD_WRITING] == 0 &&
-		    entry->answered_ms + PB_HOLD_GRACE_MS < at)
-			at = entry->answered_ms + PB_HOLD_GRACE_MS;
-		due = at < due ? at : due;
+		else if (at < due)
+			due = at;
 	}
-	for (load = TAILQ_FIRST(&intake->held); load != NULL; load = next) {
+	for (load = TAILQ_FIRST(&intake->list[LOAD_HELD]); load != NULL;
+	    load = next) {
 		next = TAILQ_NEXT(load, link);
 		if (load->rc == 0)
 			continue;
@@ -465,7 +439,8 @@ tick_waiting(struct pb_intake *intake, uint64_t now_ms)
 	struct pb_load *load, *next;
 	uint64_t due = UINT64_MAX, at;
 
-	for (load = TAILQ_FIRST(&intake->waiting); load != NULL; load = next) {
+	for (load = TAILQ_FIRST(&intake->list[LOAD_WAITING]); load != NULL;
+	    load = next) {
 		next = TAILQ_NEXT(load, link);
 		if (load->at != 0 && now_ms >= intake->look_ms)
 			consider(intake, load, now_ms);
@@ -493,26 +468,26 @@ advance(struct pb_intake *intake, uint64_t now_ms)
 
 	do {
 		intake->starved = false;
-		again = advance_list(intake, &intake->waiting, now_ms);
-		again |= advance_list(intake, &intake->held, now_ms);
+		again = advance_list(intake, LOAD_WAITING, now_ms);
+		again |= advance_list(intake, LOAD_HELD, now_ms);
 	} while (again);
 }
 
 static bool
-advance_list(struct pb_intake *intake, struct loads *list, uint64_t now_ms)
+advance_list(struct pb_intake *intake, enum load_state state,
+    uint64_t now_ms)
 {
 	struct pb_load *load, *next;
 	bool moved = false;
 
-	for (load = TAILQ_FIRST(list); load != NULL; load = next) {
-		int state = load->state;
-
+	for (load = TAILQ_FIRST(&intake->list[state]); load != NULL;
+	    load = next) {
 		next = TAILQ_NEXT(load, link);
 		if (state == LOAD_HELD && (load->entry->stream == NULL ||
 		    load->first > pb_stream_next(load->entry->stream)))
 			continue;
 		consider(intake, load, now_ms);
-		moved |= load->state != state;
+		moved |= load->state != (int)state;
 		if (state == LOAD_WAITING && intake->starved)
 			break;
 	}

@@ -20,6 +20,7 @@ enum load_state {
 	LOAD_HELD,
 	LOAD_WAITING,
 	LOAD_WRITING,
+	LOAD_STATES,
 };
 
 /* A stream that requests speak of. */
@@ -37,7 +38,7 @@ struct pb_intake_entry {
 	uint64_t	changes;	/* of the store, at both */
 	uint64_t	answered_ms;
 	uint64_t	used_ms;
-	unsigned	loads[LOAD_WRITING + 1]; /* by state */
+	unsigned	loads[LOAD_STATES]; /* by state */
 	unsigned	chunks;		/* in the writer */
 	unsigned	unsettled;	/* of those: gaps, and into gaps */
 	bool		answered;
@@ -62,11 +63,11 @@ struct pb_intake {
 	struct pb_intake_opts opts;
 	struct pb_body_scratch *scratch;
 	struct pb_intake_counters counters;
-	struct loads	held;		/* by first number */
-	struct loads	waiting;	/* in order of arrival */
-	struct loads	writing;
+	/* By state, from LOAD_HELD on: by first number where they are held,
+	 * else in order of arrival. */
+	struct loads	list[LOAD_STATES];
+	size_t		bytes[LOAD_STATES];	/* of their bodies */
 	size_t		reserved;	/* bytes of bodies */
-	size_t		held_bytes, waiting_bytes; /* of loads in these */
 	size_t		chunks;		/* in the writer */
 	struct pb_chunk_pool *pool;
 	bool		starved;	/* a load waits for chunks: those
