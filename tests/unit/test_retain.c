@@ -408,6 +408,46 @@ numbers_that_were_acknowledged_become_no_gap(void **state)
 	assert_int_equal(stats.expired_packets, 13);
 }
 
+/*
+ * Goal:   what upstreams have is not known before a child has looked at the
+ *         shipper's file; meanwhile nothing is taken for unacknowledged.
+ * Method: somebody holds LMDB's lock on it for a second, so that the child
+ *         waits; all of it is acknowledged.
+ */
+static void
+nothing_goes_before_it_is_known_what_is_acknowledged(void **state)
+{
+	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct fixture *f = *state;
+	struct pb_gap_info gap[3];
+	uint64_t first[64];
+	char file[128], byte;
+	int pipes[2], fd;
+	pid_t child;
+
+	write_runs(f, 3);
+	ack(f, "core", 30, 30);
+	snprintf(file, sizeof(file), "%s/shipper/lock.mdb", f->dir);
+	assert_int_equal(pipe(pipes), 0);
+	child = fork();
+	if (child == 0) {
+		fd = open(file, O_RDWR);
+		_exit(fcntl(fd, F_SETLK, &all) < 0 || write(pipes[1], "", 1) !=
+		    1 || pause());
+	}
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	retain(f, (struct pb_retain_opts){ .size_max = 1, .upstreams = 1,
+	    .upstream = &core });
+	sleep_ms(1000);
+	assert_int_equal(segments(f, first), 3);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	EXPECT(f, 21);
+	assert_int_equal(gaps(f, gap, 3), 0);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 static void
 the_slowest_upstream_of_the_stream_decides(void **state)
 {
@@ -921,6 +961,7 @@ main(void)
 		TEST(what_is_acknowledged_goes_before_what_is_older_and_not),
 		TEST(numbers_that_are_dead_letters_become_such_a_gap),
 		TEST(numbers_that_were_acknowledged_become_no_gap),
+		TEST(nothing_goes_before_it_is_known_what_is_acknowledged),
 		TEST(the_slowest_upstream_of_the_stream_decides),
 		TEST(a_stream_that_is_for_no_upstream_is_acknowledged),
 		TEST(one_acknowledged_behind_thousands_is_found),
