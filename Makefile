@@ -21,7 +21,8 @@ LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             recorder/store/retain recorder/store/write \
             recorder/filter recorder/query recorder/capture \
             recorder/intake recorder/port recorder/port/door \
-            shipper shipper/ship shipper/letters shipper/http \
+            shipper shipper/ship shipper/state shipper/letters shipper/feed \
+            shipper/wire shipper/upstream shipper/operator \
             cli cli/common cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)

@@ -16,9 +16,9 @@
 
 #include "base/below.h"
 #include "base/clock.h"
-#include "shipper/control.h"
+#include "shipper/operator/control.h"
 #include "shipper/letters/letters.h"
-#include "shipper/state.h"
+#include "shipper/state/state.h"
 
 #define LETTERS_PAGE	64	/* rows of the state at a time */
 /* A shipper that has just started may not listen yet. */

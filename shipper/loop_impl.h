@@ -8,14 +8,14 @@
 #define PB_SHIPPER_LOOP_IMPL_H
 
 #include "recorder/store/home.h"
-#include "shipper/control.h"
-#include "shipper/feed.h"
-#include "shipper/http/http.h"
+#include "shipper/operator/control.h"
+#include "shipper/feed/feed.h"
+#include "shipper/wire/http.h"
 #include "shipper/letters/letters.h"
 #include "shipper/loop.h"
-#include "shipper/maker.h"
-#include "shipper/state.h"
-#include "shipper/upstream.h"
+#include "shipper/feed/maker.h"
+#include "shipper/state/state.h"
+#include "shipper/upstream/upstream.h"
 #include "shipper/watch.h"
 
 struct pb_loop {

@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "cli/common/cli.h"
 #include "recorder/store/write/store.h"
-#include "shipper/push.h"
+#include "shipper/wire/push.h"
 
 /* Chunks that the writer may have, a mebibyte each: enough to fill some
  * while it makes others durable. */

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "recorder/store/layout.h"
-#include "shipper/http/http.h"
+#include "shipper/wire/http.h"
 
 struct asked {
 	bool		 done;

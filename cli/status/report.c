@@ -13,7 +13,7 @@
 #include "cli/status/live.h"
 #include "recorder/query/select.h"
 #include "recorder/store/lock.h"
-#include "shipper/state.h"
+#include "shipper/state/state.h"
 
 #define PAGE	64	/* rows at a time */
 

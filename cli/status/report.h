@@ -17,7 +17,7 @@
 #include "cli/common/cli.h"
 #include "cli/status/live.h"
 #include "conf/conf.h"
-#include "shipper/forks.h"
+#include "shipper/state/forks.h"
 #include "shipper/letters/letters.h"
 
 /* Configured ones, and as many that are configured no more. */
@@ -25,7 +25,7 @@
 
 #define PB_REPORT_FORKS_MAX	16u	/* of an upstream; more are counted */
 
-/* From a number on a stream has another epoch there: shipper/forks.h. */
+/* From a number on a stream has another epoch there: shipper/state/forks.h. */
 struct pb_report_fork {
 	char		 stream[PB_STREAM_NAME_MAX];
 	uint64_t	 epoch;		/* before */

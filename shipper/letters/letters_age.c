@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "shipper/row.h"
+#include "shipper/state/row.h"
 
 #define ROW_VERSION	1u
 #define KEEP_MS		(10u * 60000u)

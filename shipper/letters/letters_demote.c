@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "shipper/feed.h"
+#include "shipper/feed/feed.h"
 
 /* Letters and gaps that one call passes over. */
 #define STEPS_MAX	(4u * PB_LETTERS_BATCH)

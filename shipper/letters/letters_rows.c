@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "shipper/row.h"
+#include "shipper/state/row.h"
 
 #define ROW_VERSION	1u
 

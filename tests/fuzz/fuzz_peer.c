@@ -13,9 +13,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/status/live.h"
-#include "shipper/http/http.h"
-#include "shipper/push.h"
-#include "shipper/row.h"
+#include "shipper/wire/http.h"
+#include "shipper/wire/push.h"
+#include "shipper/state/row.h"
 #include "tests/fuzz/fuzz.h"
 
 #define SECTIONS	10
@@ -37,7 +37,7 @@ struct answers {
 static struct answers answers;
 static uint64_t	clock_ms;
 
-/* --- in the place of base/clock.c and shipper/http/http.c ------------------- */
+/* --- in the place of base/clock.c and shipper/wire/http.c ---------------- */
 
 uint64_t
 pb_clock_mono_ms(void)

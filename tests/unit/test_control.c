@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shipper/control.h"
+#include "shipper/operator/control.h"
 #include "tests/unit/temp.h"
 
 #define TURNS_MAX	1000	/* of the loop before a test gives up */

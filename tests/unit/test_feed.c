@@ -14,7 +14,7 @@
 #include "base/sys.h"
 #include "pcapng/scan.h"
 #include "recorder/store/index/index_write.h"
-#include "shipper/feed.h"
+#include "shipper/feed/feed.h"
 #include "tests/unit/store_fixture.h"
 
 #define PACKET	100u		/* bytes of most packets here */

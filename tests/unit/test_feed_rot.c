@@ -9,7 +9,7 @@
 
 #include <fcntl.h>
 
-#include "shipper/feed.h"
+#include "shipper/feed/feed.h"
 #include "tests/unit/store_fixture.h"
 
 #define PACKET	100u		/* bytes of packets here */

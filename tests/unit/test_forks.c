@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "pcapng/scan.h"
 #include "recorder/store/read/peek.h"
-#include "shipper/upstream_impl.h"
+#include "shipper/upstream/upstream_impl.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/temp.h"

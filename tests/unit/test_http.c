@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "shipper/http/http.h"
+#include "shipper/wire/http.h"
 #include "tests/unit/scripted_server.h"
 
 #define BODY_BYTES	(1u << 20)

@@ -12,8 +12,8 @@
 
 #include "base/digest.h"
 #include "base/zip.h"
-#include "shipper/feed.h"
-#include "shipper/maker.h"
+#include "shipper/feed/feed.h"
+#include "shipper/feed/maker.h"
 #include "tests/unit/store_fixture.h"
 
 #define PACKET		100u

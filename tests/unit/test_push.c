@@ -9,7 +9,7 @@
 
 #include <xxhash.h>
 
-#include "shipper/push.h"
+#include "shipper/wire/push.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/temp.h"
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "shipper/http/rate.h"
+#include "shipper/wire/rate.h"
 
 /* Take all there is at each millisecond of a minute. */
 static uint64_t

@@ -16,7 +16,7 @@
 
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
-#include "shipper/state.h"
+#include "shipper/state/state.h"
 #include "tests/unit/temp.h"
 
 struct bench {

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shipper/http/sockets.h"
+#include "shipper/wire/sockets.h"
 
 static struct pb_sockets sockets;
 static int listener, near, far;

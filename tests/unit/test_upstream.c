@@ -14,7 +14,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
-#include "shipper/upstream.h"
+#include "shipper/upstream/upstream.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/store_fixture.h"
 

@@ -1,5 +1,5 @@
 /*
- * shipper/http/rate.h - a bound on bytes per second (a token bucket)
+ * shipper/wire/rate.h - a bound on bytes per second (a token bucket)
  *
  * Pure: the clock is an argument.  Bytes are taken in chunks as they go to
  * the network, so that the bound holds within any second or so, however

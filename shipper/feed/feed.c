@@ -1,7 +1,7 @@
 /*
- * shipper/feed.c - what stands at a sequence number
+ * shipper/feed/feed.c - what stands at a sequence number
  */
-#include "shipper/feed.h"
+#include "shipper/feed/feed.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /*
- * shipper/row.c - a row of the shipper's tables: numbers and texts
+ * shipper/state/row.c - a row of the shipper's tables: numbers and texts
  */
-#include "shipper/row.h"
+#include "shipper/state/row.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * shipper/upstream_forks.c - a stream's parts, as one upstream is to see them
+ * shipper/upstream/upstream_forks.c - the parts that a stream goes in
  *
  * The store has one stream; an upstream that has other packets of it from
  * some number on gets it in parts, each under an epoch of its own (forks.h).
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shipper/upstream_impl.h"
+#include "shipper/upstream/upstream_impl.h"
 
 static const struct pb_forks none;
 

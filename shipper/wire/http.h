@@ -1,5 +1,5 @@
 /*
- * shipper/http/http.h - requests under way, any number of peers, one thread
+ * shipper/wire/http.h - requests under way, any number of peers, one thread
  *
  * The one place that knows libcurl.  A bounded pool of handles over one
  * curl_multi; a request is started, and its `done` is called from within
@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "shipper/http/rate.h"
+#include "shipper/wire/rate.h"
 
 #define PB_HTTP_ANSWER_MAX	65536u	/* bytes of an answer's body */
 #define PB_HTTP_FDS_MAX		5u	/* beside libcurl's own */

@@ -1,7 +1,7 @@
 /*
- * shipper/http/sockets.c - the sockets of requests, and what waits in them
+ * shipper/wire/sockets.c - the sockets of requests, and what waits in them
  */
-#include "shipper/http/sockets.h"
+#include "shipper/wire/sockets.h"
 
 #include <linux/sockios.h>
 #include <netinet/in.h>

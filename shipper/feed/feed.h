@@ -1,5 +1,5 @@
 /*
- * shipper/feed.h - what stands at a sequence number
+ * shipper/feed/feed.h - what stands at a sequence number
  *
  * Looks up in the index, and where blocks are to be told apart in segment
  * files, the piece that a request would carry: whole blocks of one extent,
@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "recorder/store/index/index.h"
 #include "shipper/letters/letters.h"
-#include "shipper/section.h"
+#include "shipper/feed/section.h"
 #include "shipper/ship/ship.h"
 
 struct pb_feed;

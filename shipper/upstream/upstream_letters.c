@@ -1,5 +1,5 @@
 /*
- * shipper/upstream_letters.c - the store as one upstream is to see it
+ * shipper/upstream/upstream_letters.c - the store as one upstream is to see it
  *
  * Dead letters lie over the store: where there is one, the upstream is
  * told a gap, or gets its packets from the letter's file.
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "shipper/upstream_impl.h"
+#include "shipper/upstream/upstream_impl.h"
 
 /* Letters passed over by one call. */
 #define LETTERS_MAX	64u

@@ -1,5 +1,5 @@
 /*
- * shipper/maker.c - makes the bodies of requests, off the loop
+ * shipper/feed/maker.c - makes the bodies of requests, off the loop
  *
  *	loop: make ──► wanted ──► thread: reads, looks, packs
  *	                            │
@@ -9,7 +9,7 @@
  * while a parcel is worked on.  Limit: what callers give, which is one
  * parcel a request that may be under way.
  */
-#include "shipper/maker.h"
+#include "shipper/feed/maker.h"
 
 #include <errno.h>
 #include <limits.h>

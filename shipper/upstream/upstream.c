@@ -1,7 +1,7 @@
 /*
- * shipper/upstream.c - one upstream: its state machine and its requests
+ * shipper/upstream/upstream.c - one upstream: its machine, its requests
  */
-#include "shipper/upstream.h"
+#include "shipper/upstream/upstream.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "shipper/upstream_impl.h"
+#include "shipper/upstream/upstream_impl.h"
 
 #define PATH_BYTES_MAX	(PATH_MAX + 64)
 #define HEADER_BYTES	64

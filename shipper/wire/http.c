@@ -1,5 +1,5 @@
 /*
- * shipper/http/http.c - requests under way, any number of peers, one thread
+ * shipper/wire/http.c - requests under way, any number of peers, one thread
  *
  * A transfer is one request with its easy handle.  After a good answer the
  * handle is reset and kept for the next request; after a failure it is
@@ -12,7 +12,7 @@
  * A body waits (CURL_READFUNC_PAUSE) when its peer's rate allows nothing
  * now, and goes on when it does.
  */
-#include "shipper/http/http.h"
+#include "shipper/wire/http.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -27,7 +27,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "shipper/http/sockets.h"
+#include "shipper/wire/sockets.h"
 
 #define LOOK_MS_MIN		20u	/* between two looks for silence */
 #define LOOKS			8u	/* while a request may be silent */

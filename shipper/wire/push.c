@@ -1,12 +1,12 @@
 /*
- * shipper/push.c - send sections to a node and wait until they are durable
+ * shipper/wire/push.c - send sections to a node and wait until they are durable
  *
  * A section's bytes are borrowed until it is acknowledged, so that one the
  * node has no room for now can be sent again, and none is copied here.
  * Sections are in flight side by side; the node puts those of one stream in
  * order.
  */
-#include "shipper/push.h"
+#include "shipper/wire/push.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 #include "base/digest.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "shipper/http/http.h"
+#include "shipper/wire/http.h"
 
 #define RETRY_MS	100u	/* between two tries of a section */
 /* Without any section acknowledged.  A writer that is behind takes one

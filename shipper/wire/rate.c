@@ -1,7 +1,7 @@
 /*
- * shipper/http/rate.c - a bound on bytes per second (a token bucket)
+ * shipper/wire/rate.c - a bound on bytes per second (a token bucket)
  */
-#include "shipper/http/rate.h"
+#include "shipper/wire/rate.h"
 
 /* Saved up at most: a twentieth of a second's worth, or one chunk. */
 #define BURST_PARTS	20u

@@ -1,5 +1,5 @@
 /*
- * shipper/maker.h - makes the bodies of requests, off the loop
+ * shipper/feed/maker.h - makes the bodies of requests, off the loop
  *
  * A thread of its own reads pieces from their files, looks at their
  * digests, and packs them with zstd where that is asked for, so that
@@ -14,7 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "shipper/section.h"
+#include "shipper/feed/section.h"
 
 enum pb_parcel_state {
 	PB_PARCEL_IDLE,		/* the caller's */

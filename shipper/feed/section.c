@@ -1,5 +1,5 @@
 /*
- * shipper/section.c - a piece of a segment as one pcapng section in memory
+ * shipper/feed/section.c - a piece of a segment as one pcapng section in memory
  *
  *	space   |      header room     | lead |  blocks           | rest |
  *	        ^ page          ........^ header, once all is read
@@ -9,7 +9,7 @@
  * the blocks keep their distance from a page's edge, and the header, which
  * many pieces share and the page cache keeps, is read to its place behind.
  */
-#include "shipper/section.h"
+#include "shipper/feed/section.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * shipper/http/sockets.h - the sockets of requests, and what waits in them
+ * shipper/wire/sockets.h - the sockets of requests, and what waits in them
  *
  * A slow link takes minutes for what the kernel took at once.  What it has
  * not yet delivered tells a slow peer from a silent one.

@@ -1,5 +1,5 @@
 /*
- * shipper/section.h - a piece of a segment as one pcapng section in memory
+ * shipper/feed/section.h - a piece of a segment as one pcapng section in memory
  *
  * The segment's own header (SHB and IDB) and the piece's whole blocks, one
  * behind the other, as a request carries them.  What the page cache does

@@ -1,5 +1,5 @@
 /*
- * shipper/push.h - send sections to a node and wait until they are durable
+ * shipper/wire/push.h - send sections to a node and wait until they are durable
  *
  * For programs that bring packets in (`pb import`): the wire protocol as a
  * blocking call with a bounded number of requests in flight.

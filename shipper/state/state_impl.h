@@ -1,5 +1,5 @@
 /*
- * shipper/state_impl.h - the tables, for those who keep rows in them
+ * shipper/state/state_impl.h - the tables, for those who keep rows in them
  *
  * Private to shipper/state*.c and shipper/letters*.c.
  */
@@ -7,7 +7,7 @@
 #define PB_SHIPPER_STATE_IMPL_H
 
 #include "recorder/store/index/mdb.h"
-#include "shipper/state.h"
+#include "shipper/state/state.h"
 
 /* In the order of state.c's names. */
 enum pb_state_table {

@@ -1,5 +1,5 @@
 /*
- * shipper/upstream_impl.h - what the files of upstream.h share
+ * shipper/upstream/upstream_impl.h - what the files of upstream.h share
  *
  * upstream.c carries out requests and reports; upstream_letters.c answers
  * what the state machine asks of the store and of dead letters,
@@ -9,9 +9,9 @@
 #define PB_SHIPPER_UPSTREAM_IMPL_H
 
 #include "base/buf.h"
-#include "shipper/forks.h"
-#include "shipper/maker.h"
-#include "shipper/upstream.h"
+#include "shipper/state/forks.h"
+#include "shipper/feed/maker.h"
+#include "shipper/upstream/upstream.h"
 
 #define PB_GAP_BODY_MAX	1024u
 

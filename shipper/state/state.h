@@ -1,5 +1,5 @@
 /*
- * shipper/state.h - what the shipper tells about itself, on disk
+ * shipper/state/state.h - what the shipper tells about itself, on disk
  *
  * STORE/shipper is an LMDB environment.  The shipper alone writes it (or
  * `pb dlq`, under the shipper's lock); `pb` and retention read it by short

@@ -1,5 +1,5 @@
 /*
- * shipper/upstream.h - one upstream: its state machine and its requests
+ * shipper/upstream/upstream.h - one upstream: its machine, its requests
  *
  * Carries out what ship.h decides: builds bodies from the store and from
  * dead letters, sends them through http.h, reads the answers and tells
@@ -11,12 +11,12 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "recorder/store/index/index.h"
-#include "shipper/feed.h"
-#include "shipper/http/http.h"
+#include "shipper/feed/feed.h"
+#include "shipper/wire/http.h"
 #include "shipper/letters/letters.h"
-#include "shipper/maker.h"
+#include "shipper/feed/maker.h"
 #include "shipper/ship/ship.h"
-#include "shipper/state.h"
+#include "shipper/state/state.h"
 
 struct pb_upstream;
 

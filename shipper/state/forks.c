@@ -1,18 +1,18 @@
 /*
- * shipper/forks.c - where a stream goes on under another epoch, by upstream
+ * shipper/state/forks.c - where a stream goes on under another epoch
  *
  * A row of `meta` for each stream that has forks: `fork` and the stream's
  * key.  A table of its own would keep readers of a newer version out of the
  * database of an older shipper.
  */
-#include "shipper/forks.h"
+#include "shipper/state/forks.h"
 
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/digest.h"
-#include "shipper/row.h"
-#include "shipper/state_impl.h"
+#include "shipper/state/row.h"
+#include "shipper/state/state_impl.h"
 
 #define ROW_VERSION	1u
 #define PREFIX		"fork"

@@ -1,7 +1,7 @@
 /*
- * shipper/control.c - what an operator asks of a running shipper
+ * shipper/operator/control.c - what an operator asks of a running shipper
  */
-#include "shipper/control.h"
+#include "shipper/operator/control.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * shipper/control.h - what an operator asks of a running shipper
+ * shipper/operator/control.h - what an operator asks of a running shipper
  *
  * STORE/shipper.sock, for the shipper's own user alone: one connection
  * (SOCK_SEQPACKET), one request, one answer, each one JSON object.

@@ -1,5 +1,5 @@
 /*
- * shipper/row.h - a row of the shipper's tables: numbers and texts
+ * shipper/state/row.h - a row of the shipper's tables: numbers and texts
  *
  * A version octet, then 64-bit numbers, little-endian, and texts behind
  * their 16-bit length, as the writer put them.  A reader gets them in the

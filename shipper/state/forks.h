@@ -1,5 +1,5 @@
 /*
- * shipper/forks.h - where a stream goes on under another epoch, by upstream
+ * shipper/state/forks.h - where a stream goes on under another epoch
  *
  * An upstream that has other packets of a stream from a number on gets ours
  * from there on as a stream of its own: the same node and interface, an
@@ -17,7 +17,7 @@
 #ifndef PB_SHIPPER_FORKS_H
 #define PB_SHIPPER_FORKS_H
 
-#include "shipper/state.h"
+#include "shipper/state/state.h"
 
 #define PB_FORKS_MAX	16u	/* of one stream at one upstream */
 

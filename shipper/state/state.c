@@ -1,7 +1,7 @@
 /*
- * shipper/state.c - what the shipper tells about itself, on disk
+ * shipper/state/state.c - what the shipper tells about itself, on disk
  */
-#include "shipper/state_impl.h"
+#include "shipper/state/state_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/index/mdb_probe.h"
-#include "shipper/row.h"
+#include "shipper/state/row.h"
 
 #define ROW_VERSION	2u
 #define KEY_BYTES_MAX	(PB_STATE_KEY_MAX + 1)	/* and the NUL of a page */
