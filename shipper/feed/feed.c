@@ -16,8 +16,8 @@
 #include "recorder/store/head.h"
 #include "recorder/store/read/peek.h"
 #include "recorder/store/read/segment_file.h"
+#include "shipper/state/recorded.h"
 
-#define SEGMENT_ROWS	4u
 #define PLACES		64u	/* remembered */
 
 /* Where a piece of a letter began, for the next time it is wanted. */
@@ -114,7 +114,7 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 		last = stream->last_seq;
 	if (last > to)
 		last = to;
-	gaps = pb_feed_gap(feed->index, stream->id, from, last, &gap, err);
+	gaps = pb_recorded_gap(feed->index, stream->id, from, last, &gap, err);
 	if (gaps < 0)
 		return gaps;
 	out->first = from;
@@ -134,22 +134,7 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 }
 
 int
-pb_feed_gap(struct pb_index *index, uint32_t stream, uint64_t from,
-    uint64_t last, struct pb_gap_info *out, struct pb_err *err)
-{
-	const struct pb_gap_info *gap;
-	struct pb_rows rows;
 
-	pb_rows_gaps(&rows, index, stream, from, err);
-	while ((gap = pb_rows_next(&rows)) != NULL && gap->first <= last)
-		if (gap->closed_ns == 0) {
-			*out = *gap;
-			return 1;
-		}
-	return rows.rc;
-}
-
-int
 pb_feed_below(struct pb_feed *feed, const struct pb_stream_info *stream,
     uint64_t at, struct pb_fingerprint *out, struct pb_err *err)
 {
@@ -189,7 +174,7 @@ piece_packets(struct pb_feed *feed, const struct pb_stream_info *stream,
 	struct pb_segment_info segment;
 	int rc;
 
-	rc = pb_feed_segment(feed->index, extent, &segment, err);
+	rc = pb_recorded_segment(feed->index, extent, &segment, err);
 	if (rc < 0)
 		return rc;
 	out->kind = PB_PIECE_PACKETS;
@@ -210,27 +195,6 @@ piece_packets(struct pb_feed *feed, const struct pb_stream_info *stream,
 		return 0;
 	}
 	return walk(feed, &stream->key, extent, bytes_max, out, err);
-}
-
-int
-pb_feed_segment(struct pb_index *index, const struct pb_extent_info *extent,
-    struct pb_segment_info *out, struct pb_err *err)
-{
-	struct pb_segment_info row[SEGMENT_ROWS];
-	int count;
-
-	memset(out, 0, sizeof(*out));
-	count = pb_index_segments(index, extent->stream,
-	    extent->segment_seq, row, SEGMENT_ROWS, err);
-	for (int i = 0; i < count; i++)
-		if (row[i].first_seq == extent->segment_seq) {
-			*out = row[i];
-			return 0;
-		}
-	if (count < 0)
-		return count;
-	return pb_err_set(err, PB_ENOENT, "segment %020" PRIu64 " is not in "
-	    "the index", extent->segment_seq);
 }
 
 /*

@@ -42,10 +42,6 @@ int	pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
 	    const struct pb_mark *mark, size_t bytes_max,
 	    struct pb_piece *out, struct pb_err *err);
 
-/* The first open gap that touches [from, last]: 1, 0, or an error. */
-int	pb_feed_gap(struct pb_index *index, uint32_t stream, uint64_t from,
-	    uint64_t last, struct pb_gap_info *out, struct pb_err *err);
-
 /* One packet of the store: peek.h. */
 int	pb_feed_below(struct pb_feed *feed,
 	    const struct pb_stream_info *stream, uint64_t at,
@@ -53,10 +49,5 @@ int	pb_feed_below(struct pb_feed *feed,
 int	pb_feed_above(struct pb_feed *feed,
 	    const struct pb_stream_info *stream, uint64_t from,
 	    struct pb_fingerprint *out, struct pb_err *err);
-
-/* The segment an extent is in; PB_ENOENT where the index has none. */
-int	pb_feed_segment(struct pb_index *index,
-	    const struct pb_extent_info *extent, struct pb_segment_info *out,
-	    struct pb_err *err);
 
 #endif

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "shipper/feed/feed.h"
+#include "shipper/state/recorded.h"
 
 /* Letters and gaps that one call passes over. */
 #define STEPS_MAX	(4u * PB_LETTERS_BATCH)
@@ -133,7 +133,8 @@ in_store(struct plan *plan, uint64_t last, struct pb_err *err)
 		plan->from = last + 1;
 		return 0;
 	}
-	rc = pb_feed_gap(plan->index, stream->id, plan->from, last, &gap, err);
+	rc = pb_recorded_gap(plan->index, stream->id, plan->from, last,
+	    &gap, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 1 && gap.first <= plan->from) {
@@ -142,7 +143,7 @@ in_store(struct plan *plan, uint64_t last, struct pb_err *err)
 	}
 	if (rc == 1)
 		last = gap.first - 1;
-	rc = pb_feed_segment(plan->index, &plan->extent, &segment, err);
+	rc = pb_recorded_segment(plan->index, &plan->extent, &segment, err);
 	if (rc == PB_ENOENT) {
 		/* It expires right now: a gap. */
 		plan->from = plan->extent.last_seq + 1;

@@ -8,7 +8,7 @@
 #define PB_SHIPPER_LETTERS_IMPL_H
 
 #include "shipper/letters/letters.h"
-#include "shipper/state/state_impl.h"
+#include "shipper/state/tables.h"
 
 /* Letters that change state in one transaction. */
 #define PB_LETTERS_STEP		256u

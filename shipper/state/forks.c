@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "shipper/state/row.h"
-#include "shipper/state/state_impl.h"
+#include "shipper/state/tables.h"
 
 #define ROW_VERSION	1u
 #define PREFIX		"fork"

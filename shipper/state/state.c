@@ -1,7 +1,7 @@
 /*
  * shipper/state/state.c - what the shipper tells about itself, on disk
  */
-#include "shipper/state/state_impl.h"
+#include "shipper/state/tables.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
- * shipper/state/state_impl.h - the tables, for those who keep rows in them
+ * shipper/state/tables.h - the tables, for those who keep rows in them
  *
- * Private to shipper/state*.c and shipper/letters*.c.
+ * Private to shipper/state/ and shipper/letters/.
  */
-#ifndef PB_SHIPPER_STATE_IMPL_H
-#define PB_SHIPPER_STATE_IMPL_H
+#ifndef PB_SHIPPER_TABLES_H
+#define PB_SHIPPER_TABLES_H
 
 #include "recorder/store/index/mdb.h"
 #include "shipper/state/state.h"
