@@ -9,26 +9,19 @@
 #include "shipper/wire/push.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
-#include "base/json.h"
-#include "base/text.h"
-#include "shipper/wire/http.h"
+#include "shipper/wire/client.h"
 
 #define RETRY_MS	100u	/* between two tries of a section */
 /* Without any section acknowledged.  A writer that is behind takes one
  * within seconds; a full disk does not, and somebody waits. */
 #define GIVE_UP_MS	10000u
 #define WAIT_MS		1000u
-#define HEADER_BYTES	64
-#define REASON_BYTES	256
-#define PATH_BYTES_MAX	(PATH_MAX + 64)
 
 enum section_state { FREE, FLYING, WAITING };
 
@@ -36,12 +29,12 @@ struct section {
 	struct pb_push	*push;
 	enum section_state state;
 	struct pb_push_section of;	/* not while FREE */
+	struct pb_wire_call call;
 	uint64_t	 retry_ms;
 };
 
 struct pb_push {
-	struct pb_http	*http;
-	struct pb_http_peer peer;
+	struct pb_wire	 wire;
 	char		 socket_path[PATH_MAX];
 	int		(*stopped)(void);
 	struct section	 section[PB_PUSH_REQUESTS_MAX];
@@ -52,14 +45,12 @@ struct pb_push {
 
 static int	turn(struct pb_push *, uint64_t);
 static int	send_section(struct section *, struct pb_err *);
-static void	done(void *, const struct pb_http_answer *);
+static void	done(void *, const struct pb_wire_answer *);
 static void	landed(struct section *);
 static void	give_back(struct section *);
-static void	again(struct section *, const struct pb_http_answer *);
+static void	again(struct section *, const struct pb_wire_answer *);
 static bool	comes(const struct section *, uint64_t);
-static void	fail(struct pb_push *, const struct pb_http_answer *);
-static void	explain(char [static REASON_BYTES],
-		    const struct pb_http_answer *);
+static void	fail(struct pb_push *, const struct pb_wire_answer *);
 static int	give_err(const struct pb_push *, struct pb_err *);
 
 int
@@ -78,13 +69,13 @@ pb_push_create(struct pb_push **out, const char *socket_path,
 	if (push == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	strcpy(push->socket_path, socket_path);
-	push->peer.url = "http://localhost";
-	push->peer.socket_path = push->socket_path;
+	push->wire.peer.url = "http://localhost";
+	push->wire.peer.socket_path = push->socket_path;
 	push->stopped = stopped;
 	push->progress_ms = pb_clock_mono_ms();
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++)
 		push->section[i].push = push;
-	rc = pb_http_create(&push->http, &opts, err);
+	rc = pb_http_create(&push->wire.http, &opts, err);
 	if (rc < 0) {
 		free(push);
 		return rc;
@@ -98,7 +89,7 @@ pb_push_destroy(struct pb_push *push)
 {
 	if (push == NULL)
 		return;
-	pb_http_destroy(push->http);
+	pb_http_destroy(push->wire.http);
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++)
 		if (push->section[i].state != FREE)
 			give_back(&push->section[i]);
@@ -164,7 +155,7 @@ turn(struct pb_push *push, uint64_t wait)
 			wait = s->retry_ms - now_ms;
 		}
 	}
-	if (pb_http_wait(push->http, NULL, 0, wait, &push->err) < 0)
+	if (pb_http_wait(push->wire.http, NULL, 0, wait, &push->err) < 0)
 		return push->err.code;
 	return push->err.code;
 }
@@ -172,42 +163,26 @@ turn(struct pb_push *push, uint64_t wait)
 static int
 send_section(struct section *s, struct pb_err *err)
 {
-	char first[HEADER_BYTES], last[HEADER_BYTES], digest[HEADER_BYTES];
-	char path[PATH_BYTES_MAX], key[PATH_MAX];
-	struct pb_http_request request = {
-		.peer = &s->push->peer, .path = path,
-		.body = s->of.body, .len = s->of.len,
-		.header = { "Content-Type: application/x-pcapng", first, last,
-		    digest },
-		.done = done, .arg = s, .owner = s,
-	};
-	int rc;
+	struct pb_wire_packets packets = { .first = s->of.first,
+	    .last = s->of.last, .body = s->of.body, .len = s->of.len,
+	    .digest = pb_digest(s->of.body, s->of.len) };
 
 	s->state = FLYING;
-	rc = pb_layout_url(key, &s->of.key, err);
-	if (rc < 0)
-		return rc;
-	snprintf(path, sizeof(path), "/v1/streams/%s/packets", key);
-	snprintf(first, sizeof(first), "PB-First: %" PRIu64, s->of.first);
-	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, s->of.last);
-	snprintf(digest, sizeof(digest), "PB-Digest: xxh3=%016" PRIx64,
-	    pb_digest(s->of.body, s->of.len));
-	return pb_http_send(s->push->http, &request, err);
+	s->call.done = done;
+	s->call.arg = s;
+	return pb_wire_packets(&s->push->wire, &s->call, &s->of.key, &packets,
+	    err);
 }
 
 static void
-done(void *arg, const struct pb_http_answer *answer)
+done(void *arg, const struct pb_wire_answer *answer)
 {
 	struct section *s = arg;
-	uint64_t acked = 0;
-	bool known;
 
-	known = (answer->status == 200 || answer->status == 409) &&
-	    pb_json_get_u64(answer->body, answer->len, "acked", &acked,
-	    NULL) == 0;
-	if (known && acked >= s->of.last)
+	if (answer->has_acked && answer->acked >= s->of.last)
 		landed(s);
-	else if (known && answer->status == 409 && comes(s, acked + 1))
+	else if (answer->has_acked && answer->status == 409 &&
+	    comes(s, answer->acked + 1))
 		again(s, answer);
 	else if (answer->status == 503 || answer->status == 429)
 		again(s, answer);
@@ -231,10 +206,9 @@ give_back(struct section *s)
 }
 
 static void
-again(struct section *s, const struct pb_http_answer *answer)
+again(struct section *s, const struct pb_wire_answer *answer)
 {
 	uint64_t now_ms = pb_clock_mono_ms();
-	char text[REASON_BYTES];
 
 	s->state = WAITING;
 	s->retry_ms = now_ms + RETRY_MS;
@@ -242,9 +216,9 @@ again(struct section *s, const struct pb_http_answer *answer)
 	if (now_ms < s->push->progress_ms + GIVE_UP_MS ||
 	    comes(s, s->of.first - 1))
 		return;
-	explain(text, answer);
 	pb_err_set(&s->push->err, PB_EBUSY, "%s: status %d for %u s now: %s",
-	    s->push->socket_path, answer->status, GIVE_UP_MS / 1000, text);
+	    s->push->socket_path, answer->status, GIVE_UP_MS / 1000,
+	    answer->text);
 }
 
 /* Does any section here, of the same stream, begin at `seq` or before? */
@@ -264,19 +238,17 @@ comes(const struct section *s, uint64_t seq)
 }
 
 static void
-fail(struct pb_push *push, const struct pb_http_answer *answer)
+fail(struct pb_push *push, const struct pb_wire_answer *answer)
 {
-	char text[REASON_BYTES];
 	int code = PB_ESYS;
 
 	if (push->err.code != 0)
 		return;		/* the first one says it */
 	if (answer->status == 0) {
 		pb_err_set(&push->err, PB_ESYS, "%s: %s", push->socket_path,
-		    answer->error);
+		    answer->text);
 		return;
 	}
-	explain(text, answer);
 	if (answer->status == 400 || answer->status == 422)
 		code = PB_EFORMAT;
 	else if (answer->status == 401 || answer->status == 403)
@@ -288,19 +260,7 @@ fail(struct pb_push *push, const struct pb_http_answer *answer)
 	else if (answer->status == 508)
 		code = PB_ELOOP;
 	pb_err_set(&push->err, code, "%s: status %d: %s", push->socket_path,
-	    answer->status, text);
-}
-
-/* What the node says, as one clean line. */
-static void
-explain(char text[static REASON_BYTES], const struct pb_http_answer *answer)
-{
-	size_t len = answer->len < REASON_BYTES ? answer->len :
-	    REASON_BYTES - 1;
-
-	if (pb_json_get_text(answer->body, answer->len, "error", text,
-	    REASON_BYTES, NULL) < 0)
-		pb_utf8_clean(text, REASON_BYTES, answer->body, len);
+	    answer->status, answer->text);
 }
 
 static int

@@ -1,0 +1,166 @@
+/*
+ * shipper/wire/client.c - the wire protocol, version 1, as its client
+ */
+#include "shipper/wire/client.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+
+#define PATH_BYTES_MAX	(PATH_MAX + 64)
+#define HEADER_BYTES	64
+#define ERROR_BYTES	4096	/* of what a node says is wrong */
+#define DIGEST_PREFIX	"xxh3="
+
+static int	send_it(struct pb_wire *, struct pb_wire_call *,
+		    const struct pb_stream_key *, const char *,
+		    struct pb_http_request *, struct pb_err *);
+static void	done(void *, const struct pb_http_answer *);
+static void	read_last(struct pb_fingerprint *,
+		    const struct pb_http_answer *);
+static void	explain(struct pb_wire_answer *,
+		    const struct pb_http_answer *);
+
+int
+pb_wire_ask(struct pb_wire *wire, struct pb_wire_call *call,
+    const struct pb_stream_key *key, uint64_t at, struct pb_err *err)
+{
+	struct pb_http_request request = { .body = NULL };
+	char what[HEADER_BYTES] = "";
+
+	if (at != 0)
+		snprintf(what, sizeof(what), "?at=%" PRIu64, at);
+	return send_it(wire, call, key, what, &request, err);
+}
+
+int
+pb_wire_packets(struct pb_wire *wire, struct pb_wire_call *call,
+    const struct pb_stream_key *key, const struct pb_wire_packets *packets,
+    struct pb_err *err)
+{
+	char first[HEADER_BYTES], last[HEADER_BYTES], digest[HEADER_BYTES];
+	struct pb_http_request request = { .body = packets->body,
+	    .len = packets->len,
+	    .header = { "Content-Type: application/x-pcapng", first, last,
+	    digest, packets->packed ? "Content-Encoding: zstd" : NULL } };
+
+	snprintf(first, sizeof(first), "PB-First: %" PRIu64, packets->first);
+	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, packets->last);
+	snprintf(digest, sizeof(digest), "PB-Digest: " DIGEST_PREFIX "%016"
+	    PRIx64, packets->digest);
+	return send_it(wire, call, key, "/packets", &request, err);
+}
+
+int
+pb_wire_gap(struct pb_wire *wire, struct pb_wire_call *call,
+    const struct pb_stream_key *key, const struct pb_wire_gap *gap,
+    struct pb_err *err)
+{
+	struct pb_http_request request = {
+	    .body = (const uint8_t *)call->body,
+	    .header = { "Content-Type: application/json" } };
+
+	request.len = (size_t)snprintf(call->body, sizeof(call->body),
+	    "{\"first\":%" PRIu64 ",\"last\":%" PRIu64 ",\"reason\":\"%.64s\","
+	    "\"link_type\":%u}", gap->first, gap->last,
+	    pb_gap_reason_name(gap->reason), gap->link_type);
+	return send_it(wire, call, key, "/gaps", &request, err);
+}
+
+void
+pb_wire_cancel(struct pb_wire *wire, struct pb_wire_call *call)
+{
+	pb_http_cancel(wire->http, call);
+}
+
+/* `what` of the stream; `request` has body and headers. */
+static int
+send_it(struct pb_wire *wire, struct pb_wire_call *call,
+    const struct pb_stream_key *key, const char *what,
+    struct pb_http_request *request, struct pb_err *err)
+{
+	char path[PATH_BYTES_MAX], stream[PATH_MAX], sender[HEADER_BYTES];
+	int rc = pb_layout_url(stream, key, err);
+	unsigned i = 0;
+
+	if (rc < 0)
+		return rc;
+	while (request->header[i] != NULL)
+		i++;
+	snprintf(sender, sizeof(sender), "PB-Sender: %016" PRIx64,
+	    wire->sender);
+	if (wire->sender != 0)
+		request->header[i] = sender;
+	snprintf(path, sizeof(path), "/v1/streams/%s%s", stream, what);
+	request->peer = &wire->peer;
+	request->path = path;
+	request->done = done;
+	request->arg = call;
+	request->owner = call;
+	return pb_http_send(wire->http, request, err);
+}
+
+static void
+done(void *arg, const struct pb_http_answer *http)
+{
+	struct pb_wire_call *call = arg;
+	struct pb_wire_answer answer = { .status = http->status,
+	    .retry_after_ms = http->retry_after_ms };
+
+	if (http->status == 200 || http->status == 409)
+		answer.has_acked = pb_json_get_u64(http->body, http->len,
+		    "acked", &answer.acked, NULL) == 0;
+	answer.ours = answer.has_acked;
+	if (http->status == 409)
+		(void)pb_json_get_bool(http->body, http->len, "ask",
+		    &answer.ask, NULL);
+	if (http->status == 200)
+		read_last(&answer.last, http);
+	if (http->status != 200 || !answer.has_acked)
+		explain(&answer, http);
+	call->done(call->arg, &answer);
+}
+
+/* What cannot be read is as if it had not said it. */
+static void
+read_last(struct pb_fingerprint *out, const struct pb_http_answer *http)
+{
+	size_t prefix = strlen(DIGEST_PREFIX);
+	struct pb_fingerprint last;
+	char digest[HEADER_BYTES];
+
+	if (pb_json_get_u64(http->body, http->len, "last.seq", &last.seq,
+	    NULL) == 0 &&
+	    pb_json_get_text(http->body, http->len, "last.digest", digest,
+	    sizeof(digest), NULL) == 0 &&
+	    strncmp(digest, DIGEST_PREFIX, prefix) == 0 &&
+	    pb_parse_hex64(digest + prefix, &last.digest, NULL) == 0)
+		*out = last;
+}
+
+/* Every answer of ours that is not 200 is JSON with an error. */
+static void
+explain(struct pb_wire_answer *answer, const struct pb_http_answer *http)
+{
+	char error[ERROR_BYTES];
+	const char *text = http->body;
+	size_t len = http->len;
+
+	if (http->error[0] != '\0') {
+		snprintf(answer->text, sizeof(answer->text), "%s",
+		    http->error);
+		return;
+	}
+	if (pb_json_get_text(http->body, http->len, "error", error,
+	    sizeof(error), NULL) == 0) {
+		answer->ours |= http->status != 200;
+		text = error;
+		len = strlen(error);
+	}
+	if (len >= sizeof(answer->text))
+		len = sizeof(answer->text) - 1;
+	pb_utf8_clean(answer->text, sizeof(answer->text), text, len);
+}
