@@ -22,7 +22,8 @@ LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             recorder/filter recorder/query recorder/capture \
             recorder/intake recorder/port recorder/port/door \
             shipper shipper/ship shipper/state shipper/letters shipper/feed \
-            shipper/wire shipper/upstream shipper/operator \
+            shipper/wire shipper/work shipper/sink shipper/upstream \
+            shipper/operator \
             cli cli/common cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)

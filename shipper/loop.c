@@ -74,11 +74,12 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 	loop->signal_fd = signal_fd;
 	loop->lock_fd = -1;
 	loop->sender = pb_random64();
+	snprintf(loop->store, sizeof(loop->store), "%s", conf->store.path);
 	rc = pb_home_init(&loop->home, conf->store.path, PB_HOME_SHIPPER, err);
 	if (rc == 0)
 		rc = pb_http_create(&loop->http, &opts, err);
 	if (rc == 0)
-		rc = pb_maker_create(&loop->maker, conf->store.path, err);
+		rc = pb_worker_create(&loop->reader, "bodies", err);
 	if (rc == 0)
 		rc = pb_watch_create(&loop->watch, conf->store.path, err);
 	if (rc < 0) {
@@ -96,7 +97,7 @@ pb_loop_destroy(struct pb_loop *loop)
 		return;
 	close_index(loop);
 	pb_watch_destroy(loop->watch);
-	pb_maker_destroy(loop->maker);
+	pb_worker_destroy(loop->reader);
 	pb_http_destroy(loop->http);
 	loop_letters_close(loop);
 	pb_state_close(loop->state);
@@ -131,7 +132,7 @@ step(struct pb_loop *loop, struct pb_err *err)
 	uint64_t now_ms = pb_clock_mono_ms();
 	const struct timespec pause = { .tv_nsec = PAUSE_MS *
 	    (long)PB_NS_PER_MS };
-	int fds[FDS_MAX] = { loop->signal_fd, pb_maker_fd(loop->maker) }, rc;
+	int fds[FDS_MAX] = { loop->signal_fd, pb_worker_fd(loop->reader) }, rc;
 	unsigned count = 2;
 
 	if (now_ms >= loop->look_ms) {
@@ -155,7 +156,7 @@ step(struct pb_loop *loop, struct pb_err *err)
 		loop_say(loop, err->text);
 		nanosleep(&pause, NULL);
 	}
-	pb_maker_collect(loop->maker);
+	pb_worker_collect(loop->reader);
 	read_signals(loop);
 	return 0;
 }
@@ -325,16 +326,20 @@ static int
 start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
     struct pb_err *err)
 {
-	struct pb_upstream_env env = { .http = loop->http,
-	    .feed = loop->feed, .maker = loop->maker, .index = loop->index,
+	struct pb_upstream_env env = { .store = loop->store,
+	    .feed = loop->feed, .worker = loop->reader, .index = loop->index,
 	    .letters = loop->letters, .state = loop->state,
-	    .sender = loop->sender, .stream = stream_of,
-	    .remembered = remembered, .there = store_is_there,
-	    .arg = loop };
+	    .stream = stream_of, .remembered = remembered,
+	    .there = store_is_there, .arg = loop };
+	struct pb_sink_opts opts = { .conf = conf, .http = loop->http,
+	    .sender = loop->sender, .now_ms = pb_clock_mono_ms() };
+	struct pb_sink *sink;
 	int rc;
 
-	rc = pb_upstream_create(&loop->upstream[loop->upstreams], conf, &env,
-	    pb_clock_mono_ms(), err);
+	rc = pb_sink_create(&sink, &opts, err);
+	if (rc == 0)
+		rc = pb_upstream_create(&loop->upstream[loop->upstreams],
+		    conf, &env, sink, err);
 	if (rc == 0)
 		loop->upstreams++;
 	return rc;
@@ -483,7 +488,7 @@ static void
 finish(struct pb_loop *loop)
 {
 	uint64_t end_ms = pb_clock_mono_ms() + PB_STOP_MS, now_ms;
-	int fd = pb_maker_fd(loop->maker);
+	int fd = pb_worker_fd(loop->reader);
 	struct pb_err err;
 	unsigned flights;
 
@@ -497,7 +502,7 @@ finish(struct pb_loop *loop)
 		    pb_http_wait(loop->http, &fd, 1, end_ms - now_ms,
 		    &err) < 0)
 			break;
-		pb_maker_collect(loop->maker);
+		pb_worker_collect(loop->reader);
 	}
 	report_last(loop);
 	pb_log(PB_LOG_INFO, "shipper", "stopped requests_cut=%u", flights);

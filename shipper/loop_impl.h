@@ -13,19 +13,20 @@
 #include "shipper/wire/http.h"
 #include "shipper/letters/letters.h"
 #include "shipper/loop.h"
-#include "shipper/feed/maker.h"
 #include "shipper/state/state.h"
 #include "shipper/upstream/upstream.h"
 #include "shipper/watch.h"
+#include "shipper/work/worker.h"
 
 struct pb_loop {
 	struct pb_conf	*conf;
+	char		 store[PATH_MAX];	/* the path in use */
 	int		 signal_fd;
 	int		 lock_fd;	/* -1: not taken yet */
 	bool		 held;		/* the store is (base/below.h) */
 	bool		 stopping;
 	struct pb_http	*http;
-	struct pb_maker	*maker;
+	struct pb_worker *reader;	/* makes what requests carry */
 	struct pb_state	*state;		/* NULL: not open yet */
 	struct pb_home	 home;		/* of its file, while it is open */
 	bool		 left;		/* one that was there has gone */

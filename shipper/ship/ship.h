@@ -5,14 +5,14 @@
  * do next is returned as an action, and what came of it is told back as an
  * answer.  What a stream holds is asked through `struct pb_ship_source`,
  * and what is not shipped in its turn becomes a dead letter through it.
- * The loop drives it with libcurl, the tests with a scripted receiver.
+ * The loop drives it with a sink, the tests with a scripted receiver.
  *
  * Becomes a dead letter:
  *   what waited for `retry_for` of trying, where the upstream made no
  *   progress for as long and fails, or its stream stands still for as long
  *   (what only waits for its turn never does);
- *   a request's packets that the receiver itself refuses with 400, 422 (the
- *   second time), or with 413 though they cannot be halved any more.
+ *   a request's packets that the receiver itself calls malformed, broken
+ *   (the second time), or too large though they cannot be halved any more.
  */
 #ifndef PB_SHIPPER_SHIP_H
 #define PB_SHIPPER_SHIP_H
@@ -85,8 +85,8 @@ const char *pb_cursor_state_name(enum pb_cursor_state state);
 /* Why packets became a dead letter. */
 enum pb_dead_reason {
 	PB_DEAD_STALE = 1,	/* no progress for `retry_for` */
-	PB_DEAD_MALFORMED,	/* refused: 400, 413, 422 */
-	PB_DEAD_FORBIDDEN,	/* refused: 403; in rows of before alone */
+	PB_DEAD_MALFORMED,	/* refused for what they hold */
+	PB_DEAD_FORBIDDEN,	/* in rows of before alone */
 };
 /* "stale", "malformed", "forbidden" */
 const char *pb_dead_reason_name(enum pb_dead_reason reason);
@@ -128,7 +128,7 @@ struct pb_mark {
 struct pb_ship_dead {
 	uint64_t	first, last;
 	enum pb_dead_reason reason;
-	int		status;		/* of HTTP; 0: none */
+	int		status;		/* as in struct pb_answer; 0: none */
 	unsigned	attempts;	/* failures in a row before it */
 	const char	*text;		/* what went wrong last; borrowed */
 };
@@ -251,9 +251,9 @@ void	pb_ship_hurry(struct pb_ship *ship);
 void	pb_ship_filled(struct pb_ship *ship, uint32_t id, uint64_t first);
 
 enum pb_action_kind {
-	PB_ACTION_ASK = 1,	/* GET the stream's acked number */
-	PB_ACTION_PACKETS,	/* POST the piece */
-	PB_ACTION_GAP,		/* POST the gap */
+	PB_ACTION_ASK = 1,	/* for the stream's acked number */
+	PB_ACTION_PACKETS,	/* send the piece */
+	PB_ACTION_GAP,		/* tell the gap */
 };
 
 struct pb_action {
@@ -276,17 +276,29 @@ bool	pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
 /* When time alone will make pb_ship_next() answer true. */
 uint64_t pb_ship_wake_ms(const struct pb_ship *ship);
 
+/* What came of a request; each sink says it in these words (sink.h). */
+enum pb_outcome {
+	PB_OUTCOME_FAILED,	/* not reached, or it cannot take any now */
+	PB_OUTCOME_HAS,		/* it has all up to `acked` */
+	PB_OUTCOME_BEHIND,	/* it takes what follows `acked`, not this */
+	PB_OUTCOME_TOO_LARGE,
+	PB_OUTCOME_BROKEN,	/* not what was sent: perhaps on the way */
+	PB_OUTCOME_MALFORMED,	/* the request's packets, for good */
+	PB_OUTCOME_REFUSED,	/* the stream, as long as that is so */
+	PB_OUTCOME_STOPPED,	/* by something in front of it */
+};
+
 struct pb_answer {
-	int		status;		/* of HTTP; 0: there was none */
+	enum pb_outcome	outcome;
 	/* The receiver's own, not of something in front of it (a proxy, a
-	 * portal): without it no status refuses anything. */
+	 * portal): without it nothing is refused for good. */
 	bool		ours;
-	bool		has_acked;
-	uint64_t	acked;
-	bool		ask;		/* 409: ask again, another sender has */
+	bool		ask;		/* BEHIND: ask again, another sender has */
+	uint64_t	acked;		/* HAS, BEHIND */
 	struct pb_fingerprint last;	/* ASK: the last packet; seq 0: none */
 	struct pb_fingerprint sent;	/* of the request's last packet */
 	uint64_t	retry_after_ms;	/* 0: not said */
+	int		status;		/* the sink's own, for dead letters */
 	char		text[PB_SHIP_TEXT_MAX];	/* what went wrong, "" */
 };
 

@@ -1,20 +1,18 @@
 /*
  * shipper/ship/ship_answer.c - what an answer means for a stream and its upstream
  *
- *	200 acked          go on behind it
- *	409 acked          go on from there; the third time in a row, wait
- *	413                half the bytes; where that helps no more, as 400
- *	400, 422           of packets: those are dead letters; 422 the second
- *	                   time, as a digest may have broken on the way
- *	other 4xx, 508     the stream is refused: tried again, less and less
- *	                   often
- *	everything else    the upstream backs off, then one probe decides
+ *	has all up to N    go on behind it
+ *	behind             go on from there; the third time in a row, wait
+ *	too large          half the bytes; where that helps no more, malformed
+ *	malformed, broken  of packets: those are dead letters; what is broken
+ *	                   the second time, as that may be of the way
+ *	refused            the stream: tried again, less and less often
+ *	failed             the upstream backs off, then one probe decides
+ *	stopped            the stream waits and asks: some proxies dislike
+ *	                   one body and no other
  *
- * An answer of something in front of the receiver says nothing about what
- * was sent.  A question that is answered so has failed.  With a 4xx for
- * packets or a gap the stream waits and asks, as some proxies dislike one
- * body and no other; a 413 is obeyed, as that is how it heals, and believed
- * no further.
+ * What something in front of the receiver calls too large is halved, as that
+ * is how it heals, and believed no further.
  *
  * Promise: a failure harms no more than what failed.  After a failure, or
  *          an answer that does not fit, nothing is sent for a stream until
@@ -33,21 +31,6 @@
 
 #define PIECE_BYTES_MIN	4096u	/* below this, halving helps no more */
 
-enum meaning {
-	MEANS_ACKED,		/* 200 with a number */
-	MEANS_CONFLICT,		/* 409 with a number */
-	MEANS_TOO_LARGE,	/* 413 */
-	MEANS_MALFORMED,	/* of the request's packets */
-	MEANS_REFUSED,		/* of the stream */
-	MEANS_STOPPED,		/* on its way, by something in front */
-	MEANS_FAILED,		/* of the upstream */
-};
-
-static enum meaning	meaning_of(enum pb_action_kind,
-			    const struct pb_answer *);
-static enum meaning	meaning_of_others(enum pb_action_kind, int);
-static void		say_answer(char [static PB_SHIP_TEXT_MAX],
-			    const struct pb_answer *);
 static void		answered(struct pb_ship *, uint64_t);
 static void		failed(struct pb_ship *, bool,
 			    const struct pb_answer *, uint64_t, uint64_t);
@@ -85,6 +68,7 @@ static void		slow_down(struct pb_ship *, uint64_t);
 static uint64_t		halved(uint64_t, uint64_t);
 static void		doubt(struct pb_ship *, struct ship_stream *);
 static void		doubt_all(struct pb_ship *);
+static void		set_error(struct pb_ship *, const char *);
 static void		land(struct pb_ship *, struct ship_request *);
 
 void
@@ -93,41 +77,42 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 {
 	struct ship_request r = ship->request[request];
 	struct ship_stream *s = r.stream;
-	enum meaning meaning = meaning_of(r.kind, answer);
+	bool lives = answer->outcome != PB_OUTCOME_FAILED &&
+	    answer->outcome != PB_OUTCOME_STOPPED;
 
 	assert(s != NULL);
 	land(ship, &ship->request[request]);
 	s->asked_ms = now_ms;
-	if (meaning < MEANS_STOPPED && (r.probe ||
-	    ship->state == PB_SHIP_CONNECTING))
+	if (lives && (r.probe || ship->state == PB_SHIP_CONNECTING))
 		answered(ship, now_ms);
-	switch (meaning) {
-	case MEANS_ACKED:
+	switch (answer->outcome) {
+	case PB_OUTCOME_HAS:
 		if (r.kind == PB_ACTION_ASK)
 			asked(ship, s, &r, answer, now_ms, random);
 		else
 			acked(ship, s, &r, answer, now_ms, random);
 		break;
-	case MEANS_CONFLICT:
+	case PB_OUTCOME_BEHIND:
 		if (r.late && answer->acked >= r.last && !answer->ask)
 			/* It takes nothing that comes late. */
 			give_up(ship, s, &r, answer);
 		else
 			conflict(ship, s, &r, answer->acked, now_ms, random);
 		break;
-	case MEANS_TOO_LARGE:
+	case PB_OUTCOME_TOO_LARGE:
 		too_large(ship, s, &r, answer, now_ms, random);
 		break;
-	case MEANS_MALFORMED:
+	case PB_OUTCOME_BROKEN:
+	case PB_OUTCOME_MALFORMED:
 		malformed(ship, s, &r, answer);
 		break;
-	case MEANS_REFUSED:
+	case PB_OUTCOME_REFUSED:
 		refused(ship, s, answer, now_ms);
 		break;
-	case MEANS_STOPPED:
+	case PB_OUTCOME_STOPPED:
 		stopped(ship, s, &r, answer, now_ms, random);
 		break;
-	case MEANS_FAILED:
+	case PB_OUTCOME_FAILED:
 		if (r.late)
 			ship_late_failed(s, &r, now_ms);
 		if (answer->ours && r.at != 0) {
@@ -174,63 +159,6 @@ pb_ship_unsent(struct pb_ship *ship, unsigned request, const char *text,
 
 /* --- answers ------------------------------------------------------------ */
 
-static enum meaning
-meaning_of(enum pb_action_kind kind, const struct pb_answer *answer)
-{
-	if (!answer->ours)
-		return meaning_of_others(kind, answer->status);
-	switch (answer->status) {
-	case 200:
-		return answer->has_acked ? MEANS_ACKED : MEANS_FAILED;
-	case 409:
-		/* A question cannot be in conflict with anything. */
-		return answer->has_acked && kind != PB_ACTION_ASK ?
-		    MEANS_CONFLICT : MEANS_FAILED;
-	case 400:
-	case 422:
-		return kind == PB_ACTION_PACKETS ? MEANS_MALFORMED :
-		    MEANS_REFUSED;
-	case 413:
-		return MEANS_TOO_LARGE;
-	case 408:		/* these three ask for another try */
-	case 425:
-	case 429:
-		return MEANS_FAILED;
-	case 508:
-		return MEANS_REFUSED;
-	}
-	return answer->status >= 400 && answer->status <= 499 ?
-	    MEANS_REFUSED : MEANS_FAILED;
-}
-
-static enum meaning
-meaning_of_others(enum pb_action_kind kind, int status)
-{
-	if (status == 413 && kind == PB_ACTION_PACKETS)
-		return MEANS_TOO_LARGE;
-	/* These three ask for another try, and may say when. */
-	return status >= 400 && status <= 499 && status != 408 &&
-	    status != 425 && status != 429 && kind != PB_ACTION_ASK ?
-	    MEANS_STOPPED : MEANS_FAILED;
-}
-
-/* Who said what; redirects have words of their own. */
-static void
-say_answer(char out[static PB_SHIP_TEXT_MAX], const struct pb_answer *answer)
-{
-	const char *text = answer->text[0] != '\0' ? answer->text :
-	    "an answer without a number";
-	bool others = !answer->ours &&
-	    (answer->status < 300 || answer->status > 399);
-
-	if (answer->status == 0)
-		snprintf(out, PB_SHIP_TEXT_MAX, "%s", answer->text);
-	else
-		snprintf(out, PB_SHIP_TEXT_MAX, "%s %d: %.180s", others ?
-		    "something in front of it answered" : "status",
-		    answer->status, text);
-}
-
 /* The upstream lives, whatever it said. */
 static void
 answered(struct pb_ship *ship, uint64_t now_ms)
@@ -253,7 +181,7 @@ failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
 {
 	uint64_t wait, asked_for = answer->retry_after_ms;
 
-	say_answer(ship->last_error, answer);
+	set_error(ship, answer->text);
 	if (probe)
 		ship->probing = false;
 	else if (ship->state == PB_SHIP_BACKOFF)
@@ -285,13 +213,10 @@ unanswered(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r, const struct pb_answer *answer,
     uint64_t now_ms, uint64_t random)
 {
-	char line[PB_SHIP_TEXT_MAX];
-
 	if (s->state != PB_CURSOR_UNKNOWN || r->at != s->proof.at)
 		return;
-	say_answer(line, answer);
 	ship_prove_again(s);
-	ship_trouble(ship, s, line, now_ms, random);
+	ship_trouble(ship, s, answer->text, now_ms, random);
 }
 
 /* The stream's next question tells whether all ways are closed. */
@@ -300,26 +225,21 @@ stopped(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r, const struct pb_answer *answer,
     uint64_t now_ms, uint64_t random)
 {
-	char line[PB_SHIP_TEXT_MAX];
-
-	say_answer(line, answer);
 	if (r->late) {
-		snprintf(ship->last_error, sizeof(ship->last_error), "%s",
-		    line);
+		set_error(ship, answer->text);
 		ship_late_failed(s, r, now_ms);
 		return;
 	}
 	if (s->state != PB_CURSOR_READY)
 		return;		/* the first of several said so already */
 	doubt(ship, s);
-	ship_trouble(ship, s, line, now_ms, random);
+	ship_trouble(ship, s, answer->text, now_ms, random);
 }
 
 static void
 refused(struct pb_ship *ship, struct ship_stream *s,
     const struct pb_answer *answer, uint64_t now_ms)
 {
-	char line[PB_SHIP_TEXT_MAX];
 	uint64_t wait = PB_REFUSED_MS_FIRST;
 
 	if (s->state == PB_CURSOR_REFUSED)
@@ -328,15 +248,14 @@ refused(struct pb_ship *ship, struct ship_stream *s,
 		wait *= 2;
 	if (wait > PB_REFUSED_MS_MAX)
 		wait = PB_REFUSED_MS_MAX;
-	say_answer(line, answer);
 	/* Told once, until it is taken again. */
 	if (s->refusals == 0)
 		ship_event(ship, PB_LOG_WARN, s->id, "refused, next try in "
-		    "%u s: %s", (unsigned)(wait / 1000), line);
+		    "%u s: %s", (unsigned)(wait / 1000), answer->text);
 	if (s->refusals < UINT16_MAX)
 		s->refusals++;
 	doubt(ship, s);
-	ship_hold(ship, s, PB_CURSOR_REFUSED, now_ms + wait, line);
+	ship_hold(ship, s, PB_CURSOR_REFUSED, now_ms + wait, answer->text);
 }
 
 /* These packets, and what stands behind them is not to wait for it. */
@@ -347,7 +266,7 @@ malformed(struct pb_ship *ship, struct ship_stream *s,
 	if (s->state != PB_CURSOR_READY)
 		return;		/* the first of several said so already */
 	doubt(ship, s);
-	if (answer->status == 422 && s->suspect != r->first) {
+	if (answer->outcome == PB_OUTCOME_BROKEN && s->suspect != r->first) {
 		s->suspect = r->first;
 		return;
 	}
@@ -360,15 +279,15 @@ static void
 give_up(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r, const struct pb_answer *answer)
 {
-	char line[PB_SHIP_TEXT_MAX];
 	struct pb_ship_dead dead = { .first = r->first, .last = r->last,
 	    .reason = PB_DEAD_MALFORMED, .status = answer->status,
-	    .attempts = answer->status == 422 ? 2 : 1, .text = line };
+	    .attempts = answer->outcome == PB_OUTCOME_BROKEN &&
+	    !r->letter ? 2 : 1,
+	    .text = answer->text };
 
-	say_answer(line, answer);
-	snprintf(ship->last_error, sizeof(ship->last_error), "%s", line);
+	set_error(ship, answer->text);
 	if (r->letter)
-		ship_late_refused(ship, s, r, dead.reason, dead.status, line);
+		ship_late_refused(ship, s, r, &dead);
 	else
 		ship_condemn(ship, s, &dead);
 }
@@ -581,6 +500,12 @@ doubt_all(struct pb_ship *ship)
 		doubt(ship, ship->stream[i]);
 		ship_enqueue(ship, ship->stream[i]);
 	}
+}
+
+static void
+set_error(struct pb_ship *ship, const char *text)
+{
+	snprintf(ship->last_error, sizeof(ship->last_error), "%s", text);
 }
 
 /* A request has ended: give back what it held. */

@@ -221,8 +221,7 @@ void	ship_late_again(struct ship_stream *s);
 void	ship_late_acked(struct pb_ship *ship, struct ship_stream *s,
 	    const struct ship_request *r);
 void	ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
-	    const struct ship_request *r, enum pb_dead_reason reason,
-	    int status, const char *text);
+	    const struct ship_request *r, const struct pb_ship_dead *dead);
 /* It failed, or was stopped on its way: what is fresh goes on without. */
 void	ship_late_failed(struct ship_stream *s, const struct ship_request *r,
 	    uint64_t now_ms);

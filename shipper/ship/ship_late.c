@@ -117,16 +117,14 @@ ship_late_acked(struct pb_ship *ship, struct ship_stream *s,
 
 void
 ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, enum pb_dead_reason reason, int status,
-    const char *text)
+    const struct ship_request *r, const struct pb_ship_dead *dead)
 {
-	struct pb_ship_dead dead = { .first = r->first, .last = r->last,
-	    .reason = reason, .status = status, .attempts = 1, .text = text };
 	struct pb_err err;
 
 	ship_event(ship, PB_LOG_WARN, s->id, "packets %" PRIu64 " to %" PRIu64
-	    " were sent again and refused: %.160s", r->first, r->last, text);
-	if (ship->source.refuse(ship->source.arg, s->id, &dead, &err) < 0)
+	    " were sent again and refused: %.160s", r->first, r->last,
+	    dead->text);
+	if (ship->source.refuse(ship->source.arg, s->id, dead, &err) < 0)
 		ship_event(ship, PB_LOG_WARN, s->id, "which cannot be kept: "
 		    "%s", err.text);
 	go_on(s, r);

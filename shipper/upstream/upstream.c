@@ -9,32 +9,22 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "shipper/upstream/upstream_impl.h"
 
-#define PATH_BYTES_MAX	(PATH_MAX + 64)
-#define HEADER_BYTES	64
 #define GAP_LINE_MAX	256
-#define ERROR_BYTES	4096	/* of what a receiver says is wrong */
-#define DIGEST_PREFIX	"xxh3="
 
 static int	perform(struct pb_upstream *, const struct pb_action *,
 		    struct pb_err *);
 static void	unsent(struct slot *, int, const char *);
 static int	ask(struct slot *, struct pb_err *);
 static void	make_packets(struct slot *, const struct pb_stream_info *);
+static void	make(void *);
 static void	made(void *);
-static int	send_packets(struct slot *, struct pb_err *);
-static int	send_gap(struct slot *, const struct pb_stream_info *,
-		    struct pb_err *);
-static int	send_it(struct slot *, const char *,
-		    struct pb_http_request *, struct pb_err *);
-static void	done(void *, const struct pb_http_answer *);
-static void	read_last(struct pb_fingerprint *,
-		    const struct pb_http_answer *);
-static void	explain(struct pb_answer *, const struct pb_http_answer *);
+static int	tell_gap(struct slot *, struct pb_err *);
+static struct pb_sink_request request_of(const struct slot *);
+static void	done(void *, unsigned, struct pb_answer *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
 		    struct pb_upstream_row *);
 static void	report_cursor(void *, const struct pb_ship_cursor *);
@@ -43,7 +33,7 @@ static void	trim(struct pb_upstream *);
 int
 pb_upstream_create(struct pb_upstream **out,
     const struct pb_conf_upstream *conf, const struct pb_upstream_env *env,
-    uint64_t now_ms, struct pb_err *err)
+    struct pb_sink *sink, struct pb_err *err)
 {
 	struct pb_upstream *u = calloc(1, sizeof(*u));
 	struct pb_ship_opts opts = { .window = conf->window,
@@ -57,25 +47,18 @@ pb_upstream_create(struct pb_upstream **out,
 	int rc;
 
 	*out = NULL;
-	if (u == NULL)
+	if (u == NULL) {
+		pb_sink_destroy(sink);
 		return pb_err_set(err, PB_ENOMEM, "no memory for an upstream");
+	}
 	u->conf = *conf;
 	u->env = *env;
 	u->row_changed = true;
-	pb_rate_init(&u->rate, conf->rate_limit, now_ms);
-	u->peer = (struct pb_http_peer){ .url = u->conf.url,
-	    .rate = conf->rate_limit > 0 ? &u->rate : NULL,
-	    .connect_ms = conf->connect_timeout_ms,
-	    .silence_ms = conf->answer_timeout_ms };
-	if (!conf->tls.off) {
-		u->peer.cert = u->conf.tls.cert;
-		u->peer.key = u->conf.tls.key;
-		u->peer.ca = u->conf.tls.ca;
-	}
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+	u->sink = sink;
+	sink->done = done;
+	sink->arg = u;
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
 		u->slot[i].upstream = u;
-		pb_buf_init(&u->slot[i].gap, PB_GAP_BODY_MAX);
-	}
 	rc = pb_ship_create(&u->ship, &opts, &source, err);
 	if (rc < 0) {
 		pb_upstream_destroy(u);
@@ -90,11 +73,10 @@ pb_upstream_destroy(struct pb_upstream *u)
 {
 	if (u == NULL)
 		return;
+	pb_sink_destroy(u->sink);
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
-		pb_http_cancel(u->env.http, &u->slot[i]);
-		pb_maker_cancel(u->env.maker, &u->slot[i].parcel);
-		pb_parcel_finish(&u->slot[i].parcel);
-		pb_buf_finish(&u->slot[i].gap);
+		pb_worker_cancel(u->env.worker, &u->slot[i].job);
+		pb_payload_finish(&u->slot[i].payload);
 	}
 	pb_ship_destroy(u->ship);
 	free(u->fork);
@@ -255,7 +237,7 @@ static void
 trim(struct pb_upstream *u)
 {
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
-		pb_parcel_finish(&u->slot[i].parcel);
+		pb_payload_finish(&u->slot[i].payload);
 }
 
 /* --- for the state machine ---------------------------------------------- */
@@ -291,15 +273,16 @@ perform(struct pb_upstream *u, const struct pb_action *action,
 	if (rc < 0)
 		return rc;
 	slot->key = part.key;
+	slot->linktype = part.stream->linktype;
 	if (action->kind == PB_ACTION_GAP)
-		return send_gap(slot, part.stream, err);
+		return tell_gap(slot, err);
 	if (action->kind == PB_ACTION_ASK)
 		return ask(slot, err);
 	make_packets(slot, part.stream);
 	return 0;
 }
 
-/* It could not be made, or not be given to the network. */
+/* It could not be made, or not be given to the sink. */
 static void
 unsent(struct slot *slot, int rc, const char *why)
 {
@@ -311,192 +294,96 @@ unsent(struct slot *slot, int rc, const char *why)
 	    pb_clock_mono_ms(), pb_random64());
 }
 
+/* Where the sink cannot say what it has, it has what we remember. */
 static int
 ask(struct slot *slot, struct pb_err *err)
 {
-	struct pb_http_request request = { .body = NULL };
-	char at[HEADER_BYTES] = "";
+	struct pb_upstream *u = slot->upstream;
+	struct pb_sink_request request = request_of(slot);
+	struct pb_answer answer = { .outcome = PB_OUTCOME_HAS, .ours = true };
+	struct pb_ship_cursor cursor;
 
-	if (slot->action.at != 0)
-		snprintf(at, sizeof(at), "?at=%" PRIu64, slot->action.at);
-	return send_it(slot, at, &request, err);
+	if (u->sink->kind->ask != NULL)
+		return u->sink->kind->ask(u->sink, &request, err);
+	if (pb_ship_cursor(u->ship, slot->action.stream, &cursor))
+		answer.acked = cursor.acked;
+	done(u, slot->action.request, &answer);
+	return 0;
 }
 
-/* What the maker makes of it comes back by made(). */
 static void
 make_packets(struct slot *slot, const struct pb_stream_info *stream)
 {
 	struct pb_upstream *u = slot->upstream;
 
-	slot->parcel.key = stream->key;
-	slot->parcel.piece = slot->action.piece;
-	slot->parcel.upstream = u->conf.name;
-	slot->parcel.compress = u->conf.compress_zstd;
-	slot->parcel.done = made;
-	slot->parcel.arg = slot;
-	pb_maker_make(u->env.maker, &slot->parcel);
+	slot->payload.store = u->env.store;
+	slot->payload.key = stream->key;
+	slot->payload.piece = slot->action.piece;
+	slot->payload.upstream = u->conf.name;
+	slot->payload.compress = u->conf.compress_zstd;
+	slot->job.run = make;
+	slot->job.done = made;
+	slot->job.arg = slot;
+	pb_worker_give(u->env.worker, &slot->job);
+}
+
+static void
+make(void *arg)
+{
+	struct slot *slot = arg;
+
+	pb_payload_make(&slot->payload);
 }
 
 static void
 made(void *arg)
 {
 	struct slot *slot = arg;
-	struct pb_err err;
-	int rc;
+	struct pb_sink *sink = slot->upstream->sink;
+	struct pb_sink_request request = request_of(slot);
+	struct pb_err err = slot->payload.err;
+	int rc = slot->payload.rc;
 
-	if (slot->parcel.rc < 0) {
-		unsent(slot, slot->parcel.rc, slot->parcel.err.text);
-		return;
-	}
-	rc = send_packets(slot, &err);
+	if (rc == 0)
+		rc = sink->kind->send(sink, &request, &err);
 	if (rc < 0)
 		unsent(slot, rc, err.text);
 }
 
 static int
-send_packets(struct slot *slot, struct pb_err *err)
+tell_gap(struct slot *slot, struct pb_err *err)
 {
 	const struct pb_piece *piece = &slot->action.piece;
-	const struct pb_parcel *parcel = &slot->parcel;
-	char first[HEADER_BYTES], last[HEADER_BYTES], digest[HEADER_BYTES];
-	struct pb_http_request request = { .body = parcel->data,
-	    .len = parcel->len };
-
-	snprintf(first, sizeof(first), "PB-First: %" PRIu64, piece->first);
-	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, piece->last);
-	snprintf(digest, sizeof(digest), "PB-Digest: xxh3=%016" PRIx64,
-	    parcel->digest);
-	request.header[0] = "Content-Type: application/x-pcapng";
-	request.header[1] = first;
-	request.header[2] = last;
-	request.header[3] = digest;
-	if (parcel->packed)
-		request.header[4] = "Content-Encoding: zstd";
-	return send_it(slot, "/packets", &request, err);
-}
-
-static int
-send_gap(struct slot *slot, const struct pb_stream_info *stream,
-    struct pb_err *err)
-{
-	const struct pb_piece *piece = &slot->action.piece;
-	struct pb_http_request request = { .body = NULL };
+	struct pb_sink *sink = slot->upstream->sink;
+	struct pb_sink_request request = request_of(slot);
 	char line[GAP_LINE_MAX];
-	struct pb_json json;
 
 	if (!piece->recorded) {
 		snprintf(line, sizeof(line), "packets %" PRIu64 " to %" PRIu64
 		    " are not in the store and no gap says why: declared "
 		    "expired", piece->first, piece->last);
-		upstream_event(slot->upstream, PB_LOG_WARN, stream->id, line);
+		upstream_event(slot->upstream, PB_LOG_WARN,
+		    PB_PART_STREAM(slot->action.stream), line);
 	}
-	pb_buf_clear(&slot->gap);
-	pb_json_init(&json, &slot->gap);
-	pb_json_object(&json, NULL);
-	pb_json_u64(&json, "first", piece->first);
-	pb_json_u64(&json, "last", piece->last);
-	pb_json_text(&json, "reason", pb_gap_reason_name(piece->reason));
-	/* For a stream that begins with a gap there. */
-	pb_json_u64(&json, "link_type", stream->linktype);
-	pb_json_end(&json);
-	if (slot->gap.failed)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a gap");
-	request.body = slot->gap.data;
-	request.len = slot->gap.len;
-	request.header[0] = "Content-Type: application/json";
-	return send_it(slot, "/gaps", &request, err);
+	return sink->kind->gap(sink, &request, err);
 }
 
-/* `what` of the stream at the upstream; `request` has body and headers. */
-static int
-send_it(struct slot *slot, const char *what, struct pb_http_request *request,
-    struct pb_err *err)
+static struct pb_sink_request
+request_of(const struct slot *slot)
 {
-	struct pb_upstream *u = slot->upstream;
-	char path[PATH_BYTES_MAX], key[PATH_MAX], sender[HEADER_BYTES];
-	int rc = pb_layout_url(key, &slot->key, err);
-	unsigned i = 0;
-
-	if (rc < 0)
-		return rc;
-	while (request->header[i] != NULL)
-		i++;
-	snprintf(sender, sizeof(sender), "PB-Sender: %016" PRIx64,
-	    u->env.sender);
-	if (u->env.sender != 0)
-		request->header[i] = sender;
-	snprintf(path, sizeof(path), "/v1/streams/%s%s", key, what);
-	request->peer = &u->peer;
-	request->path = path;
-	request->done = done;
-	request->arg = slot;
-	request->owner = slot;
-	return pb_http_send(u->env.http, request, err);
+	return (struct pb_sink_request){ .action = &slot->action,
+	    .key = &slot->key, .linktype = slot->linktype,
+	    .payload = &slot->payload };
 }
 
 static void
-done(void *arg, const struct pb_http_answer *http)
+done(void *arg, unsigned request, struct pb_answer *answer)
 {
-	struct slot *slot = arg;
-	struct pb_upstream *u = slot->upstream;
-	struct pb_answer answer = { .status = http->status,
-	    .retry_after_ms = http->retry_after_ms };
+	struct pb_upstream *u = arg;
+	const struct slot *slot = &u->slot[request];
 
-	if (http->status == 200 || http->status == 409)
-		answer.has_acked = pb_json_get_u64(http->body, http->len,
-		    "acked", &answer.acked, NULL) == 0;
-	answer.ours = answer.has_acked;
-	if (http->status == 409)
-		(void)pb_json_get_bool(http->body, http->len, "ask",
-		    &answer.ask, NULL);
-	if (http->status == 200 && slot->action.kind == PB_ACTION_ASK)
-		read_last(&answer.last, http);
 	if (slot->action.kind == PB_ACTION_PACKETS)
-		answer.sent = slot->parcel.last;
-	if (http->status != 200 || !answer.has_acked)
-		explain(&answer, http);
-	pb_ship_answer(u->ship, slot->action.request, &answer, pb_clock_mono_ms(),
+		answer->sent = slot->payload.last;
+	pb_ship_answer(u->ship, request, answer, pb_clock_mono_ms(),
 	    pb_random64());
-}
-
-/* Its last packet; what cannot be read is as if it had not said it. */
-static void
-read_last(struct pb_fingerprint *out, const struct pb_http_answer *http)
-{
-	size_t prefix = strlen(DIGEST_PREFIX);
-	struct pb_fingerprint last;
-	char digest[HEADER_BYTES];
-
-	if (pb_json_get_u64(http->body, http->len, "last.seq", &last.seq,
-	    NULL) == 0 &&
-	    pb_json_get_text(http->body, http->len, "last.digest", digest,
-	    sizeof(digest), NULL) == 0 &&
-	    strncmp(digest, DIGEST_PREFIX, prefix) == 0 &&
-	    pb_parse_hex64(digest + prefix, &last.digest, NULL) == 0)
-		*out = last;
-}
-
-/* What the peer says is wrong, as one clean line.  Every answer of ours
- * that is not 200 is JSON with an error (docs/protocol.md). */
-static void
-explain(struct pb_answer *answer, const struct pb_http_answer *http)
-{
-	char error[ERROR_BYTES];
-	const char *text = http->body;
-	size_t len = http->len;
-
-	if (http->error[0] != '\0') {
-		snprintf(answer->text, sizeof(answer->text), "%s",
-		    http->error);
-		return;
-	}
-	if (pb_json_get_text(http->body, http->len, "error", error,
-	    sizeof(error), NULL) == 0) {
-		answer->ours |= http->status != 200;
-		text = error;
-		len = strlen(error);
-	}
-	if (len >= sizeof(answer->text))
-		len = sizeof(answer->text) - 1;
-	pb_utf8_clean(answer->text, sizeof(answer->text), text, len);
 }

@@ -2,8 +2,8 @@
  * shipper/upstream/upstream.h - one upstream: its machine, its requests
  *
  * Carries out what ship.h decides: builds bodies from the store and from
- * dead letters, sends them through http.h, reads the answers and tells
- * them back; makes letters, and delivers those that were requeued.
+ * dead letters, gives them to its sink and tells back what came of it;
+ * makes letters, and delivers those that were requeued.
  */
 #ifndef PB_SHIPPER_UPSTREAM_H
 #define PB_SHIPPER_UPSTREAM_H
@@ -12,23 +12,22 @@
 #include "conf/conf.h"
 #include "recorder/store/index/index.h"
 #include "shipper/feed/feed.h"
-#include "shipper/wire/http.h"
 #include "shipper/letters/letters.h"
-#include "shipper/feed/maker.h"
 #include "shipper/ship/ship.h"
+#include "shipper/sink/sink.h"
 #include "shipper/state/state.h"
+#include "shipper/work/worker.h"
 
 struct pb_upstream;
 
 /* What all upstreams share; borrowed until destroy. */
 struct pb_upstream_env {
-	struct pb_http	*http;
+	const char	*store;
 	struct pb_feed	*feed;
-	struct pb_maker	*maker;
+	struct pb_worker *worker;	/* makes payloads */
 	struct pb_index	*index;
 	struct pb_letters *letters;
 	struct pb_state	*state;		/* of the letters */
-	uint64_t	sender;		/* who this process is: PB-Sender */
 	/* The stream with this id: it was given to pb_upstream_stream(). */
 	const struct pb_stream_info *(*stream)(void *arg, uint32_t id);
 	/* What was last reported of it: 1, or 0 where there is nothing. */
@@ -41,9 +40,10 @@ struct pb_upstream_env {
 	void		*arg;
 };
 
+/* `sink` is the upstream's from now on, also on failure. */
 int	pb_upstream_create(struct pb_upstream **out,
 	    const struct pb_conf_upstream *conf,
-	    const struct pb_upstream_env *env, uint64_t now_ms,
+	    const struct pb_upstream_env *env, struct pb_sink *sink,
 	    struct pb_err *err);
 /* Its requests end where they are. */
 void	pb_upstream_destroy(struct pb_upstream *upstream);

@@ -8,20 +8,17 @@
 #ifndef PB_SHIPPER_UPSTREAM_IMPL_H
 #define PB_SHIPPER_UPSTREAM_IMPL_H
 
-#include "base/buf.h"
 #include "shipper/state/forks.h"
-#include "shipper/feed/maker.h"
 #include "shipper/upstream/upstream.h"
-
-#define PB_GAP_BODY_MAX	1024u
 
 /* A request's memory; kept for the next one while there are any. */
 struct slot {
 	struct pb_upstream *upstream;
 	struct pb_stream_key key;	/* as the upstream knows it */
+	uint16_t	 linktype;
 	struct pb_action action;	/* what is being done, */
-	struct pb_parcel parcel;	/* with packets, */
-	struct pb_buf	 gap;		/* or with a gap */
+	struct pb_payload payload;	/* with packets, */
+	struct pb_job	 job;		/* that are being made */
 };
 
 struct upstream_forks {
@@ -40,8 +37,7 @@ struct upstream_part {
 struct pb_upstream {
 	struct pb_conf_upstream conf;
 	struct pb_upstream_env env;
-	struct pb_http_peer peer;
-	struct pb_rate	 rate;
+	struct pb_sink	*sink;
 	struct pb_ship	*ship;
 	struct slot	 slot[PB_SHIP_SLOTS];
 	struct upstream_forks *fork;	/* of the streams that have some */

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "shipper/ship/ship.h"
+#include "shipper/sink/sink_http.h"
 
 #define PACKET_BYTES	1000u
 #define HEADER_BYTES	100u
@@ -292,7 +293,7 @@ world_store(struct world_stream *s, uint64_t seq)
 
 static inline bool
 world_refuses(struct receiver *r, const struct pb_action *a,
-    struct pb_answer *answer)
+    struct pb_wire_answer *answer)
 {
 	bool bad = a->kind == PB_ACTION_PACKETS && r->bad_status != 0 &&
 	    a->piece.first <= r->bad_last && a->piece.last >= r->bad_first;
@@ -313,7 +314,7 @@ world_refuses(struct receiver *r, const struct pb_action *a,
 /* What the receiver makes of a request that keeps the rules. */
 static inline void
 world_receive(struct world_stream *s, const struct pb_action *a,
-    struct pb_answer *answer)
+    struct pb_wire_answer *answer)
 {
 	struct receiver *r = &s->at;
 	uint64_t first = a->piece.first, last = a->piece.last;
@@ -341,15 +342,15 @@ world_receive(struct world_stream *s, const struct pb_action *a,
 	}
 	if (a->kind == PB_ACTION_ASK && r->tells)
 		answer->last = world_theirs(s, a->at);
-	if (a->kind == PB_ACTION_PACKETS)
-		answer->sent = world_print(last, world_number(s, last)->ours);
 }
 
 static inline void
 world_answer(struct world *w, struct flight *f)
 {
-	struct receiver *r = &w->stream[f->action.stream].at;
-	struct pb_answer answer = { .status = r->status, .ours = true };
+	struct world_stream *s = &w->stream[f->action.stream];
+	struct receiver *r = &s->at;
+	struct pb_wire_answer answer = { .status = r->status, .ours = true };
+	struct pb_answer means;
 	enum manner manner = r->manner;
 
 	if (r->posts_only && f->action.kind == PB_ACTION_ASK)
@@ -364,8 +365,7 @@ world_answer(struct world *w, struct flight *f)
 		r->late_posts++;
 	switch (manner) {
 	case ACCEPTS:
-		world_receive(&w->stream[f->action.stream], &f->action,
-		    &answer);
+		world_receive(s, &f->action, &answer);
 		break;
 	case REFUSES:
 		strcpy(answer.text, "not allowed");
@@ -388,9 +388,8 @@ world_answer(struct world *w, struct flight *f)
 		strcpy(answer.text, "<html>hello</html>");
 		break;
 	case LOSES_ANSWERS:
-		world_receive(&w->stream[f->action.stream], &f->action,
-		    &answer);
-		answer = (struct pb_answer){ .status = 0 };
+		world_receive(s, &f->action, &answer);
+		answer = (struct pb_wire_answer){ .status = 0 };
 		strcpy(answer.text, "connection reset");
 		break;
 	case CLAIMS:
@@ -402,7 +401,11 @@ world_answer(struct world *w, struct flight *f)
 	f->used = false;
 	w->flights--;
 	w->flight_bytes -= world_body(&f->action);
-	pb_ship_answer(w->ship, f->action.request, &answer, w->now_ms,
+	pb_sink_http_meaning(&means, f->action.kind, &answer);
+	if (f->action.kind == PB_ACTION_PACKETS)
+		means.sent = world_print(f->action.piece.last,
+		    world_number(s, f->action.piece.last)->ours);
+	pb_ship_answer(w->ship, f->action.request, &means, w->now_ms,
 	    world_random(w));
 }
 

@@ -593,7 +593,7 @@ a_probe_that_cannot_be_made_is_made_later(void **state)
 {
 	struct world *w = world_create(WINDOW, 1);
 	struct pb_action action;
-	struct pb_answer answer = { .status = 0 };
+	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED };
 	unsigned probes = 0;
 
 	(void)state;

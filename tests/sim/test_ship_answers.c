@@ -537,8 +537,8 @@ a_request_that_cannot_be_made_is_made_later(void **state)
 {
 	struct world *w = world_create(WINDOW, 1);
 	struct pb_action action;
-	struct pb_answer answer = { .status = 200, .ours = true,
-	    .has_acked = true };
+	struct pb_answer answer = { .outcome = PB_OUTCOME_HAS,
+	    .ours = true };
 	struct pb_ship_cursor cursor;
 
 	(void)state;

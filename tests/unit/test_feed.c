@@ -15,6 +15,7 @@
 #include "pcapng/scan.h"
 #include "recorder/store/index/index_write.h"
 #include "shipper/feed/feed.h"
+#include "shipper/state/recorded.h"
 #include "tests/unit/store_fixture.h"
 
 #define PACKET	100u		/* bytes of most packets here */
@@ -498,7 +499,7 @@ letter_of(struct bench *b, uint64_t first, uint64_t last)
 	fixture_stream_row(&b->f, &row);
 	assert_int_equal(pb_index_extents(pb_store_index(b->f.store), row.id,
 	    first, &extent, 1, &err), 1);
-	assert_int_equal(pb_feed_segment(pb_store_index(b->f.store), &extent,
+	assert_int_equal(pb_recorded_segment(pb_store_index(b->f.store), &extent,
 	    &segment, &err), 0);
 	letter.segment_seq = extent.segment_seq;
 	letter.header_bytes = segment.header_bytes;

@@ -28,7 +28,7 @@ struct bench {
 	struct server	*server;
 	struct pb_http	*http;
 	struct pb_feed	*feed;
-	struct pb_maker	*maker;
+	struct pb_worker *worker;
 	struct pb_letters *letters;
 	struct pb_upstream *upstream;
 	struct pb_stream_info row;
@@ -173,14 +173,16 @@ static void
 upstream_start(struct bench *b)
 {
 	struct pb_http_opts opts = { .requests_max = 16 };
-	struct pb_upstream_env env;
 	static struct pb_conf_upstream conf;
+	struct pb_sink_opts sink_opts = { .conf = &conf, .sender = 0xab };
+	struct pb_upstream_env env;
+	struct pb_sink *sink;
 
 	b->server = server_start(NULL, b->line, b->lines);
 	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
 	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
 	    b->f.dir, NULL), 0);
-	assert_int_equal(pb_maker_create(&b->maker, b->f.dir, NULL), 0);
+	assert_int_equal(pb_worker_create(&b->worker, "bodies", NULL), 0);
 	assert_int_equal(pb_letters_open(&b->letters, b->state, b->f.dir,
 	    NULL), 0);
 	memset(&conf, 0, sizeof(conf));
@@ -189,12 +191,16 @@ upstream_start(struct bench *b)
 	strcpy(conf.streams, "*");
 	conf.tls.off = true;
 	conf.window = 64u << 20;
-	env = (struct pb_upstream_env){ .http = b->http, .feed = b->feed,
-	    .maker = b->maker, .index = pb_store_index(b->f.store),
-	    .letters = b->letters, .state = b->state, .sender = 0xab,
+	env = (struct pb_upstream_env){ .store = b->f.dir,
+	    .feed = b->feed, .worker = b->worker,
+	    .index = pb_store_index(b->f.store),
+	    .letters = b->letters, .state = b->state,
 	    .stream = stream_of, .remembered = remembered, .arg = b };
-	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env,
-	    pb_clock_mono_ms(), NULL), 0);
+	sink_opts.http = b->http;
+	sink_opts.now_ms = pb_clock_mono_ms();
+	assert_int_equal(pb_sink_create(&sink, &sink_opts, NULL), 0);
+	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env, sink,
+	    NULL), 0);
 	assert_int_equal(pb_upstream_stream(b->upstream, &b->row, NULL), 0);
 }
 
@@ -202,7 +208,7 @@ static void
 upstream_stop(struct bench *b)
 {
 	pb_upstream_destroy(b->upstream);
-	pb_maker_destroy(b->maker);
+	pb_worker_destroy(b->worker);
 	pb_letters_close(b->letters);
 	pb_feed_destroy(b->feed);
 	pb_http_destroy(b->http);
@@ -213,13 +219,13 @@ static void
 turn(struct bench *b, unsigned requests)
 {
 	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
-	int fd = pb_maker_fd(b->maker);
+	int fd = pb_worker_fd(b->worker);
 	unsigned seen = 0;
 
 	do {
 		pb_upstream_run(b->upstream, pb_clock_mono_ms());
 		assert_int_equal(pb_http_wait(b->http, &fd, 1, 10, NULL), 0);
-		pb_maker_collect(b->maker);
+		pb_worker_collect(b->worker);
 		pthread_mutex_lock(&b->server->lock);
 		seen = b->server->requests;
 		pthread_mutex_unlock(&b->server->lock);

@@ -28,7 +28,7 @@ struct bench {
 	struct server	*server;
 	struct pb_http	*http;
 	struct pb_feed	*feed;
-	struct pb_maker	*maker;
+	struct pb_worker *worker;
 	struct pb_state	*state;
 	struct pb_letters *letters;
 	struct pb_upstream *upstream;
@@ -76,6 +76,9 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	static struct pb_conf_upstream conf;
 	struct pb_http_opts opts = { .requests_max = 16 };
 	struct pb_upstream_env env;
+	struct pb_sink_opts sink_opts = { .conf = &conf,
+	    .sender = 0x1234 };
+	struct pb_sink *sink;
 
 	memset(b, 0, sizeof(*b));
 	fixture_init(&b->f, __LINE__);
@@ -83,7 +86,7 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
 	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
 	    b->f.dir, NULL), 0);
-	assert_int_equal(pb_maker_create(&b->maker, b->f.dir, NULL), 0);
+	assert_int_equal(pb_worker_create(&b->worker, "bodies", NULL), 0);
 	assert_int_equal(pb_state_open_write(&b->state, b->f.dir, NULL), 0);
 	assert_int_equal(pb_letters_open(&b->letters, b->state, b->f.dir,
 	    NULL), 0);
@@ -93,20 +96,23 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	strcpy(conf.streams, streams);
 	conf.tls.off = true;
 	conf.window = 64u << 20;
-	env = (struct pb_upstream_env){ .http = b->http, .feed = b->feed,
-	    .maker = b->maker, .index = pb_store_index(b->f.store),
+	env = (struct pb_upstream_env){ .store = b->f.dir,
+	    .feed = b->feed, .worker = b->worker, .index = pb_store_index(b->f.store),
 	    .letters = b->letters, .state = b->state,
-	    .sender = 0x1234, .stream = stream_of,
+	    .stream = stream_of,
 	    .remembered = remembered, .there = there, .arg = b };
-	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env,
-	    pb_clock_mono_ms(), NULL), 0);
+	sink_opts.http = b->http;
+	sink_opts.now_ms = pb_clock_mono_ms();
+	assert_int_equal(pb_sink_create(&sink, &sink_opts, NULL), 0);
+	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env, sink,
+	    NULL), 0);
 }
 
 static void
 bench_finish(struct bench *b)
 {
 	pb_upstream_destroy(b->upstream);
-	pb_maker_destroy(b->maker);
+	pb_worker_destroy(b->worker);
 	pb_letters_close(b->letters);
 	pb_state_close(b->state);
 	pb_feed_destroy(b->feed);
@@ -118,10 +124,10 @@ bench_finish(struct bench *b)
 static void
 wait_once(struct bench *b)
 {
-	int fd = pb_maker_fd(b->maker);
+	int fd = pb_worker_fd(b->worker);
 
 	assert_int_equal(pb_http_wait(b->http, &fd, 1, 10, NULL), 0);
-	pb_maker_collect(b->maker);
+	pb_worker_collect(b->worker);
 }
 
 /* Turn the loop until `requests` have ended and nothing is under way. */

@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_maker.c - bodies come back made, in order, or not at all
+ * tests/unit/test_worker.c - jobs come back done, in order, or not at all
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,18 +13,20 @@
 #include "base/digest.h"
 #include "base/zip.h"
 #include "shipper/feed/feed.h"
-#include "shipper/feed/maker.h"
+#include "shipper/feed/payload.h"
+#include "shipper/work/worker.h"
 #include "tests/unit/store_fixture.h"
 
 #define PACKET		100u
-#define PARCELS		8u
+#define PAYLOADS		8u
 #define GIVE_UP_MS	30000
 
 struct bench {
 	struct fixture	 f;
 	struct pb_feed	*feed;
-	struct pb_maker	*maker;
-	struct pb_parcel parcel[PARCELS];
+	struct pb_worker *worker;
+	struct pb_payload payload[PAYLOADS];
+	struct pb_job	 job[PAYLOADS];
 	unsigned	 order[64], done;
 };
 
@@ -33,9 +35,9 @@ static struct bench *bench;
 static void
 on_done(void *arg)
 {
-	struct pb_parcel *parcel = arg;
+	struct pb_payload *payload = arg;
 
-	bench->order[bench->done++ % 64] = (unsigned)(parcel - bench->parcel);
+	bench->order[bench->done++ % 64] = (unsigned)(payload - bench->payload);
 }
 
 static void
@@ -47,49 +49,63 @@ bench_init(struct bench *b)
 	fixture_write(&b->f, 1, 5000, PACKET);
 	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
 	    b->f.dir, NULL), 0);
-	assert_int_equal(pb_maker_create(&b->maker, b->f.dir, NULL), 0);
+	assert_int_equal(pb_worker_create(&b->worker, "bodies", NULL), 0);
 }
 
 static void
 bench_finish(struct bench *b)
 {
-	for (unsigned i = 0; i < PARCELS; i++) {
-		pb_maker_cancel(b->maker, &b->parcel[i]);
-		pb_parcel_finish(&b->parcel[i]);
+	for (unsigned i = 0; i < PAYLOADS; i++) {
+		pb_worker_cancel(b->worker, &b->job[i]);
+		pb_payload_finish(&b->payload[i]);
 	}
-	pb_maker_destroy(b->maker);
+	pb_worker_destroy(b->worker);
 	pb_feed_destroy(b->feed);
 	fixture_finish(&b->f);
 }
 
+static void
+run(void *arg)
+{
+	pb_payload_make(arg);
+}
+
+static void
+give(struct bench *b, unsigned i)
+{
+	b->job[i].run = run;
+	b->job[i].done = on_done;
+	b->job[i].arg = &b->payload[i];
+	pb_worker_give(b->worker, &b->job[i]);
+}
+
 /* Packets from `from` on, so many bytes of them at most. */
-static struct pb_parcel *
+static struct pb_payload *
 make(struct bench *b, unsigned i, uint64_t from, size_t bytes)
 {
-	struct pb_parcel *parcel = &b->parcel[i];
+	struct pb_payload *payload = &b->payload[i];
 	struct pb_mark none = { 0 };
 	struct pb_stream_info row;
 	struct pb_err err = { 0 };
 
 	fixture_stream_row(&b->f, &row);
 	if (pb_feed_look(b->feed, &row, from, UINT64_MAX, &none, bytes,
-	    &parcel->piece, &err) < 0)
+	    &payload->piece, &err) < 0)
 		fail_msg("%s", err.text);
-	parcel->key = b->f.key;
-	parcel->done = on_done;
-	parcel->arg = parcel;
-	pb_maker_make(b->maker, parcel);
-	return parcel;
+	payload->store = b->f.dir;
+	payload->key = b->f.key;
+	give(b, i);
+	return payload;
 }
 
 static void
 wait_for(struct bench *b, unsigned done)
 {
-	struct pollfd fd = { .fd = pb_maker_fd(b->maker), .events = POLLIN };
+	struct pollfd fd = { .fd = pb_worker_fd(b->worker), .events = POLLIN };
 
 	while (b->done < done) {
 		assert_int_equal(poll(&fd, 1, GIVE_UP_MS), 1);
-		pb_maker_collect(b->maker);
+		pb_worker_collect(b->worker);
 	}
 	assert_int_equal(b->done, done);
 }
@@ -101,11 +117,11 @@ bodies_come_back_in_order_with_their_digests(void **state)
 
 	(void)state;
 	bench_init(&b);
-	for (unsigned i = 0; i < PARCELS; i++)
+	for (unsigned i = 0; i < PAYLOADS; i++)
 		make(&b, i, 1 + i * 600, 60000);
-	wait_for(&b, PARCELS);
-	for (unsigned i = 0; i < PARCELS; i++) {
-		const struct pb_parcel *p = &b.parcel[i];
+	wait_for(&b, PAYLOADS);
+	for (unsigned i = 0; i < PAYLOADS; i++) {
+		const struct pb_payload *p = &b.payload[i];
 
 		assert_int_equal(b.order[i], i);
 		assert_int_equal(p->rc, 0);
@@ -122,14 +138,14 @@ bodies_come_back_in_order_with_their_digests(void **state)
 static void
 what_is_packed_unpacks_to_what_its_digest_says(void **state)
 {
-	struct pb_parcel *p;
+	struct pb_payload *p;
 	uint8_t *plain;
 	struct bench b;
 	size_t len;
 
 	(void)state;
 	bench_init(&b);
-	b.parcel[0].compress = true;
+	b.payload[0].compress = true;
 	p = make(&b, 0, 1, 60000);
 	wait_for(&b, 1);
 	assert_true(p->packed);
@@ -152,7 +168,7 @@ static void
 what_cannot_be_made_says_why(void **state)
 {
 	char path[PATH_MAX];
-	struct pb_parcel *p;
+	struct pb_payload *p;
 	struct bench b;
 
 	(void)state;
@@ -163,12 +179,12 @@ what_cannot_be_made_says_why(void **state)
 	wait_for(&b, 1);
 	assert_int_equal(p->rc, 0);
 	assert_int_equal(truncate(path, 5000), 0);
-	pb_maker_make(b.maker, p);
+	give(&b, 0);
 	wait_for(&b, 2);
 	assert_int_equal(p->rc, PB_EFORMAT);
 	assert_non_null(strstr(p->err.text, "shorter than its index says"));
 	assert_int_equal(unlink(path), 0);
-	pb_maker_make(b.maker, p);
+	give(&b, 0);
 	wait_for(&b, 3);
 	assert_int_equal(p->rc, PB_ENOENT);
 	bench_finish(&b);
@@ -185,18 +201,18 @@ what_is_cancelled_does_not_come_back(void **state)
 	for (unsigned round = 0; round < 200; round++) {
 		unsigned before = b.done;
 
-		for (unsigned i = 0; i < PARCELS; i++)
+		for (unsigned i = 0; i < PAYLOADS; i++)
 			make(&b, i, 1 + i * 600, 60000);
 		if (round % 3 == 1)
 			usleep(round * 5);
-		pb_maker_cancel(b.maker, &b.parcel[round % PARCELS]);
-		pb_maker_cancel(b.maker, &b.parcel[(round + 3) % PARCELS]);
-		wait_for(&b, before + PARCELS - 2);
+		pb_worker_cancel(b.worker, &b.job[round % PAYLOADS]);
+		pb_worker_cancel(b.worker, &b.job[(round + 3) % PAYLOADS]);
+		wait_for(&b, before + PAYLOADS - 2);
 		for (unsigned i = before; i < b.done; i++) {
 			assert_int_not_equal(b.order[i % 64],
-			    round % PARCELS);
+			    round % PAYLOADS);
 			assert_int_not_equal(b.order[i % 64],
-			    (round + 3) % PARCELS);
+			    (round + 3) % PAYLOADS);
 		}
 	}
 	bench_finish(&b);
@@ -204,13 +220,13 @@ what_is_cancelled_does_not_come_back(void **state)
 
 /* A stopping shipper does not wait for what nobody will send. */
 static void
-it_ends_while_parcels_wait(void **state)
+it_ends_while_payloads_wait(void **state)
 {
 	struct bench b;
 
 	(void)state;
 	bench_init(&b);
-	for (unsigned i = 0; i < PARCELS; i++)
+	for (unsigned i = 0; i < PAYLOADS; i++)
 		make(&b, i, 1 + i * 600, 60000);
 	bench_finish(&b);
 	assert_int_equal(b.done, 0);
@@ -225,7 +241,7 @@ main(void)
 		    what_is_packed_unpacks_to_what_its_digest_says),
 		cmocka_unit_test(what_cannot_be_made_says_why),
 		cmocka_unit_test(what_is_cancelled_does_not_come_back),
-		cmocka_unit_test(it_ends_while_parcels_wait),
+		cmocka_unit_test(it_ends_while_payloads_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,43 @@
+/*
+ * shipper/feed/payload.h - what one request carries
+ *
+ * A piece read from its file, looked at against its digest, freed of
+ * fillers, and packed with zstd where that is asked for.
+ */
+#ifndef PB_SHIPPER_PAYLOAD_H
+#define PB_SHIPPER_PAYLOAD_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "shipper/feed/section.h"
+
+/* The caller's memory, zeroed at first. */
+struct pb_payload {
+	/* What is to be made, as of pb_section_read(); borrowed. */
+	const char	*store;
+	struct pb_stream_key key;
+	struct pb_piece	 piece;
+	const char	*upstream;
+	bool		 compress;
+	/* What was made. */
+	int		 rc;		/* as of pb_section_read() */
+	struct pb_err	 err;
+	const uint8_t	*data;		/* in the payload's memory, until it is */
+	size_t		 len;		/* made again or finished */
+	bool		 packed;	/* it is a zstd frame: smaller */
+	uint64_t	 digest;	/* XXH3 of the section itself */
+	struct pb_fingerprint last;	/* its last packet's */
+	/* Its memory. */
+	struct pb_section section;
+	struct pb_buf	 zip;
+};
+
+/* Any thread. */
+void	pb_payload_make(struct pb_payload *payload);
+
+/* Give back its memory; it may be made again. */
+void	pb_payload_finish(struct pb_payload *payload);
+
+#endif

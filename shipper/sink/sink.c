@@ -1,0 +1,43 @@
+/*
+ * shipper/sink/sink.c - where an upstream's packets go: the kinds
+ */
+#include "shipper/sink/sink.h"
+
+#include <string.h>
+
+#include "shipper/sink/sink_http.h"
+
+static const struct pb_sink_kind *const kinds[] = { &pb_sink_http };
+
+static bool	takes(const struct pb_sink_kind *, const char *);
+
+int
+pb_sink_create(struct pb_sink **out, const struct pb_sink_opts *opts,
+    struct pb_err *err)
+{
+	*out = NULL;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (takes(kinds[i], opts->conf->url))
+			return kinds[i]->create(out, opts, err);
+	return pb_err_set(err, PB_EINVAL, "nothing is known that goes to "
+	    "%.200s", opts->conf->url);
+}
+
+void
+pb_sink_destroy(struct pb_sink *sink)
+{
+	if (sink != NULL)
+		sink->kind->destroy(sink);
+}
+
+static bool
+takes(const struct pb_sink_kind *kind, const char *url)
+{
+	size_t max = sizeof(kind->schemes) / sizeof(kind->schemes[0]);
+
+	for (size_t i = 0; i < max && kind->schemes[i] != NULL; i++)
+		if (strncmp(url, kind->schemes[i],
+		    strlen(kind->schemes[i])) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,75 @@
+/*
+ * shipper/sink/sink.h - where an upstream's packets go
+ *
+ * A way to hand packets over is a file of this folder, found by the scheme
+ * of the upstream's url.  Its requests have the numbers of the state
+ * machine's, below PB_SHIP_SLOTS; what came of them it says in the machine's
+ * words (struct pb_answer), whatever it speaks itself.
+ *
+ * What it is given to send is a piece of an extent, as a pcapng section.
+ */
+#ifndef PB_SHIPPER_SINK_H
+#define PB_SHIPPER_SINK_H
+
+#include "base/err.h"
+#include "conf/conf.h"
+#include "recorder/store/layout.h"
+#include "shipper/feed/payload.h"
+#include "shipper/ship/ship.h"
+#include "shipper/wire/http.h"
+
+struct pb_sink;
+
+struct pb_sink_request {
+	const struct pb_action *action;		/* its number, what it is about */
+	const struct pb_stream_key *key;	/* as the upstream knows it */
+	uint16_t	linktype;
+	const struct pb_payload *payload;	/* PACKETS: until the end */
+};
+
+/* What it is made of; borrowed until destroy, but for `conf`. */
+struct pb_sink_opts {
+	const struct pb_conf_upstream *conf;
+	struct pb_http	*http;
+	uint64_t	sender;		/* who this process is: PB-Sender */
+	uint64_t	now_ms;
+};
+
+/*
+ * What a sink can do.  `ask`, `send` and `gap` start a request, whose end
+ * is told by `done` later; on an error nothing was started.
+ */
+struct pb_sink_kind {
+	const char	*schemes[2];	/* of its urls, with "://" */
+	int	(*create)(struct pb_sink **out,
+		    const struct pb_sink_opts *opts, struct pb_err *err);
+	/* Its requests end where they are. */
+	void	(*destroy)(struct pb_sink *sink);
+	/* Which packets has it?  NULL: it cannot be asked; how far it is, is
+	 * what we remember. */
+	int	(*ask)(struct pb_sink *sink,
+		    const struct pb_sink_request *request,
+		    struct pb_err *err);
+	int	(*send)(struct pb_sink *sink,
+		    const struct pb_sink_request *request,
+		    struct pb_err *err);
+	int	(*gap)(struct pb_sink *sink,
+		    const struct pb_sink_request *request,
+		    struct pb_err *err);
+};
+
+/* What all of them begin with. */
+struct pb_sink {
+	const struct pb_sink_kind *kind;
+	void	(*done)(void *arg, unsigned request,
+		    struct pb_answer *answer);
+	void	*arg;
+};
+
+/* Of the kind of the url in `conf`; who uses it sets `done`.
+ * PB_EINVAL: there is none. */
+int	pb_sink_create(struct pb_sink **out, const struct pb_sink_opts *opts,
+	    struct pb_err *err);
+void	pb_sink_destroy(struct pb_sink *sink);	/* NULL is fine */
+
+#endif

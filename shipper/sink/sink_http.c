@@ -1,0 +1,226 @@
+/*
+ * shipper/sink/sink_http.c - packets to a node, by the wire protocol
+ */
+#include "shipper/sink/sink_http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct call {
+	struct sink_http *http;
+	struct pb_wire_call wire;
+	enum pb_action_kind kind;
+};
+
+struct sink_http {
+	struct pb_sink	 sink;
+	struct pb_conf_upstream conf;
+	struct pb_rate	 rate;
+	struct pb_wire	 wire;
+	struct call	 call[PB_SHIP_SLOTS];	/* by the request's number */
+};
+
+static int	http_create(struct pb_sink **, const struct pb_sink_opts *,
+		    struct pb_err *);
+static void	http_destroy(struct pb_sink *);
+static int	http_ask(struct pb_sink *, const struct pb_sink_request *,
+		    struct pb_err *);
+static int	http_send(struct pb_sink *, const struct pb_sink_request *,
+		    struct pb_err *);
+static int	http_gap(struct pb_sink *, const struct pb_sink_request *,
+		    struct pb_err *);
+static struct pb_wire_call *call_of(struct pb_sink *,
+		    const struct pb_sink_request *);
+static void	done(void *, const struct pb_wire_answer *);
+static enum pb_outcome outcome_of(enum pb_action_kind,
+		    const struct pb_wire_answer *);
+static enum pb_outcome outcome_of_others(enum pb_action_kind, int);
+static void	say(char [static PB_SHIP_TEXT_MAX],
+		    const struct pb_wire_answer *);
+
+const struct pb_sink_kind pb_sink_http = {
+	.schemes = { "http://", "https://" }, .create = http_create,
+	.destroy = http_destroy, .ask = http_ask, .send = http_send,
+	.gap = http_gap,
+};
+
+static int
+http_create(struct pb_sink **out, const struct pb_sink_opts *opts,
+    struct pb_err *err)
+{
+	struct sink_http *http = calloc(1, sizeof(*http));
+	struct pb_http_peer *peer;
+
+	if (http == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for an upstream");
+	http->sink.kind = &pb_sink_http;
+	http->conf = *opts->conf;
+	pb_rate_init(&http->rate, http->conf.rate_limit, opts->now_ms);
+	http->wire.http = opts->http;
+	http->wire.sender = opts->sender;
+	peer = &http->wire.peer;
+	peer->url = http->conf.url;
+	peer->connect_ms = http->conf.connect_timeout_ms;
+	peer->silence_ms = http->conf.answer_timeout_ms;
+	if (http->conf.rate_limit > 0)
+		peer->rate = &http->rate;
+	if (!http->conf.tls.off) {
+		peer->cert = http->conf.tls.cert;
+		peer->key = http->conf.tls.key;
+		peer->ca = http->conf.tls.ca;
+	}
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		http->call[i].http = http;
+		http->call[i].wire.done = done;
+		http->call[i].wire.arg = &http->call[i];
+	}
+	*out = &http->sink;
+	return 0;
+}
+
+static void
+http_destroy(struct pb_sink *sink)
+{
+	struct sink_http *http = (struct sink_http *)sink;
+
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+		pb_wire_cancel(&http->wire, &http->call[i].wire);
+	free(http);
+}
+
+/* --- requests ----------------------------------------------------------- */
+
+static int
+http_ask(struct pb_sink *sink, const struct pb_sink_request *request,
+    struct pb_err *err)
+{
+	struct pb_wire_call *call = call_of(sink, request);
+
+	return pb_wire_ask(&((struct sink_http *)sink)->wire, call,
+	    request->key, request->action->at, err);
+}
+
+static int
+http_send(struct pb_sink *sink, const struct pb_sink_request *request,
+    struct pb_err *err)
+{
+	const struct pb_payload *payload = request->payload;
+	struct pb_wire_packets packets = {
+	    .first = request->action->piece.first,
+	    .last = request->action->piece.last, .body = payload->data,
+	    .len = payload->len, .digest = payload->digest,
+	    .packed = payload->packed };
+	struct pb_wire_call *call = call_of(sink, request);
+
+	return pb_wire_packets(&((struct sink_http *)sink)->wire, call,
+	    request->key, &packets, err);
+}
+
+static int
+http_gap(struct pb_sink *sink, const struct pb_sink_request *request,
+    struct pb_err *err)
+{
+	const struct pb_piece *piece = &request->action->piece;
+	struct pb_wire_gap gap = { .first = piece->first,
+	    .last = piece->last, .reason = piece->reason,
+	    .link_type = request->linktype };
+	struct pb_wire_call *call = call_of(sink, request);
+
+	return pb_wire_gap(&((struct sink_http *)sink)->wire, call,
+	    request->key, &gap, err);
+}
+
+static struct pb_wire_call *
+call_of(struct pb_sink *sink, const struct pb_sink_request *request)
+{
+	struct call *call = &((struct sink_http *)sink)->
+	    call[request->action->request];
+
+	call->kind = request->action->kind;
+	return &call->wire;
+}
+
+/* --- answers ------------------------------------------------------------ */
+
+static void
+done(void *arg, const struct pb_wire_answer *said)
+{
+	struct call *call = arg;
+	struct pb_sink *sink = &call->http->sink;
+	struct pb_answer answer;
+
+	pb_sink_http_meaning(&answer, call->kind, said);
+	sink->done(sink->arg, (unsigned)(call - call->http->call), &answer);
+}
+
+void
+pb_sink_http_meaning(struct pb_answer *out, enum pb_action_kind kind,
+    const struct pb_wire_answer *said)
+{
+	*out = (struct pb_answer){ .outcome = outcome_of(kind, said),
+	    .ours = said->ours, .ask = said->ask, .acked = said->acked,
+	    .last = said->last, .retry_after_ms = said->retry_after_ms,
+	    .status = said->status };
+	if (out->outcome != PB_OUTCOME_HAS)
+		say(out->text, said);
+}
+
+static enum pb_outcome
+outcome_of(enum pb_action_kind kind, const struct pb_wire_answer *said)
+{
+	if (!said->ours)
+		return outcome_of_others(kind, said->status);
+	switch (said->status) {
+	case 200:
+		return said->has_acked ? PB_OUTCOME_HAS : PB_OUTCOME_FAILED;
+	case 409:
+		/* A question cannot be in conflict with anything. */
+		return said->has_acked && kind != PB_ACTION_ASK ?
+		    PB_OUTCOME_BEHIND : PB_OUTCOME_FAILED;
+	case 400:
+		return kind == PB_ACTION_PACKETS ? PB_OUTCOME_MALFORMED :
+		    PB_OUTCOME_REFUSED;
+	case 422:
+		return kind == PB_ACTION_PACKETS ? PB_OUTCOME_BROKEN :
+		    PB_OUTCOME_REFUSED;
+	case 413:
+		return PB_OUTCOME_TOO_LARGE;
+	case 408:		/* these three ask for another try */
+	case 425:
+	case 429:
+		return PB_OUTCOME_FAILED;
+	case 508:
+		return PB_OUTCOME_REFUSED;
+	}
+	return said->status >= 400 && said->status <= 499 ?
+	    PB_OUTCOME_REFUSED : PB_OUTCOME_FAILED;
+}
+
+static enum pb_outcome
+outcome_of_others(enum pb_action_kind kind, int status)
+{
+	if (status == 413 && kind == PB_ACTION_PACKETS)
+		return PB_OUTCOME_TOO_LARGE;
+	/* These three ask for another try, and may say when. */
+	return status >= 400 && status <= 499 && status != 408 &&
+	    status != 425 && status != 429 && kind != PB_ACTION_ASK ?
+	    PB_OUTCOME_STOPPED : PB_OUTCOME_FAILED;
+}
+
+/* Who said what; redirects have words of their own. */
+static void
+say(char out[static PB_SHIP_TEXT_MAX], const struct pb_wire_answer *said)
+{
+	const char *text = said->text[0] != '\0' ? said->text :
+	    "an answer without a number";
+	bool others = !said->ours &&
+	    (said->status < 300 || said->status > 399);
+
+	if (said->status == 0)
+		snprintf(out, PB_SHIP_TEXT_MAX, "%s", said->text);
+	else
+		snprintf(out, PB_SHIP_TEXT_MAX, "%s %d: %.180s", others ?
+		    "something in front of it answered" : "status",
+		    said->status, text);
+}
