@@ -24,8 +24,8 @@ struct pb_payload {
 	/* What was made. */
 	int		 rc;		/* as of pb_section_read() */
 	struct pb_err	 err;
-	const uint8_t	*data;		/* in the payload's memory, until it is */
-	size_t		 len;		/* made again or finished */
+	const uint8_t	*data;		/* in its memory, until it is made */
+	size_t		 len;		/* again or finished */
 	bool		 packed;	/* it is a zstd frame: smaller */
 	uint64_t	 digest;	/* XXH3 of the section itself */
 	struct pb_fingerprint last;	/* its last packet's */

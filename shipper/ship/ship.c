@@ -31,27 +31,26 @@
 #define RATE_SECONDS	8u	/* of the rate limit may be in flight */
 
 static enum ship_plan plan_stream(struct pb_ship *, struct ship_stream *,
-			    uint64_t, uint64_t, struct pb_action *);
+		    struct pb_action *);
 static enum ship_plan plan_ready(struct pb_ship *, struct ship_stream *,
-			    uint64_t, uint64_t, struct pb_action *);
+		    struct pb_action *);
 static enum ship_plan plan_piece(struct pb_ship *, struct ship_stream *,
-			    uint64_t, uint64_t, struct pb_action *);
+		    struct pb_action *);
 static enum ship_plan plan_packets(const struct pb_ship *,
-			    struct ship_stream *, struct pb_action *);
-static bool		next_of(struct pb_ship *, struct ship_queue *,
-			    uint64_t, uint64_t, struct pb_action *);
-static bool		next_probe(struct pb_ship *, uint64_t,
-			    struct pb_action *);
+		    struct ship_stream *, struct pb_action *);
+static bool	next_of(struct pb_ship *, struct ship_queue *,
+		    struct pb_action *);
+static bool	next_probe(struct pb_ship *, struct pb_action *);
 static struct ship_stream *probe_stream(const struct pb_ship *);
-static void		start(struct pb_ship *, struct ship_stream *,
-			    uint64_t, struct pb_action *);
-static void		start_piece(struct pb_ship *, struct ship_stream *,
-			    struct ship_request *, const struct pb_piece *);
-static void		revive(struct pb_ship *, uint64_t);
-static bool		wants(const struct ship_stream *);
-static uint64_t		lower(uint64_t, uint64_t);
-static int		insert(struct pb_ship *, unsigned,
-			    struct ship_stream *, struct pb_err *);
+static void	start(struct pb_ship *, struct ship_stream *,
+		    struct pb_action *);
+static void	start_piece(struct pb_ship *, struct ship_stream *,
+		    struct ship_request *, const struct pb_piece *);
+static void	revive(struct pb_ship *);
+static bool	wants(const struct ship_stream *);
+static uint64_t	lower(uint64_t, uint64_t);
+static int	insert(struct pb_ship *, unsigned, struct ship_stream *,
+		    struct pb_err *);
 
 int
 pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
@@ -178,18 +177,20 @@ bool
 pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
     struct pb_action *out)
 {
-	ship_tick(ship, now_ms);
-	if (now_ms >= ship->look_ms)
-		revive(ship, now_ms);
-	ship_demote(ship, now_ms);
+	ship->now_ms = now_ms;
+	ship->random = random;
+	ship_tick(ship);
+	if (ship->now_ms >= ship->look_ms)
+		revive(ship);
+	ship_demote(ship);
 	if (ship->since_ms == 0)
-		ship->since_ms = now_ms;
+		ship->since_ms = ship->now_ms;
 	if (ship->state == PB_SHIP_BACKOFF)
-		return next_probe(ship, now_ms, out);
+		return next_probe(ship, out);
 	if (ship->flights >= PB_REQUESTS_MAX)
 		return false;
-	return next_of(ship, &ship->work, now_ms, random, out) ||
-	    next_of(ship, &ship->quiet, now_ms, random, out);
+	return next_of(ship, &ship->work, out) ||
+	    next_of(ship, &ship->quiet, out);
 }
 
 uint64_t
@@ -246,15 +247,14 @@ ship_hold(struct pb_ship *ship, struct ship_stream *s,
 }
 
 void
-ship_trouble(struct pb_ship *ship, struct ship_stream *s, const char *text,
-    uint64_t now_ms, uint64_t random)
+ship_trouble(struct pb_ship *ship, struct ship_stream *s, const char *text)
 {
 	if (s->troubles < UINT16_MAX)
 		s->troubles++;
 	if (s->troubles == PB_TROUBLES_MAX)
 		ship->source.event(ship->source.arg, PB_LOG_WARN, s->id, text);
 	ship_hold(ship, s, PB_CURSOR_WAITING,
-	    now_ms + ship_backoff_ms(s->troubles, random), text);
+	    ship->now_ms + ship_backoff_ms(ship, s->troubles), text);
 }
 
 void
@@ -277,15 +277,20 @@ ship_release(struct pb_ship *ship, struct ship_stream *s,
 }
 
 uint64_t
-ship_backoff_ms(unsigned attempts, uint64_t random)
+ship_doubled_ms(uint64_t first, unsigned times, uint64_t most)
 {
-	uint64_t bound = PB_BACKOFF_MS_MIN;
+	uint64_t ms = first;
 
-	for (unsigned i = 1; i < attempts && bound < PB_BACKOFF_MS_MAX; i++)
-		bound *= 2;
-	if (bound > PB_BACKOFF_MS_MAX)
-		bound = PB_BACKOFF_MS_MAX;
-	return 1 + random % bound;
+	for (unsigned i = 0; i < times && ms < most; i++)
+		ms *= 2;
+	return ms < most ? ms : most;
+}
+
+uint64_t
+ship_backoff_ms(const struct pb_ship *ship, unsigned attempts)
+{
+	return 1 + ship->random % ship_doubled_ms(PB_BACKOFF_MS_MIN,
+	    attempts - 1, PB_BACKOFF_MS_MAX);
 }
 
 size_t
@@ -324,16 +329,15 @@ ship_event(const struct pb_ship *ship, enum pb_log_level level,
 
 /* Streams take turns: who acted goes to the end of its queue. */
 static bool
-next_of(struct pb_ship *ship, struct ship_queue *queue, uint64_t now_ms,
-    uint64_t random, struct pb_action *out)
+next_of(struct pb_ship *ship, struct ship_queue *queue, struct pb_action *out)
 {
 	struct ship_stream *s;
 
 	while ((s = TAILQ_FIRST(queue)) != NULL) {
-		switch (plan_stream(ship, s, now_ms, random, out)) {
+		switch (plan_stream(ship, s, out)) {
 		case SHIP_ACT:
 			ship_dequeue(s);
-			start(ship, s, now_ms, out);
+			start(ship, s, out);
 			ship_enqueue(ship, s);
 			return true;
 		case SHIP_NOTHING:
@@ -348,11 +352,11 @@ next_of(struct pb_ship *ship, struct ship_queue *queue, uint64_t now_ms,
 
 /* While backing off one stream's question decides whether it is over. */
 static bool
-next_probe(struct pb_ship *ship, uint64_t now_ms, struct pb_action *out)
+next_probe(struct pb_ship *ship, struct pb_action *out)
 {
 	struct ship_stream *s;
 
-	if (ship->probing || now_ms < ship->retry_ms)
+	if (ship->probing || ship->now_ms < ship->retry_ms)
 		return false;
 	s = probe_stream(ship);
 	if (s == NULL)
@@ -360,7 +364,7 @@ next_probe(struct pb_ship *ship, uint64_t now_ms, struct pb_action *out)
 	memset(out, 0, sizeof(*out));
 	out->kind = PB_ACTION_ASK;
 	ship_dequeue(s);
-	start(ship, s, now_ms, out);
+	start(ship, s, out);
 	ship->request[out->request].probe = true;
 	ship->probing = true;
 	return true;
@@ -384,14 +388,13 @@ probe_stream(const struct pb_ship *ship)
 }
 
 static enum ship_plan
-plan_stream(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
-    uint64_t random, struct pb_action *out)
+plan_stream(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (!wants(s))
 		return SHIP_NOTHING;
 	if (s->state == PB_CURSOR_READY)
-		return plan_ready(ship, s, now_ms, random, out);
+		return plan_ready(ship, s, out);
 	out->kind = PB_ACTION_ASK;
 	out->at = s->proof.at;
 	return SHIP_ACT;
@@ -400,15 +403,14 @@ plan_stream(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
 /* What is late and what is in its turn alternate, so that neither holds
  * up the other by more than one request. */
 static enum ship_plan
-plan_ready(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
-    uint64_t random, struct pb_action *out)
+plan_ready(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
 	enum ship_plan plan = SHIP_NOTHING;
 
 	if (s->late_turn)
 		plan = ship_late_plan(ship, s, out);
 	if (plan == SHIP_NOTHING && s->end > s->sent)
-		plan = plan_piece(ship, s, now_ms, random, out);
+		plan = plan_piece(ship, s, out);
 	if (plan == SHIP_NOTHING && !s->late_turn &&
 	    s->state == PB_CURSOR_READY)
 		plan = ship_late_plan(ship, s, out);
@@ -416,8 +418,7 @@ plan_ready(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
 }
 
 static enum ship_plan
-plan_piece(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
-    uint64_t random, struct pb_action *out)
+plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
 	struct pb_piece *piece = &out->piece;
 	size_t bytes_max = ship_bytes_max(ship, s);
@@ -428,7 +429,7 @@ plan_piece(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
 		return SHIP_FULL;
 	if (ship->source.look(ship->source.arg, s->id, s->sent + 1, &s->mark,
 	    bytes_max, piece, &err) < 0) {
-		ship_trouble(ship, s, err.text, now_ms, random);
+		ship_trouble(ship, s, err.text);
 		return SHIP_NOTHING;
 	}
 	if (piece->kind == PB_PIECE_PACKETS)
@@ -460,7 +461,7 @@ plan_packets(const struct pb_ship *ship, struct ship_stream *s,
 
 /* Take a free request for `out`; there is one, see the callers' bounds. */
 static void
-start(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
+start(struct pb_ship *ship, struct ship_stream *s,
     struct pb_action *out)
 {
 	struct ship_request *r;
@@ -471,7 +472,7 @@ start(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
 	assert(i < PB_SHIP_SLOTS);
 	r = &ship->request[i];
 	*r = (struct ship_request){ .stream = s, .kind = out->kind,
-	    .late = out->late, .at = out->at, .start_ms = now_ms };
+	    .late = out->late, .at = out->at, .start_ms = ship->now_ms };
 	out->request = i;
 	out->stream = s->id;
 	s->flights++;
@@ -515,22 +516,22 @@ start_piece(struct pb_ship *ship, struct ship_stream *s,
  * it runs once in SHIP_LOOK_MS, or when the first that waits is due.
  */
 static void
-revive(struct pb_ship *ship, uint64_t now_ms)
+revive(struct pb_ship *ship)
 {
-	uint64_t next = now_ms + SHIP_LOOK_MS;
+	uint64_t next = ship->now_ms + SHIP_LOOK_MS;
 
 	/* Failures further apart than this are not one trouble. */
 	if (ship->state == PB_SHIP_READY &&
-	    now_ms >= ship->since_ms + PB_BACKOFF_MS_MAX)
+	    ship->now_ms >= ship->since_ms + PB_BACKOFF_MS_MAX)
 		ship->attempts = 0;
 	for (unsigned i = 0; i < ship->streams; i++) {
 		struct ship_stream *s = ship->stream[i];
 
 		ship_watch(ship, s);
-		ship_late_revive(s, now_ms);
+		ship_late_revive(ship, s);
 		if (s->state == PB_CURSOR_WAITING ||
 		    s->state == PB_CURSOR_REFUSED) {
-			if (now_ms < s->retry_ms) {
+			if (ship->now_ms < s->retry_ms) {
 				if (s->retry_ms < next)
 					next = s->retry_ms;
 				continue;
@@ -538,7 +539,7 @@ revive(struct pb_ship *ship, uint64_t now_ms)
 			ship_release(ship, s, PB_CURSOR_UNKNOWN);
 		} else if (s->state == PB_CURSOR_READY && s->flights == 0 &&
 		    s->sent >= s->end &&
-		    now_ms >= s->asked_ms + PB_RECHECK_MS) {
+		    ship->now_ms >= s->asked_ms + PB_RECHECK_MS) {
 			ship_release(ship, s, PB_CURSOR_UNKNOWN);
 		}
 		ship_enqueue(ship, s);

@@ -293,7 +293,7 @@ struct pb_answer {
 	/* The receiver's own, not of something in front of it (a proxy, a
 	 * portal): without it nothing is refused for good. */
 	bool		ours;
-	bool		ask;		/* BEHIND: ask again, another sender has */
+	bool		ask;		/* BEHIND: as another sender asked */
 	uint64_t	acked;		/* HAS, BEHIND */
 	struct pb_fingerprint last;	/* ASK: the last packet; seq 0: none */
 	struct pb_fingerprint sent;	/* of the request's last packet */

@@ -1,5 +1,5 @@
 /*
- * shipper/ship/ship_answer.c - what an answer means for a stream and its upstream
+ * shipper/ship/ship_answer.c - what an answer means for stream and upstream
  *
  *	has all up to N    go on behind it
  *	behind             go on from there; the third time in a row, wait
@@ -31,45 +31,34 @@
 
 #define PIECE_BYTES_MIN	4096u	/* below this, halving helps no more */
 
-static void		answered(struct pb_ship *, uint64_t);
-static void		failed(struct pb_ship *, bool,
-			    const struct pb_answer *, uint64_t, uint64_t);
-static void		stopped(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *,
-			    const struct pb_answer *, uint64_t, uint64_t);
-static void		unanswered(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *,
-			    const struct pb_answer *, uint64_t, uint64_t);
-static void		refused(struct pb_ship *, struct ship_stream *,
-			    const struct pb_answer *, uint64_t);
-static void		malformed(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *,
-			    const struct pb_answer *);
-static void		give_up(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *,
-			    const struct pb_answer *);
-static void		too_large(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *,
-			    const struct pb_answer *, uint64_t, uint64_t);
-static void		asked(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *,
-			    const struct pb_answer *, uint64_t, uint64_t);
-static void		acked(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *,
-			    const struct pb_answer *, uint64_t, uint64_t);
-static void		conflict(struct pb_ship *, struct ship_stream *,
-			    const struct ship_request *, uint64_t, uint64_t,
-			    uint64_t);
-static void		progress(struct pb_ship *, const struct ship_request *,
-			    uint64_t);
-static void		pace(struct pb_ship *, const struct ship_request *,
-			    uint64_t);
-static void		slow_down(struct pb_ship *, uint64_t);
-static uint64_t		halved(uint64_t, uint64_t);
-static void		doubt(struct pb_ship *, struct ship_stream *);
-static void		doubt_all(struct pb_ship *);
-static void		set_error(struct pb_ship *, const char *);
-static void		land(struct pb_ship *, struct ship_request *);
+static void	answered(struct pb_ship *);
+static void	failed(struct pb_ship *, bool, const struct pb_answer *);
+static void	stopped(struct pb_ship *, struct ship_stream *,
+		    const struct ship_request *, const struct pb_answer *);
+static void	unanswered(struct pb_ship *, struct ship_stream *,
+		    const struct ship_request *, const struct pb_answer *);
+static void	refused(struct pb_ship *, struct ship_stream *,
+		    const struct pb_answer *);
+static void	malformed(struct pb_ship *, struct ship_stream *,
+		    const struct ship_request *, const struct pb_answer *);
+static void	give_up(struct pb_ship *, struct ship_stream *,
+		    const struct ship_request *, const struct pb_answer *);
+static void	too_large(struct pb_ship *, struct ship_stream *,
+		    const struct ship_request *, const struct pb_answer *);
+static void	asked(struct pb_ship *, struct ship_stream *,
+		    const struct ship_request *, const struct pb_answer *);
+static void	acked(struct pb_ship *, struct ship_stream *,
+		    const struct ship_request *, const struct pb_answer *);
+static void	conflict(struct pb_ship *, struct ship_stream *,
+		    const struct ship_request *, uint64_t);
+static void	progress(struct pb_ship *, const struct ship_request *);
+static void	pace(struct pb_ship *, const struct ship_request *);
+static void	slow_down(struct pb_ship *, uint64_t);
+static uint64_t	halved(uint64_t, uint64_t);
+static void	doubt(struct pb_ship *, struct ship_stream *);
+static void	doubt_all(struct pb_ship *);
+static void	set_error(struct pb_ship *, const char *);
+static void	land(struct pb_ship *, struct ship_request *);
 
 void
 pb_ship_answer(struct pb_ship *ship, unsigned request,
@@ -80,46 +69,48 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 	bool lives = answer->outcome != PB_OUTCOME_FAILED &&
 	    answer->outcome != PB_OUTCOME_STOPPED;
 
+	ship->now_ms = now_ms;
+	ship->random = random;
 	assert(s != NULL);
 	land(ship, &ship->request[request]);
-	s->asked_ms = now_ms;
+	s->asked_ms = ship->now_ms;
 	if (lives && (r.probe || ship->state == PB_SHIP_CONNECTING))
-		answered(ship, now_ms);
+		answered(ship);
 	switch (answer->outcome) {
 	case PB_OUTCOME_HAS:
 		if (r.kind == PB_ACTION_ASK)
-			asked(ship, s, &r, answer, now_ms, random);
+			asked(ship, s, &r, answer);
 		else
-			acked(ship, s, &r, answer, now_ms, random);
+			acked(ship, s, &r, answer);
 		break;
 	case PB_OUTCOME_BEHIND:
 		if (r.late && answer->acked >= r.last && !answer->ask)
 			/* It takes nothing that comes late. */
 			give_up(ship, s, &r, answer);
 		else
-			conflict(ship, s, &r, answer->acked, now_ms, random);
+			conflict(ship, s, &r, answer->acked);
 		break;
 	case PB_OUTCOME_TOO_LARGE:
-		too_large(ship, s, &r, answer, now_ms, random);
+		too_large(ship, s, &r, answer);
 		break;
 	case PB_OUTCOME_BROKEN:
 	case PB_OUTCOME_MALFORMED:
 		malformed(ship, s, &r, answer);
 		break;
 	case PB_OUTCOME_REFUSED:
-		refused(ship, s, answer, now_ms);
+		refused(ship, s, answer);
 		break;
 	case PB_OUTCOME_STOPPED:
-		stopped(ship, s, &r, answer, now_ms, random);
+		stopped(ship, s, &r, answer);
 		break;
 	case PB_OUTCOME_FAILED:
 		if (r.late)
-			ship_late_failed(s, &r, now_ms);
+			ship_late_failed(ship, s, &r);
 		if (answer->ours && r.at != 0) {
-			unanswered(ship, s, &r, answer, now_ms, random);
+			unanswered(ship, s, &r, answer);
 			break;
 		}
-		failed(ship, r.probe, answer, now_ms, random);
+		failed(ship, r.probe, answer);
 		break;
 	}
 	ship_enqueue(ship, s);
@@ -133,12 +124,14 @@ pb_ship_unsent(struct pb_ship *ship, unsigned request, const char *text,
 	struct ship_request r = ship->request[request];
 	struct ship_stream *s = r.stream;
 
+	ship->now_ms = now_ms;
+	ship->random = random;
 	assert(s != NULL);
 	land(ship, &ship->request[request]);
 	ship->sent_bytes -= r.bytes;
 	if (r.probe) {
 		ship->probing = false;
-		ship->retry_ms = now_ms + SHIP_LOOK_MS;
+		ship->retry_ms = ship->now_ms + SHIP_LOOK_MS;
 	}
 	if (r.late) {
 		/* The next one may do; this one when it is looked for again. */
@@ -153,7 +146,7 @@ pb_ship_unsent(struct pb_ship *ship, unsigned request, const char *text,
 	if (r.kind != PB_ACTION_ASK)
 		s->sent = r.first - 1;
 	s->mark.seq = 0;
-	ship_trouble(ship, s, text, now_ms, random);
+	ship_trouble(ship, s, text);
 	ship_landed(ship, s);
 }
 
@@ -161,14 +154,14 @@ pb_ship_unsent(struct pb_ship *ship, unsigned request, const char *text,
 
 /* The upstream lives, whatever it said. */
 static void
-answered(struct pb_ship *ship, uint64_t now_ms)
+answered(struct pb_ship *ship)
 {
 	ship->probing = false;
 	if (ship->state == PB_SHIP_BACKOFF)
 		ship_event(ship, PB_LOG_INFO, 0,
 		    "answers again after %u failed attempts", ship->attempts);
 	ship->state = PB_SHIP_READY;
-	ship->since_ms = now_ms;
+	ship->since_ms = ship->now_ms;
 }
 
 /*
@@ -176,8 +169,7 @@ answered(struct pb_ship *ship, uint64_t now_ms)
  * count once, until the probe that follows them fails as well.
  */
 static void
-failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
-    uint64_t now_ms, uint64_t random)
+failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer)
 {
 	uint64_t wait, asked_for = answer->retry_after_ms;
 
@@ -188,21 +180,21 @@ failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
 		return;
 	if (ship->attempts < UINT16_MAX)
 		ship->attempts++;
-	wait = ship_backoff_ms(ship->attempts, random);
+	wait = ship_backoff_ms(ship, ship->attempts);
 	if (asked_for > PB_RETRY_AFTER_MS_MAX)
 		asked_for = PB_RETRY_AFTER_MS_MAX;
 	if (wait < asked_for)
 		wait = asked_for;
-	ship->retry_ms = now_ms + wait;
+	ship->retry_ms = ship->now_ms + wait;
 	if (ship->attempts == 1 || ship->state != PB_SHIP_BACKOFF)
 		ship_event(ship, PB_LOG_WARN, 0, "backing off: %s",
 		    ship->last_error);
 	if (ship->state != PB_SHIP_BACKOFF)
-		ship->since_ms = now_ms;
+		ship->since_ms = ship->now_ms;
 	ship->state = PB_SHIP_BACKOFF;
 	slow_down(ship, PB_SHIP_FIRST_BYTES);
 	/* While it fails is the time to see what has waited too long. */
-	ship->look_ms = now_ms;
+	ship->look_ms = ship->now_ms;
 	if (!probe)
 		doubt_all(ship);
 }
@@ -210,44 +202,39 @@ failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer,
 /* It lives, and answered this stream before: it cannot look there now. */
 static void
 unanswered(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, const struct pb_answer *answer,
-    uint64_t now_ms, uint64_t random)
+    const struct ship_request *r, const struct pb_answer *answer)
 {
 	if (s->state != PB_CURSOR_UNKNOWN || r->at != s->proof.at)
 		return;
 	ship_prove_again(s);
-	ship_trouble(ship, s, answer->text, now_ms, random);
+	ship_trouble(ship, s, answer->text);
 }
 
 /* The stream's next question tells whether all ways are closed. */
 static void
 stopped(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, const struct pb_answer *answer,
-    uint64_t now_ms, uint64_t random)
+    const struct ship_request *r, const struct pb_answer *answer)
 {
 	if (r->late) {
 		set_error(ship, answer->text);
-		ship_late_failed(s, r, now_ms);
+		ship_late_failed(ship, s, r);
 		return;
 	}
 	if (s->state != PB_CURSOR_READY)
 		return;		/* the first of several said so already */
 	doubt(ship, s);
-	ship_trouble(ship, s, answer->text, now_ms, random);
+	ship_trouble(ship, s, answer->text);
 }
 
 static void
 refused(struct pb_ship *ship, struct ship_stream *s,
-    const struct pb_answer *answer, uint64_t now_ms)
+    const struct pb_answer *answer)
 {
-	uint64_t wait = PB_REFUSED_MS_FIRST;
+	uint64_t wait = ship_doubled_ms(PB_REFUSED_MS_FIRST, s->refusals,
+	    PB_REFUSED_MS_MAX);
 
 	if (s->state == PB_CURSOR_REFUSED)
 		return;		/* several requests, one refusal */
-	for (unsigned i = 0; i < s->refusals && wait < PB_REFUSED_MS_MAX; i++)
-		wait *= 2;
-	if (wait > PB_REFUSED_MS_MAX)
-		wait = PB_REFUSED_MS_MAX;
 	/* Told once, until it is taken again. */
 	if (s->refusals == 0)
 		ship_event(ship, PB_LOG_WARN, s->id, "refused, next try in "
@@ -255,7 +242,8 @@ refused(struct pb_ship *ship, struct ship_stream *s,
 	if (s->refusals < UINT16_MAX)
 		s->refusals++;
 	doubt(ship, s);
-	ship_hold(ship, s, PB_CURSOR_REFUSED, now_ms + wait, answer->text);
+	ship_hold(ship, s, PB_CURSOR_REFUSED, ship->now_ms + wait,
+	    answer->text);
 }
 
 /* These packets, and what stands behind them is not to wait for it. */
@@ -294,11 +282,10 @@ give_up(struct pb_ship *ship, struct ship_stream *s,
 
 static void
 too_large(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, const struct pb_answer *answer,
-    uint64_t now_ms, uint64_t random)
+    const struct ship_request *r, const struct pb_answer *answer)
 {
 	if (r->kind != PB_ACTION_PACKETS) {
-		refused(ship, s, answer, now_ms);
+		refused(ship, s, answer);
 		return;
 	}
 	if (r->first == r->last || r->bytes / 2 < PIECE_BYTES_MIN) {
@@ -307,10 +294,10 @@ too_large(struct pb_ship *ship, struct ship_stream *s,
 			return;
 		}
 		s->bytes_max = PB_SHIP_PIECE_BYTES;
-		stopped(ship, s, r, answer, now_ms, random);
+		stopped(ship, s, r, answer);
 		return;
 	}
-	s->halved_ms = now_ms;
+	s->halved_ms = ship->now_ms;
 	if (s->bytes_max > r->bytes / 2)
 		s->bytes_max = (size_t)(r->bytes / 2);
 	ship_event(ship, PB_LOG_INFO, s->id, "requests of %" PRIu64
@@ -322,8 +309,7 @@ too_large(struct pb_ship *ship, struct ship_stream *s,
 /* The answer to a question: the one number to rely on. */
 static void
 asked(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, const struct pb_answer *answer,
-    uint64_t now_ms, uint64_t random)
+    const struct ship_request *r, const struct pb_answer *answer)
 {
 	uint64_t number = answer->acked;
 
@@ -332,11 +318,11 @@ asked(struct pb_ship *ship, struct ship_stream *s,
 	if (s->flights > 0 || s->state != PB_CURSOR_UNKNOWN ||
 	    r->at != s->proof.at)
 		return;
-	if (!ship_prove(ship, s, answer, &number, now_ms, random))
+	if (!ship_prove(ship, s, answer, &number))
 		return;
 	ship_release(ship, s, PB_CURSOR_READY);
 	if (number > s->acked) {
-		ship->progress_ms = now_ms;
+		ship->progress_ms = ship->now_ms;
 		ship->moved_ms = ship->clock_ms;
 		s->acked = number;
 		ship_moved(ship, s);
@@ -363,16 +349,15 @@ asked(struct pb_ship *ship, struct ship_stream *s,
 
 static void
 acked(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, const struct pb_answer *answer,
-    uint64_t now_ms, uint64_t random)
+    const struct ship_request *r, const struct pb_answer *answer)
 {
 	uint64_t number = answer->acked;
 
 	if (number < r->last || ship_is_ahead(s, number)) {
-		conflict(ship, s, r, number, now_ms, random);
+		conflict(ship, s, r, number);
 		return;
 	}
-	progress(ship, r, now_ms);
+	progress(ship, r);
 	if (answer->sent.seq == r->last && r->last > s->sure.seq)
 		s->sure = answer->sent;
 	if (r->settles)
@@ -383,7 +368,7 @@ acked(struct pb_ship *ship, struct ship_stream *s,
 	if (!r->late)
 		s->troubles = s->refusals = 0;
 	/* What was too large once need not be for ever. */
-	if (now_ms >= s->halved_ms + PB_HALVED_MS)
+	if (ship->now_ms >= s->halved_ms + PB_HALVED_MS)
 		s->bytes_max = PB_SHIP_PIECE_BYTES;
 	if (number > s->acked)
 		s->acked = number;
@@ -399,8 +384,7 @@ acked(struct pb_ship *ship, struct ship_stream *s,
 /* The receiver wants another number than what it was sent. */
 static void
 conflict(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, uint64_t number, uint64_t now_ms,
-    uint64_t random)
+    const struct ship_request *r, uint64_t number)
 {
 	char line[PB_SHIP_TEXT_MAX];
 
@@ -413,24 +397,24 @@ conflict(struct pb_ship *ship, struct ship_stream *s,
 	}
 	snprintf(line, sizeof(line), "it has packets up to %" PRIu64
 	    " and does not take those from %" PRIu64 " on", number, r->first);
-	ship_trouble(ship, s, line, now_ms, random);
+	ship_trouble(ship, s, line);
 }
 
 /* --- consequences ------------------------------------------------------- */
 
 static void
-progress(struct pb_ship *ship, const struct ship_request *r, uint64_t now_ms)
+progress(struct pb_ship *ship, const struct ship_request *r)
 {
 	ship->attempts = 0;
 	if (ship->refused == 0)
 		ship->last_error[0] = '\0';
-	ship->progress_ms = now_ms;
+	ship->progress_ms = ship->now_ms;
 	ship->moved_ms = ship->clock_ms;
 	ship->acked_bytes += r->bytes;
 	if (r->kind == PB_ACTION_PACKETS)
 		ship->acked_packets += r->last - r->first + 1;
 	if (r->kind == PB_ACTION_PACKETS)
-		pace(ship, r, now_ms);
+		pace(ship, r);
 }
 
 /*
@@ -439,15 +423,15 @@ progress(struct pb_ship *ship, const struct ship_request *r, uint64_t now_ms)
  * under way together are slow together: once.
  */
 static void
-pace(struct pb_ship *ship, const struct ship_request *r, uint64_t now_ms)
+pace(struct pb_ship *ship, const struct ship_request *r)
 {
-	uint64_t took_ms = now_ms - r->start_ms;
+	uint64_t took_ms = ship->now_ms - r->start_ms;
 	uint64_t part = took_ms > PB_SHIP_PIECE_MS / 2 ? 8 : 1;
 
 	if (took_ms > PB_SHIP_PIECE_MS) {
 		if (r->start_ms < ship->slowed_ms)
 			return;
-		ship->slowed_ms = now_ms;
+		ship->slowed_ms = ship->now_ms;
 		for (; took_ms > PB_SHIP_PIECE_MS; took_ms /= 2)
 			slow_down(ship, UINT64_MAX);
 		return;

@@ -2,7 +2,8 @@
  * shipper/ship/ship_dead.c - what waits no longer: dead letters
  *
  * Promise: only what stood still for `retry_for` of trying is demoted, or
- *          what was refused as malformed; never what waits for its turn on a slow way.
+ *          what was refused as malformed; never what waits for its turn
+ *          on a slow way.
  * Reason:  time counts on a clock of its own, that follows the real one
  *          only while this machine is driven.  A node that was off over
  *          the weekend, or a process that was stopped, did not try; what
@@ -33,18 +34,15 @@ static struct ship_stream *next_dying(struct pb_ship *);
 static void	demoted(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	tell(const struct pb_ship *, const struct ship_stream *);
 static void	cannot(struct pb_ship *, const struct ship_stream *,
-		    const char *, uint64_t);
+		    const char *);
 
 void
-ship_tick(struct pb_ship *ship, uint64_t now_ms)
+ship_tick(struct pb_ship *ship)
 {
-	uint64_t passed_ms = now_ms > ship->tick_ms && ship->tick_ms != 0 ?
-	    now_ms - ship->tick_ms : 0;
-
-	if (passed_ms > TICK_MS_MAX)
-		passed_ms = TICK_MS_MAX;
-	ship->clock_ms += passed_ms;
-	ship->tick_ms = now_ms;
+	if (ship->tick_ms != 0 && ship->now_ms > ship->tick_ms)
+		ship->clock_ms += ship->now_ms - ship->tick_ms < TICK_MS_MAX ?
+		    ship->now_ms - ship->tick_ms : TICK_MS_MAX;
+	ship->tick_ms = ship->now_ms;
 }
 
 /* --- waiting ------------------------------------------------------------ */
@@ -216,14 +214,14 @@ ship_landed(struct pb_ship *ship, struct ship_stream *s)
 }
 
 void
-ship_demote(struct pb_ship *ship, uint64_t now_ms)
+ship_demote(struct pb_ship *ship)
 {
 	struct ship_stream *s;
 	struct pb_ship_dead dead;
 	struct pb_err err;
 	uint64_t done = 0;
 
-	if (now_ms < ship->dying_ms)
+	if (ship->now_ms < ship->dying_ms)
 		return;
 	s = next_dying(ship);
 	if (s == NULL)
@@ -235,15 +233,15 @@ ship_demote(struct pb_ship *ship, uint64_t now_ms)
 	dead.text = s->dead_text != NULL ? s->dead_text : "";
 	if (ship->source.demote(ship->source.arg, s->id, &dead, &done,
 	    &err) < 0) {
-		cannot(ship, s, err.text, now_ms);
+		cannot(ship, s, err.text);
 		return;
 	}
 	if (done < dead.first) {
-		cannot(ship, s, "nothing was demoted", now_ms);
+		cannot(ship, s, "nothing was demoted");
 		return;
 	}
 	ship->cannot_demote = false;
-	ship->dying_ms = now_ms + 1;
+	ship->dying_ms = ship->now_ms + 1;
 	demoted(ship, s, done < dead.last ? done : dead.last);
 }
 
@@ -306,10 +304,9 @@ tell(const struct pb_ship *ship, const struct ship_stream *s)
 }
 
 static void
-cannot(struct pb_ship *ship, const struct ship_stream *s, const char *text,
-    uint64_t now_ms)
+cannot(struct pb_ship *ship, const struct ship_stream *s, const char *text)
 {
-	ship->dying_ms = now_ms + SHIP_LOOK_MS;
+	ship->dying_ms = ship->now_ms + SHIP_LOOK_MS;
 	if (!ship->cannot_demote)
 		ship_event(ship, PB_LOG_ERROR, s->id, "cannot make dead "
 		    "letters, trying again: %.160s", text);

@@ -39,34 +39,28 @@ enum finding {
 };
 
 static bool	first_answer(struct pb_ship *, struct ship_stream *,
-		    const struct pb_fingerprint *, uint64_t, uint64_t);
+		    const struct pb_fingerprint *);
 static bool	closed_answer(struct pb_ship *, struct ship_stream *,
-		    const struct pb_fingerprint *, uint64_t);
+		    const struct pb_fingerprint *);
 static bool	is_sure(const struct ship_stream *,
 		    const struct pb_fingerprint *);
 static bool	compare(struct pb_ship *, struct ship_stream *,
-		    const struct pb_fingerprint *, uint64_t, uint64_t);
+		    const struct pb_fingerprint *);
 static bool	halve(struct pb_ship *, struct ship_stream *,
-		    const struct pb_fingerprint *, uint64_t, uint64_t);
+		    const struct pb_fingerprint *);
 static enum finding find(struct pb_ship *, struct ship_stream *,
 		    const struct pb_fingerprint *, uint64_t *);
-static bool	differs(struct pb_ship *, struct ship_stream *, uint64_t,
-		    uint64_t, uint64_t);
-static bool	next_half(struct pb_ship *, struct ship_stream *, uint64_t,
-		    uint64_t);
+static bool	differs(struct pb_ship *, struct ship_stream *, uint64_t);
+static bool	next_half(struct pb_ship *, struct ship_stream *);
 static bool	ask_at(struct ship_stream *, uint64_t);
 static bool	is_same(struct pb_ship *, struct ship_stream *,
-		    const struct pb_fingerprint *, uint64_t, uint64_t);
+		    const struct pb_fingerprint *);
 static enum finding look_passed(struct pb_ship *, struct ship_stream *,
 		    uint64_t, uint64_t *);
-static bool	cannot_tell(struct pb_ship *, struct ship_stream *, bool,
-		    uint64_t, uint64_t);
-static bool	try_later(struct pb_ship *, struct ship_stream *, uint64_t,
-		    uint64_t);
-static bool	fork_behind(struct pb_ship *, struct ship_stream *, uint64_t,
-		    uint64_t, uint64_t);
-static void	await(struct pb_ship *, struct ship_stream *, uint64_t,
-		    uint64_t);
+static bool	cannot_tell(struct pb_ship *, struct ship_stream *, bool);
+static bool	try_later(struct pb_ship *, struct ship_stream *);
+static bool	fork_behind(struct pb_ship *, struct ship_stream *, uint64_t);
+static void	await(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	wait_for(struct ship_stream *, uint64_t);
 
 void
@@ -86,8 +80,7 @@ pb_ship_part(struct pb_ship *ship, uint32_t id, uint64_t base, bool closed)
 
 bool
 ship_prove(struct pb_ship *ship, struct ship_stream *s,
-    const struct pb_answer *answer, uint64_t *number, uint64_t now_ms,
-    uint64_t random)
+    const struct pb_answer *answer, uint64_t *number)
 {
 	struct ship_proof *proof = &s->proof;
 	const struct pb_fingerprint *last = &answer->last;
@@ -104,13 +97,13 @@ ship_prove(struct pb_ship *ship, struct ship_stream *s,
 	*number = proof->number;
 	proof->asked++;
 	if (s->closed)
-		go_on = closed_answer(ship, s, last, now_ms);
+		go_on = closed_answer(ship, s, last);
 	else if (proof->high != 0)
-		go_on = halve(ship, s, last, now_ms, random);
+		go_on = halve(ship, s, last);
 	else if (proof->asked == 1)
-		go_on = first_answer(ship, s, last, now_ms, random);
+		go_on = first_answer(ship, s, last);
 	else
-		go_on = compare(ship, s, last, now_ms, random);
+		go_on = compare(ship, s, last);
 	if (!go_on)
 		return false;
 	memset(proof, 0, sizeof(*proof));
@@ -149,14 +142,14 @@ ship_came(struct pb_ship *ship, struct ship_stream *s)
  */
 static bool
 first_answer(struct pb_ship *ship, struct ship_stream *s,
-    const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
+    const struct pb_fingerprint *last)
 {
 	if (last->seq == 0)
 		return cannot_tell(ship, s, ship->tells &&
-		    s->proof.number > 0 && s->sure.seq != 0, now_ms, random);
+		    s->proof.number > 0 && s->sure.seq != 0);
 	ship->tells = true;
 	if (is_sure(s, last) && last->seq <= s->end && (s->known || !s->own))
-		return is_same(ship, s, last, now_ms, random);
+		return is_same(ship, s, last);
 	if (last->seq > s->end && !s->own) {
 		/* They come again from where they came, if ever: until then
 		 * there is nothing to send. */
@@ -164,8 +157,8 @@ first_answer(struct pb_ship *ship, struct ship_stream *s,
 		return true;
 	}
 	if (last->seq > s->end)
-		return differs(ship, s, s->end + 1, now_ms, random);
-	return compare(ship, s, last, now_ms, random);
+		return differs(ship, s, s->end + 1);
+	return compare(ship, s, last);
 }
 
 static bool
@@ -181,7 +174,7 @@ is_sure(const struct ship_stream *s, const struct pb_fingerprint *last)
  */
 static bool
 closed_answer(struct pb_ship *ship, struct ship_stream *s,
-    const struct pb_fingerprint *last, uint64_t now_ms)
+    const struct pb_fingerprint *last)
 {
 	char line[PB_SHIP_TEXT_MAX];
 	uint64_t ours;
@@ -198,7 +191,7 @@ closed_answer(struct pb_ship *ship, struct ship_stream *s,
 	if (s->refusals++ == 0)
 		ship_event(ship, PB_LOG_WARN, s->id, "%s", line);
 	ship_prove_again(s);
-	ship_hold(ship, s, PB_CURSOR_REFUSED, now_ms + PB_REFUSED_MS_MAX,
+	ship_hold(ship, s, PB_CURSOR_REFUSED, ship->now_ms + PB_REFUSED_MS_MAX,
 	    line);
 	return false;
 }
@@ -206,19 +199,19 @@ closed_answer(struct pb_ship *ship, struct ship_stream *s,
 /* The last packet that both may have is wanted. */
 static bool
 compare(struct pb_ship *ship, struct ship_stream *s,
-    const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
+    const struct pb_fingerprint *last)
 {
 	uint64_t ours;
 
 	switch (find(ship, s, last, &ours)) {
 	case SAME:
-		return is_same(ship, s, last, now_ms, random);
+		return is_same(ship, s, last);
 	case DIFFERENT:
 		/* It says so again when it has looked at all around it: a
 		 * bit may have rotted. */
 		if (s->proof.at != last->seq)
 			return ask_at(s, last->seq);
-		return differs(ship, s, last->seq, now_ms, random);
+		return differs(ship, s, last->seq);
 	case ELSEWHERE:
 		if (s->proof.asked < QUESTIONS_MAX)
 			return ask_at(s, ours);
@@ -226,25 +219,25 @@ compare(struct pb_ship *ship, struct ship_stream *s,
 	case NOTHING:
 		/* It has gone from here since it was confirmed. */
 		if (is_sure(s, last))
-			return is_same(ship, s, last, now_ms, random);
+			return is_same(ship, s, last);
 		break;
 	case UNREAD:
-		return try_later(ship, s, now_ms, random);
+		return try_later(ship, s);
 	}
-	return cannot_tell(ship, s, last->seq != 0, now_ms, random);
+	return cannot_tell(ship, s, last->seq != 0);
 }
 
 /* One step of the search between proof->low and proof->high. */
 static bool
 halve(struct pb_ship *ship, struct ship_stream *s,
-    const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
+    const struct pb_fingerprint *last)
 {
 	struct ship_proof *proof = &s->proof;
 	uint64_t ours = 0;
 
 	if (last->seq <= proof->low) {
 		proof->low = proof->at;
-		return next_half(ship, s, now_ms, random);
+		return next_half(ship, s);
 	}
 	switch (find(ship, s, last, &ours)) {
 	case SAME:
@@ -264,9 +257,9 @@ halve(struct pb_ship *ship, struct ship_stream *s,
 		proof->low = proof->at;
 		break;
 	case UNREAD:
-		return try_later(ship, s, now_ms, random);
+		return try_later(ship, s);
 	}
-	return next_half(ship, s, now_ms, random);
+	return next_half(ship, s);
 }
 
 /* The packet here at the number of theirs; or the next lower one: `*ours`. */
@@ -299,24 +292,22 @@ find(struct pb_ship *ship, struct ship_stream *s,
 
 /* From `high` on it is not the same. */
 static bool
-differs(struct pb_ship *ship, struct ship_stream *s, uint64_t high,
-    uint64_t now_ms, uint64_t random)
+differs(struct pb_ship *ship, struct ship_stream *s, uint64_t high)
 {
 	s->proof.high = high;
 	/* What was the same once is a good guess. */
 	if (s->sure.seq > s->proof.low && s->sure.seq < high)
 		return ask_at(s, s->sure.seq);
-	return next_half(ship, s, now_ms, random);
+	return next_half(ship, s);
 }
 
 static bool
-next_half(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
-    uint64_t random)
+next_half(struct pb_ship *ship, struct ship_stream *s)
 {
 	struct ship_proof *proof = &s->proof;
 
 	if (proof->high - proof->low <= 1 || proof->asked >= QUESTIONS_MAX)
-		return fork_behind(ship, s, proof->same, now_ms, random);
+		return fork_behind(ship, s, proof->same);
 	/* Just behind the guess it is, where the guess was right. */
 	if (s->sure.seq != 0 && proof->low == s->sure.seq &&
 	    proof->same == s->sure.seq)
@@ -335,7 +326,7 @@ ask_at(struct ship_stream *s, uint64_t at)
 
 static bool
 is_same(struct pb_ship *ship, struct ship_stream *s,
-    const struct pb_fingerprint *last, uint64_t now_ms, uint64_t random)
+    const struct pb_fingerprint *last)
 {
 	uint64_t passed;
 
@@ -344,14 +335,14 @@ is_same(struct pb_ship *ship, struct ship_stream *s,
 	s->sure = *last;
 	/* What it was told is missing was never here. */
 	if (ship_is_ahead(s, s->proof.number))
-		return fork_behind(ship, s, last->seq, now_ms, random);
+		return fork_behind(ship, s, last->seq);
 	if (!s->own || last->seq >= s->proof.number)
 		return true;
 	switch (look_passed(ship, s, last->seq, &passed)) {
 	case DIFFERENT:
-		return fork_behind(ship, s, passed, now_ms, random);
+		return fork_behind(ship, s, passed);
 	case UNREAD:
-		return try_later(ship, s, now_ms, random);
+		return try_later(ship, s);
 	default:
 		return true;
 	}
@@ -394,14 +385,12 @@ look_passed(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
 /* A receiver of before does not say which packet is its last one; nor one
  * that has none. */
 static bool
-cannot_tell(struct pb_ship *ship, struct ship_stream *s, bool news,
-    uint64_t now_ms, uint64_t random)
+cannot_tell(struct pb_ship *ship, struct ship_stream *s, bool news)
 {
 	uint64_t last = s->acked < s->end ? s->acked : s->end;
 
 	if (ship_is_ahead(s, s->proof.number))
-		return fork_behind(ship, s, last > s->base ? last : s->base,
-		    now_ms, random);
+		return fork_behind(ship, s, last > s->base ? last : s->base);
 	if (news && !s->told_blind)
 		ship_event(ship, PB_LOG_WARN, s->id, "no packet can be "
 		    "compared: going on behind number %" PRIu64 " without a "
@@ -411,17 +400,15 @@ cannot_tell(struct pb_ship *ship, struct ship_stream *s, bool news,
 }
 
 static bool
-try_later(struct pb_ship *ship, struct ship_stream *s, uint64_t now_ms,
-    uint64_t random)
+try_later(struct pb_ship *ship, struct ship_stream *s)
 {
 	ship_prove_again(s);
-	ship_trouble(ship, s, ship->last_error, now_ms, random);
+	ship_trouble(ship, s, ship->last_error);
 	return false;
 }
 
 static bool
-fork_behind(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
-    uint64_t now_ms, uint64_t random)
+fork_behind(struct pb_ship *ship, struct ship_stream *s, uint64_t last)
 {
 	struct pb_err err;
 	int rc = ship->source.fork(ship->source.arg, s->id, last, &err);
@@ -434,19 +421,18 @@ fork_behind(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
 	}
 	if (rc == 0)
 		/* No packet of ours there yet that could give it a name. */
-		await(ship, s, s->end + 1, now_ms);
+		await(ship, s, s->end + 1);
 	else if (rc == PB_ELIMIT)
 		ship_hold(ship, s, PB_CURSOR_REFUSED,
-		    now_ms + PB_REFUSED_MS_MAX, err.text);
+		    ship->now_ms + PB_REFUSED_MS_MAX, err.text);
 	else
-		ship_trouble(ship, s, err.text, now_ms, random);
+		ship_trouble(ship, s, err.text);
 	ship_prove_again(s);
 	return false;
 }
 
 static void
-await(struct pb_ship *ship, struct ship_stream *s, uint64_t end,
-    uint64_t now_ms)
+await(struct pb_ship *ship, struct ship_stream *s, uint64_t end)
 {
 	char line[PB_SHIP_TEXT_MAX];
 
@@ -454,7 +440,8 @@ await(struct pb_ship *ship, struct ship_stream *s, uint64_t end,
 	    "up to %" PRIu64 ": goes on when those from here reach %" PRIu64,
 	    s->proof.number, end);
 	ship_prove_again(s);
-	ship_hold(ship, s, PB_CURSOR_WAITING, now_ms + PB_RECHECK_MS, line);
+	ship_hold(ship, s, PB_CURSOR_WAITING, ship->now_ms + PB_RECHECK_MS,
+	    line);
 	wait_for(s, end);
 }
 

@@ -64,7 +64,7 @@ struct ship_stream {
 	bool		 late_held;	/* until late_ms, as it failed */
 	uint64_t	 late_ms;
 	unsigned	 late_fails;	/* since all of it had been sent */
-	uint64_t	 late_behind;	/* failed up to it; first what follows */
+	uint64_t	 late_behind;	/* failed up to it: last in line */
 	/* The waiting clock's time. */
 	uint64_t	 moved_ms;	/* last progress in its turn */
 	uint64_t	 told_ms;	/* when its waiting was last reported */
@@ -94,6 +94,7 @@ struct ship_request {
 
 struct pb_ship {
 	struct pb_ship_source source;
+	uint64_t	 now_ms, random;	/* of the call under way */
 	uint64_t	 retry_for_ms;	/* 0: for ever */
 	uint64_t	 window_max;	/* configured */
 	uint64_t	 window;	/* now */
@@ -149,15 +150,17 @@ void	ship_hold(struct pb_ship *ship, struct ship_stream *s,
 	    enum pb_cursor_state state, uint64_t retry_ms, const char *text);
 /* Count one more answer without progress: wait with jitter. */
 void	ship_trouble(struct pb_ship *ship, struct ship_stream *s,
-	    const char *text, uint64_t now_ms, uint64_t random);
+	    const char *text);
 /* Tried at once, not when its time comes; but where a start is needed. */
 void	ship_hurry(struct pb_ship *ship, struct ship_stream *s);
 /* Any other state than those two. */
 void	ship_release(struct pb_ship *ship, struct ship_stream *s,
 	    enum pb_cursor_state state);
 
+/* `first`, doubled so many times, at most `most`. */
+uint64_t ship_doubled_ms(uint64_t first, unsigned times, uint64_t most);
 /* Exponential in `attempts` (from 1 on) with full jitter, never 0. */
-uint64_t ship_backoff_ms(unsigned attempts, uint64_t random);
+uint64_t ship_backoff_ms(const struct pb_ship *ship, unsigned attempts);
 
 /* The most bytes of a request of this stream now. */
 size_t	ship_bytes_max(const struct pb_ship *ship,
@@ -172,7 +175,7 @@ void	ship_event(const struct pb_ship *ship, enum pb_log_level level,
 /* --- ship_dead.c -------------------------------------------------------- */
 
 /* Let the waiting clock follow; a leap is a process that was stopped. */
-void	ship_tick(struct pb_ship *ship, uint64_t now_ms);
+void	ship_tick(struct pb_ship *ship);
 /* How long the stream's numbers wait, and whether that was too long. */
 void	ship_watch(struct pb_ship *ship, struct ship_stream *s);
 void	ship_note(struct pb_ship *ship, struct ship_stream *s);
@@ -193,15 +196,14 @@ void	ship_condemn(struct pb_ship *ship, struct ship_stream *s,
 /* A request has ended: perhaps it was what a demotion waited for. */
 void	ship_landed(struct pb_ship *ship, struct ship_stream *s);
 /* Do a part of what is due: one call of `demote`. */
-void	ship_demote(struct pb_ship *ship, uint64_t now_ms);
+void	ship_demote(struct pb_ship *ship);
 
 /* --- ship_fork.c -------------------------------------------------------- */
 
 /* Is the receiver's last packet ours?  True: go on behind `*number`; else
  * there is more to ask, or the stream waits. */
 bool	ship_prove(struct pb_ship *ship, struct ship_stream *s,
-	    const struct pb_answer *answer, uint64_t *number, uint64_t now_ms,
-	    uint64_t random);
+	    const struct pb_answer *answer, uint64_t *number);
 /* What was learned so far counts no more. */
 void	ship_prove_again(struct ship_stream *s);
 /* Has it numbers that this store, which gives them, never gave? */
@@ -223,10 +225,11 @@ void	ship_late_acked(struct pb_ship *ship, struct ship_stream *s,
 void	ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
 	    const struct ship_request *r, const struct pb_ship_dead *dead);
 /* It failed, or was stopped on its way: what is fresh goes on without. */
-void	ship_late_failed(struct ship_stream *s, const struct ship_request *r,
-	    uint64_t now_ms);
+void	ship_late_failed(struct pb_ship *ship, struct ship_stream *s,
+	    const struct ship_request *r);
 /* Its time has come? */
-void	ship_late_revive(struct ship_stream *s, uint64_t now_ms);
+void	ship_late_revive(const struct pb_ship *ship,
+	    struct ship_stream *s);
 /* Say once that all were delivered, when they were. */
 void	ship_late_tell(struct pb_ship *ship);
 

@@ -131,27 +131,22 @@ ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
 }
 
 void
-ship_late_failed(struct ship_stream *s, const struct ship_request *r,
-    uint64_t now_ms)
+ship_late_failed(struct pb_ship *ship, struct ship_stream *s,
+    const struct ship_request *r)
 {
-	uint64_t wait = PB_LATE_MS_FIRST;
-
-	for (unsigned i = 0; i < s->late_fails && wait < PB_LATE_MS_MAX; i++)
-		wait *= 2;
-	if (wait > PB_LATE_MS_MAX)
-		wait = PB_LATE_MS_MAX;
+	s->late_ms = ship->now_ms + ship_doubled_ms(PB_LATE_MS_FIRST,
+	    s->late_fails, PB_LATE_MS_MAX);
 	if (s->late_fails < UINT16_MAX)
 		s->late_fails++;
 	s->late_held = true;
-	s->late_ms = now_ms + wait;
 	s->late_behind = r->last;
 	go_on(s, r);
 }
 
 void
-ship_late_revive(struct ship_stream *s, uint64_t now_ms)
+ship_late_revive(const struct pb_ship *ship, struct ship_stream *s)
 {
-	if (now_ms >= s->late_ms)
+	if (ship->now_ms >= s->late_ms)
 		s->late_held = false;
 }
 

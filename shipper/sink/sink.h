@@ -21,7 +21,7 @@
 struct pb_sink;
 
 struct pb_sink_request {
-	const struct pb_action *action;		/* its number, what it is about */
+	const struct pb_action *action;		/* its number, what it says */
 	const struct pb_stream_key *key;	/* as the upstream knows it */
 	uint16_t	linktype;
 	const struct pb_payload *payload;	/* PACKETS: until the end */

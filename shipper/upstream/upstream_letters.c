@@ -459,7 +459,8 @@ settle(const struct place *at, uint64_t first, uint64_t last,
 static bool
 spoiled(const struct pb_upstream *u, int rc)
 {
-	return (rc == PB_ENOENT && u->env.there(u->env.arg)) || rc == PB_EFORMAT || rc == PB_EDIGEST;
+	return rc == PB_EFORMAT || rc == PB_EDIGEST ||
+	    (rc == PB_ENOENT && u->env.there(u->env.arg));
 }
 
 static int
