@@ -54,6 +54,7 @@ static bool	store_is_there(void *);
 static const struct pb_stream_info *stream_of(void *, uint32_t);
 static int	remembered(void *, const char *, const struct pb_stream_key *,
 		    struct pb_cursor_row *);
+static void	found(void *, const void *, uint32_t);
 
 int
 pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
@@ -288,16 +289,17 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 static int
 open_index(struct pb_loop *loop, struct pb_err *err)
 {
-	struct pb_index *index;
-	int rc = pb_watch_open(loop->watch, &index, err);
+	struct pb_feed_opts opts = { .store = loop->store,
+	    .worker = loop->reader, .found = found, .arg = loop };
+	int rc = pb_watch_open(loop->watch, &loop->index, err);
 
 	if (rc == 0)
 		loop_say(loop, "the store has no index yet: waiting for "
 		    "pb-recorder");
 	if (rc <= 0)
 		return rc;
-	loop->index = index;
-	rc = pb_feed_create(&loop->feed, index, loop->conf->store.path, err);
+	opts.index = loop->index;
+	rc = pb_feed_create(&loop->feed, &opts, err);
 	for (size_t i = 0; rc == 0 && i < loop->conf->upstreams; i++)
 		rc = start_upstream(loop, &loop->conf->upstream[i], err);
 	if (rc < 0) {
@@ -343,6 +345,16 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
 	if (rc == 0)
 		loop->upstreams++;
 	return rc;
+}
+
+static void
+found(void *arg, const void *owner, uint32_t id)
+{
+	struct pb_loop *loop = arg;
+
+	for (size_t i = 0; i < loop->upstreams; i++)
+		if (loop->upstream[i] == owner)
+			pb_upstream_looked(loop->upstream[i], id);
 }
 
 static const struct pb_stream_info *

@@ -51,6 +51,7 @@ static bool	wants(const struct ship_stream *);
 static uint64_t	lower(uint64_t, uint64_t);
 static int	insert(struct pb_ship *, unsigned, struct ship_stream *,
 		    struct pb_err *);
+static void	set_looking(struct pb_ship *, struct ship_stream *, bool);
 
 int
 pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
@@ -171,6 +172,22 @@ pb_ship_hurry(struct pb_ship *ship)
 	ship->retry_ms = 0;
 	for (unsigned i = 0; i < ship->streams; i++)
 		ship_hurry(ship, ship->stream[i]);
+}
+
+void
+pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
+    uint64_t random)
+{
+	unsigned at;
+	struct ship_stream *s = ship_find(ship, id, &at);
+
+	if (s == NULL)
+		return;
+	ship->now_ms = now_ms;
+	ship->random = random;
+	set_looking(ship, s, false);
+	ship_asked_again(ship, s);
+	ship_enqueue(ship, s);
 }
 
 bool
@@ -425,20 +442,30 @@ plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 	struct pb_err err;
 
 	/* Little room is not worth a look: it would cut or not fit. */
-	if (!ship_room(ship, bytes_max / 4))
+	if (!ship_room(ship, bytes_max / 4) ||
+	    (ship->looking >= PB_SHIP_LOOKS_MAX && !s->looking))
 		return SHIP_FULL;
 	if (ship->source.look(ship->source.arg, s->id, s->sent + 1, &s->mark,
 	    bytes_max, piece, &err) < 0) {
+		set_looking(ship, s, false);
 		ship_trouble(ship, s, err.text);
 		return SHIP_NOTHING;
 	}
+	set_looking(ship, s, piece->kind == PB_PIECE_SOON);
 	if (piece->kind == PB_PIECE_PACKETS)
 		return plan_packets(ship, s, out);
-	if (piece->kind == PB_PIECE_NONE)
+	if (piece->kind == PB_PIECE_NONE || piece->kind == PB_PIECE_SOON)
 		return SHIP_NOTHING;
 	/* A gap follows what is acked: nothing before it is under way. */
 	out->kind = PB_ACTION_GAP;
 	return s->flights > 0 ? SHIP_NOTHING : SHIP_ACT;
+}
+
+static void
+set_looking(struct pb_ship *ship, struct ship_stream *s, bool looking)
+{
+	ship->looking += (looking ? 1u : 0u) - (s->looking ? 1u : 0u);
+	s->looking = looking;
 }
 
 static enum ship_plan
@@ -527,6 +554,7 @@ revive(struct pb_ship *ship)
 	for (unsigned i = 0; i < ship->streams; i++) {
 		struct ship_stream *s = ship->stream[i];
 
+		set_looking(ship, s, false);
 		ship_watch(ship, s);
 		ship_late_revive(ship, s);
 		if (s->state == PB_CURSOR_WAITING ||
@@ -552,7 +580,7 @@ revive(struct pb_ship *ship)
 static bool
 wants(const struct ship_stream *s)
 {
-	if (s->asking || s->dead.reason == PB_DEAD_MALFORMED)
+	if (s->asking || s->held || s->dead.reason == PB_DEAD_MALFORMED)
 		return false;
 	if (s->state == PB_CURSOR_UNKNOWN)
 		return s->flights == 0;

@@ -95,6 +95,7 @@ enum pb_piece_kind {
 	PB_PIECE_NONE,		/* nothing there, now */
 	PB_PIECE_PACKETS,
 	PB_PIECE_GAP,
+	PB_PIECE_SOON,		/* not known yet: pb_ship_looked() */
 };
 
 /* What comes at a number: whole blocks of one segment, or a gap. */
@@ -133,11 +134,17 @@ struct pb_ship_dead {
 	const char	*text;		/* what went wrong last; borrowed */
 };
 
+/* Streams of an upstream that are looked at, in their turn, at a time. */
+#define PB_SHIP_LOOKS_MAX	4u
+/* An answer that is not known yet: pb_ship_looked() says when. */
+#define PB_SHIP_SOON		2
+
 struct pb_ship_source {
 	/*
 	 * What stands at number `from` of `stream`, at most `bytes_max`
 	 * bytes with the file's header, but one block at least.  `mark`
-	 * saves the search where its seq is `from`.
+	 * saves the search where its seq is `from`; NULL: the bytes are
+	 * not asked for, and it is never PB_PIECE_SOON.
 	 */
 	int	(*look)(void *arg, uint32_t stream, uint64_t from,
 		    const struct pb_mark *mark, size_t bytes_max,
@@ -167,14 +174,15 @@ struct pb_ship_source {
 	int	(*refuse)(void *arg, uint32_t stream,
 		    const struct pb_ship_dead *dead, struct pb_err *err);
 	/* The packet with the highest number <= `at` that is here and can
-	 * be read: 1, 0 where there is none, or an error.  May read it. */
+	 * be read: 1, 0 where there is none, PB_SHIP_SOON, or an error. */
 	int	(*below)(void *arg, uint32_t stream, uint64_t at,
 		    struct pb_fingerprint *out, struct pb_err *err);
 	/*
 	 * The receiver has other packets under the numbers past `last`:
 	 * from there on ours are another stream to it, which is named,
 	 * durably, and given to pb_ship_stream().  1; 0 where no packet is
-	 * past `last` yet; PB_ELIMIT after too many; or an error.
+	 * past `last` yet; PB_SHIP_SOON; PB_ELIMIT after too many; or an
+	 * error.
 	 */
 	int	(*fork)(void *arg, uint32_t stream, uint64_t last,
 		    struct pb_err *err);
@@ -242,6 +250,10 @@ uint64_t pb_ship_handed(const struct pb_ship *ship, uint32_t id);
  * may as well be sent.
  */
 bool	pb_ship_takes(const struct pb_ship *ship, uint32_t id, uint64_t last);
+
+/* What was not known yet of the stream is known now. */
+void	pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
+	    uint64_t random);
 
 /* Someone asks for another try: nothing waits for its time any more. */
 void	pb_ship_hurry(struct pb_ship *ship);

@@ -347,6 +347,19 @@ asked(struct pb_ship *ship, struct ship_stream *s,
 	ship_late_again(s);
 }
 
+void
+ship_asked_again(struct pb_ship *ship, struct ship_stream *s)
+{
+	struct pb_answer answer = { .acked = s->held_acked,
+	    .last = s->held_last };
+	struct ship_request r = { .at = s->proof.at };
+
+	if (!s->held)
+		return;
+	s->held = false;
+	asked(ship, s, &r, &answer);
+}
+
 static void
 acked(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r, const struct pb_answer *answer)

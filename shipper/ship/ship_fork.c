@@ -36,6 +36,7 @@ enum finding {
 	ELSEWHERE,		/* only a lower one is here */
 	NOTHING,		/* nothing up to it is here that can be read */
 	UNREAD,			/* not now: tried again */
+	SOON,			/* it is looked for */
 };
 
 static bool	first_answer(struct pb_ship *, struct ship_stream *,
@@ -62,6 +63,7 @@ static bool	try_later(struct pb_ship *, struct ship_stream *);
 static bool	fork_behind(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	await(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	wait_for(struct ship_stream *, uint64_t);
+static bool	hold_answer(struct ship_stream *);
 
 void
 pb_ship_part(struct pb_ship *ship, uint32_t id, uint64_t base, bool closed)
@@ -82,7 +84,7 @@ bool
 ship_prove(struct pb_ship *ship, struct ship_stream *s,
     const struct pb_answer *answer, uint64_t *number)
 {
-	struct ship_proof *proof = &s->proof;
+	struct ship_proof *proof = &s->proof, before = *proof;
 	const struct pb_fingerprint *last = &answer->last;
 	bool go_on;
 
@@ -104,6 +106,11 @@ ship_prove(struct pb_ship *ship, struct ship_stream *s,
 		go_on = first_answer(ship, s, last);
 	else
 		go_on = compare(ship, s, last);
+	if (s->held) {
+		*proof = before;
+		s->held_acked = answer->acked;
+		s->held_last = *last;
+	}
 	if (!go_on)
 		return false;
 	memset(proof, 0, sizeof(*proof));
@@ -115,6 +122,7 @@ void
 ship_prove_again(struct ship_stream *s)
 {
 	memset(&s->proof, 0, sizeof(s->proof));
+	s->held = false;
 }
 
 bool
@@ -183,8 +191,16 @@ closed_answer(struct pb_ship *ship, struct ship_stream *s,
 		return true;
 	if (s->proof.at == 0)
 		return ask_at(s, s->end);
-	if (last->seq > s->end || find(ship, s, last, &ours) != DIFFERENT)
+	if (last->seq > s->end)
 		return true;
+	switch (find(ship, s, last, &ours)) {
+	case DIFFERENT:
+		break;
+	case SOON:
+		return hold_answer(s);
+	default:
+		return true;
+	}
 	snprintf(line, sizeof(line), "it has other packets than this store, "
 	    "below %" PRIu64 " too, where it went under another epoch: is it "
 	    "another upstream under the same name?", s->end);
@@ -223,6 +239,8 @@ compare(struct pb_ship *ship, struct ship_stream *s,
 		break;
 	case UNREAD:
 		return try_later(ship, s);
+	case SOON:
+		return hold_answer(s);
 	}
 	return cannot_tell(ship, s, last->seq != 0);
 }
@@ -258,6 +276,8 @@ halve(struct pb_ship *ship, struct ship_stream *s,
 		break;
 	case UNREAD:
 		return try_later(ship, s);
+	case SOON:
+		return hold_answer(s);
 	}
 	return next_half(ship, s);
 }
@@ -274,6 +294,8 @@ find(struct pb_ship *ship, struct ship_stream *s,
 	if (theirs->seq != 0)
 		rc = ship->source.below(ship->source.arg, s->id, theirs->seq,
 		    &found, &err);
+	if (rc == PB_SHIP_SOON)
+		return SOON;
 	if (rc == PB_ESYS || rc == PB_ENOMEM) {
 		snprintf(ship->last_error, sizeof(ship->last_error), "%.200s",
 		    err.text);
@@ -357,7 +379,6 @@ static enum finding
 look_passed(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
     uint64_t *passed)
 {
-	struct pb_mark none = { .seq = 0 };
 	struct pb_piece piece;
 	struct pb_err err;
 
@@ -366,7 +387,7 @@ look_passed(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
 		*passed = s->base;
 	last = *passed;
 	for (unsigned i = 0; i < LOOKS_MAX && last < s->proof.number; i++) {
-		if (ship->source.look(ship->source.arg, s->id, last + 1, &none,
+		if (ship->source.look(ship->source.arg, s->id, last + 1, NULL,
 		    PB_SHIP_FIRST_BYTES, &piece, &err) < 0) {
 			snprintf(ship->last_error, sizeof(ship->last_error),
 			    "%.200s", err.text);
@@ -399,6 +420,14 @@ cannot_tell(struct pb_ship *ship, struct ship_stream *s, bool news)
 	return true;
 }
 
+/* It is understood when what it is to be compared with is known. */
+static bool
+hold_answer(struct ship_stream *s)
+{
+	s->held = true;
+	return false;
+}
+
 static bool
 try_later(struct pb_ship *ship, struct ship_stream *s)
 {
@@ -419,6 +448,8 @@ fork_behind(struct pb_ship *ship, struct ship_stream *s, uint64_t last)
 		s->changed = true;
 		return true;
 	}
+	if (rc == PB_SHIP_SOON)
+		return hold_answer(s);
 	if (rc == 0)
 		/* No packet of ours there yet that could give it a name. */
 		await(ship, s, s->end + 1);

@@ -34,6 +34,7 @@ struct ship_stream {
 	bool		 unproven;	/* what came past await_end */
 	bool		 told_blind;	/* that nothing could be compared */
 	bool		 asking;	/* a question is under way */
+	bool		 looking;	/* for what is next in its turn */
 	bool		 changed;	/* since pb_ship_cursors() */
 	bool		 known;		/* it has answered since the start */
 	bool		 dying;		/* it stands in pb_ship.dying */
@@ -48,6 +49,10 @@ struct ship_stream {
 	uint64_t	 await_end;	/* and was here; await 0: no */
 	struct pb_fingerprint sure;	/* the same there and here */
 	struct ship_proof proof;
+	/* An answer that is not understood before something is known. */
+	bool		 held;
+	uint64_t	 held_acked;
+	struct pb_fingerprint held_last;
 	uint64_t	 end;		/* durable here */
 	uint64_t	 acked;		/* the receiver's number */
 	uint64_t	 sent;		/* highest number handed out */
@@ -112,6 +117,7 @@ struct pb_ship {
 	uint64_t	 flight_bytes;
 	uint64_t	 sent_bytes, acked_bytes, acked_packets;
 	unsigned	 refused;
+	unsigned	 looking;	/* streams that are */
 	char		 last_error[PB_SHIP_TEXT_MAX];
 	/* The waiting clock: milliseconds of trying since the start. */
 	uint64_t	 clock_ms;
@@ -198,10 +204,15 @@ void	ship_landed(struct pb_ship *ship, struct ship_stream *s);
 /* Do a part of what is due: one call of `demote`. */
 void	ship_demote(struct pb_ship *ship);
 
+/* --- ship_answer.c ------------------------------------------------------ */
+
+/* The answer that was held is looked at again. */
+void	ship_asked_again(struct pb_ship *ship, struct ship_stream *s);
+
 /* --- ship_fork.c -------------------------------------------------------- */
 
 /* Is the receiver's last packet ours?  True: go on behind `*number`; else
- * there is more to ask, or the stream waits. */
+ * there is more to ask, the stream waits, or the answer is held. */
 bool	ship_prove(struct pb_ship *ship, struct ship_stream *s,
 	    const struct pb_answer *answer, uint64_t *number);
 /* What was learned so far counts no more. */

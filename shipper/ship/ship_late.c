@@ -201,6 +201,8 @@ look(struct pb_ship *ship, struct ship_stream *s, struct pb_piece *piece)
 	}
 	if (piece->kind == PB_PIECE_PACKETS)
 		return true;
+	if (piece->kind == PB_PIECE_SOON)
+		return false;
 	if (piece->last >= s->late_from && piece->last < s->acked) {
 		s->late_from = piece->last + 1;
 		return true;

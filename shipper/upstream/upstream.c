@@ -74,6 +74,7 @@ pb_upstream_destroy(struct pb_upstream *u)
 	if (u == NULL)
 		return;
 	pb_sink_destroy(u->sink);
+	pb_feed_cancel(u->env.feed, u);
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		pb_worker_cancel(u->env.worker, &u->slot[i].job);
 		pb_payload_finish(&u->slot[i].payload);
@@ -101,6 +102,12 @@ pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 		if (rc < 0)
 			unsent(&u->slot[action.request], rc, err.text);
 	}
+}
+
+void
+pb_upstream_looked(struct pb_upstream *u, uint32_t id)
+{
+	pb_ship_looked(u->ship, id, pb_clock_mono_ms(), pb_random64());
 }
 
 void

@@ -23,7 +23,7 @@ struct pb_upstream;
 /* What all upstreams share; borrowed until destroy. */
 struct pb_upstream_env {
 	const char	*store;
-	struct pb_feed	*feed;
+	struct pb_feed	*feed;		/* upstreams are its owners */
 	struct pb_worker *worker;	/* makes payloads */
 	struct pb_index	*index;
 	struct pb_letters *letters;
@@ -58,6 +58,9 @@ int	pb_upstream_stream(struct pb_upstream *upstream,
 
 /* Start what can be started. */
 void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
+
+/* What it wanted of the feed (whose `found` calls this) is known. */
+void	pb_upstream_looked(struct pb_upstream *upstream, uint32_t id);
 
 /* Try again at once what waits for its time. */
 void	pb_upstream_hurry(struct pb_upstream *upstream);

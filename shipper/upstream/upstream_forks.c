@@ -81,8 +81,8 @@ upstream_below(void *arg, uint32_t id, uint64_t at,
 	struct upstream_part part;
 	int rc = upstream_part(u, id, &part, err);
 
-	return rc < 0 ? rc : pb_feed_below(u->env.feed, part.stream, at, out,
-	    err);
+	return rc < 0 ? rc : pb_feed_packet(u->env.feed, part.stream, at,
+	    true, &(struct pb_feed_want){ .owner = u, .id = id }, out, err);
 }
 
 /*
@@ -99,9 +99,10 @@ upstream_fork(void *arg, uint32_t id, uint64_t last, struct pb_err *err)
 	int rc = upstream_part(u, id, &part, err);
 
 	if (rc == 0)
-		rc = pb_feed_above(u->env.feed, part.stream, last + 1, &first,
+		rc = pb_feed_packet(u->env.feed, part.stream, last + 1, false,
+		    &(struct pb_feed_want){ .owner = u, .id = id }, &first,
 		    err);
-	if (rc <= 0)
+	if (rc != 1)
 		return rc;
 	/* What was named here before, and not taken, is named again. */
 	forks = *upstream_forks(u, part.stream->id);

@@ -20,8 +20,7 @@ struct place {			/* what the calls below are about */
 	struct pb_upstream *u;
 	struct upstream_part part;
 	const struct pb_stream_info *stream;
-	const struct pb_mark *mark;
-	size_t		 bytes_max;
+	struct pb_feed_want want;
 };
 
 static int	find_stream(struct place *, struct pb_upstream *, uint32_t,
@@ -59,7 +58,8 @@ upstream_look(void *arg, uint32_t id, uint64_t from,
     const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
     struct pb_err *err)
 {
-	struct place at = { .mark = mark, .bytes_max = bytes_max };
+	struct place at = { .want = { .owner = arg, .id = id, .mark = mark,
+	    .bytes_max = bytes_max } };
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -84,7 +84,8 @@ upstream_late(void *arg, uint32_t id, uint64_t acked, uint64_t from,
     const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
     struct pb_err *err)
 {
-	struct place at = { .mark = mark, .bytes_max = bytes_max };
+	struct place at = { .want = { .owner = arg, .id = id, .late = true,
+	    .mark = mark, .bytes_max = bytes_max } };
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -326,7 +327,8 @@ late_part(const struct place *at, uint64_t acked, uint64_t from,
 			rc = pb_letters_told(at->u->env.letters,
 			    at->u->conf.name, &at->stream->key, acked, err);
 		told |= letter.state == PB_LETTER_GONE;
-		if (rc < 0 || out->kind == PB_PIECE_PACKETS)
+		if (rc < 0 || out->kind == PB_PIECE_PACKETS ||
+		    out->kind == PB_PIECE_SOON)
 			return rc;
 		rc = 0;
 		/* The store lost again what had come late. */
@@ -356,7 +358,7 @@ look_part(const struct place *at, uint64_t from, struct pb_piece *out,
 		to = letter.first - 1;
 	if (rc == 0 || letter.first > from)
 		return pb_feed_look(at->u->env.feed, at->stream, from, to,
-		    at->mark, at->bytes_max, out, err);
+		    &at->want, out, err);
 	switch (letter.state) {
 	case PB_LETTER_REQUEUED:
 		rc = look_requeued(at, &letter, from, out, err);
@@ -405,7 +407,7 @@ look_requeued(const struct place *at, const struct pb_letter *letter,
 	int rc;
 
 	rc = pb_feed_letter(at->u->env.feed, &at->stream->key, letter, from,
-	    at->mark, at->bytes_max, out, err);
+	    &at->want, out, err);
 	if (rc == 0) {
 		out->letter = out->settles = true;
 		return 0;
@@ -425,7 +427,7 @@ look_late(const struct place *at, const struct pb_letter *letter,
     uint64_t from, struct pb_piece *out, struct pb_err *err)
 {
 	int rc = pb_feed_look(at->u->env.feed, at->stream, from, letter->last,
-	    at->mark, at->bytes_max, out, err);
+	    &at->want, out, err);
 
 	out->settles = rc == 0 && out->kind == PB_PIECE_PACKETS;
 	return rc;

@@ -105,7 +105,7 @@ world_look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
 	}
 	if (s->gap_first > from && last >= s->gap_first)
 		last = s->gap_first - 1;
-	if (from != extent_first && (mark->seq != from ||
+	if (mark != NULL && from != extent_first && (mark->seq != from ||
 	    mark->offset != world_offset(s, from)))
 		s->walks++;
 	fit = bytes_max > HEADER_BYTES ?

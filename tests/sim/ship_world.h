@@ -74,6 +74,8 @@ struct world_stream {
 	uint32_t	packet_bytes;	/* of this stream */
 	bool		broken;		/* look fails */
 	unsigned	looks, walks;	/* without a mark that helped */
+	uint64_t	look_due_ms;	/* something is looked for; 0: no */
+	bool		look_known;
 	unsigned	demotes, lates;
 	/* From fork_last + 1 on it goes as the stream `fork`, if not 0. */
 	uint32_t	fork;
@@ -118,6 +120,7 @@ struct world {
 	uint64_t	largest_body;
 	unsigned	actions, warnings, events;
 	bool		cannot_demote, cannot_fork;
+	uint64_t	look_ms;	/* until something is known; 0: none */
 	unsigned	demotes;
 	uint64_t	demote_max;	/* numbers done by one call */
 	unsigned	crowded;	/* questions and gaps not alone */
@@ -149,6 +152,74 @@ world_end(const struct world_stream *s)
 #include "tests/sim/ship_letters.h"
 #include "tests/sim/ship_branches.h"
 
+/* --- what is not known at once ------------------------------------------ */
+
+static inline bool
+world_knows(struct world *w, uint32_t id)
+{
+	struct world_stream *s = &w->stream[id];
+
+	if (w->look_ms == 0 || s->look_known) {
+		s->look_known = false;
+		return true;
+	}
+	if (s->look_due_ms == 0)
+		s->look_due_ms = w->now_ms + w->look_ms;
+	return false;
+}
+
+static inline int
+world_look_soon(void *arg, uint32_t id, uint64_t from,
+    const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
+    struct pb_err *err)
+{
+	if (mark == NULL || world_knows(arg, id))
+		return world_look(arg, id, from, mark, bytes_max, out, err);
+	*out = (struct pb_piece){ .kind = PB_PIECE_SOON };
+	return 0;
+}
+
+static inline int
+world_late_soon(void *arg, uint32_t id, uint64_t acked, uint64_t from,
+    const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
+    struct pb_err *err)
+{
+	if (world_knows(arg, id))
+		return world_late(arg, id, acked, from, mark, bytes_max, out,
+		    err);
+	*out = (struct pb_piece){ .kind = PB_PIECE_SOON };
+	return 0;
+}
+
+static inline int
+world_below_soon(void *arg, uint32_t id, uint64_t at,
+    struct pb_fingerprint *out, struct pb_err *err)
+{
+	return world_knows(arg, id) ? world_below(arg, id, at, out, err) :
+	    PB_SHIP_SOON;
+}
+
+/* Those whose time has come; when the next one's does. */
+static inline uint64_t
+world_find(struct world *w)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (uint32_t id = 1; id <= w->streams; id++) {
+		struct world_stream *s = &w->stream[id];
+
+		if (s->look_due_ms != 0 && s->look_due_ms <= w->now_ms) {
+			s->look_due_ms = 0;
+			s->look_known = true;
+			pb_ship_looked(w->ship, id, w->now_ms,
+			    world_random(w));
+		}
+		if (s->look_due_ms != 0 && s->look_due_ms < next)
+			next = s->look_due_ms;
+	}
+	return next;
+}
+
 static inline void
 world_event(void *arg, enum pb_log_level level, uint32_t stream,
     const char *text)
@@ -165,9 +236,9 @@ world_event(void *arg, enum pb_log_level level, uint32_t stream,
 static inline void
 world_start(struct world *w)
 {
-	struct pb_ship_source source = { .look = world_look,
-	    .late = world_late, .demote = world_demote, .sent = world_sent,
-	    .refuse = world_refuse, .below = world_below,
+	struct pb_ship_source source = { .look = world_look_soon,
+	    .late = world_late_soon, .demote = world_demote, .sent = world_sent,
+	    .refuse = world_refuse, .below = world_below_soon,
 	    .fork = world_fork, .event = world_event, .arg = w };
 
 	if (pb_ship_create(&w->ship, &w->opts, &source, NULL) < 0)
@@ -242,6 +313,8 @@ world_restart(struct world *w)
 	for (uint32_t id = 1; id <= w->streams; id++) {
 		struct world_stream *s = &w->stream[id];
 
+		s->look_due_ms = 0;
+		s->look_known = false;
 		if (pb_ship_stream(w->ship, id, s->own, world_end(s), NULL) < 0)
 			abort();
 		pb_ship_part(w->ship, id, s->base, s->fork != 0);
@@ -472,13 +545,18 @@ world_before(const struct flight *a, const struct flight *b)
 static inline void
 world_run(struct world *w, uint64_t ms)
 {
-	uint64_t end = w->now_ms + ms, next;
+	uint64_t end = w->now_ms + ms, next, found;
 
 	for (;;) {
 		struct flight *due = NULL;
 
+		found = world_find(w);
 		world_act(w);
+		if (w->look_ms != 0)
+			found = world_find(w);
 		next = pb_ship_wake_ms(w->ship);
+		if (found < next)
+			next = found;
 		for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
 			if (w->flight[i].used && (due == NULL ||
 			    world_before(&w->flight[i], due)))

@@ -68,6 +68,7 @@ misbehave_all(struct world *w)
 		else
 			w->stream[id].at.manner = w->stream[1].at.manner;
 	w->cannot_demote = any(w, 8) == 0;
+	w->look_ms = any(w, 2) == 0 ? any(w, 40) : 0;
 }
 
 static void

@@ -14,9 +14,8 @@
 #include "base/sys.h"
 #include "pcapng/scan.h"
 #include "recorder/store/index/index_write.h"
-#include "shipper/feed/feed.h"
 #include "shipper/state/recorded.h"
-#include "tests/unit/store_fixture.h"
+#include "tests/unit/feed_fixture.h"
 
 #define PACKET	100u		/* bytes of most packets here */
 #define BLOCK	(pb_epb_bytes(PACKET, PB_OPTION_BYTES(8)))
@@ -26,21 +25,21 @@ static const struct pb_mark no_mark;
 
 struct bench {
 	struct fixture f;
-	struct pb_feed *feed;
+	struct feed_fixture feed;
 };
 
 static void
 bench_init(struct bench *b)
 {
 	fixture_init(&b->f, __LINE__);
-	assert_int_equal(pb_feed_create(&b->feed,
-	    pb_store_index(b->f.store), b->f.dir, NULL), 0);
+	memset(&b->feed, 0, sizeof(b->feed));
+	feed_start(&b->feed, &b->f);
 }
 
 static void
 bench_finish(struct bench *b)
 {
-	pb_feed_destroy(b->feed);
+	feed_stop(&b->feed);
 	fixture_finish(&b->f);
 }
 
@@ -51,7 +50,7 @@ look_rc(struct bench *b, uint64_t from, const struct pb_mark *mark,
 	struct pb_stream_info row;
 
 	fixture_stream_row(&b->f, &row);
-	return pb_feed_look(b->feed, &row, from, UINT64_MAX, mark, bytes_max,
+	return feed_look(&b->feed, &row, from, UINT64_MAX, mark, bytes_max,
 	    piece, err);
 }
 
@@ -465,18 +464,18 @@ a_piece_ends_where_it_is_told_to(void **state)
 	fixture_write(&b.f, 1, 50, PACKET);
 	gap(&b, 51, 80, PB_GAP_EXPIRED);
 	fixture_stream_row(&b.f, &row);
-	assert_int_equal(pb_feed_look(b.feed, &row, 11, 20, &no_mark, ANY, &p,
+	assert_int_equal(feed_look(&b.feed, &row, 11, 20, &no_mark, ANY, &p,
 	    &err), 0);
 	assert_int_equal(p.kind, PB_PIECE_PACKETS);
 	assert_int_equal(p.first, 11);
 	assert_int_equal(p.last, 20);
 	assert_true(p.complete);
 	assert_body(&b, &p);
-	assert_int_equal(pb_feed_look(b.feed, &row, 51, 60, &no_mark, ANY, &p,
+	assert_int_equal(feed_look(&b.feed, &row, 51, 60, &no_mark, ANY, &p,
 	    &err), 0);
 	assert_int_equal(p.kind, PB_PIECE_GAP);
 	assert_int_equal(p.last, 60);
-	assert_int_equal(pb_feed_look(b.feed, &row, 21, 20, &no_mark, ANY, &p,
+	assert_int_equal(feed_look(&b.feed, &row, 21, 20, &no_mark, ANY, &p,
 	    &err), 0);
 	assert_int_equal(p.kind, PB_PIECE_NONE);
 	bench_finish(&b);
@@ -523,7 +522,7 @@ letter_piece(struct bench *b, const struct pb_letter *letter, uint64_t from,
 	struct pb_piece piece;
 	struct pb_err err = { .code = 0 };
 
-	if (pb_feed_letter(b->feed, &b->f.key, letter, from, mark, bytes_max,
+	if (feed_letter(&b->feed, &b->f.key, letter, from, mark, bytes_max,
 	    &piece, &err) < 0)
 		fail_msg("%s", err.text);
 	return piece;
@@ -600,9 +599,8 @@ a_large_letter_comes_in_pieces_within_the_bound(void **state)
 		from = p.last + 1;
 	}
 	/* A feed that remembers nothing searches the file. */
-	pb_feed_destroy(b.feed);
-	assert_int_equal(pb_feed_create(&b.feed, pb_store_index(b.f.store),
-	    b.f.dir, NULL), 0);
+	feed_stop(&b.feed);
+	feed_start(&b.feed, &b.f);
 	p = letter_piece(&b, &letter, last - 7, &no_mark, bound);
 	assert_int_equal(p.last, last);
 	assert_body(&b, &p);
@@ -665,7 +663,7 @@ a_damaged_letter_is_an_error_that_names_the_number(void **state)
 	p = letter_piece(&b, &letter, 31, &no_mark, ANY);
 	assert_int_equal(p.last, 40);
 	assert_body(&b, &p);
-	assert_int_equal(pb_feed_letter(b.feed, &b.f.key, &letter, 41,
+	assert_int_equal(feed_letter(&b.feed, &b.f.key, &letter, 41,
 	    &no_mark, ANY, &p, &err), PB_EFORMAT);
 	assert_non_null(strstr(err.text, "no whole packet 41"));
 	bench_finish(&b);

@@ -9,29 +9,28 @@
 
 #include <fcntl.h>
 
-#include "shipper/feed/feed.h"
-#include "tests/unit/store_fixture.h"
+#include "tests/unit/feed_fixture.h"
 
 #define PACKET	100u		/* bytes of packets here */
 #define BLOCK	(pb_epb_bytes(PACKET, PB_OPTION_BYTES(8)))
 
 struct bench {
 	struct fixture f;
-	struct pb_feed *feed;
+	struct feed_fixture feed;
 };
 
 static void
 bench_init(struct bench *b)
 {
 	fixture_init(&b->f, __LINE__);
-	assert_int_equal(pb_feed_create(&b->feed,
-	    pb_store_index(b->f.store), b->f.dir, NULL), 0);
+	memset(&b->feed, 0, sizeof(b->feed));
+	feed_start(&b->feed, &b->f);
 }
 
 static void
 bench_finish(struct bench *b)
 {
-	pb_feed_destroy(b->feed);
+	feed_stop(&b->feed);
 	fixture_finish(&b->f);
 }
 
@@ -44,7 +43,7 @@ look(struct bench *b, size_t bytes_max, struct pb_piece *out,
 	struct pb_stream_info row;
 
 	fixture_stream_row(&b->f, &row);
-	return pb_feed_look(b->feed, &row, 1, UINT64_MAX, &no_mark, bytes_max,
+	return feed_look(&b->feed, &row, 1, UINT64_MAX, &no_mark, bytes_max,
 	    out, err);
 }
 

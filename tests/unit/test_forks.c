@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
+
 #include <string.h>
 #include <xxhash.h>
 
@@ -122,6 +124,15 @@ an_epoch_is_a_function_of_what_both_have(void **state)
 
 /* --- on the wire -------------------------------------------------------- */
 
+static void
+found(void *arg, const void *owner, uint32_t id)
+{
+	struct bench *b = arg;
+
+	assert_ptr_equal(owner, b->upstream);
+	pb_upstream_looked(b->upstream, id);
+}
+
 static const struct pb_stream_info *
 stream_of(void *arg, uint32_t id)
 {
@@ -176,13 +187,16 @@ upstream_start(struct bench *b)
 	static struct pb_conf_upstream conf;
 	struct pb_sink_opts sink_opts = { .conf = &conf, .sender = 0xab };
 	struct pb_upstream_env env;
+	struct pb_feed_opts feed_opts;
 	struct pb_sink *sink;
 
 	b->server = server_start(NULL, b->line, b->lines);
 	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
-	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
-	    b->f.dir, NULL), 0);
 	assert_int_equal(pb_worker_create(&b->worker, "bodies", NULL), 0);
+	feed_opts = (struct pb_feed_opts){ .store = b->f.dir,
+	    .index = pb_store_index(b->f.store), .worker = b->worker,
+	    .found = found, .arg = b };
+	assert_int_equal(pb_feed_create(&b->feed, &feed_opts, NULL), 0);
 	assert_int_equal(pb_letters_open(&b->letters, b->state, b->f.dir,
 	    NULL), 0);
 	memset(&conf, 0, sizeof(conf));
@@ -208,9 +222,9 @@ static void
 upstream_stop(struct bench *b)
 {
 	pb_upstream_destroy(b->upstream);
-	pb_worker_destroy(b->worker);
 	pb_letters_close(b->letters);
 	pb_feed_destroy(b->feed);
+	pb_worker_destroy(b->worker);
 	pb_http_destroy(b->http);
 	server_stop(b->server);
 }
@@ -232,6 +246,22 @@ turn(struct bench *b, unsigned requests)
 	} while ((seen < requests || pb_upstream_flights(b->upstream) > 0) &&
 	    pb_clock_mono_ms() < end);
 	assert_int_equal(seen, requests);
+}
+
+/* Its first packet is looked for. */
+static int
+fork_behind(struct bench *b, uint32_t id, uint64_t last, struct pb_err *err)
+{
+	struct pollfd fd = { .fd = pb_worker_fd(b->worker),
+	    .events = POLLIN };
+	int rc;
+
+	while ((rc = upstream_fork(b->upstream, id, last, err)) ==
+	    PB_SHIP_SOON) {
+		assert_int_equal(poll(&fd, 1, GIVE_UP_MS), 1);
+		pb_worker_collect(b->worker);
+	}
+	return rc;
 }
 
 static void
@@ -321,7 +351,7 @@ a_fork_that_cannot_be_taken_is_named_once(void **state)
 	    NULL) >= 0; id++)
 		;
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(upstream_fork(b.upstream, b.row.id, 4, &err),
+		assert_int_equal(fork_behind(&b, b.row.id, 4, &err),
 		    PB_ELIMIT);
 	assert_int_equal(upstream_forks(b.upstream, b.row.id)->count, 1);
 	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
@@ -330,7 +360,7 @@ a_fork_that_cannot_be_taken_is_named_once(void **state)
 	upstream_stop(&b);
 	upstream_start(&b);
 	assert_int_equal(upstream_forks(b.upstream, b.row.id)->count, 1);
-	assert_int_equal(upstream_fork(b.upstream, PB_PART_ID(b.row.id, 1u),
+	assert_int_equal(fork_behind(&b, PB_PART_ID(b.row.id, 1u),
 	    7, &err), 1);
 	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
 	    NULL), 0);
@@ -363,11 +393,11 @@ a_fork_has_the_epoch_that_another_upstream_knows(void **state)
 	    NULL), 0);
 	b.f.key.epoch--;
 	upstream_start(&b);
-	assert_int_equal(upstream_fork(b.upstream, b.row.id, 2, &err), 1);
+	assert_int_equal(fork_behind(&b, b.row.id, 2, &err), 1);
 	/* 5 is here, and between it and the next one of before. */
-	assert_int_equal(upstream_fork(b.upstream, PB_PART_ID(b.row.id, 1u),
+	assert_int_equal(fork_behind(&b, PB_PART_ID(b.row.id, 1u),
 	    4, &err), 1);
-	assert_int_equal(upstream_fork(b.upstream, PB_PART_ID(b.row.id, 2u),
+	assert_int_equal(fork_behind(&b, PB_PART_ID(b.row.id, 2u),
 	    6, &err), 1);
 	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
 	    NULL), 0);
@@ -405,7 +435,7 @@ a_fork_is_known_again_when_its_first_packet_is_gone(void **state)
 	assert_int_equal(pb_forks_keep(b.state, "before", &b.f.key, &old,
 	    NULL), 0);
 	upstream_start(&b);
-	assert_int_equal(upstream_fork(b.upstream, b.row.id, 0, &err), 1);
+	assert_int_equal(fork_behind(&b, b.row.id, 0, &err), 1);
 	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &forks,
 	    NULL), 0);
 	assert_int_equal(forks.count, 1);

@@ -35,6 +35,15 @@ struct bench {
 	struct pb_stream_info row;
 };
 
+static void
+found(void *arg, const void *owner, uint32_t id)
+{
+	struct bench *b = arg;
+
+	assert_ptr_equal(owner, b->upstream);
+	pb_upstream_looked(b->upstream, id);
+}
+
 static const struct pb_stream_info *
 stream_of(void *arg, uint32_t id)
 {
@@ -76,6 +85,7 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	static struct pb_conf_upstream conf;
 	struct pb_http_opts opts = { .requests_max = 16 };
 	struct pb_upstream_env env;
+	struct pb_feed_opts feed_opts;
 	struct pb_sink_opts sink_opts = { .conf = &conf,
 	    .sender = 0x1234 };
 	struct pb_sink *sink;
@@ -84,9 +94,11 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	fixture_init(&b->f, __LINE__);
 	b->server = server_start(NULL, script, lines);
 	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
-	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
-	    b->f.dir, NULL), 0);
 	assert_int_equal(pb_worker_create(&b->worker, "bodies", NULL), 0);
+	feed_opts = (struct pb_feed_opts){ .store = b->f.dir,
+	    .index = pb_store_index(b->f.store), .worker = b->worker,
+	    .found = found, .arg = b };
+	assert_int_equal(pb_feed_create(&b->feed, &feed_opts, NULL), 0);
 	assert_int_equal(pb_state_open_write(&b->state, b->f.dir, NULL), 0);
 	assert_int_equal(pb_letters_open(&b->letters, b->state, b->f.dir,
 	    NULL), 0);
@@ -112,10 +124,10 @@ static void
 bench_finish(struct bench *b)
 {
 	pb_upstream_destroy(b->upstream);
-	pb_worker_destroy(b->worker);
 	pb_letters_close(b->letters);
 	pb_state_close(b->state);
 	pb_feed_destroy(b->feed);
+	pb_worker_destroy(b->worker);
 	pb_http_destroy(b->http);
 	server_stop(b->server);
 	fixture_finish(&b->f);

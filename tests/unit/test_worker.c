@@ -12,10 +12,9 @@
 
 #include "base/digest.h"
 #include "base/zip.h"
-#include "shipper/feed/feed.h"
 #include "shipper/feed/payload.h"
 #include "shipper/work/worker.h"
-#include "tests/unit/store_fixture.h"
+#include "tests/unit/feed_fixture.h"
 
 #define PACKET		100u
 #define PAYLOADS		8u
@@ -23,7 +22,7 @@
 
 struct bench {
 	struct fixture	 f;
-	struct pb_feed	*feed;
+	struct feed_fixture feed;
 	struct pb_worker *worker;
 	struct pb_payload payload[PAYLOADS];
 	struct pb_job	 job[PAYLOADS];
@@ -47,8 +46,7 @@ bench_init(struct bench *b)
 	bench = b;
 	fixture_init(&b->f, __LINE__);
 	fixture_write(&b->f, 1, 5000, PACKET);
-	assert_int_equal(pb_feed_create(&b->feed, pb_store_index(b->f.store),
-	    b->f.dir, NULL), 0);
+	feed_start(&b->feed, &b->f);
 	assert_int_equal(pb_worker_create(&b->worker, "bodies", NULL), 0);
 }
 
@@ -60,7 +58,7 @@ bench_finish(struct bench *b)
 		pb_payload_finish(&b->payload[i]);
 	}
 	pb_worker_destroy(b->worker);
-	pb_feed_destroy(b->feed);
+	feed_stop(&b->feed);
 	fixture_finish(&b->f);
 }
 
@@ -89,7 +87,7 @@ make(struct bench *b, unsigned i, uint64_t from, size_t bytes)
 	struct pb_err err = { 0 };
 
 	fixture_stream_row(&b->f, &row);
-	if (pb_feed_look(b->feed, &row, from, UINT64_MAX, &none, bytes,
+	if (feed_look(&b->feed, &row, from, UINT64_MAX, &none, bytes,
 	    &payload->piece, &err) < 0)
 		fail_msg("%s", err.text);
 	payload->store = b->f.dir;

@@ -1,0 +1,367 @@
+/*
+ * shipper/feed/search.c - what only a file can say, found off the loop
+ */
+#include "shipper/feed/search.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/sys.h"
+#include "pcapng/scan.h"
+#include "recorder/store/read/segment_file.h"
+#include "recorder/store/read/peek.h"
+#include "recorder/store/head.h"
+#include "shipper/feed/section.h"
+
+/* A letter's file, being searched. */
+struct hunt {
+	int		 fd;
+	uint64_t	 from, last;	/* wanted */
+	size_t		 room;
+	uint64_t	 base;		/* of the window in the file */
+	size_t		 start, end;	/* of the piece in the window */
+	uint64_t	 to;		/* its last number; 0: not found */
+	bool		 whole;		/* it ends where it must */
+};
+
+static void	run(void *);
+static void	done(void *);
+static bool	is_of(const struct pb_search *, const struct pb_search *);
+static bool	answers(const struct pb_search *, const struct pb_search *);
+static int	walk(struct pb_search *, struct pb_err *);
+static int	read_extent(struct pb_search *, uint64_t, size_t,
+		    struct pb_err *);
+static int	read_from(int, uint64_t, uint64_t, size_t, struct pb_buf *,
+		    struct pb_err *);
+static int	hunt_letter(struct pb_search *, struct pb_err *);
+static int	hunt(struct pb_buf *, struct hunt *, struct pb_err *);
+static int	hunt_window(struct hunt *, const uint8_t *, size_t);
+
+const struct pb_search *
+pb_search(struct pb_searches *all, const struct pb_search *want)
+{
+	struct pb_search *search = NULL, *empty = NULL;
+
+	for (unsigned i = 0; i < PB_SEARCHES_MAX && search == NULL; i++) {
+		struct pb_search *at = &all->search[i];
+
+		if (is_of(at, want))
+			search = at;
+		else if (at->owner == NULL && empty == NULL)
+			empty = at;
+	}
+	if (search == NULL)
+		search = empty;
+	if (search == NULL || search->running)
+		return NULL;
+	if (search->owner != NULL && answers(search, want)) {
+		search->owner = NULL;
+		return search;
+	}
+	*search = *want;
+	search->all = all;
+	search->running = true;
+	search->job.run = run;
+	search->job.done = done;
+	search->job.arg = search;
+	pb_worker_give(all->worker, &search->job);
+	return NULL;
+}
+
+void
+pb_searches_cancel(struct pb_searches *all, const void *owner)
+{
+	for (unsigned i = 0; i < PB_SEARCHES_MAX; i++) {
+		struct pb_search *search = &all->search[i];
+
+		if (search->owner == NULL ||
+		    (owner != NULL && search->owner != owner))
+			continue;
+		pb_worker_cancel(all->worker, &search->job);
+		search->owner = NULL;
+		search->running = false;
+	}
+}
+
+/* Packets in their turn, late ones, and proofs: one at a time each. */
+static bool
+is_of(const struct pb_search *search, const struct pb_search *want)
+{
+	bool piece = want->kind <= PB_SEARCH_LETTER;
+
+	return search->owner == want->owner && search->id == want->id &&
+	    search->late == want->late && (piece ?
+	    search->kind <= PB_SEARCH_LETTER : search->kind == want->kind);
+}
+
+/* Is what was found what is wanted now? */
+static bool
+answers(const struct pb_search *search, const struct pb_search *want)
+{
+	const struct pb_piece *piece = &search->piece;
+
+	if (search->kind != want->kind || search->from != want->from)
+		return false;
+	if (want->kind > PB_SEARCH_LETTER)
+		return true;
+	return piece->segment_seq == want->piece.segment_seq &&
+	    (search->rc < 0 || (piece->last <= want->to &&
+	    (piece->first == piece->last || (size_t)piece->bytes +
+	    piece->header_bytes <= want->bytes_max)));
+}
+
+static void
+done(void *arg)
+{
+	struct pb_search *search = arg;
+
+	search->running = false;
+	search->all->found(search->all->arg, search->owner, search->id);
+}
+
+/* --- on the worker's thread --------------------------------------------- */
+
+static void
+run(void *arg)
+{
+	struct pb_search *search = arg;
+	struct pb_searches *all = search->all;
+	struct pb_err *err = &search->err;
+
+	switch (search->kind) {
+	case PB_SEARCH_EXTENT:
+		search->rc = walk(search, err);
+		break;
+	case PB_SEARCH_LETTER:
+		search->rc = hunt_letter(search, err);
+		break;
+	case PB_SEARCH_BELOW:
+		search->rc = pb_peek_below(all->index, all->store,
+		    &search->key, search->stream, search->from, true,
+		    &search->print, err);
+		break;
+	case PB_SEARCH_ABOVE:
+		search->rc = pb_peek_above(all->index, all->store,
+		    &search->key, search->stream, search->from,
+		    &search->print, err);
+		break;
+	}
+}
+
+/*
+ * Find where out->first begins (behind the last block of a lower number,
+ * if out->offset does not say it) and how many whole blocks fit, one
+ * packet at least.  The first piece of an extent has all of it read, so
+ * that is when its digest is looked at.
+ */
+static int
+walk(struct pb_search *search, struct pb_err *err)
+{
+	const struct pb_extent_info *extent = &search->extent;
+	struct pb_buf *bytes = &search->all->bytes;
+	struct pb_piece *out = &search->piece;
+	uint64_t base = out->offset != 0 ? out->offset : extent->offset;
+	size_t len = (size_t)(extent->offset + extent->bytes - base);
+	size_t at = 0, start = 0, end = 0, room = 0;
+	uint64_t last = 0, seq;
+	struct pb_packet packet;
+	struct pb_block block;
+	int rc;
+
+	if (search->bytes_max > out->header_bytes)
+		room = search->bytes_max - out->header_bytes;
+	rc = read_extent(search, base, len, err);
+	if (rc < 0)
+		return rc;
+	while ((rc = pb_scan_block(bytes->data + at, len - at,
+	    &block)) == 1) {
+		at += block.len;
+		if (block.type != PB_BLOCK_EPB)
+			continue;
+		if (pb_scan_epb(&block, &packet) < 0 ||
+		    !pb_packet_seq(&packet, &seq)) {
+			rc = PB_EFORMAT;
+			break;
+		}
+		if (seq < out->first) {
+			start = at;
+			continue;
+		}
+		if (seq > out->last || (last != 0 && at - start > room))
+			break;
+		if (last == 0 && seq != out->first) {
+			rc = PB_EFORMAT;
+			break;
+		}
+		last = seq;
+		end = at;
+	}
+	if (rc < 0 || last == 0)
+		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 ": no "
+		    "whole packet %" PRIu64 " in the extent at %" PRIu64
+		    ": the file was damaged", extent->segment_seq, out->first,
+		    extent->offset);
+	if (base == extent->offset &&
+	    pb_digest(bytes->data, len) != extent->digest)
+		return pb_section_rotten(extent->segment_seq, extent->offset,
+		    err);
+	if (last < extent->last_seq)
+		out->complete = true;
+	else if (len - start <= room)
+		end = len;
+	out->last = last;
+	out->offset = base + start;
+	out->bytes = (uint32_t)(end - start);
+	out->whole = false;
+	return 0;
+}
+
+static int
+read_extent(struct pb_search *search, uint64_t offset, size_t len,
+    struct pb_err *err)
+{
+	uint64_t segment_seq = search->extent.segment_seq;
+	struct pb_buf *bytes = &search->all->bytes;
+	int fd = pb_segment_open_file(search->all->store, &search->key,
+	    segment_seq, err), rc;
+
+	if (fd < 0)
+		return fd;
+	pb_buf_clear(bytes);
+	rc = read_from(fd, segment_seq, offset, len, bytes, err);
+	close(fd);
+	return rc;
+}
+
+static int
+read_from(int fd, uint64_t segment_seq, uint64_t offset, size_t len,
+    struct pb_buf *to, struct pb_err *err)
+{
+	uint8_t *room = pb_buf_reserve(to, len);
+	ssize_t got;
+
+	if (room == NULL)
+		return pb_err_set(err, PB_ELIMIT, "segment %020" PRIu64 ": %zu "
+		    "bytes at %" PRIu64 " do not fit in memory", segment_seq,
+		    len, offset);
+	got = pb_pread_all(fd, room, len, offset, err);
+	if (got < 0)
+		return pb_err_prefix(err, (int)got, "segment %020" PRIu64,
+		    segment_seq);
+	if ((size_t)got < len)
+		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
+		    "shorter than its index says: %zu bytes at %" PRIu64 " are "
+		    "not there", segment_seq, len - (size_t)got,
+		    offset + (uint64_t)got);
+	to->len += len;
+	return 0;
+}
+
+/* --- dead letters ------------------------------------------------------- */
+
+static int
+hunt_letter(struct pb_search *search, struct pb_err *err)
+{
+	const struct pb_letter *letter = &search->letter;
+	struct pb_buf *bytes = &search->all->bytes;
+	struct hunt h = { .from = search->from, .last = letter->last,
+	    .base = search->offset };
+	int rc;
+
+	if (search->bytes_max > letter->header_bytes)
+		h.room = search->bytes_max - letter->header_bytes;
+	h.fd = pb_section_open(search->all->store, &search->key,
+	    letter->segment_seq, letter->upstream, true, err);
+	if (h.fd < 0)
+		return h.fd;
+	rc = hunt(bytes, &h, err);
+	if (rc == PB_EFORMAT && h.base != letter->header_bytes) {
+		/* A file that was mended since has it elsewhere. */
+		h.base = letter->header_bytes;
+		rc = hunt(bytes, &h, err);
+	}
+	close(h.fd);
+	if (rc < 0)
+		return pb_err_prefix(err, rc, "dead letter %020" PRIu64,
+		    letter->segment_seq);
+	search->piece.last = h.to;
+	search->piece.offset = h.base + h.start;
+	search->piece.bytes = (uint32_t)(h.end - h.start);
+	return 0;
+}
+
+/*
+ * Window by window to the block of h->from, then one that begins there:
+ * each goes on where the one before it has no more to say, so the file is
+ * read once at most.
+ */
+static int
+hunt(struct pb_buf *bytes, struct hunt *h, struct pb_err *err)
+{
+	size_t len = h->room + PB_STORED_BLOCK_BYTES_MAX;
+	ssize_t got;
+	uint8_t *room;
+	bool last;
+	int rc;
+
+	if (len > PB_FEED_EXTENT_MAX)
+		len = PB_FEED_EXTENT_MAX;
+	pb_buf_clear(bytes);
+	room = pb_buf_reserve(bytes, len);
+	if (room == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	for (;;) {
+		got = pb_pread_all(h->fd, room, len, h->base, err);
+		if (got < 0)
+			return (int)got;
+		rc = hunt_window(h, room, (size_t)got);
+		last = rc < 0 || h->start == 0 || (size_t)got < len;
+		if (h->to != 0 && (h->whole || last))
+			return 0;
+		if (last)
+			return pb_err_set(err, PB_EFORMAT, "no whole packet "
+			    "%" PRIu64 " behind byte %" PRIu64 ": the file "
+			    "was damaged", h->from, h->base);
+		h->base += h->start;
+	}
+}
+
+/* h->start is behind the last block of a lower number. */
+static int
+hunt_window(struct hunt *h, const uint8_t *data, size_t len)
+{
+	struct pb_packet packet;
+	struct pb_block block;
+	size_t at = 0;
+	uint64_t seq;
+	int rc;
+
+	h->start = h->end = 0;
+	h->to = 0;
+	h->whole = false;
+	while ((rc = pb_scan_block(data + at, len - at, &block)) == 1) {
+		at += block.len;
+		if (block.type != PB_BLOCK_EPB)
+			continue;
+		if (pb_scan_epb(&block, &packet) < 0 ||
+		    !pb_packet_seq(&packet, &seq))
+			return PB_EFORMAT;
+		if (seq < h->from) {
+			h->start = at;
+			continue;
+		}
+		if (h->to == 0 && seq != h->from)
+			return PB_EFORMAT;
+		h->whole = h->to != 0 &&
+		    (seq > h->last || at - h->start > h->room);
+		if (h->whole)
+			return 0;
+		h->to = seq;
+		h->end = at;
+		h->whole = seq == h->last;
+		if (h->whole)
+			return 0;
+	}
+	return rc;
+}

@@ -1,0 +1,72 @@
+/*
+ * shipper/feed/search.h - what only a file can say, found off the loop
+ *
+ * The index knows extents, not blocks.  Where a piece is to begin or end
+ * within one, or a packet is wanted, a worker reads the file; who asked is
+ * told when it is known, and asks again.  Private to shipper/feed/.
+ */
+#ifndef PB_SHIPPER_SEARCH_H
+#define PB_SHIPPER_SEARCH_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "recorder/store/index/index.h"
+#include "shipper/letters/letters.h"
+#include "shipper/ship/ship.h"
+#include "shipper/work/worker.h"
+
+/* Of all who ask together; past it they ask again later. */
+#define PB_SEARCHES_MAX	512u
+
+enum pb_search_kind {
+	PB_SEARCH_EXTENT = 1,	/* blocks of `extent` */
+	PB_SEARCH_LETTER,	/* blocks of `letter` */
+	PB_SEARCH_BELOW,	/* the packet at `from`, or below it */
+	PB_SEARCH_ABOVE,	/* or above it */
+};
+
+struct pb_search {
+	/* Who wants it, and of what he wants one at a time. */
+	const void	*owner;		/* NULL: free */
+	uint32_t	id;
+	bool		late;
+	/* What is wanted. */
+	enum pb_search_kind kind;
+	struct pb_stream_key key;
+	uint32_t	stream;		/* in the index */
+	uint64_t	from, to;
+	size_t		bytes_max;	/* as of pb_ship_source.look */
+	struct pb_extent_info extent;
+	struct pb_letter letter;
+	uint64_t	offset;		/* LETTER: where to begin */
+	/* What is known of the piece, and then all of it. */
+	struct pb_piece	piece;
+	struct pb_fingerprint print;	/* or the packet, where rc is 1 */
+	int		rc;
+	struct pb_err	err;
+	bool		running;	/* it is the worker's */
+	struct pb_searches *all;
+	struct pb_job	job;
+};
+
+struct pb_searches {
+	struct pb_index	*index;		/* borrowed */
+	const char	*store;		/* borrowed */
+	struct pb_worker *worker;	/* borrowed */
+	void		(*found)(void *arg, const void *owner, uint32_t id);
+	void		*arg;
+	struct pb_buf	bytes;		/* of what is searched; the worker's */
+	struct pb_search search[PB_SEARCHES_MAX];
+};
+
+/*
+ * What was found for `want` and not asked for yet, valid until the next
+ * call; NULL: it is looked for, and `found` is called.
+ */
+const struct pb_search *pb_search(struct pb_searches *all,
+	    const struct pb_search *want);
+
+/* Forget what this one wants; NULL: all. */
+void	pb_searches_cancel(struct pb_searches *all, const void *owner);
+
+#endif

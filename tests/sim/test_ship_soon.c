@@ -1,0 +1,184 @@
+/*
+ * tests/sim/test_ship_soon.c - what is looked for in files is not known at
+ * once: nothing waits for it but what needs it
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/sim/ship_world.h"
+
+#define WINDOW	(3ull << 20)
+
+static void
+assert_delivered(const struct world *w, uint32_t id)
+{
+	const struct world_stream *s = &w->stream[id];
+
+	assert_int_equal(s->at.acked, s->end);
+	assert_int_equal(s->at.packets + s->at.gaps, s->end);
+}
+
+static void
+everything_arrives_once_and_in_order(void **state)
+{
+	struct world *w = world_create(WINDOW, 8);
+
+	(void)state;
+	w->look_ms = 7;
+	for (uint32_t id = 1; id <= 8; id++)
+		world_grow(w, id, 3333 * id);
+	world_run(w, 20000);
+	for (uint32_t id = 1; id <= 8; id++) {
+		assert_delivered(w, id);
+		assert_int_equal(w->stream[id].at.repeats, 0);
+		assert_int_equal(w->stream[id].at.conflicts, 0);
+	}
+	assert_int_equal(world_status(w).state, PB_SHIP_IDLE);
+	assert_int_equal(w->warnings, 0);
+	world_destroy(w);
+}
+
+/* Few are looked at, however many there are. */
+static void
+only_some_streams_are_looked_at_at_a_time(void **state)
+{
+	struct world *w = world_create(WINDOW, 500);
+	unsigned looked_for = 0;
+
+	(void)state;
+	for (uint32_t id = 1; id <= 500; id++)
+		world_grow(w, id, 10);
+	world_run(w, 5000);
+	w->look_ms = 500;
+	for (uint32_t id = 1; id <= 500; id++)
+		world_grow(w, id, 20);
+	world_act(w);
+	for (uint32_t id = 1; id <= 500; id++)
+		looked_for += w->stream[id].look_due_ms != 0;
+	assert_in_range(looked_for, 1, PB_SHIP_LOOKS_MAX);
+	w->look_ms = 1;
+	world_run(w, 60000);
+	for (uint32_t id = 1; id <= 500; id++)
+		assert_delivered(w, id);
+	world_destroy(w);
+}
+
+/* A file that takes a minute holds up its own stream alone. */
+static void
+acks_of_others_are_heard_meanwhile(void **state)
+{
+	struct world *w = world_create(WINDOW, 2);
+
+	(void)state;
+	world_grow(w, 1, 10);
+	world_grow(w, 2, 10);
+	world_run(w, 1000);
+	w->look_ms = 60000;
+	world_grow(w, 1, 20);
+	world_act(w);
+	w->look_ms = 0;
+	world_grow(w, 2, 5000);
+	world_run(w, 10000);
+	assert_delivered(w, 2);
+	world_run(w, 60000);
+	assert_delivered(w, 1);
+	world_destroy(w);
+}
+
+/*
+ * Goal:   an answer that cannot be understood yet is not forgotten, nor
+ *         asked for again.
+ * Method: the receiver has other packets from 501 on.
+ */
+static void
+the_last_common_packet_is_found_as_well(void **state)
+{
+	struct world *w = world_create(WINDOW, 1);
+	unsigned asks;
+
+	(void)state;
+	for (unsigned slow = 0; slow < 2; slow++) {
+		world_destroy(w);
+		w = world_create(WINDOW, 1);
+		w->look_ms = slow ? 30 : 0;
+		w->stream[1].at.tells = true;
+		world_ours(w, 1, 1, 1000, 1);
+		world_has(w, 1, 1, 500, 1);
+		world_has(w, 1, 501, 900, 2);
+		world_grow(w, 1, 1000);
+		world_run(w, 30000);
+		assert_int_equal(w->stream[1].fork_last, 500);
+		assert_delivered(w, 2);
+		if (!slow)
+			asks = w->stream[1].at.asks;
+		else
+			assert_int_equal(w->stream[1].at.asks, asks);
+	}
+	world_destroy(w);
+}
+
+/* It fails while an answer is held: the receiver is asked again. */
+static void
+a_held_answer_is_dropped_when_the_upstream_fails(void **state)
+{
+	struct world *w = world_create(WINDOW, 2);
+
+	(void)state;
+	w->stream[1].at.tells = true;
+	world_ours(w, 1, 1, 1000, 1);
+	world_has(w, 1, 1, 500, 1);
+	world_grow(w, 1, 1000);
+	w->look_ms = 2000;
+	world_run(w, 100);
+	w->stream[2].at.manner = FAILS;
+	world_grow(w, 2, 1000);
+	world_run(w, 1000);
+	assert_int_equal(world_status(w).state, PB_SHIP_BACKOFF);
+	w->stream[2].at.manner = ACCEPTS;
+	w->look_ms = 5;
+	world_run(w, 60000);
+	assert_delivered(w, 1);
+	assert_delivered(w, 2);
+	world_destroy(w);
+}
+
+static void
+letters_go_again_late(void **state)
+{
+	struct world *w = world_create_for(WINDOW, 1, 1000);
+
+	(void)state;
+	w->stream[1].at.manner = FAILS;
+	world_grow(w, 1, 3000);
+	world_run(w, 10000);
+	assert_int_equal(world_letters(w, 1, DEAD), 3000);
+	w->look_ms = 20;
+	w->stream[1].at.manner = ACCEPTS;
+	world_run(w, 60000);
+	assert_int_equal(w->stream[1].at.gaps, 3000);
+	world_requeue(w, 1, 1, 3000);
+	world_run(w, 60000);
+	assert_int_equal(w->stream[1].at.packets, 3000);
+	assert_int_equal(w->stream[1].at.repeats, 0);
+	assert_int_equal(world_letters(w, 1, REQUEUED), 0);
+	world_destroy(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_arrives_once_and_in_order),
+		cmocka_unit_test(only_some_streams_are_looked_at_at_a_time),
+		cmocka_unit_test(acks_of_others_are_heard_meanwhile),
+		cmocka_unit_test(the_last_common_packet_is_found_as_well),
+		cmocka_unit_test(
+		    a_held_answer_is_dropped_when_the_upstream_fails),
+		cmocka_unit_test(letters_go_again_late),
+	};
+
+	return cmocka_run_group_tests_name("ship soon", tests, NULL, NULL);
+}
