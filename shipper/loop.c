@@ -41,7 +41,7 @@ static int	start_upstream(struct pb_loop *,
 		    const struct pb_conf_upstream *, struct pb_err *);
 static void	grown(void *, const struct pb_stream_info *);
 static void	scan(struct pb_loop *, uint64_t);
-static void	report(struct pb_loop *, bool);
+static void	report(struct pb_loop *);
 static void	report_last(struct pb_loop *);
 static bool	report_due(const struct pb_loop *, uint64_t);
 static uint64_t	timeout_ms(const struct pb_loop *);
@@ -55,6 +55,9 @@ static const struct pb_stream_info *stream_of(void *, uint32_t);
 static int	remembered(void *, const char *, const struct pb_stream_key *,
 		    struct pb_cursor_row *);
 static void	found(void *, const void *, uint32_t);
+static void	write_report(void *);
+static void	reported(void *);
+static void	end_report(struct pb_loop *);
 
 int
 pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
@@ -82,6 +85,8 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 	if (rc == 0)
 		rc = pb_worker_create(&loop->reader, "bodies", err);
 	if (rc == 0)
+		rc = pb_worker_create(&loop->keeper, "keeper", err);
+	if (rc == 0)
 		rc = pb_watch_create(&loop->watch, conf->store.path, err);
 	if (rc < 0) {
 		pb_loop_destroy(loop);
@@ -98,9 +103,11 @@ pb_loop_destroy(struct pb_loop *loop)
 		return;
 	close_index(loop);
 	pb_watch_destroy(loop->watch);
-	pb_worker_destroy(loop->reader);
+	end_report(loop);
 	pb_http_destroy(loop->http);
 	loop_letters_close(loop);
+	pb_worker_destroy(loop->reader);
+	pb_worker_destroy(loop->keeper);
 	pb_state_close(loop->state);
 	pb_home_leave(&loop->home);
 	if (loop->lock_fd >= 0)
@@ -133,8 +140,9 @@ step(struct pb_loop *loop, struct pb_err *err)
 	uint64_t now_ms = pb_clock_mono_ms();
 	const struct timespec pause = { .tv_nsec = PAUSE_MS *
 	    (long)PB_NS_PER_MS };
-	int fds[FDS_MAX] = { loop->signal_fd, pb_worker_fd(loop->reader) }, rc;
-	unsigned count = 2;
+	int fds[FDS_MAX] = { loop->signal_fd, pb_worker_fd(loop->reader),
+	    pb_worker_fd(loop->keeper) }, rc;
+	unsigned count = 3;
 
 	if (now_ms >= loop->look_ms) {
 		loop->look_ms = now_ms + PB_STORE_LOOK_MS;
@@ -147,7 +155,8 @@ step(struct pb_loop *loop, struct pb_err *err)
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_run(loop->upstream[i], now_ms);
 	loop_letters_run(loop, now_ms);
-	report(loop, false);
+	if (report_due(loop, now_ms))
+		report(loop);
 	fds[count] = pb_watch_fd(loop->watch);
 	if (fds[count] >= 0)
 		count++;
@@ -158,6 +167,7 @@ step(struct pb_loop *loop, struct pb_err *err)
 		nanosleep(&pause, NULL);
 	}
 	pb_worker_collect(loop->reader);
+	pb_worker_collect(loop->keeper);
 	read_signals(loop);
 	return 0;
 }
@@ -205,6 +215,7 @@ leave_store(struct pb_loop *loop)
 	    "until it is back, or another one is there",
 	    loop->conf->store.path, pb_home_why(&loop->home));
 	close_index(loop);
+	end_report(loop);
 	loop_letters_close(loop);
 	loop->fills_checked = false;
 	loop->fills_commits = 0;
@@ -329,7 +340,8 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
     struct pb_err *err)
 {
 	struct pb_upstream_env env = { .store = loop->store,
-	    .feed = loop->feed, .worker = loop->reader, .index = loop->index,
+	    .feed = loop->feed, .worker = loop->reader,
+	    .keeper = loop->keeper, .index = loop->index,
 	    .letters = loop->letters, .state = loop->state,
 	    .stream = stream_of, .remembered = remembered,
 	    .there = store_is_there, .arg = loop };
@@ -413,40 +425,72 @@ grown(void *arg, const struct pb_stream_info *stream)
 
 /* --- reports ------------------------------------------------------------ */
 
+/* Gathered here, written by the keeper. */
 static void
-report(struct pb_loop *loop, bool last)
+report(struct pb_loop *loop)
 {
 	uint64_t now_ms = pb_clock_mono_ms(), now_ns = pb_clock_real_ns();
 	bool news = false;
-	struct pb_err err;
 
-	if (loop->state == NULL || (!last && !report_due(loop, now_ms)))
+	if (loop->state == NULL || loop->reporting)
 		return;
 	loop->report_ms = now_ms;
-	for (size_t i = 0; i < loop->upstreams && !news; i++)
-		news = pb_upstream_news(loop->upstream[i], now_ms, now_ns);
+	for (size_t i = 0; i < loop->upstreams; i++)
+		if (pb_upstream_news(loop->upstream[i], now_ms, now_ns)) {
+			pb_upstream_report(loop->upstream[i], &loop->report,
+			    now_ms, now_ns);
+			news = true;
+		}
 	if (!news)
 		return;
-	if (pb_state_begin(loop->state, &err) == 0)
-		for (size_t i = 0; i < loop->upstreams; i++)
-			if (pb_upstream_news(loop->upstream[i], now_ms,
-			    now_ns))
-				pb_upstream_report(loop->upstream[i],
-				    loop->state, now_ms, now_ns);
-	if (pb_state_commit(loop->state) == 0)
+	loop->reporting = true;
+	loop->report_job = (struct pb_job){ .run = write_report,
+	    .done = reported, .arg = loop };
+	pb_worker_give(loop->keeper, &loop->report_job);
+}
+
+static void
+write_report(void *arg)
+{
+	struct pb_loop *loop = arg;
+
+	loop->report_rc = pb_report_write(&loop->report, loop->state,
+	    &loop->report_err);
+}
+
+static void
+reported(void *arg)
+{
+	struct pb_loop *loop = arg;
+
+	loop->reporting = false;
+	if (loop->report_rc == 0)
 		return;
-	loop_say(loop, err.text);
+	loop_say(loop, loop->report_err.text);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_report_again(loop->upstream[i]);
 }
 
-/* Before upstreams end: how long what waits has waited, too. */
+/* Whatever is not written yet of it is not. */
+static void
+end_report(struct pb_loop *loop)
+{
+	if (loop->reporting)
+		pb_worker_cancel(loop->keeper, &loop->report_job);
+	loop->reporting = false;
+	pb_report_finish(&loop->report);
+}
+
+/* Before upstreams end: how long what waits has waited, too; and all that
+ * is being written is. */
 static void
 report_last(struct pb_loop *loop)
 {
+	pb_worker_drain(loop->keeper);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_report_waiting(loop->upstream[i]);
-	report(loop, true);
+	report(loop);
+	pb_worker_drain(loop->keeper);
 }
 
 static bool
@@ -500,7 +544,8 @@ static void
 finish(struct pb_loop *loop)
 {
 	uint64_t end_ms = pb_clock_mono_ms() + PB_STOP_MS, now_ms;
-	int fd = pb_worker_fd(loop->reader);
+	const int fds[] = { pb_worker_fd(loop->reader),
+	    pb_worker_fd(loop->keeper) };
 	struct pb_err err;
 	unsigned flights;
 
@@ -511,10 +556,11 @@ finish(struct pb_loop *loop)
 		for (size_t i = 0; i < loop->upstreams; i++)
 			flights += pb_upstream_flights(loop->upstream[i]);
 		if (flights == 0 || now_ms >= end_ms ||
-		    pb_http_wait(loop->http, &fd, 1, end_ms - now_ms,
+		    pb_http_wait(loop->http, fds, 2, end_ms - now_ms,
 		    &err) < 0)
 			break;
 		pb_worker_collect(loop->reader);
+		pb_worker_collect(loop->keeper);
 	}
 	report_last(loop);
 	pb_log(PB_LOG_INFO, "shipper", "stopped requests_cut=%u", flights);

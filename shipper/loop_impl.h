@@ -13,6 +13,7 @@
 #include "shipper/wire/http.h"
 #include "shipper/letters/letters.h"
 #include "shipper/loop.h"
+#include "shipper/state/report.h"
 #include "shipper/state/state.h"
 #include "shipper/upstream/upstream.h"
 #include "shipper/watch.h"
@@ -26,7 +27,8 @@ struct pb_loop {
 	bool		 held;		/* the store is (base/below.h) */
 	bool		 stopping;
 	struct pb_http	*http;
-	struct pb_worker *reader;	/* makes what requests carry */
+	struct pb_worker *reader;	/* looks in files, makes payloads */
+	struct pb_worker *keeper;	/* writes to the state */
 	struct pb_state	*state;		/* NULL: not open yet */
 	struct pb_home	 home;		/* of its file, while it is open */
 	bool		 left;		/* one that was there has gone */
@@ -39,7 +41,15 @@ struct pb_loop {
 	size_t		 upstreams;
 	uint64_t	 look_ms;	/* next look for the store */
 	uint64_t	 report_ms;	/* last report */
-	uint64_t	 bound_ms;	/* next look at the letters' bounds */
+	struct pb_report report;	/* with the keeper while `reporting` */
+	struct pb_job	 report_job;
+	bool		 reporting;
+	int		 report_rc;
+	struct pb_err	 report_err;
+	struct loop_bounds *bounds;	/* of letters */
+	uint64_t	 bound_ms;	/* next look at them */
+	bool		 again_due;	/* letters that go again by themselves */
+	uint64_t	 letters_ms;	/* when their turn was last */
 	uint64_t	 fills_commits;	/* of the index, when last looked */
 	bool		 fills_checked;	/* that they are this index's */
 	bool		 left_out_said;

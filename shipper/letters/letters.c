@@ -23,6 +23,8 @@ static int	list_gone(struct pb_letters_txn *, const char *,
 static bool	too_old(const struct pb_letter *, uint64_t, uint64_t);
 static void	redeem(struct pb_letters_txn *, const struct pb_letter *,
 		    const struct pb_demotion *);
+static int	bound(struct pb_letters *, const char *, uint64_t, uint64_t,
+		    uint64_t, struct pb_err *);
 
 /* Keys of GONE letters up to a number. */
 struct gone {
@@ -303,6 +305,19 @@ redeem(struct pb_letters_txn *t, const struct pb_letter *letter,
 
 int
 pb_letters_bound(struct pb_letters *letters, const char *upstream,
+    uint64_t bytes_max, uint64_t age_ms_max, uint64_t age_ms,
+    struct pb_err *err)
+{
+	int rc;
+
+	pb_state_hold(letters->state);
+	rc = bound(letters, upstream, bytes_max, age_ms_max, age_ms, err);
+	pb_state_release(letters->state);
+	return rc;
+}
+
+static int
+bound(struct pb_letters *letters, const char *upstream,
     uint64_t bytes_max, uint64_t age_ms_max, uint64_t age_ms,
     struct pb_err *err)
 {

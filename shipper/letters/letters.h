@@ -82,7 +82,7 @@ struct pb_letter {
 };
 
 struct pb_state;
-struct pb_letters;	/* one per process, one thread */
+struct pb_letters;	/* one per process, any thread */
 
 /*
  * The letters of the shipper's `state` (open for writing) or of a reader's.
@@ -113,7 +113,8 @@ struct pb_demotion {
 };
 
 /*
- * Demote what the store has of first .. last and no letter has yet: link
+ * Demote what the store has of first .. last and no letter has yet, but a
+ * LATE one, which goes: link
  * the segments (the open one too), durably, then commit the rows.  At most
  * PB_LETTERS_BATCH segments; `*done` is the number up to which all is now
  * a letter, or a gap of the store's own: call again for the rest.  An
@@ -182,7 +183,7 @@ int	pb_letters_refused(struct pb_letters *letters, const char *upstream,
  */
 uint64_t pb_letters_age(struct pb_letters *letters,
 	    const struct pb_age_now *now);
-/* As it was then. */
+/* As it was then: for the thread that calls that. */
 uint64_t pb_letters_age_ms(const struct pb_letters *letters);
 
 /* Keep the upstream's files within its bounds (0: no bound) at this age of

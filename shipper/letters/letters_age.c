@@ -67,14 +67,18 @@ pb_letters_age(struct pb_letters *letters, const struct pb_age_now *now)
 {
 	struct pb_letters_txn t;
 	struct pb_err later;
+	uint64_t age_ms;
 
+	pb_state_hold(letters->state);
 	pb_age_move(&letters->age, now);
 	if (letters->age.ms - letters->age_kept_ms >= KEEP_MS) {
 		/* Where it fails it is tried again as late. */
 		pb_letters_begin(&t, letters, true, &later);
 		(void)pb_letters_end(&t, &later);
 	}
-	return letters->age.ms;
+	age_ms = letters->age.ms;
+	pb_state_release(letters->state);
+	return age_ms;
 }
 
 uint64_t

@@ -43,9 +43,24 @@ static void	write_letter(const struct plan *,
 		    const struct pb_segment_info *, struct pb_letter *);
 static int	link_all(struct plan *, struct pb_err *);
 static int	keep(struct plan *, struct pb_err *);
+static int	demote(struct pb_letters *, struct pb_index *,
+		    const struct pb_demotion *, uint64_t *, struct pb_err *);
+static int	drop_late(struct plan *, struct pb_err *);
 
 int
 pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
+    const struct pb_demotion *demotion, uint64_t *done, struct pb_err *err)
+{
+	int rc;
+
+	pb_state_hold(letters->state);
+	rc = demote(letters, index, demotion, done, err);
+	pb_state_release(letters->state);
+	return rc;
+}
+
+static int
+demote(struct pb_letters *letters, struct pb_index *index,
     const struct pb_demotion *demotion, uint64_t *done, struct pb_err *err)
 {
 	struct plan *plan = calloc(1, sizeof(*plan));
@@ -54,7 +69,7 @@ pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 	int rc = 0;
 
 	/* Files are made between two commits. */
-	assert(!letters->state->begun);
+	assert(!pb_state_is_mine(letters->state));
 	*done = demotion->first - 1;
 	if (plan == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
@@ -64,6 +79,7 @@ pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 	plan->from = demotion->first;
 	plan->last = demotion->last < demotion->stream->last_seq ?
 	    demotion->last : demotion->stream->last_seq;
+	rc = drop_late(plan, err);
 	while (rc == 0 && plan->from <= plan->last &&
 	    plan->count < PB_LETTERS_BATCH && plan->back < BACK_MAX &&
 	    steps++ < STEPS_MAX)
@@ -86,6 +102,35 @@ pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 }
 
 /* --- plan --------------------------------------------------------------- */
+
+/*
+ * What came late and is now to be a dead letter needs a file of its own.
+ * Such letters are few; mostly the upstream has none that is to be sent.
+ */
+static int
+drop_late(struct plan *plan, struct pb_err *err)
+{
+	const struct pb_demotion *why = plan->why;
+	struct pb_letters_total total;
+	struct pb_letters_txn t;
+	struct pb_letter letter;
+	uint64_t from = why->first;
+	int rc = pb_letters_total(plan->letters, why->upstream, &total, err);
+
+	if (rc < 0 || total.requeued == 0)
+		return rc;
+	pb_letters_begin(&t, plan->letters, true, err);
+	for (unsigned i = 0; i < STEPS_MAX; i++) {
+		if (pb_letters_seek(&t, why->upstream, &why->stream->key,
+		    from, &letter) != 1 || letter.first > why->last)
+			break;
+		if (letter.state == PB_LETTER_LATE)
+			pb_letters_cut(&t, &letter, from > letter.first ?
+			    from : letter.first, why->last);
+		from = letter.last + 1;
+	}
+	return pb_letters_end(&t, err);
+}
 
 /* One letter more, or one thing passed over. */
 static int

@@ -62,6 +62,7 @@ static void	remove_parents(char *);
 static void	aside(char [static PATH_MAX + 8], const char *);
 static int	link_over(const char *, const char *, struct pb_err *);
 static int	cannot_link(const char *, const char *, struct pb_err *);
+static int	tidy(struct pb_letters *, struct pb_err *);
 
 /* --- names -------------------------------------------------------------- */
 
@@ -282,6 +283,17 @@ look_at_sizes(struct pb_letters_txn *t, struct sizes *sizes)
 
 int
 pb_letters_tidy(struct pb_letters *letters, struct pb_err *err)
+{
+	int rc;
+
+	pb_state_hold(letters->state);
+	rc = tidy(letters, err);
+	pb_state_release(letters->state);
+	return rc;
+}
+
+static int
+tidy(struct pb_letters *letters, struct pb_err *err)
 {
 	int rc = letters->unsettled ? pb_letters_settle(letters, err) : 0;
 

@@ -48,6 +48,7 @@ struct pb_letters_txn {
 	struct pb_letters *letters;
 	struct pb_mdb_txn *txn;		/* own, or the state's */
 	struct pb_mdb_txn own;
+	bool		 write;
 };
 int	pb_letters_begin(struct pb_letters_txn *t, struct pb_letters *letters,
 	    bool write, struct pb_err *err);

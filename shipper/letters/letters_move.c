@@ -34,9 +34,24 @@ static int	link_one(struct move *, const struct pb_letter *,
 		    const struct pb_letter *, struct pb_err *);
 static int	change(struct move *, struct pb_err *);
 static void	give(struct pb_letters_txn *, const struct pb_letter *);
+static int	move_some(struct pb_letters *, const struct pb_letters_which *,
+		    struct pb_letters_sum *, struct pb_err *);
 
 int
 pb_letters_move(struct pb_letters *letters,
+    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+    struct pb_err *err)
+{
+	int rc;
+
+	pb_state_hold(letters->state);
+	rc = move_some(letters, which, sum, err);
+	pb_state_release(letters->state);
+	return rc;
+}
+
+static int
+move_some(struct pb_letters *letters,
     const struct pb_letters_which *which, struct pb_letters_sum *sum,
     struct pb_err *err)
 {

@@ -19,6 +19,7 @@ struct link {
 	uint64_t	letters, bytes;
 };
 
+static int	commit(struct pb_letters_txn *);
 static bool	has_file(const struct pb_letter *);
 static uint64_t	since_at(const struct pb_letter *);
 static void	take_since(struct pb_letter *, const struct pb_letter *);
@@ -44,42 +45,48 @@ int
 pb_letters_begin(struct pb_letters_txn *t, struct pb_letters *letters,
     bool write, struct pb_err *err)
 {
-	int rc;
+	bool joins = pb_state_is_mine(letters->state);
 
 	t->letters = letters;
-	t->txn = &letters->state->txn;
-	if (letters->state->begun) {
-		if (write)
-			letters_age_put(t);
-		return t->txn->rc;
-	}
-	t->txn = &t->own;
-	rc = pb_mdb_begin(letters->state->mdb, write, t->txn, err);
-	for (size_t i = 0; write && i < letters->settled; i++)
+	t->txn = joins ? &letters->state->txn : &t->own;
+	if (write)
+		pb_state_hold(letters->state);
+	if (!joins)
+		pb_mdb_begin(letters->state->mdb, write, t->txn, err);
+	for (size_t i = 0; write && !joins && i < letters->settled; i++)
 		pb_mdb_del(t->txn, PB_STATE_FILES, letters->done[i].bytes,
 		    letters->done[i].len);
 	if (write)
 		letters_age_put(t);
-	return rc;
+	t->write = write;
+	return t->txn->rc;
 }
 
 int
 pb_letters_end(struct pb_letters_txn *t, struct pb_err *err)
 {
-	struct pb_letters *letters = t->letters;
-	struct pb_err later;
 	int rc = t->txn->rc;
 
 	if (t->txn != &t->own) {
 		if (rc < 0 && err != NULL && t->txn->err != NULL)
 			*err = *t->txn->err;
-		return rc;
-	}
-	if (!t->own.write) {
+	} else if (t->write) {
+		rc = commit(t);
+	} else {
 		pb_mdb_abort(t->txn);
-		return rc;
 	}
-	rc = pb_mdb_commit(t->txn);
+	if (t->write)
+		pb_state_release(t->letters->state);
+	return rc;
+}
+
+static int
+commit(struct pb_letters_txn *t)
+{
+	struct pb_letters *letters = t->letters;
+	struct pb_err later;
+	int rc = pb_mdb_commit(t->txn);
+
 	if (rc < 0)
 		return rc;
 	letters->settled = 0;

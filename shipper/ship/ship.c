@@ -218,7 +218,8 @@ pb_ship_wake_ms(const struct pb_ship *ship)
 	if (ship->state == PB_SHIP_BACKOFF && !ship->probing &&
 	    ship->retry_ms < wake && probe_stream(ship) != NULL)
 		wake = ship->retry_ms;
-	if (!TAILQ_EMPTY(&ship->dying) && ship->dying_ms < wake)
+	if (!TAILQ_EMPTY(&ship->dying) && ship->demoting == NULL &&
+	    ship->dying_ms < wake)
 		wake = ship->dying_ms;
 	return wake;
 }
@@ -580,7 +581,8 @@ revive(struct pb_ship *ship)
 static bool
 wants(const struct ship_stream *s)
 {
-	if (s->asking || s->held || s->dead.reason == PB_DEAD_MALFORMED)
+	if (s->asking || s->held || s->demoting ||
+	    s->dead.reason == PB_DEAD_MALFORMED)
 		return false;
 	if (s->state == PB_CURSOR_UNKNOWN)
 		return s->flights == 0;

@@ -163,16 +163,18 @@ struct pb_ship_source {
 	 * Make dead letters, durably, of dead->first .. dead->last; from
 	 * then on `look` answers a gap there.  Work is bounded: `*done` is
 	 * the number up to which it is done, first - 1 where nothing was.
+	 * Or PB_SHIP_SOON, and pb_ship_demoted(); one at a time.
 	 */
 	int	(*demote)(void *arg, uint32_t stream,
 		    const struct pb_ship_dead *dead, uint64_t *done,
 		    struct pb_err *err);
 	/* A piece that `settles` is acknowledged; or one of a letter was
-	 * refused, and is not to be sent again by itself. */
-	int	(*sent)(void *arg, uint32_t stream, uint64_t first,
-		    uint64_t last, struct pb_err *err);
-	int	(*refuse)(void *arg, uint32_t stream,
-		    const struct pb_ship_dead *dead, struct pb_err *err);
+	 * refused, and is not to be sent again by itself.  True: that is
+	 * kept later, and `late` is not asked before pb_ship_kept(). */
+	bool	(*sent)(void *arg, uint32_t stream, uint64_t first,
+		    uint64_t last);
+	bool	(*refuse)(void *arg, uint32_t stream,
+		    const struct pb_ship_dead *dead);
 	/* The packet with the highest number <= `at` that is here and can
 	 * be read: 1, 0 where there is none, PB_SHIP_SOON, or an error. */
 	int	(*below)(void *arg, uint32_t stream, uint64_t at,
@@ -254,6 +256,12 @@ bool	pb_ship_takes(const struct pb_ship *ship, uint32_t id, uint64_t last);
 /* What was not known yet of the stream is known now. */
 void	pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
 	    uint64_t random);
+
+/* A demotion has ended: `done` as above, `why` it failed, or NULL. */
+void	pb_ship_demoted(struct pb_ship *ship, uint64_t done, const char *why,
+	    uint64_t now_ms);
+/* What was sent, or refused, is kept, or will not be. */
+void	pb_ship_kept(struct pb_ship *ship, uint32_t id);
 
 /* Someone asks for another try: nothing waits for its time any more. */
 void	pb_ship_hurry(struct pb_ship *ship);

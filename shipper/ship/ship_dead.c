@@ -220,8 +220,9 @@ ship_demote(struct pb_ship *ship)
 	struct pb_ship_dead dead;
 	struct pb_err err;
 	uint64_t done = 0;
+	int rc;
 
-	if (ship->now_ms < ship->dying_ms)
+	if (ship->demoting != NULL || ship->now_ms < ship->dying_ms)
 		return;
 	s = next_dying(ship);
 	if (s == NULL)
@@ -231,18 +232,33 @@ ship_demote(struct pb_ship *ship)
 	TAILQ_INSERT_TAIL(&ship->dying, s, dying_link);
 	dead = s->dead;
 	dead.text = s->dead_text != NULL ? s->dead_text : "";
-	if (ship->source.demote(ship->source.arg, s->id, &dead, &done,
-	    &err) < 0) {
-		cannot(ship, s, err.text);
-		return;
+	ship->demoting = s;
+	s->demoting = true;
+	rc = ship->source.demote(ship->source.arg, s->id, &dead, &done, &err);
+	if (rc != PB_SHIP_SOON)
+		pb_ship_demoted(ship, done, rc < 0 ? err.text : NULL,
+		    ship->now_ms);
+}
+
+void
+pb_ship_demoted(struct pb_ship *ship, uint64_t done, const char *why,
+    uint64_t now_ms)
+{
+	struct ship_stream *s = ship->demoting;
+
+	ship->now_ms = now_ms;
+	ship->demoting = NULL;
+	s->demoting = false;
+	if (why == NULL && done < s->dead.first)
+		why = "nothing was demoted";
+	if (why != NULL) {
+		cannot(ship, s, why);
+	} else {
+		ship->cannot_demote = false;
+		ship->dying_ms = now_ms + 1;
+		demoted(ship, s, done < s->dead.last ? done : s->dead.last);
 	}
-	if (done < dead.first) {
-		cannot(ship, s, "nothing was demoted");
-		return;
-	}
-	ship->cannot_demote = false;
-	ship->dying_ms = ship->now_ms + 1;
-	demoted(ship, s, done < dead.last ? done : dead.last);
+	ship_enqueue(ship, s);
 }
 
 static unsigned
@@ -284,7 +300,6 @@ demoted(struct pb_ship *ship, struct ship_stream *s, uint64_t done)
 		return;
 	tell(ship, s);
 	pardon(ship, s);
-	ship_enqueue(ship, s);
 }
 
 static void

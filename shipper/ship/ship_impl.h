@@ -37,7 +37,9 @@ struct ship_stream {
 	bool		 looking;	/* for what is next in its turn */
 	bool		 changed;	/* since pb_ship_cursors() */
 	bool		 known;		/* it has answered since the start */
-	bool		 dying;		/* it stands in pb_ship.dying */
+	bool		 dying;		/* it stands in pb_ship.dying, */
+	bool		 demoting;	/* and its turn it is: no posts */
+	unsigned	 keeping;	/* what it sent late is being kept */
 	bool		 late;		/* `late` may have something */
 	bool		 late_flight;	/* one of those is under way */
 	bool		 late_turn;	/* what was sent last was not late */
@@ -130,6 +132,7 @@ struct pb_ship {
 	struct ship_queue work;		/* something waits to be sent */
 	struct ship_queue quiet;	/* only to be asked about */
 	struct ship_queue dying;	/* by dying_link: to be demoted */
+	struct ship_stream *demoting;	/* one of them, or NULL */
 	struct ship_stream **stream;	/* sorted by id */
 	unsigned	 streams;
 	size_t		 cap;

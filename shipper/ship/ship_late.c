@@ -56,7 +56,8 @@ ship_late_again(struct ship_stream *s)
 bool
 ship_late_wants(const struct ship_stream *s)
 {
-	return s->late && !s->late_flight && !s->late_held && !s->unproven;
+	return s->late && !s->late_flight && !s->late_held && !s->unproven &&
+	    s->keeping == 0;
 }
 
 enum ship_plan
@@ -99,18 +100,13 @@ ship_late_start(struct ship_stream *s, const struct pb_piece *piece)
 	    .offset = piece->offset + piece->bytes };
 }
 
+/* What is not kept after all is sent again, as a repeat. */
 void
 ship_late_acked(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r)
 {
-	struct pb_err err;
-
-	if (ship->source.sent(ship->source.arg, s->id, r->first, r->last,
-	    &err) < 0)
-		/* It will be sent again, as a repeat. */
-		ship_event(ship, PB_LOG_WARN, s->id, "packets %" PRIu64 " to %"
-		    PRIu64 " are delivered, but that cannot be kept: %s",
-		    r->first, r->last, err.text);
+	s->keeping += ship->source.sent(ship->source.arg, s->id, r->first,
+	    r->last);
 	ship->delivered += r->last - r->first + 1;
 	go_on(s, r);
 }
@@ -119,15 +115,23 @@ void
 ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r, const struct pb_ship_dead *dead)
 {
-	struct pb_err err;
-
 	ship_event(ship, PB_LOG_WARN, s->id, "packets %" PRIu64 " to %" PRIu64
 	    " were sent again and refused: %.160s", r->first, r->last,
 	    dead->text);
-	if (ship->source.refuse(ship->source.arg, s->id, dead, &err) < 0)
-		ship_event(ship, PB_LOG_WARN, s->id, "which cannot be kept: "
-		    "%s", err.text);
+	s->keeping += ship->source.refuse(ship->source.arg, s->id, dead);
 	go_on(s, r);
+}
+
+void
+pb_ship_kept(struct pb_ship *ship, uint32_t id)
+{
+	unsigned at;
+	struct ship_stream *s = ship_find(ship, id, &at);
+
+	if (s == NULL || s->keeping == 0)
+		return;
+	s->keeping--;
+	ship_enqueue(ship, s);
 }
 
 void

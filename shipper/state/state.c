@@ -61,6 +61,7 @@ static bool	cursor_decode(struct pb_cursor_row *,
 		    const struct pb_mdb_value *);
 static int	victim(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
+static void	init_lock(pthread_mutex_t *);
 
 int
 pb_state_open_write(struct pb_state **out, const char *store,
@@ -81,13 +82,35 @@ pb_state_close(struct pb_state *state)
 	if (state == NULL)
 		return;
 	pb_mdb_close(state->mdb);
+	pthread_mutex_destroy(&state->lock);
 	free(state);
+}
+
+void
+pb_state_hold(struct pb_state *state)
+{
+	pthread_mutex_lock(&state->lock);
+}
+
+void
+pb_state_release(struct pb_state *state)
+{
+	pthread_mutex_unlock(&state->lock);
+}
+
+bool
+pb_state_is_mine(const struct pb_state *state)
+{
+	return atomic_load(&state->begun) &&
+	    pthread_equal(atomic_load(&state->owner), pthread_self());
 }
 
 int
 pb_state_begin(struct pb_state *state, struct pb_err *err)
 {
-	state->begun = true;
+	pb_state_hold(state);
+	atomic_store(&state->owner, pthread_self());
+	atomic_store(&state->begun, true);
 	return pb_mdb_begin(state->mdb, true, &state->txn, err);
 }
 
@@ -148,8 +171,11 @@ pb_state_put_cursor(struct pb_state *state, const char *upstream,
 int
 pb_state_commit(struct pb_state *state)
 {
-	state->begun = false;
-	return pb_mdb_commit(&state->txn);
+	int rc = pb_mdb_commit(&state->txn);
+
+	atomic_store(&state->begun, false);
+	pb_state_release(state);
+	return rc;
 }
 
 int
@@ -286,14 +312,27 @@ open_state(struct pb_state **out, const char *store, bool write,
 	if (state == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	state->write = write;
+	init_lock(&state->lock);
 	rc = pb_mdb_open(&state->mdb, path, write ? PB_STATE_MAP_BYTES : 0,
 	    table_names, PB_STATE_TABLES, write, err);
 	if (rc < 0) {
+		pthread_mutex_destroy(&state->lock);
 		free(state);
 		return rc;
 	}
 	*out = state;
 	return 0;
+}
+
+static void
+init_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
 }
 
 size_t

@@ -74,7 +74,9 @@ struct pb_cursor_row {
 	char		text[PB_SHIP_TEXT_MAX];	/* why it waits, or "" */
 };
 
-struct pb_state;	/* one per process; one thread at a time */
+/* One per process, for any thread: who writes keeps others from it until
+ * that is committed; readers wait for nobody. */
+struct pb_state;
 
 /* Open for writing, made where missing; the caller has shipper.lock.
  * PB_EFORMAT: it is damaged, and was left as it is. */

@@ -6,6 +6,9 @@
 #ifndef PB_SHIPPER_TABLES_H
 #define PB_SHIPPER_TABLES_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "recorder/store/index/mdb.h"
 #include "shipper/state/state.h"
 
@@ -30,10 +33,18 @@ enum pb_state_table {
 
 struct pb_state {
 	struct pb_mdb	*mdb;
+	pthread_mutex_t	 lock;		/* of who writes; recursive */
 	struct pb_mdb_txn txn;		/* between begin and commit */
-	bool		 begun;		/* ... which is now */
+	atomic_bool	 begun;		/* ... which is now, */
+	_Atomic(pthread_t) owner;	/* by this thread */
 	bool		 write;
 };
+
+/* Several steps that no other thread's are to come between. */
+void	pb_state_hold(struct pb_state *state);
+void	pb_state_release(struct pb_state *state);
+/* Has this thread begun, and not committed yet? */
+bool	pb_state_is_mine(const struct pb_state *state);
 
 /* The key of an upstream's stream; its length. */
 size_t	pb_state_key(uint8_t out[static PB_STATE_KEY_MAX],

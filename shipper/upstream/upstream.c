@@ -75,6 +75,7 @@ pb_upstream_destroy(struct pb_upstream *u)
 		return;
 	pb_sink_destroy(u->sink);
 	pb_feed_cancel(u->env.feed, u);
+	upstream_tasks_end(u);
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		pb_worker_cancel(u->env.worker, &u->slot[i].job);
 		pb_payload_finish(&u->slot[i].payload);
@@ -150,16 +151,15 @@ pb_upstream_news(struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns)
 }
 
 void
-pb_upstream_report(struct pb_upstream *u, struct pb_state *state,
+pb_upstream_report(struct pb_upstream *u, struct pb_report *report,
     uint64_t now_ms, uint64_t now_ns)
 {
 	fill_row(u, now_ms, now_ns, &u->row);
 	u->row_changed = false;
-	u->state = state;
+	u->report = report;
 	u->now_ns = now_ns;
-	pb_state_put_upstream(state, &u->row);
+	pb_report_upstream(report, &u->row);
 	pb_ship_cursors(u->ship, report_cursor, u);
-	u->state = NULL;
 	if (pb_upstream_flights(u) == 0)
 		trim(u);
 }
@@ -236,7 +236,7 @@ report_cursor(void *arg, const struct pb_ship_cursor *changed)
 	    .wait_seq = cursor.wait_seq, .wait_ms = cursor.wait_ms,
 	    .written_ns = u->now_ns, .sure = cursor.sure };
 	snprintf(row.text, sizeof(row.text), "%s", cursor.text);
-	pb_state_put_cursor(u->state, u->conf.name, &row);
+	pb_report_cursor(u->report, u->conf.name, &row);
 }
 
 /* Nothing is under way: give back the memory of what was. */

@@ -15,6 +15,7 @@
 #include "shipper/letters/letters.h"
 #include "shipper/ship/ship.h"
 #include "shipper/sink/sink.h"
+#include "shipper/state/report.h"
 #include "shipper/state/state.h"
 #include "shipper/work/worker.h"
 
@@ -25,6 +26,7 @@ struct pb_upstream_env {
 	const char	*store;
 	struct pb_feed	*feed;		/* upstreams are its owners */
 	struct pb_worker *worker;	/* makes payloads */
+	struct pb_worker *keeper;	/* writes down what becomes of letters */
 	struct pb_index	*index;
 	struct pb_letters *letters;
 	struct pb_state	*state;		/* of the letters */
@@ -76,9 +78,9 @@ bool	pb_upstream_news(struct pb_upstream *upstream, uint64_t now_ms,
 	    uint64_t now_ns);
 /* Has it begun or ended to back off since then? */
 bool	pb_upstream_turned(const struct pb_upstream *upstream);
-/* Write it into the open transaction. */
+/* Add it to `report`. */
 void	pb_upstream_report(struct pb_upstream *upstream,
-	    struct pb_state *state, uint64_t now_ms, uint64_t now_ns);
+	    struct pb_report *report, uint64_t now_ms, uint64_t now_ns);
 /* That was not kept: report all of it again. */
 void	pb_upstream_report_again(struct pb_upstream *upstream);
 /* Before the last report: how long what waits has waited. */
@@ -106,9 +108,8 @@ int	pb_upstream_fill(struct pb_upstream *upstream,
  */
 int	pb_upstream_again(struct pb_upstream *upstream, struct pb_err *err);
 
-/* Keep its letters within their bounds: 1 where some went, so that
- * pb_upstream_late() is to be called for all streams. */
-int	pb_upstream_bound(struct pb_upstream *upstream, uint64_t age_ms,
-	    struct pb_err *err);
+/* So many of its letters went, to keep their bounds: pb_upstream_late() is
+ * to be called for all streams. */
+void	pb_upstream_bounded(struct pb_upstream *upstream, int went);
 
 #endif

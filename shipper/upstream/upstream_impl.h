@@ -3,7 +3,8 @@
  *
  * upstream.c carries out requests and reports; upstream_letters.c answers
  * what the state machine asks of the store and of dead letters,
- * upstream_forks.c knows the parts that streams go in.
+ * upstream_tasks.c writes down what becomes of those, upstream_forks.c knows
+ * the parts that streams go in.
  */
 #ifndef PB_SHIPPER_UPSTREAM_IMPL_H
 #define PB_SHIPPER_UPSTREAM_IMPL_H
@@ -44,9 +45,10 @@ struct pb_upstream {
 	unsigned	 forks;
 	struct pb_upstream_row row;	/* as last reported */
 	bool		 row_changed;	/* whatever it holds */
+	LIST_HEAD(, upstream_task) tasks;	/* with the keeper */
 	struct pb_letters_sum again;	/* letters that go again: how far */
 	/* While reporting. */
-	struct pb_state	*state;
+	struct pb_report *report;
 	uint64_t	 now_ns;
 };
 
@@ -60,10 +62,10 @@ int	upstream_late(void *arg, uint32_t stream, uint64_t acked,
 int	upstream_demote(void *arg, uint32_t stream,
 	    const struct pb_ship_dead *dead, uint64_t *done,
 	    struct pb_err *err);
-int	upstream_sent(void *arg, uint32_t stream, uint64_t first,
-	    uint64_t last, struct pb_err *err);
-int	upstream_refuse(void *arg, uint32_t stream,
-	    const struct pb_ship_dead *dead, struct pb_err *err);
+bool	upstream_sent(void *arg, uint32_t stream, uint64_t first,
+	    uint64_t last);
+bool	upstream_refuse(void *arg, uint32_t stream,
+	    const struct pb_ship_dead *dead);
 int	upstream_below(void *arg, uint32_t stream, uint64_t at,
 	    struct pb_fingerprint *out, struct pb_err *err);
 int	upstream_fork(void *arg, uint32_t stream, uint64_t last,
@@ -80,6 +82,18 @@ const struct pb_forks *upstream_forks(const struct pb_upstream *u,
 /* How far the whole of it has come; `id` is that of any part. */
 void	upstream_cursor(const struct pb_upstream *u, uint32_t id,
 	    struct pb_ship_cursor *out);
+
+/* --- upstream_tasks.c --------------------------------------------------- */
+
+/* Letters first .. last are to be sent no more, or are dead again, or those
+ * that are GONE up to `acked` have been told; nobody waits for that. */
+void	upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
+	    uint64_t last);
+void	upstream_dead_again(struct pb_upstream *u, uint32_t id,
+	    const struct pb_ship_dead *dead);
+void	upstream_told(struct pb_upstream *u, uint32_t id, uint64_t acked);
+/* Those that are not done are forgotten. */
+void	upstream_tasks_end(struct pb_upstream *u);
 
 /* The piece of a letter could not be read: `rc` and `text` say why. */
 void	upstream_spoiled(struct pb_upstream *u,

@@ -41,15 +41,7 @@ static int	look_late_only(const struct place *,
 		    const struct pb_letter *, uint64_t, struct pb_piece *,
 		    struct pb_err *);
 static bool	ready(void *, const struct pb_letter *);
-static int	settle(const struct place *, uint64_t, uint64_t,
-		    struct pb_err *);
 static bool	spoiled(const struct pb_upstream *, int);
-static int	refuse(const struct place *, const struct pb_ship_dead *,
-		    struct pb_err *);
-static int	drop_late(const struct place *, const struct pb_demotion *,
-		    struct pb_err *);
-static struct pb_demotion demotion(const struct place *,
-		    const struct pb_ship_dead *);
 
 /* --- for the state machine ---------------------------------------------- */
 
@@ -102,48 +94,6 @@ upstream_late(void *arg, uint32_t id, uint64_t acked, uint64_t from,
 	return rc;
 }
 
-int
-upstream_demote(void *arg, uint32_t id, const struct pb_ship_dead *dead,
-    uint64_t *done, struct pb_err *err)
-{
-	struct place at;
-	struct pb_demotion why;
-	int rc;
-
-	*done = dead->first - 1;
-	rc = find_stream(&at, arg, id, err);
-	if (rc < 0)
-		return rc;
-	why = demotion(&at, dead);
-	rc = drop_late(&at, &why, err);
-	if (rc == 0)
-		rc = pb_letters_demote(at.u->env.letters, at.u->env.index,
-		    &why, done, err);
-	return rc;
-}
-
-int
-upstream_sent(void *arg, uint32_t id, uint64_t first, uint64_t last,
-    struct pb_err *err)
-{
-	struct place at;
-	int rc;
-
-	rc = find_stream(&at, arg, id, err);
-	return rc < 0 ? rc : settle(&at, first, last, err);
-}
-
-int
-upstream_refuse(void *arg, uint32_t id, const struct pb_ship_dead *dead,
-    struct pb_err *err)
-{
-	struct place at;
-	int rc;
-
-	rc = find_stream(&at, arg, id, err);
-	return rc < 0 ? rc : refuse(&at, dead, err);
-}
-
 void
 upstream_spoiled(struct pb_upstream *u, const struct pb_action *action,
     int rc, const char *text)
@@ -151,17 +101,13 @@ upstream_spoiled(struct pb_upstream *u, const struct pb_action *action,
 	struct pb_ship_dead dead = { .first = action->piece.first,
 	    .last = action->piece.last, .reason = PB_DEAD_MALFORMED,
 	    .text = text };
-	struct pb_err err;
 
 	if (!spoiled(u, rc))
 		return;
 	if (action->piece.letter)
-		rc = upstream_refuse(u, action->stream, &dead, &err);
+		upstream_dead_again(u, action->stream, &dead);
 	else
-		rc = upstream_sent(u, action->stream, dead.first, dead.last,
-		    &err);
-	if (rc < 0)
-		upstream_event(u, PB_LOG_WARN, action->stream, err.text);
+		upstream_settle(u, action->stream, dead.first, dead.last);
 }
 
 /* --- for the loop ------------------------------------------------------- */
@@ -252,23 +198,16 @@ ready(void *arg, const struct pb_letter *letter)
 	return true;
 }
 
-int
-pb_upstream_bound(struct pb_upstream *u, uint64_t age_ms, struct pb_err *err)
+void
+pb_upstream_bounded(struct pb_upstream *u, int went)
 {
 	char line[160];
-	int rc;
 
-	rc = pb_letters_bound(u->env.letters, u->conf.name,
-	    u->conf.dead_letters_max, u->conf.dead_letters_age_ms, age_ms,
-	    err);
-	if (rc <= 0)
-		return rc;
 	snprintf(line, sizeof(line), "the %d oldest dead letters were "
 	    "dropped: dead_letters_max is %" PRIu64 " bytes, "
-	    "dead_letters_age %" PRIu64 " s", rc, u->conf.dead_letters_max,
+	    "dead_letters_age %" PRIu64 " s", went, u->conf.dead_letters_max,
 	    u->conf.dead_letters_age_ms / 1000);
 	upstream_event(u, PB_LOG_WARN, 0, line);
-	return 1;
 }
 
 /* --- letters ------------------------------------------------------------ */
@@ -324,8 +263,7 @@ late_part(const struct place *at, uint64_t acked, uint64_t from,
 		else if (letter.state == PB_LETTER_LATE)
 			rc = look_late_only(at, &letter, from, out, err);
 		else if (letter.state == PB_LETTER_GONE && !told)
-			rc = pb_letters_told(at->u->env.letters,
-			    at->u->conf.name, &at->stream->key, acked, err);
+			upstream_told(at->u, at->want.id, acked);
 		told |= letter.state == PB_LETTER_GONE;
 		if (rc < 0 || out->kind == PB_PIECE_PACKETS ||
 		    out->kind == PB_PIECE_SOON)
@@ -334,7 +272,8 @@ late_part(const struct place *at, uint64_t acked, uint64_t from,
 		/* The store lost again what had come late. */
 		if (out->kind == PB_PIECE_GAP) {
 			letter.last = out->last;
-			rc = settle(at, from, letter.last, err);
+			upstream_settle(at->u, at->want.id, from,
+			    letter.last);
 			memset(out, 0, sizeof(*out));
 		}
 		from = letter.last + 1;
@@ -417,8 +356,8 @@ look_requeued(const struct place *at, const struct pb_letter *letter,
 	memset(out, 0, sizeof(*out));
 	snprintf(text, sizeof(text), "%.200s", err->text);
 	upstream_event(at->u, PB_LOG_WARN, at->stream->id, text);
-	rc = refuse(at, &dead, err);
-	return rc < 0 ? rc : 1;
+	upstream_dead_again(at->u, at->want.id, &dead);
+	return 1;
 }
 
 /* What came late stands in the store; or a gap, if it went again. */
@@ -448,73 +387,10 @@ look_late_only(const struct place *at, const struct pb_letter *letter,
 	return 0;
 }
 
-/* Those are to be sent no more. */
-static int
-settle(const struct place *at, uint64_t first, uint64_t last,
-    struct pb_err *err)
-{
-	return pb_letters_sent(at->u->env.letters, at->u->conf.name,
-	    &at->stream->key, first, last, err);
-}
-
 /* Trying again would not help. */
 static bool
 spoiled(const struct pb_upstream *u, int rc)
 {
 	return rc == PB_EFORMAT || rc == PB_EDIGEST ||
 	    (rc == PB_ENOENT && u->env.there(u->env.arg));
-}
-
-static int
-refuse(const struct place *at, const struct pb_ship_dead *dead,
-    struct pb_err *err)
-{
-	struct pb_demotion why = demotion(at, dead);
-
-	return pb_letters_refused(at->u->env.letters, at->u->conf.name,
-	    &at->stream->key, dead->first, &why, err);
-}
-
-/*
- * What came late and is now to be a dead letter needs a file of its own.
- * Such letters are few; mostly the upstream has none that is to be sent.
- */
-static int
-drop_late(const struct place *at, const struct pb_demotion *why,
-    struct pb_err *err)
-{
-	struct pb_letters_total total;
-	struct pb_letter letter;
-	uint64_t from = why->first;
-	int rc;
-
-	rc = pb_letters_total(at->u->env.letters, at->u->conf.name, &total,
-	    err);
-	if (rc < 0 || total.requeued == 0)
-		return rc;
-	for (unsigned i = 0; i < GAP_LETTERS_MAX; i++) {
-		rc = find_letter(at, from, &letter, err);
-		if (rc != 1 || letter.first > why->last)
-			break;
-		from = letter.last + 1;
-		if (letter.state != PB_LETTER_LATE)
-			continue;
-		rc = settle(at, letter.first > why->first ? letter.first :
-		    why->first, letter.last < why->last ? letter.last :
-		    why->last, err);
-		if (rc < 0)
-			break;
-	}
-	return rc < 0 ? rc : 0;
-}
-
-static struct pb_demotion
-demotion(const struct place *at, const struct pb_ship_dead *dead)
-{
-	return (struct pb_demotion){ .upstream = at->u->conf.name,
-	    .stream = at->stream, .first = dead->first, .last = dead->last,
-	    .reason = dead->reason, .status = dead->status,
-	    .attempts = dead->attempts, .error = dead->text,
-	    .now_ns = pb_clock_real_ns(),
-	    .age_ms = pb_letters_age_ms(at->u->env.letters) };
 }

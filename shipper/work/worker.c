@@ -11,6 +11,7 @@
 #include "shipper/work/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -28,6 +29,7 @@ struct pb_worker {
 	struct jobs	 wanted, ended;
 	struct pb_job *busy;		/* the one that is being done */
 	bool		 ends;
+	unsigned	 jobs;		/* not collected: of who gives them */
 };
 
 static void	*worker_main(void *);
@@ -85,6 +87,7 @@ pb_worker_destroy(struct pb_worker *worker)
 void
 pb_worker_give(struct pb_worker *worker, struct pb_job *job)
 {
+	worker->jobs++;
 	pthread_mutex_lock(&worker->lock);
 	job->state = PB_JOB_WAITS;
 	STAILQ_INSERT_TAIL(&worker->wanted, job, link);
@@ -102,8 +105,24 @@ pb_worker_cancel(struct pb_worker *worker, struct pb_job *job)
 		STAILQ_REMOVE(&worker->wanted, job, pb_job, link);
 	else if (job->state == PB_JOB_DONE)
 		STAILQ_REMOVE(&worker->ended, job, pb_job, link);
+	worker->jobs -= job->state != PB_JOB_IDLE;
 	job->state = PB_JOB_IDLE;
 	pthread_mutex_unlock(&worker->lock);
+}
+
+bool
+pb_worker_busy(const struct pb_worker *worker)
+{
+	return worker->jobs > 0;
+}
+
+void
+pb_worker_drain(struct pb_worker *worker)
+{
+	struct pollfd fd = { .fd = worker->fd, .events = POLLIN };
+
+	while (worker->jobs > 0 && (poll(&fd, 1, -1) >= 0 || errno == EINTR))
+		pb_worker_collect(worker);
 }
 
 int
@@ -131,6 +150,7 @@ pb_worker_collect(struct pb_worker *worker)
 		pthread_mutex_unlock(&worker->lock);
 		if (job == NULL)
 			return;
+		worker->jobs--;
 		job->done(job->arg);
 	}
 }

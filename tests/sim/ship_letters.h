@@ -186,27 +186,23 @@ world_demote(void *arg, uint32_t id, const struct pb_ship_dead *dead,
 	return 0;
 }
 
-static inline int
-world_sent(void *arg, uint32_t id, uint64_t first, uint64_t last,
-    struct pb_err *err)
+static inline void
+world_sent_now(struct world *w, uint32_t id, uint64_t first, uint64_t last)
 {
-	struct world_stream *s = &((struct world *)arg)->stream[id];
+	struct world_stream *s = &w->stream[id];
 
-	(void)err;
 	for (uint64_t seq = first; seq <= last; seq++)
 		if (world_letter(s, seq) == REQUEUED ||
 		    world_letter(s, seq) == LATE)
 			world_number(s, seq)->letter = NO_LETTER;
-	return 0;
 }
 
-static inline int
-world_refuse(void *arg, uint32_t id, const struct pb_ship_dead *dead,
-    struct pb_err *err)
+static inline void
+world_refuse_now(struct world *w, uint32_t id,
+    const struct pb_ship_dead *dead)
 {
-	struct world_stream *s = &((struct world *)arg)->stream[id];
+	struct world_stream *s = &w->stream[id];
 
-	(void)err;
 	for (uint64_t seq = dead->first; seq <= dead->last; seq++) {
 		struct number *n = world_number(s, seq);
 
@@ -216,7 +212,6 @@ world_refuse(void *arg, uint32_t id, const struct pb_ship_dead *dead,
 		    NO_LETTER : n->letter;
 	}
 	s->dead = *dead;
-	return 0;
 }
 
 /* All dead letters of first .. last are to be sent again. */

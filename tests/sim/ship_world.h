@@ -24,6 +24,7 @@
 #define SILENCE_MS	60000u		/* as http.h */
 #define DEMOTE_MAX	64000u		/* numbers of one call */
 #define LATE_LOOK_MAX	777u
+#define WRITINGS	256u
 
 enum letter { NO_LETTER, DEAD, REQUEUED, LATE, GONE };
 
@@ -96,6 +97,15 @@ struct world_stream {
 	uint64_t	numbers;
 };
 
+/* What is being written down. */
+struct writing {
+	enum writing_kind { NOTHING, DEMOTES, SENDS, REFUSED } kind;
+	uint32_t	id;
+	struct pb_ship_dead dead;
+	char		text[PB_SHIP_TEXT_MAX];
+	uint64_t	due_ms;
+};
+
 struct flight {
 	bool		used;
 	struct pb_action action;
@@ -114,6 +124,7 @@ struct world {
 	unsigned	streams;
 	struct world_stream stream[WORLD_STREAMS + 1];	/* by id */
 	struct flight	flight[PB_SHIP_SLOTS];
+	struct writing	writing[WRITINGS];
 	/* Seen on the way. */
 	uint64_t	flight_bytes, flight_bytes_max;
 	unsigned	flights, flights_max;
@@ -199,12 +210,95 @@ world_below_soon(void *arg, uint32_t id, uint64_t at,
 	    PB_SHIP_SOON;
 }
 
+static inline bool
+world_write(struct world *w, enum writing_kind kind, uint32_t id,
+    const struct pb_ship_dead *dead)
+{
+	for (unsigned i = 0; w->look_ms > 0 && i < WRITINGS; i++) {
+		struct writing *at = &w->writing[i];
+
+		if (at->kind != NOTHING)
+			continue;
+		*at = (struct writing){ .kind = kind, .id = id,
+		    .dead = *dead, .due_ms = w->now_ms + w->look_ms };
+		snprintf(at->text, sizeof(at->text), "%s",
+		    dead->text != NULL ? dead->text : "");
+		at->dead.text = at->text;
+		return true;
+	}
+	return false;
+}
+
+static inline int
+world_demote_soon(void *arg, uint32_t id, const struct pb_ship_dead *dead,
+    uint64_t *done, struct pb_err *err)
+{
+	return world_write(arg, DEMOTES, id, dead) ? PB_SHIP_SOON :
+	    world_demote(arg, id, dead, done, err);
+}
+
+static inline bool
+world_sent_soon(void *arg, uint32_t id, uint64_t first, uint64_t last)
+{
+	struct pb_ship_dead dead = { .first = first, .last = last };
+	bool later = world_write(arg, SENDS, id, &dead);
+
+	if (!later)
+		world_sent_now(arg, id, first, last);
+	return later;
+}
+
+static inline bool
+world_refuse_soon(void *arg, uint32_t id, const struct pb_ship_dead *dead)
+{
+	bool later = world_write(arg, REFUSED, id, dead);
+
+	if (!later)
+		world_refuse_now(arg, id, dead);
+	return later;
+}
+
+static inline void
+world_written(struct world *w, struct writing *at)
+{
+	struct pb_err err;
+	uint64_t done;
+	int rc;
+
+	switch (at->kind) {
+	case NOTHING:
+		return;
+	case DEMOTES:
+		rc = world_demote(w, at->id, &at->dead, &done, &err);
+		pb_ship_demoted(w->ship, done, rc < 0 ? err.text : NULL,
+		    w->now_ms);
+		break;
+	case SENDS:
+		world_sent_now(w, at->id, at->dead.first, at->dead.last);
+		pb_ship_kept(w->ship, at->id);
+		break;
+	case REFUSED:
+		world_refuse_now(w, at->id, &at->dead);
+		pb_ship_kept(w->ship, at->id);
+		break;
+	}
+	at->kind = NOTHING;
+}
+
 /* Those whose time has come; when the next one's does. */
 static inline uint64_t
 world_find(struct world *w)
 {
 	uint64_t next = UINT64_MAX;
 
+	for (unsigned i = 0; i < WRITINGS; i++) {
+		struct writing *at = &w->writing[i];
+
+		if (at->kind != NOTHING && at->due_ms <= w->now_ms)
+			world_written(w, at);
+		if (at->kind != NOTHING && at->due_ms < next)
+			next = at->due_ms;
+	}
 	for (uint32_t id = 1; id <= w->streams; id++) {
 		struct world_stream *s = &w->stream[id];
 
@@ -237,8 +331,9 @@ static inline void
 world_start(struct world *w)
 {
 	struct pb_ship_source source = { .look = world_look_soon,
-	    .late = world_late_soon, .demote = world_demote, .sent = world_sent,
-	    .refuse = world_refuse, .below = world_below_soon,
+	    .late = world_late_soon, .demote = world_demote_soon,
+	    .sent = world_sent_soon, .refuse = world_refuse_soon,
+	    .below = world_below_soon,
 	    .fork = world_fork, .event = world_event, .arg = w };
 
 	if (pb_ship_create(&w->ship, &w->opts, &source, NULL) < 0)
@@ -307,6 +402,7 @@ world_restart(struct world *w)
 {
 	pb_ship_destroy(w->ship);
 	memset(w->flight, 0, sizeof(w->flight));
+	memset(w->writing, 0, sizeof(w->writing));
 	w->flights = 0;
 	w->flight_bytes = 0;
 	world_start(w);

@@ -207,6 +207,7 @@ upstream_start(struct bench *b)
 	conf.window = 64u << 20;
 	env = (struct pb_upstream_env){ .store = b->f.dir,
 	    .feed = b->feed, .worker = b->worker,
+	    .keeper = b->worker,
 	    .index = pb_store_index(b->f.store),
 	    .letters = b->letters, .state = b->state,
 	    .stream = stream_of, .remembered = remembered, .arg = b };
@@ -280,6 +281,7 @@ expect_head(struct bench *b, const char *start)
 static void
 other_packets_are_passed_under_another_epoch(void **state)
 {
+	struct pb_report rows = { .failed = false };
 	struct pb_cursor_row cursor;
 	char path[96], start[128];
 	struct pb_forks forks;
@@ -316,10 +318,10 @@ other_packets_are_passed_under_another_epoch(void **state)
 	assert_int_equal(forks.at[0].first, 5);
 	assert_true(forks.at[0].epoch == epoch);
 	/* Retention hears of one stream. */
-	assert_int_equal(pb_state_begin(b.state, NULL), 0);
-	pb_upstream_report(b.upstream, b.state, pb_clock_mono_ms(),
+	pb_upstream_report(b.upstream, &rows, pb_clock_mono_ms(),
 	    pb_clock_real_ns());
-	assert_int_equal(pb_state_commit(b.state), 0);
+	assert_int_equal(pb_report_write(&rows, b.state, NULL), 0);
+	pb_report_finish(&rows);
 	assert_int_equal(pb_state_cursor(b.state, "core", &b.f.key, &cursor,
 	    NULL), 1);
 	assert_int_equal(cursor.acked, 9);

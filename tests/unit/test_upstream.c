@@ -109,7 +109,8 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	conf.tls.off = true;
 	conf.window = 64u << 20;
 	env = (struct pb_upstream_env){ .store = b->f.dir,
-	    .feed = b->feed, .worker = b->worker, .index = pb_store_index(b->f.store),
+	    .feed = b->feed, .worker = b->worker,
+	    .keeper = b->worker, .index = pb_store_index(b->f.store),
 	    .letters = b->letters, .state = b->state,
 	    .stream = stream_of,
 	    .remembered = remembered, .there = there, .arg = b };
@@ -157,18 +158,20 @@ turn(struct bench *b, unsigned requests)
 		pthread_mutex_unlock(&b->server->lock);
 	} while ((seen < requests || pb_upstream_flights(b->upstream) > 0) &&
 	    pb_clock_mono_ms() < end);
+	pb_worker_drain(b->worker);
 	assert_int_equal(seen, requests);
 }
 
 static struct pb_upstream_row
 report(struct bench *b, struct pb_cursor_row *cursor)
 {
+	struct pb_report rows = { .failed = false };
 	struct pb_upstream_row row;
 
-	assert_int_equal(pb_state_begin(b->state, NULL), 0);
-	pb_upstream_report(b->upstream, b->state, pb_clock_mono_ms(),
+	pb_upstream_report(b->upstream, &rows, pb_clock_mono_ms(),
 	    pb_clock_real_ns());
-	assert_int_equal(pb_state_commit(b->state), 0);
+	assert_int_equal(pb_report_write(&rows, b->state, NULL), 0);
+	pb_report_finish(&rows);
 	assert_int_equal(pb_state_upstreams(b->state, NULL, &row, 1, NULL), 1);
 	assert_int_equal(pb_state_cursor(b->state, "core", &b->f.key, cursor,
 	    NULL), 1);

@@ -1,0 +1,234 @@
+/*
+ * shipper/upstream/upstream_tasks.c - what is written down of letters
+ *
+ * Each is a task for the keeper, in the order given; what the state machine
+ * waits for it is told when that is durable.  An upstream that ends forgets
+ * those that were not begun: what was sent is sent again, as a repeat.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/sys.h"
+#include "shipper/upstream/upstream_impl.h"
+
+enum kind { DEMOTE, SENT, REFUSED, TOLD };
+
+struct upstream_task {
+	LIST_ENTRY(upstream_task) link;
+	struct pb_job	 job;
+	struct pb_upstream *u;
+	enum kind	 kind;
+	bool		 waited_for;	/* by the state machine */
+	uint32_t	 id;		/* of the stream there */
+	struct pb_stream_info stream;	/* as it was */
+	struct pb_ship_dead dead;	/* or its numbers alone */
+	char		 text[PB_SHIP_TEXT_MAX];
+	/* What came of it. */
+	uint64_t	 done;
+	int		 rc;
+	struct pb_err	 err;
+};
+
+static struct upstream_task *task_create(struct pb_upstream *, enum kind,
+		    uint32_t, const struct pb_ship_dead *);
+static bool	give(struct pb_upstream *, enum kind, uint32_t,
+		    const struct pb_ship_dead *, bool);
+static void	run(void *);
+static struct pb_demotion demotion_of(const struct upstream_task *);
+static void	done(void *);
+static void	tell_failure(const struct upstream_task *);
+
+int
+upstream_demote(void *arg, uint32_t id, const struct pb_ship_dead *dead,
+    uint64_t *end, struct pb_err *err)
+{
+	*end = dead->first - 1;
+	if (give(arg, DEMOTE, id, dead, true))
+		return PB_SHIP_SOON;
+	return pb_err_set(err, PB_ENOMEM, "no memory");
+}
+
+bool
+upstream_sent(void *arg, uint32_t id, uint64_t first, uint64_t last)
+{
+	struct pb_ship_dead dead = { .first = first, .last = last };
+
+	return give(arg, SENT, id, &dead, true);
+}
+
+bool
+upstream_refuse(void *arg, uint32_t id, const struct pb_ship_dead *dead)
+{
+	return give(arg, REFUSED, id, dead, true);
+}
+
+void
+upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
+    uint64_t last)
+{
+	struct pb_ship_dead dead = { .first = first, .last = last };
+
+	give(u, SENT, id, &dead, false);
+}
+
+void
+upstream_dead_again(struct pb_upstream *u, uint32_t id,
+    const struct pb_ship_dead *dead)
+{
+	give(u, REFUSED, id, dead, false);
+}
+
+void
+upstream_told(struct pb_upstream *u, uint32_t id, uint64_t acked)
+{
+	struct pb_ship_dead dead = { .first = 1, .last = acked };
+	const struct upstream_task *task;
+
+	LIST_FOREACH(task, &u->tasks, link)
+		if (task->kind == TOLD && task->id == id)
+			return;
+	give(u, TOLD, id, &dead, false);
+}
+
+void
+upstream_tasks_end(struct pb_upstream *u)
+{
+	struct upstream_task *task;
+
+	while ((task = LIST_FIRST(&u->tasks)) != NULL) {
+		pb_worker_cancel(u->env.keeper, &task->job);
+		LIST_REMOVE(task, link);
+		free(task);
+	}
+}
+
+/* False without memory, or where the stream has gone; which is told. */
+static bool
+give(struct pb_upstream *u, enum kind kind, uint32_t id,
+    const struct pb_ship_dead *dead, bool waited_for)
+{
+	struct upstream_task *task = task_create(u, kind, id, dead);
+
+	if (task == NULL)
+		return false;
+	task->waited_for = waited_for;
+	LIST_INSERT_HEAD(&u->tasks, task, link);
+	pb_worker_give(u->env.keeper, &task->job);
+	return true;
+}
+
+static struct upstream_task *
+task_create(struct pb_upstream *u, enum kind kind, uint32_t id,
+    const struct pb_ship_dead *dead)
+{
+	struct upstream_task *task = calloc(1, sizeof(*task));
+	struct upstream_part part;
+	struct pb_err err;
+	int rc = task == NULL ? pb_err_set(&err, PB_ENOMEM, "no memory") :
+	    upstream_part(u, id, &part, &err);
+
+	if (rc < 0) {
+		upstream_event(u, PB_LOG_WARN, id, err.text);
+		free(task);
+		return NULL;
+	}
+	task->u = u;
+	task->kind = kind;
+	task->id = id;
+	task->stream = *part.stream;
+	task->dead = *dead;
+	snprintf(task->text, sizeof(task->text), "%s",
+	    dead->text != NULL ? dead->text : "");
+	task->dead.text = task->text;
+	task->job.run = run;
+	task->job.done = done;
+	task->job.arg = task;
+	return task;
+}
+
+/* --- on the keeper's thread --------------------------------------------- */
+
+static void
+run(void *arg)
+{
+	struct upstream_task *task = arg;
+	struct pb_letters *letters = task->u->env.letters;
+	const char *upstream = task->u->conf.name;
+	const struct pb_stream_key *key = &task->stream.key;
+	const struct pb_ship_dead *dead = &task->dead;
+	struct pb_demotion why;
+
+	switch (task->kind) {
+	case DEMOTE:
+		why = demotion_of(task);
+		task->rc = pb_letters_demote(letters, task->u->env.index,
+		    &why, &task->done, &task->err);
+		break;
+	case SENT:
+		task->rc = pb_letters_sent(letters, upstream, key,
+		    dead->first, dead->last, &task->err);
+		break;
+	case REFUSED:
+		why = demotion_of(task);
+		task->rc = pb_letters_refused(letters, upstream, key,
+		    dead->first, &why, &task->err);
+		break;
+	case TOLD:
+		task->rc = pb_letters_told(letters, upstream, key, dead->last,
+		    &task->err);
+		break;
+	}
+}
+
+static struct pb_demotion
+demotion_of(const struct upstream_task *task)
+{
+	const struct pb_ship_dead *dead = &task->dead;
+
+	return (struct pb_demotion){ .upstream = task->u->conf.name,
+	    .stream = &task->stream, .first = dead->first,
+	    .last = dead->last, .reason = dead->reason,
+	    .status = dead->status, .attempts = dead->attempts,
+	    .error = dead->text, .now_ns = pb_clock_real_ns(),
+	    .age_ms = pb_letters_age_ms(task->u->env.letters) };
+}
+
+/* --- on the loop's ------------------------------------------------------ */
+
+static void
+done(void *arg)
+{
+	struct upstream_task *task = arg;
+	struct pb_upstream *u = task->u;
+
+	LIST_REMOVE(task, link);
+	if (task->kind == DEMOTE)
+		pb_ship_demoted(u->ship, task->done, task->rc < 0 ?
+		    task->err.text : NULL, pb_clock_mono_ms());
+	else if (task->rc < 0)
+		tell_failure(task);
+	if (task->kind != DEMOTE && task->waited_for)
+		pb_ship_kept(u->ship, task->id);
+	free(task);
+}
+
+static void
+tell_failure(const struct upstream_task *task)
+{
+	char line[PB_SHIP_TEXT_MAX + 128];
+
+	if (task->kind == SENT && task->waited_for)
+		/* It will be sent again, as a repeat. */
+		snprintf(line, sizeof(line), "packets %" PRIu64 " to %" PRIu64
+		    " are delivered, but that cannot be kept: %.200s",
+		    task->dead.first, task->dead.last, task->err.text);
+	else if (task->kind == REFUSED && task->waited_for)
+		snprintf(line, sizeof(line), "which cannot be kept: %.200s",
+		    task->err.text);
+	else
+		snprintf(line, sizeof(line), "%.200s", task->err.text);
+	upstream_event(task->u, PB_LOG_WARN, task->id, line);
+}
