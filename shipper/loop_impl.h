@@ -48,7 +48,7 @@ struct pb_loop {
 	struct pb_err	 report_err;
 	struct loop_bounds *bounds;	/* of letters */
 	uint64_t	 bound_ms;	/* next look at them */
-	bool		 again_due;	/* letters that go again by themselves */
+	bool		 again_due;	/* letters that go by themselves */
 	uint64_t	 letters_ms;	/* when their turn was last */
 	uint64_t	 fills_commits;	/* of the index, when last looked */
 	bool		 fills_checked;	/* that they are this index's */

@@ -15,24 +15,17 @@
 
 static const char fill_key[] = "fill";
 
-static int	gone_page(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
-static int	list_gone(struct pb_letters_txn *, const char *,
-		    const struct pb_stream_key *, uint64_t,
-		    struct pb_letters_key *, size_t *);
 static bool	too_old(const struct pb_letter *, uint64_t, uint64_t);
 static void	redeem(struct pb_letters_txn *, const struct pb_letter *,
 		    const struct pb_demotion *);
 static int	bound(struct pb_letters *, const char *, uint64_t, uint64_t,
 		    uint64_t, struct pb_err *);
-
-/* Keys of GONE letters up to a number. */
-struct gone {
-	struct pb_letters_key stream;	/* the first part of the keys */
-	uint64_t	 acked;
-	size_t		 count;
-	struct pb_letters_key *key;	/* PB_LETTERS_STEP of them */
-};
+static int	drop_gone(struct pb_letters *, const struct pb_letters_key *,
+		    uint64_t, struct pb_err *);
+static struct pb_rows *gone_from(struct pb_rows *, struct pb_letters_txn *,
+		    const struct pb_letters_key *);
+static bool	next_gone(struct pb_letters_txn *, struct pb_rows *, uint64_t,
+		    struct pb_letter *);
 
 const char *
 pb_letter_state_name(enum pb_letter_state state)
@@ -169,73 +162,86 @@ int
 pb_letters_told(struct pb_letters *letters, const char *upstream,
     const struct pb_stream_key *key, uint64_t acked, struct pb_err *err)
 {
-	struct pb_letters_key gone[PB_LETTERS_STEP];
+	struct pb_letters_key stream;
+	int rc;
+
+	pb_letters_key(&stream, upstream, key, 0);
+	stream.len -= 8;
+	do
+		rc = drop_gone(letters, &stream, acked, err);
+	while (rc == (int)PB_LETTERS_STEP);
+	return rc < 0 ? rc : 0;
+}
+
+int
+pb_letters_forget(struct pb_letters *letters, const char *upstream,
+    struct pb_err *err)
+{
+	struct pb_letters_key name;
+
+	pb_letters_name_key(&name, upstream);
+	return drop_gone(letters, &name, UINT64_MAX, err);
+}
+
+/* Of the GONE letters whose keys begin so those that end at `acked` or
+ * before, PB_LETTERS_STEP at most: how many.  Mostly there is none, and
+ * nothing to write. */
+static int
+drop_gone(struct pb_letters *letters, const struct pb_letters_key *prefix,
+    uint64_t acked, struct pb_err *err)
+{
 	struct pb_letters_txn t;
 	struct pb_letter letter;
-	size_t count;
-	int rc;
+	struct pb_rows rows;
+	int went = 0, rc;
+	bool any;
 
-	do {
-		/* Mostly there is none, and nothing to write. */
-		count = 0;
-		rc = pb_letters_begin(&t, letters, false, err);
-		if (rc == 0)
-			list_gone(&t, upstream, key, acked, gone, &count);
-		rc = pb_letters_end(&t, err);
-		if (rc < 0 || count == 0)
-			return rc;
-		pb_letters_begin(&t, letters, true, err);
-		for (size_t i = 0; i < count; i++)
-			if (pb_letters_get(&t, &gone[i], &letter) == 1)
-				pb_letters_remove(&t, &letter);
-			else
-				pb_mdb_del(t.txn, PB_STATE_GONE,
-				    gone[i].bytes, gone[i].len);
-		rc = pb_letters_end(&t, err);
-	} while (rc == 0 && count == PB_LETTERS_STEP);
-	return rc;
+	pb_letters_begin(&t, letters, false, err);
+	any = next_gone(&t, gone_from(&rows, &t, prefix), acked, &letter);
+	rc = pb_letters_end(&t, err);
+	if (rc < 0 || !any)
+		return rc;
+	pb_letters_begin(&t, letters, true, err);
+	gone_from(&rows, &t, prefix);
+	while (went < (int)PB_LETTERS_STEP &&
+	    next_gone(&t, &rows, acked, &letter)) {
+		if (letter.first != 0)
+			pb_letters_remove(&t, &letter);
+		else
+			pb_mdb_del(t.txn, PB_STATE_GONE, rows.at,
+			    rows.len - 1);
+		went++;
+	}
+	rc = pb_letters_end(&t, err);
+	return rc < 0 ? rc : went;
 }
 
-/* GONE letters of the stream that end at `acked` or before. */
-static int
-list_gone(struct pb_letters_txn *t, const char *upstream,
-    const struct pb_stream_key *key, uint64_t acked,
-    struct pb_letters_key *out, size_t *count)
+static struct pb_rows *
+gone_from(struct pb_rows *rows, struct pb_letters_txn *t,
+    const struct pb_letters_key *prefix)
 {
-	struct gone gone = { .acked = acked, .key = out };
-	struct pb_letter letter;
-	size_t kept = 0;
-	int rc;
-
-	pb_letters_key(&gone.stream, upstream, key, 0);
-	gone.stream.len -= 8;
-	rc = pb_mdb_walk(t->txn, PB_STATE_GONE, gone.stream.bytes,
-	    gone.stream.len, gone_page, &gone);
-	/* The last of them may reach past it. */
-	for (size_t i = 0; rc >= 0 && i < gone.count; i++)
-		if (pb_letters_get(t, &out[i], &letter) != 1 ||
-		    letter.last <= acked)
-			out[kept++] = out[i];
-	*count = kept;
-	return rc;
+	pb_rows_from(rows, t->txn, PB_STATE_GONE, prefix->bytes, prefix->len,
+	    prefix->len);
+	return rows;
 }
 
-static int
-gone_page(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
+/* `out->first` 0: a row without its letter. */
+static bool
+next_gone(struct pb_letters_txn *t, struct pb_rows *rows, uint64_t acked,
+    struct pb_letter *out)
 {
-	struct gone *gone = arg;
-	const uint8_t *bytes = key->data;
+	while (pb_rows_next(rows)) {
+		size_t len = rows->len - 1;
 
-	(void)value;
-	if (gone->count == PB_LETTERS_STEP ||
-	    key->len != gone->stream.len + 8 ||
-	    memcmp(bytes, gone->stream.bytes, gone->stream.len) != 0 ||
-	    pb_get_be64(bytes + gone->stream.len) > gone->acked)
-		return 1;
-	memcpy(gone->key[gone->count].bytes, bytes, key->len);
-	gone->key[gone->count++].len = key->len;
-	return 0;
+		if (len < rows->prefix + 8 ||
+		    pb_get_be64(rows->at + len - 8) > acked)
+			return false;
+		if (pb_letters_get(t, rows->at, len, out) != 1)
+			out->first = 0;
+		if (out->first == 0 || out->last <= acked)
+			return true;
+	}
+	return false;
 }
 
 int

@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#include "shipper/state/row.h"
-
 #define ROW_VERSION	1u
 #define KEEP_MS		(10u * 60000u)
 /* An age is numbers of 64 bits and nothing else. */

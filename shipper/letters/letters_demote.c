@@ -41,8 +41,8 @@ static int	in_store(struct plan *, uint64_t, struct pb_err *);
 static int	run_of(struct plan *, uint64_t *, struct pb_err *);
 static void	write_letter(const struct plan *,
 		    const struct pb_segment_info *, struct pb_letter *);
-static int	link_all(struct plan *, struct pb_err *);
-static int	keep(struct plan *, struct pb_err *);
+static int	link_all(void *, struct pb_err *);
+static int	keep(void *, struct pb_err *);
 static int	demote(struct pb_letters *, struct pb_index *,
 		    const struct pb_demotion *, uint64_t *, struct pb_err *);
 static int	drop_late(struct plan *, struct pb_err *);
@@ -64,7 +64,6 @@ demote(struct pb_letters *letters, struct pb_index *index,
     const struct pb_demotion *demotion, uint64_t *done, struct pb_err *err)
 {
 	struct plan *plan = calloc(1, sizeof(*plan));
-	struct pb_err later;
 	unsigned steps = 0;
 	int rc = 0;
 
@@ -84,16 +83,9 @@ demote(struct pb_letters *letters, struct pb_index *index,
 	    plan->count < PB_LETTERS_BATCH && plan->back < BACK_MAX &&
 	    steps++ < STEPS_MAX)
 		rc = step(plan, err);
-	if (rc == 0 && plan->count > 0) {
-		rc = pb_letters_intend_all(letters, plan->letter, plan->count,
-		    err);
-		if (rc == 0)
-			rc = link_all(plan, err);
-		if (rc == 0)
-			rc = keep(plan, err);
-		if (rc < 0)
-			(void)pb_letters_settle(letters, &later);
-	}
+	if (rc == 0 && plan->count > 0)
+		rc = pb_letters_make(letters, plan->letter, plan->count,
+		    link_all, keep, plan, err);
 	if (rc == 0)
 		*done = plan->from <= plan->last ? plan->from - 1 :
 		    plan->last;
@@ -251,8 +243,9 @@ write_letter(const struct plan *plan, const struct pb_segment_info *segment,
 /* Letters whose segment has expired meanwhile are dropped from the plan:
  * the store has a gap there now, with its reason. */
 static int
-link_all(struct plan *plan, struct pb_err *err)
+link_all(void *arg, struct pb_err *err)
 {
+	struct plan *plan = arg;
 	char dir[PATH_MAX];
 	size_t linked = 0;
 	int rc;
@@ -275,8 +268,9 @@ link_all(struct plan *plan, struct pb_err *err)
 
 /* The transaction's end settles what was listed and not made. */
 static int
-keep(struct plan *plan, struct pb_err *err)
+keep(void *arg, struct pb_err *err)
 {
+	struct plan *plan = arg;
 	struct pb_letters_txn t;
 
 	pb_letters_begin(&t, plan->letters, true, err);

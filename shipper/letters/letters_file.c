@@ -24,7 +24,6 @@
 
 /* Files of table `files` that are to be deleted. */
 struct victims {
-	struct pb_letters *letters;
 	bool		 more;		/* than fit here */
 	uint64_t	 until_ms;	/* then it is enough */
 	bool		 late;		/* it was: some are left */
@@ -40,11 +39,7 @@ struct sizes {
 	uint64_t	 bytes[PB_LETTERS_MEASURE];
 };
 
-static int	sized(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
 static size_t	look_at_sizes(struct pb_letters_txn *, struct sizes *);
-static int	listed(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
 static int	look(struct pb_letters *, struct victims *, struct pb_err *);
 static int	flush(struct pb_letters *, struct pb_err *);
 static int	delete_files(struct pb_letters *, struct victims *,
@@ -63,6 +58,10 @@ static void	aside(char [static PATH_MAX + 8], const char *);
 static int	link_over(const char *, const char *, struct pb_err *);
 static int	cannot_link(const char *, const char *, struct pb_err *);
 static int	tidy(struct pb_letters *, struct pb_err *);
+static int	intend_all(struct pb_letters *, const struct pb_letter *,
+		    size_t, struct pb_err *);
+static void	take_key(struct pb_letters_key *, size_t *,
+		    const struct pb_rows *);
 
 /* --- names -------------------------------------------------------------- */
 
@@ -109,8 +108,25 @@ pb_letters_path(char out[static PATH_MAX], const char *store,
 /* --- making ------------------------------------------------------------- */
 
 int
-pb_letters_intend_all(struct pb_letters *letters,
-    const struct pb_letter *letter, size_t count, struct pb_err *err)
+pb_letters_make(struct pb_letters *letters, const struct pb_letter *letter,
+    size_t count, int (*link)(void *, struct pb_err *),
+    int (*keep)(void *, struct pb_err *), void *arg, struct pb_err *err)
+{
+	struct pb_err later;
+	int rc = intend_all(letters, letter, count, err);
+
+	if (rc == 0)
+		rc = link(arg, err);
+	if (rc == 0)
+		rc = keep(arg, err);
+	if (rc < 0)
+		(void)pb_letters_settle(letters, &later);
+	return rc;
+}
+
+static int
+intend_all(struct pb_letters *letters, const struct pb_letter *letter,
+    size_t count, struct pb_err *err)
 {
 	struct pb_letters_key file;
 	struct pb_letters_txn t;
@@ -217,20 +233,19 @@ pb_letters_measure(struct pb_letters *letters, struct pb_err *err)
 	struct pb_letters_key *last = &letters->measured;
 	struct sizes sizes = { .count = 0 };
 	struct pb_letters_txn t;
-	size_t grown = 0;
-	int more = 0, rc;
+	struct pb_rows rows;
+	size_t grown;
+	int rc;
 
-	rc = pb_letters_begin(&t, letters, false, err);
-	if (rc == 0)
-		more = pb_mdb_walk(t.txn, PB_STATE_LINKS, last->bytes,
-		    last->len, sized, &sizes);
-	if (more >= 0)
-		grown = look_at_sizes(&t, &sizes);
-	last->len = 0;
-	if (more > 0 && sizes.count > 0) {
-		*last = sizes.key[sizes.count - 1];
-		last->bytes[last->len++] = 0;
-	}
+	pb_letters_begin(&t, letters, false, err);
+	pb_rows_from(&rows, t.txn, PB_STATE_LINKS, last->bytes, last->len, 0);
+	while (sizes.count < PB_LETTERS_MEASURE && pb_rows_next(&rows))
+		take_key(sizes.key, &sizes.count, &rows);
+	/* Where the next ones are; none: from the start. */
+	last->len = sizes.count < PB_LETTERS_MEASURE ||
+	    rows.len > sizeof(last->bytes) ? 0 : rows.len;
+	memcpy(last->bytes, rows.at, last->len);
+	grown = look_at_sizes(&t, &sizes);
 	rc = pb_letters_end(&t, err);
 	if (rc < 0 || grown == 0)
 		return rc;
@@ -240,23 +255,16 @@ pb_letters_measure(struct pb_letters *letters, struct pb_err *err)
 	return pb_letters_end(&t, err);
 }
 
-static int
-sized(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
+/* One more, where it may be one of ours. */
+static void
+take_key(struct pb_letters_key *key, size_t *count,
+    const struct pb_rows *rows)
 {
-	struct sizes *sizes = arg;
-	struct pb_letters_key *out;
-
-	(void)value;
-	if (sizes->count == PB_LETTERS_MEASURE)
-		return 1;
-	/* And the zero byte that makes it the next one. */
-	if (key->len >= sizeof(out->bytes))
-		return 0;
-	out = &sizes->key[sizes->count++];
-	out->len = key->len;
-	memcpy(out->bytes, key->data, key->len);
-	return 0;
+	if (rows->key.len > sizeof(key->bytes))
+		return;
+	key += (*count)++;
+	key->len = rows->key.len;
+	memcpy(key->bytes, rows->key.data, key->len);
 }
 
 /* How many have more bytes than they count with. */
@@ -308,7 +316,6 @@ pb_letters_settle(struct pb_letters *letters, struct pb_err *err)
 
 	if (v == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	v->letters = letters;
 	v->until_ms = pb_clock_mono_ms() + PB_LETTERS_TIDY_MS;
 	do {
 		if (letters->settled > 0)
@@ -349,15 +356,18 @@ look(struct pb_letters *letters, struct victims *v, struct pb_err *err)
 	struct pb_mdb_value value;
 	struct pb_stream_key key;
 	struct pb_mdb_txn txn;
+	struct pb_rows rows;
 	uint64_t segment_seq;
 	size_t kept = 0;
 	int rc;
 
 	v->count = 0;
-	rc = pb_mdb_begin(letters->state->mdb, false, &txn, err);
-	if (rc == 0)
-		rc = pb_mdb_walk(&txn, PB_STATE_FILES, "", 0, listed, v);
-	v->more = rc > 0;
+	(void)pb_mdb_begin(letters->state->mdb, false, &txn, err);
+	pb_rows_from(&rows, &txn, PB_STATE_FILES, "", 0, 0);
+	while (v->count < PB_LETTERS_SETTLE - letters->settled &&
+	    (v->more = pb_rows_next(&rows)))
+		take_key(v->key, &v->count, &rows);
+	rc = txn.rc;
 	for (size_t i = 0; rc >= 0 && i < v->count; i++) {
 		rc = pb_mdb_get(&txn, PB_STATE_LINKS, v->key[i].bytes,
 		    v->key[i].len, &value);
@@ -370,22 +380,6 @@ look(struct pb_letters *letters, struct victims *v, struct pb_err *err)
 	v->count = kept;
 	pb_mdb_abort(&txn);
 	return rc < 0 ? rc : 0;
-}
-
-static int
-listed(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
-{
-	struct victims *v = arg;
-
-	(void)value;
-	if (v->count == PB_LETTERS_SETTLE - v->letters->settled)
-		return 1;
-	if (key->len > sizeof(v->key[0].bytes))
-		return 0;
-	v->key[v->count].len = key->len;
-	memcpy(v->key[v->count++].bytes, key->data, key->len);
-	return 0;
 }
 
 /* One that cannot be deleted keeps no other; the first error is told. */

@@ -8,6 +8,7 @@
 #define PB_SHIPPER_LETTERS_IMPL_H
 
 #include "shipper/letters/letters.h"
+#include "shipper/state/row.h"
 #include "shipper/state/tables.h"
 
 /* Letters that change state in one transaction. */
@@ -73,8 +74,17 @@ int	pb_letters_seek(struct pb_letters_txn *t, const char *upstream,
 	    struct pb_letter *out);
 
 /* The letter with this very key: 1, 0 or the error. */
-int	pb_letters_get(struct pb_letters_txn *t,
-	    const struct pb_letters_key *key, struct pb_letter *out);
+int	pb_letters_get(struct pb_letters_txn *t, const void *key, size_t len,
+	    struct pb_letter *out);
+/* NAME and its NUL, which the keys of an upstream's rows begin with. */
+void	pb_letters_name_key(struct pb_letters_key *out, const char *upstream);
+/* Has a letter in its state a file of its own? */
+static inline bool
+pb_letters_has_file(const struct pb_letter *letter)
+{
+	return letter->state == PB_LETTER_DEAD ||
+	    letter->state == PB_LETTER_REQUEUED;
+}
 
 /* Rows of all tables that speak of the letter.  What went wrong shows at
  * the end.  A file that loses its last letter is listed in `files`. */
@@ -115,9 +125,15 @@ void	pb_letters_intend(struct pb_letters_txn *t,
 
 /* --- files -------------------------------------------------------------- */
 
-/* List the files of letters that are about to get them, committed. */
-int	pb_letters_intend_all(struct pb_letters *letters,
+/*
+ * Make files for letters that are about to get them: they are listed,
+ * committed; `link` makes them; `keep` commits their rows.  What comes of an
+ * error is settled.
+ */
+int	pb_letters_make(struct pb_letters *letters,
 	    const struct pb_letter *letter, size_t count,
+	    int (*link)(void *arg, struct pb_err *err),
+	    int (*keep)(void *arg, struct pb_err *err), void *arg,
 	    struct pb_err *err);
 
 /* Delete the files that have a row in `files` and no letter.  What cannot
@@ -145,8 +161,6 @@ struct pb_letters_page {
 	const struct pb_letters_which *which;
 	struct pb_letter *out;
 	size_t		 max, count;
-	unsigned	 looked;
-	struct pb_letter *after;	/* the one that was looked at last */
 	bool		 dead, requeued, others;	/* states wanted */
 };
 

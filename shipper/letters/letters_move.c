@@ -28,11 +28,10 @@ struct move {
 static int	check(const struct pb_letters_which *, struct pb_err *);
 static int	find(struct move *, struct pb_err *);
 static bool	may_go(struct move *, const struct pb_letter *);
-static bool	has_file(const struct pb_letter *);
-static int	link_all(struct move *, struct pb_err *);
+static int	link_all(void *, struct pb_err *);
 static int	link_one(struct move *, const struct pb_letter *,
 		    const struct pb_letter *, struct pb_err *);
-static int	change(struct move *, struct pb_err *);
+static int	change(void *, struct pb_err *);
 static void	give(struct pb_letters_txn *, const struct pb_letter *);
 static int	move_some(struct pb_letters *, const struct pb_letters_which *,
 		    struct pb_letters_sum *, struct pb_err *);
@@ -56,7 +55,6 @@ move_some(struct pb_letters *letters,
     struct pb_err *err)
 {
 	struct move *move = calloc(1, sizeof(*move));
-	struct pb_err later;
 	int more = 0, rc;
 
 	if (move == NULL)
@@ -67,16 +65,9 @@ move_some(struct pb_letters *letters,
 	rc = check(which, err);
 	if (rc == 0)
 		rc = more = find(move, err);
-	if (rc >= 0 && move->count > 0) {
-		rc = pb_letters_intend_all(letters, move->to, move->count,
-		    err);
-		if (rc == 0)
-			rc = link_all(move, err);
-		if (rc == 0)
-			rc = change(move, err);
-		if (rc < 0)
-			(void)pb_letters_settle(letters, &later);
-	}
+	if (rc >= 0 && move->count > 0)
+		rc = pb_letters_make(letters, move->to, move->count, link_all,
+		    change, move, err);
 	if (rc >= 0)
 		*sum = move->sum;
 	free(move);
@@ -124,7 +115,7 @@ find(struct move *move, struct pb_err *err)
 		*to = move->from[move->count] = move->from[i];
 		snprintf(to->upstream, sizeof(to->upstream), "%s",
 		    move->which->to);
-		if (has_file(to))
+		if (pb_letters_has_file(to))
 			to->state = PB_LETTER_REQUEUED;
 		move->count++;
 	}
@@ -140,25 +131,19 @@ may_go(struct move *move, const struct pb_letter *letter)
 	    which->ships(which->arg, which->to,
 	    pb_stream_name(name, &letter->key));
 
-	if (!goes && has_file(letter) && strcmp(letter->upstream,
+	if (!goes && pb_letters_has_file(letter) && strcmp(letter->upstream,
 	    which->to) != 0)
 		move->sum.left++;
 	return goes;
-}
-
-static bool
-has_file(const struct pb_letter *letter)
-{
-	return letter->state == PB_LETTER_DEAD ||
-	    letter->state == PB_LETTER_REQUEUED;
 }
 
 /* --- files and rows ----------------------------------------------------- */
 
 /* Those that cannot have a file there leave the batch, and stay. */
 static int
-link_all(struct move *move, struct pb_err *err)
+link_all(void *arg, struct pb_err *err)
 {
+	struct move *move = arg;
 	char dir[PATH_MAX], last[PATH_MAX] = "";
 	size_t kept = 0;
 	int rc = 0;
@@ -174,7 +159,7 @@ link_all(struct move *move, struct pb_err *err)
 			strcpy(last, dir);
 		}
 		if (rc == 0)
-			rc = !has_file(&move->to[i]) ? 1 :
+			rc = !pb_letters_has_file(&move->to[i]) ? 1 :
 			    link_one(move, &move->from[i], &move->to[i], err);
 		if (rc == 1) {
 			move->from[kept] = move->from[i];
@@ -217,10 +202,10 @@ link_one(struct move *move, const struct pb_letter *from,
 }
 
 static int
-change(struct move *move, struct pb_err *err)
+change(void *arg, struct pb_err *err)
 {
+	struct move *move = arg;
 	struct pb_letters_txn t;
-	int rc;
 
 	pb_letters_begin(&t, move->letters, true, err);
 	for (size_t i = 0; i < move->count; i++) {
@@ -230,13 +215,12 @@ change(struct move *move, struct pb_err *err)
 		/* What is gone, the store's own gap tells. */
 		if (from->state != PB_LETTER_GONE)
 			give(&t, &move->to[i]);
-		if (!has_file(from))
+		if (!pb_letters_has_file(from))
 			continue;
 		move->sum.letters++;
 		move->sum.packets += from->last - from->first + 1;
 	}
-	rc = pb_letters_end(&t, err);
-	return rc;
+	return pb_letters_end(&t, err);
 }
 
 /* Numbers that have a letter there keep it, unless that is without packets:

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "shipper/state/row.h"
 
 #define ROW_VERSION	1u
 
@@ -19,10 +18,25 @@ struct link {
 	uint64_t	letters, bytes;
 };
 
+#define LETTER(member)	PB_ROW_NUMBER(struct pb_letter, member)
+static const struct pb_row_field letter_fields[] = {
+	LETTER(last), LETTER(state), LETTER(reason), LETTER(status),
+	LETTER(attempts), LETTER(since_ns), LETTER(segment_seq),
+	LETTER(header_bytes), LETTER(offset), LETTER(file_bytes),
+	LETTER(linktype), PB_ROW_TEXT(struct pb_letter, error),
+	LETTER(since_at),
+};
+static const struct pb_row_field link_fields[] = {
+	PB_ROW_NUMBER(struct link, letters), PB_ROW_NUMBER(struct link, bytes),
+};
+#define SUM(member)	PB_ROW_NUMBER(struct pb_letters_total, member)
+static const struct pb_row_field count_fields[] = {
+	SUM(letters), SUM(packets), SUM(requeued), SUM(file_bytes),
+};
+#define COUNT(fields)	(sizeof(fields) / sizeof((fields)[0]))
+
 static int	commit(struct pb_letters_txn *);
-static bool	has_file(const struct pb_letter *);
 static uint64_t	since_at(const struct pb_letter *);
-static void	take_since(struct pb_letter *, const struct pb_letter *);
 static void	put_row(struct pb_letters_txn *, const struct pb_letter *);
 static void	hold(struct pb_letters_txn *, const struct pb_letter *,
 		    struct pb_letters_total *);
@@ -38,6 +52,8 @@ static void	not_settled(struct pb_letters *,
 		    const struct pb_letters_key *);
 static bool	alike(const struct pb_letter *, const struct pb_letter *);
 static void	take(uint64_t *, uint64_t);
+static void	take_in(struct pb_letters_txn *, struct pb_letter *,
+		    const struct pb_letter *);
 
 /* --- transactions ------------------------------------------------------- */
 
@@ -123,19 +139,7 @@ pb_letters_parse(struct pb_letter *out, const struct pb_mdb_value *key,
 	    !pb_row_load(&row, ROW_VERSION, value))
 		return false;
 	out->first = pb_get_be64((const uint8_t *)key->data + at);
-	out->last = pb_row_u64(&row);
-	out->state = (enum pb_letter_state)pb_row_u64(&row);
-	out->reason = (enum pb_dead_reason)pb_row_u64(&row);
-	out->status = (int)pb_row_u64(&row);
-	out->attempts = (uint32_t)pb_row_u64(&row);
-	out->since_ns = pb_row_u64(&row);
-	out->segment_seq = pb_row_u64(&row);
-	out->header_bytes = (uint32_t)pb_row_u64(&row);
-	out->offset = pb_row_u64(&row);
-	out->file_bytes = pb_row_u64(&row);
-	out->linktype = (uint16_t)pb_row_u64(&row);
-	pb_row_text(&row, out->error, sizeof(out->error));
-	out->since_at = pb_row_u64(&row);
+	pb_row_get(&row, out, letter_fields, COUNT(letter_fields));
 	out->since_at = since_at(out);
 	return out->first <= out->last && out->last < UINT64_MAX &&
 	    out->state >= PB_LETTER_DEAD && out->state <= PB_LETTER_GONE;
@@ -148,35 +152,20 @@ put_row(struct pb_letters_txn *t, const struct pb_letter *in)
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put_u64(&row, in->last);
-	pb_row_put_u64(&row, (uint64_t)in->state);
-	pb_row_put_u64(&row, (uint64_t)in->reason);
-	pb_row_put_u64(&row, (uint64_t)in->status);
-	pb_row_put_u64(&row, in->attempts);
-	pb_row_put_u64(&row, in->since_ns);
-	pb_row_put_u64(&row, in->segment_seq);
-	pb_row_put_u64(&row, in->header_bytes);
-	pb_row_put_u64(&row, in->offset);
-	pb_row_put_u64(&row, in->file_bytes);
-	pb_row_put_u64(&row, in->linktype);
-	pb_row_put_text(&row, in->error);
-	pb_row_put_u64(&row, in->since_at);
+	pb_row_put(&row, in, letter_fields, COUNT(letter_fields));
 	pb_letters_key(&key, in->upstream, &in->key, in->first);
 	pb_mdb_put(t->txn, PB_STATE_LETTERS, key.bytes, key.len, row.bytes,
 	    row.len);
 }
 
 int
-pb_letters_get(struct pb_letters_txn *t, const struct pb_letters_key *key,
+pb_letters_get(struct pb_letters_txn *t, const void *key, size_t len,
     struct pb_letter *out)
 {
-	struct pb_mdb_value view = { key->bytes, key->len }, value;
-	int rc = pb_mdb_get(t->txn, PB_STATE_LETTERS, key->bytes, key->len,
-	    &value);
+	struct pb_mdb_value view = { key, len }, value;
+	int rc = pb_mdb_get(t->txn, PB_STATE_LETTERS, key, len, &value);
 
-	if (rc == 1 && !pb_letters_parse(out, &view, &value))
-		return 0;
-	return rc;
+	return rc == 1 && !pb_letters_parse(out, &view, &value) ? 0 : rc;
 }
 
 int
@@ -184,33 +173,26 @@ pb_letters_seek(struct pb_letters_txn *t, const char *upstream,
     const struct pb_stream_key *key, uint64_t from, struct pb_letter *out)
 {
 	struct pb_mdb_value found, value;
-	struct pb_letters_key at, stream;
-	int rc;
+	struct pb_letters_key at;
+	struct pb_rows rows;
+	size_t stream;
 
-	pb_letters_key(&stream, upstream, key, from);
-	at = stream;
-	stream.len -= 8;
+	pb_letters_key(&at, upstream, key, from);
+	stream = at.len - 8;
 	/* The one that begins before `from` may reach it. */
-	rc = pb_mdb_find_last(t->txn, PB_STATE_LETTERS, at.bytes, at.len,
-	    &found, &value);
-	if (rc == 1 && found.len == at.len &&
-	    memcmp(found.data, stream.bytes, stream.len) == 0 &&
+	if (pb_mdb_find_last(t->txn, PB_STATE_LETTERS, at.bytes, at.len,
+	    &found, &value) == 1 && found.len == at.len &&
+	    memcmp(found.data, at.bytes, stream) == 0 &&
 	    pb_letters_parse(out, &found, &value) && out->last >= from)
 		return 1;
-	while (rc >= 0) {
-		rc = pb_mdb_find(t->txn, PB_STATE_LETTERS, at.bytes, at.len,
-		    &found, &value);
-		if (rc != 1 || found.len != stream.len + 8 ||
-		    memcmp(found.data, stream.bytes, stream.len) != 0)
-			return rc < 0 ? rc : 0;
-		if (pb_letters_parse(out, &found, &value))
+	/* What is malformed is passed over. */
+	pb_rows_from(&rows, t->txn, PB_STATE_LETTERS, at.bytes, at.len,
+	    stream);
+	while (pb_rows_next(&rows))
+		if (rows.key.len == stream + 8 &&
+		    pb_letters_parse(out, &rows.key, &rows.value))
 			return 1;
-		/* Malformed: the next one. */
-		memcpy(at.bytes, found.data, found.len);
-		at.len = found.len;
-		at.bytes[at.len++] = 0;
-	}
-	return rc;
+	return t->txn->rc;
 }
 
 /* --- rows in step ------------------------------------------------------- */
@@ -223,7 +205,7 @@ pb_letters_add(struct pb_letters_txn *t, const struct pb_letter *in)
 
 	put_row(t, in);
 	pb_letters_counts(t, in->upstream, &counts);
-	if (has_file(in)) {
+	if (pb_letters_has_file(in)) {
 		pb_letters_age_key(&key, in);
 		pb_mdb_put(t->txn, PB_STATE_AGES, key.bytes, key.len, "", 0);
 		hold(t, in, &counts);
@@ -246,7 +228,7 @@ pb_letters_remove(struct pb_letters_txn *t, const struct pb_letter *in)
 	struct pb_letters_key key;
 
 	pb_letters_counts(t, in->upstream, &counts);
-	if (has_file(in)) {
+	if (pb_letters_has_file(in)) {
 		pb_letters_age_key(&key, in);
 		pb_mdb_del(t->txn, PB_STATE_AGES, key.bytes, key.len);
 		release(t, in, &counts);
@@ -271,22 +253,30 @@ pb_letters_put(struct pb_letters_txn *t, const struct pb_letter *in)
 	if (in->first > 1 && pb_letters_seek(t, in->upstream, &in->key,
 	    in->first - 1, &near) == 1 && near.last + 1 == in->first &&
 	    alike(&near, in)) {
-		pb_letters_remove(t, &near);
 		all.first = near.first;
 		all.offset = near.offset;
-		take_since(&all, &near);
-		if (all.file_bytes < near.file_bytes)
-			all.file_bytes = near.file_bytes;
+		take_in(t, &all, &near);
 	}
 	if (pb_letters_seek(t, in->upstream, &in->key, in->last + 1,
 	    &near) == 1 && near.first == in->last + 1 && alike(&near, in)) {
-		pb_letters_remove(t, &near);
 		all.last = near.last;
-		take_since(&all, &near);
-		if (all.file_bytes < near.file_bytes)
-			all.file_bytes = near.file_bytes;
+		take_in(t, &all, &near);
 	}
 	pb_letters_add(t, &all);
+}
+
+/* What both become has the earlier date. */
+static void
+take_in(struct pb_letters_txn *t, struct pb_letter *all,
+    const struct pb_letter *near)
+{
+	pb_letters_remove(t, near);
+	if (all->file_bytes < near->file_bytes)
+		all->file_bytes = near->file_bytes;
+	if (near->since_at > since_at(all))
+		return;
+	all->since_at = near->since_at;
+	all->since_ns = near->since_ns;
 }
 
 void
@@ -320,74 +310,55 @@ alike(const struct pb_letter *a, const struct pb_letter *b)
 	    a->status == b->status;
 }
 
+void
+pb_letters_name_key(struct pb_letters_key *out, const char *upstream)
+{
+	out->len = strnlen(upstream, PB_NAME_BYTES_MAX) + 1;
+	memcpy(out->bytes, upstream, out->len - 1);
+	out->bytes[out->len - 1] = 0;
+}
+
 int
 pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
     struct pb_letter *out)
 {
 	struct pb_letters_key at;
 
-	at.len = strnlen(upstream, PB_NAME_BYTES_MAX) + 1;
-	memcpy(at.bytes, upstream, at.len - 1);
-	at.bytes[at.len - 1] = 0;
+	pb_letters_name_key(&at, upstream);
 	return pb_letters_aged(t, &at, out);
 }
 
+/* Ages that are none of a letter with a file, which a damaged row can leave,
+ * are passed over. */
 int
 pb_letters_aged(struct pb_letters_txn *t, struct pb_letters_key *at,
     struct pb_letter *out)
 {
 	size_t name = strlen((const char *)at->bytes) + 1;
-	struct pb_mdb_value found, value;
 	struct pb_letters_key key;
-	int rc;
+	struct pb_rows rows;
 
-	/* Ages that are none of a letter with a file, which a damaged row can
-	 * leave, are passed over. */
-	do {
-		rc = pb_mdb_find(t->txn, PB_STATE_AGES, at->bytes, at->len,
-		    &found, &value);
-		if (rc != 1)
-			return rc;
-		if (found.len < name + 8 ||
-		    found.len >= PB_LETTERS_KEY_MAX ||
-		    memcmp(found.data, at->bytes, name) != 0)
+	pb_rows_from(&rows, t->txn, PB_STATE_AGES, at->bytes, at->len, name);
+	while (pb_rows_next(&rows)) {
+		if (rows.key.len < name + 8 || rows.len > PB_LETTERS_KEY_MAX)
 			return 0;
-		memcpy(at->bytes, found.data, found.len);
-		at->bytes[found.len] = 0;
-		at->len = found.len + 1;
-		memcpy(key.bytes, at->bytes, name);
-		memcpy(key.bytes + name, at->bytes + name + 8,
-		    found.len - name - 8);
-		key.len = found.len - 8;
-		rc = pb_letters_get(t, &key, out);
-		if (rc == 1 && (!has_file(out) ||
-		    out->since_at != pb_get_be64(at->bytes + name)))
-			rc = 0;
-	} while (rc == 0);
-	return rc;
-}
-
-static bool
-has_file(const struct pb_letter *letter)
-{
-	return letter->state == PB_LETTER_DEAD ||
-	    letter->state == PB_LETTER_REQUEUED;
+		memcpy(at->bytes, rows.at, rows.len);
+		at->len = rows.len;
+		key.len = rows.key.len - 8;
+		memcpy(key.bytes, rows.at, name);
+		memcpy(key.bytes + name, rows.at + name + 8, key.len - name);
+		if (pb_letters_get(t, key.bytes, key.len, out) == 1 &&
+		    pb_letters_has_file(out) &&
+		    out->since_at == pb_get_be64(rows.at + name))
+			return 1;
+	}
+	return t->txn->rc;
 }
 
 static uint64_t
 since_at(const struct pb_letter *letter)
 {
 	return letter->since_at != 0 ? letter->since_at : letter->since_ns;
-}
-
-/* The earlier of two that become one. */
-static void
-take_since(struct pb_letter *all, const struct pb_letter *near)
-{
-	if (near->since_at > since_at(all))
-		return;
-	all->since_at = near->since_at;
-	all->since_ns = near->since_ns;
 }
 
 /* NAME \0 SINCE and the rest of the letter's own key. */
@@ -502,8 +473,7 @@ get_link(struct pb_letters_txn *t, const struct pb_letters_key *key,
 	if (pb_mdb_get(t->txn, PB_STATE_LINKS, key->bytes, key->len,
 	    &value) != 1 || !pb_row_load(&row, ROW_VERSION, &value))
 		return false;
-	out->letters = pb_row_u64(&row);
-	out->bytes = pb_row_u64(&row);
+	pb_row_get(&row, out, link_fields, COUNT(link_fields));
 	return true;
 }
 
@@ -514,8 +484,7 @@ put_link(struct pb_letters_txn *t, const struct pb_letters_key *key,
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put_u64(&row, link->letters);
-	pb_row_put_u64(&row, link->bytes);
+	pb_row_put(&row, link, link_fields, COUNT(link_fields));
 	pb_mdb_put(t->txn, PB_STATE_LINKS, key->bytes, key->len, row.bytes,
 	    row.len);
 }
@@ -529,13 +498,9 @@ pb_letters_counts(struct pb_letters_txn *t, const char *upstream,
 
 	memset(out, 0, sizeof(*out));
 	if (pb_mdb_get(t->txn, PB_STATE_COUNTS, upstream,
-	    strnlen(upstream, PB_NAME_BYTES_MAX), &value) != 1 ||
-	    !pb_row_load(&row, ROW_VERSION, &value))
-		return;
-	out->letters = pb_row_u64(&row);
-	out->packets = pb_row_u64(&row);
-	out->requeued = pb_row_u64(&row);
-	out->file_bytes = pb_row_u64(&row);
+	    strnlen(upstream, PB_NAME_BYTES_MAX), &value) == 1 &&
+	    pb_row_load(&row, ROW_VERSION, &value))
+		pb_row_get(&row, out, count_fields, COUNT(count_fields));
 }
 
 static void
@@ -546,10 +511,7 @@ put_counts(struct pb_letters_txn *t, const char *upstream,
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put_u64(&row, counts->letters);
-	pb_row_put_u64(&row, counts->packets);
-	pb_row_put_u64(&row, counts->requeued);
-	pb_row_put_u64(&row, counts->file_bytes);
+	pb_row_put(&row, counts, count_fields, COUNT(count_fields));
 	pb_mdb_put(t->txn, PB_STATE_COUNTS, upstream, len, row.bytes,
 	    row.len);
 }

@@ -21,21 +21,10 @@
 _Static_assert(KEY_BYTES_MAX <= PB_MDB_KEY_MAX, "a key of LMDB");
 _Static_assert(PB_FORKS_MAX < 1u << (32u - PB_PART_SHIFT), "fits an id");
 
-/* For a fork of one stream, whatever the upstream. */
-struct search {
-	uint8_t		 key[PB_STATE_KEY_MAX];	/* how keys of it end */
-	size_t		 len;
-	uint64_t	 low, high;
-	const struct pb_forks *forks;	/* these it is not to be */
-	struct pb_fork	*out;
-	bool		 found;
-};
-
-static int	search_row(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
 static void	read_row(struct pb_forks *, const struct pb_mdb_value *);
 static size_t	key_of(uint8_t [static KEY_BYTES_MAX], const char *,
 		    const struct pb_stream_key *);
+static bool	has_epoch(const struct pb_forks *, uint64_t);
 
 int
 pb_forks_load(struct pb_state *state, const char *upstream,
@@ -84,47 +73,40 @@ pb_forks_find(struct pb_state *state, const struct pb_stream_key *key,
     uint64_t low, uint64_t high, const struct pb_forks *forks,
     struct pb_fork *out, struct pb_err *err)
 {
-	struct search search = { .low = low, .high = high, .forks = forks,
-	    .out = out };
+	uint8_t end[PB_STATE_KEY_MAX];	/* of keys of this stream */
+	size_t len = pb_state_key(end, "", key);
 	struct pb_mdb_txn txn;
-	int rc;
+	struct pb_rows rows;
+	struct pb_forks have;
+	int rc = 0;
 
-	search.len = pb_state_key(search.key, "", key);
-	rc = pb_mdb_begin(state->mdb, false, &txn, err);
-	if (rc == 0)
-		rc = pb_mdb_walk(&txn, PB_STATE_META, PREFIX, sizeof(PREFIX),
-		    search_row, &search);
+	(void)pb_mdb_begin(state->mdb, false, &txn, err);
+	pb_rows_from(&rows, &txn, PB_STATE_META, PREFIX, sizeof(PREFIX),
+	    sizeof(PREFIX));
+	while (rc == 0 && pb_rows_next(&rows)) {
+		if (rows.key.len < sizeof(PREFIX) + len ||
+		    memcmp(rows.at + rows.key.len - len, end, len) != 0)
+			continue;
+		read_row(&have, &rows.value);
+		for (unsigned i = 0; i < have.count && rc == 0; i++) {
+			*out = have.at[i];
+			rc = out->first >= low && out->first <= high &&
+			    !has_epoch(forks, out->epoch);
+		}
+	}
+	if (txn.rc < 0)
+		rc = txn.rc;
 	pb_mdb_abort(&txn);
-	return rc < 0 ? rc : search.found;
+	return rc;
 }
 
-/* Nonzero behind the last of them. */
-static int
-search_row(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
+static bool
+has_epoch(const struct pb_forks *forks, uint64_t epoch)
 {
-	struct search *search = arg;
-	const uint8_t *bytes = key->data;
-	struct pb_forks forks;
-
-	if (key->len < sizeof(PREFIX) ||
-	    memcmp(bytes, PREFIX, sizeof(PREFIX)) != 0)
-		return 1;
-	if (key->len < sizeof(PREFIX) + search->len || memcmp(bytes +
-	    key->len - search->len, search->key, search->len) != 0)
-		return 0;
-	read_row(&forks, value);
-	for (unsigned i = 0; i < forks.count && !search->found; i++) {
-		const struct pb_fork *fork = &forks.at[i];
-
-		search->found = fork->first >= search->low &&
-		    fork->first <= search->high;
-		for (unsigned j = 0; j < search->forks->count; j++)
-			if (search->forks->at[j].epoch == fork->epoch)
-				search->found = false;
-		*search->out = *fork;
-	}
-	return search->found ? 1 : 0;
+	for (unsigned i = 0; i < forks->count; i++)
+		if (forks->at[i].epoch == epoch)
+			return true;
+	return false;
 }
 
 static void
@@ -179,10 +161,7 @@ static size_t
 key_of(uint8_t out[static KEY_BYTES_MAX], const char *upstream,
     const struct pb_stream_key *key)
 {
-	uint8_t bytes[PB_STATE_KEY_MAX];
-	size_t len = pb_state_key(bytes, upstream, key);
-
 	memcpy(out, PREFIX, sizeof(PREFIX));	/* its NUL, too */
-	memcpy(out + sizeof(PREFIX), bytes, len);
-	return sizeof(PREFIX) + len;
+	return sizeof(PREFIX) + pb_state_key(out + sizeof(PREFIX), upstream,
+	    key);
 }

@@ -1,5 +1,5 @@
 /*
- * shipper/state/row.h - a row of the shipper's tables: numbers and texts
+ * shipper/state/row.h - rows of the shipper's tables: numbers and texts
  *
  * A version octet, then 64-bit numbers, little-endian, and texts behind
  * their 16-bit length, as the writer put them.  A reader gets them in the
@@ -32,5 +32,39 @@ bool	pb_row_load(struct pb_row *row, uint8_t version,
 uint64_t pb_row_u64(struct pb_row *row);
 /* Cut at `room`; always a string. */
 void	pb_row_text(struct pb_row *row, char *out, size_t room);
+
+/* --- members of a struct, each named once ------------------------------- */
+
+struct pb_row_field {
+	size_t		at, bytes;	/* of a number, 2 to 8; of a text */
+	bool		text;
+};
+#define PB_ROW_NUMBER(type, member)					\
+	{ offsetof(type, member), sizeof(((type *)NULL)->member), false }
+#define PB_ROW_TEXT(type, member)					\
+	{ offsetof(type, member), sizeof(((type *)NULL)->member), true }
+
+void	pb_row_put(struct pb_row *row, const void *from,
+	    const struct pb_row_field *field, size_t fields);
+void	pb_row_get(struct pb_row *row, void *to,
+	    const struct pb_row_field *field, size_t fields);
+
+/* --- the rows of a table ------------------------------------------------ */
+
+/* Those whose keys begin alike, in order; any may be deleted meanwhile. */
+struct pb_rows {
+	struct pb_mdb_txn *txn;
+	unsigned	table;
+	size_t		prefix;		/* bytes that they have in common */
+	struct pb_mdb_value key, value;	/* of this row */
+	size_t		len;		/* of where the next one may be */
+	uint8_t		at[PB_MDB_KEY_MAX];
+};
+
+/* From `key` on, those that have its first `prefix` bytes. */
+void	pb_rows_from(struct pb_rows *rows, struct pb_mdb_txn *txn,
+	    unsigned table, const void *key, size_t len, size_t prefix);
+/* Is there another one?  What went wrong is the transaction's. */
+bool	pb_rows_next(struct pb_rows *rows);
 
 #endif

@@ -14,7 +14,6 @@
 
 #define ROW_VERSION	2u
 #define KEY_BYTES_MAX	(PB_STATE_KEY_MAX + 1)	/* and the NUL of a page */
-#define FORGET_ROWS	256u	/* deleted between two looks at the table */
 
 static const char *const table_names[PB_STATE_TABLES] = {
 	[PB_STATE_UPSTREAMS] = "upstreams",
@@ -34,34 +33,32 @@ static const enum pb_state_table forgotten[] = {
 };
 #define FORGOTTEN	(sizeof(forgotten) / sizeof(forgotten[0]))
 
-/* A page being filled by pb_mdb_walk(). */
-struct page {
-	const char	*upstream;	/* of cursors */
-	struct pb_upstream_row *upstreams;
-	struct pb_cursor_row *cursors;
-	size_t		 max, count;
+#define UPSTREAM(member)	PB_ROW_NUMBER(struct pb_upstream_row, member)
+static const struct pb_row_field upstream_fields[] = {
+	UPSTREAM(state), UPSTREAM(since_ns), UPSTREAM(written_ns),
+	UPSTREAM(progress_ns), UPSTREAM(retry_ns), UPSTREAM(attempts),
+	UPSTREAM(streams), UPSTREAM(refused), UPSTREAM(flight_bytes),
+	UPSTREAM(sent_bytes), UPSTREAM(acked_bytes), UPSTREAM(acked_packets),
+	PB_ROW_TEXT(struct pb_upstream_row, url),
+	PB_ROW_TEXT(struct pb_upstream_row, last_error),
 };
-
-/* Keys found in a walk, to be deleted after it. */
-struct victims {
-	bool		(*keep)(void *, const char *);
-	void		*arg;
-	size_t		 count;
-	size_t		 len[FORGET_ROWS];
-	uint8_t		 key[FORGET_ROWS][KEY_BYTES_MAX];
+#define CURSOR(member)	PB_ROW_NUMBER(struct pb_cursor_row, member)
+static const struct pb_row_field cursor_fields[] = {
+	CURSOR(state), CURSOR(acked), CURSOR(sent), CURSOR(released),
+	CURSOR(wait_seq), CURSOR(wait_ms), CURSOR(written_ns),
+	PB_ROW_TEXT(struct pb_cursor_row, text),
+	/* Behind what a shipper of before reads. */
+	CURSOR(sure.seq), CURSOR(sure.digest),
 };
+#define COUNT(fields)	(sizeof(fields) / sizeof((fields)[0]))
 
 static int	open_state(struct pb_state **, const char *, bool,
 		    struct pb_err *);
-static int	upstream_page(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
-static int	cursor_page(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
 static bool	cursor_decode(struct pb_cursor_row *,
 		    const struct pb_mdb_value *);
-static int	victim(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
 static void	init_lock(pthread_mutex_t *);
+static bool	upstream_decode(struct pb_upstream_row *,
+		    const struct pb_rows *);
 
 int
 pb_state_open_write(struct pb_state **out, const char *store,
@@ -121,20 +118,7 @@ pb_state_put_upstream(struct pb_state *state,
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put_u64(&row, (uint64_t)in->state);
-	pb_row_put_u64(&row, in->since_ns);
-	pb_row_put_u64(&row, in->written_ns);
-	pb_row_put_u64(&row, in->progress_ns);
-	pb_row_put_u64(&row, in->retry_ns);
-	pb_row_put_u64(&row, in->attempts);
-	pb_row_put_u64(&row, in->streams);
-	pb_row_put_u64(&row, in->refused);
-	pb_row_put_u64(&row, in->flight_bytes);
-	pb_row_put_u64(&row, in->sent_bytes);
-	pb_row_put_u64(&row, in->acked_bytes);
-	pb_row_put_u64(&row, in->acked_packets);
-	pb_row_put_text(&row, in->url);
-	pb_row_put_text(&row, in->last_error);
+	pb_row_put(&row, in, upstream_fields, COUNT(upstream_fields));
 	pb_mdb_put(&state->txn, PB_STATE_UPSTREAMS, in->name, strlen(in->name),
 	    row.bytes, row.len);
 }
@@ -144,28 +128,17 @@ pb_state_put_cursor(struct pb_state *state, const char *upstream,
     const struct pb_cursor_row *in)
 {
 	uint8_t key[KEY_BYTES_MAX], ack[PB_ACKS_ROW_BYTES];
+	size_t len = pb_state_key(key, upstream, &in->key);
 	struct pb_row row;
 
-	_Static_assert(sizeof(key) >= PB_ACKS_KEY_MAX, "room for both keys");
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put_u64(&row, (uint64_t)in->state);
-	pb_row_put_u64(&row, in->acked);
-	pb_row_put_u64(&row, in->sent);
-	pb_row_put_u64(&row, in->released);
-	pb_row_put_u64(&row, in->wait_seq);
-	pb_row_put_u64(&row, in->wait_ms);
-	pb_row_put_u64(&row, in->written_ns);
-	pb_row_put_text(&row, in->text);
-	/* Behind what a shipper of before reads. */
-	pb_row_put_u64(&row, in->sure.seq);
-	pb_row_put_u64(&row, in->sure.digest);
-	pb_mdb_put(&state->txn, PB_STATE_CURSORS, key,
-	    pb_state_key(key, upstream, &in->key), row.bytes, row.len);
+	pb_row_put(&row, in, cursor_fields, COUNT(cursor_fields));
+	pb_mdb_put(&state->txn, PB_STATE_CURSORS, key, len, row.bytes,
+	    row.len);
 	pb_acks_encode(ack, &(struct pb_ack){ .acked = in->acked,
 	    .released = in->released > in->acked ? in->released :
 	    in->acked });
-	pb_mdb_put(&state->txn, PB_STATE_ACKS, key,
-	    pb_acks_key(key, upstream, &in->key), ack, sizeof(ack));
+	pb_mdb_put(&state->txn, PB_STATE_ACKS, key, len, ack, sizeof(ack));
 }
 
 int
@@ -182,27 +155,26 @@ int
 pb_state_forget(struct pb_state *state,
     bool (*keep)(void *, const char *), void *arg, struct pb_err *err)
 {
-	struct victims *v = calloc(1, sizeof(*v));
+	char name[PB_NAME_BYTES_MAX + 1];
 	struct pb_mdb_txn txn;
-	int rc;
+	struct pb_rows rows;
 
-	if (v == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	v->keep = keep;
-	v->arg = arg;
-	rc = pb_mdb_begin(state->mdb, true, &txn, err);
-	for (size_t t = 0; rc >= 0 && t < FORGOTTEN; t++) {
-		unsigned table = forgotten[t];
+	(void)pb_mdb_begin(state->mdb, true, &txn, err);
+	for (size_t t = 0; t < FORGOTTEN; t++) {
+		pb_rows_from(&rows, &txn, forgotten[t], "", 0, 0);
+		while (pb_rows_next(&rows)) {
+			/* The keys of all of them begin with a name. */
+			size_t len = strnlen(rows.key.data, rows.key.len);
 
-		do {
-			v->count = 0;
-			rc = pb_mdb_walk(&txn, table, "", 0, victim, v);
-			for (size_t i = 0; rc >= 0 && i < v->count; i++)
-				rc = pb_mdb_del(&txn, table, v->key[i],
-				    v->len[i]);
-		} while (rc >= 0 && v->count == FORGET_ROWS);
+			if (len < sizeof(name)) {
+				memcpy(name, rows.key.data, len);
+				name[len] = '\0';
+				if (keep(arg, name))
+					continue;
+			}
+			pb_mdb_del(&txn, forgotten[t], rows.at, rows.len - 1);
+		}
 	}
-	free(v);
 	return pb_mdb_commit(&txn);
 }
 
@@ -210,19 +182,20 @@ int
 pb_state_upstreams(struct pb_state *state, const char *after,
     struct pb_upstream_row *out, size_t max, struct pb_err *err)
 {
-	struct page page = { .upstreams = out, .max = max };
 	struct pb_mdb_txn txn;
+	struct pb_rows rows;
+	size_t count = 0;
 	int rc;
 
-	rc = pb_mdb_begin(state->mdb, false, &txn, err);
+	(void)pb_mdb_begin(state->mdb, false, &txn, err);
 	/* The NUL behind a name makes the first key behind it. */
-	if (rc == 0)
-		rc = pb_mdb_walk(&txn, PB_STATE_UPSTREAMS,
-		    after != NULL ? after : "",
-		    after != NULL ? strlen(after) + 1 : 0, upstream_page,
-		    &page);
+	pb_rows_from(&rows, &txn, PB_STATE_UPSTREAMS, after != NULL ? after :
+	    "", after != NULL ? strlen(after) + 1 : 0, 0);
+	while (count < max && pb_rows_next(&rows))
+		count += upstream_decode(&out[count], &rows);
+	rc = txn.rc;
 	pb_mdb_abort(&txn);
-	return rc < 0 ? rc : (int)page.count;
+	return rc < 0 ? rc : (int)count;
 }
 
 int
@@ -230,24 +203,26 @@ pb_state_cursors(struct pb_state *state, const char *upstream,
     const struct pb_stream_key *after, struct pb_cursor_row *out, size_t max,
     struct pb_err *err)
 {
-	struct page page = { .upstream = upstream, .cursors = out,
-	    .max = max };
 	uint8_t key[KEY_BYTES_MAX];
-	size_t len = strlen(upstream) + 1;
+	size_t name = strlen(upstream) + 1, len = name, count = 0;
 	struct pb_mdb_txn txn;
+	struct pb_rows rows;
 	int rc;
 
-	memcpy(key, upstream, len);
+	memcpy(key, upstream, name);
 	if (after != NULL) {
 		len = pb_state_key(key, upstream, after);
 		key[len++] = 0;
 	}
-	rc = pb_mdb_begin(state->mdb, false, &txn, err);
-	if (rc == 0)
-		rc = pb_mdb_walk(&txn, PB_STATE_CURSORS, key, len, cursor_page,
-		    &page);
+	(void)pb_mdb_begin(state->mdb, false, &txn, err);
+	pb_rows_from(&rows, &txn, PB_STATE_CURSORS, key, len, name);
+	while (count < max && pb_rows_next(&rows))
+		count += cursor_decode(&out[count], &rows.value) &&
+		    pb_state_split(rows.key.data, rows.key.len, name,
+		    &out[count].key) == rows.key.len;
+	rc = txn.rc;
 	pb_mdb_abort(&txn);
-	return rc < 0 ? rc : (int)page.count;
+	return rc < 0 ? rc : (int)count;
 }
 
 int
@@ -376,57 +351,18 @@ pb_state_split(const void *data, size_t len, size_t at,
 	return at + 8;
 }
 
-static int
-upstream_page(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
+static bool
+upstream_decode(struct pb_upstream_row *out, const struct pb_rows *rows)
 {
-	struct page *page = arg;
-	struct pb_upstream_row *out;
 	struct pb_row row;
 
-	if (page->count == page->max)
-		return 1;
-	out = &page->upstreams[page->count];
-	if (key->len >= sizeof(out->name) ||
-	    !pb_row_load(&row, ROW_VERSION, value))
-		return 0;
+	if (rows->key.len >= sizeof(out->name) ||
+	    !pb_row_load(&row, ROW_VERSION, &rows->value))
+		return false;
 	memset(out, 0, sizeof(*out));
-	memcpy(out->name, key->data, key->len);
-	out->state = (enum pb_ship_state)pb_row_u64(&row);
-	out->since_ns = pb_row_u64(&row);
-	out->written_ns = pb_row_u64(&row);
-	out->progress_ns = pb_row_u64(&row);
-	out->retry_ns = pb_row_u64(&row);
-	out->attempts = (uint32_t)pb_row_u64(&row);
-	out->streams = (uint32_t)pb_row_u64(&row);
-	out->refused = (uint32_t)pb_row_u64(&row);
-	out->flight_bytes = pb_row_u64(&row);
-	out->sent_bytes = pb_row_u64(&row);
-	out->acked_bytes = pb_row_u64(&row);
-	out->acked_packets = pb_row_u64(&row);
-	pb_row_text(&row, out->url, sizeof(out->url));
-	pb_row_text(&row, out->last_error, sizeof(out->last_error));
-	page->count++;
-	return 0;
-}
-
-static int
-cursor_page(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
-{
-	struct page *page = arg;
-	struct pb_cursor_row *out;
-	size_t name = strlen(page->upstream) + 1;
-
-	if (page->count == page->max)
-		return 1;
-	if (key->len < name || memcmp(key->data, page->upstream, name) != 0)
-		return 1;	/* the next upstream's */
-	out = &page->cursors[page->count];
-	if (cursor_decode(out, value) && pb_state_split(key->data, key->len,
-	    name, &out->key) == key->len)
-		page->count++;
-	return 0;
+	memcpy(out->name, rows->key.data, rows->key.len);
+	pb_row_get(&row, out, upstream_fields, COUNT(upstream_fields));
+	return true;
 }
 
 static bool
@@ -437,40 +373,6 @@ cursor_decode(struct pb_cursor_row *out, const struct pb_mdb_value *value)
 	memset(out, 0, sizeof(*out));
 	if (!pb_row_load(&row, ROW_VERSION, value))
 		return false;
-	out->state = (enum pb_cursor_state)pb_row_u64(&row);
-	out->acked = pb_row_u64(&row);
-	out->sent = pb_row_u64(&row);
-	out->released = pb_row_u64(&row);
-	out->wait_seq = pb_row_u64(&row);
-	out->wait_ms = pb_row_u64(&row);
-	out->written_ns = pb_row_u64(&row);
-	pb_row_text(&row, out->text, sizeof(out->text));
-	out->sure.seq = pb_row_u64(&row);
-	out->sure.digest = pb_row_u64(&row);
+	pb_row_get(&row, out, cursor_fields, COUNT(cursor_fields));
 	return true;
-}
-
-/* The keys of all these tables begin with an upstream's name. */
-static int
-victim(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
-{
-	struct victims *v = arg;
-	char name[PB_NAME_BYTES_MAX + 1];
-	size_t len = strnlen(key->data, key->len);
-
-	(void)value;
-	if (v->count == FORGET_ROWS)
-		return 1;
-	if (key->len > KEY_BYTES_MAX)
-		return 0;
-	if (len < sizeof(name)) {
-		memcpy(name, key->data, len);
-		name[len] = '\0';
-		if (v->keep(v->arg, name))
-			return 0;
-	}
-	memcpy(v->key[v->count], key->data, key->len);
-	v->len[v->count++] = key->len;
-	return 0;
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 #include "shipper/state/state.h"
 
@@ -27,9 +28,9 @@ enum pb_state_table {
 	PB_STATE_TABLES,
 };
 
-/* NAME \0 NODE \0 INTERFACE \0 EPOCH, all of them at their longest. */
-#define PB_STATE_KEY_MAX	(PB_NAME_BYTES_MAX + 1 + PB_NAME_BYTES_MAX + \
-				1 + PB_IFNAME_BYTES_MAX + 1 + 8)
+/* NAME \0 NODE \0 INTERFACE \0 EPOCH, all of them at their longest; the
+ * same as of acks.h. */
+#define PB_STATE_KEY_MAX	PB_ACKS_KEY_MAX
 
 struct pb_state {
 	struct pb_mdb	*mdb;

@@ -26,7 +26,7 @@ struct pb_upstream_env {
 	const char	*store;
 	struct pb_feed	*feed;		/* upstreams are its owners */
 	struct pb_worker *worker;	/* makes payloads */
-	struct pb_worker *keeper;	/* writes down what becomes of letters */
+	struct pb_worker *keeper;	/* writes what becomes of letters */
 	struct pb_index	*index;
 	struct pb_letters *letters;
 	struct pb_state	*state;		/* of the letters */
