@@ -52,8 +52,6 @@ static bool	configured(void *, const char *);
 static void	finish(struct pb_loop *);
 static bool	store_is_there(void *);
 static const struct pb_stream_info *stream_of(void *, uint32_t);
-static int	remembered(void *, const char *, const struct pb_stream_key *,
-		    struct pb_cursor_row *);
 static void	found(void *, const void *, uint32_t);
 static void	write_report(void *);
 static void	reported(void *);
@@ -343,8 +341,7 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
 	    .feed = loop->feed, .worker = loop->reader,
 	    .keeper = loop->keeper, .index = loop->index,
 	    .letters = loop->letters, .state = loop->state,
-	    .stream = stream_of, .remembered = remembered,
-	    .there = store_is_there, .arg = loop };
+	    .stream = stream_of, .there = store_is_there, .arg = loop };
 	struct pb_sink_opts opts = { .conf = conf, .http = loop->http,
 	    .sender = loop->sender, .now_ms = pb_clock_mono_ms() };
 	struct pb_sink *sink;
@@ -375,16 +372,6 @@ stream_of(void *arg, uint32_t id)
 	const struct pb_loop *loop = arg;
 
 	return pb_watch_stream(loop->watch, id);
-}
-
-static int
-remembered(void *arg, const char *upstream, const struct pb_stream_key *key,
-    struct pb_cursor_row *out)
-{
-	const struct pb_loop *loop = arg;
-	struct pb_err err;
-
-	return pb_state_cursor(loop->state, upstream, key, out, &err);
 }
 
 static void

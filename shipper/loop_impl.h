@@ -47,9 +47,9 @@ struct pb_loop {
 	int		 report_rc;
 	struct pb_err	 report_err;
 	struct loop_bounds *bounds;	/* of letters */
+	struct loop_step *step;		/* for an operator */
+	struct loop_fills *fills;	/* packets that came late */
 	uint64_t	 bound_ms;	/* next look at them */
-	bool		 again_due;	/* letters that go by themselves */
-	uint64_t	 letters_ms;	/* when their turn was last */
 	uint64_t	 fills_commits;	/* of the index, when last looked */
 	bool		 fills_checked;	/* that they are this index's */
 	bool		 left_out_said;

@@ -6,6 +6,7 @@
  * upstream that may have been told of the gap, and the number of the last
  * one seen is committed with them, so that none is lost or made twice.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +16,17 @@
 #define BOUND_MS	1000u	/* between looks at the bounds */
 #define FILLS_PAGE	64u
 #define NAMES_PAGE	16	/* of upstreams without a section */
-#define FILLS_PAGES_MAX	16u	/* of a turn */
-#define TURN_MS		200u	/* at most between two turns */
+
+struct loop_fills {
+	struct pb_job	 job;
+	bool		 busy;
+	struct pb_fill_info row[FILLS_PAGE];
+	size_t		 rows;
+	struct pb_late	*late;		/* letters they make */
+	size_t		 lates, cap;
+	int		 rc;
+	struct pb_err	 err;
+};
 
 /* The bounds of one upstream's letters, and how many went for them. */
 struct bound {
@@ -36,6 +46,22 @@ struct loop_bounds {
 	struct pb_err	 err;
 };
 
+/* A step of what an operator asks for, one at a time. */
+struct loop_step {
+	struct pb_job	 job;
+	enum { STEP_NONE, STEP_BEGUN, STEP_ENDED } state;
+	const struct pb_letters_sum *of;	/* whose it is */
+	struct pb_letters *letters;
+	enum pb_control_verb verb;
+	struct pb_letters_which which;	/* with the globs below */
+	char		 upstream[PB_CONTROL_GLOB_MAX];
+	char		 stream[PB_CONTROL_GLOB_MAX];
+	char		 to[PB_NAME_BYTES_MAX + 1];
+	struct pb_letters_sum sum;
+	int		 rc;
+	struct pb_err	 err;
+};
+
 /* Of which streams and upstreams letters are to be seen to. */
 struct those {
 	struct pb_loop	*loop;
@@ -46,10 +72,7 @@ struct those {
 
 static void	run_fills(struct pb_loop *);
 static int	check_fills(struct pb_loop *, uint64_t *, struct pb_err *);
-static int	take_fills(struct pb_loop *, const struct pb_fill_info *, int,
-		    struct pb_err *);
-static int	take_fill(struct pb_loop *, const struct pb_fill_info *,
-		    struct pb_err *);
+static void	take_fill(struct pb_loop *, const struct pb_fill_info *);
 static pb_control_handler handle;
 static void	see_to(struct pb_loop *, const char *, const char *, bool);
 static void	see_to_stream(void *, const struct pb_stream_info *);
@@ -61,10 +84,18 @@ static bool	has_bound(const struct loop_bounds *, const char *);
 static int	bound_other(const struct loop_bounds *, const char *,
 		    const struct pb_conf_upstream *, struct pb_err *);
 static void	kept_bounds(void *);
-static void	run_again(struct pb_loop *);
 static int	handle(void *, enum pb_control_verb,
 		    const struct pb_letters_which *, struct pb_letters_sum *,
 		    struct pb_err *);
+static void	begin_step(struct pb_loop *, enum pb_control_verb,
+		    const struct pb_letters_which *,
+		    const struct pb_letters_sum *);
+static void	run_step(void *);
+static void	ended_step(void *);
+static int	handled(struct pb_loop *, const struct loop_step *);
+static void	add_late(void *, const struct pb_late *);
+static void	keep_fills(void *);
+static void	kept_fills(void *);
 
 int
 loop_letters_open(struct pb_loop *loop, struct pb_err *err)
@@ -78,7 +109,10 @@ loop_letters_open(struct pb_loop *loop, struct pb_err *err)
 		return rc;
 	}
 	loop->bounds = calloc(1, sizeof(*loop->bounds));
-	if (loop->bounds == NULL) {
+	loop->step = calloc(1, sizeof(*loop->step));
+	loop->fills = calloc(1, sizeof(*loop->fills));
+	if (loop->bounds == NULL || loop->step == NULL ||
+	    loop->fills == NULL) {
 		loop_letters_close(loop);
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	}
@@ -98,8 +132,18 @@ loop_letters_close(struct pb_loop *loop)
 	loop->control = NULL;
 	if (loop->bounds != NULL)
 		pb_worker_cancel(loop->keeper, &loop->bounds->job);
+	if (loop->step != NULL)
+		pb_worker_cancel(loop->keeper, &loop->step->job);
+	if (loop->fills != NULL) {
+		pb_worker_cancel(loop->keeper, &loop->fills->job);
+		free(loop->fills->late);
+	}
 	free(loop->bounds);
+	free(loop->step);
+	free(loop->fills);
 	loop->bounds = NULL;
+	loop->step = NULL;
+	loop->fills = NULL;
 	pb_letters_close(loop->letters);
 	loop->letters = NULL;
 }
@@ -111,30 +155,26 @@ loop_letters_replaced(struct pb_loop *loop)
 
 	loop->fills_checked = false;
 	loop->fills_commits = 0;
+	if (loop->fills != NULL) {
+		pb_worker_cancel(loop->keeper, &loop->fills->job);
+		loop->fills->busy = false;
+	}
 	if (loop->letters != NULL &&
 	    pb_letters_fill_done(loop->letters, 0, &err) < 0)
 		loop_say(loop, err.text);
 }
 
-/* Who writes waits for the keeper, so this has its turn between two of its
- * jobs, if there is one. */
 void
 loop_letters_run(struct pb_loop *loop, uint64_t now_ms)
 {
 	if (loop->letters == NULL)
 		return;
+	if (loop->index != NULL)
+		run_fills(loop);
 	if (now_ms >= loop->bound_ms && !loop->bounds->busy) {
 		loop->bound_ms = now_ms + BOUND_MS;
 		start_bounds(loop);
 	}
-	if (pb_worker_busy(loop->keeper) &&
-	    now_ms < loop->letters_ms + TURN_MS)
-		return;
-	loop->letters_ms = now_ms;
-	if (loop->index != NULL)
-		run_fills(loop);
-	if (loop->again_due)
-		run_again(loop);
 	if (loop->control != NULL)
 		pb_control_run(loop->control, now_ms);
 }
@@ -144,40 +184,44 @@ loop_letters_fds(const struct pb_loop *loop, int *fds, unsigned max)
 {
 	int count = 0;
 
-	/* It is not its turn: the keeper wakes the loop. */
-	if (loop->control != NULL && !pb_worker_busy(loop->keeper))
+	if (loop->control != NULL)
 		count = pb_control_fds(loop->control, fds, (int)max);
 	return count > 0 ? (unsigned)count : 0;
 }
 
 /* --- fills -------------------------------------------------------------- */
 
+/* The next ones, unless some are being kept: which letters they make depends
+ * on how far each upstream is now. */
 static void
 run_fills(struct pb_loop *loop)
 {
 	uint64_t commits = pb_index_commits(loop->index), after;
-	struct pb_fill_info row[FILLS_PAGE];
+	struct loop_fills *fills = loop->fills;
 	struct pb_err err;
-	int count = (int)FILLS_PAGE, rc;
+	int rc;
 
-	if (commits == loop->fills_commits)
+	if (fills->busy || commits == loop->fills_commits)
 		return;
 	rc = check_fills(loop, &after, &err);
-	for (unsigned i = 0; i < FILLS_PAGES_MAX && rc == 0 &&
-	    count == (int)FILLS_PAGE; i++) {
-		count = pb_index_fills(loop->index, after, row, FILLS_PAGE,
-		    &err);
-		if (count <= 0) {
-			rc = count;
-			break;
-		}
-		rc = take_fills(loop, row, count, &err);
-		after = row[count - 1].number;
-	}
+	if (rc == 0)
+		rc = pb_index_fills(loop->index, after, fills->row,
+		    FILLS_PAGE, &err);
 	if (rc < 0)
 		loop_say(loop, err.text);	/* tried again next turn */
-	else if (count < (int)FILLS_PAGE)
+	if (rc < (int)FILLS_PAGE && rc >= 0)
 		loop->fills_commits = commits;
+	if (rc <= 0)
+		return;
+	fills->rows = (size_t)rc;
+	fills->lates = 0;
+	fills->rc = 0;
+	for (size_t i = 0; i < fills->rows; i++)
+		take_fill(loop, &fills->row[i]);
+	fills->busy = true;
+	fills->job = (struct pb_job){ .run = keep_fills, .done = kept_fills,
+	    .arg = loop };
+	pb_worker_give(loop->keeper, &fills->job);
 }
 
 /*
@@ -199,45 +243,82 @@ check_fills(struct pb_loop *loop, uint64_t *after, struct pb_err *err)
 	return rc < 0 ? rc : 0;
 }
 
-static int
-take_fills(struct pb_loop *loop, const struct pb_fill_info *row, int count,
-    struct pb_err *err)
-{
-	const struct pb_stream_info *stream;
-	int rc, done;
-
-	rc = pb_state_begin(loop->state, err);
-	for (int i = 0; i < count && rc == 0; i++)
-		rc = take_fill(loop, &row[i], err);
-	if (rc == 0)
-		rc = pb_letters_fill_done(loop->letters,
-		    row[count - 1].number, err);
-	done = pb_state_commit(loop->state);
-	if (rc < 0 || done < 0)
-		return rc < 0 ? rc : done;
-	/* What is released may have gone back: retention is to know. */
-	loop->report_ms = 0;
-	for (int i = 0; i < count; i++) {
-		stream = pb_watch_stream(loop->watch, row[i].stream);
-		for (size_t u = 0; stream != NULL && u < loop->upstreams; u++)
-			pb_upstream_late(loop->upstream[u], stream, false);
-	}
-	return 0;
-}
-
-static int
-take_fill(struct pb_loop *loop, const struct pb_fill_info *fill,
-    struct pb_err *err)
+static void
+take_fill(struct pb_loop *loop, const struct pb_fill_info *fill)
 {
 	const struct pb_stream_info *stream =
 	    pb_watch_stream(loop->watch, fill->stream);
-	int rc = 0;
 
-	for (size_t u = 0; stream != NULL && u < loop->upstreams && rc >= 0;
-	    u++)
-		rc = pb_upstream_fill(loop->upstream[u], stream, fill->first,
-		    fill->last, err);
-	return rc < 0 ? rc : 0;
+	for (size_t u = 0; stream != NULL && u < loop->upstreams; u++)
+		pb_upstream_fill(loop->upstream[u], stream, fill->first,
+		    fill->last, add_late, loop->fills);
+}
+
+static void
+add_late(void *arg, const struct pb_late *late)
+{
+	struct loop_fills *fills = arg;
+	size_t cap = fills->cap > 0 ? fills->cap * 2 : FILLS_PAGE;
+	struct pb_late *grown;
+
+	if (fills->lates == fills->cap) {
+		grown = realloc(fills->late, cap * sizeof(*grown));
+		if (grown == NULL) {
+			fills->rc = pb_err_set(&fills->err, PB_ENOMEM,
+			    "no memory for late packets");
+			return;
+		}
+		fills->late = grown;
+		fills->cap = cap;
+	}
+	fills->late[fills->lates++] = *late;
+}
+
+/* On the keeper's thread: all of them or none. */
+static void
+keep_fills(void *arg)
+{
+	struct pb_loop *loop = arg;
+	struct loop_fills *fills = loop->fills;
+	int rc = fills->rc, done;
+
+	if (rc < 0)
+		return;
+	rc = pb_state_begin(loop->state, &fills->err);
+	for (size_t i = 0; i < fills->lates && rc == 0; i++) {
+		const struct pb_late *late = &fills->late[i];
+
+		rc = pb_letters_late(loop->letters, late->upstream,
+		    &late->key, late->first, late->last, &fills->err);
+	}
+	if (rc == 0)
+		rc = pb_letters_fill_done(loop->letters,
+		    fills->row[fills->rows - 1].number, &fills->err);
+	done = pb_state_commit(loop->state);
+	fills->rc = rc < 0 ? rc : done;
+}
+
+static void
+kept_fills(void *arg)
+{
+	struct pb_loop *loop = arg;
+	struct loop_fills *fills = loop->fills;
+	const struct pb_stream_info *stream;
+
+	fills->busy = false;
+	if (fills->rc < 0) {
+		loop_say(loop, fills->err.text);
+		loop->fills_commits = 0;	/* tried again */
+		return;
+	}
+	/* What is released may have gone back: retention is to know. */
+	loop->report_ms = 0;
+	for (size_t i = 0; i < fills->rows; i++) {
+		stream = loop->index == NULL ? NULL :
+		    pb_watch_stream(loop->watch, fills->row[i].stream);
+		for (size_t u = 0; stream != NULL && u < loop->upstreams; u++)
+			pb_upstream_late(loop->upstream[u], stream, false);
+	}
 }
 
 /* --- bounds and operators ----------------------------------------------- */
@@ -349,9 +430,9 @@ kept_bounds(void *arg)
 {
 	struct pb_loop *loop = arg;
 	struct loop_bounds *bounds = loop->bounds;
+	struct pb_err err;
 
 	bounds->busy = false;
-	loop->again_due = true;
 	if (bounds->rc < 0)
 		loop_say(loop, bounds->err.text);
 	for (size_t i = 0; i < bounds->count; i++) {
@@ -365,16 +446,8 @@ kept_bounds(void *arg)
 				see_to(loop, b->name, NULL, false);
 			}
 	}
-}
-
-static void
-run_again(struct pb_loop *loop)
-{
-	struct pb_err err;
-
-	loop->again_due = false;
-	for (size_t i = 0; i < loop->upstreams; i++)
-		if (pb_upstream_again(loop->upstream[i], &err) < 0)
+	for (size_t u = 0; u < loop->upstreams; u++)
+		if (pb_upstream_again(loop->upstream[u], &err) < 0)
 			loop_say(loop, err.text);
 }
 
@@ -384,28 +457,84 @@ handle(void *arg, enum pb_control_verb verb,
     struct pb_err *err)
 {
 	struct pb_loop *loop = arg;
-	struct pb_letters_which which = *asked;
+	struct loop_step *step = loop->step;
+
+	if (step->state != STEP_NONE && (step->state != STEP_ENDED ||
+	    step->of != sum))
+		return PB_CONTROL_WAITS;
+	if (step->state == STEP_ENDED) {
+		step->state = STEP_NONE;
+		*sum = step->sum;
+		*err = step->err;
+		if (step->rc != 1)
+			return handled(loop, step);
+	}
+	begin_step(loop, verb, asked, sum);
+	return PB_CONTROL_WAITS;
+}
+
+/* The configuration stays as it is while a step is done: report_last(). */
+static void
+begin_step(struct pb_loop *loop, enum pb_control_verb verb,
+    const struct pb_letters_which *asked, const struct pb_letters_sum *sum)
+{
+	struct loop_step *step = loop->step;
+
+	step->state = STEP_BEGUN;
+	step->of = sum;
+	step->sum = *sum;
+	step->letters = loop->letters;
+	step->verb = verb;
+	snprintf(step->upstream, sizeof(step->upstream), "%s",
+	    asked->upstream);
+	snprintf(step->stream, sizeof(step->stream), "%s", asked->stream);
+	snprintf(step->to, sizeof(step->to), "%s", asked->to);
+	step->which = (struct pb_letters_which){ .upstream = step->upstream,
+	    .stream = step->stream, .first = asked->first, .to = step->to,
+	    .ships = pb_conf_ships, .arg = loop->conf };
+	step->job = (struct pb_job){ .run = run_step, .done = ended_step,
+	    .arg = step };
+	pb_worker_give(loop->keeper, &step->job);
+}
+
+/* On the keeper's thread. */
+static void
+run_step(void *arg)
+{
+	struct loop_step *step = arg;
+
+	step->rc = step->verb == PB_CONTROL_REQUEUE ?
+	    pb_letters_requeue(step->letters, &step->which, &step->sum,
+	    &step->err) : step->verb == PB_CONTROL_MOVE ?
+	    pb_letters_move(step->letters, &step->which, &step->sum,
+	    &step->err) :
+	    pb_letters_purge(step->letters, &step->which, &step->sum,
+	    &step->err);
+}
+
+static void
+ended_step(void *arg)
+{
+	struct loop_step *step = arg;
+
+	step->state = STEP_ENDED;
+}
+
+/* The last step of a request has ended. */
+static int
+handled(struct pb_loop *loop, const struct loop_step *step)
+{
 	static const char *const done[] = { [PB_CONTROL_REQUEUE] = "requeued",
 	    [PB_CONTROL_PURGE] = "purged", [PB_CONTROL_MOVE] = "moved" };
-	int rc;
 
-	which.ships = pb_conf_ships;
-	which.arg = loop->conf;
-	rc = verb == PB_CONTROL_REQUEUE ?
-	    pb_letters_requeue(loop->letters, &which, sum, err) :
-	    verb == PB_CONTROL_MOVE ?
-	    pb_letters_move(loop->letters, &which, sum, err) :
-	    pb_letters_purge(loop->letters, &which, sum, err);
-	if (rc == 1)
-		return 1;
-	see_to(loop, verb == PB_CONTROL_MOVE ? which.to : which.upstream,
-	    which.stream, verb != PB_CONTROL_PURGE);
-	if (rc == 0)
+	see_to(loop, step->verb == PB_CONTROL_MOVE ? step->to :
+	    step->upstream, step->stream, step->verb != PB_CONTROL_PURGE);
+	if (step->rc == 0)
 		pb_log(PB_LOG_INFO, "shipper", "dead letters %s letters=%llu "
-		    "packets=%llu", done[verb],
-		    (unsigned long long)sum->letters,
-		    (unsigned long long)sum->packets);
-	return rc;
+		    "packets=%llu", done[step->verb],
+		    (unsigned long long)step->sum.letters,
+		    (unsigned long long)step->sum.packets);
+	return step->rc;
 }
 
 static void

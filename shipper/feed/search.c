@@ -37,22 +37,14 @@ static int	read_from(int, uint64_t, uint64_t, size_t, struct pb_buf *,
 static int	hunt_letter(struct pb_search *, struct pb_err *);
 static int	hunt(struct pb_buf *, struct hunt *, struct pb_err *);
 static int	hunt_window(struct hunt *, const uint8_t *, size_t);
+static struct pb_search *place_of(struct pb_searches *,
+		    const struct pb_search *);
 
 const struct pb_search *
 pb_search(struct pb_searches *all, const struct pb_search *want)
 {
-	struct pb_search *search = NULL, *empty = NULL;
+	struct pb_search *search = place_of(all, want);
 
-	for (unsigned i = 0; i < PB_SEARCHES_MAX && search == NULL; i++) {
-		struct pb_search *at = &all->search[i];
-
-		if (is_of(at, want))
-			search = at;
-		else if (at->owner == NULL && empty == NULL)
-			empty = at;
-	}
-	if (search == NULL)
-		search = empty;
 	if (search == NULL || search->running)
 		return NULL;
 	if (search->owner != NULL && answers(search, want)) {
@@ -69,10 +61,36 @@ pb_search(struct pb_searches *all, const struct pb_search *want)
 	return NULL;
 }
 
+/* Its own, or a free one, or that of what nobody has asked for yet, who will
+ * have to ask again.  NULL: all of them are being looked for. */
+static struct pb_search *
+place_of(struct pb_searches *all, const struct pb_search *want)
+{
+	struct pb_search *empty = NULL, *at;
+
+	for (unsigned i = 0; i < all->used; i++) {
+		at = &all->search[i];
+		if (is_of(at, want))
+			return at;
+		if (at->owner == NULL && empty == NULL)
+			empty = at;
+	}
+	if (empty == NULL && all->used < PB_SEARCHES_MAX)
+		empty = &all->search[all->used++];
+	for (unsigned i = 0; empty == NULL && i < PB_SEARCHES_MAX; i++) {
+		at = &all->search[all->turn++ % PB_SEARCHES_MAX];
+		if (at->running)
+			continue;
+		at->owner = NULL;
+		empty = at;
+	}
+	return empty;
+}
+
 void
 pb_searches_cancel(struct pb_searches *all, const void *owner)
 {
-	for (unsigned i = 0; i < PB_SEARCHES_MAX; i++) {
+	for (unsigned i = 0; i < all->used; i++) {
 		struct pb_search *search = &all->search[i];
 
 		if (search->owner == NULL ||

@@ -56,6 +56,8 @@ struct pb_searches {
 	void		(*found)(void *arg, const void *owner, uint32_t id);
 	void		*arg;
 	struct pb_buf	bytes;		/* of what is searched; the worker's */
+	unsigned	used;		/* of the places below, ever */
+	unsigned	turn;		/* whose place is taken next */
 	struct pb_search search[PB_SEARCHES_MAX];
 };
 

@@ -194,15 +194,23 @@ int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
 	    uint64_t bytes_max, uint64_t age_ms_max, uint64_t age_ms,
 	    struct pb_err *err);
 
+/* Letters that are listed, or change state, in one step. */
+#define PB_LETTERS_STEP		256u
+
 /*
- * Of the upstream's DEAD letters, oldest first, those that were not refused
- * for what they hold (malformed) and that `ready` answers true for become
- * REQUEUED.  Bounded work and `*sum` as for pb_letters_requeue().
+ * The upstream's DEAD letters that were not refused for what they hold
+ * (malformed), oldest first, of the PB_LETTERS_STEP behind `*after` (zeroed:
+ * from the oldest on), which moves.  1 where there may be more behind them;
+ * 0; or an error.
  */
+int	pb_letters_dead(struct pb_letters *letters, const char *upstream,
+	    struct pb_letter *after, struct pb_letter *out, size_t *count,
+	    struct pb_err *err);
+/* Those of them that are as they were become REQUEUED; `*sum` counts on. */
 struct pb_letters_sum;
-int	pb_letters_again(struct pb_letters *letters, const char *upstream,
-	    bool (*ready)(void *arg, const struct pb_letter *letter),
-	    void *arg, struct pb_letters_sum *sum, struct pb_err *err);
+int	pb_letters_revive(struct pb_letters *letters,
+	    const struct pb_letter *letter, size_t count,
+	    struct pb_letters_sum *sum, struct pb_err *err);
 
 /* Does a letter go again by itself, where `requeue = auto`? */
 bool	pb_letters_goes_again(const struct pb_letter *letter);

@@ -18,13 +18,6 @@
 static int	change(struct pb_letters *, const struct pb_letters_which *,
 		    enum pb_letter_state, struct pb_letters_sum *,
 		    struct pb_err *);
-static int	list_dead(struct pb_letters *, const char *,
-		    struct pb_letter *, struct pb_letter *, size_t *,
-		    struct pb_err *);
-static int	change_all(struct pb_letters *,
-		    const struct pb_letters_which *, struct pb_letter *,
-		    size_t, enum pb_letter_state, struct pb_letters_sum *,
-		    struct pb_err *);
 static void	change_one(struct pb_letters_txn *,
 		    const struct pb_letters_which *, struct pb_letter *,
 		    enum pb_letter_state, struct pb_letters_sum *);
@@ -75,32 +68,7 @@ pb_letters_goes_again(const struct pb_letter *letter)
 }
 
 int
-pb_letters_again(struct pb_letters *letters, const char *upstream,
-    bool (*ready)(void *, const struct pb_letter *), void *arg,
-    struct pb_letters_sum *sum, struct pb_err *err)
-{
-	static const struct pb_letters_which any;
-	struct pb_letter found[PB_LETTERS_STEP], after = sum->after;
-	size_t count = 0, kept = 0;
-	int more, rc;
-
-	rc = more = list_dead(letters, upstream, &after, found, &count, err);
-	for (size_t i = 0; rc >= 0 && i < count; i++)
-		if (ready(arg, &found[i]))
-			found[kept++] = found[i];
-	if (rc >= 0)
-		rc = change_all(letters, &any, found, kept,
-		    PB_LETTER_REQUEUED, sum, err);
-	if (rc < 0)
-		return rc;
-	sum->after = after;
-	return more;
-}
-
-/* Those that may go, of PB_LETTERS_STEP from `*after` on, which moves: 1
- * where there may be more behind them. */
-static int
-list_dead(struct pb_letters *letters, const char *upstream,
+pb_letters_dead(struct pb_letters *letters, const char *upstream,
     struct pb_letter *after, struct pb_letter *out, size_t *count,
     struct pb_err *err)
 {
@@ -129,6 +97,29 @@ list_dead(struct pb_letters *letters, const char *upstream,
 	}
 	rc = pb_letters_end(&t, err);
 	return rc < 0 ? rc : more > 0;
+}
+
+int
+pb_letters_revive(struct pb_letters *letters, const struct pb_letter *letter,
+    size_t count, struct pb_letters_sum *sum, struct pb_err *err)
+{
+	static const struct pb_letters_which any;
+	struct pb_letters_sum done = *sum;
+	struct pb_letters_txn t;
+	struct pb_letter now;
+	int rc;
+
+	pb_letters_begin(&t, letters, true, err);
+	for (size_t i = 0; i < count; i++)
+		if (pb_letters_seek(&t, letter[i].upstream, &letter[i].key,
+		    letter[i].first, &now) == 1 &&
+		    now.first == letter[i].first &&
+		    now.last == letter[i].last && pb_letters_goes_again(&now))
+			change_one(&t, &any, &now, PB_LETTER_REQUEUED, &done);
+	rc = pb_letters_end(&t, err);
+	if (rc == 0)
+		*sum = done;
+	return rc;
 }
 
 int
@@ -164,6 +155,7 @@ change(struct pb_letters *letters, const struct pb_letters_which *which,
 	    .max = PB_LETTERS_STEP, .dead = true,
 	    .requeued = to == PB_LETTER_GONE,
 	    .others = to == PB_LETTER_GONE && which->ships != NULL };
+	struct pb_letters_sum done = *sum;
 	struct pb_letters_txn t;
 	int more, rc;
 
@@ -171,38 +163,21 @@ change(struct pb_letters *letters, const struct pb_letters_which *which,
 	rc = pb_letters_begin(&t, letters, false, err);
 	more = rc == 0 ? pb_letters_page(&t, &page, &after) : 0;
 	rc = pb_letters_end(&t, err);
-	if (rc == 0)
-		rc = change_all(letters, which, found, page.count, to, sum,
-		    err);
+	if (rc == 0 && page.count > 0) {
+		pb_letters_begin(&t, letters, true, err);
+		for (size_t i = 0; i < page.count; i++)
+			change_one(&t, which, &found[i], to, &done);
+		rc = pb_letters_end(&t, err);
+	}
 	if (rc < 0)
 		return rc;
+	*sum = done;
 	sum->after = after;
 	if (more == 0 && sum->letters == 0 && sum->left > 0)
 		return pb_err_set(err, PB_ENOENT, "the upstream of these "
 		    "letters is not configured, so nobody would send them; "
 		    "'pb dlq move --to NAME' gives them to one that is");
 	return more > 0;
-}
-
-/* In one transaction; *sum has them once that is durable. */
-static int
-change_all(struct pb_letters *letters, const struct pb_letters_which *which,
-    struct pb_letter *letter, size_t count, enum pb_letter_state to,
-    struct pb_letters_sum *sum, struct pb_err *err)
-{
-	struct pb_letters_sum done = *sum;
-	struct pb_letters_txn t;
-	int rc;
-
-	if (count == 0)
-		return 0;
-	pb_letters_begin(&t, letters, true, err);
-	for (size_t i = 0; i < count; i++)
-		change_one(&t, which, &letter[i], to, &done);
-	rc = pb_letters_end(&t, err);
-	if (rc == 0)
-		*sum = done;
-	return rc;
 }
 
 static void

@@ -11,8 +11,6 @@
 #include "shipper/state/row.h"
 #include "shipper/state/tables.h"
 
-/* Letters that change state in one transaction. */
-#define PB_LETTERS_STEP		256u
 /* Rows of table `files` that are settled in one go. */
 #define PB_LETTERS_SETTLE	256u
 /* Files whose size is looked at again in one go. */

@@ -62,17 +62,16 @@ static int	listen_at(struct pb_control *, struct pb_err *);
 static int	watch(struct pb_control *, int);
 static void	accept_clients(struct pb_control *, uint64_t);
 static void	mind_newcomers(struct pb_control *);
-static void	serve(struct pb_control *, struct client *, uint64_t);
+static bool	serve(struct pb_control *, struct client *, uint64_t);
 static bool	take_request(struct client *);
 static int	parse(const char *, size_t, struct request *,
 		    struct pb_err *);
-static void	answer_sum(struct client *);
-static void	answer_error(struct client *, const struct pb_err *);
 static void	send_answer(struct client *, struct pb_buf *);
 static void	drop(struct client *);
 static int	connect_to(const char *, struct pb_err *);
 static int	exchange(int, const struct pb_buf *, char *, size_t *,
 		    struct pb_err *);
+static void	answer(struct client *, const struct pb_err *);
 
 /* --- the shipper -------------------------------------------------------- */
 
@@ -147,10 +146,8 @@ pb_control_run(struct pb_control *c, uint64_t now_ms)
 	(void)!read(c->event_fd, &count, sizeof(count));
 	accept_clients(c, now_ms);
 	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
-		if (c->client[i].fd >= 0) {
-			serve(c, &c->client[i], now_ms);
-			more |= c->client[i].fd >= 0 && c->client[i].asked;
-		}
+		if (c->client[i].fd >= 0)
+			more |= serve(c, &c->client[i], now_ms);
 	mind_newcomers(c);
 	/* The next step is due at once. */
 	count = 1;
@@ -226,7 +223,8 @@ mind_newcomers(struct pb_control *c)
 	(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, c->listen_fd, &event);
 }
 
-static void
+/* Is its next step due at once? */
+static bool
 serve(struct pb_control *c, struct client *client, uint64_t now_ms)
 {
 	struct request *request = &client->request;
@@ -234,17 +232,17 @@ serve(struct pb_control *c, struct client *client, uint64_t now_ms)
 	int rc;
 
 	if (!client->asked) {
-		if (!take_request(client) && client->fd >= 0 &&
-		    now_ms >= client->until_ms)
+		if (take_request(client))
+			return true;
+		if (client->fd >= 0 && now_ms >= client->until_ms)
 			drop(client);
-		return;
+		return false;
 	}
 	rc = c->handler(c->arg, request->verb, &request->which,
 	    &request->sum, &err);
-	if (rc < 0)
-		answer_error(client, &err);
-	else if (rc == 0)
-		answer_sum(client);
+	if (rc <= 0)
+		answer(client, rc < 0 ? &err : NULL);
+	return rc == 1;
 }
 
 /* True once it has asked; wrong requests are answered, lost clients
@@ -266,11 +264,11 @@ take_request(struct client *client)
 	if ((size_t)len > sizeof(bytes)) {
 		pb_err_set(&err, PB_ELIMIT, "a request has at most %u bytes",
 		    PB_CONTROL_BYTES_MAX);
-		answer_error(client, &err);
+		answer(client, &err);
 		return false;
 	}
 	if (parse(bytes, (size_t)len, &client->request, &err) < 0) {
-		answer_error(client, &err);
+		answer(client, &err);
 		return false;
 	}
 	client->asked = true;
@@ -309,8 +307,9 @@ parse(const char *body, size_t len, struct request *out, struct pb_err *err)
 	    "to", out->to, sizeof(out->to), err);
 }
 
+/* With what was done; or, where `err` is not NULL, with that. */
 static void
-answer_sum(struct client *client)
+answer(struct client *client, const struct pb_err *err)
 {
 	struct pb_json json;
 	struct pb_buf buf;
@@ -318,22 +317,12 @@ answer_sum(struct client *client)
 	pb_buf_init(&buf, PB_CONTROL_BYTES_MAX);
 	pb_json_init(&json, &buf);
 	pb_json_object(&json, NULL);
-	pb_json_u64(&json, "letters", client->request.sum.letters);
-	pb_json_u64(&json, "packets", client->request.sum.packets);
-	pb_json_end(&json);
-	send_answer(client, &buf);
-}
-
-static void
-answer_error(struct client *client, const struct pb_err *err)
-{
-	struct pb_json json;
-	struct pb_buf buf;
-
-	pb_buf_init(&buf, PB_CONTROL_BYTES_MAX);
-	pb_json_init(&json, &buf);
-	pb_json_object(&json, NULL);
-	pb_json_text(&json, "error", err->text);
+	if (err != NULL) {
+		pb_json_text(&json, "error", err->text);
+	} else {
+		pb_json_u64(&json, "letters", client->request.sum.letters);
+		pb_json_u64(&json, "packets", client->request.sum.packets);
+	}
 	pb_json_end(&json);
 	send_answer(client, &buf);
 }

@@ -42,10 +42,13 @@ enum pb_control_verb {
 
 struct pb_control;
 
+#define PB_CONTROL_WAITS	2
+
 /*
  * One step of a request: 1, there is more (called again next turn, with
- * the same *sum, zeroed before the first); 0, done; or an error, which the
- * client is told.  As pb_letters_requeue() and pb_letters_purge() answer.
+ * the same *sum, zeroed before the first); PB_CONTROL_WAITS, likewise, but
+ * whoever does it wakes the loop; 0, done; or an error, which the client is
+ * told.  As pb_letters_requeue() and pb_letters_purge() answer.
  */
 typedef int pb_control_handler(void *arg, enum pb_control_verb verb,
 	    const struct pb_letters_which *which, struct pb_letters_sum *sum,

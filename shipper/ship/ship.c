@@ -49,9 +49,10 @@ static void	start_piece(struct pb_ship *, struct ship_stream *,
 static void	revive(struct pb_ship *);
 static bool	wants(const struct ship_stream *);
 static uint64_t	lower(uint64_t, uint64_t);
-static int	insert(struct pb_ship *, unsigned, struct ship_stream *,
+static int	insert(struct pb_ship *, struct ship_stream *,
 		    struct pb_err *);
 static void	set_looking(struct pb_ship *, struct ship_stream *, bool);
+static unsigned	place(const struct pb_ship *, uint32_t);
 
 int
 pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
@@ -102,8 +103,7 @@ int
 pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
     struct pb_err *err)
 {
-	unsigned at;
-	struct ship_stream *s = ship_find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id);
 	bool new = s == NULL;
 	int rc;
 
@@ -118,7 +118,7 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
 		s->bytes_max = PB_SHIP_PIECE_BYTES;
 		s->changed = true;
 		s->moved_ms = s->told_ms = ship->clock_ms;
-		rc = insert(ship, at, s, err);
+		rc = insert(ship, s, err);
 		if (rc < 0) {
 			free(s);
 			return rc;
@@ -136,8 +136,7 @@ void
 pb_ship_remember(struct pb_ship *ship, uint32_t id,
     const struct pb_ship_memory *memory)
 {
-	unsigned at;
-	struct ship_stream *s = ship_find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id);
 
 	if (s == NULL || s->state != PB_CURSOR_UNKNOWN || s->asking)
 		return;
@@ -158,8 +157,7 @@ pb_ship_remember(struct pb_ship *ship, uint32_t id,
 uint64_t
 pb_ship_handed(const struct pb_ship *ship, uint32_t id)
 {
-	unsigned at;
-	const struct ship_stream *s = ship_find(ship, id, &at);
+	const struct ship_stream *s = ship_find(ship, id);
 
 	if (s == NULL)
 		return 0;
@@ -178,8 +176,7 @@ void
 pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
     uint64_t random)
 {
-	unsigned at;
-	struct ship_stream *s = ship_find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id);
 
 	if (s == NULL)
 		return;
@@ -599,7 +596,17 @@ lower(uint64_t a, uint64_t b)
 /* --- the table of streams ----------------------------------------------- */
 
 struct ship_stream *
-ship_find(const struct pb_ship *ship, uint32_t id, unsigned *at)
+ship_find(const struct pb_ship *ship, uint32_t id)
+{
+	unsigned at = place(ship, id);
+
+	return at < ship->streams && ship->stream[at]->id == id ?
+	    ship->stream[at] : NULL;
+}
+
+/* Where the stream is, or would be. */
+static unsigned
+place(const struct pb_ship *ship, uint32_t id)
 {
 	unsigned low = 0, high = ship->streams;
 
@@ -611,16 +618,14 @@ ship_find(const struct pb_ship *ship, uint32_t id, unsigned *at)
 		else
 			high = mid;
 	}
-	*at = low;
-	if (low < ship->streams && ship->stream[low]->id == id)
-		return ship->stream[low];
-	return NULL;
+	return low;
 }
 
 static int
-insert(struct pb_ship *ship, unsigned at, struct ship_stream *s,
-    struct pb_err *err)
+insert(struct pb_ship *ship, struct ship_stream *s, struct pb_err *err)
 {
+	unsigned at = place(ship, s->id);
+
 	if (ship->streams >= PB_SHIP_STREAMS_MAX)
 		return pb_err_set(err, PB_ELIMIT,
 		    "more than %u streams for one upstream",

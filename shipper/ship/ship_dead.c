@@ -98,8 +98,7 @@ ship_went_back(struct pb_ship *ship, struct ship_stream *s)
 void
 pb_ship_filled(struct pb_ship *ship, uint32_t id, uint64_t first)
 {
-	unsigned at;
-	struct ship_stream *s = ship_find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id);
 
 	if (s == NULL || first <= s->acked || first > s->released)
 		return;

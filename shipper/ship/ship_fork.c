@@ -68,8 +68,7 @@ static bool	hold_answer(struct ship_stream *);
 void
 pb_ship_part(struct pb_ship *ship, uint32_t id, uint64_t base, bool closed)
 {
-	unsigned at;
-	struct ship_stream *s = ship_find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id);
 
 	if (s == NULL)
 		return;

@@ -147,8 +147,8 @@ enum ship_plan {
 	SHIP_FULL,		/* no room in the window */
 };
 
-struct ship_stream *ship_find(const struct pb_ship *ship, uint32_t id,
-	    unsigned *at);
+/* NULL where it is not known. */
+struct ship_stream *ship_find(const struct pb_ship *ship, uint32_t id);
 
 /* Put the stream where pb_ship_next() finds it, if it wants anything. */
 void	ship_enqueue(struct pb_ship *ship, struct ship_stream *s);

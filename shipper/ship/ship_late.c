@@ -30,8 +30,7 @@ static void	end(struct ship_stream *);
 void
 pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry)
 {
-	unsigned at;
-	struct ship_stream *s = ship_find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id);
 
 	if (s == NULL)
 		return;
@@ -125,8 +124,7 @@ ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
 void
 pb_ship_kept(struct pb_ship *ship, uint32_t id)
 {
-	unsigned at;
-	struct ship_stream *s = ship_find(ship, id, &at);
+	struct ship_stream *s = ship_find(ship, id);
 
 	if (s == NULL || s->keeping == 0)
 		return;
@@ -157,8 +155,7 @@ ship_late_revive(const struct pb_ship *ship, struct ship_stream *s)
 bool
 pb_ship_takes(const struct pb_ship *ship, uint32_t id, uint64_t last)
 {
-	unsigned at;
-	const struct ship_stream *s = ship_find(ship, id, &at);
+	const struct ship_stream *s = ship_find(ship, id);
 
 	return s != NULL && ship->state == PB_SHIP_READY &&
 	    ship->attempts == 0 && s->known && s->state == PB_CURSOR_READY &&

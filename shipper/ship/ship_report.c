@@ -95,8 +95,7 @@ bool
 pb_ship_cursor(const struct pb_ship *ship, uint32_t id,
     struct pb_ship_cursor *out)
 {
-	unsigned at;
-	const struct ship_stream *s = ship_find(ship, id, &at);
+	const struct ship_stream *s = ship_find(ship, id);
 
 	if (s != NULL)
 		tell(ship, s, out);

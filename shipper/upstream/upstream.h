@@ -29,13 +29,9 @@ struct pb_upstream_env {
 	struct pb_worker *keeper;	/* writes what becomes of letters */
 	struct pb_index	*index;
 	struct pb_letters *letters;
-	struct pb_state	*state;		/* of the letters */
+	struct pb_state	*state;		/* of the letters, and the reports */
 	/* The stream with this id: it was given to pb_upstream_stream(). */
 	const struct pb_stream_info *(*stream)(void *arg, uint32_t id);
-	/* What was last reported of it: 1, or 0 where there is nothing. */
-	int	(*remembered)(void *arg, const char *upstream,
-		    const struct pb_stream_key *key,
-		    struct pb_cursor_row *out);
 	/* Is the store at its path?  A file that is missing where it is not
 	 * says nothing. */
 	bool	(*there)(void *arg);
@@ -93,14 +89,22 @@ void	pb_upstream_report_waiting(struct pb_upstream *upstream);
 void	pb_upstream_late(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, bool hurry);
 
+/* Packets of a stream that came late, and are to be a letter. */
+struct pb_late {
+	char		upstream[PB_NAME_BYTES_MAX + 1];
+	struct pb_stream_key key;
+	uint64_t	first, last;
+};
+
 /*
- * Packets first .. last of the stream came late.  1 where the upstream may
- * have been told that they are a gap: they are a letter now, in the open
- * transaction; after its commit pb_upstream_late() is to be called.
+ * Packets first .. last of the stream came late: `add` is called for what
+ * of them the upstream may have been told is a gap.  Once that is a letter,
+ * durably, pb_upstream_late() is to be called.
  */
-int	pb_upstream_fill(struct pb_upstream *upstream,
+void	pb_upstream_fill(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, uint64_t first,
-	    uint64_t last, struct pb_err *err);
+	    uint64_t last, void (*add)(void *arg, const struct pb_late *late),
+	    void *arg);
 
 /*
  * Letters that go again by themselves are requeued, where the upstream takes

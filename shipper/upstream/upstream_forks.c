@@ -209,8 +209,7 @@ load(struct pb_upstream *u, const struct pb_stream_info *stream,
 	struct pb_forks found;
 	int rc;
 
-	if (u->env.state == NULL ||
-	    pb_ship_cursor(u->ship, stream->id, &cursor))
+	if (pb_ship_cursor(u->ship, stream->id, &cursor))
 		return 0;
 	rc = pb_forks_load(u->env.state, u->conf.name, &stream->key, &found,
 	    err);
@@ -252,9 +251,11 @@ remember(struct pb_upstream *u, const struct pb_stream_info *stream,
 	bool last = part == upstream_forks(u, stream->id)->count;
 	struct pb_cursor_row row;
 	struct pb_ship_memory memory;
+	struct pb_err err;
 
-	if (u->env.remembered(u->env.arg, u->conf.name, &stream->key,
-	    &row) != 1)
+	/* What was reported last. */
+	if (pb_state_cursor(u->env.state, u->conf.name, &stream->key, &row,
+	    &err) != 1)
 		return;
 	memory = (struct pb_ship_memory){ .acked = row.acked,
 	    .released = row.released, .wait_seq = row.wait_seq,

@@ -46,7 +46,8 @@ struct pb_upstream {
 	struct pb_upstream_row row;	/* as last reported */
 	bool		 row_changed;	/* whatever it holds */
 	LIST_HEAD(, upstream_task) tasks;	/* with the keeper */
-	struct pb_letters_sum again;	/* letters that go again: how far */
+	struct pb_letters_sum again;	/* letters that go again: how far, */
+	bool		 reviving;	/* and some are with the keeper */
 	/* While reporting. */
 	struct pb_report *report;
 	uint64_t	 now_ns;
@@ -92,6 +93,11 @@ void	upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
 void	upstream_dead_again(struct pb_upstream *u, uint32_t id,
 	    const struct pb_ship_dead *dead);
 void	upstream_told(struct pb_upstream *u, uint32_t id, uint64_t acked);
+/* These letters, which are the task's from now on, go again; `more` may be
+ * behind them, else upstream_revived() follows. */
+void	upstream_revive(struct pb_upstream *u, struct pb_letter *letter,
+	    size_t count, bool more);
+void	upstream_revived(struct pb_upstream *u);
 /* Those that are not done are forgotten. */
 void	upstream_tasks_end(struct pb_upstream *u);
 

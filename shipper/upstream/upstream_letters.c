@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -40,8 +41,9 @@ static int	look_late(const struct place *, const struct pb_letter *,
 static int	look_late_only(const struct place *,
 		    const struct pb_letter *, uint64_t, struct pb_piece *,
 		    struct pb_err *);
-static bool	ready(void *, const struct pb_letter *);
 static bool	spoiled(const struct pb_upstream *, int);
+static bool	is_passed(const struct pb_upstream *,
+		    const struct pb_letter *);
 
 /* --- for the state machine ---------------------------------------------- */
 
@@ -122,61 +124,78 @@ pb_upstream_late(struct pb_upstream *u, const struct pb_stream_info *stream,
 		pb_ship_late(u->ship, PB_PART_ID(stream->id, part), hurry);
 }
 
-int
+void
 pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
-    uint64_t first, uint64_t last, struct pb_err *err)
+    uint64_t first, uint64_t last,
+    void (*add)(void *, const struct pb_late *), void *arg)
 {
 	const struct pb_forks *forks = upstream_forks(u, stream->id);
-	int rc = 0, told = 0;
+	struct pb_late late = { .key = stream->key };
 
-	for (unsigned part = 0; part <= forks->count && rc == 0; part++) {
+	strcpy(late.upstream, u->conf.name);
+	for (unsigned part = 0; part <= forks->count; part++) {
 		uint32_t id = PB_PART_ID(stream->id, part);
 		uint64_t base = pb_forks_base(forks, part);
 		uint64_t to = pb_forks_top(forks, part);
-		uint64_t from = first > base ? first : base + 1;
 		uint64_t handed = pb_ship_handed(u->ship, id);
 
+		late.first = first > base ? first : base + 1;
 		if (to > last)
 			to = last;
-		if (from > to)
+		if (late.first > to)
 			continue;
-		pb_ship_filled(u->ship, id, from);
-		if (handed < from)
-			continue;	/* it goes in its turn */
-		rc = pb_letters_late(u->env.letters, u->conf.name,
-		    &stream->key, from, to < handed ? to : handed, err);
-		told = 1;
+		pb_ship_filled(u->ship, id, late.first);
+		late.last = to < handed ? to : handed;
+		/* What was not handed out goes in its turn. */
+		if (late.first <= late.last)
+			add(arg, &late);
 	}
-	return rc < 0 ? rc : told;
 }
 
 int
 pb_upstream_again(struct pb_upstream *u, struct pb_err *err)
 {
-	struct pb_letters_sum *sum = &u->again;
-	char line[128];
-	int rc;
+	struct pb_letter *found;
+	size_t count = 0, kept = 0;
+	int more;
 
-	if (u->conf.requeue_manual)
+	if (u->conf.requeue_manual || u->reviving)
 		return 0;
-	rc = pb_letters_again(u->env.letters, u->conf.name, ready, u, sum,
-	    err);
-	if (rc == 1)
-		return 0;	/* it goes on in a second */
-	if (rc == 0 && sum->letters > 0) {
+	found = calloc(PB_LETTERS_STEP, sizeof(*found));
+	if (found == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	more = pb_letters_dead(u->env.letters, u->conf.name, &u->again.after,
+	    found, &count, err);
+	for (size_t i = 0; more >= 0 && i < count; i++)
+		if (is_passed(u, &found[i]))
+			found[kept++] = found[i];
+	if (more >= 0 && kept > 0)
+		upstream_revive(u, found, kept, more == 1);
+	else
+		free(found);
+	if (more == 0 && kept == 0)
+		upstream_revived(u);
+	return more < 0 ? more : 0;
+}
+
+void
+upstream_revived(struct pb_upstream *u)
+{
+	char line[128];
+
+	if (u->again.letters > 0) {
 		snprintf(line, sizeof(line), "%" PRIu64 " dead letters, %"
-		    PRIu64 " packets, go again", sum->letters, sum->packets);
+		    PRIu64 " packets, go again", u->again.letters,
+		    u->again.packets);
 		upstream_event(u, PB_LOG_INFO, 0, line);
 	}
-	memset(sum, 0, sizeof(*sum));
-	return rc;
+	memset(&u->again, 0, sizeof(u->again));
 }
 
 /* All parts it lies in have moved past it: it is sent after its turn. */
 static bool
-ready(void *arg, const struct pb_letter *letter)
+is_passed(const struct pb_upstream *u, const struct pb_letter *letter)
 {
-	struct pb_upstream *u = arg;
 	const struct pb_forks *forks;
 	struct pb_stream_info stream;
 	struct pb_err err;
@@ -194,7 +213,6 @@ ready(void *arg, const struct pb_letter *letter)
 		    letter->last < to ? letter->last : to))
 			return false;
 	}
-	pb_upstream_late(u, &stream, false);
 	return true;
 }
 

@@ -14,7 +14,7 @@
 #include "base/sys.h"
 #include "shipper/upstream/upstream_impl.h"
 
-enum kind { DEMOTE, SENT, REFUSED, TOLD };
+enum kind { DEMOTE, SENT, REFUSED, TOLD, REVIVE };
 
 struct upstream_task {
 	LIST_ENTRY(upstream_task) link;
@@ -26,20 +26,26 @@ struct upstream_task {
 	struct pb_stream_info stream;	/* as it was */
 	struct pb_ship_dead dead;	/* or its numbers alone */
 	char		 text[PB_SHIP_TEXT_MAX];
+	struct pb_letter *letter;	/* REVIVE: so many, and there may be */
+	size_t		 letters;	/* more behind them */
+	bool		 more;
 	/* What came of it. */
+	struct pb_letters_sum sum;
 	uint64_t	 done;
 	int		 rc;
 	struct pb_err	 err;
 };
 
-static struct upstream_task *task_create(struct pb_upstream *, enum kind,
-		    uint32_t, const struct pb_ship_dead *);
+static struct upstream_task *task_create(struct pb_upstream *, uint32_t,
+		    const struct pb_ship_dead *);
 static bool	give(struct pb_upstream *, enum kind, uint32_t,
 		    const struct pb_ship_dead *, bool);
 static void	run(void *);
 static struct pb_demotion demotion_of(const struct upstream_task *);
 static void	done(void *);
 static void	tell_failure(const struct upstream_task *);
+static void	begin(struct pb_upstream *, struct upstream_task *, enum kind);
+static void	revived(const struct upstream_task *);
 
 int
 upstream_demote(void *arg, uint32_t id, const struct pb_ship_dead *dead,
@@ -94,6 +100,23 @@ upstream_told(struct pb_upstream *u, uint32_t id, uint64_t acked)
 }
 
 void
+upstream_revive(struct pb_upstream *u, struct pb_letter *letter,
+    size_t count, bool more)
+{
+	struct upstream_task *task = calloc(1, sizeof(*task));
+
+	if (task == NULL) {
+		free(letter);	/* another time */
+		return;
+	}
+	task->letter = letter;
+	task->letters = count;
+	task->more = more;
+	u->reviving = true;
+	begin(u, task, REVIVE);
+}
+
+void
 upstream_tasks_end(struct pb_upstream *u)
 {
 	struct upstream_task *task;
@@ -101,6 +124,7 @@ upstream_tasks_end(struct pb_upstream *u)
 	while ((task = LIST_FIRST(&u->tasks)) != NULL) {
 		pb_worker_cancel(u->env.keeper, &task->job);
 		LIST_REMOVE(task, link);
+		free(task->letter);
 		free(task);
 	}
 }
@@ -110,18 +134,29 @@ static bool
 give(struct pb_upstream *u, enum kind kind, uint32_t id,
     const struct pb_ship_dead *dead, bool waited_for)
 {
-	struct upstream_task *task = task_create(u, kind, id, dead);
+	struct upstream_task *task = task_create(u, id, dead);
 
 	if (task == NULL)
 		return false;
 	task->waited_for = waited_for;
-	LIST_INSERT_HEAD(&u->tasks, task, link);
-	pb_worker_give(u->env.keeper, &task->job);
+	begin(u, task, kind);
 	return true;
 }
 
+static void
+begin(struct pb_upstream *u, struct upstream_task *task, enum kind kind)
+{
+	task->u = u;
+	task->kind = kind;
+	task->job.run = run;
+	task->job.done = done;
+	task->job.arg = task;
+	LIST_INSERT_HEAD(&u->tasks, task, link);
+	pb_worker_give(u->env.keeper, &task->job);
+}
+
 static struct upstream_task *
-task_create(struct pb_upstream *u, enum kind kind, uint32_t id,
+task_create(struct pb_upstream *u, uint32_t id,
     const struct pb_ship_dead *dead)
 {
 	struct upstream_task *task = calloc(1, sizeof(*task));
@@ -135,17 +170,12 @@ task_create(struct pb_upstream *u, enum kind kind, uint32_t id,
 		free(task);
 		return NULL;
 	}
-	task->u = u;
-	task->kind = kind;
 	task->id = id;
 	task->stream = *part.stream;
 	task->dead = *dead;
 	snprintf(task->text, sizeof(task->text), "%s",
 	    dead->text != NULL ? dead->text : "");
 	task->dead.text = task->text;
-	task->job.run = run;
-	task->job.done = done;
-	task->job.arg = task;
 	return task;
 }
 
@@ -180,6 +210,10 @@ run(void *arg)
 		task->rc = pb_letters_told(letters, upstream, key, dead->last,
 		    &task->err);
 		break;
+	case REVIVE:
+		task->rc = pb_letters_revive(letters, task->letter,
+		    task->letters, &task->sum, &task->err);
+		break;
 	}
 }
 
@@ -210,9 +244,31 @@ done(void *arg)
 		    task->err.text : NULL, pb_clock_mono_ms());
 	else if (task->rc < 0)
 		tell_failure(task);
+	if (task->kind == REVIVE)
+		revived(task);
 	if (task->kind != DEMOTE && task->waited_for)
 		pb_ship_kept(u->ship, task->id);
+	free(task->letter);
 	free(task);
+}
+
+/* They are looked at, and the next ones in a second. */
+static void
+revived(const struct upstream_task *task)
+{
+	struct pb_upstream *u = task->u;
+	struct pb_stream_info stream;
+	struct pb_err err;
+
+	u->reviving = false;
+	u->again.letters += task->sum.letters;
+	u->again.packets += task->sum.packets;
+	for (size_t i = 0; task->rc == 0 && i < task->letters; i++)
+		if (pb_index_stream(u->env.index, &task->letter[i].key,
+		    &stream, &err) == 1)
+			pb_upstream_late(u, &stream, false);
+	if (!task->more)
+		upstream_revived(u);
 }
 
 static void

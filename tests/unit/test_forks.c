@@ -141,15 +141,6 @@ stream_of(void *arg, uint32_t id)
 	return id == b->row.id ? &b->row : NULL;
 }
 
-static int
-remembered(void *arg, const char *upstream, const struct pb_stream_key *key,
-    struct pb_cursor_row *out)
-{
-	struct bench *b = arg;
-
-	return pb_state_cursor(b->state, upstream, key, out, NULL);
-}
-
 /* One more line of the script. */
 static void
 say(struct bench *b, uint64_t acked, uint64_t last, uint64_t digest)
@@ -210,7 +201,7 @@ upstream_start(struct bench *b)
 	    .keeper = b->worker,
 	    .index = pb_store_index(b->f.store),
 	    .letters = b->letters, .state = b->state,
-	    .stream = stream_of, .remembered = remembered, .arg = b };
+	    .stream = stream_of, .arg = b };
 	sink_opts.http = b->http;
 	sink_opts.now_ms = pb_clock_mono_ms();
 	assert_int_equal(pb_sink_create(&sink, &sink_opts, NULL), 0);

@@ -32,8 +32,11 @@ struct bench {
 	struct pb_state	*state;
 	struct pb_letters *letters;
 	struct pb_upstream *upstream;
+	struct pb_upstream_env env;
 	struct pb_stream_info row;
 };
+
+static struct pb_conf_upstream conf;
 
 static void
 found(void *arg, const void *owner, uint32_t id)
@@ -50,15 +53,6 @@ stream_of(void *arg, uint32_t id)
 	struct bench *b = arg;
 
 	return id == b->row.id ? &b->row : NULL;
-}
-
-static int
-remembered(void *arg, const char *upstream, const struct pb_stream_key *key,
-    struct pb_cursor_row *out)
-{
-	struct bench *b = arg;
-
-	return pb_state_cursor(b->state, upstream, key, out, NULL);
 }
 
 static void
@@ -82,9 +76,7 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 {
 	/* Nobody listens on port 1. */
 	const char *dead = "http://127.0.0.1:1";
-	static struct pb_conf_upstream conf;
 	struct pb_http_opts opts = { .requests_max = 16 };
-	struct pb_upstream_env env;
 	struct pb_feed_opts feed_opts;
 	struct pb_sink_opts sink_opts = { .conf = &conf,
 	    .sender = 0x1234 };
@@ -108,17 +100,16 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	strcpy(conf.streams, streams);
 	conf.tls.off = true;
 	conf.window = 64u << 20;
-	env = (struct pb_upstream_env){ .store = b->f.dir,
+	b->env = (struct pb_upstream_env){ .store = b->f.dir,
 	    .feed = b->feed, .worker = b->worker,
 	    .keeper = b->worker, .index = pb_store_index(b->f.store),
 	    .letters = b->letters, .state = b->state,
-	    .stream = stream_of,
-	    .remembered = remembered, .there = there, .arg = b };
+	    .stream = stream_of, .there = there, .arg = b };
 	sink_opts.http = b->http;
 	sink_opts.now_ms = pb_clock_mono_ms();
 	assert_int_equal(pb_sink_create(&sink, &sink_opts, NULL), 0);
-	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &env, sink,
-	    NULL), 0);
+	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &b->env,
+	    sink, NULL), 0);
 }
 
 static void
@@ -370,6 +361,18 @@ a_letter_that_cannot_be_read_is_told_as_a_gap(void **state)
 	bench_finish(&b);
 }
 
+static void
+add_late(void *arg, const struct pb_late *late)
+{
+	struct bench *b = arg;
+
+	assert_string_equal(late->upstream, "core");
+	assert_int_equal(late->first, 3);
+	assert_int_equal(late->last, 5);
+	assert_int_equal(pb_letters_late(b->letters, late->upstream,
+	    &late->key, late->first, late->last, NULL), 0);
+}
+
 /*
  * Goal:   packets that came late go where they were told to be a gap.
  * Method: the upstream has all nine numbers, as it says; 3 to 5 come late.
@@ -386,11 +389,8 @@ packets_that_came_late_are_sent_late(void **state)
 	bench_init(&b, "*", script, 2);
 	grow(&b, 1, 9);
 	turn(&b, 1);
-	assert_int_equal(pb_state_begin(b.state, NULL), 0);
-	assert_int_equal(pb_upstream_fill(b.upstream, &b.row, 3, 5, NULL), 1);
-	assert_int_equal(pb_upstream_fill(b.upstream, &b.row, 10, 12, NULL),
-	    0);
-	assert_int_equal(pb_state_commit(b.state), 0);
+	pb_upstream_fill(b.upstream, &b.row, 3, 5, add_late, &b);
+	pb_upstream_fill(b.upstream, &b.row, 10, 12, add_late, &b);
 	assert_int_equal(only_letter(&b).state, PB_LETTER_LATE);
 	pb_upstream_late(b.upstream, &b.row, false);
 	turn(&b, 2);
@@ -464,6 +464,93 @@ an_unreachable_upstream_backs_off_and_says_why(void **state)
 	bench_finish(&b);
 }
 
+/* --- another sink ------------------------------------------------------- */
+
+/* It takes packets, and says nothing but that. */
+struct mute {
+	struct pb_sink	 sink;
+	unsigned	 sent, request;
+	uint64_t	 first, last;
+};
+
+static int
+mute_send(struct pb_sink *sink, const struct pb_sink_request *request,
+    struct pb_err *err)
+{
+	struct mute *mute = (struct mute *)sink;
+
+	(void)err;
+	assert_true(request->payload->len > 0);
+	mute->request = request->action->request;
+	mute->first = request->action->piece.first;
+	mute->last = request->action->piece.last;
+	mute->sent++;
+	return 0;
+}
+
+static void
+mute_destroy(struct pb_sink *sink)
+{
+	(void)sink;
+}
+
+/* In the place of the upstream that is there. */
+static void
+start_mute(struct bench *b, struct mute *mute)
+{
+	static const struct pb_sink_kind kind = { .send = mute_send,
+	    .destroy = mute_destroy };
+
+	pb_upstream_destroy(b->upstream);
+	memset(mute, 0, sizeof(*mute));
+	mute->sink.kind = &kind;
+	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &b->env,
+	    &mute->sink, NULL), 0);
+}
+
+static void
+take_one(struct bench *b, struct mute *mute)
+{
+	struct pb_answer answer = { .outcome = PB_OUTCOME_HAS, .ours = true };
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+
+	while (mute->sent == 0 && pb_clock_mono_ms() < end) {
+		pb_upstream_run(b->upstream, pb_clock_mono_ms());
+		wait_once(b);
+	}
+	assert_int_equal(mute->sent, 1);
+	answer.acked = mute->last;
+	mute->sink.done(mute->sink.arg, mute->request, &answer);
+}
+
+/*
+ * Goal:   how far a sink is that cannot be asked, is what we remember.
+ * Method: it gets nine packets; after a restart, those that follow.
+ */
+static void
+a_sink_that_cannot_be_asked_goes_on_where_it_was(void **state)
+{
+	struct pb_cursor_row cursor;
+	struct mute mute;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	start_mute(&b, &mute);
+	grow(&b, 1, 9);
+	take_one(&b, &mute);
+	assert_int_equal(mute.first, 1);
+	assert_int_equal(mute.last, 9);
+	assert_int_equal(report(&b, &cursor).state, PB_SHIP_IDLE);
+	assert_int_equal(cursor.acked, 9);
+	start_mute(&b, &mute);
+	grow(&b, 10, 12);
+	take_one(&b, &mute);
+	assert_int_equal(mute.first, 10);
+	assert_int_equal(mute.last, 12);
+	bench_finish(&b);
+}
+
 int
 main(void)
 {
@@ -479,6 +566,8 @@ main(void)
 		cmocka_unit_test(a_gap_is_declared_as_the_protocol_says),
 		cmocka_unit_test(
 		    an_unreachable_upstream_backs_off_and_says_why),
+		cmocka_unit_test(
+		    a_sink_that_cannot_be_asked_goes_on_where_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
