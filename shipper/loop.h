@@ -3,7 +3,8 @@
  *
  * Wakes for new commits of the recorder's index (inotify, and a look at a
  * counter ten times a second for where that does not work), for the
- * network, for timers and for signals.  Nothing in it blocks on a peer.
+ * network, for timers and for signals.  Nothing in it blocks on a peer, nor
+ * on a disk: a worker reads, another one, the keeper, writes to the state.
  */
 #ifndef PB_SHIPPER_LOOP_H
 #define PB_SHIPPER_LOOP_H

@@ -1,6 +1,10 @@
 /*
  * shipper/loop_letters.c - dead letters and late packets, turn by turn
  *
+ * The loop finds out what is to change, the keeper writes it (fills, bounds,
+ * a step of what an operator asks for: one of each under way), and what
+ * follows from it is done on the loop again, when it is durable.
+ *
  * Packets that came late and filled a gap here fill it upstream as well:
  * the index keeps a list of such fills, each becomes a letter of every
  * upstream that may have been told of the gap, and the number of the last

@@ -47,10 +47,10 @@ struct pb_feed_want {
 void	pb_feed_cancel(struct pb_feed *feed, const void *owner);
 
 /*
- * The piece at number `from` of the stream, that
- * ends at `to` or before (UINT64_MAX: wherever).  PB_PIECE_NONE where
- * `from` is past the durable end or `to`.  Numbers that are neither in an
- * extent nor in an open gap are a gap without a record.
+ * The piece at number `from` of the stream, that ends at `to` or before
+ * (UINT64_MAX: wherever).  PB_PIECE_NONE where `from` is past the durable end
+ * or `to`.  Numbers that are neither in an extent nor in an open gap are a
+ * gap without a record.
  */
 int	pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 	    uint64_t from, uint64_t to, const struct pb_feed_want *want,

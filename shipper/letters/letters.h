@@ -113,13 +113,12 @@ struct pb_demotion {
 };
 
 /*
- * Demote what the store has of first .. last and no letter has yet, but a
- * LATE one, which goes: link
- * the segments (the open one too), durably, then commit the rows.  At most
- * PB_LETTERS_BATCH segments; `*done` is the number up to which all is now
- * a letter, or a gap of the store's own: call again for the rest.  An
- * error (disk full, another file system) leaves everything as it was.
- * Not while the caller has a transaction open.
+ * Demote what the store has of first .. last and no letter has yet (a LATE
+ * one goes, as its packets need a file now): link the segments, the open one
+ * too, durably, then commit the rows.  At most PB_LETTERS_BATCH segments;
+ * `*done` is the number up to which all is now a letter, or a gap of the
+ * store's own: call again for the rest.  An error (disk full, another file
+ * system) makes none.  Not while the caller has a transaction open.
  */
 int	pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 	    const struct pb_demotion *demotion, uint64_t *done,

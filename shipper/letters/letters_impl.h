@@ -1,7 +1,7 @@
 /*
  * shipper/letters/letters_impl.h - dead letters: rows, transactions, files
  *
- * Private to shipper/letters*.c.  letters_rows.c keeps the tables in step
+ * Private to shipper/letters/.  letters_rows.c keeps the tables in step
  * with each other, letters_file.c the files with the tables.
  */
 #ifndef PB_SHIPPER_LETTERS_IMPL_H
