@@ -11,9 +11,9 @@
 
 /*
  * work(arg) in a child: its answer (0 or PB_E*), and its words, where `err`
- * is not NULL (then it takes a pipe).  Waits for the end of it, `seconds` at most (0: for ever; a child that the system does
- * not let go of counts as long as it is there).  Where it gave no answer
- * PB_ESYS, with *sig the signal that ended it because of what it did, or
+ * is not NULL (then it takes a pipe).  Waits for the end of it, `seconds` at
+ * most (0: for ever; a child that the system does not let go of counts as
+ * long as it is there).  Where it gave no answer PB_ESYS, with *sig the signal that ended it because of what it did, or
  * SIGALRM: it took too long; 0 where it could not be started, or somebody
  * ended it.
  *

@@ -14,8 +14,8 @@ static const char *const columns[] = {
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
 static int	print_segments(void *, const struct pb_stream_info *,
 		    struct pb_err *);
-static int	print_segment(struct pb_listing *, const struct pb_stream_info *,
-		    const struct pb_segment_info *, struct pb_err *);
+static int	print_segment(struct pb_listing *,
+		    const struct pb_stream_info *, const struct pb_segment_info *, struct pb_err *);
 
 const struct pb_command pb_cmd_segments = {
 	.name = "segments",

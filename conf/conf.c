@@ -276,7 +276,8 @@ static int
 complain(struct load *load, unsigned line, const char *key)
 {
 	if (!load->open)
-		pb_err_prefix(&load->err, load->err.code, "%s:%u", load->path, line);
+		pb_err_prefix(&load->err, load->err.code, "%s:%u", load->path,
+		    line);
 	else
 		pb_err_prefix(&load->err, load->err.code, "%s:%u: [%s]%s%s",
 		    load->path, line, load->title, key == NULL ? "" : " ",

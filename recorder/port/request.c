@@ -294,7 +294,8 @@ expect_body(struct pb_request *request, const struct pb_request_head *head)
 		rc = pb_intake_begin(service->intake, &request->load,
 		    &request->route.key, &err);
 	if (rc < 0)
-		request_fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc, err.text);
+		request_fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc,
+		    err.text);
 }
 
 /* Who sends or asks, and what for. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shipper/feed/search.h"
+#include "shipper/feed/lookup.h"
 #include "shipper/state/recorded.h"
 
 #define PLACES		64u	/* remembered */
@@ -21,7 +21,7 @@ struct place {
 
 struct pb_feed {
 	char		 store[PATH_MAX];
-	struct pb_searches searches;
+	struct pb_lookups searches;
 	struct place	 place[PLACES];	/* a ring */
 	unsigned	 places;
 };
@@ -30,7 +30,7 @@ static void	piece_gap(struct pb_piece *, const struct pb_gap_info *);
 static int	piece_packets(struct pb_feed *, const struct pb_stream_info *,
 		    const struct pb_extent_info *, const struct pb_feed_want *,
 		    struct pb_piece *, struct pb_err *);
-static int	find_piece(struct pb_feed *, struct pb_search *,
+static int	find_piece(struct pb_feed *, struct pb_lookup *,
 		    const struct pb_feed_want *, struct pb_piece *,
 		    struct pb_err *);
 static uint64_t	place_of(const struct pb_feed *, const struct pb_stream_key *,
@@ -62,7 +62,7 @@ pb_feed_destroy(struct pb_feed *feed)
 {
 	if (feed == NULL)
 		return;
-	pb_searches_cancel(&feed->searches, NULL);
+	pb_lookups_cancel(&feed->searches, NULL);
 	pb_buf_finish(&feed->searches.bytes);
 	free(feed);
 }
@@ -70,7 +70,7 @@ pb_feed_destroy(struct pb_feed *feed)
 void
 pb_feed_cancel(struct pb_feed *feed, const void *owner)
 {
-	pb_searches_cancel(&feed->searches, owner);
+	pb_lookups_cancel(&feed->searches, owner);
 }
 
 int
@@ -116,10 +116,10 @@ pb_feed_packet(struct pb_feed *feed, const struct pb_stream_info *stream,
     uint64_t at, bool below, const struct pb_feed_want *want,
     struct pb_fingerprint *out, struct pb_err *err)
 {
-	struct pb_search search = { .owner = want->owner, .id = want->id,
-	    .kind = below ? PB_SEARCH_BELOW : PB_SEARCH_ABOVE,
+	struct pb_lookup search = { .owner = want->owner, .id = want->id,
+	    .kind = below ? PB_LOOKUP_BELOW : PB_LOOKUP_ABOVE,
 	    .key = stream->key, .stream = stream->id, .from = at };
-	const struct pb_search *found = pb_search(&feed->searches, &search);
+	const struct pb_lookup *found = pb_lookup(&feed->searches, &search);
 
 	if (found == NULL)
 		return PB_SHIP_SOON;
@@ -152,7 +152,7 @@ piece_packets(struct pb_feed *feed, const struct pb_stream_info *stream,
 	uint64_t end = extent->offset + extent->bytes;
 	const struct pb_mark *mark = want->mark;
 	struct pb_segment_info segment;
-	struct pb_search search;
+	struct pb_lookup search;
 	int rc;
 
 	out->kind = PB_PIECE_PACKETS;
@@ -177,7 +177,7 @@ piece_packets(struct pb_feed *feed, const struct pb_stream_info *stream,
 		out->digest = extent->digest;
 		return 0;
 	}
-	search = (struct pb_search){ .kind = PB_SEARCH_EXTENT,
+	search = (struct pb_lookup){ .kind = PB_LOOKUP_EXTENT,
 	    .key = stream->key, .extent = *extent, .piece = *out };
 	return find_piece(feed, &search, want, out, err);
 }
@@ -189,7 +189,7 @@ pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
     struct pb_err *err)
 {
 	const struct pb_mark *mark = want->mark;
-	struct pb_search search;
+	struct pb_lookup search;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -201,7 +201,7 @@ pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
 	    .letter = true };
 	if (mark == NULL)
 		return 0;
-	search = (struct pb_search){ .kind = PB_SEARCH_LETTER, .key = *key,
+	search = (struct pb_lookup){ .kind = PB_LOOKUP_LETTER, .key = *key,
 	    .letter = *letter, .offset = place_of(feed, key, letter, from),
 	    .piece = *out };
 	if (mark->seq == from && mark->segment_seq == letter->segment_seq &&
@@ -215,11 +215,11 @@ pb_feed_letter(struct pb_feed *feed, const struct pb_stream_key *key,
 
 /* What `search` begins with is `*out`; its blocks are found in the file. */
 static int
-find_piece(struct pb_feed *feed, struct pb_search *search,
+find_piece(struct pb_feed *feed, struct pb_lookup *search,
     const struct pb_feed_want *want, struct pb_piece *out,
     struct pb_err *err)
 {
-	const struct pb_search *found;
+	const struct pb_lookup *found;
 
 	search->owner = want->owner;
 	search->id = want->id;
@@ -227,7 +227,7 @@ find_piece(struct pb_feed *feed, struct pb_search *search,
 	search->from = out->first;
 	search->to = out->last;
 	search->bytes_max = want->bytes_max;
-	found = pb_search(&feed->searches, search);
+	found = pb_lookup(&feed->searches, search);
 	if (found == NULL)
 		*out = (struct pb_piece){ .kind = PB_PIECE_SOON };
 	else if (found->rc == 0)

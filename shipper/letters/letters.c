@@ -22,10 +22,10 @@ static int	bound(struct pb_letters *, const char *, uint64_t, uint64_t,
 		    uint64_t, struct pb_err *);
 static int	drop_gone(struct pb_letters *, const struct pb_letters_key *,
 		    uint64_t, struct pb_err *);
-static struct pb_rows *gone_from(struct pb_rows *, struct pb_letters_txn *,
-		    const struct pb_letters_key *);
-static bool	next_gone(struct pb_letters_txn *, struct pb_rows *, uint64_t,
-		    struct pb_letter *);
+static struct pb_state_rows *gone_from(struct pb_state_rows *,
+		    struct pb_letters_txn *, const struct pb_letters_key *);
+static bool	next_gone(struct pb_letters_txn *, struct pb_state_rows *,
+		    uint64_t, struct pb_letter *);
 
 const char *
 pb_letter_state_name(enum pb_letter_state state)
@@ -192,7 +192,7 @@ drop_gone(struct pb_letters *letters, const struct pb_letters_key *prefix,
 {
 	struct pb_letters_txn t;
 	struct pb_letter letter;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 	int went = 0, rc;
 	bool any;
 
@@ -216,21 +216,21 @@ drop_gone(struct pb_letters *letters, const struct pb_letters_key *prefix,
 	return rc < 0 ? rc : went;
 }
 
-static struct pb_rows *
-gone_from(struct pb_rows *rows, struct pb_letters_txn *t,
+static struct pb_state_rows *
+gone_from(struct pb_state_rows *rows, struct pb_letters_txn *t,
     const struct pb_letters_key *prefix)
 {
-	pb_rows_from(rows, t->txn, PB_STATE_GONE, prefix->bytes, prefix->len,
+	pb_state_from(rows, t->txn, PB_STATE_GONE, prefix->bytes, prefix->len,
 	    prefix->len);
 	return rows;
 }
 
 /* `out->first` 0: a row without its letter. */
 static bool
-next_gone(struct pb_letters_txn *t, struct pb_rows *rows, uint64_t acked,
+next_gone(struct pb_letters_txn *t, struct pb_state_rows *rows, uint64_t acked,
     struct pb_letter *out)
 {
-	while (pb_rows_next(rows)) {
+	while (pb_state_next(rows)) {
 		size_t len = rows->len - 1;
 
 		if (len < rows->prefix + 8 ||

@@ -127,15 +127,15 @@ pb_letters_upstreams(struct pb_letters *letters, const char *after,
     char (*out)[PB_NAME_BYTES_MAX + 1], size_t max, struct pb_err *err)
 {
 	struct pb_letters_txn t;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 	size_t count = 0;
 	int rc;
 
 	pb_letters_begin(&t, letters, false, err);
 	/* The NUL behind a name makes the first key behind it. */
-	pb_rows_from(&rows, t.txn, PB_STATE_COUNTS, after,
+	pb_state_from(&rows, t.txn, PB_STATE_COUNTS, after,
 	    after[0] != '\0' ? strlen(after) + 1 : 0, 0);
-	while (count < max && pb_rows_next(&rows)) {
+	while (count < max && pb_state_next(&rows)) {
 		if (rows.key.len == 0 || rows.key.len > PB_NAME_BYTES_MAX)
 			continue;
 		memcpy(out[count], rows.key.data, rows.key.len);
@@ -218,19 +218,19 @@ pb_letters_page(struct pb_letters_txn *t, struct pb_letters_page *page,
 {
 	struct pb_letters_key from = { .len = 0 };
 	unsigned looked = 0;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 
 	if (after->upstream[0] != '\0') {
 		pb_letters_key(&from, after->upstream, &after->key,
 		    after->first);
 		from.bytes[from.len++] = 0;
 	}
-	pb_rows_from(&rows, t->txn, PB_STATE_LETTERS, from.bytes, from.len,
+	pb_state_from(&rows, t->txn, PB_STATE_LETTERS, from.bytes, from.len,
 	    0);
 	while (page->count < page->max && looked < LOOK_ROWS) {
 		struct pb_letter *out = &page->out[page->count];
 
-		if (!pb_rows_next(&rows))
+		if (!pb_state_next(&rows))
 			return t->txn->rc;
 		if (!pb_letters_parse(out, &rows.key, &rows.value))
 			continue;

@@ -61,7 +61,7 @@ static int	tidy(struct pb_letters *, struct pb_err *);
 static int	intend_all(struct pb_letters *, const struct pb_letter *,
 		    size_t, struct pb_err *);
 static void	take_key(struct pb_letters_key *, size_t *,
-		    const struct pb_rows *);
+		    const struct pb_state_rows *);
 
 /* --- names -------------------------------------------------------------- */
 
@@ -233,13 +233,13 @@ pb_letters_measure(struct pb_letters *letters, struct pb_err *err)
 	struct pb_letters_key *last = &letters->measured;
 	struct sizes sizes = { .count = 0 };
 	struct pb_letters_txn t;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 	size_t grown;
 	int rc;
 
 	pb_letters_begin(&t, letters, false, err);
-	pb_rows_from(&rows, t.txn, PB_STATE_LINKS, last->bytes, last->len, 0);
-	while (sizes.count < PB_LETTERS_MEASURE && pb_rows_next(&rows))
+	pb_state_from(&rows, t.txn, PB_STATE_LINKS, last->bytes, last->len, 0);
+	while (sizes.count < PB_LETTERS_MEASURE && pb_state_next(&rows))
 		take_key(sizes.key, &sizes.count, &rows);
 	/* Where the next ones are; none: from the start. */
 	last->len = sizes.count < PB_LETTERS_MEASURE ||
@@ -258,7 +258,7 @@ pb_letters_measure(struct pb_letters *letters, struct pb_err *err)
 /* One more, where it may be one of ours. */
 static void
 take_key(struct pb_letters_key *key, size_t *count,
-    const struct pb_rows *rows)
+    const struct pb_state_rows *rows)
 {
 	if (rows->key.len > sizeof(key->bytes))
 		return;
@@ -356,16 +356,16 @@ look(struct pb_letters *letters, struct victims *v, struct pb_err *err)
 	struct pb_mdb_value value;
 	struct pb_stream_key key;
 	struct pb_mdb_txn txn;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 	uint64_t segment_seq;
 	size_t kept = 0;
 	int rc;
 
 	v->count = 0;
 	(void)pb_mdb_begin(letters->state->mdb, false, &txn, err);
-	pb_rows_from(&rows, &txn, PB_STATE_FILES, "", 0, 0);
+	pb_state_from(&rows, &txn, PB_STATE_FILES, "", 0, 0);
 	while (v->count < PB_LETTERS_SETTLE - letters->settled &&
-	    (v->more = pb_rows_next(&rows)))
+	    (v->more = pb_state_next(&rows)))
 		take_key(v->key, &v->count, &rows);
 	rc = txn.rc;
 	for (size_t i = 0; rc >= 0 && i < v->count; i++) {

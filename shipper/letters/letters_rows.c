@@ -139,7 +139,7 @@ pb_letters_parse(struct pb_letter *out, const struct pb_mdb_value *key,
 	    !pb_row_load(&row, ROW_VERSION, value))
 		return false;
 	out->first = pb_get_be64((const uint8_t *)key->data + at);
-	pb_row_get(&row, out, letter_fields, COUNT(letter_fields));
+	pb_row_unpack(&row, out, letter_fields, COUNT(letter_fields));
 	out->since_at = since_at(out);
 	return out->first <= out->last && out->last < UINT64_MAX &&
 	    out->state >= PB_LETTER_DEAD && out->state <= PB_LETTER_GONE;
@@ -152,7 +152,7 @@ put_row(struct pb_letters_txn *t, const struct pb_letter *in)
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put(&row, in, letter_fields, COUNT(letter_fields));
+	pb_row_pack(&row, in, letter_fields, COUNT(letter_fields));
 	pb_letters_key(&key, in->upstream, &in->key, in->first);
 	pb_mdb_put(t->txn, PB_STATE_LETTERS, key.bytes, key.len, row.bytes,
 	    row.len);
@@ -174,7 +174,7 @@ pb_letters_seek(struct pb_letters_txn *t, const char *upstream,
 {
 	struct pb_mdb_value found, value;
 	struct pb_letters_key at;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 	size_t stream;
 
 	pb_letters_key(&at, upstream, key, from);
@@ -186,9 +186,9 @@ pb_letters_seek(struct pb_letters_txn *t, const char *upstream,
 	    pb_letters_parse(out, &found, &value) && out->last >= from)
 		return 1;
 	/* What is malformed is passed over. */
-	pb_rows_from(&rows, t->txn, PB_STATE_LETTERS, at.bytes, at.len,
+	pb_state_from(&rows, t->txn, PB_STATE_LETTERS, at.bytes, at.len,
 	    stream);
-	while (pb_rows_next(&rows))
+	while (pb_state_next(&rows))
 		if (rows.key.len == stream + 8 &&
 		    pb_letters_parse(out, &rows.key, &rows.value))
 			return 1;
@@ -336,10 +336,10 @@ pb_letters_aged(struct pb_letters_txn *t, struct pb_letters_key *at,
 {
 	size_t name = strlen((const char *)at->bytes) + 1;
 	struct pb_letters_key key;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 
-	pb_rows_from(&rows, t->txn, PB_STATE_AGES, at->bytes, at->len, name);
-	while (pb_rows_next(&rows)) {
+	pb_state_from(&rows, t->txn, PB_STATE_AGES, at->bytes, at->len, name);
+	while (pb_state_next(&rows)) {
 		if (rows.key.len < name + 8 || rows.len > PB_LETTERS_KEY_MAX)
 			return 0;
 		memcpy(at->bytes, rows.at, rows.len);
@@ -473,7 +473,7 @@ get_link(struct pb_letters_txn *t, const struct pb_letters_key *key,
 	if (pb_mdb_get(t->txn, PB_STATE_LINKS, key->bytes, key->len,
 	    &value) != 1 || !pb_row_load(&row, ROW_VERSION, &value))
 		return false;
-	pb_row_get(&row, out, link_fields, COUNT(link_fields));
+	pb_row_unpack(&row, out, link_fields, COUNT(link_fields));
 	return true;
 }
 
@@ -484,7 +484,7 @@ put_link(struct pb_letters_txn *t, const struct pb_letters_key *key,
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put(&row, link, link_fields, COUNT(link_fields));
+	pb_row_pack(&row, link, link_fields, COUNT(link_fields));
 	pb_mdb_put(t->txn, PB_STATE_LINKS, key->bytes, key->len, row.bytes,
 	    row.len);
 }
@@ -500,7 +500,7 @@ pb_letters_counts(struct pb_letters_txn *t, const char *upstream,
 	if (pb_mdb_get(t->txn, PB_STATE_COUNTS, upstream,
 	    strnlen(upstream, PB_NAME_BYTES_MAX), &value) == 1 &&
 	    pb_row_load(&row, ROW_VERSION, &value))
-		pb_row_get(&row, out, count_fields, COUNT(count_fields));
+		pb_row_unpack(&row, out, count_fields, COUNT(count_fields));
 }
 
 static void
@@ -511,7 +511,7 @@ put_counts(struct pb_letters_txn *t, const char *upstream,
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put(&row, counts, count_fields, COUNT(count_fields));
+	pb_row_pack(&row, counts, count_fields, COUNT(count_fields));
 	pb_mdb_put(t->txn, PB_STATE_COUNTS, upstream, len, row.bytes,
 	    row.len);
 }

@@ -76,14 +76,14 @@ pb_forks_find(struct pb_state *state, const struct pb_stream_key *key,
 	uint8_t end[PB_STATE_KEY_MAX];	/* of keys of this stream */
 	size_t len = pb_state_key(end, "", key);
 	struct pb_mdb_txn txn;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 	struct pb_forks have;
 	int rc = 0;
 
 	(void)pb_mdb_begin(state->mdb, false, &txn, err);
-	pb_rows_from(&rows, &txn, PB_STATE_META, PREFIX, sizeof(PREFIX),
+	pb_state_from(&rows, &txn, PB_STATE_META, PREFIX, sizeof(PREFIX),
 	    sizeof(PREFIX));
-	while (rc == 0 && pb_rows_next(&rows)) {
+	while (rc == 0 && pb_state_next(&rows)) {
 		if (rows.key.len < sizeof(PREFIX) + len ||
 		    memcmp(rows.at + rows.key.len - len, end, len) != 0)
 			continue;

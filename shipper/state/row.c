@@ -79,7 +79,7 @@ pb_row_text(struct pb_row *row, char *out, size_t room)
 }
 
 void
-pb_row_put(struct pb_row *row, const void *from,
+pb_row_pack(struct pb_row *row, const void *from,
     const struct pb_row_field *field, size_t fields)
 {
 	for (size_t i = 0; i < fields; i++) {
@@ -106,7 +106,7 @@ pb_row_put(struct pb_row *row, const void *from,
 }
 
 void
-pb_row_get(struct pb_row *row, void *to, const struct pb_row_field *field,
+pb_row_unpack(struct pb_row *row, void *to, const struct pb_row_field *field,
     size_t fields)
 {
 	for (size_t i = 0; i < fields; i++) {
@@ -129,8 +129,8 @@ pb_row_get(struct pb_row *row, void *to, const struct pb_row_field *field,
 }
 
 void
-pb_rows_from(struct pb_rows *rows, struct pb_mdb_txn *txn, unsigned table,
-    const void *key, size_t len, size_t prefix)
+pb_state_from(struct pb_state_rows *rows, struct pb_mdb_txn *txn,
+    unsigned table, const void *key, size_t len, size_t prefix)
 {
 	rows->txn = txn;
 	rows->table = table;
@@ -141,7 +141,7 @@ pb_rows_from(struct pb_rows *rows, struct pb_mdb_txn *txn, unsigned table,
 }
 
 bool
-pb_rows_next(struct pb_rows *rows)
+pb_state_next(struct pb_state_rows *rows)
 {
 	if (pb_mdb_find(rows->txn, rows->table, rows->at, rows->len,
 	    &rows->key, &rows->value) != 1 ||

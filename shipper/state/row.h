@@ -44,15 +44,15 @@ struct pb_row_field {
 #define PB_ROW_TEXT(type, member)					\
 	{ offsetof(type, member), sizeof(((type *)NULL)->member), true }
 
-void	pb_row_put(struct pb_row *row, const void *from,
+void	pb_row_pack(struct pb_row *row, const void *from,
 	    const struct pb_row_field *field, size_t fields);
-void	pb_row_get(struct pb_row *row, void *to,
+void	pb_row_unpack(struct pb_row *row, void *to,
 	    const struct pb_row_field *field, size_t fields);
 
 /* --- the rows of a table ------------------------------------------------ */
 
 /* Those whose keys begin alike, in order; any may be deleted meanwhile. */
-struct pb_rows {
+struct pb_state_rows {
 	struct pb_mdb_txn *txn;
 	unsigned	table;
 	size_t		prefix;		/* bytes that they have in common */
@@ -62,9 +62,9 @@ struct pb_rows {
 };
 
 /* From `key` on, those that have its first `prefix` bytes. */
-void	pb_rows_from(struct pb_rows *rows, struct pb_mdb_txn *txn,
+void	pb_state_from(struct pb_state_rows *rows, struct pb_mdb_txn *txn,
 	    unsigned table, const void *key, size_t len, size_t prefix);
 /* Is there another one?  What went wrong is the transaction's. */
-bool	pb_rows_next(struct pb_rows *rows);
+bool	pb_state_next(struct pb_state_rows *rows);
 
 #endif

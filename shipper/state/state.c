@@ -58,7 +58,7 @@ static bool	cursor_decode(struct pb_cursor_row *,
 		    const struct pb_mdb_value *);
 static void	init_lock(pthread_mutex_t *);
 static bool	upstream_decode(struct pb_upstream_row *,
-		    const struct pb_rows *);
+		    const struct pb_state_rows *);
 
 int
 pb_state_open_write(struct pb_state **out, const char *store,
@@ -118,7 +118,7 @@ pb_state_put_upstream(struct pb_state *state,
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put(&row, in, upstream_fields, COUNT(upstream_fields));
+	pb_row_pack(&row, in, upstream_fields, COUNT(upstream_fields));
 	pb_mdb_put(&state->txn, PB_STATE_UPSTREAMS, in->name, strlen(in->name),
 	    row.bytes, row.len);
 }
@@ -132,7 +132,7 @@ pb_state_put_cursor(struct pb_state *state, const char *upstream,
 	struct pb_row row;
 
 	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put(&row, in, cursor_fields, COUNT(cursor_fields));
+	pb_row_pack(&row, in, cursor_fields, COUNT(cursor_fields));
 	pb_mdb_put(&state->txn, PB_STATE_CURSORS, key, len, row.bytes,
 	    row.len);
 	pb_acks_encode(ack, &(struct pb_ack){ .acked = in->acked,
@@ -157,12 +157,12 @@ pb_state_forget(struct pb_state *state,
 {
 	char name[PB_NAME_BYTES_MAX + 1];
 	struct pb_mdb_txn txn;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 
 	(void)pb_mdb_begin(state->mdb, true, &txn, err);
 	for (size_t t = 0; t < FORGOTTEN; t++) {
-		pb_rows_from(&rows, &txn, forgotten[t], "", 0, 0);
-		while (pb_rows_next(&rows)) {
+		pb_state_from(&rows, &txn, forgotten[t], "", 0, 0);
+		while (pb_state_next(&rows)) {
 			/* The keys of all of them begin with a name. */
 			size_t len = strnlen(rows.key.data, rows.key.len);
 
@@ -183,15 +183,15 @@ pb_state_upstreams(struct pb_state *state, const char *after,
     struct pb_upstream_row *out, size_t max, struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 	size_t count = 0;
 	int rc;
 
 	(void)pb_mdb_begin(state->mdb, false, &txn, err);
 	/* The NUL behind a name makes the first key behind it. */
-	pb_rows_from(&rows, &txn, PB_STATE_UPSTREAMS, after != NULL ? after :
+	pb_state_from(&rows, &txn, PB_STATE_UPSTREAMS, after != NULL ? after :
 	    "", after != NULL ? strlen(after) + 1 : 0, 0);
-	while (count < max && pb_rows_next(&rows))
+	while (count < max && pb_state_next(&rows))
 		count += upstream_decode(&out[count], &rows);
 	rc = txn.rc;
 	pb_mdb_abort(&txn);
@@ -206,7 +206,7 @@ pb_state_cursors(struct pb_state *state, const char *upstream,
 	uint8_t key[KEY_BYTES_MAX];
 	size_t name = strlen(upstream) + 1, len = name, count = 0;
 	struct pb_mdb_txn txn;
-	struct pb_rows rows;
+	struct pb_state_rows rows;
 	int rc;
 
 	memcpy(key, upstream, name);
@@ -215,8 +215,8 @@ pb_state_cursors(struct pb_state *state, const char *upstream,
 		key[len++] = 0;
 	}
 	(void)pb_mdb_begin(state->mdb, false, &txn, err);
-	pb_rows_from(&rows, &txn, PB_STATE_CURSORS, key, len, name);
-	while (count < max && pb_rows_next(&rows))
+	pb_state_from(&rows, &txn, PB_STATE_CURSORS, key, len, name);
+	while (count < max && pb_state_next(&rows))
 		count += cursor_decode(&out[count], &rows.value) &&
 		    pb_state_split(rows.key.data, rows.key.len, name,
 		    &out[count].key) == rows.key.len;
@@ -352,7 +352,7 @@ pb_state_split(const void *data, size_t len, size_t at,
 }
 
 static bool
-upstream_decode(struct pb_upstream_row *out, const struct pb_rows *rows)
+upstream_decode(struct pb_upstream_row *out, const struct pb_state_rows *rows)
 {
 	struct pb_row row;
 
@@ -361,7 +361,7 @@ upstream_decode(struct pb_upstream_row *out, const struct pb_rows *rows)
 		return false;
 	memset(out, 0, sizeof(*out));
 	memcpy(out->name, rows->key.data, rows->key.len);
-	pb_row_get(&row, out, upstream_fields, COUNT(upstream_fields));
+	pb_row_unpack(&row, out, upstream_fields, COUNT(upstream_fields));
 	return true;
 }
 
@@ -373,6 +373,6 @@ cursor_decode(struct pb_cursor_row *out, const struct pb_mdb_value *value)
 	memset(out, 0, sizeof(*out));
 	if (!pb_row_load(&row, ROW_VERSION, value))
 		return false;
-	pb_row_get(&row, out, cursor_fields, COUNT(cursor_fields));
+	pb_row_unpack(&row, out, cursor_fields, COUNT(cursor_fields));
 	return true;
 }

@@ -17,27 +17,6 @@
 #define HOUR_MS		(3600u * 1000u)
 #define STREAMS		20
 
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	assert_non_null(f);
-	fixture_init(f, __LINE__);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	fixture_finish(f);
-	free(f);
-	return 0;
-}
-
 static uint64_t
 commits(struct fixture *f)
 {
@@ -216,7 +195,6 @@ closing_answers_what_the_disk_refuses(void **state)
 int
 main(void)
 {
-#define IN_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		IN_STORE(the_commit_that_seals_a_segment_announces_the_next),
 		IN_STORE(streams_that_begin_together_share_their_commits),

@@ -1,5 +1,5 @@
 /*
- * shipper/feed/search.h - what only a file can say, found off the loop
+ * shipper/feed/lookup.h - what only a file can say, found off the loop
  *
  * The index knows extents, not blocks.  Where a piece is to begin or end
  * within one, or a packet is wanted, a worker reads the file; who asked is
@@ -16,22 +16,22 @@
 #include "shipper/work/worker.h"
 
 /* Of all who ask together; past it they ask again later. */
-#define PB_SEARCHES_MAX	512u
+#define PB_LOOKUPES_MAX	512u
 
-enum pb_search_kind {
-	PB_SEARCH_EXTENT = 1,	/* blocks of `extent` */
-	PB_SEARCH_LETTER,	/* blocks of `letter` */
-	PB_SEARCH_BELOW,	/* the packet at `from`, or below it */
-	PB_SEARCH_ABOVE,	/* or above it */
+enum pb_lookup_kind {
+	PB_LOOKUP_EXTENT = 1,	/* blocks of `extent` */
+	PB_LOOKUP_LETTER,	/* blocks of `letter` */
+	PB_LOOKUP_BELOW,	/* the packet at `from`, or below it */
+	PB_LOOKUP_ABOVE,	/* or above it */
 };
 
-struct pb_search {
+struct pb_lookup {
 	/* Who wants it, and of what he wants one at a time. */
 	const void	*owner;		/* NULL: free */
 	uint32_t	id;
 	bool		late;
 	/* What is wanted. */
-	enum pb_search_kind kind;
+	enum pb_lookup_kind kind;
 	struct pb_stream_key key;
 	uint32_t	stream;		/* in the index */
 	uint64_t	from, to;
@@ -45,11 +45,11 @@ struct pb_search {
 	int		rc;
 	struct pb_err	err;
 	bool		running;	/* it is the worker's */
-	struct pb_searches *all;
+	struct pb_lookups *all;
 	struct pb_job	job;
 };
 
-struct pb_searches {
+struct pb_lookups {
 	struct pb_index	*index;		/* borrowed */
 	const char	*store;		/* borrowed */
 	struct pb_worker *worker;	/* borrowed */
@@ -58,17 +58,17 @@ struct pb_searches {
 	struct pb_buf	bytes;		/* of what is searched; the worker's */
 	unsigned	used;		/* of the places below, ever */
 	unsigned	turn;		/* whose place is taken next */
-	struct pb_search search[PB_SEARCHES_MAX];
+	struct pb_lookup search[PB_LOOKUPES_MAX];
 };
 
 /*
  * What was found for `want` and not asked for yet, valid until the next
  * call; NULL: it is looked for, and `found` is called.
  */
-const struct pb_search *pb_search(struct pb_searches *all,
-	    const struct pb_search *want);
+const struct pb_lookup *pb_lookup(struct pb_lookups *all,
+	    const struct pb_lookup *want);
 
 /* Forget what this one wants; NULL: all. */
-void	pb_searches_cancel(struct pb_searches *all, const void *owner);
+void	pb_lookups_cancel(struct pb_lookups *all, const void *owner);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * shipper/feed/search.c - what only a file can say, found off the loop
+ * shipper/feed/lookup.c - what only a file can say, found off the loop
  */
-#include "shipper/feed/search.h"
+#include "shipper/feed/lookup.h"
 
 #include <inttypes.h>
 #include <unistd.h>
@@ -27,23 +27,23 @@ struct hunt {
 
 static void	run(void *);
 static void	done(void *);
-static bool	is_of(const struct pb_search *, const struct pb_search *);
-static bool	answers(const struct pb_search *, const struct pb_search *);
-static int	walk(struct pb_search *, struct pb_err *);
-static int	read_extent(struct pb_search *, uint64_t, size_t,
+static bool	is_of(const struct pb_lookup *, const struct pb_lookup *);
+static bool	answers(const struct pb_lookup *, const struct pb_lookup *);
+static int	walk(struct pb_lookup *, struct pb_err *);
+static int	read_extent(struct pb_lookup *, uint64_t, size_t,
 		    struct pb_err *);
 static int	read_from(int, uint64_t, uint64_t, size_t, struct pb_buf *,
 		    struct pb_err *);
-static int	hunt_letter(struct pb_search *, struct pb_err *);
+static int	hunt_letter(struct pb_lookup *, struct pb_err *);
 static int	hunt(struct pb_buf *, struct hunt *, struct pb_err *);
 static int	hunt_window(struct hunt *, const uint8_t *, size_t);
-static struct pb_search *place_of(struct pb_searches *,
-		    const struct pb_search *);
+static struct pb_lookup *place_of(struct pb_lookups *,
+		    const struct pb_lookup *);
 
-const struct pb_search *
-pb_search(struct pb_searches *all, const struct pb_search *want)
+const struct pb_lookup *
+pb_lookup(struct pb_lookups *all, const struct pb_lookup *want)
 {
-	struct pb_search *search = place_of(all, want);
+	struct pb_lookup *search = place_of(all, want);
 
 	if (search == NULL || search->running)
 		return NULL;
@@ -63,10 +63,10 @@ pb_search(struct pb_searches *all, const struct pb_search *want)
 
 /* Its own, or a free one, or that of what nobody has asked for yet, who will
  * have to ask again.  NULL: all of them are being looked for. */
-static struct pb_search *
-place_of(struct pb_searches *all, const struct pb_search *want)
+static struct pb_lookup *
+place_of(struct pb_lookups *all, const struct pb_lookup *want)
 {
-	struct pb_search *empty = NULL, *at;
+	struct pb_lookup *empty = NULL, *at;
 
 	for (unsigned i = 0; i < all->used; i++) {
 		at = &all->search[i];
@@ -75,10 +75,10 @@ place_of(struct pb_searches *all, const struct pb_search *want)
 		if (at->owner == NULL && empty == NULL)
 			empty = at;
 	}
-	if (empty == NULL && all->used < PB_SEARCHES_MAX)
+	if (empty == NULL && all->used < PB_LOOKUPES_MAX)
 		empty = &all->search[all->used++];
-	for (unsigned i = 0; empty == NULL && i < PB_SEARCHES_MAX; i++) {
-		at = &all->search[all->turn++ % PB_SEARCHES_MAX];
+	for (unsigned i = 0; empty == NULL && i < PB_LOOKUPES_MAX; i++) {
+		at = &all->search[all->turn++ % PB_LOOKUPES_MAX];
 		if (at->running)
 			continue;
 		at->owner = NULL;
@@ -88,10 +88,10 @@ place_of(struct pb_searches *all, const struct pb_search *want)
 }
 
 void
-pb_searches_cancel(struct pb_searches *all, const void *owner)
+pb_lookups_cancel(struct pb_lookups *all, const void *owner)
 {
 	for (unsigned i = 0; i < all->used; i++) {
-		struct pb_search *search = &all->search[i];
+		struct pb_lookup *search = &all->search[i];
 
 		if (search->owner == NULL ||
 		    (owner != NULL && search->owner != owner))
@@ -104,24 +104,24 @@ pb_searches_cancel(struct pb_searches *all, const void *owner)
 
 /* Packets in their turn, late ones, and proofs: one at a time each. */
 static bool
-is_of(const struct pb_search *search, const struct pb_search *want)
+is_of(const struct pb_lookup *search, const struct pb_lookup *want)
 {
-	bool piece = want->kind <= PB_SEARCH_LETTER;
+	bool piece = want->kind <= PB_LOOKUP_LETTER;
 
 	return search->owner == want->owner && search->id == want->id &&
 	    search->late == want->late && (piece ?
-	    search->kind <= PB_SEARCH_LETTER : search->kind == want->kind);
+	    search->kind <= PB_LOOKUP_LETTER : search->kind == want->kind);
 }
 
 /* Is what was found what is wanted now? */
 static bool
-answers(const struct pb_search *search, const struct pb_search *want)
+answers(const struct pb_lookup *search, const struct pb_lookup *want)
 {
 	const struct pb_piece *piece = &search->piece;
 
 	if (search->kind != want->kind || search->from != want->from)
 		return false;
-	if (want->kind > PB_SEARCH_LETTER)
+	if (want->kind > PB_LOOKUP_LETTER)
 		return true;
 	return piece->segment_seq == want->piece.segment_seq &&
 	    (search->rc < 0 || (piece->last <= want->to &&
@@ -132,7 +132,7 @@ answers(const struct pb_search *search, const struct pb_search *want)
 static void
 done(void *arg)
 {
-	struct pb_search *search = arg;
+	struct pb_lookup *search = arg;
 
 	search->running = false;
 	search->all->found(search->all->arg, search->owner, search->id);
@@ -143,23 +143,23 @@ done(void *arg)
 static void
 run(void *arg)
 {
-	struct pb_search *search = arg;
-	struct pb_searches *all = search->all;
+	struct pb_lookup *search = arg;
+	struct pb_lookups *all = search->all;
 	struct pb_err *err = &search->err;
 
 	switch (search->kind) {
-	case PB_SEARCH_EXTENT:
+	case PB_LOOKUP_EXTENT:
 		search->rc = walk(search, err);
 		break;
-	case PB_SEARCH_LETTER:
+	case PB_LOOKUP_LETTER:
 		search->rc = hunt_letter(search, err);
 		break;
-	case PB_SEARCH_BELOW:
+	case PB_LOOKUP_BELOW:
 		search->rc = pb_peek_below(all->index, all->store,
 		    &search->key, search->stream, search->from, true,
 		    &search->print, err);
 		break;
-	case PB_SEARCH_ABOVE:
+	case PB_LOOKUP_ABOVE:
 		search->rc = pb_peek_above(all->index, all->store,
 		    &search->key, search->stream, search->from,
 		    &search->print, err);
@@ -174,7 +174,7 @@ run(void *arg)
  * that is when its digest is looked at.
  */
 static int
-walk(struct pb_search *search, struct pb_err *err)
+walk(struct pb_lookup *search, struct pb_err *err)
 {
 	const struct pb_extent_info *extent = &search->extent;
 	struct pb_buf *bytes = &search->all->bytes;
@@ -236,7 +236,7 @@ walk(struct pb_search *search, struct pb_err *err)
 }
 
 static int
-read_extent(struct pb_search *search, uint64_t offset, size_t len,
+read_extent(struct pb_lookup *search, uint64_t offset, size_t len,
     struct pb_err *err)
 {
 	uint64_t segment_seq = search->extent.segment_seq;
@@ -279,7 +279,7 @@ read_from(int fd, uint64_t segment_seq, uint64_t offset, size_t len,
 /* --- dead letters ------------------------------------------------------- */
 
 static int
-hunt_letter(struct pb_search *search, struct pb_err *err)
+hunt_letter(struct pb_lookup *search, struct pb_err *err)
 {
 	const struct pb_letter *letter = &search->letter;
 	struct pb_buf *bytes = &search->all->bytes;
