@@ -68,7 +68,10 @@ wait_for_work(struct pb_store *store, struct chunk_list *work)
 
 	take_later(store, work);
 	pthread_mutex_lock(&store->mutex);
-	while (!store->stop && work->head == NULL && !store->retain_more &&
+	/* Room is made between batches only: beside one nothing is gained by
+	 * turning. */
+	more = store->retain_more && store->dirty == NULL;
+	while (!store->stop && work->head == NULL && !more &&
 	    store->queued_bytes < PB_GATHER_BYTES) {
 		until = wake_ms(store, woke);
 		if (until <= now)
