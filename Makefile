@@ -9,7 +9,7 @@ HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE \
            -fstack-clash-protection
 SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
            -fno-omit-frame-pointer -DPB_SANITIZED=1)
-PKGS     = libpcap lmdb libcurl libmicrohttpd gnutls inih libxxhash \
+PKGS     = libpcap lmdb libcurl libmicrohttpd gnutls libxxhash \
            libzstd jansson
 OPT      = $(CFLAGS) $(if $(SAN),$(SANFLAGS) -fPIE,$(HARDEN))
 ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
@@ -168,21 +168,10 @@ bench bench-quick:
 	    $(if $(filter bench-quick,$@),--quick) --json $(BUILD)/bench.json \
 	    $(BENCH)
 
-# A lower layer never includes a higher one; a foreign library is met in
-# one place.
-layers:
-	@! grep -nE '#include "(conf|pcapng|recorder|shipper|cli)/' base/*.[ch]
-	@! grep -nE '#include "(pcapng|recorder|shipper|cli)/' conf/*.[ch]
-	@! grep -nE '#include "(conf|recorder|shipper|cli)/' pcapng/*.[ch]
-	@! grep -rnE '#include "(shipper|cli)/' recorder --include=*.[ch]
-	@! grep -rnE '#include "cli/' shipper --include=*.[ch]
-	@! grep -rlE '#include <pcap' --include=*.[ch] . | grep -vE '^./recorder/(capture|filter)/'
-	@! grep -rlE '#include <lmdb' --include=*.[ch] . | grep -v '^./recorder/store/'
-	@! grep -rlE '#include <curl' --include=*.[ch] . | grep -v '^./shipper/'
-	@! grep -rlE '#include <microhttpd' --include=*.[ch] . | grep -v '^./recorder/port/'
-	@! grep -rlE '#include <ini' --include=*.[ch] . | grep -v '^./conf/'
-	@! grep -rlE '#include <zstd' --include=*.[ch] . | grep -v '^./base/'
-	@! grep -rlE '#include <jansson' --include=*.[ch] . | grep -v '^./base/'
+# A lower folder never includes a higher one; a foreign library is met in one
+# place; of what is built, no more than two files need each other.
+layers: $(PROGRAMS)
+	@python3 -B tests/layers.py $(BUILD)
 
 # --- installing ----------------------------------------------------------
 

@@ -10,7 +10,7 @@
 set -eu
 
 build="gcc make pkg-config libc6-dev libpcap-dev liblmdb-dev
-libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev libinih-dev
+libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev
 libxxhash-dev libzstd-dev libjansson-dev"
 demo="$build iproute2 curl python3"
 test="$demo libcmocka-dev tshark wireshark-common tcpdump tcpreplay procps
