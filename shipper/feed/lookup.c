@@ -75,10 +75,10 @@ place_of(struct pb_lookups *all, const struct pb_lookup *want)
 		if (at->owner == NULL && empty == NULL)
 			empty = at;
 	}
-	if (empty == NULL && all->used < PB_LOOKUPES_MAX)
+	if (empty == NULL && all->used < PB_LOOKUPS_MAX)
 		empty = &all->search[all->used++];
-	for (unsigned i = 0; empty == NULL && i < PB_LOOKUPES_MAX; i++) {
-		at = &all->search[all->turn++ % PB_LOOKUPES_MAX];
+	for (unsigned i = 0; empty == NULL && i < PB_LOOKUPS_MAX; i++) {
+		at = &all->search[all->turn++ % PB_LOOKUPS_MAX];
 		if (at->running)
 			continue;
 		at->owner = NULL;

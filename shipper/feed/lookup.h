@@ -16,7 +16,7 @@
 #include "shipper/work/worker.h"
 
 /* Of all who ask together; past it they ask again later. */
-#define PB_LOOKUPES_MAX	512u
+#define PB_LOOKUPS_MAX	512u
 
 enum pb_lookup_kind {
 	PB_LOOKUP_EXTENT = 1,	/* blocks of `extent` */
@@ -58,7 +58,7 @@ struct pb_lookups {
 	struct pb_buf	bytes;		/* of what is searched; the worker's */
 	unsigned	used;		/* of the places below, ever */
 	unsigned	turn;		/* whose place is taken next */
-	struct pb_lookup search[PB_LOOKUPES_MAX];
+	struct pb_lookup search[PB_LOOKUPS_MAX];
 };
 
 /*
