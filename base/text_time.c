@@ -4,14 +4,12 @@
  * Promise: nanoseconds in, the same nanoseconds out; no time zone but the
  * one that stands in the text, and no locale.
  * Reason:  gmtime(3) takes a lock and strftime(3) reads the locale, and
- * pb_time_format() runs once for each packet that `pb query` prints.  What is
- * parsed once timegm(3) reckons.
+ * pb_time_format() runs once for each packet that `pb query` prints.
  * Limit:   1970-01-01 to 2554-07-21, what 64 bits of nanoseconds hold.
  */
 #include "base/text.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 
@@ -28,11 +26,12 @@
 static int	parse_ago(const char *, uint64_t, uint64_t *, struct pb_err *);
 static int	parse_seconds(const char *, uint64_t *, struct pb_err *);
 static int	parse_rfc3339(const char *, uint64_t *, struct pb_err *);
-static bool	take_date(const char **, int64_t *);
 static bool	take_digits(const char **, int, int, int, int64_t *);
 static bool	take_fraction(const char **, uint64_t *);
 static bool	take_offset(const char **, int64_t *);
+static int64_t	days_of_date(int64_t, int64_t, int64_t);
 static void	date_of_days(int64_t, int64_t *, unsigned *, unsigned *);
+static int	days_in_month(int64_t, int64_t);
 static char	*put_digits(char *, uint64_t, int);
 
 int
@@ -116,11 +115,14 @@ parse_seconds(const char *text, uint64_t *ns, struct pb_err *err)
 static int
 parse_rfc3339(const char *text, uint64_t *ns, struct pb_err *err)
 {
-	int64_t date, hour, minute, second, offset, at;
+	int64_t year, month, day, hour, minute, second, offset, at;
 	uint64_t fraction = 0;
 	const char *p = text;
 
-	if (!take_date(&p, &date) || (*p != 'T' && *p != 't' && *p != ' '))
+	if (!take_digits(&p, 4, 0, 9999, &year) || *p++ != '-' ||
+	    !take_digits(&p, 2, 1, 12, &month) || *p++ != '-' ||
+	    !take_digits(&p, 2, 1, days_in_month(year, month), &day) ||
+	    (*p != 'T' && *p != 't' && *p != ' '))
 		goto wrong;
 	p++;
 	/* A leap second, :60, is the first of the next minute. */
@@ -134,7 +136,8 @@ parse_rfc3339(const char *text, uint64_t *ns, struct pb_err *err)
 		    "add Z for UTC or an offset like +01:00", text);
 	if (!take_offset(&p, &offset) || *p != '\0')
 		goto wrong;
-	at = date + hour * 3600 + minute * 60 + second - offset;
+	at = days_of_date(year, month, day) * SECONDS_PER_DAY + hour * 3600 +
+	    minute * 60 + second - offset;
 	if (at < 0 || (uint64_t)at >= SECONDS_MAX)
 		return pb_err_set(err, PB_EINVAL, "'%.64s' is out of range; "
 		    "times go from 1970 to 2554", text);
@@ -142,25 +145,6 @@ parse_rfc3339(const char *text, uint64_t *ns, struct pb_err *err)
 	return 0;
 wrong:
 	return pb_err_set(err, PB_EINVAL, "'%.64s' is no time" HINT, text);
-}
-
-/* A day, as the seconds since 1970 at which it begins. */
-static bool
-take_date(const char **at, int64_t *seconds)
-{
-	int64_t year, month, day;
-	struct tm date = { 0 };
-
-	if (!take_digits(at, 4, 0, 9999, &year) || *(*at)++ != '-' ||
-	    !take_digits(at, 2, 1, 12, &month) || *(*at)++ != '-' ||
-	    !take_digits(at, 2, 1, 31, &day))
-		return false;
-	date.tm_year = (int)year - 1900;
-	date.tm_mon = (int)month - 1;
-	date.tm_mday = (int)day;
-	*seconds = timegm(&date);
-	/* One that the month does not have became one of the next. */
-	return date.tm_mday == day;
 }
 
 /* Exactly `count` digits within [min, max]. */
@@ -231,9 +215,20 @@ take_offset(const char **at, int64_t *seconds)
 }
 
 /*
- * Of days since 1970-01-01.  Years begin in March, so that the leap day is
+ * Days since 1970-01-01.  Years begin in March, so that the leap day is
  * the last of its year and months before it count (153 * m + 2) / 5 days.
  */
+static int64_t
+days_of_date(int64_t year, int64_t month, int64_t day)
+{
+	int64_t m = (month + 9) % 12;	/* March is 0 */
+	int64_t y = year + YEARS_PER_ERA - (month <= 2);
+
+	return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 +
+	    day - 1 - DAYS_PER_ERA - DAYS_TO_1970;
+}
+
+/* The inverse, for days from 1970 on. */
 static void
 date_of_days(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 {
@@ -248,6 +243,19 @@ date_of_days(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 	*day = (unsigned)(in_year - (153 * m + 2) / 5 + 1);
 	*month = (unsigned)(m < 10 ? m + 3 : m - 9);
 	*year = y + era * YEARS_PER_ERA + (*month <= 2);
+}
+
+static int
+days_in_month(int64_t year, int64_t month)
+{
+	static const int days[] = {
+		31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31,
+	};
+
+	if (month == 2 && year % 4 == 0 && (year % 100 != 0 ||
+	    year % 400 == 0))
+		return 29;
+	return days[month - 1];
 }
 
 static char *

@@ -192,6 +192,22 @@ a_moment_is_read_in_every_form(void **state)
 	}
 }
 
+/* One with leap seconds in it, which the library would add. */
+static void
+a_moment_is_the_same_in_every_time_zone(void **state)
+{
+	uint64_t ns = 0;
+
+	(void)state;
+	setenv("TZ", "right/UTC", 1);
+	tzset();
+	assert_int_equal(pb_parse_time("2023-11-14T22:13:20Z", NOW_NS, &ns,
+	    NULL), 0);
+	unsetenv("TZ");
+	tzset();
+	assert_true(ns == 1700000000000000000);
+}
+
 static void
 a_wrong_moment_is_refused_in_words(void **state)
 {
@@ -592,6 +608,7 @@ main(void)
 		cmocka_unit_test(a_boolean_is_one_of_eight_words),
 		cmocka_unit_test(a_bounded_number_keeps_its_bounds),
 		cmocka_unit_test(a_moment_is_read_in_every_form),
+		cmocka_unit_test(a_moment_is_the_same_in_every_time_zone),
 		cmocka_unit_test(a_wrong_moment_is_refused_in_words),
 		cmocka_unit_test(
 		    a_printed_moment_is_what_gmtime_says_and_reads_back),
