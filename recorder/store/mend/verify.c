@@ -135,8 +135,10 @@ check_index(struct verify *verify, struct pb_err *err)
 	if (sig != 0)
 		rc = pb_err_set(err, PB_EFORMAT, "reading it ends in signal "
 		    "%d", sig);
-	if (rc != PB_EFORMAT)
-		return rc;
+	if (rc < 0 && rc != PB_EFORMAT)
+		return pb_err_prefix(err, rc, "read the index of %s", store);
+	if (rc == 0)
+		return 0;
 	rc = verify_tell(verify, &where, PB_FLAW_INDEX, "%.180s: `pb reindex` "
 	    "makes it again", err->text);
 	return rc != 0 ? rc : 1;
