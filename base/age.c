@@ -53,6 +53,25 @@ pb_boot_id(void)
 }
 
 void
+pb_age_look_by(struct pb_clock *clock, struct pb_age_now *now)
+{
+	if (clock == NULL) {
+		pb_age_look(now);
+		return;
+	}
+	now->boot = pb_boot_id_by(clock);
+	now->boottime_ms = pb_clock_mono_ms_by(clock);
+	now->real_ms = pb_clock_real_ns_by(clock) / PB_NS_PER_MS;
+	now->synced = true;
+}
+
+uint64_t
+pb_boot_id_by(struct pb_clock *clock)
+{
+	return clock != NULL ? clock->boot(clock) : pb_boot_id();
+}
+
+void
 pb_age_move(struct pb_age *age, const struct pb_age_now *now)
 {
 	uint64_t away;

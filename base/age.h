@@ -56,6 +56,12 @@ void	pb_age_look(struct pb_age_now *now);
 /* A digest of what the kernel calls this boot; 0 where it does not say. */
 uint64_t pb_boot_id(void);
 
+/* The same by `clock` (base/clock.h), for which somebody vouches; NULL is
+ * the system's. */
+struct pb_clock;
+void	pb_age_look_by(struct pb_clock *clock, struct pb_age_now *now);
+uint64_t pb_boot_id_by(struct pb_clock *clock);
+
 /* Bring it up to `now`. */
 void	pb_age_move(struct pb_age *age, const struct pb_age_now *now);
 

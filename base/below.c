@@ -20,6 +20,7 @@ struct held {
 	size_t		 len;
 	unsigned	 count;
 	int		 fd;
+	struct pb_disk	*disk;		/* NULL: the system's */
 };
 
 /* Where a name is: in `dir`. */
@@ -34,9 +35,11 @@ static struct held	table[PB_BELOW_MAX];
 /* The kernel, or who watches its calls, knows no openat2(2). */
 static atomic_bool	no_openat2;
 
+static struct held *free_place(const char *, struct pb_err *);
 static struct held *find(const char *);
 static struct held *above(const char *);
 static const char *rest_of(const struct held *, const char *);
+static struct pb_disk *disk_at(const char *, const char **);
 static int	enter(struct place *, const char *);
 static int	enter_both(struct place [2], const char *, const char *);
 static int	leave(const struct place *, int);
@@ -53,13 +56,9 @@ pb_below_hold(const char *dir, struct pb_err *err)
 		held->count++;
 		return 0;
 	}
-	for (held = table; held < table + PB_BELOW_MAX; held++)
-		if (held->count == 0)
-			break;
-	if (held == table + PB_BELOW_MAX || dir[0] == '\0' ||
-	    strlen(dir) >= sizeof(held->dir))
-		return pb_err_set(err, PB_ELIMIT, "%.64s: too long, or more "
-		    "than %d directories at once", dir, PB_BELOW_MAX);
+	held = free_place(dir, err);
+	if (held == NULL)
+		return PB_ELIMIT;
 	held->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (held->fd < 0)
 		return pb_err_sys(err, "open directory %s", dir);
@@ -69,6 +68,37 @@ pb_below_hold(const char *dir, struct pb_err *err)
 	return 0;
 }
 
+int
+pb_below_mount(const char *dir, struct pb_disk *disk, struct pb_err *err)
+{
+	struct held *held = free_place(dir, err);
+
+	if (held == NULL)
+		return PB_ELIMIT;
+	if (pb_disk_attach(disk) < 0)
+		return pb_err_sys(err, "mount a disk at %s", dir);
+	strcpy(held->dir, dir);
+	held->len = strlen(dir);
+	held->fd = -1;
+	held->disk = disk;
+	held->count = 1;
+	return 0;
+}
+
+struct pb_clock *
+pb_below_clock(const char *path)
+{
+	const struct held *held = above(path);
+
+	return held != NULL && held->disk != NULL ? held->disk->clock : NULL;
+}
+
+uint64_t
+pb_below_now_ns(const char *path)
+{
+	return pb_clock_real_ns_by(pb_below_clock(path));
+}
+
 void
 pb_below_release(const char *dir)
 {
@@ -76,7 +106,11 @@ pb_below_release(const char *dir)
 
 	if (held == NULL || --held->count > 0)
 		return;
-	close(held->fd);
+	if (held->disk != NULL)
+		pb_disk_detach(held->disk);
+	else
+		close(held->fd);
+	held->disk = NULL;
 	held->dir[0] = '\0';
 }
 
@@ -88,6 +122,8 @@ pb_below_renew(const char *dir, struct pb_err *err)
 
 	if (held == NULL)
 		return pb_below_hold(dir, err);
+	if (held->disk != NULL)
+		return 0;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* In one step: who is on the way there has the one or the other. */
 	if (fd < 0 || dup3(fd, held->fd, O_CLOEXEC) < 0)
@@ -103,7 +139,7 @@ pb_below_park(const char *dir)
 	struct held *held = find(dir);
 	int fd = open("/dev/null", O_PATH | O_CLOEXEC);
 
-	if (held != NULL && fd >= 0)
+	if (held != NULL && held->disk == NULL && fd >= 0)
 		(void)dup3(fd, held->fd, O_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
@@ -129,9 +165,15 @@ int
 pb_below_open(const char *path, int flags, mode_t mode)
 {
 	const struct held *held = above(path);
+	const char *rest;
+	struct pb_disk *disk = disk_at(path, &rest);
 	struct place place;
 	int fd;
 
+	if (disk != NULL) {
+		fd = disk->open(disk, rest, flags);
+		return fd < 0 ? -1 : disk->first_fd + fd;
+	}
 	flags |= O_CLOEXEC;
 	if (held == NULL)
 		return open(path, flags, mode);
@@ -151,25 +193,21 @@ pb_below_open(const char *path, int flags, mode_t mode)
 	    check_plain(fd);
 }
 
-DIR *
+struct pb_dir *
 pb_below_opendir(const char *path)
 {
-	int fd = pb_below_open(path, O_RDONLY | O_DIRECTORY, 0), saved;
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-
-	if (fd >= 0 && dir == NULL) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-	}
-	return dir;
+	return pb_dir_open(pb_below_open(path, O_RDONLY | O_DIRECTORY, 0));
 }
 
 int
 pb_below_stat(const char *path, struct stat *st)
 {
+	const char *rest;
+	struct pb_disk *disk = disk_at(path, &rest);
 	struct place place;
 
+	if (disk != NULL)
+		return disk->stat(disk, rest, st);
 	if (enter(&place, path) < 0)
 		return -1;
 	return leave(&place, fstatat(place.dir, place.name, st,
@@ -179,8 +217,14 @@ pb_below_stat(const char *path, struct stat *st)
 int
 pb_below_access(const char *path, int mode)
 {
+	const char *rest;
+	struct pb_disk *disk = disk_at(path, &rest);
 	struct place place;
+	struct stat st;
 
+	/* All on it is ours. */
+	if (disk != NULL)
+		return disk->stat(disk, rest, &st);
 	if (enter(&place, path) < 0)
 		return -1;
 	return leave(&place, faccessat(place.dir, place.name, mode,
@@ -196,10 +240,33 @@ pb_below_look(const char *path)
 }
 
 int
+pb_below_statvfs(const char *dir, struct statvfs *fs)
+{
+	const struct held *held = find(dir);
+
+	if (held != NULL && held->disk != NULL)
+		return held->disk->statvfs(held->disk, fs);
+	return held != NULL ? fstatvfs(held->fd, fs) : statvfs(dir, fs);
+}
+
+int
+pb_below_seen(const char *path, struct stat *st)
+{
+	const char *rest;
+	struct pb_disk *disk = disk_at(path, &rest);
+
+	return disk != NULL ? disk->stat(disk, rest, st) : stat(path, st);
+}
+
+int
 pb_below_mkdir(const char *path, mode_t mode)
 {
+	const char *rest;
+	struct pb_disk *disk = disk_at(path, &rest);
 	struct place place;
 
+	if (disk != NULL)
+		return disk->mkdir(disk, rest);
 	if (enter(&place, path) < 0)
 		return -1;
 	return leave(&place, mkdirat(place.dir, place.name, mode));
@@ -209,7 +276,14 @@ int
 pb_below_rename(const char *from, const char *to, unsigned flags)
 {
 	struct place at[2];
+	struct pb_disk *disk = disk_at(from, &from);
 
+	if (disk != NULL && disk_at(to, &to) == disk)
+		return disk->rename(disk, from, to, flags);
+	if (disk != NULL) {
+		errno = EXDEV;
+		return -1;
+	}
 	if (enter_both(at, from, to) < 0)
 		return -1;
 	return leave(&at[0], leave(&at[1], renameat2(at[0].dir, at[0].name,
@@ -220,7 +294,14 @@ int
 pb_below_link(const char *from, const char *to)
 {
 	struct place at[2];
+	struct pb_disk *disk = disk_at(from, &from);
 
+	if (disk != NULL && disk_at(to, &to) == disk)
+		return disk->link(disk, from, to);
+	if (disk != NULL) {
+		errno = EXDEV;
+		return -1;
+	}
 	if (enter_both(at, from, to) < 0)
 		return -1;
 	return leave(&at[0], leave(&at[1], linkat(at[0].dir, at[0].name,
@@ -230,8 +311,12 @@ pb_below_link(const char *from, const char *to)
 int
 pb_below_unlink(const char *path)
 {
+	const char *rest;
+	struct pb_disk *disk = disk_at(path, &rest);
 	struct place place;
 
+	if (disk != NULL)
+		return disk->unlink(disk, rest);
 	if (enter(&place, path) < 0)
 		return -1;
 	return leave(&place, unlinkat(place.dir, place.name, 0));
@@ -240,8 +325,12 @@ pb_below_unlink(const char *path)
 int
 pb_below_rmdir(const char *path)
 {
+	const char *rest;
+	struct pb_disk *disk = disk_at(path, &rest);
 	struct place place;
 
+	if (disk != NULL)
+		return disk->rmdir(disk, rest);
 	if (enter(&place, path) < 0)
 		return -1;
 	return leave(&place, unlinkat(place.dir, place.name, AT_REMOVEDIR));
@@ -256,6 +345,21 @@ pb_below_name(char out[static PATH_MAX], int fd, const char *path)
 	if (stat(out, &st) < 0)
 		snprintf(out, PATH_MAX, "%s", path);
 	return out;
+}
+
+static struct held *
+free_place(const char *dir, struct pb_err *err)
+{
+	struct held *held = table;
+
+	while (held < table + PB_BELOW_MAX && held->count > 0)
+		held++;
+	if (held < table + PB_BELOW_MAX && dir[0] != '\0' &&
+	    strlen(dir) < sizeof(held->dir))
+		return held;
+	pb_err_set(err, PB_ELIMIT, "%.64s: too long, or more than %d "
+	    "directories at once", dir, PB_BELOW_MAX);
+	return NULL;
 }
 
 static struct held *
@@ -284,6 +388,19 @@ rest_of(const struct held *held, const char *path)
 	path += held->len;
 	path += strspn(path, "/");
 	return *path == '\0' ? "." : path;
+}
+
+/* The disk that `path` is on, and its way there; NULL: the system's, and
+ * `*rest` is not set. */
+static struct pb_disk *
+disk_at(const char *path, const char **rest)
+{
+	const struct held *held = above(path);
+
+	if (held == NULL || held->disk == NULL)
+		return NULL;
+	*rest = rest_of(held, path);
+	return held->disk;
 }
 
 /* The directory that `path` is in, and its name there: 0, or -1. */

@@ -25,12 +25,13 @@
 #ifndef PB_BASE_BELOW_H
 #define PB_BASE_BELOW_H
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
+#include "base/disk.h"
 #include "base/err.h"
 
 #define PB_BELOW_MAX		8
@@ -51,12 +52,23 @@ int	pb_below_renew(const char *dir, struct pb_err *err);
 void	pb_below_park(const char *dir);
 /* The descriptor of a held directory, which stays its; -1: not held. */
 int	pb_below_fd(const char *dir);
+/*
+ * Hold `dir`, which the system need not have, as the root of `disk`
+ * (base/disk.h), which is borrowed until the last release.  As
+ * pb_below_hold(); all further holds of it are this one's.
+ */
+int	pb_below_mount(const char *dir, struct pb_disk *disk,
+	    struct pb_err *err);
+/* The clock of who works at `path`; NULL is the system's. */
+struct pb_clock *pb_below_clock(const char *path);
+/* What it says, as pb_clock_real_ns(). */
+uint64_t pb_below_now_ns(const char *path);
 /* How long the held directory's name is that `path` is below, or is; 0. */
 size_t	pb_below_held(const char *path);
 
 /* open(2), always O_CLOEXEC.  A plain file, or with O_DIRECTORY one. */
 int	pb_below_open(const char *path, int flags, mode_t mode);
-DIR	*pb_below_opendir(const char *path);
+struct pb_dir *pb_below_opendir(const char *path);
 /* lstat(2) below, stat(2) elsewhere. */
 int	pb_below_stat(const char *path, struct stat *st);
 /* May we, access(2)'s `mode`?  0, or -1 and errno.  A link, which all may
@@ -64,6 +76,11 @@ int	pb_below_stat(const char *path, struct stat *st);
 int	pb_below_access(const char *path, int mode);
 /* Is something there?  0, or -1 and errno. */
 int	pb_below_look(const char *path);
+/* statvfs(3) of the file system that a held directory, or `dir`, is on. */
+int	pb_below_statvfs(const char *dir, struct statvfs *fs);
+/* What everybody else finds at `path`, not what is held: stat(2).  On a disk
+ * that is mounted there is one answer. */
+int	pb_below_seen(const char *path, struct stat *st);
 int	pb_below_mkdir(const char *path, mode_t mode);
 /* renameat2(2); `flags` as there. */
 int	pb_below_rename(const char *from, const char *to, unsigned flags);

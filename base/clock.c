@@ -22,3 +22,15 @@ pb_clock_mono_ms(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / PB_NS_PER_MS;
 }
+
+uint64_t
+pb_clock_real_ns_by(struct pb_clock *clock)
+{
+	return clock != NULL ? clock->real_ns(clock) : pb_clock_real_ns();
+}
+
+uint64_t
+pb_clock_mono_ms_by(struct pb_clock *clock)
+{
+	return clock != NULL ? clock->mono_ms(clock) : pb_clock_mono_ms();
+}

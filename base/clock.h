@@ -10,6 +10,13 @@
 
 #include <stdint.h>
 
+/* A clock of one's own, as a disk of one's own has it (base/disk.h). */
+struct pb_clock {
+	uint64_t	(*real_ns)(struct pb_clock *);
+	uint64_t	(*mono_ms)(struct pb_clock *);
+	uint64_t	(*boot)(struct pb_clock *);	/* pb_boot_id() */
+};
+
 #define PB_NS_PER_S	1000000000ull
 #define PB_NS_PER_MS	1000000ull
 
@@ -18,5 +25,9 @@ uint64_t	pb_clock_real_ns(void);
 
 /* Milliseconds since an arbitrary point (CLOCK_MONOTONIC); never steps. */
 uint64_t	pb_clock_mono_ms(void);
+
+/* The same by `clock`; NULL is the system's. */
+uint64_t	pb_clock_real_ns_by(struct pb_clock *clock);
+uint64_t	pb_clock_mono_ms_by(struct pb_clock *clock);
 
 #endif

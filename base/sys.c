@@ -56,9 +56,9 @@ pb_sync_dir(const char *path, struct pb_err *err)
 
 	if (fd < 0)
 		return pb_err_sys(err, "open directory %s", path);
-	if (fsync(fd) < 0)
+	if (pb_file_sync(fd) < 0)
 		rc = pb_err_sys(err, "sync directory %s", path);
-	close(fd);
+	pb_file_close(fd);
 	return rc;
 }
 
@@ -69,7 +69,7 @@ pb_pwrite_all(int fd, const void *data, size_t len, uint64_t offset,
 	const uint8_t *p = data;
 
 	while (len > 0) {
-		ssize_t n = pwrite(fd, p, len, (off_t)offset);
+		ssize_t n = pb_file_pwrite(fd, p, len, offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -91,7 +91,7 @@ pb_pwritev_all(int fd, struct iovec *part, int count, uint64_t offset,
     struct pb_err *err)
 {
 	while (count > 0) {
-		ssize_t n = pwritev(fd, part, count, (off_t)offset);
+		ssize_t n = pb_file_pwritev(fd, part, count, offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -120,8 +120,8 @@ pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
 	size_t got = 0;
 
 	while (got < len) {
-		ssize_t n = pread(fd, p + got, len - got,
-		    (off_t)(offset + got));
+		ssize_t n = pb_file_pread(fd, p + got, len - got,
+		    offset + got);
 
 		if (n < 0 && errno == EINTR)
 			continue;

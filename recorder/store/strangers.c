@@ -70,16 +70,15 @@ look(struct strangers *s, const char *path, int levels)
 static void
 look_within(struct strangers *s, const char *path, int levels)
 {
-	DIR *dir = pb_below_opendir(path);
+	struct pb_dir *dir = pb_below_opendir(path);
 	char inner[PATH_MAX];
-	struct dirent *entry;
+	const char *name;
 
-	while (dir != NULL && (entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 &&
-		    strcmp(entry->d_name, "..") != 0 &&
+	while (dir != NULL && (name = pb_dir_next(dir)) != NULL)
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
 		    snprintf(inner, sizeof(inner), "%s/%s", path,
-		    entry->d_name) < (int)sizeof(inner))
+		    name) < (int)sizeof(inner))
 			look(s, inner, levels - 1);
 	if (dir != NULL)
-		closedir(dir);
+		pb_dir_close(dir);
 }

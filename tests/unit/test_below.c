@@ -103,7 +103,7 @@ what_is_there_can_be_dealt_with(void **state)
 {
 	struct stat st;
 	struct bench b;
-	DIR *dir;
+	struct pb_dir *dir;
 	int fd;
 
 	(void)state;
@@ -126,7 +126,7 @@ what_is_there_can_be_dealt_with(void **state)
 	assert_int_equal(pb_below_rmdir(at(&b, "f")), 0);
 	dir = pb_below_opendir(at(&b, "a//b"));
 	assert_non_null(dir);
-	closedir(dir);
+	pb_dir_close(dir);
 	fd = pb_below_open(b.store, O_RDONLY | O_DIRECTORY, 0);
 	assert_true(fd >= 0);
 	close(fd);

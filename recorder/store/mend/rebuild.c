@@ -3,7 +3,6 @@
  */
 #include "recorder/store/mend/rebuild.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -134,8 +133,8 @@ static int
 walk_level(struct walk *walk, int level, struct pb_err *err)
 {
 	size_t len = strlen(walk->path), room = sizeof(walk->path) - len;
-	struct dirent *entry;
-	DIR *folder;
+	const char *name;
+	struct pb_dir *folder;
 	int n, rc = 0;
 
 	if (level == LEVELS)
@@ -144,11 +143,11 @@ walk_level(struct walk *walk, int level, struct pb_err *err)
 	if (folder == NULL)
 		return errno == ENOENT || errno == ENOTDIR ? 0 :
 		    pb_err_sys(err, "open %s", walk->path);
-	while (rc == 0 && (errno = 0, entry = readdir(folder)) != NULL) {
-		if (entry->d_name[0] == '.' ||
-		    !part_of_key(&walk->key, level, entry->d_name))
+	while (rc == 0 && (name = pb_dir_next(folder)) != NULL) {
+		if (name[0] == '.' ||
+		    !part_of_key(&walk->key, level, name))
 			continue;
-		n = snprintf(walk->path + len, room, "/%s", entry->d_name);
+		n = snprintf(walk->path + len, room, "/%s", name);
 		if (n < 0 || (size_t)n >= room)
 			rc = pb_err_set(err, PB_ELIMIT, "path longer than %d "
 			    "bytes", PATH_MAX - 1);
@@ -159,7 +158,7 @@ walk_level(struct walk *walk, int level, struct pb_err *err)
 	}
 	if (rc == 0 && errno != 0)
 		rc = pb_err_sys(err, "list %s", walk->path);
-	closedir(folder);
+	pb_dir_close(folder);
 	return rc;
 }
 
@@ -226,16 +225,16 @@ note_id(void *arg, const struct pb_fact *fact)
 static uint64_t
 count_files(const char *path)
 {
-	DIR *folder = pb_below_opendir(path);
-	struct dirent *entry;
+	struct pb_dir *folder = pb_below_opendir(path);
+	const char *name;
 	uint64_t count = 0;
 
 	if (folder == NULL)
 		return 0;
-	while ((entry = readdir(folder)) != NULL)
-		if (strstr(entry->d_name, ".pcapng") != NULL)
+	while ((name = pb_dir_next(folder)) != NULL)
+		if (strstr(name, ".pcapng") != NULL)
 			count++;
-	closedir(folder);
+	pb_dir_close(folder);
 	return count;
 }
 
@@ -281,7 +280,7 @@ swap(const char *store, struct pb_err *err)
 	int rc;
 
 	snprintf(name, sizeof(name), "damaged/index-%llu",
-	    (unsigned long long)(pb_clock_real_ns() / PB_NS_PER_MS));
+	    (unsigned long long)(pb_below_now_ns(store) / PB_NS_PER_MS));
 	rc = pb_layout_path(built, store, BUILDING, err);
 	if (rc == 0)
 		rc = pb_layout_path(path, store, "index", err);

@@ -185,7 +185,8 @@ damaged_gap(struct pb_repair *repair, const struct pb_finding *finding,
     struct pb_err *err)
 {
 	struct pb_fact fact = { .kind = PB_FACT_GAP,
-	    .reason = PB_GAP_DAMAGED, .time_ns = pb_clock_real_ns() };
+	    .reason = PB_GAP_DAMAGED,
+	    .time_ns = pb_below_now_ns(repair->opts->store) };
 	struct pb_segment_info rows[2];
 	struct pb_stream_info stream;
 	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
@@ -303,7 +304,7 @@ numbers_of(const char *path, uint64_t first, uint64_t *last,
 		rc = pb_survey_read(&survey, fd, bytes, INT64_MAX, err);
 	*last = survey.segment.last_seq;
 	pb_survey_finish(&survey);
-	close(fd);
+	pb_file_close(fd);
 	return rc == PB_EFORMAT ? 0 : rc;
 }
 

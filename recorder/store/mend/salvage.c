@@ -3,7 +3,6 @@
  */
 #include "recorder/store/mend/salvage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -289,7 +288,7 @@ sibling_head(const struct job *job, int hops, struct pb_head **out,
 		tries++;
 		found = head_of(job, file.first, hops, out);
 	}
-	closedir(folder);
+	pb_dir_close(folder);
 	return found;
 }
 
@@ -307,7 +306,7 @@ head_of(const struct job *job, uint64_t first, int hops, struct pb_head **out)
 	if (fd < 0)
 		return 0;
 	rc = pb_survey_head(fd, out, &bytes, &digest, NULL);
-	close(fd);
+	pb_file_close(fd);
 	if (rc == 0 && (*out)->identity.nodes == hops + 1 &&
 	    pb_head_fits(*out, &stream->key, stream->linktype, first))
 		return 1;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/disk.h"
 #include "base/sys.h"
 #include "pcapng/option.h"
 #include "recorder/store/read/segment_file.h"
@@ -110,11 +111,11 @@ check_segment(struct check *check, struct pb_err *err)
 	}
 	if (check->fd < 0)
 		return check->fd;
-	posix_fadvise(check->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	pb_file_advise(check->fd, POSIX_FADV_SEQUENTIAL);
 	rc = check_file(check, err);
 	/* What was read here is not worth room that capture could use. */
-	posix_fadvise(check->fd, 0, 0, POSIX_FADV_DONTNEED);
-	close(check->fd);
+	pb_file_advise(check->fd, POSIX_FADV_DONTNEED);
+	pb_file_close(check->fd);
 	return rc;
 }
 
@@ -165,7 +166,7 @@ check_file(struct check *check, struct pb_err *err)
 	struct stat st;
 	int rc = 0;
 
-	if (fstat(check->fd, &st) < 0)
+	if (pb_file_stat(check->fd, &st) < 0)
 		return pb_err_sys(err, "look at %s", check->where.path);
 	if ((uint64_t)st.st_size < row->bytes ||
 	    ((uint64_t)st.st_size > row->bytes && row->sealed)) {

@@ -2,7 +2,6 @@
  * recorder/store/mend/verify_stream.c - what a stream's rows and journal
  * say together
  */
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -309,8 +308,8 @@ verify_folder(struct verify *verify, const struct pb_stream_key *key,
     const struct pb_stream_info *info, struct pb_err *err)
 {
 	char dir[PATH_MAX];
-	struct dirent *entry;
-	DIR *folder;
+	const char *name;
+	struct pb_dir *folder;
 	int rc = pb_layout_stream(dir, verify->opts->store, key, err);
 
 	if (rc < 0)
@@ -318,9 +317,9 @@ verify_folder(struct verify *verify, const struct pb_stream_key *key,
 	folder = pb_below_opendir(dir);
 	if (folder == NULL)
 		return errno == ENOENT ? 0 : pb_err_sys(err, "open %s", dir);
-	while (rc == 0 && (entry = readdir(folder)) != NULL)
-		rc = check_name(verify, key, info, dir, entry->d_name, err);
-	closedir(folder);
+	while (rc == 0 && (name = pb_dir_next(folder)) != NULL)
+		rc = check_name(verify, key, info, dir, name, err);
+	pb_dir_close(folder);
 	return rc;
 }
 
