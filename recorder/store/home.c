@@ -35,15 +35,14 @@ int
 pb_home_enter(struct pb_home *home, struct pb_err *err)
 {
 	struct stat file, dir;
-	int held = pb_below_fd(home->store);
 	int fd = pb_below_open(home->file, O_PATH, 0);
 
 	if (fd < 0)
 		return pb_err_sys(err, "look at %s", home->file);
-	if (fstat(fd, &file) < 0 || (held >= 0 ? fstat(held, &dir) :
-	    stat(home->store, &dir)) < 0) {
+	if (pb_file_stat(fd, &file) < 0 ||
+	    pb_below_stat(home->store, &dir) < 0) {
 		pb_err_sys(err, "look at %s", home->store);
-		close(fd);
+		pb_file_close(fd);
 		return err != NULL ? err->code : PB_ESYS;
 	}
 	pb_home_leave(home);
@@ -63,8 +62,8 @@ pb_home_leave(struct pb_home *home)
 
 	if (home->fd < 0)
 		return;
-	home->deleted = fstat(home->fd, &st) == 0 && st.st_nlink == 0;
-	close(home->fd);
+	home->deleted = pb_file_stat(home->fd, &st) == 0 && st.st_nlink == 0;
+	pb_file_close(home->fd);
 	home->fd = -1;
 }
 
@@ -73,11 +72,11 @@ pb_home_same(const struct pb_home *home)
 {
 	struct stat st;
 
-	if (stat(home->file, &st) == 0)
+	if (pb_below_seen(home->file, &st) == 0)
 		return st.st_dev == home->dev && st.st_ino == home->ino;
 	/* Whoever may not walk there any more still has what is held. */
 	return errno == EACCES && home->fd >= 0 &&
-	    fstat(home->fd, &st) == 0 && st.st_nlink > 0;
+	    pb_file_stat(home->fd, &st) == 0 && st.st_nlink > 0;
 }
 
 const char *
@@ -85,7 +84,8 @@ pb_home_why(const struct pb_home *home)
 {
 	struct stat st;
 
-	if (home->fd >= 0 && fstat(home->fd, &st) == 0 && st.st_nlink == 0)
+	if (home->fd >= 0 && pb_file_stat(home->fd, &st) == 0 &&
+	    st.st_nlink == 0)
 		return "was deleted";
 	if (stat(home->store, &st) < 0)
 		return errno == ENOENT ? "was moved away" :

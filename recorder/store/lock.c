@@ -51,7 +51,7 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 		pb_owner_explain(store, path, err);
 		return rc;
 	}
-	if (fcntl(fd, F_SETLK, &lock) < 0) {
+	if (pb_file_lock(fd, F_SETLK, &lock) < 0) {
 		if (errno == EACCES || errno == EAGAIN) {
 			(void)holder(fd, &other);
 			rc = pb_err_set(err, PB_EBUSY, "another %s (pid %ld) "
@@ -60,12 +60,13 @@ pb_lock_take(int *out, const char *store, const char *name, const char *who,
 		} else {
 			rc = pb_err_sys(err, "lock %s", path);
 		}
-		close(fd);
+		pb_file_close(fd);
 		return rc;
 	}
 	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 	/* The pid is for people; the lock itself needs no byte written. */
-	if (ftruncate(fd, 0) == 0 && write(fd, pid, strlen(pid)) < 0)
+	if (pb_file_truncate(fd, 0) == 0 &&
+	    pb_file_pwrite(fd, pid, strlen(pid), 0) < 0)
 		errno = 0;
 	remember(fd);
 	*out = fd;
@@ -79,7 +80,7 @@ pb_lock_brief(int fd)
 	    .l_start = 1 };
 
 	/* Part of what is ours already, and less: nobody can refuse it. */
-	(void)fcntl(fd, F_SETLK, &lock);
+	(void)pb_file_lock(fd, F_SETLK, &lock);
 }
 
 enum pb_lock_state
@@ -95,7 +96,7 @@ pb_lock_held(const char *store, const char *name, pid_t *pid)
 	if (fd < 0)
 		return PB_LOCK_FREE;
 	state = holder(fd, pid);
-	close(fd);
+	pb_file_close(fd);
 	return state;
 }
 
@@ -131,7 +132,7 @@ is_ours(const char *path)
 	pthread_mutex_lock(&ours_mutex);
 	for (size_t i = 0; i < OURS_MAX && !found; i++)
 		found = ours[i].pid == getpid() &&
-		    fstat(ours[i].fd, &st) == 0 &&
+		    pb_file_stat(ours[i].fd, &st) == 0 &&
 		    st.st_dev == at.st_dev && st.st_ino == at.st_ino;
 	pthread_mutex_unlock(&ours_mutex);
 	return found;
@@ -147,9 +148,9 @@ holder(int fd, pid_t *pid)
 	struct flock rest = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
 	    .l_start = 1 };
 
-	if (fcntl(fd, F_GETLK, &first) < 0 || first.l_type == F_UNLCK)
+	if (pb_file_lock(fd, F_GETLK, &first) < 0 || first.l_type == F_UNLCK)
 		return PB_LOCK_FREE;
 	*pid = first.l_pid > 0 ? first.l_pid : 0;
-	return fcntl(fd, F_GETLK, &rest) == 0 && rest.l_type == F_RDLCK ?
+	return pb_file_lock(fd, F_GETLK, &rest) == 0 && rest.l_type == F_RDLCK ?
 	    PB_LOCK_BRIEF : PB_LOCK_HELD;
 }

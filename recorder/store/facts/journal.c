@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/below.h"
 #include "base/buf.h"
@@ -108,6 +107,7 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 {
 	char path[PATH_MAX], dir[PATH_MAX];
 	struct pb_buf text;
+	struct stat st;
 	bool first;
 	int fd, rc;
 
@@ -124,7 +124,7 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
 	/* Its name is not synced before it has a fact. */
-	first = lseek(fd, 0, SEEK_END) == 0;
+	first = pb_file_stat(fd, &st) == 0 && st.st_size == 0;
 	rc = text_of(&text, facts, count, err);
 	if (rc == 0)
 		rc = append_text(fd, path, &text, err);
@@ -132,10 +132,10 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 		rc = pb_sync_dir(dir, err);
 		/* As it was: the next try is the first one again. */
 		if (rc < 0)
-			(void)!ftruncate(fd, 0);
+			(void)!pb_file_truncate(fd, 0);
 	}
 	pb_buf_finish(&text);
-	close(fd);
+	pb_file_close(fd);
 	return rc;
 }
 
@@ -165,7 +165,7 @@ pb_journal_replace(const char *store, const struct pb_stream_key *key,
 	if (rc == 0)
 		rc = pb_sync_dir(dir, err);
 	pb_buf_finish(&text);
-	close(fd);
+	pb_file_close(fd);
 	return rc;
 }
 
@@ -187,7 +187,7 @@ pb_journal_read(const char *store, const struct pb_stream_key *key,
 	if (reader.fd < 0)
 		return pb_err_sys(err, "open %s", path);
 	rc = read_lines(&reader, err);
-	close(reader.fd);
+	pb_file_close(reader.fd);
 	return rc < 0 ? pb_err_prefix(err, rc, "%s", path) : rc;
 }
 
@@ -256,12 +256,12 @@ append_text(int fd, const char *path, const struct pb_buf *text,
 	if (rc < 0)
 		return pb_err_prefix(err, rc, "%s", path);
 	rc = pb_pwrite_all(fd, text->data, text->len, end, err);
-	if (rc == 0 && fdatasync(fd) < 0)
+	if (rc == 0 && pb_file_datasync(fd) < 0)
 		rc = pb_err_sys(err, "sync");
 	if (rc == 0)
 		return 0;
 	/* As it was, as far as that is possible now. */
-	if (ftruncate(fd, (off_t)end) < 0)
+	if (pb_file_truncate(fd, end) < 0)
 		return pb_err_prefix(err, rc, "%s (and it cannot be cut back)",
 		    path);
 	return pb_err_prefix(err, rc, "%s", path);
@@ -277,7 +277,7 @@ cut_torn(int fd, uint64_t *end, struct pb_err *err)
 	ssize_t got;
 
 	*end = 0;
-	if (fstat(fd, &st) < 0)
+	if (pb_file_stat(fd, &st) < 0)
 		return pb_err_sys(err, "look at it");
 	*end = (uint64_t)st.st_size;
 	from = *end > sizeof(tail) ? *end - sizeof(tail) : 0;
@@ -297,7 +297,7 @@ cut_torn(int fd, uint64_t *end, struct pb_err *err)
 	if (from + (uint64_t)got == *end)
 		return 0;
 	*end = from + (uint64_t)got;
-	if (ftruncate(fd, (off_t)*end) < 0)
+	if (pb_file_truncate(fd, *end) < 0)
 		return pb_err_sys(err, "cut a torn line");
 	return 0;
 }

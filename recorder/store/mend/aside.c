@@ -6,15 +6,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/below.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/mend/survey.h"
 
 #define NAMES_MAX	10000	/* tried of one file */
+#define NOTE_BYTES	1024
 
 static int	write_note(const char *, const char *, struct pb_err *);
 static int	holds_packets(const char *, struct pb_err *);
@@ -97,25 +97,20 @@ pb_aside_extra(const char *store, const struct pb_stream_key *key,
 static int
 write_note(const char *path, const char *note, struct pb_err *err)
 {
-	char name[PATH_MAX + 8], time[PB_TIME_TEXT_MAX];
-	int fd, rc = 0;
-	FILE *file;
+	char name[PATH_MAX + 8], text[NOTE_BYTES], time[PB_TIME_TEXT_MAX];
+	int fd, rc;
 
 	snprintf(name, sizeof(name), "%s.txt", path);
 	fd = pb_below_open(name, O_WRONLY | O_CREAT | O_TRUNC, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "make %s", name);
-	file = fdopen(fd, "w");
-	if (file == NULL) {
-		close(fd);
-		return pb_err_set(err, PB_ENOMEM, "no memory for a note");
-	}
-	fprintf(file, "%s %s\n", pb_time_format(pb_clock_real_ns(), time),
-	    note);
-	if (fflush(file) != 0 || fsync(fileno(file)) < 0)
-		rc = pb_err_sys(err, "write %s", name);
-	fclose(file);
-	return rc;
+	snprintf(text, sizeof(text), "%s %s\n", pb_time_format(
+	    pb_below_now_ns(path), time), note);
+	rc = pb_pwrite_all(fd, text, strlen(text), 0, err);
+	if (rc == 0 && pb_file_sync(fd) < 0)
+		rc = pb_err_sys(err, "sync");
+	pb_file_close(fd);
+	return rc < 0 ? pb_err_prefix(err, rc, "write %s", name) : 0;
 }
 
 /* 1, 0 where it is not there or holds none, or an error. */
@@ -129,14 +124,14 @@ holds_packets(const char *path, struct pb_err *err)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : pb_err_sys(err, "open %s", path);
-	if (fstat(fd, &st) < 0) {
+	if (pb_file_stat(fd, &st) < 0) {
 		rc = pb_err_sys(err, "look at %s", path);
-		close(fd);
+		pb_file_close(fd);
 		return rc;
 	}
 	size = (uint64_t)st.st_size;
 	rc = size > PB_ASIDE_LOOK_BYTES ? 1 : pb_survey_resync(fd, 0, size, 0,
 	    UINT64_MAX, &found, &seq, err);
-	close(fd);
+	pb_file_close(fd);
 	return rc;
 }

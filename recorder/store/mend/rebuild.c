@@ -13,7 +13,6 @@
 
 #include "base/below.h"
 #include "base/child.h"
-#include "base/clock.h"
 #include "base/sys.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/index/index_write.h"
@@ -103,7 +102,7 @@ build(struct rebuild *rebuild, struct pb_err *err)
 	const char *store = rebuild->opts->store;
 	/* Late arrivals get numbers above any that the lost index gave: the
 	 * shipper goes on behind the last one it has seen. */
-	int rc = put_number(rebuild, "last_fill", pb_clock_real_ns() /
+	int rc = put_number(rebuild, "last_fill", pb_below_now_ns(store) /
 	    PB_NS_PER_MS, err);
 
 	if (rc == 0)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/below.h"
 #include "recorder/store/index/count.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/mend/rebuild_impl.h"
@@ -189,7 +189,8 @@ put_hole(struct stream *stream, const struct pb_run *hole,
 {
 	struct pb_gap_info gap = { .stream = stream->info.id,
 	    .first = hole->first, .last = hole->last,
-	    .reason = PB_GAP_DAMAGED, .since_ns = pb_clock_real_ns() };
+	    .reason = PB_GAP_DAMAGED,
+	    .since_ns = pb_below_now_ns(stream->rebuild->opts->store) };
 	struct pb_fact fact = pb_fact_of_gap(&gap);
 	struct pb_mdb_txn txn;
 	int rc = pb_journal_append(stream->rebuild->opts->store,

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/below.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/facts/journal.h"
@@ -355,7 +354,7 @@ expired_facts(struct pb_index *index, const struct pb_stream_info *stream,
     struct pb_replay *facts, struct pb_err *err)
 {
 	struct pb_fact fact = { .kind = PB_FACT_EXPIRED,
-	    .time_ns = pb_clock_real_ns() };
+	    .time_ns = pb_below_now_ns(facts->store) };
 	struct pb_runs held = { NULL, 0, 0 }, known = { NULL, 0, 0 };
 	struct pb_holes holes = { .runs = &known, .next = 1,
 	    .end = stream->last_seq };

@@ -9,10 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/below.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "pcapng/option.h"
@@ -74,8 +72,8 @@ static int	make_way(const char *, const struct pb_stream_key *, uint64_t,
 static int	tidy(const struct pb_mend *, const struct pb_stream_key *,
 		    const char *, const char *, struct pb_err *);
 static int	tidy_folder(const struct pb_mend *,
-		    const struct pb_stream_key *, const char *, DIR *,
-		    struct pb_err *);
+		    const struct pb_stream_key *, const char *,
+		    struct pb_dir *, struct pb_err *);
 
 int
 pb_salvage(const struct pb_mend *mend, const struct pb_stream_info *stream,
@@ -101,7 +99,7 @@ pb_salvage(const struct pb_mend *mend, const struct pb_stream_info *stream,
 	pb_survey_finish(&job.survey);
 	pb_head_unref(job.head);
 	if (job.fd >= 0)
-		close(job.fd);
+		pb_file_close(job.fd);
 	return rc;
 }
 
@@ -110,8 +108,8 @@ pb_salvage_tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
     struct pb_err *err)
 {
 	char dir[PATH_MAX];
-	struct dirent *entry;
-	DIR *folder;
+	const char *entry;
+	struct pb_dir *folder;
 	int rc = pb_layout_stream(dir, mend->store, key, err);
 
 	if (rc < 0)
@@ -119,11 +117,11 @@ pb_salvage_tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
 	folder = pb_below_opendir(dir);
 	if (folder == NULL)
 		return errno == ENOENT ? 0 : pb_err_sys(err, "open %s", dir);
-	while (rc == 0 && (entry = readdir(folder)) != NULL)
-		if (strncmp(entry->d_name, PB_SALVAGE_HIDDEN,
+	while (rc == 0 && (entry = pb_dir_next(folder)) != NULL)
+		if (strncmp(entry, PB_SALVAGE_HIDDEN,
 		    strlen(PB_SALVAGE_HIDDEN)) == 0)
-			rc = tidy(mend, key, dir, entry->d_name, err);
-	closedir(folder);
+			rc = tidy(mend, key, dir, entry, err);
+	pb_dir_close(folder);
 	return rc;
 }
 
@@ -145,7 +143,7 @@ open_original(struct job *job, struct pb_err *err)
 	job->fd = pb_below_open(job->path, O_RDONLY, 0);
 	if (job->fd < 0)
 		return pb_err_sys(err, "open %s", job->path);
-	if (fstat(job->fd, &st) < 0)
+	if (pb_file_stat(job->fd, &st) < 0)
 		return pb_err_sys(err, "look at %s", job->path);
 	job->size = (uint64_t)st.st_size;
 	/* A file holds consecutive numbers: so many at most, whatever a rotten
@@ -274,15 +272,15 @@ sibling_head(const struct job *job, int hops, struct pb_head **out,
     struct pb_err *err)
 {
 	struct pb_segment_name file;
-	struct dirent *entry;
+	const char *entry;
 	int found = 0, tries = 0;
-	DIR *folder = pb_below_opendir(job->dir);
+	struct pb_dir *folder = pb_below_opendir(job->dir);
 
 	if (folder == NULL)
 		return pb_err_sys(err, "open %s", job->dir);
 	while (found == 0 && tries < SIBLINGS &&
-	    (entry = readdir(folder)) != NULL) {
-		if (!pb_layout_parse(entry->d_name, &file) ||
+	    (entry = pb_dir_next(folder)) != NULL) {
+		if (!pb_layout_parse(entry, &file) ||
 		    file.first == job->file->first)
 			continue;
 		tries++;
@@ -375,7 +373,7 @@ write_run(struct job *job, const struct run *run, const char *path,
 	if (fd < 0)
 		return pb_err_sys(err, "make %s", hidden);
 	rc = write_file(job, run, fd, err);
-	close(fd);
+	pb_file_close(fd);
 	if (rc < 0)
 		return pb_err_prefix(err, rc, "%s", hidden);
 	if (pb_below_rename(hidden, path, 0) < 0)
@@ -394,7 +392,7 @@ write_file(struct job *job, const struct run *run, int fd,
 	pb_buf_init(&header, PB_HEAD_BYTES_MAX);
 	rc = pb_head_build(job->head, pen, run->first, &header);
 	if (rc == 0)
-		rc = pb_head_put_begun(&header, pb_clock_real_ns(), pen,
+		rc = pb_head_put_begun(&header, pb_below_now_ns(job->dir), pen,
 		    job->begun_ms);
 	if (rc < 0)
 		pb_err_set(err, rc, "cannot build a segment's header");
@@ -403,7 +401,7 @@ write_file(struct job *job, const struct run *run, int fd,
 	if (rc == 0)
 		rc = copy_bytes(job->fd, run->from, fd, header.len,
 		    run->to - run->from, err);
-	if (rc == 0 && fsync(fd) < 0)
+	if (rc == 0 && pb_file_sync(fd) < 0)
 		rc = pb_err_sys(err, "sync");
 	pb_buf_finish(&header);
 	return rc;
@@ -461,7 +459,7 @@ tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
     const char *dir, const char *name, struct pb_err *err)
 {
 	char path[PATH_MAX + 256];
-	DIR *folder;
+	struct pb_dir *folder;
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
@@ -471,7 +469,7 @@ tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
 	if (folder == NULL)
 		return pb_err_sys(err, "remove %s", path);
 	rc = tidy_folder(mend, key, path, folder, err);
-	closedir(folder);
+	pb_dir_close(folder);
 	if (rc == 0)
 		rc = pb_sync_dir(dir, err);
 	if (rc == 0 && pb_below_rmdir(path) < 0)
@@ -483,18 +481,18 @@ tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
  * all of them were there. */
 static int
 tidy_folder(const struct pb_mend *mend, const struct pb_stream_key *key,
-    const char *path, DIR *folder, struct pb_err *err)
+    const char *path, struct pb_dir *folder, struct pb_err *err)
 {
 	bool whole = strcmp(path + strlen(path) - 4, ".new") != 0;
 	char from[PATH_MAX + 512], to[PATH_MAX];
 	struct pb_segment_name file;
-	struct dirent *entry;
+	const char *entry;
 	int rc = 0;
 
-	while (rc == 0 && (entry = readdir(folder)) != NULL) {
-		if (!pb_layout_parse(entry->d_name, &file))
+	while (rc == 0 && (entry = pb_dir_next(folder)) != NULL) {
+		if (!pb_layout_parse(entry, &file))
 			continue;
-		snprintf(from, sizeof(from), "%s/%s", path, entry->d_name);
+		snprintf(from, sizeof(from), "%s/%s", path, entry);
 		if (whole)
 			rc = make_way(mend->store, key, file.first, to, err);
 		if (rc == 0 && (whole ? pb_below_rename(from, to, 0) :

@@ -3,21 +3,18 @@
  */
 #include "recorder/store/mend/take.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/below.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 
-static int	list_names(DIR *, struct pb_segment_name **, size_t *,
-		    struct pb_err *);
+static int	list_names(struct pb_dir *, struct pb_segment_name **,
+		    size_t *, struct pb_err *);
 static int	by_number(const void *, const void *);
 static int	take_unknown(struct pb_take *, const struct pb_segment_name *,
 		    struct pb_index *, struct pb_err *);
@@ -57,7 +54,7 @@ pb_take_list(const struct pb_mend *mend, const struct pb_stream_key *key,
     struct pb_segment_name **names, size_t *count, struct pb_err *err)
 {
 	char dir[PATH_MAX];
-	DIR *folder;
+	struct pb_dir *folder;
 	int rc = pb_layout_stream(dir, mend->store, key, err);
 
 	*names = NULL;
@@ -72,22 +69,22 @@ pb_take_list(const struct pb_mend *mend, const struct pb_stream_key *key,
 	rc = list_names(folder, names, count, err);
 	if (rc == PB_ESYS)
 		rc = pb_err_sys(err, "list %s", dir);
-	closedir(folder);
+	pb_dir_close(folder);
 	if (*count > 0)
 		qsort(*names, *count, sizeof(**names), by_number);
 	return rc;
 }
 
 static int
-list_names(DIR *folder, struct pb_segment_name **names, size_t *count,
-    struct pb_err *err)
+list_names(struct pb_dir *folder, struct pb_segment_name **names,
+    size_t *count, struct pb_err *err)
 {
 	struct pb_segment_name name, *grown;
-	struct dirent *entry;
+	const char *entry;
 	size_t cap = 0;
 
-	while ((errno = 0, entry = readdir(folder)) != NULL) {
-		if (!pb_layout_parse(entry->d_name, &name))
+	while ((errno = 0, entry = pb_dir_next(folder)) != NULL) {
+		if (!pb_layout_parse(entry, &name))
 			continue;
 		if (*count == cap) {
 			cap = cap == 0 ? 64 : 2 * cap;
@@ -225,15 +222,15 @@ take_one(struct pb_take *take, const struct pb_segment_name *name,
 	fd = pb_below_open(path, O_RDWR, 0);
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
-	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	pb_file_advise(fd, POSIX_FADV_SEQUENTIAL);
 	pb_survey_init(&survey);
 	*why = "it is damaged";
 	rc = survey_file(take, name, fd, path, &survey, err);
 	if (rc == 0)
 		rc = settle(take, name, fd, path, &survey, err);
 	pb_survey_finish(&survey);
-	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	close(fd);
+	pb_file_advise(fd, POSIX_FADV_DONTNEED);
+	pb_file_close(fd);
 	return rc;
 }
 
@@ -245,7 +242,7 @@ survey_file(struct pb_take *take, const struct pb_segment_name *name, int fd,
 	struct stat st;
 	int rc;
 
-	if (fstat(fd, &st) < 0)
+	if (pb_file_stat(fd, &st) < 0)
 		return pb_err_sys(err, "look at %s", path);
 	size = (uint64_t)st.st_size;
 	rc = read_head(take, name, fd, &st, &survey->segment, err);
@@ -312,14 +309,15 @@ settle(struct pb_take *take, const struct pb_segment_name *name, int fd,
 	if (name->open)
 		rc = pb_take_seal(take->mend, &take->stream->key, name->first,
 		    fd, survey->good, err);
-	if (rc == 0 && fstat(fd, &st) < 0)
+	if (rc == 0 && pb_file_stat(fd, &st) < 0)
 		rc = pb_err_sys(err, "look at %s", path);
 	if (rc < 0)
 		return rc;
 	row->sealed = true;
 	row->created_ns = pb_mtime_ns(&st);
 	row->sealed_at = begun_ms != 0 ? pb_age_key(begun_ms) :
-	    pb_age_key_of_time(pb_mtime_ns(&st), pb_clock_real_ns());
+	    pb_age_key_of_time(pb_mtime_ns(&st),
+	    pb_below_now_ns(take->mend->store));
 	return keep(take, survey, err);
 }
 
@@ -375,8 +373,8 @@ pb_take_seal(const struct pb_mend *mend, const struct pb_stream_key *key,
 		rc = pb_layout_stream(dir, mend->store, key, err);
 	if (rc < 0)
 		return rc;
-	if (fstat(fd, &st) < 0 || (st.st_size != (off_t)bytes &&
-	    ftruncate(fd, (off_t)bytes) < 0) || fdatasync(fd) < 0)
+	if (pb_file_stat(fd, &st) < 0 || (st.st_size != (off_t)bytes &&
+	    pb_file_truncate(fd, bytes) < 0) || pb_file_datasync(fd) < 0)
 		return pb_err_sys(err, "cut and sync %s", path);
 	if (pb_below_rename(path, sealed, 0) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "rename %s", path);

@@ -10,8 +10,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/disk.h"
 #include "base/sys.h"
 #include "recorder/store/read/segment_file.h"
 
@@ -128,7 +128,7 @@ pb_cursor_park(struct pb_cursor *cursor)
 	cursor->file_at = cursor->known_end;
 	cursor->len = cursor->at = 0;
 	if (cursor->fd >= 0)
-		close(cursor->fd);
+		pb_file_close(cursor->fd);
 	cursor->fd = -1;
 	free(cursor->buffer);
 	cursor->buffer = NULL;
@@ -322,7 +322,7 @@ use_segment(struct pb_cursor *cursor, uint64_t first_seq, struct pb_err *err)
 			cursor->fd = -1;
 			return rc;
 		}
-		posix_fadvise(cursor->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		pb_file_advise(cursor->fd, POSIX_FADV_SEQUENTIAL);
 	}
 	cursor->segment_seq = first_seq;
 	return cursor->head != NULL ? 0 : read_head(cursor, err);
@@ -349,7 +349,7 @@ static void
 drop_segment(struct pb_cursor *cursor)
 {
 	if (cursor->fd >= 0)
-		close(cursor->fd);
+		pb_file_close(cursor->fd);
 	cursor->fd = -1;
 	pb_head_unref(cursor->head);
 	cursor->head = NULL;

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/digest.h"
+#include "base/disk.h"
 #include "base/sys.h"
 #include "pcapng/scan.h"
 #include "recorder/store/read/segment_file.h"
@@ -146,7 +146,7 @@ read_tail(const struct place *place, const struct pb_extent_info *extent,
 	if (fd >= 0) {
 		got = pb_pread_all(fd, data, bytes, extent->offset +
 		    extent->bytes - bytes, &why);
-		close(fd);
+		pb_file_close(fd);
 	}
 	if (got >= 0 && (size_t)got < bytes)
 		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "

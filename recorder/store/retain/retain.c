@@ -247,9 +247,7 @@ look_at_free(struct retain_run *run)
 	uint64_t free_now, grown;
 	struct statvfs fs;
 
-	int fd = pb_below_fd(retain->store);
-
-	if ((fd < 0 ? statvfs(retain->store, &fs) : fstatvfs(fd, &fs)) < 0) {
+	if (pb_below_statvfs(retain->store, &fs) < 0) {
 		run->free = UINT64_MAX;
 		return;
 	}
