@@ -51,6 +51,20 @@ pb_clock_real_ns(void)
 	return clock_ms * 1000000;
 }
 
+uint64_t
+pb_clock_mono_ms_by(struct pb_clock *clock)
+{
+	(void)clock;
+	return pb_clock_mono_ms();
+}
+
+uint64_t
+pb_clock_real_ns_by(struct pb_clock *clock)
+{
+	(void)clock;
+	return pb_clock_real_ns();
+}
+
 int
 pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,
     struct pb_err *err)

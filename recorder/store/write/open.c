@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/below.h"
 #include "base/clock.h"
@@ -120,7 +119,7 @@ store_close_parts(struct pb_store *store)
 	pb_retain_leave(store->retain);
 	pb_home_leave(&store->home);
 	if (store->lock_fd >= 0)
-		close(store->lock_fd);
+		pb_file_close(store->lock_fd);
 	store->lock_fd = -1;
 }
 
@@ -156,7 +155,7 @@ static bool
 rebuilding(void *arg, uint64_t files, uint64_t files_all, uint64_t bytes)
 {
 	struct pb_store *store = arg;
-	uint64_t now = pb_clock_mono_ms();
+	uint64_t now = pb_clock_mono_ms_by(store->clock);
 
 	if (atomic_load(&store->ends))
 		return false;

@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/below.h"
@@ -83,7 +82,7 @@ static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
 int
 pb_store_recover(struct pb_store *store, struct pb_err *err)
 {
-	uint64_t boot = pb_boot_id(), before;
+	uint64_t boot = pb_boot_id_by(store->clock), before;
 	const struct pb_open_info *row;
 	struct pb_rows rows;
 	int rc = boot_before(store, &before, err);
@@ -109,7 +108,7 @@ recover_one(struct pb_store *store, const struct pb_open_info *open_row,
     struct pb_err *err)
 {
 	struct job job = { .store = store, .open_row = open_row, .fd = -1,
-	    .now_ns = pb_clock_real_ns(),
+	    .now_ns = pb_clock_real_ns_by(store->clock),
 	    .mend = { .store = store->path, .pen = store->opts.pen } };
 	int rc;
 
@@ -120,7 +119,7 @@ recover_one(struct pb_store *store, const struct pb_open_info *open_row,
 	else if (rc == 0)
 		rc = commit(&job, NULL, err);
 	if (job.fd >= 0)
-		close(job.fd);
+		pb_file_close(job.fd);
 	pb_survey_finish(&job.survey);
 	return rc;
 }
@@ -196,7 +195,7 @@ open_file(struct job *job, struct pb_err *err)
 		return 0;
 	if (job->fd < 0)
 		return job->fd;
-	if (fstat(job->fd, &st) < 0)
+	if (pb_file_stat(job->fd, &st) < 0)
 		return pb_err_sys(err, "look at a segment");
 	job->size = (uint64_t)st.st_size;
 	return 1;

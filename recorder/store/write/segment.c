@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/below.h"
 #include "base/bytes.h"
@@ -144,9 +143,9 @@ pb_segment_destroy(struct pb_segment *segment)
 	if (segment == NULL)
 		return;
 	if (segment->direct_fd >= 0)
-		close(segment->direct_fd);
+		pb_file_close(segment->direct_fd);
 	if (segment->fd >= 0)
-		close(segment->fd);
+		pb_file_close(segment->fd);
 	pb_head_unref(segment->head);
 	free(segment->extents);
 	free(segment->path);
@@ -211,8 +210,7 @@ void
 pb_segment_sync_soon(struct pb_segment *segment)
 {
 	if (write_gathered(segment, NULL) == 0)
-		(void)sync_file_range(segment->fd, 0, 0,
-		    SYNC_FILE_RANGE_WRITE);
+		pb_file_sync_soon(segment->fd);
 }
 
 int
@@ -223,7 +221,7 @@ pb_segment_sync(struct pb_segment *segment, struct pb_err *err)
 	if (rc < 0)
 		return pb_err_prefix(err, rc, "%s", segment->path);
 	rc = cut(segment, err);
-	if (rc == 0 && fdatasync(segment->fd) < 0)
+	if (rc == 0 && pb_file_datasync(segment->fd) < 0)
 		rc = pb_err_sys(err, "sync %s", segment->path);
 	return rc;
 }
@@ -235,7 +233,7 @@ pb_segment_rename(struct pb_segment *segment, uint64_t age_ms,
 	/* Syncing the directory takes a descriptor: this one is done with,
 	 * so that sealing works where there is no other one left. */
 	if (segment->direct_fd >= 0)
-		close(segment->direct_fd);
+		pb_file_close(segment->direct_fd);
 	segment->direct_fd = -1;
 	/* A second try, after a commit that failed, finds it renamed. */
 	if (segment->sealed != NULL &&
@@ -297,11 +295,11 @@ pb_segment_has_name(const struct pb_segment *segment)
 {
 	struct stat st, at;
 
-	if (fstat(segment->fd, &st) < 0 || st.st_nlink > 0)
+	if (pb_file_stat(segment->fd, &st) < 0 || st.st_nlink > 0)
 		return true;
 	/* Not every file system counts them. */
-	return stat(segment->path, &at) == 0 && at.st_ino == st.st_ino &&
-	    at.st_dev == st.st_dev;
+	return pb_below_seen(segment->path, &at) == 0 &&
+	    at.st_ino == st.st_ino && at.st_dev == st.st_dev;
 }
 
 int
@@ -386,7 +384,7 @@ make_file(struct pb_segment *segment, const char *hidden,
 	if (rc < 0)
 		pb_err_prefix(err, rc, "%s", hidden);
 	/* The header must be there whenever the name is: sync first. */
-	if (rc == 0 && fdatasync(segment->fd) < 0)
+	if (rc == 0 && pb_file_datasync(segment->fd) < 0)
 		rc = pb_err_sys(err, "sync %s", hidden);
 	if (rc == 0 && pb_below_rename(hidden, segment->path, 0) < 0)
 		rc = pb_err_sys(err, "rename %s to %s", hidden,
@@ -412,7 +410,7 @@ cut(struct pb_segment *segment, struct pb_err *err)
 {
 	uint64_t end = segment->now.row.bytes;
 
-	if (segment->torn && ftruncate(segment->fd, (off_t)end) < 0)
+	if (segment->torn && pb_file_truncate(segment->fd, end) < 0)
 		return pb_err_sys(err, "cut %s back to %llu bytes",
 		    segment->path, (unsigned long long)end);
 	segment->torn = false;
@@ -534,7 +532,7 @@ write_parts(struct pb_segment *segment, uint64_t at, struct pb_err *err)
 	if (rc == 0 || err->sys != EINVAL)
 		return rc;
 	/* A device with larger pages: this file goes without. */
-	close(segment->direct_fd);
+	pb_file_close(segment->direct_fd);
 	segment->direct_fd = -1;
 	err->code = 0;
 	return pb_pwritev_all(segment->fd, segment->part,

@@ -32,6 +32,7 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	store->opts = *opts;
 	store->lock_fd = -1;
+	store->clock = pb_below_clock(opts->path);
 	store_read_clocks(store);
 	store->queue_due_ms = store->sleeps_ms = store->flush_ms = NEVER_MS;
 	strcpy(store->path, opts->path);
@@ -76,8 +77,17 @@ pb_store_close(struct pb_store *store)
 	store->stop = true;
 	pthread_cond_signal(&store->wake);
 	pthread_mutex_unlock(&store->mutex);
-	pthread_join(store->writer, NULL);
+	if (store->opts.stepped)
+		pb_writer_main(store);
+	else
+		pthread_join(store->writer, NULL);
 	destroy(store);
+}
+
+void
+pb_store_turn(struct pb_store *store)
+{
+	pb_writer_turn(store);
 }
 
 struct pb_index *
@@ -174,10 +184,10 @@ start_writer(struct pb_store *store, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	store_is_ready(store);
-	if (pthread_create(&store->writer, NULL, pb_writer_main, store) != 0)
+	if (!store->opts.stepped && pthread_create(&store->writer, NULL,
+	    pb_writer_main, store) != 0)
 		return pb_err_set(err, PB_ESYS, "cannot start the writer "
 		    "thread");
-	store->writer_runs = true;
 	return 0;
 }
 

@@ -37,6 +37,7 @@ struct pb_store_opts {
 	uint64_t	 segment_age_ms;
 	uint64_t	 index_size;		/* bytes of the LMDB map */
 	struct pb_retain_opts retain;		/* all 0: keep everything */
+	bool		 stepped;	/* no thread: pb_store_turn() */
 	bool		 brief;			/* pb_lock_brief() */
 };
 
@@ -54,6 +55,10 @@ void	pb_store_ends(struct pb_store *store);
 
 /* Write what is queued, seal what is open, stop.  Producers have stopped. */
 void	pb_store_close(struct pb_store *store);
+
+/* One turn of the writer of a store that was opened `stepped`, as its thread
+ * would make it now; pb_store_close() makes the last ones. */
+void	pb_store_turn(struct pb_store *store);
 
 /* The store's index, for reading, from any thread; it is the store's, and
  * goes with one that vanishes. */

@@ -61,6 +61,7 @@ struct store_now {
 struct pb_store {
 	struct pb_store_opts	 opts;
 	char			 path[PATH_MAX];
+	struct pb_clock		*clock;	/* of the disk it is on */
 	int			 lock_fd;
 	bool			 held;	/* `path` is (base/below.h) */
 	/* Other threads hold `index_lock` to read it; the writer has it for
@@ -70,7 +71,6 @@ struct pb_store {
 	bool			 ready;		/* for other threads */
 	pthread_rwlock_t	 index_lock;
 	pthread_t		 writer;
-	bool			 writer_runs;
 	pthread_mutex_t		 mutex;
 	pthread_cond_t		 wake;
 	struct chunk_list	 queue;		/* (m) */
@@ -141,8 +141,9 @@ int	store_open_parts(struct pb_store *store, struct pb_err *err);
 void	store_is_ready(struct pb_store *store);
 void	store_close_parts(struct pb_store *store);
 
-/* writer.c: the thread. */
+/* writer.c: the thread, until the store is to stop; and one turn of it. */
 void	*pb_writer_main(void *store);
+void	pb_writer_turn(struct pb_store *store);
 
 /* store_age.c.  Ask the clocks, for all of a turn. */
 void	store_read_clocks(struct pb_store *store);

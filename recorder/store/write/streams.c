@@ -43,7 +43,7 @@ pb_store_stream(struct pb_store *store, const struct pb_stream_key *key,
 		info.linktype = linktype;
 		info.snaplen = snaplen;
 		info.own = own;
-		info.created_ns = pb_clock_real_ns();
+		info.created_ns = pb_clock_real_ns_by(store->clock);
 		rc = stream_add(store, &info, out, err);
 	} else if (rc == 1) {
 		rc = 0;

@@ -35,7 +35,8 @@
 /* A flush at the latest: half of what a capture may have in its chunks. */
 #define FLUSH_BYTES	(16u << 20)
 
-static bool	wait_for_work(struct pb_store *, struct chunk_list *);
+static bool	wait_for_work(struct pb_store *);
+static void	take_queue(struct pb_store *, struct chunk_list *);
 static uint64_t	wake_ms(const struct pb_store *, uint64_t);
 static void	wait_until(struct pb_store *, uint64_t);
 static void	turn(struct pb_store *, struct chunk_list *);
@@ -51,43 +52,59 @@ void *
 pb_writer_main(void *arg)
 {
 	struct pb_store *store = arg;
-	struct chunk_list work = { NULL, NULL };
 
-	while (wait_for_work(store, &work))
-		turn(store, &work);
+	while (wait_for_work(store))
+		pb_writer_turn(store);
 	finish(store);
 	return NULL;
 }
 
+void
+pb_writer_turn(struct pb_store *store)
+{
+	struct chunk_list work = { NULL, NULL };
+
+	take_later(store, &work);
+	take_queue(store, &work);
+	turn(store, &work);
+}
+
 /* False when the store closes and there is nothing left to take. */
 static bool
-wait_for_work(struct pb_store *store, struct chunk_list *work)
+wait_for_work(struct pb_store *store)
 {
-	uint64_t now = pb_clock_mono_ms(), woke = now, until;
+	uint64_t now = pb_clock_mono_ms_by(store->clock), woke = now, until;
 	bool more;
 
-	take_later(store, work);
 	pthread_mutex_lock(&store->mutex);
 	/* Room is made between batches only: beside one nothing is gained by
 	 * turning. */
 	more = store->retain_more && store->dirty == NULL;
-	while (!store->stop && work->head == NULL && !more &&
+	while (!store->stop && store->later.head == NULL && !more &&
 	    store->queued_bytes < PB_GATHER_BYTES) {
 		until = wake_ms(store, woke);
 		if (until <= now)
 			break;
 		store->sleeps_ms = until;
 		wait_until(store, until);
-		now = pb_clock_mono_ms();
+		now = pb_clock_mono_ms_by(store->clock);
 	}
 	store->sleeps_ms = 0;
+	more = store->later.head != NULL || store->queue.head != NULL ||
+	    !store->stop;
+	pthread_mutex_unlock(&store->mutex);
+	return more;
+}
+
+static void
+take_queue(struct pb_store *store, struct chunk_list *work)
+{
+	pthread_mutex_lock(&store->mutex);
 	chunk_move(work, &store->queue);
-	more = work->head != NULL || !store->stop;
 	store->queued = 0;
 	store->queued_bytes = 0;
 	store->queue_due_ms = NEVER_MS;
 	pthread_mutex_unlock(&store->mutex);
-	return more;
 }
 
 /* When something is to be done, if nothing more comes. */
