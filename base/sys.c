@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +20,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int	make_dir(const char *, const char *, struct pb_err *);
+static int	make_dirs(const char *, bool, struct pb_err *);
+static int	make_dir(const char *, const char *, bool, struct pb_err *);
 
 int
 pb_mkdirs(const char *path, struct pb_err *err)
+{
+	return make_dirs(path, false, err);
+}
+
+int
+pb_mkdirs_sync(const char *path, struct pb_err *err)
+{
+	return make_dirs(path, pb_below_held(path) > 0, err);
+}
+
+static int
+make_dirs(const char *path, bool sync, struct pb_err *err)
 {
 	char part[PATH_MAX], parent[PATH_MAX];
 	size_t len = strlen(path);
@@ -41,7 +55,7 @@ pb_mkdirs(const char *path, struct pb_err *err)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		rc = make_dir(part, parent, err);
+		rc = make_dir(part, parent, sync, err);
 		if (rc < 0)
 			return rc;
 		memcpy(parent, part, i + 1);
@@ -208,17 +222,23 @@ pb_notify(const char *state)
 }
 
 static int
-make_dir(const char *path, const char *parent, struct pb_err *err)
+make_dir(const char *path, const char *parent, bool sync, struct pb_err *err)
 {
 	struct stat st;
+	int rc;
 
-	if (pb_below_mkdir(path, 0750) == 0)
-		return pb_sync_dir(parent, err);
+	if (pb_below_mkdir(path, 0750) == 0) {
+		rc = pb_sync_dir(parent, err);
+		/* Found there, it would be taken for one that stays. */
+		if (rc < 0)
+			(void)pb_below_rmdir(path);
+		return rc;
+	}
 	if (errno != EEXIST)
 		return pb_err_sys(err, "make directory %s", path);
 	if (pb_below_stat(path, &st) < 0)
 		return pb_err_sys(err, "look at %s", path);
 	if (!S_ISDIR(st.st_mode))
 		return pb_err_set(err, PB_ESYS, "%s is no directory", path);
-	return 0;
+	return sync ? pb_sync_dir(parent, err) : 0;
 }

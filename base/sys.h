@@ -14,8 +14,12 @@
 
 #define PB_VERSION	"0.1.0"
 
-/* mkdir -p with 0750; every directory made is synced into its parent. */
+/* mkdir -p with 0750; every directory made is synced into its parent, or is
+ * not there after an error. */
 int	pb_mkdirs(const char *path, struct pb_err *err);
+/* The same, and those that were there below a held directory are synced as
+ * well: who made them may have been ended before he did that. */
+int	pb_mkdirs_sync(const char *path, struct pb_err *err);
 
 /* fsync(2) of a directory, so that names made in it survive a power cut. */
 int	pb_sync_dir(const char *path, struct pb_err *err);

@@ -116,7 +116,7 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 		return rc;
 	fd = pb_below_open(path, O_RDWR, 0);
 	if (fd < 0 && errno == ENOENT) {
-		rc = pb_mkdirs(dir, err);
+		rc = pb_mkdirs_sync(dir, err);
 		if (rc < 0)
 			return rc;
 		fd = pb_below_open(path, O_RDWR | O_CREAT, 0640);

@@ -132,7 +132,7 @@ open_mdb(struct pb_mdb **out, const struct pb_mdb *how, const char *path,
 	pthread_rwlock_init(&mdb->lock, NULL);
 	pthread_mutex_init(&mdb->idle_lock, NULL);
 	strcpy(mdb->path, path);
-	rc = mdb->write ? pb_mkdirs(path, err) : 0;
+	rc = mdb->write ? pb_mkdirs_sync(path, err) : 0;
 	if (rc == 0)
 		rc = open_env(mdb, err);
 	if (rc == 0)

@@ -30,7 +30,7 @@ pb_aside_link(const char *store, const struct pb_stream_key *key,
 	if (rc == 0)
 		rc = pb_layout_path(dir, store, "damaged", err);
 	if (rc == 0)
-		rc = pb_mkdirs(dir, err);
+		rc = pb_mkdirs_sync(dir, err);
 	if (rc < 0)
 		return rc;
 	for (char *c = url; *c != '\0'; c++)
