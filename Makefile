@@ -44,6 +44,7 @@ help:
 	@echo "make check-san  all tests under ASan and UBSan"
 	@echo "make check-tsan all tests under TSan"
 	@echo "make check-leak all tests under valgrind"
+	@echo "make sim        the store on a modelled disk, SEEDS=3000"
 	@echo "make crash      a kill at every call of the write path"
 	@echo "make chaos      every fault at random, CHAOS_SECONDS=60, CHAOS_SEED"
 	@echo "make test-root  the pages' install and repairs, in a system made fresh"
@@ -144,6 +145,20 @@ crash: deps-test
 	@$(MAKE) --no-print-directory -j2 all $(CRASH)
 	@BUILD=$(BUILD) python3 -B tests/crash/kill.py
 
+# The store on a modelled disk, a seed a run: `make sim SEEDS=N`.
+SIM_STORE := $(BUILD)/tests/sim/store/sim_store
+SEEDS    ?= 3000
+
+$(SIM_STORE): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sim/store/*.c)) \
+    $(LIB)
+	@echo "  LINK $@"
+	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
+
+check: $(SIM_STORE)
+
+sim: $(SIM_STORE)
+	@$(SIM_STORE) --seeds $(SEEDS)
+
 # One seed is one plan of faults; without CHAOS_SEED one is drawn and said.
 CHAOS_SECONDS ?= 60
 chaos: deps-test
@@ -208,6 +223,6 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all help deps deps-test demo test test-root check check-san check-tsan check-leak chaos crash bench bench-quick layers install clean
+.PHONY: all help deps deps-test demo test test-root check check-san check-tsan check-leak sim chaos crash bench bench-quick layers install clean
 -include $(shell find $(BUILD) -path $(BUILD)/root -prune -o -name '*.d' -print \
     2>/dev/null)

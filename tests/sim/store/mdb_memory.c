@@ -66,10 +66,12 @@ struct working {
 	bool		 own[PB_MDB_TABLES_MAX];
 };
 
+void			(*mdb_memory_hush)(bool);
+
 static struct version	**versions;
 static size_t		versions_count, versions_cap;
 static struct env	*envs;
-static void		**kept;		/* memory of versions */
+static void		**memory;		/* memory of versions */
 static size_t		kept_count, kept_cap;
 
 static int	open_mdb(struct pb_mdb **, const struct pb_mdb *,
@@ -97,7 +99,7 @@ mdb_memory_forget(void)
 		free(envs);
 	}
 	for (size_t i = 0; i < kept_count; i++)
-		free(kept[i]);
+		free(memory[i]);
 	kept_count = versions_count = 0;
 }
 
@@ -218,11 +220,17 @@ pb_mdb_commit(struct pb_mdb_txn *txn)
 	}
 	working->version.commits++;
 	number = add_version(&working->version);
-	rc = put_number(mdb, number, txn->err);
+	/* It fails here, with nothing written, or not at all. */
+	if (pb_file_datasync(mdb->fd) < 0)
+		rc = pb_err_sys(txn->err, "index %s: commit", mdb->path);
+	if (rc == 0 && mdb_memory_hush != NULL)
+		mdb_memory_hush(true);
+	if (rc == 0)
+		rc = put_number(mdb, number, txn->err);
+	if (mdb_memory_hush != NULL)
+		mdb_memory_hush(false);
 	if (rc == 0)
 		mdb->env->current = number;
-	else
-		(void)put_number(mdb, mdb->env->current, NULL);
 	pb_mdb_abort(txn);
 	txn->rc = rc;
 	return rc;
@@ -376,7 +384,7 @@ open_mdb(struct pb_mdb **out, const struct pb_mdb *how, const char *path,
 	assert(mdb != NULL && strlen(path) < sizeof(mdb->path));
 	*mdb = *how;
 	strcpy(mdb->path, path);
-	rc = mdb->write ? pb_mkdirs(path, err) : 0;
+	rc = mdb->write ? pb_mkdirs_sync(path, err) : 0;
 	if (rc == 0)
 		rc = open_file(mdb, err);
 	if (rc == 0)
@@ -483,7 +491,8 @@ put_number(struct pb_mdb *mdb, uint64_t number, struct pb_err *err)
 
 	if (rc == 0 && !mdb->lazy && pb_file_datasync(mdb->fd) < 0)
 		rc = pb_err_sys(err, "sync");
-	return rc < 0 ? pb_err_prefix(err, "index %s: commit", mdb->path) : 0;
+	return rc < 0 ? pb_err_prefix(err, rc, "index %s: commit",
+	    mdb->path) : 0;
 }
 
 static struct env *
@@ -512,12 +521,12 @@ keep(size_t bytes)
 {
 	if (kept_count == kept_cap) {
 		kept_cap = 2 * kept_cap + 1024;
-		kept = realloc(kept, kept_cap * sizeof(*kept));
-		assert(kept != NULL);
+		memory = realloc(memory, kept_cap * sizeof(*memory));
+		assert(memory != NULL);
 	}
-	kept[kept_count] = malloc(bytes);
-	assert(kept[kept_count] != NULL);
-	return kept[kept_count++];
+	memory[kept_count] = malloc(bytes);
+	assert(memory[kept_count] != NULL);
+	return memory[kept_count++];
 }
 
 static uint64_t

@@ -83,7 +83,7 @@ struct model {
 	struct chance	 chance;
 	enum model_names kind;
 	uint64_t	 capacity, inos, calls, stop_at;
-	bool		 power, off, cut;
+	bool		 power, off, cut, hushed;
 	unsigned	 fault_kinds, fault_one_in;
 	struct node	*nodes, *root;
 	struct file	 file[FILES_MAX];
@@ -200,6 +200,12 @@ model_faults(struct model *model, unsigned kinds, unsigned one_in)
 }
 
 void
+model_hush(struct model *model, bool on)
+{
+	model->hushed = on;
+}
+
+void
 model_resize(struct model *model, uint64_t bytes)
 {
 	model->capacity = bytes;
@@ -286,9 +292,10 @@ enter(struct model *model, unsigned kind)
 	if (model->off)
 		return -1;
 	if ((model->fault_kinds & kind) == 0 || model->fault_one_in == 0 ||
-	    !chance_one_in(&model->chance, model->fault_one_in))
+	    model->hushed || !chance_one_in(&model->chance, model->fault_one_in))
 		return 0;
 	if ((kind & (MODEL_WRITES | MODEL_NAMES)) != 0 &&
+	    (model->fault_kinds & MODEL_FULL) != 0 &&
 	    chance_one_in(&model->chance, 2))
 		errno = ENOSPC;
 	return -1;
@@ -374,9 +381,10 @@ model_mkdir(struct pb_disk *disk, const char *path)
 	dir = parent_of(model, path, &name);
 	if (dir == NULL)
 		return -1;
-	errno = EEXIST;
-	if (find(model, path) != NULL)
+	if (find(model, path) != NULL) {
+		errno = EEXIST;
 		return -1;
+	}
 	made.part[0] = (struct assign){ dir, name, node_new(model, true) };
 	change_names(model, &made);
 	return leave(model, 0);
@@ -428,9 +436,10 @@ model_link(struct pb_disk *disk, const char *from, const char *to)
 	dir = parent_of(model, to, &name);
 	if (node == NULL || dir == NULL)
 		return -1;
-	errno = EEXIST;
-	if (find(model, to) != NULL)
+	if (find(model, to) != NULL) {
+		errno = EEXIST;
 		return -1;
+	}
 	change.part[0] = (struct assign){ dir, name, node };
 	change_names(model, &change);
 	return leave(model, 0);
@@ -551,6 +560,16 @@ model_pread(struct pb_disk *disk, int fd, void *data, size_t len,
 	return (ssize_t)len;
 }
 
+static size_t
+cut_short(struct model *model, uint64_t at, size_t len)
+{
+	size_t part = (size_t)chance_below(&model->chance, len + 1);
+
+	if (at / SECTOR != (at + len - 1) / SECTOR)
+		return part;
+	return part == len ? len : 0;
+}
+
 static ssize_t
 model_pwrite(struct pb_disk *disk, int fd, const void *data, size_t len,
     uint64_t at)
@@ -558,6 +577,7 @@ model_pwrite(struct pb_disk *disk, int fd, const void *data, size_t len,
 	struct model *model = of(disk);
 	struct node *node = file_at(model, fd);
 	bool fails;
+	size_t part;
 	int why;
 
 	if (node == NULL)
@@ -575,11 +595,14 @@ model_pwrite(struct pb_disk *disk, int fd, const void *data, size_t len,
 		errno = ENOSPC;
 		return -1;
 	}
-	/* One that fails may have written some of it. */
-	if (fails || model->off || (model->fault_one_in != 0 &&
-	    (model->fault_kinds & MODEL_WRITES) != 0 &&
-	    chance_one_in(&model->chance, 8)))
-		len = (size_t)chance_below(&model->chance, len + 1);
+	/* One that fails may have written some of it; within a sector all or
+	 * nothing. */
+	part = fails || model->off || (model->fault_one_in != 0 &&
+	    !model->hushed && (model->fault_kinds & MODEL_WRITES) != 0 &&
+	    chance_one_in(&model->chance, 8)) ?
+	    cut_short(model, at, len) : len;
+	/* One that does not fail writes something. */
+	len = part > 0 || fails || model->off ? part : len;
 	if (len > 0) {
 		bytes_write(&node->seen, at, data, len);
 		note(node, at, data, len);
@@ -588,10 +611,7 @@ model_pwrite(struct pb_disk *disk, int fd, const void *data, size_t len,
 			    pb_clock_real_ns_by(model->disk.clock);
 	}
 	errno = why;
-	if (fails || leave(model, 0) < 0)
-		return -1;
-	errno = ENOSPC;
-	return len > 0 ? (ssize_t)len : -1;
+	return fails || leave(model, 0) < 0 ? -1 : (ssize_t)len;
 }
 
 static int

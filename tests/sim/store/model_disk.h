@@ -36,9 +36,11 @@ enum model_names { MODEL_ORDERED, MODEL_LOOSE };
 /* Kinds of calls that may fail, for model_faults(). */
 enum {
 	MODEL_READS = 1,	/* open without O_CREAT, read, list, stat */
-	MODEL_WRITES = 2,	/* write, truncate: EIO, ENOSPC or short */
+	MODEL_WRITES = 2,	/* write, truncate; a part may be done */
 	MODEL_SYNCS = 4,	/* of files and directories: EIO */
 	MODEL_NAMES = 8,	/* create, rename, link, unlink, mkdir */
+	MODEL_FULL = 16,	/* not a kind: half of writes and names that
+				 * fail say ENOSPC, not EIO */
 };
 
 /* An empty root; `bytes` is its capacity.  Never NULL. */
@@ -50,6 +52,8 @@ struct pb_disk *model_disk(struct model *model);
 
 /* From now on one call in `one_in` of these kinds fails; 0: none. */
 void	model_faults(struct model *model, unsigned kinds, unsigned one_in);
+/* None fails by chance meanwhile. */
+void	model_hush(struct model *model, bool on);
 void	model_resize(struct model *model, uint64_t bytes);
 
 /* At the `calls`th call from now the power goes, or with `power` false the
