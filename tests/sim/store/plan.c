@@ -69,8 +69,12 @@ live(struct world *world)
 	world_say(world, model_is_off(world->model) ? power ?
 	    "the power is gone" : "the process is gone" : "closed");
 	world_start(world, power && model_is_off(world->model));
-	if (chance_one_in(c, 10))
+	/* Not with the power: of what nobody was told a rebuild cannot know
+	 * whether it is torn. */
+	if (!power && chance_one_in(c, 10))
 		world_lose_index(world);
+	else if (!power && chance_one_in(c, 8))
+		world_damage(world);
 }
 
 static bool
@@ -109,7 +113,7 @@ rise(struct world *world)
 static void
 arm(struct world *world, uint64_t calls, bool *power)
 {
-	*power = !chance_one_in(&world->chance, 3);
+	*power = !world->lost_index && !chance_one_in(&world->chance, 3);
 	model_stop_at(world->model, 1 + chance_below(&world->chance, calls),
 	    *power);
 }

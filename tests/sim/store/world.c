@@ -189,6 +189,37 @@ world_lose_index(struct world *world)
 	world_say(world, "the index is lost");
 }
 
+void
+world_damage(struct world *world)
+{
+	struct source *source = &world->source[chance_below(&world->chance,
+	    world->sources)];
+	char dir[PATH_MAX], path[PATH_MAX + 256];
+	struct pb_dir *folder;
+	const char *name;
+	struct pb_err err;
+	struct stat st;
+	int fd;
+
+	if (pb_layout_stream(dir, WORLD_STORE, &source->key, &err) < 0)
+		abort();
+	folder = pb_below_opendir(dir);
+	while (folder != NULL && (name = pb_dir_next(folder)) != NULL) {
+		if (strstr(name, ".pcapng.open") == NULL)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, name);
+		fd = pb_below_open(path, O_RDWR, 0);
+		if (fd < 0 || pb_file_stat(fd, &st) < 0 ||
+		    pb_file_truncate(fd, chance_below(&world->chance,
+		    (uint64_t)st.st_size + 1)) < 0 || pb_file_sync(fd) < 0)
+			abort();
+		pb_file_close(fd);
+		world->damaged = true;
+		world_say(world, "%s is cut", path);
+	}
+	pb_dir_close(folder);
+}
+
 /* --- producers ----------------------------------------------------------- */
 
 /* What comes next in the stream. */

@@ -91,6 +91,9 @@ void	world_start(struct world *world, bool power);
 /* The index is gone when the store is opened next: it is made again. */
 void	world_lose_index(struct world *world);
 
+/* An open segment's file has become shorter, whatever was synced. */
+void	world_damage(struct world *world);
+
 /* Producers. */
 void	world_send(struct world *world, struct source *source,
 	    size_t bytes_max);
