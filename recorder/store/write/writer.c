@@ -67,6 +67,9 @@ pb_writer_turn(struct pb_store *store)
 	take_later(store, &work);
 	take_queue(store, &work);
 	turn(store, &work);
+	/* Not while the store closes: it is not to take long. */
+	if (store->dirty == NULL || store->away)
+		make_room(store);
 }
 
 /* False when the store closes and there is nothing left to take. */
@@ -150,8 +153,6 @@ turn(struct pb_store *store, struct chunk_list *work)
 	    store->flush_ms <= store->now.mono_ms)
 		writer_flush(store);
 	batch_note_healed(store);
-	if (store->dirty == NULL || store->away)
-		make_room(store);
 }
 
 /* Between two batches. */
