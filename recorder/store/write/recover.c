@@ -24,8 +24,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/clock.h"
 #include "base/below.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
@@ -57,6 +57,7 @@ static int	recover_segment(struct job *, struct pb_err *);
 static int	find_stream(struct pb_store *, const struct pb_open_info *,
 		    struct pb_stream_info *, struct pb_err *);
 static int	open_file(struct job *, struct pb_err *);
+static int	keep_away(struct job *, struct pb_err *);
 static int	read_head(struct job *, struct pb_err *);
 static void	set_limit(struct job *);
 static int	last_extent(struct job *, struct pb_extent_info *,
@@ -192,13 +193,27 @@ open_file(struct job *job, struct pb_err *err)
 	job->fd = pb_segment_open_mode(job->store->path, &job->stream.key,
 	    first_seq, O_RDWR, err);
 	if (job->fd == PB_ENOENT)
-		return 0;
+		return keep_away(job, err);
 	if (job->fd < 0)
 		return job->fd;
 	if (pb_file_stat(job->fd, &st) < 0)
 		return pb_err_sys(err, "look at a segment");
 	job->size = (uint64_t)st.st_size;
 	return 1;
+}
+
+/* Who took its name away may have been ended before he synced that: without
+ * a row it must not come back.  0, or an error. */
+static int
+keep_away(struct job *job, struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	int rc = pb_layout_stream(dir, job->store->path, &job->stream.key,
+	    err);
+
+	if (rc == 0)
+		rc = pb_sync_dir(dir, err);
+	return rc == PB_ENOENT ? 0 : rc;
 }
 
 /* 1, or 0 where it is none of this segment. */

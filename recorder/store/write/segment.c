@@ -307,7 +307,7 @@ pb_segment_unlink(const struct pb_segment *segment, struct pb_err *err)
 {
 	if (pb_below_unlink(segment->path) < 0 && errno != ENOENT)
 		return pb_err_sys(err, "remove %s", segment->path);
-	return 0;
+	return pb_sync_dir(segment->dir, err);
 }
 
 const struct pb_head *

@@ -92,7 +92,8 @@ int	pb_segment_rollback(struct pb_segment *segment, struct pb_err *err);
 /* Does its file have a name still? */
 bool	pb_segment_has_name(const struct pb_segment *segment);
 
-/* Take its name away: nothing in it counts.  No name is no error. */
+/* Take its name away, durably: nothing in it counts.  No name is no
+ * error. */
 int	pb_segment_unlink(const struct pb_segment *segment,
 	    struct pb_err *err);
 
