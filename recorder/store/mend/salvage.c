@@ -463,7 +463,10 @@ tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	if (pb_below_unlink(path) == 0 || errno == ENOENT)
+	/* A power cut must not bring it back when nobody looks for it. */
+	if (pb_below_unlink(path) == 0)
+		return pb_sync_dir(dir, err);
+	if (errno == ENOENT)
 		return 0;
 	folder = pb_below_opendir(path);
 	if (folder == NULL)
@@ -474,7 +477,7 @@ tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
 		rc = pb_sync_dir(dir, err);
 	if (rc == 0 && pb_below_rmdir(path) < 0)
 		rc = pb_err_sys(err, "remove %s", path);
-	return rc;
+	return rc < 0 ? rc : pb_sync_dir(dir, err);
 }
 
 /* An older version gathered the runs in a folder, which lost its `.new` once

@@ -309,6 +309,9 @@ settle(struct pb_take *take, const struct pb_segment_name *name, int fd,
 	if (name->open)
 		rc = pb_take_seal(take->mend, &take->stream->key, name->first,
 		    fd, survey->good, err);
+	/* Nobody may have synced it since a roll-back cut it. */
+	else if (pb_file_datasync(fd) < 0)
+		rc = pb_err_sys(err, "sync %s", path);
 	if (rc == 0 && pb_file_stat(fd, &st) < 0)
 		rc = pb_err_sys(err, "look at %s", path);
 	if (rc < 0)
