@@ -26,6 +26,7 @@
 
 #include "base/below.h"
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
@@ -59,6 +60,7 @@ static int	find_stream(struct pb_store *, const struct pb_open_info *,
 static int	open_file(struct job *, struct pb_err *);
 static int	keep_away(struct job *, struct pb_err *);
 static int	read_head(struct job *, struct pb_err *);
+static int	same_header(struct job *, struct pb_err *);
 static void	set_limit(struct job *);
 static int	last_extent(struct job *, struct pb_extent_info *,
 		    struct pb_err *);
@@ -137,6 +139,11 @@ recover_segment(struct job *job, struct pb_err *err)
 		rc = read_head(job, err);
 		if (rc == 0)
 			why = "its header cannot be read";
+	}
+	if (rc == 1) {
+		rc = same_header(job, err);
+		if (rc == 0)
+			why = "its header is not what it was";
 	}
 	if (rc == 1) {
 		rc = scan(job, err);
@@ -241,6 +248,36 @@ read_head(struct job *job, struct pb_err *err)
 	}
 	set_limit(job);
 	return 1;
+}
+
+/* 1, or 0 where what stands before the first extent is not what the index
+ * says: a salvage that was cut short has left its run here, perhaps. */
+static int
+same_header(struct job *job, struct pb_err *err)
+{
+	const struct pb_segment_info *row = &job->before;
+	struct pb_extent_info first;
+	struct pb_buf head;
+	uint8_t *data;
+	int rc;
+
+	if (!job->known)
+		return 1;
+	rc = pb_index_extents(job->store->index, row->stream, row->first_seq,
+	    &first, 1, err);
+	if (rc < 0)
+		return rc;
+	/* Without an extent of its own the scan is of all of the file. */
+	if (rc == 0 || first.segment_seq != row->first_seq ||
+	    first.offset > row->bytes)
+		return 1;
+	pb_buf_init(&head, PB_SURVEY_EXTENT_MAX);
+	data = pb_buf_reserve(&head, (size_t)first.offset);
+	rc = data != NULL && pb_pread_all(job->fd, data, (size_t)first.offset,
+	    0, NULL) == (ssize_t)first.offset &&
+	    pb_digest(data, (size_t)first.offset) == row->header_digest;
+	pb_buf_finish(&head);
+	return rc;
 }
 
 /*
