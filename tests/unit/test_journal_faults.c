@@ -24,6 +24,7 @@
 
 static bool	fstat_fails;
 static unsigned	directories_synced;
+static uint64_t	bytes_synced_last;	/* the journal's, at that time */
 static char	dir[TEMP_NAME_MAX];
 static const struct pb_stream_key key = { .node = "lon1",
     .interface = "eth0", .epoch = 7 };
@@ -44,8 +45,11 @@ fsync(int fd)
 {
 	struct stat st;
 
-	if (fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 && S_ISDIR(st.st_mode))
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 &&
+	    S_ISDIR(st.st_mode)) {
 		directories_synced++;
+		bytes_synced_last = pb_journal_bytes(dir, &key);
+	}
 	return (int)syscall(SYS_fsync, fd);
 }
 
@@ -122,6 +126,18 @@ a_journal_that_was_made_in_vain_gets_its_name_synced(void **state)
 	assert_int_equal(facts(), 2);
 }
 
+/* Who ends between the two leaves no line under a name that may go. */
+static void
+a_journal_has_a_name_that_stays_before_it_has_a_line(void **state)
+{
+	struct pb_err err;
+
+	(void)state;
+	bytes_synced_last = UINT64_MAX;
+	assert_int_equal(append(1, &err), 0);
+	assert_int_equal(bytes_synced_last, 0);
+}
+
 static int
 setup(void **state)
 {
@@ -146,6 +162,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_journal_that_cannot_be_looked_at_keeps_its_facts),
 		TEST(a_journal_that_was_made_in_vain_gets_its_name_synced),
+		TEST(a_journal_has_a_name_that_stays_before_it_has_a_line),
 	};
 
 	return cmocka_run_group_tests_name("journal faults", tests, NULL,

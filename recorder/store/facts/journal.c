@@ -108,7 +108,6 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 	char path[PATH_MAX], dir[PATH_MAX];
 	struct pb_buf text;
 	struct stat st;
-	bool first;
 	int fd, rc;
 
 	rc = paths(dir, path, PB_JOURNAL_NAME, store, key, err);
@@ -123,20 +122,33 @@ pb_journal_append(const char *store, const struct pb_stream_key *key,
 	}
 	if (fd < 0)
 		return pb_err_sys(err, "open %s", path);
-	/* Its name is not synced before it has a fact. */
-	first = pb_file_stat(fd, &st) == 0 && st.st_size == 0;
 	rc = text_of(&text, facts, count, err);
+	/* One that holds something has a name that stays. */
+	if (rc == 0 && pb_file_stat(fd, &st) == 0 && st.st_size == 0)
+		rc = pb_sync_dir(dir, err);
 	if (rc == 0)
 		rc = append_text(fd, path, &text, err);
-	if (rc == 0 && first) {
-		rc = pb_sync_dir(dir, err);
-		/* As it was: the next try is the first one again. */
-		if (rc < 0)
-			(void)!pb_file_truncate(fd, 0);
-	}
 	pb_buf_finish(&text);
 	pb_file_close(fd);
 	return rc;
+}
+
+int
+pb_journal_sync(const char *store, const struct pb_stream_key *key,
+    struct pb_err *err)
+{
+	char path[PATH_MAX], dir[PATH_MAX];
+	int fd, rc = paths(dir, path, PB_JOURNAL_NAME, store, key, err);
+
+	if (rc < 0)
+		return rc;
+	fd = pb_below_open(path, O_RDWR, 0);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : pb_err_sys(err, "open %s", path);
+	if (pb_file_datasync(fd) < 0)
+		rc = pb_err_sys(err, "sync %s", path);
+	pb_file_close(fd);
+	return rc < 0 ? rc : pb_sync_dir(dir, err);
 }
 
 int

@@ -67,6 +67,11 @@ struct pb_fact pb_fact_of_gap(const struct pb_gap_info *gap);
 int	pb_journal_append(const char *store, const struct pb_stream_key *key,
 	    const struct pb_fact *facts, size_t count, struct pb_err *err);
 
+/* What is in it stays, also what an append has left that failed.  No file is
+ * no error. */
+int	pb_journal_sync(const char *store, const struct pb_stream_key *key,
+	    struct pb_err *err);
+
 /* Write it anew, in one step: a new file takes the place of the old. */
 int	pb_journal_replace(const char *store, const struct pb_stream_key *key,
 	    const struct pb_fact *facts, size_t count, struct pb_err *err);

@@ -42,6 +42,9 @@ rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 	size_t count = 0;
 	int rc = pb_replay_read(&stream.replay, err);
 
+	/* The index is to rely on it. */
+	if (rc == 0 && stream.replay.has_journal)
+		rc = pb_journal_sync(rebuild->opts->store, key, err);
 	stream.info = stream.replay.row;
 	stream.has_row = stream.replay.has_row;
 	if (rc == 0)
