@@ -18,6 +18,7 @@
 #include "base/below.h"
 #include "base/sys.h"
 #include "tests/sim/store/model_disk.c"
+#include "tests/sim/store/model_platter.c"
 
 #define ROOT	"/modelled"
 #define SEEDS	200

@@ -15,6 +15,7 @@
 #include "tests/sim/store/check.c"
 #include "tests/sim/store/mdb_memory.c"
 #include "tests/sim/store/model_disk.c"
+#include "tests/sim/store/model_platter.c"
 #include "tests/sim/store/plan.c"
 #include "tests/sim/store/world.c"
 
