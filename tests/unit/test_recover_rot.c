@@ -187,6 +187,47 @@ a_head_of_another_length_is_taken_as_it_is(void **state)
 	fixture_finish(&f);
 }
 
+/*
+ * Goal:   the digest of what stands before the first packet is that file's.
+ * Method: the block behind the head tells another time, as that of a run does
+ *         which a salvage has left that was cut short.
+ */
+static void
+a_head_with_another_time_is_not_taken_under_the_old_digest(void **state)
+{
+	struct pb_segment_info segment;
+	struct pb_extent_info extent;
+	struct pb_stream_info row;
+	char path[PATH_MAX];
+	struct pb_head *head;
+	struct fixture f;
+	struct pb_err err;
+	uint8_t *data;
+	size_t len, bytes;
+
+	(void)state;
+	crash(&f, path);
+	data = load(path, &len);
+	assert_int_equal(pb_head_parse(&head, data, len, &bytes, &err), 0);
+	pb_head_unref(head);
+	data[bytes + 16] ^= 1;
+	save(path, data, len);
+	free(data);
+	fixture_open(&f);
+	expect(&f, DURABLE);
+	fixture_stream_row(&f, &row);
+	assert_int_equal(pb_index_segments(pb_store_index(f.store), row.id, 1,
+	    &segment, 1, &err), 1);
+	assert_int_equal(pb_index_extents(pb_store_index(f.store), row.id, 1,
+	    &extent, 1, &err), 1);
+	pb_layout_segment(path, f.dir, &f.key, 1, false, NULL);
+	data = load(path, &len);
+	assert_true(extent.offset <= len);
+	assert_true(pb_digest(data, extent.offset) == segment.header_digest);
+	free(data);
+	fixture_finish(&f);
+}
+
 int
 main(void)
 {
@@ -196,6 +237,8 @@ main(void)
 		cmocka_unit_test(
 		    a_block_that_no_segment_holds_is_not_taken_in),
 		cmocka_unit_test(a_head_of_another_length_is_taken_as_it_is),
+		cmocka_unit_test(
+		    a_head_with_another_time_is_not_taken_under_the_old_digest),
 	};
 
 	return cmocka_run_group_tests_name("recover rot", tests, NULL, NULL);
