@@ -172,7 +172,9 @@ look(struct world *world, struct source *source, struct found *found)
 			return false;
 		rc = pb_journal_read(WORLD_STORE, &source->key, note_fact,
 		    found, &news, &err);
-		if (rc == 0 && news.rotten > 0 && !world->damaged)
+		/* Of a line across two sectors that was not synced a power cut
+		 * may leave the second: nobody was told of it. */
+		if (rc == 0 && news.rotten > world->cuts && !world->damaged)
 			world_fail(world, "%s: a rotten line in the journal",
 			    source->key.interface);
 	}
@@ -303,6 +305,10 @@ tell_finding(void *arg, const struct pb_finding *finding)
 		return 0;
 	/* What a crash leaves, and the next line takes away. */
 	if (strstr(finding->text, "last line is cut short") != NULL)
+		return 0;
+	/* Counted above. */
+	if (strstr(finding->text, "not what was written") != NULL &&
+	    world->cuts > 0)
 		return 0;
 	if (finding->flaw == PB_FLAW_HOLE && world->tight &&
 	    is_retained(world))

@@ -61,6 +61,7 @@ struct world {
 	bool		 lost_index;	/* since the last check */
 	bool		 tight;		/* the disk may be full */
 	bool		 damaged;	/* bits were flipped, files cut */
+	unsigned	 cuts;		/* of the power, so far */
 	bool		 verbose;
 	uint64_t	 seed, packets, kept;
 	char		 why[512];	/* the first failure; "" */
