@@ -174,7 +174,7 @@ world_start(struct world *world, bool power)
 	if (!power)
 		return;
 	world->boot++;
-	world->cuts++;
+	world->cut = true;
 	world->mono_ms = 500;
 }
 

@@ -44,6 +44,7 @@ struct source {
 	bool		 own;		/* captured: its chunks are held */
 	uint16_t	 tries;
 	uint64_t	 top;		/* highest number ever built */
+	uint64_t	 rotten;	/* lines of its journal, so far */
 	struct number	 number[WORLD_SEQS + 1];
 };
 
@@ -61,7 +62,7 @@ struct world {
 	bool		 lost_index;	/* since the last check */
 	bool		 tight;		/* the disk may be full */
 	bool		 damaged;	/* bits were flipped, files cut */
-	unsigned	 cuts;		/* of the power, so far */
+	bool		 cut;		/* the power, since the last check */
 	bool		 verbose;
 	uint64_t	 seed, packets, kept;
 	char		 why[512];	/* the first failure; "" */
