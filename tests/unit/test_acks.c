@@ -230,6 +230,14 @@ a_row_of_another_length_is_not_believed(void **state)
 }
 
 static void
+none_at_all_can_be_left_and_destroyed(void **state)
+{
+	(void)state;
+	pb_acks_leave(NULL);
+	pb_acks_destroy(NULL);
+}
+
+static void
 what_is_acked_is_released(void **state)
 {
 	struct place *p = *state;
@@ -427,6 +435,7 @@ main(void)
 		TEST(a_row_is_read_as_it_was_written_and_no_other),
 		TEST(a_commit_of_the_shipper_is_seen_at_once),
 		TEST(a_row_of_another_length_is_not_believed),
+		cmocka_unit_test(none_at_all_can_be_left_and_destroyed),
 		TEST(what_is_acked_is_released),
 		TEST(a_shipper_that_begins_anew_is_read_anew),
 		TEST(one_that_was_left_is_looked_at_again),

@@ -113,6 +113,8 @@ pb_acks_create(struct pb_acks **out, const char *store, struct pb_err *err)
 void
 pb_acks_destroy(struct pb_acks *acks)
 {
+	if (acks == NULL)
+		return;
 	/* Who looks just now opens below the store's directory, and our
 	 * caller is about to let go of that. */
 	wait_for_answer(acks);
