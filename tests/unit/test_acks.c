@@ -325,24 +325,15 @@ a_shipper_whose_file_was_cut_short_ends_nobody(void **state)
 	assert_int_equal(ack.acked, 5);
 }
 
-/*
- * Goal:   a shipper that was stopped while it opened its database, so that
- *         it holds LMDB's lock on it, does not stop the recorder.
- * Method: a process holds that lock and sleeps.
- */
-static void
-a_shipper_that_was_stopped_stops_no_reader(void **state)
+/* It holds LMDB's lock on its database, and sleeps.  kill(2) it. */
+static pid_t
+shipper_stops(struct place *p)
 {
-	struct place *p = *state;
 	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char file[96], byte;
-	struct pb_ack ack;
-	uint64_t began;
 	int pipes[2], fd;
 	pid_t child;
 
-	shipper_opens(p, 3);
-	shipper_acks(p, "core", 5, 5);
 	pb_mdb_close(p->mdb);
 	p->mdb = NULL;
 	snprintf(file, sizeof(file), "%s/lock.mdb", p->shipper);
@@ -354,6 +345,34 @@ a_shipper_that_was_stopped_stops_no_reader(void **state)
 		    1 || pause());
 	}
 	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	close(pipes[0]);
+	close(pipes[1]);
+	return child;
+}
+
+static void
+shipper_ends(pid_t child)
+{
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+/*
+ * Goal:   a shipper that was stopped while it opened its database, so that
+ *         it holds LMDB's lock on it, does not stop the recorder.
+ * Method: a process holds that lock and sleeps.
+ */
+static void
+a_shipper_that_was_stopped_stops_no_reader(void **state)
+{
+	struct place *p = *state;
+	struct pb_ack ack;
+	uint64_t began;
+	pid_t child;
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 5, 5);
+	child = shipper_stops(p);
 	alarm(60);
 	/* Nor does anybody wait until it is known that it is stopped. */
 	began = pb_clock_mono_ms();
@@ -365,10 +384,31 @@ a_shipper_that_was_stopped_stops_no_reader(void **state)
 	assert_true(pb_clock_mono_ms() - began >= 1000);
 	assert_int_equal(get(p, "core", &eth0, &ack), 0);
 	alarm(0);
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
-	close(pipes[0]);
-	close(pipes[1]);
+	shipper_ends(child);
+}
+
+/*
+ * Goal:   who leaves waits for nobody; who destroys waits for the look that
+ *         is under way even then: it opens below the store's directory.
+ * Method: a shipper that was stopped holds up the look for seconds.
+ */
+static void
+a_look_that_was_left_is_waited_for_at_the_end(void **state)
+{
+	struct place *p = *state;
+	uint64_t began;
+	pid_t child;
+
+	shipper_opens(p, 3);
+	child = shipper_stops(p);
+	began = pb_clock_mono_ms();
+	assert_false(pb_acks_known(p->acks));
+	pb_acks_leave(p->acks);
+	assert_true(pb_clock_mono_ms() - began < 1000);
+	pb_acks_destroy(p->acks);
+	p->acks = NULL;
+	assert_true(pb_clock_mono_ms() - began >= 1000);
+	shipper_ends(child);
 }
 
 static pthread_t forked_by;
@@ -379,6 +419,43 @@ note_fork(void)
 {
 	forked_by = pthread_self();
 	forks++;
+}
+
+static int
+note_forks(void **state)
+{
+	(void)state;
+	return pthread_atfork(note_fork, NULL, NULL);
+}
+
+/*
+ * Goal:   a file is open once in a process, also where its look was left and
+ *         the same one is asked about again.
+ * Method: a shipper that was stopped holds up the first one for seconds.
+ */
+static void
+after_a_look_that_was_left_the_next_one_waits_its_turn(void **state)
+{
+	struct place *p = *state;
+	struct pb_ack ack;
+	unsigned before;
+	pid_t child;
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 5, 5);
+	child = shipper_stops(p);
+	before = forks;
+	for (unsigned i = 0; i < 5; i++) {
+		assert_false(pb_acks_known(p->acks));
+		pb_acks_leave(p->acks);
+		usleep(50000);
+	}
+	assert_false(pb_acks_known(p->acks));
+	assert_int_equal(forks, before + 1);
+	shipper_ends(child);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
+	assert_int_equal(ack.acked, 5);
+	assert_int_equal(forks, before + 2);
 }
 
 /*
@@ -395,7 +472,6 @@ the_thread_that_asks_never_forks(void **state)
 	char command[256];
 	unsigned before;
 
-	assert_int_equal(pthread_atfork(note_fork, NULL, NULL), 0);
 	for (uint64_t i = 1; i <= 5; i++) {
 		shipper_opens(p, 3);
 		shipper_acks(p, "core", i, i);
@@ -441,8 +517,10 @@ main(void)
 		TEST(one_that_was_left_is_looked_at_again),
 		TEST(a_shipper_whose_file_was_cut_short_ends_nobody),
 		TEST(a_shipper_that_was_stopped_stops_no_reader),
+		TEST(a_look_that_was_left_is_waited_for_at_the_end),
+		TEST(after_a_look_that_was_left_the_next_one_waits_its_turn),
 		TEST(the_thread_that_asks_never_forks),
 	};
 
-	return cmocka_run_group_tests_name("acks", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("acks", tests, note_forks, NULL);
 }

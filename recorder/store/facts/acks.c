@@ -51,6 +51,7 @@ struct pb_acks {
 	bool		 sound;		/* a child has read all of it */
 	bool		 said;		/* that it is bad */
 	struct look	*look;		/* the question, or NULL */
+	bool		 left;		/* nobody wants its answer */
 	uint64_t	 asked_ms, next_ms; /* the last one, and the next */
 	char		 path[PATH_MAX]; /* the environment's directory */
 	char		 file[PATH_MAX];
@@ -63,6 +64,7 @@ static void	*work(void *);
 static void	drop(struct look *);
 static void	wait_for_answer(const struct pb_acks *);
 static void	take_answer(struct pb_acks *, uint64_t);
+static void	end_look(struct pb_acks *);
 static void	say(struct pb_acks *, enum pb_mdb_verdict);
 static void	forget(struct pb_acks *);
 static bool	decode(struct pb_ack *, const struct pb_mdb_value *);
@@ -118,7 +120,8 @@ pb_acks_destroy(struct pb_acks *acks)
 	/* Who looks just now opens below the store's directory, and our
 	 * caller is about to let go of that. */
 	wait_for_answer(acks);
-	pb_acks_leave(acks);
+	forget(acks);
+	end_look(acks);
 	free(acks);
 }
 
@@ -128,9 +131,10 @@ pb_acks_leave(struct pb_acks *acks)
 	if (acks == NULL)
 		return;
 	forget(acks);
-	/* Who looks just now closes what he opens when he is done. */
-	drop(acks->look);
-	acks->look = NULL;
+	/* Who looks just now has it open until he is done. */
+	acks->left = true;
+	if (acks->look != NULL && acks->look->done)
+		end_look(acks);
 	/* In another file system another file has that number. */
 	acks->ino = 0;
 }
@@ -178,8 +182,8 @@ pb_acks_commits(struct pb_acks *acks)
  * A file of the shipper's must not be what ends the recorder; and who asks is
  * the writer's thread, behind which packets wait.  So another file has a
  * thread, which waits for a child that reads all of it and then opens it; its
- * answer is taken at whatever look finds it.  One question about a file at a
- * time: LMDB forbids to have it open twice.
+ * answer is taken at whatever look finds it.  One question at a time, also
+ * after a pb_acks_leave(): LMDB forbids to have a file open twice.
  */
 static bool
 look_again(struct pb_acks *acks)
@@ -223,6 +227,7 @@ ask(struct pb_acks *acks, uint64_t now_ms)
 			acks->look = look;
 		else
 			free(look);
+		acks->left = false;
 	}
 	/* Without memory, or a thread, it is as good as not there. */
 	if (acks->look == NULL)
@@ -293,7 +298,7 @@ take_answer(struct pb_acks *acks, uint64_t now_ms)
 		return;
 	}
 	/* Of another file it is no answer. */
-	if (look->dev == acks->dev && look->ino == acks->ino) {
+	if (!acks->left && look->dev == acks->dev && look->ino == acks->ino) {
 		acks->known = true;
 		acks->sound = look->verdict == PB_MDB_SOUND;
 		acks->mdb = look->mdb;
@@ -304,9 +309,24 @@ take_answer(struct pb_acks *acks, uint64_t now_ms)
 			say(acks, look->verdict);
 		acks->next_ms = now_ms + (acks->sound ? RETRY_MS :
 		    DISTRUST_MS);
+	} else {
+		acks->known = acks->said = false;
+	}
+	end_look(acks);
+}
+
+/* Done, it has nothing open any more at once, whoever frees it. */
+static void
+end_look(struct pb_acks *acks)
+{
+	struct look *look = acks->look;
+
+	acks->look = NULL;
+	if (look != NULL && look->done) {
+		pb_mdb_close(look->mdb);
+		look->mdb = NULL;
 	}
 	drop(look);
-	acks->look = NULL;
 }
 
 /* Nothing in it counts; in the log it is once for each file. */

@@ -50,10 +50,12 @@ struct pb_acks;		/* for reading; one per process; one thread */
  */
 int	pb_acks_create(struct pb_acks **out, const char *store,
 	    struct pb_err *err);
-/* Waits for a look that is under way, seconds at most.  NULL is fine. */
+/* Waits for a look that is under way, left or not, seconds at most.  NULL is
+ * fine. */
 void	pb_acks_destroy(struct pb_acks *acks);
 
-/* Close what is open; the next read looks again.  NULL is fine. */
+/* Close what is open, and wait for nobody; the next read looks again, once a
+ * look that is under way is done.  NULL is fine. */
 void	pb_acks_leave(struct pb_acks *acks);
 
 /*
