@@ -491,6 +491,7 @@ the_thread_that_asks_never_forks(void **state)
 	shipper_acks(p, "core", 7, 7);
 	pb_acks_leave(p->acks);
 	assert_int_equal(pb_acks_create(&second, p->dir, NULL), 0);
+	pb_acks_wait(second);
 	assert_true(pb_acks_known(second));
 	assert_int_equal(pb_acks_get(second, "core", &eth0, &ack), 1);
 	assert_int_equal(ack.acked, 7);

@@ -408,25 +408,15 @@ numbers_that_were_acknowledged_become_no_gap(void **state)
 	assert_int_equal(stats.expired_packets, 13);
 }
 
-/*
- * Goal:   what upstreams have is not known before a child has looked at the
- *         shipper's file; meanwhile nothing is taken for unacknowledged.
- * Method: somebody holds LMDB's lock on it for a second, so that the child
- *         waits; all of it is acknowledged.
- */
-static void
-nothing_goes_before_it_is_known_what_is_acknowledged(void **state)
+/* Holds LMDB's lock on the shipper's database.  kill(2) it. */
+static pid_t
+shipper_stops(struct fixture *f)
 {
 	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	struct fixture *f = *state;
-	struct pb_gap_info gap[3];
-	uint64_t first[64];
 	char file[128], byte;
 	int pipes[2], fd;
 	pid_t child;
 
-	write_runs(f, 3);
-	ack(f, "core", 30, 30);
 	snprintf(file, sizeof(file), "%s/shipper/lock.mdb", f->dir);
 	assert_int_equal(pipe(pipes), 0);
 	child = fork();
@@ -436,16 +426,62 @@ nothing_goes_before_it_is_known_what_is_acknowledged(void **state)
 		    1 || pause());
 	}
 	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	close(pipes[0]);
+	close(pipes[1]);
+	return child;
+}
+
+static void
+shipper_ends(pid_t child)
+{
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+/* A stopped shipper is waited for, where there is one to ask for. */
+static void
+a_store_without_upstreams_opens_without_a_look_at_the_shipper(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t began;
+	pid_t child;
+
+	ack(f, "core", 10, 10);
+	child = shipper_stops(f);
+	began = pb_clock_mono_ms();
+	reopen(f, NULL, true);
+	assert_true(pb_clock_mono_ms() - began < 1000);
+	began = pb_clock_mono_ms();
+	reopen(f, &(struct pb_retain_opts){ .upstreams = 1,
+	    .upstream = &core }, true);
+	assert_true(pb_clock_mono_ms() - began >= 1000);
+	shipper_ends(child);
+}
+
+/*
+ * Goal:   what upstreams have is not known before a child has looked at the
+ *         shipper's file; meanwhile nothing is taken for unacknowledged.
+ * Method: somebody holds LMDB's lock on it for a second, so that the child
+ *         waits; all of it is acknowledged.
+ */
+static void
+nothing_goes_before_it_is_known_what_is_acknowledged(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_gap_info gap[3];
+	uint64_t first[64];
+	pid_t child;
+
+	write_runs(f, 3);
+	ack(f, "core", 30, 30);
+	child = shipper_stops(f);
 	retain(f, (struct pb_retain_opts){ .size_max = 1, .upstreams = 1,
 	    .upstream = &core });
 	sleep_ms(1000);
 	assert_int_equal(segments(f, first), 3);
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
+	shipper_ends(child);
 	EXPECT(f, 21);
 	assert_int_equal(gaps(f, gap, 3), 0);
-	close(pipes[0]);
-	close(pipes[1]);
 }
 
 static void
@@ -961,6 +997,8 @@ main(void)
 		TEST(what_is_acknowledged_goes_before_what_is_older_and_not),
 		TEST(numbers_that_are_dead_letters_become_such_a_gap),
 		TEST(numbers_that_were_acknowledged_become_no_gap),
+		TEST(
+		    a_store_without_upstreams_opens_without_a_look_at_the_shipper),
 		TEST(nothing_goes_before_it_is_known_what_is_acknowledged),
 		TEST(the_slowest_upstream_of_the_stream_decides),
 		TEST(a_stream_that_is_for_no_upstream_is_acknowledged),

@@ -273,6 +273,7 @@ each_cursor_has_its_row_for_retention(void **state)
 	pb_state_close(b.state);
 	b.state = NULL;
 	assert_int_equal(pb_acks_create(&acks, b.dir, &err), 0);
+	pb_acks_wait(acks);
 	assert_int_equal(pb_acks_get(acks, "core", &row.key, &ack), 1);
 	assert_int_equal(ack.acked, 10);
 	assert_int_equal(ack.released, 10);

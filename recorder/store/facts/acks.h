@@ -43,13 +43,13 @@ void	pb_acks_encode(uint8_t out[static PB_ACKS_ROW_BYTES],
 
 struct pb_acks;		/* for reading; one per process; one thread */
 
-/*
- * A store that never shipped has no table, and each read looks again.  Where
- * there is one this waits until it is known whether it can be read.  `store`
- * is copied.
- */
+/* A store that never shipped has no table, and each read looks again.  Nothing
+ * is looked at yet.  `store` is copied. */
 int	pb_acks_create(struct pb_acks **out, const char *store,
 	    struct pb_err *err);
+/* Look, and wait until it is known whether it can be read, seconds at most:
+ * where no packet waits. */
+void	pb_acks_wait(struct pb_acks *acks);
 /* Waits for a look that is under way, left or not, seconds at most.  NULL is
  * fine. */
 void	pb_acks_destroy(struct pb_acks *acks);

@@ -75,6 +75,14 @@ pb_retain_destroy(struct pb_retain *retain)
 }
 
 void
+pb_retain_wait(struct pb_retain *retain)
+{
+	take_bounds(retain);
+	if (retain->bounds.opts.upstreams > 0)
+		pb_acks_wait(retain->acks);
+}
+
+void
 pb_retain_leave(struct pb_retain *retain)
 {
 	if (retain == NULL)

@@ -74,6 +74,10 @@ int	pb_retain_create(struct pb_retain **out, const char *store,
 	    const struct pb_retain_opts *opts, struct pb_err *err);
 void	pb_retain_destroy(struct pb_retain *retain);
 
+/* Before the writer starts, once the store's directory is held: wait until it
+ * is known what the upstreams have, where there are some; seconds at most. */
+void	pb_retain_wait(struct pb_retain *retain);
+
 /* Another store will be at the path: forget this one's segments, let go of
  * its files.  The writer's thread, or none that runs.  NULL is fine. */
 void	pb_retain_leave(struct pb_retain *retain);

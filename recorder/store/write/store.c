@@ -183,6 +183,8 @@ start_writer(struct pb_store *store, struct pb_err *err)
 	rc = store_open_parts(store, err);
 	if (rc < 0)
 		return rc;
+	/* Here and now it costs capture no time. */
+	pb_retain_wait(store->retain);
 	store_is_ready(store);
 	if (!store->opts.stepped && pthread_create(&store->writer, NULL,
 	    pb_writer_main, store) != 0)
