@@ -485,6 +485,60 @@ nothing_goes_before_it_is_known_what_is_acknowledged(void **state)
 }
 
 static void
+no_row(void *arg, const struct pb_stream_info *row)
+{
+	(void)arg;
+	(void)row;
+}
+
+/*
+ * Goal:   a run in which it becomes unknown what is acknowledged takes
+ *         nothing for unacknowledged; it is done again.
+ * Method: the shipper's file is replaced between the question whether a run
+ *         is due and the run.  The oldest is waited for, what is younger is
+ *         acknowledged.
+ */
+static void
+a_run_that_knows_no_longer_what_is_acknowledged_deletes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_retain_opts opts = { .upstreams = 1, .upstream = &core };
+	struct pb_age age = { .ms = 1 };
+	struct pb_retain_view view = { .age = &age, .changed = no_row };
+	struct pb_retain *retention;
+	struct pb_gap_info gap[2];
+	uint64_t first[64];
+
+	for (char n = '0'; n <= '1'; n++) {
+		use_stream(f, n);
+		write_runs(f, 2);
+	}
+	ack(f, "core", 10, 10);
+	view.index = pb_store_index(f->store);
+	opts.size_max = stored(f) - 1;
+	assert_int_equal(pb_retain_create(&retention, f->dir, &opts, NULL), 0);
+	pb_retain_wait(retention);
+	view.now_ms = pb_clock_mono_ms();
+	assert_true(pb_retain_due(retention, view.index, view.now_ms));
+	shell("cd '%s' && mv shipper was && cp -a was shipper", f->dir);
+	(void)pb_retain_run(retention, &view);
+	for (char n = '0'; n <= '1'; n++) {
+		use_stream(f, n);
+		assert_int_equal(segments(f, first), 2);
+	}
+	do {
+		sleep_ms(5);
+		view.now_ms = pb_clock_mono_ms();
+	} while (!pb_retain_due(retention, view.index, view.now_ms));
+	(void)pb_retain_run(retention, &view);
+	assert_int_equal(segments(f, first), 1);
+	use_stream(f, '0');
+	assert_int_equal(segments(f, first), 2);
+	assert_int_equal(gaps(f, gap, 2), 0);
+	pb_retain_destroy(retention);
+}
+
+static void
 the_slowest_upstream_of_the_stream_decides(void **state)
 {
 	struct fixture *f = *state;
@@ -1000,6 +1054,8 @@ main(void)
 		TEST(
 		    a_store_without_upstreams_opens_without_a_look_at_the_shipper),
 		TEST(nothing_goes_before_it_is_known_what_is_acknowledged),
+		TEST(
+		    a_run_that_knows_no_longer_what_is_acknowledged_deletes_nothing),
 		TEST(the_slowest_upstream_of_the_stream_decides),
 		TEST(a_stream_that_is_for_no_upstream_is_acknowledged),
 		TEST(one_acknowledged_behind_thousands_is_found),

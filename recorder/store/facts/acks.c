@@ -50,6 +50,7 @@ struct pb_acks {
 	bool		 known;		/* what is to be thought of it */
 	bool		 sound;		/* a child has read all of it */
 	bool		 said;		/* that it is bad */
+	bool		 failed;	/* the last read did */
 	struct look	*look;		/* the question, or NULL */
 	bool		 left;		/* nobody wants its answer */
 	uint64_t	 asked_ms, next_ms; /* the last one, and the next */
@@ -67,6 +68,7 @@ static void	take_answer(struct pb_acks *, uint64_t);
 static void	end_look(struct pb_acks *);
 static void	say(struct pb_acks *, enum pb_mdb_verdict);
 static void	forget(struct pb_acks *);
+static int	read_failed(struct pb_acks *);
 static bool	decode(struct pb_ack *, const struct pb_mdb_value *);
 
 size_t
@@ -162,16 +164,33 @@ pb_acks_get(struct pb_acks *acks, const char *upstream,
 
 	memset(out, 0, sizeof(*out));
 	if (acks->mdb == NULL && !look_again(acks))
-		return 0;
+		return acks->known || acks->ino == 0 ? 0 : PB_EBUSY;
 	rc = pb_mdb_begin(acks->mdb, false, &txn, NULL);
 	if (rc == 0)
 		rc = pb_mdb_get(&txn, TABLE_ACKS, bytes, len, &row);
 	if (rc == 1 && !decode(out, &row))
 		rc = 0;
 	pb_mdb_abort(&txn);
-	if (rc < 0)
-		forget(acks);
-	return rc == 1;
+	if (rc >= 0) {
+		acks->failed = false;
+		return rc;
+	}
+	return read_failed(acks);
+}
+
+/* It is looked at again, once: retention has to go on. */
+static int
+read_failed(struct pb_acks *acks)
+{
+	bool again = acks->failed;
+
+	forget(acks);
+	acks->failed = true;
+	if (!again)
+		return PB_EBUSY;
+	acks->next_ms = pb_clock_mono_ms() + DISTRUST_MS;
+	say(acks, PB_MDB_STUCK);
+	return 0;
 }
 
 uint64_t
@@ -203,7 +222,7 @@ look_again(struct pb_acks *acks)
 		forget(acks);
 		acks->dev = st.st_dev;
 		acks->ino = st.st_ino;
-		acks->sound = acks->said = false;
+		acks->sound = acks->said = acks->failed = false;
 		acks->next_ms = 0;
 	}
 	if (acks->look != NULL)

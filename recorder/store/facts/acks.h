@@ -69,8 +69,10 @@ bool	pb_acks_known(struct pb_acks *acks);
 /*
  * What `upstream` has of the stream: 1; 0 where nothing is known (no
  * shipper yet, no row, a row that cannot be read): nothing is acked then.
- * Never an error: retention works without the shipper.  One that is damaged
- * is found by that child, before it is looked at, and is as good as none.
+ * PB_EBUSY while it is not known yet (pb_acks_known): ask later.  No other
+ * error: retention works without the shipper.  One that is damaged is found by
+ * that child, before it is looked at, and is as good as none; so is one that
+ * cannot be read twice.
  */
 int	pb_acks_get(struct pb_acks *acks, const char *upstream,
 	    const struct pb_stream_key *key, struct pb_ack *out);

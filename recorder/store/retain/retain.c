@@ -29,6 +29,8 @@ static void	look_at_free(struct retain_run *);
 static void	choose(struct retain_run *, enum retain_reason);
 static bool	is_broken(const struct retain_run *, enum retain_reason,
 		    uint64_t *, uint64_t *);
+static bool	knows_acks(struct pb_retain *);
+static void	put_off(struct retain_run *);
 static int	delete_chosen(struct retain_run *);
 /* Telling */
 static void	say_why(struct retain_run *);
@@ -136,8 +138,7 @@ pb_retain_due(struct pb_retain *retain, struct pb_index *index,
 	if (!retain->more && !retain->renewed && commits == retain->commits &&
 	    now_ms - retain->ran_ms < LOOK_MS)
 		return false;
-	/* What goes first, and what becomes a gap, hangs on it. */
-	if (retain->bounds.opts.upstreams > 0 && !pb_acks_known(retain->acks))
+	if (!knows_acks(retain))
 		return false;
 	retain->commits = commits;
 	return true;
@@ -159,9 +160,12 @@ pb_retain_run(struct pb_retain *retain, const struct pb_retain_view *view)
 	rc = measure(&run, &err);
 	if (rc < 0)
 		retain_trouble(retain, "cannot read the index", &err);
-	for (int r = 0; r < RETAIN_REASONS && rc == 0; r++)
+	run.unsure = !knows_acks(retain);
+	for (int r = 0; r < RETAIN_REASONS && rc == 0 && !run.unsure; r++)
 		choose(&run, (enum retain_reason)r);
-	if (run.count > 0)
+	if (run.unsure || !knows_acks(retain))
+		put_off(&run);
+	else if (run.count > 0)
 		rc = delete_chosen(&run);
 	if (!retain->troubled)
 		retain->trouble[0] = '\0';
@@ -336,6 +340,24 @@ is_broken(const struct retain_run *run, enum retain_reason reason,
 		*bound = stats->min_free;
 		return *have < *bound;
 	}
+}
+
+/* What goes first, and what becomes a gap, hangs on it. */
+static bool
+knows_acks(struct pb_retain *retain)
+{
+	return retain->bounds.opts.upstreams == 0 ||
+	    pb_acks_known(retain->acks);
+}
+
+/* Nothing goes now; what was judged is judged again. */
+static void
+put_off(struct retain_run *run)
+{
+	run->count = 0;
+	run->more = true;
+	for (int r = 0; r < RETAIN_REASONS; r++)
+		retain_restart(run, &run->retain->walk[r]);
 }
 
 static int

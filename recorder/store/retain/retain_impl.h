@@ -111,6 +111,7 @@ struct retain_run {
 	uint64_t		 free;		/* and what will be free */
 	uint64_t		 disk;		/* bytes of the file system */
 	bool			 more;
+	bool			 unsure;	/* acks: nothing may go */
 	bool			 stuck[RETAIN_REASONS];
 	size_t			 count;		/* chosen already */
 	struct retain_victim	 victim[RETAIN_BATCH];
@@ -120,7 +121,7 @@ enum retain_found { RETAIN_NONE, RETAIN_LATER, RETAIN_FOUND };
 
 /*
  * The next one to go.  RETAIN_LATER where the budget is spent: the walk
- * goes on from there.  RETAIN_NONE where no sealed segment is left.
+ * goes on from there; or where the run is unsure.  RETAIN_NONE where no sealed segment is left.
  */
 enum retain_found retain_look(struct retain_run *run,
 	    struct retain_walk *walk, struct retain_victim *out);

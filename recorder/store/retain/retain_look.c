@@ -31,7 +31,7 @@
 #define REST		4u
 
 static bool	next_phase(struct retain_run *, struct retain_walk *);
-static bool	judge(const struct retain_run *, struct retain_walk *,
+static bool	judge(struct retain_run *, struct retain_walk *,
 		    const struct pb_age_info *, struct retain_victim *);
 static bool	is_ours(const struct retain_run *, struct retain_walk *,
 		    const struct retain_victim *);
@@ -39,7 +39,7 @@ static void	tell(const struct retain_run *, uint32_t, const char *,
 		    struct pb_err *);
 static bool	is_chosen(const struct retain_run *,
 		    const struct pb_age_info *);
-static void	standing(const struct retain_run *,
+static bool	standing(const struct retain_run *,
 		    const struct pb_stream_key *, uint64_t *, uint64_t *);
 static bool	frees(const struct retain_run *, struct retain_walk *,
 		    struct retain_victim *);
@@ -63,6 +63,8 @@ retain_look(struct retain_run *run, struct retain_walk *walk,
 			walk->begun = true;
 			if (judge(run, walk, age, out))
 				return RETAIN_FOUND;
+			if (run->unsure)
+				return RETAIN_LATER;
 		}
 	} while (run->ages.rc == 0 && next_phase(run, walk));
 	return RETAIN_NONE;
@@ -113,7 +115,7 @@ next_phase(struct retain_run *run, struct retain_walk *walk)
 }
 
 static bool
-judge(const struct retain_run *run, struct retain_walk *walk,
+judge(struct retain_run *run, struct retain_walk *walk,
     const struct pb_age_info *age, struct retain_victim *out)
 {
 	struct pb_segment_info *segment = &out->expiry.segment;
@@ -126,8 +128,10 @@ judge(const struct retain_run *run, struct retain_walk *walk,
 	    !segment->sealed || pb_index_stream_key(index, age->stream,
 	    &out->expiry.key, NULL) != 1)
 		return false;
-	standing(run, &out->expiry.key, &out->expiry.acked,
+	run->unsure = !standing(run, &out->expiry.key, &out->expiry.acked,
 	    &out->expiry.released);
+	if (run->unsure)
+		return false;
 	out->expiry.now_ns = run->view->now_ns;
 	out->class = segment->last_seq <= out->expiry.acked ? RETAIN_ACKED :
 	    segment->last_seq <= out->expiry.released ? RETAIN_RELEASED :
@@ -200,8 +204,8 @@ is_chosen(const struct retain_run *run, const struct pb_age_info *age)
 }
 
 /* What the slowest of the stream's upstreams has; a stream that is for
- * none is acknowledged as it comes. */
-static void
+ * none is acknowledged as it comes.  False where that is not known now. */
+static bool
 standing(const struct retain_run *run, const struct pb_stream_key *key,
     uint64_t *acked, uint64_t *released)
 {
@@ -214,13 +218,15 @@ standing(const struct retain_run *run, const struct pb_stream_key *key,
 	for (size_t i = 0; i < bounds->upstreams; i++) {
 		if (!pb_glob_list_match(bounds->upstream[i].streams, name))
 			continue;
-		pb_acks_get(run->retain->acks, bounds->upstream[i].name, key,
-		    &ack);
+		if (pb_acks_get(run->retain->acks, bounds->upstream[i].name,
+		    key, &ack) < 0)
+			return false;
 		if (ack.acked < *acked)
 			*acked = ack.acked;
 		if (ack.released < *released)
 			*released = ack.released;
 	}
+	return true;
 }
 
 /*
