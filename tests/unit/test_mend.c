@@ -410,6 +410,21 @@ a_salvage_that_an_older_version_has_committed_is_done_again(void **state)
 	reopen(f);
 }
 
+/* As a crash before its last rename leaves a salvage: the original is there,
+ * and has a second name. */
+static void
+put_back(struct fixture *f, const char *path)
+{
+	shell("ln -f '%s'/damaged/*1.pcapng '%s'; rm -r '%s/index'", f->dir,
+	    path, f->dir);
+}
+
+static void
+expect_aside(struct fixture *f, int count)
+{
+	shell("test $(ls '%s/damaged' | wc -l) = %d", f->dir, count);
+}
+
 /* A crash between the runs: some have their names, the original is there. */
 static void
 a_salvage_cut_short_between_its_runs_is_done_again(void **state)
@@ -422,16 +437,65 @@ a_salvage_cut_short_between_its_runs_is_done_again(void **state)
 	segment_path(f, 1, false, path);
 	spoil(path, 9000);
 	spoil(path, 20000);
-	shell("cp '%s' '%s/was'; rm -r '%s/index'", path, f->dir, f->dir);
+	shell("rm -r '%s/index'", f->dir);
 	reopen(f);
 	expect_holes(f, 2);
-	shut(f);
 	hidden_name(f, 1, ".new", hidden);
-	shell("mv '%s/was' '%s'; rm -r '%s/index'; head -c 5000 '%s' > '%s'",
-	    f->dir, path, f->dir, path, hidden);
+	for (int i = 0; i < 2; i++) {
+		shut(f);
+		put_back(f, path);
+		shell("head -c 5000 '%s' > '%s'", path, hidden);
+		reopen(f);
+		expect_holes(f, 2);
+		assert_int_not_equal(access(hidden, F_OK), 0);
+		/* The original and its note: nothing is kept twice. */
+		expect_aside(f, 2);
+	}
+	shut(f);
+	verify_nothing(f);
 	reopen(f);
-	expect_holes(f, 2);
-	assert_int_not_equal(access(hidden, F_OK), 0);
+}
+
+/* The file is damaged that comes before it, and has a run of its name. */
+static void
+a_whole_file_that_goes_on_where_a_run_does_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_segment_info rows[3];
+	struct pb_stream_info stream;
+	struct pb_chunk *chunk;
+	struct pb_buf header;
+	char path[PATH_MAX], later[PATH_MAX];
+	uint64_t from, to;
+	FILE *file;
+
+	fixture_write(f, 1, 400, 60);
+	shut(f);
+	segment_path(f, 1, false, path);
+	spoil(path, 9000);
+	shell("rm -r '%s/index'", f->dir);
+	reopen(f);
+	fixture_stream_row(f, &stream);
+	assert_int_equal(pb_index_segments(pb_store_index(f->store),
+	    stream.id, 0, rows, 3, NULL), 2);
+	shut(f);
+	segment_path(f, rows[1].first_seq, false, later);
+	file = fopen(later, "w");
+	assert_non_null(file);
+	pb_buf_init(&header, PB_HEAD_BYTES_MAX);
+	assert_int_equal(pb_head_build(f->head, PB_PEN_EXAMPLE,
+	    rows[1].first_seq, &header), 0);
+	fwrite(header.data, 1, header.len, file);
+	pb_buf_finish(&header);
+	chunk = fixture_chunk(f, rows[1].first_seq, 500, 60);
+	fwrite(chunk->data, 1, chunk->len, file);
+	pb_chunk_destroy(chunk);
+	fclose(file);
+	put_back(f, path);
+	reopen(f);
+	assert_in_range(fixture_read(f, &ALL, &from, &to), 497, 499);
+	assert_int_equal(to, 500);
+	expect_aside(f, 2);
 	shut(f);
 	verify_nothing(f);
 	reopen(f);
@@ -583,6 +647,7 @@ main(void)
 		IN_STORE(
 		    a_salvage_that_an_older_version_has_committed_is_done_again),
 		IN_STORE(a_salvage_cut_short_between_its_runs_is_done_again),
+		IN_STORE(a_whole_file_that_goes_on_where_a_run_does_is_kept),
 		IN_STORE(a_lost_first_file_leaves_the_sums_right),
 		IN_STORE(a_row_that_leads_back_ends_no_verification),
 		IN_STORE(a_file_of_zeros_is_looked_through_and_set_aside),

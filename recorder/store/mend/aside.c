@@ -17,6 +17,7 @@
 #define NOTE_BYTES	1024
 
 static int	write_note(const char *, const char *, struct pb_err *);
+static bool	is_same(const char *, const char *);
 static int	holds_packets(const char *, struct pb_err *);
 
 int
@@ -25,6 +26,7 @@ pb_aside_link(const char *store, const struct pb_stream_key *key,
     char out[static PATH_MAX], struct pb_err *err)
 {
 	char url[PATH_MAX], dir[PATH_MAX];
+	bool linked;
 	int n, rc = pb_layout_url(url, key, err);
 
 	if (rc == 0)
@@ -43,15 +45,26 @@ pb_aside_link(const char *store, const struct pb_stream_key *key,
 		if (n < 0 || n >= PATH_MAX)
 			return pb_err_set(err, PB_ELIMIT, "path longer than "
 			    "%d bytes", PATH_MAX - 1);
-		if (pb_below_link(path, out) == 0) {
+		linked = pb_below_link(path, out) == 0;
+		if (!linked && errno != EEXIST)
+			return pb_err_sys(err, "link %s to %s", path, out);
+		if (linked || is_same(path, out)) {
 			rc = write_note(out, note, err);
 			return rc < 0 ? rc : pb_sync_dir(dir, err);
 		}
-		if (errno != EEXIST)
-			return pb_err_sys(err, "link %s to %s", path, out);
 	}
 	return pb_err_set(err, PB_ELIMIT, "%s holds %d files of this segment",
 	    dir, NAMES_MAX);
+}
+
+/* An earlier try may have come so far. */
+static bool
+is_same(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return pb_below_stat(path, &a) == 0 && pb_below_stat(other, &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 int

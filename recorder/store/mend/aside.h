@@ -15,7 +15,8 @@
 #define PB_ASIDE_LOOK_BYTES	(4u << 20)
 
 /* Give the file `path` of the segment that starts at `first_seq` a second
- * name there, durably, and write `note`.  `out` is that name. */
+ * name there, durably, unless it has one, and write `note`.  `out` is that
+ * name. */
 int	pb_aside_link(const char *store, const struct pb_stream_key *key,
 	    uint64_t first_seq, const char *path, const char *note,
 	    char out[static PATH_MAX], struct pb_err *err);

@@ -39,6 +39,7 @@ struct job {
 	uint64_t		 size;
 	uint64_t		 at;		/* looked through up to here */
 	uint64_t		 after, last;	/* numbers wanted */
+	uint64_t		 limit;		/* none above it in any file */
 	uint64_t		 begun_ms;	/* as the original says; or 0 */
 	const char		*aside;		/* its other name */
 	char			 path[PATH_MAX];
@@ -58,7 +59,11 @@ static int	sibling_head(const struct job *, int, struct pb_head **,
 static int	head_of(const struct job *, uint64_t, int, struct pb_head **);
 static int	origin_head(const struct pb_stream_info *, struct pb_head **,
 		    struct pb_err *);
-static int	place_run(struct job *, const struct run *, struct pb_err *);
+static int	place_run(struct job *, struct run *, struct pb_err *);
+static int	stands(const struct job *, const char *, struct run *,
+		    struct pb_err *);
+static int	survey_whole(const struct job *, int, uint64_t,
+		    struct pb_survey *, struct pb_err *);
 static int	replace_original(struct job *, const struct run *,
 		    struct pb_err *);
 static int	write_run(struct job *, const struct run *, const char *,
@@ -82,7 +87,7 @@ pb_salvage(const struct pb_mend *mend, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
 	struct job job = { .mend = mend, .stream = stream, .file = file,
-	    .after = after, .last = last, .fd = -1 };
+	    .after = after, .last = last, .limit = last, .fd = -1 };
 	struct run own = { .first = 0 };
 	int rc = open_original(&job, err);
 
@@ -191,12 +196,12 @@ keep_runs(struct job *job, struct pb_runs *runs, struct run *own,
 			    PB_SALVAGE_RUNS_MAX, job->aside);
 			return 0;
 		}
-		if (!pb_runs_add(runs, run.first, run.last))
-			return pb_err_set(err, PB_ENOMEM, "no memory");
 		if (run.first == job->file->first)
 			*own = run;
 		else if ((rc = place_run(job, &run, err)) < 0)
 			return rc;
+		if (!pb_runs_add(runs, run.first, run.last))
+			return pb_err_set(err, PB_ENOMEM, "no memory");
 	}
 	return rc;
 }
@@ -336,14 +341,77 @@ origin_head(const struct pb_stream_info *stream, struct pb_head **out,
 
 /* --- files in their places ---------------------------------------------- */
 
+/* A whole file of its name that holds it, of an earlier try mostly, is the
+ * run: it may hold more. */
 static int
-place_run(struct job *job, const struct run *run, struct pb_err *err)
+place_run(struct job *job, struct run *run, struct pb_err *err)
 {
+	const struct pb_stream_key *key = &job->stream->key;
+	const char *store = job->mend->store;
 	char path[PATH_MAX];
-	int rc = make_way(job->mend->store, &job->stream->key, run->first,
-	    path, err);
+	int rc = pb_layout_segment(path, store, key, run->first, false, err);
 
+	if (rc == 0)
+		rc = stands(job, path, run, err);
+	if (rc == 1)
+		job->after = run->last;
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = make_way(store, key, run->first, path, err);
 	return rc < 0 ? rc : write_run(job, run, path, err);
+}
+
+/* 1 where `path` is whole and has all of the run, which ends with it then; 0,
+ * or an error. */
+static int
+stands(const struct job *job, const char *path, struct run *run,
+    struct pb_err *err)
+{
+	struct pb_survey survey;
+	int fd = pb_below_open(path, O_RDONLY, 0);
+	int rc;
+
+	if (fd < 0)
+		return 0;
+	pb_survey_init(&survey);
+	rc = survey_whole(job, fd, run->first, &survey, err);
+	if (rc == 1 && survey.segment.last_seq >= run->last)
+		run->last = survey.segment.last_seq;
+	else if (rc == 1)
+		rc = 0;
+	pb_survey_finish(&survey);
+	pb_file_close(fd);
+	return rc;
+}
+
+/* 1 where all of it is the stream's segment that starts at `first`; 0, or an
+ * error. */
+static int
+survey_whole(const struct job *job, int fd, uint64_t first,
+    struct pb_survey *survey, struct pb_err *err)
+{
+	const struct pb_stream_info *stream = job->stream;
+	struct pb_head *head;
+	uint64_t digest;
+	struct stat st;
+	size_t header = 0;
+	bool fits;
+	int rc;
+
+	if (pb_file_stat(fd, &st) < 0)
+		return pb_err_sys(err, "look at a file that is in the way");
+	rc = pb_survey_head(fd, &head, &header, &digest, err);
+	fits = rc == 0 && pb_head_fits(head, &stream->key, stream->linktype,
+	    first);
+	pb_head_unref(head);
+	if (!fits)
+		return rc == PB_EFORMAT ? 0 : rc;
+	survey->segment = (struct pb_segment_info){ .stream = stream->id,
+	    .first_seq = first, .last_seq = first - 1,
+	    .header_bytes = (uint32_t)header };
+	survey->seq_max = job->limit;
+	rc = pb_survey_read(survey, fd, header, (uint64_t)st.st_size, err);
+	return rc < 0 ? rc : survey->good == (uint64_t)st.st_size;
 }
 
 /* By the run that has its name, or by nothing, once the others have theirs

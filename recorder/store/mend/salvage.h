@@ -7,8 +7,9 @@
  *
  * Order:   1 the original gets a second name under damaged/
  *          2 each run is written under a hidden name and synced, and takes
- *            its own; the one that has the original's name is the last, or
- *            else that name goes
+ *            its own, unless a whole file that has all of it stands there;
+ *            the one that has the original's name is the last, or else that
+ *            name goes
  *          3 who has salvaged takes the files that are there (take.h)
  * Reason:  nothing has to remember that a salvage is under way.  Before the
  *          end of 2 the original is there, and all is done again; after it
