@@ -43,9 +43,12 @@ static struct pb_lookup *place_of(struct pb_lookups *,
 const struct pb_lookup *
 pb_lookup(struct pb_lookups *all, const struct pb_lookup *want)
 {
-	struct pb_lookup *search = place_of(all, want);
+	struct pb_lookup *search;
 
-	if (search == NULL || search->running)
+	if (all->running == PB_LOOKUPS_MAX)
+		return NULL;
+	search = place_of(all, want);
+	if (search->running)
 		return NULL;
 	if (search->owner != NULL && answers(search, want)) {
 		search->owner = NULL;
@@ -54,6 +57,7 @@ pb_lookup(struct pb_lookups *all, const struct pb_lookup *want)
 	*search = *want;
 	search->all = all;
 	search->running = true;
+	all->running++;
 	search->job.run = run;
 	search->job.done = done;
 	search->job.arg = search;
@@ -62,7 +66,7 @@ pb_lookup(struct pb_lookups *all, const struct pb_lookup *want)
 }
 
 /* Its own, or a free one, or that of what nobody has asked for yet, who will
- * have to ask again.  NULL: all of them are being looked for. */
+ * have to ask again.  Not all of them are being looked for. */
 static struct pb_lookup *
 place_of(struct pb_lookups *all, const struct pb_lookup *want)
 {
@@ -97,6 +101,7 @@ pb_lookups_cancel(struct pb_lookups *all, const void *owner)
 		    (owner != NULL && search->owner != owner))
 			continue;
 		pb_worker_cancel(all->worker, &search->job);
+		all->running -= search->running ? 1u : 0u;
 		search->owner = NULL;
 		search->running = false;
 	}
@@ -135,6 +140,7 @@ done(void *arg)
 	struct pb_lookup *search = arg;
 
 	search->running = false;
+	search->all->running--;
 	search->all->found(search->all->arg, search->owner, search->id);
 }
 

@@ -57,13 +57,15 @@ struct pb_lookups {
 	void		*arg;
 	struct pb_buf	bytes;		/* of what is searched; the worker's */
 	unsigned	used;		/* of the places below, ever */
+	unsigned	running;	/* of them */
 	unsigned	turn;		/* whose place is taken next */
 	struct pb_lookup search[PB_LOOKUPS_MAX];
 };
 
 /*
  * What was found for `want` and not asked for yet, valid until the next
- * call; NULL: it is looked for, and `found` is called.
+ * call; NULL: it is looked for, and `found` is called.  Not where all places
+ * are taken: it is for the caller to ask again.
  */
 const struct pb_lookup *pb_lookup(struct pb_lookups *all,
 	    const struct pb_lookup *want);

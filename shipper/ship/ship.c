@@ -553,6 +553,8 @@ revive(struct pb_ship *ship)
 		struct ship_stream *s = ship->stream[i];
 
 		set_looking(ship, s, false);
+		/* This may add a stream to the table, before or behind. */
+		ship_asked_again(ship, s);
 		ship_watch(ship, s);
 		ship_late_revive(ship, s);
 		if (s->state == PB_CURSOR_WAITING ||

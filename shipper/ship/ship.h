@@ -136,7 +136,8 @@ struct pb_ship_dead {
 
 /* Streams of an upstream that are looked at, in their turn, at a time. */
 #define PB_SHIP_LOOKS_MAX	4u
-/* An answer that is not known yet: pb_ship_looked() says when. */
+/* An answer that is not known yet: pb_ship_looked() says when; where it
+ * does not, it is asked for again in a second. */
 #define PB_SHIP_SOON		2
 
 struct pb_ship_source {

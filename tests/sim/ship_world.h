@@ -132,6 +132,7 @@ struct world {
 	unsigned	actions, warnings, events;
 	bool		cannot_demote, cannot_fork;
 	uint64_t	look_ms;	/* until something is known; 0: none */
+	bool		no_places;	/* nothing is looked for, nor told */
 	unsigned	demotes;
 	uint64_t	demote_max;	/* numbers done by one call */
 	unsigned	crowded;	/* questions and gaps not alone */
@@ -174,7 +175,7 @@ world_knows(struct world *w, uint32_t id)
 		s->look_known = false;
 		return true;
 	}
-	if (s->look_due_ms == 0)
+	if (s->look_due_ms == 0 && !w->no_places)
 		s->look_due_ms = w->now_ms + w->look_ms;
 	return false;
 }

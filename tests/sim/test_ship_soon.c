@@ -145,6 +145,42 @@ a_held_answer_is_dropped_when_the_upstream_fails(void **state)
 	world_destroy(w);
 }
 
+/*
+ * Goal:   what could not even be looked for is asked for again.
+ * Method: all places are taken, as by others, while three answers come that
+ *         cannot be understood without a look; one of them ends in a fork,
+ *         which adds a stream while all are visited.
+ */
+static void
+what_found_no_place_is_looked_for_again(void **state)
+{
+	struct world *w = world_create(WINDOW, 3);
+
+	(void)state;
+	for (uint32_t id = 1; id <= 3; id++) {
+		w->stream[id].at.tells = true;
+		world_ours(w, id, 1, 1000, 1);
+		world_has(w, id, 1, 500, 1);
+	}
+	world_has(w, 2, 501, 900, 2);
+	w->look_ms = 10;
+	w->no_places = true;
+	for (uint32_t id = 1; id <= 3; id++)
+		world_grow(w, id, 1000);
+	world_run(w, 5000);
+	for (uint32_t id = 1; id <= 3; id++)
+		assert_int_equal(w->stream[id].at.posts, 0);
+	w->no_places = false;
+	world_run(w, 30000);
+	for (uint32_t id = 1; id <= 4; id += id == 1 ? 2 : 1)
+		assert_delivered(w, id);
+	assert_int_equal(w->stream[2].fork, 4);
+	assert_int_equal(w->stream[2].fork_last, 500);
+	for (uint32_t id = 1; id <= 3; id += 2)
+		assert_int_equal(w->stream[id].at.asks, 1);
+	world_destroy(w);
+}
+
 static void
 letters_go_again_late(void **state)
 {
@@ -177,6 +213,7 @@ main(void)
 		cmocka_unit_test(the_last_common_packet_is_found_as_well),
 		cmocka_unit_test(
 		    a_held_answer_is_dropped_when_the_upstream_fails),
+		cmocka_unit_test(what_found_no_place_is_looked_for_again),
 		cmocka_unit_test(letters_go_again_late),
 	};
 
