@@ -33,6 +33,7 @@ static void	pardon(struct pb_ship *, struct ship_stream *);
 static struct ship_stream *next_dying(struct pb_ship *);
 static void	demoted(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	tell(const struct pb_ship *, const struct ship_stream *);
+static void	go_back(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	cannot(struct pb_ship *, const struct ship_stream *,
 		    const char *);
 
@@ -100,7 +101,20 @@ pb_ship_filled(struct pb_ship *ship, uint32_t id, uint64_t first)
 {
 	struct ship_stream *s = ship_find(ship, id);
 
-	if (s == NULL || first <= s->acked || first > s->released)
+	if (s == NULL)
+		return;
+	/* Whether the demotion under way has seen it is not known. */
+	if (s->demoting && first >= s->dead.first && first <= s->dead.last &&
+	    (s->filled == 0 || first < s->filled))
+		s->filled = first;
+	go_back(ship, s, first);
+}
+
+/* What is not acked from `first` on waits again. */
+static void
+go_back(struct pb_ship *ship, struct ship_stream *s, uint64_t first)
+{
+	if (first <= s->acked || first > s->released)
 		return;
 	s->released = first - 1;
 	s->changed = true;
@@ -256,7 +270,10 @@ pb_ship_demoted(struct pb_ship *ship, uint64_t done, const char *why,
 		ship->cannot_demote = false;
 		ship->dying_ms = now_ms + 1;
 		demoted(ship, s, done < s->dead.last ? done : s->dead.last);
+		if (s->filled != 0)
+			go_back(ship, s, s->filled);
 	}
+	s->filled = 0;
 	ship_enqueue(ship, s);
 }
 

@@ -79,6 +79,8 @@ struct ship_stream {
 	/* What is to become a dead letter: dead.reason 0: nothing. */
 	struct pb_ship_dead dead;	/* first moves as it is done */
 	uint64_t	 dead_from;	/* the first of all of it */
+	uint64_t	 filled;	/* lowest number of it that came while
+					 * it was demoted; 0: none */
 	char		*dead_text;	/* owned */
 	char		*text;		/* why it waits; owned */
 	struct ship_queue *queue;	/* it stands in, or NULL */

@@ -103,6 +103,10 @@ struct writing {
 	uint32_t	id;
 	struct pb_ship_dead dead;
 	char		text[PB_SHIP_TEXT_MAX];
+	/* DEMOTES: done when it was given, told when it is due. */
+	uint64_t	done;
+	int		rc;
+	struct pb_err	err;
 	uint64_t	due_ms;
 };
 
@@ -211,7 +215,7 @@ world_below_soon(void *arg, uint32_t id, uint64_t at,
 	    PB_SHIP_SOON;
 }
 
-static inline bool
+static inline struct writing *
 world_write(struct world *w, enum writing_kind kind, uint32_t id,
     const struct pb_ship_dead *dead)
 {
@@ -225,24 +229,28 @@ world_write(struct world *w, enum writing_kind kind, uint32_t id,
 		snprintf(at->text, sizeof(at->text), "%s",
 		    dead->text != NULL ? dead->text : "");
 		at->dead.text = at->text;
-		return true;
+		return at;
 	}
-	return false;
+	return NULL;
 }
 
 static inline int
 world_demote_soon(void *arg, uint32_t id, const struct pb_ship_dead *dead,
     uint64_t *done, struct pb_err *err)
 {
-	return world_write(arg, DEMOTES, id, dead) ? PB_SHIP_SOON :
-	    world_demote(arg, id, dead, done, err);
+	struct writing *at = world_write(arg, DEMOTES, id, dead);
+
+	if (at == NULL)
+		return world_demote(arg, id, dead, done, err);
+	at->rc = world_demote(arg, id, &at->dead, &at->done, &at->err);
+	return PB_SHIP_SOON;
 }
 
 static inline bool
 world_sent_soon(void *arg, uint32_t id, uint64_t first, uint64_t last)
 {
 	struct pb_ship_dead dead = { .first = first, .last = last };
-	bool later = world_write(arg, SENDS, id, &dead);
+	bool later = world_write(arg, SENDS, id, &dead) != NULL;
 
 	if (!later)
 		world_sent_now(arg, id, first, last);
@@ -252,7 +260,7 @@ world_sent_soon(void *arg, uint32_t id, uint64_t first, uint64_t last)
 static inline bool
 world_refuse_soon(void *arg, uint32_t id, const struct pb_ship_dead *dead)
 {
-	bool later = world_write(arg, REFUSED, id, dead);
+	bool later = world_write(arg, REFUSED, id, dead) != NULL;
 
 	if (!later)
 		world_refuse_now(arg, id, dead);
@@ -262,17 +270,12 @@ world_refuse_soon(void *arg, uint32_t id, const struct pb_ship_dead *dead)
 static inline void
 world_written(struct world *w, struct writing *at)
 {
-	struct pb_err err;
-	uint64_t done;
-	int rc;
-
 	switch (at->kind) {
 	case NOTHING:
 		return;
 	case DEMOTES:
-		rc = world_demote(w, at->id, &at->dead, &done, &err);
-		pb_ship_demoted(w->ship, done, rc < 0 ? err.text : NULL,
-		    w->now_ms);
+		pb_ship_demoted(w->ship, at->done,
+		    at->rc < 0 ? at->err.text : NULL, w->now_ms);
 		break;
 	case SENDS:
 		world_sent_now(w, at->id, at->dead.first, at->dead.last);

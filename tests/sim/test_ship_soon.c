@@ -181,6 +181,48 @@ what_found_no_place_is_looked_for_again(void **state)
 	world_destroy(w);
 }
 
+/*
+ * Goal:   what came late while its numbers were demoted is not passed over.
+ * Method: 5 to 9 are a gap when the demotion reads the store, and there
+ *         before it is told.
+ */
+static void
+what_comes_during_a_demotion_waits_again(void **state)
+{
+	struct world *w = world_create_for(WINDOW, 1, 2000);
+	struct world_stream *s = &w->stream[1];
+	struct pb_ship_cursor cursor;
+
+	(void)state;
+	s->gap_first = 5;
+	s->gap_last = 9;
+	s->at.manner = FAILS;
+	w->look_ms = 700;
+	world_grow(w, 1, 20);
+	while (s->demotes == 0)
+		world_run(w, 10);
+	assert_true(pb_ship_cursor(w->ship, 1, &cursor));
+	assert_int_equal(cursor.released, 0);
+	s->gap_first = s->gap_last = 0;
+	pb_ship_filled(w->ship, 1, 7);
+	pb_ship_filled(w->ship, 1, 5);
+	pb_ship_filled(w->ship, 1, 6);
+	world_run(w, 1000);
+	assert_true(pb_ship_cursor(w->ship, 1, &cursor));
+	assert_int_equal(cursor.released, 4);
+	assert_int_equal(world_letters(w, 1, DEAD), 15);
+	world_run(w, 20000);
+	assert_true(pb_ship_cursor(w->ship, 1, &cursor));
+	assert_int_equal(cursor.released, 20);
+	assert_int_equal(world_letters(w, 1, DEAD), 20);
+	s->at.manner = ACCEPTS;
+	world_run(w, 60000);
+	world_requeue(w, 1, 1, 20);
+	world_run(w, 60000);
+	assert_int_equal(s->at.packets, 20);
+	world_destroy(w);
+}
+
 static void
 letters_go_again_late(void **state)
 {
@@ -214,6 +256,7 @@ main(void)
 		cmocka_unit_test(
 		    a_held_answer_is_dropped_when_the_upstream_fails),
 		cmocka_unit_test(what_found_no_place_is_looked_for_again),
+		cmocka_unit_test(what_comes_during_a_demotion_waits_again),
 		cmocka_unit_test(letters_go_again_late),
 	};
 
