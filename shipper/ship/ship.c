@@ -450,6 +450,9 @@ plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 		return SHIP_NOTHING;
 	}
 	set_looking(ship, s, piece->kind == PB_PIECE_SOON);
+	s->awaits_kept = piece->settles && ship_late_full(s);
+	if (s->awaits_kept)
+		return SHIP_NOTHING;
 	if (piece->kind == PB_PIECE_PACKETS)
 		return plan_packets(ship, s, out);
 	if (piece->kind == PB_PIECE_NONE || piece->kind == PB_PIECE_SOON)
@@ -585,7 +588,7 @@ wants(const struct ship_stream *s)
 		return false;
 	if (s->state == PB_CURSOR_UNKNOWN)
 		return s->flights == 0;
-	return s->state == PB_CURSOR_READY &&
+	return s->state == PB_CURSOR_READY && !s->awaits_kept &&
 	    (s->end > s->sent || ship_late_wants(s));
 }
 

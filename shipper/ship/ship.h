@@ -171,7 +171,8 @@ struct pb_ship_source {
 		    struct pb_err *err);
 	/* A piece that `settles` is acknowledged; or one of a letter was
 	 * refused, and is not to be sent again by itself.  True: that is
-	 * kept later, and `late` is not asked before pb_ship_kept(). */
+	 * kept later; before pb_ship_kept() `late` is not asked, and
+	 * little, or nothing, of letters is sent in its turn. */
 	bool	(*sent)(void *arg, uint32_t stream, uint64_t first,
 		    uint64_t last);
 	bool	(*refuse)(void *arg, uint32_t stream,
@@ -261,7 +262,9 @@ void	pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
 /* A demotion has ended: `done` as above, `why` it failed, or NULL. */
 void	pb_ship_demoted(struct pb_ship *ship, uint64_t done, const char *why,
 	    uint64_t now_ms);
-/* What was sent, or refused, is kept, or will not be. */
+/* Something else of the stream's letters is kept later, likewise. */
+void	pb_ship_keeping(struct pb_ship *ship, uint32_t id);
+/* That, or what was sent, or refused, is kept, or will not be. */
 void	pb_ship_kept(struct pb_ship *ship, uint32_t id);
 
 /* Someone asks for another try: nothing waits for its time any more. */

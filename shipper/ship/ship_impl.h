@@ -39,7 +39,9 @@ struct ship_stream {
 	bool		 known;		/* it has answered since the start */
 	bool		 dying;		/* it stands in pb_ship.dying, */
 	bool		 demoting;	/* and its turn it is: no posts */
-	unsigned	 keeping;	/* what it sent late is being kept */
+	unsigned	 keeping;	/* changes of its letters under way */
+	bool		 keeping_all;	/* not only that some were sent */
+	bool		 awaits_kept;	/* its next piece is a letter's */
 	bool		 late;		/* `late` may have something */
 	bool		 late_flight;	/* one of those is under way */
 	bool		 late_turn;	/* what was sent last was not late */
@@ -230,6 +232,8 @@ void	ship_came(struct pb_ship *ship, struct ship_stream *s);
 /* --- ship_late.c -------------------------------------------------------- */
 
 bool	ship_late_wants(const struct ship_stream *s);
+/* Is so much being kept that no letter goes even in its turn? */
+bool	ship_late_full(const struct ship_stream *s);
 enum ship_plan ship_late_plan(struct pb_ship *ship, struct ship_stream *s,
 	    struct pb_action *out);
 void	ship_late_start(struct ship_stream *s, const struct pb_piece *piece);

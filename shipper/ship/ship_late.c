@@ -21,9 +21,13 @@
 
 /* Calls of `late` for one decision, where it finds nothing. */
 #define LOOKS_MAX	16u
+/* Changes of a stream's letters that the keeper is given at a time: what is
+ * sent in its turn need not wait for each, nor all others for those. */
+#define KEEPING_MAX	4u
 
 static bool	look(struct pb_ship *, struct ship_stream *,
 		    struct pb_piece *);
+static void	keep_all(struct ship_stream *);
 static void	go_on(struct ship_stream *, const struct ship_request *);
 static void	end(struct ship_stream *);
 
@@ -59,6 +63,12 @@ ship_late_wants(const struct ship_stream *s)
 	    s->keeping == 0;
 }
 
+bool
+ship_late_full(const struct ship_stream *s)
+{
+	return s->keeping_all || s->keeping >= KEEPING_MAX;
+}
+
 enum ship_plan
 ship_late_plan(struct pb_ship *ship, struct ship_stream *s,
     struct pb_action *out)
@@ -72,8 +82,11 @@ ship_late_plan(struct pb_ship *ship, struct ship_stream *s,
 	for (unsigned i = 0; i < LOOKS_MAX; i++) {
 		if (!look(ship, s, piece))
 			return SHIP_NOTHING;
-		if (piece->kind != PB_PIECE_PACKETS)
+		if (piece->kind != PB_PIECE_PACKETS) {
+			if (s->keeping > 0)
+				return SHIP_NOTHING;
 			continue;
+		}
 		s->late_mark = (struct pb_mark){ .seq = piece->first,
 		    .segment_seq = piece->segment_seq,
 		    .offset = piece->offset };
@@ -117,8 +130,26 @@ ship_late_refused(struct pb_ship *ship, struct ship_stream *s,
 	ship_event(ship, PB_LOG_WARN, s->id, "packets %" PRIu64 " to %" PRIu64
 	    " were sent again and refused: %.160s", r->first, r->last,
 	    dead->text);
-	s->keeping += ship->source.refuse(ship->source.arg, s->id, dead);
+	/* Until that is kept it stands in its turn as it did. */
+	if (ship->source.refuse(ship->source.arg, s->id, dead))
+		keep_all(s);
 	go_on(s, r);
+}
+
+void
+pb_ship_keeping(struct pb_ship *ship, uint32_t id)
+{
+	struct ship_stream *s = ship_find(ship, id);
+
+	if (s != NULL)
+		keep_all(s);
+}
+
+static void
+keep_all(struct ship_stream *s)
+{
+	s->keeping++;
+	s->keeping_all = true;
 }
 
 void
@@ -128,7 +159,10 @@ pb_ship_kept(struct pb_ship *ship, uint32_t id)
 
 	if (s == NULL || s->keeping == 0)
 		return;
-	s->keeping--;
+	if (--s->keeping == 0)
+		s->keeping_all = false;
+	if (!ship_late_full(s))
+		s->awaits_kept = false;
 	ship_enqueue(ship, s);
 }
 

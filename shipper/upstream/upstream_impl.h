@@ -86,8 +86,9 @@ void	upstream_cursor(const struct pb_upstream *u, uint32_t id,
 
 /* --- upstream_tasks.c --------------------------------------------------- */
 
-/* Letters first .. last are to be sent no more, or are dead again, or those
- * that are GONE up to `acked` have been told; nobody waits for that. */
+/* Letters first .. last are to be sent no more, or are dead again: the
+ * state machine waits for that; or those that are GONE up to `acked` have
+ * been told. */
 void	upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
 	    uint64_t last);
 void	upstream_dead_again(struct pb_upstream *u, uint32_t id,

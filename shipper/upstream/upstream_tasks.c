@@ -21,7 +21,7 @@ struct upstream_task {
 	struct pb_job	 job;
 	struct pb_upstream *u;
 	enum kind	 kind;
-	bool		 waited_for;	/* by the state machine */
+	bool		 answered;	/* it is what came of a request */
 	uint32_t	 id;		/* of the stream there */
 	struct pb_stream_info stream;	/* as it was */
 	struct pb_ship_dead dead;	/* or its numbers alone */
@@ -77,14 +77,16 @@ upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
 {
 	struct pb_ship_dead dead = { .first = first, .last = last };
 
-	give(u, SENT, id, &dead, false);
+	if (give(u, SENT, id, &dead, false))
+		pb_ship_keeping(u->ship, id);
 }
 
 void
 upstream_dead_again(struct pb_upstream *u, uint32_t id,
     const struct pb_ship_dead *dead)
 {
-	give(u, REFUSED, id, dead, false);
+	if (give(u, REFUSED, id, dead, false))
+		pb_ship_keeping(u->ship, id);
 }
 
 void
@@ -132,13 +134,13 @@ upstream_tasks_end(struct pb_upstream *u)
 /* False without memory, or where the stream has gone; which is told. */
 static bool
 give(struct pb_upstream *u, enum kind kind, uint32_t id,
-    const struct pb_ship_dead *dead, bool waited_for)
+    const struct pb_ship_dead *dead, bool answered)
 {
 	struct upstream_task *task = task_create(u, id, dead);
 
 	if (task == NULL)
 		return false;
-	task->waited_for = waited_for;
+	task->answered = answered;
 	begin(u, task, kind);
 	return true;
 }
@@ -246,7 +248,7 @@ done(void *arg)
 		tell_failure(task);
 	if (task->kind == REVIVE)
 		revived(task);
-	if (task->kind != DEMOTE && task->waited_for)
+	if (task->kind == SENT || task->kind == REFUSED)
 		pb_ship_kept(u->ship, task->id);
 	free(task->letter);
 	free(task);
@@ -276,12 +278,12 @@ tell_failure(const struct upstream_task *task)
 {
 	char line[PB_SHIP_TEXT_MAX + 128];
 
-	if (task->kind == SENT && task->waited_for)
+	if (task->kind == SENT && task->answered)
 		/* It will be sent again, as a repeat. */
 		snprintf(line, sizeof(line), "packets %" PRIu64 " to %" PRIu64
 		    " are delivered, but that cannot be kept: %.200s",
 		    task->dead.first, task->dead.last, task->err.text);
-	else if (task->kind == REFUSED && task->waited_for)
+	else if (task->kind == REFUSED && task->answered)
 		snprintf(line, sizeof(line), "which cannot be kept: %.200s",
 		    task->err.text);
 	else

@@ -137,6 +137,8 @@ struct world {
 	bool		cannot_demote, cannot_fork;
 	uint64_t	look_ms;	/* until something is known; 0: none */
 	bool		no_places;	/* nothing is looked for, nor told */
+	uint64_t	keep_ms;	/* until it is written; 0: look_ms */
+	unsigned	writings, writings_max;
 	unsigned	demotes;
 	uint64_t	demote_max;	/* numbers done by one call */
 	unsigned	crowded;	/* questions and gaps not alone */
@@ -225,7 +227,10 @@ world_write(struct world *w, enum writing_kind kind, uint32_t id,
 		if (at->kind != NOTHING)
 			continue;
 		*at = (struct writing){ .kind = kind, .id = id,
-		    .dead = *dead, .due_ms = w->now_ms + w->look_ms };
+		    .dead = *dead, .due_ms = w->now_ms +
+		    (w->keep_ms != 0 ? w->keep_ms : w->look_ms) };
+		if (++w->writings > w->writings_max)
+			w->writings_max = w->writings;
 		snprintf(at->text, sizeof(at->text), "%s",
 		    dead->text != NULL ? dead->text : "");
 		at->dead.text = at->text;
@@ -287,6 +292,7 @@ world_written(struct world *w, struct writing *at)
 		break;
 	}
 	at->kind = NOTHING;
+	w->writings--;
 }
 
 /* Those whose time has come; when the next one's does. */
@@ -407,6 +413,7 @@ world_restart(struct world *w)
 	pb_ship_destroy(w->ship);
 	memset(w->flight, 0, sizeof(w->flight));
 	memset(w->writing, 0, sizeof(w->writing));
+	w->writings = 0;
 	w->flights = 0;
 	w->flight_bytes = 0;
 	world_start(w);

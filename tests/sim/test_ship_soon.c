@@ -245,6 +245,74 @@ letters_go_again_late(void **state)
 	world_destroy(w);
 }
 
+/* All of it is letters that were requeued before it had been told. */
+static struct world *
+requeued_in_turn(uint64_t count)
+{
+	struct world *w = world_create_for(WINDOW, 1, 1000);
+
+	w->stream[1].at.manner = FAILS;
+	world_grow(w, 1, count);
+	world_run(w, 20000);
+	assert_int_equal(world_letters(w, 1, DEAD), count);
+	world_requeue(w, 1, 1, count);
+	w->look_ms = 1;
+	return w;
+}
+
+/* It is slow, and all upstreams wait for it. */
+static void
+the_keeper_is_given_little_at_a_time(void **state)
+{
+	struct world *w = requeued_in_turn(60000);
+
+	(void)state;
+	w->keep_ms = 3000;
+	w->stream[1].at.manner = ACCEPTS;
+	world_run(w, 200000);
+	assert_delivered(w, 1);
+	assert_int_equal(w->stream[1].at.packets, 60000);
+	assert_int_equal(world_letters(w, 1, REQUEUED), 0);
+	assert_in_range(w->writings_max, 1, PB_REQUESTS_MAX);
+	world_destroy(w);
+}
+
+/* Until it is kept that it was refused, and then it is a gap. */
+static void
+what_is_refused_in_its_turn_is_not_sent_again(void **state)
+{
+	struct world *w = requeued_in_turn(10);
+
+	(void)state;
+	w->keep_ms = 5000;
+	w->stream[1].at.manner = ACCEPTS;
+	w->stream[1].at.bad_first = w->stream[1].at.bad_last = 5;
+	w->stream[1].at.bad_status = 400;
+	world_run(w, 60000);
+	assert_int_equal(w->stream[1].at.gaps, 10);
+	assert_int_equal(w->stream[1].at.posts, 1);
+	assert_int_equal(world_letters(w, 1, DEAD), 10);
+	world_destroy(w);
+}
+
+/* Some of the letters could not be read, or were not there any more. */
+static void
+letters_wait_for_what_else_is_kept_of_them(void **state)
+{
+	struct world *w = requeued_in_turn(10);
+
+	(void)state;
+	pb_ship_keeping(w->ship, 1);
+	w->stream[1].at.manner = ACCEPTS;
+	world_run(w, 60000);
+	assert_int_equal(w->stream[1].at.posts, 0);
+	pb_ship_kept(w->ship, 1);
+	world_run(w, 60000);
+	assert_int_equal(w->stream[1].at.packets, 10);
+	assert_int_equal(world_letters(w, 1, REQUEUED), 0);
+	world_destroy(w);
+}
+
 int
 main(void)
 {
@@ -258,6 +326,10 @@ main(void)
 		cmocka_unit_test(what_found_no_place_is_looked_for_again),
 		cmocka_unit_test(what_comes_during_a_demotion_waits_again),
 		cmocka_unit_test(letters_go_again_late),
+		cmocka_unit_test(the_keeper_is_given_little_at_a_time),
+		cmocka_unit_test(
+		    what_is_refused_in_its_turn_is_not_sent_again),
+		cmocka_unit_test(letters_wait_for_what_else_is_kept_of_them),
 	};
 
 	return cmocka_run_group_tests_name("ship soon", tests, NULL, NULL);
