@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/scan.h"
@@ -124,7 +125,8 @@ answers(const struct pb_lookup *search, const struct pb_lookup *want)
 {
 	const struct pb_piece *piece = &search->piece;
 
-	if (search->kind != want->kind || search->from != want->from)
+	if (search->kind != want->kind || search->from != want->from ||
+	    pb_clock_mono_ms() > search->done_ms + PB_LOOKUP_AGE_MS)
 		return false;
 	if (want->kind > PB_LOOKUP_LETTER)
 		return true;
@@ -140,6 +142,7 @@ done(void *arg)
 	struct pb_lookup *search = arg;
 
 	search->running = false;
+	search->done_ms = pb_clock_mono_ms();
 	search->all->running--;
 	search->all->found(search->all->arg, search->owner, search->id);
 }

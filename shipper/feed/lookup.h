@@ -17,6 +17,8 @@
 
 /* Of all who ask together; past it they ask again later. */
 #define PB_LOOKUPS_MAX	512u
+/* What was found longer ago than this is looked for again. */
+#define PB_LOOKUP_AGE_MS	5000u
 
 enum pb_lookup_kind {
 	PB_LOOKUP_EXTENT = 1,	/* blocks of `extent` */
@@ -45,6 +47,7 @@ struct pb_lookup {
 	int		rc;
 	struct pb_err	err;
 	bool		running;	/* it is the worker's */
+	uint64_t	done_ms;	/* when it was, on the monotonic clock */
 	struct pb_lookups *all;
 	struct pb_job	job;
 };
@@ -63,9 +66,9 @@ struct pb_lookups {
 };
 
 /*
- * What was found for `want` and not asked for yet, valid until the next
- * call; NULL: it is looked for, and `found` is called.  Not where all places
- * are taken: it is for the caller to ask again.
+ * What was found for `want` just now and not asked for yet, valid until the
+ * next call; NULL: it is looked for, and `found` is called.  Not where all
+ * places are taken: it is for the caller to ask again.
  */
 const struct pb_lookup *pb_lookup(struct pb_lookups *all,
 	    const struct pb_lookup *want);
