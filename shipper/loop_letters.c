@@ -10,6 +10,7 @@
  * upstream that may have been told of the gap, and the number of the last
  * one seen is committed with them, so that none is lost or made twice.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -367,6 +368,13 @@ keep_bounds(void *arg)
 		b->went = pb_letters_bound(bounds->letters, b->name,
 		    b->bytes_max, b->age_ms_max, bounds->age_ms, &err);
 		keep_error(bounds, b->went, &err);
+		/* Here, as its upstream may not have begun. */
+		if (b->went > 0)
+			pb_log(PB_LOG_WARN, "shipper", "the %d oldest dead "
+			    "letters were dropped: dead_letters_max is %"
+			    PRIu64 " bytes, dead_letters_age %" PRIu64
+			    " s upstream=%s", b->went, b->bytes_max,
+			    b->age_ms_max / 1000, b->name);
 	}
 	keep_error(bounds, bound_others(bounds, &err), &err);
 }
@@ -439,17 +447,9 @@ kept_bounds(void *arg)
 	bounds->busy = false;
 	if (bounds->rc < 0)
 		loop_say(loop, bounds->err.text);
-	for (size_t i = 0; i < bounds->count; i++) {
-		const struct bound *b = &bounds->bound[i];
-
-		for (size_t u = 0; b->went > 0 && u < loop->upstreams; u++)
-			if (strcmp(pb_upstream_conf(loop->upstream[u])->name,
-			    b->name) == 0) {
-				pb_upstream_bounded(loop->upstream[u],
-				    b->went);
-				see_to(loop, b->name, NULL, false);
-			}
-	}
+	for (size_t i = 0; i < bounds->count; i++)
+		if (bounds->bound[i].went > 0)
+			see_to(loop, bounds->bound[i].name, NULL, false);
 	for (size_t u = 0; u < loop->upstreams; u++)
 		if (pb_upstream_again(loop->upstream[u], &err) < 0)
 			loop_say(loop, err.text);

@@ -112,8 +112,4 @@ void	pb_upstream_fill(struct pb_upstream *upstream,
  */
 int	pb_upstream_again(struct pb_upstream *upstream, struct pb_err *err);
 
-/* So many of its letters went, to keep their bounds: pb_upstream_late() is
- * to be called for all streams. */
-void	pb_upstream_bounded(struct pb_upstream *upstream, int went);
-
 #endif

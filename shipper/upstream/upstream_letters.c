@@ -216,18 +216,6 @@ is_passed(const struct pb_upstream *u, const struct pb_letter *letter)
 	return true;
 }
 
-void
-pb_upstream_bounded(struct pb_upstream *u, int went)
-{
-	char line[160];
-
-	snprintf(line, sizeof(line), "the %d oldest dead letters were "
-	    "dropped: dead_letters_max is %" PRIu64 " bytes, "
-	    "dead_letters_age %" PRIu64 " s", went, u->conf.dead_letters_max,
-	    u->conf.dead_letters_age_ms / 1000);
-	upstream_event(u, PB_LOG_WARN, 0, line);
-}
-
 /* --- letters ------------------------------------------------------------ */
 
 static int

@@ -2,6 +2,7 @@
 a gap, and fills that gap when it is sent again, at every hop."""
 
 import glob
+import re
 
 from harness import *
 import samples
@@ -144,6 +145,28 @@ def letters_beyond_the_bound_are_dropped_and_told(t):
                "the kept letters at the core", 20)
 
 
+def what_is_dropped_without_an_index_is_told_too(t):
+    core = t.node("core", listen=True)
+    edge = t.node("edge", upstreams={"core": (core, SOON)},
+                  extra="dead_letters_max = 1GiB\n")
+    edge.start()
+    for n in range(3):
+        bring(t, edge, "e%d" % n, 300)
+    wait_until(lambda: edge.shipper.text().count(": no progress for") == 3,
+               "all are given up", 20)
+    edge.stop()
+    os.rename(os.path.join(edge.store, "index"), t.path("index"))
+    with open(edge.conf) as f:
+        text = f.read()
+    t.write("edge.conf", text.replace("1GiB", "100KiB"))
+    edge.start_shipper()
+    wait_until(lambda: re.search("the [0-9]+ oldest dead letters were "
+                                 "dropped: dead_letters_max is 102400 bytes, "
+                                 "dead_letters_age [0-9]+ s upstream=core",
+                                 edge.shipper.text()), "it is told", 20)
+    check("no index yet" in edge.shipper.text(), "there is no index")
+
+
 def a_forbidden_stream_is_kept_and_blocks_no_other(t):
     core = t.node("core", listen=True, extra="allow = edge\n")
     edge = t.node("edge", upstreams={"core": (core, PATIENCE)})
@@ -178,5 +201,6 @@ if __name__ == "__main__":
     main("140", what_waits_too_long_is_kept_and_fresh_packets_go_on,
          late_packets_close_the_gap_at_every_hop,
          letters_beyond_the_bound_are_dropped_and_told,
+         what_is_dropped_without_an_index_is_told_too,
          a_forbidden_stream_is_kept_and_blocks_no_other,
          purged_letters_are_told_as_expired, seconds=120)
