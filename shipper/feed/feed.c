@@ -224,6 +224,7 @@ find_piece(struct pb_feed *feed, struct pb_lookup *search,
 	search->owner = want->owner;
 	search->id = want->id;
 	search->late = want->late;
+	search->known = want->known;
 	search->from = out->first;
 	search->to = out->last;
 	search->bytes_max = want->bytes_max;

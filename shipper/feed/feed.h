@@ -38,6 +38,7 @@ struct pb_feed_want {
 	const void	*owner;		/* not NULL */
 	uint32_t	id;		/* of the stream, as he calls it */
 	bool		late;
+	bool		known;		/* already: no file is read for it */
 	/* As of pb_ship_source.look.  NULL: what stands there is asked, but
 	 * not its bytes, so that no file is read. */
 	const struct pb_mark *mark;

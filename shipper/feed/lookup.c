@@ -49,12 +49,14 @@ pb_lookup(struct pb_lookups *all, const struct pb_lookup *want)
 	if (all->running == PB_LOOKUPS_MAX)
 		return NULL;
 	search = place_of(all, want);
-	if (search->running)
+	if (search == NULL || search->running)
 		return NULL;
 	if (search->owner != NULL && answers(search, want)) {
 		search->owner = NULL;
 		return search;
 	}
+	if (want->known)
+		return NULL;
 	*search = *want;
 	search->all = all;
 	search->running = true;
@@ -67,7 +69,8 @@ pb_lookup(struct pb_lookups *all, const struct pb_lookup *want)
 }
 
 /* Its own, or a free one, or that of what nobody has asked for yet, who will
- * have to ask again.  Not all of them are being looked for. */
+ * have to ask again.  Not all of them are being looked for.  NULL: nothing
+ * is known of it, and nothing is to be begun. */
 static struct pb_lookup *
 place_of(struct pb_lookups *all, const struct pb_lookup *want)
 {
@@ -80,6 +83,8 @@ place_of(struct pb_lookups *all, const struct pb_lookup *want)
 		if (at->owner == NULL && empty == NULL)
 			empty = at;
 	}
+	if (want->known)
+		return NULL;
 	if (empty == NULL && all->used < PB_LOOKUPS_MAX)
 		empty = &all->search[all->used++];
 	for (unsigned i = 0; empty == NULL && i < PB_LOOKUPS_MAX; i++) {

@@ -32,6 +32,7 @@ struct pb_lookup {
 	const void	*owner;		/* NULL: free */
 	uint32_t	id;
 	bool		late;
+	bool		known;		/* already: nothing is begun */
 	/* What is wanted. */
 	enum pb_lookup_kind kind;
 	struct pb_stream_key key;
@@ -68,7 +69,8 @@ struct pb_lookups {
 /*
  * What was found for `want` just now and not asked for yet, valid until the
  * next call; NULL: it is looked for, and `found` is called.  Not where all
- * places are taken: it is for the caller to ask again.
+ * places are taken, or it is to be known: then it is for the caller to ask
+ * again.
  */
 const struct pb_lookup *pb_lookup(struct pb_lookups *all,
 	    const struct pb_lookup *want);

@@ -80,6 +80,7 @@ pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 		ship->window = ship->window_max;
 	ship->retry_for_ms = opts->retry_for_ms;
 	TAILQ_INIT(&ship->work);
+	TAILQ_INIT(&ship->patient);
 	TAILQ_INIT(&ship->quiet);
 	TAILQ_INIT(&ship->dying);
 	return 0;
@@ -172,6 +173,14 @@ pb_ship_hurry(struct pb_ship *ship)
 		ship_hurry(ship, ship->stream[i]);
 }
 
+bool
+pb_ship_may_look(const struct pb_ship *ship, uint32_t id)
+{
+	const struct ship_stream *s = ship_find(ship, id);
+
+	return ship->looking < PB_SHIP_LOOKS_MAX || (s != NULL && s->looking);
+}
+
 void
 pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
     uint64_t random)
@@ -203,7 +212,9 @@ pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
 		return next_probe(ship, out);
 	if (ship->flights >= PB_REQUESTS_MAX)
 		return false;
-	return next_of(ship, &ship->work, out) ||
+	return (ship->looking < PB_SHIP_LOOKS_MAX &&
+	    next_of(ship, &ship->patient, out)) ||
+	    next_of(ship, &ship->work, out) ||
 	    next_of(ship, &ship->quiet, out);
 }
 
@@ -358,6 +369,13 @@ next_of(struct pb_ship *ship, struct ship_queue *queue, struct pb_action *out)
 		case SHIP_NOTHING:
 			ship_dequeue(s);
 			break;
+		case SHIP_LATER:
+			if (queue == &ship->patient)
+				return false;
+			ship_dequeue(s);
+			TAILQ_INSERT_TAIL(&ship->patient, s, link);
+			s->queue = &ship->patient;
+			break;
 		case SHIP_FULL:
 			return false;
 		}
@@ -420,16 +438,16 @@ plan_stream(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 static enum ship_plan
 plan_ready(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
-	enum ship_plan plan = SHIP_NOTHING;
+	enum ship_plan plan = SHIP_NOTHING, late = SHIP_NOTHING;
 
 	if (s->late_turn)
 		plan = ship_late_plan(ship, s, out);
 	if (plan == SHIP_NOTHING && s->end > s->sent)
 		plan = plan_piece(ship, s, out);
-	if (plan == SHIP_NOTHING && !s->late_turn &&
+	if ((plan == SHIP_NOTHING || plan == SHIP_LATER) && !s->late_turn &&
 	    s->state == PB_CURSOR_READY)
-		plan = ship_late_plan(ship, s, out);
-	return plan;
+		late = ship_late_plan(ship, s, out);
+	return late == SHIP_NOTHING ? plan : late;
 }
 
 static enum ship_plan
@@ -437,11 +455,11 @@ plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
 	struct pb_piece *piece = &out->piece;
 	size_t bytes_max = ship_bytes_max(ship, s);
+	bool may_look = pb_ship_may_look(ship, s->id);
 	struct pb_err err;
 
 	/* Little room is not worth a look: it would cut or not fit. */
-	if (!ship_room(ship, bytes_max / 4) ||
-	    (ship->looking >= PB_SHIP_LOOKS_MAX && !s->looking))
+	if (!ship_room(ship, bytes_max / 4))
 		return SHIP_FULL;
 	if (ship->source.look(ship->source.arg, s->id, s->sent + 1, &s->mark,
 	    bytes_max, piece, &err) < 0) {
@@ -449,6 +467,8 @@ plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 		ship_trouble(ship, s, err.text);
 		return SHIP_NOTHING;
 	}
+	if (piece->kind == PB_PIECE_SOON && !may_look)
+		return SHIP_LATER;
 	set_looking(ship, s, piece->kind == PB_PIECE_SOON);
 	s->awaits_kept = piece->settles && ship_late_full(s);
 	if (s->awaits_kept)
@@ -573,7 +593,8 @@ revive(struct pb_ship *ship)
 		    ship->now_ms >= s->asked_ms + PB_RECHECK_MS) {
 			ship_release(ship, s, PB_CURSOR_UNKNOWN);
 		}
-		ship_enqueue(ship, s);
+		if (s->queue != &ship->patient)
+			ship_enqueue(ship, s);
 	}
 	ship->look_ms = next;
 	ship_late_tell(ship);

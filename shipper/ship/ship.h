@@ -145,7 +145,8 @@ struct pb_ship_source {
 	 * What stands at number `from` of `stream`, at most `bytes_max`
 	 * bytes with the file's header, but one block at least.  `mark`
 	 * saves the search where its seq is `from`; NULL: the bytes are
-	 * not asked for, and it is never PB_PIECE_SOON.
+	 * not asked for, and it is never PB_PIECE_SOON.  Where that is the
+	 * answer and pb_ship_may_look() says no, nothing is begun.
 	 */
 	int	(*look)(void *arg, uint32_t stream, uint64_t from,
 		    const struct pb_mark *mark, size_t bytes_max,
@@ -254,6 +255,9 @@ uint64_t pb_ship_handed(const struct pb_ship *ship, uint32_t id);
  * may as well be sent.
  */
 bool	pb_ship_takes(const struct pb_ship *ship, uint32_t id, uint64_t last);
+
+/* May something be looked for that comes in the stream's turn? */
+bool	pb_ship_may_look(const struct pb_ship *ship, uint32_t id);
 
 /* What was not known yet of the stream is known now. */
 void	pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,

@@ -134,6 +134,7 @@ struct pb_ship {
 	uint64_t	 delivered;	/* packets of letters, not told yet */
 	struct ship_request request[PB_SHIP_SLOTS];
 	struct ship_queue work;		/* something waits to be sent */
+	struct ship_queue patient;	/* the same, but needs a look */
 	struct ship_queue quiet;	/* only to be asked about */
 	struct ship_queue dying;	/* by dying_link: to be demoted */
 	struct ship_stream *demoting;	/* one of them, or NULL */
@@ -149,6 +150,7 @@ enum ship_plan {
 	SHIP_ACT,		/* `out` is to be done */
 	SHIP_NOTHING,		/* the stream has nothing to do now */
 	SHIP_FULL,		/* no room in the window */
+	SHIP_LATER,		/* it needs a look, and too many do */
 };
 
 /* NULL where it is not known. */

@@ -52,7 +52,9 @@ upstream_look(void *arg, uint32_t id, uint64_t from,
     const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
     struct pb_err *err)
 {
+	const struct pb_upstream *u = arg;
 	struct place at = { .want = { .owner = arg, .id = id, .mark = mark,
+	    .known = !pb_ship_may_look(u->ship, id),
 	    .bytes_max = bytes_max } };
 	int rc;
 

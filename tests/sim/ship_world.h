@@ -77,6 +77,7 @@ struct world_stream {
 	unsigned	looks, walks;	/* without a mark that helped */
 	uint64_t	look_due_ms;	/* something is looked for; 0: no */
 	bool		look_known;
+	bool		looks_nowhere;	/* all is known of it at once */
 	unsigned	demotes, lates;
 	/* From fork_last + 1 on it goes as the stream `fork`, if not 0. */
 	uint32_t	fork;
@@ -191,7 +192,12 @@ world_look_soon(void *arg, uint32_t id, uint64_t from,
     const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
     struct pb_err *err)
 {
-	if (mark == NULL || world_knows(arg, id))
+	struct world *w = arg;
+	struct world_stream *s = &w->stream[id];
+
+	if (mark == NULL || s->looks_nowhere ||
+	    ((s->look_known || w->look_ms == 0 ||
+	    pb_ship_may_look(w->ship, id)) && world_knows(arg, id)))
 		return world_look(arg, id, from, mark, bytes_max, out, err);
 	*out = (struct pb_piece){ .kind = PB_PIECE_SOON };
 	return 0;

@@ -66,6 +66,39 @@ only_some_streams_are_looked_at_at_a_time(void **state)
 	world_destroy(w);
 }
 
+/*
+ * Goal:   who needs no look waits for nobody's, and who waits for a place
+ *         is not passed over for ever by those.
+ * Method: looks take half a minute; every tenth stream needs none.
+ */
+static void
+who_needs_no_look_does_not_wait(void **state)
+{
+	struct world *w = world_create(WINDOW, 100);
+
+	(void)state;
+	for (uint32_t id = 1; id <= 100; id++)
+		world_grow(w, id, 10);
+	world_run(w, 5000);
+	w->look_ms = 30000;
+	for (uint32_t id = 1; id <= 100; id++) {
+		w->stream[id].looks_nowhere = id % 10 == 0;
+		world_grow(w, id, 1000);
+	}
+	world_run(w, 900);
+	for (uint32_t id = 10; id <= 100; id += 10)
+		assert_delivered(w, id);
+	w->look_ms = 100;
+	for (unsigned second = 0; second < 60; second++) {
+		for (uint32_t id = 10; id <= 100; id += 10)
+			world_grow(w, id, w->stream[id].end + 2000);
+		world_run(w, 1000);
+	}
+	for (uint32_t id = 1; id <= 100; id++)
+		assert_delivered(w, id);
+	world_destroy(w);
+}
+
 /* A file that takes a minute holds up its own stream alone. */
 static void
 acks_of_others_are_heard_meanwhile(void **state)
@@ -319,6 +352,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_arrives_once_and_in_order),
 		cmocka_unit_test(only_some_streams_are_looked_at_at_a_time),
+		cmocka_unit_test(who_needs_no_look_does_not_wait),
 		cmocka_unit_test(acks_of_others_are_heard_meanwhile),
 		cmocka_unit_test(the_last_common_packet_is_found_as_well),
 		cmocka_unit_test(

@@ -63,15 +63,21 @@ teardown(void **state)
 }
 
 static const struct pb_lookup *
-ask(struct bench *b, uint32_t id)
+ask_for(struct bench *b, uint32_t id, bool known)
 {
 	struct pb_lookup want = { .owner = b, .id = id,
-	    .kind = PB_LOOKUP_EXTENT, .key = { .node = "lon1",
+	    .known = known, .kind = PB_LOOKUP_EXTENT, .key = { .node = "lon1",
 	    .interface = "eth0" }, .from = 5, .to = 9, .bytes_max = 1000,
 	    .extent = { .segment_seq = 1, .bytes = 100 },
 	    .piece = { .first = 5, .last = 9, .segment_seq = 1 } };
 
 	return pb_lookup(&b->all, &want);
+}
+
+static const struct pb_lookup *
+ask(struct bench *b, uint32_t id)
+{
+	return ask_for(b, id, false);
 }
 
 static void
@@ -117,6 +123,20 @@ what_was_found_long_ago_is_looked_for_again(void **state)
 	assert_non_null(ask(b, 1));
 }
 
+static void
+what_is_to_be_known_is_not_looked_for(void **state)
+{
+	struct bench *b = *state;
+
+	assert_null(ask_for(b, 1, true));
+	assert_false(pb_worker_busy(b->all.worker));
+	assert_null(ask(b, 1));
+	wait_for(b, 1);
+	assert_non_null(ask_for(b, 1, true));
+	assert_null(ask_for(b, 1, true));
+	assert_false(pb_worker_busy(b->all.worker));
+}
+
 /* Nobody is told when there is a place again: one asks. */
 static void
 where_all_places_are_taken_it_is_asked_for_again(void **state)
@@ -142,6 +162,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    what_was_found_long_ago_is_looked_for_again, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_is_to_be_known_is_not_looked_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    where_all_places_are_taken_it_is_asked_for_again, setup,
 		    teardown),
