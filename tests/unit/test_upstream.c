@@ -14,7 +14,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
-#include "shipper/upstream/upstream.h"
+#include "shipper/upstream/upstream_impl.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/store_fixture.h"
 
@@ -401,27 +401,89 @@ packets_that_came_late_are_sent_late(void **state)
 	bench_finish(&b);
 }
 
+/* Packets 1 to 3, then a gap up to 8. */
+static void
+write_gap(struct bench *b)
+{
+	struct pb_chunk *chunk = pb_chunk_create();
+
+	fixture_write(&b->f, 1, 3, PACKET);
+	chunk->stream = b->f.stream;
+	chunk->head = pb_head_ref(b->f.head);
+	chunk->done = fixture_done;
+	chunk->arg = &b->f;
+	chunk->first_seq = 4;
+	chunk->last_seq = 8;
+	chunk->gap = PB_GAP_DAMAGED;
+	assert_int_equal(fixture_submit(&b->f, chunk), 0);
+	fixture_wait(&b->f);
+}
+
+static void
+wait_for_lock(void *lock)
+{
+	pthread_mutex_lock(lock);
+	pthread_mutex_unlock(lock);
+}
+
+static void
+no_matter(void *arg)
+{
+	(void)arg;
+}
+
+/*
+ * Goal:   what came late and has gone again is forgotten, in one task for
+ *         the keeper, however often it is looked for meanwhile.
+ * Method: the keeper is held up; the newest task is the first of them.
+ */
+static void
+what_came_late_and_went_is_settled_once(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("9") } };
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct pb_job held = { .run = wait_for_lock, .done = no_matter,
+	    .arg = &lock };
+	const struct upstream_task *first = NULL;
+	struct pb_letter letter;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", script, 1);
+	write_gap(&b);
+	grow(&b, 9, 9);
+	turn(&b, 1);
+	assert_int_equal(pb_letters_late(b.letters, "core", &b.f.key, 4, 6,
+	    NULL), 0);
+	pthread_mutex_lock(&lock);
+	pb_worker_give(b.worker, &held);
+	for (unsigned i = 0; i < 5; i++) {
+		pb_upstream_late(b.upstream, &b.row, false);
+		pb_upstream_run(b.upstream, pb_clock_mono_ms());
+		if (i == 0)
+			first = LIST_FIRST(&b.upstream->tasks);
+	}
+	assert_non_null(first);
+	assert_ptr_equal(LIST_FIRST(&b.upstream->tasks), first);
+	pthread_mutex_unlock(&lock);
+	pb_worker_drain(b.worker);
+	assert_true(LIST_EMPTY(&b.upstream->tasks));
+	assert_int_equal(pb_letters_find(b.letters, "core", &b.f.key, 1,
+	    &letter, NULL), 0);
+	bench_finish(&b);
+}
+
 static void
 a_gap_is_declared_as_the_protocol_says(void **state)
 {
 	struct line script[] = { { ANSWER, ACKED("3") },
 	    { ANSWER, ACKED("8") }, { ANSWER, ACKED("9") } };
-	struct pb_chunk *chunk = pb_chunk_create();
 	struct pb_cursor_row cursor;
 	struct bench b;
 
 	(void)state;
 	bench_init(&b, "*", script, 3);
-	fixture_write(&b.f, 1, 3, PACKET);
-	chunk->stream = b.f.stream;
-	chunk->head = pb_head_ref(b.f.head);
-	chunk->done = fixture_done;
-	chunk->arg = &b.f;
-	chunk->first_seq = 4;
-	chunk->last_seq = 8;
-	chunk->gap = PB_GAP_DAMAGED;
-	assert_int_equal(fixture_submit(&b.f, chunk), 0);
-	fixture_wait(&b.f);
+	write_gap(&b);
 	fixture_stream_row(&b.f, &b.row);
 	assert_int_equal(pb_upstream_stream(b.upstream, &b.row, NULL), 0);
 	turn(&b, 2);
@@ -563,6 +625,7 @@ main(void)
 		    refused_packets_are_told_as_a_gap_and_can_be_sent_again),
 		cmocka_unit_test(a_letter_that_cannot_be_read_is_told_as_a_gap),
 		cmocka_unit_test(packets_that_came_late_are_sent_late),
+		cmocka_unit_test(what_came_late_and_went_is_settled_once),
 		cmocka_unit_test(a_gap_is_declared_as_the_protocol_says),
 		cmocka_unit_test(
 		    an_unreachable_upstream_backs_off_and_says_why),
