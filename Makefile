@@ -22,7 +22,7 @@ LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             recorder/filter recorder/query recorder/capture \
             recorder/intake recorder/port recorder/port/door \
             shipper shipper/ship shipper/state shipper/letters shipper/feed \
-            shipper/wire shipper/work shipper/sink shipper/upstream \
+            shipper/wire shipper/worker shipper/sink shipper/upstream \
             shipper/operator \
             cli cli/common cli/import cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))

@@ -17,7 +17,7 @@
 #include "shipper/state/state.h"
 #include "shipper/upstream/upstream.h"
 #include "shipper/watch.h"
-#include "shipper/work/worker.h"
+#include "shipper/worker/worker.h"
 
 struct pb_loop {
 	struct pb_conf	*conf;

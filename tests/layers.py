@@ -20,7 +20,7 @@ ORDER = """
     recorder/store/write
     recorder/filter recorder/query recorder/capture recorder/intake
     recorder/port/door recorder/port recorder
-    shipper/ship shipper/work shipper/wire shipper/state shipper/letters
+    shipper/ship shipper/worker shipper/wire shipper/state shipper/letters
     shipper/feed shipper/sink shipper/upstream shipper/operator shipper
     cli/common cli/status cli/import cli
 """.split()

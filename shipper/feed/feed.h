@@ -15,7 +15,7 @@
 #include "shipper/feed/section.h"
 #include "shipper/letters/letters.h"
 #include "shipper/ship/ship.h"
-#include "shipper/work/worker.h"
+#include "shipper/worker/worker.h"
 
 struct pb_feed;
 

@@ -13,7 +13,7 @@
 #include "recorder/store/index/index.h"
 #include "shipper/letters/letters.h"
 #include "shipper/ship/ship.h"
-#include "shipper/work/worker.h"
+#include "shipper/worker/worker.h"
 
 /* Of all who ask together; past it they ask again later. */
 #define PB_LOOKUPS_MAX	512u

@@ -17,7 +17,7 @@
 #include "shipper/sink/sink.h"
 #include "shipper/state/report.h"
 #include "shipper/state/state.h"
-#include "shipper/work/worker.h"
+#include "shipper/worker/worker.h"
 
 struct pb_upstream;
 

@@ -13,7 +13,7 @@
 #include "base/digest.h"
 #include "base/zip.h"
 #include "shipper/feed/payload.h"
-#include "shipper/work/worker.h"
+#include "shipper/worker/worker.h"
 #include "tests/unit/feed_fixture.h"
 
 #define PACKET		100u

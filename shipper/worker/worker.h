@@ -1,5 +1,5 @@
 /*
- * shipper/work/worker.h - a thread that does jobs for the loop, in order
+ * shipper/worker/worker.h - a thread that does jobs for the loop, in order
  *
  * What waits for a disk or takes long is done here, so that the loop, which
  * sends and hears acks, is held up by neither.  What is done comes back in

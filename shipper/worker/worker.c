@@ -1,5 +1,5 @@
 /*
- * shipper/work/worker.c - a thread that does jobs for the loop, in order
+ * shipper/worker/worker.c - a thread that does jobs for the loop, in order
  *
  *	loop: give ──► wanted ──► thread: runs
  *	                            │
@@ -8,7 +8,7 @@
  * One lock around the two queues and the state of each job; never held
  * while a job is run.  Limit: what callers give.
  */
-#include "shipper/work/worker.h"
+#include "shipper/worker/worker.h"
 
 #include <errno.h>
 #include <poll.h>
