@@ -45,8 +45,6 @@ KNOWN = [set(c.split()) for c in (
     " shipper/letters/letters_rows",
     "shipper/upstream/upstream shipper/upstream/upstream_forks"
     " shipper/upstream/upstream_letters shipper/upstream/upstream_tasks",
-    "shipper/ship/ship shipper/ship/ship_answer shipper/ship/ship_dead"
-    " shipper/ship/ship_fork shipper/ship/ship_late shipper/ship/ship_report",
     "recorder/port/request recorder/port/route recorder/port/serve_gaps"
     " recorder/port/serve_node recorder/port/serve_packets"
     " recorder/port/serve_question recorder/port/service",

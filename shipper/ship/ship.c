@@ -20,12 +20,10 @@
 #include "shipper/ship/ship.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/list.h"
 #include "shipper/ship/ship_impl.h"
 
 #define RATE_SECONDS	8u	/* of the rate limit may be in flight */
@@ -47,12 +45,8 @@ static void	start(struct pb_ship *, struct ship_stream *,
 static void	start_piece(struct pb_ship *, struct ship_stream *,
 		    struct ship_request *, const struct pb_piece *);
 static void	revive(struct pb_ship *);
-static bool	wants(const struct ship_stream *);
 static uint64_t	lower(uint64_t, uint64_t);
-static int	insert(struct pb_ship *, struct ship_stream *,
-		    struct pb_err *);
 static void	set_looking(struct pb_ship *, struct ship_stream *, bool);
-static unsigned	place(const struct pb_ship *, uint32_t);
 
 int
 pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
@@ -119,7 +113,7 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
 		s->bytes_max = PB_SHIP_PIECE_BYTES;
 		s->changed = true;
 		s->moved_ms = s->told_ms = ship->clock_ms;
-		rc = insert(ship, s, err);
+		rc = ship_insert(ship, s, err);
 		if (rc < 0) {
 			free(s);
 			return rc;
@@ -232,125 +226,6 @@ pb_ship_wake_ms(const struct pb_ship *ship)
 	return wake;
 }
 
-/* --- for the other files too ---------------------------------------------- */
-
-void
-ship_enqueue(struct pb_ship *ship, struct ship_stream *s)
-{
-	struct ship_queue *queue = s->end > s->sent || s->late ?
-	    &ship->work : &ship->quiet;
-
-	if (s->queue == queue || !wants(s))
-		return;
-	ship_dequeue(s);
-	TAILQ_INSERT_TAIL(queue, s, link);
-	s->queue = queue;
-}
-
-void
-ship_dequeue(struct ship_stream *s)
-{
-	if (s->queue != NULL)
-		TAILQ_REMOVE(s->queue, s, link);
-	s->queue = NULL;
-}
-
-void
-ship_hold(struct pb_ship *ship, struct ship_stream *s,
-    enum pb_cursor_state state, uint64_t retry_ms, const char *text)
-{
-	char line[PB_SHIP_TEXT_MAX];
-
-	ship_release(ship, s, state);
-	ship_dequeue(s);
-	ship->refused++;
-	s->retry_ms = retry_ms;
-	if (retry_ms < ship->look_ms)
-		ship->look_ms = retry_ms;
-	snprintf(line, sizeof(line), "%s", text);
-	s->text = strdup(line);	/* without memory it has no text */
-	snprintf(ship->last_error, sizeof(ship->last_error), "%s", line);
-}
-
-void
-ship_trouble(struct pb_ship *ship, struct ship_stream *s, const char *text)
-{
-	if (s->troubles < UINT16_MAX)
-		s->troubles++;
-	if (s->troubles == PB_TROUBLES_MAX)
-		ship->source.event(ship->source.arg, PB_LOG_WARN, s->id, text);
-	ship_hold(ship, s, PB_CURSOR_WAITING,
-	    ship->now_ms + ship_backoff_ms(ship, s->troubles), text);
-}
-
-void
-ship_hurry(struct pb_ship *ship, struct ship_stream *s)
-{
-	if (s->state == PB_CURSOR_WAITING || s->state == PB_CURSOR_REFUSED)
-		s->retry_ms = ship->look_ms = 0;
-}
-
-void
-ship_release(struct pb_ship *ship, struct ship_stream *s,
-    enum pb_cursor_state state)
-{
-	if (s->state == PB_CURSOR_WAITING || s->state == PB_CURSOR_REFUSED)
-		ship->refused--;
-	free(s->text);
-	s->text = NULL;
-	s->state = state;
-	s->changed = true;
-}
-
-uint64_t
-ship_doubled_ms(uint64_t first, unsigned times, uint64_t most)
-{
-	uint64_t ms = first;
-
-	for (unsigned i = 0; i < times && ms < most; i++)
-		ms *= 2;
-	return ms < most ? ms : most;
-}
-
-uint64_t
-ship_backoff_ms(const struct pb_ship *ship, unsigned attempts)
-{
-	return 1 + ship->random % ship_doubled_ms(PB_BACKOFF_MS_MIN,
-	    attempts - 1, PB_BACKOFF_MS_MAX);
-}
-
-size_t
-ship_bytes_max(const struct pb_ship *ship, const struct ship_stream *s)
-{
-	size_t bytes_max = s->bytes_max;
-
-	if (bytes_max > ship->piece_max)
-		bytes_max = (size_t)ship->piece_max;
-	if (bytes_max > ship->window)
-		bytes_max = (size_t)ship->window;
-	return bytes_max;
-}
-
-bool
-ship_room(const struct pb_ship *ship, uint64_t bytes)
-{
-	return ship->flight_bytes == 0 ||
-	    ship->flight_bytes + bytes <= ship->window;
-}
-
-void
-ship_event(const struct pb_ship *ship, enum pb_log_level level,
-    uint32_t stream, const char *fmt, ...)
-{
-	char text[PB_SHIP_TEXT_MAX + 128];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	ship->source.event(ship->source.arg, level, stream, text);
-}
-
 /* --- deciding ----------------------------------------------------------- */
 
 /* Streams take turns: who acted goes to the end of its queue. */
@@ -424,7 +299,7 @@ static enum ship_plan
 plan_stream(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (!wants(s))
+	if (!ship_wants(s))
 		return SHIP_NOTHING;
 	if (s->state == PB_CURSOR_READY)
 		return plan_ready(ship, s, out);
@@ -600,68 +475,8 @@ revive(struct pb_ship *ship)
 	ship_late_tell(ship);
 }
 
-/* Is there anything to do for this stream, were there room? */
-static bool
-wants(const struct ship_stream *s)
-{
-	if (s->asking || s->held || s->demoting ||
-	    s->dead.reason == PB_DEAD_MALFORMED)
-		return false;
-	if (s->state == PB_CURSOR_UNKNOWN)
-		return s->flights == 0;
-	return s->state == PB_CURSOR_READY && !s->awaits_kept &&
-	    (s->end > s->sent || ship_late_wants(s));
-}
-
 static uint64_t
 lower(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
-}
-
-/* --- the table of streams ----------------------------------------------- */
-
-struct ship_stream *
-ship_find(const struct pb_ship *ship, uint32_t id)
-{
-	unsigned at = place(ship, id);
-
-	return at < ship->streams && ship->stream[at]->id == id ?
-	    ship->stream[at] : NULL;
-}
-
-/* Where the stream is, or would be. */
-static unsigned
-place(const struct pb_ship *ship, uint32_t id)
-{
-	unsigned low = 0, high = ship->streams;
-
-	while (low < high) {
-		unsigned mid = low + (high - low) / 2;
-
-		if (ship->stream[mid]->id < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static int
-insert(struct pb_ship *ship, struct ship_stream *s, struct pb_err *err)
-{
-	unsigned at = place(ship, s->id);
-
-	if (ship->streams >= PB_SHIP_STREAMS_MAX)
-		return pb_err_set(err, PB_ELIMIT,
-		    "more than %u streams for one upstream",
-		    PB_SHIP_STREAMS_MAX);
-	if (!PB_LIST_ROOM(ship->stream, ship->cap, ship->streams))
-		return pb_err_set(err, PB_ENOMEM, "no memory for %u streams",
-		    ship->streams + 1);
-	memmove(ship->stream + at + 1, ship->stream + at,
-	    (ship->streams - at) * sizeof(*ship->stream));
-	ship->stream[at] = s;
-	ship->streams++;
-	return 0;
 }

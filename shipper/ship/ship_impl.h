@@ -1,10 +1,12 @@
 /*
  * shipper/ship/ship_impl.h - what the files of ship.h share
  *
- * ship.c decides what to do next, ship_answer.c what an answer means,
- * ship_dead.c what waits no longer, ship_late.c what is sent after its
- * turn, ship_fork.c whether the receiver's packets are ours; ship_report.c
- * tells about all of it.
+ * Each calls those below it:
+ *	ship.c		what to do next		ship_report.c	tells of it
+ *	ship_answer.c	what an answer means
+ *	ship_dead.c	what waits no longer	ship_fork.c	whose packets
+ *	ship_late.c	what is sent after its turn
+ *	ship_stream.c	the streams and their states
  */
 #ifndef PB_SHIPPER_SHIP_IMPL_H
 #define PB_SHIPPER_SHIP_IMPL_H
@@ -144,18 +146,18 @@ struct pb_ship {
 	unsigned	 closed;	/* of them; each has one that follows */
 };
 
-/* --- ship.c ------------------------------------------------------------- */
-
-enum ship_plan {
-	SHIP_ACT,		/* `out` is to be done */
-	SHIP_NOTHING,		/* the stream has nothing to do now */
-	SHIP_FULL,		/* no room in the window */
-	SHIP_LATER,		/* it needs a look, and too many do */
-};
+/* --- ship_stream.c ------------------------------------------------------- */
 
 /* NULL where it is not known. */
 struct ship_stream *ship_find(const struct pb_ship *ship, uint32_t id);
 
+int	ship_insert(struct pb_ship *ship, struct ship_stream *s,
+	    struct pb_err *err);
+
+/* Is there anything to do for this stream, were there room? */
+bool	ship_wants(const struct ship_stream *s);
+/* The same, of what is sent after its turn. */
+bool	ship_late_wants(const struct ship_stream *s);
 /* Put the stream where pb_ship_next() finds it, if it wants anything. */
 void	ship_enqueue(struct pb_ship *ship, struct ship_stream *s);
 void	ship_dequeue(struct ship_stream *s);
@@ -233,7 +235,13 @@ void	ship_came(struct pb_ship *ship, struct ship_stream *s);
 
 /* --- ship_late.c -------------------------------------------------------- */
 
-bool	ship_late_wants(const struct ship_stream *s);
+enum ship_plan {
+	SHIP_ACT,		/* `out` is to be done */
+	SHIP_NOTHING,		/* the stream has nothing to do now */
+	SHIP_FULL,		/* no room in the window */
+	SHIP_LATER,		/* it needs a look, and too many do */
+};
+
 /* Is so much being kept that no letter goes even in its turn? */
 bool	ship_late_full(const struct ship_stream *s);
 enum ship_plan ship_late_plan(struct pb_ship *ship, struct ship_stream *s,

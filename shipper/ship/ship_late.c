@@ -57,13 +57,6 @@ ship_late_again(struct ship_stream *s)
 }
 
 bool
-ship_late_wants(const struct ship_stream *s)
-{
-	return s->late && !s->late_flight && !s->late_held && !s->unproven &&
-	    s->keeping == 0;
-}
-
-bool
 ship_late_full(const struct ship_stream *s)
 {
 	return s->keeping_all || s->keeping >= KEEPING_MAX;
