@@ -43,8 +43,6 @@ KNOWN = [set(c.split()) for c in (
     " recorder/store/mend/verify_stream",
     "shipper/letters/letters_age shipper/letters/letters_file"
     " shipper/letters/letters_rows",
-    "shipper/upstream/upstream shipper/upstream/upstream_forks"
-    " shipper/upstream/upstream_letters shipper/upstream/upstream_tasks",
     "recorder/port/request recorder/port/route recorder/port/serve_gaps"
     " recorder/port/serve_node recorder/port/serve_packets"
     " recorder/port/serve_question recorder/port/service",

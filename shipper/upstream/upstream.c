@@ -247,24 +247,6 @@ trim(struct pb_upstream *u)
 		pb_payload_finish(&u->slot[i].payload);
 }
 
-/* --- for the state machine ---------------------------------------------- */
-
-void
-upstream_event(void *arg, enum pb_log_level level, uint32_t id,
-    const char *text)
-{
-	struct pb_upstream *u = arg;
-	struct upstream_part part;
-	char name[PB_STREAM_NAME_MAX];
-
-	if (id == 0 || upstream_part(u, id, &part, NULL) < 0)
-		pb_log(level, "shipper", "%s upstream=%s", text, u->conf.name);
-	else
-		pb_log(level, "shipper", "%s upstream=%s stream=%s "
-		    "epoch=%016" PRIx64, text, u->conf.name,
-		    pb_stream_name(name, &part.key), part.key.epoch);
-}
-
 /* --- requests ----------------------------------------------------------- */
 
 static int

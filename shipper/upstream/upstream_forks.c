@@ -73,6 +73,32 @@ pb_upstream_stream(struct pb_upstream *u, const struct pb_stream_info *stream,
 	return rc < 0 ? rc : 0;
 }
 
+void
+upstream_event(void *arg, enum pb_log_level level, uint32_t id,
+    const char *text)
+{
+	struct pb_upstream *u = arg;
+	struct upstream_part part;
+	char name[PB_STREAM_NAME_MAX];
+
+	if (id == 0 || upstream_part(u, id, &part, NULL) < 0)
+		pb_log(level, "shipper", "%s upstream=%s", text, u->conf.name);
+	else
+		pb_log(level, "shipper", "%s upstream=%s stream=%s "
+		    "epoch=%016" PRIx64, text, u->conf.name,
+		    pb_stream_name(name, &part.key), part.key.epoch);
+}
+
+void
+pb_upstream_late(struct pb_upstream *u, const struct pb_stream_info *stream,
+    bool hurry)
+{
+	unsigned parts = upstream_forks(u, stream->id)->count + 1;
+
+	for (unsigned part = 0; part < parts; part++)
+		pb_ship_late(u->ship, PB_PART_ID(stream->id, part), hurry);
+}
+
 int
 upstream_below(void *arg, uint32_t id, uint64_t at,
     struct pb_fingerprint *out, struct pb_err *err)
@@ -85,52 +111,21 @@ upstream_below(void *arg, uint32_t id, uint64_t at,
 	    true, &(struct pb_feed_want){ .owner = u, .id = id }, out, err);
 }
 
-/*
- * The list is durable before the part is there for the state machine; so
- * nothing is sent under an epoch that a crash could make us forget.
- */
+/* The part that it goes on in is a stream of the state machine, too. */
 int
-upstream_fork(void *arg, uint32_t id, uint64_t last, struct pb_err *err)
+upstream_take_fork(struct pb_upstream *u, uint32_t id,
+    const struct pb_forks *forks, struct pb_err *err)
 {
-	struct pb_upstream *u = arg;
-	struct pb_fingerprint first;
 	struct upstream_part part;
-	struct pb_forks forks;
 	int rc = upstream_part(u, id, &part, err);
 
 	if (rc == 0)
-		rc = pb_feed_packet(u->env.feed, part.stream, last + 1, false,
-		    &(struct pb_feed_want){ .owner = u, .id = id }, &first,
-		    err);
-	if (rc != 1)
-		return rc;
-	/* What was named here before, and not taken, is named again. */
-	forks = *upstream_forks(u, part.stream->id);
-	forks.count = part.part;
-	if (forks.count == PB_FORKS_MAX)
-		return pb_err_set(err, PB_ELIMIT, "it has other packets past %"
-		    PRIu64 ", and the stream goes under %u epochs there "
-		    "already", last, PB_FORKS_MAX + 1);
-	/* An upstream that has another name by now may have been given it,
-	 * when packets were here that have expired since. */
-	rc = pb_forks_find(u->env.state, &part.stream->key, last + 1,
-	    first.seq, &forks, &forks.at[forks.count], err);
+		rc = add(u, part.stream->id, forks, err);
+	if (rc == 0)
+		rc = take_part(u, part.stream, forks->count, err);
 	if (rc < 0)
 		return rc;
-	if (rc == 0)
-		forks.at[forks.count] = (struct pb_fork){ .first = last + 1,
-		    .epoch = pb_fork_epoch(part.key.epoch, last,
-		    first.digest) };
-	forks.count++;
-	rc = pb_forks_keep(u->env.state, u->conf.name, &part.stream->key,
-	    &forks, err);
-	if (rc == 0)
-		rc = add(u, part.stream->id, &forks, err);
-	if (rc == 0)
-		rc = take_part(u, part.stream, forks.count, err);
-	if (rc < 0)
-		return rc;
-	say_forked(u, id, &forks.at[forks.count - 1]);
+	say_forked(u, id, &forks->at[forks->count - 1]);
 	return 1;
 }
 

@@ -1,10 +1,11 @@
 /*
  * shipper/upstream/upstream_impl.h - what the files of upstream.h share
  *
- * upstream.c carries out requests and reports; upstream_letters.c answers
- * what the state machine asks of the store and of dead letters,
- * upstream_tasks.c writes down what becomes of those, upstream_forks.c knows
- * the parts that streams go in.
+ * Each calls those below it:
+ *	upstream.c		carries out requests, and reports
+ *	upstream_letters.c	what the state machine asks of the store
+ *	upstream_tasks.c	what is written down
+ *	upstream_forks.c	the parts that streams go in
  */
 #ifndef PB_SHIPPER_UPSTREAM_IMPL_H
 #define PB_SHIPPER_UPSTREAM_IMPL_H
@@ -80,6 +81,9 @@ int	upstream_part(const struct pb_upstream *u, uint32_t id,
 /* The forks of a stream of the store; none for most. */
 const struct pb_forks *upstream_forks(const struct pb_upstream *u,
 	    uint32_t stream);
+/* The stream `id` goes on in another part, the last one of `forks`: 1. */
+int	upstream_take_fork(struct pb_upstream *u, uint32_t id,
+	    const struct pb_forks *forks, struct pb_err *err);
 /* How far the whole of it has come; `id` is that of any part. */
 void	upstream_cursor(const struct pb_upstream *u, uint32_t id,
 	    struct pb_ship_cursor *out);
@@ -94,11 +98,6 @@ void	upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
 void	upstream_dead_again(struct pb_upstream *u, uint32_t id,
 	    const struct pb_ship_dead *dead);
 void	upstream_told(struct pb_upstream *u, uint32_t id, uint64_t acked);
-/* These letters, which are the task's from now on, go again; `more` may be
- * behind them, else upstream_revived() follows. */
-void	upstream_revive(struct pb_upstream *u, struct pb_letter *letter,
-	    size_t count, bool more);
-void	upstream_revived(struct pb_upstream *u);
 /* Those that are not done are forgotten. */
 void	upstream_tasks_end(struct pb_upstream *u);
 

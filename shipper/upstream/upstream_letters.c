@@ -42,8 +42,6 @@ static int	look_late_only(const struct place *,
 		    const struct pb_letter *, uint64_t, struct pb_piece *,
 		    struct pb_err *);
 static bool	spoiled(const struct pb_upstream *, int);
-static bool	is_passed(const struct pb_upstream *,
-		    const struct pb_letter *);
 
 /* --- for the state machine ---------------------------------------------- */
 
@@ -114,18 +112,6 @@ upstream_spoiled(struct pb_upstream *u, const struct pb_action *action,
 		upstream_settle(u, action->stream, dead.first, dead.last);
 }
 
-/* --- for the loop ------------------------------------------------------- */
-
-void
-pb_upstream_late(struct pb_upstream *u, const struct pb_stream_info *stream,
-    bool hurry)
-{
-	unsigned parts = upstream_forks(u, stream->id)->count + 1;
-
-	for (unsigned part = 0; part < parts; part++)
-		pb_ship_late(u->ship, PB_PART_ID(stream->id, part), hurry);
-}
-
 void
 pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
     uint64_t first, uint64_t last,
@@ -152,70 +138,6 @@ pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
 		if (late.first <= late.last)
 			add(arg, &late);
 	}
-}
-
-int
-pb_upstream_again(struct pb_upstream *u, struct pb_err *err)
-{
-	struct pb_letter *found;
-	size_t count = 0, kept = 0;
-	int more;
-
-	if (u->conf.requeue_manual || u->reviving)
-		return 0;
-	found = calloc(PB_LETTERS_STEP, sizeof(*found));
-	if (found == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	more = pb_letters_dead(u->env.letters, u->conf.name, &u->again.after,
-	    found, &count, err);
-	for (size_t i = 0; more >= 0 && i < count; i++)
-		if (is_passed(u, &found[i]))
-			found[kept++] = found[i];
-	if (more >= 0 && kept > 0)
-		upstream_revive(u, found, kept, more == 1);
-	else
-		free(found);
-	if (more == 0 && kept == 0)
-		upstream_revived(u);
-	return more < 0 ? more : 0;
-}
-
-void
-upstream_revived(struct pb_upstream *u)
-{
-	char line[128];
-
-	if (u->again.letters > 0) {
-		snprintf(line, sizeof(line), "%" PRIu64 " dead letters, %"
-		    PRIu64 " packets, go again", u->again.letters,
-		    u->again.packets);
-		upstream_event(u, PB_LOG_INFO, 0, line);
-	}
-	memset(&u->again, 0, sizeof(u->again));
-}
-
-/* All parts it lies in have moved past it: it is sent after its turn. */
-static bool
-is_passed(const struct pb_upstream *u, const struct pb_letter *letter)
-{
-	const struct pb_forks *forks;
-	struct pb_stream_info stream;
-	struct pb_err err;
-
-	if (pb_index_stream(u->env.index, &letter->key, &stream, &err) != 1)
-		return false;
-	forks = upstream_forks(u, stream.id);
-	for (unsigned part = 0; part <= forks->count; part++) {
-		uint64_t to = pb_forks_top(forks, part);
-
-		if (letter->last <= pb_forks_base(forks, part) ||
-		    letter->first > to)
-			continue;
-		if (!pb_ship_takes(u->ship, PB_PART_ID(stream.id, part),
-		    letter->last < to ? letter->last : to))
-			return false;
-	}
-	return true;
 }
 
 /* --- letters ------------------------------------------------------------ */

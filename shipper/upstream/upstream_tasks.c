@@ -1,5 +1,5 @@
 /*
- * shipper/upstream/upstream_tasks.c - what is written down of letters
+ * shipper/upstream/upstream_tasks.c - what is written down: letters, forks
  *
  * Each is a task for the keeper, in the order given; what the state machine
  * waits for it is told when that is durable.  An upstream that ends forgets
@@ -14,7 +14,7 @@
 #include "base/sys.h"
 #include "shipper/upstream/upstream_impl.h"
 
-enum kind { DEMOTE, SENT, REFUSED, TOLD, REVIVE };
+enum kind { DEMOTE, SENT, REFUSED, TOLD, REVIVE, FORK };
 
 struct upstream_task {
 	LIST_ENTRY(upstream_task) link;
@@ -29,9 +29,11 @@ struct upstream_task {
 	struct pb_letter *letter;	/* REVIVE: so many, and there may be */
 	size_t		 letters;	/* more behind them */
 	bool		 more;
+	struct pb_forks	 forks;		/* FORK: and one behind their count */
 	/* What came of it. */
 	struct pb_letters_sum sum;
 	uint64_t	 done;
+	bool		 ended;		/* FORK: to be asked for again */
 	int		 rc;
 	struct pb_err	 err;
 };
@@ -40,12 +42,20 @@ static struct upstream_task *task_create(struct pb_upstream *, uint32_t,
 		    const struct pb_ship_dead *);
 static bool	give(struct pb_upstream *, enum kind, uint32_t,
 		    const struct pb_ship_dead *, bool);
+static struct upstream_task *find(const struct pb_upstream *, enum kind,
+		    uint32_t);
+static int	name_fork(struct pb_upstream *, uint32_t, uint64_t,
+		    struct pb_err *);
 static void	run(void *);
+static int	keep_fork(struct upstream_task *);
 static struct pb_demotion demotion_of(const struct upstream_task *);
 static void	done(void *);
 static void	tell_failure(const struct upstream_task *);
 static void	begin(struct pb_upstream *, struct upstream_task *, enum kind);
 static void	revived(const struct upstream_task *);
+static void	say_revived(struct pb_upstream *);
+static bool	is_passed(const struct pb_upstream *,
+		    const struct pb_letter *);
 
 int
 upstream_demote(void *arg, uint32_t id, const struct pb_ship_dead *dead,
@@ -93,29 +103,69 @@ void
 upstream_told(struct pb_upstream *u, uint32_t id, uint64_t acked)
 {
 	struct pb_ship_dead dead = { .first = 1, .last = acked };
-	const struct upstream_task *task;
 
-	LIST_FOREACH(task, &u->tasks, link)
-		if (task->kind == TOLD && task->id == id)
-			return;
-	give(u, TOLD, id, &dead, false);
+	if (find(u, TOLD, id) == NULL)
+		give(u, TOLD, id, &dead, false);
 }
 
-void
-upstream_revive(struct pb_upstream *u, struct pb_letter *letter,
-    size_t count, bool more)
+/*
+ * The list is durable before the part is there for the state machine; so
+ * nothing is sent under an epoch that a crash could make us forget.
+ */
+int
+upstream_fork(void *arg, uint32_t id, uint64_t last, struct pb_err *err)
 {
-	struct upstream_task *task = calloc(1, sizeof(*task));
+	struct pb_upstream *u = arg;
+	struct upstream_task *task = find(u, FORK, id);
+	int rc;
 
-	if (task == NULL) {
-		free(letter);	/* another time */
-		return;
+	if (task == NULL)
+		return name_fork(u, id, last, err);
+	if (!task->ended)
+		return PB_SHIP_SOON;
+	LIST_REMOVE(task, link);
+	rc = task->rc;
+	if (rc < 0)
+		*err = task->err;
+	else if (task->dead.first == last + 1)
+		rc = upstream_take_fork(u, id, &task->forks, err);
+	else
+		rc = name_fork(u, id, last, err);
+	free(task);
+	return rc;
+}
+
+int
+pb_upstream_again(struct pb_upstream *u, struct pb_err *err)
+{
+	struct upstream_task *task;
+	struct pb_letter *found;
+	size_t count = 0, kept = 0;
+	int more;
+
+	if (u->conf.requeue_manual || u->reviving)
+		return 0;
+	found = calloc(PB_LETTERS_STEP, sizeof(*found));
+	if (found == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	more = pb_letters_dead(u->env.letters, u->conf.name, &u->again.after,
+	    found, &count, err);
+	for (size_t i = 0; more >= 0 && i < count; i++)
+		if (is_passed(u, &found[i]))
+			found[kept++] = found[i];
+	task = more >= 0 && kept > 0 ? calloc(1, sizeof(*task)) : NULL;
+	if (task != NULL) {
+		task->letter = found;
+		task->letters = kept;
+		task->more = more == 1;
+		u->reviving = true;
+		begin(u, task, REVIVE);
+		return 0;
 	}
-	task->letter = letter;
-	task->letters = count;
-	task->more = more;
-	u->reviving = true;
-	begin(u, task, REVIVE);
+	free(found);	/* those that may: another time */
+	if (more == 0 && kept == 0)
+		say_revived(u);
+	return more < 0 ? more : 0;
 }
 
 void
@@ -129,6 +179,50 @@ upstream_tasks_end(struct pb_upstream *u)
 		free(task->letter);
 		free(task);
 	}
+}
+
+static struct upstream_task *
+find(const struct pb_upstream *u, enum kind kind, uint32_t id)
+{
+	struct upstream_task *task;
+
+	LIST_FOREACH(task, &u->tasks, link)
+		if (task->kind == kind && task->id == id)
+			break;
+	return task;
+}
+
+/* What was named here before, and not taken, is named again. */
+static int
+name_fork(struct pb_upstream *u, uint32_t id, uint64_t last,
+    struct pb_err *err)
+{
+	struct pb_ship_dead numbers = { .first = last + 1 };
+	struct pb_fingerprint first;
+	struct upstream_task *task;
+	struct upstream_part part;
+	int rc = upstream_part(u, id, &part, err);
+
+	if (rc == 0)
+		rc = pb_feed_packet(u->env.feed, part.stream, last + 1, false,
+		    &(struct pb_feed_want){ .owner = u, .id = id }, &first,
+		    err);
+	if (rc != 1)
+		return rc;
+	if (part.part == PB_FORKS_MAX)
+		return pb_err_set(err, PB_ELIMIT, "it has other packets past %"
+		    PRIu64 ", and the stream goes under %u epochs there "
+		    "already", last, PB_FORKS_MAX + 1);
+	numbers.last = first.seq;
+	task = task_create(u, id, &numbers);
+	if (task == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	task->forks = *upstream_forks(u, part.stream->id);
+	task->forks.count = part.part;
+	task->forks.at[part.part] = (struct pb_fork){ .first = last + 1,
+	    .epoch = pb_fork_epoch(part.key.epoch, last, first.digest) };
+	begin(u, task, FORK);
+	return PB_SHIP_SOON;
 }
 
 /* False without memory, or where the stream has gone; which is told. */
@@ -216,7 +310,30 @@ run(void *arg)
 		task->rc = pb_letters_revive(letters, task->letter,
 		    task->letters, &task->sum, &task->err);
 		break;
+	case FORK:
+		task->rc = keep_fork(task);
+		break;
 	}
+}
+
+/* An upstream that has another name by now may have been given an epoch
+ * when packets were here that have expired since: it is that one's. */
+static int
+keep_fork(struct upstream_task *task)
+{
+	struct pb_state *state = task->u->env.state;
+	struct pb_forks *forks = &task->forks;
+	struct pb_fork given;
+	int rc = pb_forks_find(state, &task->stream.key, task->dead.first,
+	    task->dead.last, forks, &given, &task->err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 1)
+		forks->at[forks->count] = given;
+	forks->count++;
+	return pb_forks_keep(state, task->u->conf.name, &task->stream.key,
+	    forks, &task->err);
 }
 
 static struct pb_demotion
@@ -240,6 +357,12 @@ done(void *arg)
 	struct upstream_task *task = arg;
 	struct pb_upstream *u = task->u;
 
+	if (task->kind == FORK) {
+		task->ended = true;
+		pb_ship_looked(u->ship, task->id, pb_clock_mono_ms(),
+		    pb_random64());
+		return;
+	}
 	LIST_REMOVE(task, link);
 	if (task->kind == DEMOTE)
 		pb_ship_demoted(u->ship, task->done, task->rc < 0 ?
@@ -270,7 +393,45 @@ revived(const struct upstream_task *task)
 		    &stream, &err) == 1)
 			pb_upstream_late(u, &stream, false);
 	if (!task->more)
-		upstream_revived(u);
+		say_revived(u);
+}
+
+static void
+say_revived(struct pb_upstream *u)
+{
+	char line[128];
+
+	if (u->again.letters > 0) {
+		snprintf(line, sizeof(line), "%" PRIu64 " dead letters, %"
+		    PRIu64 " packets, go again", u->again.letters,
+		    u->again.packets);
+		upstream_event(u, PB_LOG_INFO, 0, line);
+	}
+	memset(&u->again, 0, sizeof(u->again));
+}
+
+/* All parts it lies in have moved past it: it is sent after its turn. */
+static bool
+is_passed(const struct pb_upstream *u, const struct pb_letter *letter)
+{
+	const struct pb_forks *forks;
+	struct pb_stream_info stream;
+	struct pb_err err;
+
+	if (pb_index_stream(u->env.index, &letter->key, &stream, &err) != 1)
+		return false;
+	forks = upstream_forks(u, stream.id);
+	for (unsigned part = 0; part <= forks->count; part++) {
+		uint64_t to = pb_forks_top(forks, part);
+
+		if (letter->last <= pb_forks_base(forks, part) ||
+		    letter->first > to)
+			continue;
+		if (!pb_ship_takes(u->ship, PB_PART_ID(stream.id, part),
+		    letter->last < to ? letter->last : to))
+			return false;
+	}
+	return true;
 }
 
 static void

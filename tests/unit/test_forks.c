@@ -323,6 +323,77 @@ other_packets_are_passed_under_another_epoch(void **state)
 	bench_finish(&b);
 }
 
+static void
+wait_for_lock(void *lock)
+{
+	pthread_mutex_lock(lock);
+	pthread_mutex_unlock(lock);
+}
+
+static void
+no_matter(void *arg)
+{
+	(void)arg;
+}
+
+/* One turn of the loop. */
+static void
+turn_once(struct bench *b)
+{
+	int fd = pb_worker_fd(b->worker);
+
+	pb_upstream_run(b->upstream, pb_clock_mono_ms());
+	assert_int_equal(pb_http_wait(b->http, &fd, 1, 10, NULL), 0);
+	pb_worker_collect(b->worker);
+}
+
+/*
+ * Goal:   the loop waits for no disk where a stream forks, and sends
+ *         nothing of the new part before its name is durable.
+ * Method: the keeper is held up until it is to write; all else goes on.
+ */
+static void
+a_fork_is_written_by_the_keeper(void **state)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct pb_job held = { .run = wait_for_lock, .done = no_matter,
+	    .arg = &lock };
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+	struct pb_worker *keeper;
+	struct pb_forks forks;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	say(&b, 9, 1, digest_of(&b, 1));
+	say(&b, 0, 0, 0);		/* the new epoch */
+	say(&b, 1, 0, 0);		/* its gap */
+	say(&b, 9, 0, 0);		/* its packets */
+	b.row.own = true;
+	upstream_start(&b);
+	assert_int_equal(pb_worker_create(&keeper, "keeper", NULL), 0);
+	b.upstream->env.keeper = keeper;
+	pthread_mutex_lock(&lock);
+	pb_worker_give(keeper, &held);
+	do {
+		turn_once(&b);
+		assert_int_equal(pb_forks_load(b.state, "core", &b.f.key,
+		    &forks, NULL), 0);
+		assert_int_equal(forks.count, 0);
+	} while (LIST_EMPTY(&b.upstream->tasks) && pb_clock_mono_ms() < end);
+	assert_false(LIST_EMPTY(&b.upstream->tasks));
+	assert_int_equal(b.server->requests, 1);
+	pthread_mutex_unlock(&lock);
+	pb_worker_drain(keeper);
+	turn(&b, 4);
+	assert_non_null(strstr(b.server->head, "\r\nPB-First: 2\r\n"));
+	upstream_stop(&b);
+	pb_worker_destroy(keeper);
+	bench_finish(&b);
+}
+
 /*
  * Goal:   a fork that cannot be taken leaves one row, however often.
  * Method: there is no room for another stream; then there is, after a
@@ -472,6 +543,7 @@ main(void)
 		cmocka_unit_test(parts_have_the_numbers_between_the_forks),
 		cmocka_unit_test(an_epoch_is_a_function_of_what_both_have),
 		cmocka_unit_test(other_packets_are_passed_under_another_epoch),
+		cmocka_unit_test(a_fork_is_written_by_the_keeper),
 		cmocka_unit_test(a_fork_that_cannot_be_taken_is_named_once),
 		cmocka_unit_test(
 		    a_fork_has_the_epoch_that_another_upstream_knows),
