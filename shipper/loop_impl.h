@@ -46,9 +46,7 @@ struct pb_loop {
 	bool		 reporting;
 	int		 report_rc;
 	struct pb_err	 report_err;
-	struct loop_bounds *bounds;	/* of letters */
-	struct loop_step *step;		/* for an operator */
-	struct loop_fills *fills;	/* packets that came late */
+	struct loop_work *work;		/* with letters */
 	uint64_t	 bound_ms;	/* next look at them */
 	uint64_t	 fills_commits;	/* of the index, when last looked */
 	bool		 fills_checked;	/* that they are this index's */

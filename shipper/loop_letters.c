@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/log.h"
 #include "shipper/loop_impl.h"
 
@@ -27,26 +28,17 @@ struct loop_fills {
 	bool		 busy;
 	struct pb_fill_info row[FILLS_PAGE];
 	size_t		 rows;
+	uint64_t	 number;	/* of the last one; 0: none yet */
 	struct pb_late	*late;		/* letters they make */
 	size_t		 lates, cap;
 	int		 rc;
 	struct pb_err	 err;
 };
 
-/* The bounds of one upstream's letters, and how many went for them. */
-struct bound {
-	char		 name[PB_NAME_BYTES_MAX + 1];
-	uint64_t	 bytes_max, age_ms_max;
-	int		 went;
-};
-
 struct loop_bounds {
 	struct pb_job	 job;
 	bool		 busy;
-	struct pb_letters *letters;
-	uint64_t	 age_ms;
-	struct bound	 bound[PB_UPSTREAMS_MAX];
-	size_t		 count;
+	int		 went[PB_UPSTREAMS_MAX];	/* as configured */
 	int		 rc;		/* the last error, or 0 */
 	struct pb_err	 err;
 };
@@ -56,7 +48,6 @@ struct loop_step {
 	struct pb_job	 job;
 	enum { STEP_NONE, STEP_BEGUN, STEP_ENDED } state;
 	const struct pb_letters_sum *of;	/* whose it is */
-	struct pb_letters *letters;
 	enum pb_control_verb verb;
 	struct pb_letters_which which;	/* with the globs below */
 	char		 upstream[PB_CONTROL_GLOB_MAX];
@@ -65,6 +56,13 @@ struct loop_step {
 	struct pb_letters_sum sum;
 	int		 rc;
 	struct pb_err	 err;
+};
+
+/* All that is done here by turns. */
+struct loop_work {
+	struct loop_fills fills;
+	struct loop_bounds bounds;
+	struct loop_step step;
 };
 
 /* Of which streams and upstreams letters are to be seen to. */
@@ -78,29 +76,25 @@ struct those {
 static void	run_fills(struct pb_loop *);
 static int	check_fills(struct pb_loop *, uint64_t *, struct pb_err *);
 static void	take_fill(struct pb_loop *, const struct pb_fill_info *);
-static pb_control_handler handle;
-static void	see_to(struct pb_loop *, const char *, const char *, bool);
-static void	see_to_stream(void *, const struct pb_stream_info *);
-static void	start_bounds(struct pb_loop *);
+static void	add_late(void *, const struct pb_late *);
+static void	give_fills(struct pb_loop *, uint64_t);
+static void	keep_fills(void *);
+static void	kept_fills(void *);
 static void	keep_bounds(void *);
-static void	keep_error(struct loop_bounds *, int, const struct pb_err *);
-static int	bound_others(struct loop_bounds *, struct pb_err *);
-static bool	has_bound(const struct loop_bounds *, const char *);
-static int	bound_other(const struct loop_bounds *, const char *,
-		    const struct pb_conf_upstream *, struct pb_err *);
-static void	kept_bounds(void *);
-static int	handle(void *, enum pb_control_verb,
-		    const struct pb_letters_which *, struct pb_letters_sum *,
+static int	bound_others(struct pb_loop *, uint64_t, struct pb_err *);
+static int	bound_other(struct pb_loop *, const char *,
+		    const struct pb_conf_upstream *, uint64_t,
 		    struct pb_err *);
+static void	kept_bounds(void *);
+static pb_control_handler handle;
 static void	begin_step(struct pb_loop *, enum pb_control_verb,
 		    const struct pb_letters_which *,
 		    const struct pb_letters_sum *);
 static void	run_step(void *);
 static void	ended_step(void *);
 static int	handled(struct pb_loop *, const struct loop_step *);
-static void	add_late(void *, const struct pb_late *);
-static void	keep_fills(void *);
-static void	kept_fills(void *);
+static void	see_to(struct pb_loop *, const char *, const char *, bool);
+static void	see_to_stream(void *, const struct pb_stream_info *);
 
 int
 loop_letters_open(struct pb_loop *loop, struct pb_err *err)
@@ -113,14 +107,17 @@ loop_letters_open(struct pb_loop *loop, struct pb_err *err)
 		loop->letters = NULL;
 		return rc;
 	}
-	loop->bounds = calloc(1, sizeof(*loop->bounds));
-	loop->step = calloc(1, sizeof(*loop->step));
-	loop->fills = calloc(1, sizeof(*loop->fills));
-	if (loop->bounds == NULL || loop->step == NULL ||
-	    loop->fills == NULL) {
+	loop->work = calloc(1, sizeof(*loop->work));
+	if (loop->work == NULL) {
 		loop_letters_close(loop);
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	}
+	loop->work->fills.job = (struct pb_job){ .run = keep_fills,
+	    .done = kept_fills, .arg = loop };
+	loop->work->bounds.job = (struct pb_job){ .run = keep_bounds,
+	    .done = kept_bounds, .arg = loop };
+	loop->work->step.job = (struct pb_job){ .run = run_step,
+	    .done = ended_step, .arg = loop };
 	/* Shipping needs no operator. */
 	if (pb_control_create(&loop->control, store, handle, loop,
 	    &later) < 0) {
@@ -135,20 +132,14 @@ loop_letters_close(struct pb_loop *loop)
 {
 	pb_control_destroy(loop->control);
 	loop->control = NULL;
-	if (loop->bounds != NULL)
-		pb_worker_cancel(loop->keeper, &loop->bounds->job);
-	if (loop->step != NULL)
-		pb_worker_cancel(loop->keeper, &loop->step->job);
-	if (loop->fills != NULL) {
-		pb_worker_cancel(loop->keeper, &loop->fills->job);
-		free(loop->fills->late);
+	if (loop->work != NULL) {
+		pb_worker_cancel(loop->keeper, &loop->work->bounds.job);
+		pb_worker_cancel(loop->keeper, &loop->work->step.job);
+		pb_worker_cancel(loop->keeper, &loop->work->fills.job);
+		free(loop->work->fills.late);
 	}
-	free(loop->bounds);
-	free(loop->step);
-	free(loop->fills);
-	loop->bounds = NULL;
-	loop->step = NULL;
-	loop->fills = NULL;
+	free(loop->work);
+	loop->work = NULL;
 	pb_letters_close(loop->letters);
 	loop->letters = NULL;
 }
@@ -156,17 +147,13 @@ loop_letters_close(struct pb_loop *loop)
 void
 loop_letters_replaced(struct pb_loop *loop)
 {
-	struct pb_err err;
-
 	loop->fills_checked = false;
 	loop->fills_commits = 0;
-	if (loop->fills != NULL) {
-		pb_worker_cancel(loop->keeper, &loop->fills->job);
-		loop->fills->busy = false;
-	}
-	if (loop->letters != NULL &&
-	    pb_letters_fill_done(loop->letters, 0, &err) < 0)
-		loop_say(loop, err.text);
+	if (loop->work == NULL)
+		return;
+	pb_worker_cancel(loop->keeper, &loop->work->fills.job);
+	loop->work->fills.rows = 0;
+	give_fills(loop, 0);
 }
 
 void
@@ -176,9 +163,10 @@ loop_letters_run(struct pb_loop *loop, uint64_t now_ms)
 		return;
 	if (loop->index != NULL)
 		run_fills(loop);
-	if (now_ms >= loop->bound_ms && !loop->bounds->busy) {
+	if (now_ms >= loop->bound_ms && !loop->work->bounds.busy) {
 		loop->bound_ms = now_ms + BOUND_MS;
-		start_bounds(loop);
+		loop->work->bounds.busy = true;
+		pb_worker_give(loop->keeper, &loop->work->bounds.job);
 	}
 	if (loop->control != NULL)
 		pb_control_run(loop->control, now_ms);
@@ -202,7 +190,7 @@ static void
 run_fills(struct pb_loop *loop)
 {
 	uint64_t commits = pb_index_commits(loop->index), after;
-	struct loop_fills *fills = loop->fills;
+	struct loop_fills *fills = &loop->work->fills;
 	struct pb_err err;
 	int rc;
 
@@ -219,13 +207,20 @@ run_fills(struct pb_loop *loop)
 	if (rc <= 0)
 		return;
 	fills->rows = (size_t)rc;
+	give_fills(loop, fills->row[fills->rows - 1].number);
+}
+
+static void
+give_fills(struct pb_loop *loop, uint64_t number)
+{
+	struct loop_fills *fills = &loop->work->fills;
+
+	fills->number = number;
 	fills->lates = 0;
 	fills->rc = 0;
 	for (size_t i = 0; i < fills->rows; i++)
 		take_fill(loop, &fills->row[i]);
 	fills->busy = true;
-	fills->job = (struct pb_job){ .run = keep_fills, .done = kept_fills,
-	    .arg = loop };
 	pb_worker_give(loop->keeper, &fills->job);
 }
 
@@ -256,27 +251,19 @@ take_fill(struct pb_loop *loop, const struct pb_fill_info *fill)
 
 	for (size_t u = 0; stream != NULL && u < loop->upstreams; u++)
 		pb_upstream_fill(loop->upstream[u], stream, fill->first,
-		    fill->last, add_late, loop->fills);
+		    fill->last, add_late, &loop->work->fills);
 }
 
 static void
 add_late(void *arg, const struct pb_late *late)
 {
 	struct loop_fills *fills = arg;
-	size_t cap = fills->cap > 0 ? fills->cap * 2 : FILLS_PAGE;
-	struct pb_late *grown;
 
-	if (fills->lates == fills->cap) {
-		grown = realloc(fills->late, cap * sizeof(*grown));
-		if (grown == NULL) {
-			fills->rc = pb_err_set(&fills->err, PB_ENOMEM,
-			    "no memory for late packets");
-			return;
-		}
-		fills->late = grown;
-		fills->cap = cap;
-	}
-	fills->late[fills->lates++] = *late;
+	if (PB_LIST_ROOM(fills->late, fills->cap, fills->lates))
+		fills->late[fills->lates++] = *late;
+	else
+		fills->rc = pb_err_set(&fills->err, PB_ENOMEM,
+		    "no memory for late packets");
 }
 
 /* On the keeper's thread: all of them or none. */
@@ -284,7 +271,7 @@ static void
 keep_fills(void *arg)
 {
 	struct pb_loop *loop = arg;
-	struct loop_fills *fills = loop->fills;
+	struct loop_fills *fills = &loop->work->fills;
 	int rc = fills->rc, done;
 
 	if (rc < 0)
@@ -297,8 +284,8 @@ keep_fills(void *arg)
 		    &late->key, late->first, late->last, &fills->err);
 	}
 	if (rc == 0)
-		rc = pb_letters_fill_done(loop->letters,
-		    fills->row[fills->rows - 1].number, &fills->err);
+		rc = pb_letters_fill_done(loop->letters, fills->number,
+		    &fills->err);
 	done = pb_state_commit(loop->state);
 	fills->rc = rc < 0 ? rc : done;
 }
@@ -307,7 +294,7 @@ static void
 kept_fills(void *arg)
 {
 	struct pb_loop *loop = arg;
-	struct loop_fills *fills = loop->fills;
+	struct loop_fills *fills = &loop->work->fills;
 	const struct pb_stream_info *stream;
 
 	fills->busy = false;
@@ -328,69 +315,44 @@ kept_fills(void *arg)
 
 /* --- bounds and operators ----------------------------------------------- */
 
-/* What there is to keep, from one configuration. */
-static void
-start_bounds(struct pb_loop *loop)
-{
-	struct loop_bounds *bounds = loop->bounds;
-	const struct pb_conf *conf = loop->conf;
-
-	bounds->count = 0;
-	for (size_t i = 0; i < conf->upstreams; i++) {
-		const struct pb_conf_upstream *of = &conf->upstream[i];
-		struct bound *b = &bounds->bound[bounds->count++];
-
-		*b = (struct bound){ .bytes_max = of->dead_letters_max,
-		    .age_ms_max = of->dead_letters_age_ms };
-		strcpy(b->name, of->name);
-	}
-	bounds->letters = loop->letters;
-	bounds->busy = true;
-	bounds->job = (struct pb_job){ .run = keep_bounds,
-	    .done = kept_bounds, .arg = loop };
-	pb_worker_give(loop->keeper, &bounds->job);
-}
-
-/* On the keeper's thread. */
+/* On the keeper's thread.  The configuration stays as it is meanwhile:
+ * report_last(). */
 static void
 keep_bounds(void *arg)
 {
-	struct loop_bounds *bounds = ((struct pb_loop *)arg)->bounds;
+	struct pb_loop *loop = arg;
+	struct loop_bounds *bounds = &loop->work->bounds;
 	struct pb_age_now now;
-	struct pb_err err;
+	uint64_t age_ms;
+	int rc;
 
 	pb_age_look(&now);
-	bounds->age_ms = pb_letters_age(bounds->letters, &now);
+	age_ms = pb_letters_age(loop->letters, &now);
 	bounds->rc = 0;
-	for (size_t i = 0; i < bounds->count; i++) {
-		struct bound *b = &bounds->bound[i];
+	for (size_t i = 0; i < loop->conf->upstreams; i++) {
+		const struct pb_conf_upstream *of = &loop->conf->upstream[i];
 
-		b->went = pb_letters_bound(bounds->letters, b->name,
-		    b->bytes_max, b->age_ms_max, bounds->age_ms, &err);
-		keep_error(bounds, b->went, &err);
+		rc = bounds->went[i] = pb_letters_bound(loop->letters,
+		    of->name, of->dead_letters_max, of->dead_letters_age_ms,
+		    age_ms, &bounds->err);
+		if (rc < 0)
+			bounds->rc = rc;
 		/* Here, as its upstream may not have begun. */
-		if (b->went > 0)
+		if (rc > 0)
 			pb_log(PB_LOG_WARN, "shipper", "the %d oldest dead "
 			    "letters were dropped: dead_letters_max is %"
 			    PRIu64 " bytes, dead_letters_age %" PRIu64
-			    " s upstream=%s", b->went, b->bytes_max,
-			    b->age_ms_max / 1000, b->name);
+			    " s upstream=%s", rc, of->dead_letters_max,
+			    of->dead_letters_age_ms / 1000, of->name);
 	}
-	keep_error(bounds, bound_others(bounds, &err), &err);
-}
-
-static void
-keep_error(struct loop_bounds *bounds, int rc, const struct pb_err *err)
-{
-	if (rc >= 0)
-		return;
-	bounds->rc = rc;
-	bounds->err = *err;
+	rc = bound_others(loop, age_ms, &bounds->err);
+	if (rc < 0)
+		bounds->rc = rc;
 }
 
 /* Upstreams without a section have letters, too: the defaults bound them. */
 static int
-bound_others(struct loop_bounds *bounds, struct pb_err *err)
+bound_others(struct pb_loop *loop, uint64_t age_ms, struct pb_err *err)
 {
 	char name[NAMES_PAGE][PB_NAME_BYTES_MAX + 1], after[sizeof(name[0])];
 	struct pb_conf_upstream defaults;
@@ -399,41 +361,33 @@ bound_others(struct loop_bounds *bounds, struct pb_err *err)
 	rc = pb_conf_upstream_defaults(&defaults, err);
 	after[0] = '\0';
 	while (rc >= 0 && n == NAMES_PAGE) {
-		rc = n = pb_letters_upstreams(bounds->letters, after, name,
+		rc = n = pb_letters_upstreams(loop->letters, after, name,
 		    NAMES_PAGE, err);
 		for (int i = 0; i < n && rc >= 0; i++)
-			if (!has_bound(bounds, name[i]))
-				rc = bound_other(bounds, name[i], &defaults,
-				    err);
+			if (pb_conf_upstream(loop->conf, name[i]) == NULL)
+				rc = bound_other(loop, name[i], &defaults,
+				    age_ms, err);
 		if (n > 0)
 			strcpy(after, name[n - 1]);
 	}
 	return rc;
 }
 
-static bool
-has_bound(const struct loop_bounds *bounds, const char *name)
-{
-	for (size_t i = 0; i < bounds->count; i++)
-		if (strcmp(bounds->bound[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 static int
-bound_other(const struct loop_bounds *bounds, const char *name,
-    const struct pb_conf_upstream *defaults, struct pb_err *err)
+bound_other(struct pb_loop *loop, const char *name,
+    const struct pb_conf_upstream *defaults, uint64_t age_ms,
+    struct pb_err *err)
 {
-	int rc = pb_letters_bound(bounds->letters, name,
+	int rc = pb_letters_bound(loop->letters, name,
 	    defaults->dead_letters_max, defaults->dead_letters_age_ms,
-	    bounds->age_ms, err);
+	    age_ms, err);
 
 	if (rc > 0)
 		pb_log(PB_LOG_WARN, "shipper", "the %d oldest dead letters of "
 		    "an upstream that is not configured were dropped: they "
 		    "have the bounds of dead_letters_max and "
 		    "dead_letters_age by default upstream=%s", rc, name);
-	return rc < 0 ? rc : pb_letters_forget(bounds->letters, name, err);
+	return rc < 0 ? rc : pb_letters_forget(loop->letters, name, err);
 }
 
 /* On the loop's. */
@@ -441,15 +395,16 @@ static void
 kept_bounds(void *arg)
 {
 	struct pb_loop *loop = arg;
-	struct loop_bounds *bounds = loop->bounds;
+	struct loop_bounds *bounds = &loop->work->bounds;
 	struct pb_err err;
 
 	bounds->busy = false;
 	if (bounds->rc < 0)
 		loop_say(loop, bounds->err.text);
-	for (size_t i = 0; i < bounds->count; i++)
-		if (bounds->bound[i].went > 0)
-			see_to(loop, bounds->bound[i].name, NULL, false);
+	for (size_t i = 0; i < loop->conf->upstreams; i++)
+		if (bounds->went[i] > 0)
+			see_to(loop, loop->conf->upstream[i].name, NULL,
+			    false);
 	for (size_t u = 0; u < loop->upstreams; u++)
 		if (pb_upstream_again(loop->upstream[u], &err) < 0)
 			loop_say(loop, err.text);
@@ -461,7 +416,7 @@ handle(void *arg, enum pb_control_verb verb,
     struct pb_err *err)
 {
 	struct pb_loop *loop = arg;
-	struct loop_step *step = loop->step;
+	struct loop_step *step = &loop->work->step;
 
 	if (step->state != STEP_NONE && (step->state != STEP_ENDED ||
 	    step->of != sum))
@@ -482,12 +437,11 @@ static void
 begin_step(struct pb_loop *loop, enum pb_control_verb verb,
     const struct pb_letters_which *asked, const struct pb_letters_sum *sum)
 {
-	struct loop_step *step = loop->step;
+	struct loop_step *step = &loop->work->step;
 
 	step->state = STEP_BEGUN;
 	step->of = sum;
 	step->sum = *sum;
-	step->letters = loop->letters;
 	step->verb = verb;
 	snprintf(step->upstream, sizeof(step->upstream), "%s",
 	    asked->upstream);
@@ -496,8 +450,6 @@ begin_step(struct pb_loop *loop, enum pb_control_verb verb,
 	step->which = (struct pb_letters_which){ .upstream = step->upstream,
 	    .stream = step->stream, .first = asked->first, .to = step->to,
 	    .ships = pb_conf_ships, .arg = loop->conf };
-	step->job = (struct pb_job){ .run = run_step, .done = ended_step,
-	    .arg = step };
 	pb_worker_give(loop->keeper, &step->job);
 }
 
@@ -505,23 +457,24 @@ begin_step(struct pb_loop *loop, enum pb_control_verb verb,
 static void
 run_step(void *arg)
 {
-	struct loop_step *step = arg;
+	static int (*const steps[])(struct pb_letters *,
+	    const struct pb_letters_which *, struct pb_letters_sum *,
+	    struct pb_err *) = { [PB_CONTROL_REQUEUE] = pb_letters_requeue,
+	    [PB_CONTROL_PURGE] = pb_letters_purge,
+	    [PB_CONTROL_MOVE] = pb_letters_move };
+	struct pb_loop *loop = arg;
+	struct loop_step *step = &loop->work->step;
 
-	step->rc = step->verb == PB_CONTROL_REQUEUE ?
-	    pb_letters_requeue(step->letters, &step->which, &step->sum,
-	    &step->err) : step->verb == PB_CONTROL_MOVE ?
-	    pb_letters_move(step->letters, &step->which, &step->sum,
-	    &step->err) :
-	    pb_letters_purge(step->letters, &step->which, &step->sum,
+	step->rc = steps[step->verb](loop->letters, &step->which, &step->sum,
 	    &step->err);
 }
 
 static void
 ended_step(void *arg)
 {
-	struct loop_step *step = arg;
+	struct pb_loop *loop = arg;
 
-	step->state = STEP_ENDED;
+	loop->work->step.state = STEP_ENDED;
 }
 
 /* The last step of a request has ended. */
