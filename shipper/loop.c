@@ -363,7 +363,8 @@ found(void *arg, const void *owner, uint32_t id)
 
 	for (size_t i = 0; i < loop->upstreams; i++)
 		if (loop->upstream[i] == owner)
-			pb_upstream_looked(loop->upstream[i], id);
+			pb_ship_looked(pb_upstream_ship(loop->upstream[i]),
+			    id, pb_clock_mono_ms(), pb_random64());
 }
 
 static const struct pb_stream_info *
@@ -423,11 +424,8 @@ report(struct pb_loop *loop)
 		return;
 	loop->report_ms = now_ms;
 	for (size_t i = 0; i < loop->upstreams; i++)
-		if (pb_upstream_news(loop->upstream[i], now_ms, now_ns)) {
-			pb_upstream_report(loop->upstream[i], &loop->report,
-			    now_ms, now_ns);
-			news = true;
-		}
+		news |= pb_upstream_report(loop->upstream[i], &loop->report,
+		    now_ms, now_ns);
 	if (!news)
 		return;
 	loop->reporting = true;
@@ -475,7 +473,7 @@ report_last(struct pb_loop *loop)
 {
 	pb_worker_drain(loop->keeper);
 	for (size_t i = 0; i < loop->upstreams; i++)
-		pb_upstream_report_waiting(loop->upstream[i]);
+		pb_ship_touch(pb_upstream_ship(loop->upstream[i]), true);
 	report(loop);
 	pb_worker_drain(loop->keeper);
 }
@@ -505,7 +503,7 @@ timeout_ms(const struct pb_loop *loop)
 	if (wake < until)
 		until = wake;
 	for (size_t i = 0; i < loop->upstreams; i++) {
-		wake = pb_upstream_wake_ms(loop->upstream[i]);
+		wake = pb_ship_wake_ms(pb_upstream_ship(loop->upstream[i]));
 		if (wake < until)
 			until = wake;
 	}
@@ -541,7 +539,8 @@ finish(struct pb_loop *loop)
 		flights = 0;
 		now_ms = pb_clock_mono_ms();
 		for (size_t i = 0; i < loop->upstreams; i++)
-			flights += pb_upstream_flights(loop->upstream[i]);
+			flights += pb_ship_flights(pb_upstream_ship(
+			    loop->upstream[i]));
 		if (flights == 0 || now_ms >= end_ms ||
 		    pb_http_wait(loop->http, fds, 2, end_ms - now_ms,
 		    &err) < 0)
@@ -575,7 +574,7 @@ reload(struct pb_loop *loop)
 	report_last(loop);
 	take_conf(loop, conf);
 	for (size_t i = 0; i < loop->upstreams; i++)
-		pb_upstream_hurry(loop->upstream[i]);
+		pb_ship_hurry(pb_upstream_ship(loop->upstream[i]));
 	pb_log(PB_LOG_INFO, "shipper", "configuration read again upstreams=%zu",
 	    loop->conf->upstreams);
 }

@@ -129,7 +129,7 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
 
 void
 pb_ship_remember(struct pb_ship *ship, uint32_t id,
-    const struct pb_ship_memory *memory)
+    const struct pb_ship_cursor *memory)
 {
 	struct ship_stream *s = ship_find(ship, id);
 

@@ -218,18 +218,13 @@ int	pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own,
 	    uint64_t end, struct pb_err *err);
 
 /*
- * What was known of a new stream when it was last heard of.  The receiver
- * is asked all the same; but streams it had all of are asked about last.
+ * What was known of a new stream when it was last reported: how far it was,
+ * how long it had waited, what was sure.  The receiver is asked all the
+ * same; but streams it had all of are asked about last.
  */
-struct pb_ship_memory {
-	uint64_t	acked;		/* all as in struct pb_ship_cursor */
-	uint64_t	released;
-	uint64_t	wait_seq;
-	uint64_t	wait_ms;
-	struct pb_fingerprint sure;
-};
+struct pb_ship_cursor;
 void	pb_ship_remember(struct pb_ship *ship, uint32_t id,
-	    const struct pb_ship_memory *memory);
+	    const struct pb_ship_cursor *memory);
 
 /*
  * The stream begins behind `base`, which another one ends with; `closed`:
@@ -346,7 +341,6 @@ struct pb_ship_status {
 	unsigned	streams;
 	unsigned	refused;	/* of them, REFUSED or WAITING */
 	uint64_t	flight_bytes;
-	unsigned	flight_requests;
 	uint64_t	sent_bytes;	/* bodies, since start */
 	uint64_t	acked_bytes;	/* the same, acknowledged */
 	uint64_t	acked_packets;
@@ -356,6 +350,8 @@ struct pb_ship_status {
 };
 void	pb_ship_status(const struct pb_ship *ship,
 	    struct pb_ship_status *out);
+/* Requests under way. */
+unsigned pb_ship_flights(const struct pb_ship *ship);
 
 struct pb_ship_cursor {
 	uint32_t	stream;
@@ -375,15 +371,11 @@ struct pb_ship_cursor {
 bool	pb_ship_cursor(const struct pb_ship *ship, uint32_t id,
 	    struct pb_ship_cursor *out);
 
-/*
- * Calls `each` for every stream that changed since the last call and
- * returns their number; NULL only counts.  pb_ship_touch() makes all of
- * them count as changed, pb_ship_touch_waiting() those that wait.
- */
-unsigned pb_ship_cursors(struct pb_ship *ship,
-	    void (*each)(void *arg, const struct pb_ship_cursor *cursor),
-	    void *arg);
-void	pb_ship_touch(struct pb_ship *ship);
-void	pb_ship_touch_waiting(struct pb_ship *ship);
+/* The next stream, from `*at` (0 at first) on, that changed since this was
+ * last told of it; false: none.  pb_ship_touch() makes all of them count as
+ * changed, or those that wait. */
+bool	pb_ship_changed(struct pb_ship *ship, unsigned *at,
+	    struct pb_ship_cursor *out);
+void	pb_ship_touch(struct pb_ship *ship, bool waiting);
 
 #endif

@@ -37,7 +37,7 @@ struct ship_stream {
 	bool		 told_blind;	/* that nothing could be compared */
 	bool		 asking;	/* a question is under way */
 	bool		 looking;	/* for what is next in its turn */
-	bool		 changed;	/* since pb_ship_cursors() */
+	bool		 changed;	/* since pb_ship_changed() */
 	bool		 known;		/* it has answered since the start */
 	bool		 dying;		/* it stands in pb_ship.dying, */
 	bool		 demoting;	/* and its turn it is: no posts */

@@ -61,7 +61,6 @@ pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
 	out->streams = ship->streams - ship->closed;
 	out->refused = ship->refused;
 	out->flight_bytes = ship->flight_bytes;
-	out->flight_requests = ship->flights;
 	out->sent_bytes = ship->sent_bytes;
 	out->acked_bytes = ship->acked_bytes;
 	out->acked_packets = ship->acked_packets;
@@ -69,26 +68,28 @@ pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
 }
 
 unsigned
-pb_ship_cursors(struct pb_ship *ship,
-    void (*each)(void *, const struct pb_ship_cursor *), void *arg)
+pb_ship_flights(const struct pb_ship *ship)
 {
-	unsigned changed = 0;
+	return ship->flights;
+}
 
-	for (unsigned i = 0; i < ship->streams; i++) {
-		struct ship_stream *s = ship->stream[i];
-		struct pb_ship_cursor cursor;
+bool
+pb_ship_changed(struct pb_ship *ship, unsigned *at,
+    struct pb_ship_cursor *out)
+{
+	struct ship_stream *s = NULL;
 
+	while (*at < ship->streams && s == NULL) {
+		s = ship->stream[(*at)++];
 		if (!s->changed)
-			continue;
-		changed++;
-		if (each == NULL)
-			continue;
-		tell(ship, s, &cursor);
-		s->told_ms = ship->clock_ms;
-		s->changed = false;
-		each(arg, &cursor);
+			s = NULL;
 	}
-	return changed;
+	if (s == NULL)
+		return false;
+	tell(ship, s, out);
+	s->told_ms = ship->clock_ms;
+	s->changed = false;
+	return true;
 }
 
 bool
@@ -121,16 +122,9 @@ tell(const struct pb_ship *ship, const struct ship_stream *s,
 }
 
 void
-pb_ship_touch(struct pb_ship *ship)
+pb_ship_touch(struct pb_ship *ship, bool waiting)
 {
 	for (unsigned i = 0; i < ship->streams; i++)
-		ship->stream[i]->changed = true;
-}
-
-void
-pb_ship_touch_waiting(struct pb_ship *ship)
-{
-	for (unsigned i = 0; i < ship->streams; i++)
-		if (ship->stream[i]->wait.marks > 0)
-			ship->stream[i]->changed = true;
+		ship->stream[i]->changed |= !waiting ||
+		    ship->stream[i]->wait.marks > 0;
 }

@@ -27,7 +27,8 @@ static struct pb_sink_request request_of(const struct slot *);
 static void	done(void *, unsigned, struct pb_answer *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
 		    struct pb_upstream_row *);
-static void	report_cursor(void *, const struct pb_ship_cursor *);
+static void	report_cursor(const struct pb_upstream *, struct pb_report *,
+		    struct pb_ship_cursor *, uint64_t);
 static void	trim(struct pb_upstream *);
 
 int
@@ -53,7 +54,6 @@ pb_upstream_create(struct pb_upstream **out,
 	}
 	u->conf = *conf;
 	u->env = *env;
-	u->row_changed = true;
 	u->sink = sink;
 	sink->done = done;
 	sink->arg = u;
@@ -105,76 +105,49 @@ pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 	}
 }
 
-void
-pb_upstream_looked(struct pb_upstream *u, uint32_t id)
+struct pb_ship *
+pb_upstream_ship(struct pb_upstream *u)
 {
-	pb_ship_looked(u->ship, id, pb_clock_mono_ms(), pb_random64());
-}
-
-void
-pb_upstream_hurry(struct pb_upstream *u)
-{
-	pb_ship_hurry(u->ship);
-}
-
-uint64_t
-pb_upstream_wake_ms(const struct pb_upstream *u)
-{
-	return pb_ship_wake_ms(u->ship);
-}
-
-unsigned
-pb_upstream_flights(const struct pb_upstream *u)
-{
-	struct pb_ship_status status;
-
-	pb_ship_status(u->ship, &status);
-	return status.flight_requests;
+	return u->ship;
 }
 
 /* --- reports ------------------------------------------------------------ */
 
 bool
-pb_upstream_news(struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns)
-{
-	struct pb_upstream_row row;
-
-	if (u->row_changed || pb_ship_cursors(u->ship, NULL, NULL) > 0)
-		return true;
-	fill_row(u, now_ms, now_ns, &row);
-	/* That time passes is no news. */
-	row.written_ns = u->row.written_ns;
-	row.since_ns = u->row.since_ns;
-	row.progress_ns = u->row.progress_ns;
-	row.retry_ns = u->row.retry_ns;
-	return memcmp(&row, &u->row, sizeof(row)) != 0;
-}
-
-void
 pb_upstream_report(struct pb_upstream *u, struct pb_report *report,
     uint64_t now_ms, uint64_t now_ns)
 {
-	fill_row(u, now_ms, now_ns, &u->row);
-	u->row_changed = false;
-	u->report = report;
-	u->now_ns = now_ns;
-	pb_report_upstream(report, &u->row);
-	pb_ship_cursors(u->ship, report_cursor, u);
-	if (pb_upstream_flights(u) == 0)
+	struct pb_upstream_row row, before = u->row;
+	struct pb_ship_cursor cursor;
+	unsigned at = 0;
+	bool news;
+
+	fill_row(u, now_ms, now_ns, &row);
+	/* That time passes is no news. */
+	before.written_ns = row.written_ns;
+	before.since_ns = row.since_ns;
+	before.progress_ns = row.progress_ns;
+	before.retry_ns = row.retry_ns;
+	news = u->row.written_ns == 0 ||
+	    memcmp(&row, &before, sizeof(row)) != 0;
+	while (pb_ship_changed(u->ship, &at, &cursor)) {
+		report_cursor(u, report, &cursor, now_ns);
+		news = true;
+	}
+	if (!news)
+		return false;
+	u->row = row;
+	pb_report_upstream(report, &row);
+	if (pb_ship_flights(u->ship) == 0)
 		trim(u);
+	return true;
 }
 
 void
 pb_upstream_report_again(struct pb_upstream *u)
 {
-	u->row_changed = true;
-	pb_ship_touch(u->ship);
-}
-
-void
-pb_upstream_report_waiting(struct pb_upstream *u)
-{
-	pb_ship_touch_waiting(u->ship);
+	u->row.written_ns = 0;
+	pb_ship_touch(u->ship, false);
 }
 
 bool
@@ -218,25 +191,24 @@ fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
 }
 
 static void
-report_cursor(void *arg, const struct pb_ship_cursor *changed)
+report_cursor(const struct pb_upstream *u, struct pb_report *report,
+    struct pb_ship_cursor *cursor, uint64_t now_ns)
 {
-	struct pb_upstream *u = arg;
 	const struct pb_stream_info *stream =
-	    u->env.stream(u->env.arg, PB_PART_STREAM(changed->stream));
-	struct pb_ship_cursor cursor = *changed;
+	    u->env.stream(u->env.arg, PB_PART_STREAM(cursor->stream));
 	struct pb_cursor_row row;
 
 	if (stream == NULL)
 		return;
 	if (upstream_forks(u, stream->id)->count > 0)
-		upstream_cursor(u, stream->id, &cursor);
+		upstream_cursor(u, stream->id, cursor);
 	row = (struct pb_cursor_row){ .key = stream->key,
-	    .state = cursor.state, .acked = cursor.acked,
-	    .sent = cursor.sent, .released = cursor.released,
-	    .wait_seq = cursor.wait_seq, .wait_ms = cursor.wait_ms,
-	    .written_ns = u->now_ns, .sure = cursor.sure };
-	snprintf(row.text, sizeof(row.text), "%s", cursor.text);
-	pb_report_cursor(u->report, u->conf.name, &row);
+	    .state = cursor->state, .acked = cursor->acked,
+	    .sent = cursor->sent, .released = cursor->released,
+	    .wait_seq = cursor->wait_seq, .wait_ms = cursor->wait_ms,
+	    .written_ns = now_ns, .sure = cursor->sure };
+	snprintf(row.text, sizeof(row.text), "%s", cursor->text);
+	pb_report_cursor(report, u->conf.name, &row);
 }
 
 /* Nothing is under way: give back the memory of what was. */

@@ -57,30 +57,18 @@ int	pb_upstream_stream(struct pb_upstream *upstream,
 /* Start what can be started. */
 void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
 
-/* What it wanted of the feed (whose `found` calls this) is known. */
-void	pb_upstream_looked(struct pb_upstream *upstream, uint32_t id);
+/* What decides for it: who told the feed that something is known, or asks
+ * for another try, tells it; it knows what is under way, and when time alone
+ * makes pb_upstream_run() do something. */
+struct pb_ship *pb_upstream_ship(struct pb_upstream *upstream);
 
-/* Try again at once what waits for its time. */
-void	pb_upstream_hurry(struct pb_upstream *upstream);
-
-/* When time alone makes pb_upstream_run() do something. */
-uint64_t pb_upstream_wake_ms(const struct pb_upstream *upstream);
-
-/* Requests under way. */
-unsigned pb_upstream_flights(const struct pb_upstream *upstream);
-
-/* Is there anything to report since the last time? */
-bool	pb_upstream_news(struct pb_upstream *upstream, uint64_t now_ms,
-	    uint64_t now_ns);
-/* Has it begun or ended to back off since then? */
-bool	pb_upstream_turned(const struct pb_upstream *upstream);
-/* Add it to `report`. */
-void	pb_upstream_report(struct pb_upstream *upstream,
+/* Add to `report` what is new since the last time: true; or nothing is. */
+bool	pb_upstream_report(struct pb_upstream *upstream,
 	    struct pb_report *report, uint64_t now_ms, uint64_t now_ns);
 /* That was not kept: report all of it again. */
 void	pb_upstream_report_again(struct pb_upstream *upstream);
-/* Before the last report: how long what waits has waited. */
-void	pb_upstream_report_waiting(struct pb_upstream *upstream);
+/* Has it begun or ended to back off since then? */
+bool	pb_upstream_turned(const struct pb_upstream *upstream);
 
 /* --- letters ------------------------------------------------------------ */
 

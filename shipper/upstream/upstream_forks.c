@@ -245,14 +245,14 @@ remember(struct pb_upstream *u, const struct pb_stream_info *stream,
 {
 	bool last = part == upstream_forks(u, stream->id)->count;
 	struct pb_cursor_row row;
-	struct pb_ship_memory memory;
+	struct pb_ship_cursor memory;
 	struct pb_err err;
 
 	/* What was reported last. */
 	if (pb_state_cursor(u->env.state, u->conf.name, &stream->key, &row,
 	    &err) != 1)
 		return;
-	memory = (struct pb_ship_memory){ .acked = row.acked,
+	memory = (struct pb_ship_cursor){ .acked = row.acked,
 	    .released = row.released, .wait_seq = row.wait_seq,
 	    .wait_ms = row.wait_ms };
 	if (last)

@@ -44,14 +44,11 @@ struct pb_upstream {
 	struct slot	 slot[PB_SHIP_SLOTS];
 	struct upstream_forks *fork;	/* of the streams that have some */
 	unsigned	 forks;
-	struct pb_upstream_row row;	/* as last reported */
-	bool		 row_changed;	/* whatever it holds */
+	struct pb_upstream_row row;	/* as last reported; written_ns 0:
+					 * to be reported whatever it is */
 	LIST_HEAD(, upstream_task) tasks;	/* with the keeper */
 	struct pb_letters_sum again;	/* letters that go again: how far, */
 	bool		 reviving;	/* and some are with the keeper */
-	/* While reporting. */
-	struct pb_report *report;
-	uint64_t	 now_ns;
 };
 
 /* As in struct pb_ship_source; `arg` is the upstream. */

@@ -85,7 +85,7 @@ struct world_stream {
 	unsigned	belows;
 	struct pb_ship_dead dead;	/* the last one */
 	char		dead_text[PB_SHIP_TEXT_MAX];
-	struct pb_ship_memory memory;	/* as last reported */
+	struct pb_ship_cursor memory;	/* as last reported */
 	struct receiver	at;
 	/* By number; see world_number(). */
 	struct number {
@@ -393,22 +393,15 @@ world_destroy(struct world *w)
 	free(w);
 }
 
-static inline void
-world_report_one(void *arg, const struct pb_ship_cursor *c)
-{
-	struct world *w = arg;
-
-	w->stream[c->stream].memory = (struct pb_ship_memory){
-	    .acked = c->acked, .released = c->released,
-	    .wait_seq = c->wait_seq, .wait_ms = c->wait_ms,
-	    .sure = c->sure };
-}
-
 /* The shipper writes down what has changed. */
 static inline void
 world_report(struct world *w)
 {
-	pb_ship_cursors(w->ship, world_report_one, w);
+	struct pb_ship_cursor c;
+	unsigned at = 0;
+
+	while (pb_ship_changed(w->ship, &at, &c))
+		w->stream[c.stream].memory = c;
 }
 
 /* It is killed, and starts again with what it had written down; its

@@ -527,12 +527,6 @@ a_stream_that_cannot_be_read_holds_up_no_other(void **state)
 }
 
 static void
-see(void *arg, const struct pb_ship_cursor *cursor)
-{
-	*(struct pb_ship_cursor *)arg = *cursor;
-}
-
-static void
 a_request_that_cannot_be_made_is_made_later(void **state)
 {
 	struct world *w = world_create(WINDOW, 1);
@@ -551,7 +545,7 @@ a_request_that_cannot_be_made_is_made_later(void **state)
 	assert_false(pb_ship_next(w->ship, 1000, 1, &action));
 	assert_int_equal(world_status(w).flight_bytes, 0);
 	assert_int_equal(world_status(w).sent_bytes, 0);
-	pb_ship_cursors(w->ship, see, &cursor);
+	assert_true(pb_ship_cursor(w->ship, 1, &cursor));
 	assert_int_equal(cursor.sent, 0);
 	assert_int_equal(cursor.state, PB_CURSOR_WAITING);
 	assert_string_equal(cursor.text, "no file");

@@ -17,17 +17,21 @@
 #define RETRY_FOR_MS	60000ull
 #define HOUR		3600000ull
 
-static struct pb_ship_memory live[STREAMS + 1];
+static struct pb_ship_cursor live[STREAMS + 1];
 /* The seed, for who looks into a failure. */
 static volatile uint64_t running;
 
 static void
-see(void *arg, const struct pb_ship_cursor *c)
+see(struct world *w)
 {
-	(void)arg;
-	live[c->stream] = (struct pb_ship_memory){ .acked = c->acked,
-	    .released = c->released, .wait_seq = c->wait_seq,
-	    .wait_ms = c->wait_ms };
+	struct pb_ship_cursor c;
+	unsigned at = 0;
+
+	pb_ship_touch(w->ship, false);
+	while (pb_ship_changed(w->ship, &at, &c))
+		live[c.stream] = (struct pb_ship_cursor){ .acked = c.acked,
+		    .released = c.released, .wait_seq = c.wait_seq,
+		    .wait_ms = c.wait_ms };
 }
 
 static uint64_t
@@ -102,8 +106,7 @@ fill(struct world *w, uint32_t id)
 			world_number(s, seq)->letter = LATE;
 	pb_ship_late(w->ship, id, false);
 	/* Which is reported at once, as the loop does. */
-	pb_ship_touch(w->ship);
-	pb_ship_cursors(w->ship, see, w);
+	see(w);
 	s->memory = live[id];
 }
 
@@ -180,8 +183,7 @@ happen(struct world *w, bool retention)
 static void
 assert_nothing_lost(struct world *w)
 {
-	pb_ship_touch(w->ship);
-	pb_ship_cursors(w->ship, see, w);
+	see(w);
 	for (uint32_t id = 1; id <= STREAMS; id++) {
 		struct world_stream *s = &w->stream[id];
 

@@ -34,10 +34,10 @@ pass(struct world *w, uint32_t id, uint64_t ms)
 	}
 }
 
-static struct pb_ship_memory
+static struct pb_ship_cursor
 memory(struct world *w, uint32_t id)
 {
-	pb_ship_touch(w->ship);
+	pb_ship_touch(w->ship, false);
 	world_report(w);
 	return w->stream[id].memory;
 }
@@ -290,7 +290,7 @@ a_restart_neither_loses_nor_jumps_time(void **state)
 		set_manner(w, FAILS, 0);
 		for (int part = 0; part < 6; part++) {
 			pass(w, 1, 590 * SECOND);
-			pb_ship_touch_waiting(w->ship);
+			pb_ship_touch(w->ship, true);
 			world_report(w);
 			/* A boot begins the clock anew. */
 			w->now_ms = i == 1 ? 50 : w->now_ms + off[i];
@@ -339,7 +339,7 @@ after_a_restart_the_others_are_no_older_than_they_are(void **state)
 	pass(w, 2, 55 * MINUTE);
 	set_manner(w, FAILS, 0);
 	pass(w, 2, MINUTE);
-	pb_ship_touch(w->ship);
+	pb_ship_touch(w->ship, false);
 	world_report(w);
 	world_restart(w);
 	pass(w, 2, 10 * MINUTE);
@@ -362,7 +362,7 @@ after_a_restart_an_old_backlog_has_all_of_its_patience(void **state)
 	w->link_bps = 50000;
 	world_grow(w, 1, 100000);
 	world_run(w, 2 * HOUR);
-	pb_ship_touch(w->ship);
+	pb_ship_touch(w->ship, false);
 	world_report(w);
 	world_restart(w);
 	set_manner(w, FAILS, 0);

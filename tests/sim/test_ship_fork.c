@@ -83,7 +83,7 @@ what_was_confirmed_last_is_asked_about_first(void **state)
 	struct world *w = restored(70000, 100000, 150000);
 
 	(void)state;
-	w->stream[1].memory = (struct pb_ship_memory){ .acked = 70000,
+	w->stream[1].memory = (struct pb_ship_cursor){ .acked = 70000,
 	    .released = 70000, .sure = world_print(70000, 0) };
 	world_restart(w);
 	world_run(w, 10 * SECOND);
@@ -127,7 +127,7 @@ what_was_confirmed_will_do_where_it_has_gone(void **state)
 
 	(void)state;
 	w->stream[1].first = 101;
-	w->stream[1].memory = (struct pb_ship_memory){ .acked = 100,
+	w->stream[1].memory = (struct pb_ship_cursor){ .acked = 100,
 	    .released = 100, .sure = world_print(100, 0) };
 	world_restart(w);
 	world_run(w, 10 * SECOND);
@@ -149,7 +149,7 @@ a_memory_younger_than_the_store_proves_nothing(void **state)
 	for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
 		struct world *w = restored(60, 100, here[i]);
 
-		w->stream[1].memory = (struct pb_ship_memory){ .acked = 100,
+		w->stream[1].memory = (struct pb_ship_cursor){ .acked = 100,
 		    .released = 100, .sure = world_print(100, 1) };
 		world_restart(w);
 		world_run(w, 10 * SECOND);
@@ -169,7 +169,7 @@ a_shipper_that_forgot_everything_finds_the_fork_again(void **state)
 	/* Nothing of it is remembered; the numbers show it. */
 	for (unsigned i = 0; i < 3; i++) {
 		w->stream[1].memory = w->stream[2].memory =
-		    (struct pb_ship_memory){ .acked = 0 };
+		    (struct pb_ship_cursor){ .acked = 0 };
 		world_restart(w);
 		world_run(w, 10 * SECOND);
 		assert_all_there(w, 5);
@@ -452,7 +452,7 @@ a_gap_that_was_told_from_here_is_no_fork(void **state)
 			world_number(s, seq)->letter = (unsigned char)
 			    (seq > 70 ? letters[i] : DEAD);
 		if (letters[i] == NO_LETTER)
-			s->memory = (struct pb_ship_memory){ .acked = 100,
+			s->memory = (struct pb_ship_cursor){ .acked = 100,
 			    .released = 100 };
 		world_restart(w);
 		go(w);

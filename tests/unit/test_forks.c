@@ -130,7 +130,7 @@ found(void *arg, const void *owner, uint32_t id)
 	struct bench *b = arg;
 
 	assert_ptr_equal(owner, b->upstream);
-	pb_upstream_looked(b->upstream, id);
+	pb_ship_looked(b->upstream->ship, id, pb_clock_mono_ms(), 1);
 }
 
 static const struct pb_stream_info *
@@ -235,7 +235,7 @@ turn(struct bench *b, unsigned requests)
 		pthread_mutex_lock(&b->server->lock);
 		seen = b->server->requests;
 		pthread_mutex_unlock(&b->server->lock);
-	} while ((seen < requests || pb_upstream_flights(b->upstream) > 0) &&
+	} while ((seen < requests || pb_ship_flights(b->upstream->ship) > 0) &&
 	    pb_clock_mono_ms() < end);
 	assert_int_equal(seen, requests);
 }

@@ -44,7 +44,7 @@ found(void *arg, const void *owner, uint32_t id)
 	struct bench *b = arg;
 
 	assert_ptr_equal(owner, b->upstream);
-	pb_upstream_looked(b->upstream, id);
+	pb_ship_looked(b->upstream->ship, id, pb_clock_mono_ms(), 1);
 }
 
 static const struct pb_stream_info *
@@ -147,22 +147,31 @@ turn(struct bench *b, unsigned requests)
 		pthread_mutex_lock(&b->server->lock);
 		seen = b->server->requests;
 		pthread_mutex_unlock(&b->server->lock);
-	} while ((seen < requests || pb_upstream_flights(b->upstream) > 0) &&
+	} while ((seen < requests || pb_ship_flights(b->upstream->ship) > 0) &&
 	    pb_clock_mono_ms() < end);
 	pb_worker_drain(b->worker);
 	assert_int_equal(seen, requests);
 }
 
+/* Is there news?  It is written down. */
+static bool
+has_news(struct bench *b)
+{
+	struct pb_report rows = { .failed = false };
+	bool news = pb_upstream_report(b->upstream, &rows,
+	    pb_clock_mono_ms(), pb_clock_real_ns());
+
+	assert_int_equal(pb_report_write(&rows, b->state, NULL), 0);
+	pb_report_finish(&rows);
+	return news;
+}
+
 static struct pb_upstream_row
 report(struct bench *b, struct pb_cursor_row *cursor)
 {
-	struct pb_report rows = { .failed = false };
 	struct pb_upstream_row row;
 
-	pb_upstream_report(b->upstream, &rows, pb_clock_mono_ms(),
-	    pb_clock_real_ns());
-	assert_int_equal(pb_report_write(&rows, b->state, NULL), 0);
-	pb_report_finish(&rows);
+	has_news(b);
 	assert_int_equal(pb_state_upstreams(b->state, NULL, &row, 1, NULL), 1);
 	assert_int_equal(pb_state_cursor(b->state, "core", &b->f.key, cursor,
 	    NULL), 1);
@@ -181,7 +190,7 @@ packets_go_out_as_the_protocol_says(void **state)
 
 	(void)state;
 	bench_init(&b, "lon*/eth?", script, 2);
-	assert_false(pb_upstream_flights(b.upstream) > 0);
+	assert_false(pb_ship_flights(b.upstream->ship) > 0);
 	grow(&b, 1, 9);
 	turn(&b, 2);
 	assert_memory_equal(b.server->head, "POST /v1/streams/lon1/eth0/"
@@ -202,11 +211,9 @@ packets_go_out_as_the_protocol_says(void **state)
 	assert_int_equal(cursor.acked, 9);
 	assert_int_equal(cursor.state, PB_CURSOR_READY);
 	/* Nothing has happened since. */
-	assert_false(pb_upstream_news(b.upstream, pb_clock_mono_ms(),
-	    pb_clock_real_ns()));
+	assert_false(has_news(&b));
 	pb_upstream_report_again(b.upstream);
-	assert_true(pb_upstream_news(b.upstream, pb_clock_mono_ms(),
-	    pb_clock_real_ns()));
+	assert_true(has_news(&b));
 	bench_finish(&b);
 }
 
