@@ -44,7 +44,7 @@ print_gaps(void *arg, const struct pb_stream_info *stream,
 	struct pb_rows rows;
 	int rc = 0;
 
-	pb_rows_gaps(&rows, listing->index, stream->id, 1, err);
+	pb_rows_of(&rows, listing->index, PB_TABLE_GAPS, stream->id, 1, err);
 	while (rc == 0 && (gap = pb_rows_next(&rows)) != NULL)
 		rc = print_gap(listing->table, stream, gap, err);
 	return rc != 0 ? rc : rows.rc;

@@ -44,7 +44,8 @@ print_segments(void *arg, const struct pb_stream_info *stream,
 	struct pb_rows rows;
 	int rc = 0;
 
-	pb_rows_segments(&rows, listing->index, stream->id, 0, err);
+	pb_rows_of(&rows, listing->index, PB_TABLE_SEGMENTS, stream->id, 0,
+	    err);
 	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
 		rc = print_segment(listing, stream, row, err);
 	return rc != 0 ? rc : rows.rc;

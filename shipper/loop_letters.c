@@ -198,7 +198,8 @@ run_fills(struct pb_loop *loop)
 		return;
 	rc = check_fills(loop, &after, &err);
 	if (rc == 0)
-		rc = pb_index_fills(loop->index, after, fills->row,
+		rc = pb_index_rows(loop->index, PB_TABLE_FILLS,
+		    &(struct pb_fill_info){ .number = after }, fills->row,
 		    FILLS_PAGE, &err);
 	if (rc < 0)
 		loop_say(loop, err.text);	/* tried again next turn */
@@ -236,7 +237,8 @@ check_fills(struct pb_loop *loop, uint64_t *after, struct pb_err *err)
 
 	if (rc < 0 || *after == 0 || loop->fills_checked)
 		return rc < 0 ? rc : 0;
-	rc = pb_index_fills(loop->index, *after - 1, &row, 1, err);
+	rc = pb_index_rows(loop->index, PB_TABLE_FILLS, &(struct pb_fill_info){
+	    .number = *after - 1 }, &row, 1, err);
 	if (rc == 0)
 		*after = 0;
 	loop->fills_checked = rc >= 0;

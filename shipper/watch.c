@@ -155,7 +155,7 @@ pb_watch_scan(struct pb_watch *watch,
 		return 0;
 	}
 	watch->left_out = 0;
-	pb_rows_streams(&rows, watch->index, NULL, err);
+	pb_rows_all(&rows, watch->index, PB_TABLE_STREAMS, NULL, err);
 	while ((row = pb_rows_next(&rows)) != NULL) {
 		news = false;
 		s = keep(watch, row, &news);

@@ -142,7 +142,7 @@ add_segments(struct work *work, struct pb_err *err)
 		return rc;
 	report->segments = totals.segments;
 	report->disk_used = totals.bytes;
-	rc = pb_index_ages(work->index, NULL, &oldest, 1, err);
+	rc = pb_index_rows(work->index, PB_TABLE_AGES, NULL, &oldest, 1, err);
 	if (rc != 1)
 		return rc;
 	rc = pb_index_age(work->index, &age, err);
@@ -265,8 +265,8 @@ add_cursor(struct work *work, struct pb_report_upstream *up,
 	if (rc <= 0 || info.last_seq <= done)
 		return rc < 0 ? rc : 0;
 	up->backlog += info.last_seq - done;
-	rc = pb_index_segments(work->index, info.id, done + 1,
-	    &segment, 1, err);
+	rc = pb_index_rows_of(work->index, PB_TABLE_SEGMENTS, info.id,
+	    done + 1, &segment, 1, err);
 	if (rc > 0 && segment.created_ns > since)
 		since = segment.created_ns;
 	if (since > 0 && since < work->now_ns &&

@@ -265,7 +265,8 @@ read_head(struct pb_query *query, const struct pb_stream_info *info,
 	struct pb_segment_info segment;
 	int fd, rc;
 
-	rc = pb_index_segments(query->index, info->id, 0, &segment, 1, err);
+	rc = pb_index_rows_of(query->index, PB_TABLE_SEGMENTS, info->id, 0,
+	    &segment, 1, err);
 	if (rc <= 0 || segment.header_bytes > PB_HEAD_BYTES_MAX)
 		return rc < 0 ? rc : 0;
 	fd = pb_segment_open_file(query->opts.store, &info->key,

@@ -138,7 +138,7 @@ pb_streams_each(struct pb_index *index, const char *glob,
 	struct pb_rows rows;
 	int rc = 0;
 
-	pb_rows_streams(&rows, index, NULL, err);
+	pb_rows_all(&rows, index, PB_TABLE_STREAMS, NULL, err);
 	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
 		if (glob == NULL ||
 		    pb_glob_match(glob, pb_stream_name(name, &row->key)))

@@ -86,7 +86,8 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
 	memset(out, 0, sizeof(*out));
 	if (from > stream->last_seq || from > to)
 		return 0;
-	count = pb_index_extents(index, stream->id, from, extent, 2, err);
+	count = pb_index_rows_of(index, PB_TABLE_EXTENTS, stream->id, from,
+	    extent, 2, err);
 	if (count < 0)
 		return count;
 	out->first = from;

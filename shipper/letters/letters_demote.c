@@ -160,8 +160,8 @@ in_store(struct plan *plan, uint64_t last, struct pb_err *err)
 	struct pb_gap_info gap;
 	int rc;
 
-	rc = pb_index_extents(plan->index, stream->id, plan->from,
-	    &plan->extent, 1, err);
+	rc = pb_index_rows_of(plan->index, PB_TABLE_EXTENTS, stream->id,
+	    plan->from, &plan->extent, 1, err);
 	if (rc < 0)
 		return rc;
 	if (rc == 0 || plan->extent.first_seq > plan->from) {
@@ -208,7 +208,8 @@ run_of(struct plan *plan, uint64_t *last, struct pb_err *err)
 	const struct pb_extent_info *extent;
 	struct pb_rows rows;
 
-	pb_rows_extents(&rows, plan->index, plan->why->stream->id, to, err);
+	pb_rows_of(&rows, plan->index, PB_TABLE_EXTENTS, plan->why->stream->id,
+	    to, err);
 	while (to <= *last && (extent = pb_rows_next(&rows)) != NULL &&
 	    extent->segment_seq == segment_seq && extent->first_seq <= to)
 		to = extent->last_seq + 1;

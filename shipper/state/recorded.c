@@ -15,7 +15,7 @@ pb_recorded_gap(struct pb_index *index, uint32_t stream, uint64_t from,
 	const struct pb_gap_info *gap;
 	struct pb_rows rows;
 
-	pb_rows_gaps(&rows, index, stream, from, err);
+	pb_rows_of(&rows, index, PB_TABLE_GAPS, stream, from, err);
 	while ((gap = pb_rows_next(&rows)) != NULL && gap->first <= last)
 		if (gap->closed_ns == 0) {
 			*out = *gap;
@@ -33,7 +33,7 @@ pb_recorded_segment(struct pb_index *index,
 	int count;
 
 	memset(out, 0, sizeof(*out));
-	count = pb_index_segments(index, extent->stream,
+	count = pb_index_rows_of(index, PB_TABLE_SEGMENTS, extent->stream,
 	    extent->segment_seq, row, SEGMENT_ROWS, err);
 	for (int i = 0; i < count; i++)
 		if (row[i].first_seq == extent->segment_seq) {

@@ -429,13 +429,14 @@ tell(struct work *w)
 	struct pb_stream_info rows[PAGE_ROWS];
 	struct pb_open_info open[PAGE_ROWS];
 	struct pb_err err;
-	int n = pb_index_streams(index, NULL, rows, PAGE_ROWS, &err);
+	int n = pb_index_rows(index, PB_TABLE_STREAMS, NULL, rows, PAGE_ROWS,
+	    &err);
 
 	if (n < 0)
 		die("streams", err.text);
 	for (int i = 0; i < n; i++)
 		tell_stream(w, &rows[i]);
-	n = pb_index_open_rows(index, open, PAGE_ROWS, &err);
+	n = pb_index_rows(index, PB_TABLE_OPEN, NULL, open, PAGE_ROWS, &err);
 	if (n < 0)
 		die("open segments", err.text);
 	for (int i = 0; i < n; i++)
@@ -464,7 +465,8 @@ tell_segments(struct pb_index *index, const struct pb_stream_info *s)
 {
 	struct pb_segment_info segments[PAGE_ROWS];
 	struct pb_err err;
-	int n = pb_index_segments(index, s->id, 0, segments, PAGE_ROWS, &err);
+	int n = pb_index_rows_of(index, PB_TABLE_SEGMENTS, s->id, 0, segments,
+	    PAGE_ROWS, &err);
 
 	if (n < 0 || n == PAGE_ROWS)
 		die("segments", "cannot be listed");
@@ -486,7 +488,8 @@ tell_rows(struct work *w, const struct pb_stream_info *s)
 	struct pb_err err;
 	int n;
 
-	n = pb_index_gaps(index, s->id, 0, gaps, PAGE_ROWS, &err);
+	n = pb_index_rows_of(index, PB_TABLE_GAPS, s->id, 0, gaps, PAGE_ROWS,
+	    &err);
 	if (n < 0 || n == PAGE_ROWS)
 		die("gaps", "cannot be listed");
 	for (int i = 0; i < n; i++)
@@ -494,7 +497,8 @@ tell_rows(struct work *w, const struct pb_stream_info *s)
 		    s->key.node, s->key.interface, gaps[i].first,
 		    gaps[i].last, pb_gap_reason_name(gaps[i].reason),
 		    gaps[i].closed_ns == 0);
-	while (pb_index_drops(index, s->id, from, &drop, 1, &err) == 1) {
+	while (pb_index_rows_of(index, PB_TABLE_DROPS, s->id, from, &drop, 1,
+	    &err) == 1) {
 		printf("drop %s/%s %" PRIu64 " %" PRIu64 "\n", s->key.node,
 		    s->key.interface, drop.seq, drop.count);
 		from = drop.seq + 1;
@@ -509,8 +513,8 @@ tell_extents(struct work *w, const struct pb_stream_info *s)
 	uint64_t from = 0;
 	struct pb_err err;
 
-	while (pb_index_extents(pb_store_index(w->f[0].store), s->id, from,
-	    &e, 1, &err) == 1) {
+	while (pb_index_rows_of(pb_store_index(w->f[0].store),
+	    PB_TABLE_EXTENTS, s->id, from, &e, 1, &err) == 1) {
 		int fd = pb_segment_open_file(w->dir, &s->key, e.segment_seq,
 		    &err);
 		bool good = fd >= 0 && e.bytes <= sizeof(bytes) &&
@@ -584,7 +588,8 @@ ends(const char *dir)
 		return 0;
 	if (rc < 0)
 		die("index", err.text);
-	n = pb_index_streams(index, NULL, rows, PAGE_ROWS, &err);
+	n = pb_index_rows(index, PB_TABLE_STREAMS, NULL, rows, PAGE_ROWS,
+	    &err);
 	if (n < 0)
 		die("streams", err.text);
 	for (int i = 0; i < n; i++)

@@ -198,7 +198,8 @@ forget_open(struct pb_index *index)
 	struct pb_mdb_txn txn;
 
 	MUST(pb_index_stream(index, &key, &stream, NULL) == 1);
-	MUST(pb_index_segments(index, stream.id, 6, &row, 1, NULL) == 1);
+	MUST(pb_index_rows_of(index, PB_TABLE_SEGMENTS, stream.id, 6, &row, 1,
+	    NULL) == 1);
 	MUST(row.first_seq == 6 && !row.sealed);
 	stream.last_seq = 5;
 	stream.packets -= row.packets;
@@ -206,7 +207,7 @@ forget_open(struct pb_index *index)
 	MUST(pb_index_begin(index, &txn, NULL) == 0);
 	pb_index_put_stream(&txn, &stream);
 	pb_index_del_segment(&txn, stream.id, 6);
-	pb_index_del_extent(&txn, stream.id, 6);
+	pb_index_del(&txn, PB_TABLE_EXTENTS, stream.id, 6);
 	MUST(pb_mdb_commit(&txn) == 0);
 }
 
@@ -219,7 +220,8 @@ announce_late(struct pb_index *index)
 
 	MUST(pb_index_stream(index, &key, &stream, NULL) == 1);
 	MUST(pb_index_begin(index, &txn, NULL) == 0);
-	pb_index_put_open(&txn, stream.id, &key, 8);
+	pb_index_put(&txn, PB_TABLE_OPEN, &(struct pb_open_info){
+	    .stream = stream.id, .first_seq = 8, .key = key });
 	MUST(pb_mdb_commit(&txn) == 0);
 }
 
@@ -432,14 +434,14 @@ look(struct pb_index *index, struct found *out)
 	struct pb_open_info open;
 
 	memset(out, 0, sizeof(*out));
-	MUST(pb_index_open_rows(index, &open, 1, NULL) == 0);
+	MUST(pb_index_rows(index, PB_TABLE_OPEN, NULL, &open, 1, NULL) == 0);
 	MUST(pb_index_stream(index, &key, &out->stream, NULL) == 1);
-	out->segments = pb_index_segments(index, out->stream.id, 0,
-	    out->segment, ROWS, NULL);
-	out->extents = pb_index_extents(index, out->stream.id, 0,
-	    out->extent, ROWS * 4, NULL);
-	out->gaps = pb_index_gaps(index, out->stream.id, 0, out->gap, ROWS,
-	    NULL);
+	out->segments = pb_index_rows_of(index, PB_TABLE_SEGMENTS,
+	    out->stream.id, 0, out->segment, ROWS, NULL);
+	out->extents = pb_index_rows_of(index, PB_TABLE_EXTENTS,
+	    out->stream.id, 0, out->extent, ROWS * 4, NULL);
+	out->gaps = pb_index_rows_of(index, PB_TABLE_GAPS, out->stream.id, 0,
+	    out->gap, ROWS, NULL);
 	MUST(out->segments >= 0 && out->segments < ROWS);
 	MUST(out->extents >= 0 && out->extents < ROWS * 4);
 	MUST(out->gaps >= 0 && out->gaps < ROWS);

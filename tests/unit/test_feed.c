@@ -392,13 +392,14 @@ numbers_without_extent_or_gap_are_a_gap_without_record(void **state)
 	for (uint64_t first = 1; first <= 20001; first += 5000)
 		fixture_write(&b.f, first, first + 4999, PACKET);
 	fixture_stream_row(&b.f, &row);
-	count = pb_index_extents(pb_store_index(b.f.store), row.id, 1, extent,
-	    8, &err);
+	count = pb_index_rows_of(pb_store_index(b.f.store), PB_TABLE_EXTENTS,
+	    row.id, 1, extent, 8, &err);
 	assert_in_range(count, 3, 8);
 	assert_int_equal(pb_index_begin(pb_store_index(b.f.store), &txn, &err),
 	    0);
-	pb_index_del_extent(&txn, row.id, extent[0].first_seq);
-	pb_index_del_extent(&txn, row.id, extent[count - 1].first_seq);
+	pb_index_del(&txn, PB_TABLE_EXTENTS, row.id, extent[0].first_seq);
+	pb_index_del(&txn, PB_TABLE_EXTENTS, row.id,
+	    extent[count - 1].first_seq);
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	p = look(&b, 7, &no_mark, ANY);
 	assert_int_equal(p.kind, PB_PIECE_GAP);
@@ -496,8 +497,8 @@ letter_of(struct bench *b, uint64_t first, uint64_t last)
 	struct pb_err err;
 
 	fixture_stream_row(&b->f, &row);
-	assert_int_equal(pb_index_extents(pb_store_index(b->f.store), row.id,
-	    first, &extent, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(b->f.store),
+	    PB_TABLE_EXTENTS, row.id, first, &extent, 1, &err), 1);
 	assert_int_equal(pb_recorded_segment(pb_store_index(b->f.store), &extent,
 	    &segment, &err), 0);
 	letter.segment_seq = extent.segment_seq;

@@ -288,8 +288,8 @@ assert_digests(struct fixture *f)
 	int n, fd;
 
 	fixture_stream_row(f, &stream);
-	n = pb_index_extents(pb_store_index(f->store), stream.id, 1, row, 16,
-	    &err);
+	n = pb_index_rows_of(pb_store_index(f->store), PB_TABLE_EXTENTS,
+	    stream.id, 1, row, 16, &err);
 	assert_in_range(n, 2, 15);
 	for (int i = 0; i < n; i++) {
 		bytes = malloc(row[i].bytes);

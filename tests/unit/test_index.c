@@ -137,7 +137,8 @@ ages_are_the_sealed_segments_the_oldest_first(void **state)
 	put_segment(p, 9, 5, 90, 100);
 	put_segment(p, 1, 21, 12, 0);
 	commit(p);
-	assert_int_equal(pb_index_ages(p->index, NULL, age, 4, NULL), 3);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_AGES, NULL, age, 4,
+	    NULL), 3);
 	assert_int_equal(age[0].stream, 9);
 	assert_int_equal(age[0].first_seq, 5);
 	assert_int_equal(age[0].sealed_at, 100);
@@ -145,9 +146,11 @@ ages_are_the_sealed_segments_the_oldest_first(void **state)
 	assert_int_equal(age[1].stream, 1);
 	assert_int_equal(age[2].stream, 2);
 	/* The next page begins behind the last one's end. */
-	assert_int_equal(pb_index_ages(p->index, &age[1], age, 4, NULL), 1);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_AGES, &age[1], age,
+	    4, NULL), 1);
 	assert_int_equal(age[0].stream, 2);
-	assert_int_equal(pb_index_ages(p->index, &age[0], age, 4, NULL), 0);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_AGES, &age[0], age,
+	    4, NULL), 0);
 }
 
 static void
@@ -160,12 +163,14 @@ a_segment_has_one_age_whatever_is_put_again(void **state)
 	put_segment(p, 1, 1, 10, 300);
 	put_segment(p, 1, 1, 10, 200);
 	commit(p);
-	assert_int_equal(pb_index_ages(p->index, NULL, age, 4, NULL), 1);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_AGES, NULL, age, 4,
+	    NULL), 1);
 	assert_int_equal(age[0].sealed_at, 200);
 	begin(p);
 	pb_index_del_segment(&p->txn, 1, 1);
 	commit(p);
-	assert_int_equal(pb_index_ages(p->index, NULL, age, 4, NULL), 0);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_AGES, NULL, age, 4,
+	    NULL), 0);
 }
 
 static void
@@ -178,21 +183,26 @@ late_arrivals_are_numbered_and_the_last_ones_kept(void **state)
 	pb_index_put_fill(&p->txn, 7, 10, 20);
 	pb_index_put_fill(&p->txn, 8, 1, 1);
 	commit(p);
-	assert_int_equal(pb_index_fills(p->index, 0, fill, 3, NULL), 2);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_FILLS,
+	    &(struct pb_fill_info){ .number = 0 }, fill, 3, NULL), 2);
 	assert_int_equal(fill[0].number, 1);
 	assert_int_equal(fill[0].stream, 7);
 	assert_int_equal(fill[0].first, 10);
 	assert_int_equal(fill[0].last, 20);
-	assert_int_equal(pb_index_fills(p->index, 1, fill, 3, NULL), 1);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_FILLS,
+	    &(struct pb_fill_info){ .number = 1 }, fill, 3, NULL), 1);
 	assert_int_equal(fill[0].number, 2);
-	assert_int_equal(pb_index_fills(p->index, 2, fill, 3, NULL), 0);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_FILLS,
+	    &(struct pb_fill_info){ .number = 2 }, fill, 3, NULL), 0);
 	begin(p);
 	for (unsigned i = 0; i < PB_FILLS_MAX; i++)
 		pb_index_put_fill(&p->txn, 9, i, i);
 	commit(p);
-	assert_int_equal(pb_index_fills(p->index, 0, fill, 1, NULL), 1);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_FILLS,
+	    &(struct pb_fill_info){ .number = 0 }, fill, 1, NULL), 1);
 	assert_int_equal(fill[0].number, 3);
-	assert_int_equal(pb_index_fills(p->index, PB_FILLS_MAX + 1, fill, 3,
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_FILLS,
+	    &(struct pb_fill_info){ .number = PB_FILLS_MAX + 1 }, fill, 3,
 	    NULL), 1);
 	assert_int_equal(fill[0].number, PB_FILLS_MAX + 2);
 }
@@ -204,19 +214,23 @@ doomed_names_are_listed_until_they_are_gone(void **state)
 	struct pb_open_info row[3];
 
 	begin(p);
-	pb_index_put_doomed(&p->txn, 3, &eth0, 40);
-	pb_index_put_doomed(&p->txn, 3, &eth0, 50);
+	pb_index_put(&p->txn, PB_TABLE_DOOMED, &(struct pb_open_info){
+	    .stream = 3, .first_seq = 40, .key = eth0 });
+	pb_index_put(&p->txn, PB_TABLE_DOOMED, &(struct pb_open_info){
+	    .stream = 3, .first_seq = 50, .key = eth0 });
 	commit(p);
-	assert_int_equal(pb_index_doomed_rows(p->index, row, 3, NULL), 2);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_DOOMED, NULL, row, 3,
+	    NULL), 2);
 	assert_int_equal(row[0].stream, 3);
 	assert_int_equal(row[0].first_seq, 40);
 	assert_string_equal(row[0].key.node, "lon1");
 	assert_string_equal(row[0].key.interface, "eth0");
 	assert_int_equal(row[0].key.epoch, 7);
 	begin(p);
-	pb_index_del_doomed(&p->txn, 3, 40);
+	pb_index_del(&p->txn, PB_TABLE_DOOMED, 3, 40);
 	commit(p);
-	assert_int_equal(pb_index_doomed_rows(p->index, row, 3, NULL), 1);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_DOOMED, NULL, row, 3,
+	    NULL), 1);
 	assert_int_equal(row[0].first_seq, 50);
 }
 
@@ -265,7 +279,8 @@ gaps_side_by_side_for_one_reason_are_one_row(void **state)
 	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++)
 		pb_index_add_gap(&p->txn, &in[i]);
 	commit(p);
-	assert_int_equal(pb_index_gaps(p->index, 12, 0, row, 6, NULL), 4);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_GAPS, 12, 0, row,
+	    6, NULL), 4);
 	assert_int_equal(row[0].first, 1);
 	assert_int_equal(row[0].last, 30);
 	assert_int_equal(row[0].since_ns, 20);
@@ -285,10 +300,11 @@ a_closed_gap_joins_no_open_one(void **state)
 
 	closed.closed_ns = 40;
 	begin(p);
-	pb_index_put_gap(&p->txn, &closed);
+	pb_index_put(&p->txn, PB_TABLE_GAPS, &closed);
 	pb_index_add_gap(&p->txn, &open);
 	commit(p);
-	assert_int_equal(pb_index_gaps(p->index, 12, 0, row, 3, NULL), 2);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_GAPS, 12, 0, row,
+	    3, NULL), 2);
 	assert_int_equal(row[1].first, 11);
 	assert_int_equal(row[1].since_ns, 50);
 }
@@ -306,14 +322,15 @@ put_two(struct place *p)
 	for (uint64_t first = 1; first <= 11; first += 10) {
 		put_segment(p, 12, first, 100, first);
 		for (uint64_t at = first; at < first + 10; at += 5)
-			pb_index_put_extent(&p->txn, &(struct pb_extent_info){
-			    .stream = 12, .first_seq = at, .last_seq = at + 4,
+			pb_index_put(&p->txn, PB_TABLE_EXTENTS,
+			    &(struct pb_extent_info){ .stream = 12,
+			    .first_seq = at, .last_seq = at + 4,
 			    .segment_seq = first });
 	}
-	pb_index_put_drop(&p->txn, &(struct pb_drop_info){ .stream = 12,
-	    .seq = 3, .count = 5 });
-	pb_index_put_drop(&p->txn, &(struct pb_drop_info){ .stream = 12,
-	    .seq = 11, .count = 2 });
+	pb_index_put(&p->txn, PB_TABLE_DROPS, &(struct pb_drop_info){
+	    .stream = 12, .seq = 3, .count = 5 });
+	pb_index_put(&p->txn, PB_TABLE_DROPS, &(struct pb_drop_info){
+	    .stream = 12, .seq = 11, .count = 2 });
 	commit(p);
 }
 
@@ -343,15 +360,19 @@ all_that_speaks_of_a_segment_goes_and_nothing_else(void **state)
 
 	put_two(p);
 	expire(p, 1, 10, 10, &stream);
-	assert_int_equal(pb_index_segments(p->index, 12, 0, row, 3, NULL), 1);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_SEGMENTS, 12, 0,
+	    row, 3, NULL), 1);
 	assert_int_equal(row[0].first_seq, 11);
-	assert_int_equal(pb_index_extents(p->index, 12, 0, extent, 5, NULL),
-	    2);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_EXTENTS, 12, 0,
+	    extent, 5, NULL), 2);
 	assert_int_equal(extent[0].first_seq, 11);
-	assert_int_equal(pb_index_drops(p->index, 12, 0, drop, 3, NULL), 1);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_DROPS, 12, 0,
+	    drop, 3, NULL), 1);
 	assert_int_equal(drop[0].seq, 11);
-	assert_int_equal(pb_index_gaps(p->index, 12, 0, gaps, 3, NULL), 0);
-	assert_int_equal(pb_index_doomed_rows(p->index, doomed, 3, NULL), 1);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_GAPS, 12, 0, gaps,
+	    3, NULL), 0);
+	assert_int_equal(pb_index_rows(p->index, PB_TABLE_DOOMED, NULL, doomed,
+	    3, NULL), 1);
 	assert_int_equal(doomed[0].first_seq, 1);
 	expect_totals(p, 1, 100);
 	assert_int_equal(stream.first_seq, 11);
@@ -367,7 +388,8 @@ all_that_speaks_of_a_segment_goes_and_nothing_else(void **state)
 	assert_int_equal(stream.packets, 0);
 	assert_int_equal(stream.dropped, 0);
 	assert_int_equal(stream.dropped_before, 7);
-	assert_int_equal(pb_index_gaps(p->index, 12, 0, gaps, 3, NULL), 1);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_GAPS, 12, 0, gaps,
+	    3, NULL), 1);
 	assert_int_equal(gaps[0].first, 11);
 	assert_int_equal(gaps[0].last, 20);
 	assert_int_equal(gaps[0].reason, PB_GAP_EXPIRED);
@@ -444,10 +466,11 @@ a_gap_within_keeps_its_own_reason(void **state)
 
 	put_two(p);
 	begin(p);
-	pb_index_put_gap(&p->txn, &damaged);
+	pb_index_put(&p->txn, PB_TABLE_GAPS, &damaged);
 	commit(p);
 	expire(p, 1, 2, 7, &stream);
-	assert_int_equal(pb_index_gaps(p->index, 12, 0, row, 5, NULL), 4);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_GAPS, 12, 0, row,
+	    5, NULL), 4);
 	assert_int_equal(row[0].first, 3);
 	assert_int_equal(row[0].last, 3);
 	assert_int_equal(row[0].reason, PB_GAP_DEAD_LETTERED);

@@ -107,16 +107,18 @@ rows_are_stored_in_exactly_these_bytes(void **state)
 	    .packet_bytes = 4, .first_time = 5, .last_time = 6,
 	    .created_ns = 7, .sealed_at = 9, .header_digest = 10,
 	    .header_bytes = 11, .sealed = true });
-	pb_index_put_extent(&p->txn, &(struct pb_extent_info){ .stream = 12,
-	    .first_seq = 21, .last_seq = 30, .segment_seq = 2, .offset = 3,
-	    .bytes = 4, .first_time = 5, .last_time = 6, .digest = 7 });
-	pb_index_put_gap(&p->txn, &(struct pb_gap_info){ .stream = 12,
-	    .first = 21, .last = 30, .reason = PB_GAP_DAMAGED,
+	pb_index_put(&p->txn, PB_TABLE_EXTENTS, &(struct pb_extent_info){
+	    .stream = 12, .first_seq = 21, .last_seq = 30, .segment_seq = 2,
+	    .offset = 3, .bytes = 4, .first_time = 5, .last_time = 6,
+	    .digest = 7 });
+	pb_index_put(&p->txn, PB_TABLE_GAPS, &(struct pb_gap_info){
+	    .stream = 12, .first = 21, .last = 30, .reason = PB_GAP_DAMAGED,
 	    .since_ns = 2, .closed_ns = 4 });
-	pb_index_put_drop(&p->txn, &(struct pb_drop_info){ .stream = 12,
-	    .seq = 21, .count = 2, .time_ns = 3 });
+	pb_index_put(&p->txn, PB_TABLE_DROPS, &(struct pb_drop_info){
+	    .stream = 12, .seq = 21, .count = 2, .time_ns = 3 });
 	pb_index_put_fill(&p->txn, 12, 2, 3);
-	pb_index_put_open(&p->txn, 12, &eth0, 21);
+	pb_index_put(&p->txn, PB_TABLE_OPEN, &(struct pb_open_info){
+	    .stream = 12, .first_seq = 21, .key = eth0 });
 	EXPECT(p, PB_TABLE_STREAMS, name, sizeof(name) - 1,
 	    12 | 113ull << 32 | 3ull << 48, 96, 1, 2, 3, 4, 5, 6, 7, 8, 9);
 	EXPECT(p, PB_TABLE_SEGMENTS, at, 12, 30, 2, 3, 4, 5, 6, 7, 9, 10,
@@ -137,9 +139,9 @@ put_extents(struct place *p, uint32_t stream, uint64_t count)
 {
 	begin(p);
 	for (uint64_t n = 0; n < count; n++)
-		pb_index_put_extent(&p->txn, &(struct pb_extent_info){
-		    .stream = stream, .first_seq = 10 * n + 1,
-		    .last_seq = 10 * n + 10 });
+		pb_index_put(&p->txn, PB_TABLE_EXTENTS,
+		    &(struct pb_extent_info){ .stream = stream,
+		    .first_seq = 10 * n + 1, .last_seq = 10 * n + 10 });
 	commit(p);
 }
 
@@ -154,7 +156,7 @@ a_walk_gives_each_row_of_its_stream_once_and_in_order(void **state)
 	put_extents(p, 11, 3);
 	put_extents(p, 12, MANY);
 	put_extents(p, 13, 3);
-	pb_rows_extents(&rows, p->index, 12, 1, NULL);
+	pb_rows_of(&rows, p->index, PB_TABLE_EXTENTS, 12, 1, NULL);
 	for (; (row = pb_rows_next(&rows)) != NULL; next += 10) {
 		assert_int_equal(row->stream, 12);
 		assert_int_equal(row->first_seq, next);
@@ -181,12 +183,12 @@ a_walk_of_streams_gives_each_of_them(void **state)
 		pb_index_put_stream(&p->txn, &info);
 	}
 	commit(p);
-	pb_rows_streams(&rows, p->index, NULL, NULL);
+	pb_rows_all(&rows, p->index, PB_TABLE_STREAMS, NULL, NULL);
 	for (; (row = pb_rows_next(&rows)) != NULL; epoch++)
 		assert_int_equal(row->key.epoch, epoch);
 	assert_int_equal(epoch, MANY + 1);
 	info.key.epoch = MANY - 1;
-	pb_rows_streams(&rows, p->index, &info.key, NULL);
+	pb_rows_all(&rows, p->index, PB_TABLE_STREAMS, &info.key, NULL);
 	row = pb_rows_next(&rows);
 	assert_int_equal(row->id, MANY);
 	assert_null(pb_rows_next(&rows));
@@ -200,10 +202,10 @@ a_walk_begins_with_the_row_that_reaches_its_number(void **state)
 	struct pb_rows rows;
 
 	put_extents(p, 12, 3);
-	pb_rows_extents(&rows, p->index, 12, 15, NULL);
+	pb_rows_of(&rows, p->index, PB_TABLE_EXTENTS, 12, 15, NULL);
 	row = pb_rows_next(&rows);
 	assert_int_equal(row->first_seq, 11);
-	pb_rows_extents(&rows, p->index, 12, 31, NULL);
+	pb_rows_of(&rows, p->index, PB_TABLE_EXTENTS, 12, 31, NULL);
 	assert_null(pb_rows_next(&rows));
 	assert_int_equal(rows.rc, 0);
 }
@@ -224,7 +226,7 @@ a_walk_goes_on_while_rows_are_changed(void **state)
 	uint64_t given = 0, last = 0;
 
 	put_extents(p, 12, MANY);
-	pb_rows_extents(&rows, p->index, 12, 1, NULL);
+	pb_rows_of(&rows, p->index, PB_TABLE_EXTENTS, 12, 1, NULL);
 	while ((row = pb_rows_next(&rows)) != NULL) {
 		assert_true(row->first_seq > last);
 		given += (row->first_seq - 1) % 10 == 0;
@@ -232,13 +234,13 @@ a_walk_goes_on_while_rows_are_changed(void **state)
 		grown = *row;
 		grown.last_seq += 5;
 		begin(p);
-		pb_index_put_extent(&p->txn, &grown);
+		pb_index_put(&p->txn, PB_TABLE_EXTENTS, &grown);
 		if (last > 10)
-			pb_index_del_extent(&p->txn, 12, last - 10);
+			pb_index_del(&p->txn, PB_TABLE_EXTENTS, 12, last - 10);
 		other.first_seq = other.last_seq = last - 1;
-		pb_index_put_extent(&p->txn, &other);
+		pb_index_put(&p->txn, PB_TABLE_EXTENTS, &other);
 		other.first_seq = other.last_seq = last + 1;
-		pb_index_put_extent(&p->txn, &other);
+		pb_index_put(&p->txn, PB_TABLE_EXTENTS, &other);
 		commit(p);
 	}
 	assert_int_equal(rows.rc, 0);
@@ -271,12 +273,12 @@ a_walk_passes_over_rotten_rows(void **state)
 			pb_mdb_put(&p->txn, PB_TABLE_EXTENTS, key, 12, "rot",
 			    3);
 		else
-			pb_index_put_extent(&p->txn, &bad);
+			pb_index_put(&p->txn, PB_TABLE_EXTENTS, &bad);
 		pb_mdb_put(&p->txn, PB_TABLE_EXTENTS, key, sizeof(key), "rot",
 		    3);
 	}
 	commit(p);
-	pb_rows_extents(&rows, p->index, 12, 1, NULL);
+	pb_rows_of(&rows, p->index, PB_TABLE_EXTENTS, 12, 1, NULL);
 	for (; (row = pb_rows_next(&rows)) != NULL; given++)
 		assert_int_equal(row->first_seq, 20 * given + 11);
 	assert_int_equal(rows.rc, 0);

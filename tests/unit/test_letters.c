@@ -207,7 +207,7 @@ a_gap_within_an_extent_cuts_the_letter(void **state)
 	gap.stream = row.id;
 	assert_int_equal(pb_index_begin(pb_store_index(b.f.store), &txn,
 	    NULL), 0);
-	pb_index_put_gap(&txn, &gap);
+	pb_index_put(&txn, PB_TABLE_GAPS, &gap);
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	assert_int_equal(demote(&b, "core", 1, PER), PER);
 	assert_letter(&b, 1, 1, 10, PB_LETTER_DEAD);

@@ -220,8 +220,8 @@ a_fill_that_only_the_journal_knows_fills_nothing(void **state)
 	shell("rm -r '%s/index'", f->dir);
 	reopen(f);
 	fixture_stream_row(f, &row);
-	assert_int_equal(pb_index_gaps(pb_store_index(f->store), row.id, 1,
-	    &gap, 1, NULL), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_GAPS, row.id, 1, &gap, 1, NULL), 1);
 	assert_int_equal(gap.first, 41);
 	assert_int_equal(gap.last, 60);
 	assert_int_equal(gap.reason, PB_GAP_DEAD_LETTERED);
@@ -476,8 +476,8 @@ a_whole_file_that_goes_on_where_a_run_does_is_kept(void **state)
 	shell("rm -r '%s/index'", f->dir);
 	reopen(f);
 	fixture_stream_row(f, &stream);
-	assert_int_equal(pb_index_segments(pb_store_index(f->store),
-	    stream.id, 0, rows, 3, NULL), 2);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_SEGMENTS, stream.id, 0, rows, 3, NULL), 2);
 	shut(f);
 	segment_path(f, rows[1].first_seq, false, later);
 	file = fopen(later, "w");

@@ -180,8 +180,8 @@ what_has_rotted_is_passed_over(void **state)
 	assert_int_equal(pb_index_extent_below(pb_store_index(f.store),
 	    row.id, 2700, &extent, NULL), 1);
 	assert_true(extent.first_seq > 900);
-	assert_int_equal(pb_index_segments(pb_store_index(f.store), row.id, 1,
-	    &segment, 1, NULL), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f.store),
+	    PB_TABLE_SEGMENTS, row.id, 1, &segment, 1, NULL), 1);
 	assert_int_equal(pb_layout_segment(path, f.dir, &f.key, 1,
 	    !segment.sealed, NULL), 0);
 	fd = open(path, O_WRONLY);

@@ -44,12 +44,14 @@ take_dump(struct fixture *f, struct dump *d)
 
 	memset(d, 0, sizeof(*d));
 	fixture_stream_row(f, &d->stream);
-	d->n_segments = pb_index_segments(index, d->stream.id, 1,
-	    d->segments, ROWS, &err);
-	d->n_gaps = pb_index_gaps(index, d->stream.id, 1, d->gaps, ROWS, &err);
-	d->n_drops = pb_index_drops(index, d->stream.id, 1, d->drops, ROWS,
+	d->n_segments = pb_index_rows_of(index, PB_TABLE_SEGMENTS,
+	    d->stream.id, 1, d->segments, ROWS, &err);
+	d->n_gaps = pb_index_rows_of(index, PB_TABLE_GAPS, d->stream.id, 1,
+	    d->gaps, ROWS, &err);
+	d->n_drops = pb_index_rows_of(index, PB_TABLE_DROPS, d->stream.id, 1,
+	    d->drops, ROWS, &err);
+	d->n_ages = pb_index_rows(index, PB_TABLE_AGES, NULL, d->ages, ROWS,
 	    &err);
-	d->n_ages = pb_index_ages(index, NULL, d->ages, ROWS, &err);
 	assert_int_equal(pb_index_totals(index, &d->totals, &err), 0);
 	d->packets = fixture_read(f, &ALL, &d->first, &d->last);
 	/* The files know when a segment was begun by the store's age, and
@@ -208,8 +210,8 @@ numbers_that_no_file_and_no_fact_explains_are_damaged(void **state)
 	assert_int_equal(row.packets, 90);
 	assert_int_equal(row.first_seq, 111);
 	assert_int_equal(row.last_seq, 200);
-	assert_int_equal(pb_index_gaps(pb_store_index(f->store), row.id, 1,
-	    &gap, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_GAPS, row.id, 1, &gap, 1, &err), 1);
 	assert_int_equal(gap.first, 1);
 	assert_int_equal(gap.last, 100);
 	assert_int_equal(gap.reason, PB_GAP_DAMAGED);

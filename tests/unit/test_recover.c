@@ -231,7 +231,8 @@ leave_late_fill(struct fixture *f, uint64_t first, uint64_t last, bool sealed)
 	place.stream = row.id;
 	assert_int_equal(pb_index_begin(pb_store_index(f->store), &txn, &err),
 	    0);
-	pb_index_put_open(&txn, row.id, &row.key, first);
+	pb_index_put(&txn, PB_TABLE_OPEN, &(struct pb_open_info){
+	    .stream = row.id, .first_seq = first, .key = row.key });
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	assert_int_equal(pb_segment_create(&segment, &place, f->head, first,
 	    1, &err), 0);
@@ -310,8 +311,8 @@ an_extent_taken_in_is_never_larger_than_readers_hold(void **state)
 	fixture_open(&f);
 	expect(&f, 1, 13, 13);
 	fixture_stream_row(&f, &row);
-	n = pb_index_extents(pb_store_index(f.store), row.id, 1, rows, 8,
-	    &err);
+	n = pb_index_rows_of(pb_store_index(f.store), PB_TABLE_EXTENTS, row.id,
+	    1, rows, 8, &err);
 	assert_true(n > 1);
 	for (int i = 0; i < n; i++)
 		assert_true(rows[i].bytes <= PB_EXTENT_BYTES_MAX);
@@ -359,8 +360,8 @@ a_file_shorter_than_the_index_says_leaves_a_damaged_gap(void **state)
 	fixture_open(&f);
 	fixture_stream_row(&f, &row);
 	assert_int_equal(row.last_seq, 2000);
-	assert_int_equal(pb_index_gaps(pb_store_index(f.store), row.id, 1,
-	    &gap, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f.store),
+	    PB_TABLE_GAPS, row.id, 1, &gap, 1, &err), 1);
 	assert_int_equal(gap.reason, PB_GAP_DAMAGED);
 	assert_int_equal(gap.last, 2000);
 	assert_true(gap.first > 900 && gap.first < 1100);
@@ -385,8 +386,8 @@ a_lost_file_leaves_a_damaged_gap_for_all_of_it(void **state)
 	fixture_open(&f);
 	fixture_stream_row(&f, &row);
 	assert_int_equal(row.packets, 0);
-	assert_int_equal(pb_index_gaps(pb_store_index(f.store), row.id, 1,
-	    &gap, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f.store),
+	    PB_TABLE_GAPS, row.id, 1, &gap, 1, &err), 1);
 	assert_int_equal(gap.first, 1);
 	assert_int_equal(gap.last, 70);
 	fixture_write(&f, 71, 80, 100);
@@ -451,13 +452,13 @@ whole_blocks_behind_a_rotten_one_are_kept(void **state)
 	fixture_open(&f);
 	fixture_stream_row(&f, &stream);
 	assert_int_equal(stream.last_seq, 2000);
-	assert_int_equal(pb_index_gaps(pb_store_index(f.store), stream.id, 1,
-	    &gap, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f.store),
+	    PB_TABLE_GAPS, stream.id, 1, &gap, 1, &err), 1);
 	assert_int_equal(gap.reason, PB_GAP_DAMAGED);
 	assert_in_range(gap.last - gap.first, 0, 2);
 	expect(&f, 1, 2000, 2000 - (long)(gap.last - gap.first + 1));
-	assert_int_equal(pb_index_segments(pb_store_index(f.store), stream.id,
-	    1, rows, 4, &err), 2);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f.store),
+	    PB_TABLE_SEGMENTS, stream.id, 1, rows, 4, &err), 2);
 	assert_int_equal(rows[0].last_seq, gap.first - 1);
 	assert_int_equal(rows[1].first_seq, gap.last + 1);
 	aside_path(&f, aside);
@@ -481,12 +482,13 @@ a_segment_announced_but_never_made_leaves_nothing(void **state)
 	fixture_stream_row(&f, &row);
 	assert_int_equal(pb_index_begin(pb_store_index(f.store), &txn, &err),
 	    0);
-	pb_index_put_open(&txn, row.id, &row.key, 11);
+	pb_index_put(&txn, PB_TABLE_OPEN, &(struct pb_open_info){
+	    .stream = row.id, .first_seq = 11, .key = row.key });
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	pb_store_close(f.store);
 	fixture_open(&f);
-	assert_int_equal(pb_index_open_rows(pb_store_index(f.store), rows, 2,
-	    &err), 0);
+	assert_int_equal(pb_index_rows(pb_store_index(f.store), PB_TABLE_OPEN,
+	    NULL, rows, 2, &err), 0);
 	expect(&f, 1, 10, 10);
 	fixture_write(&f, 11, 12, 100);
 	expect(&f, 1, 12, 12);
@@ -510,14 +512,16 @@ a_rotten_announcement_is_dropped_and_hinders_nobody(void **state)
 	fixture_stream_row(&f, &row);
 	assert_int_equal(pb_index_begin(pb_store_index(f.store), &txn, &err),
 	    0);
-	pb_index_put_open(&txn, 4711, &nobody, 2);
-	pb_index_put_open(&txn, 4711, &row.key, 1);
+	pb_index_put(&txn, PB_TABLE_OPEN, &(struct pb_open_info){
+	    .stream = 4711, .first_seq = 2, .key = nobody });
+	pb_index_put(&txn, PB_TABLE_OPEN, &(struct pb_open_info){
+	    .stream = 4711, .first_seq = 1, .key = row.key });
 	pb_mdb_put(&txn, PB_TABLE_OPEN, "twelve bytes", 12, "rot", 3);
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	pb_store_close(f.store);
 	fixture_open(&f);
-	assert_int_equal(pb_index_open_rows(pb_store_index(f.store), rows, 2,
-	    &err), 0);
+	assert_int_equal(pb_index_rows(pb_store_index(f.store), PB_TABLE_OPEN,
+	    NULL, rows, 2, &err), 0);
 	expect(&f, 1, 10, 10);
 	fixture_finish(&f);
 }

@@ -175,8 +175,8 @@ a_head_of_another_length_is_taken_as_it_is(void **state)
 	fixture_open(&f);
 	expect(&f, DURABLE);
 	fixture_stream_row(&f, &row);
-	assert_int_equal(pb_index_segments(pb_store_index(f.store), row.id, 1,
-	    &segment, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f.store),
+	    PB_TABLE_SEGMENTS, row.id, 1, &segment, 1, &err), 1);
 	assert_int_not_equal(segment.header_bytes, old);
 	pb_layout_segment(path, f.dir, &f.key, 1, false, NULL);
 	data = load(path, &len);
@@ -216,10 +216,10 @@ a_head_with_another_time_is_not_taken_under_the_old_digest(void **state)
 	fixture_open(&f);
 	expect(&f, DURABLE);
 	fixture_stream_row(&f, &row);
-	assert_int_equal(pb_index_segments(pb_store_index(f.store), row.id, 1,
-	    &segment, 1, &err), 1);
-	assert_int_equal(pb_index_extents(pb_store_index(f.store), row.id, 1,
-	    &extent, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f.store),
+	    PB_TABLE_SEGMENTS, row.id, 1, &segment, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f.store),
+	    PB_TABLE_EXTENTS, row.id, 1, &extent, 1, &err), 1);
 	pb_layout_segment(path, f.dir, &f.key, 1, false, NULL);
 	data = load(path, &len);
 	assert_true(extent.offset <= len);

@@ -92,8 +92,8 @@ segments(struct fixture *f, uint64_t first[static 64])
 	int n;
 
 	fixture_stream_row(f, &stream);
-	n = pb_index_segments(pb_store_index(f->store), stream.id, 0, rows,
-	    64, NULL);
+	n = pb_index_rows_of(pb_store_index(f->store), PB_TABLE_SEGMENTS,
+	    stream.id, 0, rows, 64, NULL);
 	for (int i = 0; i < n; i++)
 		first[i] = rows[i].first_seq;
 	return n;
@@ -117,8 +117,8 @@ bytes_of(struct fixture *f, uint64_t first)
 	struct pb_stream_info stream;
 
 	fixture_stream_row(f, &stream);
-	assert_int_equal(pb_index_segments(pb_store_index(f->store),
-	    stream.id, first, &row, 1, NULL), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_SEGMENTS, stream.id, first, &row, 1, NULL), 1);
 	assert_int_equal(row.first_seq, first);
 	return row.bytes;
 }
@@ -224,8 +224,8 @@ gaps(struct fixture *f, struct pb_gap_info *out, size_t max)
 	struct pb_stream_info stream;
 
 	fixture_stream_row(f, &stream);
-	return pb_index_gaps(pb_store_index(f->store), stream.id, 0, out, max,
-	    NULL);
+	return pb_index_rows_of(pb_store_index(f->store), PB_TABLE_GAPS,
+	    stream.id, 0, out, max, NULL);
 }
 
 static void
@@ -766,8 +766,8 @@ a_stream_without_segments_keeps_its_numbers(void **state)
 	assert_int_equal(row.bytes, 0);
 	assert_int_equal(row.first_time, 0);
 	assert_int_equal(row.last_seq, 20);
-	assert_int_equal(pb_index_extents(pb_store_index(f->store), row.id, 0,
-	    &extent, 1, NULL), 0);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_EXTENTS, row.id, 0, &extent, 1, NULL), 0);
 	reopen(f, NULL, true);
 	assert_int_equal(pb_stream_next(f->stream), 21);
 	write_runs(f, 1);
@@ -868,7 +868,8 @@ put_doomed(struct fixture *f, uint64_t first)
 	    0);
 	assert_int_equal(pb_index_stream(index, &f->key, &stream, NULL), 1);
 	assert_int_equal(pb_index_begin(index, &txn, NULL), 0);
-	pb_index_put_doomed(&txn, stream.id, &f->key, first);
+	pb_index_put(&txn, PB_TABLE_DOOMED, &(struct pb_open_info){
+	    .stream = stream.id, .first_seq = first, .key = f->key });
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	pb_index_close(index);
 }
@@ -878,7 +879,8 @@ doomed_rows(struct fixture *f)
 {
 	struct pb_open_info row[4];
 
-	return pb_index_doomed_rows(pb_store_index(f->store), row, 4, NULL);
+	return pb_index_rows(pb_store_index(f->store), PB_TABLE_DOOMED, NULL,
+	    row, 4, NULL);
 }
 
 static void
@@ -929,7 +931,8 @@ packets_that_come_again_after_they_expired_stay(void **state)
 	sleep_ms(300);
 	fixture_write(f, 1, 10, LEN);
 	/* No crash from now on may take it for what it was. */
-	n = pb_index_doomed_rows(pb_store_index(f->store), doomed, 4, NULL);
+	n = pb_index_rows(pb_store_index(f->store), PB_TABLE_DOOMED, NULL,
+	    doomed, 4, NULL);
 	for (int i = 0; i < n; i++)
 		assert_int_not_equal(doomed[i].first_seq, 1);
 	reopen(f, NULL, true);

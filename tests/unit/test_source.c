@@ -241,7 +241,7 @@ capture_loopback(uint32_t threads, int line)
 	pb_store_close(f.store);
 	f.store = NULL;
 	assert_int_equal(pb_index_open(&index, f.dir, &err), 0);
-	count = pb_index_streams(index, NULL, rows, 4, &err);
+	count = pb_index_rows(index, PB_TABLE_STREAMS, NULL, rows, 4, &err);
 	assert_int_equal(count, 1);
 	assert_string_equal(rows[0].key.node, "lon1");
 	assert_string_equal(rows[0].key.interface, "lo");

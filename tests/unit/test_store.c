@@ -47,8 +47,8 @@ small_flushes_grow_one_extent_and_its_digest_stays_right(void **state)
 	for (uint64_t seq = 1; seq <= 50; seq++)
 		fixture_write(f, seq, seq, 60);
 	fixture_stream_row(f, &row);
-	assert_int_equal(pb_index_extents(pb_store_index(f->store), row.id, 1,
-	    rows, 4, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_EXTENTS, row.id, 1, rows, 4, &err), 1);
 	assert_int_equal(rows[0].first_seq, 1);
 	assert_int_equal(rows[0].last_seq, 50);
 }
@@ -72,8 +72,8 @@ large_chunks_read_back_across_extents_and_segments(void **state)
 	assert_int_equal(f->ok, 13);
 	assert_int_equal(fixture_read(f, &ALL, &first, &last), 7201);
 	fixture_stream_row(f, &row);
-	n = pb_index_segments(pb_store_index(f->store), row.id, 1, rows, 16,
-	    &err);
+	n = pb_index_rows_of(pb_store_index(f->store), PB_TABLE_SEGMENTS,
+	    row.id, 1, rows, 16, &err);
 	assert_true(n >= 2);
 	for (int i = 0; i < n; i++) {
 		assert_true(rows[i].bytes <= 4u << 20);
@@ -129,8 +129,8 @@ the_open_file_ends_with_a_whole_block_after_every_flush(void **state)
 			check_whole_blocks(path);
 		}
 	fixture_stream_row(f, &stream);
-	assert_int_equal(pb_index_segments(pb_store_index(f->store),
-	    stream.id, 1, &row, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_SEGMENTS, stream.id, 1, &row, 1, &err), 1);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, row.bytes);
 }
@@ -204,16 +204,16 @@ a_gap_moves_the_durable_end_and_late_packets_close_it(void **state)
 	fixture_write(f, 21, 30, 100);
 	assert_int_equal(fixture_read(f, &ALL, &first, &last), 20);
 	fixture_stream_row(f, &row);
-	assert_int_equal(pb_index_gaps(pb_store_index(f->store), row.id, 1,
-	    gaps, 8, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_GAPS, row.id, 1, gaps, 8, &err), 1);
 	assert_int_equal(gaps[0].first, 11);
 	assert_int_equal(gaps[0].last, 20);
 	assert_int_equal(gaps[0].closed_ns, 0);
 
 	fixture_write(f, 13, 15, 100);	/* the middle comes late */
 	assert_int_equal(f->last_rc, 0);
-	assert_int_equal(pb_index_gaps(pb_store_index(f->store), row.id, 1,
-	    gaps, 8, &err), 3);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_GAPS, row.id, 1, gaps, 8, &err), 3);
 	assert_int_equal(gaps[0].last, 12);
 	assert_int_equal(gaps[1].first, 13);
 	assert_true(gaps[1].closed_ns > 0);
@@ -248,8 +248,8 @@ drop_counts_of_late_packets_are_recorded(void **state)
 	fixture_wait(f);
 	fixture_stream_row(f, &row);
 	assert_int_equal(row.dropped, 77);
-	assert_int_equal(pb_index_drops(pb_store_index(f->store), row.id, 1,
-	    drops, 2, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_DROPS, row.id, 1, drops, 2, &err), 1);
 	assert_int_equal(drops[0].seq, 4);
 	assert_int_equal(drops[0].count, 77);
 }
@@ -282,9 +282,9 @@ put_rows(struct fixture *f, const struct pb_extent_info *extent,
 	assert_int_equal(pb_index_begin(pb_store_index(f->store), &txn, &err),
 	    0);
 	if (extent != NULL)
-		pb_index_put_extent(&txn, extent);
+		pb_index_put(&txn, PB_TABLE_EXTENTS, extent);
 	for (size_t i = 0; i < count; i++)
-		pb_index_put_gap(&txn, &gaps[i]);
+		pb_index_put(&txn, PB_TABLE_GAPS, &gaps[i]);
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 }
 
@@ -299,8 +299,8 @@ an_extent_row_that_promises_too_much_is_an_error_and_no_loop(void **state)
 
 	fixture_write(f, 1, 10, 100);
 	fixture_stream_row(f, &row);
-	assert_int_equal(pb_index_extents(pb_store_index(f->store), row.id, 1,
-	    &extent, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_EXTENTS, row.id, 1, &extent, 1, &err), 1);
 	extent.last_seq = 15;
 	put_rows(f, &extent, NULL, 0);
 	assert_int_equal(fixture_read(f, &ALL, &first, &last), -1);
@@ -400,8 +400,8 @@ a_changed_head_begins_a_new_segment(void **state)
 	f->head = fixture_head(&f->key, "Paris");
 	fixture_write(f, 3, 4, 100);
 	fixture_stream_row(f, &row);
-	assert_int_equal(pb_index_segments(pb_store_index(f->store), row.id, 1,
-	    rows, 4, &err), 2);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_SEGMENTS, row.id, 1, rows, 4, &err), 2);
 	assert_int_equal(rows[1].first_seq, 3);
 }
 
@@ -460,8 +460,8 @@ closing_seals_every_segment(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 	fixture_open(f);
 	fixture_stream_row(f, &row);
-	assert_int_equal(pb_index_segments(pb_store_index(f->store), row.id, 1,
-	    &seg, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_SEGMENTS, row.id, 1, &seg, 1, &err), 1);
 	assert_true(seg.sealed);
 }
 

@@ -104,8 +104,8 @@ segments(struct fixture *f, uint64_t first[static ROWS])
 	int n;
 
 	fixture_stream_row(f, &stream);
-	n = pb_index_segments(pb_store_index(f->store), stream.id, 0, rows,
-	    ROWS, NULL);
+	n = pb_index_rows_of(pb_store_index(f->store), PB_TABLE_SEGMENTS,
+	    stream.id, 0, rows, ROWS, NULL);
 	for (int i = 0; i < n; i++)
 		first[i] = rows[i].first_seq;
 	return n;
@@ -142,7 +142,8 @@ retain(struct fixture *f, struct pb_retain_opts opts)
 static int
 order(struct fixture *f, struct pb_age_info age[static ROWS])
 {
-	return pb_index_ages(pb_store_index(f->store), NULL, age, ROWS, NULL);
+	return pb_index_rows(pb_store_index(f->store), PB_TABLE_AGES, NULL,
+	    age, ROWS, NULL);
 }
 
 static uint64_t
@@ -340,7 +341,8 @@ make_old(struct fixture *f, bool index_too)
 	f->store = NULL;
 	assert_int_equal(pb_index_open_write(&index, f->dir, 64u << 20, NULL),
 	    0);
-	n = pb_index_segments(index, stream.id, 0, rows, ROWS, NULL);
+	n = pb_index_rows_of(index, PB_TABLE_SEGMENTS, stream.id, 0, rows,
+	    ROWS, NULL);
 	assert_int_equal(pb_index_begin(index, &txn, NULL), 0);
 	for (int i = 0; i < n; i++) {
 		char path[PATH_MAX];
@@ -424,7 +426,8 @@ what_was_open_at_a_crash_is_as_old_as_the_last_commit(void **state)
 	    0);
 	assert_int_equal(pb_index_age(index, &then, NULL), 0);
 	assert_int_equal(pb_index_begin(index, &txn, NULL), 0);
-	pb_index_put_open(&txn, stream.id, &f->key, 11);
+	pb_index_put(&txn, PB_TABLE_OPEN, &(struct pb_open_info){
+	    .stream = stream.id, .first_seq = 11, .key = f->key });
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	pb_index_close(index);
 	assert_int_equal(pb_layout_segment(path, f->dir, &f->key, 11, false,

@@ -194,8 +194,8 @@ statistics_that_cannot_be_written_leave_no_torn_end(void **state)
 	fixture_write(f, 1, 500, 1900);
 	fixture_write(f, 501, 505, 100);
 	fixture_stream_row(f, &stream);
-	assert_int_equal(pb_index_segments(pb_store_index(f->store),
-	    stream.id, 1, &row, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_SEGMENTS, stream.id, 1, &row, 1, &err), 1);
 	/* Room for a part of the block. */
 	limit_files(row.bytes + 20);
 	f->head = fixture_head(&f->key, "Paris");

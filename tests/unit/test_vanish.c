@@ -67,8 +67,8 @@ lacks(struct fixture *f, uint64_t first, uint64_t last)
 	struct pb_stream_info row;
 
 	fixture_stream_row(f, &row);
-	assert_int_equal(pb_index_gaps(pb_store_index(f->store), row.id, 1,
-	    gap, 2, NULL), 1);
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_GAPS, row.id, 1, gap, 2, NULL), 1);
 	assert_int_equal(gap[0].first, first);
 	assert_int_equal(gap[0].last, last);
 	assert_int_equal(gap[0].reason, PB_GAP_DAMAGED);

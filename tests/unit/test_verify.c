@@ -250,7 +250,7 @@ repair_keeps_the_packets_around_a_rotten_block(void **state)
 	repair(s);
 	assert_int_equal(pb_index_open(&index, s->f.dir, &err), 0);
 	assert_int_equal(pb_index_stream(index, &s->f.key, &row, &err), 1);
-	n = pb_index_gaps(index, row.id, 1, gaps, 8, &err);
+	n = pb_index_rows_of(index, PB_TABLE_GAPS, row.id, 1, gaps, 8, &err);
 	assert_true(n >= 4);
 	assert_int_equal(gaps[0].reason, PB_GAP_DAMAGED);
 	assert_in_range(gaps[0].last - gaps[0].first, 0, 2);
@@ -374,12 +374,12 @@ spoil_rows(struct scene *s, void (*change)(struct pb_mdb_txn *,
 	assert_int_equal(pb_index_open_write(&index, s->f.dir, 64u << 20,
 	    &err), 0);
 	assert_int_equal(pb_index_stream(index, &s->f.key, &stream, &err), 1);
-	assert_int_equal(pb_index_segments(index, stream.id, 1, &segment, 1,
-	    &err), 1);
-	assert_int_equal(pb_index_extents(index, stream.id, 1, &extent, 1,
-	    &err), 1);
-	assert_int_equal(pb_index_gaps(index, stream.id, 1, &gap, 1, &err),
-	    1);
+	assert_int_equal(pb_index_rows_of(index, PB_TABLE_SEGMENTS, stream.id,
+	    1, &segment, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(index, PB_TABLE_EXTENTS, stream.id,
+	    1, &extent, 1, &err), 1);
+	assert_int_equal(pb_index_rows_of(index, PB_TABLE_GAPS, stream.id, 1,
+	    &gap, 1, &err), 1);
 	assert_int_equal(pb_index_begin(index, &txn, &err), 0);
 	change(&txn, &stream, &segment, &extent, &gap);
 	assert_int_equal(pb_mdb_commit(&txn), 0);
@@ -400,8 +400,9 @@ name(struct pb_mdb_txn *txn, struct pb_stream_info *stream,		\
 #define SEGMENT(name, what) SPOILER(name, what; \
 	pb_index_put_segment(txn, segment);)
 #define EXTENT(name, what) SPOILER(name, what; \
-	pb_index_put_extent(txn, extent);)
-#define GAP(name, what) SPOILER(name, what; pb_index_put_gap(txn, gap);)
+	pb_index_put(txn, PB_TABLE_EXTENTS, extent);)
+#define GAP(name, what) SPOILER(name, what; \
+	pb_index_put(txn, PB_TABLE_GAPS, gap);)
 
 STREAM(stream_packets, stream->packets ^= 1)
 STREAM(stream_bytes, stream->bytes ^= 64)
@@ -430,10 +431,10 @@ GAP(gap_since, gap->since_ns ^= 1)
 GAP(gap_closed, gap->closed_ns ^= 1)
 SPOILER(no_segment, pb_index_del_segment(txn, segment->stream,
     segment->first_seq);)
-SPOILER(no_extent, pb_index_del_extent(txn, extent->stream,
+SPOILER(no_extent, pb_index_del(txn, PB_TABLE_EXTENTS, extent->stream,
     extent->first_seq);)
-SPOILER(no_gap, pb_index_del_gap(txn, gap->stream, gap->first);)
-SPOILER(a_drop, pb_index_put_drop(txn, &(struct pb_drop_info){
+SPOILER(no_gap, pb_index_del(txn, PB_TABLE_GAPS, gap->stream, gap->first);)
+SPOILER(a_drop, pb_index_put(txn, PB_TABLE_DROPS, &(struct pb_drop_info){
     .stream = stream->id, .seq = 7, .count = 3, .time_ns = 1 });)
 
 static void

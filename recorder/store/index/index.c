@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "base/bytes.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
 
@@ -44,13 +43,8 @@ int
 pb_index_get_stream(struct pb_mdb_txn *txn, const struct pb_stream_key *key,
     struct pb_stream_info *out)
 {
-	uint8_t bytes[PB_KEY_STREAM_MAX];
-	size_t len = pb_key_stream(bytes, key);
-	struct pb_mdb_value name = { bytes, len }, row;
-	int rc = pb_mdb_get(txn, PB_TABLE_STREAMS, bytes, len, &row);
-
-	return rc == 1 && !pb_row_read(PB_TABLE_STREAMS, out, &name, &row) ?
-	    0 : rc;
+	out->key = *key;
+	return pb_row_get(txn, PB_TABLE_STREAMS, out);
 }
 
 int
@@ -84,18 +78,17 @@ int
 pb_index_stream_key(struct pb_index *index, uint32_t stream,
     struct pb_stream_key *out, struct pb_err *err)
 {
-	uint8_t key[4];
-	struct pb_mdb_value value;
+	struct pb_open_info row = { .stream = stream };
 	struct pb_mdb_txn txn;
 	int rc;
 
-	pb_put_be32(key, stream);
 	pb_mdb_begin(index->mdb, false, &txn, err);
-	rc = pb_mdb_get(&txn, PB_TABLE_IDS, key, sizeof(key), &value);
-	if (rc == 1 && !pb_key_stream_parse(out, value.data, value.len))
-		rc = 0;
+	rc = pb_row_get(&txn, PB_TABLE_IDS, &row);
 	pb_mdb_abort(&txn);
-	return rc;
+	if (rc != 1 || row.key.node[0] == '\0')
+		return rc < 0 ? rc : 0;
+	*out = row.key;
+	return 1;
 }
 
 int

@@ -23,6 +23,25 @@
 
 struct pb_index;	/* one per process: LMDB forbids two of one file */
 
+/* Its name, key, and the structure of its rows. */
+enum pb_index_table {
+	PB_TABLE_META,		/* name -> u64; `age` -> pb_age */
+	PB_TABLE_STREAMS,	/* node 0 interface 0 epoch: pb_stream_info */
+	PB_TABLE_SEGMENTS,	/* stream first_seq: pb_segment_info */
+	PB_TABLE_EXTENTS,	/* stream first_seq: pb_extent_info */
+	PB_TABLE_GAPS,		/* stream first: pb_gap_info */
+	PB_TABLE_DROPS,		/* stream seq: pb_drop_info */
+	PB_TABLE_OPEN,		/* stream first_seq -> the stream's key: a
+				 * segment that is not sealed, pb_open_info */
+	PB_TABLE_IDS,		/* stream -> the stream's key */
+	PB_TABLE_AGES,		/* sealed_at stream first_seq: pb_age_info;
+				 * sealed segments, the oldest first */
+	PB_TABLE_FILLS,		/* number: pb_fill_info, late arrivals */
+	PB_TABLE_DOOMED,	/* as `open`: a file that is to go; its rows
+				 * are gone */
+	PB_TABLES,
+};
+
 /*
  * Rows.  What is not the key of its table stands last in each, and is stored
  * as it lies in memory (index_rows.h): to add, take away or move a member
@@ -172,7 +191,7 @@ uint64_t pb_index_commits(struct pb_index *index);
  *	struct pb_rows rows;
  *	const struct pb_gap_info *gap;
  *
- *	pb_rows_gaps(&rows, index, stream, 1, err);
+ *	pb_rows_of(&rows, index, PB_TABLE_GAPS, stream, 1, err);
  *	while ((gap = pb_rows_next(&rows)) != NULL)
  *		...
  *	return rows.rc;
@@ -182,16 +201,6 @@ uint64_t pb_index_commits(struct pb_index *index);
  * be done, writing included, and the walk be left without a word.  No row is
  * given twice, however it grows meanwhile; one that is put while the walk is
  * under way may be met or not.  A rotten row is passed over.
- *
- *   streams   sorted by node, interface, epoch; those after `after`
- *             (NULL: from the start)
- *   segments  of one stream, those with last_seq >= from (an empty
- *             open one counts by its first_seq), by first_seq
- *   extents   the same
- *   gaps      of one stream with last >= from, by first; closed included
- *   drops     of one stream with seq >= from
- *   ages      sealed segments, the oldest first; those behind `after`
- *             (NULL: from the start)
  */
 #define PB_ROWS_PAGE_BYTES	8192u
 #define PB_ROWS_KEY_BYTES	512u
@@ -210,45 +219,26 @@ struct pb_rows {
 	uint64_t	 page[PB_ROWS_PAGE_BYTES / sizeof(uint64_t)];
 };
 
-void	pb_rows_streams(struct pb_rows *rows, struct pb_index *index,
-	    const struct pb_stream_key *after, struct pb_err *err);
-void	pb_rows_segments(struct pb_rows *rows, struct pb_index *index,
-	    uint32_t stream, uint64_t from, struct pb_err *err);
-void	pb_rows_extents(struct pb_rows *rows, struct pb_index *index,
-	    uint32_t stream, uint64_t from, struct pb_err *err);
-void	pb_rows_gaps(struct pb_rows *rows, struct pb_index *index,
-	    uint32_t stream, uint64_t from, struct pb_err *err);
-void	pb_rows_drops(struct pb_rows *rows, struct pb_index *index,
-	    uint32_t stream, uint64_t from, struct pb_err *err);
-void	pb_rows_ages(struct pb_rows *rows, struct pb_index *index,
-	    const struct pb_age_info *after, struct pb_err *err);
+/* All of the table, or those behind the row `after`, of which the key alone
+ * is looked at (a stream's begins with it). */
+void	pb_rows_all(struct pb_rows *rows, struct pb_index *index,
+	    enum pb_index_table table, const void *after, struct pb_err *err);
+/* Where the key is a stream and a number: the stream's from number `from` on,
+ * and the one before that which reaches it, where rows have a last number. */
+void	pb_rows_of(struct pb_rows *rows, struct pb_index *index,
+	    enum pb_index_table table, uint32_t stream, uint64_t from,
+	    struct pb_err *err);
 
 /* The next row, a view until the next call; NULL at the end, or on failure:
  * rows->rc tells which. */
 const void *pb_rows_next(struct pb_rows *rows);
 
-/* The first of them alone: up to `max` rows; their count, or an error.  Of
- * fills those with a number > after. */
-int	pb_index_streams(struct pb_index *index,
-	    const struct pb_stream_key *after, struct pb_stream_info *out,
-	    size_t max, struct pb_err *err);
-int	pb_index_segments(struct pb_index *index, uint32_t stream,
-	    uint64_t from_seq, struct pb_segment_info *out, size_t max,
+/* The first `max` of them alone; their count, or an error. */
+int	pb_index_rows(struct pb_index *index, enum pb_index_table table,
+	    const void *after, void *out, size_t max, struct pb_err *err);
+int	pb_index_rows_of(struct pb_index *index, enum pb_index_table table,
+	    uint32_t stream, uint64_t from, void *out, size_t max,
 	    struct pb_err *err);
-int	pb_index_extents(struct pb_index *index, uint32_t stream,
-	    uint64_t from_seq, struct pb_extent_info *out, size_t max,
-	    struct pb_err *err);
-int	pb_index_gaps(struct pb_index *index, uint32_t stream,
-	    uint64_t from, struct pb_gap_info *out, size_t max,
-	    struct pb_err *err);
-int	pb_index_drops(struct pb_index *index, uint32_t stream,
-	    uint64_t from, struct pb_drop_info *out, size_t max,
-	    struct pb_err *err);
-int	pb_index_ages(struct pb_index *index,
-	    const struct pb_age_info *after, struct pb_age_info *out,
-	    size_t max, struct pb_err *err);
-int	pb_index_fills(struct pb_index *index, uint64_t after,
-	    struct pb_fill_info *out, size_t max, struct pb_err *err);
 
 /* The last extent that begins at or before `at`: 1, 0, or an error. */
 int	pb_index_extent_below(struct pb_index *index, uint32_t stream,

@@ -24,8 +24,9 @@ pb_index_expire(struct pb_mdb_txn *txn, const struct pb_expiry *expiry,
 	pb_index_forget_gaps(txn, segment->stream, segment->first_seq,
 	    segment->last_seq);
 	put_gaps(txn, expiry);
-	pb_index_put_doomed(txn, segment->stream, &expiry->key,
-	    segment->first_seq);
+	pb_index_put(txn, PB_TABLE_DOOMED, &(struct pb_open_info){
+	    .stream = segment->stream, .first_seq = segment->first_seq,
+	    .key = expiry->key });
 	if (pb_index_get_stream(txn, &expiry->key, stream) != 1)
 		return;
 	uncount(txn, segment, dropped, stream);
@@ -87,7 +88,7 @@ del_extents(struct pb_mdb_txn *txn, const struct pb_segment_info *segment)
 		/* Late packets within have a segment of their own. */
 		if (found == PB_ROW_ROTTEN ||
 		    row.segment_seq == segment->first_seq)
-			pb_index_del_extent(txn, segment->stream,
+			pb_index_del(txn, PB_TABLE_EXTENTS, segment->stream,
 			    row.first_seq);
 		row.first_seq++;
 	}
@@ -103,7 +104,7 @@ del_drops(struct pb_mdb_txn *txn, const struct pb_segment_info *segment)
 	while (pb_row_find(txn, PB_TABLE_DROPS, PB_ROW_FROM, segment->stream,
 	    row.seq, &row) != PB_ROW_NONE && row.seq <= segment->last_seq) {
 		sum += row.count;
-		pb_index_del_drop(txn, segment->stream, row.seq++);
+		pb_index_del(txn, PB_TABLE_DROPS, segment->stream, row.seq++);
 	}
 	return sum;
 }

@@ -17,19 +17,6 @@ static void	join(struct pb_mdb_txn *, struct pb_gap_info *,
 		    const struct pb_gap_info *);
 
 void
-pb_index_put_gap(struct pb_mdb_txn *txn, const struct pb_gap_info *info)
-{
-	pb_row_put(txn, PB_TABLE_GAPS, info);
-}
-
-void
-pb_index_del_gap(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first)
-{
-	pb_row_del(txn, PB_TABLE_GAPS, &(struct pb_gap_info){
-	    .stream = stream, .first = first });
-}
-
-void
 pb_index_add_gap(struct pb_mdb_txn *txn, const struct pb_gap_info *gap)
 {
 	struct pb_gap_info all = *gap, other;
@@ -40,7 +27,7 @@ pb_index_add_gap(struct pb_mdb_txn *txn, const struct pb_gap_info *gap)
 	if (find_gap(txn, gap->stream, gap->last + 1, &other) &&
 	    other.first == gap->last + 1)
 		join(txn, &all, &other);
-	pb_index_put_gap(txn, &all);
+	pb_index_put(txn, PB_TABLE_GAPS, &all);
 }
 
 void
@@ -80,7 +67,7 @@ pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
 		if (gap.last > last)
 			gap.last = last;
 		gap.closed_ns = now_ns;
-		pb_index_put_gap(txn, &gap);
+		pb_index_put(txn, PB_TABLE_GAPS, &gap);
 	}
 }
 
@@ -95,7 +82,7 @@ pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
 		if (gap.closed_ns == 0)
 			continue;
 		gap.closed_ns = 0;
-		pb_index_put_gap(txn, &gap);
+		pb_index_put(txn, PB_TABLE_GAPS, &gap);
 	}
 }
 
@@ -121,7 +108,7 @@ pb_index_forget_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
 	while (next_gap(txn, stream, first, last, &from, &gap))
 		if (gap.closed_ns != 0 && gap.first >= first &&
 		    gap.last <= last)
-			pb_index_del_gap(txn, stream, gap.first);
+			pb_index_del(txn, PB_TABLE_GAPS, stream, gap.first);
 }
 
 /* The first gap that begins at `from` or behind it. */
@@ -174,13 +161,13 @@ keep_outside(struct pb_mdb_txn *txn, const struct pb_gap_info *gap,
 {
 	struct pb_gap_info before = *gap, behind = *gap;
 
-	pb_index_del_gap(txn, gap->stream, gap->first);
+	pb_index_del(txn, PB_TABLE_GAPS, gap->stream, gap->first);
 	before.last = first - 1;
 	if (gap->first < first)
-		pb_index_put_gap(txn, &before);
+		pb_index_put(txn, PB_TABLE_GAPS, &before);
 	behind.first = last + 1;
 	if (gap->last > last)
-		pb_index_put_gap(txn, &behind);
+		pb_index_put(txn, PB_TABLE_GAPS, &behind);
 }
 
 /* `other` ends or begins beside `all`: one row, where both say the same. */
@@ -191,7 +178,7 @@ join(struct pb_mdb_txn *txn, struct pb_gap_info *all,
 	if (all->closed_ns != 0 || other->closed_ns != 0 ||
 	    all->reason != other->reason)
 		return;
-	pb_index_del_gap(txn, all->stream, other->first);
+	pb_index_del(txn, PB_TABLE_GAPS, all->stream, other->first);
 	if (other->first < all->first)
 		all->first = other->first;
 	else

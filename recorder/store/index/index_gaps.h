@@ -10,12 +10,6 @@
 #include "recorder/store/index/index.h"
 #include "recorder/store/index/mdb.h"
 
-/* The row as it is, beside whatever others there are. */
-void	pb_index_put_gap(struct pb_mdb_txn *txn,
-	    const struct pb_gap_info *info);
-void	pb_index_del_gap(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first);
-
 /* An open gap; one that ends or begins beside it, open and for the same
  * reason, becomes one row with it, since the earlier of the two. */
 void	pb_index_add_gap(struct pb_mdb_txn *txn,

@@ -16,72 +16,40 @@ struct page {
 	bool		 full;
 };
 
-static void	begin(struct pb_rows *, struct pb_index *, unsigned,
-		    struct pb_err *);
-static void	begin_stream(struct pb_rows *, struct pb_index *, unsigned,
-		    uint32_t, uint64_t, struct pb_err *);
 static int	take(struct pb_rows *, void *, size_t);
 static void	reach_back(struct pb_mdb_txn *, struct pb_rows *);
 static int	take_row(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
 static void	go_behind(struct pb_rows *, const void *, size_t);
 
+/* The page is not touched before it is filled. */
 void
-pb_rows_streams(struct pb_rows *rows, struct pb_index *index,
-    const struct pb_stream_key *after, struct pb_err *err)
-{
-	uint8_t key[PB_KEY_STREAM_MAX];
-
-	begin(rows, index, PB_TABLE_STREAMS, err);
-	if (after != NULL)
-		go_behind(rows, key, pb_key_stream(key, after));
-}
-
-void
-pb_rows_segments(struct pb_rows *rows, struct pb_index *index,
-    uint32_t stream, uint64_t from, struct pb_err *err)
-{
-	begin_stream(rows, index, PB_TABLE_SEGMENTS, stream, from, err);
-}
-
-void
-pb_rows_extents(struct pb_rows *rows, struct pb_index *index,
-    uint32_t stream, uint64_t from, struct pb_err *err)
-{
-	begin_stream(rows, index, PB_TABLE_EXTENTS, stream, from, err);
-}
-
-void
-pb_rows_gaps(struct pb_rows *rows, struct pb_index *index, uint32_t stream,
-    uint64_t from, struct pb_err *err)
-{
-	begin_stream(rows, index, PB_TABLE_GAPS, stream, from, err);
-}
-
-void
-pb_rows_drops(struct pb_rows *rows, struct pb_index *index, uint32_t stream,
-    uint64_t from, struct pb_err *err)
-{
-	begin_stream(rows, index, PB_TABLE_DROPS, stream, from, err);
-	rows->reaches = false;
-}
-
-void
-pb_rows_ages(struct pb_rows *rows, struct pb_index *index,
-    const struct pb_age_info *after, struct pb_err *err)
+pb_rows_all(struct pb_rows *rows, struct pb_index *index,
+    enum pb_index_table table, const void *after, struct pb_err *err)
 {
 	uint8_t key[PB_MDB_KEY_MAX];
 
-	begin(rows, index, PB_TABLE_AGES, err);
+	rows->rc = 0;
+	rows->index = index;
+	rows->err = err;
+	rows->table = table;
+	rows->of_stream = rows->reaches = rows->ended = false;
+	rows->at = rows->count = 0;
+	rows->key_len = 0;
 	if (after != NULL)
-		go_behind(rows, key, pb_row_key(key, PB_TABLE_AGES, after));
+		go_behind(rows, key, pb_row_key(key, table, after));
 }
 
 void
-pb_rows_open(struct pb_rows *rows, struct pb_index *index,
+pb_rows_of(struct pb_rows *rows, struct pb_index *index,
+    enum pb_index_table table, uint32_t stream, uint64_t from,
     struct pb_err *err)
 {
-	begin(rows, index, PB_TABLE_OPEN, err);
+	pb_rows_all(rows, index, table, NULL, err);
+	rows->of_stream = rows->reaches = true;
+	rows->key_len = PB_KEY_NUMBERED_BYTES;
+	pb_put_be32(rows->key, stream);
+	pb_put_be64(rows->key + 4, from);
 }
 
 const void *
@@ -101,121 +69,23 @@ pb_rows_next(struct pb_rows *rows)
 }
 
 int
-pb_index_streams(struct pb_index *index, const struct pb_stream_key *after,
-    struct pb_stream_info *out, size_t max, struct pb_err *err)
+pb_index_rows(struct pb_index *index, enum pb_index_table table,
+    const void *after, void *out, size_t max, struct pb_err *err)
 {
 	struct pb_rows rows;
 
-	pb_rows_streams(&rows, index, after, err);
+	pb_rows_all(&rows, index, table, after, err);
 	return take(&rows, out, max);
 }
 
 int
-pb_index_segments(struct pb_index *index, uint32_t stream, uint64_t from_seq,
-    struct pb_segment_info *out, size_t max, struct pb_err *err)
+pb_index_rows_of(struct pb_index *index, enum pb_index_table table,
+    uint32_t stream, uint64_t from, void *out, size_t max, struct pb_err *err)
 {
 	struct pb_rows rows;
 
-	pb_rows_segments(&rows, index, stream, from_seq, err);
+	pb_rows_of(&rows, index, table, stream, from, err);
 	return take(&rows, out, max);
-}
-
-int
-pb_index_extents(struct pb_index *index, uint32_t stream, uint64_t from_seq,
-    struct pb_extent_info *out, size_t max, struct pb_err *err)
-{
-	struct pb_rows rows;
-
-	pb_rows_extents(&rows, index, stream, from_seq, err);
-	return take(&rows, out, max);
-}
-
-int
-pb_index_gaps(struct pb_index *index, uint32_t stream, uint64_t from,
-    struct pb_gap_info *out, size_t max, struct pb_err *err)
-{
-	struct pb_rows rows;
-
-	pb_rows_gaps(&rows, index, stream, from, err);
-	return take(&rows, out, max);
-}
-
-int
-pb_index_drops(struct pb_index *index, uint32_t stream, uint64_t from,
-    struct pb_drop_info *out, size_t max, struct pb_err *err)
-{
-	struct pb_rows rows;
-
-	pb_rows_drops(&rows, index, stream, from, err);
-	return take(&rows, out, max);
-}
-
-int
-pb_index_ages(struct pb_index *index, const struct pb_age_info *after,
-    struct pb_age_info *out, size_t max, struct pb_err *err)
-{
-	struct pb_rows rows;
-
-	pb_rows_ages(&rows, index, after, err);
-	return take(&rows, out, max);
-}
-
-int
-pb_index_fills(struct pb_index *index, uint64_t after,
-    struct pb_fill_info *out, size_t max, struct pb_err *err)
-{
-	struct pb_fill_info last = { .number = after };
-	uint8_t key[PB_MDB_KEY_MAX];
-	struct pb_rows rows;
-
-	begin(&rows, index, PB_TABLE_FILLS, err);
-	go_behind(&rows, key, pb_row_key(key, PB_TABLE_FILLS, &last));
-	return take(&rows, out, max);
-}
-
-int
-pb_index_open_rows(struct pb_index *index, struct pb_open_info *out,
-    size_t max, struct pb_err *err)
-{
-	struct pb_rows rows;
-
-	pb_rows_open(&rows, index, err);
-	return take(&rows, out, max);
-}
-
-int
-pb_index_doomed_rows(struct pb_index *index, struct pb_open_info *out,
-    size_t max, struct pb_err *err)
-{
-	struct pb_rows rows;
-
-	begin(&rows, index, PB_TABLE_DOOMED, err);
-	return take(&rows, out, max);
-}
-
-/* At the table's first row.  The page is not touched before it is filled. */
-static void
-begin(struct pb_rows *rows, struct pb_index *index, unsigned table,
-    struct pb_err *err)
-{
-	rows->rc = 0;
-	rows->index = index;
-	rows->err = err;
-	rows->table = table;
-	rows->of_stream = rows->reaches = rows->ended = false;
-	rows->at = rows->count = 0;
-	rows->key_len = 0;
-}
-
-static void
-begin_stream(struct pb_rows *rows, struct pb_index *index, unsigned table,
-    uint32_t stream, uint64_t from, struct pb_err *err)
-{
-	begin(rows, index, table, err);
-	rows->of_stream = rows->reaches = true;
-	rows->key_len = PB_KEY_NUMBERED_BYTES;
-	pb_put_be32(rows->key, stream);
-	pb_put_be64(rows->key + 4, from);
 }
 
 /* One transaction: up to `max` rows into `out`; their count, or the error. */
@@ -242,14 +112,12 @@ static void
 reach_back(struct pb_mdb_txn *txn, struct pb_rows *rows)
 {
 	uint64_t from = pb_get_be64(rows->key + 4), first, last;
-	struct pb_segment_info row;	/* the largest that has a range */
+	void *row = rows->page;
 
 	rows->reaches = false;
 	if (pb_row_find(txn, rows->table, PB_ROW_UP_TO,
-	    pb_get_be32(rows->key), from, &row) != PB_ROW_SOUND)
-		return;
-	pb_row_range(rows->table, &row, &first, &last);
-	if (last >= from)
+	    pb_get_be32(rows->key), from, row) == PB_ROW_SOUND &&
+	    pb_row_range(rows->table, row, &first, &last) && last >= from)
 		pb_put_be64(rows->key + 4, first);
 }
 

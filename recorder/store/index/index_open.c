@@ -180,7 +180,8 @@ probe(const char *store, bool all, struct pb_err *err)
 		rc = pb_index_sane(&txn, err);
 	pb_mdb_abort(&txn);
 	if (rc == 0)
-		rc = pb_index_open_rows(index, open_rows, 16, err);
+		rc = pb_index_rows(index, PB_TABLE_OPEN, NULL, open_rows, 16,
+		    err);
 	pb_index_close(index);
 	if (rc < 0)
 		return rc;

@@ -8,37 +8,50 @@
 
 #include "base/bytes.h"
 
-#define KEY_AGE		20	/* age u64, stream u32, number u64 */
-#define KEY_FILL	8	/* number u64 */
+#define KEY_NUMBERS	3
 
 const char *const pb_index_tables[PB_TABLES] = {
 	"meta", "streams", "segments", "extents", "gaps", "drops", "open",
 	"ids", "ages", "fills", "doomed",
 };
 
-/* A row's structure, and where in it the value begins. */
+/* Of a table: its rows' structure, where in it the value begins, and the
+ * numbers that are the key; without any that is the stream's, which stands
+ * first. */
 struct shape {
 	size_t	bytes;
 	size_t	value_at;
 	bool	ranges;		/* the value begins with its last number */
+	bool	names;		/* the value is a stream's key */
+	struct { size_t at, bytes; } key[KEY_NUMBERS];
 };
-#define SHAPE(type, value, ...)	{ sizeof(struct type), \
-				    offsetof(struct type, value), __VA_ARGS__ }
+#define ROW(type, value)	sizeof(struct type),			\
+				offsetof(struct type, value)
+#define KEY(type, member)	{ offsetof(struct type, member),	\
+				    sizeof(((struct type *)0)->member) }
+#define NUMBERED(type, number)	{ KEY(type, stream), KEY(type, number) }
 
 static const struct shape shapes[PB_TABLES] = {
-	[PB_TABLE_STREAMS] = SHAPE(pb_stream_info, id, false),
-	[PB_TABLE_SEGMENTS] = SHAPE(pb_segment_info, last_seq, true),
-	[PB_TABLE_EXTENTS] = SHAPE(pb_extent_info, last_seq, true),
-	[PB_TABLE_GAPS] = SHAPE(pb_gap_info, last, true),
-	[PB_TABLE_DROPS] = SHAPE(pb_drop_info, count, false),
-	[PB_TABLE_AGES] = SHAPE(pb_age_info, bytes, false),
-	[PB_TABLE_FILLS] = SHAPE(pb_fill_info, first, false),
-};
-
-/* What each structure begins with whose key is a stream and a number. */
-struct numbered {
-	uint32_t	stream;
-	uint64_t	number;
+	[PB_TABLE_STREAMS] = { ROW(pb_stream_info, id) },
+	[PB_TABLE_SEGMENTS] = { ROW(pb_segment_info, last_seq),
+	    .ranges = true, .key = NUMBERED(pb_segment_info, first_seq) },
+	[PB_TABLE_EXTENTS] = { ROW(pb_extent_info, last_seq),
+	    .ranges = true, .key = NUMBERED(pb_extent_info, first_seq) },
+	[PB_TABLE_GAPS] = { ROW(pb_gap_info, last),
+	    .ranges = true, .key = NUMBERED(pb_gap_info, first) },
+	[PB_TABLE_DROPS] = { ROW(pb_drop_info, count),
+	    .key = NUMBERED(pb_drop_info, seq) },
+	[PB_TABLE_OPEN] = { ROW(pb_open_info, key), .names = true,
+	    .key = NUMBERED(pb_open_info, first_seq) },
+	[PB_TABLE_IDS] = { ROW(pb_open_info, key), .names = true,
+	    .key = { KEY(pb_open_info, stream) } },
+	[PB_TABLE_AGES] = { ROW(pb_age_info, bytes),
+	    .key = { KEY(pb_age_info, sealed_at), KEY(pb_age_info, stream),
+	    KEY(pb_age_info, first_seq) } },
+	[PB_TABLE_FILLS] = { ROW(pb_fill_info, first),
+	    .key = { KEY(pb_fill_info, number) } },
+	[PB_TABLE_DOOMED] = { ROW(pb_open_info, key), .names = true,
+	    .key = NUMBERED(pb_open_info, first_seq) },
 };
 
 /* What files have been written with. */
@@ -51,17 +64,12 @@ static_assert(sizeof(struct pb_extent_info) == 72, "an extent's row");
 static_assert(sizeof(struct pb_gap_info) == 48, "a gap's row");
 static_assert(sizeof(struct pb_drop_info) == 32, "a drop's row");
 static_assert(sizeof(struct pb_fill_info) == 32, "a fill's row");
-static_assert(offsetof(struct pb_segment_info, first_seq) ==
-    offsetof(struct numbered, number) &&
-    offsetof(struct pb_extent_info, first_seq) ==
-    offsetof(struct numbered, number) &&
-    offsetof(struct pb_gap_info, first) == offsetof(struct numbered, number) &&
-    offsetof(struct pb_drop_info, seq) == offsetof(struct numbered, number) &&
-    offsetof(struct pb_open_info, first_seq) ==
-    offsetof(struct numbered, number), "stream and number come first");
 
+static void	key_numbered(uint8_t [static PB_KEY_NUMBERED_BYTES], uint32_t,
+		    uint64_t);
+static bool	key_read(const struct shape *, uint8_t *,
+		    const struct pb_mdb_value *);
 static bool	holds(unsigned, const void *);
-static bool	key_read(unsigned, void *, const struct pb_mdb_value *);
 
 bool
 pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
@@ -70,14 +78,14 @@ pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
 	const struct shape *shape = &shapes[table];
 	struct pb_open_info *open = out;
 
-	memset(out, 0, pb_row_bytes(table));
-	if (!key_read(table, out, key))
+	memset(out, 0, shape->bytes);
+	if (!key_read(shape, out, key))
 		return false;
-	if (shape->bytes == 0) {
+	if (shape->names) {
 		pb_key_stream_parse(&open->key, value->data, value->len);
 		return true;
 	}
-	if (value->len != shape->bytes - shape->value_at)
+	if (value->len != pb_row_value_bytes(table))
 		return false;
 	memcpy((uint8_t *)out + shape->value_at, value->data, value->len);
 	return holds(table, out);
@@ -86,70 +94,76 @@ pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
 bool
 pb_row_range(unsigned table, const void *row, uint64_t *first, uint64_t *last)
 {
-	struct numbered head;
+	const struct shape *shape = &shapes[table];
 
-	if (!shapes[table].ranges)
+	if (!shape->ranges)
 		return false;
-	memcpy(&head, row, sizeof(head));
-	*first = head.number;
-	memcpy(last, (const uint8_t *)row + shapes[table].value_at,
-	    sizeof(*last));
+	memcpy(first, (const uint8_t *)row + shape->key[1].at, sizeof(*first));
+	memcpy(last, (const uint8_t *)row + shape->value_at, sizeof(*last));
 	return true;
 }
 
 size_t
 pb_row_bytes(unsigned table)
 {
-	return shapes[table].bytes != 0 ? shapes[table].bytes :
-	    sizeof(struct pb_open_info);
+	return shapes[table].bytes;
 }
 
 size_t
 pb_row_value_bytes(unsigned table)
 {
-	return shapes[table].bytes - shapes[table].value_at;
+	return shapes[table].names ? 0 :
+	    shapes[table].bytes - shapes[table].value_at;
 }
 
 size_t
 pb_row_key(uint8_t out[static PB_MDB_KEY_MAX], unsigned table, const void *row)
 {
-	const struct pb_stream_info *stream = row;
-	const struct pb_age_info *age = row;
-	const struct pb_fill_info *fill = row;
-	struct numbered head;
+	const struct shape *shape = &shapes[table];
+	size_t len = 0;
 
-	switch (table) {
-	case PB_TABLE_STREAMS:
-		return pb_key_stream(out, &stream->key);
-	case PB_TABLE_AGES:
-		pb_put_be64(out, age->sealed_at);
-		pb_put_be32(out + 8, age->stream);
-		pb_put_be64(out + 12, age->first_seq);
-		return KEY_AGE;
-	case PB_TABLE_FILLS:
-		pb_put_be64(out, fill->number);
-		return KEY_FILL;
-	default:
-		memcpy(&head, row, sizeof(head));
-		pb_put_be32(out, head.stream);
-		pb_put_be64(out + 4, head.number);
-		return PB_KEY_NUMBERED_BYTES;
+	if (shape->key[0].bytes == 0)
+		return pb_key_stream(out, row);
+	for (size_t i = 0; i < KEY_NUMBERS; len += shape->key[i++].bytes) {
+		const uint8_t *at = (const uint8_t *)row + shape->key[i].at;
+		uint32_t u32;
+		uint64_t u64;
+
+		if (shape->key[i].bytes == sizeof(u32)) {
+			memcpy(&u32, at, sizeof(u32));
+			pb_put_be32(out + len, u32);
+		} else if (shape->key[i].bytes == sizeof(u64)) {
+			memcpy(&u64, at, sizeof(u64));
+			pb_put_be64(out + len, u64);
+		}
 	}
+	return len;
 }
 
 void
-pb_row_put(struct pb_mdb_txn *txn, unsigned table, const void *row)
+pb_index_put(struct pb_mdb_txn *txn, enum pb_index_table table,
+    const void *row)
 {
 	const struct pb_open_info *open = row;
 	uint8_t key[PB_MDB_KEY_MAX], name[PB_KEY_STREAM_MAX];
 	size_t len = pb_row_key(key, table, row);
 
-	if (shapes[table].bytes == 0)
+	if (shapes[table].names)
 		pb_mdb_put(txn, table, key, len, name,
 		    pb_key_stream(name, &open->key));
 	else
 		pb_mdb_put(txn, table, key, len, (const uint8_t *)row +
 		    shapes[table].value_at, pb_row_value_bytes(table));
+}
+
+void
+pb_index_del(struct pb_mdb_txn *txn, enum pb_index_table table,
+    uint32_t stream, uint64_t number)
+{
+	uint8_t key[PB_KEY_NUMBERED_BYTES];
+
+	key_numbered(key, stream, number);
+	pb_mdb_del(txn, table, key, sizeof(key));
 }
 
 void
@@ -160,6 +174,17 @@ pb_row_del(struct pb_mdb_txn *txn, unsigned table, const void *row)
 	pb_mdb_del(txn, table, key, pb_row_key(key, table, row));
 }
 
+int
+pb_row_get(struct pb_mdb_txn *txn, unsigned table, void *row)
+{
+	uint8_t key[PB_MDB_KEY_MAX];
+	size_t len = pb_row_key(key, table, row);
+	struct pb_mdb_value name = { key, len }, value;
+	int rc = pb_mdb_get(txn, table, key, len, &value);
+
+	return rc == 1 && !pb_row_read(table, row, &name, &value) ? 0 : rc;
+}
+
 enum pb_row_found
 pb_row_find(struct pb_mdb_txn *txn, unsigned table, enum pb_row_which which,
     uint32_t stream, uint64_t number, void *out)
@@ -168,8 +193,7 @@ pb_row_find(struct pb_mdb_txn *txn, unsigned table, enum pb_row_which which,
 	uint8_t key[PB_KEY_NUMBERED_BYTES];
 	int rc;
 
-	pb_put_be32(key, stream);
-	pb_put_be64(key + 4, number);
+	key_numbered(key, stream, number);
 	rc = which == PB_ROW_UP_TO ?
 	    pb_mdb_find_last(txn, table, key, sizeof(key), &found, &value) :
 	    pb_mdb_find(txn, table, key, sizeof(key), &found, &value);
@@ -213,6 +237,38 @@ pb_key_stream_parse(struct pb_stream_key *out, const void *key, size_t len)
 	return true;
 }
 
+static void
+key_numbered(uint8_t out[static PB_KEY_NUMBERED_BYTES], uint32_t stream,
+    uint64_t number)
+{
+	pb_put_be32(out, stream);
+	pb_put_be64(out + 4, number);
+}
+
+static bool
+key_read(const struct shape *shape, uint8_t *row,
+    const struct pb_mdb_value *key)
+{
+	const uint8_t *from = key->data;
+	size_t len = 0;
+
+	if (shape->key[0].bytes == 0)
+		return pb_key_stream_parse((struct pb_stream_key *)(void *)row,
+		    from, key->len);
+	for (size_t i = 0; i < KEY_NUMBERS; i++)
+		len += shape->key[i].bytes;
+	if (key->len != len)
+		return false;
+	for (size_t i = 0; i < KEY_NUMBERS; from += shape->key[i++].bytes)
+		if (shape->key[i].bytes == 4)
+			memcpy(row + shape->key[i].at,
+			    &(uint32_t){ pb_get_be32(from) }, 4);
+		else if (shape->key[i].bytes == 8)
+			memcpy(row + shape->key[i].at,
+			    &(uint64_t){ pb_get_be64(from) }, 8);
+	return true;
+}
+
 /* Readers go on behind the last number: a rotten row must not lead them back.
  * An empty segment ends before it begins. */
 static bool
@@ -222,39 +278,4 @@ holds(unsigned table, const void *row)
 
 	return !pb_row_range(table, row, &first, &last) ||
 	    (last != UINT64_MAX && last + 1 >= first);
-}
-
-static bool
-key_read(unsigned table, void *out, const struct pb_mdb_value *key)
-{
-	const uint8_t *bytes = key->data;
-	struct pb_stream_info *stream = out;
-	struct pb_age_info *age = out;
-	struct pb_fill_info *fill = out;
-	struct numbered head;
-
-	switch (table) {
-	case PB_TABLE_STREAMS:
-		return pb_key_stream_parse(&stream->key, bytes, key->len);
-	case PB_TABLE_AGES:
-		if (key->len != KEY_AGE)
-			return false;
-		age->sealed_at = pb_get_be64(bytes);
-		age->stream = pb_get_be32(bytes + 8);
-		age->first_seq = pb_get_be64(bytes + 12);
-		return true;
-	case PB_TABLE_FILLS:
-		if (key->len != KEY_FILL)
-			return false;
-		fill->number = pb_get_be64(bytes);
-		return true;
-	default:
-		if (key->len != PB_KEY_NUMBERED_BYTES)
-			return false;
-		memset(&head, 0, sizeof(head));
-		head.stream = pb_get_be32(bytes);
-		head.number = pb_get_be64(bytes + 4);
-		memcpy(out, &head, sizeof(head));
-		return true;
-	}
 }

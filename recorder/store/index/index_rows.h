@@ -9,32 +9,13 @@
 #ifndef PB_STORE_INDEX_ROWS_H
 #define PB_STORE_INDEX_ROWS_H
 
-#include "recorder/store/index/index.h"
-#include "recorder/store/index/mdb.h"
+#include "recorder/store/index/index_write.h"
 
 /* Version 2 had no ages: its rows are read as they are, and an index of it
  * becomes one of 3 when it is opened for writing. */
 #define PB_INDEX_VERSION	3u
 #define PB_INDEX_VERSION_READ	2u	/* from this one on */
 
-/* Name, key, and the structure whose tail is the value. */
-enum pb_index_table {
-	PB_TABLE_META,		/* name -> u64; `age` -> pb_age */
-	PB_TABLE_STREAMS,	/* node 0 interface 0 epoch: pb_stream_info */
-	PB_TABLE_SEGMENTS,	/* stream first_seq: pb_segment_info */
-	PB_TABLE_EXTENTS,	/* stream first_seq: pb_extent_info */
-	PB_TABLE_GAPS,		/* stream first: pb_gap_info */
-	PB_TABLE_DROPS,		/* stream seq: pb_drop_info */
-	PB_TABLE_OPEN,		/* stream first_seq -> the stream's key: a
-				 * segment that is not sealed, pb_open_info */
-	PB_TABLE_IDS,		/* stream -> the stream's key */
-	PB_TABLE_AGES,		/* sealed_at stream first_seq: pb_age_info;
-				 * sealed segments, the oldest first */
-	PB_TABLE_FILLS,		/* number: pb_fill_info, late arrivals */
-	PB_TABLE_DOOMED,	/* as `open`: a file that is to go; its rows
-				 * are gone */
-	PB_TABLES,
-};
 extern const char *const pb_index_tables[PB_TABLES];
 
 #define PB_KEY_NUMBERED_BYTES	12	/* stream u32, number u64 */
@@ -65,12 +46,12 @@ bool	pb_row_range(unsigned table, const void *row, uint64_t *first,
 size_t	pb_row_bytes(unsigned table);
 size_t	pb_row_value_bytes(unsigned table);
 
-/* Its key; the length. */
+/* Its key; the length.  Of `row` no more is looked at, here and below. */
 size_t	pb_row_key(uint8_t out[static PB_MDB_KEY_MAX], unsigned table,
 	    const void *row);
-void	pb_row_put(struct pb_mdb_txn *txn, unsigned table, const void *row);
-/* Of the row, its key alone is looked at. */
 void	pb_row_del(struct pb_mdb_txn *txn, unsigned table, const void *row);
+/* The row that has the key of `*row`: 1, 0, or the transaction's error. */
+int	pb_row_get(struct pb_mdb_txn *txn, unsigned table, void *row);
 
 /*
  * In the tables whose keys are a stream and a number: the stream's row

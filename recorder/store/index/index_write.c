@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/bytes.h"
 #include "recorder/store/index/index_rows.h"
 
 static void	uncount_segment(struct pb_mdb_txn *, uint32_t, uint64_t);
@@ -22,14 +21,13 @@ pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 void
 pb_index_put_stream(struct pb_mdb_txn *txn, const struct pb_stream_info *info)
 {
-	uint8_t key[PB_KEY_STREAM_MAX], id[4];
-	struct pb_mdb_value known;
+	struct pb_open_info id = { .stream = info->id };
 
-	pb_row_put(txn, PB_TABLE_STREAMS, info);
-	pb_put_be32(id, info->id);
-	if (pb_mdb_get(txn, PB_TABLE_IDS, id, sizeof(id), &known) != 1)
-		pb_mdb_put(txn, PB_TABLE_IDS, id, sizeof(id), key,
-		    pb_key_stream(key, &info->key));
+	pb_index_put(txn, PB_TABLE_STREAMS, info);
+	if (pb_row_get(txn, PB_TABLE_IDS, &id) != 1) {
+		id.key = info->key;
+		pb_index_put(txn, PB_TABLE_IDS, &id);
+	}
 }
 
 void
@@ -41,13 +39,13 @@ pb_index_put_segment(struct pb_mdb_txn *txn,
 	if (!row.sealed)
 		row.sealed_at = 0;
 	uncount_segment(txn, row.stream, row.first_seq);
-	pb_row_put(txn, PB_TABLE_SEGMENTS, &row);
+	pb_index_put(txn, PB_TABLE_SEGMENTS, &row);
 	meta_add(txn, PB_META_SEGMENTS, 1);
 	meta_add(txn, PB_META_BYTES, row.bytes);
 	if (row.sealed) {
 		struct pb_age_info age = age_of(&row);
 
-		pb_row_put(txn, PB_TABLE_AGES, &age);
+		pb_index_put(txn, PB_TABLE_AGES, &age);
 	}
 }
 
@@ -56,66 +54,7 @@ pb_index_del_segment(struct pb_mdb_txn *txn, uint32_t stream,
     uint64_t first_seq)
 {
 	uncount_segment(txn, stream, first_seq);
-	pb_row_del(txn, PB_TABLE_SEGMENTS, &(struct pb_segment_info){
-	    .stream = stream, .first_seq = first_seq });
-}
-
-void
-pb_index_put_extent(struct pb_mdb_txn *txn, const struct pb_extent_info *info)
-{
-	pb_row_put(txn, PB_TABLE_EXTENTS, info);
-}
-
-void
-pb_index_del_extent(struct pb_mdb_txn *txn, uint32_t stream,
-    uint64_t first_seq)
-{
-	pb_row_del(txn, PB_TABLE_EXTENTS, &(struct pb_extent_info){
-	    .stream = stream, .first_seq = first_seq });
-}
-
-void
-pb_index_put_drop(struct pb_mdb_txn *txn, const struct pb_drop_info *info)
-{
-	pb_row_put(txn, PB_TABLE_DROPS, info);
-}
-
-void
-pb_index_del_drop(struct pb_mdb_txn *txn, uint32_t stream, uint64_t seq)
-{
-	pb_row_del(txn, PB_TABLE_DROPS, &(struct pb_drop_info){
-	    .stream = stream, .seq = seq });
-}
-
-void
-pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream,
-    const struct pb_stream_key *key, uint64_t first_seq)
-{
-	pb_row_put(txn, PB_TABLE_OPEN, &(struct pb_open_info){
-	    .stream = stream, .first_seq = first_seq, .key = *key });
-}
-
-void
-pb_index_del_open(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first_seq)
-{
-	pb_row_del(txn, PB_TABLE_OPEN, &(struct pb_open_info){
-	    .stream = stream, .first_seq = first_seq });
-}
-
-void
-pb_index_put_doomed(struct pb_mdb_txn *txn, uint32_t stream,
-    const struct pb_stream_key *key, uint64_t first_seq)
-{
-	pb_row_put(txn, PB_TABLE_DOOMED, &(struct pb_open_info){
-	    .stream = stream, .first_seq = first_seq, .key = *key });
-}
-
-void
-pb_index_del_doomed(struct pb_mdb_txn *txn, uint32_t stream,
-    uint64_t first_seq)
-{
-	pb_row_del(txn, PB_TABLE_DOOMED, &(struct pb_open_info){
-	    .stream = stream, .first_seq = first_seq });
+	pb_index_del(txn, PB_TABLE_SEGMENTS, stream, first_seq);
 }
 
 int
@@ -141,7 +80,7 @@ pb_index_put_fill(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
 	struct pb_fill_info row = { .stream = stream, .first = first,
 	    .last = last, .number = pb_index_meta_get(txn, "last_fill") + 1 };
 
-	pb_row_put(txn, PB_TABLE_FILLS, &row);
+	pb_index_put(txn, PB_TABLE_FILLS, &row);
 	pb_index_meta_put(txn, "last_fill", row.number);
 	if (row.number <= PB_FILLS_MAX)
 		return;

@@ -57,6 +57,16 @@ int	pb_index_reserve(struct pb_index *index, struct pb_err *err);
 int	pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 	    struct pb_err *err);
 
+/*
+ * A row as it is, beside whatever others there are; and one away whose key is
+ * a stream and a number.  Streams and segments have calls of their own below,
+ * gaps theirs in index_gaps.h.
+ */
+void	pb_index_put(struct pb_mdb_txn *txn, enum pb_index_table table,
+	    const void *row);
+void	pb_index_del(struct pb_mdb_txn *txn, enum pb_index_table table,
+	    uint32_t stream, uint64_t number);
+
 void	pb_index_put_stream(struct pb_mdb_txn *txn,
 	    const struct pb_stream_info *info);
 /* The row as it is within the transaction: 1, 0, or the error. */
@@ -67,36 +77,8 @@ void	pb_index_put_segment(struct pb_mdb_txn *txn,
 	    const struct pb_segment_info *info);
 void	pb_index_del_segment(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first_seq);
-void	pb_index_put_extent(struct pb_mdb_txn *txn,
-	    const struct pb_extent_info *info);
-void	pb_index_del_extent(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first_seq);
-void	pb_index_put_drop(struct pb_mdb_txn *txn,
-	    const struct pb_drop_info *info);
-void	pb_index_del_drop(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t seq);
 
-/* The list of segments that are not sealed: all that recovery looks at. */
-void	pb_index_put_open(struct pb_mdb_txn *txn, uint32_t stream,
-	    const struct pb_stream_key *key, uint64_t first_seq);
-void	pb_index_del_open(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first_seq);
-void	pb_rows_open(struct pb_rows *rows, struct pb_index *index,
-	    struct pb_err *err);
-/* Up to `max` rows from the start; count or error. */
-int	pb_index_open_rows(struct pb_index *index, struct pb_open_info *out,
-	    size_t max, struct pb_err *err);
-
-/* Files to be deleted: their rows went with the commit that listed them
- * here, the names go after it; so a crash leaves no file without a row
- * that nobody knows of. */
-void	pb_index_put_doomed(struct pb_mdb_txn *txn, uint32_t stream,
-	    const struct pb_stream_key *key, uint64_t first_seq);
-void	pb_index_del_doomed(struct pb_mdb_txn *txn, uint32_t stream,
-	    uint64_t first_seq);
-int	pb_index_doomed_rows(struct pb_index *index,
-	    struct pb_open_info *out, size_t max, struct pb_err *err);
-/* Is the file in one of these two lists?  1, 0, or an error. */
+/* Is the file in one of the lists `open` and `doomed`?  1, 0, or an error. */
 int	pb_index_listed(struct pb_index *index, uint32_t stream,
 	    uint64_t first_seq, struct pb_err *err);
 

@@ -191,8 +191,8 @@ damaged_gap(struct pb_repair *repair, const struct pb_finding *finding,
 	int rc = pb_index_stream(repair->index, &finding->key, &stream, err);
 
 	if (rc == 1)
-		rc = pb_index_segments(repair->index, stream.id,
-		    finding->segment_seq, rows, 2, err);
+		rc = pb_index_rows_of(repair->index, PB_TABLE_SEGMENTS,
+		    stream.id, finding->segment_seq, rows, 2, err);
 	/* The row may be rotten as well: no number that was never given. */
 	if (rc <= 0 || rows[0].first_seq != finding->segment_seq)
 		return rc < 0 ? rc : 0;
@@ -248,8 +248,8 @@ extra(struct pb_repair *repair, const struct pb_finding *finding,
 		return rc < 0 ? rc : 0;	/* all of the stream is taken in */
 	rc = numbers_of(finding->path, finding->segment_seq, &last, err);
 	if (rc == 0)
-		rc = pb_index_segments(repair->index, stream.id,
-		    finding->segment_seq, &row, 1, err);
+		rc = pb_index_rows_of(repair->index, PB_TABLE_SEGMENTS,
+		    stream.id, finding->segment_seq, &row, 1, err);
 	if (rc <= 0 || row.first_seq > last)
 		return rc < 0 ? rc : 0;
 	rc = held_by(repair, finding, &row, &held, err);
@@ -382,7 +382,7 @@ gap_facts(struct pb_index *index, uint32_t stream, struct pb_replay *facts,
 	struct pb_rows rows;
 	bool fits = true;
 
-	pb_rows_gaps(&rows, index, stream, 1, err);
+	pb_rows_of(&rows, index, PB_TABLE_GAPS, stream, 1, err);
 	while ((row = pb_rows_next(&rows)) != NULL) {
 		struct pb_fact fact = pb_fact_of_gap(row);
 

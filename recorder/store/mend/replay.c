@@ -139,7 +139,7 @@ pb_known_held(struct pb_index *index, uint32_t stream, struct pb_runs *out,
 	const struct pb_segment_info *row;
 	struct pb_rows rows;
 
-	pb_rows_segments(&rows, index, stream, 1, err);
+	pb_rows_of(&rows, index, PB_TABLE_SEGMENTS, stream, 1, err);
 	while ((row = pb_rows_next(&rows)) != NULL)
 		if (!pb_runs_add(out, row->first_seq, row->last_seq))
 			return pb_err_set(err, PB_ENOMEM, "no memory");
@@ -161,7 +161,7 @@ pb_known(struct pb_index *index, uint32_t stream, const struct pb_runs *held,
 		if (replay->facts[i].kind == PB_FACT_EXPIRED)
 			fits &= pb_runs_add(out, replay->facts[i].first,
 			    replay->facts[i].last);
-	pb_rows_gaps(&rows, index, stream, 1, err);
+	pb_rows_of(&rows, index, PB_TABLE_GAPS, stream, 1, err);
 	while ((gap = pb_rows_next(&rows)) != NULL)
 		if (gap->closed_ns == 0) {
 			fits &= pb_runs_add(out, gap->first, gap->last);

@@ -114,10 +114,10 @@ pb_survey_put(const struct pb_survey *survey, struct pb_mdb_txn *txn,
 
 	pb_index_put_segment(txn, row);
 	for (size_t i = 0; i < survey->count; i++)
-		pb_index_put_extent(txn, &survey->extents[i]);
+		pb_index_put(txn, PB_TABLE_EXTENTS, &survey->extents[i]);
 	for (size_t i = 0; i < survey->drop_count; i++)
 		if (survey->drops[i].seq > known) {
-			pb_index_put_drop(txn, &survey->drops[i]);
+			pb_index_put(txn, PB_TABLE_DROPS, &survey->drops[i]);
 			stream->dropped += survey->drops[i].count;
 		}
 	stream->packets += row->packets;

@@ -162,8 +162,8 @@ take_unknown(struct pb_take *take, const struct pb_segment_name *name,
     struct pb_index *index, struct pb_err *err)
 {
 	struct pb_segment_info row;
-	int rc = pb_index_segments(index, take->stream->id, name->first, &row,
-	    1, err);
+	int rc = pb_index_rows_of(index, PB_TABLE_SEGMENTS, take->stream->id,
+	    name->first, &row, 1, err);
 
 	if (rc < 0 || (rc == 1 && row.first_seq == name->first))
 		return rc < 0 ? rc : 0;

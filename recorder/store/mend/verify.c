@@ -159,7 +159,7 @@ each_stream(struct verify *verify, struct pb_err *err)
 	struct pb_rows rows;
 	int rc = 0;
 
-	pb_rows_streams(&rows, verify->index, NULL, err);
+	pb_rows_all(&rows, verify->index, PB_TABLE_STREAMS, NULL, err);
 	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
 		if (wanted(verify, &row->key))
 			rc = one_stream(verify, row, err);
@@ -176,7 +176,7 @@ one_stream(struct verify *verify, const struct pb_stream_info *info,
 	int rc = check_ids(verify, info, err);
 
 	verify->sum->streams++;
-	pb_rows_segments(&rows, verify->index, info->id, 1, err);
+	pb_rows_of(&rows, verify->index, PB_TABLE_SEGMENTS, info->id, 1, err);
 	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL) {
 		if (!pb_runs_add(&stream.held, row->first_seq, row->last_seq))
 			rc = pb_err_set(err, PB_ENOMEM, "no memory");
@@ -263,10 +263,10 @@ check_ages(struct verify *verify, struct pb_err *err)
 	uint64_t count = 0;
 	int have, rc = 0;
 
-	pb_rows_ages(&rows, verify->index, NULL, err);
+	pb_rows_all(&rows, verify->index, PB_TABLE_AGES, NULL, err);
 	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL) {
-		have = pb_index_segments(verify->index, row->stream,
-		    row->first_seq, &segment, 1, err);
+		have = pb_index_rows_of(verify->index, PB_TABLE_SEGMENTS,
+		    row->stream, row->first_seq, &segment, 1, err);
 		count++;
 		if (have < 0)
 			return have;

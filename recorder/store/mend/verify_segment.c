@@ -71,8 +71,8 @@ verify_segment(struct verify_stream *stream,
 		pb_survey_finish(&check.survey);
 		if (rc != 0 || !check.stale)
 			break;
-		have = pb_index_segments(verify->index, row->stream,
-		    row->first_seq, &now, 1, err);
+		have = pb_index_rows_of(verify->index, PB_TABLE_SEGMENTS,
+		    row->stream, row->first_seq, &now, 1, err);
 		if (have == 1 && now.first_seq != row->first_seq)
 			have = 0;	/* deleted */
 	}
@@ -147,14 +147,15 @@ went_on(const struct check *check)
 	if (verify->opts->alone)
 		return false;
 	/* What a full extent holds is there to stay. */
-	if (check->extent != NULL && pb_index_extents(verify->index,
-	    row->stream, check->extent->first_seq, &extent, 1, NULL) == 1 &&
-	    extent.first_seq == check->extent->first_seq &&
+	if (check->extent != NULL && pb_index_rows_of(verify->index,
+	    PB_TABLE_EXTENTS, row->stream, check->extent->first_seq, &extent,
+	    1, NULL) == 1 && extent.first_seq == check->extent->first_seq &&
 	    extent.bytes == check->extent->bytes &&
 	    extent.digest == check->extent->digest)
 		return false;
-	return pb_index_segments(verify->index, row->stream, row->first_seq,
-	    &segment, 1, NULL) != 1 || segment.first_seq != row->first_seq ||
+	return pb_index_rows_of(verify->index, PB_TABLE_SEGMENTS, row->stream,
+	    row->first_seq, &segment, 1, NULL) != 1 ||
+	    segment.first_seq != row->first_seq ||
 	    segment.bytes != row->bytes || segment.sealed != row->sealed ||
 	    segment.last_seq != row->last_seq;
 }
@@ -260,7 +261,8 @@ check_extents(struct check *check, struct pb_err *err)
 	struct pb_rows rows;
 	int rc = 0;
 
-	pb_rows_extents(&rows, verify->index, row->stream, from, err);
+	pb_rows_of(&rows, verify->index, PB_TABLE_EXTENTS, row->stream, from,
+	    err);
 	while (rc == 0 && (extent = pb_rows_next(&rows)) != NULL &&
 	    extent->first_seq <= row->last_seq) {
 		/* It has grown since: what the segment's row says is looked
@@ -400,8 +402,8 @@ check_drops(struct check *check, struct pb_err *err)
 	struct pb_rows rows;
 	uint64_t sum = 0;
 
-	pb_rows_drops(&rows, check->stream->verify->index, row->stream,
-	    row->first_seq, err);
+	pb_rows_of(&rows, check->stream->verify->index, PB_TABLE_DROPS,
+	    row->stream, row->first_seq, err);
 	while ((drop = pb_rows_next(&rows)) != NULL &&
 	    drop->seq <= row->last_seq)
 		sum += drop->count;

@@ -164,10 +164,10 @@ compare_gaps(struct verify_stream *stream, struct pb_index *scratch,
 
 	*same = true;
 	for (;;) {
-		int a = pb_index_gaps(verify->index, stream->info.id, from,
-		    &have, 1, err);
-		int b = pb_index_gaps(scratch, stream->info.id, from, &want,
-		    1, err);
+		int a = pb_index_rows_of(verify->index, PB_TABLE_GAPS,
+		    stream->info.id, from, &have, 1, err);
+		int b = pb_index_rows_of(scratch, PB_TABLE_GAPS,
+		    stream->info.id, from, &want, 1, err);
 		int rc = 0;
 
 		if (a < 0 || b < 0)
@@ -351,8 +351,8 @@ check_name(struct verify *verify, const struct pb_stream_key *key,
 	if (info == NULL)
 		return verify_tell(verify, &where, PB_FLAW_EXTRA,
 		    "the index does not know its stream");
-	n = pb_index_segments(verify->index, info->id, file.first, &row, 1,
-	    err);
+	n = pb_index_rows_of(verify->index, PB_TABLE_SEGMENTS, info->id,
+	    file.first, &row, 1, err);
 	if (n < 0)
 		return n;
 	if (n == 1 && row.first_seq == file.first &&

@@ -274,9 +274,9 @@ next_extent(struct pb_cursor *cursor, struct pb_extent_info *out,
 		if (rc < 0)
 			return rc;
 		cursor->page_at = 0;
-		cursor->page_len = pb_index_extents(cursor->index,
-		    cursor->stream, cursor->next_seq, cursor->page,
-		    EXTENT_PAGE, err);
+		cursor->page_len = pb_index_rows_of(cursor->index,
+		    PB_TABLE_EXTENTS, cursor->stream, cursor->next_seq,
+		    cursor->page, EXTENT_PAGE, err);
 		if (cursor->page_len <= 0) {
 			rc = cursor->page_len;
 			cursor->page_len = 0;
@@ -298,7 +298,7 @@ skip_segments(struct pb_cursor *cursor, struct pb_err *err)
 	if (cursor->range.after_ns == 0 &&
 	    cursor->range.before_ns == UINT64_MAX)
 		return 0;
-	pb_rows_segments(&rows, cursor->index, cursor->stream,
+	pb_rows_of(&rows, cursor->index, PB_TABLE_SEGMENTS, cursor->stream,
 	    cursor->next_seq, err);
 	/* An open one grows: its times are not the last. */
 	while ((row = pb_rows_next(&rows)) != NULL && row->sealed &&
@@ -332,8 +332,8 @@ static int
 read_head(struct pb_cursor *cursor, struct pb_err *err)
 {
 	struct pb_segment_info row;
-	int rc = pb_index_segments(cursor->index, cursor->stream,
-	    cursor->segment_seq, &row, 1, err);
+	int rc = pb_index_rows_of(cursor->index, PB_TABLE_SEGMENTS,
+	    cursor->stream, cursor->segment_seq, &row, 1, err);
 
 	if (rc < 0)
 		return rc;

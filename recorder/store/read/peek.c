@@ -69,7 +69,8 @@ pb_peek_above(struct pb_index *index, const char *store,
 	int rc = 0, found;
 
 	for (unsigned i = 0; i < PB_PEEK_EXTENTS_MAX; i++) {
-		found = pb_index_extents(index, stream, from, &extent, 1, err);
+		found = pb_index_rows_of(index, PB_TABLE_EXTENTS, stream, from,
+		    &extent, 1, err);
 		if (found <= 0)
 			return found < 0 ? found : rc;
 		place.first = from;

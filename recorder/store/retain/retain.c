@@ -233,7 +233,8 @@ measure(struct retain_run *run, struct pb_err *err)
 	int rc = pb_index_totals(view->index, &totals, err);
 
 	if (rc == 0)
-		rc = pb_index_ages(view->index, NULL, &oldest, 1, err);
+		rc = pb_index_rows(view->index, PB_TABLE_AGES, NULL, &oldest,
+		    1, err);
 	if (rc < 0)
 		return rc;
 	look_at_free(run);

@@ -46,7 +46,8 @@ pb_retain_recover(struct pb_retain *retain, struct pb_index *index,
 	int n, rc;
 
 	do {
-		n = pb_index_doomed_rows(index, row, RETAIN_DOOMED, err);
+		n = pb_index_rows(index, PB_TABLE_DOOMED, NULL, row,
+		    RETAIN_DOOMED, err);
 		if (n <= 0)
 			return n;
 		/* A rotten row names no file; a live one's stays. */
@@ -67,7 +68,7 @@ void
 pb_retain_claim(struct pb_retain *retain, struct pb_mdb_txn *txn,
     uint32_t stream, uint64_t first_seq)
 {
-	pb_index_del_doomed(txn, stream, first_seq);
+	pb_index_del(txn, PB_TABLE_DOOMED, stream, first_seq);
 	for (size_t i = 0; i < retain->doomed_count; i++)
 		if (retain->doomed[i].file.stream == stream &&
 		    retain->doomed[i].file.first_seq == first_seq)
@@ -236,7 +237,8 @@ del_gone(const struct pb_retain *retain, struct pb_mdb_txn *txn)
 {
 	for (size_t i = 0; i < retain->doomed_count; i++)
 		if (retain->doomed[i].gone)
-			pb_index_del_doomed(txn, retain->doomed[i].file.stream,
+			pb_index_del(txn, PB_TABLE_DOOMED,
+			    retain->doomed[i].file.stream,
 			    retain->doomed[i].file.first_seq);
 }
 
@@ -293,8 +295,9 @@ is_live(struct pb_index *index, const struct pb_open_info *doomed)
 {
 	struct pb_segment_info row;
 
-	return pb_index_segments(index, doomed->stream, doomed->first_seq,
-	    &row, 1, NULL) == 1 && row.first_seq == doomed->first_seq;
+	return pb_index_rows_of(index, PB_TABLE_SEGMENTS, doomed->stream,
+	    doomed->first_seq, &row, 1, NULL) == 1 &&
+	    row.first_seq == doomed->first_seq;
 }
 
 static void

@@ -73,7 +73,7 @@ retain_look(struct retain_run *run, struct retain_walk *walk,
 void
 retain_begin(struct retain_run *run, const struct retain_walk *walk)
 {
-	pb_rows_ages(&run->ages, run->view->index, walk->begun ?
+	pb_rows_all(&run->ages, run->view->index, PB_TABLE_AGES, walk->begun ?
 	    &walk->after : NULL, NULL);
 }
 
@@ -122,11 +122,11 @@ judge(struct retain_run *run, struct retain_walk *walk,
 	struct pb_index *index = run->view->index;
 
 	memset(out, 0, sizeof(*out));
-	if (is_chosen(run, age) ||
-	    pb_index_segments(index, age->stream, age->first_seq, segment, 1,
-	    NULL) != 1 || segment->first_seq != age->first_seq ||
-	    !segment->sealed || pb_index_stream_key(index, age->stream,
-	    &out->expiry.key, NULL) != 1)
+	if (is_chosen(run, age) || pb_index_rows_of(index, PB_TABLE_SEGMENTS,
+	    age->stream, age->first_seq, segment, 1, NULL) != 1 ||
+	    segment->first_seq != age->first_seq || !segment->sealed ||
+	    pb_index_stream_key(index, age->stream, &out->expiry.key,
+	    NULL) != 1)
 		return false;
 	run->unsure = !standing(run, &out->expiry.key, &out->expiry.acked,
 	    &out->expiry.released);

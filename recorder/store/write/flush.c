@@ -275,8 +275,9 @@ put_stream_rows(struct pb_store *store, struct pb_mdb_txn *txn,
 		pb_index_meta_put(txn, "last_stream", store->last_id);
 	if (stream->opens == 0)
 		return;
-	pb_index_put_open(txn, stream->info.id, &stream->info.key,
-	    stream->opens);
+	pb_index_put(txn, PB_TABLE_OPEN, &(struct pb_open_info){
+	    .stream = stream->info.id, .first_seq = stream->opens,
+	    .key = stream->info.key });
 	pb_retain_claim(store->retain, txn, stream->info.id, stream->opens);
 }
 
@@ -289,13 +290,13 @@ put_segment_rows(struct pb_mdb_txn *txn, struct pb_segment *segment,
 	size_t count = pb_segment_extents(segment, &extents);
 
 	if (sealed)
-		pb_index_del_open(txn, row->stream, row->first_seq);
+		pb_index_del(txn, PB_TABLE_OPEN, row->stream, row->first_seq);
 	/* A segment that never got a packet leaves no trace. */
 	if (row->packets == 0)
 		return;
 	pb_index_put_segment(txn, row);
 	for (size_t i = 0; i < count; i++)
-		pb_index_put_extent(txn, &extents[i]);
+		pb_index_put(txn, PB_TABLE_EXTENTS, &extents[i]);
 }
 
 /* What the chunk tells beside its packets. */
@@ -318,7 +319,7 @@ put_chunk_rows(struct pb_mdb_txn *txn, const struct pb_chunk *chunk,
 		struct pb_drop_info drop = chunk->drop[i];
 
 		drop.stream = id;
-		pb_index_put_drop(txn, &drop);
+		pb_index_put(txn, PB_TABLE_DROPS, &drop);
 	}
 }
 

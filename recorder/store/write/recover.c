@@ -96,7 +96,7 @@ pb_store_recover(struct pb_store *store, struct pb_err *err)
 	rc = pb_retain_recover(store->retain, store->index, err);
 	if (rc < 0)
 		return rc;
-	pb_rows_open(&rows, store->index, err);
+	pb_rows_all(&rows, store->index, PB_TABLE_OPEN, NULL, err);
 	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
 		rc = recover_one(store, row, err);
 	if (rc == 0)
@@ -184,8 +184,8 @@ open_file(struct job *job, struct pb_err *err)
 	struct stat st;
 	int rc;
 
-	rc = pb_index_segments(job->store->index, job->stream.id, first_seq,
-	    &row, 1, err);
+	rc = pb_index_rows_of(job->store->index, PB_TABLE_SEGMENTS,
+	    job->stream.id, first_seq, &row, 1, err);
 	if (rc < 0)
 		return rc;
 	job->known = rc == 1 && row.first_seq == first_seq;
@@ -263,8 +263,8 @@ same_header(struct job *job, struct pb_err *err)
 
 	if (!job->known)
 		return 1;
-	rc = pb_index_extents(job->store->index, row->stream, row->first_seq,
-	    &first, 1, err);
+	rc = pb_index_rows_of(job->store->index, PB_TABLE_EXTENTS, row->stream,
+	    row->first_seq, &first, 1, err);
 	if (rc < 0)
 		return rc;
 	/* Without an extent of its own the scan is of all of the file. */
@@ -467,7 +467,8 @@ commit(struct job *job, const struct pb_take *taken, struct pb_err *err)
 		pb_mdb_abort(&txn);
 		return rc;
 	}
-	pb_index_del_open(&txn, open_row->stream, open_row->first_seq);
+	pb_index_del(&txn, PB_TABLE_OPEN, open_row->stream,
+	    open_row->first_seq);
 	if (!goes_on)
 		job->stream.dropped -= pb_index_remove(&txn,
 		    job->known ? &job->before : row);
@@ -554,14 +555,15 @@ drop_extents(struct job *job, struct pb_mdb_txn *txn, struct pb_err *err)
 	struct pb_rows rows;
 
 	/* As of the last commit: what goes here is still in it. */
-	pb_rows_extents(&rows, job->store->index, open_row->stream, from,
-	    err);
+	pb_rows_of(&rows, job->store->index, PB_TABLE_EXTENTS,
+	    open_row->stream, from, err);
 	while ((row = pb_rows_next(&rows)) != NULL) {
 		if (row->first_seq < from)
 			continue;
 		if (row->segment_seq != open_row->first_seq)
 			break;
-		pb_index_del_extent(txn, open_row->stream, row->first_seq);
+		pb_index_del(txn, PB_TABLE_EXTENTS, open_row->stream,
+		    row->first_seq);
 	}
 	return rows.rc;
 }

@@ -102,7 +102,7 @@ newest_own(struct pb_index *index, const struct pb_stream_key *name,
 	const struct pb_stream_info *row;
 	struct pb_rows rows;
 
-	pb_rows_streams(&rows, index, name, err);
+	pb_rows_all(&rows, index, PB_TABLE_STREAMS, name, err);
 	while ((row = pb_rows_next(&rows)) != NULL &&
 	    strcmp(row->key.node, name->node) == 0 &&
 	    strcmp(row->key.interface, name->interface) == 0)
@@ -209,7 +209,7 @@ open_gaps(struct pb_index *index, uint32_t id, uint64_t first, uint64_t last,
 	struct pb_rows rows;
 	size_t count = 0;
 
-	pb_rows_gaps(&rows, index, id, first, err);
+	pb_rows_of(&rows, index, PB_TABLE_GAPS, id, first, err);
 	while (count < max && (row = pb_rows_next(&rows)) != NULL &&
 	    row->first <= last)
 		if (row->closed_ns == 0)

@@ -247,8 +247,8 @@ look_gaps(struct world *world, const struct pb_stream_info *row,
 	int n;
 
 	do {
-		n = pb_index_gaps(pb_store_index(world->store), row->id, from,
-		    gap, PAGE_ROWS, &err);
+		n = pb_index_rows_of(pb_store_index(world->store),
+		    PB_TABLE_GAPS, row->id, from, gap, PAGE_ROWS, &err);
 		if (n < 0)
 			world_fail(world, "gaps: %.300s", err.text);
 		for (int i = 0; i < n; i++) {
@@ -374,16 +374,16 @@ add_stream(struct pb_index *index, const struct pb_stream_info *row,
 	add_bytes(digest, &row->dropped, sizeof(row->dropped));
 	add_bytes(digest, &row->first_time, sizeof(row->first_time));
 	add_bytes(digest, &row->last_time, sizeof(row->last_time));
-	for (from = 1; pb_index_segments(index, row->id, from, &segment, 1,
-	    &err) == 1; from = segment.last_seq + 1)
+	for (from = 1; pb_index_rows_of(index, PB_TABLE_SEGMENTS, row->id,
+	    from, &segment, 1, &err) == 1; from = segment.last_seq + 1)
 		add_bytes(digest, &segment, sizeof(segment));
-	for (from = 1; pb_index_extents(index, row->id, from, &extent, 1,
-	    &err) == 1; from = extent.last_seq + 1)
+	for (from = 1; pb_index_rows_of(index, PB_TABLE_EXTENTS, row->id, from,
+	    &extent, 1, &err) == 1; from = extent.last_seq + 1)
 		add_bytes(digest, &extent, sizeof(extent));
-	for (from = 1; pb_index_gaps(index, row->id, from, &gap, 1,
-	    &err) == 1; from = gap.last + 1)
+	for (from = 1; pb_index_rows_of(index, PB_TABLE_GAPS, row->id, from,
+	    &gap, 1, &err) == 1; from = gap.last + 1)
 		add_bytes(digest, &gap, sizeof(gap));
-	for (from = 1; pb_index_drops(index, row->id, from, &drop, 1,
-	    &err) == 1; from = drop.seq + 1)
+	for (from = 1; pb_index_rows_of(index, PB_TABLE_DROPS, row->id, from,
+	    &drop, 1, &err) == 1; from = drop.seq + 1)
 		add_bytes(digest, &drop, sizeof(drop));
 }
