@@ -46,6 +46,8 @@
 /* So much of a chunk waits at most until it is digested: what was just
  * written is still in this processor's cache, and later in none. */
 #define DIGEST_BYTES		(64u << 10)
+_Static_assert(DIGEST_BYTES < PB_CAPLEN_MAX,
+    "a packet that is cut is none of the easy ones");
 /* How far ahead of a block its place is fetched; not for small packets. */
 #define AHEAD_BYTES		3072u
 #define AHEAD_CAPLEN_MIN	256u
@@ -65,7 +67,7 @@
 static bool	packet_slowly(struct pb_blocks *, uint64_t, const uint8_t *,
 		    uint32_t, uint32_t);
 static bool	room_for(struct pb_blocks *, uint32_t);
-static uint32_t	direction(uint16_t, const uint8_t *, uint32_t);
+static uint32_t	direction(uint16_t, const uint8_t *, size_t);
 /* Chunks */
 static void	begin(struct pb_blocks *);
 static void	count_kept(struct pb_blocks *);
@@ -135,13 +137,14 @@ pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
 /* The block of a packet, with everything about it that is not rare. */
 static inline __attribute__((always_inline)) void
 put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
-    uint32_t caplen, uint32_t origlen, uint64_t drops)
+    size_t caplen, uint32_t origlen, uint64_t drops)
 {
 	struct pb_chunk *chunk = blocks->chunk;
-	uint64_t seq = chunk->first_seq + chunk->tally.packets;
 	size_t padded = pb_round_up(caplen, 4);
 	uint8_t *at = pb_fill_at(chunk), *end = at + EPB_HEAD + padded;
-	uint32_t flags, len;
+	uint32_t flags;
+	uint64_t seq;
+	size_t len;
 
 	if (caplen >= AHEAD_CAPLEN_MIN)
 		for (size_t i = AHEAD_BYTES; i < AHEAD_BYTES + padded;
@@ -154,14 +157,15 @@ put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 	pb_put_le32(at + 8, 0);
 	pb_put_le32(at + 12, (uint32_t)(time_ns >> 32));
 	pb_put_le32(at + 16, (uint32_t)time_ns);
-	pb_put_le32(at + 20, caplen);
+	pb_put_le32(at + 20, (uint32_t)caplen);
 	pb_put_le32(at + 24, origlen);
 	memcpy(at + EPB_HEAD, data, caplen);
+	seq = chunk->first_seq + chunk->tally.packets;
 	pb_put_le32(end, PB_OPT_EPB_PACKETID | 8u << 16);
 	pb_put_le64(end + OPTION_HEAD, seq);
 	end += PB_OPTION_BYTES(8);
-	if (blocks->cooked && (flags = direction(blocks->linktype, data,
-	    caplen)) != 0) {
+	if (blocks->cooked && (flags = direction(blocks->linktype,
+	    at + EPB_HEAD, caplen)) != 0) {
 		pb_put_le32(end, PB_OPT_EPB_FLAGS | 4u << 16);
 		pb_put_le32(end + OPTION_HEAD, flags);
 		end += PB_OPTION_BYTES(4);
@@ -170,19 +174,17 @@ put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 		end = pb_option_at_u64(end, PB_OPT_EPB_DROPCOUNT, drops);
 	pb_put_le32(end, PB_OPT_END);
 	end += OPT_END_BYTES + TRAILER_BYTES;
-	len = (uint32_t)(end - at);
-	pb_put_le32(at + 4, len);
-	pb_put_le32(end - TRAILER_BYTES, len);
+	len = (size_t)(end - at);
+	pb_put_le32(at + 4, (uint32_t)len);
+	pb_put_le32(end - TRAILER_BYTES, (uint32_t)len);
 	blocks->last = at;
-	pb_fill_packet(chunk, len, seq, time_ns, caplen);
+	pb_fill_packet(chunk, len, seq, time_ns, (uint32_t)caplen);
 }
 
 bool
 pb_blocks_packet(struct pb_blocks *blocks, uint64_t time_ns,
     const uint8_t *data, uint32_t caplen, uint32_t origlen)
 {
-	if (caplen > PB_CAPLEN_MAX)
-		caplen = PB_CAPLEN_MAX;
 	if (LIKELY(blocks->chunk != NULL &&
 	    blocks->chunk->len + AROUND_BYTES + caplen <= blocks->easy)) {
 		put_packet(blocks, time_ns, data, caplen, origlen, 0);
@@ -198,6 +200,8 @@ packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 	struct pb_chunk *chunk;
 	uint64_t drops;
 
+	if (caplen > PB_CAPLEN_MAX)
+		caplen = PB_CAPLEN_MAX;
 	if (!room_for(blocks, caplen)) {
 		pb_losses_store(blocks->counts, 1);
 		return false;
@@ -242,7 +246,7 @@ room_for(struct pb_blocks *blocks, uint32_t caplen)
  * sll_pkttype): the one place where libpcap tells the direction.
  */
 static uint32_t
-direction(uint16_t linktype, const uint8_t *data, uint32_t caplen)
+direction(uint16_t linktype, const uint8_t *data, size_t caplen)
 {
 	static const uint32_t by_type[] = {
 		FLAG_INBOUND | FLAG_UNICAST,		/* PACKET_HOST */
