@@ -66,7 +66,4 @@ int	pb_inlet_finish(struct pb_inlet *inlet, struct pb_err *err);
 /* Stops what was started; what was given and not finished may be lost. */
 void	pb_inlet_close(struct pb_inlet *inlet);
 
-/* Private, for close: nobody has a chunk any more. */
-void	pb_inlet_drop_chunks(struct pb_inlet *inlet);
-
 #endif
