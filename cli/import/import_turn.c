@@ -15,9 +15,8 @@
 #define DSB_HEAD	8u	/* type and length of the secrets */
 #define ITEM_HEAD	4u	/* of a record or an option */
 
-static size_t	turn_records(uint8_t *, size_t);
+static size_t	turn_items(uint8_t *, size_t, bool);
 static size_t	turn_secrets(uint8_t *, size_t);
-static bool	turn_options(uint8_t *, size_t);
 
 #define FAILED	SIZE_MAX
 
@@ -42,33 +41,40 @@ pb_import_turn(const struct pb_event *event, struct pb_buf *out)
 	pb_put_le32(at + len - PB_BLOCK_TRAILER, (uint32_t)len);
 	at += PB_BLOCK_HEAD;
 	body = len - PB_BLOCK_HEAD - PB_BLOCK_TRAILER;
-	done = event->block_type == PB_BLOCK_NRB ? turn_records(at, body) :
-	    turn_secrets(at, body);
-	if (done == FAILED || !turn_options(at + done, body - done))
+	done = event->block_type == PB_BLOCK_NRB ?
+	    turn_items(at, body, false) : turn_secrets(at, body);
+	if (done == FAILED || turn_items(at + done, body - done, true) ==
+	    FAILED)
 		return false;
 	out->len += len;
 	return true;
 }
 
-/* Type and length of each record, up to nrb_record_end; bytes passed. */
+/* Type and length of each record, or option, up to the one that ends them;
+ * bytes passed. */
 static size_t
-turn_records(uint8_t *at, size_t len)
+turn_items(uint8_t *at, size_t len, bool options)
 {
-	uint16_t type, size;
+	uint16_t type = 1, size;
 	size_t done = 0;
 
-	do {
+	while (type != 0 && done < len) {
+		uint8_t *item = at + done;
+
 		if (len - done < ITEM_HEAD)
-			return len == done ? done : FAILED;
-		type = pb_get_be16(at + done);
-		size = pb_get_be16(at + done + 2);
-		pb_put_le16(at + done, type);
-		pb_put_le16(at + done + 2, size);
+			return FAILED;
+		type = pb_get_be16(item);
+		size = pb_get_be16(item + 2);
+		pb_put_le16(item, type);
+		pb_put_le16(item + 2, size);
 		done += ITEM_HEAD;
 		if (pb_round_up(size, 4) > len - done)
 			return FAILED;
+		if (options && pb_option_is_custom(type) && size >= 4)
+			pb_put_le32(item + ITEM_HEAD,
+			    pb_get_be32(item + ITEM_HEAD));
 		done += pb_round_up(size, 4);
-	} while (type != 0);
+	}
 	return done;
 }
 
@@ -85,28 +91,4 @@ turn_secrets(uint8_t *at, size_t len)
 	if (size > len - DSB_HEAD || pb_round_up(size, 4) > len - DSB_HEAD)
 		return FAILED;
 	return DSB_HEAD + pb_round_up(size, 4);
-}
-
-static bool
-turn_options(uint8_t *at, size_t len)
-{
-	uint16_t code, size;
-
-	while (len >= ITEM_HEAD) {
-		code = pb_get_be16(at);
-		size = pb_get_be16(at + 2);
-		pb_put_le16(at, code);
-		pb_put_le16(at + 2, size);
-		at += ITEM_HEAD;
-		len -= ITEM_HEAD;
-		if (pb_round_up(size, 4) > len)
-			return false;
-		if (pb_option_is_custom(code) && size >= 4)
-			pb_put_le32(at, pb_get_be32(at));
-		if (code == PB_OPT_END)
-			return true;
-		at += pb_round_up(size, 4);
-		len -= pb_round_up(size, 4);
-	}
-	return len == 0;
 }
