@@ -34,11 +34,14 @@ static enum ship_plan plan_ready(struct pb_ship *, struct ship_stream *,
 		    struct pb_action *);
 static enum ship_plan plan_piece(struct pb_ship *, struct ship_stream *,
 		    struct pb_action *);
+static unsigned	in_turn(const struct ship_stream *);
 static enum ship_plan plan_packets(const struct pb_ship *,
 		    struct ship_stream *, struct pb_action *);
 static bool	next_of(struct pb_ship *, struct ship_queue *,
 		    struct pb_action *);
+static bool	next_of_all(struct pb_ship *, struct pb_action *);
 static bool	next_probe(struct pb_ship *, struct pb_action *);
+static bool	next_question(struct pb_ship *, struct pb_action *);
 static struct ship_stream *probe_stream(const struct pb_ship *);
 static void	start(struct pb_ship *, struct ship_stream *,
 		    struct pb_action *);
@@ -73,6 +76,7 @@ pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 	if (ship->window > ship->window_max)
 		ship->window = ship->window_max;
 	ship->retry_for_ms = opts->retry_for_ms;
+	ship->way = opts->way;
 	TAILQ_INIT(&ship->work);
 	TAILQ_INIT(&ship->patient);
 	TAILQ_INIT(&ship->quiet);
@@ -204,12 +208,7 @@ pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
 		ship->since_ms = ship->now_ms;
 	if (ship->state == PB_SHIP_BACKOFF)
 		return next_probe(ship, out);
-	if (ship->flights >= PB_REQUESTS_MAX)
-		return false;
-	return (ship->looking < PB_SHIP_LOOKS_MAX &&
-	    next_of(ship, &ship->patient, out)) ||
-	    next_of(ship, &ship->work, out) ||
-	    next_of(ship, &ship->quiet, out);
+	return ship->flights < PB_REQUESTS_MAX && next_of_all(ship, out);
 }
 
 uint64_t
@@ -227,6 +226,15 @@ pb_ship_wake_ms(const struct pb_ship *ship)
 }
 
 /* --- deciding ----------------------------------------------------------- */
+
+static bool
+next_of_all(struct pb_ship *ship, struct pb_action *out)
+{
+	return (ship->looking < PB_SHIP_LOOKS_MAX &&
+	    next_of(ship, &ship->patient, out)) ||
+	    next_of(ship, &ship->work, out) ||
+	    next_of(ship, &ship->quiet, out);
+}
 
 /* Streams take turns: who acted goes to the end of its queue. */
 static bool
@@ -258,23 +266,34 @@ next_of(struct pb_ship *ship, struct ship_queue *queue, struct pb_action *out)
 	return false;
 }
 
-/* While backing off one stream's question decides whether it is over. */
+/* While backing off one stream's question decides whether it is over; or,
+ * of who cannot be asked, one unit. */
 static bool
 next_probe(struct pb_ship *ship, struct pb_action *out)
 {
-	struct ship_stream *s;
-
 	if (ship->probing || ship->now_ms < ship->retry_ms)
 		return false;
-	s = probe_stream(ship);
+	if (!(ship->way.remembered ? next_of_all(ship, out) :
+	    next_question(ship, out))) {
+		ship->retry_ms = ship->now_ms + SHIP_LOOK_MS;
+		return false;
+	}
+	ship->request[out->request].probe = true;
+	ship->probing = true;
+	return true;
+}
+
+static bool
+next_question(struct pb_ship *ship, struct pb_action *out)
+{
+	struct ship_stream *s = probe_stream(ship);
+
 	if (s == NULL)
 		return false;
 	memset(out, 0, sizeof(*out));
 	out->kind = PB_ACTION_ASK;
 	ship_dequeue(s);
 	start(ship, s, out);
-	ship->request[out->request].probe = true;
-	ship->probing = true;
 	return true;
 }
 
@@ -301,6 +320,8 @@ plan_stream(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 	memset(out, 0, sizeof(*out));
 	if (!ship_wants(s))
 		return SHIP_NOTHING;
+	if (s->state == PB_CURSOR_UNKNOWN && ship->way.remembered)
+		ship_recall(ship, s);
 	if (s->state == PB_CURSOR_READY)
 		return plan_ready(ship, s, out);
 	out->kind = PB_ACTION_ASK;
@@ -329,15 +350,15 @@ static enum ship_plan
 plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
 	struct pb_piece *piece = &out->piece;
-	size_t bytes_max = ship_bytes_max(ship, s);
 	bool may_look = pb_ship_may_look(ship, s->id);
 	struct pb_err err;
 
-	/* Little room is not worth a look: it would cut or not fit. */
-	if (!ship_room(ship, bytes_max / 4))
+	if (ship->way.remembered && in_turn(s) > 0)
+		return SHIP_NOTHING;
+	if (!ship_room_to_look(ship, s))
 		return SHIP_FULL;
 	if (ship->source.look(ship->source.arg, s->id, s->sent + 1, &s->mark,
-	    bytes_max, piece, &err) < 0) {
+	    ship_bytes_max(ship, s), piece, &err) < 0) {
 		set_looking(ship, s, false);
 		ship_trouble(ship, s, err.text);
 		return SHIP_NOTHING;
@@ -357,6 +378,13 @@ plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 	return s->flights > 0 ? SHIP_NOTHING : SHIP_ACT;
 }
 
+/* Requests of it under way that are not late. */
+static unsigned
+in_turn(const struct ship_stream *s)
+{
+	return s->flights - (s->late_flight ? 1 : 0);
+}
+
 static void
 set_looking(struct pb_ship *ship, struct ship_stream *s, bool looking)
 {
@@ -369,14 +397,13 @@ plan_packets(const struct pb_ship *ship, struct ship_stream *s,
     struct pb_action *out)
 {
 	const struct pb_piece *piece = &out->piece;
-	unsigned before = s->flights - (s->late_flight ? 1 : 0);
 
 	s->mark = (struct pb_mark){ .seq = piece->first,
 	    .segment_seq = piece->segment_seq, .offset = piece->offset };
 	if (!ship_room(ship, (uint64_t)piece->bytes + piece->header_bytes))
 		return SHIP_FULL;
 	out->kind = PB_ACTION_PACKETS;
-	if (before > 0 && !piece->complete &&
+	if (in_turn(s) > 0 && !piece->complete &&
 	    piece->bytes < PB_SHIP_SMALL_BYTES)
 		return SHIP_NOTHING;
 	return SHIP_ACT;
@@ -464,7 +491,7 @@ revive(struct pb_ship *ship)
 			}
 			ship_release(ship, s, PB_CURSOR_UNKNOWN);
 		} else if (s->state == PB_CURSOR_READY && s->flights == 0 &&
-		    s->sent >= s->end &&
+		    s->sent >= s->end && !ship->way.remembered &&
 		    ship->now_ms >= s->asked_ms + PB_RECHECK_MS) {
 			ship_release(ship, s, PB_CURSOR_UNKNOWN);
 		}

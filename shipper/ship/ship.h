@@ -143,7 +143,8 @@ struct pb_ship_dead {
 struct pb_ship_source {
 	/*
 	 * What stands at number `from` of `stream`, at most `bytes_max`
-	 * bytes with the file's header, but one block at least.  `mark`
+	 * bytes with the file's header, but one block at least; or the unit
+	 * that begins there, which is never cut, once it is whole.  `mark`
 	 * saves the search where its seq is `from`; NULL: the bytes are
 	 * not asked for, and it is never PB_PIECE_SOON.  Where that is the
 	 * answer and pb_ship_may_look() says no, nothing is begun.
@@ -197,7 +198,22 @@ struct pb_ship_source {
 	void	*arg;
 };
 
+/* What is sent as one, and taken or refused as one. */
+enum pb_ship_unit {
+	PB_UNIT_PIECE,		/* of an extent: as large as the way is good for */
+	PB_UNIT_SEGMENT,	/* a sealed one, or all of a letter: never cut */
+};
+
+/* What a sink is (sink.h), as far as it matters here. */
+struct pb_ship_way {
+	enum pb_ship_unit unit;
+	/* It cannot be asked what it has: how far it is, is what we remember,
+	 * and a stream's units follow one another, so that this is so. */
+	bool		remembered;
+};
+
 struct pb_ship_opts {
+	struct pb_ship_way way;
 	uint64_t window;	/* bytes in flight */
 	uint64_t rate_limit;	/* bits/s; 0: none */
 	uint64_t retry_for_ms;	/* 0: for ever */
@@ -317,7 +333,7 @@ struct pb_answer {
 	 * portal): without it nothing is refused for good. */
 	bool		ours;
 	bool		ask;		/* BEHIND: as another sender asked */
-	uint64_t	acked;		/* HAS, BEHIND */
+	uint64_t	acked;		/* BEHIND, HAS (not `remembered`) */
 	struct pb_fingerprint last;	/* ASK: the last packet; seq 0: none */
 	struct pb_fingerprint sent;	/* of the request's last packet */
 	uint64_t	retry_after_ms;	/* 0: not said */

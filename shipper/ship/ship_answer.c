@@ -47,8 +47,10 @@ static void	too_large(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *);
 static void	asked(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *);
+static void	begin(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	acked(struct pb_ship *, struct ship_stream *,
-		    const struct ship_request *, const struct pb_answer *);
+		    const struct ship_request *, const struct pb_answer *,
+		    uint64_t);
 static void	conflict(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, uint64_t);
 static void	progress(struct pb_ship *, const struct ship_request *);
@@ -81,7 +83,8 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 		if (r.kind == PB_ACTION_ASK)
 			asked(ship, s, &r, answer);
 		else
-			acked(ship, s, &r, answer);
+			acked(ship, s, &r, answer, ship->way.remembered ?
+			    (r.late ? s->acked : r.last) : answer->acked);
 		break;
 	case PB_OUTCOME_BEHIND:
 		if (r.late && answer->acked >= r.last && !answer->ask)
@@ -288,7 +291,8 @@ too_large(struct pb_ship *ship, struct ship_stream *s,
 		refused(ship, s, answer);
 		return;
 	}
-	if (r->first == r->last || r->bytes / 2 < PIECE_BYTES_MIN) {
+	if (r->first == r->last || r->bytes / 2 < PIECE_BYTES_MIN ||
+	    ship->way.unit == PB_UNIT_SEGMENT) {
 		if (answer->ours) {
 			malformed(ship, s, r, answer);
 			return;
@@ -336,6 +340,20 @@ asked(struct pb_ship *ship, struct ship_stream *s,
 		doubt_all(ship);
 		ship_release(ship, s, PB_CURSOR_READY);
 	}
+	begin(ship, s, number);
+}
+
+void
+ship_recall(struct pb_ship *ship, struct ship_stream *s)
+{
+	ship_release(ship, s, PB_CURSOR_READY);
+	begin(ship, s, s->acked);
+}
+
+/* It goes on behind `number`. */
+static void
+begin(struct pb_ship *ship, struct ship_stream *s, uint64_t number)
+{
 	/* What was remembered may be older than the letters: those that are
 	 * there are told now, so that it passes them again. */
 	if (!s->known && s->released > s->acked)
@@ -362,10 +380,9 @@ ship_asked_again(struct pb_ship *ship, struct ship_stream *s)
 
 static void
 acked(struct pb_ship *ship, struct ship_stream *s,
-    const struct ship_request *r, const struct pb_answer *answer)
+    const struct ship_request *r, const struct pb_answer *answer,
+    uint64_t number)
 {
-	uint64_t number = answer->acked;
-
 	if (number < r->last || ship_is_ahead(s, number)) {
 		conflict(ship, s, r, number);
 		return;

@@ -108,6 +108,7 @@ struct ship_request {
 struct pb_ship {
 	struct pb_ship_source source;
 	uint64_t	 now_ms, random;	/* of the call under way */
+	struct pb_ship_way way;
 	uint64_t	 retry_for_ms;	/* 0: for ever */
 	uint64_t	 window_max;	/* configured */
 	uint64_t	 window;	/* now */
@@ -182,8 +183,11 @@ uint64_t ship_backoff_ms(const struct pb_ship *ship, unsigned attempts);
 /* The most bytes of a request of this stream now. */
 size_t	ship_bytes_max(const struct pb_ship *ship,
 	    const struct ship_stream *s);
-/* Is there room for as many more bytes in flight? */
+/* Is there room for as many more bytes in flight?  For so many that a look
+ * is worth it: little room would cut, or what is found would not fit? */
 bool	ship_room(const struct pb_ship *ship, uint64_t bytes);
+bool	ship_room_to_look(const struct pb_ship *ship,
+	    const struct ship_stream *s);
 
 void	ship_event(const struct pb_ship *ship, enum pb_log_level level,
 	    uint32_t stream, const char *fmt, ...)
@@ -219,6 +223,8 @@ void	ship_demote(struct pb_ship *ship);
 
 /* The answer that was held is looked at again. */
 void	ship_asked_again(struct pb_ship *ship, struct ship_stream *s);
+/* Who cannot be asked goes on from where it was. */
+void	ship_recall(struct pb_ship *ship, struct ship_stream *s);
 
 /* --- ship_fork.c -------------------------------------------------------- */
 

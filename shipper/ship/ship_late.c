@@ -70,7 +70,7 @@ ship_late_plan(struct pb_ship *ship, struct ship_stream *s,
 
 	if (!ship_late_wants(s))
 		return SHIP_NOTHING;
-	if (!ship_room(ship, ship_bytes_max(ship, s) / 4))
+	if (!ship_room_to_look(ship, s))
 		return SHIP_FULL;
 	for (unsigned i = 0; i < LOOKS_MAX; i++) {
 		if (!look(ship, s, piece))

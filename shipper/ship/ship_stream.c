@@ -176,6 +176,8 @@ ship_bytes_max(const struct pb_ship *ship, const struct ship_stream *s)
 {
 	size_t bytes_max = s->bytes_max;
 
+	if (ship->way.unit == PB_UNIT_SEGMENT)
+		return SIZE_MAX;
 	if (bytes_max > ship->piece_max)
 		bytes_max = (size_t)ship->piece_max;
 	if (bytes_max > ship->window)
@@ -188,6 +190,13 @@ ship_room(const struct pb_ship *ship, uint64_t bytes)
 {
 	return ship->flight_bytes == 0 ||
 	    ship->flight_bytes + bytes <= ship->window;
+}
+
+bool
+ship_room_to_look(const struct pb_ship *ship, const struct ship_stream *s)
+{
+	return ship->way.unit == PB_UNIT_SEGMENT ||
+	    ship_room(ship, ship_bytes_max(ship, s) / 4);
 }
 
 void

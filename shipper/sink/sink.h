@@ -6,7 +6,8 @@
  * machine's, below PB_SHIP_SLOTS; what came of them it says in the machine's
  * words (struct pb_answer), whatever it speaks itself.
  *
- * What it is given to send is a piece of an extent, as a pcapng section.
+ * What it is given to send is what its kind says (struct pb_ship_way), as
+ * a pcapng section.
  */
 #ifndef PB_SHIPPER_SINK_H
 #define PB_SHIPPER_SINK_H
@@ -20,11 +21,12 @@
 
 struct pb_sink;
 
+/* It stays as it is until the request ends. */
 struct pb_sink_request {
-	const struct pb_action *action;		/* its number, what it says */
-	const struct pb_stream_key *key;	/* as the upstream knows it */
+	struct pb_action action;	/* its number, what it says */
+	struct pb_stream_key key;	/* as the upstream knows it */
 	uint16_t	linktype;
-	const struct pb_payload *payload;	/* PACKETS: until the end */
+	struct pb_payload payload;	/* of PACKETS */
 };
 
 /* What it is made of; borrowed until destroy, but for `conf`. */
@@ -35,25 +37,17 @@ struct pb_sink_opts {
 	uint64_t	now_ms;
 };
 
-/*
- * What a sink can do.  `ask`, `send` and `gap` start a request, whose end
- * is told by `done` later; on an error nothing was started.
- */
 struct pb_sink_kind {
 	const char	*schemes[2];	/* of its urls, with "://" */
+	struct pb_ship_way way;
 	int	(*create)(struct pb_sink **out,
 		    const struct pb_sink_opts *opts, struct pb_err *err);
 	/* Its requests end where they are. */
 	void	(*destroy)(struct pb_sink *sink);
-	/* Which packets has it?  NULL: it cannot be asked; how far it is, is
-	 * what we remember. */
-	int	(*ask)(struct pb_sink *sink,
-		    const struct pb_sink_request *request,
-		    struct pb_err *err);
-	int	(*send)(struct pb_sink *sink,
-		    const struct pb_sink_request *request,
-		    struct pb_err *err);
-	int	(*gap)(struct pb_sink *sink,
+	/* Start what the action says: ask which packets it has (unless it is
+	 * `remembered`), send a unit, tell a gap.  The end is told by `done`
+	 * later; on an error nothing was started. */
+	int	(*start)(struct pb_sink *sink,
 		    const struct pb_sink_request *request,
 		    struct pb_err *err);
 };

@@ -24,25 +24,17 @@ struct sink_http {
 static int	http_create(struct pb_sink **, const struct pb_sink_opts *,
 		    struct pb_err *);
 static void	http_destroy(struct pb_sink *);
-static int	http_ask(struct pb_sink *, const struct pb_sink_request *,
+static int	http_start(struct pb_sink *, const struct pb_sink_request *,
 		    struct pb_err *);
-static int	http_send(struct pb_sink *, const struct pb_sink_request *,
-		    struct pb_err *);
-static int	http_gap(struct pb_sink *, const struct pb_sink_request *,
-		    struct pb_err *);
-static struct pb_wire_call *call_of(struct pb_sink *,
-		    const struct pb_sink_request *);
-static void	done(void *, const struct pb_wire_answer *);
+static void	done(void *, struct pb_answer *);
 static enum pb_outcome outcome_of(enum pb_action_kind,
-		    const struct pb_wire_answer *);
+		    const struct pb_answer *);
 static enum pb_outcome outcome_of_others(enum pb_action_kind, int);
-static void	say(char [static PB_SHIP_TEXT_MAX],
-		    const struct pb_wire_answer *);
+static void	say(struct pb_answer *);
 
 const struct pb_sink_kind pb_sink_http = {
 	.schemes = { "http://", "https://" }, .create = http_create,
-	.destroy = http_destroy, .ask = http_ask, .send = http_send,
-	.gap = http_gap,
+	.destroy = http_destroy, .start = http_start,
 };
 
 static int
@@ -92,91 +84,67 @@ http_destroy(struct pb_sink *sink)
 /* --- requests ----------------------------------------------------------- */
 
 static int
-http_ask(struct pb_sink *sink, const struct pb_sink_request *request,
+http_start(struct pb_sink *sink, const struct pb_sink_request *request,
     struct pb_err *err)
 {
-	struct pb_wire_call *call = call_of(sink, request);
+	struct sink_http *http = (struct sink_http *)sink;
+	const struct pb_action *action = &request->action;
+	struct call *call = &http->call[action->request];
+	struct pb_wire_packets packets = { .first = action->piece.first,
+	    .last = action->piece.last, .body = request->payload.data,
+	    .len = request->payload.len, .digest = request->payload.digest,
+	    .packed = request->payload.packed };
 
-	return pb_wire_ask(&((struct sink_http *)sink)->wire, call,
-	    request->key, request->action->at, err);
-}
-
-static int
-http_send(struct pb_sink *sink, const struct pb_sink_request *request,
-    struct pb_err *err)
-{
-	const struct pb_payload *payload = request->payload;
-	struct pb_wire_packets packets = {
-	    .first = request->action->piece.first,
-	    .last = request->action->piece.last, .body = payload->data,
-	    .len = payload->len, .digest = payload->digest,
-	    .packed = payload->packed };
-	struct pb_wire_call *call = call_of(sink, request);
-
-	return pb_wire_packets(&((struct sink_http *)sink)->wire, call,
-	    request->key, &packets, err);
-}
-
-static int
-http_gap(struct pb_sink *sink, const struct pb_sink_request *request,
-    struct pb_err *err)
-{
-	const struct pb_piece *piece = &request->action->piece;
-	struct pb_wire_gap gap = { .first = piece->first,
-	    .last = piece->last, .reason = piece->reason,
-	    .link_type = request->linktype };
-	struct pb_wire_call *call = call_of(sink, request);
-
-	return pb_wire_gap(&((struct sink_http *)sink)->wire, call,
-	    request->key, &gap, err);
-}
-
-static struct pb_wire_call *
-call_of(struct pb_sink *sink, const struct pb_sink_request *request)
-{
-	struct call *call = &((struct sink_http *)sink)->
-	    call[request->action->request];
-
-	call->kind = request->action->kind;
-	return &call->wire;
+	call->kind = action->kind;
+	switch (action->kind) {
+	case PB_ACTION_ASK:
+		return pb_wire_ask(&http->wire, &call->wire, &request->key,
+		    action->at, err);
+	case PB_ACTION_PACKETS:
+		return pb_wire_packets(&http->wire, &call->wire,
+		    &request->key, &packets, err);
+	case PB_ACTION_GAP:
+		break;
+	}
+	return pb_wire_gap(&http->wire, &call->wire, &request->key,
+	    &action->piece, request->linktype, err);
 }
 
 /* --- answers ------------------------------------------------------------ */
 
 static void
-done(void *arg, const struct pb_wire_answer *said)
+done(void *arg, struct pb_answer *answer)
 {
 	struct call *call = arg;
 	struct pb_sink *sink = &call->http->sink;
-	struct pb_answer answer;
 
-	pb_sink_http_meaning(&answer, call->kind, said);
-	sink->done(sink->arg, (unsigned)(call - call->http->call), &answer);
+	pb_sink_http_meaning(answer, call->kind);
+	sink->done(sink->arg, (unsigned)(call - call->http->call), answer);
 }
 
 void
-pb_sink_http_meaning(struct pb_answer *out, enum pb_action_kind kind,
-    const struct pb_wire_answer *said)
+pb_sink_http_meaning(struct pb_answer *answer, enum pb_action_kind kind)
 {
-	*out = (struct pb_answer){ .outcome = outcome_of(kind, said),
-	    .ours = said->ours, .ask = said->ask, .acked = said->acked,
-	    .last = said->last, .retry_after_ms = said->retry_after_ms,
-	    .status = said->status };
-	if (out->outcome != PB_OUTCOME_HAS)
-		say(out->text, said);
+	answer->outcome = outcome_of(kind, answer);
+	if (answer->outcome == PB_OUTCOME_HAS)
+		answer->text[0] = '\0';
+	else
+		say(answer);
 }
 
 static enum pb_outcome
-outcome_of(enum pb_action_kind kind, const struct pb_wire_answer *said)
+outcome_of(enum pb_action_kind kind, const struct pb_answer *said)
 {
+	bool has = said->outcome == PB_OUTCOME_HAS;
+
 	if (!said->ours)
 		return outcome_of_others(kind, said->status);
 	switch (said->status) {
 	case 200:
-		return said->has_acked ? PB_OUTCOME_HAS : PB_OUTCOME_FAILED;
+		return has ? PB_OUTCOME_HAS : PB_OUTCOME_FAILED;
 	case 409:
 		/* A question cannot be in conflict with anything. */
-		return said->has_acked && kind != PB_ACTION_ASK ?
+		return has && kind != PB_ACTION_ASK ?
 		    PB_OUTCOME_BEHIND : PB_OUTCOME_FAILED;
 	case 400:
 		return kind == PB_ACTION_PACKETS ? PB_OUTCOME_MALFORMED :
@@ -210,17 +178,16 @@ outcome_of_others(enum pb_action_kind kind, int status)
 
 /* Who said what; redirects have words of their own. */
 static void
-say(char out[static PB_SHIP_TEXT_MAX], const struct pb_wire_answer *said)
+say(struct pb_answer *answer)
 {
-	const char *text = said->text[0] != '\0' ? said->text :
-	    "an answer without a number";
-	bool others = !said->ours &&
-	    (said->status < 300 || said->status > 399);
+	bool others = !answer->ours &&
+	    (answer->status < 300 || answer->status > 399);
+	char text[PB_SHIP_TEXT_MAX];
 
-	if (said->status == 0)
-		snprintf(out, PB_SHIP_TEXT_MAX, "%s", said->text);
-	else
-		snprintf(out, PB_SHIP_TEXT_MAX, "%s %d: %.180s", others ?
-		    "something in front of it answered" : "status",
-		    said->status, text);
+	if (answer->status == 0)
+		return;
+	memcpy(text, answer->text, sizeof(text));
+	snprintf(answer->text, sizeof(answer->text), "%s %d: %.180s", others ?
+	    "something in front of it answered" : "status", answer->status,
+	    text[0] != '\0' ? text : "an answer without a number");
 }

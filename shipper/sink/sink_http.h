@@ -10,7 +10,8 @@
 extern const struct pb_sink_kind pb_sink_http;
 
 /*
- * What a node's answer to a request of this kind means:
+ * What a node's answer to a request of this kind, as client.h gives it,
+ * means:
  *	200 with a number  it has all up to that
  *	409 with a number  it is behind
  *	413                too large
@@ -22,7 +23,7 @@ extern const struct pb_sink_kind pb_sink_http;
  * to packets or a gap, a 4xx means that they are stopped there, and a
  * question that is answered so has failed; a 413 is obeyed.
  */
-void	pb_sink_http_meaning(struct pb_answer *out, enum pb_action_kind kind,
-	    const struct pb_wire_answer *said);
+void	pb_sink_http_meaning(struct pb_answer *answer,
+	    enum pb_action_kind kind);
 
 #endif

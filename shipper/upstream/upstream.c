@@ -18,12 +18,10 @@
 static int	perform(struct pb_upstream *, const struct pb_action *,
 		    struct pb_err *);
 static void	unsent(struct slot *, int, const char *);
-static int	ask(struct slot *, struct pb_err *);
 static void	make_packets(struct slot *, const struct pb_stream_info *);
 static void	make(void *);
 static void	made(void *);
-static int	tell_gap(struct slot *, struct pb_err *);
-static struct pb_sink_request request_of(const struct slot *);
+static void	say_unrecorded(struct slot *);
 static void	done(void *, unsigned, struct pb_answer *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
 		    struct pb_upstream_row *);
@@ -37,7 +35,8 @@ pb_upstream_create(struct pb_upstream **out,
     struct pb_sink *sink, struct pb_err *err)
 {
 	struct pb_upstream *u = calloc(1, sizeof(*u));
-	struct pb_ship_opts opts = { .window = conf->window,
+	struct pb_ship_opts opts = { .way = sink->kind->way,
+	    .window = conf->window,
 	    .rate_limit = conf->rate_limit,
 	    .retry_for_ms = conf->retry_for_ms };
 	struct pb_ship_source source = { .look = upstream_look,
@@ -78,7 +77,7 @@ pb_upstream_destroy(struct pb_upstream *u)
 	upstream_tasks_end(u);
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		pb_worker_cancel(u->env.worker, &u->slot[i].job);
-		pb_payload_finish(&u->slot[i].payload);
+		pb_payload_finish(&u->slot[i].request.payload);
 	}
 	pb_ship_destroy(u->ship);
 	free(u->fork);
@@ -216,7 +215,7 @@ static void
 trim(struct pb_upstream *u)
 {
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
-		pb_payload_finish(&u->slot[i].payload);
+		pb_payload_finish(&u->slot[i].request.payload);
 }
 
 /* --- requests ----------------------------------------------------------- */
@@ -229,18 +228,19 @@ perform(struct pb_upstream *u, const struct pb_action *action,
 	struct upstream_part part;
 	int rc;
 
-	slot->action = *action;
+	slot->request.action = *action;
 	rc = upstream_part(u, action->stream, &part, err);
 	if (rc < 0)
 		return rc;
-	slot->key = part.key;
-	slot->linktype = part.stream->linktype;
-	if (action->kind == PB_ACTION_GAP)
-		return tell_gap(slot, err);
-	if (action->kind == PB_ACTION_ASK)
-		return ask(slot, err);
-	make_packets(slot, part.stream);
-	return 0;
+	slot->request.key = part.key;
+	slot->request.linktype = part.stream->linktype;
+	if (action->kind == PB_ACTION_PACKETS) {
+		make_packets(slot, part.stream);
+		return 0;
+	}
+	if (action->kind == PB_ACTION_GAP && !action->piece.recorded)
+		say_unrecorded(slot);
+	return u->sink->kind->start(u->sink, &slot->request, err);
 }
 
 /* It could not be made, or not be given to the sink. */
@@ -248,43 +248,26 @@ static void
 unsent(struct slot *slot, int rc, const char *why)
 {
 	struct pb_upstream *u = slot->upstream;
+	const struct pb_action *action = &slot->request.action;
 
-	if (slot->action.piece.settles)
-		upstream_spoiled(u, &slot->action, rc, why);
-	pb_ship_unsent(u->ship, slot->action.request, why,
-	    pb_clock_mono_ms(), pb_random64());
-}
-
-/* Where the sink cannot say what it has, it has what we remember. */
-static int
-ask(struct slot *slot, struct pb_err *err)
-{
-	struct pb_upstream *u = slot->upstream;
-	struct pb_sink_request request = request_of(slot);
-	struct pb_answer answer = { .outcome = PB_OUTCOME_HAS, .ours = true };
-	struct pb_ship_cursor cursor;
-
-	if (u->sink->kind->ask != NULL)
-		return u->sink->kind->ask(u->sink, &request, err);
-	if (pb_ship_cursor(u->ship, slot->action.stream, &cursor))
-		answer.acked = cursor.acked;
-	done(u, slot->action.request, &answer);
-	return 0;
+	if (action->piece.settles)
+		upstream_spoiled(u, action, rc, why);
+	pb_ship_unsent(u->ship, action->request, why, pb_clock_mono_ms(),
+	    pb_random64());
 }
 
 static void
 make_packets(struct slot *slot, const struct pb_stream_info *stream)
 {
 	struct pb_upstream *u = slot->upstream;
+	struct pb_payload *payload = &slot->request.payload;
 
-	slot->payload.store = u->env.store;
-	slot->payload.key = stream->key;
-	slot->payload.piece = slot->action.piece;
-	slot->payload.upstream = u->conf.name;
-	slot->payload.compress = u->conf.compress_zstd;
-	slot->job.run = make;
-	slot->job.done = made;
-	slot->job.arg = slot;
+	payload->store = u->env.store;
+	payload->key = stream->key;
+	payload->piece = slot->request.action.piece;
+	payload->upstream = u->conf.name;
+	payload->compress = u->conf.compress_zstd;
+	slot->job = (struct pb_job){ .run = make, .done = made, .arg = slot };
 	pb_worker_give(u->env.worker, &slot->job);
 }
 
@@ -293,7 +276,7 @@ make(void *arg)
 {
 	struct slot *slot = arg;
 
-	pb_payload_make(&slot->payload);
+	pb_payload_make(&slot->request.payload);
 }
 
 static void
@@ -301,50 +284,36 @@ made(void *arg)
 {
 	struct slot *slot = arg;
 	struct pb_sink *sink = slot->upstream->sink;
-	struct pb_sink_request request = request_of(slot);
-	struct pb_err err = slot->payload.err;
-	int rc = slot->payload.rc;
+	struct pb_err err = slot->request.payload.err;
+	int rc = slot->request.payload.rc;
 
 	if (rc == 0)
-		rc = sink->kind->send(sink, &request, &err);
+		rc = sink->kind->start(sink, &slot->request, &err);
 	if (rc < 0)
 		unsent(slot, rc, err.text);
 }
 
-static int
-tell_gap(struct slot *slot, struct pb_err *err)
+static void
+say_unrecorded(struct slot *slot)
 {
-	const struct pb_piece *piece = &slot->action.piece;
-	struct pb_sink *sink = slot->upstream->sink;
-	struct pb_sink_request request = request_of(slot);
+	const struct pb_action *action = &slot->request.action;
 	char line[GAP_LINE_MAX];
 
-	if (!piece->recorded) {
-		snprintf(line, sizeof(line), "packets %" PRIu64 " to %" PRIu64
-		    " are not in the store and no gap says why: declared "
-		    "expired", piece->first, piece->last);
-		upstream_event(slot->upstream, PB_LOG_WARN,
-		    PB_PART_STREAM(slot->action.stream), line);
-	}
-	return sink->kind->gap(sink, &request, err);
-}
-
-static struct pb_sink_request
-request_of(const struct slot *slot)
-{
-	return (struct pb_sink_request){ .action = &slot->action,
-	    .key = &slot->key, .linktype = slot->linktype,
-	    .payload = &slot->payload };
+	snprintf(line, sizeof(line), "packets %" PRIu64 " to %" PRIu64
+	    " are not in the store and no gap says why: declared expired",
+	    action->piece.first, action->piece.last);
+	upstream_event(slot->upstream, PB_LOG_WARN,
+	    PB_PART_STREAM(action->stream), line);
 }
 
 static void
 done(void *arg, unsigned request, struct pb_answer *answer)
 {
 	struct pb_upstream *u = arg;
-	const struct slot *slot = &u->slot[request];
+	const struct pb_sink_request *of = &u->slot[request].request;
 
-	if (slot->action.kind == PB_ACTION_PACKETS)
-		answer->sent = slot->payload.last;
+	if (of->action.kind == PB_ACTION_PACKETS)
+		answer->sent = of->payload.last;
 	pb_ship_answer(u->ship, request, answer, pb_clock_mono_ms(),
 	    pb_random64());
 }

@@ -16,11 +16,8 @@
 /* A request's memory; kept for the next one while there are any. */
 struct slot {
 	struct pb_upstream *upstream;
-	struct pb_stream_key key;	/* as the upstream knows it */
-	uint16_t	 linktype;
-	struct pb_action action;	/* what is being done, */
-	struct pb_payload payload;	/* with packets, */
-	struct pb_job	 job;		/* that are being made */
+	struct pb_sink_request request;
+	struct pb_job	 job;		/* makes its payload */
 };
 
 struct upstream_forks {

@@ -21,8 +21,7 @@ static int	send_it(struct pb_wire *, struct pb_wire_call *,
 static void	done(void *, const struct pb_http_answer *);
 static void	read_last(struct pb_fingerprint *,
 		    const struct pb_http_answer *);
-static void	explain(struct pb_wire_answer *,
-		    const struct pb_http_answer *);
+static void	explain(struct pb_answer *, const struct pb_http_answer *);
 
 int
 pb_wire_ask(struct pb_wire *wire, struct pb_wire_call *call,
@@ -56,8 +55,8 @@ pb_wire_packets(struct pb_wire *wire, struct pb_wire_call *call,
 
 int
 pb_wire_gap(struct pb_wire *wire, struct pb_wire_call *call,
-    const struct pb_stream_key *key, const struct pb_wire_gap *gap,
-    struct pb_err *err)
+    const struct pb_stream_key *key, const struct pb_piece *gap,
+    uint16_t link_type, struct pb_err *err)
 {
 	struct pb_http_request request = {
 	    .body = (const uint8_t *)call->body,
@@ -66,7 +65,7 @@ pb_wire_gap(struct pb_wire *wire, struct pb_wire_call *call,
 	request.len = (size_t)snprintf(call->body, sizeof(call->body),
 	    "{\"first\":%" PRIu64 ",\"last\":%" PRIu64 ",\"reason\":\"%.64s\","
 	    "\"link_type\":%u}", gap->first, gap->last,
-	    pb_gap_reason_name(gap->reason), gap->link_type);
+	    pb_gap_reason_name(gap->reason), link_type);
 	return send_it(wire, call, key, "/gaps", &request, err);
 }
 
@@ -107,19 +106,21 @@ static void
 done(void *arg, const struct pb_http_answer *http)
 {
 	struct pb_wire_call *call = arg;
-	struct pb_wire_answer answer = { .status = http->status,
+	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED,
+	    .status = http->status,
 	    .retry_after_ms = http->retry_after_ms };
 
-	if (http->status == 200 || http->status == 409)
-		answer.has_acked = pb_json_get_u64(http->body, http->len,
-		    "acked", &answer.acked, NULL) == 0;
-	answer.ours = answer.has_acked;
+	if ((http->status == 200 || http->status == 409) &&
+	    pb_json_get_u64(http->body, http->len, "acked", &answer.acked,
+	    NULL) == 0)
+		answer.outcome = PB_OUTCOME_HAS;
+	answer.ours = answer.outcome == PB_OUTCOME_HAS;
 	if (http->status == 409)
 		(void)pb_json_get_bool(http->body, http->len, "ask",
 		    &answer.ask, NULL);
 	if (http->status == 200)
 		read_last(&answer.last, http);
-	if (http->status != 200 || !answer.has_acked)
+	if (http->status != 200 || !answer.ours)
 		explain(&answer, http);
 	call->done(call->arg, &answer);
 }
@@ -143,7 +144,7 @@ read_last(struct pb_fingerprint *out, const struct pb_http_answer *http)
 
 /* Every answer of ours that is not 200 is JSON with an error. */
 static void
-explain(struct pb_wire_answer *answer, const struct pb_http_answer *http)
+explain(struct pb_answer *answer, const struct pb_http_answer *http)
 {
 	char error[ERROR_BYTES];
 	const char *text = http->body;

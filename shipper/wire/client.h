@@ -13,11 +13,10 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "recorder/store/fingerprint.h"
-#include "recorder/store/index/index.h"
+#include "recorder/store/layout.h"
+#include "shipper/ship/ship.h"
 #include "shipper/wire/http.h"
 
-#define PB_WIRE_TEXT_MAX	256u	/* bytes of what a node says is wrong */
 #define PB_WIRE_GAP_MAX		192u	/* bytes of a gap's body */
 
 /* A node, and who asks it.  Borrowed while requests are under way. */
@@ -27,24 +26,13 @@ struct pb_wire {
 	uint64_t	sender;		/* PB-Sender; 0: not said */
 };
 
-struct pb_wire_answer {
-	int		status;		/* of HTTP; 0: there was none */
-	/* The node's own, not of something in front of it (a proxy, a
-	 * portal): it has a number, or says in our words what is wrong. */
-	bool		ours;
-	bool		has_acked;
-	uint64_t	acked;
-	bool		ask;		/* 409: ask again, another sender has */
-	struct pb_fingerprint last;	/* its last packet; seq 0: not said */
-	uint64_t	retry_after_ms;	/* 0: not said */
-	char		text[PB_WIRE_TEXT_MAX];	/* what is wrong, in one clean
-					 * line; "" */
-};
-
 /* One request: the caller's memory, that of the request until `done` or
  * pb_wire_cancel(). */
 struct pb_wire_call {
-	void		(*done)(void *arg, const struct pb_wire_answer *);
+	/* HAS: it has a number, with 200 or 409; else FAILED.  `status` is
+	 * HTTP's, 0: there was none.  `text`: what is wrong, in one clean
+	 * line; "". */
+	void		(*done)(void *arg, struct pb_answer *answer);
 	void		*arg;
 	char		body[PB_WIRE_GAP_MAX];	/* of a gap */
 };
@@ -57,12 +45,6 @@ struct pb_wire_packets {
 	bool		packed;		/* the body is a zstd frame of it */
 };
 
-struct pb_wire_gap {
-	uint64_t	first, last;
-	enum pb_gap_reason reason;
-	uint16_t	link_type;	/* for a stream that begins so there */
-};
-
 /*
  * Start a request about the stream `key`; its end is told by call->done,
  * from within pb_http_wait().  An error: nothing was started.
@@ -73,9 +55,10 @@ int	pb_wire_ask(struct pb_wire *wire, struct pb_wire_call *call,
 int	pb_wire_packets(struct pb_wire *wire, struct pb_wire_call *call,
 	    const struct pb_stream_key *key,
 	    const struct pb_wire_packets *packets, struct pb_err *err);
+/* `link_type`: for a stream that begins so there. */
 int	pb_wire_gap(struct pb_wire *wire, struct pb_wire_call *call,
-	    const struct pb_stream_key *key, const struct pb_wire_gap *gap,
-	    struct pb_err *err);
+	    const struct pb_stream_key *key, const struct pb_piece *gap,
+	    uint16_t link_type, struct pb_err *err);
 
 /* End it without its `done`, where it is under way. */
 void	pb_wire_cancel(struct pb_wire *wire, struct pb_wire_call *call);

@@ -45,12 +45,12 @@ struct pb_push {
 
 static int	turn(struct pb_push *, uint64_t);
 static int	send_section(struct section *, struct pb_err *);
-static void	done(void *, const struct pb_wire_answer *);
+static void	done(void *, struct pb_answer *);
 static void	landed(struct section *);
 static void	give_back(struct section *);
-static void	again(struct section *, const struct pb_wire_answer *);
+static void	again(struct section *, const struct pb_answer *);
 static bool	comes(const struct section *, uint64_t);
-static void	fail(struct pb_push *, const struct pb_wire_answer *);
+static void	fail(struct pb_push *, const struct pb_answer *);
 static int	give_err(const struct pb_push *, struct pb_err *);
 
 int
@@ -175,13 +175,14 @@ send_section(struct section *s, struct pb_err *err)
 }
 
 static void
-done(void *arg, const struct pb_wire_answer *answer)
+done(void *arg, struct pb_answer *answer)
 {
 	struct section *s = arg;
+	bool has = answer->outcome == PB_OUTCOME_HAS;
 
-	if (answer->has_acked && answer->acked >= s->of.last)
+	if (has && answer->acked >= s->of.last)
 		landed(s);
-	else if (answer->has_acked && answer->status == 409 &&
+	else if (has && answer->status == 409 &&
 	    comes(s, answer->acked + 1))
 		again(s, answer);
 	else if (answer->status == 503 || answer->status == 429)
@@ -206,7 +207,7 @@ give_back(struct section *s)
 }
 
 static void
-again(struct section *s, const struct pb_wire_answer *answer)
+again(struct section *s, const struct pb_answer *answer)
 {
 	uint64_t now_ms = pb_clock_mono_ms();
 
@@ -238,7 +239,7 @@ comes(const struct section *s, uint64_t seq)
 }
 
 static void
-fail(struct pb_push *push, const struct pb_wire_answer *answer)
+fail(struct pb_push *push, const struct pb_answer *answer)
 {
 	int code = PB_ESYS;
 

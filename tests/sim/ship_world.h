@@ -472,7 +472,7 @@ world_store(struct world_stream *s, uint64_t seq)
 
 static inline bool
 world_refuses(struct receiver *r, const struct pb_action *a,
-    struct pb_wire_answer *answer)
+    struct pb_answer *answer)
 {
 	bool bad = a->kind == PB_ACTION_PACKETS && r->bad_status != 0 &&
 	    a->piece.first <= r->bad_last && a->piece.last >= r->bad_first;
@@ -493,7 +493,7 @@ world_refuses(struct receiver *r, const struct pb_action *a,
 /* What the receiver makes of a request that keeps the rules. */
 static inline void
 world_receive(struct world_stream *s, const struct pb_action *a,
-    struct pb_wire_answer *answer)
+    struct pb_answer *answer)
 {
 	struct receiver *r = &s->at;
 	uint64_t first = a->piece.first, last = a->piece.last;
@@ -501,7 +501,7 @@ world_receive(struct world_stream *s, const struct pb_action *a,
 	answer->status = 200;
 	if (a->kind != PB_ACTION_ASK && world_refuses(r, a, answer))
 		return;
-	answer->has_acked = true;
+	answer->outcome = PB_OUTCOME_HAS;
 	if (a->kind == PB_ACTION_PACKETS && first <= r->acked + 1)
 		for (uint64_t seq = first; seq <= last; seq++)
 			world_store(s, seq);
@@ -515,7 +515,7 @@ world_receive(struct world_stream *s, const struct pb_action *a,
 	answer->acked = r->acked;
 	if (a->kind == PB_ACTION_ASK && a->at != 0 && r->at_status != 0) {
 		answer->status = r->at_status;
-		answer->has_acked = false;
+		answer->outcome = PB_OUTCOME_FAILED;
 		strcpy(answer->text, "cannot be read now");
 		return;
 	}
@@ -528,8 +528,8 @@ world_answer(struct world *w, struct flight *f)
 {
 	struct world_stream *s = &w->stream[f->action.stream];
 	struct receiver *r = &s->at;
-	struct pb_wire_answer answer = { .status = r->status, .ours = true };
-	struct pb_answer means;
+	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED,
+	    .status = r->status, .ours = true };
 	enum manner manner = r->manner;
 
 	if (r->posts_only && f->action.kind == PB_ACTION_ASK)
@@ -559,7 +559,7 @@ world_answer(struct world *w, struct flight *f)
 		break;
 	case LIES:
 		answer.status = 409;
-		answer.has_acked = true;
+		answer.outcome = PB_OUTCOME_HAS;
 		answer.acked = r->number;
 		break;
 	case ANSWERS_WITHOUT_NUMBER:
@@ -568,23 +568,23 @@ world_answer(struct world *w, struct flight *f)
 		break;
 	case LOSES_ANSWERS:
 		world_receive(s, &f->action, &answer);
-		answer = (struct pb_wire_answer){ .status = 0 };
+		answer = (struct pb_answer){ .outcome = PB_OUTCOME_FAILED };
 		strcpy(answer.text, "connection reset");
 		break;
 	case CLAIMS:
 		answer.status = 200;
-		answer.has_acked = true;
+		answer.outcome = PB_OUTCOME_HAS;
 		answer.acked = r->number;
 		break;
 	}
 	f->used = false;
 	w->flights--;
 	w->flight_bytes -= world_body(&f->action);
-	pb_sink_http_meaning(&means, f->action.kind, &answer);
+	pb_sink_http_meaning(&answer, f->action.kind);
 	if (f->action.kind == PB_ACTION_PACKETS)
-		means.sent = world_print(f->action.piece.last,
+		answer.sent = world_print(f->action.piece.last,
 		    world_number(s, f->action.piece.last)->ours);
-	pb_ship_answer(w->ship, f->action.request, &means, w->now_ms,
+	pb_ship_answer(w->ship, f->action.request, &answer, w->now_ms,
 	    world_random(w));
 }
 

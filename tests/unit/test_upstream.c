@@ -543,16 +543,17 @@ struct mute {
 };
 
 static int
-mute_send(struct pb_sink *sink, const struct pb_sink_request *request,
+mute_start(struct pb_sink *sink, const struct pb_sink_request *request,
     struct pb_err *err)
 {
 	struct mute *mute = (struct mute *)sink;
 
 	(void)err;
-	assert_true(request->payload->len > 0);
-	mute->request = request->action->request;
-	mute->first = request->action->piece.first;
-	mute->last = request->action->piece.last;
+	assert_int_equal(request->action.kind, PB_ACTION_PACKETS);
+	assert_true(request->payload.len > 0);
+	mute->request = request->action.request;
+	mute->first = request->action.piece.first;
+	mute->last = request->action.piece.last;
 	mute->sent++;
 	return 0;
 }
@@ -567,7 +568,8 @@ mute_destroy(struct pb_sink *sink)
 static void
 start_mute(struct bench *b, struct mute *mute)
 {
-	static const struct pb_sink_kind kind = { .send = mute_send,
+	static const struct pb_sink_kind kind = { .start = mute_start,
+	    .way.remembered = true,
 	    .destroy = mute_destroy };
 
 	pb_upstream_destroy(b->upstream);
@@ -588,7 +590,6 @@ take_one(struct bench *b, struct mute *mute)
 		wait_once(b);
 	}
 	assert_int_equal(mute->sent, 1);
-	answer.acked = mute->last;
 	mute->sink.done(mute->sink.arg, mute->request, &answer);
 }
 
