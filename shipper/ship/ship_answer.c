@@ -198,7 +198,7 @@ failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer)
 	slow_down(ship, PB_SHIP_FIRST_BYTES);
 	/* While it fails is the time to see what has waited too long. */
 	ship->look_ms = ship->now_ms;
-	if (!probe)
+	if (!probe || ship->way.remembered)
 		doubt_all(ship);
 }
 

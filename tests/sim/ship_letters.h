@@ -53,13 +53,16 @@ world_missing(const struct world_stream *s, uint64_t seq)
 	    seq <= s->gap_last);
 }
 
-/* One segment holds all; extents are runs of EXTENT_PACKETS. */
+/* One segment holds all; extents are runs of EXTENT_PACKETS.  Or, where
+ * those are sent, segments are runs of SEGMENT_PACKETS. */
 static inline int
 world_look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
     size_t bytes_max, struct pb_piece *out, struct pb_err *err)
 {
 	struct world *w = arg;
 	struct world_stream *s = &w->stream[id];
+	bool segments = w->opts.way.unit == PB_UNIT_SEGMENT;
+	uint64_t unit = segments ? SEGMENT_PACKETS : EXTENT_PACKETS;
 	uint64_t extent_first, last, fit, like, end = world_end(s);
 	enum letter letter;
 
@@ -93,8 +96,8 @@ world_look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
 		out->recorded = from >= s->first && s->gap_recorded;
 		return 0;
 	}
-	extent_first = (from - 1) / EXTENT_PACKETS * EXTENT_PACKETS + 1;
-	last = extent_first + EXTENT_PACKETS - 1;
+	extent_first = (from - 1) / unit * unit + 1;
+	last = extent_first + unit - 1;
 	if (last <= end)
 		out->complete = true;
 	else
@@ -116,10 +119,13 @@ world_look(void *arg, uint32_t id, uint64_t from, const struct pb_mark *mark,
 		last = from + fit - 1;
 		out->complete = true;
 	}
+	/* It is not sealed yet. */
+	if (segments && !out->complete)
+		return 0;
 	out->kind = PB_PIECE_PACKETS;
 	out->first = from;
 	out->last = last;
-	out->segment_seq = 1;
+	out->segment_seq = segments ? extent_first : 1;
 	out->offset = world_offset(s, from);
 	out->bytes = (uint32_t)((last - from + 1) * s->packet_bytes);
 	out->header_bytes = HEADER_BYTES;

@@ -20,6 +20,7 @@
 #define PACKET_BYTES	1000u
 #define HEADER_BYTES	100u
 #define EXTENT_PACKETS	1000u		/* 1 MB */
+#define SEGMENT_PACKETS	3000u
 #define WORLD_STREAMS	2048u
 #define SILENCE_MS	60000u		/* as http.h */
 #define DEMOTE_MAX	64000u		/* numbers of one call */
@@ -120,6 +121,7 @@ struct flight {
 
 struct world {
 	struct pb_ship	*ship;
+	struct pb_sink	*sink;		/* NULL: a receiver */
 	uint64_t	now_ms;
 	uint64_t	random;		/* state of the generator */
 	uint64_t	latency_ms;
@@ -532,6 +534,16 @@ world_answer(struct world *w, struct flight *f)
 	    .status = r->status, .ours = true };
 	enum manner manner = r->manner;
 
+	f->used = false;
+	w->flights--;
+	w->flight_bytes -= world_body(&f->action);
+	if (w->sink != NULL) {
+		struct pb_sink_request request = { .action = f->action };
+
+		if (w->sink->kind->start(w->sink, &request, NULL) < 0)
+			abort();
+		return;
+	}
 	if (r->posts_only && f->action.kind == PB_ACTION_ASK)
 		manner = ACCEPTS;
 	if (f->action.kind == PB_ACTION_ASK)
@@ -577,15 +589,21 @@ world_answer(struct world *w, struct flight *f)
 		answer.acked = r->number;
 		break;
 	}
-	f->used = false;
-	w->flights--;
-	w->flight_bytes -= world_body(&f->action);
 	pb_sink_http_meaning(&answer, f->action.kind);
 	if (f->action.kind == PB_ACTION_PACKETS)
 		answer.sent = world_print(f->action.piece.last,
 		    world_number(s, f->action.piece.last)->ours);
 	pb_ship_answer(w->ship, f->action.request, &answer, w->now_ms,
 	    world_random(w));
+}
+
+/* A sink has ended a request. */
+static inline void
+world_done(void *arg, unsigned request, struct pb_answer *answer)
+{
+	struct world *w = arg;
+
+	pb_ship_answer(w->ship, request, answer, w->now_ms, world_random(w));
 }
 
 static inline void
