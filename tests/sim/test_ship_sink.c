@@ -13,10 +13,10 @@
 #define WINDOW		(2ull << 20)	/* less than a segment */
 #define RETRY_FOR_MS	60000ull
 #define HOUR		3600000ull
-#define NUMBERS		200000u
+#define NUMBERS		150000u
 #define STREAMS		2u
-#define SEEDS		40u
-#define TURNS		120
+#define SEEDS		16u
+#define TURNS		80
 
 /* A heap of objects, one a unit, by stream and first number. */
 struct heap {
