@@ -12,10 +12,16 @@
 
 #define ROW_VERSION	1u
 #define KEEP_MS		(10u * 60000u)
-/* An age is numbers of 64 bits and nothing else. */
-#define WORDS		(sizeof(struct pb_age) / sizeof(uint64_t))
 
 static const char age_key[] = "age";
+
+#define AGE(member)	PB_ROW_NUMBER(struct pb_age, member)
+static const struct pb_row_field age_fields[] = {
+	AGE(ms), AGE(boot), AGE(boottime_ms), AGE(synced_boot),
+	AGE(synced_ms), AGE(synced_real_ms), AGE(known_ms), AGE(digest),
+};
+static const struct pb_row_shape age_shape = PB_ROW_SHAPE(ROW_VERSION,
+    struct pb_age, age_fields);
 
 int
 letters_age_load(struct pb_letters *letters, struct pb_err *err)
@@ -24,15 +30,11 @@ letters_age_load(struct pb_letters *letters, struct pb_err *err)
 	struct pb_mdb_value value;
 	struct pb_age_now now;
 	struct pb_letters_txn t;
-	uint64_t word[WORDS] = { 0 };
-	struct pb_row row;
 
 	if (pb_letters_begin(&t, letters, false, err) == 0 &&
 	    pb_mdb_get(t.txn, PB_STATE_META, age_key, sizeof(age_key) - 1,
-	    &value) == 1 && pb_row_load(&row, ROW_VERSION, &value))
-		for (size_t i = 0; i < WORDS; i++)
-			word[i] = pb_row_u64(&row);
-	memcpy(age, word, sizeof(*age));
+	    &value) == 1)
+		(void)pb_row_load(&age_shape, age, &value);
 	if (!pb_age_sound(age))
 		memset(age, 0, sizeof(*age));
 	letters->age_kept_ms = age->ms;
@@ -45,19 +47,13 @@ void
 letters_age_put(struct pb_letters_txn *t)
 {
 	struct pb_age age = t->letters->age;
-	uint64_t word[WORDS];
-	struct pb_row row;
 
 	if (age.ms == t->letters->age_kept_ms)
 		return;
 	t->letters->age_kept_ms = age.ms;
 	pb_age_sign(&age);
-	memcpy(word, &age, sizeof(word));
-	pb_row_begin(&row, ROW_VERSION);
-	for (size_t i = 0; i < WORDS; i++)
-		pb_row_put_u64(&row, word[i]);
-	pb_mdb_put(t->txn, PB_STATE_META, age_key, sizeof(age_key) - 1,
-	    row.bytes, row.len);
+	pb_row_store(t->txn, PB_STATE_META, age_key, sizeof(age_key) - 1,
+	    &age_shape, &age);
 }
 
 uint64_t

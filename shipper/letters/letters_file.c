@@ -50,9 +50,6 @@ static int	delete_file(const char *, struct pb_err *);
 static int	file_of(const struct pb_letters *,
 		    const struct pb_letters_key *, char [static PATH_MAX],
 		    char [static PATH_MAX], struct pb_err *);
-static bool	split(const struct pb_letters_key *,
-		    char [static PB_NAME_BYTES_MAX + 1],
-		    struct pb_stream_key *, uint64_t *);
 static void	remove_parents(char *);
 static void	aside(char [static PATH_MAX + 8], const char *);
 static int	link_over(const char *, const char *, struct pb_err *);
@@ -371,8 +368,8 @@ look(struct pb_letters *letters, struct victims *v, struct pb_err *err)
 	for (size_t i = 0; rc >= 0 && i < v->count; i++) {
 		rc = pb_mdb_get(&txn, PB_STATE_LINKS, v->key[i].bytes,
 		    v->key[i].len, &value);
-		if (rc == 1 || (rc == 0 && !split(&v->key[i], upstream, &key,
-		    &segment_seq)))
+		if (rc == 1 || (rc == 0 && !pb_letters_key_parse(upstream,
+		    &key, &segment_seq, v->key[i].bytes, v->key[i].len)))
 			letters->done[letters->settled++] = v->key[i];
 		else if (rc == 0)
 			v->key[kept++] = v->key[i];
@@ -464,7 +461,8 @@ file_of(const struct pb_letters *letters, const struct pb_letters_key *file,
 	uint64_t segment_seq;
 	int rc;
 
-	if (!split(file, upstream, &key, &segment_seq))
+	if (!pb_letters_key_parse(upstream, &key, &segment_seq, file->bytes,
+	    file->len))
 		return pb_err_set(err, PB_EFORMAT, "dead letters: a malformed "
 		    "row in the table of files");
 	rc = pb_letters_dir(dir, letters->store, upstream, &key, err);
@@ -472,23 +470,6 @@ file_of(const struct pb_letters *letters, const struct pb_letters_key *file,
 		return rc;
 	return pb_letters_path(path, letters->store, upstream, &key,
 	    segment_seq, err);
-}
-
-static bool
-split(const struct pb_letters_key *file,
-    char upstream[static PB_NAME_BYTES_MAX + 1], struct pb_stream_key *key,
-    uint64_t *segment_seq)
-{
-	size_t name = strnlen((const char *)file->bytes, file->len), at;
-
-	if (name == file->len || name > PB_NAME_BYTES_MAX)
-		return false;
-	memcpy(upstream, file->bytes, name + 1);
-	at = pb_state_split(file->bytes, file->len, name + 1, key);
-	if (at == 0 || file->len - at != 8)
-		return false;
-	*segment_seq = pb_get_be64(file->bytes + at);
-	return true;
 }
 
 /* EPOCH, IFACE, NODE and UPSTREAM, those that are empty. */

@@ -18,7 +18,7 @@
 
 /* KEY and a number: of a letter, or of a file (its segment's); an age, with
  * SINCE besides; a zero byte behind it, for the next one. */
-#define PB_LETTERS_KEY_MAX	(PB_STATE_KEY_MAX + 16 + 1)
+#define PB_LETTERS_KEY_MAX	(PB_ACKS_KEY_MAX + 16 + 1)
 struct pb_letters_key {
 	size_t		len;
 	uint8_t		bytes[PB_LETTERS_KEY_MAX];
@@ -61,6 +61,10 @@ void	letters_age_put(struct pb_letters_txn *t);
 
 void	pb_letters_key(struct pb_letters_key *out, const char *upstream,
 	    const struct pb_stream_key *key, uint64_t number);
+/* And back; false for bytes that are no such key. */
+bool	pb_letters_key_parse(char upstream[static PB_NAME_BYTES_MAX + 1],
+	    struct pb_stream_key *key, uint64_t *number, const void *bytes,
+	    size_t len);
 
 /* A row; false where it is malformed. */
 bool	pb_letters_parse(struct pb_letter *out,

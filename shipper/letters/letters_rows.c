@@ -26,14 +26,19 @@ static const struct pb_row_field letter_fields[] = {
 	LETTER(linktype), PB_ROW_TEXT(struct pb_letter, error),
 	LETTER(since_at),
 };
+static const struct pb_row_shape letter_shape = PB_ROW_SHAPE(ROW_VERSION,
+    struct pb_letter, letter_fields);
 static const struct pb_row_field link_fields[] = {
 	PB_ROW_NUMBER(struct link, letters), PB_ROW_NUMBER(struct link, bytes),
 };
+static const struct pb_row_shape link_shape = PB_ROW_SHAPE(ROW_VERSION,
+    struct link, link_fields);
 #define SUM(member)	PB_ROW_NUMBER(struct pb_letters_total, member)
 static const struct pb_row_field count_fields[] = {
 	SUM(letters), SUM(packets), SUM(requeued), SUM(file_bytes),
 };
-#define COUNT(fields)	(sizeof(fields) / sizeof((fields)[0]))
+static const struct pb_row_shape count_shape = PB_ROW_SHAPE(ROW_VERSION,
+    struct pb_letters_total, count_fields);
 
 static int	commit(struct pb_letters_txn *);
 static uint64_t	since_at(const struct pb_letter *);
@@ -118,28 +123,30 @@ void
 pb_letters_key(struct pb_letters_key *out, const char *upstream,
     const struct pb_stream_key *key, uint64_t number)
 {
-	out->len = pb_state_key(out->bytes, upstream, key);
+	out->len = pb_acks_key(out->bytes, upstream, key);
 	pb_put_be64(out->bytes + out->len, number);
 	out->len += 8;
+}
+
+bool
+pb_letters_key_parse(char upstream[static PB_NAME_BYTES_MAX + 1],
+    struct pb_stream_key *key, uint64_t *number, const void *bytes,
+    size_t len)
+{
+	if (len < 8 || !pb_acks_key_parse(upstream, key, bytes, len - 8))
+		return false;
+	*number = pb_get_be64((const uint8_t *)bytes + len - 8);
+	return true;
 }
 
 bool
 pb_letters_parse(struct pb_letter *out, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value)
 {
-	size_t name = strnlen(key->data, key->len), at;
-	struct pb_row row;
-
-	memset(out, 0, sizeof(*out));
-	if (name == key->len || name >= sizeof(out->upstream))
+	if (!pb_row_load(&letter_shape, out, value) ||
+	    !pb_letters_key_parse(out->upstream, &out->key, &out->first,
+	    key->data, key->len))
 		return false;
-	memcpy(out->upstream, key->data, name);
-	at = pb_state_split(key->data, key->len, name + 1, &out->key);
-	if (at == 0 || key->len - at != 8 ||
-	    !pb_row_load(&row, ROW_VERSION, value))
-		return false;
-	out->first = pb_get_be64((const uint8_t *)key->data + at);
-	pb_row_unpack(&row, out, letter_fields, COUNT(letter_fields));
 	out->since_at = since_at(out);
 	return out->first <= out->last && out->last < UINT64_MAX &&
 	    out->state >= PB_LETTER_DEAD && out->state <= PB_LETTER_GONE;
@@ -149,13 +156,10 @@ static void
 put_row(struct pb_letters_txn *t, const struct pb_letter *in)
 {
 	struct pb_letters_key key;
-	struct pb_row row;
 
-	pb_row_begin(&row, ROW_VERSION);
-	pb_row_pack(&row, in, letter_fields, COUNT(letter_fields));
 	pb_letters_key(&key, in->upstream, &in->key, in->first);
-	pb_mdb_put(t->txn, PB_STATE_LETTERS, key.bytes, key.len, row.bytes,
-	    row.len);
+	pb_row_store(t->txn, PB_STATE_LETTERS, key.bytes, key.len,
+	    &letter_shape, in);
 }
 
 int
@@ -468,25 +472,18 @@ get_link(struct pb_letters_txn *t, const struct pb_letters_key *key,
     struct link *out)
 {
 	struct pb_mdb_value value;
-	struct pb_row row;
 
-	if (pb_mdb_get(t->txn, PB_STATE_LINKS, key->bytes, key->len,
-	    &value) != 1 || !pb_row_load(&row, ROW_VERSION, &value))
-		return false;
-	pb_row_unpack(&row, out, link_fields, COUNT(link_fields));
-	return true;
+	*out = (struct link){ 0, 0 };
+	return pb_mdb_get(t->txn, PB_STATE_LINKS, key->bytes, key->len,
+	    &value) == 1 && pb_row_load(&link_shape, out, &value);
 }
 
 static void
 put_link(struct pb_letters_txn *t, const struct pb_letters_key *key,
     const struct link *link)
 {
-	struct pb_row row;
-
-	pb_row_begin(&row, ROW_VERSION);
-	pb_row_pack(&row, link, link_fields, COUNT(link_fields));
-	pb_mdb_put(t->txn, PB_STATE_LINKS, key->bytes, key->len, row.bytes,
-	    row.len);
+	pb_row_store(t->txn, PB_STATE_LINKS, key->bytes, key->len,
+	    &link_shape, link);
 }
 
 void
@@ -494,26 +491,19 @@ pb_letters_counts(struct pb_letters_txn *t, const char *upstream,
     struct pb_letters_total *out)
 {
 	struct pb_mdb_value value;
-	struct pb_row row;
 
 	memset(out, 0, sizeof(*out));
 	if (pb_mdb_get(t->txn, PB_STATE_COUNTS, upstream,
-	    strnlen(upstream, PB_NAME_BYTES_MAX), &value) == 1 &&
-	    pb_row_load(&row, ROW_VERSION, &value))
-		pb_row_unpack(&row, out, count_fields, COUNT(count_fields));
+	    strnlen(upstream, PB_NAME_BYTES_MAX), &value) == 1)
+		(void)pb_row_load(&count_shape, out, &value);
 }
 
 static void
 put_counts(struct pb_letters_txn *t, const char *upstream,
     const struct pb_letters_total *counts)
 {
-	size_t len = strnlen(upstream, PB_NAME_BYTES_MAX);
-	struct pb_row row;
-
-	pb_row_begin(&row, ROW_VERSION);
-	pb_row_pack(&row, counts, count_fields, COUNT(count_fields));
-	pb_mdb_put(t->txn, PB_STATE_COUNTS, upstream, len, row.bytes,
-	    row.len);
+	pb_row_store(t->txn, PB_STATE_COUNTS, upstream,
+	    strnlen(upstream, PB_NAME_BYTES_MAX), &count_shape, counts);
 }
 
 static void

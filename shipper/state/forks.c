@@ -16,8 +16,20 @@
 
 #define ROW_VERSION	1u
 #define PREFIX		"fork"
-#define KEY_BYTES_MAX	(sizeof(PREFIX) + PB_STATE_KEY_MAX)
+#define KEY_BYTES_MAX	(sizeof(PREFIX) + PB_ACKS_KEY_MAX)
 
+#define NUMBER(member)	PB_ROW_NUMBER(struct pb_forks, member)
+#define FORK(i)		NUMBER(at[i].first), NUMBER(at[i].epoch)
+static const struct pb_row_field fork_fields[] = {
+	NUMBER(count), FORK(0), FORK(1), FORK(2), FORK(3), FORK(4), FORK(5),
+	FORK(6), FORK(7), FORK(8), FORK(9), FORK(10), FORK(11), FORK(12),
+	FORK(13), FORK(14), FORK(15),
+};
+static const struct pb_row_shape fork_shape = PB_ROW_SHAPE(ROW_VERSION,
+    struct pb_forks, fork_fields);
+
+_Static_assert(sizeof(fork_fields) / sizeof(fork_fields[0]) ==
+    1 + 2 * PB_FORKS_MAX, "all of them");
 _Static_assert(KEY_BYTES_MAX <= PB_MDB_KEY_MAX, "a key of LMDB");
 _Static_assert(PB_FORKS_MAX < 1u << (32u - PB_PART_SHIFT), "fits an id");
 
@@ -53,18 +65,13 @@ pb_forks_keep(struct pb_state *state, const char *upstream,
     struct pb_err *err)
 {
 	uint8_t bytes[KEY_BYTES_MAX];
+	struct pb_row_shape shape = fork_shape;
 	struct pb_mdb_txn txn;
-	struct pb_row row;
 
-	pb_row_begin(&row, ROW_VERSION);
-	pb_row_put_u64(&row, forks->count);
-	for (unsigned i = 0; i < forks->count; i++) {
-		pb_row_put_u64(&row, forks->at[i].first);
-		pb_row_put_u64(&row, forks->at[i].epoch);
-	}
+	shape.fields = 1 + 2 * forks->count;
 	(void)pb_mdb_begin(state->mdb, true, &txn, err);
-	pb_mdb_put(&txn, PB_STATE_META, bytes, key_of(bytes, upstream, key),
-	    row.bytes, row.len);
+	pb_row_store(&txn, PB_STATE_META, bytes, key_of(bytes, upstream, key),
+	    &shape, forks);
 	return pb_mdb_commit(&txn);
 }
 
@@ -73,8 +80,8 @@ pb_forks_find(struct pb_state *state, const struct pb_stream_key *key,
     uint64_t low, uint64_t high, const struct pb_forks *forks,
     struct pb_fork *out, struct pb_err *err)
 {
-	uint8_t end[PB_STATE_KEY_MAX];	/* of keys of this stream */
-	size_t len = pb_state_key(end, "", key);
+	uint8_t end[PB_ACKS_KEY_MAX];	/* of keys of this stream */
+	size_t len = pb_acks_key(end, "", key);
 	struct pb_mdb_txn txn;
 	struct pb_state_rows rows;
 	struct pb_forks have;
@@ -112,18 +119,9 @@ has_epoch(const struct pb_forks *forks, uint64_t epoch)
 static void
 read_row(struct pb_forks *out, const struct pb_mdb_value *value)
 {
-	struct pb_row row;
-
-	memset(out, 0, sizeof(*out));
-	if (!pb_row_load(&row, ROW_VERSION, value))
-		return;
-	out->count = (unsigned)pb_row_u64(&row);
+	(void)pb_row_load(&fork_shape, out, value);
 	if (out->count > PB_FORKS_MAX)
 		out->count = PB_FORKS_MAX;
-	for (unsigned i = 0; i < out->count; i++) {
-		out->at[i].first = pb_row_u64(&row);
-		out->at[i].epoch = pb_row_u64(&row);
-	}
 }
 
 uint64_t
@@ -162,6 +160,6 @@ key_of(uint8_t out[static KEY_BYTES_MAX], const char *upstream,
     const struct pb_stream_key *key)
 {
 	memcpy(out, PREFIX, sizeof(PREFIX));	/* its NUL, too */
-	return sizeof(PREFIX) + pb_state_key(out + sizeof(PREFIX), upstream,
+	return sizeof(PREFIX) + pb_acks_key(out + sizeof(PREFIX), upstream,
 	    key);
 }

@@ -7,34 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void	*room(struct pb_report *, void *, size_t, size_t *, size_t);
+#include "base/list.h"
 
 void
 pb_report_upstream(struct pb_report *report,
     const struct pb_upstream_row *row)
 {
-	struct pb_upstream_row *rows = room(report, report->upstream,
-	    report->upstreams, &report->upstreams_cap, sizeof(*rows));
-
-	if (rows == NULL)
-		return;
-	report->upstream = rows;
-	rows[report->upstreams++] = *row;
+	if (PB_LIST_ROOM(report->upstream, report->upstreams_cap,
+	    report->upstreams))
+		report->upstream[report->upstreams++] = *row;
+	else
+		report->failed = true;
 }
 
 void
 pb_report_cursor(struct pb_report *report, const char *upstream,
     const struct pb_cursor_row *row)
 {
-	struct pb_report_cursor *rows = room(report, report->cursor,
-	    report->cursors, &report->cursors_cap, sizeof(*rows));
+	struct pb_report_cursor *cursor;
 
-	if (rows == NULL)
+	if (!PB_LIST_ROOM(report->cursor, report->cursors_cap,
+	    report->cursors)) {
+		report->failed = true;
 		return;
-	report->cursor = rows;
-	rows += report->cursors++;
-	snprintf(rows->upstream, sizeof(rows->upstream), "%s", upstream);
-	rows->row = *row;
+	}
+	cursor = &report->cursor[report->cursors++];
+	snprintf(cursor->upstream, sizeof(cursor->upstream), "%s", upstream);
+	cursor->row = *row;
 }
 
 int
@@ -66,22 +65,4 @@ pb_report_finish(struct pb_report *report)
 	free(report->upstream);
 	free(report->cursor);
 	memset(report, 0, sizeof(*report));
-}
-
-/* The rows, with room for one more behind `count`; or NULL. */
-static void *
-room(struct pb_report *report, void *rows, size_t count, size_t *cap,
-    size_t bytes)
-{
-	size_t want = *cap > 0 ? *cap * 2 : 16;
-	void *grown = rows;
-
-	if (count == *cap) {
-		grown = realloc(rows, want * bytes);
-		if (grown == NULL)
-			report->failed = true;
-		else
-			*cap = want;
-	}
-	return grown;
 }

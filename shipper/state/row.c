@@ -1,5 +1,5 @@
 /*
- * shipper/state/row.c - rows of the shipper's tables: numbers and texts
+ * shipper/state/row.c - rows of the shipper's tables
  */
 #include "shipper/state/row.h"
 
@@ -7,125 +7,130 @@
 
 #include "base/bytes.h"
 
-void
-pb_row_begin(struct pb_row *row, uint8_t version)
-{
-	row->bytes[0] = version;
-	row->len = row->at = 1;
-}
+static size_t	put_text(uint8_t *, size_t, const char *);
+static void	take_text(struct pb_mdb_value *, char *, size_t);
+static uint64_t	take_number(struct pb_mdb_value *);
+static void	skip(struct pb_mdb_value *, size_t);
+static uint64_t	number_at(const uint8_t *, size_t);
+static void	set_number(uint8_t *, size_t, uint64_t);
 
 void
-pb_row_put_u64(struct pb_row *row, uint64_t value)
+pb_row_store(struct pb_mdb_txn *txn, unsigned table, const void *key,
+    size_t key_len, const struct pb_row_shape *shape, const void *from)
 {
-	if (row->len + 8 > sizeof(row->bytes))
-		return;
-	pb_put_le64(row->bytes + row->len, value);
-	row->len += 8;
-}
+	uint8_t row[PB_ROW_BYTES_MAX] = { shape->version };
+	size_t len = 1;
 
-void
-pb_row_put_text(struct pb_row *row, const char *text)
-{
-	size_t len = strlen(text);
+	for (size_t i = 0; i < shape->fields; i++) {
+		const struct pb_row_field *field = &shape->field[i];
+		const uint8_t *at = (const uint8_t *)from + field->at;
 
-	if (row->len + 2 + len > sizeof(row->bytes))
-		return;
-	pb_put_le16(row->bytes + row->len, (uint16_t)len);
-	memcpy(row->bytes + row->len + 2, text, len);
-	row->len += 2 + len;
+		if (field->text) {
+			len += put_text(row + len, sizeof(row) - len,
+			    (const char *)at);
+		} else if (sizeof(row) - len >= 8) {
+			pb_put_le64(row + len, number_at(at, field->bytes));
+			len += 8;
+		}
+	}
+	pb_mdb_put(txn, table, key, key_len, row, len);
 }
 
 bool
-pb_row_load(struct pb_row *row, uint8_t version,
+pb_row_load(const struct pb_row_shape *shape, void *to,
     const struct pb_mdb_value *value)
 {
-	if (value->len == 0 || value->len > sizeof(row->bytes))
+	struct pb_mdb_value left = *value;
+
+	memset(to, 0, shape->bytes);
+	if (left.len == 0 || left.len > PB_ROW_BYTES_MAX ||
+	    *(const uint8_t *)left.data != shape->version)
 		return false;
-	memcpy(row->bytes, value->data, value->len);
-	row->len = value->len;
-	row->at = 1;
-	return row->bytes[0] == version;
+	skip(&left, 1);
+	for (size_t i = 0; i < shape->fields; i++) {
+		const struct pb_row_field *field = &shape->field[i];
+		uint8_t *at = (uint8_t *)to + field->at;
+
+		if (field->text)
+			take_text(&left, (char *)at, field->bytes);
+		else
+			set_number(at, field->bytes, take_number(&left));
+	}
+	return true;
 }
 
-uint64_t
-pb_row_u64(struct pb_row *row)
+static size_t
+put_text(uint8_t *to, size_t room, const char *text)
 {
-	uint64_t value;
+	size_t len = strlen(text);
 
-	if (row->len - row->at < 8) {
-		row->at = row->len;
+	if (2 + len > room)
 		return 0;
+	pb_put_le16(to, (uint16_t)len);
+	memcpy(to + 2, text, len);
+	return 2 + len;
+}
+
+static void
+take_text(struct pb_mdb_value *left, char *out, size_t room)
+{
+	size_t len = 0;
+
+	if (left->len >= 2) {
+		len = pb_get_le16(left->data);
+		skip(left, 2);
 	}
-	value = pb_get_le64(row->bytes + row->at);
-	row->at += 8;
+	if (len > left->len)
+		len = left->len;
+	memcpy(out, left->data, len < room ? len : room - 1);
+	skip(left, len);
+}
+
+/* Behind what is not whole there is nothing. */
+static uint64_t
+take_number(struct pb_mdb_value *left)
+{
+	uint64_t value = left->len >= 8 ? pb_get_le64(left->data) : 0;
+
+	skip(left, left->len >= 8 ? 8 : left->len);
 	return value;
 }
 
-void
-pb_row_text(struct pb_row *row, char *out, size_t room)
+static void
+skip(struct pb_mdb_value *left, size_t bytes)
 {
-	size_t len = 0, keep;
-
-	if (row->len - row->at >= 2) {
-		len = pb_get_le16(row->bytes + row->at);
-		row->at += 2;
-	}
-	if (len > row->len - row->at)
-		len = row->len - row->at;
-	keep = len < room ? len : room - 1;
-	memcpy(out, row->bytes + row->at, keep);
-	out[keep] = '\0';
-	row->at += len;
+	left->data = (const uint8_t *)left->data + bytes;
+	left->len -= bytes;
 }
 
-void
-pb_row_pack(struct pb_row *row, const void *from,
-    const struct pb_row_field *field, size_t fields)
+static uint64_t
+number_at(const uint8_t *at, size_t bytes)
 {
-	for (size_t i = 0; i < fields; i++) {
-		const uint8_t *at = (const uint8_t *)from + field[i].at;
-		uint16_t u16;
-		uint32_t u32;
-		uint64_t u64 = 0;
+	uint16_t u16;
+	uint32_t u32;
+	uint64_t u64;
 
-		if (field[i].text) {
-			pb_row_put_text(row, (const char *)at);
-			continue;
-		}
-		if (field[i].bytes == sizeof(u16)) {
-			memcpy(&u16, at, sizeof(u16));
-			u64 = u16;
-		} else if (field[i].bytes == sizeof(u32)) {
-			memcpy(&u32, at, sizeof(u32));
-			u64 = u32;
-		} else {
-			memcpy(&u64, at, sizeof(u64));
-		}
-		pb_row_put_u64(row, u64);
+	if (bytes == sizeof(u16)) {
+		memcpy(&u16, at, sizeof(u16));
+		return u16;
 	}
+	if (bytes == sizeof(u32)) {
+		memcpy(&u32, at, sizeof(u32));
+		return u32;
+	}
+	memcpy(&u64, at, sizeof(u64));
+	return u64;
 }
 
-void
-pb_row_unpack(struct pb_row *row, void *to, const struct pb_row_field *field,
-    size_t fields)
+static void
+set_number(uint8_t *at, size_t bytes, uint64_t value)
 {
-	for (size_t i = 0; i < fields; i++) {
-		uint8_t *at = (uint8_t *)to + field[i].at;
-		uint64_t u64;
-		uint32_t u32;
-		uint16_t u16;
+	uint32_t u32 = (uint32_t)value;
+	uint16_t u16 = (uint16_t)value;
 
-		if (field[i].text) {
-			pb_row_text(row, (char *)at, field[i].bytes);
-			continue;
-		}
-		u64 = pb_row_u64(row);
-		u32 = (uint32_t)u64;
-		u16 = (uint16_t)u64;
-		memcpy(at, field[i].bytes == sizeof(u16) ? (void *)&u16 :
-		    field[i].bytes == sizeof(u32) ? (void *)&u32 :
-		    (void *)&u64, field[i].bytes);
-	}
+	memcpy(at, bytes == sizeof(u16) ? (const void *)&u16 :
+	    bytes == sizeof(u32) ? (const void *)&u32 :
+	    (const void *)&value, bytes);
 }
 
 void

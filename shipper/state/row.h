@@ -1,9 +1,9 @@
 /*
- * shipper/state/row.h - rows of the shipper's tables: numbers and texts
+ * shipper/state/row.h - rows of the shipper's tables: members of a structure
  *
- * A version octet, then 64-bit numbers, little-endian, and texts behind
- * their 16-bit length, as the writer put them.  A reader gets them in the
- * same order; past the end it gets zeros and "".
+ * A version octet, then the members in the order of a list that names each
+ * once: numbers as 64 bits, little-endian, texts behind their 16-bit length.
+ * A reader gets 0 and "" for what is past the end, so that a list may grow.
  */
 #ifndef PB_SHIPPER_ROW_H
 #define PB_SHIPPER_ROW_H
@@ -16,27 +16,8 @@
 
 #define PB_ROW_BYTES_MAX	1024u
 
-struct pb_row {
-	uint8_t		bytes[PB_ROW_BYTES_MAX];
-	size_t		len, at;
-};
-
-void	pb_row_begin(struct pb_row *row, uint8_t version);
-/* What does not fit is left out: size rows so that all does. */
-void	pb_row_put_u64(struct pb_row *row, uint64_t value);
-void	pb_row_put_text(struct pb_row *row, const char *text);
-
-/* False where the value is of another version, empty or too large. */
-bool	pb_row_load(struct pb_row *row, uint8_t version,
-	    const struct pb_mdb_value *value);
-uint64_t pb_row_u64(struct pb_row *row);
-/* Cut at `room`; always a string. */
-void	pb_row_text(struct pb_row *row, char *out, size_t room);
-
-/* --- members of a struct, each named once ------------------------------- */
-
 struct pb_row_field {
-	size_t		at, bytes;	/* of a number, 2 to 8; of a text */
+	size_t		at, bytes;	/* of a number 2, 4 or 8; of a text */
 	bool		text;
 };
 #define PB_ROW_NUMBER(type, member)					\
@@ -44,10 +25,24 @@ struct pb_row_field {
 #define PB_ROW_TEXT(type, member)					\
 	{ offsetof(type, member), sizeof(((type *)NULL)->member), true }
 
-void	pb_row_pack(struct pb_row *row, const void *from,
-	    const struct pb_row_field *field, size_t fields);
-void	pb_row_unpack(struct pb_row *row, void *to,
-	    const struct pb_row_field *field, size_t fields);
+struct pb_row_shape {
+	uint8_t		version;
+	size_t		bytes;		/* of the structure */
+	const struct pb_row_field *field;
+	size_t		fields;
+};
+#define PB_ROW_SHAPE(version, type, list)				\
+	{ version, sizeof(type), list, sizeof(list) / sizeof((list)[0]) }
+
+/* What does not fit in PB_ROW_BYTES_MAX is left out: size rows so that all
+ * does. */
+void	pb_row_store(struct pb_mdb_txn *txn, unsigned table, const void *key,
+	    size_t key_len, const struct pb_row_shape *shape,
+	    const void *from);
+/* False where the value is of another version, empty or too large.  Texts
+ * are cut to their room; what the list does not name is 0. */
+bool	pb_row_load(const struct pb_row_shape *shape, void *to,
+	    const struct pb_mdb_value *value);
 
 /* --- the rows of a table ------------------------------------------------ */
 

@@ -13,7 +13,7 @@
 #include "shipper/state/row.h"
 
 #define ROW_VERSION	2u
-#define KEY_BYTES_MAX	(PB_STATE_KEY_MAX + 1)	/* and the NUL of a page */
+#define KEY_BYTES_MAX	(PB_ACKS_KEY_MAX + 1)	/* and the NUL of a page */
 
 static const char *const table_names[PB_STATE_TABLES] = {
 	[PB_STATE_UPSTREAMS] = "upstreams",
@@ -42,6 +42,8 @@ static const struct pb_row_field upstream_fields[] = {
 	PB_ROW_TEXT(struct pb_upstream_row, url),
 	PB_ROW_TEXT(struct pb_upstream_row, last_error),
 };
+static const struct pb_row_shape upstream_shape = PB_ROW_SHAPE(ROW_VERSION,
+    struct pb_upstream_row, upstream_fields);
 #define CURSOR(member)	PB_ROW_NUMBER(struct pb_cursor_row, member)
 static const struct pb_row_field cursor_fields[] = {
 	CURSOR(state), CURSOR(acked), CURSOR(sent), CURSOR(released),
@@ -50,12 +52,11 @@ static const struct pb_row_field cursor_fields[] = {
 	/* Behind what a shipper of before reads. */
 	CURSOR(sure.seq), CURSOR(sure.digest),
 };
-#define COUNT(fields)	(sizeof(fields) / sizeof((fields)[0]))
+static const struct pb_row_shape cursor_shape = PB_ROW_SHAPE(ROW_VERSION,
+    struct pb_cursor_row, cursor_fields);
 
 static int	open_state(struct pb_state **, const char *, bool,
 		    struct pb_err *);
-static bool	cursor_decode(struct pb_cursor_row *,
-		    const struct pb_mdb_value *);
 static void	init_lock(pthread_mutex_t *);
 static bool	upstream_decode(struct pb_upstream_row *,
 		    const struct pb_state_rows *);
@@ -115,12 +116,8 @@ void
 pb_state_put_upstream(struct pb_state *state,
     const struct pb_upstream_row *in)
 {
-	struct pb_row row;
-
-	pb_row_begin(&row, ROW_VERSION);
-	pb_row_pack(&row, in, upstream_fields, COUNT(upstream_fields));
-	pb_mdb_put(&state->txn, PB_STATE_UPSTREAMS, in->name, strlen(in->name),
-	    row.bytes, row.len);
+	pb_row_store(&state->txn, PB_STATE_UPSTREAMS, in->name,
+	    strlen(in->name), &upstream_shape, in);
 }
 
 void
@@ -128,13 +125,10 @@ pb_state_put_cursor(struct pb_state *state, const char *upstream,
     const struct pb_cursor_row *in)
 {
 	uint8_t key[KEY_BYTES_MAX], ack[PB_ACKS_ROW_BYTES];
-	size_t len = pb_state_key(key, upstream, &in->key);
-	struct pb_row row;
+	size_t len = pb_acks_key(key, upstream, &in->key);
 
-	pb_row_begin(&row, ROW_VERSION);
-	pb_row_pack(&row, in, cursor_fields, COUNT(cursor_fields));
-	pb_mdb_put(&state->txn, PB_STATE_CURSORS, key, len, row.bytes,
-	    row.len);
+	pb_row_store(&state->txn, PB_STATE_CURSORS, key, len, &cursor_shape,
+	    in);
 	pb_acks_encode(ack, &(struct pb_ack){ .acked = in->acked,
 	    .released = in->released > in->acked ? in->released :
 	    in->acked });
@@ -203,6 +197,7 @@ pb_state_cursors(struct pb_state *state, const char *upstream,
     const struct pb_stream_key *after, struct pb_cursor_row *out, size_t max,
     struct pb_err *err)
 {
+	char found[PB_NAME_BYTES_MAX + 1];
 	uint8_t key[KEY_BYTES_MAX];
 	size_t name = strlen(upstream) + 1, len = name, count = 0;
 	struct pb_mdb_txn txn;
@@ -211,15 +206,15 @@ pb_state_cursors(struct pb_state *state, const char *upstream,
 
 	memcpy(key, upstream, name);
 	if (after != NULL) {
-		len = pb_state_key(key, upstream, after);
+		len = pb_acks_key(key, upstream, after);
 		key[len++] = 0;
 	}
 	(void)pb_mdb_begin(state->mdb, false, &txn, err);
 	pb_state_from(&rows, &txn, PB_STATE_CURSORS, key, len, name);
 	while (count < max && pb_state_next(&rows))
-		count += cursor_decode(&out[count], &rows.value) &&
-		    pb_state_split(rows.key.data, rows.key.len, name,
-		    &out[count].key) == rows.key.len;
+		count += pb_row_load(&cursor_shape, &out[count],
+		    &rows.value) && pb_acks_key_parse(found, &out[count].key,
+		    rows.key.data, rows.key.len);
 	rc = txn.rc;
 	pb_mdb_abort(&txn);
 	return rc < 0 ? rc : (int)count;
@@ -238,11 +233,11 @@ pb_state_cursor(struct pb_state *state, const char *upstream,
 	rc = pb_mdb_begin(state->mdb, false, &txn, err);
 	if (rc == 0)
 		rc = pb_mdb_get(&txn, PB_STATE_CURSORS, bytes,
-		    pb_state_key(bytes, upstream, key), &value);
-	if (rc == 1) {
-		rc = cursor_decode(out, &value) ? 1 : 0;
+		    pb_acks_key(bytes, upstream, key), &value);
+	if (rc == 1)
+		rc = pb_row_load(&cursor_shape, out, &value);
+	if (rc == 1)
 		out->key = *key;
-	}
 	pb_mdb_abort(&txn);
 	return rc;
 }
@@ -310,69 +305,12 @@ init_lock(pthread_mutex_t *lock)
 	pthread_mutexattr_destroy(&attr);
 }
 
-size_t
-pb_state_key(uint8_t out[static PB_STATE_KEY_MAX], const char *upstream,
-    const struct pb_stream_key *key)
-{
-	size_t name = strnlen(upstream, PB_NAME_BYTES_MAX) + 1;
-	size_t node = strlen(key->node) + 1;
-	size_t interface = strlen(key->interface) + 1;
-
-	memcpy(out, upstream, name - 1);
-	out[name - 1] = 0;
-	memcpy(out + name, key->node, node);
-	memcpy(out + name + node, key->interface, interface);
-	pb_put_be64(out + name + node + interface, key->epoch);
-	return name + node + interface + 8;
-}
-
-size_t
-pb_state_split(const void *data, size_t len, size_t at,
-    struct pb_stream_key *out)
-{
-	const char *text = data;
-	size_t n;
-
-	if (at > len)
-		return 0;
-	n = strnlen(text + at, len - at);
-	if (n == len - at || n >= sizeof(out->node))
-		return 0;
-	memcpy(out->node, text + at, n + 1);
-	at += n + 1;
-	n = strnlen(text + at, len - at);
-	if (n == len - at || n >= sizeof(out->interface))
-		return 0;
-	memcpy(out->interface, text + at, n + 1);
-	at += n + 1;
-	if (len - at < 8)
-		return 0;
-	out->epoch = pb_get_be64((const uint8_t *)text + at);
-	return at + 8;
-}
-
 static bool
 upstream_decode(struct pb_upstream_row *out, const struct pb_state_rows *rows)
 {
-	struct pb_row row;
-
 	if (rows->key.len >= sizeof(out->name) ||
-	    !pb_row_load(&row, ROW_VERSION, &rows->value))
+	    !pb_row_load(&upstream_shape, out, &rows->value))
 		return false;
-	memset(out, 0, sizeof(*out));
 	memcpy(out->name, rows->key.data, rows->key.len);
-	pb_row_unpack(&row, out, upstream_fields, COUNT(upstream_fields));
-	return true;
-}
-
-static bool
-cursor_decode(struct pb_cursor_row *out, const struct pb_mdb_value *value)
-{
-	struct pb_row row;
-
-	memset(out, 0, sizeof(*out));
-	if (!pb_row_load(&row, ROW_VERSION, value))
-		return false;
-	pb_row_unpack(&row, out, cursor_fields, COUNT(cursor_fields));
 	return true;
 }

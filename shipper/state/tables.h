@@ -28,10 +28,6 @@ enum pb_state_table {
 	PB_STATE_TABLES,
 };
 
-/* NAME \0 NODE \0 INTERFACE \0 EPOCH, all of them at their longest; the
- * same as of acks.h. */
-#define PB_STATE_KEY_MAX	PB_ACKS_KEY_MAX
-
 struct pb_state {
 	struct pb_mdb	*mdb;
 	pthread_mutex_t	 lock;		/* of who writes; recursive */
@@ -46,14 +42,5 @@ void	pb_state_hold(struct pb_state *state);
 void	pb_state_release(struct pb_state *state);
 /* Has this thread begun, and not committed yet? */
 bool	pb_state_is_mine(const struct pb_state *state);
-
-/* The key of an upstream's stream; its length. */
-size_t	pb_state_key(uint8_t out[static PB_STATE_KEY_MAX],
-	    const char *upstream, const struct pb_stream_key *key);
-
-/* The stream in the first part of a key, behind `at` bytes (the name and
- * its NUL); where that part ends, or 0 where it is malformed. */
-size_t	pb_state_split(const void *data, size_t len, size_t at,
-	    struct pb_stream_key *out);
 
 #endif

@@ -81,6 +81,19 @@ pb_acks_key(uint8_t out[static PB_ACKS_KEY_MAX], const char *upstream,
 	return name + pb_key_stream(out + name, key);
 }
 
+bool
+pb_acks_key_parse(char upstream[static PB_NAME_BYTES_MAX + 1],
+    struct pb_stream_key *key, const void *bytes, size_t len)
+{
+	size_t name = strnlen(bytes, len);
+
+	if (name == len || name > PB_NAME_BYTES_MAX)
+		return false;
+	memcpy(upstream, bytes, name + 1);
+	return pb_key_stream_parse(key, (const char *)bytes + name + 1,
+	    len - name - 1);
+}
+
 void
 pb_acks_encode(uint8_t out[static PB_ACKS_ROW_BYTES],
     const struct pb_ack *ack)

@@ -38,6 +38,9 @@ struct pb_ack {
 /* The key of a row; its length. */
 size_t	pb_acks_key(uint8_t out[static PB_ACKS_KEY_MAX], const char *upstream,
 	    const struct pb_stream_key *key);
+/* And back; false for bytes that are no such key. */
+bool	pb_acks_key_parse(char upstream[static PB_NAME_BYTES_MAX + 1],
+	    struct pb_stream_key *key, const void *bytes, size_t len);
 void	pb_acks_encode(uint8_t out[static PB_ACKS_ROW_BYTES],
 	    const struct pb_ack *ack);
 
