@@ -274,22 +274,10 @@ keep_fills(void *arg)
 {
 	struct pb_loop *loop = arg;
 	struct loop_fills *fills = &loop->work->fills;
-	int rc = fills->rc, done;
 
-	if (rc < 0)
-		return;
-	rc = pb_state_begin(loop->state, &fills->err);
-	for (size_t i = 0; i < fills->lates && rc == 0; i++) {
-		const struct pb_late *late = &fills->late[i];
-
-		rc = pb_letters_late(loop->letters, late->upstream,
-		    &late->key, late->first, late->last, &fills->err);
-	}
-	if (rc == 0)
-		rc = pb_letters_fill_done(loop->letters, fills->number,
-		    &fills->err);
-	done = pb_state_commit(loop->state);
-	fills->rc = rc < 0 ? rc : done;
+	if (fills->rc == 0)
+		fills->rc = pb_letters_late(loop->letters, fills->late,
+		    fills->lates, fills->number, &fills->err);
 }
 
 static void
@@ -333,10 +321,12 @@ keep_bounds(void *arg)
 	bounds->rc = 0;
 	for (size_t i = 0; i < loop->conf->upstreams; i++) {
 		const struct pb_conf_upstream *of = &loop->conf->upstream[i];
+		const struct pb_letters_bounds b = {
+		    .bytes_max = of->dead_letters_max,
+		    .age_ms_max = of->dead_letters_age_ms, .age_ms = age_ms };
 
 		rc = bounds->went[i] = pb_letters_bound(loop->letters,
-		    of->name, of->dead_letters_max, of->dead_letters_age_ms,
-		    age_ms, &bounds->err);
+		    of->name, &b, &bounds->err);
 		if (rc < 0)
 			bounds->rc = rc;
 		/* Here, as its upstream may not have begun. */
@@ -380,16 +370,17 @@ bound_other(struct pb_loop *loop, const char *name,
     const struct pb_conf_upstream *defaults, uint64_t age_ms,
     struct pb_err *err)
 {
-	int rc = pb_letters_bound(loop->letters, name,
-	    defaults->dead_letters_max, defaults->dead_letters_age_ms,
-	    age_ms, err);
+	const struct pb_letters_bounds of = { .nobody = true,
+	    .bytes_max = defaults->dead_letters_max,
+	    .age_ms_max = defaults->dead_letters_age_ms, .age_ms = age_ms };
+	int rc = pb_letters_bound(loop->letters, name, &of, err);
 
 	if (rc > 0)
 		pb_log(PB_LOG_WARN, "shipper", "the %d oldest dead letters of "
 		    "an upstream that is not configured were dropped: they "
 		    "have the bounds of dead_letters_max and "
 		    "dead_letters_age by default upstream=%s", rc, name);
-	return rc < 0 ? rc : pb_letters_forget(loop->letters, name, err);
+	return rc;
 }
 
 /* On the loop's. */

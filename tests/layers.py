@@ -41,8 +41,6 @@ KNOWN = [set(c.split()) for c in (
     "pcapng/reader pcapng/reader_ng pcapng/reader_pcap",
     "recorder/store/mend/verify recorder/store/mend/verify_segment"
     " recorder/store/mend/verify_stream",
-    "shipper/letters/letters_age shipper/letters/letters_file"
-    " shipper/letters/letters_rows",
     "recorder/port/request recorder/port/route recorder/port/serve_gaps"
     " recorder/port/serve_node recorder/port/serve_packets"
     " recorder/port/serve_question recorder/port/service",

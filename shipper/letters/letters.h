@@ -23,16 +23,17 @@
  *	is a gap.  They have no file of their own: they are in the store.
  *
  * The rows stand in the shipper's LMDB environment, the truth; a file is
- * made before its row says so and deleted after it.  What a crash leaves
- * between the two is listed (table `files`) and settled at the next open,
- * so that rows and files always agree, and nothing is walked at start.
+ * made before its row says so and deleted after it.  What is between the
+ * two is listed (table `files`) and settled after each change and at the
+ * next open, so that rows and files agree, and nothing is walked at start.
  *
  * Bounds, per upstream: `dead_letters_max` bytes of files, and
  * `dead_letters_age`.  At a bound the oldest DEAD or REQUEUED letters go:
  * they become GONE until the upstream has been told `expired`.
  *
  * An upstream whose section was renamed or removed has bounds, too: the
- * defaults.  Its letters can be given to another one, or purged.
+ * defaults; what goes for them is not GONE, as nobody is to be told.  Its
+ * letters can be given to another one, or purged.
  */
 #ifndef PB_SHIPPER_LETTERS_H
 #define PB_SHIPPER_LETTERS_H
@@ -82,7 +83,9 @@ struct pb_letter {
 };
 
 struct pb_state;
-struct pb_letters;	/* one per process, any thread */
+/* One per process.  Any thread may read; changes are one thread's, but for
+ * pb_letters_late(). */
+struct pb_letters;
 
 /*
  * The letters of the shipper's `state` (open for writing) or of a reader's.
@@ -114,11 +117,11 @@ struct pb_demotion {
 
 /*
  * Demote what the store has of first .. last and no letter has yet (a LATE
- * one goes, as its packets need a file now): link the segments, the open one
- * too, durably, then commit the rows.  At most PB_LETTERS_BATCH segments;
- * `*done` is the number up to which all is now a letter, or a gap of the
- * store's own: call again for the rest.  An error (disk full, another file
- * system) makes none.  Not while the caller has a transaction open.
+ * one goes, as its packets need a file now; a REQUEUED one is DEAD again):
+ * link the segments, the open one too, durably, then commit the rows.  At
+ * most PB_LETTERS_BATCH segments; `*done` is the number up to which all is
+ * now a letter, or a gap of the store's own: call again for the rest.  An
+ * error (disk full, another file system) makes none.
  */
 int	pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 	    const struct pb_demotion *demotion, uint64_t *done,
@@ -133,30 +136,27 @@ int	pb_letters_find(struct pb_letters *letters, const char *upstream,
 	    const struct pb_stream_key *key, uint64_t from,
 	    struct pb_letter *out, struct pb_err *err);
 
-/*
- * Packets first .. last came late for a stream: a LATE letter of the
- * upstream, but for those that have a letter.
- *
- * This, fill_done, told, sent and refused are part of the transaction that
- * the caller has open (pb_state_begin() to pb_state_commit()); without one
- * each is its own.
- */
-int	pb_letters_late(struct pb_letters *letters, const char *upstream,
-	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+/* Packets of a stream that came late, and are to be a letter. */
+struct pb_late {
+	char		upstream[PB_NAME_BYTES_MAX + 1];
+	struct pb_stream_key key;
+	uint64_t	first, last;
+};
+
+/* They are LATE letters, but for those that have a letter; and fills of the
+ * index (index.h) have been looked at up to number `fill`.  All or none. */
+int	pb_letters_late(struct pb_letters *letters,
+	    const struct pb_late *late, size_t count, uint64_t fill,
 	    struct pb_err *err);
 
-/* The last fill of the index (index.h) that has been looked at. */
+/* The last fill that has been looked at. */
 int	pb_letters_fill(struct pb_letters *letters, uint64_t *number,
 	    struct pb_err *err);
-int	pb_letters_fill_done(struct pb_letters *letters, uint64_t number,
-	    struct pb_err *err);
 
-/*
- * Up to `acked` the upstream has been told or sent all of the stream:
- * GONE rows up to it are deleted.
- */
+/* The upstream has been told of first .. last: what of them was GONE is
+ * forgotten. */
 int	pb_letters_told(struct pb_letters *letters, const char *upstream,
-	    const struct pb_stream_key *key, uint64_t acked,
+	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
 	    struct pb_err *err);
 
 /*
@@ -169,11 +169,9 @@ int	pb_letters_sent(struct pb_letters *letters, const char *upstream,
 	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
 	    struct pb_err *err);
 
-/* The REQUEUED letter with packet `first` was refused: what of it lies
- * within why->first .. last is DEAD again, with the new reason; all of it
- * where none does.  A LATE one is deleted: its packets stay in the store. */
-int	pb_letters_refused(struct pb_letters *letters, const char *upstream,
-	    const struct pb_stream_key *key, uint64_t first,
+/* Packets why->first .. last were refused: what of them was REQUEUED is DEAD
+ * again, with the new reason; what was LATE stays in the store alone. */
+int	pb_letters_refused(struct pb_letters *letters,
 	    const struct pb_demotion *why, struct pb_err *err);
 
 /*
@@ -185,13 +183,16 @@ uint64_t pb_letters_age(struct pb_letters *letters,
 /* As it was then: for the thread that calls that. */
 uint64_t pb_letters_age_ms(const struct pb_letters *letters);
 
-/* Keep the upstream's files within its bounds (0: no bound) at this age of
- * the shipper; how many letters went.  A file that was linked while its
- * segment was open counts with what it has grown to some calls later.
- * Bounded work: call it once a second. */
+struct pb_letters_bounds {
+	uint64_t	bytes_max, age_ms_max;	/* 0: none */
+	uint64_t	age_ms;		/* of the shipper, now */
+	bool		nobody;		/* is to be told of what goes */
+};
+/* Keep the upstream's files within its bounds; how many letters went.  A
+ * file that was linked while its segment was open counts with what it has
+ * grown to some calls later.  Bounded work: call it once a second. */
 int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
-	    uint64_t bytes_max, uint64_t age_ms_max, uint64_t age_ms,
-	    struct pb_err *err);
+	    const struct pb_letters_bounds *bounds, struct pb_err *err);
 
 /* Letters that are listed, or change state, in one step. */
 #define PB_LETTERS_STEP		256u
@@ -268,15 +269,10 @@ int	pb_letters_upstreams(struct pb_letters *letters, const char *after,
 	    char (*out)[PB_NAME_BYTES_MAX + 1], size_t max,
 	    struct pb_err *err);
 
-/* There is nobody to be told of the GONE ones of this upstream: delete them.
- * Bounded work; how many went. */
-int	pb_letters_forget(struct pb_letters *letters, const char *upstream,
-	    struct pb_err *err);
-
 /*
- * Files lose their last letter faster than a disk deletes them: delete some
- * of those, for PB_LETTERS_TIDY_MS at most.  1: there are more, call again;
- * 0 at the end; or an error, and it is tried again later.
+ * Delete the files that have no letter, for PB_LETTERS_TIDY_MS at most: many
+ * lose their last one faster than a disk deletes them.  1: there are more,
+ * call again; 0 at the end; or an error.  All that changes letters does it.
  */
 int	pb_letters_tidy(struct pb_letters *letters, struct pb_err *err);
 

@@ -18,7 +18,7 @@
 static int	change(struct pb_letters *, const struct pb_letters_which *,
 		    enum pb_letter_state, struct pb_letters_sum *,
 		    struct pb_err *);
-static void	change_one(struct pb_letters_txn *,
+static void	change_one(struct pb_mdb_txn *,
 		    const struct pb_letters_which *, struct pb_letter *,
 		    enum pb_letter_state, struct pb_letters_sum *);
 static bool	wanted(const struct pb_letters_page *,
@@ -31,15 +31,15 @@ pb_letters_list(struct pb_letters *letters,
 {
 	struct pb_letters_page page = { .which = which, .out = out, .max = max,
 	    .dead = true, .requeued = true, .others = true };
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 	int more, rc;
 
 	do {
 		more = 0;
-		rc = pb_letters_begin(&t, letters, false, err);
+		rc = pb_letters_begin(letters, &txn, false, err);
 		if (rc == 0)
-			more = pb_letters_page(&t, &page, after);
-		rc = pb_letters_end(&t, err);
+			more = pb_letters_page(&txn, &page, after);
+		rc = pb_letters_end(letters, &txn);
 	} while (rc == 0 && more > 0 && page.count < max);
 	return rc < 0 ? rc : (int)page.count;
 }
@@ -75,7 +75,7 @@ pb_letters_dead(struct pb_letters *letters, const char *upstream,
 	struct pb_letters_total counts = { .letters = 0 };
 	struct pb_letters_key at;
 	struct pb_letter letter;
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 	unsigned looked = 0;
 	int more = 0, rc;
 
@@ -84,18 +84,18 @@ pb_letters_dead(struct pb_letters *letters, const char *upstream,
 		pb_letters_age_key(&at, after);
 		at.bytes[at.len++] = 0;
 	}
-	rc = pb_letters_begin(&t, letters, false, err);
+	rc = pb_letters_begin(letters, &txn, false, err);
 	if (rc == 0)
-		pb_letters_counts(&t, upstream, &counts);
+		pb_letters_counts(&txn, upstream, &counts);
 	while (counts.letters > 0 && looked++ < PB_LETTERS_STEP) {
-		more = pb_letters_aged(&t, &at, &letter);
+		more = pb_letters_aged(&txn, &at, &letter);
 		if (more != 1)
 			break;
 		*after = letter;
 		if (pb_letters_goes_again(&letter))
 			out[(*count)++] = letter;
 	}
-	rc = pb_letters_end(&t, err);
+	rc = pb_letters_end(letters, &txn);
 	return rc < 0 ? rc : more > 0;
 }
 
@@ -105,18 +105,18 @@ pb_letters_revive(struct pb_letters *letters, const struct pb_letter *letter,
 {
 	static const struct pb_letters_which any;
 	struct pb_letters_sum done = *sum;
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 	struct pb_letter now;
 	int rc;
 
-	pb_letters_begin(&t, letters, true, err);
+	pb_letters_begin(letters, &txn, true, err);
 	for (size_t i = 0; i < count; i++)
-		if (pb_letters_seek(&t, letter[i].upstream, &letter[i].key,
+		if (pb_letters_seek(&txn, letter[i].upstream, &letter[i].key,
 		    letter[i].first, &now) == 1 &&
 		    now.first == letter[i].first &&
 		    now.last == letter[i].last && pb_letters_goes_again(&now))
-			change_one(&t, &any, &now, PB_LETTER_REQUEUED, &done);
-	rc = pb_letters_end(&t, err);
+			change_one(&txn, &any, &now, PB_LETTER_REQUEUED, &done);
+	rc = pb_letters_end(letters, &txn);
 	if (rc == 0)
 		*sum = done;
 	return rc;
@@ -126,14 +126,14 @@ int
 pb_letters_upstreams(struct pb_letters *letters, const char *after,
     char (*out)[PB_NAME_BYTES_MAX + 1], size_t max, struct pb_err *err)
 {
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 	struct pb_state_rows rows;
 	size_t count = 0;
 	int rc;
 
-	pb_letters_begin(&t, letters, false, err);
+	pb_letters_begin(letters, &txn, false, err);
 	/* The NUL behind a name makes the first key behind it. */
-	pb_state_from(&rows, t.txn, PB_STATE_COUNTS, after,
+	pb_state_from(&rows, &txn, PB_STATE_COUNTS, after,
 	    after[0] != '\0' ? strlen(after) + 1 : 0, 0);
 	while (count < max && pb_state_next(&rows)) {
 		if (rows.key.len == 0 || rows.key.len > PB_NAME_BYTES_MAX)
@@ -141,7 +141,7 @@ pb_letters_upstreams(struct pb_letters *letters, const char *after,
 		memcpy(out[count], rows.key.data, rows.key.len);
 		out[count++][rows.key.len] = '\0';
 	}
-	rc = pb_letters_end(&t, err);
+	rc = pb_letters_end(letters, &txn);
 	return rc < 0 ? rc : (int)count;
 }
 
@@ -156,18 +156,18 @@ change(struct pb_letters *letters, const struct pb_letters_which *which,
 	    .requeued = to == PB_LETTER_GONE,
 	    .others = to == PB_LETTER_GONE && which->ships != NULL };
 	struct pb_letters_sum done = *sum;
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 	int more, rc;
 
 	/* Most letters may not match: look before writing. */
-	rc = pb_letters_begin(&t, letters, false, err);
-	more = rc == 0 ? pb_letters_page(&t, &page, &after) : 0;
-	rc = pb_letters_end(&t, err);
+	rc = pb_letters_begin(letters, &txn, false, err);
+	more = rc == 0 ? pb_letters_page(&txn, &page, &after) : 0;
+	rc = pb_letters_end(letters, &txn);
 	if (rc == 0 && page.count > 0) {
-		pb_letters_begin(&t, letters, true, err);
+		pb_letters_begin(letters, &txn, true, err);
 		for (size_t i = 0; i < page.count; i++)
-			change_one(&t, which, &found[i], to, &done);
-		rc = pb_letters_end(&t, err);
+			change_one(&txn, which, &found[i], to, &done);
+		rc = pb_letters_end(letters, &txn);
 	}
 	if (rc < 0)
 		return rc;
@@ -181,7 +181,7 @@ change(struct pb_letters *letters, const struct pb_letters_which *which,
 }
 
 static void
-change_one(struct pb_letters_txn *t, const struct pb_letters_which *which,
+change_one(struct pb_mdb_txn *txn, const struct pb_letters_which *which,
     struct pb_letter *letter, enum pb_letter_state to,
     struct pb_letters_sum *sum)
 {
@@ -193,7 +193,7 @@ change_one(struct pb_letters_txn *t, const struct pb_letters_which *which,
 		sum->left += to == PB_LETTER_REQUEUED;
 		return;
 	}
-	pb_letters_remove(t, letter);
+	pb_letters_remove(txn, letter);
 	if (has_file) {
 		sum->letters++;
 		sum->packets += letter->last - letter->first + 1;
@@ -201,7 +201,7 @@ change_one(struct pb_letters_txn *t, const struct pb_letters_which *which,
 	letter->state = to;
 	/* Nobody is to be told. */
 	if (has_upstream)
-		pb_letters_put(t, letter);
+		pb_letters_put(txn, letter);
 }
 
 bool
@@ -213,7 +213,7 @@ pb_letters_has_upstream(const struct pb_letters_which *which,
 }
 
 int
-pb_letters_page(struct pb_letters_txn *t, struct pb_letters_page *page,
+pb_letters_page(struct pb_mdb_txn *txn, struct pb_letters_page *page,
     struct pb_letter *after)
 {
 	struct pb_letters_key from = { .len = 0 };
@@ -225,13 +225,13 @@ pb_letters_page(struct pb_letters_txn *t, struct pb_letters_page *page,
 		    after->first);
 		from.bytes[from.len++] = 0;
 	}
-	pb_state_from(&rows, t->txn, PB_STATE_LETTERS, from.bytes, from.len,
+	pb_state_from(&rows, txn, PB_STATE_LETTERS, from.bytes, from.len,
 	    0);
 	while (page->count < page->max && looked < LOOK_ROWS) {
 		struct pb_letter *out = &page->out[page->count];
 
 		if (!pb_state_next(&rows))
-			return t->txn->rc;
+			return txn->rc;
 		if (!pb_letters_parse(out, &rows.key, &rows.value))
 			continue;
 		looked++;

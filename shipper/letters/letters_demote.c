@@ -11,18 +11,14 @@
  */
 #include "shipper/letters/letters_impl.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/sys.h"
 #include "shipper/state/recorded.h"
 
 /* Letters and gaps that one call passes over. */
 #define STEPS_MAX	(4u * PB_LETTERS_BATCH)
-/* Requeued letters that one call takes back, a commit each. */
-#define BACK_MAX	16u
 
 struct plan {
 	struct pb_letters *letters;
@@ -30,9 +26,10 @@ struct plan {
 	const struct pb_demotion *why;
 	uint64_t	 from;		/* all before it is seen to */
 	uint64_t	 last;
-	unsigned	 back;		/* taken back */
+	bool		 others;	/* letters there that are to go */
 	size_t		 count;
 	struct pb_letter letter[PB_LETTERS_BATCH];
+	bool		 made[PB_LETTERS_BATCH];
 	struct pb_extent_info extent;	/* at `from` */
 };
 
@@ -41,34 +38,22 @@ static int	in_store(struct plan *, uint64_t, struct pb_err *);
 static int	run_of(struct plan *, uint64_t *, struct pb_err *);
 static void	write_letter(const struct plan *,
 		    const struct pb_segment_info *, struct pb_letter *);
-static int	link_all(void *, struct pb_err *);
-static int	keep(void *, struct pb_err *);
-static int	demote(struct pb_letters *, struct pb_index *,
-		    const struct pb_demotion *, uint64_t *, struct pb_err *);
-static int	drop_late(struct plan *, struct pb_err *);
+static int	link_one(void *, size_t, struct pb_err *);
+static int	keep(struct plan *, uint64_t, struct pb_err *);
+static void	give_up(struct pb_mdb_txn *, const struct pb_demotion *,
+		    uint64_t);
+static void	set_error(struct pb_letter *, const struct pb_demotion *);
 
 int
 pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
     const struct pb_demotion *demotion, uint64_t *done, struct pb_err *err)
 {
-	int rc;
-
-	pb_state_hold(letters->state);
-	rc = demote(letters, index, demotion, done, err);
-	pb_state_release(letters->state);
-	return rc;
-}
-
-static int
-demote(struct pb_letters *letters, struct pb_index *index,
-    const struct pb_demotion *demotion, uint64_t *done, struct pb_err *err)
-{
 	struct plan *plan = calloc(1, sizeof(*plan));
+	struct pb_err later;
 	unsigned steps = 0;
+	uint64_t end;
 	int rc = 0;
 
-	/* Files are made between two commits. */
-	assert(!pb_state_is_mine(letters->state));
 	*done = demotion->first - 1;
 	if (plan == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
@@ -78,51 +63,35 @@ demote(struct pb_letters *letters, struct pb_index *index,
 	plan->from = demotion->first;
 	plan->last = demotion->last < demotion->stream->last_seq ?
 	    demotion->last : demotion->stream->last_seq;
-	rc = drop_late(plan, err);
 	while (rc == 0 && plan->from <= plan->last &&
-	    plan->count < PB_LETTERS_BATCH && plan->back < BACK_MAX &&
-	    steps++ < STEPS_MAX)
+	    plan->count < PB_LETTERS_BATCH && steps++ < STEPS_MAX)
 		rc = step(plan, err);
+	end = plan->from <= plan->last ? plan->from - 1 : plan->last;
 	if (rc == 0 && plan->count > 0)
-		rc = pb_letters_make(letters, plan->letter, plan->count,
-		    link_all, keep, plan, err);
+		rc = pb_letters_make(letters, plan->letter, plan->made,
+		    plan->count, link_one, plan, err);
+	if (rc == 0 && (plan->count > 0 || plan->others))
+		rc = keep(plan, end, err);
 	if (rc == 0)
-		*done = plan->from <= plan->last ? plan->from - 1 :
-		    plan->last;
+		*done = end;
+	else
+		(void)pb_letters_tidy(letters, &later);
 	free(plan);
 	return rc;
 }
 
-/* --- plan --------------------------------------------------------------- */
-
-/*
- * What came late and is now to be a dead letter needs a file of its own.
- * Such letters are few; mostly the upstream has none that is to be sent.
- */
-static int
-drop_late(struct plan *plan, struct pb_err *err)
+int
+pb_letters_refused(struct pb_letters *letters, const struct pb_demotion *why,
+    struct pb_err *err)
 {
-	const struct pb_demotion *why = plan->why;
-	struct pb_letters_total total;
-	struct pb_letters_txn t;
-	struct pb_letter letter;
-	uint64_t from = why->first;
-	int rc = pb_letters_total(plan->letters, why->upstream, &total, err);
+	struct pb_mdb_txn txn;
 
-	if (rc < 0 || total.requeued == 0)
-		return rc;
-	pb_letters_begin(&t, plan->letters, true, err);
-	for (unsigned i = 0; i < STEPS_MAX; i++) {
-		if (pb_letters_seek(&t, why->upstream, &why->stream->key,
-		    from, &letter) != 1 || letter.first > why->last)
-			break;
-		if (letter.state == PB_LETTER_LATE)
-			pb_letters_cut(&t, &letter, from > letter.first ?
-			    from : letter.first, why->last);
-		from = letter.last + 1;
-	}
-	return pb_letters_end(&t, err);
+	pb_letters_begin(letters, &txn, true, err);
+	give_up(&txn, why, why->last);
+	return pb_letters_end(letters, &txn);
 }
+
+/* --- plan --------------------------------------------------------------- */
 
 /* One letter more, or one thing passed over. */
 static int
@@ -137,15 +106,17 @@ step(struct plan *plan, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	if (rc == 1 && have.first <= plan->from) {
-		/* It waited in vain, and would hold up what is fresh. */
-		rc = have.state != PB_LETTER_REQUEUED ? 0 :
-		    pb_letters_refused(plan->letters, plan->why->upstream,
-		    &plan->why->stream->key, plan->from, plan->why, err);
-		plan->back += have.state == PB_LETTER_REQUEUED;
-		plan->from = have.last + 1;
-		return rc;
-	}
-	if (rc == 1 && have.first <= last)
+		/* What waited in vain would hold up what is fresh; what came
+		 * late needs a file now. */
+		plan->others |= have.state == PB_LETTER_REQUEUED ||
+		    have.state == PB_LETTER_LATE;
+		if (have.state != PB_LETTER_LATE) {
+			plan->from = have.last + 1;
+			return 0;
+		}
+		if (have.last < last)
+			last = have.last;
+	} else if (rc == 1 && have.first <= last)
 		last = have.first - 1;
 	return in_store(plan, last, err);
 }
@@ -235,47 +206,68 @@ write_letter(const struct plan *plan, const struct pb_segment_info *segment,
 	    .offset = plan->extent.offset,
 	    .linktype = why->stream->linktype };
 	snprintf(out->upstream, sizeof(out->upstream), "%s", why->upstream);
-	snprintf(out->error, sizeof(out->error), "%s",
-	    why->error != NULL ? why->error : "");
+	set_error(out, why);
 }
 
 /* --- files and rows ----------------------------------------------------- */
 
-/* Letters whose segment has expired meanwhile are dropped from the plan:
- * the store has a gap there now, with its reason. */
+/* One whose segment has expired meanwhile gets none: the store has a gap
+ * there now, with its reason. */
 static int
-link_all(void *arg, struct pb_err *err)
+link_one(void *arg, size_t i, struct pb_err *err)
 {
 	struct plan *plan = arg;
-	char dir[PATH_MAX];
-	size_t linked = 0;
-	int rc;
 
-	rc = pb_letters_dir(dir, plan->letters->store, plan->why->upstream,
-	    &plan->why->stream->key, err);
-	if (rc == 0)
-		rc = pb_mkdirs(dir, err);
-	for (size_t i = 0; i < plan->count && rc == 0; i++) {
-		rc = pb_letters_link(plan->letters, &plan->letter[i], err);
-		if (rc == 1)
-			plan->letter[linked++] = plan->letter[i];
-		rc = rc < 0 ? rc : 0;
-	}
-	plan->count = linked;
-	if (rc == 0 && linked > 0)
-		rc = pb_sync_dir(dir, err);
-	return rc;
+	return pb_letters_link(plan->letters, &plan->letter[i], err);
 }
 
-/* The transaction's end settles what was listed and not made. */
 static int
-keep(void *arg, struct pb_err *err)
+keep(struct plan *plan, uint64_t end, struct pb_err *err)
 {
-	struct plan *plan = arg;
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 
-	pb_letters_begin(&t, plan->letters, true, err);
+	pb_letters_begin(plan->letters, &txn, true, err);
+	give_up(&txn, plan->why, end);
 	for (size_t i = 0; i < plan->count; i++)
-		pb_letters_put(&t, &plan->letter[i]);
-	return pb_letters_end(&t, err);
+		if (plan->made[i])
+			pb_letters_put(&txn, &plan->letter[i]);
+	return pb_letters_end(plan->letters, &txn);
+}
+
+/* Of why->first .. last what was to be sent again is dead again, what came
+ * late is no letter any more. */
+static void
+give_up(struct pb_mdb_txn *txn, const struct pb_demotion *why, uint64_t last)
+{
+	const struct pb_stream_key *key = &why->stream->key;
+	uint64_t from = why->first;
+	struct pb_letter dead;
+
+	while (pb_letters_next(txn, why->upstream, key, &from, last, &dead)) {
+		enum pb_letter_state was = dead.state;
+
+		if (was != PB_LETTER_REQUEUED && was != PB_LETTER_LATE)
+			continue;
+		pb_letters_cut(txn, &dead, why->first, last);
+		if (was == PB_LETTER_LATE)
+			continue;
+		if (dead.first < why->first)
+			dead.first = why->first;
+		if (dead.last > last)
+			dead.last = last;
+		/* It is as old as it was: else its age would know no bound. */
+		dead.state = PB_LETTER_DEAD;
+		dead.reason = why->reason;
+		dead.status = why->status;
+		dead.attempts = why->attempts;
+		set_error(&dead, why);
+		pb_letters_put(txn, &dead);
+	}
+}
+
+static void
+set_error(struct pb_letter *letter, const struct pb_demotion *why)
+{
+	snprintf(letter->error, sizeof(letter->error), "%s",
+	    why->error != NULL ? why->error : "");
 }

@@ -1,16 +1,15 @@
 /*
  * shipper/letters/letters_file.c - dead letters: hard links of segments
  *
- * Table `files` lists, before it happens, each file that is made or
- * deleted.  A row that is left behind means: look again.  With a letter
- * the file stays, without one it goes; either way the row goes with the
- * next transaction.
+ * Table `files` lists, before it happens, each file that is made or deleted.
+ * A row that is there says: look again.  With a letter the file stays,
+ * without one it goes, and then the row.  To do so twice changes nothing, so
+ * a crash between any two steps is mended by doing it once more.
  */
 #include "shipper/letters/letters_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,43 +21,39 @@
 
 #define LINK_TRIES	6u	/* a segment may be sealed meanwhile */
 
-/* Files of table `files` that are to be deleted. */
-struct victims {
-	bool		 more;		/* than fit here */
-	uint64_t	 until_ms;	/* then it is enough */
-	bool		 late;		/* it was: some are left */
+/* Rows of table `files`, and what comes of them. */
+struct doubts {
+	struct pb_state_rows rows;
+	bool		 more;		/* may be behind these */
+	uint64_t	 until_ms;	/* then it is enough, */
+	bool		 late;		/* and some are left */
 	size_t		 count;
-	bool		 gone[PB_LETTERS_SETTLE];
 	struct pb_letters_key key[PB_LETTERS_SETTLE];
+	enum { GOES, GONE, SETTLED } state[PB_LETTERS_SETTLE];
 };
 
-/* Files with a letter, and their bytes as they are now. */
-struct sizes {
-	size_t		 count;
-	struct pb_letters_key key[PB_LETTERS_MEASURE];
-	uint64_t	 bytes[PB_LETTERS_MEASURE];
-};
-
-static size_t	look_at_sizes(struct pb_letters_txn *, struct sizes *);
-static int	look(struct pb_letters *, struct victims *, struct pb_err *);
-static int	flush(struct pb_letters *, struct pb_err *);
-static int	delete_files(struct pb_letters *, struct victims *,
+static int	intend(struct pb_letters *, const struct pb_letter *, size_t,
 		    struct pb_err *);
-static int	delete_in_dir(struct pb_letters *, struct victims *, size_t,
-		    size_t *, struct pb_err *);
-static int	delete_file(const char *, struct pb_err *);
-static int	file_of(const struct pb_letters *,
-		    const struct pb_letters_key *, char [static PATH_MAX],
-		    char [static PATH_MAX], struct pb_err *);
-static void	remove_parents(char *);
+static int	enter_dir(const char *, char [static PATH_MAX],
+		    struct pb_err *);
 static void	aside(char [static PATH_MAX + 8], const char *);
 static int	link_over(const char *, const char *, struct pb_err *);
 static int	cannot_link(const char *, const char *, struct pb_err *);
-static int	tidy(struct pb_letters *, struct pb_err *);
-static int	intend_all(struct pb_letters *, const struct pb_letter *,
-		    size_t, struct pb_err *);
-static void	take_key(struct pb_letters_key *, size_t *,
+static uint64_t	size_of(const struct pb_letters *,
+		    const struct pb_letters_key *);
+static int	list(struct pb_letters *, struct doubts *, struct pb_err *);
+static int	delete_files(struct pb_letters *, struct doubts *,
+		    struct pb_err *);
+static int	sync_dirs(struct pb_letters *, struct doubts *,
+		    struct pb_err *);
+static int	forget(struct pb_letters *, struct doubts *, struct pb_err *);
+static int	delete_file(const char *, struct pb_err *);
+static int	file_of(const struct pb_letters *,
+		    const struct pb_letters_key *, char [static PATH_MAX],
+		    struct pb_err *);
+static bool	take_key(struct pb_letters_key *,
 		    const struct pb_state_rows *);
+static void	remove_parents(char *);
 
 /* --- names -------------------------------------------------------------- */
 
@@ -106,40 +101,56 @@ pb_letters_path(char out[static PATH_MAX], const char *store,
 
 int
 pb_letters_make(struct pb_letters *letters, const struct pb_letter *letter,
-    size_t count, int (*link)(void *, struct pb_err *),
-    int (*keep)(void *, struct pb_err *), void *arg, struct pb_err *err)
+    bool *made, size_t count, int (*link)(void *, size_t, struct pb_err *),
+    void *arg, struct pb_err *err)
 {
-	struct pb_err later;
-	int rc = intend_all(letters, letter, count, err);
+	char dir[PATH_MAX], last[PATH_MAX] = "";
+	int rc = intend(letters, letter, count, err);
 
-	if (rc == 0)
-		rc = link(arg, err);
-	if (rc == 0)
-		rc = keep(arg, err);
-	if (rc < 0)
-		(void)pb_letters_settle(letters, &later);
-	return rc;
+	for (size_t i = 0; i < count && rc >= 0; i++) {
+		made[i] = !pb_letters_has_file(&letter[i]);
+		if (made[i])
+			continue;
+		rc = pb_letters_dir(dir, letters->store, letter[i].upstream,
+		    &letter[i].key, err);
+		if (rc == 0 && strcmp(dir, last) != 0)
+			rc = enter_dir(dir, last, err);
+		if (rc == 0)
+			rc = link(arg, i, err);
+		made[i] = rc == 1;
+	}
+	if (rc >= 0 && last[0] != '\0')
+		rc = pb_sync_dir(last, err);
+	return rc < 0 ? rc : 0;
 }
 
 static int
-intend_all(struct pb_letters *letters, const struct pb_letter *letter,
+intend(struct pb_letters *letters, const struct pb_letter *letter,
     size_t count, struct pb_err *err)
 {
 	struct pb_letters_key file;
-	struct pb_letters_txn t;
-	int rc;
+	struct pb_mdb_txn txn;
 
-	pb_letters_begin(&t, letters, true, err);
+	/* Not to be settled before they are made. */
+	pb_mdb_begin(letters->state->mdb, true, &txn, err);
 	for (size_t i = 0; i < count; i++) {
+		if (!pb_letters_has_file(&letter[i]))
+			continue;
 		pb_letters_key(&file, letter[i].upstream, &letter[i].key,
 		    letter[i].segment_seq);
-		pb_letters_intend(&t, &file);
+		pb_mdb_put(&txn, PB_STATE_FILES, file.bytes, file.len, "", 0);
 	}
-	/* Not to be settled before they are made. */
-	letters->unsettled = false;
-	rc = pb_letters_end(&t, err);
-	letters->unsettled = true;
-	return rc;
+	return pb_mdb_commit(&txn);
+}
+
+/* One directory is synced before the next one is begun. */
+static int
+enter_dir(const char *dir, char last[static PATH_MAX], struct pb_err *err)
+{
+	int rc = last[0] != '\0' ? pb_sync_dir(last, err) : 0;
+
+	strcpy(last, dir);
+	return rc < 0 ? rc : pb_mkdirs(dir, err);
 }
 
 int
@@ -227,215 +238,172 @@ cannot_link(const char *from, const char *to, struct pb_err *err)
 int
 pb_letters_measure(struct pb_letters *letters, struct pb_err *err)
 {
-	struct pb_letters_key *last = &letters->measured;
-	struct sizes sizes = { .count = 0 };
-	struct pb_letters_txn t;
+	struct pb_letters_key *next = &letters->measured;
+	struct pb_letters_key key[PB_LETTERS_MEASURE];
+	uint64_t bytes[PB_LETTERS_MEASURE];
 	struct pb_state_rows rows;
-	size_t grown;
-	int rc;
+	struct pb_mdb_txn txn;
+	size_t looked = 0, grown = 0;
 
-	pb_letters_begin(&t, letters, false, err);
-	pb_state_from(&rows, t.txn, PB_STATE_LINKS, last->bytes, last->len, 0);
-	while (sizes.count < PB_LETTERS_MEASURE && pb_state_next(&rows))
-		take_key(sizes.key, &sizes.count, &rows);
-	/* Where the next ones are; none: from the start. */
-	last->len = sizes.count < PB_LETTERS_MEASURE ||
-	    rows.len > sizeof(last->bytes) ? 0 : rows.len;
-	memcpy(last->bytes, rows.at, last->len);
-	grown = look_at_sizes(&t, &sizes);
-	rc = pb_letters_end(&t, err);
-	if (rc < 0 || grown == 0)
-		return rc;
-	pb_letters_begin(&t, letters, true, err);
-	for (size_t i = 0; i < sizes.count; i++)
-		pb_letters_grow(&t, &sizes.key[i], sizes.bytes[i]);
-	return pb_letters_end(&t, err);
+	pb_mdb_begin(letters->state->mdb, false, &txn, err);
+	pb_state_from(&rows, &txn, PB_STATE_LINKS, next->bytes, next->len, 0);
+	next->len = 0;
+	while (looked++ < PB_LETTERS_MEASURE && pb_state_next(&rows)) {
+		if (!take_key(&key[grown], &rows))
+			continue;
+		*next = key[grown];
+		bytes[grown] = size_of(letters, &key[grown]);
+		grown += bytes[grown] > pb_letters_bytes(&txn, &key[grown]);
+	}
+	if (looked <= PB_LETTERS_MEASURE)
+		next->len = 0;		/* the first ones again */
+	else if (next->len > 0)
+		next->bytes[next->len++] = 0;
+	pb_mdb_abort(&txn);
+	if (txn.rc < 0 || grown == 0)
+		return txn.rc;
+	pb_mdb_begin(letters->state->mdb, true, &txn, err);
+	for (size_t i = 0; i < grown; i++)
+		pb_letters_grow(&txn, &key[i], bytes[i]);
+	return pb_mdb_commit(&txn);
 }
 
-/* One more, where it may be one of ours. */
-static void
-take_key(struct pb_letters_key *key, size_t *count,
-    const struct pb_state_rows *rows)
+/* 0 where nobody can say. */
+static uint64_t
+size_of(const struct pb_letters *letters, const struct pb_letters_key *file)
 {
-	if (rows->key.len > sizeof(key->bytes))
-		return;
-	key += (*count)++;
-	key->len = rows->key.len;
-	memcpy(key->bytes, rows->key.data, key->len);
-}
-
-/* How many have more bytes than they count with. */
-static size_t
-look_at_sizes(struct pb_letters_txn *t, struct sizes *sizes)
-{
-	char dir[PATH_MAX], path[PATH_MAX];
-	size_t grown = 0;
+	char path[PATH_MAX];
 	struct stat st;
 
-	for (size_t i = 0; i < sizes->count; i++) {
-		sizes->bytes[i] = 0;
-		if (file_of(t->letters, &sizes->key[i], dir, path, NULL) < 0 ||
-		    pb_below_stat(path, &st) < 0)
-			continue;
-		sizes->bytes[i] = (uint64_t)st.st_size;
-		grown += sizes->bytes[i] >
-		    pb_letters_bytes(t, &sizes->key[i]);
-	}
-	return grown;
+	if (file_of(letters, file, path, NULL) < 0 ||
+	    pb_below_stat(path, &st) < 0)
+		return 0;
+	return (uint64_t)st.st_size;
 }
 
 /* --- settling ----------------------------------------------------------- */
 
+/* One that cannot be deleted keeps no other; the first error is told. */
 int
 pb_letters_tidy(struct pb_letters *letters, struct pb_err *err)
 {
-	int rc;
-
-	pb_state_hold(letters->state);
-	rc = tidy(letters, err);
-	pb_state_release(letters->state);
-	return rc;
-}
-
-static int
-tidy(struct pb_letters *letters, struct pb_err *err)
-{
-	int rc = letters->unsettled ? pb_letters_settle(letters, err) : 0;
-
-	return rc < 0 ? rc : letters->unsettled;
-}
-
-int
-pb_letters_settle(struct pb_letters *letters, struct pb_err *err)
-{
-	struct victims *v = calloc(1, sizeof(*v));
-	int rc = 0;
-
-	if (v == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory");
-	v->until_ms = pb_clock_mono_ms() + PB_LETTERS_TIDY_MS;
-	do {
-		if (letters->settled > 0)
-			rc = flush(letters, err);
-		if (rc == 0)
-			rc = look(letters, v, err);
-		if (rc == 0)
-			rc = delete_files(letters, v, err);
-	} while (rc == 0 && v->more && !v->late);
-	letters->unsettled = rc < 0 || v->late;
-	free(v);
-	return rc;
-}
-
-/* Delete the rows of what is settled. */
-static int
-flush(struct pb_letters *letters, struct pb_err *err)
-{
-	struct pb_mdb_txn txn;
-	int rc;
-
-	rc = pb_mdb_begin(letters->state->mdb, true, &txn, err);
-	for (size_t i = 0; i < letters->settled; i++)
-		pb_mdb_del(&txn, PB_STATE_FILES, letters->done[i].bytes,
-		    letters->done[i].len);
-	rc = pb_mdb_commit(&txn);
-	if (rc == 0)
-		letters->settled = 0;
-	return rc;
-}
-
-/* List what has no letter; what has one, or names no file, is settled as it
- * is. */
-static int
-look(struct pb_letters *letters, struct victims *v, struct pb_err *err)
-{
-	char upstream[PB_NAME_BYTES_MAX + 1];
-	struct pb_mdb_value value;
-	struct pb_stream_key key;
-	struct pb_mdb_txn txn;
-	struct pb_state_rows rows;
-	uint64_t segment_seq;
-	size_t kept = 0;
-	int rc;
-
-	v->count = 0;
-	(void)pb_mdb_begin(letters->state->mdb, false, &txn, err);
-	pb_state_from(&rows, &txn, PB_STATE_FILES, "", 0, 0);
-	while (v->count < PB_LETTERS_SETTLE - letters->settled &&
-	    (v->more = pb_state_next(&rows)))
-		take_key(v->key, &v->count, &rows);
-	rc = txn.rc;
-	for (size_t i = 0; rc >= 0 && i < v->count; i++) {
-		rc = pb_mdb_get(&txn, PB_STATE_LINKS, v->key[i].bytes,
-		    v->key[i].len, &value);
-		if (rc == 1 || (rc == 0 && !pb_letters_key_parse(upstream,
-		    &key, &segment_seq, v->key[i].bytes, v->key[i].len)))
-			letters->done[letters->settled++] = v->key[i];
-		else if (rc == 0)
-			v->key[kept++] = v->key[i];
-	}
-	v->count = kept;
-	pb_mdb_abort(&txn);
-	return rc < 0 ? rc : 0;
-}
-
-/* One that cannot be deleted keeps no other; the first error is told. */
-static int
-delete_files(struct pb_letters *letters, struct victims *v,
-    struct pb_err *err)
-{
+	struct doubts d = { .until_ms = pb_clock_mono_ms() +
+	    PB_LETTERS_TIDY_MS };
+	int (*const step[])(struct pb_letters *, struct doubts *,
+	    struct pb_err *) = { list, delete_files, sync_dirs, forget };
 	struct pb_err later;
-	size_t next;
 	int rc = 0, one;
 
-	for (size_t i = 0; i < v->count && !v->late; i = next) {
-		one = delete_in_dir(letters, v, i, &next,
-		    rc == 0 ? err : &later);
-		if (rc == 0)
-			rc = one;
+	pb_state_from(&d.rows, NULL, PB_STATE_FILES, "", 0, 0);
+	do {
+		for (size_t i = 0; i < sizeof(step) / sizeof(step[0]); i++) {
+			one = step[i](letters, &d, rc == 0 ? err : &later);
+			rc = rc == 0 ? one : rc;
+		}
+	} while (d.more && !d.late);
+	return rc < 0 ? rc : d.late;
+}
+
+/* What has a letter is settled, and what names no file. */
+static int
+list(struct pb_letters *letters, struct doubts *d, struct pb_err *err)
+{
+	struct pb_mdb_value value;
+	char path[PATH_MAX];
+	struct pb_mdb_txn txn;
+
+	d->count = 0;
+	d->rows.txn = &txn;
+	(void)pb_mdb_begin(letters->state->mdb, false, &txn, err);
+	while (d->count < PB_LETTERS_SETTLE &&
+	    (d->more = pb_state_next(&d->rows))) {
+		struct pb_letters_key *key = &d->key[d->count];
+
+		if (!take_key(key, &d->rows))
+			continue;
+		d->state[d->count++] = pb_mdb_get(&txn, PB_STATE_LINKS,
+		    key->bytes, key->len, &value) == 1 ||
+		    file_of(letters, key, path, NULL) < 0 ? SETTLED : GOES;
+	}
+	pb_mdb_abort(&txn);
+	/* What there is was not seen. */
+	if (txn.rc < 0)
+		d->count = d->more = 0;
+	return txn.rc;
+}
+
+static int
+delete_files(struct pb_letters *letters, struct doubts *d,
+    struct pb_err *err)
+{
+	char path[PATH_MAX];
+	struct pb_err later;
+	int rc = 0, one;
+
+	for (size_t i = 0; i < d->count && !d->late; i++) {
+		if (d->state[i] != GOES)
+			continue;
+		one = file_of(letters, &d->key[i], path, NULL);
+		if (one == 0)
+			one = delete_file(path, rc == 0 ? err : &later);
+		if (one == 0)
+			d->state[i] = GONE;
+		rc = rc == 0 ? one : rc;
+		d->late = pb_clock_mono_ms() >= d->until_ms &&
+		    (d->more || i + 1 < d->count);
 	}
 	return rc;
 }
 
-/*
- * Those from `first` on that are in its directory; keys of one directory
- * stand together.  The deletions are durable before their rows are
- * forgotten, by one sync.
- */
+/* The deletions of a directory, whose keys stand together, are durable before
+ * their rows are forgotten. */
 static int
-delete_in_dir(struct pb_letters *letters, struct victims *v, size_t first,
-    size_t *next, struct pb_err *err)
+sync_dirs(struct pb_letters *letters, struct doubts *d, struct pb_err *err)
 {
-	char dir[PATH_MAX], other[PATH_MAX], path[PATH_MAX];
-	struct pb_err later;
-	int rc, synced;
+	char dir[PATH_MAX];
+	int rc = 0, one;
 
-	*next = first + 1;
-	rc = file_of(letters, &v->key[first], dir, path, err);
-	if (rc < 0)
-		return rc;
-	v->gone[first] = (rc = delete_file(path, err)) == 0;
-	for (; *next < v->count && file_of(letters, &v->key[*next], other,
-	    path, &later) == 0 && strcmp(other, dir) == 0; (*next)++) {
-		int one;
+	for (size_t i = 0, next; i < d->count; i = next) {
+		const struct pb_letters_key *key = &d->key[i];
 
-		v->late = pb_clock_mono_ms() >= v->until_ms;
-		if (v->late)
-			break;
-		one = delete_file(path, rc == 0 ? err : &later);
-		v->gone[*next] = one == 0;
-		if (rc == 0)
+		next = i + 1;
+		if (d->state[i] != GONE)
+			continue;
+		while (next < d->count && d->key[next].len == key->len &&
+		    memcmp(d->key[next].bytes, key->bytes, key->len - 8) == 0)
+			next++;
+		one = file_of(letters, key, dir, err);
+		*strrchr(dir, '/') = '\0';
+		if (one == 0)
+			one = pb_sync_dir(dir, err);
+		if (one < 0 && one != PB_ENOENT) {
 			rc = one;
+			continue;
+		}
+		for (size_t k = i; k < next; k++)
+			if (d->state[k] == GONE)
+				d->state[k] = SETTLED;
+		remove_parents(dir);
 	}
-	synced = pb_sync_dir(dir, rc == 0 ? err : &later);
-	if (synced < 0 && synced != PB_ENOENT)
-		return rc == 0 ? synced : rc;
-	for (size_t i = first; i < *next; i++)
-		if (v->gone[i])
-			letters->done[letters->settled++] = v->key[i];
-	remove_parents(dir);
-	v->late = *next < v->count && pb_clock_mono_ms() >= v->until_ms;
 	return rc;
+}
+
+static int
+forget(struct pb_letters *letters, struct doubts *d, struct pb_err *err)
+{
+	struct pb_mdb_txn txn;
+	size_t i = 0;
+
+	while (i < d->count && d->state[i] != SETTLED)
+		i++;
+	if (i == d->count)
+		return 0;
+	(void)pb_mdb_begin(letters->state->mdb, true, &txn, err);
+	for (; i < d->count; i++)
+		if (d->state[i] == SETTLED)
+			pb_mdb_del(&txn, PB_STATE_FILES, d->key[i].bytes,
+			    d->key[i].len);
+	return pb_mdb_commit(&txn);
 }
 
 static int
@@ -450,26 +418,32 @@ delete_file(const char *path, struct pb_err *err)
 	return 0;
 }
 
-/* The directory and the file that a key of `files` names. */
+/* The file that a key of `files` names. */
 static int
 file_of(const struct pb_letters *letters, const struct pb_letters_key *file,
-    char dir[static PATH_MAX], char path[static PATH_MAX],
-    struct pb_err *err)
+    char path[static PATH_MAX], struct pb_err *err)
 {
 	char upstream[PB_NAME_BYTES_MAX + 1];
 	struct pb_stream_key key;
 	uint64_t segment_seq;
-	int rc;
 
 	if (!pb_letters_key_parse(upstream, &key, &segment_seq, file->bytes,
 	    file->len))
 		return pb_err_set(err, PB_EFORMAT, "dead letters: a malformed "
 		    "row in the table of files");
-	rc = pb_letters_dir(dir, letters->store, upstream, &key, err);
-	if (rc < 0)
-		return rc;
 	return pb_letters_path(path, letters->store, upstream, &key,
 	    segment_seq, err);
+}
+
+/* False where it is none of ours. */
+static bool
+take_key(struct pb_letters_key *key, const struct pb_state_rows *rows)
+{
+	if (rows->key.len >= sizeof(key->bytes))
+		return false;
+	key->len = rows->key.len;
+	memcpy(key->bytes, rows->key.data, key->len);
+	return true;
 }
 
 /* EPOCH, IFACE, NODE and UPSTREAM, those that are empty. */

@@ -2,7 +2,8 @@
  * shipper/letters/letters_impl.h - dead letters: rows, transactions, files
  *
  * Private to shipper/letters/.  letters_rows.c keeps the tables in step
- * with each other, letters_file.c the files with the tables.
+ * with each other, letters_file.c the files with the tables, letters_txn.c
+ * does both at the end of a change.
  */
 #ifndef PB_SHIPPER_LETTERS_IMPL_H
 #define PB_SHIPPER_LETTERS_IMPL_H
@@ -27,35 +28,19 @@ struct pb_letters_key {
 struct pb_letters {
 	struct pb_state	*state;
 	char		 store[PATH_MAX];
-	/* Table `files` has rows that were not looked at. */
-	bool		 unsettled;
-	/* Rows of it that were, and go with the next transaction. */
-	size_t		 settled;
-	struct pb_letters_key done[PB_LETTERS_SETTLE];
-	/* The file whose size was looked at last; none: from the start. */
+	/* The file whose size is looked at next; none: from the start. */
 	struct pb_letters_key measured;
 	struct pb_age	 age;		/* of a writer */
 	uint64_t	 age_kept_ms;	/* as it was put last */
 };
 
 /*
- * Begin; the caller's open transaction of the state is joined, where there
- * is one.  End it whatever happened: writes are committed (a joined one by
- * its owner), and files settled where that is due.
+ * Begin; end it whatever happened: writes are committed, with the age, and
+ * files dropped that lost their last letter.
  */
-struct pb_letters_txn {
-	struct pb_letters *letters;
-	struct pb_mdb_txn *txn;		/* own, or the state's */
-	struct pb_mdb_txn own;
-	bool		 write;
-};
-int	pb_letters_begin(struct pb_letters_txn *t, struct pb_letters *letters,
+int	pb_letters_begin(struct pb_letters *letters, struct pb_mdb_txn *txn,
 	    bool write, struct pb_err *err);
-int	pb_letters_end(struct pb_letters_txn *t, struct pb_err *err);
-
-/* A writer's age: at open, and with each transaction that writes. */
-int	letters_age_load(struct pb_letters *letters, struct pb_err *err);
-void	letters_age_put(struct pb_letters_txn *t);
+int	pb_letters_end(struct pb_letters *letters, struct pb_mdb_txn *txn);
 
 /* --- rows --------------------------------------------------------------- */
 
@@ -71,12 +56,12 @@ bool	pb_letters_parse(struct pb_letter *out,
 	    const struct pb_mdb_value *key, const struct pb_mdb_value *value);
 
 /* As pb_letters_find(): 1, 0 or the transaction's error. */
-int	pb_letters_seek(struct pb_letters_txn *t, const char *upstream,
+int	pb_letters_seek(struct pb_mdb_txn *txn, const char *upstream,
 	    const struct pb_stream_key *key, uint64_t from,
 	    struct pb_letter *out);
 
 /* The letter with this very key: 1, 0 or the error. */
-int	pb_letters_get(struct pb_letters_txn *t, const void *key, size_t len,
+int	pb_letters_get(struct pb_mdb_txn *txn, const void *key, size_t len,
 	    struct pb_letter *out);
 /* NAME and its NUL, which the keys of an upstream's rows begin with. */
 void	pb_letters_name_key(struct pb_letters_key *out, const char *upstream);
@@ -90,58 +75,68 @@ pb_letters_has_file(const struct pb_letter *letter)
 
 /* Rows of all tables that speak of the letter.  What went wrong shows at
  * the end.  A file that loses its last letter is listed in `files`. */
-void	pb_letters_add(struct pb_letters_txn *t, const struct pb_letter *in);
-void	pb_letters_remove(struct pb_letters_txn *t,
+void	pb_letters_add(struct pb_mdb_txn *txn, const struct pb_letter *in);
+void	pb_letters_remove(struct pb_mdb_txn *txn,
 	    const struct pb_letter *in);
 /* Add, as one with the neighbours that say the same. */
-void	pb_letters_put(struct pb_letters_txn *t, const struct pb_letter *in);
+void	pb_letters_put(struct pb_mdb_txn *txn, const struct pb_letter *in);
+/* The same, but for numbers that have a letter. */
+void	pb_letters_put_new(struct pb_mdb_txn *txn,
+	    const struct pb_letter *in);
 /* Take first .. last out of the letter; what is left of it stays. */
-void	pb_letters_cut(struct pb_letters_txn *t, const struct pb_letter *in,
+void	pb_letters_cut(struct pb_mdb_txn *txn, const struct pb_letter *in,
 	    uint64_t first, uint64_t last);
+
+/* The next letter of the stream that touches `*from` .. last; `*from` moves
+ * behind it.  False where there is none. */
+bool	pb_letters_next(struct pb_mdb_txn *txn, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t *from, uint64_t last,
+	    struct pb_letter *out);
+/* Take first .. last out of all letters of the stream in these states. */
+#define PB_LETTERS_IN(state)	(1u << (state))
+void	pb_letters_take(struct pb_mdb_txn *txn, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+	    unsigned states);
 
 /* The place of a letter with a file among its upstream's, by age. */
 void	pb_letters_age_key(struct pb_letters_key *out,
 	    const struct pb_letter *letter);
 /* The first DEAD or REQUEUED letter at `*at` (NAME \0: the oldest) or behind
  * it; `*at` moves behind it: 1, 0, the error. */
-int	pb_letters_aged(struct pb_letters_txn *t, struct pb_letters_key *at,
+int	pb_letters_aged(struct pb_mdb_txn *txn, struct pb_letters_key *at,
 	    struct pb_letter *out);
 /* The oldest of the upstream: likewise. */
-int	pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
+int	pb_letters_oldest(struct pb_mdb_txn *txn, const char *upstream,
 	    struct pb_letter *out);
 
 /* Sums of an upstream; `oldest_ns` is left 0. */
-void	pb_letters_counts(struct pb_letters_txn *t, const char *upstream,
+void	pb_letters_counts(struct pb_mdb_txn *txn, const char *upstream,
 	    struct pb_letters_total *out);
 
 /* The bytes that a file counts with, 0 where it has no letter; and more of
  * them, where it has grown. */
-uint64_t pb_letters_bytes(struct pb_letters_txn *t,
+uint64_t pb_letters_bytes(struct pb_mdb_txn *txn,
 	    const struct pb_letters_key *file);
-void	pb_letters_grow(struct pb_letters_txn *t,
+void	pb_letters_grow(struct pb_mdb_txn *txn,
 	    const struct pb_letters_key *file, uint64_t bytes);
-
-/* List files that are about to be made in table `files`. */
-void	pb_letters_intend(struct pb_letters_txn *t,
-	    const struct pb_letters_key *file);
 
 /* --- files -------------------------------------------------------------- */
 
 /*
- * Make files for letters that are about to get them: they are listed,
- * committed; `link` makes them; `keep` commits their rows.  What comes of an
- * error is settled.
+ * Make the files of letters that are about to get their rows, durably: they
+ * are listed, committed, and `link` makes one each: 1; 0 where it cannot
+ * have one; or an error, after which the caller settles.  `made`: those that
+ * have one, or need none.
  */
 int	pb_letters_make(struct pb_letters *letters,
-	    const struct pb_letter *letter, size_t count,
-	    int (*link)(void *arg, struct pb_err *err),
-	    int (*keep)(void *arg, struct pb_err *err), void *arg,
+	    const struct pb_letter *letter, bool *made, size_t count,
+	    int (*link)(void *arg, size_t i, struct pb_err *err), void *arg,
 	    struct pb_err *err);
 
-/* Delete the files that have a row in `files` and no letter.  What cannot
- * be deleted now, or not within PB_LETTERS_TIDY_MS, is tried again at the
- * next call: `unsettled` says so. */
-int	pb_letters_settle(struct pb_letters *letters, struct pb_err *err);
+/* Link the letter's segment and fill in file_bytes: 1; 0 the segment has
+ * expired; or an error.  The directory is to be there. */
+int	pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
+	    struct pb_err *err);
 
 /*
  * A segment that was open when it was linked grows on under its letter.
@@ -149,12 +144,6 @@ int	pb_letters_settle(struct pb_letters *letters, struct pb_err *err);
  * counts with all its bytes before long.
  */
 int	pb_letters_measure(struct pb_letters *letters, struct pb_err *err);
-
-/* Link the letter's segment and fill in file_bytes: 1; 0 the segment has
- * expired; or an error.  The directory is to be there, and to be synced
- * by the caller. */
-int	pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
-	    struct pb_err *err);
 
 /* --- operators ---------------------------------------------------------- */
 
@@ -167,7 +156,7 @@ struct pb_letters_page {
 };
 
 /* 1: there may be more rows behind `*after`, which has moved; or 0. */
-int	pb_letters_page(struct pb_letters_txn *t,
+int	pb_letters_page(struct pb_mdb_txn *txn,
 	    struct pb_letters_page *page, struct pb_letter *after);
 
 /* Is the letter's upstream configured, as far as anybody knows? */

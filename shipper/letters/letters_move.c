@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/below.h"
-#include "base/sys.h"
 
 struct move {
 	struct pb_letters *letters;
@@ -23,38 +22,23 @@ struct move {
 	size_t		 count;
 	struct pb_letter from[PB_LETTERS_BATCH];
 	struct pb_letter to[PB_LETTERS_BATCH];
+	bool		 made[PB_LETTERS_BATCH];
 };
 
 static int	check(const struct pb_letters_which *, struct pb_err *);
 static int	find(struct move *, struct pb_err *);
 static bool	may_go(struct move *, const struct pb_letter *);
-static int	link_all(void *, struct pb_err *);
-static int	link_one(struct move *, const struct pb_letter *,
-		    const struct pb_letter *, struct pb_err *);
-static int	change(void *, struct pb_err *);
-static void	give(struct pb_letters_txn *, const struct pb_letter *);
-static int	move_some(struct pb_letters *, const struct pb_letters_which *,
-		    struct pb_letters_sum *, struct pb_err *);
+static int	link_one(void *, size_t, struct pb_err *);
+static int	change(struct move *, struct pb_err *);
+static void	give(struct pb_mdb_txn *, const struct pb_letter *);
 
 int
 pb_letters_move(struct pb_letters *letters,
     const struct pb_letters_which *which, struct pb_letters_sum *sum,
     struct pb_err *err)
 {
-	int rc;
-
-	pb_state_hold(letters->state);
-	rc = move_some(letters, which, sum, err);
-	pb_state_release(letters->state);
-	return rc;
-}
-
-static int
-move_some(struct pb_letters *letters,
-    const struct pb_letters_which *which, struct pb_letters_sum *sum,
-    struct pb_err *err)
-{
 	struct move *move = calloc(1, sizeof(*move));
+	struct pb_err later;
 	int more = 0, rc;
 
 	if (move == NULL)
@@ -66,10 +50,14 @@ move_some(struct pb_letters *letters,
 	if (rc == 0)
 		rc = more = find(move, err);
 	if (rc >= 0 && move->count > 0)
-		rc = pb_letters_make(letters, move->to, move->count, link_all,
-		    change, move, err);
+		rc = pb_letters_make(letters, move->to, move->made,
+		    move->count, link_one, move, err);
+	if (rc >= 0 && move->count > 0)
+		rc = change(move, err);
 	if (rc >= 0)
 		*sum = move->sum;
+	else
+		(void)pb_letters_tidy(letters, &later);
 	free(move);
 	if (rc < 0)
 		return rc;
@@ -100,13 +88,13 @@ find(struct move *move, struct pb_err *err)
 	struct pb_letters_page page = { .which = move->which,
 	    .out = move->from, .max = PB_LETTERS_BATCH, .dead = true,
 	    .requeued = true, .others = true };
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 	int more = 0, rc;
 
-	rc = pb_letters_begin(&t, move->letters, false, err);
+	rc = pb_letters_begin(move->letters, &txn, false, err);
 	if (rc == 0)
-		more = pb_letters_page(&t, &page, &move->sum.after);
-	rc = pb_letters_end(&t, err);
+		more = pb_letters_page(&txn, &page, &move->sum.after);
+	rc = pb_letters_end(move->letters, &txn);
 	for (size_t i = 0; rc == 0 && i < page.count; i++) {
 		struct pb_letter *to = &move->to[move->count];
 
@@ -139,46 +127,13 @@ may_go(struct move *move, const struct pb_letter *letter)
 
 /* --- files and rows ----------------------------------------------------- */
 
-/* Those that cannot have a file there leave the batch, and stay. */
-static int
-link_all(void *arg, struct pb_err *err)
-{
-	struct move *move = arg;
-	char dir[PATH_MAX], last[PATH_MAX] = "";
-	size_t kept = 0;
-	int rc = 0;
-
-	for (size_t i = 0; i < move->count && rc >= 0; i++) {
-		rc = pb_letters_dir(dir, move->letters->store,
-		    move->which->to, &move->to[i].key, err);
-		if (rc == 0 && strcmp(dir, last) != 0) {
-			if (last[0] != '\0')
-				rc = pb_sync_dir(last, err);
-			if (rc == 0)
-				rc = pb_mkdirs(dir, err);
-			strcpy(last, dir);
-		}
-		if (rc == 0)
-			rc = !pb_letters_has_file(&move->to[i]) ? 1 :
-			    link_one(move, &move->from[i], &move->to[i], err);
-		if (rc == 1) {
-			move->from[kept] = move->from[i];
-			move->to[kept++] = move->to[i];
-		}
-		move->sum.left += rc == 0;
-	}
-	move->count = kept;
-	if (rc >= 0 && last[0] != '\0')
-		rc = pb_sync_dir(last, err);
-	return rc < 0 ? rc : 0;
-}
-
 /* 1; 0 where the letter has no file, or another one has its name: of a
  * segment that was written anew, so that its blocks stand elsewhere. */
 static int
-link_one(struct move *move, const struct pb_letter *from,
-    const struct pb_letter *to, struct pb_err *err)
+link_one(void *arg, size_t i, struct pb_err *err)
 {
+	struct move *move = arg;
+	const struct pb_letter *from = &move->from[i], *to = &move->to[i];
 	char old[PATH_MAX], new[PATH_MAX];
 	struct stat a, b;
 	int rc;
@@ -201,53 +156,37 @@ link_one(struct move *move, const struct pb_letter *from,
 	    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+/* Those that could not have a file there stay. */
 static int
-change(void *arg, struct pb_err *err)
+change(struct move *move, struct pb_err *err)
 {
-	struct move *move = arg;
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 
-	pb_letters_begin(&t, move->letters, true, err);
+	pb_letters_begin(move->letters, &txn, true, err);
 	for (size_t i = 0; i < move->count; i++) {
 		const struct pb_letter *from = &move->from[i];
 
-		pb_letters_remove(&t, from);
+		move->sum.left += !move->made[i];
+		if (!move->made[i])
+			continue;
+		pb_letters_remove(&txn, from);
 		/* What is gone, the store's own gap tells. */
 		if (from->state != PB_LETTER_GONE)
-			give(&t, &move->to[i]);
+			give(&txn, &move->to[i]);
 		if (!pb_letters_has_file(from))
 			continue;
 		move->sum.letters++;
 		move->sum.packets += from->last - from->first + 1;
 	}
-	return pb_letters_end(&t, err);
+	return pb_letters_end(move->letters, &txn);
 }
 
 /* Numbers that have a letter there keep it, unless that is without packets:
  * here they are. */
 static void
-give(struct pb_letters_txn *t, const struct pb_letter *letter)
+give(struct pb_mdb_txn *txn, const struct pb_letter *letter)
 {
-	struct pb_letter have, part = *letter;
-	uint64_t from = letter->first;
-
-	while (from <= letter->last) {
-		bool there = pb_letters_seek(t, letter->upstream,
-		    &letter->key, from, &have) == 1 &&
-		    have.first <= letter->last;
-
-		part.first = from;
-		part.last = !there ? letter->last : have.first > from ?
-		    have.first - 1 : have.last < letter->last ? have.last :
-		    letter->last;
-		if (t->txn->rc < 0)
-			return;
-		from = part.last + 1;
-		if (there && have.first <= part.first) {
-			if (have.state != PB_LETTER_GONE)
-				continue;
-			pb_letters_cut(t, &have, part.first, part.last);
-		}
-		pb_letters_put(t, &part);
-	}
+	pb_letters_take(txn, letter->upstream, &letter->key, letter->first,
+	    letter->last, PB_LETTERS_IN(PB_LETTER_GONE));
+	pb_letters_put_new(txn, letter);
 }

@@ -2,8 +2,9 @@
  * shipper/letters/letters_rows.c - dead letters: the tables, in step
  *
  * A letter is a row of `letters`.  With a file (DEAD, REQUEUED) it stands
- * in `ages` too and holds its row of `links`; once GONE it stands in
- * `gone`.  `counts` has the sums.  All of it changes in one transaction.
+ * in `ages` too and holds its row of `links`; the last one to leave that puts
+ * the file in doubt (`files`).  `counts` has the sums.  All of it changes in
+ * one transaction.
  */
 #include "shipper/letters/letters_impl.h"
 
@@ -40,82 +41,22 @@ static const struct pb_row_field count_fields[] = {
 static const struct pb_row_shape count_shape = PB_ROW_SHAPE(ROW_VERSION,
     struct pb_letters_total, count_fields);
 
-static int	commit(struct pb_letters_txn *);
 static uint64_t	since_at(const struct pb_letter *);
-static void	put_row(struct pb_letters_txn *, const struct pb_letter *);
-static void	hold(struct pb_letters_txn *, const struct pb_letter *,
+static void	put_row(struct pb_mdb_txn *, const struct pb_letter *);
+static void	hold(struct pb_mdb_txn *, const struct pb_letter *,
 		    struct pb_letters_total *);
-static void	release(struct pb_letters_txn *, const struct pb_letter *,
+static void	release(struct pb_mdb_txn *, const struct pb_letter *,
 		    struct pb_letters_total *);
-static bool	get_link(struct pb_letters_txn *,
+static bool	get_link(struct pb_mdb_txn *,
 		    const struct pb_letters_key *, struct link *);
-static void	put_link(struct pb_letters_txn *,
+static void	put_link(struct pb_mdb_txn *,
 		    const struct pb_letters_key *, const struct link *);
-static void	put_counts(struct pb_letters_txn *, const char *,
+static void	put_counts(struct pb_mdb_txn *, const char *,
 		    const struct pb_letters_total *);
-static void	not_settled(struct pb_letters *,
-		    const struct pb_letters_key *);
 static bool	alike(const struct pb_letter *, const struct pb_letter *);
-static void	take(uint64_t *, uint64_t);
-static void	take_in(struct pb_letters_txn *, struct pb_letter *,
+static void	less(uint64_t *, uint64_t);
+static void	take_in(struct pb_mdb_txn *, struct pb_letter *,
 		    const struct pb_letter *);
-
-/* --- transactions ------------------------------------------------------- */
-
-int
-pb_letters_begin(struct pb_letters_txn *t, struct pb_letters *letters,
-    bool write, struct pb_err *err)
-{
-	bool joins = pb_state_is_mine(letters->state);
-
-	t->letters = letters;
-	t->txn = joins ? &letters->state->txn : &t->own;
-	if (write)
-		pb_state_hold(letters->state);
-	if (!joins)
-		pb_mdb_begin(letters->state->mdb, write, t->txn, err);
-	for (size_t i = 0; write && !joins && i < letters->settled; i++)
-		pb_mdb_del(t->txn, PB_STATE_FILES, letters->done[i].bytes,
-		    letters->done[i].len);
-	if (write)
-		letters_age_put(t);
-	t->write = write;
-	return t->txn->rc;
-}
-
-int
-pb_letters_end(struct pb_letters_txn *t, struct pb_err *err)
-{
-	int rc = t->txn->rc;
-
-	if (t->txn != &t->own) {
-		if (rc < 0 && err != NULL && t->txn->err != NULL)
-			*err = *t->txn->err;
-	} else if (t->write) {
-		rc = commit(t);
-	} else {
-		pb_mdb_abort(t->txn);
-	}
-	if (t->write)
-		pb_state_release(t->letters->state);
-	return rc;
-}
-
-static int
-commit(struct pb_letters_txn *t)
-{
-	struct pb_letters *letters = t->letters;
-	struct pb_err later;
-	int rc = pb_mdb_commit(t->txn);
-
-	if (rc < 0)
-		return rc;
-	letters->settled = 0;
-	/* The rows are right; a file in the way is tried again. */
-	if (letters->unsettled)
-		(void)pb_letters_settle(letters, &later);
-	return 0;
-}
 
 /* --- one row ------------------------------------------------------------ */
 
@@ -153,27 +94,27 @@ pb_letters_parse(struct pb_letter *out, const struct pb_mdb_value *key,
 }
 
 static void
-put_row(struct pb_letters_txn *t, const struct pb_letter *in)
+put_row(struct pb_mdb_txn *txn, const struct pb_letter *in)
 {
 	struct pb_letters_key key;
 
 	pb_letters_key(&key, in->upstream, &in->key, in->first);
-	pb_row_store(t->txn, PB_STATE_LETTERS, key.bytes, key.len,
+	pb_row_store(txn, PB_STATE_LETTERS, key.bytes, key.len,
 	    &letter_shape, in);
 }
 
 int
-pb_letters_get(struct pb_letters_txn *t, const void *key, size_t len,
+pb_letters_get(struct pb_mdb_txn *txn, const void *key, size_t len,
     struct pb_letter *out)
 {
 	struct pb_mdb_value view = { key, len }, value;
-	int rc = pb_mdb_get(t->txn, PB_STATE_LETTERS, key, len, &value);
+	int rc = pb_mdb_get(txn, PB_STATE_LETTERS, key, len, &value);
 
 	return rc == 1 && !pb_letters_parse(out, &view, &value) ? 0 : rc;
 }
 
 int
-pb_letters_seek(struct pb_letters_txn *t, const char *upstream,
+pb_letters_seek(struct pb_mdb_txn *txn, const char *upstream,
     const struct pb_stream_key *key, uint64_t from, struct pb_letter *out)
 {
 	struct pb_mdb_value found, value;
@@ -184,97 +125,92 @@ pb_letters_seek(struct pb_letters_txn *t, const char *upstream,
 	pb_letters_key(&at, upstream, key, from);
 	stream = at.len - 8;
 	/* The one that begins before `from` may reach it. */
-	if (pb_mdb_find_last(t->txn, PB_STATE_LETTERS, at.bytes, at.len,
+	if (pb_mdb_find_last(txn, PB_STATE_LETTERS, at.bytes, at.len,
 	    &found, &value) == 1 && found.len == at.len &&
 	    memcmp(found.data, at.bytes, stream) == 0 &&
 	    pb_letters_parse(out, &found, &value) && out->last >= from)
 		return 1;
 	/* What is malformed is passed over. */
-	pb_state_from(&rows, t->txn, PB_STATE_LETTERS, at.bytes, at.len,
+	pb_state_from(&rows, txn, PB_STATE_LETTERS, at.bytes, at.len,
 	    stream);
 	while (pb_state_next(&rows))
 		if (rows.key.len == stream + 8 &&
 		    pb_letters_parse(out, &rows.key, &rows.value))
 			return 1;
-	return t->txn->rc;
+	return txn->rc;
 }
 
 /* --- rows in step ------------------------------------------------------- */
 
 void
-pb_letters_add(struct pb_letters_txn *t, const struct pb_letter *in)
+pb_letters_add(struct pb_mdb_txn *txn, const struct pb_letter *in)
 {
 	struct pb_letters_total counts;
 	struct pb_letters_key key;
 
-	put_row(t, in);
-	pb_letters_counts(t, in->upstream, &counts);
+	put_row(txn, in);
+	pb_letters_counts(txn, in->upstream, &counts);
 	if (pb_letters_has_file(in)) {
 		pb_letters_age_key(&key, in);
-		pb_mdb_put(t->txn, PB_STATE_AGES, key.bytes, key.len, "", 0);
-		hold(t, in, &counts);
+		pb_mdb_put(txn, PB_STATE_AGES, key.bytes, key.len, "", 0);
+		hold(txn, in, &counts);
 	}
-	if (in->state == PB_LETTER_GONE) {
-		pb_letters_key(&key, in->upstream, &in->key, in->first);
-		pb_mdb_put(t->txn, PB_STATE_GONE, key.bytes, key.len, "", 0);
-	} else if (in->state == PB_LETTER_DEAD) {
+	if (in->state == PB_LETTER_DEAD) {
 		counts.letters++;
 		counts.packets += in->last - in->first + 1;
-	} else
+	} else if (in->state != PB_LETTER_GONE)
 		counts.requeued++;
-	put_counts(t, in->upstream, &counts);
+	put_counts(txn, in->upstream, &counts);
 }
 
 void
-pb_letters_remove(struct pb_letters_txn *t, const struct pb_letter *in)
+pb_letters_remove(struct pb_mdb_txn *txn, const struct pb_letter *in)
 {
 	struct pb_letters_total counts;
 	struct pb_letters_key key;
 
-	pb_letters_counts(t, in->upstream, &counts);
+	pb_letters_counts(txn, in->upstream, &counts);
 	if (pb_letters_has_file(in)) {
 		pb_letters_age_key(&key, in);
-		pb_mdb_del(t->txn, PB_STATE_AGES, key.bytes, key.len);
-		release(t, in, &counts);
+		pb_mdb_del(txn, PB_STATE_AGES, key.bytes, key.len);
+		release(txn, in, &counts);
 	}
 	pb_letters_key(&key, in->upstream, &in->key, in->first);
-	pb_mdb_del(t->txn, PB_STATE_LETTERS, key.bytes, key.len);
-	if (in->state == PB_LETTER_GONE)
-		pb_mdb_del(t->txn, PB_STATE_GONE, key.bytes, key.len);
-	else if (in->state == PB_LETTER_DEAD) {
-		take(&counts.letters, 1);
-		take(&counts.packets, in->last - in->first + 1);
-	} else
-		take(&counts.requeued, 1);
-	put_counts(t, in->upstream, &counts);
+	pb_mdb_del(txn, PB_STATE_LETTERS, key.bytes, key.len);
+	if (in->state == PB_LETTER_DEAD) {
+		less(&counts.letters, 1);
+		less(&counts.packets, in->last - in->first + 1);
+	} else if (in->state != PB_LETTER_GONE)
+		less(&counts.requeued, 1);
+	put_counts(txn, in->upstream, &counts);
 }
 
 void
-pb_letters_put(struct pb_letters_txn *t, const struct pb_letter *in)
+pb_letters_put(struct pb_mdb_txn *txn, const struct pb_letter *in)
 {
 	struct pb_letter all = *in, near;
 
-	if (in->first > 1 && pb_letters_seek(t, in->upstream, &in->key,
+	if (in->first > 1 && pb_letters_seek(txn, in->upstream, &in->key,
 	    in->first - 1, &near) == 1 && near.last + 1 == in->first &&
 	    alike(&near, in)) {
 		all.first = near.first;
 		all.offset = near.offset;
-		take_in(t, &all, &near);
+		take_in(txn, &all, &near);
 	}
-	if (pb_letters_seek(t, in->upstream, &in->key, in->last + 1,
+	if (pb_letters_seek(txn, in->upstream, &in->key, in->last + 1,
 	    &near) == 1 && near.first == in->last + 1 && alike(&near, in)) {
 		all.last = near.last;
-		take_in(t, &all, &near);
+		take_in(txn, &all, &near);
 	}
-	pb_letters_add(t, &all);
+	pb_letters_add(txn, &all);
 }
 
 /* What both become has the earlier date. */
 static void
-take_in(struct pb_letters_txn *t, struct pb_letter *all,
+take_in(struct pb_mdb_txn *txn, struct pb_letter *all,
     const struct pb_letter *near)
 {
-	pb_letters_remove(t, near);
+	pb_letters_remove(txn, near);
 	if (all->file_bytes < near->file_bytes)
 		all->file_bytes = near->file_bytes;
 	if (near->since_at > since_at(all))
@@ -284,21 +220,66 @@ take_in(struct pb_letters_txn *t, struct pb_letter *all,
 }
 
 void
-pb_letters_cut(struct pb_letters_txn *t, const struct pb_letter *in,
+pb_letters_cut(struct pb_mdb_txn *txn, const struct pb_letter *in,
     uint64_t first, uint64_t last)
 {
 	struct pb_letter left = *in;
 
-	pb_letters_remove(t, in);
+	pb_letters_remove(txn, in);
 	if (first > in->first) {
 		left.last = first - 1;
-		pb_letters_add(t, &left);
+		pb_letters_add(txn, &left);
 	}
 	if (last < in->last) {
 		left.first = last + 1;
 		left.last = in->last;
-		pb_letters_add(t, &left);
+		pb_letters_add(txn, &left);
 	}
+}
+
+void
+pb_letters_put_new(struct pb_mdb_txn *txn, const struct pb_letter *in)
+{
+	struct pb_letter part = *in, have;
+	uint64_t from = in->first;
+
+	while (from <= in->last) {
+		bool there;
+
+		part.first = from;
+		there = pb_letters_next(txn, in->upstream, &in->key, &from,
+		    in->last, &have);
+		part.last = there ? have.first - 1 : in->last;
+		if (!there)
+			from = in->last + 1;
+		if (!there || have.first > part.first)
+			pb_letters_put(txn, &part);
+	}
+}
+
+bool
+pb_letters_next(struct pb_mdb_txn *txn, const char *upstream,
+    const struct pb_stream_key *key, uint64_t *from, uint64_t last,
+    struct pb_letter *out)
+{
+	if (*from > last || pb_letters_seek(txn, upstream, key, *from,
+	    out) != 1 || out->first > last)
+		return false;
+	*from = out->last + 1;
+	return true;
+}
+
+void
+pb_letters_take(struct pb_mdb_txn *txn, const char *upstream,
+    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+    unsigned states)
+{
+	struct pb_letter letter;
+	uint64_t from = first;
+
+	while (pb_letters_next(txn, upstream, key, &from, last, &letter))
+		if ((states & PB_LETTERS_IN(letter.state)) != 0)
+			pb_letters_cut(txn, &letter, first, last);
 }
 
 /* Neighbours that may as well be one letter. */
@@ -323,26 +304,26 @@ pb_letters_name_key(struct pb_letters_key *out, const char *upstream)
 }
 
 int
-pb_letters_oldest(struct pb_letters_txn *t, const char *upstream,
+pb_letters_oldest(struct pb_mdb_txn *txn, const char *upstream,
     struct pb_letter *out)
 {
 	struct pb_letters_key at;
 
 	pb_letters_name_key(&at, upstream);
-	return pb_letters_aged(t, &at, out);
+	return pb_letters_aged(txn, &at, out);
 }
 
 /* Ages that are none of a letter with a file, which a damaged row can leave,
  * are passed over. */
 int
-pb_letters_aged(struct pb_letters_txn *t, struct pb_letters_key *at,
+pb_letters_aged(struct pb_mdb_txn *txn, struct pb_letters_key *at,
     struct pb_letter *out)
 {
 	size_t name = strlen((const char *)at->bytes) + 1;
 	struct pb_letters_key key;
 	struct pb_state_rows rows;
 
-	pb_state_from(&rows, t->txn, PB_STATE_AGES, at->bytes, at->len, name);
+	pb_state_from(&rows, txn, PB_STATE_AGES, at->bytes, at->len, name);
 	while (pb_state_next(&rows)) {
 		if (rows.key.len < name + 8 || rows.len > PB_LETTERS_KEY_MAX)
 			return 0;
@@ -351,12 +332,12 @@ pb_letters_aged(struct pb_letters_txn *t, struct pb_letters_key *at,
 		key.len = rows.key.len - 8;
 		memcpy(key.bytes, rows.at, name);
 		memcpy(key.bytes + name, rows.at + name + 8, key.len - name);
-		if (pb_letters_get(t, key.bytes, key.len, out) == 1 &&
+		if (pb_letters_get(txn, key.bytes, key.len, out) == 1 &&
 		    pb_letters_has_file(out) &&
 		    out->since_at == pb_get_be64(rows.at + name))
 			return 1;
 	}
-	return t->txn->rc;
+	return txn->rc;
 }
 
 static uint64_t
@@ -382,7 +363,7 @@ pb_letters_age_key(struct pb_letters_key *out, const struct pb_letter *letter)
 /* --- files and sums ----------------------------------------------------- */
 
 static void
-hold(struct pb_letters_txn *t, const struct pb_letter *letter,
+hold(struct pb_mdb_txn *txn, const struct pb_letter *letter,
     struct pb_letters_total *counts)
 {
 	struct link link = { 0, 0 };
@@ -390,18 +371,18 @@ hold(struct pb_letters_txn *t, const struct pb_letter *letter,
 
 	pb_letters_key(&key, letter->upstream, &letter->key,
 	    letter->segment_seq);
-	get_link(t, &key, &link);
+	get_link(txn, &key, &link);
 	link.letters++;
 	if (link.bytes < letter->file_bytes) {
 		counts->file_bytes += letter->file_bytes - link.bytes;
 		link.bytes = letter->file_bytes;
 	}
-	put_link(t, &key, &link);
-	pb_mdb_del(t->txn, PB_STATE_FILES, key.bytes, key.len);
+	put_link(txn, &key, &link);
+	pb_mdb_del(txn, PB_STATE_FILES, key.bytes, key.len);
 }
 
 static void
-release(struct pb_letters_txn *t, const struct pb_letter *letter,
+release(struct pb_mdb_txn *txn, const struct pb_letter *letter,
     struct pb_letters_total *counts)
 {
 	struct pb_letters_key key;
@@ -409,105 +390,84 @@ release(struct pb_letters_txn *t, const struct pb_letter *letter,
 
 	pb_letters_key(&key, letter->upstream, &letter->key,
 	    letter->segment_seq);
-	if (!get_link(t, &key, &link))
+	if (!get_link(txn, &key, &link))
 		return;
 	if (link.letters > 1) {
 		link.letters--;
-		put_link(t, &key, &link);
+		put_link(txn, &key, &link);
 		return;
 	}
-	take(&counts->file_bytes, link.bytes);
-	pb_mdb_del(t->txn, PB_STATE_LINKS, key.bytes, key.len);
-	pb_letters_intend(t, &key);
+	less(&counts->file_bytes, link.bytes);
+	pb_mdb_del(txn, PB_STATE_LINKS, key.bytes, key.len);
+	pb_mdb_put(txn, PB_STATE_FILES, key.bytes, key.len, "", 0);
 }
 
 uint64_t
-pb_letters_bytes(struct pb_letters_txn *t, const struct pb_letters_key *file)
+pb_letters_bytes(struct pb_mdb_txn *txn, const struct pb_letters_key *file)
 {
 	struct link link;
 
-	return get_link(t, file, &link) ? link.bytes : 0;
+	return get_link(txn, file, &link) ? link.bytes : 0;
 }
 
 void
-pb_letters_grow(struct pb_letters_txn *t, const struct pb_letters_key *file,
+pb_letters_grow(struct pb_mdb_txn *txn, const struct pb_letters_key *file,
     uint64_t bytes)
 {
 	const char *upstream = (const char *)file->bytes;
 	struct pb_letters_total counts;
 	struct link link;
 
-	if (!get_link(t, file, &link) || link.bytes >= bytes)
+	if (!get_link(txn, file, &link) || link.bytes >= bytes)
 		return;
-	pb_letters_counts(t, upstream, &counts);
+	pb_letters_counts(txn, upstream, &counts);
 	counts.file_bytes += bytes - link.bytes;
 	link.bytes = bytes;
-	put_link(t, file, &link);
-	put_counts(t, upstream, &counts);
-}
-
-void
-pb_letters_intend(struct pb_letters_txn *t, const struct pb_letters_key *file)
-{
-	pb_mdb_put(t->txn, PB_STATE_FILES, file->bytes, file->len, "", 0);
-	not_settled(t->letters, file);
-	t->letters->unsettled = true;
-}
-
-/* A row that was to go is needed again. */
-static void
-not_settled(struct pb_letters *letters, const struct pb_letters_key *file)
-{
-	for (size_t i = 0; i < letters->settled; i++)
-		if (letters->done[i].len == file->len &&
-		    memcmp(letters->done[i].bytes, file->bytes,
-		    file->len) == 0) {
-			letters->done[i] = letters->done[--letters->settled];
-			return;
-		}
+	put_link(txn, file, &link);
+	put_counts(txn, upstream, &counts);
 }
 
 static bool
-get_link(struct pb_letters_txn *t, const struct pb_letters_key *key,
+get_link(struct pb_mdb_txn *txn, const struct pb_letters_key *key,
     struct link *out)
 {
 	struct pb_mdb_value value;
 
 	*out = (struct link){ 0, 0 };
-	return pb_mdb_get(t->txn, PB_STATE_LINKS, key->bytes, key->len,
+	return pb_mdb_get(txn, PB_STATE_LINKS, key->bytes, key->len,
 	    &value) == 1 && pb_row_load(&link_shape, out, &value);
 }
 
 static void
-put_link(struct pb_letters_txn *t, const struct pb_letters_key *key,
+put_link(struct pb_mdb_txn *txn, const struct pb_letters_key *key,
     const struct link *link)
 {
-	pb_row_store(t->txn, PB_STATE_LINKS, key->bytes, key->len,
+	pb_row_store(txn, PB_STATE_LINKS, key->bytes, key->len,
 	    &link_shape, link);
 }
 
 void
-pb_letters_counts(struct pb_letters_txn *t, const char *upstream,
+pb_letters_counts(struct pb_mdb_txn *txn, const char *upstream,
     struct pb_letters_total *out)
 {
 	struct pb_mdb_value value;
 
 	memset(out, 0, sizeof(*out));
-	if (pb_mdb_get(t->txn, PB_STATE_COUNTS, upstream,
+	if (pb_mdb_get(txn, PB_STATE_COUNTS, upstream,
 	    strnlen(upstream, PB_NAME_BYTES_MAX), &value) == 1)
 		(void)pb_row_load(&count_shape, out, &value);
 }
 
 static void
-put_counts(struct pb_letters_txn *t, const char *upstream,
+put_counts(struct pb_mdb_txn *txn, const char *upstream,
     const struct pb_letters_total *counts)
 {
-	pb_row_store(t->txn, PB_STATE_COUNTS, upstream,
+	pb_row_store(txn, PB_STATE_COUNTS, upstream,
 	    strnlen(upstream, PB_NAME_BYTES_MAX), &count_shape, counts);
 }
 
 static void
-take(uint64_t *from, uint64_t n)
+less(uint64_t *from, uint64_t n)
 {
 	*from -= n < *from ? n : *from;
 }

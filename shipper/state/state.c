@@ -21,7 +21,6 @@ static const char *const table_names[PB_STATE_TABLES] = {
 	[PB_STATE_ACKS] = PB_ACKS_TABLE,
 	[PB_STATE_LETTERS] = "letters",
 	[PB_STATE_AGES] = "ages",
-	[PB_STATE_GONE] = "gone",
 	[PB_STATE_LINKS] = "links",
 	[PB_STATE_FILES] = "files",
 	[PB_STATE_COUNTS] = "counts",
@@ -57,7 +56,6 @@ static const struct pb_row_shape cursor_shape = PB_ROW_SHAPE(ROW_VERSION,
 
 static int	open_state(struct pb_state **, const char *, bool,
 		    struct pb_err *);
-static void	init_lock(pthread_mutex_t *);
 static bool	upstream_decode(struct pb_upstream_row *,
 		    const struct pb_state_rows *);
 
@@ -80,35 +78,12 @@ pb_state_close(struct pb_state *state)
 	if (state == NULL)
 		return;
 	pb_mdb_close(state->mdb);
-	pthread_mutex_destroy(&state->lock);
 	free(state);
-}
-
-void
-pb_state_hold(struct pb_state *state)
-{
-	pthread_mutex_lock(&state->lock);
-}
-
-void
-pb_state_release(struct pb_state *state)
-{
-	pthread_mutex_unlock(&state->lock);
-}
-
-bool
-pb_state_is_mine(const struct pb_state *state)
-{
-	return atomic_load(&state->begun) &&
-	    pthread_equal(atomic_load(&state->owner), pthread_self());
 }
 
 int
 pb_state_begin(struct pb_state *state, struct pb_err *err)
 {
-	pb_state_hold(state);
-	atomic_store(&state->owner, pthread_self());
-	atomic_store(&state->begun, true);
 	return pb_mdb_begin(state->mdb, true, &state->txn, err);
 }
 
@@ -138,11 +113,7 @@ pb_state_put_cursor(struct pb_state *state, const char *upstream,
 int
 pb_state_commit(struct pb_state *state)
 {
-	int rc = pb_mdb_commit(&state->txn);
-
-	atomic_store(&state->begun, false);
-	pb_state_release(state);
-	return rc;
+	return pb_mdb_commit(&state->txn);
 }
 
 int
@@ -282,27 +253,14 @@ open_state(struct pb_state **out, const char *store, bool write,
 	if (state == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	state->write = write;
-	init_lock(&state->lock);
 	rc = pb_mdb_open(&state->mdb, path, write ? PB_STATE_MAP_BYTES : 0,
 	    table_names, PB_STATE_TABLES, write, err);
 	if (rc < 0) {
-		pthread_mutex_destroy(&state->lock);
 		free(state);
 		return rc;
 	}
 	*out = state;
 	return 0;
-}
-
-static void
-init_lock(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t attr;
-
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(lock, &attr);
-	pthread_mutexattr_destroy(&attr);
 }
 
 static bool

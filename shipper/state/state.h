@@ -16,7 +16,6 @@
  *	ages       NAME \0 SINCE ...      those with a file, oldest first, by
  *	                                  the shipper's age; behind SINCE the
  *	                                  rest of its key
- *	gone       KEY FIRST              those the upstream is to be told of
  *	links      KEY SEGMENT            a file: its letters and bytes
  *	files      KEY SEGMENT            one that may have no letter
  *	counts     NAME                   sums over all letters
@@ -74,8 +73,7 @@ struct pb_cursor_row {
 	char		text[PB_SHIP_TEXT_MAX];	/* why it waits, or "" */
 };
 
-/* One per process, for any thread: who writes keeps others from it until
- * that is committed; readers wait for nobody. */
+/* One per process, for any thread; readers wait for nobody. */
 struct pb_state;
 
 /* Open for writing, made where missing; the caller has shipper.lock.
@@ -87,7 +85,7 @@ int	pb_state_open(struct pb_state **out, const char *store,
 	    struct pb_err *err);
 void	pb_state_close(struct pb_state *state);
 
-/* --- writing: begin, any number of puts, commit ------------------------- */
+/* --- writing: begin, any number of puts, commit; by one thread ---------- */
 
 int	pb_state_begin(struct pb_state *state, struct pb_err *err);
 /* A failure of these shows at the commit.  A cursor's acks row is written

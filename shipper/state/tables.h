@@ -6,9 +6,6 @@
 #ifndef PB_SHIPPER_TABLES_H
 #define PB_SHIPPER_TABLES_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 #include "shipper/state/state.h"
@@ -20,7 +17,6 @@ enum pb_state_table {
 	PB_STATE_ACKS,
 	PB_STATE_LETTERS,
 	PB_STATE_AGES,
-	PB_STATE_GONE,
 	PB_STATE_LINKS,
 	PB_STATE_FILES,
 	PB_STATE_COUNTS,
@@ -30,17 +26,8 @@ enum pb_state_table {
 
 struct pb_state {
 	struct pb_mdb	*mdb;
-	pthread_mutex_t	 lock;		/* of who writes; recursive */
 	struct pb_mdb_txn txn;		/* between begin and commit */
-	atomic_bool	 begun;		/* ... which is now, */
-	_Atomic(pthread_t) owner;	/* by this thread */
 	bool		 write;
 };
-
-/* Several steps that no other thread's are to come between. */
-void	pb_state_hold(struct pb_state *state);
-void	pb_state_release(struct pb_state *state);
-/* Has this thread begun, and not committed yet? */
-bool	pb_state_is_mine(const struct pb_state *state);
 
 #endif

@@ -77,13 +77,6 @@ bool	pb_upstream_turned(const struct pb_upstream *upstream);
 void	pb_upstream_late(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, bool hurry);
 
-/* Packets of a stream that came late, and are to be a letter. */
-struct pb_late {
-	char		upstream[PB_NAME_BYTES_MAX + 1];
-	struct pb_stream_key key;
-	uint64_t	first, last;
-};
-
 /*
  * Packets first .. last of the stream came late: `add` is called for what
  * of them the upstream may have been told is a gap.  Once that is a letter,

@@ -193,7 +193,8 @@ late_part(const struct place *at, uint64_t acked, uint64_t from,
 		else if (letter.state == PB_LETTER_LATE)
 			rc = look_late_only(at, &letter, from, out, err);
 		else if (letter.state == PB_LETTER_GONE && !told)
-			upstream_told(at->u, at->want.id, acked);
+			upstream_told(at->u, at->want.id,
+			    at->part.base + 1, acked);
 		told |= letter.state == PB_LETTER_GONE;
 		if (rc < 0 || out->kind == PB_PIECE_PACKETS ||
 		    out->kind == PB_PIECE_SOON)

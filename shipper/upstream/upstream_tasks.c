@@ -100,9 +100,10 @@ upstream_dead_again(struct pb_upstream *u, uint32_t id,
 }
 
 void
-upstream_told(struct pb_upstream *u, uint32_t id, uint64_t acked)
+upstream_told(struct pb_upstream *u, uint32_t id, uint64_t first,
+    uint64_t last)
 {
-	struct pb_ship_dead dead = { .first = 1, .last = acked };
+	struct pb_ship_dead dead = { .first = first, .last = last };
 
 	if (find(u, TOLD, id) == NULL)
 		give(u, TOLD, id, &dead, false);
@@ -299,12 +300,11 @@ run(void *arg)
 		break;
 	case REFUSED:
 		why = demotion_of(task);
-		task->rc = pb_letters_refused(letters, upstream, key,
-		    dead->first, &why, &task->err);
+		task->rc = pb_letters_refused(letters, &why, &task->err);
 		break;
 	case TOLD:
-		task->rc = pb_letters_told(letters, upstream, key, dead->last,
-		    &task->err);
+		task->rc = pb_letters_told(letters, upstream, key,
+		    dead->first, dead->last, &task->err);
 		break;
 	case REVIVE:
 		task->rc = pb_letters_revive(letters, task->letter,

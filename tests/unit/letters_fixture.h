@@ -197,6 +197,29 @@ all(struct bench *b, int (*change)(struct pb_letters *,
 static const struct pb_letters_which ANY = { .first = 0 };
 
 static inline int
+keep_bounds(struct bench *b, const char *upstream, uint64_t bytes_max,
+    uint64_t age_ms_max, uint64_t age_ms)
+{
+	const struct pb_letters_bounds bounds = { .bytes_max = bytes_max,
+	    .age_ms_max = age_ms_max, .age_ms = age_ms };
+
+	return pb_letters_bound(b->letters, upstream, &bounds, NULL);
+}
+
+/* What came late of the stream, as one fill. */
+static inline void
+come_late(struct bench *b, const char *upstream, uint64_t first,
+    uint64_t last, uint64_t fill)
+{
+	struct pb_late late = { .key = b->f.key, .first = first,
+	    .last = last };
+
+	strcpy(late.upstream, upstream);
+	assert_int_equal(pb_letters_late(b->letters, &late, 1, fill, NULL),
+	    0);
+}
+
+static inline int
 count_row(void *arg, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value)
 {

@@ -358,7 +358,7 @@ acknowledgements_leave_dead_letters_alone(void **state)
 	demote(&b, "core", 1, PER);
 	assert_int_equal(pb_letters_sent(b.letters, "core", &b.f.key, 1, PER,
 	    NULL), 0);
-	assert_int_equal(pb_letters_told(b.letters, "core", &b.f.key, PER,
+	assert_int_equal(pb_letters_told(b.letters, "core", &b.f.key, 1, PER,
 	    NULL), 0);
 	assert_letter(&b, 1, 1, PER, PB_LETTER_DEAD);
 	bench_finish(&b);
@@ -367,7 +367,9 @@ acknowledgements_leave_dead_letters_alone(void **state)
 static void
 what_was_refused_is_dead_again_and_the_rest_goes_on(void **state)
 {
-	struct pb_demotion why = { .first = 11, .last = 20,
+	struct pb_stream_info row;
+	struct pb_demotion why = { .upstream = "core", .stream = &row,
+	    .first = 11, .last = 20,
 	    .reason = PB_DEAD_MALFORMED, .status = 422, .attempts = 1,
 	    .error = "worse", .now_ns = NOW + 5 };
 	struct pb_letter letter;
@@ -375,10 +377,10 @@ what_was_refused_is_dead_again_and_the_rest_goes_on(void **state)
 
 	(void)state;
 	bench_init(&b, 1);
+	fixture_stream_row(&b.f, &row);
 	demote(&b, "core", 1, PER);
 	all(&b, pb_letters_requeue, &ANY);
-	assert_int_equal(pb_letters_refused(b.letters, "core", &b.f.key, 11,
-	    &why, NULL), 0);
+	assert_int_equal(pb_letters_refused(b.letters, &why, NULL), 0);
 	assert_letter(&b, 1, 1, 10, PB_LETTER_REQUEUED);
 	letter = assert_letter(&b, 11, 11, 20, PB_LETTER_DEAD);
 	assert_int_equal(letter.reason, PB_DEAD_MALFORMED);
@@ -388,10 +390,9 @@ what_was_refused_is_dead_again_and_the_rest_goes_on(void **state)
 	assert_int_equal(letter.since_ns, NOW);
 	assert_letter(&b, 21, 21, PER, PB_LETTER_REQUEUED);
 	assert_int_equal(total(&b, "core").packets, 10);
-	/* Without numbers: all of the letter. */
-	why.first = why.last = 0;
-	assert_int_equal(pb_letters_refused(b.letters, "core", &b.f.key, 25,
-	    &why, NULL), 0);
+	why.first = 21;
+	why.last = PER;
+	assert_int_equal(pb_letters_refused(b.letters, &why, NULL), 0);
 	assert_letter(&b, 25, 11, PER, PB_LETTER_DEAD);
 	assert_true(has_file(&b, "core", 1));
 	bench_finish(&b);
@@ -413,13 +414,12 @@ a_purged_letter_is_gone_until_the_upstream_was_told(void **state)
 	assert_int_equal(total(&b, "core").oldest_ns, 0);
 	/* Told at once of what lies together. */
 	assert_letter(&b, 1, 1, 3 * PER, PB_LETTER_GONE);
-	assert_int_equal(pb_letters_told(b.letters, "core", &b.f.key,
+	assert_int_equal(pb_letters_told(b.letters, "core", &b.f.key, 1,
 	    3 * PER - 1, NULL), 0);
-	assert_letter(&b, 1, 1, 3 * PER, PB_LETTER_GONE);
-	assert_int_equal(pb_letters_told(b.letters, "core", &b.f.key, 3 * PER,
-	    NULL), 0);
+	assert_letter(&b, 1, 3 * PER, 3 * PER, PB_LETTER_GONE);
+	assert_int_equal(pb_letters_told(b.letters, "core", &b.f.key, 1,
+	    3 * PER, NULL), 0);
 	assert_int_equal(find(&b, "core", 1, &letter), 0);
-	assert_int_equal(rows_of(&b, PB_STATE_GONE), 0);
 	bench_finish(&b);
 }
 
@@ -443,8 +443,11 @@ a_purge_takes_requeued_letters_and_requeue_only_dead_ones(void **state)
 static void
 late_packets_are_letters_without_a_file(void **state)
 {
-	struct pb_demotion why = { .reason = PB_DEAD_FORBIDDEN };
-	struct pb_letter letter;
+	struct pb_stream_info row;
+	struct pb_demotion why = { .upstream = "core", .stream = &row,
+	    .first = 13, .last = 15, .reason = PB_DEAD_FORBIDDEN };
+	struct pb_late late[2] = { { .upstream = "core", .first = 10,
+	    .last = 14 }, { .upstream = "core", .first = 15, .last = 40 } };
 	struct bench b;
 	struct pb_err err;
 	uint64_t fill;
@@ -452,14 +455,10 @@ late_packets_are_letters_without_a_file(void **state)
 	(void)state;
 	bench_init(&b, 1);
 	demote(&b, "core", 20, 29);
+	fixture_stream_row(&b.f, &row);
+	late[0].key = late[1].key = b.f.key;
 	/* In one transaction with how far the fills have been looked at. */
-	assert_int_equal(pb_state_begin(b.state, &err), 0);
-	assert_int_equal(pb_letters_late(b.letters, "core", &b.f.key, 10, 14,
-	    &err), 0);
-	assert_int_equal(pb_letters_late(b.letters, "core", &b.f.key, 15, 40,
-	    &err), 0);
-	assert_int_equal(pb_letters_fill_done(b.letters, 77, &err), 0);
-	assert_int_equal(pb_state_commit(b.state), 0);
+	assert_int_equal(pb_letters_late(b.letters, late, 2, 77, &err), 0);
 	assert_int_equal(pb_letters_fill(b.letters, &fill, &err), 0);
 	assert_int_equal(fill, 77);
 	assert_letter(&b, 1, 10, 19, PB_LETTER_LATE);
@@ -469,11 +468,18 @@ late_packets_are_letters_without_a_file(void **state)
 	assert_int_equal(pb_letters_sent(b.letters, "core", &b.f.key, 10, 12,
 	    &err), 0);
 	assert_letter(&b, 1, 13, 19, PB_LETTER_LATE);
-	assert_int_equal(pb_letters_refused(b.letters, "core", &b.f.key, 13,
-	    &why, &err), 0);
-	assert_int_equal(find(&b, "core", 1, &letter), 1);
-	assert_int_equal(letter.first, 20);
-	assert_int_equal(total(&b, "core").requeued, 1);
+	/* What was refused stays in the store alone, the rest goes on. */
+	assert_int_equal(pb_letters_refused(b.letters, &why, &err), 0);
+	assert_letter(&b, 1, 16, 19, PB_LETTER_LATE);
+	assert_int_equal(total(&b, "core").requeued, 2);
+	/* All or none. */
+	late[0].first = late[0].last = 5;
+	late[1].first = 50;
+	assert_int_equal(pb_letters_late(b.letters, late, 2, 78, &err),
+	    PB_EINVAL);
+	assert_int_equal(pb_letters_fill(b.letters, &fill, &err), 0);
+	assert_int_equal(fill, 77);
+	assert_letter(&b, 1, 16, 19, PB_LETTER_LATE);
 	bench_finish(&b);
 }
 
@@ -481,32 +487,28 @@ static void
 what_is_not_committed_has_not_happened(void **state)
 {
 	struct pb_letter letter;
+	struct pb_mdb_txn txn;
 	struct bench b;
-	struct pb_err err;
 
 	(void)state;
 	bench_init(&b, 1);
 	demote(&b, "core", 1, PER);
 	all(&b, pb_letters_requeue, &ANY);
-	assert_int_equal(pb_state_begin(b.state, &err), 0);
-	assert_int_equal(pb_letters_sent(b.letters, "core", &b.f.key, 1, PER,
-	    &err), 0);
+	letter = assert_letter(&b, 1, 1, PER, PB_LETTER_REQUEUED);
+	for (int rc = PB_ENOSPC;; rc = 0) {
+		assert_int_equal(pb_letters_begin(b.letters, &txn, true,
+		    NULL), 0);
+		pb_letters_remove(&txn, &letter);
+		/* Something in it fails, or not. */
+		txn.rc = rc;
+		assert_int_equal(pb_letters_end(b.letters, &txn), rc);
+		if (rc == 0)
+			break;
+		assert_letter(&b, 1, 1, PER, PB_LETTER_REQUEUED);
+		assert_int_equal(keep_bounds(&b, "core", 0, 0, NOW), 0);
+		assert_true(has_file(&b, "core", 1));
+	}
 	assert_int_equal(find(&b, "core", 1, &letter), 0);
-	assert_true(has_file(&b, "core", 1));
-	/* Something in it fails. */
-	b.state->txn.rc = PB_ENOSPC;
-	assert_int_equal(pb_state_commit(b.state), PB_ENOSPC);
-	assert_letter(&b, 1, 1, PER, PB_LETTER_REQUEUED);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 0, NOW, &err),
-	    0);
-	assert_true(has_file(&b, "core", 1));
-	/* And now it does not: the file goes with the next turn. */
-	assert_int_equal(pb_state_begin(b.state, &err), 0);
-	assert_int_equal(pb_letters_sent(b.letters, "core", &b.f.key, 1, PER,
-	    &err), 0);
-	assert_int_equal(pb_state_commit(b.state), 0);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 0, NOW, &err),
-	    0);
 	assert_false(has_file(&b, "core", 1));
 	bench_finish(&b);
 }
@@ -532,12 +534,10 @@ at_the_bound_of_bytes_the_oldest_go(void **state)
 	kept = assert_letter(&b, PER + 1, PER + 1, 2 * PER,
 	    PB_LETTER_DEAD).file_bytes + assert_letter(&b, 3 * PER + 1,
 	    3 * PER + 1, 4 * PER, PB_LETTER_DEAD).file_bytes;
-	assert_int_equal(pb_letters_bound(b.letters, "core", sum, 0, NOW,
-	    &err), 0);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 0, NOW, &err),
+	assert_int_equal(keep_bounds(&b, "core", sum, 0, NOW), 0);
+	assert_int_equal(keep_bounds(&b, "core", 0, 0, NOW),
 	    0);
-	assert_int_equal(pb_letters_bound(b.letters, "core", kept, 0, NOW,
-	    &err), 2);
+	assert_int_equal(keep_bounds(&b, "core", kept, 0, NOW), 2);
 	assert_letter(&b, 1, 1, PER, PB_LETTER_GONE);
 	assert_letter(&b, PER + 1, PER + 1, 2 * PER, PB_LETTER_DEAD);
 	assert_letter(&b, 2 * PER + 1, 2 * PER + 1, 3 * PER, PB_LETTER_GONE);
@@ -562,7 +562,6 @@ a_file_that_grows_after_it_was_linked_counts_as_it_is(void **state)
 {
 	struct pb_letters_total before;
 	char path[PATH_MAX];
-	struct pb_err err;
 	struct bench b;
 
 	(void)state;
@@ -572,11 +571,11 @@ a_file_that_grows_after_it_was_linked_counts_as_it_is(void **state)
 	fixture_write(&b.f, PER + 1, PER + 2000, PACKET);
 	letter_path(&b, "core", 1, path);
 	assert_true((uint64_t)size_of(path) > 2 * before.file_bytes);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 0, NOW, &err),
+	assert_int_equal(keep_bounds(&b, "core", 0, 0, NOW),
 	    0);
 	assert_int_equal(total(&b, "core").file_bytes, size_of(path));
-	assert_int_equal(pb_letters_bound(b.letters, "core",
-	    2 * before.file_bytes, 0, NOW, &err), 1);
+	assert_int_equal(keep_bounds(&b, "core",
+	    2 * before.file_bytes, 0, NOW), 1);
 	assert_int_equal(total(&b, "core").file_bytes, 0);
 	assert_false(has_file(&b, "core", 1));
 	bench_finish(&b);
@@ -588,7 +587,6 @@ all_files_are_measured_turn_by_turn(void **state)
 {
 	const unsigned count = 2 * PB_LETTERS_MEASURE + 3;
 	struct pb_letters_total before;
-	struct pb_err err;
 	struct bench b;
 
 	(void)state;
@@ -600,8 +598,8 @@ all_files_are_measured_turn_by_turn(void **state)
 	before = total(&b, "core");
 	fixture_write(&b.f, count * PER + 1, count * PER + 500, PACKET);
 	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(pb_letters_bound(b.letters, "spare", 0, 0,
-		    NOW, &err), 0);
+		assert_int_equal(keep_bounds(&b, "spare", 0, 0,
+		    NOW), 0);
 	assert_true(total(&b, "core").file_bytes >
 	    before.file_bytes + 500 * PACKET);
 	bench_finish(&b);
@@ -619,13 +617,12 @@ at_the_bound_of_age_the_old_ones_go(void **state)
 	demote_rc(&b, "core", 1, PER, PB_DEAD_STALE, NOW, &done, &err);
 	demote_rc(&b, "core", PER + 1, 2 * PER, PB_DEAD_STALE,
 	    NOW + 1000000000, &done, &err);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 5000,
-	    NOW + 4999, &err), 0);
+	assert_int_equal(keep_bounds(&b, "core", 0, 5000,
+	    NOW + 4999), 0);
 	/* Never a negative age. */
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 5000, 1,
-	    &err), 0);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 5000,
-	    NOW + 5000, &err), 1);
+	assert_int_equal(keep_bounds(&b, "core", 0, 5000, 1), 0);
+	assert_int_equal(keep_bounds(&b, "core", 0, 5000,
+	    NOW + 5000), 1);
 	assert_letter(&b, 1, 1, PER, PB_LETTER_GONE);
 	assert_int_equal(total(&b, "core").letters, 1);
 	bench_finish(&b);

@@ -94,7 +94,7 @@ those_go_that_the_upstream_has_moved_past_oldest_first(void **state)
 	/* Once is enough. */
 	assert_int_equal(again(&b, &moved).letters, 0);
 	/* Their age goes on: the oldest is dropped first. */
-	assert_int_equal(pb_letters_bound(b.letters, "core", 1, 0, NOW, NULL),
+	assert_int_equal(keep_bounds(&b, "core", 1, 0, NOW),
 	    3);
 	bench_finish(&b);
 }

@@ -44,10 +44,8 @@ demote_at(struct bench *b, unsigned segment, uint64_t now_ns)
 static int
 bound(struct bench *b, uint64_t bytes_max, uint64_t age_ms_max)
 {
-	struct pb_err err;
-
-	return pb_letters_bound(b->letters, "core", bytes_max, age_ms_max,
-	    pb_letters_age_ms(b->letters), &err);
+	return keep_bounds(b, "core", bytes_max, age_ms_max,
+	    pb_letters_age_ms(b->letters));
 }
 
 static void

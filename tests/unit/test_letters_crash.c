@@ -79,8 +79,6 @@ a_link_without_its_rows_goes_at_the_next_open(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	segment_path(&b, 1, path);
 	assert_int_equal(access(path, F_OK), 0);
-	/* The rows of what is settled go with the next transaction. */
-	demote(&b, "core", 2 * PER + 1, 3 * PER);
 	assert_int_equal(rows_of(&b, PB_STATE_FILES), 0);
 	bench_finish(&b);
 }
@@ -103,7 +101,6 @@ a_row_left_of_a_file_that_has_letters_does_no_harm(void **state)
 	bench_finish(&b);
 }
 
-/* That row is still to go when the file's last letter goes too. */
 static void
 a_file_that_was_settled_goes_with_its_last_letter(void **state)
 {
@@ -116,11 +113,8 @@ a_file_that_was_settled_goes_with_its_last_letter(void **state)
 	all(&b, pb_letters_requeue, &ANY);
 	intend(&b, 1);
 	open_again(&b);
-	assert_int_equal(pb_state_begin(b.state, &err), 0);
 	assert_int_equal(pb_letters_sent(b.letters, "core", &b.f.key, 1, PER,
 	    &err), 0);
-	assert_int_equal(pb_state_commit(b.state), 0);
-	assert_int_equal(pb_letters_fill_done(b.letters, 1, &err), 0);
 	assert_false(has_file(&b, "core", 1));
 	bench_finish(&b);
 }
@@ -129,7 +123,7 @@ a_file_that_was_settled_goes_with_its_last_letter(void **state)
 static void
 a_deletion_that_was_cut_short_is_finished(void **state)
 {
-	struct pb_letters_txn t;
+	struct pb_mdb_txn txn;
 	struct pb_letter letter;
 	struct bench b;
 
@@ -137,16 +131,13 @@ a_deletion_that_was_cut_short_is_finished(void **state)
 	bench_init(&b, 1);
 	demote(&b, "core", 1, PER);
 	letter = assert_letter(&b, 1, 1, PER, PB_LETTER_DEAD);
-	assert_int_equal(pb_state_begin(b.state, NULL), 0);
-	assert_int_equal(pb_letters_begin(&t, b.letters, true, NULL), 0);
-	pb_letters_remove(&t, &letter);
-	assert_int_equal(pb_letters_end(&t, NULL), 0);
-	assert_int_equal(pb_state_commit(b.state), 0);
+	assert_int_equal(pb_mdb_begin(b.state->mdb, true, &txn, NULL), 0);
+	pb_letters_remove(&txn, &letter);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
 	assert_true(has_file(&b, "core", 1));
 	open_again(&b);
 	assert_false(has_file(&b, "core", 1));
 	assert_int_equal(find(&b, "core", 1, &letter), 0);
-	/* What was settled may be wanted again before its row is gone. */
 	demote(&b, "core", 1, PER);
 	assert_true(has_file(&b, "core", 1));
 	assert_int_equal(rows_of(&b, PB_STATE_FILES), 0);

@@ -99,19 +99,16 @@ what_the_new_one_has_a_letter_for_it_keeps(void **state)
 	demote(&b, "new", 1, 10);
 	demote(&b, "new", 21, 30);
 	assert_int_equal(all(&b, pb_letters_purge, &gone).letters, 1);
-	assert_int_equal(pb_letters_late(b.letters, "new", &b.f.key, 41, 45,
-	    NULL), 0);
+	come_late(&b, "new", 41, 45, 1);
 	demote(&b, "old", 1, 2 * PER);
 	assert_int_equal(all(&b, pb_letters_move, &OLD).letters, 2);
 	/* Where it only knew that they are gone, here they are. */
-	assert_at(&b, "new", 1, 1, 10, PB_LETTER_REQUEUED);
-	assert_at(&b, "new", 11, 11, 20, PB_LETTER_REQUEUED);
+	assert_at(&b, "new", 1, 1, 20, PB_LETTER_REQUEUED);
 	assert_at(&b, "new", 21, 21, 30, PB_LETTER_DEAD);
 	assert_at(&b, "new", 31, 31, 40, PB_LETTER_REQUEUED);
 	assert_at(&b, "new", 41, 41, 45, PB_LETTER_LATE);
 	assert_at(&b, "new", 46, 46, PER, PB_LETTER_REQUEUED);
 	assert_at(&b, "new", PER + 1, PER + 1, 2 * PER, PB_LETTER_REQUEUED);
-	assert_int_equal(rows_of(&b, PB_STATE_GONE), 0);
 	assert_nothing_of(&b, "old");
 	bench_finish(&b);
 }
@@ -162,8 +159,7 @@ letters_without_an_upstream_are_not_requeued_and_purged_at_once(void **state)
 	(void)state;
 	bench_init(&b, 2);
 	demote(&b, "old", 1, PER);
-	assert_int_equal(pb_letters_late(b.letters, "old", &b.f.key, PER + 1,
-	    PER + 5, NULL), 0);
+	come_late(&b, "old", PER + 1, PER + 5, 1);
 	assert_int_equal(pb_letters_requeue(b.letters, &OLD, &sum, &err),
 	    PB_ENOENT);
 	assert_non_null(strstr(err.text, "pb dlq move"));
@@ -192,13 +188,9 @@ their_age_has_a_bound_and_nobody_is_to_be_told(void **state)
 	assert_string_equal(name[1], "old");
 	assert_int_equal(pb_letters_upstreams(b.letters, "new", name, 4,
 	    NULL), 1);
-	assert_int_equal(pb_letters_bound(b.letters, "old", 0, 1000,
-	    NOW + 1000 * 1000000ull, NULL), 2);
-	/* As one. */
-	assert_int_equal(rows_of(&b, PB_STATE_GONE), 1);
-	assert_int_equal(pb_letters_forget(b.letters, "old", NULL), 1);
-	assert_int_equal(pb_letters_forget(b.letters, "old", NULL), 0);
-	assert_int_equal(rows_of(&b, PB_STATE_GONE), 0);
+	assert_int_equal(pb_letters_bound(b.letters, "old",
+	    &(struct pb_letters_bounds){ .age_ms_max = 1000, .nobody = true,
+	    .age_ms = NOW + 1000 * 1000000ull }, NULL), 2);
 	assert_nothing_of(&b, "old");
 	assert_false(has_file(&b, "old", 1));
 	assert_at(&b, "new", 1, 1, PER, PB_LETTER_DEAD);

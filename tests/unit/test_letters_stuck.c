@@ -63,7 +63,6 @@ static void
 a_file_that_cannot_be_deleted_keeps_no_other(void **state)
 {
 	char path[PATH_MAX];
-	struct pb_err err;
 	struct bench b;
 
 	(void)state;
@@ -77,15 +76,13 @@ a_file_that_cannot_be_deleted_keeps_no_other(void **state)
 	    .first = PER + 1 });
 	assert_false(has_file(&b, "core", PER + 1));
 	/* The bounds hold as well. */
-	pb_letters_bound(b.letters, "core", 1, 0, NOW, &err);
+	keep_bounds(&b, "core", 1, 0, NOW);
 	assert_int_equal(total(&b, "core").file_bytes, 0);
 	assert_false(has_file(&b, "core", 2 * PER + 1));
 	/* And once it can be, it goes. */
 	assert_int_equal(rmdir(path), 0);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 1, 0, NOW, &err),
+	assert_int_equal(keep_bounds(&b, "core", 1, 0, NOW),
 	    0);
-	/* Its row goes with the next transaction, whatever that is. */
-	assert_int_equal(pb_letters_fill_done(b.letters, 1, &err), 0);
 	assert_int_equal(rows_of(&b, PB_STATE_FILES), 0);
 	bench_finish(&b);
 }
@@ -115,7 +112,6 @@ put_age(struct bench *b, uint64_t since_ns, uint64_t first)
 static void
 a_wrong_age_is_passed_over(void **state)
 {
-	struct pb_err err;
 	struct bench b;
 
 	(void)state;
@@ -125,12 +121,12 @@ a_wrong_age_is_passed_over(void **state)
 	put_age(&b, 1, 1);
 	put_age(&b, 2, PER + 1);
 	put_age(&b, 3, 77777);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 1000,
-	    NOW + 999, &err), 0);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 1000,
-	    NOW + 1000, &err), 2);
-	assert_int_equal(pb_letters_bound(b.letters, "core", 0, 1000,
-	    NOW + 1000, &err), 0);
+	assert_int_equal(keep_bounds(&b, "core", 0, 1000,
+	    NOW + 999), 0);
+	assert_int_equal(keep_bounds(&b, "core", 0, 1000,
+	    NOW + 1000), 2);
+	assert_int_equal(keep_bounds(&b, "core", 0, 1000,
+	    NOW + 1000), 0);
 	assert_int_equal(total(&b, "core").file_bytes, 0);
 	bench_finish(&b);
 }
