@@ -47,6 +47,10 @@ pb_stream_key_same(const struct pb_stream_key *a,
 	    strcmp(a->interface, b->interface) == 0;
 }
 
+/* Of a stream's folder: a segment that is not whole yet.  There is one at
+ * most, and what a crash leaves of it the next one writes over. */
+#define PB_LAYOUT_NEW		".new"
+
 /* STORE/name */
 int	pb_layout_path(char out[static PATH_MAX], const char *store,
 	    const char *name, struct pb_err *err);

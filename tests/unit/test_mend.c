@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "recorder/store/facts/journal.h"
@@ -456,6 +458,59 @@ a_salvage_cut_short_between_its_runs_is_done_again(void **state)
 	reopen(f);
 }
 
+/* Of a process that may write no longer files. */
+static int
+salvage_within(struct fixture *f, const struct pb_stream_info *stream,
+    rlim_t bytes)
+{
+	const struct pb_segment_name file = { .first = 1 };
+	struct pb_mend mend = { .store = f->dir, .pen = PB_PEN_EXAMPLE };
+	struct pb_runs runs = { NULL, 0, 0 };
+	char aside[PATH_MAX];
+	struct rlimit limit;
+	struct pb_err err;
+	int rc;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	rc = pb_salvage(&mend, stream, &file, 0, INT64_MAX, "a test", aside,
+	    &runs, &err);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	free(runs.at);
+	return rc;
+}
+
+/* And one that a crash leaves is no finding: the next segment's takes its
+ * place. */
+static void
+a_salvage_that_fails_leaves_no_hidden_file(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_stream_info stream;
+	char path[PATH_MAX], saved[PATH_MAX + 8], dir[PATH_MAX];
+
+	fixture_write(f, 1, 400, 60);
+	fixture_stream_row(f, &stream);
+	shut(f);
+	segment_path(f, 1, false, path);
+	snprintf(saved, sizeof(saved), "%s/saved", f->dir);
+	shell("cp '%s' '%s'", path, saved);
+	spoil(path, 9000);
+	assert_int_equal(salvage_within(f, &stream, 5000), PB_ESYS);
+	assert_int_equal(pb_layout_stream(dir, f->dir, &f->key, NULL), 0);
+	shell("test -z \"$(find '%s' -name '.*')\"", dir);
+	shell("mv '%s' '%s'; head -c 9000 '%s' > '%s/.new'", saved, path,
+	    path, dir);
+	verify_nothing(f);
+	reopen(f);
+	fixture_write(f, 401, 500, 60);
+	expect(f, 1, 500, 500);
+	shell("test -z \"$(find '%s' -name '.*')\"", dir);
+}
+
 /* The file is damaged that comes before it, and has a run of its name. */
 static void
 a_whole_file_that_goes_on_where_a_run_does_is_kept(void **state)
@@ -647,6 +702,7 @@ main(void)
 		IN_STORE(
 		    a_salvage_that_an_older_version_has_committed_is_done_again),
 		IN_STORE(a_salvage_cut_short_between_its_runs_is_done_again),
+		IN_STORE(a_salvage_that_fails_leaves_no_hidden_file),
 		IN_STORE(a_whole_file_that_goes_on_where_a_run_does_is_kept),
 		IN_STORE(a_lost_first_file_leaves_the_sums_right),
 		IN_STORE(a_row_that_leads_back_ends_no_verification),

@@ -435,18 +435,20 @@ write_run(struct job *job, const struct run *run, const char *path,
 	char hidden[PATH_MAX + 64];
 	int fd, rc;
 
-	snprintf(hidden, sizeof(hidden), "%s/" PB_SALVAGE_HIDDEN "%020llu.new",
-	    job->dir, (unsigned long long)job->file->first);
+	snprintf(hidden, sizeof(hidden), "%s/" PB_LAYOUT_NEW, job->dir);
 	fd = pb_below_open(hidden, O_RDWR | O_CREAT | O_TRUNC, 0640);
 	if (fd < 0)
 		return pb_err_sys(err, "make %s", hidden);
 	rc = write_file(job, run, fd, err);
 	pb_file_close(fd);
 	if (rc < 0)
-		return pb_err_prefix(err, rc, "%s", hidden);
-	if (pb_below_rename(hidden, path, 0) < 0)
-		return pb_err_sys(err, "rename %s", hidden);
-	return 0;
+		pb_err_prefix(err, rc, "%s", hidden);
+	else if (pb_below_rename(hidden, path, 0) < 0)
+		rc = pb_err_sys(err, "rename %s", hidden);
+	/* What cannot be made leaves nothing. */
+	if (rc < 0)
+		pb_below_unlink(hidden);
+	return rc;
 }
 
 static int
@@ -520,7 +522,7 @@ make_way(const char *store, const struct pb_stream_key *key, uint64_t first,
 	return rc;
 }
 
-/* --- what was cut short ------------------------------------------------- */
+/* --- what an older version had not finished ----------------------------- */
 
 static int
 tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
@@ -548,8 +550,8 @@ tidy(const struct pb_mend *mend, const struct pb_stream_key *key,
 	return rc < 0 ? rc : pb_sync_dir(dir, err);
 }
 
-/* An older version gathered the runs in a folder, which lost its `.new` once
- * all of them were there. */
+/* It gathered the runs in a folder, which lost its `.new` once all of them were
+ * there. */
 static int
 tidy_folder(const struct pb_mend *mend, const struct pb_stream_key *key,
     const char *path, struct pb_dir *folder, struct pb_err *err)

@@ -6,8 +6,8 @@
  * with a note beside it.
  *
  * Order:   1 the original gets a second name under damaged/
- *          2 each run is written under a hidden name and synced, and takes
- *            its own, unless a whole file that has all of it stands there;
+ *          2 each run is written under PB_LAYOUT_NEW and synced, and takes
+ *            its own name, unless a whole file that has all of it stands there;
  *            the one that has the original's name is the last, or else that
  *            name goes
  *          3 who has salvaged takes the files that are there (take.h)
@@ -23,6 +23,7 @@
 #include "recorder/store/mend/runs.h"
 
 #define PB_SALVAGE_RUNS_MAX	65536u	/* of one file */
+/* So begin the hidden names of what an older version had not finished. */
 #define PB_SALVAGE_HIDDEN	".salvage-"
 
 /* Who mends: the recorder, or `pb`.  It has the store's lock. */
@@ -44,8 +45,8 @@ int	pb_salvage(const struct pb_mend *mend,
 	    const char *why, char aside[static PATH_MAX],
 	    struct pb_runs *runs, struct pb_err *err);
 
-/* What a salvage that was cut short left hidden in the stream's folder goes;
- * what an older version had gathered there takes its place. */
+/* What a salvage of an older version left hidden in the stream's folder when
+ * it was cut short goes; runs that it had gathered there take their places. */
 int	pb_salvage_tidy(const struct pb_mend *mend,
 	    const struct pb_stream_key *key, struct pb_err *err);
 

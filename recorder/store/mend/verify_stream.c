@@ -337,10 +337,6 @@ check_name(struct verify *verify, const struct pb_stream_key *key,
 	if (n < 0 || (size_t)n >= sizeof(where.path) ||
 	    strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return 0;
-	/* A segment that was about to be made: the next one's takes its
-	 * place, and nothing is in it. */
-	if (strcmp(name, ".new") == 0)
-		return 0;
 	/* Other hidden names are nobody's, or are written over. */
 	if (strncmp(name, PB_SALVAGE_HIDDEN, strlen(PB_SALVAGE_HIDDEN)) == 0)
 		return !verify->opts->alone ? 0 : verify_tell(verify, &where,

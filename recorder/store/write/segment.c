@@ -353,7 +353,7 @@ name_file(struct pb_segment *segment, const struct pb_segment_place *place,
 		    place->store, place->key, first_seq, false, err), err);
 	if (rc < 0)
 		return rc;
-	n = snprintf(hidden, PATH_MAX, "%s/.new", segment->dir);
+	n = snprintf(hidden, PATH_MAX, "%s/" PB_LAYOUT_NEW, segment->dir);
 	if (n < 0 || n >= PATH_MAX)
 		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
 		    PATH_MAX - 1);
