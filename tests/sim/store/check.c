@@ -9,6 +9,7 @@
 #include "base/below.h"
 #include "base/digest.h"
 #include "recorder/store/facts/journal.h"
+#include "recorder/store/mend/survey.h"
 #include "recorder/store/mend/verify.h"
 #include "recorder/store/read/cursor.h"
 #include "tests/sim/store/world.h"
@@ -39,6 +40,7 @@ static bool	is_retained(const struct world *);
 static void	judge(struct world *, struct source *, const struct found *,
 		    uint64_t);
 static void	believe(struct source *, const struct found *, uint64_t);
+static void	check_head(struct world *, const char *, const char *);
 static int	tell_finding(void *, const struct pb_finding *);
 static void	add_bytes(struct pb_digest *, const void *, size_t);
 static void	add_stream(struct pb_index *, const struct pb_stream_info *,
@@ -276,6 +278,47 @@ note_fact(void *arg, const struct pb_fact *fact)
 			found->said[seq] |= (uint8_t)(1u << fact->reason);
 	}
 	return 0;
+}
+
+/* --- heads --------------------------------------------------------------- */
+
+void
+world_check_heads(struct world *world)
+{
+	char dir[PATH_MAX];
+
+	for (unsigned i = 0; i < world->sources && !world->damaged; i++) {
+		struct pb_dir *folder = pb_layout_stream(dir, WORLD_STORE,
+		    &world->source[i].key, NULL) < 0 ? NULL :
+		    pb_below_opendir(dir);
+		struct pb_segment_name file;
+		const char *name;
+
+		while (folder != NULL && (name = pb_dir_next(folder)) != NULL)
+			if (pb_layout_parse(name, &file))
+				check_head(world, dir, name);
+		pb_dir_close(folder);
+	}
+}
+
+static void
+check_head(struct world *world, const char *dir, const char *name)
+{
+	char path[PATH_MAX + 256];
+	struct pb_head *head;
+	struct pb_err err;
+	uint64_t digest;
+	size_t bytes;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = pb_below_open(path, O_RDONLY, 0);
+	if (fd < 0 || pb_survey_head(fd, &head, &bytes, &digest, &err) < 0) {
+		world_fail(world, "%s: no reader can open it", path);
+		return;
+	}
+	pb_head_unref(head);
+	pb_file_close(fd);
 }
 
 /* --- verify -------------------------------------------------------------- */

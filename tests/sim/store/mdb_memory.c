@@ -221,7 +221,7 @@ pb_mdb_commit(struct pb_mdb_txn *txn)
 	working->version.commits++;
 	number = add_version(&working->version);
 	/* It fails here, with nothing written, or not at all. */
-	if (pb_file_datasync(mdb->fd) < 0)
+	if (!mdb->lazy && pb_file_datasync(mdb->fd) < 0)
 		rc = pb_err_sys(txn->err, "index %s: commit", mdb->path);
 	if (rc == 0 && mdb_memory_hush != NULL)
 		mdb_memory_hush(true);

@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/sim/store/model_impl.h"
 
 static struct model *of(struct pb_disk *);
+static bool	ends_with(const char *, const char *);
+static void	about(struct model *, bool);
 static int	enter(struct model *, unsigned);
 static int	leave(struct model *, int);
 /* The calls. */
@@ -55,6 +58,8 @@ model_create(uint64_t seed, enum model_names names, uint64_t bytes)
 	model->chance.state = seed;
 	model->kind = names;
 	model->capacity = bytes;
+	model->uid = geteuid();
+	model->gid = getegid();
 	model->root = platter_node(model, true);
 	model->root->links = 1;
 	return model;
@@ -112,6 +117,16 @@ void
 model_stop_at(struct model *model, uint64_t calls, bool power)
 {
 	model->stop_at = calls == 0 ? 0 : model->calls + calls;
+	model->watch = NULL;
+	model->power = power;
+}
+
+void
+model_stop_on(struct model *model, const char *name, uint64_t calls,
+    bool power)
+{
+	model->watch = name;
+	model->watch_calls = calls;
 	model->power = power;
 }
 
@@ -141,6 +156,7 @@ model_start(struct model *model)
 	for (struct node *n = model->nodes; n != NULL; n = n->next)
 		n->opens = 0;
 	model->stop_at = 0;
+	model->watch = NULL;
 	if (model->cut) {
 		platter_cut_names(model);
 		for (struct node *n = model->nodes; n != NULL; n = n->next)
@@ -172,6 +188,24 @@ model_print(const struct model *model, FILE *out)
 }
 
 /* --- chance -------------------------------------------------------------- */
+
+static bool
+ends_with(const char *path, const char *name)
+{
+	size_t len = strlen(path), end = name == NULL ? 0 : strlen(name);
+
+	return end > 0 && len >= end && strcmp(path + len - end, name) == 0;
+}
+
+/* The call that follows is about a file that is watched. */
+static void
+about(struct model *model, bool watched)
+{
+	if (!watched || model->watch == NULL || --model->watch_calls > 0)
+		return;
+	model->watch = NULL;
+	model->stop_at = model->calls + 1;
+}
 
 /* 0, or -1 where this call fails.  At the call where all stops it is done or
  * not, and fails in any case. */
@@ -219,6 +253,7 @@ model_open(struct pb_disk *disk, const char *path, int flags)
 	const char *name;
 	int fd = 0;
 
+	about(model, ends_with(path, model->watch));
 	if (enter(model, (flags & O_CREAT) != 0 ? MODEL_NAMES :
 	    MODEL_READS) < 0)
 		return -1;
@@ -246,7 +281,8 @@ model_open(struct pb_disk *disk, const char *path, int flags)
 	}
 	if (leave(model, 0) < 0)
 		return -1;
-	model->file[fd] = (struct file){ node, flags };
+	model->file[fd] = (struct file){ node, flags,
+	    ends_with(path, model->watch) };
 	node->opens++;
 	return fd;
 }
@@ -262,7 +298,7 @@ model_stat(struct pb_disk *disk, const char *path, struct stat *st)
 	node = platter_find(model, path);
 	if (node == NULL)
 		return -1;
-	return leave(model, platter_stat(node, st));
+	return leave(model, platter_stat(model, node, st));
 }
 
 static int
@@ -298,6 +334,7 @@ model_rename(struct pb_disk *disk, const char *from, const char *to,
 	struct node *dir[2];
 	const char *name[2];
 
+	about(model, ends_with(to, model->watch));
 	if (enter(model, MODEL_NAMES) < 0)
 		return -1;
 	dir[0] = platter_parent(model, from, &name[0]);
@@ -435,7 +472,7 @@ model_fstat(struct pb_disk *disk, int fd, struct stat *st)
 	if (enter(model, 0) < 0)
 		return -1;
 	node = file_at(model, fd);
-	return node == NULL ? -1 : leave(model, platter_stat(node, st));
+	return node == NULL ? -1 : leave(model, platter_stat(model, node, st));
 }
 
 static ssize_t
@@ -484,6 +521,7 @@ model_pwrite(struct pb_disk *disk, int fd, const void *data, size_t len,
 	if ((model->file[fd].flags & O_DIRECT) != 0 && (len % SECTOR != 0 ||
 	    at % SECTOR != 0 || (uintptr_t)data % SECTOR != 0))
 		return -1;
+	about(model, model->file[fd].watched);
 	fails = enter(model, MODEL_WRITES) < 0;
 	why = errno;
 	if (model->off && fails)
@@ -535,6 +573,7 @@ model_sync(struct pb_disk *disk, int fd, int data)
 	struct node *node;
 
 	(void)data;
+	about(model, fd < FILES_MAX && model->file[fd].watched);
 	if (enter(model, MODEL_SYNCS) < 0)
 		return -1;
 	node = file_at(model, fd);

@@ -59,6 +59,11 @@ void	model_resize(struct model *model, uint64_t bytes);
 /* At the `calls`th call from now the power goes, or with `power` false the
  * process: 1 is the next one, 0 never. */
 void	model_stop_at(struct model *model, uint64_t calls, bool power);
+/* The same at the `calls`th call that is about a file with a name that ends in
+ * `name`, which the caller keeps: it is opened, written to, synced, renamed to
+ * or taken away. */
+void	model_stop_on(struct model *model, const char *name, uint64_t calls,
+	    bool power);
 bool	model_is_off(const struct model *model);
 /* Calls so far. */
 uint64_t model_calls(const struct model *model);

@@ -67,6 +67,7 @@ struct rename {
 struct file {
 	struct node	*node;		/* NULL: not open */
 	int		 flags;
+	bool		 watched;	/* for model_stop_on() */
 };
 
 struct model {
@@ -74,8 +75,12 @@ struct model {
 	struct chance	 chance;
 	enum model_names kind;
 	uint64_t	 capacity, inos, calls, stop_at;
+	const char	*watch;		/* NULL: nothing */
+	uint64_t	 watch_calls;
 	bool		 power, off, cut, hushed;
 	unsigned	 fault_kinds, fault_one_in;
+	uid_t		 uid;		/* whose all of it is */
+	gid_t		 gid;
 	struct node	*nodes, *root;
 	struct file	 file[FILES_MAX];
 	struct rename	*pending;
@@ -106,7 +111,8 @@ void	platter_cut_names(struct model *);
 void	platter_cut_file(struct model *, struct node *);
 /* Bytes in files. */
 uint64_t platter_used(const struct model *);
-int	platter_stat(const struct node *, struct stat *);
+int	platter_stat(const struct model *, const struct node *,
+	    struct stat *);
 void	platter_print(const struct node *, int, FILE *);
 
 #endif

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/sim/store/model_impl.h"
@@ -385,15 +384,16 @@ platter_used(const struct model *model)
 }
 
 int
-platter_stat(const struct node *node, struct stat *st)
+platter_stat(const struct model *model, const struct node *node,
+    struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->st_dev = DEV;
 	st->st_ino = node->ino;
 	st->st_mode = node->is_dir ? S_IFDIR | 0750 : S_IFREG | 0640;
 	st->st_nlink = node->is_dir ? 2 : node->links;
-	st->st_uid = geteuid();
-	st->st_gid = getegid();
+	st->st_uid = model->uid;
+	st->st_gid = model->gid;
 	st->st_size = (off_t)node->seen.len;
 	st->st_blocks = (blkcnt_t)((node->seen.len + SECTOR - 1) / SECTOR);
 	st->st_mtim.tv_sec = (time_t)(node->mtime_ns / PB_NS_PER_S);

@@ -49,7 +49,7 @@ live(struct world *world)
 {
 	struct chance *c = &world->chance;
 	uint64_t steps = 1 + chance_below(c, STEPS);
-	bool power = false;
+	bool power = false, failed;
 
 	if (!rise(world))
 		return;
@@ -66,14 +66,15 @@ live(struct world *world)
 		model_stop_at(world->model, 1, true);
 	}
 	world_close(world);
+	failed = world->failed;
 	world_say(world, model_is_off(world->model) ? power ?
 	    "the power is gone" : "the process is gone" : "closed");
 	world_start(world, power && model_is_off(world->model));
 	/* Not with the power: of what nobody was told a rebuild cannot know
 	 * whether it is torn. */
-	if (!power && chance_one_in(c, 10))
+	if (!power && chance_one_in(c, failed ? 2 : 8))
 		world_lose_index(world);
-	else if (!power && chance_one_in(c, 8))
+	else if (!power && chance_one_in(c, 6))
 		world_damage(world);
 }
 
@@ -88,6 +89,9 @@ rise(struct world *world)
 		bool last = i == OPENS - 1;
 
 		power = false;
+		/* A salvage writes what it keeps anew: somebody made room. */
+		if (last && world->damaged)
+			model_resize(world->model, 1u << 30);
 		world_faults(world, !last && chance_one_in(c, 4));
 		if (!last && chance_one_in(c, 3))
 			arm(world, 100, &power);
@@ -109,13 +113,29 @@ rise(struct world *world)
 	return false;
 }
 
-/* All stops at one of the next calls. */
+/* All stops at one of the next calls, or at one of those about some file, or
+ * soon after something has failed. */
 static void
 arm(struct world *world, uint64_t calls, bool *power)
 {
-	*power = !world->lost_index && !chance_one_in(&world->chance, 3);
-	model_stop_at(world->model, 1 + chance_below(&world->chance, calls),
-	    *power);
+	static const char *const names[] = { "journal", ".new", ".open",
+	    ".pcapng", "data.mdb" };
+	struct chance *c = &world->chance;
+
+	*power = !world->lost_index && !chance_one_in(c, 3);
+	switch (chance_below(c, 4)) {
+	case 0:
+		model_stop_on(world->model, names[chance_below(c, 5)],
+		    1 + chance_below(c, 12), *power);
+		break;
+	case 1:
+		world->fragile = true;
+		world->fragile_power = *power;
+		break;
+	default:
+		model_stop_at(world->model, 1 + chance_below(c, calls),
+		    *power);
+	}
 }
 
 static void

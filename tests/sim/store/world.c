@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
+#include "recorder/store/mend/survey.h"
 #include "tests/sim/store/mdb_memory.h"
 
 #define POOL_KEPT	(16u << 20)
@@ -34,6 +35,8 @@ static uint64_t	world_real_ns(struct pb_clock *);
 static uint64_t	world_mono_ms(struct pb_clock *);
 static uint64_t	world_boot(struct pb_clock *);
 static void	world_hush(bool);
+static void	cut_file(struct world *, const char *);
+static void	flip_head(struct world *, const char *);
 static void	choose_opts(struct world *);
 static void	choose_source(struct world *, struct source *, unsigned);
 static struct pb_chunk *chunk_new(struct world *, struct source *, size_t);
@@ -170,12 +173,14 @@ world_start(struct world *world, bool power)
 {
 	world_faults(world, false);
 	model_start(world->model);
+	world->fragile = world->failed = false;
 	world_wait(world, 10);
 	if (!power)
 		return;
 	world->boot++;
 	world->cut = true;
 	world->mono_ms = 500;
+	world_check_heads(world);
 }
 
 void
@@ -199,8 +204,6 @@ world_damage(struct world *world)
 	struct pb_dir *folder;
 	const char *name;
 	struct pb_err err;
-	struct stat st;
-	int fd;
 
 	if (pb_layout_stream(dir, WORLD_STORE, &source->key, &err) < 0)
 		abort();
@@ -209,16 +212,47 @@ world_damage(struct world *world)
 		if (strstr(name, ".pcapng.open") == NULL)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, name);
-		fd = pb_below_open(path, O_RDWR, 0);
-		if (fd < 0 || pb_file_stat(fd, &st) < 0 ||
-		    pb_file_truncate(fd, chance_below(&world->chance,
-		    (uint64_t)st.st_size + 1)) < 0 || pb_file_sync(fd) < 0)
-			abort();
-		pb_file_close(fd);
-		world->damaged = true;
-		world_say(world, "%s is cut", path);
+		if (chance_one_in(&world->chance, 2))
+			cut_file(world, path);
+		else
+			flip_head(world, path);
 	}
 	pb_dir_close(folder);
+}
+
+static void
+cut_file(struct world *world, const char *path)
+{
+	int fd = pb_below_open(path, O_RDWR, 0);
+	struct stat st;
+
+	if (fd < 0 || pb_file_stat(fd, &st) < 0 || pb_file_truncate(fd,
+	    chance_below(&world->chance, (uint64_t)st.st_size + 1)) < 0 ||
+	    pb_file_sync(fd) < 0)
+		abort();
+	pb_file_close(fd);
+	world->damaged = true;
+	world_say(world, "%s is cut", path);
+}
+
+static void
+flip_head(struct world *world, const char *path)
+{
+	int fd = pb_below_open(path, O_RDONLY, 0);
+	struct pb_head *head;
+	uint64_t digest;
+	size_t bytes;
+
+	if (fd < 0)
+		abort();
+	if (pb_survey_head(fd, &head, &bytes, &digest, NULL) == 0) {
+		pb_head_unref(head);
+		world->damaged = true;
+		model_rot(world->model, path + sizeof(WORLD_STORE),
+		    chance_below(&world->chance, bytes));
+		world_say(world, "a bit of %s is flipped", path);
+	}
+	pb_file_close(fd);
 }
 
 /* --- producers ----------------------------------------------------------- */
@@ -389,6 +423,12 @@ chunk_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
 	    (unsigned long long)chunk->first_seq,
 	    (unsigned long long)chunk->last_seq, chunk->gap != 0 ? "gap " :
 	    "", rc == 0 ? "done" : err->text);
+	if (rc < 0 && world->fragile) {
+		world->fragile = false;
+		world->failed = true;
+		model_stop_at(world->model, 1 + chance_below(&world->chance,
+		    40), world->fragile_power);
+	}
 	for (uint64_t seq = chunk->first_seq; rc == 0 &&
 	    seq <= chunk->last_seq; seq++) {
 		struct number *number = &source->number[seq];

@@ -63,6 +63,9 @@ struct world {
 	bool		 tight;		/* the disk may be full */
 	bool		 damaged;	/* bits were flipped, files cut */
 	bool		 cut;		/* the power, since the last check */
+	bool		 fragile;	/* it stops soon after a failure, */
+	bool		 fragile_power;	/* by the power; */
+	bool		 failed;	/* this is why it stops */
 	bool		 verbose;
 	uint64_t	 seed, packets, kept;
 	char		 why[512];	/* the first failure; "" */
@@ -93,7 +96,8 @@ void	world_start(struct world *world, bool power);
 /* The index is gone when the store is opened next: it is made again. */
 void	world_lose_index(struct world *world);
 
-/* An open segment's file has become shorter, whatever was synced. */
+/* The open segments' files have become shorter, or a bit of their heads has
+ * flipped, whatever was synced. */
 void	world_damage(struct world *world);
 
 /* Producers. */
@@ -112,6 +116,8 @@ void	world_packet(const struct source *source, uint64_t seq, uint16_t try,
  * there is what counts.
  */
 void	world_check(struct world *world);
+/* Nobody has opened it yet: can a reader open every segment's file? */
+void	world_check_heads(struct world *world);
 /* The store is closed: does verify find anything? */
 void	world_verify(struct world *world);
 /* All rows of the index, for a comparison. */
