@@ -25,6 +25,8 @@ static int	open_handles(struct pb_source *, struct pb_handles *,
 		    struct pb_err *);
 static void	tell_slow(void *);
 static void	retry_later(struct pb_source *);
+static void	use(struct pb_source *, int, struct pb_handles *,
+		    struct pb_err *);
 static int	adopt(struct pb_source *, struct pb_handles *,
 		    struct pb_err *);
 static void	start_lanes(struct pb_source *, const struct pb_handles *,
@@ -43,17 +45,11 @@ pb_attach_open(struct pb_source *src)
 
 	pb_link_state(src->capture.interface, &src->seen);
 	rc = open_handles(src, &fresh, &err);
-	if (rc > 0)
-		src->stopping = true;
 	if (rc < 0)
 		retry_later(src);
-	if (rc == 0) {
-		/* What the store refuses it may take again any moment. */
+	else	/* What the store refuses it may take again any moment. */
 		src->retry_ms = pb_clock_mono_ms() + STORE_RETRY_MS;
-		rc = adopt(src, &fresh, &err);
-	}
-	if (rc < 0)
-		pb_source_error(src, err.text);
+	use(src, rc, &fresh, &err);
 }
 
 /*
@@ -84,12 +80,8 @@ pb_attach_lost(struct pb_source *src, const char *why)
 		rc = open_handles(src, &fresh, &err);
 	pb_attach_close(src);
 	src->retry_ms = pb_clock_mono_ms();
-	if (rc > 0)
-		src->stopping = true;
-	if (another && rc == 0)
-		rc = adopt(src, &fresh, &err);
-	if (rc < 0)
-		pb_source_error(src, err.text);
+	if (another)
+		use(src, rc, &fresh, &err);
 	if (soon && !src->open)
 		retry_later(src);
 }
@@ -174,6 +166,19 @@ tell_slow(void *arg)
 	pb_source_waits(arg, "filter: its names are being looked up");
 }
 
+/* What came of open_handles(). */
+static void
+use(struct pb_source *src, int rc, struct pb_handles *fresh,
+    struct pb_err *err)
+{
+	if (rc > 0)
+		src->stopping = true;
+	if (rc == 0)
+		rc = adopt(src, fresh, err);
+	if (rc < 0)
+		pb_source_error(src, err->text);
+}
+
 /* Capture from `fresh`; on failure they are closed. */
 static int
 adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
@@ -188,8 +193,8 @@ adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 	if (rc == 0 && src->pool == NULL)
 		rc = pb_pool_create(&src->pool, chunks, err);
 	if (rc == 0)
-		rc = pb_describe(&head, &src->node, &src->capture, src->epoch,
-		    linktype, err);
+		rc = pb_describe(&head, &src->node, &src->capture,
+		    pb_stream_key(src->stream)->epoch, linktype, err);
 	if (rc < 0) {
 		pb_handles_close(fresh);
 		return rc;
@@ -257,7 +262,6 @@ find_stream(struct pb_source *src, uint16_t linktype, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	src->stream = stream;
-	src->epoch = key.epoch;
 	src->linktype = linktype;
 	return 0;
 }

@@ -24,7 +24,6 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "recorder/store/write/fill.h"
 
@@ -37,11 +36,12 @@
 /* A packet's own block, whatever its options, but for its bytes. */
 #define AROUND_BYTES		(EPB_HEAD + 3u + OPTIONS_BYTES_MAX + \
 				OPT_END_BYTES + TRAILER_BYTES)
-/* Header 12, body 12 with opt_endofopt 4, six options of 12; rounded up. */
-#define ISB_BYTES_MAX		128u
+/* Of statistics: six options. */
+#define ISB_BYTES		(PB_ISB_HEAD + 6 * PB_OPTION_BYTES(8) + \
+				OPT_END_BYTES + TRAILER_BYTES)
 /* Beside a packet's own block: statistics before it, twice where it tells
  * of two losses, and at the end of the chunk; a drop count added later. */
-#define RESERVE_BYTES		(3 * ISB_BYTES_MAX + DROPCOUNT_BYTES)
+#define RESERVE_BYTES		(3 * ISB_BYTES + DROPCOUNT_BYTES)
 
 /* So much of a chunk waits at most until it is digested: what was just
  * written is still in this processor's cache, and later in none. */
@@ -79,24 +79,17 @@ static void	reject(struct pb_blocks *, struct pb_chunk *,
 		    const struct pb_err *);
 /* Losses */
 static void	charge_last(struct pb_blocks *, uint64_t);
-static void	build_statistics(struct pb_blocks *);
 static void	put_statistics(struct pb_blocks *, uint8_t *);
-static void	put_time(struct pb_buf *, uint16_t, uint64_t);
+static uint64_t	high_first(uint64_t);
 
-int
+void
 pb_blocks_init(struct pb_blocks *blocks, const struct pb_blocks_ops *ops,
-    struct pb_counts *counts, struct pb_err *err)
+    struct pb_counts *counts)
 {
 	memset(blocks, 0, sizeof(*blocks));
 	blocks->ops = *ops;
 	blocks->counts = counts;
 	blocks->ready_end = &blocks->ready;
-	for (int i = 0; i < 2; i++) {
-		pb_buf_init(&blocks->scratch[i], ISB_BYTES_MAX);
-		if (pb_buf_reserve(&blocks->scratch[i], ISB_BYTES_MAX) == NULL)
-			return pb_err_set(err, PB_ENOMEM, "capture: no memory");
-	}
-	return 0;
 }
 
 void
@@ -113,8 +106,6 @@ pb_blocks_finish(struct pb_blocks *blocks)
 		pb_pool_give(blocks->pool, chunk);
 	}
 	pb_head_unref(blocks->head);
-	for (int i = 0; i < 2; i++)
-		pb_buf_finish(&blocks->scratch[i]);
 	memset(blocks, 0, sizeof(*blocks));
 }
 
@@ -212,7 +203,6 @@ packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 	drops = pb_losses_tell(blocks->counts);
 	if (drops > 0) {
 		chunk = blocks->chunk;
-		build_statistics(blocks);
 		put_statistics(blocks, pb_fill_at(chunk));
 		pb_fill_drops(chunk, chunk->first_seq + chunk->tally.packets,
 		    drops, time_ns);
@@ -296,10 +286,8 @@ pb_blocks_handover(struct pb_blocks *blocks, enum pb_handover why)
 	drops = why != PB_HANDOVER_FULL ? pb_losses_tell(blocks->counts) : 0;
 	if (drops > 0)
 		charge_last(blocks, drops);
-	if (why == PB_HANDOVER_END) {
-		build_statistics(blocks);
+	if (why == PB_HANDOVER_END)
 		put_statistics(blocks, pb_fill_at(chunk));
-	}
 	digest_to(blocks, pb_fill_at(chunk));
 	blocks->bytes += chunk->tally.bytes;
 	blocks->chunk = NULL;
@@ -470,7 +458,6 @@ charge_last(struct pb_blocks *blocks, uint64_t count)
 	uint8_t *epb, *end;
 	uint32_t len;
 
-	build_statistics(blocks);
 	put_statistics(blocks, blocks->last);
 	epb = blocks->last;
 	len = pb_get_le32(epb + 4);
@@ -492,54 +479,47 @@ charge_last(struct pb_blocks *blocks, uint64_t count)
 }
 
 /*
- * The interface's counters since its start, into scratch[1].  Packets that
- * the store had no chunk for count as osdrop: to a reader of the file both
- * are packets that the interface delivered and the file does not have.
+ * Insert the interface's counters since its start at `at`, before the last
+ * packet or behind it.  Packets that the store had no chunk for count as
+ * osdrop: to a reader of the file both are packets that the interface
+ * delivered and the file does not have.
  */
 static void
-build_statistics(struct pb_blocks *blocks)
+put_statistics(struct pb_blocks *blocks, uint8_t *at)
 {
 	const struct pb_counts *counts = blocks->counts;
-	struct pb_buf *options = &blocks->scratch[0];
-	struct pb_buf *block = &blocks->scratch[1];
 	uint64_t now_ns = pb_clock_real_ns();
+	const struct {
+		uint16_t code;
+		uint64_t value;
+	} option[] = {
+		{ PB_OPT_ISB_STARTTIME, high_first(counts->start_ns) },
+		{ PB_OPT_ISB_ENDTIME, high_first(now_ns) },
+		{ PB_OPT_ISB_IFRECV, pb_counted(&counts->received) },
+		{ PB_OPT_ISB_IFDROP, pb_counted(&counts->interface) },
+		{ PB_OPT_ISB_OSDROP, pb_counted(&counts->kernel) +
+		    pb_counted(&counts->store) },
+		{ PB_OPT_ISB_USRDELIV, pb_counted(&counts->packets) },
+	};
+	uint8_t *end = at + PB_ISB_HEAD;
 
-	pb_buf_clear(options);
-	pb_buf_clear(block);
-	put_time(options, PB_OPT_ISB_STARTTIME, counts->start_ns);
-	put_time(options, PB_OPT_ISB_ENDTIME, now_ns);
-	pb_option_put_u64(options, PB_OPT_ISB_IFRECV,
-	    pb_counted(&counts->received));
-	pb_option_put_u64(options, PB_OPT_ISB_IFDROP,
-	    pb_counted(&counts->interface));
-	pb_option_put_u64(options, PB_OPT_ISB_OSDROP,
-	    pb_counted(&counts->kernel) + pb_counted(&counts->store));
-	pb_option_put_u64(options, PB_OPT_ISB_USRDELIV,
-	    pb_counted(&counts->packets));
-	pb_build_isb(block, 0, now_ns, options->data, options->len);
-	assert(!options->failed && !block->failed);
-}
-
-/* Insert scratch[1] at `to`, before the last packet or behind it. */
-static void
-put_statistics(struct pb_blocks *blocks, uint8_t *to)
-{
-	const struct pb_buf *block = &blocks->scratch[1];
-
-	memmove(to + block->len, to, (size_t)(pb_fill_at(blocks->chunk) - to));
-	memcpy(to, block->data, block->len);
-	blocks->chunk->len += block->len;
-	if (to == blocks->last)
-		blocks->last += block->len;
+	memmove(at + ISB_BYTES, at, (size_t)(pb_fill_at(blocks->chunk) - at));
+	blocks->chunk->len += ISB_BYTES;
+	if (at == blocks->last)
+		blocks->last += ISB_BYTES;
+	pb_put_le32(at, PB_BLOCK_ISB);
+	pb_put_le32(at + 4, ISB_BYTES);
+	pb_put_le32(at + 8, 0);
+	pb_put_le64(at + 12, high_first(now_ns));
+	for (size_t i = 0; i < sizeof(option) / sizeof(option[0]); i++)
+		end = pb_option_at_u64(end, option[i].code, option[i].value);
+	pb_put_le32(end, PB_OPT_END);
+	pb_put_le32(end + OPT_END_BYTES, ISB_BYTES);
 }
 
 /* Times in a statistics block: the high word first (draft, 4.6). */
-static void
-put_time(struct pb_buf *options, uint16_t code, uint64_t time_ns)
+static uint64_t
+high_first(uint64_t time_ns)
 {
-	uint8_t value[8];
-
-	pb_put_le32(value, (uint32_t)(time_ns >> 32));
-	pb_put_le32(value + 4, (uint32_t)time_ns);
-	pb_option_put(options, code, value, sizeof(value));
+	return time_ns << 32 | time_ns >> 32;
 }

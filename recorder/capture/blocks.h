@@ -4,7 +4,7 @@
  * One capture thread owns it.  Each packet becomes an Enhanced Packet
  * Block; losses become the drop count of a packet, with an Interface
  * Statistics Block before it so that the two travel together.  Nothing
- * here blocks, and nothing allocates after pb_blocks_init().
+ * here blocks or allocates.
  *
  * Where several threads capture one interface each has its own, and they
  * share pool and counts.  Their chunks are runs of one stream: which run a
@@ -18,7 +18,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "pcapng/block.h"
 #include "recorder/capture/losses.h"
@@ -57,7 +56,6 @@ struct pb_blocks {
 	uint64_t	 bytes;		/* captured bytes in those before */
 	/* Full ones that the store had no room to queue, oldest first. */
 	struct pb_chunk	*ready, **ready_end;
-	struct pb_buf	 scratch[2];	/* a statistics block's making */
 };
 
 enum pb_handover {
@@ -67,9 +65,8 @@ enum pb_handover {
 };
 
 /* `counts` is borrowed. */
-int	pb_blocks_init(struct pb_blocks *blocks,
-	    const struct pb_blocks_ops *ops, struct pb_counts *counts,
-	    struct pb_err *err);
+void	pb_blocks_init(struct pb_blocks *blocks,
+	    const struct pb_blocks_ops *ops, struct pb_counts *counts);
 
 /* Give back what was not submitted, drop the head. */
 void	pb_blocks_finish(struct pb_blocks *blocks);

@@ -66,22 +66,15 @@ static void	sample(void *);
 static bool	count_now(const struct pb_lane *, struct pb_losses *);
 static uint32_t	socket_drops(int, uint32_t);
 
-int
-pb_lane_init(struct pb_lane *lane, struct pb_source *src, unsigned index,
-    struct pb_err *err)
+void
+pb_lane_init(struct pb_lane *lane, struct pb_source *src, unsigned index)
 {
 	struct pb_blocks_ops ops = { .begin = begin, .submit = submit,
 	    .sample = sample, .arg = lane };
 
 	lane->source = src;
 	lane->index = index;
-	return pb_blocks_init(&lane->blocks, &ops, &src->counts, err);
-}
-
-void
-pb_lane_finish(struct pb_lane *lane)
-{
-	pb_blocks_finish(&lane->blocks);
+	pb_blocks_init(&lane->blocks, &ops, &src->counts);
 }
 
 void

@@ -171,15 +171,14 @@ make_lanes(struct pb_source *src, struct pb_err *err)
 {
 	unsigned count = src->capture.threads;
 	size_t bytes = pb_round_up(count * sizeof(*src->lane), PB_LANE_ALIGN);
-	int rc = 0;
 
 	src->lane = aligned_alloc(PB_LANE_ALIGN, bytes);
 	if (src->lane == NULL)
 		return pb_err_set(err, PB_ENOMEM, "capture: no memory");
 	memset(src->lane, 0, bytes);
-	for (unsigned i = 0; i < count && rc == 0; i++)
-		rc = pb_lane_init(&src->lane[i], src, i, err);
-	return rc;
+	for (unsigned i = 0; i < count; i++)
+		pb_lane_init(&src->lane[i], src, i);
+	return 0;
 }
 
 static void *
@@ -250,7 +249,7 @@ source_free(struct pb_source *src)
 {
 	for (unsigned i = 0; src->lane != NULL && i < src->capture.threads;
 	    i++)
-		pb_lane_finish(&src->lane[i]);
+		pb_blocks_finish(&src->lane[i].blocks);
 	free(src->lane);
 	pb_pool_close(src->pool);
 	if (src->stop_fd >= 0)

@@ -69,10 +69,9 @@ struct pb_source {
 	bool		 unsteady;	/* it was soon lost, the last time */
 	char		 logged[PB_ERR_TEXT_MAX]; /* why it was not */
 	struct pb_stream *stream;
-	uint64_t	 epoch;		/* of the stream, */
-	uint16_t	 linktype;	/* and its link type */
-	uint64_t	 retry_ms;	/* and so long was waited for that: */
-	unsigned	 wait_ms;	/* 0 after it went well */
+	uint16_t	 linktype;	/* of the stream */
+	uint64_t	 retry_ms;	/* when to open it again; so long was */
+	unsigned	 wait_ms;	/* waited for that, 0 after it went well */
 	uint64_t	 drops_logged, drops_log_ms;
 
 	/* The lanes', and what they share. */
@@ -110,9 +109,9 @@ void	pb_attach_steady(struct pb_source *src);
 
 /* lane.c. */
 
-int	pb_lane_init(struct pb_lane *lane, struct pb_source *src,
-	    unsigned index, struct pb_err *err);
-void	pb_lane_finish(struct pb_lane *lane);
+/* It ends with pb_blocks_finish() of its blocks. */
+void	pb_lane_init(struct pb_lane *lane, struct pb_source *src,
+	    unsigned index);
 
 /* Packets come from `opened`, which becomes the lane's, one of `handles`;
  * where those are a group (fanout.h), losses it counted so far are nobody's. */

@@ -44,8 +44,6 @@ rig_lane(struct rig *rig, unsigned i)
 static void
 rig_open(struct rig *rig, unsigned lanes, uint32_t caplen)
 {
-	struct pb_err err;
-
 	for (unsigned i = 0; i < lanes; i++) {
 		struct pb_pcap opened = { .pcap = &rig->pcap[i],
 		    .unit_ns = 1, .ring = true, .hold_ms = 2,
@@ -53,8 +51,7 @@ rig_open(struct rig *rig, unsigned lanes, uint32_t caplen)
 
 		fake_init(&rig->pcap[i], (uint8_t)i, caplen);
 		opened.fd = rig->pcap[i].fd;
-		assert_int_equal(pb_lane_init(rig_lane(rig, i), &rig->src, i,
-		    &err), 0);
+		pb_lane_init(rig_lane(rig, i), &rig->src, i);
 		pb_lane_open(rig_lane(rig, i), &opened, lanes);
 		rig_lane(rig, i)->now_ms = 1000;
 		pb_blocks_stream(&rig_lane(rig, i)->blocks, rig->pool,
@@ -131,7 +128,7 @@ rig_destroy(struct rig *rig)
 	rig_give_back(rig);
 	for (unsigned i = 0; i < rig->src.lanes; i++) {
 		pb_lane_close(rig_lane(rig, i));
-		pb_lane_finish(rig_lane(rig, i));
+		pb_blocks_finish(&rig_lane(rig, i)->blocks);
 	}
 	pb_pool_close(rig->pool);
 	fixture_finish(&rig->f);
