@@ -116,18 +116,7 @@ pb_body_look(struct pb_body_scratch *scratch, const struct pb_body *body,
 }
 
 int
-pb_body_check(struct pb_body_scratch *scratch, const struct pb_body *body,
-    struct pb_body_facts *facts, struct pb_err *err)
-{
-	struct walk walk = {
-		.scratch = scratch, .body = body, .facts = facts, .err = err,
-	};
-
-	return walk_body(&walk, false);
-}
-
-int
-pb_body_chunks(struct pb_body_scratch *scratch, const struct pb_body *body,
+pb_body_read(struct pb_body_scratch *scratch, const struct pb_body *body,
     struct pb_body_facts *facts, struct pb_body_build *build,
     struct pb_err *err)
 {
@@ -137,6 +126,8 @@ pb_body_chunks(struct pb_body_scratch *scratch, const struct pb_body *body,
 	};
 	int rc;
 
+	if (build == NULL)
+		return walk_body(&walk, false);
 	build->first_chunk = build->last_chunk = NULL;
 	build->head = NULL;
 	build->blocks_dropped = 0;

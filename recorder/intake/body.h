@@ -79,13 +79,9 @@ int	pb_body_look(struct pb_body_scratch *scratch,
 	    const struct pb_body *body, struct pb_body_facts *facts,
 	    struct pb_err *err);
 
-/* Check all of it and learn `last`. */
-int	pb_body_check(struct pb_body_scratch *scratch,
-	    const struct pb_body *body, struct pb_body_facts *facts,
-	    struct pb_err *err);
-
-/* Check all of it and copy the packets within the runs into chunks. */
-int	pb_body_chunks(struct pb_body_scratch *scratch,
+/* Check all of it, learn `last`, and copy the packets within the runs of
+ * `build` into chunks; NULL: check only. */
+int	pb_body_read(struct pb_body_scratch *scratch,
 	    const struct pb_body *body, struct pb_body_facts *facts,
 	    struct pb_body_build *build, struct pb_err *err);
 

@@ -7,6 +7,7 @@
  */
 #include "recorder/intake/claim.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -85,16 +86,12 @@ pb_claim_feed(struct pb_claim *claim, size_t bytes, uint64_t now_ms)
 void
 pb_claim_grow(struct pb_claims *claims, struct pb_claim *claim, size_t bytes)
 {
-	size_t claimed = bytes < claim->rest ? bytes : claim->rest;
-
 	claim->held += bytes;
 	if (claim->state != PB_CLAIM_HAS)
 		return;
-	claim->rest -= claimed;
-	claims->promised -= claimed;
-	claims->claimed += bytes - claimed;
-	if (claim->share != NULL)
-		claim->share->claimed += bytes - claimed;
+	assert(bytes <= claim->rest);
+	claim->rest -= bytes;
+	claims->promised -= bytes;
 }
 
 void

@@ -8,8 +8,8 @@
  *
  * Limit:   claims, and bodies that wait for the writer, are for half of the
  * memory, claims of one address for half of that; one body alone always has
- * one.  A claim is for who sends: it
- * lasts CLAIM_MS, and each byte buys the time it takes at CLAIM_RATE.
+ * one.  A claim is for who sends: it lasts CLAIM_MS, and each byte buys the
+ * time it takes at CLAIM_RATE.
  * Promise: first come, first served, but for who waits for his own address
  * alone; and who wants more than there is holds up others for TURN_MS.
  * Nobody waits longer than `wait_ms`.
@@ -83,7 +83,7 @@ bool	pb_claim_get(struct pb_claims *claims, struct pb_claim *claim,
 	    size_t rest, uint64_t now_ms);
 /* So many have come. */
 void	pb_claim_feed(struct pb_claim *claim, size_t bytes, uint64_t now_ms);
-/* It has so much more memory now; with a claim, part of `rest`. */
+/* It has so much more memory now; with a claim, all of it part of `rest`. */
 void	pb_claim_grow(struct pb_claims *claims, struct pb_claim *claim,
 	    size_t bytes);
 /* Its body is all there, or gone. */

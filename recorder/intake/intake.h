@@ -8,7 +8,7 @@
  *   WRITING  its chunks are the writer's, or somebody's whose end it needs
  *
  * A question is a load without packets: it waits where what another sender
- * brought is still to become durable (intake_ask.c).
+ * brought is still to become durable (intake_entry.c).
  *
  * Promise: a load settles with 0 only when every number of it is durable;
  * each number of a stream is submitted once, in order; what is a repeat is

@@ -3,7 +3,7 @@
  *
  * intake.c moves loads from state to state, intake_take.c turns them into
  * chunks and takes those back, intake_entry.c knows the streams that
- * requests speak of, intake_ask.c who asks and what they are told.
+ * requests speak of, who asks about them and what they are told.
  */
 #ifndef PB_INGEST_INTAKE_IMPL_H
 #define PB_INGEST_INTAKE_IMPL_H
@@ -98,7 +98,7 @@ int	intake_store_failed(int rc);
 void	intake_sweep(struct pb_intake *intake, uint64_t now_ms);
 void	intake_free_entries(struct pb_intake *intake);
 
-/* intake_ask.c.  A question has come; `next` is the stream's next number. */
+/* A question has come; `next` is the stream's next number. */
 void	intake_asks(struct pb_intake *intake, struct pb_load *load,
 	    uint64_t next);
 /* Does its answer cover all that had been taken of others? */

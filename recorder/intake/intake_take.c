@@ -53,8 +53,9 @@ static int	take_gap(struct pb_intake *, struct pb_load *, uint64_t,
 static int	submit_all(struct pb_intake *, struct pb_load *,
 		    struct pb_chunk *, struct pb_head *, uint64_t,
 		    struct pb_err *);
-static int	submit_some(struct pb_intake *, struct pb_load *,
-		    struct pb_chunk **, struct pb_head *, uint64_t, bool,
+static struct pb_chunk *new_first(struct pb_chunk *, uint64_t);
+static int	submit(struct pb_intake *, struct pb_load *,
+		    struct pb_chunk *, struct pb_head *, uint64_t,
 		    struct pb_err *);
 static struct pb_chunk *chunk_next(void *);
 static struct pb_chunk *chunk_get(struct pb_intake *, size_t);
@@ -221,7 +222,7 @@ take_packets(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 	if (load->body.self != NULL)
 		build.number = pb_store_take_numbers(intake->opts.store,
 		    count);
-	rc = pb_body_chunks(intake->scratch, &load->body, &facts, &build,
+	rc = pb_body_read(intake->scratch, &load->body, &facts, &build,
 	    err);
 	intake->counters.blocks_dropped += build.blocks_dropped;
 	if (rc == 0)
@@ -245,7 +246,7 @@ check_repeat(struct pb_intake *intake, const struct pb_load *load,
     struct pb_err *err)
 {
 	struct pb_body_facts facts;
-	int rc = pb_body_check(intake->scratch, &load->body, &facts, err);
+	int rc = pb_body_read(intake->scratch, &load->body, &facts, NULL, err);
 
 	return rc < 0 ? rc : check_numbers(load, &facts, err);
 }
@@ -325,59 +326,69 @@ submit_all(struct pb_intake *intake, struct pb_load *load,
     struct pb_chunk *chunks, struct pb_head *head, uint64_t next,
     struct pb_err *err)
 {
-	int rc;
+	struct pb_chunk *chunk;
+	int rc = 0;
 
 	if (load->entry->chunks == 0)
 		load->entry->expected = next;
-	rc = submit_some(intake, load, &chunks, head, next, false, err);
-	if (rc == 0)
-		rc = submit_some(intake, load, &chunks, head, next, true, err);
+	chunks = new_first(chunks, next);
+	while ((chunk = chunks) != NULL && rc == 0) {
+		chunks = chunk->next;
+		rc = submit(intake, load, chunk, head, next, err);
+	}
 	chunks_put(chunks);
 	return rc;
 }
 
-/* Submit those of the list at or past `next`, or those below. */
+/* They ascend: those at or past `next` are the end of the list. */
+static struct pb_chunk *
+new_first(struct pb_chunk *late, uint64_t next)
+{
+	struct pb_chunk **at = &late, *first, **end;
+
+	while (*at != NULL && (*at)->first_seq < next)
+		at = &(*at)->next;
+	first = *at;
+	*at = NULL;
+	for (end = &first; *end != NULL; )
+		end = &(*end)->next;
+	*end = late;
+	return first;
+}
+
 static int
-submit_some(struct pb_intake *intake, struct pb_load *load,
-    struct pb_chunk **list, struct pb_head *head, uint64_t next, bool late,
+submit(struct pb_intake *intake, struct pb_load *load,
+    struct pb_chunk *chunk, struct pb_head *head, uint64_t next,
     struct pb_err *err)
 {
 	struct pb_intake_entry *entry = load->entry;
-	struct pb_chunk **at = list, *chunk;
+	struct parcel *parcel = chunk->arg;
+	bool late = chunk->first_seq < next;
+	uint64_t last = chunk->last_seq;
 	int rc;
 
-	while ((chunk = *at) != NULL) {
-		struct parcel *parcel = chunk->arg;
-		uint64_t last = chunk->last_seq;
-
-		if ((chunk->first_seq < next) != late) {
-			at = &chunk->next;
-			continue;
-		}
-		*at = chunk->next;
-		chunk->stream = entry->stream;
-		pb_head_unref(chunk->head);
-		chunk->head = pb_head_ref(head);
-		parcel->load = load;
-		parcel->unsettled = late || chunk->gap != 0;
-		if (chunk->gap == 0)
-			(void)pb_fingerprint_last(chunk->data, chunk->len,
-			    &parcel->last);
-		rc = pb_store_submit(intake->opts.store, chunk, err);
-		if (rc < 0) {
-			chunk_put(chunk);
-			/* The end moved back since we looked. */
-			return rc == PB_EORDER ? pb_err_set(err, PB_EBUSY,
-			    "an earlier part could not be written") : rc;
-		}
-		load->pending++;
-		intake->chunks++;
-		entry->chunks++;
-		if (parcel->unsettled)
-			entry->unsettled++;
-		if (!late)
-			entry->expected = last + 1;
+	chunk->stream = entry->stream;
+	pb_head_unref(chunk->head);
+	chunk->head = pb_head_ref(head);
+	parcel->load = load;
+	parcel->unsettled = late || chunk->gap != 0;
+	if (chunk->gap == 0)
+		(void)pb_fingerprint_last(chunk->data, chunk->len,
+		    &parcel->last);
+	rc = pb_store_submit(intake->opts.store, chunk, err);
+	if (rc < 0) {
+		chunk_put(chunk);
+		/* The end moved back since we looked. */
+		return rc == PB_EORDER ? pb_err_set(err, PB_EBUSY,
+		    "an earlier part could not be written") : rc;
 	}
+	load->pending++;
+	intake->chunks++;
+	entry->chunks++;
+	if (parcel->unsettled)
+		entry->unsettled++;
+	if (!late)
+		entry->expected = last + 1;
 	return 0;
 }
 

@@ -105,10 +105,9 @@ pb_room_wait(struct pb_room *room, size_t len, uint64_t now_ms)
 	struct pb_claims *claims = &room->rooms->claims;
 	size_t more;
 
-	if (room->waits) {
+	if (room->waits_ms != 0)
 		room->until_ns += (now_ms - room->waits_ms) * PB_NS_PER_MS;
-		room->waits = false;
-	}
+	room->waits_ms = 0;
 	/* What is too much, or fits, does not wait. */
 	if (len > room->whole - room->len || len <= room->cap - room->len)
 		return false;
@@ -122,7 +121,6 @@ pb_room_wait(struct pb_room *room, size_t len, uint64_t now_ms)
 		return false;
 	if (pb_claim_get(claims, &room->claim, to_come(room, more), now_ms))
 		return false;
-	room->waits = true;
 	room->waits_ms = now_ms;
 	return true;
 }

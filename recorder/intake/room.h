@@ -43,8 +43,7 @@ struct pb_room {
 	size_t		 cap;		/* reserved at the intake */
 	size_t		 max, whole;
 	bool		 announced;	/* `whole`; else it is `max` */
-	bool		 waits;
-	uint64_t	 waits_ms;	/* since then */
+	uint64_t	 waits_ms;	/* since then; 0: it does not */
 	uint64_t	 until_ns;	/* on the clock of now_ms */
 };
 

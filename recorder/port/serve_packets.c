@@ -101,8 +101,8 @@ learn_numbers(struct pb_request *request, struct pb_body_facts *facts,
 		    ", the first packet's number %" PRIu64, request->first,
 		    facts->first);
 	if (request->last == 0)
-		return pb_body_check(pb_intake_scratch(
-		    request->service->intake), &request->load.body, facts,
+		return pb_body_read(pb_intake_scratch(
+		    request->service->intake), &request->load.body, facts, NULL,
 		    err);
 	if (request->last < facts->first || (request->last - facts->first) >=
 	    request->room.len / PACKET_BYTES_MIN)

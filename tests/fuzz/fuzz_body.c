@@ -128,8 +128,8 @@ take(struct pb_body *body, uint8_t flags)
 	}
 	MUST(body_ways_differ(scratch, body, &build, CHUNKS_MAX, &plain) ==
 	    NULL);
-	rc = pb_body_chunks(scratch, body, &facts, &build, NULL);
-	MUST(pb_body_check(scratch, body, &checked, NULL) == rc ||
+	rc = pb_body_read(scratch, body, &facts, &build, NULL);
+	MUST(pb_body_read(scratch, body, &checked, NULL, NULL) == rc ||
 	    rc == PB_ENOMEM);
 	MUST((build.head != NULL) == (rc == 0));
 	if (rc == 0) {

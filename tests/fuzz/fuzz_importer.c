@@ -160,7 +160,7 @@ on_give(void *arg, const struct pb_stream_key *key, struct pb_chunk *chunk,
 	MUST(pb_buf_put(&buf, chunk->data, chunk->len) == 0);
 	body.data = buf.data;
 	body.len = buf.len;
-	if (pb_body_chunks(scratch, &body, &facts, &build, err) < 0) {
+	if (pb_body_read(scratch, &body, &facts, &build, err) < 0) {
 		fprintf(stderr, "%s\n", err->text);
 		MUST(!"a section of ours is taken");
 	}

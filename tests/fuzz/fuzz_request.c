@@ -198,8 +198,8 @@ facts_of(const struct asked *a, struct pb_body_facts *facts)
 	    .self = a->has['I'] ? NULL : &service->self };
 
 	return a->routed && a->route.handler == &serve_packets &&
-	    !a->has['E'] && pb_body_check(pb_intake_scratch(service->intake),
-	    &body, facts, NULL) == 0;
+	    !a->has['E'] && pb_body_read(pb_intake_scratch(service->intake),
+	    &body, facts, NULL, NULL) == 0;
 }
 
 /* Whose body may come in is not stopped at the door. */

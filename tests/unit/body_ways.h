@@ -49,9 +49,9 @@ body_way_take(struct body_way *way, struct pb_body_scratch *scratch,
 	way->build = *build;
 	way->build.chunk = body_way_chunk;
 	way->build.arg = way;
-	way->rc = pb_body_chunks(scratch, body, &way->facts, &way->build,
+	way->rc = pb_body_read(scratch, body, &way->facts, &way->build,
 	    &way->err);
-	way->check_rc = pb_body_check(scratch, body, &way->checked,
+	way->check_rc = pb_body_read(scratch, body, &way->checked, NULL,
 	    &way->check_err);
 }
 

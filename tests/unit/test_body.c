@@ -75,7 +75,7 @@ read_runs(const struct image *img, const struct pb_node *me,
 	    &plain);
 	if (differs != NULL)
 		fail_msg("the two ways of body.c differ in %s", differs);
-	r.rc = pb_body_chunks(scratch, &body, &r.facts, &r.build, &r.err);
+	r.rc = pb_body_read(scratch, &body, &r.facts, &r.build, &r.err);
 	pb_body_scratch_destroy(scratch);
 	return r;
 }
@@ -106,7 +106,7 @@ expect_refused(const struct image *img, const struct pb_node *me, int rc)
 	assert_null(r.build.head);
 	free_result(&r);
 	assert_int_equal(pb_body_scratch_create(&scratch, &err), 0);
-	assert_int_equal(pb_body_check(scratch, &body, &facts, &err), rc);
+	assert_int_equal(pb_body_read(scratch, &body, &facts, NULL, &err), rc);
 	pb_body_scratch_destroy(scratch);
 }
 
