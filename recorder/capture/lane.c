@@ -17,35 +17,25 @@
  * by OVERTAKEN_BYTES of others hands over as well.
  */
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "recorder/capture/source_impl.h"
 
 #define BATCH_PACKETS_MAX	4096	/* between two looks at the clock */
-/* Of libpcap's ring: most of a block of 256 KiB, and what the kernel puts
- * there beside a packet's own bytes. */
+/* Of libpcap's ring: most of a block of 256 KiB. */
 #define BUSY_BYTES		(192u << 10)
-#define FRAME_BYTES		88u
 #define PAUSE_MS		1000u	/* longer, and the disk fails */
 #define PAUSED_POLL_MS		5u	/* between looks for a chunk */
 #define SAMPLE_MS		10u	/* least time between two counts */
 #define IDLE_MS			1000u	/* between turns without a reason */
 #define OVERTAKEN_BYTES		(8 << 20)
-#define CLOCKS_APART_NS		PB_NS_PER_S	/* then an adapter is wrong */
 /* A tick of the slowest kernel's clock (HZ=100), which rounds up. */
 #define TICK_MS			10u
 #define DRAIN_MS_MAX		3000u	/* over PAUSE_MS: then all is read, if
 					 * lost */
-/* Small packets lie so close that the processor fetches ahead by itself. */
-#define AHEAD_BYTES		3072u
-#define AHEAD_CAPLEN_MIN	256u
-#define CACHE_LINE		64u
 
 static void	*lane_main(void *);
 static void	wait_for_end(const struct pb_lane *);
@@ -53,18 +43,12 @@ static int	wait_ms(const struct pb_lane *, uint64_t);
 /* Packets */
 static int	read_batch(struct pb_lane *);
 static void	let_gather(struct pb_lane *);
-static void	fetch_ahead(const uint8_t *, uint32_t);
 static bool	paused(struct pb_lane *);
-static void	on_packet(u_char *, const struct pcap_pkthdr *,
-		    const u_char *);
-static uint64_t	prove_clock(struct pb_lane *, uint64_t);
 /* Chunks */
 static bool	is_due(const struct pb_lane *);
 static uint64_t	begin(void *, struct pb_chunk *);
 static int	submit(void *, struct pb_chunk *, struct pb_err *);
 static void	sample(void *);
-static bool	count_now(const struct pb_lane *, struct pb_losses *);
-static uint32_t	socket_drops(int, uint32_t);
 
 void
 pb_lane_init(struct pb_lane *lane, struct pb_source *src, unsigned index)
@@ -88,7 +72,7 @@ pb_lane_open(struct pb_lane *lane, const struct pb_pcap *opened,
 	lane->host_clock = false;
 	lane->failed = false;
 	memset(&lane->seen, 0, sizeof(lane->seen));
-	if ((handles > 1 || !opened->ring) && count_now(lane, &now)) {
+	if ((handles > 1 || !opened->ring) && pb_pcap_count(lane, &now)) {
 		lane->seen.received = now.received;
 		lane->seen.kernel = now.kernel;
 	}
@@ -214,8 +198,6 @@ lane_main(void *arg)
 	    lane->now_ms + IDLE_MS) != PB_LANE_STOP) {
 		if (pb_lane_turn(lane) >= 0)
 			continue;
-		snprintf(lane->why, sizeof(lane->why), "%s",
-		    pcap_geterr(lane->pcap.pcap));
 		lane->failed = true;
 		wait_for_end(lane);
 		break;
@@ -273,16 +255,8 @@ read_batch(struct pb_lane *lane)
 	lane->paused = paused(lane);
 	if (lane->paused)
 		return 0;
-	/* Where nothing comes it shall not wait on. */
-	if (lane->pcap.waits)
-		pcap_breakloop(lane->pcap.pcap);
-	errno = 0;
-	n = pcap_dispatch(lane->pcap.pcap, BATCH_PACKETS_MAX, on_packet,
-	    (u_char *)lane);
-	/* Where on_packet() broke off, `paused` is set: the rest stays in the
-	 * ring.  libpcap's netfilter takes an empty socket for an error. */
-	if (n == PCAP_ERROR_BREAK || (n == PCAP_ERROR && errno == EAGAIN))
-		n = 0;
+	n = pb_pcap_read(lane, BATCH_PACKETS_MAX);
+	/* Where it broke off the rest stays in the ring. */
 	if (lane->paused || n < 0)
 		return n;
 	lane->busy = n >= BATCH_PACKETS_MAX || (lane->pcap.waits && n > 0);
@@ -303,7 +277,7 @@ let_gather(struct pb_lane *lane)
 	const struct pb_source *src = lane->source;
 	uint64_t kept = pb_blocks_bytes(&lane->blocks);
 	uint64_t bytes = kept - lane->looked_bytes +
-	    lane->looked_packets * FRAME_BYTES;
+	    lane->looked_packets * PB_LANE_FRAME_BYTES;
 
 	lane->looked_bytes = kept;
 	lane->looked_packets = 0;
@@ -323,72 +297,6 @@ paused(struct pb_lane *lane)
 	if (lane->pause_until_ms == 0)
 		lane->pause_until_ms = lane->now_ms + PAUSE_MS;
 	return lane->now_ms < lane->pause_until_ms;
-}
-
-static void
-on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
-{
-	struct pb_lane *lane = (struct pb_lane *)(void *)user;
-	uint64_t time_ns = (uint64_t)header->ts.tv_sec * PB_NS_PER_S +
-	    (uint64_t)header->ts.tv_usec * lane->pcap.unit_ns;
-	uint32_t caplen = header->caplen;
-
-	/* Not all that libpcap reads asks for it. */
-	if (__builtin_expect(caplen > lane->pcap.snaplen, 0))
-		caplen = lane->pcap.snaplen;
-	if (caplen >= AHEAD_CAPLEN_MIN)
-		fetch_ahead(data, caplen);
-	if (__builtin_expect(lane->pcap.unproven, 0))
-		time_ns = prove_clock(lane, time_ns);
-	if (__builtin_expect(!pb_blocks_packet(&lane->blocks, time_ns, data,
-	    caplen, header->len) && lane->pause_until_ms == 0, 0)) {
-		lane->paused = true;
-		pcap_breakloop(lane->pcap.pcap);
-	}
-}
-
-/*
- * The kernel wrote the ring on another processor, through small pages that
- * no hardware fetches across: what will be read two or three packets from
- * here is on its way meanwhile.  An address that is none does no harm.
- */
-static void
-fetch_ahead(const uint8_t *data, uint32_t caplen)
-{
-	const uint8_t *at = data + AHEAD_BYTES;
-	const uint8_t *end = at + caplen + FRAME_BYTES;
-
-	for (; at < end; at += CACHE_LINE)
-		__builtin_prefetch(at);
-}
-
-/*
- * An adapter's free-running clock is better than the host's only where
- * something disciplines it; else it may stand in 1970, or run on TAI.
- * Nobody asked for it by name, so it has to agree with the host's first.
- * What was stamped before the kernel was told gets the time of reading.
- */
-static uint64_t
-prove_clock(struct pb_lane *lane, uint64_t time_ns)
-{
-	uint64_t host_ns = pb_clock_real_ns();
-	uint64_t apart = host_ns > time_ns ? host_ns - time_ns :
-	    time_ns - host_ns;
-
-	if (apart <= CLOCKS_APART_NS) {
-		lane->pcap.unproven = false;
-		return time_ns;
-	}
-	if (!lane->host_clock)
-		pb_pcap_use_host_clock(&lane->pcap);
-	lane->host_clock = true;
-	if (!atomic_exchange(&lane->source->host_clock, true))
-		pb_log(PB_LOG_WARN, "capture", "the adapter's clock is not "
-		    "the host's, using host time stamps interface=%s "
-		    "apart_ms=%llu; Fix: discipline it, or set "
-		    "timestamp_type", lane->source->capture.interface,
-		    (unsigned long long)(apart / PB_NS_PER_MS));
-	return host_ns;
 }
 
 /* --- chunks -------------------------------------------------------------- */
@@ -438,42 +346,10 @@ sample(void *arg)
 
 	if (lane->pcap.pcap == NULL ||
 	    lane->now_ms - lane->sampled_ms < SAMPLE_MS ||
-	    !count_now(lane, &now))
+	    !pb_pcap_count(lane, &now))
 		return;
 	lane->sampled_ms = lane->now_ms;
 	if (lane->pcap.counts_anew)
 		lane->seen.kernel = 0;
 	pb_losses_sample(&lane->seen, &lane->source->counts, &now);
-}
-
-/* What the kernel lost it counts by socket, what the interface lost is the
- * same for all lanes: the first one tells it, with packets or without. */
-static bool
-count_now(const struct pb_lane *lane, struct pb_losses *now)
-{
-	struct pcap_stat stat;
-
-	if (pcap_stats(lane->pcap.pcap, &stat) < 0)
-		return false;
-	now->received = stat.ps_recv;
-	now->kernel = lane->pcap.ring ? stat.ps_drop :
-	    socket_drops(lane->pcap.fd, stat.ps_drop);
-	now->interface = lane->index == 0 ? stat.ps_ifdrop : 0;
-	return true;
-}
-
-/*
- * What the kernel had no room for, where libpcap does not know: at least a
- * packet each time, several where a netlink message had several.
- */
-static uint32_t
-socket_drops(int fd, uint32_t known)
-{
-	uint32_t memory[SK_MEMINFO_VARS];
-	socklen_t len = sizeof(memory);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len) < 0 ||
-	    len < sizeof(memory))
-		return known;
-	return memory[SK_MEMINFO_DROPS];
 }

@@ -216,7 +216,7 @@ source_turn(struct pb_source *src)
 	    pb_link_changed(src->link_fd)))
 		pb_attach_look(src);
 	if (pb_lane_turn(lane) < 0)
-		pb_attach_lost(src, pcap_geterr(lane->pcap.pcap));
+		pb_attach_lost(src, lane->why);
 	look_at_lanes(src);
 	pb_attach_steady(src);
 	src->up = src->open && src->link_up;

@@ -9,7 +9,7 @@
  *
  * source.c is the source's thread and what others see of it; attach.c opens,
  * follows and closes the interface (by opening.c, which checks a configuration
- * as well); lane.c waits, reads and hands over.
+ * as well); lane.c waits, reads (by pcap_read.c) and hands over.
  */
 #ifndef PB_CAPTURE_SOURCE_IMPL_H
 #define PB_CAPTURE_SOURCE_IMPL_H
@@ -24,6 +24,8 @@
 #include "recorder/capture/source.h"
 
 #define PB_LANE_ALIGN	128u	/* no two threads write to one cache line */
+/* What the kernel puts into a ring beside a packet's own bytes. */
+#define PB_LANE_FRAME_BYTES 88u
 
 struct pb_source;
 
@@ -45,8 +47,9 @@ struct pb_lane {
 	uint64_t	 looked_bytes;	/* of blocks, at the last look, */
 	uint64_t	 looked_packets; /* and read since */
 	uint64_t	 begun_bytes;	/* of all, when the chunk began */
-	_Atomic bool	 failed;	/* and `why` says of what */
-	char		 why[PB_ERR_TEXT_MAX];
+	char		 why[PB_ERR_TEXT_MAX];	/* reading failed, the last
+					 * time that it did */
+	_Atomic bool	 failed;	/* a further one: it reads no more */
 };
 
 struct pb_source {
@@ -133,7 +136,7 @@ unsigned pb_lane_wait(struct pb_lane *lane, int stop_fd, int link_fd,
 	    uint64_t until_ms);
 
 /* On the lane's thread: read what there is, hand over what is due.
- * Negative where reading failed, with the reason in pcap_geterr(). */
+ * Negative where reading failed, with the reason in `why`. */
 int	pb_lane_turn(struct pb_lane *lane);
 
 /* On the lane's thread: read all that is left, for a bounded time. */
@@ -141,6 +144,15 @@ void	pb_lane_drain(struct pb_lane *lane);
 
 /* Hand over the last chunk.  Any thread, when the lane's reads no more. */
 void	pb_lane_end(struct pb_lane *lane);
+
+/* pcap_read.c, for lane.c. */
+
+/* Up to `max` packets that are there become blocks; how many, or negative
+ * and `why`.  With no chunk free it breaks off and sets `paused`. */
+int	pb_pcap_read(struct pb_lane *lane, int max);
+
+/* Its counters as they are; false where they cannot be had. */
+bool	pb_pcap_count(const struct pb_lane *lane, struct pb_losses *now);
 
 /* source.c, for attach.c. */
 

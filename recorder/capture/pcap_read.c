@@ -1,0 +1,144 @@
+/*
+ * recorder/capture/pcap_read.c - what of a lane is libpcap's: packets from
+ * its handle into blocks, and its counters
+ *
+ * Here alone packets are met on their way in; what captures by other means
+ * has a file like this.
+ */
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "recorder/capture/source_impl.h"
+
+#define CLOCKS_APART_NS		PB_NS_PER_S	/* then an adapter is wrong */
+/* Small packets lie so close that the processor fetches ahead by itself. */
+#define AHEAD_BYTES		3072u
+#define AHEAD_CAPLEN_MIN	256u
+#define CACHE_LINE		64u
+
+static void	on_packet(u_char *, const struct pcap_pkthdr *,
+		    const u_char *);
+static void	fetch_ahead(const uint8_t *, uint32_t);
+static uint64_t	prove_clock(struct pb_lane *, uint64_t);
+static uint32_t	socket_drops(int, uint32_t);
+
+int
+pb_pcap_read(struct pb_lane *lane, int max)
+{
+	int n;
+
+	/* Where nothing comes it shall not wait on. */
+	if (lane->pcap.waits)
+		pcap_breakloop(lane->pcap.pcap);
+	errno = 0;
+	n = pcap_dispatch(lane->pcap.pcap, max, on_packet, (u_char *)lane);
+	/* libpcap's netfilter takes an empty socket for an error. */
+	if (n == PCAP_ERROR_BREAK || (n == PCAP_ERROR && errno == EAGAIN))
+		return 0;
+	if (n < 0)
+		snprintf(lane->why, sizeof(lane->why), "%s",
+		    pcap_geterr(lane->pcap.pcap));
+	return n;
+}
+
+/* What the kernel lost it counts by socket, what the interface lost is the
+ * same for all lanes: the first one tells it, with packets or without. */
+bool
+pb_pcap_count(const struct pb_lane *lane, struct pb_losses *now)
+{
+	struct pcap_stat stat;
+
+	if (pcap_stats(lane->pcap.pcap, &stat) < 0)
+		return false;
+	now->received = stat.ps_recv;
+	now->kernel = lane->pcap.ring ? stat.ps_drop :
+	    socket_drops(lane->pcap.fd, stat.ps_drop);
+	now->interface = lane->index == 0 ? stat.ps_ifdrop : 0;
+	return true;
+}
+
+static void
+on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+{
+	struct pb_lane *lane = (struct pb_lane *)(void *)user;
+	uint64_t time_ns = (uint64_t)header->ts.tv_sec * PB_NS_PER_S +
+	    (uint64_t)header->ts.tv_usec * lane->pcap.unit_ns;
+	uint32_t caplen = header->caplen;
+
+	/* Not all that libpcap reads asks for it. */
+	if (__builtin_expect(caplen > lane->pcap.snaplen, 0))
+		caplen = lane->pcap.snaplen;
+	if (caplen >= AHEAD_CAPLEN_MIN)
+		fetch_ahead(data, caplen);
+	if (__builtin_expect(lane->pcap.unproven, 0))
+		time_ns = prove_clock(lane, time_ns);
+	if (__builtin_expect(!pb_blocks_packet(&lane->blocks, time_ns, data,
+	    caplen, header->len) && lane->pause_until_ms == 0, 0)) {
+		lane->paused = true;
+		pcap_breakloop(lane->pcap.pcap);
+	}
+}
+
+/*
+ * The kernel wrote the ring on another processor, through small pages that
+ * no hardware fetches across: what will be read two or three packets from
+ * here is on its way meanwhile.  An address that is none does no harm.
+ */
+static void
+fetch_ahead(const uint8_t *data, uint32_t caplen)
+{
+	const uint8_t *at = data + AHEAD_BYTES;
+	const uint8_t *end = at + caplen + PB_LANE_FRAME_BYTES;
+
+	for (; at < end; at += CACHE_LINE)
+		__builtin_prefetch(at);
+}
+
+/*
+ * An adapter's free-running clock is better than the host's only where
+ * something disciplines it; else it may stand in 1970, or run on TAI.
+ * Nobody asked for it by name, so it has to agree with the host's first.
+ * What was stamped before the kernel was told gets the time of reading.
+ */
+static uint64_t
+prove_clock(struct pb_lane *lane, uint64_t time_ns)
+{
+	uint64_t host_ns = pb_clock_real_ns();
+	uint64_t apart = host_ns > time_ns ? host_ns - time_ns :
+	    time_ns - host_ns;
+
+	if (apart <= CLOCKS_APART_NS) {
+		lane->pcap.unproven = false;
+		return time_ns;
+	}
+	if (!lane->host_clock)
+		pb_pcap_use_host_clock(&lane->pcap);
+	lane->host_clock = true;
+	if (!atomic_exchange(&lane->source->host_clock, true))
+		pb_log(PB_LOG_WARN, "capture", "the adapter's clock is not "
+		    "the host's, using host time stamps interface=%s "
+		    "apart_ms=%llu; Fix: discipline it, or set "
+		    "timestamp_type", lane->source->capture.interface,
+		    (unsigned long long)(apart / PB_NS_PER_MS));
+	return host_ns;
+}
+
+/*
+ * What the kernel had no room for, where libpcap does not know: at least a
+ * packet each time, several where a netlink message had several.
+ */
+static uint32_t
+socket_drops(int fd, uint32_t known)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(memory);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &len) < 0 ||
+	    len < sizeof(memory))
+		return known;
+	return memory[SK_MEMINFO_DROPS];
+}
