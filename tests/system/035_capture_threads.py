@@ -53,8 +53,11 @@ def threads_of(daemon):
     """Names of its capture threads."""
     names = []
     for task in os.listdir("/proc/%d/task" % daemon.pid):
-        with open("/proc/%d/task/%s/comm" % (daemon.pid, task)) as f:
-            names.append(f.read().strip())
+        try:
+            with open("/proc/%d/task/%s/comm" % (daemon.pid, task)) as f:
+                names.append(f.read().strip())
+        except FileNotFoundError:
+            pass    # it has ended since it was listed
     return sorted(n for n in names if n.startswith("cap"))
 
 
