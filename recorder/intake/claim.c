@@ -37,7 +37,7 @@ pb_claims_init(struct pb_claims *claims, const struct pb_intake *intake,
 {
 	memset(claims, 0, sizeof(*claims));
 	claims->intake = intake;
-	claims->max = memory_max / 2;
+	claims->memory_max = memory_max;
 	claims->wait_ms = wait_ms;
 	TAILQ_INIT(&claims->having);
 	TAILQ_INIT(&claims->waiting);
@@ -46,7 +46,7 @@ pb_claims_init(struct pb_claims *claims, const struct pb_intake *intake,
 size_t
 pb_claims_free(const struct pb_claims *claims)
 {
-	size_t room = pb_intake_room(claims->intake);
+	size_t room = pb_claims_room(claims);
 
 	return room > claims->promised ? room - claims->promised : 0;
 }
@@ -161,11 +161,12 @@ may(const struct pb_claims *claims, const struct pb_claim *claim)
 	const struct pb_share *share = claim->share;
 	size_t whole = claim->held + claim->rest;
 	size_t others = claims->claimed + pb_intake_waiting(claims->intake);
+	size_t max = claims->memory_max / 2;
 
 	if (share != NULL && share->claimed > 0 &&
-	    share->claimed + whole > claims->max / 2)
+	    share->claimed + whole > max / 2)
 		return OWN;
-	if ((others > 0 && others + whole > claims->max) ||
+	if ((others > 0 && others + whole > max) ||
 	    claim->rest > pb_claims_free(claims))
 		return FULL;
 	return MAY;

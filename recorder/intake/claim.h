@@ -56,8 +56,9 @@ struct pb_claim {
 TAILQ_HEAD(pb_claim_list, pb_claim);
 
 struct pb_claims {
-	const struct pb_intake *intake;	/* knows what memory is free */
-	size_t		 max;		/* half of the memory */
+	const struct pb_intake *intake;	/* knows what waits for the writer */
+	size_t		 memory_max;	/* for bodies, and what they have, */
+	size_t		 reserved;	/* with a claim or without (room.c) */
 	uint64_t	 wait_ms;
 	size_t		 promised;	/* sum of `rest` */
 	size_t		 claimed;	/* sum of `held` and `rest` of those
@@ -73,6 +74,13 @@ struct pb_claims {
 void	pb_claims_init(struct pb_claims *claims,
 	    const struct pb_intake *intake, size_t memory_max,
 	    uint64_t wait_ms);
+
+/* Memory that no body has. */
+static inline size_t
+pb_claims_room(const struct pb_claims *claims)
+{
+	return claims->memory_max - claims->reserved;
+}
 
 /* What may be had without a claim. */
 size_t	pb_claims_free(const struct pb_claims *claims);

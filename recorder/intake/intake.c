@@ -88,33 +88,6 @@ pb_intake_destroy(struct pb_intake *intake)
 	free(intake);
 }
 
-bool
-pb_intake_reserve(struct pb_intake *intake, size_t bytes)
-{
-	if (bytes > pb_intake_room(intake))
-		return false;
-	intake->reserved += bytes;
-	return true;
-}
-
-void
-pb_intake_release(struct pb_intake *intake, size_t bytes)
-{
-	intake->reserved -= bytes;
-}
-
-size_t
-pb_intake_reserved(const struct pb_intake *intake)
-{
-	return intake->reserved;
-}
-
-size_t
-pb_intake_room(const struct pb_intake *intake)
-{
-	return intake->opts.memory_max - intake->reserved;
-}
-
 size_t
 pb_intake_waiting(const struct pb_intake *intake)
 {

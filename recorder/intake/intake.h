@@ -13,7 +13,7 @@
  * Promise: a load settles with 0 only when every number of it is durable;
  * each number of a stream is submitted once, in order; what is a repeat is
  * dropped, what fills an open gap is not.
- * Limit:   bodies of `memory_max` in all, half of that for HELD ones; HELD
+ * Limit:   half of `memory_max` for bodies that are HELD; HELD
  * lasts for `hold_ms`, WAITING for PB_WAIT_MS; PB_INTAKE_CHUNKS_MAX chunks
  * in the writer's queue, so that capture always finds room there, and
  * PB_INTAKE_CHUNK_BYTES_MAX of memory for them, or one load's.
@@ -87,12 +87,12 @@ struct pb_intake_counters {
 
 struct pb_intake_opts {
 	struct pb_store	*store;		/* borrowed until destroy */
-	size_t		memory_max;	/* bytes of bodies, HELD or not */
+	size_t		memory_max;	/* of bodies; for HELD ones half */
 	uint64_t	hold_ms;
 	/* A load is settled.  Must not call into the intake. */
 	void		(*settled)(void *arg, struct pb_load *load);
 	/* It is not settled yet, but its body is read no more.  NULL: who
-	 * cares.  Must not call into the intake but to release. */
+	 * cares.  Must not call into the intake. */
 	void		(*taken)(void *arg, struct pb_load *load);
 	/* Called by the writer thread: call pb_intake_collect() soon. */
 	void		(*wake)(void *arg);
@@ -104,12 +104,6 @@ int	pb_intake_create(struct pb_intake **out,
 /* Nothing is busy any more: pb_intake_busy() said 0. */
 void	pb_intake_destroy(struct pb_intake *intake);
 
-/* Memory for bodies: false where `memory_max` would be exceeded. */
-bool	pb_intake_reserve(struct pb_intake *intake, size_t bytes);
-void	pb_intake_release(struct pb_intake *intake, size_t bytes);
-size_t	pb_intake_reserved(const struct pb_intake *intake);
-/* What pb_intake_reserve() would give now. */
-size_t	pb_intake_room(const struct pb_intake *intake);
 /* Bytes of bodies that are WAITING. */
 size_t	pb_intake_waiting(const struct pb_intake *intake);
 

@@ -67,7 +67,6 @@ struct pb_intake {
 	 * else in order of arrival. */
 	struct loads	list[LOAD_STATES];
 	size_t		bytes[LOAD_STATES];	/* of their bodies */
-	size_t		reserved;	/* bytes of bodies */
 	size_t		chunks;		/* in the writer */
 	struct pb_chunk_pool *pool;
 	bool		starved;	/* a load waits for chunks: those

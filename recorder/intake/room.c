@@ -26,7 +26,7 @@ static size_t	to_come(const struct pb_room *, size_t);
 static int	grow(struct pb_room *, size_t, struct pb_err *);
 
 int
-pb_rooms_create(struct pb_rooms **out, struct pb_intake *intake,
+pb_rooms_create(struct pb_rooms **out, const struct pb_intake *intake,
     const struct pb_conf_listen *bounds, struct pb_err *err)
 {
 	struct pb_rooms *rooms = calloc(1, sizeof(*rooms));
@@ -34,7 +34,6 @@ pb_rooms_create(struct pb_rooms **out, struct pb_intake *intake,
 
 	if (rooms == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	rooms->intake = intake;
 	rooms->bounds = bounds;
 	pb_claims_init(&rooms->claims, intake, (size_t)bounds->memory_max,
 	    bounds->idle_timeout_ms);
@@ -117,7 +116,7 @@ pb_room_wait(struct pb_room *room, size_t len, uint64_t now_ms)
 	if (room->cap + more <= FIRST_BYTES && more <= pb_claims_free(claims))
 		return false;
 	if (room->claim.state == PB_CLAIM_HAS && more <= room->claim.rest &&
-	    more <= pb_intake_room(room->rooms->intake))
+	    more <= pb_claims_room(claims))
 		return false;
 	if (pb_claim_get(claims, &room->claim, to_come(room, more), now_ms))
 		return false;
@@ -230,7 +229,7 @@ share_fits(const struct pb_room *room, size_t bytes)
 static int
 fits(const struct pb_room *room, size_t bytes, struct pb_err *err)
 {
-	if (bytes > pb_intake_room(room->rooms->intake))
+	if (bytes > pb_claims_room(&room->rooms->claims))
 		return pb_err_set(err, PB_EBUSY, "all memory for bodies is "
 		    "taken: [listen] memory_max");
 	if (!share_fits(room, bytes))
@@ -247,23 +246,23 @@ take(struct pb_room *room, size_t bytes, struct pb_err *err)
 
 	if (rc < 0)
 		return rc;
-	pb_intake_reserve(room->rooms->intake, bytes);
+	room->rooms->claims.reserved += bytes;
 	if (room->share != NULL)
 		room->share->held += bytes;
 	/* What is kept for the next bodies is theirs that are there. */
 	pb_space_limit(room->rooms->space,
-	    pb_intake_room(room->rooms->intake));
+	    pb_claims_room(&room->rooms->claims));
 	return 0;
 }
 
 static void
 give(struct pb_room *room, size_t bytes)
 {
-	pb_intake_release(room->rooms->intake, bytes);
+	room->rooms->claims.reserved -= bytes;
 	if (room->share != NULL)
 		room->share->held -= bytes;
 	pb_space_limit(room->rooms->space,
-	    pb_intake_room(room->rooms->intake));
+	    pb_claims_room(&room->rooms->claims));
 }
 
 /* With `want` bytes in it. */

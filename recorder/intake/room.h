@@ -25,8 +25,7 @@
 
 /* What all rooms share. */
 struct pb_rooms {
-	struct pb_intake *intake;	/* borrowed, as is `bounds` */
-	const struct pb_conf_listen *bounds;
+	const struct pb_conf_listen *bounds;	/* borrowed */
 	struct pb_space	*space;
 	struct pb_claims claims;
 };
@@ -47,7 +46,8 @@ struct pb_room {
 	uint64_t	 until_ns;	/* on the clock of now_ms */
 };
 
-int	pb_rooms_create(struct pb_rooms **out, struct pb_intake *intake,
+/* `intake` is borrowed as well. */
+int	pb_rooms_create(struct pb_rooms **out, const struct pb_intake *intake,
 	    const struct pb_conf_listen *bounds, struct pb_err *err);
 /* All rooms are finished. */
 void	pb_rooms_destroy(struct pb_rooms *rooms);

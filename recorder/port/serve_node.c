@@ -132,7 +132,7 @@ facts_of(const struct pb_service *service)
 {
 	return (struct facts){
 		.counted = *pb_intake_counters(service->intake),
-		.body_bytes = pb_intake_reserved(service->intake),
+		.body_bytes = service->rooms->claims.reserved,
 		.bodies_waiting = service->rooms->claims.waits,
 		.connections = service->connections,
 		.waits = service->waits[0] != '\0',

@@ -772,17 +772,6 @@ the_numbers_of_this_node_are_taken_for_kept_packets_only(void **state)
 }
 
 static void
-bodies_in_memory_have_a_limit(void **state)
-{
-	(void)state;
-	assert_true(pb_intake_reserve(intake, MEMORY_MAX - 10));
-	assert_false(pb_intake_reserve(intake, 11));
-	assert_true(pb_intake_reserve(intake, 10));
-	assert_false(pb_intake_reserve(intake, 1));
-	pb_intake_release(intake, MEMORY_MAX);
-}
-
-static void
 stopping_settles_who_waits_and_lets_the_writer_finish(void **state)
 {
 	struct job a, gap, waiting, held, late;
@@ -860,7 +849,6 @@ main(void)
 		TEST(what_this_node_captures_is_not_taken_by_the_local_door),
 		TEST(heads_that_are_the_same_are_shared),
 		TEST(the_numbers_of_this_node_are_taken_for_kept_packets_only),
-		TEST(bodies_in_memory_have_a_limit),
 		TEST(stopping_settles_who_waits_and_lets_the_writer_finish),
 		TEST(streams_nobody_speaks_of_are_forgotten),
 	};

@@ -91,7 +91,7 @@ teardown(void **state)
 	(void)state;
 	finish();
 	assert_int_equal(service->requests, 0);
-	assert_int_equal(pb_intake_reserved(service->intake), 0);
+	assert_int_equal(service->rooms->claims.reserved, 0);
 	pb_service_destroy(service);
 	return 0;
 }
@@ -353,7 +353,7 @@ static void
 a_packed_body_is_taken_within_the_same_limits(void **state)
 {
 	struct image *img = body_image(&TEN);
-	size_t before = pb_intake_reserved(service->intake);
+	size_t before = service->rooms->claims.reserved;
 	uint8_t *zeros = calloc(1, BODY_MAX + 1);
 
 	(void)state;
@@ -369,7 +369,7 @@ a_packed_body_is_taken_within_the_same_limits(void **state)
 	assert_int_equal(status(), 200);
 	assert_string_equal(text(), "{\"acked\":10}");
 	get(STREAM, PB_DOOR_TCP);
-	assert_int_equal(pb_intake_reserved(service->intake), before);
+	assert_int_equal(service->rooms->claims.reserved, before);
 	free(zeros);
 	free(img);
 }
@@ -647,12 +647,12 @@ static void
 no_memory_for_bodies_is_told_with_a_time_to_come_back(void **state)
 {
 	(void)state;
-	assert_true(pb_intake_reserve(service->intake, MEMORY_MAX - 100));
+	service->rooms->claims.reserved += MEMORY_MAX - 100;
 	post_image(&PLAIN, &TEN);
 	assert_int_equal(status(), 503);
 	assert_int_equal(pb_request_answer(request)->retry_after_s, 1);
 	assert_non_null(strstr(text(), "memory_max"));
-	pb_intake_release(service->intake, MEMORY_MAX - 100);
+	service->rooms->claims.reserved -= MEMORY_MAX - 100;
 }
 
 static void
@@ -663,12 +663,12 @@ a_body_waits_for_memory_and_goes_on_where_it_was(void **state)
 	    .has_length = true, .length = img->len };
 
 	(void)state;
-	assert_true(pb_intake_reserve(service->intake, MEMORY_MAX - 100));
+	service->rooms->claims.reserved += MEMORY_MAX - 100;
 	head(&h);
 	assert_true(pb_request_wait(request, img->len, now));
 	assert_int_equal(pb_claims_tick(&service->rooms->claims, now) > 0, 1);
 	assert_int_equal(woken, 0);
-	pb_intake_release(service->intake, MEMORY_MAX - 100);
+	service->rooms->claims.reserved -= MEMORY_MAX - 100;
 	assert_int_equal(pb_claims_tick(&service->rooms->claims, now + 9),
 	    -1);
 	assert_int_equal(woken, 1);
@@ -689,7 +689,7 @@ who_waits_for_memory_in_vain_is_told_with_a_time_to_come_back(void **state)
 	uint64_t until = now + conf.listen.idle_timeout_ms;
 
 	(void)state;
-	assert_true(pb_intake_reserve(service->intake, MEMORY_MAX - 100));
+	service->rooms->claims.reserved += MEMORY_MAX - 100;
 	head(&h);
 	assert_true(pb_request_wait(request, 1000, now));
 	pb_claims_tick(&service->rooms->claims, until - 1);
@@ -701,7 +701,7 @@ who_waits_for_memory_in_vain_is_told_with_a_time_to_come_back(void **state)
 	assert_int_equal(status(), 503);
 	assert_int_equal(pb_request_answer(request)->retry_after_s, 1);
 	assert_non_null(strstr(text(), "memory_max"));
-	pb_intake_release(service->intake, MEMORY_MAX - 100);
+	service->rooms->claims.reserved -= MEMORY_MAX - 100;
 }
 
 static void
@@ -724,7 +724,7 @@ a_body_that_is_all_there_has_no_claim(void **state)
 	    now));
 	pb_request_end(request, now);
 	/* Ahead of its turn, it keeps its memory and nothing else. */
-	assert_true(pb_intake_reserved(service->intake) >= img->len);
+	assert_true(service->rooms->claims.reserved >= img->len);
 	assert_int_equal(service->rooms->claims.claimed, 0);
 	finish_held();
 	free(img);
@@ -737,10 +737,10 @@ what_nobody_keeps_does_not_wait_for_memory(void **state)
 	    .has_length = true, .length = 1000 };
 
 	(void)state;
-	assert_true(pb_intake_reserve(service->intake, MEMORY_MAX));
+	service->rooms->claims.reserved += MEMORY_MAX;
 	head(&h);
 	assert_false(pb_request_wait(request, 1000, now));
-	pb_intake_release(service->intake, MEMORY_MAX);
+	service->rooms->claims.reserved -= MEMORY_MAX;
 }
 
 static void
@@ -751,22 +751,22 @@ the_memory_of_a_body_is_free_once_it_is_in_chunks(void **state)
 
 	(void)state;
 	head(&h);
-	assert_int_equal(pb_intake_reserved(service->intake), 0);
+	assert_int_equal(service->rooms->claims.reserved, 0);
 	assert_true(pb_request_data(request, "x", 1, now));
-	assert_int_equal(pb_intake_reserved(service->intake), 5000);
+	assert_int_equal(service->rooms->claims.reserved, 5000);
 	finish();		/* broken off */
-	assert_int_equal(pb_intake_reserved(service->intake), 0);
+	assert_int_equal(service->rooms->claims.reserved, 0);
 	post_image(&PLAIN, &TEN);
 	assert_int_equal(fake.queued, 1);
 	assert_int_equal(status(), 0);
-	assert_int_equal(pb_intake_reserved(service->intake), 0);
+	assert_int_equal(service->rooms->claims.reserved, 0);
 	write_all();
 	assert_int_equal(status(), 200);
 	/* Ahead of its turn it is kept. */
 	post_image(&PLAIN, &(struct body_opts){ .first = 21, .last = 30 });
-	assert_true(pb_intake_reserved(service->intake) > 0);
+	assert_true(service->rooms->claims.reserved > 0);
 	finish_held();
-	assert_int_equal(pb_intake_reserved(service->intake), 0);
+	assert_int_equal(service->rooms->claims.reserved, 0);
 }
 
 static void
@@ -836,7 +836,7 @@ bodies_have_the_configured_bound(void **state)
 	assert_int_equal(status(), 0);
 	assert_true(pb_request_data(request, bytes, 1, now));
 	assert_int_equal(status(), 413);
-	assert_int_equal(pb_intake_reserved(service->intake), 0);
+	assert_int_equal(service->rooms->claims.reserved, 0);
 	/* Programs of this machine have their own. */
 	h.door = PB_DOOR_LOCAL;
 	head(&h);

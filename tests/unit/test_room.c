@@ -79,7 +79,7 @@ teardown(void **state)
 {
 	(void)state;
 	pb_room_finish(&room);
-	assert_int_equal(pb_intake_reserved(intake), 0);
+	assert_int_equal(rooms->claims.reserved, 0);
 	assert_true(TAILQ_EMPTY(&rooms->claims.having));
 	assert_true(TAILQ_EMPTY(&rooms->claims.waiting));
 	assert_int_equal(rooms->claims.claimed, 0);
@@ -98,14 +98,14 @@ memory_grows_with_what_has_come_not_with_what_was_promised(void **state)
 	(void)state;
 	begin(&room, &bounds, NULL, 0);
 	assert_int_equal(pb_room_open(&room, BODY_MAX, BODY_MAX, &err), 0);
-	assert_int_equal(pb_intake_reserved(intake), 0);
+	assert_int_equal(rooms->claims.reserved, 0);
 	for (size_t at = 0; at < BODY_MAX; at += KIB) {
 		size_t held;
 
 		memset(bytes + at, (int)(at / KIB), KIB);
 		assert_int_equal(pb_room_put(&room, bytes + at, KIB, &err),
 		    0);
-		held = pb_intake_reserved(intake);
+		held = rooms->claims.reserved;
 		assert_true(held <= 16 * KIB || held <= 4 * (at + KIB));
 		most = held > most ? held : most;
 	}
@@ -124,7 +124,22 @@ a_small_body_gets_what_it_needs_and_no_more(void **state)
 	begin(&room, &bounds, NULL, 0);
 	assert_int_equal(pb_room_open(&room, BODY_MAX, 700, &err), 0);
 	assert_int_equal(pb_room_put(&room, bytes, 1, &err), 0);
-	assert_int_equal(pb_intake_reserved(intake), 700);
+	assert_int_equal(rooms->claims.reserved, 700);
+}
+
+static void
+bodies_in_memory_have_a_limit(void **state)
+{
+	struct pb_err err;
+
+	(void)state;
+	rooms->claims.reserved += MEMORY_MAX - 16 * KIB;
+	begin(&room, &bounds, NULL, 0);
+	assert_int_equal(pb_room_open(&room, BODY_MAX, BODY_MAX, &err), 0);
+	assert_int_equal(pb_room_put(&room, bytes, 16 * KIB, &err), 0);
+	assert_int_equal(pb_room_put(&room, bytes, 1, &err), PB_EBUSY);
+	assert_non_null(strstr(err.text, "memory_max"));
+	rooms->claims.reserved -= MEMORY_MAX - 16 * KIB;
 }
 
 static void
@@ -181,11 +196,11 @@ what_is_kept_is_no_more_than_bodies_leave(void **state)
 	pb_room_finish(&room);
 	assert_int_equal(pb_space_kept(rooms->space), BODY_MAX);
 	begin(&room, &bounds, NULL, 0);
-	assert_true(pb_intake_reserve(intake, MEMORY_MAX - 10 * KIB));
+	rooms->claims.reserved += MEMORY_MAX - 10 * KIB;
 	assert_int_equal(pb_room_open(&room, BODY_MAX, KIB, &err), 0);
 	assert_int_equal(pb_room_put(&room, bytes, KIB, &err), 0);
 	assert_int_equal(pb_space_kept(rooms->space), 0);
-	pb_intake_release(intake, MEMORY_MAX - 10 * KIB);
+	rooms->claims.reserved -= MEMORY_MAX - 10 * KIB;
 }
 
 /* As requests do it: false where it waits. */
@@ -237,12 +252,12 @@ a_first_step_needs_no_claim_but_memory(void **state)
 		    &err), 0);
 		assert_true(arrives(&small[i], 1, 1));
 	}
-	assert_int_equal(pb_intake_reserved(intake), 40 * 16 * KIB);
+	assert_int_equal(rooms->claims.reserved, 40 * 16 * KIB);
 	begin(&room, &bounds, NULL, 0);
 	assert_int_equal(pb_room_open(&room, BODY_MAX, 10 * KIB, &err), 0);
-	assert_true(pb_intake_reserve(intake, MEMORY_MAX - 649 * KIB));
+	rooms->claims.reserved += MEMORY_MAX - 649 * KIB;
 	assert_false(arrives(&room, 10 * KIB, 1));
-	pb_intake_release(intake, MEMORY_MAX - 649 * KIB);
+	rooms->claims.reserved -= MEMORY_MAX - 649 * KIB;
 	for (unsigned i = 0; i < 40; i++)
 		pb_room_finish(&small[i]);
 	pb_claims_tick(&rooms->claims, 2);
@@ -257,9 +272,9 @@ waiting_for_memory_is_not_the_peers_time(void **state)
 	(void)state;
 	begin(&room, &bounds, NULL, 0);
 	assert_int_equal(pb_room_open(&room, BODY_MAX, 100 * KIB, &err), 0);
-	assert_true(pb_intake_reserve(intake, MEMORY_MAX));
+	rooms->claims.reserved += MEMORY_MAX;
 	assert_true(pb_room_wait(&room, KIB, 5000));
-	pb_intake_release(intake, MEMORY_MAX);
+	rooms->claims.reserved -= MEMORY_MAX;
 	pb_claims_tick(&rooms->claims, 5000 + IDLE_MS - 1);
 	assert_int_equal(woken, 1);
 	assert_true(arrives(&room, KIB, 5000 + IDLE_MS - 1));
@@ -275,9 +290,9 @@ what_one_address_may_not_have_does_not_wait(void **state)
 	begin(&room, &bounds, &share, 0);
 	assert_int_equal(pb_room_open(&room, 300 * KIB, SIZE_MAX, &err), 0);
 	share.held = MEMORY_MAX / 2;
-	assert_true(pb_intake_reserve(intake, MEMORY_MAX));
+	rooms->claims.reserved += MEMORY_MAX;
 	assert_false(pb_room_wait(&room, KIB, 1));
-	pb_intake_release(intake, MEMORY_MAX);
+	rooms->claims.reserved -= MEMORY_MAX;
 	assert_int_equal(pb_room_put(&room, bytes, KIB, &err), PB_EBUSY);
 	share.held = 0;
 }
@@ -300,7 +315,7 @@ what_is_unpacked_takes_what_it_holds(void **state)
 	assert_int_equal(pb_room_unpack(&room, &err), 0);
 	assert_int_equal(room.len, 300 * KIB);
 	assert_memory_equal(room.data, bytes, 300 * KIB);
-	assert_int_equal(pb_intake_reserved(intake), 300 * KIB);
+	assert_int_equal(rooms->claims.reserved, 300 * KIB);
 	pb_room_finish(&room);
 	/* A frame that does not say how much it holds: its magic, no flags, a
 	 * window, one last block of 5 times the same byte. */
@@ -311,7 +326,7 @@ what_is_unpacked_takes_what_it_holds(void **state)
 	assert_int_equal(pb_room_unpack(&room, &err), 0);
 	assert_int_equal(room.len, 5);
 	assert_memory_equal(room.data, "xxxxx", 5);
-	assert_true(pb_intake_reserved(intake) < KIB);
+	assert_true(rooms->claims.reserved < KIB);
 	pb_buf_finish(&packed);
 }
 
@@ -430,6 +445,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(memory_grows_with_what_has_come_not_with_what_was_promised),
 		TEST(a_small_body_gets_what_it_needs_and_no_more),
+		TEST(bodies_in_memory_have_a_limit),
+		TEST(bodies_in_memory_have_a_limit),
 		TEST(what_is_announced_as_too_large_is_refused_at_once),
 		TEST(no_body_has_more_than_it_announced),
 		TEST(a_body_is_never_moved),
