@@ -101,7 +101,6 @@ static int	make_head(struct pb_importer *, struct stream *,
 static void	name_stream(const struct pb_importer *, struct stream *);
 static int	options_held(struct pb_importer *, size_t,
 		    const struct pb_event *, struct pb_err *);
-static int	end_section(struct pb_importer *, struct pb_err *);
 static int	end_stream(struct pb_importer *, struct stream *,
 		    struct pb_err *);
 static void	drop_section(struct pb_importer *);
@@ -180,10 +179,20 @@ pb_importer_event(struct pb_importer *importer, const struct pb_event *event,
 	return 0;
 }
 
+/* Of a section as well.  Blocks that no packet follows stay with the last
+ * packet there was. */
 int
 pb_importer_end(struct pb_importer *importer, struct pb_err *err)
 {
-	return end_section(importer, err);
+	int rc = 0;
+
+	put_tail(importer, importer->any_packet ?
+	    importer->stream[importer->last].chunk : NULL,
+	    &importer->waiting);
+	for (uint32_t i = 0; i < importer->streams && rc == 0; i++)
+		rc = end_stream(importer, &importer->stream[i], err);
+	drop_section(importer);
+	return rc;
 }
 
 void
@@ -197,7 +206,7 @@ static int
 take_section(struct pb_importer *importer, const struct pb_event *event,
     struct pb_err *err)
 {
-	int rc = end_section(importer, err);
+	int rc = pb_importer_end(importer, err);
 
 	if (rc < 0)
 		return rc;
@@ -417,21 +426,6 @@ options_held(struct pb_importer *importer, size_t bytes,
 	return pb_err_set(err, PB_ELIMIT, "offset %" PRIu64 ": the options of "
 	    "the section's interfaces take more than %u MiB together",
 	    event->offset, PB_IMPORT_OPTIONS_BYTES_MAX >> 20);
-}
-
-/* Blocks that no packet follows stay with the last packet there was. */
-static int
-end_section(struct pb_importer *importer, struct pb_err *err)
-{
-	int rc = 0;
-
-	put_tail(importer, importer->any_packet ?
-	    importer->stream[importer->last].chunk : NULL,
-	    &importer->waiting);
-	for (uint32_t i = 0; i < importer->streams && rc == 0; i++)
-		rc = end_stream(importer, &importer->stream[i], err);
-	drop_section(importer);
-	return rc;
 }
 
 static int
