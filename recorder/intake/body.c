@@ -15,7 +15,7 @@
  * dropped and counted, because notes must not hold back packets.
  * Not here: digests, whose turn it is, what is a repeat (intake.c).
  */
-#include "recorder/intake/body_impl.h"
+#include "recorder/intake/body.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -16,6 +16,7 @@
 #ifndef PB_INGEST_BODY_H
 #define PB_INGEST_BODY_H
 
+#include "base/buf.h"
 #include "pcapng/hop.h"
 #include "recorder/store/write/store.h"
 
@@ -65,7 +66,14 @@ struct pb_body_build {
 					 * hold: custom, big-endian, large */
 };
 
-struct pb_body_scratch;	/* one per thread: working memory */
+struct pb_body_scratch {	/* one per thread: working memory */
+	struct pb_buf	shb;		/* options of the section header */
+	struct pb_buf	waiting;	/* blocks before the next packet */
+	struct pb_buf	statistics;	/* options of one ISB */
+	bool		no_plain;	/* tests: all through the reader */
+	uint64_t	plain;		/* packets that did without it */
+	uint8_t		options[PB_OPTIONS_BYTES_MAX + PB_HOP_GROWTH_MAX];
+};
 
 int	pb_body_scratch_create(struct pb_body_scratch **out,
 	    struct pb_err *err);

@@ -35,7 +35,6 @@ struct maker {
 
 static void	note_last(struct pb_intake_entry *, const struct parcel *);
 static size_t	bytes_max(const struct pb_load *);
-static unsigned	runs_max(const struct pb_load *);
 static int	find_runs(struct pb_intake *, struct pb_load *, uint64_t,
 		    struct pb_run [static RUNS_MAX + 1], size_t *,
 		    struct pb_err *);
@@ -158,20 +157,14 @@ bytes_max(const struct pb_load *load)
 	    (size_t)packets * PACKET_GROWTH;
 }
 
-static unsigned
-runs_max(const struct pb_load *load)
-{
-	return bytes_max(load) <= RUN_SMALL_BYTES ? RUNS_MAX :
-	    RUN_BYTES_MAX / (1u << 20);
-}
-
 /* What of the load is new: parts within open gaps, and from `next` on. */
 static int
 find_runs(struct pb_intake *intake, struct pb_load *load, uint64_t next,
     struct pb_run run[static RUNS_MAX + 1], size_t *runs, struct pb_err *err)
 {
 	struct pb_gap_info gap[RUNS_MAX];
-	unsigned max = runs_max(load);
+	unsigned max = bytes_max(load) <= RUN_SMALL_BYTES ? RUNS_MAX :
+	    RUN_BYTES_MAX / (1u << 20);
 	uint64_t below = load->last < next ? load->last : next - 1;
 	uint64_t kept = 0;
 	int n = 0;

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "recorder/intake/body_impl.h"
+#include "recorder/intake/body.h"
 
 #define BODY_WAY_FILL_BYTES	8192	/* of each chunk */
 
