@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/capture/describe.h"
 #include "recorder/capture/link.h"
 #include "recorder/capture/opening.h"
 #include "recorder/capture/source_impl.h"

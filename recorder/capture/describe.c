@@ -5,7 +5,7 @@
  * if_description is "NODE: description", so that stock Wireshark filters
  * by node with frame.interface_description.
  */
-#include "recorder/capture/describe.h"
+#include "recorder/capture/source_impl.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -6,7 +6,7 @@
  * has (since Linux 4.12), the others join by it; the group ends with the
  * last of them.
  */
-#include "recorder/capture/fanout.h"
+#include "recorder/capture/pcap_open.h"
 
 #include <linux/if_packet.h>
 #include <poll.h>

@@ -10,7 +10,6 @@
 
 #include "base/aside.h"
 #include "base/log.h"
-#include "recorder/capture/fanout.h"
 #include "recorder/capture/link.h"
 #include "recorder/capture/source.h"
 

@@ -26,7 +26,6 @@
 #define LINKTYPE_IPV4	228	/* of libpcap's queues */
 #define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
 
-static uint16_t	likely_link(const char *);
 static int	err_pcap(struct pb_err *, const char *, int, const char *);
 static size_t	wanted_types(const struct pb_pcap_ask *,
 		    int[static TYPES_MAX]);
@@ -48,13 +47,16 @@ static int	buffer_of(const struct pb_conf_capture *, unsigned);
 static void	prefer_sll2(pcap_t *);
 
 /* Which link type the interface has is known once it is there: a filter that
- * suits none of the common ones suits none. */
+ * suits none of the common ones suits none.  Names suit no netfilter log:
+ * libpcap cannot look into its packets. */
 int
 pb_pcap_filter_names(struct pb_pcap_filter *out,
     const struct pb_conf_capture *capture, struct pb_err *err)
 {
+	/* The likely one first. */
 	const uint16_t common[] = {
-		likely_link(capture->interface), PB_LINKTYPE_ETHERNET,
+		strncmp(capture->interface, "nfqueue", 7) == 0 ?
+		LINKTYPE_IPV4 : PB_LINKTYPE_ETHERNET, PB_LINKTYPE_ETHERNET,
 		PB_LINKTYPE_LINUX_SLL2, PB_LINKTYPE_RAW, PB_LINKTYPE_NULL,
 		127 /* IEEE802_11_RADIOTAP */, 239 /* NFLOG */,
 	};
@@ -137,15 +139,6 @@ pb_pcap_use_host_clock(struct pb_pcap *opened)
 	if (setsockopt(opened->fd, SOL_PACKET, PACKET_TIMESTAMP, &none,
 	    sizeof(none)) == 0)
 		opened->timestamps = "host";
-}
-
-/* Names suit no netfilter log: libpcap cannot look into its packets. */
-static uint16_t
-likely_link(const char *interface)
-{
-	if (strncmp(interface, "nfqueue", 7) == 0)
-		return LINKTYPE_IPV4;
-	return PB_LINKTYPE_ETHERNET;
 }
 
 /* The types to try in turn; the host's is last and always there. */

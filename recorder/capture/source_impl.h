@@ -22,6 +22,7 @@
 #include "recorder/capture/link.h"
 #include "recorder/capture/pcap_open.h"
 #include "recorder/capture/source.h"
+#include "recorder/store/head.h"
 
 #define PB_LANE_ALIGN	128u	/* no two threads write to one cache line */
 /* What the kernel puts into a ring beside a packet's own bytes. */
@@ -153,6 +154,15 @@ int	pb_pcap_read(struct pb_lane *lane, int max);
 
 /* Its counters as they are; false where they cannot be had. */
 bool	pb_pcap_count(const struct pb_lane *lane, struct pb_losses *now);
+
+/*
+ * describe.c: what a captured stream says about itself.  The head of `capture` on `node` (name and description), epoch `epoch`:
+ * machine and system from uname(2), driver and speed of the interface from
+ * /sys where it says so.  The reference is the caller's.
+ */
+int	pb_describe(struct pb_head **out, const struct pb_node *node,
+	    const struct pb_conf_capture *capture, uint64_t epoch,
+	    uint16_t linktype, struct pb_err *err);
 
 /* source.c, for attach.c. */
 

@@ -16,7 +16,7 @@
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
 #include "recorder/capture/blocks.h"
-#include "recorder/capture/describe.h"
+#include "recorder/capture/source_impl.h"
 #include "recorder/capture/source.h"
 
 #define CHUNKS_MAX	64

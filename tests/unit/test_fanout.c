@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "recorder/capture/fanout.h"
+#include "recorder/capture/pcap_open.h"
 #include "tests/unit/fake_pcap.h"
 
 #define HANDLES		3

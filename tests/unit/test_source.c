@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "pcapng/option.h"
-#include "recorder/capture/describe.h"
+#include "recorder/capture/source_impl.h"
 #include "recorder/capture/link.h"
 #include "recorder/capture/source.h"
 #include "tests/unit/store_fixture.h"
