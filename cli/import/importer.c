@@ -109,7 +109,6 @@ static int	packet_options(struct pb_importer *, const struct pb_event *,
 		    uint64_t, struct pb_err *);
 static int	keep_packet(struct pb_importer *, struct stream *,
 		    const struct pb_event *, struct pb_err *);
-static void	put_packet(struct stream *, const struct pb_packet *);
 static void	put_waiting(struct pb_chunk *, struct waiting *);
 static void	put_tail(struct pb_importer *, struct pb_chunk *,
 		    struct waiting *);
@@ -518,28 +517,14 @@ keep_packet(struct pb_importer *importer, struct stream *stream,
 	before = stream->chunk->len;
 	put_waiting(stream->chunk, &stream->statistics);
 	put_waiting(stream->chunk, &importer->waiting);
-	put_packet(stream, &packet);
+	stream->last = stream->chunk->len;
+	pb_fill_epb(stream->chunk, stream->seq, &packet);
 	importer->chunk_bytes += stream->chunk->len - before;
 	importer->last = event->interface;
 	importer->any_packet = true;
 	while (rc == 0 && importer->chunk_bytes > PB_IMPORT_CHUNKS_BYTES_MAX)
 		rc = give_fullest(importer, err);
 	return rc;
-}
-
-/* Its last packet, with the options it is stored with. */
-static void
-put_packet(struct stream *stream, const struct pb_packet *packet)
-{
-	struct pb_chunk *chunk = stream->chunk;
-	uint64_t dropped;
-
-	stream->last = chunk->len;
-	pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0, packet),
-	    stream->seq, packet->time_ns, packet->caplen);
-	if (pb_option_find_u64(packet->options, packet->options_len,
-	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
-		pb_fill_drops(chunk, stream->seq, dropped, packet->time_ns);
 }
 
 static void
@@ -656,7 +641,8 @@ split(struct stream *stream, struct pb_chunk *next)
 	(void)pb_scan_block(full->data + before, full->len - before, &block);
 	(void)pb_scan_epb(&block, &packet);
 	fill(stream, next);
-	put_packet(stream, &packet);
+	stream->last = stream->chunk->len;
+	pb_fill_epb(stream->chunk, stream->seq, &packet);
 	pb_fill_again(full, before);
 }
 

@@ -449,7 +449,6 @@ keep_packet(struct walk *walk, const struct pb_event *event, uint64_t seq)
 	struct pb_body_scratch *scratch = walk->scratch;
 	struct pb_body_build *build = walk->build;
 	struct pb_chunk *chunk;
-	uint64_t dropped;
 	size_t bytes;
 
 	if (walk->body->self != NULL) {
@@ -463,11 +462,7 @@ keep_packet(struct walk *walk, const struct pb_event *event, uint64_t seq)
 	chunk = chunk_for(walk, bytes);
 	if (chunk == NULL)
 		return pb_err_set(walk->err, PB_ENOMEM, "no memory");
-	pb_build_epb(pb_fill_at(chunk), 0, &packet);
-	pb_fill_packet(chunk, bytes, seq, packet.time_ns, packet.caplen);
-	if (pb_option_find_u64(packet.options, packet.options_len,
-	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
-		pb_fill_drops(chunk, seq, dropped, packet.time_ns);
+	pb_fill_epb(chunk, seq, &packet);
 	return 0;
 }
 

@@ -4,8 +4,19 @@
  */
 #include "recorder/store/write/fill.h"
 
+#include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
+
+static void	enter(struct pb_chunk *, size_t, uint64_t,
+		    const struct pb_packet *);
+
+void
+pb_fill_epb(struct pb_chunk *chunk, uint64_t seq,
+    const struct pb_packet *packet)
+{
+	enter(chunk, pb_build_epb(pb_fill_at(chunk), 0, packet), seq, packet);
+}
 
 void
 pb_fill_drops(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
@@ -27,7 +38,7 @@ pb_fill_drops(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
 void
 pb_fill_again(struct pb_chunk *chunk, size_t len)
 {
-	uint64_t seq = chunk->first_seq, dropped;
+	uint64_t seq = chunk->first_seq;
 	struct pb_packet packet;
 	struct pb_block block;
 
@@ -42,12 +53,19 @@ pb_fill_again(struct pb_chunk *chunk, size_t len)
 			chunk->len += block.len;
 			continue;
 		}
-		pb_fill_packet(chunk, block.len, seq, packet.time_ns,
-		    packet.caplen);
-		if (pb_option_find_u64(packet.options, packet.options_len,
-		    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
-			pb_fill_drops(chunk, seq, dropped, packet.time_ns);
-		seq++;
+		enter(chunk, block.len, seq++, &packet);
 	}
 	assert(chunk->len == len);	/* our own blocks are whole */
+}
+
+static void
+enter(struct pb_chunk *chunk, size_t len, uint64_t seq,
+    const struct pb_packet *packet)
+{
+	uint64_t dropped;
+
+	pb_fill_packet(chunk, len, seq, packet->time_ns, packet->caplen);
+	if (pb_option_find_u64(packet->options, packet->options_len,
+	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
+		pb_fill_drops(chunk, seq, dropped, packet->time_ns);
 }

@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "pcapng/block.h"
 #include "recorder/store/write/chunk.h"
 
 /* Where the next block goes, and how many bytes there are for it. */
@@ -46,6 +47,11 @@ pb_fill_packet(struct pb_chunk *chunk, size_t len, uint64_t seq,
 	chunk->len += len;
 	pb_tally_packet(&chunk->tally, time_ns, caplen);
 }
+
+/* A packet that is no block yet, and fits: it becomes one, and what it tells
+ * of drops is the chunk's. */
+void	pb_fill_epb(struct pb_chunk *chunk, uint64_t seq,
+	    const struct pb_packet *packet);
 
 /* Whole blocks that are no packets, and fit. */
 static inline void
