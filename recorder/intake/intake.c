@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/sys.h"
 #include "recorder/intake/intake_impl.h"
 
 #define SWEEP_MS	10000u
@@ -69,7 +68,7 @@ pb_intake_create(struct pb_intake **out, const struct pb_intake_opts *opts,
 	}
 	for (int i = LOAD_HELD; i < LOAD_STATES; i++)
 		TAILQ_INIT(&intake->list[i]);
-	intake->seed = pb_random64();
+	TAILQ_INIT(&intake->all);
 	intake->back_end = &intake->back;
 	pthread_mutex_init(&intake->mutex, NULL);
 	*out = intake;

@@ -21,9 +21,9 @@
  *          who it is that is later; senders of ours ask about idle streams
  *          every ten minutes.
  */
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "recorder/intake/intake_impl.h"
 
@@ -31,49 +31,53 @@
 #define IDLE_MS		60000u
 #define ASKED_IDLE_MS	1500000u
 
-static size_t	slot_of(const struct pb_intake *,
-		    const struct pb_stream_key *);
+_Static_assert(offsetof(struct pb_intake_entry, key) == 0,
+    "an entry is found by its key");
+
+static int	order(const void *, const void *);
 static bool	entry_idle(const struct pb_intake *,
 		    const struct pb_intake_entry *, uint64_t);
-static void	entry_free(struct pb_intake_entry *);
+static void	forget(struct pb_intake *, struct pb_intake_entry *);
 
 struct pb_intake_entry *
 intake_entry(struct pb_intake *intake, const struct pb_stream_key *key,
     struct pb_err *err)
 {
-	size_t slot = slot_of(intake, key);
-	struct pb_intake_entry *entry = intake->slot[slot];
+	struct pb_intake_entry *entry, **found;
 
-	for (; entry != NULL; entry = entry->chain)
-		if (pb_stream_key_same(&entry->key, key))
-			return entry;
+	found = tfind(key, &intake->tree, order);
+	if (found != NULL)
+		return *found;
 	if (intake->entries >= ENTRIES_MAX) {
 		pb_err_set(err, PB_ELIMIT, "more than %u streams are spoken "
 		    "of; ask again in a minute", ENTRIES_MAX);
 		return NULL;
 	}
 	entry = calloc(1, sizeof(*entry));
-	if (entry == NULL) {
+	if (entry != NULL)
+		entry->key = *key;
+	if (entry == NULL || tsearch(entry, &intake->tree, order) == NULL) {
+		free(entry);
 		pb_err_set(err, PB_ENOMEM, "no memory");
 		return NULL;
 	}
-	entry->key = *key;
-	entry->chain = intake->slot[slot];
-	intake->slot[slot] = entry;
+	TAILQ_INSERT_TAIL(&intake->all, entry, link);
 	intake->entries++;
 	return entry;
 }
 
-/* Seeded, so that no peer can choose names that share a slot. */
-static size_t
-slot_of(const struct pb_intake *intake, const struct pb_stream_key *key)
+/* By their keys, which stand first.  A balanced tree: whatever names a peer
+ * chooses, they are found. */
+static int
+order(const void *a, const void *b)
 {
-	uint64_t hash = XXH3_64bits_withSeed(key->node, strlen(key->node),
-	    intake->seed ^ key->epoch);
+	const struct pb_stream_key *one = a, *two = b;
+	int by = strcmp(one->node, two->node);
 
-	hash = XXH3_64bits_withSeed(key->interface, strlen(key->interface),
-	    hash);
-	return (size_t)(hash & (SLOTS - 1));
+	if (by == 0)
+		by = strcmp(one->interface, two->interface);
+	return by != 0 ? by : (one->epoch > two->epoch) -
+	    (one->epoch < two->epoch);
 }
 
 int
@@ -100,19 +104,12 @@ intake_store_failed(int rc)
 void
 intake_sweep(struct pb_intake *intake, uint64_t now_ms)
 {
-	struct pb_intake_entry **at, *entry;
+	struct pb_intake_entry *entry, *next;
 
-	for (size_t i = 0; intake->entries > 0 && i < SLOTS; i++) {
-		at = &intake->slot[i];
-		while ((entry = *at) != NULL) {
-			if (!entry_idle(intake, entry, now_ms)) {
-				at = &entry->chain;
-				continue;
-			}
-			*at = entry->chain;
-			entry_free(entry);
-			intake->entries--;
-		}
+	for (entry = TAILQ_FIRST(&intake->all); entry != NULL; entry = next) {
+		next = TAILQ_NEXT(entry, link);
+		if (entry_idle(intake, entry, now_ms))
+			forget(intake, entry);
 	}
 }
 
@@ -130,8 +127,11 @@ entry_idle(const struct pb_intake *intake,
 }
 
 static void
-entry_free(struct pb_intake_entry *entry)
+forget(struct pb_intake *intake, struct pb_intake_entry *entry)
 {
+	tdelete(entry, &intake->tree, order);
+	TAILQ_REMOVE(&intake->all, entry, link);
+	intake->entries--;
 	pb_head_unref(entry->head);
 	free(entry);
 }
@@ -141,12 +141,8 @@ intake_free_entries(struct pb_intake *intake)
 {
 	struct pb_intake_entry *entry;
 
-	for (size_t i = 0; i < SLOTS; i++)
-		while ((entry = intake->slot[i]) != NULL) {
-			intake->slot[i] = entry->chain;
-			entry_free(entry);
-		}
-	intake->entries = 0;
+	while ((entry = TAILQ_FIRST(&intake->all)) != NULL)
+		forget(intake, entry);
 }
 
 /* --- who asks ------------------------------------------------------------ */

@@ -12,8 +12,6 @@
 
 #include "recorder/intake/intake.h"
 
-#define SLOTS		4096u	/* of the table of streams; a power of two */
-
 enum load_state {
 	LOAD_IDLE,		/* not known here */
 	LOAD_COMING,		/* begun, its body arrives */
@@ -25,8 +23,8 @@ enum load_state {
 
 /* A stream that requests speak of. */
 struct pb_intake_entry {
-	struct pb_intake_entry *chain;
-	struct pb_stream_key key;
+	struct pb_stream_key key;	/* first: entries are found by it */
+	TAILQ_ENTRY(pb_intake_entry) link;
 	struct pb_stream *stream;	/* NULL until the store knows it */
 	struct pb_head	*head;		/* of its last chunk; shared */
 	uint64_t	expected;	/* pb_stream_next() once all chunks
@@ -71,9 +69,9 @@ struct pb_intake {
 	struct pb_chunk_pool *pool;
 	bool		starved;	/* a load waits for chunks: those
 					 * behind it wait, too */
-	struct pb_intake_entry *slot[SLOTS];
+	void		*tree;		/* of entries (tsearch(3)), */
+	TAILQ_HEAD(, pb_intake_entry) all;	/* and in order of arrival */
 	size_t		entries;
-	uint64_t	seed;
 	uint64_t	swept_ms;
 	uint64_t	look_ms;	/* no look back before */
 	bool		stopping;
