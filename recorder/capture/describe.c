@@ -7,11 +7,9 @@
  */
 #include "recorder/capture/source_impl.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -118,9 +116,9 @@ put_hardware(struct pb_buf *options, const char *interface)
 {
 	char path[128], text[PATH_MAX];
 	const char *driver;
+	long mbits = 0;
 	ssize_t len;
-	long mbits;
-	int fd;
+	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/class/net/%.80s/device/driver",
 	    interface);
@@ -132,16 +130,11 @@ put_hardware(struct pb_buf *options, const char *interface)
 		    driver != NULL ? driver + 1 : text);
 	}
 	snprintf(path, sizeof(path), "/sys/class/net/%.80s/speed", interface);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	len = read(fd, text, 31);
-	close(fd);
-	if (len <= 0)
-		return;		/* a link that is down has no speed */
-	text[len] = '\0';
-	mbits = strtol(text, NULL, 10);
-	if (mbits > 0)
+	f = fopen(path, "re");
+	/* A link that is down has no speed. */
+	if (f != NULL && fscanf(f, "%9ld", &mbits) == 1 && mbits > 0)
 		pb_option_put_u64(options, PB_OPT_IF_SPEED,
 		    (uint64_t)mbits * BITS_PER_MBIT);
+	if (f != NULL)
+		fclose(f);
 }
