@@ -13,7 +13,7 @@
 
 struct pb_handles {			/* of one interface */
 	struct pb_pcap	 at[PB_CAPTURE_THREADS_MAX];
-	unsigned	 count;		/* of them, in one group (fanout.h) */
+	unsigned	 count;		/* of them, in one group (fanout.c) */
 };
 
 /*

@@ -5,7 +5,7 @@
  * and the blocks that are made of its packets.  The first lane runs on the
  * source's own thread; further ones, where `threads` asks for them, have a
  * thread each while the interface is open, and the kernel shares the
- * packets out among all (fanout.h).
+ * packets out among all (fanout.c).
  *
  * source.c is the source's thread and what others see of it; attach.c opens,
  * follows and closes the interface (by opening.c, which checks a configuration
@@ -118,7 +118,7 @@ void	pb_lane_init(struct pb_lane *lane, struct pb_source *src,
 	    unsigned index);
 
 /* Packets come from `opened`, which becomes the lane's, one of `handles`;
- * where those are a group (fanout.h), losses it counted so far are nobody's. */
+ * where those are a group (fanout.c), losses it counted so far are nobody's. */
 void	pb_lane_open(struct pb_lane *lane, const struct pb_pcap *opened,
 	    unsigned handles);
 void	pb_lane_close(struct pb_lane *lane);
@@ -156,9 +156,10 @@ int	pb_pcap_read(struct pb_lane *lane, int max);
 bool	pb_pcap_count(const struct pb_lane *lane, struct pb_losses *now);
 
 /*
- * describe.c: what a captured stream says about itself.  The head of `capture` on `node` (name and description), epoch `epoch`:
- * machine and system from uname(2), driver and speed of the interface from
- * /sys where it says so.  The reference is the caller's.
+ * describe.c: what a captured stream says about itself, the head of `capture`
+ * on `node` (name and description), epoch `epoch`.  Machine and system are
+ * from uname(2), driver and speed of the interface from /sys where it says
+ * so.  The reference is the caller's.
  */
 int	pb_describe(struct pb_head **out, const struct pb_node *node,
 	    const struct pb_conf_capture *capture, uint64_t epoch,

@@ -16,7 +16,6 @@
 /* What zstd may write behind the end of what it unpacks. */
 #define UNPACK_SLOP	64u
 
-static size_t	share_max(const struct pb_room *);
 static bool	share_fits(const struct pb_room *, size_t);
 static int	fits(const struct pb_room *, size_t, struct pb_err *);
 static int	take(struct pb_room *, size_t, struct pb_err *);
@@ -62,7 +61,6 @@ pb_room_init(struct pb_room *room, struct pb_rooms *rooms,
 {
 	memset(room, 0, sizeof(*room));
 	room->rooms = rooms;
-	room->share = share;
 	room->claim.share = share;
 	room->claim.wake = wake;
 	room->claim.arg = arg;
@@ -209,20 +207,15 @@ pb_room_unpack(struct pb_room *room, struct pb_err *err)
 	return 0;
 }
 
-/* What one address may hold: half, and one body in any case. */
-static size_t
-share_max(const struct pb_room *room)
-{
-	size_t half = (size_t)room->rooms->bounds->memory_max / 2;
-
-	return half > room->max ? half : room->max;
-}
-
+/* One address may hold half, and one body in any case. */
 static bool
 share_fits(const struct pb_room *room, size_t bytes)
 {
-	return room->share == NULL ||
-	    bytes + room->share->held <= share_max(room);
+	size_t half = (size_t)room->rooms->bounds->memory_max / 2;
+	const struct pb_share *share = room->claim.share;
+
+	return share == NULL || bytes + share->held <=
+	    (half > room->max ? half : room->max);
 }
 
 /* Could `bytes` more be had now? */
@@ -235,7 +228,7 @@ fits(const struct pb_room *room, size_t bytes, struct pb_err *err)
 	if (!share_fits(room, bytes))
 		return pb_err_set(err, PB_EBUSY, "this address holds %zu "
 		    "bytes of bodies, and may hold half of the memory for "
-		    "them: [listen] memory_max", room->share->held);
+		    "them: [listen] memory_max", room->claim.share->held);
 	return 0;
 }
 
@@ -247,8 +240,8 @@ take(struct pb_room *room, size_t bytes, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	room->rooms->claims.reserved += bytes;
-	if (room->share != NULL)
-		room->share->held += bytes;
+	if (room->claim.share != NULL)
+		room->claim.share->held += bytes;
 	/* What is kept for the next bodies is theirs that are there. */
 	pb_space_limit(room->rooms->space,
 	    pb_claims_room(&room->rooms->claims));
@@ -259,8 +252,8 @@ static void
 give(struct pb_room *room, size_t bytes)
 {
 	room->rooms->claims.reserved -= bytes;
-	if (room->share != NULL)
-		room->share->held -= bytes;
+	if (room->claim.share != NULL)
+		room->claim.share->held -= bytes;
 	pb_space_limit(room->rooms->space,
 	    pb_claims_room(&room->rooms->claims));
 }

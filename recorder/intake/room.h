@@ -36,8 +36,7 @@ struct pb_room {
 	size_t		 seen;		/* bytes that came, kept or not */
 	/* Private. */
 	struct pb_rooms	*rooms;
-	struct pb_share	*share;
-	struct pb_claim	 claim;
+	struct pb_claim	 claim;		/* and its address's share */
 	struct pb_space_piece	*piece;		/* where `data` is */
 	size_t		 cap;		/* reserved at the intake */
 	size_t		 max, whole;
