@@ -69,6 +69,7 @@ static bool	within_runs(struct walk *, uint64_t);
 static int	keep_packet(struct walk *, const struct pb_event *, uint64_t);
 static int	keep_plain(struct walk *, const struct pb_plain *);
 static struct pb_chunk *chunk_for(struct walk *, size_t);
+static struct pb_chunk *chunk_anew(struct walk *, size_t);
 static struct pb_chunk *next_chunk(struct walk *, size_t);
 static void	keep_statistics(struct walk *, const struct pb_event *);
 static void	keep_block(struct walk *, const struct pb_event *);
@@ -499,16 +500,26 @@ keep_plain(struct walk *walk, const struct pb_plain *packet)
 static inline struct pb_chunk *
 chunk_for(struct walk *walk, size_t bytes)
 {
+	const struct pb_buf *waiting = &walk->scratch->waiting;
+	struct pb_chunk *chunk = walk->build->last_chunk;
+
+	if (chunk != NULL && !walk->cut && waiting->len == 0 &&
+	    !waiting->failed && bytes <= pb_fill_room(chunk))
+		return chunk;
+	return chunk_anew(walk, bytes);
+}
+
+/* What is rare: blocks wait, or another chunk begins. */
+static __attribute__((noinline)) struct pb_chunk *
+chunk_anew(struct walk *walk, size_t bytes)
+{
 	struct pb_buf *waiting = &walk->scratch->waiting;
 	struct pb_chunk *chunk = walk->build->last_chunk;
 
 	if (chunk == NULL || walk->cut ||
-	    waiting->len + bytes > pb_fill_room(chunk)) {
+	    waiting->len + bytes > pb_fill_room(chunk))
 		chunk = next_chunk(walk, bytes);
-		if (chunk == NULL)
-			return NULL;
-	}
-	if (waiting->len > 0 || waiting->failed) {
+	if (chunk != NULL) {
 		pb_fill_blocks(chunk, waiting->data, waiting->len);
 		forget_waiting(walk);
 	}
