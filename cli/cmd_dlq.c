@@ -6,7 +6,7 @@
  */
 #include "cli/common/cli.h"
 #include "cli/commands.h"
-#include "cli/common/listing.h"
+#include "cli/common/table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,15 +49,44 @@ struct request {			/* the options, and the verb */
 	bool		 all, json;
 };
 
-/* For machines all there is; for people what fits in a line. */
-static const char *const json_columns[] = {
-	"upstream", "node", "interface", "epoch", "first", "last", "packets",
-	"bytes", "state", "reason", "since", "attempts", "status", "error",
-	"path", "next", NULL,
+struct row {
+	struct pb_letter letter;
+	uint64_t	 packets, bytes, attempts, status;
+	char		 path[PATH_MAX];	/* "" where it has no file */
+	const char	*state, *reason, *next;
 };
-static const char *const columns[] = {
-	"upstream", "stream", "first", "packets", "state", "reason", "since",
-	"next", NULL,
+
+/* For machines all there is; for people what fits in a line. */
+#define AT(member)	offsetof(struct row, member)
+static const struct pb_column json_columns[] = {
+	{ "upstream", PB_CELL_TEXT, AT(letter.upstream) },
+	{ "node", PB_CELL_TEXT, AT(letter.key.node) },
+	{ "interface", PB_CELL_TEXT, AT(letter.key.interface) },
+	{ "epoch", PB_CELL_HEX, AT(letter.key.epoch) },
+	{ "first", PB_CELL_U64, AT(letter.first) },
+	{ "last", PB_CELL_U64, AT(letter.last) },
+	{ "packets", PB_CELL_U64, AT(packets) },
+	{ "bytes", PB_CELL_U64, AT(bytes) },
+	{ "state", PB_CELL_WORD, AT(state) },
+	{ "reason", PB_CELL_WORD, AT(reason) },
+	{ "since", PB_CELL_TIME_MAX, AT(letter.since_ns) },
+	{ "attempts", PB_CELL_U64, AT(attempts) },
+	{ "status", PB_CELL_U64, AT(status) },
+	{ "error", PB_CELL_TEXT, AT(letter.error) },
+	{ "path", PB_CELL_TEXT, AT(path) },
+	{ "next", PB_CELL_WORD, AT(next) },
+	{ 0 },
+};
+static const struct pb_column columns[] = {
+	{ "upstream", PB_CELL_TEXT, AT(letter.upstream) },
+	{ "stream", PB_CELL_STREAM, AT(letter.key) },
+	{ "first", PB_CELL_U64, AT(letter.first) },
+	{ "packets", PB_CELL_U64, AT(packets) },
+	{ "state", PB_CELL_WORD, AT(state) },
+	{ "reason", PB_CELL_WORD, AT(reason) },
+	{ "since", PB_CELL_TIME_SECOND, AT(letter.since_ns) },
+	{ "next", PB_CELL_WORD, AT(next) },
+	{ 0 },
 };
 
 /* What will become of a letter, in a word and in a sentence. */
@@ -92,14 +121,9 @@ static int	list(struct pb_cli *, const struct request *,
 static int	print_letters(void *, struct pb_table *, struct pb_err *);
 static int	print_row(struct listing *, const struct pb_letter *,
 		    struct pb_err *);
-static int	print_wide(struct listing *, const struct pb_letter *,
-		    const char *, struct pb_err *);
-static int	show(struct listing *, const struct pb_letter *, const char *,
+static int	show(struct listing *, const struct row *, enum next,
 		    struct pb_err *);
 static void	show_text(struct pb_out *, const char *, const char *);
-static const char *path_of(const struct listing *, const struct pb_letter *,
-		    char [static PATH_MAX]);
-static const char *reason_of(const struct pb_letter *);
 static enum next next_of(const struct listing *, const struct pb_letter *);
 static int	change_letters(struct pb_cli *, const struct request *,
 		    struct pb_letters_sum *, struct pb_err *);
@@ -239,7 +263,7 @@ list(struct pb_cli *cli, const struct request *request, struct pb_err *err)
 		return rc == PB_ENOENT ? 0 : rc;
 	rc = pb_letters_open(&listing.letters, state, cli->store, err);
 	if (rc == 0)
-		rc = pb_listing_print(request->json ? json_columns : columns,
+		rc = pb_table_print(request->json ? json_columns : columns,
 		    request->json, print_letters, &listing, err);
 	pb_letters_close(listing.letters);
 	pb_state_close(state);
@@ -267,61 +291,37 @@ static int
 print_row(struct listing *listing, const struct pb_letter *letter,
     struct pb_err *err)
 {
-	char stream[PB_STREAM_NAME_MAX], since[PB_TIME_TEXT_MAX],
-	    path[PATH_MAX];
-	const char *file = path_of(listing, letter, path);
-	struct pb_table *table = listing->table;
+	bool file = letter->state == PB_LETTER_DEAD ||
+	    letter->state == PB_LETTER_REQUEUED;
+	enum next next = next_of(listing, letter);
+	struct row row = { .letter = *letter,
+	    .packets = letter->last - letter->first + 1,
+	    .attempts = letter->attempts,
+	    .status = letter->status > 0 ? (uint64_t)letter->status : 0,
+	    .state = pb_letter_state_name(letter->state),
+	    .reason = letter->reason == 0 ? NULL :
+	    pb_dead_reason_name(letter->reason),
+	    .next = nexts[next].word };
 
-	if (!listing->request->all && letter->state != PB_LETTER_DEAD &&
-	    letter->state != PB_LETTER_REQUEUED)
+	if (!listing->request->all && !file)
 		return 0;
-	if (listing->request->json)
-		return print_wide(listing, letter, file, err);
-	if (listing->request->verb == SHOW)
-		return show(listing, letter, file, err);
-	/* To the second. */
-	pb_time_format(letter->since_ns, since);
-	strcpy(since + strlen("2026-11-21T10:00:00"), "Z");
-	pb_table_text(table, letter->upstream);
-	pb_table_text(table, pb_stream_name(stream, &letter->key));
-	pb_table_u64(table, letter->first);
-	pb_table_u64(table, letter->last - letter->first + 1);
-	pb_table_text(table, pb_letter_state_name(letter->state));
-	pb_table_text(table, reason_of(letter));
-	pb_table_text(table, since);
-	pb_table_text(table, nexts[next_of(listing, letter)].word);
-	return pb_table_row(table, err);
+	if (row.reason == NULL)
+		row.reason = "";
+	if (file && pb_letters_path(row.path, listing->store,
+	    letter->upstream, &letter->key, letter->segment_seq, NULL) < 0)
+		row.path[0] = '\0';
+	if (row.path[0] != '\0')
+		row.bytes = letter->file_bytes;
+	if (listing->request->verb == SHOW && !listing->request->json)
+		return show(listing, &row, next, err);
+	return pb_table_row(listing->table, &row, err);
 }
 
 static int
-print_wide(struct listing *listing, const struct pb_letter *letter,
-    const char *path, struct pb_err *err)
+show(struct listing *listing, const struct row *row, enum next next,
+    struct pb_err *err)
 {
-	struct pb_table *table = listing->table;
-
-	pb_table_text(table, letter->upstream);
-	pb_table_text(table, letter->key.node);
-	pb_table_text(table, letter->key.interface);
-	pb_table_hex(table, letter->key.epoch);
-	pb_table_u64(table, letter->first);
-	pb_table_u64(table, letter->last);
-	pb_table_u64(table, letter->last - letter->first + 1);
-	pb_table_u64(table, path[0] != '\0' ? letter->file_bytes : 0);
-	pb_table_text(table, pb_letter_state_name(letter->state));
-	pb_table_text(table, reason_of(letter));
-	pb_table_time(table, letter->since_ns, true);
-	pb_table_u64(table, letter->attempts);
-	pb_table_u64(table, letter->status > 0 ? (uint64_t)letter->status : 0);
-	pb_table_text(table, letter->error);
-	pb_table_text(table, path);
-	pb_table_text(table, nexts[next_of(listing, letter)].word);
-	return pb_table_row(table, err);
-}
-
-static int
-show(struct listing *listing, const struct pb_letter *letter,
-    const char *path, struct pb_err *err)
-{
+	const struct pb_letter *letter = &row->letter;
 	char since[PB_TIME_TEXT_MAX], epoch[17], size[16];
 	struct pb_out *out = listing->table->out;
 
@@ -334,24 +334,23 @@ show(struct listing *listing, const struct pb_letter *letter,
 	show_text(out, "interface", letter->key.interface);
 	show_text(out, "epoch", epoch);
 	pb_out_printf(out, "first: %" PRIu64 "\nlast: %" PRIu64 "\npackets: %"
-	    PRIu64 "\n", letter->first, letter->last,
-	    letter->last - letter->first + 1);
-	show_text(out, "state", pb_letter_state_name(letter->state));
-	show_text(out, "reason", reason_of(letter));
+	    PRIu64 "\n", letter->first, letter->last, row->packets);
+	show_text(out, "state", row->state);
+	show_text(out, "reason", row->reason);
 	show_text(out, "since", pb_time_format(letter->since_ns, since));
-	pb_out_printf(out, "attempts: %" PRIu32 "\n", letter->attempts);
-	if (letter->status > 0)
-		pb_out_printf(out, "status: %d\n", letter->status);
+	pb_out_printf(out, "attempts: %" PRIu64 "\n", row->attempts);
+	if (row->status > 0)
+		pb_out_printf(out, "status: %" PRIu64 "\n", row->status);
 	if (letter->error[0] != '\0')
 		show_text(out, "error", letter->error);
-	show_text(out, "next", nexts[next_of(listing, letter)].sentence);
-	if (path[0] == '\0')
-		return out->rc < 0 ? pb_out_flush(out, err) : 0;
+	show_text(out, "next", nexts[next].sentence);
 	/* The file is a whole segment, with packets besides these. */
-	pb_out_printf(out, "bytes: %" PRIu64 " (%s)\n", letter->file_bytes,
-	    pb_size_format(letter->file_bytes, size));
-	show_text(out, "path", path);
-	pb_out_printf(out, "open: wireshark '%s'\n", path);
+	if (row->path[0] != '\0') {
+		pb_out_printf(out, "bytes: %" PRIu64 " (%s)\n", row->bytes,
+		    pb_size_format(row->bytes, size));
+		show_text(out, "path", row->path);
+		pb_out_printf(out, "open: wireshark '%s'\n", row->path);
+	}
 	return out->rc < 0 ? pb_out_flush(out, err) : 0;
 }
 
@@ -363,29 +362,6 @@ show_text(struct pb_out *out, const char *name, const char *text)
 
 	pb_utf8_clean(clean, sizeof(clean), text, strlen(text));
 	pb_out_printf(out, "%s: %s\n", name, clean);
-}
-
-/* "" for letters that have no file. */
-static const char *
-path_of(const struct listing *listing, const struct pb_letter *letter,
-    char path[static PATH_MAX])
-{
-	path[0] = '\0';
-	if ((letter->state == PB_LETTER_DEAD ||
-	    letter->state == PB_LETTER_REQUEUED) &&
-	    pb_letters_path(path, listing->store, letter->upstream,
-	    &letter->key, letter->segment_seq, NULL) < 0)
-		path[0] = '\0';
-	return path;
-}
-
-static const char *
-reason_of(const struct pb_letter *letter)
-{
-	const char *name = letter->reason != 0 ?
-	    pb_dead_reason_name(letter->reason) : NULL;
-
-	return name != NULL ? name : "";
 }
 
 static enum next

@@ -25,21 +25,27 @@
 #include "cli/import/importer.h"
 #include "cli/import/input.h"
 #include "cli/common/progress.h"
-#include "cli/common/listing.h"
+#include "cli/common/table.h"
 
 /* One import makes so many streams at most: half of what a store opens. */
 #define STREAMS_MAX	(PB_STREAMS_OPEN_MAX / 2)
 #define LEFT_OUT_TEXT	256
 
 struct made {				/* a stream */
-	uint32_t	 file;
+	const char	*name;		/* of the file; the input's */
 	struct pb_stream_key key;
 	uint64_t	 packets;
 };
 
 /* With --json. */
-static const char *const columns[] = {
-	"file", "node", "interface", "epoch", "packets", NULL,
+#define AT(member)	offsetof(struct made, member)
+static const struct pb_column columns[] = {
+	{ "file", PB_CELL_WORD, AT(name) },
+	{ "node", PB_CELL_TEXT, AT(key.node) },
+	{ "interface", PB_CELL_TEXT, AT(key.interface) },
+	{ "epoch", PB_CELL_HEX, AT(key.epoch) },
+	{ "packets", PB_CELL_U64, AT(packets) },
+	{ 0 },
 };
 
 struct opts {
@@ -354,7 +360,8 @@ on_stream(void *arg, const struct pb_stream_key *key, uint64_t packets,
 	if (!PB_LIST_ROOM(import->made, import->mades_cap, import->mades))
 		return pb_err_set(err, PB_ENOMEM, "no memory for a stream");
 	import->made[import->mades++] = (struct made){
-		.file = import->file, .key = *key, .packets = packets,
+		.name = import->input[import->file].name, .key = *key,
+		.packets = packets,
 	};
 	return 0;
 }
@@ -367,7 +374,7 @@ report(struct import *import, struct pb_err *err)
 	int rc;
 
 	if (import->opts->json) {
-		rc = pb_listing_print(columns, true, report_streams, import,
+		rc = pb_table_print(columns, true, report_streams, import,
 		    err);
 		for (uint32_t i = 0; i < import->files; i++)
 			report_left_out(import, i);
@@ -403,16 +410,8 @@ report_streams(void *arg, struct pb_table *table, struct pb_err *err)
 	const struct import *import = arg;
 	int rc = 0;
 
-	for (size_t i = 0; i < import->mades && rc == 0; i++) {
-		const struct made *made = &import->made[i];
-
-		pb_table_text(table, import->input[made->file].name);
-		pb_table_text(table, made->key.node);
-		pb_table_text(table, made->key.interface);
-		pb_table_hex(table, made->key.epoch);
-		pb_table_u64(table, made->packets);
-		rc = pb_table_row(table, err);
-	}
+	for (size_t i = 0; i < import->mades && rc == 0; i++)
+		rc = pb_table_row(table, &import->made[i], err);
 	return rc;
 }
 

@@ -2,12 +2,18 @@
  * cli/cmd_interfaces.c - `pb interfaces`: what can be captured here
  */
 #include "cli/commands.h"
-#include "cli/common/listing.h"
+#include "cli/common/table.h"
 #include "recorder/capture/source.h"
 
-static const char *const columns[] = {
-	"name", "up", "link_type", "timestamp_types", "description",
-	"trouble", NULL,
+#define AT(member)	offsetof(struct pb_interface_info, member)
+static const struct pb_column columns[] = {
+	{ "name", PB_CELL_WORD, AT(name) },
+	{ "up", PB_CELL_BOOL, AT(up) },
+	{ "link_type", PB_CELL_WORD, AT(linktype) },
+	{ "timestamp_types", PB_CELL_WORD, AT(timestamp_types) },
+	{ "description", PB_CELL_WORD, AT(description) },
+	{ "trouble", PB_CELL_WORD, AT(trouble) },
+	{ 0 },
 };
 
 struct listing {
@@ -34,7 +40,7 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 
 	(void)cli;
 	(void)operand;
-	return pb_listing_print(columns, opts->json, fill, NULL, err);
+	return pb_table_print(columns, opts->json, fill, NULL, err);
 }
 
 static int
@@ -53,13 +59,6 @@ static int
 print_interface(const struct pb_interface_info *info, void *arg)
 {
 	struct listing *listing = arg;
-	struct pb_table *table = listing->table;
 
-	pb_table_text(table, info->name);
-	pb_table_bool(table, info->up);
-	pb_table_text(table, info->linktype);
-	pb_table_text(table, info->timestamp_types);
-	pb_table_text(table, info->description);
-	pb_table_text(table, info->trouble);
-	return pb_table_row(table, &listing->err) < 0 ? 1 : 0;
+	return pb_table_row(listing->table, info, &listing->err) < 0 ? 1 : 0;
 }

@@ -4,16 +4,21 @@
 #include "cli/common/table.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/common/cli.h"
 
 #define HELD_BYTES_MAX	(8u << 20)
-#define LINE_BYTES_MAX	(256u << 10)
 
-static const char *next_name(struct pb_table *);
-static void	put_cell(struct pb_table *, const char *, bool);
+static int	json_row(struct pb_table *, const void *, struct pb_err *);
+static const char *cell_text(const struct pb_column *, const void *,
+		    char [static PB_STREAM_NAME_MAX]);
+static bool	is_known(const struct pb_column *, uint64_t);
+static bool	is_number(const struct pb_column *);
+static void	hold_cell(struct pb_table *, size_t, const char *);
 static size_t	columns_of(const char *);
 static int	print_held(struct pb_table *, struct pb_err *);
 static void	print_headings(struct pb_table *);
@@ -21,106 +26,34 @@ static void	print_cell(struct pb_table *, size_t, const char *);
 
 void
 pb_table_init(struct pb_table *table, struct pb_out *out,
-    const char *const *names, bool json)
+    const struct pb_column *columns, bool json)
 {
 	memset(table, 0, sizeof(*table));
 	table->out = out;
-	table->names = names;
+	table->column = columns;
 	table->json = json;
-	for (; names[table->count] != NULL; table->count++) {
-		assert(table->count < PB_TABLE_COLUMNS_MAX);
-		table->width[table->count] = strlen(names[table->count]);
+	for (; columns->name != NULL; columns++, table->columns++) {
+		assert(table->columns < PB_TABLE_COLUMNS_MAX);
+		table->width[table->columns] = strlen(columns->name);
 	}
 	pb_buf_init(&table->held, HELD_BYTES_MAX);
-	pb_buf_init(&table->line, LINE_BYTES_MAX);
 }
 
 void
 pb_table_finish(struct pb_table *table)
 {
 	pb_buf_finish(&table->held);
-	pb_buf_finish(&table->line);
-}
-
-void
-pb_table_text(struct pb_table *table, const char *text)
-{
-	if (table->json)
-		pb_json_text(&table->object, next_name(table), text);
-	else
-		put_cell(table, text, false);
-}
-
-void
-pb_table_u64(struct pb_table *table, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	if (table->json)
-		pb_json_u64(&table->object, next_name(table), value);
-	else
-		put_cell(table, text, true);
-}
-
-void
-pb_table_hex(struct pb_table *table, uint64_t value)
-{
-	char text[17];
-
-	pb_hex64(value, text);
-	pb_table_text(table, text);
-}
-
-void
-pb_table_size(struct pb_table *table, uint64_t bytes)
-{
-	char text[16];
-
-	if (table->json)
-		pb_json_u64(&table->object, next_name(table), bytes);
-	else
-		put_cell(table, pb_size_format(bytes, text), true);
-}
-
-void
-pb_table_time(struct pb_table *table, uint64_t ns, bool known)
-{
-	char text[PB_TIME_TEXT_MAX];
-
-	if (!table->json)
-		put_cell(table, known ? pb_time_format(ns, text) : "-", false);
-	else if (known)
-		pb_json_time(&table->object, next_name(table), ns);
-	else
-		pb_json_null(&table->object, next_name(table));
-}
-
-void
-pb_table_bool(struct pb_table *table, bool value)
-{
-	if (table->json)
-		pb_json_bool(&table->object, next_name(table), value);
-	else
-		put_cell(table, value ? "yes" : "no", false);
 }
 
 int
-pb_table_row(struct pb_table *table, struct pb_err *err)
+pb_table_row(struct pb_table *table, const void *row, struct pb_err *err)
 {
-	assert(table->column == table->count);
-	table->column = 0;
-	if (table->json) {
-		pb_json_end(&table->object);
-		pb_buf_put(&table->line, "\n", 1);
-		if (table->line.failed)
-			return pb_err_set(err, PB_ELIMIT,
-			    "a row is too long to print");
-		if (pb_out_put(table->out, table->line.data,
-		    table->line.len) < 0)
-			return pb_out_flush(table->out, err);
-		return 0;
-	}
+	char text[PB_STREAM_NAME_MAX];
+
+	if (table->json)
+		return json_row(table, row, err);
+	for (size_t i = 0; i < table->columns; i++)
+		hold_cell(table, i, cell_text(&table->column[i], row, text));
 	table->rows++;
 	if (table->started || table->rows == PB_TABLE_ROWS_HELD ||
 	    table->held.len > HELD_BYTES_MAX / 2)
@@ -136,23 +69,121 @@ pb_table_end(struct pb_table *table, struct pb_err *err)
 	return pb_out_flush(table->out, err);
 }
 
-/* Of the next member; the object begins with its first. */
-static const char *
-next_name(struct pb_table *table)
+int
+pb_table_print(const struct pb_column *columns, bool json,
+    int (*fill)(void *arg, struct pb_table *table, struct pb_err *err),
+    void *arg, struct pb_err *err)
 {
-	if (table->column == 0) {
-		pb_buf_clear(&table->line);
-		pb_json_init(&table->object, &table->line);
-		pb_json_object(&table->object, NULL);
+	struct pb_table table;
+	struct pb_out out;
+	int rc;
+
+	pb_cli_out(&out);
+	pb_table_init(&table, &out, columns, json);
+	rc = fill(arg, &table, err);
+	if (rc == 0)
+		rc = pb_table_end(&table, err);
+	if (pb_out_gone(&out))
+		rc = 0;
+	pb_table_finish(&table);
+	pb_out_finish(&out);
+	return rc;
+}
+
+void
+pb_columns_json(struct pb_json *json, const struct pb_column *column,
+    const void *row)
+{
+	char text[PB_STREAM_NAME_MAX];
+
+	for (; column->name != NULL; column++) {
+		const char *at = (const char *)row + column->at;
+
+		if (column->cell == PB_CELL_BOOL)
+			pb_json_bool(json, column->name, *(const bool *)at);
+		else if (is_number(column))
+			pb_json_u64(json, column->name,
+			    *(const uint64_t *)at);
+		else if (column->cell >= PB_CELL_TIME &&
+		    !is_known(column, *(const uint64_t *)at))
+			pb_json_null(json, column->name);
+		else
+			pb_json_text(json, column->name,
+			    cell_text(column, row, text));
 	}
-	return table->names[table->column++];
+}
+
+static int
+json_row(struct pb_table *table, const void *row, struct pb_err *err)
+{
+	struct pb_json json;
+
+	pb_buf_clear(&table->held);
+	pb_json_init(&json, &table->held);
+	pb_json_object(&json, NULL);
+	pb_columns_json(&json, table->column, row);
+	pb_json_end(&json);
+	pb_buf_put(&table->held, "\n", 1);
+	if (table->held.failed)
+		return pb_err_set(err, PB_ELIMIT,
+		    "a row is too long to print");
+	if (pb_out_put(table->out, table->held.data, table->held.len) < 0)
+		return pb_out_flush(table->out, err);
+	return 0;
+}
+
+/* For people; made in `out`, or where it stands in the row. */
+static const char *
+cell_text(const struct pb_column *column, const void *row,
+    char out[static PB_STREAM_NAME_MAX])
+{
+	const void *at = (const char *)row + column->at;
+	const uint64_t *number = at;
+
+	switch (column->cell) {
+	case PB_CELL_TEXT:
+		return at;
+	case PB_CELL_WORD:
+		return *(const char *const *)at;
+	case PB_CELL_STREAM:
+		return pb_stream_name(out, at);
+	case PB_CELL_BOOL:
+		return *(const bool *)at ? "yes" : "no";
+	case PB_CELL_SIZE:
+		return pb_size_format(*number, out);
+	case PB_CELL_HEX:
+		pb_hex64(*number, out);
+		return out;
+	case PB_CELL_U64:
+		snprintf(out, PB_STREAM_NAME_MAX, "%" PRIu64, *number);
+		return out;
+	default:
+		if (!is_known(column, *number))
+			return "-";
+		pb_time_format(*number, out);
+		if (column->cell == PB_CELL_TIME_SECOND)
+			strcpy(out + strlen("2026-11-21T10:00:00"), "Z");
+		return out;
+	}
+}
+
+static bool
+is_known(const struct pb_column *column, uint64_t time)
+{
+	return time != (column->cell == PB_CELL_TIME_MAX ? UINT64_MAX : 0);
+}
+
+static bool
+is_number(const struct pb_column *column)
+{
+	return column->cell == PB_CELL_U64 || column->cell == PB_CELL_SIZE;
 }
 
 static void
-put_cell(struct pb_table *table, const char *text, bool right)
+hold_cell(struct pb_table *table, size_t i, const char *text)
 {
-	size_t i = table->column++, width;
 	char clean[PB_TABLE_CELL_MAX];
+	size_t width;
 
 	pb_utf8_clean(clean, sizeof(clean), text, strlen(text));
 	if (clean[0] == '\0')
@@ -160,7 +191,6 @@ put_cell(struct pb_table *table, const char *text, bool right)
 	width = columns_of(clean);
 	if (!table->started && width > table->width[i])
 		table->width[i] = width;
-	table->right[i] = right;
 	pb_buf_put(&table->held, clean, strlen(clean) + 1);
 }
 
@@ -186,7 +216,7 @@ print_held(struct pb_table *table, struct pb_err *err)
 		print_headings(table);
 	table->started = true;
 	for (size_t row = 0; row < table->rows; row++)
-		for (size_t i = 0; i < table->count; i++) {
+		for (size_t i = 0; i < table->columns; i++) {
 			print_cell(table, i, cell);
 			cell += strlen(cell) + 1;
 		}
@@ -200,8 +230,9 @@ print_headings(struct pb_table *table)
 {
 	char heading[64], *p;
 
-	for (size_t i = 0; i < table->count; i++) {
-		snprintf(heading, sizeof(heading), "%s", table->names[i]);
+	for (size_t i = 0; i < table->columns; i++) {
+		snprintf(heading, sizeof(heading), "%s",
+		    table->column[i].name);
 		for (p = heading; *p != '\0'; p++)
 			*p = *p == '_' ? ' ' :
 			    (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
@@ -215,7 +246,8 @@ print_cell(struct pb_table *table, size_t i, const char *text)
 {
 	size_t have = columns_of(text), want = table->width[i];
 	int pad = have < want ? (int)(want - have) : 0;
-	bool last = i + 1 == table->count, right = table->right[i];
+	bool right = is_number(&table->column[i]);
+	bool last = i + 1 == table->columns;
 
 	pb_out_printf(table->out, "%*s", right ? pad : 0, "");
 	pb_out_text(table->out, text);

@@ -96,19 +96,28 @@ files_in_dir(void)
 
 /* --- tables -------------------------------------------------------------- */
 
-static const char *const columns[] = {
-	"name", "first_seq", "bytes", "last_time", "sealed", NULL,
+struct row {
+	const char	*name;
+	uint64_t	 n, time;
+	bool		 sealed;
+};
+
+static const struct pb_column columns[] = {
+	{ "name", PB_CELL_WORD, offsetof(struct row, name) },
+	{ "first_seq", PB_CELL_U64, offsetof(struct row, n) },
+	{ "bytes", PB_CELL_SIZE, offsetof(struct row, n) },
+	{ "last_time", PB_CELL_TIME, offsetof(struct row, time) },
+	{ "sealed", PB_CELL_BOOL, offsetof(struct row, sealed) },
+	{ 0 },
 };
 
 static void
 table_row(struct pb_table *table, const char *name, uint64_t n, bool known)
 {
-	pb_table_text(table, name);
-	pb_table_u64(table, n);
-	pb_table_size(table, n);
-	pb_table_time(table, 1700000000000000001u, known);
-	pb_table_bool(table, known);
-	assert_int_equal(pb_table_row(table, NULL), 0);
+	const struct row row = { .name = name, .n = n, .sealed = known,
+	    .time = known ? 1700000000000000001u : 0 };
+
+	assert_int_equal(pb_table_row(table, &row, NULL), 0);
 }
 
 static const char *
