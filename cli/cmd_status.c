@@ -7,29 +7,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/common/table.h"
 #include "cli/status/live.h"
 #include "cli/status/report.h"
 
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
 static int	print_json(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
-static void	json_retention(struct pb_json *, const struct pb_report *);
+static void	json_object(struct pb_json *, const char *,
+		    const struct pb_column *, const void *);
+static void	json_program(struct pb_json *, const char *, bool, pid_t);
 static void	json_upstream(struct pb_json *,
 		    const struct pb_report_upstream *);
-static void	json_letters(struct pb_json *,
-		    const struct pb_letters_total *);
-static void	json_fork(struct pb_json *, const struct pb_report_fork *);
-static void	json_member(struct pb_json *, const char *, bool, long);
 static int	print_people(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
-static void	say_program(struct pb_out *, const char *, bool, bool, long);
+static void	say_program(struct pb_out *, const char *, bool, bool,
+		    pid_t);
 static void	say_capture(void *, const struct pb_live_capture *);
 static void	say_retention(struct pb_out *, const struct pb_report *);
 static unsigned	shown(const struct pb_report_upstream *);
@@ -37,6 +36,69 @@ static void	say_upstream(struct pb_out *,
 		    const struct pb_report_upstream *);
 static void	say_orphans(struct pb_out *, const struct pb_report *);
 static const char *span(uint64_t, char[static 32]);
+
+/* Members of the JSON; all of it but the letters' is in the report. */
+#define AT(member)	offsetof(struct pb_report, member)
+static const struct pb_column node_columns[] = {
+	{ "node", PB_CELL_WORD, AT(node) },
+	{ "description", PB_CELL_WORD, AT(description) },
+	{ "store", PB_CELL_WORD, AT(store) },
+	{ "store_there", PB_CELL_BOOL, AT(there) },
+	{ 0 },
+}, stream_columns[] = {
+	{ "streams", PB_CELL_U64, AT(streams) },
+	{ "packets", PB_CELL_U64, AT(packets) },
+	{ "bytes", PB_CELL_U64, AT(bytes) },
+	{ "dropped", PB_CELL_U64, AT(dropped) },
+	{ 0 },
+}, disk_columns[] = {
+	{ "segments", PB_CELL_U64, AT(segments) },
+	{ "used", PB_CELL_U64, AT(disk_used) },
+	{ "free", PB_CELL_U64, AT(disk_free) },
+	{ "size", PB_CELL_U64, AT(disk_size) },
+	{ 0 },
+}, retention_columns[] = {
+	{ "bytes", PB_CELL_U64, AT(disk_used) },
+	{ "segments", PB_CELL_U64, AT(segments) },
+	{ "retain_size", PB_CELL_U64, AT(retain_size) },
+	{ "retain_age_s", PB_CELL_U64, AT(retain_age_s) },
+	{ "min_free", PB_CELL_U64, AT(min_free) },
+	{ "free", PB_CELL_U64, AT(disk_free) },
+	{ "oldest", PB_CELL_TIME, AT(oldest_ns) },
+	{ "deleted_segments", PB_CELL_U64, AT(said.deleted_segments) },
+	{ "deleted_bytes", PB_CELL_U64, AT(said.deleted_bytes) },
+	{ "expired_unacked_packets", PB_CELL_U64, AT(said.expired) },
+	{ "why", PB_CELL_TEXT, AT(said.why) },
+	{ 0 },
+};
+
+#define UPSTREAM(member) offsetof(struct pb_report_upstream, member)
+#define FORK(member)	offsetof(struct pb_report_fork, member)
+#define LETTERS(member)	offsetof(struct pb_letters_total, member)
+static const struct pb_column upstream_columns[] = {
+	{ "name", PB_CELL_TEXT, UPSTREAM(row.name) },
+	{ "url", PB_CELL_TEXT, UPSTREAM(row.url) },
+	{ "state", PB_CELL_WORD, UPSTREAM(state) },
+	{ "streams", PB_CELL_U64, UPSTREAM(streams) },
+	{ "backlog", PB_CELL_U64, UPSTREAM(backlog) },
+	{ "lag", PB_CELL_SECONDS, UPSTREAM(lag_ns) },
+	{ "last_error", PB_CELL_TEXT, UPSTREAM(row.last_error) },
+	{ "requeue", PB_CELL_WORD, UPSTREAM(requeue) },
+	{ 0 },
+}, fork_columns[] = {
+	{ "stream", PB_CELL_TEXT, FORK(stream) },
+	{ "epoch", PB_CELL_HEX, FORK(epoch) },
+	{ "first", PB_CELL_U64, FORK(fork.first) },
+	{ "new_epoch", PB_CELL_HEX, FORK(fork.epoch) },
+	{ 0 },
+}, letters_columns[] = {
+	{ "letters", PB_CELL_U64, LETTERS(letters) },
+	{ "packets", PB_CELL_U64, LETTERS(packets) },
+	{ "requeued", PB_CELL_U64, LETTERS(requeued) },
+	{ "bytes", PB_CELL_U64, LETTERS(file_bytes) },
+	{ "oldest", PB_CELL_TIME, LETTERS(oldest_ns) },
+	{ 0 },
+};
 
 static const struct pb_cli_option options[] = {
 	PB_CLI_JSON(struct pb_plain_opts, "one JSON object"),
@@ -89,31 +151,19 @@ print_json(const struct pb_report *report, struct pb_out *out,
 	pb_buf_init(&line, 4u << 20);
 	pb_json_init(&json, &line);
 	pb_json_object(&json, NULL);
-	pb_json_text(&json, "node", report->node);
-	pb_json_text(&json, "description", report->description);
-	pb_json_text(&json, "store", report->store);
-	pb_json_bool(&json, "store_there", report->there);
-	json_member(&json, "recorder", report->recorder,
-	    (long)report->recorder_pid);
-	json_member(&json, "shipper", report->shipper,
-	    (long)report->shipper_pid);
+	pb_columns_json(&json, node_columns, report);
+	json_program(&json, "recorder", report->recorder,
+	    report->recorder_pid);
+	json_program(&json, "shipper", report->shipper, report->shipper_pid);
 	pb_json_object(&json, "live");
 	/* The recorder's own words, without the braces around them. */
 	if (report->live.len > 2)
 		pb_buf_put(&line, report->live.data + 1,
 		    report->live.len - 2);
 	pb_json_end(&json);
-	pb_json_u64(&json, "streams", report->streams);
-	pb_json_u64(&json, "packets", report->packets);
-	pb_json_u64(&json, "bytes", report->bytes);
-	pb_json_u64(&json, "dropped", report->dropped);
-	pb_json_object(&json, "disk");
-	pb_json_u64(&json, "segments", report->segments);
-	pb_json_u64(&json, "used", report->disk_used);
-	pb_json_u64(&json, "free", report->disk_free);
-	pb_json_u64(&json, "size", report->disk_size);
-	pb_json_end(&json);
-	json_retention(&json, report);
+	pb_columns_json(&json, stream_columns, report);
+	json_object(&json, "disk", disk_columns, report);
+	json_object(&json, "retention", retention_columns, report);
 	pb_json_array(&json, "upstreams");
 	for (size_t i = 0; i < report->upstreams; i++)
 		json_upstream(&json, &report->upstream[i]);
@@ -122,7 +172,8 @@ print_json(const struct pb_report *report, struct pb_out *out,
 	for (size_t i = 0; i < report->orphans; i++) {
 		pb_json_object(&json, NULL);
 		pb_json_text(&json, "upstream", report->orphan[i].name);
-		json_letters(&json, &report->orphan[i].dead);
+		json_object(&json, "dead_letters", letters_columns,
+		    &report->orphan[i].dead);
 		pb_json_end(&json);
 	}
 	pb_json_end(&json);
@@ -136,7 +187,16 @@ print_json(const struct pb_report *report, struct pb_out *out,
 }
 
 static void
-json_member(struct pb_json *json, const char *name, bool running, long pid)
+json_object(struct pb_json *json, const char *name,
+    const struct pb_column *columns, const void *row)
+{
+	pb_json_object(json, name);
+	pb_columns_json(json, columns, row);
+	pb_json_end(json);
+}
+
+static void
+json_program(struct pb_json *json, const char *name, bool running, pid_t pid)
 {
 	pb_json_object(json, name);
 	pb_json_bool(json, "running", running);
@@ -148,76 +208,15 @@ json_member(struct pb_json *json, const char *name, bool running, long pid)
 }
 
 static void
-json_retention(struct pb_json *json, const struct pb_report *report)
-{
-	pb_json_object(json, "retention");
-	pb_json_u64(json, "bytes", report->disk_used);
-	pb_json_u64(json, "segments", report->segments);
-	pb_json_u64(json, "retain_size", report->retain_size);
-	pb_json_u64(json, "retain_age_s", report->retain_age_ms / 1000);
-	pb_json_u64(json, "min_free", report->min_free);
-	pb_json_u64(json, "free", report->disk_free);
-	if (report->oldest_ns != 0)
-		pb_json_time(json, "oldest", report->oldest_ns);
-	else
-		pb_json_null(json, "oldest");
-	pb_json_u64(json, "deleted_segments",
-	    report->said.deleted_segments);
-	pb_json_u64(json, "deleted_bytes", report->said.deleted_bytes);
-	pb_json_u64(json, "expired_unacked_packets",
-	    report->said.expired);
-	pb_json_text(json, "why", report->said.why);
-	pb_json_end(json);
-}
-
-static void
 json_upstream(struct pb_json *json, const struct pb_report_upstream *up)
 {
 	pb_json_object(json, NULL);
-	pb_json_text(json, "name", up->name);
-	pb_json_text(json, "url", up->url);
-	pb_json_text(json, "state", up->state);
-	pb_json_u64(json, "streams", up->streams);
-	pb_json_u64(json, "backlog", up->backlog);
-	pb_json_double(json, "lag", (double)up->lag_ns / 1e9);
-	pb_json_text(json, "last_error", up->last_error);
-	pb_json_text(json, "requeue", up->manual ? "manual" : "auto");
-	json_letters(json, &up->dead);
+	pb_columns_json(json, upstream_columns, up);
+	json_object(json, "dead_letters", letters_columns, &up->dead);
 	pb_json_array(json, "restored");
 	for (unsigned i = 0; i < shown(up); i++)
-		json_fork(json, &up->fork[i]);
+		json_object(json, NULL, fork_columns, &up->fork[i]);
 	pb_json_end(json);
-	pb_json_end(json);
-}
-
-static void
-json_letters(struct pb_json *json, const struct pb_letters_total *dead)
-{
-	pb_json_object(json, "dead_letters");
-	pb_json_u64(json, "letters", dead->letters);
-	pb_json_u64(json, "packets", dead->packets);
-	pb_json_u64(json, "requeued", dead->requeued);
-	pb_json_u64(json, "bytes", dead->file_bytes);
-	if (dead->oldest_ns != 0)
-		pb_json_time(json, "oldest", dead->oldest_ns);
-	else
-		pb_json_null(json, "oldest");
-	pb_json_end(json);
-}
-
-static void
-json_fork(struct pb_json *json, const struct pb_report_fork *fork)
-{
-	char epoch[17], new_epoch[17];
-
-	snprintf(epoch, sizeof(epoch), "%016" PRIx64, fork->epoch);
-	snprintf(new_epoch, sizeof(new_epoch), "%016" PRIx64,
-	    fork->fork.epoch);
-	pb_json_object(json, NULL);
-	pb_json_text(json, "stream", fork->stream);
-	pb_json_text(json, "epoch", epoch);
-	pb_json_u64(json, "first", fork->fork.first);
-	pb_json_text(json, "new_epoch", new_epoch);
 	pb_json_end(json);
 }
 
@@ -244,7 +243,7 @@ print_people(const struct pb_report *report, struct pb_out *out,
 		pb_out_printf(out, "           a recorder whose store has "
 		    "gone waits for it, and says so in its log\n");
 	say_program(out, "recorder", report->recorder, report->there,
-	    (long)report->recorder_pid);
+	    report->recorder_pid);
 	if (report->live_error[0] != '\0')
 		pb_out_printf(out, "           %s\n", report->live_error);
 	if (report->said.trouble[0] != '\0')
@@ -262,7 +261,7 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	    out, err) < 0)
 		pb_out_printf(out, "           %s\n", err->text);
 	say_program(out, "shipper", report->shipper, report->there,
-	    (long)report->shipper_pid);
+	    report->shipper_pid);
 	pb_out_printf(out, "streams    %" PRIu64 ": %" PRIu64 " packets, %s, %"
 	    PRIu64 " dropped\n", report->streams, report->packets,
 	    pb_size_format(report->bytes, bytes), report->dropped);
@@ -279,10 +278,10 @@ print_people(const struct pb_report *report, struct pb_out *out,
 
 static void
 say_program(struct pb_out *out, const char *name, bool running, bool there,
-    long pid)
+    pid_t pid)
 {
 	if (running)
-		pb_out_printf(out, "%-9s  running, pid %ld\n", name, pid);
+		pb_out_printf(out, "%-9s  running, pid %d\n", name, pid);
 	else
 		pb_out_printf(out, "%-9s  %s\n", name, there ? "not running" :
 		    "none on it");
@@ -346,21 +345,21 @@ say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
 	char lag[32], size[16];
 
 	pb_out_printf(out, "upstream   %s (%s): %s, %" PRIu64 " streams, %"
-	    PRIu64 " packets wait", up->name, up->url, up->state,
+	    PRIu64 " packets wait", up->row.name, up->row.url, up->state,
 	    up->streams, up->backlog);
 	if (up->backlog > 0)
 		pb_out_printf(out, ", %s behind", span(up->lag_ns, lag));
 	pb_out_text(out, "\n");
-	if (up->last_error[0] != '\0')
+	if (up->row.last_error[0] != '\0')
 		pb_out_printf(out, "           last error: %s\n",
-		    up->last_error);
+		    up->row.last_error);
 	if (up->dead.letters > 0 || up->dead.requeued > 0)
 		pb_out_printf(out, "           dead letters: %" PRIu64 ", %"
 		    PRIu64 " packets; %" PRIu64 " more to send again; %s "
 		    "(requeue = %s; pb dlq)\n", up->dead.letters,
 		    up->dead.packets, up->dead.requeued,
 		    pb_size_format(up->dead.file_bytes, size),
-		    up->manual ? "manual" : "auto");
+		    up->requeue);
 	for (unsigned i = 0; i < shown(up); i++)
 		pb_out_printf(out, "           restored: %s has other packets "
 		    "there; from %" PRIu64 " on ours are epoch %016" PRIx64

@@ -104,6 +104,9 @@ pb_columns_json(struct pb_json *json, const struct pb_column *column,
 		else if (is_number(column))
 			pb_json_u64(json, column->name,
 			    *(const uint64_t *)at);
+		else if (column->cell == PB_CELL_SECONDS)
+			pb_json_double(json, column->name,
+			    (double)*(const uint64_t *)at / 1e9);
 		else if (column->cell >= PB_CELL_TIME &&
 		    !is_known(column, *(const uint64_t *)at))
 			pb_json_null(json, column->name);

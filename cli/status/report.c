@@ -13,7 +13,6 @@
 #include "cli/status/live.h"
 #include "recorder/query/select.h"
 #include "recorder/store/lock.h"
-#include "shipper/state/state.h"
 
 #define PAGE	64	/* rows at a time */
 
@@ -36,7 +35,6 @@ static int	add_upstreams(struct work *, struct pb_err *);
 static int	add_upstream(struct work *, const struct pb_upstream_row *,
 		    struct pb_err *);
 static int	add_cursor(struct work *, struct pb_report_upstream *,
-		    const struct pb_upstream_row *,
 		    const struct pb_cursor_row *, struct pb_err *);
 static int	add_forks(struct work *, struct pb_report_upstream *,
 		    const struct pb_cursor_row *, struct pb_err *);
@@ -163,6 +161,7 @@ look_at_disk(struct pb_report *report, const struct pb_conf *conf,
 
 	report->retain_size = conf->store.retain_size;
 	report->retain_age_ms = conf->store.retain_age_ms;
+	report->retain_age_s = report->retain_age_ms / 1000;
 	report->min_free = conf->store.min_free.bytes;
 	if (pb_below_fd(store) < 0 || fstatvfs(pb_below_fd(store), &fs) < 0)
 		return;
@@ -177,8 +176,6 @@ static int
 add_upstreams(struct work *work, struct pb_err *err)
 {
 	struct pb_upstream_row *row;
-	const char *after = NULL;
-	char last[PB_NAME_BYTES_MAX + 1];
 	int n, rc;
 
 	rc = pb_state_open(&work->state, work->cli->store, err);
@@ -191,17 +188,14 @@ add_upstreams(struct work *work, struct pb_err *err)
 	    err);
 	if (rc < 0)
 		return rc;
-	row = calloc(PAGE, sizeof(*row));
+	row = calloc(PB_REPORT_UPSTREAMS_MAX, sizeof(*row));
 	if (row == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for upstreams");
-	do {
-		n = pb_state_upstreams(work->state, after, row, PAGE, err);
-		rc = n < 0 ? n : 0;
-		for (int i = 0; i < n && rc == 0; i++)
-			rc = add_upstream(work, &row[i], err);
-		if (n > 0)
-			after = strcpy(last, row[n - 1].name);
-	} while (rc == 0 && n == PAGE);
+	n = pb_state_upstreams(work->state, NULL, row,
+	    PB_REPORT_UPSTREAMS_MAX, err);
+	rc = n < 0 ? n : 0;
+	for (int i = 0; i < n && rc == 0; i++)
+		rc = add_upstream(work, &row[i], err);
 	free(row);
 	return rc;
 }
@@ -211,21 +205,16 @@ add_upstream(struct work *work, const struct pb_upstream_row *row,
     struct pb_err *err)
 {
 	struct pb_report *report = work->report;
-	struct pb_report_upstream *up = &report->upstream[report->upstreams];
+	struct pb_report_upstream *up = &report->upstream[report->upstreams++];
 	struct pb_cursor_row *page;
 	struct pb_stream_key after;
-	int n = 0, rc = 0;
+	int n = 0, rc;
 
-	if (report->upstreams == PB_REPORT_UPSTREAMS_MAX)
-		return 0;
-	report->upstreams++;
-	strcpy(up->name, row->name);
-	snprintf(up->url, sizeof(up->url), "%s", row->url);
+	up->row = *row;
 	up->state = report->shipper ? pb_ship_state_name(row->state) :
 	    "not running";
+	up->requeue = "auto";
 	up->streams = row->streams;
-	snprintf(up->last_error, sizeof(up->last_error), "%s",
-	    row->last_error);
 	rc = pb_letters_total(work->letters, row->name, &up->dead, err);
 	if (rc < 0)
 		return rc;
@@ -239,7 +228,7 @@ add_upstream(struct work *work, const struct pb_upstream_row *row,
 		    n > 0 ? &after : NULL, page, PAGE, err);
 		rc = n < 0 ? n : 0;
 		for (int i = 0; i < n && rc == 0; i++)
-			rc = add_cursor(work, up, row, &page[i], err);
+			rc = add_cursor(work, up, &page[i], err);
 	} while (rc == 0 && n == PAGE);
 	free(page);
 	return rc;
@@ -248,12 +237,11 @@ add_upstream(struct work *work, const struct pb_upstream_row *row,
 /* What waits of one stream, and for how long. */
 static int
 add_cursor(struct work *work, struct pb_report_upstream *up,
-    const struct pb_upstream_row *row, const struct pb_cursor_row *cursor,
-    struct pb_err *err)
+    const struct pb_cursor_row *cursor, struct pb_err *err)
 {
 	struct pb_segment_info segment;
 	struct pb_stream_info info;
-	uint64_t since = row->progress_ns;
+	uint64_t since = up->row.progress_ns;
 	uint64_t done = cursor->released > cursor->acked ? cursor->released :
 	    cursor->acked;
 	int rc = add_forks(work, up, cursor, err);
@@ -281,7 +269,7 @@ add_forks(struct work *work, struct pb_report_upstream *up,
     const struct pb_cursor_row *cursor, struct pb_err *err)
 {
 	struct pb_forks forks;
-	int rc = pb_forks_load(work->state, up->name, &cursor->key, &forks,
+	int rc = pb_forks_load(work->state, up->row.name, &cursor->key, &forks,
 	    err);
 
 	for (unsigned i = 0; rc == 0 && i < forks.count; i++, up->forks++) {
@@ -297,26 +285,27 @@ add_forks(struct work *work, struct pb_report_upstream *up,
 	return rc;
 }
 
-/* Upstreams of the configuration that no shipper has met yet. */
+/* Upstreams of the configuration, those that no shipper has met yet too. */
 static void
 add_configured(struct work *work)
 {
 	struct pb_report *report = work->report;
 	const struct pb_conf *conf = work->cli->conf;
-	struct pb_report_upstream *up;
 
 	for (size_t i = 0; i < conf->upstreams; i++) {
-		up = find_upstream(report, conf->upstream[i].name);
-		if (up != NULL)
-			up->manual = conf->upstream[i].requeue_manual;
-		if (up != NULL ||
-		    report->upstreams == PB_REPORT_UPSTREAMS_MAX)
+		const struct pb_conf_upstream *is = &conf->upstream[i];
+		struct pb_report_upstream *up = find_upstream(report, is->name);
+
+		if (up == NULL && report->upstreams == PB_REPORT_UPSTREAMS_MAX)
 			continue;
-		up = &report->upstream[report->upstreams++];
-		strcpy(up->name, conf->upstream[i].name);
-		snprintf(up->url, sizeof(up->url), "%.255s",
-		    conf->upstream[i].url);
-		up->state = "not running";
+		if (up == NULL) {
+			up = &report->upstream[report->upstreams++];
+			strcpy(up->row.name, is->name);
+			snprintf(up->row.url, sizeof(up->row.url), "%.255s",
+			    is->url);
+			up->state = "not running";
+		}
+		up->requeue = is->requeue_manual ? "manual" : "auto";
 	}
 }
 
@@ -324,7 +313,7 @@ static struct pb_report_upstream *
 find_upstream(struct pb_report *report, const char *name)
 {
 	for (size_t i = 0; i < report->upstreams; i++)
-		if (strcmp(report->upstream[i].name, name) == 0)
+		if (strcmp(report->upstream[i].row.name, name) == 0)
 			return &report->upstream[i];
 	return NULL;
 }

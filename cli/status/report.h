@@ -19,6 +19,7 @@
 #include "conf/conf.h"
 #include "shipper/state/forks.h"
 #include "shipper/letters/letters.h"
+#include "shipper/state/state.h"
 
 /* Configured ones, and as many that are configured no more. */
 #define PB_REPORT_UPSTREAMS_MAX	(2u * PB_UPSTREAMS_MAX)
@@ -33,8 +34,7 @@ struct pb_report_fork {
 };
 
 struct pb_report_upstream {
-	char		 name[PB_NAME_BYTES_MAX + 1];
-	char		 url[PB_TEXT_BYTES_MAX];
+	struct pb_upstream_row row;	/* or its name and url alone */
 	const char	*state;
 	uint64_t	 streams;
 	uint64_t	 backlog;	/* packets here and not there */
@@ -44,11 +44,11 @@ struct pb_report_upstream {
 	 * begun, whichever is less.
 	 */
 	uint64_t	 lag_ns;
-	char		 last_error[PB_ERR_TEXT_MAX];
 	struct pb_letters_total dead;	/* its dead letters */
 	unsigned	 forks;
 	struct pb_report_fork fork[PB_REPORT_FORKS_MAX];
-	bool		 manual;	/* they do not go by themselves */
+	const char	*requeue;	/* do they go by themselves: "auto"; or
+					 * "manual" */
 };
 
 /* Dead letters of an upstream that is not configured. */
@@ -68,7 +68,7 @@ struct pb_report {
 	uint64_t	 segments, disk_used, disk_free, disk_size;
 	uint64_t	 oldest_ns;	/* segment sealed first; 0: none */
 	/* The bounds of the configuration; 0: none. */
-	uint64_t	 retain_size, retain_age_ms, min_free;
+	uint64_t	 retain_size, retain_age_ms, retain_age_s, min_free;
 	struct pb_live	 said;		/* by the recorder, or zeroed */
 	size_t		 upstreams;
 	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];

@@ -221,6 +221,15 @@ def a_store_can_be_moved(t):
           [(p.time_ns, p.data) for p in before.packets], "packets")
 
 
+def an_upstream_that_was_never_met_has_its_way_to_requeue(t):
+    node = t.node("n1", upstreams={
+        name: ["http://127.0.0.1:1", "requeue = " + name]
+        for name in ("auto", "manual")})
+    status = node.rows("status")[0]
+    equal([(up["name"], up["requeue"]) for up in status["upstreams"]],
+          [("auto", "auto"), ("manual", "manual")], "requeue")
+
+
 def interfaces_are_listed(t):
     need_root()
     node = t.node("n1")
@@ -237,4 +246,6 @@ if __name__ == "__main__":
          follow_shows_what_comes_later, a_closed_pipe_is_no_error,
          wrong_usage_is_status_2,
          a_store_can_be_named_without_a_configuration,
-         a_store_can_be_moved, interfaces_are_listed, seconds=120)
+         a_store_can_be_moved,
+         an_upstream_that_was_never_met_has_its_way_to_requeue,
+         interfaces_are_listed, seconds=120)
