@@ -137,7 +137,7 @@ static const struct pb_cli_option options[] = {
 	    "only those of upstreams whose name matches" },
 	{ "stream", 0, "GLOB", offsetof(struct request, which.stream), NULL,
 	    "only streams whose node/interface matches" },
-	{ "first", 0, "N", 0, take_first,
+	{ "first", 0, "N", offsetof(struct request, which.first), take_first,
 	    "only those that begin with sequence number N" },
 	{ "to", 0, "NAME", offsetof(struct request, which.to), NULL,
 	    "move: the upstream that gets them" },
@@ -198,11 +198,9 @@ run(struct pb_cli *cli, void *opts, char **operand, struct pb_err *err)
 /* --- what is asked for -------------------------------------------------- */
 
 static int
-take_first(void *opts, const char *text, struct pb_err *err)
+take_first(void *first, const char *text, struct pb_err *err)
 {
-	struct request *request = opts;
-
-	if (pb_parse_u64(text, 1, INT64_MAX, &request->which.first, err) == 0)
+	if (pb_parse_u64(text, 1, INT64_MAX, first, err) == 0)
 		return 0;
 	return pb_err_prefix(err, PB_EINVAL, "--first");
 }

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "recorder/query/export.h"
 #include "recorder/query/lines.h"
 #include "recorder/query/query.h"
@@ -23,7 +22,6 @@
 
 struct opts {
 	struct pb_select select;
-	uint64_t	 now_ns;	/* that -5m is before */
 	const char	*file;		/* -w, or NULL */
 	bool		 count, json, comments, follow;
 };
@@ -40,11 +38,6 @@ struct query {
 };
 
 static void	init(void *);
-static int	take_stream(void *, const char *, struct pb_err *);
-static int	take_after(void *, const char *, struct pb_err *);
-static int	take_before(void *, const char *, struct pb_err *);
-static int	take_seq(void *, const char *, struct pb_err *);
-static int	take_limit(void *, const char *, struct pb_err *);
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
 static int	join(struct pb_buf *, char **);
 static int	run_query(struct query *, const char *, struct pb_err *);
@@ -58,17 +51,18 @@ static int	open_sink(struct query *, struct pb_err *);
 static int	close_sink(struct query *, int, struct pb_err *);
 static int	put_head(void *, const struct pb_head *, struct pb_err *);
 
+#define SELECT	offsetof(struct opts, select)
 static const struct pb_cli_option options[] = {
 	{ .help = "What to select:" },
-	{ "stream", 0, "GLOB", 0, take_stream,
+	{ "stream", 0, "GLOB", SELECT, pb_select_stream,
 	    "streams whose node/interface matches; can be repeated" },
-	{ "after", 0, "T", 0, take_after,
+	{ "after", 0, "T", SELECT, pb_select_after,
 	    "packets of that time or later: RFC 3339, seconds since" },
-	{ "before", 0, "T", 0, take_before,
+	{ "before", 0, "T", SELECT, pb_select_before,
 	    "1970, or -5m for five minutes ago; packets before T" },
-	{ "seq", 0, "A-B", 0, take_seq,
+	{ "seq", 0, "A-B", SELECT, pb_select_seq,
 	    "sequence numbers, both included; also A- and A" },
-	{ "limit", 0, "N", 0, take_limit,
+	{ "limit", 0, "N", SELECT, pb_select_limit,
 	    "the first N of what the filter finds" },
 	{ .help = "What to do with it (default: a line a packet):" },
 	{ "write", 'w', "FILE", offsetof(struct opts, file), NULL,
@@ -111,50 +105,7 @@ const struct pb_command pb_cmd_query = {
 static void
 init(void *arg)
 {
-	struct opts *opts = arg;
-
-	pb_select_init(&opts->select);
-	opts->now_ns = pb_clock_real_ns();
-}
-
-static int
-take_stream(void *arg, const char *text, struct pb_err *err)
-{
-	struct opts *opts = arg;
-
-	return pb_select_stream(&opts->select, text, err);
-}
-
-static int
-take_after(void *arg, const char *text, struct pb_err *err)
-{
-	struct opts *opts = arg;
-
-	return pb_select_after(&opts->select, text, opts->now_ns, err);
-}
-
-static int
-take_before(void *arg, const char *text, struct pb_err *err)
-{
-	struct opts *opts = arg;
-
-	return pb_select_before(&opts->select, text, opts->now_ns, err);
-}
-
-static int
-take_seq(void *arg, const char *text, struct pb_err *err)
-{
-	struct opts *opts = arg;
-
-	return pb_select_seq(&opts->select, text, err);
-}
-
-static int
-take_limit(void *arg, const char *text, struct pb_err *err)
-{
-	struct opts *opts = arg;
-
-	return pb_select_limit(&opts->select, text, err);
+	pb_select_init(&((struct opts *)arg)->select);
 }
 
 static int

@@ -160,16 +160,18 @@ take(const struct pb_cli_option *row, int c, void *opts)
 {
 	struct pb_err err;
 	size_t i = 0;
+	void *at;
 
 	while (value_of(row, i) != c)
 		i++;
+	at = (char *)opts + row[i].at;
 	if (row[i].take != NULL)
-		return row[i].take(opts, optarg, &err) < 0 ?
+		return row[i].take(at, optarg, &err) < 0 ?
 		    pb_cli_fail(&err) : -1;
 	if (row[i].value != NULL)
-		*(const char **)((char *)opts + row[i].at) = optarg;
+		*(const char **)at = optarg;
 	else
-		*(bool *)((char *)opts + row[i].at) = true;
+		*(bool *)at = true;
 	return -1;
 }
 

@@ -26,9 +26,9 @@ struct pb_cli_option {
 					 * calls it; 0: none */
 	const char	*value;		/* its word in the help; NULL: none */
 	size_t		 at;		/* where it is in the command's options:
-					 * a bool, or a const char * */
-	/* In place of `at`: takes the value.  0, or PB_EINVAL. */
-	int		(*take)(void *opts, const char *value,
+					 * a bool, or a const char *, */
+	/* ... or what this puts the value into.  0, or PB_EINVAL. */
+	int		(*take)(void *at, const char *value,
 			    struct pb_err *err);
 	const char	*help;		/* lines without margin or last '\n' */
 };

@@ -60,8 +60,7 @@ struct pb_merge {
 };
 
 /* inputs */
-static int	input_begin(struct pb_merge *, struct input *,
-		    struct pb_err *);
+static int	find_next(struct pb_merge *, struct pb_err *);
 static int	input_stock(struct pb_merge *, struct input *,
 		    struct pb_err *);
 static int	input_hold(struct input *, const struct pb_cursor_packet *,
@@ -131,42 +130,52 @@ int
 pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
     size_t *input, struct pb_err *err)
 {
-	struct input *top;
 	int rc;
 
 	held_free(merge->out);
 	merge->out = NULL;
-	if (merge->last != NULL) {
-		rc = input_stock(merge, merge->last, err);
-		if (rc < 0)
-			return rc;
-		merge->last = NULL;
-	}
-	while ((top = heap_pop(&merge->next)) != NULL && !top->begun) {
-		rc = input_begin(merge, top, err);
-		if (rc < 0)
-			return rc;
-	}
-	if (top == NULL)
-		return 0;
-	merge->last = top;
-	merge->out = input_take(top);
+	rc = find_next(merge, err);
+	if (rc <= 0)
+		return rc;
+	merge->last = heap_pop(&merge->next);
+	merge->out = input_take(merge->last);
 	*out = merge->out->cp;
-	*input = top->index;
+	*input = merge->last->index;
 	return 1;
 }
 
-static int
-input_begin(struct pb_merge *merge, struct input *input, struct pb_err *err)
+int
+pb_merge_peek(struct pb_merge *merge, uint64_t *time_ns, struct pb_err *err)
 {
-	int rc = merge->source.open(merge->source.arg, input->index, err);
+	int rc = find_next(merge, err);
 
-	if (rc < 0)
-		return rc;
-	input->open = true;
-	input->begun = true;
-	merge->begun++;
-	return input_stock(merge, input, err);
+	if (rc > 0)
+		*time_ns = merge->next.entry[0].key;
+	return rc;
+}
+
+/* An input that was begun, and has the next packet, is at the top: 1; 0 at
+ * the end of all, or an error. */
+static int
+find_next(struct pb_merge *merge, struct pb_err *err)
+{
+	struct input *input = merge->last;
+	int rc;
+
+	for (;;) {
+		rc = input != NULL ? input_stock(merge, input, err) : 0;
+		if (rc < 0)
+			return rc;
+		merge->last = NULL;
+		if (merge->next.count == 0)
+			return 0;
+		input = merge->next.entry[0].what;
+		if (input->begun)
+			return 1;
+		heap_pop(&merge->next);
+		input->open = input->begun = true;
+		merge->begun++;
+	}
 }
 
 /*

@@ -35,11 +35,10 @@
 /*
  * Where the packets come from.  `next` is 1, 0 at the input's end or an
  * error; what it hands out is borrowed until the next call for that input.
- * `open` comes before the first `next`, `close` after the last; `park`
- * between them asks to give up descriptor and buffer until the next `next`.
+ * `close` comes after the last `next`; `park` between two of them asks to
+ * give up descriptor and buffer until the next one.
  */
 struct pb_merge_source {
-	int	(*open)(void *arg, size_t input, struct pb_err *err);
 	int	(*next)(void *arg, size_t input, struct pb_cursor_packet *out,
 		    struct pb_err *err);
 	void	(*park)(void *arg, size_t input);
@@ -61,9 +60,14 @@ void	pb_merge_destroy(struct pb_merge *merge);	/* closes inputs */
 
 /*
  * The next packet and its input: 1, 0 at the end of all, or the source's
- * error.  Borrowed until the next call.
+ * error.  Borrowed until the next call, a look ahead not counted.
  */
 int	pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
 	    size_t *input, struct pb_err *err);
+
+/* A look ahead: likewise the place in time of the packet that is next, which
+ * is that of the one before it where it has no time stamp. */
+int	pb_merge_peek(struct pb_merge *merge, uint64_t *time_ns,
+	    struct pb_err *err);
 
 #endif

@@ -134,6 +134,15 @@ pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
 }
 
 int
+pb_query_peek(struct pb_query *query, uint64_t *time_ns, struct pb_err *err)
+{
+	if (query->merge == NULL || query->left == 0 ||
+	    pb_stopped(query->opts.stop))
+		return 0;
+	return pb_merge_peek(query->merge, time_ns, err);
+}
+
+int
 pb_query_count(struct pb_query *query, uint64_t *count, struct pb_err *err)
 {
 	int rc = pb_search_count(query->search, query->left, count, err);

@@ -7,9 +7,10 @@
  *	merge    all streams in one order
  *	query    round after round, of one index or of those that follow it
  *
- * What is done with them (lines.h, export.h) is the caller's.  A query has
- * one round, which ends at what was durable when it began; one that follows
- * goes on with a round whenever the index has grown.  One thread at a time.
+ * What is done with them (lines.h, export.h) is the caller's, who asks for one
+ * after the other when it suits.  A query has one round, which ends at what
+ * was durable when it began; one that follows goes on with a round whenever
+ * the index has grown.  One thread at a time.
  */
 #ifndef PB_QUERY_QUERY_H
 #define PB_QUERY_QUERY_H
@@ -60,6 +61,11 @@ size_t	pb_query_passed_over(const struct pb_query *query);
  * was not the store's any more at the end: what was handed out is not all.
  */
 int	pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
+	    struct pb_err *err);
+
+/* A look ahead: the time of the packet that is next, likewise; the one before
+ * it stays. */
+int	pb_query_peek(struct pb_query *query, uint64_t *time_ns,
 	    struct pb_err *err);
 
 /* In place of the round's packets: their number. */

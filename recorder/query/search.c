@@ -59,7 +59,6 @@ static int	done_order(const void *, const void *);
 static struct search_done *find_done(const struct pb_search *,
 		    const struct pb_stream_key *);
 /* the merge's source */
-static int	input_open(void *, size_t, struct pb_err *);
 static int	input_next(void *, size_t, struct pb_cursor_packet *,
 		    struct pb_err *);
 static void	input_park(void *, size_t);
@@ -154,7 +153,6 @@ pb_search_merge(struct pb_search *search, struct pb_merge **out,
     struct pb_err *err)
 {
 	struct pb_merge_source source = {
-		.open = input_open,
 		.next = input_next,
 		.park = input_park,
 		.close = input_close,
@@ -187,24 +185,19 @@ pb_search_count(struct pb_search *search, uint64_t limit, uint64_t *count,
 	uint64_t n = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < search->inputs && n < limit && rc == 0; i++) {
+	for (size_t i = 0; i < search->inputs && n < limit && rc >= 0; i++) {
 		/* What the index counts is what a scan would find. */
 		if (whole && search->input[i].range.first_seq == 1) {
 			n += search->input[i].info.packets;
 			continue;
 		}
-		rc = input_open(search, i, err);
-		while (rc == 0 && n < limit && !pb_stopped(search->stop)) {
-			rc = input_next(search, i, &cp, err);
-			if (rc <= 0)
-				break;
+		while (n < limit && !pb_stopped(search->stop) &&
+		    (rc = input_next(search, i, &cp, err)) > 0)
 			n++;
-			rc = 0;
-		}
 		input_close(search, i);
 	}
 	*count = n < limit ? n : limit;
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static int
@@ -353,23 +346,16 @@ find_done(const struct pb_search *search, const struct pb_stream_key *key)
 }
 
 static int
-input_open(void *arg, size_t i, struct pb_err *err)
-{
-	struct pb_search *search = arg;
-	struct search_input *input = &search->input[i];
-
-	return pb_cursor_create(&input->cursor, search->index, search->store,
-	    &input->info, &input->range, err);
-}
-
-static int
 input_next(void *arg, size_t i, struct pb_cursor_packet *out,
     struct pb_err *err)
 {
 	struct pb_search *search = arg;
 	struct search_input *input = &search->input[i];
-	int rc;
+	int rc = input->cursor != NULL ? 0 : pb_cursor_create(&input->cursor,
+	    search->index, search->store, &input->info, &input->range, err);
 
+	if (rc < 0)
+		return rc;
 	do
 		rc = pb_cursor_next(input->cursor, out, err);
 	while (rc > 0 && !pb_filter_match(input->filter, &out->packet) &&

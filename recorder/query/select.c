@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #define SEQ_TEXT_MAX	64	/* two 20-digit numbers and a dash fit */
@@ -20,12 +21,14 @@ pb_select_init(struct pb_select *select)
 	select->range.last_seq = UINT64_MAX;
 	select->range.before_ns = UINT64_MAX;
 	select->limit = UINT64_MAX;
+	select->now_ns = pb_clock_real_ns();
 }
 
 int
-pb_select_stream(struct pb_select *select, const char *text,
-    struct pb_err *err)
+pb_select_stream(void *arg, const char *text, struct pb_err *err)
 {
+	struct pb_select *select = arg;
+
 	if (select->globs == PB_SELECT_GLOBS_MAX)
 		return pb_err_set(err, PB_EINVAL,
 		    "--stream: at most %d of them", PB_SELECT_GLOBS_MAX);
@@ -38,26 +41,31 @@ pb_select_stream(struct pb_select *select, const char *text,
 }
 
 int
-pb_select_after(struct pb_select *select, const char *text, uint64_t now_ns,
-    struct pb_err *err)
+pb_select_after(void *arg, const char *text, struct pb_err *err)
 {
-	if (pb_parse_time(text, now_ns, &select->range.after_ns, err) == 0)
+	struct pb_select *select = arg;
+
+	if (pb_parse_time(text, select->now_ns, &select->range.after_ns,
+	    err) == 0)
 		return 0;
 	return pb_err_prefix(err, PB_EINVAL, "--after");
 }
 
 int
-pb_select_before(struct pb_select *select, const char *text, uint64_t now_ns,
-    struct pb_err *err)
+pb_select_before(void *arg, const char *text, struct pb_err *err)
 {
-	if (pb_parse_time(text, now_ns, &select->range.before_ns, err) == 0)
+	struct pb_select *select = arg;
+
+	if (pb_parse_time(text, select->now_ns, &select->range.before_ns,
+	    err) == 0)
 		return 0;
 	return pb_err_prefix(err, PB_EINVAL, "--before");
 }
 
 int
-pb_select_seq(struct pb_select *select, const char *text, struct pb_err *err)
+pb_select_seq(void *arg, const char *text, struct pb_err *err)
 {
+	struct pb_select *select = arg;
 	char first[SEQ_TEXT_MAX], *dash;
 	uint64_t from, to;
 
@@ -83,9 +91,10 @@ pb_select_seq(struct pb_select *select, const char *text, struct pb_err *err)
 }
 
 int
-pb_select_limit(struct pb_select *select, const char *text,
-    struct pb_err *err)
+pb_select_limit(void *arg, const char *text, struct pb_err *err)
 {
+	struct pb_select *select = arg;
+
 	if (pb_parse_u64(text, 0, UINT64_MAX, &select->limit, err) == 0)
 		return 0;
 	return pb_err_prefix(err, PB_EINVAL, "--limit");

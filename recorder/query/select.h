@@ -20,25 +20,21 @@ struct pb_select {
 	size_t		 globs;		/* 0: every stream */
 	struct pb_range	 range;
 	uint64_t	 limit;		/* UINT64_MAX: none */
+	uint64_t	 now_ns;	/* that -5m is before; when it began */
 };
 
 void	pb_select_init(struct pb_select *select);
 
 /*
- * One option each: 0, or PB_EINVAL with what would be right.  `text` is
- * borrowed as long as the selection lives.
+ * One option each of a struct pb_select: 0, or PB_EINVAL with what would be
+ * right.  `text` is borrowed as long as the selection lives.
  */
-int	pb_select_stream(struct pb_select *select, const char *text,
-	    struct pb_err *err);
-int	pb_select_after(struct pb_select *select, const char *text,
-	    uint64_t now_ns, struct pb_err *err);
-int	pb_select_before(struct pb_select *select, const char *text,
-	    uint64_t now_ns, struct pb_err *err);
+int	pb_select_stream(void *select, const char *text, struct pb_err *err);
+int	pb_select_after(void *select, const char *text, struct pb_err *err);
+int	pb_select_before(void *select, const char *text, struct pb_err *err);
 /* `A-B`, `A-` or `A`; numbers count from 1. */
-int	pb_select_seq(struct pb_select *select, const char *text,
-	    struct pb_err *err);
-int	pb_select_limit(struct pb_select *select, const char *text,
-	    struct pb_err *err);
+int	pb_select_seq(void *select, const char *text, struct pb_err *err);
+int	pb_select_limit(void *select, const char *text, struct pb_err *err);
 
 /* True where the stream can hold packets that are asked for. */
 bool	pb_select_match(const struct pb_select *select,

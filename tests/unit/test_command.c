@@ -293,13 +293,13 @@ struct opts {
 static struct opts seen;
 
 static int
-take(void *arg, const char *text, struct pb_err *err)
+take(void *at, const char *text, struct pb_err *err)
 {
-	struct opts *opts = arg;
+	unsigned *taken = at;
 
 	if (strcmp(text, "wrong") == 0)
 		return pb_err_set(err, PB_EINVAL, "--taken: is wrong");
-	opts->taken++;
+	++*taken;
 	return 0;
 }
 
@@ -318,7 +318,8 @@ static const struct pb_cli_option options[] = {
 	{ .help = "A heading" },
 	{ "flag", 0, NULL, offsetof(struct opts, flag), NULL, "a flag" },
 	{ "value", 'v', "V", offsetof(struct opts, value), NULL, "a value" },
-	{ "taken", 0, "T", 0, take, "a value\nthat is taken" },
+	{ "taken", 0, "T", offsetof(struct opts, taken), take,
+	    "a value\nthat is taken" },
 	{ 0 },
 };
 

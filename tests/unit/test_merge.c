@@ -38,19 +38,14 @@ struct scripts {
 
 static uint8_t payload[PB_CAPLEN_MAX];
 
-static int
-script_open(void *arg, size_t lane, struct pb_err *err)
+static void
+script_open(struct scripts *s, struct script *l)
 {
-	struct scripts *s = arg;
-
-	(void)err;
-	assert_false(s->lane[lane].open);
-	s->lane[lane].open = true;
-	s->lane[lane].parked = true;
-	s->lane[lane].opened++;
+	l->open = true;
+	l->parked = true;
+	l->opened++;
 	if (++s->open > s->open_most)
 		s->open_most = s->open;
-	return 0;
 }
 
 static int
@@ -62,7 +57,8 @@ script_next(void *arg, size_t lane, struct pb_cursor_packet *out,
 	struct script *l = &s->lane[lane];
 	struct pb_buf options;
 
-	assert_true(l->open);
+	if (!l->open)
+		script_open(s, l);
 	if (l->parked) {
 		l->parked = false;
 		if (++s->reading > s->reading_most)
@@ -116,8 +112,8 @@ script_close(void *arg, size_t lane)
 static struct pb_merge *
 merge_of(struct scripts *s, size_t lanes, unsigned reading_max)
 {
-	struct pb_merge_source source = { script_open, script_next,
-	    script_park, script_close, s };
+	struct pb_merge_source source = { script_next, script_park,
+	    script_close, s };
 	uint64_t first[LANES_MAX] = { 0 };
 	struct pb_merge *merge;
 
@@ -238,6 +234,44 @@ a_packet_without_a_time_stays_behind_the_one_before_it(void **state)
 	s.lane[0] = (struct script){ .time = a, .count = 4, .untimed = true };
 	s.lane[1] = (struct script){ .time = b, .count = 1 };
 	gives(&s, 2, want, 5);
+}
+
+/*
+ * Goal:   who sends at the packets' pace knows how long to wait.
+ * Method: look ahead twice behind each packet, and at the end.
+ */
+static void
+a_look_ahead_tells_the_next_time_and_leaves_the_packet(void **state)
+{
+	static const uint64_t a[] = { 1 * S, 0, 4 * S }, b[] = { 2 * S };
+	static const uint64_t want[] = { 1 * S, 1 * S, 2 * S, 4 * S };
+	static struct scripts s;
+	struct pb_cursor_packet cp;
+	struct pb_merge *merge;
+	uint64_t time;
+	size_t lane;
+
+	(void)state;
+	s.lane[0] = (struct script){ .time = a, .count = 3, .untimed = true,
+	    .caplen = 100 };
+	s.lane[1] = (struct script){ .time = b, .count = 1, .caplen = 100 };
+	memset(payload, 0xa5, sizeof(payload));
+	merge = merge_of(&s, 2, 0);
+	for (size_t i = 0; i < 4; i++) {
+		for (int twice = 0; twice < 2; twice++) {
+			assert_int_equal(pb_merge_peek(merge, &time, NULL), 1);
+			assert_true(time == want[i]);
+			if (i > 0)
+				assert_memory_equal(cp.packet.data, payload,
+				    100);
+		}
+		assert_int_equal(pb_merge_next(merge, &cp, &lane, NULL), 1);
+		assert_int_equal(lane, i == 2);
+	}
+	assert_int_equal(pb_merge_peek(merge, &time, NULL), 0);
+	assert_memory_equal(cp.packet.data, payload, 100);
+	assert_int_equal(pb_merge_next(merge, &cp, &lane, NULL), 0);
+	pb_merge_destroy(merge);
 }
 
 /*
@@ -402,6 +436,8 @@ main(void)
 		    a_packet_later_than_the_window_goes_out_when_it_is_met),
 		cmocka_unit_test(
 		    a_packet_without_a_time_stays_behind_the_one_before_it),
+		cmocka_unit_test(
+		    a_look_ahead_tells_the_next_time_and_leaves_the_packet),
 		cmocka_unit_test(
 		    a_lane_is_opened_when_its_first_time_is_reached),
 		cmocka_unit_test(

@@ -81,12 +81,16 @@ round_is(struct pb_query *query, uint64_t first, uint64_t last)
 {
 	struct pb_cursor_packet cp;
 	struct pb_err err;
+	uint64_t time;
 
 	for (uint64_t seq = first; seq <= last; seq++) {
+		assert_int_equal(pb_query_peek(query, &time, &err), 1);
 		assert_int_equal(pb_query_next(query, &cp, &err), 1);
 		assert_int_equal(cp.seq, seq);
+		assert_true(cp.packet.time_ns == time);
 	}
 	assert_int_equal(pb_query_next(query, &cp, &err), 0);
+	assert_int_equal(pb_query_peek(query, &time, &err), 0);
 }
 
 static void
