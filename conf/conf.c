@@ -40,7 +40,7 @@ struct load {
 	unsigned	 title_line;
 	unsigned	 key_line[PB_CONF_KEYS_MAX];	/* 0: not given */
 
-	unsigned	 once[PB_CONF_KINDS];	/* line of the kind's last */
+	size_t		 count[PB_CONF_KINDS];	/* sections so far */
 	struct pb_err	 err;
 };
 
@@ -60,7 +60,6 @@ static int	open_section(struct load *, char *);
 static int	split_header(struct load *, char *, char **, char **);
 static int	section_kind(struct load *, const char *, const char *);
 static int	section_place(struct load *, const char *);
-static bool	capture_exists(const struct pb_conf *, const char *);
 static int	close_section(struct load *);
 static int	unknown_key(struct load *, const char *);
 static int	trusted(const char *, struct pb_err *);
@@ -151,10 +150,6 @@ pb_conf_upstream_defaults(struct pb_conf_upstream *out, struct pb_err *err)
 void
 pb_conf_destroy(struct pb_conf *conf)
 {
-	if (conf == NULL)
-		return;
-	free(conf->capture);
-	free(conf->upstream);
 	free(conf);
 }
 
@@ -220,20 +215,14 @@ static int
 conf_alloc(struct pb_conf **out, struct pb_err *err)
 {
 	struct pb_conf *conf = calloc(1, sizeof(*conf));
-	int rc;
+	int rc = 0;
 
 	if (conf == NULL)
 		return pb_err_set(err, PB_ENOMEM, "configuration: no memory");
-	conf->capture = calloc(PB_CAPTURES_MAX, sizeof(*conf->capture));
-	conf->upstream = calloc(PB_UPSTREAMS_MAX, sizeof(*conf->upstream));
-	rc = conf->capture == NULL || conf->upstream == NULL ?
-	    pb_err_set(err, PB_ENOMEM, "configuration: no memory") : 0;
-	if (rc == 0)
-		rc = pb_conf_defaults(PB_CONF_NODE, &conf->node, err);
-	if (rc == 0)
-		rc = pb_conf_defaults(PB_CONF_STORE, &conf->store, err);
-	if (rc == 0)
-		rc = pb_conf_defaults(PB_CONF_LISTEN, &conf->listen, err);
+	for (enum pb_conf_kind kind = 0; kind < PB_CONF_KINDS; kind++)
+		if (rc == 0 && pb_conf_sections[kind].max == 1)
+			rc = pb_conf_defaults(kind, (char *)conf +
+			    pb_conf_sections[kind].at, err);
 	if (rc < 0) {
 		pb_conf_destroy(conf);
 		return rc;
@@ -245,9 +234,6 @@ conf_alloc(struct pb_conf **out, struct pb_err *err)
 static int
 load_all(struct load *load)
 {
-	static const enum pb_conf_kind needed[] = {
-		PB_CONF_NODE, PB_CONF_STORE,
-	};
 	char line[CONF_LINE_MAX];
 	int rc;
 
@@ -260,14 +246,14 @@ load_all(struct load *load)
 		rc = close_section(load);
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		const char *name = pb_conf_sections[needed[i]].name;
-
-		if (load->once[needed[i]] == 0)
+	for (enum pb_conf_kind kind = 0; kind <= PB_CONF_STORE; kind++)
+		if (load->count[kind] == 0)
 			return pb_err_set(&load->err, PB_EINVAL, "%s: no "
 			    "[%s] section; every node needs one", load->path,
-			    name);
-	}
+			    pb_conf_sections[kind].name);
+	load->conf->listen.present = load->count[PB_CONF_LISTEN] > 0;
+	load->conf->captures = load->count[PB_CONF_CAPTURE];
+	load->conf->upstreams = load->count[PB_CONF_UPSTREAM];
 	return 0;
 }
 
@@ -429,8 +415,8 @@ open_section(struct load *load, char *header)
 	if (section_place(load, name) < 0)
 		return load->err.code;
 	if (pb_conf_defaults(load->kind, load->section, &load->err) < 0 ||
-	    (s->title != NULL &&
-	    s->title(load->section, name, &load->err) < 0))
+	    (s->example != NULL && s->title.parse(&s->title, load->section,
+	    name, &load->err) < 0))
 		return complain(load, load->line, NULL);
 	return 0;
 }
@@ -495,69 +481,45 @@ section_kind(struct load *load, const char *kind, const char *name)
 static int
 section_place(struct load *load, const char *name)
 {
-	struct pb_conf *conf = load->conf;
-	bool again = load->once[load->kind] != 0;
-	int max = 1;
+	const struct pb_conf_section *s = &pb_conf_sections[load->kind];
+	const char *other = (const char *)load->conf + s->at;
+	size_t n = load->count[load->kind];
 
-	switch (load->kind) {
-	case PB_CONF_NODE:
-		load->section = &conf->node;
-		break;
-	case PB_CONF_STORE:
-		load->section = &conf->store;
-		break;
-	case PB_CONF_LISTEN:
-		conf->listen.present = true;
-		load->section = &conf->listen;
-		break;
-	case PB_CONF_CAPTURE:
-		again = capture_exists(conf, name);
-		max = PB_CAPTURES_MAX;
-		load->section = conf->captures == PB_CAPTURES_MAX ? NULL :
-		    &conf->capture[conf->captures++];
-		break;
-	default:
-		again = pb_conf_upstream(conf, name) != NULL;
-		max = PB_UPSTREAMS_MAX;
-		load->section = conf->upstreams == PB_UPSTREAMS_MAX ? NULL :
-		    &conf->upstream[conf->upstreams++];
-		break;
-	}
-	load->once[load->kind] = load->line;
-	if (again)
-		return refuse(load, NULL, "a second section of this name; "
-		    "write all its keys into one");
-	if (load->section == NULL)
+	for (size_t i = 0; i < n; i++, other += s->bytes)
+		if (s->example == NULL || strcmp(other, name) == 0)
+			return refuse(load, NULL, "a second section of this "
+			    "name; write all its keys into one");
+	if (n == s->max)
 		return refuse(load, NULL, "one section of this kind too "
-		    "many; write at most %d", max);
+		    "many; write at most %zu", s->max);
+	load->count[load->kind]++;
+	load->section = (char *)load->conf + s->at + n * s->bytes;
 	return 0;
 }
 
-static bool
-capture_exists(const struct pb_conf *conf, const char *interface)
-{
-	for (size_t i = 0; i < conf->captures; i++)
-		if (strcmp(conf->capture[i].interface, interface) == 0)
-			return true;
-	return false;
-}
-
-/* The checks that need all keys; a fault is laid at its key's line. */
+/* What needs all keys; a fault is laid at its key's line. */
 static int
 close_section(struct load *load)
 {
 	const struct pb_conf_section *s = &pb_conf_sections[load->kind];
-	const struct pb_conf_key *found;
 	const char *key = NULL;
-	unsigned line = load->title_line;
+	size_t i;
 
-	if (!load->open || s->check == NULL ||
-	    s->check(load->section, &key, &load->err) == 0)
+	if (!load->open)
 		return 0;
-	found = pb_conf_key_find(load->kind, key);
-	if (found != NULL && load->key_line[found - s->keys] != 0)
-		line = load->key_line[found - s->keys];
-	return complain(load, line, key);
+	for (i = 0; i < s->count; i++) {
+		key = s->keys[i].name;
+		if (s->keys[i].needed == NULL || load->key_line[i] != 0)
+			continue;
+		pb_err_set(&load->err, PB_EINVAL, "missing; write %s",
+		    s->keys[i].needed);
+		return complain(load, load->title_line, key);
+	}
+	if (s->check == NULL || s->check(load->section, &key, &load->err) == 0)
+		return 0;
+	i = (size_t)(pb_conf_key_find(load->kind, key) - s->keys);
+	return complain(load, load->key_line[i] != 0 ? load->key_line[i] :
+	    load->title_line, key);
 }
 
 static int

@@ -103,9 +103,9 @@ struct pb_conf {
 	} store;
 	struct pb_conf_listen listen;
 	size_t	 captures;
-	struct pb_conf_capture *capture;	/* owned */
+	struct pb_conf_capture capture[PB_CAPTURES_MAX];
 	size_t	 upstreams;
-	struct pb_conf_upstream *upstream;	/* owned */
+	struct pb_conf_upstream upstream[PB_UPSTREAMS_MAX];
 };
 
 /*

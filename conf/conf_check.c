@@ -16,40 +16,15 @@
 #define INDEX_RATIO	16384u
 #define RING_BYTES_MIN	(1u << 20)	/* of the buffer, for each thread */
 
-static int	missing(const char **, const char *, const char *,
-		    struct pb_err *);
-static int	check_retention(const struct pb_store_conf *, const char **,
-		    struct pb_err *);
 static int	check_tls(const struct pb_conf_tls *, const char **,
 		    struct pb_err *);
 
-int
-pb_conf_check_node(const void *section, const char **key, struct pb_err *err)
-{
-	const struct pb_node_conf *node = section;
-
-	if (node->name[0] == '\0')
-		return missing(key, "name", "write name = lon1", err);
-	return 0;
-}
-
+/* What could never be kept, whatever comes in. */
 int
 pb_conf_check_store(const void *section, const char **key,
     struct pb_err *err)
 {
 	const struct pb_store_conf *store = section;
-
-	if (store->path[0] == '\0')
-		return missing(key, "path", "write path = "
-		    "/var/lib/packetbroker", err);
-	return check_retention(store, key, err);
-}
-
-/* What could never be kept, whatever comes in. */
-static int
-check_retention(const struct pb_store_conf *store, const char **key,
-    struct pb_err *err)
-{
 	char size[16];
 
 	/* An open segment is never deleted. */
@@ -103,9 +78,6 @@ pb_conf_check_listen(const void *section, const char **key,
 {
 	const struct pb_conf_listen *listen = section;
 
-	if (listen->address[0] == '\0')
-		return missing(key, "address", "write address = "
-		    "127.0.0.1:7152", err);
 	return check_tls(&listen->tls, key, err);
 }
 
@@ -116,9 +88,6 @@ pb_conf_check_upstream(const void *section, const char **key,
 	const struct pb_conf_upstream *upstream = section;
 	bool https = strncmp(upstream->url, "https://", 8) == 0;
 
-	if (upstream->url[0] == '\0')
-		return missing(key, "url", "write url = "
-		    "https://core.example:7152", err);
 	if (https && upstream->tls.off) {
 		*key = "tls";
 		return pb_err_set(err, PB_EINVAL, "off, but url begins with "
@@ -130,14 +99,6 @@ pb_conf_check_upstream(const void *section, const char **key,
 		    "the clear; write https://, or spell out tls = off");
 	}
 	return check_tls(&upstream->tls, key, err);
-}
-
-static int
-missing(const char **key, const char *name, const char *hint,
-    struct pb_err *err)
-{
-	*key = name;
-	return pb_err_set(err, PB_EINVAL, "missing; %s", hint);
 }
 
 /* Off, or a certificate, its key and the authority of the other side. */
@@ -157,8 +118,10 @@ check_tls(const struct pb_conf_tls *tls, const char **key,
 		return pb_err_set(err, PB_EINVAL, "given, but tls is off; "
 		    "take one of the two out");
 	}
-	if (!tls->off && absent != NULL)
-		return missing(key, absent, "give tls_cert, tls_key and "
-		    "tls_ca, or spell out tls = off", err);
+	if (!tls->off && absent != NULL) {
+		*key = absent;
+		return pb_err_set(err, PB_EINVAL, "missing; give tls_cert, "
+		    "tls_key and tls_ca, or spell out tls = off");
+	}
 	return 0;
 }

@@ -24,20 +24,19 @@ typedef int scalar(const char *, uint64_t *, struct pb_err *);
 typedef int parser(const struct pb_conf_key *, void *, const char *,
     struct pb_err *);
 
-static parser	parse_text, parse_word, parse_path, parse_name, parse_number,
-		parse_size, parse_span, parse_rate, parse_yes_no,
+static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
+		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_choice, parse_min_free, parse_address, parse_url,
 		parse_allow, parse_streams, parse_later;
 
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
-static int	title_capture(void *, const char *, struct pb_err *);
-static int	title_upstream(void *, const char *, struct pb_err *);
 static bool	is_port(const char *);
 
 /* A row says what it needs to; a field that it does not name is not set. */
 static const struct pb_conf_key node_keys[] = {
-	{ "name", parse_name, FIELD(pb_node_conf, name), RESTART },
+	{ "name", parse_name, FIELD(pb_node_conf, name), RESTART,
+	    .wrong = "no node name", .needed = "name = lon1" },
 	{ "description", parse_text, FIELD(pb_node_conf, description),
 	    RESTART },
 	/* 32473 is reserved for examples: RFC 5612. */
@@ -46,7 +45,8 @@ static const struct pb_conf_key node_keys[] = {
 };
 
 static const struct pb_conf_key store_keys[] = {
-	{ "path", parse_path, FIELD(pb_store_conf, path), RESTART },
+	{ "path", parse_path, FIELD(pb_store_conf, path), RESTART,
+	    .needed = "path = /var/lib/packetbroker" },
 	{ "segment_size", parse_size, FIELD(pb_store_conf, segment_size),
 	    RESTART, .fallback = "256MiB", .min = "1MiB", .max = "4GiB" },
 	{ "segment_age", parse_span, FIELD(pb_store_conf, segment_age_ms),
@@ -87,7 +87,8 @@ static const struct pb_conf_key capture_keys[] = {
 };
 
 static const struct pb_conf_key listen_keys[] = {
-	{ "address", parse_address, FIELD(pb_conf_listen, address), RESTART },
+	{ "address", parse_address, FIELD(pb_conf_listen, address), RESTART,
+	    .needed = "address = 127.0.0.1:7152" },
 	{ "tls", parse_choice, FIELD(pb_conf_listen, tls.off), RESTART, TLS },
 	{ "tls_cert", parse_path, FIELD(pb_conf_listen, tls.cert), RESTART },
 	{ "tls_key", parse_path, FIELD(pb_conf_listen, tls.key), RESTART },
@@ -119,7 +120,8 @@ static const struct pb_conf_key listen_keys[] = {
 };
 
 static const struct pb_conf_key upstream_keys[] = {
-	{ "url", parse_url, FIELD(pb_conf_upstream, url) },
+	{ "url", parse_url, FIELD(pb_conf_upstream, url),
+	    .needed = "url = https://core.example:7152" },
 	{ "tls", parse_choice, FIELD(pb_conf_upstream, tls.off), TLS },
 	{ "tls_cert", parse_path, FIELD(pb_conf_upstream, tls.cert) },
 	{ "tls_key", parse_path, FIELD(pb_conf_upstream, tls.key) },
@@ -151,17 +153,25 @@ static const struct pb_conf_key upstream_keys[] = {
 	    .fallback = "60s", .min = "1s", .max = "1h" },
 };
 
+#define PLACE(member)	offsetof(struct pb_conf, member)
 const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
-	[PB_CONF_NODE] = { "node", NULL, node_keys, COUNT(node_keys), NULL,
-	    pb_conf_check_node },
-	[PB_CONF_STORE] = { "store", NULL, store_keys, COUNT(store_keys),
-	    NULL, pb_conf_check_store },
-	[PB_CONF_CAPTURE] = { "capture", "[capture eth0]", capture_keys,
-	    COUNT(capture_keys), title_capture, pb_conf_check_capture },
-	[PB_CONF_LISTEN] = { "listen", NULL, listen_keys, COUNT(listen_keys),
-	    NULL, pb_conf_check_listen },
-	[PB_CONF_UPSTREAM] = { "upstream", "[upstream core]", upstream_keys,
-	    COUNT(upstream_keys), title_upstream, pb_conf_check_upstream },
+	[PB_CONF_NODE] = { "node", PLACE(node),
+	    sizeof(struct pb_node_conf), 1, node_keys, COUNT(node_keys) },
+	[PB_CONF_STORE] = { "store", PLACE(store),
+	    sizeof(struct pb_store_conf), 1, store_keys, COUNT(store_keys),
+	    pb_conf_check_store },
+	[PB_CONF_CAPTURE] = { "capture", PLACE(capture),
+	    sizeof(struct pb_conf_capture), PB_CAPTURES_MAX, capture_keys,
+	    COUNT(capture_keys), pb_conf_check_capture, "[capture eth0]",
+	    { "", parse_interface, FIELD(pb_conf_capture, interface) } },
+	[PB_CONF_LISTEN] = { "listen", PLACE(listen),
+	    sizeof(struct pb_conf_listen), 1, listen_keys,
+	    COUNT(listen_keys), pb_conf_check_listen },
+	[PB_CONF_UPSTREAM] = { "upstream", PLACE(upstream),
+	    sizeof(struct pb_conf_upstream), PB_UPSTREAMS_MAX, upstream_keys,
+	    COUNT(upstream_keys), pb_conf_check_upstream, "[upstream core]",
+	    { "", parse_name, FIELD(pb_conf_upstream, name),
+	    .wrong = "no name" } },
 };
 
 _Static_assert(COUNT(capture_keys) <= PB_CONF_KEYS_MAX &&
@@ -217,30 +227,26 @@ pb_conf_same(enum pb_conf_kind kind, const void *a, const void *b, bool fixed)
 /* --- names in section headers --- */
 
 static int
-title_capture(void *section, const char *name, struct pb_err *err)
+parse_interface(const struct pb_conf_key *key, void *field,
+    const char *value, struct pb_err *err)
 {
-	struct pb_conf_capture *capture = section;
-
-	if (strlen(name) > PB_IFNAME_BYTES_MAX ||
-	    strpbrk(name, " \t/") != NULL)
+	if (strlen(value) > PB_IFNAME_BYTES_MAX ||
+	    strpbrk(value, " \t/") != NULL)
 		return pb_err_set(err, PB_EINVAL, "'%.100s' is no interface "
 		    "name; write at most %d bytes without blanks and slashes",
-		    name, PB_IFNAME_BYTES_MAX);
-	strcpy(capture->interface, name);
-	return 0;
+		    value, PB_IFNAME_BYTES_MAX);
+	return parse_text(key, field, value, err);
 }
 
 static int
-title_upstream(void *section, const char *name, struct pb_err *err)
+parse_name(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
 {
-	struct pb_conf_upstream *upstream = section;
-
-	if (!pb_name_valid(name))
-		return pb_err_set(err, PB_EINVAL, "'%.100s' is no name; "
-		    "write 1 to %d letters, digits, . _ -", name,
+	if (!pb_name_valid(value))
+		return pb_err_set(err, PB_EINVAL, "'%.100s' is %s; write 1 "
+		    "to %d letters, digits, . _ -", value, key->wrong,
 		    PB_NAME_BYTES_MAX);
-	strcpy(upstream->name, name);
-	return 0;
+	return parse_text(key, field, value, err);
 }
 
 /* --- text --- */
@@ -273,17 +279,6 @@ parse_path(const struct pb_conf_key *key, void *field, const char *value,
 {
 	if (value[0] == '\0')
 		return pb_err_set(err, PB_EINVAL, "empty; write a path");
-	return parse_text(key, field, value, err);
-}
-
-static int
-parse_name(const struct pb_conf_key *key, void *field, const char *value,
-    struct pb_err *err)
-{
-	if (!pb_name_valid(value))
-		return pb_err_set(err, PB_EINVAL, "'%.100s' is no node "
-		    "name; write 1 to %d letters, digits, . _ -", value,
-		    PB_NAME_BYTES_MAX);
 	return parse_text(key, field, value, err);
 }
 

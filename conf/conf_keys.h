@@ -28,20 +28,22 @@ struct pb_conf_key {
 	const char	*fallback;	/* NULL: the field stays zeroed */
 	const char	*min, *max;	/* NULL: none */
 	const char	*words[2];	/* of a choice: false, true */
-	const char	*wrong;		/* what another word is */
+	const char	*wrong;		/* what another word, or name, is */
+	const char	*needed;	/* what to write where it is missing */
 };
 
 struct pb_conf_section {
 	const char	*name;
-	const char	*example;	/* of a header; NULL: takes no name */
+	size_t		 at, bytes;	/* the first one in struct pb_conf */
+	size_t		 max;		/* of them */
 	const struct pb_conf_key *keys;
 	size_t		 count;
-	/* Check and keep the name in `[capture NAME]`. */
-	int		(*title)(void *section, const char *name,
-			    struct pb_err *err);
 	/* Check keys against each other; `*key` is the one at fault. */
 	int		(*check)(const void *section, const char **key,
 			    struct pb_err *err);
+	const char	*example;	/* of a header; NULL: takes no name */
+	/* The name in `[capture NAME]`, as a key; its field is the first. */
+	struct pb_conf_key title;
 };
 
 extern const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS];
@@ -55,8 +57,6 @@ const struct pb_conf_key *pb_conf_key_find(enum pb_conf_kind kind,
 	    const char *name);
 
 /* conf_check.c: what a whole section promises, once all its keys are in. */
-int	pb_conf_check_node(const void *section, const char **key,
-	    struct pb_err *err);
 int	pb_conf_check_store(const void *section, const char **key,
 	    struct pb_err *err);
 int	pb_conf_check_capture(const void *section, const char **key,
