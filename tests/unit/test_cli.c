@@ -19,80 +19,10 @@
 #include "cli/status/live.h"
 #include "cli/common/table.h"
 #include "recorder/query/target.h"
-#include "tests/unit/temp.h"
+#include "tests/unit/temp_files.h"
 
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define TEXT_MAX	65536
-
-/* --- a directory for each test ------------------------------------------- */
-
-static char dir[64];
-
-static int
-make_dir(void **state)
-{
-	(void)state;
-	temp_make(dir, "cli");
-	return 0;
-}
-
-static int
-remove_dir(void **state)
-{
-	(void)state;
-	temp_remove(dir);
-	return 0;
-}
-
-static const char *
-in_dir(const char *name)
-{
-	static char path[4][128];
-	static unsigned next;
-	char *out = path[next++ % 4];
-
-	snprintf(out, sizeof(path[0]), "%s/%s", dir, name);
-	return out;
-}
-
-static void
-write_file(const char *path, const void *data, size_t len)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(data, 1, len, file), len);
-	fclose(file);
-}
-
-static const char *
-text_of(const char *path)
-{
-	static char text[256];
-	FILE *file = fopen(path, "r");
-	size_t n;
-
-	if (file == NULL)
-		return NULL;
-	n = fread(text, 1, sizeof(text) - 1, file);
-	text[n] = '\0';
-	fclose(file);
-	return text;
-}
-
-static unsigned
-files_in_dir(void)
-{
-	char command[128], line[32] = "";
-	FILE *pipe;
-
-	snprintf(command, sizeof(command), "ls -A '%s' | wc -l", dir);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	assert_non_null(fgets(line, sizeof(line), pipe));
-	pclose(pipe);
-	return (unsigned)strtoul(line, NULL, 10);
-}
 
 /* --- tables -------------------------------------------------------------- */
 
@@ -218,6 +148,21 @@ many_rows_pass_through_bounded_memory(void **state)
 }
 
 /* --- the file that -w names ---------------------------------------------- */
+
+static const char *
+text_of(const char *path)
+{
+	static char text[256];
+	FILE *file = fopen(path, "r");
+	size_t n;
+
+	if (file == NULL)
+		return NULL;
+	n = fread(text, 1, sizeof(text) - 1, file);
+	text[n] = '\0';
+	fclose(file);
+	return text;
+}
 
 static void
 a_file_appears_when_it_is_complete(void **state)
@@ -387,20 +332,11 @@ main(void)
 		cmocka_unit_test(a_name_cannot_steer_the_terminal),
 		cmocka_unit_test(no_rows_print_nothing),
 		cmocka_unit_test(many_rows_pass_through_bounded_memory),
-		cmocka_unit_test_setup_teardown(
-		    a_file_appears_when_it_is_complete, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(
-		    a_failure_leaves_the_old_file_and_no_other, make_dir,
-		    remove_dir),
-		cmocka_unit_test_setup_teardown(
-		    a_link_and_the_mode_of_a_file_are_kept, make_dir,
-		    remove_dir),
-		cmocka_unit_test_setup_teardown(
-		    pipes_and_followed_files_are_written_directly, make_dir,
-		    remove_dir),
-		cmocka_unit_test_setup_teardown(
-		    a_folder_that_is_not_there_is_named, make_dir,
-		    remove_dir),
+		IN_DIR(a_file_appears_when_it_is_complete),
+		IN_DIR(a_failure_leaves_the_old_file_and_no_other),
+		IN_DIR(a_link_and_the_mode_of_a_file_are_kept),
+		IN_DIR(pipes_and_followed_files_are_written_directly),
+		IN_DIR(a_folder_that_is_not_there_is_named),
 		cmocka_unit_test(captures_are_read_from_the_recorders_answer),
 		cmocka_unit_test(an_answer_that_is_none_is_refused),
 	};

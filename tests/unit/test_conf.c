@@ -91,30 +91,59 @@ expect_refused(const char *text, unsigned line, const char *words)
 	assert_null(strchr(err.text, '\n'));
 }
 
+/* A test of its own is each table of these: its name is true of each row. */
 struct refusal {
 	const char	*text;
 	unsigned	 line;
 	const char	*words;
 };
+#define REFUSED(rows)	{ #rows, are_refused, NULL, NULL, (void *)(rows) }
 
 static void
-expect_each_refused(const struct refusal *rows, size_t count)
+are_refused(void **state)
 {
-	for (size_t i = 0; i < count; i++)
-		expect_refused(rows[i].text, rows[i].line, rows[i].words);
+	for (const struct refusal *row = *state; row->text != NULL; row++)
+		expect_refused(row->text, row->line, row->words);
+}
+
+/* A key's values behind `before`, whose last line has the number `line`. */
+struct values {
+	const char	*before;
+	unsigned	 line;
+	const char	*key;
+	const char	*good[8], *bad[16];
+};
+#define VALUES(rows) \
+	{ #rows, are_taken_and_refused, NULL, NULL, (void *)(rows) }
+
+static void
+are_taken_and_refused(void **state)
+{
+	char text[512];
+
+	for (const struct values *row = *state; row->before != NULL; row++) {
+		for (size_t i = 0; row->good[i] != NULL; i++) {
+			snprintf(text, sizeof(text), "%s%s = %s\n",
+			    row->before, row->key, row->good[i]);
+			pb_conf_destroy(load_good(text));
+		}
+		for (size_t i = 0; row->bad[i] != NULL; i++) {
+			snprintf(text, sizeof(text), "%s%s = %s\n",
+			    row->before, row->key, row->bad[i]);
+			expect_refused(text, row->line + 1, row->key);
+		}
+	}
 }
 
 static void
-check_default_bounds(const struct pb_conf_listen *listen)
+bounds_are(const struct pb_conf_listen *listen, const uint64_t want[8])
 {
-	assert_int_equal(listen->body_max, 16 << 20);
-	assert_int_equal(listen->memory_max, 128 << 20);
-	assert_int_equal(listen->connections_max, 2048);
-	assert_int_equal(listen->connections_per_peer, 256);
-	assert_int_equal(listen->head_timeout_ms, 10000);
-	assert_int_equal(listen->idle_timeout_ms, 30000);
-	assert_int_equal(listen->body_rate_min, 8000);
-	assert_int_equal(listen->hold_ms, 5000);
+	const uint64_t is[] = { listen->body_max, listen->memory_max,
+	    listen->connections_max, listen->connections_per_peer,
+	    listen->head_timeout_ms, listen->idle_timeout_ms,
+	    listen->body_rate_min, listen->hold_ms };
+
+	assert_memory_equal(is, want, sizeof(is));
 }
 
 static void
@@ -147,7 +176,8 @@ a_minimal_file_gets_every_default(void **state)
 	assert_true(conf->listen.present);
 	assert_false(conf->listen.tls.off);
 	assert_string_equal(conf->listen.allow, "*, relay:*");
-	check_default_bounds(&conf->listen);
+	bounds_are(&conf->listen, (const uint64_t[]){ 16 << 20, 128 << 20,
+	    2048, 256, 10000, 30000, 8000, 5000 });
 	assert_int_equal(conf->upstreams, 1);
 	assert_string_equal(conf->upstream[0].streams, "*");
 	assert_int_equal(conf->upstream[0].retry_for_ms, 3600000);
@@ -238,19 +268,6 @@ check_node_and_store(const struct pb_conf *conf)
 }
 
 static void
-check_bounds(const struct pb_conf_listen *listen)
-{
-	assert_int_equal(listen->body_max, 65536);
-	assert_int_equal(listen->memory_max, 1 << 30);
-	assert_int_equal(listen->connections_max, 100);
-	assert_int_equal(listen->connections_per_peer, 0);
-	assert_int_equal(listen->head_timeout_ms, 2000);
-	assert_int_equal(listen->idle_timeout_ms, 60000);
-	assert_int_equal(listen->body_rate_min, 0);
-	assert_int_equal(listen->hold_ms, 500);
-}
-
-static void
 check_network(const struct pb_conf *conf)
 {
 	const struct pb_conf_upstream *up = &conf->upstream[0];
@@ -299,7 +316,8 @@ every_key_of_the_contract_reaches_its_field(void **state)
 	assert_string_equal(conf->capture[0].timestamp_type, "adapter");
 	assert_string_equal(conf->capture[1].interface, "any");
 	assert_string_equal(conf->capture[1].timestamp_type, "");
-	check_bounds(&conf->listen);
+	bounds_are(&conf->listen, (const uint64_t[]){ 65536, 1 << 30, 100, 0,
+	    2000, 60000, 0, 500 });
 	check_network(conf);
 	pb_conf_destroy(conf);
 }
@@ -348,373 +366,243 @@ long_names_of_upstreams_and_interfaces_stay_whole(void **state)
 	expect_refused(text, 5, "is no name");
 }
 
-static void
-unknown_sections_and_keys_suggest_the_nearest(void **state)
-{
-	static const struct refusal rows[] = {
-		{ NODE "[store]\nretain_siz = 1\n", 4, "[store] retain_siz: "
-		    "unknown key; did you mean retain_size?" },
-		{ "[node]\nnam = x\n", 2, "[node] nam: unknown key; did you "
-		    "mean name?" },
-		{ BASE "[capture eth0]\nfliter = ip\n", 6, "[capture eth0] "
-		    "fliter: unknown key; did you mean filter?" },
-		{ BASE "[capture eth0]\ncores = 2\n", 6,
-		    "cores: unknown key; there are description, filter" },
-		{ BASE "[listen]\nport = 1\n", 6, "unknown key" },
-		{ BASE "[upstream c]\ntls_certs = 1\n", 6,
-		    "did you mean tls_cert?" },
-		{ BASE "[upstream c]\nName = 1\n", 6, "unknown key" },
-		{ "[nod]\n", 1, "[nod]: unknown section; did you mean "
-		    "[node]?" },
-		{ BASE "[captur eth0]\n", 5, "did you mean [capture]?" },
-		{ BASE "[Store]\n", 5, "did you mean [store]?" },
-		{ BASE "[dead-letters]\n", 5, "there are node, store" },
-		{ "[]\n", 1, "unknown section" },
-	};
+static const struct refusal unknown_sections_and_keys_suggest_the_nearest[] = {
+	{ NODE "[store]\nretain_siz = 1\n", 4, "[store] retain_siz: "
+	    "unknown key; did you mean retain_size?" },
+	{ "[node]\nnam = x\n", 2, "[node] nam: unknown key; did you "
+	    "mean name?" },
+	{ BASE "[capture eth0]\nfliter = ip\n", 6, "[capture eth0] "
+	    "fliter: unknown key; did you mean filter?" },
+	{ BASE "[capture eth0]\ncores = 2\n", 6,
+	    "cores: unknown key; there are description, filter" },
+	{ BASE "[listen]\nport = 1\n", 6, "unknown key" },
+	{ BASE "[upstream c]\ntls_certs = 1\n", 6, "did you mean tls_cert?" },
+	{ BASE "[upstream c]\nName = 1\n", 6, "unknown key" },
+	{ "[nod]\n", 1, "[nod]: unknown section; did you mean [node]?" },
+	{ BASE "[captur eth0]\n", 5, "did you mean [capture]?" },
+	{ BASE "[Store]\n", 5, "did you mean [store]?" },
+	{ BASE "[dead-letters]\n", 5, "there are node, store" },
+	{ "[]\n", 1, "unknown section" },
+	{ 0 },
+};
 
-	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-}
+static const struct refusal headers_need_their_shape[] = {
+	{ "[node\nname = x\n", 1, "without its ]" },
+	{ "[node] name = x\n", 1, "stands behind a section header" },
+	{ "[node x]\n", 1, "[node x]: takes no name; write [node]" },
+	{ BASE "[capture]\n", 5, "needs a name; write it like [capture eth0]" },
+	{ BASE "[upstream  ]\n", 5, "[upstream core]" },
+	{ BASE "[capture a b]\n", 5, "'a b' is no interface name" },
+	{ BASE "[capture a/b]\n", 5, "is no interface name" },
+	{ BASE "[upstream a/b]\n", 5, "'a/b' is no name" },
+	{ BASE "[upstream ..]\n", 5, "is no name" },
+	{ "name = x\n", 1, "name: stands before the first section" },
+	{ "[node]\nname\n", 2, "neither a [section] nor a key" },
+	{ "[node]\nname lon1\n[store]\n", 2, "neither a [section]" },
+	{ 0 },
+};
 
-static void
-headers_need_their_shape(void **state)
-{
-	static const struct refusal rows[] = {
-		{ "[node\nname = x\n", 1, "without its ]" },
-		{ "[node] name = x\n", 1, "stands behind a section header" },
-		{ "[node x]\n", 1, "[node x]: takes no name; write [node]" },
-		{ BASE "[capture]\n", 5, "needs a name; write it like "
-		    "[capture eth0]" },
-		{ BASE "[upstream  ]\n", 5, "[upstream core]" },
-		{ BASE "[capture a b]\n", 5, "'a b' is no interface name" },
-		{ BASE "[capture a/b]\n", 5, "is no interface name" },
-		{ BASE "[upstream a/b]\n", 5, "'a/b' is no name" },
-		{ BASE "[upstream ..]\n", 5, "is no name" },
-		{ "name = x\n", 1, "name: stands before the first section" },
-		{ "[node]\nname\n", 2, "neither a [section] nor a key" },
-		{ "[node]\nname lon1\n[store]\n", 2, "neither a [section]" },
-	};
+static const struct refusal a_section_or_key_given_twice_is_refused[] = {
+	{ "[node]\nname = a\nname = b\n", 3, "[node] name: given "
+	    "already in line 2" },
+	{ NODE "[node]\ndescription = x\n", 3, "a second section" },
+	{ NODE "[node]\n", 3, "[node]: a second section" },
+	{ BASE "[capture eth0]\nsnaplen = 1\n[capture eth0]\n"
+	    "filter = ip\n", 7, "[capture eth0]: a second section" },
+	{ BASE "[capture eth0]\n[capture eth0]\n", 6, "second" },
+	{ BASE "[capture eth0]\n[capture eth1]\n[capture  eth0]\n",
+	    7, "second" },
+	{ BASE "[upstream c]\nurl = http://a\ntls = off\n"
+	    "[upstream c]\n", 8, "second" },
+	{ BASE "[listen]\naddress = a:1\ntls = off\n[listen]\n", 8, "second" },
+	{ BASE "[capture e]\nforward =\nforward =\n", 7, "given" },
+	{ 0 },
+};
 
-	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-}
+static const struct refusal what_every_node_needs_must_be_there[] = {
+	{ "", 0, "no [node] section" },
+	{ "# nothing\n", 0, "no [node] section" },
+	{ NODE, 0, "no [store] section" },
+	{ "[store]\npath = /x\n", 0, "no [node] section" },
+	{ "[node]\ndescription = x\n", 1, "[node] name: missing" },
+	{ "[node]\n[store]\npath = /x\n", 1, "[node] name: missing" },
+	{ NODE "[store]\nsegment_age = 1s\n", 3, "[store] path: missing" },
+	{ NODE "[store]\npath =\n", 4, "path: empty" },
+	{ "[node]\nname =\n", 2, "is no node name" },
+	{ "[node]\nname = a b\n", 2, "'a b' is no node name" },
+	{ "[node]\nname = ..\n", 2, "is no node name" },
+	{ BASE "[listen]\ntls = off\n", 5, "[listen] address: missing" },
+	{ BASE "[upstream c]\ntls = off\n", 5, "[upstream c] url: missing" },
+	{ 0 },
+};
 
-static void
-a_section_or_key_given_twice_is_refused(void **state)
-{
-	static const struct refusal rows[] = {
-		{ "[node]\nname = a\nname = b\n", 3, "[node] name: given "
-		    "already in line 2" },
-		{ NODE "[node]\ndescription = x\n", 3, "a second section" },
-		{ NODE "[node]\n", 3, "[node]: a second section" },
-		{ BASE "[capture eth0]\nsnaplen = 1\n[capture eth0]\n"
-		    "filter = ip\n", 7, "[capture eth0]: a second section" },
-		{ BASE "[capture eth0]\n[capture eth0]\n", 6, "second" },
-		{ BASE "[capture eth0]\n[capture eth1]\n[capture  eth0]\n",
-		    7, "second" },
-		{ BASE "[upstream c]\nurl = http://a\ntls = off\n"
-		    "[upstream c]\n", 8, "second" },
-		{ BASE "[listen]\naddress = a:1\ntls = off\n[listen]\n", 8,
-		    "second" },
-		{ BASE "[capture e]\nforward =\nforward =\n", 7, "given" },
-	};
+static const struct refusal encryption_is_whole_or_spelled_out_as_off[] = {
+	{ BASE "[listen]\naddress = a:1\n", 5, "[listen] tls_cert: "
+	    "missing; give tls_cert, tls_key and tls_ca, or spell "
+	    "out tls = off" },
+	{ BASE "[listen]\naddress = a:1\ntls = on\n", 5,
+	    "spell out tls = off" },
+	{ BASE "[listen]\naddress = a:1\ntls_cert = /c\n"
+	    "tls_key = /k\n", 5, "tls_ca: missing" },
+	{ BASE "[listen]\naddress = a:1\ntls_cert = /c\n"
+	    "tls_ca = /a\n", 5, "tls_key: missing" },
+	{ BASE "[listen]\naddress = a:1\ntls = off\ntls_ca = /a\n", 8,
+	    "tls_ca: given, but tls is off" },
+	{ BASE "[listen]\naddress = a:1\ntls = no\n", 7,
+	    "'no' is neither on nor off" },
+	{ BASE "[listen]\naddress = a:1\ntls_cert =\n", 7, "empty" },
+	{ BASE "[upstream c]\nurl = https://a\n", 5,
+	    "[upstream c] tls_cert: missing" },
+	{ BASE "[upstream c]\nurl = http://a\n", 6,
+	    "url: http:// sends packets in the clear" },
+	{ BASE "[upstream c]\nurl = http://a\n" CERTS, 6, "in the clear" },
+	{ BASE "[upstream c]\nurl = http://a\ntls = off\n" CERTS, 8,
+	    "tls_cert: given, but tls is off" },
+	{ BASE "[upstream c]\nurl = https://a\ntls = off\n", 7,
+	    "tls: off, but url begins with https://" },
+	{ BASE "[upstream c]\nurl = https://a\ntls_key = /k\n"
+	    "tls_ca = /a\n[capture e]\n", 5, "tls_cert: missing" },
+	{ 0 },
+};
 
-	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-}
+#define CAPTURE	BASE "[capture x]\n"
+static const struct values values_keep_their_bounds[] = {
+	{ BASE, 4, "segment_size", { "1MiB", "4GiB" },
+	    { "1048575", "4294967297" } },
+	{ BASE, 4, "segment_age", { "1s" }, { "999ms" } },
+	{ BASE, 4, "flush_interval", { "1ms", "10s" }, { "0", "10001ms" } },
+	{ BASE, 4, "retain_size", { "512MiB" }, { "511MiB" } },
+	{ BASE, 4, "retain_age", { "0", "60s" }, { "-1s", "59s" } },
+	{ BASE, 4, "min_free", { "99%", "0%", "0", "1TiB", "5%" },
+	    { "100%", "%", "5 %", "-5%", "99999999999999999999%" } },
+	{ BASE, 4, "index_size", { "1MiB", "16TiB" }, { "1MiB1", "17TiB" } },
+	{ CAPTURE, 5, "snaplen", { "1", "262144" }, { "0", "262145" } },
+	{ CAPTURE, 5, "buffer", { "1MiB", "2GiB" }, { "1023KiB", "2049MiB" } },
+	{ CAPTURE, 5, "promiscuous", { "on" }, { "maybe" } },
+	{ CAPTURE, 5, "timestamp_type",
+	    { "host", "1234567890123456789012345678901" },
+	    { "host adapter", "12345678901234567890123456789012" } },
+	{ CAPTURE, 5, "threads", { "1", "32" }, { "0", "33", "-1", "two" } },
+	{ 0 },
+};
 
-static void
-what_every_node_needs_must_be_there(void **state)
-{
-	static const struct refusal rows[] = {
-		{ "", 0, "no [node] section" },
-		{ "# nothing\n", 0, "no [node] section" },
-		{ NODE, 0, "no [store] section" },
-		{ "[store]\npath = /x\n", 0, "no [node] section" },
-		{ "[node]\ndescription = x\n", 1, "[node] name: missing" },
-		{ "[node]\n[store]\npath = /x\n", 1, "[node] name: missing" },
-		{ NODE "[store]\nsegment_age = 1s\n", 3,
-		    "[store] path: missing" },
-		{ NODE "[store]\npath =\n", 4, "path: empty" },
-		{ "[node]\nname =\n", 2, "is no node name" },
-		{ "[node]\nname = a b\n", 2, "'a b' is no node name" },
-		{ "[node]\nname = ..\n", 2, "is no node name" },
-		{ BASE "[listen]\ntls = off\n", 5,
-		    "[listen] address: missing" },
-		{ BASE "[upstream c]\ntls = off\n", 5,
-		    "[upstream c] url: missing" },
-	};
-
-	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-}
-
-static void
-encryption_is_whole_or_spelled_out_as_off(void **state)
-{
-	static const struct refusal rows[] = {
-		{ BASE "[listen]\naddress = a:1\n", 5, "[listen] tls_cert: "
-		    "missing; give tls_cert, tls_key and tls_ca, or spell "
-		    "out tls = off" },
-		{ BASE "[listen]\naddress = a:1\ntls = on\n", 5,
-		    "spell out tls = off" },
-		{ BASE "[listen]\naddress = a:1\ntls_cert = /c\n"
-		    "tls_key = /k\n", 5, "tls_ca: missing" },
-		{ BASE "[listen]\naddress = a:1\ntls_cert = /c\n"
-		    "tls_ca = /a\n", 5, "tls_key: missing" },
-		{ BASE "[listen]\naddress = a:1\ntls = off\ntls_ca = /a\n", 8,
-		    "tls_ca: given, but tls is off" },
-		{ BASE "[listen]\naddress = a:1\ntls = no\n", 7,
-		    "'no' is neither on nor off" },
-		{ BASE "[listen]\naddress = a:1\ntls_cert =\n", 7, "empty" },
-		{ BASE "[upstream c]\nurl = https://a\n", 5,
-		    "[upstream c] tls_cert: missing" },
-		{ BASE "[upstream c]\nurl = http://a\n", 6,
-		    "url: http:// sends packets in the clear" },
-		{ BASE "[upstream c]\nurl = http://a\n" CERTS, 6,
-		    "in the clear" },
-		{ BASE "[upstream c]\nurl = http://a\ntls = off\n" CERTS, 8,
-		    "tls_cert: given, but tls is off" },
-		{ BASE "[upstream c]\nurl = https://a\ntls = off\n", 7,
-		    "tls: off, but url begins with https://" },
-		{ BASE "[upstream c]\nurl = https://a\ntls_key = /k\n"
-		    "tls_ca = /a\n[capture e]\n", 5, "tls_cert: missing" },
-	};
-
-	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-}
-
-static void
-values_keep_their_bounds(void **state)
-{
-	static const struct {
-		const char *section, *key, *good, *bad;
-	} rows[] = {
-		{ "store", "segment_size", "1MiB", "1048575" },
-		{ "store", "segment_size", "4GiB", "4294967297" },
-		{ "store", "segment_age", "1s", "999ms" },
-		{ "store", "flush_interval", "1ms", "0" },
-		{ "store", "flush_interval", "10s", "10001ms" },
-		{ "store", "retain_size", "512MiB", "511MiB" },
-		{ "store", "retain_age", "0", "-1s" },
-		{ "store", "retain_age", "60s", "59s" },
-		{ "store", "min_free", "99%", "100%" },
-		{ "store", "min_free", "0%", "%" },
-		{ "store", "min_free", "0", "5 %" },
-		{ "store", "min_free", "1TiB", "-5%" },
-		{ "store", "min_free", "5%", "99999999999999999999%" },
-		{ "store", "index_size", "1MiB", "1MiB1" },
-		{ "store", "index_size", "16TiB", "17TiB" },
-		{ "capture x", "snaplen", "1", "0" },
-		{ "capture x", "snaplen", "262144", "262145" },
-		{ "capture x", "buffer", "1MiB", "1023KiB" },
-		{ "capture x", "buffer", "2GiB", "2049MiB" },
-		{ "capture x", "promiscuous", "on", "maybe" },
-		{ "capture x", "timestamp_type", "host", "host adapter" },
-		{ "capture x", "timestamp_type",
-		    "1234567890123456789012345678901",
-		    "12345678901234567890123456789012" },
-	};
-	char text[512];
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		bool store = strcmp(rows[i].section, "store") == 0;
-
-		snprintf(text, sizeof(text), NODE "[store]\npath = /x\n"
-		    "%s%s%s%s = %s\n", store ? "" : "[",
-		    store ? "" : rows[i].section, store ? "" : "]\n",
-		    rows[i].key, rows[i].good);
-		pb_conf_destroy(load_good(text));
-		snprintf(text, sizeof(text), NODE "[store]\npath = /x\n"
-		    "%s%s%s%s = %s\n", store ? "" : "[",
-		    store ? "" : rows[i].section, store ? "" : "]\n",
-		    rows[i].key, rows[i].bad);
-		expect_refused(text, store ? 5 : 6, rows[i].key);
-	}
-}
-
-static void
-values_of_an_upstream_keep_their_bounds(void **state)
-{
 #define UP	BASE "[upstream c]\nurl = http://a\ntls = off\n"
-	static const struct refusal rows[] = {
-		{ UP "window = 1023KiB\n", 8, "window: '1023KiB' is too "
-		    "little; write at least 1MiB" },
-		{ UP "window = 64\n", 8, "too little" },
-		{ UP "rate_limit = 100\n", 8, "is no rate" },
-		{ UP "retry_for = 60\n", 8, "is no time span" },
-		{ UP "dead_letters_max = lots\n", 8, "is no size" },
-		{ UP "dead_letters_age = 30\n", 8, "is no time span" },
-		{ UP "connect_timeout = 0\n", 8, "connect_timeout: '0' is "
-		    "out of range; write 1s to 1h" },
-		{ UP "answer_timeout = 2h\n", 8, "answer_timeout: '2h' is "
-		    "out of range; write 1s to 1h" },
-		{ UP "streams =\n", 8, "streams: empty" },
-		{ UP "streams = lon1\n", 8, "'lon1' names no stream" },
-		{ UP "streams = a/b, lon1\n", 8, "'lon1' names no stream" },
-		{ NODE "[store]\npath = /x\nsegment_size = 2MiB\n"
-		    "retain_size = 3MiB\n[capture e]\n", 6,
-		    "[store] retain_size: less than two segments, the "
-		    "open one and a sealed one; write at least 4.0 MiB" },
-		{ NODE "[store]\npath = /x\nretain_age = 30s\n", 5,
-		    "[store] retain_age: less than segment_age" },
-		{ NODE "[store]\npath = /x\nmin_free = 100%\n", 5,
-		    "[store] min_free: all of the file system" },
-		{ NODE "[store]\npath = /x\nindex_size = 1GiB\n"
-		    "retain_size = 40TiB\n", 5, "[store] index_size: full "
-		    "before retain_size is reached; write at least 2.5 GiB" },
-		{ NODE "[store]\npath = /x\npen = 1\n", 5, "unknown key" },
-		{ "[node]\nname = a\npen = 0\n", 3, "from 1 to 4294967295" },
-		{ "[node]\nname = a\npen = 4294967296\n", 3, "range" },
-	};
+static const struct refusal values_of_an_upstream_keep_their_bounds[] = {
+	{ UP "window = 1023KiB\n", 8, "window: '1023KiB' is too "
+	    "little; write at least 1MiB" },
+	{ UP "window = 64\n", 8, "too little" },
+	{ UP "rate_limit = 100\n", 8, "is no rate" },
+	{ UP "retry_for = 60\n", 8, "is no time span" },
+	{ UP "dead_letters_max = lots\n", 8, "is no size" },
+	{ UP "dead_letters_age = 30\n", 8, "is no time span" },
+	{ UP "connect_timeout = 0\n", 8, "connect_timeout: '0' is "
+	    "out of range; write 1s to 1h" },
+	{ UP "answer_timeout = 2h\n", 8, "answer_timeout: '2h' is "
+	    "out of range; write 1s to 1h" },
+	{ UP "streams =\n", 8, "streams: empty" },
+	{ UP "streams = lon1\n", 8, "'lon1' names no stream" },
+	{ UP "streams = a/b, lon1\n", 8, "'lon1' names no stream" },
+	{ NODE "[store]\npath = /x\nsegment_size = 2MiB\n"
+	    "retain_size = 3MiB\n[capture e]\n", 6,
+	    "[store] retain_size: less than two segments, the "
+	    "open one and a sealed one; write at least 4.0 MiB" },
+	{ NODE "[store]\npath = /x\nretain_age = 30s\n", 5,
+	    "[store] retain_age: less than segment_age" },
+	{ NODE "[store]\npath = /x\nmin_free = 100%\n", 5,
+	    "[store] min_free: all of the file system" },
+	{ NODE "[store]\npath = /x\nindex_size = 1GiB\n"
+	    "retain_size = 40TiB\n", 5, "[store] index_size: full "
+	    "before retain_size is reached; write at least 2.5 GiB" },
+	{ NODE "[store]\npath = /x\npen = 1\n", 5, "unknown key" },
+	{ "[node]\nname = a\npen = 0\n", 3, "from 1 to 4294967295" },
+	{ "[node]\nname = a\npen = 4294967296\n", 3, "range" },
+	{ 0 },
+};
 
-	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-#undef UP
-}
-
-static void
-bounds_on_peers_have_bounds(void **state)
-{
 #define LISTEN	BASE "[listen]\naddress = a:1\ntls = off\n"
-	static const struct refusal rows[] = {
-		{ LISTEN "body_max = 65535\n", 8, "body_max: '65535' is out "
-		    "of range; write 64KiB to 64MiB" },
-		{ LISTEN "body_max = 65MiB\n", 8, "64KiB to 64MiB" },
-		{ LISTEN "body_max = 0\n", 8, "64KiB to 64MiB" },
-		{ LISTEN "memory_max = 63MiB\n", 8, "64MiB to 1TiB" },
-		{ LISTEN "connections_max = 0\n", 8, "from 1 to 65536" },
-		{ LISTEN "connections_max = 65537\n", 8, "from 1 to 65536" },
-		{ LISTEN "connections_per_peer = -1\n", 8, "from 0 to" },
-		{ LISTEN "head_timeout = 999ms\n", 8, "1s to 1h" },
-		{ LISTEN "idle_timeout = 0\n", 8, "1s to 1h" },
-		{ LISTEN "idle_timeout = 61m\n", 8, "1s to 1h" },
-		{ LISTEN "body_rate_min = 8\n", 8, "is no rate" },
-		{ LISTEN "body_rate_min = 2Gbit\n", 8, "0 to 1Gbit" },
-		{ LISTEN "hold = 99ms\n", 8, "100ms to 1m" },
-		{ LISTEN "hold = 61s\n", 8, "100ms to 1m" },
-	};
+static const struct refusal bounds_on_peers_have_bounds[] = {
+	{ LISTEN "body_max = 65535\n", 8, "body_max: '65535' is out "
+	    "of range; write 64KiB to 64MiB" },
+	{ LISTEN "body_max = 65MiB\n", 8, "64KiB to 64MiB" },
+	{ LISTEN "body_max = 0\n", 8, "64KiB to 64MiB" },
+	{ LISTEN "memory_max = 63MiB\n", 8, "64MiB to 1TiB" },
+	{ LISTEN "connections_max = 0\n", 8, "from 1 to 65536" },
+	{ LISTEN "connections_max = 65537\n", 8, "from 1 to 65536" },
+	{ LISTEN "connections_per_peer = -1\n", 8, "from 0 to" },
+	{ LISTEN "head_timeout = 999ms\n", 8, "1s to 1h" },
+	{ LISTEN "idle_timeout = 0\n", 8, "1s to 1h" },
+	{ LISTEN "idle_timeout = 61m\n", 8, "1s to 1h" },
+	{ LISTEN "body_rate_min = 8\n", 8, "is no rate" },
+	{ LISTEN "body_rate_min = 2Gbit\n", 8, "0 to 1Gbit" },
+	{ LISTEN "hold = 99ms\n", 8, "100ms to 1m" },
+	{ LISTEN "hold = 61s\n", 8, "100ms to 1m" },
+	{ 0 },
+};
 
-	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-	pb_conf_destroy(load_good(LISTEN "body_max = 64MiB\nmemory_max = "
-	    "64MiB\nconnections_max = 65536\nhold = 1m\nbody_rate_min = "
-	    "1Gbit\nhead_timeout = 1h\n"));
-#undef LISTEN
-}
+static const struct values the_ends_of_those_bounds_are_taken[] = {
+	{ LISTEN, 7, "body_max", { "64KiB", "64MiB" }, { NULL } },
+	{ LISTEN, 7, "memory_max", { "64MiB", "1TiB" }, { NULL } },
+	{ LISTEN, 7, "connections_max", { "1", "65536" }, { NULL } },
+	{ LISTEN, 7, "hold", { "100ms", "1m" }, { NULL } },
+	{ LISTEN, 7, "body_rate_min", { "0", "1Gbit" }, { NULL } },
+	{ LISTEN, 7, "head_timeout", { "1s", "1h" }, { NULL } },
+	{ 0 },
+};
+
+static const struct refusal each_thread_has_a_mebibyte_of_the_buffer[] = {
+	{ CAPTURE "threads = 4\nbuffer = 3MiB\n", 6,
+	    "threads: they share buffer, and each needs 1MiB of it; "
+	    "write fewer, or buffer = 4MiB" },
+	{ CAPTURE "buffer = 4095KiB\nthreads = 4\n", 7, "buffer = 4MiB" },
+	{ 0 },
+};
 
 static void
-threads_have_bounds_and_each_has_a_mebibyte_of_the_buffer(void **state)
+threads_are_as_many_as_the_buffer_has_mebibytes(void **state)
 {
-	static const struct refusal rows[] = {
-		{ BASE "[capture eth0]\nthreads = 0\n", 6, "[capture eth0] "
-		    "threads: " },
-		{ BASE "[capture eth0]\nthreads = 33\n", 6, "32" },
-		{ BASE "[capture eth0]\nthreads = -1\n", 6, "threads" },
-		{ BASE "[capture eth0]\nthreads = two\n", 6, "threads" },
-		{ BASE "[capture eth0]\nthreads = 4\nbuffer = 3MiB\n", 6,
-		    "threads: they share buffer, and each needs 1MiB of it; "
-		    "write fewer, or buffer = 4MiB" },
-		{ BASE "[capture eth0]\nbuffer = 4095KiB\nthreads = 4\n", 7,
-		    "buffer = 4MiB" },
-	};
-	struct pb_conf *conf;
+	struct pb_conf *conf = load_good(BASE "[capture eth0]\n"
+	    "buffer = 4MiB\nthreads = 4\n[capture eth1]\nthreads = 32\n"
+	    "[capture eth2]\nbuffer = 1MiB\n");
 
 	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-	conf = load_good(BASE "[capture eth0]\nbuffer = 4MiB\nthreads = 4\n"
-	    "[capture eth1]\nthreads = 32\n[capture eth2]\nbuffer = 1MiB\n");
 	assert_int_equal(conf->capture[0].threads, 4);
 	assert_int_equal(conf->capture[1].threads, PB_CAPTURE_THREADS_MAX);
 	assert_int_equal(conf->capture[2].threads, 1);
 	pb_conf_destroy(conf);
 }
 
-static void
-an_address_has_a_host_and_a_port(void **state)
-{
-	static const char *const good[] = {
-		"127.0.0.1:7152", "[::]:1", "[fe80::1%eth0]:65535",
-		"core.example:7152", "*:7152",
-	};
-	static const char *const bad[] = {
-		"127.0.0.1", ":7152", "a:0", "a:65536", "a:", "a:x", "::1:1",
-		"[::1]", "[::1]7152", "[]:1", "a b:1", "[::1:1", "::1]:1",
-		"a:1/", "http://a:1",
-	};
-	char text[512];
+static const struct values an_address_has_a_host_and_a_port[] = {
+	{ BASE "[listen]\ntls = off\n", 6, "address",
+	    { "127.0.0.1:7152", "[::]:1", "[fe80::1%eth0]:65535",
+	    "core.example:7152", "*:7152" },
+	    { "127.0.0.1", ":7152", "a:0", "a:65536", "a:", "a:x", "::1:1",
+	    "[::1]", "[::1]7152", "[]:1", "a b:1", "[::1:1", "::1]:1",
+	    "a:1/", "http://a:1" } },
+	{ 0 },
+}, a_url_has_a_scheme_and_a_host[] = {
+	{ BASE "[upstream c]\ntls = off\n", 6, "url", { "http://a" },
+	    { "core.example", "core.example:7152", "ftp://a", "http://",
+	    "https:///x", "http://:7152", "http://a?b=c", "http://a#b",
+	    "http://user:secret@a", "http://a b", "HTTP://a" } },
+	{ 0 },
+}, only_node_names_and_relays_can_be_allowed[] = {
+	{ LISTEN, 7, "allow", { "lon1, par*, relay:par1", "*" },
+	    { "", ",", "relay:", "peer:lon1", "lon1/eth0", "lon1; par1",
+	    "relay:relay:a" } },
+	{ 0 },
+};
 
-	(void)state;
-	for (size_t i = 0; i < COUNT(good); i++) {
-		struct pb_conf *conf;
-
-		snprintf(text, sizeof(text), BASE "[listen]\ntls = off\n"
-		    "address = %s\n", good[i]);
-		conf = load_good(text);
-		assert_string_equal(conf->listen.address, good[i]);
-		pb_conf_destroy(conf);
-	}
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		snprintf(text, sizeof(text), BASE "[listen]\ntls = off\n"
-		    "address = %s\n", bad[i]);
-		expect_refused(text, 7, "[listen] address: ");
-	}
-}
-
-static void
-a_url_has_a_scheme_and_a_host(void **state)
-{
-	static const char *const bad[] = {
-		"core.example", "core.example:7152", "ftp://a", "http://",
-		"https:///x", "http://:7152", "http://a?b=c", "http://a#b",
-		"http://user:secret@a", "http://a b", "HTTP://a",
-	};
-	char text[512];
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		snprintf(text, sizeof(text), BASE "[upstream c]\nurl = %s\n"
-		    "tls = off\n", bad[i]);
-		expect_refused(text, 6, "[upstream c] url: ");
-	}
-}
-
-static void
-only_node_names_and_relays_can_be_allowed(void **state)
-{
-	static const char *const bad[] = {
-		"", ",", "relay:", "peer:lon1", "lon1/eth0", "lon1; par1",
-		"relay:relay:a",
-	};
-	char text[512];
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		snprintf(text, sizeof(text), BASE "[listen]\n"
-		    "address = a:1\ntls = off\nallow = %s\n", bad[i]);
-		expect_refused(text, 8, "[listen] allow: ");
-	}
-}
-
-static void
-what_a_later_release_brings_is_refused_in_words(void **state)
-{
-	static const struct refusal rows[] = {
-		{ BASE "[capture e]\ntrailers = metamako\n", 6, "[capture e] "
-		    "trailers: 'metamako' is not supported by this version; "
-		    "write none" },
-		{ BASE "[capture e]\ntimestamp_from = trailer\n", 6,
-		    "timestamp_from: 'trailer' is not supported by this "
-		    "version; write capture" },
-		{ BASE "[capture e]\nforward = eth1\n", 6, "forward: 'eth1' "
-		    "is not supported by this version; leave the key out" },
-	};
-
-	(void)state;
-	expect_each_refused(rows, COUNT(rows));
-}
+static const struct refusal what_a_later_release_brings_is_refused_in_words[] = {
+	{ BASE "[capture e]\ntrailers = metamako\n", 6, "[capture e] "
+	    "trailers: 'metamako' is not supported by this version; "
+	    "write none" },
+	{ BASE "[capture e]\ntimestamp_from = trailer\n", 6,
+	    "timestamp_from: 'trailer' is not supported by this "
+	    "version; write capture" },
+	{ BASE "[capture e]\nforward = eth1\n", 6, "forward: 'eth1' "
+	    "is not supported by this version; leave the key out" },
+	{ 0 },
+};
 
 /* `key = xxx...`, the line `len` bytes long without its newline. */
 static char *
@@ -977,21 +865,22 @@ main(void)
 		    blanks_line_ends_and_a_byte_order_mark_do_not_matter),
 		cmocka_unit_test(
 		    long_names_of_upstreams_and_interfaces_stay_whole),
-		cmocka_unit_test(unknown_sections_and_keys_suggest_the_nearest),
-		cmocka_unit_test(headers_need_their_shape),
-		cmocka_unit_test(a_section_or_key_given_twice_is_refused),
-		cmocka_unit_test(what_every_node_needs_must_be_there),
-		cmocka_unit_test(encryption_is_whole_or_spelled_out_as_off),
-		cmocka_unit_test(values_keep_their_bounds),
-		cmocka_unit_test(values_of_an_upstream_keep_their_bounds),
-		cmocka_unit_test(bounds_on_peers_have_bounds),
+		REFUSED(unknown_sections_and_keys_suggest_the_nearest),
+		REFUSED(headers_need_their_shape),
+		REFUSED(a_section_or_key_given_twice_is_refused),
+		REFUSED(what_every_node_needs_must_be_there),
+		REFUSED(encryption_is_whole_or_spelled_out_as_off),
+		VALUES(values_keep_their_bounds),
+		REFUSED(values_of_an_upstream_keep_their_bounds),
+		REFUSED(bounds_on_peers_have_bounds),
+		VALUES(the_ends_of_those_bounds_are_taken),
+		REFUSED(each_thread_has_a_mebibyte_of_the_buffer),
 		cmocka_unit_test(
-		    threads_have_bounds_and_each_has_a_mebibyte_of_the_buffer),
-		cmocka_unit_test(an_address_has_a_host_and_a_port),
-		cmocka_unit_test(a_url_has_a_scheme_and_a_host),
-		cmocka_unit_test(only_node_names_and_relays_can_be_allowed),
-		cmocka_unit_test(
-		    what_a_later_release_brings_is_refused_in_words),
+		    threads_are_as_many_as_the_buffer_has_mebibytes),
+		VALUES(an_address_has_a_host_and_a_port),
+		VALUES(a_url_has_a_scheme_and_a_host),
+		VALUES(only_node_names_and_relays_can_be_allowed),
+		REFUSED(what_a_later_release_brings_is_refused_in_words),
 		cmocka_unit_test(a_long_line_is_whole_or_refused_but_never_cut),
 		cmocka_unit_test(only_text_is_read),
 		cmocka_unit_test(the_number_of_sections_is_bounded),

@@ -19,62 +19,9 @@
 #include "cli/common/cli.h"
 #include "cli/import/input.h"
 #include "tests/unit/ng_image.h"
-#include "tests/unit/temp.h"
+#include "tests/unit/temp_files.h"
 
 #define PATIENCE	200	/* times a tenth of a second */
-
-static char dir[64];
-
-static int
-make_dir(void **state)
-{
-	(void)state;
-	temp_make(dir, "input");
-	return 0;
-}
-
-static int
-remove_dir(void **state)
-{
-	(void)state;
-	temp_remove(dir);
-	return 0;
-}
-
-static const char *
-in_dir(const char *name)
-{
-	static char path[4][128];
-	static unsigned next;
-	char *out = path[next++ % 4];
-
-	snprintf(out, sizeof(path[0]), "%s/%s", dir, name);
-	return out;
-}
-
-static void
-write_file(const char *path, const void *data, size_t len)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(data, 1, len, file), len);
-	fclose(file);
-}
-
-static unsigned
-files_in_dir(void)
-{
-	char command[128], line[32] = "";
-	FILE *pipe;
-
-	snprintf(command, sizeof(command), "ls -A '%s' | wc -l", dir);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	assert_non_null(fgets(line, sizeof(line), pipe));
-	pclose(pipe);
-	return (unsigned)strtoul(line, NULL, 10);
-}
 
 static unsigned events;
 
@@ -305,7 +252,6 @@ a_signal_ends_the_wait_for_a_pipe(void **state)
 int
 main(void)
 {
-#define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
 		IN_DIR(a_file_and_a_pipe_can_be_read_twice),
 		IN_DIR(a_malformed_file_is_named_with_the_offset),
