@@ -1,5 +1,6 @@
 /*
- * cli/cmd_verify.c - `pb verify`: is every bit as it was written?
+ * cli/cmd_mend.c - `pb verify`: is every bit as it was written?
+ *		    `pb reindex`: the index, made again from the files
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/common/progress.h"
 #include "recorder/store/lock.h"
+#include "recorder/store/mend/rebuild.h"
 #include "recorder/store/mend/repair.h"
 
 #define NICE	10		/* what captures goes first */
@@ -31,9 +33,13 @@ struct verification {
 	struct pb_err	*err;
 };
 
-static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	run_verify(struct pb_cli *, void *, char **,
+		    struct pb_err *);
+static int	run_reindex(struct pb_cli *, void *, char **,
+		    struct pb_err *);
+static int	own(const struct pb_cli *, struct pb_rebuild_opts *,
+		    struct pb_err *);
 static int	verify(struct pb_cli *, const struct opts *, struct pb_err *);
-static int	lock(struct pb_cli *, bool, int *, bool *, struct pb_err *);
 static int	look(struct verification *, const struct pb_verify_opts *,
 		    struct pb_verify_sum *, struct pb_err *);
 static int	put_right(struct verification *, struct pb_err *);
@@ -43,8 +49,9 @@ static void	print_line(struct pb_out *, const struct pb_finding *);
 static void	print_sum(struct verification *,
 		    const struct pb_verify_sum *);
 static void	progress(void *, uint64_t, uint64_t);
+static bool	progress_files(void *, uint64_t, uint64_t, uint64_t);
 
-static const struct pb_cli_option options[] = {
+static const struct pb_cli_option verify_options[] = {
 	{ "repair", 0, NULL, offsetof(struct opts, repair), NULL,
 	    "keep every whole block, set the rest aside in damaged/,\n"
 	    "make the index right; the recorder must be stopped" },
@@ -52,22 +59,38 @@ static const struct pb_cli_option options[] = {
 	PB_CLI_JSON(struct opts, "one JSON object a line, a summary last"),
 	{ 0 },
 };
+static const struct pb_cli_option reindex_options[] = {
+	PB_CLI_JSON(struct pb_plain_opts, "the result as one JSON object"),
+	{ 0 },
+};
 
 const struct pb_command pb_cmd_verify = {
 	.name = "verify",
 	.summary = "Check every bit against digests and index; put right",
 	.operands = "",
-	.options = options,
+	.options = verify_options,
 	.opts_bytes = sizeof(struct opts),
 	.after =
 "Reads every segment, every journal and the index, and compares all of\n"
 "them with each other and with their digests.  It may run beside the\n"
 "recorder.  The exit status is 1 where something was found.\n",
-	.run = run,
+	.run = run_verify,
+};
+
+const struct pb_command pb_cmd_reindex = {
+	.name = "reindex",
+	.summary = "Make the index again from the files",
+	.options = reindex_options,
+	.opts_bytes = sizeof(struct pb_plain_opts),
+	.after =
+"For an index that is lost or corrupt.  The recorder must be stopped (it\n"
+"does the same by itself when it starts without a good index).  The old\n"
+"one goes to damaged/ in the store.\n",
+	.run = run_reindex,
 };
 
 static int
-run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
+run_verify(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 {
 	const struct opts *opts = arg;
 	int rc;
@@ -82,26 +105,74 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 	return rc < 0 ? rc : verify(cli, opts, err);
 }
 
+static int
+run_reindex(struct pb_cli *cli, void *arg, char **operand,
+    struct pb_err *err)
+{
+	const struct pb_plain_opts *opts = arg;
+	struct pb_rebuild_sum sum;
+	struct pb_progress bar;
+	struct pb_rebuild_opts how = { .progress = progress_files,
+	    .arg = &bar };
+	int fd, rc = pb_cli_enter(cli, true, err);
+
+	(void)operand;
+	fd = rc < 0 ? rc : own(cli, &how, err);
+	if (fd < 0)
+		return fd;
+	pb_progress_begin(&bar, "files", 0);
+	bar.things = true;
+	rc = pb_rebuild(&how, &sum, err);
+	pb_progress_end(&bar);
+	close(fd);
+	if (rc < 0)
+		return rc;
+	printf(opts->json ? "{\"streams\":%" PRIu64 ",\"segments\":%" PRIu64
+	    ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"gaps\":%" PRIu64
+	    ",\"damaged\":%" PRIu64 "}\n" : "%" PRIu64 " streams, %" PRIu64
+	    " segments, %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64
+	    " gaps; %" PRIu64 " files were damaged\n", sum.streams,
+	    sum.segments, sum.packets, sum.bytes, sum.gaps, sum.damaged);
+	return PB_EXIT_OK;
+}
+
+/* The store is ours from now on: the descriptor of its lock, or an error. */
+static int
+own(const struct pb_cli *cli, struct pb_rebuild_opts *how,
+    struct pb_err *err)
+{
+	int fd, rc = pb_lock_take(&fd, cli->store, "recorder.lock",
+	    "pb-recorder", err);
+
+	how->store = cli->store;
+	how->index_size = cli->conf->store.index_size;
+	how->node = cli->conf->node.name;
+	how->pen = cli->conf->node.pen;
+	return rc < 0 ? rc : fd;
+}
+
 /* The exit status, or an error. */
 static int
 verify(struct pb_cli *cli, const struct opts *opts, struct pb_err *err)
 {
 	struct verification v = { .json = opts->json, .err = err };
-	struct pb_rebuild_opts rebuild = { .store = cli->store,
-	    .index_size = cli->conf->store.index_size,
-	    .node = cli->conf->node.name, .pen = cli->conf->node.pen };
 	struct pb_verify_opts look_at = { .store = cli->store,
 	    .streams = opts->stream, .each = found, .progress = progress,
 	    .arg = &v };
+	struct pb_rebuild_opts how = { 0 };
 	struct pb_verify_sum sum;
-	int fd = -1, rc = lock(cli, opts->repair, &fd, &look_at.alone, err);
+	int fd = -1, rc = 0;
+	pid_t pid;
 
-	if (rc < 0)
-		return rc;
+	/* To repair, the store must be ours; to look, it is good to know. */
+	if (opts->repair && (fd = own(cli, &how, err)) < 0)
+		return fd;
+	look_at.alone = opts->repair ||
+	    !pb_lock_held(cli->store, "recorder.lock", &pid);
 	setpriority(PRIO_PROCESS, 0, NICE);
 	pb_cli_out(&v.out);
 	if (opts->repair)
-		rc = pb_repair_create(&v.repair, &rebuild, err);
+		rc = pb_repair_create(&v.repair, &how, err);
 	if (rc == 0)
 		rc = look(&v, &look_at, &sum, err);
 	if (rc == 0 && opts->repair && sum.findings > 0)
@@ -116,20 +187,6 @@ verify(struct pb_cli *cli, const struct opts *opts, struct pb_err *err)
 		return pb_out_gone(&v.out) ? PB_EXIT_OK : rc;
 	return sum.findings > 0 && !opts->repair ? PB_EXIT_FAILED :
 	    PB_EXIT_OK;
-}
-
-/* To repair, the store must be ours; to look, it is good to know. */
-static int
-lock(struct pb_cli *cli, bool repair, int *fd, bool *alone,
-    struct pb_err *err)
-{
-	pid_t pid;
-
-	*alone = repair || !pb_lock_held(cli->store, "recorder.lock", &pid);
-	if (!repair)
-		return 0;
-	return pb_lock_take(fd, cli->store, "recorder.lock", "pb-recorder",
-	    err);
 }
 
 static int
@@ -252,4 +309,14 @@ progress(void *arg, uint64_t done, uint64_t all)
 
 	v->bar.total = all;
 	pb_progress_at(&v->bar, done);
+}
+
+/* Their number is known before they are read. */
+static bool
+progress_files(void *bar, uint64_t files, uint64_t files_all, uint64_t bytes)
+{
+	(void)bytes;
+	((struct pb_progress *)bar)->total = files_all;
+	pb_progress_at(bar, files);
+	return true;
 }
