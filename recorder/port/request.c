@@ -29,6 +29,10 @@
 #define RETRY_AFTER_S	1u
 #define RETRY_DISK_S	5u	/* a full disk does not empty in a second */
 
+const unsigned pb_statuses[PB_STATUSES] = {
+	200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 422, 503, 508,
+};
+
 /* Head */
 static void	check_head(struct pb_request *,
 		    const struct pb_request_head *);
@@ -202,8 +206,8 @@ check_head(struct pb_request *request, const struct pb_request_head *head)
 		request->answer.close = true;
 		return;
 	}
-	rc = pb_route_find(route, head->method, head->path,
-	    head->door == PB_DOOR_LOCAL, &err);
+	rc = pb_route_find(route, request->service->routes, head->method,
+	    head->path, head->door == PB_DOOR_LOCAL, &err);
 	if (rc < 0) {
 		request_fail(request, rc == PB_EINVAL ? PB_EFORMAT : rc,
 		    err.text);
@@ -462,5 +466,6 @@ request_answer(struct pb_request *request, unsigned status, const char *type)
 	request->answer.status = status;
 	request->answer.type = type;
 	request->answered = true;
-	pb_service_count(request->service, status);
+	for (size_t i = 0; i < PB_STATUSES; i++)
+		request->service->answers[i] += pb_statuses[i] == status;
 }

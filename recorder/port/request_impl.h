@@ -1,8 +1,8 @@
 /*
  * recorder/port/request_impl.h - inside a request
  *
- * request.c takes its head and its body, and knows who may ask; route.c says
- * which handler it is for.  A handler has a serve_*.c.
+ * request.c takes its head and its body, and knows who may ask; route.c finds
+ * its handler in the table of service.c.  A handler has a serve_*.c.
  */
 #ifndef PB_INGEST_REQUEST_IMPL_H
 #define PB_INGEST_REQUEST_IMPL_H
@@ -50,6 +50,8 @@ struct pb_handler {
 	 * offered to the intake, when that settles it. */
 	void		(*end)(struct pb_request *request);
 };
+
+extern const unsigned pb_statuses[PB_STATUSES];
 
 extern const struct pb_handler serve_health, serve_metrics, serve_status,
     serve_question, serve_packets, serve_gaps;

@@ -6,12 +6,9 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "recorder/port/request_impl.h"
 
 #define STREAMS		"/v1/streams/"
-#define STREAM		STREAMS "NODE/IFACE/EPOCH"
 #define EPOCH_DIGITS	16
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 
 enum { NODE, IFACE, EPOCH, PARTS };	/* as they stand in a path */
 
@@ -20,52 +17,38 @@ struct part {
 	size_t		 len;
 };
 
-/* A part in capitals stands for any. */
-static const struct row {
-	const char	*method;	/* GET is HEAD as well */
-	const char	*path;
-	const struct pb_handler *handler;
-	bool		 local;		/* by the local door only */
-} rows[] = {
-	{ "GET", "/v1/health", &serve_health, false },
-	{ "GET", "/metrics", &serve_metrics, false },
-	{ "GET", "/v1/status", &serve_status, true },
-	{ "GET", STREAM, &serve_question, false },
-	{ "POST", STREAM "/packets", &serve_packets, false },
-	{ "POST", STREAM "/gaps", &serve_gaps, false },
-};
-
 static bool	matches(const char *, const char *,
 		    struct part [static PARTS]);
-static void	consider(struct pb_route *, const struct row *, const char *);
+static void	consider(struct pb_route *, const struct pb_route_row *,
+		    const char *);
 static int	parse_key(const struct part [static PARTS],
 		    struct pb_stream_key *, struct pb_err *);
 
 int
-pb_route_find(struct pb_route *out, const char *method, const char *path,
-    bool local, struct pb_err *err)
+pb_route_find(struct pb_route *out, const struct pb_route_row *row,
+    const char *method, const char *path, bool local, struct pb_err *err)
 {
 	struct part part[PARTS];
 	bool found = false;
 	int rc = 0;
 
 	memset(out, 0, sizeof(*out));
-	for (size_t i = 0; i < COUNT(rows) && rc == 0; i++) {
+	for (; row->method != NULL && rc == 0; row++) {
 		memset(part, 0, sizeof(part));
-		if ((rows[i].local && !local) ||
-		    !matches(rows[i].path, path, part))
+		if ((row->local && !local) || !matches(row->path, path, part))
 			continue;
 		found = true;
-		consider(out, &rows[i], method);
+		consider(out, row, method);
 		if (part[NODE].at != NULL)
 			rc = parse_key(part, &out->key, err);
 	}
 	if (!found && strncmp(path, STREAMS, strlen(STREAMS)) == 0)
 		return pb_err_set(err, PB_ENOENT, "no such path; a stream is "
-		    STREAM ", and takes POST at /packets and /gaps below it");
+		    PB_ROUTE_STREAM ", and takes POST at /packets and "
+		    "/gaps below it");
 	if (!found)
 		return pb_err_set(err, PB_ENOENT, "no such path; there are "
-		    STREAM ", its /packets and /gaps, /v1/health and "
+		    PB_ROUTE_STREAM ", its /packets and /gaps, /v1/health and "
 		    "/metrics");
 	return rc;
 }
@@ -91,7 +74,8 @@ matches(const char *pattern, const char *path,
 }
 
 static void
-consider(struct pb_route *out, const struct row *row, const char *method)
+consider(struct pb_route *out, const struct pb_route_row *row,
+    const char *method)
 {
 	bool get = strcmp(row->method, "GET") == 0;
 

@@ -12,8 +12,17 @@
 #include "recorder/store/layout.h"
 
 #define PB_ALLOW_BYTES_MAX	32	/* of a header Allow */
+#define PB_ROUTE_STREAM		"/v1/streams/NODE/IFACE/EPOCH"
 
 struct pb_handler;
+
+/* One of those there are; the last one has no method. */
+struct pb_route_row {
+	const char	*method;	/* GET is HEAD as well */
+	const char	*path;		/* a part in capitals stands for any */
+	const struct pb_handler *handler;
+	bool		 local;		/* by the local door only */
+};
 
 struct pb_route {
 	const struct pb_handler *handler;	/* NULL: no such method, */
@@ -22,7 +31,8 @@ struct pb_route {
 };
 
 /* PB_ENOENT: no such path.  PB_EINVAL: a name or epoch is wrong. */
-int	pb_route_find(struct pb_route *out, const char *method,
-	    const char *path, bool local, struct pb_err *err);
+int	pb_route_find(struct pb_route *out, const struct pb_route_row *row,
+	    const char *method, const char *path, bool local,
+	    struct pb_err *err);
 
 #endif

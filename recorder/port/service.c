@@ -1,15 +1,21 @@
 /*
- * recorder/port/service.c - what all requests share
+ * recorder/port/service.c - what all requests share, and who serves them
  */
 #include "recorder/port/service.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/port/request.h"
+#include "recorder/port/request_impl.h"
 
-const unsigned pb_statuses[PB_STATUSES] = {
-	200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 422, 503, 508,
+static const struct pb_route_row routes[] = {
+	{ "GET", "/v1/health", &serve_health, false },
+	{ "GET", "/metrics", &serve_metrics, false },
+	{ "GET", "/v1/status", &serve_status, true },
+	{ "GET", PB_ROUTE_STREAM, &serve_question, false },
+	{ "POST", PB_ROUTE_STREAM "/packets", &serve_packets, false },
+	{ "POST", PB_ROUTE_STREAM "/gaps", &serve_gaps, false },
+	{ NULL, NULL, NULL, false },
 };
 
 int
@@ -29,6 +35,7 @@ pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	service->conf = opts->conf;
 	service->opts = *opts;
+	service->routes = routes;
 	memcpy(service->self.name, opts->conf->node.name,
 	    sizeof(service->self.name));
 	memcpy(service->self.description, opts->conf->node.description,
@@ -54,12 +61,4 @@ pb_service_destroy(struct pb_service *service)
 	pb_rooms_destroy(service->rooms);
 	pb_intake_destroy(service->intake);
 	free(service);
-}
-
-void
-pb_service_count(struct pb_service *service, unsigned status)
-{
-	for (size_t i = 0; i < PB_STATUSES; i++)
-		if (pb_statuses[i] == status)
-			service->answers[i]++;
 }

@@ -18,15 +18,16 @@
 #include "recorder/intake/intake.h"
 #include "recorder/intake/room.h"
 #include "recorder/port/peerlog.h"
+#include "recorder/port/route.h"
 
-#define PB_STATUSES	14	/* the status codes we answer with: */
-extern const unsigned pb_statuses[PB_STATUSES];
+#define PB_STATUSES	14	/* the status codes we answer with */
 
 #define PB_REPORT_BYTES_MAX (1u << 20)	/* of metrics, of the status */
 
 struct pb_service {
 	const struct pb_conf *conf;
 	struct pb_ingest_opts opts;
+	const struct pb_route_row *routes;
 	struct pb_intake *intake;
 	struct pb_rooms	*rooms;		/* for bodies */
 	struct pb_node	 self;
@@ -48,8 +49,5 @@ int	pb_service_create(struct pb_service **out,
 	    const struct pb_ingest_opts *opts, void (*wake)(void *arg),
 	    void *arg, struct pb_err *err);
 void	pb_service_destroy(struct pb_service *service);
-
-/* One more answer with this status code. */
-void	pb_service_count(struct pb_service *service, unsigned status);
 
 #endif

@@ -175,14 +175,15 @@ check_route(struct asked *a, const struct pb_request_head *head)
 	char path[PATH_MAX + sizeof(PATH_ROOT)] = PATH_ROOT;
 	struct pb_route again;
 
-	a->routed = pb_route_find(&a->route, head->method, head->path,
-	    head->door == PB_DOOR_LOCAL, NULL) == 0;
+	a->routed = pb_route_find(&a->route, service->routes, head->method,
+	    head->path, head->door == PB_DOOR_LOCAL, NULL) == 0;
 	if (!a->routed || a->route.key.epoch == 0)
 		return;
 	MUST(pb_name_valid(a->route.key.node));
 	MUST(pb_layout_url(path + strlen(PATH_ROOT), &a->route.key,
 	    NULL) == 0);
-	MUST(pb_route_find(&again, "GET", path, false, NULL) == 0);
+	MUST(pb_route_find(&again, service->routes, "GET", path, false,
+	    NULL) == 0);
 	MUST(again.handler == &serve_question);
 	MUST(again.key.epoch == a->route.key.epoch);
 	MUST(strcmp(again.key.node, a->route.key.node) == 0);
