@@ -72,9 +72,10 @@ static int	grow_index(struct pb_recorder *, const struct pb_conf *,
 		    struct pb_err *);
 static bool	same_fixed(const struct pb_conf *, const struct pb_conf *);
 /* Telling */
-static void	status(void *, struct pb_json *);
-static void	capture_status(struct pb_json *, const struct capture *);
-static void	metrics(void *, struct pb_buf *);
+static bool	status(void *, size_t, struct pb_json *);
+static bool	capture_status(struct pb_recorder *, size_t,
+		    struct pb_json *);
+static bool	metrics(void *, size_t, struct pb_buf *);
 static void	capture_family(struct pb_recorder *,
 		    const struct pb_metric *, struct pb_buf *);
 static void	look(struct pb_recorder *, struct pb_store_stats *,
@@ -418,20 +419,20 @@ same_fixed(const struct pb_conf *a, const struct pb_conf *b)
 	    pb_conf_same(PB_CONF_LISTEN, &a->listen, &b->listen, true);
 }
 
-static void
-status(void *arg, struct pb_json *json)
+/* A capture a part. */
+static bool
+status(void *arg, size_t part, struct pb_json *json)
 {
 	struct pb_recorder *rec = arg;
 	struct pb_store_stats writer;
 	struct program program;
 
-	look(rec, &writer, &program);
-	pb_json_array(json, "captures");
-	pthread_mutex_lock(&rec->lock);
-	for (size_t i = 0; i < rec->captures; i++)
-		capture_status(json, &rec->capture[i]);
-	pthread_mutex_unlock(&rec->lock);
+	if (part == 0)
+		pb_json_array(json, "captures");
+	if (capture_status(rec, part, json))
+		return true;
 	pb_json_end(json);
+	look(rec, &writer, &program);
 	pb_json_object(json, "writer");
 	pb_metrics_json(json, writer_metric, COUNT(writer_metric), &writer);
 	pb_json_text(json, "last_error", writer.last_error);
@@ -439,42 +440,51 @@ status(void *arg, struct pb_json *json)
 	pb_retention_json(rec->store, json);
 	pb_json_u64(json, "log_lines_left_out", program.log_left_out);
 	pb_json_u64(json, "uptime_s", program.uptime_s);
+	return false;
 }
 
-/* Why it is not up stands right behind that. */
-static void
-capture_status(struct pb_json *json, const struct capture *capture)
+/* False where there is no such one. */
+static bool
+capture_status(struct pb_recorder *rec, size_t i, struct pb_json *json)
 {
 	struct pb_source_stats stats;
+	bool there;
 
-	pb_source_stats(capture->source, &stats);
-	pb_json_object(json, NULL);
-	pb_json_text(json, "interface", stats.interface);
-	pb_metrics_json(json, capture_metric, 1, &stats);
-	pb_json_text(json, "error", stats.last_error);
-	pb_metrics_json(json, capture_metric + 1, COUNT(capture_metric) - 1,
-	    &stats);
-	pb_json_double(json, "pps", capture->pps);
-	pb_json_double(json, "bps", capture->bps);
-	pb_json_end(json);
+	pthread_mutex_lock(&rec->lock);
+	there = i < rec->captures;
+	if (there) {
+		pb_source_stats(rec->capture[i].source, &stats);
+		pb_json_object(json, NULL);
+		pb_json_text(json, "interface", stats.interface);
+		pb_metrics_json(json, capture_metric, COUNT(capture_metric),
+		    &stats);
+		pb_json_text(json, "error", stats.last_error);
+		pb_json_double(json, "pps", rec->capture[i].pps);
+		pb_json_double(json, "bps", rec->capture[i].bps);
+		pb_json_end(json);
+	}
+	pthread_mutex_unlock(&rec->lock);
+	return there;
 }
 
-static void
-metrics(void *arg, struct pb_buf *out)
+/* A family of the captures a part. */
+static bool
+metrics(void *arg, size_t part, struct pb_buf *out)
 {
 	struct pb_recorder *rec = arg;
 	struct pb_store_stats writer;
 	struct program program;
 
+	if (part < COUNT(capture_metric)) {
+		capture_family(rec, &capture_metric[part], out);
+		return true;
+	}
 	look(rec, &writer, &program);
-	pthread_mutex_lock(&rec->lock);
-	for (size_t m = 0; m < COUNT(capture_metric); m++)
-		capture_family(rec, &capture_metric[m], out);
-	pthread_mutex_unlock(&rec->lock);
 	pb_metrics_text(out, "writer", writer_metric, COUNT(writer_metric),
 	    &writer);
 	pb_metrics_text(out, "", program_metric, COUNT(program_metric),
 	    &program);
+	return false;
 }
 
 static void
@@ -484,11 +494,13 @@ capture_family(struct pb_recorder *rec, const struct pb_metric *metric,
 	struct pb_source_stats stats;
 
 	pb_metric_head(out, "capture", metric);
+	pthread_mutex_lock(&rec->lock);
 	for (size_t i = 0; i < rec->captures; i++) {
 		pb_source_stats(rec->capture[i].source, &stats);
 		pb_metric_value(out, "capture", metric, "interface",
 		    stats.interface, &stats);
 	}
+	pthread_mutex_unlock(&rec->lock);
 }
 
 static void

@@ -1,8 +1,8 @@
 /*
  * recorder/recorder.h - the parts of pb-recorder, wired together
  *
- * One thread owns it (main's); the ingest thread asks for status and
- * metrics while it runs.
+ * One thread owns it (main's); readers of the port ask for status and metrics
+ * while it runs.
  */
 #ifndef PB_RECORDER_RECORDER_H
 #define PB_RECORDER_RECORDER_H

@@ -341,6 +341,7 @@ run(void *arg)
 		    open_tcp(ingest, 0, &err) < 0)
 			tell_waits(ingest, err.text);
 		pb_intake_collect(intake, service->now_ms);
+		pb_readers_collect(service->readers);
 		connections = 0;
 		for (size_t i = 0; i < ingest->servers; i++) {
 			struct pb_server *server = ingest->server[i];

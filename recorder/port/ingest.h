@@ -24,10 +24,17 @@ struct pb_ingest_opts {
 	const struct pb_conf *conf;	/* borrowed until stop */
 	struct pb_store	*store;		/* borrowed until stop */
 	/* What the rest of the recorder tells: members of the open object of
-	 * GET /v1/status, lines of GET /metrics.  May be NULL. */
-	void		(*status)(void *arg, struct pb_json *json);
-	void		(*metrics)(void *arg, struct pb_buf *out);
+	 * GET /v1/status, lines of GET /metrics; part 0, 1, ..., until false.
+	 * A part has at most 32 KiB.  Any thread.  May be NULL. */
+	bool		(*status)(void *arg, size_t part,
+			    struct pb_json *json);
+	bool		(*metrics)(void *arg, size_t part,
+			    struct pb_buf *out);
 	void		*arg;
+	/* For tests: other paths than service.c has; no readers' threads, but
+	 * pb_readers_turn(). */
+	const struct pb_route_row *routes;
+	bool		 stepped;
 };
 
 /* Are the certificates and the key of [listen] there, and right, now?  Those

@@ -52,8 +52,10 @@ static size_t	discard_max(const struct pb_request *);
 static unsigned	status_of(int);
 static void	refuse(struct pb_request *, unsigned, const char *, ...)
 		    __attribute__((format(printf, 3, 4)));
-static void	answer_acked(struct pb_request *, uint64_t,
-		    const struct pb_fingerprint *);
+static void	made(void *);
+static bool	may_be_long(const struct pb_request *);
+static void	count_long(struct pb_request *, int);
+static void	wake_parked(struct pb_request *);
 
 int
 pb_request_create(struct pb_request **out, struct pb_service *service,
@@ -72,9 +74,10 @@ pb_request_create(struct pb_request **out, struct pb_service *service,
 	    now_ms);
 	request->load.arrival_ns = now_ns;
 	request->load.arg = request;
+	request->long_answers = head->long_answers;
 	request->load.local = head->door == PB_DOOR_LOCAL;
 	snprintf(request->peer, sizeof(request->peer), "%s", head->peer);
-	pb_buf_init(&request->answer.body, PB_ANSWER_BYTES_MAX);
+	pb_buf_init(&request->answer.body, PB_PIECE_BYTES);
 	service->requests++;
 	service->now_ms = now_ms;
 	check_head(request, head);
@@ -91,6 +94,9 @@ pb_request_destroy(struct pb_request *request, uint64_t now_ms)
 		return;
 	pb_intake_cancel(request->service->intake, &request->load, now_ms);
 	pb_room_finish(&request->room);
+	pb_reading_leave(request->reading);
+	if (request->answer.is_long)
+		count_long(request, -1);
 	pb_buf_finish(&request->answer.body);
 	request->service->requests--;
 	free(request);
@@ -154,6 +160,48 @@ pb_request_end(struct pb_request *request, uint64_t now_ms)
 	request->parked = !request->answered;
 }
 
+ssize_t
+pb_request_take(struct pb_request *request, void *out, size_t max)
+{
+	const struct pb_err *err;
+	struct pb_buf *piece;
+	size_t len;
+	int rc;
+
+	if (request->parked)
+		return 0;
+	rc = pb_reading_piece(request->reading, &piece, &err);
+	if (rc < 0) {
+		pb_peerlog_warn(&request->service->log,
+		    request->service->now_ms, request->peer, "answer",
+		    err->text);
+		return PB_ESYS;
+	}
+	len = piece->len - request->taken;
+	if (len == 0)
+		return PB_ENOENT;
+	len = len < max ? len : max;
+	memcpy(out, piece->data + request->taken, len);
+	request->taken += len;
+	if (request->taken == piece->len && rc != PB_MADE_END) {
+		request->taken = 0;
+		request->parked = true;
+		pb_reading_next(request->reading);
+	}
+	return (ssize_t)len;
+}
+
+bool
+pb_request_making(struct pb_request *request, uint64_t now_ms)
+{
+	if (request->reading == NULL || !request->parked)
+		return false;
+	if (!request->answered && now_ms >= request->begin_ms &&
+	    pb_reading_give_up(request->reading, PB_EBUSY, "too many ask"))
+		made(request);
+	return request->parked;
+}
+
 const struct pb_answer *
 pb_request_answer(const struct pb_request *request)
 {
@@ -174,13 +222,11 @@ pb_request_settled(void *arg, struct pb_load *load)
 	(void)arg;	/* the intake's, the same for all */
 	pb_room_finish(&request->room);
 	if (load->rc == 0)
-		answer_acked(request, load->gap != 0 ? load->last :
-		    load->acked, &load->last_packet);
+		request->route.handler->settled(request);
 	else
 		request_fail(request, load->rc, load->text);
-	if (request->parked)
-		request->wake(request->arg);
-	request->parked = false;
+	if (request->answered)
+		wake_parked(request);
 }
 
 /* Its packets are in chunks: others may have the memory of its body. */
@@ -436,24 +482,14 @@ refuse(struct pb_request *request, unsigned status, const char *fmt, ...)
 	    request->peer, cause, text);
 }
 
-static void
-answer_acked(struct pb_request *request, uint64_t acked,
-    const struct pb_fingerprint *last)
+void
+request_answer_acked(struct pb_request *request, uint64_t acked)
 {
 	struct pb_json json;
-	char digest[32];
 
 	pb_json_init(&json, &request->answer.body);
 	pb_json_object(&json, NULL);
 	pb_json_u64(&json, "acked", acked);
-	if (last->seq != 0) {
-		snprintf(digest, sizeof(digest), DIGEST_PREFIX "%016" PRIx64,
-		    last->digest);
-		pb_json_object(&json, "last");
-		pb_json_u64(&json, "seq", last->seq);
-		pb_json_text(&json, "digest", digest);
-		pb_json_end(&json);
-	}
 	pb_json_end(&json);
 	request_answer(request, 200, JSON_TYPE);
 }
@@ -468,4 +504,82 @@ request_answer(struct pb_request *request, unsigned status, const char *type)
 	request->answered = true;
 	for (size_t i = 0; i < PB_STATUSES; i++)
 		request->service->answers[i] += pb_statuses[i] == status;
+}
+
+/* --- answers that are made while they are sent --------------------------- */
+
+void
+request_make(struct pb_request *request, const struct pb_maker *maker,
+    const char *type)
+{
+	struct pb_service *service = request->service;
+	struct pb_err err;
+	int rc = pb_reading_start(&request->reading, service->readers, maker,
+	    made, request, &err);
+
+	request->answer.type = type;
+	request->begin_ms = service->now_ms + PB_WAIT_MS;
+	if (rc < 0)
+		request_fail(request, rc, err.text);
+}
+
+/* A piece is there, or will not be.  The first one shows what the answer is,
+ * and is all of it, mostly. */
+static void
+made(void *arg)
+{
+	struct pb_request *request = arg;
+	const struct pb_err *err;
+	struct pb_buf *piece;
+	int rc = pb_reading_piece(request->reading, &piece, &err);
+
+	if (request->answered) {
+		wake_parked(request);
+		return;
+	}
+	if (rc < 0) {
+		request_fail(request, rc, err->text);
+	} else if (rc == PB_MADE_END) {
+		request->answer.body = *piece;
+		memset(piece, 0, sizeof(*piece));
+		request_answer(request, 200, request->answer.type);
+	} else if (!may_be_long(request)) {
+		request_fail(request, PB_EBUSY, "too many long answers are "
+		    "under way");
+	} else {
+		count_long(request, 1);
+		request->answer.is_long = true;
+		request_answer(request, 200, request->answer.type);
+	}
+	if (!request->answer.is_long) {
+		pb_reading_leave(request->reading);
+		request->reading = NULL;
+	}
+	wake_parked(request);
+}
+
+static bool
+may_be_long(const struct pb_request *request)
+{
+	return request->service->long_answers < PB_LONG_ANSWERS_MAX &&
+	    (request->long_answers == NULL ||
+	    *request->long_answers < PB_LONG_ANSWERS_PEER_MAX);
+}
+
+static void
+count_long(struct pb_request *request, int one)
+{
+	request->service->long_answers += (unsigned)one;
+	if (request->long_answers != NULL)
+		*request->long_answers += (unsigned)one;
+}
+
+static void
+wake_parked(struct pb_request *request)
+{
+	bool parked = request->parked;
+
+	request->parked = false;
+	if (parked)
+		request->wake(request->arg);
 }

@@ -6,13 +6,19 @@
  * sockets, no clocks.
  *
  *	create -> data ... -> end -> (wake) -> answer -> destroy
+ *	                                        take ... (wake)
+ *
+ * A long answer is made while it is sent (readers.h).
  */
 #ifndef PB_INGEST_REQUEST_H
 #define PB_INGEST_REQUEST_H
 
+#include <sys/types.h>
+
 #include "recorder/port/service.h"
 
-#define PB_ANSWER_BYTES_MAX	PB_REPORT_BYTES_MAX
+#define PB_LONG_ANSWERS_MAX	128u	/* under way; each has a piece */
+#define PB_LONG_ANSWERS_PEER_MAX 32u	/* of those, of one address */
 
 enum pb_door {
 	PB_DOOR_TCP,		/* [listen]: nodes, each adds a hop */
@@ -24,8 +30,9 @@ struct pb_request_head {	/* borrowed for the call; NULL: not given */
 	const char	*method;
 	const char	*path;		/* percent-encoded, without a query */
 	const char	*peer;		/* for the log */
-	struct pb_share	*share;		/* of its address; intake/room.h;
-					 * lives as long as the request */
+	/* Of its address, living as long as the request; NULL: not counted */
+	struct pb_share	*share;		/* intake/room.h */
+	unsigned	*long_answers;
 	bool		 tls;
 	const char	*cn;		/* of the verified certificate */
 	bool		 has_length;
@@ -48,14 +55,16 @@ struct pb_answer {
 	unsigned	 retry_after_s;	/* Retry-After, or 0 */
 	bool		 close;		/* the connection, afterwards */
 	struct pb_buf	 body;
+	bool		 is_long;	/* no body: pb_request_take() */
 };
 
 struct pb_request;
 
 /*
  * A request's head is there.  `wake(arg)` is called once if the answer
- * comes after pb_request_end() returned, and once for each time that
- * pb_request_wait() said so.  PB_ENOMEM.
+ * comes after pb_request_end() returned, once for each time that
+ * pb_request_wait() said so, and for each piece of a long answer but the
+ * first.  PB_ENOMEM.
  */
 int	pb_request_create(struct pb_request **out, struct pb_service *service,
 	    const struct pb_request_head *head, uint64_t now_ms,
@@ -82,6 +91,13 @@ void	pb_request_end(struct pb_request *request, uint64_t now_ms);
 
 /* The answer, borrowed until destroy; NULL while there is none. */
 const struct pb_answer *pb_request_answer(const struct pb_request *request);
+
+/* More of a long answer: as many bytes; 0: none yet, `wake` tells; PB_ENOENT:
+ * that was all; an error: it is broken off. */
+ssize_t	pb_request_take(struct pb_request *request, void *out, size_t max);
+/* Is an answer being made that is not there yet?  Where nobody begins with it
+ * in time, it is 503. */
+bool	pb_request_making(struct pb_request *request, uint64_t now_ms);
 
 /* There is an answer, and it does not wait for the body to arrive. */
 bool	pb_request_refused(const struct pb_request *request);

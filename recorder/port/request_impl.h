@@ -35,6 +35,11 @@ struct pb_request {
 	bool		 answered;
 	bool		 refused;
 	struct pb_answer answer;
+	/* Where it is made while it is sent. */
+	struct pb_reading *reading;
+	size_t		 taken;		/* of the piece */
+	uint64_t	 begin_ms;	/* somebody must, by then */
+	unsigned	*long_answers;
 };
 
 /* What serves a method at a path. */
@@ -49,6 +54,8 @@ struct pb_handler {
 	/* All of the request is there.  It is answered now, or, where it was
 	 * offered to the intake, when that settles it. */
 	void		(*end)(struct pb_request *request);
+	/* The intake has settled it, and nothing is wrong: answers. */
+	void		(*settled)(struct pb_request *request);
 };
 
 extern const unsigned pb_statuses[PB_STATUSES];
@@ -58,6 +65,11 @@ extern const struct pb_handler serve_health, serve_metrics, serve_status,
 
 /* The answer is in request->answer.body. */
 void	request_answer(struct pb_request *request, unsigned status,
+	    const char *type);
+/* 200 `{"acked": N}`. */
+void	request_answer_acked(struct pb_request *request, uint64_t acked);
+/* 200, with what `maker` makes; it has no body yet. */
+void	request_make(struct pb_request *request, const struct pb_maker *maker,
 	    const char *type);
 /* One line for the peer, and, seldom enough, for the log; the status is
  * that of the error `rc`. */

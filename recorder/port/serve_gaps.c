@@ -6,9 +6,12 @@
 
 static size_t	body_max(const struct pb_request *);
 static void	end(struct pb_request *);
+static void	settled(struct pb_request *);
 static int	parse(struct pb_request *, struct pb_err *);
 
-const struct pb_handler serve_gaps = { .body_max = body_max, .end = end };
+const struct pb_handler serve_gaps = {
+	.body_max = body_max, .end = end, .settled = settled,
+};
 
 static size_t
 body_max(const struct pb_request *request)
@@ -28,6 +31,12 @@ end(struct pb_request *request)
 	else
 		pb_intake_offer(request->service->intake, &request->load,
 		    request->service->now_ms);
+}
+
+static void
+settled(struct pb_request *request)
+{
+	request_answer_acked(request, request->load.last);
 }
 
 static int

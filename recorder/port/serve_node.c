@@ -2,9 +2,11 @@
  * recorder/port/serve_node.c - GET /v1/health, /metrics and /v1/status
  *
  * How the node does: what ingest has counted, and what the rest of the
- * recorder adds.
+ * recorder adds.  The latter may wait for locks, so a reader tells it.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -44,9 +46,9 @@ static const struct pb_metric metrics[] = {
 	    "Bytes of request bodies in memory."),
 	PB_GAUGE("bodies_waiting", struct facts, bodies_waiting,
 	    "Request bodies that are not read for want of memory."),
-	/* In the status these two stand before the others. */
 	PB_GAUGE("connections", struct facts, connections,
 	    "Open connections."),
+	/* The status has the reason instead. */
 	PB_GAUGE("waits", struct facts, waits,
 	    "1 while [listen] address cannot be listened at."),
 };
@@ -57,14 +59,34 @@ static const struct pb_metric answers = {
 	.size = sizeof(uint64_t),
 };
 
+/* What is told by a reader: facts of when it was asked, then part after part
+ * of what the rest of the recorder tells. */
+struct report {
+	struct pb_ingest_opts opts;
+	const char	*node;
+	struct facts	 facts;
+	uint64_t	 answers[PB_STATUSES];
+	char		 waits[PB_ERR_TEXT_MAX];
+	struct pb_json	 json;
+	size_t		 part;
+};
+
 static void	health(struct pb_request *);
 static void	tell_metrics(struct pb_request *);
-static void	status(struct pb_request *);
-static struct facts facts_of(const struct pb_service *);
+static void	tell_status(struct pb_request *);
+static void	start(struct pb_request *, int (*)(void *,
+		    struct pb_reading *, struct pb_buf *, struct pb_err *),
+		    const char *);
+static int	make_metrics(void *, struct pb_reading *, struct pb_buf *,
+		    struct pb_err *);
+static int	make_status(void *, struct pb_reading *, struct pb_buf *,
+		    struct pb_err *);
+static void	begin_metrics(const struct report *, struct pb_buf *);
+static void	begin_status(struct report *);
 
 const struct pb_handler serve_health = { .end = health };
 const struct pb_handler serve_metrics = { .end = tell_metrics };
-const struct pb_handler serve_status = { .end = status };
+const struct pb_handler serve_status = { .end = tell_status };
 
 static void
 health(struct pb_request *request)
@@ -83,58 +105,110 @@ health(struct pb_request *request)
 static void
 tell_metrics(struct pb_request *request)
 {
-	const struct pb_service *service = request->service;
-	struct pb_buf *out = &request->answer.body;
-	struct facts facts = facts_of(service);
-	char code[8];
-
-	pb_metric_head(out, "ingest", &answers);
-	for (size_t i = 0; i < PB_STATUSES; i++) {
-		snprintf(code, sizeof(code), "%u", pb_statuses[i]);
-		pb_metric_value(out, "ingest", &answers, "code", code,
-		    &service->answers[i]);
-	}
-	pb_metrics_text(out, "ingest", metrics, METRICS, &facts);
-	if (service->opts.metrics != NULL)
-		service->opts.metrics(service->opts.arg, out);
-	request_answer(request, 200, METRICS_TYPE);
+	start(request, make_metrics, METRICS_TYPE);
 }
 
 static void
-status(struct pb_request *request)
+tell_status(struct pb_request *request)
 {
-	const struct pb_service *service = request->service;
-	struct facts facts = facts_of(service);
-	uint64_t requests = 0;
-	struct pb_json json;
-
-	for (size_t i = 0; i < PB_STATUSES; i++)
-		requests += service->answers[i];
-	pb_json_init(&json, &request->answer.body);
-	pb_json_object(&json, NULL);
-	pb_json_text(&json, "node", service->self.name);
-	pb_json_u64(&json, "pid", (uint64_t)getpid());
-	pb_json_text(&json, "version", PB_VERSION);
-	pb_json_object(&json, "ingest");
-	pb_json_text(&json, "waits", service->waits);
-	pb_json_u64(&json, "connections", service->connections);
-	pb_json_u64(&json, "requests", requests);
-	pb_metrics_json(&json, metrics, METRICS - 2, &facts);
-	pb_json_end(&json);
-	if (service->opts.status != NULL)
-		service->opts.status(service->opts.arg, &json);
-	pb_json_end(&json);
-	request_answer(request, 200, JSON_TYPE);
+	start(request, make_status, JSON_TYPE);
 }
 
-static struct facts
-facts_of(const struct pb_service *service)
+static void
+start(struct pb_request *request, int (*make)(void *, struct pb_reading *,
+    struct pb_buf *, struct pb_err *), const char *type)
 {
-	return (struct facts){
+	const struct pb_service *service = request->service;
+	struct report *report = calloc(1, sizeof(*report));
+
+	if (report == NULL) {
+		request_fail(request, PB_ENOMEM, "no memory");
+		return;
+	}
+	report->opts = service->opts;
+	report->node = service->self.name;
+	report->facts = (struct facts){
 		.counted = *pb_intake_counters(service->intake),
 		.body_bytes = service->rooms->claims.reserved,
 		.bodies_waiting = service->rooms->claims.waits,
 		.connections = service->connections,
 		.waits = service->waits[0] != '\0',
 	};
+	memcpy(report->answers, service->answers, sizeof(report->answers));
+	memcpy(report->waits, service->waits, sizeof(report->waits));
+	request_make(request, &(struct pb_maker){ .make = make, .drop = free,
+	    .arg = report }, type);
+}
+
+static int
+make_metrics(void *arg, struct pb_reading *reading, struct pb_buf *piece,
+    struct pb_err *err)
+{
+	struct report *report = arg;
+	const struct pb_ingest_opts *opts = &report->opts;
+
+	(void)reading;
+	(void)err;
+	if (report->part == 0)
+		begin_metrics(report, piece);
+	while (piece->len < PB_PIECE_BYTES / 2)
+		if (opts->metrics == NULL ||
+		    !opts->metrics(opts->arg, report->part++, piece))
+			return PB_MADE_END;
+	return PB_MADE_MORE;
+}
+
+static int
+make_status(void *arg, struct pb_reading *reading, struct pb_buf *piece,
+    struct pb_err *err)
+{
+	struct report *report = arg;
+	const struct pb_ingest_opts *opts = &report->opts;
+
+	(void)reading;
+	(void)err;
+	report->json.out = piece;
+	if (report->part == 0)
+		begin_status(report);
+	while (piece->len < PB_PIECE_BYTES / 2)
+		if (opts->status == NULL ||
+		    !opts->status(opts->arg, report->part++, &report->json)) {
+			pb_json_end(&report->json);
+			return PB_MADE_END;
+		}
+	return PB_MADE_MORE;
+}
+
+static void
+begin_metrics(const struct report *report, struct pb_buf *out)
+{
+	char code[8];
+
+	pb_metric_head(out, "ingest", &answers);
+	for (size_t i = 0; i < PB_STATUSES; i++) {
+		snprintf(code, sizeof(code), "%u", pb_statuses[i]);
+		pb_metric_value(out, "ingest", &answers, "code", code,
+		    &report->answers[i]);
+	}
+	pb_metrics_text(out, "ingest", metrics, METRICS, &report->facts);
+}
+
+static void
+begin_status(struct report *report)
+{
+	struct pb_json *json = &report->json;
+	uint64_t requests = 0;
+
+	for (size_t i = 0; i < PB_STATUSES; i++)
+		requests += report->answers[i];
+	pb_json_init(json, json->out);
+	pb_json_object(json, NULL);
+	pb_json_text(json, "node", report->node);
+	pb_json_u64(json, "pid", (uint64_t)getpid());
+	pb_json_text(json, "version", PB_VERSION);
+	pb_json_object(json, "ingest");
+	pb_json_text(json, "waits", report->waits);
+	pb_json_u64(json, "requests", requests);
+	pb_metrics_json(json, metrics, METRICS - 1, &report->facts);
+	pb_json_end(json);
 }

@@ -14,13 +14,14 @@
 
 static size_t	body_max(const struct pb_request *);
 static void	end(struct pb_request *);
+static void	settled(struct pb_request *);
 static int	check_way(struct pb_request *, struct pb_body_facts *,
 		    struct pb_err *);
 static int	learn_numbers(struct pb_request *, struct pb_body_facts *,
 		    struct pb_err *);
 
 const struct pb_handler serve_packets = {
-	.body_max = body_max, .zstd = true, .end = end,
+	.body_max = body_max, .zstd = true, .end = end, .settled = settled,
 };
 
 static size_t
@@ -60,6 +61,12 @@ end(struct pb_request *request)
 	load->last = facts.last;
 	pb_intake_offer(request->service->intake, load,
 	    request->service->now_ms);
+}
+
+static void
+settled(struct pb_request *request)
+{
+	request_answer_acked(request, request->load.acked);
 }
 
 /* Is it what was sent, from whom may send it? */

@@ -4,14 +4,23 @@
  * Which packet is the last, up to `?at=N` where that is asked; the intake
  * knows when that can be told.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/json.h"
 #include "base/text.h"
 #include "recorder/port/request_impl.h"
 
 static int	head(struct pb_request *, const struct pb_request_head *,
 		    struct pb_err *);
 static void	end(struct pb_request *);
+static void	settled(struct pb_request *);
+static void	tell(struct pb_buf *, uint64_t,
+		    const struct pb_fingerprint *);
 
-const struct pb_handler serve_question = { .head = head, .end = end };
+const struct pb_handler serve_question = {
+	.head = head, .end = end, .settled = settled,
+};
 
 static int
 head(struct pb_request *request, const struct pb_request_head *given,
@@ -37,4 +46,33 @@ end(struct pb_request *request)
 	else
 		pb_intake_offer(intake, &request->load,
 		    request->service->now_ms);
+}
+
+static void
+settled(struct pb_request *request)
+{
+	const struct pb_load *load = &request->load;
+
+	tell(&request->answer.body, load->acked, &load->last_packet);
+	request_answer(request, 200, JSON_TYPE);
+}
+
+static void
+tell(struct pb_buf *out, uint64_t acked, const struct pb_fingerprint *last)
+{
+	struct pb_json json;
+	char digest[32];
+
+	pb_json_init(&json, out);
+	pb_json_object(&json, NULL);
+	pb_json_u64(&json, "acked", acked);
+	if (last->seq != 0) {
+		snprintf(digest, sizeof(digest), DIGEST_PREFIX "%016" PRIx64,
+		    last->digest);
+		pb_json_object(&json, "last");
+		pb_json_u64(&json, "seq", last->seq);
+		pb_json_text(&json, "digest", digest);
+		pb_json_end(&json);
+	}
+	pb_json_end(&json);
 }

@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,9 @@
 #define CONNECTION_POOL_BYTES	(64u << 10)
 #define NEVER			UINT64_MAX
 #define CUT_MS			100u
+#define PRESENT_MS		1000u	/* between looks for a peer that is
+					 * not read */
+#define LONG_BLOCK_BYTES	(16u << 10)
 #define PEER_BYTES_MAX		(INET6_ADDRSTRLEN + PB_NAME_BYTES_MAX + 4)
 #define ACCEPTS_MAX		64	/* between two looks at requests */
 /* The library reads once from each connection in a turn.  A fast one has more
@@ -71,6 +75,7 @@ struct conn {
 	struct pb_request *request;	/* NULL: none */
 	bool		ended;		/* all of it is there */
 	bool		suspended;
+	bool		gone;		/* the peer, while it waited */
 };
 
 /* The daemon */
@@ -92,6 +97,7 @@ static void	address_text(const struct sockaddr *,
 		    char [static PEER_BYTES_MAX]);
 static void	set_deadline(struct conn *, uint64_t);
 static void	cut_late(struct pb_server *, uint64_t);
+static void	look_after(struct conn *, uint64_t);
 static void	say_late(struct conn *, uint64_t);
 static struct conn *conn_of(struct MHD_Connection *);
 static void	look_at_certificate(struct conn *);
@@ -110,8 +116,8 @@ static const char *header(struct MHD_Connection *, const char *);
 static void	body_size(struct MHD_Connection *,
 		    struct pb_request_head *);
 static enum MHD_Result reply(struct conn *);
-static uint64_t	answer_until_ms(const struct pb_server *,
-		    const struct pb_answer *);
+static ssize_t	on_piece(void *, uint64_t, char *, size_t);
+static uint64_t	answer_until_ms(const struct pb_server *, size_t);
 
 int
 pb_server_create(struct pb_server **out, const struct pb_server_opts *opts,
@@ -147,9 +153,14 @@ pb_server_create(struct pb_server **out, const struct pb_server_opts *opts,
 void
 pb_server_destroy(struct pb_server *server)
 {
+	struct conn *conn;
+
 	if (server == NULL)
 		return;
 	pb_accept_destroy(server->accept);
+	/* The library must not end while a connection is suspended. */
+	TAILQ_FOREACH(conn, &server->conns, link)
+		on_wake(conn);
 	if (server->daemon != NULL)
 		MHD_stop_daemon(server->daemon);
 	pb_tls_finish(&server->tls);
@@ -449,7 +460,9 @@ cut_late(struct pb_server *server, uint64_t now_ms)
 
 	server->due_ms = NEVER;
 	TAILQ_FOREACH(conn, &server->conns, link) {
-		if (now_ms >= conn->deadline_ms) {
+		if (now_ms >= conn->deadline_ms && conn->suspended) {
+			look_after(conn, now_ms);
+		} else if (now_ms >= conn->deadline_ms) {
 			say_late(conn, now_ms);
 			shutdown(conn->fd, SHUT_RDWR);
 			conn->deadline_ms = NEVER;
@@ -459,6 +472,21 @@ cut_late(struct pb_server *server, uint64_t now_ms)
 	}
 	if (server->due_ms < now_ms + CUT_MS)
 		server->due_ms = now_ms + CUT_MS;
+}
+
+/* The library does not see that a peer leaves whom it does not read. */
+static void
+look_after(struct conn *conn, uint64_t now_ms)
+{
+	struct pollfd fd = { .fd = conn->fd, .events = POLLRDHUP };
+
+	conn->deadline_ms = now_ms + PRESENT_MS;
+	conn->server->service->now_ms = now_ms;
+	if (!pb_request_making(conn->request, now_ms) ||
+	    poll(&fd, 1, 0) <= 0)
+		return;
+	conn->gone = true;
+	on_wake(conn);
 }
 
 static void
@@ -519,6 +547,7 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url,
     void **slot)
 {
 	struct conn *conn = *slot;
+	uint64_t now_ms;
 
 	(void)arg;
 	(void)version;
@@ -534,9 +563,12 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url,
 		return take_body(conn, data, len);
 	if (!conn->ended) {
 		conn->ended = true;
-		set_deadline(conn, NEVER);
-		pb_request_end(conn->request, pb_clock_mono_ms());
+		now_ms = pb_clock_mono_ms();
+		set_deadline(conn, now_ms + PRESENT_MS);
+		pb_request_end(conn->request, now_ms);
 	}
+	if (conn->gone)
+		return MHD_NO;
 	return pb_request_answer(conn->request) != NULL ? reply(conn) :
 	    suspend(conn);
 }
@@ -549,6 +581,8 @@ begin(struct conn *conn, const char *method, const char *path)
 		.door = server->door, .method = method, .path = path,
 		.tls = server->has_tls, .peer = conn->text,
 		.share = conn->address != NULL ? &conn->address->share : NULL,
+		.long_answers = conn->address != NULL ?
+		    &conn->address->long_answers : NULL,
 		.first = header(conn->mhd, "PB-First"),
 		.last = header(conn->mhd, "PB-Last"),
 		.digest = header(conn->mhd, "PB-Digest"),
@@ -565,7 +599,7 @@ begin(struct conn *conn, const char *method, const char *path)
 	head.expect = expect != NULL &&
 	    strcasecmp(expect, "100-continue") == 0;
 	body_size(conn->mhd, &head);
-	conn->ended = conn->suspended = false;
+	conn->ended = conn->suspended = conn->gone = false;
 	if (pb_request_create(&conn->request, server->service, &head,
 	    pb_clock_mono_ms(), pb_clock_real_ns(), on_wake, conn, &err) < 0)
 		return false;
@@ -661,8 +695,12 @@ reply(struct conn *conn)
 	char seconds[16];
 
 	/* The request lives until all of it is sent. */
-	response = MHD_create_response_from_buffer(answer->body.len,
-	    answer->body.data, MHD_RESPMEM_PERSISTENT);
+	if (answer->is_long)
+		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+		    LONG_BLOCK_BYTES, on_piece, conn, NULL);
+	else
+		response = MHD_create_response_from_buffer(answer->body.len,
+		    answer->body.data, MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
 	snprintf(seconds, sizeof(seconds), "%u", answer->retry_after_s);
@@ -673,22 +711,43 @@ reply(struct conn *conn)
 		MHD_add_response_header(response, "Retry-After", seconds);
 	if (answer->close)
 		MHD_add_response_header(response, "Connection", "close");
-	set_deadline(conn, answer_until_ms(conn->server, answer));
+	set_deadline(conn, answer_until_ms(conn->server, answer->body.len));
 	rc = MHD_queue_response(conn->mhd, answer->status, response);
 	MHD_destroy_response(response);
 	return rc;
 }
 
-/* When the peer must have taken all of it. */
+/* More of a long answer, when what was given before is in the socket. */
+static ssize_t
+on_piece(void *arg, uint64_t at, char *out, size_t max)
+{
+	struct conn *conn = arg;
+	ssize_t len = conn->gone ? PB_ESYS :
+	    pb_request_take(conn->request, out, max);
+
+	(void)at;
+	if (len > 0) {
+		conn->server->turn_bytes += (size_t)len;
+		set_deadline(conn, answer_until_ms(conn->server,
+		    (size_t)len));
+	} else if (len == 0) {
+		set_deadline(conn, pb_clock_mono_ms() + PRESENT_MS);
+		suspend(conn);
+	}
+	if (len >= 0)
+		return len;
+	return len == PB_ENOENT ? MHD_CONTENT_READER_END_OF_STREAM :
+	    MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* When the peer must have taken `len` bytes of it. */
 static uint64_t
-answer_until_ms(const struct pb_server *server,
-    const struct pb_answer *answer)
+answer_until_ms(const struct pb_server *server, size_t len)
 {
 	const struct pb_conf_listen *bounds = &server->service->conf->listen;
 	uint64_t until_ms = pb_clock_mono_ms() + bounds->idle_timeout_ms;
 
 	if (bounds->body_rate_min > 0)
-		until_ms += answer->body.len * 8 * 1000 /
-		    bounds->body_rate_min;
+		until_ms += len * 8 * 1000 / bounds->body_rate_min;
 	return until_ms;
 }

@@ -11,7 +11,8 @@
  *		`idle_timeout` from the last answer
  *	body	intake/room.h
  *	answer	taken within `idle_timeout` and the time its bytes need at
- *		`body_rate_min`
+ *		`body_rate_min`; of a long one each part.  While it is made,
+ *		whether the peer is still there
  *	idle	`idle_timeout` without a byte, between requests too
  */
 #ifndef PB_INGEST_SERVER_H

@@ -35,7 +35,7 @@ pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	service->conf = opts->conf;
 	service->opts = *opts;
-	service->routes = routes;
+	service->routes = opts->routes != NULL ? opts->routes : routes;
 	memcpy(service->self.name, opts->conf->node.name,
 	    sizeof(service->self.name));
 	memcpy(service->self.description, opts->conf->node.description,
@@ -44,9 +44,11 @@ pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
 	if (rc == 0)
 		rc = pb_rooms_create(&service->rooms, service->intake,
 		    &opts->conf->listen, err);
+	if (rc == 0)
+		rc = pb_readers_create(&service->readers, opts->stepped ? 0 :
+		    PB_READERS, wake, arg, err);
 	if (rc < 0) {
-		pb_intake_destroy(service->intake);
-		free(service);
+		pb_service_destroy(service);
 		return rc;
 	}
 	*out = service;
@@ -58,6 +60,7 @@ pb_service_destroy(struct pb_service *service)
 {
 	if (service == NULL)
 		return;
+	pb_readers_destroy(service->readers);
 	pb_rooms_destroy(service->rooms);
 	pb_intake_destroy(service->intake);
 	free(service);

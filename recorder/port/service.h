@@ -18,11 +18,10 @@
 #include "recorder/intake/intake.h"
 #include "recorder/intake/room.h"
 #include "recorder/port/peerlog.h"
+#include "recorder/port/readers.h"
 #include "recorder/port/route.h"
 
 #define PB_STATUSES	14	/* the status codes we answer with */
-
-#define PB_REPORT_BYTES_MAX (1u << 20)	/* of metrics, of the status */
 
 struct pb_service {
 	const struct pb_conf *conf;
@@ -30,11 +29,13 @@ struct pb_service {
 	const struct pb_route_row *routes;
 	struct pb_intake *intake;
 	struct pb_rooms	*rooms;		/* for bodies */
+	struct pb_readers *readers;	/* for answers */
 	struct pb_node	 self;
 	struct pb_peerlog log;
 	uint64_t	 now_ms;	/* of what happens now, for the log */
 	uint64_t	 answers[PB_STATUSES];
 	size_t		 requests;	/* under way */
+	unsigned	 long_answers;	/* of those */
 	unsigned	 connections;	/* open; kept by the loop */
 	/* Why it does not listen at [listen] address, or "". */
 	char		 waits[PB_ERR_TEXT_MAX];
@@ -42,7 +43,7 @@ struct pb_service {
 };
 
 /*
- * `wake` as in intake.h.  The configuration and the store of `opts` are
+ * `wake` as in intake.h and readers.h.  The configuration and the store of `opts` are
  * borrowed until destroy.
  */
 int	pb_service_create(struct pb_service **out,

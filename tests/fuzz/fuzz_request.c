@@ -64,20 +64,6 @@ on_writer(void *arg)
 	(void)arg;
 }
 
-static void
-no_status(void *arg, struct pb_json *json)
-{
-	(void)arg;
-	(void)json;
-}
-
-static void
-no_metrics(void *arg, struct pb_buf *out)
-{
-	(void)arg;
-	(void)out;
-}
-
 /* --- reading the input -------------------------------------------------- */
 
 /* A number in a line; what is none is 0. */
@@ -329,6 +315,8 @@ settle(size_t count)
 		write_all(0);
 		now += 1000;
 		pb_intake_tick(service->intake, now);
+		while (pb_readers_turn(service->readers))
+			pb_readers_collect(service->readers);
 		waiting = pb_intake_busy(service->intake) > 0;
 		for (size_t i = 0; i < count; i++)
 			waiting |= asked[i].ended && pb_request_answer(
@@ -345,7 +333,7 @@ static void
 start(void)
 {
 	struct pb_ingest_opts opts = { .conf = &conf, .store = &fake,
-	    .status = no_status, .metrics = no_metrics };
+	    .stepped = true };
 
 	pb_log_level(PB_LOG_ERROR + 1);
 	fake_reset();

@@ -32,6 +32,7 @@ struct node {
 	struct pb_conf	conf;
 	struct pb_store	*store;
 	struct pb_ingest *ingest;
+	const struct pb_route_row *routes;	/* NULL: the usual ones */
 };
 
 struct reply {
@@ -64,7 +65,8 @@ node_start(struct node *n)
 		.segment_size = 4u << 20, .segment_age_ms = 60000,
 		.index_size = 64u << 20,
 	};
-	struct pb_ingest_opts opts = { .conf = &n->conf };
+	struct pb_ingest_opts opts = { .conf = &n->conf,
+	    .routes = n->routes };
 	struct pb_err err = { 0 };
 
 	if (pb_store_open(&n->store, &store, &err) < 0)
@@ -204,16 +206,24 @@ put_head(int fd, const char *method, const char *path, size_t len,
 }
 
 static inline void
-read_reply(int fd, struct reply *r)
+read_head(int fd, struct reply *r)
 {
-	size_t len = 0, want = SIZE_MAX, got = 0;
-	const char *at;
+	size_t len = 0;
 
 	memset(r, 0, sizeof(*r));
 	while (len < sizeof(r->head) - 1 && recv(fd, r->head + len, 1, 0) == 1)
 		if (++len >= 4 && memcmp(r->head + len - 4, "\r\n\r\n", 4) == 0)
 			break;
 	assert_int_equal(sscanf(r->head, "HTTP/1.1 %d", &r->status), 1);
+}
+
+static inline void
+read_reply(int fd, struct reply *r)
+{
+	size_t want, got = 0;
+	const char *at;
+
+	read_head(fd, r);
 	at = strcasestr(r->head, "\r\nContent-Length: ");
 	assert_non_null(at);
 	want = strtoul(at + 18, NULL, 10);

@@ -42,19 +42,23 @@ on_writer(void *arg)
 	(void)arg;
 }
 
-static void
-some_status(void *arg, struct pb_json *json)
+static bool
+some_status(void *arg, size_t part, struct pb_json *json)
 {
 	(void)arg;
-	pb_json_array(json, "captures");
-	pb_json_end(json);
+	if (part == 0)
+		pb_json_array(json, "captures");
+	else
+		pb_json_end(json);
+	return part == 0;
 }
 
-static void
-some_metrics(void *arg, struct pb_buf *out)
+static bool
+some_metrics(void *arg, size_t part, struct pb_buf *out)
 {
 	(void)arg;
 	pb_buf_str(out, "pb_capture_packets_total 5\n");
+	return part < 1;
 }
 
 static int
@@ -62,7 +66,7 @@ setup(void **state)
 {
 	struct pb_ingest_opts opts = {
 		.conf = &conf, .store = &fake, .status = some_status,
-		.metrics = some_metrics,
+		.metrics = some_metrics, .stepped = true,
 	};
 	struct pb_err err;
 
@@ -109,6 +113,14 @@ head(const struct pb_request_head *h)
 	    1800000000000000000ull, on_wake, NULL, &err), 0);
 }
 
+/* What readers make is made. */
+static void
+readers_run(void)
+{
+	while (pb_readers_turn(service->readers))
+		pb_readers_collect(service->readers);
+}
+
 static const char *
 text(void)
 {
@@ -134,6 +146,7 @@ get(const char *path, enum pb_door door)
 	head(&(struct pb_request_head){ .door = door, .method = "GET",
 	    .path = path });
 	pb_request_end(request, now);
+	readers_run();
 }
 
 /* A body in one piece, its head as in `h`. */

@@ -24,7 +24,8 @@ struct pb_peer_address {
 	unsigned char	bytes[16];
 	size_t		len;		/* of those; 4 or 16 */
 	unsigned	connections;
-	struct pb_share	share;		/* of the memory; the user's */
+	struct pb_share	share;		/* of the memory; the user's, as is */
+	unsigned	long_answers;
 };
 
 /* `connections_max` of one address; 0: no bound.  PB_ENOMEM. */
