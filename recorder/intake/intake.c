@@ -23,15 +23,11 @@
 
 #define SWEEP_MS	10000u
 #define SLABS_KEPT_MAX	(16u << 20)	/* bytes, while nothing comes */
-#define LOOK_PAUSE_MS	4u	/* between two looks back: each reads up to
-				 * four extents in the thread of all */
 
 static void	set_state(struct pb_intake *, struct pb_load *,
 		    enum load_state);
 static void	consider(struct pb_intake *, struct pb_load *, uint64_t);
 static void	ask(struct pb_intake *, struct pb_load *, uint64_t,
-		    uint64_t);
-static bool	may_look(struct pb_intake *, const struct pb_load *,
 		    uint64_t);
 static bool	must_wait(struct pb_intake *, const struct pb_load *,
 		    uint64_t);
@@ -285,28 +281,13 @@ ask(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 
 	if (load->state == LOAD_COMING)
 		intake_asks(intake, load, next);
-	if ((intake_answerable(load) && may_look(intake, load, now_ms)) ||
-	    intake->stopping) {
-		rc = intake_look(intake, load);
+	if (intake_answerable(load) || intake->stopping) {
+		rc = intake_tell(intake, load);
 		settle(intake, load, rc, now_ms, rc < 0 ? "the last packet "
 		    "cannot be read now" : NULL);
 	} else if (load->state != LOAD_WAITING) {
 		set_state(intake, load, LOAD_WAITING);
 	}
-}
-
-/* A look back reads files, and whoever may ask may ask on and on: one at a
- * time, in order of arrival, with time between them for everybody else. */
-static bool
-may_look(struct pb_intake *intake, const struct pb_load *load,
-    uint64_t now_ms)
-{
-	if (load->at == 0)
-		return true;
-	if (now_ms < intake->look_ms)
-		return false;
-	intake->look_ms = now_ms + LOOK_PAUSE_MS;
-	return true;
 }
 
 static bool
@@ -414,20 +395,12 @@ tick_waiting(struct pb_intake *intake, uint64_t now_ms)
 	for (load = TAILQ_FIRST(&intake->list[LOAD_WAITING]); load != NULL;
 	    load = next) {
 		next = TAILQ_NEXT(load, link);
-		if (load->at != 0 && now_ms >= intake->look_ms)
-			consider(intake, load, now_ms);
-		if (load->state != LOAD_WAITING)
-			continue;
 		at = load->offered_ms + PB_WAIT_MS;
-		if (now_ms >= at) {
-			settle(intake, load, PB_EBUSY, now_ms, load->at != 0 ?
-			    "too many ask" : "the writer is behind");
-			continue;
-		}
-		if (load->at != 0 && intake_answerable(load) &&
-		    intake->look_ms < at)
-			at = intake->look_ms;
-		due = at < due ? at : due;
+		if (now_ms >= at)
+			settle(intake, load, PB_EBUSY, now_ms,
+			    "the writer is behind");
+		else if (at < due)
+			due = at;
 	}
 	return due;
 }

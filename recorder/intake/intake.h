@@ -8,7 +8,8 @@
  *   WRITING  its chunks are the writer's, or somebody's whose end it needs
  *
  * A question is a load without packets: it waits where what another sender
- * brought is still to become durable (intake_entry.c).
+ * brought is still to become durable (intake_entry.c).  Which packet is the
+ * last is known here, or is to be looked for in files, by others.
  *
  * Promise: a load settles with 0 only when every number of it is durable;
  * each number of a stream is submitted once, in order; what is a repeat is
@@ -41,6 +42,14 @@
 struct pb_intake;
 struct pb_intake_entry;
 
+/* Which packet of a stream is the last, up to a number? */
+struct pb_look {
+	const struct pb_stream *stream;	/* NULL: that is known */
+	uint64_t	at;
+	bool		checked;	/* as of pb_store_last() */
+	uint64_t	changes;	/* of the store, when this was asked */
+};
+
 /* One request's packets, or gap, on their way to disk.  The caller's
  * memory; it stays until settled, or until pb_intake_cancel(). */
 struct pb_load {
@@ -62,8 +71,10 @@ struct pb_load {
 	uint64_t	acked;
 	bool		asked;		/* PB_EORDER: another sender has asked
 					 * since; this one is to ask again */
-	struct pb_fingerprint last_packet;	/* of a question: the last up to
-					 * `at` and `acked`; seq 0: none */
+	/* Of a question: the last up to `at` and `acked` (seq 0: none), or
+	 * what is to be looked for before it is answered. */
+	struct pb_fingerprint last_packet;
+	struct pb_look	look;
 	char		text[PB_ERR_TEXT_MAX];	/* why not */
 	/* The intake's. */
 	struct pb_intake_entry *entry;
@@ -126,6 +137,13 @@ int	pb_intake_tick(struct pb_intake *intake, uint64_t now_ms);
 void	pb_intake_stop(struct pb_intake *intake, uint64_t now_ms);
 /* Loads and chunks that have not come back. */
 size_t	pb_intake_busy(const struct pb_intake *intake);
+
+/*
+ * It reads files; any thread.  0, seq 0 where there is none or it is not
+ * readable; an error where that may be otherwise the next time.
+ */
+int	pb_look(struct pb_store *store, const struct pb_look *look,
+	    struct pb_fingerprint *out, struct pb_err *err);
 
 const struct pb_intake_counters *pb_intake_counters(
 	    const struct pb_intake *intake);

@@ -175,14 +175,13 @@ intake_answerable(const struct pb_load *load)
 }
 
 int
-intake_look(struct pb_intake *intake, struct pb_load *load)
+intake_tell(struct pb_intake *intake, struct pb_load *load)
 {
 	uint64_t changes = pb_store_changes(intake->opts.store), at;
 	struct pb_intake_entry *entry = load->entry;
-	struct pb_err err;
-	int rc;
 
 	load->last_packet.seq = 0;
+	load->look.stream = NULL;
 	load->acked = 0;
 	intake_catch_up(entry, changes);
 	if (entry->stream == NULL)
@@ -193,21 +192,30 @@ intake_look(struct pb_intake *intake, struct pb_load *load)
 		at = load->at;
 	/* With chunks out, what is durable may not have been told yet. */
 	if (load->at == 0 && entry->chunks == 0 && entry->last.seq != 0 &&
-	    entry->last.seq <= at) {
+	    entry->last.seq <= at)
 		load->last_packet = entry->last;
-		rc = 1;
-	} else {
-		rc = pb_store_last(intake->opts.store, entry->stream, at,
-		    load->at != 0, &load->last_packet, &err);
-	}
-	if (pb_store_changes(intake->opts.store) != changes)
-		return PB_ESYS;
+	else
+		load->look = (struct pb_look){ entry->stream, at,
+		    load->at != 0, changes };
+	return pb_store_changes(intake->opts.store) == changes ? 0 : PB_ESYS;
+}
+
+int
+pb_look(struct pb_store *store, const struct pb_look *look,
+    struct pb_fingerprint *out, struct pb_err *err)
+{
+	int rc = pb_store_last(store, look->stream, look->at, look->checked,
+	    out, err);
+
+	if (pb_store_changes(store) != look->changes)
+		rc = PB_ESYS;
 	if (rc == 1)
 		return 0;
 	/* Without it the sender goes by the number alone; so not where it may
 	 * be known the next time. */
-	load->last_packet.seq = 0;
-	return rc == PB_ESYS || rc == PB_ENOMEM ? rc : 0;
+	out->seq = 0;
+	return rc != PB_ESYS && rc != PB_ENOMEM ? 0 : pb_err_set(err, rc,
+	    "the last packet cannot be read now");
 }
 
 bool

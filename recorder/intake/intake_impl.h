@@ -73,7 +73,6 @@ struct pb_intake {
 	TAILQ_HEAD(, pb_intake_entry) all;	/* and in order of arrival */
 	size_t		entries;
 	uint64_t	swept_ms;
-	uint64_t	look_ms;	/* no look back before */
 	bool		stopping;
 	pthread_mutex_t	mutex;		/* of the two below */
 	struct parcel	*back, **back_end; /* from the writer */
@@ -100,9 +99,9 @@ void	intake_asks(struct pb_intake *intake, struct pb_load *load,
 	    uint64_t next);
 /* Does its answer cover all that had been taken of others? */
 bool	intake_answerable(const struct pb_load *load);
-/* Which packet is the last up to load->at and the durable end?  An error
- * where that cannot be known now, or the store has changed meanwhile. */
-int	intake_look(struct pb_intake *intake, struct pb_load *load);
+/* Which packet is the last up to load->at and the durable end, or where is it
+ * to be looked for?  PB_ESYS where the store has changed meanwhile. */
+int	intake_tell(struct pb_intake *intake, struct pb_load *load);
 /* Packets, or a gap, of a sender that did not ask last. */
 bool	intake_fenced(struct pb_intake *intake, const struct pb_load *load);
 /* What was known of it in another store, or before that went, is forgotten. */

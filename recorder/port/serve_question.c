@@ -2,19 +2,30 @@
  * recorder/port/serve_question.c - GET /v1/streams/NODE/IFACE/EPOCH
  *
  * Which packet is the last, up to `?at=N` where that is asked; the intake
- * knows when that can be told.
+ * knows when that can be told, and a reader looks, where the intake does not
+ * know it.
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/json.h"
 #include "base/text.h"
 #include "recorder/port/request_impl.h"
 
+/* A question that is looked for in files. */
+struct search {
+	struct pb_store	*store;
+	struct pb_look	look;
+	uint64_t	acked;
+};
+
 static int	head(struct pb_request *, const struct pb_request_head *,
 		    struct pb_err *);
 static void	end(struct pb_request *);
 static void	settled(struct pb_request *);
+static int	look(void *, struct pb_reading *, struct pb_buf *,
+		    struct pb_err *);
 static void	tell(struct pb_buf *, uint64_t,
 		    const struct pb_fingerprint *);
 
@@ -52,9 +63,37 @@ static void
 settled(struct pb_request *request)
 {
 	const struct pb_load *load = &request->load;
+	struct search *search;
 
-	tell(&request->answer.body, load->acked, &load->last_packet);
-	request_answer(request, 200, JSON_TYPE);
+	if (load->look.stream == NULL) {
+		tell(&request->answer.body, load->acked, &load->last_packet);
+		request_answer(request, 200, JSON_TYPE);
+		return;
+	}
+	search = malloc(sizeof(*search));
+	if (search == NULL) {
+		request_fail(request, PB_ENOMEM, "no memory");
+		return;
+	}
+	*search = (struct search){ request->service->opts.store, load->look,
+	    load->acked };
+	request_make(request, &(struct pb_maker){ .make = look, .drop = free,
+	    .arg = search }, JSON_TYPE);
+}
+
+static int
+look(void *arg, struct pb_reading *reading, struct pb_buf *piece,
+    struct pb_err *err)
+{
+	const struct search *search = arg;
+	struct pb_fingerprint last;
+	int rc = pb_look(search->store, &search->look, &last, err);
+
+	(void)reading;
+	if (rc < 0)
+		return rc;
+	tell(piece, search->acked, &last);
+	return PB_MADE_END;
 }
 
 static void

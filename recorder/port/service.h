@@ -43,8 +43,8 @@ struct pb_service {
 };
 
 /*
- * `wake` as in intake.h and readers.h.  The configuration and the store of `opts` are
- * borrowed until destroy.
+ * `wake` as in intake.h and readers.h.  The configuration and the store of
+ * `opts` are borrowed until destroy.
  */
 int	pb_service_create(struct pb_service **out,
 	    const struct pb_ingest_opts *opts, void (*wake)(void *arg),

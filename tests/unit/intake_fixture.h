@@ -28,9 +28,13 @@ static inline void
 on_settled(void *arg, struct pb_load *load)
 {
 	struct job *job = load->arg;
+	struct pb_err err;
 
 	(void)arg;
 	job->settled++;
+	if (load->rc == 0 && load->look.stream != NULL)
+		load->rc = pb_look(&fake, &load->look, &load->last_packet,
+		    &err);
 }
 
 static inline void

@@ -289,55 +289,6 @@ a_look_further_back_closes_the_stream_to_nobody(void **state)
 	assert_int_equal(outcome(&packets), 0);
 }
 
-/*
- * Goal:   who asks on and on takes the thread from nobody.
- * Method: three ask at once, of two senders; packets and a plain question
- *         come meanwhile.
- */
-static void
-looks_back_are_taken_in_turn_with_time_between_them(void **state)
-{
-	struct job look[3], question, packets;
-
-	(void)state;
-	bring(ONE, 1, 10);
-	fake.looks = 0;
-	ask(&look[0], OTHER, 4, 2000);
-	ask(&look[1], OTHER, 5, 2000);
-	ask(&look[2], ONE, 6, 2000);
-	assert_int_equal(outcome(&look[0]), 0);
-	assert_int_equal(outcome(&look[1]), WAITS);
-	ask(&question, ONE, 0, 2000);
-	assert_int_equal(outcome(&question), 0);
-	offer_as(&packets, ONE, 11, 20, 2000);
-	written(2000);
-	assert_int_equal(outcome(&packets), 0);
-	assert_int_equal(pb_intake_tick(intake, 2001), 3);
-	assert_int_equal(outcome(&look[1]), WAITS);
-	assert_int_equal(pb_intake_tick(intake, 2004), 4);
-	assert_int_equal(outcome(&look[1]), 0);
-	assert_int_equal(outcome(&look[2]), WAITS);
-	pb_intake_tick(intake, 2008);
-	assert_int_equal(outcome(&look[2]), 0);
-	assert_int_equal(look[2].load.last_packet.seq, 6);
-	assert_int_equal(fake.looks, 3);
-}
-
-static void
-a_look_back_that_is_not_its_turn_in_time_is_told_to_come_again(void **state)
-{
-	struct job look[2];
-
-	(void)state;
-	bring(ONE, 1, 10);
-	ask(&look[0], ONE, 4, 1000 + PB_WAIT_MS - 1);
-	assert_int_equal(outcome(&look[0]), 0);
-	ask(&look[1], ONE, 5, 1000);
-	assert_int_equal(outcome(&look[1]), WAITS);
-	pb_intake_tick(intake, 1000 + PB_WAIT_MS);
-	assert_int_equal(outcome(&look[1]), PB_EBUSY);
-}
-
 /* Edges that ask about what came this way cost no look at a file. */
 static void
 the_last_packet_that_came_is_known_without_a_look(void **state)
@@ -456,9 +407,6 @@ main(void)
 		TEST(a_question_is_answered_beside_a_busy_sender),
 		TEST(a_question_that_waits_ends_with_a_failed_write_or_in_time),
 		TEST(a_look_further_back_closes_the_stream_to_nobody),
-		TEST(looks_back_are_taken_in_turn_with_time_between_them),
-		TEST(
-		    a_look_back_that_is_not_its_turn_in_time_is_told_to_come_again),
 		TEST(the_last_packet_that_came_is_known_without_a_look),
 		TEST(without_the_last_packet_there_is_no_answer_yet),
 		TEST(what_came_late_is_not_the_last_packet),

@@ -7,197 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <xxhash.h>
-
-#include "base/log.h"
-#include "base/zip.h"
-#include "conf/conf_keys.h"
-#include "recorder/port/request.h"
-#include "tests/unit/fake_store.h"
-#include "tests/unit/ingest_body.h"
-
-#define BODY_MAX	(16u << 20)	/* the defaults */
-#define MEMORY_MAX	(128u << 20)
-#define STREAM	"/v1/streams/lon1/eth0/0123456789abcdef"
-#define PACKETS	STREAM "/packets"
-#define GAPS	STREAM "/gaps"
-
-static struct pb_conf conf;
-static struct pb_service *service;
-static struct pb_request *request;
-static int woken;
-static uint64_t now = 1000;
-
-static void
-on_wake(void *arg)
-{
-	(void)arg;
-	woken++;
-}
-
-static void
-on_writer(void *arg)
-{
-	(void)arg;
-}
-
-static bool
-some_status(void *arg, size_t part, struct pb_json *json)
-{
-	(void)arg;
-	if (part == 0)
-		pb_json_array(json, "captures");
-	else
-		pb_json_end(json);
-	return part == 0;
-}
-
-static bool
-some_metrics(void *arg, size_t part, struct pb_buf *out)
-{
-	(void)arg;
-	pb_buf_str(out, "pb_capture_packets_total 5\n");
-	return part < 1;
-}
-
-static int
-setup(void **state)
-{
-	struct pb_ingest_opts opts = {
-		.conf = &conf, .store = &fake, .status = some_status,
-		.metrics = some_metrics, .stepped = true,
-	};
-	struct pb_err err;
-
-	(void)state;
-	pb_log_level(PB_LOG_ERROR + 1);
-	fake_reset();
-	woken = 0;
-	memset(&conf, 0, sizeof(conf));
-	assert_int_equal(pb_conf_defaults(PB_CONF_LISTEN, &conf.listen, &err),
-	    0);
-	strcpy(conf.node.name, "core");
-	conf.node.pen = BODY_PEN;
-	return pb_service_create(&service, &opts, on_writer, NULL, &err);
-}
-
-static void
-finish(void)
-{
-	pb_request_destroy(request, now);
-	request = NULL;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	finish();
-	assert_int_equal(service->requests, 0);
-	assert_int_equal(service->rooms->claims.reserved, 0);
-	pb_service_destroy(service);
-	return 0;
-}
-
-static void
-head(const struct pb_request_head *h)
-{
-	struct pb_request_head copy = *h;
-	struct pb_err err;
-
-	finish();
-	if (copy.peer == NULL)
-		copy.peer = "192.0.2.1";
-	assert_int_equal(pb_request_create(&request, service, &copy, now,
-	    1800000000000000000ull, on_wake, NULL, &err), 0);
-}
-
-/* What readers make is made. */
-static void
-readers_run(void)
-{
-	while (pb_readers_turn(service->readers))
-		pb_readers_collect(service->readers);
-}
-
-static const char *
-text(void)
-{
-	const struct pb_answer *a = pb_request_answer(request);
-	static char out[4096];
-
-	snprintf(out, sizeof(out), "%.*s", (int)a->body.len,
-	    (const char *)a->body.data);
-	return out;
-}
-
-static unsigned
-status(void)
-{
-	const struct pb_answer *a = pb_request_answer(request);
-
-	return a != NULL ? a->status : 0;
-}
-
-static void
-get(const char *path, enum pb_door door)
-{
-	head(&(struct pb_request_head){ .door = door, .method = "GET",
-	    .path = path });
-	pb_request_end(request, now);
-	readers_run();
-}
-
-/* A body in one piece, its head as in `h`. */
-static void
-post(const struct pb_request_head *h, const void *data, size_t len)
-{
-	struct pb_request_head copy = *h;
-
-	copy.method = "POST";
-	if (copy.path == NULL || strcmp(copy.path, STREAM) == 0)
-		copy.path = PACKETS;
-	copy.has_length = !copy.chunked;
-	copy.length = len;
-	head(&copy);
-	if (len > 0)
-		assert_true(pb_request_data(request, data, len, now));
-	pb_request_end(request, now);
-}
-
-static void
-post_image(const struct pb_request_head *h, const struct body_opts *opts)
-{
-	struct image *img = body_image(opts);
-
-	post(h, img->data, img->len);
-	free(img);
-}
-
-static void
-write_all(void)
-{
-	fake_write(SIZE_MAX, 0);
-	pb_intake_collect(service->intake, now);
-}
-
-/* The one that is held is told that it came too early. */
-static void
-finish_held(void)
-{
-	pb_intake_tick(service->intake, now + conf.listen.hold_ms);
-	assert_int_equal(status(), 409);
-}
-
-static void
-post_gap(const char *json)
-{
-	post(&(struct pb_request_head){ .path = GAPS }, json, strlen(json));
-}
-
-static const struct body_opts TEN = { .first = 1, .last = 10 };
-static const struct pb_request_head PLAIN = { .method = "POST" };
+#include "tests/unit/request_fixture.h"
 
 static void
 health_metrics_and_status_answer(void **state)
@@ -239,9 +49,8 @@ a_new_stream_has_nothing_and_then_what_is_durable(void **state)
 	get(STREAM, PB_DOOR_TCP);
 	assert_memory_equal(text(), "{\"acked\":10,\"last\":{\"seq\":10,"
 	    "\"digest\":\"xxh3=", 44);
-	head(&(struct pb_request_head){ .method = "GET", .path = STREAM,
-	    .at = "7" });
-	pb_request_end(request, now);
+	ask(&(struct pb_request_head){ .at = "7" });
+	readers_run();
 	assert_string_equal(text(), "{\"acked\":10,\"last\":{\"seq\":7,"
 	    "\"digest\":\"xxh3=00000000000003ef\"}}");
 }
@@ -256,8 +65,7 @@ a_sender_that_did_not_ask_is_told_to(void **state)
 	post_image(&h, &TEN);
 	assert_int_equal(status(), 409);
 	assert_memory_equal(text(), "{\"acked\":0,\"ask\":true,\"error\":", 30);
-	head(&h);
-	pb_request_end(request, now);
+	ask(&h);
 	assert_int_equal(status(), 200);
 	h.path = NULL;
 	post_image(&h, &TEN);
@@ -269,11 +77,79 @@ a_sender_that_did_not_ask_is_told_to(void **state)
 		post_image(&h, &TEN);
 		assert_int_equal(status(), 400);
 	}
-	h = (struct pb_request_head){ .method = "GET", .path = STREAM,
-	    .at = "0" };
-	head(&h);
-	pb_request_end(request, now);
+	ask(&(struct pb_request_head){ .at = "0" });
 	assert_int_equal(status(), 400);
+}
+
+/*
+ * Goal:   who asks on and on takes the thread from nobody.
+ * Method: three look back; packets and a plain question come meanwhile.
+ */
+static void
+files_are_looked_at_by_readers_alone(void **state)
+{
+	struct pb_request *look[3] = { 0 };
+	struct pb_request_head h = { .at = "4" };
+
+	(void)state;
+	post_image(&PLAIN, &TEN);
+	write_all();
+	woken = 0;
+	for (int i = 0; i < 3; i++) {
+		ask(&h);
+		look[i] = request;
+		request = NULL;
+	}
+	ask(&(struct pb_request_head){ .at = NULL });
+	assert_int_equal(fake.looks, 0);
+	assert_memory_equal(text(), "{\"acked\":10,\"last\":{\"seq\":10,", 29);
+	post_image(&PLAIN, &(struct body_opts){ .first = 11, .last = 20 });
+	write_all();
+	assert_int_equal(status(), 200);
+	assert_null(pb_request_answer(look[0]));
+	assert_true(pb_request_making(look[0], now + PB_WAIT_MS - 1));
+	readers_run();
+	assert_int_equal(fake.looks, 3);
+	assert_int_equal(woken, 4);
+	for (int i = 0; i < 3; i++) {
+		finish();
+		request = look[i];
+		assert_memory_equal(text(), "{\"acked\":10,\"last\":{\"seq\":4,",
+		    28);
+	}
+}
+
+static void
+who_waits_for_a_reader_in_vain_is_told_with_a_time_to_come_back(void **state)
+{
+	(void)state;
+	post_image(&PLAIN, &TEN);
+	write_all();
+	woken = 0;
+	ask(&(struct pb_request_head){ .at = "4" });
+	assert_false(pb_request_making(request, now + PB_WAIT_MS));
+	assert_int_equal(woken, 1);
+	assert_int_equal(status(), 503);
+	assert_int_equal(pb_request_answer(request)->retry_after_s, 1);
+	assert_non_null(strstr(text(), "too many ask"));
+	readers_run();
+	assert_int_equal(fake.looks, 0);
+}
+
+static void
+a_last_packet_that_cannot_be_read_now_is_asked_for_later(void **state)
+{
+	(void)state;
+	post_image(&PLAIN, &TEN);
+	write_all();
+	fake.looks_rc = PB_ESYS;
+	ask(&(struct pb_request_head){ .at = "4" });
+	readers_run();
+	assert_int_equal(status(), 503);
+	fake.looks_rc = PB_EDIGEST;
+	ask(&(struct pb_request_head){ .at = "4" });
+	readers_run();
+	assert_string_equal(text(), "{\"acked\":10}");
 }
 
 static void
@@ -324,179 +200,6 @@ a_wrong_method_is_told_the_right_one(void **state)
 	get(PACKETS, PB_DOOR_TCP);
 	assert_int_equal(status(), 405);
 	assert_string_equal(pb_request_answer(request)->allow, "POST");
-}
-
-static void
-a_body_of_no_size_or_too_large_is_not_waited_for(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = PACKETS };
-
-	(void)state;
-	head(&h);
-	assert_int_equal(status(), 411);
-	h.has_length = true;
-	h.length = BODY_MAX + 1;
-	head(&h);
-	assert_int_equal(status(), 413);
-	assert_true(pb_request_refused(request));
-	assert_true(pb_request_answer(request)->close);
-	h.path = GAPS;
-	h.length = 65537;
-	head(&h);
-	assert_int_equal(status(), 413);
-	h.path = PACKETS;
-	h.length = UINT64_MAX;
-	head(&h);
-	assert_int_equal(status(), 413);
-}
-
-static void
-post_packed(const uint8_t *data, size_t len, size_t cut)
-{
-	struct pb_buf packed;
-
-	pb_buf_init(&packed, 4 * BODY_MAX);
-	assert_int_equal(pb_zip_pack(&packed, data, len), 0);
-	post(&(struct pb_request_head){ .method = "POST", .encoding = "zstd" },
-	    packed.data, packed.len - cut);
-	pb_buf_finish(&packed);
-}
-
-static void
-a_packed_body_is_taken_within_the_same_limits(void **state)
-{
-	struct image *img = body_image(&TEN);
-	size_t before = service->rooms->claims.reserved;
-	uint8_t *zeros = calloc(1, BODY_MAX + 1);
-
-	(void)state;
-	assert_non_null(zeros);
-	post_packed(img->data, img->len, 3);
-	assert_int_equal(status(), 400);
-	post_packed(zeros, BODY_MAX + 1, 0);
-	assert_int_equal(status(), 413);
-	post_packed(zeros, BODY_MAX, 0);
-	assert_int_equal(status(), 400);	/* no pcapng */
-	post_packed(img->data, img->len, 0);
-	write_all();
-	assert_int_equal(status(), 200);
-	assert_string_equal(text(), "{\"acked\":10}");
-	get(STREAM, PB_DOOR_TCP);
-	assert_int_equal(service->rooms->claims.reserved, before);
-	free(zeros);
-	free(img);
-}
-
-static void
-a_chunked_body_is_taken_up_to_the_limit(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .chunked = true };
-	struct image *img = body_image(&TEN);
-	static uint8_t zeros[1u << 20];
-
-	(void)state;
-	head(&h);
-	for (size_t at = 0; at < img->len; at++)
-		assert_true(pb_request_data(request, img->data + at, 1, now));
-	pb_request_end(request, now);
-	free(img);
-	write_all();
-	assert_int_equal(status(), 200);
-	head(&h);
-	for (int i = 0; i < 16; i++)
-		assert_true(pb_request_data(request, zeros, sizeof(zeros),
-		    now));
-	assert_int_equal(status(), 0);
-	assert_true(pb_request_data(request, zeros, 1, now));
-	assert_int_equal(status(), 413);
-	/* What comes after is thrown away, but not for ever. */
-	for (int i = 0; i < 47; i++)
-		assert_true(pb_request_data(request, zeros, sizeof(zeros),
-		    now));
-	assert_false(pb_request_data(request, zeros, sizeof(zeros), now));
-}
-
-static void
-who_waits_for_our_word_is_told_before_the_body(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .has_length = true, .length = 100, .encoding = "br" };
-
-	(void)state;
-	head(&h);
-	assert_int_equal(status(), 415);
-	assert_false(pb_request_refused(request));
-	h.expect = true;
-	head(&h);
-	assert_true(pb_request_refused(request));
-	h.encoding = "identity";
-	head(&h);
-	assert_int_equal(status(), 0);
-	assert_false(pb_request_refused(request));
-}
-
-static void
-headers_that_do_not_fit_the_body_keep_nothing(void **state)
-{
-	static const struct {
-		struct pb_request_head h;
-		unsigned status;
-	} row[] = {
-		{ { .first = "2" }, 422 },
-		{ { .first = "1", .last = "9" }, 422 },
-		{ { .last = "11" }, 422 },
-		{ { .last = "9223372036854775807" }, 422 },
-		{ { .first = "0" }, 400 },
-		{ { .first = "one" }, 400 },
-		{ { .first = "5", .last = "4" }, 400 },
-		{ { .first = "9223372036854775808" }, 400 },
-		{ { .digest = "xxh3=0000000000000000" }, 422 },
-		{ { .digest = "xxh3=00" }, 400 },
-		{ { .digest = "xxh3=000000000000000g" }, 400 },
-		{ { .digest = "sha1=0000000000000000" }, 400 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-		post_image(&row[i].h, &TEN);
-		assert_int_equal(status(), row[i].status);
-		assert_int_equal(fake.submits, 0);
-		assert_int_equal(fake.streams, 0);
-	}
-}
-
-static void
-headers_that_fit_the_body_are_fine(void **state)
-{
-	struct image *img = body_image(&TEN);
-	char digest[32];
-
-	(void)state;
-	snprintf(digest, sizeof(digest), "xxh3=%016llx",
-	    (unsigned long long)XXH3_64bits(img->data, img->len));
-	post(&(struct pb_request_head){ .first = "1", .last = "10",
-	    .digest = digest }, img->data, img->len);
-	free(img);
-	write_all();
-	assert_int_equal(status(), 200);
-}
-
-static void
-what_is_malformed_and_what_breaks_a_rule_differ(void **state)
-{
-	(void)state;
-	post(&PLAIN, "hello, world, this is no capture file", 37);
-	assert_int_equal(status(), 400);
-	assert_non_null(strstr(text(), "offset 0"));
-	post(&PLAIN, "", 0);
-	assert_int_equal(status(), 422);
-	post_image(&PLAIN, &(struct body_opts){ .first = 1, .last = 0 });
-	assert_int_equal(status(), 422);
-	post_image(&PLAIN, &(struct body_opts){ .first = 1, .last = 1,
-	    .nodes = 1, .node = { "par1" } });
-	assert_int_equal(status(), 422);
-	assert_int_equal(fake.submits, 0);
 }
 
 static void
@@ -657,207 +360,6 @@ a_failing_disk_is_told_with_a_time_to_come_back(void **state)
 }
 
 static void
-no_memory_for_bodies_is_told_with_a_time_to_come_back(void **state)
-{
-	(void)state;
-	service->rooms->claims.reserved += MEMORY_MAX - 100;
-	post_image(&PLAIN, &TEN);
-	assert_int_equal(status(), 503);
-	assert_int_equal(pb_request_answer(request)->retry_after_s, 1);
-	assert_non_null(strstr(text(), "memory_max"));
-	service->rooms->claims.reserved -= MEMORY_MAX - 100;
-}
-
-static void
-a_body_waits_for_memory_and_goes_on_where_it_was(void **state)
-{
-	struct image *img = body_image(&TEN);
-	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .has_length = true, .length = img->len };
-
-	(void)state;
-	service->rooms->claims.reserved += MEMORY_MAX - 100;
-	head(&h);
-	assert_true(pb_request_wait(request, img->len, now));
-	assert_int_equal(pb_claims_tick(&service->rooms->claims, now) > 0, 1);
-	assert_int_equal(woken, 0);
-	service->rooms->claims.reserved -= MEMORY_MAX - 100;
-	assert_int_equal(pb_claims_tick(&service->rooms->claims, now + 9),
-	    -1);
-	assert_int_equal(woken, 1);
-	assert_false(pb_request_wait(request, img->len, now + 9));
-	assert_true(pb_request_data(request, img->data, img->len, now + 9));
-	pb_request_end(request, now + 9);
-	write_all();
-	assert_int_equal(status(), 200);
-	assert_int_equal(woken, 2);
-	free(img);
-}
-
-static void
-who_waits_for_memory_in_vain_is_told_with_a_time_to_come_back(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .has_length = true, .length = 1000 };
-	uint64_t until = now + conf.listen.idle_timeout_ms;
-
-	(void)state;
-	service->rooms->claims.reserved += MEMORY_MAX - 100;
-	head(&h);
-	assert_true(pb_request_wait(request, 1000, now));
-	pb_claims_tick(&service->rooms->claims, until - 1);
-	assert_int_equal(woken, 0);
-	pb_claims_tick(&service->rooms->claims, until);
-	assert_int_equal(woken, 1);
-	assert_false(pb_request_wait(request, 1000, until));
-	assert_true(pb_request_data(request, "x", 1, until));
-	assert_int_equal(status(), 503);
-	assert_int_equal(pb_request_answer(request)->retry_after_s, 1);
-	assert_non_null(strstr(text(), "memory_max"));
-	service->rooms->claims.reserved -= MEMORY_MAX - 100;
-}
-
-static void
-a_body_that_is_all_there_has_no_claim(void **state)
-{
-	struct image *img = body_image(&(struct body_opts){ .first = 21,
-	    .last = 400 });
-	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .has_length = true, .length = img->len };
-
-	(void)state;
-	post_image(&PLAIN, &TEN);
-	write_all();
-	assert_int_equal(status(), 200);
-	head(&h);
-	assert_false(pb_request_wait(request, img->len - 1, now));
-	assert_true(pb_request_data(request, img->data, img->len - 1, now));
-	assert_true(service->rooms->claims.claimed > 0);
-	assert_true(pb_request_data(request, img->data + img->len - 1, 1,
-	    now));
-	pb_request_end(request, now);
-	/* Ahead of its turn, it keeps its memory and nothing else. */
-	assert_true(service->rooms->claims.reserved >= img->len);
-	assert_int_equal(service->rooms->claims.claimed, 0);
-	finish_held();
-	free(img);
-}
-
-static void
-what_nobody_keeps_does_not_wait_for_memory(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = "/v1/nowhere",
-	    .has_length = true, .length = 1000 };
-
-	(void)state;
-	service->rooms->claims.reserved += MEMORY_MAX;
-	head(&h);
-	assert_false(pb_request_wait(request, 1000, now));
-	service->rooms->claims.reserved -= MEMORY_MAX;
-}
-
-static void
-the_memory_of_a_body_is_free_once_it_is_in_chunks(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .has_length = true, .length = 5000 };
-
-	(void)state;
-	head(&h);
-	assert_int_equal(service->rooms->claims.reserved, 0);
-	assert_true(pb_request_data(request, "x", 1, now));
-	assert_int_equal(service->rooms->claims.reserved, 5000);
-	finish();		/* broken off */
-	assert_int_equal(service->rooms->claims.reserved, 0);
-	post_image(&PLAIN, &TEN);
-	assert_int_equal(fake.queued, 1);
-	assert_int_equal(status(), 0);
-	assert_int_equal(service->rooms->claims.reserved, 0);
-	write_all();
-	assert_int_equal(status(), 200);
-	/* Ahead of its turn it is kept. */
-	post_image(&PLAIN, &(struct body_opts){ .first = 21, .last = 30 });
-	assert_true(service->rooms->claims.reserved > 0);
-	finish_held();
-	assert_int_equal(service->rooms->claims.reserved, 0);
-}
-
-static void
-a_body_that_only_drips_is_not_waited_for(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .has_length = true, .length = 1u << 20 };
-	uint8_t bytes[4096] = { 0 };
-
-	(void)state;
-	head(&h);
-	for (unsigned i = 0; i < 30; i++)
-		assert_true(pb_request_data(request, bytes, 1,
-		    now + i * 1000));
-	assert_false(pb_request_data(request, bytes, 1, now + 30100));
-	assert_int_equal(status(), 408);
-	assert_non_null(strstr(text(), "30000 ms"));
-	assert_non_null(strstr(text(), "8000 bit/s"));
-	/* Slow is not dripping. */
-	head(&h);
-	for (unsigned i = 1; i <= 60; i++)
-		assert_true(pb_request_data(request, bytes, 1000,
-		    now + i * 1000));
-}
-
-static void
-a_body_that_nobody_reads_may_not_drip_or_go_on_for_ever(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = "/v1/nowhere",
-	    .chunked = true };
-	static uint8_t bytes[1u << 20];
-	unsigned taken = 0;
-
-	(void)state;
-	head(&h);
-	assert_int_equal(status(), 404);
-	while (taken < 1000 && pb_request_data(request, bytes, sizeof(bytes),
-	    now))
-		taken++;
-	assert_int_equal(taken, 4 * (BODY_MAX >> 20));
-	head(&h);
-	assert_false(pb_request_data(request, bytes, 1, now + 30000));
-	assert_int_equal(status(), 404);
-}
-
-static void
-bodies_have_the_configured_bound(void **state)
-{
-	struct pb_request_head h = { .method = "POST", .path = PACKETS,
-	    .has_length = true, .length = 100001 };
-	static uint8_t bytes[100001];
-
-	(void)state;
-	conf.listen.body_max = 100000;
-	head(&h);
-	assert_int_equal(status(), 413);
-	assert_non_null(strstr(text(), "100000"));
-	assert_true(pb_request_answer(request)->close);
-	h.length = 100000;
-	head(&h);
-	assert_int_equal(status(), 0);
-	/* Without a length it shows as it comes. */
-	h.has_length = false;
-	h.chunked = true;
-	head(&h);
-	assert_true(pb_request_data(request, bytes, 100000, now));
-	assert_int_equal(status(), 0);
-	assert_true(pb_request_data(request, bytes, 1, now));
-	assert_int_equal(status(), 413);
-	assert_int_equal(service->rooms->claims.reserved, 0);
-	/* Programs of this machine have their own. */
-	h.door = PB_DOOR_LOCAL;
-	head(&h);
-	assert_true(pb_request_data(request, bytes, sizeof(bytes), now));
-	assert_int_equal(status(), 0);
-}
-
-static void
 a_node_that_stops_says_so(void **state)
 {
 	(void)state;
@@ -870,17 +372,6 @@ a_node_that_stops_says_so(void **state)
 	assert_non_null(strstr(text(), "stopping"));
 }
 
-static void
-a_body_with_a_get_is_ignored(void **state)
-{
-	(void)state;
-	head(&(struct pb_request_head){ .method = "GET", .path = STREAM,
-	    .has_length = true, .length = 5 });
-	assert_true(pb_request_data(request, "hello", 5, now));
-	pb_request_end(request, now);
-	assert_int_equal(status(), 200);
-}
-
 int
 main(void)
 {
@@ -889,15 +380,11 @@ main(void)
 		TEST(health_metrics_and_status_answer),
 		TEST(a_new_stream_has_nothing_and_then_what_is_durable),
 		TEST(a_sender_that_did_not_ask_is_told_to),
+		TEST(files_are_looked_at_by_readers_alone),
+		TEST(who_waits_for_a_reader_in_vain_is_told_with_a_time_to_come_back),
+		TEST(a_last_packet_that_cannot_be_read_now_is_asked_for_later),
 		TEST(paths_and_names_that_are_wrong_are_told_apart),
 		TEST(a_wrong_method_is_told_the_right_one),
-		TEST(a_body_of_no_size_or_too_large_is_not_waited_for),
-		TEST(a_packed_body_is_taken_within_the_same_limits),
-		TEST(a_chunked_body_is_taken_up_to_the_limit),
-		TEST(who_waits_for_our_word_is_told_before_the_body),
-		TEST(headers_that_do_not_fit_the_body_keep_nothing),
-		TEST(headers_that_fit_the_body_are_fine),
-		TEST(what_is_malformed_and_what_breaks_a_rule_differ),
 		TEST(a_loop_is_told_from_the_path_or_from_the_way),
 		TEST(by_the_local_door_any_name_goes_and_no_rule_asks),
 		TEST(the_rules_of_listen_allow_hold),
@@ -907,17 +394,7 @@ main(void)
 		TEST(a_gap_that_makes_no_sense_is_refused),
 		TEST(a_start_too_far_ahead_is_told_where_to_start),
 		TEST(a_failing_disk_is_told_with_a_time_to_come_back),
-		TEST(no_memory_for_bodies_is_told_with_a_time_to_come_back),
-		TEST(a_body_waits_for_memory_and_goes_on_where_it_was),
-		TEST(who_waits_for_memory_in_vain_is_told_with_a_time_to_come_back),
-		TEST(a_body_that_is_all_there_has_no_claim),
-		TEST(what_nobody_keeps_does_not_wait_for_memory),
-		TEST(the_memory_of_a_body_is_free_once_it_is_in_chunks),
-		TEST(a_body_that_only_drips_is_not_waited_for),
-		TEST(a_body_that_nobody_reads_may_not_drip_or_go_on_for_ever),
-		TEST(bodies_have_the_configured_bound),
 		TEST(a_node_that_stops_says_so),
-		TEST(a_body_with_a_get_is_ignored),
 	};
 
 	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
