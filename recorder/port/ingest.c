@@ -21,7 +21,6 @@
 #include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/port/door/door.h"
 #include "recorder/port/door/listen.h"
 #include "recorder/port/request.h"
 #include "recorder/port/server.h"
@@ -153,7 +152,7 @@ add_local(struct pb_ingest *ingest, struct pb_err *err)
 static int
 open_local(struct pb_ingest *ingest, struct pb_err *err)
 {
-	int rc = pb_door_local(ingest->store, ingest->socket_path, err);
+	int rc = pb_listen_local(ingest->store, ingest->socket_path, err);
 
 	if (rc >= 0)
 		rc = pb_server_listen(ingest->server[0], rc, err);

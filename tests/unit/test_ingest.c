@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "recorder/port/door/door.h"
+#include "recorder/port/door/listen.h"
 #include "tests/unit/ingest_node.h"
 
 static _Atomic int fail_watch;	/* so often, where the TCP door is added */
@@ -494,9 +494,9 @@ an_address_in_use_is_named(void **state)
 	struct second s;
 
 	second_init(&s, n);
-	assert_int_equal(pb_door_tcp(s.conf.listen.address, &s.err), PB_ESYS);
+	assert_int_equal(pb_listen_tcp(s.conf.listen.address, &s.err), PB_ESYS);
 	assert_non_null(strstr(s.err.text, n->conf.listen.address));
-	assert_int_equal(pb_door_tcp("not-known.invalid:7152", &s.err),
+	assert_int_equal(pb_listen_tcp("not-known.invalid:7152", &s.err),
 	    PB_ENOENT);
 	strcpy(s.conf.listen.address, "127.0.0.1");
 	assert_int_equal(pb_ingest_start(&s.ingest, &s.opts, &s.err),
@@ -513,7 +513,7 @@ an_address_that_is_not_free_yet_is_waited_for(void **state)
 	second_init(&s, *state);
 	snprintf(s.conf.listen.address, sizeof(s.conf.listen.address),
 	    "127.0.0.1:%d", port);
-	other = pb_door_tcp(s.conf.listen.address, &s.err);
+	other = pb_listen_tcp(s.conf.listen.address, &s.err);
 	assert_true(other >= 0);
 	assert_int_equal(pb_ingest_start(&s.ingest, &s.opts, &s.err), 0);
 	close(other);
