@@ -4,25 +4,17 @@
 #include "recorder/port/door/peers.h"
 
 #include <netinet/in.h>
-#include <stdint.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
-
-#include "base/sys.h"
-
-#define SLOTS	1024u		/* a power of two */
 
 struct pb_peers {
 	unsigned	connections_max;
-	uint64_t	seed;	/* nobody can aim at one slot */
-	struct pb_peer_address *slot[SLOTS];
+	void		*tree;		/* tsearch(3): of addresses */
 };
 
-static size_t	address_of(const struct sockaddr *, const void **);
-static struct pb_peer_address *find(const struct pb_peers *, const void *,
-		    size_t);
-static size_t	slot_of(const struct pb_peers *, const void *, size_t);
+static bool	address_of(struct pb_peer_address *, const struct sockaddr *);
+static int	compare(const void *, const void *);
 
 int
 pb_peers_create(struct pb_peers **out, unsigned connections_max,
@@ -33,7 +25,6 @@ pb_peers_create(struct pb_peers **out, unsigned connections_max,
 	if (peers == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	peers->connections_max = connections_max;
-	peers->seed = pb_random64();
 	*out = peers;
 	return 0;
 }
@@ -43,99 +34,77 @@ pb_peers_destroy(struct pb_peers *peers)
 {
 	if (peers == NULL)
 		return;
-	for (size_t i = 0; i < SLOTS; i++)
-		while (peers->slot[i] != NULL) {
-			struct pb_peer_address *next = peers->slot[i]->chain;
-
-			free(peers->slot[i]);
-			peers->slot[i] = next;
-		}
+	tdestroy(peers->tree, free);
 	free(peers);
 }
 
 bool
 pb_peers_room(const struct pb_peers *peers, const struct sockaddr *from)
 {
-	const struct pb_peer_address *address;
-	const void *bytes;
-	size_t len = address_of(from, &bytes);
+	struct pb_peer_address key, **found;
 
-	if (len == 0 || peers->connections_max == 0)
+	if (!address_of(&key, from) || peers->connections_max == 0)
 		return true;
-	address = find(peers, bytes, len);
-	return address == NULL ||
-	    address->connections < peers->connections_max;
+	found = tfind(&key, &peers->tree, compare);
+	return found == NULL ||
+	    (*found)->connections < peers->connections_max;
 }
 
 struct pb_peer_address *
 pb_peers_enter(struct pb_peers *peers, const struct sockaddr *from)
 {
-	struct pb_peer_address *address;
-	const void *bytes;
-	size_t len = address_of(from, &bytes), slot;
+	struct pb_peer_address key, **found, *address;
 
-	if (len == 0)
+	if (!address_of(&key, from))
 		return NULL;
-	address = find(peers, bytes, len);
-	if (address == NULL) {
-		address = calloc(1, sizeof(*address));
+	found = tfind(&key, &peers->tree, compare);
+	if (found == NULL) {
+		address = malloc(sizeof(*address));
 		if (address == NULL)
 			return NULL;
-		memcpy(address->bytes, bytes, len);
-		address->len = len;
-		slot = slot_of(peers, bytes, len);
-		address->chain = peers->slot[slot];
-		peers->slot[slot] = address;
+		*address = key;
+		found = tsearch(address, &peers->tree, compare);
+		if (found == NULL) {
+			free(address);
+			return NULL;
+		}
 	}
-	address->connections++;
-	return address;
+	(*found)->connections++;
+	return *found;
 }
 
 void
 pb_peers_leave(struct pb_peers *peers, struct pb_peer_address *address)
 {
-	struct pb_peer_address **at;
-
 	if (address == NULL || --address->connections > 0)
 		return;
-	at = &peers->slot[slot_of(peers, address->bytes, address->len)];
-	while (*at != address)
-		at = &(*at)->chain;
-	*at = address->chain;
+	tdelete(address, &peers->tree, compare);
 	free(address);
 }
 
-/* Its bytes without the port, and how many; 0 where it is not IP. */
-static size_t
-address_of(const struct sockaddr *from, const void **bytes)
+/* One that has nothing, without the port; false where it is not IP. */
+static bool
+address_of(struct pb_peer_address *out, const struct sockaddr *from)
 {
+	memset(out, 0, sizeof(*out));
 	if (from != NULL && from->sa_family == AF_INET) {
-		*bytes = &((const struct sockaddr_in *)
-		    (const void *)from)->sin_addr;
-		return sizeof(struct in_addr);
+		out->len = sizeof(struct in_addr);
+		memcpy(out->bytes, &((const struct sockaddr_in *)
+		    (const void *)from)->sin_addr, out->len);
+	} else if (from != NULL && from->sa_family == AF_INET6) {
+		out->len = sizeof(struct in6_addr);
+		memcpy(out->bytes, &((const struct sockaddr_in6 *)
+		    (const void *)from)->sin6_addr, out->len);
 	}
-	if (from != NULL && from->sa_family == AF_INET6) {
-		*bytes = &((const struct sockaddr_in6 *)
-		    (const void *)from)->sin6_addr;
-		return sizeof(struct in6_addr);
-	}
-	return 0;
+	return out->len > 0;
 }
 
-static struct pb_peer_address *
-find(const struct pb_peers *peers, const void *bytes, size_t len)
+static int
+compare(const void *a, const void *b)
 {
-	struct pb_peer_address *address =
-	    peers->slot[slot_of(peers, bytes, len)];
+	const struct pb_peer_address *x = a, *y = b;
 
-	while (address != NULL && (address->len != len ||
-	    memcmp(address->bytes, bytes, len) != 0))
-		address = address->chain;
-	return address;
-}
-
-static size_t
-slot_of(const struct pb_peers *peers, const void *bytes, size_t len)
-{
-	return XXH3_64bits_withSeed(bytes, len, peers->seed) & (SLOTS - 1);
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return memcmp(x->bytes, y->bytes, x->len);
 }

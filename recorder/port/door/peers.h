@@ -20,7 +20,6 @@ struct pb_peers;
 
 /* An address that is connected; gone with its last connection. */
 struct pb_peer_address {
-	struct pb_peer_address *chain;
 	unsigned char	bytes[16];
 	size_t		len;		/* of those; 4 or 16 */
 	unsigned	connections;
