@@ -62,8 +62,8 @@ static const struct pb_metric answers = {
 /* What is told by a reader: facts of when it was asked, then part after part
  * of what the rest of the recorder tells. */
 struct report {
+	bool		 status;	/* else the metrics */
 	struct pb_ingest_opts opts;
-	const char	*node;
 	struct facts	 facts;
 	uint64_t	 answers[PB_STATUSES];
 	char		 waits[PB_ERR_TEXT_MAX];
@@ -74,12 +74,8 @@ struct report {
 static void	health(struct pb_request *);
 static void	tell_metrics(struct pb_request *);
 static void	tell_status(struct pb_request *);
-static void	start(struct pb_request *, int (*)(void *,
-		    struct pb_reading *, struct pb_buf *, struct pb_err *),
-		    const char *);
-static int	make_metrics(void *, struct pb_reading *, struct pb_buf *,
-		    struct pb_err *);
-static int	make_status(void *, struct pb_reading *, struct pb_buf *,
+static void	tell(struct pb_request *, bool);
+static int	make(void *, struct pb_reading *, struct pb_buf *,
 		    struct pb_err *);
 static void	begin_metrics(const struct report *, struct pb_buf *);
 static void	begin_status(struct report *);
@@ -105,18 +101,17 @@ health(struct pb_request *request)
 static void
 tell_metrics(struct pb_request *request)
 {
-	start(request, make_metrics, METRICS_TYPE);
+	tell(request, false);
 }
 
 static void
 tell_status(struct pb_request *request)
 {
-	start(request, make_status, JSON_TYPE);
+	tell(request, true);
 }
 
 static void
-start(struct pb_request *request, int (*make)(void *, struct pb_reading *,
-    struct pb_buf *, struct pb_err *), const char *type)
+tell(struct pb_request *request, bool status)
 {
 	const struct pb_service *service = request->service;
 	struct report *report = calloc(1, sizeof(*report));
@@ -125,8 +120,8 @@ start(struct pb_request *request, int (*make)(void *, struct pb_reading *,
 		request_fail(request, PB_ENOMEM, "no memory");
 		return;
 	}
+	report->status = status;
 	report->opts = service->opts;
-	report->node = service->self.name;
 	report->facts = (struct facts){
 		.counted = *pb_intake_counters(service->intake),
 		.body_bytes = service->rooms->claims.reserved,
@@ -137,46 +132,34 @@ start(struct pb_request *request, int (*make)(void *, struct pb_reading *,
 	memcpy(report->answers, service->answers, sizeof(report->answers));
 	memcpy(report->waits, service->waits, sizeof(report->waits));
 	request_make(request, &(struct pb_maker){ .make = make, .drop = free,
-	    .arg = report }, type);
+	    .arg = report }, status ? JSON_TYPE : METRICS_TYPE);
 }
 
 static int
-make_metrics(void *arg, struct pb_reading *reading, struct pb_buf *piece,
+make(void *arg, struct pb_reading *reading, struct pb_buf *piece,
     struct pb_err *err)
 {
 	struct report *report = arg;
 	const struct pb_ingest_opts *opts = &report->opts;
-
-	(void)reading;
-	(void)err;
-	if (report->part == 0)
-		begin_metrics(report, piece);
-	while (piece->len < PB_PIECE_BYTES / 2)
-		if (opts->metrics == NULL ||
-		    !opts->metrics(opts->arg, report->part++, piece))
-			return PB_MADE_END;
-	return PB_MADE_MORE;
-}
-
-static int
-make_status(void *arg, struct pb_reading *reading, struct pb_buf *piece,
-    struct pb_err *err)
-{
-	struct report *report = arg;
-	const struct pb_ingest_opts *opts = &report->opts;
+	bool more = true;
 
 	(void)reading;
 	(void)err;
 	report->json.out = piece;
-	if (report->part == 0)
+	if (report->part == 0 && report->status)
 		begin_status(report);
-	while (piece->len < PB_PIECE_BYTES / 2)
-		if (opts->status == NULL ||
-		    !opts->status(opts->arg, report->part++, &report->json)) {
-			pb_json_end(&report->json);
-			return PB_MADE_END;
-		}
-	return PB_MADE_MORE;
+	else if (report->part == 0)
+		begin_metrics(report, piece);
+	for (; more && piece->len < PB_PIECE_BYTES / 2; report->part++)
+		if (report->status)
+			more = opts->status != NULL && opts->status(opts->arg,
+			    report->part, &report->json);
+		else
+			more = opts->metrics != NULL && opts->metrics(
+			    opts->arg, report->part, piece);
+	if (!more && report->status)
+		pb_json_end(&report->json);
+	return more ? PB_MADE_MORE : PB_MADE_END;
 }
 
 static void
@@ -203,7 +186,7 @@ begin_status(struct report *report)
 		requests += report->answers[i];
 	pb_json_init(json, json->out);
 	pb_json_object(json, NULL);
-	pb_json_text(json, "node", report->node);
+	pb_json_text(json, "node", report->opts.conf->node.name);
 	pb_json_u64(json, "pid", (uint64_t)getpid());
 	pb_json_text(json, "version", PB_VERSION);
 	pb_json_object(json, "ingest");
