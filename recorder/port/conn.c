@@ -40,6 +40,7 @@ struct conn {
 	bool		verified;
 	char		cn[PB_NAME_BYTES_MAX + 1];
 	struct pb_request *request;	/* NULL: none */
+	struct pb_request_head head;	/* its */
 	bool		ended;		/* all of it is there */
 	bool		suspended;
 	bool		gone;		/* the peer, while it waited */
@@ -269,10 +270,15 @@ conn_request(void *arg, struct MHD_Connection *connection, const char *url,
 static bool
 begin(struct conn *conn, const char *method, const char *path)
 {
+	const char *expect = header(conn->mhd, "Expect");
 	struct pb_server *server = conn->server;
-	struct pb_request_head head = {
+	struct pb_err err;
+
+	look_at_certificate(conn);
+	conn->head = (struct pb_request_head){
 		.door = server->door, .method = method, .path = path,
 		.tls = server->has_tls, .peer = conn->text,
+		.cn = conn->verified ? conn->cn : NULL,
 		.share = conn->address != NULL ? &conn->address->share : NULL,
 		.long_answers = conn->address != NULL ?
 		    &conn->address->long_answers : NULL,
@@ -283,17 +289,12 @@ begin(struct conn *conn, const char *method, const char *path)
 		.encoding = header(conn->mhd, "Content-Encoding"),
 		.at = MHD_lookup_connection_value(conn->mhd,
 		    MHD_GET_ARGUMENT_KIND, "at"),
+		.expect = expect != NULL &&
+		    strcasecmp(expect, "100-continue") == 0,
 	};
-	const char *expect = header(conn->mhd, "Expect");
-	struct pb_err err;
-
-	look_at_certificate(conn);
-	head.cn = conn->verified ? conn->cn : NULL;
-	head.expect = expect != NULL &&
-	    strcasecmp(expect, "100-continue") == 0;
-	body_size(conn->mhd, &head);
+	body_size(conn->mhd, &conn->head);
 	conn->ended = conn->suspended = conn->gone = false;
-	if (pb_request_create(&conn->request, server->service, &head,
+	if (pb_request_create(&conn->request, server->service, &conn->head,
 	    pb_clock_mono_ms(), pb_clock_real_ns(), on_wake, conn, &err) < 0)
 		return false;
 	set_deadline(conn, pb_request_until_ms(conn->request));

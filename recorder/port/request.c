@@ -34,17 +34,12 @@ const unsigned pb_statuses[PB_STATUSES] = {
 };
 
 /* Head */
-static void	check_head(struct pb_request *,
-		    const struct pb_request_head *);
-static bool	check_cn(struct pb_request *,
-		    const struct pb_request_head *);
+static void	check_head(struct pb_request *);
+static bool	check_cn(struct pb_request *);
 static bool	allowed(const struct pb_request *);
-static int	check_asker(struct pb_request *,
-		    const struct pb_request_head *, struct pb_err *);
-static void	expect_body(struct pb_request *,
-		    const struct pb_request_head *);
-static int	parse_claims(struct pb_request *,
-		    const struct pb_request_head *, struct pb_err *);
+static int	check_asker(struct pb_request *, struct pb_err *);
+static void	expect_body(struct pb_request *);
+static int	parse_claims(struct pb_request *, struct pb_err *);
 static int	parse_digest(const char *, uint64_t *, struct pb_err *);
 static size_t	discard_max(const struct pb_request *);
 
@@ -69,18 +64,16 @@ pb_request_create(struct pb_request **out, struct pb_service *service,
 	request->service = service;
 	request->wake = wake;
 	request->arg = arg;
-	request->door = head->door;
+	request->head = head;
 	pb_room_init(&request->room, service->rooms, head->share, wake, arg,
 	    now_ms);
 	request->load.arrival_ns = now_ns;
 	request->load.arg = request;
-	request->long_answers = head->long_answers;
 	request->load.local = head->door == PB_DOOR_LOCAL;
-	snprintf(request->peer, sizeof(request->peer), "%s", head->peer);
 	pb_buf_init(&request->answer.body, PB_PIECE_BYTES);
 	service->requests++;
 	service->now_ms = now_ms;
-	check_head(request, head);
+	check_head(request);
 	request->refused = request->answered &&
 	    (head->expect || request->answer.close);
 	*out = request;
@@ -173,7 +166,7 @@ pb_request_take(struct pb_request *request, void *out, size_t max)
 	rc = pb_reading_piece(request->reading, &piece, &err);
 	if (rc < 0) {
 		pb_peerlog_warn(&request->service->log,
-		    request->service->now_ms, request->peer, "answer",
+		    request->service->now_ms, request->head->peer, "answer",
 		    err->text);
 		return PB_ESYS;
 	}
@@ -242,13 +235,14 @@ pb_request_taken(void *arg, struct pb_load *load)
 /* --- head ----------------------------------------------------------------- */
 
 static void
-check_head(struct pb_request *request, const struct pb_request_head *head)
+check_head(struct pb_request *request)
 {
+	const struct pb_request_head *head = request->head;
 	struct pb_route *route = &request->route;
 	struct pb_err err = { 0 };
 	int rc;
 
-	if (!check_cn(request, head)) {
+	if (!check_cn(request)) {
 		request->answer.close = true;
 		return;
 	}
@@ -262,19 +256,21 @@ check_head(struct pb_request *request, const struct pb_request_head *head)
 		refuse(request, 405, "this path takes %s", route->allow);
 	} else if (route->key.epoch != 0 && !allowed(request)) {
 		refuse(request, 403, "%s may not bring or ask for streams of "
-		    "node %s: [listen] allow", request->has_cn ? request->cn :
+		    "node %s: [listen] allow", head->cn != NULL ? head->cn :
 		    "this peer", route->key.node);
-	} else if (check_asker(request, head, &err) < 0) {
+	} else if (check_asker(request, &err) < 0) {
 		request_fail(request, PB_EFORMAT, err.text);
 	} else if (route->handler->body_max != NULL) {
-		expect_body(request, head);
+		expect_body(request);
 	}
 }
 
 /* With TLS the peer is who its certificate says, or nobody. */
 static bool
-check_cn(struct pb_request *request, const struct pb_request_head *head)
+check_cn(struct pb_request *request)
 {
+	const struct pb_request_head *head = request->head;
+
 	if (!head->tls)
 		return true;
 	if (head->cn == NULL) {
@@ -287,22 +283,21 @@ check_cn(struct pb_request *request, const struct pb_request_head *head)
 		    "certificate is no node's name");
 		return false;
 	}
-	memcpy(request->cn, head->cn, strlen(head->cn) + 1);
-	request->has_cn = true;
 	return true;
 }
 
 static bool
 allowed(const struct pb_request *request)
 {
-	return request->door == PB_DOOR_LOCAL ||
+	return request->head->door == PB_DOOR_LOCAL ||
 	    pb_allow_node(request->service->conf->listen.allow,
-	    request->route.key.node, request->has_cn ? request->cn : NULL);
+	    request->route.key.node, request->head->cn);
 }
 
 static void
-expect_body(struct pb_request *request, const struct pb_request_head *head)
+expect_body(struct pb_request *request)
 {
+	const struct pb_request_head *head = request->head;
 	const struct pb_handler *handler = request->route.handler;
 	struct pb_service *service = request->service;
 	struct pb_err err = { 0 };
@@ -310,7 +305,7 @@ expect_body(struct pb_request *request, const struct pb_request_head *head)
 	    head->length < SIZE_MAX ? (size_t)head->length : SIZE_MAX - 1;
 	int rc;
 
-	if (request->door == PB_DOOR_TCP &&
+	if (head->door == PB_DOOR_TCP &&
 	    strcmp(request->route.key.node, service->self.name) == 0) {
 		refuse(request, 508, "a loop: node %s is the origin of its "
 		    "own streams", service->self.name);
@@ -336,7 +331,7 @@ expect_body(struct pb_request *request, const struct pb_request_head *head)
 		return;
 	}
 	if (rc == 0)
-		rc = parse_claims(request, head, &err);
+		rc = parse_claims(request, &err);
 	if (rc == 0 && service->stopping)
 		rc = pb_err_set(&err, PB_EBUSY, "the node is stopping");
 	request->wanted = rc == 0;
@@ -350,16 +345,16 @@ expect_body(struct pb_request *request, const struct pb_request_head *head)
 
 /* Who sends or asks, and what for. */
 static int
-check_asker(struct pb_request *request, const struct pb_request_head *head,
-    struct pb_err *err)
+check_asker(struct pb_request *request, struct pb_err *err)
 {
+	const char *sender = request->head->sender;
 	const struct pb_handler *handler = request->route.handler;
 
-	if (handler->head != NULL && handler->head(request, head, err) < 0)
+	if (handler->head != NULL && handler->head(request, err) < 0)
 		return err->code;
-	if (request->route.key.epoch == 0 || head->sender == NULL ||
-	    (strlen(head->sender) == SENDER_DIGITS &&
-	    pb_parse_hex64(head->sender, &request->load.sender, NULL) == 0 &&
+	if (request->route.key.epoch == 0 || sender == NULL ||
+	    (strlen(sender) == SENDER_DIGITS &&
+	    pb_parse_hex64(sender, &request->load.sender, NULL) == 0 &&
 	    request->load.sender != 0))
 		return 0;
 	return pb_err_set(err, PB_EINVAL, "PB-Sender is %d hex digits, not "
@@ -367,9 +362,10 @@ check_asker(struct pb_request *request, const struct pb_request_head *head,
 }
 
 static int
-parse_claims(struct pb_request *request, const struct pb_request_head *head,
-    struct pb_err *err)
+parse_claims(struct pb_request *request, struct pb_err *err)
 {
+	const struct pb_request_head *head = request->head;
+
 	request->has_digest = head->digest != NULL;
 	if ((head->first != NULL && pb_parse_u64(head->first, 1, PB_SEQ_MAX,
 	    &request->first, err) < 0) ||
@@ -402,7 +398,7 @@ static size_t
 discard_max(const struct pb_request *request)
 {
 	const struct pb_handler *handler = request->route.handler;
-	size_t max = request->door == PB_DOOR_LOCAL ? PB_BODY_BYTES_MAX :
+	size_t max = request->head->door == PB_DOOR_LOCAL ? PB_BODY_BYTES_MAX :
 	    (size_t)request->service->conf->listen.body_max;
 
 	if (handler != NULL && handler->body_max != NULL)
@@ -479,7 +475,7 @@ refuse(struct pb_request *request, unsigned status, const char *fmt, ...)
 		return;
 	snprintf(cause, sizeof(cause), "%u", status);
 	pb_peerlog_warn(&request->service->log, request->service->now_ms,
-	    request->peer, cause, text);
+	    request->head->peer, cause, text);
 }
 
 void
@@ -562,16 +558,16 @@ static bool
 may_be_long(const struct pb_request *request)
 {
 	return request->service->long_answers < PB_LONG_ANSWERS_MAX &&
-	    (request->long_answers == NULL ||
-	    *request->long_answers < PB_LONG_ANSWERS_PEER_MAX);
+	    (request->head->long_answers == NULL ||
+	    *request->head->long_answers < PB_LONG_ANSWERS_PEER_MAX);
 }
 
 static void
 count_long(struct pb_request *request, int one)
 {
 	request->service->long_answers += (unsigned)one;
-	if (request->long_answers != NULL)
-		*request->long_answers += (unsigned)one;
+	if (request->head->long_answers != NULL)
+		*request->head->long_answers += (unsigned)one;
 }
 
 static void

@@ -25,12 +25,12 @@ enum pb_door {
 	PB_DOOR_LOCAL,		/* STORE/recorder.sock: this machine's */
 };
 
-struct pb_request_head {	/* borrowed for the call; NULL: not given */
+struct pb_request_head {	/* NULL: not given */
 	enum pb_door	door;
 	const char	*method;
 	const char	*path;		/* percent-encoded, without a query */
 	const char	*peer;		/* for the log */
-	/* Of its address, living as long as the request; NULL: not counted */
+	/* Of its address; NULL: not counted. */
 	struct pb_share	*share;		/* intake/room.h */
 	unsigned	*long_answers;
 	bool		 tls;
@@ -61,9 +61,9 @@ struct pb_answer {
 struct pb_request;
 
 /*
- * A request's head is there.  `wake(arg)` is called once if the answer
- * comes after pb_request_end() returned, once for each time that
- * pb_request_wait() said so, and for each piece of a long answer but the
+ * A request's head is there, borrowed until destroy.  `wake(arg)` is called
+ * once if the answer comes after pb_request_end() returned, once for each time
+ * that pb_request_wait() said so, and for each piece of a long answer but the
  * first.  PB_ENOMEM.
  */
 int	pb_request_create(struct pb_request **out, struct pb_service *service,

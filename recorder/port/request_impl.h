@@ -18,11 +18,8 @@ struct pb_request {
 	struct pb_service *service;
 	void		(*wake)(void *);
 	void		*arg;
-	enum pb_door	 door;
+	const struct pb_request_head *head;
 	struct pb_route	 route;
-	char		 peer[PB_TEXT_BYTES_MAX];
-	bool		 has_cn;
-	char		 cn[PB_NAME_BYTES_MAX + 1];
 	bool		 packed;	/* Content-Encoding: zstd */
 	uint64_t	 first, last;	/* PB-First, PB-Last; 0: not said */
 	bool		 has_digest;
@@ -39,7 +36,6 @@ struct pb_request {
 	struct pb_reading *reading;
 	size_t		 taken;		/* of the piece */
 	uint64_t	 begin_ms;	/* somebody must, by then */
-	unsigned	*long_answers;
 };
 
 /* What serves a method at a path. */
@@ -49,7 +45,6 @@ struct pb_handler {
 	bool		zstd;		/* such a body may be packed */
 	/* Looks at what concerns it alone in the head; NULL: nothing. */
 	int		(*head)(struct pb_request *request,
-			    const struct pb_request_head *head,
 			    struct pb_err *err);
 	/* All of the request is there.  It is answered now, or, where it was
 	 * offered to the intake, when that settles it. */

@@ -27,7 +27,7 @@ const struct pb_handler serve_packets = {
 static size_t
 body_max(const struct pb_request *request)
 {
-	return request->door == PB_DOOR_LOCAL ? PB_BODY_BYTES_MAX :
+	return request->head->door == PB_DOOR_LOCAL ? PB_BODY_BYTES_MAX :
 	    (size_t)request->service->conf->listen.body_max;
 }
 
@@ -75,7 +75,7 @@ check_way(struct pb_request *request, struct pb_body_facts *facts,
     struct pb_err *err)
 {
 	struct pb_service *service = request->service;
-	const char *cn = request->has_cn ? request->cn : NULL, *sender;
+	const char *cn = request->head->cn, *sender;
 	int rc;
 
 	if (request->has_digest && pb_digest(request->room.data,
@@ -84,7 +84,7 @@ check_way(struct pb_request *request, struct pb_body_facts *facts,
 		    "the %zu bytes that came", request->room.len);
 	rc = pb_body_look(pb_intake_scratch(service->intake),
 	    &request->load.body, facts, err);
-	if (rc < 0 || request->door == PB_DOOR_LOCAL)
+	if (rc < 0 || request->head->door == PB_DOOR_LOCAL)
 		return rc;
 	sender = cn != NULL ? cn :
 	    facts->way.node[facts->way.nodes - 1].name;

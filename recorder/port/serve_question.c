@@ -20,8 +20,7 @@ struct search {
 	uint64_t	acked;
 };
 
-static int	head(struct pb_request *, const struct pb_request_head *,
-		    struct pb_err *);
+static int	head(struct pb_request *, struct pb_err *);
 static void	end(struct pb_request *);
 static void	settled(struct pb_request *);
 static int	look(void *, struct pb_reading *, struct pb_buf *,
@@ -34,11 +33,12 @@ const struct pb_handler serve_question = {
 };
 
 static int
-head(struct pb_request *request, const struct pb_request_head *given,
-    struct pb_err *err)
+head(struct pb_request *request, struct pb_err *err)
 {
-	if (given->at != NULL && pb_parse_u64(given->at, 1, PB_SEQ_MAX,
-	    &request->load.at, err) < 0)
+	const char *at = request->head->at;
+
+	if (at != NULL && pb_parse_u64(at, 1, PB_SEQ_MAX, &request->load.at,
+	    err) < 0)
 		return pb_err_prefix(err, PB_EINVAL, "at");
 	return 0;
 }

@@ -45,6 +45,7 @@ struct asked {
 	struct pb_route	 route;		/* where `routed` */
 	bool		 routed;
 	struct pb_request *request;
+	struct pb_request_head head;
 };
 
 static struct asked asked[REQUESTS_MAX];
@@ -206,7 +207,7 @@ check_allow(const struct asked *a)
 static void
 begin(struct asked *a)
 {
-	struct pb_request_head head = {
+	a->head = (struct pb_request_head){
 		.door = a->has['I'] ? PB_DOOR_LOCAL : PB_DOOR_TCP,
 		.method = a->has['M'] ? a->line['M'] : "POST",
 		.path = a->has['P'] ? a->line['P'] :
@@ -220,14 +221,14 @@ begin(struct asked *a)
 		.encoding = text(a, 'E'),
 	};
 
-	check_route(a, &head);
+	check_route(a, &a->head);
 	check_allow(a);
-	MUST(pb_request_create(&a->request, service, &head, now,
+	MUST(pb_request_create(&a->request, service, &a->head, now,
 	    1800000000000000000ull, on_wake, a, NULL) == 0);
 	/* The HTTP library sees to it that no more comes. */
-	if (head.has_length && head.length < a->len)
-		a->len = (size_t)head.length;
-	a->ended = !head.has_length || head.length == a->len;
+	if (a->head.has_length && a->head.length < a->len)
+		a->len = (size_t)a->head.length;
+	a->ended = !a->head.has_length || a->head.length == a->len;
 }
 
 /* In two pieces, time going by between them. */
