@@ -208,6 +208,40 @@ an_answer_larger_than_any_buffer_arrives_whole(void **state)
 	until(&dropped, 1);
 }
 
+/* By one certificate, which is node, peer and authority. */
+static void
+over_tls_it_arrives_as_well(void **state)
+{
+	struct node *n = *state;
+	struct pb_conf_tls *tls = &n->conf.listen.tls;
+	unsigned long long bytes = 0;
+	char command[1024];
+	FILE *out;
+
+	if (system("command -v openssl >/dev/null && command -v curl "
+	    ">/dev/null") != 0)
+		skip();
+	node_stop(n);
+	shell("cd '%s' && openssl req -x509 -newkey ec -pkeyopt "
+	    "ec_paramgen_curve:prime256v1 -nodes -keyout it.key -out it.pem "
+	    "-days 2 -subj /CN=lon1 -addext subjectAltName=IP:127.0.0.1 "
+	    "2>/dev/null", n->dir);
+	tls->off = false;
+	snprintf(tls->cert, sizeof(tls->cert), "%s/it.pem", n->dir);
+	snprintf(tls->key, sizeof(tls->key), "%s/it.key", n->dir);
+	snprintf(tls->ca, sizeof(tls->ca), "%s/it.pem", n->dir);
+	node_start(n);
+	snprintf(command, sizeof(command), "cd '%s' && curl -s -m %d "
+	    "--noproxy '*' --cacert it.pem --cert it.pem --key it.key "
+	    "'https://127.0.0.1:%d/long' | wc -c", n->dir, PATIENCE_S,
+	    n->port);
+	out = popen(command, "r");
+	assert_non_null(out);
+	assert_int_equal(fscanf(out, "%llu", &bytes), 1);
+	pclose(out);
+	assert_int_equal(bytes, LONG_BYTES);
+}
+
 static void
 several_are_made_side_by_side(void **state)
 {
@@ -390,6 +424,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_long, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(an_answer_larger_than_any_buffer_arrives_whole),
+		TEST(over_tls_it_arrives_as_well),
 		TEST(several_are_made_side_by_side),
 		TEST(packets_come_in_while_peers_read_nothing),
 		TEST(packets_come_in_while_every_reader_hangs),
