@@ -74,8 +74,6 @@ pb_request_create(struct pb_request **out, struct pb_service *service,
 	service->requests++;
 	service->now_ms = now_ms;
 	check_head(request);
-	request->refused = request->answered &&
-	    (head->expect || request->answer.close);
 	*out = request;
 	return 0;
 }
@@ -204,7 +202,8 @@ pb_request_answer(const struct pb_request *request)
 bool
 pb_request_refused(const struct pb_request *request)
 {
-	return request->refused;
+	return request->answered &&
+	    (request->head->expect || request->answer.close);
 }
 
 void

@@ -30,7 +30,6 @@ struct pb_request {
 	/* The answer. */
 	bool		 parked;	/* the peer waits, wake it */
 	bool		 answered;
-	bool		 refused;
 	struct pb_answer answer;
 	/* Where it is made while it is sent. */
 	struct pb_reading *reading;
