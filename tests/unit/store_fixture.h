@@ -22,8 +22,11 @@
 #include "recorder/store/write/store.h"
 #include "tests/unit/temp.h"
 
+#define FIXTURE_TURNS_MAX	1000	/* until chunks are answered */
+
 struct fixture {
 	char			 dir[64];
+	bool			 stepped;	/* no writer's thread */
 	struct pb_store		*store;
 	struct pb_stream	*stream;
 	struct pb_head		*head;
@@ -44,6 +47,7 @@ fixture_opts(struct fixture *f, struct pb_store_opts *opts)
 		.segment_size = 4u << 20,
 		.segment_age_ms = 60000,
 		.index_size = 64u << 20,
+		.stepped = f->stepped,
 	};
 }
 
@@ -80,11 +84,12 @@ fixture_open(struct fixture *f)
 }
 
 static inline void
-fixture_init(struct fixture *f, int line)
+fixture_begin(struct fixture *f, int line, bool stepped)
 {
 	char name[16];
 
 	memset(f, 0, sizeof(*f));
+	f->stepped = stepped;
 	pb_log_level(PB_LOG_ERROR + 1);
 	snprintf(name, sizeof(name), "%d", line);
 	temp_make(f->dir, name);
@@ -95,6 +100,12 @@ fixture_init(struct fixture *f, int line)
 	pthread_cond_init(&f->cond, NULL);
 	f->head = fixture_head(&f->key, "London");
 	fixture_open(f);
+}
+
+static inline void
+fixture_init(struct fixture *f, int line)
+{
+	fixture_begin(f, line, false);
 }
 
 static inline void
@@ -153,6 +164,11 @@ fixture_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
 static inline void
 fixture_wait(struct fixture *f)
 {
+	for (int i = 0; f->stepped && f->pending > 0; i++) {
+		if (i == FIXTURE_TURNS_MAX)
+			abort();	/* not due, or held */
+		pb_store_turn(f->store);
+	}
 	pthread_mutex_lock(&f->mutex);
 	while (f->pending > 0)
 		pthread_cond_wait(&f->cond, &f->mutex);
