@@ -12,49 +12,16 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <stdatomic.h>
-#include <sys/syscall.h>
-#include <sys/timex.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/rebuild.h"
-#include "tests/unit/store_fixture.h"
-#include "tests/unit/temp.h"
+#include "tests/unit/stepped.h"
 
 #define RUN	10u
 #define LEN	60000u
 #define SIZE	(1u << 20)
-#define WAIT_MS	20000u
-#define YEAR_S	(365ll * 86400)
-#define HOUR_MS	3600000u
 #define ROWS	16
-
-static _Atomic long long ahead_s;		/* the wall clock */
-static _Atomic long long up_s;		/* more than CLOCK_BOOTTIME says */
-static _Atomic bool vouched;
-
-/* The C library's, but for that. */
-int
-clock_gettime(clockid_t id, struct timespec *out)
-{
-	int rc = (int)syscall(SYS_clock_gettime, id, out);
-
-	if (rc == 0 && id == CLOCK_REALTIME)
-		out->tv_sec += atomic_load(&ahead_s);
-	if (rc == 0 && id == CLOCK_BOOTTIME)
-		out->tv_sec += atomic_load(&up_s);
-	return rc;
-}
-
-int
-adjtimex(struct timex *out)
-{
-	out->status = atomic_load(&vouched) ? 0 : STA_UNSYNC;
-	return atomic_load(&vouched) ? TIME_OK : TIME_ERROR;
-}
 
 static void
 reopen(struct fixture *f, const struct pb_retain_opts *retain)
@@ -77,10 +44,7 @@ setup(void **state)
 {
 	struct fixture *f;
 
-	atomic_store(&ahead_s, 0);
-	atomic_store(&up_s, 0);
-	atomic_store(&vouched, false);
-	fixture_setup(state);
+	stepped_setup(state);
 	f = *state;
 	reopen(f, NULL);
 	return 0;
@@ -115,13 +79,10 @@ segments(struct fixture *f, uint64_t first[static ROWS])
 static void
 expect(struct fixture *f, const uint64_t *want, int count)
 {
-	uint64_t until = pb_clock_mono_ms() + WAIT_MS, first[ROWS];
+	uint64_t first[ROWS];
 	int n;
 
-	while ((n = segments(f, first)) != count &&
-	    pb_clock_mono_ms() < until)
-		usleep(5000);
-	usleep(50000);
+	settle_store(f);
 	n = segments(f, first);
 	assert_int_equal(n, count);
 	for (int i = 0; i < n; i++)
@@ -166,14 +127,14 @@ age_of(struct fixture *f)
 static void
 the_oldest_goes_first_whatever_the_clock_said(void **state)
 {
-	static const long long clocks[] = { 4 * YEAR_S, 0, -4 * YEAR_S, 0 };
+	static const long long wrong_s[] = { 4 * YEAR_S, 0, -4 * YEAR_S, 0 };
 	struct fixture *f = *state;
 	struct pb_age_info age[ROWS];
 	uint64_t bytes;
 
 	for (int restart = 0; restart < 2; restart++)
 		for (size_t i = 0; i < 4; i++) {
-			atomic_store(&ahead_s, clocks[i]);
+			atomic_store(&clocks.ahead_s, wrong_s[i]);
 			if (restart)
 				reopen(f, NULL);
 			write_runs(f, 1);
@@ -199,24 +160,22 @@ nothing_gets_old_by_a_step_of_the_clock(void **state)
 	uint64_t now;
 
 	retain(f, (struct pb_retain_opts){ .age_ms_max = HOUR_MS });
-	atomic_store(&ahead_s, -4 * YEAR_S);
+	atomic_store(&clocks.ahead_s, -4 * YEAR_S);
 	write_runs(f, 2);
-	atomic_store(&ahead_s, 0);
+	atomic_store(&clocks.ahead_s, 0);
 	write_runs(f, 1);
-	atomic_store(&ahead_s, 4 * YEAR_S);
+	atomic_store(&clocks.ahead_s, 4 * YEAR_S);
 	write_runs(f, 1);
-	usleep(400000);
 	EXPECT(f, 1, 11, 21, 31);
 	pb_store_retain_stats(f->store, &stats);
 	now = pb_clock_real_ns();
 	assert_in_range(stats.oldest_ns, now - 60 * PB_NS_PER_S, now);
 	/* Nor across a restart, vouched for or not. */
-	atomic_store(&ahead_s, -4 * YEAR_S);
-	atomic_store(&vouched, true);
+	atomic_store(&clocks.ahead_s, -4 * YEAR_S);
+	atomic_store(&clocks.vouched, true);
 	reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS });
-	atomic_store(&ahead_s, 0);
+	atomic_store(&clocks.ahead_s, 0);
 	write_runs(f, 1);
-	usleep(400000);
 	EXPECT(f, 1, 11, 21, 31, 41);
 }
 
@@ -225,14 +184,14 @@ what_is_old_goes_though_the_clock_was_ahead_when_it_came(void **state)
 {
 	struct fixture *f = *state;
 
-	atomic_store(&ahead_s, 4 * YEAR_S);
+	atomic_store(&clocks.ahead_s, 4 * YEAR_S);
 	write_runs(f, 2);
-	atomic_store(&ahead_s, 0);
+	atomic_store(&clocks.ahead_s, 0);
 	reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS });
 	write_runs(f, 1);
 	EXPECT(f, 1, 11, 21);
 	/* An hour later, by the one clock that counts. */
-	atomic_store(&up_s, 3601);
+	pass(HOUR_MS);
 	EXPECT(f, 21);
 }
 
@@ -247,7 +206,7 @@ time_passes_between_two_runs_on_one_boot(void **state)
 	before = age_of(f);
 	pb_store_close(f->store);
 	f->store = NULL;
-	atomic_store(&up_s, 7200);
+	pass(2 * HOUR_MS);
 	reopen(f, NULL);
 	assert_in_range(age_of(f), before + 7200000, before + 7260000);
 }
@@ -259,7 +218,7 @@ an_interface_goes_on_with_the_stream_begun_last(void **state)
 	uint64_t epoch;
 
 	for (uint64_t n = 1; n <= 2; n++) {
-		atomic_store(&ahead_s, n == 1 ? 4 * YEAR_S : 0);
+		atomic_store(&clocks.ahead_s, n == 1 ? 4 * YEAR_S : 0);
 		f->key.epoch = n;
 		pb_head_unref(f->head);
 		f->head = fixture_head(&f->key, "London");
@@ -291,13 +250,13 @@ an_index_made_again_has_the_same_order_and_measure(void **state)
 	struct pb_age_info before[ROWS], after[ROWS];
 	int n;
 
-	atomic_store(&ahead_s, 4 * YEAR_S);
+	atomic_store(&clocks.ahead_s, 4 * YEAR_S);
 	write_runs(f, 2);
-	atomic_store(&ahead_s, -4 * YEAR_S);
+	atomic_store(&clocks.ahead_s, -4 * YEAR_S);
 	reopen(f, NULL);
-	atomic_store(&up_s, 7200);
+	pass(2 * HOUR_MS);
 	write_runs(f, 2);
-	atomic_store(&ahead_s, 0);
+	atomic_store(&clocks.ahead_s, 0);
 	reopen(f, NULL);
 	n = order(f, before);
 	assert_int_equal(n, 4);
@@ -319,9 +278,8 @@ an_index_made_again_has_the_same_order_and_measure(void **state)
 	assert_int_equal(after[n].first_seq, 41);
 	/* And for what was found there time begins. */
 	retain(f, (struct pb_retain_opts){ .age_ms_max = HOUR_MS });
-	usleep(300000);
 	EXPECT(f, 1, 11, 21, 31, 41, 51);
-	atomic_store(&up_s, 7200 + 3610);
+	pass(HOUR_MS);
 	expect(f, NULL, 0);
 }
 
@@ -385,7 +343,7 @@ what_is_from_before_goes_first_and_gets_old_from_now_on(void **state)
 		make_old(f, index_too);
 		reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS });
 		write_runs(f, 2);
-		usleep(300000);
+		settle_store(f);
 		reopen(f, NULL);
 		assert_int_equal(order(f, age), 5);
 		for (int i = 0; i < 5; i++)
@@ -397,8 +355,8 @@ what_is_from_before_goes_first_and_gets_old_from_now_on(void **state)
 		    .size_max = age[3].bytes + age[4].bytes });
 		EXPECT(f, age[3].first_seq, age[4].first_seq);
 		retain(f, (struct pb_retain_opts){ .size_max = 1 });
-		while (order(f, age) > 0)
-			usleep(5000);
+		settle_store(f);
+		assert_int_equal(order(f, age), 0);
 		retain(f, (struct pb_retain_opts){ .size_max = 0 });
 	}
 }
@@ -435,7 +393,7 @@ what_was_open_at_a_crash_is_as_old_as_the_last_commit(void **state)
 	assert_int_equal(pb_layout_segment(open_path, f->dir, &f->key, 11,
 	    true, NULL), 0);
 	assert_int_equal(rename(path, open_path), 0);
-	atomic_store(&up_s, 7200);
+	pass(2 * HOUR_MS);
 	reopen(f, NULL);
 	assert_int_equal(order(f, age), 2);
 	assert_int_equal(age[1].first_seq, 11);
@@ -480,17 +438,16 @@ static void
 a_quiet_store_keeps_its_age_every_ten_minutes(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t before, until = pb_clock_mono_ms() + WAIT_MS;
+	uint64_t before;
 
 	retain(f, (struct pb_retain_opts){ .age_ms_max = 100 * HOUR_MS });
 	write_runs(f, 1);
+	settle_store(f);
+	step(f, HOUR_MS);	/* what was open is sealed */
 	before = age_of(f);
-	atomic_store(&up_s, 599);
-	usleep(600000);
-	assert_in_range(age_of(f), before, before + 30000);
-	atomic_store(&up_s, 700);
-	while (age_of(f) < before + 600000 && pb_clock_mono_ms() < until)
-		usleep(10000);
+	step(f, 590000);
+	assert_int_equal(age_of(f), before);
+	step(f, 10000);
 	assert_true(age_of(f) >= before + 600000);
 }
 
