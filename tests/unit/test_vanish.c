@@ -10,12 +10,12 @@
 #include <cmocka.h>
 
 #include "base/below.h"
-#include "base/clock.h"
 #include "recorder/store/home.h"
-#include "tests/unit/store_fixture.h"
+#include "tests/unit/stepped.h"
 #include "tests/unit/temp.h"
 
-#define WAIT_MS_MAX	20000
+#define LOOK_MS		250	/* between two looks at the path */
+#define LOOKS_MAX	100	/* 25 s: each rule is done by then */
 
 /* The command finds the store at $S. */
 static void
@@ -25,17 +25,33 @@ at(const struct fixture *f, const char *command)
 }
 
 static void
-wait_away(struct fixture *f, bool away)
+assert_away(struct fixture *f, bool away)
 {
-	uint64_t since = pb_clock_mono_ms();
 	struct pb_store_stats stats;
 
-	do {
-		pb_store_stats(f->store, &stats);
-		usleep(1000);
-	} while (stats.away != away &&
-	    pb_clock_mono_ms() - since < WAIT_MS_MAX);
+	pb_store_stats(f->store, &stats);
 	assert_true(stats.away == away);
+}
+
+/* Until the writer has found that it is, or is not. */
+static void
+look(struct fixture *f, bool away)
+{
+	struct pb_store_stats stats = { .away = !away };
+
+	for (int i = 0; i < LOOKS_MAX && stats.away != away; i++) {
+		step(f, LOOK_MS);
+		pb_store_stats(f->store, &stats);
+	}
+	assert_away(f, away);
+}
+
+/* Whatever it will find it has found. */
+static void
+look_long(struct fixture *f)
+{
+	for (int i = 0; i < LOOKS_MAX; i++)
+		step(f, LOOK_MS);
 }
 
 /* What capture hands over: the writer keeps it until it is written. */
@@ -84,12 +100,12 @@ what_is_held_goes_into_the_store_that_comes_back(void **state)
 	fixture_wait(f);
 	at(f, "mv $S $S.away");
 	capture(f, 101, 200);
-	wait_away(f, true);
+	look(f, true);
 	capture(f, 201, 300);
-	usleep(600000);
+	look_long(f);
 	at(f, "test ! -e $S && mv $S.away $S");
+	look(f, false);
 	fixture_wait(f);
-	wait_away(f, false);
 	assert_int_equal(f->ok, 3);
 	holds(f, 1, 300);
 	assert_int_equal(pb_stream_next(f->stream), 301);
@@ -103,9 +119,10 @@ a_stream_goes_on_behind_a_gap_in_a_new_store(void **state)
 	capture(f, 1, 100);
 	fixture_wait(f);
 	at(f, "rm -rf $S");
-	wait_away(f, true);
+	look(f, true);
 	capture(f, 101, 200);
 	at(f, "mkdir $S");
+	look(f, false);
 	fixture_wait(f);
 	assert_int_equal(f->ok, 2);
 	holds(f, 101, 200);
@@ -130,8 +147,9 @@ an_older_copy_gets_a_gap_up_to_what_was_written(void **state)
 	capture(f, 101, 200);
 	fixture_wait(f);
 	at(f, "mv $S $S.away && mv $S.copy $S");
-	wait_away(f, true);
+	look(f, true);
 	capture(f, 201, 250);
+	look(f, false);
 	fixture_wait(f);
 	assert_int_equal(f->ok, 3);
 	lacks(f, 101, 200);
@@ -159,10 +177,10 @@ one_that_another_recorder_went_on_with_is_not_taken(void **state)
 	at(f, "mv $S $S.ahead && mv $S.copy $S");
 	fixture_open(f);
 	at(f, "mv $S $S.away && mv $S.ahead $S");
-	wait_away(f, true);
+	look(f, true);
 	capture(f, 101, 120);
 	pb_store_take(f->store);
-	usleep(1500000);
+	look_long(f);
 	pb_store_stats(f->store, &stats);
 	assert_true(stats.away);
 	assert_non_null(strstr(stats.last_error, "another recorder"));
@@ -185,11 +203,11 @@ a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has(void **state)
 	f->stream = other;
 	fixture_write(f, 1, 100, 100);
 	at(f, "rm -rf $S");
-	wait_away(f, true);
+	look(f, true);
 	fixture_write(f, 101, 200, 100);
 	assert_int_equal(f->failed, 1);
 	at(f, "mkdir $S");
-	wait_away(f, false);
+	look(f, false);
 	assert_int_equal(pb_stream_next(other), 1);
 	assert_int_equal(pb_stream_durable(other), 0);
 	fixture_write(f, 1, 200, 100);
@@ -214,9 +232,9 @@ epochs_keep_their_order_in_a_new_store(void **state)
 	}
 	f->key.epoch--;
 	at(f, "rm -rf $S");
-	wait_away(f, true);
+	look(f, true);
 	at(f, "mkdir $S");
-	wait_away(f, false);
+	look(f, false);
 	pb_store_close(f->store);
 	fixture_open(f);
 	assert_int_equal(pb_store_own_epoch(f->store, f->key.node,
@@ -240,18 +258,16 @@ a_chunk_that_waits_for_the_beginning_is_followed(void **state)
 	f->stream = other;
 	fixture_write(f, 1, 100, 100);
 	at(f, "mv $S $S.away");
-	wait_away(f, true);
+	look(f, true);
 	at(f, "mv $S.away $S");
-	while (f->ok == 1) {
-		struct pb_chunk *chunk = fixture_chunk(f, 101, 200, 100);
-
-		/* The writer does not wake for it, but takes it up when it
-		 * looks at the path. */
-		chunk->due_ms = pb_clock_mono_ms() + 400;
-		assert_int_equal(fixture_submit(f, chunk), 0);
-		fixture_wait(f);
-	}
-	assert_true(f->failed > 0);
+	/* It is seen there, and then for long enough: in the turn that takes
+	 * up the chunk. */
+	step(f, LOOK_MS);
+	assert_int_equal(fixture_submit(f, fixture_chunk(f, 101, 200, 100)),
+	    0);
+	step(f, 2 * LOOK_MS);
+	fixture_wait(f);
+	assert_int_equal(f->failed, 0);
 	assert_int_equal(pb_stream_next(other), 201);
 	fixture_write(f, 201, 300, 100);
 	assert_int_equal(f->ok, 3);
@@ -265,13 +281,13 @@ what_is_no_store_waits_for_the_operators_word(void **state)
 	capture(f, 1, 100);
 	fixture_wait(f);
 	at(f, "rm -rf $S");
-	wait_away(f, true);
+	look(f, true);
 	at(f, "mkdir $S && echo mine > $S/file");
-	usleep(1500000);
+	look_long(f);
 	at(f, "test $(ls -A $S) = file");
-	wait_away(f, true);
+	assert_away(f, true);
 	pb_store_take(f->store);
-	wait_away(f, false);
+	look(f, false);
 	capture(f, 101, 200);
 	fixture_wait(f);
 	holds(f, 101, 200);
@@ -325,16 +341,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_STORE(what_is_held_goes_into_the_store_that_comes_back),
-		IN_STORE(a_stream_goes_on_behind_a_gap_in_a_new_store),
-		IN_STORE(an_older_copy_gets_a_gap_up_to_what_was_written),
-		IN_STORE(one_that_another_recorder_went_on_with_is_not_taken),
-		IN_STORE(
+		STEPPED(what_is_held_goes_into_the_store_that_comes_back),
+		STEPPED(a_stream_goes_on_behind_a_gap_in_a_new_store),
+		STEPPED(an_older_copy_gets_a_gap_up_to_what_was_written),
+		STEPPED(one_that_another_recorder_went_on_with_is_not_taken),
+		STEPPED(
 	    a_chunk_of_ingest_is_refused_and_its_stream_is_what_the_store_has),
-		IN_STORE(epochs_keep_their_order_in_a_new_store),
-		IN_STORE(a_chunk_that_waits_for_the_beginning_is_followed),
-		IN_STORE(what_is_no_store_waits_for_the_operators_word),
-		IN_STORE(a_home_says_what_is_at_its_path),
+		STEPPED(epochs_keep_their_order_in_a_new_store),
+		STEPPED(a_chunk_that_waits_for_the_beginning_is_followed),
+		STEPPED(what_is_no_store_waits_for_the_operators_word),
+		STEPPED(a_home_says_what_is_at_its_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
