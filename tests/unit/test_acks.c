@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
+#include "tests/unit/stopped_shipper.h"
 #include "tests/unit/temp.h"
 
 /* As the shipper opens it: with tables of its own beside this one. */
@@ -325,36 +326,13 @@ a_shipper_whose_file_was_cut_short_ends_nobody(void **state)
 	assert_int_equal(ack.acked, 5);
 }
 
-/* It holds LMDB's lock on its database, and sleeps.  kill(2) it. */
+/* Where this process does not have it open: LMDB allows one. */
 static pid_t
-shipper_stops(struct place *p)
+stops(struct place *p)
 {
-	struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char file[96], byte;
-	int pipes[2], fd;
-	pid_t child;
-
 	pb_mdb_close(p->mdb);
 	p->mdb = NULL;
-	snprintf(file, sizeof(file), "%s/lock.mdb", p->shipper);
-	assert_int_equal(pipe(pipes), 0);
-	child = fork();
-	if (child == 0) {
-		fd = open(file, O_RDWR);
-		_exit(fcntl(fd, F_SETLK, &all) < 0 || write(pipes[1], "", 1) !=
-		    1 || pause());
-	}
-	assert_int_equal(read(pipes[0], &byte, 1), 1);
-	close(pipes[0]);
-	close(pipes[1]);
-	return child;
-}
-
-static void
-shipper_ends(pid_t child)
-{
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
+	return shipper_stops(p->shipper);
 }
 
 /*
@@ -372,7 +350,7 @@ a_shipper_that_was_stopped_stops_no_reader(void **state)
 
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 5, 5);
-	child = shipper_stops(p);
+	child = stops(p);
 	alarm(60);
 	/* Nor does anybody wait until it is known that it is stopped. */
 	began = pb_clock_mono_ms();
@@ -401,7 +379,7 @@ a_look_that_was_left_is_waited_for_at_the_end(void **state)
 	pid_t child;
 
 	shipper_opens(p, 3);
-	child = shipper_stops(p);
+	child = stops(p);
 	began = pb_clock_mono_ms();
 	assert_false(pb_acks_known(p->acks));
 	pb_acks_leave(p->acks);
@@ -444,7 +422,7 @@ after_a_look_that_was_left_the_next_one_waits_its_turn(void **state)
 
 	shipper_opens(p, 3);
 	shipper_acks(p, "core", 5, 5);
-	child = shipper_stops(p);
+	child = stops(p);
 	before = forks;
 	for (unsigned i = 0; i < 5; i++) {
 		assert_false(pb_acks_known(p->acks));

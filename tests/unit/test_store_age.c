@@ -1,9 +1,7 @@
 /*
  * tests/unit/test_store_age.c - what goes first, by a clock that lies
  *
- * The test owns the wall clock, and whether the kernel vouches for it.  A
- * segment is one chunk of ten packets, as in test_retain.c: PACKETS(3)
- * writes three and seals two.
+ * The test owns the wall clock, and whether the kernel vouches for it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,88 +14,7 @@
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/rebuild.h"
-#include "tests/unit/stepped.h"
-
-#define RUN	10u
-#define LEN	60000u
-#define SIZE	(1u << 20)
-#define ROWS	16
-
-static void
-reopen(struct fixture *f, const struct pb_retain_opts *retain)
-{
-	struct pb_store_opts opts;
-	struct pb_err err;
-
-	pb_store_close(f->store);
-	fixture_opts(f, &opts);
-	opts.segment_size = SIZE;
-	if (retain != NULL)
-		opts.retain = *retain;
-	assert_int_equal(pb_store_open(&f->store, &opts, &err), 0);
-	assert_int_equal(pb_store_stream(f->store, &f->key,
-	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, &err), 0);
-}
-
-static int
-setup(void **state)
-{
-	struct fixture *f;
-
-	stepped_setup(state);
-	f = *state;
-	reopen(f, NULL);
-	return 0;
-}
-
-static void
-write_runs(struct fixture *f, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t first = pb_stream_next(f->stream);
-
-		fixture_write(f, first, first + RUN - 1, LEN);
-	}
-}
-
-static int
-segments(struct fixture *f, uint64_t first[static ROWS])
-{
-	struct pb_segment_info rows[ROWS];
-	struct pb_stream_info stream;
-	int n;
-
-	fixture_stream_row(f, &stream);
-	n = pb_index_rows_of(pb_store_index(f->store), PB_TABLE_SEGMENTS,
-	    stream.id, 0, rows, ROWS, NULL);
-	for (int i = 0; i < n; i++)
-		first[i] = rows[i].first_seq;
-	return n;
-}
-
-/* Those that are left begin at `want`, and stay. */
-static void
-expect(struct fixture *f, const uint64_t *want, int count)
-{
-	uint64_t first[ROWS];
-	int n;
-
-	settle_store(f);
-	n = segments(f, first);
-	assert_int_equal(n, count);
-	for (int i = 0; i < n; i++)
-		assert_int_equal(first[i], want[i]);
-}
-#define EXPECT(f, ...) expect(f, (const uint64_t[]){ __VA_ARGS__ }, \
-	(int)(sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t)))
-
-static void
-retain(struct fixture *f, struct pb_retain_opts opts)
-{
-	struct pb_err err;
-
-	assert_int_equal(pb_store_retain(f->store, &opts, &err), 0);
-}
+#include "tests/unit/retain_fixture.h"
 
 /* First numbers in the order of age. */
 static int
@@ -136,10 +53,10 @@ the_oldest_goes_first_whatever_the_clock_said(void **state)
 		for (size_t i = 0; i < 4; i++) {
 			atomic_store(&clocks.ahead_s, wrong_s[i]);
 			if (restart)
-				reopen(f, NULL);
+				reopen(f, NULL, true);
 			write_runs(f, 1);
 		}
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	assert_int_equal(order(f, age), 8);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(age[i].first_seq, 10 * i + 1);
@@ -173,7 +90,8 @@ nothing_gets_old_by_a_step_of_the_clock(void **state)
 	/* Nor across a restart, vouched for or not. */
 	atomic_store(&clocks.ahead_s, -4 * YEAR_S);
 	atomic_store(&clocks.vouched, true);
-	reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS });
+	reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS },
+		    true);
 	atomic_store(&clocks.ahead_s, 0);
 	write_runs(f, 1);
 	EXPECT(f, 1, 11, 21, 31, 41);
@@ -187,7 +105,8 @@ what_is_old_goes_though_the_clock_was_ahead_when_it_came(void **state)
 	atomic_store(&clocks.ahead_s, 4 * YEAR_S);
 	write_runs(f, 2);
 	atomic_store(&clocks.ahead_s, 0);
-	reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS });
+	reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS },
+		    true);
 	write_runs(f, 1);
 	EXPECT(f, 1, 11, 21);
 	/* An hour later, by the one clock that counts. */
@@ -202,12 +121,12 @@ time_passes_between_two_runs_on_one_boot(void **state)
 	uint64_t before;
 
 	write_runs(f, 1);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	before = age_of(f);
 	pb_store_close(f->store);
 	f->store = NULL;
 	pass(2 * HOUR_MS);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	assert_in_range(age_of(f), before + 7200000, before + 7260000);
 }
 
@@ -222,7 +141,7 @@ an_interface_goes_on_with_the_stream_begun_last(void **state)
 		f->key.epoch = n;
 		pb_head_unref(f->head);
 		f->head = fixture_head(&f->key, "London");
-		reopen(f, NULL);
+		reopen(f, NULL, true);
 		assert_int_equal(pb_store_own_epoch(f->store, f->key.node,
 		    f->key.interface, PB_LINKTYPE_ETHERNET, 0, &epoch, NULL),
 		    0);
@@ -253,17 +172,17 @@ an_index_made_again_has_the_same_order_and_measure(void **state)
 	atomic_store(&clocks.ahead_s, 4 * YEAR_S);
 	write_runs(f, 2);
 	atomic_store(&clocks.ahead_s, -4 * YEAR_S);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	pass(2 * HOUR_MS);
 	write_runs(f, 2);
 	atomic_store(&clocks.ahead_s, 0);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	n = order(f, before);
 	assert_int_equal(n, 4);
 	pb_store_close(f->store);
 	f->store = NULL;
 	lose_index(f);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	assert_int_equal(order(f, after), n);
 	for (int i = 0; i < n; i++) {
 		assert_int_equal(after[i].first_seq, before[i].first_seq);
@@ -273,14 +192,14 @@ an_index_made_again_has_the_same_order_and_measure(void **state)
 	}
 	/* What comes now lies behind. */
 	write_runs(f, 2);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	assert_int_equal(order(f, after), n + 2);
 	assert_int_equal(after[n].first_seq, 41);
 	/* And for what was found there time begins. */
 	retain(f, (struct pb_retain_opts){ .age_ms_max = HOUR_MS });
 	EXPECT(f, 1, 11, 21, 31, 41, 51);
 	pass(HOUR_MS);
-	expect(f, NULL, 0);
+	expect_segments(f, NULL, 0);
 }
 
 /* The rows and the files of a store that knew no ages: sealed by a clock
@@ -339,12 +258,13 @@ what_is_from_before_goes_first_and_gets_old_from_now_on(void **state)
 
 	for (int index_too = 1; index_too >= 0; index_too--) {
 		write_runs(f, 3);
-		reopen(f, NULL);
+		reopen(f, NULL, true);
 		make_old(f, index_too);
-		reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS });
+		reopen(f, &(struct pb_retain_opts){ .age_ms_max = HOUR_MS },
+		    true);
 		write_runs(f, 2);
 		settle_store(f);
-		reopen(f, NULL);
+		reopen(f, NULL, true);
 		assert_int_equal(order(f, age), 5);
 		for (int i = 0; i < 5; i++)
 			assert_int_equal(age[i].first_seq,
@@ -375,7 +295,7 @@ what_was_open_at_a_crash_is_as_old_as_the_last_commit(void **state)
 	char open_path[PATH_MAX], path[PATH_MAX];
 
 	write_runs(f, 2);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	fixture_stream_row(f, &stream);
 	pb_store_close(f->store);
 	f->store = NULL;
@@ -394,7 +314,7 @@ what_was_open_at_a_crash_is_as_old_as_the_last_commit(void **state)
 	    true, NULL), 0);
 	assert_int_equal(rename(path, open_path), 0);
 	pass(2 * HOUR_MS);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	assert_int_equal(order(f, age), 2);
 	assert_int_equal(age[1].first_seq, 11);
 	assert_int_equal(age[1].sealed_at, pb_age_key(then.ms));
@@ -411,7 +331,7 @@ a_rotten_age_is_what_the_last_segment_says(void **state)
 	struct pb_mdb_txn txn;
 
 	write_runs(f, 2);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	assert_int_equal(order(f, age), 2);
 	pb_store_close(f->store);
 	f->store = NULL;
@@ -428,7 +348,7 @@ a_rotten_age_is_what_the_last_segment_says(void **state)
 	assert_int_equal(now.known_ms, now.ms);
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	pb_index_close(index);
-	reopen(f, NULL);
+	reopen(f, NULL, true);
 	assert_in_range(pb_age_key(age_of(f)), age[1].sealed_at + 1,
 	    age[1].sealed_at + 60000);
 }
@@ -443,7 +363,6 @@ a_quiet_store_keeps_its_age_every_ten_minutes(void **state)
 	retain(f, (struct pb_retain_opts){ .age_ms_max = 100 * HOUR_MS });
 	write_runs(f, 1);
 	settle_store(f);
-	step(f, HOUR_MS);	/* what was open is sealed */
 	before = age_of(f);
 	step(f, 590000);
 	assert_int_equal(age_of(f), before);
@@ -451,23 +370,20 @@ a_quiet_store_keeps_its_age_every_ten_minutes(void **state)
 	assert_true(age_of(f) >= before + 600000);
 }
 
-#define STEP(name)	\
-	cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STEP(the_oldest_goes_first_whatever_the_clock_said),
-		STEP(nothing_gets_old_by_a_step_of_the_clock),
-		STEP(what_is_old_goes_though_the_clock_was_ahead_when_it_came),
-		STEP(time_passes_between_two_runs_on_one_boot),
-		STEP(an_interface_goes_on_with_the_stream_begun_last),
-		STEP(an_index_made_again_has_the_same_order_and_measure),
-		STEP(what_is_from_before_goes_first_and_gets_old_from_now_on),
-		STEP(what_was_open_at_a_crash_is_as_old_as_the_last_commit),
-		STEP(a_rotten_age_is_what_the_last_segment_says),
-		STEP(a_quiet_store_keeps_its_age_every_ten_minutes),
+		RETAINED(the_oldest_goes_first_whatever_the_clock_said),
+		RETAINED(nothing_gets_old_by_a_step_of_the_clock),
+		RETAINED(what_is_old_goes_though_the_clock_was_ahead_when_it_came),
+		RETAINED(time_passes_between_two_runs_on_one_boot),
+		RETAINED(an_interface_goes_on_with_the_stream_begun_last),
+		RETAINED(an_index_made_again_has_the_same_order_and_measure),
+		RETAINED(what_is_from_before_goes_first_and_gets_old_from_now_on),
+		RETAINED(what_was_open_at_a_crash_is_as_old_as_the_last_commit),
+		RETAINED(a_rotten_age_is_what_the_last_segment_says),
+		RETAINED(a_quiet_store_keeps_its_age_every_ten_minutes),
 	};
 
 	return cmocka_run_group_tests_name("store age", tests, NULL, NULL);
