@@ -65,6 +65,17 @@ write_runs(struct fixture *f, unsigned count)
 	}
 }
 
+/* From now on the stream eth0, eth1 or eth2. */
+static inline void
+use_stream(struct fixture *f, char number)
+{
+	f->key.interface[3] = number;
+	pb_head_unref(f->head);
+	f->head = fixture_head(&f->key, "London");
+	assert_int_equal(pb_store_stream(f->store, &f->key,
+	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, NULL), 0);
+}
+
 static inline void
 retain(struct fixture *f, struct pb_retain_opts opts)
 {

@@ -24,17 +24,6 @@ nanosleep(const struct timespec *want, struct timespec *rest)
 	return (int)syscall(SYS_nanosleep, want, rest);
 }
 
-/* From now on the stream eth0, eth1 or eth2. */
-static void
-use_stream(struct fixture *f, char number)
-{
-	f->key.interface[3] = number;
-	pb_head_unref(f->head);
-	f->head = fixture_head(&f->key, "London");
-	assert_int_equal(pb_store_stream(f->store, &f->key,
-	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, NULL), 0);
-}
-
 /*
  * Goal:   acknowledged, then dead letters, then the rest; never by age
  *         across these.

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 
 #include "recorder/store/facts/journal.h"
@@ -163,6 +164,67 @@ the_journal_knows_what_went_and_why(void **state)
 	    "expired 31-40\n");
 }
 
+/* The file that has no room, and how many writes are refused. */
+static char full[PATH_MAX];
+static int refusals;
+
+ssize_t
+pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	char name[32], path[PATH_MAX] = "";
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (refusals > 0 && readlink(name, path, sizeof(path) - 1) > 0 &&
+	    strcmp(path, full) == 0) {
+		refusals--;
+		errno = ENOSPC;
+		return -1;
+	}
+	return (ssize_t)syscall(SYS_pwrite64, fd, data, len, at);
+}
+
+/*
+ * Goal:   on a full disk each journal that has room, or has it again once
+ *         files went, knows what went, once.
+ * Method: three streams lose a segment in one run; the journal of the second
+ *         one is full, first for one write, then for good.
+ */
+static void
+a_journal_without_room_holds_up_no_other(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_journal_news news;
+	char text[256];
+
+	for (int tries = 1; tries <= 2; tries++) {
+		uint64_t first = 10 * (unsigned)tries - 9;
+
+		for (char n = '0'; n <= '2'; n++) {
+			use_stream(f, n);
+			write_runs(f, tries == 1 ? 2 : 1);
+		}
+		use_stream(f, '1');
+		assert_int_equal(pb_journal_path(full, f->dir, &f->key, NULL),
+		    0);
+		refusals = tries;
+		retain(f, (struct pb_retain_opts){ .size_max = 1,
+		    .upstreams = 1, .upstream = &core });
+		EXPECT(f, first + 10);
+		assert_int_equal(refusals, 0);
+		retain(f, (struct pb_retain_opts){ .size_max = 0 });
+		settle_store(f);
+		for (char n = '0'; n <= '2'; n++) {
+			use_stream(f, n);
+			text[0] = '\0';
+			assert_int_equal(pb_journal_read(f->dir, &f->key,
+			    note_fact, text, &news, NULL), 0);
+			assert_string_equal(text, tries == 1 || n == '1' ?
+			    "expired 1-10\n" : "expired 1-10\n"
+			    "expired 11-20\n");
+		}
+	}
+}
+
 static void
 each_deletion_is_a_line_with_its_reason_and_numbers(void **state)
 {
@@ -210,6 +272,7 @@ main(void)
 		RETAINED(packets_that_come_again_after_they_expired_stay),
 		RETAINED(a_name_that_cannot_be_deleted_is_tried_again_and_said),
 		RETAINED(the_journal_knows_what_went_and_why),
+		RETAINED(a_journal_without_room_holds_up_no_other),
 		RETAINED(each_deletion_is_a_line_with_its_reason_and_numbers),
 	};
 

@@ -24,6 +24,7 @@
 #define FACTS_MAX	(3 * RETAIN_BATCH)
 
 static int	write_journal(struct retain_run *, struct pb_err *);
+static bool	is_first(const struct retain_run *, size_t);
 static int	journal_stream(struct retain_run *, size_t, struct pb_err *);
 static void	add_fact(struct pb_fact *, size_t *, struct pb_fact);
 static int	commit_rows(struct retain_run *, struct pb_err *);
@@ -124,22 +125,39 @@ retain_unlink(struct pb_retain *retain)
 	sync_doomed(retain);
 }
 
-/* Why numbers are missing, for who builds the index anew. */
+/*
+ * Why numbers are missing, for who builds the index anew.  A journal that has
+ * no room holds up no other: what it lacks is tried again the next time.
+ */
 static int
 write_journal(struct retain_run *run, struct pb_err *err)
 {
-	int rc = 0;
+	struct pb_err one;
+	int rc, failed = 0;
 
-	for (size_t i = 0; i < run->count && rc == 0; i++) {
-		uint32_t stream = run->victim[i].expiry.segment.stream;
-		size_t first = 0;
-
-		while (run->victim[first].expiry.segment.stream != stream)
-			first++;
-		if (first == i)
-			rc = journal_stream(run, i, err);
+	for (size_t i = 0; i < run->count && (failed == 0 ||
+	    failed == PB_ENOSPC); i++) {
+		if (run->victim[i].told || !is_first(run, i))
+			continue;
+		rc = journal_stream(run, i, &one);
+		if (rc < 0 && (failed == 0 || rc != PB_ENOSPC)) {
+			failed = rc;
+			*err = one;
+		}
 	}
-	return rc;
+	return failed;
+}
+
+/* Of its stream, in the run. */
+static bool
+is_first(const struct retain_run *run, size_t at)
+{
+	size_t first = 0;
+
+	while (run->victim[first].expiry.segment.stream !=
+	    run->victim[at].expiry.segment.stream)
+		first++;
+	return first == at;
 }
 
 /* Of all victims of the stream of victim `first`, the first of them. */
@@ -155,6 +173,7 @@ journal_stream(struct retain_run *run, size_t first, struct pb_err *err)
 	const struct pb_expiry *head = &run->victim[first].expiry;
 	struct pb_fact facts[FACTS_MAX];
 	size_t count = 0;
+	int rc;
 
 	for (size_t i = first; i < run->count; i++) {
 		const struct pb_expiry *e = &run->victim[i].expiry;
@@ -170,8 +189,10 @@ journal_stream(struct retain_run *run, size_t first, struct pb_err *err)
 				add_fact(facts, &count, fact);
 		}
 	}
-	return pb_journal_append(run->retain->store, &head->key, facts, count,
+	rc = pb_journal_append(run->retain->store, &head->key, facts, count,
 	    err);
+	run->victim[first].told = rc == 0;
+	return rc;
 }
 
 /* One that goes on where the last one ended is a line with it. */

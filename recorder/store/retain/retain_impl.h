@@ -58,6 +58,7 @@ struct retain_victim {
 	enum retain_reason	reason;
 	uint64_t		frees;	/* bytes of the disk */
 	uint64_t		have, bound; /* the figures that broke */
+	bool			told;	/* of its stream's: in the journal */
 };
 
 struct retain_doomed {
