@@ -5,8 +5,6 @@
 
 #include "recorder/store/index/index_rows.h"
 
-static void	del_extents(struct pb_mdb_txn *,
-		    const struct pb_segment_info *);
 static uint64_t	del_drops(struct pb_mdb_txn *, const struct pb_segment_info *);
 static void	put_gaps(struct pb_mdb_txn *, const struct pb_expiry *);
 static void	uncount(struct pb_mdb_txn *, const struct pb_segment_info *,
@@ -56,9 +54,28 @@ pb_index_remove(struct pb_mdb_txn *txn, const struct pb_segment_info *segment)
 {
 	uint64_t dropped = del_drops(txn, segment);
 
-	del_extents(txn, segment);
+	pb_index_del_extents(txn, segment, segment->first_seq);
 	pb_index_del_segment(txn, segment->stream, segment->first_seq);
 	return dropped;
+}
+
+void
+pb_index_del_extents(struct pb_mdb_txn *txn,
+    const struct pb_segment_info *segment, uint64_t from)
+{
+	struct pb_extent_info row = { .first_seq = from };
+	enum pb_row_found found;
+
+	while ((found = pb_row_find(txn, PB_TABLE_EXTENTS, PB_ROW_FROM,
+	    segment->stream, row.first_seq, &row)) != PB_ROW_NONE &&
+	    row.first_seq <= segment->last_seq) {
+		/* Late packets within have a segment of their own. */
+		if (found == PB_ROW_ROTTEN ||
+		    row.segment_seq == segment->first_seq)
+			pb_index_del(txn, PB_TABLE_EXTENTS, segment->stream,
+			    row.first_seq);
+		row.first_seq++;
+	}
 }
 
 void
@@ -74,24 +91,6 @@ pb_index_look_first(struct pb_mdb_txn *txn, struct pb_stream_info *stream)
 		return;
 	}
 	stream->first_time = stream->last_time = 0;
-}
-
-static void
-del_extents(struct pb_mdb_txn *txn, const struct pb_segment_info *segment)
-{
-	struct pb_extent_info row = { .first_seq = segment->first_seq };
-	enum pb_row_found found;
-
-	while ((found = pb_row_find(txn, PB_TABLE_EXTENTS, PB_ROW_FROM,
-	    segment->stream, row.first_seq, &row)) != PB_ROW_NONE &&
-	    row.first_seq <= segment->last_seq) {
-		/* Late packets within have a segment of their own. */
-		if (found == PB_ROW_ROTTEN ||
-		    row.segment_seq == segment->first_seq)
-			pb_index_del(txn, PB_TABLE_EXTENTS, segment->stream,
-			    row.first_seq);
-		row.first_seq++;
-	}
 }
 
 /* What the drop counts of the segment's packets sum up to. */

@@ -48,6 +48,10 @@ void	pb_index_expire(struct pb_mdb_txn *txn, const struct pb_expiry *expiry,
 uint64_t pb_index_remove(struct pb_mdb_txn *txn,
 	    const struct pb_segment_info *segment);
 
+/* The rows of its extents that begin at `from` or behind. */
+void	pb_index_del_extents(struct pb_mdb_txn *txn,
+	    const struct pb_segment_info *segment, uint64_t from);
+
 /* What was the stream's first segment may be gone: `*stream` is told the
  * number and the lowest time of what is left; nothing is written. */
 void	pb_index_look_first(struct pb_mdb_txn *txn,

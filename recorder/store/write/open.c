@@ -173,6 +173,7 @@ static int
 load_numbers(struct pb_store *store, struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
+	uint64_t boot = pb_boot_id_by(store->clock);
 	uint64_t numbers, last_id, given;
 	int rc = pb_index_begin(store->index, &txn, err);
 
@@ -180,6 +181,8 @@ load_numbers(struct pb_store *store, struct pb_err *err)
 		return rc;
 	numbers = pb_index_meta_get(&txn, "numbers");
 	last_id = pb_index_meta_get(&txn, "last_stream");
+	store->same_boot = boot != 0 &&
+	    pb_index_meta_get(&txn, "boot") == boot;
 	if (numbers == 0)
 		numbers = 1;
 	/* Another store, beneath a recorder that has given some. */

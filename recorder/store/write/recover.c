@@ -77,23 +77,16 @@ static void	put_segment(struct job *, struct pb_mdb_txn *,
 static void	put_holes(struct job *, struct pb_mdb_txn *,
 		    const struct pb_runs *);
 static struct pb_gap_info gap_of(const struct job *, const struct pb_run *);
-static int	drop_extents(struct job *, struct pb_mdb_txn *,
-		    struct pb_err *);
-static int	boot_before(struct pb_store *, uint64_t *, struct pb_err *);
-static int	boot_remember(struct pb_store *, uint64_t, struct pb_err *);
+static void	drop_extents(const struct job *, struct pb_mdb_txn *);
+static int	boot_remember(struct pb_store *, struct pb_err *);
 
 int
 pb_store_recover(struct pb_store *store, struct pb_err *err)
 {
-	uint64_t boot = pb_boot_id_by(store->clock), before;
 	const struct pb_open_info *row;
 	struct pb_rows rows;
-	int rc = boot_before(store, &before, err);
+	int rc = pb_retain_recover(store->retain, store->index, err);
 
-	if (rc < 0)
-		return rc;
-	store->same_boot = boot != 0 && before == boot;
-	rc = pb_retain_recover(store->retain, store->index, err);
 	if (rc < 0)
 		return rc;
 	pb_rows_all(&rows, store->index, PB_TABLE_OPEN, NULL, err);
@@ -103,7 +96,7 @@ pb_store_recover(struct pb_store *store, struct pb_err *err)
 		rc = rows.rc;
 	/* Only now: a recovery that is cut short after a power cut must not
 	 * be taken for one after a crash when it is done again. */
-	return rc < 0 ? rc : boot_remember(store, boot, err);
+	return rc < 0 ? rc : boot_remember(store, err);
 }
 
 static int
@@ -462,11 +455,6 @@ commit(struct job *job, const struct pb_take *taken, struct pb_err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = goes_on ? drop_extents(job, &txn, err) : 0;
-	if (rc < 0) {
-		pb_mdb_abort(&txn);
-		return rc;
-	}
 	pb_index_del(&txn, PB_TABLE_OPEN, open_row->stream,
 	    open_row->first_seq);
 	if (!goes_on)
@@ -474,8 +462,10 @@ commit(struct job *job, const struct pb_take *taken, struct pb_err *err)
 		    job->known ? &job->before : row);
 	job->stream.packets -= job->before.packets;
 	job->stream.bytes -= job->before.packet_bytes;
-	if (goes_on)
+	if (goes_on) {
+		drop_extents(job, &txn);
 		put_segment(job, &txn, &job->survey, job->before.last_seq);
+	}
 	for (size_t i = 0; taken != NULL && i < taken->count; i++)
 		put_segment(job, &txn, &taken->files[i], 0);
 	if (taken != NULL)
@@ -540,57 +530,24 @@ gap_of(const struct job *job, const struct pb_run *hole)
 	};
 }
 
-/*
- * The extent rows that the scan replaces, or that lie behind its end.  They
- * go in the transaction that brings the new ones: a shipper that looked in
- * between would find numbers without packets, and declare them a gap.
- */
-static int
-drop_extents(struct job *job, struct pb_mdb_txn *txn, struct pb_err *err)
+/* The extent rows that the scan replaces go with the commit that brings the
+ * new ones: a shipper that looked in between would find numbers without
+ * packets, and declare them a gap. */
+static void
+drop_extents(const struct job *job, struct pb_mdb_txn *txn)
 {
-	const struct pb_open_info *open_row = job->open_row;
-	uint64_t from = job->survey.count > 0 ?
-	    job->survey.extents[0].first_seq : open_row->first_seq;
-	const struct pb_extent_info *row;
-	struct pb_rows rows;
-
-	/* As of the last commit: what goes here is still in it. */
-	pb_rows_of(&rows, job->store->index, PB_TABLE_EXTENTS,
-	    open_row->stream, from, err);
-	while ((row = pb_rows_next(&rows)) != NULL) {
-		if (row->first_seq < from)
-			continue;
-		if (row->segment_seq != open_row->first_seq)
-			break;
-		pb_index_del(txn, PB_TABLE_EXTENTS, open_row->stream,
-		    row->first_seq);
-	}
-	return rows.rc;
+	pb_index_del_extents(txn, &job->before, job->survey.count > 0 ?
+	    job->survey.extents[0].first_seq : job->before.first_seq);
 }
 
-/* The boot that wrote the store last; 0 where none did. */
 static int
-boot_before(struct pb_store *store, uint64_t *boot, struct pb_err *err)
+boot_remember(struct pb_store *store, struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
 	int rc = pb_index_begin(store->index, &txn, err);
 
 	if (rc < 0)
 		return rc;
-	*boot = pb_index_meta_get(&txn, "boot");
-	rc = txn.rc;
-	pb_mdb_abort(&txn);
-	return rc;
-}
-
-static int
-boot_remember(struct pb_store *store, uint64_t boot, struct pb_err *err)
-{
-	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(store->index, &txn, err);
-
-	if (rc < 0)
-		return rc;
-	pb_index_meta_put(&txn, "boot", boot);
+	pb_index_meta_put(&txn, "boot", pb_boot_id_by(store->clock));
 	return pb_mdb_commit(&txn);
 }
