@@ -45,8 +45,8 @@ writer_take(struct pb_store *store, struct pb_chunk *chunk)
 	int rc;
 
 	/* Order: behind those of its stream that wait already. */
-	if (stream->held.head != NULL && chunk->keep_trying) {
-		chunk_push(&stream->held, chunk);
+	if (!STAILQ_EMPTY(&stream->held) && chunk->keep_trying) {
+		STAILQ_INSERT_TAIL(&stream->held, chunk, turn);
 		return;
 	}
 	stream->keeps = chunk->keep_trying;
@@ -151,7 +151,7 @@ write_packets(struct pb_store *store, struct pb_chunk *chunk,
 		stream->facts = true;
 	else
 		stream->end = chunk->last_seq;
-	chunk_push(&store->written, chunk);
+	STAILQ_INSERT_TAIL(&store->written, chunk, turn);
 	store->written_bytes += chunk->len;
 	return 0;
 }
@@ -178,8 +178,7 @@ segment_for(struct pb_store *store, struct pb_chunk *chunk,
 	}
 	stream->segment = *out;
 	stream->opened_ms = store->now.mono_ms;
-	stream->open_next = store->open;
-	store->open = stream;
+	LIST_INSERT_HEAD(&store->open, stream, open_link);
 	return 0;
 }
 
@@ -196,7 +195,7 @@ write_gap(struct pb_store *store, struct pb_chunk *chunk, struct pb_err *err)
 	stream->end = chunk->last_seq;
 	stream->facts = true;
 	batch_add(store, stream, chunk->due_ms);
-	chunk_push(&store->written, chunk);
+	STAILQ_INSERT_TAIL(&store->written, chunk, turn);
 	return 0;
 }
 

@@ -15,42 +15,14 @@
 static void	take_out(struct chunk_list *, const struct pb_stream *,
 		    struct chunk_list *);
 
-void
-chunk_push(struct chunk_list *list, struct pb_chunk *chunk)
-{
-	chunk->next = NULL;
-	if (list->tail == NULL)
-		list->head = chunk;
-	else
-		list->tail->next = chunk;
-	list->tail = chunk;
-}
-
 struct pb_chunk *
 chunk_pop(struct chunk_list *list)
 {
-	struct pb_chunk *chunk = list->head;
+	struct pb_chunk *chunk = STAILQ_FIRST(list);
 
-	if (chunk == NULL)
-		return NULL;
-	list->head = chunk->next;
-	if (list->head == NULL)
-		list->tail = NULL;
-	chunk->next = NULL;
+	if (chunk != NULL)
+		STAILQ_REMOVE_HEAD(list, turn);
 	return chunk;
-}
-
-void
-chunk_move(struct chunk_list *to, struct chunk_list *from)
-{
-	if (from->head == NULL)
-		return;
-	if (to->tail == NULL)
-		to->head = from->head;
-	else
-		to->tail->next = from->head;
-	to->tail = from->tail;
-	*from = (struct chunk_list){ NULL, NULL };
 }
 
 void
@@ -61,8 +33,7 @@ batch_add(struct pb_store *store, struct pb_stream *stream, uint64_t due_ms)
 	if (stream->dirty)
 		return;
 	stream->dirty = true;
-	stream->dirty_next = store->dirty;
-	store->dirty = stream;
+	LIST_INSERT_HEAD(&store->dirty, stream, dirty_link);
 }
 
 int
@@ -70,7 +41,7 @@ batch_wait(struct pb_store *store, struct pb_chunk *chunk)
 {
 	chunk->stream->waits = true;
 	store->flush_ms = 0;
-	chunk_push(&store->later, chunk);
+	STAILQ_INSERT_TAIL(&store->later, chunk, turn);
 	return 0;
 }
 
@@ -78,16 +49,13 @@ void
 batch_roll_back(struct pb_store *store, struct pb_stream *stream, int rc,
     const struct pb_err *err)
 {
-	struct chunk_list failed = { NULL, NULL };
-	struct pb_stream **link = &store->dirty;
+	struct chunk_list failed = STAILQ_HEAD_INITIALIZER(failed);
 	struct pb_chunk *chunk;
 	struct pb_err again;
 
 	batch_note_failure(store, err);
-	while (*link != NULL && *link != stream)
-		link = &(*link)->dirty_next;
-	if (*link != NULL)
-		*link = stream->dirty_next;
+	if (stream->dirty)
+		LIST_REMOVE(stream, dirty_link);
 	stream->dirty = stream->waits = false;
 	stream->opens = 0;
 	if (stream->segment != NULL &&
@@ -122,23 +90,9 @@ batch_refuse(struct pb_store *store, struct pb_chunk *chunk, int rc,
 		chunk->done(chunk, rc, err);
 		return;
 	}
-	if (stream->held.head == NULL) {
-		stream->held_next = store->holders;
-		store->holders = stream;
-	}
-	chunk_push(&stream->held, chunk);
-}
-
-void
-batch_unlink_open(struct pb_store *store, struct pb_stream *stream)
-{
-	struct pb_stream **link = &store->open;
-
-	while (*link != NULL && *link != stream)
-		link = &(*link)->open_next;
-	if (*link != NULL)
-		*link = stream->open_next;
-	stream->open_next = NULL;
+	if (STAILQ_EMPTY(&stream->held))
+		LIST_INSERT_HEAD(&store->holders, stream, held_link);
+	STAILQ_INSERT_TAIL(&stream->held, chunk, turn);
 }
 
 void
@@ -173,7 +127,7 @@ void
 batch_note_healed(struct pb_store *store)
 {
 	if (!store->failing || !store->written_since ||
-	    store->holders != NULL || store->away ||
+	    !LIST_EMPTY(&store->holders) || store->away ||
 	    store->now.mono_ms - store->failed_ms < HEALED_MS)
 		return;
 	pb_log(PB_LOG_INFO, "store", "writing again");
@@ -188,10 +142,13 @@ static void
 take_out(struct chunk_list *from, const struct pb_stream *stream,
     struct chunk_list *out)
 {
-	struct chunk_list kept = { NULL, NULL };
+	struct chunk_list kept = STAILQ_HEAD_INITIALIZER(kept);
 	struct pb_chunk *chunk;
 
 	while ((chunk = chunk_pop(from)) != NULL)
-		chunk_push(chunk->stream == stream ? out : &kept, chunk);
-	*from = kept;
+		if (chunk->stream == stream)
+			STAILQ_INSERT_TAIL(out, chunk, turn);
+		else
+			STAILQ_INSERT_TAIL(&kept, chunk, turn);
+	STAILQ_CONCAT(from, &kept);
 }

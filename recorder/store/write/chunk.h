@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/digest.h"
 #include "base/err.h"
@@ -55,7 +56,8 @@ struct pb_chunk {
 	void		(*done)(struct pb_chunk *chunk, int rc,
 			    const struct pb_err *err);
 	void		*arg;		/* the producer's */
-	struct pb_chunk	*next;		/* whose turn it is to link */
+	struct pb_chunk	*next;		/* the producer's */
+	STAILQ_ENTRY(pb_chunk) turn;	/* the writer's */
 	struct pb_slab	*slab;		/* whose bytes `data` is (chunk.c) */
 	/* Of the first `digested` bytes, by a producer that has them in its
 	 * processor's cache; 0: the writer does it. */

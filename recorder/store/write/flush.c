@@ -48,16 +48,17 @@ writer_flush(struct pb_store *store)
 	struct pb_stream *stream, *next;
 	struct pb_chunk *chunk;
 	struct pb_err err = { 0 };
-	bool news = store->written.head != NULL;
+	bool news = !STAILQ_EMPTY(&store->written);
 	int rc;
 
-	if (store->dirty != NULL)
+	if (!LIST_EMPTY(&store->dirty))
 		store_age_move(store);
 	merge_chunks(store);
 	close_segments(store);
 	sync_begin(store);
-	for (stream = store->dirty; stream != NULL; stream = next) {
-		next = stream->dirty_next;
+	for (stream = LIST_FIRST(&store->dirty); stream != NULL;
+	    stream = next) {
+		next = LIST_NEXT(stream, dirty_link);
 		rc = sync_stream(store, stream, &err);
 		if (rc < 0)
 			batch_roll_back(store, stream, rc, &err);
@@ -65,16 +66,16 @@ writer_flush(struct pb_store *store)
 	}
 	store->flush_ms = NEVER_MS;
 	store->written_bytes = 0;
-	if (store->dirty == NULL)
+	if (LIST_EMPTY(&store->dirty))
 		return;
 	rc = commit_batch(store, &err);
-	while (rc < 0 && store->dirty != NULL)
-		batch_roll_back(store, store->dirty, rc, &err);
+	while (rc < 0 && !LIST_EMPTY(&store->dirty))
+		batch_roll_back(store, LIST_FIRST(&store->dirty), rc, &err);
 	/* Announcements alone say nothing of the disk's health. */
 	if (rc == 0 && news)
 		batch_note_success(store);
-	while ((stream = store->dirty) != NULL) {
-		store->dirty = stream->dirty_next;
+	while ((stream = LIST_FIRST(&store->dirty)) != NULL) {
+		LIST_REMOVE(stream, dirty_link);
 		stream->dirty = false;
 		settle_stream(store, stream);
 	}
@@ -94,9 +95,12 @@ is_late(const struct pb_chunk *chunk)
 static void
 merge_chunks(struct pb_store *store)
 {
-	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+	struct pb_stream *s;
+	struct pb_chunk *c;
+
+	LIST_FOREACH(s, &store->dirty, dirty_link)
 		copy_counters(&s->info, &s->committed);
-	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next)
+	STAILQ_FOREACH(c, &store->written, turn)
 		if (c->gap != 0)
 			c->stream->info.last_seq = c->last_seq;
 		else
@@ -109,8 +113,9 @@ static void
 close_segments(struct pb_store *store)
 {
 	struct pb_err err = { 0 };
+	struct pb_stream *s;
 
-	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+	LIST_FOREACH(s, &store->dirty, dirty_link)
 		if (s->sealing && s->info.own && pb_segment_close_stats(
 		    s->segment, &s->info, store->now.real_ns, &err) < 0)
 			batch_note_failure(store, &err);
@@ -119,8 +124,10 @@ close_segments(struct pb_store *store)
 static void
 count_written(struct pb_store *store)
 {
+	const struct pb_chunk *c;
+
 	pthread_mutex_lock(&store->mutex);
-	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next) {
+	STAILQ_FOREACH(c, &store->written, turn) {
 		store->stats.chunks++;
 		store->stats.bytes += c->len;
 	}
@@ -135,10 +142,11 @@ count_written(struct pb_store *store)
 static void
 sync_begin(struct pb_store *store)
 {
-	if (store->dirty == NULL || store->dirty->dirty_next == NULL)
+	struct pb_stream *s = LIST_FIRST(&store->dirty);
+
+	if (s == NULL || LIST_NEXT(s, dirty_link) == NULL)
 		return;
-	for (struct pb_stream *s = store->dirty; s != NULL;
-	    s = s->dirty_next) {
+	LIST_FOREACH(s, &store->dirty, dirty_link) {
 		if (s->segment != NULL)
 			pb_segment_sync_soon(s->segment);
 		if (s->late != NULL)
@@ -209,13 +217,20 @@ journal_facts(struct pb_store *store, struct pb_stream *stream,
     struct pb_err *err)
 {
 	struct pb_fact facts[FACTS_MAX];
+	const struct pb_chunk *c;
 	size_t count = 0;
 	int rc = 0;
 
-	for (struct pb_chunk *c = store->written.head; c != NULL && rc == 0;
-	    c = c->next) {
+	STAILQ_FOREACH(c, &store->written, turn) {
 		if (c->stream != stream || (c->gap == 0 && !is_late(c)))
 			continue;
+		if (count == FACTS_MAX) {
+			rc = pb_journal_append(store->path, &stream->info.key,
+			    facts, count, err);
+			count = 0;
+		}
+		if (rc < 0)
+			return rc;
 		facts[count++] = (struct pb_fact){
 			.kind = c->gap != 0 ? PB_FACT_GAP : PB_FACT_FILL,
 			.first = c->first_seq,
@@ -223,16 +238,9 @@ journal_facts(struct pb_store *store, struct pb_stream *stream,
 			.reason = c->gap,
 			.time_ns = store->now.real_ns,
 		};
-		if (count < FACTS_MAX)
-			continue;
-		rc = pb_journal_append(store->path, &stream->info.key, facts,
-		    count, err);
-		count = 0;
 	}
-	if (rc == 0 && count > 0)
-		rc = pb_journal_append(store->path, &stream->info.key, facts,
-		    count, err);
-	return rc;
+	return count == 0 ? 0 : pb_journal_append(store->path,
+	    &stream->info.key, facts, count, err);
 }
 
 static int
@@ -241,13 +249,15 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 	uint64_t numbers = atomic_load(&store->numbers);
 	uint64_t reserved = store->numbers_reserved;
 	struct pb_mdb_txn txn;
+	const struct pb_chunk *c;
+	struct pb_stream *s;
 	int rc = pb_index_begin(store->index, &txn, err);
 
 	if (rc < 0)
 		return rc;
-	for (struct pb_stream *s = store->dirty; s != NULL; s = s->dirty_next)
+	LIST_FOREACH(s, &store->dirty, dirty_link)
 		put_stream_rows(store, &txn, s);
-	for (struct pb_chunk *c = store->written.head; c != NULL; c = c->next)
+	STAILQ_FOREACH(c, &store->written, turn)
 		put_chunk_rows(&txn, c, store->now.real_ns);
 	if (numbers + NUMBERS_AHEAD / 2 > reserved) {
 		reserved = numbers + NUMBERS_AHEAD;
@@ -347,7 +357,7 @@ settle_stream(struct pb_store *store, struct pb_stream *stream)
 	pb_segment_destroy(stream->segment);
 	stream->segment = NULL;
 	stream->sealing = false;
-	batch_unlink_open(store, stream);
+	LIST_REMOVE(stream, open_link);
 	tidy_journal(store, stream);
 }
 

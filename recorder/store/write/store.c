@@ -35,6 +35,9 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 	store->clock = pb_below_clock(opts->path);
 	store_read_clocks(store);
 	store->queue_due_ms = store->sleeps_ms = store->flush_ms = NEVER_MS;
+	STAILQ_INIT(&store->queue);
+	STAILQ_INIT(&store->written);
+	STAILQ_INIT(&store->later);
 	strcpy(store->path, opts->path);
 	store->opts.path = store->path;
 	/* Retention has a copy of its own. */
@@ -118,7 +121,7 @@ pb_store_submit(struct pb_store *store, struct pb_chunk *chunk,
 		if (chunk->first_seq == atomic_load(&chunk->stream->next))
 			atomic_store(&chunk->stream->next,
 			    chunk->last_seq + 1);
-		chunk_push(&store->queue, chunk);
+		STAILQ_INSERT_TAIL(&store->queue, chunk, turn);
 		store->queued++;
 		store->queued_bytes += chunk->len;
 		if (chunk->due_ms < store->queue_due_ms)

@@ -23,9 +23,8 @@
 #define NUMBERS_AHEAD	(4u << 20)
 #define NEVER_MS	UINT64_MAX	/* no time at all */
 
-struct chunk_list {
-	struct pb_chunk	*head, *tail;
-};
+STAILQ_HEAD(chunk_list, pb_chunk);	/* in order, by `turn` */
+LIST_HEAD(stream_list, pb_stream);
 
 struct pb_stream {
 	struct pb_stream_info	 info;		/* (w) with the batch, once it
@@ -47,9 +46,9 @@ struct pb_stream {
 	uint64_t		 journal_due;	/* (w) bytes; 0: the bound */
 	bool			 keeps;		/* (w) its producer is capture */
 	struct chunk_list	 held;		/* (w) to be tried again */
-	struct pb_stream	*dirty_next;	/* (w) */
-	struct pb_stream	*open_next;	/* (w) streams with a segment */
-	struct pb_stream	*held_next;	/* (w) streams that hold chunks */
+	LIST_ENTRY(pb_stream)	 dirty_link;	/* (w) */
+	LIST_ENTRY(pb_stream)	 open_link;	/* (w) those with a segment */
+	LIST_ENTRY(pb_stream)	 held_link;	/* (w) those that hold chunks */
 };
 
 /* What the clocks say, once a turn of the writer. */
@@ -96,9 +95,7 @@ struct pb_store {
 	uint64_t		 flush_ms;	/* (w) when it is to be flushed */
 	uint64_t		 ticked_ms;	/* (w) looked at ages, held ones */
 	struct chunk_list	 later;		/* (w) to be taken after that */
-	struct pb_stream	*dirty;		/* (w) */
-	struct pb_stream	*open;		/* (w) */
-	struct pb_stream	*holders;	/* (w) */
+	struct stream_list	 dirty, open, holders; /* (w) */
 	/* (w) One line in the log for a trouble, one for its end. */
 	bool			 failing, written_since;
 	uint64_t		 failed_ms;
@@ -118,11 +115,6 @@ struct pb_store {
 	bool			 retain_more;	/* (w) has more to do now */
 	struct pb_store_stats	 stats;		/* (m) */
 };
-
-/* batch.c.  Move: all of `from` behind what is in `to`. */
-void	chunk_push(struct chunk_list *list, struct pb_chunk *chunk);
-struct pb_chunk *chunk_pop(struct chunk_list *list);
-void	chunk_move(struct chunk_list *to, struct chunk_list *from);
 
 /* streams.c.  The stream where memory has it, or NULL. */
 struct pb_stream *stream_in_memory(struct pb_store *store,

@@ -285,6 +285,7 @@ stream_add(struct pb_store *store, const struct pb_stream_info *info,
 	stream = calloc(1, sizeof(*stream));
 	if (stream == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
+	STAILQ_INIT(&stream->held);
 	stream->info = *info;
 	stream->committed = *info;
 	stream->end = info->last_seq;

@@ -121,8 +121,9 @@ leave(struct pb_store *store, const char *why)
 	pb_log(PB_LOG_ERROR, "store", "cannot write: %s; SIGHUP begins anew "
 	    "with whatever is at the path", store->gone);
 	batch_note_failure(store, &err);
-	while (store->dirty != NULL)
-		batch_roll_back(store, store->dirty, PB_ESYS, &err);
+	while (!LIST_EMPTY(&store->dirty))
+		batch_roll_back(store, LIST_FIRST(&store->dirty), PB_ESYS,
+		    &err);
 	store->flush_ms = NEVER_MS;
 	store->written_bytes = 0;
 	drop_segments(store);
@@ -154,8 +155,8 @@ drop_segments(struct pb_store *store)
 {
 	struct pb_stream *stream;
 
-	while ((stream = store->open) != NULL) {
-		batch_unlink_open(store, stream);
+	while ((stream = LIST_FIRST(&store->open)) != NULL) {
+		LIST_REMOVE(stream, open_link);
 		pb_segment_destroy(stream->segment);
 		stream->segment = NULL;
 		stream->sealing = false;
@@ -170,7 +171,9 @@ drop_segments(struct pb_store *store)
 static bool
 lost_file(const struct pb_store *store)
 {
-	for (struct pb_stream *s = store->open; s != NULL; s = s->open_next)
+	const struct pb_stream *s;
+
+	LIST_FOREACH(s, &store->open, open_link)
 		if (pb_segment_row(s->segment)->packets > 0 &&
 		    !pb_segment_has_name(s->segment))
 			return true;

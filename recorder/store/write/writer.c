@@ -62,13 +62,13 @@ pb_writer_main(void *arg)
 void
 pb_writer_turn(struct pb_store *store)
 {
-	struct chunk_list work = { NULL, NULL };
+	struct chunk_list work = STAILQ_HEAD_INITIALIZER(work);
 
 	take_later(store, &work);
 	take_queue(store, &work);
 	turn(store, &work);
 	/* Not while the store closes: it is not to take long. */
-	if (store->dirty == NULL || store->away)
+	if (LIST_EMPTY(&store->dirty) || store->away)
 		make_room(store);
 }
 
@@ -82,8 +82,8 @@ wait_for_work(struct pb_store *store)
 	pthread_mutex_lock(&store->mutex);
 	/* Room is made between batches only: beside one nothing is gained by
 	 * turning. */
-	more = store->retain_more && store->dirty == NULL;
-	while (!store->stop && store->later.head == NULL && !more &&
+	more = store->retain_more && LIST_EMPTY(&store->dirty);
+	while (!store->stop && STAILQ_EMPTY(&store->later) && !more &&
 	    store->queued_bytes < PB_GATHER_BYTES) {
 		until = wake_ms(store, woke);
 		if (until <= now)
@@ -93,7 +93,7 @@ wait_for_work(struct pb_store *store)
 		now = pb_clock_mono_ms_by(store->clock);
 	}
 	store->sleeps_ms = 0;
-	more = store->later.head != NULL || store->queue.head != NULL ||
+	more = !STAILQ_EMPTY(&store->later) || !STAILQ_EMPTY(&store->queue) ||
 	    !store->stop;
 	pthread_mutex_unlock(&store->mutex);
 	return more;
@@ -103,7 +103,7 @@ static void
 take_queue(struct pb_store *store, struct chunk_list *work)
 {
 	pthread_mutex_lock(&store->mutex);
-	chunk_move(work, &store->queue);
+	STAILQ_CONCAT(work, &store->queue);
 	store->queued = 0;
 	store->queued_bytes = 0;
 	store->queue_due_ms = NEVER_MS;
@@ -116,8 +116,8 @@ wake_ms(const struct pb_store *store, uint64_t woke)
 {
 	uint64_t at = woke + HOME_MS;
 
-	if (store->open != NULL || store->holders != NULL || store->failing ||
-	    store->away || pb_retain_wants_clock(store->retain))
+	if (!LIST_EMPTY(&store->open) || !LIST_EMPTY(&store->holders) ||
+	    store->failing || store->away || pb_retain_wants_clock(store->retain))
 		at = woke + TICK_MS;
 	if (store->queue_due_ms < at)
 		at = store->queue_due_ms;
@@ -162,13 +162,14 @@ make_room(struct pb_store *store)
 	struct pb_retain_view view = { .index = store->index,
 	    .age = &store->age, .now_ns = store->now.real_ns,
 	    .now_ms = store->now.mono_ms, .changed = settle, .arg = store };
+	const struct pb_stream *s;
 
 	store->retain_more = false;
 	if (store->away ||
 	    !pb_retain_due(store->retain, store->index, view.now_ms))
 		return;
 	store_age_move(store);
-	for (struct pb_stream *s = store->open; s != NULL; s = s->open_next) {
+	LIST_FOREACH(s, &store->open, open_link) {
 		view.open_bytes += pb_segment_row(s->segment)->bytes;
 		view.open_segments++;
 	}
@@ -201,9 +202,11 @@ tick(struct pb_store *store, struct chunk_list *work)
 static void
 take_later(struct pb_store *store, struct chunk_list *work)
 {
-	for (struct pb_chunk *c = store->later.head; c != NULL; c = c->next)
+	struct pb_chunk *c;
+
+	STAILQ_FOREACH(c, &store->later, turn)
 		c->stream->waits = false;
-	chunk_move(work, &store->later);
+	STAILQ_CONCAT(work, &store->later);
 }
 
 /* Held chunks, before all others of their streams; `last` is the store's
@@ -211,26 +214,28 @@ take_later(struct pb_store *store, struct chunk_list *work)
 static void
 take_held(struct pb_store *store, struct chunk_list *work, bool last)
 {
-	struct chunk_list held = { NULL, NULL };
+	struct chunk_list held = STAILQ_HEAD_INITIALIZER(held);
 	struct pb_stream *stream;
+	struct pb_chunk *c;
 
-	if (store->holders != NULL)
+	if (!LIST_EMPTY(&store->holders))
 		store->flush_ms = 0;
-	while ((stream = store->holders) != NULL) {
-		store->holders = stream->held_next;
-		for (struct pb_chunk *c = stream->held.head; c != NULL;
-		    c = c->next)
+	while ((stream = LIST_FIRST(&store->holders)) != NULL) {
+		LIST_REMOVE(stream, held_link);
+		STAILQ_FOREACH(c, &stream->held, turn)
 			c->keep_trying &= !last;
-		chunk_move(&held, &stream->held);
+		STAILQ_CONCAT(&held, &stream->held);
 	}
-	chunk_move(&held, work);
-	*work = held;
+	STAILQ_CONCAT(&held, work);
+	STAILQ_CONCAT(work, &held);
 }
 
 static void
 seal_aged(struct pb_store *store, bool all)
 {
-	for (struct pb_stream *s = store->open; s != NULL; s = s->open_next)
+	struct pb_stream *s;
+
+	LIST_FOREACH(s, &store->open, open_link)
 		if (all || s->sealing || store->now.mono_ms - s->opened_ms >=
 		    store->opts.segment_age_ms)
 			writer_seal_later(store, s);
@@ -240,7 +245,7 @@ seal_aged(struct pb_store *store, bool all)
 static void
 finish(struct pb_store *store)
 {
-	struct chunk_list work = { NULL, NULL };
+	struct chunk_list work = STAILQ_HEAD_INITIALIZER(work);
 	struct pb_mdb_txn txn;
 	struct pb_err err;
 
@@ -249,7 +254,7 @@ finish(struct pb_store *store)
 		store->flush_ms = 0;
 		turn(store, &work);
 		take_later(store, &work);
-	} while (work.head != NULL || store->holders != NULL);
+	} while (!STAILQ_EMPTY(&work) || !LIST_EMPTY(&store->holders));
 	seal_aged(store, true);
 	turn(store, &work);
 	if (!store->away && pb_index_begin(store->index, &txn, &err) == 0) {

@@ -23,7 +23,9 @@ void	store_look(struct pb_store *store);
  * where the store is away. */
 bool	store_is_there(struct pb_store *store, struct pb_err *err);
 
-/* batch.c.  Something of the stream is in the batch, which is to be flushed
+/* batch.c.  The first one, off the list, or NULL. */
+struct pb_chunk *chunk_pop(struct chunk_list *list);
+/* Something of the stream is in the batch, which is to be flushed
  * by `due_ms`. */
 void	batch_add(struct pb_store *store, struct pb_stream *stream,
 	    uint64_t due_ms);
@@ -40,8 +42,6 @@ void	batch_roll_back(struct pb_store *store, struct pb_stream *stream,
 /* Answer a chunk with the failure, or hold it. */
 void	batch_refuse(struct pb_store *store, struct pb_chunk *chunk, int rc,
 	    const struct pb_err *err);
-/* The stream has no open segment any more. */
-void	batch_unlink_open(struct pb_store *store, struct pb_stream *stream);
 /* For the log and for status; the last one now and then. */
 void	batch_note_failure(struct pb_store *store, const struct pb_err *err);
 void	batch_note_success(struct pb_store *store);
