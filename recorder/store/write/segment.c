@@ -53,23 +53,20 @@ struct pb_segment {
 	unsigned		 parts;
 	size_t			 gathered;	/* bytes of them */
 	struct pb_err		 lost;		/* why they could not be */
-	char			*path;	/* visible, `.open`; then as sealed */
-	char			*sealed;
-	char			*dir;
+	const char		*store;		/* the path; its owner's */
+	const struct pb_stream_key *key;	/* likewise */
+	bool			 renamed;	/* it has its sealed name */
 };
 
-static int	make_file(struct pb_segment *, const char *, struct pb_buf *,
+static int	make_file(struct pb_segment *, const struct pb_buf *,
 		    struct pb_err *);
+static const char *path_of(const struct pb_segment *, char [static PATH_MAX]);
+static int	sync_dir(const struct pb_segment *, struct pb_err *);
+static int	failed(const struct pb_segment *, int, struct pb_err *);
 static int	make_room(struct pb_buf *, uint64_t,
 		    const struct pb_segment_place *);
-static int	name_file(struct pb_segment *,
-		    const struct pb_segment_place *, uint64_t,
-		    char [static PATH_MAX], struct pb_err *);
-static int	keep_name(char **, const char *, int, struct pb_err *);
 static int	cut(struct pb_segment *, struct pb_err *);
 static int	append(struct pb_segment *, uint8_t *, size_t,
-		    const struct pb_digest *, uint64_t, struct pb_err *);
-static int	append_whole(struct pb_segment *, uint8_t *, size_t,
 		    const struct pb_digest *, uint64_t, struct pb_err *);
 static bool	fits_page(const struct pb_segment *, size_t);
 static int	gather(struct pb_segment *, uint8_t *, size_t,
@@ -93,7 +90,6 @@ pb_segment_create(struct pb_segment **out,
     uint64_t first_seq, uint64_t now_ns, struct pb_err *err)
 {
 	struct pb_segment *segment;
-	char hidden[PATH_MAX];
 	struct pb_buf bytes;
 	size_t header;
 	int rc;
@@ -105,6 +101,8 @@ pb_segment_create(struct pb_segment **out,
 	memset(segment, 0, sizeof(*segment));
 	segment->fd = segment->direct_fd = -1;
 	segment->pen = place->pen;
+	segment->store = place->store;
+	segment->key = place->key;
 	segment->head = pb_head_ref(head);
 	pb_buf_init(&bytes, PB_HEAD_BYTES_MAX);
 	rc = pb_head_build(head, place->pen, first_seq, &bytes);
@@ -113,10 +111,6 @@ pb_segment_create(struct pb_segment **out,
 	header = bytes.len;
 	if (rc == 0)
 		rc = make_room(&bytes, now_ns, place);
-	if (rc == 0)
-		rc = name_file(segment, place, first_seq, hidden, err);
-	if (rc == 0)
-		rc = make_file(segment, hidden, &bytes, err);
 	segment->now.row = (struct pb_segment_info){
 		.stream = place->stream,
 		.first_seq = first_seq,
@@ -128,6 +122,8 @@ pb_segment_create(struct pb_segment **out,
 	};
 	pb_digest_begin(&segment->now.digest);
 	segment->durable = segment->now;
+	if (rc == 0)
+		rc = make_file(segment, &bytes, err);
 	pb_buf_finish(&bytes);
 	if (rc < 0) {
 		pb_segment_destroy(segment);
@@ -148,9 +144,6 @@ pb_segment_destroy(struct pb_segment *segment)
 		pb_file_close(segment->fd);
 	pb_head_unref(segment->head);
 	free(segment->extents);
-	free(segment->path);
-	free(segment->sealed);
-	free(segment->dir);
 	free(segment);
 }
 
@@ -166,7 +159,7 @@ pb_segment_append(struct pb_segment *segment, struct pb_chunk *chunk,
 	    chunk->digested == chunk->len ? &chunk->digest : NULL,
 	    chunk->tally.last_time, err);
 	if (rc < 0)
-		return pb_err_prefix(err, rc, "%s", segment->path);
+		return failed(segment, rc, err);
 	pb_extent_count(&segment->now.extent, chunk->last_seq, &chunk->tally);
 	pb_segment_count(&segment->now.row, chunk->last_seq, &chunk->tally);
 	return 0;
@@ -180,12 +173,12 @@ pb_segment_close_stats(struct pb_segment *segment,
 	int rc;
 
 	/* One that has its sealed name is as it will be. */
-	if (!segment->now.has_extent || segment->sealed == NULL)
+	if (!segment->now.has_extent || segment->renamed)
 		return 0;
 	/* What packets there are comes first: they must not fail with it. */
 	rc = write_gathered(segment, err);
 	if (rc < 0)
-		return pb_err_prefix(err, rc, "%s", segment->path);
+		return failed(segment, rc, err);
 	/* The last extent grows by it, also where it was committed. */
 	if (segment->count == 0)
 		segment->extents[segment->count++] = segment->now.extent;
@@ -203,7 +196,7 @@ pb_segment_close_stats(struct pb_segment *segment,
 		return 0;
 	/* The packets before it stay: no rollback cuts what it left. */
 	cut(segment, NULL);
-	return pb_err_prefix(err, rc, "%s", segment->path);
+	return failed(segment, rc, err);
 }
 
 void
@@ -216,13 +209,14 @@ pb_segment_sync_soon(struct pb_segment *segment)
 int
 pb_segment_sync(struct pb_segment *segment, struct pb_err *err)
 {
+	char path[PATH_MAX];
 	int rc = write_gathered(segment, err);
 
 	if (rc < 0)
-		return pb_err_prefix(err, rc, "%s", segment->path);
+		return failed(segment, rc, err);
 	rc = cut(segment, err);
 	if (rc == 0 && pb_file_datasync(segment->fd) < 0)
-		rc = pb_err_sys(err, "sync %s", segment->path);
+		rc = pb_err_sys(err, "sync %s", path_of(segment, path));
 	return rc;
 }
 
@@ -230,25 +224,25 @@ int
 pb_segment_rename(struct pb_segment *segment, uint64_t age_ms,
     struct pb_err *err)
 {
+	char path[PATH_MAX], sealed[PATH_MAX];
+	bool renamed = segment->renamed;
+
 	/* Syncing the directory takes a descriptor: this one is done with,
 	 * so that sealing works where there is no other one left. */
 	if (segment->direct_fd >= 0)
 		pb_file_close(segment->direct_fd);
 	segment->direct_fd = -1;
 	/* A second try, after a commit that failed, finds it renamed. */
-	if (segment->sealed != NULL &&
-	    pb_below_rename(segment->path, segment->sealed, 0) < 0)
-		return pb_err_sys(err, "rename %s to its sealed name",
-		    segment->path);
-	segment->now.row.sealed_at = pb_age_key(age_ms);
-	/* From here on rollback and error lines speak of the new name. */
-	if (segment->sealed != NULL) {
-		free(segment->path);
-		segment->path = segment->sealed;
-		segment->sealed = NULL;
+	path_of(segment, path);
+	segment->renamed = true;
+	if (!renamed && pb_below_rename(path, path_of(segment, sealed), 0) <
+	    0) {
+		segment->renamed = false;
+		return pb_err_sys(err, "rename %s to its sealed name", path);
 	}
+	segment->now.row.sealed_at = pb_age_key(age_ms);
 	segment->now.row.sealed = true;
-	return pb_sync_dir(segment->dir, err);
+	return sync_dir(segment, err);
 }
 
 const struct pb_segment_info *
@@ -293,21 +287,25 @@ pb_segment_rollback(struct pb_segment *segment, struct pb_err *err)
 bool
 pb_segment_has_name(const struct pb_segment *segment)
 {
+	char path[PATH_MAX];
 	struct stat st, at;
 
 	if (pb_file_stat(segment->fd, &st) < 0 || st.st_nlink > 0)
 		return true;
 	/* Not every file system counts them. */
-	return pb_below_seen(segment->path, &at) == 0 &&
+	return pb_below_seen(path_of(segment, path), &at) == 0 &&
 	    at.st_ino == st.st_ino && at.st_dev == st.st_dev;
 }
 
 int
 pb_segment_unlink(const struct pb_segment *segment, struct pb_err *err)
 {
-	if (pb_below_unlink(segment->path) < 0 && errno != ENOENT)
-		return pb_err_sys(err, "remove %s", segment->path);
-	return pb_sync_dir(segment->dir, err);
+	char path[PATH_MAX];
+
+	path_of(segment, path);
+	if (pb_below_unlink(path) < 0 && errno != ENOENT)
+		return pb_err_sys(err, "remove %s", path);
+	return sync_dir(segment, err);
 }
 
 const struct pb_head *
@@ -336,47 +334,24 @@ make_room(struct pb_buf *header, uint64_t now_ns,
 	return 0;
 }
 
+/* Hidden until its header stands: no reader ever meets an empty file.  From
+ * here on its names are known to fit: the visible one is the longest. */
 static int
-name_file(struct pb_segment *segment, const struct pb_segment_place *place,
-    uint64_t first_seq, char hidden[static PATH_MAX], struct pb_err *err)
+make_file(struct pb_segment *segment, const struct pb_buf *header,
+    struct pb_err *err)
 {
-	char path[PATH_MAX];
-	int rc, n;
+	char hidden[PATH_MAX], path[PATH_MAX];
+	int rc = pb_layout_segment(path, segment->store, segment->key,
+	    segment->now.row.first_seq, true, err);
 
-	rc = keep_name(&segment->dir, path, pb_layout_stream(path,
-	    place->store, place->key, err), err);
 	if (rc == 0)
-		rc = keep_name(&segment->path, path, pb_layout_segment(path,
-		    place->store, place->key, first_seq, true, err), err);
+		rc = pb_layout_stream(hidden, segment->store, segment->key,
+		    err);
 	if (rc == 0)
-		rc = keep_name(&segment->sealed, path, pb_layout_segment(path,
-		    place->store, place->key, first_seq, false, err), err);
+		rc = pb_mkdirs(hidden, err);
 	if (rc < 0)
 		return rc;
-	n = snprintf(hidden, PATH_MAX, "%s/" PB_LAYOUT_NEW, segment->dir);
-	if (n < 0 || n >= PATH_MAX)
-		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
-		    PATH_MAX - 1);
-	return pb_mkdirs(segment->dir, err);
-}
-
-/* A path takes what it is long: a thousand edges have as many segments. */
-static int
-keep_name(char **out, const char *path, int rc, struct pb_err *err)
-{
-	if (rc < 0)
-		return rc;
-	*out = strdup(path);
-	return *out != NULL ? 0 : pb_err_set(err, PB_ENOMEM, "no memory");
-}
-
-/* Hidden until its header stands: no reader ever meets an empty file. */
-static int
-make_file(struct pb_segment *segment, const char *hidden,
-    struct pb_buf *header, struct pb_err *err)
-{
-	int rc;
-
+	strcat(hidden, "/" PB_LAYOUT_NEW);
 	segment->fd = pb_below_open(hidden, O_RDWR | O_CREAT | O_TRUNC, 0640);
 	if (segment->fd < 0)
 		return pb_err_sys(err, "make %s", hidden);
@@ -386,22 +361,45 @@ make_file(struct pb_segment *segment, const char *hidden,
 	/* The header must be there whenever the name is: sync first. */
 	if (rc == 0 && pb_file_datasync(segment->fd) < 0)
 		rc = pb_err_sys(err, "sync %s", hidden);
-	if (rc == 0 && pb_below_rename(hidden, segment->path, 0) < 0)
-		rc = pb_err_sys(err, "rename %s to %s", hidden,
-		    segment->path);
+	if (rc == 0 && pb_below_rename(hidden, path, 0) < 0)
+		rc = pb_err_sys(err, "rename %s to %s", hidden, path);
 	if (rc < 0) {
 		/* What cannot be made leaves nothing. */
 		pb_below_unlink(hidden);
 		return rc;
 	}
 	/* Not every file system has O_DIRECT (tmpfs): then without. */
-	segment->direct_fd = pb_below_open(segment->path,
-	    O_WRONLY | O_DIRECT, 0);
-	rc = pb_sync_dir(segment->dir, err);
+	segment->direct_fd = pb_below_open(path, O_WRONLY | O_DIRECT, 0);
+	rc = sync_dir(segment, err);
 	/* The next one need not begin at this number: it may be a gap's. */
 	if (rc < 0)
-		pb_below_unlink(segment->path);
+		pb_below_unlink(path);
 	return rc;
+}
+
+static const char *
+path_of(const struct pb_segment *segment, char out[static PATH_MAX])
+{
+	pb_layout_segment(out, segment->store, segment->key,
+	    segment->now.row.first_seq, !segment->renamed, NULL);
+	return out;
+}
+
+static int
+sync_dir(const struct pb_segment *segment, struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	int rc = pb_layout_stream(dir, segment->store, segment->key, err);
+
+	return rc < 0 ? rc : pb_sync_dir(dir, err);
+}
+
+static int
+failed(const struct pb_segment *segment, int rc, struct pb_err *err)
+{
+	char path[PATH_MAX];
+
+	return pb_err_prefix(err, rc, "%s", path_of(segment, path));
 }
 
 /* What a write or a rollback that failed has left behind the end goes. */
@@ -409,28 +407,13 @@ static int
 cut(struct pb_segment *segment, struct pb_err *err)
 {
 	uint64_t end = segment->now.row.bytes;
+	char path[PATH_MAX];
 
 	if (segment->torn && pb_file_truncate(segment->fd, end) < 0)
 		return pb_err_sys(err, "cut %s back to %llu bytes",
-		    segment->path, (unsigned long long)end);
+		    path_of(segment, path), (unsigned long long)end);
 	segment->torn = false;
 	return 0;
-}
-
-static int
-append(struct pb_segment *segment, uint8_t *data, size_t len,
-    const struct pb_digest *digest, uint64_t now_ns, struct pb_err *err)
-{
-	int rc = was_lost(segment, err);
-
-	if (rc == 0)
-		rc = cut(segment, err);
-	if (rc < 0)
-		return rc;
-	rc = append_whole(segment, data, len, digest, now_ns, err);
-	if (rc < 0)
-		segment->torn = true;
-	return rc;
 }
 
 /*
@@ -441,19 +424,24 @@ append(struct pb_segment *segment, uint8_t *data, size_t len,
  * `digest` is of them where somebody knows it, or NULL.
  */
 static int
-append_whole(struct pb_segment *segment, uint8_t *data, size_t len,
+append(struct pb_segment *segment, uint8_t *data, size_t len,
     const struct pb_digest *digest, uint64_t now_ns, struct pb_err *err)
 {
-	int rc;
+	int rc = was_lost(segment, err);
 
-	if (segment->direct_fd < 0 || fits_page(segment, len))
-		return append_cached(segment, data, len, digest, err);
-	rc = fill_page(segment, now_ns, err);
+	if (rc == 0)
+		rc = cut(segment, err);
 	if (rc < 0)
 		return rc;
-	if (fits_page(segment, len))
-		return append_cached(segment, data, len, digest, err);
-	return gather(segment, data, len, digest, now_ns, err);
+	if (segment->direct_fd >= 0 && !fits_page(segment, len))
+		rc = fill_page(segment, now_ns, err);
+	if (rc == 0 && (segment->direct_fd < 0 || fits_page(segment, len)))
+		rc = append_cached(segment, data, len, digest, err);
+	else if (rc == 0)
+		rc = gather(segment, data, len, digest, now_ns, err);
+	if (rc < 0)
+		segment->torn = true;
+	return rc;
 }
 
 /* Within the page that holds the end, which then is full or has room for
