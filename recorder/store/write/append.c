@@ -18,7 +18,7 @@
 #include "base/owner.h"
 #include "recorder/store/index/count.h"
 #include "recorder/store/mend/aside.h"
-#include "recorder/store/write/writer_impl.h"
+#include "recorder/store/write/store_impl.h"
 
 static bool	must_wait(struct pb_store *, struct pb_chunk *);
 static bool	segment_takes(struct pb_store *, const struct pb_stream *,

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "recorder/store/write/writer_impl.h"
+#include "recorder/store/write/store_impl.h"
 
 #define HEALED_MS	1000	/* without a failure, and it has healed */
 

@@ -14,7 +14,7 @@
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/repair.h"
-#include "recorder/store/write/writer_impl.h"
+#include "recorder/store/write/store_impl.h"
 
 #define FACTS_MAX	16	/* of one append to a journal */
 

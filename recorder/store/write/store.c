@@ -87,12 +87,6 @@ pb_store_close(struct pb_store *store)
 	destroy(store);
 }
 
-void
-pb_store_turn(struct pb_store *store)
-{
-	pb_writer_turn(store);
-}
-
 struct pb_index *
 pb_store_index(struct pb_store *store)
 {

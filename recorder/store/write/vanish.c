@@ -28,7 +28,7 @@
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/retain/retain.h"
-#include "recorder/store/write/writer_impl.h"
+#include "recorder/store/write/store_impl.h"
 
 #define LOOK_MS		250u	/* between two looks at the path */
 #define FILES_MS	1000u	/* and two at the names of open segments */

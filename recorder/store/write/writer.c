@@ -28,7 +28,7 @@
 
 #include "base/clock.h"
 #include "recorder/store/index/index_expire.h"
-#include "recorder/store/write/writer_impl.h"
+#include "recorder/store/write/store_impl.h"
 
 #define TICK_MS		250	/* looks at ages and held chunks */
 #define HOME_MS		1000	/* looks whether the store is there */
@@ -54,13 +54,13 @@ pb_writer_main(void *arg)
 	struct pb_store *store = arg;
 
 	while (wait_for_work(store))
-		pb_writer_turn(store);
+		pb_store_turn(store);
 	finish(store);
 	return NULL;
 }
 
 void
-pb_writer_turn(struct pb_store *store)
+pb_store_turn(struct pb_store *store)
 {
 	struct chunk_list work = STAILQ_HEAD_INITIALIZER(work);
 
