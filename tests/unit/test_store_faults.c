@@ -17,10 +17,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "base/clock.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
-#include "tests/unit/store_fixture.h"
+#include "tests/unit/stepped.h"
 
 #define WAIT_MS_MAX	20000
 
@@ -39,6 +38,14 @@ setup(void **state)
 {
 	signal(SIGXFSZ, SIG_IGN);
 	return fixture_setup(state);
+}
+
+/* The writer takes what is queued when the test says so. */
+static int
+setup_stepped(void **state)
+{
+	signal(SIGXFSZ, SIG_IGN);
+	return stepped_setup(state);
 }
 
 static int
@@ -104,8 +111,10 @@ what_is_queued_behind_a_refused_chunk_is_refused_as_well(void **state)
 
 	write_small(f);
 	limit_files(512 << 10);
-	fixture_submit(f, fixture_chunk(f, 101, 700, 1500));
-	fixture_submit(f, fixture_chunk(f, 701, 710, 100));
+	assert_int_equal(fixture_submit(f, fixture_chunk(f, 101, 700, 1500)),
+	    0);
+	assert_int_equal(fixture_submit(f, fixture_chunk(f, 701, 710, 100)),
+	    0);
 	fixture_wait(f);
 	assert_int_equal(pb_stream_durable(f->stream), 100);
 	assert_int_equal(f->failed, 2);
@@ -436,7 +445,9 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_refused_chunk_of_ingest_is_reported_and_nothing_of_it_is_kept),
-		T(what_is_queued_behind_a_refused_chunk_is_refused_as_well),
+		cmocka_unit_test_setup_teardown(
+		    what_is_queued_behind_a_refused_chunk_is_refused_as_well,
+		    setup_stepped, teardown),
 		T(chunks_of_capture_wait_in_order_until_the_disk_heals),
 		T(other_streams_go_on_while_one_cannot_be_written),
 		T(statistics_that_cannot_be_written_leave_no_torn_end),
