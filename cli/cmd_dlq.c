@@ -315,32 +315,23 @@ print_row(struct listing *listing, const struct pb_letter *letter,
 	return pb_table_row(listing->table, &row, err);
 }
 
+/* What machines get, and in the same order; what there is not is left out. */
 static int
 show(struct listing *listing, const struct row *row, enum next next,
     struct pb_err *err)
 {
-	const struct pb_letter *letter = &row->letter;
-	char since[PB_TIME_TEXT_MAX], epoch[17], size[16];
+	char text[PB_STREAM_NAME_MAX], size[16];
 	struct pb_out *out = listing->table->out;
 
-	pb_hex64(letter->key.epoch, epoch);
 	if (listing->shown)
 		pb_out_text(out, "\n");
 	listing->shown = true;
-	show_text(out, "upstream", letter->upstream);
-	show_text(out, "node", letter->key.node);
-	show_text(out, "interface", letter->key.interface);
-	show_text(out, "epoch", epoch);
-	pb_out_printf(out, "first: %" PRIu64 "\nlast: %" PRIu64 "\npackets: %"
-	    PRIu64 "\n", letter->first, letter->last, row->packets);
-	show_text(out, "state", row->state);
-	show_text(out, "reason", row->reason);
-	show_text(out, "since", pb_time_format(letter->since_ns, since));
-	pb_out_printf(out, "attempts: %" PRIu64 "\n", row->attempts);
-	if (row->status > 0)
-		pb_out_printf(out, "status: %" PRIu64 "\n", row->status);
-	if (letter->error[0] != '\0')
-		show_text(out, "error", letter->error);
+	for (const struct pb_column *c = json_columns; c->name != NULL; c++)
+		if (c->at != AT(bytes) && c->at != AT(path) &&
+		    c->at != AT(next) && (c->at != AT(status) ||
+		    row->status > 0) && (c->at != AT(letter.error) ||
+		    row->letter.error[0] != '\0'))
+			show_text(out, c->name, pb_column_text(c, row, text));
 	show_text(out, "next", nexts[next].sentence);
 	/* The file is a whole segment, with packets besides these. */
 	if (row->path[0] != '\0') {

@@ -14,8 +14,6 @@
 #define HELD_BYTES_MAX	(8u << 20)
 
 static int	json_row(struct pb_table *, const void *, struct pb_err *);
-static const char *cell_text(const struct pb_column *, const void *,
-		    char [static PB_STREAM_NAME_MAX]);
 static bool	is_known(const struct pb_column *, uint64_t);
 static bool	is_number(const struct pb_column *);
 static void	hold_cell(struct pb_table *, size_t, const char *);
@@ -53,7 +51,8 @@ pb_table_row(struct pb_table *table, const void *row, struct pb_err *err)
 	if (table->json)
 		return json_row(table, row, err);
 	for (size_t i = 0; i < table->columns; i++)
-		hold_cell(table, i, cell_text(&table->column[i], row, text));
+		hold_cell(table, i, pb_column_text(&table->column[i], row,
+		    text));
 	table->rows++;
 	if (table->started || table->rows == PB_TABLE_ROWS_HELD ||
 	    table->held.len > HELD_BYTES_MAX / 2)
@@ -112,32 +111,12 @@ pb_columns_json(struct pb_json *json, const struct pb_column *column,
 			pb_json_null(json, column->name);
 		else
 			pb_json_text(json, column->name,
-			    cell_text(column, row, text));
+			    pb_column_text(column, row, text));
 	}
 }
 
-static int
-json_row(struct pb_table *table, const void *row, struct pb_err *err)
-{
-	struct pb_json json;
-
-	pb_buf_clear(&table->held);
-	pb_json_init(&json, &table->held);
-	pb_json_object(&json, NULL);
-	pb_columns_json(&json, table->column, row);
-	pb_json_end(&json);
-	pb_buf_put(&table->held, "\n", 1);
-	if (table->held.failed)
-		return pb_err_set(err, PB_ELIMIT,
-		    "a row is too long to print");
-	if (pb_out_put(table->out, table->held.data, table->held.len) < 0)
-		return pb_out_flush(table->out, err);
-	return 0;
-}
-
-/* For people; made in `out`, or where it stands in the row. */
-static const char *
-cell_text(const struct pb_column *column, const void *row,
+const char *
+pb_column_text(const struct pb_column *column, const void *row,
     char out[static PB_STREAM_NAME_MAX])
 {
 	const void *at = (const char *)row + column->at;
@@ -168,6 +147,25 @@ cell_text(const struct pb_column *column, const void *row,
 			strcpy(out + strlen("2026-11-21T10:00:00"), "Z");
 		return out;
 	}
+}
+
+static int
+json_row(struct pb_table *table, const void *row, struct pb_err *err)
+{
+	struct pb_json json;
+
+	pb_buf_clear(&table->held);
+	pb_json_init(&json, &table->held);
+	pb_json_object(&json, NULL);
+	pb_columns_json(&json, table->column, row);
+	pb_json_end(&json);
+	pb_buf_put(&table->held, "\n", 1);
+	if (table->held.failed)
+		return pb_err_set(err, PB_ELIMIT,
+		    "a row is too long to print");
+	if (pb_out_put(table->out, table->held.data, table->held.len) < 0)
+		return pb_out_flush(table->out, err);
+	return 0;
 }
 
 static bool

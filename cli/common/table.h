@@ -18,6 +18,7 @@
 
 #include "base/json.h"
 #include "base/out.h"
+#include "recorder/store/layout.h"
 
 #define PB_TABLE_COLUMNS_MAX	16
 #define PB_TABLE_ROWS_HELD	512	/* measured for their widths */
@@ -75,5 +76,9 @@ int	pb_table_print(const struct pb_column *columns, bool json,
 /* The columns of `row` as members of an object that is open. */
 void	pb_columns_json(struct pb_json *json, const struct pb_column *columns,
 	    const void *row);
+
+/* For people: made in `out`, or where it stands in the row. */
+const char *pb_column_text(const struct pb_column *column, const void *row,
+	    char out[static PB_STREAM_NAME_MAX]);
 
 #endif

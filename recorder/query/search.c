@@ -39,7 +39,7 @@ struct pb_search {
 	struct search_input *input;
 	size_t		 inputs, inputs_cap;
 	struct search_filter *filter;	/* by link type */
-	size_t		 filters;
+	size_t		 filters, filters_cap;
 	size_t		 passed_over;
 	struct search_done *done;	/* sorted by key */
 	size_t		 dones, dones_cap;
@@ -247,7 +247,7 @@ static int
 find_filter(struct pb_search *search, uint16_t linktype,
     struct search_filter **out, struct pb_err *err)
 {
-	struct search_filter *grown, *filter;
+	struct search_filter *filter;
 	struct pb_err why;
 
 	for (size_t i = 0; i < search->filters; i++)
@@ -255,10 +255,9 @@ find_filter(struct pb_search *search, uint16_t linktype,
 			*out = &search->filter[i];
 			return 0;
 		}
-	grown = realloc(search->filter, (search->filters + 1) * sizeof(*grown));
-	if (grown == NULL)
+	if (!PB_LIST_ROOM(search->filter, search->filters_cap,
+	    search->filters))
 		return pb_err_set(err, PB_ENOMEM, "no memory for a filter");
-	search->filter = grown;
 	filter = &search->filter[search->filters++];
 	filter->linktype = linktype;
 	filter->filter = NULL;
