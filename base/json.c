@@ -220,51 +220,6 @@ pb_json_doc_item(struct pb_json_doc *doc, const char *key, size_t i,
 	return json_is_object(item->root);
 }
 
-int
-pb_json_get_u64(const char *body, size_t len, const char *key,
-    uint64_t *out, struct pb_err *err)
-{
-	struct pb_json_doc doc;
-	uint64_t value;
-
-	pb_json_doc_open(&doc, body, len, err);
-	value = pb_json_doc_u64(&doc, key);
-	if (doc.rc == 0)
-		*out = value;
-	pb_json_doc_close(&doc);
-	return doc.rc;
-}
-
-int
-pb_json_get_bool(const char *body, size_t len, const char *key, bool *out,
-    struct pb_err *err)
-{
-	struct pb_json_doc doc;
-	bool value;
-
-	pb_json_doc_open(&doc, body, len, err);
-	value = pb_json_doc_bool(&doc, key);
-	if (doc.rc == 0)
-		*out = value;
-	pb_json_doc_close(&doc);
-	return doc.rc;
-}
-
-int
-pb_json_get_text(const char *body, size_t len, const char *key, char *out,
-    size_t room, struct pb_err *err)
-{
-	struct pb_json_doc doc;
-	char before = room > 0 ? out[0] : '\0';
-
-	pb_json_doc_open(&doc, body, len, err);
-	pb_json_doc_text(&doc, key, out, room);
-	if (doc.rc < 0 && room > 0)
-		out[0] = before;
-	pb_json_doc_close(&doc);
-	return doc.rc;
-}
-
 /* What stands before a value: the comma, and the key in an object. */
 static void
 begin(struct pb_json *json, const char *key)

@@ -69,13 +69,4 @@ void	pb_json_doc_text(struct pb_json_doc *doc, const char *key, char *out,
 bool	pb_json_doc_item(struct pb_json_doc *doc, const char *key, size_t i,
 	    struct pb_json_doc *item);
 
-/* One member of a document of which nobody asks for more.  `*out` stays as
- * it is on failure. */
-int	pb_json_get_u64(const char *body, size_t len, const char *key,
-	    uint64_t *out, struct pb_err *err);
-int	pb_json_get_bool(const char *body, size_t len, const char *key,
-	    bool *out, struct pb_err *err);
-int	pb_json_get_text(const char *body, size_t len, const char *key,
-	    char *out, size_t room, struct pb_err *err);
-
 #endif

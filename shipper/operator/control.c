@@ -68,6 +68,8 @@ static int	parse(const char *, size_t, struct request *,
 		    struct pb_err *);
 static void	send_answer(struct client *, struct pb_buf *);
 static void	drop(struct client *);
+static int	take_sum(struct pb_letters_sum *, const char *, size_t,
+		    struct pb_err *);
 static int	connect_to(const char *, struct pb_err *);
 static int	exchange(int, const struct pb_buf *, char *, size_t *,
 		    struct pb_err *);
@@ -279,21 +281,20 @@ static int
 parse(const char *body, size_t len, struct request *out, struct pb_err *err)
 {
 	char verb[VERB_BYTES];
-	int rc;
+	struct pb_json_doc doc;
 
 	memset(out, 0, sizeof(*out));
-	rc = pb_json_get_text(body, len, "do", verb, sizeof(verb), err);
-	if (rc == 0)
-		rc = pb_json_get_text(body, len, "upstream", out->upstream,
-		    sizeof(out->upstream), err);
-	if (rc == 0)
-		rc = pb_json_get_text(body, len, "stream", out->stream,
-		    sizeof(out->stream), err);
-	if (rc == 0)
-		rc = pb_json_get_u64(body, len, "first", &out->which.first,
-		    err);
-	if (rc < 0)
-		return rc;
+	pb_json_doc_open(&doc, body, len, err);
+	pb_json_doc_text(&doc, "do", verb, sizeof(verb));
+	pb_json_doc_text(&doc, "upstream", out->upstream,
+	    sizeof(out->upstream));
+	pb_json_doc_text(&doc, "stream", out->stream, sizeof(out->stream));
+	out->which.first = pb_json_doc_u64(&doc, "first");
+	if (strcmp(verb, verb_names[PB_CONTROL_MOVE]) == 0)
+		pb_json_doc_text(&doc, "to", out->to, sizeof(out->to));
+	pb_json_doc_close(&doc);
+	if (doc.rc < 0)
+		return doc.rc;
 	out->which.upstream = out->upstream;
 	out->which.stream = out->stream;
 	out->which.to = out->to;
@@ -303,8 +304,7 @@ parse(const char *body, size_t len, struct request *out, struct pb_err *err)
 	if (out->verb == 0)
 		return pb_err_set(err, PB_EINVAL, "cannot do '%s': requeue, "
 		    "purge and move are known", verb);
-	return out->verb != PB_CONTROL_MOVE ? 0 : pb_json_get_text(body, len,
-	    "to", out->to, sizeof(out->to), err);
+	return 0;
 }
 
 /* With what was done; or, where `err` is not NULL, with that. */
@@ -354,7 +354,7 @@ pb_control_ask(const char *store, enum pb_control_verb verb,
     const struct pb_letters_which *which, struct pb_letters_sum *sum,
     struct pb_err *err)
 {
-	char answer[PB_CONTROL_BYTES_MAX], text[ERROR_BYTES];
+	char answer[PB_CONTROL_BYTES_MAX];
 	size_t len = sizeof(answer);
 	struct pb_json json;
 	struct pb_buf buf;
@@ -381,14 +381,24 @@ pb_control_ask(const char *store, enum pb_control_verb verb,
 	close(fd);
 	if (rc < 0)
 		return rc;
-	if (pb_json_get_text(answer, len, "error", text, sizeof(text),
-	    NULL) == 0)
-		return pb_err_set(err, PB_ESYS, "pb-shipper: %.400s", text);
-	rc = pb_json_get_u64(answer, len, "letters", &sum->letters, err);
-	if (rc == 0)
-		rc = pb_json_get_u64(answer, len, "packets", &sum->packets,
-		    err);
-	return rc;
+	return take_sum(sum, answer, len, err);
+}
+
+static int
+take_sum(struct pb_letters_sum *sum, const char *answer, size_t len,
+    struct pb_err *err)
+{
+	char text[ERROR_BYTES] = "";
+	struct pb_json_doc doc;
+
+	pb_json_doc_open(&doc, answer, len, err);
+	if (pb_json_doc_has(&doc, "error"))
+		pb_json_doc_text(&doc, "error", text, sizeof(text));
+	sum->letters = pb_json_doc_u64(&doc, "letters");
+	sum->packets = pb_json_doc_u64(&doc, "packets");
+	pb_json_doc_close(&doc);
+	return text[0] == '\0' ? doc.rc : pb_err_set(err, PB_ESYS,
+	    "pb-shipper: %.400s", text);
 }
 
 static int

@@ -19,9 +19,9 @@ static int	send_it(struct pb_wire *, struct pb_wire_call *,
 		    const struct pb_stream_key *, const char *,
 		    struct pb_http_request *, struct pb_err *);
 static void	done(void *, const struct pb_http_answer *);
-static void	read_last(struct pb_fingerprint *,
-		    const struct pb_http_answer *);
-static void	explain(struct pb_answer *, const struct pb_http_answer *);
+static void	read_last(struct pb_fingerprint *, struct pb_json_doc *);
+static void	explain(struct pb_answer *, const struct pb_http_answer *,
+		    struct pb_json_doc *);
 
 int
 pb_wire_ask(struct pb_wire *wire, struct pb_wire_call *call,
@@ -109,34 +109,34 @@ done(void *arg, const struct pb_http_answer *http)
 	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED,
 	    .status = http->status,
 	    .retry_after_ms = http->retry_after_ms };
+	struct pb_json_doc doc;
 
-	if ((http->status == 200 || http->status == 409) &&
-	    pb_json_get_u64(http->body, http->len, "acked", &answer.acked,
-	    NULL) == 0)
+	pb_json_doc_open(&doc, http->body, http->len, NULL);
+	if (http->status == 200 || http->status == 409)
+		answer.acked = pb_json_doc_u64(&doc, "acked");
+	answer.ours = (http->status == 200 || http->status == 409) &&
+	    doc.rc == 0;
+	if (answer.ours)
 		answer.outcome = PB_OUTCOME_HAS;
-	answer.ours = answer.outcome == PB_OUTCOME_HAS;
-	if (http->status == 409)
-		(void)pb_json_get_bool(http->body, http->len, "ask",
-		    &answer.ask, NULL);
+	answer.ask = http->status == 409 && pb_json_doc_bool(&doc, "ask");
 	if (http->status == 200)
-		read_last(&answer.last, http);
+		read_last(&answer.last, &doc);
 	if (http->status != 200 || !answer.ours)
-		explain(&answer, http);
+		explain(&answer, http, &doc);
+	pb_json_doc_close(&doc);
 	call->done(call->arg, &answer);
 }
 
 /* What cannot be read is as if it had not said it. */
 static void
-read_last(struct pb_fingerprint *out, const struct pb_http_answer *http)
+read_last(struct pb_fingerprint *out, struct pb_json_doc *doc)
 {
+	struct pb_fingerprint last = { pb_json_doc_u64(doc, "last.seq"), 0 };
 	size_t prefix = strlen(DIGEST_PREFIX);
-	struct pb_fingerprint last;
 	char digest[HEADER_BYTES];
 
-	if (pb_json_get_u64(http->body, http->len, "last.seq", &last.seq,
-	    NULL) == 0 &&
-	    pb_json_get_text(http->body, http->len, "last.digest", digest,
-	    sizeof(digest), NULL) == 0 &&
+	pb_json_doc_text(doc, "last.digest", digest, sizeof(digest));
+	if (last.seq != 0 &&
 	    strncmp(digest, DIGEST_PREFIX, prefix) == 0 &&
 	    pb_parse_hex64(digest + prefix, &last.digest, NULL) == 0)
 		*out = last;
@@ -144,7 +144,8 @@ read_last(struct pb_fingerprint *out, const struct pb_http_answer *http)
 
 /* Every answer of ours that is not 200 is JSON with an error. */
 static void
-explain(struct pb_answer *answer, const struct pb_http_answer *http)
+explain(struct pb_answer *answer, const struct pb_http_answer *http,
+    struct pb_json_doc *doc)
 {
 	char error[ERROR_BYTES];
 	const char *text = http->body;
@@ -155,8 +156,8 @@ explain(struct pb_answer *answer, const struct pb_http_answer *http)
 		    http->error);
 		return;
 	}
-	if (pb_json_get_text(http->body, http->len, "error", error,
-	    sizeof(error), NULL) == 0) {
+	pb_json_doc_text(doc, "error", error, sizeof(error));
+	if (error[0] != '\0') {
 		answer->ours |= http->status != 200;
 		text = error;
 		len = strlen(error);

@@ -11,12 +11,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "cli/status/live.h"
 #include "shipper/wire/http.h"
 #include "shipper/wire/push.h"
 #include "shipper/state/row.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/json_get.h"
 
 #define SECTIONS	10
 #define FLIGHTS_MAX	64
@@ -136,7 +136,7 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 {
 	struct pb_http_request flight;
 	struct pb_http_answer answer;
-	uint64_t acked;
+	uint64_t acked = 0;
 	char *body;
 
 	(void)fds;
@@ -152,7 +152,7 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 	    sizeof(flight));
 	next_answer(&answer, &body);
 	if ((answer.status == 200 || answer.status == 409) &&
-	    pb_json_get_u64(answer.body, answer.len, "acked", &acked,
+	    json_get_u64(answer.body, answer.len, "acked", &acked,
 	    NULL) == 0 && acked > answers.landed)
 		answers.landed = acked;
 	flight.done(flight.arg, &answer);
@@ -222,25 +222,25 @@ json(const char *text, size_t len)
 	char value[300], again[sizeof(value)];
 	struct pb_json writer;
 	struct pb_buf out;
-	uint64_t number = 0, back;
+	uint64_t number = 0, back = 0;
 
 	pb_buf_init(&out, 8192);
 	pb_json_init(&writer, &out);
 	pb_json_object(&writer, NULL);
-	if (pb_json_get_u64(text, len, "acked", &number, NULL) == 0)
+	if (json_get_u64(text, len, "acked", &number, NULL) == 0)
 		MUST(number <= INT64_MAX);
 	pb_json_u64(&writer, "acked", number);
 	memset(value, 0, sizeof(value));
-	if (pb_json_get_text(text, len, "error", value, sizeof(value),
+	if (json_get_text(text, len, "error", value, sizeof(value),
 	    NULL) == 0)
 		MUST(strlen(value) < sizeof(value));
 	pb_json_text(&writer, "error", value);
 	pb_json_end(&writer);
 	MUST(!out.failed);
 	text = (const char *)out.data;
-	MUST(pb_json_get_u64(text, out.len, "acked", &back, NULL) == 0);
+	MUST(json_get_u64(text, out.len, "acked", &back, NULL) == 0);
 	MUST(back == number);
-	MUST(pb_json_get_text(text, out.len, "error", again, sizeof(again),
+	MUST(json_get_text(text, out.len, "error", again, sizeof(again),
 	    NULL) == 0);
 	MUST(strcmp(value, again) == 0);
 	pb_buf_finish(&out);

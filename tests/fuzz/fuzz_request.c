@@ -19,7 +19,7 @@
  */
 #include <string.h>
 
-#include "base/json.h"
+#include "tests/unit/json_get.h"
 #include "base/log.h"
 #include "conf/conf_keys.h"
 #include "recorder/port/allow.h"
@@ -290,19 +290,19 @@ check_answer(const struct asked *a)
 	const char *json = (const char *)answer->body.data;
 	size_t len = answer->body.len;
 	char why[2 * PB_ERR_TEXT_MAX];
-	uint64_t acked;
+	uint64_t acked = 0;
 
 	MUST(known_status(answer->status) && !answer->body.failed);
 	MUST((answer->status == 405) == (answer->allow != NULL));
 	MUST((answer->status == 503) == (answer->retry_after_s > 0));
 	if (answer->status != 200)
-		MUST(pb_json_get_text(json, len, "error", why, sizeof(why),
+		MUST(json_get_text(json, len, "error", why, sizeof(why),
 		    NULL) == 0 && why[0] != '\0');
 	if (answer->status == 409)
-		MUST(pb_json_get_u64(json, len, "acked", &acked, NULL) == 0);
+		MUST(json_get_u64(json, len, "acked", &acked, NULL) == 0);
 	if (answer->status != 200 || a->route.key.epoch == 0)
 		return;
-	MUST(pb_json_get_u64(json, len, "acked", &acked, NULL) == 0);
+	MUST(json_get_u64(json, len, "acked", &acked, NULL) == 0);
 	check_durable(a, acked);
 }
 

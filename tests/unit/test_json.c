@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "tests/unit/json_get.h"
 
 #define OUT_BYTES_MAX	65536
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
@@ -199,7 +199,7 @@ a_number_is_read_from_an_object(void **state)
 		uint64_t value = 77;
 		struct pb_err err = { 0 };
 
-		if (pb_json_get_u64(rows[i].body, strlen(rows[i].body),
+		if (json_get_u64(rows[i].body, strlen(rows[i].body),
 		    "acked", &value, &err) != rows[i].rc)
 			fail_msg("%s: %s", rows[i].body, err.text);
 		assert_int_equal(value, rows[i].rc == 0 ? rows[i].value : 77);
@@ -212,26 +212,28 @@ members_of_members_and_truths_are_read(void **state)
 {
 	static const char body[] = "{\"a\":{\"n\":7,\"b\":{\"t\":\"x\"}},"
 	    "\"yes\":true,\"no\":false,\"n\":1}";
+	struct pb_json_doc doc;
 	uint64_t number;
 	char text[8];
-	bool truth;
 
 	(void)state;
 #define GET(type, key, to) \
-	pb_json_get_##type(body, sizeof(body) - 1, key, to, NULL)
+	json_get_##type(body, sizeof(body) - 1, key, to, NULL)
 	assert_int_equal(GET(u64, "a.n", &number), 0);
 	assert_int_equal(number, 7);
-	assert_int_equal(pb_json_get_text(body, sizeof(body) - 1, "a.b.t",
+	assert_int_equal(json_get_text(body, sizeof(body) - 1, "a.b.t",
 	    text, sizeof(text), NULL), 0);
 	assert_string_equal(text, "x");
 	assert_int_equal(GET(u64, "a.x", &number), PB_EFORMAT);
 	assert_int_equal(GET(u64, "n.n", &number), PB_EFORMAT);
 	assert_int_equal(GET(u64, "x.n", &number), PB_EFORMAT);
-	assert_int_equal(GET(bool, "yes", &truth), 0);
-	assert_true(truth);
-	assert_int_equal(GET(bool, "no", &truth), 0);
-	assert_false(truth);
-	assert_int_equal(GET(bool, "n", &truth), PB_EFORMAT);
+	pb_json_doc_open(&doc, body, sizeof(body) - 1, NULL);
+	assert_true(pb_json_doc_bool(&doc, "yes"));
+	assert_false(pb_json_doc_bool(&doc, "no"));
+	assert_int_equal(doc.rc, 0);
+	assert_false(pb_json_doc_bool(&doc, "n"));
+	assert_int_equal(doc.rc, PB_EFORMAT);
+	pb_json_doc_close(&doc);
 }
 
 static void
@@ -284,11 +286,11 @@ the_length_given_is_the_bodys_end(void **state)
 	uint64_t value;
 
 	(void)state;
-	assert_int_equal(pb_json_get_u64("{\"a\":1}garbage", 7, "a", &value,
+	assert_int_equal(json_get_u64("{\"a\":1}garbage", 7, "a", &value,
 	    NULL), 0);
-	assert_int_equal(pb_json_get_u64("{\"a\":1}", 6, "a", &value, NULL),
+	assert_int_equal(json_get_u64("{\"a\":1}", 6, "a", &value, NULL),
 	    PB_EFORMAT);
-	assert_int_equal(pb_json_get_u64("{\"a\":1}\0", 8, "a", &value, NULL),
+	assert_int_equal(json_get_u64("{\"a\":1}\0", 8, "a", &value, NULL),
 	    PB_EFORMAT);
 }
 
@@ -298,19 +300,19 @@ a_text_is_read_if_it_fits(void **state)
 	static const char body[] = "{\"reason\":\"ex\\u0070ired\",\"n\":1}";
 	static const char nul[] = "{\"reason\":\"a\\u0000b\"}";
 	struct pb_err err;
-	char out[16] = "before";
+	char out[16];
 
 	(void)state;
-	assert_int_equal(pb_json_get_text(body, strlen(body), "reason", out,
+	assert_int_equal(json_get_text(body, strlen(body), "reason", out,
 	    7, &err), PB_EFORMAT);
-	assert_string_equal(out, "before");
-	assert_int_equal(pb_json_get_text(body, strlen(body), "reason", out,
+	assert_string_equal(out, "");
+	assert_int_equal(json_get_text(body, strlen(body), "reason", out,
 	    0, &err), PB_EFORMAT);
-	assert_int_equal(pb_json_get_text(body, strlen(body), "n", out,
+	assert_int_equal(json_get_text(body, strlen(body), "n", out,
 	    sizeof(out), &err), PB_EFORMAT);
-	assert_int_equal(pb_json_get_text(nul, strlen(nul), "reason", out,
+	assert_int_equal(json_get_text(nul, strlen(nul), "reason", out,
 	    sizeof(out), &err), PB_EFORMAT);
-	assert_int_equal(pb_json_get_text(body, strlen(body), "reason", out,
+	assert_int_equal(json_get_text(body, strlen(body), "reason", out,
 	    8, &err), 0);
 	assert_string_equal(out, "expired");
 }
@@ -330,10 +332,10 @@ a_body_past_its_bound_is_not_parsed(void **state)
 	assert_non_null(body);
 	memset(body, ' ', PB_JSON_BODY_MAX + 1);
 	memcpy(body, "{\"a\":5}", 7);
-	assert_int_equal(pb_json_get_u64(body, PB_JSON_BODY_MAX, "a", &value,
+	assert_int_equal(json_get_u64(body, PB_JSON_BODY_MAX, "a", &value,
 	    &err), 0);
 	assert_int_equal(value, 5);
-	assert_int_equal(pb_json_get_u64(body, PB_JSON_BODY_MAX + 1, "a",
+	assert_int_equal(json_get_u64(body, PB_JSON_BODY_MAX + 1, "a",
 	    &value, &err), PB_EFORMAT);
 	assert_non_null(strstr(err.text, "65536"));
 	free(body);
@@ -349,7 +351,7 @@ deep_nesting_from_a_peer_is_refused(void **state)
 	assert_non_null(body);
 	memset(body, '[', PB_JSON_BODY_MAX);
 	memcpy(body, "{\"a\":", 5);
-	assert_int_equal(pb_json_get_u64(body, PB_JSON_BODY_MAX, "a", &value,
+	assert_int_equal(json_get_u64(body, PB_JSON_BODY_MAX, "a", &value,
 	    NULL), PB_EFORMAT);
 	free(body);
 }
@@ -362,7 +364,7 @@ what_is_said_of_a_bad_body_quotes_it_as_clean_text(void **state)
 	uint64_t value;
 
 	(void)state;
-	assert_int_equal(pb_json_get_u64(body, sizeof(body) - 1, "a", &value,
+	assert_int_equal(json_get_u64(body, sizeof(body) - 1, "a", &value,
 	    &err), PB_EFORMAT);
 	assert_non_null(strstr(err.text, "body is no JSON object"));
 	for (const char *c = err.text; *c != '\0'; c++)

@@ -49,7 +49,7 @@ static int	read_lines(struct reader *, struct pb_err *);
 static int	take_lines(struct reader *, struct pb_buf *, uint64_t *);
 static bool	parse_line(const char *, size_t, struct pb_fact *);
 static bool	parse_fact(const char *, size_t, struct pb_fact *);
-static bool	number(const char *, size_t, const char *, uint64_t *);
+static uint64_t	number(struct pb_json_doc *, const char *, uint64_t, uint64_t);
 
 struct pb_fact
 pb_fact_of_stream(const struct pb_stream_info *info)
@@ -400,45 +400,42 @@ parse_line(const char *line, size_t len, struct pb_fact *out)
 static bool
 parse_fact(const char *line, size_t len, struct pb_fact *out)
 {
-	uint64_t id = 0, linktype = 0, snaplen = 0, own = 0;
 	char name[16], reason[16];
+	struct pb_json_doc doc;
 
 	memset(out, 0, sizeof(*out));
-	if (pb_json_get_text(line, len, "fact", name, sizeof(name), NULL) < 0)
-		return false;
+	pb_json_doc_open(&doc, line, len, NULL);
+	pb_json_doc_text(&doc, "fact", name, sizeof(name));
 	for (int k = PB_FACT_STREAM; k <= PB_FACT_EXPIRED; k++)
 		if (strcmp(name, fact_names[k]) == 0)
 			out->kind = (enum pb_fact_kind)k;
-	if (out->kind == 0 || !number(line, len, "time_ns", &out->time_ns))
-		return false;
+	out->time_ns = pb_json_doc_u64(&doc, "time_ns");
 	if (out->kind == PB_FACT_STREAM) {
-		if (!number(line, len, "id", &id) || id > UINT32_MAX ||
-		    !number(line, len, "link_type", &linktype) ||
-		    linktype > UINT16_MAX ||
-		    !number(line, len, "snap_length", &snaplen) ||
-		    snaplen > UINT32_MAX || !number(line, len, "own", &own))
-			return false;
-		out->id = (uint32_t)id;
-		out->linktype = (uint16_t)linktype;
-		out->snaplen = (uint32_t)snaplen;
-		out->own = own != 0;
-		return true;
+		out->id = (uint32_t)number(&doc, "id", 0, UINT32_MAX);
+		out->linktype = (uint16_t)number(&doc, "link_type", 0,
+		    UINT16_MAX);
+		out->snaplen = (uint32_t)number(&doc, "snap_length", 0,
+		    UINT32_MAX);
+		out->own = pb_json_doc_u64(&doc, "own") != 0;
+	} else {
+		out->first = number(&doc, "first", 1, UINT64_MAX - 1);
+		out->last = number(&doc, "last", out->first, UINT64_MAX - 1);
 	}
-	if (!number(line, len, "first", &out->first) ||
-	    !number(line, len, "last", &out->last) || out->first == 0 ||
-	    out->last < out->first || out->last == UINT64_MAX)
-		return false;
-	if (out->kind != PB_FACT_GAP)
-		return true;
-	if (pb_json_get_text(line, len, "reason", reason, sizeof(reason),
-	    NULL) < 0)
-		return false;
-	out->reason = pb_gap_reason_parse(reason);
-	return out->reason != 0;
+	if (out->kind == PB_FACT_GAP) {
+		pb_json_doc_text(&doc, "reason", reason, sizeof(reason));
+		out->reason = pb_gap_reason_parse(reason);
+	}
+	pb_json_doc_close(&doc);
+	return doc.rc == 0 && out->kind != 0 &&
+	    (out->kind != PB_FACT_GAP || out->reason != 0);
 }
 
-static bool
-number(const char *line, size_t len, const char *key, uint64_t *out)
+static uint64_t
+number(struct pb_json_doc *doc, const char *key, uint64_t min, uint64_t max)
 {
-	return pb_json_get_u64(line, len, key, out, NULL) == 0;
+	uint64_t value = pb_json_doc_u64(doc, key);
+
+	if (value < min || value > max)
+		doc->rc = PB_EFORMAT;
+	return value;
 }
