@@ -45,21 +45,13 @@ pb_build_idb(struct pb_buf *out, uint16_t linktype, uint32_t snaplen,
     const uint8_t *options, size_t len)
 {
 	struct pb_buf list;
-	struct pb_option_walk walk;
-	struct pb_option option;
 	uint8_t *body;
-	int rc, next;
+	int rc;
 
 	pb_buf_init(&list, PB_BLOCK_BYTES_MAX);
 	rc = pb_option_put_u8(&list, PB_OPT_IF_TSRESOL, TSRESOL_NS);
-	pb_option_walk_init(&walk, options, len);
-	while (rc == 0 && (next = pb_option_next(&walk, &option)) != 0) {
-		if (next < 0)
-			rc = next;
-		else if (idb_keeps(&option))
-			rc = pb_option_put(&list, option.code, option.value,
-			    option.len);
-	}
+	if (rc == 0)
+		rc = pb_option_copy(&list, options, len, idb_keeps);
 	if (rc == 0)
 		rc = block_append(out, PB_BLOCK_IDB, PB_IDB_HEAD, list.data,
 		    list.len, &body);

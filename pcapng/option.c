@@ -13,34 +13,41 @@
 #include "base/err.h"
 #include "pcapng/block.h"
 
-void
-pb_option_walk_init(struct pb_option_walk *walk, const uint8_t *list,
-    size_t len)
+/* Inline, so that nobody pays for the byte order that is never his. */
+static inline int
+next(struct pb_option_walk *walk, bool big, struct pb_option *out)
 {
-	walk->at = list;
-	walk->left = len;
-}
-
-int
-pb_option_next(struct pb_option_walk *walk, struct pb_option *out)
-{
+	const uint8_t *at = walk->at;
 	size_t whole;
 
 	if (walk->left == 0)
 		return 0;
 	if (walk->left < PB_OPTION_HEAD)
 		return PB_EFORMAT;
-	out->code = pb_get_le16(walk->at);
-	out->len = pb_get_le16(walk->at + 2);
+	out->code = big ? pb_get_be16(at) : pb_get_le16(at);
+	out->len = big ? pb_get_be16(at + 2) : pb_get_le16(at + 2);
 	if (out->code == PB_OPT_END)
 		return 0;
 	whole = PB_OPTION_BYTES(out->len);
 	if (whole > walk->left)
 		return PB_EFORMAT;
-	out->value = walk->at + PB_OPTION_HEAD;
+	out->value = at + PB_OPTION_HEAD;
 	walk->at += whole;
 	walk->left -= whole;
 	return 1;
+}
+
+int
+pb_option_next(struct pb_option_walk *walk, struct pb_option *out)
+{
+	return next(walk, false, out);
+}
+
+int
+pb_option_next_of(struct pb_option_walk *walk, bool big,
+    struct pb_option *out)
+{
+	return next(walk, big, out);
 }
 
 bool
@@ -108,6 +115,21 @@ int
 pb_option_put_u8(struct pb_buf *out, uint16_t code, uint8_t value)
 {
 	return pb_option_put(out, code, &value, sizeof(value));
+}
+
+int
+pb_option_copy(struct pb_buf *out, const uint8_t *list, size_t len,
+    bool (*keep)(const struct pb_option *option))
+{
+	struct pb_option_walk walk = { list, len };
+	struct pb_option option;
+	int rc, put = 0;
+
+	while (put == 0 && (rc = pb_option_next(&walk, &option)) == 1)
+		if (keep(&option))
+			put = pb_option_put(out, option.code, option.value,
+			    option.len);
+	return put < 0 ? put : rc;
 }
 
 uint8_t *

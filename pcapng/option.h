@@ -25,14 +25,14 @@ struct pb_option_walk {
 	size_t		 left;
 };
 
-void	pb_option_walk_init(struct pb_option_walk *walk, const uint8_t *list,
-	    size_t len);
-
 /*
  * The next option: 1, 0 at the end (opt_endofopt included), PB_EFORMAT
  * where a length leaves the list.
  */
 int	pb_option_next(struct pb_option_walk *walk, struct pb_option *out);
+/* The same of a list that is `big`-endian, or not. */
+int	pb_option_next_of(struct pb_option_walk *walk, bool big,
+	    struct pb_option *out);
 
 /* For each `option` of a list, up to its end or what is no option. */
 #define PB_OPTION_EACH(option, list, len)				\
@@ -58,6 +58,11 @@ int	pb_option_put_text(struct pb_buf *out, uint16_t code,
 	    const char *text);
 int	pb_option_put_u64(struct pb_buf *out, uint16_t code, uint64_t value);
 int	pb_option_put_u8(struct pb_buf *out, uint16_t code, uint8_t value);
+
+/* Append those of a list that `keep` says yes to: 0, PB_EFORMAT where a
+ * length leaves the list, or as pb_option_put(). */
+int	pb_option_copy(struct pb_buf *out, const uint8_t *list, size_t len,
+	    bool (*keep)(const struct pb_option *option));
 
 #define PB_OPTION_HEAD		4u	/* code and length */
 /* Bytes that an option with a value of `len` bytes takes in a list. */

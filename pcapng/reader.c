@@ -13,8 +13,6 @@
  */
 #include "pcapng/reader.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,20 +88,6 @@ pb_reader_next(struct pb_reader *reader, const uint8_t *data, size_t len,
 	return rc;
 }
 
-int
-pb_reader_fail(struct pb_reader *reader, int code, uint64_t offset,
-    const char *fmt, ...)
-{
-	char text[PB_ERR_TEXT_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return pb_err_set(&reader->err, code, "offset %" PRIu64 ": %.400s",
-	    offset, text);
-}
-
 /* --- helpers ------------------------------------------------------------- */
 
 static int
@@ -139,7 +123,7 @@ first_step(struct pb_reader *reader, const uint8_t *data, size_t len,
 		return pb_reader_ng_block(reader, data, len, used, event);
 	}
 	if (magic >> 16 == 0x1F8B || magic == 0x28B52FFD)
-		return pb_reader_fail(reader, PB_EFORMAT, 0,
+		return reader_fail(reader, PB_EFORMAT,
 		    "the input is compressed (%s); decompress it first",
 		    magic == 0x28B52FFD ? "zstd" : "gzip");
 	return pb_reader_pcap_header(reader, data, len, used, event);
@@ -153,9 +137,9 @@ at_end(struct pb_reader *reader, size_t len)
 		return reader_fail(reader, PB_EFORMAT, "cut short: the input "
 		    "ends after %zu of at least %zu bytes", len, reader->need);
 	if (reader->state == READER_START)
-		return pb_reader_fail(reader, PB_EFORMAT, 0, "empty file");
+		return reader_fail(reader, PB_EFORMAT, "empty file");
 	if (reader->state == READER_NG && !reader->readable)
-		return pb_reader_fail(reader, PB_EFORMAT,
+		return reader_fail_at(reader, PB_EFORMAT,
 		    reader->skipped_offset, "the section is of pcapng version "
 		    "%u.%u; only 1.0 and 1.2 can be read, and no other "
 		    "section follows", reader->skipped_major,

@@ -9,6 +9,8 @@
 #ifndef PB_PCAPNG_READER_IMPL_H
 #define PB_PCAPNG_READER_IMPL_H
 
+#include <inttypes.h>
+
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "pcapng/reader.h"
@@ -73,12 +75,13 @@ int	pb_reader_pcap_record(struct pb_reader *reader, const uint8_t *data,
 int	pb_reader_ng_block(struct pb_reader *reader, const uint8_t *data,
 	    size_t len, size_t *used, struct pb_event *event);
 
-/* Note the error, which starts with "offset N: "; returns `code`. */
-int	pb_reader_fail(struct pb_reader *reader, int code, uint64_t offset,
-	    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Note the error, which starts with "offset N: "; its code. */
+#define reader_fail_at(reader, code, at, ...)				\
+	pb_err_prefix(&(reader)->err, pb_err_set(&(reader)->err, (code), \
+	    __VA_ARGS__), "offset %" PRIu64, (uint64_t)(at))
 /* The same of the block or record that is looked at. */
 #define reader_fail(reader, code, ...)					\
-	pb_reader_fail((reader), (code), (reader)->offset, __VA_ARGS__)
+	reader_fail_at((reader), (code), (reader)->offset, __VA_ARGS__)
 
 /* Whose list it is: the codes mean something else in each. */
 enum options_of {

@@ -9,8 +9,6 @@
  * walked without.  A section of a version other than 1.0 and 1.2 is walked
  * as well, to the next Section Header Block, and tells nothing.
  */
-#include <inttypes.h>
-
 #include "base/list.h"
 #include "pcapng/option.h"
 #include "pcapng/reader_impl.h"

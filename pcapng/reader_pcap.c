@@ -5,8 +5,6 @@
  * 2.0 to 2.4 and 543.0.  The header's time zone and accuracy are not used
  * by anybody and are not looked at.
  */
-#include <inttypes.h>
-
 #include "pcapng/option.h"
 #include "pcapng/reader_impl.h"
 
@@ -44,7 +42,7 @@ pb_reader_pcap_header(struct pb_reader *reader, const uint8_t *data,
 	reader->pcap_snaplen = reader_u32(reader, data + 16);
 	reader->pcap_linktype = reader_u32(reader, data + 20);
 	if ((reader->pcap_linktype & LINKTYPE_RESERVED) != 0)
-		return pb_reader_fail(reader, PB_EFORMAT, 20,
+		return reader_fail_at(reader, PB_EFORMAT, 20,
 		    "the link type field is 0x%08" PRIx32 "; its reserved "
 		    "bits must be zero", reader->pcap_linktype);
 	reader->readable = true;
@@ -67,7 +65,7 @@ pb_reader_pcap_interface(struct pb_reader *reader, struct pb_event *event)
 		/* if_fcslen counts octets, as Wireshark reads it. */
 		if (pb_option_put_u8(&reader->scratch, PB_OPT_IF_FCSLEN,
 		    (uint8_t)(2 * LINKTYPE_FCS_WORDS(field))) < 0)
-			return pb_reader_fail(reader, PB_ENOMEM, 0,
+			return reader_fail_at(reader, PB_ENOMEM, 0,
 			    "no memory for the options of the interface");
 		event->packet.options = reader->scratch.data;
 		event->packet.options_len = reader->scratch.len;
@@ -120,7 +118,7 @@ header_magic(struct pb_reader *reader, const uint8_t *data)
 	else if (big == MAGIC_NS || little == MAGIC_NS)
 		reader->fraction_ns = 1;
 	else
-		return pb_reader_fail(reader, PB_EFORMAT, 0,
+		return reader_fail(reader, PB_EFORMAT,
 		    "neither a pcapng nor a pcap file: it starts with "
 		    "%02x %02x %02x %02x", data[0], data[1], data[2],
 		    data[3]);
@@ -134,7 +132,7 @@ header_version(struct pb_reader *reader, const uint8_t *data)
 	uint16_t minor = reader_u16(reader, data + 6);
 
 	if (!(major == 2 && minor <= 4) && !(major == 543 && minor == 0))
-		return pb_reader_fail(reader, PB_EFORMAT, 4,
+		return reader_fail_at(reader, PB_EFORMAT, 4,
 		    "pcap version %u.%u; only 2.0 to 2.4 can be read", major,
 		    minor);
 	if (major == 543 || minor < 3)

@@ -11,7 +11,6 @@
 #include "pcapng/option.h"
 #include "pcapng/own.h"
 
-
 static int	list_at(const struct pb_block *, size_t, const uint8_t **,
 		    size_t *);
 static bool	find_filler(const struct pb_block *, struct pb_option *);
@@ -160,13 +159,12 @@ static int
 list_at(const struct pb_block *block, size_t head, const uint8_t **options,
     size_t *len)
 {
-	struct pb_option_walk walk;
+	struct pb_option_walk walk = { block->at + head,
+	    block->len - PB_BLOCK_TRAILER - head };
 	struct pb_option option;
 	int rc;
 
-	*options = block->at + head;
-	pb_option_walk_init(&walk, *options,
-	    block->len - PB_BLOCK_TRAILER - head);
+	*options = walk.at;
 	while ((rc = pb_option_next(&walk, &option)) == 1)
 		;
 	*len = (size_t)(walk.at - *options);

@@ -16,40 +16,30 @@
 #define PEN_BYTES	4u
 #define BPF_BYTES	8u	/* an instruction: u16, u8, u8, u32 */
 
-enum shape {
-	SHAPE_OCTETS,
-	SHAPE_U32,
-	SHAPE_U64,
-	SHAPE_U32S,		/* two of 32 bits */
-	SHAPE_FILTER,		/* kind; kind 1: BPF instructions */
-	SHAPE_VERDICT,		/* kind; kinds 1 and 2: u64 */
-};
-
+/* So many numbers of so many bytes are the value. */
 static const struct {
 	enum options_of	of;
 	uint16_t	code;
-	enum shape	shape;
+	unsigned	bytes, count;
 } numbers[] = {
-	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_SPEED, SHAPE_U64 },
-	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_TZONE, SHAPE_U32 },
-	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_FILTER, SHAPE_FILTER },
-	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_TSOFFSET, SHAPE_U64 },
-	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_TXSPEED, SHAPE_U64 },
-	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_RXSPEED, SHAPE_U64 },
-	{ OPTIONS_OF_PACKET, PB_OPT_EPB_FLAGS, SHAPE_U32 },
-	{ OPTIONS_OF_PACKET, PB_OPT_EPB_DROPCOUNT, SHAPE_U64 },
-	{ OPTIONS_OF_PACKET, PB_OPT_EPB_PACKETID, SHAPE_U64 },
-	{ OPTIONS_OF_PACKET, PB_OPT_EPB_QUEUE, SHAPE_U32 },
-	{ OPTIONS_OF_PACKET, PB_OPT_EPB_VERDICT, SHAPE_VERDICT },
-	{ OPTIONS_OF_PACKET, PB_OPT_EPB_PROCESSID_THREADID, SHAPE_U32S },
-	{ OPTIONS_OF_OLD_PACKET, PB_OPT_EPB_FLAGS, SHAPE_U32 },
-	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_STARTTIME, SHAPE_U32S },
-	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_ENDTIME, SHAPE_U32S },
-	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_IFRECV, SHAPE_U64 },
-	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_IFDROP, SHAPE_U64 },
-	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_FILTERACCEPT, SHAPE_U64 },
-	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_OSDROP, SHAPE_U64 },
-	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_USRDELIV, SHAPE_U64 },
+	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_SPEED, 8, 1 },
+	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_TZONE, 4, 1 },
+	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_TSOFFSET, 8, 1 },
+	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_TXSPEED, 8, 1 },
+	{ OPTIONS_OF_INTERFACE, PB_OPT_IF_RXSPEED, 8, 1 },
+	{ OPTIONS_OF_PACKET, PB_OPT_EPB_FLAGS, 4, 1 },
+	{ OPTIONS_OF_PACKET, PB_OPT_EPB_DROPCOUNT, 8, 1 },
+	{ OPTIONS_OF_PACKET, PB_OPT_EPB_PACKETID, 8, 1 },
+	{ OPTIONS_OF_PACKET, PB_OPT_EPB_QUEUE, 4, 1 },
+	{ OPTIONS_OF_PACKET, PB_OPT_EPB_PROCESSID_THREADID, 4, 2 },
+	{ OPTIONS_OF_OLD_PACKET, PB_OPT_EPB_FLAGS, 4, 1 },
+	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_STARTTIME, 4, 2 },
+	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_ENDTIME, 4, 2 },
+	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_IFRECV, 8, 1 },
+	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_IFDROP, 8, 1 },
+	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_FILTERACCEPT, 8, 1 },
+	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_OSDROP, 8, 1 },
+	{ OPTIONS_OF_STATISTICS, PB_OPT_ISB_USRDELIV, 8, 1 },
 };
 
 static int	list_measure(bool, const uint8_t *, size_t, size_t *, bool *);
@@ -57,11 +47,8 @@ static int	list_copy(struct pb_buf *, enum options_of, bool,
 		    const uint8_t *, size_t);
 static bool	kept(enum options_of, uint16_t);
 static void	swap_value(enum options_of, uint16_t, uint8_t *, size_t);
-static enum shape shape_of(enum options_of, uint16_t);
+static void	swap_numbers(uint8_t *, unsigned, unsigned);
 static void	swap_filter(uint8_t *, size_t);
-static void	swap16(uint8_t *);
-static void	swap32(uint8_t *);
-static void	swap64(uint8_t *);
 
 int
 pb_options_canonical(struct pb_buf *scratch, enum options_of of, bool big,
@@ -86,12 +73,6 @@ pb_options_canonical(struct pb_buf *scratch, enum options_of of, bool big,
 
 /* --- helpers ------------------------------------------------------------- */
 
-static uint16_t
-get16(bool big, const uint8_t *at)
-{
-	return big ? pb_get_be16(at) : pb_get_le16(at);
-}
-
 /*
  * Walk the list once: `*end` is its length up to opt_endofopt, `*zeroed`
  * whether all its padding is zero.
@@ -100,25 +81,17 @@ static int
 list_measure(bool big, const uint8_t *list, size_t len, size_t *end,
     bool *zeroed)
 {
-	size_t at = 0, value, whole;
+	struct pb_option_walk walk = { list, len };
+	struct pb_option option;
+	int rc;
 
 	*zeroed = true;
-	while (at < len) {
-		if (len - at < PB_OPTION_HEAD)
-			return PB_EFORMAT;
-		if (get16(big, list + at) == PB_OPT_END)
-			break;
-		value = get16(big, list + at + 2);
-		whole = PB_OPTION_BYTES(value);
-		if (whole > len - at)
-			return PB_EFORMAT;
-		for (size_t i = PB_OPTION_HEAD + value; i < whole; i++)
-			if (list[at + i] != 0)
-				*zeroed = false;
-		at += whole;
-	}
-	*end = at;
-	return 0;
+	while ((rc = pb_option_next_of(&walk, big, &option)) == 1)
+		for (const uint8_t *p = option.value + option.len; p < walk.at;
+		    p++)
+			*zeroed &= *p == 0;
+	*end = len - walk.left;
+	return rc;
 }
 
 /* Append the measured list to `scratch`, each option made canonical. */
@@ -126,25 +99,21 @@ static int
 list_copy(struct pb_buf *scratch, enum options_of of, bool big,
     const uint8_t *list, size_t len)
 {
-	int rc;
+	struct pb_option_walk walk = { list, len };
+	struct pb_option option;
+	int rc = 0;
 
-	for (size_t at = 0; at < len; ) {
-		uint16_t code = get16(big, list + at);
-		uint16_t value = get16(big, list + at + 2);
-
-		if (kept(of, code)) {
-			rc = pb_option_put(scratch, code,
-			    list + at + PB_OPTION_HEAD, value);
-			if (rc < 0)
-				return rc;
-			if (big)
-				swap_value(of, code, scratch->data +
-				    scratch->len - pb_round_up(value, 4),
-				    value);
-		}
-		at += PB_OPTION_BYTES(value);
+	while (rc == 0 && pb_option_next_of(&walk, big, &option) == 1) {
+		if (!kept(of, option.code))
+			continue;
+		rc = pb_option_put(scratch, option.code, option.value,
+		    option.len);
+		if (rc == 0 && big)
+			swap_value(of, option.code, scratch->data +
+			    scratch->len - pb_round_up(option.len, 4),
+			    option.len);
 	}
-	return 0;
+	return rc;
 }
 
 /*
@@ -165,44 +134,31 @@ swap_value(enum options_of of, uint16_t code, uint8_t *value, size_t len)
 {
 	if (pb_option_is_custom(code)) {
 		if (len >= PEN_BYTES)
-			swap32(value);
+			swap_numbers(value, PEN_BYTES, 1);
 		return;
 	}
-	switch (shape_of(of, code)) {
-	case SHAPE_U32:
-		if (len == 4)
-			swap32(value);
-		break;
-	case SHAPE_U64:
-		if (len == 8)
-			swap64(value);
-		break;
-	case SHAPE_U32S:
-		if (len == 8) {
-			swap32(value);
-			swap32(value + 4);
-		}
-		break;
-	case SHAPE_FILTER:
-		if (len > 0 && value[0] == 1)
-			swap_filter(value + 1, len - 1);
-		break;
-	case SHAPE_VERDICT:
-		if (len == 9 && (value[0] == 1 || value[0] == 2))
-			swap64(value + 1);
-		break;
-	case SHAPE_OCTETS:
-		break;
-	}
+	/* A kind, and what it says of the rest. */
+	if (of == OPTIONS_OF_INTERFACE && code == PB_OPT_IF_FILTER && len > 0 &&
+	    value[0] == 1)
+		swap_filter(value + 1, len - 1);
+	else if (of == OPTIONS_OF_PACKET && code == PB_OPT_EPB_VERDICT &&
+	    len == 9 && (value[0] == 1 || value[0] == 2))
+		swap_numbers(value + 1, 8, 1);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (numbers[i].of == of && numbers[i].code == code &&
+		    numbers[i].bytes * numbers[i].count == len)
+			swap_numbers(value, numbers[i].bytes,
+			    numbers[i].count);
 }
 
-static enum shape
-shape_of(enum options_of of, uint16_t code)
+static void
+swap_numbers(uint8_t *at, unsigned bytes, unsigned count)
 {
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (numbers[i].of == of && numbers[i].code == code)
-			return numbers[i].shape;
-	return SHAPE_OCTETS;
+	for (; count > 0; count--, at += bytes)
+		if (bytes == 8)
+			pb_put_le64(at, pb_get_be64(at));
+		else
+			pb_put_le32(at, pb_get_be32(at));
 }
 
 static void
@@ -211,25 +167,7 @@ swap_filter(uint8_t *at, size_t len)
 	if (len % BPF_BYTES != 0)
 		return;
 	for (size_t i = 0; i < len; i += BPF_BYTES) {
-		swap16(at + i);
-		swap32(at + i + 4);
+		pb_put_le16(at + i, pb_get_be16(at + i));
+		pb_put_le32(at + i + 4, pb_get_be32(at + i + 4));
 	}
-}
-
-static void
-swap16(uint8_t *at)
-{
-	pb_put_le16(at, pb_get_be16(at));
-}
-
-static void
-swap32(uint8_t *at)
-{
-	pb_put_le32(at, pb_get_be32(at));
-}
-
-static void
-swap64(uint8_t *at)
-{
-	pb_put_le64(at, pb_get_be64(at));
 }

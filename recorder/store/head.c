@@ -20,7 +20,8 @@
 
 static int	copy_shb(struct pb_buf *, const uint8_t *, size_t);
 static bool	counts_nanoseconds(const uint8_t *, size_t);
-static int	copy_idb(struct pb_buf *, const uint8_t *, size_t);
+static bool	shb_keeps(const struct pb_option *);
+static bool	idb_keeps(const struct pb_option *);
 static int	hash_head(struct pb_head *);
 
 int
@@ -41,7 +42,11 @@ pb_head_create(struct pb_head **out, const struct pb_identity *identity,
 	pb_buf_init(&head->idb_options, HEAD_OPTIONS_MAX);
 	rc = copy_shb(&head->shb_options, shb, shb_len);
 	if (rc == 0)
-		rc = copy_idb(&head->idb_options, idb, idb_len);
+		rc = pb_option_copy(&head->idb_options, idb, idb_len,
+		    idb_keeps);
+	if (rc == 0 && (head->shb_options.len > PB_OPTIONS_BYTES_MAX ||
+	    head->idb_options.len > PB_OPTIONS_BYTES_MAX))
+		rc = PB_ELIMIT;
 	if (rc == 0)
 		rc = hash_head(head);
 	if (rc < 0) {
@@ -229,44 +234,30 @@ pb_head_begun(int fd, uint64_t header_bytes)
 	return age_ms < PB_AGE_BASE ? age_ms : 0;
 }
 
-/* All but our own segment option; our name as writer where there is none. */
+/* Our name as writer where there is none. */
 static int
 copy_shb(struct pb_buf *out, const uint8_t *list, size_t len)
 {
-	struct pb_option_walk walk;
 	struct pb_option option;
-	int rc;
 
 	if (!pb_option_find(list, len, PB_OPT_SHB_USERAPPL, &option))
 		pb_option_put_text(out, PB_OPT_SHB_USERAPPL,
 		    "PacketBroker " PB_VERSION);
-	pb_option_walk_init(&walk, list, len);
-	while ((rc = pb_option_next(&walk, &option)) == 1)
-		if (!pb_own_option(&option, PB_OWN_SEGMENT))
-			pb_option_put(out, option.code, option.value,
-			    option.len);
-	if (rc == 0 && (out->failed || out->len > PB_OPTIONS_BYTES_MAX))
-		rc = PB_ELIMIT;
-	return rc;
+	return pb_option_copy(out, list, len, shb_keeps);
+}
+
+static bool
+shb_keeps(const struct pb_option *option)
+{
+	return !pb_own_option(option, PB_OWN_SEGMENT);
 }
 
 /* Times are nanoseconds since 1970 in every file of ours. */
-static int
-copy_idb(struct pb_buf *out, const uint8_t *list, size_t len)
+static bool
+idb_keeps(const struct pb_option *option)
 {
-	struct pb_option_walk walk;
-	struct pb_option option;
-	int rc;
-
-	pb_option_walk_init(&walk, list, len);
-	while ((rc = pb_option_next(&walk, &option)) == 1)
-		if (option.code != PB_OPT_IF_TSRESOL &&
-		    option.code != PB_OPT_IF_TSOFFSET)
-			pb_option_put(out, option.code, option.value,
-			    option.len);
-	if (rc == 0 && (out->failed || out->len > PB_OPTIONS_BYTES_MAX))
-		rc = PB_ELIMIT;
-	return rc;
+	return option->code != PB_OPT_IF_TSRESOL &&
+	    option->code != PB_OPT_IF_TSOFFSET;
 }
 
 /* Two heads that build the same bytes have the same hash. */

@@ -19,7 +19,7 @@ walkable(const uint8_t *list, size_t len)
 	struct pb_option option;
 	int rc;
 
-	pb_option_walk_init(&walk, list, len);
+	walk = (struct pb_option_walk){ list, len };
 	while ((rc = pb_option_next(&walk, &option)) == 1)
 		;
 	return rc == 0 && walk.left == 0;

@@ -84,7 +84,8 @@ count(struct side *side, uint64_t id, const struct pb_packet *packet,
 	mix(tally, &time_ns, sizeof(time_ns));
 	mix(tally, &packet->origlen, sizeof(packet->origlen));
 	mix(tally, packet->data, packet->caplen);
-	pb_option_walk_init(&walk, packet->options, packet->options_len);
+	walk = (struct pb_option_walk){ packet->options,
+	    packet->options_len };
 	while (pb_option_next(&walk, &option) == 1) {
 		if (option.code == PB_OPT_EPB_PACKETID ||
 		    pb_own_option(&option, PB_OWN_HOPS) ||

@@ -27,7 +27,8 @@ walk_options(const struct pb_packet *packet, struct tally *tally)
 	int rc;
 
 	MUST(packet->options_len <= PB_OPTIONS_BYTES_MAX);
-	pb_option_walk_init(&walk, packet->options, packet->options_len);
+	walk = (struct pb_option_walk){ packet->options,
+	    packet->options_len };
 	while ((rc = pb_option_next(&walk, &option)) == 1)
 		for (size_t i = 0; i < option.len; i++)
 			tally->sum = tally->sum * 31 + option.value[i];

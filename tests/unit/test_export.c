@@ -150,8 +150,8 @@ has_text(const struct pb_event *event, uint16_t code, const char *text)
 	struct pb_option_walk walk;
 	struct pb_option option;
 
-	pb_option_walk_init(&walk, event->packet.options,
-	    event->packet.options_len);
+	walk = (struct pb_option_walk){ event->packet.options,
+	    event->packet.options_len };
 	while (pb_option_next(&walk, &option) == 1)
 		if (option.code == code && option.len == strlen(text) &&
 		    memcmp(option.value, text, option.len) == 0)

@@ -118,7 +118,8 @@ packets_keep_their_options_but_for_the_number_and_hops(void **state)
 	assert_int_equal(packet.origlen, 99);
 	assert_true(pb_packet_seq(&packet, &seq));
 	assert_int_equal(seq, 1);
-	pb_option_walk_init(&walk, packet.options, packet.options_len);
+	walk = (struct pb_option_walk){ packet.options,
+	    packet.options_len };
 	for (size_t i = 0; i < sizeof(code) / sizeof(code[0]); i++) {
 		assert_int_equal(pb_option_next(&walk, &option), 1);
 		assert_int_equal(option.code, code[i]);

@@ -33,7 +33,7 @@ what_is_put_is_found_again_in_order(void **state)
 	assert_int_equal(pb_option_put(&list, 77, NULL, 0), 0);
 	assert_int_equal(list.len, 12 + 12 + 8 + 8 + 4);
 
-	pb_option_walk_init(&walk, list.data, list.len);
+	walk = (struct pb_option_walk){ list.data, list.len };
 	assert_int_equal(pb_option_next(&walk, &option), 1);
 	assert_int_equal(option.code, 1);
 	assert_int_equal(option.len, 5);
@@ -66,7 +66,7 @@ an_empty_list_has_no_options(void **state)
 	struct pb_option option;
 
 	(void)state;
-	pb_option_walk_init(&walk, NULL, 0);
+	walk = (struct pb_option_walk){ NULL, 0 };
 	assert_int_equal(pb_option_next(&walk, &option), 0);
 	assert_false(pb_option_find(NULL, 0, 1, &option));
 }
@@ -83,7 +83,7 @@ opt_endofopt_ends_a_list_whatever_follows(void **state)
 	struct pb_option option;
 
 	(void)state;
-	pb_option_walk_init(&walk, list, sizeof(list));
+	walk = (struct pb_option_walk){ list, sizeof(list) };
 	assert_int_equal(pb_option_next(&walk, &option), 1);
 	assert_int_equal(pb_option_next(&walk, &option), 0);
 	assert_int_equal(pb_option_next(&walk, &option), 0);
@@ -115,7 +115,7 @@ a_length_that_leaves_the_list_is_an_error(void **state)
 
 		assert_non_null(list);
 		memcpy(list, rows[i].bytes, rows[i].len);
-		pb_option_walk_init(&walk, list, rows[i].len);
+		walk = (struct pb_option_walk){ list, rows[i].len };
 		assert_int_equal(pb_option_next(&walk, &option), PB_EFORMAT);
 		assert_false(pb_option_find(list, rows[i].len, 2, &option));
 		free(list);
