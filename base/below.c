@@ -26,6 +26,7 @@ struct held {
 /* Where a name is: in `dir`. */
 struct place {
 	const struct held *held;	/* NULL: below none */
+	struct pb_disk	*disk;		/* `name` is the way on it; or NULL */
 	int		 dir;
 	const char	*name;
 	bool		 own;		/* `dir` is to be closed */
@@ -39,7 +40,6 @@ static struct held *free_place(const char *, struct pb_err *);
 static struct held *find(const char *);
 static struct held *above(const char *);
 static const char *rest_of(const struct held *, const char *);
-static struct pb_disk *disk_at(const char *, const char **);
 static int	enter(struct place *, const char *);
 static int	enter_both(struct place [2], const char *, const char *);
 static int	leave(const struct place *, int);
@@ -165,14 +165,12 @@ int
 pb_below_open(const char *path, int flags, mode_t mode)
 {
 	const struct held *held = above(path);
-	const char *rest;
-	struct pb_disk *disk = disk_at(path, &rest);
 	struct place place;
 	int fd;
 
-	if (disk != NULL) {
-		fd = disk->open(disk, rest, flags);
-		return fd < 0 ? -1 : disk->first_fd + fd;
+	if (held != NULL && held->disk != NULL) {
+		fd = held->disk->open(held->disk, rest_of(held, path), flags);
+		return fd < 0 ? -1 : held->disk->first_fd + fd;
 	}
 	flags |= O_CLOEXEC;
 	if (held == NULL)
@@ -202,33 +200,29 @@ pb_below_opendir(const char *path)
 int
 pb_below_stat(const char *path, struct stat *st)
 {
-	const char *rest;
-	struct pb_disk *disk = disk_at(path, &rest);
-	struct place place;
+	struct place at;
 
-	if (disk != NULL)
-		return disk->stat(disk, rest, st);
-	if (enter(&place, path) < 0)
+	if (enter(&at, path) < 0)
 		return -1;
-	return leave(&place, fstatat(place.dir, place.name, st,
-	    place.held != NULL ? AT_SYMLINK_NOFOLLOW : 0));
+	return leave(&at, at.disk != NULL ?
+	    at.disk->stat(at.disk, at.name, st) :
+	    fstatat(at.dir, at.name, st,
+	    at.held != NULL ? AT_SYMLINK_NOFOLLOW : 0));
 }
 
 int
 pb_below_access(const char *path, int mode)
 {
-	const char *rest;
-	struct pb_disk *disk = disk_at(path, &rest);
-	struct place place;
+	struct place at;
 	struct stat st;
 
-	/* All on it is ours. */
-	if (disk != NULL)
-		return disk->stat(disk, rest, &st);
-	if (enter(&place, path) < 0)
+	if (enter(&at, path) < 0)
 		return -1;
-	return leave(&place, faccessat(place.dir, place.name, mode,
-	    AT_EACCESS | (place.held != NULL ? AT_SYMLINK_NOFOLLOW : 0)));
+	/* All on a disk of one's own is ours. */
+	return leave(&at, at.disk != NULL ?
+	    at.disk->stat(at.disk, at.name, &st) :
+	    faccessat(at.dir, at.name, mode, AT_EACCESS |
+	    (at.held != NULL ? AT_SYMLINK_NOFOLLOW : 0)));
 }
 
 int
@@ -252,88 +246,71 @@ pb_below_statvfs(const char *dir, struct statvfs *fs)
 int
 pb_below_seen(const char *path, struct stat *st)
 {
-	const char *rest;
-	struct pb_disk *disk = disk_at(path, &rest);
+	const struct held *held = above(path);
 
-	return disk != NULL ? disk->stat(disk, rest, st) : stat(path, st);
+	return held != NULL && held->disk != NULL ?
+	    held->disk->stat(held->disk, rest_of(held, path), st) :
+	    stat(path, st);
 }
 
 int
 pb_below_mkdir(const char *path, mode_t mode)
 {
-	const char *rest;
-	struct pb_disk *disk = disk_at(path, &rest);
-	struct place place;
+	struct place at;
 
-	if (disk != NULL)
-		return disk->mkdir(disk, rest);
-	if (enter(&place, path) < 0)
+	if (enter(&at, path) < 0)
 		return -1;
-	return leave(&place, mkdirat(place.dir, place.name, mode));
+	return leave(&at, at.disk != NULL ?
+	    at.disk->mkdir(at.disk, at.name) :
+	    mkdirat(at.dir, at.name, mode));
 }
 
 int
 pb_below_rename(const char *from, const char *to, unsigned flags)
 {
 	struct place at[2];
-	struct pb_disk *disk = disk_at(from, &from);
 
-	if (disk != NULL && disk_at(to, &to) == disk)
-		return disk->rename(disk, from, to, flags);
-	if (disk != NULL) {
-		errno = EXDEV;
-		return -1;
-	}
 	if (enter_both(at, from, to) < 0)
 		return -1;
-	return leave(&at[0], leave(&at[1], renameat2(at[0].dir, at[0].name,
-	    at[1].dir, at[1].name, flags)));
+	return leave(&at[0], leave(&at[1], at[0].disk != NULL ?
+	    at[0].disk->rename(at[0].disk, at[0].name, at[1].name, flags) :
+	    renameat2(at[0].dir, at[0].name, at[1].dir, at[1].name, flags)));
 }
 
 int
 pb_below_link(const char *from, const char *to)
 {
 	struct place at[2];
-	struct pb_disk *disk = disk_at(from, &from);
 
-	if (disk != NULL && disk_at(to, &to) == disk)
-		return disk->link(disk, from, to);
-	if (disk != NULL) {
-		errno = EXDEV;
-		return -1;
-	}
 	if (enter_both(at, from, to) < 0)
 		return -1;
-	return leave(&at[0], leave(&at[1], linkat(at[0].dir, at[0].name,
-	    at[1].dir, at[1].name, 0)));
+	return leave(&at[0], leave(&at[1], at[0].disk != NULL ?
+	    at[0].disk->link(at[0].disk, at[0].name, at[1].name) :
+	    linkat(at[0].dir, at[0].name, at[1].dir, at[1].name, 0)));
 }
 
 int
 pb_below_unlink(const char *path)
 {
-	const char *rest;
-	struct pb_disk *disk = disk_at(path, &rest);
-	struct place place;
+	struct place at;
 
-	if (disk != NULL)
-		return disk->unlink(disk, rest);
-	if (enter(&place, path) < 0)
+	if (enter(&at, path) < 0)
 		return -1;
-	return leave(&place, unlinkat(place.dir, place.name, 0));
+	return leave(&at, at.disk != NULL ?
+	    at.disk->unlink(at.disk, at.name) :
+	    unlinkat(at.dir, at.name, 0));
 }
 
 int
 pb_below_rmdir(const char *path)
 {
-	const char *rest;
-	struct pb_disk *disk = disk_at(path, &rest);
-	struct place place;
+	struct place at;
 
-	if (disk != NULL)
-		return disk->rmdir(disk, rest);
-	if (enter(&place, path) < 0)
+	if (enter(&at, path) < 0)
 		return -1;
-	return leave(&place, unlinkat(place.dir, place.name, AT_REMOVEDIR));
+	return leave(&at, at.disk != NULL ?
+	    at.disk->rmdir(at.disk, at.name) :
+	    unlinkat(at.dir, at.name, AT_REMOVEDIR));
 }
 
 const char *
@@ -390,19 +367,6 @@ rest_of(const struct held *held, const char *path)
 	return *path == '\0' ? "." : path;
 }
 
-/* The disk that `path` is on, and its way there; NULL: the system's, and
- * `*rest` is not set. */
-static struct pb_disk *
-disk_at(const char *path, const char **rest)
-{
-	const struct held *held = above(path);
-
-	if (held == NULL || held->disk == NULL)
-		return NULL;
-	*rest = rest_of(held, path);
-	return held->disk;
-}
-
 /* The directory that `path` is in, and its name there: 0, or -1. */
 static int
 enter(struct place *place, const char *path)
@@ -417,6 +381,9 @@ enter(struct place *place, const char *path)
 		return 0;
 	place->dir = held->fd;
 	place->name = rest_of(held, path);
+	place->disk = held->disk;
+	if (place->disk != NULL)
+		return 0;
 	slash = strrchr(place->name, '/');
 	if (slash != NULL) {
 		snprintf(way, sizeof(way), "%.*s",
@@ -449,7 +416,12 @@ enter_both(struct place at[2], const char *from, const char *to)
 		at[1].name = b + 1;
 		return 0;
 	}
-	return enter(&at[1], to) < 0 ? leave(&at[0], -1) : 0;
+	if (enter(&at[1], to) < 0)
+		return leave(&at[0], -1);
+	if (at[0].disk == at[1].disk)
+		return 0;
+	errno = EXDEV;
+	return leave(&at[0], leave(&at[1], -1));
 }
 
 /* `rc`, and the errno that came with it. */
