@@ -254,7 +254,8 @@ open_state(struct pb_state **out, const char *store, bool write,
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	state->write = write;
 	rc = pb_mdb_open(&state->mdb, path, write ? PB_STATE_MAP_BYTES : 0,
-	    table_names, PB_STATE_TABLES, write, err);
+	    table_names, PB_STATE_TABLES,
+	    write ? PB_MDB_WRITE : PB_MDB_READ, err);
 	if (rc < 0) {
 		free(state);
 		return rc;

@@ -21,7 +21,6 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #define pb_mdb_open memory_open
-#define pb_mdb_open_lazy memory_open_lazy
 #define pb_mdb_close memory_close
 #define pb_mdb_sync memory_sync
 #define pb_mdb_resize memory_resize
@@ -70,9 +69,9 @@ open_both(struct pair *p)
 	struct pb_err err;
 
 	assert_int_equal(pb_mdb_open(&p->mdb[0], p->dir[0], 16u << 20, names,
-	    TABLES, true, &err), 0);
+	    TABLES, PB_MDB_WRITE, &err), 0);
 	assert_int_equal(memory_open(&p->mdb[1], p->dir[1], 16u << 20, names,
-	    TABLES, true, &err), 0);
+	    TABLES, PB_MDB_WRITE, &err), 0);
 }
 
 static void

@@ -69,7 +69,7 @@ shipper_opens(struct place *p, size_t count)
 	struct pb_err err;
 
 	assert_int_equal(pb_mdb_open(&p->mdb, p->shipper, 1u << 20, tables,
-	    count, true, &err), 0);
+	    count, PB_MDB_WRITE, &err), 0);
 }
 
 static void

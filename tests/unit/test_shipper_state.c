@@ -306,7 +306,7 @@ foreign_rows_are_skipped(void **state)
 	pb_state_close(b.state);
 	snprintf(path, sizeof(path), "%s/shipper", b.dir);
 	assert_int_equal(pb_mdb_open(&mdb, path, PB_STATE_MAP_BYTES, tables,
-	    2, true, &err), 0);
+	    2, PB_MDB_WRITE, &err), 0);
 	assert_int_equal(pb_mdb_begin(mdb, true, &txn, &err), 0);
 	for (unsigned table = 0; table < 2; table++) {
 		pb_mdb_put(&txn, table, "core\0a", 6, future,

@@ -297,7 +297,7 @@ work(void *arg)
 	    pb_mdb_probe(look->path, table_names, TABLES, true);
 	if (look->verdict == PB_MDB_SOUND)
 		(void)pb_mdb_open(&look->mdb, look->path, 0, table_names,
-		    TABLES, false, NULL);
+		    TABLES, PB_MDB_READ, NULL);
 	look->done = true;
 	drop(look);
 	return NULL;

@@ -22,7 +22,12 @@ void
 pb_segment_count(struct pb_segment_info *segment, uint64_t last,
     const struct pb_tally *packets)
 {
-	struct pb_tally all = pb_segment_tally(segment);
+	struct pb_tally all = {
+		.packets = segment->packets,
+		.bytes = segment->packet_bytes,
+		.first_time = segment->first_time,
+		.last_time = segment->last_time,
+	};
 
 	pb_tally_merge(&all, packets);
 	segment->packets = all.packets;
@@ -48,15 +53,4 @@ pb_stream_count(struct pb_stream_info *stream, uint64_t first, uint64_t last,
 	stream->packets += packets->packets;
 	stream->bytes += packets->bytes;
 	stream->dropped += packets->dropped;
-}
-
-struct pb_tally
-pb_segment_tally(const struct pb_segment_info *segment)
-{
-	return (struct pb_tally){
-		.packets = segment->packets,
-		.bytes = segment->packet_bytes,
-		.first_time = segment->first_time,
-		.last_time = segment->last_time,
-	};
 }

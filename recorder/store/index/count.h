@@ -22,7 +22,4 @@ void	pb_segment_count(struct pb_segment_info *segment, uint64_t last,
 void	pb_stream_count(struct pb_stream_info *stream, uint64_t first,
 	    uint64_t last, const struct pb_tally *packets, bool behind);
 
-/* What a segment comes to; its row does not know of drops. */
-struct pb_tally pb_segment_tally(const struct pb_segment_info *segment);
-
 #endif

@@ -9,33 +9,30 @@
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/index/mdb_probe.h"
 
-enum how { TO_READ, TO_WRITE, TO_BUILD };
-
 static int	open_index(struct pb_index **, const char *, const char *,
-		    uint64_t, enum how, struct pb_err *);
+		    uint64_t, enum pb_mdb_how, struct pb_err *);
 static int	check_version(struct pb_index *, struct pb_err *);
 static bool	is_readable(uint64_t);
-static int	probe(const char *, bool, struct pb_err *);
 static uint64_t	bytes_of(const char *);
 
 int
 pb_index_open(struct pb_index **out, const char *store, struct pb_err *err)
 {
-	return open_index(out, store, "index", 0, TO_READ, err);
+	return open_index(out, store, "index", 0, PB_MDB_READ, err);
 }
 
 int
 pb_index_open_write(struct pb_index **out, const char *store,
     uint64_t map_size, struct pb_err *err)
 {
-	return open_index(out, store, "index", map_size, TO_WRITE, err);
+	return open_index(out, store, "index", map_size, PB_MDB_WRITE, err);
 }
 
 int
 pb_index_open_named(struct pb_index **out, const char *store,
     const char *name, uint64_t map_size, struct pb_err *err)
 {
-	return open_index(out, store, name, map_size, TO_BUILD, err);
+	return open_index(out, store, name, map_size, PB_MDB_BUILD, err);
 }
 
 void
@@ -92,20 +89,45 @@ pb_index_readable(const char *store, struct pb_err *err)
 }
 
 int
-pb_index_probe(const char *store, struct pb_err *err)
+pb_index_probe(const char *store, bool all, struct pb_err *err)
 {
-	return probe(store, false, err);
-}
+	struct pb_open_info open_rows[16];
+	struct pb_index *index;
+	struct pb_mdb_txn txn;
+	uint64_t version, unfinished;
+	int rc = pb_index_open(&index, store, err);
 
-int
-pb_index_read_all(const char *store, struct pb_err *err)
-{
-	return probe(store, true, err);
+	if (rc < 0)
+		return rc;
+	rc = pb_mdb_begin(index->mdb, false, &txn, err);
+	version = pb_index_meta_get(&txn, "version");
+	unfinished = pb_index_meta_get(&txn, PB_META_SALVAGE);
+	if (rc == 0 && pb_index_meta_get(&txn, PB_META_CLEAN) == 0)
+		all |= bytes_of(store) <= PB_INDEX_PROBE_BYTES_MAX;
+	if (rc == 0 && (all || pb_mdb_short(index->mdb)))
+		rc = pb_mdb_read_all(&txn);
+	if (rc == 0 && all && is_readable(version))
+		rc = pb_index_sane(&txn, err);
+	pb_mdb_abort(&txn);
+	if (rc == 0)
+		rc = pb_index_rows(index, PB_TABLE_OPEN, NULL, open_rows, 16,
+		    err);
+	pb_index_close(index);
+	if (rc < 0)
+		return rc;
+	if (version != 0 && !is_readable(version))
+		return pb_err_set(err, PB_EFORMAT, "index %s/index has version "
+		    "%llu, this program writes %u", store,
+		    (unsigned long long)version, PB_INDEX_VERSION);
+	if (unfinished != 0)
+		return pb_err_set(err, PB_EFORMAT, "index %s/index: an older "
+		    "version was cut short while it mended a segment", store);
+	return version == 0 ? PB_ENOENT : 0;
 }
 
 static int
 open_index(struct pb_index **out, const char *store, const char *name,
-    uint64_t map_size, enum how how, struct pb_err *err)
+    uint64_t map_size, enum pb_mdb_how how, struct pb_err *err)
 {
 	char path[PATH_MAX];
 	struct pb_index *index;
@@ -116,12 +138,9 @@ open_index(struct pb_index **out, const char *store, const char *name,
 	index = calloc(1, sizeof(*index));
 	if (index == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	rc = how == TO_BUILD ?
-	    pb_mdb_open_lazy(&index->mdb, path, map_size, pb_index_tables,
-	    PB_TABLES, err) :
-	    pb_mdb_open(&index->mdb, path, map_size, pb_index_tables,
-	    PB_TABLES, how == TO_WRITE, err);
-	if (rc == 0 && how != TO_READ)
+	rc = pb_mdb_open(&index->mdb, path, map_size, pb_index_tables,
+	    PB_TABLES, how, err);
+	if (rc == 0 && how != PB_MDB_READ)
 		rc = check_version(index, err);
 	if (rc < 0) {
 		pb_index_close(index);
@@ -156,43 +175,6 @@ is_readable(uint64_t version)
 {
 	return version >= PB_INDEX_VERSION_READ &&
 	    version <= PB_INDEX_VERSION;
-}
-
-static int
-probe(const char *store, bool all, struct pb_err *err)
-{
-	struct pb_open_info open_rows[16];
-	struct pb_index *index;
-	struct pb_mdb_txn txn;
-	uint64_t version, unfinished;
-	int rc = pb_index_open(&index, store, err);
-
-	if (rc < 0)
-		return rc;
-	rc = pb_mdb_begin(index->mdb, false, &txn, err);
-	version = pb_index_meta_get(&txn, "version");
-	unfinished = pb_index_meta_get(&txn, PB_META_SALVAGE);
-	if (rc == 0 && pb_index_meta_get(&txn, PB_META_CLEAN) == 0)
-		all |= bytes_of(store) <= PB_INDEX_PROBE_BYTES_MAX;
-	if (rc == 0 && (all || pb_mdb_short(index->mdb)))
-		rc = pb_mdb_read_all(&txn);
-	if (rc == 0 && all && is_readable(version))
-		rc = pb_index_sane(&txn, err);
-	pb_mdb_abort(&txn);
-	if (rc == 0)
-		rc = pb_index_rows(index, PB_TABLE_OPEN, NULL, open_rows, 16,
-		    err);
-	pb_index_close(index);
-	if (rc < 0)
-		return rc;
-	if (version != 0 && !is_readable(version))
-		return pb_err_set(err, PB_EFORMAT, "index %s/index has version "
-		    "%llu, this program writes %u", store,
-		    (unsigned long long)version, PB_INDEX_VERSION);
-	if (unfinished != 0)
-		return pb_err_set(err, PB_EFORMAT, "index %s/index: an older "
-		    "version was cut short while it mended a segment", store);
-	return version == 0 ? PB_ENOENT : 0;
 }
 
 static uint64_t

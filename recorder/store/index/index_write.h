@@ -34,21 +34,20 @@ int	pb_index_sync(struct pb_index *index, struct pb_err *err);
 #define PB_INDEX_PROBE_BYTES_MAX (256ull << 20)
 
 /*
- * Look at what is read first, and at everything where the file is shorter
- * than it says, or where the last to write it did not end well (it may
- * have been a rotten page that ended it) and it is not too large for that.
+ * Look at what is read first; and at everything with `all`, where the file
+ * is shorter than it says, or where the last to write it did not end well
+ * (it may have been a rotten page that ended it) and it is not too large for
+ * that.
  * 0; PB_EFORMAT for another version or what LMDB calls corrupt; PB_ENOENT
  * where nothing has been written yet.  What LMDB does not notice may end
  * the process: call it in a child.
  */
-int	pb_index_probe(const char *store, struct pb_err *err);
+int	pb_index_probe(const char *store, bool all, struct pb_err *err);
 /*
  * Do the rows make sense: their order, their lengths, the sums that move
  * with them?  PB_EFORMAT says what does not.
  */
 int	pb_index_sane(struct pb_mdb_txn *txn, struct pb_err *err);
-/* As pb_index_probe(), and every row there is. */
-int	pb_index_read_all(const char *store, struct pb_err *err);
 
 /* Room for commits on a full disk (pb_mdb_reserve); the writer's thread. */
 #define PB_INDEX_RESERVE_BYTES	(1u << 20)

@@ -38,8 +38,7 @@ struct pb_mdb {
 	size_t		 idle_count;
 	uint64_t	 map_size;
 	uint64_t	 reserved;	/* bytes of the file allocated, or 0 */
-	bool		 write;
-	bool		 lazy;		/* commits are not synced */
+	enum pb_mdb_how	 how;
 	bool		 unlocked;	/* read past lock.mdb: nobody writes */
 	char		 path[PB_MDB_PATH_MAX];
 };
@@ -55,8 +54,6 @@ static void	leave(struct pb_mdb_txn *);
 static int	set_size(struct pb_mdb *, uint64_t);
 static bool	bytes_used(struct pb_mdb *, uint64_t *, int *);
 static void	close_env(struct pb_mdb *);
-static int	open_mdb(struct pb_mdb **, const struct pb_mdb *, const char *,
-		    struct pb_err *);
 static int	open_again(struct pb_mdb *, struct pb_err *);
 static int	open_env(struct pb_mdb *, struct pb_err *);
 static int	open_tables(struct pb_mdb *, struct pb_err *);
@@ -96,47 +93,28 @@ err_mdb(struct pb_err *err, int rc, const char *path, const char *what)
 
 int
 pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
-    const char *const *tables, size_t count, bool write, struct pb_err *err)
-{
-	struct pb_mdb how = { .map_size = map_size, .names = tables,
-	    .tables = count, .write = write };
-
-	return open_mdb(out, &how, path, err);
-}
-
-int
-pb_mdb_open_lazy(struct pb_mdb **out, const char *path, uint64_t map_size,
-    const char *const *tables, size_t count, struct pb_err *err)
-{
-	struct pb_mdb how = { .map_size = map_size, .names = tables,
-	    .tables = count, .write = true, .lazy = true };
-
-	return open_mdb(out, &how, path, err);
-}
-
-static int
-open_mdb(struct pb_mdb **out, const struct pb_mdb *how, const char *path,
+    const char *const *tables, size_t count, enum pb_mdb_how how,
     struct pb_err *err)
 {
 	struct pb_mdb *mdb;
 	int rc;
 
-	if (how->tables > PB_MDB_TABLES_MAX ||
-	    strlen(path) >= sizeof(mdb->path))
+	if (count > PB_MDB_TABLES_MAX || strlen(path) >= sizeof(mdb->path))
 		return pb_err_set(err, PB_ELIMIT, "index %s: name too long",
 		    path);
-	mdb = malloc(sizeof(*mdb));
+	mdb = calloc(1, sizeof(*mdb));
 	if (mdb == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	*mdb = *how;
+	mdb->names = tables;
+	mdb->tables = count;
+	mdb->map_size = map_size;
+	mdb->how = how;
 	pthread_rwlock_init(&mdb->lock, NULL);
 	pthread_mutex_init(&mdb->idle_lock, NULL);
 	strcpy(mdb->path, path);
-	rc = mdb->write ? pb_mkdirs_sync(path, err) : 0;
+	rc = how != PB_MDB_READ ? pb_mkdirs_sync(path, err) : 0;
 	if (rc == 0)
 		rc = open_env(mdb, err);
-	if (rc == 0)
-		rc = open_tables(mdb, err);
 	if (rc < 0) {
 		pb_mdb_close(mdb);
 		return rc;
@@ -533,8 +511,6 @@ open_again(struct pb_mdb *mdb, struct pb_err *err)
 	}
 	close_env(mdb);
 	rc = open_env(mdb, err);
-	if (rc == 0)
-		rc = open_tables(mdb, err);
 	if (rc < 0)
 		close_env(mdb);
 out:
@@ -617,14 +593,14 @@ pass_over(void *arg, const struct pb_mdb_value *key,
 static int
 open_env(struct pb_mdb *mdb, struct pb_err *err)
 {
-	unsigned flags = (mdb->write ? 0 : MDB_RDONLY) |
-	    (mdb->lazy ? MDB_NOSYNC : 0);
+	bool write = mdb->how != PB_MDB_READ;
+	/* NOTLS: a read transaction belongs to its caller, not to a thread. */
+	unsigned flags = MDB_NOTLS | (write ? 0 : MDB_RDONLY) |
+	    (mdb->how == PB_MDB_BUILD ? MDB_NOSYNC : 0);
 	char name[PATH_MAX];
 	int rc, dead, dir;
 
-	/* NOTLS: a read transaction belongs to its caller, not to a thread. */
-	flags |= MDB_NOTLS;
-	dir = pb_mdb_files_open(mdb->path, mdb->write, &mdb->unlocked, err);
+	dir = pb_mdb_files_open(mdb->path, write, &mdb->unlocked, err);
 	if (dir < 0)
 		return dir;
 	if (mdb->unlocked)
@@ -642,16 +618,17 @@ open_env(struct pb_mdb *mdb, struct pb_err *err)
 	close(dir);
 	if (rc != 0)
 		return err_mdb(err, rc, mdb->path, "open");
-	if (mdb->write && mdb_reader_check(mdb->env, &dead) != 0)
+	if (write && mdb_reader_check(mdb->env, &dead) != 0)
 		return pb_err_set(err, PB_ESYS, "index %s: look for dead "
 		    "readers", mdb->path);
-	return 0;
+	return open_tables(mdb, err);
 }
 
 static int
 open_tables(struct pb_mdb *mdb, struct pb_err *err)
 {
-	unsigned flags = mdb->write ? 0 : MDB_RDONLY;
+	bool write = mdb->how != PB_MDB_READ;
+	unsigned flags = write ? 0 : MDB_RDONLY;
 	MDB_txn *txn;
 	int rc;
 
@@ -665,7 +642,7 @@ open_tables(struct pb_mdb *mdb, struct pb_err *err)
 		return err_mdb(err, rc, mdb->path, "begin");
 	for (size_t i = 0; i < mdb->tables && rc == 0; i++)
 		rc = mdb_dbi_open(txn, mdb->names[i],
-		    mdb->write ? MDB_CREATE : 0, &mdb->table[i]);
+		    write ? MDB_CREATE : 0, &mdb->table[i]);
 	if (rc != 0) {
 		mdb_txn_abort(txn);
 		/* A writer that has only just made the files. */
@@ -677,7 +654,7 @@ open_tables(struct pb_mdb *mdb, struct pb_err *err)
 	rc = mdb_txn_commit(txn);
 	if (rc != 0)
 		return err_mdb(err, rc, mdb->path, "commit");
-	if (mdb->write)
+	if (write)
 		keep_idle(mdb, IDLE_WRITER);
 	return 0;
 }

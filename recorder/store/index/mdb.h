@@ -38,23 +38,25 @@ struct pb_mdb_value {
 	size_t		 len;
 };
 
+enum pb_mdb_how {
+	PB_MDB_READ,
+	PB_MDB_WRITE,
+	/* One that is worth nothing before it is whole: commits are not
+	 * durable until pb_mdb_sync(). */
+	PB_MDB_BUILD,
+};
+
 /*
- * Open the environment in the directory `path`: with `write` it and its
- * `tables` are made where missing and dead readers are cleared.  Without,
+ * Open the environment in the directory `path`: to write it and its
+ * `tables` are made where missing and dead readers are cleared.  To read,
  * PB_ENOENT where it does not exist.  `map_size` bytes of address space
  * (writers; a reader takes the writer's).  Table numbers in the calls
  * below are indexes into `tables`, which is borrowed until close.
  */
 int	pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
-	    const char *const *tables, size_t count, bool write,
+	    const char *const *tables, size_t count, enum pb_mdb_how how,
 	    struct pb_err *err);
 void	pb_mdb_close(struct pb_mdb *mdb);
-
-/* The same, for writing, of one that is worth nothing before it is whole:
- * commits are not durable until pb_mdb_sync(). */
-int	pb_mdb_open_lazy(struct pb_mdb **out, const char *path,
-	    uint64_t map_size, const char *const *tables, size_t count,
-	    struct pb_err *err);
 int	pb_mdb_sync(struct pb_mdb *mdb, struct pb_err *err);
 
 /*

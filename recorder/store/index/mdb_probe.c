@@ -37,8 +37,8 @@ look(const void *arg, struct pb_err *err)
 	struct pb_mdb_txn txn;
 	struct pb_mdb *mdb;
 
-	if (pb_mdb_open(&mdb, what->path, 0, what->tables, what->count, false,
-	    err) < 0)
+	if (pb_mdb_open(&mdb, what->path, 0, what->tables, what->count,
+	    PB_MDB_READ, err) < 0)
 		return 0;
 	if (pb_mdb_begin(mdb, false, &txn, err) == 0 &&
 	    (what->all || pb_mdb_short(mdb)))

@@ -353,5 +353,5 @@ probe(const char *store, struct pb_err *err)
 static int
 look_at_index(const void *store, struct pb_err *err)
 {
-	return pb_index_probe(store, err);
+	return pb_index_probe(store, false, err);
 }

@@ -147,7 +147,7 @@ check_index(struct verify *verify, struct pb_err *err)
 static int
 read_all(const void *store, struct pb_err *err)
 {
-	return pb_index_read_all(store, err);
+	return pb_index_probe(store, true, err);
 }
 
 /* --- streams ------------------------------------------------------------ */

@@ -105,21 +105,12 @@ mdb_memory_forget(void)
 
 int
 pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
-    const char *const *tables, size_t count, bool write, struct pb_err *err)
+    const char *const *tables, size_t count, enum pb_mdb_how kind,
+    struct pb_err *err)
 {
 	struct pb_mdb how = { .names = tables, .tables = count,
-	    .write = write, .fd = -1 };
-
-	(void)map_size;
-	return open_mdb(out, &how, path, err);
-}
-
-int
-pb_mdb_open_lazy(struct pb_mdb **out, const char *path, uint64_t map_size,
-    const char *const *tables, size_t count, struct pb_err *err)
-{
-	struct pb_mdb how = { .names = tables, .tables = count,
-	    .write = true, .lazy = true, .fd = -1 };
+	    .write = kind != PB_MDB_READ, .lazy = kind == PB_MDB_BUILD,
+	    .fd = -1 };
 
 	(void)map_size;
 	return open_mdb(out, &how, path, err);
