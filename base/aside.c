@@ -1,7 +1,8 @@
 /*
  * base/aside.c - work that may wait for long, on a thread of its own
  *
- * Two hold it, the thread and who started it; the last one frees it.
+ * Two hold it, the thread and who started it; the last one frees it.  To
+ * wait takes no descriptor, of which there may be none left.
  */
 #include "base/aside.h"
 
@@ -10,16 +11,16 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+
+#include "base/clock.h"
+
+#define STEP_MS	5	/* between two looks at whether it is done */
 
 struct pb_aside {
 	void		(*work)(void *arg);
 	void		(*drop)(void *arg);
 	void		*arg;
-	int		 done_fd;	/* readable from its end on */
 	_Atomic bool	 done;
 	_Atomic unsigned holders;
 };
@@ -42,13 +43,6 @@ pb_aside_start(struct pb_aside **out, void (*work)(void *arg),
 	aside->work = work;
 	aside->drop = drop;
 	aside->arg = arg;
-	aside->holders = 1;
-	aside->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (aside->done_fd < 0) {
-		rc = pb_err_sys(err, "eventfd");
-		pb_aside_leave(aside);
-		return rc;
-	}
 	aside->holders = 2;
 	rc = start_thread(aside);
 	if (rc != 0 && must_not_wait) {
@@ -67,15 +61,15 @@ pb_aside_start(struct pb_aside **out, void (*work)(void *arg),
 bool
 pb_aside_wait(struct pb_aside *aside, int stop_fd, int ms)
 {
-	struct pollfd fds[2] = {
-		{ .fd = aside->done_fd, .events = POLLIN },
-		{ .fd = stop_fd, .events = POLLIN },
-	};
-	int rc;
+	struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
+	uint64_t began_ms = pb_clock_mono_ms(), gone_ms;
 
-	do
-		rc = poll(fds, 2, ms);
-	while (rc < 0 && errno == EINTR);
+	while (!aside->done) {
+		gone_ms = pb_clock_mono_ms() - began_ms;
+		if ((ms >= 0 && gone_ms >= (uint64_t)ms) ||
+		    poll(&stop, 1, STEP_MS) > 0)
+			break;
+	}
 	return aside->done;
 }
 
@@ -85,8 +79,6 @@ pb_aside_leave(struct pb_aside *aside)
 	if (aside == NULL || atomic_fetch_sub(&aside->holders, 1) > 1)
 		return;
 	aside->drop(aside->arg);
-	if (aside->done_fd >= 0)
-		close(aside->done_fd);
 	free(aside);
 }
 
@@ -113,13 +105,9 @@ static void *
 aside_main(void *arg)
 {
 	struct pb_aside *aside = arg;
-	uint64_t one = 1;
 
 	aside->work(aside->arg);
 	aside->done = true;
-	/* A fresh eventfd takes 2^64 - 2 of them. */
-	if (write(aside->done_fd, &one, sizeof(one)) < 0)
-		abort();
 	pb_aside_leave(aside);
 	return NULL;
 }

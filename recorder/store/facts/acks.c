@@ -3,15 +3,12 @@
  */
 #include "recorder/store/facts/acks.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "base/aside.h"
 #include "base/below.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -22,23 +19,18 @@
 #define RETRY_MS	1000u	/* before what is not whole is opened again */
 #define DISTRUST_MS	60000u	/* before a bad one is looked at again */
 /* After that nobody reckons with an answer: the system holds on to it. */
-#define ANSWER_MS_MAX	(2000u * PB_MDB_PROBE_S)
+#define ANSWER_MS_MAX	(2000 * (int)PB_MDB_PROBE_S)
 
 enum { TABLE_ACKS, TABLES };
 static const char *const table_names[TABLES] = { PB_ACKS_TABLE };
 
-/*
- * A question: can that file be read?  A thread finds out, and opens it.  Two
- * hold it, the thread and who asks; the last one frees it.  No descriptor of
- * the process is needed to wait: there may be none left.
- */
+/* A question: can that file be read?  A thread finds out, and opens it. */
 struct look {
-	_Atomic unsigned holders;
-	_Atomic bool	 done;		/* what follows is the answer */
 	char		 path[PATH_MAX];
 	dev_t		 dev;
 	ino_t		 ino;
 	bool		 sound;		/* a child has read all of it before */
+	/* The answer, once it is done. */
 	enum pb_mdb_verdict verdict;
 	struct pb_mdb	*mdb;		/* open, or NULL: not whole yet */
 };
@@ -51,7 +43,8 @@ struct pb_acks {
 	bool		 sound;		/* a child has read all of it */
 	bool		 said;		/* that it is bad */
 	bool		 failed;	/* the last read did */
-	struct look	*look;		/* the question, or NULL */
+	struct pb_aside	*aside;		/* who answers, or NULL */
+	struct look	*look;		/* the question, while there is one */
 	bool		 left;		/* nobody wants its answer */
 	uint64_t	 asked_ms, next_ms; /* the last one, and the next */
 	char		 path[PATH_MAX]; /* the environment's directory */
@@ -60,10 +53,9 @@ struct pb_acks {
 
 static bool	look_again(struct pb_acks *);
 static void	ask(struct pb_acks *, uint64_t);
-static bool	start(struct look *);
-static void	*work(void *);
-static void	drop(struct look *);
-static void	wait_for_answer(const struct pb_acks *);
+static void	work(void *);
+static void	drop(void *);
+static bool	answered(struct pb_acks *, int);
 static void	take_answer(struct pb_acks *, uint64_t);
 static void	end_look(struct pb_acks *);
 static void	say(struct pb_acks *, enum pb_mdb_verdict);
@@ -127,7 +119,7 @@ void
 pb_acks_wait(struct pb_acks *acks)
 {
 	(void)look_again(acks);
-	wait_for_answer(acks);
+	(void)answered(acks, ANSWER_MS_MAX);
 	(void)look_again(acks);
 }
 
@@ -138,7 +130,7 @@ pb_acks_destroy(struct pb_acks *acks)
 		return;
 	/* Who looks just now opens below the store's directory, and our
 	 * caller is about to let go of that. */
-	wait_for_answer(acks);
+	(void)answered(acks, ANSWER_MS_MAX);
 	forget(acks);
 	end_look(acks);
 	free(acks);
@@ -152,7 +144,7 @@ pb_acks_leave(struct pb_acks *acks)
 	forget(acks);
 	/* Who looks just now has it open until he is done. */
 	acks->left = true;
-	if (acks->look != NULL && acks->look->done)
+	if (answered(acks, 0))
 		end_look(acks);
 	/* In another file system another file has that number. */
 	acks->ino = 0;
@@ -238,9 +230,9 @@ look_again(struct pb_acks *acks)
 		acks->sound = acks->said = acks->failed = false;
 		acks->next_ms = 0;
 	}
-	if (acks->look != NULL)
+	if (acks->aside != NULL)
 		take_answer(acks, now_ms);
-	if (acks->mdb == NULL && acks->look == NULL &&
+	if (acks->mdb == NULL && acks->aside == NULL &&
 	    now_ms >= acks->next_ms)
 		ask(acks, now_ms);
 	return acks->mdb != NULL;
@@ -258,69 +250,42 @@ ask(struct pb_acks *acks, uint64_t now_ms)
 		look->dev = acks->dev;
 		look->ino = acks->ino;
 		look->sound = acks->sound;
-		look->holders = 2;
-		if (start(look))
-			acks->look = look;
-		else
-			free(look);
+		acks->look = look;
 		acks->left = false;
+		(void)pb_aside_start(&acks->aside, work, drop, look, true,
+		    NULL);
 	}
 	/* Without memory, or a thread, it is as good as not there. */
-	if (acks->look == NULL)
+	if (acks->aside == NULL)
 		acks->known = true;
 }
 
-/* Signals are the main thread's. */
-static bool
-start(struct look *look)
-{
-	sigset_t all, before;
-	pthread_t thread;
-	bool runs;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	runs = pthread_create(&thread, NULL, work, look) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (runs)
-		pthread_detach(thread);
-	return runs;
-}
-
-static void *
+static void
 work(void *arg)
 {
 	struct look *look = arg;
 
-	pthread_setname_np(pthread_self(), "acks");
 	look->verdict = look->sound ? PB_MDB_SOUND :
 	    pb_mdb_probe(look->path, table_names, TABLES, true);
 	if (look->verdict == PB_MDB_SOUND)
 		(void)pb_mdb_open(&look->mdb, look->path, 0, table_names,
 		    TABLES, PB_MDB_READ, NULL);
-	look->done = true;
-	drop(look);
-	return NULL;
 }
 
 static void
-drop(struct look *look)
+drop(void *arg)
 {
-	if (look == NULL || atomic_fetch_sub(&look->holders, 1) > 1)
-		return;
+	struct look *look = arg;
+
 	pb_mdb_close(look->mdb);
 	free(look);
 }
 
-/* Where no packet waits. */
-static void
-wait_for_answer(const struct pb_acks *acks)
+/* Waits for `ms`, where no packet waits. */
+static bool
+answered(struct pb_acks *acks, int ms)
 {
-	const struct timespec pause = { .tv_nsec = (long)PB_NS_PER_MS };
-
-	while (acks->look != NULL && !acks->look->done &&
-	    pb_clock_mono_ms() - acks->asked_ms < ANSWER_MS_MAX)
-		nanosleep(&pause, NULL);
+	return acks->aside != NULL && pb_aside_wait(acks->aside, -1, ms);
 }
 
 static void
@@ -328,8 +293,8 @@ take_answer(struct pb_acks *acks, uint64_t now_ms)
 {
 	struct look *look = acks->look;
 
-	if (!look->done) {
-		if (now_ms - acks->asked_ms >= ANSWER_MS_MAX)
+	if (!answered(acks, 0)) {
+		if (now_ms - acks->asked_ms >= (uint64_t)ANSWER_MS_MAX)
 			say(acks, PB_MDB_STUCK);
 		return;
 	}
@@ -355,14 +320,13 @@ take_answer(struct pb_acks *acks, uint64_t now_ms)
 static void
 end_look(struct pb_acks *acks)
 {
-	struct look *look = acks->look;
-
-	acks->look = NULL;
-	if (look != NULL && look->done) {
-		pb_mdb_close(look->mdb);
-		look->mdb = NULL;
+	if (answered(acks, 0)) {
+		pb_mdb_close(acks->look->mdb);
+		acks->look->mdb = NULL;
 	}
-	drop(look);
+	pb_aside_leave(acks->aside);
+	acks->aside = NULL;
+	acks->look = NULL;
 }
 
 /* Nothing in it counts; in the log it is once for each file. */
