@@ -17,14 +17,21 @@
 static bool	is_synced(void);
 
 void
-pb_age_look(struct pb_age_now *now)
+pb_age_look(struct pb_clock *clock, struct pb_age_now *now)
 {
 	static _Atomic uint64_t boot;
 	struct timespec since = { 0 };
 	uint64_t none = 0;
 
+	now->real_ms = pb_clock_real_ns_by(clock) / PB_NS_PER_MS;
+	now->synced = clock != NULL || is_synced();
+	if (clock != NULL) {
+		now->boot = pb_boot_id(clock);
+		now->boottime_ms = pb_clock_mono_ms_by(clock);
+		return;
+	}
 	if (atomic_load(&boot) == 0) {
-		uint64_t id = pb_boot_id();
+		uint64_t id = pb_boot_id(NULL);
 
 		/* Unknown: this process is a boot of its own. */
 		atomic_compare_exchange_strong(&boot, &none,
@@ -34,41 +41,23 @@ pb_age_look(struct pb_age_now *now)
 	now->boot = atomic_load(&boot);
 	now->boottime_ms = (uint64_t)since.tv_sec * 1000 +
 	    (uint64_t)since.tv_nsec / PB_NS_PER_MS;
-	now->real_ms = pb_clock_real_ns() / PB_NS_PER_MS;
-	now->synced = is_synced();
 }
 
 uint64_t
-pb_boot_id(void)
+pb_boot_id(struct pb_clock *clock)
 {
 	char text[64] = "";
 	ssize_t got = 0;
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	int fd;
 
+	if (clock != NULL)
+		return clock->boot(clock);
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		got = read(fd, text, sizeof(text) - 1);
 		close(fd);
 	}
 	return got > 0 ? pb_digest(text, (size_t)got) : 0;
-}
-
-void
-pb_age_look_by(struct pb_clock *clock, struct pb_age_now *now)
-{
-	if (clock == NULL) {
-		pb_age_look(now);
-		return;
-	}
-	now->boot = pb_boot_id_by(clock);
-	now->boottime_ms = pb_clock_mono_ms_by(clock);
-	now->real_ms = pb_clock_real_ns_by(clock) / PB_NS_PER_MS;
-	now->synced = true;
-}
-
-uint64_t
-pb_boot_id_by(struct pb_clock *clock)
-{
-	return clock != NULL ? clock->boot(clock) : pb_boot_id();
 }
 
 void

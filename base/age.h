@@ -16,7 +16,9 @@
  * was wrong, and then by a day a boot: receivers of satellites' time, too,
  * have been wrong by years.
  *
- * Pure but for pb_age_look() and pb_boot_id(): `now` is an argument.
+ * Pure but for pb_age_look() and pb_boot_id(): `now` is an argument.  Those
+ * ask `clock` (base/clock.h), for which somebody vouches; NULL is the
+ * system's.
  */
 #ifndef PB_BASE_AGE_H
 #define PB_BASE_AGE_H
@@ -50,17 +52,12 @@ struct pb_age_now {
 	bool		synced;		/* the kernel vouches for real_ms */
 };
 
-/* What the kernel says now.  Any thread. */
-void	pb_age_look(struct pb_age_now *now);
+/* What it says now.  Any thread. */
+struct pb_clock;
+void	pb_age_look(struct pb_clock *clock, struct pb_age_now *now);
 
 /* A digest of what the kernel calls this boot; 0 where it does not say. */
-uint64_t pb_boot_id(void);
-
-/* The same by `clock` (base/clock.h), for which somebody vouches; NULL is
- * the system's. */
-struct pb_clock;
-void	pb_age_look_by(struct pb_clock *clock, struct pb_age_now *now);
-uint64_t pb_boot_id_by(struct pb_clock *clock);
+uint64_t pb_boot_id(struct pb_clock *clock);
 
 /* Bring it up to `now`. */
 void	pb_age_move(struct pb_age *age, const struct pb_age_now *now);

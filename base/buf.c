@@ -78,6 +78,21 @@ pb_buf_str(struct pb_buf *buf, const char *text)
 }
 
 int
+pb_buf_quoted(struct pb_buf *buf, const char *text)
+{
+	pb_buf_put(buf, "\"", 1);
+	for (;; text++) {
+		size_t plain = strcspn(text, "\"\\\n");
+
+		pb_buf_put(buf, text, plain);
+		text += plain;
+		if (*text == '\0')
+			return pb_buf_put(buf, "\"", 1);
+		pb_buf_printf(buf, "\\%c", *text == '\n' ? 'n' : *text);
+	}
+}
+
+int
 pb_buf_printf(struct pb_buf *buf, const char *fmt, ...)
 {
 	va_list ap, again;

@@ -31,6 +31,10 @@ int	 pb_buf_str(struct pb_buf *buf, const char *text);
 int	 pb_buf_printf(struct pb_buf *buf, const char *fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
 
+/* Text in quotes: a backslash stands before quotes and backslashes, and a
+ * newline is `\n`. */
+int	 pb_buf_quoted(struct pb_buf *buf, const char *text);
+
 /* Make room for `len` more bytes and return where they go, or NULL. */
 uint8_t	*pb_buf_reserve(struct pb_buf *buf, size_t len);
 

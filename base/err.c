@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+static void	set(struct pb_err *, int, int, const char *, va_list)
+		    __attribute__((format(printf, 4, 0)));
 static int	code_of_errno(int);
 static const char *words(int);
 static void	make_one_line(char *);
@@ -17,14 +19,9 @@ pb_err_set(struct pb_err *err, int code, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (err == NULL)
-		return code;
-	err->code = code;
-	err->sys = 0;
 	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	set(err, code, 0, fmt, ap);
 	va_end(ap);
-	make_one_line(err->text);
 	return code;
 }
 
@@ -32,20 +29,11 @@ int
 pb_err_sys(struct pb_err *err, const char *fmt, ...)
 {
 	int saved = errno, code = code_of_errno(saved);
-	size_t used;
 	va_list ap;
 
-	if (err == NULL)
-		return code;
-	err->code = code;
-	err->sys = saved;
 	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	set(err, code, saved, fmt, ap);
 	va_end(ap);
-	used = strlen(err->text);
-	snprintf(err->text + used, sizeof(err->text) - used, ": %s",
-	    words(saved));
-	make_one_line(err->text);
 	errno = saved;
 	return code;
 }
@@ -73,6 +61,23 @@ pb_err_prefix(struct pb_err *err, int code, const char *fmt, ...)
 	memcpy(err->text, context, len);
 	err->text[len + kept] = '\0';
 	return code;
+}
+
+static void
+set(struct pb_err *err, int code, int sys, const char *fmt, va_list ap)
+{
+	size_t used;
+
+	if (err == NULL)
+		return;
+	err->code = code;
+	err->sys = sys;
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	used = strlen(err->text);
+	if (sys != 0)
+		snprintf(err->text + used, sizeof(err->text) - used, ": %s",
+		    words(sys));
+	make_one_line(err->text);
 }
 
 static int

@@ -9,7 +9,6 @@
 static uint64_t	value_of(const struct pb_metric *, const void *);
 static void	put_name(struct pb_buf *, const char *,
 		    const struct pb_metric *);
-static void	put_escaped(struct pb_buf *, const char *);
 
 void
 pb_metrics_json(struct pb_json *json, const struct pb_metric *metric,
@@ -52,9 +51,9 @@ pb_metric_value(struct pb_buf *out, const char *group,
 {
 	put_name(out, group, metric);
 	if (label != NULL) {
-		pb_buf_printf(out, "{%s=\"", label);
-		put_escaped(out, text);
-		pb_buf_str(out, "\"}");
+		pb_buf_printf(out, "{%s=", label);
+		pb_buf_quoted(out, text);
+		pb_buf_str(out, "}");
 	}
 	pb_buf_printf(out, " %" PRIu64 "\n", value_of(metric, facts));
 }
@@ -77,15 +76,4 @@ put_name(struct pb_buf *out, const char *group,
 {
 	pb_buf_printf(out, "pb_%s%s%s%s", group, group[0] != '\0' ? "_" : "",
 	    metric->key, metric->gauge ? "" : "_total");
-}
-
-/* A label's value: backslash, quote and newline are escaped. */
-static void
-put_escaped(struct pb_buf *out, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text == '\\' || *text == '"' || *text == '\n')
-			pb_buf_put(out, "\\", 1);
-		pb_buf_put(out, *text == '\n' ? "n" : text, 1);
-	}
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -211,24 +212,19 @@ pb_owner_stranger(const char *store, const char *path,
 static int
 look(const char *store, struct stat *st, struct pb_err *err)
 {
-	char at[PATH_MAX];
-	char *slash;
+	char path[PATH_MAX], *at = path;
 	int above = 0;
 
 	/* One that is parked has gone: what is at the path, then. */
 	if (fstat(pb_below_fd(store), st) == 0 && S_ISDIR(st->st_mode))
 		return 0;
-	if (snprintf(at, sizeof(at), "%s", store) >= (int)sizeof(at))
+	if (snprintf(path, sizeof(path), "%s", store) >= (int)sizeof(path))
 		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
 		    PATH_MAX - 1);
 	while (stat(at, st) < 0) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			return pb_err_sys(err, "look at %s", at);
-		slash = strrchr(at, '/');
-		if (slash == NULL)
-			strcpy(at, ".");
-		else
-			slash[slash == at ? 1 : 0] = '\0';
+		at = dirname(at);
 		above = 1;
 	}
 	return above;

@@ -8,8 +8,10 @@
  */
 #include "base/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WORD_BYTES_MAX		64	/* pb_nearest() looks no further */
@@ -115,34 +117,17 @@ pb_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out,
 void
 pb_hex64(uint64_t value, char out[static 17])
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (int i = 0; i < 16; i++)
-		out[i] = digits[value >> (60 - 4 * i) & 15];
-	out[16] = '\0';
+	snprintf(out, 17, "%016" PRIx64, value);
 }
 
 int
 pb_parse_hex64(const char *text, uint64_t *out, struct pb_err *err)
 {
-	uint64_t value = 0;
-	size_t i;
-
-	for (i = 0; i < 16; i++) {
-		char c = text[i];
-
-		if (c >= '0' && c <= '9')
-			value = value << 4 | (uint64_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			value = value << 4 | (uint64_t)(c - 'a' + 10);
-		else
-			break;
-	}
 	/* One spelling a value: it is a file name and a part of a URL. */
-	if (i < 16 || text[16] != '\0')
+	if (strspn(text, "0123456789abcdef") != 16 || text[16] != '\0')
 		return pb_err_set(err, PB_EINVAL, QUOTED " is not 16 "
 		    "lower-case hex digits", text);
-	*out = value;
+	*out = strtoull(text, NULL, 16);
 	return 0;
 }
 
@@ -269,20 +254,14 @@ parse_scaled(const char *text, const struct unit *units, bool unit_needed,
 static const char *
 parse_digits(const char *text, uint64_t *out)
 {
-	uint64_t value = 0;
-	const char *p;
+	char *end;
 
-	for (p = text; *p >= '0' && *p <= '9'; p++) {
-		unsigned digit = (unsigned)(*p - '0');
-
-		if (value > (UINT64_MAX - digit) / 10)
-			return NULL;
-		value = value * 10 + digit;
-	}
-	if (p == text)
+	/* strtoull(3) takes blanks and a sign as well. */
+	if (*text < '0' || *text > '9')
 		return NULL;
-	*out = value;
-	return p;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return errno == ERANGE ? NULL : end;
 }
 
 /*

@@ -32,7 +32,6 @@ static bool	take_text(struct cursor *, size_t, char *, size_t);
 static const char *identity_take(struct cursor *, struct pb_identity *);
 static const char *nodes_take(struct cursor *, struct pb_identity *);
 static bool	hops_option(const struct pb_option *);
-static void	put_escaped(struct pb_buf *, const char *);
 
 bool
 pb_own_option(const struct pb_option *option, enum pb_own_kind kind)
@@ -263,25 +262,8 @@ pb_hop_comment(struct pb_buf *out, int n, const struct pb_node *node,
 	pb_utf8_clean(description, sizeof(description), node->description,
 	    strnlen(node->description, sizeof(node->description)));
 	pb_buf_printf(out, "pb.hop n=%d node=%s seq=%" PRIu64 " ts=%" PRIu64
-	    ".%09" PRIu64 " desc=\"", n, node->name, seq, s, ns);
-	put_escaped(out, description);
-	return pb_buf_str(out, "\"");
-}
-
-static void
-put_escaped(struct pb_buf *out, const char *text)
-{
-	while (*text != '\0') {
-		size_t plain = strcspn(text, "\"\\");
-
-		pb_buf_put(out, text, plain);
-		text += plain;
-		if (*text != '\0') {
-			pb_buf_put(out, "\\", 1);
-			pb_buf_put(out, text, 1);
-			text++;
-		}
-	}
+	    ".%09" PRIu64 " desc=", n, node->name, seq, s, ns);
+	return pb_buf_quoted(out, description);
 }
 
 /* --- helpers ------------------------------------------------------------- */

@@ -316,7 +316,7 @@ keep_bounds(void *arg)
 	uint64_t age_ms;
 	int rc;
 
-	pb_age_look(&now);
+	pb_age_look(NULL, &now);
 	age_ms = pb_letters_age(loop->letters, &now);
 	bounds->rc = 0;
 	for (size_t i = 0; i < loop->conf->upstreams; i++) {

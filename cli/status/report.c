@@ -146,7 +146,7 @@ add_segments(struct work *work, struct pb_err *err)
 	rc = pb_index_age(work->index, &age, err);
 	if (rc < 0)
 		return rc;
-	pb_age_look(&now);
+	pb_age_look(NULL, &now);
 	pb_age_move(&age, &now);
 	report->oldest_ns = pb_age_time(oldest.sealed_at, age.ms,
 	    work->now_ns);

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -147,21 +148,11 @@ pb_home_offer_text(enum pb_home_offer offer)
 static bool
 parent_stays(const struct pb_home *home)
 {
-	char parent[PATH_MAX];
+	char path[PATH_MAX];
 	struct stat st;
-	char *slash;
 
-	strcpy(parent, home->store);
-	slash = strrchr(parent, '/');
-	while (slash != NULL && slash > parent && slash[1] == '\0') {
-		*slash = '\0';
-		slash = strrchr(parent, '/');
-	}
-	if (slash == NULL)
-		strcpy(parent, ".");
-	else
-		slash[slash == parent ? 1 : 0] = '\0';
-	return stat(parent, &st) == 0 && st.st_dev == home->dir_dev;
+	strcpy(path, home->store);
+	return stat(dirname(path), &st) == 0 && st.st_dev == home->dir_dev;
 }
 
 /* A shipper may have been started first. */

@@ -51,7 +51,7 @@ pb_stream_key_same(const struct pb_stream_key *a,
  * most, and what a crash leaves of it the next one writes over. */
 #define PB_LAYOUT_NEW		".new"
 
-/* STORE/name */
+/* STORE/name; or any directory and a name. */
 int	pb_layout_path(char out[static PATH_MAX], const char *store,
 	    const char *name, struct pb_err *err);
 /* STORE/segments/NODE/IFACE/EPOCH */

@@ -128,7 +128,7 @@ load_age(struct pb_letters *letters, struct pb_err *err)
 	if (!pb_age_sound(age))
 		memset(age, 0, sizeof(*age));
 	letters->age_kept_ms = age->ms;
-	pb_age_look(&now);
+	pb_age_look(NULL, &now);
 	pb_age_move(age, &now);
 	return pb_letters_end(letters, &txn);
 }

@@ -194,12 +194,12 @@ the_kernel_tells_boot_and_time(void **state)
 	struct pb_age_now a, b;
 
 	(void)state;
-	pb_age_look(&a);
-	pb_age_look(&b);
+	pb_age_look(NULL, &a);
+	pb_age_look(NULL, &b);
 	assert_true(a.boot != 0 && a.boot == b.boot);
 	assert_true(b.boottime_ms >= a.boottime_ms && a.boottime_ms > 0);
-	if (pb_boot_id() != 0)
-		assert_int_equal(a.boot, pb_boot_id());
+	if (pb_boot_id(NULL) != 0)
+		assert_int_equal(a.boot, pb_boot_id(NULL));
 }
 
 int

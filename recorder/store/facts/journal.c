@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -90,15 +89,9 @@ static int
 paths(char dir[static PATH_MAX], char file[static PATH_MAX], const char *name,
     const char *store, const struct pb_stream_key *key, struct pb_err *err)
 {
-	int n, rc = pb_layout_stream(dir, store, key, err);
+	int rc = pb_layout_stream(dir, store, key, err);
 
-	if (rc < 0)
-		return rc;
-	n = snprintf(file, PATH_MAX, "%s/%s", dir, name);
-	if (n < 0 || n >= PATH_MAX)
-		return pb_err_set(err, PB_ELIMIT, "path longer than %d bytes",
-		    PATH_MAX - 1);
-	return 0;
+	return rc < 0 ? rc : pb_layout_path(file, dir, name, err);
 }
 
 int

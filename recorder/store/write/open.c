@@ -173,7 +173,7 @@ static int
 load_numbers(struct pb_store *store, struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	uint64_t boot = pb_boot_id_by(store->clock);
+	uint64_t boot = pb_boot_id(store->clock);
 	uint64_t numbers, last_id, given;
 	int rc = pb_index_begin(store->index, &txn, err);
 

@@ -548,6 +548,6 @@ boot_remember(struct pb_store *store, struct pb_err *err)
 
 	if (rc < 0)
 		return rc;
-	pb_index_meta_put(&txn, "boot", pb_boot_id_by(store->clock));
+	pb_index_meta_put(&txn, "boot", pb_boot_id(store->clock));
 	return pb_mdb_commit(&txn);
 }

@@ -18,7 +18,7 @@ store_read_clocks(struct pb_store *store)
 {
 	store->now.mono_ms = pb_clock_mono_ms_by(store->clock);
 	store->now.real_ns = pb_clock_real_ns_by(store->clock);
-	pb_age_look_by(store->clock, &store->now.age);
+	pb_age_look(store->clock, &store->now.age);
 }
 
 void
