@@ -71,13 +71,7 @@ intake_entry(struct pb_intake *intake, const struct pb_stream_key *key,
 static int
 order(const void *a, const void *b)
 {
-	const struct pb_stream_key *one = a, *two = b;
-	int by = strcmp(one->node, two->node);
-
-	if (by == 0)
-		by = strcmp(one->interface, two->interface);
-	return by != 0 ? by : (one->epoch > two->epoch) -
-	    (one->epoch < two->epoch);
+	return pb_stream_key_order(a, b);
 }
 
 int

@@ -1,13 +1,12 @@
 /*
  * recorder/query/export.c - packets of many streams as one pcapng file
  *
- * The interface of a packet is found by the head of its segment: a small
- * table from the hash of a head to an interface, with the head itself to
- * be sure.  Heads that differ only in their section (a node on the way was
- * renamed) share an interface.
+ * The interface of a packet is found by the head of its segment.  Heads that
+ * differ only in their section (a node on the way was renamed) share one.
  */
 #include "recorder/query/export.h"
 
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,13 +16,12 @@
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
 
-#define SLOTS_MIN	64u	/* a power of two */
 #define COMMENT_MAX	2048u	/* bytes of one way's node as a comment:
 				 * name, two numbers, an escaped text */
 
-struct slot {
-	struct pb_head	*head;		/* NULL: free; a reference */
-	uint32_t	 interface;
+struct interface {
+	struct pb_head	*head;		/* a reference */
+	uint32_t	 id;
 };
 
 struct pb_export {
@@ -33,8 +31,7 @@ struct pb_export {
 	bool		 mixed;
 	uint16_t	 linktype;	/* of the first interface */
 	uint32_t	 interfaces;
-	struct slot	*slot;		/* open addressing by head->hash */
-	size_t		 slots, used;
+	void		*tree;		/* of interfaces: tsearch(3) */
 	struct pb_buf	 options;	/* scratch */
 	struct pb_buf	 block;		/* scratch */
 	struct pb_buf	 comment;	/* scratch */
@@ -47,10 +44,8 @@ static int	find_interface(struct pb_export *, const struct pb_head *,
 		    uint32_t *, struct pb_err *);
 static int	add_interface(struct pb_export *, const struct pb_head *,
 		    struct pb_err *);
-static struct slot *find_slot(struct pb_export *, const struct pb_head *);
-static bool	same_interface(const struct pb_head *, const struct pb_head *);
-static int	grow_slots(struct pb_export *, struct pb_err *);
-static uint64_t	hash_of(const struct pb_head *);
+static int	order(const void *, const void *);
+static void	free_interface(void *);
 static int	add_comments(struct pb_export *,
 		    const struct pb_cursor_packet *, struct pb_packet *,
 		    struct pb_err *);
@@ -79,9 +74,7 @@ pb_export_destroy(struct pb_export *export)
 {
 	if (export == NULL)
 		return;
-	for (size_t i = 0; i < export->slots; i++)
-		pb_head_unref(export->slot[i].head);
-	free(export->slot);
+	tdestroy(export->tree, free_interface);
 	pb_buf_finish(&export->options);
 	pb_buf_finish(&export->block);
 	pb_buf_finish(&export->comment);
@@ -180,28 +173,29 @@ static int
 find_interface(struct pb_export *export, const struct pb_head *head,
     uint32_t *interface, struct pb_err *err)
 {
-	struct slot *slot;
+	struct interface wanted = { .head = (struct pb_head *)head };
+	struct interface **found = tfind(&wanted, &export->tree, order), *new;
 	int rc;
 
-	if (2 * (export->used + 1) > export->slots) {
-		rc = grow_slots(export, err);
-		if (rc < 0)
-			return rc;
-	}
-	slot = find_slot(export, head);
-	if (slot->head == NULL) {
-		slot->interface = export->interfaces;
+	if (found == NULL) {
+		new = malloc(sizeof(*new));
+		if (new == NULL)
+			return no_memory(err);
+		*new = (struct interface){ pb_head_ref(wanted.head),
+		    export->interfaces };
 		rc = add_interface(export, head, err);
-		if (rc < 0)
-			return rc;
-		export->used++;
+		found = rc < 0 ? NULL : tsearch(new, &export->tree, order);
+		if (found == NULL) {
+			free_interface(new);
+			return rc < 0 ? rc : no_memory(err);
+		}
 	}
 	/* The next packets are of this head: a pointer will do for them. */
-	if (slot->head != head) {
-		pb_head_unref(slot->head);
-		slot->head = pb_head_ref((struct pb_head *)head);
+	if ((*found)->head != head) {
+		pb_head_unref((*found)->head);
+		(*found)->head = pb_head_ref(wanted.head);
 	}
-	*interface = slot->interface;
+	*interface = (*found)->id;
 	return 0;
 }
 
@@ -232,63 +226,38 @@ add_interface(struct pb_export *export, const struct pb_head *head,
 	return put_block(export, err);
 }
 
-/* The slot of a head's interface, or the free one where it belongs. */
-static struct slot *
-find_slot(struct pb_export *export, const struct pb_head *head)
-{
-	size_t mask = export->slots - 1, i = hash_of(head) & mask;
-
-	while (export->slot[i].head != NULL &&
-	    !same_interface(export->slot[i].head, head))
-		i = (i + 1) & mask;
-	return &export->slot[i];
-}
-
-static bool
-same_interface(const struct pb_head *a, const struct pb_head *b)
-{
-	if (a == b)
-		return true;
-	return a->identity.epoch == b->identity.epoch &&
-	    a->linktype == b->linktype &&
-	    a->idb_options.len == b->idb_options.len &&
-	    strcmp(a->identity.node[0].name, b->identity.node[0].name) == 0 &&
-	    strcmp(a->identity.interface, b->identity.interface) == 0 &&
-	    (a->idb_options.len == 0 || memcmp(a->idb_options.data,
-	    b->idb_options.data, a->idb_options.len) == 0);
-}
-
-/* FNV-1a over names and epoch, part of what same_interface() compares. */
-static uint64_t
-hash_of(const struct pb_head *head)
-{
-	uint64_t hash = 0xcbf29ce484222325ull ^ head->identity.epoch;
-	const char *p;
-
-	for (p = head->identity.node[0].name; *p != '\0'; p++)
-		hash = (hash ^ (uint8_t)*p) * 0x100000001b3ull;
-	for (p = head->identity.interface; *p != '\0'; p++)
-		hash = (hash ^ (uint8_t)*p) * 0x100000001b3ull;
-	return hash ^ hash >> 32;
-}
-
+/* Streams mostly differ in their epoch. */
 static int
-grow_slots(struct pb_export *export, struct pb_err *err)
+order(const void *a, const void *b)
 {
-	size_t slots = export->slots > 0 ? 2 * export->slots : SLOTS_MIN;
-	struct slot *old = export->slot, *grown;
-	size_t old_slots = export->slots;
+	const struct pb_head *x = ((const struct interface *)a)->head;
+	const struct pb_head *y = ((const struct interface *)b)->head;
+	int by;
 
-	grown = calloc(slots, sizeof(*grown));
-	if (grown == NULL)
-		return no_memory(err);
-	export->slot = grown;
-	export->slots = slots;
-	for (size_t i = 0; i < old_slots; i++)
-		if (old[i].head != NULL)
-			*find_slot(export, old[i].head) = old[i];
-	free(old);
-	return 0;
+	if (x == y)
+		return 0;
+	if (x->identity.epoch != y->identity.epoch)
+		return x->identity.epoch < y->identity.epoch ? -1 : 1;
+	if (x->linktype != y->linktype)
+		return x->linktype < y->linktype ? -1 : 1;
+	if (x->idb_options.len != y->idb_options.len)
+		return x->idb_options.len < y->idb_options.len ? -1 : 1;
+	by = strcmp(x->identity.node[0].name, y->identity.node[0].name);
+	if (by == 0)
+		by = strcmp(x->identity.interface, y->identity.interface);
+	if (by == 0 && x->idb_options.len > 0)
+		by = memcmp(x->idb_options.data, y->idb_options.data,
+		    x->idb_options.len);
+	return by;
+}
+
+static void
+free_interface(void *arg)
+{
+	struct interface *interface = arg;
+
+	pb_head_unref(interface->head);
+	free(interface);
 }
 
 /*

@@ -327,14 +327,7 @@ remember(struct pb_search *search, struct pb_err *err)
 static int
 done_order(const void *a, const void *b)
 {
-	const struct pb_stream_key *x = a, *y = b;
-	int order = strcmp(x->node, y->node);
-
-	if (order == 0)
-		order = strcmp(x->interface, y->interface);
-	if (order == 0 && x->epoch != y->epoch)
-		order = x->epoch < y->epoch ? -1 : 1;
-	return order;
+	return pb_stream_key_order(a, b);
 }
 
 static struct search_done *

@@ -47,6 +47,19 @@ pb_stream_key_same(const struct pb_stream_key *a,
 	    strcmp(a->interface, b->interface) == 0;
 }
 
+/* By node, interface, epoch. */
+static inline int
+pb_stream_key_order(const struct pb_stream_key *a,
+    const struct pb_stream_key *b)
+{
+	int order = strcmp(a->node, b->node);
+
+	if (order == 0)
+		order = strcmp(a->interface, b->interface);
+	return order != 0 ? order : (a->epoch > b->epoch) -
+	    (a->epoch < b->epoch);
+}
+
 /* Of a stream's folder: a segment that is not whole yet.  There is one at
  * most, and what a crash leaves of it the next one writes over. */
 #define PB_LAYOUT_NEW		".new"

@@ -192,7 +192,8 @@ ack(struct fixture *f, const char *upstream, uint64_t acked,
 	child = fork();
 	if (child == 0) {
 		if (pb_mdb_open(&mdb, path, 1u << 20, tables, 1,
-		    PB_MDB_WRITE, NULL) < 0 || pb_mdb_begin(mdb, true, &txn, NULL) < 0)
+		    PB_MDB_WRITE, NULL) < 0 ||
+		    pb_mdb_begin(mdb, true, &txn, NULL) < 0)
 			_exit(1);
 		pb_acks_encode(row, &value);
 		pb_mdb_put(&txn, 0, key, pb_acks_key(key, upstream, &f->key),
