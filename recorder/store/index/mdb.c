@@ -62,8 +62,6 @@ static int	seek(struct pb_mdb_txn *, unsigned, MDB_val, bool,
 static int	walk(struct pb_mdb_txn *, MDB_dbi, MDB_val, int (*)(void *,
 		    const struct pb_mdb_value *, const struct pb_mdb_value *),
 		    void *);
-static int	pass_over(void *, const struct pb_mdb_value *,
-		    const struct pb_mdb_value *);
 
 /* The one mapper of LMDB's codes. */
 static int
@@ -176,7 +174,7 @@ pb_mdb_read_all(struct pb_mdb_txn *txn)
 	/* 0 is the list of free pages, 1 that of the tables (LMDB's mdb.c). */
 	for (MDB_dbi i = 0; txn->rc == 0 && i < mdb->tables + 2; i++)
 		walk(txn, i < 2 ? i : mdb->table[i - 2], (MDB_val){ 0, NULL },
-		    pass_over, NULL);
+		    NULL, NULL);
 	return txn->rc;
 }
 
@@ -549,7 +547,8 @@ seek(struct pb_mdb_txn *txn, unsigned table, MDB_val key, bool last,
 	return 1;
 }
 
-/* From `key` on, or the first row, until `each` answers nonzero. */
+/* From `key` on, or the first row, until `each` answers nonzero; NULL: to
+ * have read it is all. */
 static int
 walk(struct pb_mdb_txn *txn, MDB_dbi dbi, MDB_val key, int (*each)(void *,
     const struct pb_mdb_value *, const struct pb_mdb_value *), void *arg)
@@ -566,9 +565,10 @@ walk(struct pb_mdb_txn *txn, MDB_dbi dbi, MDB_val key, int (*each)(void *,
 	rc = mdb_cursor_get(cursor, &k, &v,
 	    key.mv_size == 0 ? MDB_FIRST : MDB_SET_RANGE);
 	while (rc == 0) {
-		answer = each(arg, &(struct pb_mdb_value){ k.mv_data,
-		    k.mv_size }, &(struct pb_mdb_value){ v.mv_data,
-		    v.mv_size });
+		if (each != NULL)
+			answer = each(arg, &(struct pb_mdb_value){ k.mv_data,
+			    k.mv_size }, &(struct pb_mdb_value){ v.mv_data,
+			    v.mv_size });
 		if (answer != 0)
 			break;
 		rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
@@ -577,17 +577,6 @@ walk(struct pb_mdb_txn *txn, MDB_dbi dbi, MDB_val key, int (*each)(void *,
 	if (rc != 0 && rc != MDB_NOTFOUND)
 		return fail(txn, rc, "walk");
 	return answer;
-}
-
-/* To have read it is all. */
-static int
-pass_over(void *arg, const struct pb_mdb_value *key,
-    const struct pb_mdb_value *value)
-{
-	(void)arg;
-	(void)key;
-	(void)value;
-	return 0;
 }
 
 static int
