@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -174,6 +175,25 @@ pb_files_raise(struct pb_err *err)
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return pb_err_sys(err, "raise the limit of open files");
 	return 0;
+}
+
+/* More is asked for, and what lies around the aligned piece given back. */
+uint8_t *
+pb_pages_map(size_t bytes, int protection, int more)
+{
+	size_t spare = bytes >= PB_HUGE_BYTES ? PB_HUGE_BYTES : 0, before = 0;
+	uint8_t *all = mmap(NULL, bytes + spare, protection,
+	    MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
+
+	if (all == MAP_FAILED)
+		return NULL;
+	if (spare > 0)
+		before = -(uintptr_t)all % PB_HUGE_BYTES;
+	if (before > 0)
+		munmap(all, before);
+	if (spare > before)
+		munmap(all + before + bytes, spare - before);
+	return all + before;
 }
 
 uint64_t

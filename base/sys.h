@@ -45,6 +45,16 @@ void	pb_files_standard(void);
 /* As many files may be open as the process may ask for. */
 int	pb_files_raise(struct pb_err *err);
 
+#define PB_HUGE_BYTES	((size_t)2 << 20)	/* of x86-64 and arm64 */
+
+/*
+ * `bytes` of private memory, all zero, with the `protection` of mmap(2) and
+ * of its flags what is in `more`; from an edge where a huge page may begin,
+ * if it is as large as one.  NULL where there is none.  It ends with
+ * munmap(2).
+ */
+uint8_t	*pb_pages_map(size_t bytes, int protection, int more);
+
 /* When a file was last written, ns since 1970. */
 uint64_t pb_mtime_ns(const struct stat *st);
 

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/pages.h"
+#include "base/sys.h"
 
 #define SIZE_BYTES(of)	((size_t)65536u << (2 * (of)))
 #define SIZES		6u		/* 64 KiB to 64 MiB */

@@ -11,7 +11,7 @@
 
 #include "pcapng/build.h"
 #include "pcapng/option.h"
-#include "recorder/store/index/count.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/write/fill.h"
 
 static struct pb_tally

@@ -1,8 +1,6 @@
 /*
  * recorder/store/index/index_gaps.c - the rows of gaps, within a transaction
  */
-#include "recorder/store/index/index_gaps.h"
-
 #include "recorder/store/index/index_rows.h"
 
 static bool	find_gap(struct pb_mdb_txn *, uint32_t, uint64_t,

@@ -8,8 +8,8 @@
 #define PB_STORE_INDEX_WRITE_H
 
 #include "recorder/store/index/index.h"
-#include "recorder/store/index/index_gaps.h"
 #include "recorder/store/index/mdb.h"
+#include "recorder/store/tally.h"
 
 /* Open for writing, make what is missing, check the version. */
 int	pb_index_open_write(struct pb_index **out, const char *store,
@@ -43,12 +43,6 @@ int	pb_index_sync(struct pb_index *index, struct pb_err *err);
  * the process: call it in a child.
  */
 int	pb_index_probe(const char *store, bool all, struct pb_err *err);
-/*
- * Do the rows make sense: their order, their lengths, the sums that move
- * with them?  PB_EFORMAT says what does not.
- */
-int	pb_index_sane(struct pb_mdb_txn *txn, struct pb_err *err);
-
 /* Room for commits on a full disk (pb_mdb_reserve); the writer's thread. */
 #define PB_INDEX_RESERVE_BYTES	(1u << 20)
 int	pb_index_reserve(struct pb_index *index, struct pb_err *err);
@@ -58,8 +52,8 @@ int	pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 
 /*
  * A row as it is, beside whatever others there are; and one away whose key is
- * a stream and a number.  Streams and segments have calls of their own below,
- * gaps theirs in index_gaps.h.
+ * a stream and a number.  Streams, segments and gaps have calls of their own
+ * below.
  */
 void	pb_index_put(struct pb_mdb_txn *txn, enum pb_index_table table,
 	    const void *row);
@@ -94,5 +88,61 @@ void	pb_index_put_age(struct pb_mdb_txn *txn, const struct pb_age *age);
 uint64_t pb_index_meta_get(struct pb_mdb_txn *txn, const char *name);
 void	pb_index_meta_put(struct pb_mdb_txn *txn, const char *name,
 	    uint64_t value);
+
+/*
+ * Gaps.  One is open until its packets come late; what has come stays as a
+ * closed row for as long as the packets do.  No two rows of a stream overlap.
+ */
+
+/* An open gap; one that ends or begins beside it, open and for the same
+ * reason, becomes one row with it, since the earlier of the two. */
+void	pb_index_add_gap(struct pb_mdb_txn *txn,
+	    const struct pb_gap_info *gap);
+
+/* The same where rows that begin within it may say it already: those stay,
+ * and what is between them is added. */
+void	pb_index_add_gap_around(struct pb_mdb_txn *txn,
+	    const struct pb_gap_info *gap);
+
+/*
+ * Late packets first .. last have come: closes, cuts or splits the open
+ * gaps they fill; closed parts stay as rows with closed_ns.
+ */
+void	pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last, uint64_t now_ns);
+
+/* Closed gaps that lie in first .. last, or touch it, are open again. */
+void	pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last);
+
+/*
+ * Gap rows lose what lies in first .. last: open ones alone, or closed
+ * ones too.
+ */
+void	pb_index_cut_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last, bool closed_too);
+
+/* Closed gaps that lie in first .. last go: that packets came late is no
+ * news once they are gone. */
+void	pb_index_forget_gaps(struct pb_mdb_txn *txn, uint32_t stream,
+	    uint64_t first, uint64_t last);
+
+/*
+ * Packets into the rows that tell of them.  An extent is empty while its last
+ * number is below its first, a segment and a stream while they have no
+ * packets: then the row's times mean nothing yet.  A tally without packets
+ * changes no row.
+ */
+
+/* Packets up to number `last`, behind those that the row has. */
+void	pb_extent_count(struct pb_extent_info *extent, uint64_t last,
+	    const struct pb_tally *packets);
+void	pb_segment_count(struct pb_segment_info *segment, uint64_t last,
+	    const struct pb_tally *packets);
+
+/* Packets first .. last in number: `behind` what the stream has, or in a
+ * gap of it. */
+void	pb_stream_count(struct pb_stream_info *stream, uint64_t first,
+	    uint64_t last, const struct pb_tally *packets, bool behind);
 
 #endif

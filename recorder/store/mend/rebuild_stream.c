@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/below.h"
-#include "recorder/store/index/count.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/replay.h"

@@ -13,7 +13,7 @@
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
-#include "recorder/store/index/count.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/layout.h"
 
 /* A window holds the largest block we store, whole, and more. */

@@ -16,7 +16,7 @@
  * and with a chunk wait those of its stream that come behind it.
  */
 #include "base/owner.h"
-#include "recorder/store/index/count.h"
+#include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/aside.h"
 #include "recorder/store/write/store_impl.h"
 

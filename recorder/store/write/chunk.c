@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 
 #include "base/bytes.h"
-#include "base/pages.h"
 #include "recorder/store/write/chunk.h"
 #include "recorder/store/write/segment.h"
 

@@ -14,7 +14,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
-#include "base/pages.h"
+#include "base/sys.h"
 #include "recorder/store/head.h"
 #include "recorder/store/index/index.h"
 #include "recorder/store/tally.h"

@@ -10,7 +10,6 @@
  */
 #include "base/log.h"
 #include "base/owner.h"
-#include "recorder/store/index/count.h"
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/repair.h"

@@ -22,7 +22,7 @@
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
-#include "recorder/store/index/count.h"
+#include "recorder/store/index/index_write.h"
 
 /* Extents that one commit may add; the writer's queue is shorter. */
 #define EXTENTS_MAX	(2 * PB_QUEUE_CHUNKS_MAX)
