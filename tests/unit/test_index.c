@@ -493,12 +493,14 @@ room_is_reserved_for_commits_on_a_full_disk(void **state)
 
 	snprintf(path, sizeof(path), "%s/index/data.mdb", p->dir);
 	assert_int_equal(stat(path, &before), 0);
-	assert_int_equal(pb_index_reserve(p->index, NULL), 0);
+	assert_int_equal(pb_mdb_reserve(p->index->mdb,
+	    PB_INDEX_RESERVE_BYTES, NULL), 0);
 	assert_int_equal(stat(path, &after), 0);
 	assert_int_equal(after.st_size, before.st_size);
 	assert_true((after.st_blocks - before.st_blocks) * 512 >=
 	    (long)PB_INDEX_RESERVE_BYTES - 65536);
-	assert_int_equal(pb_index_reserve(p->index, NULL), 0);
+	assert_int_equal(pb_mdb_reserve(p->index->mdb,
+	    PB_INDEX_RESERVE_BYTES, NULL), 0);
 	assert_int_equal(stat(path, &before), 0);
 	assert_int_equal(after.st_blocks, before.st_blocks);
 }

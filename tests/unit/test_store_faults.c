@@ -383,7 +383,7 @@ a_full_index_names_its_key_and_heals_when_it_grows(void **state)
 	wait_for_trouble(f, true, &stats);
 	assert_non_null(strstr(stats.last_error, "index_size"));
 	assert_int_equal(pb_stream_durable(f->stream), 100);
-	assert_int_equal(pb_index_resize(pb_store_index(f->store), 64u << 20,
+	assert_int_equal(pb_mdb_resize(pb_store_index(f->store)->mdb, 64u << 20,
 	    &err), 0);
 	fixture_wait(f);
 	assert_int_equal(f->last_rc, 0);
@@ -429,7 +429,7 @@ a_reader_in_another_process_takes_the_larger_map(void **state)
 		_exit(read_across_a_resize(f, pair[1]));
 	close(pair[1]);
 	assert_int_equal(read(pair[0], &byte, 1), 1);
-	assert_int_equal(pb_index_resize(pb_store_index(f->store), 64u << 20,
+	assert_int_equal(pb_mdb_resize(pb_store_index(f->store)->mdb, 64u << 20,
 	    &err), 0);
 	fixture_write(f, 101, 200, 100);
 	assert_int_equal(write(pair[0], "", 1), 1);

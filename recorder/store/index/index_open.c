@@ -59,24 +59,6 @@ pb_index_close(struct pb_index *index)
 }
 
 int
-pb_index_sync(struct pb_index *index, struct pb_err *err)
-{
-	return pb_mdb_sync(index->mdb, err);
-}
-
-int
-pb_index_reserve(struct pb_index *index, struct pb_err *err)
-{
-	return pb_mdb_reserve(index->mdb, PB_INDEX_RESERVE_BYTES, err);
-}
-
-int
-pb_index_resize(struct pb_index *index, uint64_t map_size, struct pb_err *err)
-{
-	return pb_mdb_resize(index->mdb, map_size, err);
-}
-
-int
 pb_index_readable(const char *store, struct pb_err *err)
 {
 	enum pb_mdb_verdict verdict;

@@ -28,10 +28,6 @@ extern const char *const pb_index_tables[PB_TABLES];
 #define PB_META_SEGMENTS	"segments"
 #define PB_META_BYTES		"bytes"
 
-struct pb_index {
-	struct pb_mdb	*mdb;
-};
-
 /*
  * A row from what LMDB has; false where that is none of the table's, or its
  * numbers make no sense: the disk can lie.  `out` has what could be read then,

@@ -11,20 +11,18 @@
 #include "recorder/store/index/mdb.h"
 #include "recorder/store/tally.h"
 
+struct pb_index {
+	struct pb_mdb	*mdb;		/* for what mdb.h can do with one */
+};
+
 /* Open for writing, make what is missing, check the version. */
 int	pb_index_open_write(struct pb_index **out, const char *store,
 	    uint64_t map_size, struct pb_err *err);
 
-/* Another `map_size`, from now on; any thread with no transaction of its
- * own under way. */
-int	pb_index_resize(struct pb_index *index, uint64_t map_size,
-	    struct pb_err *err);
-
 /* The same in STORE/`name`: an index that is being built.  Nothing in it
- * is durable until pb_index_sync(). */
+ * is durable until pb_mdb_sync(). */
 int	pb_index_open_named(struct pb_index **out, const char *store,
 	    const char *name, uint64_t map_size, struct pb_err *err);
-int	pb_index_sync(struct pb_index *index, struct pb_err *err);
 
 /* Named number: 1 while nobody has it open for writing. */
 #define PB_META_CLEAN	"clean"
@@ -43,9 +41,9 @@ int	pb_index_sync(struct pb_index *index, struct pb_err *err);
  * the process: call it in a child.
  */
 int	pb_index_probe(const char *store, bool all, struct pb_err *err);
-/* Room for commits on a full disk (pb_mdb_reserve); the writer's thread. */
+
+/* Room for commits on a full disk: pb_mdb_reserve(), the writer's thread. */
 #define PB_INDEX_RESERVE_BYTES	(1u << 20)
-int	pb_index_reserve(struct pb_index *index, struct pb_err *err);
 
 int	pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 	    struct pb_err *err);

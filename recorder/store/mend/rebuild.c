@@ -65,7 +65,7 @@ pb_rebuild(const struct pb_rebuild_opts *opts, struct pb_rebuild_sum *sum,
 		return rc;
 	rc = build(&rebuild, err);
 	if (rc == 0)
-		rc = pb_index_sync(rebuild.index, err);
+		rc = pb_mdb_sync(rebuild.index->mdb, err);
 	pb_index_close(rebuild.index);
 	return rc < 0 ? rc : swap(opts->store, err);
 }

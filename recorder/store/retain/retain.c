@@ -156,7 +156,7 @@ pb_retain_run(struct pb_retain *retain, const struct pb_retain_view *view)
 	retain->renewed = retain->troubled = false;
 	retain_unlink(retain);
 	/* Where it cannot be had now, there may be some of it left. */
-	pb_index_reserve(view->index, NULL);
+	pb_mdb_reserve(view->index->mdb, PB_INDEX_RESERVE_BYTES, NULL);
 	rc = measure(&run, &err);
 	if (rc < 0)
 		retain_trouble(retain, "cannot read the index", &err);

@@ -52,7 +52,7 @@ store_open_parts(struct pb_store *store, struct pb_err *err)
 	store->index = index;
 	/* It may have been told to grow since. */
 	if (store->opts.index_size != size)
-		rc = pb_index_resize(index, store->opts.index_size, err);
+		rc = pb_mdb_resize(index->mdb, store->opts.index_size, err);
 	pthread_rwlock_unlock(&store->index_lock);
 	if (rc < 0)
 		return rc;

@@ -156,7 +156,7 @@ pb_store_resize(struct pb_store *store, uint64_t index_size,
 
 	pthread_rwlock_wrlock(&store->index_lock);
 	if (store->index != NULL)
-		rc = pb_index_resize(store->index, index_size, err);
+		rc = pb_mdb_resize(store->index->mdb, index_size, err);
 	if (rc == 0)
 		store->opts.index_size = index_size;
 	pthread_rwlock_unlock(&store->index_lock);
