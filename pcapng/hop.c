@@ -26,8 +26,7 @@ struct cursor {				/* over a hostile value */
 };
 
 static uint8_t *put_octets(uint8_t *, const char *, size_t);
-static bool	take_octet(struct cursor *, uint8_t *);
-static bool	take_u64(struct cursor *, uint64_t *);
+static const uint8_t *take(struct cursor *, size_t);
 static bool	take_text(struct cursor *, size_t, char *, size_t);
 static const char *identity_take(struct cursor *, struct pb_identity *);
 static const char *nodes_take(struct cursor *, struct pb_identity *);
@@ -119,12 +118,13 @@ pb_identity_put_epoch(uint8_t *options, size_t len, uint64_t epoch)
 static const char *
 identity_take(struct cursor *cursor, struct pb_identity *out)
 {
+	const uint8_t *at = take(cursor, 16);
 	const char *wrong;
-	uint8_t len;
 
-	if (!take_u64(cursor, &out->epoch) ||
-	    !take_u64(cursor, &out->first_seq))
+	if (at == NULL)
 		return "it is cut short";
+	out->epoch = pb_get_le64(at);
+	out->first_seq = pb_get_le64(at + 8);
 	if (out->epoch == 0)
 		return "its epoch is 0";
 	if (out->first_seq == 0)
@@ -132,8 +132,9 @@ identity_take(struct cursor *cursor, struct pb_identity *out)
 	wrong = nodes_take(cursor, out);
 	if (wrong != NULL)
 		return wrong;
-	if (!take_octet(cursor, &len) || len == 0 ||
-	    !take_text(cursor, len, out->interface, sizeof(out->interface)))
+	at = take(cursor, 1);
+	if (at == NULL || *at == 0 ||
+	    !take_text(cursor, *at, out->interface, sizeof(out->interface)))
 		return "its interface has no name of 1 to 80 bytes";
 	if (cursor->left > 0)
 		return "bytes follow its end";
@@ -143,21 +144,20 @@ identity_take(struct cursor *cursor, struct pb_identity *out)
 static const char *
 nodes_take(struct cursor *cursor, struct pb_identity *out)
 {
-	uint8_t count, name, description;
+	const uint8_t *at = take(cursor, 1);
 
-	if (!take_octet(cursor, &count) || count < 1 || count > PB_HOPS_MAX)
+	if (at == NULL || *at < 1 || *at > PB_HOPS_MAX)
 		return "its number of nodes is not 1 to 16";
-	out->nodes = count;
+	out->nodes = *at;
 	for (int i = 0; i < out->nodes; i++) {
 		struct pb_node *node = &out->node[i];
 
-		if (!take_octet(cursor, &name) ||
-		    !take_octet(cursor, &description) ||
-		    !take_text(cursor, name, node->name,
+		at = take(cursor, 2);	/* the lengths of both */
+		if (at == NULL || !take_text(cursor, at[0], node->name,
 		    sizeof(node->name)) || !pb_name_valid(node->name))
 			return "a node's name is not 1 to 64 letters, "
 			    "digits, '.', '_' or '-'";
-		if (!take_text(cursor, description, node->description,
+		if (!take_text(cursor, at[1], node->description,
 		    sizeof(node->description)))
 			return "a node's description leaves it";
 	}
@@ -275,26 +275,17 @@ put_octets(uint8_t *at, const char *text, size_t len)
 	return at + len;
 }
 
-static bool
-take_octet(struct cursor *cursor, uint8_t *out)
+/* The next `len` bytes; NULL where they are not there. */
+static const uint8_t *
+take(struct cursor *cursor, size_t len)
 {
-	if (cursor->left < 1)
-		return false;
-	*out = *cursor->at;
-	cursor->at++;
-	cursor->left--;
-	return true;
-}
+	const uint8_t *at = cursor->at;
 
-static bool
-take_u64(struct cursor *cursor, uint64_t *out)
-{
-	if (cursor->left < 8)
-		return false;
-	*out = pb_get_le64(cursor->at);
-	cursor->at += 8;
-	cursor->left -= 8;
-	return true;
+	if (len > cursor->left)
+		return NULL;
+	cursor->at += len;
+	cursor->left -= len;
+	return at;
 }
 
 /* `len` bytes as a C string: false where they are not there, do not fit
@@ -302,12 +293,11 @@ take_u64(struct cursor *cursor, uint64_t *out)
 static bool
 take_text(struct cursor *cursor, size_t len, char *out, size_t room)
 {
-	if (len > cursor->left || len >= room ||
-	    memchr(cursor->at, '\0', len) != NULL)
+	const uint8_t *at = len < room ? take(cursor, len) : NULL;
+
+	if (at == NULL || memchr(at, '\0', len) != NULL)
 		return false;
-	memcpy(out, cursor->at, len);
+	memcpy(out, at, len);
 	out[len] = '\0';
-	cursor->at += len;
-	cursor->left -= len;
 	return true;
 }

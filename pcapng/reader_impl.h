@@ -17,7 +17,6 @@
 #include "pcapng/ticks.h"
 
 struct reader_interface {
-	uint16_t	linktype;
 	uint32_t	snaplen;	/* 0: no limit */
 	struct pb_ticks	clock;
 };

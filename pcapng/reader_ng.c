@@ -203,7 +203,6 @@ interface(struct pb_reader *reader, const struct block *block,
 	if (rc < 0)
 		return rc;
 	in = &reader->interface[reader->interfaces];
-	in->linktype = reader_u16(reader, block->at + 8);
 	in->snaplen = reader_u32(reader, block->at + 12);
 	rc = pb_ticks_read(&in->clock, event->packet.options,
 	    event->packet.options_len, &wrong);
@@ -211,7 +210,7 @@ interface(struct pb_reader *reader, const struct block *block,
 		return reader_fail(reader, rc, "%s", wrong.text);
 	event->kind = PB_EVENT_INTERFACE;
 	event->interface = reader->interfaces++;
-	event->linktype = in->linktype;
+	event->linktype = reader_u16(reader, block->at + 8);
 	event->snaplen = in->snaplen;
 	return PB_READ_EVENT;
 }
