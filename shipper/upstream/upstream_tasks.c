@@ -14,6 +14,11 @@
 #include "base/sys.h"
 #include "shipper/upstream/upstream_impl.h"
 
+/* What was refused, and cannot be written down, is tried again after the
+ * first, and then after double the time. */
+#define KEEP_MS_FIRST	1000u
+#define KEEP_MS_MAX	60000u
+
 enum kind { DEMOTE, SENT, REFUSED, TOLD, REVIVE, FORK };
 
 struct upstream_task {
@@ -34,6 +39,8 @@ struct upstream_task {
 	struct pb_letters_sum sum;
 	uint64_t	 done;
 	bool		 ended;		/* FORK: to be asked for again */
+	unsigned	 wait_ms;	/* REFUSED: it failed, and waits, */
+	uint64_t	 again_ms;	/* until then; 0: it is the keeper's */
 	int		 rc;
 	struct pb_err	 err;
 };
@@ -50,6 +57,8 @@ static void	run(void *);
 static int	keep_fork(struct upstream_task *);
 static struct pb_demotion demotion_of(const struct upstream_task *);
 static void	done(void *);
+static void	hold_back(struct upstream_task *);
+static void	try_again(struct pb_upstream *);
 static void	tell_failure(const struct upstream_task *);
 static void	begin(struct pb_upstream *, struct upstream_task *, enum kind);
 static void	revived(const struct upstream_task *);
@@ -144,6 +153,7 @@ pb_upstream_again(struct pb_upstream *u, struct pb_err *err)
 	size_t count = 0, kept = 0;
 	int more;
 
+	try_again(u);
 	if (u->conf.requeue_manual || u->reviving)
 		return 0;
 	found = calloc(PB_LETTERS_STEP, sizeof(*found));
@@ -363,6 +373,10 @@ done(void *arg)
 		    pb_random64());
 		return;
 	}
+	if (task->kind == REFUSED && task->rc < 0) {
+		hold_back(task);
+		return;
+	}
 	LIST_REMOVE(task, link);
 	if (task->kind == DEMOTE)
 		pb_ship_demoted(u->ship, task->done, task->rc < 0 ?
@@ -375,6 +389,31 @@ done(void *arg)
 		pb_ship_kept(u->ship, task->id);
 	free(task->letter);
 	free(task);
+}
+
+/* The state machine goes on waiting: a letter that is requeued as far as
+ * anybody knows would be sent, and refused, again and again.  Told once. */
+static void
+hold_back(struct upstream_task *task)
+{
+	if (task->wait_ms == 0)
+		tell_failure(task);
+	task->wait_ms = task->wait_ms == 0 ? KEEP_MS_FIRST :
+	    task->wait_ms < KEEP_MS_MAX / 2 ? 2 * task->wait_ms : KEEP_MS_MAX;
+	task->again_ms = pb_clock_mono_ms() + task->wait_ms;
+}
+
+static void
+try_again(struct pb_upstream *u)
+{
+	uint64_t now_ms = pb_clock_mono_ms();
+	struct upstream_task *task;
+
+	LIST_FOREACH(task, &u->tasks, link)
+		if (task->again_ms != 0 && task->again_ms <= now_ms) {
+			task->again_ms = 0;
+			pb_worker_give(u->env.keeper, &task->job);
+		}
 }
 
 /* They are looked at, and the next ones in a second. */

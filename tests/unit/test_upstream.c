@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <xxhash.h>
@@ -328,6 +330,77 @@ refused_packets_are_told_as_a_gap_and_can_be_sent_again(void **state)
 	bench_finish(&b);
 }
 
+/* All letters of the stream, as an operator requeues them. */
+static void
+requeue_all(struct bench *b)
+{
+	struct pb_demotion why = { .upstream = "core", .stream = &b->row,
+	    .first = 1, .last = b->row.last_seq, .reason = PB_DEAD_STALE };
+	const struct pb_letters_which which = { .upstream = "core" };
+	struct pb_letters_sum sum = { .letters = 0 };
+	uint64_t done;
+
+	assert_int_equal(pb_letters_demote(b->letters, b->env.index, &why,
+	    &done, NULL), 0);
+	assert_int_equal(pb_letters_requeue(b->letters, &which, &sum, NULL),
+	    0);
+	assert_int_equal(only_letter(b).state, PB_LETTER_REQUEUED);
+}
+
+static void
+limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/*
+ * Goal:   a requeued letter that is refused while nothing can be written is
+ *         not sent again, and is dead when it can be.
+ * Method: the system refuses to write to files; the letter stands in its
+ *         turn, so it would go out again at once.
+ */
+static void
+what_is_refused_while_the_disk_is_full_is_sent_once(void **state)
+{
+	struct line script[] = { { ANSWER, ACKED("0") },
+	    { ANSWER, "HTTP/1.1 400 No\r\nContent-Length: 16\r\n\r\n"
+	    "{\"error\": \"odd\"}" },
+	    { ANSWER, ACKED("0") }, { ANSWER, ACKED("9") } };
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", script, 4);
+	grow(&b, 1, 9);
+	requeue_all(&b);
+	limit_files(0);
+	/* The question, the letter, and the question again. */
+	turn(&b, 3);
+	for (unsigned i = 0; i < 5; i++) {
+		turn(&b, 3);
+		assert_int_equal(pb_upstream_again(b.upstream, NULL), 0);
+	}
+	assert_int_equal(only_letter(&b).state, PB_LETTER_REQUEUED);
+	limit_files(RLIM_INFINITY);
+	while (only_letter(&b).state != PB_LETTER_DEAD) {
+		assert_true(pb_clock_mono_ms() < end);
+		assert_int_equal(pb_upstream_again(b.upstream, NULL), 0);
+		wait_once(&b);
+	}
+	assert_int_equal(only_letter(&b).reason, PB_DEAD_MALFORMED);
+	/* And what is behind it flows. */
+	turn(&b, 4);
+	b.server->body[b.server->body_len] = '\0';
+	assert_non_null(strstr((char *)b.server->body,
+	    "\"reason\":\"dead-lettered\""));
+	bench_finish(&b);
+}
+
 /* Its file is damaged: it is dead again, and what follows goes on. */
 static void
 a_letter_that_cannot_be_read_is_told_as_a_gap(void **state)
@@ -631,6 +704,8 @@ main(void)
 		cmocka_unit_test(a_refusal_keeps_the_receivers_words),
 		cmocka_unit_test(
 		    refused_packets_are_told_as_a_gap_and_can_be_sent_again),
+		cmocka_unit_test(
+		    what_is_refused_while_the_disk_is_full_is_sent_once),
 		cmocka_unit_test(a_letter_that_cannot_be_read_is_told_as_a_gap),
 		cmocka_unit_test(packets_that_came_late_are_sent_late),
 		cmocka_unit_test(what_came_late_and_went_is_settled_once),
