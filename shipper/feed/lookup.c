@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/scan.h"
 #include "recorder/store/read/segment_file.h"
@@ -15,7 +14,7 @@
 #include "recorder/store/head.h"
 #include "shipper/feed/section.h"
 
-/* A letter's file, being searched. */
+/* A file, or an extent of it, being searched. */
 struct hunt {
 	int		 fd;
 	uint64_t	 from, last;	/* wanted */
@@ -33,8 +32,9 @@ static bool	answers(const struct pb_lookup *, const struct pb_lookup *);
 static int	walk(struct pb_lookup *, struct pb_err *);
 static int	read_extent(struct pb_lookup *, uint64_t, size_t,
 		    struct pb_err *);
-static int	read_from(int, uint64_t, uint64_t, size_t, struct pb_buf *,
-		    struct pb_err *);
+static bool	whole_blocks(const uint8_t *, size_t);
+static size_t	room_of(const struct pb_lookup *, uint32_t);
+static void	found(struct pb_lookup *, const struct hunt *);
 static int	hunt_letter(struct pb_lookup *, struct pb_err *);
 static int	hunt(struct pb_buf *, struct hunt *, struct pb_err *);
 static int	hunt_window(struct hunt *, const uint8_t *, size_t);
@@ -193,60 +193,45 @@ walk(struct pb_lookup *search, struct pb_err *err)
 	const struct pb_extent_info *extent = &search->extent;
 	struct pb_buf *bytes = &search->all->bytes;
 	struct pb_piece *out = &search->piece;
-	uint64_t base = out->offset != 0 ? out->offset : extent->offset;
-	size_t len = (size_t)(extent->offset + extent->bytes - base);
-	size_t at = 0, start = 0, end = 0, room = 0;
-	uint64_t last = 0, seq;
-	struct pb_packet packet;
-	struct pb_block block;
-	int rc;
+	struct hunt h = { .from = out->first, .last = out->last,
+	    .room = room_of(search, out->header_bytes),
+	    .base = out->offset != 0 ? out->offset : extent->offset };
+	size_t len = (size_t)(extent->offset + extent->bytes - h.base);
+	int rc = read_extent(search, h.base, len, err);
 
-	if (search->bytes_max > out->header_bytes)
-		room = search->bytes_max - out->header_bytes;
-	rc = read_extent(search, base, len, err);
 	if (rc < 0)
 		return rc;
-	while ((rc = pb_scan_block(bytes->data + at, len - at,
-	    &block)) == 1) {
-		at += block.len;
-		if (block.type != PB_BLOCK_EPB)
-			continue;
-		if (pb_scan_epb(&block, &packet) < 0 ||
-		    !pb_packet_seq(&packet, &seq)) {
-			rc = PB_EFORMAT;
-			break;
-		}
-		if (seq < out->first) {
-			start = at;
-			continue;
-		}
-		if (seq > out->last || (last != 0 && at - start > room))
-			break;
-		if (last == 0 && seq != out->first) {
-			rc = PB_EFORMAT;
-			break;
-		}
-		last = seq;
-		end = at;
-	}
-	if (rc < 0 || last == 0)
+	if (hunt_window(&h, bytes->data, len) < 0 || h.to == 0 ||
+	    (h.to == extent->last_seq &&
+	    !whole_blocks(bytes->data + h.end, len - h.end)))
 		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 ": no "
 		    "whole packet %" PRIu64 " in the extent at %" PRIu64
 		    ": the file was damaged", extent->segment_seq, out->first,
 		    extent->offset);
-	if (base == extent->offset &&
-	    pb_digest(bytes->data, len) != extent->digest)
-		return pb_section_rotten(extent->segment_seq, extent->offset,
-		    err);
-	if (last < extent->last_seq)
+	if (h.base == extent->offset)
+		rc = pb_segment_check(extent->segment_seq, extent->offset,
+		    bytes->data, len, extent->digest, err);
+	if (rc < 0)
+		return rc;
+	if (h.to < extent->last_seq)
 		out->complete = true;
-	else if (len - start <= room)
-		end = len;
-	out->last = last;
-	out->offset = base + start;
-	out->bytes = (uint32_t)(end - start);
+	else if (len - h.start <= h.room)
+		h.end = len;
 	out->whole = false;
+	found(search, &h);
 	return 0;
+}
+
+static bool
+whole_blocks(const uint8_t *data, size_t len)
+{
+	struct pb_block block;
+	int rc;
+
+	for (; (rc = pb_scan_block(data, len, &block)) == 1;
+	    data += block.len, len -= block.len)
+		continue;
+	return rc == 0;
 }
 
 static int
@@ -255,39 +240,38 @@ read_extent(struct pb_lookup *search, uint64_t offset, size_t len,
 {
 	uint64_t segment_seq = search->extent.segment_seq;
 	struct pb_buf *bytes = &search->all->bytes;
-	int fd = pb_segment_open_file(search->all->store, &search->key,
-	    segment_seq, err), rc;
+	uint8_t *room;
+	int fd, rc;
 
-	if (fd < 0)
-		return fd;
 	pb_buf_clear(bytes);
-	rc = read_from(fd, segment_seq, offset, len, bytes, err);
-	close(fd);
-	return rc;
-}
-
-static int
-read_from(int fd, uint64_t segment_seq, uint64_t offset, size_t len,
-    struct pb_buf *to, struct pb_err *err)
-{
-	uint8_t *room = pb_buf_reserve(to, len);
-	ssize_t got;
-
+	room = pb_buf_reserve(bytes, len);
 	if (room == NULL)
 		return pb_err_set(err, PB_ELIMIT, "segment %020" PRIu64 ": %zu "
 		    "bytes at %" PRIu64 " do not fit in memory", segment_seq,
 		    len, offset);
-	got = pb_pread_all(fd, room, len, offset, err);
-	if (got < 0)
-		return pb_err_prefix(err, (int)got, "segment %020" PRIu64,
-		    segment_seq);
-	if ((size_t)got < len)
-		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
-		    "shorter than its index says: %zu bytes at %" PRIu64 " are "
-		    "not there", segment_seq, len - (size_t)got,
-		    offset + (uint64_t)got);
-	to->len += len;
-	return 0;
+	fd = pb_segment_open_file(search->all->store, &search->key,
+	    segment_seq, err);
+	if (fd < 0)
+		return fd;
+	rc = pb_segment_read(fd, segment_seq, offset, room, len, err);
+	close(fd);
+	return rc;
+}
+
+/* Bytes of blocks that fit. */
+static size_t
+room_of(const struct pb_lookup *search, uint32_t header_bytes)
+{
+	return search->bytes_max > header_bytes ?
+	    search->bytes_max - header_bytes : 0;
+}
+
+static void
+found(struct pb_lookup *search, const struct hunt *h)
+{
+	search->piece.last = h->to;
+	search->piece.offset = h->base + h->start;
+	search->piece.bytes = (uint32_t)(h->end - h->start);
 }
 
 /* --- dead letters ------------------------------------------------------- */
@@ -298,11 +282,10 @@ hunt_letter(struct pb_lookup *search, struct pb_err *err)
 	const struct pb_letter *letter = &search->letter;
 	struct pb_buf *bytes = &search->all->bytes;
 	struct hunt h = { .from = search->from, .last = letter->last,
-	    .base = search->offset };
+	    .base = search->offset,
+	    .room = room_of(search, letter->header_bytes) };
 	int rc;
 
-	if (search->bytes_max > letter->header_bytes)
-		h.room = search->bytes_max - letter->header_bytes;
 	h.fd = pb_section_open(search->all->store, &search->key,
 	    letter->segment_seq, letter->upstream, true, err);
 	if (h.fd < 0)
@@ -317,9 +300,7 @@ hunt_letter(struct pb_lookup *search, struct pb_err *err)
 	if (rc < 0)
 		return pb_err_prefix(err, rc, "dead letter %020" PRIu64,
 		    letter->segment_seq);
-	search->piece.last = h.to;
-	search->piece.offset = h.base + h.start;
-	search->piece.bytes = (uint32_t)(h.end - h.start);
+	found(search, &h);
 	return 0;
 }
 

@@ -24,7 +24,6 @@
 #include "base/below.h"
 #include "base/owner.h"
 #include "base/bytes.h"
-#include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/hop.h"
 #include "pcapng/scan.h"
@@ -44,8 +43,6 @@ static int	read_blocks(int, uint8_t *, const struct pb_piece *,
 		    struct pb_err *);
 static bool	is_cached(int, uint64_t, size_t);
 static bool	read_direct(int, uint8_t *, size_t, uint64_t, size_t);
-static int	read_exact(int, const struct pb_piece *, uint8_t *, size_t,
-		    uint64_t, struct pb_err *);
 static bool	put_epoch(uint8_t *, size_t, uint64_t);
 static size_t	without_fillers(uint8_t *, size_t);
 static int	open_letter(const char *, const struct pb_stream_key *,
@@ -74,13 +71,14 @@ pb_section_read(struct pb_section *section, const char *store,
 	blocks = section->space + room + lead;
 	rc = read_blocks(fd, blocks, piece, err);
 	if (rc == 0)
-		rc = read_exact(fd, piece, blocks - header, header, 0, err);
+		rc = pb_segment_read(fd, piece->segment_seq, 0,
+		    blocks - header, header, err);
 	close(fd);
+	if (rc == 0 && piece->whole)
+		rc = pb_segment_check(piece->segment_seq, piece->offset,
+		    blocks, piece->bytes, piece->digest, err);
 	if (rc < 0)
 		return rc;
-	if (piece->whole && pb_digest(blocks, piece->bytes) != piece->digest)
-		return pb_section_rotten(piece->segment_seq, piece->offset,
-		    err);
 	if (piece->epoch != 0 && !put_epoch(blocks - header, header,
 	    piece->epoch))
 		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64
@@ -95,14 +93,6 @@ pb_section_finish(struct pb_section *section)
 {
 	free(section->space);
 	memset(section, 0, sizeof(*section));
-}
-
-int
-pb_section_rotten(uint64_t segment_seq, uint64_t offset, struct pb_err *err)
-{
-	return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
-	    "extent at %" PRIu64 " does not match its digest: the file was "
-	    "damaged", segment_seq, offset);
 }
 
 /* The segment and its link are one file: either will do. */
@@ -180,7 +170,8 @@ read_blocks(int fd, uint8_t *to, const struct pb_piece *piece,
 	if (piece->bytes >= DIRECT_BYTES_MIN && !is_cached(fd, from, pages) &&
 	    read_direct(fd, to - lead, pages, from, wanted))
 		return 0;
-	return read_exact(fd, piece, to, piece->bytes, piece->offset, err);
+	return pb_segment_read(fd, piece->segment_seq, piece->offset, to,
+	    piece->bytes, err);
 }
 
 /* Does the page cache have all these pages?  Where nobody can tell, no. */
@@ -211,23 +202,6 @@ read_direct(int fd, uint8_t *to, size_t len, uint64_t offset, size_t wanted)
 		got = pread(fd, to, len, (off_t)offset);
 	while (got < 0 && errno == EINTR);
 	return fcntl(fd, F_SETFL, flags) == 0 && got >= (ssize_t)wanted;
-}
-
-static int
-read_exact(int fd, const struct pb_piece *piece, uint8_t *to, size_t len,
-    uint64_t offset, struct pb_err *err)
-{
-	ssize_t got = pb_pread_all(fd, to, len, offset, err);
-
-	if (got < 0)
-		return pb_err_prefix(err, (int)got, "segment %020" PRIu64,
-		    piece->segment_seq);
-	if ((size_t)got < len)
-		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
-		    "shorter than its index says: %zu bytes at %" PRIu64 " are "
-		    "not there", piece->segment_seq, len - (size_t)got,
-		    offset + (uint64_t)got);
-	return 0;
 }
 
 /* The stream goes under another epoch there (forks.h). */

@@ -30,10 +30,9 @@ struct pb_section {
 
 /*
  * The piece's section, under the piece's epoch; what was there before is
- * gone.  `upstream`: whose
- * dead letter it is, where piece->letter; else NULL.  A letter whose link
- * is gone is read from the segment, and with `upstream` a segment that is
- * gone from the link.  Any thread.
+ * gone.  `upstream`: whose dead letter it is, where piece->letter; else
+ * NULL.  A letter whose link is gone is read from the segment, and with
+ * `upstream` a segment that is gone from the link.  Any thread.
  *   PB_ENOENT   the segment has expired, and no letter keeps it
  *   PB_EDIGEST  the extent is whole and not what was written
  *   PB_EFORMAT  the file is shorter than the index says
@@ -49,10 +48,6 @@ void	pb_section_finish(struct pb_section *section);
 /* The file a piece is in, as above: a descriptor that the caller closes. */
 int	pb_section_open(const char *store, const struct pb_stream_key *key,
 	    uint64_t segment_seq, const char *upstream, bool letter,
-	    struct pb_err *err);
-
-/* An extent's bytes are not those that were written: PB_EDIGEST. */
-int	pb_section_rotten(uint64_t segment_seq, uint64_t offset,
 	    struct pb_err *err);
 
 #endif

@@ -4,12 +4,9 @@
 #include "recorder/store/read/peek.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/digest.h"
 #include "base/disk.h"
-#include "base/sys.h"
 #include "pcapng/scan.h"
 #include "recorder/store/read/segment_file.h"
 
@@ -123,12 +120,11 @@ look_through(const struct place *place, const struct pb_extent_info *extent,
 {
 	int rc = read_tail(place, extent, extent->bytes, data, err);
 
+	if (rc == 0)
+		rc = pb_segment_check(extent->segment_seq, extent->offset,
+		    data, extent->bytes, extent->digest, err);
 	if (rc < 0)
 		return rc;
-	if (pb_digest(data, extent->bytes) != extent->digest)
-		return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64
-		    ": the extent at %" PRIu64 " does not match its digest",
-		    extent->segment_seq, extent->offset);
 	rc = scan(place, data, extent->bytes, out);
 	return rc >= 0 ? rc : pb_err_set(err, rc, "stream %s/%s: no whole "
 	    "block", place->key->node, place->key->interface);
@@ -142,25 +138,23 @@ read_tail(const struct place *place, const struct pb_extent_info *extent,
 	struct pb_err why = { 0 };
 	int fd = pb_segment_open_file(place->store, place->key,
 	    extent->segment_seq, &why);
-	ssize_t got = fd;
+	int rc = fd;
 
 	if (fd >= 0) {
-		got = pb_pread_all(fd, data, bytes, extent->offset +
-		    extent->bytes - bytes, &why);
+		rc = pb_segment_read(fd, extent->segment_seq, extent->offset +
+		    extent->bytes - bytes, data, bytes, &why);
 		pb_file_close(fd);
 	}
-	if (got >= 0 && (size_t)got < bytes)
-		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
-		    "shorter than its index says", extent->segment_seq);
-	if (got >= 0)
+	if (rc == 0)
 		return 0;
 	/* A bad sector, or a file that is not ours to read, will not heal
 	 * while somebody waits for it. */
 	if (why.sys == EIO || why.sys == EACCES || why.sys == EPERM ||
 	    why.sys == EISDIR)
 		why.code = PB_EFORMAT;
-	return pb_err_set(err, why.code, "segment %020" PRIu64 " cannot be "
-	    "read: %.400s", extent->segment_seq, why.text);
+	if (err != NULL)
+		*err = why;
+	return why.code;
 }
 
 static int

@@ -5,9 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 
 #include "base/below.h"
+#include "base/digest.h"
 #include "base/owner.h"
+#include "base/sys.h"
 
 int
 pb_segment_open_file(const char *store, const struct pb_stream_key *key,
@@ -38,4 +41,32 @@ pb_segment_open_mode(const char *store, const struct pb_stream_key *key,
 		pb_owner_explain(store, path, err);
 	}
 	return fd;
+}
+
+int
+pb_segment_read(int fd, uint64_t first_seq, uint64_t offset, uint8_t *to,
+    size_t len, struct pb_err *err)
+{
+	ssize_t got = pb_pread_all(fd, to, len, offset, err);
+
+	if (got < 0)
+		return pb_err_prefix(err, (int)got, "segment %020" PRIu64,
+		    first_seq);
+	if ((size_t)got < len)
+		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 " is "
+		    "shorter than its index says: %zu bytes at %" PRIu64 " are "
+		    "not there", first_seq, len - (size_t)got,
+		    offset + (uint64_t)got);
+	return 0;
+}
+
+int
+pb_segment_check(uint64_t first_seq, uint64_t offset, const uint8_t *data,
+    size_t len, uint64_t digest, struct pb_err *err)
+{
+	if (pb_digest(data, len) == digest)
+		return 0;
+	return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": the "
+	    "extent at %" PRIu64 " does not match its digest: the file was "
+	    "damaged", first_seq, offset);
 }

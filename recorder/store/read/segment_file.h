@@ -21,4 +21,15 @@ int	pb_segment_open_mode(const char *store,
 	    const struct pb_stream_key *key, uint64_t first_seq, int mode,
 	    struct pb_err *err);
 
+/* `len` bytes at `offset` of segment `first_seq`, open at `fd`: all of them,
+ * or PB_EFORMAT: it is shorter than its index says; or another error. */
+int	pb_segment_read(int fd, uint64_t first_seq, uint64_t offset,
+	    uint8_t *to, size_t len, struct pb_err *err);
+
+/* Are the bytes of its extent at `offset` those that were written?
+ * PB_EDIGEST. */
+int	pb_segment_check(uint64_t first_seq, uint64_t offset,
+	    const uint8_t *data, size_t len, uint64_t digest,
+	    struct pb_err *err);
+
 #endif
