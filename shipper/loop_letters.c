@@ -47,13 +47,7 @@ struct loop_bounds {
 struct loop_step {
 	struct pb_job	 job;
 	enum { STEP_NONE, STEP_BEGUN, STEP_ENDED } state;
-	const struct pb_letters_sum *of;	/* whose it is */
-	enum pb_control_verb verb;
-	struct pb_letters_which which;	/* with the globs below */
-	char		 upstream[PB_CONTROL_GLOB_MAX];
-	char		 stream[PB_CONTROL_GLOB_MAX];
-	char		 to[PB_NAME_BYTES_MAX + 1];
-	struct pb_letters_sum sum;
+	struct pb_control_request *request;	/* which; borrowed */
 	int		 rc;
 	struct pb_err	 err;
 };
@@ -87,9 +81,6 @@ static int	bound_other(struct pb_loop *, const char *,
 		    struct pb_err *);
 static void	kept_bounds(void *);
 static pb_control_handler handle;
-static void	begin_step(struct pb_loop *, enum pb_control_verb,
-		    const struct pb_letters_which *,
-		    const struct pb_letters_sum *);
 static void	run_step(void *);
 static void	ended_step(void *);
 static int	handled(struct pb_loop *, const struct loop_step *);
@@ -130,8 +121,7 @@ loop_letters_open(struct pb_loop *loop, struct pb_err *err)
 void
 loop_letters_close(struct pb_loop *loop)
 {
-	pb_control_destroy(loop->control);
-	loop->control = NULL;
+	/* The step's request is the control's. */
 	if (loop->work != NULL) {
 		pb_worker_cancel(loop->keeper, &loop->work->bounds.job);
 		pb_worker_cancel(loop->keeper, &loop->work->step.job);
@@ -140,6 +130,8 @@ loop_letters_close(struct pb_loop *loop)
 	}
 	free(loop->work);
 	loop->work = NULL;
+	pb_control_destroy(loop->control);
+	loop->control = NULL;
 	pb_letters_close(loop->letters);
 	loop->letters = NULL;
 }
@@ -175,11 +167,8 @@ loop_letters_run(struct pb_loop *loop, uint64_t now_ms)
 unsigned
 loop_letters_fds(const struct pb_loop *loop, int *fds, unsigned max)
 {
-	int count = 0;
-
-	if (loop->control != NULL)
-		count = pb_control_fds(loop->control, fds, (int)max);
-	return count > 0 ? (unsigned)count : 0;
+	return loop->control == NULL ? 0 :
+	    pb_control_fds(loop->control, fds, max);
 }
 
 /* --- fills -------------------------------------------------------------- */
@@ -404,46 +393,26 @@ kept_bounds(void *arg)
 }
 
 static int
-handle(void *arg, enum pb_control_verb verb,
-    const struct pb_letters_which *asked, struct pb_letters_sum *sum,
-    struct pb_err *err)
+handle(void *arg, struct pb_control_request *request, struct pb_err *err)
 {
 	struct pb_loop *loop = arg;
 	struct loop_step *step = &loop->work->step;
 
 	if (step->state != STEP_NONE && (step->state != STEP_ENDED ||
-	    step->of != sum))
-		return PB_CONTROL_WAITS;
-	if (step->state == STEP_ENDED) {
+	    step->request != request))
+		return 1;
+	if (step->state == STEP_ENDED && step->rc != 1) {
 		step->state = STEP_NONE;
-		*sum = step->sum;
 		*err = step->err;
-		if (step->rc != 1)
-			return handled(loop, step);
+		return handled(loop, step);
 	}
-	begin_step(loop, verb, asked, sum);
-	return PB_CONTROL_WAITS;
-}
-
-/* The configuration stays as it is while a step is done: report_last(). */
-static void
-begin_step(struct pb_loop *loop, enum pb_control_verb verb,
-    const struct pb_letters_which *asked, const struct pb_letters_sum *sum)
-{
-	struct loop_step *step = &loop->work->step;
-
 	step->state = STEP_BEGUN;
-	step->of = sum;
-	step->sum = *sum;
-	step->verb = verb;
-	snprintf(step->upstream, sizeof(step->upstream), "%s",
-	    asked->upstream);
-	snprintf(step->stream, sizeof(step->stream), "%s", asked->stream);
-	snprintf(step->to, sizeof(step->to), "%s", asked->to);
-	step->which = (struct pb_letters_which){ .upstream = step->upstream,
-	    .stream = step->stream, .first = asked->first, .to = step->to,
-	    .ships = pb_conf_ships, .arg = loop->conf };
+	step->request = request;
+	/* It stays as it is while a step is done: report_last(). */
+	request->which.ships = pb_conf_ships;
+	request->which.arg = loop->conf;
 	pb_worker_give(loop->keeper, &step->job);
+	return 1;
 }
 
 /* On the keeper's thread. */
@@ -458,8 +427,10 @@ run_step(void *arg)
 	struct pb_loop *loop = arg;
 	struct loop_step *step = &loop->work->step;
 
-	step->rc = steps[step->verb](loop->letters, &step->which, &step->sum,
-	    &step->err);
+	struct pb_control_request *request = step->request;
+
+	step->rc = steps[request->verb](loop->letters, &request->which,
+	    &request->sum, &step->err);
 }
 
 static void
@@ -477,13 +448,14 @@ handled(struct pb_loop *loop, const struct loop_step *step)
 	static const char *const done[] = { [PB_CONTROL_REQUEUE] = "requeued",
 	    [PB_CONTROL_PURGE] = "purged", [PB_CONTROL_MOVE] = "moved" };
 
-	see_to(loop, step->verb == PB_CONTROL_MOVE ? step->to :
-	    step->upstream, step->stream, step->verb != PB_CONTROL_PURGE);
+	const struct pb_control_request *r = step->request;
+
+	see_to(loop, r->verb == PB_CONTROL_MOVE ? r->to : r->upstream,
+	    r->stream, r->verb != PB_CONTROL_PURGE);
 	if (step->rc == 0)
-		pb_log(PB_LOG_INFO, "shipper", "dead letters %s letters=%llu "
-		    "packets=%llu", done[step->verb],
-		    (unsigned long long)step->sum.letters,
-		    (unsigned long long)step->sum.packets);
+		pb_log(PB_LOG_INFO, "shipper", "dead letters %s letters=%"
+		    PRIu64 " packets=%" PRIu64, done[r->verb],
+		    r->sum.letters, r->sum.packets);
 	return step->rc;
 }
 

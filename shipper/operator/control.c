@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -23,30 +21,17 @@
 #define VERB_BYTES	16u
 #define ERROR_BYTES	1024u	/* of an answer, escaped it still fits */
 
-/* A request as it came, and how far it is. */
-struct request {
-	enum pb_control_verb verb;
-	struct pb_letters_which which;	/* borrows the globs below */
-	char		 upstream[PB_CONTROL_GLOB_MAX];
-	char		 stream[PB_CONTROL_GLOB_MAX];
-	char		 to[PB_NAME_BYTES_MAX + 1];
-	struct pb_letters_sum sum;
-};
-
 struct client {
 	int		 fd;		/* -1: free */
 	bool		 asked;
 	uint64_t	 until_ms;	/* ... it has to */
-	struct request	 request;
+	struct pb_control_request request;
 };
 
 struct pb_control {
 	char		 path[PATH_MAX];
 	int		 listen_fd;
-	int		 epoll_fd;
-	int		 event_fd;	/* readable while there is work */
-	bool		 full;		/* newcomers are not waited for */
-	bool		 failed;	/* one could not be let in */
+	bool		 failed;	/* a newcomer could not be let in */
 	pb_control_handler *handler;
 	void		*arg;
 	struct client	 client[PB_CONTROL_CLIENTS_MAX];
@@ -58,15 +43,11 @@ static const char *const verb_names[] = {
 	[PB_CONTROL_MOVE] = "move",
 };
 
-static int	listen_at(struct pb_control *, struct pb_err *);
-static int	watch(struct pb_control *, int);
 static void	accept_clients(struct pb_control *, uint64_t);
-static void	mind_newcomers(struct pb_control *);
-static bool	serve(struct pb_control *, struct client *, uint64_t);
-static bool	take_request(struct client *);
-static int	parse(const char *, size_t, struct request *,
+static void	serve(struct pb_control *, struct client *, uint64_t);
+static void	take_request(struct client *);
+static int	parse(const char *, size_t, struct pb_control_request *,
 		    struct pb_err *);
-static void	send_answer(struct client *, struct pb_buf *);
 static void	drop(struct client *);
 static int	take_sum(struct pb_letters_sum *, const char *, size_t,
 		    struct pb_err *);
@@ -89,21 +70,13 @@ pb_control_create(struct pb_control **out, const char *store,
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	c->handler = handler;
 	c->arg = arg;
-	c->listen_fd = c->epoll_fd = c->event_fd = -1;
+	c->listen_fd = -1;
 	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
 		c->client[i].fd = -1;
 	rc = pb_layout_path(c->path, store, SOCKET_NAME, err);
-	if (rc < 0) {
-		free(c);
-		return rc;
-	}
-	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	c->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (c->epoll_fd < 0 || c->event_fd < 0 ||
-	    watch(c, c->event_fd) < 0)
-		rc = pb_err_sys(err, "wait for %s", c->path);
 	if (rc == 0)
-		rc = listen_at(c, err);
+		rc = c->listen_fd = pb_unix_listen(c->path, SOCK_SEQPACKET,
+		    (int)PB_CONTROL_CLIENTS_MAX, err);
 	if (rc < 0) {
 		pb_control_destroy(c);
 		return rc;
@@ -123,60 +96,34 @@ pb_control_destroy(struct pb_control *c)
 		(void)pb_below_unlink(c->path);
 		close(c->listen_fd);
 	}
-	if (c->event_fd >= 0)
-		close(c->event_fd);
-	if (c->epoll_fd >= 0)
-		close(c->epoll_fd);
 	free(c);
 }
 
-int
-pb_control_fds(const struct pb_control *c, int *fds, int max)
+unsigned
+pb_control_fds(const struct pb_control *c, int *fds, unsigned max)
 {
-	if (max < 1)
-		return 0;
-	fds[0] = c->epoll_fd;
-	return 1;
+	bool room = false;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++) {
+		room |= c->client[i].fd < 0;
+		if (c->client[i].fd >= 0 && !c->client[i].asked && count < max)
+			fds[count++] = c->client[i].fd;
+	}
+	/* One that cannot be let in must not wake the loop again and again;
+	 * it is looked at again each turn. */
+	if (room && !c->failed && count < max)
+		fds[count++] = c->listen_fd;
+	return count;
 }
 
 void
 pb_control_run(struct pb_control *c, uint64_t now_ms)
 {
-	uint64_t count = 1;
-	bool more = false;
-
-	(void)!read(c->event_fd, &count, sizeof(count));
 	accept_clients(c, now_ms);
 	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
 		if (c->client[i].fd >= 0)
-			more |= serve(c, &c->client[i], now_ms);
-	mind_newcomers(c);
-	/* The next step is due at once. */
-	count = 1;
-	if (more)
-		(void)!write(c->event_fd, &count, sizeof(count));
-}
-
-static int
-listen_at(struct pb_control *c, struct pb_err *err)
-{
-	int fd = pb_unix_listen(c->path, SOCK_SEQPACKET,
-	    (int)PB_CONTROL_CLIENTS_MAX, err);
-
-	if (fd < 0)
-		return fd;
-	c->listen_fd = fd;
-	if (watch(c, fd) < 0)
-		return pb_err_sys(err, "listen at %s", c->path);
-	return 0;
-}
-
-static int
-watch(struct pb_control *c, int fd)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-
-	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+			serve(c, &c->client[i], now_ms);
 }
 
 /* Where all places are taken, or no descriptor is left, the next ones wait
@@ -187,69 +134,39 @@ accept_clients(struct pb_control *c, uint64_t now_ms)
 	c->failed = false;
 	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++) {
 		struct client *client = &c->client[i];
-		int fd;
 
 		if (client->fd >= 0)
 			continue;
-		fd = accept4(c->listen_fd, NULL, NULL,
+		client->fd = accept4(c->listen_fd, NULL, NULL,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0) {
+		if (client->fd < 0) {
 			c->failed = errno != EAGAIN;
 			return;
 		}
-		if (watch(c, fd) < 0) {
-			close(fd);
-			return;
-		}
-		client->fd = fd;
 		client->asked = false;
 		client->until_ms = now_ms + PB_CONTROL_ASK_MS;
 	}
 }
 
-/* One that cannot be let in must not wake the loop again and again; it is
- * looked at again each turn. */
 static void
-mind_newcomers(struct pb_control *c)
-{
-	struct epoll_event event = { .data.fd = c->listen_fd };
-	bool full = true;
-
-	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
-		full &= c->client[i].fd >= 0;
-	full |= c->failed;
-	if (full == c->full)
-		return;
-	c->full = full;
-	event.events = full ? 0 : EPOLLIN;
-	(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, c->listen_fd, &event);
-}
-
-/* Is its next step due at once? */
-static bool
 serve(struct pb_control *c, struct client *client, uint64_t now_ms)
 {
-	struct request *request = &client->request;
 	struct pb_err err = { .code = 0 };
 	int rc;
 
-	if (!client->asked) {
-		if (take_request(client))
-			return true;
-		if (client->fd >= 0 && now_ms >= client->until_ms)
-			drop(client);
-		return false;
+	if (!client->asked)
+		take_request(client);
+	if (client->asked) {
+		rc = c->handler(c->arg, &client->request, &err);
+		if (rc <= 0)
+			answer(client, rc < 0 ? &err : NULL);
+	} else if (client->fd >= 0 && now_ms >= client->until_ms) {
+		drop(client);
 	}
-	rc = c->handler(c->arg, request->verb, &request->which,
-	    &request->sum, &err);
-	if (rc <= 0)
-		answer(client, rc < 0 ? &err : NULL);
-	return rc == 1;
 }
 
-/* True once it has asked; wrong requests are answered, lost clients
- * dropped. */
-static bool
+/* If it has asked; wrong requests are answered, lost clients dropped. */
+static void
 take_request(struct client *client)
 {
 	char bytes[PB_CONTROL_BYTES_MAX];
@@ -258,27 +175,19 @@ take_request(struct client *client)
 
 	len = recv(client->fd, bytes, sizeof(bytes), MSG_TRUNC);
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (len <= 0) {
+		return;
+	if (len <= 0)
 		drop(client);
-		return false;
-	}
-	if ((size_t)len > sizeof(bytes)) {
-		pb_err_set(&err, PB_ELIMIT, "a request has at most %u bytes",
-		    PB_CONTROL_BYTES_MAX);
+	else if ((size_t)len > sizeof(bytes) ? pb_err_set(&err, PB_ELIMIT,
+	    "a request has at most %u bytes", PB_CONTROL_BYTES_MAX) < 0 :
+	    parse(bytes, (size_t)len, &client->request, &err) < 0)
 		answer(client, &err);
-		return false;
-	}
-	if (parse(bytes, (size_t)len, &client->request, &err) < 0) {
-		answer(client, &err);
-		return false;
-	}
-	client->asked = true;
-	return true;
+	else
+		client->asked = true;
 }
 
 static int
-parse(const char *body, size_t len, struct request *out, struct pb_err *err)
+parse(const char *body, size_t len, struct pb_control_request *out, struct pb_err *err)
 {
 	char verb[VERB_BYTES];
 	struct pb_json_doc doc;
@@ -324,17 +233,11 @@ answer(struct client *client, const struct pb_err *err)
 		pb_json_u64(&json, "packets", client->request.sum.packets);
 	}
 	pb_json_end(&json);
-	send_answer(client, &buf);
-}
-
-/* It fits in the socket's buffer, or the client does not get it. */
-static void
-send_answer(struct client *client, struct pb_buf *buf)
-{
-	if (!buf->failed)
-		(void)!send(client->fd, buf->data, buf->len,
+	/* It fits in the socket's buffer, or the client does not get it. */
+	if (!buf.failed)
+		(void)!send(client->fd, buf.data, buf.len,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
-	pb_buf_finish(buf);
+	pb_buf_finish(&buf);
 	drop(client);
 }
 

@@ -9,9 +9,8 @@
  *	{"do":"move",   "upstream":GLOB,"stream":GLOB,"first":N,"to":NAME}
  *	-> {"letters":N,"packets":N} or {"error":TEXT}
  *
- * All members are there; `first` 0: any.  The server never blocks: each
- * turn does one bounded step of each request, and a client that does not
- * ask within PB_CONTROL_ASK_MS is dropped.
+ * All members are there; `first` 0: any.  The server never blocks, and a
+ * client that does not ask within PB_CONTROL_ASK_MS is dropped.
  */
 #ifndef PB_SHIPPER_CONTROL_H
 #define PB_SHIPPER_CONTROL_H
@@ -42,16 +41,21 @@ enum pb_control_verb {
 
 struct pb_control;
 
-#define PB_CONTROL_WAITS	2
+struct pb_control_request {
+	enum pb_control_verb verb;
+	struct pb_letters_which which;	/* borrows what follows */
+	char		 upstream[PB_CONTROL_GLOB_MAX];
+	char		 stream[PB_CONTROL_GLOB_MAX];
+	char		 to[PB_NAME_BYTES_MAX + 1];
+	struct pb_letters_sum sum;	/* what was done so far */
+};
 
 /*
- * One step of a request: 1, there is more (called again next turn, with
- * the same *sum, zeroed before the first); PB_CONTROL_WAITS, likewise, but
- * whoever does it wakes the loop; 0, done; or an error, which the client is
- * told.  As pb_letters_requeue() and pb_letters_purge() answer.
+ * A request is the handler's until it answers 0, done, or an error, which
+ * the client is told.  1: it goes on; called again each turn, and whoever
+ * does it wakes the loop.
  */
-typedef int pb_control_handler(void *arg, enum pb_control_verb verb,
-	    const struct pb_letters_which *which, struct pb_letters_sum *sum,
+typedef int pb_control_handler(void *arg, struct pb_control_request *request,
 	    struct pb_err *err);
 
 /* Listen in `store`, whose shipper.lock the caller has: a socket that is
@@ -61,8 +65,11 @@ int	pb_control_create(struct pb_control **out, const char *store,
 /* Clients are cut off, the socket is removed. */
 void	pb_control_destroy(struct pb_control *control);
 
-/* The descriptors to wait on until they can be read (one): how many. */
-int	pb_control_fds(const struct pb_control *control, int *fds, int max);
+/* The descriptors to wait on until they can be read, PB_CONTROL_FDS_MAX at
+ * most: how many. */
+#define PB_CONTROL_FDS_MAX	(PB_CONTROL_CLIENTS_MAX + 1u)
+unsigned pb_control_fds(const struct pb_control *control, int *fds,
+	    unsigned max);
 
 /* What can be done without waiting.  Call it each turn of the loop, once a
  * second at least. */

@@ -517,7 +517,8 @@ a_readable_descriptor_ends_the_wait(void **state)
 	assert_int_equal(write(fds[1], "x", 1), 1);
 	assert_int_equal(pb_http_wait(http, fds, 1, GIVE_UP_MS * 10, NULL),
 	    0);
-	assert_int_equal(pb_http_wait(http, fds, 9, 0, NULL), PB_ELIMIT);
+	assert_int_equal(pb_http_wait(http, fds, PB_HTTP_FDS_MAX + 1, 0,
+	    NULL), PB_ELIMIT);
 	close(fds[0]);
 	close(fds[1]);
 	pb_http_destroy(http);
