@@ -19,16 +19,12 @@ static bool	is_due(struct pb_mdb_txn *, const char *,
 const char *
 pb_letter_state_name(enum pb_letter_state state)
 {
-	switch (state) {
-	case PB_LETTER_DEAD:
-		return "dead";
-	case PB_LETTER_REQUEUED:
-		return "requeued";
-	case PB_LETTER_LATE:
-		return "late";
-	case PB_LETTER_GONE:
-		return "gone";
-	}
+	static const char *const names[] = { [PB_LETTER_DEAD] = "dead",
+	    [PB_LETTER_REQUEUED] = "requeued", [PB_LETTER_LATE] = "late",
+	    [PB_LETTER_GONE] = "gone" };
+
+	if (state >= PB_LETTER_DEAD && state <= PB_LETTER_GONE)
+		return names[state];
 	return "unknown";
 }
 

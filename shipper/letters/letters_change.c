@@ -30,7 +30,7 @@ pb_letters_list(struct pb_letters *letters,
     struct pb_letter *out, size_t max, struct pb_err *err)
 {
 	struct pb_letters_page page = { .which = which, .out = out, .max = max,
-	    .dead = true, .requeued = true, .others = true };
+	    .states = PB_LETTERS_IN_ANY };
 	struct pb_mdb_txn txn;
 	int more, rc;
 
@@ -152,9 +152,10 @@ change(struct pb_letters *letters, const struct pb_letters_which *which,
 {
 	struct pb_letter found[PB_LETTERS_STEP], after = sum->after;
 	struct pb_letters_page page = { .which = which, .out = found,
-	    .max = PB_LETTERS_STEP, .dead = true,
-	    .requeued = to == PB_LETTER_GONE,
-	    .others = to == PB_LETTER_GONE && which->ships != NULL };
+	    .max = PB_LETTERS_STEP, .states = to == PB_LETTER_REQUEUED ?
+	    PB_LETTERS_IN(PB_LETTER_DEAD) : which->ships != NULL ?
+	    PB_LETTERS_IN_ANY : PB_LETTERS_IN(PB_LETTER_DEAD) |
+	    PB_LETTERS_IN(PB_LETTER_REQUEUED) };
 	struct pb_letters_sum done = *sum;
 	struct pb_mdb_txn txn;
 	int more, rc;
@@ -247,11 +248,8 @@ wanted(const struct pb_letters_page *page, const struct pb_letter *letter)
 	const struct pb_letters_which *which = page->which;
 	char name[PB_STREAM_NAME_MAX];
 
-	if (letter->state == PB_LETTER_DEAD ? !page->dead :
-	    letter->state == PB_LETTER_REQUEUED ? !page->requeued :
-	    !page->others)
-		return false;
-	return (which->first == 0 || letter->first == which->first) &&
+	return (page->states & PB_LETTERS_IN(letter->state)) != 0 &&
+	    (which->first == 0 || letter->first == which->first) &&
 	    (which->upstream == NULL ||
 	    pb_glob_match(which->upstream, letter->upstream)) &&
 	    (which->stream == NULL || pb_glob_match(which->stream,

@@ -75,7 +75,6 @@ pb_letters_has_file(const struct pb_letter *letter)
 
 /* Rows of all tables that speak of the letter.  What went wrong shows at
  * the end.  A file that loses its last letter is listed in `files`. */
-void	pb_letters_add(struct pb_mdb_txn *txn, const struct pb_letter *in);
 void	pb_letters_remove(struct pb_mdb_txn *txn,
 	    const struct pb_letter *in);
 /* Add, as one with the neighbours that say the same. */
@@ -94,6 +93,7 @@ bool	pb_letters_next(struct pb_mdb_txn *txn, const char *upstream,
 	    struct pb_letter *out);
 /* Take first .. last out of all letters of the stream in these states. */
 #define PB_LETTERS_IN(state)	(1u << (state))
+#define PB_LETTERS_IN_ANY	(~0u)
 void	pb_letters_take(struct pb_mdb_txn *txn, const char *upstream,
 	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
 	    unsigned states);
@@ -152,7 +152,7 @@ struct pb_letters_page {
 	const struct pb_letters_which *which;
 	struct pb_letter *out;
 	size_t		 max, count;
-	bool		 dead, requeued, others;	/* states wanted */
+	unsigned	 states;	/* wanted: PB_LETTERS_IN() */
 };
 
 /* 1: there may be more rows behind `*after`, which has moved; or 0. */

@@ -86,8 +86,8 @@ static int
 find(struct move *move, struct pb_err *err)
 {
 	struct pb_letters_page page = { .which = move->which,
-	    .out = move->from, .max = PB_LETTERS_BATCH, .dead = true,
-	    .requeued = true, .others = true };
+	    .out = move->from, .max = PB_LETTERS_BATCH,
+	    .states = PB_LETTERS_IN_ANY };
 	struct pb_mdb_txn txn;
 	int more = 0, rc;
 

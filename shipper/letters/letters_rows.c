@@ -42,19 +42,15 @@ static const struct pb_row_shape count_shape = PB_ROW_SHAPE(ROW_VERSION,
     struct pb_letters_total, count_fields);
 
 static uint64_t	since_at(const struct pb_letter *);
-static void	put_row(struct pb_mdb_txn *, const struct pb_letter *);
-static void	hold(struct pb_mdb_txn *, const struct pb_letter *,
-		    struct pb_letters_total *);
-static void	release(struct pb_mdb_txn *, const struct pb_letter *,
-		    struct pb_letters_total *);
+static void	set(struct pb_mdb_txn *, const struct pb_letter *, bool);
+static void	use_file(struct pb_mdb_txn *, const struct pb_letters_key *,
+		    int, uint64_t);
 static bool	get_link(struct pb_mdb_txn *,
 		    const struct pb_letters_key *, struct link *);
-static void	put_link(struct pb_mdb_txn *,
-		    const struct pb_letters_key *, const struct link *);
 static void	put_counts(struct pb_mdb_txn *, const char *,
 		    const struct pb_letters_total *);
 static bool	alike(const struct pb_letter *, const struct pb_letter *);
-static void	less(uint64_t *, uint64_t);
+static void	count(uint64_t *, bool, uint64_t);
 static void	take_in(struct pb_mdb_txn *, struct pb_letter *,
 		    const struct pb_letter *);
 
@@ -91,16 +87,6 @@ pb_letters_parse(struct pb_letter *out, const struct pb_mdb_value *key,
 	out->since_at = since_at(out);
 	return out->first <= out->last && out->last < UINT64_MAX &&
 	    out->state >= PB_LETTER_DEAD && out->state <= PB_LETTER_GONE;
-}
-
-static void
-put_row(struct pb_mdb_txn *txn, const struct pb_letter *in)
-{
-	struct pb_letters_key key;
-
-	pb_letters_key(&key, in->upstream, &in->key, in->first);
-	pb_row_store(txn, PB_STATE_LETTERS, key.bytes, key.len,
-	    &letter_shape, in);
 }
 
 int
@@ -143,45 +129,41 @@ pb_letters_seek(struct pb_mdb_txn *txn, const char *upstream,
 /* --- rows in step ------------------------------------------------------- */
 
 void
-pb_letters_add(struct pb_mdb_txn *txn, const struct pb_letter *in)
-{
-	struct pb_letters_total counts;
-	struct pb_letters_key key;
-
-	put_row(txn, in);
-	pb_letters_counts(txn, in->upstream, &counts);
-	if (pb_letters_has_file(in)) {
-		pb_letters_age_key(&key, in);
-		pb_mdb_put(txn, PB_STATE_AGES, key.bytes, key.len, "", 0);
-		hold(txn, in, &counts);
-	}
-	if (in->state == PB_LETTER_DEAD) {
-		counts.letters++;
-		counts.packets += in->last - in->first + 1;
-	} else if (in->state != PB_LETTER_GONE)
-		counts.requeued++;
-	put_counts(txn, in->upstream, &counts);
-}
-
-void
 pb_letters_remove(struct pb_mdb_txn *txn, const struct pb_letter *in)
 {
-	struct pb_letters_total counts;
-	struct pb_letters_key key;
+	set(txn, in, false);
+}
 
-	pb_letters_counts(txn, in->upstream, &counts);
-	if (pb_letters_has_file(in)) {
-		pb_letters_age_key(&key, in);
-		pb_mdb_del(txn, PB_STATE_AGES, key.bytes, key.len);
-		release(txn, in, &counts);
-	}
+static void
+set(struct pb_mdb_txn *txn, const struct pb_letter *in, bool there)
+{
+	struct pb_letters_key key, file, age;
+	struct pb_letters_total counts;
+
 	pb_letters_key(&key, in->upstream, &in->key, in->first);
-	pb_mdb_del(txn, PB_STATE_LETTERS, key.bytes, key.len);
+	if (there)
+		pb_row_store(txn, PB_STATE_LETTERS, key.bytes, key.len,
+		    &letter_shape, in);
+	else
+		pb_mdb_del(txn, PB_STATE_LETTERS, key.bytes, key.len);
+	if (pb_letters_has_file(in)) {
+		pb_letters_age_key(&age, in);
+		if (there)
+			pb_mdb_put(txn, PB_STATE_AGES, age.bytes, age.len, "",
+			    0);
+		else
+			pb_mdb_del(txn, PB_STATE_AGES, age.bytes, age.len);
+		pb_letters_key(&file, in->upstream, &in->key,
+		    in->segment_seq);
+		use_file(txn, &file, there ? 1 : -1, in->file_bytes);
+	}
+	pb_letters_counts(txn, in->upstream, &counts);
 	if (in->state == PB_LETTER_DEAD) {
-		less(&counts.letters, 1);
-		less(&counts.packets, in->last - in->first + 1);
-	} else if (in->state != PB_LETTER_GONE)
-		less(&counts.requeued, 1);
+		count(&counts.letters, there, 1);
+		count(&counts.packets, there, in->last - in->first + 1);
+	} else if (in->state != PB_LETTER_GONE) {
+		count(&counts.requeued, there, 1);
+	}
 	put_counts(txn, in->upstream, &counts);
 }
 
@@ -202,7 +184,7 @@ pb_letters_put(struct pb_mdb_txn *txn, const struct pb_letter *in)
 		all.last = near.last;
 		take_in(txn, &all, &near);
 	}
-	pb_letters_add(txn, &all);
+	set(txn, &all, true);
 }
 
 /* What both become has the earlier date. */
@@ -228,12 +210,12 @@ pb_letters_cut(struct pb_mdb_txn *txn, const struct pb_letter *in,
 	pb_letters_remove(txn, in);
 	if (first > in->first) {
 		left.last = first - 1;
-		pb_letters_add(txn, &left);
+		set(txn, &left, true);
 	}
 	if (last < in->last) {
 		left.first = last + 1;
 		left.last = in->last;
-		pb_letters_add(txn, &left);
+		set(txn, &left, true);
 	}
 }
 
@@ -362,44 +344,33 @@ pb_letters_age_key(struct pb_letters_key *out, const struct pb_letter *letter)
 
 /* --- files and sums ----------------------------------------------------- */
 
+/* So many letters more of the file, which has so many bytes at least. */
 static void
-hold(struct pb_mdb_txn *txn, const struct pb_letter *letter,
-    struct pb_letters_total *counts)
+use_file(struct pb_mdb_txn *txn, const struct pb_letters_key *file,
+    int letters, uint64_t bytes)
 {
-	struct link link = { 0, 0 };
-	struct pb_letters_key key;
-
-	pb_letters_key(&key, letter->upstream, &letter->key,
-	    letter->segment_seq);
-	get_link(txn, &key, &link);
-	link.letters++;
-	if (link.bytes < letter->file_bytes) {
-		counts->file_bytes += letter->file_bytes - link.bytes;
-		link.bytes = letter->file_bytes;
-	}
-	put_link(txn, &key, &link);
-	pb_mdb_del(txn, PB_STATE_FILES, key.bytes, key.len);
-}
-
-static void
-release(struct pb_mdb_txn *txn, const struct pb_letter *letter,
-    struct pb_letters_total *counts)
-{
-	struct pb_letters_key key;
+	const char *upstream = (const char *)file->bytes;
+	struct pb_letters_total counts;
 	struct link link;
 
-	pb_letters_key(&key, letter->upstream, &letter->key,
-	    letter->segment_seq);
-	if (!get_link(txn, &key, &link))
+	if (!get_link(txn, file, &link) && letters <= 0)
 		return;
-	if (link.letters > 1) {
-		link.letters--;
-		put_link(txn, &key, &link);
-		return;
+	count(&link.letters, letters > 0, letters != 0);
+	pb_letters_counts(txn, upstream, &counts);
+	if (link.letters == 0) {
+		count(&counts.file_bytes, false, link.bytes);
+		pb_mdb_del(txn, PB_STATE_LINKS, file->bytes, file->len);
+		pb_mdb_put(txn, PB_STATE_FILES, file->bytes, file->len, "", 0);
+	} else {
+		if (link.bytes < bytes) {
+			counts.file_bytes += bytes - link.bytes;
+			link.bytes = bytes;
+		}
+		pb_row_store(txn, PB_STATE_LINKS, file->bytes, file->len,
+		    &link_shape, &link);
+		pb_mdb_del(txn, PB_STATE_FILES, file->bytes, file->len);
 	}
-	less(&counts->file_bytes, link.bytes);
-	pb_mdb_del(txn, PB_STATE_LINKS, key.bytes, key.len);
-	pb_mdb_put(txn, PB_STATE_FILES, key.bytes, key.len, "", 0);
+	put_counts(txn, upstream, &counts);
 }
 
 uint64_t
@@ -414,17 +385,7 @@ void
 pb_letters_grow(struct pb_mdb_txn *txn, const struct pb_letters_key *file,
     uint64_t bytes)
 {
-	const char *upstream = (const char *)file->bytes;
-	struct pb_letters_total counts;
-	struct link link;
-
-	if (!get_link(txn, file, &link) || link.bytes >= bytes)
-		return;
-	pb_letters_counts(txn, upstream, &counts);
-	counts.file_bytes += bytes - link.bytes;
-	link.bytes = bytes;
-	put_link(txn, file, &link);
-	put_counts(txn, upstream, &counts);
+	use_file(txn, file, 0, bytes);
 }
 
 static bool
@@ -436,14 +397,6 @@ get_link(struct pb_mdb_txn *txn, const struct pb_letters_key *key,
 	*out = (struct link){ 0, 0 };
 	return pb_mdb_get(txn, PB_STATE_LINKS, key->bytes, key->len,
 	    &value) == 1 && pb_row_load(&link_shape, out, &value);
-}
-
-static void
-put_link(struct pb_mdb_txn *txn, const struct pb_letters_key *key,
-    const struct link *link)
-{
-	pb_row_store(txn, PB_STATE_LINKS, key->bytes, key->len,
-	    &link_shape, link);
 }
 
 void
@@ -466,8 +419,9 @@ put_counts(struct pb_mdb_txn *txn, const char *upstream,
 	    strnlen(upstream, PB_NAME_BYTES_MAX), &count_shape, counts);
 }
 
+/* A sum that a damaged row made too low stays at 0. */
 static void
-less(uint64_t *from, uint64_t n)
+count(uint64_t *sum, bool more, uint64_t n)
 {
-	*from -= n < *from ? n : *from;
+	*sum = more ? *sum + n : *sum - (n < *sum ? n : *sum);
 }

@@ -4,9 +4,6 @@
 #include "shipper/state/recorded.h"
 
 #include <inttypes.h>
-#include <string.h>
-
-#define SEGMENT_ROWS	4u
 
 int
 pb_recorded_gap(struct pb_index *index, uint32_t stream, uint64_t from,
@@ -29,19 +26,11 @@ pb_recorded_segment(struct pb_index *index,
     const struct pb_extent_info *extent, struct pb_segment_info *out,
     struct pb_err *err)
 {
-	struct pb_segment_info row[SEGMENT_ROWS];
-	int count;
+	int rc = pb_index_rows_of(index, PB_TABLE_SEGMENTS, extent->stream,
+	    extent->segment_seq, out, 1, err);
 
-	memset(out, 0, sizeof(*out));
-	count = pb_index_rows_of(index, PB_TABLE_SEGMENTS, extent->stream,
-	    extent->segment_seq, row, SEGMENT_ROWS, err);
-	for (int i = 0; i < count; i++)
-		if (row[i].first_seq == extent->segment_seq) {
-			*out = row[i];
-			return 0;
-		}
-	if (count < 0)
-		return count;
+	if (rc < 0 || (rc == 1 && out->first_seq == extent->segment_seq))
+		return rc < 0 ? rc : 0;
 	return pb_err_set(err, PB_ENOENT, "segment %020" PRIu64 " is not in "
 	    "the index", extent->segment_seq);
 }
