@@ -48,11 +48,8 @@ pb_feed_create(struct pb_feed **out, const struct pb_feed_opts *opts,
 	if (feed == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	snprintf(feed->store, sizeof(feed->store), "%s", opts->store);
-	feed->searches.index = opts->index;
-	feed->searches.store = feed->store;
-	feed->searches.worker = opts->worker;
-	feed->searches.found = opts->found;
-	feed->searches.arg = opts->arg;
+	feed->searches.opts = *opts;
+	feed->searches.opts.store = feed->store;
 	pb_buf_init(&feed->searches.bytes, PB_FEED_EXTENT_MAX);
 	return 0;
 }
@@ -78,7 +75,7 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
     uint64_t from, uint64_t to, const struct pb_feed_want *want,
     struct pb_piece *out, struct pb_err *err)
 {
-	struct pb_index *index = feed->searches.index;
+	struct pb_index *index = feed->searches.opts.index;
 	struct pb_extent_info extent[2];
 	struct pb_gap_info gap;
 	int count, gaps;
@@ -117,7 +114,7 @@ pb_feed_packet(struct pb_feed *feed, const struct pb_stream_info *stream,
     uint64_t at, bool below, const struct pb_feed_want *want,
     struct pb_fingerprint *out, struct pb_err *err)
 {
-	struct pb_lookup search = { .owner = want->owner, .id = want->id,
+	struct pb_lookup search = { .want = *want,
 	    .kind = below ? PB_LOOKUP_BELOW : PB_LOOKUP_ABOVE,
 	    .key = stream->key, .stream = stream->id, .from = at };
 	const struct pb_lookup *found = pb_lookup(&feed->searches, &search);
@@ -159,7 +156,7 @@ piece_packets(struct pb_feed *feed, const struct pb_stream_info *stream,
 	out->kind = PB_PIECE_PACKETS;
 	if (mark == NULL)
 		return 0;
-	rc = pb_recorded_segment(feed->searches.index, extent, &segment, err);
+	rc = pb_recorded_segment(feed->searches.opts.index, extent, &segment, err);
 	if (rc < 0)
 		return rc;
 	out->segment_seq = extent->segment_seq;
@@ -222,13 +219,9 @@ find_piece(struct pb_feed *feed, struct pb_lookup *search,
 {
 	const struct pb_lookup *found;
 
-	search->owner = want->owner;
-	search->id = want->id;
-	search->late = want->late;
-	search->known = want->known;
+	search->want = *want;
+	search->want.mark = NULL;	/* has been looked at */
 	search->from = out->first;
-	search->to = out->last;
-	search->bytes_max = want->bytes_max;
 	found = pb_lookup(&feed->searches, search);
 	if (found == NULL)
 		*out = (struct pb_piece){ .kind = PB_PIECE_SOON };

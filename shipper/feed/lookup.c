@@ -51,11 +51,11 @@ pb_lookup(struct pb_lookups *all, const struct pb_lookup *want)
 	search = place_of(all, want);
 	if (search == NULL || search->running)
 		return NULL;
-	if (search->owner != NULL && answers(search, want)) {
-		search->owner = NULL;
+	if (search->want.owner != NULL && answers(search, want)) {
+		search->want.owner = NULL;
 		return search;
 	}
-	if (want->known)
+	if (want->want.known)
 		return NULL;
 	*search = *want;
 	search->all = all;
@@ -64,7 +64,7 @@ pb_lookup(struct pb_lookups *all, const struct pb_lookup *want)
 	search->job.run = run;
 	search->job.done = done;
 	search->job.arg = search;
-	pb_worker_give(all->worker, &search->job);
+	pb_worker_give(all->opts.worker, &search->job);
 	return NULL;
 }
 
@@ -80,10 +80,10 @@ place_of(struct pb_lookups *all, const struct pb_lookup *want)
 		at = &all->search[i];
 		if (is_of(at, want))
 			return at;
-		if (at->owner == NULL && empty == NULL)
+		if (at->want.owner == NULL && empty == NULL)
 			empty = at;
 	}
-	if (want->known)
+	if (want->want.known)
 		return NULL;
 	if (empty == NULL && all->used < PB_LOOKUPS_MAX)
 		empty = &all->search[all->used++];
@@ -91,7 +91,7 @@ place_of(struct pb_lookups *all, const struct pb_lookup *want)
 		at = &all->search[all->turn++ % PB_LOOKUPS_MAX];
 		if (at->running)
 			continue;
-		at->owner = NULL;
+		at->want.owner = NULL;
 		empty = at;
 	}
 	return empty;
@@ -103,12 +103,12 @@ pb_lookups_cancel(struct pb_lookups *all, const void *owner)
 	for (unsigned i = 0; i < all->used; i++) {
 		struct pb_lookup *search = &all->search[i];
 
-		if (search->owner == NULL ||
-		    (owner != NULL && search->owner != owner))
+		if (search->want.owner == NULL ||
+		    (owner != NULL && search->want.owner != owner))
 			continue;
-		pb_worker_cancel(all->worker, &search->job);
+		pb_worker_cancel(all->opts.worker, &search->job);
 		all->running -= search->running ? 1u : 0u;
-		search->owner = NULL;
+		search->want.owner = NULL;
 		search->running = false;
 	}
 }
@@ -119,8 +119,9 @@ is_of(const struct pb_lookup *search, const struct pb_lookup *want)
 {
 	bool piece = want->kind <= PB_LOOKUP_LETTER;
 
-	return search->owner == want->owner && search->id == want->id &&
-	    search->late == want->late && (piece ?
+	return search->want.owner == want->want.owner &&
+	    search->want.id == want->want.id &&
+	    search->want.late == want->want.late && (piece ?
 	    search->kind <= PB_LOOKUP_LETTER : search->kind == want->kind);
 }
 
@@ -136,20 +137,21 @@ answers(const struct pb_lookup *search, const struct pb_lookup *want)
 	if (want->kind > PB_LOOKUP_LETTER)
 		return true;
 	return piece->segment_seq == want->piece.segment_seq &&
-	    (search->rc < 0 || (piece->last <= want->to &&
+	    (search->rc < 0 || (piece->last <= want->piece.last &&
 	    (piece->first == piece->last || (size_t)piece->bytes +
-	    piece->header_bytes <= want->bytes_max)));
+	    piece->header_bytes <= want->want.bytes_max)));
 }
 
 static void
 done(void *arg)
 {
 	struct pb_lookup *search = arg;
+	const struct pb_feed_opts *opts = &search->all->opts;
 
 	search->running = false;
 	search->done_ms = pb_clock_mono_ms();
 	search->all->running--;
-	search->all->found(search->all->arg, search->owner, search->id);
+	opts->found(opts->arg, search->want.owner, search->want.id);
 }
 
 /* --- on the worker's thread --------------------------------------------- */
@@ -169,12 +171,12 @@ run(void *arg)
 		search->rc = hunt_letter(search, err);
 		break;
 	case PB_LOOKUP_BELOW:
-		search->rc = pb_peek_below(all->index, all->store,
+		search->rc = pb_peek_below(all->opts.index, all->opts.store,
 		    &search->key, search->stream, search->from, true,
 		    &search->print, err);
 		break;
 	case PB_LOOKUP_ABOVE:
-		search->rc = pb_peek_above(all->index, all->store,
+		search->rc = pb_peek_above(all->opts.index, all->opts.store,
 		    &search->key, search->stream, search->from,
 		    &search->print, err);
 		break;
@@ -249,7 +251,7 @@ read_extent(struct pb_lookup *search, uint64_t offset, size_t len,
 		return pb_err_set(err, PB_ELIMIT, "segment %020" PRIu64 ": %zu "
 		    "bytes at %" PRIu64 " do not fit in memory", segment_seq,
 		    len, offset);
-	fd = pb_segment_open_file(search->all->store, &search->key,
+	fd = pb_segment_open_file(search->all->opts.store, &search->key,
 	    segment_seq, err);
 	if (fd < 0)
 		return fd;
@@ -262,8 +264,8 @@ read_extent(struct pb_lookup *search, uint64_t offset, size_t len,
 static size_t
 room_of(const struct pb_lookup *search, uint32_t header_bytes)
 {
-	return search->bytes_max > header_bytes ?
-	    search->bytes_max - header_bytes : 0;
+	return search->want.bytes_max > header_bytes ?
+	    search->want.bytes_max - header_bytes : 0;
 }
 
 static void
@@ -286,7 +288,7 @@ hunt_letter(struct pb_lookup *search, struct pb_err *err)
 	    .room = room_of(search, letter->header_bytes) };
 	int rc;
 
-	h.fd = pb_section_open(search->all->store, &search->key,
+	h.fd = pb_section_open(search->all->opts.store, &search->key,
 	    letter->segment_seq, letter->upstream, true, err);
 	if (h.fd < 0)
 		return h.fd;

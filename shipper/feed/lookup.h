@@ -9,11 +9,7 @@
 #define PB_SHIPPER_SEARCH_H
 
 #include "base/buf.h"
-#include "base/err.h"
-#include "recorder/store/index/index.h"
-#include "shipper/letters/letters.h"
-#include "shipper/ship/ship.h"
-#include "shipper/worker/worker.h"
+#include "shipper/feed/feed.h"
 
 /* Of all who ask together; past it they ask again later. */
 #define PB_LOOKUPS_MAX	512u
@@ -28,17 +24,14 @@ enum pb_lookup_kind {
 };
 
 struct pb_lookup {
-	/* Who wants it, and of what he wants one at a time. */
-	const void	*owner;		/* NULL: free */
-	uint32_t	id;
-	bool		late;
-	bool		known;		/* already: nothing is begun */
+	/* Who wants it, and of what he wants one at a time; no owner: it is
+	 * free. */
+	struct pb_feed_want want;
 	/* What is wanted. */
 	enum pb_lookup_kind kind;
 	struct pb_stream_key key;
 	uint32_t	stream;		/* in the index */
-	uint64_t	from, to;
-	size_t		bytes_max;	/* as of pb_ship_source.look */
+	uint64_t	from;
 	struct pb_extent_info extent;
 	struct pb_letter letter;
 	uint64_t	offset;		/* LETTER: where to begin */
@@ -54,11 +47,7 @@ struct pb_lookup {
 };
 
 struct pb_lookups {
-	struct pb_index	*index;		/* borrowed */
-	const char	*store;		/* borrowed */
-	struct pb_worker *worker;	/* borrowed */
-	void		(*found)(void *arg, const void *owner, uint32_t id);
-	void		*arg;
+	struct pb_feed_opts opts;	/* borrowed, all of it */
 	struct pb_buf	bytes;		/* of what is searched; the worker's */
 	unsigned	used;		/* of the places below, ever */
 	unsigned	running;	/* of them */
