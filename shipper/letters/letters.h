@@ -106,11 +106,7 @@ int	pb_letters_path(char out[static PATH_MAX], const char *store,
 struct pb_demotion {
 	const char	*upstream;
 	const struct pb_stream_info *stream;
-	uint64_t	first, last;
-	enum pb_dead_reason reason;
-	int		status;
-	uint32_t	attempts;
-	const char	*error;
+	struct pb_ship_dead dead;
 	uint64_t	now_ns;
 	uint64_t	age_ms;		/* pb_letters_age_ms() */
 };
@@ -169,7 +165,7 @@ int	pb_letters_sent(struct pb_letters *letters, const char *upstream,
 	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
 	    struct pb_err *err);
 
-/* Packets why->first .. last were refused: what of them was REQUEUED is DEAD
+/* The packets of why->dead were refused: what of them was REQUEUED is DEAD
  * again, with the new reason; what was LATE stays in the store alone. */
 int	pb_letters_refused(struct pb_letters *letters,
 	    const struct pb_demotion *why, struct pb_err *err);

@@ -54,15 +54,15 @@ pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 	uint64_t end;
 	int rc = 0;
 
-	*done = demotion->first - 1;
+	*done = demotion->dead.first - 1;
 	if (plan == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	plan->letters = letters;
 	plan->index = index;
 	plan->why = demotion;
-	plan->from = demotion->first;
-	plan->last = demotion->last < demotion->stream->last_seq ?
-	    demotion->last : demotion->stream->last_seq;
+	plan->from = demotion->dead.first;
+	plan->last = demotion->dead.last < demotion->stream->last_seq ?
+	    demotion->dead.last : demotion->stream->last_seq;
 	while (rc == 0 && plan->from <= plan->last &&
 	    plan->count < PB_LETTERS_BATCH && steps++ < STEPS_MAX)
 		rc = step(plan, err);
@@ -87,7 +87,7 @@ pb_letters_refused(struct pb_letters *letters, const struct pb_demotion *why,
 	struct pb_mdb_txn txn;
 
 	pb_letters_begin(letters, &txn, true, err);
-	give_up(&txn, why, why->last);
+	give_up(&txn, why, why->dead.last);
 	return pb_letters_end(letters, &txn);
 }
 
@@ -198,8 +198,8 @@ write_letter(const struct plan *plan, const struct pb_segment_info *segment,
 
 	*out = (struct pb_letter){ .key = why->stream->key,
 	    .first = plan->from, .state = PB_LETTER_DEAD,
-	    .reason = why->reason, .status = why->status,
-	    .attempts = why->attempts, .since_ns = why->now_ns,
+	    .reason = why->dead.reason, .status = why->dead.status,
+	    .attempts = why->dead.attempts, .since_ns = why->now_ns,
 	    .since_at = pb_age_key(why->age_ms),
 	    .segment_seq = segment->first_seq,
 	    .header_bytes = segment->header_bytes,
@@ -234,13 +234,13 @@ keep(struct plan *plan, uint64_t end, struct pb_err *err)
 	return pb_letters_end(plan->letters, &txn);
 }
 
-/* Of why->first .. last what was to be sent again is dead again, what came
+/* Of why->dead.first .. last what was to be sent again is dead again, what came
  * late is no letter any more. */
 static void
 give_up(struct pb_mdb_txn *txn, const struct pb_demotion *why, uint64_t last)
 {
 	const struct pb_stream_key *key = &why->stream->key;
-	uint64_t from = why->first;
+	uint64_t from = why->dead.first;
 	struct pb_letter dead;
 
 	while (pb_letters_next(txn, why->upstream, key, &from, last, &dead)) {
@@ -248,18 +248,18 @@ give_up(struct pb_mdb_txn *txn, const struct pb_demotion *why, uint64_t last)
 
 		if (was != PB_LETTER_REQUEUED && was != PB_LETTER_LATE)
 			continue;
-		pb_letters_cut(txn, &dead, why->first, last);
+		pb_letters_cut(txn, &dead, why->dead.first, last);
 		if (was == PB_LETTER_LATE)
 			continue;
-		if (dead.first < why->first)
-			dead.first = why->first;
+		if (dead.first < why->dead.first)
+			dead.first = why->dead.first;
 		if (dead.last > last)
 			dead.last = last;
 		/* It is as old as it was: else its age would know no bound. */
 		dead.state = PB_LETTER_DEAD;
-		dead.reason = why->reason;
-		dead.status = why->status;
-		dead.attempts = why->attempts;
+		dead.reason = why->dead.reason;
+		dead.status = why->dead.status;
+		dead.attempts = why->dead.attempts;
 		set_error(&dead, why);
 		pb_letters_put(txn, &dead);
 	}
@@ -269,5 +269,5 @@ static void
 set_error(struct pb_letter *letter, const struct pb_demotion *why)
 {
 	snprintf(letter->error, sizeof(letter->error), "%s",
-	    why->error != NULL ? why->error : "");
+	    why->dead.text != NULL ? why->dead.text : "");
 }

@@ -349,13 +349,9 @@ keep_fork(struct upstream_task *task)
 static struct pb_demotion
 demotion_of(const struct upstream_task *task)
 {
-	const struct pb_ship_dead *dead = &task->dead;
-
 	return (struct pb_demotion){ .upstream = task->u->conf.name,
-	    .stream = &task->stream, .first = dead->first,
-	    .last = dead->last, .reason = dead->reason,
-	    .status = dead->status, .attempts = dead->attempts,
-	    .error = dead->text, .now_ns = pb_clock_real_ns(),
+	    .stream = &task->stream, .dead = task->dead,
+	    .now_ns = pb_clock_real_ns(),
 	    .age_ms = pb_letters_age_ms(task->u->env.letters) };
 }
 

@@ -77,9 +77,9 @@ demote_rc(struct bench *b, const char *upstream, uint64_t first,
 {
 	struct pb_stream_info row;
 	struct pb_demotion why = { .upstream = upstream, .stream = &row,
-	    .first = first, .last = last, .reason = reason, .status = 400,
-	    .attempts = 7, .error = "it said no", .now_ns = now_ns,
-	    .age_ms = now_ns };
+	    .dead = { .first = first, .last = last, .reason = reason,
+	    .status = 400, .attempts = 7, .text = "it said no" },
+	    .now_ns = now_ns, .age_ms = now_ns };
 
 	fixture_stream_row(&b->f, &row);
 	return pb_letters_demote(b->letters, pb_store_index(b->f.store), &why,

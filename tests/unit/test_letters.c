@@ -369,9 +369,9 @@ what_was_refused_is_dead_again_and_the_rest_goes_on(void **state)
 {
 	struct pb_stream_info row;
 	struct pb_demotion why = { .upstream = "core", .stream = &row,
-	    .first = 11, .last = 20,
+	    .dead = { .first = 11, .last = 20,
 	    .reason = PB_DEAD_MALFORMED, .status = 422, .attempts = 1,
-	    .error = "worse", .now_ns = NOW + 5 };
+	    .text = "worse" }, .now_ns = NOW + 5 };
 	struct pb_letter letter;
 	struct bench b;
 
@@ -390,8 +390,8 @@ what_was_refused_is_dead_again_and_the_rest_goes_on(void **state)
 	assert_int_equal(letter.since_ns, NOW);
 	assert_letter(&b, 21, 21, PER, PB_LETTER_REQUEUED);
 	assert_int_equal(total(&b, "core").packets, 10);
-	why.first = 21;
-	why.last = PER;
+	why.dead.first = 21;
+	why.dead.last = PER;
 	assert_int_equal(pb_letters_refused(b.letters, &why, NULL), 0);
 	assert_letter(&b, 25, 11, PER, PB_LETTER_DEAD);
 	assert_true(has_file(&b, "core", 1));
@@ -445,7 +445,8 @@ late_packets_are_letters_without_a_file(void **state)
 {
 	struct pb_stream_info row;
 	struct pb_demotion why = { .upstream = "core", .stream = &row,
-	    .first = 13, .last = 15, .reason = PB_DEAD_FORBIDDEN };
+	    .dead = { .first = 13, .last = 15,
+	    .reason = PB_DEAD_FORBIDDEN } };
 	struct pb_late late[2] = { { .upstream = "core", .first = 10,
 	    .last = 14 }, { .upstream = "core", .first = 15, .last = 40 } };
 	struct bench b;

@@ -30,8 +30,9 @@ demote_at(struct bench *b, unsigned segment, uint64_t now_ns)
 	struct pb_err err = { .code = 0 };
 	struct pb_stream_info row;
 	struct pb_demotion why = { .upstream = "core", .stream = &row,
-	    .first = segment * PER + 1, .last = (segment + 1) * PER,
-	    .reason = PB_DEAD_STALE, .now_ns = now_ns,
+	    .dead = { .first = segment * PER + 1,
+	    .last = (segment + 1) * PER, .reason = PB_DEAD_STALE },
+	    .now_ns = now_ns,
 	    .age_ms = pb_letters_age_ms(b->letters) };
 	uint64_t done;
 
@@ -139,8 +140,8 @@ letters_from_before_come_first_and_get_old_from_now_on(void **state)
 	{
 		struct pb_stream_info row;
 		struct pb_demotion why = { .upstream = "core",
-		    .stream = &row, .first = PER + 1, .last = 2 * PER,
-		    .reason = PB_DEAD_STALE,
+		    .stream = &row, .dead = { .first = PER + 1,
+		    .last = 2 * PER, .reason = PB_DEAD_STALE },
 		    .now_ns = 60 * YEAR_MS * PB_NS_PER_MS };
 
 		fixture_stream_row(&b.f, &row);

@@ -335,7 +335,8 @@ static void
 requeue_all(struct bench *b)
 {
 	struct pb_demotion why = { .upstream = "core", .stream = &b->row,
-	    .first = 1, .last = b->row.last_seq, .reason = PB_DEAD_STALE };
+	    .dead = { .first = 1, .last = b->row.last_seq,
+	    .reason = PB_DEAD_STALE } };
 	const struct pb_letters_which which = { .upstream = "core" };
 	struct pb_letters_sum sum = { .letters = 0 };
 	uint64_t done;
@@ -409,8 +410,8 @@ a_letter_that_cannot_be_read_is_told_as_a_gap(void **state)
 	    { ANSWER, ACKED("5") }, { ANSWER, ACKED("9") } };
 	const struct pb_letters_which which = { .upstream = NULL };
 	struct pb_letters_sum sum = { .letters = 0 };
-	struct pb_demotion why = { .upstream = "core", .first = 1,
-	    .last = 5, .reason = PB_DEAD_STALE };
+	struct pb_demotion why = { .upstream = "core", .dead = { .first = 1,
+	    .last = 5, .reason = PB_DEAD_STALE } };
 	struct pb_letter letter;
 	char path[PATH_MAX];
 	struct bench b;
