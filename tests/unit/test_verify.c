@@ -8,7 +8,10 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sys/wait.h>
 
+#include "recorder/store/facts/journal.h"
+#include "recorder/store/index/index_expire.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/repair.h"
 #include "tests/unit/store_fixture.h"
@@ -246,7 +249,7 @@ repair_keeps_the_packets_around_a_rotten_block(void **state)
 	/* One block's length, among the packets behind the first filler. */
 	damage(s, 1, 5000, 120);
 	verify(s);
-	assert_int_equal(s->found[0].flaw, PB_FLAW_BLOCK);
+	assert_int_equal(s->found[0].segment_seq, 1);
 	repair(s);
 	assert_int_equal(pb_index_open(&index, s->f.dir, &err), 0);
 	assert_int_equal(pb_index_stream(index, &s->f.key, &row, &err), 1);
@@ -475,6 +478,111 @@ every_wrong_row_of_the_index_is_found_and_put_right(void **state)
 }
 
 static void
+append_fact(struct scene *s, enum pb_fact_kind kind, uint64_t first,
+    uint64_t last, uint64_t time_ns)
+{
+	const struct pb_fact fact = { .kind = kind, .first = first,
+	    .last = last, .time_ns = time_ns,
+	    .reason = kind == PB_FACT_GAP ? PB_GAP_DEAD_LETTERED : 0 };
+
+	assert_int_equal(pb_journal_append(s->f.dir, &s->f.key, &fact, 1,
+	    NULL), 0);
+}
+
+/* The journal is written first: of packets that are still there, of a gap
+ * that came again and is shorter, of numbers behind the end. */
+static void
+facts_whose_commit_failed_are_no_findings(void **state)
+{
+	struct scene *s = *state;
+	struct pb_chunk *gap;
+
+	append_fact(s, PB_FACT_EXPIRED, 45, 50, 7);
+	append_fact(s, PB_FACT_GAP, 101, 119, 7);
+	fixture_open(&s->f);
+	gap = fixture_chunk(&s->f, 101, 101, 10);
+	gap->last_seq = 110;
+	gap->gap = PB_GAP_DEAD_LETTERED;
+	assert_int_equal(fixture_submit(&s->f, gap), 0);
+	fixture_wait(&s->f);
+	pb_store_close(s->f.store);
+	s->f.store = NULL;
+	append_fact(s, PB_FACT_GAP, 111, 130, 7);
+	verify(s);
+	if (s->count > 0)
+		fail_msg("%s: %s", s->found[0].path, s->found[0].text);
+}
+
+static void
+take_rows(struct scene *s)
+{
+	struct pb_segment_info row;
+	struct pb_stream_info stream;
+	struct pb_index *index;
+	struct pb_mdb_txn txn;
+
+	if (pb_index_open_write(&index, s->f.dir, 64u << 20, NULL) < 0 ||
+	    pb_index_stream(index, &s->f.key, &stream, NULL) != 1 ||
+	    pb_index_rows_of(index, PB_TABLE_SEGMENTS, stream.id, 61, &row, 1,
+	    NULL) != 1 || pb_index_begin(index, &txn, NULL) < 0)
+		_exit(1);
+	pb_index_remove(&txn, &row);
+	_exit(pb_mdb_commit(&txn) < 0);
+}
+
+/* Once, between two segments; another process, as the recorder is one. */
+static void
+retain(void *arg, uint64_t bytes, uint64_t all)
+{
+	struct scene *s = arg;
+	char path[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	(void)bytes;
+	(void)all;
+	segment_path(s, 61, path);
+	if (access(path, F_OK) < 0)
+		return;
+	append_fact(s, PB_FACT_EXPIRED, 61, 100, 7);
+	pid = fork();
+	if (pid == 0)
+		take_rows(s);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
+verify_beside(struct scene *s, void (*progress)(void *, uint64_t, uint64_t))
+{
+	struct pb_verify_opts opts = { .store = s->f.dir, .each = collect,
+	    .progress = progress, .arg = s };
+	struct pb_err err;
+
+	s->count = 0;
+	if (pb_verify(&opts, &s->sum, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* Beside a recorder: one that is gone is no finding, one that is rotten is. */
+static void
+a_segment_that_goes_while_it_is_looked_at_is_no_finding(void **state)
+{
+	struct scene *s = *state;
+	char path[PATH_MAX];
+
+	verify_beside(s, retain);
+	if (s->count > 0)
+		fail_msg("%s: %s", s->found[0].path, s->found[0].text);
+	segment_path(s, 61, path);
+	assert_int_not_equal(access(path, F_OK), 0);
+	damage(s, 1, 5000, 8);
+	verify_beside(s, NULL);
+	assert_int_equal(s->found[0].segment_seq, 1);
+}
+
+static void
 a_corrupt_index_is_a_finding_and_no_crash(void **state)
 {
 	struct scene *s = *state;
@@ -518,6 +626,8 @@ main(void)
 		T(an_extra_file_with_known_numbers_is_set_aside),
 		T(an_extra_file_that_fills_a_gap_is_taken_in),
 		T(every_wrong_row_of_the_index_is_found_and_put_right),
+		T(facts_whose_commit_failed_are_no_findings),
+		T(a_segment_that_goes_while_it_is_looked_at_is_no_finding),
 		T(a_corrupt_index_is_a_finding_and_no_crash),
 	};
 

@@ -11,6 +11,8 @@
 static int	collect(void *, const struct pb_fact *);
 static void	replay_one(const struct pb_fact *, struct pb_mdb_txn *,
 		    uint32_t, const struct pb_runs *);
+static void	expire_gone(const struct pb_fact *, struct pb_mdb_txn *,
+		    uint32_t, const struct pb_runs *);
 static void	fill_held(const struct pb_fact *, struct pb_mdb_txn *,
 		    uint32_t, const struct pb_runs *);
 
@@ -104,11 +106,25 @@ replay_one(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
 		fill_held(fact, txn, id, held);
 		break;
 	case PB_FACT_EXPIRED:
-		pb_index_cut_gaps(txn, id, fact->first, fact->last, true);
+		expire_gone(fact, txn, id, held);
 		break;
 	case PB_FACT_STREAM:
 		break;
 	}
+}
+
+/* What is still held was not deleted: that commit failed. */
+static void
+expire_gone(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
+    const struct pb_runs *held)
+{
+	struct pb_holes holes = { .runs = held, .next = fact->first,
+	    .end = fact->last, .at = pb_runs_find(held, fact->first) };
+	struct pb_run gone;
+
+	while (pb_holes_next(&holes, &gone) && gone.first <= fact->last)
+		pb_index_cut_gaps(txn, id, gone.first, gone.last < fact->last ?
+		    gone.last : fact->last, true);
 }
 
 /* A fill counts for what segments hold: it is written before the commit,

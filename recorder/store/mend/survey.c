@@ -158,6 +158,21 @@ pb_survey_head(int fd, struct pb_head **head, size_t *bytes, uint64_t *digest,
 }
 
 int
+pb_survey_digest(int fd, uint64_t bytes, uint64_t *digest, struct pb_err *err)
+{
+	uint8_t *data = malloc((size_t)bytes + 1);
+	ssize_t got;
+
+	if (data == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	got = pb_pread_all(fd, data, (size_t)bytes, 0, err);
+	if (got == (ssize_t)bytes)
+		*digest = pb_digest(data, (size_t)bytes);
+	free(data);
+	return got < 0 ? (int)got : got == (ssize_t)bytes;
+}
+
+int
 pb_survey_resync(int fd, uint64_t offset, uint64_t limit, uint64_t after,
     uint64_t last, uint64_t *found, uint64_t *seq, struct pb_err *err)
 {

@@ -88,6 +88,11 @@ void	pb_survey_put(const struct pb_survey *survey, struct pb_mdb_txn *txn,
 int	pb_survey_head(int fd, struct pb_head **head, size_t *bytes,
 	    uint64_t *digest, struct pb_err *err);
 
+/* XXH3 64 of the first `bytes` of the file, PB_SURVEY_EXTENT_MAX at most: 1,
+ * 0 where it is shorter, or an error. */
+int	pb_survey_digest(int fd, uint64_t bytes, uint64_t *digest,
+	    struct pb_err *err);
+
 /*
  * The first whole block at or behind `offset` (by 4 bytes) that looks like
  * one of ours: a packet with a plausible length that stands at both ends

@@ -3,10 +3,7 @@
  */
 #include "recorder/store/mend/verify.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,30 +26,12 @@ static int	one_stream(struct verify *, const struct pb_stream_info *,
 		    struct pb_err *);
 static int	check_ids(struct verify *, const struct pb_stream_info *,
 		    struct pb_err *);
-static int	check_totals(struct verify *, const struct pb_index_totals *,
-		    struct pb_err *);
+static int	check_totals(struct verify *, const struct pb_index_totals *);
 static int	check_ages(struct verify *, struct pb_err *);
 static int	unknown_stream(void *, const struct pb_stream_key *,
 		    const char *, struct pb_err *);
 static int	open_scratch(struct verify *, struct pb_err *);
 static bool	wanted(const struct verify *, const struct pb_stream_key *);
-
-const char *
-pb_flaw_name(enum pb_flaw flaw)
-{
-	static const char *const names[] = {
-		[PB_FLAW_INDEX] = "index", [PB_FLAW_MISSING] = "missing",
-		[PB_FLAW_SIZE] = "size", [PB_FLAW_HEADER] = "header",
-		[PB_FLAW_DIGEST] = "digest", [PB_FLAW_BLOCK] = "block",
-		[PB_FLAW_ROW] = "row", [PB_FLAW_JOURNAL] = "journal",
-		[PB_FLAW_GAP] = "gap", [PB_FLAW_HOLE] = "hole",
-		[PB_FLAW_SUMS] = "sums", [PB_FLAW_EXTRA] = "extra",
-		[PB_FLAW_LEFTOVER] = "leftover",
-	};
-
-	return flaw >= PB_FLAW_INDEX && flaw <= PB_FLAW_LEFTOVER ?
-	    names[flaw] : "unknown";
-}
 
 int
 pb_verify(const struct pb_verify_opts *opts, struct pb_verify_sum *sum,
@@ -68,29 +47,12 @@ pb_verify(const struct pb_verify_opts *opts, struct pb_verify_sum *sum,
 	rc = pb_index_open(&verify.index, opts->store, err);
 	if (rc < 0)
 		return rc;
-	pb_buf_init(&verify.bytes, PB_SURVEY_EXTENT_MAX);
 	rc = open_scratch(&verify, err);
 	if (rc == 0)
 		rc = verify_all(&verify, err);
 	pb_index_close(verify.scratch);
-	pb_buf_finish(&verify.bytes);
 	pb_index_close(verify.index);
 	return rc;
-}
-
-int
-verify_tell(struct verify *verify, const struct pb_finding *where,
-    enum pb_flaw flaw, const char *text, ...)
-{
-	struct pb_finding finding = *where;
-	va_list ap;
-
-	finding.flaw = flaw;
-	va_start(ap, text);
-	vsnprintf(finding.text, sizeof(finding.text), text, ap);
-	va_end(ap);
-	verify->sum->findings++;
-	return verify->opts->each(verify->opts->arg, &finding);
 }
 
 static int
@@ -106,9 +68,10 @@ verify_all(struct verify *verify, struct pb_err *err)
 	if (rc == 0)
 		rc = rebuild_walk(verify->opts->store, unknown_stream, verify,
 		    err);
+	/* Beside a recorder they are never at rest. */
 	if (rc == 0 && verify->opts->streams == NULL && verify->opts->alone)
-		rc = check_totals(verify, &totals, err);
-	if (rc == 0 && verify->opts->streams == NULL)
+		rc = check_totals(verify, &totals);
+	if (rc == 0 && verify->opts->streams == NULL && verify->opts->alone)
 		rc = check_ages(verify, err);
 	return rc;
 }
@@ -177,19 +140,14 @@ one_stream(struct verify *verify, const struct pb_stream_info *info,
 
 	verify->sum->streams++;
 	pb_rows_of(&rows, verify->index, PB_TABLE_SEGMENTS, info->id, 1, err);
-	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL) {
-		if (!pb_runs_add(&stream.held, row->first_seq, row->last_seq))
-			rc = pb_err_set(err, PB_ENOMEM, "no memory");
-		if (rc == 0)
-			rc = verify_segment(&stream, row, err);
-	}
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
+		rc = verify_segment(&stream, row, err);
 	if (rc == 0)
 		rc = rows.rc;
 	if (rc == 0)
 		rc = verify_stream(&stream, err);
 	if (rc == 0)
 		rc = verify_folder(verify, &info->key, info, err);
-	free(stream.held.at);
 	return rc;
 }
 
@@ -237,13 +195,11 @@ wanted(const struct verify *verify, const struct pb_stream_key *key)
 /* --- the index with itself ---------------------------------------------- */
 
 static int
-check_totals(struct verify *verify, const struct pb_index_totals *totals,
-    struct pb_err *err)
+check_totals(struct verify *verify, const struct pb_index_totals *totals)
 {
 	const struct pb_verify_sum *sum = verify->sum;
 	struct pb_finding where = { .segment_seq = 0 };
 
-	(void)err;
 	if (totals->segments == sum->segments && totals->bytes == sum->bytes)
 		return 0;
 	return verify_tell(verify, &where, PB_FLAW_SUMS, "the index counts %"
@@ -274,19 +230,15 @@ check_ages(struct verify *verify, struct pb_err *err)
 		    segment.sealed_at == row->sealed_at &&
 		    segment.bytes == row->bytes)
 			continue;
-		if (!verify->opts->alone)
-			continue;	/* deleted meanwhile */
 		rc = verify_tell(verify, &where, PB_FLAW_SUMS, "the order of "
 		    "age has a segment %" PRIu64 " of stream %" PRIu32
 		    " that is not so", row->first_seq, row->stream);
 	}
 	if (rc == 0)
 		rc = rows.rc;
-	if (rc != 0 || !verify->opts->alone)
-		return rc;
-	/* Without a recorder all are sealed but what recovery will seal. */
-	if (count > verify->sum->segments || count +
-	    verify->unsealed < verify->sum->segments)
+	/* All are sealed but what recovery will seal. */
+	if (rc == 0 && (count > verify->sum->segments || count +
+	    verify->unsealed < verify->sum->segments))
 		rc = verify_tell(verify, &where, PB_FLAW_SUMS, "the order of "
 		    "age has %" PRIu64 " segments of %" PRIu64, count,
 		    verify->sum->segments - verify->unsealed);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,10 +17,9 @@
 #include "recorder/store/mend/survey.h"
 #include "recorder/store/mend/verify_impl.h"
 
-#define TRIES		5	/* while a recorder goes on writing */
-
 /* One segment being verified. */
 struct check {
+	struct verify	*verify;
 	struct verify_stream *stream;
 	const struct pb_segment_info *row;
 	struct pb_finding where;
@@ -29,17 +27,12 @@ struct check {
 	uint64_t	 next_offset;	/* of the next extent */
 	bool		 damaged;	/* its sums need not be right */
 	bool		 bad_head;	/* which has been told */
-	bool		 stale;		/* the row has changed since */
 	uint64_t	 told_drops;	/* as the packets have them */
 	uint64_t	 dropped;	/* as the index has it */
-	const struct pb_extent_info *extent; /* looked at, or NULL */
 	int		 fd;
 };
 
 static int	check_segment(struct check *, struct pb_err *);
-static int	tell(struct check *, enum pb_flaw, const char *, ...)
-		    __attribute__((format(printf, 3, 4)));
-static bool	went_on(const struct check *);
 static int	check_file(struct check *, struct pb_err *);
 static int	check_head(struct check *, struct pb_err *);
 static int	check_header_digest(struct check *, uint64_t, struct pb_err *);
@@ -56,26 +49,17 @@ verify_segment(struct verify_stream *stream,
     const struct pb_segment_info *row, struct pb_err *err)
 {
 	struct verify *verify = stream->verify;
-	struct pb_segment_info now = *row;
-	struct check check = { .stale = true };
-	int rc = 0, have = 1;
+	struct check check = { .verify = verify, .stream = stream,
+	    .row = row };
+	int rc;
 
-	/* A recorder that goes on writing may change it meanwhile. */
-	for (int try = 0; check.stale && have == 1 && try < TRIES; try++) {
-		check = (struct check){ .stream = stream, .row = &now,
-		    .fd = -1 };
-		pb_survey_init(&check.survey);
-		check.survey.segment.first_seq = now.first_seq;
-		check.survey.one_extent = true;
-		rc = check_segment(&check, err);
-		pb_survey_finish(&check.survey);
-		if (rc != 0 || !check.stale)
-			break;
-		have = pb_index_rows_of(verify->index, PB_TABLE_SEGMENTS,
-		    row->stream, row->first_seq, &now, 1, err);
-		if (have == 1 && now.first_seq != row->first_seq)
-			have = 0;	/* deleted */
-	}
+	pb_survey_init(&check.survey);
+	check.survey.segment.first_seq = row->first_seq;
+	check.survey.one_extent = true;
+	rc = check_segment(&check, err);
+	pb_survey_finish(&check.survey);
+	if (stream->first_seq == 0)
+		stream->first_seq = row->first_seq;
 	stream->packets += row->packets;
 	stream->bytes += row->packet_bytes;
 	stream->dropped += check.dropped;
@@ -83,7 +67,7 @@ verify_segment(struct verify_stream *stream,
 	verify->unsealed += !row->sealed;
 	verify->sum->packets += row->packets;
 	verify->sum->bytes += row->bytes;
-	return have < 0 ? have : rc;
+	return rc;
 }
 
 static int
@@ -91,7 +75,7 @@ check_segment(struct check *check, struct pb_err *err)
 {
 	const struct pb_segment_info *row = check->row;
 	const struct pb_stream_info *info = &check->stream->info;
-	const char *store = check->stream->verify->opts->store;
+	const char *store = check->verify->opts->store;
 	int rc = pb_layout_segment(check->where.path, store, &info->key,
 	    row->first_seq, !row->sealed, err);
 
@@ -105,7 +89,8 @@ check_segment(struct check *check, struct pb_err *err)
 		check->where.first = row->first_seq;
 		check->where.last = row->last_seq;
 		check->damaged = true;
-		rc = tell(check, PB_FLAW_MISSING, "the index has %" PRIu64
+		rc = verify_tell(check->verify, &check->where, PB_FLAW_MISSING,
+		    "the index has %" PRIu64
 		    " packets of it and there is no file", row->packets);
 		return rc != 0 ? rc : check_drops(check, err);
 	}
@@ -117,47 +102,6 @@ check_segment(struct check *check, struct pb_err *err)
 	pb_file_advise(check->fd, POSIX_FADV_DONTNEED);
 	pb_file_close(check->fd);
 	return rc;
-}
-
-/* A finding, unless the row that it follows from is no longer so. */
-static int
-tell(struct check *check, enum pb_flaw flaw, const char *text, ...)
-{
-	char line[sizeof(check->where.text)];
-	va_list ap;
-
-	check->stale |= went_on(check);
-	if (check->stale)
-		return 0;
-	va_start(ap, text);
-	vsnprintf(line, sizeof(line), text, ap);
-	va_end(ap);
-	return verify_tell(check->stream->verify, &check->where, flaw, "%s",
-	    line);
-}
-
-static bool
-went_on(const struct check *check)
-{
-	const struct pb_segment_info *row = check->row;
-	struct verify *verify = check->stream->verify;
-	struct pb_segment_info segment;
-	struct pb_extent_info extent;
-
-	if (verify->opts->alone)
-		return false;
-	/* What a full extent holds is there to stay. */
-	if (check->extent != NULL && pb_index_rows_of(verify->index,
-	    PB_TABLE_EXTENTS, row->stream, check->extent->first_seq, &extent,
-	    1, NULL) == 1 && extent.first_seq == check->extent->first_seq &&
-	    extent.bytes == check->extent->bytes &&
-	    extent.digest == check->extent->digest)
-		return false;
-	return pb_index_rows_of(verify->index, PB_TABLE_SEGMENTS, row->stream,
-	    row->first_seq, &segment, 1, NULL) != 1 ||
-	    segment.first_seq != row->first_seq ||
-	    segment.bytes != row->bytes || segment.sealed != row->sealed ||
-	    segment.last_seq != row->last_seq;
 }
 
 static int
@@ -174,12 +118,12 @@ check_file(struct check *check, struct pb_err *err)
 		check->damaged = true;
 		check->where.offset = (uint64_t)st.st_size < row->bytes ?
 		    (uint64_t)st.st_size : row->bytes;
-		rc = tell(check, PB_FLAW_SIZE,
+		rc = verify_tell(check->verify, &check->where, PB_FLAW_SIZE,
 		    "it has %lld bytes, the index says %" PRIu64,
 		    (long long)st.st_size, row->bytes);
 	}
 	if (rc == 0 && row->sealed && row->sealed_at == 0)
-		rc = tell(check, PB_FLAW_ROW,
+		rc = verify_tell(check->verify, &check->where, PB_FLAW_ROW,
 		    "the index does not say when it was sealed");
 	if (rc == 0)
 		rc = check_head(check, err);
@@ -210,15 +154,15 @@ check_head(struct check *check, struct pb_err *err)
 		return rc;
 	check->bad_head = rc == PB_EFORMAT || !fits;
 	if (rc == PB_EFORMAT)
-		return tell(check, PB_FLAW_HEADER,
+		return verify_tell(check->verify, &check->where, PB_FLAW_HEADER,
 		    "its section and interface cannot be read: %.150s",
 		    err->text);
 	if (!fits)
-		return tell(check, PB_FLAW_HEADER,
+		return verify_tell(check->verify, &check->where, PB_FLAW_HEADER,
 		    "it says it is another stream's or begins with another "
 		    "number");
 	if (bytes != check->row->header_bytes)
-		return tell(check, PB_FLAW_ROW,
+		return verify_tell(check->verify, &check->where, PB_FLAW_ROW,
 		    "its header has %zu bytes, the index says %" PRIu32, bytes,
 		    check->row->header_bytes);
 	return 0;
@@ -228,26 +172,20 @@ check_head(struct check *check, struct pb_err *err)
 static int
 check_header_digest(struct check *check, uint64_t bytes, struct pb_err *err)
 {
-	struct verify *verify = check->stream->verify;
-	struct pb_buf *buf = &verify->bytes;
-	ssize_t got;
+	uint64_t digest;
+	int rc;
 
 	if (check->bad_head)
 		return 0;
 	check->where.offset = 0;
 	check->where.bytes = bytes;
-	pb_buf_clear(buf);
-	if (bytes > PB_SURVEY_EXTENT_MAX ||
-	    pb_buf_reserve(buf, (size_t)bytes) == NULL)
-		return tell(check, PB_FLAW_ROW,
+	if (bytes > PB_SURVEY_EXTENT_MAX)
+		return verify_tell(check->verify, &check->where, PB_FLAW_ROW,
 		    "the index says its first extent is at %" PRIu64, bytes);
-	got = pb_pread_all(check->fd, buf->data, (size_t)bytes, 0, err);
-	if (got < 0)
-		return (int)got;
-	if ((uint64_t)got == bytes &&
-	    pb_digest(buf->data, (size_t)bytes) == check->row->header_digest)
-		return 0;
-	return tell(check, PB_FLAW_HEADER,
+	rc = pb_survey_digest(check->fd, bytes, &digest, err);
+	if (rc < 0 || (rc == 1 && digest == check->row->header_digest))
+		return rc < 0 ? rc : 0;
+	return verify_tell(check->verify, &check->where, PB_FLAW_HEADER,
 	    "its header does not match its digest");
 }
 
@@ -255,7 +193,7 @@ static int
 check_extents(struct check *check, struct pb_err *err)
 {
 	const struct pb_segment_info *row = check->row;
-	struct verify *verify = check->stream->verify;
+	struct verify *verify = check->verify;
 	const struct pb_extent_info *extent;
 	uint64_t from = row->first_seq;
 	struct pb_rows rows;
@@ -267,14 +205,13 @@ check_extents(struct check *check, struct pb_err *err)
 	    extent->first_seq <= row->last_seq) {
 		/* It has grown since: what the segment's row says is looked
 		 * at, no more. */
-		if (!row->sealed && extent->last_seq > row->last_seq) {
+		if (!verify->opts->alone && !row->sealed &&
+		    extent->offset + extent->bytes > row->bytes) {
 			check->damaged = true;
 			from = row->last_seq + 1;
 			break;
 		}
-		check->extent = extent;
 		rc = check_extent(check, extent, err);
-		check->extent = NULL;
 		from = pb_runs_next(from, extent->first_seq,
 		    extent->last_seq);
 	}
@@ -287,7 +224,7 @@ check_extents(struct check *check, struct pb_err *err)
 	check->where.first = from <= row->last_seq ? from : 0;
 	check->where.last = from <= row->last_seq ? row->last_seq : 0;
 	check->damaged = true;
-	return tell(check, PB_FLAW_ROW,
+	return verify_tell(check->verify, &check->where, PB_FLAW_ROW,
 	    "the index has no extent for the rest of it");
 }
 
@@ -296,7 +233,7 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
     struct pb_err *err)
 {
 	static const struct pb_extent_info none;
-	struct verify *verify = check->stream->verify;
+	struct verify *verify = check->verify;
 	struct pb_survey *survey = &check->survey;
 	int rc = 0;
 
@@ -314,7 +251,7 @@ check_extent(struct check *check, const struct pb_extent_info *extent,
 	    extent->segment_seq != check->row->first_seq ||
 	    extent->bytes > PB_SURVEY_EXTENT_MAX) {
 		check->damaged = true;
-		return tell(check, PB_FLAW_ROW,
+		return verify_tell(check->verify, &check->where, PB_FLAW_ROW,
 		    "the index says an extent is at %" PRIu64 " of segment %"
 		    PRIu64 " with %" PRIu32 " bytes, where %" PRIu64
 		    " is expected", extent->offset, extent->segment_seq,
@@ -352,22 +289,23 @@ judge_extent(struct check *check, const struct pb_extent_info *extent,
 		return 0;
 	check->damaged = true;
 	if (survey->unread)
-		return tell(check, PB_FLAW_BLOCK, "packets %" PRIu64 " to %"
+		return verify_tell(check->verify, &check->where, PB_FLAW_BLOCK,
+		    "packets %" PRIu64 " to %"
 		    PRIu64 " cannot be read: read %" PRIu32 " bytes at %"
 		    PRIu64 ": %s", extent->first_seq, extent->last_seq,
 		    extent->bytes, extent->offset, strerror(EIO));
 	if (whole && read->digest != extent->digest)
-		return tell(check, PB_FLAW_DIGEST,
+		return verify_tell(check->verify, &check->where, PB_FLAW_DIGEST,
 		    "packets %" PRIu64 " to %" PRIu64 " do not match their "
 		    "digest", extent->first_seq, extent->last_seq);
 	if (whole)
-		return tell(check, PB_FLAW_ROW,
+		return verify_tell(check->verify, &check->where, PB_FLAW_ROW,
 		    "the extent holds packets %" PRIu64 " to %" PRIu64 ", the "
 		    "index says otherwise, or other times", read->first_seq,
 		    read->last_seq);
 	check->where.offset = survey->good;
 	check->where.bytes = check->next_offset - survey->good;
-	return tell(check, PB_FLAW_BLOCK,
+	return verify_tell(check->verify, &check->where, PB_FLAW_BLOCK,
 	    "%s at offset %" PRIu64 ", in packets %" PRIu64 " to %" PRIu64,
 	    survey->why != NULL ? survey->why : "the file ends",
 	    check->where.offset, extent->first_seq, extent->last_seq);
@@ -387,7 +325,7 @@ check_sums(struct check *check)
 	check->where.offset = check->where.bytes = 0;
 	check->where.first = row->first_seq;
 	check->where.last = row->last_seq;
-	return tell(check, PB_FLAW_ROW,
+	return verify_tell(check->verify, &check->where, PB_FLAW_ROW,
 	    "it holds %" PRIu64 " packets with %" PRIu64 " bytes up to %"
 	    PRIu64 ", the index says %" PRIu64 " with %" PRIu64 " up to %"
 	    PRIu64 ", or other times", sum->packets, sum->packet_bytes,
@@ -402,8 +340,8 @@ check_drops(struct check *check, struct pb_err *err)
 	struct pb_rows rows;
 	uint64_t sum = 0;
 
-	pb_rows_of(&rows, check->stream->verify->index, PB_TABLE_DROPS,
-	    row->stream, row->first_seq, err);
+	pb_rows_of(&rows, check->verify->index, PB_TABLE_DROPS, row->stream,
+	    row->first_seq, err);
 	while ((drop = pb_rows_next(&rows)) != NULL &&
 	    drop->seq <= row->last_seq)
 		sum += drop->count;
@@ -413,7 +351,7 @@ check_drops(struct check *check, struct pb_err *err)
 	if (check->damaged || sum == check->told_drops)
 		return 0;
 	check->where.offset = check->where.bytes = 0;
-	return tell(check, PB_FLAW_ROW,
+	return verify_tell(check->verify, &check->where, PB_FLAW_ROW,
 	    "its packets tell of %" PRIu64 " drops, the index of %" PRIu64,
 	    check->told_drops, sum);
 }

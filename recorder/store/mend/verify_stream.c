@@ -19,24 +19,22 @@
 #define PAUSE_NS 100000000	/* and between them */
 
 static int	check_counters(struct verify_stream *, struct pb_err *);
-static int	check_journal(struct verify_stream *,
-		    struct pb_replay *, struct pb_err *);
-static int	check_gaps(struct verify_stream *, struct pb_replay *,
+static int	look(struct verify_stream *, struct pb_replay *,
 		    struct pb_err *);
-static int	compare_gaps(struct verify_stream *, struct pb_index *,
-		    bool, bool *, struct pb_err *);
+static int	check_journal(struct verify_stream *,
+		    const struct pb_replay *, struct pb_err *);
+static int	check_gaps(struct verify_stream *, const struct pb_replay *,
+		    const struct pb_runs *, struct pb_err *);
+static int	compare_gaps(struct verify_stream *,
+		    const struct pb_replay *, struct pb_err *);
+static int	gap_at(struct pb_index *, uint32_t, uint64_t, uint64_t,
+		    struct pb_gap_info *, struct pb_err *);
+static bool	same_gap(const struct pb_replay *,
+		    const struct pb_gap_info *, const struct pb_gap_info *);
 static int	tell_gap(struct verify_stream *, const struct pb_gap_info *,
 		    const struct pb_gap_info *);
-static int	check_holes(struct verify_stream *,
-		    struct pb_replay *, struct pb_err *);
-static int	held_now(struct verify_stream *, struct pb_err *);
-static int	find_holes(struct verify_stream *,
-		    const struct pb_replay *, bool, struct pb_err *);
-static int	clear_scratch(struct verify_stream *, struct pb_err *);
-static bool	behind_end(const struct verify_stream *,
-		    const struct pb_gap_info *);
-static bool	same_gap(const struct pb_gap_info *,
-		    const struct pb_gap_info *);
+static int	check_holes(struct verify_stream *, const struct pb_replay *,
+		    const struct pb_runs *, struct pb_err *);
 static int	check_name(struct verify *, const struct pb_stream_key *,
 		    const struct pb_stream_info *, const char *,
 		    const char *, struct pb_err *);
@@ -44,16 +42,22 @@ static int	check_name(struct verify *, const struct pb_stream_key *,
 int
 verify_stream(struct verify_stream *stream, struct pb_err *err)
 {
-	struct pb_replay replay = { .store = stream->verify->opts->store,
+	/* A fact is in the journal a moment before the index has it. */
+	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	struct verify *verify = stream->verify;
+	struct pb_replay replay = { .store = verify->opts->store,
 	    .row = { .key = stream->info.key } };
 	int rc = check_counters(stream, err);
 
-	if (rc == 0)
-		rc = check_journal(stream, &replay, err);
-	if (rc == 0 && replay.has_journal)
-		rc = check_gaps(stream, &replay, err);
-	if (rc == 0)
-		rc = check_holes(stream, &replay, err);
+	for (int try = 1; rc == 0 && try <= TRIES; try++) {
+		verify->rehearsal = !verify->opts->alone && try < TRIES;
+		verify->rehearsed = 0;
+		rc = look(stream, &replay, err);
+		if (verify->rehearsed == 0)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	verify->rehearsal = false;
 	pb_replay_finish(&replay);
 	return rc;
 }
@@ -66,12 +70,12 @@ check_counters(struct verify_stream *stream, struct pb_err *err)
 	struct verify *verify = stream->verify;
 	struct pb_finding where = { .key = info->key };
 	struct pb_stream_info now;
-	uint64_t first = stream->held.count > 0 ? stream->held.at[0].first : 0;
 	int rc;
 
 	if (stream->packets == info->packets &&
 	    stream->bytes == info->bytes &&
-	    stream->dropped == info->dropped && first == info->first_seq)
+	    stream->dropped == info->dropped &&
+	    stream->first_seq == info->first_seq)
 		return 0;
 	/* It grew, or retention went over it, while it was read. */
 	rc = pb_index_stream(verify->index, &info->key, &now, err);
@@ -82,12 +86,37 @@ check_counters(struct verify_stream *stream, struct pb_err *err)
 	    PRIu64 " packets with %" PRIu64 " bytes and %" PRIu64 " drops "
 	    "from %" PRIu64 " on, its row says %" PRIu64 ", %" PRIu64 ", %"
 	    PRIu64 ", %" PRIu64, stream->packets, stream->bytes,
-	    stream->dropped, first, info->packets, info->bytes, info->dropped,
-	    info->first_seq);
+	    stream->dropped, stream->first_seq, info->packets, info->bytes,
+	    info->dropped, info->first_seq);
+}
+
+/* What segments hold by now, and up to where, then the journal, which has what
+ * led there. */
+static int
+look(struct verify_stream *stream, struct pb_replay *replay,
+    struct pb_err *err)
+{
+	struct pb_index *index = stream->verify->index;
+	struct pb_stream_info *info = &stream->info;
+	struct pb_runs held = { NULL, 0, 0 };
+	int rc = pb_index_stream(index, &info->key, info, err);
+
+	if (rc >= 0)
+		rc = pb_known_held(index, info->id, &held, err);
+	if (rc == 0)
+		rc = pb_replay_read(replay, err);
+	if (rc == 0)
+		rc = check_journal(stream, replay, err);
+	if (rc == 0 && replay->has_journal)
+		rc = check_gaps(stream, replay, &held, err);
+	if (rc == 0)
+		rc = check_holes(stream, replay, &held, err);
+	free(held.at);
+	return rc;
 }
 
 static int
-check_journal(struct verify_stream *stream, struct pb_replay *replay,
+check_journal(struct verify_stream *stream, const struct pb_replay *replay,
     struct pb_err *err)
 {
 	const struct pb_stream_info *info = &stream->info;
@@ -96,8 +125,6 @@ check_journal(struct verify_stream *stream, struct pb_replay *replay,
 	int rc = pb_journal_path(where.path, verify->opts->store, &info->key,
 	    err);
 
-	if (rc == 0)
-		rc = pb_replay_read(replay, err);
 	if (rc < 0)
 		return rc;
 	if (!replay->has_journal)
@@ -123,87 +150,85 @@ check_journal(struct verify_stream *stream, struct pb_replay *replay,
 
 /* The gap rows are what the journal's facts come to. */
 static int
-check_gaps(struct verify_stream *stream, struct pb_replay *replay,
+check_gaps(struct verify_stream *stream, const struct pb_replay *replay,
+    const struct pb_runs *held, struct pb_err *err)
+{
+	struct pb_index *scratch = stream->verify->scratch;
+	uint32_t id = stream->info.id;
+	struct pb_mdb_txn txn;
+	int rc = pb_replay_gaps(replay, scratch, id, held, err);
+
+	if (rc == 0)
+		rc = compare_gaps(stream, replay, err);
+	if (rc != 0)
+		return rc;
+	rc = pb_index_begin(scratch, &txn, err);
+	if (rc < 0)
+		return rc;
+	pb_index_cut_gaps(&txn, id, 1, INT64_MAX, true);
+	return pb_mdb_commit(&txn);
+}
+
+/* Both lists in step, up to the first difference. */
+static int
+compare_gaps(struct verify_stream *stream, const struct pb_replay *replay,
     struct pb_err *err)
 {
 	struct verify *verify = stream->verify;
-	/* A fact is in the journal a moment before the index has it. */
-	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	bool same = false;
-	int rc = 0;
-
-	for (int try = 0; rc == 0 && !same && try < TRIES; try++) {
-		bool last = verify->opts->alone || try + 1 == TRIES;
-
-		if (try > 0) {
-			nanosleep(&pause, NULL);
-			rc = pb_replay_read(replay, err);
-		}
-		if (rc == 0)
-			rc = pb_replay_gaps(replay, verify->scratch,
-			    stream->info.id, &stream->held, err);
-		if (rc == 0)
-			rc = compare_gaps(stream, verify->scratch, last,
-			    &same, err);
-		if (rc == 0)
-			rc = clear_scratch(stream, err);
-		if (last)
-			break;
-	}
-	return rc;
-}
-
-/* Both lists in step; differences are told where `tell`. */
-static int
-compare_gaps(struct verify_stream *stream, struct pb_index *scratch,
-    bool tell, bool *same, struct pb_err *err)
-{
-	struct verify *verify = stream->verify;
+	const struct pb_stream_info *info = &stream->info;
+	/* Behind the stream's end nothing is so yet: a crash may come between
+	 * journal and index, and a recorder goes on. */
+	uint64_t end = verify->opts->alone ? UINT64_MAX : info->last_seq;
 	struct pb_gap_info have, want;
 	uint64_t from = 1;
 
-	*same = true;
 	for (;;) {
-		int a = pb_index_rows_of(verify->index, PB_TABLE_GAPS,
-		    stream->info.id, from, &have, 1, err);
-		int b = pb_index_rows_of(scratch, PB_TABLE_GAPS,
-		    stream->info.id, from, &want, 1, err);
-		int rc = 0;
+		int a = gap_at(verify->index, info->id, from, end, &have, err);
+		int b = gap_at(verify->scratch, info->id, from,
+		    info->last_seq, &want, err);
 
 		if (a < 0 || b < 0)
 			return a < 0 ? a : b;
-		/* A crash may come between the two: what is behind the
-		 * stream's end is not so yet. */
-		if (a == 0 && b == 1 && behind_end(stream, &want))
-			b = 0;
 		if (a == 0 && b == 0)
 			return 0;
-		if (a == 0 || b == 0 || !same_gap(&have, &want)) {
-			*same = false;
-			if (tell)
-				rc = tell_gap(stream, a > 0 ? &have : NULL,
-				    b > 0 ? &want : NULL);
-			return rc;
-		}
+		if (a == 0 || b == 0 || !same_gap(replay, &have, &want))
+			return tell_gap(stream, a > 0 ? &have : NULL,
+			    b > 0 ? &want : NULL);
 		from = pb_runs_next(from, have.first, have.last);
 	}
 }
 
-static bool
-behind_end(const struct verify_stream *stream, const struct pb_gap_info *gap)
+/* The first gap of from .. end, or what of it lies there. */
+static int
+gap_at(struct pb_index *index, uint32_t stream, uint64_t from, uint64_t end,
+    struct pb_gap_info *out, struct pb_err *err)
 {
-	struct pb_stream_info now;
+	int rc = from > end ? 0 : pb_index_rows_of(index, PB_TABLE_GAPS,
+	    stream, from, out, 1, err);
 
-	return pb_index_stream(stream->verify->index, &stream->info.key, &now,
-	    NULL) == 1 && gap->first > now.last_seq;
+	if (rc == 1 && out->first > end)
+		return 0;
+	if (rc == 1 && out->last > end)
+		out->last = end;
+	return rc;
 }
 
+/* A gap is as old as a neighbour with which it became one row.  Who replays
+ * the journal may join more: one whose commit failed, or that has been filled
+ * by what is gone since.  So any fact of its kind may say since when. */
 static bool
-same_gap(const struct pb_gap_info *a, const struct pb_gap_info *b)
+same_gap(const struct pb_replay *replay, const struct pb_gap_info *have,
+    const struct pb_gap_info *want)
 {
-	return a->first == b->first && a->last == b->last &&
-	    a->reason == b->reason && a->since_ns == b->since_ns &&
-	    a->closed_ns == b->closed_ns;
+	bool since = have->since_ns == want->since_ns;
+
+	for (size_t i = 0; i < replay->count && !since; i++)
+		since = replay->facts[i].kind == PB_FACT_GAP &&
+		    replay->facts[i].reason == have->reason &&
+		    replay->facts[i].time_ns == have->since_ns;
+	return since && have->first == want->first &&
+	    have->last == want->last && have->reason == want->reason &&
+	    have->closed_ns == want->closed_ns;
 }
 
 static int
@@ -223,58 +248,10 @@ tell_gap(struct verify_stream *stream, const struct pb_gap_info *have,
 	    "index tells otherwise");
 }
 
-static int
-clear_scratch(struct verify_stream *stream, struct pb_err *err)
-{
-	struct pb_mdb_txn txn;
-	int rc = pb_index_begin(stream->verify->scratch, &txn, err);
-
-	if (rc < 0)
-		return rc;
-	pb_index_cut_gaps(&txn, stream->info.id, 1, INT64_MAX, true);
-	return pb_mdb_commit(&txn);
-}
-
 /* Each number up to the end is held once, or missing for a reason. */
 static int
-check_holes(struct verify_stream *stream, struct pb_replay *replay,
-    struct pb_err *err)
-{
-	static const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	int rc = find_holes(stream, replay, stream->verify->opts->alone,
-	    err);
-
-	/* 1: there are some, which may be what came and went meanwhile. */
-	for (int try = 1; rc == 1 && !stream->verify->opts->alone; try++) {
-		nanosleep(&pause, NULL);
-		rc = pb_replay_read(replay, err);
-		if (rc == 0)
-			rc = held_now(stream, err);
-		if (rc == 0)
-			rc = find_holes(stream, replay, try + 1 == TRIES,
-			    err);
-		if (try + 1 == TRIES)
-			break;
-	}
-	return rc == 1 ? 0 : rc;
-}
-
-/* What segments hold by now, and up to where. */
-static int
-held_now(struct verify_stream *stream, struct pb_err *err)
-{
-	struct pb_index *index = stream->verify->index;
-	int rc = pb_index_stream(index, &stream->info.key, &stream->info, err);
-
-	stream->held.count = 0;
-	return rc < 0 ? rc : pb_known_held(index, stream->info.id,
-	    &stream->held, err);
-}
-
-/* 0, 1 where there are some, or what was answered to the telling. */
-static int
-find_holes(struct verify_stream *stream, const struct pb_replay *replay,
-    bool tell, struct pb_err *err)
+check_holes(struct verify_stream *stream, const struct pb_replay *replay,
+    const struct pb_runs *held, struct pb_err *err)
 {
 	struct verify *verify = stream->verify;
 	struct pb_finding where = { .key = stream->info.key };
@@ -282,23 +259,22 @@ find_holes(struct verify_stream *stream, const struct pb_replay *replay,
 	struct pb_holes holes = { .runs = &known,
 	    .end = stream->info.last_seq };
 	struct pb_run hole;
-	int some = 0, rc = pb_known(verify->index, stream->info.id,
-	    &stream->held, replay, &known, err);
+	int rc = pb_known(verify->index, stream->info.id, held, replay,
+	    &known, err);
 
 	if (rc > 0)
 		rc = 0;
 	holes.next = replay->has_journal || known.count == 0 ? 1 :
 	    known.at[0].first;
 	while (rc == 0 && pb_holes_next(&holes, &hole)) {
-		some = 1;
 		where.first = hole.first;
 		where.last = hole.last;
-		rc = !tell ? 0 : verify_tell(verify, &where, PB_FLAW_HOLE,
+		rc = verify_tell(verify, &where, PB_FLAW_HOLE,
 		    "packets %" PRIu64 " to %" PRIu64 " are in no segment and "
 		    "nothing says why", hole.first, hole.last);
 	}
 	free(known.at);
-	return rc != 0 || tell ? rc : some;
+	return rc;
 }
 
 /* --- the folder --------------------------------------------------------- */
