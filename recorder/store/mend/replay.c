@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "recorder/store/index/index_expire.h"
 
 static int	collect(void *, const struct pb_fact *);
@@ -54,16 +55,8 @@ collect(void *arg, const struct pb_fact *fact)
 bool
 pb_replay_add(struct pb_replay *replay, const struct pb_fact *fact)
 {
-	size_t cap = replay->cap == 0 ? 16 : 2 * replay->cap;
-	struct pb_fact *grown;
-
-	if (replay->count == replay->cap) {
-		grown = realloc(replay->facts, cap * sizeof(*grown));
-		if (grown == NULL)
-			return false;
-		replay->facts = grown;
-		replay->cap = cap;
-	}
+	if (!PB_LIST_ROOM(replay->facts, replay->cap, replay->count))
+		return false;
 	replay->facts[replay->count++] = *fact;
 	return true;
 }

@@ -160,9 +160,12 @@ pb_survey_head(int fd, struct pb_head **head, size_t *bytes, uint64_t *digest,
 int
 pb_survey_digest(int fd, uint64_t bytes, uint64_t *digest, struct pb_err *err)
 {
-	uint8_t *data = malloc((size_t)bytes + 1);
+	uint8_t *data;
 	ssize_t got;
 
+	if (bytes > PB_SURVEY_EXTENT_MAX)
+		return 0;
+	data = malloc((size_t)bytes + 1);
 	if (data == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	got = pb_pread_all(fd, data, (size_t)bytes, 0, err);

@@ -88,8 +88,8 @@ void	pb_survey_put(const struct pb_survey *survey, struct pb_mdb_txn *txn,
 int	pb_survey_head(int fd, struct pb_head **head, size_t *bytes,
 	    uint64_t *digest, struct pb_err *err);
 
-/* XXH3 64 of the first `bytes` of the file, PB_SURVEY_EXTENT_MAX at most: 1,
- * 0 where it is shorter, or an error. */
+/* XXH3 64 of the first `bytes` of the file: 1; 0 where it is shorter, or they
+ * are more than PB_SURVEY_EXTENT_MAX; or an error. */
 int	pb_survey_digest(int fd, uint64_t bytes, uint64_t *digest,
 	    struct pb_err *err);
 

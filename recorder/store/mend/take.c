@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/below.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/sys.h"
 
@@ -79,21 +80,15 @@ static int
 list_names(struct pb_dir *folder, struct pb_segment_name **names,
     size_t *count, struct pb_err *err)
 {
-	struct pb_segment_name name, *grown;
+	struct pb_segment_name name;
 	const char *entry;
 	size_t cap = 0;
 
 	while ((errno = 0, entry = pb_dir_next(folder)) != NULL) {
 		if (!pb_layout_parse(entry, &name))
 			continue;
-		if (*count == cap) {
-			cap = cap == 0 ? 64 : 2 * cap;
-			grown = realloc(*names, cap * sizeof(name));
-			if (grown == NULL)
-				return pb_err_set(err, PB_ENOMEM,
-				    "no memory");
-			*names = grown;
-		}
+		if (!PB_LIST_ROOM(*names, cap, *count))
+			return pb_err_set(err, PB_ENOMEM, "no memory");
 		(*names)[(*count)++] = name;
 	}
 	return errno == 0 ? 0 : PB_ESYS;
@@ -329,17 +324,9 @@ static int
 keep(struct pb_take *take, struct pb_survey *survey, struct pb_err *err)
 {
 	const struct pb_segment_info *row = &survey->segment;
-	size_t cap = take->cap == 0 ? 16 : 2 * take->cap;
-	struct pb_survey *grown;
 
-	if (take->count == take->cap) {
-		grown = realloc(take->files, cap * sizeof(*grown));
-		if (grown == NULL)
-			return pb_err_set(err, PB_ENOMEM, "no memory");
-		take->files = grown;
-		take->cap = cap;
-	}
-	if (!pb_runs_add(&take->held, row->first_seq, row->last_seq))
+	if (!PB_LIST_ROOM(take->files, take->cap, take->count) ||
+	    !pb_runs_add(&take->held, row->first_seq, row->last_seq))
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	pb_buf_finish(&survey->window);
 	take->taken = row->last_seq;

@@ -26,7 +26,6 @@
 
 #include "base/below.h"
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
@@ -250,8 +249,7 @@ same_header(struct job *job, struct pb_err *err)
 {
 	const struct pb_segment_info *row = &job->before;
 	struct pb_extent_info first;
-	struct pb_buf head;
-	uint8_t *data;
+	uint64_t digest;
 	int rc;
 
 	if (!job->known)
@@ -264,13 +262,8 @@ same_header(struct job *job, struct pb_err *err)
 	if (rc == 0 || first.segment_seq != row->first_seq ||
 	    first.offset > row->bytes)
 		return 1;
-	pb_buf_init(&head, PB_SURVEY_EXTENT_MAX);
-	data = pb_buf_reserve(&head, (size_t)first.offset);
-	rc = data != NULL && pb_pread_all(job->fd, data, (size_t)first.offset,
-	    0, NULL) == (ssize_t)first.offset &&
-	    pb_digest(data, (size_t)first.offset) == row->header_digest;
-	pb_buf_finish(&head);
-	return rc;
+	return pb_survey_digest(job->fd, first.offset, &digest, NULL) == 1 &&
+	    digest == row->header_digest;
 }
 
 /*
