@@ -61,9 +61,6 @@ int
 pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
     struct pb_err *err)
 {
-	struct pb_http_opts opts = {
-		.requests_max = PB_UPSTREAMS_MAX * PB_SHIP_SLOTS,
-	};
 	struct pb_loop *loop = calloc(1, sizeof(*loop));
 	int rc;
 
@@ -79,7 +76,8 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 	snprintf(loop->store, sizeof(loop->store), "%s", conf->store.path);
 	rc = pb_home_init(&loop->home, conf->store.path, PB_HOME_SHIPPER, err);
 	if (rc == 0)
-		rc = pb_http_create(&loop->http, &opts, err);
+		rc = pb_http_create(&loop->http, PB_UPSTREAMS_MAX *
+		    PB_SHIP_SLOTS, err);
 	if (rc == 0)
 		rc = pb_worker_create(&loop->reader, "bodies", err);
 	if (rc == 0)
@@ -424,7 +422,7 @@ report(struct pb_loop *loop)
 		return;
 	loop->report_ms = now_ms;
 	for (size_t i = 0; i < loop->upstreams; i++)
-		news |= pb_upstream_report(loop->upstream[i], &loop->report,
+		news |= pb_upstream_report(loop->upstream[i], &loop->news,
 		    now_ms, now_ns);
 	if (!news)
 		return;
@@ -439,7 +437,7 @@ write_report(void *arg)
 {
 	struct pb_loop *loop = arg;
 
-	loop->report_rc = pb_report_write(&loop->report, loop->state,
+	loop->report_rc = pb_news_write(&loop->news, loop->state,
 	    &loop->report_err);
 }
 
@@ -463,7 +461,7 @@ end_report(struct pb_loop *loop)
 	if (loop->reporting)
 		pb_worker_cancel(loop->keeper, &loop->report_job);
 	loop->reporting = false;
-	pb_report_finish(&loop->report);
+	pb_news_finish(&loop->news);
 }
 
 /* Before upstreams end: how long what waits has waited, too; and all that

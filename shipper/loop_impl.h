@@ -13,7 +13,7 @@
 #include "shipper/wire/http.h"
 #include "shipper/letters/letters.h"
 #include "shipper/loop.h"
-#include "shipper/state/report.h"
+#include "shipper/state/news.h"
 #include "shipper/state/state.h"
 #include "shipper/upstream/upstream.h"
 #include "shipper/watch.h"
@@ -41,7 +41,7 @@ struct pb_loop {
 	size_t		 upstreams;
 	uint64_t	 look_ms;	/* next look for the store */
 	uint64_t	 report_ms;	/* last report */
-	struct pb_report report;	/* with the keeper while `reporting` */
+	struct pb_news	 news;		/* with the keeper while `reporting` */
 	struct pb_job	 report_job;
 	bool		 reporting;
 	int		 report_rc;

@@ -26,10 +26,9 @@ int
 pb_live_ask(const char *store, struct pb_buf *body, struct pb_err *err)
 {
 	uint64_t now = pb_clock_mono_ms(), until = now + PB_LIVE_TIMEOUT_MS;
-	struct pb_http_opts opts = { .requests_max = 1,
-	    .connect_ms = PB_LIVE_TIMEOUT_MS };
 	struct asked asked = { .body = body, .err = err };
-	struct pb_http_peer peer = { .url = "http://localhost" };
+	struct pb_http_peer peer = { .url = "http://localhost",
+	    .connect_ms = PB_LIVE_TIMEOUT_MS };
 	struct pb_http_request request = { .peer = &peer,
 	    .path = "/v1/status", .done = on_answer, .arg = &asked };
 	char path[PATH_MAX];
@@ -42,7 +41,7 @@ pb_live_ask(const char *store, struct pb_buf *body, struct pb_err *err)
 		    "tells the store's user alone (recorder.sock); 'sudo pb "
 		    "status'");
 	if (rc == 0)
-		rc = pb_http_create(&http, &opts, err);
+		rc = pb_http_create(&http, 1, err);
 	if (rc < 0)
 		return rc;
 	peer.socket_path = path;

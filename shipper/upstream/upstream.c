@@ -25,7 +25,7 @@ static void	say_unrecorded(struct slot *);
 static void	done(void *, unsigned, struct pb_answer *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
 		    struct pb_upstream_row *);
-static void	report_cursor(const struct pb_upstream *, struct pb_report *,
+static void	report_cursor(const struct pb_upstream *, struct pb_news *,
 		    struct pb_ship_cursor *, uint64_t);
 static void	trim(struct pb_upstream *);
 
@@ -113,13 +113,13 @@ pb_upstream_ship(struct pb_upstream *u)
 /* --- reports ------------------------------------------------------------ */
 
 bool
-pb_upstream_report(struct pb_upstream *u, struct pb_report *report,
+pb_upstream_report(struct pb_upstream *u, struct pb_news *news,
     uint64_t now_ms, uint64_t now_ns)
 {
 	struct pb_upstream_row row, before = u->row;
 	struct pb_ship_cursor cursor;
 	unsigned at = 0;
-	bool news;
+	bool any;
 
 	fill_row(u, now_ms, now_ns, &row);
 	/* That time passes is no news. */
@@ -127,16 +127,16 @@ pb_upstream_report(struct pb_upstream *u, struct pb_report *report,
 	before.since_ns = row.since_ns;
 	before.progress_ns = row.progress_ns;
 	before.retry_ns = row.retry_ns;
-	news = u->row.written_ns == 0 ||
+	any = u->row.written_ns == 0 ||
 	    memcmp(&row, &before, sizeof(row)) != 0;
 	while (pb_ship_changed(u->ship, &at, &cursor)) {
-		report_cursor(u, report, &cursor, now_ns);
-		news = true;
+		report_cursor(u, news, &cursor, now_ns);
+		any = true;
 	}
-	if (!news)
+	if (!any)
 		return false;
 	u->row = row;
-	pb_report_upstream(report, &row);
+	pb_news_upstream(news, &row);
 	if (pb_ship_flights(u->ship) == 0)
 		trim(u);
 	return true;
@@ -190,7 +190,7 @@ fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
 }
 
 static void
-report_cursor(const struct pb_upstream *u, struct pb_report *report,
+report_cursor(const struct pb_upstream *u, struct pb_news *news,
     struct pb_ship_cursor *cursor, uint64_t now_ns)
 {
 	const struct pb_stream_info *stream =
@@ -207,7 +207,7 @@ report_cursor(const struct pb_upstream *u, struct pb_report *report,
 	    .wait_seq = cursor->wait_seq, .wait_ms = cursor->wait_ms,
 	    .written_ns = now_ns, .sure = cursor->sure };
 	snprintf(row.text, sizeof(row.text), "%s", cursor->text);
-	pb_report_cursor(report, u->conf.name, &row);
+	pb_news_cursor(news, u->conf.name, &row);
 }
 
 /* Nothing is under way: give back the memory of what was. */

@@ -15,7 +15,7 @@
 #include "shipper/letters/letters.h"
 #include "shipper/ship/ship.h"
 #include "shipper/sink/sink.h"
-#include "shipper/state/report.h"
+#include "shipper/state/news.h"
 #include "shipper/state/state.h"
 #include "shipper/worker/worker.h"
 
@@ -62,9 +62,9 @@ void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
  * makes pb_upstream_run() do something. */
 struct pb_ship *pb_upstream_ship(struct pb_upstream *upstream);
 
-/* Add to `report` what is new since the last time: true; or nothing is. */
+/* Add to `news` what is new since the last time: true; or nothing is. */
 bool	pb_upstream_report(struct pb_upstream *upstream,
-	    struct pb_report *report, uint64_t now_ms, uint64_t now_ns);
+	    struct pb_news *news, uint64_t now_ms, uint64_t now_ns);
 /* That was not kept: report all of it again. */
 void	pb_upstream_report_again(struct pb_upstream *upstream);
 /* Has it begun or ended to back off since then? */

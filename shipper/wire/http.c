@@ -54,7 +54,7 @@ TAILQ_HEAD(transfers, transfer);
 
 struct pb_http {
 	CURLM		*multi;
-	struct pb_http_opts opts;
+	unsigned	 requests_max;
 	struct transfers busy;
 	struct transfers idle;		/* reset handles, for reuse */
 	unsigned	 requests;
@@ -88,7 +88,7 @@ static int	on_seek(void *, curl_off_t, int);
 static size_t	on_write(char *, size_t, size_t, void *);
 
 int
-pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,
+pb_http_create(struct pb_http **out, unsigned requests_max,
     struct pb_err *err)
 {
 	struct pb_http *http;
@@ -101,9 +101,7 @@ pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,
 		return pb_err_set(err, PB_ENOMEM, "no memory for HTTP");
 	TAILQ_INIT(&http->busy);
 	TAILQ_INIT(&http->idle);
-	http->opts = *opts;
-	if (http->opts.connect_ms == 0)
-		http->opts.connect_ms = PB_HTTP_CONNECT_MS;
+	http->requests_max = requests_max;
 	http->multi = curl_multi_init();
 	if (http->multi == NULL) {
 		free(http);
@@ -111,7 +109,7 @@ pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,
 	}
 	/* A connection for every request that may be under way is kept. */
 	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
-	    (long)opts->requests_max);
+	    (long)requests_max);
 	*out = http;
 	return 0;
 }
@@ -142,7 +140,7 @@ pb_http_send(struct pb_http *http, const struct pb_http_request *request,
 	struct transfer *t = TAILQ_FIRST(&http->idle);
 	int rc;
 
-	if (http->requests >= http->opts.requests_max)
+	if (http->requests >= http->requests_max)
 		return pb_err_set(err, PB_ELIMIT, "%u requests are under way",
 		    http->requests);
 	if (t != NULL)
@@ -548,8 +546,7 @@ static long
 connect_ms(const struct transfer *t)
 {
 	return t->request.peer->connect_ms > 0 ?
-	    (long)t->request.peer->connect_ms :
-	    (long)t->http->opts.connect_ms;
+	    (long)t->request.peer->connect_ms : (long)PB_HTTP_CONNECT_MS;
 }
 
 static uint64_t

@@ -37,7 +37,7 @@ struct pb_http_peer {
 	/* PEM files; NULL or "": none. */
 	const char	*cert, *key, *ca;
 	struct pb_rate	*rate;		/* of what is sent, or NULL */
-	uint64_t	connect_ms;	/* 0: as in the options */
+	uint64_t	connect_ms;	/* 0: PB_HTTP_CONNECT_MS */
 	uint64_t	silence_ms;	/* 0: PB_HTTP_SILENCE_MS */
 };
 
@@ -62,13 +62,7 @@ struct pb_http_request {
 	const void	*owner;		/* for pb_http_cancel() */
 };
 
-struct pb_http_opts {
-	unsigned	requests_max;
-	unsigned	connect_ms;	/* of peers that do not say; 0:
-					 * PB_HTTP_CONNECT_MS */
-};
-
-int	pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,
+int	pb_http_create(struct pb_http **out, unsigned requests_max,
 	    struct pb_err *err);
 /* Requests under way end without their `done`. */
 void	pb_http_destroy(struct pb_http *http);

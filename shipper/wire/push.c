@@ -57,7 +57,6 @@ int
 pb_push_create(struct pb_push **out, const char *socket_path,
     int (*stopped)(void), struct pb_err *err)
 {
-	struct pb_http_opts opts = { .requests_max = PB_PUSH_REQUESTS_MAX };
 	struct pb_push *push;
 	int rc;
 
@@ -75,7 +74,7 @@ pb_push_create(struct pb_push **out, const char *socket_path,
 	push->progress_ms = pb_clock_mono_ms();
 	for (unsigned i = 0; i < PB_PUSH_REQUESTS_MAX; i++)
 		push->section[i].push = push;
-	rc = pb_http_create(&push->wire.http, &opts, err);
+	rc = pb_http_create(&push->wire.http, PB_PUSH_REQUESTS_MAX, err);
 	if (rc < 0) {
 		free(push);
 		return rc;
@@ -155,8 +154,7 @@ turn(struct pb_push *push, uint64_t wait)
 			wait = s->retry_ms - now_ms;
 		}
 	}
-	if (pb_http_wait(push->wire.http, NULL, 0, wait, &push->err) < 0)
-		return push->err.code;
+	(void)pb_http_wait(push->wire.http, NULL, 0, wait, &push->err);
 	return push->err.code;
 }
 

@@ -66,10 +66,10 @@ pb_clock_real_ns_by(struct pb_clock *clock)
 }
 
 int
-pb_http_create(struct pb_http **out, const struct pb_http_opts *opts,
+pb_http_create(struct pb_http **out, unsigned requests_max,
     struct pb_err *err)
 {
-	(void)opts;
+	(void)requests_max;
 	(void)err;
 	*out = calloc(1, sizeof(**out));
 	MUST(*out != NULL);

@@ -174,7 +174,6 @@ digest_of(struct bench *b, uint64_t seq)
 static void
 upstream_start(struct bench *b)
 {
-	struct pb_http_opts opts = { .requests_max = 16 };
 	static struct pb_conf_upstream conf;
 	struct pb_sink_opts sink_opts = { .conf = &conf, .sender = 0xab };
 	struct pb_upstream_env env;
@@ -182,7 +181,7 @@ upstream_start(struct bench *b)
 	struct pb_sink *sink;
 
 	b->server = server_start(NULL, b->line, b->lines);
-	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
+	assert_int_equal(pb_http_create(&b->http, 16, NULL), 0);
 	assert_int_equal(pb_worker_create(&b->worker, "bodies", NULL), 0);
 	feed_opts = (struct pb_feed_opts){ .store = b->f.dir,
 	    .index = pb_store_index(b->f.store), .worker = b->worker,
@@ -272,7 +271,7 @@ expect_head(struct bench *b, const char *start)
 static void
 other_packets_are_passed_under_another_epoch(void **state)
 {
-	struct pb_report rows = { .failed = false };
+	struct pb_news rows = { .failed = false };
 	struct pb_cursor_row cursor;
 	char path[96], start[128];
 	struct pb_forks forks;
@@ -311,8 +310,8 @@ other_packets_are_passed_under_another_epoch(void **state)
 	/* Retention hears of one stream. */
 	pb_upstream_report(b.upstream, &rows, pb_clock_mono_ms(),
 	    pb_clock_real_ns());
-	assert_int_equal(pb_report_write(&rows, b.state, NULL), 0);
-	pb_report_finish(&rows);
+	assert_int_equal(pb_news_write(&rows, b.state, NULL), 0);
+	pb_news_finish(&rows);
 	assert_int_equal(pb_state_cursor(b.state, "core", &b.f.key, &cursor,
 	    NULL), 1);
 	assert_int_equal(cursor.acked, 9);

@@ -64,10 +64,9 @@ on_done(void *arg, const struct pb_http_answer *answer)
 static struct pb_http *
 http_with(unsigned requests_max)
 {
-	struct pb_http_opts opts = { .requests_max = requests_max };
 	struct pb_http *http;
 
-	assert_int_equal(pb_http_create(&http, &opts, NULL), 0);
+	assert_int_equal(pb_http_create(&http, requests_max, NULL), 0);
 	return http;
 }
 

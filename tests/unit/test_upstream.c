@@ -78,7 +78,6 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 {
 	/* Nobody listens on port 1. */
 	const char *dead = "http://127.0.0.1:1";
-	struct pb_http_opts opts = { .requests_max = 16 };
 	struct pb_feed_opts feed_opts;
 	struct pb_sink_opts sink_opts = { .conf = &conf,
 	    .sender = 0x1234 };
@@ -87,7 +86,7 @@ bench_init(struct bench *b, const char *streams, const struct line *script,
 	memset(b, 0, sizeof(*b));
 	fixture_init(&b->f, __LINE__);
 	b->server = server_start(NULL, script, lines);
-	assert_int_equal(pb_http_create(&b->http, &opts, NULL), 0);
+	assert_int_equal(pb_http_create(&b->http, 16, NULL), 0);
 	assert_int_equal(pb_worker_create(&b->worker, "bodies", NULL), 0);
 	feed_opts = (struct pb_feed_opts){ .store = b->f.dir,
 	    .index = pb_store_index(b->f.store), .worker = b->worker,
@@ -159,12 +158,12 @@ turn(struct bench *b, unsigned requests)
 static bool
 has_news(struct bench *b)
 {
-	struct pb_report rows = { .failed = false };
+	struct pb_news rows = { .failed = false };
 	bool news = pb_upstream_report(b->upstream, &rows,
 	    pb_clock_mono_ms(), pb_clock_real_ns());
 
-	assert_int_equal(pb_report_write(&rows, b->state, NULL), 0);
-	pb_report_finish(&rows);
+	assert_int_equal(pb_news_write(&rows, b->state, NULL), 0);
+	pb_news_finish(&rows);
 	return news;
 }
 
