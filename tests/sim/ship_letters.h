@@ -14,16 +14,16 @@ world_number(struct world_stream *s, uint64_t seq)
 {
 	uint64_t want = s->numbers > 0 ? s->numbers : 1024;
 
+	if (seq < s->numbers)
+		return &s->number[seq];
 	while (want <= seq)
 		want *= 2;
-	if (want > s->numbers) {
-		s->number = realloc(s->number, want * sizeof(*s->number));
-		if (s->number == NULL)
-			abort();
-		memset(s->number + s->numbers, 0, (want - s->numbers) *
-		    sizeof(*s->number));
-		s->numbers = want;
-	}
+	s->number = realloc(s->number, want * sizeof(*s->number));
+	if (s->number == NULL)
+		abort();
+	memset(s->number + s->numbers, 0, (want - s->numbers) *
+	    sizeof(*s->number));
+	s->numbers = want;
 	return &s->number[seq];
 }
 
@@ -37,10 +37,11 @@ world_letter(struct world_stream *s, uint64_t seq)
 static inline uint64_t
 world_run_of(struct world_stream *s, uint64_t from, uint64_t last)
 {
+	enum letter like = world_letter(s, from);
 	uint64_t seq = from;
 
-	while (seq < last && world_letter(s, seq + 1) ==
-	    world_letter(s, from))
+	world_number(s, last);		/* all of them are there */
+	while (seq < last && s->number[seq + 1].letter == like)
 		seq++;
 	return seq;
 }
@@ -140,15 +141,17 @@ world_late(void *arg, uint32_t id, uint64_t acked, uint64_t from,
 	struct world *w = arg;
 	struct world_stream *s = &w->stream[id];
 	uint64_t seq = from, last = acked < s->end ? acked : s->end;
+	struct number *n;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	s->lates++;
 	out->last = acked;
-	for (; seq <= last && world_letter(s, seq) != REQUEUED &&
-	    (world_letter(s, seq) != LATE || world_missing(s, seq)); seq++) {
-		if (world_letter(s, seq) == LATE)
-			world_number(s, seq)->letter = NO_LETTER;
+	world_number(s, last);		/* all of them are there */
+	for (n = s->number + seq; seq <= last && n->letter != REQUEUED &&
+	    (n->letter != LATE || world_missing(s, seq)); seq++, n++) {
+		if (n->letter == LATE)
+			n->letter = NO_LETTER;
 		if (seq - from < LATE_LOOK_MAX)
 			continue;
 		out->last = seq;

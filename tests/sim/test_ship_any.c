@@ -180,6 +180,22 @@ happen(struct world *w, bool retention)
 
 /* --- what must hold ----------------------------------------------------- */
 
+static bool
+is_lost(struct world_stream *s, uint64_t seq,
+    const struct pb_ship_cursor *told)
+{
+	const struct number *n = world_number(s, seq);
+	bool there = n->got == 1 || n->told;
+
+	return n->got > 1 || (seq <= s->at.acked && !there) ||
+	    /* Released: acked, a letter, or nothing to be one. */
+	    (seq <= told->released && seq > told->acked &&
+	    seq > s->at.acked && n->letter == NO_LETTER &&
+	    !world_missing(s, seq)) ||
+	    /* Nothing is deleted that is nowhere else. */
+	    (seq < s->first && !there && n->letter == NO_LETTER);
+}
+
 static void
 assert_nothing_lost(struct world *w)
 {
@@ -189,23 +205,10 @@ assert_nothing_lost(struct world *w)
 
 		assert_true(live[id].released >= live[id].acked);
 		assert_true(live[id].released <= s->end);
-		for (uint64_t seq = 1; seq <= s->end; seq++) {
-			const struct number *n = world_number(s, seq);
-
-			assert_true(n->got <= 1);
-			assert_true(seq > s->at.acked || n->got == 1 ||
-			    n->told);
-			/* Released: acked, a letter, or nothing to be one. */
-			if (seq <= live[id].released)
-				assert_true(seq <= live[id].acked ||
-				    seq <= s->at.acked ||
-				    n->letter != NO_LETTER ||
-				    world_missing(s, seq));
-			/* Nothing is deleted that is nowhere else. */
-			if (seq < s->first)
-				assert_true(n->got == 1 || n->told ||
-				    n->letter != NO_LETTER);
-		}
+		for (uint64_t seq = 1; seq <= s->end; seq++)
+			if (is_lost(s, seq, &live[id]))
+				fail_msg("stream %u number %llu", id,
+				    (unsigned long long)seq);
 	}
 }
 
