@@ -10,19 +10,10 @@
 
 #include <stdio.h>
 
-#include "tests/sim/ship_world.h"
+#include "tests/sim/ship_scenes.h"
 
 #define WINDOW	(64ull << 20)
 #define HOUR_MS	3600000ull
-
-static void
-assert_delivered(const struct world *w, uint32_t id)
-{
-	const struct world_stream *s = &w->stream[id];
-
-	assert_int_equal(s->at.acked, s->end);
-	assert_int_equal(s->at.packets + s->at.gaps, s->end);
-}
 
 /* --- the plain way ------------------------------------------------------ */
 
@@ -36,11 +27,7 @@ everything_arrives_once_and_in_order(void **state)
 	world_grow(w, 2, 1);
 	world_grow(w, 3, 3000);
 	world_run(w, 10000);
-	for (uint32_t id = 1; id <= 3; id++) {
-		assert_delivered(w, id);
-		assert_int_equal(w->stream[id].at.repeats, 0);
-		assert_int_equal(w->stream[id].at.conflicts, 0);
-	}
+	assert_each_once(w);
 	assert_int_equal(world_status(w).state, PB_SHIP_IDLE);
 	assert_int_equal(world_status(w).acked_packets, 28501);
 	assert_int_equal(w->warnings, 0);
@@ -55,8 +42,7 @@ the_receiver_is_asked_before_anything_is_sent(void **state)
 	unsigned asked = 0;
 
 	(void)state;
-	for (uint32_t id = 1; id <= 4; id++)
-		world_grow(w, id, 5000);
+	world_grow_all(w, 5000);
 	while (pb_ship_next(w->ship, w->now_ms, 1, &action)) {
 		assert_int_equal(action.kind, PB_ACTION_ASK);
 		asked++;
@@ -145,8 +131,7 @@ streams_take_turns(void **state)
 
 	(void)state;
 	w->latency_ms = 100;
-	for (uint32_t id = 1; id <= 3; id++)
-		world_grow(w, id, 1000000);
+	world_grow_all(w, 1000000);
 	world_run(w, 5000);
 	for (uint32_t id = 1; id <= 3; id++)
 		assert_in_range(w->stream[id].at.packets,
@@ -167,11 +152,9 @@ no_more_than_the_window_is_in_flight(void **state)
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
 		struct world *w = world_create(windows[i], 4);
 
-		for (uint32_t id = 1; id <= 4; id++)
-			world_grow(w, id, 4321);
+		world_grow_all(w, 4321);
 		world_run(w, HOUR_MS);
-		for (uint32_t id = 1; id <= 4; id++)
-			assert_delivered(w, id);
+		assert_all_delivered(w);
 		assert_true(w->flight_bytes_max <= windows[i]);
 		assert_true(w->flight_bytes_max >= windows[i] / 2);
 		world_destroy(w);
@@ -188,8 +171,7 @@ a_block_larger_than_the_window_goes_alone(void **state)
 	world_grow(w, 1, 20);
 	world_grow(w, 2, 20);
 	world_run(w, 60000);
-	assert_delivered(w, 1);
-	assert_delivered(w, 2);
+	assert_all_delivered(w);
 	assert_int_equal(w->flight_bytes_max, 200000 + HEADER_BYTES);
 	world_destroy(w);
 }
@@ -200,12 +182,10 @@ no_more_requests_are_in_flight_than_may_be(void **state)
 	struct world *w = world_create(1ull << 40, 100);
 
 	(void)state;
-	for (uint32_t id = 1; id <= 100; id++)
-		world_grow(w, id, 3000);
+	world_grow_all(w, 3000);
 	world_run(w, 60000);
 	assert_int_equal(w->flights_max, PB_REQUESTS_MAX);
-	for (uint32_t id = 1; id <= 100; id++)
-		assert_delivered(w, id);
+	assert_all_delivered(w);
 	world_destroy(w);
 }
 
@@ -282,8 +262,7 @@ a_memory_of_what_the_receiver_forgot_harms_nothing(void **state)
 	    .wait_ms = UINT64_MAX });
 	pb_ship_remember(w->ship, 3, &(struct pb_ship_cursor){ .acked = 1 });
 	world_run(w, 10000);
-	assert_delivered(w, 1);
-	assert_delivered(w, 2);
+	assert_all_delivered(w);
 	world_destroy(w);
 }
 
@@ -350,23 +329,19 @@ after_a_failure_one_question_probes(void **state)
 	struct world *w = world_create(WINDOW, 8);
 
 	(void)state;
-	for (uint32_t id = 1; id <= 8; id++)
-		world_grow(w, id, 50000);
+	world_grow_all(w, 50000);
 	world_run(w, 100);
-	for (uint32_t id = 1; id <= 8; id++)
-		w->stream[id].at.manner = FAILS;
+	world_manner_all(w, FAILS);
 	world_run(w, 20);	/* all under way fail */
 	w->latency_ms = 5000;
 	w->flights_max = 0;
 	world_run(w, 4000);
 	assert_int_equal(w->flights, 1);
 	assert_int_equal(w->flights_max, 1);
-	for (uint32_t id = 1; id <= 8; id++)
-		w->stream[id].at.manner = ACCEPTS;
+	world_manner_all(w, ACCEPTS);
 	w->latency_ms = 20;
 	world_run(w, 120000);
-	for (uint32_t id = 1; id <= 8; id++)
-		assert_delivered(w, id);
+	assert_all_delivered(w);
 	world_destroy(w);
 }
 
@@ -468,8 +443,7 @@ a_silent_receiver_is_given_up_and_resumed(void **state)
 	assert_int_equal(world_status(w).state, PB_SHIP_BACKOFF);
 	w->stream[1].at.manner = w->stream[2].at.manner = ACCEPTS;
 	world_run(w, 200000);
-	assert_delivered(w, 1);
-	assert_delivered(w, 2);
+	assert_all_delivered(w);
 	world_destroy(w);
 }
 
@@ -565,8 +539,7 @@ cursors_are_reported_when_they_change(void **state)
 	struct pb_ship_cursor last;
 
 	(void)state;
-	for (uint32_t id = 1; id <= 3; id++)
-		world_grow(w, id, 100);
+	world_grow_all(w, 100);
 	world_run(w, 1000);
 	assert_int_equal(see(w, &last), 3);
 	assert_int_equal(see(w, &last), 0);

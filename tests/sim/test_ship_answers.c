@@ -8,19 +8,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/sim/ship_world.h"
+#include "tests/sim/ship_scenes.h"
 
 #define WINDOW	(64ull << 20)
 #define HOUR_MS	3600000ull
-
-static void
-assert_delivered(const struct world *w, uint32_t id)
-{
-	const struct world_stream *s = &w->stream[id];
-
-	assert_int_equal(s->at.acked, s->end);
-	assert_int_equal(s->at.packets + s->at.gaps, s->end);
-}
 
 /* --- refusals ----------------------------------------------------------- */
 
@@ -36,8 +27,7 @@ one_refused_stream_holds_up_no_other(void **state)
 		w->stream[2].at.manner = REFUSES;
 		w->stream[2].at.status = status[i];
 		w->stream[2].at.posts_only = i % 2 == 0;
-		for (uint32_t id = 1; id <= 3; id++)
-			world_grow(w, id, 9999);
+		world_grow_all(w, 9999);
 		world_run(w, 2000);
 		assert_delivered(w, 1);
 		assert_delivered(w, 3);
@@ -131,8 +121,7 @@ what_a_proxy_says_makes_no_dead_letters(void **state)
 		assert_int_equal(world_status(w).state, PB_SHIP_BACKOFF);
 		/* One question at a time, not one of each stream. */
 		assert_in_range(w->actions, 2, 40);
-		for (uint32_t id = 1; id <= 3; id++)
-			w->stream[id].at.manner = ACCEPTS;
+		world_manner_all(w, ACCEPTS);
 		world_run(w, 35000);
 		assert_int_equal(w->demotes, 0);
 		for (uint32_t id = 1; id <= 3; id++) {
@@ -237,8 +226,7 @@ requests_too_large_are_halved_until_they_fit(void **state)
 	world_grow(w, 1, 5000);
 	world_grow(w, 2, w->stream[2].end + 5000);
 	world_run(w, 10000);
-	assert_delivered(w, 1);
-	assert_delivered(w, 2);
+	assert_all_delivered(w);
 	assert_int_equal(w->stream[1].at.repeats, 0);
 	assert_int_equal(w->stream[2].at.posts, 5);
 	world_destroy(w);
@@ -272,8 +260,7 @@ a_receiver_that_forgot_everything_gets_everything_again(void **state)
 	struct world *w = world_create(WINDOW, 3);
 
 	(void)state;
-	for (uint32_t id = 1; id <= 3; id++)
-		world_grow(w, id, 7500);
+	world_grow_all(w, 7500);
 	world_run(w, 10000);
 	for (uint32_t id = 1; id <= 3; id++) {
 		assert_delivered(w, id);
@@ -282,8 +269,7 @@ a_receiver_that_forgot_everything_gets_everything_again(void **state)
 	/* News of one stream reveals it, and the quiet ones follow. */
 	world_grow(w, 2, 7600);
 	world_run(w, 10000);
-	for (uint32_t id = 1; id <= 3; id++)
-		assert_delivered(w, id);
+	assert_all_delivered(w);
 	world_destroy(w);
 }
 
@@ -619,11 +605,9 @@ after_any_misbehaviour_everything_arrives(void **state)
 			assert_true(w->flights <= PB_SHIP_SLOTS);
 		}
 		assert_true(w->flight_bytes_max <= 3 << 20);
-		for (uint32_t id = 1; id <= 5; id++)
-			w->stream[id].at.manner = ACCEPTS;
+		world_manner_all(w, ACCEPTS);
 		world_run(w, 2 * HOUR_MS);
-		for (uint32_t id = 1; id <= 5; id++)
-			assert_delivered(w, id);
+		assert_all_delivered(w);
 		assert_int_equal(world_status(w).flight_bytes, 0);
 		assert_int_equal(world_status(w).state, PB_SHIP_IDLE);
 		world_destroy(w);

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "shipper/ship/wait.h"
-#include "tests/sim/ship_world.h"
+#include "tests/sim/ship_scenes.h"
 
 #define WINDOW	(64ull << 20)
 #define SECOND	1000ull
@@ -140,8 +140,7 @@ what_only_waits_for_its_turn_is_never_demoted(void **state)
 
 	(void)state;
 	w->link_bps = 50000;
-	for (uint32_t id = 1; id <= 3; id++)
-		world_grow(w, id, 40000);
+	world_grow_all(w, 40000);
 	for (int i = 0; i < 60; i++) {
 		world_run(w, 4 * MINUTE);
 		set_manner(w, FAILS, 0);
@@ -164,8 +163,7 @@ a_stream_that_stands_still_is_demoted_alone(void **state)
 	w->stream[2].at.posts_only = true;
 	w->stream[3].at.manner = REFUSES;
 	w->stream[3].at.status = 404;
-	for (uint32_t id = 1; id <= 4; id++)
-		world_grow(w, id, 3000);
+	world_grow_all(w, 3000);
 	pass(w, 1, HOUR - 10 * SECOND);
 	assert_int_equal(w->demotes, 0);
 	pass(w, 1, 12 * MINUTE);
@@ -410,8 +408,7 @@ a_forbidden_stream_waits_as_long_as_any_other(void **state)
 		s->at.manner = REFUSES;
 		s->at.status = i < 2 ? 403 : 401;
 		s->at.posts_only = posts_only[i % 2];
-		for (uint32_t id = 1; id <= 3; id++)
-			world_grow(w, id, 5000);
+		world_grow_all(w, 5000);
 		world_run(w, 3 * SECOND);
 		assert_whole(w, 1);
 		assert_whole(w, 3);
@@ -519,8 +516,7 @@ many_streams_are_demoted_in_turns(void **state)
 
 	(void)state;
 	set_manner(w, FAILS, 0);
-	for (uint32_t id = 1; id <= 1000; id++)
-		world_grow(w, id, 10);
+	world_grow_all(w, 10);
 	world_run(w, 11 * MINUTE);
 	for (uint32_t id = 1; id <= 1000; id++)
 		assert_int_equal(world_letters(w, id, DEAD), 10);

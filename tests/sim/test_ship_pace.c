@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/sim/ship_world.h"
+#include "tests/sim/ship_scenes.h"
 
 #define WINDOW	(64ull << 20)
 #define SECOND	1000ull
@@ -36,8 +36,7 @@ a_new_upstream_is_tried_with_small_requests(void **state)
 	struct world *w = world_create(WINDOW, 8);
 
 	(void)state;
-	for (uint32_t id = 1; id <= 8; id++)
-		world_grow(w, id, 50000);
+	world_grow_all(w, 50000);
 	world_run(w, w->latency_ms);
 	assert_in_range(w->flight_bytes, 1000, PB_SHIP_FIRST_BYTES);
 	world_destroy(w);
@@ -88,8 +87,7 @@ a_slow_way_makes_steady_progress(void **state)
 		uint64_t before;
 
 		w->link_bps = rates[i];
-		for (uint32_t id = 1; id <= 3; id++)
-			world_grow(w, id, 400000);
+		world_grow_all(w, 400000);
 		world_run(w, 2 * MINUTE);
 		before = world_status(w).acked_bytes;
 		assert_in_range(longest(w, 5 * MINUTE), 1,

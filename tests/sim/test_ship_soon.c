@@ -8,18 +8,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/sim/ship_world.h"
+#include "tests/sim/ship_scenes.h"
 
 #define WINDOW	(3ull << 20)
-
-static void
-assert_delivered(const struct world *w, uint32_t id)
-{
-	const struct world_stream *s = &w->stream[id];
-
-	assert_int_equal(s->at.acked, s->end);
-	assert_int_equal(s->at.packets + s->at.gaps, s->end);
-}
 
 static void
 everything_arrives_once_and_in_order(void **state)
@@ -31,11 +22,7 @@ everything_arrives_once_and_in_order(void **state)
 	for (uint32_t id = 1; id <= 8; id++)
 		world_grow(w, id, 3333 * id);
 	world_run(w, 20000);
-	for (uint32_t id = 1; id <= 8; id++) {
-		assert_delivered(w, id);
-		assert_int_equal(w->stream[id].at.repeats, 0);
-		assert_int_equal(w->stream[id].at.conflicts, 0);
-	}
+	assert_each_once(w);
 	assert_int_equal(world_status(w).state, PB_SHIP_IDLE);
 	assert_int_equal(w->warnings, 0);
 	world_destroy(w);
@@ -49,20 +36,17 @@ only_some_streams_are_looked_at_at_a_time(void **state)
 	unsigned looked_for = 0;
 
 	(void)state;
-	for (uint32_t id = 1; id <= 500; id++)
-		world_grow(w, id, 10);
+	world_grow_all(w, 10);
 	world_run(w, 5000);
 	w->look_ms = 500;
-	for (uint32_t id = 1; id <= 500; id++)
-		world_grow(w, id, 20);
+	world_grow_all(w, 20);
 	world_act(w);
 	for (uint32_t id = 1; id <= 500; id++)
 		looked_for += w->stream[id].look_due_ms != 0;
 	assert_in_range(looked_for, 1, PB_SHIP_LOOKS_MAX);
 	w->look_ms = 1;
 	world_run(w, 60000);
-	for (uint32_t id = 1; id <= 500; id++)
-		assert_delivered(w, id);
+	assert_all_delivered(w);
 	world_destroy(w);
 }
 
@@ -77,8 +61,7 @@ who_needs_no_look_does_not_wait(void **state)
 	struct world *w = world_create(WINDOW, 100);
 
 	(void)state;
-	for (uint32_t id = 1; id <= 100; id++)
-		world_grow(w, id, 10);
+	world_grow_all(w, 10);
 	world_run(w, 5000);
 	w->look_ms = 30000;
 	for (uint32_t id = 1; id <= 100; id++) {
@@ -94,8 +77,7 @@ who_needs_no_look_does_not_wait(void **state)
 			world_grow(w, id, w->stream[id].end + 2000);
 		world_run(w, 1000);
 	}
-	for (uint32_t id = 1; id <= 100; id++)
-		assert_delivered(w, id);
+	assert_all_delivered(w);
 	world_destroy(w);
 }
 
@@ -173,8 +155,7 @@ a_held_answer_is_dropped_when_the_upstream_fails(void **state)
 	w->stream[2].at.manner = ACCEPTS;
 	w->look_ms = 5;
 	world_run(w, 60000);
-	assert_delivered(w, 1);
-	assert_delivered(w, 2);
+	assert_all_delivered(w);
 	world_destroy(w);
 }
 
@@ -198,8 +179,7 @@ what_found_no_place_is_looked_for_again(void **state)
 	world_has(w, 2, 501, 900, 2);
 	w->look_ms = 10;
 	w->no_places = true;
-	for (uint32_t id = 1; id <= 3; id++)
-		world_grow(w, id, 1000);
+	world_grow_all(w, 1000);
 	world_run(w, 5000);
 	for (uint32_t id = 1; id <= 3; id++)
 		assert_int_equal(w->stream[id].at.posts, 0);
