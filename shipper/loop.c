@@ -109,7 +109,7 @@ pb_loop_destroy(struct pb_loop *loop)
 	if (loop->lock_fd >= 0)
 		close(loop->lock_fd);
 	if (loop->held)
-		pb_below_release(loop->conf->store.path);
+		pb_below_release(loop->store);
 	pb_conf_destroy(loop->conf);
 	free(loop);
 }
@@ -186,7 +186,7 @@ look_for_store(struct pb_loop *loop, struct pb_err *err)
 		if (pb_watch_same(loop->watch))
 			return 0;
 		pb_log(PB_LOG_WARN, "shipper", "the index of the store %s was "
-		    "replaced: starting over", loop->conf->store.path);
+		    "replaced: starting over", loop->store);
 		close_index(loop);
 		loop_letters_replaced(loop);
 	}
@@ -209,7 +209,7 @@ leave_store(struct pb_loop *loop)
 {
 	pb_log(PB_LOG_ERROR, "shipper", "the store %s %s: nothing is shipped "
 	    "until it is back, or another one is there",
-	    loop->conf->store.path, pb_home_why(&loop->home));
+	    loop->store, pb_home_why(&loop->home));
 	close_index(loop);
 	end_report(loop);
 	loop_letters_close(loop);
@@ -220,7 +220,7 @@ leave_store(struct pb_loop *loop)
 	pb_home_leave(&loop->home);
 	close(loop->lock_fd);
 	loop->lock_fd = -1;
-	pb_below_park(loop->conf->store.path);
+	pb_below_park(loop->store);
 	loop->left = true;
 	loop->said[0] = '\0';
 }
@@ -242,16 +242,16 @@ store_is_ready(struct pb_loop *loop)
 	struct stat st;
 
 	if (loop->left)
-		return pb_layout_path(index, loop->conf->store.path,
+		return pb_layout_path(index, loop->store,
 		    PB_HOME_INDEX, NULL) == 0 && stat(index, &st) == 0;
-	return stat(loop->conf->store.path, &st) == 0;
+	return stat(loop->store, &st) == 0;
 }
 
 /* The lock and the state: 1 ours, 0 there is no store, or an error. */
 static int
 take_store(struct pb_loop *loop, struct pb_err *err)
 {
-	const char *store = loop->conf->store.path;
+	const char *store = loop->store;
 	char text[PB_ERR_TEXT_MAX];
 	int rc;
 
@@ -315,7 +315,7 @@ open_index(struct pb_loop *loop, struct pb_err *err)
 	}
 	loop->said[0] = '\0';
 	pb_log(PB_LOG_INFO, "shipper", "shipping store=%s upstreams=%zu",
-	    loop->conf->store.path, loop->upstreams);
+	    loop->store, loop->upstreams);
 	return 0;
 }
 
@@ -563,12 +563,9 @@ reload(struct pb_loop *loop)
 		    "was: %s", err.text);
 		return;
 	}
-	if (strcmp(conf->store.path, loop->conf->store.path) != 0)
+	if (strcmp(conf->store.path, loop->store) != 0)
 		pb_log(PB_LOG_WARN, "shipper", "[store] path: takes effect "
 		    "with a restart");
-	/* The path in use is kept: the lock is on it. */
-	memcpy(conf->store.path, loop->conf->store.path,
-	    sizeof(conf->store.path));
 	report_last(loop);
 	take_conf(loop, conf);
 	for (size_t i = 0; i < loop->upstreams; i++)

@@ -21,7 +21,8 @@
 
 struct pb_loop {
 	struct pb_conf	*conf;
-	char		 store[PATH_MAX];	/* the path in use */
+	char		 store[PATH_MAX];	/* the path in use, whatever a
+					 * reload says: the lock is on it */
 	int		 signal_fd;
 	int		 lock_fd;	/* -1: not taken yet */
 	bool		 held;		/* the store is (base/below.h) */

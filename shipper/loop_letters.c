@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/list.h"
 #include "base/log.h"
 #include "shipper/loop_impl.h"
 
@@ -29,8 +28,7 @@ struct loop_fills {
 	struct pb_fill_info row[FILLS_PAGE];
 	size_t		 rows;
 	uint64_t	 number;	/* of the last one; 0: none yet */
-	struct pb_late	*late;		/* letters they make */
-	size_t		 lates, cap;
+	struct pb_lates	 lates;		/* letters they make */
 	int		 rc;
 	struct pb_err	 err;
 };
@@ -70,7 +68,6 @@ struct those {
 static void	run_fills(struct pb_loop *);
 static int	check_fills(struct pb_loop *, uint64_t *, struct pb_err *);
 static void	take_fill(struct pb_loop *, const struct pb_fill_info *);
-static void	add_late(void *, const struct pb_late *);
 static void	give_fills(struct pb_loop *, uint64_t);
 static void	keep_fills(void *);
 static void	kept_fills(void *);
@@ -90,9 +87,9 @@ static void	see_to_stream(void *, const struct pb_stream_info *);
 int
 loop_letters_open(struct pb_loop *loop, struct pb_err *err)
 {
-	const char *store = loop->conf->store.path;
 	struct pb_err later;
-	int rc = pb_letters_open(&loop->letters, loop->state, store, err);
+	int rc = pb_letters_open(&loop->letters, loop->state, loop->store,
+	    err);
 
 	if (rc < 0) {
 		loop->letters = NULL;
@@ -110,7 +107,7 @@ loop_letters_open(struct pb_loop *loop, struct pb_err *err)
 	loop->work->step.job = (struct pb_job){ .run = run_step,
 	    .done = ended_step, .arg = loop };
 	/* Shipping needs no operator. */
-	if (pb_control_create(&loop->control, store, handle, loop,
+	if (pb_control_create(&loop->control, loop->store, handle, loop,
 	    &later) < 0) {
 		loop->control = NULL;
 		loop_say(loop, later.text);
@@ -126,7 +123,7 @@ loop_letters_close(struct pb_loop *loop)
 		pb_worker_cancel(loop->keeper, &loop->work->bounds.job);
 		pb_worker_cancel(loop->keeper, &loop->work->step.job);
 		pb_worker_cancel(loop->keeper, &loop->work->fills.job);
-		free(loop->work->fills.late);
+		free(loop->work->fills.lates.at);
 	}
 	free(loop->work);
 	loop->work = NULL;
@@ -206,8 +203,8 @@ give_fills(struct pb_loop *loop, uint64_t number)
 	struct loop_fills *fills = &loop->work->fills;
 
 	fills->number = number;
-	fills->lates = 0;
-	fills->rc = 0;
+	fills->lates.count = 0;
+	fills->lates.failed = false;
 	for (size_t i = 0; i < fills->rows; i++)
 		take_fill(loop, &fills->row[i]);
 	fills->busy = true;
@@ -242,19 +239,7 @@ take_fill(struct pb_loop *loop, const struct pb_fill_info *fill)
 
 	for (size_t u = 0; stream != NULL && u < loop->upstreams; u++)
 		pb_upstream_fill(loop->upstream[u], stream, fill->first,
-		    fill->last, add_late, &loop->work->fills);
-}
-
-static void
-add_late(void *arg, const struct pb_late *late)
-{
-	struct loop_fills *fills = arg;
-
-	if (PB_LIST_ROOM(fills->late, fills->cap, fills->lates))
-		fills->late[fills->lates++] = *late;
-	else
-		fills->rc = pb_err_set(&fills->err, PB_ENOMEM,
-		    "no memory for late packets");
+		    fill->last, &loop->work->fills.lates);
 }
 
 /* On the keeper's thread: all of them or none. */
@@ -264,9 +249,12 @@ keep_fills(void *arg)
 	struct pb_loop *loop = arg;
 	struct loop_fills *fills = &loop->work->fills;
 
-	if (fills->rc == 0)
-		fills->rc = pb_letters_late(loop->letters, fills->late,
-		    fills->lates, fills->number, &fills->err);
+	if (fills->lates.failed)
+		fills->rc = pb_err_set(&fills->err, PB_ENOMEM,
+		    "no memory for late packets");
+	else
+		fills->rc = pb_letters_late(loop->letters, fills->lates.at,
+		    fills->lates.count, fills->number, &fills->err);
 }
 
 static void

@@ -171,14 +171,6 @@ pb_ship_hurry(struct pb_ship *ship)
 		ship_hurry(ship, ship->stream[i]);
 }
 
-bool
-pb_ship_may_look(const struct pb_ship *ship, uint32_t id)
-{
-	const struct ship_stream *s = ship_find(ship, id);
-
-	return ship->looking < PB_SHIP_LOOKS_MAX || (s != NULL && s->looking);
-}
-
 void
 pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
     uint64_t random)
@@ -350,7 +342,7 @@ static enum ship_plan
 plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
 	struct pb_piece *piece = &out->piece;
-	bool may_look = pb_ship_may_look(ship, s->id);
+	bool begin = ship->looking < PB_SHIP_LOOKS_MAX || s->looking;
 	struct pb_err err;
 
 	if (ship->way.remembered && in_turn(s) > 0)
@@ -358,12 +350,12 @@ plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 	if (!ship_room_to_look(ship, s))
 		return SHIP_FULL;
 	if (ship->source.look(ship->source.arg, s->id, s->sent + 1, &s->mark,
-	    ship_bytes_max(ship, s), piece, &err) < 0) {
+	    ship_bytes_max(ship, s), begin, piece, &err) < 0) {
 		set_looking(ship, s, false);
 		ship_trouble(ship, s, err.text);
 		return SHIP_NOTHING;
 	}
-	if (piece->kind == PB_PIECE_SOON && !may_look)
+	if (piece->kind == PB_PIECE_SOON && !begin)
 		return SHIP_LATER;
 	set_looking(ship, s, piece->kind == PB_PIECE_SOON);
 	s->awaits_kept = piece->settles && ship_late_full(s);

@@ -147,10 +147,10 @@ struct pb_ship_source {
 	 * that begins there, which is never cut, once it is whole.  `mark`
 	 * saves the search where its seq is `from`; NULL: the bytes are
 	 * not asked for, and it is never PB_PIECE_SOON.  Where that is the
-	 * answer and pb_ship_may_look() says no, nothing is begun.
+	 * answer, and not `begin`, nothing is looked for.
 	 */
 	int	(*look)(void *arg, uint32_t stream, uint64_t from,
-		    const struct pb_mark *mark, size_t bytes_max,
+		    const struct pb_mark *mark, size_t bytes_max, bool begin,
 		    struct pb_piece *out, struct pb_err *err);
 	/*
 	 * Likewise, what came late or is to be sent again of the numbers
@@ -266,9 +266,6 @@ uint64_t pb_ship_handed(const struct pb_ship *ship, uint32_t id);
  * may as well be sent.
  */
 bool	pb_ship_takes(const struct pb_ship *ship, uint32_t id, uint64_t last);
-
-/* May something be looked for that comes in the stream's turn? */
-bool	pb_ship_may_look(const struct pb_ship *ship, uint32_t id);
 
 /* What was not known yet of the stream is known now. */
 void	pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,

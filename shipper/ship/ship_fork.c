@@ -387,7 +387,7 @@ look_passed(struct pb_ship *ship, struct ship_stream *s, uint64_t last,
 	last = *passed;
 	for (unsigned i = 0; i < LOOKS_MAX && last < s->proof.number; i++) {
 		if (ship->source.look(ship->source.arg, s->id, last + 1, NULL,
-		    PB_SHIP_FIRST_BYTES, &piece, &err) < 0) {
+		    PB_SHIP_FIRST_BYTES, false, &piece, &err) < 0) {
 			snprintf(ship->last_error, sizeof(ship->last_error),
 			    "%.200s", err.text);
 			return UNREAD;

@@ -77,15 +77,21 @@ bool	pb_upstream_turned(const struct pb_upstream *upstream);
 void	pb_upstream_late(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, bool hurry);
 
+/* Packets of streams that came late, and are to be letters. */
+struct pb_lates {
+	struct pb_late	*at;
+	size_t		 count, cap;
+	bool		 failed;	/* no memory for all of them */
+};
+
 /*
- * Packets first .. last of the stream came late: `add` is called for what
- * of them the upstream may have been told is a gap.  Once that is a letter,
- * durably, pb_upstream_late() is to be called.
+ * Packets first .. last of the stream came late: adds what of them the
+ * upstream may have been told is a gap.  Once that is a letter, durably,
+ * pb_upstream_late() is to be called.
  */
 void	pb_upstream_fill(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, uint64_t first,
-	    uint64_t last, void (*add)(void *arg, const struct pb_late *late),
-	    void *arg);
+	    uint64_t last, struct pb_lates *out);
 
 /*
  * Letters that go again by themselves are requeued, where the upstream takes

@@ -50,7 +50,7 @@ struct pb_upstream {
 
 /* As in struct pb_ship_source; `arg` is the upstream. */
 int	upstream_look(void *arg, uint32_t stream, uint64_t from,
-	    const struct pb_mark *mark, size_t bytes_max,
+	    const struct pb_mark *mark, size_t bytes_max, bool begin,
 	    struct pb_piece *out, struct pb_err *err);
 int	upstream_late(void *arg, uint32_t stream, uint64_t acked,
 	    uint64_t from, const struct pb_mark *mark, size_t bytes_max,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "shipper/upstream/upstream_impl.h"
 
 /* Letters passed over by one call. */
@@ -47,13 +48,11 @@ static bool	spoiled(const struct pb_upstream *, int);
 
 int
 upstream_look(void *arg, uint32_t id, uint64_t from,
-    const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
-    struct pb_err *err)
+    const struct pb_mark *mark, size_t bytes_max, bool begin,
+    struct pb_piece *out, struct pb_err *err)
 {
-	const struct pb_upstream *u = arg;
 	struct place at = { .want = { .owner = arg, .id = id, .mark = mark,
-	    .known = !pb_ship_may_look(u->ship, id),
-	    .bytes_max = bytes_max } };
+	    .known = !begin, .bytes_max = bytes_max } };
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -114,8 +113,7 @@ upstream_spoiled(struct pb_upstream *u, const struct pb_action *action,
 
 void
 pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
-    uint64_t first, uint64_t last,
-    void (*add)(void *, const struct pb_late *), void *arg)
+    uint64_t first, uint64_t last, struct pb_lates *out)
 {
 	const struct pb_forks *forks = upstream_forks(u, stream->id);
 	struct pb_late late = { .key = stream->key };
@@ -135,8 +133,12 @@ pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
 		pb_ship_filled(u->ship, id, late.first);
 		late.last = to < handed ? to : handed;
 		/* What was not handed out goes in its turn. */
-		if (late.first <= late.last)
-			add(arg, &late);
+		if (late.first > late.last)
+			continue;
+		if (PB_LIST_ROOM(out->at, out->cap, out->count))
+			out->at[out->count++] = late;
+		else
+			out->failed = true;
 	}
 }
 

@@ -110,12 +110,6 @@ pb_worker_cancel(struct pb_worker *worker, struct pb_job *job)
 	pthread_mutex_unlock(&worker->lock);
 }
 
-bool
-pb_worker_busy(const struct pb_worker *worker)
-{
-	return worker->jobs > 0;
-}
-
 void
 pb_worker_drain(struct pb_worker *worker)
 {

@@ -45,8 +45,6 @@ void	pb_worker_give(struct pb_worker *worker, struct pb_job *job);
  * done. */
 void	pb_worker_cancel(struct pb_worker *worker, struct pb_job *job);
 
-/* Is anything with it that was not collected?  For who gives and collects. */
-bool	pb_worker_busy(const struct pb_worker *worker);
 /* Wait until all that was given is done, and collect it. */
 void	pb_worker_drain(struct pb_worker *worker);
 

@@ -191,15 +191,15 @@ world_knows(struct world *w, uint32_t id)
 
 static inline int
 world_look_soon(void *arg, uint32_t id, uint64_t from,
-    const struct pb_mark *mark, size_t bytes_max, struct pb_piece *out,
-    struct pb_err *err)
+    const struct pb_mark *mark, size_t bytes_max, bool begin,
+    struct pb_piece *out, struct pb_err *err)
 {
 	struct world *w = arg;
 	struct world_stream *s = &w->stream[id];
 
 	if (mark == NULL || s->looks_nowhere ||
-	    ((s->look_known || w->look_ms == 0 ||
-	    pb_ship_may_look(w->ship, id)) && world_knows(arg, id)))
+	    ((s->look_known || w->look_ms == 0 || begin) &&
+	    world_knows(arg, id)))
 		return world_look(arg, id, from, mark, bytes_max, out, err);
 	*out = (struct pb_piece){ .kind = PB_PIECE_SOON };
 	return 0;

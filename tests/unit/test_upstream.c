@@ -441,17 +441,6 @@ a_letter_that_cannot_be_read_is_told_as_a_gap(void **state)
 	bench_finish(&b);
 }
 
-static void
-add_late(void *arg, const struct pb_late *late)
-{
-	struct bench *b = arg;
-
-	assert_string_equal(late->upstream, "core");
-	assert_int_equal(late->first, 3);
-	assert_int_equal(late->last, 5);
-	assert_int_equal(pb_letters_late(b->letters, late, 1, 1, NULL), 0);
-}
-
 /*
  * Goal:   packets that came late go where they were told to be a gap.
  * Method: the upstream has all nine numbers, as it says; 3 to 5 come late.
@@ -461,6 +450,7 @@ packets_that_came_late_are_sent_late(void **state)
 {
 	struct line script[] = { { ANSWER, ACKED("9") },
 	    { ANSWER, ACKED("9") } };
+	struct pb_lates lates = { .count = 0 };
 	struct pb_letter letter;
 	struct bench b;
 
@@ -468,8 +458,14 @@ packets_that_came_late_are_sent_late(void **state)
 	bench_init(&b, "*", script, 2);
 	grow(&b, 1, 9);
 	turn(&b, 1);
-	pb_upstream_fill(b.upstream, &b.row, 3, 5, add_late, &b);
-	pb_upstream_fill(b.upstream, &b.row, 10, 12, add_late, &b);
+	pb_upstream_fill(b.upstream, &b.row, 3, 5, &lates);
+	pb_upstream_fill(b.upstream, &b.row, 10, 12, &lates);
+	assert_int_equal(lates.count, 1);
+	assert_string_equal(lates.at->upstream, "core");
+	assert_int_equal(lates.at->first, 3);
+	assert_int_equal(lates.at->last, 5);
+	assert_int_equal(pb_letters_late(b.letters, lates.at, 1, 1, NULL), 0);
+	free(lates.at);
 	assert_int_equal(only_letter(&b).state, PB_LETTER_LATE);
 	pb_upstream_late(b.upstream, &b.row, false);
 	turn(&b, 2);
