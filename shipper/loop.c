@@ -156,7 +156,9 @@ step(struct pb_loop *loop, struct pb_err *err)
 	fds[count] = pb_watch_fd(loop->watch);
 	if (fds[count] >= 0)
 		count++;
-	count += loop_letters_fds(loop, fds + count, FDS_MAX - count);
+	if (loop->control != NULL)
+		count += pb_control_fds(loop->control, fds + count,
+		    FDS_MAX - count);
 	/* What the system refuses now, it may grant later. */
 	if (pb_http_wait(loop->http, fds, count, timeout_ms(loop), err) < 0) {
 		loop_say(loop, err->text);

@@ -73,8 +73,4 @@ void	loop_letters_replaced(struct pb_loop *loop);
 /* A turn's part: fills, bounds, what operators ask for. */
 void	loop_letters_run(struct pb_loop *loop, uint64_t now_ms);
 
-/* What to wait on, at most `max`: how many. */
-unsigned loop_letters_fds(const struct pb_loop *loop, int *fds,
-	    unsigned max);
-
 #endif

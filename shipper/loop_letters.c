@@ -161,13 +161,6 @@ loop_letters_run(struct pb_loop *loop, uint64_t now_ms)
 		pb_control_run(loop->control, now_ms);
 }
 
-unsigned
-loop_letters_fds(const struct pb_loop *loop, int *fds, unsigned max)
-{
-	return loop->control == NULL ? 0 :
-	    pb_control_fds(loop->control, fds, max);
-}
-
 /* --- fills -------------------------------------------------------------- */
 
 /* The next ones, unless some are being kept: which letters they make depends

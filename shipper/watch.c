@@ -33,9 +33,8 @@ struct pb_watch {
 	ino_t		 ino;
 	int		 notify_fd;	/* -1: there is none */
 	uint64_t	 notify_ms;	/* then it is tried again */
-	uint64_t	 commits;	/* of the last scan */
+	uint64_t	 commits;	/* of the last scan; UINT64_MAX: none */
 	uint64_t	 again_ms;	/* look at the number by then */
-	bool		 scanned;
 	struct pb_stream_info *stream;	/* sorted by id */
 	unsigned	 streams;
 	size_t		 cap;
@@ -58,6 +57,7 @@ pb_watch_create(struct pb_watch **out, const char *store, struct pb_err *err)
 	if (watch == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	watch->notify_fd = -1;
+	watch->commits = UINT64_MAX;
 	rc = pb_layout_path(watch->file, store, "index/data.mdb", err);
 	if (rc < 0) {
 		free(watch);
@@ -115,7 +115,7 @@ pb_watch_close(struct pb_watch *watch)
 	watch->stream = NULL;
 	watch->streams = 0;
 	watch->cap = 0;
-	watch->scanned = false;
+	watch->commits = UINT64_MAX;
 }
 
 int
@@ -149,7 +149,7 @@ pb_watch_scan(struct pb_watch *watch,
 	written = drain(watch);
 	commits = pb_index_commits(watch->index);
 	watch->again_ms = UINT64_MAX;
-	if (watch->scanned && commits == watch->commits) {
+	if (commits == watch->commits) {
 		if (written)
 			watch->again_ms = now_ms + SETTLE_MS;
 		return 0;
@@ -165,7 +165,6 @@ pb_watch_scan(struct pb_watch *watch,
 	if (rows.rc < 0)
 		return rows.rc;
 	watch->commits = commits;
-	watch->scanned = true;
 	return 0;
 }
 

@@ -80,7 +80,6 @@ enum pb_cursor_state {
 	PB_CURSOR_WAITING,	/* no progress; tried again soon */
 	PB_CURSOR_REFUSED,	/* tried again less and less often */
 };
-const char *pb_cursor_state_name(enum pb_cursor_state state);
 
 /* Why packets became a dead letter. */
 enum pb_dead_reason {

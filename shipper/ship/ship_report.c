@@ -12,37 +12,25 @@ static void	tell(const struct pb_ship *, const struct ship_stream *,
 const char *
 pb_ship_state_name(enum pb_ship_state state)
 {
-	switch (state) {
-	case PB_SHIP_CONNECTING: return "connecting";
-	case PB_SHIP_READY: return "ready";
-	case PB_SHIP_BACKOFF: return "backoff";
-	case PB_SHIP_REFUSED: return "refused";
-	case PB_SHIP_IDLE: return "idle";
-	}
-	return "unknown";
-}
+	static const char *const names[] = {
+		[PB_SHIP_CONNECTING] = "connecting", [PB_SHIP_READY] = "ready",
+		[PB_SHIP_BACKOFF] = "backoff", [PB_SHIP_REFUSED] = "refused",
+		[PB_SHIP_IDLE] = "idle",
+	};
 
-const char *
-pb_cursor_state_name(enum pb_cursor_state state)
-{
-	switch (state) {
-	case PB_CURSOR_UNKNOWN: return "unknown";
-	case PB_CURSOR_READY: return "ready";
-	case PB_CURSOR_WAITING: return "waiting";
-	case PB_CURSOR_REFUSED: return "refused";
-	}
-	return "unknown";
+	return state >= PB_SHIP_CONNECTING && state <= PB_SHIP_IDLE ?
+	    names[state] : "unknown";
 }
 
 const char *
 pb_dead_reason_name(enum pb_dead_reason reason)
 {
-	switch (reason) {
-	case PB_DEAD_STALE: return "stale";
-	case PB_DEAD_MALFORMED: return "malformed";
-	case PB_DEAD_FORBIDDEN: return "forbidden";
-	}
-	return "unknown";
+	static const char *const names[] = { [PB_DEAD_STALE] = "stale",
+	    [PB_DEAD_MALFORMED] = "malformed",
+	    [PB_DEAD_FORBIDDEN] = "forbidden" };
+
+	return reason >= PB_DEAD_STALE && reason <= PB_DEAD_FORBIDDEN ?
+	    names[reason] : "unknown";
 }
 
 void
