@@ -78,7 +78,8 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 	s->asked_ms = ship->now_ms;
 	if (lives && (r.probe || ship->state == PB_SHIP_CONNECTING))
 		answered(ship);
-	switch (answer->outcome) {
+	/* A probe that does not get there ends no back-off. */
+	switch (r.probe && !lives ? PB_OUTCOME_FAILED : answer->outcome) {
 	case PB_OUTCOME_HAS:
 		if (r.kind == PB_ACTION_ASK)
 			asked(ship, s, &r, answer);

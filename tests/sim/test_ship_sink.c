@@ -221,6 +221,25 @@ a_unit_that_is_taken_ends_the_back_off(void **state)
 	world_destroy(w);
 }
 
+/* Something in front of it stops the unit that is to end a back-off. */
+static void
+a_back_off_goes_on_where_its_unit_is_stopped(void **state)
+{
+	struct world *w = heap_world();
+
+	(void)state;
+	heap.outcome = PB_OUTCOME_FAILED;
+	world_grow(w, 1, 6000);
+	world_run(w, 100);
+	heap.outcome = PB_OUTCOME_STOPPED;
+	world_run(w, 40000);
+	assert_int_equal(world_status(w).state, PB_SHIP_BACKOFF);
+	heap.outcome = PB_OUTCOME_HAS;
+	world_run(w, 40000);
+	assert_int_equal(count(1, 1, 6000), 6000);
+	world_destroy(w);
+}
+
 /* What it refuses for good is a letter: the segment, whole; it is told a
  * gap, what follows goes on, and requeued it comes whole. */
 static void
@@ -341,6 +360,7 @@ main(void)
 		    after_a_crash_it_goes_on_from_what_was_written_down),
 		cmocka_unit_test(a_gap_is_told_in_its_turn),
 		cmocka_unit_test(a_unit_that_is_taken_ends_the_back_off),
+		cmocka_unit_test(a_back_off_goes_on_where_its_unit_is_stopped),
 		cmocka_unit_test(
 		    a_segment_that_is_refused_is_a_letter_and_comes_late),
 		cmocka_unit_test(each_number_arrives_whatever_happens),
