@@ -156,13 +156,11 @@ wanted_types(const struct pb_pcap_ask *ask, int types[static TYPES_MAX])
 	pcap = ask->host_clock ? NULL : pcap_create(device_of(
 	    ask->capture.interface, device), errbuf);
 	has_count = pcap == NULL ? 0 : pcap_list_tstamp_types(pcap, &has);
-	for (int i = 0; i < has_count && asked >= 0; i++)
-		if (has[i] == asked && asked != PCAP_TSTAMP_HOST && count == 0)
-			types[count++] = asked;
-	for (size_t b = 0; b < COUNT(best) && asked < 0; b++)
+	for (size_t b = 0; b < (asked < 0 ? COUNT(best) : 1); b++)
 		for (int i = 0; i < has_count; i++)
-			if (has[i] == best[b] && count <= b)
-				types[count++] = best[b];
+			if (has[i] == (asked < 0 ? best[b] : asked) &&
+			    has[i] != PCAP_TSTAMP_HOST && count <= b)
+				types[count++] = has[i];
 	if (has != NULL)
 		pcap_free_tstamp_types(has);
 	if (pcap != NULL)
@@ -178,22 +176,18 @@ wanted_types(const struct pb_pcap_ask *ask, int types[static TYPES_MAX])
 static const char *
 device_of(const char *interface, char out[static PB_CONF_VALUE_MAX])
 {
-	const char *address;
+	bool all = strcmp(interface, "dbus-system") == 0;
+	const char *address = getenv(all ? "DBUS_SYSTEM_BUS_ADDRESS" :
+	    "DBUS_SESSION_BUS_ADDRESS");
 	char path[64];
 
-	if (strcmp(interface, "dbus-system") == 0) {
-		address = getenv("DBUS_SYSTEM_BUS_ADDRESS");
-		snprintf(out, PB_CONF_VALUE_MAX, "dbus://%s", address != NULL ?
-		    address : "unix:path=/run/dbus/system_bus_socket");
-	} else if (strcmp(interface, "dbus-session") == 0) {
-		address = getenv("DBUS_SESSION_BUS_ADDRESS");
-		snprintf(path, sizeof(path), "unix:path=/run/user/%u/bus",
-		    (unsigned)getuid());
-		snprintf(out, PB_CONF_VALUE_MAX, "dbus://%s",
-		    address != NULL ? address : path);
-	} else {
+	if (!all && strcmp(interface, "dbus-session") != 0)
 		return interface;
-	}
+	snprintf(path, sizeof(path), "unix:path=/run/user/%u/bus",
+	    (unsigned)getuid());
+	if (address == NULL)
+		address = all ? "unix:path=/run/dbus/system_bus_socket" : path;
+	snprintf(out, PB_CONF_VALUE_MAX, "dbus://%s", address);
 	return out;
 }
 
