@@ -312,6 +312,7 @@ take_block(struct pb_importer *importer, const struct pb_event *event)
 		left->stray++;
 	else
 		importer->waiting.count++;
+	blocks->failed = false;
 }
 
 /* Counts a block that is left out for what it is. */
@@ -530,6 +531,8 @@ keep_packet(struct pb_importer *importer, struct stream *stream,
 static void
 put_waiting(struct pb_chunk *chunk, struct waiting *waiting)
 {
+	if (waiting->count == 0)
+		return;
 	pb_fill_blocks(chunk, waiting->blocks.data, waiting->blocks.len);
 	pb_buf_clear(&waiting->blocks);
 	waiting->count = 0;
