@@ -40,11 +40,11 @@ setup(void **state)
 
 	assert_non_null(b);
 	temp_make(b->dir, "lookup");
-	b->all.store = b->dir;
-	b->all.found = found;
-	b->all.arg = b;
+	b->all.opts.store = b->dir;
+	b->all.opts.found = found;
+	b->all.opts.arg = b;
 	pb_buf_init(&b->all.bytes, PB_FEED_EXTENT_MAX);
-	assert_int_equal(pb_worker_create(&b->all.worker, "lookup", NULL), 0);
+	assert_int_equal(pb_worker_create(&b->all.opts.worker, "lookup", NULL), 0);
 	*state = b;
 	return 0;
 }
@@ -55,7 +55,7 @@ teardown(void **state)
 	struct bench *b = *state;
 
 	pb_lookups_cancel(&b->all, NULL);
-	pb_worker_destroy(b->all.worker);
+	pb_worker_destroy(b->all.opts.worker);
 	pb_buf_finish(&b->all.bytes);
 	temp_remove(b->dir);
 	free(b);
@@ -65,9 +65,10 @@ teardown(void **state)
 static const struct pb_lookup *
 ask_for(struct bench *b, uint32_t id, bool known)
 {
-	struct pb_lookup want = { .owner = b, .id = id,
-	    .known = known, .kind = PB_LOOKUP_EXTENT, .key = { .node = "lon1",
-	    .interface = "eth0" }, .from = 5, .to = 9, .bytes_max = 1000,
+	struct pb_lookup want = { .want = { .owner = b, .id = id,
+	    .known = known, .bytes_max = 1000 },
+	    .kind = PB_LOOKUP_EXTENT, .key = { .node = "lon1",
+	    .interface = "eth0" }, .from = 5,
 	    .extent = { .segment_seq = 1, .bytes = 100 },
 	    .piece = { .first = 5, .last = 9, .segment_seq = 1 } };
 
@@ -83,12 +84,12 @@ ask(struct bench *b, uint32_t id)
 static void
 wait_for(struct bench *b, unsigned count)
 {
-	struct pollfd fd = { .fd = pb_worker_fd(b->all.worker),
+	struct pollfd fd = { .fd = pb_worker_fd(b->all.opts.worker),
 	    .events = POLLIN };
 
 	while (b->found < count) {
 		assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
-		pb_worker_collect(b->all.worker);
+		pb_worker_collect(b->all.opts.worker);
 	}
 }
 
