@@ -7,21 +7,25 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
+
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/retain/retain.h"
 #include "tests/unit/retain_fixture.h"
 #include "tests/unit/stopped_shipper.h"
 
-/* Who waits for an answer naps; the clocks may go on meanwhile. */
+/* Who waits for an answer polls nothing; the clocks may go on meanwhile. */
 static _Atomic int naps;
 static _Atomic unsigned naps_pass_ms;
 
 int
-nanosleep(const struct timespec *want, struct timespec *rest)
+poll(struct pollfd *fds, nfds_t count, int ms)
 {
-	atomic_fetch_add(&naps, 1);
-	pass(naps_pass_ms);
-	return (int)syscall(SYS_nanosleep, want, rest);
+	if (count == 1 && ms >= 0) {
+		atomic_fetch_add(&naps, 1);
+		pass(naps_pass_ms);
+	}
+	return (int)syscall(SYS_poll, fds, count, ms);
 }
 
 /*
