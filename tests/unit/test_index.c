@@ -309,6 +309,28 @@ a_closed_gap_joins_no_open_one(void **state)
 	assert_int_equal(row[1].since_ns, 50);
 }
 
+/* Of two fills of the same numbers, the first of which failed, the second
+ * counts: for all of it alike. */
+static void
+a_gap_that_is_open_again_is_one_with_its_neighbours(void **state)
+{
+	struct place *p = *state;
+	const struct pb_gap_info all = gap(1, 20, PB_GAP_EXPIRED, 30);
+	struct pb_gap_info row[4];
+
+	begin(p);
+	pb_index_add_gap(&p->txn, &all);
+	pb_index_fill_gaps(&p->txn, 12, 5, 8, 40);
+	pb_index_reopen_gaps(&p->txn, 12, 5, 12);
+	pb_index_fill_gaps(&p->txn, 12, 5, 12, 50);
+	commit(p);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_GAPS, 12, 0, row,
+	    4, NULL), 3);
+	assert_int_equal(row[1].first, 5);
+	assert_int_equal(row[1].last, 12);
+	assert_int_equal(row[1].closed_ns, 50);
+}
+
 /* Stream 12: 1 .. 10 and 11 .. 20, two extents and a drop count each. */
 static void
 put_two(struct place *p)
@@ -519,6 +541,7 @@ main(void)
 		TEST(a_streams_key_is_found_by_its_id),
 		TEST(gaps_side_by_side_for_one_reason_are_one_row),
 		TEST(a_closed_gap_joins_no_open_one),
+		TEST(a_gap_that_is_open_again_is_one_with_its_neighbours),
 		TEST(all_that_speaks_of_a_segment_goes_and_nothing_else),
 		TEST(a_stream_whose_times_ran_back_keeps_one_that_is_low_enough),
 		TEST(times_that_run_back_by_an_hour_are_noticed),

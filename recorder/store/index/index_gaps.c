@@ -79,8 +79,9 @@ pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
 	while (next_gap(txn, stream, first, last, &from, &gap)) {
 		if (gap.closed_ns == 0)
 			continue;
+		pb_index_del(txn, PB_TABLE_GAPS, stream, gap.first);
 		gap.closed_ns = 0;
-		pb_index_put(txn, PB_TABLE_GAPS, &gap);
+		pb_index_add_gap(txn, &gap);
 	}
 }
 

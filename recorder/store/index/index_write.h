@@ -109,7 +109,8 @@ void	pb_index_add_gap_around(struct pb_mdb_txn *txn,
 void	pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first, uint64_t last, uint64_t now_ns);
 
-/* Closed gaps that lie in first .. last, or touch it, are open again. */
+/* Closed gaps that lie in first .. last, or touch it, are open again, and one
+ * row with those beside them (pb_index_add_gap). */
 void	pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first, uint64_t last);
 
