@@ -10,9 +10,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/digest.h"
@@ -31,6 +34,22 @@ struct file {
 	unsigned	 blocks;
 	uint32_t	 seed;
 };
+
+/* A page that the disk does not give, so many times. */
+static off_t	bad_page;
+static unsigned	bad_times;
+
+ssize_t
+pread(int fd, void *out, size_t len, off_t at)
+{
+	if (bad_times > 0 && at < bad_page + (off_t)PB_PAGE_BYTES &&
+	    bad_page < at + (off_t)len) {
+		bad_times--;
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, out, len, at);
+}
 
 static uint32_t
 draw(struct file *file, uint32_t below)
@@ -275,10 +294,63 @@ an_extent_is_read_as_one_however_large_it_is(void **state)
 	pb_buf_finish(&file.bytes);
 }
 
+/* Three packets of 60,000 bytes; in the second one's middle lies the page. */
+static void
+three_packets(struct file *file)
+{
+	*file = (struct file){ 0 };
+	pb_buf_init(&file->bytes, BYTES_MAX);
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		add_packet(file, seq, 60000);
+	bad_page = 90112;
+	assert_true((size_t)bad_page > file->end[0] &&
+	    (size_t)bad_page + PB_PAGE_BYTES < file->end[1]);
+}
+
+static void
+a_packet_that_the_disk_does_not_give_is_not_kept_as_zeros(void **state)
+{
+	struct pb_survey s;
+	struct file file;
+
+	(void)state;
+	three_packets(&file);
+	bad_times = UINT_MAX;
+	survey(&s, &file, file.bytes.len);
+	assert_true(s.unread);
+	assert_int_equal(s.good, file.end[0]);
+	assert_int_equal(s.segment.last_seq, 1);
+	bad_times = 0;
+	pb_survey_finish(&s);
+	pb_buf_finish(&file.bytes);
+}
+
+static void
+what_the_disk_gives_when_it_is_asked_again_is_kept_as_it_is(void **state)
+{
+	struct pb_survey s;
+	struct file file;
+
+	(void)state;
+	three_packets(&file);
+	bad_times = 2;	/* all at once, then the page alone */
+	survey(&s, &file, file.bytes.len);
+	assert_int_equal(s.segment.last_seq, 3);
+	assert_int_equal(s.count, 1);
+	assert_int_equal(s.extents[0].digest, pb_digest(file.bytes.data,
+	    file.bytes.len));
+	pb_survey_finish(&s);
+	pb_buf_finish(&file.bytes);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    a_packet_that_the_disk_does_not_give_is_not_kept_as_zeros),
+		cmocka_unit_test(
+		    what_the_disk_gives_when_it_is_asked_again_is_kept_as_it_is),
 		cmocka_unit_test(every_block_of_a_large_file_is_in_one_extent),
 		cmocka_unit_test(a_file_cut_anywhere_keeps_its_whole_blocks),
 		cmocka_unit_test(

@@ -37,6 +37,7 @@ static bool	take_window(struct pb_survey *, bool);
 static bool	take_block(struct pb_survey *, const struct pb_block *);
 static const char *cannot_follow(const struct pb_survey *,
 		    const struct pb_block *, struct pb_packet *, uint64_t *);
+static bool	is_read(struct pb_survey *, const struct pb_block *);
 static bool	has_packets(const struct pb_survey *);
 static void	new_extent(struct pb_survey *, uint64_t);
 static bool	finish_extent(struct pb_survey *);
@@ -84,6 +85,7 @@ pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
 	size_t size;
 	int rc;
 
+	survey->fd = fd;
 	survey->why = NULL;
 	survey->failed = survey->unread = false;
 	survey->good = survey->base = offset;
@@ -314,7 +316,9 @@ take_block(struct pb_survey *survey, const struct pb_block *block)
 	struct pb_packet packet;
 	uint64_t seq = 0;
 
-	survey->why = cannot_follow(survey, block, &packet, &seq);
+	survey->why = survey->unread && !is_read(survey, block) ?
+	    "a block that cannot be read" :
+	    cannot_follow(survey, block, &packet, &seq);
 	if (survey->why != NULL)
 		return false;
 	if (bytes > most && has_packets(survey) && !survey->one_extent) {
@@ -327,6 +331,16 @@ take_block(struct pb_survey *survey, const struct pb_block *block)
 	if (block->type == PB_BLOCK_EPB)
 		count_packet(survey, &packet, seq);
 	return true;
+}
+
+/* Some of the window is zeros instead of what the disk did not give: not of
+ * this block, if the disk gives it now. */
+static bool
+is_read(struct pb_survey *survey, const struct pb_block *block)
+{
+	return pb_pread_all(survey->fd, survey->window.data +
+	    (survey->good - survey->base), block->len, survey->good, NULL) ==
+	    (ssize_t)block->len;
 }
 
 static bool

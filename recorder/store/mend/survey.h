@@ -54,6 +54,7 @@ struct pb_survey {
 	struct pb_buf		 window;
 	uint64_t		 base;
 	uint64_t		 idle;		/* bytes since the last packet */
+	int			 fd;
 	bool			 failed;	/* no memory */
 };
 
@@ -67,7 +68,8 @@ void	pb_survey_reset(struct pb_survey *survey);
  * blocks behind the last packet belong to the extent before, and where there
  * is none they are not kept.  segment.bytes becomes `good`.  Errors are the
  * disk's or memory's; rot is told in `why`, a file that ends too early by
- * `good` alone.  What a bad sector holds is read as zeros.
+ * `good` alone.  What a bad sector holds is read as zeros,
+ * and no block of which it is a part is kept.
  */
 int	pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
 	    uint64_t limit, struct pb_err *err);
