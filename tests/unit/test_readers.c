@@ -115,7 +115,7 @@ run(void)
 static void
 a_piece_is_made_when_the_one_before_was_taken(void **state)
 {
-	struct script s;
+	static struct script s;
 	int byte;
 
 	(void)state;
@@ -142,7 +142,7 @@ a_piece_is_made_when_the_one_before_was_taken(void **state)
 static void
 who_has_nothing_to_show_yet_lets_others_have_their_turn(void **state)
 {
-	struct script slow, quick;
+	static struct script slow, quick;
 
 	(void)state;
 	start(&slow, "mmmE");
@@ -161,7 +161,7 @@ who_has_nothing_to_show_yet_lets_others_have_their_turn(void **state)
 static void
 who_waits_is_not_asked_until_it_is_woken(void **state)
 {
-	struct script s;
+	static struct script s;
 	int byte;
 
 	(void)state;
@@ -186,7 +186,7 @@ who_waits_is_not_asked_until_it_is_woken(void **state)
 static void
 a_wake_that_comes_early_is_not_lost(void **state)
 {
-	struct script s;
+	static struct script s;
 
 	(void)state;
 	start(&s, "wWE");
@@ -203,7 +203,7 @@ static void
 what_fails_or_is_too_long_is_an_error(void **state)
 {
 	const struct pb_err *err;
-	struct script s, longer;
+	static struct script s, longer;
 	struct pb_buf *buf;
 
 	(void)state;
@@ -221,7 +221,7 @@ what_fails_or_is_too_long_is_an_error(void **state)
 static void
 only_what_nobody_has_begun_is_given_up(void **state)
 {
-	struct script s, begun;
+	static struct script s, begun;
 	int byte;
 
 	(void)state;
@@ -242,7 +242,7 @@ only_what_nobody_has_begun_is_given_up(void **state)
 static void
 what_is_left_is_dropped_once_whatever_it_does(void **state)
 {
-	struct script wanted, waits, made, idle, ends;
+	static struct script wanted, waits, made, idle, ends;
 
 	(void)state;
 	start(&waits, "w");
