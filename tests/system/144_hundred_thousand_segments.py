@@ -63,7 +63,9 @@ class Traced:
 
     def __init__(self, t, name):
         self.log = t.path("strace." + name)
-        self.wrap = ["strace", "-f", "-qq", "-o", self.log]
+        # LeakSanitizer traces, too, and two cannot.
+        self.wrap = ["strace", "-f", "-qq", "-o", self.log,
+                     "-E", "ASAN_OPTIONS=detect_leaks=0"]
 
     def calls(self):
         names = [re.match(r"\d+\s+(\w+)\(", line) for line in
@@ -116,11 +118,9 @@ def work(t, node, tag):
 
 
 def start_traced(node, what, traced):
-    # LeakSanitizer traces, too, and two cannot.
     daemon = Daemon(node.t, "%s-%s-traced" % (node.name, what),
                     traced.wrap + [os.path.join(BUILD, "pb-" + what), "-c",
-                                   node.conf],
-                    env={"ASAN_OPTIONS": "detect_leaks=0"})
+                                   node.conf])
     # strace passes on no signal: the program is its child.
     child = int(open("/proc/%d/task/%d/children" % (
         daemon.pid, daemon.pid)).read().split()[0])
