@@ -391,7 +391,7 @@ a_look_that_was_left_is_waited_for_at_the_end(void **state)
 }
 
 static pthread_t forked_by;
-static unsigned forks;
+static _Atomic unsigned forks;
 
 static void
 note_fork(void)
