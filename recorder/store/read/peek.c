@@ -20,6 +20,14 @@ struct place {
 	bool		 highest;	/* of those, else the lowest */
 };
 
+/* A stream in an index that is there to stay. */
+struct row {
+	struct pb_index	*index;
+	uint32_t	 stream;
+};
+
+static int	find_row(void *, uint64_t, struct pb_extent_info *,
+		    struct pb_err *);
 static int	look(const struct place *, const struct pb_extent_info *, bool,
 		    struct pb_fingerprint *, struct pb_err *);
 static int	look_through(const struct place *,
@@ -36,13 +44,32 @@ pb_peek_below(struct pb_index *index, const char *store,
     const struct pb_stream_key *key, uint32_t stream, uint64_t at,
     bool checked, struct pb_fingerprint *out, struct pb_err *err)
 {
+	struct row row = { index, stream };
+
+	return pb_peek_below_by(find_row, &row, store, key, at, checked, out,
+	    err);
+}
+
+static int
+find_row(void *arg, uint64_t at, struct pb_extent_info *out,
+    struct pb_err *err)
+{
+	const struct row *row = arg;
+
+	return pb_index_extent_below(row->index, row->stream, at, out, err);
+}
+
+int
+pb_peek_below_by(pb_peek_find *find, void *arg, const char *store,
+    const struct pb_stream_key *key, uint64_t at, bool checked,
+    struct pb_fingerprint *out, struct pb_err *err)
+{
 	struct place place = { .store = store, .key = key, .highest = true };
 	struct pb_extent_info extent;
 	int rc = 0, found;
 
 	for (unsigned i = 0; i < PB_PEEK_EXTENTS_MAX; i++) {
-		found = at == 0 ? 0 : pb_index_extent_below(index, stream, at,
-		    &extent, err);
+		found = at == 0 ? 0 : find(arg, at, &extent, err);
 		if (found <= 0)
 			return found < 0 ? found : rc;
 		place.last = at;

@@ -110,7 +110,8 @@ int	pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
 
 /*
  * The packet with the highest number <= `at` (at most the durable end) that
- * is there and can be read, as peek.h: 1, 0 or an error.  Any thread.
+ * is there and can be read, as peek.h: 1, 0 or an error.  Any thread.  Where
+ * pb_store_changes() has counted up meanwhile, it may be of either store.
  */
 int	pb_store_last(struct pb_store *store, const struct pb_stream *stream,
 	    uint64_t at, bool checked, struct pb_fingerprint *out,

@@ -14,6 +14,8 @@
 #include "recorder/store/read/peek.h"
 #include "recorder/store/write/store_impl.h"
 
+static int	extent_below(void *, uint64_t, struct pb_extent_info *,
+		    struct pb_err *);
 static int	newest_own(struct pb_index *, const struct pb_stream_key *,
 		    uint16_t, uint32_t, uint32_t *, uint64_t *,
 		    struct pb_err *);
@@ -166,21 +168,39 @@ pb_stream_key(const struct pb_stream *stream)
 	return &stream->info.key;
 }
 
+/* What is looked for, and where. */
+struct wanted {
+	struct pb_store	*store;
+	const struct pb_stream *stream;
+};
+
+/* A disk that hangs must not keep the index from who changes it: the files
+ * are read without it. */
 int
 pb_store_last(struct pb_store *store, const struct pb_stream *stream,
     uint64_t at, bool checked, struct pb_fingerprint *out,
     struct pb_err *err)
 {
-	struct pb_index *index = index_hold(store, err);
+	struct wanted wanted = { store, stream };
+
+	return pb_peek_below_by(extent_below, &wanted, store->path,
+	    &stream->info.key, at, checked, out, err);
+}
+
+static int
+extent_below(void *arg, uint64_t at, struct pb_extent_info *out,
+    struct pb_err *err)
+{
+	const struct wanted *wanted = arg;
+	struct pb_index *index = index_hold(wanted->store, err);
 	uint32_t id;
 	int rc;
 
 	if (index == NULL)
 		return PB_ESYS;
-	id = atomic_load(&stream->id);	/* as this index has it */
-	rc = id == 0 ? 0 : pb_peek_below(index, store->path,
-	    &stream->info.key, id, at, checked, out, err);
-	index_let_go(store);
+	id = atomic_load(&wanted->stream->id);	/* as this index has it */
+	rc = id == 0 ? 0 : pb_index_extent_below(index, id, at, out, err);
+	index_let_go(wanted->store);
 	return rc;
 }
 
