@@ -27,10 +27,13 @@
 #define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
 
 static int	err_pcap(struct pb_err *, const char *, int, const char *);
-static size_t	wanted_types(const struct pb_pcap_ask *,
+static int	open_best(struct pb_pcap *, const struct pb_pcap_ask *,
+		    unsigned, struct pb_err *);
+static pcap_t	*create(const struct pb_conf_capture *, struct pb_err *);
+static size_t	wanted_types(const struct pb_pcap_ask *, pcap_t *,
 		    int[static TYPES_MAX]);
 static const char *device_of(const char *, char [static PB_CONF_VALUE_MAX]);
-static int	activate(pcap_t **, const struct pb_pcap_ask *, unsigned,
+static int	activate(pcap_t *, const struct pb_pcap_ask *, unsigned,
 		    int, struct pb_err *);
 static int	take_shape(struct pb_pcap *, const struct pb_conf_capture *,
 		    struct pb_pcap_filter *, struct pb_err *);
@@ -88,23 +91,12 @@ pb_pcap_open(struct pb_pcap *out, const struct pb_pcap_ask *ask,
     struct pb_pcap_filter *filter, unsigned handles, struct pb_err *err)
 {
 	const struct pb_conf_capture *capture = &ask->capture;
-	int types[TYPES_MAX] = { 0 }, rc = PB_EINVAL;
-	size_t count = wanted_types(ask, types);
 	struct pb_link_state before, after;
+	int rc;
 
 	memset(out, 0, sizeof(*out));
 	pb_link_state(capture->interface, &before);
-	for (size_t i = 0; i < count; i++) {
-		rc = activate(&out->pcap, ask, handles, types[i], err);
-		if (rc == 0) {
-			out->timestamps = pcap_tstamp_type_val_to_name(
-			    types[i]);
-			out->unproven = types[i] ==
-			    PCAP_TSTAMP_ADAPTER_UNSYNCED &&
-			    capture->timestamp_type[0] == '\0';
-			break;
-		}
-	}
+	rc = open_best(out, ask, handles, err);
 	if (rc < 0)
 		return rc;
 	pb_link_state(capture->interface, &after);
@@ -141,21 +133,58 @@ pb_pcap_use_host_clock(struct pb_pcap *opened)
 		opened->timestamps = "host";
 }
 
+/* With the best type of time stamps that it takes.  Which there are is asked
+ * of the handle that is then activated: libpcap 1.10.3 keeps a descriptor of
+ * each one that never was. */
+static int
+open_best(struct pb_pcap *out, const struct pb_pcap_ask *ask,
+    unsigned handles, struct pb_err *err)
+{
+	pcap_t *pcap = create(&ask->capture, err);
+	int types[TYPES_MAX] = { 0 }, rc = PB_EINVAL;
+	size_t count = pcap == NULL ? 0 : wanted_types(ask, pcap, types);
+
+	for (size_t i = 0; i < count && pcap != NULL; i++) {
+		rc = activate(pcap, ask, handles, types[i], err);
+		if (rc == 0) {
+			out->pcap = pcap;
+			out->timestamps = pcap_tstamp_type_val_to_name(
+			    types[i]);
+			out->unproven = types[i] ==
+			    PCAP_TSTAMP_ADAPTER_UNSYNCED &&
+			    ask->capture.timestamp_type[0] == '\0';
+			return 0;
+		}
+		if (i + 1 < count)
+			pcap = create(&ask->capture, err);
+	}
+	return pcap == NULL ? PB_ESYS : rc;
+}
+
+static pcap_t *
+create(const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	char errbuf[PCAP_ERRBUF_SIZE] = "", device[PB_CONF_VALUE_MAX];
+	pcap_t *pcap = pcap_create(device_of(capture->interface, device),
+	    errbuf);
+
+	if (pcap == NULL)
+		err_pcap(err, capture->interface, PCAP_ERROR, errbuf);
+	return pcap;
+}
+
 /* The types to try in turn; the host's is last and always there. */
 static size_t
-wanted_types(const struct pb_pcap_ask *ask, int types[static TYPES_MAX])
+wanted_types(const struct pb_pcap_ask *ask, pcap_t *pcap,
+    int types[static TYPES_MAX])
 {
 	static const int best[] = { PCAP_TSTAMP_ADAPTER,
 	    PCAP_TSTAMP_ADAPTER_UNSYNCED };
-	char errbuf[PCAP_ERRBUF_SIZE], device[PB_CONF_VALUE_MAX];
 	int asked, has_count, *has = NULL;
 	size_t count = 0;
-	pcap_t *pcap;
 
 	asked = pcap_tstamp_type_name_to_val(ask->capture.timestamp_type);
-	pcap = ask->host_clock ? NULL : pcap_create(device_of(
-	    ask->capture.interface, device), errbuf);
-	has_count = pcap == NULL ? 0 : pcap_list_tstamp_types(pcap, &has);
+	has_count = ask->host_clock ? 0 : pcap_list_tstamp_types(pcap, &has);
 	for (size_t b = 0; b < (asked < 0 ? COUNT(best) : 1); b++)
 		for (int i = 0; i < has_count; i++)
 			if (has[i] == (asked < 0 ? best[b] : asked) &&
@@ -163,8 +192,6 @@ wanted_types(const struct pb_pcap_ask *ask, int types[static TYPES_MAX])
 				types[count++] = has[i];
 	if (has != NULL)
 		pcap_free_tstamp_types(has);
-	if (pcap != NULL)
-		pcap_close(pcap);
 	types[count++] = PCAP_TSTAMP_HOST;
 	return count;
 }
@@ -191,29 +218,25 @@ device_of(const char *interface, char out[static PB_CONF_VALUE_MAX])
 	return out;
 }
 
-/* One try with one time stamp type. */
+/* One try with one time stamp type; without an error the handle is open. */
 static int
-activate(pcap_t **out, const struct pb_pcap_ask *ask, unsigned handles,
+activate(pcap_t *pcap, const struct pb_pcap_ask *ask, unsigned handles,
     int type, struct pb_err *err)
 {
 	const struct pb_conf_capture *capture = &ask->capture;
-	char errbuf[PCAP_ERRBUF_SIZE] = "", device[PB_CONF_VALUE_MAX];
-	pcap_t *pcap;
-	int rc;
+	int rc, rc_type;
 
-	pcap = pcap_create(device_of(capture->interface, device), errbuf);
-	if (pcap == NULL)
-		return err_pcap(err, capture->interface, PCAP_ERROR,
-		    errbuf);
 	pcap_set_snaplen(pcap, (int)snaplen_of(capture));
 	pcap_set_promisc(pcap, capture->promiscuous);
 	pcap_set_timeout(pcap, (int)ask->hold_ms);
 	pcap_set_buffer_size(pcap, buffer_of(capture, handles));
 	/* Where the device has microseconds only, they will do. */
 	pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
-	rc = type == PCAP_TSTAMP_HOST ? 0 : pcap_set_tstamp_type(pcap, type);
-	if (rc == 0)
-		rc = pcap_activate(pcap);
+	rc_type = type == PCAP_TSTAMP_HOST ? 0 :
+	    pcap_set_tstamp_type(pcap, type);
+	rc = pcap_activate(pcap);
+	if (rc >= 0 && rc_type != 0)
+		rc = PCAP_WARNING_TSTAMP_TYPE_NOTSUP;
 	/* Warnings (above 0) leave the handle open: no promiscuous mode on
 	 * `any` is as it should be, another clock than asked for is not. */
 	if (rc < 0 || rc == PCAP_WARNING_TSTAMP_TYPE_NOTSUP) {
@@ -222,7 +245,6 @@ activate(pcap_t **out, const struct pb_pcap_ask *ask, unsigned handles,
 		pcap_close(pcap);
 		return rc;
 	}
-	*out = pcap;
 	return 0;
 }
 
