@@ -55,12 +55,14 @@ struct pb_readers {
 	pthread_mutex_t	 lock;		/* of all below, and of states */
 	pthread_cond_t	 work;		/* something is wanted, or the end */
 	struct readings	 wanted, made;
+	unsigned	 looks;		/* at files, just now */
 	bool		 ends;
 };
 
 static int	start_threads(struct pb_readers *, unsigned, struct pb_err *);
 static void	*reader_main(void *);
 static bool	make_one(struct pb_readers *);
+static struct pb_reading *next_wanted(const struct pb_readers *);
 static void	make(struct pb_reading *);
 static bool	settle(struct pb_reading *);
 static void	go_on(struct pb_reading *);
@@ -270,12 +272,14 @@ reader_main(void *arg)
 static bool
 make_one(struct pb_readers *readers)
 {
-	struct pb_reading *reading = TAILQ_FIRST(&readers->wanted);
-	bool gone, tell = false;
+	struct pb_reading *reading = next_wanted(readers);
+	bool gone, tell = false, looks;
 
 	if (reading == NULL)
 		return false;
 	TAILQ_REMOVE(&readers->wanted, reading, link);
+	looks = reading->maker.looks;
+	readers->looks += looks;
 	gone = reading->left;
 	if (!gone) {
 		reading->state = READING_MAKING;
@@ -293,7 +297,21 @@ make_one(struct pb_readers *readers)
 	if (tell)
 		readers->wake(readers->arg);
 	pthread_mutex_lock(&readers->lock);
+	/* Who was passed over is this thread's to take. */
+	readers->looks -= looks;
 	return true;
+}
+
+/* The first that may have a thread. */
+static struct pb_reading *
+next_wanted(const struct pb_readers *readers)
+{
+	struct pb_reading *reading;
+
+	TAILQ_FOREACH(reading, &readers->wanted, link)
+		if (!reading->maker.looks || readers->looks < PB_READERS - 1)
+			break;
+	return reading;
 }
 
 static void

@@ -9,6 +9,8 @@
  *
  * Promise: nobody here waits for a maker but pb_readers_destroy(), and a peer
  *          that does not read, or a maker that waits, takes no thread.
+ *          A disk that hangs takes all threads but one, which is left for
+ *          makers that look at no file.
  * Limit:   PB_READERS threads, behind all others where the processor is
  *          short; PB_PIECE_BYTES an answer.
  */
@@ -44,6 +46,7 @@ struct pb_maker {
 	/* Nobody wants more: from its return on nothing wakes `reading`. */
 	void	(*drop)(void *arg);
 	void	*arg;
+	bool	looks;		/* at files: PB_READERS - 1 at once */
 };
 
 /*

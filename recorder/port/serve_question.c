@@ -78,7 +78,7 @@ settled(struct pb_request *request)
 	*search = (struct search){ request->service->opts.store, load->look,
 	    load->acked };
 	request_make(request, &(struct pb_maker){ .make = look, .drop = free,
-	    .arg = search }, JSON_TYPE);
+	    .arg = search, .looks = true }, JSON_TYPE);
 }
 
 static int

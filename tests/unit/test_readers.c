@@ -20,7 +20,8 @@ struct script {
 };
 
 static struct pb_readers *readers;
-static int woken;
+static int woken, looking, looking_most;
+static struct script report;
 
 static void
 on_wake(void *arg)
@@ -80,16 +81,37 @@ on_ready(void *arg)
 	((struct script *)arg)->ready++;
 }
 
-static void
-start(struct script *s, const char *says)
+/* While it hangs, other threads take all that they may. */
+static int
+look(void *arg, struct pb_reading *reading, struct pb_buf *piece,
+    struct pb_err *err)
 {
-	struct pb_maker maker = { .make = say, .drop = on_drop, .arg = s };
+	looking++;
+	looking_most = looking > looking_most ? looking : looking_most;
+	while (pb_readers_turn(readers))
+		;
+	assert_string_equal(report.says, "");
+	looking--;
+	return say(arg, reading, piece, err);
+}
+
+static void
+start_maker(struct script *s, const char *says, struct pb_maker maker)
+{
 	struct pb_err err;
 
+	maker.drop = on_drop;
+	maker.arg = s;
 	memset(s, 0, sizeof(*s));
 	s->says = says;
 	assert_int_equal(pb_reading_start(&s->reading, readers, &maker,
 	    on_ready, s, &err), 0);
+}
+
+static void
+start(struct script *s, const char *says)
+{
+	start_maker(s, says, (struct pb_maker){ .make = say });
 }
 
 /* What `make` said of the piece, and its first byte; -1: none. */
@@ -271,6 +293,28 @@ what_is_left_is_dropped_once_whatever_it_does(void **state)
 	setup(NULL);
 }
 
+static void
+looks_that_hang_leave_a_thread_for_reports(void **state)
+{
+	enum { LOOKS = 2 * PB_READERS };
+	struct script s[LOOKS];
+
+	(void)state;
+	looking_most = 0;
+	for (int i = 0; i < LOOKS; i++)
+		start_maker(&s[i], "E", (struct pb_maker){ .make = look,
+		    .looks = true });
+	start(&report, "E");
+	run();
+	assert_int_equal(looking_most, PB_READERS - 1);
+	assert_int_equal(report.ready, 1);
+	for (int i = 0; i < LOOKS; i++) {
+		assert_int_equal(s[i].ready, 1);
+		pb_reading_leave(s[i].reading);
+	}
+	pb_reading_leave(report.reading);
+}
+
 int
 main(void)
 {
@@ -283,6 +327,7 @@ main(void)
 		TEST(what_fails_or_is_too_long_is_an_error),
 		TEST(only_what_nobody_has_begun_is_given_up),
 		TEST(what_is_left_is_dropped_once_whatever_it_does),
+		TEST(looks_that_hang_leave_a_thread_for_reports),
 	};
 
 	return cmocka_run_group_tests_name("readers", tests, NULL, NULL);
