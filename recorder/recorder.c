@@ -31,6 +31,7 @@
 struct capture {
 	struct pb_source	*source;
 	struct pb_conf_capture	 conf;
+	size_t			 number;	/* of all that were started */
 	uint64_t		 packets, bytes;	/* at the last sample */
 	double			 pps;		/* packets a second */
 	double			 bps;		/* bits a second */
@@ -46,7 +47,7 @@ struct pb_recorder {
 	bool			 away;
 	uint64_t		 returns, unkept;
 	pthread_mutex_t		 lock;	/* of what follows */
-	size_t			 captures;
+	size_t			 captures, started;
 	struct capture		 capture[PB_CAPTURES_MAX];
 };
 
@@ -323,6 +324,7 @@ start_captures(struct pb_recorder *rec, const struct pb_conf *conf,
 		memset(capture, 0, sizeof(*capture));
 		capture->source = source;
 		capture->conf = conf->capture[i];
+		capture->number = rec->started++;
 		rec->captures++;
 		pthread_mutex_unlock(&rec->lock);
 	}
@@ -419,7 +421,8 @@ same_fixed(const struct pb_conf *a, const struct pb_conf *b)
 	    pb_conf_same(PB_CONF_LISTEN, &a->listen, &b->listen, true);
 }
 
-/* A capture a part. */
+/* A capture a part, by its number: whatever is stopped meanwhile, the others
+ * are all told.  Of a part whose capture has gone there is nothing. */
 static bool
 status(void *arg, size_t part, struct pb_json *json)
 {
@@ -443,28 +446,30 @@ status(void *arg, size_t part, struct pb_json *json)
 	return false;
 }
 
-/* False where there is no such one. */
+/* False where there is none of that number or a later one. */
 static bool
-capture_status(struct pb_recorder *rec, size_t i, struct pb_json *json)
+capture_status(struct pb_recorder *rec, size_t number, struct pb_json *json)
 {
+	const struct capture *at = rec->capture, *end;
 	struct pb_source_stats stats;
-	bool there;
 
 	pthread_mutex_lock(&rec->lock);
-	there = i < rec->captures;
-	if (there) {
-		pb_source_stats(rec->capture[i].source, &stats);
+	end = rec->capture + rec->captures;
+	while (at < end && at->number < number)
+		at++;
+	if (at < end && at->number == number) {
+		pb_source_stats(at->source, &stats);
 		pb_json_object(json, NULL);
 		pb_json_text(json, "interface", stats.interface);
 		pb_metrics_json(json, capture_metric, COUNT(capture_metric),
 		    &stats);
 		pb_json_text(json, "error", stats.last_error);
-		pb_json_double(json, "pps", rec->capture[i].pps);
-		pb_json_double(json, "bps", rec->capture[i].bps);
+		pb_json_double(json, "pps", at->pps);
+		pb_json_double(json, "bps", at->bps);
 		pb_json_end(json);
 	}
 	pthread_mutex_unlock(&rec->lock);
-	return there;
+	return at < end;
 }
 
 /* A family of the captures a part. */
