@@ -13,6 +13,9 @@ static const char fill_key[] = "fill";
 static int	take(struct pb_letters *, const char *,
 		    const struct pb_stream_key *, uint64_t, uint64_t,
 		    unsigned, struct pb_err *);
+static int	forget_gone(struct pb_letters *, const char *,
+		    struct pb_err *);
+static bool	next_gone(struct pb_state_rows *, struct pb_letter *);
 static bool	is_due(struct pb_mdb_txn *, const char *,
 		    const struct pb_letters_bounds *, struct pb_letter *);
 
@@ -126,9 +129,13 @@ pb_letters_bound(struct pb_letters *letters, const char *upstream,
 	struct pb_mdb_txn txn;
 	struct pb_letter letter;
 	struct pb_err later;
-	int went = 0, tidied, rc;
+	int went = 0, tidied, rc = 0;
 	bool due;
 
+	if (bounds->nobody)
+		rc = forget_gone(letters, upstream, err);
+	if (rc < 0)
+		return rc;
 	/* What cannot be counted now is counted another time. */
 	(void)pb_letters_measure(letters, &later);
 	/* A file that cannot be deleted lifts no bound. */
@@ -149,6 +156,47 @@ pb_letters_bound(struct pb_letters *letters, const char *upstream,
 	}
 	rc = pb_letters_end(letters, &txn);
 	return rc < 0 ? rc : went;
+}
+
+/* What is GONE would be told to the next one of that name, which may get it
+ * from the store.  PB_LETTERS_STEP of them; mostly there is none, and nothing
+ * to write. */
+static int
+forget_gone(struct pb_letters *letters, const char *upstream,
+    struct pb_err *err)
+{
+	struct pb_letters_key name;
+	struct pb_mdb_txn txn;
+	struct pb_state_rows rows;
+	struct pb_letter letter;
+	unsigned went = 0;
+	bool any;
+	int rc;
+
+	pb_letters_name_key(&name, upstream);
+	pb_letters_begin(letters, &txn, false, err);
+	pb_state_from(&rows, &txn, PB_STATE_LETTERS, name.bytes, name.len,
+	    name.len);
+	any = next_gone(&rows, &letter);
+	rc = pb_letters_end(letters, &txn);
+	if (rc < 0 || !any)
+		return rc;
+	pb_letters_begin(letters, &txn, true, err);
+	pb_state_from(&rows, &txn, PB_STATE_LETTERS, name.bytes, name.len,
+	    name.len);
+	while (went++ < PB_LETTERS_STEP && next_gone(&rows, &letter))
+		pb_letters_remove(&txn, &letter);
+	return pb_letters_end(letters, &txn);
+}
+
+static bool
+next_gone(struct pb_state_rows *rows, struct pb_letter *out)
+{
+	while (pb_state_next(rows))
+		if (pb_letters_parse(out, &rows->key, &rows->value) &&
+		    out->state == PB_LETTER_GONE)
+			return true;
+	return false;
 }
 
 /* The upstream's oldest letter with a file, where that is to go. */

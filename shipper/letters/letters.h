@@ -32,8 +32,8 @@
  * they become GONE until the upstream has been told `expired`.
  *
  * An upstream whose section was renamed or removed has bounds, too: the
- * defaults; what goes for them is not GONE, as nobody is to be told.  Its
- * letters can be given to another one, or purged.
+ * defaults; what goes for them is not GONE, as nobody is to be told, and what
+ * was is forgotten.  Its letters can be given to another one, or purged.
  */
 #ifndef PB_SHIPPER_LETTERS_H
 #define PB_SHIPPER_LETTERS_H

@@ -197,6 +197,36 @@ their_age_has_a_bound_and_nobody_is_to_be_told(void **state)
 	bench_finish(&b);
 }
 
+/* Its section went before it was told; another receiver may get that name. */
+static void
+what_nobody_was_told_is_gone_is_forgotten_within_their_bounds(void **state)
+{
+	const struct pb_letters_bounds none = { .nobody = true };
+	struct pb_letters_which purged = { .upstream = "old", .first = 1 };
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, 2);
+	demote(&b, "old", 1, 2 * PER);
+	come_late(&b, "old", 2 * PER + 1, 2 * PER + 5, 1);
+	assert_int_equal(all(&b, pb_letters_purge, &purged).letters, 1);
+	purged.upstream = "new";
+	demote(&b, "new", 1, PER);
+	assert_int_equal(all(&b, pb_letters_purge, &purged).letters, 1);
+	assert_at(&b, "old", 1, 1, PER, PB_LETTER_GONE);
+	/* Nobody hears of them again. */
+	assert_int_equal(pb_letters_bound(b.letters, "old", &none, NULL), 0);
+	assert_at(&b, "old", 1, PER + 1, 2 * PER, PB_LETTER_DEAD);
+	assert_at(&b, "old", 2 * PER + 1, 2 * PER + 1, 2 * PER + 5,
+	    PB_LETTER_LATE);
+	assert_int_equal(total(&b, "old").letters, 1);
+	assert_int_equal(total(&b, "old").requeued, 1);
+	/* One that has a section is to be told. */
+	assert_int_equal(keep_bounds(&b, "new", 0, 0, 0), 0);
+	assert_at(&b, "new", 1, 1, PER, PB_LETTER_GONE);
+	bench_finish(&b);
+}
+
 int
 main(void)
 {
@@ -208,6 +238,8 @@ main(void)
 		    letters_without_an_upstream_are_not_requeued_and_purged_at_once),
 		cmocka_unit_test(
 		    their_age_has_a_bound_and_nobody_is_to_be_told),
+		cmocka_unit_test(
+		    what_nobody_was_told_is_gone_is_forgotten_within_their_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
