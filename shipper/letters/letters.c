@@ -55,19 +55,20 @@ pb_letters_late(struct pb_letters *letters, const struct pb_late *late,
 {
 	struct pb_mdb_txn txn;
 	uint8_t value[8];
-	int rc = 0;
 
 	pb_put_le64(value, fill);
 	pb_mdb_begin(letters->state->mdb, true, &txn, err);
-	for (size_t i = 0; i < count && rc == 0; i++, late++) {
+	for (size_t i = 0; i < count; i++, late++) {
 		struct pb_letter letter = { .state = PB_LETTER_LATE,
 		    .key = late->key, .first = late->first,
 		    .last = late->last, .since_ns = pb_clock_real_ns() };
 
 		if (late->first == 0 || late->first > late->last ||
-		    late->last == UINT64_MAX)
-			rc = txn.rc = pb_err_set(err, PB_EINVAL, "a late "
-			    "letter of no packets");
+		    late->last == UINT64_MAX) {
+			txn.rc = pb_err_set(err, PB_EINVAL, "a late letter of "
+			    "no packets");
+			break;
+		}
 		strcpy(letter.upstream, late->upstream);
 		pb_letters_put_new(&txn, &letter);
 	}

@@ -478,6 +478,10 @@ late_packets_are_letters_without_a_file(void **state)
 	late[1].first = 50;
 	assert_int_equal(pb_letters_late(b.letters, late, 2, 78, &err),
 	    PB_EINVAL);
+	/* So is the number that no packet has. */
+	late[1].last = UINT64_MAX;
+	assert_int_equal(pb_letters_late(b.letters, late, 2, 78, &err),
+	    PB_EINVAL);
 	assert_int_equal(pb_letters_fill(b.letters, &fill, &err), 0);
 	assert_int_equal(fill, 77);
 	assert_letter(&b, 1, 16, 19, PB_LETTER_LATE);
