@@ -191,6 +191,9 @@ struct pb_ship_source {
 	 */
 	int	(*fork)(void *arg, uint32_t stream, uint64_t last,
 		    struct pb_err *err);
+	/* The receiver has ours, and it goes on: PB_SHIP_SOON, as long as a
+	 * fork that was named and not taken is kept; or 0. */
+	int	(*stay)(void *arg, uint32_t stream);
 	/* Something an operator wants to read; `stream` 0: the upstream. */
 	void	(*event)(void *arg, enum pb_log_level level, uint32_t stream,
 		    const char *text);

@@ -105,6 +105,9 @@ ship_prove(struct pb_ship *ship, struct ship_stream *s,
 		go_on = first_answer(ship, s, last);
 	else
 		go_on = compare(ship, s, last);
+	if (go_on && !s->closed &&
+	    ship->source.stay(ship->source.arg, s->id) == PB_SHIP_SOON)
+		go_on = hold_answer(s);
 	if (s->held) {
 		*proof = before;
 		s->held_acked = answer->acked;

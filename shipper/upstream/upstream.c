@@ -43,7 +43,7 @@ pb_upstream_create(struct pb_upstream **out,
 	    .late = upstream_late, .demote = upstream_demote,
 	    .sent = upstream_sent, .refuse = upstream_refuse,
 	    .below = upstream_below, .fork = upstream_fork,
-	    .event = upstream_event, .arg = u };
+	    .stay = upstream_stay, .event = upstream_event, .arg = u };
 	int rc;
 
 	*out = NULL;

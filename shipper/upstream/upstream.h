@@ -95,8 +95,8 @@ void	pb_upstream_fill(struct pb_upstream *upstream,
 
 /*
  * Letters that go again by themselves are requeued, where the upstream takes
- * what is behind them, and what could not be written down of those that were
- * refused is tried again; bounded work, for once a second.
+ * what is behind them, and what is waited for, and could not be written
+ * down, is tried again; bounded work, for once a second.
  */
 int	pb_upstream_again(struct pb_upstream *upstream, struct pb_err *err);
 

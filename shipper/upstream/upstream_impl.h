@@ -66,6 +66,7 @@ int	upstream_below(void *arg, uint32_t stream, uint64_t at,
 	    struct pb_fingerprint *out, struct pb_err *err);
 int	upstream_fork(void *arg, uint32_t stream, uint64_t last,
 	    struct pb_err *err);
+int	upstream_stay(void *arg, uint32_t stream);
 void	upstream_event(void *arg, enum pb_log_level level, uint32_t stream,
 	    const char *text);
 

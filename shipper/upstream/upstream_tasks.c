@@ -14,12 +14,12 @@
 #include "base/sys.h"
 #include "shipper/upstream/upstream_impl.h"
 
-/* What was refused, and cannot be written down, is tried again after the
- * first, and then after double the time. */
+/* What the state machine waits for, and cannot be written down, is tried
+ * again after the first, and then after double the time. */
 #define KEEP_MS_FIRST	1000u
 #define KEEP_MS_MAX	60000u
 
-enum kind { DEMOTE, SENT, REFUSED, TOLD, REVIVE, FORK };
+enum kind { DEMOTE, SENT, REFUSED, TOLD, REVIVE, FORK, STAY };
 
 struct upstream_task {
 	LIST_ENTRY(upstream_task) link;
@@ -34,12 +34,12 @@ struct upstream_task {
 	struct pb_letter *letter;	/* REVIVE: so many, and there may be */
 	size_t		 letters;	/* more behind them */
 	bool		 more;
-	struct pb_forks	 forks;		/* FORK: and one behind their count */
+	struct pb_forks	 forks;		/* STAY; FORK: and one behind them */
 	/* What came of it. */
 	struct pb_letters_sum sum;
 	uint64_t	 done;
 	bool		 ended;		/* FORK: to be asked for again */
-	unsigned	 wait_ms;	/* REFUSED: it failed, and waits, */
+	unsigned	 wait_ms;	/* it failed, and waits, */
 	uint64_t	 again_ms;	/* until then; 0: it is the keeper's */
 	int		 rc;
 	struct pb_err	 err;
@@ -129,20 +129,39 @@ upstream_fork(void *arg, uint32_t id, uint64_t last, struct pb_err *err)
 	struct upstream_task *task = find(u, FORK, id);
 	int rc;
 
-	if (task == NULL)
-		return name_fork(u, id, last, err);
-	if (!task->ended)
+	if (find(u, STAY, id) != NULL || (task != NULL && !task->ended))
 		return PB_SHIP_SOON;
+	if (task == NULL || (task->rc == 0 && task->dead.first != last + 1))
+		return name_fork(u, id, last, err);
 	LIST_REMOVE(task, link);
 	rc = task->rc;
 	if (rc < 0)
 		*err = task->err;
-	else if (task->dead.first == last + 1)
-		rc = upstream_take_fork(u, id, &task->forks, err);
 	else
-		rc = name_fork(u, id, last, err);
+		rc = upstream_take_fork(u, id, &task->forks, err);
 	free(task);
 	return rc;
+}
+
+/*
+ * What is kept is what a restart goes by: a fork that was named when the
+ * receiver was in doubt, and is not taken, is forgotten before anything is
+ * sent past it, as it would be sent a second time under that epoch.
+ */
+int
+upstream_stay(void *arg, uint32_t id)
+{
+	struct pb_upstream *u = arg;
+	struct upstream_task *task = find(u, FORK, id);
+
+	if (task == NULL)
+		return find(u, STAY, id) != NULL ? PB_SHIP_SOON : 0;
+	if (!task->ended)
+		return PB_SHIP_SOON;
+	LIST_REMOVE(task, link);
+	task->forks = *upstream_forks(u, PB_PART_STREAM(id));
+	begin(u, task, STAY);
+	return PB_SHIP_SOON;
 }
 
 int
@@ -210,7 +229,7 @@ name_fork(struct pb_upstream *u, uint32_t id, uint64_t last,
 {
 	struct pb_ship_dead numbers = { .first = last + 1 };
 	struct pb_fingerprint first;
-	struct upstream_task *task;
+	struct upstream_task *task, *before = find(u, FORK, id);
 	struct upstream_part part;
 	int rc = upstream_part(u, id, &part, err);
 
@@ -232,6 +251,9 @@ name_fork(struct pb_upstream *u, uint32_t id, uint64_t last,
 	task->forks.count = part.part;
 	task->forks.at[part.part] = (struct pb_fork){ .first = last + 1,
 	    .epoch = pb_fork_epoch(part.key.epoch, last, first.digest) };
+	if (before != NULL)
+		LIST_REMOVE(before, link);
+	free(before);
 	begin(u, task, FORK);
 	return PB_SHIP_SOON;
 }
@@ -323,6 +345,10 @@ run(void *arg)
 	case FORK:
 		task->rc = keep_fork(task);
 		break;
+	case STAY:
+		task->rc = pb_forks_keep(task->u->env.state, upstream, key,
+		    &task->forks, &task->err);
+		break;
 	}
 }
 
@@ -369,7 +395,7 @@ done(void *arg)
 		    pb_random64());
 		return;
 	}
-	if (task->kind == REFUSED && task->rc < 0) {
+	if ((task->kind == REFUSED || task->kind == STAY) && task->rc < 0) {
 		hold_back(task);
 		return;
 	}
@@ -383,6 +409,9 @@ done(void *arg)
 		revived(task);
 	if (task->kind == SENT || task->kind == REFUSED)
 		pb_ship_kept(u->ship, task->id);
+	if (task->kind == STAY)
+		pb_ship_looked(u->ship, task->id, pb_clock_mono_ms(),
+		    pb_random64());
 	free(task->letter);
 	free(task);
 }

@@ -45,6 +45,13 @@ world_below(void *arg, uint32_t id, uint64_t at, struct pb_fingerprint *out,
 
 /* The new stream has all of it; below its base it is a gap. */
 static inline int
+world_stay(void *arg, uint32_t id)
+{
+	(void)arg, (void)id;
+	return 0;
+}
+
+static inline int
 world_fork(void *arg, uint32_t id, uint64_t last, struct pb_err *err)
 {
 	struct world *w = arg;

@@ -352,7 +352,8 @@ world_start(struct world *w)
 	    .late = world_late_soon, .demote = world_demote_soon,
 	    .sent = world_sent_soon, .refuse = world_refuse_soon,
 	    .below = world_below_soon,
-	    .fork = world_fork, .event = world_event, .arg = w };
+	    .fork = world_fork, .stay = world_stay, .event = world_event,
+	    .arg = w };
 
 	if (pb_ship_create(&w->ship, &w->opts, &source, NULL) < 0)
 		abort();

@@ -434,6 +434,101 @@ a_fork_that_cannot_be_taken_is_named_once(void **state)
 	bench_finish(&b);
 }
 
+/* Until the keeper has written it, the fork of the stream is not known. */
+static void
+name_fork(struct bench *b, uint64_t last)
+{
+	while (LIST_EMPTY(&b->upstream->tasks)) {
+		assert_int_equal(upstream_fork(b->upstream, b->row.id, last,
+		    NULL), PB_SHIP_SOON);
+		pb_worker_drain(b->worker);
+		pb_worker_drain(b->upstream->env.keeper);
+	}
+}
+
+static unsigned
+forks_kept(struct bench *b)
+{
+	struct pb_forks forks;
+
+	assert_int_equal(pb_forks_load(b->state, "core", &b->f.key, &forks,
+	    NULL), 0);
+	return forks.count;
+}
+
+/*
+ * Goal:   where the receiver is put right before a fork is taken, nothing
+ *         goes a second time after a restart: the fork is forgotten before
+ *         what is past it is sent.
+ * Method: a fork is named, and then the answer is that of the same stream;
+ *         the keeper is held up meanwhile.
+ */
+static void
+a_fork_that_is_not_taken_is_forgotten(void **state)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct pb_job held = { .run = wait_for_lock, .done = no_matter,
+	    .arg = &lock };
+	struct pb_worker *keeper;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	say(&b, 4, 4, digest_of(&b, 4));
+	say(&b, 9, 0, 0);		/* its packets */
+	upstream_start(&b);
+	assert_int_equal(pb_worker_create(&keeper, "keeper", NULL), 0);
+	b.upstream->env.keeper = keeper;
+	name_fork(&b, 4);
+	assert_int_equal(forks_kept(&b), 1);
+	pthread_mutex_lock(&lock);
+	pb_worker_give(keeper, &held);
+	turn(&b, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		pb_worker_drain(b.worker);
+		turn_once(&b);
+	}
+	assert_int_equal(forks_kept(&b), 1);
+	assert_int_equal(b.server->requests, 1);
+	pthread_mutex_unlock(&lock);
+	pb_worker_drain(keeper);
+	assert_int_equal(forks_kept(&b), 0);
+	turn(&b, 2);
+	assert_non_null(strstr(b.server->head, "\r\nPB-First: 5\r\n"));
+	expect_head(&b, "POST /v1/streams/lon1/eth0/1122334455667788/");
+	upstream_stop(&b);
+	pb_worker_destroy(keeper);
+	bench_finish(&b);
+}
+
+/*
+ * Goal:   a fork that was named again elsewhere, and not, either.
+ * Method: no packet is past 9 that could name it.
+ */
+static void
+a_fork_that_another_one_did_not_replace_is_forgotten_too(void **state)
+{
+	struct pb_err err;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	fixture_write(&b.f, 1, 9, PACKET);
+	fixture_stream_row(&b.f, &b.row);
+	upstream_start(&b);
+	name_fork(&b, 4);
+	assert_int_equal(fork_behind(&b, b.row.id, 9, &err), 0);
+	assert_int_equal(forks_kept(&b), 1);
+	assert_int_equal(upstream_stay(b.upstream, b.row.id), PB_SHIP_SOON);
+	assert_int_equal(fork_behind(&b, b.row.id, 9, &err), 0);
+	assert_int_equal(forks_kept(&b), 0);
+	assert_int_equal(upstream_stay(b.upstream, b.row.id), 0);
+	upstream_stop(&b);
+	bench_finish(&b);
+}
+
 /* Its section was renamed: what it has is under the epoch of before. */
 static void
 a_fork_has_the_epoch_that_another_upstream_knows(void **state)
@@ -544,6 +639,9 @@ main(void)
 		cmocka_unit_test(other_packets_are_passed_under_another_epoch),
 		cmocka_unit_test(a_fork_is_written_by_the_keeper),
 		cmocka_unit_test(a_fork_that_cannot_be_taken_is_named_once),
+		cmocka_unit_test(a_fork_that_is_not_taken_is_forgotten),
+		cmocka_unit_test(
+		    a_fork_that_another_one_did_not_replace_is_forgotten_too),
 		cmocka_unit_test(
 		    a_fork_has_the_epoch_that_another_upstream_knows),
 		cmocka_unit_test(
