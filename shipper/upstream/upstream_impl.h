@@ -85,12 +85,12 @@ void	upstream_cursor(const struct pb_upstream *u, uint32_t id,
 
 /* --- upstream_tasks.c --------------------------------------------------- */
 
-/* Letters first .. last are to be sent no more, or are dead again: the
- * state machine waits for that; or of what is GONE of them it has been
- * told. */
+/* Letters first .. last are to be sent no more, or are dead again (false:
+ * that waits to be written already): the state machine waits for that; or of
+ * what is GONE of them it has been told. */
 void	upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
 	    uint64_t last);
-void	upstream_dead_again(struct pb_upstream *u, uint32_t id,
+bool	upstream_dead_again(struct pb_upstream *u, uint32_t id,
 	    const struct pb_ship_dead *dead);
 void	upstream_told(struct pb_upstream *u, uint32_t id, uint64_t first,
 	    uint64_t last);

@@ -106,7 +106,7 @@ upstream_spoiled(struct pb_upstream *u, const struct pb_action *action,
 	if (!spoiled(u, rc))
 		return;
 	if (action->piece.letter)
-		upstream_dead_again(u, action->stream, &dead);
+		(void)upstream_dead_again(u, action->stream, &dead);
 	else
 		upstream_settle(u, action->stream, dead.first, dead.last);
 }
@@ -288,8 +288,8 @@ look_requeued(const struct place *at, const struct pb_letter *letter,
 		return rc;
 	memset(out, 0, sizeof(*out));
 	snprintf(text, sizeof(text), "%.200s", err->text);
-	upstream_event(at->u, PB_LOG_WARN, at->stream->id, text);
-	upstream_dead_again(at->u, at->want.id, &dead);
+	if (upstream_dead_again(at->u, at->want.id, &dead))
+		upstream_event(at->u, PB_LOG_WARN, at->stream->id, text);
 	return 1;
 }
 

@@ -100,12 +100,19 @@ upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
 		pb_ship_keeping(u->ship, id);
 }
 
-void
+bool
 upstream_dead_again(struct pb_upstream *u, uint32_t id,
     const struct pb_ship_dead *dead)
 {
+	struct upstream_task *task;
+
+	LIST_FOREACH(task, &u->tasks, link)
+		if (task->kind == REFUSED && task->id == id &&
+		    task->dead.first == dead->first)
+			return false;
 	if (give(u, REFUSED, id, dead, false))
 		pb_ship_keeping(u->ship, id);
+	return true;
 }
 
 void

@@ -442,6 +442,49 @@ a_letter_that_cannot_be_read_is_told_as_a_gap(void **state)
 }
 
 /*
+ * Goal:   that it is dead again is one task, however often it is looked at.
+ * Method: the system refuses to write to files, so the task waits.
+ */
+static void
+a_letter_that_cannot_be_read_is_written_down_once(void **state)
+{
+	const struct upstream_task *first;
+	const struct pb_mark mark = { .seq = 0 };
+	struct pb_letter letter;
+	struct pb_piece piece;
+	struct pb_err err;
+	char path[PATH_MAX];
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	grow(&b, 1, 9);
+	requeue_all(&b);
+	letter = only_letter(&b);
+	assert_int_equal(pb_letters_path(path, b.f.dir, "core", &letter.key,
+	    letter.segment_seq, NULL), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+	limit_files(0);
+	do {
+		assert_int_equal(upstream_look(b.upstream, b.row.id, 1, &mark,
+		    PB_SHIP_PIECE_BYTES, true, &piece, &err), 0);
+		pb_worker_drain(b.worker);
+	} while (piece.kind == PB_PIECE_SOON);
+	first = LIST_FIRST(&b.upstream->tasks);
+	assert_non_null(first);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(upstream_look(b.upstream, b.row.id, 1, &mark,
+		    PB_SHIP_PIECE_BYTES, true, &piece, &err), 0);
+		pb_worker_drain(b.worker);
+	}
+	assert_int_equal(piece.kind, PB_PIECE_GAP);
+	assert_ptr_equal(LIST_FIRST(&b.upstream->tasks), first);
+	limit_files(RLIM_INFINITY);
+	bench_finish(&b);
+}
+
+/*
  * Goal:   packets that came late go where they were told to be a gap.
  * Method: the upstream has all nine numbers, as it says; 3 to 5 come late.
  */
@@ -703,6 +746,8 @@ main(void)
 		cmocka_unit_test(
 		    what_is_refused_while_the_disk_is_full_is_sent_once),
 		cmocka_unit_test(a_letter_that_cannot_be_read_is_told_as_a_gap),
+		cmocka_unit_test(
+		    a_letter_that_cannot_be_read_is_written_down_once),
 		cmocka_unit_test(packets_that_came_late_are_sent_late),
 		cmocka_unit_test(what_came_late_and_went_is_settled_once),
 		cmocka_unit_test(a_gap_is_declared_as_the_protocol_says),
