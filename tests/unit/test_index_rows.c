@@ -285,6 +285,29 @@ a_walk_passes_over_rotten_rows(void **state)
 	assert_int_equal(given, MANY / 2);
 }
 
+/* --- the look at all of them --------------------------------------------- */
+
+static void
+a_look_at_all_rows_finds_a_rotten_one(void **state)
+{
+	struct pb_extent_info extent = { .stream = 12, .first_seq = 25 };
+	struct place *p = *state;
+
+	put_extents(p, 12, MANY);
+	pb_index_close(p->index);
+	p->index = NULL;
+	assert_int_equal(pb_index_probe(p->dir, true, NULL), 0);
+	assert_int_equal(pb_index_open_write(&p->index, p->dir, 64u << 20,
+	    NULL), 0);
+	extent.last_seq = extent.first_seq - 2;
+	begin(p);
+	pb_index_put(&p->txn, PB_TABLE_EXTENTS, &extent);
+	commit(p);
+	pb_index_close(p->index);
+	p->index = NULL;
+	assert_int_equal(pb_index_probe(p->dir, true, NULL), PB_EFORMAT);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -297,6 +320,7 @@ main(void)
 		TEST(a_walk_begins_with_the_row_that_reaches_its_number),
 		TEST(a_walk_goes_on_while_rows_are_changed),
 		TEST(a_walk_passes_over_rotten_rows),
+		TEST(a_look_at_all_rows_finds_a_rotten_one),
 	};
 
 	return cmocka_run_group_tests_name("index_rows", tests, NULL, NULL);

@@ -13,6 +13,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "recorder/store/index/index_rows.h"
+#include "recorder/store/mend/rebuild.h"
+#include "recorder/store/write/store_impl.h"
 #include "tests/unit/store_fixture.h"
 
 #define DURABLE		10u	/* packets */
@@ -228,6 +231,80 @@ a_head_with_another_time_is_not_taken_under_the_old_digest(void **state)
 	fixture_finish(&f);
 }
 
+/* --- rows ---------------------------------------------------------------- */
+
+/* The segment's row has a last number that no row has. */
+static void
+spoil_segment(struct pb_index *index)
+{
+	struct pb_segment_info row;
+	struct pb_mdb_txn txn;
+
+	assert_int_equal(pb_index_segment(index, 1, 1, &row, NULL), 1);
+	row.last_seq = UINT64_MAX;
+	assert_int_equal(pb_index_begin(index, &txn, NULL), 0);
+	pb_index_put(&txn, PB_TABLE_SEGMENTS, &row);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+}
+
+/*
+ * Goal:   a rotten row costs no packet, however much of the index is looked
+ *         at before: one that is too large is not read as a whole.
+ * Method: it is not read as a whole either where it says that it was closed.
+ */
+static void
+a_rotten_row_of_an_open_segment_costs_no_packet(void **state)
+{
+	char path[PATH_MAX];
+	struct pb_index *index;
+	struct pb_mdb_txn txn;
+	struct fixture f;
+
+	(void)state;
+	for (uint64_t clean = 0; clean < 2; clean++) {
+		crash(&f, path);
+		assert_int_equal(pb_index_open_write(&index, f.dir,
+		    64u << 20, NULL), 0);
+		spoil_segment(index);
+		pb_index_begin(index, &txn, NULL);
+		pb_index_meta_put(&txn, PB_META_CLEAN, clean);
+		assert_int_equal(pb_mdb_commit(&txn), 0);
+		pb_index_close(index);
+		assert_int_equal(pb_rebuild_needed(f.dir, NULL), PB_EFORMAT);
+		fixture_open(&f);
+		expect(&f, DURABLE);
+		fixture_write(&f, DURABLE + 1, DURABLE + 1, 100);
+		expect(&f, DURABLE + 1);
+		fixture_finish(&f);
+	}
+}
+
+/* Also where it rots after the index has been looked at. */
+static void
+recovery_keeps_a_file_whose_row_is_rotten(void **state)
+{
+	struct pb_open_info doomed = { .stream = 1, .first_seq = 1 };
+	char path[PATH_MAX];
+	struct pb_mdb_txn txn;
+	struct fixture f;
+	struct pb_err err;
+
+	(void)state;
+	fixture_begin(&f, __LINE__, true);
+	fixture_write(&f, 1, DURABLE, 100);
+	pb_layout_segment(path, f.dir, &f.key, 1, true, NULL);
+	spoil_segment(f.store->index);
+	assert_int_equal(pb_store_recover(f.store, &err), PB_EFORMAT);
+	assert_int_equal(access(path, F_OK), 0);
+	doomed.key = f.key;
+	pb_index_begin(f.store->index, &txn, NULL);
+	pb_index_put(&txn, PB_TABLE_DOOMED, &doomed);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+	assert_int_equal(pb_store_recover(f.store, &err), PB_EFORMAT);
+	assert_int_equal(access(path, F_OK), 0);
+	fixture_finish(&f);
+}
+
 int
 main(void)
 {
@@ -239,6 +316,9 @@ main(void)
 		cmocka_unit_test(a_head_of_another_length_is_taken_as_it_is),
 		cmocka_unit_test(
 		    a_head_with_another_time_is_not_taken_under_the_old_digest),
+		cmocka_unit_test(
+		    a_rotten_row_of_an_open_segment_costs_no_packet),
+		cmocka_unit_test(recovery_keeps_a_file_whose_row_is_rotten),
 	};
 
 	return cmocka_run_group_tests_name("recover rot", tests, NULL, NULL);

@@ -48,6 +48,24 @@ pb_index_get_stream(struct pb_mdb_txn *txn, const struct pb_stream_key *key,
 }
 
 int
+pb_index_segment(struct pb_index *index, uint32_t stream, uint64_t first_seq,
+    struct pb_segment_info *out, struct pb_err *err)
+{
+	enum pb_row_found found;
+	struct pb_mdb_txn txn;
+
+	pb_mdb_begin(index->mdb, false, &txn, err);
+	found = pb_row_find(&txn, PB_TABLE_SEGMENTS, PB_ROW_AT, stream,
+	    first_seq, out);
+	pb_mdb_abort(&txn);
+	if (found == PB_ROW_ROTTEN)
+		return pb_err_set(err, PB_EFORMAT, "the index is corrupt: the "
+		    "row of segment %020llu of stream %u is not what was "
+		    "written", (unsigned long long)first_seq, stream);
+	return found == PB_ROW_SOUND ? 1 : txn.rc;
+}
+
+int
 pb_index_extent_below(struct pb_index *index, uint32_t stream, uint64_t at,
     struct pb_extent_info *out, struct pb_err *err)
 {

@@ -240,6 +240,12 @@ int	pb_index_rows_of(struct pb_index *index, enum pb_index_table table,
 	    uint32_t stream, uint64_t from, void *out, size_t max,
 	    struct pb_err *err);
 
+/* The segment that begins at `first_seq`: 1, 0, or an error; PB_EFORMAT where
+ * its row is rotten. */
+int	pb_index_segment(struct pb_index *index, uint32_t stream,
+	    uint64_t first_seq, struct pb_segment_info *out,
+	    struct pb_err *err);
+
 /* The last extent that begins at or before `at`: 1, 0, or an error. */
 int	pb_index_extent_below(struct pb_index *index, uint32_t stream,
 	    uint64_t at, struct pb_extent_info *out, struct pb_err *err);

@@ -12,8 +12,7 @@
 
 /* One table while it is walked. */
 struct tally {
-	size_t		 value_bytes;	/* of each row; 0: any */
-	bool		 sums;		/* rows are segments */
+	unsigned	 table;
 	bool		 wrong;
 	uint64_t	 rows, bytes;
 	size_t		 key_len;
@@ -28,6 +27,8 @@ static uint64_t	bytes_of(const char *);
 static int	sane(struct pb_mdb_txn *, struct pb_err *);
 static int	check_row(void *, const struct pb_mdb_value *,
 		    const struct pb_mdb_value *);
+static bool	in_order(struct tally *, const struct pb_mdb_value *);
+static int	check_open(struct pb_index *, struct pb_err *);
 
 int
 pb_index_open(struct pb_index **out, const char *store, struct pb_err *err)
@@ -87,7 +88,6 @@ pb_index_readable(const char *store, struct pb_err *err)
 int
 pb_index_probe(const char *store, bool all, struct pb_err *err)
 {
-	struct pb_open_info open_rows[16];
 	struct pb_index *index;
 	struct pb_mdb_txn txn;
 	uint64_t version, unfinished;
@@ -105,9 +105,8 @@ pb_index_probe(const char *store, bool all, struct pb_err *err)
 	if (rc == 0 && all && is_readable(version))
 		rc = sane(&txn, err);
 	pb_mdb_abort(&txn);
-	if (rc == 0)
-		rc = pb_index_rows(index, PB_TABLE_OPEN, NULL, open_rows, 16,
-		    err);
+	if (rc == 0 && is_readable(version))
+		rc = check_open(index, err);
 	pb_index_close(index);
 	if (rc < 0)
 		return rc;
@@ -194,8 +193,7 @@ sane(struct pb_mdb_txn *txn, struct pb_err *err)
 	uint64_t rows[PB_TABLES] = { 0 }, segment_bytes = 0;
 
 	for (unsigned t = 0; t < PB_TABLES; t++) {
-		struct tally tally = { .value_bytes = pb_row_value_bytes(t),
-		    .sums = t == PB_TABLE_SEGMENTS };
+		struct tally tally = { .table = t };
 		int rc = pb_mdb_walk(txn, t, NULL, 0, check_row,
 		    &tally);
 
@@ -223,26 +221,53 @@ check_row(void *arg, const struct pb_mdb_value *key,
     const struct pb_mdb_value *value)
 {
 	struct tally *tally = arg;
+	union {
+		struct pb_stream_info	stream;
+		struct pb_segment_info	segment;
+		struct pb_extent_info	extent;
+		struct pb_open_info	open;
+	} row;
+
+	/* What `meta` holds has no form. */
+	if (!in_order(tally, key) || (tally->table != PB_TABLE_META &&
+	    !pb_row_read(tally->table, &row, key, value))) {
+		tally->wrong = true;
+		return 1;
+	}
+	tally->rows++;
+	if (tally->table == PB_TABLE_SEGMENTS)
+		tally->bytes += row.segment.bytes;
+	return 0;
+}
+
+static bool
+in_order(struct tally *tally, const struct pb_mdb_value *key)
+{
 	size_t len = key->len < tally->key_len ? key->len : tally->key_len;
-	struct pb_segment_info segment;
 	int order;
 
-	if (key->len == 0 || key->len > sizeof(tally->key) ||
-	    (tally->value_bytes > 0 && value->len != tally->value_bytes)) {
-		tally->wrong = true;
-		return 1;
-	}
+	if (key->len == 0 || key->len > sizeof(tally->key))
+		return false;
 	order = memcmp(tally->key, key->data, len);
-	if (order > 0 || (order == 0 && tally->key_len >= key->len)) {
-		tally->wrong = true;
-		return 1;
-	}
+	if (order > 0 || (order == 0 && tally->key_len >= key->len))
+		return false;
 	memcpy(tally->key, key->data, key->len);
 	tally->key_len = key->len;
-	tally->rows++;
-	if (tally->sums) {
-		(void)pb_row_read(PB_TABLE_SEGMENTS, &segment, key, value);
-		tally->bytes += segment.bytes;
-	}
-	return 0;
+	return true;
+}
+
+/* Recovery cuts and removes files by what the rows of its segments say. */
+static int
+check_open(struct pb_index *index, struct pb_err *err)
+{
+	struct pb_segment_info segment;
+	const struct pb_open_info *row;
+	struct pb_rows rows;
+	int rc = 0;
+
+	pb_rows_all(&rows, index, PB_TABLE_OPEN, NULL, err);
+	while (rc >= 0 && (row = pb_rows_next(&rows)) != NULL)
+		rc = pb_index_segment(index, row->stream, row->first_seq,
+		    &segment, err);
+	return rc < 0 ? rc : rows.rc;
 }

@@ -69,6 +69,7 @@ static void	key_numbered(uint8_t [static PB_KEY_NUMBERED_BYTES], uint32_t,
 		    uint64_t);
 static bool	key_read(const struct shape *, uint8_t *,
 		    const struct pb_mdb_value *);
+static size_t	value_bytes(unsigned);
 static bool	holds(unsigned, const void *);
 
 bool
@@ -85,7 +86,7 @@ pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
 		pb_key_stream_parse(&open->key, value->data, value->len);
 		return true;
 	}
-	if (value->len != pb_row_value_bytes(table))
+	if (value->len != value_bytes(table))
 		return false;
 	memcpy((uint8_t *)out + shape->value_at, value->data, value->len);
 	return holds(table, out);
@@ -107,13 +108,6 @@ size_t
 pb_row_bytes(unsigned table)
 {
 	return shapes[table].bytes;
-}
-
-size_t
-pb_row_value_bytes(unsigned table)
-{
-	return shapes[table].names ? 0 :
-	    shapes[table].bytes - shapes[table].value_at;
 }
 
 size_t
@@ -153,7 +147,7 @@ pb_index_put(struct pb_mdb_txn *txn, enum pb_index_table table,
 		    pb_key_stream(name, &open->key));
 	else
 		pb_mdb_put(txn, table, key, len, (const uint8_t *)row +
-		    shapes[table].value_at, pb_row_value_bytes(table));
+		    shapes[table].value_at, value_bytes(table));
 }
 
 void
@@ -267,6 +261,13 @@ key_read(const struct shape *shape, uint8_t *row,
 			memcpy(row + shape->key[i].at,
 			    &(uint64_t){ pb_get_be64(from) }, 8);
 	return true;
+}
+
+/* Of a table without names. */
+static size_t
+value_bytes(unsigned table)
+{
+	return shapes[table].bytes - shapes[table].value_at;
 }
 
 /* Readers go on behind the last number: a rotten row must not lead them back.

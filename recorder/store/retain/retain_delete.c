@@ -310,15 +310,14 @@ same_stream(const struct retain_doomed *a, const struct retain_doomed *b)
 	    a->file.key.epoch == b->file.key.epoch;
 }
 
-/* A segment of that name has been made since. */
+/* A segment of that name has been made since, or may have been. */
 static bool
 is_live(struct pb_index *index, const struct pb_open_info *doomed)
 {
 	struct pb_segment_info row;
 
-	return pb_index_rows_of(index, PB_TABLE_SEGMENTS, doomed->stream,
-	    doomed->first_seq, &row, 1, NULL) == 1 &&
-	    row.first_seq == doomed->first_seq;
+	return pb_index_segment(index, doomed->stream, doomed->first_seq,
+	    &row, NULL) != 0;
 }
 
 static void

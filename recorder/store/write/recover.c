@@ -174,13 +174,12 @@ open_file(struct job *job, struct pb_err *err)
 	uint64_t first_seq = job->open_row->first_seq;
 	struct pb_segment_info row;
 	struct stat st;
-	int rc;
+	int rc = pb_index_segment(job->store->index, job->stream.id,
+	    first_seq, &row, err);
 
-	rc = pb_index_rows_of(job->store->index, PB_TABLE_SEGMENTS,
-	    job->stream.id, first_seq, &row, 1, err);
 	if (rc < 0)
 		return rc;
-	job->known = rc == 1 && row.first_seq == first_seq;
+	job->known = rc == 1;
 	if (job->known)
 		job->before = row;
 	job->survey.segment = job->known ? row : (struct pb_segment_info){
