@@ -582,6 +582,60 @@ a_segment_that_goes_while_it_is_looked_at_is_no_finding(void **state)
 	assert_int_equal(s->found[0].segment_seq, 1);
 }
 
+/* In another process, as the recorder is one. */
+static void
+rot_row(void *arg, uint64_t bytes, uint64_t all)
+{
+	struct pb_segment_info row = { .stream = 1, .first_seq = 61,
+	    .last_seq = UINT64_MAX };
+	struct scene *s = arg;
+	struct pb_index *index;
+	struct pb_mdb_txn txn;
+	int status;
+	pid_t pid = fork();
+
+	(void)bytes;
+	(void)all;
+	if (pid == 0) {
+		if (pb_index_open_write(&index, s->f.dir, 64u << 20, NULL) <
+		    0 || pb_index_begin(index, &txn, NULL) < 0)
+			_exit(1);
+		pb_index_put(&txn, PB_TABLE_SEGMENTS, &row);
+		_exit(pb_mdb_commit(&txn) < 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void
+a_segment_whose_row_cannot_be_read_again_is_not_gone(void **state)
+{
+	struct scene *s = *state;
+	bool told = false;
+
+	damage(s, 61, 5000, 8);
+	verify_beside(s, rot_row);
+	for (size_t i = 0; i < s->count; i++)
+		told |= s->found[i].segment_seq == 61 &&
+		    s->found[i].flaw != PB_FLAW_EXTRA;
+	assert_true(told);
+}
+
+static void
+a_rotten_line_of_a_journal_is_one_finding(void **state)
+{
+	struct scene *s = *state;
+	char path[PATH_MAX];
+
+	journal_path(s, path);
+	shell("echo rot >>'%s'", path);
+	verify(s);
+	assert_int_equal(s->count, 1);
+	assert_int_equal(s->found[0].flaw, PB_FLAW_JOURNAL);
+	verify_beside(s, NULL);
+	assert_int_equal(s->count, 1);
+}
+
 static void
 a_corrupt_index_is_a_finding_and_no_crash(void **state)
 {
@@ -628,6 +682,8 @@ main(void)
 		T(every_wrong_row_of_the_index_is_found_and_put_right),
 		T(facts_whose_commit_failed_are_no_findings),
 		T(a_segment_that_goes_while_it_is_looked_at_is_no_finding),
+		T(a_segment_whose_row_cannot_be_read_again_is_not_gone),
+		T(a_rotten_line_of_a_journal_is_one_finding),
 		T(a_corrupt_index_is_a_finding_and_no_crash),
 	};
 

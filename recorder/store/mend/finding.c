@@ -55,7 +55,6 @@ is_gone(struct verify *verify, const struct pb_finding *where)
 	if (verify->opts->alone || where->segment_seq == 0 ||
 	    pb_index_stream(verify->index, &where->key, &stream, NULL) != 1)
 		return false;
-	return pb_index_rows_of(verify->index, PB_TABLE_SEGMENTS, stream.id,
-	    where->segment_seq, &row, 1, NULL) == 0 ||
-	    row.first_seq != where->segment_seq;
+	return pb_index_segment(verify->index, stream.id, where->segment_seq,
+	    &row, NULL) == 0;
 }

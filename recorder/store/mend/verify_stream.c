@@ -53,7 +53,7 @@ verify_stream(struct verify_stream *stream, struct pb_err *err)
 		verify->rehearsal = !verify->opts->alone && try < TRIES;
 		verify->rehearsed = 0;
 		rc = look(stream, &replay, err);
-		if (verify->rehearsed == 0)
+		if (!verify->rehearsal || verify->rehearsed == 0)
 			break;
 		nanosleep(&pause, NULL);
 	}
