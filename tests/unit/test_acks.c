@@ -8,12 +8,15 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -390,6 +393,53 @@ a_look_that_was_left_is_waited_for_at_the_end(void **state)
 	shipper_ends(child);
 }
 
+static _Atomic time_t ahead_s;	/* the clock is */
+static pthread_t main_thread;
+static _Atomic unsigned waits;	/* steps that the main thread has waited */
+
+/* The C library's, but for that. */
+int
+clock_gettime(clockid_t id, struct timespec *out)
+{
+	int rc = (int)syscall(SYS_clock_gettime, id, out);
+
+	out->tv_sec += ahead_s;
+	return rc;
+}
+
+int
+poll(struct pollfd *fds, nfds_t count, int ms)
+{
+	struct timespec end = { ms / 1000, ms % 1000 * 1000000L };
+
+	if (pthread_equal(pthread_self(), main_thread))
+		waits++;
+	return ppoll(fds, count, ms < 0 ? NULL : &end, NULL);
+}
+
+/*
+ * Goal:   who destroys waits no longer than anybody reckons with an answer,
+ *         from when it was asked.
+ * Method: the look is under way, and a minute passes at once.
+ */
+static void
+a_look_that_is_overdue_is_waited_for_no_more(void **state)
+{
+	struct place *p = *state;
+	pid_t child;
+
+	shipper_opens(p, 3);
+	child = stops(p);
+	main_thread = pthread_self();
+	assert_false(pb_acks_known(p->acks));
+	waits = 0;
+	ahead_s += 60;
+	pb_acks_destroy(p->acks);
+	p->acks = NULL;
+	assert_int_equal(waits, 0);
+	shipper_ends(child);
+}
+
 static pthread_t forked_by;
 static _Atomic unsigned forks;
 
@@ -498,6 +548,7 @@ main(void)
 		TEST(a_shipper_whose_file_was_cut_short_ends_nobody),
 		TEST(a_shipper_that_was_stopped_stops_no_reader),
 		TEST(a_look_that_was_left_is_waited_for_at_the_end),
+		TEST(a_look_that_is_overdue_is_waited_for_no_more),
 		TEST(after_a_look_that_was_left_the_next_one_waits_its_turn),
 		TEST(the_thread_that_asks_never_forks),
 	};

@@ -56,6 +56,7 @@ static void	ask(struct pb_acks *, uint64_t);
 static void	work(void *);
 static void	drop(void *);
 static bool	answered(struct pb_acks *, int);
+static void	wait_for_answer(struct pb_acks *);
 static void	take_answer(struct pb_acks *, uint64_t);
 static void	end_look(struct pb_acks *);
 static void	say(struct pb_acks *, enum pb_mdb_verdict);
@@ -119,7 +120,7 @@ void
 pb_acks_wait(struct pb_acks *acks)
 {
 	(void)look_again(acks);
-	(void)answered(acks, ANSWER_MS_MAX);
+	wait_for_answer(acks);
 	(void)look_again(acks);
 }
 
@@ -130,7 +131,7 @@ pb_acks_destroy(struct pb_acks *acks)
 		return;
 	/* Who looks just now opens below the store's directory, and our
 	 * caller is about to let go of that. */
-	(void)answered(acks, ANSWER_MS_MAX);
+	wait_for_answer(acks);
 	forget(acks);
 	end_look(acks);
 	free(acks);
@@ -286,6 +287,16 @@ static bool
 answered(struct pb_acks *acks, int ms)
 {
 	return acks->aside != NULL && pb_aside_wait(acks->aside, -1, ms);
+}
+
+/* As long as anybody reckons with one. */
+static void
+wait_for_answer(struct pb_acks *acks)
+{
+	uint64_t gone_ms = pb_clock_mono_ms() - acks->asked_ms;
+
+	(void)answered(acks, gone_ms < (uint64_t)ANSWER_MS_MAX ?
+	    ANSWER_MS_MAX - (int)gone_ms : 0);
 }
 
 static void
