@@ -360,7 +360,9 @@ input_park(void *arg, size_t i)
 {
 	struct pb_search *search = arg;
 
-	pb_cursor_park(search->input[i].cursor);
+	/* Without memory there is none. */
+	if (search->input[i].cursor != NULL)
+		pb_cursor_park(search->input[i].cursor);
 }
 
 static void

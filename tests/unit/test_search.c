@@ -160,6 +160,46 @@ a_filter_is_applied_and_a_wrong_one_refused(void **state)
 	fixture_finish(&f);
 }
 
+/*
+ * Goal:   who goes on after a failure gets failures, not a crash.
+ * Method: more streams than may have a file open, and a store's path that no
+ *         cursor takes.
+ */
+static void
+an_input_that_could_not_be_opened_is_parked_all_the_same(void **state)
+{
+	char store[2 * PATH_MAX] = "";
+	struct pb_cursor_packet cp;
+	struct pb_select select;
+	struct pb_search *search;
+	struct pb_merge *merge;
+	struct fixture f;
+	struct pb_err err;
+	size_t input;
+
+	(void)state;
+	fixture_begin(&f, __LINE__, true);
+	for (unsigned i = 0; i < PB_MERGE_READING_MAX + 2; i++) {
+		fixture_write(&f, 1, 1, LEN);
+		pb_head_unref(f.head);
+		f.key.epoch++;
+		f.head = fixture_head(&f.key, "London");
+		assert_int_equal(pb_store_stream(f.store, &f.key,
+		    PB_LINKTYPE_ETHERNET, 0, true, &f.stream, &err), 0);
+	}
+	memset(store, '/', sizeof(store) - 1);
+	pb_select_init(&select);
+	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
+	    store, &select, "", NULL, &err), 0);
+	assert_int_equal(pb_search_merge(search, &merge, &err), 0);
+	for (unsigned i = 0; i < PB_MERGE_READING_MAX + 2; i++)
+		assert_int_equal(pb_merge_next(merge, &cp, &input, &err),
+		    PB_ELIMIT);
+	pb_merge_destroy(merge);
+	pb_search_destroy(search);
+	fixture_finish(&f);
+}
+
 int
 main(void)
 {
@@ -169,6 +209,8 @@ main(void)
 		cmocka_unit_test(
 		    a_round_ends_where_it_began_and_the_next_goes_on),
 		cmocka_unit_test(a_filter_is_applied_and_a_wrong_one_refused),
+		cmocka_unit_test(
+		    an_input_that_could_not_be_opened_is_parked_all_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
