@@ -239,11 +239,12 @@ static int
 copy_shb(struct pb_buf *out, const uint8_t *list, size_t len)
 {
 	struct pb_option option;
+	int rc = 0;
 
 	if (!pb_option_find(list, len, PB_OPT_SHB_USERAPPL, &option))
-		pb_option_put_text(out, PB_OPT_SHB_USERAPPL,
+		rc = pb_option_put_text(out, PB_OPT_SHB_USERAPPL,
 		    "PacketBroker " PB_VERSION);
-	return pb_option_copy(out, list, len, shb_keeps);
+	return rc < 0 ? rc : pb_option_copy(out, list, len, shb_keeps);
 }
 
 static bool
