@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -285,6 +287,25 @@ a_walk_passes_over_rotten_rows(void **state)
 	assert_int_equal(given, MANY / 2);
 }
 
+/* Its rows have no structure that a walk could give. */
+static void
+a_walk_over_meta_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct pb_rows rows;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close(STDERR_FILENO);
+		signal(SIGABRT, SIG_DFL);
+		pb_rows_all(&rows, p->index, PB_TABLE_META, NULL, NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 /* --- the look at all of them --------------------------------------------- */
 
 static void
@@ -320,6 +341,7 @@ main(void)
 		TEST(a_walk_begins_with_the_row_that_reaches_its_number),
 		TEST(a_walk_goes_on_while_rows_are_changed),
 		TEST(a_walk_passes_over_rotten_rows),
+		TEST(a_walk_over_meta_is_refused),
 		TEST(a_look_at_all_rows_finds_a_rotten_one),
 	};
 

@@ -1,6 +1,7 @@
 /*
  * recorder/store/index/index_iterate.c - rows, page by page
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -29,6 +30,8 @@ pb_rows_all(struct pb_rows *rows, struct pb_index *index,
 {
 	uint8_t key[PB_MDB_KEY_MAX];
 
+	/* What `meta` holds has no form. */
+	assert(pb_row_bytes(table) > 0);
 	rows->rc = 0;
 	rows->index = index;
 	rows->err = err;
