@@ -15,7 +15,11 @@
 #include "tests/unit/ingest_node.h"
 
 #define LONG_BYTES	(256u << 20)	/* more than any buffer */
+#ifdef PB_SANITIZED
+#define SMALL_BYTES	(160u << 20)	/* a sanitizer has shadows of it */
+#else
 #define SMALL_BYTES	(24u << 20)	/* memory for all of it */
+#endif
 
 enum how { HOW_LONG, HOW_HANGS, HOW_WAITS, HOW_BREAKS, HOW_FAILS };
 
