@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -417,6 +418,21 @@ poll(struct pollfd *fds, nfds_t count, int ms)
 	return ppoll(fds, count, ms < 0 ? NULL : &end, NULL);
 }
 
+/* Who looked has gone: nothing below the directory is opened any more. */
+static void
+last_look_ends(void)
+{
+	struct stat st;
+
+	for (int i = 0; i < 5000; i++) {
+		assert_int_equal(stat("/proc/self/task", &st), 0);
+		if (st.st_nlink == 3)	/* ., .. and this thread */
+			return;
+		usleep(2000);
+	}
+	fail_msg("a thread still looks");
+}
+
 /*
  * Goal:   who destroys waits no longer than anybody reckons with an answer,
  *         from when it was asked.
@@ -438,6 +454,7 @@ a_look_that_is_overdue_is_waited_for_no_more(void **state)
 	p->acks = NULL;
 	assert_int_equal(waits, 0);
 	shipper_ends(child);
+	last_look_ends();
 }
 
 static pthread_t forked_by;

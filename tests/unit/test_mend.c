@@ -593,7 +593,8 @@ count_any(void *arg, const struct pb_finding *finding)
 	return ++*(int *)arg > 100000;	/* it would never end */
 }
 
-/* A page of rows, the last of which ends before it begins. */
+/* A page of rows, the last of which ends before it begins: all of the index
+ * is told as one finding. */
 static void
 a_row_that_leads_back_ends_no_verification(void **state)
 {
@@ -621,7 +622,7 @@ a_row_that_leads_back_ends_no_verification(void **state)
 	assert_int_equal(pb_mdb_commit(&txn), 0);
 	shut(f);
 	assert_int_equal(pb_verify(&opts, &sum, &err), 0);
-	assert_in_range(count, 199, 1000);
+	assert_int_equal(count, 1);
 	reopen(f);
 }
 
