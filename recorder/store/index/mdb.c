@@ -59,6 +59,8 @@ static int	open_env(struct pb_mdb *, struct pb_err *);
 static int	open_tables(struct pb_mdb *, struct pb_err *);
 static int	seek(struct pb_mdb_txn *, unsigned, MDB_val, bool,
 		    struct pb_mdb_value *, struct pb_mdb_value *);
+static int	check_free(void *, const struct pb_mdb_value *,
+		    const struct pb_mdb_value *);
 static int	walk(struct pb_mdb_txn *, MDB_dbi, MDB_val, int (*)(void *,
 		    const struct pb_mdb_value *, const struct pb_mdb_value *),
 		    void *);
@@ -170,12 +172,35 @@ int
 pb_mdb_read_all(struct pb_mdb_txn *txn)
 {
 	const struct pb_mdb *mdb = txn->mdb;
+	size_t last = 0;
 
 	/* 0 is the list of free pages, 1 that of the tables (LMDB's mdb.c). */
-	for (MDB_dbi i = 0; txn->rc == 0 && i < mdb->tables + 2; i++)
+	if (walk(txn, 0, (MDB_val){ 0, NULL }, check_free, &last) > 0)
+		txn->rc = pb_err_set(txn->err, PB_EFORMAT, "%s: the list of "
+		    "free pages is not what was written", mdb->path);
+	for (MDB_dbi i = 1; txn->rc == 0 && i < mdb->tables + 2; i++)
 		walk(txn, i < 2 ? i : mdb->table[i - 2], (MDB_val){ 0, NULL },
 		    NULL, NULL);
 	return txn->rc;
+}
+
+/* The number of a transaction, ascending; how many pages it left, and at
+ * least so many numbers (mdb_freelist_save() of LMDB's mdb.c).  Whoever
+ * writes believes it, and a rotten one ends him. */
+static int
+check_free(void *arg, const struct pb_mdb_value *key,
+    const struct pb_mdb_value *value)
+{
+	size_t *last = arg, number, pages;
+
+	if (key->len != sizeof(number) || value->len < sizeof(pages))
+		return 1;
+	memcpy(&number, key->data, sizeof(number));
+	memcpy(&pages, value->data, sizeof(pages));
+	if (number <= *last || pages >= value->len / sizeof(pages))
+		return 1;
+	*last = number;
+	return 0;
 }
 
 int
