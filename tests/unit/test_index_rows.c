@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,6 +330,49 @@ a_look_at_all_rows_finds_a_rotten_one(void **state)
 	assert_int_equal(pb_index_probe(p->dir, true, NULL), PB_EFORMAT);
 }
 
+/* Where LMDB's list of free pages says how many pages its first transaction
+ * left.  The newer of two meta pages has the root of the list at 80 and the
+ * number of its transaction at 144; a leaf has the place of its first row at
+ * 16, and a row 8 bytes of lengths and 8 of key before its data (structures
+ * MDB_meta, MDB_page, MDB_node of lmdb's mdb.c). */
+static off_t
+first_count(int fd)
+{
+	uint8_t meta[2][PB_PAGE_BYTES], leaf[PB_PAGE_BYTES];
+	off_t root;
+	int newer;
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pread(fd, meta[i], PB_PAGE_BYTES,
+		    i * (off_t)PB_PAGE_BYTES), PB_PAGE_BYTES);
+	newer = pb_get_le64(meta[1] + 144) > pb_get_le64(meta[0] + 144);
+	root = (off_t)(pb_get_le64(meta[newer] + 80) * PB_PAGE_BYTES);
+	assert_int_equal(pread(fd, leaf, PB_PAGE_BYTES, root), PB_PAGE_BYTES);
+	return root + pb_get_le16(leaf + 16) + 16;
+}
+
+static void
+a_look_at_all_rows_finds_a_rotten_list_of_free_pages(void **state)
+{
+	const uint64_t pages = 1000000000;
+	struct place *p = *state;
+	char path[128];
+	int fd;
+
+	put_extents(p, 12, MANY);
+	put_extents(p, 13, MANY);
+	pb_index_close(p->index);
+	p->index = NULL;
+	assert_int_equal(pb_index_probe(p->dir, true, NULL), 0);
+	snprintf(path, sizeof(path), "%s/index/data.mdb", p->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, &pages, sizeof(pages), first_count(fd)),
+	    sizeof(pages));
+	close(fd);
+	assert_int_equal(pb_index_probe(p->dir, true, NULL), PB_EFORMAT);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -343,6 +387,7 @@ main(void)
 		TEST(a_walk_passes_over_rotten_rows),
 		TEST(a_walk_over_meta_is_refused),
 		TEST(a_look_at_all_rows_finds_a_rotten_one),
+		TEST(a_look_at_all_rows_finds_a_rotten_list_of_free_pages),
 	};
 
 	return cmocka_run_group_tests_name("index_rows", tests, NULL, NULL);
