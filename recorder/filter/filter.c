@@ -11,12 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/filter/filter_impl.h"
 #include "recorder/filter/linktype.h"
-
-struct pb_filter {
-	bool			 all;		/* "": nothing was compiled */
-	struct bpf_program	 program;
-};
 
 static bool	lacks_name(const char *);
 static bool	blank(const char *);

@@ -1,0 +1,47 @@
+/*
+ * recorder/filter/filter_impl.h - what a filter is made of
+ */
+#ifndef PB_FILTER_FILTER_IMPL_H
+#define PB_FILTER_FILTER_IMPL_H
+
+#include <pcap/pcap.h>
+#include <stdbool.h>
+
+#include "recorder/filter/known.h"
+#include "recorder/filter/verdict.h"
+
+struct pb_filter {
+	bool			 all;		/* "": nothing was compiled */
+	struct bpf_program	 program;	/* malloc()ed, as libpcap's */
+};
+
+/* What the program's registers hold before an instruction. */
+struct machine {
+	struct pb_known	 a, x;
+	struct pb_known	 mem[BPF_MEMWORDS];
+	uint32_t	 caplen_min;	/* that of those who came so far */
+};
+
+/* What an instruction leads to. */
+struct step {
+	bool		 rejects;	/* it may end here, without a match */
+	bool		 goes_on;	/* it may go on, with the machine */
+};
+
+void	machine_init(struct machine *machine, const struct pb_alike *packets);
+
+/* Run one instruction that is no jump and no return. */
+struct step machine_step(struct machine *machine, const struct bpf_insn *insn,
+	    const struct pb_alike *packets);
+
+/* Of a jump: PB_MAY_HOLD, PB_MAY_FAIL.  And what is known then. */
+unsigned machine_test(const struct machine *machine,
+	    const struct bpf_insn *insn);
+void	machine_assume(struct machine *machine, const struct bpf_insn *insn,
+	    bool held);
+
+/* Of BPF_RET: PB_VERDICT_*. */
+unsigned machine_return(const struct machine *machine,
+	    const struct bpf_insn *insn);
+
+#endif

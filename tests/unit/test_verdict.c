@@ -1,0 +1,350 @@
+/*
+ * tests/unit/test_verdict.c - a filter asked about packets that are alike
+ *
+ * Method: packets that differ a little, what they have in common, and
+ * programs: those of filters people write, and any that libpcap would run.
+ * What is said of all of them is held against libpcap's own interpreter for
+ * each.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/filter/filter_impl.h"
+
+#define PACKET_BYTES	96u
+#define GROUP_MAX	6u
+#define PROGRAM_MAX	40u
+#ifndef ROUNDS
+#define ROUNDS		20000u
+#endif
+
+struct group {
+	unsigned	 packets;
+	uint8_t		 data[GROUP_MAX][PACKET_BYTES];
+	uint32_t	 caplen[GROUP_MAX], len[GROUP_MAX];
+	uint8_t		 ones[PACKET_BYTES], unknown[PACKET_BYTES];
+	struct pb_alike	 alike;
+};
+
+static const char *const filters[] = {
+	"", "ip", "not ip", "ip6", "arp", "tcp", "udp port 53", "icmp",
+	"host 10.0.0.1", "src host 10.0.0.1 and dst port 80",
+	"dst net 10.0.0.0/23", "net 10.0.0.0 mask 255.0.255.0",
+	"port 80 or port 443", "portrange 1000-2000", "src portrange 1-1300",
+	"tcp[tcpflags] & (tcp-syn|tcp-fin) != 0", "tcp[13] = 18",
+	"tcp[tcpflags] & tcp-syn != 0 and tcp[tcpflags] & tcp-ack = 0",
+	"ip[8] < 10", "ip[1] & 0xfc = 0", "ip[6:2] & 0x1fff != 0",
+	"ip[0] & 0xf != 5", "greater 60", "less 64", "len = 60",
+	"len - 14 > 40", "ether host 02:00:00:00:00:01",
+	"ether[0] & 1 = 0", "ether multicast", "ether broadcast", "vlan",
+	"vlan 7 and tcp", "not vlan and udp", "mpls", "pppoes and ip",
+	"ip6 host 2001:db8::1", "ip6 net 2001:db8::/32 and tcp port 443",
+	"ip6 protochain 6", "ip protochain 17", "tcp[((tcp[12]&0xf0)>>2)] = 1",
+	"ip[ip[2] & 15] > 7", "udp[8:4] = 0x01020304", "icmp[icmptype] = 8",
+	"tcp[4:4] % 3 = 1", "ip[2:2] / (ip[8] - 60) > 3", "ip proto 47",
+	"not (tcp or udp)", "ip[10:2] * 3 > 70000", "ip[4:2] << 3 & 8 != 0",
+	"tcp src port 1234 and (dst host 10.0.0.2 or dst host 10.0.0.9)",
+};
+
+static uint64_t seed;
+
+static uint32_t
+any(uint32_t below)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % below;
+}
+
+/* --- packets -------------------------------------------------------------- */
+
+static void
+make_headers(uint8_t *p)
+{
+	static const uint8_t v4[] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0,
+	    0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+	    4, 210, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2 };
+	static const uint8_t v6[] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1,
+	    0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64, 0x20, 1, 0xd, 0xb8, 0, 0,
+	    0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0,
+	    0, 0, 0, 0, 0, 2, 4, 210, 1, 187 };
+	size_t at = 0;
+
+	for (size_t i = 0; i < PACKET_BYTES; i++)
+		p[i] = (uint8_t)any(256);
+	if (any(3) == 0)
+		memcpy(p, v6, sizeof(v6));
+	else
+		memcpy(p, v4, sizeof(v4));
+	if (any(4) == 0) {	/* a tag, a label, a session */
+		static const uint8_t tag[3][2] = { { 0x81, 0 }, { 0x88, 0x47 },
+		    { 0x88, 0x64 } };
+
+		at = 4;
+		memmove(p + 12 + at, p + 12, PACKET_BYTES - 12 - at);
+		memcpy(p + 12, tag[any(3)], 2);
+		p[14] = 0;
+		p[15] = 7;
+	}
+	if (any(3) == 0)
+		p[14 + at + 9] = (uint8_t)any(60);	/* protocol */
+	if (any(4) == 0)
+		p[14 + at] = (uint8_t)(0x44 + any(4));	/* header length */
+}
+
+/* Packets that differ in some bytes, and what they have in common. */
+static void
+make_group(struct group *g)
+{
+	struct pb_alike *alike = &g->alike;
+	unsigned changes = any(12);
+
+	g->packets = 1 + any(GROUP_MAX);
+	make_headers(g->data[0]);
+	for (unsigned i = 0; i < g->packets; i++) {
+		memcpy(g->data[i], g->data[0], PACKET_BYTES);
+		for (unsigned c = 0; i > 0 && c < changes; c++)
+			g->data[i][any(PACKET_BYTES)] ^= (uint8_t)(1u <<
+			    any(8));
+		g->caplen[i] = any(8) == 0 ? 1 + any(PACKET_BYTES) :
+		    PACKET_BYTES - any(3);
+		g->len[i] = g->caplen[i] + any(5) * any(400);
+	}
+	memset(g->ones, 0xff, sizeof(g->ones));
+	memset(g->unknown, 0, sizeof(g->unknown));
+	memset(alike, 0, sizeof(*alike));
+	alike->caplen_min = alike->len_min = UINT32_MAX;
+	for (unsigned i = 0; i < g->packets; i++) {
+		for (uint32_t at = 0; at < g->caplen[i]; at++) {
+			g->ones[at] &= g->data[i][at];
+			g->unknown[at] |= g->data[i][at];
+		}
+		if (alike->caplen_min > g->caplen[i])
+			alike->caplen_min = g->caplen[i];
+		if (alike->caplen_max < g->caplen[i])
+			alike->caplen_max = g->caplen[i];
+		if (alike->len_min > g->len[i])
+			alike->len_min = g->len[i];
+		if (alike->len_max < g->len[i])
+			alike->len_max = g->len[i];
+	}
+	for (uint32_t at = 0; at < PACKET_BYTES; at++)
+		g->unknown[at] &= (uint8_t)~g->ones[at];
+	alike->ones = g->ones;
+	alike->unknown = g->unknown;
+	alike->bytes = 1 + any(alike->caplen_max);
+}
+
+/* --- programs ------------------------------------------------------------- */
+
+static void
+make_insn(struct bpf_insn *insn, unsigned left)
+{
+	static const u_short codes[] = {
+		BPF_LD | BPF_W | BPF_ABS, BPF_LD | BPF_H | BPF_ABS,
+		BPF_LD | BPF_B | BPF_ABS, BPF_LD | BPF_B | BPF_IND,
+		BPF_LD | BPF_H | BPF_IND, BPF_LD | BPF_W | BPF_IND,
+		BPF_LD | BPF_LEN, BPF_LD | BPF_IMM, BPF_LDX | BPF_IMM,
+		BPF_LDX | BPF_MSH | BPF_B, BPF_LDX | BPF_LEN, BPF_ST, BPF_STX,
+		BPF_LD | BPF_MEM, BPF_LDX | BPF_MEM, BPF_MISC | BPF_TAX,
+		BPF_MISC | BPF_TXA, BPF_ALU | BPF_NEG, BPF_JMP | BPF_JA,
+		BPF_ALU | BPF_ADD, BPF_ALU | BPF_SUB, BPF_ALU | BPF_MUL,
+		BPF_ALU | BPF_DIV, BPF_ALU | BPF_MOD, BPF_ALU | BPF_AND,
+		BPF_ALU | BPF_OR, BPF_ALU | BPF_XOR, BPF_ALU | BPF_LSH,
+		BPF_ALU | BPF_RSH, BPF_JMP | BPF_JEQ, BPF_JMP | BPF_JGT,
+		BPF_JMP | BPF_JGE, BPF_JMP | BPF_JSET, BPF_JMP | BPF_JEQ,
+	};
+	static const uint32_t numbers[] = { 0, 1, 2, 6, 0x0800, 80, 0x0a000001,
+	    0xffffffff, 0x80000000 };
+	u_short code = codes[any(sizeof(codes) / sizeof(codes[0]))];
+
+	memset(insn, 0, sizeof(*insn));
+	insn->k = any(2) == 0 ? any(64) :
+	    numbers[any(sizeof(numbers) / sizeof(numbers[0]))];
+	if (code == (BPF_JMP | BPF_JA))
+		insn->k = any(left);
+	else if (BPF_CLASS(code) == BPF_JMP || (BPF_CLASS(code) == BPF_ALU &&
+	    BPF_OP(code) != BPF_NEG))
+		code |= any(3) == 0 ? BPF_X : BPF_K;
+	if (BPF_CLASS(code) == BPF_ALU && (BPF_OP(code) == BPF_DIV ||
+	    BPF_OP(code) == BPF_MOD || BPF_OP(code) == BPF_LSH ||
+	    BPF_OP(code) == BPF_RSH) && BPF_SRC(code) == BPF_K)
+		insn->k = 1 + insn->k % 31;
+	if (BPF_CLASS(code) == BPF_ST || BPF_CLASS(code) == BPF_STX ||
+	    code == (BPF_LD | BPF_MEM) || code == (BPF_LDX | BPF_MEM))
+		insn->k %= BPF_MEMWORDS;
+	insn->code = code;
+	insn->jt = (u_char)any(left);
+	insn->jf = (u_char)any(left);
+}
+
+/* Memory is written before all else: libpcap does not say what is in it. */
+static struct pb_filter *
+make_program(void)
+{
+	struct pb_filter *filter = calloc(1, sizeof(*filter));
+	unsigned len = BPF_MEMWORDS + 2 + any(PROGRAM_MAX - 2);
+	struct bpf_insn *insns = calloc(len, sizeof(*insns));
+
+	assert_non_null(filter);
+	assert_non_null(insns);
+	for (unsigned i = 0; i < len; i++) {
+		if (i < BPF_MEMWORDS)
+			insns[i] = (struct bpf_insn)BPF_STMT(BPF_ST, i);
+		else if (i + 1 < len)
+			make_insn(&insns[i], len - 1 - i);
+		else
+			insns[i] = (struct bpf_insn)BPF_STMT(BPF_RET | BPF_A,
+			    0);
+		if (i > BPF_MEMWORDS && any(9) == 0)
+			insns[i] = (struct bpf_insn)BPF_STMT(BPF_RET | BPF_K,
+			    any(2));
+	}
+	insns[len - 1].code = any(2) == 0 ? BPF_RET | BPF_A :
+	    BPF_RET | BPF_K;
+	assert_true(bpf_validate(insns, (int)len));
+	filter->program.bf_insns = insns;
+	filter->program.bf_len = len;
+	return filter;
+}
+
+/* --- what is said, and what is ------------------------------------------- */
+
+static bool
+matches(const struct pb_filter *filter, const struct group *g, unsigned i)
+{
+	struct pb_packet packet = { .caplen = g->caplen[i],
+	    .origlen = g->len[i], .data = g->data[i] };
+
+	return pb_filter_match(filter, &packet);
+}
+
+/* How much was decided. */
+static unsigned
+check_verdict(const struct pb_filter *filter, const struct pb_filter *truth,
+    const struct group *g)
+{
+	enum pb_verdict verdict = pb_filter_verdict(filter, &g->alike);
+
+	assert_in_range(verdict, PB_VERDICT_NONE, PB_VERDICT_EACH);
+	for (unsigned i = 0; i < g->packets; i++) {
+		bool match = matches(truth, g, i);
+
+		assert_int_not_equal(verdict, match ? PB_VERDICT_NONE :
+		    PB_VERDICT_ALL);
+		assert_int_equal(matches(filter, g, i), match);
+	}
+	return verdict != PB_VERDICT_EACH;
+}
+
+static void
+of_any_program_nothing_false_is_said(void **state)
+{
+	struct group g;
+	unsigned decided = 0;
+
+	(void)state;
+	for (seed = 1; seed <= ROUNDS; seed++) {
+		uint64_t round = seed;
+		struct pb_filter *filter;
+
+		make_group(&g);
+		filter = make_program();
+		decided += check_verdict(filter, filter, &g);
+		pb_filter_destroy(filter);
+		seed = round;
+	}
+	assert_true(decided > ROUNDS / 2);
+}
+
+static void
+of_filters_that_people_write_nothing_false_is_said(void **state)
+{
+	struct group g;
+	unsigned decided = 0, asked = 0;
+
+	(void)state;
+	for (size_t f = 0; f < sizeof(filters) / sizeof(filters[0]); f++) {
+		struct pb_filter *filter;
+
+		assert_int_equal(pb_filter_create(&filter, filters[f],
+		    PB_LINKTYPE_ETHERNET, NULL), 0);
+		for (unsigned i = 0; i < ROUNDS / 50; i++) {
+			seed = i;
+			make_group(&g);
+			decided += check_verdict(filter, filter, &g);
+			asked++;
+		}
+		pb_filter_destroy(filter);
+	}
+	assert_true(decided > asked / 2);
+}
+
+/* One flow: all but checksums, numbers and payload is known. */
+static void
+a_flow_is_decided_by_its_headers(void **state)
+{
+	static const struct {
+		const char	*text;
+		enum pb_verdict	 verdict;
+	} rows[] = {
+		{ "tcp port 80", PB_VERDICT_ALL },
+		{ "host 10.0.0.1 and dst host 10.0.0.2", PB_VERDICT_ALL },
+		{ "dst host 10.0.0.1", PB_VERDICT_NONE },
+		{ "udp", PB_VERDICT_NONE },
+		{ "not udp and portrange 50-90", PB_VERDICT_ALL },
+		{ "tcp[tcpflags] & tcp-syn != 0", PB_VERDICT_NONE },
+		{ "tcp[tcpflags] & tcp-ack != 0", PB_VERDICT_ALL },
+		{ "tcp[tcpflags] & tcp-push != 0", PB_VERDICT_EACH },
+		{ "ip[8] >= 64", PB_VERDICT_ALL },
+		{ "greater 54 and less 96", PB_VERDICT_ALL },
+		{ "greater 60", PB_VERDICT_EACH },
+		{ "tcp[8:4] > 70000", PB_VERDICT_EACH },
+		{ "vlan", PB_VERDICT_NONE },
+	};
+	struct group g;
+
+	(void)state;
+	seed = 5;
+	do
+		make_group(&g);
+	while (g.data[0][12] != 8 || g.data[0][23] != 6 ||
+	    g.data[0][14] != 0x45);
+	memset(g.unknown, 0, sizeof(g.unknown));
+	memset(g.unknown + 38, 0xff, 8);
+	memcpy(g.ones, g.data[0], sizeof(g.ones));
+	memset(g.ones + 38, 0, 8);
+	g.ones[47] = 0x10;
+	g.unknown[47] = 0x08;
+	g.alike.bytes = 54;
+	g.alike.caplen_min = g.alike.len_min = 54;
+	g.alike.caplen_max = g.alike.len_max = PACKET_BYTES;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pb_filter *filter;
+
+		assert_int_equal(pb_filter_create(&filter, rows[i].text,
+		    PB_LINKTYPE_ETHERNET, NULL), 0);
+		assert_int_equal(pb_filter_verdict(filter, &g.alike),
+		    rows[i].verdict);
+		pb_filter_destroy(filter);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest list[] = {
+		cmocka_unit_test(of_any_program_nothing_false_is_said),
+		cmocka_unit_test(
+		    of_filters_that_people_write_nothing_false_is_said),
+		cmocka_unit_test(a_flow_is_decided_by_its_headers),
+	};
+
+	return cmocka_run_group_tests(list, NULL, NULL);
+}
