@@ -39,4 +39,12 @@ struct pb_alike {
 enum pb_verdict pb_filter_verdict(const struct pb_filter *filter,
 	    const struct pb_alike *packets);
 
+/*
+ * The filter with all done that `shape` decides.  For packets of which it is
+ * true (whatever else is known of them) the folded filter says the same, of
+ * one packet as of many; it is shorter.  pb_filter_destroy() ends it.
+ */
+int	pb_filter_fold(struct pb_filter **out, const struct pb_filter *filter,
+	    const struct pb_alike *shape, struct pb_err *err);
+
 #endif
