@@ -136,6 +136,12 @@ model_is_off(const struct model *model)
 	return model->off;
 }
 
+bool
+model_is_cut(const struct model *model)
+{
+	return model->cut;
+}
+
 uint64_t
 model_calls(const struct model *model)
 {

@@ -65,6 +65,8 @@ void	model_stop_at(struct model *model, uint64_t calls, bool power);
 void	model_stop_on(struct model *model, const char *name, uint64_t calls,
 	    bool power);
 bool	model_is_off(const struct model *model);
+/* Was it the power? */
+bool	model_is_cut(const struct model *model);
 /* Calls so far. */
 uint64_t model_calls(const struct model *model);
 

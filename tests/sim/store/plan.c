@@ -21,7 +21,7 @@
 static void	live(struct world *);
 static void	step(struct world *);
 static void	wait_a_while(struct world *);
-static void	arm(struct world *, uint64_t, bool *);
+static void	arm(struct world *, uint64_t);
 static bool	rise(struct world *);
 static void	quiet_end(struct world *);
 
@@ -49,27 +49,27 @@ live(struct world *world)
 {
 	struct chance *c = &world->chance;
 	uint64_t steps = 1 + chance_below(c, STEPS);
-	bool power = false, failed;
+	bool power, failed;
 
 	if (!rise(world))
 		return;
 	world_check(world);
 	world_faults(world, chance_one_in(c, 2));
 	if (!chance_one_in(c, 3))
-		arm(world, 20 * steps, &power);
+		arm(world, 20 * steps);
 	while (steps-- > 0 && !model_is_off(world->model) &&
 	    world->why[0] == '\0')
 		step(world);
 	if (chance_one_in(c, 4) && !model_is_off(world->model)) {
 		world_say(world, "the power goes between two calls");
-		power = true;
 		model_stop_at(world->model, 1, true);
 	}
 	world_close(world);
 	failed = world->failed;
+	power = model_is_cut(world->model);
 	world_say(world, model_is_off(world->model) ? power ?
 	    "the power is gone" : "the process is gone" : "closed");
-	world_start(world, power && model_is_off(world->model));
+	world_start(world);
 	/* Not with the power: of what nobody was told a rebuild cannot know
 	 * whether it is torn. */
 	if (!power && chance_one_in(c, failed ? 2 : 8))
@@ -83,18 +83,16 @@ rise(struct world *world)
 {
 	struct chance *c = &world->chance;
 	struct pb_err err;
-	bool power, off;
 
 	for (int i = 0; i < OPENS; i++) {
 		bool last = i == OPENS - 1;
 
-		power = false;
 		/* A salvage writes what it keeps anew: somebody made room. */
 		if (last && world->damaged)
 			model_resize(world->model, 1u << 30);
 		world_faults(world, !last && chance_one_in(c, 4));
 		if (!last && chance_one_in(c, 3))
-			arm(world, 100, &power);
+			arm(world, 100);
 		err.text[0] = '\0';
 		if (world_open(world, &err) == 0 &&
 		    !model_is_off(world->model)) {
@@ -107,8 +105,7 @@ rise(struct world *world)
 			world_fail(world, "cannot be opened: %.400s",
 			    err.text);
 		world_close(world);
-		off = model_is_off(world->model);
-		world_start(world, power && off);
+		world_start(world);
 	}
 	return false;
 }
@@ -116,25 +113,25 @@ rise(struct world *world)
 /* All stops at one of the next calls, or at one of those about some file, or
  * soon after something has failed. */
 static void
-arm(struct world *world, uint64_t calls, bool *power)
+arm(struct world *world, uint64_t calls)
 {
 	static const char *const names[] = { "journal", ".new", ".open",
 	    ".pcapng", "data.mdb" };
 	struct chance *c = &world->chance;
+	bool power = !world->lost_index && !chance_one_in(c, 3);
 
-	*power = !world->lost_index && !chance_one_in(c, 3);
 	switch (chance_below(c, 4)) {
 	case 0:
 		model_stop_on(world->model, names[chance_below(c, 5)],
-		    1 + chance_below(c, 12), *power);
+		    1 + chance_below(c, 12), power);
 		break;
 	case 1:
 		world->fragile = true;
-		world->fragile_power = *power;
+		world->fragile_power = power;
 		break;
 	default:
 		model_stop_at(world->model, 1 + chance_below(c, calls),
-		    *power);
+		    power);
 	}
 }
 

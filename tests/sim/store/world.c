@@ -174,8 +174,10 @@ world_faults(struct world *world, bool on)
 }
 
 void
-world_start(struct world *world, bool power)
+world_start(struct world *world)
 {
+	bool power = model_is_cut(world->model);
+
 	world_faults(world, false);
 	model_start(world->model);
 	world->fragile = world->failed = false;

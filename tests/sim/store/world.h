@@ -91,7 +91,7 @@ void	world_turn(struct world *world);
 void	world_wait(struct world *world, uint64_t ms);
 void	world_faults(struct world *world, bool on);
 /* After a stop: the machine, or the process, is there again. */
-void	world_start(struct world *world, bool power);
+void	world_start(struct world *world);
 
 /* The index is gone when the store is opened next: it is made again. */
 void	world_lose_index(struct world *world);
