@@ -66,7 +66,7 @@ def worse(figure, before, now):
     if not before:
         return 0.0
     apart = now / before - 1
-    return -apart if figure.split(",")[0].endswith(MORE_IS_BETTER) else apart
+    return -apart if any(u in figure for u in MORE_IS_BETTER) else apart
 
 
 def report(args, found):
