@@ -412,7 +412,7 @@ class Restore(Fault):
         for target in self.both():
             world.program[target].gone()
         thrown_away = world.streams_on_disk(self.node)
-        must(["umount", world.t.path(self.node)])
+        world.umount(self.node)
         os.rename(self.image + ".copy", self.image)
         world.mount(self.node)
         now, ends = time.time_ns(), self.ends(world)

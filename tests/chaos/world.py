@@ -299,8 +299,14 @@ class World:
 
     def remount(self, name):
         """As after a reboot.  Nobody may have a file open there."""
-        must(["umount", self.t.path(name)])
+        self.umount(name)
         self.mount(name)
+
+    def umount(self, name):
+        """Who has ended lets go of the last file a moment later."""
+        where = self.t.path(name)
+        wait_until(lambda: run(["umount", where]).returncode == 0,
+                   where + " is let go of")
 
     # --- clocks ----------------------------------------------------------
 
