@@ -14,11 +14,11 @@ import subprocess
 import sys
 
 ORDER = """
-    base conf pcapng
+    base conf pcapng recorder/filter recorder/flow
     recorder/store recorder/store/index recorder/store/facts
     recorder/store/read recorder/store/mend recorder/store/retain
     recorder/store/write
-    recorder/filter recorder/query recorder/capture recorder/intake
+    recorder/query recorder/capture recorder/intake
     recorder/port/door recorder/port recorder
     shipper/ship shipper/worker shipper/wire shipper/state shipper/letters
     shipper/feed shipper/sink shipper/upstream shipper/operator shipper

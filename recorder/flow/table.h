@@ -1,0 +1,86 @@
+/*
+ * recorder/flow/table.h - a flow table, as it lies beside its segment
+ *
+ * What the packets of an index block have in common, flow by flow, in few
+ * bytes: written once, read in parts.  Flows are grouped by header shape; of a
+ * shape's flows each byte of the headers is a column, of which only those are
+ * kept that say something for what they cost.  docs/index.md has the bytes.
+ *
+ * A table is hostile until it is opened: all in it is checked against its
+ * bounds then, or when that part is asked for.
+ */
+#ifndef PB_FLOW_TABLE_H
+#define PB_FLOW_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "recorder/filter/verdict.h"
+#include "recorder/flow/flows.h"
+
+/* The bytes of the table of these flows, appended to `out`. */
+int	pb_table_encode(struct pb_buf *out, const struct pb_flows *flows,
+	    struct pb_err *err);
+
+struct pb_table;	/* opaque */
+
+/* `bytes` are borrowed until close.  PB_EFORMAT: it is rotten. */
+int	pb_table_open(struct pb_table **out, const uint8_t *bytes, size_t len,
+	    struct pb_err *err);
+void	pb_table_close(struct pb_table *table);
+
+/* Packets are numbered from 0 on, in the order of the file. */
+uint32_t pb_table_packets(const struct pb_table *table);
+
+/*
+ * Where the block of packet `packet` is: `*first` is the last packet at or
+ * before it that has a mark; the result is where its block begins, bytes behind
+ * that of packet 0's chunk.
+ */
+uint32_t pb_table_mark(const struct pb_table *table, uint32_t packet,
+	    uint32_t *first);
+
+/* The flows of one header shape. */
+struct pb_table_shape {
+	struct pb_flow_key key;		/* PB_FLOW_SHAPE_BYTES of it */
+	uint32_t	 rows;
+	uint64_t	 packets;
+	uint64_t	 bytes;		/* on the wire */
+	bool		 rest;		/* one row, of which nothing is known */
+	struct pb_alike	 alike;		/* what all of its flows know */
+};
+
+size_t	pb_table_shapes(const struct pb_table *table);
+const struct pb_table_shape *pb_table_shape(const struct pb_table *table,
+	    size_t shape);
+
+/* Of a shape's rows the byte `at` of their packets: row i has
+ * ones[i * stride], unknown[i * stride]. */
+struct pb_table_column {
+	const uint8_t	*ones, *unknown;
+	size_t		 stride;	/* 0: all have the same; or 1 */
+};
+int	pb_table_column(struct pb_table *table, size_t shape, uint32_t at,
+	    struct pb_table_column *out, struct pb_err *err);
+
+/* Of a row, beside its bytes. */
+struct pb_table_row {
+	uint64_t	 packets;
+	uint64_t	 bytes;			/* on the wire */
+	uint64_t	 first_time, last_time;	/* ns */
+	uint32_t	 caplen_min, caplen_max;
+	uint32_t	 len_min, len_max;
+};
+/* All of a shape's, borrowed until close. */
+int	pb_table_rows(struct pb_table *table, size_t shape,
+	    const struct pb_table_row **out, struct pb_err *err);
+
+/* Its packets: of_packet[n] |= bits for each packet n of the row;
+ * `of_packet` has pb_table_packets() bytes. */
+int	pb_table_put(struct pb_table *table, size_t shape, uint32_t row,
+	    uint8_t *of_packet, uint8_t bits, struct pb_err *err);
+
+#endif
