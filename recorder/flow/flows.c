@@ -1,51 +1,101 @@
 /*
  * recorder/flow/flows.c - the flows of some packets, and what each knows
+ *
+ * What a packet costs is what capture pays: a key, a slot, a few counts, and
+ * eight lanes of bytes that are compared.  Of the first packet of a flow its
+ * bytes are kept and nothing else is touched, so that a flood of flows of one
+ * packet costs no more.
  */
 #include "recorder/flow/flows.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+
+#include "base/bytes.h"
+#include "base/sys.h"
+#include "pcapng/block.h"
 
 #define WORDS		(sizeof(struct pb_flow_key) / sizeof(uint64_t))
 #define LANE		16u
+#define LINE		64u	/* of the processor's cache */
+#define KNOWN_MIN	64u	/* bytes that are not given up: headers */
+#define PACKETS_FIRST	512u	/* that a new table has room for */
+/* A slot has a flow's number and, in the bits above, some of its hash. */
+#define SLOT_BITS	17u
+#define SLOT_FLOW	((1u << SLOT_BITS) - 1)
+/* As many flows as a chunk has are merged without memory of their own. */
+#define MERGE_FLOWS	2049u
+#define AHEAD		8u	/* flows that are fetched */
+
+_Static_assert(PB_FLOWS_MAX <= SLOT_FLOW, "a slot has its number");
 
 typedef uint8_t lane __attribute__((vector_size(LANE), aligned(1), may_alias));
+typedef uint64_t word __attribute__((may_alias));
 
+/* Room */
+static bool	make_room(struct pb_flows *);
+static bool	make_room_for(struct pb_flows *, uint32_t);
+static bool	packets_room(struct pb_flows *, uint32_t);
+static bool	charge(struct pb_flows *, size_t);
+/* Flows */
+static void	make_salt(void);
 static uint64_t	hash_key(const struct pb_flow_key *);
+static uint32_t	tag_of(uint64_t);
 static uint32_t	find(struct pb_flows *, const struct pb_flow_key *, uint64_t);
+static uint32_t	add(struct pb_flows *, const struct pb_flow_key *, uint64_t,
+		    uint32_t);
 static void	begin(struct pb_flow *, const struct pb_flow_key *, uint64_t);
+/* What they know */
+static void	mark(struct pb_flows *, uint32_t, uint32_t);
+static void	count(struct pb_flow *, uint32_t, uint32_t, uint64_t);
 static void	learn(struct pb_flow *, const uint8_t *, uint32_t);
-static void	merge_flow(struct pb_flow *, const struct pb_flow *);
+static void	all_same(struct pb_flow *);
+static void	give_up(struct pb_flow *);
+static void	learn_some(struct pb_flow *, const uint8_t *, const uint8_t *,
+		    uint32_t);
+static lane	others(const struct pb_flow *, const uint8_t *, const uint8_t *,
+		    uint32_t);
+/* Merging */
+static void	merge_flows(struct pb_flows *, const struct pb_flows *,
+		    uint32_t *);
+static void	fetch(const struct pb_flow *);
+static void	fetch_slot(const struct pb_flows *, uint64_t);
+static void	fetch_flow(const struct pb_flows *, uint64_t);
+static uint32_t	merge_one(struct pb_flows *, const struct pb_flow *);
+static void	merge_flow(struct pb_flow *, const struct pb_flow *, bool);
+static void	merge_known(struct pb_flow *, const struct pb_flow *);
 
 /* So that nobody outside can aim packets at one slot. */
-static uint64_t salt[2 * WORDS];
+static uint64_t salt[WORDS + 1];
+static pthread_once_t salted = PTHREAD_ONCE_INIT;
 
 int
 pb_flows_create(struct pb_flows **out, uint32_t flows_max,
     uint32_t packets_max, struct pb_err *err)
 {
+	return pb_flows_create_within(out, flows_max, packets_max, NULL, err);
+}
+
+int
+pb_flows_create_within(struct pb_flows **out, uint32_t flows_max,
+    uint32_t packets_max, struct pb_flows_budget *budget, struct pb_err *err)
+{
 	struct pb_flows *flows = calloc(1, sizeof(*flows));
-	uint32_t slots = 2;
 
 	*out = NULL;
-	while (slots < 2 * flows_max)
-		slots *= 2;
-	if (flows != NULL) {
-		flows->flow = malloc((flows_max + 1) * sizeof(*flows->flow));
-		flows->of = malloc(packets_max * sizeof(*flows->of));
-		flows->mark = malloc(packets_max * sizeof(*flows->mark));
-		flows->slot = calloc(slots, sizeof(*flows->slot));
-	}
-	if (flows == NULL || flows->flow == NULL || flows->of == NULL ||
-	    flows->mark == NULL || flows->slot == NULL) {
+	pthread_once(&salted, make_salt);
+	if (flows == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for flows");
+	flows->budget = budget;
+	flows->flows_max = flows_max < PB_FLOWS_MAX ? flows_max :
+	    PB_FLOWS_MAX;
+	flows->packets_max = packets_max;
+	if (!make_room(flows)) {
 		pb_flows_destroy(flows);
 		return pb_err_set(err, PB_ENOMEM, "no memory for flows");
 	}
-	flows->flows_max = flows_max;
-	flows->packets_max = packets_max;
-	flows->slot_mask = slots - 1;
-	if (salt[0] == 0 && getrandom(salt, sizeof(salt), 0) < 0)
-		salt[0] = 1;
 	pb_flows_reset(flows);
 	*out = flows;
 	return 0;
@@ -56,6 +106,8 @@ pb_flows_destroy(struct pb_flows *flows)
 {
 	if (flows == NULL)
 		return;
+	if (flows->budget != NULL)
+		atomic_fetch_sub(&flows->budget->used, flows->bytes);
 	free(flows->flow);
 	free(flows->of);
 	free(flows->mark);
@@ -66,39 +118,295 @@ pb_flows_destroy(struct pb_flows *flows)
 void
 pb_flows_reset(struct pb_flows *flows)
 {
-	static const struct pb_flow_key rest;
+	static const struct pb_flow_key none;
 
-	for (uint32_t i = 1; i < flows->flows; i++)
-		flows->slot[flows->flow[i].hash & flows->slot_mask] = 0;
 	if (flows->flows > 1)
 		memset(flows->slot, 0, (flows->slot_mask + 1) *
 		    sizeof(*flows->slot));
-	begin(&flows->flow[PB_FLOW_REST], &rest, 0);
+	begin(&flows->flow[PB_FLOW_REST], &none, 0);
+	flows->flow[PB_FLOW_REST].known_max = 0;
 	flows->flows = 1;
 	flows->packets = flows->marks = 0;
 }
 
 bool
-pb_flows_packet(struct pb_flows *flows, uint32_t begins, uint16_t linktype,
+pb_flows_packet(struct pb_flows *flows, uint32_t at, uint16_t linktype,
     const uint8_t *data, uint32_t caplen, uint32_t len, uint64_t time_ns)
 {
 	struct pb_flow_key key;
 	struct pb_flow *flow;
-	uint32_t at;
+	uint32_t i = PB_FLOW_REST;
 
-	if (flows->packets == flows->packets_max)
+	if (flows->packets == flows->packets_room && !make_room_for(flows, 1))
 		return false;
 	pb_flow_key(&key, linktype, data, caplen);
-	at = flows->packets > 0 ? flows->of[flows->packets - 1] : 0;
-	if (at == 0 || !pb_flow_same(&flows->flow[at].key, &key))
-		at = find(flows, &key, hash_key(&key));
-	flow = &flows->flow[at];
+	if (flows->packets > 0)
+		i = flows->of[flows->packets - 1];
+	if (i == PB_FLOW_REST || !pb_flow_same(&flows->flow[i].key, &key))
+		i = find(flows, &key, hash_key(&key));
 	if (flows->packets % PB_FLOW_MARK == 0)
-		flows->mark[flows->marks++] = (struct pb_flow_mark){
-		    flows->packets, begins };
-	flows->of[flows->packets++] = at;
+		mark(flows, flows->packets, at);
+	flows->of[flows->packets++] = i;
+	flow = &flows->flow[i];
+	if (i != PB_FLOW_REST)
+		learn(flow, data, caplen);
 	flow->packets++;
 	flow->bytes += len;
+	count(flow, caplen, len, time_ns);
+	return true;
+}
+
+bool
+pb_flows_merge(struct pb_flows *flows, const struct pb_flows *more,
+    uint32_t at)
+{
+	uint32_t few[MERGE_FLOWS], *to = few;
+
+	if (!make_room_for(flows, more->packets))
+		return false;
+	if (more->flows > MERGE_FLOWS)
+		to = malloc(more->flows * sizeof(*to));
+	if (to == NULL)
+		return false;
+	merge_flows(flows, more, to);
+	for (uint32_t i = 0; i < more->marks; i++)
+		mark(flows, flows->packets + more->mark[i].packet,
+		    at + more->mark[i].at);
+	for (uint32_t i = 0; i < more->packets; i++)
+		flows->of[flows->packets + i] = to[more->of[i]];
+	flows->packets += more->packets;
+	if (to != few)
+		free(to);
+	return true;
+}
+
+bool
+pb_flows_rest(struct pb_flows *flows, uint32_t packets, uint64_t bytes,
+    uint64_t first_time, uint64_t last_time, uint32_t at)
+{
+	struct pb_flow *flow = &flows->flow[PB_FLOW_REST];
+
+	if (packets == 0)
+		return true;
+	if (!make_room_for(flows, packets))
+		return false;
+	mark(flows, flows->packets, at);
+	for (uint32_t i = 0; i < packets; i++)
+		flows->of[flows->packets + i] = PB_FLOW_REST;
+	flows->packets += packets;
+	flow->packets += packets;
+	flow->bytes += bytes;
+	count(flow, 0, 0, first_time);
+	count(flow, PB_CAPLEN_MAX, UINT32_MAX, last_time);
+	return true;
+}
+
+void
+pb_flows_moved(struct pb_flows *flows, uint32_t by)
+{
+	if (flows->marks > 0 &&
+	    flows->mark[flows->marks - 1].packet == flows->packets - 1)
+		flows->mark[flows->marks - 1].at += by;
+}
+
+void
+pb_flow_known(const struct pb_flow *flow, uint8_t ones[PB_FLOW_BYTES],
+    uint8_t unknown[PB_FLOW_BYTES])
+{
+	lane differ = { 0 };
+
+	for (uint32_t at = 0; at < flow->known; at += LANE) {
+		if (flow->packets > 1)
+			differ = *(const lane *)(flow->differ + at);
+		*(lane *)(unknown + at) = differ;
+		*(lane *)(ones + at) = *(const lane *)(flow->some + at) &
+		    ~differ;
+	}
+	memset(ones + flow->known, 0, PB_FLOW_BYTES - flow->known);
+	memset(unknown + flow->known, 0xff, PB_FLOW_BYTES - flow->known);
+}
+
+/* --- room ----------------------------------------------------------------- */
+
+/* For all flows, and the first packets. */
+static bool
+make_room(struct pb_flows *flows)
+{
+	size_t slots = 2, bytes = (flows->flows_max + 1) *
+	    sizeof(*flows->flow);
+	bool huge = bytes > PB_HUGE_BYTES;
+
+	if (huge)
+		bytes = pb_round_up(bytes, PB_HUGE_BYTES);
+	while (slots < 2 * (size_t)flows->flows_max)
+		slots *= 2;
+	flows->slot_mask = (uint32_t)slots - 1;
+	if (!charge(flows, bytes + slots * sizeof(*flows->slot)))
+		return false;
+	flows->flow = aligned_alloc(huge ? PB_HUGE_BYTES : LINE, bytes);
+	/* Flows are all over a table: with small pages each is looked up. */
+	if (flows->flow != NULL && huge)
+		(void)madvise(flows->flow, bytes, MADV_HUGEPAGE);
+	flows->slot = calloc(slots, sizeof(*flows->slot));
+	return flows->flow != NULL && flows->slot != NULL &&
+	    packets_room(flows, PACKETS_FIRST);
+}
+
+static __attribute__((noinline)) bool
+make_room_for(struct pb_flows *flows, uint32_t packets)
+{
+	uint32_t room = flows->packets_room;
+
+	if (packets > flows->packets_max - flows->packets)
+		return false;
+	while (room - flows->packets < packets)
+		room = room < flows->packets_max / 2 ? 2 * room :
+		    flows->packets_max;
+	return room == flows->packets_room || packets_room(flows, room);
+}
+
+/* What fails is as it was. */
+static bool
+packets_room(struct pb_flows *flows, uint32_t room)
+{
+	uint32_t *of;
+	struct pb_flow_mark *marks;
+	uint32_t more;
+
+	if (room > flows->packets_max)
+		room = flows->packets_max;
+	more = room - flows->packets_room;
+	if (!charge(flows, more * sizeof(*of) + more / PB_FLOW_MARK *
+	    sizeof(*marks)))
+		return false;
+	of = realloc(flows->of, room * sizeof(*of));
+	if (of != NULL)
+		flows->of = of;
+	marks = realloc(flows->mark, (room / PB_FLOW_MARK + 1) *
+	    sizeof(*marks));
+	if (marks != NULL)
+		flows->mark = marks;
+	if (of == NULL || marks == NULL)
+		return false;
+	flows->packets_room = room;
+	return true;
+}
+
+/* What was charged is given back when the table goes. */
+static bool
+charge(struct pb_flows *flows, size_t bytes)
+{
+	struct pb_flows_budget *budget = flows->budget;
+
+	if (budget != NULL && atomic_fetch_add(&budget->used, bytes) + bytes >
+	    budget->max) {
+		atomic_fetch_sub(&budget->used, bytes);
+		return false;
+	}
+	flows->bytes += bytes;
+	return true;
+}
+
+/* --- flows ---------------------------------------------------------------- */
+
+static void
+make_salt(void)
+{
+	if (getrandom(salt, sizeof(salt), 0) < 0)
+		salt[0] = 1;	/* slower for who is aimed at, not wrong */
+}
+
+static inline uint64_t
+product(uint64_t a, uint64_t b)
+{
+	unsigned __int128 both = (unsigned __int128)a * b;
+
+	return (uint64_t)both ^ (uint64_t)(both >> 64);
+}
+
+/* Products of pairs of salted words, both halves of each. */
+static inline uint64_t
+hash_key(const struct pb_flow_key *key)
+{
+	const word *w = (const word *)key;
+	uint64_t hash;
+
+	_Static_assert(WORDS == 7, "all of them");
+	hash = product(w[2] ^ salt[2], w[6] ^ salt[6]) ^
+	    product(w[0] ^ salt[0], w[1] ^ salt[1]);
+	if ((w[3] | w[4] | w[5]) != 0)
+		hash ^= product(w[3] ^ salt[3], w[4] ^ salt[4]) ^
+		    product(w[5] ^ salt[5], salt[7]);
+	return hash ^ hash >> 29;
+}
+
+static inline uint32_t
+tag_of(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32) & ~SLOT_FLOW;
+}
+
+/* Its flow, or a new one, or the rest. */
+static inline uint32_t
+find(struct pb_flows *flows, const struct pb_flow_key *key, uint64_t hash)
+{
+	uint32_t at = (uint32_t)hash & flows->slot_mask, slot;
+	uint32_t tag = tag_of(hash);
+
+	while ((slot = flows->slot[at]) != 0) {
+		if ((slot & ~SLOT_FLOW) == tag && pb_flow_same(
+		    &flows->flow[slot & SLOT_FLOW].key, key))
+			return slot & SLOT_FLOW;
+		at = (at + 1) & flows->slot_mask;
+	}
+	return add(flows, key, hash, at);
+}
+
+/* At the free slot `at`. */
+static uint32_t
+add(struct pb_flows *flows, const struct pb_flow_key *key, uint64_t hash,
+    uint32_t at)
+{
+	uint32_t i = flows->flows;
+
+	if (i > flows->flows_max)
+		return PB_FLOW_REST;
+	flows->flows++;
+	flows->slot[at] = i | tag_of(hash);
+	begin(&flows->flow[i], key, hash);
+	return i;
+}
+
+static inline void
+begin(struct pb_flow *flow, const struct pb_flow_key *key, uint64_t hash)
+{
+	flow->key = *key;
+	flow->hash = hash;
+	flow->bytes = 0;
+	flow->first_time = UINT64_MAX;
+	flow->last_time = 0;
+	flow->packets = 0;
+	flow->caplen_min = flow->len_min = UINT32_MAX;
+	flow->caplen_max = flow->len_max = 0;
+	flow->known = 0;
+	flow->known_max = PB_FLOW_BYTES;
+}
+
+/* --- what they know ------------------------------------------------------- */
+
+/* Unless there is one just before it. */
+static inline void
+mark(struct pb_flows *flows, uint32_t packet, uint32_t at)
+{
+	if (flows->marks == 0 ||
+	    packet - flows->mark[flows->marks - 1].packet >= PB_FLOW_MARK)
+		flows->mark[flows->marks++] = (struct pb_flow_mark){
+		    packet, at };
+}
+
+static inline void
+count(struct pb_flow *flow, uint32_t caplen, uint32_t len, uint64_t time_ns)
+{
 	if (time_ns < flow->first_time)
 		flow->first_time = time_ns;
 	if (time_ns > flow->last_time)
@@ -111,145 +419,192 @@ pb_flows_packet(struct pb_flows *flows, uint32_t begins, uint16_t linktype,
 		flow->len_min = len;
 	if (len > flow->len_max)
 		flow->len_max = len;
-	learn(flow, data, caplen < PB_FLOW_BYTES ? caplen : PB_FLOW_BYTES);
-	return true;
 }
 
-bool
-pb_flows_merge(struct pb_flows *flows, const struct pb_flows *more,
-    uint32_t begins)
+/* Another packet, before it is counted. */
+static inline void
+learn(struct pb_flow *flow, const uint8_t *data, uint32_t caplen)
 {
-	uint32_t stack[1024], *to = stack;
+	uint32_t bytes = caplen < flow->known_max ? caplen : flow->known_max;
 
-	if (flows->packets_max - flows->packets < more->packets)
-		return false;
-	if (more->flows > 1024)
-		to = malloc(more->flows * sizeof(*to));
-	for (uint32_t i = 0; i < more->flows; i++) {
-		const struct pb_flow *flow = &more->flow[i];
-
-		to[i] = i == PB_FLOW_REST ? PB_FLOW_REST :
-		    find(flows, &flow->key, flow->hash);
-		if (flow->packets > 0)
-			merge_flow(&flows->flow[to[i]], flow);
+	if (flow->packets == 0) {
+		flow->known = bytes;
+		if (bytes == PB_FLOW_BYTES)
+			memcpy(flow->some, data, PB_FLOW_BYTES);
+		else
+			memcpy(flow->some, data, bytes);
+		return;
 	}
-	for (uint32_t i = 0; i < more->marks; i++)
-		flows->mark[flows->marks++] = (struct pb_flow_mark){
-		    flows->packets + more->mark[i].packet,
-		    begins + more->mark[i].at };
-	for (uint32_t i = 0; i < more->packets; i++)
-		flows->of[flows->packets++] = to[more->of[i]];
-	if (to != stack)
-		free(to);
-	return true;
+	if (bytes != flow->known || bytes % LANE != 0) {
+		learn_some(flow, data, NULL, bytes);
+		return;
+	}
+	if (flow->packets == 1)
+		all_same(flow);
+	for (uint32_t at = 0; at < bytes; at += LANE)
+		*(lane *)(flow->differ + at) |= *(const lane *)(data + at) ^
+		    *(const lane *)(flow->some + at);
+	if (flow->packets == 1)
+		give_up(flow);
 }
 
-void
-pb_flow_known(const struct pb_flow *flow, uint8_t ones[PB_FLOW_BYTES],
-    uint8_t unknown[PB_FLOW_BYTES])
+static inline void
+all_same(struct pb_flow *flow)
 {
-	bool rest = flow->key.linktype == 0 && flow->key.bits == 0 &&
-	    flow->hash == 0;
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at += LANE)
+		*(lane *)(flow->differ + at) = (lane){ 0 };
+}
 
-	for (uint32_t i = 0; i < PB_FLOW_BYTES; i++) {
-		bool none = rest || i >= flow->caplen_max;
+/* Lanes at the end of which no byte is the same in all. */
+static void
+give_up(struct pb_flow *flow)
+{
+	uint64_t same[2];
+	lane now;
 
-		ones[i] = none ? 0 : flow->all[i];
-		unknown[i] = none ? 0xff : flow->any[i] & (uint8_t)~ones[i];
+	while (flow->known > KNOWN_MIN && flow->known % LANE == 0) {
+		now = *(const lane *)(flow->differ + flow->known - LANE) == 0;
+		memcpy(same, &now, sizeof(same));
+		if ((same[0] | same[1]) != 0)
+			return;
+		flow->known -= LANE;
+		flow->known_max = flow->known;
 	}
 }
 
-/* Products of pairs of salted words, both halves of each. */
-static uint64_t
-hash_key(const struct pb_flow_key *key)
+/*
+ * Of others the first `bytes` bytes, and the bits in which these differ among
+ * themselves (NULL: none).  What the flow's own do not have is taken as it is.
+ */
+static inline __attribute__((always_inline)) void
+learn_some(struct pb_flow *flow, const uint8_t *data, const uint8_t *differ,
+    uint32_t bytes)
 {
-	uint64_t word[WORDS + 1] = { 0 }, hash = 0;
+	static const uint8_t ends[2 * LANE] = { 255, 255, 255, 255, 255, 255,
+	    255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+	uint32_t known = flow->known, both = bytes < known ? bytes : known;
+	uint32_t at = 0;
+	lane mask;
 
-	memcpy(word, key, sizeof(*key));
-	for (size_t i = 0; i < WORDS; i += 2) {
-		unsigned __int128 product = (unsigned __int128)
-		    (word[i] ^ salt[i]) * (word[i + 1] ^ salt[i + 1]);
-
-		hash ^= (uint64_t)product ^ (uint64_t)(product >> 64);
+	if (flow->packets == 1 || (flow->packets == 0 && differ != NULL))
+		all_same(flow);
+	for (; at + LANE <= both; at += LANE)
+		*(lane *)(flow->differ + at) |= others(flow, data, differ, at);
+	if (at < both) {
+		mask = *(const lane *)(ends + LANE - (both - at));
+		*(lane *)(flow->differ + at) |= mask &
+		    others(flow, data, differ, at);
 	}
-	return hash ^ hash >> 29;
+	if (bytes <= known)
+		return;
+	memcpy(flow->some + known, data + known, bytes - known);
+	if (differ != NULL)
+		memcpy(flow->differ + known, differ + known, bytes - known);
+	flow->known = bytes;
 }
 
-/* Its flow, or a new one, or the rest. */
-static uint32_t
-find(struct pb_flows *flows, const struct pb_flow_key *key, uint64_t hash)
+/* The bits in which they differ from those of the flow. */
+static inline lane
+others(const struct pb_flow *flow, const uint8_t *data, const uint8_t *differ,
+    uint32_t at)
 {
-	uint32_t at = (uint32_t)hash & flows->slot_mask, i;
+	lane bits = *(const lane *)(data + at) ^
+	    *(const lane *)(flow->some + at);
 
-	while ((i = flows->slot[at]) != 0) {
-		if (flows->flow[i].hash == hash &&
-		    pb_flow_same(&flows->flow[i].key, key))
-			return i;
-		at = (at + 1) & flows->slot_mask;
+	if (differ != NULL)
+		bits |= *(const lane *)(differ + at);
+	return bits;
+}
+
+/*
+ * Each flow of `more` into its own here, whose number is put into `to`.  Both
+ * tables may be in no cache: of flows that come later first what is known of
+ * them is fetched, then their slots, then what these tell of.
+ */
+static void
+merge_flows(struct pb_flows *flows, const struct pb_flows *more, uint32_t *to)
+{
+	const struct pb_flow *from = more->flow;
+	uint32_t count = more->flows;
+
+	to[PB_FLOW_REST] = PB_FLOW_REST;
+	if (from[PB_FLOW_REST].packets > 0)
+		merge_flow(&flows->flow[PB_FLOW_REST], from, true);
+	for (uint32_t i = 1; i < count + 3 * AHEAD; i++) {
+		if (i < count)
+			fetch(&from[i]);
+		if (i > AHEAD && i - AHEAD < count)
+			fetch_slot(flows, from[i - AHEAD].hash);
+		if (i > 2 * AHEAD && i - 2 * AHEAD < count)
+			fetch_flow(flows, from[i - 2 * AHEAD].hash);
+		if (i > 3 * AHEAD)
+			to[i - 3 * AHEAD] = merge_one(flows,
+			    &from[i - 3 * AHEAD]);
 	}
-	if (flows->flows > flows->flows_max)
-		return PB_FLOW_REST;
-	i = flows->flows++;
-	flows->slot[at] = i;
-	begin(&flows->flow[i], key, hash);
+}
+
+static inline void
+fetch(const struct pb_flow *flow)
+{
+	__builtin_prefetch(&flow->key);
+	__builtin_prefetch(&flow->packets);
+	__builtin_prefetch(flow->some);
+	__builtin_prefetch(flow->differ);
+}
+
+static inline void
+fetch_slot(const struct pb_flows *flows, uint64_t hash)
+{
+	__builtin_prefetch(&flows->slot[(uint32_t)hash & flows->slot_mask]);
+}
+
+/* Most are where they should be. */
+static inline void
+fetch_flow(const struct pb_flows *flows, uint64_t hash)
+{
+	uint32_t slot = flows->slot[(uint32_t)hash & flows->slot_mask];
+
+	fetch(&flows->flow[slot & SLOT_FLOW]);
+}
+
+static inline uint32_t
+merge_one(struct pb_flows *flows, const struct pb_flow *flow)
+{
+	uint32_t i = find(flows, &flow->key, flow->hash);
+
+	merge_flow(&flows->flow[i], flow, i == PB_FLOW_REST);
 	return i;
 }
 
 static void
-begin(struct pb_flow *flow, const struct pb_flow_key *key, uint64_t hash)
+merge_flow(struct pb_flow *flow, const struct pb_flow *more, bool is_rest)
 {
-	memset(flow->all, 0xff, sizeof(flow->all));
-	memset(flow->any, 0, sizeof(flow->any));
-	flow->first_time = UINT64_MAX;
-	flow->last_time = 0;
-	flow->bytes = flow->packets = 0;
-	flow->caplen_min = flow->len_min = UINT32_MAX;
-	flow->caplen_max = flow->len_max = 0;
-	flow->key = *key;
-	flow->hash = hash;
-}
-
-/* What the packet has in common with those before it. */
-static void
-learn(struct pb_flow *flow, const uint8_t *data, uint32_t bytes)
-{
-	static const uint8_t ends[2 * LANE] = { 255, 255, 255, 255, 255, 255,
-	    255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
-	uint32_t at = 0;
-	lane mask;
-
-	for (; at + LANE <= bytes; at += LANE) {
-		lane now = *(const lane *)(data + at);
-
-		*(lane *)(flow->all + at) &= now;
-		*(lane *)(flow->any + at) |= now;
-	}
-	if (at == bytes)
-		return;
-	mask = *(const lane *)(ends + LANE - (bytes - at));
-	*(lane *)(flow->all + at) &= *(const lane *)(data + at) | ~mask;
-	*(lane *)(flow->any + at) |= *(const lane *)(data + at) & mask;
-}
-
-static void
-merge_flow(struct pb_flow *flow, const struct pb_flow *more)
-{
-	for (uint32_t at = 0; at < PB_FLOW_BYTES; at += LANE) {
-		*(lane *)(flow->all + at) &= *(const lane *)(more->all + at);
-		*(lane *)(flow->any + at) |= *(const lane *)(more->any + at);
-	}
+	if (!is_rest)
+		merge_known(flow, more);
 	flow->packets += more->packets;
 	flow->bytes += more->bytes;
-	if (more->first_time < flow->first_time)
-		flow->first_time = more->first_time;
-	if (more->last_time > flow->last_time)
-		flow->last_time = more->last_time;
-	if (more->caplen_min < flow->caplen_min)
-		flow->caplen_min = more->caplen_min;
-	if (more->caplen_max > flow->caplen_max)
-		flow->caplen_max = more->caplen_max;
-	if (more->len_min < flow->len_min)
-		flow->len_min = more->len_min;
-	if (more->len_max > flow->len_max)
-		flow->len_max = more->len_max;
+	count(flow, more->caplen_min, more->len_min, more->first_time);
+	count(flow, more->caplen_max, more->len_max, more->last_time);
+}
+
+/* Before they are counted. */
+static inline void
+merge_known(struct pb_flow *flow, const struct pb_flow *more)
+{
+	const uint8_t *differ = more->packets > 1 ? more->differ : NULL;
+	uint32_t bytes = more->known;
+
+	if (more->known_max < flow->known_max)
+		flow->known_max = more->known_max;
+	if (flow->known > flow->known_max)
+		flow->known = flow->known_max;
+	if (bytes > flow->known_max)
+		bytes = flow->known_max;
+	if (flow->packets == 0 && differ == NULL) {
+		memcpy(flow->some, more->some, PB_FLOW_BYTES);
+		flow->known = bytes;
+		return;
+	}
+	learn_some(flow, more->some, differ, bytes);
+	give_up(flow);
 }
