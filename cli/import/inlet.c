@@ -240,7 +240,9 @@ add_chunk(struct pb_inlet *inlet, struct pb_err *err)
 	}
 	chunk->done = done;
 	chunk->arg = inlet;
-	if (inlet->store == NULL) {
+	if (inlet->store != NULL) {
+		chunk->flow_pool = pb_store_flows(inlet->store);
+	} else {
 		chunk->data += HEAD_ROOM;
 		chunk->cap -= HEAD_ROOM;
 	}

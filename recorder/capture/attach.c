@@ -190,7 +190,8 @@ adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 
 	rc = find_stream(src, linktype, err);
 	if (rc == 0 && src->pool == NULL)
-		rc = pb_pool_create(&src->pool, chunks, err);
+		rc = pb_pool_create(&src->pool, chunks,
+		    pb_store_flows(src->store), err);
 	if (rc == 0)
 		rc = pb_describe(&head, &src->node, &src->capture,
 		    pb_stream_key(src->stream)->epoch, linktype, err);

@@ -505,8 +505,10 @@ put_statistics(struct pb_blocks *blocks, uint8_t *at)
 
 	memmove(at + ISB_BYTES, at, (size_t)(pb_fill_at(blocks->chunk) - at));
 	blocks->chunk->len += ISB_BYTES;
-	if (at == blocks->last)
+	if (at == blocks->last) {
 		blocks->last += ISB_BYTES;
+		pb_fill_moved(blocks->chunk, ISB_BYTES);
+	}
 	pb_put_le32(at, PB_BLOCK_ISB);
 	pb_put_le32(at + 4, ISB_BYTES);
 	pb_put_le32(at + 8, 0);

@@ -31,7 +31,8 @@ static void	chunk_done(struct pb_chunk *, int, const struct pb_err *);
 static void	pool_free(struct pb_pool *);
 
 int
-pb_pool_create(struct pb_pool **out, unsigned count, struct pb_err *err)
+pb_pool_create(struct pb_pool **out, unsigned count,
+    struct pb_flow_pool *flows, struct pb_err *err)
 {
 	struct pb_pool *pool = calloc(1, sizeof(*pool));
 
@@ -49,6 +50,7 @@ pb_pool_create(struct pb_pool **out, unsigned count, struct pb_err *err)
 		}
 		chunk->done = chunk_done;
 		chunk->arg = pool;
+		chunk->flow_pool = flows;
 		chunk->next = pool->idle;
 		pool->idle = chunk;
 		pool->idle_count++;

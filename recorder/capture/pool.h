@@ -14,9 +14,10 @@
 
 struct pb_pool;
 
-/* `count` chunks, their `done` and `arg` set.  PB_ENOMEM: none were made. */
+/* `count` chunks, their `done` and `arg` set, with tables from `flows` (NULL:
+ * none).  PB_ENOMEM: none were made. */
 int	pb_pool_create(struct pb_pool **out, unsigned count,
-	    struct pb_err *err);
+	    struct pb_flow_pool *flows, struct pb_err *err);
 
 /* An empty chunk, or NULL while all are in use, which takes no lock.  Never
  * blocks for long. */

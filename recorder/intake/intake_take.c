@@ -416,6 +416,7 @@ chunk_get(struct pb_intake *intake, size_t bytes)
 	parcel->intake = intake;
 	parcel->chunk->done = chunk_done;
 	parcel->chunk->arg = parcel;
+	parcel->chunk->flow_pool = pb_store_flows(intake->opts.store);
 	return parcel->chunk;
 }
 

@@ -26,6 +26,7 @@
 struct side {
 	struct pb_counts counts;
 	struct pb_pool	*pool;
+	struct pb_flow_pool *flows;
 	struct pb_blocks lane[LANES_MAX];
 	struct pb_losses seen;
 	struct pb_losses now;		/* what the kernel says */
@@ -86,8 +87,9 @@ side_init(struct side *side, uint16_t linktype, uint64_t next)
 	memset(side, 0, sizeof(*side));
 	side->next = next;
 	side->counts.start_ns = UINT64_C(1700000000000000000);
-	assert_int_equal(pb_pool_create(&side->pool, PB_SOURCE_CHUNKS, &err),
-	    0);
+	assert_int_equal(pb_flow_pool_of_chunks(&side->flows, &err), 0);
+	assert_int_equal(pb_pool_create(&side->pool, PB_SOURCE_CHUNKS,
+	    side->flows, &err), 0);
 	assert_int_equal(pb_describe(&head, &node, &capture, 7, linktype,
 	    &err), 0);
 	for (int i = 0; i < LANES_MAX; i++) {
@@ -114,6 +116,7 @@ side_finish(struct side *side)
 	for (int i = 0; i < LANES_MAX; i++)
 		pb_blocks_finish(&side->lane[i]);
 	pb_pool_close(side->pool);
+	pb_flow_pool_destroy(side->flows);
 }
 
 /* A packet for a lane; its first bytes follow from its time. */
@@ -180,6 +183,28 @@ look_at_packet(struct seen *seen, const struct pb_block *block)
 	}
 }
 
+/* Of each packet they say what its flow is; of the one whose block stands
+ * `at` bytes behind the first, where, if it has a mark. */
+static inline void
+look_at_flows(const struct pb_flows *flows, const struct seen *seen,
+    size_t at)
+{
+	uint32_t packet = seen->packets - 1;
+	const struct pb_flow *flow;
+
+	assert_non_null(flows);
+	assert_true(packet < flows->packets);
+	for (uint32_t i = 0; i < flows->marks; i++)
+		if (flows->mark[i].packet == packet)
+			assert_int_equal(flows->mark[i].at, at);
+	flow = &flows->flow[flows->of[packet]];
+	assert_in_range(seen->last.caplen, flow->caplen_min,
+	    flow->caplen_max);
+	assert_in_range(seen->last.origlen, flow->len_min, flow->len_max);
+	assert_in_range(seen->last.time_ns, flow->first_time,
+	    flow->last_time);
+}
+
 /* What the chunk says of itself is what its blocks say. */
 static inline struct seen
 look(const struct pb_chunk *chunk)
@@ -198,6 +223,7 @@ look(const struct pb_chunk *chunk)
 		seen.blocks++;
 		if (block.type != PB_BLOCK_ISB) {
 			look_at_packet(&seen, &block);
+			look_at_flows(chunk->flows, &seen, at);
 			continue;
 		}
 		seen.statistics++;
@@ -209,6 +235,7 @@ look(const struct pb_chunk *chunk)
 	assert_int_equal(seen.bytes, chunk->tally.bytes);
 	assert_int_equal(seen.first_seq, chunk->first_seq);
 	assert_int_equal(seen.last_seq, chunk->last_seq);
+	assert_int_equal(seen.packets, chunk->flows->packets);
 	for (unsigned i = 0; i < chunk->drops; i++)
 		rows += chunk->drop[i].count;
 	assert_int_equal(rows, seen.drops);

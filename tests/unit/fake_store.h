@@ -148,6 +148,13 @@ pb_store_last(struct pb_store *store, const struct pb_stream *stream,
 	return at > 0 ? 1 : 0;
 }
 
+struct pb_flow_pool *
+pb_store_flows(const struct pb_store *store)
+{
+	(void)store;
+	return NULL;
+}
+
 uint64_t
 pb_store_take_numbers(struct pb_store *store, uint64_t count)
 {

@@ -202,6 +202,159 @@ what_is_left_of_a_chunk_that_is_cut_is_counted_as_if_new(void **state)
 	pb_chunk_destroy(want);
 }
 
+/* --- flows ---------------------------------------------------------------- */
+
+static struct pb_flow_pool *pool;
+static struct pb_head head = { .linktype = PB_LINKTYPE_ETHERNET };
+
+static struct pb_chunk *
+chunk_with_flows(size_t bytes)
+{
+	struct pb_chunk *chunk = pb_chunk_create();
+	struct pb_err err;
+
+	assert_int_equal(pb_flow_pool_create(&pool,
+	    &(struct pb_flow_pool_opts){ .bytes_max = bytes,
+	    .flows_max = PB_FLOW_CHUNK_FLOWS_MAX, .packets_max = 3000 },
+	    &err), 0);
+	chunk->flow_pool = pool;
+	chunk->head = &head;
+	return chunk;
+}
+
+static void
+end_with_flows(struct pb_chunk *chunk)
+{
+	chunk->head = NULL;
+	pb_chunk_destroy(chunk);
+	assert_int_equal(pb_flow_pool_used(pool), 0);
+	pb_flow_pool_destroy(pool);
+}
+
+/* UDP from 10.0.0.`host`, of which 60 bytes are captured and `len` were. */
+static void
+put_udp(struct pb_chunk *chunk, uint64_t seq, uint32_t host, uint32_t len)
+{
+	uint8_t data[60] = "\2\0\0\0\0\2\2\0\0\0\0\1\x08\0"
+	    "\x45\0\0\x28\0\0\0\0\x40\x11\0\0\x0a\0\0\1\x0a\0\0\2";
+	const struct pb_packet packet = { .time_ns = 1000 + seq,
+	    .caplen = sizeof(data), .origlen = len, .data = data };
+
+	memcpy(data + 26, &host, 4);
+	pb_fill_epb(chunk, seq, &packet);
+}
+
+static void
+a_chunk_learns_the_flows_of_its_packets(void **state)
+{
+	struct pb_chunk *chunk = chunk_with_flows(PB_FLOW_CHUNKS_BYTES_MAX);
+	uint8_t filler[PB_FILLER_BYTES_MIN];
+	uint64_t bytes = 0;
+
+	(void)state;
+	pb_build_filler(filler, sizeof(filler), 1, 1);
+	for (uint32_t i = 0; i < 3000; i++) {
+		size_t at = i % 7 == 0 ? sizeof(filler) : 0;
+
+		pb_fill_blocks(chunk, filler, at);
+		at = chunk->len;
+		put_udp(chunk, 5 + i, i % 1000, 60 + i);
+		if (i % PB_FLOW_MARK == 0)
+			assert_int_equal(chunk->flows->mark[i /
+			    PB_FLOW_MARK].at, at);
+	}
+	assert_int_equal(chunk->flows->packets, 3000);
+	assert_int_equal(chunk->flows->flows, 1001);
+	for (uint32_t f = 1; f <= 1000; f++) {
+		const struct pb_flow *flow = &chunk->flows->flow[f];
+
+		assert_int_equal(flow->packets, 3);
+		assert_int_equal(flow->key.linktype, PB_LINKTYPE_ETHERNET);
+		assert_int_equal(flow->first_time, 1000 + 5 + f - 1);
+		assert_int_equal(flow->last_time, 1000 + 5 + f - 1 + 2000);
+		assert_int_equal(flow->len_min, 60 + f - 1);
+		assert_int_equal(flow->caplen_max, 60);
+		bytes += flow->bytes;
+	}
+	assert_int_equal(bytes, 3000 * 60 + 3000 * 2999 / 2);
+	end_with_flows(chunk);
+}
+
+static void
+what_is_left_of_a_chunk_that_is_cut_has_its_flows_alone(void **state)
+{
+	struct pb_chunk *chunk = chunk_with_flows(PB_FLOW_CHUNKS_BYTES_MAX);
+	size_t len = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 300; i++) {
+		if (i == 20)
+			len = chunk->len;
+		put_udp(chunk, 5 + i, i, 60);
+	}
+	pb_fill_again(chunk, len);
+	assert_int_equal(chunk->flows->packets, 20);
+	assert_int_equal(chunk->flows->flows, 21);
+	assert_int_equal(chunk->flows->flow[20].packets, 1);
+	end_with_flows(chunk);
+}
+
+static void
+a_chunk_that_is_reset_gives_its_flows_back(void **state)
+{
+	struct pb_chunk *chunk = chunk_with_flows(PB_FLOW_CHUNKS_BYTES_MAX);
+
+	(void)state;
+	put_udp(chunk, 1, 1, 60);
+	assert_non_null(chunk->flows);
+	assert_true(pb_flow_pool_used(pool) > 0);
+	chunk->head = NULL;
+	pb_chunk_reset(chunk);
+	assert_null(chunk->flows);
+	assert_int_equal(pb_flow_pool_used(pool), 0);
+	chunk->head = &head;
+	put_udp(chunk, 2, 1, 60);
+	assert_int_equal(chunk->flows->packets, 1);
+	end_with_flows(chunk);
+}
+
+static void
+a_chunk_without_a_table_for_its_first_packet_has_none(void **state)
+{
+	struct pb_chunk *chunk = chunk_with_flows(PB_FLOW_CHUNKS_BYTES_MAX);
+
+	(void)state;
+	pb_flow_pool_on(pool, false);
+	put_udp(chunk, 1, 1, 60);
+	assert_null(chunk->flows);
+	pb_flow_pool_on(pool, true);
+	put_udp(chunk, 2, 1, 60);
+	assert_null(chunk->flows);
+	assert_int_equal(chunk->tally.packets, 2);
+	end_with_flows(chunk);
+}
+
+/* The second size does not fit the pool beside the first. */
+static void
+a_chunk_whose_table_cannot_grow_keeps_it_until_it_has_no_room(void **state)
+{
+	struct pb_chunk *chunk = chunk_with_flows(40000);
+	uint64_t seq = 1;
+
+	(void)state;
+	for (; seq <= 3000; seq++)
+		put_udp(chunk, seq, (uint32_t)seq % 100, 60);
+	assert_int_equal(chunk->flows->packets, 3000);
+	assert_int_equal(chunk->flows->flows, 32);
+	assert_true(chunk->flows->flow[PB_FLOW_REST].packets > 0);
+	put_udp(chunk, seq, 1, 60);
+	assert_null(chunk->flows);
+	put_udp(chunk, seq + 1, 1, 60);
+	assert_null(chunk->flows);
+	assert_int_equal(chunk->tally.packets, 3002);
+	end_with_flows(chunk);
+}
+
 int
 main(void)
 {
@@ -220,6 +373,14 @@ main(void)
 		    a_chunk_has_one_drop_count_a_packet_and_a_sum_of_all),
 		cmocka_unit_test(
 		    what_is_left_of_a_chunk_that_is_cut_is_counted_as_if_new),
+		cmocka_unit_test(a_chunk_learns_the_flows_of_its_packets),
+		cmocka_unit_test(
+		    what_is_left_of_a_chunk_that_is_cut_has_its_flows_alone),
+		cmocka_unit_test(a_chunk_that_is_reset_gives_its_flows_back),
+		cmocka_unit_test(
+		    a_chunk_without_a_table_for_its_first_packet_has_none),
+		cmocka_unit_test(
+		    a_chunk_whose_table_cannot_grow_keeps_it_until_it_has_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,7 +74,7 @@ rig_create(int line, unsigned lanes, uint32_t caplen)
 	rig->src.lane = aligned_alloc(PB_LANE_ALIGN, bytes);
 	assert_non_null(rig->src.lane);
 	memset(rig->src.lane, 0, bytes);
-	assert_int_equal(pb_pool_create(&rig->pool, CHUNKS, &err), 0);
+	assert_int_equal(pb_pool_create(&rig->pool, CHUNKS, NULL, &err), 0);
 	rig->src.store = rig->f.store;
 	rig->src.capture.buffer = 64 << 20;
 	rig->src.ring_ms = rig->src.hold_ms = 2;

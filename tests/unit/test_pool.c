@@ -23,7 +23,7 @@ a_pool_gives_what_it_has_and_no_more(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_pool_create(&pool, CHUNKS, &err), 0);
+	assert_int_equal(pb_pool_create(&pool, CHUNKS, NULL, &err), 0);
 	for (int i = 0; i < CHUNKS; i++) {
 		chunk[i] = pb_pool_take(pool);
 		assert_non_null(chunk[i]);
@@ -49,7 +49,7 @@ a_chunk_comes_back_empty(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_pool_create(&pool, 1, &err), 0);
+	assert_int_equal(pb_pool_create(&pool, 1, NULL, &err), 0);
 	chunk = pb_pool_take(pool);
 	chunk->len = 12;
 	chunk->tally.packets = 3;
@@ -73,7 +73,7 @@ a_pool_that_is_closed_lasts_until_its_last_chunk_is_back(void **state)
 
 	(void)state;
 	pb_pool_close(NULL);
-	assert_int_equal(pb_pool_create(&pool, CHUNKS, &err), 0);
+	assert_int_equal(pb_pool_create(&pool, CHUNKS, NULL, &err), 0);
 	for (int i = 0; i < 2; i++)
 		chunk[i] = pb_pool_take(pool);
 	pb_pool_close(pool);
@@ -121,7 +121,7 @@ threads_share_a_pool_and_none_has_what_another_has(void **state)
 	void *got;
 
 	(void)state;
-	assert_int_equal(pb_pool_create(&pool, CHUNKS, &err), 0);
+	assert_int_equal(pb_pool_create(&pool, CHUNKS, NULL, &err), 0);
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL,
 		    take_and_give, pool), 0);

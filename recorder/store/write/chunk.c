@@ -142,6 +142,8 @@ pb_chunk_take(struct pb_chunk_pool *pool, size_t bytes)
 		return NULL;
 	}
 	chunk->cap = size[of] - SPARE_BYTES;
+	/* The sizes of tables that go with these, as captures are mixed. */
+	chunk->flow_size = of < LARGEST ? of : LARGEST - 1;
 	return chunk;
 }
 
@@ -151,6 +153,7 @@ pb_chunk_destroy(struct pb_chunk *chunk)
 	if (chunk == NULL)
 		return;
 	pb_head_unref(chunk->head);
+	pb_flow_pool_give(chunk->flow_pool, chunk->flows);
 	bytes_give(chunk->slab, chunk->data);
 	free(chunk);
 }
@@ -159,6 +162,10 @@ void
 pb_chunk_reset(struct pb_chunk *chunk)
 {
 	pb_head_unref(chunk->head);
+	if (chunk->flows != NULL)
+		chunk->flow_size = pb_flow_pool_size(chunk->flows);
+	pb_flow_pool_give(chunk->flow_pool, chunk->flows);
+	chunk->flows = NULL;
 	chunk->stream = NULL;
 	chunk->head = NULL;
 	chunk->len = 0;

@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/sys.h"
+#include "recorder/flow/pool.h"
 #include "recorder/store/head.h"
 #include "recorder/store/index/index.h"
 #include "recorder/store/tally.h"
@@ -63,6 +64,11 @@ struct pb_chunk {
 	 * processor's cache; 0: the writer does it. */
 	struct pb_digest digest;
 	size_t		 digested;
+	/* Where its table of flows comes from; NULL: it has none.  The table
+	 * of its packets; NULL with packets: look at each. */
+	struct pb_flow_pool *flow_pool;
+	unsigned	 flow_size;	/* the size that is taken first */
+	struct pb_flows	*flows;
 	/* A gap instead of packets: first_seq .. last_seq, data unused. */
 	enum pb_gap_reason gap;
 };
@@ -71,7 +77,8 @@ struct pb_chunk {
  * NULL and drops the head. */
 struct pb_chunk *pb_chunk_create(void);
 void	pb_chunk_destroy(struct pb_chunk *chunk);
-/* Ready for the next use: empty, no head, `done` and `arg` kept. */
+/* Ready for the next use: empty, no head, no flows; `done`, `arg` and where
+ * flows come from are kept. */
 void	pb_chunk_reset(struct pb_chunk *chunk);
 
 /*

@@ -4,10 +4,15 @@
  */
 #include "recorder/store/write/fill.h"
 
+#include "base/bytes.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
 
+#define EPB_LEN_AT	24u	/* in its block, of bytes on the wire */
+
+static struct pb_flows *flows_anew(struct pb_chunk *);
+static void	forget_flows(struct pb_chunk *);
 static void	enter(struct pb_chunk *, size_t, uint64_t,
 		    const struct pb_packet *);
 
@@ -16,6 +21,20 @@ pb_fill_epb(struct pb_chunk *chunk, uint64_t seq,
     const struct pb_packet *packet)
 {
 	enter(chunk, pb_build_epb(pb_fill_at(chunk), 0, packet), seq, packet);
+}
+
+void
+pb_fill_flow(struct pb_chunk *chunk, uint64_t time_ns, uint32_t caplen)
+{
+	const uint8_t *block = pb_fill_at(chunk);
+	struct pb_flows *flows = chunk->flows;
+
+	if (flows == NULL || (flows->grows && pb_flows_full(flows)))
+		flows = flows_anew(chunk);
+	if (flows != NULL && !pb_flows_packet(flows, (uint32_t)chunk->len,
+	    chunk->head->linktype, block + PB_EPB_HEAD, caplen,
+	    pb_get_le32(block + EPB_LEN_AT), time_ns))
+		forget_flows(chunk);
 }
 
 void
@@ -46,6 +65,7 @@ pb_fill_again(struct pb_chunk *chunk, size_t len)
 	chunk->len = 0;
 	chunk->tally = (struct pb_tally){ 0 };
 	chunk->drops = 0;
+	forget_flows(chunk);
 	while (chunk->len < len && pb_scan_block(pb_fill_at(chunk),
 	    len - chunk->len, &block) == 1) {
 		if (block.type != PB_BLOCK_EPB ||
@@ -56,6 +76,26 @@ pb_fill_again(struct pb_chunk *chunk, size_t len)
 		enter(chunk, block.len, seq++, &packet);
 	}
 	assert(chunk->len == len);	/* our own blocks are whole */
+}
+
+/* For a chunk's first packet, or larger; what began without has none. */
+static __attribute__((noinline)) struct pb_flows *
+flows_anew(struct pb_chunk *chunk)
+{
+	if (chunk->flows != NULL)
+		chunk->flows = pb_flow_pool_grow(chunk->flow_pool,
+		    chunk->flows);
+	else if (chunk->tally.packets == 0)
+		chunk->flows = pb_flow_pool_take(chunk->flow_pool,
+		    chunk->flow_size);
+	return chunk->flows;
+}
+
+static void
+forget_flows(struct pb_chunk *chunk)
+{
+	pb_flow_pool_give(chunk->flow_pool, chunk->flows);
+	chunk->flows = NULL;
 }
 
 static void

@@ -32,6 +32,10 @@ pb_fill_room(const struct pb_chunk *chunk)
 	return chunk->cap - chunk->len;
 }
 
+/* What is learned of the packet at pb_fill_at(), before it is counted. */
+void	pb_fill_flow(struct pb_chunk *chunk, uint64_t time_ns,
+	    uint32_t caplen);
+
 /*
  * An Enhanced Packet Block of `len` bytes stands at pb_fill_at(): it is the
  * chunk's next packet, number `seq`.  Numbers ascend by one; the chunk has
@@ -41,6 +45,8 @@ static inline void
 pb_fill_packet(struct pb_chunk *chunk, size_t len, uint64_t seq,
     uint64_t time_ns, uint32_t caplen)
 {
+	if (chunk->flow_pool != NULL)
+		pb_fill_flow(chunk, time_ns, caplen);
 	if (chunk->tally.packets == 0)
 		chunk->first_seq = seq;
 	chunk->last_seq = seq;
@@ -61,6 +67,15 @@ pb_fill_blocks(struct pb_chunk *chunk, const void *blocks, size_t len)
 	if (len > 0)
 		memcpy(pb_fill_at(chunk), blocks, len);
 	chunk->len += len;
+}
+
+/* Blocks have been put before the last packet: its own begins `by` bytes
+ * further on. */
+static inline void
+pb_fill_moved(struct pb_chunk *chunk, uint32_t by)
+{
+	if (chunk->flows != NULL)
+		pb_flows_moved(chunk->flows, by);
 }
 
 /* Packet `seq` of the chunk, or the next one, tells of `count` dropped

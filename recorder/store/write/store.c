@@ -51,6 +51,8 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 	pthread_condattr_destroy(&wake);
 	rc = pb_home_init(&store->home, store->path, PB_HOME_INDEX, err);
 	if (rc == 0)
+		rc = pb_flow_pool_of_chunks(&store->flows, err);
+	if (rc == 0)
 		rc = pb_retain_create(&store->retain, store->path,
 		    &opts->retain, err);
 	if (rc == 0)
@@ -91,6 +93,12 @@ struct pb_index *
 pb_store_index(struct pb_store *store)
 {
 	return store->index;
+}
+
+struct pb_flow_pool *
+pb_store_flows(const struct pb_store *store)
+{
+	return store->flows;
 }
 
 uint64_t
@@ -203,6 +211,7 @@ destroy(struct pb_store *store)
 	free(store->slots);
 	store_close_parts(store);
 	pb_retain_destroy(store->retain);
+	pb_flow_pool_destroy(store->flows);
 	if (store->held)
 		pb_below_release(store->path);
 	pthread_rwlock_destroy(&store->index_lock);

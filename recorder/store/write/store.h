@@ -132,6 +132,10 @@ uint64_t pb_store_take_numbers(struct pb_store *store, uint64_t count);
 int	pb_store_submit(struct pb_store *store, struct pb_chunk *chunk,
 	    struct pb_err *err);
 
+/* Where its producers' chunks have their tables of flows from; the store's,
+ * until it is closed. */
+struct pb_flow_pool *pb_store_flows(const struct pb_store *store);
+
 /* What the writer did since the store was opened. */
 struct pb_store_stats {
 	uint64_t	chunks;

@@ -111,6 +111,7 @@ struct pb_store {
 	uint64_t		 look_ms, files_ms; /* the next look, at each */
 	char			 gone[PB_ERR_TEXT_MAX]; /* why it is away */
 	char			 said[PB_ERR_TEXT_MAX]; /* and what hinders */
+	struct pb_flow_pool	*flows;		/* of chunks; any thread */
 	struct pb_retain	*retain;	/* (w), but for its bounds */
 	bool			 retain_more;	/* (w) has more to do now */
 	struct pb_store_stats	 stats;		/* (m) */
