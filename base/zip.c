@@ -3,12 +3,18 @@
  */
 #include "base/zip.h"
 
+#include <stdlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
 /* The fastest of the positive levels: the loop that packs ships as well,
  * and a link that wants more than 300 MB/s wants no compression. */
 #define ZIP_LEVEL	1
+
+struct pb_zip {			/* each made when it is needed first */
+	ZSTD_CCtx	*packs;
+	ZSTD_DCtx	*unpacks;
+};
 
 int
 pb_zip_pack(struct pb_buf *out, const void *data, size_t len)
@@ -63,4 +69,58 @@ pb_zip_unpack(void *out, size_t room, const void *data, size_t len,
 		    "than %zu bytes", room);
 	return pb_err_set(err, PB_EFORMAT, "the zstd frame is damaged: %s",
 	    ZSTD_getErrorName(n));
+}
+
+int
+pb_zip_create(struct pb_zip **out, struct pb_err *err)
+{
+	*out = calloc(1, sizeof(**out));
+	if (*out == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for zstd");
+	return 0;
+}
+
+void
+pb_zip_destroy(struct pb_zip *zip)
+{
+	if (zip == NULL)
+		return;
+	ZSTD_freeCCtx(zip->packs);
+	ZSTD_freeDCtx(zip->unpacks);
+	free(zip);
+}
+
+size_t
+pb_zip_pack_piece(struct pb_zip *zip, void *out, size_t room,
+    const void *data, size_t len)
+{
+	size_t packed;
+
+	if (zip->packs == NULL)
+		zip->packs = ZSTD_createCCtx();
+	if (zip->packs == NULL)
+		return 0;
+	packed = ZSTD_compressCCtx(zip->packs, out, room, data, len,
+	    ZIP_LEVEL);
+	return ZSTD_isError(packed) ? 0 : packed;
+}
+
+int
+pb_zip_unpack_piece(struct pb_zip *zip, void *out, size_t len,
+    const void *data, size_t packed, struct pb_err *err)
+{
+	size_t n;
+
+	if (zip->unpacks == NULL)
+		zip->unpacks = ZSTD_createDCtx();
+	if (zip->unpacks == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for zstd");
+	n = ZSTD_decompressDCtx(zip->unpacks, out, len, data, packed);
+	if (ZSTD_isError(n))
+		return pb_err_set(err, PB_EFORMAT, "the zstd frame is "
+		    "damaged: %s", ZSTD_getErrorName(n));
+	if (n != len)
+		return pb_err_set(err, PB_EFORMAT, "the zstd frame holds %zu "
+		    "bytes; %zu belong there", n, len);
+	return 0;
 }

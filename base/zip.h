@@ -2,7 +2,8 @@
  * base/zip.h - zstd: bodies made smaller for slow links
  *
  * The one place that knows libzstd.  Whole buffers only: bodies are
- * bounded, and both ends hold them anyway.
+ * bounded, and both ends hold them anyway.  And many small pieces, one after
+ * the other.
  */
 #ifndef PB_BASE_ZIP_H
 #define PB_BASE_ZIP_H
@@ -33,5 +34,24 @@ int	pb_zip_room(const void *data, size_t len, size_t max, size_t *room,
  */
 int	pb_zip_unpack(void *out, size_t room, const void *data, size_t len,
 	    size_t *unpacked, struct pb_err *err);
+
+/*
+ * Pieces: what packing and unpacking one needs is kept for the next.  One
+ * thread at a time; pb_zip_destroy() ends it.
+ */
+struct pb_zip;			/* opaque */
+
+int	pb_zip_create(struct pb_zip **out, struct pb_err *err);
+void	pb_zip_destroy(struct pb_zip *zip);
+
+/* The frame of `data`, in at most `room` bytes at `out`: its length, or 0
+ * where it comes to more, or there is no memory. */
+size_t	pb_zip_pack_piece(struct pb_zip *zip, void *out, size_t room,
+	    const void *data, size_t len);
+
+/* Unpack a frame that holds exactly `len` bytes; PB_EFORMAT where it does
+ * not.  It takes no memory for what the frame says of itself. */
+int	pb_zip_unpack_piece(struct pb_zip *zip, void *out, size_t len,
+	    const void *data, size_t packed, struct pb_err *err);
 
 #endif

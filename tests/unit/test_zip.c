@@ -108,6 +108,52 @@ a_buffer_too_small_says_so(void **state)
 	pb_buf_finish(&packed);
 }
 
+static void
+pieces_come_back_one_after_the_other(void **state)
+{
+	static uint8_t data[BYTES], packed[BYTES], back[BYTES];
+	struct pb_zip *zip;
+	struct pb_err err;
+
+	(void)state;
+	make(data);
+	assert_int_equal(pb_zip_create(&zip, &err), 0);
+	for (size_t len = 0; len < BYTES; len += 9999) {
+		size_t n = pb_zip_pack_piece(zip, packed, BYTES, data, len);
+
+		assert_true(n > 0);
+		assert_int_equal(pb_zip_unpack_piece(zip, back, len, packed,
+		    n, &err), 0);
+		assert_memory_equal(back, data, len);
+		assert_int_equal(pb_zip_pack_piece(zip, packed, n - 1, data,
+		    len), 0);
+	}
+	pb_zip_destroy(zip);
+	pb_zip_destroy(NULL);
+}
+
+static void
+a_piece_of_another_length_is_damaged(void **state)
+{
+	static uint8_t data[BYTES], packed[BYTES], back[BYTES + 1];
+	struct pb_zip *zip;
+	struct pb_err err;
+	size_t n;
+
+	(void)state;
+	make(data);
+	assert_int_equal(pb_zip_create(&zip, &err), 0);
+	n = pb_zip_pack_piece(zip, packed, BYTES, data, BYTES);
+	for (size_t len = BYTES - 1; len <= BYTES + 1; len += 2)
+		assert_int_equal(pb_zip_unpack_piece(zip, back, len, packed,
+		    n, &err), PB_EFORMAT);
+	assert_int_equal(pb_zip_unpack_piece(zip, back, BYTES, packed, n - 1,
+	    &err), PB_EFORMAT);
+	assert_int_equal(pb_zip_unpack_piece(zip, back, 5, "plain", 5, &err),
+	    PB_EFORMAT);
+	pb_zip_destroy(zip);
+}
+
 int
 main(void)
 {
@@ -117,6 +163,8 @@ main(void)
 		    more_than_the_limit_is_refused_before_it_is_unpacked),
 		cmocka_unit_test(damage_is_an_error_at_every_cut),
 		cmocka_unit_test(a_buffer_too_small_says_so),
+		cmocka_unit_test(pieces_come_back_one_after_the_other),
+		cmocka_unit_test(a_piece_of_another_length_is_damaged),
 	};
 
 	return cmocka_run_group_tests_name("zip", tests, NULL, NULL);
