@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 ORDER = """
-    base conf pcapng recorder/filter recorder/flow
+    base conf pcapng recorder/filter recorder/flow recorder/flow/table
     recorder/store recorder/store/index recorder/store/facts
     recorder/store/read recorder/store/mend recorder/store/retain
     recorder/store/write

@@ -1,0 +1,92 @@
+/*
+ * tests/unit/test_table_plane.c - planes of a flow table, packed and unpacked
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/flow/table/plane.h"
+
+#define ROWS_MAX	300u
+
+/* Memory of just that size: a checker sees a byte too many. */
+static void
+comes_back(const uint8_t *plane, uint32_t rows, size_t len,
+    const uint8_t *packed)
+{
+	uint8_t *exact = malloc(len), *back = malloc(rows);
+
+	assert_non_null(exact);
+	assert_non_null(back);
+	memcpy(exact, packed, len);
+	assert_ptr_equal(plane_unpack(back, rows, exact, exact + len),
+	    exact + len);
+	assert_memory_equal(back, plane, rows);
+	for (size_t cut = 0; cut < len; cut++)
+		assert_null(plane_unpack(back, rows, exact + len - cut,
+		    exact + len - cut));
+	for (size_t cut = 0; cut < len; cut++)
+		assert_null(plane_unpack(back, rows, exact, exact + cut));
+	free(exact);
+	free(back);
+}
+
+static void
+planes_of_any_rows_and_values_come_back(void **state)
+{
+	uint8_t plane[ROWS_MAX], packed[PLANE_ROOM(ROWS_MAX)];
+
+	(void)state;
+	for (uint32_t values = 1; values <= 256; values += 1 + values / 8)
+		for (uint32_t rows = 1; rows < ROWS_MAX; rows += 1 + rows / 9) {
+			size_t len;
+
+			for (uint32_t i = 0; i < rows; i++)
+				plane[i] = (uint8_t)(i * 7 % values * 37);
+			len = plane_pack(packed, plane, rows);
+			assert_true(len <= rows + 1);
+			comes_back(plane, rows, len, packed);
+		}
+}
+
+static void
+two_values_take_a_bit_a_row(void **state)
+{
+	uint8_t plane[ROWS_MAX], packed[PLANE_ROOM(ROWS_MAX)];
+
+	(void)state;
+	for (uint32_t i = 0; i < ROWS_MAX; i++)
+		plane[i] = i % 3 == 0 ? 64 : 128;
+	assert_int_equal(plane_pack(packed, plane, ROWS_MAX),
+	    2 + 2 + (ROWS_MAX + 7) / 8);
+}
+
+static void
+what_is_no_plane_is_refused(void **state)
+{
+	static const uint8_t none[] = { 0, 0, 1, 1, 1, 1 };
+	static const uint8_t wide[] = { 9, 0, 1, 1, 1, 1 };
+	uint8_t back[8], many[600] = { 7, 128 };
+
+	(void)state;
+	assert_null(plane_unpack(back, 8, none, none + sizeof(none)));
+	assert_null(plane_unpack(back, 8, wide, wide + sizeof(wide)));
+	assert_null(plane_unpack(back, 8, many, many + sizeof(many)));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(planes_of_any_rows_and_values_come_back),
+		cmocka_unit_test(two_values_take_a_bit_a_row),
+		cmocka_unit_test(what_is_no_plane_is_refused),
+	};
+
+	return cmocka_run_group_tests_name("table_plane", tests, NULL, NULL);
+}
