@@ -21,15 +21,36 @@
 #include "recorder/filter/verdict.h"
 #include "recorder/flow/flows.h"
 
-/* The bytes of the table of these flows, appended to `out`. */
+/* What a table comes to at most, and what is in it. */
+#define PB_TABLE_BYTES_MAX	(32u << 20)
+#define PB_TABLE_PACKETS_MAX	(2u << 20)
+#define PB_TABLE_ROWS_MAX	(64u << 10)	/* without the rest */
+#define PB_TABLE_SHAPES_MAX	1024u	/* flows of more go to the rest */
+
+/*
+ * The bytes of the table of these flows, appended to `out`.  PB_ELIMIT where
+ * it comes to more than the above, or than `out` takes; PB_ENOMEM.
+ */
 int	pb_table_encode(struct pb_buf *out, const struct pb_flows *flows,
 	    struct pb_err *err);
 
-struct pb_table;	/* opaque */
+struct pb_table;	/* opaque; one thread at a time */
 
-/* `bytes` are borrowed until close.  PB_EFORMAT: it is rotten. */
+/*
+ * `bytes` are borrowed until close.  PB_EFORMAT: it is rotten.  What has been
+ * asked for stays in memory until close: at most some 330 bytes a row.
+ */
 int	pb_table_open(struct pb_table **out, const uint8_t *bytes, size_t len,
 	    struct pb_err *err);
+
+/* The same where only the parts that are asked for are read: `read` puts the
+ * `len` bytes at `at` of the table into `out`; 0, or a negative code, which
+ * whoever asked gets. */
+typedef int pb_table_read(void *arg, uint64_t at, void *out, size_t len,
+	    struct pb_err *err);
+int	pb_table_open_at(struct pb_table **out, pb_table_read *read,
+	    void *arg, size_t len, struct pb_err *err);
+
 void	pb_table_close(struct pb_table *table);
 
 /* Packets are numbered from 0 on, in the order of the file. */
@@ -38,9 +59,9 @@ uint32_t pb_table_packets(const struct pb_table *table);
 /*
  * Where the block of packet `packet` is: `*first` is the last packet at or
  * before it that has a mark; the result is where its block begins, bytes behind
- * that of packet 0's chunk.
+ * that of packet 0's chunk.  Where the marks are rotten, that of packet 0.
  */
-uint32_t pb_table_mark(const struct pb_table *table, uint32_t packet,
+uint32_t pb_table_mark(struct pb_table *table, uint32_t packet,
 	    uint32_t *first);
 
 /* The flows of one header shape. */
@@ -58,7 +79,7 @@ const struct pb_table_shape *pb_table_shape(const struct pb_table *table,
 	    size_t shape);
 
 /* Of a shape's rows the byte `at` of their packets: row i has
- * ones[i * stride], unknown[i * stride]. */
+ * ones[i * stride], unknown[i * stride].  Borrowed until close. */
 struct pb_table_column {
 	const uint8_t	*ones, *unknown;
 	size_t		 stride;	/* 0: all have the same; or 1 */

@@ -1,0 +1,325 @@
+/*
+ * recorder/flow/table/columns.c - what rows know of the first bytes
+ *
+ * Of a byte that has no column each row knows what all of them know.  So a
+ * byte that is the same in all rows needs none; and one that is noise (a
+ * checksum, a sequence number, what a single packet carries) gets none.  What
+ * a column costs is estimated from some rows.
+ *
+ * Always kept is what says whose packets they are: addresses, ports, and all
+ * that stands before the network's header.
+ */
+#include <linux/if_ether.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "recorder/flow/table/encode.h"
+
+#define LANE		16u
+#define LANES		(PB_FLOW_BYTES / LANE)
+#define SAMPLE_ROWS	32u
+/* Columns that are kept because they are cheap, in sixteenths of a bit a row:
+ * of each, and of all of them. */
+#define COST_MAX	48u
+#define COST_SUM_MAX	512u
+#define VALUES_MAX	12u	/* of a sample; with more it is dear */
+/* RFC 826, of IPv4 in Ethernet. */
+#define ARP_OPERATION	6u
+#define ARP_SENDER	14u
+#define ARP_TARGET	24u
+/* Of a key's bits: IPv6 behind what has no EtherType for it. */
+#define BIT_IPV6	32u
+#define AHEAD		3u	/* rows */
+#define FETCH_BYTES	64u
+#define FEW		2u	/* values that are no noise, whoever has them */
+
+typedef uint8_t lane __attribute__((vector_size(LANE), aligned(1), may_alias));
+
+/* Over all rows, of what they know to be set and of what they do not know. */
+struct learnt {
+	lane	 all_ones[LANES], any_ones[LANES];
+	lane	 all_unknown[LANES], any_unknown[LANES];
+};
+
+struct sample {
+	uint32_t rows;
+	uint32_t has[SAMPLE_ROWS];	/* bytes that a packet of it had */
+	uint8_t	 ones[SAMPLE_ROWS][PB_FLOW_BYTES];
+	uint8_t	 unknown[SAMPLE_ROWS][PB_FLOW_BYTES];
+};
+
+struct count {			/* rows of a sample that know the same */
+	uint8_t	 ones, unknown;
+	uint8_t	 times;
+};
+
+static inline void fetch(const struct pb_flow *);
+static void	put_row(uint8_t *, const struct columns *,
+		    const struct pb_flow *, size_t);
+static bool	same_in_all(struct columns *, const struct learnt *, uint32_t,
+		    bool *);
+static uint32_t	values_count(const struct sample *, uint32_t, struct count *,
+		    uint32_t *);
+static void	learn(struct learnt *, const unsigned *, const struct rows *,
+		    const struct shape_rows *);
+static void	learn_row(struct learnt *, uint32_t, uint32_t,
+		    const struct pb_flow *);
+static void	costs(unsigned *, const bool *, const struct rows *,
+		    const struct shape_rows *);
+static void	sample_take(struct sample *, const struct rows *,
+		    const struct shape_rows *);
+static void	keys(bool *, const struct pb_flow_key *);
+static void	key_bytes(bool *, uint32_t, uint32_t);
+static unsigned	cost(const struct sample *, uint32_t);
+
+void
+columns_choose(struct columns *columns, const struct rows *rows,
+    const struct shape_rows *shape)
+{
+	unsigned its[PB_FLOW_BYTES], sum = 0;
+	bool key[PB_FLOW_BYTES];
+	struct learnt learnt;
+
+	memset(columns, 0, sizeof(*columns));
+	keys(key, &shape->key);
+	costs(its, key, rows, shape);
+	learn(&learnt, its, rows, shape);
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++) {
+		bool bits;
+
+		if (!same_in_all(columns, &learnt, at, &bits) &&
+		    its[at] <= COST_MAX && sum + its[at] <= COST_SUM_MAX) {
+			sum += its[at];
+			columns->plane[columns->planes++] = (uint8_t)at;
+			if (bits)
+				columns->plane[columns->planes++] = (uint8_t)
+				    (PB_FLOW_BYTES + at);
+		}
+	}
+}
+
+void
+columns_put(uint8_t *out, const struct columns *columns,
+    const struct rows *rows, const struct shape_rows *shape)
+{
+	const uint32_t *flow = &rows->flow_of[shape->row];
+
+	if (columns->planes == 0)
+		return;
+	for (uint32_t row = 0; row < shape->rows; row++) {
+		if (row + AHEAD < shape->rows)
+			fetch(&rows->flows->flow[flow[row + AHEAD]]);
+		put_row(out + row, columns, &rows->flows->flow[flow[row]],
+		    shape->rows);
+	}
+}
+
+static void
+put_row(uint8_t *to, const struct columns *columns,
+    const struct pb_flow *flow, size_t stride)
+{
+	uint8_t known[2 * PB_FLOW_BYTES];
+	uint32_t last = columns->plane[columns->planes - 1] % PB_FLOW_BYTES;
+
+	pb_flow_known(flow, known, known + PB_FLOW_BYTES);
+	/* Of a byte that none of its packets has, anything is true. */
+	for (uint32_t at = flow->caplen_max; at <= last; at++) {
+		known[at] = columns->ones[at];
+		known[PB_FLOW_BYTES + at] = columns->unknown[at];
+	}
+	for (uint32_t i = 0; i < columns->planes; i++, to += stride)
+		*to = known[columns->plane[i]];
+}
+
+/* What all rows know of the byte, and whether that is what each does; whether
+ * some have unknown bits. */
+static bool
+same_in_all(struct columns *columns, const struct learnt *learnt, uint32_t at,
+    bool *bits)
+{
+	uint8_t all = ((const uint8_t *)learnt->all_ones)[at];
+	uint8_t any = ((const uint8_t *)learnt->any_ones)[at];
+	uint8_t all_unknown = ((const uint8_t *)learnt->all_unknown)[at];
+	uint8_t any_unknown = ((const uint8_t *)learnt->any_unknown)[at];
+	/* No row has the byte, or it was not looked at. */
+	bool none = (all & (uint8_t)~any) != 0;
+
+	columns->ones[at] = none ? 0 : all;
+	columns->unknown[at] = none ? 0xff :
+	    (any | any_unknown) & (uint8_t)~all;
+	*bits = any_unknown != 0;
+	return none || (all == any && all_unknown == any_unknown);
+}
+
+/* Lanes that hold nothing but noise are left out. */
+static void
+learn(struct learnt *learnt, const unsigned *its, const struct rows *rows,
+    const struct shape_rows *shape)
+{
+	const uint32_t *flow = &rows->flow_of[shape->row];
+	uint32_t first = LANES, end = 0;
+
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++)
+		if (its[at] <= COST_MAX) {
+			if (first == LANES)
+				first = at / LANE;
+			end = at / LANE + 1;
+		}
+	memset(learnt->all_ones, 0xff, sizeof(learnt->all_ones));
+	memset(learnt->all_unknown, 0xff, sizeof(learnt->all_unknown));
+	memset(learnt->any_ones, 0, sizeof(learnt->any_ones));
+	memset(learnt->any_unknown, 0, sizeof(learnt->any_unknown));
+	for (uint32_t row = 0; row < shape->rows; row++) {
+		if (row + AHEAD < shape->rows)
+			fetch(&rows->flows->flow[flow[row + AHEAD]]);
+		learn_row(learnt, first, end,
+		    &rows->flows->flow[flow[row]]);
+	}
+}
+
+/* All flows are more than a cache holds: the memory works ahead. */
+static inline void
+fetch(const struct pb_flow *flow)
+{
+	for (size_t at = 0; at < sizeof(*flow); at += FETCH_BYTES)
+		__builtin_prefetch((const uint8_t *)flow + at);
+}
+
+/* Of the bytes that a packet of it has. */
+static void
+learn_row(struct learnt *learnt, uint32_t first, uint32_t end,
+    const struct pb_flow *flow)
+{
+	static const uint8_t edge[2 * PB_FLOW_BYTES] = {
+	    [0 ... PB_FLOW_BYTES - 1] = 0xff };
+	uint8_t ones[PB_FLOW_BYTES], unknown[PB_FLOW_BYTES];
+	const uint8_t *mask = edge + PB_FLOW_BYTES -
+	    (flow->caplen_max < PB_FLOW_BYTES ? flow->caplen_max :
+	    PB_FLOW_BYTES);
+
+	pb_flow_known(flow, ones, unknown);
+	for (uint32_t i = first; i < end; i++) {
+		lane has = *(const lane *)(mask + i * LANE);
+		lane one = *(const lane *)(ones + i * LANE);
+		lane free = *(const lane *)(unknown + i * LANE);
+
+		learnt->all_ones[i] &= one | ~has;
+		learnt->any_ones[i] |= one & has;
+		learnt->all_unknown[i] &= free | ~has;
+		learnt->any_unknown[i] |= free & has;
+	}
+}
+
+/* Of each byte what its column would cost; 0 where it is kept anyway. */
+static void
+costs(unsigned *its, const bool *key, const struct rows *rows,
+    const struct shape_rows *shape)
+{
+	struct sample sample;
+
+	sample_take(&sample, rows, shape);
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++)
+		its[at] = key[at] ? 0 : cost(&sample, at);
+}
+
+/* Some rows, evenly. */
+static void
+sample_take(struct sample *sample, const struct rows *rows,
+    const struct shape_rows *shape)
+{
+	sample->rows = shape->rows < SAMPLE_ROWS ? shape->rows : SAMPLE_ROWS;
+	for (uint32_t i = 0; i < sample->rows; i++) {
+		uint64_t row = (uint64_t)i * shape->rows / sample->rows;
+		const struct pb_flow *flow =
+		    &rows->flows->flow[rows->flow_of[shape->row + row]];
+
+		sample->has[i] = flow->caplen_max;
+		pb_flow_known(flow, sample->ones[i], sample->unknown[i]);
+	}
+}
+
+static void
+keys(bool *key, const struct pb_flow_key *shape)
+{
+	memset(key, 0, PB_FLOW_BYTES * sizeof(*key));
+	key_bytes(key, 0, shape->network);
+	if (shape->ethertype == ETH_P_ARP) {
+		key_bytes(key, shape->network + ARP_OPERATION, 2);
+		key_bytes(key, shape->network + ARP_SENDER, 4);
+		key_bytes(key, shape->network + ARP_TARGET, 4);
+	}
+	if (shape->transport == 0)	/* no IP */
+		return;
+	if (shape->ethertype == ETH_P_IPV6 || (shape->bits & BIT_IPV6) != 0)
+		key_bytes(key, shape->network + 8u, 32);
+	else
+		key_bytes(key, shape->network + 12u, 8);
+	if ((shape->bits & PB_FLOW_PORTS) != 0)
+		key_bytes(key, shape->transport, 4);
+	else if (shape->protocol == IPPROTO_ICMP ||
+	    shape->protocol == IPPROTO_ICMPV6)
+		key_bytes(key, shape->transport, 2);
+}
+
+static void
+key_bytes(bool *key, uint32_t at, uint32_t bytes)
+{
+	for (; bytes > 0 && at < PB_FLOW_BYTES; at++, bytes--)
+		key[at] = true;
+}
+
+/* Of a row, in sixteenths of a bit: the entropy of what the sample knows of
+ * the byte.  Noise is dear even where most rows know nothing: whoever knows
+ * something knows something else. */
+static unsigned
+cost(const struct sample *sample, uint32_t at)
+{
+	/* 16 * i * log2(i) */
+	static const uint16_t ilog[SAMPLE_ROWS + 1] = { 0, 0, 32, 76, 128,
+	    186, 248, 314, 384, 456, 532, 609, 688, 770, 853, 938, 1024, 1112,
+	    1201, 1291, 1383, 1476, 1570, 1665, 1761, 1858, 1955, 2054, 2154,
+	    2254, 2355, 2457, 2560 };
+	uint32_t rows, values, knowing = 0, known = 0, sum = 0;
+	struct count count[VALUES_MAX];
+
+	values = values_count(sample, at, count, &rows);
+	if (values > VALUES_MAX)
+		return COST_MAX + 1;
+	for (uint32_t i = 0; i < values; i++) {
+		sum += ilog[count[i].times];
+		if (count[i].unknown != 0xff) {
+			knowing += count[i].times;
+			known++;
+		}
+	}
+	if (known > FEW && 2 * known > knowing)
+		return COST_MAX + 1;
+	return rows > 0 ? (ilog[rows] - sum) / rows : 0;
+}
+
+/* How many there are, or more than VALUES_MAX; `*rows` have the byte. */
+static uint32_t
+values_count(const struct sample *sample, uint32_t at, struct count *count,
+    uint32_t *rows)
+{
+	uint32_t values = 0, i;
+
+	*rows = 0;
+	for (uint32_t row = 0; row < sample->rows; row++) {
+		uint8_t ones = sample->ones[row][at];
+		uint8_t unknown = sample->unknown[row][at];
+
+		if (at >= sample->has[row])
+			continue;
+		++*rows;
+		for (i = 0; i < values && (count[i].ones != ones ||
+		    count[i].unknown != unknown); i++)
+			;
+		if (i == VALUES_MAX)
+			return VALUES_MAX + 1;
+		if (i == values)
+			count[values++] = (struct count){ ones, unknown, 0 };
+		count[i].times++;
+	}
+	return values;
+}

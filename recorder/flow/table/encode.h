@@ -1,0 +1,75 @@
+/*
+ * recorder/flow/table/encode.h - the parts of writing a flow table
+ */
+#ifndef PB_FLOW_TABLE_ENCODE_H
+#define PB_FLOW_TABLE_ENCODE_H
+
+#include "base/buf.h"
+#include "recorder/flow/table/form.h"
+
+/* --- rows.c: flows become rows, grouped by shape ------------------------- */
+
+struct shape_rows {
+	struct pb_flow_key key;		/* of its first flow */
+	bool		 rest;
+	uint32_t	 row, rows;	/* the first, among all; how many */
+};
+
+/* Rows of a shape follow each other, in the order of their flows. */
+struct rows {
+	const struct pb_flows *flows;
+	struct shape_rows shape[PB_TABLE_SHAPES_MAX + 1];
+	uint32_t	 shapes;
+	uint32_t	 rows;
+	uint32_t	*row_of;	/* of each flow that has packets */
+	uint32_t	*flow_of;	/* of each row; of the rest any */
+	struct pb_table_row *row;
+};
+
+int	rows_make(struct rows *rows, const struct pb_flows *flows,
+	    struct pb_err *err);
+void	rows_finish(struct rows *rows);
+
+/* --- columns.c: what rows know of the first bytes of their packets -------- */
+
+struct columns {
+	uint8_t		 ones[PB_FLOW_BYTES];	/* what all rows know */
+	uint8_t		 unknown[PB_FLOW_BYTES];
+	/* Those that are kept, in order: the byte, or PB_FLOW_BYTES and the
+	 * byte, of its unknown bits. */
+	uint8_t		 plane[2 * PB_FLOW_BYTES];
+	uint32_t	 planes;
+};
+
+void	columns_choose(struct columns *columns, const struct rows *rows,
+	    const struct shape_rows *shape);
+/* Their planes, one behind the other, into planes * rows bytes. */
+void	columns_put(uint8_t *out, const struct columns *columns,
+	    const struct rows *rows, const struct shape_rows *shape);
+
+/* --- numbers.c: numbers of rows and of marks ------------------------------ */
+
+/* Append the planes of a shape's numbers to `planes`; NUMBERS times
+ * NUMBER_BYTES to `out` say which.  The number of planes. */
+uint32_t numbers_put(uint8_t *out, struct pb_buf *planes,
+	    const struct pb_table_row *row, uint32_t rows, uint64_t time,
+	    uint64_t *scratch);
+uint32_t numbers_put_marks(uint8_t *out, struct pb_buf *planes,
+	    const struct pb_flow_mark *mark, uint32_t marks,
+	    uint64_t *scratch);
+
+/* --- places.c: which packets are whose ------------------------------------ */
+
+struct places {
+	uint32_t	*packet;	/* of row 0, of row 1, and so on */
+	uint32_t	*start;		/* of each row, and where all end */
+};
+
+int	places_make(struct places *places, const struct rows *rows,
+	    struct pb_err *err);
+void	places_finish(struct places *places);
+/* Those of a shape. */
+void	places_put(struct pb_buf *out, const struct places *places,
+	    const struct shape_rows *shape);
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * recorder/flow/table/form.h - where in a flow table its parts are
+ *
+ * docs/index.md says what they mean.  All integers are little-endian.
+ *
+ *	head | pieces, back to back | directory
+ *
+ * A *plane* is a byte of each row of a shape, one after the other.  Planes are
+ * put together to pieces; a piece is packed where that makes it smaller: planes
+ * by plane.h, all else by zstd.
+ */
+#ifndef PB_FLOW_TABLE_FORM_H
+#define PB_FLOW_TABLE_FORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "recorder/flow/table.h"
+
+#define TABLE_MAGIC		"PBFT"
+#define TABLE_VERSION		1u
+
+/* The head. */
+enum {
+	HEAD_MAGIC = 0,
+	HEAD_VERSION = 4,	/* 32 bits, as all without another word */
+	HEAD_LENGTH = 8,	/* of the table */
+	HEAD_PACKETS = 12,
+	HEAD_MARKS = 16,
+	HEAD_SHAPES = 20,
+	HEAD_PIECES = 24,
+	HEAD_DIRECTORY = 28,	/* its bytes as they are stored */
+	HEAD_TIME = 32,		/* 64 bits: the lowest; ns */
+	HEAD_DIRECTORY_DIGEST = 40,	/* 64 bits, of those bytes */
+	HEAD_SPARE = 48,	/* 64 bits: 0 */
+	HEAD_DIGEST = 56,	/* 64 bits, of the head before it */
+	HEAD_BYTES = 64,
+};
+
+/* The directory: shapes, pieces, and the two numbers of marks. */
+enum {
+	SHAPE_KEY = 0,		/* PB_FLOW_SHAPE_BYTES of struct pb_flow_key */
+	SHAPE_REST = 8,		/* 1: it is the rest; 0 */
+	SHAPE_ROWS = 12,
+	SHAPE_PACKETS = 16,	/* 64 bits */
+	SHAPE_WIRE = 24,	/* 64 bits: bytes on the wire */
+	SHAPE_CAPLEN = 32,	/* least, greatest */
+	SHAPE_LEN = 40,		/* least, greatest */
+	SHAPE_COLUMNS = 48,	/* 128 bits: bytes that have a column */
+	SHAPE_BITS = 64,	/* 128 bits: those of unknown bits as well */
+	SHAPE_ONES = 80,	/* what all rows know: 128 bytes */
+	SHAPE_UNKNOWN = 208,	/* likewise */
+	SHAPE_NUMBERS = 336,	/* NUMBERS times NUMBER_BYTES */
+	SHAPE_BYTES = 408,
+};
+
+enum { PIECE_STORED = 0, PIECE_RAW = 4, PIECE_DIGEST = 8, PIECE_BYTES = 16 };
+
+/* The least of a column of numbers, 64 bits, and the planes of what they are
+ * above it. */
+enum { NUMBER_LEAST = 0, NUMBER_PLANES = 8, NUMBER_BYTES = 9 };
+#define NUMBER_PLANES_MAX	8u
+
+/* A row's numbers; all modulo 2^64. */
+enum {
+	NUMBER_PACKETS,
+	NUMBER_LEN,		/* the least */
+	NUMBER_LEN_MORE,	/* the greatest, above the least */
+	NUMBER_CUT_LEAST,	/* least length above least captured, 2^32 */
+	NUMBER_CUT_MOST,	/* greatest above greatest captured, 2^32 */
+	NUMBER_WIRE,		/* bytes above packets times least length */
+	NUMBER_FIRST,		/* time above that of the row before: zigzag */
+	NUMBER_LAST,		/* above the first */
+	NUMBERS,
+};
+_Static_assert(SHAPE_NUMBERS + NUMBERS * NUMBER_BYTES == SHAPE_BYTES, "");
+
+/* A mark's: above those of the mark before. */
+enum { MARK_PACKET, MARK_AT, MARK_NUMBERS };
+
+/* Planes are put into a piece until it has so many bytes. */
+#define PIECE_FROM		16384u
+/* Rows whose places can be found at once. */
+#define GROUP_ROWS		64u
+/* Of a varint of 32 bits. */
+#define VARINT_BYTES_MAX	5u
+
+/* Planes of `rows` bytes that go into a piece. */
+static inline uint32_t
+planes_a_piece(uint32_t rows)
+{
+	return rows < PIECE_FROM ? (PIECE_FROM + rows - 1) / rows : 1;
+}
+
+static inline uint32_t
+pieces_of(uint32_t planes, uint32_t rows)
+{
+	uint32_t each = planes_a_piece(rows);
+
+	return (planes + each - 1) / each;
+}
+
+static inline uint64_t
+zigzag(uint64_t difference)
+{
+	return difference << 1 ^ (0 - (difference >> 63));
+}
+
+static inline uint64_t
+unzigzag(uint64_t number)
+{
+	return number >> 1 ^ (0 - (number & 1));
+}
+
+static inline uint32_t
+zigzag32(uint32_t difference)
+{
+	return difference << 1 ^ (0 - (difference >> 31));
+}
+
+static inline uint32_t
+unzigzag32(uint32_t number)
+{
+	return number >> 1 ^ (0 - (number & 1));
+}
+
+/* Seven bits a byte, the lowest first; the top bit says that more follow.
+ * Returns what is behind it. */
+static inline uint8_t *
+varint_put(uint8_t *at, uint32_t number)
+{
+	while (number >= 0x80) {
+		*at++ = (uint8_t)(number | 0x80);
+		number >>= 7;
+	}
+	*at++ = (uint8_t)number;
+	return at;
+}
+
+/* NULL: it does not end before `end`, or in VARINT_BYTES_MAX. */
+static inline const uint8_t *
+varint_get(const uint8_t *at, const uint8_t *end, uint32_t *number)
+{
+	uint32_t value = 0;
+
+	for (uint32_t shift = 0; at < end && shift < 7 * VARINT_BYTES_MAX;
+	    shift += 7) {
+		value |= (uint32_t)(*at & 0x7f) << shift;
+		if (*at++ < 0x80) {
+			*number = value;
+			return at;
+		}
+	}
+	return NULL;
+}
+
+#endif

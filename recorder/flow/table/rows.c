@@ -1,0 +1,155 @@
+/*
+ * recorder/flow/table/rows.c - flows become rows, grouped by shape
+ */
+#include "recorder/flow/table/encode.h"
+
+#include <stdlib.h>
+
+#define SLOTS	(4 * PB_TABLE_SHAPES_MAX)	/* a power of two */
+#define NO_SHAPE UINT16_MAX
+
+static void	shapes_find(struct rows *, uint16_t *);
+static uint16_t	shape_of(struct rows *, uint16_t *, const struct pb_flow_key *);
+static uint16_t	shape_add(struct rows *, const struct pb_flow_key *, bool);
+static void	rows_fill(struct rows *, const uint16_t *);
+static void	row_add(struct pb_table_row *, const struct pb_flow *);
+
+int
+rows_make(struct rows *rows, const struct pb_flows *flows, struct pb_err *err)
+{
+	uint16_t *shape = malloc((size_t)flows->flows * sizeof(*shape));
+
+	memset(rows, 0, sizeof(*rows));
+	rows->flows = flows;
+	rows->row_of = malloc(flows->flows * sizeof(*rows->row_of));
+	rows->flow_of = malloc(flows->flows * sizeof(*rows->flow_of));
+	rows->row = malloc(flows->flows * sizeof(*rows->row));
+	if (shape == NULL || rows->row_of == NULL || rows->flow_of == NULL ||
+	    rows->row == NULL) {
+		free(shape);
+		rows_finish(rows);
+		return pb_err_set(err, PB_ENOMEM, "no memory for the rows of "
+		    "a flow table");
+	}
+	shapes_find(rows, shape);
+	rows_fill(rows, shape);
+	free(shape);
+	return 0;
+}
+
+void
+rows_finish(struct rows *rows)
+{
+	free(rows->row_of);
+	free(rows->flow_of);
+	free(rows->row);
+	memset(rows, 0, sizeof(*rows));
+}
+
+/* Of each flow, and how many rows each has.  The rest comes last, and is one
+ * row. */
+static void
+shapes_find(struct rows *rows, uint16_t *shape)
+{
+	const struct pb_flows *flows = rows->flows;
+	uint16_t slot[SLOTS], rest = NO_SHAPE;
+
+	memset(slot, 0xff, sizeof(slot));
+	for (uint32_t i = 0; i < flows->flows; i++) {
+		shape[i] = NO_SHAPE;
+		if (i == PB_FLOW_REST || flows->flow[i].packets == 0)
+			continue;
+		shape[i] = shape_of(rows, slot, &flows->flow[i].key);
+		if (shape[i] != NO_SHAPE)
+			rows->shape[shape[i]].rows++;
+	}
+	for (uint32_t i = 0; i < flows->flows; i++)
+		if (shape[i] == NO_SHAPE && flows->flow[i].packets > 0) {
+			if (rest == NO_SHAPE)
+				rest = shape_add(rows, NULL, true);
+			rows->shape[rest].rows = 1;
+			shape[i] = rest;
+		}
+}
+
+/* Its number; NO_SHAPE where there are too many. */
+static uint16_t
+shape_of(struct rows *rows, uint16_t *slot, const struct pb_flow_key *key)
+{
+	uint64_t name;
+	uint32_t at;
+
+	_Static_assert(PB_FLOW_SHAPE_BYTES == sizeof(name), "");
+	memcpy(&name, key, sizeof(name));
+	/* Some odd number: the top bits of a product depend on all. */
+	at = (uint32_t)((name * 0x9e3779b97f4a7c15u) >> 40) & (SLOTS - 1);
+	for (; slot[at] != NO_SHAPE; at = (at + 1) & (SLOTS - 1))
+		if (memcmp(&rows->shape[slot[at]].key, &name,
+		    sizeof(name)) == 0)
+			return slot[at];
+	if (rows->shapes == PB_TABLE_SHAPES_MAX)
+		return NO_SHAPE;
+	slot[at] = shape_add(rows, key, false);
+	return slot[at];
+}
+
+static uint16_t
+shape_add(struct rows *rows, const struct pb_flow_key *key, bool rest)
+{
+	struct shape_rows *shape = &rows->shape[rows->shapes];
+
+	memset(shape, 0, sizeof(*shape));
+	if (key != NULL)
+		shape->key = *key;
+	shape->rest = rest;
+	return (uint16_t)rows->shapes++;
+}
+
+static void
+rows_fill(struct rows *rows, const uint16_t *shape)
+{
+	const struct pb_flows *flows = rows->flows;
+	uint32_t next[PB_TABLE_SHAPES_MAX + 1];
+
+	for (uint32_t i = 0; i < rows->shapes; i++) {
+		next[i] = rows->shape[i].row = rows->rows;
+		rows->rows += rows->shape[i].rows;
+	}
+	for (uint32_t i = 0; i < flows->flows; i++) {
+		const struct shape_rows *its;
+		uint32_t row;
+
+		if (flows->flow[i].packets == 0)
+			continue;
+		its = &rows->shape[shape[i]];
+		row = its->rest ? its->row : next[shape[i]];
+		if (row == next[shape[i]]) {
+			rows->row[row] = (struct pb_table_row){
+			    .first_time = UINT64_MAX, .caplen_min = UINT32_MAX,
+			    .len_min = UINT32_MAX };
+			next[shape[i]]++;
+		}
+		rows->row_of[i] = row;
+		rows->flow_of[row] = i;
+		row_add(&rows->row[row], &flows->flow[i]);
+	}
+}
+
+static void
+row_add(struct pb_table_row *row, const struct pb_flow *flow)
+{
+	row->packets += flow->packets;
+	row->bytes += flow->bytes;
+	if (flow->first_time < row->first_time)
+		row->first_time = flow->first_time;
+	if (flow->last_time > row->last_time)
+		row->last_time = flow->last_time;
+	if (flow->caplen_min < row->caplen_min)
+		row->caplen_min = flow->caplen_min;
+	if (flow->caplen_max > row->caplen_max)
+		row->caplen_max = flow->caplen_max;
+	if (flow->len_min < row->len_min)
+		row->len_min = flow->len_min;
+	if (flow->len_max > row->len_max)
+		row->len_max = flow->len_max;
+}
