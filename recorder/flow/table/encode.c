@@ -1,0 +1,338 @@
+/*
+ * recorder/flow/table/encode.c - a flow table is written
+ *
+ * Shape by shape: its planes in pieces, its places; then the marks, and last
+ * the directory, which says where all of that is.
+ */
+#include "recorder/flow/table/encode.h"
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/zip.h"
+#include "recorder/flow/table/plane.h"
+
+/* Smaller ones are left as they are. */
+#define PACK_FROM	64u
+/* Places are looked up one by one: they are packed only where much is gained:
+ * where of some bytes in the middle half are as the one before. */
+#define PLACES_SAVE	3u
+#define PLACES_SAMPLE	512u
+
+struct encoder {
+	struct pb_buf	*out;
+	size_t		 start;		/* of the table in `out` */
+	struct pb_buf	 shapes, pieces;	/* of the directory */
+	struct pb_buf	 planes;	/* made at the moment */
+	uint64_t	*number;	/* likewise */
+	uint64_t	 time;		/* the lowest */
+	struct pb_zip	*zip;
+	struct rows	 rows;
+	struct places	 places;
+};
+
+static int	encoder_init(struct encoder *, struct pb_buf *,
+		    const struct pb_flows *, struct pb_err *);
+static void	encoder_finish(struct encoder *);
+static void	put_shape(struct encoder *, const struct shape_rows *);
+static void	put_sums(uint8_t *, const struct encoder *,
+		    const struct shape_rows *);
+static uint32_t	put_columns(struct encoder *, uint8_t *,
+		    const struct shape_rows *);
+static void	put_places(struct encoder *, const struct shape_rows *);
+static void	put_planes(struct encoder *, uint32_t, uint32_t);
+static uint32_t	pack_planes(struct encoder *, const uint8_t *, uint32_t,
+		    uint32_t);
+static void	put_entry(struct encoder *, uint32_t, size_t);
+static uint32_t	put_packed(struct encoder *, const uint8_t *, size_t, size_t);
+static void	put_directory(struct encoder *);
+static void	put_head(struct encoder *, uint32_t, uint64_t);
+
+int
+pb_table_encode(struct pb_buf *out, const struct pb_flows *flows,
+    struct pb_err *err)
+{
+	struct encoder *e;
+	size_t start = out->len;
+	int rc;
+
+	if (flows->packets > PB_TABLE_PACKETS_MAX ||
+	    flows->flows > PB_TABLE_ROWS_MAX + 1)
+		return pb_err_set(err, PB_ELIMIT, "%u packets in %u flows are "
+		    "too many for a table", flows->packets, flows->flows);
+	e = malloc(sizeof(*e));
+	if (e == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
+	rc = encoder_init(e, out, flows, err);
+	if (rc == 0) {
+		pb_buf_zero(out, HEAD_BYTES);
+		for (uint32_t i = 0; i < e->rows.shapes; i++)
+			put_shape(e, &e->rows.shape[i]);
+		put_directory(e);
+		if (out->failed || e->planes.failed || e->shapes.failed ||
+		    e->pieces.failed)
+			rc = pb_err_set(err, PB_ELIMIT, "the flow table is too "
+			    "large, or there is no memory for it");
+	}
+	encoder_finish(e);
+	free(e);
+	if (rc < 0)
+		out->len = start;
+	return rc;
+}
+
+static int
+encoder_init(struct encoder *e, struct pb_buf *out,
+    const struct pb_flows *flows, struct pb_err *err)
+{
+	uint32_t most = flows->flows > flows->marks ? flows->flows :
+	    flows->marks;
+	int rc;
+
+	memset(e, 0, sizeof(*e));
+	e->out = out;
+	e->start = out->len;
+	pb_buf_init(&e->shapes, PB_TABLE_BYTES_MAX);
+	pb_buf_init(&e->pieces, PB_TABLE_BYTES_MAX);
+	pb_buf_init(&e->planes, PB_TABLE_BYTES_MAX);
+	rc = pb_zip_create(&e->zip, err);
+	if (rc == 0)
+		rc = rows_make(&e->rows, flows, err);
+	if (rc == 0)
+		rc = places_make(&e->places, &e->rows, err);
+	if (rc < 0)
+		return rc;
+	e->number = malloc((most + 1) * sizeof(*e->number));
+	if (e->number == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for the numbers "
+		    "of a flow table");
+	e->time = e->rows.rows > 0 ? UINT64_MAX : 0;
+	for (uint32_t i = 0; i < e->rows.rows; i++)
+		if (e->rows.row[i].first_time < e->time)
+			e->time = e->rows.row[i].first_time;
+	return 0;
+}
+
+static void
+encoder_finish(struct encoder *e)
+{
+	pb_buf_finish(&e->shapes);
+	pb_buf_finish(&e->pieces);
+	pb_buf_finish(&e->planes);
+	free(e->number);
+	places_finish(&e->places);
+	rows_finish(&e->rows);
+	pb_zip_destroy(e->zip);
+}
+
+static void
+put_shape(struct encoder *e, const struct shape_rows *shape)
+{
+	uint8_t record[SHAPE_BYTES] = { 0 };
+
+	put_sums(record, e, shape);
+	pb_buf_clear(&e->planes);
+	put_planes(e, put_columns(e, record, shape), shape->rows);
+	pb_buf_clear(&e->planes);
+	put_planes(e, numbers_put(record + SHAPE_NUMBERS, &e->planes,
+	    &e->rows.row[shape->row], shape->rows, e->time, e->number),
+	    shape->rows);
+	put_places(e, shape);
+	pb_buf_put(&e->shapes, record, sizeof(record));
+}
+
+/* What all of its packets come to. */
+static void
+put_sums(uint8_t *record, const struct encoder *e,
+    const struct shape_rows *shape)
+{
+	const struct pb_table_row *row = &e->rows.row[shape->row];
+	struct pb_table_row sum = row[0];
+
+	for (uint32_t i = 1; i < shape->rows; i++) {
+		sum.packets += row[i].packets;
+		sum.bytes += row[i].bytes;
+		if (row[i].caplen_min < sum.caplen_min)
+			sum.caplen_min = row[i].caplen_min;
+		if (row[i].caplen_max > sum.caplen_max)
+			sum.caplen_max = row[i].caplen_max;
+		if (row[i].len_min < sum.len_min)
+			sum.len_min = row[i].len_min;
+		if (row[i].len_max > sum.len_max)
+			sum.len_max = row[i].len_max;
+	}
+	pb_put_le16(record + SHAPE_KEY, shape->key.linktype);
+	pb_put_le16(record + SHAPE_KEY + 2, shape->key.ethertype);
+	record[SHAPE_KEY + 4] = shape->key.network;
+	record[SHAPE_KEY + 5] = shape->key.transport;
+	record[SHAPE_KEY + 6] = shape->key.protocol;
+	record[SHAPE_KEY + 7] = shape->key.bits;
+	pb_put_le32(record + SHAPE_REST, shape->rest);
+	pb_put_le32(record + SHAPE_ROWS, shape->rows);
+	pb_put_le64(record + SHAPE_PACKETS, sum.packets);
+	pb_put_le64(record + SHAPE_WIRE, sum.bytes);
+	pb_put_le32(record + SHAPE_CAPLEN, sum.caplen_min);
+	pb_put_le32(record + SHAPE_CAPLEN + 4, sum.caplen_max);
+	pb_put_le32(record + SHAPE_LEN, sum.len_min);
+	pb_put_le32(record + SHAPE_LEN + 4, sum.len_max);
+}
+
+/* The number of planes. */
+static uint32_t
+put_columns(struct encoder *e, uint8_t *record, const struct shape_rows *shape)
+{
+	struct columns columns;
+	size_t bytes;
+	uint8_t *to;
+
+	if (shape->rest) {
+		memset(record + SHAPE_UNKNOWN, 0xff, PB_FLOW_BYTES);
+		return 0;
+	}
+	columns_choose(&columns, &e->rows, shape);
+	memcpy(record + SHAPE_ONES, columns.ones, PB_FLOW_BYTES);
+	memcpy(record + SHAPE_UNKNOWN, columns.unknown, PB_FLOW_BYTES);
+	for (uint32_t i = 0; i < columns.planes; i++) {
+		uint32_t at = columns.plane[i] % PB_FLOW_BYTES;
+
+		record[(columns.plane[i] < PB_FLOW_BYTES ? SHAPE_COLUMNS :
+		    SHAPE_BITS) + at / 8] |= (uint8_t)(1u << at % 8);
+	}
+	bytes = (size_t)columns.planes * shape->rows;
+	to = pb_buf_reserve(&e->planes, bytes);
+	if (to == NULL)
+		return 0;
+	columns_put(to, &columns, &e->rows, shape);
+	e->planes.len += bytes;
+	return columns.planes;
+}
+
+static void
+put_places(struct encoder *e, const struct shape_rows *shape)
+{
+	size_t len, middle, again = 0;
+
+	pb_buf_clear(&e->planes);
+	places_put(&e->planes, &e->places, shape);
+	if (e->planes.failed)
+		return;
+	len = e->planes.len;
+	middle = len / 2;
+	for (size_t i = middle; len >= PLACES_SAMPLE &&
+	    i < middle + PLACES_SAMPLE / 2; i++)
+		again += e->planes.data[i] == e->planes.data[i - 1];
+	put_entry(e, put_packed(e, e->planes.data, len,
+	    again > PLACES_SAMPLE / 4 ? len / PLACES_SAVE : 0), len);
+}
+
+static void
+put_planes(struct encoder *e, uint32_t planes, uint32_t rows)
+{
+	uint32_t each = planes_a_piece(rows);
+
+	if (e->planes.failed)
+		return;
+	for (uint32_t plane = 0; plane < planes; plane += each) {
+		uint32_t now = planes - plane < each ? planes - plane : each;
+
+		put_entry(e, pack_planes(e, e->planes.data +
+		    (size_t)plane * rows, now, rows), (size_t)now * rows);
+	}
+}
+
+/* Those of a piece; in how many bytes. */
+static uint32_t
+pack_planes(struct encoder *e, const uint8_t *plane, uint32_t planes,
+    uint32_t rows)
+{
+	uint8_t *begin = pb_buf_reserve(e->out, planes * PLANE_ROOM(rows));
+	size_t len = 0;
+
+	if (begin == NULL)
+		return 0;
+	for (uint32_t i = 0; i < planes; i++)
+		len += plane_pack(begin + len, plane + (size_t)i * rows, rows);
+	if (len >= (size_t)planes * rows) {
+		len = (size_t)planes * rows;
+		memcpy(begin, plane, len);
+	}
+	e->out->len += len;
+	return (uint32_t)len;
+}
+
+/* Of the piece that has just been put. */
+static void
+put_entry(struct encoder *e, uint32_t stored, size_t raw)
+{
+	uint8_t entry[PIECE_BYTES];
+
+	if (e->out->failed)
+		return;
+	pb_put_le32(entry + PIECE_STORED, stored);
+	pb_put_le32(entry + PIECE_RAW, (uint32_t)raw);
+	pb_put_le64(entry + PIECE_DIGEST,
+	    pb_digest(e->out->data + e->out->len - stored, stored));
+	pb_buf_put(&e->pieces, entry, sizeof(entry));
+}
+
+/* By zstd where that saves `saves` bytes, and that is not 0. */
+static uint32_t
+put_packed(struct encoder *e, const uint8_t *data, size_t len, size_t saves)
+{
+	uint8_t *to = pb_buf_reserve(e->out, len);
+	size_t packed = 0;
+
+	if (to != NULL && len >= PACK_FROM && saves > 0)
+		packed = pb_zip_pack_piece(e->zip, to, len - saves, data, len);
+	if (packed == 0) {
+		pb_buf_put(e->out, data, len);
+		return (uint32_t)len;
+	}
+	e->out->len += packed;
+	return (uint32_t)packed;
+}
+
+/* The marks' pieces, and what says where all is. */
+static void
+put_directory(struct encoder *e)
+{
+	const struct pb_flows *flows = e->rows.flows;
+	uint8_t marks[MARK_NUMBERS * NUMBER_BYTES];
+	uint32_t planes, stored;
+
+	pb_buf_clear(&e->planes);
+	planes = numbers_put_marks(marks, &e->planes, flows->mark,
+	    flows->marks, e->number);
+	if (flows->marks > 0)
+		put_planes(e, planes, flows->marks);
+	pb_buf_put(&e->shapes, e->pieces.data, e->pieces.len);
+	pb_buf_put(&e->shapes, marks, sizeof(marks));
+	if (e->shapes.failed)
+		return;
+	stored = put_packed(e, e->shapes.data, e->shapes.len, 1);
+	if (e->out->failed)
+		return;
+	put_head(e, stored, pb_digest(e->out->data + e->out->len - stored,
+	    stored));
+}
+
+static void
+put_head(struct encoder *e, uint32_t directory, uint64_t digest)
+{
+	const struct pb_flows *flows = e->rows.flows;
+	uint8_t *head = e->out->data + e->start;
+
+	memcpy(head + HEAD_MAGIC, TABLE_MAGIC, 4);
+	pb_put_le32(head + HEAD_VERSION, TABLE_VERSION);
+	pb_put_le32(head + HEAD_LENGTH, (uint32_t)(e->out->len - e->start));
+	pb_put_le32(head + HEAD_PACKETS, flows->packets);
+	pb_put_le32(head + HEAD_MARKS, flows->marks);
+	pb_put_le32(head + HEAD_SHAPES, e->rows.shapes);
+	pb_put_le32(head + HEAD_PIECES, (uint32_t)(e->pieces.len /
+	    PIECE_BYTES));
+	pb_put_le32(head + HEAD_DIRECTORY, directory);
+	pb_put_le64(head + HEAD_TIME, e->time);
+	pb_put_le64(head + HEAD_DIRECTORY_DIGEST, digest);
+	pb_put_le64(head + HEAD_DIGEST, pb_digest(head, HEAD_DIGEST));
+}

@@ -1,0 +1,109 @@
+/*
+ * recorder/flow/table/places.c - which packets are whose
+ *
+ * Packets are sorted by their row by counting.  Of a row stand the number of
+ * its first packet, against that of the row before, and how many others lie
+ * between each two of its packets.
+ */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "recorder/flow/table/encode.h"
+
+static uint8_t	*group_put(uint8_t *, uint8_t *, const struct places *,
+		    uint32_t, uint32_t);
+static uint8_t	*run_put(uint8_t *, const uint32_t *, const uint32_t *);
+
+int
+places_make(struct places *places, const struct rows *rows,
+    struct pb_err *err)
+{
+	const struct pb_flows *flows = rows->flows;
+	uint32_t *next, sum = 0;
+
+	places->packet = malloc((flows->packets + 1) * sizeof(uint32_t));
+	places->start = malloc((rows->rows + 2) * sizeof(uint32_t));
+	if (places->packet == NULL || places->start == NULL) {
+		places_finish(places);
+		return pb_err_set(err, PB_ENOMEM, "no memory for the places "
+		    "of a flow table");
+	}
+	/* Where the next of row i goes stands in start[i + 1], so that at the
+	 * end row i ends there. */
+	next = places->start + 1;
+	places->start[0] = 0;
+	for (uint32_t i = 0; i < rows->rows; i++) {
+		next[i] = sum;
+		sum += (uint32_t)rows->row[i].packets;
+	}
+	for (uint32_t i = 0; i < flows->packets; i++)
+		places->packet[next[rows->row_of[flows->of[i]]]++] = i;
+	return 0;
+}
+
+void
+places_finish(struct places *places)
+{
+	free(places->packet);
+	free(places->start);
+	places->packet = places->start = NULL;
+}
+
+void
+places_put(struct pb_buf *out, const struct places *places,
+    const struct shape_rows *shape)
+{
+	uint32_t groups = (shape->rows + GROUP_ROWS - 1) / GROUP_ROWS;
+	const uint32_t *start = places->start + shape->row;
+	size_t packets = start[shape->rows] - start[0];
+	size_t room = groups * sizeof(uint32_t) +
+	    (packets + 2 * (size_t)shape->rows) * VARINT_BYTES_MAX;
+	uint8_t *begin, *at, *scratch;
+
+	/* The runs of a group are made behind all that is there at most. */
+	begin = pb_buf_reserve(out, room + packets * VARINT_BYTES_MAX);
+	if (begin == NULL)
+		return;
+	scratch = begin + room;
+	at = begin + groups * sizeof(uint32_t);
+	for (uint32_t group = 0; group < groups; group++) {
+		uint32_t row = group * GROUP_ROWS;
+		uint32_t rows = shape->rows - row;
+
+		pb_put_le32(begin + group * sizeof(uint32_t),
+		    (uint32_t)(at - begin));
+		at = group_put(at, scratch, places, shape->row + row,
+		    rows < GROUP_ROWS ? rows : GROUP_ROWS);
+	}
+	out->len += (size_t)(at - begin);
+}
+
+/* Of each row the length of its run and its first packet; then the runs. */
+static uint8_t *
+group_put(uint8_t *at, uint8_t *scratch, const struct places *places,
+    uint32_t row, uint32_t rows)
+{
+	uint32_t before = 0;
+	uint8_t *run = scratch;
+
+	for (; rows > 0; row++, rows--) {
+		const uint32_t *packet = places->packet + places->start[row];
+		uint8_t *end = run_put(run, packet,
+		    places->packet + places->start[row + 1]);
+
+		at = varint_put(at, (uint32_t)(end - run));
+		at = varint_put(at, zigzag32(*packet - before));
+		before = *packet;
+		run = end;
+	}
+	memcpy(at, scratch, (size_t)(run - scratch));
+	return at + (run - scratch);
+}
+
+static uint8_t *
+run_put(uint8_t *at, const uint32_t *packet, const uint32_t *end)
+{
+	while (++packet < end)
+		at = varint_put(at, packet[0] - packet[-1] - 1);
+	return at;
+}
