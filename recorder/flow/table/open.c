@@ -1,0 +1,358 @@
+/*
+ * recorder/flow/table/open.c - a flow table is opened
+ *
+ * The head and the directory are read and checked: where each part is, and
+ * how large.  The parts follow when they are asked for (piece.c).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "recorder/flow/table/read.h"
+
+#define SHAPE_PIECES_MAX \
+	(2 * PB_FLOW_BYTES + NUMBERS * NUMBER_PLANES_MAX + 1)
+#define MARKS_PIECES_MAX	(MARK_NUMBERS * NUMBER_PLANES_MAX)
+
+/* What of the directory has been looked at. */
+struct survey {
+	const uint8_t	*entry;		/* of the next piece */
+	uint32_t	 piece;		/* the next one */
+	uint64_t	 rows;		/* of all shapes so far */
+	uint32_t	 at;		/* where the next piece is */
+	uint32_t	 end;		/* where the last one ends */
+};
+
+static int	open_table(struct pb_table **, const struct pb_table *,
+		    size_t, struct pb_err *);
+static int	open_head(struct pb_table *, uint32_t *, uint64_t *,
+		    struct pb_err *);
+static bool	head_sound(const struct pb_table *, const uint8_t *);
+static int	open_directory(struct pb_table *, uint32_t, uint64_t,
+		    struct pb_err *);
+static int	survey_all(struct pb_table *, struct survey *,
+		    struct pb_err *);
+static bool	survey_shape(struct pb_table *, struct survey *,
+		    struct shape *);
+static bool	survey_planes(struct pb_table *, struct survey *, uint32_t,
+		    uint32_t);
+static bool	survey_piece(struct pb_table *, struct survey *, uint32_t,
+		    uint64_t, uint64_t);
+static bool	shape_sound(const uint8_t *, const struct pb_table_shape *);
+static uint32_t	columns_planes(const uint8_t *);
+static bool	numbers_planes(const uint8_t *, unsigned, uint32_t *);
+static void	shape_fill(struct pb_table_shape *, const uint8_t *);
+
+int
+pb_table_open(struct pb_table **out, const uint8_t *bytes, size_t len,
+    struct pb_err *err)
+{
+	struct pb_table table = { .bytes = bytes };
+
+	return open_table(out, &table, len, err);
+}
+
+int
+pb_table_open_at(struct pb_table **out, pb_table_read *read, void *arg,
+    size_t len, struct pb_err *err)
+{
+	struct pb_table table = { .read = read, .arg = arg };
+
+	return open_table(out, &table, len, err);
+}
+
+void
+pb_table_close(struct pb_table *table)
+{
+	if (table == NULL)
+		return;
+	for (uint32_t i = 0; table->piece != NULL && i < table->pieces; i++)
+		free(table->piece[i].own);
+	for (uint32_t i = 0; table->shape != NULL && i < table->shapes; i++)
+		free(table->shape[i].row);
+	free(table->piece);
+	free(table->shape);
+	free(table->directory);
+	free(table->mark);
+	free(table->zeros);
+	pb_zip_destroy(table->zip);
+	free(table);
+}
+
+uint32_t
+pb_table_packets(const struct pb_table *table)
+{
+	return table->packets;
+}
+
+size_t
+pb_table_shapes(const struct pb_table *table)
+{
+	return table->shapes;
+}
+
+const struct pb_table_shape *
+pb_table_shape(const struct pb_table *table, size_t shape)
+{
+	return &table->shape[shape].seen;
+}
+
+static int
+open_table(struct pb_table **out, const struct pb_table *from, size_t len,
+    struct pb_err *err)
+{
+	struct pb_table *table = malloc(sizeof(*table));
+	uint32_t directory = 0;
+	uint64_t digest = 0;
+	int rc;
+
+	*out = NULL;
+	if (table == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
+	*table = *from;
+	table->len = len <= PB_TABLE_BYTES_MAX ? (uint32_t)len : 0;
+	rc = pb_zip_create(&table->zip, err);
+	if (rc == 0)
+		rc = open_head(table, &directory, &digest, err);
+	if (rc == 0)
+		rc = open_directory(table, directory, digest, err);
+	if (rc < 0) {
+		pb_table_close(table);
+		return rc;
+	}
+	*out = table;
+	return 0;
+}
+
+static int
+open_head(struct pb_table *table, uint32_t *directory, uint64_t *digest,
+    struct pb_err *err)
+{
+	const uint8_t *head;
+	uint8_t *own = NULL;
+	bool sound;
+	int rc;
+
+	if (table->len < HEAD_BYTES)
+		return table_rotten(err, "its length");
+	rc = table_bytes(table, 0, HEAD_BYTES, &head, &own, err);
+	if (rc < 0)
+		return rc;
+	table->packets = pb_get_le32(head + HEAD_PACKETS);
+	table->marks = pb_get_le32(head + HEAD_MARKS);
+	table->shapes = pb_get_le32(head + HEAD_SHAPES);
+	table->pieces = pb_get_le32(head + HEAD_PIECES);
+	table->time = pb_get_le64(head + HEAD_TIME);
+	*directory = pb_get_le32(head + HEAD_DIRECTORY);
+	*digest = pb_get_le64(head + HEAD_DIRECTORY_DIGEST);
+	sound = head_sound(table, head) &&
+	    *directory <= table->len - HEAD_BYTES;
+	free(own);
+	return sound ? 0 : table_rotten(err, "its head");
+}
+
+static bool
+head_sound(const struct pb_table *table, const uint8_t *head)
+{
+	return memcmp(head + HEAD_MAGIC, TABLE_MAGIC, 4) == 0 &&
+	    pb_get_le32(head + HEAD_VERSION) == TABLE_VERSION &&
+	    pb_get_le32(head + HEAD_LENGTH) == table->len &&
+	    pb_get_le64(head + HEAD_DIGEST) == pb_digest(head, HEAD_DIGEST) &&
+	    table->packets <= PB_TABLE_PACKETS_MAX &&
+	    table->marks <= table->packets &&
+	    table->shapes <= PB_TABLE_SHAPES_MAX + 1 &&
+	    table->pieces <= table->shapes * SHAPE_PIECES_MAX +
+	    MARKS_PIECES_MAX;
+}
+
+static int
+open_directory(struct pb_table *table, uint32_t stored, uint64_t digest,
+    struct pb_err *err)
+{
+	uint32_t raw = table->shapes * SHAPE_BYTES +
+	    table->pieces * PIECE_BYTES + MARK_NUMBERS * NUMBER_BYTES;
+	struct survey survey = { .at = HEAD_BYTES,
+	    .end = table->len - stored };
+	const uint8_t *data;
+	uint8_t *own = NULL;
+	int rc;
+
+	rc = table_bytes(table, survey.end, stored, &data, &own, err);
+	if (rc < 0)
+		return rc;
+	if (pb_digest(data, stored) != digest)
+		rc = table_rotten(err, "the digest of its directory");
+	else
+		rc = table_unpack(table, data, stored, raw, 0, &data, &own,
+		    err);
+	/* What is borrowed would have to stay: it is not much. */
+	if (rc == 0 && own == NULL) {
+		own = malloc(raw);
+		if (own != NULL)
+			memcpy(own, data, raw);
+		else
+			rc = pb_err_set(err, PB_ENOMEM, "no memory for a flow "
+			    "table's directory");
+	}
+	table->directory = own;
+	if (rc < 0)
+		return rc;
+	survey.entry = own + table->shapes * SHAPE_BYTES;
+	table->marks_numbers = survey.entry + table->pieces * PIECE_BYTES;
+	table->shape = calloc(table->shapes + 1, sizeof(*table->shape));
+	table->piece = calloc(table->pieces + 1, sizeof(*table->piece));
+	if (table->shape == NULL || table->piece == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a flow "
+		    "table's directory");
+	return survey_all(table, &survey, err);
+}
+
+static int
+survey_all(struct pb_table *table, struct survey *survey, struct pb_err *err)
+{
+	uint32_t planes;
+
+	for (uint32_t i = 0; i < table->shapes; i++) {
+		table->shape[i].record = table->directory + i * SHAPE_BYTES;
+		if (!survey_shape(table, survey, &table->shape[i]))
+			return table_rotten(err, "a shape");
+	}
+	table->marks_piece = survey->piece;
+	if (!numbers_planes(table->marks_numbers, MARK_NUMBERS, &planes) ||
+	    (table->marks > 0 ? !survey_planes(table, survey, planes,
+	    table->marks) : planes > 0))
+		return table_rotten(err, "what it says of its marks");
+	if (survey->piece != table->pieces || survey->at != survey->end)
+		return table_rotten(err, "what it says of its pieces");
+	return 0;
+}
+
+static bool
+survey_shape(struct pb_table *table, struct survey *survey,
+    struct shape *shape)
+{
+	const uint8_t *record = shape->record;
+	struct pb_table_shape *seen = &shape->seen;
+	uint32_t planes, groups;
+
+	shape_fill(seen, record);
+	survey->rows += seen->rows;
+	if (!shape_sound(record, seen) || survey->rows > PB_TABLE_ROWS_MAX + 1)
+		return false;
+	shape->piece = survey->piece;
+	if (!survey_planes(table, survey, columns_planes(record), seen->rows))
+		return false;
+	shape->numbers = survey->piece;
+	if (!numbers_planes(record + SHAPE_NUMBERS, NUMBERS, &planes) ||
+	    !survey_planes(table, survey, planes, seen->rows))
+		return false;
+	shape->places = survey->piece;
+	groups = (seen->rows + GROUP_ROWS - 1) / GROUP_ROWS;
+	return survey_piece(table, survey, 0,
+	    groups * sizeof(uint32_t) + 2 * (uint64_t)seen->rows,
+	    groups * sizeof(uint32_t) + (2 * (uint64_t)seen->rows +
+	    table->packets) * VARINT_BYTES_MAX);
+}
+
+static bool
+survey_planes(struct pb_table *table, struct survey *survey, uint32_t planes,
+    uint32_t rows)
+{
+	uint32_t each = planes_a_piece(rows);
+
+	for (uint32_t plane = 0; plane < planes; plane += each) {
+		uint64_t len = (uint64_t)rows *
+		    (planes - plane < each ? planes - plane : each);
+
+		if (!survey_piece(table, survey, rows, len, len))
+			return false;
+	}
+	return true;
+}
+
+/* The next piece, which unpacked has so many bytes; planes of `rows`. */
+static bool
+survey_piece(struct pb_table *table, struct survey *survey, uint32_t rows,
+    uint64_t least, uint64_t most)
+{
+	struct piece *piece = &table->piece[survey->piece];
+
+	if (survey->piece == table->pieces)
+		return false;
+	piece->at = survey->at;
+	piece->rows = rows;
+	piece->stored = pb_get_le32(survey->entry + PIECE_STORED);
+	piece->raw = pb_get_le32(survey->entry + PIECE_RAW);
+	piece->digest = pb_get_le64(survey->entry + PIECE_DIGEST);
+	if (piece->stored > piece->raw || piece->raw < least ||
+	    piece->raw > most || piece->stored > survey->end - survey->at)
+		return false;
+	survey->at += piece->stored;
+	survey->entry += PIECE_BYTES;
+	survey->piece++;
+	return true;
+}
+
+/* What others rely on: bits are set or unknown, least is not above greatest. */
+static bool
+shape_sound(const uint8_t *record, const struct pb_table_shape *seen)
+{
+	uint8_t both = 0;
+
+	for (uint32_t i = 0; i < PB_FLOW_BYTES; i++)
+		both |= record[SHAPE_ONES + i] & record[SHAPE_UNKNOWN + i];
+	for (uint32_t i = 0; i < PB_FLOW_BYTES / 8; i++)
+		both |= record[SHAPE_BITS + i] &
+		    (uint8_t)~record[SHAPE_COLUMNS + i];
+	return both == 0 && seen->rows > 0 && (!seen->rest || seen->rows == 1) &&
+	    seen->alike.caplen_min <= seen->alike.caplen_max &&
+	    seen->alike.len_min <= seen->alike.len_max;
+}
+
+static uint32_t
+columns_planes(const uint8_t *record)
+{
+	uint32_t planes = 0;
+
+	for (uint32_t at = 0; at < PB_FLOW_BYTES / 8; at++)
+		planes += (uint32_t)(
+		    __builtin_popcount(record[SHAPE_COLUMNS + at]) +
+		    __builtin_popcount(record[SHAPE_BITS + at]));
+	return planes;
+}
+
+/* False: one has more than a number has bytes. */
+static bool
+numbers_planes(const uint8_t *number, unsigned numbers, uint32_t *planes)
+{
+	*planes = 0;
+	for (unsigned i = 0; i < numbers; i++, number += NUMBER_BYTES) {
+		if (number[NUMBER_PLANES] > NUMBER_PLANES_MAX)
+			return false;
+		*planes += number[NUMBER_PLANES];
+	}
+	return true;
+}
+
+static void
+shape_fill(struct pb_table_shape *out, const uint8_t *record)
+{
+	out->key.linktype = pb_get_le16(record + SHAPE_KEY);
+	out->key.ethertype = pb_get_le16(record + SHAPE_KEY + 2);
+	out->key.network = record[SHAPE_KEY + 4];
+	out->key.transport = record[SHAPE_KEY + 5];
+	out->key.protocol = record[SHAPE_KEY + 6];
+	out->key.bits = record[SHAPE_KEY + 7];
+	out->rest = pb_get_le32(record + SHAPE_REST) != 0;
+	out->rows = pb_get_le32(record + SHAPE_ROWS);
+	out->packets = pb_get_le64(record + SHAPE_PACKETS);
+	out->bytes = pb_get_le64(record + SHAPE_WIRE);
+	out->alike = (struct pb_alike){
+	    .ones = record + SHAPE_ONES, .unknown = record + SHAPE_UNKNOWN,
+	    .bytes = PB_FLOW_BYTES,
+	    .caplen_min = pb_get_le32(record + SHAPE_CAPLEN),
+	    .caplen_max = pb_get_le32(record + SHAPE_CAPLEN + 4),
+	    .len_min = pb_get_le32(record + SHAPE_LEN),
+	    .len_max = pb_get_le32(record + SHAPE_LEN + 4) };
+}
