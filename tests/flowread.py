@@ -1,0 +1,252 @@
+"""Read a flow table, by docs/index.md alone:  flowread.py FILE
+
+Prints what it says, a line each: of the table, of each shape, of each row
+with its numbers, what it knows of the bytes and its packets, and of each mark.
+XXH3 and zstd are those of the libraries the project needs anyway.
+"""
+
+import ctypes
+import struct
+import sys
+
+KNOWN = 128
+PIECE = 16384
+GROUP = 64
+SHAPE, ENTRY, NUMBER = 408, 16, 9
+
+_zstd = ctypes.CDLL("libzstd.so.1")
+_zstd.ZSTD_decompress.restype = ctypes.c_size_t
+_zstd.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t,
+                                  ctypes.c_char_p, ctypes.c_size_t]
+_xxhash = ctypes.CDLL("libxxhash.so.0")
+_xxhash.XXH3_64bits.restype = ctypes.c_uint64
+_xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+
+
+class Rotten(Exception):
+    pass
+
+
+def check(true, what):
+    if not true:
+        raise Rotten(what)
+
+
+def digest(data):
+    return _xxhash.XXH3_64bits(data, len(data))
+
+
+def unpacked(data, size):
+    check(len(data) <= size, "more is stored than there is")
+    if len(data) == size:
+        return data
+    out = ctypes.create_string_buffer(size + 1)
+    check(_zstd.ZSTD_decompress(out, size, data, len(data)) == size,
+          "a frame of zstd")
+    return out.raw[:size]
+
+
+def unzigzag(number):
+    return number >> 1 if number % 2 == 0 else -(number + 1 >> 1)
+
+
+def varint(data, at, end):
+    value = 0
+    for n in range(5):
+        check(at < end, "a varint without an end")
+        value |= (data[at] & 0x7F) << 7 * n
+        at += 1
+        if data[at - 1] < 0x80:
+            return value % 2**32, at
+    raise Rotten("a varint that is too long")
+
+
+def bits(data):
+    return [n for n in range(KNOWN) if data[n // 8] >> n % 8 & 1]
+
+
+def plane(data, at, rows):
+    """(it, what is behind)"""
+    check(at + 2 <= len(data), "a plane past the end")
+    width, values = data[at], data[at + 1] + 1
+    if width == 8:
+        return data[at + 1:][:rows], at + 1 + rows
+    check(1 <= width <= 7 and values <= 128, "a plane")
+    value, at = data[at + 2:][:values], at + 2 + values
+    end = at + -(-rows // 8) * width
+    check(end <= len(data), "a plane past the end")
+    number = int.from_bytes(data[at:end], "little")
+    value = value.ljust(128, b"\0")
+    return bytes(value[number >> row * width & (1 << width) - 1]
+                 for row in range(rows)), end
+
+
+class Pieces:
+    """Those of a table, in their order."""
+
+    def __init__(self, entries, body):
+        self.left, self.body = list(entries), body
+
+    def _next(self):
+        check(self.left, "too few pieces")
+        stored, raw, want = self.left.pop(0)
+        check(stored <= len(self.body), "a piece past the end")
+        data, self.body = self.body[:stored], self.body[stored:]
+        check(digest(data) == want, "the digest of a piece")
+        return data, raw
+
+    def places(self):
+        return unpacked(*self._next())
+
+    def planes(self, count, rows):
+        each = -(-PIECE // rows) if rows else 1
+        out = []
+        while len(out) < count:
+            now = min(each, count - len(out))
+            data, raw = self._next()
+            check(raw == now * rows, "the length of a piece")
+            at = 0
+            for n in range(now):
+                if len(data) == raw:
+                    its, at = data[at:at + rows], at + rows
+                else:
+                    its, at = plane(data, at, rows)
+                out.append(its)
+            check(at == len(data), "a piece longer than its planes")
+        return out
+
+
+def columns_of_numbers(pieces, what, rows):
+    """Of each column its numbers."""
+    heads = [struct.unpack_from("<QB", what, at)
+             for at in range(0, len(what), NUMBER)]
+    check(all(count <= 8 for _, count in heads), "a number of planes")
+    planes = pieces.planes(sum(count for _, count in heads), rows)
+    out = []
+    for least, count in heads:
+        its, planes = planes[:count], planes[count:]
+        out.append([(least + sum(p[row] << 8 * k for k, p in enumerate(its)))
+                    % 2**64 for row in range(rows)])
+    return out
+
+
+class Shape:
+    def __init__(self, record, pieces, start):
+        self.key = struct.unpack_from("<HHBBBB", record)
+        self.rest, self.count = struct.unpack_from("<II", record, 8)
+        self.packets, self.wire = struct.unpack_from("<QQ", record, 16)
+        self.lengths = struct.unpack_from("<IIII", record, 32)
+        self.ones, self.unknown = record[80:208], record[208:336]
+        check(self.count > 0, "a shape without rows")
+        self._columns(pieces, bits(record[48:64]), bits(record[64:80]))
+        self._numbers(columns_of_numbers(pieces, record[336:408],
+                                         self.count), start)
+        self._places(pieces.places())
+
+    def _columns(self, pieces, columns, partly):
+        check(set(partly) <= set(columns), "unknown bits of no column")
+        planes = pieces.planes(len(columns) + len(partly), self.count)
+        self.known = {}
+        for at in columns:
+            ones = planes.pop(0)
+            unknown = planes.pop(0) if at in partly else bytes(self.count)
+            self.known[at] = ones, unknown
+
+    def _numbers(self, columns, start):
+        self.rows = []
+        for (packets, least, more, cut_least, cut_most, wire, first,
+             last) in zip(*columns):
+            start = (start + unzigzag(first)) % 2**64
+            most = least + more
+            self.rows.append((
+                packets, (wire + packets * least) % 2**64, start,
+                (start + last) % 2**64, (least - cut_least) % 2**32,
+                (most - cut_most) % 2**32, least, most))
+
+    def _places(self, data):
+        self.places = []
+        for first in range(0, self.count, GROUP):
+            at, = struct.unpack_from("<I", data, first // GROUP * 4)
+            number, heads = 0, []
+            for _ in range(min(GROUP, self.count - first)):
+                length, at = varint(data, at, len(data))
+                step, at = varint(data, at, len(data))
+                number = (number + unzigzag(step)) % 2**32
+                heads.append((length, number))
+            for length, number in heads:
+                self.places.append(self._run(data, at, at + length, number))
+                at += length
+
+    @staticmethod
+    def _run(data, at, end, number):
+        check(end <= len(data), "a run past the end")
+        out = [number]
+        while at < end:
+            between, at = varint(data, at, end)
+            out.append(out[-1] + between + 1)
+        return out
+
+    def row(self, row):
+        """What it knows of the bytes: ones, unknown."""
+        ones, unknown = bytearray(self.ones), bytearray(self.unknown)
+        for at, column in self.known.items():
+            ones[at], unknown[at] = column[0][row], column[1][row]
+        return bytes(ones), bytes(unknown)
+
+
+class Table:
+    def __init__(self, data):
+        check(len(data) >= 64 and data[:4] == b"PBFT", "no table")
+        (version, length, self.packets, marks, shapes, pieces, stored,
+         start, its, spare, head) = struct.unpack_from("<IIIIIIIQQQQ", data, 4)
+        check(version == 1 and length == len(data), "version or length")
+        check(digest(data[:56]) == head, "the digest of the head")
+        check(stored <= length - 64, "the directory's length")
+        directory = data[length - stored:]
+        check(digest(directory) == its, "the digest of the directory")
+        directory = unpacked(directory, shapes * SHAPE + pieces * ENTRY +
+                             2 * NUMBER)
+        entries = shapes * SHAPE
+        numbers = entries + pieces * ENTRY
+        rest = Pieces(struct.iter_unpack("<IIQ", directory[entries:numbers]),
+                      data[64:length - stored])
+        self.shapes = [Shape(directory[n * SHAPE:][:SHAPE], rest, start)
+                       for n in range(shapes)]
+        self._marks(*columns_of_numbers(rest, directory[numbers:], marks))
+        check(not rest.left and not rest.body, "more pieces than parts")
+
+    def _marks(self, packets, places):
+        self.marks, packet, at = [], 0, 0
+        for step, bytes_on in zip(packets, places):
+            packet, at = packet + step, (at + bytes_on) % 2**32
+            self.marks.append((packet, at))
+
+
+def lines(table):
+    yield "table %d packets" % table.packets
+    for shape in table.shapes:
+        yield "shape %s rest %d rows %d packets %d bytes %d lengths %s" % (
+            " ".join(map(str, shape.key)), shape.rest, shape.count,
+            shape.packets, shape.wire, " ".join(map(str, shape.lengths)))
+        yield "all %s %s" % (shape.ones.hex(), shape.unknown.hex())
+        for n, numbers in enumerate(shape.rows):
+            yield "row " + " ".join(map(str, numbers))
+            yield "known %s %s" % tuple(b.hex() for b in shape.row(n))
+            yield "packets " + " ".join(map(str, shape.places[n]))
+    for mark in table.marks:
+        yield "mark %d %d" % mark
+
+
+def main():
+    with open(sys.argv[1], "rb") as f:
+        data = f.read()
+    try:
+        print("\n".join(lines(Table(data))))
+    except (Rotten, struct.error) as e:
+        print("rotten:", e)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
