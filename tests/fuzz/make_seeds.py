@@ -474,6 +474,94 @@ def dissect_seeds():
     yield "foreign", packet(147, ip4)
 
 
+# --- flow tables: docs/index.md; their digests are made right by the target
+
+def plane_pieces(planes, rows):
+    each = -(-16384 // rows)
+    return [b"".join(planes[n:n + each])
+            for n in range(0, len(planes), each)]
+
+
+def numbers(*columns):
+    """What the directory says of the columns, and their planes."""
+    what, planes = b"", []
+    for column in columns:
+        least, most = min(column), max(column)
+        count = (most - least).bit_length() + 7 >> 3
+        what += struct.pack("<QB", least, count)
+        planes += [bytes(n - least >> 8 * k & 255 for n in column)
+                   for k in range(count)]
+    return what, planes
+
+
+def table_shape(rest, columns, partly, rows, places):
+    """A shape's record and pieces; `rows` as docs/index.md has numbers."""
+    what, planes = numbers(*zip(*rows))
+    kept, some, its = bytearray(16), bytearray(16), []
+    for at, ones, unknown in columns:
+        kept[at // 8] |= 1 << at % 8
+        its.append(ones)
+        if at in partly:
+            some[at // 8] |= 1 << at % 8
+            its.append(unknown)
+    record = struct.pack("<HHBBBBIIQQIIII", 1, 0x800, 14, 34, 6, 16, rest,
+                         len(rows), len(rows), 60 * len(rows), 60, 60, 60, 60)
+    record += bytes(kept + some) + bytes(range(128)) + bytes(128) + what
+    return record, (plane_pieces(its, len(rows)) +
+                    plane_pieces(planes, len(rows)) + [places])
+
+
+def table(packets, marks, *shapes, raw={}):
+    """`raw` says of packed pieces how long they are."""
+    what, planes = numbers(*marks) if marks else (bytes(18), [])
+    pieces = [p for _, its in shapes for p in its]
+    if marks:
+        pieces += plane_pieces(planes, len(marks[0]))
+    directory = b"".join(record for record, _ in shapes) + b"".join(
+        struct.pack("<IIQ", len(p), raw.get(p, len(p)), 0)
+        for p in pieces) + what
+    body = b"".join(pieces)
+    head = struct.pack("<4sIIIIIIIQQQQ", b"PBFT", 1,
+                       64 + len(body) + len(directory), packets,
+                       len(marks[0]) if marks else 0, len(shapes),
+                       len(pieces), len(directory), 1000, 0, 0, 0)
+    return b"\0" + head + body + directory
+
+
+def table_seeds():
+    row = (1, 60, 0, 0, 0, 0, 5, 7)
+    one = table_shape(0, [], (), [row], b"\4\0\0\0" b"\0\0")
+    two = table_shape(
+        0, [(26, b"\1\2", b""), (47, b"\2\x10", b"\0\x08")], {47},
+        [row, (2, 60, 9, 1, 2, 300, 9, 0)],
+        b"\4\0\0\0" b"\0\2\1\2" b"\0")
+    rest = table_shape(1, [], (), [row], b"\4\0\0\0" b"\0\6")
+    yield "none", table(0, ())
+    yield "one", table(1, ([0], [0]), one)
+    yield "two", table(4, ([0, 2], [0, 700]), two, rest)
+    yield "two-cut", table(4, ([0, 2], [0, 700]), two)[:-9]
+    yield "two-few", table(2, ([0], [0]), two, rest)
+    many = [(1, 60 + n, n % 3, 0, 0, n, n, n * n) for n in range(130)]
+    yield "groups", table(130, (), table_shape(
+        0, [(at, bytes(range(130)), b"") for at in range(20)], (), many,
+        b"\x0c\0\0\0" b"\x8c\0\0\0" b"\x0c\1\0\0" + b"\0\0" +
+        b"\0\2" * 63 + b"\0\x80\1" + b"\0\2" * 63 + b"\0\x80\2\0\2"))
+    yield "places-far", table(1, (), table_shape(
+        0, [], (), [row], b"\xff\0\0\0" b"\0\0"))
+    yield "places-run", table(9, (), table_shape(
+        0, [], (), [row], b"\4\0\0\0" b"\4\0" b"\xff\xff\xff\x7f"))
+    packed = b"\1\1\x40\x80" + b"\xa5" * 9 + b"\x08" + bytes(range(70))
+    yield "packed", table(70, (), table_shape(
+        0, [(22, packed, b""), (23, b"", b"")], (), [row] * 70,
+        b"\x08\0\0\0" b"\x88\0\0\0" + b"\0\0" + b"\0\2" * 63 +
+        b"\0\x80\1" + b"\0\2" * 5), raw={packed: 140})
+    packet = bytes.fromhex("020000000002020000000001080045000028000100004006"
+                           "0000c0000201c000020901bbc822") + bytes(20)
+    yield "packets", b"\1" + (bytes([len(packet)]) + packet) * 3 + (
+        bytes([0x80 | len(packet)]) + packet[len(packet) // 2:]) * 20
+    yield "packets-short", b"\1" + b"\0\1x\2xy" + bytes(range(1, 60))
+
+
 def main():
     for folder, seeds in (
             ("reader", reader_seeds()), ("hop", hop_seeds()),
@@ -481,7 +569,7 @@ def main():
             ("importer", importer_seeds()), ("conf", conf_seeds()),
             ("peer", peer_seeds()), ("request", request_seeds()),
             ("recover", recover_seeds()), ("journal", journal_seeds()),
-            ("dissect", dissect_seeds())):
+            ("dissect", dissect_seeds()), ("table", table_seeds())):
         path = os.path.join("seeds", folder)
         os.makedirs(path, exist_ok=True)
         for name, data in seeds:
