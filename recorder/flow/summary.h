@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "recorder/filter/verdict.h"
+#include "recorder/filter/question.h"
 #include "recorder/flow/flows.h"
 
 /* What it comes to at most: two of them fit a page of rows. */
@@ -25,10 +25,10 @@ size_t	pb_summary_make(uint8_t out[static PB_SUMMARY_BYTES_MAX],
 	    const struct pb_flows *flows);
 
 /*
- * What the filter says of all packets that the summary speaks of, NONE, ALL or
- * EACH; EACH of bytes that are no summary.  `folded` may be NULL.
+ * What the filter says of all packets that the summary speaks of: NONE, ALL or
+ * EACH; EACH of bytes that are no summary, or a rotten one.
  */
 enum pb_verdict pb_summary_verdict(const uint8_t *summary, size_t len,
-	    const struct pb_filter *filter);
+	    struct pb_question *question);
 
 #endif

@@ -1,0 +1,51 @@
+/*
+ * recorder/filter/rows.h - a filter asked about many rows at once
+ *
+ * A row is what is known of some packets (struct pb_alike), and the rows are
+ * kept by columns: of each byte of the packets, what all rows know.  The test
+ * of a filter is done on a column, for a run of rows, before the next one.
+ */
+#ifndef PB_FILTER_ROWS_H
+#define PB_FILTER_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "recorder/filter/filter.h"
+#include "recorder/filter/verdict.h"
+
+/* One byte of the packets: of row i ones[i * stride], unknown[i * stride]
+ * (pb_alike of verdict.h). */
+struct pb_column {
+	const uint8_t	*ones, *unknown;
+	size_t		 stride;	/* 0: all have the same; or 1 */
+};
+
+/* Least and greatest, as in pb_alike. */
+struct pb_lengths {
+	uint32_t	 caplen_min, caplen_max;
+	uint32_t	 len_min, len_max;	/* on the wire */
+};
+
+struct pb_rows {
+	size_t		 rows;
+	/* The column of the byte `at`; false: nothing is known of it.  It
+	 * lives until the rows are answered. */
+	bool		(*column)(void *arg, uint32_t at,
+			    struct pb_column *out);
+	void		*arg;
+	/* Of row 0; of each further row `lengths_stride` bytes behind. */
+	const struct pb_lengths *lengths;
+	size_t		 lengths_stride;
+};
+
+/*
+ * verdict[i] is the filter's PB_VERDICT_* of row i: what pb_filter_verdict()
+ * says of it, or, seldom, PB_VERDICT_EACH.  Fast where `filter` was folded for
+ * the shape of the rows (question.h).
+ */
+void	pb_rows_verdict(uint8_t *verdict, const struct pb_filter *filter,
+	    const struct pb_rows *rows);
+
+#endif
