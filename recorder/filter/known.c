@@ -277,7 +277,8 @@ mod(const struct pb_known *a, const struct pb_known *b)
 	return pb_known_alu(BPF_AND, a, &bits);
 }
 
-/* No more than either. */
+/* No more than either.  A mask that takes away only what is known anyway keeps
+ * the order, and so the range. */
 static struct pb_known
 and(const struct pb_known *a, const struct pb_known *b)
 {
@@ -286,8 +287,12 @@ and(const struct pb_known *a, const struct pb_known *b)
 	struct pb_known both = pb_known_bits(ones, (a->ones | a->free) &
 	    (b->ones | b->free) & ~ones);
 
-	if (both.hi > least)
+	if (pb_known_whole(b) && (a->free & ~b->lo) == 0) {
+		both.lo = a->lo & b->lo;
+		both.hi = a->hi & b->lo;
+	} else if (both.hi > least) {
 		both.hi = least;
+	}
 	return tighten(both);
 }
 

@@ -332,6 +332,12 @@ a_range_tells_its_bits_and_bits_their_range(void **state)
 	assert_int_equal(tight.hi, 17);
 	tight = pb_known_alu(BPF_AND, &tight, &one);
 	assert_int_equal(tight.hi, 1);
+	/* A mask that takes away what is known anyway keeps the range. */
+	a = pb_known_range(0x2001, 0x3fff);
+	one = pb_known_number(0x1fff);
+	tight = pb_known_alu(BPF_AND, &a, &one);
+	assert_int_equal(tight.lo, 1);
+	assert_int_equal(tight.hi, 0x1fff);
 }
 
 int
