@@ -15,9 +15,16 @@ struct pb_filter {
 	struct bpf_program	 program;	/* malloc()ed, as libpcap's */
 };
 
+/* Some bits of the packet, as they stand there. */
+struct origin {
+	uint32_t	 at, bytes;	/* 0 bytes: it is none */
+	uint32_t	 mask;
+};
+
 /* What the program's registers hold before an instruction. */
 struct machine {
 	struct pb_known	 a, x;
+	struct origin	 origin;	/* of what is in A */
 	struct pb_known	 mem[BPF_MEMWORDS];
 	uint32_t	 caplen_min;	/* that of those who came so far */
 };
@@ -34,9 +41,10 @@ void	machine_init(struct machine *machine, const struct pb_alike *packets);
 struct step machine_step(struct machine *machine, const struct bpf_insn *insn,
 	    const struct pb_alike *packets);
 
-/* Of a jump: PB_MAY_HOLD, PB_MAY_FAIL.  And what is known then. */
+/* Of a jump: PB_MAY_HOLD, PB_MAY_FAIL; 0: no packet comes here.  And what is
+ * known then. */
 unsigned machine_test(const struct machine *machine,
-	    const struct bpf_insn *insn);
+	    const struct bpf_insn *insn, const struct pb_alike *packets);
 void	machine_assume(struct machine *machine, const struct bpf_insn *insn,
 	    bool held);
 

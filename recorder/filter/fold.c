@@ -135,7 +135,9 @@ know_jump(struct fold *fold, unsigned at)
 		arrive(fold, at + 1 + insn.k, &machine);
 		return;
 	}
-	outcome = machine_test(&machine, &insn);
+	outcome = machine_test(&machine, &insn, fold->shape);
+	if (outcome == 0)	/* nobody comes here */
+		outcome = PB_MAY_HOLD | PB_MAY_FAIL;
 	if ((outcome & PB_MAY_HOLD) != 0) {
 		machine_assume(&machine, &insn, true);
 		arrive(fold, at + 1 + insn.jt, &machine);
@@ -192,6 +194,8 @@ arrive(struct fold *fold, unsigned at, const struct machine *machine)
 		*have = *machine;
 		return;
 	}
+	if (memcmp(&have->origin, &machine->origin, sizeof(have->origin)) != 0)
+		have->origin.bytes = 0;
 	have->a = pb_known_join(&have->a, &machine->a);
 	have->x = pb_known_join(&have->x, &machine->x);
 	for (size_t i = 0; i < BPF_MEMWORDS; i++)

@@ -8,6 +8,7 @@
  * 0xfffff000 on): no packet is that long.
  */
 #include "recorder/filter/filter_impl.h"
+#include "recorder/filter/values.h"
 
 static struct step load(struct machine *, const struct bpf_insn *,
 		    const struct pb_alike *);
@@ -18,6 +19,7 @@ static struct step calculate(struct machine *, const struct bpf_insn *);
 static uint32_t	size_of(const struct bpf_insn *);
 static struct pb_known operand(const struct machine *,
 		    const struct bpf_insn *);
+static void	keep_origin(struct machine *, const struct bpf_insn *);
 
 static const struct step on = { .goes_on = true };
 
@@ -27,6 +29,7 @@ machine_init(struct machine *machine, const struct pb_alike *packets)
 	machine->a = machine->x = pb_known_number(0);
 	for (size_t i = 0; i < BPF_MEMWORDS; i++)
 		machine->mem[i] = pb_known_any();
+	machine->origin = (struct origin){ 0 };
 	machine->caplen_min = packets->caplen_min;
 }
 
@@ -53,17 +56,26 @@ machine_step(struct machine *machine, const struct bpf_insn *insn,
 			machine->x = machine->a;
 		else
 			machine->a = machine->x;
+		keep_origin(machine, insn);
 		return on;
 	}
 	return (struct step){ .rejects = true, .goes_on = true };
 }
 
 unsigned
-machine_test(const struct machine *machine, const struct bpf_insn *insn)
+machine_test(const struct machine *machine, const struct bpf_insn *insn,
+    const struct pb_alike *packets)
 {
 	struct pb_known b = operand(machine, insn);
+	unsigned outcome = pb_known_test(BPF_OP(insn->code), &machine->a, &b);
+	struct pb_places_test test = { machine->origin.at,
+	    machine->origin.bytes, machine->origin.mask, &machine->a,
+	    BPF_OP(insn->code), b.lo };
 
-	return pb_known_test(BPF_OP(insn->code), &machine->a, &b);
+	if (outcome != (PB_MAY_HOLD | PB_MAY_FAIL) || test.bytes == 0 ||
+	    packets->places == NULL || !pb_known_whole(&b))
+		return outcome;
+	return pb_places_test(packets->places, &test);
 }
 
 void
@@ -98,6 +110,8 @@ load(struct machine *machine, const struct bpf_insn *insn,
 	struct pb_known zero = pb_known_number(0), at = zero, four;
 	struct step step;
 
+	if (!is_x)
+		machine->origin.bytes = 0;
 	switch (BPF_MODE(insn->code)) {
 	case BPF_IMM:
 		*to = pb_known_number(insn->k);
@@ -118,6 +132,9 @@ load(struct machine *machine, const struct bpf_insn *insn,
 	*to = pb_known_whole(&at) ? bytes_at(packets, at.lo + insn->k,
 	    size_of(insn)) : pb_known_bits(0, UINT32_MAX >>
 	    (32 - 8 * size_of(insn)));
+	if (!is_x && pb_known_whole(&at))
+		machine->origin = (struct origin){ at.lo + insn->k,
+		    size_of(insn), UINT32_MAX };
 	if (BPF_MODE(insn->code) != BPF_MSH)
 		return step;
 	four = pb_known_number(0x0f);
@@ -175,6 +192,7 @@ calculate(struct machine *machine, const struct bpf_insn *insn)
 			return step;
 	}
 	machine->a = pb_known_alu(op, &machine->a, &b);
+	keep_origin(machine, insn);
 	return step;
 }
 
@@ -196,4 +214,18 @@ operand(const struct machine *machine, const struct bpf_insn *insn)
 {
 	return BPF_SRC(insn->code) == BPF_X ? machine->x :
 	    pb_known_number(insn->k);
+}
+
+/* After an instruction that changed A: a mask keeps it, all others do not. */
+static void
+keep_origin(struct machine *machine, const struct bpf_insn *insn)
+{
+	struct pb_known b = operand(machine, insn);
+
+	if (BPF_CLASS(insn->code) == BPF_ALU &&
+	    BPF_OP(insn->code) == BPF_AND && pb_known_whole(&b))
+		machine->origin.mask &= b.lo;
+	else if (BPF_CLASS(insn->code) != BPF_MISC ||
+	    BPF_MISCOP(insn->code) != BPF_TAX)
+		machine->origin.bytes = 0;
 }

@@ -49,7 +49,8 @@ pb_filter_verdict(const struct pb_filter *filter,
 		way = walk.way[--walk.ways];
 		walk_way(&walk, &way);
 	}
-	return (enum pb_verdict)walk.seen;
+	/* Where nothing was seen no packet can be like that. */
+	return walk.seen == 0 ? PB_VERDICT_EACH : (enum pb_verdict)walk.seen;
 }
 
 /* To its end, putting off what branches. */
@@ -81,7 +82,7 @@ walk_way(struct walk *walk, struct way *way)
 	}
 }
 
-/* False: too many ways wait. */
+/* False: the way ends here, since no packet goes it, or too many ways wait. */
 static bool
 jump(struct walk *walk, struct way *way, const struct bpf_insn *insn)
 {
@@ -92,7 +93,9 @@ jump(struct walk *walk, struct way *way, const struct bpf_insn *insn)
 		way->at += insn->k;
 		return true;
 	}
-	outcome = machine_test(&way->machine, insn);
+	outcome = machine_test(&way->machine, insn, walk->packets);
+	if (outcome == 0)
+		return false;
 	if (outcome == (PB_MAY_HOLD | PB_MAY_FAIL) && insn->jt != insn->jf) {
 		if (walk->ways == WAYS_MAX) {
 			walk->seen = PB_VERDICT_EACH;

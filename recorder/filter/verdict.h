@@ -17,6 +17,8 @@
 #include "base/err.h"
 #include "recorder/filter/filter.h"
 
+struct pb_places;
+
 enum pb_verdict {
 	PB_VERDICT_NONE = 1,	/* no packet of these matches */
 	PB_VERDICT_ALL = 2,	/* each of them does */
@@ -34,6 +36,7 @@ struct pb_alike {
 	uint32_t	 bytes;
 	uint32_t	 caplen_min, caplen_max;
 	uint32_t	 len_min, len_max;	/* on the wire */
+	const struct pb_places *places;		/* values.h; may be NULL */
 };
 
 enum pb_verdict pb_filter_verdict(const struct pb_filter *filter,

@@ -17,10 +17,13 @@
 #include <string.h>
 
 #include "recorder/filter/filter_impl.h"
+#include "recorder/filter/values.h"
 
 #define PACKET_BYTES	96u
 #define GROUP_MAX	6u
 #define PROGRAM_MAX	40u
+#define PLACES_MAX	8u
+#define SET_BYTES	80u
 #ifndef ROUNDS
 #define ROUNDS		20000u
 #endif
@@ -31,6 +34,9 @@ struct group {
 	uint32_t	 caplen[GROUP_MAX], len[GROUP_MAX];
 	uint8_t		 ones[PACKET_BYTES], unknown[PACKET_BYTES];
 	struct pb_alike	 alike;
+	struct pb_place	 place[PLACES_MAX];
+	uint8_t		 set[PLACES_MAX][SET_BYTES];
+	struct pb_places places;
 };
 
 static const char *const filters[] = {
@@ -141,7 +147,107 @@ make_group(struct group *g)
 	alike->bytes = 1 + any(alike->caplen_max);
 }
 
+static int
+by_number(const void *a, const void *b)
+{
+	uint32_t x = ((const struct pb_span *)a)->lo;
+	uint32_t y = ((const struct pb_span *)b)->lo;
+
+	return x < y ? -1 : x > y;
+}
+
+/* What the packets that have all of the place's bytes have there, as numbers,
+ * or as fewer spans, or as a filter. */
+static size_t
+make_set(uint8_t *out, const struct group *g, uint32_t at, uint32_t bytes)
+{
+	static struct pb_fuse_work work;
+	struct pb_span span[GROUP_MAX + 1] = { 0 };
+	uint32_t number[GROUP_MAX];
+	size_t spans = 0, n = 0;
+	bool wide = any(4) == 0;
+
+	for (unsigned i = 0; i < g->packets; i++) {
+		uint32_t v = 0;
+
+		for (uint32_t b = at; b < at + bytes; b++)
+			v = v << 8 | g->data[i][b];
+		if (at + bytes <= g->caplen[i])
+			span[spans++] = (struct pb_span){ v, v };
+	}
+	qsort(span, spans, sizeof(span[0]), by_number);
+	for (size_t i = 0; i < spans; i++)
+		if (n > 0 && span[i].lo <= span[n - 1].hi + (wide ? 99 : 0))
+			span[n - 1].hi = span[i].lo;
+		else
+			span[n++] = span[i];
+	for (size_t i = 0; i < n; i++)
+		number[i] = span[i].lo;
+	if (bytes == 4 && !wide && n > 0 && any(3) == 0)
+		return pb_values_put_fuse(out, SET_BYTES, number, n, 8, &work);
+	return pb_values_put(out, span, n);
+}
+
+static void
+make_places(struct group *g)
+{
+	static const uint8_t usual[] = { 26, 30, 34, 36, 14, 22, 23, 47 };
+
+	g->places.place = g->place;
+	g->places.places = any(PLACES_MAX);
+	for (size_t i = 0; i < g->places.places; i++) {
+		struct pb_place *place = &g->place[i];
+
+		place->bytes = 1u << any(3);
+		place->at = any(3) == 0 ? any(PACKET_BYTES - 4) :
+		    usual[any(sizeof(usual))];
+		place->values = g->set[i];
+		place->len = make_set(g->set[i], g, place->at, place->bytes);
+		/* The bits may know less than the places. */
+		if (any(2) == 0) {
+			memset(g->ones + place->at, 0, place->bytes);
+			memset(g->unknown + place->at, 0xff, place->bytes);
+		}
+	}
+	g->alike.places = any(5) == 0 ? NULL : &g->places;
+}
+
 /* --- programs ------------------------------------------------------------- */
+
+/* What some packet of the group has there. */
+static uint32_t
+number_at(const struct group *g, uint32_t at, unsigned bytes)
+{
+	const uint8_t *data = g->data[any(g->packets)] + at % (PACKET_BYTES - 4);
+	uint32_t v = 0;
+
+	while (bytes-- > 0)
+		v = v << 8 | *data++;
+	return v;
+}
+
+/* What filters do most: a load, perhaps a mask, and a test of it. */
+static void
+make_test(struct bpf_insn *insn, const struct group *g, unsigned left)
+{
+	static const u_short sizes[] = { BPF_B, BPF_H, BPF_W };
+	static const u_short tests[] = { BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET };
+	uint32_t at = g->places.places == 0 ? any(64) :
+	    g->place[any((uint32_t)g->places.places)].at;
+	unsigned size = any(3);
+
+	*insn++ = (struct bpf_insn)BPF_STMT(BPF_LD | BPF_ABS | sizes[size],
+	    at);
+	*insn = (struct bpf_insn)BPF_STMT(BPF_MISC | BPF_TAX, 0);
+	if (any(2) == 0)
+		*insn = (struct bpf_insn)BPF_STMT(BPF_ALU | BPF_AND | BPF_K,
+		    0xffffff00u >> any(16));
+	*++insn = (struct bpf_insn)BPF_JUMP(BPF_JMP | BPF_K | tests[any(4)],
+	    number_at(g, at, 1u << size), (u_char)any(left),
+	    (u_char)any(left));
+	if (insn[-1].code != (BPF_MISC | BPF_TAX) && any(3) != 0)
+		insn->k &= insn[-1].k;
+}
 
 static void
 make_insn(struct bpf_insn *insn, unsigned left)
@@ -186,7 +292,7 @@ make_insn(struct bpf_insn *insn, unsigned left)
 
 /* Memory is written before all else: libpcap does not say what is in it. */
 static struct pb_filter *
-make_program(void)
+make_program(const struct group *g)
 {
 	struct pb_filter *filter = calloc(1, sizeof(*filter));
 	unsigned len = BPF_MEMWORDS + 2 + any(PROGRAM_MAX - 2);
@@ -197,7 +303,11 @@ make_program(void)
 	for (unsigned i = 0; i < len; i++) {
 		if (i < BPF_MEMWORDS)
 			insns[i] = (struct bpf_insn)BPF_STMT(BPF_ST, i);
-		else if (i + 1 < len)
+		else if (i + 5 < len && any(3) == 0) {
+			make_test(&insns[i], g, len - 3 - i);
+			i += 2;
+			continue;
+		} else if (i + 1 < len)
 			make_insn(&insns[i], len - 1 - i);
 		else
 			insns[i] = (struct bpf_insn)BPF_STMT(BPF_RET | BPF_A,
@@ -284,7 +394,8 @@ of_any_program_nothing_false_is_said(void **state)
 		struct pb_filter *filter;
 
 		make_group(&g);
-		filter = make_program();
+		make_places(&g);
+		filter = make_program(&g);
 		decided += check_filter(filter, &g);
 		pb_filter_destroy(filter);
 		seed = round;
@@ -307,6 +418,7 @@ of_filters_that_people_write_nothing_false_is_said(void **state)
 		for (unsigned i = 0; i < ROUNDS / 50; i++) {
 			seed = i;
 			make_group(&g);
+			make_places(&g);
 			decided += check_filter(filter, &g);
 			asked++;
 		}
@@ -316,6 +428,25 @@ of_filters_that_people_write_nothing_false_is_said(void **state)
 }
 
 /* One flow: all but checksums, numbers and payload is known. */
+static void
+make_flow(struct group *g)
+{
+	seed = 5;
+	do
+		make_group(g);
+	while (g->data[0][12] != 8 || g->data[0][23] != 6 ||
+	    g->data[0][14] != 0x45);
+	memset(g->unknown, 0, sizeof(g->unknown));
+	memset(g->unknown + 38, 0xff, 8);
+	memcpy(g->ones, g->data[0], sizeof(g->ones));
+	memset(g->ones + 38, 0, 8);
+	g->ones[47] = 0x10;
+	g->unknown[47] = 0x08;
+	g->alike.bytes = 54;
+	g->alike.caplen_min = g->alike.len_min = 54;
+	g->alike.caplen_max = g->alike.len_max = PACKET_BYTES;
+}
+
 static void
 a_flow_is_decided_by_its_headers(void **state)
 {
@@ -340,20 +471,7 @@ a_flow_is_decided_by_its_headers(void **state)
 	struct group g;
 
 	(void)state;
-	seed = 5;
-	do
-		make_group(&g);
-	while (g.data[0][12] != 8 || g.data[0][23] != 6 ||
-	    g.data[0][14] != 0x45);
-	memset(g.unknown, 0, sizeof(g.unknown));
-	memset(g.unknown + 38, 0xff, 8);
-	memcpy(g.ones, g.data[0], sizeof(g.ones));
-	memset(g.ones + 38, 0, 8);
-	g.ones[47] = 0x10;
-	g.unknown[47] = 0x08;
-	g.alike.bytes = 54;
-	g.alike.caplen_min = g.alike.len_min = 54;
-	g.alike.caplen_max = g.alike.len_max = PACKET_BYTES;
+	make_flow(&g);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct pb_filter *filter, *folded;
 
@@ -373,6 +491,60 @@ a_flow_is_decided_by_its_headers(void **state)
 	}
 }
 
+/* Many flows: that of each address and port is one of a few is known. */
+static void
+places_decide_what_none_or_all_of_their_values_do(void **state)
+{
+	static const struct {
+		const char	*text;
+		enum pb_verdict	 verdict;
+	} rows[] = {
+		{ "src host 10.0.0.1", PB_VERDICT_EACH },
+		{ "src host 10.0.0.2", PB_VERDICT_NONE },
+		{ "host 10.0.0.2", PB_VERDICT_NONE },
+		{ "not host 10.0.0.2", PB_VERDICT_ALL },
+		{ "host 10.0.0.2 or host 10.1.0.1", PB_VERDICT_EACH },
+		{ "net 10.0.0.0/24", PB_VERDICT_EACH },
+		{ "net 10.0.0.0/8", PB_VERDICT_ALL },
+		{ "src net 10.2.0.0/16", PB_VERDICT_NONE },
+		{ "net 10.0.4.0 mask 255.255.252.0", PB_VERDICT_NONE },
+		{ "port 443", PB_VERDICT_EACH },
+		{ "port 444", PB_VERDICT_NONE },
+		{ "portrange 81-442", PB_VERDICT_NONE },
+		{ "portrange 81-443", PB_VERDICT_EACH },
+		{ "src portrange 80-443", PB_VERDICT_ALL },
+		{ "src port 80 or src port 443", PB_VERDICT_EACH },
+		{ "tcp[0] = 2", PB_VERDICT_NONE },
+		{ "ip[12] = 10", PB_VERDICT_ALL },
+		{ "ip[13] = 2", PB_VERDICT_EACH },
+	};
+	struct pb_span addresses[] = { { 0x0a000001, 0x0a000001 },
+	    { 0x0a000007, 0x0a000009 }, { 0x0a010001, 0x0a010001 } };
+	struct pb_span ports[] = { { 80, 80 }, { 443, 443 } };
+	struct group g;
+
+	(void)state;
+	make_flow(&g);
+	memset(g.ones + 26, 0, 12);
+	memset(g.unknown + 26, 0xff, 12);
+	g.places = (struct pb_places){ g.place, 4 };
+	g.alike.places = &g.places;
+	for (uint32_t i = 0; i < 4; i++)
+		g.place[i] = (struct pb_place){ i < 2 ? 26 + 4 * i :
+		    30 + 2 * i, i < 2 ? 4 : 2, g.set[i],
+		    i < 2 ? pb_values_put(g.set[i], addresses, 3) :
+		    pb_values_put(g.set[i], ports, 2) };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pb_filter *filter;
+
+		assert_int_equal(pb_filter_create(&filter, rows[i].text,
+		    PB_LINKTYPE_ETHERNET, NULL), 0);
+		if (pb_filter_verdict(filter, &g.alike) != rows[i].verdict)
+			fail_msg("%s", rows[i].text);
+		pb_filter_destroy(filter);
+	}
+}
+
 int
 main(void)
 {
@@ -381,6 +553,8 @@ main(void)
 		cmocka_unit_test(
 		    of_filters_that_people_write_nothing_false_is_said),
 		cmocka_unit_test(a_flow_is_decided_by_its_headers),
+		cmocka_unit_test(
+		    places_decide_what_none_or_all_of_their_values_do),
 	};
 
 	return cmocka_run_group_tests(list, NULL, NULL);
