@@ -33,7 +33,8 @@ void	pb_question_destroy(struct pb_question *question);
  * What is left to ask of packets of which `known` is true: says the same of
  * them as the filter.  `name` has `len` bytes, PB_QUESTION_NAME_MAX of them
  * count.  Borrowed until the next call.  Where there is no memory it is the
- * filter itself.
+ * filter itself.  Places of `known`, if there are any, do not change while the
+ * question lives: those that the shape has always (flow/shape.h).
  */
 const struct pb_filter *pb_question_filter(struct pb_question *question,
 	    const void *name, size_t len, const struct pb_alike *known);
