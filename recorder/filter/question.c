@@ -31,6 +31,7 @@ struct pb_question {
 
 static struct shape *find(struct pb_question *, const uint8_t *);
 static uint32_t	hash(const uint8_t *);
+static uint64_t	word(const uint8_t *);
 static bool	serves(const struct shape *, const struct pb_alike *);
 static void	begin(struct shape *, const uint8_t *, const struct pb_alike *);
 static void	forget(struct shape *, const struct pb_alike *);
@@ -113,16 +114,29 @@ serves(const struct shape *shape, const struct pb_alike *known)
 {
 	const struct pb_alike *kept = &shape->known;
 	uint32_t bytes = kept->bytes;
-	uint8_t amiss = 0;
+	uint64_t amiss = 0;
+	uint32_t i = 0;
 
 	if (shape->folded == NULL || known->bytes < bytes ||
 	    known->caplen_min < kept->caplen_min ||
 	    (kept->places != NULL && kept->places != known->places))
 		return false;
-	for (uint32_t i = 0; i < bytes; i++)
+	for (; i + sizeof(uint64_t) <= bytes; i += sizeof(uint64_t))
+		amiss |= ((word(known->ones + i) ^ word(shape->ones + i)) |
+		    word(known->unknown + i)) & ~word(shape->unknown + i);
+	for (; i < bytes; i++)
 		amiss |= (uint8_t)(((known->ones[i] ^ shape->ones[i]) |
 		    known->unknown[i]) & ~shape->unknown[i]);
 	return amiss == 0;
+}
+
+static uint64_t
+word(const uint8_t *bytes)
+{
+	uint64_t value;
+
+	memcpy(&value, bytes, sizeof(value));
+	return value;
 }
 
 /* Of lengths the least captured one alone: others are each block's own. */

@@ -35,6 +35,10 @@ struct ask {
 
 static const struct pb_place *find(const struct pb_places *,
 		    const struct pb_places_test *);
+static unsigned	recall(const struct pb_places *, const struct pb_place *,
+		    const struct ask *);
+static bool	same_ask(const struct pb_places_memo *, unsigned,
+		    const struct pb_place *, const struct ask *);
 static unsigned	test_spans(const struct ask *, const uint8_t *, size_t);
 static bool	enough(const struct ask *, const struct pb_span *, unsigned);
 static const uint8_t *next_number(const uint8_t *, unsigned, uint32_t *);
@@ -42,9 +46,9 @@ static unsigned	test_fuse(const struct ask *, const uint8_t *, size_t);
 static unsigned	test_span(const struct ask *, struct pb_span);
 static unsigned	outcome(const struct pb_places_test *, uint32_t, uint32_t);
 /* writing */
-static size_t	form_bytes(const struct pb_span *, size_t, unsigned);
+static void	form_bytes(const struct pb_span *, size_t, size_t[2]);
 static unsigned	code_of(uint32_t, unsigned);
-static unsigned	best_form(const struct pb_span *, size_t);
+static unsigned	bytes_of(uint32_t);
 
 unsigned
 pb_places_test(const struct pb_places *places,
@@ -61,7 +65,7 @@ pb_places_test(const struct pb_places *places,
 	switch (place->values[0]) {
 	case FORM_SPANS:
 	case FORM_SPANS_3:
-		return test_spans(&ask, place->values, place->len);
+		return recall(places, place, &ask);
 	case FORM_FUSE:
 		return test_fuse(&ask, place->values, place->len);
 	default:
@@ -78,6 +82,45 @@ find(const struct pb_places *places, const struct pb_places_test *test)
 		    places->place[i].bytes >= test->bytes)
 			return &places->place[i];
 	return NULL;
+}
+
+static unsigned
+recall(const struct pb_places *places, const struct pb_place *place,
+    const struct ask *ask)
+{
+	struct pb_places_memo *memo = places->memo;
+	const struct pb_places_test *test = ask->test;
+	unsigned outcome;
+
+	if (memo == NULL || place->len < PB_VALUES_LARGE)
+		return test_spans(ask, place->values, place->len);
+	for (unsigned i = 0; i < PB_PLACES_MEMO; i++)
+		if (same_ask(memo, i, place, ask))
+			return memo->said[i].outcome;
+	outcome = test_spans(ask, place->values, place->len);
+	memo->said[memo->next].values = place->values;
+	memo->said[memo->next].known = *test->known;
+	memo->said[memo->next].shift = ask->shift;
+	memo->said[memo->next].mask = test->mask;
+	memo->said[memo->next].op = test->op;
+	memo->said[memo->next].k = test->k;
+	memo->said[memo->next].outcome = outcome;
+	memo->next = (memo->next + 1) % PB_PLACES_MEMO;
+	return outcome;
+}
+
+static bool
+same_ask(const struct pb_places_memo *memo, unsigned at,
+    const struct pb_place *place, const struct ask *ask)
+{
+	const struct pb_places_test *test = ask->test;
+
+	return memo->said[at].values == place->values &&
+	    memo->said[at].k == test->k && memo->said[at].op == test->op &&
+	    memo->said[at].mask == test->mask &&
+	    memo->said[at].shift == ask->shift &&
+	    memcmp(&memo->said[at].known, test->known,
+	    sizeof(*test->known)) == 0;
 }
 
 static unsigned
@@ -212,15 +255,21 @@ outcome(const struct pb_places_test *test, uint32_t lo, uint32_t hi)
 size_t
 pb_values_bytes(const struct pb_span *span, size_t spans)
 {
-	return form_bytes(span, spans, best_form(span, spans));
+	size_t bytes[2];
+
+	form_bytes(span, spans, bytes);
+	return bytes[bytes[0] > bytes[1]];
 }
 
 size_t
 pb_values_put(uint8_t *out, const struct pb_span *span, size_t spans)
 {
-	unsigned form = best_form(span, spans), at = SPANS_HEAD, codes = 0;
+	unsigned form, at = SPANS_HEAD, codes = 0;
 	uint32_t next = 0;
+	size_t size[2];
 
+	form_bytes(span, spans, size);
+	form = size[0] > size[1];
 	out[0] = (uint8_t)(FORM_SPANS + form);
 	pb_put_le16(out + 1, (uint16_t)spans);
 	for (size_t i = 0; i < spans; i++) {
@@ -241,25 +290,30 @@ pb_values_put(uint8_t *out, const struct pb_span *span, size_t spans)
 	return at;
 }
 
-static unsigned
-best_form(const struct pb_span *span, size_t spans)
+/* In either form. */
+static void
+form_bytes(const struct pb_span *span, size_t spans, size_t bytes[2])
 {
-	return form_bytes(span, spans, 0) <= form_bytes(span, spans, 1) ? 0 :
-	    1;
-}
-
-static size_t
-form_bytes(const struct pb_span *span, size_t spans, unsigned form)
-{
-	size_t bytes = SPANS_HEAD + (spans + 1) / 2;
+	static const uint8_t takes[2][5] = { { 0, 1, 2, 4, 4 },
+	    { 0, 1, 3, 3, 4 } };
 	uint32_t next = 0;
 
+	bytes[0] = bytes[1] = SPANS_HEAD + (spans + 1) / 2;
 	for (size_t i = 0; i < spans; i++) {
-		bytes += lengths[form][code_of(span[i].lo - next, form)] +
-		    lengths[form][code_of(span[i].hi - span[i].lo, form)];
+		unsigned gap = bytes_of(span[i].lo - next);
+		unsigned more = bytes_of(span[i].hi - span[i].lo);
+
+		bytes[0] += takes[0][gap] + takes[0][more];
+		bytes[1] += takes[1][gap] + takes[1][more];
 		next = span[i].hi + 1;
 	}
-	return bytes;
+}
+
+/* 0 to 4. */
+static unsigned
+bytes_of(uint32_t number)
+{
+	return number == 0 ? 0 : (39 - (unsigned)__builtin_clz(number)) / 8;
 }
 
 static unsigned
@@ -267,8 +321,7 @@ code_of(uint32_t number, unsigned form)
 {
 	unsigned code = 0;
 
-	while (number >> 4 * lengths[form][code] >>
-	    4 * lengths[form][code] != 0)
+	while (bytes_of(number) > lengths[form][code])
 		code++;
 	return code;
 }

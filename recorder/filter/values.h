@@ -16,6 +16,8 @@
 #include "base/fuse.h"
 #include "recorder/filter/known.h"
 
+#define PB_VALUES_LARGE		24u	/* bytes of a set, from which on a
+					 * memo is worth it */
 #define PB_VALUES_BEHIND	8u	/* bytes behind a set that can be read */
 
 struct pb_span {
@@ -34,6 +36,22 @@ struct pb_place {
 struct pb_places {
 	const struct pb_place *place;
 	size_t		 places;
+	struct pb_places_memo *memo;	/* may be NULL */
+};
+
+/*
+ * What large sets said of late: one set is asked the same in shape after
+ * shape.  All 0 at first, and whenever other bytes take a set's place.
+ */
+#define PB_PLACES_MEMO	8u
+struct pb_places_memo {
+	struct {
+		const uint8_t	*values;
+		struct pb_known	 known;
+		uint32_t	 shift, mask, op, k;
+		unsigned	 outcome;
+	}		 said[PB_PLACES_MEMO];
+	unsigned	 next;
 };
 
 /* A test of some bits of a number of `bytes` bytes at `at`. */

@@ -39,6 +39,9 @@ pb_filter_verdict(const struct pb_filter *filter,
 
 	if (filter->all)
 		return PB_VERDICT_ALL;
+	if (filter->program.bf_insns[0].code == (BPF_RET | BPF_K))
+		return filter->program.bf_insns[0].k != 0 ? PB_VERDICT_ALL :
+		    PB_VERDICT_NONE;
 	walk.program = &filter->program;
 	walk.packets = packets;
 	walk.seen = walk.steps = 0;

@@ -25,6 +25,7 @@ struct group {
 	struct pb_place	 place[PLACES_MAX];
 	uint8_t		 set[PLACES_MAX][SET_BYTES];
 	struct pb_places places;
+	struct pb_places_memo memo;
 };
 
 static const char *const filters[] = {
@@ -190,6 +191,8 @@ make_places(struct group *g)
 	static const uint8_t usual[] = { 26, 30, 34, 36, 14, 22, 23, 47 };
 
 	g->places.place = g->place;
+	memset(&g->memo, 0, sizeof(g->memo));
+	g->places.memo = any(2) == 0 ? &g->memo : NULL;
 	g->places.places = any(PLACES_MAX);
 	for (size_t i = 0; i < g->places.places; i++) {
 		struct pb_place *place = &g->place[i];

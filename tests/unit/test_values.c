@@ -19,7 +19,7 @@
 #define SPANS_MAX	200u
 #define SET_BYTES	(12 * SPANS_MAX)
 #ifndef ROUNDS
-#define ROUNDS		3000u
+#define ROUNDS		1000u
 #endif
 #define ASKED		40u	/* tests of a set */
 
@@ -119,7 +119,7 @@ check_set(const struct pb_span *span, size_t spans, const uint8_t *set,
     size_t len, unsigned bytes, bool exact)
 {
 	struct pb_place place = { 20, bytes, set, len };
-	struct pb_places places = { &place, 1 };
+	struct pb_places places = { &place, 1, NULL };
 
 	for (unsigned i = 0; i < ASKED; i++) {
 		struct pb_places_test test = { .at = 20, .bytes = bytes };
@@ -192,7 +192,7 @@ a_fuse_filter_says_only_that_a_number_is_not_there(void **state)
 		size_t spans = make_spans(span, UINT32_MAX, false), len;
 		struct pb_known all = pb_known_any();
 		struct pb_place place = { 20, 4, set, 0 };
-		struct pb_places places = { &place, 1 };
+		struct pb_places places = { &place, 1, NULL };
 		struct pb_places_test test = { 20, 4, UINT32_MAX, &all,
 		    BPF_JEQ, any(UINT32_MAX) };
 
@@ -215,7 +215,7 @@ places_that_are_not_known_can_have_any_value(void **state)
 	struct pb_span span = { 80, 80 };
 	uint8_t set[SET_BYTES];
 	struct pb_place place = { 34, 2, set, pb_values_put(set, &span, 1) };
-	struct pb_places places = { &place, 1 };
+	struct pb_places places = { &place, 1, NULL };
 	struct pb_known all = pb_known_bits(0, 0xffff);
 	struct pb_places_test test = { 36, 2, UINT32_MAX, &all, BPF_JEQ, 80 };
 
@@ -246,7 +246,7 @@ any_bytes_are_read_within_their_bounds(void **state)
 		check_set(&some, 1, set, 0, 4, false);
 		for (unsigned i = 0; i < ASKED; i++) {
 			struct pb_place place = { 20, 4, set, len };
-			struct pb_places places = { &place, 1 };
+			struct pb_places places = { &place, 1, NULL };
 			struct pb_places_test test = { .at = 20, .bytes = 4 };
 			struct pb_known known;
 

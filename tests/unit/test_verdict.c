@@ -214,7 +214,7 @@ places_decide_what_none_or_all_of_their_values_do(void **state)
 	make_flow(&g);
 	memset(g.ones + 26, 0, 12);
 	memset(g.unknown + 26, 0xff, 12);
-	g.places = (struct pb_places){ g.place, 4 };
+	g.places = (struct pb_places){ g.place, 4, NULL };
 	g.alike.places = &g.places;
 	for (uint32_t i = 0; i < 4; i++)
 		g.place[i] = (struct pb_place){ i < 2 ? 26 + 4 * i :
