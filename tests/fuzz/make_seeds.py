@@ -562,6 +562,35 @@ def table_seeds():
     yield "packets-short", b"\1" + b"\0\1x\2xy" + bytes(range(1, 60))
 
 
+def summary_seeds():
+    """A filter's number, and a summary without its digest."""
+    ports = b"\1\2\0\x21\x50\x6a\1"                # 80, 443
+    hosts = b"\2\3\0\x33\1\0\0\x0a\7\0\0\0" + b"\x01\5"
+    fuse = struct.pack("<BBBHIII", 3, 8, 4, 3, 1, 0x0A000001,
+                       0x0A00FFFF) + bytes(range(49))
+    sets = b"".join(struct.pack("<H", len(s)) + s
+                    for s in (ports, hosts, fuse))
+    lengths = b"\x36\x2e\x36\xc8\7"
+    # Twelve bytes not known, twelve that are, one of which bits are.
+    runs = (b"\3\x0b\x4b" + bytes.fromhex("080045000028000000004006") +
+            b"\x80\x50\x0f")
+    places = b"\4\0\x22\2\0\x24\2\1\x1a\4\2\x1e\4"
+
+    def shape(protocol, bits, rest):
+        return struct.pack("<HHBBBB", 1, 0x0800, 14, 34, protocol,
+                           bits) + lengths + rest
+    tcp = shape(6, 16, runs + places)
+    again = shape(6, 18, b"\1\xff\xff")
+    fragment = shape(17, 1, b"\0\0")
+    for i in range(6):
+        yield "filter-%d" % i, (bytes([i, 1, 3, 3]) + sets + tcp + again +
+                                fragment)
+    yield "none", b"\0\1\0\0"
+    yield "cut", b"\0\1\3\1" + sets + tcp[:-3]
+    yield "sets-many", b"\1\1\xff\1" + sets
+    yield "fuse-cut", b"\0\1\1\1" + struct.pack("<H", 30) + fuse[:30]
+
+
 def main():
     for folder, seeds in (
             ("reader", reader_seeds()), ("hop", hop_seeds()),
@@ -569,7 +598,8 @@ def main():
             ("importer", importer_seeds()), ("conf", conf_seeds()),
             ("peer", peer_seeds()), ("request", request_seeds()),
             ("recover", recover_seeds()), ("journal", journal_seeds()),
-            ("dissect", dissect_seeds()), ("table", table_seeds())):
+            ("dissect", dissect_seeds()), ("table", table_seeds()),
+            ("summary", summary_seeds())):
         path = os.path.join("seeds", folder)
         os.makedirs(path, exist_ok=True)
         for name, data in seeds:
