@@ -134,6 +134,124 @@ rows_are_stored_in_exactly_these_bytes(void **state)
 	commit(p);
 }
 
+/* What stands before its summary; that is as long as it says. */
+static void
+a_row_of_flows_is_stored_as_long_as_its_summary_is(void **state)
+{
+	static const uint8_t at[] = "\0\0\0\x0c\0\0\0\0\0\0\0\x15";
+	struct pb_flows_info row = { .stream = 12, .first_seq = 21,
+	    .last_seq = 30, .segment_seq = 1, .from = 3, .end = 4,
+	    .first_time = 5, .last_time = 6, .packets = 10, .table_at = 8,
+	    .table_digest = 9, .table_bytes = 10, .summary_bytes = 16 };
+	struct place *p = *state;
+	struct pb_flows_info read;
+
+	begin(p);
+	for (uint32_t i = 0; i < 16; i++)
+		row.summary[i] = i % 8 == 0 ? (uint8_t)(1 + i / 8) : 0;
+	pb_index_put(&p->txn, PB_TABLE_FLOWS, &row);
+	EXPECT(p, PB_TABLE_FLOWS, at, 12, 30, 1, 3, 4, 5, 6, 10, 8, 9,
+	    10 | 16ull << 32, 1, 2);
+	row.first_seq = 41;
+	row.last_seq = 50;
+	row.summary_bytes = PB_SUMMARY_BYTES_MAX;
+	pb_index_put(&p->txn, PB_TABLE_FLOWS, &row);
+	commit(p);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_FLOWS, 12, 45,
+	    &read, 1, NULL), 1);
+	assert_memory_equal(&read, &row, sizeof(row));
+}
+
+static void
+put_flows(struct place *p, const struct pb_flows_info *row, size_t cut)
+{
+	uint8_t key[PB_MDB_KEY_MAX];
+
+	pb_mdb_put(&p->txn, PB_TABLE_FLOWS, key,
+	    pb_row_key(key, PB_TABLE_FLOWS, row), &row->last_seq,
+	    offsetof(struct pb_flows_info, summary) + row->summary_bytes -
+	    offsetof(struct pb_flows_info, last_seq) - cut);
+}
+
+/* Method: one member after the other, among good rows. */
+static void
+a_row_of_flows_that_makes_no_sense_is_passed_over(void **state)
+{
+	const struct pb_flows_info good = { .stream = 12, .last_seq = 9,
+	    .segment_seq = 1, .from = 100, .end = 200, .packets = 10,
+	    .table_bytes = 7, .summary_bytes = 20 };
+	struct place *p = *state;
+	const struct pb_flows_info *row;
+	struct pb_rows rows;
+	uint64_t n = 0, given = 0;
+
+	begin(p);
+#define ROW(cut, ...) do {					\
+		struct pb_flows_info r = good;				\
+									\
+		r.first_seq = 10 * n++ + 10;				\
+		r.last_seq = r.first_seq + 9;				\
+		__VA_ARGS__;						\
+		put_flows(p, &r, cut);					\
+	} while (0)
+	ROW(0, (void)r);
+	ROW(1, (void)r);
+	ROW(0, r.packets = 9);
+	ROW(0, r.segment_seq = r.first_seq + 1);
+	ROW(0, r.end = r.from);
+	ROW(0, r.end = r.from + PB_INDEX_BLOCK_BYTES + 1);
+	ROW(0, r.table_bytes = PB_INDEX_TABLE_BYTES_MAX + 1);
+	ROW(0, r.table_at = UINT64_MAX);
+	ROW(0, r.last_seq = r.first_seq - 1, r.packets = 0);
+	ROW(1, r.summary_bytes = PB_SUMMARY_BYTES_MAX + 1);
+	ROW(0, (void)r);
+#undef ROW
+	commit(p);
+	pb_rows_of(&rows, p->index, PB_TABLE_FLOWS, 12, 1, NULL);
+	for (; (row = pb_rows_next(&rows)) != NULL; given++)
+		assert_int_equal(row->first_seq, given == 0 ? 10 : 110);
+	assert_int_equal(given, 2);
+	assert_int_equal(rows.rc, 0);
+}
+
+/*
+ * Goal:   an index of before there were flows is read, and gets the table
+ *         when it is opened for writing.
+ * Method: one is made without it, by the layer below.
+ */
+static void
+an_index_without_flows_has_none(void **state)
+{
+	struct place *p = *state;
+	char dir[128];
+	struct pb_mdb *mdb;
+	struct pb_rows rows;
+
+	pb_index_close(p->index);
+	p->index = NULL;
+	snprintf(dir, sizeof(dir), "%s/index/data.mdb", p->dir);
+	assert_int_equal(unlink(dir), 0);
+	snprintf(dir, sizeof(dir), "%s/index", p->dir);
+	assert_int_equal(pb_mdb_open(&mdb, dir, 64u << 20, pb_index_tables,
+	    PB_TABLE_FLOWS, PB_MDB_WRITE, NULL), 0);
+	assert_int_equal(pb_mdb_begin(mdb, true, &p->txn, NULL), 0);
+	pb_index_meta_put(&p->txn, "version", PB_INDEX_VERSION);
+	commit(p);
+	pb_mdb_close(mdb);
+	assert_int_equal(pb_index_probe(p->dir, true, NULL), 0);
+	assert_int_equal(pb_index_open(&p->index, p->dir, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		pb_rows_all(&rows, p->index, PB_TABLE_FLOWS, NULL, NULL);
+		assert_null(pb_rows_next(&rows));
+		pb_rows_of(&rows, p->index, PB_TABLE_FLOWS, 12, 1, NULL);
+		assert_null(pb_rows_next(&rows));
+		assert_int_equal(rows.rc, 0);
+		pb_index_close(p->index);
+		assert_int_equal(pb_index_open_write(&p->index, p->dir,
+		    64u << 20, NULL), 0);
+	}
+}
+
 /* --- walks --------------------------------------------------------------- */
 
 /* Extents of `stream`, of ten packets each, without holes. */
@@ -380,6 +498,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(rows_are_stored_in_exactly_these_bytes),
+		TEST(a_row_of_flows_is_stored_as_long_as_its_summary_is),
+		TEST(a_row_of_flows_that_makes_no_sense_is_passed_over),
+		TEST(an_index_without_flows_has_none),
 		TEST(a_walk_gives_each_row_of_its_stream_once_and_in_order),
 		TEST(a_walk_of_streams_gives_each_of_them),
 		TEST(a_walk_begins_with_the_row_that_reaches_its_number),

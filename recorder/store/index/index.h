@@ -19,6 +19,7 @@
 
 #include "base/age.h"
 #include "base/err.h"
+#include "recorder/flow/summary.h"
 #include "recorder/store/layout.h"
 
 struct pb_index;	/* one per process: LMDB forbids two of one file */
@@ -39,6 +40,7 @@ enum pb_index_table {
 	PB_TABLE_FILLS,		/* number: pb_fill_info, late arrivals */
 	PB_TABLE_DOOMED,	/* as `open`: a file that is to go; its rows
 				 * are gone */
+	PB_TABLE_FLOWS,		/* stream first_seq: pb_flows_info */
 	PB_TABLES,
 };
 
@@ -106,6 +108,33 @@ struct pb_extent_info {
 	uint64_t	digest;		/* XXH3 64 of the bytes */
 	uint32_t	bytes;		/* durable */
 	uint32_t	unused;
+};
+
+/*
+ * An index block: a run of a segment's packets that have a summary and, as
+ * bytes of STORE/segments/.../%020u.flows, a flow table (recorder/flow).  What
+ * no row speaks of is looked at packet by packet; so is what a row speaks of
+ * whose table is missing or rotten.
+ */
+#define PB_INDEX_BLOCK_BYTES	(64u << 20)	/* of the segment's file */
+#define PB_INDEX_TABLE_BYTES_MAX (16u << 20)
+struct pb_flows_info {
+	uint32_t	stream;
+	uint64_t	first_seq;	/* of packet 0; they ascend by one */
+	uint64_t	last_seq;
+	uint64_t	segment_seq;	/* first_seq of its segment */
+	uint64_t	from, end;	/* in its file: where the first chunk
+					 * begins (marks count from there), and
+					 * behind the last one */
+	uint64_t	first_time;	/* lowest, ns */
+	uint64_t	last_time;	/* highest */
+	uint64_t	packets;
+	uint64_t	table_at;	/* in NNN.flows */
+	uint64_t	table_digest;	/* XXH3 64 of it */
+	uint32_t	table_bytes;	/* 0: it has none */
+	uint32_t	summary_bytes;
+	uint8_t		summary[PB_SUMMARY_BYTES_MAX];	/* stored as long as
+					 * summary_bytes says */
 };
 
 enum pb_gap_reason {

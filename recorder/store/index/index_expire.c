@@ -55,6 +55,7 @@ pb_index_remove(struct pb_mdb_txn *txn, const struct pb_segment_info *segment)
 	uint64_t dropped = del_drops(txn, segment);
 
 	pb_index_del_extents(txn, segment, segment->first_seq);
+	pb_index_del_flows(txn, segment, segment->first_seq);
 	pb_index_del_segment(txn, segment->stream, segment->first_seq);
 	return dropped;
 }
@@ -73,6 +74,24 @@ pb_index_del_extents(struct pb_mdb_txn *txn,
 		if (found == PB_ROW_ROTTEN ||
 		    row.segment_seq == segment->first_seq)
 			pb_index_del(txn, PB_TABLE_EXTENTS, segment->stream,
+			    row.first_seq);
+		row.first_seq++;
+	}
+}
+
+void
+pb_index_del_flows(struct pb_mdb_txn *txn,
+    const struct pb_segment_info *segment, uint64_t from)
+{
+	struct pb_flows_info row = { .first_seq = segment->first_seq };
+	enum pb_row_found found;
+
+	while ((found = pb_row_find(txn, PB_TABLE_FLOWS, PB_ROW_FROM,
+	    segment->stream, row.first_seq, &row)) != PB_ROW_NONE &&
+	    row.first_seq <= segment->last_seq) {
+		if (found == PB_ROW_ROTTEN || (row.last_seq >= from &&
+		    row.segment_seq == segment->first_seq))
+			pb_index_del(txn, PB_TABLE_FLOWS, segment->stream,
 			    row.first_seq);
 		row.first_seq++;
 	}

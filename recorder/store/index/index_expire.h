@@ -2,7 +2,7 @@
  * recorder/store/index/index_expire.h - taking a segment out of the index
  *
  * One transaction moves everything that speaks of the segment: its row and
- * those of its extents and drop counts, closed gaps within it, the
+ * those of its extents, index blocks and drop counts, closed gaps within it, the
  * stream's counters; and puts what stands for it from then on.
  */
 #ifndef PB_STORE_INDEX_EXPIRE_H
@@ -43,13 +43,17 @@ bool	pb_expiry_part(const struct pb_expiry *expiry,
 void	pb_index_expire(struct pb_mdb_txn *txn, const struct pb_expiry *expiry,
 	    struct pb_stream_info *stream);
 
-/* The rows of a segment, its extents and its drop counts alone; the sum
- * of those counts. */
+/* The rows of a segment, its extents, index blocks and drop counts alone; the
+ * sum of those counts. */
 uint64_t pb_index_remove(struct pb_mdb_txn *txn,
 	    const struct pb_segment_info *segment);
 
 /* The rows of its extents that begin at `from` or behind. */
 void	pb_index_del_extents(struct pb_mdb_txn *txn,
+	    const struct pb_segment_info *segment, uint64_t from);
+
+/* The rows of its index blocks that have numbers from `from` on. */
+void	pb_index_del_flows(struct pb_mdb_txn *txn,
 	    const struct pb_segment_info *segment, uint64_t from);
 
 /* What was the stream's first segment may be gone: `*stream` is told the

@@ -226,6 +226,7 @@ check_row(void *arg, const struct pb_mdb_value *key,
 		struct pb_segment_info	segment;
 		struct pb_extent_info	extent;
 		struct pb_open_info	open;
+		struct pb_flows_info	flows;
 	} row;
 
 	/* What `meta` holds has no form. */

@@ -12,7 +12,7 @@
 
 const char *const pb_index_tables[PB_TABLES] = {
 	"meta", "streams", "segments", "extents", "gaps", "drops", "open",
-	"ids", "ages", "fills", "doomed",
+	"ids", "ages", "fills", "doomed", "flows",
 };
 
 /* Of a table: its rows' structure, where in it the value begins, and the
@@ -23,6 +23,8 @@ struct shape {
 	size_t	value_at;
 	bool	ranges;		/* the value begins with its last number */
 	bool	names;		/* the value is a stream's key */
+	size_t	tail_at;	/* its last member, where that is stored no */
+	size_t	tail_bytes_at;	/* longer than this one says, u32; or 0 */
 	struct { size_t at, bytes; } key[KEY_NUMBERS];
 };
 #define ROW(type, value)	sizeof(struct type),			\
@@ -52,6 +54,10 @@ static const struct shape shapes[PB_TABLES] = {
 	    .key = { KEY(pb_fill_info, number) } },
 	[PB_TABLE_DOOMED] = { ROW(pb_open_info, key), .names = true,
 	    .key = NUMBERED(pb_open_info, first_seq) },
+	[PB_TABLE_FLOWS] = { ROW(pb_flows_info, last_seq), .ranges = true,
+	    .tail_at = offsetof(struct pb_flows_info, summary),
+	    .tail_bytes_at = offsetof(struct pb_flows_info, summary_bytes),
+	    .key = NUMBERED(pb_flows_info, first_seq) },
 };
 
 /* What files have been written with. */
@@ -64,13 +70,18 @@ static_assert(sizeof(struct pb_extent_info) == 72, "an extent's row");
 static_assert(sizeof(struct pb_gap_info) == 48, "a gap's row");
 static_assert(sizeof(struct pb_drop_info) == 32, "a drop's row");
 static_assert(sizeof(struct pb_fill_info) == 32, "a fill's row");
+static_assert(offsetof(struct pb_flows_info, summary) == 96, "what stands "
+    "before an index block's summary");
+static_assert(2 * sizeof(struct pb_flows_info) <= PB_ROWS_PAGE_BYTES,
+    "a page has some rows of each table");
 
 static void	key_numbered(uint8_t [static PB_KEY_NUMBERED_BYTES], uint32_t,
 		    uint64_t);
 static bool	key_read(const struct shape *, uint8_t *,
 		    const struct pb_mdb_value *);
-static size_t	value_bytes(unsigned);
+static size_t	value_bytes(unsigned, const void *);
 static bool	holds(unsigned, const void *);
+static bool	makes_sense(const struct pb_flows_info *);
 
 bool
 pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
@@ -86,10 +97,11 @@ pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
 		pb_key_stream_parse(&open->key, value->data, value->len);
 		return true;
 	}
-	if (value->len != value_bytes(table))
+	if (value->len > shape->bytes - shape->value_at ||
+	    (shape->tail_at == 0 && value->len != value_bytes(table, out)))
 		return false;
 	memcpy((uint8_t *)out + shape->value_at, value->data, value->len);
-	return holds(table, out);
+	return value->len == value_bytes(table, out) && holds(table, out);
 }
 
 bool
@@ -147,7 +159,7 @@ pb_index_put(struct pb_mdb_txn *txn, enum pb_index_table table,
 		    pb_key_stream(name, &open->key));
 	else
 		pb_mdb_put(txn, table, key, len, (const uint8_t *)row +
-		    shapes[table].value_at, value_bytes(table));
+		    shapes[table].value_at, value_bytes(table, row));
 }
 
 void
@@ -263,11 +275,19 @@ key_read(const struct shape *shape, uint8_t *row,
 	return true;
 }
 
-/* Of a table without names. */
+/* Of a table without names; more than there is room for where the row makes
+ * no sense. */
 static size_t
-value_bytes(unsigned table)
+value_bytes(unsigned table, const void *row)
 {
-	return shapes[table].bytes - shapes[table].value_at;
+	const struct shape *shape = &shapes[table];
+	uint32_t tail;
+
+	if (shape->tail_at == 0)
+		return shape->bytes - shape->value_at;
+	memcpy(&tail, (const uint8_t *)row + shape->tail_bytes_at,
+	    sizeof(tail));
+	return shape->tail_at - shape->value_at + tail;
 }
 
 /* Readers go on behind the last number: a rotten row must not lead them back.
@@ -277,6 +297,21 @@ holds(unsigned table, const void *row)
 {
 	uint64_t first, last;
 
-	return !pb_row_range(table, row, &first, &last) ||
-	    (last != UINT64_MAX && last + 1 >= first);
+	if (pb_row_range(table, row, &first, &last) &&
+	    (last == UINT64_MAX || last + 1 < first))
+		return false;
+	return table != PB_TABLE_FLOWS || makes_sense(row);
+}
+
+/* Who reads packets by it can rely on that. */
+static bool
+makes_sense(const struct pb_flows_info *row)
+{
+	return row->segment_seq != 0 && row->segment_seq <= row->first_seq &&
+	    row->packets != 0 &&
+	    row->packets == row->last_seq - row->first_seq + 1 &&
+	    row->from < row->end && row->end - row->from <=
+	    PB_INDEX_BLOCK_BYTES && row->table_bytes <=
+	    PB_INDEX_TABLE_BYTES_MAX && row->table_at <= INT64_MAX -
+	    PB_INDEX_TABLE_BYTES_MAX;
 }

@@ -38,7 +38,8 @@ bool	pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
 /* The numbers of a segment, an extent or a gap; false for other tables. */
 bool	pb_row_range(unsigned table, const void *row, uint64_t *first,
 	    uint64_t *last);
-/* Bytes of the table's structure. */
+/* Bytes of the table's structure; a row may be stored shorter, but never
+ * longer. */
 size_t	pb_row_bytes(unsigned table);
 
 /* Its key; the length.  Of `row` no more is looked at, here and below. */

@@ -17,6 +17,7 @@
 #include "recorder/store/index/mdb_files.h"
 
 #define RESIZES_MAX	8	/* of the writer, within one begin */
+#define NO_TABLE	UINT32_MAX	/* of LMDB's numbers */
 #define IDLE_MAX	8	/* readers that are kept */
 #define IDLE_WRITER	4	/* of them, made when a writer opens */
 
@@ -305,7 +306,7 @@ pb_mdb_get(struct pb_mdb_txn *txn, unsigned table, const void *key,
 	MDB_val k = { key_len, (void *)(uintptr_t)key }, v;
 	int rc;
 
-	if (txn->rc < 0)
+	if (txn->rc < 0 || txn->mdb->table[table] == NO_TABLE)
 		return txn->rc;
 	rc = mdb_get(txn->txn, txn->mdb->table[table], &k, &v);
 	if (rc == MDB_NOTFOUND)
@@ -551,7 +552,7 @@ seek(struct pb_mdb_txn *txn, unsigned table, MDB_val key, bool last,
 	MDB_cursor *cursor;
 	int rc;
 
-	if (txn->rc < 0)
+	if (txn->rc < 0 || dbi == NO_TABLE)
 		return txn->rc;
 	rc = mdb_cursor_open(txn->txn, dbi, &cursor);
 	if (rc != 0)
@@ -582,7 +583,7 @@ walk(struct pb_mdb_txn *txn, MDB_dbi dbi, MDB_val key, int (*each)(void *,
 	MDB_val k = key, v;
 	int rc, answer = 0;
 
-	if (txn->rc < 0)
+	if (txn->rc < 0 || dbi == NO_TABLE)
 		return txn->rc;
 	rc = mdb_cursor_open(txn->txn, dbi, &cursor);
 	if (rc != 0)
@@ -654,9 +655,15 @@ open_tables(struct pb_mdb *mdb, struct pb_err *err)
 	}
 	if (rc != 0)
 		return err_mdb(err, rc, mdb->path, "begin");
-	for (size_t i = 0; i < mdb->tables && rc == 0; i++)
+	for (size_t i = 0; i < mdb->tables && rc == 0; i++) {
 		rc = mdb_dbi_open(txn, mdb->names[i],
 		    write ? MDB_CREATE : 0, &mdb->table[i]);
+		/* The first one is there: an older version made the others. */
+		if (rc == MDB_NOTFOUND && i > 0) {
+			mdb->table[i] = NO_TABLE;
+			rc = 0;
+		}
+	}
 	if (rc != 0) {
 		mdb_txn_abort(txn);
 		/* A writer that has only just made the files. */

@@ -49,7 +49,8 @@ enum pb_mdb_how {
 /*
  * Open the environment in the directory `path`: to write it and its
  * `tables` are made where missing and dead readers are cleared.  To read,
- * PB_ENOENT where it does not exist.  `map_size` bytes of address space
+ * PB_ENOENT where it does not exist; a table that is missing, from an older
+ * version's, has no rows.  `map_size` bytes of address space
  * (writers; a reader takes the writer's).  Table numbers in the calls
  * below are indexes into `tables`, which is borrowed until close.
  */
