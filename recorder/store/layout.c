@@ -9,6 +9,7 @@
 
 #define NUMBER_DIGITS	20	/* of a file's name */
 
+static const char *number_of(const char *, uint64_t *);
 static int	print_path(char [static PATH_MAX], struct pb_err *,
 		    const char *, ...) __attribute__((format(printf, 3, 4)));
 
@@ -68,21 +69,32 @@ pb_layout_segment(char out[static PATH_MAX], const char *store,
 	    (unsigned long long)first_seq, open ? ".open" : "");
 }
 
+int
+pb_layout_flows(char out[static PATH_MAX], const char *store,
+    const struct pb_stream_key *key, uint64_t first_seq, struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	int rc = pb_layout_stream(dir, store, key, err);
+
+	return rc < 0 ? rc : print_path(out, err, "%s/%020llu.flows", dir,
+	    (unsigned long long)first_seq);
+}
+
 bool
 pb_layout_parse(const char *name, struct pb_segment_name *out)
 {
-	uint64_t number = 0;
+	const char *rest = number_of(name, &out->first);
 
-	for (int i = 0; i < NUMBER_DIGITS; i++) {
-		if (name[i] < '0' || name[i] > '9' ||
-		    number > (UINT64_MAX - 9) / 10)
-			return false;
-		number = number * 10 + (uint64_t)(name[i] - '0');
-	}
-	name += NUMBER_DIGITS;
-	*out = (struct pb_segment_name){ .first = number,
-	    .open = strcmp(name, ".pcapng.open") == 0 };
-	return number > 0 && (out->open || strcmp(name, ".pcapng") == 0);
+	out->open = rest != NULL && strcmp(rest, ".pcapng.open") == 0;
+	return rest != NULL && (out->open || strcmp(rest, ".pcapng") == 0);
+}
+
+bool
+pb_layout_parse_flows(const char *name, uint64_t *first_seq)
+{
+	const char *rest = number_of(name, first_seq);
+
+	return rest != NULL && strcmp(rest, ".flows") == 0;
 }
 
 const char *
@@ -91,6 +103,20 @@ pb_stream_name(char out[static PB_STREAM_NAME_MAX],
 {
 	snprintf(out, PB_STREAM_NAME_MAX, "%s/%s", key->node, key->interface);
 	return out;
+}
+
+/* What stands behind it; NULL where it is none. */
+static const char *
+number_of(const char *name, uint64_t *number)
+{
+	*number = 0;
+	for (int i = 0; i < NUMBER_DIGITS; i++) {
+		if (name[i] < '0' || name[i] > '9' ||
+		    *number > (UINT64_MAX - 9) / 10)
+			return NULL;
+		*number = *number * 10 + (uint64_t)(name[i] - '0');
+	}
+	return *number > 0 ? name + NUMBER_DIGITS : NULL;
 }
 
 static int

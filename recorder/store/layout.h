@@ -3,6 +3,7 @@
  *
  *	STORE/index/                      LMDB, written by the recorder
  *	STORE/segments/NODE/IFACE/EPOCH/%020u.pcapng[.open]
+ *	STORE/segments/NODE/IFACE/EPOCH/%020u.flows   that segment's flow tables
  *	STORE/shipper/                    LMDB, written by the shipper
  *	STORE/segments/NODE/IFACE/EPOCH/journal
  *	STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH/%020u.pcapng
@@ -74,6 +75,14 @@ int	pb_layout_stream(char out[static PATH_MAX], const char *store,
 int	pb_layout_segment(char out[static PATH_MAX], const char *store,
 	    const struct pb_stream_key *key, uint64_t first_seq, bool open,
 	    struct pb_err *err);
+
+/* ... /%020u.flows */
+int	pb_layout_flows(char out[static PATH_MAX], const char *store,
+	    const struct pb_stream_key *key, uint64_t first_seq,
+	    struct pb_err *err);
+/* The number of what pb_layout_flows() calls one, without the folders; false
+ * for any other name. */
+bool	pb_layout_parse_flows(const char *name, uint64_t *first_seq);
 
 /* A segment's file, as its name tells. */
 struct pb_segment_name {

@@ -3,7 +3,7 @@
  *
  *	journal    why the numbers will be missing
  *	commit     rows go, gaps come, the files are doomed
- *	unlink     and a sync of each directory
+ *	unlink     the segment and its flow tables; a sync of each directory
  *	...        with a later commit the doomed rows go
  *
  * A crash after the commit leaves doomed names: the next start deletes
@@ -23,6 +23,9 @@
 
 #define FACTS_MAX	(3 * RETAIN_BATCH)
 
+static int	unlink_files(const struct pb_retain *,
+		    const struct pb_open_info *, char [static PATH_MAX],
+		    struct pb_err *);
 static int	write_journal(struct retain_run *, struct pb_err *);
 static bool	is_first(const struct retain_run *, size_t);
 static int	journal_stream(struct retain_run *, size_t, struct pb_err *);
@@ -103,26 +106,41 @@ retain_delete(struct retain_run *run, struct pb_err *err)
 void
 retain_unlink(struct pb_retain *retain)
 {
-	struct pb_err err;
 	char path[PATH_MAX];
-	int rc;
+	struct pb_err err;
 
 	for (size_t i = 0; i < retain->doomed_count; i++) {
 		struct retain_doomed *doomed = &retain->doomed[i];
 
 		if (doomed->gone || doomed->unlinked)
 			continue;
-		rc = pb_layout_segment(path, retain->store, &doomed->file.key,
-		    doomed->file.first_seq, false, &err);
-		if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
-			rc = pb_err_sys(&err, "%s", path);
-		doomed->unlinked = rc == 0;
-		if (rc < 0) {
+		doomed->unlinked = unlink_files(retain, &doomed->file, path,
+		    &err) == 0;
+		if (!doomed->unlinked) {
 			pb_owner_explain(retain->store, path, &err);
 			retain_trouble(retain, "cannot delete", &err);
 		}
 	}
 	sync_doomed(retain);
+}
+
+/* The segment and then its flow tables, which without it say nothing.
+ * `path` is that which cannot be. */
+static int
+unlink_files(const struct pb_retain *retain, const struct pb_open_info *file,
+    char path[static PATH_MAX], struct pb_err *err)
+{
+	int rc = pb_layout_segment(path, retain->store, &file->key,
+	    file->first_seq, false, err);
+
+	if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
+		rc = pb_err_sys(err, "%s", path);
+	if (rc == 0)
+		rc = pb_layout_flows(path, retain->store, &file->key,
+		    file->first_seq, err);
+	if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
+		rc = pb_err_sys(err, "%s", path);
+	return rc;
 }
 
 /*
