@@ -1,0 +1,132 @@
+/*
+ * recorder/store/index/index_table.c - flow tables in NNN.flows
+ */
+#include "recorder/store/index/index_table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "base/below.h"
+#include "base/digest.h"
+#include "base/sys.h"
+
+static int	append(int, const char *, const struct pb_buf *, uint64_t *,
+		    struct pb_err *);
+static bool	segment_is_there(const char *, const struct pb_stream_key *,
+		    uint64_t);
+
+int
+pb_index_table_append(const char *store, const struct pb_stream_key *key,
+    struct pb_flows_info *row, const struct pb_buf *table, struct pb_err *err)
+{
+	char path[PATH_MAX], dir[PATH_MAX];
+	int fd, rc = pb_layout_flows(path, store, key, row->segment_seq, err);
+
+	if (rc == 0)
+		rc = pb_layout_stream(dir, store, key, err);
+	if (rc < 0)
+		return rc;
+	if (!segment_is_there(store, key, row->segment_seq))
+		return pb_err_set(err, PB_ENOENT, "segment %020" PRIu64
+		    " is gone", row->segment_seq);
+	fd = pb_below_open(path, O_RDWR | O_CREAT, 0640);
+	if (fd < 0)
+		return pb_err_sys(err, "make %s", path);
+	rc = append(fd, path, table, &row->table_at, err);
+	pb_file_close(fd);
+	/* What holds something has a name that stays. */
+	if (rc == 0 && row->table_at == 0)
+		rc = pb_sync_dir(dir, err);
+	/* Who deleted the segment meanwhile may have been here before. */
+	if (rc == 0 && !segment_is_there(store, key, row->segment_seq))
+		rc = pb_err_set(err, PB_ENOENT, "segment %020" PRIu64
+		    " is gone", row->segment_seq);
+	if (rc < 0 && row->table_at == 0)
+		pb_below_unlink(path);
+	return rc;
+}
+
+int
+pb_index_table_read(struct pb_buf *out, const char *store,
+    const struct pb_stream_key *key, const struct pb_flows_info *row,
+    struct pb_err *err)
+{
+	size_t len = row->table_bytes;
+	char path[PATH_MAX];
+	uint8_t *to;
+	ssize_t got;
+	int fd, rc = pb_layout_flows(path, store, key, row->segment_seq, err);
+
+	if (rc < 0)
+		return rc;
+	if (len == 0)
+		return pb_err_set(err, PB_ENOENT, "no table");
+	to = pb_buf_reserve(out, len);
+	if (to == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	fd = pb_below_open(path, O_RDONLY, 0);
+	if (fd < 0)
+		return pb_err_sys(err, "open %s", path);
+	got = pb_pread_all(fd, to, len, row->table_at, err);
+	pb_file_close(fd);
+	if (got < 0)
+		return pb_err_prefix(err, (int)got, "%s", path);
+	if ((size_t)got < len)
+		return pb_err_set(err, PB_EFORMAT, "%s is shorter than its "
+		    "index says", path);
+	if (pb_digest(to, len) != row->table_digest)
+		return pb_err_set(err, PB_EDIGEST, "%s: the table at %" PRIu64
+		    " does not match its digest", path, row->table_at);
+	out->len += len;
+	return 0;
+}
+
+int
+pb_index_table_remove(const char *store, const struct pb_stream_key *key,
+    uint64_t segment_seq, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	int rc = pb_layout_flows(path, store, key, segment_seq, err);
+
+	if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
+		rc = pb_err_sys(err, "remove %s", path);
+	return rc;
+}
+
+/* `*at` is where it begins. */
+static int
+append(int fd, const char *path, const struct pb_buf *table, uint64_t *at,
+    struct pb_err *err)
+{
+	struct stat st;
+	int rc;
+
+	*at = UINT64_MAX;
+	if (pb_file_stat(fd, &st) < 0)
+		return pb_err_sys(err, "look at %s", path);
+	*at = (uint64_t)st.st_size;
+	rc = pb_pwrite_all(fd, table->data, table->len, *at, err);
+	if (rc < 0)
+		pb_err_prefix(err, rc, "%s", path);
+	else if (pb_file_datasync(fd) < 0)
+		rc = pb_err_sys(err, "sync %s", path);
+	if (rc < 0)
+		(void)pb_file_truncate(fd, *at);
+	return rc;
+}
+
+static bool
+segment_is_there(const char *store, const struct pb_stream_key *key,
+    uint64_t first_seq)
+{
+	char path[PATH_MAX];
+
+	/* Sealing renames: open, sealed, and open again misses nothing. */
+	for (int i = 0; i < 3; i++)
+		if (pb_layout_segment(path, store, key, first_seq, i % 2 == 0,
+		    NULL) == 0 && pb_below_look(path) == 0)
+			return true;
+	return false;
+}
