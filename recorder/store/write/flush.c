@@ -13,6 +13,7 @@
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/repair.h"
+#include "recorder/store/write/flows.h"
 #include "recorder/store/write/store_impl.h"
 
 #define FACTS_MAX	16	/* of one append to a journal */
@@ -30,6 +31,8 @@ static int	give_id(struct pb_store *, struct pb_stream *,
 static int	journal_facts(struct pb_store *, struct pb_stream *,
 		    struct pb_err *);
 static int	commit_batch(struct pb_store *, struct pb_err *);
+static int	put_batch(struct pb_store *, bool, struct pb_err *);
+static void	take_flows(struct pb_store *);
 static void	count_written(struct pb_store *);
 static void	put_stream_rows(struct pb_store *, struct pb_mdb_txn *,
 		    struct pb_stream *);
@@ -73,6 +76,7 @@ writer_flush(struct pb_store *store)
 	/* Announcements alone say nothing of the disk's health. */
 	if (rc == 0 && news)
 		batch_note_success(store);
+	take_flows(store);
 	while ((stream = LIST_FIRST(&store->dirty)) != NULL) {
 		LIST_REMOVE(stream, dirty_link);
 		stream->dirty = false;
@@ -242,8 +246,18 @@ journal_facts(struct pb_store *store, struct pb_stream *stream,
 	    &stream->info.key, facts, count, err);
 }
 
+/* Flow tables must not fail a batch: once more without them, then. */
 static int
 commit_batch(struct pb_store *store, struct pb_err *err)
+{
+	int rc = put_batch(store, true, err);
+
+	return flows_settle(store, rc == 0) && rc < 0 ?
+	    put_batch(store, false, err) : rc;
+}
+
+static int
+put_batch(struct pb_store *store, bool flows, struct pb_err *err)
 {
 	uint64_t numbers = atomic_load(&store->numbers);
 	uint64_t reserved = store->numbers_reserved;
@@ -263,10 +277,23 @@ commit_batch(struct pb_store *store, struct pb_err *err)
 		pb_index_meta_put(&txn, "numbers", reserved);
 	}
 	store_age_put(store, &txn);
+	if (flows)
+		flows_put(store, &txn);
 	rc = pb_mdb_commit(&txn);
 	if (rc == 0)
 		store->numbers_reserved = reserved;
 	return rc;
+}
+
+/* Of what has been committed, while it is known where it is. */
+static void
+take_flows(struct pb_store *store)
+{
+	const struct pb_chunk *c;
+
+	STAILQ_FOREACH(c, &store->written, turn)
+		flows_take(store, c, is_late(c) ? c->stream->late :
+		    c->stream->segment, is_late(c));
 }
 
 /* With a segment that is sealed goes the announcement of the next one: it
@@ -353,6 +380,7 @@ settle_stream(struct pb_store *store, struct pb_stream *stream)
 	pb_segment_commit(stream->segment);
 	if (!stream->sealing)
 		return;
+	flows_end(store, stream);
 	pb_segment_destroy(stream->segment);
 	stream->segment = NULL;
 	stream->sealing = false;

@@ -52,6 +52,7 @@ struct pb_segment {
 	struct iovec		 part[GATHER_PARTS];
 	unsigned		 parts;
 	size_t			 gathered;	/* bytes of them */
+	uint64_t		 appended_at;	/* where the last ones begin */
 	struct pb_err		 lost;		/* why they could not be */
 	const char		*store;		/* the path; its owner's */
 	const struct pb_stream_key *key;	/* likewise */
@@ -160,6 +161,7 @@ pb_segment_append(struct pb_segment *segment, struct pb_chunk *chunk,
 	    chunk->tally.last_time, err);
 	if (rc < 0)
 		return failed(segment, rc, err);
+	chunk->file_at = segment->appended_at;
 	pb_extent_count(&segment->now.extent, chunk->last_seq, &chunk->tally);
 	pb_segment_count(&segment->now.row, chunk->last_seq, &chunk->tally);
 	return 0;
@@ -435,6 +437,7 @@ append(struct pb_segment *segment, uint8_t *data, size_t len,
 		return rc;
 	if (segment->direct_fd >= 0 && !fits_page(segment, len))
 		rc = fill_page(segment, now_ns, err);
+	segment->appended_at = segment->now.row.bytes;
 	if (rc == 0 && (segment->direct_fd < 0 || fits_page(segment, len)))
 		rc = append_cached(segment, data, len, digest, err);
 	else if (rc == 0)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/below.h"
-#include "recorder/store/write/store_impl.h"
+#include "recorder/store/write/flows.h"
 
 static int	start_writer(struct pb_store *, struct pb_err *);
 static void	destroy(struct pb_store *);
@@ -185,7 +185,9 @@ start_writer(struct pb_store *store, struct pb_err *err)
 	store->slots = calloc(STREAM_SLOTS, sizeof(*store->slots));
 	if (store->slots == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	rc = store_open_parts(store, err);
+	rc = flows_create(store, err);
+	if (rc == 0)
+		rc = store_open_parts(store, err);
 	if (rc < 0)
 		return rc;
 	/* Here and now it costs capture no time. */
@@ -201,10 +203,12 @@ start_writer(struct pb_store *store, struct pb_err *err)
 static void
 destroy(struct pb_store *store)
 {
+	flows_destroy(store);
 	if (store->slots != NULL)
 		for (size_t i = 0; i < STREAM_SLOTS; i++) {
 			if (store->slots[i] == NULL)
 				continue;
+			flows_drop(store->slots[i]);
 			pb_segment_destroy(store->slots[i]->segment);
 			free(store->slots[i]);
 		}

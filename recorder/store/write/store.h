@@ -30,6 +30,12 @@
 struct pb_store;	/* opaque */
 struct pb_stream;	/* opaque; lives until pb_store_close() */
 
+/* Which packets get flow tables, so that searching need not look at them. */
+enum pb_store_flows {
+	PB_FLOWS_NO,			/* none */
+	PB_FLOWS_YES,			/* those that come in */
+};
+
 struct pb_store_opts {
 	const char	*path;
 	uint32_t	 pen;
@@ -37,6 +43,7 @@ struct pb_store_opts {
 	uint64_t	 segment_age_ms;
 	uint64_t	 index_size;		/* bytes of the LMDB map */
 	struct pb_retain_opts retain;		/* all 0: keep everything */
+	enum pb_store_flows flows;
 	bool		 stepped;	/* no thread: pb_store_turn() */
 	bool		 brief;			/* pb_lock_brief() */
 };
@@ -142,6 +149,9 @@ struct pb_store_stats {
 	uint64_t	bytes;
 	uint64_t	commits;
 	uint64_t	failures;	/* of writes, syncs, commits */
+	uint64_t	tables;		/* index blocks with a row */
+	uint64_t	table_bytes;	/* of their flow tables */
+	uint64_t	tables_missing;	/* index blocks that got none */
 	char		last_error[PB_ERR_TEXT_MAX]; /* "" when healed */
 	bool		away;		/* the store is not at its path */
 	uint64_t	returns;	/* how often it began anew since */

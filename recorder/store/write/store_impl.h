@@ -46,6 +46,7 @@ struct pb_stream {
 	uint64_t		 journal_due;	/* (w) bytes; 0: the bound */
 	bool			 keeps;		/* (w) its producer is capture */
 	struct chunk_list	 held;		/* (w) to be tried again */
+	struct pb_index_block	*block;		/* (w) of its segment; or NULL */
 	LIST_ENTRY(pb_stream)	 dirty_link;	/* (w) */
 	LIST_ENTRY(pb_stream)	 open_link;	/* (w) those with a segment */
 	LIST_ENTRY(pb_stream)	 held_link;	/* (w) those that hold chunks */
@@ -114,6 +115,8 @@ struct pb_store {
 	struct pb_flow_pool	*flows;		/* of chunks; any thread */
 	struct pb_retain	*retain;	/* (w), but for its bounds */
 	bool			 retain_more;	/* (w) has more to do now */
+	struct flow_work	*flow_work;	/* (w) flows.c; or NULL */
+	bool			 flows_ready;	/* (m) rows for a commit */
 	struct pb_store_stats	 stats;		/* (m) */
 };
 
@@ -140,7 +143,7 @@ void	*pb_writer_main(void *store);
 /*
  * The parts of the writer's thread.  Who calls whom: writer.c (turns) ->
  * append.c (a chunk), flush.c (a batch) -> vanish.c (a store that goes),
- * batch.c (what is not committed).
+ * batch.c (what is not committed), flows.c (the index of what is; flows.h).
  */
 /* append.c: take one chunk; whatever happens, it is accounted for. */
 void	writer_take(struct pb_store *store, struct pb_chunk *chunk);

@@ -28,7 +28,7 @@
 #include "recorder/store/index/index_expire.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/retain/retain.h"
-#include "recorder/store/write/store_impl.h"
+#include "recorder/store/write/flows.h"
 
 #define LOOK_MS		250u	/* between two looks at the path */
 #define FILES_MS	1000u	/* and two at the names of open segments */
@@ -157,6 +157,7 @@ drop_segments(struct pb_store *store)
 
 	while ((stream = LIST_FIRST(&store->open)) != NULL) {
 		LIST_REMOVE(stream, open_link);
+		flows_drop(stream);
 		pb_segment_destroy(stream->segment);
 		stream->segment = NULL;
 		stream->sealing = false;

@@ -28,7 +28,7 @@
 
 #include "base/clock.h"
 #include "recorder/store/index/index_expire.h"
-#include "recorder/store/write/store_impl.h"
+#include "recorder/store/write/flows.h"
 
 #define TICK_MS		250	/* looks at ages and held chunks */
 #define HOME_MS		1000	/* looks whether the store is there */
@@ -36,6 +36,7 @@
 #define FLUSH_BYTES	(16u << 20)
 
 static bool	wait_for_work(struct pb_store *);
+static bool	rows_wait(const struct pb_store *);
 static void	take_queue(struct pb_store *, struct chunk_list *);
 static uint64_t	wake_ms(const struct pb_store *, uint64_t);
 static void	wait_until(struct pb_store *, uint64_t);
@@ -67,6 +68,8 @@ pb_store_turn(struct pb_store *store)
 	take_later(store, &work);
 	take_queue(store, &work);
 	turn(store, &work);
+	if (LIST_EMPTY(&store->dirty) && !store->away)
+		flows_commit(store);
 	/* Not while the store closes: it is not to take long. */
 	if (LIST_EMPTY(&store->dirty) || store->away)
 		make_room(store);
@@ -80,11 +83,11 @@ wait_for_work(struct pb_store *store)
 	bool more;
 
 	pthread_mutex_lock(&store->mutex);
-	/* Room is made between batches only: beside one nothing is gained by
-	 * turning. */
+	/* Room is made between batches only, and rows are put: beside one
+	 * nothing is gained by turning. */
 	more = store->retain_more && LIST_EMPTY(&store->dirty);
 	while (!store->stop && STAILQ_EMPTY(&store->later) && !more &&
-	    store->queued_bytes < PB_GATHER_BYTES) {
+	    !rows_wait(store) && store->queued_bytes < PB_GATHER_BYTES) {
 		until = wake_ms(store, woke);
 		if (until <= now)
 			break;
@@ -97,6 +100,14 @@ wait_for_work(struct pb_store *store)
 	    !store->stop;
 	pthread_mutex_unlock(&store->mutex);
 	return more;
+}
+
+/* Of flow tables, and no batch takes them along. */
+static bool
+rows_wait(const struct pb_store *store)
+{
+	return store->flows_ready && LIST_EMPTY(&store->dirty) &&
+	    !store->away;
 }
 
 static void
@@ -257,6 +268,7 @@ finish(struct pb_store *store)
 	} while (!STAILQ_EMPTY(&work) || !LIST_EMPTY(&store->holders));
 	seal_aged(store, true);
 	turn(store, &work);
+	flows_finish(store);
 	if (!store->away && pb_index_begin(store->index, &txn, &err) == 0) {
 		pb_index_meta_put(&txn, "numbers",
 		    atomic_load(&store->numbers));

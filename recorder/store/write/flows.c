@@ -1,0 +1,513 @@
+/*
+ * recorder/store/write/flows.c - the flow tables of what is committed
+ */
+#include "recorder/store/write/flows.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "recorder/store/index/index_block.h"
+#include "recorder/store/index/index_table.h"
+
+/* In work and ready: many small ones, or few large ones. */
+#define JOBS_MAX	1024u
+#define JOBS_BYTES_MAX	(1ull << 30)	/* of packets */
+#define FLOWS_NICE	10		/* behind capture and ingest */
+#define END_MS		5000u		/* of a store that closes */
+
+/* An index block that has ended. */
+struct job {
+	struct pb_stream_key	 key;
+	struct pb_index_block	*block;
+	uint64_t		 bytes;		/* of its packets */
+	/* Of its segment, and of its store: no other one of that name. */
+	uint64_t		 created_ns, changes;
+	struct pb_flows_info	 row;
+	bool			 made, put;
+	STAILQ_ENTRY(job)	 link;
+};
+STAILQ_HEAD(job_list, job);
+
+struct flow_work {
+	pthread_t		 thread;
+	pthread_mutex_t		 mutex;		/* of what is marked (m) */
+	pthread_cond_t		 more, idle;
+	bool			 runs;		/* (w) */
+	bool			 stops, busy;	/* (m) */
+	bool			 troubled;	/* the thread's: it was told */
+	unsigned		 jobs;		/* (m) in all lists */
+	uint64_t		 bytes;		/* (m) of those */
+	struct job_list		 todo, ready;	/* (m) */
+	struct job_list		 putting;	/* (w) */
+};
+
+static bool	grow(struct pb_store *, struct pb_index_block **,
+		    const struct pb_chunk *, const struct pb_segment *);
+static void	end(struct pb_store *, struct pb_index_block **,
+		    const struct pb_stream_key *, const struct pb_segment *);
+static struct job *job_create(struct flow_work *,
+		    const struct pb_stream_key *, uint64_t);
+static void	job_destroy(struct flow_work *, struct job *);
+static void	job_start(struct pb_store *, struct job *);
+static bool	start(struct pb_store *);
+static void	*work_main(void *);
+static void	job_done(struct pb_store *, struct job *);
+static void	job_ready(struct pb_store *, struct job *);
+static void	tell(const struct flow_work *, const struct job *,
+		    const struct pb_err *);
+static int	make(struct pb_store *, struct job *, struct pb_err *);
+static int	append(struct pb_store *, struct job *, const struct pb_buf *,
+		    struct pb_err *);
+static bool	is_meant(struct pb_store *, struct pb_mdb_txn *,
+		    const struct job *);
+static void	count(struct pb_store *, const struct pb_flows_info *);
+static void	drop_all(struct flow_work *, struct job_list *);
+
+int
+flows_create(struct pb_store *store, struct pb_err *err)
+{
+	struct flow_work *work;
+	pthread_condattr_t idle;
+
+	if (store->opts.flows == PB_FLOWS_NO)
+		return 0;
+	work = calloc(1, sizeof(*work));
+	if (work == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	pthread_mutex_init(&work->mutex, NULL);
+	pthread_cond_init(&work->more, NULL);
+	pthread_condattr_init(&idle);
+	pthread_condattr_setclock(&idle, CLOCK_MONOTONIC);
+	pthread_cond_init(&work->idle, &idle);
+	pthread_condattr_destroy(&idle);
+	STAILQ_INIT(&work->todo);
+	STAILQ_INIT(&work->ready);
+	STAILQ_INIT(&work->putting);
+	store->flow_work = work;
+	return 0;
+}
+
+void
+flows_destroy(struct pb_store *store)
+{
+	struct flow_work *work = store->flow_work;
+
+	if (work == NULL)
+		return;
+	pthread_mutex_lock(&work->mutex);
+	work->stops = true;
+	pthread_cond_signal(&work->more);
+	pthread_mutex_unlock(&work->mutex);
+	if (work->runs)
+		pthread_join(work->thread, NULL);
+	drop_all(work, &work->todo);
+	drop_all(work, &work->ready);
+	drop_all(work, &work->putting);
+	pthread_cond_destroy(&work->idle);
+	pthread_cond_destroy(&work->more);
+	pthread_mutex_destroy(&work->mutex);
+	free(work);
+	store->flow_work = NULL;
+}
+
+/* --- blocks that grow ----------------------------------------------------- */
+
+void
+flows_take(struct pb_store *store, const struct pb_chunk *chunk,
+    const struct pb_segment *segment, bool alone)
+{
+	struct pb_stream *stream = chunk->stream;
+	struct pb_index_block *own = NULL;
+	struct pb_index_block **block = alone ? &own : &stream->block;
+
+	if (store->flow_work == NULL || chunk->gap != 0)
+		return;
+	if (!grow(store, block, chunk, segment)) {
+		end(store, block, &stream->info.key, segment);
+		grow(store, block, chunk, segment);
+	}
+	if (alone)
+		end(store, block, &stream->info.key, segment);
+}
+
+void
+flows_end(struct pb_store *store, struct pb_stream *stream)
+{
+	end(store, &stream->block, &stream->info.key, stream->segment);
+}
+
+void
+flows_drop(struct pb_stream *stream)
+{
+	pb_index_block_destroy(stream->block);
+	stream->block = NULL;
+}
+
+/* False where the block is full. */
+static bool
+grow(struct pb_store *store, struct pb_index_block **block,
+    const struct pb_chunk *chunk, const struct pb_segment *segment)
+{
+	struct pb_index_part part = {
+		.first_seq = chunk->first_seq,
+		.last_seq = chunk->last_seq,
+		.at = chunk->file_at,
+		.bytes = chunk->len,
+		.tally = chunk->tally,
+		.flows = chunk->flows,
+	};
+
+	if (*block == NULL) {
+		/* It would begin with what is not known. */
+		if (chunk->flows == NULL)
+			return true;
+		*block = pb_index_block_create(chunk->stream->info.id,
+		    pb_segment_row(segment)->first_seq);
+	}
+	if (*block != NULL)
+		return pb_index_block_part(*block, &part);
+	count(store, NULL);
+	return true;
+}
+
+static void
+end(struct pb_store *store, struct pb_index_block **block,
+    const struct pb_stream_key *key, const struct pb_segment *segment)
+{
+	struct job *job;
+
+	if (*block == NULL)
+		return;
+	job = job_create(store->flow_work, key, (*block)->end -
+	    (*block)->from);
+	if (job != NULL) {
+		job->block = *block;
+		job->created_ns = pb_segment_row(segment)->created_ns;
+		job->changes = atomic_load(&store->changes);
+	} else {
+		pb_index_block_destroy(*block);
+		count(store, NULL);
+	}
+	*block = NULL;
+	if (job != NULL)
+		job_start(store, job);
+}
+
+/* --- work ----------------------------------------------------------------- */
+
+bool
+flows_work_on(struct pb_store *store)
+{
+	struct flow_work *work = store->flow_work;
+	struct job *job;
+	bool stops;
+
+	do {
+		pthread_mutex_lock(&work->mutex);
+		stops = work->stops;
+		job = STAILQ_FIRST(&work->todo);
+		if (job != NULL && !stops)
+			STAILQ_REMOVE_HEAD(&work->todo, link);
+		pthread_mutex_unlock(&work->mutex);
+		if (job != NULL && !stops)
+			job_done(store, job);
+	} while (job != NULL && !stops);
+	return !stops;
+}
+
+/* Of so many bytes of packets; NULL where there are too many, or no memory. */
+static struct job *
+job_create(struct flow_work *work, const struct pb_stream_key *key,
+    uint64_t bytes)
+{
+	struct job *job = NULL;
+	bool room;
+
+	pthread_mutex_lock(&work->mutex);
+	room = work->jobs < JOBS_MAX && work->bytes + bytes <= JOBS_BYTES_MAX;
+	if (room)
+		job = calloc(1, sizeof(*job));
+	if (job != NULL) {
+		work->jobs++;
+		work->bytes += bytes;
+	}
+	pthread_mutex_unlock(&work->mutex);
+	if (job == NULL)
+		return NULL;
+	job->key = *key;
+	job->bytes = bytes;
+	return job;
+}
+
+static void
+job_destroy(struct flow_work *work, struct job *job)
+{
+	pthread_mutex_lock(&work->mutex);
+	work->jobs--;
+	work->bytes -= job->bytes;
+	pthread_mutex_unlock(&work->mutex);
+	pb_index_block_destroy(job->block);
+	free(job);
+}
+
+static void
+job_start(struct pb_store *store, struct job *job)
+{
+	struct flow_work *work = store->flow_work;
+
+	if (store->opts.stepped) {
+		job_done(store, job);
+	} else if (!start(store)) {
+		job_destroy(work, job);
+		count(store, NULL);
+	} else {
+		pthread_mutex_lock(&work->mutex);
+		STAILQ_INSERT_TAIL(&work->todo, job, link);
+		pthread_cond_signal(&work->more);
+		pthread_mutex_unlock(&work->mutex);
+	}
+}
+
+/* The thread, when there is something for it; false where there is none. */
+static bool
+start(struct pb_store *store)
+{
+	struct flow_work *work = store->flow_work;
+
+	if (!work->runs)
+		work->runs = pthread_create(&work->thread, NULL, work_main,
+		    store) == 0;
+	return work->runs;
+}
+
+static void *
+work_main(void *arg)
+{
+	struct pb_store *store = arg;
+	struct flow_work *work = store->flow_work;
+
+	if (setpriority(PRIO_PROCESS, (id_t)gettid(), FLOWS_NICE) < 0)
+		pb_log(PB_LOG_DEBUG, "store", "flow tables are made beside "
+		    "capture, not behind it");
+	pthread_mutex_lock(&work->mutex);
+	while (!work->stops) {
+		work->busy = true;
+		pthread_mutex_unlock(&work->mutex);
+		flows_work_on(store);
+		pthread_mutex_lock(&work->mutex);
+		work->busy = false;
+		pthread_cond_signal(&work->idle);
+		while (STAILQ_EMPTY(&work->todo) && !work->stops)
+			pthread_cond_wait(&work->more, &work->mutex);
+	}
+	pthread_mutex_unlock(&work->mutex);
+	return NULL;
+}
+
+/* Its table is made, and the writer hears of it. */
+static void
+job_done(struct pb_store *store, struct job *job)
+{
+	struct flow_work *work = store->flow_work;
+	struct pb_err err = { .code = 0 };
+	int rc = make(store, job, &err);
+
+	/* What it was made of is not needed any more. */
+	pb_index_block_destroy(job->block);
+	job->block = NULL;
+	job->made = rc == 1;
+	if (rc < 0)
+		tell(work, job, &err);
+	work->troubled = rc < 0 && (work->troubled || rc != PB_ENOENT);
+	job_ready(store, job);
+}
+
+static void
+job_ready(struct pb_store *store, struct job *job)
+{
+	struct flow_work *work = store->flow_work;
+
+	pthread_mutex_lock(&work->mutex);
+	STAILQ_INSERT_TAIL(&work->ready, job, link);
+	pthread_mutex_unlock(&work->mutex);
+	pthread_mutex_lock(&store->mutex);
+	store->flows_ready = true;
+	pthread_cond_signal(&store->wake);
+	pthread_mutex_unlock(&store->mutex);
+}
+
+/* Once, until it goes well again.  That a segment has gone is no trouble. */
+static void
+tell(const struct flow_work *work, const struct job *job,
+    const struct pb_err *err)
+{
+	if (work->troubled || err->code == PB_ENOENT)
+		return;
+	pb_log(PB_LOG_WARN, "store", "packets have no flow table, and are "
+	    "searched one by one stream=%s/%s first=%llu last=%llu: %s",
+	    job->key.node, job->key.interface,
+	    (unsigned long long)job->row.first_seq,
+	    (unsigned long long)job->row.last_seq, err->text);
+}
+
+/* 1, 0 where nothing is known of its packets, or an error. */
+static int
+make(struct pb_store *store, struct job *job, struct pb_err *err)
+{
+	struct pb_buf table;
+	int rc;
+
+	pb_buf_init(&table, PB_INDEX_TABLE_BYTES_MAX);
+	rc = pb_index_block_end(job->block, &job->row, &table, err);
+	if (rc == 1 && job->row.table_bytes > 0)
+		rc = append(store, job, &table, err);
+	pb_buf_finish(&table);
+	return rc;
+}
+
+static int
+append(struct pb_store *store, struct job *job, const struct pb_buf *table,
+    struct pb_err *err)
+{
+	int rc;
+
+	/* Nothing is made in another store. */
+	if (atomic_load(&store->changes) != job->changes)
+		return pb_err_set(err, PB_ENOENT, "the store has gone");
+	rc = pb_index_table_append(store->path, &job->key, &job->row, table,
+	    err);
+	return rc < 0 ? rc : 1;
+}
+
+/* --- rows ----------------------------------------------------------------- */
+
+void
+flows_put(struct pb_store *store, struct pb_mdb_txn *txn)
+{
+	struct flow_work *work = store->flow_work;
+	struct job *job;
+
+	if (work == NULL)
+		return;
+	pthread_mutex_lock(&work->mutex);
+	STAILQ_CONCAT(&work->putting, &work->ready);
+	pthread_mutex_unlock(&work->mutex);
+	STAILQ_FOREACH(job, &work->putting, link) {
+		job->put = job->made && is_meant(store, txn, job);
+		if (job->put)
+			pb_index_put(txn, PB_TABLE_FLOWS, &job->row);
+	}
+}
+
+bool
+flows_settle(struct pb_store *store, bool committed)
+{
+	struct flow_work *work = store->flow_work;
+	struct job *job;
+	bool some = false;
+
+	while (work != NULL && (job = STAILQ_FIRST(&work->putting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&work->putting, link);
+		some |= job->put;
+		count(store, committed && job->put ? &job->row : NULL);
+		job_destroy(work, job);
+	}
+	return some;
+}
+
+void
+flows_commit(struct pb_store *store)
+{
+	struct flow_work *work = store->flow_work;
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+	bool ready;
+	int rc;
+
+	if (work == NULL)
+		return;
+	pthread_mutex_lock(&store->mutex);
+	store->flows_ready = false;
+	pthread_mutex_unlock(&store->mutex);
+	/* A batch may have taken them along. */
+	pthread_mutex_lock(&work->mutex);
+	ready = !STAILQ_EMPTY(&work->ready);
+	pthread_mutex_unlock(&work->mutex);
+	if (!ready)
+		return;
+	rc = pb_index_begin(store->index, &txn, &err);
+	if (rc == 0) {
+		flows_put(store, &txn);
+		rc = pb_mdb_commit(&txn);
+	}
+	flows_settle(store, rc == 0);
+}
+
+void
+flows_finish(struct pb_store *store)
+{
+	struct flow_work *work = store->flow_work;
+	struct timespec until;
+
+	if (work == NULL || store->away)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += END_MS / 1000;
+	pthread_mutex_lock(&work->mutex);
+	while ((work->busy || !STAILQ_EMPTY(&work->todo)) &&
+	    pthread_cond_timedwait(&work->idle, &work->mutex, &until) == 0)
+		continue;
+	pthread_mutex_unlock(&work->mutex);
+	flows_commit(store);
+}
+
+/* Its segment is there, and no other one of that name. */
+static bool
+is_meant(struct pb_store *store, struct pb_mdb_txn *txn,
+    const struct job *job)
+{
+	const struct pb_flows_info *row = &job->row;
+	struct pb_segment_info segment;
+	struct pb_flows_info other;
+	enum pb_row_found found;
+
+	if (job->changes != atomic_load(&store->changes))
+		return false;
+	/* Others may have been made of the same packets meanwhile. */
+	found = pb_row_find(txn, PB_TABLE_FLOWS, PB_ROW_UP_TO, row->stream,
+	    row->last_seq, &other);
+	if (found == PB_ROW_SOUND && other.last_seq >= row->first_seq)
+		return false;
+	found = pb_row_find(txn, PB_TABLE_SEGMENTS, PB_ROW_AT, row->stream,
+	    row->segment_seq, &segment);
+	return found == PB_ROW_SOUND && row->last_seq <= segment.last_seq &&
+	    row->end <= segment.bytes && job->created_ns == segment.created_ns;
+}
+
+/* For status; NULL: one that got none. */
+static void
+count(struct pb_store *store, const struct pb_flows_info *row)
+{
+	pthread_mutex_lock(&store->mutex);
+	if (row != NULL)
+		store->stats.tables++;
+	else
+		store->stats.tables_missing++;
+	store->stats.table_bytes += row != NULL ? row->table_bytes : 0;
+	pthread_mutex_unlock(&store->mutex);
+}
+
+static void
+drop_all(struct flow_work *work, struct job_list *list)
+{
+	struct job *job;
+
+	while ((job = STAILQ_FIRST(list)) != NULL) {
+		STAILQ_REMOVE_HEAD(list, link);
+		job_destroy(work, job);
+	}
+}
