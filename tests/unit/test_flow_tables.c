@@ -1,0 +1,495 @@
+/*
+ * tests/unit/test_flow_tables.c - what a store writes down of its packets'
+ * flows
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include "pcapng/scan.h"
+#include "recorder/flow/flows.h"
+#include "recorder/flow/table.h"
+#include "recorder/store/index/index_block.h"
+#include "recorder/store/index/index_table.h"
+#include "recorder/store/index/index_write.h"
+#include "tests/unit/stepped.h"
+
+#define LEN	1000u
+#define ROWS	16
+
+/* A store that makes tables, or not. */
+static void
+reopen(struct fixture *f, enum pb_store_flows flows)
+{
+	struct pb_store_opts opts;
+	struct pb_err err;
+
+	pb_store_close(f->store);
+	fixture_opts(f, &opts);
+	opts.flows = flows;
+	opts.segment_size = 1u << 20;
+	assert_int_equal(pb_store_open(&f->store, &opts, &err), 0);
+	assert_int_equal(pb_store_stream(f->store, &f->key,
+	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, &err), 0);
+}
+
+/* Who fills a chunk learns its flows. */
+static struct pb_chunk *
+chunk_of(struct fixture *f, uint64_t first, uint64_t last)
+{
+	struct pb_chunk *chunk = fixture_chunk(f, first, last, LEN);
+	struct pb_packet packet;
+	struct pb_block block;
+
+	assert_int_equal(pb_flows_create(&chunk->flows, 64, 4096, NULL), 0);
+	for (size_t at = 0; at < chunk->len; at += block.len) {
+		assert_int_equal(pb_scan_block(chunk->data + at,
+		    chunk->len - at, &block), 1);
+		assert_int_equal(pb_scan_epb(&block, &packet), 0);
+		assert_true(pb_flows_packet(chunk->flows, (uint32_t)at,
+		    PB_LINKTYPE_ETHERNET, packet.data, packet.caplen,
+		    packet.origlen, packet.time_ns));
+	}
+	return chunk;
+}
+
+/* Its flows are the writer's until then. */
+static void
+known_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
+{
+	pb_flows_destroy(chunk->flows);
+	chunk->flows = NULL;
+	fixture_done(chunk, rc, err);
+}
+
+static void
+write_known(struct fixture *f, uint64_t first, uint64_t last)
+{
+	struct pb_chunk *chunk = chunk_of(f, first, last);
+
+	chunk->done = known_done;
+	assert_int_equal(fixture_submit(f, chunk), 0);
+	fixture_wait(f);
+}
+
+static int
+rows_of(struct pb_index *index, const struct pb_stream_key *key,
+    struct pb_flows_info rows[static ROWS])
+{
+	struct pb_stream_info stream;
+
+	if (pb_index_stream(index, key, &stream, NULL) != 1)
+		return 0;
+	return pb_index_rows_of(index, PB_TABLE_FLOWS, stream.id, 1, rows,
+	    ROWS, NULL);
+}
+
+static int
+rows(struct fixture *f, struct pb_flows_info out[static ROWS])
+{
+	return rows_of(pb_store_index(f->store), &f->key, out);
+}
+
+/* Sealed by its age, and what follows. */
+static void
+seal(struct fixture *f)
+{
+	pass(HOUR_MS);
+	settle_store(f);
+}
+
+static void
+expect_table(struct fixture *f, const struct pb_flows_info *row)
+{
+	struct pb_table *table;
+	struct pb_buf bytes;
+	struct pb_err err;
+
+	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
+	if (pb_index_table_read(&bytes, f->dir, &f->key, row, &err) < 0 ||
+	    pb_table_open(&table, bytes.data, bytes.len, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(pb_table_packets(table), row->packets);
+	pb_table_close(table);
+	pb_buf_finish(&bytes);
+}
+
+static bool
+has_tables(struct fixture *f, uint64_t segment_seq)
+{
+	char path[PATH_MAX];
+
+	assert_int_equal(pb_layout_flows(path, f->dir, &f->key, segment_seq,
+	    NULL), 0);
+	return access(path, F_OK) == 0;
+}
+
+static int
+setup(void **state)
+{
+	int rc = stepped_setup(state);
+
+	reopen(*state, PB_FLOWS_YES);
+	return rc;
+}
+
+/* --- what comes in -------------------------------------------------------- */
+
+static void
+a_sealed_segment_has_a_table_of_its_packets(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+	struct pb_store_stats stats;
+
+	write_known(f, 1, 100);
+	write_known(f, 101, 200);
+	assert_int_equal(rows(f, row), 0);
+	seal(f);
+	assert_int_equal(rows(f, row), 1);
+	assert_int_equal(row[0].first_seq, 1);
+	assert_int_equal(row[0].last_seq, 200);
+	assert_int_equal(row[0].segment_seq, 1);
+	assert_int_equal(row[0].packets, 200);
+	assert_int_equal(row[0].first_time, FIXTURE_TIME(1));
+	assert_int_equal(row[0].last_time, FIXTURE_TIME(200));
+	assert_true(row[0].table_bytes > 0);
+	expect_table(f, &row[0]);
+	pb_store_stats(f->store, &stats);
+	assert_int_equal(stats.tables, 1);
+	assert_int_equal(stats.tables_missing, 0);
+	assert_int_equal(stats.table_bytes, row[0].table_bytes);
+}
+
+/* Each mark is where in the file a packet of that number begins. */
+static void
+marks_lead_to_packets_in_the_segment(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+	uint8_t data[2 * LEN];
+	struct pb_table *table;
+	struct pb_packet packet;
+	struct pb_block block;
+	struct pb_buf bytes;
+	uint32_t first, at;
+	uint64_t seq;
+	int fd;
+
+	write_known(f, 1, 100);
+	write_known(f, 101, 101);	/* within a page, and behind a filler */
+	write_known(f, 102, 200);
+	seal(f);
+	assert_int_equal(rows(f, row), 1);
+	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
+	assert_int_equal(pb_index_table_read(&bytes, f->dir, &f->key, &row[0],
+	    NULL), 0);
+	assert_int_equal(pb_table_open(&table, bytes.data, bytes.len, NULL),
+	    0);
+	fd = pb_segment_open_file(f->dir, &f->key, 1, NULL);
+	for (uint32_t n = 0; n < 200; n++) {
+		at = pb_table_mark(table, n, &first);
+		assert_true(first <= n && n - first < 2 * PB_FLOW_MARK);
+		assert_true(pread(fd, data, sizeof(data),
+		    (off_t)(row[0].from + at)) > 0);
+		assert_int_equal(pb_scan_block(data, sizeof(data), &block),
+		    1);
+		assert_int_equal(pb_scan_epb(&block, &packet), 0);
+		assert_true(pb_packet_seq(&packet, &seq));
+		assert_int_equal(seq, 1 + first);
+	}
+	close(fd);
+	pb_table_close(table);
+	pb_buf_finish(&bytes);
+}
+
+static void
+each_segment_has_a_file_of_its_own(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+
+	for (uint64_t seq = 1; seq <= 2400; seq += 100)
+		write_known(f, seq, seq + 99);
+	seal(f);
+	assert_int_equal(rows(f, row), 3);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(row[i].first_seq, i == 0 ? 1 :
+		    row[i - 1].last_seq + 1);
+		assert_int_equal(row[i].segment_seq, row[i].first_seq);
+		assert_int_equal(row[i].table_at, 0);
+		expect_table(f, &row[i]);
+	}
+	assert_int_equal(row[2].last_seq, 2400);
+}
+
+static void
+a_small_index_block_has_a_summary_alone(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+
+	write_known(f, 1, 3);
+	seal(f);
+	assert_int_equal(rows(f, row), 1);
+	assert_int_equal(row[0].packets, 3);
+	assert_int_equal(row[0].table_bytes, 0);
+	assert_true(row[0].summary_bytes > 0);
+	assert_false(has_tables(f, 1));
+}
+
+static void
+packets_without_flows_are_among_those_that_have_some(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+
+	write_known(f, 1, 100);
+	fixture_write(f, 101, 200, LEN);
+	write_known(f, 201, 300);
+	seal(f);
+	assert_int_equal(rows(f, row), 1);
+	assert_int_equal(row[0].packets, 300);
+	expect_table(f, &row[0]);
+}
+
+static void
+packets_of_which_nothing_is_known_have_no_row(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+
+	fixture_write(f, 1, 200, LEN);
+	seal(f);
+	assert_int_equal(rows(f, row), 0);
+	assert_false(has_tables(f, 1));
+	/* A block begins with those that have flows. */
+	fixture_write(f, 201, 300, LEN);
+	write_known(f, 301, 400);
+	seal(f);
+	assert_int_equal(rows(f, row), 1);
+	assert_int_equal(row[0].first_seq, 301);
+	assert_int_equal(row[0].segment_seq, 201);
+	expect_table(f, &row[0]);
+}
+
+static void
+a_store_that_is_not_asked_makes_no_table(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+
+	reopen(f, PB_FLOWS_NO);
+	write_known(f, 1, 200);
+	seal(f);
+	assert_int_equal(rows(f, row), 0);
+	assert_false(has_tables(f, 1));
+}
+
+/* Late packets have a segment, and an index block, of their own. */
+static void
+packets_that_come_late_have_a_table(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+	struct pb_chunk *gap = fixture_chunk(f, 101, 200, LEN);
+
+	write_known(f, 1, 100);
+	gap->gap = PB_GAP_EXPIRED;
+	gap->len = 0;
+	assert_int_equal(fixture_submit(f, gap), 0);
+	fixture_wait(f);
+	write_known(f, 201, 300);
+	write_known(f, 101, 200);
+	settle_store(f);
+	assert_int_equal(rows(f, row), 2);
+	assert_int_equal(row[1].first_seq, 101);
+	assert_int_equal(row[1].segment_seq, 101);
+	expect_table(f, &row[1]);
+	seal(f);
+	assert_int_equal(rows(f, row), 3);
+	expect_table(f, &row[2]);
+}
+
+/* --- what goes wrong ------------------------------------------------------ */
+
+static void
+a_table_that_cannot_be_written_costs_its_row_alone(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+	struct pb_store_stats stats;
+	char path[PATH_MAX];
+
+	write_known(f, 1, 200);
+	assert_int_equal(pb_layout_flows(path, f->dir, &f->key, 1, NULL), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	seal(f);
+	write_known(f, 201, 400);
+	seal(f);
+	assert_int_equal(f->ok, 2);
+	assert_int_equal(rows(f, row), 1);
+	assert_int_equal(row[0].first_seq, 201);
+	pb_store_stats(f->store, &stats);
+	assert_int_equal(stats.tables_missing, 1);
+	assert_int_equal(stats.failures, 0);
+}
+
+static void
+what_stands_in_the_file_already_is_left_alone(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+	char path[PATH_MAX];
+	int fd;
+
+	write_known(f, 1, 200);
+	assert_int_equal(pb_layout_flows(path, f->dir, &f->key, 1, NULL), 0);
+	fd = open(path, O_WRONLY | O_CREAT, 0640);
+	assert_int_equal(write(fd, "rubbish", 7), 7);
+	close(fd);
+	seal(f);
+	assert_int_equal(rows(f, row), 1);
+	assert_int_equal(row[0].table_at, 7);
+	expect_table(f, &row[0]);
+}
+
+static void
+a_segment_that_is_deleted_takes_its_tables_along(void **state)
+{
+	struct pb_retain_opts bound = { .size_max = 1 };
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+
+	write_known(f, 1, 200);
+	seal(f);
+	assert_int_equal(rows(f, row), 1);
+	assert_true(has_tables(f, 1));
+	assert_int_equal(pb_store_retain(f->store, &bound, NULL), 0);
+	settle_store(f);
+	assert_int_equal(rows(f, row), 0);
+	assert_false(has_tables(f, 1));
+}
+
+/*
+ * Goal:   a crash leaves "look at each" of what had no table yet.
+ * Method: a store is left by a child that ends without a word.
+ */
+static void
+what_a_crash_leaves_has_no_row(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+	int status;
+	pid_t pid;
+
+	pb_store_close(f->store);
+	f->store = NULL;
+	pid = fork();
+	if (pid == 0) {
+		reopen(f, PB_FLOWS_YES);
+		write_known(f, 1, 200);
+		seal(f);
+		write_known(f, 201, 400);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	reopen(f, PB_FLOWS_YES);
+	assert_int_equal(rows(f, row), 1);
+	assert_int_equal(row[0].last_seq, 200);
+	expect_table(f, &row[0]);
+	assert_int_equal(pb_stream_durable(f->stream), 400);
+}
+
+/* --- threads -------------------------------------------------------------- */
+
+static void
+who_closes_a_store_waits_for_its_tables(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+	struct pb_index *index;
+
+	f->stepped = false;
+	reopen(f, PB_FLOWS_YES);
+	for (uint64_t seq = 1; seq <= 2400; seq += 100)
+		write_known(f, seq, seq + 99);
+	pb_store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(pb_index_open(&index, f->dir, NULL), 0);
+	assert_int_equal(rows_of(index, &f->key, row), 3);
+	assert_int_equal(row[2].last_seq, 2400);
+	for (int i = 0; i < 3; i++)
+		expect_table(f, &row[i]);
+	pb_index_close(index);
+}
+
+/* --- one block ------------------------------------------------------------ */
+
+static struct pb_index_part
+part(uint64_t first, uint64_t packets, uint64_t at, uint64_t bytes)
+{
+	return (struct pb_index_part){ .first_seq = first,
+	    .last_seq = first + packets - 1, .at = at, .bytes = bytes,
+	    .tally = { .packets = packets } };
+}
+
+static void
+an_index_block_is_a_run_without_holes_of_bounded_length(void **state)
+{
+	struct pb_index_block *block = pb_index_block_create(7, 10);
+	const uint64_t from = 5000, mib = 1u << 20;
+	struct pb_index_part next = part(10, 100, from, mib);
+
+	(void)state;
+	assert_true(pb_index_block_part(block, &next));
+	next = part(111, 100, from + mib, mib);
+	assert_false(pb_index_block_part(block, &next));
+	next = part(110, 100, from + mib / 2, mib / 2);
+	assert_false(pb_index_block_part(block, &next));
+	next = part(110, 100, from + mib, PB_INDEX_BLOCK_BYTES - mib + 1);
+	assert_false(pb_index_block_part(block, &next));
+	next = part(110, PB_INDEX_BLOCK_PACKETS, from + mib, mib);
+	assert_false(pb_index_block_part(block, &next));
+	next = part(110, 100, from + mib, PB_INDEX_BLOCK_BYTES - mib);
+	assert_true(pb_index_block_part(block, &next));
+	assert_int_equal(block->first_seq, 10);
+	assert_int_equal(block->last_seq, 209);
+	assert_int_equal(block->from, from);
+	assert_int_equal(block->end, from + PB_INDEX_BLOCK_BYTES);
+	assert_int_equal(block->tally.packets, 200);
+	pb_index_block_destroy(block);
+}
+
+#define TEST(test)							\
+	cmocka_unit_test_setup_teardown(test, setup, fixture_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_sealed_segment_has_a_table_of_its_packets),
+		TEST(marks_lead_to_packets_in_the_segment),
+		TEST(each_segment_has_a_file_of_its_own),
+		TEST(a_small_index_block_has_a_summary_alone),
+		TEST(packets_without_flows_are_among_those_that_have_some),
+		TEST(packets_of_which_nothing_is_known_have_no_row),
+		TEST(a_store_that_is_not_asked_makes_no_table),
+		TEST(packets_that_come_late_have_a_table),
+		TEST(a_table_that_cannot_be_written_costs_its_row_alone),
+		TEST(what_stands_in_the_file_already_is_left_alone),
+		TEST(a_segment_that_is_deleted_takes_its_tables_along),
+		TEST(what_a_crash_leaves_has_no_row),
+		TEST(who_closes_a_store_waits_for_its_tables),
+		cmocka_unit_test(
+		    an_index_block_is_a_run_without_holes_of_bounded_length),
+	};
+
+	return cmocka_run_group_tests_name("flow_tables", tests, NULL, NULL);
+}
