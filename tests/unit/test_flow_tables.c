@@ -17,6 +17,7 @@
 #include "recorder/store/index/index_block.h"
 #include "recorder/store/index/index_table.h"
 #include "recorder/store/index/index_write.h"
+#include "recorder/store/mend/rebuild.h"
 #include "tests/unit/stepped.h"
 
 #define LEN	1000u
@@ -407,6 +408,63 @@ what_a_crash_leaves_has_no_row(void **state)
 	assert_int_equal(pb_stream_durable(f->stream), 400);
 }
 
+/* --- made again ----------------------------------------------------------- */
+
+static void
+who_makes_the_index_again_makes_the_same_tables(void **state)
+{
+	struct pb_flows_info row[ROWS], again[ROWS];
+	struct fixture *f = *state;
+	struct pb_rebuild_opts opts = { .store = f->dir,
+	    .index_size = 64u << 20, .pen = PB_PEN_EXAMPLE, .flows = true };
+	struct pb_rebuild_sum sum;
+	struct pb_index *index;
+	struct pb_err err;
+
+	write_known(f, 1, 100);
+	write_known(f, 101, 200);
+	seal(f);
+	write_known(f, 201, 300);
+	seal(f);
+	assert_int_equal(rows(f, row), 2);
+	pb_store_close(f->store);
+	f->store = NULL;
+	if (pb_rebuild(&opts, &sum, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(pb_index_open(&index, f->dir, &err), 0);
+	assert_int_equal(rows_of(index, &f->key, again), 2);
+	pb_index_close(index);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(again[i].first_seq, row[i].first_seq);
+		assert_int_equal(again[i].last_seq, row[i].last_seq);
+		assert_int_equal(again[i].from, row[i].from);
+		assert_int_equal(again[i].end, row[i].end);
+		assert_int_equal(again[i].table_at, 0);
+		expect_table(f, &again[i]);
+	}
+}
+
+static void
+an_index_that_is_made_again_without_tables_leaves_none(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_rebuild_opts opts = { .store = f->dir,
+	    .index_size = 64u << 20, .pen = PB_PEN_EXAMPLE };
+	struct pb_flows_info row[ROWS];
+	struct pb_rebuild_sum sum;
+	struct pb_index *index;
+
+	write_known(f, 1, 200);
+	seal(f);
+	pb_store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(pb_rebuild(&opts, &sum, NULL), 0);
+	assert_false(has_tables(f, 1));
+	assert_int_equal(pb_index_open(&index, f->dir, NULL), 0);
+	assert_int_equal(rows_of(index, &f->key, row), 0);
+	pb_index_close(index);
+}
+
 /* --- threads -------------------------------------------------------------- */
 
 static void
@@ -486,6 +544,8 @@ main(void)
 		TEST(what_stands_in_the_file_already_is_left_alone),
 		TEST(a_segment_that_is_deleted_takes_its_tables_along),
 		TEST(what_a_crash_leaves_has_no_row),
+		TEST(who_makes_the_index_again_makes_the_same_tables),
+		TEST(an_index_that_is_made_again_without_tables_leaves_none),
 		TEST(who_closes_a_store_waits_for_its_tables),
 		cmocka_unit_test(
 		    an_index_block_is_a_run_without_holes_of_bounded_length),

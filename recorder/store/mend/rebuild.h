@@ -30,6 +30,8 @@ struct pb_rebuild_opts {
 	const char	*node;		/* this node's name, or NULL */
 	uint64_t	 index_size;	/* of LMDB's map */
 	uint32_t	 pen;
+	bool		 flows;		/* flow tables as well: who needs the
+					 * index soon has them made later */
 	/* Told after each file: how many of how many; NULL: nobody asks.
 	 * False ends it with PB_EBUSY; it can be done again. */
 	bool		(*progress)(void *arg, uint64_t files,

@@ -1,14 +1,19 @@
 /*
  * recorder/store/mend/rebuild_stream.c - the rows of one stream
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/below.h"
+#include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
+#include "recorder/store/index/index_table.h"
 #include "recorder/store/mend/rebuild_impl.h"
 #include "recorder/store/mend/replay.h"
 #include "recorder/store/mend/take.h"
+#include "recorder/store/mend/tables.h"
 
 struct stream {
 	struct rebuild	*rebuild;
@@ -18,11 +23,17 @@ struct stream {
 	struct pb_take	 take;
 };
 
+static int	drop_tables(struct rebuild *, const struct pb_stream_key *,
+		    struct pb_err *);
 static int	own_id(struct stream *, struct pb_err *);
 static int	take_files(struct stream *, const struct pb_segment_name *,
 		    size_t, struct pb_err *);
 static int	put_taken(struct stream *, struct pb_err *);
 static int	put_rows(struct stream *, const struct pb_survey *,
+		    struct pb_err *);
+static int	put_flows(struct stream *, const struct pb_survey *,
+		    struct pb_err *);
+static int	put_table(void *, const struct pb_flows_info *,
 		    struct pb_err *);
 static int	put_gaps(struct stream *, struct pb_err *);
 static int	put_holes(struct stream *, const struct pb_runs *,
@@ -44,6 +55,8 @@ rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 	/* The index is to rely on it. */
 	if (rc == 0 && stream.replay.has_journal)
 		rc = pb_journal_sync(rebuild->opts->store, key, err);
+	if (rc == 0)
+		rc = drop_tables(rebuild, key, err);
 	stream.info = stream.replay.row;
 	stream.has_row = stream.replay.has_row;
 	if (rc == 0)
@@ -61,6 +74,37 @@ rebuild_one(struct rebuild *rebuild, const struct pb_stream_key *key,
 	pb_take_finish(&stream.take);
 	pb_replay_finish(&stream.replay);
 	return rc;
+}
+
+/* No row of the index that is built speaks of them. */
+static int
+drop_tables(struct rebuild *rebuild, const struct pb_stream_key *key,
+    struct pb_err *err)
+{
+	const char *store = rebuild->opts->store;
+	char dir[PATH_MAX];
+	struct pb_dir *folder;
+	const char *name;
+	uint64_t first;
+	bool some = true;
+	int rc = pb_layout_stream(dir, store, key, err);
+
+	/* Removing may hide others from who lists. */
+	while (rc == 0 && some) {
+		folder = pb_below_opendir(dir);
+		if (folder == NULL)
+			return errno == ENOENT ? 0 :
+			    pb_err_sys(err, "open %s", dir);
+		some = false;
+		while (rc == 0 && (name = pb_dir_next(folder)) != NULL) {
+			if (!pb_layout_parse_flows(name, &first))
+				continue;
+			rc = pb_index_table_remove(store, key, first, err);
+			some = true;
+		}
+		pb_dir_close(folder);
+	}
+	return rc < 0 ? rc : pb_sync_dir(dir, err);
 }
 
 /* The id that its journal tells, unless there is none, or another stream
@@ -143,7 +187,35 @@ put_rows(struct stream *stream, const struct pb_survey *survey,
 	rebuild->sum->segments++;
 	rebuild->sum->packets += row->packets;
 	rebuild->sum->bytes += row->bytes;
-	return 0;
+	return rebuild->opts->flows ? put_flows(stream, survey, err) : 0;
+}
+
+/* Where it fails they are missing. */
+static int
+put_flows(struct stream *stream, const struct pb_survey *survey,
+    struct pb_err *err)
+{
+	const struct pb_segment_info *row = &survey->segment;
+	struct pb_tables tables = { .store = stream->rebuild->opts->store,
+	    .stream = &stream->info, .segment = row, .each = put_table,
+	    .arg = stream->rebuild };
+	int rc = survey->count == 0 ? 0 : pb_tables_make(&tables,
+	    &survey->extents[0], row->first_seq, row->last_seq, err);
+
+	return rc == PB_ENOMEM ? rc : 0;
+}
+
+static int
+put_table(void *arg, const struct pb_flows_info *row, struct pb_err *err)
+{
+	struct rebuild *rebuild = arg;
+	struct pb_mdb_txn txn;
+	int rc = pb_index_begin(rebuild->index, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	pb_index_put(&txn, PB_TABLE_FLOWS, row);
+	return pb_mdb_commit(&txn);
 }
 
 /* Gap rows from facts and from what the segments hold. */

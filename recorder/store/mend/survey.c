@@ -326,6 +326,13 @@ take_block(struct pb_survey *survey, const struct pb_block *block)
 			return false;
 		new_extent(survey, survey->good);
 	}
+	if (block->type == PB_BLOCK_EPB && survey->packet != NULL &&
+	    !survey->packet(survey->arg, &(struct pb_survey_packet){
+	    .packet = &packet, .seq = seq, .at = survey->good,
+	    .bytes = (uint32_t)block->len })) {
+		survey->why = "that was enough";
+		return false;
+	}
 	survey->good += block->len;
 	survey->idle += block->len;
 	if (block->type == PB_BLOCK_EPB)

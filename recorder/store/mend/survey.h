@@ -22,6 +22,14 @@
 /* The most that is read as one extent. */
 #define PB_SURVEY_EXTENT_MAX	(16u << 20)
 
+/* One that is kept, and where its block is. */
+struct pb_survey_packet {
+	const struct pb_packet *packet;	/* PB_FLOW_BEHIND bytes behind what
+					 * was captured can be read */
+	uint64_t	 seq, at;
+	uint32_t	 bytes;
+};
+
 struct pb_survey {
 	/* Given: stream, first_seq, header_bytes, header_digest; `last_seq`
 	 * is the number before the next packet's.  Counters grow. */
@@ -36,6 +44,10 @@ struct pb_survey {
 	/* All that is read is one extent, PB_SURVEY_EXTENT_MAX at most, and
 	 * nothing of it is left out for want of packets. */
 	bool			 one_extent;
+	/* Told of each packet in turn; false ends the reading.  Or NULL. */
+	bool			(*packet)(void *arg,
+				    const struct pb_survey_packet *packet);
+	void			*arg;
 	/* Results. */
 	uint64_t		 good;		/* offset behind what is kept */
 	uint64_t		 hops_last;	/* highest own number in the last

@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "recorder/store/index/index_expire.h"
+#include "recorder/store/index/index_table.h"
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/mend/take.h"
 #include "recorder/store/read/segment_file.h"
@@ -65,6 +66,7 @@ static int	last_extent(struct job *, struct pb_extent_info *,
 		    struct pb_err *);
 static int	scan(struct job *, struct pb_err *);
 static int	retake(struct job *, const char *, struct pb_err *);
+static void	drop_tables(const struct job *);
 static int	lose(struct job *, const char *, const struct pb_run *,
 		    struct pb_err *);
 static int	seal_file(struct job *, struct pb_err *);
@@ -363,6 +365,8 @@ retake(struct job *job, const char *why, struct pb_err *err)
 		rc = lose(job, aside, &hole, err);
 	}
 	if (rc == 0)
+		drop_tables(job);
+	if (rc == 0)
 		rc = commit(job, &take, err);
 	if (rc == 0 && aside[0] != '\0')
 		pb_log(PB_LOG_ERROR, "recovery", "a damaged segment: %s "
@@ -375,6 +379,19 @@ retake(struct job *job, const char *why, struct pb_err *err)
 		    (unsigned long long)lost, aside);
 	pb_take_finish(&take);
 	return rc;
+}
+
+/* They were of the file as it was.  Where they stay they cost room. */
+static void
+drop_tables(const struct job *job)
+{
+	const char *store = job->store->path;
+	char dir[PATH_MAX];
+
+	if (pb_index_table_remove(store, &job->stream.key,
+	    job->before.first_seq, NULL) == 0 &&
+	    pb_layout_stream(dir, store, &job->stream.key, NULL) == 0)
+		(void)pb_sync_dir(dir, NULL);
 }
 
 /* The journal has a gap before the index does. */
@@ -524,12 +541,16 @@ gap_of(const struct job *job, const struct pb_run *hole)
 
 /* The extent rows that the scan replaces go with the commit that brings the
  * new ones: a shipper that looked in between would find numbers without
- * packets, and declare them a gap. */
+ * packets, and declare them a gap.  With them what flow tables say of what
+ * was read again. */
 static void
 drop_extents(const struct job *job, struct pb_mdb_txn *txn)
 {
-	pb_index_del_extents(txn, &job->before, job->survey.count > 0 ?
-	    job->survey.extents[0].first_seq : job->before.first_seq);
+	uint64_t from = job->survey.count > 0 ?
+	    job->survey.extents[0].first_seq : job->before.first_seq;
+
+	pb_index_del_extents(txn, &job->before, from);
+	pb_index_del_flows(txn, &job->before, from);
 }
 
 static int
