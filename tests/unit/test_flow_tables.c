@@ -411,6 +411,33 @@ what_a_crash_leaves_has_no_row(void **state)
 /* --- made again ----------------------------------------------------------- */
 
 static void
+older_segments_get_tables_where_that_is_asked_for(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+
+	reopen(f, PB_FLOWS_NO);
+	write_known(f, 1, 200);
+	seal(f);
+	write_known(f, 201, 400);
+	reopen(f, PB_FLOWS_YES);
+	write_known(f, 401, 600);
+	reopen(f, PB_FLOWS_ALL);
+	settle_store(f);
+	assert_int_equal(rows(f, row), 3);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_int_equal(row[i].first_seq, 200 * i + 1);
+		assert_int_equal(row[i].last_seq, 200 * i + 200);
+		expect_table(f, &row[i]);
+	}
+	/* And no second time. */
+	reopen(f, PB_FLOWS_ALL);
+	settle_store(f);
+	assert_int_equal(rows(f, row), 3);
+	assert_int_equal(row[0].table_at, 0);
+}
+
+static void
 who_makes_the_index_again_makes_the_same_tables(void **state)
 {
 	struct pb_flows_info row[ROWS], again[ROWS];
@@ -544,6 +571,7 @@ main(void)
 		TEST(what_stands_in_the_file_already_is_left_alone),
 		TEST(a_segment_that_is_deleted_takes_its_tables_along),
 		TEST(what_a_crash_leaves_has_no_row),
+		TEST(older_segments_get_tables_where_that_is_asked_for),
 		TEST(who_makes_the_index_again_makes_the_same_tables),
 		TEST(an_index_that_is_made_again_without_tables_leaves_none),
 		TEST(who_closes_a_store_waits_for_its_tables),

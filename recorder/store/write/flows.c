@@ -39,6 +39,7 @@ struct flow_work {
 	bool			 runs;		/* (w) */
 	bool			 stops, busy;	/* (m) */
 	bool			 troubled;	/* the thread's: it was told */
+	struct flows_older	 older;		/* the thread's */
 	unsigned		 jobs;		/* (m) in all lists */
 	uint64_t		 bytes;		/* (m) of those */
 	struct job_list		 todo, ready;	/* (m) */
@@ -200,6 +201,23 @@ end(struct pb_store *store, struct pb_index_block **block,
 /* --- work ----------------------------------------------------------------- */
 
 bool
+flows_give(struct pb_store *store, const struct pb_stream_key *key,
+    const struct pb_flows_info *row, uint64_t created_ns, uint64_t changes)
+{
+	struct job *job = job_create(store->flow_work, key, row->end -
+	    row->from);
+
+	if (job == NULL)
+		return false;
+	job->row = *row;
+	job->made = true;
+	job->created_ns = created_ns;
+	job->changes = changes;
+	job_ready(store, job);
+	return true;
+}
+
+bool
 flows_work_on(struct pb_store *store)
 {
 	struct flow_work *work = store->flow_work;
@@ -289,6 +307,7 @@ work_main(void *arg)
 {
 	struct pb_store *store = arg;
 	struct flow_work *work = store->flow_work;
+	bool all = store->opts.flows == PB_FLOWS_ALL;
 
 	if (setpriority(PRIO_PROCESS, (id_t)gettid(), FLOWS_NICE) < 0)
 		pb_log(PB_LOG_DEBUG, "store", "flow tables are made beside "
@@ -297,7 +316,9 @@ work_main(void *arg)
 	while (!work->stops) {
 		work->busy = true;
 		pthread_mutex_unlock(&work->mutex);
-		flows_work_on(store);
+		while (flows_work_on(store) && all &&
+		    flows_older(store, &work->older))
+			continue;
 		pthread_mutex_lock(&work->mutex);
 		work->busy = false;
 		pthread_cond_signal(&work->idle);
@@ -430,6 +451,10 @@ flows_commit(struct pb_store *store)
 
 	if (work == NULL)
 		return;
+	if (store->opts.flows == PB_FLOWS_ALL && store->opts.stepped)
+		flows_older(store, &work->older);
+	else if (store->opts.flows == PB_FLOWS_ALL)
+		start(store);
 	pthread_mutex_lock(&store->mutex);
 	store->flows_ready = false;
 	pthread_mutex_unlock(&store->mutex);
@@ -458,7 +483,9 @@ flows_finish(struct pb_store *store)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += END_MS / 1000;
 	pthread_mutex_lock(&work->mutex);
-	while ((work->busy || !STAILQ_EMPTY(&work->todo)) &&
+	/* What is older is made another time. */
+	while (store->opts.flows != PB_FLOWS_ALL &&
+	    (work->busy || !STAILQ_EMPTY(&work->todo)) &&
 	    pthread_cond_timedwait(&work->idle, &work->mutex, &until) == 0)
 		continue;
 	pthread_mutex_unlock(&work->mutex);

@@ -46,6 +46,23 @@ void	flows_commit(struct pb_store *store);
 /* The store closes: what is in work has so long to become ready. */
 void	flows_finish(struct pb_store *store);
 
+/*
+ * flows_older.c, on the thread that makes tables, or where the store is
+ * stepped on the writer's: a part of a segment that came without; false where
+ * there is no more of them, or not now.
+ */
+struct flows_older {
+	uint64_t	 changes;	/* of the store */
+	bool		 begun, ended;
+	struct pb_segment_info segment;	/* the last one */
+	uint64_t	 from;		/* looked at up to here; 0: all of it */
+};
+bool	flows_older(struct pb_store *store, struct flows_older *older);
+/* A row whose table is there, of a segment that was made then; false where
+ * too many wait. */
+bool	flows_give(struct pb_store *store, const struct pb_stream_key *key,
+	    const struct pb_flows_info *row, uint64_t created_ns,
+	    uint64_t changes);
 /* Do what waits; false where the thread is to end. */
 bool	flows_work_on(struct pb_store *store);
 

@@ -34,6 +34,7 @@ struct pb_stream;	/* opaque; lives until pb_store_close() */
 enum pb_store_flows {
 	PB_FLOWS_NO,			/* none */
 	PB_FLOWS_YES,			/* those that come in */
+	PB_FLOWS_ALL,			/* and those that came without */
 };
 
 struct pb_store_opts {
