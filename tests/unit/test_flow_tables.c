@@ -18,6 +18,8 @@
 #include "recorder/store/index/index_table.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/mend/rebuild.h"
+#include "recorder/store/mend/repair.h"
+#include "recorder/store/mend/verify.h"
 #include "tests/unit/stepped.h"
 
 #define LEN	1000u
@@ -492,6 +494,107 @@ an_index_that_is_made_again_without_tables_leaves_none(void **state)
 	pb_index_close(index);
 }
 
+/* --- verify --------------------------------------------------------------- */
+
+struct seen {
+	struct pb_finding	 found;		/* the last one */
+	struct pb_repair	*repair;
+	unsigned		 count;
+};
+
+static int
+note(void *arg, const struct pb_finding *finding)
+{
+	struct seen *seen = arg;
+
+	seen->found = *finding;
+	seen->count++;
+	return seen->repair == NULL ? 0 : pb_repair_note(seen->repair,
+	    finding, NULL);
+}
+
+static void
+verify(struct fixture *f, struct seen *seen)
+{
+	struct pb_verify_opts opts = { .store = f->dir, .alone = true,
+	    .each = note, .arg = seen };
+	struct pb_verify_sum sum;
+	struct pb_err err;
+
+	seen->count = 0;
+	if (pb_verify(&opts, &sum, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* It finds one flaw; a repair takes that away. */
+static void
+expect_flaw(struct fixture *f, enum pb_flaw flaw)
+{
+	struct pb_rebuild_opts opts = { .store = f->dir,
+	    .index_size = 64u << 20, .pen = PB_PEN_EXAMPLE, .flows = true };
+	struct seen seen = { .count = 0 };
+	struct pb_rebuild_sum sum;
+
+	verify(f, &seen);
+	assert_int_equal(seen.count, 1);
+	assert_int_equal(seen.found.flaw, flaw);
+	assert_int_equal(pb_repair_create(&seen.repair, &opts, NULL), 0);
+	verify(f, &seen);
+	assert_int_equal(pb_repair_finish(seen.repair, &sum, NULL), 0);
+	pb_repair_destroy(seen.repair);
+	seen.repair = NULL;
+	verify(f, &seen);
+	assert_int_equal(seen.count, 0);
+}
+
+static void
+a_rotten_table_is_found_and_made_again(void **state)
+{
+	struct pb_flows_info row[ROWS];
+	struct fixture *f = *state;
+	struct pb_index *index;
+	char path[PATH_MAX];
+	int fd;
+
+	write_known(f, 1, 200);
+	seal(f);
+	pb_store_close(f->store);
+	f->store = NULL;
+	verify(f, &(struct seen){ .count = 0 });
+	assert_int_equal(pb_layout_flows(path, f->dir, &f->key, 1, NULL), 0);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "rot", 3, 50), 3);
+	close(fd);
+	expect_flaw(f, PB_FLAW_FLOWS);
+	assert_int_equal(truncate(path, 50), 0);
+	expect_flaw(f, PB_FLAW_FLOWS);
+	assert_int_equal(unlink(path), 0);
+	expect_flaw(f, PB_FLAW_FLOWS);
+	assert_int_equal(pb_index_open(&index, f->dir, NULL), 0);
+	assert_int_equal(rows_of(index, &f->key, row), 1);
+	pb_index_close(index);
+	expect_table(f, &row[0]);
+}
+
+static void
+tables_whose_segment_is_gone_are_found_and_go(void **state)
+{
+	struct fixture *f = *state;
+	char path[PATH_MAX];
+	int fd;
+
+	write_known(f, 1, 200);
+	seal(f);
+	pb_store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(pb_layout_flows(path, f->dir, &f->key, 77, NULL), 0);
+	fd = open(path, O_WRONLY | O_CREAT, 0640);
+	close(fd);
+	expect_flaw(f, PB_FLAW_LEFTOVER);
+	assert_false(has_tables(f, 77));
+	assert_true(has_tables(f, 1));
+}
+
 /* --- threads -------------------------------------------------------------- */
 
 static void
@@ -574,6 +677,8 @@ main(void)
 		TEST(older_segments_get_tables_where_that_is_asked_for),
 		TEST(who_makes_the_index_again_makes_the_same_tables),
 		TEST(an_index_that_is_made_again_without_tables_leaves_none),
+		TEST(a_rotten_table_is_found_and_made_again),
+		TEST(tables_whose_segment_is_gone_are_found_and_go),
 		TEST(who_closes_a_store_waits_for_its_tables),
 		cmocka_unit_test(
 		    an_index_block_is_a_run_without_holes_of_bounded_length),

@@ -18,10 +18,10 @@ pb_flaw_name(enum pb_flaw flaw)
 		[PB_FLAW_ROW] = "row", [PB_FLAW_JOURNAL] = "journal",
 		[PB_FLAW_GAP] = "gap", [PB_FLAW_HOLE] = "hole",
 		[PB_FLAW_SUMS] = "sums", [PB_FLAW_EXTRA] = "extra",
-		[PB_FLAW_LEFTOVER] = "leftover",
+		[PB_FLAW_LEFTOVER] = "leftover", [PB_FLAW_FLOWS] = "flows",
 	};
 
-	return flaw >= PB_FLAW_INDEX && flaw <= PB_FLAW_LEFTOVER ?
+	return flaw >= PB_FLAW_INDEX && flaw <= PB_FLAW_FLOWS ?
 	    names[flaw] : "unknown";
 }
 

@@ -161,6 +161,7 @@ prepare(struct pb_repair *repair, const struct pb_finding *finding,
 	case PB_FLAW_EXTRA:
 		return extra(repair, finding, err);
 	case PB_FLAW_LEFTOVER:	/* rebuilding brings it to its end */
+	case PB_FLAW_FLOWS:
 	case PB_FLAW_JOURNAL:
 	case PB_FLAW_GAP:
 	case PB_FLAW_INDEX:

@@ -14,7 +14,7 @@
  *	journal      written anew from the index
 	             (whole lines have digests, rows have none: where both
 	             are whole and differ, the journal is believed)
- *	row, gap, sums, hole   made again from the files
+ *	row, gap, sums, hole, flows   made again from the files
  *
  * Order:   everything is first written into the journals and damaged/;
  *          then the index is rebuilt from the files (rebuild.h).

@@ -140,8 +140,11 @@ one_stream(struct verify *verify, const struct pb_stream_info *info,
 
 	verify->sum->streams++;
 	pb_rows_of(&rows, verify->index, PB_TABLE_SEGMENTS, info->id, 1, err);
-	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL)
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL) {
 		rc = verify_segment(&stream, row, err);
+		if (rc == 0)
+			rc = verify_flows(&stream, row, err);
+	}
 	if (rc == 0)
 		rc = rows.rc;
 	if (rc == 0)

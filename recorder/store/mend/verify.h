@@ -3,7 +3,7 @@
  *
  * Reads all that is durable and compares: each segment's file with its
  * rows (size, header, every extent's digest, every block, numbers, times,
- * counters), each journal with its own digests and with the gap rows, the
+ * counters, flow tables), each journal with its own digests and with the gap rows, the
  * index with itself (sums, ages, ids, numbers that nothing explains), and
  * the folders with the index (files it does not know).  It changes nothing
  * and works beside a running recorder: what is behind the durable end is
@@ -31,6 +31,7 @@ enum pb_flaw {
 	PB_FLAW_SUMS,		/* the index differs from itself */
 	PB_FLAW_EXTRA,		/* a file that the index does not know */
 	PB_FLAW_LEFTOVER,	/* of work that was cut short */
+	PB_FLAW_FLOWS,		/* a flow table that cannot be used */
 };
 const char *pb_flaw_name(enum pb_flaw flaw);
 

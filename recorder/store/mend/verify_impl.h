@@ -2,7 +2,7 @@
  * recorder/store/mend/verify_impl.h - what verify*.c share
  *
  * verify.c goes through the store, verify_segment.c checks one file and its
- * rows, verify_stream.c what a stream's rows and journal say together, and what else is there; finding.c tells what is found.
+ * rows, verify_flows.c its flow tables, verify_stream.c what a stream's rows and journal say together, and what else is there; finding.c tells what is found.
  *
  * Beside a recorder nothing stands still, so each compares what cannot change:
  * of an open segment the bytes that its row had when it was looked at.  A
@@ -43,6 +43,9 @@ int	verify_tell(struct verify *verify, const struct pb_finding *where,
 	    __attribute__((format(printf, 4, 5)));
 
 int	verify_segment(struct verify_stream *stream,
+	    const struct pb_segment_info *row, struct pb_err *err);
+/* After the segment: its index blocks and their tables. */
+int	verify_flows(struct verify_stream *stream,
 	    const struct pb_segment_info *row, struct pb_err *err);
 /* After its segments: counters, journal, gaps, holes. */
 int	verify_stream(struct verify_stream *stream, struct pb_err *err);

@@ -35,6 +35,8 @@ static int	tell_gap(struct verify_stream *, const struct pb_gap_info *,
 		    const struct pb_gap_info *);
 static int	check_holes(struct verify_stream *, const struct pb_replay *,
 		    const struct pb_runs *, struct pb_err *);
+static int	check_flows(struct verify *, const struct pb_stream_info *,
+		    const struct pb_finding *, struct pb_err *);
 static int	check_name(struct verify *, const struct pb_stream_key *,
 		    const struct pb_stream_info *, const char *,
 		    const char *, struct pb_err *);
@@ -317,6 +319,8 @@ check_name(struct verify *verify, const struct pb_stream_key *key,
 	if (strncmp(name, PB_SALVAGE_HIDDEN, strlen(PB_SALVAGE_HIDDEN)) == 0)
 		return !verify->opts->alone ? 0 : verify_tell(verify, &where,
 		    PB_FLAW_LEFTOVER, "a salvage that was cut short");
+	if (pb_layout_parse_flows(name, &where.segment_seq))
+		return check_flows(verify, info, &where, err);
 	if (!pb_layout_parse(name, &file))
 		return 0;
 	where.segment_seq = file.first;
@@ -336,4 +340,27 @@ check_name(struct verify *verify, const struct pb_stream_key *key,
 		return n < 0 ? n : 0;
 	return verify_tell(verify, &where, PB_FLAW_EXTRA,
 	    "the index does not know it");
+}
+
+/* Flow tables, and their segment is gone. */
+static int
+check_flows(struct verify *verify, const struct pb_stream_info *info,
+    const struct pb_finding *where, struct pb_err *err)
+{
+	struct pb_segment_info row;
+	int rc = 0;
+
+	/* Beside a recorder it may be gone a moment ago. */
+	if (!verify->opts->alone)
+		return 0;
+	if (info != NULL)
+		rc = pb_index_segment(verify->index, info->id,
+		    where->segment_seq, &row, err);
+	if (rc == 0 && info != NULL)
+		rc = pb_index_listed(verify->index, info->id,
+		    where->segment_seq, err);
+	if (rc != 0)
+		return rc < 0 && rc != PB_EFORMAT ? rc : 0;
+	return verify_tell(verify, where, PB_FLAW_LEFTOVER, "flow tables of a "
+	    "segment that is gone");
 }
