@@ -148,6 +148,7 @@ own(const struct pb_cli *cli, struct pb_rebuild_opts *how,
 	how->index_size = cli->conf->store.index_size;
 	how->node = cli->conf->node.name;
 	how->pen = cli->conf->node.pen;
+	how->flows = cli->conf->store.flows != PB_CONF_FLOWS_NO;
 	return rc < 0 ? rc : fd;
 }
 

@@ -81,6 +81,13 @@ struct pb_conf_upstream {
 	uint64_t answer_timeout_ms;	/* 60 s without progress */
 };
 
+/* Which packets get flow tables. */
+enum pb_conf_flows {
+	PB_CONF_FLOWS_NO,
+	PB_CONF_FLOWS_YES,		/* those that come in */
+	PB_CONF_FLOWS_ALL,		/* and those that have none yet */
+};
+
 struct pb_conf {
 	char	 file[PATH_MAX];
 	struct pb_node_conf {
@@ -100,6 +107,7 @@ struct pb_conf {
 			unsigned percent;	/* 5 */
 		} min_free;
 		uint64_t index_size;		/* LMDB map, 16 GiB */
+		enum pb_conf_flows flows;	/* yes */
 	} store;
 	struct pb_conf_listen listen;
 	size_t	 captures;

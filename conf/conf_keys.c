@@ -26,7 +26,7 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 
 static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
-		parse_choice, parse_min_free, parse_address, parse_url,
+		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
 		parse_allow, parse_streams, parse_later;
 
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
@@ -63,6 +63,8 @@ static const struct pb_conf_key store_keys[] = {
 	/* A larger one is taken over. */
 	{ "index_size", parse_size, FIELD(pb_store_conf, index_size),
 	    RESTART, .fallback = "16GiB", .min = "1MiB", .max = "16TiB" },
+	{ "flows", parse_flows, FIELD(pb_store_conf, flows), RESTART,
+	    .fallback = "yes" },
 };
 
 static const struct pb_conf_key capture_keys[] = {
@@ -366,6 +368,27 @@ parse_choice(const struct pb_conf_key *key, void *field, const char *value,
 		return pb_err_set(err, PB_EINVAL, "'%.64s' is %s", value,
 		    key->wrong);
 	*(bool *)field = second;
+	return 0;
+}
+
+/* yes, no, or all. */
+static int
+parse_flows(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	enum pb_conf_flows flows = PB_CONF_FLOWS_ALL;
+	bool yes = true;
+	int rc = 0;
+
+	(void)key;
+	if (strcmp(value, "all") != 0) {
+		rc = pb_parse_bool(value, &yes, NULL);
+		flows = yes ? PB_CONF_FLOWS_YES : PB_CONF_FLOWS_NO;
+	}
+	if (rc < 0)
+		return pb_err_set(err, PB_EINVAL, "'%.64s' is none of yes, no "
+		    "and all", value);
+	*(enum pb_conf_flows *)field = flows;
 	return 0;
 }
 

@@ -105,6 +105,13 @@ static const struct pb_metric writer_metric[] = {
 	    "Commits of the index."),
 	PB_COUNTER("failures", struct pb_store_stats, failures,
 	    "Writes, syncs and commits that failed."),
+	PB_COUNTER("index_blocks", struct pb_store_stats, tables,
+	    "Index blocks that have a row, and a flow table if not small."),
+	PB_COUNTER("index_blocks_missing", struct pb_store_stats,
+	    tables_missing, "Index blocks that got none: their packets are "
+	    "searched one by one."),
+	PB_COUNTER("flow_table_bytes", struct pb_store_stats, table_bytes,
+	    "Bytes of flow tables written."),
 };
 static const struct pb_metric program_metric[] = {
 	PB_COUNTER("log_lines_left_out", struct program, log_left_out,
@@ -247,6 +254,7 @@ open_store(struct pb_recorder *rec, struct pb_err *err)
 		.segment_size = conf->segment_size,
 		.segment_age_ms = conf->segment_age_ms,
 		.index_size = conf->index_size,
+		.flows = (enum pb_store_flows)conf->flows,
 	};
 	int rc = pb_store_open(&rec->store, &opts, err);
 

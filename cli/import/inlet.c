@@ -210,6 +210,8 @@ be_the_recorder(struct pb_inlet *inlet, const struct pb_cli *cli,
 		.segment_size = conf->segment_size,
 		.segment_age_ms = conf->segment_age_ms,
 		.index_size = conf->index_size,
+		.flows = conf->flows == PB_CONF_FLOWS_NO ? PB_FLOWS_NO :
+		    PB_FLOWS_YES,
 		.brief = true,
 	};
 	int rc;

@@ -165,6 +165,7 @@ a_minimal_file_gets_every_default(void **state)
 	assert_int_equal(conf->store.min_free.bytes, 0);
 	assert_int_equal(conf->store.min_free.percent, 5);
 	assert_int_equal(conf->store.index_size, 16ull << 30);
+	assert_int_equal(conf->store.flows, PB_CONF_FLOWS_YES);
 	assert_int_equal(conf->captures, 1);
 	assert_string_equal(conf->capture[0].interface, "eth0");
 	assert_string_equal(conf->capture[0].filter, "");
@@ -207,6 +208,7 @@ static const char every_key[] =
     "retain_age = 7d\n"
     "min_free = 20GiB\n"
     "index_size = 1GiB\n"
+    "flows = all\n"
     "[capture eth0]           ; one section per interface\n"
     "description = ToR uplink\n"
     "filter = not port 22 and host a;b\n"
@@ -265,6 +267,7 @@ check_node_and_store(const struct pb_conf *conf)
 	assert_int_equal(conf->store.min_free.bytes, 20ull << 30);
 	assert_int_equal(conf->store.min_free.percent, 0);
 	assert_int_equal(conf->store.index_size, 1 << 30);
+	assert_int_equal(conf->store.flows, PB_CONF_FLOWS_ALL);
 }
 
 static void
@@ -476,6 +479,7 @@ static const struct values values_keep_their_bounds[] = {
 	{ BASE, 4, "min_free", { "99%", "0%", "0", "1TiB", "5%" },
 	    { "100%", "%", "5 %", "-5%", "99999999999999999999%" } },
 	{ BASE, 4, "index_size", { "1MiB", "16TiB" }, { "1MiB1", "17TiB" } },
+	{ BASE, 4, "flows", { "yes", "no", "all" }, { "some", "2" } },
 	{ CAPTURE, 5, "snaplen", { "1", "262144" }, { "0", "262145" } },
 	{ CAPTURE, 5, "buffer", { "1MiB", "2GiB" }, { "1023KiB", "2049MiB" } },
 	{ CAPTURE, 5, "promiscuous", { "on" }, { "maybe" } },
