@@ -71,6 +71,7 @@ check_source(struct world *world, struct source *source)
 	}
 	for (uint64_t seq = 1; seq <= top && world->why[0] == '\0'; seq++)
 		judge(world, source, &found, seq);
+	world_check_flows(world, source);
 	for (uint64_t seq = 1; seq <= top; seq++)
 		believe(source, &found, seq);
 	world_say(world, "%s ends at %llu", source->key.interface,

@@ -116,13 +116,13 @@ static void
 arm(struct world *world, uint64_t calls)
 {
 	static const char *const names[] = { "journal", ".new", ".open",
-	    ".pcapng", "data.mdb" };
+	    ".pcapng", "data.mdb", ".flows" };
 	struct chance *c = &world->chance;
 	bool power = !world->lost_index && !chance_one_in(c, 3);
 
 	switch (chance_below(c, 4)) {
 	case 0:
-		model_stop_on(world->model, names[chance_below(c, 5)],
+		model_stop_on(world->model, names[chance_below(c, 6)],
 		    1 + chance_below(c, 12), power);
 		break;
 	case 1:

@@ -15,11 +15,13 @@
 #include "base/sys.h"
 #include "pcapng/build.h"
 #include "pcapng/option.h"
+#include "recorder/flow/flows.h"
 #include "recorder/store/mend/survey.h"
 #include "tests/sim/store/mdb_memory.h"
 
 #define POOL_KEPT	(16u << 20)
 #define DISK_BYTES	(64u << 20)
+#define FLOWS_MAX	16u	/* of a chunk */
 
 /* A chunk on its way. */
 struct trip {
@@ -343,6 +345,7 @@ chunk_new(struct world *world, struct source *source, size_t bytes)
 {
 	struct pb_chunk *chunk = pb_chunk_take(world_pool, bytes);
 	struct trip *trip = malloc(sizeof(*trip));
+	struct pb_err err;
 
 	assert(chunk != NULL && trip != NULL);
 	*trip = (struct trip){ world, source, ++source->tries };
@@ -353,6 +356,11 @@ chunk_new(struct world *world, struct source *source, size_t bytes)
 	chunk->keep_trying = source->own;
 	if (source->own && !chance_one_in(&world->chance, 4))
 		chunk->due_ms = world->mono_ms + 100;
+	/* Now and then there is no memory for it. */
+	if (world->opts.flows != PB_FLOWS_NO &&
+	    !chance_one_in(&world->chance, 8) &&
+	    pb_flows_create(&chunk->flows, FLOWS_MAX, WORLD_SEQS, &err) < 0)
+		abort();
 	return chunk;
 }
 
@@ -382,6 +390,10 @@ chunk_fill(struct pb_chunk *chunk, uint64_t first, uint64_t last,
 		if (chunk->len + len > chunk->cap || (seq > first &&
 		    chunk->len + len > bytes_max))
 			break;
+		if (chunk->flows != NULL)
+			pb_flows_packet(chunk->flows, (uint32_t)chunk->len,
+			    PB_LINKTYPE_ETHERNET, packet.data, packet.caplen,
+			    packet.origlen, packet.time_ns);
 		chunk->len += pb_build_epb(chunk->data + chunk->len, 0,
 		    &packet);
 		pb_tally_packet(&chunk->tally, packet.time_ns, packet.caplen);
@@ -413,6 +425,8 @@ static void
 chunk_drop(struct pb_chunk *chunk)
 {
 	free(chunk->arg);
+	pb_flows_destroy(chunk->flows);
+	chunk->flows = NULL;
 	pb_chunk_destroy(chunk);
 }
 
@@ -471,6 +485,7 @@ choose_opts(struct world *world)
 		.index_size = 64u << 20,
 		.stepped = true,
 	};
+	world->opts.flows = (enum pb_store_flows)chance_below(c, 3);
 	if (chance_one_in(c, 3))
 		world->opts.retain.size_max = (64u << 10) +
 		    chance_below(c, 512u << 10);

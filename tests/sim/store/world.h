@@ -67,7 +67,7 @@ struct world {
 	bool		 fragile_power;	/* by the power; */
 	bool		 failed;	/* this is why it stops */
 	bool		 verbose;
-	uint64_t	 seed, packets, kept;
+	uint64_t	 seed, packets, kept, tables;
 	char		 why[512];	/* the first failure; "" */
 };
 
@@ -116,6 +116,9 @@ void	world_packet(const struct source *source, uint64_t seq, uint16_t try,
  * there is what counts.
  */
 void	world_check(struct world *world);
+/* check_flows.c, a part of it: is what the index says of a stream's packets
+ * true of them? */
+void	world_check_flows(struct world *world, const struct source *source);
 /* Nobody has opened it yet: can a reader open every segment's file? */
 void	world_check_heads(struct world *world);
 /* The store is closed: does verify find anything? */
