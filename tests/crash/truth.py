@@ -67,6 +67,7 @@ class State:
         self.text = text
         self.streams, self.drops, self.opens, self.bad = {}, {}, [], []
         self.segments, self.gaps, self.extents, self.runs = {}, {}, {}, {}
+        self.flows = {}
         lines = text.splitlines()
         check(lines and lines[-1] == "end", "work said nothing of the store")
         for line in lines[:-1]:
@@ -78,7 +79,7 @@ class State:
         self.streams[stream] = dict(zip(names, map(int, rest[1:])),
                                     epoch=int(rest[0], 16))
         for rows in (self.segments, self.gaps, self.extents, self.runs,
-                     self.drops):
+                     self.drops, self.flows):
             rows[stream] = []
 
     def _segment(self, stream, rest):
@@ -90,6 +91,11 @@ class State:
         names = ("first", "last", "segment", "offset", "bytes")
         row = dict(zip(names, map(int, rest[:5])), good=rest[5] == "ok")
         self.extents[stream].append(row)
+
+    def _flows(self, stream, rest):
+        names = ("first", "last", "segment", "end")
+        row = dict(zip(names, map(int, rest[:4])), good=rest[4] == "ok")
+        self.flows[stream].append(row)
 
     def _gap(self, stream, rest):
         self.gaps[stream].append((int(rest[0]), int(rest[1]), rest[2],
@@ -138,6 +144,7 @@ def verify(state, promises, store):
         _promises_kept(state, promises, stream)
         _rows_agree(state, stream)
     _files_agree(state, store)
+    _tables_have_segments(store)
     aside = os.path.join(store, "damaged")
     check(promises.damaged or not os.path.isdir(aside) or
           not os.listdir(aside), "set aside, and nothing had rotten")
@@ -212,6 +219,21 @@ def _rows_agree(state, stream):
         1 for e in extents if any(e["segment"] == s["first"]
                                   for s in segments)),
           stream, "an extent without a segment")
+    _flows_agree(stream, segments, state.flows[stream])
+
+
+def _flows_agree(stream, segments, flows):
+    """What has no index block is looked at; what has one is there."""
+    check(all(f["good"] for f in flows), stream, "a flow table's bytes")
+    behind = 0
+    for f in flows:
+        check(behind < f["first"] <= f["last"], stream, "index block",
+              f["first"], "comes after", behind)
+        behind = f["last"]
+        check(any(s["first"] == f["segment"] <= f["first"] and
+                  f["last"] <= s["last"] and f["end"] <= s["bytes"]
+                  for s in segments), stream, "index block", f["first"],
+              "is in no segment")
 
 
 def segment_files(store):
@@ -224,6 +246,8 @@ def segment_files(store):
                 continue
             node, interface, epoch = os.path.relpath(folder, top).split("/")
             number, dot, end = name.partition(".")
+            if end == "flows":
+                continue
             check(end in ("pcapng", "pcapng.open"), "a file named", name)
             key = (node + "/" + interface, int(epoch, 16), int(number))
             check(key not in found, "two files of", key)
@@ -244,6 +268,14 @@ def _files_agree(state, store):
         check(path.endswith(".pcapng") == bool(rows[key]["sealed"]), path,
               "and its row disagree on being sealed")
         _file_right(path, key, rows[key])
+
+
+def _tables_have_segments(store):
+    for folder, _, names in os.walk(os.path.join(store, "segments")):
+        for name in names:
+            check(not name.endswith(".flows") or
+                  name.replace(".flows", ".pcapng") in names,
+                  "flow tables without a segment:", name)
 
 
 def _file_right(path, key, row):

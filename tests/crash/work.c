@@ -22,6 +22,9 @@
 #include <sys/syscall.h>
 #include <xxhash.h>
 
+#include "recorder/flow/flows.h"
+#include "recorder/flow/table.h"
+#include "recorder/store/index/index_table.h"
 #include "recorder/store/index/index_write.h"
 #include "tests/unit/store_fixture.h"
 
@@ -29,6 +32,7 @@
 #define PAGE_ROWS	32	/* rows of the index read at once */
 #define DROP_EVERY	7u	/* each seventh packet has a drop count */
 #define PACKET_MAX	65000u	/* bytes; 15 of them fill a chunk */
+#define FLOWS_MAX	16u	/* of a chunk */
 
 struct work {
 	const char	*dir;
@@ -91,6 +95,9 @@ static void	tell_stream(struct work *, const struct pb_stream_info *);
 static void	tell_segments(struct pb_index *, const struct pb_stream_info *);
 static void	tell_rows(struct work *, const struct pb_stream_info *);
 static void	tell_extents(struct work *, const struct pb_stream_info *);
+static void	tell_flows(struct work *, const struct pb_stream_info *);
+static bool	opens(struct work *, const struct pb_stream_info *,
+		    const struct pb_flows_info *);
 static void	tell_packets(struct work *, const struct pb_stream_info *);
 static void	die(const char *, const char *);
 static int	ends(const char *);
@@ -277,6 +284,7 @@ store_open(struct work *w)
 	}
 	fixture_opts(&w->f[0], &opts);
 	opts.segment_size = w->segment_size;
+	opts.flows = PB_FLOWS_YES;
 	if (pb_store_open(&store, &opts, &err) < 0)
 		die("open", err.text);
 	for (unsigned i = 0; i < STREAMS; i++) {
@@ -324,9 +332,12 @@ put(struct work *w, unsigned i, uint64_t from, uint64_t to, uint32_t len)
 	struct fixture *f = &w->f[i];
 	struct pb_chunk *chunk = fixture_chunk(f, from, to, 0);
 	uint8_t options[PB_OPTION_BYTES(8) * 2];
-	static uint8_t data[PACKET_MAX];
+	static uint8_t data[PACKET_MAX + PB_FLOW_BEHIND];
 
 	pb_fill_again(chunk, 0);
+	if (pb_flows_create(&chunk->flows, FLOWS_MAX, (uint32_t)(to - from) +
+	    1, NULL) < 0)
+		die("no memory", "for flows");
 	for (uint64_t seq = from; seq <= to; seq++) {
 		struct pb_packet packet = {
 			.time_ns = FIXTURE_TIME(seq), .caplen = len,
@@ -338,6 +349,8 @@ put(struct work *w, unsigned i, uint64_t from, uint64_t to, uint32_t len)
 		if (chunk->len + pb_epb_bytes(len, packet.options_len) >
 		    chunk->cap)
 			die("too many packets for a chunk", f->key.interface);
+		pb_flows_packet(chunk->flows, (uint32_t)chunk->len,
+		    PB_LINKTYPE_ETHERNET, data, len, len, packet.time_ns);
 		pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0,
 		    &packet), seq, packet.time_ns, len);
 		if (seq % DROP_EVERY == 0)
@@ -377,6 +390,8 @@ durable(struct pb_chunk *chunk, int rc, const struct pb_err *err)
 	note(w, chunk->gap != 0 ? "gap" : "have", i, chunk->first_seq,
 	    chunk->last_seq);
 	chunk->arg = &w->f[i];
+	pb_flows_destroy(chunk->flows);
+	chunk->flows = NULL;
 	fixture_done(chunk, rc, err);
 }
 
@@ -456,6 +471,7 @@ tell_stream(struct work *w, const struct pb_stream_info *s)
 	tell_segments(pb_store_index(w->f[0].store), s);
 	tell_rows(w, s);
 	tell_extents(w, s);
+	tell_flows(w, s);
 	tell_packets(w, s);
 }
 
@@ -530,6 +546,41 @@ tell_extents(struct work *w, const struct pb_stream_info *s)
 		    good ? "ok" : "bad");
 		from = e.last_seq + 1;
 	}
+}
+
+static void
+tell_flows(struct work *w, const struct pb_stream_info *s)
+{
+	const struct pb_flows_info *row;
+	struct pb_rows rows;
+	struct pb_err err;
+
+	pb_rows_of(&rows, pb_store_index(w->f[0].store), PB_TABLE_FLOWS, s->id,
+	    1, &err);
+	while ((row = pb_rows_next(&rows)) != NULL)
+		printf("flows %s/%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %"
+		    PRIu64 " %s\n", s->key.node, s->key.interface,
+		    row->first_seq, row->last_seq, row->segment_seq, row->end,
+		    row->table_bytes == 0 || opens(w, s, row) ? "ok" : "bad");
+	if (rows.rc < 0)
+		die("flows", err.text);
+}
+
+static bool
+opens(struct work *w, const struct pb_stream_info *s,
+    const struct pb_flows_info *row)
+{
+	struct pb_table *table = NULL;
+	struct pb_buf bytes;
+	bool good;
+
+	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
+	good = pb_index_table_read(&bytes, w->dir, &s->key, row, NULL) == 0 &&
+	    pb_table_open(&table, bytes.data, bytes.len, NULL) == 0 &&
+	    pb_table_packets(table) == row->packets;
+	pb_table_close(table);
+	pb_buf_finish(&bytes);
+	return good;
 }
 
 /* What a reader gets: runs of numbers with the right bytes. */
