@@ -631,7 +631,8 @@ part(uint64_t first, uint64_t packets, uint64_t at, uint64_t bytes)
 static void
 an_index_block_is_a_run_without_holes_of_bounded_length(void **state)
 {
-	struct pb_index_block *block = pb_index_block_create(7, 10);
+	struct pb_index_block *block = pb_index_block_create(NULL, 0, 7,
+	    10);
 	const uint64_t from = 5000, mib = 1u << 20;
 	struct pb_index_part next = part(10, 100, from, mib);
 

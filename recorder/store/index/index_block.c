@@ -6,16 +6,19 @@
 #include <stdlib.h>
 
 #include "base/digest.h"
-#include "recorder/flow/flows.h"
+#include "recorder/flow/pool.h"
 #include "recorder/flow/summary.h"
 #include "recorder/flow/table.h"
 
+static bool	merge(struct pb_index_block *, const struct pb_flows *,
+		    uint32_t);
 static bool	has_room(const struct pb_index_block *, uint64_t, uint64_t);
 static void	grow(struct pb_index_block *, uint64_t, uint64_t, uint64_t,
 		    uint64_t, const struct pb_tally *);
 
 struct pb_index_block *
-pb_index_block_create(uint32_t stream, uint64_t segment_seq)
+pb_index_block_create(struct pb_flow_pool *pool, unsigned size,
+    uint32_t stream, uint64_t segment_seq)
 {
 	struct pb_index_block *block = calloc(1, sizeof(*block));
 
@@ -23,8 +26,13 @@ pb_index_block_create(uint32_t stream, uint64_t segment_seq)
 		return NULL;
 	block->stream = stream;
 	block->segment_seq = segment_seq;
-	if (pb_flows_create(&block->flows, PB_INDEX_BLOCK_FLOWS,
-	    PB_INDEX_BLOCK_PACKETS, NULL) == 0)
+	block->pool = pool;
+	if (pool != NULL)
+		block->flows = pb_flow_pool_take(pool, size);
+	else
+		pb_flows_create(&block->flows, PB_INDEX_BLOCK_FLOWS,
+		    PB_INDEX_BLOCK_PACKETS, NULL);
+	if (block->flows != NULL)
 		return block;
 	free(block);
 	return NULL;
@@ -35,7 +43,10 @@ pb_index_block_destroy(struct pb_index_block *block)
 {
 	if (block == NULL)
 		return;
-	pb_flows_destroy(block->flows);
+	if (block->pool != NULL)
+		pb_flow_pool_give(block->pool, block->flows);
+	else
+		pb_flows_destroy(block->flows);
 	free(block);
 }
 
@@ -52,7 +63,7 @@ pb_index_block_part(struct pb_index_block *block,
 	/* Flows that are not those of these packets say nothing. */
 	if (part->flows != NULL &&
 	    part->flows->packets == part->tally.packets) {
-		if (!pb_flows_merge(block->flows, part->flows, at))
+		if (!merge(block, part->flows, at))
 			return false;
 		block->known = true;
 	} else if (!pb_flows_rest(block->flows,
@@ -117,6 +128,14 @@ pb_index_block_end(const struct pb_index_block *block,
 	row->summary_bytes = (uint32_t)pb_summary_make(row->summary,
 	    block->flows);
 	return 1;
+}
+
+static bool
+merge(struct pb_index_block *block, const struct pb_flows *more, uint32_t at)
+{
+	if (block->pool == NULL)
+		return pb_flows_merge(block->flows, more, at);
+	return pb_flow_pool_merge(block->pool, &block->flows, more, at);
 }
 
 /* For what follows, and ends at `end` of the file. */

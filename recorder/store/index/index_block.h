@@ -21,9 +21,11 @@
  * block has a summary alone. */
 #define PB_INDEX_TABLE_FROM	(64u << 10)
 
+struct pb_flow_pool;
 struct pb_flows;
 
 struct pb_index_block {
+	struct pb_flow_pool *pool;	/* of `flows`, or NULL */
 	uint32_t	 stream;
 	uint64_t	 segment_seq;
 	uint64_t	 first_seq, last_seq;
@@ -33,10 +35,13 @@ struct pb_index_block {
 	struct pb_flows	*flows;
 };
 
-/* Of a segment's packets; NULL without memory.  pb_index_block_destroy() ends
- * it, and takes NULL. */
-struct pb_index_block *pb_index_block_create(uint32_t stream,
-	    uint64_t segment_seq);
+/*
+ * Of a segment's packets; NULL without memory.  Its flows are of `pool`, `size`
+ * large at first (flow/pool.h), or with NULL as large as they may become.
+ * pb_index_block_destroy() ends it, and takes NULL.
+ */
+struct pb_index_block *pb_index_block_create(struct pb_flow_pool *pool,
+	    unsigned size, uint32_t stream, uint64_t segment_seq);
 void	pb_index_block_destroy(struct pb_index_block *block);
 
 /* The packets of a chunk, whole blocks of the segment's file. */

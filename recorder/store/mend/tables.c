@@ -110,7 +110,8 @@ begin(struct making *making)
 {
 	const struct pb_segment_info *row = making->tables->segment;
 
-	making->block = pb_index_block_create(row->stream, row->first_seq);
+	making->block = pb_index_block_create(NULL, 0, row->stream,
+	    row->first_seq);
 	return making->block != NULL ? 0 : pb_err_set(making->err, PB_ENOMEM,
 	    "no memory for flows");
 }

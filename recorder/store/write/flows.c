@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "recorder/flow/pool.h"
 #include "recorder/store/index/index_block.h"
 #include "recorder/store/index/index_table.h"
 
@@ -33,6 +34,7 @@ struct job {
 STAILQ_HEAD(job_list, job);
 
 struct flow_work {
+	struct pb_flow_pool	*pool;		/* of index blocks */
 	pthread_t		 thread;
 	pthread_mutex_t		 mutex;		/* of what is marked (m) */
 	pthread_cond_t		 more, idle;
@@ -49,7 +51,7 @@ struct flow_work {
 static bool	grow(struct pb_store *, struct pb_index_block **,
 		    const struct pb_chunk *, const struct pb_segment *);
 static void	end(struct pb_store *, struct pb_index_block **,
-		    const struct pb_stream_key *, const struct pb_segment *);
+		    struct pb_stream *, const struct pb_segment *);
 static struct job *job_create(struct flow_work *,
 		    const struct pb_stream_key *, uint64_t);
 static void	job_destroy(struct flow_work *, struct job *);
@@ -71,14 +73,26 @@ static void	drop_all(struct flow_work *, struct job_list *);
 int
 flows_create(struct pb_store *store, struct pb_err *err)
 {
+	static const struct pb_flow_pool_opts blocks = {
+		.bytes_max = PB_FLOW_BLOCKS_BYTES_MAX,
+		.kept_max = PB_FLOW_BLOCKS_KEPT_MAX,
+		.flows_max = PB_INDEX_BLOCK_FLOWS,
+		.packets_max = PB_INDEX_BLOCK_PACKETS,
+	};
 	struct flow_work *work;
 	pthread_condattr_t idle;
+	int rc;
 
 	if (store->opts.flows == PB_FLOWS_NO)
 		return 0;
 	work = calloc(1, sizeof(*work));
 	if (work == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
+	rc = pb_flow_pool_create(&work->pool, &blocks, err);
+	if (rc < 0) {
+		free(work);
+		return rc;
+	}
 	pthread_mutex_init(&work->mutex, NULL);
 	pthread_cond_init(&work->more, NULL);
 	pthread_condattr_init(&idle);
@@ -111,6 +125,8 @@ flows_destroy(struct pb_store *store)
 	pthread_cond_destroy(&work->idle);
 	pthread_cond_destroy(&work->more);
 	pthread_mutex_destroy(&work->mutex);
+	/* The streams' blocks go later, and it with the last of them. */
+	pb_flow_pool_destroy(work->pool);
 	free(work);
 	store->flow_work = NULL;
 }
@@ -128,17 +144,17 @@ flows_take(struct pb_store *store, const struct pb_chunk *chunk,
 	if (store->flow_work == NULL || chunk->gap != 0)
 		return;
 	if (!grow(store, block, chunk, segment)) {
-		end(store, block, &stream->info.key, segment);
+		end(store, block, stream, segment);
 		grow(store, block, chunk, segment);
 	}
 	if (alone)
-		end(store, block, &stream->info.key, segment);
+		end(store, block, stream, segment);
 }
 
 void
 flows_end(struct pb_store *store, struct pb_stream *stream)
 {
-	end(store, &stream->block, &stream->info.key, stream->segment);
+	end(store, &stream->block, stream, stream->segment);
 }
 
 void
@@ -166,7 +182,8 @@ grow(struct pb_store *store, struct pb_index_block **block,
 		/* It would begin with what is not known. */
 		if (chunk->flows == NULL)
 			return true;
-		*block = pb_index_block_create(chunk->stream->info.id,
+		*block = pb_index_block_create(store->flow_work->pool,
+		    chunk->stream->block_size, chunk->stream->info.id,
 		    pb_segment_row(segment)->first_seq);
 	}
 	if (*block != NULL)
@@ -177,13 +194,14 @@ grow(struct pb_store *store, struct pb_index_block **block,
 
 static void
 end(struct pb_store *store, struct pb_index_block **block,
-    const struct pb_stream_key *key, const struct pb_segment *segment)
+    struct pb_stream *stream, const struct pb_segment *segment)
 {
 	struct job *job;
 
 	if (*block == NULL)
 		return;
-	job = job_create(store->flow_work, key, (*block)->end -
+	stream->block_size = pb_flow_pool_size((*block)->flows);
+	job = job_create(store->flow_work, &stream->info.key, (*block)->end -
 	    (*block)->from);
 	if (job != NULL) {
 		job->block = *block;

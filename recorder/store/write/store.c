@@ -98,7 +98,7 @@ pb_store_index(struct pb_store *store)
 struct pb_flow_pool *
 pb_store_flows(const struct pb_store *store)
 {
-	return store->flows;
+	return store->opts.flows == PB_FLOWS_NO ? NULL : store->flows;
 }
 
 uint64_t

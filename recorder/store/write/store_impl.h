@@ -46,6 +46,8 @@ struct pb_stream {
 	uint64_t		 journal_due;	/* (w) bytes; 0: the bound */
 	bool			 keeps;		/* (w) its producer is capture */
 	struct chunk_list	 held;		/* (w) to be tried again */
+	unsigned		 block_size;	/* (w) of its flows, as the last
+						 * one had them (flow/pool.h) */
 	struct pb_index_block	*block;		/* (w) of its segment; or NULL */
 	LIST_ENTRY(pb_stream)	 dirty_link;	/* (w) */
 	LIST_ENTRY(pb_stream)	 open_link;	/* (w) those with a segment */
