@@ -80,6 +80,23 @@ pb_index_extent_below(struct pb_index *index, uint32_t stream, uint64_t at,
 }
 
 int
+pb_index_row_below(struct pb_index *index, enum pb_index_table table,
+    uint32_t stream, uint64_t at, void *out, struct pb_err *err)
+{
+	enum pb_row_found found;
+	struct pb_mdb_txn txn;
+	uint64_t first, last;
+
+	pb_mdb_begin(index->mdb, false, &txn, err);
+	while ((found = pb_row_find(&txn, table, PB_ROW_UP_TO, stream, at,
+	    out)) == PB_ROW_ROTTEN && pb_row_range(table, out, &first,
+	    &last) && first > 0)
+		at = first - 1;
+	pb_mdb_abort(&txn);
+	return found == PB_ROW_SOUND ? 1 : txn.rc;
+}
+
+int
 pb_index_totals(struct pb_index *index, struct pb_index_totals *out,
     struct pb_err *err)
 {

@@ -275,6 +275,11 @@ int	pb_index_segment(struct pb_index *index, uint32_t stream,
 	    uint64_t first_seq, struct pb_segment_info *out,
 	    struct pb_err *err);
 
+/* Where rows have a first and a last number: the stream's last one that begins
+ * at or before `at`, rotten ones passed over.  1, 0, or an error. */
+int	pb_index_row_below(struct pb_index *index, enum pb_index_table table,
+	    uint32_t stream, uint64_t at, void *out, struct pb_err *err);
+
 /* The last extent that begins at or before `at`: 1, 0, or an error. */
 int	pb_index_extent_below(struct pb_index *index, uint32_t stream,
 	    uint64_t at, struct pb_extent_info *out, struct pb_err *err);
