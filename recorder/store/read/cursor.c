@@ -4,6 +4,9 @@
  * A position is a sequence number and, for the extent it lies in, an
  * offset in the file.  The index says which extent comes next; an extent
  * that has grown since is read on from where the cursor stands.
+ *
+ * It is always in a run.  Without a guide that is one of all numbers, where
+ * the extents say.
  */
 #include "recorder/store/read/cursor.h"
 
@@ -15,6 +18,9 @@
 #include "base/sys.h"
 #include "recorder/store/read/segment_file.h"
 
+static const struct pb_cursor_run whole = { .last_seq = UINT64_MAX,
+    .verdict = PB_VERDICT_EACH };
+
 #define EXTENT_PAGE	64
 #define BUFFER_BYTES	(PB_EXTENT_BYTES_MAX + PB_PAGE_BYTES)
 
@@ -25,6 +31,9 @@ struct pb_cursor {
 	uint32_t		 stream;
 	struct pb_range		 range;
 	uint64_t		 next_seq;
+	struct pb_cursor_guide	 guide;		/* .next is NULL: none */
+	struct pb_cursor_run	 run;
+	bool			 led;		/* `run` is the guide's */
 	/* Extents ahead, from the index. */
 	struct pb_extent_info	 page[EXTENT_PAGE];
 	int			 page_len, page_at;
@@ -38,13 +47,40 @@ struct pb_cursor {
 	size_t			 len, at;
 	uint64_t		 file_at;
 	uint64_t		 known_end;	/* blocks were read up to here */
-	uint64_t		 last_seq;	/* of their extent */
+	uint64_t		 last_seq;	/* of their extent or run */
+	uint64_t		 expected;	/* of a run with a place: the
+						 * number of its next packet */
+	uint64_t		 bytes;		/* read of files */
+};
+
+/* What becomes of a block. */
+enum taken {
+	PASSED,
+	GIVEN,
+	LAST,			/* passed, and nothing behind it is wanted */
+	ROTTEN,
 };
 
 static int	step(struct pb_cursor *, struct pb_cursor_packet *,
 		    struct pb_block *, struct pb_err *);
+static int	not_whole(const struct pb_cursor *, struct pb_err *);
+static enum taken take_packet(struct pb_cursor *, struct pb_cursor_packet *,
+		    const struct pb_block *);
+static enum taken leave_extent(struct pb_cursor *);
+/* runs */
+static int	next_run(struct pb_cursor *, struct pb_err *);
+static void	end_run(struct pb_cursor *);
+static void	go_wrong(struct pb_cursor *);
+static bool	placed(const struct pb_cursor *);
+static enum pb_verdict verdict(const struct pb_cursor *, uint64_t);
+static bool	wanted(enum pb_verdict);
+/* bytes */
 static int	load(struct pb_cursor *, struct pb_err *);
+static int	load_extent(struct pb_cursor *, struct pb_err *);
+static int	load_place(struct pb_cursor *, struct pb_err *);
 static int	read_extent(struct pb_cursor *, const struct pb_extent_info *,
+		    struct pb_err *);
+static int	read_bytes(struct pb_cursor *, uint64_t, uint64_t,
 		    struct pb_err *);
 static int	name_segment(const struct pb_cursor *, int, struct pb_err *);
 static int	next_extent(struct pb_cursor *, struct pb_extent_info *,
@@ -74,9 +110,34 @@ pb_cursor_create(struct pb_cursor **out, struct pb_index *index,
 	cursor->stream = stream->id;
 	cursor->range = *range;
 	cursor->next_seq = range->first_seq > 0 ? range->first_seq : 1;
+	cursor->run = whole;
 	cursor->fd = -1;
 	*out = cursor;
 	return 0;
+}
+
+void
+pb_cursor_lead(struct pb_cursor *cursor, const struct pb_cursor_guide *guide)
+{
+	cursor->guide = *guide;
+	cursor->led = false;
+}
+
+void
+pb_cursor_seek(struct pb_cursor *cursor, uint64_t first_seq, uint64_t last_seq)
+{
+	cursor->range.first_seq = cursor->next_seq = first_seq;
+	cursor->range.last_seq = last_seq;
+	cursor->page_at = cursor->page_len = 0;
+	cursor->known_end = cursor->file_at = 0;
+	cursor->len = cursor->at = 0;
+	cursor->led = false;
+}
+
+uint64_t
+pb_cursor_bytes(const struct pb_cursor *cursor)
+{
+	return cursor->bytes;
 }
 
 void
@@ -132,6 +193,7 @@ pb_cursor_park(struct pb_cursor *cursor)
 	cursor->fd = -1;
 	free(cursor->buffer);
 	cursor->buffer = NULL;
+	cursor->led = false;
 }
 
 /* The next block of the bytes in hand: 1, 0 when they are used up. */
@@ -139,54 +201,185 @@ static int
 step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
     struct pb_block *block, struct pb_err *err)
 {
-	int rc;
+	enum taken taken;
 
 	while (cursor->at < cursor->len) {
-		rc = pb_scan_block(cursor->buffer + cursor->at,
-		    cursor->len - cursor->at, block);
-		if (rc == 1 && block->type == PB_BLOCK_EPB)
-			rc = pb_scan_epb(block, &out->packet) < 0 ||
-			    !pb_packet_seq(&out->packet, &out->seq) ||
-			    out->seq > cursor->last_seq ? PB_EFORMAT : 1;
-		if (rc != 1)
-			return pb_err_set(err, PB_EFORMAT, "stream %s/%s, "
-			    "segment %llu, offset %llu: no whole block",
-			    cursor->key.node, cursor->key.interface,
-			    (unsigned long long)cursor->segment_seq,
-			    (unsigned long long)(cursor->file_at +
-			    cursor->at));
+		if (pb_scan_block(cursor->buffer + cursor->at,
+		    cursor->len - cursor->at, block) != 1)
+			taken = ROTTEN;
+		else if (block->type == PB_BLOCK_EPB)
+			taken = take_packet(cursor, out, block);
+		else
+			taken = block->type == PB_BLOCK_ISB ? PASSED : GIVEN;
+		if (taken == ROTTEN && placed(cursor)) {
+			go_wrong(cursor);
+			return 0;
+		}
+		if (taken == ROTTEN)
+			return not_whole(cursor, err);
+		if (taken == LAST)
+			return 0;
 		cursor->at += block->len;
 		out->head = cursor->head;
-		if (block->type == PB_BLOCK_ISB)
+		if (taken != GIVEN)
 			continue;
-		if (block->type != PB_BLOCK_EPB) {
+		if (block->type == PB_BLOCK_EPB)
+			block->at = NULL;
+		else
 			out->seq = 0;
-			return 1;
-		}
-		if (out->seq < cursor->next_seq)
-			continue;
-		cursor->next_seq = out->seq + 1;
-		if (out->seq > cursor->range.last_seq)
-			return 0;
-		if (out->packet.time_ns < cursor->range.after_ns ||
-		    out->packet.time_ns >= cursor->range.before_ns)
-			continue;
-		block->at = NULL;
 		return 1;
 	}
 	return 0;
 }
 
-/* Bytes of the next extent that has some: 1, 0 at the durable end. */
+static int
+not_whole(const struct pb_cursor *cursor, struct pb_err *err)
+{
+	return pb_err_set(err, PB_EFORMAT, "stream %s/%s, segment %llu, "
+	    "offset %llu: no whole block", cursor->key.node,
+	    cursor->key.interface, (unsigned long long)cursor->segment_seq,
+	    (unsigned long long)(cursor->file_at + cursor->at));
+}
+
+/* Where the run has a place its blocks are counted, and of those that nobody
+ * wants no more is looked at. */
+static enum taken
+take_packet(struct pb_cursor *cursor, struct pb_cursor_packet *out,
+    const struct pb_block *block)
+{
+	const struct pb_range *range = &cursor->range;
+	uint64_t number = cursor->expected;
+
+	if (placed(cursor) && number <= cursor->last_seq &&
+	    !wanted(verdict(cursor, number))) {
+		cursor->expected++;
+		if (number >= cursor->next_seq)
+			cursor->next_seq = number + 1;
+		return PASSED;
+	}
+	if (pb_scan_epb(block, &out->packet) < 0 ||
+	    !pb_packet_seq(&out->packet, &out->seq) ||
+	    out->seq > cursor->last_seq ||
+	    (placed(cursor) && out->seq != number))
+		return ROTTEN;
+	if (out->seq > cursor->run.last_seq)
+		return leave_extent(cursor);
+	if (out->seq > range->last_seq) {
+		cursor->next_seq = out->seq;
+		return LAST;
+	}
+	cursor->expected = out->seq + 1;
+	if (out->seq < cursor->next_seq)
+		return PASSED;
+	cursor->next_seq = out->seq + 1;
+	out->verdict = verdict(cursor, out->seq);
+	return out->packet.time_ns < range->after_ns ||
+	    out->packet.time_ns >= range->before_ns ||
+	    !wanted(out->verdict) ? PASSED : GIVEN;
+}
+
+/* The run ends within an extent: whoever goes on there finds this block. */
+static enum taken
+leave_extent(struct pb_cursor *cursor)
+{
+	cursor->known_end = cursor->file_at + cursor->at;
+	cursor->len = cursor->at;
+	end_run(cursor);
+	return LAST;
+}
+
+/* The guide's next run: 1, or 0 where there is none. */
+static int
+next_run(struct pb_cursor *cursor, struct pb_err *err)
+{
+	int rc = cursor->guide.next(cursor->guide.arg, cursor->next_seq,
+	    &cursor->run, err);
+
+	if (rc <= 0)
+		return rc;
+	cursor->led = true;
+	cursor->page_at = 0;	/* it may begin in an extent that was met */
+	if (cursor->next_seq < cursor->run.first_seq)
+		cursor->next_seq = cursor->run.first_seq;
+	return cursor->next_seq <= cursor->range.last_seq;
+}
+
+/* All of the run has been read. */
+static void
+end_run(struct pb_cursor *cursor)
+{
+	if (cursor->next_seq <= cursor->run.last_seq)
+		cursor->next_seq = cursor->run.last_seq + 1;
+	cursor->led = false;
+}
+
+/* What is left of the run is looked for by extents, as if it had not been
+ * tried. */
+static void
+go_wrong(struct pb_cursor *cursor)
+{
+	cursor->guide.wrong(cursor->guide.arg, cursor->next_seq);
+	cursor->known_end = cursor->file_at = 0;
+	cursor->len = cursor->at = 0;
+	cursor->led = false;
+}
+
+static bool
+placed(const struct pb_cursor *cursor)
+{
+	return cursor->run.segment_seq != 0;
+}
+
+static enum pb_verdict
+verdict(const struct pb_cursor *cursor, uint64_t seq)
+{
+	const struct pb_cursor_run *run = &cursor->run;
+
+	return run->verdict_of == NULL ? run->verdict :
+	    (enum pb_verdict)run->verdict_of[seq - run->first_seq];
+}
+
+static bool
+wanted(enum pb_verdict verdict)
+{
+	return (verdict & PB_VERDICT_ALL) != 0;
+}
+
+/* Bytes that are next: 1, also where there is nothing in them; 0 at the
+ * durable end. */
 static int
 load(struct pb_cursor *cursor, struct pb_err *err)
 {
-	struct pb_extent_info extent;
 	int rc;
 
 	cursor->file_at = cursor->known_end;
 	cursor->len = cursor->at = 0;
-	rc = next_extent(cursor, &extent, err);
+	if (cursor->led && placed(cursor)) {
+		if (cursor->expected == cursor->run.last_seq + 1)
+			end_run(cursor);
+		else
+			go_wrong(cursor);
+		return 1;
+	}
+	if (cursor->guide.next != NULL && !cursor->led) {
+		rc = next_run(cursor, err);
+		if (rc <= 0)
+			return rc;
+	}
+	return placed(cursor) ? load_place(cursor, err) :
+	    load_extent(cursor, err);
+}
+
+static int
+load_extent(struct pb_cursor *cursor, struct pb_err *err)
+{
+	struct pb_extent_info extent;
+	int rc = next_extent(cursor, &extent, err);
+
+	if (rc == 0 && cursor->run.last_seq < cursor->range.last_seq) {
+		end_run(cursor);
+		return 1;
+	}
 	if (rc <= 0)
 		return rc;
 	rc = use_segment(cursor, extent.segment_seq, err);
@@ -200,13 +393,46 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 	return rc < 0 ? rc : 1;
 }
 
+/* All of a run whose place is known, or what of it has not been read. */
+static int
+load_place(struct pb_cursor *cursor, struct pb_err *err)
+{
+	const struct pb_cursor_run *run = &cursor->run;
+	uint64_t from = run->from;
+	int rc = use_segment(cursor, run->segment_seq, err);
+
+	if (rc == PB_ENOENT) {
+		end_run(cursor);
+		return 1;
+	}
+	if (rc < 0)
+		return rc;
+	cursor->expected = run->first_seq;
+	if (cursor->known_end > from && cursor->known_end < run->end) {
+		from = cursor->known_end;
+		cursor->expected = cursor->next_seq;
+	}
+	if (run->end <= from || run->end - from > PB_EXTENT_READ_MAX) {
+		go_wrong(cursor);
+		return 1;
+	}
+	rc = read_bytes(cursor, from, run->end, err);
+	if (rc == PB_EFORMAT)
+		go_wrong(cursor);
+	else if (rc < 0)
+		return rc;
+	else
+		cursor->last_seq = run->last_seq;
+	return 1;
+}
+
 /* What of it has not been read yet. */
 static int
 read_extent(struct pb_cursor *cursor, const struct pb_extent_info *extent,
     struct pb_err *err)
 {
 	uint64_t from = extent->offset, end = from + extent->bytes;
-	ssize_t got;
+	int rc;
 
 	if (cursor->known_end > from && cursor->known_end <= end)
 		from = cursor->known_end;
@@ -218,6 +444,20 @@ read_extent(struct pb_cursor *cursor, const struct pb_extent_info *extent,
 	if (end - from > PB_EXTENT_READ_MAX)
 		return pb_err_set(err, PB_EFORMAT, "the index speaks of an "
 		    "extent of %u bytes", extent->bytes);
+	rc = read_bytes(cursor, from, end, err);
+	if (rc < 0)
+		return rc == PB_EFORMAT ? name_segment(cursor, rc, err) : rc;
+	cursor->last_seq = extent->last_seq;
+	return 0;
+}
+
+/* At most PB_EXTENT_READ_MAX of them. */
+static int
+read_bytes(struct pb_cursor *cursor, uint64_t from, uint64_t end,
+    struct pb_err *err)
+{
+	ssize_t got;
+
 	if (cursor->buffer == NULL || end - from > cursor->room) {
 		free(cursor->buffer);
 		cursor->room = end - from > BUFFER_BYTES ?
@@ -230,15 +470,15 @@ read_extent(struct pb_cursor *cursor, const struct pb_extent_info *extent,
 	    from, err);
 	if (got < 0)
 		return (int)got;
+	cursor->bytes += (uint64_t)got;
 	if ((uint64_t)got < end - from)
-		return name_segment(cursor, pb_err_set(err, PB_EFORMAT, "the "
-		    "file ends at %llu, the index says %llu",
+		return pb_err_set(err, PB_EFORMAT, "the file ends at %llu, "
+		    "the index says %llu",
 		    (unsigned long long)(from + (uint64_t)got),
-		    (unsigned long long)end), err);
+		    (unsigned long long)end);
 	cursor->file_at = from;
 	cursor->len = (size_t)got;
 	cursor->known_end = end;
-	cursor->last_seq = extent->last_seq;
 	return 0;
 }
 
@@ -263,8 +503,11 @@ next_extent(struct pb_cursor *cursor, struct pb_extent_info *out,
 			*out = cursor->page[cursor->page_at++];
 			if (out->last_seq < cursor->next_seq)
 				continue;
-			if (out->first_seq > cursor->range.last_seq)
+			if (out->first_seq > cursor->range.last_seq ||
+			    out->first_seq > cursor->run.last_seq) {
+				cursor->page_at--;
 				return 0;
+			}
 			if (overlaps(&cursor->range, out->first_time,
 			    out->last_time))
 				return 1;

@@ -6,11 +6,16 @@
  * on from there when called again later.  One descriptor, one buffer of
  * PB_CURSOR_BYTES per cursor while it is in use; a cursor that waits in a
  * merge of thousands can be told to park.
+ *
+ * Who knows which numbers are worth a look leads it: it goes from run to run
+ * of a guide, which may know as well where in the file a run's blocks are.
+ * What such a place turns out to have is compared with what the guide said.
  */
 #ifndef PB_STORE_CURSOR_H
 #define PB_STORE_CURSOR_H
 
 #include "pcapng/scan.h"
+#include "recorder/filter/verdict.h"
 #include "recorder/store/head.h"
 #include "recorder/store/index/index.h"
 
@@ -30,10 +35,45 @@ int	pb_cursor_create(struct pb_cursor **out, struct pb_index *index,
 	    const struct pb_range *range, struct pb_err *err);
 void	pb_cursor_destroy(struct pb_cursor *cursor);
 
+/* Numbers to look at. */
+struct pb_cursor_run {
+	uint64_t	 first_seq, last_seq;
+	/* Where their blocks are, theirs alone and one behind the other: in
+	 * the file of segment `segment_seq`, [from, end).  0: where the
+	 * extents say. */
+	uint64_t	 segment_seq, from, end;
+	/* What the filter says: of each by itself, PB_VERDICT_* or 0, or of
+	 * all where that is NULL.  0 and PB_VERDICT_NONE are passed over. */
+	const uint8_t	*verdict_of;	/* borrowed until the guide's next
+					 * call */
+	enum pb_verdict	 verdict;
+};
+
+struct pb_cursor_guide {
+	/* The first run that ends at or behind number `seq`: 1; 0 where there
+	 * is none, or an error. */
+	int	(*next)(void *arg, uint64_t seq, struct pb_cursor_run *out,
+		    struct pb_err *err);
+	/* The file is not as the run says, from number `seq` on: the next one
+	 * leaves the place to the extents. */
+	void	(*wrong)(void *arg, uint64_t seq);
+	void	*arg;
+};
+
+/* From now on; `guide` is copied. */
+void	pb_cursor_lead(struct pb_cursor *cursor,
+	    const struct pb_cursor_guide *guide);
+
+/* Go on with numbers first .. last, wherever they are. */
+void	pb_cursor_seek(struct pb_cursor *cursor, uint64_t first_seq,
+	    uint64_t last_seq);
+
 struct pb_cursor_packet {
 	struct pb_packet packet;	/* borrowed until the next call */
 	uint64_t	 seq;
 	const struct pb_head *head;	/* of its segment; ref it to keep it */
+	enum pb_verdict	 verdict;	/* PB_VERDICT_ALL: the filter need not
+					 * be asked */
 };
 
 /*
@@ -53,7 +93,11 @@ int	pb_cursor_next_block(struct pb_cursor *cursor,
 	    struct pb_cursor_packet *out, struct pb_block *block,
 	    struct pb_err *err);
 
-/* Give up descriptor and buffer until the next call. */
+/* Give up descriptor and buffer until the next call, and forget the guide's
+ * run. */
 void	pb_cursor_park(struct pb_cursor *cursor);
+
+/* What it has read of files so far. */
+uint64_t pb_cursor_bytes(const struct pb_cursor *cursor);
 
 #endif

@@ -1,0 +1,363 @@
+/*
+ * tests/unit/test_cursor.c - a cursor that is led by a guide, over a real
+ * store
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/stepped.h"
+
+#define LEN	100
+#define PACKETS	600
+#define RUNS_MAX 16
+
+/* Runs as they are asked for; one that was wrong is from then on left to the
+ * extents. */
+struct script {
+	struct pb_cursor_run run[RUNS_MAX];
+	size_t		 runs;
+	unsigned	 wrong;
+	uint64_t	 wrong_from;
+};
+
+static struct {
+	struct pb_segment_info segment;
+	uint64_t at[PACKETS + 2];	/* of a packet's block; of the end */
+} file;
+
+static int
+script_next(void *arg, uint64_t seq, struct pb_cursor_run *out,
+    struct pb_err *err)
+{
+	const struct script *s = arg;
+
+	(void)err;
+	for (size_t i = 0; i < s->runs; i++)
+		if (s->run[i].last_seq >= seq) {
+			*out = s->run[i];
+			return 1;
+		}
+	return 0;
+}
+
+static void
+script_wrong(void *arg, uint64_t seq)
+{
+	struct script *s = arg;
+
+	s->wrong++;
+	s->wrong_from = seq;
+	for (size_t i = 0; i < s->runs; i++) {
+		s->run[i].segment_seq = 0;
+		s->run[i].verdict_of = NULL;
+		s->run[i].verdict = PB_VERDICT_EACH;
+	}
+}
+
+/* Where in the first segment each packet's block begins. */
+static void
+find_blocks(struct fixture *f)
+{
+	struct pb_packet packet;
+	struct pb_block block;
+	uint8_t *data;
+	size_t at;
+	uint64_t seq, last = 0;
+	int fd;
+
+	assert_int_equal(pb_index_rows_of(pb_store_index(f->store),
+	    PB_TABLE_SEGMENTS, 1, 1, &file.segment, 1, NULL), 1);
+	data = malloc(file.segment.bytes);
+	fd = pb_segment_open_file(f->dir, &f->key, 1, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, data, file.segment.bytes, 0),
+	    file.segment.bytes);
+	close(fd);
+	for (at = 0; at < file.segment.bytes && pb_scan_block(data + at,
+	    file.segment.bytes - at, &block) == 1; at += block.len)
+		if (block.type == PB_BLOCK_EPB &&
+		    pb_scan_epb(&block, &packet) == 0 &&
+		    pb_packet_seq(&packet, &seq) && seq <= PACKETS) {
+			file.at[seq] = at;
+			file.at[seq + 1] = at + block.len;
+			last = seq;
+		}
+	assert_int_equal(last, PACKETS);
+	free(data);
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f;
+
+	if (stepped_setup(state) < 0)
+		return -1;
+	f = *state;
+	for (uint64_t seq = 1; seq < PACKETS; seq += 100)
+		fixture_write(f, seq, seq + 99, LEN);
+	find_blocks(f);
+	return 0;
+}
+
+static struct pb_cursor *
+cursor_of(struct fixture *f, struct script *s, const struct pb_range *range)
+{
+	struct pb_cursor_guide guide = { script_next, script_wrong, s };
+	struct pb_stream_info row;
+	struct pb_cursor *cursor;
+
+	fixture_stream_row(f, &row);
+	assert_int_equal(pb_cursor_create(&cursor, pb_store_index(f->store),
+	    f->dir, &row, range, NULL), 0);
+	pb_cursor_lead(cursor, &guide);
+	return cursor;
+}
+
+/* The next packets are first .. last. */
+static void
+gives(struct pb_cursor *cursor, uint64_t first, uint64_t last,
+    enum pb_verdict verdict)
+{
+	uint8_t want[LEN];
+	struct pb_cursor_packet p;
+	struct pb_err err = { 0 };
+
+	for (uint64_t seq = first; seq <= last; seq++) {
+		if (pb_cursor_next(cursor, &p, &err) != 1)
+			fail_msg("%s", err.text);
+		assert_int_equal(p.seq, seq);
+		assert_int_equal(p.verdict, verdict);
+		fixture_packet(want, LEN, seq);
+		assert_memory_equal(p.packet.data, want, LEN);
+		assert_string_equal(p.head->identity.node[0].name, "lon1");
+	}
+}
+
+static void
+ends(struct pb_cursor *cursor)
+{
+	struct pb_cursor_packet p;
+
+	assert_int_equal(pb_cursor_next(cursor, &p, NULL), 0);
+	assert_int_equal(pb_cursor_next(cursor, &p, NULL), 0);
+}
+
+/* A run with a place, of which all are wanted. */
+static struct pb_cursor_run
+place(uint64_t first, uint64_t last)
+{
+	return (struct pb_cursor_run){ .first_seq = first, .last_seq = last,
+	    .segment_seq = 1, .from = file.at[first], .end = file.at[last + 1],
+	    .verdict = PB_VERDICT_ALL };
+}
+
+static struct pb_cursor_run
+numbers(uint64_t first, uint64_t last)
+{
+	return (struct pb_cursor_run){ .first_seq = first, .last_seq = last,
+	    .verdict = PB_VERDICT_EACH };
+}
+
+static void
+a_cursor_goes_from_run_to_run(void **state)
+{
+	struct script s = { .run = { numbers(5, 7), place(20, 30),
+	    place(31, 31), numbers(32, 40), numbers(120, 125),
+	    numbers(126, 130), place(131, 500), numbers(501, UINT64_MAX) },
+	    .runs = 8 };
+	struct pb_cursor *cursor = cursor_of(*state, &s, &ALL);
+
+	gives(cursor, 5, 7, PB_VERDICT_EACH);
+	gives(cursor, 20, 31, PB_VERDICT_ALL);
+	gives(cursor, 32, 40, PB_VERDICT_EACH);
+	gives(cursor, 120, 130, PB_VERDICT_EACH);
+	gives(cursor, 131, 500, PB_VERDICT_ALL);
+	gives(cursor, 501, PACKETS, PB_VERDICT_EACH);
+	ends(cursor);
+	assert_int_equal(s.wrong, 0);
+	pb_cursor_destroy(cursor);
+}
+
+static void
+numbers_and_times_cut_a_run(void **state)
+{
+	struct pb_range range = { 25, 450, FIXTURE_TIME(27),
+	    FIXTURE_TIME(440) };
+	struct script s = { .run = { place(20, 30), place(400, 500),
+	    numbers(501, UINT64_MAX) }, .runs = 3 };
+	struct pb_cursor *cursor = cursor_of(*state, &s, &range);
+
+	gives(cursor, 27, 30, PB_VERDICT_ALL);
+	gives(cursor, 400, 439, PB_VERDICT_ALL);
+	ends(cursor);
+	assert_int_equal(s.wrong, 0);
+	pb_cursor_destroy(cursor);
+}
+
+static void
+what_is_not_wanted_of_a_run_is_passed_over(void **state)
+{
+	uint8_t verdict_of[100] = { [3] = PB_VERDICT_ALL,
+	    [4] = PB_VERDICT_NONE, [5] = PB_VERDICT_EACH,
+	    [99] = PB_VERDICT_ALL };
+	struct script s = { .run = { place(101, 200) }, .runs = 1 };
+	struct pb_cursor *cursor;
+
+	s.run[0].verdict_of = verdict_of;
+	cursor = cursor_of(*state, &s, &ALL);
+	gives(cursor, 104, 104, PB_VERDICT_ALL);
+	gives(cursor, 106, 106, PB_VERDICT_EACH);
+	gives(cursor, 200, 200, PB_VERDICT_ALL);
+	ends(cursor);
+	assert_int_equal(s.wrong, 0);
+	pb_cursor_destroy(cursor);
+}
+
+/* Method: parked before each packet, and by runs of both kinds. */
+static void
+a_cursor_that_was_parked_goes_on_where_it_was(void **state)
+{
+	struct script s = { .run = { numbers(5, 7), place(20, 30),
+	    place(31, 300), numbers(400, 402) }, .runs = 4 };
+	struct pb_cursor *cursor = cursor_of(*state, &s, &ALL);
+	static const uint64_t run[][2] = { { 5, 7 }, { 20, 300 },
+	    { 400, 402 } };
+
+	for (size_t i = 0; i < 3; i++)
+		for (uint64_t seq = run[i][0]; seq <= run[i][1]; seq++) {
+			pb_cursor_park(cursor);
+			gives(cursor, seq, seq, i == 1 ? PB_VERDICT_ALL :
+			    PB_VERDICT_EACH);
+		}
+	ends(cursor);
+	assert_int_equal(s.wrong, 0);
+	/* A block is not read twice from its run's beginning. */
+	assert_true(pb_cursor_bytes(cursor) < 400 * file.segment.bytes);
+	pb_cursor_destroy(cursor);
+}
+
+/* `run` says that 50 .. 80 are elsewhere, or something else there. */
+static void
+does_not_mislead(struct fixture *f, struct pb_cursor_run run,
+    uint64_t wrong_from)
+{
+	struct script s = { .run = { place(20, 30), run, numbers(81, 90) },
+	    .runs = 3 };
+	struct pb_cursor *cursor = cursor_of(f, &s, &ALL);
+	struct pb_cursor_packet p;
+	uint64_t seq = 20;
+
+	while (pb_cursor_next(cursor, &p, NULL) == 1) {
+		assert_int_equal(p.seq, seq);
+		seq = seq == 30 ? 50 : seq + 1;
+	}
+	assert_int_equal(seq, 91);
+	assert_int_equal(s.wrong, 1);
+	assert_int_equal(s.wrong_from, wrong_from);
+	pb_cursor_destroy(cursor);
+}
+
+static void
+a_place_that_is_none_costs_time_and_nothing_else(void **state)
+{
+	struct pb_cursor_run run;
+
+#define MISLED(from, ...) do {						\
+		run = place(50, 80);					\
+		__VA_ARGS__;						\
+		does_not_mislead(*state, run, from);			\
+	} while (0)
+	MISLED(50, run.from += 4);
+	MISLED(50, run.from -= 4);
+	MISLED(50, run.from = file.at[49]);
+	MISLED(50, run.from = file.at[51]);
+	MISLED(80, run.end = file.at[80]);
+	MISLED(80, run.end = file.at[81] - 4);
+	MISLED(81, run.end = file.at[82]);
+	MISLED(50, run.end = run.from);
+	MISLED(50, run.end = file.segment.bytes + 1);
+	MISLED(50, run.from = 0);
+	MISLED(50, run.from = 1ull << 62, run.end = (1ull << 62) + 100);
+	MISLED(50, run.end = UINT64_MAX);
+#undef MISLED
+}
+
+static void
+packets_that_nobody_wants_are_counted_all_the_same(void **state)
+{
+	static const uint8_t verdict_of[31] = { [30] = PB_VERDICT_ALL };
+	struct script s = { .run = { place(50, 80) }, .runs = 1 };
+	struct pb_cursor_packet p;
+	struct pb_cursor *cursor;
+
+	/* One block too many stands in front: the last is not the 80th. */
+	s.run[0].verdict_of = verdict_of;
+	s.run[0].from = file.at[49];
+	s.run[0].end = file.at[80];
+	cursor = cursor_of(*state, &s, &ALL);
+	assert_int_equal(pb_cursor_next(cursor, &p, NULL), 1);
+	assert_int_equal(p.seq, 80);
+	assert_int_equal(s.wrong, 1);
+	pb_cursor_destroy(cursor);
+}
+
+static void
+a_place_in_a_segment_that_has_gone_is_passed_over(void **state)
+{
+	struct script s = { .run = { place(20, 30), place(31, 40),
+	    numbers(50, 60) }, .runs = 3 };
+	struct pb_cursor *cursor;
+
+	s.run[1].segment_seq = 77;
+	cursor = cursor_of(*state, &s, &ALL);
+	gives(cursor, 20, 30, PB_VERDICT_ALL);
+	gives(cursor, 50, 60, PB_VERDICT_EACH);
+	ends(cursor);
+	assert_int_equal(s.wrong, 0);
+	pb_cursor_destroy(cursor);
+}
+
+static void
+a_cursor_can_be_sent_back(void **state)
+{
+	struct script s = { .run = { place(1, 300), numbers(301, UINT64_MAX) },
+	    .runs = 2 };
+	struct pb_cursor *cursor = cursor_of(*state, &s, &ALL);
+
+	pb_cursor_seek(cursor, 400, 410);
+	gives(cursor, 400, 410, PB_VERDICT_EACH);
+	ends(cursor);
+	pb_cursor_seek(cursor, 7, 9);
+	gives(cursor, 7, 9, PB_VERDICT_ALL);
+	ends(cursor);
+	pb_cursor_seek(cursor, 290, 310);
+	gives(cursor, 290, 300, PB_VERDICT_ALL);
+	gives(cursor, 301, 310, PB_VERDICT_EACH);
+	ends(cursor);
+	assert_int_equal(s.wrong, 0);
+	pb_cursor_destroy(cursor);
+}
+
+#define TEST(test)							\
+	cmocka_unit_test_setup_teardown(test, setup, fixture_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_cursor_goes_from_run_to_run),
+		TEST(numbers_and_times_cut_a_run),
+		TEST(what_is_not_wanted_of_a_run_is_passed_over),
+		TEST(a_cursor_that_was_parked_goes_on_where_it_was),
+		TEST(a_place_that_is_none_costs_time_and_nothing_else),
+		TEST(packets_that_nobody_wants_are_counted_all_the_same),
+		TEST(a_place_in_a_segment_that_has_gone_is_passed_over),
+		TEST(a_cursor_can_be_sent_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
