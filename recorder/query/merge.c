@@ -9,6 +9,8 @@
  * heap, except the one that gave the last packet, which is restocked first.
  * What an input holds may go out once nothing earlier can come from it (see
  * settled()); one that waits is begun when it is at the top.
+ *
+ * Backwards every key is turned over: the latest time is the lowest key.
  */
 #include "recorder/query/merge.h"
 
@@ -40,7 +42,7 @@ struct input {
 	size_t		 index;
 	struct heap	 held;		/* by time, then by number */
 	size_t		 bytes;		/* held */
-	uint64_t	 max_key;	/* highest time read so far */
+	uint64_t	 max_key;	/* of those read so far */
 	bool		 begun;		/* counted in `begun` of the merge */
 	bool		 open;		/* at the source; else at its end */
 	bool		 reading;
@@ -63,8 +65,8 @@ struct pb_merge {
 static int	find_next(struct pb_merge *, struct pb_err *);
 static int	input_stock(struct pb_merge *, struct input *,
 		    struct pb_err *);
-static int	input_hold(struct input *, const struct pb_cursor_packet *,
-		    struct pb_err *);
+static int	input_hold(const struct pb_merge *, struct input *,
+		    const struct pb_cursor_packet *, struct pb_err *);
 static struct held *held_copy(const struct pb_cursor_packet *);
 static struct held *input_take(struct input *);
 static void	input_end(struct pb_merge *, struct input *);
@@ -72,6 +74,8 @@ static void	input_close(struct pb_merge *, struct input *);
 static bool	settled(const struct pb_merge *, const struct input *);
 static size_t	share_of_input(const struct pb_merge *);
 static void	held_free(struct held *);
+static uint64_t	turn(const struct pb_merge *, uint64_t);
+static size_t	place(const struct pb_merge *, size_t);
 /* who has a file open */
 static void	reading_begin(struct pb_merge *, struct input *);
 static void	reading_end(struct pb_merge *, struct input *);
@@ -100,8 +104,8 @@ pb_merge_create(struct pb_merge **out, const struct pb_merge_source *source,
 		goto no_memory;
 	for (size_t i = 0; i < inputs; i++) {
 		merge->input[i].index = i;
-		if (heap_push(&merge->next, first_time[i], i,
-		    &merge->input[i]) < 0)
+		if (heap_push(&merge->next, turn(merge, first_time[i]),
+		    place(merge, i), &merge->input[i]) < 0)
 			goto no_memory;
 	}
 	*out = merge;
@@ -150,7 +154,7 @@ pb_merge_peek(struct pb_merge *merge, uint64_t *time_ns, struct pb_err *err)
 	int rc = find_next(merge, err);
 
 	if (rc > 0)
-		*time_ns = merge->next.entry[0].key;
+		*time_ns = turn(merge, merge->next.entry[0].key);
 	return rc;
 }
 
@@ -198,7 +202,7 @@ input_stock(struct pb_merge *merge, struct input *input, struct pb_err *err)
 		rc = merge->source.next(merge->source.arg, input->index, &cp,
 		    err);
 		if (rc > 0)
-			rc = input_hold(input, &cp, err);
+			rc = input_hold(merge, input, &cp, err);
 		else if (rc == 0)
 			input_end(merge, input);
 		if (rc < 0)
@@ -210,7 +214,7 @@ input_stock(struct pb_merge *merge, struct input *input, struct pb_err *err)
 	}
 	/* Of equal times, those that wait come first: they may have more. */
 	if (heap_push(&merge->next, input->held.entry[0].key,
-	    merge->inputs + input->index, input) < 0)
+	    merge->inputs + place(merge, input->index), input) < 0)
 		return pb_err_set(err, PB_ENOMEM, "no memory to merge");
 	return 0;
 }
@@ -240,15 +244,17 @@ share_of_input(const struct pb_merge *merge)
 
 /* Keep a copy of the packet. */
 static int
-input_hold(struct input *input, const struct pb_cursor_packet *cp,
-    struct pb_err *err)
+input_hold(const struct pb_merge *merge, struct input *input,
+    const struct pb_cursor_packet *cp, struct pb_err *err)
 {
 	bool untimed = pb_untimed_get(cp->packet.options,
 	    cp->packet.options_len);
-	uint64_t key = untimed ? input->max_key : cp->packet.time_ns;
+	uint64_t key = untimed ? input->max_key :
+	    turn(merge, cp->packet.time_ns);
 	struct held *held = held_copy(cp);
 
-	if (held == NULL || heap_push(&input->held, key, cp->seq, held) < 0) {
+	if (held == NULL || heap_push(&input->held, key,
+	    turn(merge, cp->seq), held) < 0) {
 		held_free(held);
 		return pb_err_set(err, PB_ENOMEM,
 		    "no memory to put packets in order");
@@ -300,6 +306,20 @@ input_take(struct input *input)
 
 	input->bytes -= held->size;
 	return held;
+}
+
+/* A key from a time or a number, and back. */
+static uint64_t
+turn(const struct pb_merge *merge, uint64_t number)
+{
+	return merge->source.backwards ? ~number : number;
+}
+
+/* Of an input among those of one time. */
+static size_t
+place(const struct pb_merge *merge, size_t index)
+{
+	return merge->source.backwards ? merge->inputs - 1 - index : index;
 }
 
 /* Nothing more comes from the source. */

@@ -10,6 +10,9 @@
  *
  * A packet without a time stamp sorts right behind the one before it.
  *
+ * Backwards it is all the other way round: inputs give their packets from the
+ * highest number down, and the latest goes out first.
+ *
  * Cheap for many inputs: one is opened when the merge reaches its first
  * time, closed at its end, and at most PB_MERGE_READING_MAX have a file
  * open; the others are parked.
@@ -17,6 +20,7 @@
 #ifndef PB_QUERY_MERGE_H
 #define PB_QUERY_MERGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,14 +48,15 @@ struct pb_merge_source {
 	void	(*park)(void *arg, size_t input);
 	void	(*close)(void *arg, size_t input);
 	void	*arg;
+	bool	 backwards;
 };
 
 struct pb_merge;
 
 /*
  * A merge of `inputs` inputs; `first_time` has for each a lower bound of its
- * times (copied).  `reading_max` of them may have a file open (0:
- * PB_MERGE_READING_MAX).
+ * times, backwards an upper one (copied).  `reading_max` of them may have a
+ * file open (0: PB_MERGE_READING_MAX).
  */
 int	pb_merge_create(struct pb_merge **out,
 	    const struct pb_merge_source *source, const uint64_t *first_time,

@@ -34,6 +34,7 @@ struct scripts {
 	struct script	lane[LANES_MAX];
 	unsigned	reading, reading_most;
 	unsigned	open, open_most;
+	bool		backwards;
 };
 
 static uint8_t payload[PB_CAPLEN_MAX];
@@ -70,10 +71,11 @@ script_next(void *arg, size_t lane, struct pb_cursor_packet *out,
 	if (l->at == l->count)
 		return 0;
 	memset(out, 0, sizeof(*out));
-	out->packet.time_ns = l->time[l->at];
+	out->seq = s->backwards ? l->count - l->at : l->at + 1;
+	out->packet.time_ns = l->time[out->seq - 1];
 	out->packet.data = payload;
 	out->packet.caplen = l->caplen;
-	out->seq = ++l->at;
+	l->at++;
 	if (l->untimed && out->packet.time_ns == 0) {
 		pb_buf_init(&options, sizeof(mark));
 		pb_untimed_put(&options, PB_PEN_EXAMPLE);
@@ -113,14 +115,15 @@ static struct pb_merge *
 merge_of(struct scripts *s, size_t lanes, unsigned reading_max)
 {
 	struct pb_merge_source source = { script_next, script_park,
-	    script_close, s };
+	    script_close, s, s->backwards };
 	uint64_t first[LANES_MAX] = { 0 };
 	struct pb_merge *merge;
 
 	for (size_t i = 0; i < lanes; i++) {
-		first[i] = s->lane[i].count > 0 ? UINT64_MAX : 0;
+		first[i] = s->lane[i].count > 0 && !s->backwards ?
+		    UINT64_MAX : 0;
 		for (size_t k = 0; k < s->lane[i].count; k++)
-			if (s->lane[i].time[k] < first[i])
+			if (s->backwards == (s->lane[i].time[k] > first[i]))
 				first[i] = s->lane[i].time[k];
 	}
 	assert_int_equal(pb_merge_create(&merge, &source, first, lanes,
@@ -204,6 +207,36 @@ times_that_run_back_within_the_window_are_put_in_order(void **state)
 	s.lane[0] = (struct script){ .time = a, .count = 4 };
 	s.lane[1] = (struct script){ .time = b, .count = 2 };
 	gives(&s, 2, want, 6);
+}
+
+static void
+backwards_it_is_all_the_other_way_round(void **state)
+{
+	static const uint64_t a[] = { 1 * S, 1 * S + 9 * MS, 1 * S + 2 * MS,
+	    1 * S + 20 * MS, 3 * S, 3 * S };
+	static const uint64_t b[] = { 1 * S + 1 * MS, 1 * S + 8 * MS, 3 * S,
+	    4 * S };
+	static const unsigned want[][2] = {
+		{ 1, 4 }, { 1, 3 }, { 0, 6 }, { 0, 5 }, { 0, 4 }, { 0, 2 },
+		{ 1, 2 }, { 0, 3 }, { 1, 1 }, { 0, 1 },
+	};
+	static struct scripts s = { .backwards = true };
+	struct pb_cursor_packet cp;
+	struct pb_merge *merge;
+	uint64_t time;
+	size_t lane;
+
+	(void)state;
+	s.lane[0] = (struct script){ .time = a, .count = 6 };
+	s.lane[1] = (struct script){ .time = b, .count = 4 };
+	gives(&s, 2, want, 10);
+	s.lane[0].at = s.lane[1].at = 0;
+	merge = merge_of(&s, 2, 0);
+	assert_int_equal(pb_merge_peek(merge, &time, NULL), 1);
+	assert_true(time == 4 * S);
+	assert_int_equal(pb_merge_next(merge, &cp, &lane, NULL), 1);
+	assert_true(cp.packet.time_ns == 4 * S);
+	pb_merge_destroy(merge);
 }
 
 static void
@@ -432,6 +465,7 @@ main(void)
 		cmocka_unit_test(equal_times_of_a_lane_keep_their_order),
 		cmocka_unit_test(
 		    times_that_run_back_within_the_window_are_put_in_order),
+		cmocka_unit_test(backwards_it_is_all_the_other_way_round),
 		cmocka_unit_test(
 		    a_packet_later_than_the_window_goes_out_when_it_is_met),
 		cmocka_unit_test(
