@@ -1,0 +1,53 @@
+/*
+ * recorder/query/plan_impl.h - what a plan is made of
+ */
+#ifndef PB_QUERY_PLAN_IMPL_H
+#define PB_QUERY_PLAN_IMPL_H
+
+#include "base/buf.h"
+#include "recorder/query/plan.h"
+
+/* Packets of an index block: no block of the format is smaller. */
+#define PLAN_PACKETS_MAX	(PB_INDEX_BLOCK_BYTES / 32)
+
+/* Of a file, what is read at once: packets of the index block, counted from
+ * 0, and the bytes of their blocks behind where it begins. */
+struct piece {
+	uint32_t	 first, last;
+	uint32_t	 from, end;
+};
+
+struct pb_planner {
+	const char	*store;
+	struct pb_explain *explain;
+	struct pb_flows_info row;	/* the last that was found */
+	struct pb_buf	 table;		/* bytes of the last */
+};
+
+struct pb_plan {
+	struct pb_planner *planner;
+	struct pb_index	*index;
+	struct pb_stream_key key;
+	uint32_t	 stream;
+	struct pb_range	 range;
+	struct pb_question *question;
+	pb_ask_sure	*sure;
+	void		*arg;
+	bool		 was_wrong;
+	uint64_t	 counted;
+	/* The index block in hand; last_seq 0: none. */
+	uint64_t	 first_seq, last_seq;
+	uint64_t	 segment_seq, from;
+	enum pb_verdict	 whole;		/* of all its packets */
+	/* Or what is said of each, and where they are. */
+	uint8_t		*verdict_of;	/* NULL: `whole` counts */
+	struct piece	*piece;
+	size_t		 pieces, pieces_cap;
+	size_t		 piece_at;	/* given last */
+};
+
+/* The block in hand is the planner's row: ask its table.  With `count`, what
+ * the filter takes need not be handed out. */
+void	plan_look_into_table(struct pb_plan *plan, bool count);
+
+#endif
