@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "recorder/query/search.h"
+#include "recorder/query/talks.h"
 #include "recorder/store/home.h"
 #include "recorder/store/read/segment_file.h"
 
@@ -54,6 +55,14 @@ pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
     struct pb_err *err)
 {
 	struct pb_query *query = calloc(1, sizeof(*query));
+	struct pb_search_opts search = {
+		.store = opts->store,
+		.select = opts->select,
+		.filter = opts->filter,
+		.stop = opts->stop,
+		.no_index = opts->no_index,
+		.backwards = opts->reverse,
+	};
 	int rc;
 
 	*out = NULL;
@@ -68,8 +77,8 @@ pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
 		rc = enter(query, err);
 	}
 	if (rc == 0)
-		rc = pb_search_create(&query->search, query->index,
-		    opts->store, opts->select, opts->filter, opts->stop, err);
+		rc = pb_search_create(&query->search, query->index, &search,
+		    err);
 	if (rc == 0)
 		rc = pb_search_merge(query->search, &query->merge, err);
 	if (rc < 0) {
@@ -103,6 +112,12 @@ size_t
 pb_query_passed_over(const struct pb_query *query)
 {
 	return pb_search_passed_over(query->search);
+}
+
+const struct pb_explain *
+pb_query_explain(const struct pb_query *query)
+{
+	return pb_search_explain(query->search);
 }
 
 int
@@ -148,6 +163,21 @@ pb_query_count(struct pb_query *query, uint64_t *count, struct pb_err *err)
 	int rc = pb_search_count(query->search, query->left, count, err);
 
 	return rc < 0 || pb_home_same(&query->home) ? rc : lost(query, err);
+}
+
+int
+pb_query_talks(struct pb_query *query, struct pb_conversations *out,
+    struct pb_err *err)
+{
+	int rc = pb_talks_gather(query->search, out, err);
+
+	return rc < 0 || pb_home_same(&query->home) ? rc : lost(query, err);
+}
+
+const struct pb_stream_info *
+pb_query_stream(const struct pb_query *query, size_t stream)
+{
+	return pb_search_stream(query->search, stream);
 }
 
 int

@@ -21,6 +21,8 @@
 
 #include "base/err.h"
 #include "base/stop.h"
+#include "recorder/query/conversations.h"
+#include "recorder/query/explain.h"
 #include "recorder/query/select.h"
 #include "recorder/store/read/cursor.h"
 
@@ -32,6 +34,8 @@ struct pb_query_opts {			/* all of it borrowed */
 	const struct pb_select *select;
 	const char	*filter;	/* pcap-filter(7); "": all */
 	bool		 follow;
+	bool		 no_index;	/* look at each packet */
+	bool		 reverse;	/* the latest first; not with follow */
 	const struct pb_stop *stop;	/* ends a round, and the waiting */
 	/* The store's index; later another one that is at its path, where an
 	 * error means that it is waited for. */
@@ -55,6 +59,9 @@ void	pb_query_close(struct pb_query *query);
 size_t	pb_query_streams(const struct pb_query *query);
 size_t	pb_query_passed_over(const struct pb_query *query);
 
+/* Of all rounds: what was done so far. */
+const struct pb_explain *pb_query_explain(const struct pb_query *query);
+
 /*
  * The next packet of the round, borrowed until the next call: 1.  0 at its
  * end, at the limit, or once `stop` was asked for.  PB_ESYS where the index
@@ -71,6 +78,12 @@ int	pb_query_peek(struct pb_query *query, uint64_t *time_ns,
 /* In place of the round's packets: their number. */
 int	pb_query_count(struct pb_query *query, uint64_t *count,
 	    struct pb_err *err);
+
+/* Or who talked to whom (conversations.h), each with the stream below. */
+int	pb_query_talks(struct pb_query *query, struct pb_conversations *out,
+	    struct pb_err *err);
+const struct pb_stream_info *pb_query_stream(const struct pb_query *query,
+	    size_t stream);
 
 /*
  * To follow: wait until there may be more, and begin a round: 1.  0 where

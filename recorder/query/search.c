@@ -8,20 +8,29 @@
 
 #include "base/list.h"
 #include "recorder/filter/filter.h"
+#include "recorder/filter/question.h"
+#include "recorder/query/backward.h"
+#include "recorder/query/plan.h"
 
 #define LINKTYPE_IEEE802_11	105
 
 struct search_filter {
 	uint16_t	 linktype;
 	struct pb_filter *filter;	/* NULL: does not compile */
+	struct pb_question *question;	/* NULL as well without the index */
 };
 
 struct search_input {
+	struct pb_search *search;
 	struct pb_stream_info info;
 	struct pb_range	 range;
 	uint64_t	 dealt;		/* all up to it */
+	const struct search_filter *filter;
+	bool		 distrusted;	/* the index was wrong: count without */
+	/* While it is read. */
 	struct pb_cursor *cursor;
-	const struct pb_filter *filter;
+	struct pb_plan	*plan;		/* NULL: none is needed */
+	struct pb_backward *backward;	/* NULL: it is read forward */
 };
 
 /* How far the rounds before have come; the key first, by which it is found. */
@@ -30,15 +39,19 @@ struct search_done {
 	uint64_t	 last_seq;
 };
 
+/* Packets that were met while some are counted. */
+struct count {
+	uint64_t	 packets, limit;
+};
+
 struct pb_search {
 	struct pb_index	*index;
-	const char	*store;
-	const struct pb_select *select;
-	const char	*filter_text;
-	const struct pb_stop *stop;
+	struct pb_search_opts opts;
+	struct pb_explain explain;
+	struct pb_planner *planner;
 	struct search_input *input;
 	size_t		 inputs, inputs_cap;
-	struct search_filter *filter;	/* by link type */
+	struct search_filter **filter;	/* by link type */
 	size_t		 filters, filters_cap;
 	size_t		 passed_over;
 	struct search_done *done;	/* sorted by key */
@@ -47,6 +60,14 @@ struct pb_search {
 	struct pb_err	 filter_err;	/* of the first that failed */
 };
 
+static int	input_count(struct pb_search *, size_t, uint64_t, uint64_t *,
+		    struct pb_err *);
+static int	count_begin(void *, size_t, const struct pb_stream_info *);
+static int	count_packet(void *, const struct pb_cursor_packet *,
+		    struct pb_err *);
+static int	input_each(struct pb_search *, size_t,
+		    const struct pb_search_each *, uint64_t *,
+		    struct pb_err *);
 static int	add_input(void *, const struct pb_stream_info *,
 		    struct pb_err *);
 static int	find_filter(struct pb_search *, uint16_t,
@@ -59,6 +80,14 @@ static int	done_order(const void *, const void *);
 static struct search_done *find_done(const struct pb_search *,
 		    const struct pb_stream_key *);
 /* the merge's source */
+static uint64_t	input_first(const struct search_input *);
+static int	open_plan(struct pb_search *, struct search_input *,
+		    pb_ask_sure *, void *, struct pb_err *);
+static int	open_forward(struct pb_search *, struct search_input *,
+		    pb_ask_sure *, void *, struct pb_err *);
+static int	open_backward(struct pb_search *, struct search_input *,
+		    struct pb_err *);
+static bool	take(void *, const struct pb_cursor_packet *);
 static int	input_next(void *, size_t, struct pb_cursor_packet *,
 		    struct pb_err *);
 static void	input_park(void *, size_t);
@@ -66,8 +95,7 @@ static void	input_close(void *, size_t);
 
 int
 pb_search_create(struct pb_search **out, struct pb_index *index,
-    const char *store, const struct pb_select *select, const char *filter,
-    const struct pb_stop *stop, struct pb_err *err)
+    const struct pb_search_opts *opts, struct pb_err *err)
 {
 	struct pb_search *search = calloc(1, sizeof(*search));
 	int rc;
@@ -75,11 +103,12 @@ pb_search_create(struct pb_search **out, struct pb_index *index,
 	*out = NULL;
 	if (search == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
-	search->store = store;
-	search->select = select;
-	search->filter_text = filter;
-	search->stop = stop;
-	rc = pb_search_round(search, index, err);
+	search->opts = *opts;
+	search->explain.no_index = opts->no_index;
+	rc = pb_planner_create(&search->planner, opts->store,
+	    &search->explain, err);
+	if (rc == 0)
+		rc = pb_search_round(search, index, err);
 	if (rc == 0 && search->filters == 0)
 		rc = check_unused_filter(search, err);
 	else if (rc == 0 && !any_filter(search)) {
@@ -100,9 +129,13 @@ pb_search_destroy(struct pb_search *search)
 	if (search == NULL)
 		return;
 	for (size_t i = 0; i < search->inputs; i++)
-		pb_cursor_destroy(search->input[i].cursor);
-	for (size_t i = 0; i < search->filters; i++)
-		pb_filter_destroy(search->filter[i].filter);
+		input_close(search, i);
+	for (size_t i = 0; i < search->filters; i++) {
+		pb_question_destroy(search->filter[i]->question);
+		pb_filter_destroy(search->filter[i]->filter);
+		free(search->filter[i]);
+	}
+	pb_planner_destroy(search->planner);
 	free(search->input);
 	free(search->filter);
 	free(search->done);
@@ -148,6 +181,18 @@ pb_search_passed_over(const struct pb_search *search)
 	return search->passed_over;
 }
 
+const struct pb_stream_info *
+pb_search_stream(const struct pb_search *search, size_t input)
+{
+	return &search->input[input].info;
+}
+
+const struct pb_explain *
+pb_search_explain(const struct pb_search *search)
+{
+	return &search->explain;
+}
+
 int
 pb_search_merge(struct pb_search *search, struct pb_merge **out,
     struct pb_err *err)
@@ -157,19 +202,17 @@ pb_search_merge(struct pb_search *search, struct pb_merge **out,
 		.park = input_park,
 		.close = input_close,
 		.arg = search,
+		.backwards = search->opts.backwards,
 	};
-	uint64_t *first, after = search->select->range.after_ns;
+	uint64_t *first;
 	int rc;
 
 	*out = NULL;
 	first = calloc(search->inputs + 1, sizeof(*first));
 	if (first == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
-	for (size_t i = 0; i < search->inputs; i++) {
-		first[i] = search->input[i].info.first_time;
-		if (first[i] < after)
-			first[i] = after;
-	}
+	for (size_t i = 0; i < search->inputs; i++)
+		first[i] = input_first(&search->input[i]);
 	rc = pb_merge_create(out, &source, first, search->inputs, 0, err);
 	free(first);
 	return rc;
@@ -179,25 +222,107 @@ int
 pb_search_count(struct pb_search *search, uint64_t limit, uint64_t *count,
     struct pb_err *err)
 {
-	bool whole = pb_select_whole(search->select) &&
-	    search->filter_text[0] == '\0';
-	struct pb_cursor_packet cp;
-	uint64_t n = 0;
+	bool whole = pb_select_whole(search->opts.select) &&
+	    search->opts.filter[0] == '\0';
+	uint64_t n = 0, more = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < search->inputs && n < limit && rc >= 0; i++) {
 		/* What the index counts is what a scan would find. */
 		if (whole && search->input[i].range.first_seq == 1) {
-			n += search->input[i].info.packets;
-			continue;
+			more = search->input[i].info.packets;
+			search->explain.counted += more;
+		} else {
+			rc = input_count(search, i, limit - n, &more, err);
 		}
-		while (n < limit && !pb_stopped(search->stop) &&
-		    (rc = input_next(search, i, &cp, err)) > 0)
-			n++;
-		input_close(search, i);
+		if (rc >= 0)
+			n += more;
 	}
 	*count = n < limit ? n : limit;
 	return rc < 0 ? rc : 0;
+}
+
+static int
+input_count(struct pb_search *search, size_t i, uint64_t limit,
+    uint64_t *count, struct pb_err *err)
+{
+	struct count met = { .limit = limit };
+	const struct pb_search_each each = { count_begin, count_packet,
+	    pb_ask_count, &met };
+	uint64_t sure;
+	int rc = input_each(search, i, &each, &sure, err);
+
+	search->explain.counted += sure;
+	*count = sure + met.packets;
+	return rc < 0 ? rc : 0;
+}
+
+static int
+count_begin(void *arg, size_t input, const struct pb_stream_info *info)
+{
+	struct count *met = arg;
+
+	(void)input;
+	(void)info;
+	met->packets = 0;
+	return 0;
+}
+
+/* What the index has counted comes on top. */
+static int
+count_packet(void *arg, const struct pb_cursor_packet *cp, struct pb_err *err)
+{
+	struct count *met = arg;
+
+	(void)cp;
+	(void)err;
+	return ++met->packets == met->limit;
+}
+
+int
+pb_search_each(struct pb_search *search, const struct pb_search_each *each,
+    struct pb_err *err)
+{
+	uint64_t sure;
+	int rc = 0;
+
+	for (size_t i = 0; i < search->inputs && rc == 0; i++) {
+		rc = input_each(search, i, each, &sure, err);
+		search->explain.counted += sure;
+	}
+	return rc;
+}
+
+/* `*sure` packets were counted by the index.  Where that turns out to have
+ * been wrong, the stream is read again without it. */
+static int
+input_each(struct pb_search *search, size_t i,
+    const struct pb_search_each *each, uint64_t *sure, struct pb_err *err)
+{
+	struct search_input *input = &search->input[i];
+	struct pb_cursor_packet cp;
+	bool known;
+	int rc;
+
+	do {
+		*sure = 0;
+		known = true;
+		rc = each->begin(each->arg, i, &input->info);
+		if (rc == 0)
+			rc = open_forward(search, input, each->sure,
+			    each->arg, err);
+		while (rc == 0 && !pb_stopped(search->opts.stop)) {
+			rc = input_next(search, i, &cp, err);
+			if (rc <= 0)
+				break;
+			rc = each->packet(each->arg, &cp, err);
+		}
+		if (input->plan != NULL)
+			known = pb_plan_counted(input->plan, sure);
+		input_close(search, i);
+		input->distrusted = !known;
+	} while (rc == 0 && !known);
+	return rc;
 }
 
 static int
@@ -210,8 +335,11 @@ add_input(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 	uint64_t done;
 	int rc;
 
-	if (!pb_select_match(search->select, info))
+	search->explain.streams++;
+	if (!pb_select_match(search->opts.select, info)) {
+		search->explain.streams_cut++;
 		return 0;
+	}
 	seen = find_done(search, &info->key);
 	done = seen != NULL ? seen->last_seq : 0;
 	if (info->last_seq <= done)
@@ -231,10 +359,11 @@ add_input(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
 	input = &search->input[search->inputs++];
 	memset(input, 0, sizeof(*input));
+	input->search = search;
 	input->info = *info;
-	input->filter = filter->filter;
+	input->filter = filter;
 	input->dealt = done;
-	input->range = search->select->range;
+	input->range = search->opts.select->range;
 	if (input->range.first_seq <= done)
 		input->range.first_seq = done + 1;
 	if (input->range.last_seq > info->last_seq)
@@ -249,26 +378,30 @@ find_filter(struct pb_search *search, uint16_t linktype,
 {
 	struct search_filter *filter;
 	struct pb_err why;
+	int rc = 0;
 
 	for (size_t i = 0; i < search->filters; i++)
-		if (search->filter[i].linktype == linktype) {
-			*out = &search->filter[i];
+		if (search->filter[i]->linktype == linktype) {
+			*out = search->filter[i];
 			return 0;
 		}
-	if (!PB_LIST_ROOM(search->filter, search->filters_cap,
-	    search->filters))
+	filter = PB_LIST_ROOM(search->filter, search->filters_cap,
+	    search->filters) ? calloc(1, sizeof(*filter)) : NULL;
+	if (filter == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a filter");
-	filter = &search->filter[search->filters++];
+	search->filter[search->filters++] = filter;
 	filter->linktype = linktype;
-	filter->filter = NULL;
-	if (pb_filter_create(&filter->filter, search->filter_text, linktype,
+	if (pb_filter_create(&filter->filter, search->opts.filter, linktype,
 	    &why) < 0) {
 		filter->filter = NULL;
 		if (search->filter_err.code == 0)
 			search->filter_err = why;
+	} else if (!search->opts.no_index) {
+		rc = pb_question_create(&filter->question, filter->filter,
+		    err);
 	}
 	*out = filter;
-	return 0;
+	return rc;
 }
 
 /* No stream asked for the filter: say all the same if it is none. */
@@ -278,9 +411,9 @@ check_unused_filter(struct pb_search *search, struct pb_err *err)
 	struct pb_filter *filter = NULL;
 	int rc;
 
-	rc = pb_filter_create(&filter, search->filter_text,
+	rc = pb_filter_create(&filter, search->opts.filter,
 	    PB_LINKTYPE_ETHERNET, err);
-	if (rc < 0 && pb_filter_create(&filter, search->filter_text,
+	if (rc < 0 && pb_filter_create(&filter, search->opts.filter,
 	    LINKTYPE_IEEE802_11, NULL) == 0)
 		rc = 0;
 	pb_filter_destroy(filter);
@@ -291,7 +424,7 @@ static int
 any_filter(const struct pb_search *search)
 {
 	for (size_t i = 0; i < search->filters; i++)
-		if (search->filter[i].filter != NULL)
+		if (search->filter[i]->filter != NULL)
 			return 1;
 	return 0;
 }
@@ -337,39 +470,148 @@ find_done(const struct pb_search *search, const struct pb_stream_key *key)
 	    search->dones, sizeof(*search->done), done_order);
 }
 
+/* What is earliest of it, or backwards what is latest. */
+static uint64_t
+input_first(const struct search_input *input)
+{
+	const struct pb_range *range = &input->range;
+
+	if (input->search->opts.backwards)
+		return input->info.last_time < range->before_ns ?
+		    input->info.last_time : range->before_ns - 1;
+	return input->info.first_time > range->after_ns ?
+	    input->info.first_time : range->after_ns;
+}
+
+static int
+open_plan(struct pb_search *search, struct search_input *input,
+    pb_ask_sure *sure, void *arg, struct pb_err *err)
+{
+	struct pb_plan_opts opts = {
+		.index = search->index,
+		.stream = &input->info,
+		.range = input->range,
+		.question = input->distrusted ? NULL :
+		    input->filter->question,
+		.sure = sure,
+		.arg = arg,
+	};
+
+	return pb_plan_create(&input->plan, search->planner, &opts, err);
+}
+
+static int
+open_forward(struct pb_search *search, struct search_input *input,
+    pb_ask_sure *sure, void *arg, struct pb_err *err)
+{
+	struct pb_cursor_guide guide;
+	int rc;
+
+	rc = pb_cursor_create(&input->cursor, search->index,
+	    search->opts.store, &input->info, &input->range, err);
+	if (rc < 0 || input->distrusted || input->filter->question == NULL)
+		return rc;
+	rc = open_plan(search, input, sure, arg, err);
+	if (rc < 0)
+		return rc;
+	guide = pb_plan_guide(input->plan);
+	pb_cursor_lead(input->cursor, &guide);
+	return 0;
+}
+
+static int
+open_backward(struct pb_search *search, struct search_input *input,
+    struct pb_err *err)
+{
+	struct pb_backward_opts opts = { .range = input->range,
+	    .take = take, .arg = input };
+	int rc;
+
+	rc = pb_cursor_create(&input->cursor, search->index,
+	    search->opts.store, &input->info, &input->range, err);
+	if (rc == 0)
+		rc = open_plan(search, input, NULL, NULL, err);
+	if (rc < 0)
+		return rc;
+	opts.plan = input->plan;
+	opts.cursor = input->cursor;
+	return pb_backward_create(&input->backward, &opts, err);
+}
+
+/* Is it one that the filter takes? */
+static bool
+take(void *arg, const struct pb_cursor_packet *cp)
+{
+	struct search_input *input = arg;
+	struct pb_explain *explain = &input->search->explain;
+
+	if (cp->verdict == PB_VERDICT_ALL) {
+		explain->taken++;
+		return true;
+	}
+	explain->asked++;
+	return pb_filter_match(input->filter->filter, &cp->packet);
+}
+
 static int
 input_next(void *arg, size_t i, struct pb_cursor_packet *out,
     struct pb_err *err)
 {
 	struct pb_search *search = arg;
 	struct search_input *input = &search->input[i];
-	int rc = input->cursor != NULL ? 0 : pb_cursor_create(&input->cursor,
-	    search->index, search->store, &input->info, &input->range, err);
+	int rc = 0;
 
+	if (input->cursor == NULL || (search->opts.backwards &&
+	    input->backward == NULL)) {
+		input_close(search, i);
+		rc = search->opts.backwards ?
+		    open_backward(search, input, err) :
+		    open_forward(search, input, NULL, NULL, err);
+	}
 	if (rc < 0)
 		return rc;
-	do
-		rc = pb_cursor_next(input->cursor, out, err);
-	while (rc > 0 && !pb_filter_match(input->filter, &out->packet) &&
-	    !pb_stopped(search->stop));
-	return rc > 0 && pb_stopped(search->stop) ? 0 : rc;
+	if (input->backward != NULL)
+		rc = pb_backward_next(input->backward, out, err);
+	else
+		do
+			rc = pb_cursor_next(input->cursor, out, err);
+		while (rc > 0 && !take(input, out) &&
+		    !pb_stopped(search->opts.stop));
+	if (rc > 0 && pb_stopped(search->opts.stop))
+		return 0;
+	search->explain.found += rc > 0;
+	return rc;
 }
 
 static void
 input_park(void *arg, size_t i)
 {
 	struct pb_search *search = arg;
+	struct search_input *input = &search->input[i];
 
 	/* Without memory there is none. */
-	if (search->input[i].cursor != NULL)
-		pb_cursor_park(search->input[i].cursor);
+	if (input->backward != NULL) {
+		pb_backward_park(input->backward);
+		return;
+	}
+	if (input->cursor != NULL)
+		pb_cursor_park(input->cursor);
+	if (input->plan != NULL)
+		pb_plan_park(input->plan);
 }
 
 static void
 input_close(void *arg, size_t i)
 {
 	struct pb_search *search = arg;
+	struct search_input *input = &search->input[i];
 
-	pb_cursor_destroy(search->input[i].cursor);
-	search->input[i].cursor = NULL;
+	if (input->cursor != NULL)
+		search->explain.packet_bytes += pb_cursor_bytes(input->cursor);
+	pb_backward_destroy(input->backward);
+	pb_cursor_destroy(input->cursor);
+	pb_plan_destroy(input->plan);
+	input->backward = NULL;
+	input->cursor = NULL;
+	input->plan = NULL;
 }

@@ -12,6 +12,16 @@
 
 #define LEN	100
 
+static int
+create(struct pb_search **out, struct fixture *f,
+    const struct pb_select *select, const char *filter, struct pb_err *err)
+{
+	struct pb_search_opts opts = { .store = f->dir, .select = select,
+	    .filter = filter };
+
+	return pb_search_create(out, pb_store_index(f->store), &opts, err);
+}
+
 static struct pb_search *
 search_of(struct fixture *f, const struct pb_select *select,
     const char *filter)
@@ -19,8 +29,7 @@ search_of(struct fixture *f, const struct pb_select *select,
 	struct pb_search *search;
 	struct pb_err err = { 0 };
 
-	if (pb_search_create(&search, pb_store_index(f->store), f->dir,
-	    select, filter, NULL, &err) < 0)
+	if (create(&search, f, select, filter, &err) < 0)
 		fail_msg("%s", err.text);
 	return search;
 }
@@ -135,14 +144,14 @@ a_filter_is_applied_and_a_wrong_one_refused(void **state)
 	fixture_init(&f, __LINE__);
 	pb_select_init(&select);
 	/* No stream yet: said all the same. */
-	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
-	    f.dir, &select, "prot 53", NULL, &err), PB_EINVAL);
+	assert_int_equal(create(&search, &f, &select, "prot 53", &err),
+	    PB_EINVAL);
 	/* A filter for other link types is a filter. */
 	search = search_of(&f, &select, "type mgt");
 	pb_search_destroy(search);
 	fixture_write(&f, 1, 256, LEN);
-	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
-	    f.dir, &select, "prot 53", NULL, &err), PB_EINVAL);
+	assert_int_equal(create(&search, &f, &select, "prot 53", &err),
+	    PB_EINVAL);
 	assert_non_null(strstr(err.text, "prot 53"));
 	/* The first byte of packet `seq` is seq * 31: one in 256 is 0. */
 	search = search_of(&f, &select, "ether[0] = 0");
@@ -156,6 +165,79 @@ a_filter_is_applied_and_a_wrong_one_refused(void **state)
 	assert_int_equal(count, 128);
 	assert_int_equal(pb_search_count(search, 5, &count, &err), 0);
 	assert_int_equal(count, 5);
+	pb_search_destroy(search);
+	fixture_finish(&f);
+}
+
+/* Method: more than one extent and segment, and packets beside the piece. */
+static void
+backwards_the_same_packets_come_from_the_last_on(void **state)
+{
+	struct pb_search_opts opts = { .filter = "ether[0] > 127",
+	    .backwards = true };
+	struct pb_cursor_packet cp;
+	struct pb_select select;
+	struct pb_search *search;
+	struct pb_merge *merge;
+	uint8_t want[LEN];
+	struct fixture f;
+	uint64_t seq;
+	size_t input;
+
+	(void)state;
+	fixture_begin(&f, __LINE__, true);
+	for (seq = 1; seq < 60000; seq += 6000)
+		fixture_write(&f, seq, seq + 5999, LEN);
+	pb_select_init(&select);
+	assert_int_equal(pb_select_seq(&select, "3-59990", NULL), 0);
+	opts.store = f.dir;
+	opts.select = &select;
+	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
+	    &opts, NULL), 0);
+	assert_int_equal(pb_search_merge(search, &merge, NULL), 0);
+	for (seq = 59990; seq >= 3; seq--) {
+		if ((uint8_t)(seq * 31) <= 127)
+			continue;
+		assert_int_equal(pb_merge_next(merge, &cp, &input, NULL), 1);
+		assert_int_equal(cp.seq, seq);
+		fixture_packet(want, LEN, seq);
+		assert_memory_equal(cp.packet.data, want, LEN);
+		assert_string_equal(cp.head->identity.node[0].name, "lon1");
+	}
+	assert_int_equal(pb_merge_next(merge, &cp, &input, NULL), 0);
+	pb_merge_destroy(merge);
+	assert_int_equal(pb_search_explain(search)->found,
+	    (59990 - 2) / 2);
+	pb_search_destroy(search);
+	fixture_finish(&f);
+}
+
+static void
+the_last_packet_costs_a_look_at_the_end(void **state)
+{
+	struct pb_search_opts opts = { .filter = "", .backwards = true };
+	struct pb_cursor_packet cp;
+	struct pb_select select;
+	struct pb_search *search;
+	struct pb_merge *merge;
+	struct fixture f;
+	size_t input;
+
+	(void)state;
+	fixture_begin(&f, __LINE__, true);
+	for (uint64_t seq = 1; seq < 60000; seq += 6000)
+		fixture_write(&f, seq, seq + 5999, LEN);
+	pb_select_init(&select);
+	opts.store = f.dir;
+	opts.select = &select;
+	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
+	    &opts, NULL), 0);
+	assert_int_equal(pb_search_merge(search, &merge, NULL), 0);
+	assert_int_equal(pb_merge_next(merge, &cp, &input, NULL), 1);
+	assert_int_equal(cp.seq, 60000);
+	pb_merge_destroy(merge);
+	assert_true(pb_search_explain(search)->packet_bytes <
+	    3 * PB_EXTENT_BYTES_MAX);
 	pb_search_destroy(search);
 	fixture_finish(&f);
 }
@@ -190,7 +272,8 @@ an_input_that_could_not_be_opened_is_parked_all_the_same(void **state)
 	memset(store, '/', sizeof(store) - 1);
 	pb_select_init(&select);
 	assert_int_equal(pb_search_create(&search, pb_store_index(f.store),
-	    store, &select, "", NULL, &err), 0);
+	    &(struct pb_search_opts){ .store = store, .select = &select,
+	    .filter = "" }, &err), 0);
 	assert_int_equal(pb_search_merge(search, &merge, &err), 0);
 	for (unsigned i = 0; i < PB_MERGE_READING_MAX + 2; i++)
 		assert_int_equal(pb_merge_next(merge, &cp, &input, &err),
@@ -209,6 +292,9 @@ main(void)
 		cmocka_unit_test(
 		    a_round_ends_where_it_began_and_the_next_goes_on),
 		cmocka_unit_test(a_filter_is_applied_and_a_wrong_one_refused),
+		cmocka_unit_test(
+		    backwards_the_same_packets_come_from_the_last_on),
+		cmocka_unit_test(the_last_packet_costs_a_look_at_the_end),
 		cmocka_unit_test(
 		    an_input_that_could_not_be_opened_is_parked_all_the_same),
 	};
