@@ -18,12 +18,13 @@
 #include "recorder/query/query.h"
 #include "recorder/query/target.h"
 
-#define FILTER_BYTES_MAX	(64u << 10)
+#define EXPLAIN_BYTES_MAX	(8u << 10)
 
 struct opts {
 	struct pb_select select;
 	const char	*file;		/* -w, or NULL */
-	bool		 count, json, comments, follow;
+	bool		 count, json, comments, follow, reverse;
+	bool		 explain, no_index;
 };
 
 struct query {
@@ -39,9 +40,9 @@ struct query {
 
 static void	init(void *);
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
-static int	join(struct pb_buf *, char **);
 static int	run_query(struct query *, const char *, struct pb_err *);
 static int	run_count(struct query *, struct pb_err *);
+static int	explain(const struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
 static int	open_target(struct query *, struct pb_err *);
@@ -64,6 +65,14 @@ static const struct pb_cli_option options[] = {
 	    "sequence numbers, both included; also A- and A" },
 	{ "limit", 0, "N", SELECT, pb_select_limit,
 	    "the first N of what the filter finds" },
+	{ "reverse", 0, NULL, offsetof(struct opts, reverse), NULL,
+	    "the latest first; with --limit, the last N" },
+	{ .help = "How to find it:" },
+	{ "explain", 0, NULL, offsetof(struct opts, explain), NULL,
+	    "tell at the end, on standard error, what the index left\n"
+	    "out and what was read; with --json as an object" },
+	{ "no-index", 0, NULL, offsetof(struct opts, no_index), NULL,
+	    "look at each packet; it finds the same, later" },
 	{ .help = "What to do with it (default: a line a packet):" },
 	{ "write", 'w', "FILE", offsetof(struct opts, file), NULL,
 	    "write a pcapng file, `-` for standard output; FILE\n"
@@ -96,8 +105,10 @@ const struct pb_command pb_cmd_query = {
 "run backwards by up to 10 ms and 8192 packets (fewer where large packets\n"
 "or many streams fill the memory for it) are put in order; packets that\n"
 "come later than that stay where they are met.  A packet without a time\n"
-"stamp stays behind the one before it.  With --follow, order across streams\n"
-"holds within what becomes durable at the same time.\n",
+"stamp stays behind the one before it.  --reverse turns all of it round.\n"
+"With --follow, order across streams holds within what becomes durable at\n"
+"the same time.  Where a recorder runs on the store, it goes first: the disk\n"
+"and the processor are used when nobody else wants them.\n",
 	.init = init,
 	.run = run,
 };
@@ -123,26 +134,14 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 	if (opts->count && opts->follow)
 		return pb_cli_usage("query: --count ends, --follow does not; "
 		    "give one of them");
-	pb_buf_init(&filter, FILTER_BYTES_MAX);
-	if (join(&filter, operand) < 0)
-		rc = pb_cli_usage("query: the filter is longer than %u bytes",
-		    FILTER_BYTES_MAX);
-	else
+	if (opts->reverse && opts->follow)
+		return pb_cli_usage("query: --reverse begins with the latest, "
+		    "--follow waits for later ones; give one of them");
+	rc = pb_cli_filter(&filter, "query", operand);
+	if (rc == 0)
 		rc = run_query(&query, pb_buf_cstr(&filter), err);
 	pb_buf_finish(&filter);
 	return rc;
-}
-
-/* The words of the filter by blanks. */
-static int
-join(struct pb_buf *filter, char **operand)
-{
-	for (size_t i = 0; operand[i] != NULL; i++) {
-		if (i > 0)
-			pb_buf_str(filter, " ");
-		pb_buf_str(filter, operand[i]);
-	}
-	return filter->failed || pb_buf_cstr(filter) == NULL ? PB_ELIMIT : 0;
 }
 
 static int
@@ -153,6 +152,8 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		.select = &query->opts->select,
 		.filter = filter,
 		.follow = query->opts->follow,
+		.no_index = query->opts->no_index,
+		.reverse = query->opts->reverse && !query->opts->count,
 		.stop = &pb_cli_stop,
 		.open = open_index,
 		.close = close_index,
@@ -167,6 +168,8 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 	if (rc == 0)
 		rc = pb_cli_enter(query->cli, false, err);
 	if (rc == 0)
+		pb_cli_yield(query->cli);
+	if (rc == 0)
 		rc = pb_query_open(&query->query, &opts, err);
 	opened = query->query != NULL;
 	if (rc == 0) {
@@ -176,6 +179,8 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 			    "of %zu streams; they are left out", passed_over);
 		rc = query->opts->count ? run_count(query, err) :
 		    run_rounds(query, err);
+		if (rc == 0 && query->opts->explain)
+			rc = explain(query, err);
 	}
 	pb_query_close(query->query);
 	pb_target_abandon(&query->target);	/* one that was not begun */
@@ -192,6 +197,26 @@ run_count(struct query *query, struct pb_err *err)
 
 	if (rc == 0 && pb_cli_stopped() == 0)
 		printf("%" PRIu64 "\n", count);
+	return rc;
+}
+
+/* What was done, as lines or as an object of JSON, on standard error. */
+static int
+explain(const struct query *query, struct pb_err *err)
+{
+	struct pb_buf text;
+	int rc = 0;
+
+	pb_buf_init(&text, EXPLAIN_BYTES_MAX);
+	if (query->opts->json)
+		pb_explain_json(pb_query_explain(query->query), &text);
+	else
+		pb_explain_text(pb_query_explain(query->query), &text);
+	if (pb_buf_cstr(&text) == NULL)
+		rc = pb_err_set(err, PB_ENOMEM, "no memory to explain");
+	else
+		fputs(pb_buf_cstr(&text), stderr);
+	pb_buf_finish(&text);
 	return rc;
 }
 

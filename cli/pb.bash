@@ -113,8 +113,9 @@ _pb()
 	dlq)
 		options="--upstream --stream --first --to --all --json --help" ;;
 	query)
-		options="--stream --after --before --seq --limit -w --count
-		    --json --comments --follow --help" ;;
+		options="--stream --after --before --seq --limit --reverse
+		    --explain --no-index -w --count --json --comments
+		    --follow --help" ;;
 	import)
 		options="--node --interface --secrets --json --help" ;;
 	esac

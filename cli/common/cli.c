@@ -4,15 +4,21 @@
 #include "cli/common/cli.h"
 
 #include <errno.h>
+#include <linux/ioprio.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/below.h"
 #include "base/text.h"
+#include "recorder/store/lock.h"
+
+#define YIELD_NICE	10
 
 static volatile sig_atomic_t stopped;
 
@@ -113,6 +119,34 @@ pb_cli_index(struct pb_cli *cli, struct pb_index **out, struct pb_err *err)
 		return pb_err_set(err, rc, "there is no store in %s yet; "
 		    "pb-recorder or 'pb import' makes one", cli->store);
 	return rc;
+}
+
+void
+pb_cli_yield(const struct pb_cli *cli)
+{
+	pid_t pid;
+
+	if (pb_lock_held(cli->store, "recorder.lock", &pid) == PB_LOCK_FREE)
+		return;
+	/* Neither is worth a word if it fails. */
+	(void)setpriority(PRIO_PROCESS, 0, YIELD_NICE);
+	(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+	    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+}
+
+int
+pb_cli_filter(struct pb_buf *filter, const char *command, char **word)
+{
+	pb_buf_init(filter, PB_CLI_FILTER_BYTES_MAX);
+	for (size_t i = 0; word[i] != NULL; i++) {
+		if (i > 0)
+			pb_buf_str(filter, " ");
+		pb_buf_str(filter, word[i]);
+	}
+	if (!filter->failed && pb_buf_cstr(filter) != NULL)
+		return 0;
+	return pb_cli_usage("%s: the filter is longer than %u bytes", command,
+	    PB_CLI_FILTER_BYTES_MAX);
 }
 
 void

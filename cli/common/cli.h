@@ -49,6 +49,16 @@ int	pb_cli_enter(struct pb_cli *cli, bool write, struct pb_err *err);
 int	pb_cli_index(struct pb_cli *cli, struct pb_index **out,
 	    struct pb_err *err);
 
+/* Where a recorder runs on the store that was entered, this process is behind
+ * all others from now on: at the disk and at the processor. */
+void	pb_cli_yield(const struct pb_cli *cli);
+
+#define PB_CLI_FILTER_BYTES_MAX	(64u << 10)
+/* The words of a filter, joined by blanks, in `filter`, which the caller
+ * finishes in any case: 0, or PB_EXIT_USAGE, and said. */
+int	pb_cli_filter(struct pb_buf *filter, const char *command,
+	    char **word);
+
 /* Standard output. */
 void	pb_cli_out(struct pb_out *out);
 
