@@ -10,6 +10,7 @@ const struct pb_command *const pb_commands[] = {
 	&pb_cmd_streams,
 	&pb_cmd_segments,
 	&pb_cmd_query,
+	&pb_cmd_flows,
 	&pb_cmd_import,
 	&pb_cmd_gaps,
 	&pb_cmd_dlq,

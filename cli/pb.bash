@@ -68,7 +68,9 @@ _pb_value()
 		_pb_reply -W "$(_pb_upstreams)" -- "$cur" ;;
 	--to)
 		_pb_reply -W "$(_pb_configured)" -- "$cur" ;;
-	--seq | --limit | --first)
+	--by)
+		_pb_reply -W "bytes packets time" -- "$cur" ;;
+	--seq | --limit | --first | --top)
 		COMPREPLY=() ;;
 	*)
 		return 1 ;;
@@ -77,7 +79,7 @@ _pb_value()
 
 _pb()
 {
-	local commands="status streams segments query import gaps dlq
+	local commands="status streams segments query flows import gaps dlq
 	    verify reindex interfaces help"
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	local prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -116,6 +118,9 @@ _pb()
 		options="--stream --after --before --seq --limit --reverse
 		    --explain --no-index -w --count --json --comments
 		    --follow --help" ;;
+	flows)
+		options="--stream --after --before --directed --by --top
+		    --json --csv --help" ;;
 	import)
 		options="--node --interface --secrets --json --help" ;;
 	esac
@@ -128,7 +133,7 @@ _pb()
 		_pb_reply -W "list show requeue purge move" -- "$cur"
 	elif [[ $command == import ]]; then
 		_pb_files "$cur"
-	elif [[ $command == query ]]; then
+	elif [[ $command == query || $command == flows ]]; then
 		# The first words of tcpdump filters.
 		_pb_reply -W "host net port portrange src dst tcp udp icmp
 		    icmp6 ip ip6 arp ether vlan mpls and or not less greater" \

@@ -27,7 +27,6 @@ static void	ip(struct line *, const struct pb_headers *, const uint8_t *);
 static void	arp(struct line *, const uint8_t *, size_t);
 static void	link_layer(struct line *, uint16_t, const struct pb_headers *,
 		    const uint8_t *);
-static const char *protocol_name(unsigned, char[static 16]);
 static void	say(struct line *, const char *, ...)
 		    __attribute__((format(printf, 2, 3)));
 
@@ -54,12 +53,38 @@ pb_endpoints(uint16_t linktype, const uint8_t *data, size_t len,
 		say(&line, " vlan %u", headers.vlan[i]);
 }
 
+const char *
+pb_protocol_name(unsigned protocol,
+    char number[static PB_PROTOCOL_TEXT_MAX])
+{
+	static const char *const name[] = {
+		[IPPROTO_ICMP] = "icmp",
+		[IPPROTO_IGMP] = "igmp",
+		[IPPROTO_TCP] = "tcp",
+		[IPPROTO_UDP] = "udp",
+		[IPPROTO_IPV6] = "ipv6",
+		[IPPROTO_GRE] = "gre",
+		[IPPROTO_ESP] = "esp",
+		[IPPROTO_AH] = "ah",
+		[IPPROTO_ICMPV6] = "icmp6",
+		[89 /* OSPF */] = "ospf",
+		[IPPROTO_SCTP] = "sctp",
+	};
+
+	if (protocol < sizeof(name) / sizeof(name[0]) &&
+	    name[protocol] != NULL)
+		return name[protocol];
+	snprintf(number, PB_PROTOCOL_TEXT_MAX, "ip-proto-%u", protocol);
+	return number;
+}
+
 static void
 ip(struct line *line, const struct pb_headers *headers, const uint8_t *data)
 {
 	int family = headers->ip == 6 ? AF_INET6 : AF_INET;
-	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN], number[16];
-	const char *name = protocol_name(headers->protocol, number);
+	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
+	char number[PB_PROTOCOL_TEXT_MAX];
+	const char *name = pb_protocol_name(headers->protocol, number);
 
 	inet_ntop(family, data + headers->source, from, sizeof(from));
 	inet_ntop(family, data + headers->destination, to, sizeof(to));
@@ -111,30 +136,6 @@ link_layer(struct line *line, uint16_t linktype,
 	else
 		return;
 	say(line, type < ETH_P_802_3_MIN ? " llc" : " 0x%04x", type);
-}
-
-static const char *
-protocol_name(unsigned protocol, char number[static 16])
-{
-	static const char *const name[] = {
-		[IPPROTO_ICMP] = "icmp",
-		[IPPROTO_IGMP] = "igmp",
-		[IPPROTO_TCP] = "tcp",
-		[IPPROTO_UDP] = "udp",
-		[IPPROTO_IPV6] = "ipv6",
-		[IPPROTO_GRE] = "gre",
-		[IPPROTO_ESP] = "esp",
-		[IPPROTO_AH] = "ah",
-		[IPPROTO_ICMPV6] = "icmp6",
-		[89 /* OSPF */] = "ospf",
-		[IPPROTO_SCTP] = "sctp",
-	};
-
-	if (protocol < sizeof(name) / sizeof(name[0]) &&
-	    name[protocol] != NULL)
-		return name[protocol];
-	snprintf(number, 16, "ip-proto-%u", protocol);
-	return number;
 }
 
 static void

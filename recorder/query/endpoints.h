@@ -23,4 +23,10 @@
 void	pb_endpoints(uint16_t linktype, const uint8_t *data, size_t len,
 	    char out[static PB_ENDPOINTS_TEXT_MAX]);
 
+#define PB_PROTOCOL_TEXT_MAX	16
+
+/* Of IP: `tcp`; or, made in `number`, `ip-proto-99`. */
+const char *pb_protocol_name(unsigned protocol,
+	    char number[static PB_PROTOCOL_TEXT_MAX]);
+
 #endif
