@@ -36,9 +36,9 @@ text_blocks(const struct pb_explain *explain, struct pb_buf *out)
 {
 	pb_buf_printf(out, "index blocks: %" PRIu64 "; left out by time %"
 	    PRIu64 ", by summary %" PRIu64 ", by flow table %" PRIu64 "; "
-	    "taken as a whole %" PRIu64, explain->blocks,
-	    explain->cut_by_time, explain->cut_by_summary,
-	    explain->cut_by_table, explain->whole);
+	    "taken as a whole %" PRIu64 ", summed up by flow table %" PRIu64,
+	    explain->blocks, explain->cut_by_time, explain->cut_by_summary,
+	    explain->cut_by_table, explain->whole, explain->summed);
 	if (explain->no_table > 0)
 		pb_buf_printf(out, "; without a table %" PRIu64,
 		    explain->no_table);
@@ -60,6 +60,7 @@ pb_explain_json(const struct pb_explain *explain, struct pb_buf *out)
 		{ "blocks_cut_by_summary", explain->cut_by_summary },
 		{ "blocks_cut_by_table", explain->cut_by_table },
 		{ "blocks_whole", explain->whole },
+		{ "blocks_summed_by_table", explain->summed },
 		{ "blocks_without_table", explain->no_table },
 		{ "blocks_damaged", explain->rotten + explain->wrong },
 		{ "tables_read", explain->tables },

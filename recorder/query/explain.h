@@ -21,6 +21,8 @@ struct pb_explain {
 	uint64_t	 cut_by_time;
 	uint64_t	 cut_by_summary, cut_by_table;
 	uint64_t	 whole;		/* taken as a whole */
+	uint64_t	 summed;	/* by their table: nothing was left to
+					 * look at */
 	uint64_t	 no_table;	/* missing */
 	uint64_t	 rotten;	/* table or row */
 	uint64_t	 wrong;		/* the file was not as the table says */

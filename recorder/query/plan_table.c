@@ -114,7 +114,10 @@ settle(struct pb_plan *plan, uint8_t *of_packet,
 	uint64_t packets = plan->planner->row.packets;
 
 	if (answer->put == 0) {
-		plan->planner->explain->cut_by_table++;
+		if (answer->counted > 0)
+			plan->planner->explain->summed++;
+		else
+			plan->planner->explain->cut_by_table++;
 		plan->whole = PB_VERDICT_NONE;
 	} else if (answer->put == packets && answer->each == 0) {
 		plan->whole = PB_VERDICT_ALL;

@@ -232,6 +232,7 @@ pb_search_count(struct pb_search *search, uint64_t limit, uint64_t *count,
 		if (whole && search->input[i].range.first_seq == 1) {
 			more = search->input[i].info.packets;
 			search->explain.counted += more;
+			search->explain.found += more;
 		} else {
 			rc = input_count(search, i, limit - n, &more, err);
 		}
@@ -253,6 +254,7 @@ input_count(struct pb_search *search, size_t i, uint64_t limit,
 	int rc = input_each(search, i, &each, &sure, err);
 
 	search->explain.counted += sure;
+	search->explain.found += sure;
 	*count = sure + met.packets;
 	return rc < 0 ? rc : 0;
 }
@@ -289,6 +291,7 @@ pb_search_each(struct pb_search *search, const struct pb_search_each *each,
 	for (size_t i = 0; i < search->inputs && rc == 0; i++) {
 		rc = input_each(search, i, each, &sure, err);
 		search->explain.counted += sure;
+		search->explain.found += sure;
 	}
 	return rc;
 }
