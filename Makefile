@@ -10,10 +10,11 @@ HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE \
 SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
            -fno-omit-frame-pointer -DPB_SANITIZED=1)
 PKGS     = libpcap lmdb libcurl libmicrohttpd gnutls libxxhash \
-           libzstd jansson
+           libzstd jansson libhs
 OPT      = $(CFLAGS) $(if $(SAN),$(SANFLAGS) -fPIE,$(HARDEN))
 ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
-LINK     = $(OPT) -pie -Wl,-z,relro,-z,now
+# As needed: no daemon loads what only `pb` searches with.
+LINK     = $(OPT) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
 
 LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \

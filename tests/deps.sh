@@ -12,6 +12,11 @@ set -eu
 build="gcc make pkg-config libc6-dev libpcap-dev liblmdb-dev
 libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev
 libxxhash-dev libzstd-dev libjansson-dev"
+# Hyperscan is for amd64 alone, Vectorscan is the same elsewhere.
+case $(dpkg --print-architecture 2>/dev/null) in
+amd64 | "") build="$build libhyperscan-dev" ;;
+*) build="$build libvectorscan-dev" ;;
+esac
 demo="$build iproute2 curl python3"
 test="$demo libcmocka-dev tshark wireshark-common tcpdump tcpreplay procps
 openssl e2fsprogs strace valgrind nftables dbus-daemon dbus-bin"

@@ -31,6 +31,7 @@ FOREIGN = {
     "curl": ("shipper/wire",),
     "microhttpd": ("recorder/port",),
     "gnutls": ("recorder/port/door",),
+    "hs": ("recorder/filter",),
     "zstd": ("base",),
     "jansson": ("base",),
 }
