@@ -26,6 +26,7 @@ struct shape {
 
 struct pb_question {
 	const struct pb_filter *filter;
+	const struct pb_inner *inner;	/* or NULL */
 	struct shape	 shape[PB_QUESTION_SHAPES_MAX];
 };
 
@@ -55,6 +56,21 @@ pb_question_destroy(struct pb_question *question)
 	for (size_t i = 0; i < PB_QUESTION_SHAPES_MAX; i++)
 		pb_filter_destroy(question->shape[i].folded);
 	free(question);
+}
+
+void
+pb_question_look_inside(struct pb_question *question,
+    const struct pb_inner *inner)
+{
+	question->inner = inner;
+}
+
+const struct pb_inner *
+pb_question_inner(const struct pb_question *question,
+    const struct pb_alike *known)
+{
+	return question->inner == NULL || pb_inner_plain(question->inner,
+	    known) ? NULL : question->inner;
 }
 
 const struct pb_filter *

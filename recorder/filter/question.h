@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "recorder/filter/inner.h"
 #include "recorder/filter/verdict.h"
 
 /* Shapes that are kept; of more, one takes another's place. */
@@ -28,6 +29,16 @@ struct pb_question;	/* opaque */
 int	pb_question_create(struct pb_question **out,
 	    const struct pb_filter *filter, struct pb_err *err);
 void	pb_question_destroy(struct pb_question *question);
+
+/* The filter is asked at every depth of tags from now on; `inner`, of the same
+ * filter, is borrowed. */
+void	pb_question_look_inside(struct pb_question *question,
+	    const struct pb_inner *inner);
+
+/* What then is asked in place of pb_question_filter(); NULL where it is not
+ * asked so, or these packets have no tags. */
+const struct pb_inner *pb_question_inner(const struct pb_question *question,
+	    const struct pb_alike *known);
 
 /*
  * What is left to ask of packets of which `known` is true: says the same of

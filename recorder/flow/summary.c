@@ -68,12 +68,18 @@ pb_summary_verdict(const uint8_t *summary, size_t len,
 	get_sets(&part, &sets, head[1]);
 	begin_shapes(&said);
 	for (unsigned i = 0; i < head[2] && seen != PB_VERDICT_EACH; i++) {
+		const struct pb_inner *inner;
 		const struct pb_filter *left;
 		struct pb_alike bits;
 
 		get_shape(&part, &said, &sets);
 		if (part.broken)
 			return PB_VERDICT_EACH;
+		inner = pb_question_inner(question, &said.alike);
+		if (inner != NULL) {
+			seen |= pb_inner_verdict(inner, &said.alike);
+			continue;
+		}
 		bits = said.alike;
 		bits.places = said.always;
 		left = pb_question_filter(question, said.name,

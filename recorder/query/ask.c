@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "recorder/filter/rows.h"
+#include "recorder/query/ask_inner.h"
 
 /* How a row's times lie to those that are asked for. */
 enum time { OUTSIDE, ACROSS, INSIDE };
@@ -22,6 +23,8 @@ struct columns {
 
 static int	ask_shape(const struct pb_ask *, struct pb_table *, size_t,
 		    struct pb_answer *, struct pb_err *);
+static enum pb_verdict shape_verdict(const struct pb_ask *,
+		    const struct pb_table_shape *);
 static int	ask_rows(const struct pb_ask *, struct pb_table *, size_t,
 		    const struct pb_table_row *, uint8_t *, struct pb_err *);
 static int	put_rows(const struct pb_ask *, struct pb_table *, size_t,
@@ -60,9 +63,7 @@ ask_shape(const struct pb_ask *ask, struct pb_table *table, size_t i,
 	if (shape->rows > PB_ASK_ROWS_MAX)
 		return pb_err_set(err, PB_EFORMAT, "the flow table has too "
 		    "many rows");
-	if (!shape->rest && pb_filter_verdict(pb_question_filter(
-	    ask->question, &shape->key, PB_FLOW_SHAPE_BYTES, &shape->alike),
-	    &shape->alike) == PB_VERDICT_NONE) {
+	if (!shape->rest && shape_verdict(ask, shape) == PB_VERDICT_NONE) {
 		out->none += shape->packets;
 		return 0;
 	}
@@ -79,6 +80,18 @@ ask_shape(const struct pb_ask *ask, struct pb_table *table, size_t i,
 		rc = put_rows(ask, table, i, row, verdict, out, err);
 	free(verdict);
 	return rc;
+}
+
+static enum pb_verdict
+shape_verdict(const struct pb_ask *ask, const struct pb_table_shape *shape)
+{
+	const struct pb_inner *inner = pb_question_inner(ask->question,
+	    &shape->alike);
+
+	if (inner != NULL)
+		return pb_inner_verdict(inner, &shape->alike);
+	return pb_filter_verdict(pb_question_filter(ask->question,
+	    &shape->key, PB_FLOW_SHAPE_BYTES, &shape->alike), &shape->alike);
 }
 
 int
@@ -154,6 +167,8 @@ filter_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
     const struct pb_table_row *row, uint8_t *verdict, struct pb_err *err)
 {
 	const struct pb_table_shape *s = pb_table_shape(table, shape);
+	const struct pb_inner *inner = pb_question_inner(ask->question,
+	    &s->alike);
 	struct columns columns = { .table = table, .shape = shape,
 	    .err = err };
 	struct pb_rows rows = {
@@ -173,6 +188,8 @@ filter_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
 	    offsetof(struct pb_table_row, caplen_min) ==
 	    offsetof(struct pb_lengths, len_max), "a row has its lengths in "
 	    "the order that rows are asked by");
+	if (inner != NULL)
+		return pb_ask_inner(inner, table, shape, row, verdict, err);
 	rows.lengths = (const struct pb_lengths *)(const void *)
 	    &row->caplen_min;
 	pb_rows_verdict(verdict, pb_question_filter(ask->question, &s->key,
