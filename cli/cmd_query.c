@@ -24,7 +24,7 @@ struct opts {
 	struct pb_select select;
 	const char	*file;		/* -w, or NULL */
 	bool		 count, json, comments, follow, reverse;
-	bool		 explain, no_index;
+	bool		 explain, no_index, inner;
 };
 
 struct query {
@@ -67,6 +67,8 @@ static const struct pb_cli_option options[] = {
 	    "the first N of what the filter finds" },
 	{ "reverse", 0, NULL, offsetof(struct opts, reverse), NULL,
 	    "the latest first; with --limit, the last N" },
+	{ "inner", 0, NULL, offsetof(struct opts, inner), NULL,
+	    "ask the filter at every depth of VLAN, MPLS and PPPoE" },
 	{ .help = "How to find it:" },
 	{ "explain", 0, NULL, offsetof(struct opts, explain), NULL,
 	    "tell at the end, on standard error, what the index left\n"
@@ -151,6 +153,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		.store = query->cli->store,
 		.select = &query->opts->select,
 		.filter = filter,
+		.inner = query->opts->inner,
 		.follow = query->opts->follow,
 		.no_index = query->opts->no_index,
 		.reverse = query->opts->reverse && !query->opts->count,

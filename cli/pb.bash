@@ -116,7 +116,7 @@ _pb()
 		options="--upstream --stream --first --to --all --json --help" ;;
 	query)
 		options="--stream --after --before --seq --limit --reverse
-		    --explain --no-index -w --count --json --comments
+		    --inner --explain --no-index -w --count --json --comments
 		    --follow --help" ;;
 	flows)
 		options="--stream --after --before --directed --by --top

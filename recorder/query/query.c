@@ -62,6 +62,7 @@ pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
 		.stop = opts->stop,
 		.no_index = opts->no_index,
 		.backwards = opts->reverse,
+		.inner = opts->inner,
 	};
 	int rc;
 

@@ -33,6 +33,7 @@ struct pb_query_opts {			/* all of it borrowed */
 	const char	*store;		/* held (base/below.h) */
 	const struct pb_select *select;
 	const char	*filter;	/* pcap-filter(7); "": all */
+	bool		 inner;		/* at every depth: filter/inner.h */
 	bool		 follow;
 	bool		 no_index;	/* look at each packet */
 	bool		 reverse;	/* the latest first; not with follow */

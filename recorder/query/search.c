@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "recorder/filter/filter.h"
+#include "recorder/filter/inner.h"
 #include "recorder/filter/question.h"
 #include "recorder/query/backward.h"
 #include "recorder/query/plan.h"
@@ -18,6 +19,7 @@ struct search_filter {
 	uint16_t	 linktype;
 	struct pb_filter *filter;	/* NULL: does not compile */
 	struct pb_question *question;	/* NULL as well without the index */
+	struct pb_inner	*inner;		/* NULL: not asked for */
 };
 
 struct search_input {
@@ -132,6 +134,7 @@ pb_search_destroy(struct pb_search *search)
 		input_close(search, i);
 	for (size_t i = 0; i < search->filters; i++) {
 		pb_question_destroy(search->filter[i]->question);
+		pb_inner_destroy(search->filter[i]->inner);
 		pb_filter_destroy(search->filter[i]->filter);
 		free(search->filter[i]);
 	}
@@ -403,6 +406,11 @@ find_filter(struct pb_search *search, uint16_t linktype,
 		rc = pb_question_create(&filter->question, filter->filter,
 		    err);
 	}
+	if (rc == 0 && filter->filter != NULL && search->opts.inner)
+		rc = pb_inner_create(&filter->inner, filter->filter, linktype,
+		    err);
+	if (rc == 0 && filter->question != NULL)
+		pb_question_look_inside(filter->question, filter->inner);
 	*out = filter;
 	return rc;
 }
@@ -553,7 +561,9 @@ take(void *arg, const struct pb_cursor_packet *cp)
 		return true;
 	}
 	explain->asked++;
-	return pb_filter_match(input->filter->filter, &cp->packet);
+	return input->filter->inner != NULL ?
+	    pb_inner_match(input->filter->inner, &cp->packet) :
+	    pb_filter_match(input->filter->filter, &cp->packet);
 }
 
 static int

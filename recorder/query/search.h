@@ -33,6 +33,7 @@ struct pb_search_opts {			/* all of it borrowed until destroy */
 	const struct pb_stop *stop;	/* or NULL */
 	bool		 no_index;	/* use is made of extents alone */
 	bool		 backwards;	/* the latest first */
+	bool		 inner;		/* as pb_inner_match() */
 };
 
 /*
