@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "recorder/filter/payload.h"
 #include "recorder/query/export.h"
 #include "recorder/query/lines.h"
 #include "recorder/query/query.h"
@@ -23,6 +24,7 @@
 struct opts {
 	struct pb_select select;
 	const char	*file;		/* -w, or NULL */
+	const char	*payload;	/* an expression, or NULL */
 	bool		 count, json, comments, follow, reverse;
 	bool		 explain, no_index, inner;
 };
@@ -31,6 +33,7 @@ struct query {
 	const struct opts *opts;
 	struct pb_cli	*cli;
 	struct pb_query	*query;
+	struct pb_payload *payload;
 	struct pb_out	 out;
 	struct pb_target target;
 	struct pb_lines	 lines;
@@ -40,6 +43,7 @@ struct query {
 
 static void	init(void *);
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	make_payload(struct query *, struct pb_err *);
 static int	run_query(struct query *, const char *, struct pb_err *);
 static int	run_count(struct query *, struct pb_err *);
 static int	explain(const struct query *, struct pb_err *);
@@ -69,6 +73,9 @@ static const struct pb_cli_option options[] = {
 	    "the latest first; with --limit, the last N" },
 	{ "inner", 0, NULL, offsetof(struct opts, inner), NULL,
 	    "ask the filter at every depth of VLAN, MPLS and PPPoE" },
+	{ "payload", 0, "REGEX", offsetof(struct opts, payload), NULL,
+	    "packets that carry that, as PCRE writes it; a dot is any\n"
+	    "byte" },
 	{ .help = "How to find it:" },
 	{ "explain", 0, NULL, offsetof(struct opts, explain), NULL,
 	    "tell at the end, on standard error, what the index left\n"
@@ -141,9 +148,22 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 		    "--follow waits for later ones; give one of them");
 	rc = pb_cli_filter(&filter, "query", operand);
 	if (rc == 0)
+		rc = make_payload(&query, err);
+	if (rc == 0)
 		rc = run_query(&query, pb_buf_cstr(&filter), err);
+	pb_payload_destroy(query.payload);
 	pb_buf_finish(&filter);
 	return rc;
+}
+
+static int
+make_payload(struct query *query, struct pb_err *err)
+{
+	int rc = query->opts->payload == NULL ? 0 : pb_payload_create(
+	    &query->payload, query->opts->payload, err);
+
+	return rc == PB_EINVAL ? pb_cli_usage("query: --payload: %s",
+	    err->text) : rc;
 }
 
 static int
@@ -154,6 +174,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		.select = &query->opts->select,
 		.filter = filter,
 		.inner = query->opts->inner,
+		.payload = query->payload,
 		.follow = query->opts->follow,
 		.no_index = query->opts->no_index,
 		.reverse = query->opts->reverse && !query->opts->count,

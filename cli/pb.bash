@@ -70,7 +70,7 @@ _pb_value()
 		_pb_reply -W "$(_pb_configured)" -- "$cur" ;;
 	--by)
 		_pb_reply -W "bytes packets time" -- "$cur" ;;
-	--seq | --limit | --first | --top)
+	--seq | --limit | --first | --top | --payload)
 		COMPREPLY=() ;;
 	*)
 		return 1 ;;
@@ -116,8 +116,8 @@ _pb()
 		options="--upstream --stream --first --to --all --json --help" ;;
 	query)
 		options="--stream --after --before --seq --limit --reverse
-		    --inner --explain --no-index -w --count --json --comments
-		    --follow --help" ;;
+		    --inner --payload --explain --no-index -w --count --json
+		    --comments --follow --help" ;;
 	flows)
 		options="--stream --after --before --directed --by --top
 		    --json --csv --help" ;;

@@ -29,11 +29,14 @@
 /* What a file without packets has of interfaces: of the first streams. */
 #define PB_QUERY_HEADS_MAX	256u
 
+struct pb_payload;
+
 struct pb_query_opts {			/* all of it borrowed */
 	const char	*store;		/* held (base/below.h) */
 	const struct pb_select *select;
 	const char	*filter;	/* pcap-filter(7); "": all */
 	bool		 inner;		/* at every depth: filter/inner.h */
+	const struct pb_payload *payload;	/* carries it; NULL: any */
 	bool		 follow;
 	bool		 no_index;	/* look at each packet */
 	bool		 reverse;	/* the latest first; not with follow */

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "recorder/filter/filter.h"
 #include "recorder/filter/inner.h"
+#include "recorder/filter/payload.h"
 #include "recorder/filter/question.h"
 #include "recorder/query/backward.h"
 #include "recorder/query/plan.h"
@@ -226,7 +227,7 @@ pb_search_count(struct pb_search *search, uint64_t limit, uint64_t *count,
     struct pb_err *err)
 {
 	bool whole = pb_select_whole(search->opts.select) &&
-	    search->opts.filter[0] == '\0';
+	    search->opts.filter[0] == '\0' && search->opts.payload == NULL;
 	uint64_t n = 0, more = 0;
 	int rc = 0;
 
@@ -504,7 +505,8 @@ open_plan(struct pb_search *search, struct search_input *input,
 		.range = input->range,
 		.question = input->distrusted ? NULL :
 		    input->filter->question,
-		.sure = sure,
+		/* No row tells what its packets carry. */
+		.sure = search->opts.payload != NULL ? NULL : sure,
 		.arg = arg,
 	};
 
@@ -554,16 +556,20 @@ static bool
 take(void *arg, const struct pb_cursor_packet *cp)
 {
 	struct search_input *input = arg;
+	const struct pb_payload *payload = input->search->opts.payload;
 	struct pb_explain *explain = &input->search->explain;
+	bool match = true;
 
 	if (cp->verdict == PB_VERDICT_ALL) {
 		explain->taken++;
-		return true;
+	} else {
+		explain->asked++;
+		match = input->filter->inner != NULL ?
+		    pb_inner_match(input->filter->inner, &cp->packet) :
+		    pb_filter_match(input->filter->filter, &cp->packet);
 	}
-	explain->asked++;
-	return input->filter->inner != NULL ?
-	    pb_inner_match(input->filter->inner, &cp->packet) :
-	    pb_filter_match(input->filter->filter, &cp->packet);
+	return match && (payload == NULL || pb_payload_match(payload,
+	    input->info.linktype, &cp->packet));
 }
 
 static int

@@ -24,6 +24,7 @@
 
 #define PB_SEARCH_STREAMS_MAX	262144u	/* of one round */
 
+struct pb_payload;
 struct pb_search;
 
 struct pb_search_opts {			/* all of it borrowed until destroy */
@@ -34,6 +35,7 @@ struct pb_search_opts {			/* all of it borrowed until destroy */
 	bool		 no_index;	/* use is made of extents alone */
 	bool		 backwards;	/* the latest first */
 	bool		 inner;		/* as pb_inner_match() */
+	const struct pb_payload *payload;	/* also in it; or NULL */
 };
 
 /*
