@@ -9,6 +9,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "pcapng/dissect.h"
+#include "recorder/filter/payload.h"
+#include "recorder/filter/tag.h"
 #include "recorder/query/endpoints.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -31,6 +33,23 @@ within(const struct pb_headers *headers, size_t len)
 	MUST(headers->transport <= len);
 	MUST(!headers->ports || headers->transport + 4 <= len);
 	MUST(!headers->ports || !headers->fragment);
+}
+
+/* Each step leaves a packet with a whole link header, and less behind it. */
+static void
+take_off(uint16_t linktype, uint8_t *data, uint32_t len)
+{
+	struct pb_tag_link link;
+	struct pb_tag tag;
+
+	if (!pb_tag_link(&link, linktype))
+		return;
+	while (pb_tag_find_in(&tag, &link, data, len)) {
+		MUST(tag.bytes > 0 && link.bytes + tag.bytes <= len);
+		data = pb_tag_take(&tag, &link, data);
+		len -= tag.bytes;
+		MUST(pb_get_be16(data + link.type_at) == tag.type);
+	}
 }
 
 int
@@ -56,6 +75,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pb_endpoints(linktype, packet, size, text);
 	MUST(strlen(text) < sizeof(text));
 	MUST((rc >= 0) == (strncmp(text, "linktype ", 9) != 0));
+	MUST(pb_payload_begins(linktype, packet, (uint32_t)size) <= size);
+	take_off(linktype, packet, (uint32_t)size);
 	free(packet);
 	return 0;
 }

@@ -464,6 +464,11 @@ def dissect_seeds():
     yield "tags", packet(1, macs, b"\x88\xa8\0\7\x81\0\0\x64\x08\0", ip4,
                          ports)
     yield "tags-many", packet(1, macs, b"\x91\0\0\7" * 6, b"\x08\0", ip4)
+    yield "labels", packet(1, macs, b"\x88\x47\0\1\0\x40\0\2\1\x40", ip4,
+                           ports)
+    yield "session", packet(1, macs, b"\x81\0\0\7\x88\x64\x11\0\0\1\0\x2e"
+                            b"\2\x81\0\1\1\x40", ip6, ports)
+    yield "ppp-labels", packet(9, b"\xff\3\2\x81\0\1\1\x40", ip4, ports)
     yield "arp", packet(1, macs, bytes.fromhex(
         "08060001080006040001020000000001c0000201000000000000c0000209"))
     yield "llc", packet(1, macs, b"\0\x27\x42\x42\3")

@@ -1,4 +1,4 @@
-"""`pb query --inner` and `--payload`: what tags hide, and what packets carry."""
+"""`pb query --inner` and `--payload`: what tags hide, what packets carry."""
 
 import itertools
 import re
