@@ -10,7 +10,7 @@ HARDEN   = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE \
 SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
            -fno-omit-frame-pointer -DPB_SANITIZED=1)
 PKGS     = libpcap lmdb libcurl libmicrohttpd gnutls libxxhash \
-           libzstd jansson libhs
+           libzstd zlib jansson libhs
 OPT      = $(CFLAGS) $(if $(SAN),$(SANFLAGS) -fPIE,$(HARDEN))
 ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
 # As needed: no daemon loads what only `pb` searches with.

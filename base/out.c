@@ -8,6 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+static int	leave(struct pb_out *, enum pb_press_end);
+static int	emit(struct pb_out *, const void *, size_t,
+		    enum pb_press_end);
+static int	write_all(void *, const void *, size_t);
 static int	fail_memory(struct pb_out *);
 
 void
@@ -18,6 +22,7 @@ pb_out_init(struct pb_out *out, int fd, const char *name,
 	out->fd = fd;
 	out->name = name;
 	out->stop = stop;
+	out->gather = PB_OUT_BYTES;
 	pb_buf_init(&out->buf, PB_OUT_BYTES + 1);
 }
 
@@ -34,8 +39,8 @@ pb_out_room(struct pb_out *out, size_t len)
 
 	if (out->rc < 0)
 		return NULL;
-	if (out->buf.len + len > PB_OUT_BYTES &&
-	    pb_out_flush(out, NULL) < 0)
+	if (out->buf.len + len > out->gather &&
+	    leave(out, PB_PRESS_GO_ON) < 0)
 		return NULL;
 	at = pb_buf_reserve(&out->buf, len);
 	if (at == NULL)
@@ -47,24 +52,27 @@ void
 pb_out_took(struct pb_out *out, size_t len)
 {
 	out->buf.len += len;
+	out->bytes += len;
 }
 
 int
 pb_out_put(struct pb_out *out, const void *data, size_t len)
 {
-	const uint8_t *from = data;
-	size_t piece;
 	uint8_t *at;
 
-	for (; len > 0; from += piece, len -= piece) {
-		piece = len < PB_OUT_BYTES ? len : PB_OUT_BYTES;
-		at = pb_out_room(out, piece);
-		if (at == NULL)
-			return out->rc;
-		memcpy(at, from, piece);
-		pb_out_took(out, piece);
+	/* What fills a buffer needs none. */
+	if (len >= out->gather) {
+		if (leave(out, PB_PRESS_GO_ON) == 0)
+			emit(out, data, len, PB_PRESS_GO_ON);
+		out->bytes += len;
+		return out->rc;
 	}
-	return out->rc;
+	at = len > 0 ? pb_out_room(out, len) : NULL;
+	if (at == NULL)
+		return out->rc;
+	memcpy(at, data, len);
+	pb_out_took(out, len);
+	return 0;
 }
 
 int
@@ -93,20 +101,15 @@ pb_out_printf(struct pb_out *out, const char *fmt, ...)
 int
 pb_out_flush(struct pb_out *out, struct pb_err *err)
 {
-	size_t done = 0;
-	ssize_t n;
+	if (leave(out, PB_PRESS_FLUSH) < 0 && err != NULL)
+		*err = out->err;
+	return out->rc;
+}
 
-	while (out->rc == 0 && done < out->buf.len) {
-		n = write(out->fd, out->buf.data + done, out->buf.len - done);
-		if (n >= 0) {
-			done += (size_t)n;
-		} else if (errno != EINTR || pb_stopped(out->stop)) {
-			out->gone = errno == EPIPE;
-			out->rc = pb_err_sys(&out->err, "write %s", out->name);
-		}
-	}
-	out->buf.len = 0;
-	if (out->rc < 0 && err != NULL)
+int
+pb_out_end(struct pb_out *out, struct pb_err *err)
+{
+	if (leave(out, PB_PRESS_END) < 0 && err != NULL)
 		*err = out->err;
 	return out->rc;
 }
@@ -115,6 +118,54 @@ bool
 pb_out_gone(const struct pb_out *out)
 {
 	return out->gone;
+}
+
+/* What was gathered. */
+static int
+leave(struct pb_out *out, enum pb_press_end end)
+{
+	int rc = emit(out, out->buf.data, out->buf.len, end);
+
+	out->buf.len = 0;
+	return rc;
+}
+
+static int
+emit(struct pb_out *out, const void *data, size_t len,
+    enum pb_press_end end)
+{
+	struct pb_err err;
+	int rc;
+
+	if (out->rc < 0)
+		return out->rc;
+	if (out->press == NULL)
+		return write_all(out, data, len);
+	rc = pb_press_put(out->press, data, len, end, write_all, out, &err);
+	if (rc < 0 && out->rc == 0) {
+		out->rc = rc;
+		out->err = err;
+	}
+	return out->rc;
+}
+
+static int
+write_all(void *arg, const void *data, size_t len)
+{
+	struct pb_out *out = arg;
+	const uint8_t *at = data, *end = at + len;
+	ssize_t n;
+
+	while (out->rc == 0 && at < end) {
+		n = write(out->fd, at, (size_t)(end - at));
+		if (n >= 0) {
+			at += n;
+		} else if (errno != EINTR || pb_stopped(out->stop)) {
+			out->gone = errno == EPIPE;
+			out->rc = pb_err_sys(&out->err, "write %s", out->name);
+		}
+	}
+	return out->rc;
 }
 
 static int

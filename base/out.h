@@ -6,6 +6,8 @@
  * written, and the caller asks when it suits.  A reader that went away
  * (`pb query | head`) is a failure of its own kind, pb_out_gone(), because
  * it is no error.
+ *
+ * With a press (press.h) what leaves is compressed; pb_out_end() ends that.
  */
 #ifndef PB_BASE_OUT_H
 #define PB_BASE_OUT_H
@@ -16,16 +18,21 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/press.h"
 #include "base/stop.h"
 
 /* The largest piece that pb_out_room() can be asked for: a stored block
- * and the comments of its way fit in. */
+ * and the comments of its way fit in.  So much is gathered where nothing
+ * else is said. */
 #define PB_OUT_BYTES	(1u << 20)
 
 struct pb_out {
 	int		 fd;		/* the caller's */
 	const char	*name;		/* for errors; borrowed */
 	const struct pb_stop *stop;	/* borrowed */
+	struct pb_press	*press;		/* borrowed; NULL: as it is */
+	uint64_t	 bytes;		/* put so far, before the press */
+	size_t		 gather;	/* bytes that leave at once */
 	struct pb_buf	 buf;
 	struct pb_err	 err;		/* of the first failure */
 	int		 rc;		/* its code, else 0 */
@@ -53,6 +60,8 @@ void	 pb_out_took(struct pb_out *out, size_t len);
 
 /* Write what is there; 0 or the sticky error, its words in `err`. */
 int	 pb_out_flush(struct pb_out *out, struct pb_err *err);
+/* The same, and nothing more comes. */
+int	 pb_out_end(struct pb_out *out, struct pb_err *err);
 
 /* True once the reader has gone (EPIPE). */
 bool	 pb_out_gone(const struct pb_out *out);

@@ -1,9 +1,9 @@
 /*
  * base/zip.h - zstd: bodies made smaller for slow links
  *
- * The one place that knows libzstd.  Whole buffers only: bodies are
- * bounded, and both ends hold them anyway.  And many small pieces, one after
- * the other.
+ * With press.h the one place that knows libzstd.  Whole buffers only: bodies
+ * are bounded, and both ends hold them anyway.  And many small pieces, one
+ * after the other.
  */
 #ifndef PB_BASE_ZIP_H
 #define PB_BASE_ZIP_H

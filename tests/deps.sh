@@ -11,7 +11,7 @@ set -eu
 
 build="gcc make pkg-config libc6-dev libpcap-dev liblmdb-dev
 libcurl4-openssl-dev libmicrohttpd-dev libgnutls28-dev
-libxxhash-dev libzstd-dev libjansson-dev"
+libxxhash-dev libzstd-dev zlib1g-dev libjansson-dev"
 # Hyperscan is for amd64 alone, Vectorscan is the same elsewhere.
 case $(dpkg --print-architecture 2>/dev/null) in
 amd64 | "") build="$build libhyperscan-dev" ;;

@@ -33,6 +33,7 @@ FOREIGN = {
     "gnutls": ("recorder/port/door",),
     "hs": ("recorder/filter",),
     "zstd": ("base",),
+    "zlib": ("base",),
     "jansson": ("base",),
 }
 INCLUDE = re.compile(r'^#include ([<"])([^>"]+)[>"]', re.M)
