@@ -64,3 +64,12 @@ pb_linktype_to_dlt(uint16_t linktype)
 			return moved[i].dlt;
 	return linktype;
 }
+
+const char *
+pb_linktype_name(uint16_t linktype)
+{
+	const char *name = pcap_datalink_val_to_name(
+	    pb_linktype_to_dlt(linktype));
+
+	return name != NULL ? name : "unknown";
+}

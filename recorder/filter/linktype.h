@@ -18,4 +18,7 @@ int	pb_linktype_of_dlt(int dlt, uint16_t *linktype, struct pb_err *err);
 /* The DLT_ of a LINKTYPE_; numbers unknown here stand for themselves. */
 int	pb_linktype_to_dlt(uint16_t linktype);
 
+/* What libpcap calls it, for people: `EN10MB`; "unknown". */
+const char *pb_linktype_name(uint16_t linktype);
+
 #endif

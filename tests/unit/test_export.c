@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "recorder/query/export.h"
+#include "pcapng/build.h"
 #include "pcapng/option.h"
 #include "pcapng/reader.h"
 
@@ -37,7 +38,8 @@ struct file {
 static void
 file_begin(struct file *f, bool comments, bool single)
 {
-	struct pb_export_opts opts = { comments, single };
+	struct pb_export_opts opts = { .comments = comments,
+	    .single = single };
 
 	memset(f, 0, sizeof(*f));
 	f->fd = memfd_create("export", 0);
@@ -115,7 +117,7 @@ head_of(const char *node, const char *interface, uint64_t epoch,
 	return head;
 }
 
-static uint8_t bytes[64] = "some captured bytes";
+static uint8_t bytes[64] = "some captured bytes", pcap_file[1024];
 
 static struct pb_cursor_packet
 packet_of(const struct pb_head *head, uint64_t seq, uint64_t time,
@@ -316,6 +318,139 @@ two_link_types_are_noticed(void **state)
 	pb_head_unref(b);
 }
 
+/* Bytes of a pcap file with one packet of each head. */
+static ssize_t
+pcap_of(struct pb_head *const *head, size_t heads, uint64_t time, int *rc,
+    struct pb_err *err)
+{
+	struct pb_export_opts opts = { .pcap = true };
+	struct pb_cursor_packet cp;
+	struct pb_export *export;
+	struct pb_out out;
+	int fd = memfd_create("export", 0);
+	ssize_t n;
+
+	pb_out_init(&out, fd, "test", NULL);
+	assert_int_equal(pb_export_create(&export, &out, &opts, NULL), 0);
+	*rc = 0;
+	for (size_t i = 0; i < heads && *rc == 0; i++) {
+		cp = packet_of(head[i], i + 1, time, NULL);
+		*rc = pb_export_packet(export, &cp, err);
+	}
+	assert_int_equal(pb_export_end(export, err), 0);
+	assert_int_equal(pb_out_end(&out, err), 0);
+	n = pread(fd, pcap_file, sizeof(pcap_file), 0);
+	pb_export_destroy(export);
+	pb_out_finish(&out);
+	close(fd);
+	return n;
+}
+
+static void
+pcap_has_nanoseconds_and_one_link_type(void **state)
+{
+	static const uint8_t want[] = {
+		0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 4, 0, 113, 0, 0, 0,
+		0x00, 0xf1, 0x53, 0x65, 0x15, 0xcd, 0x5b, 0x07,
+		19, 0, 0, 0, 60, 0, 0, 0,
+	};
+	struct pb_head *head[2] = {
+		head_of("lon", "any", 1, 113, "one", "x"),
+		head_of("lon", "eth0", 2, 1, "two", "x"),
+	};
+	struct pb_err err;
+	int rc;
+
+	(void)state;
+	assert_int_equal(pcap_of(head, 1, 1700000000123456789u, &rc, &err),
+	    sizeof(want) + 19);
+	assert_int_equal(rc, 0);
+	assert_memory_equal(pcap_file, want, sizeof(want));
+	assert_memory_equal(pcap_file + sizeof(want), bytes, 19);
+	pcap_of(head, 2, 1, &rc, &err);
+	assert_int_equal(rc, PB_EINVAL);
+	assert_non_null(strstr(err.text, "lon/any is LINUX_SLL (113)"));
+	assert_non_null(strstr(err.text, "lon/eth0 is EN10MB (1)"));
+	pcap_of(head, 1, 4294967296000000000u, &rc, &err);
+	assert_int_equal(rc, PB_EINVAL);
+	assert_non_null(strstr(err.text, "past 2106"));
+	/* Nothing at all is a file that tcpdump reads, too. */
+	assert_int_equal(pcap_of(head, 0, 1, &rc, &err), 24);
+	assert_int_equal(pcap_file[20], PB_LINKTYPE_ETHERNET);
+	pb_head_unref(head[0]);
+	pb_head_unref(head[1]);
+}
+
+static void
+a_file_grows_no_further_than_it_may(void **state)
+{
+	struct pb_head *head[2] = {
+		head_of("lon", "eth0", 1, 1, "one", "x"),
+		head_of("lon", "eth1", 2, 1, "two", "x"),
+	};
+	struct pb_cursor_packet cp;
+	struct file f;
+	uint64_t first;
+
+	(void)state;
+	file_begin(&f, false, false);
+	pb_export_destroy(f.export);
+	assert_int_equal(pb_export_create(&f.export, &f.out,
+	    &(struct pb_export_opts){ .bytes_max = 1 }, NULL), 0);
+	put(&f, head[0], 1, 1, NULL);		/* the first one fits */
+	first = f.out.bytes;
+	for (int i = 0; i < 2; i++) {
+		cp = packet_of(head[i], 2, 2, NULL);
+		assert_int_equal(pb_export_packet(f.export, &cp, NULL), 1);
+		assert_true(f.out.bytes == first);
+	}
+	file_end(&f);
+	assert_int_equal(f.events, 3);
+	file_finish(&f);
+	pb_head_unref(head[0]);
+	pb_head_unref(head[1]);
+}
+
+static void
+a_run_is_the_same_as_its_packets(void **state)
+{
+	struct pb_head *head[2] = {
+		head_of("lon", "eth0", 1, 1, "one", "x"),
+		head_of("lon", "eth1", 2, 1, "two", "x"),
+	};
+	struct file by_run, by_packet;
+	uint8_t blocks[512];
+	struct pb_run run = { .blocks = blocks, .first_seq = 1,
+	    .last_seq = 3 };
+
+	(void)state;
+	file_begin(&by_run, false, false);
+	file_begin(&by_packet, false, false);
+	for (int h = 0; h < 2; h++) {
+		run.head = head[h];
+		run.len = 0;
+		for (uint64_t i = 1; i <= 3; i++) {
+			struct pb_cursor_packet cp = packet_of(head[h], i,
+			    1000 + i, NULL);
+
+			put(&by_packet, head[h], i, 1000 + i, NULL);
+			run.len += pb_build_epb(blocks + run.len, 0,
+			    &cp.packet);
+		}
+		assert_int_equal(pb_export_run(by_run.export, &run, NULL), 0);
+	}
+	file_end(&by_run);
+	file_end(&by_packet);
+	assert_int_equal(by_run.len, by_packet.len);
+	assert_memory_equal(by_run.data, by_packet.data, by_run.len);
+	assert_int_equal(by_run.event[7].interface, 1);
+	file_finish(&by_run);
+	file_finish(&by_packet);
+	pb_head_unref(head[0]);
+	pb_head_unref(head[1]);
+}
+
 static void
 a_file_without_packets_has_an_interface(void **state)
 {
@@ -461,6 +596,9 @@ main(void)
 		    comments_tell_the_way_behind_the_packets_own),
 		cmocka_unit_test(a_single_stream_keeps_its_section_options),
 		cmocka_unit_test(two_link_types_are_noticed),
+		cmocka_unit_test(pcap_has_nanoseconds_and_one_link_type),
+		cmocka_unit_test(a_file_grows_no_further_than_it_may),
+		cmocka_unit_test(a_run_is_the_same_as_its_packets),
 		cmocka_unit_test(a_file_without_packets_has_an_interface),
 		cmocka_unit_test(many_interfaces_are_told_apart),
 		cmocka_unit_test(malformed_hop_records_name_the_packet),
