@@ -11,6 +11,11 @@
  * settled()); one that waits is begun when it is at the top.
  *
  * Backwards every key is turned over: the latest time is the lowest key.
+ *
+ * Runs go past what is held: the input that is not in the heap, and holds
+ * nothing, gives one that ends before all that the heap has.  Its packets are
+ * held again where it has none, and no more of them once their source knows
+ * how early the next can be (`floor`).
  */
 #include "recorder/query/merge.h"
 
@@ -63,6 +68,7 @@ struct pb_merge {
 
 /* inputs */
 static int	find_next(struct pb_merge *, struct pb_err *);
+static void	input_begin(struct pb_merge *, struct input *);
 static int	input_stock(struct pb_merge *, struct input *,
 		    struct pb_err *);
 static int	input_hold(const struct pb_merge *, struct input *,
@@ -72,6 +78,7 @@ static struct held *input_take(struct input *);
 static void	input_end(struct pb_merge *, struct input *);
 static void	input_close(struct pb_merge *, struct input *);
 static bool	settled(const struct pb_merge *, const struct input *);
+static uint64_t	floor_of_input(const struct pb_merge *, const struct input *);
 static size_t	share_of_input(const struct pb_merge *);
 static void	held_free(struct held *);
 static uint64_t	turn(const struct pb_merge *, uint64_t);
@@ -149,6 +156,35 @@ pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
 }
 
 int
+pb_merge_run(struct pb_merge *merge, uint64_t packets_max,
+    struct pb_run *out, size_t *input, struct pb_err *err)
+{
+	const struct entry *top = merge->next.entry;
+	struct input *last = merge->last;
+	int rc;
+
+	if (merge->source.run == NULL)
+		return 0;
+	held_free(merge->out);
+	merge->out = NULL;
+	if (last == NULL && merge->next.count > 0 &&
+	    !((struct input *)top->what)->begun) {
+		last = merge->last = heap_pop(&merge->next);
+		input_begin(merge, last);
+	}
+	if (last == NULL || !last->open || last->held.count > 0)
+		return 0;
+	reading_begin(merge, last);
+	rc = merge->source.run(merge->source.arg, last->index,
+	    merge->next.count > 0 ? top->key : UINT64_MAX, packets_max, out,
+	    err);
+	if (rc > 0 && out->last_time > last->max_key)
+		last->max_key = out->last_time;
+	*input = last->index;
+	return rc;
+}
+
+int
 pb_merge_peek(struct pb_merge *merge, uint64_t *time_ns, struct pb_err *err)
 {
 	int rc = find_next(merge, err);
@@ -177,9 +213,15 @@ find_next(struct pb_merge *merge, struct pb_err *err)
 		if (input->begun)
 			return 1;
 		heap_pop(&merge->next);
-		input->open = input->begun = true;
-		merge->begun++;
+		input_begin(merge, input);
 	}
+}
+
+static void
+input_begin(struct pb_merge *merge, struct input *input)
+{
+	input->open = input->begun = true;
+	merge->begun++;
 }
 
 /*
@@ -228,7 +270,15 @@ settled(const struct pb_merge *merge, const struct input *input)
 	return held->count > 0 && (!input->open ||
 	    input->max_key - held->entry[0].key >= PB_MERGE_WINDOW_NS ||
 	    held->count >= PB_MERGE_PACKETS_MAX ||
-	    input->bytes >= share_of_input(merge));
+	    input->bytes >= share_of_input(merge) ||
+	    held->entry[0].key < floor_of_input(merge, input));
+}
+
+static uint64_t
+floor_of_input(const struct pb_merge *merge, const struct input *input)
+{
+	return merge->source.floor == NULL ? 0 :
+	    merge->source.floor(merge->source.arg, input->index);
 }
 
 static size_t

@@ -26,7 +26,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "recorder/store/read/cursor.h"
+#include "recorder/store/read/runs.h"
 
 #define PB_MERGE_WINDOW_NS	(10 * PB_NS_PER_MS)
 #define PB_MERGE_PACKETS_MAX	8192u
@@ -49,6 +49,16 @@ struct pb_merge_source {
 	void	(*close)(void *arg, size_t input);
 	void	*arg;
 	bool	 backwards;
+	/*
+	 * NULL, or in place of `next`: what comes next as a run that ends
+	 * before the time `before_ns`, with at most so many packets, borrowed
+	 * likewise: 1; 0 where that is none.  And a lower bound of the times
+	 * of all that `next` will hand out; 0 where it is not known.
+	 */
+	int	(*run)(void *arg, size_t input, uint64_t before_ns,
+		    uint64_t packets_max, struct pb_run *out,
+		    struct pb_err *err);
+	uint64_t (*floor)(void *arg, size_t input);
 };
 
 struct pb_merge;
@@ -69,6 +79,14 @@ void	pb_merge_destroy(struct pb_merge *merge);	/* closes inputs */
  */
 int	pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
 	    size_t *input, struct pb_err *err);
+
+/*
+ * In place of the next packet: as many as are next one behind the other and
+ * are a run of their input, at most `packets_max`: 1.  0 where they are not,
+ * or nothing is left: ask for the next packet then.
+ */
+int	pb_merge_run(struct pb_merge *merge, uint64_t packets_max,
+	    struct pb_run *out, size_t *input, struct pb_err *err);
 
 /* A look ahead: likewise the place in time of the packet that is next, which
  * is that of the one before it where it has no time stamp. */

@@ -151,6 +151,23 @@ pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
 }
 
 int
+pb_query_run(struct pb_query *query, struct pb_run *out, struct pb_err *err)
+{
+	size_t input;
+	int rc;
+
+	if (query->merge == NULL || query->left == 0 ||
+	    pb_stopped(query->opts.stop))
+		return 0;
+	rc = pb_merge_run(query->merge, query->left, out, &input, err);
+	if (rc <= 0)
+		return rc;
+	query->left -= out->last_seq - out->first_seq + 1;
+	pb_search_dealt(query->search, input, out->last_seq);
+	return 1;
+}
+
+int
 pb_query_peek(struct pb_query *query, uint64_t *time_ns, struct pb_err *err)
 {
 	if (query->merge == NULL || query->left == 0 ||

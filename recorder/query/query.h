@@ -24,7 +24,7 @@
 #include "recorder/query/conversations.h"
 #include "recorder/query/explain.h"
 #include "recorder/query/select.h"
-#include "recorder/store/read/cursor.h"
+#include "recorder/store/read/runs.h"
 
 /* What a file without packets has of interfaces: of the first streams. */
 #define PB_QUERY_HEADS_MAX	256u
@@ -72,6 +72,13 @@ const struct pb_explain *pb_query_explain(const struct pb_query *query);
  * was not the store's any more at the end: what was handed out is not all.
  */
 int	pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
+	    struct pb_err *err);
+
+/*
+ * In place of the next packet: the next ones as a run, borrowed likewise: 1;
+ * 0 where they are none, or nothing is left, which pb_query_next() tells.
+ */
+int	pb_query_run(struct pb_query *query, struct pb_run *out,
 	    struct pb_err *err);
 
 /* A look ahead: the time of the packet that is next, likewise; the one before

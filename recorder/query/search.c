@@ -34,6 +34,11 @@ struct search_input {
 	struct pb_cursor *cursor;
 	struct pb_plan	*plan;		/* NULL: none is needed */
 	struct pb_backward *backward;	/* NULL: it is read forward */
+	struct pb_runs	*runs;		/* NULL: none was asked for yet */
+	uint64_t	 at;		/* the number that is read next */
+	/* Of the extent that the last packet lies in, where runs are looked
+	 * for: its last number, and the lowest time of all behind it. */
+	uint64_t	 extent_last, floor;
 };
 
 /* How far the rounds before have come; the key first, by which it is found. */
@@ -93,8 +98,15 @@ static int	open_backward(struct pb_search *, struct search_input *,
 static bool	take(void *, const struct pb_cursor_packet *);
 static int	input_next(void *, size_t, struct pb_cursor_packet *,
 		    struct pb_err *);
+static int	input_run(void *, size_t, uint64_t, uint64_t, struct pb_run *,
+		    struct pb_err *);
+static bool	is_run(const struct search_input *,
+		    const struct pb_run_ahead *, uint64_t, uint64_t);
+static uint64_t	input_floor(void *, size_t);
+static void	note_extent(struct search_input *, uint64_t);
 static void	input_park(void *, size_t);
 static void	input_close(void *, size_t);
+static void	close_input(struct pb_search *, struct search_input *);
 
 int
 pb_search_create(struct pb_search **out, struct pb_index *index,
@@ -207,11 +219,17 @@ pb_search_merge(struct pb_search *search, struct pb_merge **out,
 		.close = input_close,
 		.arg = search,
 		.backwards = search->opts.backwards,
+		.run = input_run,
+		.floor = input_floor,
 	};
 	uint64_t *first;
 	int rc;
 
 	*out = NULL;
+	/* Of packets that are asked one by one there are none. */
+	if (search->opts.filter[0] != '\0' || search->opts.payload != NULL ||
+	    search->opts.backwards)
+		source.run = NULL;
 	first = calloc(search->inputs + 1, sizeof(*first));
 	if (first == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
@@ -375,6 +393,7 @@ add_input(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 		input->range.first_seq = done + 1;
 	if (input->range.last_seq > info->last_seq)
 		input->range.last_seq = info->last_seq;
+	input->at = input->range.first_seq;
 	return 0;
 }
 
@@ -517,11 +536,13 @@ static int
 open_forward(struct pb_search *search, struct search_input *input,
     pb_ask_sure *sure, void *arg, struct pb_err *err)
 {
+	struct pb_range range = input->range;
 	struct pb_cursor_guide guide;
 	int rc;
 
+	range.first_seq = input->at;
 	rc = pb_cursor_create(&input->cursor, search->index,
-	    search->opts.store, &input->info, &input->range, err);
+	    search->opts.store, &input->info, &range, err);
 	if (rc < 0 || input->distrusted || input->filter->question == NULL)
 		return rc;
 	rc = open_plan(search, input, sure, arg, err);
@@ -582,7 +603,7 @@ input_next(void *arg, size_t i, struct pb_cursor_packet *out,
 
 	if (input->cursor == NULL || (search->opts.backwards &&
 	    input->backward == NULL)) {
-		input_close(search, i);
+		close_input(search, input);
 		rc = search->opts.backwards ?
 		    open_backward(search, input, err) :
 		    open_forward(search, input, NULL, NULL, err);
@@ -598,8 +619,76 @@ input_next(void *arg, size_t i, struct pb_cursor_packet *out,
 		    !pb_stopped(search->opts.stop));
 	if (rc > 0 && pb_stopped(search->opts.stop))
 		return 0;
-	search->explain.found += rc > 0;
+	if (rc > 0) {
+		search->explain.found++;
+		note_extent(input, out->seq);
+	}
 	return rc;
+}
+
+/* The next extent as a whole. */
+static int
+input_run(void *arg, size_t i, uint64_t before_ns, uint64_t packets_max,
+    struct pb_run *out, struct pb_err *err)
+{
+	struct pb_search *search = arg;
+	struct search_input *input = &search->input[i];
+	struct pb_run_ahead ahead;
+
+	if (input->runs == NULL && pb_runs_create(&input->runs,
+	    search->index, search->opts.store, &input->info, err) < 0)
+		return err->code;
+	if (before_ns > input->range.before_ns)
+		before_ns = input->range.before_ns;
+	if (!pb_runs_look(input->runs, input->at, &ahead) ||
+	    !is_run(input, &ahead, before_ns, packets_max) ||
+	    !pb_runs_read(input->runs, out) || out->last_time >= before_ns ||
+	    out->first_time < input->range.after_ns ||
+	    out->last_time > ahead.floor)
+		return 0;
+	close_input(search, input);
+	input->at = out->last_seq + 1;
+	search->explain.packet_bytes += out->len;
+	search->explain.taken += out->last_seq - out->first_seq + 1;
+	search->explain.found += out->last_seq - out->first_seq + 1;
+	return 1;
+}
+
+/* As far as the index tells. */
+static bool
+is_run(const struct search_input *input, const struct pb_run_ahead *ahead,
+    uint64_t before_ns, uint64_t packets_max)
+{
+	return ahead->first_seq >= input->at &&
+	    ahead->last_seq <= input->range.last_seq &&
+	    ahead->last_seq - ahead->first_seq < packets_max &&
+	    ahead->first_time >= input->range.after_ns &&
+	    ahead->last_time < before_ns && ahead->last_time <= ahead->floor;
+}
+
+/* Known where an extent has been read to its end. */
+static uint64_t
+input_floor(void *arg, size_t i)
+{
+	struct pb_search *search = arg;
+	const struct search_input *input = &search->input[i];
+
+	return input->at == input->extent_last + 1 ? input->floor : 0;
+}
+
+/* Packet `seq` has been read. */
+static void
+note_extent(struct search_input *input, uint64_t seq)
+{
+	struct pb_run_ahead ahead;
+
+	input->at = seq + 1;
+	if (input->runs == NULL || seq <= input->extent_last ||
+	    !pb_runs_look(input->runs, seq, &ahead))
+		return;
+	pb_runs_park(input->runs);
+	input->extent_last = ahead.last_seq;
+	input->floor = ahead.floor;
 }
 
 static void
@@ -617,6 +706,8 @@ input_park(void *arg, size_t i)
 		pb_cursor_park(input->cursor);
 	if (input->plan != NULL)
 		pb_plan_park(input->plan);
+	if (input->runs != NULL)
+		pb_runs_park(input->runs);
 }
 
 static void
@@ -625,6 +716,16 @@ input_close(void *arg, size_t i)
 	struct pb_search *search = arg;
 	struct search_input *input = &search->input[i];
 
+	close_input(search, input);
+	pb_runs_destroy(input->runs);
+	input->runs = NULL;
+	input->at = input->range.first_seq;
+}
+
+/* But for where it stands. */
+static void
+close_input(struct pb_search *search, struct search_input *input)
+{
 	if (input->cursor != NULL)
 		search->explain.packet_bytes += pb_cursor_bytes(input->cursor);
 	pb_backward_destroy(input->backward);

@@ -114,8 +114,9 @@ script_close(void *arg, size_t lane)
 static struct pb_merge *
 merge_of(struct scripts *s, size_t lanes, unsigned reading_max)
 {
-	struct pb_merge_source source = { script_next, script_park,
-	    script_close, s, s->backwards };
+	struct pb_merge_source source = { .next = script_next,
+	    .park = script_park, .close = script_close, .arg = s,
+	    .backwards = s->backwards };
 	uint64_t first[LANES_MAX] = { 0 };
 	struct pb_merge *merge;
 
