@@ -14,7 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int	resolve(struct pb_target *, const char *, const char *,
+static mode_t	mode_of_new(void);
+static int	resolve(char [static PATH_MAX], const char *, const char *,
 		    bool *, struct pb_err *);
 static bool	is_below(const char *, const char *);
 static int	open_hidden(struct pb_target *, mode_t, struct pb_err *);
@@ -27,10 +28,9 @@ pb_target_open(struct pb_target *target, const char *name,
     const char *store, bool directly, struct pb_err *err)
 {
 	struct stat st;
-	mode_t mask = umask(0), mode = 0666 & ~mask;
+	mode_t mode = mode_of_new();
 	bool link;
 
-	umask(mask);
 	memset(target, 0, sizeof(*target));
 	target->fd = target->keeper_fd = -1;
 	if (strcmp(name, "-") == 0) {
@@ -38,10 +38,7 @@ pb_target_open(struct pb_target *target, const char *name,
 		return target->fd < 0 ?
 		    pb_err_sys(err, "standard output") : 0;
 	}
-	if (strlen(name) >= sizeof(target->path))
-		return pb_err_set(err, PB_EINVAL, "-w: the path is longer "
-		    "than %d bytes", PATH_MAX - 1);
-	if (resolve(target, name, store, &link, err) < 0)
+	if (resolve(target->path, name, store, &link, err) < 0)
 		return err->code;
 	/* One that was made since the look at the name is not followed. */
 	if (fstatat(AT_FDCWD, target->path, &st,
@@ -54,6 +51,27 @@ pb_target_open(struct pb_target *target, const char *name,
 	target->fd = open(target->path, O_WRONLY | O_CREAT | O_CLOEXEC |
 	    (link ? 0 : O_NOFOLLOW), mode);
 	return target->fd < 0 ? pb_err_sys(err, "%s", name) : 0;
+}
+
+int
+pb_target_resolve(char out[static PATH_MAX], const char *name,
+    const char *store, struct pb_err *err)
+{
+	bool link;
+
+	return resolve(out, name, store, &link, err);
+}
+
+int
+pb_target_make(struct pb_target *target, struct pb_err *err)
+{
+	mode_t mode = mode_of_new();
+	struct stat st;
+
+	if (fstatat(AT_FDCWD, target->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode))
+		mode = st.st_mode & 07777;
+	return open_hidden(target, mode, err);
 }
 
 int
@@ -174,27 +192,39 @@ serve(const struct pb_target *target, int fd)
 	_exit(0);
 }
 
+static mode_t
+mode_of_new(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
 /* With whether it is still a link, which leads to what has no name, as
  * /dev/stdout and /dev/fd/N of a pipe do. */
 static int
-resolve(struct pb_target *target, const char *name, const char *store,
+resolve(char out[static PATH_MAX], const char *name, const char *store,
     bool *link, struct pb_err *err)
 {
 	char within[PATH_MAX], dir[PATH_MAX], real[PATH_MAX];
 	struct stat st;
 	char *slash;
 
+	if (strlen(name) >= PATH_MAX)
+		return pb_err_set(err, PB_EINVAL, "-w: the path is longer "
+		    "than %d bytes", PATH_MAX - 1);
 	/* As the kernel has it in /tmp (protected_symlinks), everywhere. */
 	*link = lstat(name, &st) == 0 && S_ISLNK(st.st_mode);
 	if (*link && st.st_uid != geteuid() && st.st_uid != 0)
 		return pb_err_set(err, PB_EINVAL, "-w %s: is a link that "
 		    "another user made; name the file", name);
 	/* The file that a link points to is replaced, not the link. */
-	if (*link && realpath(name, target->path) != NULL)
+	if (*link && realpath(name, out) != NULL)
 		*link = false;
 	else
-		strcpy(target->path, name);
-	strcpy(dir, target->path);
+		strcpy(out, name);
+	strcpy(dir, out);
 	slash = strrchr(dir, '/');
 	if (slash == NULL)
 		strcpy(dir, ".");

@@ -34,6 +34,12 @@ struct pb_target {
  */
 int	pb_target_open(struct pb_target *target, const char *name,
 	    const char *store, bool directly, struct pb_err *err);
+/* The first part of that: the path that is meant, without a link at its
+ * end. */
+int	pb_target_resolve(char out[static PATH_MAX], const char *name,
+	    const char *store, struct pb_err *err);
+/* The last one, of what appears whole: `target->path` is set already. */
+int	pb_target_make(struct pb_target *target, struct pb_err *err);
 /* The caller's rights are about to go. */
 int	pb_target_keep(struct pb_target *target, struct pb_err *err);
 /* What was there is overwritten from here on. */

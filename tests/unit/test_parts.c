@@ -1,0 +1,149 @@
+/*
+ * tests/unit/test_parts.c - the files of `-w --split`
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "recorder/query/parts.h"
+#include "tests/unit/temp_files.h"
+
+static struct pb_parts *
+parts_of(const char *name, bool kept)
+{
+	struct pb_parts *parts;
+
+	assert_int_equal(pb_parts_create(&parts, in_dir(name), "/nowhere",
+	    NULL), 0);
+	if (kept)
+		assert_int_equal(pb_parts_keep(parts, NULL), 0);
+	return parts;
+}
+
+static unsigned
+make(struct pb_parts *parts, const char *word)
+{
+	unsigned part;
+	int fd = pb_parts_make(parts, word, &part, NULL);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, word, strlen(word)), strlen(word));
+	close(fd);
+	return part;
+}
+
+static bool
+has(const char *name, const char *text)
+{
+	int fd = open(in_dir(name), O_RDONLY);
+	char data[64] = "";
+
+	if (fd < 0)
+		return false;
+	assert_true(read(fd, data, sizeof(data) - 1) >= 0);
+	close(fd);
+	return strcmp(data, text) == 0;
+}
+
+static void
+a_part_is_hidden_until_it_gets_its_name(void **state)
+{
+	(void)state;
+	for (int kept = 0; kept < 2; kept++) {
+		struct pb_parts *parts = parts_of("a.pcapng.gz", kept);
+		unsigned one = make(parts, "_1"), two = make(parts, "_2");
+
+		make(parts, "_3");
+		write_file(in_dir("a_1.pcapng.gz"), "old", 3);
+		assert_int_equal(files_in_dir(), 4);
+		assert_true(has("a_1.pcapng.gz", "old"));
+		assert_int_equal(pb_parts_name(parts, two, NULL), 0);
+		assert_int_equal(pb_parts_name(parts, one, NULL), 0);
+		assert_int_equal(make(parts, "_4"), one < two ? one : two);
+		assert_true(has("a_1.pcapng.gz", "_1"));
+		assert_true(has("a_2.pcapng.gz", "_2"));
+		assert_int_equal(files_in_dir(), 4);
+		pb_parts_destroy(parts);
+		assert_int_equal(files_in_dir(), 2);
+		assert_int_equal(unlink(in_dir("a_1.pcapng.gz")), 0);
+		assert_int_equal(unlink(in_dir("a_2.pcapng.gz")), 0);
+	}
+}
+
+static void
+nothing_but_a_word_in_the_name_is_taken(void **state)
+{
+	(void)state;
+	for (int kept = 0; kept < 2; kept++) {
+		struct pb_parts *parts = parts_of("a.pcapng", kept);
+		struct pb_err err;
+		unsigned part;
+
+		assert_int_equal(pb_parts_make(parts, "/../../x", &part,
+		    &err), PB_EINVAL);
+		assert_int_equal(pb_parts_name(parts, 0, &err), PB_EINVAL);
+		assert_int_equal(pb_parts_name(parts, PB_PARTS_OPEN_MAX,
+		    &err), PB_EINVAL);
+		/* What was named is not ours any more. */
+		part = make(parts, "_1");
+		assert_int_equal(pb_parts_name(parts, part, &err), 0);
+		assert_int_equal(pb_parts_name(parts, part, &err), PB_EINVAL);
+		pb_parts_destroy(parts);
+	}
+	assert_int_equal(files_in_dir(), 1);
+}
+
+static void
+what_the_system_refuses_is_told_from_a_keeper_too(void **state)
+{
+	(void)state;
+	for (int kept = 0; kept < 2; kept++) {
+		struct pb_parts *parts = parts_of("none/a.pcapng", kept);
+		struct pb_err err;
+		unsigned part;
+
+		assert_int_equal(pb_parts_make(parts, "_1", &part, &err),
+		    PB_ENOENT);
+		assert_non_null(strstr(err.text, "none/a_1.pcapng"));
+		pb_parts_destroy(parts);
+	}
+}
+
+static void
+so_many_may_be_open_at_once_and_no_more(void **state)
+{
+	struct pb_parts *parts = parts_of("a", false);
+	char word[16];
+	struct pb_err err;
+	unsigned part;
+
+	(void)state;
+	for (unsigned i = 0; i < PB_PARTS_OPEN_MAX; i++) {
+		snprintf(word, sizeof(word), "_%u", i);
+		make(parts, word);
+	}
+	assert_int_equal(pb_parts_make(parts, "_x", &part, &err), PB_ELIMIT);
+	assert_int_equal(pb_parts_name(parts, 7, &err), 0);
+	make(parts, "_x");
+	pb_parts_destroy(parts);
+	assert_int_equal(files_in_dir(), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_DIR(a_part_is_hidden_until_it_gets_its_name),
+		IN_DIR(nothing_but_a_word_in_the_name_is_taken),
+		IN_DIR(what_the_system_refuses_is_told_from_a_keeper_too),
+		IN_DIR(so_many_may_be_open_at_once_and_no_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
