@@ -3,7 +3,7 @@
  *
  *	recorder/query/query.h -> sink
  *
- * The sink is a line a packet, a JSON object a line, or a pcapng file.
+ * The sink is a line a packet, a JSON object a line, or what -w names.
  */
 #include "cli/common/cli.h"
 #include "cli/commands.h"
@@ -14,10 +14,9 @@
 #include <unistd.h>
 
 #include "recorder/filter/payload.h"
-#include "recorder/query/export.h"
 #include "recorder/query/lines.h"
+#include "recorder/query/output.h"
 #include "recorder/query/query.h"
-#include "recorder/query/target.h"
 
 #define EXPLAIN_BYTES_MAX	(8u << 10)
 
@@ -27,6 +26,8 @@ struct opts {
 	const char	*payload;	/* an expression, or NULL */
 	bool		 count, json, comments, follow, reverse;
 	bool		 explain, no_index, inner;
+	struct pb_split	 split;
+	bool		 pcap;
 };
 
 struct query {
@@ -34,27 +35,29 @@ struct query {
 	struct pb_cli	*cli;
 	struct pb_query	*query;
 	struct pb_payload *payload;
+	struct pb_output *output;	/* of -w; else NULL: */
 	struct pb_out	 out;
-	struct pb_target target;
 	struct pb_lines	 lines;
-	struct pb_export *export;	/* of -w */
 	bool		 empty;		/* no packet was put */
 };
 
 static void	init(void *);
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	check_usage(const struct opts *);
 static int	make_payload(struct query *, struct pb_err *);
 static int	run_query(struct query *, const char *, struct pb_err *);
 static int	run_count(struct query *, struct pb_err *);
 static int	explain(const struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
-static int	open_target(struct query *, struct pb_err *);
+static int	next_run(struct query *, struct pb_err *);
+static int	flush(struct query *, struct pb_err *);
+static int	open_output(struct query *, struct pb_err *);
 static int	open_index(void *, struct pb_index **, struct pb_err *);
 static void	close_index(void *, struct pb_index *, const char *);
 static int	open_sink(struct query *, struct pb_err *);
 static int	close_sink(struct query *, int, struct pb_err *);
-static int	put_head(void *, const struct pb_head *, struct pb_err *);
+static int	close_output(struct query *, int, struct pb_err *);
 
 #define SELECT	offsetof(struct opts, select)
 static const struct pb_cli_option options[] = {
@@ -85,7 +88,15 @@ static const struct pb_cli_option options[] = {
 	{ .help = "What to do with it (default: a line a packet):" },
 	{ "write", 'w', "FILE", offsetof(struct opts, file), NULL,
 	    "write a pcapng file, `-` for standard output; FILE\n"
-	    "appears when it is complete" },
+	    "appears when it is complete, and is compressed where\n"
+	    "its name ends in .gz or .zst" },
+	{ "format", 0, "FORMAT", offsetof(struct opts, pcap),
+	    pb_output_format,
+	    "with -w: pcapng, or pcap, which has one link type and\n"
+	    "no more than times, lengths and bytes" },
+	{ "split", 0, "HOW", offsetof(struct opts, split), pb_split_parse,
+	    "with -w: several files, each complete, of a SIZE at\n"
+	    "most, or for each TIME (UTC), or for each `stream`" },
 	{ "count", 0, NULL, offsetof(struct opts, count), NULL,
 	    "print their number" },
 	PB_CLI_JSON(struct opts, "one JSON object a line"),
@@ -93,8 +104,8 @@ static const struct pb_cli_option options[] = {
 	    "with -w: each packet's way as packet comments, which\n"
 	    "Wireshark shows and filters (frame.comment)" },
 	{ "follow", 0, NULL, offsetof(struct opts, follow), NULL,
-	    "go on with what comes, until interrupted; a pcapng\n"
-	    "FILE is then written in place" },
+	    "go on with what comes, until interrupted; one FILE is\n"
+	    "then written in place" },
 	{ 0 },
 };
 
@@ -132,10 +143,26 @@ static int
 run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 {
 	const struct opts *opts = arg;
-	struct query query = { .opts = opts, .cli = cli, .target.fd = -1 };
+	struct query query = { .opts = opts, .cli = cli };
 	struct pb_buf filter;
-	int rc;
+	int rc = check_usage(opts);
 
+	if (rc != 0)
+		return rc;
+	rc = pb_cli_filter(&filter, "query", operand);
+	if (rc == 0)
+		rc = make_payload(&query, err);
+	if (rc == 0)
+		rc = run_query(&query, pb_buf_cstr(&filter), err);
+	pb_payload_destroy(query.payload);
+	pb_buf_finish(&filter);
+	return rc;
+}
+
+/* 0, or the status of wrong usage. */
+static int
+check_usage(const struct opts *opts)
+{
 	if (opts->file != NULL && (opts->count || opts->json))
 		return pb_cli_usage("query: -w and %s are two things to do "
 		    "with the packets; give one of them",
@@ -146,14 +173,17 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 	if (opts->reverse && opts->follow)
 		return pb_cli_usage("query: --reverse begins with the latest, "
 		    "--follow waits for later ones; give one of them");
-	rc = pb_cli_filter(&filter, "query", operand);
-	if (rc == 0)
-		rc = make_payload(&query, err);
-	if (rc == 0)
-		rc = run_query(&query, pb_buf_cstr(&filter), err);
-	pb_payload_destroy(query.payload);
-	pb_buf_finish(&filter);
-	return rc;
+	if (opts->file == NULL && (opts->pcap ||
+	    opts->split.kind != PB_SPLIT_NONE))
+		return pb_cli_usage("query: %s says how -w writes; give -w "
+		    "FILE", opts->pcap ? "--format pcap" : "--split");
+	if (opts->pcap && opts->comments)
+		return pb_cli_usage("query: pcap has no place for comments; "
+		    "leave out --comments or --format");
+	if (opts->split.kind != PB_SPLIT_NONE && strcmp(opts->file, "-") == 0)
+		return pb_cli_usage("query: --split makes several files; give "
+		    "-w a name in place of `-`");
+	return 0;
 }
 
 static int
@@ -188,7 +218,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 	int rc;
 
 	pb_cli_catch_signals();
-	rc = open_target(query, err);
+	rc = open_output(query, err);
 	if (rc == 0)
 		rc = pb_cli_enter(query->cli, false, err);
 	if (rc == 0)
@@ -207,7 +237,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 			rc = explain(query, err);
 	}
 	pb_query_close(query->query);
-	pb_target_abandon(&query->target);	/* one that was not begun */
+	pb_output_close(query->output);
 	if (opened && pb_cli_stopped() != 0 && !opts.follow)
 		pb_cli_die(pb_cli_stopped());
 	return rc;
@@ -253,13 +283,15 @@ run_rounds(struct query *query, struct pb_err *err)
 		return rc;
 	rc = one_round(query, err);
 	/* A file without packets still says what was looked at. */
-	if (rc == 0 && query->export != NULL && query->empty)
-		rc = pb_query_heads(query->query, put_head, query->export,
-		    err);
+	if (rc == 0 && query->output != NULL && query->empty)
+		rc = pb_query_heads(query->query, pb_output_interface,
+		    query->output, err);
 	while (rc >= 0 && query->opts->follow) {
-		rc = pb_out_flush(&query->out, err);
+		rc = flush(query, err);
 		if (rc == 0)
-			rc = pb_query_wait(query->query, query->out.fd, err);
+			rc = pb_query_wait(query->query,
+			    query->output != NULL ?
+			    pb_output_fd(query->output) : query->out.fd, err);
 		if (rc <= 0)
 			break;
 		rc = one_round(query, err);
@@ -273,15 +305,42 @@ one_round(struct query *query, struct pb_err *err)
 	struct pb_cursor_packet cp;
 	int rc;
 
-	while ((rc = pb_query_next(query->query, &cp, err)) > 0) {
+	for (;;) {
+		rc = query->output != NULL ? next_run(query, err) : 0;
+		if (rc == 0)
+			rc = pb_query_next(query->query, &cp, err);
+		else if (rc > 0)
+			continue;
+		if (rc <= 0)
+			return rc;
 		query->empty = false;
-		rc = query->export != NULL ?
-		    pb_export_packet(query->export, &cp, err) :
+		rc = query->output != NULL ?
+		    pb_output_packet(query->output, &cp, err) :
 		    pb_lines_packet(&query->lines, &cp, err);
 		if (rc < 0)
-			break;
+			return rc;
 	}
-	return rc;
+}
+
+/* Many packets at once: 1; 0 where there are none of that kind. */
+static int
+next_run(struct query *query, struct pb_err *err)
+{
+	struct pb_run run;
+	int rc = pb_query_run(query->query, &run, err);
+
+	if (rc <= 0)
+		return rc;
+	query->empty = false;
+	rc = pb_output_run(query->output, &run, err);
+	return rc < 0 ? rc : 1;
+}
+
+static int
+flush(struct query *query, struct pb_err *err)
+{
+	return query->output != NULL ? pb_output_flush(query->output, err) :
+	    pb_out_flush(&query->out, err);
 }
 
 static int
@@ -303,82 +362,88 @@ close_index(void *arg, struct pb_index *index, const char *why)
 
 /* Before the store is: the file is the caller's. */
 static int
-open_target(struct query *query, struct pb_err *err)
+open_output(struct query *query, struct pb_err *err)
 {
+	const struct opts *opts = query->opts;
+	struct pb_output_opts how = {
+		.file = opts->file,
+		.store = query->cli->store,
+		.directly = opts->follow,
+		.comments = opts->comments,
+		.pcap = opts->pcap,
+		.split = opts->split,
+		.stop = &pb_cli_stop,
+	};
 	struct pb_owner owner;
 	int rc = pb_cli_conf(query->cli, err);
 
-	if (rc < 0 || query->opts->file == NULL)
+	if (rc < 0 || opts->file == NULL)
 		return rc;
-	if (strcmp(query->opts->file, "-") == 0 && isatty(STDOUT_FILENO) == 1)
+	if (strcmp(opts->file, "-") == 0 && isatty(STDOUT_FILENO) == 1)
 		return pb_err_set(err, PB_EINVAL, "query: -w - would write "
 		    "binary to the terminal; redirect it or name a file");
 	rc = pb_cli_owner(query->cli, &owner, err);
-	if (rc == 0)
-		rc = pb_target_open(&query->target, query->opts->file,
-		    query->cli->store, query->opts->follow, err);
-	if (rc == 0 && pb_owner_is_other(&owner))
-		rc = pb_target_keep(&query->target, err);
-	return rc;
+	return rc < 0 ? rc : pb_output_open(&query->output, &how,
+	    pb_owner_is_other(&owner), err);
 }
 
 static int
 open_sink(struct query *query, struct pb_err *err)
 {
 	const struct opts *opts = query->opts;
-	struct pb_export_opts how = { .comments = opts->comments,
-	    .single = pb_query_streams(query->query) == 1 && !opts->follow };
-	int rc;
 
 	query->empty = true;
-	if (opts->file == NULL) {
-		pb_cli_out(&query->out);
-		pb_lines_init(&query->lines, &query->out, opts->json,
-		    opts->comments);
-		return 0;
+	if (query->output != NULL) {
+		if (opts->pcap)
+			pb_cli_note("pcap keeps times, lengths and bytes; "
+			    "streams, sequence numbers, drops and comments "
+			    "are in pcapng alone");
+		return pb_output_begin(query->output, !opts->follow &&
+		    pb_query_streams(query->query) == 1, err);
 	}
-	rc = pb_target_begin(&query->target, err);
-	if (rc < 0)
-		return rc;
-	pb_out_init(&query->out, query->target.fd,
-	    strcmp(opts->file, "-") == 0 ? "standard output" : opts->file,
-	    &pb_cli_stop);
-	rc = pb_export_create(&query->export, &query->out, &how, err);
-	if (rc < 0)
-		pb_target_abandon(&query->target);
-	return rc;
+	pb_cli_out(&query->out);
+	pb_lines_init(&query->lines, &query->out, opts->json,
+	    opts->comments);
+	return 0;
 }
 
-/* Flush and finish, or take back; a reader that has gone is no error. */
+/* Flush and finish; a reader that has gone is no error. */
 static int
 close_sink(struct query *query, int rc, struct pb_err *err)
 {
-	if (rc >= 0 && query->export != NULL)
-		rc = pb_export_end(query->export, err);
+	if (query->output != NULL)
+		return close_output(query, rc, err);
 	if (rc >= 0)
 		rc = pb_out_flush(&query->out, err);
 	if (pb_out_gone(&query->out) ||
 	    (rc < 0 && query->opts->follow && pb_cli_stopped() != 0))
 		rc = 0;
-	if (query->opts->file == NULL) {
-		pb_lines_finish(&query->lines);
-	} else if (rc == 0 && (pb_cli_stopped() == 0 || query->opts->follow)) {
-		rc = pb_target_commit(&query->target, err);
-		if (pb_export_mixed(query->export) &&
-		    isatty(STDERR_FILENO) == 1)
-			pb_cli_note("%s has more than one link type: "
-			    "Wireshark reads it, tcpdump does not",
-			    query->opts->file);
-	} else {
-		pb_target_abandon(&query->target);
-	}
-	pb_export_destroy(query->export);
+	pb_lines_finish(&query->lines);
 	pb_out_finish(&query->out);
 	return rc;
 }
 
+/* What is not complete goes with the output. */
 static int
-put_head(void *arg, const struct pb_head *head, struct pb_err *err)
+close_output(struct query *query, int rc, struct pb_err *err)
 {
-	return pb_export_interface(arg, head, err);
+	struct pb_output *output = query->output;
+	bool stopped = pb_cli_stopped() != 0;
+
+	if (rc >= 0 && stopped && !query->opts->follow)
+		rc = pb_output_flush(output, err);
+	else if (rc >= 0)
+		rc = pb_output_end(output, err);
+	if (pb_output_gone(output) ||
+	    (rc < 0 && query->opts->follow && stopped))
+		rc = 0;
+	if (rc < 0 || stopped || isatty(STDERR_FILENO) != 1)
+		return rc;
+	if (pb_output_mixed(output))
+		pb_cli_note("%s has more than one link type: "
+		    "Wireshark reads it, tcpdump does not",
+		    query->opts->file);
+	else if (query->empty && query->opts->split.kind != PB_SPLIT_NONE)
+		pb_cli_note("no packet was found, and no file written");
+	return rc;
 }

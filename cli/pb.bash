@@ -62,6 +62,10 @@ _pb_value()
 		_pb_reply -W "$(_pb_field node)" -- "$cur" ;;
 	--interface)
 		_pb_reply -W "$(_pb_field interface)" -- "$cur" ;;
+	--format)
+		_pb_reply -W "pcapng pcap" -- "$cur" ;;
+	--split)
+		_pb_reply -W "100MiB 1h stream" -- "$cur" ;;
 	--after | --before)
 		_pb_reply -W $'-5m\n-1h\n-1d' -- "$cur" ;;
 	--upstream)
@@ -116,8 +120,8 @@ _pb()
 		options="--upstream --stream --first --to --all --json --help" ;;
 	query)
 		options="--stream --after --before --seq --limit --reverse
-		    --inner --payload --explain --no-index -w --count --json
-		    --comments --follow --help" ;;
+		    --inner --payload --explain --no-index -w --format --split
+		    --count --json --comments --follow --help" ;;
 	flows)
 		options="--stream --after --before --directed --by --top
 		    --json --csv --help" ;;
