@@ -1,8 +1,10 @@
 /*
  * recorder/filter/filter.c - tcpdump filters over packets in memory
  *
- * The filter is compiled for a handle without an interface and run by
- * libpcap's own interpreter, so that a query means what tcpdump means.
+ * The filter is compiled for a file of that link type, one without packets,
+ * and run by libpcap's own interpreter, so that a query means what `tcpdump -r`
+ * means: for no file libpcap would ask the kernel for a packet's direction, and
+ * take this system's number of IPv6 for that of each.
  * Host and port names in a filter are resolved when it is compiled.
  */
 #include "recorder/filter/filter.h"
@@ -14,6 +16,8 @@
 #include "recorder/filter/filter_impl.h"
 #include "recorder/filter/linktype.h"
 
+#define PCAP_MAGIC	0xa1b2c3d4u	/* draft-ietf-opsawg-pcap, 4 */
+
 static bool	lacks_name(const char *);
 static bool	blank(const char *);
 
@@ -21,14 +25,22 @@ int
 pb_filter_create(struct pb_filter **out, const char *text, uint16_t linktype,
     struct pb_err *err)
 {
-	pcap_t *dead = pcap_open_dead(pb_linktype_to_dlt(linktype),
-	    PB_SNAPLEN);
+	struct pcap_file_header head = { .magic = PCAP_MAGIC,
+	    .version_major = PCAP_VERSION_MAJOR,
+	    .version_minor = PCAP_VERSION_MINOR, .snaplen = PB_SNAPLEN,
+	    .linktype = linktype };
+	char why[PCAP_ERRBUF_SIZE];
+	FILE *file = fmemopen(&head, sizeof(head), "r");
+	pcap_t *handle = file == NULL ? NULL : pcap_fopen_offline(file, why);
 	int rc;
 
-	if (dead == NULL)
+	if (handle == NULL) {
+		if (file != NULL)
+			fclose(file);
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
-	rc = pb_filter_create_live(out, text, dead, err);
-	pcap_close(dead);
+	}
+	rc = pb_filter_create_live(out, text, handle, err);
+	pcap_close(handle);
 	return rc;
 }
 

@@ -98,6 +98,19 @@ a_filter_is_compiled_for_the_stored_link_type(void **state)
 	    frame + 14, sizeof(frame) - 14, sizeof(frame) - 14), 0);
 }
 
+/* As tcpdump reads a file: not as a handle of this system's kernel. */
+static void
+a_filter_is_compiled_for_a_file(void **state)
+{
+	static const uint8_t of_a_mac[44] = { 30, 0, 0, 0, 0x60, [10] = 59 };
+
+	(void)state;
+	assert_int_equal(matches("ip6", DLT_NULL, of_a_mac, sizeof(of_a_mac),
+	    sizeof(of_a_mac)), 1);
+	assert_int_equal(ethernet("inbound"), PB_EINVAL);
+	assert_int_equal(ethernet("not ifindex 2"), PB_EINVAL);
+}
+
 static void
 bytes_that_were_not_captured_do_not_match(void **state)
 {
@@ -187,6 +200,7 @@ main(void)
 		cmocka_unit_test(names_in_a_filter_are_resolved),
 		cmocka_unit_test(
 		    a_filter_is_compiled_for_the_stored_link_type),
+		cmocka_unit_test(a_filter_is_compiled_for_a_file),
 		cmocka_unit_test(bytes_that_were_not_captured_do_not_match),
 		cmocka_unit_test(a_filter_that_does_not_compile_says_why),
 		cmocka_unit_test(
