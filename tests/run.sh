@@ -9,6 +9,8 @@
 #   PB_CAPTURES  public captures (../shared/captures); absent: those skip
 #   PB_SLOW      factor on the patience of the system tests
 #   PB_KILLS     rounds of kill -9 (10); PB_SEED repeats a random run
+#   PB_FULL=1    all there is where a choice would do: captures, filters, rows
+#                of the benchmark; half an hour
 #   PB_JOBS      how many run side by side; mostly they wait.  By itself 4
 #                unit and sim programs (2 with PB_WRAP), then 2 system tests
 # The last line is `N passed, N failed, N skipped`: cmocka tests and system
