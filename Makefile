@@ -143,6 +143,15 @@ $(BUILD)/tests/crash/shim.so $(CLOCK): $(BUILD)/%.so: %.c | $(BUILD)/pkgs
 
 check: $(CRASH) $(CLOCK)
 
+# What the benchmark of a search makes its packets with.
+MIXED := $(BUILD)/tests/bench/mixed
+
+$(MIXED): $(MIXED).o
+	@echo "  LINK $@"
+	@$(CC) $(LINK) -o $@ $^
+
+check: $(MIXED)
+
 crash: deps-test
 	@$(MAKE) --no-print-directory -j2 all $(CRASH)
 	@BUILD=$(BUILD) python3 -B tests/crash/kill.py
@@ -180,7 +189,7 @@ test-root:
 # or BENCH="--against BUILD": another build of ours instead of the peers.
 bench bench-quick:
 	@./tests/bench/peers.sh
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 all $(MIXED)
 	@BUILD=$(BUILD) python3 -B tests/bench/bench.py \
 	    $(if $(filter bench-quick,$@),--quick) --json $(BUILD)/bench.json \
 	    $(BENCH)

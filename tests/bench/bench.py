@@ -25,10 +25,11 @@ import against
 import kit
 from kit import *
 
-MODULES = ("capture", "importing", "scale", "memory", "ship", "relay", "wire")
+MODULES = ("capture", "importing", "scale", "memory", "search", "ship",
+           "relay", "wire")
 ROUNDS = 3
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-DISK_GIB = {"full": 12, "quick": 4, "smoke": 1}     # what all may need
+DISK_GIB = {"full": 26, "quick": 4, "smoke": 1}     # what all may need
 QUIET_SECONDS = {"full": 10, "quick": 2, "smoke": 0}    # patience for it
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs", "devtmpfs", "rootfs")
 PACKAGES = ("netsniff-ng", "wireshark-common", "tcpdump", "stenographer",
