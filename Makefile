@@ -143,14 +143,19 @@ $(BUILD)/tests/crash/shim.so $(CLOCK): $(BUILD)/%.so: %.c | $(BUILD)/pkgs
 
 check: $(CRASH) $(CLOCK)
 
-# What the benchmark of a search makes its packets with.
+# What the benchmark of a search makes its packets, and a large store, with.
 MIXED := $(BUILD)/tests/bench/mixed
+SPARSE := $(BUILD)/tests/bench/sparse
 
 $(MIXED): $(MIXED).o
 	@echo "  LINK $@"
 	@$(CC) $(LINK) -o $@ $^
 
-check: $(MIXED)
+$(SPARSE): $(SPARSE).o $(LIB)
+	@echo "  LINK $@"
+	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
+
+check: $(MIXED) $(SPARSE)
 
 crash: deps-test
 	@$(MAKE) --no-print-directory -j2 all $(CRASH)
@@ -189,7 +194,7 @@ test-root:
 # or BENCH="--against BUILD": another build of ours instead of the peers.
 bench bench-quick:
 	@./tests/bench/peers.sh
-	@$(MAKE) --no-print-directory -j2 all $(MIXED)
+	@$(MAKE) --no-print-directory -j2 all $(MIXED) $(SPARSE)
 	@BUILD=$(BUILD) python3 -B tests/bench/bench.py \
 	    $(if $(filter bench-quick,$@),--quick) --json $(BUILD)/bench.json \
 	    $(BENCH)

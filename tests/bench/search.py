@@ -13,6 +13,9 @@ from kit import *
 GB = 1_000_000_000
 LEVELS = {"full": (1, 3, 10), "quick": (1,), "smoke": (0.01,)}  # GB
 SIZE_FULL, SIZE_QUICK = GB, GB // 3         # where only shares are told
+SOURCE_FULL, SOURCE_QUICK = 3 * GB, GB // 5  # copied until it is so large:
+LARGE_FULL, LARGE_QUICK = 1000 * GB, 20 * GB
+NOTHING_S_MAX = 0.5
 BEGIN = 1_700_000_000
 SECONDS_MAX = 600
 SPREAD, BURST = "host 198.51.100.7", "host 198.51.100.9"    # see mixed.c
@@ -241,6 +244,37 @@ def measure_build(row):
                  off, "CPU ns/packet"), most=BUILD_NS_MAX)
 
 
+# --- a store that is larger than the disk ----------------------------------
+
+def sparse_store(row):
+    """A node, and the bytes and packets that its index tells of."""
+    packets = Packets(row, "source")
+    packets.grow(row.amount(SOURCE_FULL, SOURCE_QUICK))
+    copies = max(row.amount(LARGE_FULL, LARGE_QUICK) // packets.bytes, 1)
+    node = row.t.node("large")
+    say(row.name, "makes %d copies" % copies)
+    must([os.path.join(BUILD, "tests", "bench", "sparse"),
+          packets.node.store, node.store, str(copies)], seconds=SECONDS_MAX)
+    shutil.rmtree(packets.node.store)
+    os.unlink(packets.files[0])
+    return node, copies * packets.bytes, copies * packets.packets
+
+
+def measure_large(row):
+    node, size, count = sparse_store(row)
+    row.scope = "{:.2f} TB, {:,} packets".format(size / 1e12, count)
+    argv = [os.path.join(BUILD, "pb"), "-c", node.conf, "query", "--count",
+            NOTHING]
+    for _ in row.rounds():
+        quiet()
+        drop_caches()
+        row.note(OURS, "s, cold", took(argv))
+        row.note(OURS, "s, warm", took(argv))
+    equal(counted(argv), 0, "packets that match nothing")
+    row.goal("s, cold, for a filter that matches nothing (at most 0.5 with "
+             "1 TB)", row.median(OURS, "s, cold"), most=NOTHING_S_MAX)
+
+
 WHAT = ("Mixed packets (`mixed.c`), imported: `pb query -w -` or `--count` "
         "with a filter, beside `tcpdump -V LIST -w -` or `--count` of the "
         "imported files, warm, nobody reading what comes out; the time until "
@@ -250,7 +284,12 @@ WHAT_SIZE = ("Mixed packets of 660 bytes and of 100, imported into an empty "
 WHAT_BUILD = ("`pb import` of mixed packets into an empty store, with flow "
               "tables (`[store] flows`) and without: CPU time of all its "
               "threads.")
+WHAT_LARGE = ("A store made large by copying the index rows and flow tables "
+              "of a real one under other numbers (`sparse.c`; its segments "
+              "have no packets): `pb query --count '%s'` with nothing in the "
+              "page cache, and again." % NOTHING)
 
 ROWS = (("search", WHAT, measure),
         ("search-size", WHAT_SIZE, measure_size),
-        ("search-build", WHAT_BUILD, measure_build))
+        ("search-build", WHAT_BUILD, measure_build),
+        ("search-large", WHAT_LARGE, measure_large))
