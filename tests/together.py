@@ -116,6 +116,12 @@ def system_file(path):
             [x[len("not ok "):] for x in lines if x.startswith("not ok ")])
 
 
+def timed(kind, path):
+    start = time.monotonic()
+    done = kind(path)
+    return time.monotonic() - start, done
+
+
 def files(names, *patterns):
     return [path for pattern in patterns for path in sorted(glob.glob(pattern))
             if not names or any(name in path for name in names)]
@@ -128,12 +134,14 @@ def main(*names):
             (cmocka_program, jobs or (2 if WRAP else 4),
              files(names, "tests/unit/test_*.c", "tests/sim/test_*.c")),
             (fuzz_program, jobs or 2, files(names, "tests/fuzz/fuzz_*.c")),
-            (system_file, jobs or 2, files(names, "tests/system/[0-9]*.py"))):
+            (system_file, jobs or 3, files(names, "tests/system/[0-9]*.py"))):
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            work = {pool.submit(kind, path): path for path in paths}
+            work = {pool.submit(timed, kind, path): path for path in paths}
             for one in concurrent.futures.as_completed(work):
-                said, *counts, what = one.result()
-                print("== %s\n%s" % (work[one].removesuffix(".c"), said), end="", flush=True)
+                seconds, (said, *counts, what) = one.result()
+                print("== %s (%.0f s)\n%s" % (
+                    work[one].removesuffix(".c"), seconds, said), end="",
+                    flush=True)
                 sums = [a + b for a, b in zip(sums, counts)]
                 bad += what
     if bad:
