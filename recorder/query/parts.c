@@ -35,6 +35,7 @@ struct answer {
 struct pb_parts {
 	char		 path[PATH_MAX];	/* as `-w` names it */
 	size_t		 stem;
+	mode_t		 mode;			/* of new ones */
 	struct pb_target *open[PB_PARTS_OPEN_MAX];	/* hidden yet */
 	pid_t		 keeper;		/* 0: none */
 	int		 keeper_fd;
@@ -75,6 +76,7 @@ pb_parts_create(struct pb_parts **out, const char *path, const char *store,
 		return rc;
 	}
 	parts->stem = pb_split_stem(parts->path);
+	parts->mode = pb_target_mode();
 	*out = parts;
 	return 0;
 }
@@ -281,7 +283,7 @@ make(struct pb_parts *parts, const char *word, unsigned *part, int *fd,
 	if (target == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for -w");
 	if (pb_parts_path(parts, word, target->path, err) < 0 ||
-	    pb_target_make(target, err) < 0) {
+	    pb_target_make(target, parts->mode, err) < 0) {
 		free(target);
 		return err->code;
 	}

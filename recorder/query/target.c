@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static mode_t	mode_of_new(void);
 static int	resolve(char [static PATH_MAX], const char *, const char *,
 		    bool *, struct pb_err *);
 static bool	is_below(const char *, const char *);
@@ -28,7 +27,7 @@ pb_target_open(struct pb_target *target, const char *name,
     const char *store, bool directly, struct pb_err *err)
 {
 	struct stat st;
-	mode_t mode = mode_of_new();
+	mode_t mode = pb_target_mode();
 	bool link;
 
 	memset(target, 0, sizeof(*target));
@@ -63,15 +62,23 @@ pb_target_resolve(char out[static PATH_MAX], const char *name,
 }
 
 int
-pb_target_make(struct pb_target *target, struct pb_err *err)
+pb_target_make(struct pb_target *target, mode_t mode, struct pb_err *err)
 {
-	mode_t mode = mode_of_new();
 	struct stat st;
 
 	if (fstatat(AT_FDCWD, target->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISREG(st.st_mode))
 		mode = st.st_mode & 07777;
 	return open_hidden(target, mode, err);
+}
+
+mode_t
+pb_target_mode(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
 }
 
 int
@@ -190,15 +197,6 @@ serve(const struct pb_target *target, int fd)
 		unlink(target->hidden);
 	}
 	_exit(0);
-}
-
-static mode_t
-mode_of_new(void)
-{
-	mode_t mask = umask(0);
-
-	umask(mask);
-	return 0666 & ~mask;
 }
 
 /* With whether it is still a link, which leads to what has no name, as

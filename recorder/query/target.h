@@ -38,8 +38,12 @@ int	pb_target_open(struct pb_target *target, const char *name,
  * end. */
 int	pb_target_resolve(char out[static PATH_MAX], const char *name,
 	    const char *store, struct pb_err *err);
-/* The last one, of what appears whole: `target->path` is set already. */
-int	pb_target_make(struct pb_target *target, struct pb_err *err);
+/* The last one, of what appears whole: `target->path` is set already; `mode`
+ * is that of a file that is new. */
+int	pb_target_make(struct pb_target *target, mode_t mode,
+	    struct pb_err *err);
+/* The mode of a file that is made with the mask as it is now. */
+mode_t	pb_target_mode(void);
 /* The caller's rights are about to go. */
 int	pb_target_keep(struct pb_target *target, struct pb_err *err);
 /* What was there is overwritten from here on. */

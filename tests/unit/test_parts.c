@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "recorder/query/parts.h"
 #include "tests/unit/temp_files.h"
@@ -135,6 +136,27 @@ so_many_may_be_open_at_once_and_no_more(void **state)
 	assert_int_equal(files_in_dir(), 1);
 }
 
+/* The mask is another one once the store has been entered. */
+static void
+a_part_is_as_open_as_a_file_of_the_caller(void **state)
+{
+	(void)state;
+	for (int kept = 0; kept < 2; kept++) {
+		mode_t mask = umask(077);
+		struct pb_parts *parts = parts_of("a", kept);
+		struct stat st;
+
+		umask(027);
+		assert_int_equal(pb_parts_name(parts, make(parts, "_1"),
+		    NULL), 0);
+		umask(mask);
+		assert_int_equal(stat(in_dir("a_1"), &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0600);
+		pb_parts_destroy(parts);
+		assert_int_equal(unlink(in_dir("a_1")), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -143,6 +165,7 @@ main(void)
 		IN_DIR(nothing_but_a_word_in_the_name_is_taken),
 		IN_DIR(what_the_system_refuses_is_told_from_a_keeper_too),
 		IN_DIR(so_many_may_be_open_at_once_and_no_more),
+		IN_DIR(a_part_is_as_open_as_a_file_of_the_caller),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
