@@ -142,6 +142,11 @@ pb_parts_make(struct pb_parts *parts, const char *word, unsigned *part,
 			*err = answer.err;
 		return answer.err.code;
 	}
+	/* What comes by message is lost where there is no room for it. */
+	if (fd < 0)
+		return pb_err_set(err, PB_ESYS, "-w: too many open files; "
+		    "raise the limit (ulimit -n), or narrow the query with "
+		    "--stream");
 	*part = answer.part;
 	return fd;
 }

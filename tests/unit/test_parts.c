@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "recorder/query/parts.h"
@@ -136,6 +137,31 @@ so_many_may_be_open_at_once_and_no_more(void **state)
 	assert_int_equal(files_in_dir(), 1);
 }
 
+/* A keeper has descriptors where its parent has no more of them. */
+static void
+a_descriptor_that_finds_no_room_is_an_error(void **state)
+{
+	struct pb_parts *parts = parts_of("a", true);
+	struct rlimit limit, none;
+	struct pb_err err = { .code = 0 };
+	unsigned part;
+	int rc;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	rc = pb_parts_make(parts, "_1", &part, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(rc, PB_ESYS);
+	assert_int_equal(err.code, PB_ESYS);
+	assert_non_null(strstr(err.text, "too many open files"));
+	make(parts, "_2");
+	pb_parts_destroy(parts);
+	assert_int_equal(files_in_dir(), 0);
+}
+
 /* The mask is another one once the store has been entered. */
 static void
 a_part_is_as_open_as_a_file_of_the_caller(void **state)
@@ -165,6 +191,7 @@ main(void)
 		IN_DIR(nothing_but_a_word_in_the_name_is_taken),
 		IN_DIR(what_the_system_refuses_is_told_from_a_keeper_too),
 		IN_DIR(so_many_may_be_open_at_once_and_no_more),
+		IN_DIR(a_descriptor_that_finds_no_room_is_an_error),
 		IN_DIR(a_part_is_as_open_as_a_file_of_the_caller),
 	};
 
