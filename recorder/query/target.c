@@ -252,6 +252,10 @@ open_hidden(struct pb_target *target, mode_t mode, struct pb_err *err)
 	int dir = slash == NULL ? 0 : (int)(slash - target->path + 1);
 	int len;
 
+	/* Else it is found out by the rename, when all has been written. */
+	if (strlen(target->path + dir) > NAME_MAX)
+		return pb_err_set(err, PB_EINVAL, "-w: the name %.60s... is "
+		    "longer than %d bytes", target->path + dir, NAME_MAX);
 	len = snprintf(target->hidden, sizeof(target->hidden),
 	    "%.*s.%.200s.XXXXXX", dir, target->path, target->path + dir);
 	if (len < 0 || (size_t)len >= sizeof(target->hidden)) {

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "recorder/query/parts.h"
+#include "recorder/query/split.h"
 #include "tests/unit/temp_files.h"
 
 static struct pb_parts *
@@ -118,6 +119,31 @@ what_the_system_refuses_is_told_from_a_keeper_too(void **state)
 }
 
 static void
+a_name_that_is_too_long_is_refused_before_it_is_written(void **state)
+{
+	char word[PB_SPLIT_WORD_MAX];
+	struct pb_err err;
+	unsigned part;
+
+	(void)state;
+	memset(word, 'x', sizeof(word));
+	for (int kept = 0; kept < 2; kept++) {
+		struct pb_parts *parts = parts_of("a", kept);
+
+		word[NAME_MAX] = '\0';
+		assert_int_equal(pb_parts_make(parts, word, &part, &err),
+		    PB_EINVAL);
+		assert_non_null(strstr(err.text, "longer than 255 bytes"));
+		word[NAME_MAX - 1] = '\0';
+		part = make(parts, word);
+		assert_int_equal(pb_parts_name(parts, part, &err), 0);
+		pb_parts_destroy(parts);
+		word[NAME_MAX - 1] = 'x';
+	}
+	assert_int_equal(files_in_dir(), 1);
+}
+
+static void
 so_many_may_be_open_at_once_and_no_more(void **state)
 {
 	struct pb_parts *parts = parts_of("a", false);
@@ -190,6 +216,7 @@ main(void)
 		IN_DIR(a_part_is_hidden_until_it_gets_its_name),
 		IN_DIR(nothing_but_a_word_in_the_name_is_taken),
 		IN_DIR(what_the_system_refuses_is_told_from_a_keeper_too),
+		IN_DIR(a_name_that_is_too_long_is_refused_before_it_is_written),
 		IN_DIR(so_many_may_be_open_at_once_and_no_more),
 		IN_DIR(a_descriptor_that_finds_no_room_is_an_error),
 		IN_DIR(a_part_is_as_open_as_a_file_of_the_caller),
