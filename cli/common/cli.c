@@ -128,8 +128,10 @@ pb_cli_yield(const struct pb_cli *cli)
 
 	if (pb_lock_held(cli->store, "recorder.lock", &pid) == PB_LOCK_FREE)
 		return;
-	/* Neither is worth a word if it fails. */
-	(void)setpriority(PRIO_PROCESS, 0, YIELD_NICE);
+	/* Neither is worth a word if it fails.  Who was behind already stays
+	 * there: root would come to the front. */
+	if (getpriority(PRIO_PROCESS, 0) < YIELD_NICE)
+		(void)setpriority(PRIO_PROCESS, 0, YIELD_NICE);
 	(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
 	    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 }

@@ -222,9 +222,26 @@ def flows_can_be_ordered_and_cut(t):
         equal(node.pb_run("flows", *wrong).returncode, 2, wrong)
 
 
+def beside_a_recorder_it_is_behind_all_others(t):
+    node = t.node("n1")
+    node.start_recorder()
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    for more in (0, 15):
+        child = t.spawn(["nice", "-n", str(more),
+                         os.path.join(BUILD, "pb"), "-c", node.conf, "query",
+                         "--follow"], stdout=subprocess.DEVNULL)
+        wait_until(lambda: b"idle" in must(["ionice", "-p", str(child.pid)]),
+                   "it to be idle at the disk")
+        equal(os.getpriority(os.PRIO_PROCESS, child.pid),
+              max(10, min(19, ours + more)), "nice, begun with %d" % more)
+        child.send_signal(signal.SIGINT)
+        child.wait(10 * SLACK)
+
+
 if __name__ == "__main__":
     main("300", the_index_finds_what_a_look_at_each_packet_finds,
          what_cannot_be_there_is_not_read,
          backwards_it_is_the_same_list_from_its_end,
          tables_that_are_damaged_cost_nothing_but_time,
-         flows_come_to_what_the_packets_are, flows_can_be_ordered_and_cut, seconds=300)
+         flows_come_to_what_the_packets_are, flows_can_be_ordered_and_cut,
+         beside_a_recorder_it_is_behind_all_others, seconds=300)
