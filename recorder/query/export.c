@@ -132,7 +132,9 @@ pb_export_run(struct pb_export *export, const struct pb_run *run,
 	uint32_t interface;
 	int rc;
 
-	if (export->opts.comments || export->opts.pcap)
+	/* What always fits is a file's first packet, not its first run. */
+	if (export->opts.comments || export->opts.pcap ||
+	    (export->opts.bytes_max != 0 && !export->packets))
 		return 1;
 	rc = find_interface(export, run->head, run->len, &interface, err);
 	if (rc != 0)

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "pcapng/build.h"
+#include "pcapng/option.h"
 #include "recorder/query/output.h"
 #include "tests/unit/temp_files.h"
 
@@ -124,6 +125,58 @@ by_size_no_file_is_larger_and_none_could_be_longer(void **state)
 	}
 	assert_int_equal(blocks_of("o_00003_20261129204512.pcapng",
 	    PB_BLOCK_EPB), 3);
+	pb_head_unref(head);
+}
+
+/* Packets `first` to `last`, a second apart, each of 148 bytes. */
+static struct pb_run
+run_of(const struct pb_head *head, uint64_t first, uint64_t last)
+{
+	static uint8_t blocks[1u << 12];
+	struct pb_run run = { .head = head, .blocks = blocks,
+	    .first_seq = first, .last_seq = last,
+	    .first_time = T0 + first * S, .last_time = T0 + last * S };
+
+	for (uint64_t seq = first; seq <= last; seq++) {
+		struct pb_packet packet = { .time_ns = T0 + seq * S,
+		    .caplen = 100, .origlen = 100, .data = bytes };
+		struct pb_buf options;
+
+		pb_buf_init(&options, 64);
+		pb_option_put(&options, PB_OPT_EPB_PACKETID, &seq,
+		    sizeof(seq));
+		packet.options = options.data;
+		packet.options_len = options.len;
+		run.len += pb_build_epb(blocks + run.len, 0, &packet);
+		pb_buf_finish(&options);
+	}
+	return run;
+}
+
+static void
+by_size_a_run_is_no_reason_for_a_larger_file(void **state)
+{
+	struct pb_head *head = head_of("eth0", 1);
+	struct pb_output *output = output_of("o.pcapng", "1000", false,
+	    false);
+	char name[64];
+
+	(void)state;
+	for (uint64_t first = 1; first <= 16; first += 15) {
+		struct pb_run run = run_of(head, first, first + 14);
+
+		assert_true(run.len > 1000);
+		assert_int_equal(pb_output_run(output, &run, NULL), 0);
+	}
+	assert_int_equal(pb_output_end(output, NULL), 0);
+	pb_output_close(output);
+	assert_int_equal(files_in_dir(), 5);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "o_%05u_202611292045%02u.pcapng",
+		    i + 1, 6 * i + 1);
+		assert_in_range(size_of(name), 1, 1000);
+		assert_int_equal(blocks_of(name, PB_BLOCK_EPB), 6);
+	}
 	pb_head_unref(head);
 }
 
@@ -328,6 +381,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_DIR(by_size_no_file_is_larger_and_none_could_be_longer),
+		IN_DIR(by_size_a_run_is_no_reason_for_a_larger_file),
 		IN_DIR(a_packet_larger_than_the_size_has_a_file_of_its_own),
 		IN_DIR(
 		    by_time_each_has_its_minutes_and_empty_ones_are_not_there),
