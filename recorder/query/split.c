@@ -23,6 +23,8 @@ pb_split_parse(void *arg, const char *text, struct pb_err *err)
 	struct pb_split *split = arg;
 	uint64_t n;
 
+	/* Given twice, the last one counts, and it alone. */
+	memset(split, 0, sizeof(*split));
 	if (strcmp(text, "stream") == 0) {
 		split->kind = PB_SPLIT_STREAM;
 	} else if (pb_parse_duration(text, &n, NULL) == 0) {

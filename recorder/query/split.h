@@ -34,7 +34,8 @@ struct pb_split {
 #define PB_SPLIT_FILES_MAX	99999u	/* of five digits, in order */
 #define PB_SPLIT_WORD_MAX	512	/* what goes into a name */
 
-/* `100MiB`, `1h`, `stream` into a struct pb_split: 0 or PB_EINVAL. */
+/* `100MiB`, `1h`, `stream` into a struct pb_split, in place of what it says:
+ * 0 or PB_EINVAL. */
 int	pb_split_parse(void *split, const char *text, struct pb_err *err);
 
 /* The first time that a file with a packet of `time_ns` does not have. */

@@ -35,6 +35,28 @@ sizes_times_and_streams_are_told_apart(void **state)
 }
 
 static void
+of_two_the_last_one_counts_alone(void **state)
+{
+	static const char *const text[] = { "100MiB", "1h", "stream",
+	    "100MiB" };
+	static const struct pb_split want[] = {
+		{ PB_SPLIT_BYTES, 100u << 20, 0 },
+		{ PB_SPLIT_TIME, 0, 3600 * PB_NS_PER_S },
+		{ PB_SPLIT_STREAM, 0, 0 },
+		{ PB_SPLIT_BYTES, 100u << 20, 0 },
+	};
+	struct pb_split split = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(pb_split_parse(&split, text[i], NULL), 0);
+		assert_int_equal(split.kind, want[i].kind);
+		assert_int_equal(split.bytes, want[i].bytes);
+		assert_int_equal(split.ns, want[i].ns);
+	}
+}
+
+static void
 what_is_none_of_them_is_told_what_would_be(void **state)
 {
 	static const char *const wrong[] = { "", "0", "0s", "-5", "Stream",
@@ -115,6 +137,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_times_and_streams_are_told_apart),
+		cmocka_unit_test(of_two_the_last_one_counts_alone),
 		cmocka_unit_test(what_is_none_of_them_is_told_what_would_be),
 		cmocka_unit_test(a_time_ends_where_its_next_multiple_begins),
 		cmocka_unit_test(endings_stay_endings),
