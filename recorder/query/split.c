@@ -3,6 +3,7 @@
  */
 #include "recorder/query/split.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 
 #define MS_MAX	(UINT64_MAX / PB_NS_PER_MS)
 
+static bool	has_unit(const char *);
 static int	wrong(const char *, struct pb_err *);
 static const char *last_dot(const char *, const char *);
 
@@ -32,7 +34,8 @@ pb_split_parse(void *arg, const char *text, struct pb_err *err)
 			return wrong(text, err);
 		split->kind = PB_SPLIT_TIME;
 		split->ns = n * PB_NS_PER_MS;
-	} else if (pb_parse_size(text, &n, NULL) == 0 && n > 0) {
+	} else if (has_unit(text) && pb_parse_size(text, &n, NULL) == 0 &&
+	    n > 0) {
 		split->kind = PB_SPLIT_BYTES;
 		split->bytes = n;
 	} else {
@@ -105,6 +108,15 @@ last_dot(const char *name, const char *end)
 		if (at[-1] == '.')
 			return at - 1;
 	return end;
+}
+
+/* 60 may be meant as seconds, or as packets: as bytes it is a file a packet. */
+static bool
+has_unit(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && (text[len - 1] < '0' || text[len - 1] > '9');
 }
 
 static int

@@ -35,7 +35,7 @@ struct pb_split {
 #define PB_SPLIT_WORD_MAX	512	/* what goes into a name */
 
 /* `100MiB`, `1h`, `stream` into a struct pb_split, in place of what it says:
- * 0 or PB_EINVAL. */
+ * 0 or PB_EINVAL.  A number without a unit is none. */
 int	pb_split_parse(void *split, const char *text, struct pb_err *err);
 
 /* The first time that a file with a packet of `time_ns` does not have. */

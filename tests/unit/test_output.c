@@ -99,7 +99,7 @@ static void
 by_size_no_file_is_larger_and_none_could_be_longer(void **state)
 {
 	struct pb_head *head = head_of("eth0", 1);
-	struct pb_output *output = output_of("o.pcapng", "1000", false,
+	struct pb_output *output = output_of("o.pcapng", "1000B", false,
 	    false);
 	/* The section is 56 bytes, the interface 32, a packet 132. */
 	const size_t packet = pb_epb_bytes(100, 0);
@@ -157,7 +157,7 @@ static void
 by_size_a_run_is_no_reason_for_a_larger_file(void **state)
 {
 	struct pb_head *head = head_of("eth0", 1);
-	struct pb_output *output = output_of("o.pcapng", "1000", false,
+	struct pb_output *output = output_of("o.pcapng", "1000B", false,
 	    false);
 	char name[64];
 
@@ -184,7 +184,7 @@ static void
 a_packet_larger_than_the_size_has_a_file_of_its_own(void **state)
 {
 	struct pb_head *head = head_of("eth0", 1);
-	struct pb_output *output = output_of("o", "1", false, false);
+	struct pb_output *output = output_of("o", "1B", false, false);
 
 	(void)state;
 	for (uint64_t i = 0; i < 3; i++)
@@ -247,7 +247,7 @@ static void
 what_is_not_complete_does_not_stay(void **state)
 {
 	struct pb_head *head = head_of("eth0", 1);
-	static const char *const how[] = { "1000", "stream", NULL };
+	static const char *const how[] = { "1000B", "stream", NULL };
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++)
@@ -270,7 +270,7 @@ static void
 a_keeper_makes_and_names_the_same_files(void **state)
 {
 	struct pb_head *head = head_of("eth0", 1);
-	struct pb_output *output = output_of("o.pcapng", "1000", false,
+	struct pb_output *output = output_of("o.pcapng", "1000B", false,
 	    true);
 	struct stat st;
 

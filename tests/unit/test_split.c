@@ -22,7 +22,7 @@ sizes_times_and_streams_are_told_apart(void **state)
 	assert_int_equal(split.kind, PB_SPLIT_BYTES);
 	assert_int_equal(split.bytes, 100u << 20);
 	split = (struct pb_split){ 0 };
-	assert_int_equal(pb_split_parse(&split, "1", NULL), 0);
+	assert_int_equal(pb_split_parse(&split, "1B", NULL), 0);
 	assert_int_equal(split.kind, PB_SPLIT_BYTES);
 	assert_int_equal(split.bytes, 1);
 	split = (struct pb_split){ 0 };
@@ -59,8 +59,8 @@ of_two_the_last_one_counts_alone(void **state)
 static void
 what_is_none_of_them_is_told_what_would_be(void **state)
 {
-	static const char *const wrong[] = { "", "0", "0s", "-5", "Stream",
-	    "1 MiB", "ten", "99999999999999999999d" };
+	static const char *const wrong[] = { "", "0", "0B", "0s", "60", "-5",
+	    "Stream", "1 MiB", "ten", "99999999999999999999d" };
 	struct pb_split split = { 0 };
 	struct pb_err err;
 
