@@ -64,7 +64,8 @@ class Sort:
         while count:
             text = either.pop() if random.random() < 0.3 and either else \
                 made.any()
-            if tcpdump_count(self.path, text) is not None:
+            if tcpdump_count(self.path, text) is not None and \
+                    has_answer(self.path, text):
                 count -= 1
                 yield text
 
@@ -148,6 +149,32 @@ def capture_of(path):
         return []
 
 
+def has_answer(path, text):
+    """False where the program that libpcap makes of it reads memory on a way
+    that never wrote it: over headers of varying length it does now and then.
+    What it finds then is chance, tcpdump's and ours."""
+    program = must(["tcpdump", "-n", "-r", path, "-d", text]).decode()
+    written = {0: frozenset()}
+    for line in program.splitlines():
+        at, op, *rest = line.replace("(", "").replace(")", "").split()
+        if int(at) not in written:
+            continue
+        have = written[int(at)]
+        cell = rest[0] if rest and rest[0].startswith("M[") else None
+        if cell and op in ("ld", "ldx") and cell not in have:
+            return False
+        if cell and op in ("st", "stx"):
+            have |= {cell}
+        jumps = [int(word) for way, word in zip(rest, rest[1:])
+                 if way in ("jt", "jf")]
+        if op == "ja":
+            jumps = [int(rest[0])]
+        if op != "ret":
+            for to in jumps or [int(at) + 1]:
+                written[to] = written.get(to, have) & have
+    return True
+
+
 def has_no_index(node):
     return b"--no-index" in node.pb("query", "--help")
 
@@ -167,7 +194,7 @@ def differs(sort, text, no_index):
         rows += [(" --no-index", asked, sort.count(asked, "--no-index"), want)
                  for _, asked, _, want in rows]
     for how, asked, have, want in rows:
-        if have != want:
+        if have != want and has_answer(sort.path, asked):
             return 1, "%s%s %r: %s, tcpdump %s" % (sort.name, how, asked,
                                                     have, want)
     return 1, None
