@@ -28,6 +28,7 @@
 #define pb_mdb_read_all memory_read_all
 #define pb_mdb_reserve memory_reserve
 #define pb_mdb_commits memory_commits
+#define pb_mdb_has_half memory_has_half
 #define pb_mdb_begin memory_begin
 #define pb_mdb_commit memory_commit
 #define pb_mdb_abort memory_abort

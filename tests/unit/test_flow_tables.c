@@ -24,21 +24,45 @@
 
 #define LEN	1000u
 #define ROWS	16
+#define MANY	200u	/* segments: more than the smallest index has room for
+			 * with their index blocks */
+
+/* The C library's, but where many segments are made that need not last. */
+static bool careless;
+
+int
+fdatasync(int fd)
+{
+	return careless ? 0 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int
+fsync(int fd)
+{
+	return careless ? 0 : (int)syscall(SYS_fsync, fd);
+}
+
+static void
+reopen_with(struct fixture *f, const struct pb_store_opts *opts)
+{
+	struct pb_err err;
+
+	pb_store_close(f->store);
+	assert_int_equal(pb_store_open(&f->store, opts, &err), 0);
+	assert_int_equal(pb_store_stream(f->store, &f->key,
+	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, &err), 0);
+}
 
 /* A store that makes tables, or not. */
 static void
 reopen(struct fixture *f, enum pb_store_flows flows)
 {
 	struct pb_store_opts opts;
-	struct pb_err err;
 
-	pb_store_close(f->store);
 	fixture_opts(f, &opts);
 	opts.flows = flows;
 	opts.segment_size = 1u << 20;
-	assert_int_equal(pb_store_open(&f->store, &opts, &err), 0);
-	assert_int_equal(pb_store_stream(f->store, &f->key,
-	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, &err), 0);
+	reopen_with(f, &opts);
 }
 
 /* Who fills a chunk learns its flows. */
@@ -137,6 +161,7 @@ setup(void **state)
 {
 	int rc = stepped_setup(state);
 
+	careless = false;
 	reopen(*state, PB_FLOWS_YES);
 	return rc;
 }
@@ -341,6 +366,32 @@ a_table_that_cannot_be_written_costs_its_row_alone(void **state)
 	pb_store_stats(f->store, &stats);
 	assert_int_equal(stats.tables_missing, 1);
 	assert_int_equal(stats.failures, 0);
+}
+
+/* What packets need has room in the smallest index, whatever rows of index
+ * blocks would take. */
+static void
+rows_of_index_blocks_leave_half_of_the_index_to_others(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_store_stats stats;
+	struct pb_store_opts opts;
+
+	careless = true;
+	fixture_opts(f, &opts);
+	opts.flows = PB_FLOWS_YES;
+	opts.index_size = 1u << 20;
+	opts.segment_age_ms = 0;
+	reopen_with(f, &opts);
+	for (uint64_t seq = 1; seq <= 50 * MANY; seq += 50)
+		write_known(f, seq, seq + 49);
+	settle_store(f);
+	assert_int_equal(f->failed, 0);
+	assert_int_equal(pb_stream_durable(f->stream), 50 * MANY);
+	pb_store_stats(f->store, &stats);
+	assert_int_equal(stats.failures, 0);
+	assert_true(stats.tables > 0);
+	assert_true(stats.tables_missing > 0);
 }
 
 static void
@@ -672,6 +723,7 @@ main(void)
 		TEST(a_store_that_is_not_asked_makes_no_table),
 		TEST(packets_that_come_late_have_a_table),
 		TEST(a_table_that_cannot_be_written_costs_its_row_alone),
+		TEST(rows_of_index_blocks_leave_half_of_the_index_to_others),
 		TEST(what_stands_in_the_file_already_is_left_alone),
 		TEST(a_segment_that_is_deleted_takes_its_tables_along),
 		TEST(what_a_crash_leaves_has_no_row),

@@ -18,6 +18,15 @@ pb_index_begin(struct pb_index *index, struct pb_mdb_txn *txn,
 	return pb_mdb_begin(index->mdb, true, txn, err);
 }
 
+bool
+pb_index_put_flows(struct pb_mdb_txn *txn, const struct pb_flows_info *row)
+{
+	if (txn->rc < 0 || pb_mdb_has_half(txn, PB_TABLE_FLOWS))
+		return false;
+	pb_index_put(txn, PB_TABLE_FLOWS, row);
+	return true;
+}
+
 void
 pb_index_put_stream(struct pb_mdb_txn *txn, const struct pb_stream_info *info)
 {

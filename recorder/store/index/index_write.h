@@ -58,6 +58,14 @@ void	pb_index_put(struct pb_mdb_txn *txn, enum pb_index_table table,
 void	pb_index_del(struct pb_mdb_txn *txn, enum pb_index_table table,
 	    uint32_t stream, uint64_t number);
 
+/*
+ * A row of an index block.  Such rows are the largest there are, and others
+ * are what the store cannot do without: those have half of the map.  False
+ * where there is no more room in the other one: it was not put.
+ */
+bool	pb_index_put_flows(struct pb_mdb_txn *txn,
+	    const struct pb_flows_info *row);
+
 void	pb_index_put_stream(struct pb_mdb_txn *txn,
 	    const struct pb_stream_info *info);
 /* The row as it is within the transaction: 1, 0, or the error. */

@@ -347,6 +347,17 @@ pb_mdb_del(struct pb_mdb_txn *txn, unsigned table, const void *key,
 	return rc == 0 ? 1 : fail(txn, rc, "delete");
 }
 
+bool
+pb_mdb_has_half(struct pb_mdb_txn *txn, unsigned table)
+{
+	MDB_envinfo map;
+	MDB_stat its;
+
+	return mdb_env_info(txn->mdb->env, &map) == 0 && mdb_stat(txn->txn,
+	    txn->mdb->table[table], &its) == 0 && map.me_mapsize / 2 <=
+	    (its.ms_leaf_pages + its.ms_overflow_pages) * its.ms_psize;
+}
+
 int
 pb_mdb_find(struct pb_mdb_txn *txn, unsigned table, const void *key,
     size_t key_len, struct pb_mdb_value *found_key, struct pb_mdb_value *out)

@@ -83,6 +83,10 @@ int	pb_mdb_read_all(struct pb_mdb_txn *txn);
 int	pb_mdb_reserve(struct pb_mdb *mdb, uint64_t bytes,
 	    struct pb_err *err);
 
+/* Have the rows of a table half of the map, or more?  As the transaction left
+ * them; it writes. */
+bool	pb_mdb_has_half(struct pb_mdb_txn *txn, unsigned table);
+
 /* The number of the last commit that a read transaction begun now would
  * see; no system call. */
 uint64_t pb_mdb_commits(struct pb_mdb *mdb);

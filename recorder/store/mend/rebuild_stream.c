@@ -214,7 +214,7 @@ put_table(void *arg, const struct pb_flows_info *row, struct pb_err *err)
 
 	if (rc < 0)
 		return rc;
-	pb_index_put(&txn, PB_TABLE_FLOWS, row);
+	(void)pb_index_put_flows(&txn, row);
 	return pb_mdb_commit(&txn);
 }
 

@@ -46,6 +46,7 @@ struct flow_work {
 	uint64_t		 bytes;		/* (m) of those */
 	struct job_list		 todo, ready;	/* (m) */
 	struct job_list		 putting;	/* (w) */
+	bool			 full;		/* (w) the index; it was told */
 };
 
 static bool	grow(struct pb_store *, struct pb_index_block **,
@@ -65,6 +66,7 @@ static void	tell(const struct flow_work *, const struct job *,
 static int	make(struct pb_store *, struct job *, struct pb_err *);
 static int	append(struct pb_store *, struct job *, const struct pb_buf *,
 		    struct pb_err *);
+static void	put(struct flow_work *, struct pb_mdb_txn *, struct job *);
 static bool	is_meant(struct pb_store *, struct pb_mdb_txn *,
 		    const struct job *);
 static void	count(struct pb_store *, const struct pb_flows_info *);
@@ -438,8 +440,24 @@ flows_put(struct pb_store *store, struct pb_mdb_txn *txn)
 	STAILQ_FOREACH(job, &work->putting, link) {
 		job->put = job->made && is_meant(store, txn, job);
 		if (job->put)
-			pb_index_put(txn, PB_TABLE_FLOWS, &job->row);
+			put(work, txn, job);
 	}
+}
+
+/* Where there is room; that there is none is told once. */
+static void
+put(struct flow_work *work, struct pb_mdb_txn *txn, struct job *job)
+{
+	bool full;
+
+	job->put = pb_index_put_flows(txn, &job->row);
+	full = !job->put && txn->rc == 0;
+	if (full && !work->full)
+		pb_log(PB_LOG_WARN, "store", "flow tables have their half of "
+		    "the index: what comes in is searched packet by packet; "
+		    "Fix: raise [store] index_size, and send pb-recorder "
+		    "SIGHUP");
+	work->full = full;
 }
 
 bool

@@ -178,6 +178,15 @@ pb_mdb_commits(struct pb_mdb *mdb)
 	return versions[mdb->env->current - 1]->commits;
 }
 
+/* Memory is no map. */
+bool
+pb_mdb_has_half(struct pb_mdb_txn *txn, unsigned table)
+{
+	(void)txn;
+	(void)table;
+	return false;
+}
+
 int
 pb_mdb_begin(struct pb_mdb *mdb, bool write, struct pb_mdb_txn *txn,
     struct pb_err *err)
