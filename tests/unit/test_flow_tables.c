@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "pcapng/scan.h"
@@ -26,6 +27,9 @@
 #define ROWS	16
 #define MANY	200u	/* segments: more than the smallest index has room for
 			 * with their index blocks */
+#define STREAMS	100u
+#define OLDER	(12 * STREAMS)	/* segments: more than */
+#define WAIT_MAX 1024u		/* can wait for their rows */
 
 /* The C library's, but where many segments are made that need not last. */
 static bool careless;
@@ -40,6 +44,17 @@ int
 fsync(int fd)
 {
 	return careless ? 0 : (int)syscall(SYS_fsync, fd);
+}
+
+/* Of index blocks: with their flows come large pages. */
+static _Atomic unsigned blocks;
+
+int
+madvise(void *at, size_t len, int advice)
+{
+	if (advice == MADV_HUGEPAGE)
+		atomic_fetch_add(&blocks, 1);
+	return (int)syscall(SYS_madvise, at, len, advice);
 }
 
 static void
@@ -669,6 +684,68 @@ who_closes_a_store_waits_for_its_tables(void **state)
 	pb_index_close(index);
 }
 
+/* A segment of each of many streams. */
+static void
+write_segments(struct fixture *f, uint64_t seq)
+{
+	struct pb_stream_key key = f->key;
+	struct pb_chunk *chunk;
+	struct pb_err err;
+
+	for (unsigned i = 0; i < STREAMS; i++) {
+		snprintf(key.interface, sizeof(key.interface), "eth%u", 1 + i);
+		chunk = fixture_chunk(f, seq, seq, 60);
+		assert_int_equal(pb_store_stream(f->store, &key,
+		    PB_LINKTYPE_ETHERNET, 0, true, &chunk->stream, &err), 0);
+		pb_head_unref(chunk->head);
+		chunk->head = fixture_head(&key, "London");
+		assert_int_equal(fixture_submit(f, chunk), 0);
+	}
+	fixture_wait(f);
+}
+
+static void
+nap(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+}
+
+/*
+ * Goal:   the thread goes on when rows have left that there was no room
+ *         beside, though nothing else is to be done.
+ * Method: a batch that is not due keeps them until it has met the bound.
+ */
+static void
+older_segments_that_had_to_wait_get_their_tables(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_store_stats stats;
+	struct pb_store_opts opts;
+	struct pb_chunk *chunk;
+
+	careless = true;
+	fixture_opts(f, &opts);
+	opts.segment_age_ms = 0;
+	reopen_with(f, &opts);
+	for (uint64_t seq = 1; seq <= OLDER / STREAMS; seq++)
+		write_segments(f, seq);
+	f->stepped = false;
+	reopen(f, PB_FLOWS_ALL);
+	chunk = fixture_chunk(f, 1, 1, 60);
+	chunk->due_ms = pb_clock_mono_ms() + HOUR_MS;
+	atomic_store(&blocks, 0);
+	assert_int_equal(fixture_submit(f, chunk), 0);
+	while (atomic_load(&blocks) <= WAIT_MAX)
+		nap();
+	assert_int_equal(fixture_submit(f, fixture_chunk(f, 2, 2, 60)), 0);
+	fixture_wait(f);
+	do {
+		nap();
+		pb_store_stats(f->store, &stats);
+	} while (stats.tables < OLDER);
+	assert_int_equal(stats.tables_missing, 0);
+}
+
 /* --- one block ------------------------------------------------------------ */
 
 static struct pb_index_part
@@ -733,6 +810,7 @@ main(void)
 		TEST(a_rotten_table_is_found_and_made_again),
 		TEST(tables_whose_segment_is_gone_are_found_and_go),
 		TEST(who_closes_a_store_waits_for_its_tables),
+		TEST(older_segments_that_had_to_wait_get_their_tables),
 		cmocka_unit_test(
 		    an_index_block_is_a_run_without_holes_of_bounded_length),
 	};

@@ -40,6 +40,7 @@ struct flow_work {
 	pthread_cond_t		 more, idle;
 	bool			 runs;		/* (w) */
 	bool			 stops, busy;	/* (m) */
+	bool			 left;		/* (m) rows have: there is room */
 	bool			 troubled;	/* the thread's: it was told */
 	struct flows_older	 older;		/* the thread's */
 	unsigned		 jobs;		/* (m) in all lists */
@@ -287,6 +288,8 @@ job_destroy(struct flow_work *work, struct job *job)
 	pthread_mutex_lock(&work->mutex);
 	work->jobs--;
 	work->bytes -= job->bytes;
+	work->left = true;
+	pthread_cond_signal(&work->more);
 	pthread_mutex_unlock(&work->mutex);
 	pb_index_block_destroy(job->block);
 	free(job);
@@ -335,6 +338,7 @@ work_main(void *arg)
 	pthread_mutex_lock(&work->mutex);
 	while (!work->stops) {
 		work->busy = true;
+		work->left = false;
 		pthread_mutex_unlock(&work->mutex);
 		while (flows_work_on(store) && all &&
 		    flows_older(store, &work->older))
@@ -342,7 +346,8 @@ work_main(void *arg)
 		pthread_mutex_lock(&work->mutex);
 		work->busy = false;
 		pthread_cond_signal(&work->idle);
-		while (STAILQ_EMPTY(&work->todo) && !work->stops)
+		while (STAILQ_EMPTY(&work->todo) && !work->stops &&
+		    !(all && work->left))
 			pthread_cond_wait(&work->more, &work->mutex);
 	}
 	pthread_mutex_unlock(&work->mutex);

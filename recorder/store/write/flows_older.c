@@ -21,6 +21,7 @@ struct lack {
 	struct pb_segment_info	 segment;
 	struct pb_extent_info	 extent;	/* that has `first` */
 	uint64_t		 first, last;
+	uint64_t		 made;		/* up to here; or 0 */
 	uint64_t		 changes;	/* of the store */
 	unsigned		 packets;
 };
@@ -73,6 +74,8 @@ step(struct flows_older *older, struct lack *lack)
 		    lack->last, &err);
 	else
 		lack->last = older->segment.last_seq;
+	if (rc == PB_EBUSY && lack->made > 0)
+		older->from = lack->made + 1;
 	if (rc == PB_EBUSY)
 		return false;
 	/* Whatever came of it, this part is not tried again. */
@@ -121,9 +124,11 @@ each(void *arg, const struct pb_flows_info *row, struct pb_err *err)
 {
 	struct lack *lack = arg;
 
-	return flows_give(lack->store, &lack->stream.key, row,
-	    lack->segment.created_ns, lack->changes) ? 0 :
-	    pb_err_set(err, PB_EBUSY, "too many rows wait");
+	if (!flows_give(lack->store, &lack->stream.key, row,
+	    lack->segment.created_ns, lack->changes))
+		return pb_err_set(err, PB_EBUSY, "too many rows wait");
+	lack->made = row->last_seq;
+	return 0;
 }
 
 static bool
