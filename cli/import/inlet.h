@@ -19,8 +19,9 @@
 #include "shipper/wire/push.h"
 
 /* Chunks that the writer may have, a mebibyte each: enough to fill some
- * while it makes others durable. */
-#define PB_INLET_CHUNKS_MAX	128u
+ * while it makes others durable.  With more of them some would find no table
+ * of flows left (PB_FLOW_CHUNKS_BYTES_MAX). */
+#define PB_INLET_CHUNKS_MAX	64u
 
 struct pb_inlet {			/* all of it is the inlet's own */
 	uint32_t	 pen;

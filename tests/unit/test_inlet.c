@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -185,6 +186,30 @@ what_was_given_is_durable_when_finish_says_so(void **state)
 		assert_int_equal(durable(b, i), b->seq[i]);
 }
 
+/* What is imported waits for nobody's packets: none need go without. */
+static void
+each_chunk_on_its_way_can_have_the_largest_table_of_flows(void **state)
+{
+	uint8_t data[64 + PB_FLOW_BEHIND] = { 0 };
+	struct pb_flows *flows[PB_INLET_CHUNKS_MAX + 1];
+	struct pb_flow_pool *pool;
+
+	(void)state;
+	assert_int_equal(pb_flow_pool_of_chunks(&pool, NULL), 0);
+	for (unsigned i = 0; i <= PB_INLET_CHUNKS_MAX; i++) {
+		flows[i] = pb_flow_pool_take(pool, UINT_MAX);
+		assert_non_null(flows[i]);
+		assert_int_equal(flows[i]->flows_max,
+		    PB_FLOW_CHUNK_FLOWS_MAX);
+		for (unsigned n = 0; n < PB_CHUNK_BYTES / 128; n++)
+			assert_true(pb_flows_packet(flows[i], 128 * n, 1,
+			    data, 64, 64, n));
+	}
+	for (unsigned i = 0; i <= PB_INLET_CHUNKS_MAX; i++)
+		pb_flow_pool_give(pool, flows[i]);
+	pb_flow_pool_destroy(pool);
+}
+
 /*
  * Goal:   a writer that fails while others wait for it ends the import, and
  *         leaves nobody waiting, no chunk behind, and a store to go on with.
@@ -347,6 +372,8 @@ main(void)
 #define ONE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		ONE(what_was_given_is_durable_when_finish_says_so),
+		cmocka_unit_test(
+		    each_chunk_on_its_way_can_have_the_largest_table_of_flows),
 		ONE(a_writer_that_fails_half_way_ends_it),
 		ONE(what_is_lent_goes_with_the_inlet),
 		ONE(a_chunk_is_a_body_with_its_head),
