@@ -175,22 +175,26 @@ next_wanted(const uint8_t *of_packet, uint32_t n, uint32_t packets)
 
 /*
  * The packets around `n` of which it is known where they begin and end: from
- * the mark at or before it to one of those behind.  False where the marks do
- * not ascend.
+ * the mark at or before it to one of those behind.  That is further away where
+ * a chunk ended, or had no flows.  False where the marks do not ascend.
  */
 static bool
 group_of(const struct pb_plan *plan, struct pb_table *table, uint32_t n,
     struct piece *out)
 {
 	const struct pb_flows_info *row = &plan->planner->row;
-	uint64_t behind = (uint64_t)n + PB_FLOW_MARK;
-	uint32_t bytes = (uint32_t)(row->end - row->from), next;
+	uint32_t bytes = (uint32_t)(row->end - row->from), next = 0;
+	uint32_t packets = pb_table_packets(table);
 
 	out->from = pb_table_mark(table, n, &out->first);
-	next = pb_table_packets(table);
-	out->end = bytes;
-	if (behind < next)
-		out->end = pb_table_mark(table, (uint32_t)behind, &next);
+	for (uint64_t by = PB_FLOW_MARK; next <= n; by *= 2) {
+		if (n + by >= packets) {
+			next = packets;
+			out->end = bytes;
+			break;
+		}
+		out->end = pb_table_mark(table, (uint32_t)(n + by), &next);
+	}
 	out->last = next - 1;
 	return out->first <= n && next > n && out->from < out->end &&
 	    out->end <= bytes;

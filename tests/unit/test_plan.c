@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "recorder/query/search.h"
 #include "recorder/store/index/index_block.h"
 #include "recorder/store/index/index_table.h"
@@ -20,17 +21,42 @@
 
 enum harm { WHOLE, NO_TABLE, DIGEST, MOVED, SHORTER };
 
+/* Its row and its table, and what is wrong with them; `made` ends. */
+static void
+put_block(struct fixture *f, struct pb_index_block *made, enum harm harm)
+{
+	struct pb_index *index = pb_store_index(f->store);
+	struct pb_flows_info row;
+	struct pb_mdb_txn txn;
+	struct pb_buf table;
+
+	pb_buf_init(&table, PB_INDEX_TABLE_BYTES_MAX);
+	assert_int_equal(pb_index_block_end(made, &row, &table, NULL), 1);
+	pb_index_block_destroy(made);
+	assert_true(row.table_bytes > 0);
+	assert_int_equal(pb_index_table_append(f->dir, &f->key, &row, &table,
+	    NULL), 0);
+	pb_buf_finish(&table);
+	if (harm == NO_TABLE)
+		row.table_bytes = 0;
+	else if (harm == DIGEST)
+		row.table_digest ^= 1;
+	else if (harm == MOVED)
+		row.from += 4;
+	else if (harm == SHORTER)
+		row.packets = --row.last_seq - row.first_seq + 1;
+	assert_int_equal(pb_index_begin(index, &txn, NULL), 0);
+	pb_index_put(&txn, PB_TABLE_FLOWS, &row);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+}
+
 /* The block's row and table, as who makes one is told of packets. */
 static void
 make_block(struct fixture *f, uint64_t first, uint64_t last, enum harm harm)
 {
-	struct pb_index *index = pb_store_index(f->store);
 	struct pb_index_block *made = pb_index_block_create(NULL, 0, 1, 1);
-	struct pb_flows_info row;
 	struct pb_packet packet;
 	struct pb_block block;
-	struct pb_mdb_txn txn;
-	struct pb_buf table;
 	struct stat st;
 	uint8_t *data;
 	uint64_t seq;
@@ -52,24 +78,57 @@ make_block(struct fixture *f, uint64_t first, uint64_t last, enum harm harm)
 			    PB_LINKTYPE_ETHERNET, &packet, seq, at,
 			    block.len));
 	free(data);
-	pb_buf_init(&table, PB_INDEX_TABLE_BYTES_MAX);
-	assert_int_equal(pb_index_block_end(made, &row, &table, NULL), 1);
-	pb_index_block_destroy(made);
-	assert_true(row.table_bytes > 0);
-	assert_int_equal(pb_index_table_append(f->dir, &f->key, &row, &table,
-	    NULL), 0);
-	pb_buf_finish(&table);
-	if (harm == NO_TABLE)
-		row.table_bytes = 0;
-	else if (harm == DIGEST)
-		row.table_digest ^= 1;
-	else if (harm == MOVED)
-		row.from += 4;
-	else if (harm == SHORTER)
-		row.packets = --row.last_seq - row.first_seq + 1;
-	assert_int_equal(pb_index_begin(index, &txn, NULL), 0);
-	pb_index_put(&txn, PB_TABLE_FLOWS, &row);
-	assert_int_equal(pb_mdb_commit(&txn), 0);
+	put_block(f, made, harm);
+}
+
+/* The same as the writer makes one, of chunks of `chunk` packets; the third
+ * has no flows. */
+static void
+make_block_of_chunks(struct fixture *f, uint32_t chunk)
+{
+	struct pb_index *index = pb_store_index(f->store);
+	struct pb_index_block *made = pb_index_block_create(NULL, 0, 1, 1);
+	struct pb_index_part part = { 0 };
+	static uint8_t data[LEN + PB_FLOW_BEHIND];
+	struct pb_extent_info extent;
+	struct pb_flows *flows;
+	uint32_t block;
+	uint64_t at;
+	int fd;
+
+	assert_int_equal(pb_flows_create(&flows, chunk, chunk, NULL), 0);
+	assert_int_equal(pb_index_rows_of(index, PB_TABLE_EXTENTS, 1, 1,
+	    &extent, 1, NULL), 1);
+	at = extent.offset;
+	memset(data, 0, sizeof(data));
+	fd = pb_segment_open_file(f->dir, &f->key, 1, NULL);
+	/* What fills a page stands in front. */
+	for (block = 0; pb_get_le32(data) != PB_BLOCK_EPB;
+	    block = pb_get_le32(data + 4)) {
+		at += block;
+		assert_int_equal(pread(fd, data, 8, (off_t)at), 8);
+	}
+	close(fd);
+	for (uint64_t seq = 1; seq + chunk - 1 <= 1000; seq += chunk) {
+		part.first_seq = seq;
+		part.last_seq = seq + chunk - 1;
+		part.at = at + (seq - 1) * block;
+		part.bytes = chunk * block;
+		part.tally = (struct pb_tally){ 0 };
+		part.flows = seq == 1 + 2 * chunk ? NULL : flows;
+		pb_flows_reset(flows);
+		for (uint64_t i = seq; i <= part.last_seq; i++) {
+			fixture_packet(data, LEN, i);
+			pb_tally_packet(&part.tally, FIXTURE_TIME(i), LEN);
+			assert_true(pb_flows_packet(flows,
+			    (uint32_t)(i - seq) * block,
+			    PB_LINKTYPE_ETHERNET, data, LEN, LEN,
+			    FIXTURE_TIME(i)));
+		}
+		assert_true(pb_index_block_part(made, &part));
+	}
+	pb_flows_destroy(flows);
+	put_block(f, made, WHOLE);
 }
 
 static int
@@ -172,6 +231,38 @@ what_a_table_leaves_out_is_not_asked_and_none_is_lost(void **state)
 	finds_all_in_each_part(f);
 }
 
+/* Only what had no flows is looked at. */
+static void
+serves_of_chunks(struct fixture *f, uint32_t chunk)
+{
+	struct pb_explain explain;
+
+	make_block_of_chunks(f, chunk);
+	explain = finds_all(f, 1, 1000 / chunk * chunk, false);
+	assert_int_equal(explain.blocks, 1);
+	assert_int_equal(explain.asked, chunk);
+	assert_int_equal(explain.wrong + explain.rotten, 0);
+	finds_all_in_each_part(f);
+}
+
+static void
+chunks_of_20_packets_make_a_block_that_serves(void **state)
+{
+	serves_of_chunks(*state, 20);
+}
+
+static void
+chunks_of_31_packets_make_a_block_that_serves(void **state)
+{
+	serves_of_chunks(*state, 31);
+}
+
+static void
+chunks_of_250_packets_make_a_block_that_serves(void **state)
+{
+	serves_of_chunks(*state, 250);
+}
+
 static void
 what_no_index_block_has_is_looked_at(void **state)
 {
@@ -212,6 +303,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_table_leaves_out_is_not_asked_and_none_is_lost),
+		TEST(chunks_of_20_packets_make_a_block_that_serves),
+		TEST(chunks_of_31_packets_make_a_block_that_serves),
+		TEST(chunks_of_250_packets_make_a_block_that_serves),
 		TEST(what_no_index_block_has_is_looked_at),
 		TEST(what_is_wrong_with_a_block_costs_a_look_at_it),
 	};
