@@ -32,7 +32,8 @@ struct pb_place {
 	size_t		 len;
 };
 
-/* Of packets: each that has all bytes of a place has one of its values. */
+/* Of packets: what each has of a place's bytes, from the first on, are those of
+ * one of its values. */
 struct pb_places {
 	const struct pb_place *place;
 	size_t		 places;

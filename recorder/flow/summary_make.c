@@ -233,7 +233,9 @@ join_bytes(struct shape *shape, const uint8_t *ones, const uint8_t *unknown,
 	}
 }
 
-/* What the flow has at each place that some of its packets have. */
+/* What the flow has at each place that some of its packets have, or begin to
+ * have: who asks for the first bytes of a place asks its set (filter/values.c),
+ * and what is behind a packet's end may be anything. */
 static void
 add_values(struct make *make, struct shape *shape,
     const struct pb_flow *flow, const uint8_t *ones, const uint8_t *unknown)
@@ -242,7 +244,7 @@ add_values(struct make *make, struct shape *shape,
 		uint32_t at = shape->place[i].at, lo, hi;
 		unsigned bytes = shape->place[i].bytes;
 
-		if (flow->caplen_max < at + bytes)
+		if (flow->caplen_max <= at)
 			continue;
 		lo = number_at(ones + at, bytes);
 		hi = lo | number_at(unknown + at, bytes);

@@ -133,6 +133,32 @@ of_any_traffic_nothing_false_is_said(void **state)
 	assert_true(decided > ROUNDS * 10);
 }
 
+/* Two bytes of an address are there; who asks for them asks a set of four. */
+static void
+a_packet_that_ends_within_a_place_is_found(void **state)
+{
+	struct traffic *t = &traffic;
+
+	(void)state;
+	make_traffic(t, 1, 1, 1, 1);
+	for (unsigned i = 1; i < 3; i++) {
+		uint8_t *p = t->data[i];
+
+		memset(p, 0, PACKET_BYTES);
+		p[5] = (uint8_t)i;	/* a MAC, so a flow, for each */
+		pb_put_be16(p + 12, 0x0800);
+		p[14] = 0x41;		/* no header is so short */
+		pb_put_be32(p + 26, 0x0a010000 * i);
+		t->caplen[i] = i == 1 ? PACKET_BYTES : 28;
+		assert_true(pb_flows_packet(t->flows, i * 128,
+		    PB_LINKTYPE_ETHERNET, p, t->caplen[i], PACKET_BYTES, i));
+		t->packets++;
+	}
+	t->len = pb_summary_make(t->summary, t->flows);
+	assert_int_equal(ask(t, "ip[12:2] = 0x1402"), PB_VERDICT_EACH);
+	assert_int_equal(ask(t, "ip[12:2] = 0x1403"), PB_VERDICT_NONE);
+}
+
 static void
 what_does_not_occur_is_ruled_out(void **state)
 {
@@ -271,6 +297,7 @@ main(void)
 {
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(of_any_traffic_nothing_false_is_said),
+		cmocka_unit_test(a_packet_that_ends_within_a_place_is_found),
 		cmocka_unit_test(what_does_not_occur_is_ruled_out),
 		cmocka_unit_test(
 		    of_too_many_hosts_and_ports_it_is_small_and_true),
