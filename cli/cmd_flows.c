@@ -319,11 +319,12 @@ make_row(const struct flows *flows, struct row *out,
 
 	memset(out, 0, sizeof(*out));
 	out->key = pb_query_stream(flows->query, c->stream)->key;
-	if (c->ip != 0)
+	if (c->ethertype == ETH_P_ARP || c->ethertype == ETH_P_RARP)
+		strcpy(out->protocol, c->ethertype == ETH_P_ARP ? "arp" :
+		    "rarp");
+	else if (c->ip != 0)
 		snprintf(out->protocol, sizeof(out->protocol), "%s",
 		    pb_protocol_name(c->protocol, number));
-	else if (c->ethertype == ETH_P_ARP)
-		strcpy(out->protocol, "arp");
 	else
 		snprintf(out->protocol, sizeof(out->protocol), "0x%04x",
 		    c->ethertype);

@@ -178,6 +178,11 @@ ends_of(struct ends *out, const struct pb_flow_key *key, uint32_t stream)
 		out->ip = key->ethertype == ETH_P_IPV6 || (key->address[1] |
 		    key->address[2] | key->address[3]) != 0 ? 6 : 4;
 		bytes = out->ip == 6 ? 16 : 4;
+	} else if (key->port[0] != 0 && (key->ethertype == ETH_P_ARP ||
+	    key->ethertype == ETH_P_RARP)) {
+		/* It has an operation, so the addresses are those it names. */
+		out->ip = 4;
+		bytes = 4;
 	}
 	memcpy(out->end[0].address, address, bytes);
 	memcpy(out->end[1].address, address + bytes, bytes);

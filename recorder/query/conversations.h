@@ -21,7 +21,8 @@
 struct pb_conversation {
 	uint32_t	 stream;	/* whatever number who adds gave it */
 	uint16_t	 ethertype;	/* as in struct pb_flow_key */
-	uint8_t		 ip;		/* 4 or 6; 0: addresses are MACs */
+	uint8_t		 ip;		/* 4 (so has ARP) or 6; 0: addresses
+					 * are MACs */
 	uint8_t		 protocol;
 	uint8_t		 address[2][16]; /* whose packets are of direction 0,
 					 * then of 1 */

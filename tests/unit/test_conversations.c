@@ -11,6 +11,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "pcapng/block.h"
+#include "recorder/flow/flows.h"
 #include "recorder/query/conversations.h"
 
 /* 10.0.0.a port a to 10.0.0.b port b. */
@@ -117,6 +119,32 @@ how_a_connection_begins_and_ends_belongs_to_it(void **state)
 	pb_conversations_destroy(c);
 }
 
+static void
+who_asks_by_arp_and_who_answers_are_ip_addresses(void **state)
+{
+	uint8_t frame[60 + PB_FLOW_BEHIND] = { [12] = 8, 6, 0, 1, 8, 0, 6, 4,
+	    0, 1, [28] = 10, 0, 0, 1, [38] = 10, 0, 2, 15 };
+	const struct pb_conversation *row;
+	struct pb_conversations *c;
+	struct pb_flow_key key;
+
+	(void)state;
+	assert_int_equal(pb_conversations_create(&c, false, NULL), 0);
+	pb_flow_key(&key, PB_LINKTYPE_ETHERNET, frame, 60);
+	add(c, key, 0, 1, 1000);
+	memcpy(frame + 28, "\x0a\x00\x02\x0f", 4);
+	memcpy(frame + 38, "\x0a\x00\x00\x01", 4);
+	frame[21] = 2;
+	pb_flow_key(&key, PB_LINKTYPE_ETHERNET, frame, 60);
+	add(c, key, 0, 1, 1001);
+	assert_int_equal(pb_conversations_sort(c, PB_BY_TIME, &row), 1);
+	assert_int_equal(row->ip, 4);
+	assert_memory_equal(row->address[0], "\x0a\x00\x00\x01", 4);
+	assert_memory_equal(row->address[1], "\x0a\x00\x02\x0f", 4);
+	assert_int_equal(row->packets[1], 1);
+	pb_conversations_destroy(c);
+}
+
 /* Method: one more than there is room for, each met twice. */
 static void
 conversations_past_the_bound_are_counted_alone(void **state)
@@ -154,6 +182,8 @@ main(void)
 		    streams_are_told_apart_and_one_can_be_forgotten),
 		cmocka_unit_test(
 		    how_a_connection_begins_and_ends_belongs_to_it),
+		cmocka_unit_test(
+		    who_asks_by_arp_and_who_answers_are_ip_addresses),
 		cmocka_unit_test(
 		    conversations_past_the_bound_are_counted_alone),
 	};
