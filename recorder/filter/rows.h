@@ -43,7 +43,7 @@ struct pb_rows {
 /*
  * verdict[i] is the filter's PB_VERDICT_* of row i: what pb_filter_verdict()
  * says of it, or, seldom, PB_VERDICT_EACH.  Fast where `filter` was folded for
- * the shape of the rows (question.h).
+ * the shape of the rows (question.h); never much slower than a look at packets.
  */
 void	pb_rows_verdict(uint8_t *verdict, const struct pb_filter *filter,
 	    const struct pb_rows *rows);

@@ -22,7 +22,7 @@ struct walk {
 	const struct bpf_program *program;
 	const struct pb_alike *packets;
 	unsigned	 seen;		/* PB_VERDICT_* */
-	unsigned	 steps;
+	unsigned	 steps;		/* that are left */
 	unsigned	 ways;		/* that wait */
 	struct way	 way[WAYS_MAX];
 };
@@ -34,6 +34,16 @@ enum pb_verdict
 pb_filter_verdict(const struct pb_filter *filter,
     const struct pb_alike *packets)
 {
+	uint64_t steps = STEPS_MAX;
+
+	return pb_filter_verdict_within(filter, packets, &steps);
+}
+
+enum pb_verdict
+pb_filter_verdict_within(const struct pb_filter *filter,
+    const struct pb_alike *packets, uint64_t *steps)
+{
+	unsigned most = *steps < STEPS_MAX ? (unsigned)*steps : STEPS_MAX;
 	struct walk walk;
 	struct way way;
 
@@ -44,7 +54,8 @@ pb_filter_verdict(const struct pb_filter *filter,
 		    PB_VERDICT_NONE;
 	walk.program = &filter->program;
 	walk.packets = packets;
-	walk.seen = walk.steps = 0;
+	walk.seen = 0;
+	walk.steps = most;
 	walk.ways = 1;
 	machine_init(&walk.way[0].machine, packets);
 	walk.way[0].at = 0;
@@ -52,6 +63,7 @@ pb_filter_verdict(const struct pb_filter *filter,
 		way = walk.way[--walk.ways];
 		walk_way(&walk, &way);
 	}
+	*steps -= most - walk.steps;
 	/* Where nothing was seen no packet can be like that. */
 	return walk.seen == 0 ? PB_VERDICT_EACH : (enum pb_verdict)walk.seen;
 }
@@ -66,10 +78,11 @@ walk_way(struct walk *walk, struct way *way)
 		const struct bpf_insn *insn =
 		    &walk->program->bf_insns[way->at++];
 
-		if (walk->steps++ == STEPS_MAX) {
+		if (walk->steps == 0) {
 			walk->seen = PB_VERDICT_EACH;
 			return;
 		}
+		walk->steps--;
 		if (BPF_CLASS(insn->code) == BPF_RET) {
 			walk->seen |= machine_return(&way->machine, insn);
 			return;

@@ -41,6 +41,10 @@ struct pb_alike {
 
 enum pb_verdict pb_filter_verdict(const struct pb_filter *filter,
 	    const struct pb_alike *packets);
+/* The same where so many instructions may be run, of which those that were are
+ * taken; where they do not suffice it is PB_VERDICT_EACH. */
+enum pb_verdict pb_filter_verdict_within(const struct pb_filter *filter,
+	    const struct pb_alike *packets, uint64_t *steps);
 
 /*
  * The filter with all done that `shape` decides.  For packets of which it is

@@ -192,12 +192,92 @@ of_filters_that_people_write_hardly_a_row_is_missed(void **state)
 	assert_in_range(missed, 0, rows / 100);
 }
 
+static void
+no_more_instructions_are_run_than_may_be(void **state)
+{
+	static struct group g;
+
+	(void)state;
+	for (size_t f = 0; f < sizeof(filters) / sizeof(filters[0]); f++) {
+		uint64_t left = 4096, used, less;
+		struct pb_filter *filter;
+		enum pb_verdict verdict;
+
+		assert_int_equal(pb_filter_create(&filter, filters[f],
+		    PB_LINKTYPE_ETHERNET, NULL), 0);
+		seed = f + 1;
+		make_group(&g);
+		know_group(&g);
+		verdict = pb_filter_verdict(filter, &g.alike);
+		assert_int_equal(pb_filter_verdict_within(filter, &g.alike,
+		    &left), verdict);
+		used = 4096 - left;
+		left = used;
+		assert_int_equal(pb_filter_verdict_within(filter, &g.alike,
+		    &left), verdict);
+		assert_int_equal(left, 0);
+		less = used > 0 ? used - 1 : 0;
+		if (used > 0) {
+			assert_int_equal(pb_filter_verdict_within(filter,
+			    &g.alike, &less), PB_VERDICT_EACH);
+			assert_int_equal(less, 0);
+		}
+		pb_filter_destroy(filter);
+	}
+}
+
+/* Method: of the last row all is known, and the others take all there is. */
+static void
+rows_that_take_long_leave_the_others_to_be_looked_at(void **state)
+{
+	static const char *const text = "(tcp[4]&1=0 or tcp[4]>tcp[5]) and "
+	    "(tcp[5]&1=0 or tcp[7]>tcp[5]) and (tcp[6]&1=0 or tcp[5]>tcp[6]) "
+	    "and (tcp[7]&1=0 or tcp[8]>tcp[7]) and (tcp[8]&1=0 or "
+	    "tcp[11]>tcp[8]) and (tcp[9]&1=0 or tcp[4]>tcp[9]) and "
+	    "(tcp[10]&1=0 or tcp[7]>tcp[10]) and (tcp[11]&1=0 or "
+	    "tcp[5]>tcp[11]) and ip[8]>tcp[4]+255";
+	static const uint8_t tcp[] = { [12] = 8, 0, 0x45, [23] = 6 };
+	static struct table table;
+	uint8_t verdict[ROWS_MAX];
+	struct pb_filter *filter;
+
+	(void)state;
+	memset(&table, 0, sizeof(table));
+	table.rows = ROWS_MAX;
+	table.bytes = PACKET_BYTES;
+	for (uint32_t i = 0; i < ROWS_MAX; i++)
+		table.row[i].lengths = (struct pb_lengths){ PACKET_BYTES,
+		    PACKET_BYTES, PACKET_BYTES, PACKET_BYTES };
+	for (uint32_t at = 0; at < PACKET_BYTES; at++) {
+		table.stride[at] = 1;
+		memset(table.ones[at], at < sizeof(tcp) ? tcp[at] : 0,
+		    ROWS_MAX);
+		if (at >= 34)
+			memset(table.unknown[at], 0xff, ROWS_MAX - 1);
+	}
+	table.all = (struct pb_rows){ table.rows, column, &table,
+	    &table.row[0].lengths, sizeof(table.row[0]) };
+	assert_int_equal(pb_filter_create(&filter, text,
+	    PB_LINKTYPE_ETHERNET, NULL), 0);
+	pb_rows_verdict(verdict, filter, &table.all);
+	assert_int_equal(verdict[ROWS_MAX - 1], PB_VERDICT_EACH);
+	table.all.rows = 1;
+	for (uint32_t at = 34; at < PACKET_BYTES; at++)
+		table.unknown[at][0] = 0;
+	pb_rows_verdict(verdict, filter, &table.all);
+	assert_int_equal(verdict[0], PB_VERDICT_NONE);
+	pb_filter_destroy(filter);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(
 		    of_any_program_each_row_is_told_as_the_machine_does),
+		cmocka_unit_test(no_more_instructions_are_run_than_may_be),
+		cmocka_unit_test(
+		    rows_that_take_long_leave_the_others_to_be_looked_at),
 		cmocka_unit_test(
 		    of_filters_that_people_write_hardly_a_row_is_missed),
 	};
