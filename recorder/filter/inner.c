@@ -72,11 +72,21 @@ pb_inner_match(struct pb_inner *inner, const struct pb_packet *packet)
 	return match;
 }
 
-/* All of them at one depth: all; none at any: none. */
 enum pb_verdict
 pb_inner_verdict(const struct pb_inner *inner, const struct pb_alike *packets)
 {
-	enum pb_verdict verdict = pb_filter_verdict(inner->filter, packets);
+	uint64_t steps = UINT64_MAX;
+
+	return pb_inner_verdict_within(inner, packets, &steps);
+}
+
+/* All of them at one depth: all; none at any: none. */
+enum pb_verdict
+pb_inner_verdict_within(const struct pb_inner *inner,
+    const struct pb_alike *packets, uint64_t *steps)
+{
+	enum pb_verdict verdict = pb_filter_verdict_within(inner->filter,
+	    packets, steps);
 	bool none = verdict == PB_VERDICT_NONE;
 	enum pb_tag_found found;
 	struct pb_tag tag;
@@ -93,7 +103,8 @@ pb_inner_verdict(const struct pb_inner *inner, const struct pb_alike *packets)
 		if (found == PB_TAG_NO)
 			break;
 		take(&now, &inner->link, &tag);
-		verdict = pb_filter_verdict(inner->filter, &now.alike);
+		verdict = pb_filter_verdict_within(inner->filter, &now.alike,
+		    steps);
 		none = none && verdict == PB_VERDICT_NONE;
 	}
 	if (verdict == PB_VERDICT_ALL)

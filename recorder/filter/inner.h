@@ -33,9 +33,11 @@ void	pb_inner_destroy(struct pb_inner *inner);
 /* In place of pb_filter_match(). */
 bool	pb_inner_match(struct pb_inner *inner, const struct pb_packet *packet);
 
-/* In place of pb_filter_verdict(). */
+/* In place of pb_filter_verdict(), and of pb_filter_verdict_within(). */
 enum pb_verdict pb_inner_verdict(const struct pb_inner *inner,
 	    const struct pb_alike *packets);
+enum pb_verdict pb_inner_verdict_within(const struct pb_inner *inner,
+	    const struct pb_alike *packets, uint64_t *steps);
 
 /* True: there is nothing to take off in any of them, and what the filter says
  * of them is all. */

@@ -18,9 +18,6 @@
 #define LOADS_MAX	24u	/* different ones, likewise */
 #define ROW_BYTES	128u	/* of a packet, that the machine is told */
 #define LOAD_BYTES_MAX	4u
-/* Instructions of the machine: to look at its packets costs less than more. */
-#define ROW_STEPS	64u	/* for each row, */
-#define ROWS_STEPS	65536u	/* and for all of them */
 
 /* What is in A. */
 enum what { NOTHING = 0, BYTES, LENGTH, OTHER };
@@ -474,7 +471,7 @@ ask_each(uint8_t *verdict, const struct pb_filter *filter,
 {
 	uint8_t ones[ROW_BYTES], unknown[ROW_BYTES];
 	struct pb_column column[ROW_BYTES];
-	uint64_t steps = ROWS_STEPS + (uint64_t)ROW_STEPS * rows->rows;
+	uint64_t steps = PB_ROWS_STEPS(rows->rows);
 
 	for (uint32_t at = 0; at < ROW_BYTES; at++)
 		column[at] = column_of(rows, at);

@@ -15,6 +15,10 @@
 #include "recorder/filter/filter.h"
 #include "recorder/filter/verdict.h"
 
+/* Instructions of the machine that rows asked one by one may take: to look at
+ * their packets costs less than more. */
+#define PB_ROWS_STEPS(rows)	(65536u + (uint64_t)64u * (rows))
+
 /* One byte of the packets: of row i ones[i * stride], unknown[i * stride]
  * (pb_alike of verdict.h). */
 struct pb_column {

@@ -3,6 +3,8 @@
  */
 #include "recorder/query/ask_inner.h"
 
+#include "recorder/filter/rows.h"
+
 /* What is known of a row, byte by byte of its shape's columns. */
 struct known {
 	uint8_t		 ones[PB_FLOW_BYTES], unknown[PB_FLOW_BYTES];
@@ -19,6 +21,7 @@ pb_ask_inner(const struct pb_inner *inner, struct pb_table *table,
 {
 	uint32_t rows = pb_table_shape(table, shape)->rows;
 	struct pb_table_column column[PB_FLOW_BYTES];
+	uint64_t steps = PB_ROWS_STEPS(rows);
 	struct known known;
 	int rc = 0;
 
@@ -26,7 +29,8 @@ pb_ask_inner(const struct pb_inner *inner, struct pb_table *table,
 		rc = pb_table_column(table, shape, at, &column[at], err);
 	for (uint32_t i = 0; i < rows && rc == 0; i++) {
 		known_of(&known, column, &row[i], i);
-		verdict[i] = (uint8_t)pb_inner_verdict(inner, &known.alike);
+		verdict[i] = (uint8_t)pb_inner_verdict_within(inner,
+		    &known.alike, &steps);
 	}
 	return rc;
 }
