@@ -27,6 +27,8 @@
 #define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
 
 static int	err_pcap(struct pb_err *, const char *, int, const char *);
+static int	compile_for(struct pb_pcap_filter *, const char *, uint16_t,
+		    struct pb_err *);
 static int	open_best(struct pb_pcap *, const struct pb_pcap_ask *,
 		    unsigned, struct pb_err *);
 static pcap_t	*create(const struct pb_conf_capture *, struct pb_err *);
@@ -70,12 +72,26 @@ pb_pcap_filter_names(struct pb_pcap_filter *out,
 	if (capture->filter[0] == '\0')
 		return 0;
 	for (size_t i = 0; i < COUNT(common) && rc == PB_EINVAL; i++) {
-		out->linktype = common[i];
-		rc = pb_filter_create(&out->filter, capture->filter,
-		    common[i], i == 0 ? err : &other);
+		rc = compile_for(out, capture->filter, common[i],
+		    i == 0 ? err : &other);
 		if (i > 0 && rc < 0 && rc != PB_EINVAL)
 			*err = other;
 	}
+	return rc;
+}
+
+static int
+compile_for(struct pb_pcap_filter *out, const char *text, uint16_t linktype,
+    struct pb_err *err)
+{
+	int rc = pb_filter_create(&out->filter, text, linktype, err);
+
+	out->linktype = linktype;
+	if (rc < 0)
+		return rc;
+	rc = pb_filter_captures(out->filter, text, err);
+	if (rc < 0)
+		pb_pcap_filter_finish(out);
 	return rc;
 }
 

@@ -5,6 +5,10 @@
  * and run by libpcap's own interpreter, so that a query means what `tcpdump -r`
  * means: for no file libpcap would ask the kernel for a packet's direction, and
  * take this system's number of IPv6 for that of each.
+ * A program that loops is run by our own machine (verdict.c), which counts:
+ * protochain of libpcap 1.10.3 goes on, behind an authentication header, at
+ * (length + 2) * 4 of the packet, whatever was before that header, and so
+ * never ends where that is the same header again.
  * Host and port names in a filter are resolved when it is compiled.
  */
 #include "recorder/filter/filter.h"
@@ -18,6 +22,11 @@
 
 #define PCAP_MAGIC	0xa1b2c3d4u	/* draft-ietf-opsawg-pcap, 4 */
 
+static int	compile(struct pb_filter **, const char *, pcap_t *,
+		    struct pb_err *);
+static bool	has_loop(const struct bpf_program *);
+static bool	match_counted(const struct pb_filter *,
+		    const struct pb_packet *);
 static bool	lacks_name(const char *);
 static bool	blank(const char *);
 
@@ -39,7 +48,7 @@ pb_filter_create(struct pb_filter **out, const char *text, uint16_t linktype,
 			fclose(file);
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
 	}
-	rc = pb_filter_create_live(out, text, handle, err);
+	rc = compile(out, text, handle, err);
 	pcap_close(handle);
 	return rc;
 }
@@ -47,6 +56,23 @@ pb_filter_create(struct pb_filter **out, const char *text, uint16_t linktype,
 int
 pb_filter_create_live(struct pb_filter **out, const char *text,
     struct pcap *handle, struct pb_err *err)
+{
+	struct pb_filter *filter;
+	int rc = compile(&filter, text, handle, err);
+
+	if (rc < 0)
+		return rc;
+	rc = pb_filter_captures(filter, text, err);
+	if (rc < 0)
+		pb_filter_destroy(filter);
+	else
+		*out = filter;
+	return rc;
+}
+
+static int
+compile(struct pb_filter **out, const char *text, pcap_t *handle,
+    struct pb_err *err)
 {
 	struct pb_filter *filter = calloc(1, sizeof(*filter));
 	int rc = 0;
@@ -66,8 +92,31 @@ pb_filter_create_live(struct pb_filter **out, const char *text,
 		return pb_err_set(err, PB_EINVAL, "filter '%.160s': %s; see "
 		    "pcap-filter(7)", text, pcap_geterr(handle));
 	}
+	filter->loops = !filter->all && has_loop(&filter->program);
 	*out = filter;
 	return 0;
+}
+
+/* Conditional jumps go forward alone. */
+static bool
+has_loop(const struct bpf_program *program)
+{
+	for (unsigned i = 0; i < program->bf_len; i++)
+		if (program->bf_insns[i].code == (BPF_JMP | BPF_JA) &&
+		    program->bf_insns[i].k >= program->bf_len - i - 1)
+			return true;
+	return false;
+}
+
+int
+pb_filter_captures(const struct pb_filter *filter, const char *text,
+    struct pb_err *err)
+{
+	if (!filter->loops)
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "filter '%.160s': protochain is for "
+	    "pb query alone, since one packet could keep it running for ever; "
+	    "write proto, or capture without it", text);
 }
 
 int
@@ -93,10 +142,26 @@ pb_filter_match(const struct pb_filter *filter, const struct pb_packet *packet)
 
 	if (filter->all)
 		return true;
+	if (filter->loops)
+		return match_counted(filter, packet);
 	header.caplen = packet->caplen;
 	header.len = packet->origlen;
 	return pcap_offline_filter(&filter->program, &header,
 	    packet->data) != 0;
+}
+
+/* All of the packet is known, so the machine goes the one way that libpcap's
+ * interpreter goes. */
+static bool
+match_counted(const struct pb_filter *filter, const struct pb_packet *packet)
+{
+	static uint8_t nothing[PB_CAPLEN_MAX];	/* is unknown */
+	struct pb_alike one = { .ones = packet->data, .unknown = nothing,
+	    .bytes = packet->caplen, .caplen_min = packet->caplen,
+	    .caplen_max = packet->caplen, .len_min = packet->origlen,
+	    .len_max = packet->origlen };
+
+	return pb_filter_verdict(filter, &one) == PB_VERDICT_ALL;
 }
 
 /* gencode.c: host and network names come from the resolver, which may have

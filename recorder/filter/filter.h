@@ -23,12 +23,22 @@ struct pcap;
 int	pb_filter_create(struct pb_filter **out, const char *text,
 	    uint16_t linktype, struct pb_err *err);
 /* The same for a handle of libpcap, with what its kernel alone knows of a
- * packet, as a tag that the card took off. */
+ * packet, as a tag that the card took off.  PB_EINVAL where it cannot stand in
+ * the way of packets, too. */
 int	pb_filter_create_live(struct pb_filter **out, const char *text,
 	    struct pcap *handle, struct pb_err *err);
+/*
+ * May `filter`, of `text`, stand in the way of packets?  0, or PB_EINVAL and
+ * what to write instead: not where its program loops (protochain), for of some
+ * packets libpcap's interpreter never comes to an end.
+ */
+int	pb_filter_captures(const struct pb_filter *filter, const char *text,
+	    struct pb_err *err);
 
 void	pb_filter_destroy(struct pb_filter *filter);
 
+/* Comes to an end for each packet: a program that loops is left, without a
+ * match, after as many instructions as pb_filter_verdict() (verdict.h). */
 bool	pb_filter_match(const struct pb_filter *filter,
 	    const struct pb_packet *packet);
 

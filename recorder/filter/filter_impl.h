@@ -12,6 +12,7 @@
 
 struct pb_filter {
 	bool			 all;		/* "": nothing was compiled */
+	bool			 loops;		/* a jump goes back */
 	struct bpf_program	 program;	/* malloc()ed, as libpcap's */
 };
 

@@ -31,7 +31,7 @@ struct fold {
 	unsigned	 lines;
 };
 
-static void	fold_program(struct fold *, const struct bpf_program *,
+static void	fold_program(struct fold *, const struct pb_filter *,
 		    struct bpf_program *);
 /* forward */
 static void	know(struct fold *, unsigned);
@@ -60,7 +60,8 @@ pb_filter_fold(struct pb_filter **out, const struct pb_filter *filter,
 
 	*out = folded;
 	if (folded != NULL)
-		folded->all = filter->all;
+		*folded = (struct pb_filter){ .all = filter->all,
+		    .loops = filter->loops };
 	if (filter->all && folded != NULL)
 		return 0;
 	fold.line = calloc(fold.lines + 1, sizeof(*fold.line));
@@ -74,7 +75,7 @@ pb_filter_fold(struct pb_filter **out, const struct pb_filter *filter,
 		*out = NULL;
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
 	}
-	fold_program(&fold, &filter->program, &folded->program);
+	fold_program(&fold, filter, &folded->program);
 	free(fold.line);
 	return 0;
 }
@@ -82,17 +83,14 @@ pb_filter_fold(struct pb_filter **out, const struct pb_filter *filter,
 /* A program that loops (protochain does), or cannot be written, stays as it
  * is. */
 static void
-fold_program(struct fold *fold, const struct bpf_program *in,
+fold_program(struct fold *fold, const struct pb_filter *filter,
     struct bpf_program *out)
 {
-	bool loops = false;
+	const struct bpf_program *in = &filter->program;
 
-	for (unsigned i = 0; i < fold->lines; i++) {
+	for (unsigned i = 0; i < fold->lines; i++)
 		fold->line[i].insn = in->bf_insns[i];
-		loops |= in->bf_insns[i].code == (BPF_JMP | BPF_JA) &&
-		    in->bf_insns[i].k >= fold->lines - i;
-	}
-	if (!loops) {
+	if (!filter->loops) {
 		fold->line[0].reached = true;
 		machine_init(&fold->line[0].machine, fold->shape);
 		for (unsigned i = 0; i < fold->lines; i++)
@@ -102,7 +100,7 @@ fold_program(struct fold *fold, const struct bpf_program *in,
 		reach_again(fold);
 		out->bf_len = place_lines(fold);
 	}
-	if (loops || !write_program(fold, out->bf_insns)) {
+	if (filter->loops || !write_program(fold, out->bf_insns)) {
 		out->bf_len = in->bf_len;
 		memcpy(out->bf_insns, in->bf_insns,
 		    in->bf_len * sizeof(*in->bf_insns));

@@ -142,6 +142,33 @@ a_filter_that_does_not_compile_says_why(void **state)
 	pb_filter_destroy(NULL);
 }
 
+/*
+ * Goal:   of no packet a filter never comes to an end.
+ * Method: an authentication header from which libpcap's protochain goes back
+ *         to it, in IPv6 and in IPv4; and one from which it goes on.
+ */
+static void
+a_filter_comes_to_an_end_for_each_packet(void **state)
+{
+	enum { AH = 51, IP = 14, OF_V6 = IP + 40, OF_V4 = IP + 20 };
+	uint8_t v6[OF_V6 + 40] = { [12] = 0x86, 0xdd, [IP] = 0x60,
+	    [IP + 6] = AH, [OF_V6] = AH, 8 };
+	uint8_t v4[OF_V4 + 20] = { [12] = 0x08, 0x00, [IP] = 0x45,
+	    [IP + 9] = AH, [OF_V4] = AH, 3 };
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(matches("ip6 protochain 6",
+		    PB_LINKTYPE_ETHERNET, v6, sizeof(v6), sizeof(v6)), round);
+		assert_int_equal(matches("ip protochain 17",
+		    PB_LINKTYPE_ETHERNET, v4, sizeof(v4), sizeof(v4)), round);
+		assert_int_equal(matches("ip6 protochain 51",
+		    PB_LINKTYPE_ETHERNET, v6, sizeof(v6), sizeof(v6)), 1);
+		v6[OF_V6] = 6;
+		v4[OF_V4] = 17;
+	}
+}
+
 static void
 link_types_in_files_are_the_same_on_every_system(void **state)
 {
@@ -203,6 +230,7 @@ main(void)
 		cmocka_unit_test(a_filter_is_compiled_for_a_file),
 		cmocka_unit_test(bytes_that_were_not_captured_do_not_match),
 		cmocka_unit_test(a_filter_that_does_not_compile_says_why),
+		cmocka_unit_test(a_filter_comes_to_an_end_for_each_packet),
 		cmocka_unit_test(
 		    link_types_in_files_are_the_same_on_every_system),
 		cmocka_unit_test(a_link_type_survives_the_way_there_and_back),

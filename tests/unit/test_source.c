@@ -83,6 +83,30 @@ a_filter_is_checked_though_the_interface_is_absent(void **state)
 	assert_non_null(strstr(err.text, "port port"));
 }
 
+/* On each link type for which there is a program. */
+static void
+a_filter_that_a_packet_could_keep_running_is_refused(void **state)
+{
+	static const char *const text[] = { "ip6 protochain 6",
+	    "udp or ip protochain 50" };
+	static const char *const interface[] = { "not-there0", "nfqueue:3" };
+	struct pb_conf_capture capture = { .threads = 1 };
+	struct pb_err err;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		strcpy(capture.interface, interface[i / 2]);
+		strcpy(capture.filter, text[i % 2]);
+		assert_int_equal(pb_source_check(&capture, 5000, &err),
+		    PB_EINVAL);
+		assert_non_null(strstr(err.text, text[i % 2]));
+		assert_non_null(strstr(err.text, "protochain is for pb query "
+		    "alone, since one packet could keep it running for ever; "
+		    "write proto"));
+		assert_null(strchr(err.text, '\n'));
+	}
+}
+
 static void
 an_unknown_time_stamp_type_is_refused(void **state)
 {
@@ -275,6 +299,8 @@ main(void)
 		cmocka_unit_test(a_stream_says_who_and_where_it_is),
 		cmocka_unit_test(
 		    a_filter_is_checked_though_the_interface_is_absent),
+		cmocka_unit_test(
+		    a_filter_that_a_packet_could_keep_running_is_refused),
 		cmocka_unit_test(an_unknown_time_stamp_type_is_refused),
 		cmocka_unit_test(an_interface_is_known_by_its_index),
 		cmocka_unit_test(

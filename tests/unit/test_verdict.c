@@ -114,6 +114,60 @@ of_filters_that_people_write_nothing_false_is_said(void **state)
 	assert_true(decided > asked / 2);
 }
 
+/* IPv4 or IPv6 with headers behind it, none of them AH. */
+static void
+make_chain(uint8_t *p, uint32_t bytes)
+{
+	static const uint8_t next[] = { 0, 43, 44, 60, 59, 6, 17, 50 };
+	bool v6 = any(2) == 0;
+	uint32_t at = 14 + (v6 ? 40 : 20);
+
+	for (uint32_t i = 0; i < bytes; i++)
+		p[i] = any(3) == 0 ? (uint8_t)any(51) : next[any(8)];
+	p[12] = v6 ? 0x86 : 0x08;
+	p[13] = v6 ? 0xdd : 0;
+	p[14] = v6 ? 0x60 : 0x45;
+	p[v6 ? 20 : 23] = next[any(8)];
+	for (; at + 8 < bytes; at += 8u * (p[at + 1] + 1u)) {
+		p[at] = next[any(any(3) == 0 ? 8 : 4)];
+		p[at + 1] = (uint8_t)any(3);
+	}
+}
+
+static void
+a_filter_that_loops_matches_what_libpcap_says(void **state)
+{
+	static const char *const text[] = { "ip6 protochain 6",
+	    "ip protochain 17", "ip6 protochain 59 or ip protochain 50",
+	    "not ip6 protochain 43", "ip6 protochain 60 and len < 200" };
+	enum { BYTES = 256 };
+	unsigned found = 0, rounds = ROUNDS / 4;
+	uint8_t data[BYTES];
+
+	(void)state;
+	seed = 11;
+	for (size_t f = 0; f < sizeof(text) / sizeof(text[0]); f++) {
+		struct pb_packet packet = { .data = data };
+		struct pb_filter *filter;
+
+		assert_int_equal(pb_filter_create(&filter, text[f],
+		    PB_LINKTYPE_ETHERNET, NULL), 0);
+		assert_true(filter->loops);
+		for (unsigned i = 0; i < rounds; i++) {
+			packet.caplen = 1 + any(BYTES);
+			packet.origlen = packet.caplen + any(2) * any(99);
+			make_chain(data, packet.caplen < 64 ? BYTES :
+			    packet.caplen);
+			assert_int_equal(pb_filter_match(filter, &packet),
+			    bpf_filter(filter->program.bf_insns, data,
+			    packet.origlen, packet.caplen) != 0);
+			found += pb_filter_match(filter, &packet);
+		}
+		pb_filter_destroy(filter);
+	}
+	assert_in_range(found, rounds / 2, 4 * rounds);
+}
+
 /* One flow: all but checksums, numbers and payload is known. */
 static void
 make_flow(struct group *g)
@@ -239,6 +293,8 @@ main(void)
 		cmocka_unit_test(of_any_program_nothing_false_is_said),
 		cmocka_unit_test(
 		    of_filters_that_people_write_nothing_false_is_said),
+		cmocka_unit_test(
+		    a_filter_that_loops_matches_what_libpcap_says),
 		cmocka_unit_test(a_flow_is_decided_by_its_headers),
 		cmocka_unit_test(
 		    places_decide_what_none_or_all_of_their_values_do),
