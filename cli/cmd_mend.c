@@ -37,6 +37,7 @@ static int	run_verify(struct pb_cli *, void *, char **,
 		    struct pb_err *);
 static int	run_reindex(struct pb_cli *, void *, char **,
 		    struct pb_err *);
+static void	write_owed(const char *);
 static int	own(const struct pb_cli *, struct pb_rebuild_opts *,
 		    struct pb_err *);
 static int	verify(struct pb_cli *, const struct opts *, struct pb_err *);
@@ -122,6 +123,7 @@ run_reindex(struct pb_cli *cli, void *arg, char **operand,
 		return fd;
 	pb_progress_begin(&bar, "files", 0);
 	bar.things = true;
+	write_owed(how.store);
 	rc = pb_rebuild(&how, &sum, err);
 	pb_progress_end(&bar);
 	close(fd);
@@ -134,6 +136,19 @@ run_reindex(struct pb_cli *cli, void *arg, char **operand,
 	    " gaps; %" PRIu64 " files were damaged\n", sum.streams,
 	    sum.segments, sum.packets, sum.bytes, sum.gaps, sum.damaged);
 	return PB_EXIT_OK;
+}
+
+/* What the old index alone knows of its journals; it may know nothing. */
+static void
+write_owed(const char *store)
+{
+	struct pb_index *index;
+
+	if (pb_index_readable(store, NULL) < 0 ||
+	    pb_index_open(&index, store, NULL) < 0)
+		return;
+	(void)pb_repair_owed(index, store, NULL);
+	pb_index_close(index);
 }
 
 /* The store is ours from now on: the descriptor of its lock, or an error. */

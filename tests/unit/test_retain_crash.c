@@ -13,6 +13,7 @@
 
 #include "recorder/store/facts/journal.h"
 #include "recorder/store/index/index_write.h"
+#include "recorder/store/mend/repair.h"
 #include "tests/unit/retain_fixture.h"
 
 /* --- crashes and refusals ------------------------------------------------ */
@@ -164,9 +165,10 @@ the_journal_knows_what_went_and_why(void **state)
 	    "expired 31-40\n");
 }
 
-/* The file that has no room, and how many writes are refused. */
-static char full[PATH_MAX];
-static int refusals;
+/* The journal that has no room, and how many writes are refused; how many of
+ * it when it is written anew. */
+static char full[PATH_MAX], full_anew[PATH_MAX];
+static int refusals, refusals_anew, error_anew;
 
 ssize_t
 pwrite(int fd, const void *data, size_t len, off_t at)
@@ -174,27 +176,63 @@ pwrite(int fd, const void *data, size_t len, off_t at)
 	char name[32], path[PATH_MAX] = "";
 
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	if (refusals > 0 && readlink(name, path, sizeof(path) - 1) > 0 &&
-	    strcmp(path, full) == 0) {
+	if (refusals + refusals_anew > 0 &&
+	    readlink(name, path, sizeof(path) - 1) < 0)
+		path[0] = '\0';
+	if (refusals > 0 && strcmp(path, full) == 0) {
 		refusals--;
 		errno = ENOSPC;
+		return -1;
+	}
+	if (refusals_anew > 0 && strcmp(path, full_anew) == 0) {
+		refusals_anew--;
+		errno = error_anew;
 		return -1;
 	}
 	return (ssize_t)syscall(SYS_pwrite64, fd, data, len, at);
 }
 
+/* The journal of eth1 has no room, for so many writes. */
+static void
+fill_journal(struct fixture *f, int writes, int anew, int error)
+{
+	use_stream(f, '1');
+	assert_int_equal(pb_journal_path(full, f->dir, &f->key, NULL), 0);
+	snprintf(full_anew, sizeof(full_anew), "%.*s.journal",
+	    (int)(strlen(full) - strlen("journal")), full);
+	refusals = writes;
+	refusals_anew = anew;
+	error_anew = error;
+}
+
+static void
+expect_journal_of(struct fixture *f, const char *want)
+{
+	struct pb_journal_news news;
+	char text[256] = "";
+
+	assert_int_equal(pb_journal_read(f->dir, &f->key, note_fact, text,
+	    &news, NULL), 0);
+	assert_string_equal(text, want);
+}
+
+static void
+expect_journal(struct fixture *f, char number, const char *want)
+{
+	use_stream(f, number);
+	expect_journal_of(f, want);
+}
+
 /*
- * Goal:   on a full disk each journal that has room, or has it again once
- *         files went, knows what went, once.
+ * Goal:   on a full disk each journal that has room knows what went, once; and
+ *         that which has none until files went, or until later, knows it then.
  * Method: three streams lose a segment in one run; the journal of the second
- *         one is full, first for one write, then for good.
+ *         one is full, first for one write, then for some more.
  */
 static void
 a_journal_without_room_holds_up_no_other(void **state)
 {
 	struct fixture *f = *state;
-	struct pb_journal_news news;
-	char text[256];
 
 	for (int tries = 1; tries <= 2; tries++) {
 		uint64_t first = 10 * (unsigned)tries - 9;
@@ -203,26 +241,112 @@ a_journal_without_room_holds_up_no_other(void **state)
 			use_stream(f, n);
 			write_runs(f, tries == 1 ? 2 : 1);
 		}
-		use_stream(f, '1');
-		assert_int_equal(pb_journal_path(full, f->dir, &f->key, NULL),
-		    0);
-		refusals = tries;
+		fill_journal(f, 1, tries == 1 ? 0 : 3, EIO);
 		retain(f, (struct pb_retain_opts){ .size_max = 1,
 		    .upstreams = 1, .upstream = &core });
 		EXPECT(f, first + 10);
-		assert_int_equal(refusals, 0);
 		retain(f, (struct pb_retain_opts){ .size_max = 0 });
 		settle_store(f);
-		for (char n = '0'; n <= '2'; n++) {
-			use_stream(f, n);
-			text[0] = '\0';
-			assert_int_equal(pb_journal_read(f->dir, &f->key,
-			    note_fact, text, &news, NULL), 0);
-			assert_string_equal(text, tries == 1 || n == '1' ?
-			    "expired 1-10\n" : "expired 1-10\n"
-			    "expired 11-20\n");
-		}
+		assert_int_equal(refusals + refusals_anew, 0);
+		for (char n = '0'; n <= '2'; n++)
+			expect_journal(f, n, tries == 1 ? "expired 1-10\n" :
+			    n == '1' ? "expired 1-20\n" :
+			    "expired 1-10\nexpired 11-20\n");
 	}
+	/* Nothing is owed any more. */
+	fill_journal(f, 0, 1, EIO);
+	reopen(f, NULL, false);
+	assert_int_equal(refusals_anew, 1);
+	refusals_anew = 0;
+}
+
+/* In a quiet store, too, once a second. */
+static void
+a_journal_without_room_is_said_and_tried_until_it_is_written(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_retain_stats stats;
+
+	use_stream(f, '1');
+	write_runs(f, 2);
+	fill_journal(f, 1, 1000, ENOSPC);
+	retain(f, (struct pb_retain_opts){ .size_max = stored(f) - 1 });
+	EXPECT(f, 11);
+	settle_store(f);
+	assert_in_range(refusals_anew, 970, 999);
+	pb_store_retain_stats(f->store, &stats);
+	assert_non_null(strstr(stats.why,
+	    "a journal does not know yet what was deleted: "));
+	expect_journal(f, '1', "");
+	refusals_anew = 0;
+	expect_why(f, "");
+	expect_journal(f, '1', "acked 1-10\n");
+}
+
+/*
+ * Goal:   what a journal could not be told it is told by the next start, or by
+ *         one after that, also where the numbers were acknowledged.
+ */
+static void
+a_start_writes_the_journal_that_had_no_room(void **state)
+{
+	struct fixture *f = *state;
+
+	use_stream(f, '1');
+	write_runs(f, 4);
+	ack(f, "core", 15, 15);
+	fill_journal(f, 1, 1000, EIO);
+	retain(f, (struct pb_retain_opts){ .size_max = 1, .upstreams = 1,
+	    .upstream = &core });
+	EXPECT(f, 31);
+	expect_journal(f, '1', "");
+	assert_int_equal(doomed_rows(f), 4);	/* three files, and this */
+	reopen(f, NULL, true);
+	expect_journal(f, '1', "");
+	assert_int_equal(doomed_rows(f), 1);
+	refusals_anew = 0;
+	reopen(f, NULL, true);
+	expect_journal(f, '1', "acked 1-15\nexpired 16-30\n");
+	assert_int_equal(doomed_rows(f), 0);
+}
+
+static int
+each_finding(void *arg, const struct pb_finding *finding)
+{
+	(void)arg;
+	print_message("%s: %s\n", finding->path, finding->text);
+	return 0;
+}
+
+/* Who gives the index up asks for it first. */
+static void
+a_journal_that_is_owed_is_no_difference(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_verify_opts opts = { .store = f->dir, .alone = true,
+	    .each = each_finding };
+	struct pb_verify_sum sum;
+	struct pb_index *index;
+
+	use_stream(f, '1');
+	write_runs(f, 4);
+	ack(f, "core", 15, 15);
+	fill_journal(f, 1, 1000, EIO);
+	retain(f, (struct pb_retain_opts){ .size_max = 1, .upstreams = 1,
+	    .upstream = &core });
+	EXPECT(f, 31);
+	pb_store_close(f->store);
+	f->store = NULL;
+	expect_journal_of(f, "");
+	assert_int_equal(pb_verify(&opts, &sum, NULL), 0);
+	assert_int_equal(sum.findings, 0);
+	refusals_anew = 0;
+	assert_int_equal(pb_index_open(&index, f->dir, NULL), 0);
+	assert_int_equal(pb_repair_owed(index, f->dir, NULL), 0);
+	pb_index_close(index);
+	expect_journal_of(f, "acked 1-15\nexpired 16-30\n");
+	assert_int_equal(pb_verify(&opts, &sum, NULL), 0);
+	assert_int_equal(sum.findings, 0);
 }
 
 static void
@@ -273,6 +397,10 @@ main(void)
 		RETAINED(a_name_that_cannot_be_deleted_is_tried_again_and_said),
 		RETAINED(the_journal_knows_what_went_and_why),
 		RETAINED(a_journal_without_room_holds_up_no_other),
+		RETAINED(
+		    a_journal_without_room_is_said_and_tried_until_it_is_written),
+		RETAINED(a_start_writes_the_journal_that_had_no_room),
+		RETAINED(a_journal_that_is_owed_is_no_difference),
 		RETAINED(each_deletion_is_a_line_with_its_reason_and_numbers),
 	};
 

@@ -39,7 +39,8 @@ enum pb_index_table {
 				 * sealed segments, the oldest first */
 	PB_TABLE_FILLS,		/* number: pb_fill_info, late arrivals */
 	PB_TABLE_DOOMED,	/* as `open`: a file that is to go; its rows
-				 * are gone */
+				 * are gone.  Number 0: no file, but the
+				 * journal does not know yet what went */
 	PB_TABLE_FLOWS,		/* stream first_seq: pb_flows_info */
 	PB_TABLES,
 };

@@ -119,6 +119,8 @@ pb_repair_finish(struct pb_repair *repair, struct pb_rebuild_sum *sum,
 	if (!repair->corrupt)
 		rc = pb_index_open(&repair->index, repair->opts->store, err);
 	if (rc == 0 && !repair->corrupt)
+		rc = pb_repair_owed(repair->index, repair->opts->store, err);
+	if (rc == 0 && !repair->corrupt)
 		rc = each_finding(repair, rewrite, err);
 	if (rc == 0 && !repair->corrupt)
 		rc = each_finding(repair, prepare, err);
@@ -321,6 +323,25 @@ rewrite(struct pb_repair *repair, const struct pb_finding *finding,
 }
 
 /* --- a journal from the index ------------------------------------------- */
+
+int
+pb_repair_owed(struct pb_index *index, const char *store, struct pb_err *err)
+{
+	const struct pb_open_info *row;
+	struct pb_stream_info stream;
+	struct pb_rows rows;
+	int rc = 0;
+
+	pb_rows_all(&rows, index, PB_TABLE_DOOMED, NULL, err);
+	while (rc == 0 && (row = pb_rows_next(&rows)) != NULL) {
+		if (row->first_seq != 0 || row->key.node[0] == '\0')
+			continue;
+		/* Of a rotten row nothing can be told. */
+		if (pb_index_stream(index, &row->key, &stream, err) == 1)
+			rc = pb_repair_journal(index, store, &stream, err);
+	}
+	return rc < 0 ? rc : rows.rc;
+}
 
 int
 pb_repair_journal(struct pb_index *index, const char *store,

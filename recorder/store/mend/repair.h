@@ -43,6 +43,13 @@ int	pb_repair_finish(struct pb_repair *repair,
 	    struct pb_rebuild_sum *sum, struct pb_err *err);
 
 /*
+ * Write the journals that retention owes (PB_TABLE_DOOMED), before the index
+ * that knows of it goes.
+ */
+int	pb_repair_owed(struct pb_index *index, const char *store,
+	    struct pb_err *err);
+
+/*
  * Write a stream's journal anew, from what the index says: its row, its
  * gaps, and numbers that are neither held nor missing for a reason as
  * expired.

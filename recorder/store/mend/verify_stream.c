@@ -93,7 +93,7 @@ check_counters(struct verify_stream *stream, struct pb_err *err)
 }
 
 /* What segments hold by now, and up to where, then the journal, which has what
- * led there. */
+ * led there; but for what retention still owes it. */
 static int
 look(struct verify_stream *stream, struct pb_replay *replay,
     struct pb_err *err)
@@ -101,17 +101,19 @@ look(struct verify_stream *stream, struct pb_replay *replay,
 	struct pb_index *index = stream->verify->index;
 	struct pb_stream_info *info = &stream->info;
 	struct pb_runs held = { NULL, 0, 0 };
-	int rc = pb_index_stream(index, &info->key, info, err);
+	int rc = pb_index_stream(index, &info->key, info, err), owed = 0;
 
+	if (rc >= 0)
+		rc = owed = pb_index_listed(index, info->id, 0, err);
 	if (rc >= 0)
 		rc = pb_known_held(index, info->id, &held, err);
 	if (rc == 0)
 		rc = pb_replay_read(replay, err);
 	if (rc == 0)
 		rc = check_journal(stream, replay, err);
-	if (rc == 0 && replay->has_journal)
+	if (rc == 0 && replay->has_journal && owed == 0)
 		rc = check_gaps(stream, replay, &held, err);
-	if (rc == 0)
+	if (rc == 0 && owed == 0)
 		rc = check_holes(stream, replay, &held, err);
 	free(held.at);
 	return rc;

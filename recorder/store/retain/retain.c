@@ -92,6 +92,7 @@ pb_retain_leave(struct pb_retain *retain)
 	pb_acks_leave(retain->acks);
 	retain->doomed_count = 0;
 	retain->denied.count = 0;
+	retain->owing = (struct retain_owing){ .some = false };
 	retain->promised = retain->last_free = 0;
 	retain->commits = 0;
 	retain->more = false;
@@ -154,7 +155,7 @@ pb_retain_run(struct pb_retain *retain, const struct pb_retain_view *view)
 
 	retain->ran_ms = view->now_ms;
 	retain->renewed = retain->troubled = false;
-	retain_unlink(retain);
+	retain_unlink(retain, view->index);
 	/* Where it cannot be had now, there may be some of it left. */
 	pb_mdb_reserve(view->index->mdb, PB_INDEX_RESERVE_BYTES, NULL);
 	rc = measure(&run, &err);
@@ -190,7 +191,7 @@ pb_retain_wants_clock(struct pb_retain *retain)
 	pthread_mutex_lock(&retain->lock);
 	changed = retain->changed;
 	pthread_mutex_unlock(&retain->lock);
-	return changed || bounds->age_ms_max != 0 ||
+	return changed || retain->owing.some || bounds->age_ms_max != 0 ||
 	    bounds->min_free_bytes != 0 || bounds->min_free_percent != 0 ||
 	    retain->trouble[0] != '\0' || retain->stats.why[0] != '\0';
 }

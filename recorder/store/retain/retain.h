@@ -18,7 +18,9 @@
  * Order: the journal, then one commit that takes the rows away and lists
  * the file as doomed, then unlink(2) and a sync of the directory; the
  * doomed row goes with a later commit.  So a crash leaves no file without
- * a row that nobody knows of, and no row without a file.
+ * a row that nobody knows of, and no row without a file.  On a full disk,
+ * where unlinking comes before all else, the commit notes which journal could
+ * not be written, and it is written afterwards, from the index.
  */
 #ifndef PB_STORE_RETAIN_H
 #define PB_STORE_RETAIN_H
@@ -123,7 +125,8 @@ bool	pb_retain_run(struct pb_retain *retain,
 /* Whether a quiet store must be looked at: a bound needs the clock. */
 bool	pb_retain_wants_clock(struct pb_retain *retain);
 
-/* Before the writer starts: delete what a crash left doomed. */
+/* Before the writer starts: delete what a crash left doomed, and write the
+ * journals that had no room. */
 int	pb_retain_recover(struct pb_retain *retain, struct pb_index *index,
 	    struct pb_err *err);
 

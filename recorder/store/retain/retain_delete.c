@@ -1,7 +1,8 @@
 /*
  * recorder/store/retain/retain_delete.c - deleting what was chosen
  *
- *	journal    why the numbers will be missing
+ *	journal    why the numbers will be missing; one without room is owed
+ *	           (retain_journal.c)
  *	commit     rows go, gaps come, the files are doomed
  *	unlink     the segment and its flow tables; a sync of each directory
  *	...        with a later commit the doomed rows go
@@ -31,6 +32,8 @@ static bool	is_first(const struct retain_run *, size_t);
 static int	journal_stream(struct retain_run *, size_t, struct pb_err *);
 static void	add_fact(struct pb_fact *, size_t *, struct pb_fact);
 static int	commit_rows(struct retain_run *, struct pb_err *);
+static int	work_off(struct pb_retain *, struct pb_index *,
+		    struct pb_err *);
 static int	forget_gone(struct pb_retain *, struct pb_index *,
 		    struct pb_err *);
 static void	del_gone(const struct pb_retain *, struct pb_mdb_txn *);
@@ -46,26 +49,40 @@ int
 pb_retain_recover(struct pb_retain *retain, struct pb_index *index,
     struct pb_err *err)
 {
-	struct pb_open_info row[RETAIN_DOOMED];
-	int n, rc;
+	const struct pb_open_info *row;
+	struct pb_rows rows;
+	int rc = 0;
 
-	do {
-		n = pb_index_rows(index, PB_TABLE_DOOMED, NULL, row,
-		    RETAIN_DOOMED, err);
-		if (n <= 0)
-			return n;
+	retain->doomed_count = 0;
+	retain->owing = (struct retain_owing){ .some = true };
+	pb_rows_all(&rows, index, PB_TABLE_DOOMED, NULL, err);
+	while (rc == 0 && retain->doomed_count < RETAIN_DOOMED &&
+	    (row = pb_rows_next(&rows)) != NULL) {
+		if (row->first_seq == 0)
+			continue;
 		/* A rotten row names no file; a live one's stays. */
-		for (int i = 0; i < n; i++)
-			retain->doomed[i] = (struct retain_doomed){
-			    .file = row[i], .gone = row[i].key.node[0] ==
-			    '\0' || is_live(index, &row[i]) };
-		retain->doomed_count = (size_t)n;
-		retain_unlink(retain);
-		rc = forget_gone(retain, index, err);
+		retain->doomed[retain->doomed_count++] =
+		    (struct retain_doomed){ .file = *row,
+		    .gone = row->key.node[0] == '\0' || is_live(index, row) };
 		/* More than a crash leaves: where others have put rows. */
-	} while (rc == 0 && n == (int)RETAIN_DOOMED &&
-	    retain->doomed_count == 0);
+		if (retain->doomed_count == RETAIN_DOOMED)
+			rc = work_off(retain, index, err);
+	}
+	if (rc == 0)
+		rc = rows.rc < 0 ? rows.rc : work_off(retain, index, err);
 	return rc;
+}
+
+/* Journals as well: all of them, once. */
+static int
+work_off(struct pb_retain *retain, struct pb_index *index, struct pb_err *err)
+{
+	do {
+		retain->owing.again_ms = 0;
+		retain_unlink(retain, index);
+	} while (retain->owing.at.stream != 0);
+	return retain->doomed_count == 0 ? 0 :
+	    forget_gone(retain, index, err);
 }
 
 void
@@ -83,11 +100,11 @@ pb_retain_claim(struct pb_retain *retain, struct pb_mdb_txn *txn,
 int
 retain_delete(struct retain_run *run, struct pb_err *err)
 {
-	int journal = write_journal(run, err), rc;
+	int rc = write_journal(run, err);
 
 	/* On a full disk the journal waits until there is room. */
-	if (journal < 0 && journal != PB_ENOSPC)
-		return journal;
+	if (rc < 0 && rc != PB_ENOSPC)
+		return rc;
 	rc = commit_rows(run, err);
 	if (rc < 0)
 		return rc;
@@ -96,15 +113,12 @@ retain_delete(struct retain_run *run, struct pb_err *err)
 		log_deleted(&run->victim[i]);
 	}
 	count_deleted(run);
-	retain_unlink(run->retain);
-	if (journal < 0 && write_journal(run, err) < 0)
-		pb_log(PB_LOG_WARN, "retention", "the journal does not know "
-		    "of what was deleted: %s", err->text);
+	retain_unlink(run->retain, run->view->index);
 	return 0;
 }
 
 void
-retain_unlink(struct pb_retain *retain)
+retain_unlink(struct pb_retain *retain, struct pb_index *index)
 {
 	char path[PATH_MAX];
 	struct pb_err err;
@@ -122,6 +136,9 @@ retain_unlink(struct pb_retain *retain)
 		}
 	}
 	sync_doomed(retain);
+	if (retain_write_journals(retain, index, &err) < 0)
+		retain_trouble(retain, "a journal does not know yet what was "
+		    "deleted", &err);
 }
 
 /* The segment and then its flow tables, which without it say nothing.
@@ -145,7 +162,7 @@ unlink_files(const struct pb_retain *retain, const struct pb_open_info *file,
 
 /*
  * Why numbers are missing, for who builds the index anew.  A journal that has
- * no room holds up no other: what it lacks is tried again the next time.
+ * no room holds up no other.
  */
 static int
 write_journal(struct retain_run *run, struct pb_err *err)
@@ -155,7 +172,7 @@ write_journal(struct retain_run *run, struct pb_err *err)
 
 	for (size_t i = 0; i < run->count && (failed == 0 ||
 	    failed == PB_ENOSPC); i++) {
-		if (run->victim[i].told || !is_first(run, i))
+		if (!is_first(run, i))
 			continue;
 		rc = journal_stream(run, i, &one);
 		if (rc < 0 && (failed == 0 || rc != PB_ENOSPC)) {
@@ -231,17 +248,25 @@ commit_rows(struct retain_run *run, struct pb_err *err)
 {
 	struct pb_retain *retain = run->retain;
 	struct pb_mdb_txn txn;
+	bool owes = false;
 	int rc = pb_index_begin(run->view->index, &txn, err);
 
 	if (rc < 0)
 		return rc;
 	del_gone(retain, &txn);
-	for (size_t i = 0; i < run->count; i++)
+	for (size_t i = 0; i < run->count; i++) {
 		pb_index_expire(&txn, &run->victim[i].expiry,
 		    &run->victim[i].stream);
+		if (!is_first(run, i) || run->victim[i].told)
+			continue;
+		retain_owe_journal(&txn, &run->victim[i].expiry);
+		owes = true;
+	}
 	rc = pb_mdb_commit(&txn);
 	if (rc < 0)
 		return rc;
+	retain->owing.some |= owes;
+	retain->owing.more |= owes && retain->owing.at.stream != 0;
 	drop_gone(retain);
 	for (size_t i = 0; i < run->count; i++) {
 		const struct pb_expiry *e = &run->victim[i].expiry;

@@ -2,7 +2,7 @@
  * recorder/store/retain/retain_impl.h - inside retention
  *
  * retain.c decides, retain_look.c finds what may go, retain_delete.c
- * deletes it.  The writer's thread alone runs them; what is marked (m)
+ * deletes it, retain_journal.c makes up for journals.  The writer's thread alone runs them; what is marked (m)
  * belongs to the mutex.
  */
 #ifndef PB_STORE_RETAIN_IMPL_H
@@ -18,6 +18,8 @@
 #define RETAIN_LOOKS	1024u	/* segments looked at in one run */
 /* Names that may wait for their unlink(2) or for their row's end. */
 #define RETAIN_DOOMED	64u
+/* Journals that are written anew in one run. */
+#define RETAIN_JOURNALS	16u
 /* Streams of which it was said that nothing can be deleted there. */
 #define RETAIN_TOLD	16u
 
@@ -67,6 +69,14 @@ struct retain_doomed {
 	bool			gone;	/* and its directory is synced */
 };
 
+/* Journals that are behind the index. */
+struct retain_owing {
+	bool			some;	/* there may be some */
+	bool			more;	/* also after this round of them */
+	struct pb_open_info	at;	/* the last one tried; stream 0: none */
+	uint64_t		again_ms; /* no earlier */
+};
+
 struct retain_bounds {
 	struct pb_retain_opts	opts;		/* its upstreams are these: */
 	struct pb_retain_upstream upstream[PB_RETAIN_UPSTREAMS_MAX];
@@ -90,6 +100,7 @@ struct pb_retain {
 	struct retain_walk	 walk[RETAIN_REASONS];
 	struct retain_doomed	 doomed[RETAIN_DOOMED];
 	size_t			 doomed_count;
+	struct retain_owing	 owing;
 	uint64_t		 ran_ms, retry_ms;
 	uint64_t		 commits;	/* of the index, at the run */
 	bool			 more;
@@ -140,8 +151,19 @@ void	retain_restart(const struct retain_run *run,
 /* Delete the run's victims; after an error none of them is. */
 int	retain_delete(struct retain_run *run, struct pb_err *err);
 
-/* Take the doomed files' names away; what fails is tried the next time. */
-void	retain_unlink(struct pb_retain *retain);
+/* Take the doomed files' names away, and write journals that are owed; what
+ * fails is tried the next time. */
+void	retain_unlink(struct pb_retain *retain, struct pb_index *index);
+
+/* Part of the commit that takes rows away, of which the stream's journal
+ * could not be told. */
+void	retain_owe_journal(struct pb_mdb_txn *txn,
+	    const struct pb_expiry *expiry);
+
+/* Write such journals, some of them, and commit that they are; what fails (the
+ * last error is told) is tried again a second later. */
+int	retain_write_journals(struct pb_retain *retain,
+	    struct pb_index *index, struct pb_err *err);
 
 /* Say it, where it is new; status has it while it lasts. */
 void	retain_trouble(struct pb_retain *retain, const char *what,
