@@ -41,7 +41,7 @@ struct bits {
 struct plan {
 	const struct bpf_insn *insn;
 	unsigned	 lines;
-	const struct pb_rows *rows;
+	const struct pb_row_set *rows;
 	struct load	 load[LOADS_MAX];
 	unsigned	 loads;
 	struct content	 before[LINES_MAX];	/* each line: what is in A */
@@ -65,8 +65,8 @@ static bool	find_load(struct plan *, const struct bpf_insn *, uint32_t *);
 static bool	plan_jump(struct plan *, unsigned);
 static void	arrive(struct plan *, unsigned, const struct content *);
 static uint32_t	size_of(const struct bpf_insn *);
-static struct pb_column column_of(const struct pb_rows *, uint32_t);
-static const struct pb_lengths *lengths_of(const struct pb_rows *, size_t);
+static struct pb_column column_of(const struct pb_row_set *, uint32_t);
+static const struct pb_lengths *lengths_of(const struct pb_row_set *, size_t);
 /* a run */
 static void	do_run(struct run *, uint8_t *);
 static void	do_line(struct run *, unsigned);
@@ -81,11 +81,11 @@ static void	test_bits(const struct bits *, const struct bpf_insn *,
 		    uint32_t, uint8_t *);
 /* one by one */
 static void	ask_each(uint8_t *, const struct pb_filter *,
-		    const struct pb_rows *);
+		    const struct pb_row_set *);
 
 void
-pb_rows_verdict(uint8_t *verdict, const struct pb_filter *filter,
-    const struct pb_rows *rows)
+pb_row_set_verdict(uint8_t *verdict, const struct pb_filter *filter,
+    const struct pb_row_set *rows)
 {
 	struct plan plan = { .rows = rows };
 	struct run run = { .plan = &plan };
@@ -256,7 +256,7 @@ size_of(const struct bpf_insn *insn)
 }
 
 static struct pb_column
-column_of(const struct pb_rows *rows, uint32_t at)
+column_of(const struct pb_row_set *rows, uint32_t at)
 {
 	static const uint8_t none, all = 0xff;
 	struct pb_column column;
@@ -267,7 +267,7 @@ column_of(const struct pb_rows *rows, uint32_t at)
 }
 
 static const struct pb_lengths *
-lengths_of(const struct pb_rows *rows, size_t row)
+lengths_of(const struct pb_row_set *rows, size_t row)
 {
 	return (const struct pb_lengths *)(const void *)
 	    ((const char *)rows->lengths + row * rows->lengths_stride);
@@ -467,7 +467,7 @@ test_bits(const struct bits *bits, const struct bpf_insn *insn, uint32_t mask,
 
 static void
 ask_each(uint8_t *verdict, const struct pb_filter *filter,
-    const struct pb_rows *rows)
+    const struct pb_row_set *rows)
 {
 	uint8_t ones[ROW_BYTES], unknown[ROW_BYTES];
 	struct pb_column column[ROW_BYTES];

@@ -32,7 +32,7 @@ struct pb_lengths {
 	uint32_t	 len_min, len_max;	/* on the wire */
 };
 
-struct pb_rows {
+struct pb_row_set {
 	size_t		 rows;
 	/* The column of the byte `at`; false: nothing is known of it.  It
 	 * lives until the rows are answered. */
@@ -49,7 +49,7 @@ struct pb_rows {
  * says of it, or, seldom, PB_VERDICT_EACH.  Fast where `filter` was folded for
  * the shape of the rows (question.h); never much slower than a look at packets.
  */
-void	pb_rows_verdict(uint8_t *verdict, const struct pb_filter *filter,
-	    const struct pb_rows *rows);
+void	pb_row_set_verdict(uint8_t *verdict, const struct pb_filter *filter,
+	    const struct pb_row_set *rows);
 
 #endif

@@ -171,7 +171,7 @@ filter_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
 	    &s->alike);
 	struct columns columns = { .table = table, .shape = shape,
 	    .err = err };
-	struct pb_rows rows = {
+	struct pb_row_set rows = {
 		.rows = s->rows,
 		.column = column,
 		.arg = &columns,
@@ -192,7 +192,7 @@ filter_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
 		return pb_ask_inner(inner, table, shape, row, verdict, err);
 	rows.lengths = (const struct pb_lengths *)(const void *)
 	    &row->caplen_min;
-	pb_rows_verdict(verdict, pb_question_filter(ask->question, &s->key,
+	pb_row_set_verdict(verdict, pb_question_filter(ask->question, &s->key,
 	    PB_FLOW_SHAPE_BYTES, &s->alike), &rows);
 	return columns.rc;
 }

@@ -30,7 +30,7 @@ struct table {
 		uint64_t		 packets;
 		struct pb_lengths	 lengths;
 	}		 row[ROWS_MAX];
-	struct pb_rows	 all;
+	struct pb_row_set	 all;
 	/* What all of them know. */
 	uint8_t		 shape_ones[PACKET_BYTES], shape_unknown[PACKET_BYTES];
 	struct pb_alike	 shape;
@@ -106,7 +106,7 @@ make_table(struct table *table)
 		know_group(&g);
 		take_row(table, i, &g);
 	}
-	table->all = (struct pb_rows){ table->rows, column, table,
+	table->all = (struct pb_row_set){ table->rows, column, table,
 	    &table->row[0].lengths, sizeof(table->row[0]) };
 }
 
@@ -119,7 +119,7 @@ check_rows(const struct table *table, const struct pb_filter *filter)
 	unsigned missed = 0;
 
 	verdict[table->rows] = 77;
-	pb_rows_verdict(verdict, filter, &table->all);
+	pb_row_set_verdict(verdict, filter, &table->all);
 	assert_int_equal(verdict[table->rows], 77);
 	for (size_t i = 0; i < table->rows; i++) {
 		const struct pb_lengths *row = &table->row[i].lengths;
@@ -255,16 +255,16 @@ rows_that_take_long_leave_the_others_to_be_looked_at(void **state)
 		if (at >= 34)
 			memset(table.unknown[at], 0xff, ROWS_MAX - 1);
 	}
-	table.all = (struct pb_rows){ table.rows, column, &table,
+	table.all = (struct pb_row_set){ table.rows, column, &table,
 	    &table.row[0].lengths, sizeof(table.row[0]) };
 	assert_int_equal(pb_filter_create(&filter, text,
 	    PB_LINKTYPE_ETHERNET, NULL), 0);
-	pb_rows_verdict(verdict, filter, &table.all);
+	pb_row_set_verdict(verdict, filter, &table.all);
 	assert_int_equal(verdict[ROWS_MAX - 1], PB_VERDICT_EACH);
 	table.all.rows = 1;
 	for (uint32_t at = 34; at < PACKET_BYTES; at++)
 		table.unknown[at][0] = 0;
-	pb_rows_verdict(verdict, filter, &table.all);
+	pb_row_set_verdict(verdict, filter, &table.all);
 	assert_int_equal(verdict[0], PB_VERDICT_NONE);
 	pb_filter_destroy(filter);
 }
