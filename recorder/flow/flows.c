@@ -16,9 +16,10 @@
 #include "base/bytes.h"
 #include "base/sys.h"
 #include "pcapng/block.h"
+#include "recorder/flow/lane.h"
 
 #define WORDS		(sizeof(struct pb_flow_key) / sizeof(uint64_t))
-#define LANE		16u
+#define LANE		PB_LANE
 #define LINE		64u	/* of the processor's cache */
 #define KNOWN_MIN	64u	/* bytes that are not given up: headers */
 #define PACKETS_FIRST	512u	/* that a new table has room for */
@@ -31,7 +32,7 @@
 
 _Static_assert(PB_FLOWS_MAX <= SLOT_FLOW, "a slot has its number");
 
-typedef uint8_t lane __attribute__((vector_size(LANE), aligned(1), may_alias));
+typedef pb_lane lane;
 typedef uint64_t word __attribute__((may_alias));
 
 /* Room */
@@ -66,6 +67,10 @@ static void	fetch_flow(const struct pb_flows *, uint64_t);
 static uint32_t	merge_one(struct pb_flows *, const struct pb_flow *);
 static void	merge_flow(struct pb_flow *, const struct pb_flow *, bool);
 static void	merge_known(struct pb_flow *, const struct pb_flow *);
+
+const uint8_t pb_lane_edge[2 * PB_FLOW_BYTES] = {
+	[0 ... PB_FLOW_BYTES - 1] = 0xff,
+};
 
 /* So that nobody outside can aim packets at one slot. */
 static uint64_t salt[WORDS + 1];
@@ -213,17 +218,12 @@ void
 pb_flow_known(const struct pb_flow *flow, uint8_t ones[PB_FLOW_BYTES],
     uint8_t unknown[PB_FLOW_BYTES])
 {
-	lane differ = { 0 };
+	struct pb_lanes lanes = pb_lanes(flow);
 
-	for (uint32_t at = 0; at < flow->known; at += LANE) {
-		if (flow->packets > 1)
-			differ = *(const lane *)(flow->differ + at);
-		*(lane *)(unknown + at) = differ;
-		*(lane *)(ones + at) = *(const lane *)(flow->some + at) &
-		    ~differ;
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at += LANE) {
+		*(lane *)(ones + at) = pb_lane_ones(&lanes, at);
+		*(lane *)(unknown + at) = pb_lane_unknown(&lanes, at);
 	}
-	memset(ones + flow->known, 0, PB_FLOW_BYTES - flow->known);
-	memset(unknown + flow->known, 0xff, PB_FLOW_BYTES - flow->known);
 }
 
 /* --- room ----------------------------------------------------------------- */

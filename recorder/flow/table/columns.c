@@ -15,8 +15,6 @@
 
 #include "recorder/flow/table/encode.h"
 
-#define LANE		16u
-#define LANES		(PB_FLOW_BYTES / LANE)
 #define SAMPLE_ROWS	32u
 /* Columns that are kept because they are cheap, in sixteenths of a bit a row:
  * of each, and of all of them. */
@@ -33,12 +31,10 @@
 #define FETCH_BYTES	64u
 #define FEW		2u	/* values that are no noise, whoever has them */
 
-typedef uint8_t lane __attribute__((vector_size(LANE), aligned(1), may_alias));
-
 /* Over all rows, of what they know to be set and of what they do not know. */
 struct learnt {
-	lane	 all_ones[LANES], any_ones[LANES];
-	lane	 all_unknown[LANES], any_unknown[LANES];
+	pb_lane	 all_ones[PB_LANES], any_ones[PB_LANES];
+	pb_lane	 all_unknown[PB_LANES], any_unknown[PB_LANES];
 };
 
 struct sample {
@@ -54,6 +50,11 @@ struct count {			/* rows of a sample that know the same */
 };
 
 static inline void fetch(const struct pb_flow *);
+static void	put_rows(uint8_t *, const struct columns *,
+		    const struct pb_flow *, const uint32_t *, size_t);
+static void	take_lane(pb_lane *, const uint8_t *, const struct pb_lanes *,
+		    uint32_t, pb_lane (*)(const struct pb_lanes *, uint32_t));
+static void	weave(pb_lane *, const pb_lane *);
 static void	put_row(uint8_t *, const struct columns *,
 		    const struct pb_flow *, size_t);
 static bool	same_in_all(struct columns *, const struct learnt *, uint32_t,
@@ -94,6 +95,7 @@ columns_choose(struct columns *columns, const struct rows *rows,
 			if (bits)
 				columns->plane[columns->planes++] = (uint8_t)
 				    (PB_FLOW_BYTES + at);
+			columns->bits[at / PB_LANE] |= bits;
 		}
 	}
 }
@@ -103,14 +105,81 @@ columns_put(uint8_t *out, const struct columns *columns,
     const struct rows *rows, const struct shape_rows *shape)
 {
 	const uint32_t *flow = &rows->flow_of[shape->row];
+	const struct pb_flow *flows = rows->flows->flow;
+	uint32_t row = 0;
 
 	if (columns->planes == 0)
 		return;
-	for (uint32_t row = 0; row < shape->rows; row++) {
-		if (row + AHEAD < shape->rows)
-			fetch(&rows->flows->flow[flow[row + AHEAD]]);
-		put_row(out + row, columns, &rows->flows->flow[flow[row]],
-		    shape->rows);
+	for (; row + PB_LANE <= shape->rows; row += PB_LANE) {
+		for (uint32_t i = row + PB_LANE; i < row + 2 * PB_LANE &&
+		    i < shape->rows; i++)
+			fetch(&flows[flow[i]]);
+		put_rows(out + row, columns, flows, flow + row, shape->rows);
+	}
+	for (; row < shape->rows; row++)
+		put_row(out + row, columns, &flows[flow[row]], shape->rows);
+}
+
+/* As many as a lane has bytes, at once. */
+static void
+put_rows(uint8_t *to, const struct columns *columns,
+    const struct pb_flow *flows, const uint32_t *flow, size_t stride)
+{
+	pb_lane ones[PB_LANE], unknown[PB_LANE];
+	struct pb_lanes lanes[PB_LANE];
+	uint32_t i = 0, at;
+
+	for (uint32_t row = 0; row < PB_LANE; row++)
+		lanes[row] = pb_lanes(&flows[flow[row]]);
+	while (i < columns->planes) {
+		at = columns->plane[i] % PB_FLOW_BYTES / PB_LANE * PB_LANE;
+		take_lane(ones, columns->ones, lanes, at, pb_lane_ones);
+		if (columns->bits[at / PB_LANE])
+			take_lane(unknown, columns->unknown, lanes, at,
+			    pb_lane_unknown);
+		for (; i < columns->planes && columns->plane[i] %
+		    PB_FLOW_BYTES < at + PB_LANE; i++) {
+			const pb_lane *column = columns->plane[i] <
+			    PB_FLOW_BYTES ? ones : unknown;
+
+			*(pb_lane *)(to + i * stride) =
+			    column[columns->plane[i] % PB_LANE];
+		}
+	}
+}
+
+/* Column by column what rows have of a lane; of a byte that none of a row's
+ * packets has, anything is true. */
+static inline __attribute__((always_inline)) void
+take_lane(pb_lane *out, const uint8_t *all,
+    const struct pb_lanes *lanes, uint32_t at,
+    pb_lane (*get)(const struct pb_lanes *, uint32_t))
+{
+	pb_lane half[PB_LANE], every = pb_lane_at(all + at);
+
+	for (uint32_t row = 0; row < PB_LANE; row++) {
+		pb_lane has = pb_lane_at(lanes[row].has + at);
+
+		out[row] = (get(&lanes[row], at) & has) | (every & ~has);
+	}
+	/* Each time the place's top bit of row and column, side by side, comes
+	 * to their end: in four times they have changed places. */
+	weave(half, out);
+	weave(out, half);
+	weave(half, out);
+	weave(out, half);
+}
+
+static inline void
+weave(pb_lane *out, const pb_lane *in)
+{
+	for (uint32_t i = 0; i < PB_LANE / 2; i++) {
+		pb_lane a = in[i], b = in[i + PB_LANE / 2];
+
+		out[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2,
+		    18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+		out[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25,
+		    10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 	}
 }
 
@@ -157,13 +226,13 @@ learn(struct learnt *learnt, const unsigned *its, const struct rows *rows,
     const struct shape_rows *shape)
 {
 	const uint32_t *flow = &rows->flow_of[shape->row];
-	uint32_t first = LANES, end = 0;
+	uint32_t first = PB_LANES, end = 0;
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++)
 		if (its[at] <= COST_MAX) {
-			if (first == LANES)
-				first = at / LANE;
-			end = at / LANE + 1;
+			if (first == PB_LANES)
+				first = at / PB_LANE;
+			end = at / PB_LANE + 1;
 		}
 	memset(learnt->all_ones, 0xff, sizeof(learnt->all_ones));
 	memset(learnt->all_unknown, 0xff, sizeof(learnt->all_unknown));
@@ -190,18 +259,12 @@ static void
 learn_row(struct learnt *learnt, uint32_t first, uint32_t end,
     const struct pb_flow *flow)
 {
-	static const uint8_t edge[2 * PB_FLOW_BYTES] = {
-	    [0 ... PB_FLOW_BYTES - 1] = 0xff };
-	uint8_t ones[PB_FLOW_BYTES], unknown[PB_FLOW_BYTES];
-	const uint8_t *mask = edge + PB_FLOW_BYTES -
-	    (flow->caplen_max < PB_FLOW_BYTES ? flow->caplen_max :
-	    PB_FLOW_BYTES);
+	struct pb_lanes lanes = pb_lanes(flow);
 
-	pb_flow_known(flow, ones, unknown);
 	for (uint32_t i = first; i < end; i++) {
-		lane has = *(const lane *)(mask + i * LANE);
-		lane one = *(const lane *)(ones + i * LANE);
-		lane free = *(const lane *)(unknown + i * LANE);
+		pb_lane has = pb_lane_at(lanes.has + i * PB_LANE);
+		pb_lane one = pb_lane_ones(&lanes, i * PB_LANE);
+		pb_lane free = pb_lane_unknown(&lanes, i * PB_LANE);
 
 		learnt->all_ones[i] &= one | ~has;
 		learnt->any_ones[i] |= one & has;

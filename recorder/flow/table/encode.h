@@ -5,6 +5,7 @@
 #define PB_FLOW_TABLE_ENCODE_H
 
 #include "base/buf.h"
+#include "recorder/flow/lane.h"
 #include "recorder/flow/table/form.h"
 
 /* --- rows.c: flows become rows, grouped by shape ------------------------- */
@@ -39,6 +40,7 @@ struct columns {
 	 * byte, of its unknown bits. */
 	uint8_t		 plane[2 * PB_FLOW_BYTES];
 	uint32_t	 planes;
+	bool		 bits[PB_LANES];	/* one of unknown bits in it */
 };
 
 void	columns_choose(struct columns *columns, const struct rows *rows,
