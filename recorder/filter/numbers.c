@@ -2,7 +2,8 @@
  * recorder/filter/numbers.c - numbers that come one by one, to be a set
  *
  * What came lately is looked up first: most numbers come again and again.
- * Others are added behind, and put in order when there is no more room.
+ * Others are added behind, and put in order when there is no more room.  Short
+ * numbers are bits of a map, in order from the beginning.
  */
 #include "recorder/filter/numbers.h"
 
@@ -15,13 +16,21 @@
 #define FUSE_BITS_MIN	2u
 #define FUSE_HEAD_BYTES	18u
 #define SHRINK_PART	5u	/* by so much of it a set becomes smaller */
+#define WORD_BITS	64u
+#define GAPS		33u	/* gaps, by how many bits they take */
 
+static void	add_bits(struct pb_numbers *, uint32_t, uint32_t);
+static bool	make_room(struct pb_numbers *);
+static void	take_bits(struct pb_numbers *);
+static void	put_behind(struct pb_numbers *, uint32_t, uint32_t);
 static void	order(struct pb_numbers *, struct pb_numbers_work *);
 static void	sort(struct pb_span *, size_t, struct pb_span *);
 static bool	sort_digit(const struct pb_span *, size_t, struct pb_span *,
 		    unsigned);
 static void	join(struct pb_numbers *, uint32_t);
 static void	join_more(struct pb_numbers *);
+static void	join_to(struct pb_numbers *, size_t);
+static unsigned	bits_of(uint32_t);
 static void	join_until(struct pb_numbers *, size_t);
 static uint64_t	count(const struct pb_numbers *);
 static void	forget_all(struct pb_numbers *);
@@ -29,18 +38,21 @@ static size_t	put_fuse(uint8_t *, size_t, const struct pb_numbers *,
 		    struct pb_numbers_work *);
 
 void
-pb_numbers_init(struct pb_numbers *numbers)
+pb_numbers_init(struct pb_numbers *numbers, unsigned bytes)
 {
 	memset(numbers, 0, sizeof(*numbers));
+	numbers->bytes = bytes;
 	numbers->exact = true;
 	/* None that came lately; the first slot's own would be 0. */
-	numbers->recent[0].lo = 1;
+	numbers->recent[0] = 1;
 }
 
 void
 pb_numbers_finish(struct pb_numbers *numbers)
 {
+	free(numbers->bit);
 	free(numbers->span);
+	numbers->bit = NULL;
 	numbers->span = NULL;
 }
 
@@ -48,29 +60,96 @@ void
 pb_numbers_add(struct pb_numbers *numbers, uint32_t lo, uint32_t hi,
     struct pb_numbers_work *work)
 {
-	struct pb_span *recent = &numbers->recent[(lo * 0x9e3779b1u) >> 24];
+	uint32_t *recent = &numbers->recent[(lo * 0x9e3779b1u) >> 20];
 
-	if ((recent->lo == lo && recent->hi == hi) || numbers->lost)
+	if (numbers->bit != NULL && lo == hi) {
+		numbers->bit[lo / WORD_BITS] |= 1ull << lo % WORD_BITS;
 		return;
-	if (numbers->span == NULL)
-		numbers->span = malloc(PB_NUMBERS_ROOM *
-		    sizeof(*numbers->span));
-	if (numbers->span == NULL) {
-		numbers->lost = true;
+	}
+	if ((*recent == lo && lo == hi) || !make_room(numbers))
+		return;
+	numbers->exact = numbers->exact && lo == hi;
+	if (numbers->bit != NULL) {
+		add_bits(numbers, lo, hi);
 		return;
 	}
 	if (numbers->spans == PB_NUMBERS_ROOM)
 		order(numbers, work);
-	*recent = (struct pb_span){ lo, hi };
-	numbers->span[numbers->spans++] = *recent;
-	numbers->exact = numbers->exact && lo == hi;
+	if (lo == hi)
+		*recent = lo;
+	numbers->span[numbers->spans++] = (struct pb_span){ lo, hi };
+}
+
+static void
+add_bits(struct pb_numbers *numbers, uint32_t lo, uint32_t hi)
+{
+	for (; lo <= hi; lo++)
+		numbers->bit[lo / WORD_BITS] |= 1ull << lo % WORD_BITS;
+}
+
+/* With the first number. */
+static bool
+make_room(struct pb_numbers *numbers)
+{
+	if (numbers->span != NULL || numbers->lost)
+		return !numbers->lost;
+	numbers->span = malloc(PB_NUMBERS_ROOM * sizeof(*numbers->span));
+	if (numbers->bytes < 4)
+		numbers->bit = calloc(PB_NUMBERS_WORDS, sizeof(uint64_t));
+	numbers->lost = numbers->span == NULL ||
+	    (numbers->bytes < 4 && numbers->bit == NULL);
+	return !numbers->lost;
 }
 
 void
 pb_numbers_end(struct pb_numbers *numbers, struct pb_numbers_work *work)
 {
-	if (numbers->spans > 0)
+	if (numbers->lost)
+		return;
+	if (numbers->bit != NULL)
+		take_bits(numbers);
+	else if (numbers->spans > 0)
 		order(numbers, work);
+}
+
+/* Runs of bits, each a span. */
+static void
+take_bits(struct pb_numbers *numbers)
+{
+	for (uint32_t i = 0; i < PB_NUMBERS_WORDS; i++) {
+		uint64_t word = numbers->bit[i];
+		unsigned from = 0, ones;
+
+		while (word != 0) {
+			unsigned skip = (unsigned)__builtin_ctzll(word);
+
+			word >>= skip;
+			from += skip;
+			ones = ~word == 0 ? WORD_BITS :
+			    (unsigned)__builtin_ctzll(~word);
+			put_behind(numbers, i * WORD_BITS + from,
+			    i * WORD_BITS + from + ones - 1);
+			from += ones;
+			word = ones < WORD_BITS ? word >> ones : 0;
+		}
+	}
+	join(numbers, numbers->gap);
+	join_to(numbers, PB_NUMBERS_KEPT_MAX);
+}
+
+/* What is behind all others. */
+static void
+put_behind(struct pb_numbers *numbers, uint32_t lo, uint32_t hi)
+{
+	struct pb_span *end = numbers->span + numbers->spans;
+
+	if (numbers->spans > 0 && end[-1].hi + 1 == lo) {
+		end[-1].hi = hi;
+		return;
+	}
+	if (numbers->spans == PB_NUMBERS_ROOM)
+		join_to(numbers, PB_NUMBERS_KEPT_MAX);
+	numbers->span[numbers->spans++] = (struct pb_span){ lo, hi };
 }
 
 /* In ascending order, and no more than are kept. */
@@ -79,8 +158,7 @@ order(struct pb_numbers *numbers, struct pb_numbers_work *work)
 {
 	sort(numbers->span, numbers->spans, work->span);
 	join(numbers, numbers->gap);
-	while (numbers->spans > PB_NUMBERS_KEPT_MAX)
-		join_more(numbers);
+	join_to(numbers, PB_NUMBERS_KEPT_MAX);
 }
 
 static void
@@ -183,6 +261,7 @@ static void
 join_until(struct pb_numbers *numbers, size_t bytes)
 {
 	/* Each takes one byte and a half or more. */
+	join_to(numbers, bytes * 2 / 3);
 	while (numbers->spans > bytes || pb_numbers_bytes(numbers) > bytes) {
 		if (numbers->spans <= 1) {
 			forget_all(numbers);
@@ -198,6 +277,32 @@ join_more(struct pb_numbers *numbers)
 	numbers->gap = numbers->gap < UINT32_MAX / 2 ? 2 * numbers->gap + 1 :
 	    UINT32_MAX;
 	join(numbers, numbers->gap);
+}
+
+/* As often as it takes to have at most so many spans, or one, at once. */
+static void
+join_to(struct pb_numbers *numbers, size_t most)
+{
+	size_t left = numbers->spans, gaps[GAPS] = { 0 };
+	const struct pb_span *span = numbers->span;
+	unsigned bits = bits_of(numbers->gap);
+
+	if (left <= most || left <= 1)
+		return;
+	for (size_t i = 1; i < numbers->spans; i++)
+		gaps[bits_of(span[i].lo - span[i - 1].hi - 1)]++;
+	for (unsigned i = 0; i <= bits; i++)
+		left -= gaps[i];
+	while (left > most && left > 1)
+		left -= gaps[++bits];
+	numbers->gap = (uint32_t)((1ull << bits) - 1);
+	join(numbers, numbers->gap);
+}
+
+static unsigned
+bits_of(uint32_t number)
+{
+	return number == 0 ? 0 : 32 - (unsigned)__builtin_clz(number);
 }
 
 static uint64_t

@@ -1,9 +1,9 @@
 /*
  * recorder/filter/numbers.h - numbers that come one by one, to be a set
  *
- * They are kept as spans, in bounded memory: where there are too many, near
- * ones become one span.  The set can then be made as small as it has to be,
- * for which it says less (values.h).
+ * Those of one or two bytes are kept as bits, others as spans, in bounded
+ * memory: where there are too many, near ones become one span.  The set can
+ * then be made as small as it has to be, for which it says less (values.h).
  */
 #ifndef PB_FILTER_NUMBERS_H
 #define PB_FILTER_NUMBERS_H
@@ -16,16 +16,19 @@
 
 #define PB_NUMBERS_ROOM		16384u	/* spans, as they come */
 #define PB_NUMBERS_KEPT_MAX	PB_FUSE_KEYS_MAX	/* once in order */
-#define PB_NUMBERS_RECENT	256u
+#define PB_NUMBERS_RECENT	4096u
+#define PB_NUMBERS_WORDS	1024u	/* a bit for each of two bytes */
 
 struct pb_numbers {
+	unsigned	 bytes;		/* of a number */
+	uint64_t	*bit;		/* of one or two: which came; or NULL */
 	struct pb_span	*span;		/* PB_NUMBERS_ROOM of them */
 	size_t		 spans;
 	bool		 lost;		/* no memory: any number may be in it */
 	bool		 exact;		/* none is in it that did not come */
 	uint32_t	 gap;		/* of which nothing was kept so far */
 	unsigned	 fuse_bits;	/* 0: a set of spans is wanted */
-	struct pb_span	 recent[PB_NUMBERS_RECENT];
+	uint32_t	 recent[PB_NUMBERS_RECENT];	/* numbers, by hash */
 };
 
 /* Memory to put sets in order and to write them. */
@@ -35,10 +38,12 @@ struct pb_numbers_work {
 	struct pb_fuse_work fuse;
 };
 
-void	pb_numbers_init(struct pb_numbers *numbers);
+/* Of numbers of 1, 2 or 4 bytes. */
+void	pb_numbers_init(struct pb_numbers *numbers, unsigned bytes);
 void	pb_numbers_finish(struct pb_numbers *numbers);
 
-/* All from lo to hi are in it. */
+/* All from lo to hi are in it; of fewer bytes than 4 both are smaller than
+ * what those can hold. */
 void	pb_numbers_add(struct pb_numbers *numbers, uint32_t lo, uint32_t hi,
 	    struct pb_numbers_work *work);
 /* No more will come. */

@@ -19,6 +19,7 @@
 #include "base/digest.h"
 #include "pcapng/block.h"
 #include "recorder/filter/numbers.h"
+#include "recorder/flow/lane.h"
 #include "recorder/flow/summary_impl.h"
 
 #define SHAPES_BYTES_MAX	1600u	/* of a summary */
@@ -32,9 +33,7 @@
 #define TAGS_MAX		4u
 #define IPV6_WORDS		4u
 #define LATELY			256u
-#define LANE			16u
-
-typedef uint8_t lane __attribute__((vector_size(LANE), aligned(1), may_alias));
+#define FETCH_BYTES		64u
 
 /* What sets there are: beside it a protocol, or what is no protocol's. */
 enum {
@@ -46,11 +45,17 @@ enum {
  * together one wide span, which would spoil the others' set. */
 enum { OF_FLOWS = 0, OF_OTHERS, OF_ARP };
 
+struct lengths {
+	uint32_t	 caplen_min, caplen_max, len_min, len_max;
+};
+
 struct shape {
 	struct pb_flow_key key;		/* PB_FLOW_SHAPE_BYTES of it */
-	uint32_t	 caplen_min, caplen_max, len_min, len_max;
-	/* Of each byte what is set in all of its packets, and in any. */
+	struct lengths	 its;
+	/* Of each byte what is set in all of its packets, and in any; from
+	 * `open` on nothing is known, whatever else comes. */
 	uint8_t		 all[PB_FLOW_BYTES], any[PB_FLOW_BYTES];
+	uint32_t	 open;
 	struct {
 		uint8_t	 set, at, bytes;
 	}		 place[SUMMARY_PLACES_MAX];
@@ -76,11 +81,12 @@ static void	begin_shape(struct make *, const struct pb_flow_key *);
 static bool	same_shape(const struct pb_flow_key *,
 		    const struct pb_flow_key *);
 static unsigned	hash_shape(const struct pb_flow_key *);
-static void	join_lengths(struct shape *, const struct shape *);
-static void	join_bytes(struct shape *, const uint8_t *, const uint8_t *,
-		    uint32_t);
+static void	join_lengths(struct lengths *, const struct lengths *);
+static void	join_bytes(struct shape *, const struct pb_flow *,
+		    const struct pb_lanes *);
 static void	add_values(struct make *, struct shape *,
-		    const struct pb_flow *, const uint8_t *, const uint8_t *);
+		    const struct pb_flow *, const struct pb_lanes *);
+static uint32_t	last_bytes(uint32_t, uint32_t);
 static uint32_t	number_at(const uint8_t *, unsigned);
 /* places */
 static void	choose_places(struct make *, struct shape *);
@@ -137,16 +143,13 @@ static void
 add_flow(struct make *make, const struct pb_flow *flow)
 {
 	struct shape *shape = shape_of(make, &flow->key);
-	struct shape lengths = { .caplen_min = flow->caplen_min,
-	    .caplen_max = flow->caplen_max, .len_min = flow->len_min,
-	    .len_max = flow->len_max };
-	uint8_t ones[PB_FLOW_BYTES], unknown[PB_FLOW_BYTES];
+	struct lengths its = { flow->caplen_min, flow->caplen_max,
+	    flow->len_min, flow->len_max };
+	struct pb_lanes lanes = pb_lanes(flow);
 
-	pb_flow_known(flow, ones, unknown);
-	join_lengths(shape, &lengths);
-	join_bytes(shape, ones, unknown, flow->caplen_max);
-	if (shape->places > 0)
-		add_values(make, shape, flow, ones, unknown);
+	join_lengths(&shape->its, &its);
+	join_bytes(shape, flow, &lanes);
+	add_values(make, shape, flow, &lanes);
 }
 
 static struct shape *
@@ -177,7 +180,8 @@ begin_shape(struct make *make, const struct pb_flow_key *key)
 
 	memset(shape, 0, sizeof(*shape));
 	memset(shape->all, 0xff, sizeof(shape->all));
-	shape->caplen_min = shape->len_min = UINT32_MAX;
+	shape->its.caplen_min = shape->its.len_min = UINT32_MAX;
+	shape->open = PB_FLOW_BYTES;
 	if (make->shapes == SUMMARY_SHAPES_MAX)
 		return;
 	memcpy(&shape->key, key, PB_FLOW_SHAPE_BYTES);
@@ -201,36 +205,35 @@ hash_shape(const struct pb_flow_key *key)
 }
 
 static void
-join_lengths(struct shape *shape, const struct shape *more)
+join_lengths(struct lengths *its, const struct lengths *more)
 {
-	if (shape->caplen_min > more->caplen_min)
-		shape->caplen_min = more->caplen_min;
-	if (shape->caplen_max < more->caplen_max)
-		shape->caplen_max = more->caplen_max;
-	if (shape->len_min > more->len_min)
-		shape->len_min = more->len_min;
-	if (shape->len_max < more->len_max)
-		shape->len_max = more->len_max;
+	if (its->caplen_min > more->caplen_min)
+		its->caplen_min = more->caplen_min;
+	if (its->caplen_max < more->caplen_max)
+		its->caplen_max = more->caplen_max;
+	if (its->len_min > more->len_min)
+		its->len_min = more->len_min;
+	if (its->len_max < more->len_max)
+		its->len_max = more->len_max;
 }
 
-/* Packets that have fewer than `bytes` say nothing of those behind. */
+/* Packets that end before a byte say nothing of it. */
 static void
-join_bytes(struct shape *shape, const uint8_t *ones, const uint8_t *unknown,
-    uint32_t bytes)
+join_bytes(struct shape *shape, const struct pb_flow *flow,
+    const struct pb_lanes *lanes)
 {
-	uint32_t i = 0;
+	uint32_t end = shape->open;
 
-	for (; i + LANE <= bytes && i < PB_FLOW_BYTES; i += LANE) {
-		const lane *set = (const lane *)(ones + i);
-		const lane *free = (const lane *)(unknown + i);
+	for (uint32_t at = 0; at < end; at += PB_LANE) {
+		pb_lane has = pb_lane_at(lanes->has + at);
+		pb_lane ones = pb_lane_ones(lanes, at);
+		pb_lane free = pb_lane_unknown(lanes, at);
 
-		*(lane *)(shape->all + i) &= *set;
-		*(lane *)(shape->any + i) |= *set | *free;
+		*(pb_lane *)(shape->all + at) &= ones | ~has;
+		*(pb_lane *)(shape->any + at) |= (ones | free) & has;
 	}
-	for (; i < bytes && i < PB_FLOW_BYTES; i++) {
-		shape->all[i] &= ones[i];
-		shape->any[i] |= ones[i] | unknown[i];
-	}
+	if (flow->caplen_max >= PB_FLOW_BYTES && flow->known < end)
+		shape->open = (uint32_t)pb_round_up(flow->known, PB_LANE);
 }
 
 /* What the flow has at each place that some of its packets have, or begin to
@@ -238,23 +241,33 @@ join_bytes(struct shape *shape, const uint8_t *ones, const uint8_t *unknown,
  * and what is behind a packet's end may be anything. */
 static void
 add_values(struct make *make, struct shape *shape,
-    const struct pb_flow *flow, const uint8_t *ones, const uint8_t *unknown)
+    const struct pb_flow *flow, const struct pb_lanes *lanes)
 {
 	for (unsigned i = 0; i < shape->places; i++) {
-		uint32_t at = shape->place[i].at, lo, hi;
+		uint32_t at = shape->place[i].at, lo, free;
 		unsigned bytes = shape->place[i].bytes;
 
 		if (flow->caplen_max <= at)
 			continue;
-		lo = number_at(ones + at, bytes);
-		hi = lo | number_at(unknown + at, bytes);
+		free = number_at(lanes->differ + at, bytes);
+		if (flow->known < at + bytes)
+			free |= last_bytes(at + bytes - flow->known, bytes);
+		lo = number_at(lanes->some + at, bytes) & ~free;
 		/* MACs, nets and TTLs are those of the flow before. */
-		if (shape->latest[i].lo == lo && shape->latest[i].hi == hi)
+		if (shape->latest[i].lo == lo &&
+		    shape->latest[i].hi == (lo | free))
 			continue;
-		shape->latest[i] = (struct pb_span){ lo, hi };
-		pb_numbers_add(&make->set[shape->place[i].set], lo, hi,
+		shape->latest[i] = (struct pb_span){ lo, lo | free };
+		pb_numbers_add(&make->set[shape->place[i].set], lo, lo | free,
 		    &make->work);
 	}
+}
+
+/* All bits of the last `last` bytes of a number. */
+static uint32_t
+last_bytes(uint32_t last, uint32_t bytes)
+{
+	return UINT32_MAX >> (32 - 8 * (last < bytes ? last : bytes));
 }
 
 static uint32_t
@@ -352,7 +365,7 @@ place(struct make *make, struct shape *shape, unsigned kind, unsigned at,
 		return;
 	if (set == make->sets) {
 		make->name[set] = name;
-		pb_numbers_init(&make->set[make->sets++]);
+		pb_numbers_init(&make->set[make->sets++], bytes);
 	}
 	shape->latest[n] = (struct pb_span){ 1, 0 };
 	shape->place[n].set = (uint8_t)set;
@@ -378,8 +391,8 @@ put_shapes(struct make *make)
 static bool
 put_roughly(struct make *make, unsigned rough)
 {
-	struct shape told = { .places = 0 }, rest = { .caplen_min =
-	    UINT32_MAX, .len_min = UINT32_MAX }, shape;
+	struct shape told = { .places = 0 }, rest = { .its = {
+	    .caplen_min = UINT32_MAX, .len_min = UINT32_MAX } }, shape;
 	uint8_t bytes[SHAPE_BYTES_MAX];
 	unsigned put = 0, left = 0;
 
@@ -422,7 +435,7 @@ forget(struct shape *shape, unsigned rough)
 	for (uint32_t i = 0; i < PB_FLOW_BYTES; i++) {
 		bool bits = kind_at(shape, NULL, i) == RUN_BITS;
 
-		if (i < shape->caplen_max && (rough == 0 ||
+		if (i < shape->its.caplen_max && (rough == 0 ||
 		    (i < header + BEHIND_TRANSPORT &&
 		    (rough == 1 || !bits || has_bits(shape, i)))))
 			continue;
@@ -451,24 +464,24 @@ by_key(const void *a, const void *b)
 static void
 join_shape(struct shape *shape, const struct shape *more)
 {
-	uint8_t unknown[PB_FLOW_BYTES];
-
-	for (uint32_t i = 0; i < PB_FLOW_BYTES; i++)
-		unknown[i] = more->any[i] & (uint8_t)~more->all[i];
-	join_lengths(shape, more);
-	join_bytes(shape, more->all, unknown, PB_FLOW_BYTES);
+	join_lengths(&shape->its, &more->its);
+	for (uint32_t i = 0; i < PB_FLOW_BYTES; i++) {
+		shape->all[i] &= more->all[i];
+		shape->any[i] |= more->all[i] | more->any[i];
+	}
 }
 
 static size_t
 put_shape(uint8_t *out, const struct shape *shape, const struct shape *told)
 {
+	const struct lengths *its = &shape->its;
 	size_t len = PB_FLOW_SHAPE_BYTES;
 
 	memcpy(out, &shape->key, PB_FLOW_SHAPE_BYTES);
-	len += put_varint(out + len, shape->caplen_min);
-	len += put_varint(out + len, shape->caplen_max - shape->caplen_min);
-	len += put_varint(out + len, shape->len_min);
-	len += put_varint(out + len, shape->len_max - shape->len_min);
+	len += put_varint(out + len, its->caplen_min);
+	len += put_varint(out + len, its->caplen_max - its->caplen_min);
+	len += put_varint(out + len, its->len_min);
+	len += put_varint(out + len, its->len_max - its->len_min);
 	len += put_bytes(out + len, shape, told);
 	return len + put_places(out + len, shape, told);
 }

@@ -29,7 +29,7 @@ make(uint32_t (*number)(uint32_t), uint32_t count)
 	struct maker *maker = malloc(sizeof(*maker));
 
 	assert_non_null(maker);
-	pb_numbers_init(&maker->numbers);
+	pb_numbers_init(&maker->numbers, 4);
 	for (uint32_t i = 0; i < count; i++)
 		pb_numbers_add(&maker->numbers, number(i), number(i),
 		    &maker->work);
@@ -108,6 +108,51 @@ numbers_side_by_side_are_a_span(void **state)
 	finish(maker);
 }
 
+/* Of numbers of `bytes` bytes, some of them in spans. */
+static struct maker *
+make_short(unsigned bytes, unsigned as, uint32_t count)
+{
+	uint32_t most = UINT32_MAX >> (32 - 8 * bytes);
+	struct maker *maker = malloc(sizeof(*maker));
+
+	assert_non_null(maker);
+	pb_numbers_init(&maker->numbers, as);
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t lo = anywhere(i) >> (32 - 8 * bytes);
+		uint32_t hi = i % 9 == 5 ? lo + i % 100 : lo;
+
+		pb_numbers_add(&maker->numbers, lo, hi < most ? hi : most,
+		    &maker->work);
+	}
+	pb_numbers_end(&maker->numbers, &maker->work);
+	return maker;
+}
+
+static void
+short_numbers_make_the_same_set_as_long_ones(void **state)
+{
+	static const uint32_t counts[] = { 0, 1, 2, 5, 60, 900, 5000, 16000 };
+
+	(void)state;
+	for (size_t c = 0; c < 2 * sizeof(counts) / sizeof(counts[0]); c++) {
+		unsigned bytes = 1 + c % 2;
+		struct maker *a = make_short(bytes, bytes, counts[c / 2]);
+		struct maker *b = make_short(bytes, 4, counts[c / 2]);
+
+		assert_int_equal(a->numbers.exact, b->numbers.exact);
+		for (size_t room = SET_BYTES; room > 10; room /= 3) {
+			a->len = pb_numbers_put(a->set, room, &a->numbers,
+			    &a->work);
+			b->len = pb_numbers_put(b->set, room, &b->numbers,
+			    &b->work);
+			assert_int_equal(a->len, b->len);
+			assert_memory_equal(a->set, b->set, a->len);
+		}
+		finish(a);
+		finish(b);
+	}
+}
+
 static void
 as_small_as_it_is_made_each_number_is_in_it(void **state)
 {
@@ -161,6 +206,7 @@ main(void)
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(numbers_that_come_again_stand_in_it_once),
 		cmocka_unit_test(numbers_side_by_side_are_a_span),
+		cmocka_unit_test(short_numbers_make_the_same_set_as_long_ones),
 		cmocka_unit_test(as_small_as_it_is_made_each_number_is_in_it),
 		cmocka_unit_test(too_small_a_room_is_kept_to),
 	};
