@@ -7,21 +7,40 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "recorder/flow/lane.h"
 
 #define VALUES_MAX	128u
 #define ROWS_AT_ONCE	8u
 #define BITS_RAW	8u
+#define FEW		8u	/* values that lanes are compared with */
+/* Where in the room of a packed plane its rows' numbers are made: they are
+ * read before what they are packed to gets there. */
+#define NUMBERS_AT	144u
+
+/* The values of a plane as they come. */
+struct values {
+	uint8_t		*value;		/* VALUES_MAX of them */
+	uint32_t	 values;
+	bool		 seen[256];
+	uint8_t		 number[256];	/* of each that was seen */
+	pb_lane		 all[FEW], its[FEW];	/* value and number, 16 times */
+};
+
+_Static_assert(NUMBERS_AT >= 2 + VALUES_MAX &&
+    PLANE_ROOM(0) >= NUMBERS_AT + PB_LANE, "numbers have room");
 
 static uint32_t	values_find(uint8_t *, uint8_t *, const uint8_t *, uint32_t);
-static uint8_t	*rows_pack(uint8_t *, const uint8_t *, uint32_t,
-		    const uint8_t *, uint32_t);
+static bool	find_few(uint8_t *, const struct values *, pb_lane);
+static bool	find_any(uint8_t *, struct values *, const pb_lane *);
+static bool	value_add(struct values *, uint8_t);
+static uint8_t	*rows_pack(uint8_t *, const uint8_t *, uint32_t, uint32_t);
 static void	rows_unpack(uint8_t *, uint32_t, const uint8_t *, uint32_t,
 		    const uint8_t *, const uint8_t *);
 
 size_t
 plane_pack(uint8_t *out, const uint8_t *plane, uint32_t rows)
 {
-	uint8_t number[256], *at = out + 2;
+	uint8_t *number = out + NUMBERS_AT, *at = out + 2;
 	uint32_t values = values_find(at, number, plane, rows), bits = 1;
 
 	while (bits < BITS_RAW && 1u << bits < values)
@@ -34,8 +53,7 @@ plane_pack(uint8_t *out, const uint8_t *plane, uint32_t rows)
 	}
 	out[0] = (uint8_t)bits;
 	out[1] = (uint8_t)(values - 1);
-	return (size_t)(rows_pack(at + values, plane, rows, number, bits) -
-	    out);
+	return (size_t)(rows_pack(at + values, number, rows, bits) - out);
 }
 
 const uint8_t *
@@ -66,46 +84,100 @@ plane_unpack(uint8_t *out, uint32_t rows, const uint8_t *at,
 	return at + bytes;
 }
 
-/* The values, up to VALUES_MAX of them, and of each its number.  How many, or
- * more than VALUES_MAX. */
+/* The values, up to VALUES_MAX of them, and of each row its number.  How many,
+ * or more than VALUES_MAX. */
 static uint32_t
 values_find(uint8_t *value, uint8_t *number, const uint8_t *plane,
     uint32_t rows)
 {
-	bool seen[256] = { false };
-	uint32_t values = 0;
+	struct values values;
+	pb_lane now;
 
-	for (uint32_t i = 0; i < rows; i++) {
-		if (seen[plane[i]])
-			continue;
-		if (values == VALUES_MAX)
+	values.value = value;
+	values.values = 0;
+	memset(values.seen, 0, sizeof(values.seen));
+	for (uint32_t i = 0; i < rows; i += PB_LANE) {
+		if (rows - i >= PB_LANE) {
+			now = pb_lane_at(plane + i);
+		} else {
+			/* Rows that are not there are like one that is. */
+			memset(&now, plane[(rows - 1) / ROWS_AT_ONCE *
+			    ROWS_AT_ONCE], sizeof(now));
+			memcpy(&now, plane + i, rows - i);
+		}
+		if (!find_few(number + i, &values, now) &&
+		    !find_any(number + i, &values, &now))
 			return VALUES_MAX + 1;
-		seen[plane[i]] = true;
-		number[plane[i]] = (uint8_t)values;
-		value[values++] = plane[i];
 	}
-	return values;
+	return values.values;
 }
 
-static uint8_t *
-rows_pack(uint8_t *at, const uint8_t *plane, uint32_t rows,
-    const uint8_t *number, uint32_t bits)
+/* False where one has not been seen, or too many have. */
+static inline bool
+find_few(uint8_t *number, const struct values *values, pb_lane now)
 {
-	uint8_t last[ROWS_AT_ONCE];
-	uint64_t word;
+	pb_lane its = { 0 }, seen = { 0 };
+	uint64_t half[2];
 
-	for (; rows > 0; plane += ROWS_AT_ONCE) {
-		if (rows < ROWS_AT_ONCE) {
-			memset(last, plane[0], sizeof(last));
-			memcpy(last, plane, rows);
-			plane = last;
-			rows = ROWS_AT_ONCE;
-		}
-		rows -= ROWS_AT_ONCE;
-		word = 0;
-#pragma GCC unroll 8
-		for (uint32_t i = 0; i < ROWS_AT_ONCE; i++)
-			word |= (uint64_t)number[plane[i]] << i * bits;
+	if (values->values > FEW)
+		return false;
+	for (uint32_t i = 0; i < values->values; i++) {
+		pb_lane same = (pb_lane)(now == values->all[i]);
+
+		seen |= same;
+		its |= same & values->its[i];
+	}
+	*(pb_lane *)number = its;
+	memcpy(half, &seen, sizeof(half));
+	return (half[0] & half[1]) == UINT64_MAX;
+}
+
+/* False where there are too many. */
+static bool
+find_any(uint8_t *number, struct values *values, const pb_lane *now)
+{
+	const uint8_t *row = (const uint8_t *)now;
+
+	for (uint32_t i = 0; i < PB_LANE; i++) {
+		if (!values->seen[row[i]] && !value_add(values, row[i]))
+			return false;
+		number[i] = values->number[row[i]];
+	}
+	return true;
+}
+
+static bool
+value_add(struct values *values, uint8_t value)
+{
+	uint32_t i = values->values;
+
+	if (i == VALUES_MAX)
+		return false;
+	values->value[i] = value;
+	values->number[value] = (uint8_t)i;
+	values->seen[value] = true;
+	if (i < FEW) {
+		memset(&values->all[i], value, sizeof(values->all[i]));
+		memset(&values->its[i], (int)i, sizeof(values->its[i]));
+	}
+	values->values++;
+	return true;
+}
+
+/* Numbers of 8 rows, a byte each, side by side: two, four, then all. */
+static uint8_t *
+rows_pack(uint8_t *at, const uint8_t *number, uint32_t rows, uint32_t bits)
+{
+	uint64_t one = 0x0001000100010001u * ((1u << bits) - 1);
+	uint64_t two = 0x0000000100000001u * ((1u << 2 * bits) - 1);
+	uint64_t four = (1u << 4 * bits) - 1;
+
+	for (uint32_t i = 0; i < rows; i += ROWS_AT_ONCE) {
+		uint64_t word = pb_get_le64(number + i);
+
+		word = (word & one) | (word >> 8 & one) << bits;
+		word = (word & two) | (word >> 16 & two) << 2 * bits;
+		word = (word & four) | (word >> 32) << 4 * bits;
 		pb_put_le64(at, word);
 		at += bits;
 	}
