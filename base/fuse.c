@@ -81,18 +81,19 @@ pb_fuse_may_have(const struct pb_fuse *fuse, const uint8_t *slots,
 	    get(fuse, slots, at[2])) == fingerprint(fuse, hash);
 }
 
-/* As few slots as may do: an eighth more than numbers. */
+/* As few slots as may do: a sixth more than numbers, and a segment.  Of fewer
+ * hardly a filter comes about, and the tries are what takes time. */
 static void
 choose(struct pb_fuse *fuse, uint32_t count)
 {
-	uint32_t slots = count + count / 8, size;
+	uint32_t slots = count + count * 5 / 32, size;
 
 	fuse->segment_log = SEGMENT_LOG_MIN;
 	while (fuse->segment_log < SEGMENT_LOG_MAX &&
 	    (1u << fuse->segment_log) * 24u < count)
 		fuse->segment_log++;
 	size = 1u << fuse->segment_log;
-	fuse->segments = (uint16_t)((slots + size - 1) / size);
+	fuse->segments = (uint16_t)((slots + size - 1) / size + 1);
 	if (fuse->segments < SLOTS)
 		fuse->segments = SLOTS;
 }
