@@ -34,6 +34,15 @@
 int	pb_table_encode(struct pb_buf *out, const struct pb_flows *flows,
 	    struct pb_err *err);
 
+/* The same in memory that is kept from one to the next, some MiB: pages made
+ * anew cost as much as half the work.  One thread at a time; NULL is fine to
+ * destroy. */
+struct pb_table_work;	/* opaque */
+int	pb_table_work_create(struct pb_table_work **out, struct pb_err *err);
+void	pb_table_work_destroy(struct pb_table_work *work);
+int	pb_table_encode_in(struct pb_table_work *work, struct pb_buf *out,
+	    const struct pb_flows *flows, struct pb_err *err);
+
 struct pb_table;	/* opaque; one thread at a time */
 
 /*

@@ -31,7 +31,8 @@ put_block(struct fixture *f, struct pb_index_block *made, enum harm harm)
 	struct pb_buf table;
 
 	pb_buf_init(&table, PB_INDEX_TABLE_BYTES_MAX);
-	assert_int_equal(pb_index_block_end(made, &row, &table, NULL), 1);
+	assert_int_equal(pb_index_block_end(made, &row, &table, NULL,
+	    NULL), 1);
 	pb_index_block_destroy(made);
 	assert_true(row.table_bytes > 0);
 	assert_int_equal(pb_index_table_append(f->dir, &f->key, &row, &table,

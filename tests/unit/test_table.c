@@ -78,6 +78,34 @@ open_table(void)
 	return table;
 }
 
+/* Of large and small ones, one after the other. */
+static void
+memory_that_is_kept_from_one_to_the_next_changes_nothing(void **state)
+{
+	static const uint32_t sizes[] = { 20, 3000, 0, 40000, 500, 40000, 1 };
+	struct pb_table_work *work;
+	struct pb_buf again;
+
+	(void)state;
+	assert_int_equal(pb_table_work_create(&work, NULL), 0);
+	pb_buf_init(&again, PB_TABLE_BYTES_MAX);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct pb_flows *flows;
+
+		make_packets(sizes[i], 1 + sizes[i] / 3, i % 2 == 0);
+		encode(i == 5 ? 100 : 60000);
+		flows = flows_of(i == 5 ? 100 : 60000);
+		pb_buf_clear(&again);
+		assert_int_equal(pb_table_encode_in(work, &again, flows,
+		    NULL), 0);
+		assert_int_equal(again.len, bytes.len);
+		assert_memory_equal(again.data, bytes.data, bytes.len);
+		pb_flows_destroy(flows);
+	}
+	pb_buf_finish(&again);
+	pb_table_work_destroy(work);
+}
+
 /* --- what it says, and what is -------------------------------------------- */
 
 struct told {
@@ -284,6 +312,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    memory_that_is_kept_from_one_to_the_next_changes_nothing),
 		cmocka_unit_test(
 		    each_packet_is_in_one_row_and_all_the_row_says_is_true_of_it),
 		cmocka_unit_test(

@@ -19,41 +19,60 @@
  * where of some bytes in the middle half are as the one before. */
 #define PLACES_SAVE	3u
 #define PLACES_SAMPLE	512u
+/* Memory that is kept for the next table, of each of three kinds. */
+#define WORK_KEPT_MAX	((size_t)4 << 20)
 
-struct encoder {
+struct pb_table_work {
 	struct pb_buf	*out;
 	size_t		 start;		/* of the table in `out` */
 	struct pb_buf	 shapes, pieces;	/* of the directory */
 	struct pb_buf	 planes;	/* made at the moment */
 	uint64_t	*number;	/* likewise */
+	size_t		 number_room;
 	uint64_t	 time;		/* the lowest */
 	struct pb_zip	*zip;
 	struct rows	 rows;
 	struct places	 places;
 };
 
-static int	encoder_init(struct encoder *, struct pb_buf *,
+static int	encode(struct pb_table_work *, struct pb_buf *,
 		    const struct pb_flows *, struct pb_err *);
-static void	encoder_finish(struct encoder *);
-static void	put_shape(struct encoder *, const struct shape_rows *);
-static void	put_sums(uint8_t *, const struct encoder *,
+static int	begin(struct pb_table_work *, struct pb_buf *,
+		    const struct pb_flows *, struct pb_err *);
+static bool	make_numbers(struct pb_table_work *, size_t);
+static void	give_back(struct pb_table_work *);
+static void	put_shape(struct pb_table_work *, const struct shape_rows *);
+static void	put_sums(uint8_t *, const struct pb_table_work *,
 		    const struct shape_rows *);
-static uint32_t	put_columns(struct encoder *, uint8_t *,
+static uint32_t	put_columns(struct pb_table_work *, uint8_t *,
 		    const struct shape_rows *);
-static void	put_places(struct encoder *, const struct shape_rows *);
-static void	put_planes(struct encoder *, uint32_t, uint32_t);
-static uint32_t	pack_planes(struct encoder *, const uint8_t *, uint32_t,
+static void	put_places(struct pb_table_work *, const struct shape_rows *);
+static void	put_planes(struct pb_table_work *, uint32_t, uint32_t);
+static uint32_t	pack_planes(struct pb_table_work *, const uint8_t *, uint32_t,
 		    uint32_t);
-static void	put_entry(struct encoder *, uint32_t, size_t);
-static uint32_t	put_packed(struct encoder *, const uint8_t *, size_t, size_t);
-static void	put_directory(struct encoder *);
-static void	put_head(struct encoder *, uint32_t, uint64_t);
+static void	put_entry(struct pb_table_work *, uint32_t, size_t);
+static uint32_t	put_packed(struct pb_table_work *, const uint8_t *, size_t,
+		    size_t);
+static void	put_directory(struct pb_table_work *);
+static void	put_head(struct pb_table_work *, uint32_t, uint64_t);
 
 int
 pb_table_encode(struct pb_buf *out, const struct pb_flows *flows,
     struct pb_err *err)
 {
-	struct encoder *e;
+	struct pb_table_work *work;
+	int rc = pb_table_work_create(&work, err);
+
+	if (rc == 0)
+		rc = pb_table_encode_in(work, out, flows, err);
+	pb_table_work_destroy(work);
+	return rc;
+}
+
+int
+pb_table_encode_in(struct pb_table_work *work, struct pb_buf *out,
+    const struct pb_flows *flows, struct pb_err *err)
+{
 	size_t start = out->len;
 	int rc;
 
@@ -61,50 +80,86 @@ pb_table_encode(struct pb_buf *out, const struct pb_flows *flows,
 	    flows->flows > PB_TABLE_ROWS_MAX + 1)
 		return pb_err_set(err, PB_ELIMIT, "%u packets in %u flows are "
 		    "too many for a table", flows->packets, flows->flows);
-	e = malloc(sizeof(*e));
-	if (e == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
-	rc = encoder_init(e, out, flows, err);
-	if (rc == 0) {
-		pb_buf_zero(out, HEAD_BYTES);
-		for (uint32_t i = 0; i < e->rows.shapes; i++)
-			put_shape(e, &e->rows.shape[i]);
-		put_directory(e);
-		if (out->failed || e->planes.failed || e->shapes.failed ||
-		    e->pieces.failed)
-			rc = pb_err_set(err, PB_ELIMIT, "the flow table is too "
-			    "large, or there is no memory for it");
-	}
-	encoder_finish(e);
-	free(e);
+	rc = encode(work, out, flows, err);
 	if (rc < 0)
 		out->len = start;
+	give_back(work);
 	return rc;
 }
 
+int
+pb_table_work_create(struct pb_table_work **out, struct pb_err *err)
+{
+	struct pb_table_work *work = calloc(1, sizeof(*work));
+	int rc;
+
+	*out = work;
+	if (work == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
+	pb_buf_init(&work->shapes, PB_TABLE_BYTES_MAX);
+	pb_buf_init(&work->pieces, PB_TABLE_BYTES_MAX);
+	pb_buf_init(&work->planes, PB_TABLE_BYTES_MAX);
+	rc = pb_zip_create(&work->zip, err);
+	if (rc < 0) {
+		pb_table_work_destroy(work);
+		*out = NULL;
+	}
+	return rc;
+}
+
+void
+pb_table_work_destroy(struct pb_table_work *work)
+{
+	if (work == NULL)
+		return;
+	pb_buf_finish(&work->shapes);
+	pb_buf_finish(&work->pieces);
+	pb_buf_finish(&work->planes);
+	free(work->number);
+	places_finish(&work->places);
+	rows_finish(&work->rows);
+	pb_zip_destroy(work->zip);
+	free(work);
+}
+
 static int
-encoder_init(struct encoder *e, struct pb_buf *out,
+encode(struct pb_table_work *e, struct pb_buf *out,
+    const struct pb_flows *flows, struct pb_err *err)
+{
+	int rc = begin(e, out, flows, err);
+
+	if (rc < 0)
+		return rc;
+	pb_buf_zero(out, HEAD_BYTES);
+	for (uint32_t i = 0; i < e->rows.shapes; i++)
+		put_shape(e, &e->rows.shape[i]);
+	put_directory(e);
+	if (out->failed || e->planes.failed || e->shapes.failed ||
+	    e->pieces.failed)
+		return pb_err_set(err, PB_ELIMIT, "the flow table is too "
+		    "large, or there is no memory for it");
+	return 0;
+}
+
+static int
+begin(struct pb_table_work *e, struct pb_buf *out,
     const struct pb_flows *flows, struct pb_err *err)
 {
 	uint32_t most = flows->flows > flows->marks ? flows->flows :
 	    flows->marks;
 	int rc;
 
-	memset(e, 0, sizeof(*e));
 	e->out = out;
 	e->start = out->len;
-	pb_buf_init(&e->shapes, PB_TABLE_BYTES_MAX);
-	pb_buf_init(&e->pieces, PB_TABLE_BYTES_MAX);
-	pb_buf_init(&e->planes, PB_TABLE_BYTES_MAX);
-	rc = pb_zip_create(&e->zip, err);
-	if (rc == 0)
-		rc = rows_make(&e->rows, flows, err);
+	pb_buf_clear(&e->shapes);
+	pb_buf_clear(&e->pieces);
+	pb_buf_clear(&e->planes);
+	rc = rows_make(&e->rows, flows, err);
 	if (rc == 0)
 		rc = places_make(&e->places, &e->rows, err);
 	if (rc < 0)
 		return rc;
-	e->number = malloc((most + 1) * sizeof(*e->number));
-	if (e->number == NULL)
+	if (most >= e->number_room && !make_numbers(e, most + 1))
 		return pb_err_set(err, PB_ENOMEM, "no memory for the numbers "
 		    "of a flow table");
 	e->time = e->rows.rows > 0 ? UINT64_MAX : 0;
@@ -114,20 +169,30 @@ encoder_init(struct encoder *e, struct pb_buf *out,
 	return 0;
 }
 
-static void
-encoder_finish(struct encoder *e)
+static bool
+make_numbers(struct pb_table_work *e, size_t room)
 {
-	pb_buf_finish(&e->shapes);
-	pb_buf_finish(&e->pieces);
-	pb_buf_finish(&e->planes);
 	free(e->number);
-	places_finish(&e->places);
-	rows_finish(&e->rows);
-	pb_zip_destroy(e->zip);
+	e->number = malloc(room * sizeof(*e->number));
+	e->number_room = e->number != NULL ? room : 0;
+	return e->number != NULL;
+}
+
+/* What few tables take is not kept: of many flows, or packets. */
+static void
+give_back(struct pb_table_work *e)
+{
+	if (e->planes.cap > WORK_KEPT_MAX)
+		pb_buf_finish(&e->planes);
+	e->planes.max = PB_TABLE_BYTES_MAX;
+	if (e->rows.room * sizeof(*e->rows.row) > WORK_KEPT_MAX)
+		rows_finish(&e->rows);
+	if (e->places.packets_room * sizeof(uint32_t) > WORK_KEPT_MAX)
+		places_finish(&e->places);
 }
 
 static void
-put_shape(struct encoder *e, const struct shape_rows *shape)
+put_shape(struct pb_table_work *e, const struct shape_rows *shape)
 {
 	uint8_t record[SHAPE_BYTES] = { 0 };
 
@@ -144,7 +209,7 @@ put_shape(struct encoder *e, const struct shape_rows *shape)
 
 /* What all of its packets come to. */
 static void
-put_sums(uint8_t *record, const struct encoder *e,
+put_sums(uint8_t *record, const struct pb_table_work *e,
     const struct shape_rows *shape)
 {
 	const struct pb_table_row *row = &e->rows.row[shape->row];
@@ -180,7 +245,8 @@ put_sums(uint8_t *record, const struct encoder *e,
 
 /* The number of planes. */
 static uint32_t
-put_columns(struct encoder *e, uint8_t *record, const struct shape_rows *shape)
+put_columns(struct pb_table_work *e, uint8_t *record,
+    const struct shape_rows *shape)
 {
 	struct columns columns;
 	size_t bytes;
@@ -209,7 +275,7 @@ put_columns(struct encoder *e, uint8_t *record, const struct shape_rows *shape)
 }
 
 static void
-put_places(struct encoder *e, const struct shape_rows *shape)
+put_places(struct pb_table_work *e, const struct shape_rows *shape)
 {
 	size_t len, middle, again = 0;
 
@@ -227,7 +293,7 @@ put_places(struct encoder *e, const struct shape_rows *shape)
 }
 
 static void
-put_planes(struct encoder *e, uint32_t planes, uint32_t rows)
+put_planes(struct pb_table_work *e, uint32_t planes, uint32_t rows)
 {
 	uint32_t each = planes_a_piece(rows);
 
@@ -243,7 +309,7 @@ put_planes(struct encoder *e, uint32_t planes, uint32_t rows)
 
 /* Those of a piece; in how many bytes. */
 static uint32_t
-pack_planes(struct encoder *e, const uint8_t *plane, uint32_t planes,
+pack_planes(struct pb_table_work *e, const uint8_t *plane, uint32_t planes,
     uint32_t rows)
 {
 	uint8_t *begin = pb_buf_reserve(e->out, planes * PLANE_ROOM(rows));
@@ -263,7 +329,7 @@ pack_planes(struct encoder *e, const uint8_t *plane, uint32_t planes,
 
 /* Of the piece that has just been put. */
 static void
-put_entry(struct encoder *e, uint32_t stored, size_t raw)
+put_entry(struct pb_table_work *e, uint32_t stored, size_t raw)
 {
 	uint8_t entry[PIECE_BYTES];
 
@@ -278,7 +344,8 @@ put_entry(struct encoder *e, uint32_t stored, size_t raw)
 
 /* By zstd where that saves `saves` bytes, and that is not 0. */
 static uint32_t
-put_packed(struct encoder *e, const uint8_t *data, size_t len, size_t saves)
+put_packed(struct pb_table_work *e, const uint8_t *data, size_t len,
+    size_t saves)
 {
 	uint8_t *to = pb_buf_reserve(e->out, len);
 	size_t packed = 0;
@@ -295,7 +362,7 @@ put_packed(struct encoder *e, const uint8_t *data, size_t len, size_t saves)
 
 /* The marks' pieces, and what says where all is. */
 static void
-put_directory(struct encoder *e)
+put_directory(struct pb_table_work *e)
 {
 	const struct pb_flows *flows = e->rows.flows;
 	uint8_t marks[MARK_NUMBERS * NUMBER_BYTES];
@@ -318,7 +385,7 @@ put_directory(struct encoder *e)
 }
 
 static void
-put_head(struct encoder *e, uint32_t directory, uint64_t digest)
+put_head(struct pb_table_work *e, uint32_t directory, uint64_t digest)
 {
 	const struct pb_flows *flows = e->rows.flows;
 	uint8_t *head = e->out->data + e->start;

@@ -22,11 +22,15 @@ struct rows {
 	struct shape_rows shape[PB_TABLE_SHAPES_MAX + 1];
 	uint32_t	 shapes;
 	uint32_t	 rows;
-	uint32_t	*row_of;	/* of each flow that has packets */
+	uint32_t	 room;		/* of what follows: flows */
+	uint16_t	*shape_of;	/* of each flow that has packets */
+	uint32_t	*row_of;	/* likewise */
 	uint32_t	*flow_of;	/* of each row; of the rest any */
 	struct pb_table_row *row;
 };
 
+/* Of one that is all 0, or was made before: it keeps its memory, until it is
+ * finished. */
 int	rows_make(struct rows *rows, const struct pb_flows *flows,
 	    struct pb_err *err);
 void	rows_finish(struct rows *rows);
@@ -65,8 +69,10 @@ uint32_t numbers_put_marks(uint8_t *out, struct pb_buf *planes,
 struct places {
 	uint32_t	*packet;	/* of row 0, of row 1, and so on */
 	uint32_t	*start;		/* of each row, and where all end */
+	uint32_t	 packets_room, rows_room;
 };
 
+/* As rows_make(). */
 int	places_make(struct places *places, const struct rows *rows,
 	    struct pb_err *err);
 void	places_finish(struct places *places);

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "recorder/flow/table/encode.h"
 
+static bool	make_room(struct places *, uint32_t, uint32_t);
 static uint8_t	*group_put(uint8_t *, uint8_t *, const struct places *,
 		    uint32_t, uint32_t);
 static uint8_t	*run_put(uint8_t *, const uint32_t *, const uint32_t *);
@@ -21,13 +22,12 @@ places_make(struct places *places, const struct rows *rows,
 	const struct pb_flows *flows = rows->flows;
 	uint32_t *next, sum = 0;
 
-	places->packet = malloc((flows->packets + 1) * sizeof(uint32_t));
-	places->start = malloc((rows->rows + 2) * sizeof(uint32_t));
-	if (places->packet == NULL || places->start == NULL) {
-		places_finish(places);
+	if ((places->packet == NULL ||
+	    flows->packets > places->packets_room ||
+	    rows->rows > places->rows_room) &&
+	    !make_room(places, flows->packets, rows->room))
 		return pb_err_set(err, PB_ENOMEM, "no memory for the places "
 		    "of a flow table");
-	}
 	/* Where the next of row i goes stands in start[i + 1], so that at the
 	 * end row i ends there. */
 	next = places->start + 1;
@@ -47,6 +47,23 @@ places_finish(struct places *places)
 	free(places->packet);
 	free(places->start);
 	places->packet = places->start = NULL;
+	places->packets_room = places->rows_room = 0;
+}
+
+/* What was there is of no use any more. */
+static bool
+make_room(struct places *places, uint32_t packets, uint32_t rows)
+{
+	places_finish(places);
+	places->packet = malloc((packets + 1) * sizeof(uint32_t));
+	places->start = malloc((rows + 2) * sizeof(uint32_t));
+	if (places->packet == NULL || places->start == NULL) {
+		places_finish(places);
+		return false;
+	}
+	places->packets_room = packets;
+	places->rows_room = rows;
+	return true;
 }
 
 void

@@ -8,50 +8,64 @@
 #define SLOTS	(4 * PB_TABLE_SHAPES_MAX)	/* a power of two */
 #define NO_SHAPE UINT16_MAX
 
-static void	shapes_find(struct rows *, uint16_t *);
+static bool	make_room(struct rows *, uint32_t);
+static void	shapes_find(struct rows *);
 static uint16_t	shape_of(struct rows *, uint16_t *, const struct pb_flow_key *);
 static uint16_t	shape_add(struct rows *, const struct pb_flow_key *, bool);
-static void	rows_fill(struct rows *, const uint16_t *);
+static void	rows_fill(struct rows *);
 static void	row_add(struct pb_table_row *, const struct pb_flow *);
 
 int
 rows_make(struct rows *rows, const struct pb_flows *flows, struct pb_err *err)
 {
-	uint16_t *shape = malloc((size_t)flows->flows * sizeof(*shape));
-
-	memset(rows, 0, sizeof(*rows));
-	rows->flows = flows;
-	rows->row_of = malloc(flows->flows * sizeof(*rows->row_of));
-	rows->flow_of = malloc(flows->flows * sizeof(*rows->flow_of));
-	rows->row = malloc(flows->flows * sizeof(*rows->row));
-	if (shape == NULL || rows->row_of == NULL || rows->flow_of == NULL ||
-	    rows->row == NULL) {
-		free(shape);
-		rows_finish(rows);
+	if (flows->flows > rows->room && !make_room(rows, flows->flows))
 		return pb_err_set(err, PB_ENOMEM, "no memory for the rows of "
 		    "a flow table");
-	}
-	shapes_find(rows, shape);
-	rows_fill(rows, shape);
-	free(shape);
+	rows->flows = flows;
+	rows->shapes = rows->rows = 0;
+	shapes_find(rows);
+	rows_fill(rows);
 	return 0;
 }
 
 void
 rows_finish(struct rows *rows)
 {
+	free(rows->shape_of);
 	free(rows->row_of);
 	free(rows->flow_of);
 	free(rows->row);
-	memset(rows, 0, sizeof(*rows));
+	rows->shape_of = NULL;
+	rows->row_of = rows->flow_of = NULL;
+	rows->row = NULL;
+	rows->room = 0;
+}
+
+/* What was there is of no use any more. */
+static bool
+make_room(struct rows *rows, uint32_t room)
+{
+	rows_finish(rows);
+	rows->shape_of = malloc(room * sizeof(*rows->shape_of));
+	rows->row_of = malloc(room * sizeof(*rows->row_of));
+	rows->flow_of = malloc(room * sizeof(*rows->flow_of));
+	rows->row = malloc(room * sizeof(*rows->row));
+	if (rows->shape_of == NULL || rows->row_of == NULL ||
+	    rows->flow_of == NULL || rows->row == NULL) {
+		rows_finish(rows);
+		return false;
+	}
+	rows->room = room;
+	return true;
 }
 
 /* Of each flow, and how many rows each has.  The rest comes last, and is one
  * row. */
 static void
-shapes_find(struct rows *rows, uint16_t *shape)
+shapes_find(struct rows *rows)
 {
 	const struct pb_flows *flows = rows->flows;
+	uint16_t *shape = rows->shape_of;
 	uint16_t slot[SLOTS], rest = NO_SHAPE;
 
 	memset(slot, 0xff, sizeof(slot));
@@ -106,9 +120,10 @@ shape_add(struct rows *rows, const struct pb_flow_key *key, bool rest)
 }
 
 static void
-rows_fill(struct rows *rows, const uint16_t *shape)
+rows_fill(struct rows *rows)
 {
 	const struct pb_flows *flows = rows->flows;
+	const uint16_t *shape = rows->shape_of;
 	uint32_t next[PB_TABLE_SHAPES_MAX + 1];
 
 	for (uint32_t i = 0; i < rows->shapes; i++) {

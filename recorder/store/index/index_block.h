@@ -23,6 +23,7 @@
 
 struct pb_flow_pool;
 struct pb_flows;
+struct pb_table_work;
 
 struct pb_index_block {
 	struct pb_flow_pool *pool;	/* of `flows`, or NULL */
@@ -64,13 +65,13 @@ bool	pb_index_block_packet(struct pb_index_block *block, uint16_t linktype,
 	    uint32_t bytes);
 
 /*
- * It ends: its row, but for where the table lies, and the table, appended;
- * none where it is small.  Pure.  1; 0 where nothing is known of any packet:
- * then there is no row; PB_ELIMIT for a table past PB_INDEX_TABLE_BYTES_MAX,
- * or another error.
+ * It ends: its row, but for where the table lies, and the table, appended,
+ * made in `work` (flow/table.h; NULL: in memory of its own); none where it is
+ * small.  Pure.  1; 0 where nothing is known of any packet: then there is no
+ * row; PB_ELIMIT for a table past PB_INDEX_TABLE_BYTES_MAX, or another error.
  */
 int	pb_index_block_end(const struct pb_index_block *block,
 	    struct pb_flows_info *row, struct pb_buf *table,
-	    struct pb_err *err);
+	    struct pb_table_work *work, struct pb_err *err);
 
 #endif

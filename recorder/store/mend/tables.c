@@ -127,7 +127,8 @@ end(struct making *making)
 	if (making->block == NULL)
 		return 0;
 	pb_buf_init(&table, PB_INDEX_TABLE_BYTES_MAX);
-	rc = pb_index_block_end(making->block, &row, &table, making->err);
+	rc = pb_index_block_end(making->block, &row, &table, NULL,
+	    making->err);
 	if (rc == 1 && row.table_bytes > 0)
 		rc = pb_index_table_append(tables->store, &tables->stream->key,
 		    &row, &table, making->err) < 0 ? making->err->code : 1;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "recorder/flow/pool.h"
+#include "recorder/flow/table.h"
 #include "recorder/store/index/index_block.h"
 #include "recorder/store/index/index_table.h"
 
@@ -19,6 +20,7 @@
 #define JOBS_BYTES_MAX	(1ull << 30)	/* of packets */
 #define FLOWS_NICE	10		/* behind capture and ingest */
 #define END_MS		5000u		/* of a store that closes */
+#define TABLE_KEPT_MAX	((size_t)4 << 20)	/* memory for the next one */
 
 /* An index block that has ended. */
 struct job {
@@ -43,6 +45,9 @@ struct flow_work {
 	bool			 left;		/* (m) rows have: there is room */
 	bool			 troubled;	/* the thread's: it was told */
 	struct flows_older	 older;		/* the thread's */
+	/* Memory that tables are made in, likewise; or NULL. */
+	struct pb_table_work	*tables;
+	struct pb_buf		 table;
 	unsigned		 jobs;		/* (m) in all lists */
 	uint64_t		 bytes;		/* (m) of those */
 	struct job_list		 todo, ready;	/* (m) */
@@ -105,6 +110,7 @@ flows_create(struct pb_store *store, struct pb_err *err)
 	STAILQ_INIT(&work->todo);
 	STAILQ_INIT(&work->ready);
 	STAILQ_INIT(&work->putting);
+	pb_buf_init(&work->table, PB_INDEX_TABLE_BYTES_MAX);
 	store->flow_work = work;
 	return 0;
 }
@@ -128,6 +134,8 @@ flows_destroy(struct pb_store *store)
 	pthread_cond_destroy(&work->idle);
 	pthread_cond_destroy(&work->more);
 	pthread_mutex_destroy(&work->mutex);
+	pb_table_work_destroy(work->tables);
+	pb_buf_finish(&work->table);
 	/* The streams' blocks go later, and it with the last of them. */
 	pb_flow_pool_destroy(work->pool);
 	free(work);
@@ -404,14 +412,22 @@ tell(const struct flow_work *work, const struct job *job,
 static int
 make(struct pb_store *store, struct job *job, struct pb_err *err)
 {
-	struct pb_buf table;
-	int rc;
+	struct flow_work *work = store->flow_work;
+	struct pb_buf *table = &work->table;
+	int rc = 0;
 
-	pb_buf_init(&table, PB_INDEX_TABLE_BYTES_MAX);
-	rc = pb_index_block_end(job->block, &job->row, &table, err);
+	pb_buf_clear(table);
+	if (work->tables == NULL)
+		rc = pb_table_work_create(&work->tables, err);
+	if (rc == 0)
+		rc = pb_index_block_end(job->block, &job->row, table,
+		    work->tables, err);
 	if (rc == 1 && job->row.table_bytes > 0)
-		rc = append(store, job, &table, err);
-	pb_buf_finish(&table);
+		rc = append(store, job, table, err);
+	if (table->cap > TABLE_KEPT_MAX) {
+		pb_buf_finish(table);
+		pb_buf_init(table, PB_INDEX_TABLE_BYTES_MAX);
+	}
 	return rc;
 }
 
