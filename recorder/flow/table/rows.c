@@ -7,6 +7,7 @@
 
 #define SLOTS	(4 * PB_TABLE_SHAPES_MAX)	/* a power of two */
 #define NO_SHAPE UINT16_MAX
+#define AHEAD	12u		/* flows that are fetched */
 
 static bool	make_room(struct rows *, uint32_t);
 static void	shapes_find(struct rows *);
@@ -71,6 +72,10 @@ shapes_find(struct rows *rows)
 	memset(slot, 0xff, sizeof(slot));
 	for (uint32_t i = 0; i < flows->flows; i++) {
 		shape[i] = NO_SHAPE;
+		if (i + AHEAD < flows->flows) {
+			__builtin_prefetch(&flows->flow[i + AHEAD].key);
+			__builtin_prefetch(&flows->flow[i + AHEAD].packets);
+		}
 		if (i == PB_FLOW_REST || flows->flow[i].packets == 0)
 			continue;
 		shape[i] = shape_of(rows, slot, &flows->flow[i].key);
@@ -134,6 +139,8 @@ rows_fill(struct rows *rows)
 		const struct shape_rows *its;
 		uint32_t row;
 
+		if (i + AHEAD < flows->flows)
+			__builtin_prefetch(&flows->flow[i + AHEAD].packets);
 		if (flows->flow[i].packets == 0)
 			continue;
 		its = &rows->shape[shape[i]];
