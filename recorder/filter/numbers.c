@@ -17,8 +17,16 @@
 #define FUSE_HEAD_BYTES	18u
 #define SHRINK_PART	5u	/* by so much of it a set becomes smaller */
 #define WORD_BITS	64u
+/* So many came lately, of sets of few spans and of many. */
+#define RECENT_BITS_FEW	6u
+#define RECENT_BITS	12u
+#define MANY		128u
+
+_Static_assert(PB_NUMBERS_RECENT == 1u << RECENT_BITS, "a slot each");
+
 #define GAPS		33u	/* gaps, by how many bits they take */
 
+static void	forget_recent(struct pb_numbers *, unsigned);
 static void	add_bits(struct pb_numbers *, uint32_t, uint32_t);
 static bool	make_room(struct pb_numbers *);
 static void	take_bits(struct pb_numbers *);
@@ -40,11 +48,19 @@ static size_t	put_fuse(uint8_t *, size_t, const struct pb_numbers *,
 void
 pb_numbers_init(struct pb_numbers *numbers, unsigned bytes)
 {
-	memset(numbers, 0, sizeof(*numbers));
+	memset(numbers, 0, offsetof(struct pb_numbers, recent));
 	numbers->bytes = bytes;
 	numbers->exact = true;
-	/* None that came lately; the first slot's own would be 0. */
+	forget_recent(numbers, RECENT_BITS_FEW);
+}
+
+/* None came lately; the first slot's own would be 0. */
+static void
+forget_recent(struct pb_numbers *numbers, unsigned bits)
+{
+	memset(numbers->recent, 0, sizeof(numbers->recent[0]) << bits);
 	numbers->recent[0] = 1;
+	numbers->recent_bits = bits;
 }
 
 void
@@ -60,7 +76,8 @@ void
 pb_numbers_add(struct pb_numbers *numbers, uint32_t lo, uint32_t hi,
     struct pb_numbers_work *work)
 {
-	uint32_t *recent = &numbers->recent[(lo * 0x9e3779b1u) >> 20];
+	uint32_t *recent = &numbers->recent[(lo * 0x9e3779b1u) >>
+	    (32 - numbers->recent_bits)];
 
 	if (numbers->bit != NULL && lo == hi) {
 		numbers->bit[lo / WORD_BITS] |= 1ull << lo % WORD_BITS;
@@ -78,6 +95,8 @@ pb_numbers_add(struct pb_numbers *numbers, uint32_t lo, uint32_t hi,
 	if (lo == hi)
 		*recent = lo;
 	numbers->span[numbers->spans++] = (struct pb_span){ lo, hi };
+	if (numbers->spans == MANY && numbers->recent_bits == RECENT_BITS_FEW)
+		forget_recent(numbers, RECENT_BITS);
 }
 
 static void

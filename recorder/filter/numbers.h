@@ -28,7 +28,9 @@ struct pb_numbers {
 	bool		 exact;		/* none is in it that did not come */
 	uint32_t	 gap;		/* of which nothing was kept so far */
 	unsigned	 fuse_bits;	/* 0: a set of spans is wanted */
-	uint32_t	 recent[PB_NUMBERS_RECENT];	/* numbers, by hash */
+	/* Numbers, by so many bits of their hash: of few numbers few. */
+	unsigned	 recent_bits;
+	uint32_t	 recent[PB_NUMBERS_RECENT];
 };
 
 /* Memory to put sets in order and to write them. */
