@@ -8,10 +8,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "recorder/store/index/index_expire.h"
@@ -527,6 +529,41 @@ room_is_reserved_for_commits_on_a_full_disk(void **state)
 	assert_int_equal(after.st_blocks, before.st_blocks);
 }
 
+/* Directories that are to be synced, and whether that fails. */
+static int dirs_synced, dirs_fail;
+
+int
+fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		dirs_synced++;
+		if (dirs_fail) {
+			errno = EIO;
+			return -1;
+		}
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void
+whoever_writes_an_index_has_its_name_on_disk_first(void **state)
+{
+	struct place *p = *state;
+	struct pb_err err;
+
+	pb_index_close(p->index);
+	p->index = NULL;
+	dirs_fail = 1;
+	assert_int_equal(pb_index_open_write(&p->index, p->dir, 64u << 20,
+	    &err), PB_ESYS);
+	dirs_fail = dirs_synced = 0;
+	assert_int_equal(pb_index_open_write(&p->index, p->dir, 64u << 20,
+	    &err), 0);
+	assert_int_equal(dirs_synced, 1);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -547,6 +584,7 @@ main(void)
 		TEST(times_that_run_back_by_an_hour_are_noticed),
 		TEST(a_gap_within_keeps_its_own_reason),
 		TEST(room_is_reserved_for_commits_on_a_full_disk),
+		TEST(whoever_writes_an_index_has_its_name_on_disk_first),
 	};
 
 	return cmocka_run_group_tests_name("index", tests, NULL, NULL);

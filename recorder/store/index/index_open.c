@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/below.h"
+#include "base/sys.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/index/mdb_probe.h"
@@ -137,6 +138,10 @@ open_index(struct pb_index **out, const char *store, const char *name,
 	    PB_TABLES, how, err);
 	if (rc == 0 && how != PB_MDB_READ)
 		rc = check_version(index, err);
+	/* LMDB leaves the name of a file it makes to the file system; one who
+	 * tried before may have failed here. */
+	if (rc == 0 && how == PB_MDB_WRITE)
+		rc = pb_sync_dir(path, err);
 	if (rc < 0) {
 		pb_index_close(index);
 		return rc;
