@@ -36,6 +36,20 @@ struct step {
 	bool		 goes_on;	/* it may go on, with the machine */
 };
 
+/* How many a load takes of the packet. */
+static inline uint32_t
+load_bytes(const struct bpf_insn *insn)
+{
+	switch (BPF_SIZE(insn->code)) {
+	case BPF_W:
+		return 4;
+	case BPF_H:
+		return 2;
+	default:
+		return 1;
+	}
+}
+
 void	machine_init(struct machine *machine, const struct pb_alike *packets);
 
 /* Run one instruction that is no jump and no return. */

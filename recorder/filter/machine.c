@@ -16,7 +16,6 @@ static struct step reach(struct machine *, const struct pb_known *, uint32_t,
 		    uint32_t, const struct pb_alike *);
 static struct pb_known bytes_at(const struct pb_alike *, uint32_t, uint32_t);
 static struct step calculate(struct machine *, const struct bpf_insn *);
-static uint32_t	size_of(const struct bpf_insn *);
 static struct pb_known operand(const struct machine *,
 		    const struct bpf_insn *);
 static void	keep_origin(struct machine *, const struct bpf_insn *);
@@ -126,15 +125,15 @@ load(struct machine *machine, const struct bpf_insn *insn,
 		at = machine->x;
 		break;
 	}
-	step = reach(machine, &at, insn->k, size_of(insn), packets);
+	step = reach(machine, &at, insn->k, load_bytes(insn), packets);
 	if (!step.goes_on)
 		return step;
 	*to = pb_known_whole(&at) ? bytes_at(packets, at.lo + insn->k,
-	    size_of(insn)) : pb_known_bits(0, UINT32_MAX >>
-	    (32 - 8 * size_of(insn)));
+	    load_bytes(insn)) : pb_known_bits(0, UINT32_MAX >>
+	    (32 - 8 * load_bytes(insn)));
 	if (!is_x && pb_known_whole(&at))
 		machine->origin = (struct origin){ at.lo + insn->k,
-		    size_of(insn), UINT32_MAX };
+		    load_bytes(insn), UINT32_MAX };
 	if (BPF_MODE(insn->code) != BPF_MSH)
 		return step;
 	four = pb_known_number(0x0f);
@@ -194,19 +193,6 @@ calculate(struct machine *machine, const struct bpf_insn *insn)
 	machine->a = pb_known_alu(op, &machine->a, &b);
 	keep_origin(machine, insn);
 	return step;
-}
-
-static uint32_t
-size_of(const struct bpf_insn *insn)
-{
-	switch (BPF_SIZE(insn->code)) {
-	case BPF_W:
-		return 4;
-	case BPF_H:
-		return 2;
-	default:
-		return 1;
-	}
 }
 
 static struct pb_known

@@ -64,7 +64,6 @@ static bool	plan_load(struct plan *, unsigned, struct content *);
 static bool	find_load(struct plan *, const struct bpf_insn *, uint32_t *);
 static bool	plan_jump(struct plan *, unsigned);
 static void	arrive(struct plan *, unsigned, const struct content *);
-static uint32_t	size_of(const struct bpf_insn *);
 static struct pb_column column_of(const struct pb_row_set *, uint32_t);
 static const struct pb_lengths *lengths_of(const struct pb_row_set *, size_t);
 /* a run */
@@ -190,7 +189,7 @@ plan_load(struct plan *plan, unsigned at, struct content *a)
 static bool
 find_load(struct plan *plan, const struct bpf_insn *insn, uint32_t *out)
 {
-	uint32_t i = 0, bytes = size_of(insn);
+	uint32_t i = 0, bytes = load_bytes(insn);
 	struct load *load;
 
 	while (i < plan->loads && (plan->load[i].at != insn->k ||
@@ -240,19 +239,6 @@ arrive(struct plan *plan, unsigned at, const struct content *a)
 	else if (have->what != a->what || have->load != a->load ||
 	    have->mask != a->mask)
 		have->what = OTHER;
-}
-
-static uint32_t
-size_of(const struct bpf_insn *insn)
-{
-	switch (BPF_SIZE(insn->code)) {
-	case BPF_W:
-		return 4;
-	case BPF_H:
-		return 2;
-	default:
-		return 1;
-	}
 }
 
 static struct pb_column
@@ -318,7 +304,7 @@ static void
 do_load(struct run *run, unsigned at)
 {
 	const struct bpf_insn *insn = &run->plan->insn[at];
-	uint64_t end = (uint64_t)insn->k + size_of(insn);
+	uint64_t end = (uint64_t)insn->k + load_bytes(insn);
 
 	if (end <= run->plan->least) {
 		run->from[at] = run->from[at + 1];
