@@ -13,9 +13,10 @@ PKGS     = libpcap lmdb libcurl libmicrohttpd gnutls libxxhash \
            libzstd zlib jansson libhs
 OPT      = $(CFLAGS) $(if $(SAN),$(SANFLAGS) -fPIE,$(HARDEN))
 ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
-# As needed: no daemon loads what only `pb` searches with.
+# Two libraries are loaded when they are first needed (base/late.h).
+LATE     = libcurl libhs
 LINK     = $(OPT) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-LDLIBS   = $(shell pkg-config --libs $(PKGS)) -lpthread
+LDLIBS   = $(shell pkg-config --libs $(filter-out $(LATE),$(PKGS))) -lpthread
 
 LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             recorder/store/facts recorder/store/read recorder/store/mend \

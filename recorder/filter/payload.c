@@ -11,17 +11,27 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/late.h"
 #include "pcapng/dissect.h"
 #include "recorder/filter/tag.h"
 
 #define FRONT_BYTES	256u	/* of a packet, that has its tags */
 #define TCP_HEADER_MIN	20u
+#define HS_LIBRARY	"libhs.so.5"	/* Vectorscan's has the name, too */
+#define HS_FUNCTIONS(of) \
+	of(hs_alloc_scratch) of(hs_compile) of(hs_free_compile_error) \
+	of(hs_free_database) of(hs_free_scratch) of(hs_scan)
+
+static struct {
+	HS_FUNCTIONS(PB_LATE_MEMBER)
+} hyperscan;
 
 struct pb_payload {
 	hs_database_t	*database;
 	hs_scratch_t	*scratch;
 };
 
+static int	load(struct pb_err *);
 static int	compile_error(const char *, hs_error_t, hs_compile_error_t *,
 		    struct pb_err *);
 static int	found(unsigned, unsigned long long, unsigned long long,
@@ -36,19 +46,25 @@ int
 pb_payload_create(struct pb_payload **out, const char *expression,
     struct pb_err *err)
 {
-	struct pb_payload *payload = calloc(1, sizeof(*payload));
+	struct pb_payload *payload;
 	hs_compile_error_t *why = NULL;
 	hs_error_t rc;
+	int code = load(err);
 
 	*out = NULL;
+	if (code < 0)
+		return code;
+	payload = calloc(1, sizeof(*payload));
 	if (payload == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for an "
 		    "expression");
 	/* The first place is enough.  "a*" is everywhere, as PCRE has it. */
-	rc = hs_compile(expression, HS_FLAG_DOTALL | HS_FLAG_SINGLEMATCH |
-	    HS_FLAG_ALLOWEMPTY, HS_MODE_BLOCK, NULL, &payload->database, &why);
+	rc = hyperscan.hs_compile(expression, HS_FLAG_DOTALL |
+	    HS_FLAG_SINGLEMATCH | HS_FLAG_ALLOWEMPTY, HS_MODE_BLOCK, NULL,
+	    &payload->database, &why);
 	if (rc == HS_SUCCESS)
-		rc = hs_alloc_scratch(payload->database, &payload->scratch);
+		rc = hyperscan.hs_alloc_scratch(payload->database,
+		    &payload->scratch);
 	if (rc != HS_SUCCESS) {
 		pb_payload_destroy(payload);
 		return compile_error(expression, rc, why, err);
@@ -62,8 +78,8 @@ pb_payload_destroy(struct pb_payload *payload)
 {
 	if (payload == NULL)
 		return;
-	hs_free_scratch(payload->scratch);
-	hs_free_database(payload->database);
+	hyperscan.hs_free_scratch(payload->scratch);
+	hyperscan.hs_free_database(payload->database);
 	free(payload);
 }
 
@@ -74,9 +90,9 @@ pb_payload_match(const struct pb_payload *payload, uint16_t linktype,
 	uint32_t at = pb_payload_begins(linktype, packet->data,
 	    packet->caplen);
 
-	return hs_scan(payload->database, (const char *)packet->data + at,
-	    packet->caplen - at, 0, payload->scratch, found, NULL) ==
-	    HS_SCAN_TERMINATED;
+	return hyperscan.hs_scan(payload->database,
+	    (const char *)packet->data + at, packet->caplen - at, 0,
+	    payload->scratch, found, NULL) == HS_SCAN_TERMINATED;
 }
 
 uint32_t
@@ -101,6 +117,17 @@ pb_payload_begins(uint16_t linktype, const uint8_t *data, uint32_t caplen)
 	return at + behind_ip(&headers, data + at, caplen - at);
 }
 
+static int
+load(struct pb_err *err)
+{
+	static const char *const names[] = { HS_FUNCTIONS(PB_LATE_NAME) };
+
+	if (hyperscan.hs_alloc_scratch != NULL)
+		return 0;
+	return pb_late_load(HS_LIBRARY, names,
+	    sizeof(names) / sizeof(names[0]), &hyperscan, err);
+}
+
 /* `why` ends here. */
 static int
 compile_error(const char *expression, hs_error_t rc, hs_compile_error_t *why,
@@ -117,7 +144,7 @@ compile_error(const char *expression, hs_error_t rc, hs_compile_error_t *why,
 	else
 		code = pb_err_set(err, PB_ENOMEM, "no memory for an "
 		    "expression");
-	hs_free_compile_error(why);
+	hyperscan.hs_free_compile_error(why);
 	return code;
 }
 

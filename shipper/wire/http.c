@@ -21,12 +21,11 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include <curl/curl.h>
-
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "shipper/wire/curl.h"
 #include "shipper/wire/sockets.h"
 
 #define LOOK_MS_MIN		20u	/* between two looks for silence */
@@ -92,9 +91,12 @@ pb_http_create(struct pb_http **out, unsigned requests_max,
     struct pb_err *err)
 {
 	struct pb_http *http;
+	int rc = pb_curl_load(err);
 
 	*out = NULL;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (rc < 0)
+		return rc;
+	if (pb_curl.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return pb_err_set(err, PB_ENOMEM, "libcurl cannot start");
 	http = calloc(1, sizeof(*http));
 	if (http == NULL)
@@ -102,13 +104,13 @@ pb_http_create(struct pb_http **out, unsigned requests_max,
 	TAILQ_INIT(&http->busy);
 	TAILQ_INIT(&http->idle);
 	http->requests_max = requests_max;
-	http->multi = curl_multi_init();
+	http->multi = pb_curl.curl_multi_init();
 	if (http->multi == NULL) {
 		free(http);
 		return pb_err_set(err, PB_ENOMEM, "no memory for HTTP");
 	}
 	/* A connection for every request that may be under way is kept. */
-	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
+	pb_curl.curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
 	    (long)requests_max);
 	*out = http;
 	return 0;
@@ -127,10 +129,10 @@ pb_http_destroy(struct pb_http *http)
 		TAILQ_REMOVE(&http->idle, t, link);
 		transfer_destroy(t);
 	}
-	curl_multi_cleanup(http->multi);
+	pb_curl.curl_multi_cleanup(http->multi);
 	pb_sockets_finish(&http->sockets);
 	free(http);
-	curl_global_cleanup();
+	pb_curl.curl_global_cleanup();
 }
 
 int
@@ -156,7 +158,8 @@ pb_http_send(struct pb_http *http, const struct pb_http_request *request,
 	TAILQ_INSERT_TAIL(&http->busy, t, link);
 	http->requests++;
 	rc = transfer_set(t, err);
-	if (rc == 0 && curl_multi_add_handle(http->multi, t->easy) != CURLM_OK)
+	if (rc == 0 &&
+	    pb_curl.curl_multi_add_handle(http->multi, t->easy) != CURLM_OK)
 		rc = pb_err_set(err, PB_ENOMEM, "libcurl takes no request");
 	if (rc < 0)
 		transfer_end(t, false);
@@ -191,17 +194,17 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 		    .events = CURL_WAIT_POLLIN };
 	timeout_ms = look_for_silence(http, resume(http, timeout_ms));
 	/* Does not wait where a request was just added. */
-	rc = curl_multi_poll(http->multi, extra, count,
+	rc = pb_curl.curl_multi_poll(http->multi, extra, count,
 	    timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms, NULL);
 	if (rc == CURLM_OK)
-		rc = curl_multi_perform(http->multi, &left);
-	while ((message = curl_multi_info_read(http->multi, &left)) != NULL)
+		rc = pb_curl.curl_multi_perform(http->multi, &left);
+	while ((message = pb_curl.curl_multi_info_read(http->multi, &left)) != NULL)
 		if (message->msg == CURLMSG_DONE)
 			finished(message->easy_handle,
 			    message->data.result);
 	if (rc != CURLM_OK)
 		return pb_err_set(err, PB_ESYS, "wait for the network: %s",
-		    curl_multi_strerror(rc));
+		    pb_curl.curl_multi_strerror(rc));
 	return 0;
 }
 
@@ -216,7 +219,7 @@ transfer_create(struct pb_http *http)
 		return NULL;
 	t->http = http;
 	pb_buf_init(&t->answer, PB_HTTP_ANSWER_MAX);
-	t->easy = curl_easy_init();
+	t->easy = pb_curl.curl_easy_init();
 	if (t->easy == NULL) {
 		free(t);
 		return NULL;
@@ -227,8 +230,8 @@ transfer_create(struct pb_http *http)
 static void
 transfer_destroy(struct transfer *t)
 {
-	curl_easy_cleanup(t->easy);
-	curl_slist_free_all(t->headers);
+	pb_curl.curl_easy_cleanup(t->easy);
+	pb_curl.curl_slist_free_all(t->headers);
 	pb_buf_finish(&t->answer);
 	free(t);
 }
@@ -239,15 +242,15 @@ transfer_end(struct transfer *t, bool reuse)
 {
 	struct pb_http *http = t->http;
 
-	curl_multi_remove_handle(http->multi, t->easy);
+	pb_curl.curl_multi_remove_handle(http->multi, t->easy);
 	TAILQ_REMOVE(&http->busy, t, link);
 	http->requests--;
 	if (!reuse) {
 		transfer_destroy(t);
 		return;
 	}
-	curl_easy_reset(t->easy);
-	curl_slist_free_all(t->headers);
+	pb_curl.curl_easy_reset(t->easy);
+	pb_curl.curl_slist_free_all(t->headers);
 	t->headers = NULL;
 	pb_buf_clear(&t->answer);
 	t->error[0] = '\0';
@@ -263,10 +266,10 @@ finished(CURL *easy, CURLcode code)
 	struct transfer *t;
 	long status = 0;
 
-	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+	pb_curl.curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
 	t = (struct transfer *)(void *)private;
 	if (code == CURLE_OK)
-		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+		pb_curl.curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	else
 		explain(t, code, error);
 	if (status >= 300 && status <= 399)
@@ -288,7 +291,7 @@ complete(struct transfer *t, bool reuse, int status, const char *error)
 
 	pb_buf_init(&t->answer, PB_HTTP_ANSWER_MAX);
 	if (status != 0)
-		curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after);
+		pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after);
 	answer.retry_after_ms = after > 0 ? (uint64_t)after * 1000 : 0;
 	transfer_end(t, reuse);
 	answer.body = pb_buf_cstr(&body);
@@ -304,7 +307,7 @@ explain(const struct transfer *t, CURLcode code,
     char out[static CURL_ERROR_SIZE])
 {
 	const char *text = t->error[0] != '\0' ? t->error :
-	    curl_easy_strerror(code);
+	    pb_curl.curl_easy_strerror(code);
 	long number = 0;
 
 	switch (code) {
@@ -323,7 +326,7 @@ explain(const struct transfer *t, CURLcode code,
 		break;
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
-		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
+		pb_curl.curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
 		if (number == ECONNRESET || number == EPIPE)
 			text = "it reset the connection";
 		break;
@@ -343,7 +346,7 @@ explain_redirect(CURL *easy, char out[static CURL_ERROR_SIZE])
 	char where[CURL_ERROR_SIZE / 2];
 	const char *url = NULL;
 
-	curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &url);
+	pb_curl.curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &url);
 	if (url == NULL)
 		url = "nowhere";
 	pb_utf8_clean(where, sizeof(where), url, strlen(url));
@@ -373,12 +376,12 @@ transfer_set(struct transfer *t, struct pb_err *err)
 		rc = set_body(t);
 	if (rc != CURLE_OK)
 		return pb_err_set(err, PB_EINVAL, "%.200s: %s",
-		    t->request.peer->url, curl_easy_strerror(rc));
+		    t->request.peer->url, pb_curl.curl_easy_strerror(rc));
 	return 0;
 }
 
 #define SET(option, value) do {						\
-	CURLcode set_rc_ = curl_easy_setopt(easy, (option), (value));	\
+	CURLcode set_rc_ = pb_curl.curl_easy_setopt(easy, (option), (value));	\
 	if (set_rc_ != CURLE_OK)					\
 		return set_rc_;						\
 } while (0)
@@ -462,13 +465,13 @@ static int
 set_headers(struct transfer *t)
 {
 	/* Empty: no `Expect: 100-continue`, and no wait for its answer. */
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:"), *more;
+	struct curl_slist *list = pb_curl.curl_slist_append(NULL, "Expect:"), *more;
 
 	for (unsigned i = 0; list != NULL && i < PB_HTTP_HEADERS_MAX &&
 	    t->request.header[i] != NULL; i++) {
-		more = curl_slist_append(list, t->request.header[i]);
+		more = pb_curl.curl_slist_append(list, t->request.header[i]);
 		if (more == NULL)
-			curl_slist_free_all(list);
+			pb_curl.curl_slist_free_all(list);
 		list = more;
 	}
 	memset(t->request.header, 0, sizeof(t->request.header));
@@ -503,7 +506,7 @@ resume(struct pb_http *http, uint64_t timeout_ms)
 			t->paused = false;
 			TAILQ_REMOVE(&http->busy, t, link);
 			TAILQ_INSERT_TAIL(&http->busy, t, link);
-			curl_easy_pause(t->easy, CURLPAUSE_CONT);
+			pb_curl.curl_easy_pause(t->easy, CURLPAUSE_CONT);
 		}
 		if (wait < timeout_ms)
 			timeout_ms = wait;
@@ -565,7 +568,7 @@ has_moved(struct transfer *t)
 	long port = 0;
 	bool moved;
 
-	curl_easy_getinfo(t->easy, CURLINFO_LOCAL_PORT, &port);
+	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_LOCAL_PORT, &port);
 	queued = pb_sockets_queued(&t->http->sockets, (uint16_t)port);
 	moved = t->paused || t->at != t->moved_at ||
 	    queued != t->moved_queued;
