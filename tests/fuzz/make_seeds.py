@@ -4,6 +4,7 @@
 Each seed is one small input that takes a branch of its own.
 """
 import os
+import random
 import struct
 
 
@@ -596,6 +597,12 @@ def summary_seeds():
     yield "fuse-cut", b"\0\1\1\1" + struct.pack("<H", 30) + fuse[:30]
 
 
+def verdict_seeds():
+    """Bytes to draw from."""
+    for n in range(12):
+        yield str(n), random.Random(n).randbytes(600)
+
+
 def main():
     for folder, seeds in (
             ("reader", reader_seeds()), ("hop", hop_seeds()),
@@ -604,7 +611,7 @@ def main():
             ("peer", peer_seeds()), ("request", request_seeds()),
             ("recover", recover_seeds()), ("journal", journal_seeds()),
             ("dissect", dissect_seeds()), ("table", table_seeds()),
-            ("summary", summary_seeds())):
+            ("summary", summary_seeds()), ("verdict", verdict_seeds())):
         path = os.path.join("seeds", folder)
         os.makedirs(path, exist_ok=True)
         for name, data in seeds:
