@@ -125,7 +125,8 @@ check-tsan: deps-test
 check-leak: deps-test
 	@$(MAKE) --no-print-directory -j2 check BUILD=build/leak \
 	    CFLAGS="-O1 -g" PB_WRAP="valgrind -q --leak-check=full \
-	    --errors-for-leak-kinds=definite,possible --error-exitcode=99"
+	    --errors-for-leak-kinds=definite,possible --error-exitcode=99 \
+	    --suppressions=$(CURDIR)/tests/leaks/valgrind"
 
 # A kill at every call of the write path; `make test` does a part of it.
 CRASH := $(BUILD)/tests/crash/work $(BUILD)/tests/crash/shim.so

@@ -22,5 +22,6 @@ cd "$(dirname "$0")/.." || exit 2
 BUILD=${BUILD:-build}
 ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-export BUILD ASAN_OPTIONS UBSAN_OPTIONS
+LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/leaks/asan:print_suppressions=0}
+export BUILD ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
 exec python3 -B tests/together.py "$@"
