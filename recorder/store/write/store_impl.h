@@ -30,6 +30,8 @@ struct pb_stream {
 	struct pb_stream_info	 info;		/* (w) with the batch, once it
 						 * is flushed */
 	struct pb_stream_info	 committed;	/* (w) as the index has it */
+	bool			 own;		/* as `info` says, whose bits
+						 * others must not read */
 	uint64_t		 end;		/* (w) the last number written */
 	_Atomic uint32_t	 id;		/* 0: no row yet */
 	_Atomic uint64_t	 next;		/* (m) to write */

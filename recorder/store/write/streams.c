@@ -133,7 +133,7 @@ own_in_memory(struct pb_store *store, const struct pb_stream_key *name,
 		id = atomic_load(&store->slots[i]->id);
 		if (id == 0)
 			id = UINT32_MAX;
-		if (!info->own || id < newest ||
+		if (!store->slots[i]->own || id < newest ||
 		    strcmp(info->key.node, name->node) != 0 ||
 		    strcmp(info->key.interface, name->interface) != 0)
 			continue;
@@ -159,7 +159,7 @@ pb_stream_durable(const struct pb_stream *stream)
 bool
 pb_stream_own(const struct pb_stream *stream)
 {
-	return stream->info.own;
+	return stream->own;
 }
 
 const struct pb_stream_key *
@@ -308,6 +308,7 @@ stream_add(struct pb_store *store, const struct pb_stream_info *info,
 	STAILQ_INIT(&stream->held);
 	stream->info = *info;
 	stream->committed = *info;
+	stream->own = info->own;
 	stream->end = info->last_seq;
 	atomic_store(&stream->id, info->id);
 	atomic_store(&stream->next, info->last_seq + 1);
