@@ -287,8 +287,9 @@ take_window(struct pb_survey *survey, bool last)
 	struct pb_block block;
 	int rc;
 
-	while ((rc = pb_scan_block(window->data + at, window->len - at,
-	    &block)) == 1 && take_block(survey, &block))
+	/* Nothing was read where the file ends: then it has no bytes. */
+	while ((rc = at == window->len ? 0 : pb_scan_block(window->data + at,
+	    window->len - at, &block)) == 1 && take_block(survey, &block))
 		at += block.len;
 	if (rc < 0)
 		survey->why = "no block can start like this";
