@@ -22,59 +22,62 @@
 #include "recorder/flow/flows.h"
 
 /* What a table comes to at most, and what is in it. */
-#define PB_TABLE_BYTES_MAX	(32u << 20)
-#define PB_TABLE_PACKETS_MAX	(2u << 20)
-#define PB_TABLE_ROWS_MAX	(64u << 10)	/* without the rest */
-#define PB_TABLE_SHAPES_MAX	1024u	/* flows of more go to the rest */
+#define PB_FLOW_TABLE_BYTES_MAX		(32u << 20)
+#define PB_FLOW_TABLE_PACKETS_MAX	(2u << 20)
+#define PB_FLOW_TABLE_ROWS_MAX		(64u << 10)	/* without the rest */
+#define PB_FLOW_TABLE_SHAPES_MAX	1024u	/* more go to the rest */
 
 /*
  * The bytes of the table of these flows, appended to `out`.  PB_ELIMIT where
  * it comes to more than the above, or than `out` takes; PB_ENOMEM.
  */
-int	pb_table_encode(struct pb_buf *out, const struct pb_flows *flows,
+int	pb_flow_table_encode(struct pb_buf *out, const struct pb_flows *flows,
 	    struct pb_err *err);
 
 /* The same in memory that is kept from one to the next, some MiB: pages made
  * anew cost as much as half the work.  One thread at a time; NULL is fine to
  * destroy. */
-struct pb_table_work;	/* opaque */
-int	pb_table_work_create(struct pb_table_work **out, struct pb_err *err);
-void	pb_table_work_destroy(struct pb_table_work *work);
-int	pb_table_encode_in(struct pb_table_work *work, struct pb_buf *out,
-	    const struct pb_flows *flows, struct pb_err *err);
+struct pb_flow_table_work;	/* opaque */
+int	pb_flow_table_work_create(struct pb_flow_table_work **out,
+	    struct pb_err *err);
+void	pb_flow_table_work_destroy(struct pb_flow_table_work *work);
+int	pb_flow_table_encode_in(struct pb_flow_table_work *work,
+	    struct pb_buf *out, const struct pb_flows *flows,
+	    struct pb_err *err);
 
-struct pb_table;	/* opaque; one thread at a time */
+struct pb_flow_table;	/* opaque; one thread at a time */
 
 /*
  * `bytes` are borrowed until close.  PB_EFORMAT: it is rotten.  What has been
  * asked for stays in memory until close: at most some 330 bytes a row.
  */
-int	pb_table_open(struct pb_table **out, const uint8_t *bytes, size_t len,
-	    struct pb_err *err);
+int	pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes,
+	    size_t len, struct pb_err *err);
 
 /* The same where only the parts that are asked for are read: `read` puts the
  * `len` bytes at `at` of the table into `out`; 0, or a negative code, which
  * whoever asked gets. */
-typedef int pb_table_read(void *arg, uint64_t at, void *out, size_t len,
+typedef int pb_flow_table_read(void *arg, uint64_t at, void *out, size_t len,
 	    struct pb_err *err);
-int	pb_table_open_at(struct pb_table **out, pb_table_read *read,
-	    void *arg, size_t len, struct pb_err *err);
+int	pb_flow_table_open_at(struct pb_flow_table **out,
+	    pb_flow_table_read *read, void *arg, size_t len,
+	    struct pb_err *err);
 
-void	pb_table_close(struct pb_table *table);
+void	pb_flow_table_close(struct pb_flow_table *table);
 
 /* Packets are numbered from 0 on, in the order of the file. */
-uint32_t pb_table_packets(const struct pb_table *table);
+uint32_t pb_flow_table_packets(const struct pb_flow_table *table);
 
 /*
  * Where the block of packet `packet` is: `*first` is the last packet at or
  * before it that has a mark; the result is where its block begins, bytes behind
  * that of packet 0's chunk.  Where the marks are rotten, that of packet 0.
  */
-uint32_t pb_table_mark(struct pb_table *table, uint32_t packet,
+uint32_t pb_flow_table_mark(struct pb_flow_table *table, uint32_t packet,
 	    uint32_t *first);
 
 /* The flows of one header shape. */
-struct pb_table_shape {
+struct pb_flow_table_shape {
 	struct pb_flow_key key;		/* PB_FLOW_SHAPE_BYTES of it */
 	uint32_t	 rows;
 	uint64_t	 packets;
@@ -83,21 +86,21 @@ struct pb_table_shape {
 	struct pb_alike	 alike;		/* what all of its flows know */
 };
 
-size_t	pb_table_shapes(const struct pb_table *table);
-const struct pb_table_shape *pb_table_shape(const struct pb_table *table,
-	    size_t shape);
+size_t	pb_flow_table_shapes(const struct pb_flow_table *table);
+const struct pb_flow_table_shape *pb_flow_table_shape(
+	    const struct pb_flow_table *table, size_t shape);
 
 /* Of a shape's rows the byte `at` of their packets: row i has
  * ones[i * stride], unknown[i * stride].  Borrowed until close. */
-struct pb_table_column {
+struct pb_flow_table_column {
 	const uint8_t	*ones, *unknown;
 	size_t		 stride;	/* 0: all have the same; or 1 */
 };
-int	pb_table_column(struct pb_table *table, size_t shape, uint32_t at,
-	    struct pb_table_column *out, struct pb_err *err);
+int	pb_flow_table_column(struct pb_flow_table *table, size_t shape,
+	    uint32_t at, struct pb_flow_table_column *out, struct pb_err *err);
 
 /* Of a row, beside its bytes. */
-struct pb_table_row {
+struct pb_flow_table_row {
 	uint64_t	 packets;
 	uint64_t	 bytes;			/* on the wire */
 	uint64_t	 first_time, last_time;	/* ns */
@@ -105,12 +108,12 @@ struct pb_table_row {
 	uint32_t	 len_min, len_max;
 };
 /* All of a shape's, borrowed until close. */
-int	pb_table_rows(struct pb_table *table, size_t shape,
-	    const struct pb_table_row **out, struct pb_err *err);
+int	pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
+	    const struct pb_flow_table_row **out, struct pb_err *err);
 
 /* Its packets: of_packet[n] |= bits for each packet n of the row;
- * `of_packet` has pb_table_packets() bytes. */
-int	pb_table_put(struct pb_table *table, size_t shape, uint32_t row,
-	    uint8_t *of_packet, uint8_t bits, struct pb_err *err);
+ * `of_packet` has pb_flow_table_packets() bytes. */
+int	pb_flow_table_put(struct pb_flow_table *table, size_t shape,
+	    uint32_t row, uint8_t *of_packet, uint8_t bits, struct pb_err *err);
 
 #endif

@@ -15,48 +15,51 @@ enum time { OUTSIDE, ACROSS, INSIDE };
 
 /* Where the columns of a shape come from. */
 struct columns {
-	struct pb_table	*table;
+	struct pb_flow_table	*table;
 	size_t		 shape;
 	struct pb_err	*err;
 	int		 rc;		/* of the first that is rotten */
 };
 
-static int	ask_shape(const struct pb_ask *, struct pb_table *, size_t,
+static int	ask_shape(const struct pb_ask *, struct pb_flow_table *, size_t,
 		    struct pb_answer *, struct pb_err *);
 static enum pb_verdict shape_verdict(const struct pb_ask *,
-		    const struct pb_table_shape *);
-static int	ask_rows(const struct pb_ask *, struct pb_table *, size_t,
-		    const struct pb_table_row *, uint8_t *, struct pb_err *);
-static int	put_rows(const struct pb_ask *, struct pb_table *, size_t,
-		    const struct pb_table_row *, const uint8_t *,
+		    const struct pb_flow_table_shape *);
+static int	ask_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
+		    const struct pb_flow_table_row *, uint8_t *,
+		    struct pb_err *);
+static int	put_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
+		    const struct pb_flow_table_row *, const uint8_t *,
 		    struct pb_answer *, struct pb_err *);
-static int	filter_rows(const struct pb_ask *, struct pb_table *, size_t,
-		    const struct pb_table_row *, uint8_t *, struct pb_err *);
+static int	filter_rows(const struct pb_ask *, struct pb_flow_table *,
+		    size_t, const struct pb_flow_table_row *, uint8_t *,
+		    struct pb_err *);
 static bool	column(void *, uint32_t, struct pb_column *);
-static enum time time_of(const struct pb_ask *, const struct pb_table_row *);
+static enum time time_of(const struct pb_ask *,
+		    const struct pb_flow_table_row *);
 
 int
-pb_ask_table(const struct pb_ask *ask, struct pb_table *table,
+pb_ask_table(const struct pb_ask *ask, struct pb_flow_table *table,
     struct pb_answer *out, struct pb_err *err)
 {
-	size_t shapes = pb_table_shapes(table);
+	size_t shapes = pb_flow_table_shapes(table);
 	int rc = 0;
 
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < shapes && rc == 0; i++)
 		rc = ask_shape(ask, table, i, out, err);
-	if (rc == 0 && out->none + out->put != pb_table_packets(table))
+	if (rc == 0 && out->none + out->put != pb_flow_table_packets(table))
 		rc = pb_err_set(err, PB_EFORMAT, "the flow table leaves "
 		    "packets out");
 	return rc;
 }
 
 static int
-ask_shape(const struct pb_ask *ask, struct pb_table *table, size_t i,
+ask_shape(const struct pb_ask *ask, struct pb_flow_table *table, size_t i,
     struct pb_answer *out, struct pb_err *err)
 {
-	const struct pb_table_shape *shape = pb_table_shape(table, i);
-	const struct pb_table_row *row;
+	const struct pb_flow_table_shape *shape = pb_flow_table_shape(table, i);
+	const struct pb_flow_table_row *row;
 	uint8_t *verdict;
 	int rc;
 
@@ -70,7 +73,7 @@ ask_shape(const struct pb_ask *ask, struct pb_table *table, size_t i,
 	verdict = malloc(shape->rows + 1u);
 	if (verdict == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
-	rc = pb_table_rows(table, i, &row, err);
+	rc = pb_flow_table_rows(table, i, &row, err);
 	if (rc == 0)
 		rc = ask_rows(ask, table, i, row, verdict, err);
 	if (rc == 0 && ask->sure != NULL)
@@ -83,7 +86,7 @@ ask_shape(const struct pb_ask *ask, struct pb_table *table, size_t i,
 }
 
 static enum pb_verdict
-shape_verdict(const struct pb_ask *ask, const struct pb_table_shape *shape)
+shape_verdict(const struct pb_ask *ask, const struct pb_flow_table_shape *shape)
 {
 	const struct pb_inner *inner = pb_question_inner(ask->question,
 	    &shape->alike);
@@ -95,11 +98,11 @@ shape_verdict(const struct pb_ask *ask, const struct pb_table_shape *shape)
 }
 
 int
-pb_ask_count(void *arg, struct pb_table *table, size_t shape,
-    const struct pb_table_row *row, uint8_t *verdict, uint64_t *counted,
+pb_ask_count(void *arg, struct pb_flow_table *table, size_t shape,
+    const struct pb_flow_table_row *row, uint8_t *verdict, uint64_t *counted,
     struct pb_err *err)
 {
-	uint32_t rows = pb_table_shape(table, shape)->rows;
+	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
 
 	(void)arg;
 	(void)err;
@@ -113,10 +116,10 @@ pb_ask_count(void *arg, struct pb_table *table, size_t shape,
 
 /* verdict[i] of row i: PB_VERDICT_ALL only where its times lie inside. */
 static int
-ask_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
-    const struct pb_table_row *row, uint8_t *verdict, struct pb_err *err)
+ask_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
+    const struct pb_flow_table_row *row, uint8_t *verdict, struct pb_err *err)
 {
-	const struct pb_table_shape *s = pb_table_shape(table, shape);
+	const struct pb_flow_table_shape *s = pb_flow_table_shape(table, shape);
 	int rc;
 
 	/* Nothing is known of the rest, its times included. */
@@ -141,11 +144,11 @@ ask_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
 }
 
 static int
-put_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
-    const struct pb_table_row *row, const uint8_t *verdict,
+put_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
+    const struct pb_flow_table_row *row, const uint8_t *verdict,
     struct pb_answer *out, struct pb_err *err)
 {
-	uint32_t rows = pb_table_shape(table, shape)->rows;
+	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < rows && rc == 0; i++) {
@@ -156,17 +159,17 @@ put_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
 		out->put += row[i].packets;
 		if (verdict[i] == PB_VERDICT_EACH)
 			out->each += row[i].packets;
-		rc = pb_table_put(table, shape, i, ask->of_packet, verdict[i],
-		    err);
+		rc = pb_flow_table_put(table, shape, i, ask->of_packet,
+		    verdict[i], err);
 	}
 	return rc;
 }
 
 static int
-filter_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
-    const struct pb_table_row *row, uint8_t *verdict, struct pb_err *err)
+filter_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
+    const struct pb_flow_table_row *row, uint8_t *verdict, struct pb_err *err)
 {
-	const struct pb_table_shape *s = pb_table_shape(table, shape);
+	const struct pb_flow_table_shape *s = pb_flow_table_shape(table, shape);
 	const struct pb_inner *inner = pb_question_inner(ask->question,
 	    &s->alike);
 	struct columns columns = { .table = table, .shape = shape,
@@ -178,14 +181,14 @@ filter_rows(const struct pb_ask *ask, struct pb_table *table, size_t shape,
 		.lengths_stride = sizeof(*row),
 	};
 
-	static_assert(offsetof(struct pb_table_row, caplen_max) -
-	    offsetof(struct pb_table_row, caplen_min) ==
+	static_assert(offsetof(struct pb_flow_table_row, caplen_max) -
+	    offsetof(struct pb_flow_table_row, caplen_min) ==
 	    offsetof(struct pb_lengths, caplen_max) &&
-	    offsetof(struct pb_table_row, len_min) -
-	    offsetof(struct pb_table_row, caplen_min) ==
+	    offsetof(struct pb_flow_table_row, len_min) -
+	    offsetof(struct pb_flow_table_row, caplen_min) ==
 	    offsetof(struct pb_lengths, len_min) &&
-	    offsetof(struct pb_table_row, len_max) -
-	    offsetof(struct pb_table_row, caplen_min) ==
+	    offsetof(struct pb_flow_table_row, len_max) -
+	    offsetof(struct pb_flow_table_row, caplen_min) ==
 	    offsetof(struct pb_lengths, len_max), "a row has its lengths in "
 	    "the order that rows are asked by");
 	if (inner != NULL)
@@ -201,12 +204,12 @@ static bool
 column(void *arg, uint32_t at, struct pb_column *out)
 {
 	struct columns *columns = arg;
-	struct pb_table_column got;
+	struct pb_flow_table_column got;
 	int rc;
 
 	if (columns->rc < 0)
 		return false;
-	rc = pb_table_column(columns->table, columns->shape, at, &got,
+	rc = pb_flow_table_column(columns->table, columns->shape, at, &got,
 	    columns->err);
 	if (rc < 0)
 		columns->rc = rc;
@@ -217,7 +220,7 @@ column(void *arg, uint32_t at, struct pb_column *out)
 }
 
 static enum time
-time_of(const struct pb_ask *ask, const struct pb_table_row *row)
+time_of(const struct pb_ask *ask, const struct pb_flow_table_row *row)
 {
 	if (row->last_time < ask->after_ns ||
 	    row->first_time >= ask->before_ns)

@@ -23,8 +23,8 @@
  * PB_VERDICT_ALL.  Who need not look at the packets of such a row makes that
  * PB_VERDICT_NONE, and adds them to `*counted`.  0, or an error.
  */
-typedef int pb_ask_sure(void *arg, struct pb_table *table, size_t shape,
-	    const struct pb_table_row *row, uint8_t *verdict,
+typedef int pb_ask_sure(void *arg, struct pb_flow_table *table, size_t shape,
+	    const struct pb_flow_table_row *row, uint8_t *verdict,
 	    uint64_t *counted, struct pb_err *err);
 
 struct pb_ask {
@@ -44,16 +44,16 @@ struct pb_answer {
 };
 
 /*
- * All shapes of the table; `of_packet` has pb_table_packets() bytes, all 0.
- * PB_EFORMAT: the table is rotten; PB_ENOMEM.  `out` is right in any case,
+ * All shapes of the table; `of_packet` has pb_flow_table_packets() bytes, all
+ * 0.  PB_EFORMAT: the table is rotten; PB_ENOMEM.  `out` is right in any case,
  * for what has been asked.
  */
-int	pb_ask_table(const struct pb_ask *ask, struct pb_table *table,
+int	pb_ask_table(const struct pb_ask *ask, struct pb_flow_table *table,
 	    struct pb_answer *out, struct pb_err *err);
 
 /* A pb_ask_sure for who wants their number alone. */
-int	pb_ask_count(void *arg, struct pb_table *table, size_t shape,
-	    const struct pb_table_row *row, uint8_t *verdict,
+int	pb_ask_count(void *arg, struct pb_flow_table *table, size_t shape,
+	    const struct pb_flow_table_row *row, uint8_t *verdict,
 	    uint64_t *counted, struct pb_err *err);
 
 #endif

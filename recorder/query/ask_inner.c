@@ -11,22 +11,22 @@ struct known {
 	struct pb_alike	 alike;
 };
 
-static void	known_of(struct known *, const struct pb_table_column *,
-		    const struct pb_table_row *, uint32_t);
+static void	known_of(struct known *, const struct pb_flow_table_column *,
+		    const struct pb_flow_table_row *, uint32_t);
 
 int
-pb_ask_inner(const struct pb_inner *inner, struct pb_table *table,
-    size_t shape, const struct pb_table_row *row, uint8_t *verdict,
+pb_ask_inner(const struct pb_inner *inner, struct pb_flow_table *table,
+    size_t shape, const struct pb_flow_table_row *row, uint8_t *verdict,
     struct pb_err *err)
 {
-	uint32_t rows = pb_table_shape(table, shape)->rows;
-	struct pb_table_column column[PB_FLOW_BYTES];
+	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
+	struct pb_flow_table_column column[PB_FLOW_BYTES];
 	uint64_t steps = PB_ROWS_STEPS(rows);
 	struct known known;
 	int rc = 0;
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES && rc == 0; at++)
-		rc = pb_table_column(table, shape, at, &column[at], err);
+		rc = pb_flow_table_column(table, shape, at, &column[at], err);
 	for (uint32_t i = 0; i < rows && rc == 0; i++) {
 		known_of(&known, column, &row[i], i);
 		verdict[i] = (uint8_t)pb_inner_verdict_within(inner,
@@ -36,8 +36,8 @@ pb_ask_inner(const struct pb_inner *inner, struct pb_table *table,
 }
 
 static void
-known_of(struct known *out, const struct pb_table_column *column,
-    const struct pb_table_row *row, uint32_t i)
+known_of(struct known *out, const struct pb_flow_table_column *column,
+    const struct pb_flow_table_row *row, uint32_t i)
 {
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++) {
 		out->ones[at] = column[at].ones[i * column[at].stride];

@@ -10,15 +10,15 @@
 #include "recorder/store/index/index_table.h"
 
 static int	read_table(struct pb_plan *, struct pb_err *);
-static int	ask_table(struct pb_plan *, struct pb_table *, bool,
+static int	ask_table(struct pb_plan *, struct pb_flow_table *, bool,
 		    struct pb_err *);
 static void	settle(struct pb_plan *, uint8_t *, const struct pb_answer *);
 /* pieces */
-static int	make_pieces(struct pb_plan *, struct pb_table *,
+static int	make_pieces(struct pb_plan *, struct pb_flow_table *,
 		    const uint8_t *, uint64_t, struct pb_err *);
 static uint32_t	next_wanted(const uint8_t *, uint32_t, uint32_t);
-static bool	group_of(const struct pb_plan *, struct pb_table *, uint32_t,
-		    struct piece *);
+static bool	group_of(const struct pb_plan *, struct pb_flow_table *,
+		    uint32_t, struct piece *);
 static int	add_group(struct pb_plan *, const struct piece *,
 		    struct pb_err *);
 
@@ -26,16 +26,16 @@ void
 plan_look_into_table(struct pb_plan *plan, bool count)
 {
 	struct pb_explain *explain = plan->planner->explain;
-	struct pb_table *table = NULL;
+	struct pb_flow_table *table = NULL;
 	struct pb_err err;
 	int rc = read_table(plan, &err);
 
 	if (rc == 0)
-		rc = pb_table_open(&table, plan->planner->table.data,
+		rc = pb_flow_table_open(&table, plan->planner->table.data,
 		    plan->planner->table.len, &err);
 	if (rc == 0)
 		rc = ask_table(plan, table, count, &err);
-	pb_table_close(table);
+	pb_flow_table_close(table);
 	if (rc < 0)
 		plan->whole = PB_VERDICT_EACH;
 	if (rc == PB_ENOENT)
@@ -67,7 +67,7 @@ read_table(struct pb_plan *plan, struct pb_err *err)
 }
 
 static int
-ask_table(struct pb_plan *plan, struct pb_table *table, bool count,
+ask_table(struct pb_plan *plan, struct pb_flow_table *table, bool count,
     struct pb_err *err)
 {
 	const struct pb_flows_info *row = &plan->planner->row;
@@ -81,9 +81,9 @@ ask_table(struct pb_plan *plan, struct pb_table *table, bool count,
 	};
 	int rc;
 
-	if (pb_table_packets(table) != row->packets)
+	if (pb_flow_table_packets(table) != row->packets)
 		return pb_err_set(err, PB_EFORMAT, "the table has %u packets, "
-		    "its row %llu", pb_table_packets(table),
+		    "its row %llu", pb_flow_table_packets(table),
 		    (unsigned long long)row->packets);
 	ask.of_packet = calloc(1, row->packets);
 	if (ask.of_packet == NULL)
@@ -135,10 +135,10 @@ settle(struct pb_plan *plan, uint8_t *of_packet,
 
 /* `put` packets are wanted, each named by one row. */
 static int
-make_pieces(struct pb_plan *plan, struct pb_table *table,
+make_pieces(struct pb_plan *plan, struct pb_flow_table *table,
     const uint8_t *of_packet, uint64_t put, struct pb_err *err)
 {
-	uint32_t packets = pb_table_packets(table), n = 0;
+	uint32_t packets = pb_flow_table_packets(table), n = 0;
 	struct piece group = { 0 };
 	uint64_t wanted = 0;
 	int rc = 0;
@@ -179,21 +179,21 @@ next_wanted(const uint8_t *of_packet, uint32_t n, uint32_t packets)
  * a chunk ended, or had no flows.  False where the marks do not ascend.
  */
 static bool
-group_of(const struct pb_plan *plan, struct pb_table *table, uint32_t n,
+group_of(const struct pb_plan *plan, struct pb_flow_table *table, uint32_t n,
     struct piece *out)
 {
 	const struct pb_flows_info *row = &plan->planner->row;
 	uint32_t bytes = (uint32_t)(row->end - row->from), next = 0;
-	uint32_t packets = pb_table_packets(table);
+	uint32_t packets = pb_flow_table_packets(table);
 
-	out->from = pb_table_mark(table, n, &out->first);
+	out->from = pb_flow_table_mark(table, n, &out->first);
 	for (uint64_t by = PB_FLOW_MARK; next <= n; by *= 2) {
 		if (n + by >= packets) {
 			next = packets;
 			out->end = bytes;
 			break;
 		}
-		out->end = pb_table_mark(table, (uint32_t)(n + by), &next);
+		out->end = pb_flow_table_mark(table, (uint32_t)(n + by), &next);
 	}
 	out->last = next - 1;
 	return out->first <= n && next > n && out->from < out->end &&

@@ -27,13 +27,13 @@ struct rows {
 static int	begin(void *, size_t, const struct pb_stream_info *);
 static int	packet(void *, const struct pb_cursor_packet *,
 		    struct pb_err *);
-static int	sure(void *, struct pb_table *, size_t,
-		    const struct pb_table_row *, uint8_t *, uint64_t *,
+static int	sure(void *, struct pb_flow_table *, size_t,
+		    const struct pb_flow_table_row *, uint8_t *, uint64_t *,
 		    struct pb_err *);
-static int	find_columns(struct rows *, struct pb_table *, size_t,
+static int	find_columns(struct rows *, struct pb_flow_table *, size_t,
 		    struct pb_err *);
 static bool	key_of_row(struct pb_flow_key *, const struct rows *,
-		    uint32_t, const struct pb_table_row *,
+		    uint32_t, const struct pb_flow_table_row *,
 		    const struct pb_flow_key *);
 
 int
@@ -88,11 +88,11 @@ packet(void *arg, const struct pb_cursor_packet *cp, struct pb_err *err)
 }
 
 static int
-sure(void *arg, struct pb_table *table, size_t shape,
-    const struct pb_table_row *row, uint8_t *verdict, uint64_t *counted,
+sure(void *arg, struct pb_flow_table *table, size_t shape,
+    const struct pb_flow_table_row *row, uint8_t *verdict, uint64_t *counted,
     struct pb_err *err)
 {
-	const struct pb_table_shape *s = pb_table_shape(table, shape);
+	const struct pb_flow_table_shape *s = pb_flow_table_shape(table, shape);
 	struct talks *talks = arg;
 	struct pb_flow_key key;
 	struct pb_talk talk;
@@ -113,14 +113,14 @@ sure(void *arg, struct pb_table *table, size_t shape,
 }
 
 static int
-find_columns(struct rows *rows, struct pb_table *table, size_t shape,
+find_columns(struct rows *rows, struct pb_flow_table *table, size_t shape,
     struct pb_err *err)
 {
-	struct pb_table_column column;
+	struct pb_flow_table_column column;
 	int rc;
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++) {
-		rc = pb_table_column(table, shape, at, &column, err);
+		rc = pb_flow_table_column(table, shape, at, &column, err);
 		if (rc < 0)
 			return rc;
 		rows->ones[at] = column.ones;
@@ -135,7 +135,7 @@ find_columns(struct rows *rows, struct pb_table *table, size_t shape,
  */
 static bool
 key_of_row(struct pb_flow_key *out, const struct rows *rows, uint32_t i,
-    const struct pb_table_row *row, const struct pb_flow_key *shape)
+    const struct pb_flow_table_row *row, const struct pb_flow_key *shape)
 {
 	uint8_t bytes[PB_FLOW_BYTES + PB_FLOW_BEHIND] = { 0 };
 	size_t len = row->caplen_min < PB_FLOW_BYTES ? row->caplen_min :

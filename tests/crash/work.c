@@ -570,15 +570,15 @@ static bool
 opens(struct work *w, const struct pb_stream_info *s,
     const struct pb_flows_info *row)
 {
-	struct pb_table *table = NULL;
+	struct pb_flow_table *table = NULL;
 	struct pb_buf bytes;
 	bool good;
 
 	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
 	good = pb_index_table_read(&bytes, w->dir, &s->key, row, NULL) == 0 &&
-	    pb_table_open(&table, bytes.data, bytes.len, NULL) == 0 &&
-	    pb_table_packets(table) == row->packets;
-	pb_table_close(table);
+	    pb_flow_table_open(&table, bytes.data, bytes.len, NULL) == 0 &&
+	    pb_flow_table_packets(table) == row->packets;
+	pb_flow_table_close(table);
 	pb_buf_finish(&bytes);
 	return good;
 }

@@ -80,13 +80,14 @@ read_part(void *arg, uint64_t at, void *out, size_t len, struct pb_err *err)
 }
 
 static uint64_t
-ask_columns(struct pb_table *table, size_t shape, uint64_t sum)
+ask_columns(struct pb_flow_table *table, size_t shape, uint64_t sum)
 {
-	const struct pb_table_shape *its = pb_table_shape(table, shape);
+	const struct pb_flow_table_shape *its = pb_flow_table_shape(table,
+	    shape);
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES + 2; at++) {
-		struct pb_table_column c;
-		int rc = pb_table_column(table, shape, at, &c, NULL);
+		struct pb_flow_table_column c;
+		int rc = pb_flow_table_column(table, shape, at, &c, NULL);
 
 		MUST(rc == 0 || rc == PB_EFORMAT);
 		for (size_t row = 0; rc == 0 && row < its->rows; row++) {
@@ -100,11 +101,12 @@ ask_columns(struct pb_table *table, size_t shape, uint64_t sum)
 }
 
 static uint64_t
-ask_rows(struct pb_table *table, size_t shape, uint64_t sum)
+ask_rows(struct pb_flow_table *table, size_t shape, uint64_t sum)
 {
-	const struct pb_table_shape *its = pb_table_shape(table, shape);
-	const struct pb_table_row *row;
-	int rc = pb_table_rows(table, shape, &row, NULL);
+	const struct pb_flow_table_shape *its = pb_flow_table_shape(table,
+	    shape);
+	const struct pb_flow_table_row *row;
+	int rc = pb_flow_table_rows(table, shape, &row, NULL);
 
 	MUST(rc == 0 || rc == PB_EFORMAT);
 	for (uint32_t i = 0; rc == 0 && i < its->rows; i++) {
@@ -117,12 +119,13 @@ ask_rows(struct pb_table *table, size_t shape, uint64_t sum)
 }
 
 static uint64_t
-ask_places(struct pb_table *table, size_t shape, uint8_t *seen, uint64_t sum)
+ask_places(struct pb_flow_table *table, size_t shape, uint8_t *seen, uint64_t
+    sum)
 {
-	uint32_t rows = pb_table_shape(table, shape)->rows;
+	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
 
 	for (uint32_t row = 0; row < rows && row < ROWS_ASKED_MAX; row++) {
-		int rc = pb_table_put(table, shape, row, seen, 1, NULL);
+		int rc = pb_flow_table_put(table, shape, row, seen, 1, NULL);
 
 		MUST(rc == 0 || rc == PB_EFORMAT);
 		sum = sum * 31 + (rc == 0);
@@ -132,15 +135,16 @@ ask_places(struct pb_table *table, size_t shape, uint8_t *seen, uint64_t sum)
 
 /* Something of all that it says. */
 static uint64_t
-ask_all(struct pb_table *table)
+ask_all(struct pb_flow_table *table)
 {
-	uint32_t packets = pb_table_packets(table), first;
+	uint32_t packets = pb_flow_table_packets(table), first;
 	uint8_t *seen = calloc(packets + 1, 1);
 	uint64_t sum = packets;
 
 	MUST(seen != NULL);
-	for (size_t i = 0; i < pb_table_shapes(table); i++) {
-		const struct pb_alike *all = &pb_table_shape(table, i)->alike;
+	for (size_t i = 0; i < pb_flow_table_shapes(table); i++) {
+		const struct pb_alike *all = &pb_flow_table_shape(table,
+		    i)->alike;
 
 		MUST(all->caplen_min <= all->caplen_max);
 		MUST(all->len_min <= all->len_max);
@@ -150,7 +154,7 @@ ask_all(struct pb_table *table)
 	}
 	MUST(seen[packets] == 0);
 	for (uint32_t i = 0; i < packets; i += 1 + packets / 1000) {
-		sum = sum * 31 + pb_table_mark(table, i, &first) + seen[i];
+		sum = sum * 31 + pb_flow_table_mark(table, i, &first) + seen[i];
 		MUST(first <= i);
 	}
 	free(seen);
@@ -162,19 +166,20 @@ take_table(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size + (size == 0));
 	struct source source = { copy, size };
-	struct pb_table *table, *parts;
+	struct pb_flow_table *table, *parts;
 	int rc;
 
 	MUST(copy != NULL);
 	memcpy(copy, data, size);
 	mend(copy, size);
-	rc = pb_table_open(&table, copy, size, NULL);
+	rc = pb_flow_table_open(&table, copy, size, NULL);
 	MUST(rc == 0 || rc == PB_EFORMAT);
-	MUST(pb_table_open_at(&parts, read_part, &source, size, NULL) == rc);
+	MUST(pb_flow_table_open_at(&parts, read_part, &source, size, NULL) ==
+	    rc);
 	if (rc == 0) {
 		MUST(ask_all(table) == ask_all(parts));
-		pb_table_close(table);
-		pb_table_close(parts);
+		pb_flow_table_close(table);
+		pb_flow_table_close(parts);
 	}
 	free(copy);
 }
@@ -204,20 +209,21 @@ take_packets(struct pb_flows *flows, const uint8_t *data, size_t size)
 }
 
 static void
-each_once(struct pb_table *table, uint32_t packets)
+each_once(struct pb_flow_table *table, uint32_t packets)
 {
 	uint8_t *seen = calloc(packets + 1, 1);
 
 	MUST(seen != NULL);
-	for (size_t i = 0; i < pb_table_shapes(table); i++) {
-		const struct pb_table_row *row;
-		uint32_t rows = pb_table_shape(table, i)->rows;
+	for (size_t i = 0; i < pb_flow_table_shapes(table); i++) {
+		const struct pb_flow_table_row *row;
+		uint32_t rows = pb_flow_table_shape(table, i)->rows;
 
-		MUST(pb_table_rows(table, i, &row, NULL) == 0);
+		MUST(pb_flow_table_rows(table, i, &row, NULL) == 0);
 		for (uint32_t r = 0; r < rows; r++) {
 			uint64_t its = 0;
 
-			MUST(pb_table_put(table, i, r, seen, 1, NULL) == 0);
+			MUST(pb_flow_table_put(table, i, r, seen, 1, NULL) ==
+			    0);
 			for (uint32_t p = 0; p < packets; p++) {
 				MUST(seen[p] != 3);
 				its += seen[p] == 1;
@@ -234,20 +240,20 @@ each_once(struct pb_table *table, uint32_t packets)
 static void
 make_table(const uint8_t *data, size_t size)
 {
-	struct pb_table *table;
+	struct pb_flow_table *table;
 	struct pb_flows *flows;
 	struct pb_buf bytes;
 	uint32_t packets;
 
 	MUST(pb_flows_create(&flows, FLOWS_MAX, PACKETS_MAX, NULL) == 0);
 	packets = take_packets(flows, data, size);
-	pb_buf_init(&bytes, PB_TABLE_BYTES_MAX);
-	MUST(pb_table_encode(&bytes, flows, NULL) == 0);
-	MUST(pb_table_open(&table, bytes.data, bytes.len, NULL) == 0);
-	MUST(pb_table_packets(table) == packets);
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
+	MUST(pb_flow_table_encode(&bytes, flows, NULL) == 0);
+	MUST(pb_flow_table_open(&table, bytes.data, bytes.len, NULL) == 0);
+	MUST(pb_flow_table_packets(table) == packets);
 	ask_all(table);
 	each_once(table, packets);
-	pb_table_close(table);
+	pb_flow_table_close(table);
 	pb_buf_finish(&bytes);
 	pb_flows_destroy(flows);
 }

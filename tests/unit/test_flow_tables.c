@@ -148,16 +148,16 @@ seal(struct fixture *f)
 static void
 expect_table(struct fixture *f, const struct pb_flows_info *row)
 {
-	struct pb_table *table;
+	struct pb_flow_table *table;
 	struct pb_buf bytes;
 	struct pb_err err;
 
 	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
 	if (pb_index_table_read(&bytes, f->dir, &f->key, row, &err) < 0 ||
-	    pb_table_open(&table, bytes.data, bytes.len, &err) < 0)
+	    pb_flow_table_open(&table, bytes.data, bytes.len, &err) < 0)
 		fail_msg("%s", err.text);
-	assert_int_equal(pb_table_packets(table), row->packets);
-	pb_table_close(table);
+	assert_int_equal(pb_flow_table_packets(table), row->packets);
+	pb_flow_table_close(table);
 	pb_buf_finish(&bytes);
 }
 
@@ -216,7 +216,7 @@ marks_lead_to_packets_in_the_segment(void **state)
 	struct pb_flows_info row[ROWS];
 	struct fixture *f = *state;
 	uint8_t data[2 * LEN];
-	struct pb_table *table;
+	struct pb_flow_table *table;
 	struct pb_packet packet;
 	struct pb_block block;
 	struct pb_buf bytes;
@@ -232,11 +232,11 @@ marks_lead_to_packets_in_the_segment(void **state)
 	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
 	assert_int_equal(pb_index_table_read(&bytes, f->dir, &f->key, &row[0],
 	    NULL), 0);
-	assert_int_equal(pb_table_open(&table, bytes.data, bytes.len, NULL),
-	    0);
+	assert_int_equal(pb_flow_table_open(&table, bytes.data, bytes.len,
+	    NULL), 0);
 	fd = pb_segment_open_file(f->dir, &f->key, 1, NULL);
 	for (uint32_t n = 0; n < 200; n++) {
-		at = pb_table_mark(table, n, &first);
+		at = pb_flow_table_mark(table, n, &first);
 		assert_true(first <= n && n - first < 2 * PB_FLOW_MARK);
 		assert_true(pread(fd, data, sizeof(data),
 		    (off_t)(row[0].from + at)) > 0);
@@ -247,7 +247,7 @@ marks_lead_to_packets_in_the_segment(void **state)
 		assert_int_equal(seq, 1 + first);
 	}
 	close(fd);
-	pb_table_close(table);
+	pb_flow_table_close(table);
 	pb_buf_finish(&bytes);
 }
 

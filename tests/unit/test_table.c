@@ -46,8 +46,8 @@ encode(uint32_t flows_max)
 	struct pb_err err;
 
 	pb_buf_finish(&bytes);
-	pb_buf_init(&bytes, PB_TABLE_BYTES_MAX);
-	if (pb_table_encode(&bytes, flows, &err) < 0)
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
+	if (pb_flow_table_encode(&bytes, flows, &err) < 0)
 		fail_msg("%s", err.text);
 	pb_flows_destroy(flows);
 }
@@ -67,13 +67,13 @@ make_packets(uint32_t packets_wanted, uint32_t talks, bool small)
 	mixed_finish(&mixed);
 }
 
-static struct pb_table *
+static struct pb_flow_table *
 open_table(void)
 {
-	struct pb_table *table;
+	struct pb_flow_table *table;
 	struct pb_err err;
 
-	if (pb_table_open(&table, bytes.data, bytes.len, &err) < 0)
+	if (pb_flow_table_open(&table, bytes.data, bytes.len, &err) < 0)
 		fail_msg("%s", err.text);
 	return table;
 }
@@ -83,12 +83,12 @@ static void
 memory_that_is_kept_from_one_to_the_next_changes_nothing(void **state)
 {
 	static const uint32_t sizes[] = { 20, 3000, 0, 40000, 500, 40000, 1 };
-	struct pb_table_work *work;
+	struct pb_flow_table_work *work;
 	struct pb_buf again;
 
 	(void)state;
-	assert_int_equal(pb_table_work_create(&work, NULL), 0);
-	pb_buf_init(&again, PB_TABLE_BYTES_MAX);
+	assert_int_equal(pb_flow_table_work_create(&work, NULL), 0);
+	pb_buf_init(&again, PB_FLOW_TABLE_BYTES_MAX);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct pb_flows *flows;
 
@@ -96,37 +96,38 @@ memory_that_is_kept_from_one_to_the_next_changes_nothing(void **state)
 		encode(i == 5 ? 100 : 60000);
 		flows = flows_of(i == 5 ? 100 : 60000);
 		pb_buf_clear(&again);
-		assert_int_equal(pb_table_encode_in(work, &again, flows,
+		assert_int_equal(pb_flow_table_encode_in(work, &again, flows,
 		    NULL), 0);
 		assert_int_equal(again.len, bytes.len);
 		assert_memory_equal(again.data, bytes.data, bytes.len);
 		pb_flows_destroy(flows);
 	}
 	pb_buf_finish(&again);
-	pb_table_work_destroy(work);
+	pb_flow_table_work_destroy(work);
 }
 
 /* --- what it says, and what is -------------------------------------------- */
 
 struct told {
 	uint8_t		 ones[PB_FLOW_BYTES], unknown[PB_FLOW_BYTES];
-	struct pb_table_row row;
+	struct pb_flow_table_row row;
 };
 
 static void
-ask_row(struct pb_table *table, size_t shape, uint32_t row, struct told *told)
+ask_row(struct pb_flow_table *table, size_t shape, uint32_t row,
+    struct told *told)
 {
-	const struct pb_table_row *rows;
-	struct pb_table_column column;
+	const struct pb_flow_table_row *rows;
+	struct pb_flow_table_column column;
 	struct pb_err err;
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++) {
-		if (pb_table_column(table, shape, at, &column, &err) < 0)
+		if (pb_flow_table_column(table, shape, at, &column, &err) < 0)
 			fail_msg("%s", err.text);
 		told->ones[at] = column.ones[row * column.stride];
 		told->unknown[at] = column.unknown[row * column.stride];
 	}
-	if (pb_table_rows(table, shape, &rows, &err) < 0)
+	if (pb_flow_table_rows(table, shape, &rows, &err) < 0)
 		fail_msg("%s", err.text);
 	told->row = rows[row];
 }
@@ -134,7 +135,7 @@ ask_row(struct pb_table *table, size_t shape, uint32_t row, struct told *told)
 static void
 true_of(const struct told *told, const struct mixed_packet *p)
 {
-	const struct pb_table_row *row = &told->row;
+	const struct pb_flow_table_row *row = &told->row;
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES && at < p->caplen; at++) {
 		assert_int_equal(p->data[at] & ~told->unknown[at],
@@ -149,14 +150,15 @@ true_of(const struct told *told, const struct mixed_packet *p)
 
 /* A row's packets: `seen` has the bit 1 of them; 2 of those of others. */
 static void
-check_row(struct pb_table *table, size_t shape, uint32_t row, uint8_t *seen)
+check_row(struct pb_flow_table *table, size_t shape, uint32_t row,
+    uint8_t *seen)
 {
 	uint64_t sum = 0, wire = 0;
 	struct pb_err err;
 	struct told told;
 
 	ask_row(table, shape, row, &told);
-	if (pb_table_put(table, shape, row, seen, 1, &err) < 0)
+	if (pb_flow_table_put(table, shape, row, seen, 1, &err) < 0)
 		fail_msg("%s", err.text);
 	for (uint32_t i = 0; i < count; i++) {
 		if ((seen[i] & 1) == 0)
@@ -172,10 +174,10 @@ check_row(struct pb_table *table, size_t shape, uint32_t row, uint8_t *seen)
 }
 
 static void
-check_marks(struct pb_table *table)
+check_marks(struct pb_flow_table *table)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t first, at = pb_table_mark(table, i, &first);
+		uint32_t first, at = pb_flow_table_mark(table, i, &first);
 
 		assert_in_range(first, i < 2 * PB_FLOW_MARK ? 0 :
 		    i - 2 * PB_FLOW_MARK + 1, i);
@@ -186,13 +188,13 @@ check_marks(struct pb_table *table)
 static void
 check_table(void)
 {
-	struct pb_table *table = open_table();
+	struct pb_flow_table *table = open_table();
 	uint8_t *seen = calloc(count + 1, 1);
 
-	assert_int_equal(pb_table_packets(table), count);
-	for (size_t shape = 0; shape < pb_table_shapes(table); shape++) {
-		const struct pb_table_shape *its = pb_table_shape(table,
-		    shape);
+	assert_int_equal(pb_flow_table_packets(table), count);
+	for (size_t shape = 0; shape < pb_flow_table_shapes(table); shape++) {
+		const struct pb_flow_table_shape *its =
+		    pb_flow_table_shape(table, shape);
 
 		for (uint32_t row = 0; row < its->rows; row++)
 			check_row(table, shape, row, seen);
@@ -201,7 +203,7 @@ check_table(void)
 		assert_int_equal(seen[i], 2);
 	check_marks(table);
 	free(seen);
-	pb_table_close(table);
+	pb_flow_table_close(table);
 }
 
 static void
@@ -220,20 +222,20 @@ each_packet_is_in_one_row_and_all_the_row_says_is_true_of_it(void **state)
 static void
 packets_of_too_many_flows_are_the_rest_of_which_nothing_is_known(void **state)
 {
-	struct pb_table *table;
-	const struct pb_table_shape *last;
+	struct pb_flow_table *table;
+	const struct pb_flow_table_shape *last;
 
 	(void)state;
 	make_packets(3000, 700, false);
 	encode(40);
 	check_table();
 	table = open_table();
-	last = pb_table_shape(table, pb_table_shapes(table) - 1);
+	last = pb_flow_table_shape(table, pb_flow_table_shapes(table) - 1);
 	assert_true(last->rest);
 	assert_int_equal(last->rows, 1);
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++)
 		assert_int_equal(last->alike.unknown[at], 0xff);
-	pb_table_close(table);
+	pb_flow_table_close(table);
 }
 
 /* Any packets: short ones, link types that nobody knows. */
@@ -261,8 +263,8 @@ what_is_no_packet_of_ours_has_a_row_as_well(void **state)
 static void
 more_shapes_than_a_table_has_are_the_rest(void **state)
 {
-	uint32_t shapes = PB_TABLE_SHAPES_MAX + 300;
-	struct pb_table *table;
+	uint32_t shapes = PB_FLOW_TABLE_SHAPES_MAX + 300;
+	struct pb_flow_table *table;
 
 	(void)state;
 	make_packets(shapes, 1, true);
@@ -271,8 +273,9 @@ more_shapes_than_a_table_has_are_the_rest(void **state)
 	encode(count);
 	check_table();
 	table = open_table();
-	assert_int_equal(pb_table_shapes(table), PB_TABLE_SHAPES_MAX + 1);
-	pb_table_close(table);
+	assert_int_equal(pb_flow_table_shapes(table), PB_FLOW_TABLE_SHAPES_MAX +
+	    1);
+	pb_flow_table_close(table);
 }
 
 /* --- size ----------------------------------------------------------------- */

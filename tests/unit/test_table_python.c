@@ -74,14 +74,14 @@ hex(FILE *out, const uint8_t *data)
 }
 
 static void
-known(FILE *out, struct pb_table *table, size_t shape, uint32_t row)
+known(FILE *out, struct pb_flow_table *table, size_t shape, uint32_t row)
 {
 	uint8_t ones[PB_FLOW_BYTES], unknown[PB_FLOW_BYTES];
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++) {
-		struct pb_table_column column;
+		struct pb_flow_table_column column;
 
-		assert_int_equal(pb_table_column(table, shape, at, &column,
+		assert_int_equal(pb_flow_table_column(table, shape, at, &column,
 		    NULL), 0);
 		ones[at] = column.ones[row * column.stride];
 		unknown[at] = column.unknown[row * column.stride];
@@ -94,12 +94,12 @@ known(FILE *out, struct pb_table *table, size_t shape, uint32_t row)
 }
 
 static void
-write_row(FILE *out, struct pb_table *table, size_t shape, uint32_t row,
+write_row(FILE *out, struct pb_flow_table *table, size_t shape, uint32_t row,
     uint8_t *seen)
 {
-	const struct pb_table_row *its;
+	const struct pb_flow_table_row *its;
 
-	assert_int_equal(pb_table_rows(table, shape, &its, NULL), 0);
+	assert_int_equal(pb_flow_table_rows(table, shape, &its, NULL), 0);
 	its += row;
 	fprintf(out, "row %llu %llu %llu %llu %u %u %u %u\n",
 	    (unsigned long long)its->packets, (unsigned long long)its->bytes,
@@ -107,9 +107,10 @@ write_row(FILE *out, struct pb_table *table, size_t shape, uint32_t row,
 	    (unsigned long long)its->last_time, its->caplen_min,
 	    its->caplen_max, its->len_min, its->len_max);
 	known(out, table, shape, row);
-	assert_int_equal(pb_table_put(table, shape, row, seen, 1, NULL), 0);
+	assert_int_equal(pb_flow_table_put(table, shape, row, seen, 1, NULL),
+	    0);
 	fprintf(out, "packets");
-	for (uint32_t i = 0; i < pb_table_packets(table); i++) {
+	for (uint32_t i = 0; i < pb_flow_table_packets(table); i++) {
 		if ((seen[i] & 1) != 0)
 			fprintf(out, " %u", i);
 		seen[i] = 0;
@@ -118,9 +119,10 @@ write_row(FILE *out, struct pb_table *table, size_t shape, uint32_t row,
 }
 
 static void
-write_shape(FILE *out, struct pb_table *table, size_t shape, uint8_t *seen)
+write_shape(FILE *out, struct pb_flow_table *table, size_t shape, uint8_t *seen)
 {
-	const struct pb_table_shape *its = pb_table_shape(table, shape);
+	const struct pb_flow_table_shape *its = pb_flow_table_shape(table,
+	    shape);
 	const struct pb_flow_key *key = &its->key;
 	const struct pb_alike *all = &its->alike;
 
@@ -140,16 +142,16 @@ write_shape(FILE *out, struct pb_table *table, size_t shape, uint8_t *seen)
 }
 
 static void
-write_down(FILE *out, struct pb_table *table)
+write_down(FILE *out, struct pb_flow_table *table)
 {
-	uint8_t *seen = calloc(pb_table_packets(table) + 1, 1);
+	uint8_t *seen = calloc(pb_flow_table_packets(table) + 1, 1);
 	uint32_t last = UINT32_MAX;
 
-	fprintf(out, "table %u packets\n", pb_table_packets(table));
-	for (size_t shape = 0; shape < pb_table_shapes(table); shape++)
+	fprintf(out, "table %u packets\n", pb_flow_table_packets(table));
+	for (size_t shape = 0; shape < pb_flow_table_shapes(table); shape++)
 		write_shape(out, table, shape, seen);
-	for (uint32_t i = 0; i < pb_table_packets(table); i++) {
-		uint32_t first, at = pb_table_mark(table, i, &first);
+	for (uint32_t i = 0; i < pb_flow_table_packets(table); i++) {
+		uint32_t first, at = pb_flow_table_mark(table, i, &first);
 
 		if (first != last)
 			fprintf(out, "mark %u %u\n", first, at);
@@ -162,21 +164,21 @@ write_down(FILE *out, struct pb_table *table)
 static void
 both_say_the_same(void)
 {
-	struct pb_table *table;
+	struct pb_flow_table *table;
 	struct pb_buf bytes;
 	FILE *file;
 
-	pb_buf_init(&bytes, PB_TABLE_BYTES_MAX);
-	assert_int_equal(pb_table_encode(&bytes, flows, NULL), 0);
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
+	assert_int_equal(pb_flow_table_encode(&bytes, flows, NULL), 0);
 	file = open_in_dir("table");
 	assert_int_equal(fwrite(bytes.data, 1, bytes.len, file), bytes.len);
 	fclose(file);
-	assert_int_equal(pb_table_open(&table, bytes.data, bytes.len, NULL),
-	    0);
+	assert_int_equal(pb_flow_table_open(&table, bytes.data, bytes.len,
+	    NULL), 0);
 	file = open_in_dir("ours");
 	write_down(file, table);
 	fclose(file);
-	pb_table_close(table);
+	pb_flow_table_close(table);
 	pb_buf_finish(&bytes);
 	pb_flows_destroy(flows);
 	shell("python3 -B tests/flowread.py %s/table >%s/theirs && "

@@ -22,7 +22,7 @@
 /* Memory that is kept for the next table, of each of three kinds. */
 #define WORK_KEPT_MAX	((size_t)4 << 20)
 
-struct pb_table_work {
+struct pb_flow_table_work {
 	struct pb_buf	*out;
 	size_t		 start;		/* of the table in `out` */
 	struct pb_buf	 shapes, pieces;	/* of the directory */
@@ -35,49 +35,51 @@ struct pb_table_work {
 	struct places	 places;
 };
 
-static int	encode(struct pb_table_work *, struct pb_buf *,
+static int	encode(struct pb_flow_table_work *, struct pb_buf *,
 		    const struct pb_flows *, struct pb_err *);
-static int	begin(struct pb_table_work *, struct pb_buf *,
+static int	begin(struct pb_flow_table_work *, struct pb_buf *,
 		    const struct pb_flows *, struct pb_err *);
-static bool	make_numbers(struct pb_table_work *, size_t);
-static void	give_back(struct pb_table_work *);
-static void	put_shape(struct pb_table_work *, const struct shape_rows *);
-static void	put_sums(uint8_t *, const struct pb_table_work *,
+static bool	make_numbers(struct pb_flow_table_work *, size_t);
+static void	give_back(struct pb_flow_table_work *);
+static void	put_shape(struct pb_flow_table_work *,
+	    const struct shape_rows *);
+static void	put_sums(uint8_t *, const struct pb_flow_table_work *,
 		    const struct shape_rows *);
-static uint32_t	put_columns(struct pb_table_work *, uint8_t *,
+static uint32_t	put_columns(struct pb_flow_table_work *, uint8_t *,
 		    const struct shape_rows *);
-static void	put_places(struct pb_table_work *, const struct shape_rows *);
-static void	put_planes(struct pb_table_work *, uint32_t, uint32_t);
-static uint32_t	pack_planes(struct pb_table_work *, const uint8_t *, uint32_t,
-		    uint32_t);
-static void	put_entry(struct pb_table_work *, uint32_t, size_t);
-static uint32_t	put_packed(struct pb_table_work *, const uint8_t *, size_t,
+static void	put_places(struct pb_flow_table_work *,
+	    const struct shape_rows *);
+static void	put_planes(struct pb_flow_table_work *, uint32_t, uint32_t);
+static uint32_t	pack_planes(struct pb_flow_table_work *, const uint8_t *,
+		    uint32_t, uint32_t);
+static void	put_entry(struct pb_flow_table_work *, uint32_t, size_t);
+static uint32_t	put_packed(struct pb_flow_table_work *, const uint8_t *, size_t,
 		    size_t);
-static void	put_directory(struct pb_table_work *);
-static void	put_head(struct pb_table_work *, uint32_t, uint64_t);
+static void	put_directory(struct pb_flow_table_work *);
+static void	put_head(struct pb_flow_table_work *, uint32_t, uint64_t);
 
 int
-pb_table_encode(struct pb_buf *out, const struct pb_flows *flows,
+pb_flow_table_encode(struct pb_buf *out, const struct pb_flows *flows,
     struct pb_err *err)
 {
-	struct pb_table_work *work;
-	int rc = pb_table_work_create(&work, err);
+	struct pb_flow_table_work *work;
+	int rc = pb_flow_table_work_create(&work, err);
 
 	if (rc == 0)
-		rc = pb_table_encode_in(work, out, flows, err);
-	pb_table_work_destroy(work);
+		rc = pb_flow_table_encode_in(work, out, flows, err);
+	pb_flow_table_work_destroy(work);
 	return rc;
 }
 
 int
-pb_table_encode_in(struct pb_table_work *work, struct pb_buf *out,
+pb_flow_table_encode_in(struct pb_flow_table_work *work, struct pb_buf *out,
     const struct pb_flows *flows, struct pb_err *err)
 {
 	size_t start = out->len;
 	int rc;
 
-	if (flows->packets > PB_TABLE_PACKETS_MAX ||
-	    flows->flows > PB_TABLE_ROWS_MAX + 1)
+	if (flows->packets > PB_FLOW_TABLE_PACKETS_MAX ||
+	    flows->flows > PB_FLOW_TABLE_ROWS_MAX + 1)
 		return pb_err_set(err, PB_ELIMIT, "%u packets in %u flows are "
 		    "too many for a table", flows->packets, flows->flows);
 	rc = encode(work, out, flows, err);
@@ -88,27 +90,27 @@ pb_table_encode_in(struct pb_table_work *work, struct pb_buf *out,
 }
 
 int
-pb_table_work_create(struct pb_table_work **out, struct pb_err *err)
+pb_flow_table_work_create(struct pb_flow_table_work **out, struct pb_err *err)
 {
-	struct pb_table_work *work = calloc(1, sizeof(*work));
+	struct pb_flow_table_work *work = calloc(1, sizeof(*work));
 	int rc;
 
 	*out = work;
 	if (work == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
-	pb_buf_init(&work->shapes, PB_TABLE_BYTES_MAX);
-	pb_buf_init(&work->pieces, PB_TABLE_BYTES_MAX);
-	pb_buf_init(&work->planes, PB_TABLE_BYTES_MAX);
+	pb_buf_init(&work->shapes, PB_FLOW_TABLE_BYTES_MAX);
+	pb_buf_init(&work->pieces, PB_FLOW_TABLE_BYTES_MAX);
+	pb_buf_init(&work->planes, PB_FLOW_TABLE_BYTES_MAX);
 	rc = pb_zip_create(&work->zip, err);
 	if (rc < 0) {
-		pb_table_work_destroy(work);
+		pb_flow_table_work_destroy(work);
 		*out = NULL;
 	}
 	return rc;
 }
 
 void
-pb_table_work_destroy(struct pb_table_work *work)
+pb_flow_table_work_destroy(struct pb_flow_table_work *work)
 {
 	if (work == NULL)
 		return;
@@ -123,7 +125,7 @@ pb_table_work_destroy(struct pb_table_work *work)
 }
 
 static int
-encode(struct pb_table_work *e, struct pb_buf *out,
+encode(struct pb_flow_table_work *e, struct pb_buf *out,
     const struct pb_flows *flows, struct pb_err *err)
 {
 	int rc = begin(e, out, flows, err);
@@ -142,7 +144,7 @@ encode(struct pb_table_work *e, struct pb_buf *out,
 }
 
 static int
-begin(struct pb_table_work *e, struct pb_buf *out,
+begin(struct pb_flow_table_work *e, struct pb_buf *out,
     const struct pb_flows *flows, struct pb_err *err)
 {
 	uint32_t most = flows->flows > flows->marks ? flows->flows :
@@ -170,7 +172,7 @@ begin(struct pb_table_work *e, struct pb_buf *out,
 }
 
 static bool
-make_numbers(struct pb_table_work *e, size_t room)
+make_numbers(struct pb_flow_table_work *e, size_t room)
 {
 	free(e->number);
 	e->number = malloc(room * sizeof(*e->number));
@@ -180,11 +182,11 @@ make_numbers(struct pb_table_work *e, size_t room)
 
 /* What few tables take is not kept: of many flows, or packets. */
 static void
-give_back(struct pb_table_work *e)
+give_back(struct pb_flow_table_work *e)
 {
 	if (e->planes.cap > WORK_KEPT_MAX)
 		pb_buf_finish(&e->planes);
-	e->planes.max = PB_TABLE_BYTES_MAX;
+	e->planes.max = PB_FLOW_TABLE_BYTES_MAX;
 	if (e->rows.room * sizeof(*e->rows.row) > WORK_KEPT_MAX)
 		rows_finish(&e->rows);
 	if (e->places.packets_room * sizeof(uint32_t) > WORK_KEPT_MAX)
@@ -192,7 +194,7 @@ give_back(struct pb_table_work *e)
 }
 
 static void
-put_shape(struct pb_table_work *e, const struct shape_rows *shape)
+put_shape(struct pb_flow_table_work *e, const struct shape_rows *shape)
 {
 	uint8_t record[SHAPE_BYTES] = { 0 };
 
@@ -209,11 +211,11 @@ put_shape(struct pb_table_work *e, const struct shape_rows *shape)
 
 /* What all of its packets come to. */
 static void
-put_sums(uint8_t *record, const struct pb_table_work *e,
+put_sums(uint8_t *record, const struct pb_flow_table_work *e,
     const struct shape_rows *shape)
 {
-	const struct pb_table_row *row = &e->rows.row[shape->row];
-	struct pb_table_row sum = row[0];
+	const struct pb_flow_table_row *row = &e->rows.row[shape->row];
+	struct pb_flow_table_row sum = row[0];
 
 	for (uint32_t i = 1; i < shape->rows; i++) {
 		sum.packets += row[i].packets;
@@ -245,7 +247,7 @@ put_sums(uint8_t *record, const struct pb_table_work *e,
 
 /* The number of planes. */
 static uint32_t
-put_columns(struct pb_table_work *e, uint8_t *record,
+put_columns(struct pb_flow_table_work *e, uint8_t *record,
     const struct shape_rows *shape)
 {
 	struct columns columns;
@@ -275,7 +277,7 @@ put_columns(struct pb_table_work *e, uint8_t *record,
 }
 
 static void
-put_places(struct pb_table_work *e, const struct shape_rows *shape)
+put_places(struct pb_flow_table_work *e, const struct shape_rows *shape)
 {
 	size_t len, middle, again = 0;
 
@@ -293,7 +295,7 @@ put_places(struct pb_table_work *e, const struct shape_rows *shape)
 }
 
 static void
-put_planes(struct pb_table_work *e, uint32_t planes, uint32_t rows)
+put_planes(struct pb_flow_table_work *e, uint32_t planes, uint32_t rows)
 {
 	uint32_t each = planes_a_piece(rows);
 
@@ -309,7 +311,7 @@ put_planes(struct pb_table_work *e, uint32_t planes, uint32_t rows)
 
 /* Those of a piece; in how many bytes. */
 static uint32_t
-pack_planes(struct pb_table_work *e, const uint8_t *plane, uint32_t planes,
+pack_planes(struct pb_flow_table_work *e, const uint8_t *plane, uint32_t planes,
     uint32_t rows)
 {
 	uint8_t *begin = pb_buf_reserve(e->out, planes * PLANE_ROOM(rows));
@@ -329,7 +331,7 @@ pack_planes(struct pb_table_work *e, const uint8_t *plane, uint32_t planes,
 
 /* Of the piece that has just been put. */
 static void
-put_entry(struct pb_table_work *e, uint32_t stored, size_t raw)
+put_entry(struct pb_flow_table_work *e, uint32_t stored, size_t raw)
 {
 	uint8_t entry[PIECE_BYTES];
 
@@ -344,7 +346,7 @@ put_entry(struct pb_table_work *e, uint32_t stored, size_t raw)
 
 /* By zstd where that saves `saves` bytes, and that is not 0. */
 static uint32_t
-put_packed(struct pb_table_work *e, const uint8_t *data, size_t len,
+put_packed(struct pb_flow_table_work *e, const uint8_t *data, size_t len,
     size_t saves)
 {
 	uint8_t *to = pb_buf_reserve(e->out, len);
@@ -362,7 +364,7 @@ put_packed(struct pb_table_work *e, const uint8_t *data, size_t len,
 
 /* The marks' pieces, and what says where all is. */
 static void
-put_directory(struct pb_table_work *e)
+put_directory(struct pb_flow_table_work *e)
 {
 	const struct pb_flows *flows = e->rows.flows;
 	uint8_t marks[MARK_NUMBERS * NUMBER_BYTES];
@@ -385,7 +387,7 @@ put_directory(struct pb_table_work *e)
 }
 
 static void
-put_head(struct pb_table_work *e, uint32_t directory, uint64_t digest)
+put_head(struct pb_flow_table_work *e, uint32_t directory, uint64_t digest)
 {
 	const struct pb_flows *flows = e->rows.flows;
 	uint8_t *head = e->out->data + e->start;

@@ -19,14 +19,14 @@ struct shape_rows {
 /* Rows of a shape follow each other, in the order of their flows. */
 struct rows {
 	const struct pb_flows *flows;
-	struct shape_rows shape[PB_TABLE_SHAPES_MAX + 1];
+	struct shape_rows shape[PB_FLOW_TABLE_SHAPES_MAX + 1];
 	uint32_t	 shapes;
 	uint32_t	 rows;
 	uint32_t	 room;		/* of what follows: flows */
 	uint16_t	*shape_of;	/* of each flow that has packets */
 	uint32_t	*row_of;	/* likewise */
 	uint32_t	*flow_of;	/* of each row; of the rest any */
-	struct pb_table_row *row;
+	struct pb_flow_table_row *row;
 };
 
 /* Of one that is all 0, or was made before: it keeps its memory, until it is
@@ -58,7 +58,7 @@ void	columns_put(uint8_t *out, const struct columns *columns,
 /* Append the planes of a shape's numbers to `planes`; NUMBERS times
  * NUMBER_BYTES to `out` say which.  The number of planes. */
 uint32_t numbers_put(uint8_t *out, struct pb_buf *planes,
-	    const struct pb_table_row *row, uint32_t rows, uint64_t time,
+	    const struct pb_flow_table_row *row, uint32_t rows, uint64_t time,
 	    uint64_t *scratch);
 uint32_t numbers_put_marks(uint8_t *out, struct pb_buf *planes,
 	    const struct pb_flow_mark *mark, uint32_t marks,

@@ -11,7 +11,7 @@ static bool	group_find(struct group *, const struct piece *,
 		    const struct shape *, uint32_t);
 
 int
-pb_table_put(struct pb_table *table, size_t shape, uint32_t row,
+pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
     uint8_t *of_packet, uint8_t bits, struct pb_err *err)
 {
 	const struct shape *its = &table->shape[shape];

@@ -9,13 +9,13 @@
 #include "recorder/flow/table/encode.h"
 
 static uint32_t	planes_put(uint8_t *, struct pb_buf *, uint64_t *, uint32_t);
-static void	collect(uint64_t *, const struct pb_table_row *, uint32_t,
+static void	collect(uint64_t *, const struct pb_flow_table_row *, uint32_t,
 		    unsigned, uint64_t);
-static uint64_t	number(const struct pb_table_row *, unsigned, uint64_t);
+static uint64_t	number(const struct pb_flow_table_row *, unsigned, uint64_t);
 
 uint32_t
 numbers_put(uint8_t *out, struct pb_buf *planes,
-    const struct pb_table_row *row, uint32_t rows, uint64_t time,
+    const struct pb_flow_table_row *row, uint32_t rows, uint64_t time,
     uint64_t *scratch)
 {
 	uint32_t sum = 0;
@@ -84,7 +84,7 @@ planes_put(uint8_t *out, struct pb_buf *planes, uint64_t *value,
 }
 
 static inline __attribute__((always_inline)) void
-collect(uint64_t *out, const struct pb_table_row *row, uint32_t rows,
+collect(uint64_t *out, const struct pb_flow_table_row *row, uint32_t rows,
     unsigned which, uint64_t time)
 {
 	for (uint32_t i = 0; i < rows; i++) {
@@ -94,7 +94,7 @@ collect(uint64_t *out, const struct pb_table_row *row, uint32_t rows,
 }
 
 static inline uint64_t
-number(const struct pb_table_row *row, unsigned which, uint64_t before)
+number(const struct pb_flow_table_row *row, unsigned which, uint64_t before)
 {
 	switch (which) {
 	case NUMBER_PACKETS:

@@ -24,46 +24,47 @@ struct survey {
 	uint32_t	 end;		/* where the last one ends */
 };
 
-static int	open_table(struct pb_table **, const struct pb_table *,
-		    size_t, struct pb_err *);
-static int	open_head(struct pb_table *, uint32_t *, uint64_t *,
+static int	open_table(struct pb_flow_table **,
+		    const struct pb_flow_table *, size_t, struct pb_err *);
+static int	open_head(struct pb_flow_table *, uint32_t *, uint64_t *,
 		    struct pb_err *);
-static bool	head_sound(const struct pb_table *, const uint8_t *);
-static int	open_directory(struct pb_table *, uint32_t, uint64_t,
+static bool	head_sound(const struct pb_flow_table *, const uint8_t *);
+static int	open_directory(struct pb_flow_table *, uint32_t, uint64_t,
 		    struct pb_err *);
-static int	survey_all(struct pb_table *, struct survey *,
+static int	survey_all(struct pb_flow_table *, struct survey *,
 		    struct pb_err *);
-static bool	survey_shape(struct pb_table *, struct survey *,
+static bool	survey_shape(struct pb_flow_table *, struct survey *,
 		    struct shape *);
-static bool	survey_planes(struct pb_table *, struct survey *, uint32_t,
+static bool	survey_planes(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint32_t);
-static bool	survey_piece(struct pb_table *, struct survey *, uint32_t,
+static bool	survey_piece(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint64_t, uint64_t);
-static bool	shape_sound(const uint8_t *, const struct pb_table_shape *);
+static bool	shape_sound(const uint8_t *,
+	    const struct pb_flow_table_shape *);
 static uint32_t	columns_planes(const uint8_t *);
 static bool	numbers_planes(const uint8_t *, unsigned, uint32_t *);
-static void	shape_fill(struct pb_table_shape *, const uint8_t *);
+static void	shape_fill(struct pb_flow_table_shape *, const uint8_t *);
 
 int
-pb_table_open(struct pb_table **out, const uint8_t *bytes, size_t len,
+pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes, size_t len,
     struct pb_err *err)
 {
-	struct pb_table table = { .bytes = bytes };
+	struct pb_flow_table table = { .bytes = bytes };
 
 	return open_table(out, &table, len, err);
 }
 
 int
-pb_table_open_at(struct pb_table **out, pb_table_read *read, void *arg,
-    size_t len, struct pb_err *err)
+pb_flow_table_open_at(struct pb_flow_table **out, pb_flow_table_read *read, void
+    *arg, size_t len, struct pb_err *err)
 {
-	struct pb_table table = { .read = read, .arg = arg };
+	struct pb_flow_table table = { .read = read, .arg = arg };
 
 	return open_table(out, &table, len, err);
 }
 
 void
-pb_table_close(struct pb_table *table)
+pb_flow_table_close(struct pb_flow_table *table)
 {
 	if (table == NULL)
 		return;
@@ -81,28 +82,28 @@ pb_table_close(struct pb_table *table)
 }
 
 uint32_t
-pb_table_packets(const struct pb_table *table)
+pb_flow_table_packets(const struct pb_flow_table *table)
 {
 	return table->packets;
 }
 
 size_t
-pb_table_shapes(const struct pb_table *table)
+pb_flow_table_shapes(const struct pb_flow_table *table)
 {
 	return table->shapes;
 }
 
-const struct pb_table_shape *
-pb_table_shape(const struct pb_table *table, size_t shape)
+const struct pb_flow_table_shape *
+pb_flow_table_shape(const struct pb_flow_table *table, size_t shape)
 {
 	return &table->shape[shape].seen;
 }
 
 static int
-open_table(struct pb_table **out, const struct pb_table *from, size_t len,
-    struct pb_err *err)
+open_table(struct pb_flow_table **out, const struct pb_flow_table *from,
+    size_t len, struct pb_err *err)
 {
-	struct pb_table *table = malloc(sizeof(*table));
+	struct pb_flow_table *table = malloc(sizeof(*table));
 	uint32_t directory = 0;
 	uint64_t digest = 0;
 	int rc;
@@ -111,14 +112,14 @@ open_table(struct pb_table **out, const struct pb_table *from, size_t len,
 	if (table == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
 	*table = *from;
-	table->len = len <= PB_TABLE_BYTES_MAX ? (uint32_t)len : 0;
+	table->len = len <= PB_FLOW_TABLE_BYTES_MAX ? (uint32_t)len : 0;
 	rc = pb_zip_create(&table->zip, err);
 	if (rc == 0)
 		rc = open_head(table, &directory, &digest, err);
 	if (rc == 0)
 		rc = open_directory(table, directory, digest, err);
 	if (rc < 0) {
-		pb_table_close(table);
+		pb_flow_table_close(table);
 		return rc;
 	}
 	*out = table;
@@ -126,7 +127,7 @@ open_table(struct pb_table **out, const struct pb_table *from, size_t len,
 }
 
 static int
-open_head(struct pb_table *table, uint32_t *directory, uint64_t *digest,
+open_head(struct pb_flow_table *table, uint32_t *directory, uint64_t *digest,
     struct pb_err *err)
 {
 	const uint8_t *head;
@@ -153,21 +154,21 @@ open_head(struct pb_table *table, uint32_t *directory, uint64_t *digest,
 }
 
 static bool
-head_sound(const struct pb_table *table, const uint8_t *head)
+head_sound(const struct pb_flow_table *table, const uint8_t *head)
 {
 	return memcmp(head + HEAD_MAGIC, TABLE_MAGIC, 4) == 0 &&
 	    pb_get_le32(head + HEAD_VERSION) == TABLE_VERSION &&
 	    pb_get_le32(head + HEAD_LENGTH) == table->len &&
 	    pb_get_le64(head + HEAD_DIGEST) == pb_digest(head, HEAD_DIGEST) &&
-	    table->packets <= PB_TABLE_PACKETS_MAX &&
+	    table->packets <= PB_FLOW_TABLE_PACKETS_MAX &&
 	    table->marks <= table->packets &&
-	    table->shapes <= PB_TABLE_SHAPES_MAX + 1 &&
+	    table->shapes <= PB_FLOW_TABLE_SHAPES_MAX + 1 &&
 	    table->pieces <= table->shapes * SHAPE_PIECES_MAX +
 	    MARKS_PIECES_MAX;
 }
 
 static int
-open_directory(struct pb_table *table, uint32_t stored, uint64_t digest,
+open_directory(struct pb_flow_table *table, uint32_t stored, uint64_t digest,
     struct pb_err *err)
 {
 	uint32_t raw = table->shapes * SHAPE_BYTES +
@@ -209,7 +210,8 @@ open_directory(struct pb_table *table, uint32_t stored, uint64_t digest,
 }
 
 static int
-survey_all(struct pb_table *table, struct survey *survey, struct pb_err *err)
+survey_all(struct pb_flow_table *table, struct survey *survey,
+    struct pb_err *err)
 {
 	uint32_t planes;
 
@@ -229,16 +231,17 @@ survey_all(struct pb_table *table, struct survey *survey, struct pb_err *err)
 }
 
 static bool
-survey_shape(struct pb_table *table, struct survey *survey,
+survey_shape(struct pb_flow_table *table, struct survey *survey,
     struct shape *shape)
 {
 	const uint8_t *record = shape->record;
-	struct pb_table_shape *seen = &shape->seen;
+	struct pb_flow_table_shape *seen = &shape->seen;
 	uint32_t planes, groups;
 
 	shape_fill(seen, record);
 	survey->rows += seen->rows;
-	if (!shape_sound(record, seen) || survey->rows > PB_TABLE_ROWS_MAX + 1)
+	if (!shape_sound(record, seen) ||
+	    survey->rows > PB_FLOW_TABLE_ROWS_MAX + 1)
 		return false;
 	shape->piece = survey->piece;
 	if (!survey_planes(table, survey, columns_planes(record), seen->rows))
@@ -256,8 +259,8 @@ survey_shape(struct pb_table *table, struct survey *survey,
 }
 
 static bool
-survey_planes(struct pb_table *table, struct survey *survey, uint32_t planes,
-    uint32_t rows)
+survey_planes(struct pb_flow_table *table, struct survey *survey,
+    uint32_t planes, uint32_t rows)
 {
 	uint32_t each = planes_a_piece(rows);
 
@@ -273,7 +276,7 @@ survey_planes(struct pb_table *table, struct survey *survey, uint32_t planes,
 
 /* The next piece, which unpacked has so many bytes; planes of `rows`. */
 static bool
-survey_piece(struct pb_table *table, struct survey *survey, uint32_t rows,
+survey_piece(struct pb_flow_table *table, struct survey *survey, uint32_t rows,
     uint64_t least, uint64_t most)
 {
 	struct piece *piece = &table->piece[survey->piece];
@@ -296,7 +299,7 @@ survey_piece(struct pb_table *table, struct survey *survey, uint32_t rows,
 
 /* What others rely on: bits are set or unknown, least is not above greatest. */
 static bool
-shape_sound(const uint8_t *record, const struct pb_table_shape *seen)
+shape_sound(const uint8_t *record, const struct pb_flow_table_shape *seen)
 {
 	uint8_t both = 0;
 
@@ -336,7 +339,7 @@ numbers_planes(const uint8_t *number, unsigned numbers, uint32_t *planes)
 }
 
 static void
-shape_fill(struct pb_table_shape *out, const uint8_t *record)
+shape_fill(struct pb_flow_table_shape *out, const uint8_t *record)
 {
 	out->key.linktype = pb_get_le16(record + SHAPE_KEY);
 	out->key.ethertype = pb_get_le16(record + SHAPE_KEY + 2);

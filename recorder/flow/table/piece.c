@@ -18,7 +18,7 @@ table_rotten(struct pb_err *err, const char *what)
 }
 
 int
-table_bytes(struct pb_table *table, uint32_t at, uint32_t len,
+table_bytes(struct pb_flow_table *table, uint32_t at, uint32_t len,
     const uint8_t **out, uint8_t **own, struct pb_err *err)
 {
 	int rc;
@@ -40,7 +40,7 @@ table_bytes(struct pb_table *table, uint32_t at, uint32_t len,
 }
 
 int
-table_unpack(struct pb_table *table, const uint8_t *data, uint32_t stored,
+table_unpack(struct pb_flow_table *table, const uint8_t *data, uint32_t stored,
     uint32_t raw, uint32_t rows, const uint8_t **out, uint8_t **own,
     struct pb_err *err)
 {
@@ -69,7 +69,7 @@ table_unpack(struct pb_table *table, const uint8_t *data, uint32_t stored,
 }
 
 int
-table_piece(struct pb_table *table, uint32_t which, const uint8_t **out,
+table_piece(struct pb_flow_table *table, uint32_t which, const uint8_t **out,
     struct pb_err *err)
 {
 	struct piece *piece = &table->piece[which];
@@ -97,7 +97,7 @@ table_piece(struct pb_table *table, uint32_t which, const uint8_t **out,
 }
 
 int
-table_plane(struct pb_table *table, uint32_t piece, uint32_t plane,
+table_plane(struct pb_flow_table *table, uint32_t piece, uint32_t plane,
     uint32_t rows, const uint8_t **out, struct pb_err *err)
 {
 	uint32_t each = planes_a_piece(rows);

@@ -8,26 +8,26 @@
 
 #include "base/bytes.h"
 
-static int	column_bits(struct pb_table *, const struct shape *, uint32_t,
-		    struct pb_table_column *, struct pb_err *);
-static int	column_zeros(struct pb_table *, struct pb_table_column *,
-		    struct pb_err *);
+static int	column_bits(struct pb_flow_table *, const struct shape *,
+		    uint32_t, struct pb_flow_table_column *, struct pb_err *);
+static int	column_zeros(struct pb_flow_table *,
+		    struct pb_flow_table_column *, struct pb_err *);
 static bool	has_bit(const uint8_t *, uint32_t);
 static uint32_t	bits_below(const uint8_t *, uint32_t);
-static int	number(struct pb_table *, uint64_t *, uint32_t, uint32_t *,
+static int	number(struct pb_flow_table *, uint64_t *, uint32_t, uint32_t *,
 		    const uint8_t *, uint32_t, struct pb_err *);
-static int	rows_read(struct pb_table *, const struct shape *,
-		    struct pb_table_row *, uint64_t *, struct pb_err *);
-static void	rows_set(struct pb_table_row *, uint32_t, unsigned,
+static int	rows_read(struct pb_flow_table *, const struct shape *,
+		    struct pb_flow_table_row *, uint64_t *, struct pb_err *);
+static void	rows_set(struct pb_flow_table_row *, uint32_t, unsigned,
 		    const uint64_t *, uint64_t);
-static bool	rows_sound(const struct pb_table_row *, uint32_t);
-static int	marks_read(struct pb_table *, struct pb_flow_mark *,
+static bool	rows_sound(const struct pb_flow_table_row *, uint32_t);
+static int	marks_read(struct pb_flow_table *, struct pb_flow_mark *,
 		    uint64_t *, struct pb_err *);
-static bool	marks_ask(struct pb_table *);
+static bool	marks_ask(struct pb_flow_table *);
 
 int
-pb_table_column(struct pb_table *table, size_t shape, uint32_t at,
-    struct pb_table_column *out, struct pb_err *err)
+pb_flow_table_column(struct pb_flow_table *table, size_t shape, uint32_t at,
+    struct pb_flow_table_column *out, struct pb_err *err)
 {
 	static const uint8_t none = 0, all = 0xff;
 	const struct shape *its = &table->shape[shape];
@@ -57,11 +57,11 @@ pb_table_column(struct pb_table *table, size_t shape, uint32_t at,
 }
 
 int
-pb_table_rows(struct pb_table *table, size_t shape,
-    const struct pb_table_row **out, struct pb_err *err)
+pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
+    const struct pb_flow_table_row **out, struct pb_err *err)
 {
 	struct shape *its = &table->shape[shape];
-	struct pb_table_row *row;
+	struct pb_flow_table_row *row;
 	uint64_t *scratch;
 	int rc;
 
@@ -85,7 +85,8 @@ pb_table_rows(struct pb_table *table, size_t shape,
 }
 
 uint32_t
-pb_table_mark(struct pb_table *table, uint32_t packet, uint32_t *first)
+pb_flow_table_mark(struct pb_flow_table *table, uint32_t packet,
+    uint32_t *first)
 {
 	uint32_t low = 0, high = table->marks;
 
@@ -108,8 +109,8 @@ pb_table_mark(struct pb_table *table, uint32_t packet, uint32_t *first)
 }
 
 static int
-column_bits(struct pb_table *table, const struct shape *shape, uint32_t plane,
-    struct pb_table_column *out, struct pb_err *err)
+column_bits(struct pb_flow_table *table, const struct shape *shape,
+    uint32_t plane, struct pb_flow_table_column *out, struct pb_err *err)
 {
 	uint8_t both = 0;
 	int rc;
@@ -124,7 +125,7 @@ column_bits(struct pb_table *table, const struct shape *shape, uint32_t plane,
 }
 
 static int
-column_zeros(struct pb_table *table, struct pb_table_column *out,
+column_zeros(struct pb_flow_table *table, struct pb_flow_table_column *out,
     struct pb_err *err)
 {
 	uint32_t most = 0;
@@ -160,8 +161,8 @@ bits_below(const uint8_t *set, uint32_t at)
 
 /* A column of numbers whose planes begin with `*plane`, which moves on. */
 static int
-number(struct pb_table *table, uint64_t *out, uint32_t piece, uint32_t *plane,
-    const uint8_t *what, uint32_t rows, struct pb_err *err)
+number(struct pb_flow_table *table, uint64_t *out, uint32_t piece,
+    uint32_t *plane, const uint8_t *what, uint32_t rows, struct pb_err *err)
 {
 	uint64_t least = pb_get_le64(what + NUMBER_LEAST);
 
@@ -181,8 +182,8 @@ number(struct pb_table *table, uint64_t *out, uint32_t piece, uint32_t *plane,
 }
 
 static int
-rows_read(struct pb_table *table, const struct shape *shape,
-    struct pb_table_row *row, uint64_t *scratch, struct pb_err *err)
+rows_read(struct pb_flow_table *table, const struct shape *shape,
+    struct pb_flow_table_row *row, uint64_t *scratch, struct pb_err *err)
 {
 	const uint8_t *what = shape->record + SHAPE_NUMBERS;
 	uint32_t plane = 0;
@@ -203,10 +204,10 @@ rows_read(struct pb_table *table, const struct shape *shape,
 
 /* In the order of NUMBER_*: later ones stand against earlier ones. */
 static void
-rows_set(struct pb_table_row *row, uint32_t rows, unsigned which,
+rows_set(struct pb_flow_table_row *row, uint32_t rows, unsigned which,
     const uint64_t *value, uint64_t before)
 {
-	const struct pb_table_row *end = row + rows;
+	const struct pb_flow_table_row *end = row + rows;
 
 	switch (which) {
 	case NUMBER_PACKETS:
@@ -245,7 +246,7 @@ rows_set(struct pb_table_row *row, uint32_t rows, unsigned which,
 }
 
 static bool
-rows_sound(const struct pb_table_row *row, uint32_t rows)
+rows_sound(const struct pb_flow_table_row *row, uint32_t rows)
 {
 	bool sound = true;
 
@@ -257,7 +258,7 @@ rows_sound(const struct pb_table_row *row, uint32_t rows)
 }
 
 static bool
-marks_ask(struct pb_table *table)
+marks_ask(struct pb_flow_table *table)
 {
 	struct pb_flow_mark *mark;
 	uint64_t *scratch;
@@ -280,7 +281,7 @@ marks_ask(struct pb_table *table)
 }
 
 static int
-marks_read(struct pb_table *table, struct pb_flow_mark *mark,
+marks_read(struct pb_flow_table *table, struct pb_flow_mark *mark,
     uint64_t *scratch, struct pb_err *err)
 {
 	uint32_t before = 0, plane = 0;

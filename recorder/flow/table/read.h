@@ -16,12 +16,12 @@ struct piece {
 };
 
 struct shape {
-	struct pb_table_shape seen;
+	struct pb_flow_table_shape seen;
 	const uint8_t	*record;	/* SHAPE_BYTES of the directory */
 	uint32_t	 piece;		/* of its columns, the first */
 	uint32_t	 numbers;	/* the first of its numbers */
 	uint32_t	 places;
-	struct pb_table_row *row;	/* NULL: not asked for yet */
+	struct pb_flow_table_row *row;	/* NULL: not asked for yet */
 };
 
 /* Rows whose places have been found. */
@@ -33,9 +33,9 @@ struct group {
 	uint32_t	 run[GROUP_ROWS + 1];	/* from where on, in the piece */
 };
 
-struct pb_table {
+struct pb_flow_table {
 	const uint8_t	*bytes;		/* or, where NULL: */
-	pb_table_read	*read;
+	pb_flow_table_read	*read;
 	void		*arg;
 	uint32_t	 len;
 	uint8_t		*directory;
@@ -52,19 +52,19 @@ struct pb_table {
 };
 
 /* `len` bytes of the table, borrowed; `*own` is to be freed. */
-int	table_bytes(struct pb_table *table, uint32_t at, uint32_t len,
+int	table_bytes(struct pb_flow_table *table, uint32_t at, uint32_t len,
 	    const uint8_t **out, uint8_t **own, struct pb_err *err);
 /* `stored` bytes that are `raw`: planes of so many rows, or, of 0, by zstd.
  * Both are in `*own`, where it is not NULL. */
-int	table_unpack(struct pb_table *table, const uint8_t *data,
+int	table_unpack(struct pb_flow_table *table, const uint8_t *data,
 	    uint32_t stored, uint32_t raw, uint32_t rows, const uint8_t **out,
 	    uint8_t **own, struct pb_err *err);
 
 /* Unpacked, borrowed until close. */
-int	table_piece(struct pb_table *table, uint32_t piece,
+int	table_piece(struct pb_flow_table *table, uint32_t piece,
 	    const uint8_t **out, struct pb_err *err);
 /* Plane `plane` of those that begin at `piece`, of `rows` bytes. */
-int	table_plane(struct pb_table *table, uint32_t piece, uint32_t plane,
+int	table_plane(struct pb_flow_table *table, uint32_t piece, uint32_t plane,
 	    uint32_t rows, const uint8_t **out, struct pb_err *err);
 
 int	table_rotten(struct pb_err *err, const char *what);

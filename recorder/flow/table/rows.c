@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define SLOTS	(4 * PB_TABLE_SHAPES_MAX)	/* a power of two */
+#define SLOTS	(4 * PB_FLOW_TABLE_SHAPES_MAX)	/* a power of two */
 #define NO_SHAPE UINT16_MAX
 #define AHEAD	12u		/* flows that are fetched */
 
@@ -14,7 +14,7 @@ static void	shapes_find(struct rows *);
 static uint16_t	shape_of(struct rows *, uint16_t *, const struct pb_flow_key *);
 static uint16_t	shape_add(struct rows *, const struct pb_flow_key *, bool);
 static void	rows_fill(struct rows *);
-static void	row_add(struct pb_table_row *, const struct pb_flow *);
+static void	row_add(struct pb_flow_table_row *, const struct pb_flow *);
 
 int
 rows_make(struct rows *rows, const struct pb_flows *flows, struct pb_err *err)
@@ -106,7 +106,7 @@ shape_of(struct rows *rows, uint16_t *slot, const struct pb_flow_key *key)
 		if (memcmp(&rows->shape[slot[at]].key, &name,
 		    sizeof(name)) == 0)
 			return slot[at];
-	if (rows->shapes == PB_TABLE_SHAPES_MAX)
+	if (rows->shapes == PB_FLOW_TABLE_SHAPES_MAX)
 		return NO_SHAPE;
 	slot[at] = shape_add(rows, key, false);
 	return slot[at];
@@ -129,7 +129,7 @@ rows_fill(struct rows *rows)
 {
 	const struct pb_flows *flows = rows->flows;
 	const uint16_t *shape = rows->shape_of;
-	uint32_t next[PB_TABLE_SHAPES_MAX + 1];
+	uint32_t next[PB_FLOW_TABLE_SHAPES_MAX + 1];
 
 	for (uint32_t i = 0; i < rows->shapes; i++) {
 		next[i] = rows->shape[i].row = rows->rows;
@@ -146,7 +146,7 @@ rows_fill(struct rows *rows)
 		its = &rows->shape[shape[i]];
 		row = its->rest ? its->row : next[shape[i]];
 		if (row == next[shape[i]]) {
-			rows->row[row] = (struct pb_table_row){
+			rows->row[row] = (struct pb_flow_table_row){
 			    .first_time = UINT64_MAX, .caplen_min = UINT32_MAX,
 			    .len_min = UINT32_MAX };
 			next[shape[i]]++;
@@ -158,7 +158,7 @@ rows_fill(struct rows *rows)
 }
 
 static void
-row_add(struct pb_table_row *row, const struct pb_flow *flow)
+row_add(struct pb_flow_table_row *row, const struct pb_flow *flow)
 {
 	row->packets += flow->packets;
 	row->bytes += flow->bytes;

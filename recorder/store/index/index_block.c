@@ -97,7 +97,7 @@ pb_index_block_packet(struct pb_index_block *block, uint16_t linktype,
 int
 pb_index_block_end(const struct pb_index_block *block,
     struct pb_flows_info *row, struct pb_buf *table,
-    struct pb_table_work *work, struct pb_err *err)
+    struct pb_flow_table_work *work, struct pb_err *err)
 {
 	size_t before = table->len;
 	int rc = 0;
@@ -117,8 +117,8 @@ pb_index_block_end(const struct pb_index_block *block,
 	};
 	if (block->end - block->from >= PB_INDEX_TABLE_FROM)
 		rc = work == NULL ?
-		    pb_table_encode(table, block->flows, err) :
-		    pb_table_encode_in(work, table, block->flows, err);
+		    pb_flow_table_encode(table, block->flows, err) :
+		    pb_flow_table_encode_in(work, table, block->flows, err);
 	if (rc == 0 && table->len - before > PB_INDEX_TABLE_BYTES_MAX)
 		rc = pb_err_set(err, PB_ELIMIT, "a flow table of %zu bytes",
 		    table->len - before);

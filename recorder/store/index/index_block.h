@@ -23,7 +23,7 @@
 
 struct pb_flow_pool;
 struct pb_flows;
-struct pb_table_work;
+struct pb_flow_table_work;
 
 struct pb_index_block {
 	struct pb_flow_pool *pool;	/* of `flows`, or NULL */
@@ -72,6 +72,6 @@ bool	pb_index_block_packet(struct pb_index_block *block, uint16_t linktype,
  */
 int	pb_index_block_end(const struct pb_index_block *block,
 	    struct pb_flows_info *row, struct pb_buf *table,
-	    struct pb_table_work *work, struct pb_err *err);
+	    struct pb_flow_table_work *work, struct pb_err *err);
 
 #endif

@@ -68,7 +68,7 @@ static int
 check_table(struct verify *verify, const struct pb_flows_info *flows,
     struct pb_finding *where, struct pb_err *err)
 {
-	struct pb_table *table = NULL;
+	struct pb_flow_table *table = NULL;
 	struct pb_err why = { .code = 0 };
 	struct pb_buf bytes;
 	int rc;
@@ -77,12 +77,12 @@ check_table(struct verify *verify, const struct pb_flows_info *flows,
 	rc = pb_index_table_read(&bytes, verify->opts->store, &where->key,
 	    flows, &why);
 	if (rc == 0)
-		rc = pb_table_open(&table, bytes.data, bytes.len, &why);
-	if (rc == 0 && pb_table_packets(table) != flows->packets)
+		rc = pb_flow_table_open(&table, bytes.data, bytes.len, &why);
+	if (rc == 0 && pb_flow_table_packets(table) != flows->packets)
 		rc = pb_err_set(&why, PB_EFORMAT, "the table has %" PRIu32
 		    " packets, the index says %" PRIu64,
-		    pb_table_packets(table), flows->packets);
-	pb_table_close(table);
+		    pb_flow_table_packets(table), flows->packets);
+	pb_flow_table_close(table);
 	pb_buf_finish(&bytes);
 	if (rc == 0)
 		return 0;

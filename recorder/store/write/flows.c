@@ -46,7 +46,7 @@ struct flow_work {
 	bool			 troubled;	/* the thread's: it was told */
 	struct flows_older	 older;		/* the thread's */
 	/* Memory that tables are made in, likewise; or NULL. */
-	struct pb_table_work	*tables;
+	struct pb_flow_table_work	*tables;
 	struct pb_buf		 table;
 	unsigned		 jobs;		/* (m) in all lists */
 	uint64_t		 bytes;		/* (m) of those */
@@ -134,7 +134,7 @@ flows_destroy(struct pb_store *store)
 	pthread_cond_destroy(&work->idle);
 	pthread_cond_destroy(&work->more);
 	pthread_mutex_destroy(&work->mutex);
-	pb_table_work_destroy(work->tables);
+	pb_flow_table_work_destroy(work->tables);
 	pb_buf_finish(&work->table);
 	/* The streams' blocks go later, and it with the last of them. */
 	pb_flow_pool_destroy(work->pool);
@@ -418,7 +418,7 @@ make(struct pb_store *store, struct job *job, struct pb_err *err)
 
 	pb_buf_clear(table);
 	if (work->tables == NULL)
-		rc = pb_table_work_create(&work->tables, err);
+		rc = pb_flow_table_work_create(&work->tables, err);
 	if (rc == 0)
 		rc = pb_index_block_end(job->block, &job->row, table,
 		    work->tables, err);

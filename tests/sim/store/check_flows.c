@@ -33,14 +33,14 @@ static const char *check_segment(struct world *,
 static const char *check_table(const struct source *,
 		    const struct pb_flows_info *, struct pb_err *);
 static const char *check_packets(const struct source *,
-		    const struct pb_flows_info *, struct pb_table *);
+		    const struct pb_flows_info *, struct pb_flow_table *);
 static bool	read_packets(int, const struct pb_flows_info *,
 		    struct inside *);
-static const char *check_shape(struct pb_table *, size_t, struct inside *);
-static bool	holds(const struct pb_table_column [PB_FLOW_BYTES], uint32_t,
-		    const struct pb_packet *);
+static const char *check_shape(struct pb_flow_table *, size_t, struct inside *);
+static bool	holds(const struct pb_flow_table_column [PB_FLOW_BYTES],
+		    uint32_t, const struct pb_packet *);
 static const char *check_marks(int, const struct pb_flows_info *,
-		    struct pb_table *);
+		    struct pb_flow_table *);
 static bool	is_packet(int, uint64_t, uint64_t);
 
 void
@@ -100,7 +100,7 @@ static const char *
 check_table(const struct source *source, const struct pb_flows_info *row,
     struct pb_err *err)
 {
-	struct pb_table *table = NULL;
+	struct pb_flow_table *table = NULL;
 	const char *why = NULL;
 	struct pb_buf bytes;
 
@@ -108,20 +108,20 @@ check_table(const struct source *source, const struct pb_flows_info *row,
 	if (pb_index_table_read(&bytes, WORLD_STORE, &source->key, row,
 	    err) < 0)
 		why = "has a table that cannot be read";
-	else if (pb_table_open(&table, bytes.data, bytes.len, err) < 0)
+	else if (pb_flow_table_open(&table, bytes.data, bytes.len, err) < 0)
 		why = "has a table that cannot be opened";
-	else if (pb_table_packets(table) != row->packets)
+	else if (pb_flow_table_packets(table) != row->packets)
 		why = "has a table of other packets";
 	else
 		why = check_packets(source, row, table);
-	pb_table_close(table);
+	pb_flow_table_close(table);
 	pb_buf_finish(&bytes);
 	return why;
 }
 
 static const char *
 check_packets(const struct source *source, const struct pb_flows_info *row,
-    struct pb_table *table)
+    struct pb_flow_table *table)
 {
 	int fd = pb_segment_open_file(WORLD_STORE, &source->key,
 	    row->segment_seq, NULL);
@@ -131,8 +131,8 @@ check_packets(const struct source *source, const struct pb_flows_info *row,
 
 	if (why == NULL && !read_packets(fd, row, &inside))
 		why = "is not where its packets are";
-	for (size_t shape = 0; why == NULL && shape < pb_table_shapes(table);
-	    shape++)
+	for (size_t shape = 0; why == NULL && shape <
+	    pb_flow_table_shapes(table); shape++)
 		why = check_shape(table, shape, &inside);
 	for (size_t n = 0; why == NULL && n < inside.count; n++)
 		if (inside.rows[n] != 1)
@@ -168,18 +168,19 @@ read_packets(int fd, const struct pb_flows_info *row, struct inside *inside)
 
 /* What its rows know is true of each of their packets. */
 static const char *
-check_shape(struct pb_table *table, size_t shape, struct inside *inside)
+check_shape(struct pb_flow_table *table, size_t shape, struct inside *inside)
 {
-	struct pb_table_column column[PB_FLOW_BYTES];
+	struct pb_flow_table_column column[PB_FLOW_BYTES];
 	static uint8_t of[WORLD_SEQS];
 	struct pb_err err;
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++)
-		if (pb_table_column(table, shape, at, &column[at], &err) < 0)
+		if (pb_flow_table_column(table, shape, at, &column[at], &err) <
+		    0)
 			return "has a column that cannot be read";
-	for (uint32_t r = 0; r < pb_table_shape(table, shape)->rows; r++) {
+	for (uint32_t r = 0; r < pb_flow_table_shape(table, shape)->rows; r++) {
 		memset(of, 0, sizeof(of));
-		if (pb_table_put(table, shape, r, of, 1, &err) < 0)
+		if (pb_flow_table_put(table, shape, r, of, 1, &err) < 0)
 			return "has a row without packets";
 		for (size_t n = 0; n < inside->count; n++) {
 			inside->rows[n] += of[n];
@@ -192,12 +193,12 @@ check_shape(struct pb_table *table, size_t shape, struct inside *inside)
 }
 
 static bool
-holds(const struct pb_table_column column[PB_FLOW_BYTES], uint32_t row,
+holds(const struct pb_flow_table_column column[PB_FLOW_BYTES], uint32_t row,
     const struct pb_packet *packet)
 {
 	for (uint32_t at = 0; at < PB_FLOW_BYTES && at < packet->caplen;
 	    at++) {
-		const struct pb_table_column *c = &column[at];
+		const struct pb_flow_table_column *c = &column[at];
 		size_t i = row * c->stride;
 
 		if ((packet->data[at] & ~c->unknown[i]) != c->ones[i])
@@ -207,13 +208,14 @@ holds(const struct pb_table_column column[PB_FLOW_BYTES], uint32_t row,
 }
 
 static const char *
-check_marks(int fd, const struct pb_flows_info *row, struct pb_table *table)
+check_marks(int fd, const struct pb_flows_info *row,
+    struct pb_flow_table *table)
 {
 	uint32_t first, at, last = UINT32_MAX;
 	const char *why = NULL;
 
 	for (uint32_t n = 0; n < row->packets && why == NULL; n++) {
-		at = pb_table_mark(table, n, &first);
+		at = pb_flow_table_mark(table, n, &first);
 		if (first == last)
 			continue;
 		last = first;
