@@ -7,8 +7,8 @@
 #include "base/buf.h"
 #include "recorder/query/plan.h"
 
-/* Packets of an index block: no block of the format is smaller. */
-#define PLAN_PACKETS_MAX	(PB_INDEX_BLOCK_BYTES / 32)
+/* Packets of an index block that has a table. */
+#define PLAN_PACKETS_MAX	PB_FLOW_TABLE_PACKETS_MAX
 
 /* Of a file, what is read at once: packets of the index block, counted from
  * 0, and the bytes of their blocks behind where it begins. */

@@ -784,6 +784,30 @@ an_index_block_is_a_run_without_holes_of_bounded_length(void **state)
 	pb_index_block_destroy(block);
 }
 
+static void
+a_segment_of_whole_64_mib_ends_with_no_small_index_block(void **state)
+{
+	const uint64_t whole = 64u << 20, end = 4 * whole;
+	struct pb_index_block *block = NULL;
+	unsigned begun = 0;
+	uint64_t seq = 1;
+
+	(void)state;
+	for (uint64_t at = 4096; at < end; at += PB_CHUNK_BYTES, seq++) {
+		struct pb_index_part next = part(seq, 1, at, PB_CHUNK_BYTES);
+
+		if (block != NULL && pb_index_block_part(block, &next))
+			continue;
+		pb_index_block_destroy(block);
+		block = pb_index_block_create(NULL, 0, 7, 1);
+		assert_true(pb_index_block_part(block, &next));
+		begun++;
+	}
+	assert_int_equal(begun, 4);
+	assert_true(block->end - block->from > whole / 2);
+	pb_index_block_destroy(block);
+}
+
 #define TEST(test)							\
 	cmocka_unit_test_setup_teardown(test, setup, fixture_teardown)
 
@@ -813,6 +837,8 @@ main(void)
 		TEST(older_segments_that_had_to_wait_get_their_tables),
 		cmocka_unit_test(
 		    an_index_block_is_a_run_without_holes_of_bounded_length),
+		cmocka_unit_test(
+		    a_segment_of_whole_64_mib_ends_with_no_small_index_block),
 	};
 
 	return cmocka_run_group_tests_name("flow_tables", tests, NULL, NULL);

@@ -117,7 +117,9 @@ struct pb_extent_info {
  * no row speaks of is looked at packet by packet; so is what a row speaks of
  * whose table is missing or rotten.
  */
-#define PB_INDEX_BLOCK_BYTES	(64u << 20)	/* of the segment's file */
+/* Of the segment's file: 64 MiB, and one chunk more, so that a segment of some
+ * such ends with no small one, which costs a search as much as a large one. */
+#define PB_INDEX_BLOCK_BYTES	(65u << 20)
 #define PB_INDEX_TABLE_BYTES_MAX (16u << 20)
 struct pb_flows_info {
 	uint32_t	stream;
