@@ -47,7 +47,7 @@ pb_planner_create(struct pb_planner **out, const char *store,
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
 	planner->store = store;
 	planner->explain = explain;
-	pb_buf_init(&planner->table, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&planner->table, PB_FLOW_TABLE_BYTES_MAX);
 	return 0;
 }
 

@@ -574,7 +574,7 @@ opens(struct work *w, const struct pb_stream_info *s,
 	struct pb_buf bytes;
 	bool good;
 
-	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
 	good = pb_index_table_read(&bytes, w->dir, &s->key, row, NULL) == 0 &&
 	    pb_flow_table_open(&table, bytes.data, bytes.len, NULL) == 0 &&
 	    pb_flow_table_packets(table) == row->packets;

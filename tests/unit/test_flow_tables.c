@@ -152,7 +152,7 @@ expect_table(struct fixture *f, const struct pb_flows_info *row)
 	struct pb_buf bytes;
 	struct pb_err err;
 
-	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
 	if (pb_index_table_read(&bytes, f->dir, &f->key, row, &err) < 0 ||
 	    pb_flow_table_open(&table, bytes.data, bytes.len, &err) < 0)
 		fail_msg("%s", err.text);
@@ -229,7 +229,7 @@ marks_lead_to_packets_in_the_segment(void **state)
 	write_known(f, 102, 200);
 	seal(f);
 	assert_int_equal(rows(f, row), 1);
-	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
 	assert_int_equal(pb_index_table_read(&bytes, f->dir, &f->key, &row[0],
 	    NULL), 0);
 	assert_int_equal(pb_flow_table_open(&table, bytes.data, bytes.len,

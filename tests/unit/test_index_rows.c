@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "recorder/flow/table.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
 
@@ -200,7 +201,7 @@ a_row_of_flows_that_makes_no_sense_is_passed_over(void **state)
 	ROW(0, r.segment_seq = r.first_seq + 1);
 	ROW(0, r.end = r.from);
 	ROW(0, r.end = r.from + PB_INDEX_BLOCK_BYTES + 1);
-	ROW(0, r.table_bytes = PB_INDEX_TABLE_BYTES_MAX + 1);
+	ROW(0, r.table_bytes = PB_FLOW_TABLE_BYTES_MAX + 1);
 	ROW(0, r.table_at = UINT64_MAX);
 	ROW(0, r.last_seq = r.first_seq - 1, r.packets = 0);
 	ROW(1, r.summary_bytes = PB_SUMMARY_BYTES_MAX + 1);

@@ -30,7 +30,7 @@ put_block(struct fixture *f, struct pb_index_block *made, enum harm harm)
 	struct pb_mdb_txn txn;
 	struct pb_buf table;
 
-	pb_buf_init(&table, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&table, PB_FLOW_TABLE_BYTES_MAX);
 	assert_int_equal(pb_index_block_end(made, &row, &table, NULL,
 	    NULL), 1);
 	pb_index_block_destroy(made);

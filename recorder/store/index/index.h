@@ -120,7 +120,6 @@ struct pb_extent_info {
 /* Of the segment's file: 64 MiB, and one chunk more, so that a segment of some
  * such ends with no small one, which costs a search as much as a large one. */
 #define PB_INDEX_BLOCK_BYTES	(65u << 20)
-#define PB_INDEX_TABLE_BYTES_MAX (16u << 20)
 struct pb_flows_info {
 	uint32_t	stream;
 	uint64_t	first_seq;	/* of packet 0; they ascend by one */

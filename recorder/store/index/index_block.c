@@ -119,7 +119,7 @@ pb_index_block_end(const struct pb_index_block *block,
 		rc = work == NULL ?
 		    pb_flow_table_encode(table, block->flows, err) :
 		    pb_flow_table_encode_in(work, table, block->flows, err);
-	if (rc == 0 && table->len - before > PB_INDEX_TABLE_BYTES_MAX)
+	if (rc == 0 && table->len - before > PB_FLOW_TABLE_BYTES_MAX)
 		rc = pb_err_set(err, PB_ELIMIT, "a flow table of %zu bytes",
 		    table->len - before);
 	if (rc < 0)

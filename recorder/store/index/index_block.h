@@ -68,7 +68,7 @@ bool	pb_index_block_packet(struct pb_index_block *block, uint16_t linktype,
  * It ends: its row, but for where the table lies, and the table, appended,
  * made in `work` (flow/table.h; NULL: in memory of its own); none where it is
  * small.  Pure.  1; 0 where nothing is known of any packet: then there is no
- * row; PB_ELIMIT for a table past PB_INDEX_TABLE_BYTES_MAX, or another error.
+ * row; PB_ELIMIT for a table past PB_FLOW_TABLE_BYTES_MAX, or another error.
  */
 int	pb_index_block_end(const struct pb_index_block *block,
 	    struct pb_flows_info *row, struct pb_buf *table,

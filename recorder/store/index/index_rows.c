@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "recorder/flow/table.h"
 
 #define KEY_NUMBERS	3
 
@@ -312,6 +313,6 @@ makes_sense(const struct pb_flows_info *row)
 	    row->packets == row->last_seq - row->first_seq + 1 &&
 	    row->from < row->end && row->end - row->from <=
 	    PB_INDEX_BLOCK_BYTES && row->table_bytes <=
-	    PB_INDEX_TABLE_BYTES_MAX && row->table_at <= INT64_MAX -
-	    PB_INDEX_TABLE_BYTES_MAX;
+	    PB_FLOW_TABLE_BYTES_MAX && row->table_at <= INT64_MAX -
+	    PB_FLOW_TABLE_BYTES_MAX;
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "base/disk.h"
+#include "recorder/flow/table.h"
 #include "recorder/store/index/index_block.h"
 #include "recorder/store/index/index_table.h"
 #include "recorder/store/mend/survey.h"
@@ -126,7 +127,7 @@ end(struct making *making)
 
 	if (making->block == NULL)
 		return 0;
-	pb_buf_init(&table, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&table, PB_FLOW_TABLE_BYTES_MAX);
 	rc = pb_index_block_end(making->block, &row, &table, NULL,
 	    making->err);
 	if (rc == 1 && row.table_bytes > 0)

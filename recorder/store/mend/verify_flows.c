@@ -73,7 +73,7 @@ check_table(struct verify *verify, const struct pb_flows_info *flows,
 	struct pb_buf bytes;
 	int rc;
 
-	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
 	rc = pb_index_table_read(&bytes, verify->opts->store, &where->key,
 	    flows, &why);
 	if (rc == 0)

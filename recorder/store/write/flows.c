@@ -110,7 +110,7 @@ flows_create(struct pb_store *store, struct pb_err *err)
 	STAILQ_INIT(&work->todo);
 	STAILQ_INIT(&work->ready);
 	STAILQ_INIT(&work->putting);
-	pb_buf_init(&work->table, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&work->table, PB_FLOW_TABLE_BYTES_MAX);
 	store->flow_work = work;
 	return 0;
 }
@@ -426,7 +426,7 @@ make(struct pb_store *store, struct job *job, struct pb_err *err)
 		rc = append(store, job, table, err);
 	if (table->cap > TABLE_KEPT_MAX) {
 		pb_buf_finish(table);
-		pb_buf_init(table, PB_INDEX_TABLE_BYTES_MAX);
+		pb_buf_init(table, PB_FLOW_TABLE_BYTES_MAX);
 	}
 	return rc;
 }

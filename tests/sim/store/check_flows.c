@@ -104,7 +104,7 @@ check_table(const struct source *source, const struct pb_flows_info *row,
 	const char *why = NULL;
 	struct pb_buf bytes;
 
-	pb_buf_init(&bytes, PB_INDEX_TABLE_BYTES_MAX);
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
 	if (pb_index_table_read(&bytes, WORLD_STORE, &source->key, row,
 	    err) < 0)
 		why = "has a table that cannot be read";
