@@ -60,10 +60,10 @@ def isb(o, interface, ticks, *options):
 
 
 def pcap(o, magic, packets, link=1, snaplen=262144):
-    out = struct.pack(o + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link)
+    out = [struct.pack(o + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link)]
     for sec, frac, data, origlen in packets:
-        out += struct.pack(o + "IIII", sec, frac, len(data), origlen) + data
-    return out
+        out += struct.pack(o + "IIII", sec, frac, len(data), origlen), data
+    return b"".join(out)
 
 
 def eth(n, size=60):
