@@ -13,6 +13,8 @@
 /* Above any number that a kernel gives: nr_open is 2^20, and each costs
  * memory of it. */
 #define FIRST_FD	0x40000000
+/* RWF_DONTCACHE of preadv2(2); this C library does not know it. */
+#define DONTCACHE	0x80
 
 struct pb_dir {
 	DIR		*dir;		/* the system's, or NULL */
@@ -71,6 +73,21 @@ pb_file_pread(int fd, void *data, size_t len, uint64_t offset)
 
 	return disk != NULL ? disk->pread(disk, fd, data, len, offset) :
 	    pread(fd, data, len, (off_t)offset);
+}
+
+ssize_t
+pb_file_pread_once(int fd, void *data, size_t len, uint64_t offset)
+{
+	struct iovec part = { data, len };
+	int own = fd;
+	ssize_t got;
+
+	if (disk_of(&own) == NULL) {
+		got = preadv2(fd, &part, 1, (off_t)offset, DONTCACHE);
+		if (got >= 0 || errno != EOPNOTSUPP)
+			return got;
+	}
+	return pb_file_pread(fd, data, len, offset);
 }
 
 ssize_t

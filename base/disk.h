@@ -70,6 +70,10 @@ void	pb_disk_detach(struct pb_disk *disk);
 int	pb_file_close(int fd);
 int	pb_file_stat(int fd, struct stat *st);
 ssize_t	pb_file_pread(int fd, void *data, size_t len, uint64_t offset);
+/* The same, for who reads it once: what the page cache did not have it does
+ * not keep (RWF_DONTCACHE, since Linux 6.14).  Where the kernel or the file
+ * system does not know how, it does. */
+ssize_t	pb_file_pread_once(int fd, void *data, size_t len, uint64_t offset);
 ssize_t	pb_file_pwrite(int fd, const void *data, size_t len,
 	    uint64_t offset);
 ssize_t	pb_file_pwritev(int fd, const struct iovec *part, int count,

@@ -23,6 +23,9 @@
 
 static int	make_dirs(const char *, bool, struct pb_err *);
 static int	make_dir(const char *, const char *, bool, struct pb_err *);
+static ssize_t	read_all(int, void *, size_t, uint64_t,
+		    ssize_t (*)(int, void *, size_t, uint64_t),
+		    struct pb_err *);
 
 int
 pb_mkdirs(const char *path, struct pb_err *err)
@@ -131,12 +134,25 @@ ssize_t
 pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
     struct pb_err *err)
 {
+	return read_all(fd, data, len, offset, pb_file_pread, err);
+}
+
+ssize_t
+pb_pread_once(int fd, void *data, size_t len, uint64_t offset,
+    struct pb_err *err)
+{
+	return read_all(fd, data, len, offset, pb_file_pread_once, err);
+}
+
+static ssize_t
+read_all(int fd, void *data, size_t len, uint64_t offset,
+    ssize_t (*read_some)(int, void *, size_t, uint64_t), struct pb_err *err)
+{
 	uint8_t *p = data;
 	size_t got = 0;
 
 	while (got < len) {
-		ssize_t n = pb_file_pread(fd, p + got, len - got,
-		    offset + got);
+		ssize_t n = read_some(fd, p + got, len - got, offset + got);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -34,6 +34,9 @@ int	pb_pwritev_all(int fd, struct iovec *part, int count, uint64_t offset,
 /* Up to `len` bytes, fewer only at the end of the file; count or error. */
 ssize_t	pb_pread_all(int fd, void *data, size_t len, uint64_t offset,
 	    struct pb_err *err);
+/* The same by pb_file_pread_once(). */
+ssize_t	pb_pread_once(int fd, void *data, size_t len, uint64_t offset,
+	    struct pb_err *err);
 
 /*
  * Standard input, output and error are open: where who started us closed

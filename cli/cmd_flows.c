@@ -187,7 +187,7 @@ run_flows(struct flows *flows, const char *filter, struct pb_err *err)
 	pb_cli_catch_signals();
 	rc = pb_cli_enter(flows->cli, false, err);
 	if (rc == 0) {
-		pb_cli_yield(flows->cli);
+		opts.once = pb_cli_yield(flows->cli);
 		rc = pb_conversations_create(&flows->conversations,
 		    flows->opts->directed, err);
 	}

@@ -222,7 +222,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 	if (rc == 0)
 		rc = pb_cli_enter(query->cli, false, err);
 	if (rc == 0)
-		pb_cli_yield(query->cli);
+		opts.once = pb_cli_yield(query->cli);
 	if (rc == 0)
 		rc = pb_query_open(&query->query, &opts, err);
 	opened = query->query != NULL;

@@ -121,19 +121,20 @@ pb_cli_index(struct pb_cli *cli, struct pb_index **out, struct pb_err *err)
 	return rc;
 }
 
-void
+bool
 pb_cli_yield(const struct pb_cli *cli)
 {
 	pid_t pid;
 
 	if (pb_lock_held(cli->store, "recorder.lock", &pid) == PB_LOCK_FREE)
-		return;
+		return false;
 	/* Neither is worth a word if it fails.  Who was behind already stays
 	 * there: root would come to the front. */
 	if (getpriority(PRIO_PROCESS, 0) < YIELD_NICE)
 		(void)setpriority(PRIO_PROCESS, 0, YIELD_NICE);
 	(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
 	    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+	return true;
 }
 
 int

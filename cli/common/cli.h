@@ -50,8 +50,9 @@ int	pb_cli_index(struct pb_cli *cli, struct pb_index **out,
 	    struct pb_err *err);
 
 /* Where a recorder runs on the store that was entered, this process is behind
- * all others from now on: at the disk and at the processor. */
-void	pb_cli_yield(const struct pb_cli *cli);
+ * all others from now on: at the disk, where the I/O scheduler knows classes
+ * (mq-deadline, bfq), and at the processor.  Does one? */
+bool	pb_cli_yield(const struct pb_cli *cli);
 
 #define PB_CLI_FILTER_BYTES_MAX	(64u << 10)
 /* The words of a filter, joined by blanks, in `filter`, which the caller

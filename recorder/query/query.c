@@ -63,6 +63,7 @@ pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
 		.no_index = opts->no_index,
 		.backwards = opts->reverse,
 		.inner = opts->inner,
+		.once = opts->once,
 		.payload = opts->payload,
 	};
 	int rc;

@@ -40,6 +40,7 @@ struct pb_query_opts {			/* all of it borrowed */
 	bool		 follow;
 	bool		 no_index;	/* look at each packet */
 	bool		 reverse;	/* the latest first; not with follow */
+	bool		 once;		/* leave the page cache to others */
 	const struct pb_stop *stop;	/* ends a round, and the waiting */
 	/* The store's index; later another one that is at its path, where an
 	 * error means that it is waited for. */

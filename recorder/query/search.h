@@ -35,6 +35,8 @@ struct pb_search_opts {			/* all of it borrowed until destroy */
 	bool		 no_index;	/* use is made of extents alone */
 	bool		 backwards;	/* the latest first */
 	bool		 inner;		/* as pb_inner_match() */
+	bool		 once;		/* packets are read as by
+					 * pb_pread_once() */
 	const struct pb_payload *payload;	/* also in it; or NULL */
 };
 

@@ -7,6 +7,8 @@
 #include "recorder/query/backward.h"
 #include "recorder/query/search_impl.h"
 
+static int	open_cursor(struct pb_search *, struct search_input *,
+		    const struct pb_range *, struct pb_err *);
 static int	open_plan(struct pb_search *, struct search_input *,
 		    pb_ask_sure *, void *, struct pb_err *);
 static int	open_backward(struct pb_search *, struct search_input *,
@@ -27,6 +29,18 @@ search_first(const struct search_input *input)
 		    input->info.last_time : range->before_ns - 1;
 	return input->info.first_time > range->after_ns ?
 	    input->info.first_time : range->after_ns;
+}
+
+static int
+open_cursor(struct pb_search *search, struct search_input *input,
+    const struct pb_range *range, struct pb_err *err)
+{
+	int rc = pb_cursor_create(&input->cursor, search->index,
+	    search->opts.store, &input->info, range, err);
+
+	if (rc == 0 && search->opts.once)
+		pb_cursor_once(input->cursor);
+	return rc;
 }
 
 static int
@@ -56,8 +70,7 @@ search_forward(struct pb_search *search, struct search_input *input,
 	int rc;
 
 	range.first_seq = input->at;
-	rc = pb_cursor_create(&input->cursor, search->index,
-	    search->opts.store, &input->info, &range, err);
+	rc = open_cursor(search, input, &range, err);
 	if (rc < 0 || input->distrusted || input->filter->question == NULL)
 		return rc;
 	rc = open_plan(search, input, sure, arg, err);
@@ -76,8 +89,7 @@ open_backward(struct pb_search *search, struct search_input *input,
 	    .take = search_takes, .arg = input };
 	int rc;
 
-	rc = pb_cursor_create(&input->cursor, search->index,
-	    search->opts.store, &input->info, &input->range, err);
+	rc = open_cursor(search, input, &input->range, err);
 	if (rc == 0)
 		rc = open_plan(search, input, NULL, NULL, err);
 	if (rc < 0)
@@ -149,9 +161,13 @@ search_run(void *arg, size_t i, uint64_t before_ns, uint64_t packets_max,
 	struct search_input *input = &search->input[i];
 	struct pb_run_ahead ahead;
 
-	if (input->runs == NULL && pb_runs_create(&input->runs,
-	    search->index, search->opts.store, &input->info, err) < 0)
-		return err->code;
+	if (input->runs == NULL) {
+		if (pb_runs_create(&input->runs, search->index,
+		    search->opts.store, &input->info, err) < 0)
+			return err->code;
+		if (search->opts.once)
+			pb_runs_once(input->runs);
+	}
 	if (before_ns > input->range.before_ns)
 		before_ns = input->range.before_ns;
 	if (!pb_runs_look(input->runs, input->at, &ahead) ||

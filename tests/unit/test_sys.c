@@ -114,10 +114,16 @@ what_is_written_at_an_offset_reads_back_there(void **state)
 	assert_string_equal(back, "hello");
 	assert_int_equal(pb_pread_all(fd, back, 2, 4097, &err), 2);
 	assert_int_equal(pb_pread_all(fd, back, 2, 5000, &err), 0);
+	memset(back, 0, sizeof(back));
+	assert_int_equal(pb_pread_once(fd, back, sizeof(back), 4096, &err), 5);
+	assert_string_equal(back, "hello");
+	assert_int_equal(pb_pread_once(fd, back, 2, 5000, &err), 0);
 	close(fd);
 	assert_int_equal(pb_pwrite_all(fd, "x", 1, 0, &err), PB_ESYS);
 	assert_int_equal(err.sys, EBADF);
 	assert_int_equal(pb_pread_all(fd, back, 1, 0, &err), PB_ESYS);
+	assert_int_equal(pb_pread_once(fd, back, 1, 0, &err), PB_ESYS);
+	assert_int_equal(err.sys, EBADF);
 }
 
 static void

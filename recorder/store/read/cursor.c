@@ -51,6 +51,8 @@ struct pb_cursor {
 	uint64_t		 expected;	/* of a run with a place: the
 						 * number of its next packet */
 	uint64_t		 bytes;		/* read of files */
+	ssize_t			(*read)(int, void *, size_t, uint64_t,
+				    struct pb_err *);
 };
 
 /* What becomes of a block. */
@@ -111,9 +113,16 @@ pb_cursor_create(struct pb_cursor **out, struct pb_index *index,
 	cursor->range = *range;
 	cursor->next_seq = range->first_seq > 0 ? range->first_seq : 1;
 	cursor->run = whole;
+	cursor->read = pb_pread_all;
 	cursor->fd = -1;
 	*out = cursor;
 	return 0;
+}
+
+void
+pb_cursor_once(struct pb_cursor *cursor)
+{
+	cursor->read = pb_pread_once;
 }
 
 void
@@ -466,7 +475,7 @@ read_bytes(struct pb_cursor *cursor, uint64_t from, uint64_t end,
 	}
 	if (cursor->buffer == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	got = pb_pread_all(cursor->fd, cursor->buffer, (size_t)(end - from),
+	got = cursor->read(cursor->fd, cursor->buffer, (size_t)(end - from),
 	    from, err);
 	if (got < 0)
 		return (int)got;

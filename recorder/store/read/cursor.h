@@ -34,6 +34,9 @@ int	pb_cursor_create(struct pb_cursor **out, struct pb_index *index,
 	    const char *store, const struct pb_stream_info *stream,
 	    const struct pb_range *range, struct pb_err *err);
 void	pb_cursor_destroy(struct pb_cursor *cursor);
+/* From now on the page cache keeps nothing that it did not have
+ * (pb_pread_once()). */
+void	pb_cursor_once(struct pb_cursor *cursor);
 
 /* Numbers to look at. */
 struct pb_cursor_run {

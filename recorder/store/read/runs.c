@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/disk.h"
+#include "base/sys.h"
 #include "recorder/store/read/segment_file.h"
 
 #define PAGE	64
@@ -31,6 +32,8 @@ struct pb_runs {
 	struct pb_head		*head;
 	uint8_t			*buffer;
 	size_t			 room;
+	ssize_t			(*read)(int, void *, size_t, uint64_t,
+				    struct pb_err *);
 };
 
 /* Of the blocks that were looked at. */
@@ -63,6 +66,7 @@ pb_runs_create(struct pb_runs **out, struct pb_index *index,
 	runs->store = store;
 	runs->key = stream->key;
 	runs->stream = stream->id;
+	runs->read = pb_pread_all;
 	runs->fd = -1;
 	return 0;
 }
@@ -75,6 +79,12 @@ pb_runs_destroy(struct pb_runs *runs)
 	pb_runs_park(runs);
 	drop_segment(runs);
 	free(runs);
+}
+
+void
+pb_runs_once(struct pb_runs *runs)
+{
+	runs->read = pb_pread_once;
 }
 
 void
@@ -110,8 +120,8 @@ pb_runs_read(struct pb_runs *runs, struct pb_run *out)
 	if (row->bytes > PB_EXTENT_READ_MAX ||
 	    !use_segment(runs, row->segment_seq) ||
 	    !use_buffer(runs, row->bytes) ||
-	    pb_segment_read(runs->fd, row->segment_seq, row->offset,
-	    runs->buffer, row->bytes, NULL) < 0 ||
+	    runs->read(runs->fd, runs->buffer, row->bytes, row->offset,
+	    NULL) != (ssize_t)row->bytes ||
 	    pb_segment_check(row->segment_seq, row->offset, runs->buffer,
 	    row->bytes, row->digest, NULL) < 0 ||
 	    !walk_blocks(&walk, runs->buffer, row->bytes) ||

@@ -40,6 +40,8 @@ int	pb_runs_create(struct pb_runs **out, struct pb_index *index,
 	    const char *store, const struct pb_stream_info *stream,
 	    struct pb_err *err);
 void	pb_runs_destroy(struct pb_runs *runs);	/* NULL is fine */
+/* As pb_cursor_once(). */
+void	pb_runs_once(struct pb_runs *runs);
 /* Give up descriptor and buffer until the next read. */
 void	pb_runs_park(struct pb_runs *runs);
 
