@@ -3,8 +3,10 @@
  */
 #include "recorder/store/write/flows.h"
 
+#include <linux/ioprio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #define JOBS_MAX	1024u
 #define JOBS_BYTES_MAX	(1ull << 30)	/* of packets */
 #define FLOWS_NICE	10		/* behind capture and ingest */
+#define FLOWS_IO	7		/* at the disk, where that is bfq */
 #define END_MS		5000u		/* of a store that closes */
 #define TABLE_KEPT_MAX	((size_t)4 << 20)	/* memory for the next one */
 
@@ -340,7 +343,11 @@ work_main(void *arg)
 	struct flow_work *work = store->flow_work;
 	bool all = store->opts.flows == PB_FLOWS_ALL;
 
-	if (setpriority(PRIO_PROCESS, (id_t)gettid(), FLOWS_NICE) < 0)
+	/* Not idle at the disk: its tables are synced, and behind their bytes
+	 * the file system's journal would wait, and capture behind that. */
+	if (setpriority(PRIO_PROCESS, (id_t)gettid(), FLOWS_NICE) < 0 ||
+	    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
+	    IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, FLOWS_IO)) < 0)
 		pb_log(PB_LOG_DEBUG, "store", "flow tables are made beside "
 		    "capture, not behind it");
 	pthread_mutex_lock(&work->mutex);
