@@ -19,7 +19,7 @@ struct opts {
 	struct pb_select select;
 	const char	*by;
 	const char	*top;
-	bool		 directed, json, csv;
+	bool		 inner, directed, json, csv;
 };
 
 struct flows {
@@ -69,6 +69,8 @@ static const struct pb_cli_option options[] = {
 	    "packets of that time or later, as in `pb query`" },
 	{ "before", 0, "T", SELECT, pb_select_before,
 	    "packets before that time" },
+	{ "inner", 0, NULL, offsetof(struct opts, inner), NULL,
+	    "ask the filter at every depth of VLAN, MPLS and PPPoE" },
 	{ .help = "How to show it:" },
 	{ "directed", 0, NULL, offsetof(struct opts, directed), NULL,
 	    "each direction of a conversation is a row" },
@@ -177,6 +179,7 @@ run_flows(struct flows *flows, const char *filter, struct pb_err *err)
 		.store = flows->cli->store,
 		.select = &flows->opts->select,
 		.filter = filter,
+		.inner = flows->opts->inner,
 		.stop = &pb_cli_stop,
 		.open = open_index,
 		.close = close_index,

@@ -123,8 +123,8 @@ _pb()
 		    --inner --payload --explain --no-index -w --format --split
 		    --count --json --comments --follow --help" ;;
 	flows)
-		options="--stream --after --before --directed --by --top
-		    --json --csv --help" ;;
+		options="--stream --after --before --inner --directed --by
+		    --top --json --csv --help" ;;
 	import)
 		options="--node --interface --secrets --json --help" ;;
 	esac

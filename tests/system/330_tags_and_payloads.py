@@ -1,5 +1,6 @@
-"""`pb query --inner` and `--payload`: what tags hide, what packets carry."""
+"""`--inner` and `--payload`: what tags hide, what packets carry."""
 
+import glob
 import itertools
 import re
 import struct
@@ -179,6 +180,30 @@ def in_captures_with_tags_likewise(t):
         equal(found(node, "--inner", text), wanted, "--inner " + text)
 
 
+def flows_behind_tags_are_those_of_what_the_query_finds(t):
+    node, _ = store(t, made())
+    with_tables = {}
+    for text in FILTERS:
+        rows = with_tables[text] = node.rows("flows", "--inner", text)
+        packets = node.rows("query", "--inner", text)
+        equal(sum(r["packets"] for r in rows), len(packets),
+              "packets of " + text)
+        equal(sum(r["bytes"] for r in rows), sum(p["len"] for p in packets),
+              "bytes of " + text)
+    inside = with_tables["host 10.0.0.1"]
+    outside = node.rows("flows", "host 10.0.0.1")
+    check(sum(r["packets"] for r in inside) >
+          2 * sum(r["packets"] for r in outside), "tags hid few of them")
+    tables = glob.glob(os.path.join(node.store, "segments", "*", "*", "*",
+                                    "*.flows"))
+    check(tables, "there are no flow tables")
+    for path in tables:
+        os.unlink(path)
+    for text in FILTERS:
+        equal(sorted(map(repr, node.rows("flows", "--inner", text))),
+              sorted(map(repr, with_tables[text])), "without tables: " + text)
+
+
 def what_packets_carry_is_searched(t):
     frames = made()
     node, _ = store(t, frames)
@@ -214,5 +239,7 @@ def a_bad_expression_is_status_2(t):
 
 if __name__ == "__main__":
     main("330", inner_is_what_tcpdump_finds_behind_each_row_of_tags,
-         in_captures_with_tags_likewise, what_packets_carry_is_searched,
+         in_captures_with_tags_likewise,
+         flows_behind_tags_are_those_of_what_the_query_finds,
+         what_packets_carry_is_searched,
          a_bad_expression_is_status_2, seconds=300)
