@@ -10,9 +10,10 @@ import struct
 import sys
 
 KNOWN = 128
-PIECE = 16384
+PIECE = 4096
 GROUP = 64
 SHAPE, ENTRY, NUMBER = 408, 16, 9
+PLACES_HEAD, MARKS_HEAD = 8, 16
 
 _zstd = ctypes.CDLL("libzstd.so.1")
 _zstd.ZSTD_decompress.restype = ctypes.c_size_t
@@ -95,8 +96,20 @@ class Pieces:
         check(digest(data) == want, "the digest of a piece")
         return data, raw
 
-    def places(self):
-        return unpacked(*self._next())
+    def groups(self, head):
+        """The heads of groups, and of each what it has."""
+        heads, body = unpacked(*self._next()), unpacked(*self._next())
+        check(len(heads) % head == 0, "heads of groups")
+        heads = [heads[at:at + head] for at in range(0, len(heads), head)]
+        begins = [struct.unpack_from("<II", head) for head in heads]
+        ends = [at for at, _ in begins[1:]] + [len(body)]
+        out = []
+        for head, (begin, want), end in zip(heads, begins, ends):
+            check(begin <= end <= len(body), "where a group is")
+            check(digest(body[begin:end]) % 2**32 == want,
+                  "the digest of a group")
+            out.append((head, body[begin:end]))
+        return out
 
     def planes(self, count, rows):
         each = -(-PIECE // rows) if rows else 1
@@ -141,7 +154,7 @@ class Shape:
         self._columns(pieces, bits(record[48:64]), bits(record[64:80]))
         self._numbers(columns_of_numbers(pieces, record[336:408],
                                          self.count), start)
-        self._places(pieces.places())
+        self._places(pieces.groups(PLACES_HEAD))
 
     def _columns(self, pieces, columns, partly):
         check(set(partly) <= set(columns), "unknown bits of no column")
@@ -163,11 +176,11 @@ class Shape:
                 (start + last) % 2**64, (least - cut_least) % 2**32,
                 (most - cut_most) % 2**32, least, most))
 
-    def _places(self, data):
+    def _places(self, groups):
         self.places = []
-        for first in range(0, self.count, GROUP):
-            at, = struct.unpack_from("<I", data, first // GROUP * 4)
-            number, heads = 0, []
+        check(len(groups) == -(-self.count // GROUP), "groups of places")
+        for (_, data), first in zip(groups, range(0, self.count, GROUP)):
+            at, number, heads = 0, 0, []
             for _ in range(min(GROUP, self.count - first)):
                 length, at = varint(data, at, len(data))
                 step, at = varint(data, at, len(data))
@@ -198,28 +211,33 @@ class Table:
     def __init__(self, data):
         check(len(data) >= 64 and data[:4] == b"PBFT", "no table")
         (version, length, self.packets, marks, shapes, pieces, stored,
-         start, its, spare, head) = struct.unpack_from("<IIIIIIIQQQQ", data, 4)
-        check(version == 1 and length == len(data), "version or length")
+         start, its, self.step, spare,
+         head) = struct.unpack_from("<IIIIIIIQQIIQ", data, 4)
+        check(version == 2 and length == len(data), "version or length")
         check(digest(data[:56]) == head, "the digest of the head")
         check(stored <= length - 64, "the directory's length")
         directory = data[length - stored:]
         check(digest(directory) == its, "the digest of the directory")
-        directory = unpacked(directory, shapes * SHAPE + pieces * ENTRY +
-                             2 * NUMBER)
-        entries = shapes * SHAPE
-        numbers = entries + pieces * ENTRY
-        rest = Pieces(struct.iter_unpack("<IIQ", directory[entries:numbers]),
+        directory = unpacked(directory, shapes * SHAPE + pieces * ENTRY)
+        rest = Pieces(struct.iter_unpack("<IIQ", directory[shapes * SHAPE:]),
                       data[64:length - stored])
         self.shapes = [Shape(directory[n * SHAPE:][:SHAPE], rest, start)
                        for n in range(shapes)]
-        self._marks(*columns_of_numbers(rest, directory[numbers:], marks))
+        groups = rest.groups(MARKS_HEAD)
+        check(len(groups) == marks, "groups of marks")
+        self.marks = [mark for group in groups for mark in self._marks(*group)]
         check(not rest.left and not rest.body, "more pieces than parts")
 
-    def _marks(self, packets, places):
-        self.marks, packet, at = [], 0, 0
-        for step, bytes_on in zip(packets, places):
-            packet, at = packet + step, (at + bytes_on) % 2**32
-            self.marks.append((packet, at))
+    def _marks(self, head, data):
+        packet, at = struct.unpack_from("<II", head, 8)
+        yield packet, at
+        width, more = data[0], data[1:]
+        check(width in (1, 2, 4) and len(more) % width == 0, "marks")
+        for n in range(0, len(more), width):
+            packet += self.step
+            at += 4 * int.from_bytes(more[n:n + width], "little")
+            check(packet < self.packets, "a mark of no packet")
+            yield packet, at
 
 
 def lines(table):

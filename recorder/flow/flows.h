@@ -24,7 +24,7 @@
 #define PB_FLOW_REST	0u	/* the flow of those that have none */
 /* Packet 0 has a mark.  Two of them are this many packets apart, and less
  * than twice as many but where packets came without their flows. */
-#define PB_FLOW_MARK	16u
+#define PB_FLOW_MARK	4u
 
 struct pb_flow {
 	struct pb_flow_key key;

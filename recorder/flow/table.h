@@ -56,25 +56,40 @@ int	pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes,
 
 /* The same where only the parts that are asked for are read: `read` puts the
  * `len` bytes at `at` of the table into `out`; 0, or a negative code, which
- * whoever asked gets. */
+ * whoever asked gets.  Nothing but its digests tells that the parts belong
+ * together, and to whom: see pb_flow_table_time(). */
 typedef int pb_flow_table_read(void *arg, uint64_t at, void *out, size_t len,
 	    struct pb_err *err);
-int	pb_flow_table_open_at(struct pb_flow_table **out,
-	    pb_flow_table_read *read, void *arg, size_t len,
-	    struct pb_err *err);
+struct pb_flow_table_room;	/* opaque */
+int	pb_flow_table_open_at(struct pb_flow_table **out, struct pb_flow_table_room *room,
+	    pb_flow_table_read *read, void *arg, size_t len, struct pb_err *err);
+
+/* Memory for what is read, kept from one table to the next; one table at a
+ * time.  open_at() takes NULL: then it is the table's own.  So does
+ * destroy(). */
+int	pb_flow_table_room_create(struct pb_flow_table_room **out, struct pb_err *err);
+void	pb_flow_table_room_destroy(struct pb_flow_table_room *room);
 
 void	pb_flow_table_close(struct pb_flow_table *table);
 
 /* Packets are numbered from 0 on, in the order of the file. */
 uint32_t pb_flow_table_packets(const struct pb_flow_table *table);
+/* The lowest time of them, ns; 0 where there are none. */
+uint64_t pb_flow_table_time(const struct pb_flow_table *table);
 
 /*
- * Where the block of packet `packet` is: `*first` is the last packet at or
- * before it that has a mark; the result is where its block begins, bytes behind
- * that of packet 0's chunk.  Where the marks are rotten, that of packet 0.
+ * Where the block of packet `packet` is, one of the table's: `first` is the
+ * last packet at or before it that has a mark, 0 if none has; `next` the first
+ * one behind it, or how many packets there are.  Their blocks begin at `from`
+ * and `end`, bytes behind packet 0's chunk; `end` is UINT32_MAX where it is not
+ * known.  0, or an error.
  */
-uint32_t pb_flow_table_mark(struct pb_flow_table *table, uint32_t packet,
-	    uint32_t *first);
+struct pb_flow_table_span {
+	uint32_t	 first, next;
+	uint32_t	 from, end;
+};
+int	pb_flow_table_span(struct pb_flow_table *table, uint32_t packet,
+	    struct pb_flow_table_span *out, struct pb_err *err);
 
 /* The flows of one header shape. */
 struct pb_flow_table_shape {
@@ -95,9 +110,16 @@ const struct pb_flow_table_shape *pb_flow_table_shape(
 struct pb_flow_table_column {
 	const uint8_t	*ones, *unknown;
 	size_t		 stride;	/* 0: all have the same; or 1 */
+	bool		 known;		/* no row has unknown bits in it */
 };
 int	pb_flow_table_column(struct pb_flow_table *table, size_t shape,
 	    uint32_t at, struct pb_flow_table_column *out, struct pb_err *err);
+
+/* The same of `rows` of them from row `first` on, a multiple of 8; `room` has
+ * 2 * rows bytes, is borrowed by `out`, and may be used. */
+int	pb_flow_table_column_part(struct pb_flow_table *table, size_t shape,
+	    uint32_t at, uint32_t first, uint32_t rows, uint8_t *room,
+	    struct pb_flow_table_column *out, struct pb_err *err);
 
 /* Of a row, beside its bytes. */
 struct pb_flow_table_row {
@@ -112,8 +134,8 @@ int	pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
 	    const struct pb_flow_table_row **out, struct pb_err *err);
 
 /* Its packets: of_packet[n] |= bits for each packet n of the row;
- * `of_packet` has pb_flow_table_packets() bytes. */
-int	pb_flow_table_put(struct pb_flow_table *table, size_t shape,
-	    uint32_t row, uint8_t *of_packet, uint8_t bits, struct pb_err *err);
+ * `of_packet` has pb_flow_table_packets() bytes.  How many, or an error. */
+int	pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
+	    uint8_t *of_packet, uint8_t bits, struct pb_err *err);
 
 #endif

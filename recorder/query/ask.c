@@ -151,7 +151,7 @@ put_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
 	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < rows && rc == 0; i++) {
+	for (uint32_t i = 0; i < rows && rc >= 0; i++) {
 		if (verdict[i] == PB_VERDICT_NONE) {
 			out->none += row[i].packets;
 			continue;
@@ -162,7 +162,7 @@ put_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
 		rc = pb_flow_table_put(table, shape, i, ask->of_packet,
 		    verdict[i], err);
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static int

@@ -47,8 +47,8 @@ pb_planner_create(struct pb_planner **out, const char *store,
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
 	planner->store = store;
 	planner->explain = explain;
-	pb_buf_init(&planner->table, PB_FLOW_TABLE_BYTES_MAX);
-	return 0;
+	planner->fd = -1;
+	return pb_flow_table_room_create(&planner->room, err);
 }
 
 void
@@ -56,7 +56,8 @@ pb_planner_destroy(struct pb_planner *planner)
 {
 	if (planner == NULL)
 		return;
-	pb_buf_finish(&planner->table);
+	plan_close_tables(planner);
+	pb_flow_table_room_destroy(planner->room);
 	free(planner);
 }
 

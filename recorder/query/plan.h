@@ -24,8 +24,9 @@
 #include "recorder/store/read/cursor.h"
 #include "recorder/store/index/index.h"
 
-/* Candidates that are no further apart are read together. */
-#define PB_PLAN_NEAR_BYTES	(16u << 10)
+/* Candidates that are no further apart are read together: what lies between
+ * them costs as much as another call. */
+#define PB_PLAN_NEAR_BYTES	(4u << 10)
 /* So much of a file at once, and what is left of the group of packets that
  * share a mark. */
 #define PB_PLAN_READ_BYTES	(1u << 20)

@@ -4,7 +4,6 @@
 #ifndef PB_QUERY_PLAN_IMPL_H
 #define PB_QUERY_PLAN_IMPL_H
 
-#include "base/buf.h"
 #include "recorder/query/plan.h"
 
 /* Packets of an index block that has a table. */
@@ -21,7 +20,11 @@ struct pb_planner {
 	const char	*store;
 	struct pb_explain *explain;
 	struct pb_flows_info row;	/* the last that was found */
-	struct pb_buf	 table;		/* bytes of the last */
+	/* The file of tables that was asked last: of a stream's segment. */
+	int		 fd;		/* -1: none */
+	uint32_t	 stream;
+	uint64_t	 segment_seq;
+	struct pb_flow_table_room *room;	/* of the table in hand */
 };
 
 struct pb_plan {
@@ -46,6 +49,8 @@ struct pb_plan {
 	size_t		 piece_at;	/* given last */
 };
 
+/* Of the file of tables. */
+void	plan_close_tables(struct pb_planner *planner);
 /* The block in hand is the planner's row: ask its table.  With `count`, what
  * the filter takes need not be handed out. */
 void	plan_look_into_table(struct pb_plan *plan, bool count);

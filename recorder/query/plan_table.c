@@ -4,12 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/disk.h"
 #include "base/list.h"
+#include "recorder/flow/lane.h"
 #include "recorder/query/ask.h"
 #include "recorder/query/plan_impl.h"
 #include "recorder/store/index/index_table.h"
 
-static int	read_table(struct pb_plan *, struct pb_err *);
+#define AT_ONCE		64u	/* packets, where hardly one is wanted */
+
+static int	open_table(struct pb_plan *, struct pb_flow_table **,
+		    struct pb_err *);
+static int	read_table(void *, uint64_t, void *, size_t, struct pb_err *);
 static int	ask_table(struct pb_plan *, struct pb_flow_table *, bool,
 		    struct pb_err *);
 static void	settle(struct pb_plan *, uint8_t *, const struct pb_answer *);
@@ -17,8 +23,9 @@ static void	settle(struct pb_plan *, uint8_t *, const struct pb_answer *);
 static int	make_pieces(struct pb_plan *, struct pb_flow_table *,
 		    const uint8_t *, uint64_t, struct pb_err *);
 static uint32_t	next_wanted(const uint8_t *, uint32_t, uint32_t);
-static bool	group_of(const struct pb_plan *, struct pb_flow_table *,
-		    uint32_t, struct piece *);
+static bool	nothing_at(const uint8_t *);
+static int	group_of(const struct pb_plan *, struct pb_flow_table *, uint32_t,
+		    struct piece *, struct pb_err *);
 static int	add_group(struct pb_plan *, const struct piece *,
 		    struct pb_err *);
 
@@ -28,11 +35,8 @@ plan_look_into_table(struct pb_plan *plan, bool count)
 	struct pb_explain *explain = plan->planner->explain;
 	struct pb_flow_table *table = NULL;
 	struct pb_err err;
-	int rc = read_table(plan, &err);
+	int rc = open_table(plan, &table, &err);
 
-	if (rc == 0)
-		rc = pb_flow_table_open(&table, plan->planner->table.data,
-		    plan->planner->table.len, &err);
 	if (rc == 0)
 		rc = ask_table(plan, table, count, &err);
 	pb_flow_table_close(table);
@@ -44,8 +48,16 @@ plan_look_into_table(struct pb_plan *plan, bool count)
 		explain->rotten++;
 }
 
+void
+plan_close_tables(struct pb_planner *planner)
+{
+	if (planner->fd >= 0)
+		pb_file_close(planner->fd);
+	planner->fd = -1;
+}
+
 static int
-read_table(struct pb_plan *plan, struct pb_err *err)
+open_table(struct pb_plan *plan, struct pb_flow_table **out, struct pb_err *err)
 {
 	struct pb_planner *planner = plan->planner;
 	const struct pb_flows_info *row = &planner->row;
@@ -56,14 +68,37 @@ read_table(struct pb_plan *plan, struct pb_err *err)
 	if (row->packets > PLAN_PACKETS_MAX)
 		return pb_err_set(err, PB_EFORMAT, "the index speaks of a "
 		    "block of %llu packets", (unsigned long long)row->packets);
-	pb_buf_clear(&planner->table);
-	rc = pb_index_table_read(&planner->table, planner->store, &plan->key,
-	    row, err);
-	if (rc == 0) {
-		planner->explain->tables++;
-		planner->explain->index_bytes += row->table_bytes;
+	if (planner->fd < 0 || planner->stream != plan->stream ||
+	    planner->segment_seq != row->segment_seq) {
+		plan_close_tables(planner);
+		rc = pb_index_table_open(planner->store, &plan->key,
+		    row->segment_seq, err);
+		if (rc < 0)
+			return rc;
+		planner->fd = rc;
+		planner->stream = plan->stream;
+		planner->segment_seq = row->segment_seq;
 	}
+	planner->explain->tables++;
+	rc = pb_flow_table_open_at(out, planner->room, read_table, planner,
+	    row->table_bytes, err);
+	/* Parts of a table that was there before, or of another block. */
+	if (rc == 0 && (pb_flow_table_packets(*out) != row->packets ||
+	    pb_flow_table_time(*out) != row->first_time))
+		rc = pb_err_set(err, PB_EFORMAT, "the table is of other "
+		    "packets than its row");
 	return rc;
+}
+
+static int
+read_table(void *arg, uint64_t at, void *out, size_t len,
+    struct pb_err *err)
+{
+	struct pb_planner *planner = arg;
+
+	planner->explain->index_bytes += len;
+	return pb_index_table_part(planner->fd, &planner->row, at, out, len,
+	    err);
 }
 
 static int
@@ -81,10 +116,11 @@ ask_table(struct pb_plan *plan, struct pb_flow_table *table, bool count,
 	};
 	int rc;
 
-	if (pb_flow_table_packets(table) != row->packets)
-		return pb_err_set(err, PB_EFORMAT, "the table has %u packets, "
-		    "its row %llu", pb_flow_table_packets(table),
-		    (unsigned long long)row->packets);
+	/* Of these the times need not be asked for row by row. */
+	if (row->first_time >= ask.after_ns && row->last_time < ask.before_ns) {
+		ask.after_ns = 0;
+		ask.before_ns = UINT64_MAX;
+	}
 	ask.of_packet = calloc(1, row->packets);
 	if (ask.of_packet == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
@@ -145,10 +181,9 @@ make_pieces(struct pb_plan *plan, struct pb_flow_table *table,
 
 	while (rc == 0 &&
 	    (n = next_wanted(of_packet, n, packets)) < packets) {
-		if (!group_of(plan, table, n, &group) || group.last < n)
-			return pb_err_set(err, PB_EFORMAT, "the table's marks "
-			    "make no sense");
-		rc = add_group(plan, &group, err);
+		rc = group_of(plan, table, n, &group, err);
+		if (rc == 0)
+			rc = add_group(plan, &group, err);
 		for (; n <= group.last; n++)
 			wanted += of_packet[n] != 0;
 	}
@@ -162,42 +197,53 @@ make_pieces(struct pb_plan *plan, struct pb_flow_table *table,
 static uint32_t
 next_wanted(const uint8_t *of_packet, uint32_t n, uint32_t packets)
 {
-	uint64_t eight;
+	uint32_t end;
 
-	for (;; n++) {
-		while (n + 8 <= packets &&
-		    (memcpy(&eight, of_packet + n, 8), eight == 0))
-			n += 8;
-		if (n >= packets || of_packet[n] != 0)
+	for (;;) {
+		while (n + AT_ONCE <= packets && nothing_at(of_packet + n))
+			n += AT_ONCE;
+		end = n + AT_ONCE < packets ? n + AT_ONCE : packets;
+		while (n < end && of_packet[n] == 0)
+			n++;
+		if (n < end || end == packets)
 			return n;
 	}
 }
 
-/*
- * The packets around `n` of which it is known where they begin and end: from
- * the mark at or before it to one of those behind.  That is further away where
- * a chunk ended, or had no flows.  False where the marks do not ascend.
- */
 static bool
+nothing_at(const uint8_t *of_packet)
+{
+	pb_lane any = { 0 };
+	uint64_t some[2];
+
+	for (uint32_t i = 0; i < AT_ONCE; i += PB_LANE)
+		any |= pb_lane_at(of_packet + i);
+	memcpy(some, &any, sizeof(some));
+	return (some[0] | some[1]) == 0;
+}
+
+/* The packets around `n` of which it is known where they begin and end: from
+ * the mark at or before it to the one behind. */
+static int
 group_of(const struct pb_plan *plan, struct pb_flow_table *table, uint32_t n,
-    struct piece *out)
+    struct piece *out, struct pb_err *err)
 {
 	const struct pb_flows_info *row = &plan->planner->row;
-	uint32_t bytes = (uint32_t)(row->end - row->from), next = 0;
-	uint32_t packets = pb_flow_table_packets(table);
+	uint32_t bytes = (uint32_t)(row->end - row->from);
+	struct pb_flow_table_span span;
+	int rc = pb_flow_table_span(table, n, &span, err);
 
-	out->from = pb_flow_table_mark(table, n, &out->first);
-	for (uint64_t by = PB_FLOW_MARK; next <= n; by *= 2) {
-		if (n + by >= packets) {
-			next = packets;
-			out->end = bytes;
-			break;
-		}
-		out->end = pb_flow_table_mark(table, (uint32_t)(n + by), &next);
-	}
-	out->last = next - 1;
-	return out->first <= n && next > n && out->from < out->end &&
-	    out->end <= bytes;
+	if (rc < 0)
+		return rc;
+	if (span.end == UINT32_MAX)
+		span.end = bytes;
+	if (span.next <= n || span.next > row->packets ||
+	    span.from >= span.end || span.end > bytes)
+		return pb_err_set(err, PB_EFORMAT, "the table's marks make no "
+		    "sense");
+	*out = (struct piece){ .first = span.first, .last = span.next - 1,
+	    .from = span.from, .end = span.end };
+	return 0;
 }
 
 /* To the piece before it, or as one more. */

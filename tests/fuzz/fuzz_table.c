@@ -58,8 +58,7 @@ mend(uint8_t *table, size_t size)
 		uint8_t *directory = table + size - stored;
 
 		if (stored == (uint64_t)shapes * SHAPE_BYTES +
-		    (uint64_t)pieces * PIECE_BYTES +
-		    MARK_NUMBERS * NUMBER_BYTES)
+		    (uint64_t)pieces * PIECE_BYTES)
 			mend_pieces(table, size - stored, directory +
 			    shapes * SHAPE_BYTES, pieces);
 		pb_put_le64(table + HEAD_DIRECTORY_DIGEST, pb_digest(directory,
@@ -127,8 +126,8 @@ ask_places(struct pb_flow_table *table, size_t shape, uint8_t *seen, uint64_t
 	for (uint32_t row = 0; row < rows && row < ROWS_ASKED_MAX; row++) {
 		int rc = pb_flow_table_put(table, shape, row, seen, 1, NULL);
 
-		MUST(rc == 0 || rc == PB_EFORMAT);
-		sum = sum * 31 + (rc == 0);
+		MUST(rc >= 0 || rc == PB_EFORMAT);
+		sum = sum * 31 + (uint64_t)rc;
 	}
 	return sum;
 }
@@ -137,7 +136,8 @@ ask_places(struct pb_flow_table *table, size_t shape, uint8_t *seen, uint64_t
 static uint64_t
 ask_all(struct pb_flow_table *table)
 {
-	uint32_t packets = pb_flow_table_packets(table), first;
+	uint32_t packets = pb_flow_table_packets(table);
+	struct pb_flow_table_span span;
 	uint8_t *seen = calloc(packets + 1, 1);
 	uint64_t sum = packets;
 
@@ -154,8 +154,11 @@ ask_all(struct pb_flow_table *table)
 	}
 	MUST(seen[packets] == 0);
 	for (uint32_t i = 0; i < packets; i += 1 + packets / 1000) {
-		sum = sum * 31 + pb_flow_table_mark(table, i, &first) + seen[i];
-		MUST(first <= i);
+		int rc = pb_flow_table_span(table, i, &span, NULL);
+
+		MUST(rc == PB_EFORMAT || (rc == 0 && span.first <= i &&
+		    span.next > i));
+		sum = sum * 31 + (rc == 0 ? span.from : 1) + seen[i];
 	}
 	free(seen);
 	return sum;
@@ -174,8 +177,8 @@ take_table(const uint8_t *data, size_t size)
 	mend(copy, size);
 	rc = pb_flow_table_open(&table, copy, size, NULL);
 	MUST(rc == 0 || rc == PB_EFORMAT);
-	MUST(pb_flow_table_open_at(&parts, read_part, &source, size, NULL) ==
-	    rc);
+	MUST(pb_flow_table_open_at(&parts, NULL, read_part, &source, size,
+	    NULL) == rc);
 	if (rc == 0) {
 		MUST(ask_all(table) == ask_all(parts));
 		pb_flow_table_close(table);
@@ -223,7 +226,7 @@ each_once(struct pb_flow_table *table, uint32_t packets)
 			uint64_t its = 0;
 
 			MUST(pb_flow_table_put(table, i, r, seen, 1, NULL) ==
-			    0);
+			    (int)row[r].packets);
 			for (uint32_t p = 0; p < packets; p++) {
 				MUST(seen[p] != 3);
 				its += seen[p] == 1;

@@ -483,7 +483,7 @@ def dissect_seeds():
 # --- flow tables: docs/index.md; their digests are made right by the target
 
 def plane_pieces(planes, rows):
-    each = -(-16384 // rows)
+    each = -(-4096 // rows)
     return [b"".join(planes[n:n + each])
             for n in range(0, len(planes), each)]
 
@@ -500,7 +500,14 @@ def numbers(*columns):
     return what, planes
 
 
-def table_shape(rest, columns, partly, rows, places):
+def groups(heads, body):
+    """Two pieces; the digests in heads are not asked for in so few."""
+    return [b"".join(struct.pack("<II", head[0], 0) +
+                     struct.pack("<%dI" % len(head[1:]), *head[1:])
+                     for head in heads), body]
+
+
+def table_shape(rest, columns, partly, rows, heads, places):
     """A shape's record and pieces; `rows` as docs/index.md has numbers."""
     what, planes = numbers(*zip(*rows))
     kept, some, its = bytearray(16), bytearray(16), []
@@ -514,52 +521,55 @@ def table_shape(rest, columns, partly, rows, places):
                          len(rows), len(rows), 60 * len(rows), 60, 60, 60, 60)
     record += bytes(kept + some) + bytes(range(128)) + bytes(128) + what
     return record, (plane_pieces(its, len(rows)) +
-                    plane_pieces(planes, len(rows)) + [places])
+                    plane_pieces(planes, len(rows)) +
+                    groups([(at,) for at in heads], places))
 
 
 def table(packets, marks, *shapes, raw={}):
-    """`raw` says of packed pieces how long they are."""
-    what, planes = numbers(*marks) if marks else (bytes(18), [])
-    pieces = [p for _, its in shapes for p in its]
-    if marks:
-        pieces += plane_pieces(planes, len(marks[0]))
+    """`marks` are heads and groups; `raw` says how long packed pieces are."""
+    pieces = [p for _, its in shapes for p in its] + groups(*marks)
     directory = b"".join(record for record, _ in shapes) + b"".join(
         struct.pack("<IIQ", len(p), raw.get(p, len(p)), 0)
-        for p in pieces) + what
+        for p in pieces)
     body = b"".join(pieces)
-    head = struct.pack("<4sIIIIIIIQQQQ", b"PBFT", 1,
+    head = struct.pack("<4sIIIIIIIQQIIQ", b"PBFT", 2,
                        64 + len(body) + len(directory), packets,
-                       len(marks[0]) if marks else 0, len(shapes),
-                       len(pieces), len(directory), 1000, 0, 0, 0)
+                       len(marks[0]), len(shapes), len(pieces),
+                       len(directory), 1000, 0, 4, 0, 0)
     return b"\0" + head + body + directory
 
 
 def table_seeds():
     row = (1, 60, 0, 0, 0, 0, 5, 7)
-    one = table_shape(0, [], (), [row], b"\4\0\0\0" b"\0\0")
+    none = [], b""
+    marks = [(0, 0, 0)], b"\1"
+    one = table_shape(0, [], (), [row], [0], b"\0\0")
     two = table_shape(
         0, [(26, b"\1\2", b""), (47, b"\2\x10", b"\0\x08")], {47},
         [row, (2, 60, 9, 1, 2, 300, 9, 0)],
-        b"\4\0\0\0" b"\0\2\1\2" b"\0")
-    rest = table_shape(1, [], (), [row], b"\4\0\0\0" b"\0\6")
-    yield "none", table(0, ())
-    yield "one", table(1, ([0], [0]), one)
-    yield "two", table(4, ([0, 2], [0, 700]), two, rest)
-    yield "two-cut", table(4, ([0, 2], [0, 700]), two)[:-9]
-    yield "two-few", table(2, ([0], [0]), two, rest)
+        [0], b"\0\2\1\2" b"\0")
+    rest = table_shape(1, [], (), [row], [0], b"\0\6")
+    yield "none", table(0, none)
+    yield "one", table(1, marks, one)
+    yield "two", table(4, ([(0, 0, 0), (1, 2, 700)], b"\1\2"), two, rest)
+    yield "two-cut", table(4, marks, two)[:-9]
+    yield "two-few", table(2, marks, two, rest)
     many = [(1, 60 + n, n % 3, 0, 0, n, n, n * n) for n in range(130)]
-    yield "groups", table(130, (), table_shape(
+    yield "groups", table(130, (
+        [(0, 0, 0), (15, 31, 9000), (22, 126, 700000)],
+        b"\2" + b"\x12\3" * 7 + b"\1" + b"\xee" * 6 +
+        b"\4"), table_shape(
         0, [(at, bytes(range(130)), b"") for at in range(20)], (), many,
-        b"\x0c\0\0\0" b"\x8c\0\0\0" b"\x0c\1\0\0" + b"\0\0" +
+        [0, 129, 258], b"\0\0" +
         b"\0\2" * 63 + b"\0\x80\1" + b"\0\2" * 63 + b"\0\x80\2\0\2"))
-    yield "places-far", table(1, (), table_shape(
-        0, [], (), [row], b"\xff\0\0\0" b"\0\0"))
-    yield "places-run", table(9, (), table_shape(
-        0, [], (), [row], b"\4\0\0\0" b"\4\0" b"\xff\xff\xff\x7f"))
+    yield "places-far", table(1, none, table_shape(
+        0, [], (), [row], [255], b"\0\0"))
+    yield "places-run", table(9, none, table_shape(
+        0, [], (), [row], [0], b"\4\0" b"\xff\xff\xff\x7f"))
     packed = b"\1\1\x40\x80" + b"\xa5" * 9 + b"\x08" + bytes(range(70))
-    yield "packed", table(70, (), table_shape(
+    yield "packed", table(70, none, table_shape(
         0, [(22, packed, b""), (23, b"", b"")], (), [row] * 70,
-        b"\x08\0\0\0" b"\x88\0\0\0" + b"\0\0" + b"\0\2" * 63 +
+        [0, 129], b"\0\0" + b"\0\2" * 63 +
         b"\0\x80\1" + b"\0\2" * 5), raw={packed: 140})
     packet = bytes.fromhex("020000000002020000000001080045000028000100004006"
                            "0000c0000201c000020901bbc822") + bytes(20)

@@ -220,7 +220,7 @@ marks_lead_to_packets_in_the_segment(void **state)
 	struct pb_packet packet;
 	struct pb_block block;
 	struct pb_buf bytes;
-	uint32_t first, at;
+	struct pb_flow_table_span span;
 	uint64_t seq;
 	int fd;
 
@@ -236,15 +236,15 @@ marks_lead_to_packets_in_the_segment(void **state)
 	    NULL), 0);
 	fd = pb_segment_open_file(f->dir, &f->key, 1, NULL);
 	for (uint32_t n = 0; n < 200; n++) {
-		at = pb_flow_table_mark(table, n, &first);
-		assert_true(first <= n && n - first < 2 * PB_FLOW_MARK);
+		assert_int_equal(pb_flow_table_span(table, n, &span, NULL), 0);
+		assert_true(span.first <= n && n < span.next);
 		assert_true(pread(fd, data, sizeof(data),
-		    (off_t)(row[0].from + at)) > 0);
+		    (off_t)(row[0].from + span.from)) > 0);
 		assert_int_equal(pb_scan_block(data, sizeof(data), &block),
 		    1);
 		assert_int_equal(pb_scan_epb(&block, &packet), 0);
 		assert_true(pb_packet_seq(&packet, &seq));
-		assert_int_equal(seq, 1 + first);
+		assert_int_equal(seq, 1 + span.first);
 	}
 	close(fd);
 	pb_flow_table_close(table);

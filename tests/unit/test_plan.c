@@ -19,7 +19,7 @@
 #define LEN	300
 #define PACKETS	6000
 
-enum harm { WHOLE, NO_TABLE, DIGEST, MOVED, SHORTER };
+enum harm { WHOLE, NO_TABLE, ROTTEN, MOVED, SHORTER, OTHER };
 
 /* Its row and its table, and what is wrong with them; `made` ends. */
 static void
@@ -35,13 +35,15 @@ put_block(struct fixture *f, struct pb_index_block *made, enum harm harm)
 	    NULL), 1);
 	pb_index_block_destroy(made);
 	assert_true(row.table_bytes > 0);
+	if (harm == ROTTEN)
+		table.data[table.len - 1] ^= 1;
 	assert_int_equal(pb_index_table_append(f->dir, &f->key, &row, &table,
 	    NULL), 0);
 	pb_buf_finish(&table);
 	if (harm == NO_TABLE)
 		row.table_bytes = 0;
-	else if (harm == DIGEST)
-		row.table_digest ^= 1;
+	else if (harm == OTHER)
+		row.first_time--;
 	else if (harm == MOVED)
 		row.from += 4;
 	else if (harm == SHORTER)
@@ -285,13 +287,14 @@ what_is_wrong_with_a_block_costs_a_look_at_it(void **state)
 	struct fixture *f = *state;
 
 	make_block(f, 1, 1000, NO_TABLE);
-	make_block(f, 1001, 2000, DIGEST);
+	make_block(f, 1001, 2000, ROTTEN);
 	make_block(f, 2001, 3000, MOVED);
 	make_block(f, 3001, 4000, SHORTER);
 	make_block(f, 4001, 5000, WHOLE);
+	make_block(f, 5001, PACKETS, OTHER);
 	explain = finds_all(f, 1, PACKETS, false);
 	assert_int_equal(explain.no_table, 1);
-	assert_int_equal(explain.rotten, 2);
+	assert_int_equal(explain.rotten, 3);
 	assert_int_equal(explain.wrong, 1);
 	finds_all_in_each_part(f);
 }

@@ -108,7 +108,7 @@ write_row(FILE *out, struct pb_flow_table *table, size_t shape, uint32_t row,
 	    its->caplen_max, its->len_min, its->len_max);
 	known(out, table, shape, row);
 	assert_int_equal(pb_flow_table_put(table, shape, row, seen, 1, NULL),
-	    0);
+	    its->packets);
 	fprintf(out, "packets");
 	for (uint32_t i = 0; i < pb_flow_table_packets(table); i++) {
 		if ((seen[i] & 1) != 0)
@@ -145,17 +145,14 @@ static void
 write_down(FILE *out, struct pb_flow_table *table)
 {
 	uint8_t *seen = calloc(pb_flow_table_packets(table) + 1, 1);
-	uint32_t last = UINT32_MAX;
+	struct pb_flow_table_span span;
 
 	fprintf(out, "table %u packets\n", pb_flow_table_packets(table));
 	for (size_t shape = 0; shape < pb_flow_table_shapes(table); shape++)
 		write_shape(out, table, shape, seen);
-	for (uint32_t i = 0; i < pb_flow_table_packets(table); i++) {
-		uint32_t first, at = pb_flow_table_mark(table, i, &first);
-
-		if (first != last)
-			fprintf(out, "mark %u %u\n", first, at);
-		last = first;
+	for (uint32_t i = 0; i < pb_flow_table_packets(table); i = span.next) {
+		assert_int_equal(pb_flow_table_span(table, i, &span, NULL), 0);
+		fprintf(out, "mark %u %u\n", span.first, span.from);
 	}
 	free(seen);
 }

@@ -27,6 +27,7 @@ struct pb_flow_table_work {
 	size_t		 start;		/* of the table in `out` */
 	struct pb_buf	 shapes, pieces;	/* of the directory */
 	struct pb_buf	 planes;	/* made at the moment */
+	struct pb_buf	 heads;		/* likewise, of groups */
 	uint64_t	*number;	/* likewise */
 	size_t		 number_room;
 	uint64_t	 time;		/* the lowest */
@@ -47,8 +48,8 @@ static void	put_sums(uint8_t *, const struct pb_flow_table_work *,
 		    const struct shape_rows *);
 static uint32_t	put_columns(struct pb_flow_table_work *, uint8_t *,
 		    const struct shape_rows *);
-static void	put_places(struct pb_flow_table_work *,
-	    const struct shape_rows *);
+static void	put_places(struct pb_flow_table_work *, const struct shape_rows *);
+static void	put_bare(struct pb_flow_table_work *, const struct pb_buf *);
 static void	put_planes(struct pb_flow_table_work *, uint32_t, uint32_t);
 static uint32_t	pack_planes(struct pb_flow_table_work *, const uint8_t *,
 		    uint32_t, uint32_t);
@@ -56,7 +57,7 @@ static void	put_entry(struct pb_flow_table_work *, uint32_t, size_t);
 static uint32_t	put_packed(struct pb_flow_table_work *, const uint8_t *, size_t,
 		    size_t);
 static void	put_directory(struct pb_flow_table_work *);
-static void	put_head(struct pb_flow_table_work *, uint32_t, uint64_t);
+static void	put_head(struct pb_flow_table_work *, size_t, uint32_t);
 
 int
 pb_flow_table_encode(struct pb_buf *out, const struct pb_flows *flows,
@@ -101,6 +102,7 @@ pb_flow_table_work_create(struct pb_flow_table_work **out, struct pb_err *err)
 	pb_buf_init(&work->shapes, PB_FLOW_TABLE_BYTES_MAX);
 	pb_buf_init(&work->pieces, PB_FLOW_TABLE_BYTES_MAX);
 	pb_buf_init(&work->planes, PB_FLOW_TABLE_BYTES_MAX);
+	pb_buf_init(&work->heads, PB_FLOW_TABLE_BYTES_MAX);
 	rc = pb_zip_create(&work->zip, err);
 	if (rc < 0) {
 		pb_flow_table_work_destroy(work);
@@ -117,6 +119,7 @@ pb_flow_table_work_destroy(struct pb_flow_table_work *work)
 	pb_buf_finish(&work->shapes);
 	pb_buf_finish(&work->pieces);
 	pb_buf_finish(&work->planes);
+	pb_buf_finish(&work->heads);
 	free(work->number);
 	places_finish(&work->places);
 	rows_finish(&work->rows);
@@ -136,8 +139,8 @@ encode(struct pb_flow_table_work *e, struct pb_buf *out,
 	for (uint32_t i = 0; i < e->rows.shapes; i++)
 		put_shape(e, &e->rows.shape[i]);
 	put_directory(e);
-	if (out->failed || e->planes.failed || e->shapes.failed ||
-	    e->pieces.failed)
+	if (out->failed || e->planes.failed || e->heads.failed ||
+	    e->shapes.failed || e->pieces.failed)
 		return pb_err_set(err, PB_ELIMIT, "the flow table is too "
 		    "large, or there is no memory for it");
 	return 0;
@@ -147,8 +150,6 @@ static int
 begin(struct pb_flow_table_work *e, struct pb_buf *out,
     const struct pb_flows *flows, struct pb_err *err)
 {
-	uint32_t most = flows->flows > flows->marks ? flows->flows :
-	    flows->marks;
 	int rc;
 
 	e->out = out;
@@ -156,12 +157,14 @@ begin(struct pb_flow_table_work *e, struct pb_buf *out,
 	pb_buf_clear(&e->shapes);
 	pb_buf_clear(&e->pieces);
 	pb_buf_clear(&e->planes);
+	pb_buf_clear(&e->heads);
 	rc = rows_make(&e->rows, flows, err);
 	if (rc == 0)
 		rc = places_make(&e->places, &e->rows, err);
 	if (rc < 0)
 		return rc;
-	if (most >= e->number_room && !make_numbers(e, most + 1))
+	if (flows->flows >= e->number_room &&
+	    !make_numbers(e, flows->flows + 1))
 		return pb_err_set(err, PB_ENOMEM, "no memory for the numbers "
 		    "of a flow table");
 	e->time = e->rows.rows > 0 ? UINT64_MAX : 0;
@@ -282,9 +285,11 @@ put_places(struct pb_flow_table_work *e, const struct shape_rows *shape)
 	size_t len, middle, again = 0;
 
 	pb_buf_clear(&e->planes);
-	places_put(&e->planes, &e->places, shape);
-	if (e->planes.failed)
+	pb_buf_clear(&e->heads);
+	places_put(&e->heads, &e->planes, &e->places, shape);
+	if (e->planes.failed || e->heads.failed)
 		return;
+	put_bare(e, &e->heads);
 	len = e->planes.len;
 	middle = len / 2;
 	for (size_t i = middle; len >= PLACES_SAMPLE &&
@@ -292,6 +297,14 @@ put_places(struct pb_flow_table_work *e, const struct shape_rows *shape)
 		again += e->planes.data[i] == e->planes.data[i - 1];
 	put_entry(e, put_packed(e, e->planes.data, len,
 	    again > PLACES_SAMPLE / 4 ? len / PLACES_SAVE : 0), len);
+}
+
+/* A piece as it is. */
+static void
+put_bare(struct pb_flow_table_work *e, const struct pb_buf *piece)
+{
+	pb_buf_put(e->out, piece->data, piece->len);
+	put_entry(e, (uint32_t)piece->len, piece->len);
 }
 
 static void
@@ -362,32 +375,30 @@ put_packed(struct pb_flow_table_work *e, const uint8_t *data, size_t len,
 	return (uint32_t)packed;
 }
 
-/* The marks' pieces, and what says where all is. */
+/* The marks' pieces, and what says where all is: that is read whenever a table
+ * is, and never packed. */
 static void
 put_directory(struct pb_flow_table_work *e)
 {
-	const struct pb_flows *flows = e->rows.flows;
-	uint8_t marks[MARK_NUMBERS * NUMBER_BYTES];
-	uint32_t planes, stored;
+	uint32_t step;
+	size_t start;
 
 	pb_buf_clear(&e->planes);
-	planes = numbers_put_marks(marks, &e->planes, flows->mark,
-	    flows->marks, e->number);
-	if (flows->marks > 0)
-		put_planes(e, planes, flows->marks);
-	pb_buf_put(&e->shapes, e->pieces.data, e->pieces.len);
-	pb_buf_put(&e->shapes, marks, sizeof(marks));
-	if (e->shapes.failed)
+	pb_buf_clear(&e->heads);
+	step = marks_put(&e->heads, &e->planes, e->rows.flows);
+	if (e->planes.failed || e->heads.failed)
 		return;
-	stored = put_packed(e, e->shapes.data, e->shapes.len, 1);
-	if (e->out->failed)
-		return;
-	put_head(e, stored, pb_digest(e->out->data + e->out->len - stored,
-	    stored));
+	put_bare(e, &e->heads);
+	put_bare(e, &e->planes);
+	start = e->out->len;
+	pb_buf_put(e->out, e->shapes.data, e->shapes.len);
+	pb_buf_put(e->out, e->pieces.data, e->pieces.len);
+	if (!e->out->failed)
+		put_head(e, e->out->len - start, step);
 }
 
 static void
-put_head(struct pb_flow_table_work *e, uint32_t directory, uint64_t digest)
+put_head(struct pb_flow_table_work *e, size_t directory, uint32_t step)
 {
 	const struct pb_flows *flows = e->rows.flows;
 	uint8_t *head = e->out->data + e->start;
@@ -396,12 +407,15 @@ put_head(struct pb_flow_table_work *e, uint32_t directory, uint64_t digest)
 	pb_put_le32(head + HEAD_VERSION, TABLE_VERSION);
 	pb_put_le32(head + HEAD_LENGTH, (uint32_t)(e->out->len - e->start));
 	pb_put_le32(head + HEAD_PACKETS, flows->packets);
-	pb_put_le32(head + HEAD_MARKS, flows->marks);
+	pb_put_le32(head + HEAD_MARKS, (uint32_t)(e->heads.len /
+	    GROUP_MARKS_BYTES));
+	pb_put_le32(head + HEAD_STEP, step);
 	pb_put_le32(head + HEAD_SHAPES, e->rows.shapes);
 	pb_put_le32(head + HEAD_PIECES, (uint32_t)(e->pieces.len /
 	    PIECE_BYTES));
-	pb_put_le32(head + HEAD_DIRECTORY, directory);
+	pb_put_le32(head + HEAD_DIRECTORY, (uint32_t)directory);
 	pb_put_le64(head + HEAD_TIME, e->time);
-	pb_put_le64(head + HEAD_DIRECTORY_DIGEST, digest);
+	pb_put_le64(head + HEAD_DIRECTORY_DIGEST, pb_digest(e->out->data +
+	    e->out->len - directory, directory));
 	pb_put_le64(head + HEAD_DIGEST, pb_digest(head, HEAD_DIGEST));
 }

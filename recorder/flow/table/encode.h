@@ -53,15 +53,12 @@ void	columns_choose(struct columns *columns, const struct rows *rows,
 void	columns_put(uint8_t *out, const struct columns *columns,
 	    const struct rows *rows, const struct shape_rows *shape);
 
-/* --- numbers.c: numbers of rows and of marks ------------------------------ */
+/* --- numbers.c: numbers of rows ------------------------------------------- */
 
 /* Append the planes of a shape's numbers to `planes`; NUMBERS times
  * NUMBER_BYTES to `out` say which.  The number of planes. */
 uint32_t numbers_put(uint8_t *out, struct pb_buf *planes,
 	    const struct pb_flow_table_row *row, uint32_t rows, uint64_t time,
-	    uint64_t *scratch);
-uint32_t numbers_put_marks(uint8_t *out, struct pb_buf *planes,
-	    const struct pb_flow_mark *mark, uint32_t marks,
 	    uint64_t *scratch);
 
 /* --- places.c: which packets are whose ------------------------------------ */
@@ -76,8 +73,14 @@ struct places {
 int	places_make(struct places *places, const struct rows *rows,
 	    struct pb_err *err);
 void	places_finish(struct places *places);
-/* Those of a shape. */
-void	places_put(struct pb_buf *out, const struct places *places,
-	    const struct shape_rows *shape);
+/* Those of a shape, behind nothing, and the heads of their groups. */
+void	places_put(struct pb_buf *heads, struct pb_buf *out,
+	    const struct places *places, const struct shape_rows *shape);
+
+/* --- marks.c: where packets are in the file ------------------------------- */
+
+/* Likewise; the packets between two marks of a group. */
+uint32_t marks_put(struct pb_buf *heads, struct pb_buf *out,
+	    const struct pb_flows *flows);
 
 #endif

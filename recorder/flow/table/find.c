@@ -1,14 +1,18 @@
 /*
- * recorder/flow/table/find.c - the packets of a row
+ * recorder/flow/table/find.c - the packets of a row, and where they are
  *
- * Rows stand in groups; of the one asked last what its heads say is kept, so
- * that the rows of a shape one after the other cost each group once.
+ * Rows stand in groups, and so do marks; of the group asked last what it says
+ * is kept, so that the rows of a shape one after the other cost each group
+ * once.
  */
 #include "base/bytes.h"
 #include "recorder/flow/table/read.h"
 
-static bool	group_find(struct group *, const struct piece *,
-		    const struct shape *, uint32_t);
+static bool	group_find(struct group *, const struct shape *, uint32_t,
+		    const uint8_t *, const uint8_t *);
+static int	mark_group(struct pb_flow_table *, uint32_t, struct pb_err *);
+static bool	read_marks(struct pb_flow_table *, const uint8_t *,
+		    const uint8_t *, const uint8_t *);
 
 int
 pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
@@ -16,28 +20,30 @@ pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
 {
 	const struct shape *its = &table->shape[shape];
 	struct group *group = &table->group;
-	const uint8_t *places, *at, *end;
+	const uint8_t *at, *end;
 	uint32_t packet, gap;
-	int rc;
+	int rc, packets = 0;
 
-	rc = table_piece(table, its->places, &places, err);
-	if (rc < 0)
-		return rc;
 	if (group->shape != its || group->group != row / GROUP_ROWS) {
 		group->shape = NULL;
-		if (!group_find(group, &table->piece[its->places], its,
-		    row / GROUP_ROWS))
+		rc = table_group(table, its->places, GROUP_BYTES,
+		    row / GROUP_ROWS, (its->seen.rows + GROUP_ROWS - 1) /
+		    GROUP_ROWS, &at, &end, err);
+		if (rc < 0)
+			return rc;
+		if (!group_find(group, its, row / GROUP_ROWS, at, end))
 			return table_rotten(err, "where a row's packets are");
 	}
 	packet = group->first[row % GROUP_ROWS];
-	at = places + group->run[row % GROUP_ROWS];
-	end = places + group->run[row % GROUP_ROWS + 1];
+	at = group->begin + group->run[row % GROUP_ROWS];
+	end = group->begin + group->run[row % GROUP_ROWS + 1];
 	for (;;) {
 		if (packet >= table->packets)
 			return table_rotten(err, "a packet that is not there");
 		of_packet[packet] |= bits;
+		packets++;
 		if (at == end)
-			return 0;
+			return packets;
 		at = varint_get(at, end, &gap);
 		if (at == NULL || gap >= table->packets)
 			return table_rotten(err, "where a row's packets are");
@@ -46,19 +52,15 @@ pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
 }
 
 static bool
-group_find(struct group *group, const struct piece *places,
-    const struct shape *shape, uint32_t which)
+group_find(struct group *group, const struct shape *shape, uint32_t which,
+    const uint8_t *begin, const uint8_t *end)
 {
-	const uint8_t *begin = places->data, *end = begin + places->raw, *at;
 	uint32_t left = shape->seen.rows - which * GROUP_ROWS;
-	uint32_t offset = pb_get_le32(begin + which * sizeof(uint32_t));
 	uint32_t len, first = 0, difference;
+	const uint8_t *at = begin;
 	uint64_t run;
 
 	group->rows = left < GROUP_ROWS ? left : GROUP_ROWS;
-	if (offset > places->raw)
-		return false;
-	at = begin + offset;
 	for (uint32_t i = 0; i < group->rows; i++) {
 		at = varint_get(at, end, &len);
 		if (at != NULL)
@@ -74,11 +76,108 @@ group_find(struct group *group, const struct piece *places,
 		len = group->run[i];
 		group->run[i] = (uint32_t)run;
 		run += len;
-		if (run > places->raw)
+		if (run > (uint64_t)(end - begin))
 			return false;
 	}
 	group->run[group->rows] = (uint32_t)run;
+	group->begin = begin;
 	group->shape = shape;
 	group->group = which;
+	return true;
+}
+
+int
+pb_flow_table_span(struct pb_flow_table *table, uint32_t packet,
+    struct pb_flow_table_span *out, struct pb_err *err)
+{
+	uint32_t low = 0, high = table->mark_groups, i;
+	struct marks *marks = &table->marks;
+	const uint8_t *head;
+	int rc;
+
+	*out = (struct pb_flow_table_span){ .next = table->packets,
+	    .end = UINT32_MAX };
+	rc = table_piece(table, table->marks_piece, &head, err);
+	if (rc < 0)
+		return rc;
+	/* Groups below `low` begin at or before it, from `high` on behind. */
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (pb_get_le32(head + (size_t)middle * GROUP_MARKS_BYTES +
+		    GROUP_PACKET) <= packet)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	head += (size_t)low * GROUP_MARKS_BYTES;
+	if (low < table->mark_groups) {
+		out->next = pb_get_le32(head + GROUP_PACKET);
+		out->end = pb_get_le32(head + GROUP_MARK);
+	}
+	if (low == 0)
+		return 0;
+	rc = mark_group(table, low - 1, err);
+	if (rc < 0)
+		return rc;
+	i = (packet - marks->packet) / table->step;
+	if (i < marks->marks - 1) {
+		out->next = marks->packet + (i + 1) * table->step;
+		out->end = marks->at[i + 1];
+	} else {
+		i = marks->marks - 1;
+	}
+	out->first = marks->packet + i * table->step;
+	out->from = marks->at[i];
+	return 0;
+}
+
+static int
+mark_group(struct pb_flow_table *table, uint32_t group, struct pb_err *err)
+{
+	struct marks *marks = &table->marks;
+	const uint8_t *head, *begin, *end;
+	int rc;
+
+	if (marks->marks > 0 && marks->group == group)
+		return 0;
+	marks->marks = 0;
+	rc = table_piece(table, table->marks_piece, &head, err);
+	if (rc == 0)
+		rc = table_group(table, table->marks_piece, GROUP_MARKS_BYTES,
+		    group, table->mark_groups, &begin, &end, err);
+	if (rc < 0)
+		return rc;
+	if (!read_marks(table, head + (size_t)group * GROUP_MARKS_BYTES, begin,
+	    end))
+		return table_rotten(err, "a mark");
+	marks->group = group;
+	return 0;
+}
+
+/* How many bytes each has, then how far each is behind the one before. */
+static bool
+read_marks(struct pb_flow_table *table, const uint8_t *head, const uint8_t *at,
+    const uint8_t *end)
+{
+	struct marks *marks = &table->marks;
+	uint32_t bytes = at < end ? *at++ : 0, more;
+	uint32_t packet = pb_get_le32(head + GROUP_PACKET);
+	uint32_t place = pb_get_le32(head + GROUP_MARK);
+
+	if (bytes != 1 && bytes != 2 && bytes != 4)
+		return false;
+	more = (uint32_t)(end - at) / bytes;
+	if (more >= GROUP_MARKS || more * bytes != (uint32_t)(end - at) ||
+	    packet + (uint64_t)more * table->step >= table->packets)
+		return false;
+	marks->packet = packet;
+	marks->at[0] = place;
+	for (uint32_t i = 1; i <= more; i++, at += bytes) {
+		place += MARK_UNIT * (bytes == 1 ? *at : bytes == 2 ?
+		    pb_get_le16(at) : pb_get_le32(at));
+		marks->at[i] = place;
+	}
+	marks->marks = more + 1;
 	return true;
 }

@@ -18,7 +18,7 @@
 #include "recorder/flow/table.h"
 
 #define TABLE_MAGIC		"PBFT"
-#define TABLE_VERSION		1u
+#define TABLE_VERSION		2u
 
 /* The head. */
 enum {
@@ -26,18 +26,19 @@ enum {
 	HEAD_VERSION = 4,	/* 32 bits, as all without another word */
 	HEAD_LENGTH = 8,	/* of the table */
 	HEAD_PACKETS = 12,
-	HEAD_MARKS = 16,
+	HEAD_MARKS = 16,	/* groups of them */
 	HEAD_SHAPES = 20,
 	HEAD_PIECES = 24,
 	HEAD_DIRECTORY = 28,	/* its bytes as they are stored */
 	HEAD_TIME = 32,		/* 64 bits: the lowest; ns */
 	HEAD_DIRECTORY_DIGEST = 40,	/* 64 bits, of those bytes */
-	HEAD_SPARE = 48,	/* 64 bits: 0 */
+	HEAD_STEP = 48,		/* packets between the marks of a group */
+	HEAD_SPARE = 52,	/* 0 */
 	HEAD_DIGEST = 56,	/* 64 bits, of the head before it */
 	HEAD_BYTES = 64,
 };
 
-/* The directory: shapes, pieces, and the two numbers of marks. */
+/* The directory: shapes, pieces. */
 enum {
 	SHAPE_KEY = 0,		/* PB_FLOW_SHAPE_BYTES of struct pb_flow_key */
 	SHAPE_REST = 8,		/* 1: it is the rest; 0 */
@@ -75,13 +76,25 @@ enum {
 };
 _Static_assert(SHAPE_NUMBERS + NUMBERS * NUMBER_BYTES == SHAPE_BYTES, "");
 
-/* A mark's: above those of the mark before. */
-enum { MARK_PACKET, MARK_AT, MARK_NUMBERS };
+/* Places and marks stand in groups, each of which can be read alone: a piece
+ * has where they begin in the next piece, and the lower half of the digest of
+ * each; a mark's group its first mark as well. */
+enum {
+	GROUP_AT = 0,
+	GROUP_DIGEST = 4,
+	GROUP_BYTES = 8,
+	GROUP_PACKET = 8,
+	GROUP_MARK = 12,
+	GROUP_MARKS_BYTES = 16,
+};
+/* Rows whose places are a group; marks of one, at most. */
+#define GROUP_ROWS		64u
+#define GROUP_MARKS		64u
+/* Blocks begin at multiples of so many bytes. */
+#define MARK_UNIT		4u
 
 /* Planes are put into a piece until it has so many bytes. */
-#define PIECE_FROM		16384u
-/* Rows whose places can be found at once. */
-#define GROUP_ROWS		64u
+#define PIECE_FROM		4096u
 /* Of a varint of 32 bits. */
 #define VARINT_BYTES_MAX	5u
 

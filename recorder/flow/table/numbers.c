@@ -1,5 +1,5 @@
 /*
- * recorder/flow/table/numbers.c - numbers of rows and of marks
+ * recorder/flow/table/numbers.c - numbers of rows
  *
  * A column of numbers is its least one and, byte by byte, what the others are
  * above it: so one that is the same everywhere costs nothing, and of those
@@ -28,27 +28,6 @@ numbers_put(uint8_t *out, struct pb_buf *planes,
 		    rows);
 	}
 	return sum;
-}
-
-uint32_t
-numbers_put_marks(uint8_t *out, struct pb_buf *planes,
-    const struct pb_flow_mark *mark, uint32_t marks, uint64_t *scratch)
-{
-	uint32_t before = 0, sum;
-
-	for (uint32_t i = 0; i < marks; i++) {
-		scratch[i] = mark[i].packet - before;
-		before = mark[i].packet;
-	}
-	sum = planes_put(out + MARK_PACKET * NUMBER_BYTES, planes, scratch,
-	    marks);
-	before = 0;
-	for (uint32_t i = 0; i < marks; i++) {
-		scratch[i] = mark[i].at - before;
-		before = mark[i].at;
-	}
-	return sum + planes_put(out + MARK_AT * NUMBER_BYTES, planes, scratch,
-	    marks);
 }
 
 static uint32_t

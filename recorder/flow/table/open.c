@@ -12,8 +12,10 @@
 #include "recorder/flow/table/read.h"
 
 #define SHAPE_PIECES_MAX \
-	(2 * PB_FLOW_BYTES + NUMBERS * NUMBER_PLANES_MAX + 1)
-#define MARKS_PIECES_MAX	(MARK_NUMBERS * NUMBER_PLANES_MAX)
+	(2 * PB_FLOW_BYTES + NUMBERS * NUMBER_PLANES_MAX + GROUP_PIECES)
+#define GROUP_PIECES		2	/* of places, and of marks */
+/* Memory that stays for the next table: most take less. */
+#define ROOM_KEPT_MAX		((size_t)1 << 20)
 
 /* What of the directory has been looked at. */
 struct survey {
@@ -35,6 +37,8 @@ static int	survey_all(struct pb_flow_table *, struct survey *,
 		    struct pb_err *);
 static bool	survey_shape(struct pb_flow_table *, struct survey *,
 		    struct shape *);
+static bool	survey_groups(struct pb_flow_table *, struct survey *, uint64_t,
+		    uint64_t, uint64_t);
 static bool	survey_planes(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint32_t);
 static bool	survey_piece(struct pb_flow_table *, struct survey *, uint32_t,
@@ -55,10 +59,10 @@ pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes, size_t len,
 }
 
 int
-pb_flow_table_open_at(struct pb_flow_table **out, pb_flow_table_read *read, void
-    *arg, size_t len, struct pb_err *err)
+pb_flow_table_open_at(struct pb_flow_table **out, struct pb_flow_table_room *room,
+    pb_flow_table_read *read, void *arg, size_t len, struct pb_err *err)
 {
-	struct pb_flow_table table = { .read = read, .arg = arg };
+	struct pb_flow_table table = { .room = room, .read = read, .arg = arg };
 
 	return open_table(out, &table, len, err);
 }
@@ -68,17 +72,15 @@ pb_flow_table_close(struct pb_flow_table *table)
 {
 	if (table == NULL)
 		return;
-	for (uint32_t i = 0; table->piece != NULL && i < table->pieces; i++)
-		free(table->piece[i].own);
-	for (uint32_t i = 0; table->shape != NULL && i < table->shapes; i++)
-		free(table->shape[i].row);
-	free(table->piece);
-	free(table->shape);
-	free(table->directory);
-	free(table->mark);
-	free(table->zeros);
-	pb_zip_destroy(table->zip);
+	room_empty(table->room, table->room == &table->own ? 0 :
+	    ROOM_KEPT_MAX);
 	free(table);
+}
+
+uint64_t
+pb_flow_table_time(const struct pb_flow_table *table)
+{
+	return table->time;
 }
 
 uint32_t
@@ -112,10 +114,10 @@ open_table(struct pb_flow_table **out, const struct pb_flow_table *from,
 	if (table == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
 	*table = *from;
+	if (table->room == NULL)
+		table->room = &table->own;
 	table->len = len <= PB_FLOW_TABLE_BYTES_MAX ? (uint32_t)len : 0;
-	rc = pb_zip_create(&table->zip, err);
-	if (rc == 0)
-		rc = open_head(table, &directory, &digest, err);
+	rc = open_head(table, &directory, &digest, err);
 	if (rc == 0)
 		rc = open_directory(table, directory, digest, err);
 	if (rc < 0) {
@@ -131,26 +133,24 @@ open_head(struct pb_flow_table *table, uint32_t *directory, uint64_t *digest,
     struct pb_err *err)
 {
 	const uint8_t *head;
-	uint8_t *own = NULL;
-	bool sound;
 	int rc;
 
 	if (table->len < HEAD_BYTES)
 		return table_rotten(err, "its length");
-	rc = table_bytes(table, 0, HEAD_BYTES, &head, &own, err);
+	rc = table_bytes(table, 0, HEAD_BYTES, &head, err);
 	if (rc < 0)
 		return rc;
 	table->packets = pb_get_le32(head + HEAD_PACKETS);
-	table->marks = pb_get_le32(head + HEAD_MARKS);
+	table->mark_groups = pb_get_le32(head + HEAD_MARKS);
+	table->step = pb_get_le32(head + HEAD_STEP);
 	table->shapes = pb_get_le32(head + HEAD_SHAPES);
 	table->pieces = pb_get_le32(head + HEAD_PIECES);
 	table->time = pb_get_le64(head + HEAD_TIME);
 	*directory = pb_get_le32(head + HEAD_DIRECTORY);
 	*digest = pb_get_le64(head + HEAD_DIRECTORY_DIGEST);
-	sound = head_sound(table, head) &&
-	    *directory <= table->len - HEAD_BYTES;
-	free(own);
-	return sound ? 0 : table_rotten(err, "its head");
+	return head_sound(table, head) &&
+	    *directory <= table->len - HEAD_BYTES ? 0 :
+	    table_rotten(err, "its head");
 }
 
 static bool
@@ -161,10 +161,10 @@ head_sound(const struct pb_flow_table *table, const uint8_t *head)
 	    pb_get_le32(head + HEAD_LENGTH) == table->len &&
 	    pb_get_le64(head + HEAD_DIGEST) == pb_digest(head, HEAD_DIGEST) &&
 	    table->packets <= PB_FLOW_TABLE_PACKETS_MAX &&
-	    table->marks <= table->packets &&
+	    table->mark_groups <= table->packets &&
+	    table->step > 0 && table->step <= PB_FLOW_TABLE_PACKETS_MAX &&
 	    table->shapes <= PB_FLOW_TABLE_SHAPES_MAX + 1 &&
-	    table->pieces <= table->shapes * SHAPE_PIECES_MAX +
-	    MARKS_PIECES_MAX;
+	    table->pieces <= table->shapes * SHAPE_PIECES_MAX + GROUP_PIECES;
 }
 
 static int
@@ -172,58 +172,44 @@ open_directory(struct pb_flow_table *table, uint32_t stored, uint64_t digest,
     struct pb_err *err)
 {
 	uint32_t raw = table->shapes * SHAPE_BYTES +
-	    table->pieces * PIECE_BYTES + MARK_NUMBERS * NUMBER_BYTES;
+	    table->pieces * PIECE_BYTES;
 	struct survey survey = { .at = HEAD_BYTES,
 	    .end = table->len - stored };
 	const uint8_t *data;
-	uint8_t *own = NULL;
 	int rc;
 
-	rc = table_bytes(table, survey.end, stored, &data, &own, err);
-	if (rc < 0)
-		return rc;
-	if (pb_digest(data, stored) != digest)
+	rc = table_bytes(table, survey.end, stored, &data, err);
+	if (rc == 0 && pb_digest(data, stored) != digest)
 		rc = table_rotten(err, "the digest of its directory");
-	else
-		rc = table_unpack(table, data, stored, raw, 0, &data, &own,
-		    err);
-	/* What is borrowed would have to stay: it is not much. */
-	if (rc == 0 && own == NULL) {
-		own = malloc(raw);
-		if (own != NULL)
-			memcpy(own, data, raw);
-		else
-			rc = pb_err_set(err, PB_ENOMEM, "no memory for a flow "
-			    "table's directory");
-	}
-	table->directory = own;
+	if (rc == 0)
+		rc = table_unpack(table, &data, stored, raw, err);
 	if (rc < 0)
 		return rc;
-	survey.entry = own + table->shapes * SHAPE_BYTES;
-	table->marks_numbers = survey.entry + table->pieces * PIECE_BYTES;
-	table->shape = calloc(table->shapes + 1, sizeof(*table->shape));
-	table->piece = calloc(table->pieces + 1, sizeof(*table->piece));
-	if (table->shape == NULL || table->piece == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a flow "
-		    "table's directory");
-	return survey_all(table, &survey, err);
+	table->directory = data;
+	survey.entry = data + table->shapes * SHAPE_BYTES;
+	table->shape = table_room(table, table->shapes *
+	    sizeof(*table->shape));
+	table->piece = table_room(table, table->pieces *
+	    sizeof(*table->piece));
+	return table->shape == NULL || table->piece == NULL ?
+	    table_no_memory(err) : survey_all(table, &survey, err);
 }
 
 static int
 survey_all(struct pb_flow_table *table, struct survey *survey,
     struct pb_err *err)
 {
-	uint32_t planes;
+	uint64_t groups = table->mark_groups;
 
 	for (uint32_t i = 0; i < table->shapes; i++) {
-		table->shape[i].record = table->directory + i * SHAPE_BYTES;
+		table->shape[i] = (struct shape){ .record = table->directory +
+		    i * SHAPE_BYTES };
 		if (!survey_shape(table, survey, &table->shape[i]))
 			return table_rotten(err, "a shape");
 	}
 	table->marks_piece = survey->piece;
-	if (!numbers_planes(table->marks_numbers, MARK_NUMBERS, &planes) ||
-	    (table->marks > 0 ? !survey_planes(table, survey, planes,
-	    table->marks) : planes > 0))
+	if (!survey_groups(table, survey, groups * GROUP_MARKS_BYTES, groups,
+	    groups * GROUP_MARKS * sizeof(uint32_t)))
 		return table_rotten(err, "what it says of its marks");
 	if (survey->piece != table->pieces || survey->at != survey->end)
 		return table_rotten(err, "what it says of its pieces");
@@ -252,10 +238,18 @@ survey_shape(struct pb_flow_table *table, struct survey *survey,
 		return false;
 	shape->places = survey->piece;
 	groups = (seen->rows + GROUP_ROWS - 1) / GROUP_ROWS;
-	return survey_piece(table, survey, 0,
-	    groups * sizeof(uint32_t) + 2 * (uint64_t)seen->rows,
-	    groups * sizeof(uint32_t) + (2 * (uint64_t)seen->rows +
+	return survey_groups(table, survey, groups * GROUP_BYTES,
+	    2 * (uint64_t)seen->rows, (2 * (uint64_t)seen->rows +
 	    table->packets) * VARINT_BYTES_MAX);
+}
+
+/* Two pieces: the heads of groups; and these, which have so many bytes. */
+static bool
+survey_groups(struct pb_flow_table *table, struct survey *survey, uint64_t heads,
+    uint64_t least, uint64_t most)
+{
+	return survey_piece(table, survey, 0, heads, heads) &&
+	    survey_piece(table, survey, 0, least, most);
 }
 
 static bool
@@ -283,8 +277,7 @@ survey_piece(struct pb_flow_table *table, struct survey *survey, uint32_t rows,
 
 	if (survey->piece == table->pieces)
 		return false;
-	piece->at = survey->at;
-	piece->rows = rows;
+	*piece = (struct piece){ .at = survey->at, .rows = rows };
 	piece->stored = pb_get_le32(survey->entry + PIECE_STORED);
 	piece->raw = pb_get_le32(survey->entry + PIECE_RAW);
 	piece->digest = pb_get_le64(survey->entry + PIECE_DIGEST);

@@ -1,14 +1,22 @@
 /*
  * recorder/flow/table/piece.c - parts of a flow table, when they are asked for
  */
-#include <stdlib.h>
-
+#include "base/bytes.h"
 #include "base/digest.h"
+#include "base/zip.h"
 #include "recorder/flow/table/plane.h"
 #include "recorder/flow/table/read.h"
 
-static bool	unpack_planes(uint8_t *, uint32_t, uint32_t, const uint8_t *,
-		    const uint8_t *);
+/* Whoever has asked for this share of a piece's groups, one by one, gets the
+ * others at once. */
+#define GROUPS_SHARE	8u
+
+static int	read_piece(struct pb_flow_table *, struct piece *,
+		    struct pb_err *);
+static int	find_plane(struct pb_flow_table *, uint32_t, uint32_t, uint32_t,
+		    struct plane **, const uint8_t **, struct pb_err *);
+static int	find_planes(struct pb_flow_table *, struct piece *,
+		    struct pb_err *);
 
 int
 table_rotten(struct pb_err *err, const char *what)
@@ -19,53 +27,39 @@ table_rotten(struct pb_err *err, const char *what)
 
 int
 table_bytes(struct pb_flow_table *table, uint32_t at, uint32_t len,
-    const uint8_t **out, uint8_t **own, struct pb_err *err)
+    const uint8_t **out, struct pb_err *err)
 {
-	int rc;
+	uint8_t *to;
 
 	if (table->bytes != NULL) {
 		*out = table->bytes + at;
 		return 0;
 	}
-	*own = malloc(len + 1);
-	if (*own == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
-	*out = *own;
-	rc = table->read(table->arg, at, *own, len, err);
-	if (rc < 0) {
-		free(*own);
-		*own = NULL;
-	}
-	return rc;
+	*out = to = table_room(table, len);
+	if (to == NULL)
+		return table_no_memory(err);
+	return len == 0 ? 0 : table->read(table->arg, at, to, len, err);
 }
 
 int
-table_unpack(struct pb_flow_table *table, const uint8_t *data, uint32_t stored,
-    uint32_t raw, uint32_t rows, const uint8_t **out, uint8_t **own,
-    struct pb_err *err)
+table_unpack(struct pb_flow_table *table, const uint8_t **data, uint32_t stored,
+    uint32_t raw, struct pb_err *err)
 {
+	struct pb_zip *zip;
 	uint8_t *to;
 	int rc;
 
-	*out = data;
 	if (stored == raw)
 		return 0;
-	to = malloc(raw + 1);
+	to = table_room(table, raw);
 	if (to == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
-	if (rows == 0)
-		rc = pb_zip_unpack_piece(table->zip, to, raw, data, stored,
-		    err);
-	else
-		rc = unpack_planes(to, raw / rows, rows, data, data + stored) ?
-		    0 : table_rotten(err, "a plane");
-	if (rc < 0) {
-		free(to);
-		return rc;
-	}
-	free(*own);
-	*out = *own = to;
-	return 0;
+		return table_no_memory(err);
+	rc = pb_zip_create(&zip, err);
+	if (rc == 0)
+		rc = pb_zip_unpack_piece(zip, to, raw, *data, stored, err);
+	pb_zip_destroy(zip);
+	*data = to;
+	return rc;
 }
 
 int
@@ -73,46 +67,150 @@ table_piece(struct pb_flow_table *table, uint32_t which, const uint8_t **out,
     struct pb_err *err)
 {
 	struct piece *piece = &table->piece[which];
-	const uint8_t *data;
-	uint8_t *own = NULL;
 	int rc = 0;
 
 	if (piece->data == NULL) {
-		rc = table_bytes(table, piece->at, piece->stored, &data, &own,
-		    err);
-		if (rc == 0 && pb_digest(data, piece->stored) != piece->digest)
-			rc = table_rotten(err, "the digest of a piece");
+		rc = read_piece(table, piece, err);
 		if (rc == 0)
-			rc = table_unpack(table, data, piece->stored,
-			    piece->raw, piece->rows, &data, &own, err);
-		if (rc < 0) {
-			free(own);
-			return rc;
-		}
-		piece->data = data;
-		piece->own = own;
+			rc = table_unpack(table, &piece->data, piece->stored,
+			    piece->raw, err);
+		if (rc < 0)
+			piece->data = NULL;
 	}
 	*out = piece->data;
+	return rc;
+}
+
+int
+table_plane(struct pb_flow_table *table, uint32_t first, uint32_t which,
+    uint32_t rows, const uint8_t **out, struct pb_err *err)
+{
+	struct plane *plane;
+	const uint8_t *end;
+	uint8_t *to;
+	int rc = find_plane(table, first, which, rows, &plane, &end, err);
+
+	if (rc < 0)
+		return rc;
+	if (plane->bytes == NULL) {
+		to = table_room(table, rows);
+		if (to == NULL)
+			return table_no_memory(err);
+		plane_part(to, 0, rows, plane->packed, end);
+		plane->bytes = to;
+	}
+	*out = plane->bytes;
 	return 0;
 }
 
 int
-table_plane(struct pb_flow_table *table, uint32_t piece, uint32_t plane,
-    uint32_t rows, const uint8_t **out, struct pb_err *err)
+table_plane_part(struct pb_flow_table *table, uint32_t first, uint32_t which,
+    uint32_t rows, const struct plane_part *part, const uint8_t **out,
+    struct pb_err *err)
 {
-	uint32_t each = planes_a_piece(rows);
-	int rc = table_piece(table, piece + plane / each, out, err);
+	struct plane *plane;
+	const uint8_t *end;
+	int rc = find_plane(table, first, which, rows, &plane, &end, err);
 
-	if (rc == 0)
-		*out += (size_t)(plane % each) * rows;
+	if (rc < 0)
+		return rc;
+	if (plane->bytes != NULL) {
+		*out = plane->bytes + part->first;
+		return 0;
+	}
+	plane_part(part->room, part->first, part->rows, plane->packed, end);
+	*out = part->room;
+	return 0;
+}
+
+int
+table_group(struct pb_flow_table *table, uint32_t which, uint32_t bytes,
+    uint32_t group, uint32_t groups, const uint8_t **begin,
+    const uint8_t **end, struct pb_err *err)
+{
+	struct piece *piece = &table->piece[which + 1];
+	const uint8_t *head, *all;
+	uint32_t from, to;
+	int rc = table_piece(table, which, &head, err);
+
+	if (rc < 0)
+		return rc;
+	head += (size_t)group * bytes;
+	from = pb_get_le32(head + GROUP_AT);
+	to = group + 1 < groups ? pb_get_le32(head + bytes + GROUP_AT) :
+	    piece->raw;
+	if (from > to || to > piece->raw)
+		return table_rotten(err, "where a group is");
+	if (piece->data != NULL || piece->stored != piece->raw ||
+	    ++piece->groups > groups / GROUPS_SHARE) {
+		rc = table_piece(table, which + 1, &all, err);
+		*begin = rc < 0 ? NULL : all + from;
+	} else {
+		rc = table_bytes(table, piece->at + from, to - from, begin,
+		    err);
+		if (rc == 0 && (uint32_t)pb_digest(*begin, to - from) !=
+		    pb_get_le32(head + GROUP_DIGEST))
+			rc = table_rotten(err, "the digest of a group");
+	}
+	*end = rc < 0 ? NULL : *begin + (to - from);
 	return rc;
 }
 
-static bool
-unpack_planes(uint8_t *out, uint32_t planes, uint32_t rows, const uint8_t *at,
-    const uint8_t *end)
+static int
+read_piece(struct pb_flow_table *table, struct piece *piece, struct pb_err *err)
 {
-	for (; planes > 0 && at != NULL; planes--, out += rows)
-		at = plane_unpack(out, rows, at, end);
-	return at == end;
+	const uint8_t *data;
+	int rc = table_bytes(table, piece->at, piece->stored, &data, err);
+
+	if (rc == 0 && pb_digest(data, piece->stored) != piece->digest)
+		rc = table_rotten(err, "the digest of a piece");
+	if (rc == 0)
+		piece->data = data;
+	return rc;
+}
+
+/* It lies before `*end`. */
+static int
+find_plane(struct pb_flow_table *table, uint32_t first, uint32_t which,
+    uint32_t rows, struct plane **out, const uint8_t **end,
+    struct pb_err *err)
+{
+	uint32_t each = planes_a_piece(rows);
+	struct piece *piece = &table->piece[first + which / each];
+	int rc = 0;
+
+	if (piece->data == NULL)
+		rc = read_piece(table, piece, err);
+	if (rc == 0 && piece->plane == NULL)
+		rc = find_planes(table, piece, err);
+	if (rc < 0)
+		return rc;
+	*out = &piece->plane[which % each];
+	*end = piece->data + piece->stored;
+	return 0;
+}
+
+/* Where each begins, of those that are packed; the bytes of the others. */
+static int
+find_planes(struct pb_flow_table *table, struct piece *piece, struct pb_err *err)
+{
+	const uint8_t *at = piece->data, *end = at + piece->stored;
+	uint32_t planes = piece->raw / piece->rows;
+	bool bare = piece->stored == piece->raw;
+	struct plane *plane = table_room(table, planes * sizeof(*plane));
+
+	if (plane == NULL)
+		return table_no_memory(err);
+	for (uint32_t i = 0; i < planes && at != NULL; i++) {
+		plane[i].packed = at;
+		plane[i].bytes = bare ? at : NULL;
+		at = bare ? at + piece->rows : plane_skip(piece->rows, at,
+		    end);
+		if (!bare && at != NULL)
+			plane[i].bytes = plane_bare(plane[i].packed);
+	}
+	if (at != end)
+		return table_rotten(err, "a plane");
+	piece->plane = plane;
+	return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "recorder/flow/table/encode.h"
 
 static bool	make_room(struct places *, uint32_t, uint32_t);
@@ -67,31 +68,34 @@ make_room(struct places *places, uint32_t packets, uint32_t rows)
 }
 
 void
-places_put(struct pb_buf *out, const struct places *places,
-    const struct shape_rows *shape)
+places_put(struct pb_buf *heads, struct pb_buf *out,
+    const struct places *places, const struct shape_rows *shape)
 {
 	uint32_t groups = (shape->rows + GROUP_ROWS - 1) / GROUP_ROWS;
 	const uint32_t *start = places->start + shape->row;
 	size_t packets = start[shape->rows] - start[0];
-	size_t room = groups * sizeof(uint32_t) +
-	    (packets + 2 * (size_t)shape->rows) * VARINT_BYTES_MAX;
-	uint8_t *begin, *at, *scratch;
+	size_t room = (packets + 2 * (size_t)shape->rows) * VARINT_BYTES_MAX;
+	uint8_t *begin, *at, *end, *scratch, *head;
 
 	/* The runs of a group are made behind all that is there at most. */
 	begin = pb_buf_reserve(out, room + packets * VARINT_BYTES_MAX);
-	if (begin == NULL)
+	head = pb_buf_reserve(heads, (size_t)groups * GROUP_BYTES);
+	if (begin == NULL || head == NULL)
 		return;
 	scratch = begin + room;
-	at = begin + groups * sizeof(uint32_t);
-	for (uint32_t group = 0; group < groups; group++) {
+	at = begin;
+	for (uint32_t group = 0; group < groups; group++, at = end) {
 		uint32_t row = group * GROUP_ROWS;
 		uint32_t rows = shape->rows - row;
 
-		pb_put_le32(begin + group * sizeof(uint32_t),
-		    (uint32_t)(at - begin));
-		at = group_put(at, scratch, places, shape->row + row,
+		end = group_put(at, scratch, places, shape->row + row,
 		    rows < GROUP_ROWS ? rows : GROUP_ROWS);
+		pb_put_le32(head + GROUP_AT, (uint32_t)(at - begin));
+		pb_put_le32(head + GROUP_DIGEST, (uint32_t)pb_digest(at,
+		    (size_t)(end - at)));
+		head += GROUP_BYTES;
 	}
+	heads->len += (size_t)groups * GROUP_BYTES;
 	out->len += (size_t)(at - begin);
 }
 

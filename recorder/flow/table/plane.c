@@ -36,6 +36,10 @@ static bool	value_add(struct values *, uint8_t);
 static uint8_t	*rows_pack(uint8_t *, const uint8_t *, uint32_t, uint32_t);
 static void	rows_unpack(uint8_t *, uint32_t, const uint8_t *, uint32_t,
 		    const uint8_t *, const uint8_t *);
+static void	unpack_eights(uint8_t *, uint32_t, const uint8_t *, uint32_t,
+		    const uint8_t *);
+static void	unpack_by(uint8_t *, uint32_t, const uint8_t *, uint32_t,
+		    const uint8_t *);
 
 size_t
 plane_pack(uint8_t *out, const uint8_t *plane, uint32_t rows)
@@ -60,28 +64,51 @@ const uint8_t *
 plane_unpack(uint8_t *out, uint32_t rows, const uint8_t *at,
     const uint8_t *end)
 {
+	const uint8_t *behind = plane_skip(rows, at, end);
+
+	if (behind != NULL)
+		plane_part(out, 0, rows, at, end);
+	return behind;
+}
+
+void
+plane_part(uint8_t *out, uint32_t first, uint32_t rows, const uint8_t *at,
+    const uint8_t *end)
+{
 	uint8_t value[VALUES_MAX] = { 0 };
+	size_t values = at[1] + 1u;
+
+	if (at[0] == BITS_RAW) {
+		memcpy(out, at + 1 + first, rows);
+		return;
+	}
+	memcpy(value, at + 2, values);
+	rows_unpack(out, rows, value, at[0], at + 2 + values +
+	    (size_t)(first / ROWS_AT_ONCE) * at[0], end);
+}
+
+const uint8_t *
+plane_skip(uint32_t rows, const uint8_t *at, const uint8_t *end)
+{
 	size_t values, bytes;
-	uint32_t bits;
 
 	if (end - at < 2)
 		return NULL;
-	bits = at[0];
-	if (bits == BITS_RAW) {
-		if ((size_t)(end - at) < 1 + (size_t)rows)
-			return NULL;
-		memcpy(out, at + 1, rows);
-		return at + 1 + rows;
-	}
+	if (at[0] == BITS_RAW)
+		return (size_t)(end - at) < 1 + (size_t)rows ? NULL :
+		    at + 1 + rows;
 	values = at[1] + 1u;
-	bytes = (size_t)((rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE) * bits;
-	if (bits == 0 || bits > BITS_RAW || values > VALUES_MAX ||
+	bytes = (size_t)((rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE) * at[0];
+	if (at[0] == 0 || at[0] > BITS_RAW || values > VALUES_MAX ||
 	    (size_t)(end - at) < 2 + values + bytes)
 		return NULL;
-	memcpy(value, at + 2, values);
-	at += 2 + values;
-	rows_unpack(out, rows, value, bits, at, end);
-	return at + bytes;
+	return at + 2 + values + bytes;
+}
+
+const uint8_t *
+plane_bare(const uint8_t *at)
+{
+	return at[0] == BITS_RAW ? at + 1 : NULL;
 }
 
 /* The values, up to VALUES_MAX of them, and of each row its number.  How many,
@@ -189,28 +216,65 @@ static void
 rows_unpack(uint8_t *out, uint32_t rows, const uint8_t *value, uint32_t bits,
     const uint8_t *at, const uint8_t *end)
 {
-	uint64_t mask = (1u << bits) - 1;
+	uint32_t mask = (1u << bits) - 1, eights = rows / ROWS_AT_ONCE;
+	uint8_t last[8] = { 0 };
+	uint64_t word;
 
-	while (rows > 0) {
+	/* A word is read as a whole. */
+	while (eights > 0 && end - at < (ptrdiff_t)((eights - 1) * bits + 8))
+		eights--;
+	unpack_eights(out, eights, value, bits, at);
+	out += eights * ROWS_AT_ONCE;
+	at += (size_t)eights * bits;
+	for (rows -= eights * ROWS_AT_ONCE; rows > 0; at += bits) {
 		uint32_t now = rows < ROWS_AT_ONCE ? rows : ROWS_AT_ONCE;
-		uint8_t last[8] = { 0 };
-		uint64_t word;
 
-		if (end - at >= 8) {
-			word = pb_get_le64(at);
-		} else {
-			memcpy(last, at, (size_t)(end - at));
-			word = pb_get_le64(last);
-		}
-		if (now == ROWS_AT_ONCE)
-#pragma GCC unroll 8
-			for (uint32_t i = 0; i < ROWS_AT_ONCE; i++)
-				out[i] = value[word >> i * bits & mask];
-		else
-			for (uint32_t i = 0; i < now; i++)
-				out[i] = value[word >> i * bits & mask];
-		out += now;
+		memcpy(last, at, bits);
+		word = pb_get_le64(last);
+		for (uint32_t i = 0; i < now; i++)
+			*out++ = value[word >> i * bits & mask];
 		rows -= now;
-		at += bits;
+	}
+}
+
+/* Shifts by what the compiler knows take half as long. */
+static void
+unpack_eights(uint8_t *out, uint32_t eights, const uint8_t *value,
+    uint32_t bits, const uint8_t *at)
+{
+	switch (bits) {
+	case 1:
+		unpack_by(out, eights, value, 1, at);
+		break;
+	case 2:
+		unpack_by(out, eights, value, 2, at);
+		break;
+	case 3:
+		unpack_by(out, eights, value, 3, at);
+		break;
+	case 4:
+		unpack_by(out, eights, value, 4, at);
+		break;
+	case 5:
+		unpack_by(out, eights, value, 5, at);
+		break;
+	case 6:
+		unpack_by(out, eights, value, 6, at);
+		break;
+	default:
+		unpack_by(out, eights, value, 7, at);
+	}
+}
+
+static inline __attribute__((always_inline)) void
+unpack_by(uint8_t *out, uint32_t eights, const uint8_t *value, uint32_t bits,
+    const uint8_t *at)
+{
+	for (; eights > 0; eights--, at += bits, out += ROWS_AT_ONCE) {
+		uint64_t word = pb_get_le64(at);
+
+#pragma GCC unroll 8
+		for (uint32_t i = 0; i < ROWS_AT_ONCE; i++)
+			out[i] = value[word >> i * bits & ((1u << bits) - 1)];
 	}
 }

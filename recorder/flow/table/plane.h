@@ -27,4 +27,15 @@ size_t	plane_pack(uint8_t *out, const uint8_t *plane, uint32_t rows);
 const uint8_t *plane_unpack(uint8_t *out, uint32_t rows, const uint8_t *at,
 	    const uint8_t *end);
 
+/* What is behind a plane of `rows` bytes, or NULL, as above. */
+const uint8_t *plane_skip(uint32_t rows, const uint8_t *at,
+	    const uint8_t *end);
+/* Of one that plane_skip() takes so many, from byte `first` on, a multiple of
+ * 8. */
+void	plane_part(uint8_t *out, uint32_t first, uint32_t rows,
+	    const uint8_t *at, const uint8_t *end);
+/* The bytes of one that plane_skip() takes, as they are stored, or NULL where
+ * they are packed. */
+const uint8_t *plane_bare(const uint8_t *at);
+
 #endif

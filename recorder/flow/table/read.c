@@ -1,17 +1,18 @@
 /*
- * recorder/flow/table/read.c - columns, rows and marks of a flow table
+ * recorder/flow/table/read.c - columns and rows of a flow table
  */
 #include "recorder/flow/table/read.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 
-static int	column_bits(struct pb_flow_table *, const struct shape *,
-		    uint32_t, struct pb_flow_table_column *, struct pb_err *);
-static int	column_zeros(struct pb_flow_table *,
-		    struct pb_flow_table_column *, struct pb_err *);
+static bool	column_find(const struct shape *, uint32_t,
+		    struct pb_flow_table_column *, uint32_t *);
+static int	column_check(const struct pb_flow_table_column *, uint32_t,
+		    struct pb_err *);
+static int	column_zeros(struct pb_flow_table *, struct pb_flow_table_column *,
+		    struct pb_err *);
 static bool	has_bit(const uint8_t *, uint32_t);
 static uint32_t	bits_below(const uint8_t *, uint32_t);
 static int	number(struct pb_flow_table *, uint64_t *, uint32_t, uint32_t *,
@@ -20,40 +21,49 @@ static int	rows_read(struct pb_flow_table *, const struct shape *,
 		    struct pb_flow_table_row *, uint64_t *, struct pb_err *);
 static void	rows_set(struct pb_flow_table_row *, uint32_t, unsigned,
 		    const uint64_t *, uint64_t);
-static bool	rows_sound(const struct pb_flow_table_row *, uint32_t);
-static int	marks_read(struct pb_flow_table *, struct pb_flow_mark *,
-		    uint64_t *, struct pb_err *);
-static bool	marks_ask(struct pb_flow_table *);
+static bool	rows_sound(const struct pb_flow_table_row *,
+		    const struct shape *);
 
 int
 pb_flow_table_column(struct pb_flow_table *table, size_t shape, uint32_t at,
     struct pb_flow_table_column *out, struct pb_err *err)
 {
-	static const uint8_t none = 0, all = 0xff;
-	const struct shape *its = &table->shape[shape];
-	const uint8_t *columns = its->record + SHAPE_COLUMNS;
-	const uint8_t *bits = its->record + SHAPE_BITS;
-	uint32_t plane;
+	struct shape *its = &table->shape[shape];
+	uint32_t plane, rows = its->seen.rows;
 	int rc;
 
-	out->stride = 0;
-	if (at >= PB_FLOW_BYTES) {
-		out->ones = &none;
-		out->unknown = &all;
+	if (!column_find(its, at, out, &plane))
 		return 0;
-	}
-	out->ones = its->seen.alike.ones + at;
-	out->unknown = its->seen.alike.unknown + at;
-	if (!has_bit(columns, at))
+	rc = table_plane(table, its->piece, plane, rows, &out->ones, err);
+	if (rc == 0 && out->known)
+		rc = column_zeros(table, out, err);
+	else if (rc == 0)
+		rc = table_plane(table, its->piece, plane + 1, rows,
+		    &out->unknown, err);
+	return rc < 0 ? rc : column_check(out, rows, err);
+}
+
+int
+pb_flow_table_column_part(struct pb_flow_table *table, size_t shape, uint32_t at,
+    uint32_t first, uint32_t rows, uint8_t *room,
+    struct pb_flow_table_column *out, struct pb_err *err)
+{
+	struct shape *its = &table->shape[shape];
+	struct plane_part part = { first, rows, room };
+	uint32_t plane, all = its->seen.rows;
+	int rc;
+
+	if (!column_find(its, at, out, &plane))
 		return 0;
-	plane = bits_below(columns, at) + bits_below(bits, at);
-	rc = table_plane(table, its->piece, plane, its->seen.rows, &out->ones,
-	    err);
-	if (rc < 0)
-		return rc;
-	out->stride = 1;
-	return has_bit(bits, at) ? column_bits(table, its, plane + 1, out,
-	    err) : column_zeros(table, out, err);
+	rc = table_plane_part(table, its->piece, plane, all, &part,
+	    &out->ones, err);
+	part.room += rows;
+	if (rc == 0 && out->known)
+		rc = column_zeros(table, out, err);
+	else if (rc == 0)
+		rc = table_plane_part(table, its->piece, plane + 1, all,
+		    &part, &out->unknown, err);
+	return rc < 0 ? rc : column_check(out, rows, err);
 }
 
 int
@@ -68,59 +78,48 @@ pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
 	*out = its->row;
 	if (its->row != NULL)
 		return 0;
-	row = malloc(its->seen.rows * sizeof(*row));
-	scratch = malloc(its->seen.rows * sizeof(*scratch));
+	row = table_room(table, its->seen.rows * sizeof(*row));
+	scratch = table_room(table, its->seen.rows * sizeof(*scratch));
 	if (row == NULL || scratch == NULL)
-		rc = pb_err_set(err, PB_ENOMEM, "no memory for the rows of a "
-		    "flow table");
-	else
-		rc = rows_read(table, its, row, scratch, err);
-	free(scratch);
-	if (rc < 0) {
-		free(row);
-		return rc;
-	}
-	*out = its->row = row;
-	return 0;
+		return table_no_memory(err);
+	rc = rows_read(table, its, row, scratch, err);
+	if (rc == 0)
+		*out = its->row = row;
+	return rc;
 }
 
-uint32_t
-pb_flow_table_mark(struct pb_flow_table *table, uint32_t packet,
-    uint32_t *first)
+/* False where all rows have the same, which is in `out`; else its plane, and
+ * unless it is known, behind it that of its unknown bits. */
+static bool
+column_find(const struct shape *shape, uint32_t at,
+    struct pb_flow_table_column *out, uint32_t *plane)
 {
-	uint32_t low = 0, high = table->marks;
+	static const uint8_t none = 0, all = 0xff;
+	const uint8_t *columns = shape->record + SHAPE_COLUMNS;
+	const uint8_t *bits = shape->record + SHAPE_BITS;
 
-	*first = 0;
-	if (!marks_ask(table))
-		return 0;
-	/* Those below `low` are at or before it, those from `high` on behind. */
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (table->mark[middle].packet <= packet)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0)
-		return 0;
-	*first = table->mark[low - 1].packet;
-	return table->mark[low - 1].at;
+	*out = (struct pb_flow_table_column){ .ones = &none, .unknown = &all };
+	if (at >= PB_FLOW_BYTES)
+		return false;
+	out->ones = shape->seen.alike.ones + at;
+	out->unknown = shape->seen.alike.unknown + at;
+	out->known = *out->unknown == 0;
+	if (!has_bit(columns, at))
+		return false;
+	*plane = bits_below(columns, at) + bits_below(bits, at);
+	out->stride = 1;
+	out->known = !has_bit(bits, at);
+	return true;
 }
 
 static int
-column_bits(struct pb_flow_table *table, const struct shape *shape,
-    uint32_t plane, struct pb_flow_table_column *out, struct pb_err *err)
+column_check(const struct pb_flow_table_column *column, uint32_t rows,
+    struct pb_err *err)
 {
 	uint8_t both = 0;
-	int rc;
 
-	rc = table_plane(table, shape->piece, plane, shape->seen.rows,
-	    &out->unknown, err);
-	if (rc < 0)
-		return rc;
-	for (uint32_t i = 0; i < shape->seen.rows; i++)
-		both |= out->ones[i] & out->unknown[i];
+	for (uint32_t i = 0; !column->known && i < rows; i++)
+		both |= column->ones[i] & column->unknown[i];
 	return both == 0 ? 0 : table_rotten(err, "bits both set and unknown");
 }
 
@@ -130,13 +129,15 @@ column_zeros(struct pb_flow_table *table, struct pb_flow_table_column *out,
 {
 	uint32_t most = 0;
 
-	for (uint32_t i = 0; table->zeros == NULL && i < table->shapes; i++)
-		if (table->shape[i].seen.rows > most)
-			most = table->shape[i].seen.rows;
-	if (table->zeros == NULL)
-		table->zeros = calloc(most, 1);
-	if (table->zeros == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a column");
+	if (table->zeros == NULL) {
+		for (uint32_t i = 0; i < table->shapes; i++)
+			if (table->shape[i].seen.rows > most)
+				most = table->shape[i].seen.rows;
+		table->zeros = table_room(table, most);
+		if (table->zeros == NULL)
+			return table_no_memory(err);
+		memset(table->zeros, 0, most);
+	}
 	out->unknown = table->zeros;
 	return 0;
 }
@@ -197,7 +198,7 @@ rows_read(struct pb_flow_table *table, const struct shape *shape,
 			return rc;
 		rows_set(row, shape->seen.rows, which, scratch, table->time);
 	}
-	if (!rows_sound(row, shape->seen.rows))
+	if (!rows_sound(row, shape))
 		return table_rotten(err, "the numbers of a row");
 	return 0;
 }
@@ -246,63 +247,16 @@ rows_set(struct pb_flow_table_row *row, uint32_t rows, unsigned which,
 }
 
 static bool
-rows_sound(const struct pb_flow_table_row *row, uint32_t rows)
+rows_sound(const struct pb_flow_table_row *row, const struct shape *shape)
 {
+	uint64_t packets = 0;
 	bool sound = true;
 
-	for (uint32_t i = 0; i < rows; i++)
+	for (uint32_t i = 0; i < shape->seen.rows; i++) {
 		sound &= row[i].caplen_min <= row[i].caplen_max &&
 		    row[i].len_min <= row[i].len_max &&
 		    row[i].first_time <= row[i].last_time;
-	return sound;
-}
-
-static bool
-marks_ask(struct pb_flow_table *table)
-{
-	struct pb_flow_mark *mark;
-	uint64_t *scratch;
-	int rc;
-
-	if (table->mark != NULL || table->marks == 0)
-		return table->mark != NULL;
-	mark = malloc(table->marks * sizeof(*mark));
-	scratch = malloc(table->marks * sizeof(*scratch));
-	rc = mark == NULL || scratch == NULL ? PB_ENOMEM :
-	    marks_read(table, mark, scratch, NULL);
-	free(scratch);
-	if (rc == 0) {
-		table->mark = mark;
-		return true;
+		packets += row[i].packets;
 	}
-	free(mark);
-	table->marks = 0;	/* not asked for again */
-	return false;
-}
-
-static int
-marks_read(struct pb_flow_table *table, struct pb_flow_mark *mark,
-    uint64_t *scratch, struct pb_err *err)
-{
-	uint32_t before = 0, plane = 0;
-	int rc;
-
-	rc = number(table, scratch, table->marks_piece, &plane,
-	    table->marks_numbers + MARK_PACKET * NUMBER_BYTES, table->marks,
-	    err);
-	if (rc < 0)
-		return rc;
-	for (uint32_t i = 0; i < table->marks; i++) {
-		uint64_t packet = before + scratch[i];
-
-		if (scratch[i] >= table->packets || packet >= table->packets)
-			return table_rotten(err, "a mark");
-		before = mark[i].packet = (uint32_t)packet;
-	}
-	rc = number(table, scratch, table->marks_piece, &plane,
-	    table->marks_numbers + MARK_AT * NUMBER_BYTES, table->marks, err);
-	before = 0;
-	for (uint32_t i = 0; rc == 0 && i < table->marks; i++)
-		before = mark[i].at = before + (uint32_t)scratch[i];
-	return rc;
+	return sound && packets == shape->seen.packets;
 }

@@ -54,32 +54,55 @@ pb_index_table_read(struct pb_buf *out, const char *store,
     struct pb_err *err)
 {
 	size_t len = row->table_bytes;
-	char path[PATH_MAX];
 	uint8_t *to;
-	ssize_t got;
-	int fd, rc = pb_layout_flows(path, store, key, row->segment_seq, err);
+	int fd, rc;
 
-	if (rc < 0)
-		return rc;
 	if (len == 0)
 		return pb_err_set(err, PB_ENOENT, "no table");
 	to = pb_buf_reserve(out, len);
 	if (to == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	fd = pb_below_open(path, O_RDONLY, 0);
+	fd = pb_index_table_open(store, key, row->segment_seq, err);
 	if (fd < 0)
-		return pb_err_sys(err, "open %s", path);
-	got = pb_pread_all(fd, to, len, row->table_at, err);
+		return fd;
+	rc = pb_index_table_part(fd, row, 0, to, len, err);
 	pb_file_close(fd);
-	if (got < 0)
-		return pb_err_prefix(err, (int)got, "%s", path);
-	if ((size_t)got < len)
-		return pb_err_set(err, PB_EFORMAT, "%s is shorter than its "
-		    "index says", path);
+	if (rc < 0)
+		return rc;
 	if (pb_digest(to, len) != row->table_digest)
-		return pb_err_set(err, PB_EDIGEST, "%s: the table at %" PRIu64
-		    " does not match its digest", path, row->table_at);
+		return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": "
+		    "its flow table at %" PRIu64 " does not match its digest",
+		    row->segment_seq, row->table_at);
 	out->len += len;
+	return 0;
+}
+
+int
+pb_index_table_open(const char *store, const struct pb_stream_key *key,
+    uint64_t segment_seq, struct pb_err *err)
+{
+	char path[PATH_MAX];
+	int fd, rc = pb_layout_flows(path, store, key, segment_seq, err);
+
+	if (rc < 0)
+		return rc;
+	fd = pb_below_open(path, O_RDONLY, 0);
+	return fd < 0 ? pb_err_sys(err, "open %s", path) : fd;
+}
+
+int
+pb_index_table_part(int fd, const struct pb_flows_info *row, uint64_t at,
+    void *out, size_t len, struct pb_err *err)
+{
+	ssize_t got = pb_pread_all(fd, out, len, row->table_at + at, err);
+
+	if (got < 0)
+		return pb_err_prefix(err, (int)got, "segment %020" PRIu64 ", "
+		    "flow tables", row->segment_seq);
+	if ((size_t)got < len)
+		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64 ": "
+		    "its flow tables are shorter than the index says",
+		    row->segment_seq);
 	return 0;
 }
 

@@ -31,6 +31,15 @@ int	pb_index_table_read(struct pb_buf *out, const char *store,
 	    const struct pb_stream_key *key, const struct pb_flows_info *row,
 	    struct pb_err *err);
 
+/* The same part by part, which no digest of the row's speaks for: a descriptor
+ * of the segment's tables, to be closed, or an error as above; and `len` bytes
+ * at `at` of the row's table. */
+int	pb_index_table_open(const char *store,
+	    const struct pb_stream_key *key, uint64_t segment_seq,
+	    struct pb_err *err);
+int	pb_index_table_part(int fd, const struct pb_flows_info *row,
+	    uint64_t at, void *out, size_t len, struct pb_err *err);
+
 /* The file of a segment that is gone goes as well; none is no error.  What
  * was not synced a power cut may bring back. */
 int	pb_index_table_remove(const char *store,

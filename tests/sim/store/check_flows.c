@@ -211,19 +211,15 @@ static const char *
 check_marks(int fd, const struct pb_flows_info *row,
     struct pb_flow_table *table)
 {
-	uint32_t first, at, last = UINT32_MAX;
-	const char *why = NULL;
+	struct pb_flow_table_span span = { 0 };
 
-	for (uint32_t n = 0; n < row->packets && why == NULL; n++) {
-		at = pb_flow_table_mark(table, n, &first);
-		if (first == last)
-			continue;
-		last = first;
-		if (first > n || !is_packet(fd, row->from + at,
-		    row->first_seq + first))
-			why = "has a mark where no packet begins";
-	}
-	return why;
+	for (uint32_t n = 0; n < row->packets; n = span.next)
+		if (pb_flow_table_span(table, n, &span, NULL) < 0 ||
+		    span.first > n || span.next <= n ||
+		    !is_packet(fd, row->from + span.from,
+		    row->first_seq + span.first))
+			return "has a mark where no packet begins";
+	return NULL;
 }
 
 static bool
