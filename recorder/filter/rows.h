@@ -19,10 +19,14 @@
  * their packets costs less than more. */
 #define PB_ROWS_STEPS(rows)	(65536u + (uint64_t)64u * (rows))
 
-/* One byte of the packets: of row i ones[i * stride], unknown[i * stride]
- * (pb_alike of verdict.h). */
+/* Rows that are looked at together, at most. */
+#define PB_ROWS_RUN	256u
+
+/* One byte of the packets: of a run's row i ones[i * stride], unknown[i *
+ * stride] (pb_alike of verdict.h). */
 struct pb_column {
-	const uint8_t	*ones, *unknown;
+	const uint8_t	*ones;
+	const uint8_t	*unknown;	/* NULL: nothing is */
 	size_t		 stride;	/* 0: all have the same; or 1 */
 };
 
@@ -34,14 +38,20 @@ struct pb_lengths {
 
 struct pb_row_set {
 	size_t		 rows;
-	/* The column of the byte `at`; false: nothing is known of it.  It
-	 * lives until the rows are answered. */
-	bool		(*column)(void *arg, uint32_t at,
+	/* Of the byte `at` a run of `rows` rows, from row `first` on, a
+	 * multiple of PB_ROWS_RUN; asked for when verdicts depend on it.
+	 * False: nothing is known of it.  `out` may use `room`, of 2 * rows
+	 * bytes. */
+	bool		(*column)(void *arg, uint32_t at, size_t first,
+			    size_t rows, uint8_t *room,
 			    struct pb_column *out);
+	/* Likewise those of row 0; of each further row `lengths_stride` bytes
+	 * behind.  NULL: there are none, and each verdict is
+	 * PB_VERDICT_EACH. */
+	const struct pb_lengths *(*lengths)(void *arg);
 	void		*arg;
-	/* Of row 0; of each further row `lengths_stride` bytes behind. */
-	const struct pb_lengths *lengths;
 	size_t		 lengths_stride;
+	uint32_t	 caplen_min;	/* no row has less */
 };
 
 /*

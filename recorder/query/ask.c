@@ -13,8 +13,8 @@
 /* How a row's times lie to those that are asked for. */
 enum time { OUTSIDE, ACROSS, INSIDE };
 
-/* Where the columns of a shape come from. */
-struct columns {
+/* Where what is known of a shape's rows comes from. */
+struct source {
 	struct pb_flow_table	*table;
 	size_t		 shape;
 	struct pb_err	*err;
@@ -26,17 +26,20 @@ static int	ask_shape(const struct pb_ask *, struct pb_flow_table *, size_t,
 static enum pb_verdict shape_verdict(const struct pb_ask *,
 		    const struct pb_flow_table_shape *);
 static int	ask_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
-		    const struct pb_flow_table_row *, uint8_t *,
-		    struct pb_err *);
+		    uint8_t *, struct pb_err *);
+static int	ask_times(const struct pb_ask *, struct pb_flow_table *, size_t,
+		    uint8_t *, struct pb_err *);
+static int	tell_sure(const struct pb_ask *, struct pb_flow_table *, size_t,
+		    uint8_t *, uint64_t *, struct pb_err *);
 static int	put_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
-		    const struct pb_flow_table_row *, const uint8_t *,
-		    struct pb_answer *, struct pb_err *);
-static int	filter_rows(const struct pb_ask *, struct pb_flow_table *,
-		    size_t, const struct pb_flow_table_row *, uint8_t *,
-		    struct pb_err *);
-static bool	column(void *, uint32_t, struct pb_column *);
-static enum time time_of(const struct pb_ask *,
-		    const struct pb_flow_table_row *);
+		    const uint8_t *, struct pb_answer *, struct pb_err *);
+static uint32_t	next_put(const uint8_t *, uint32_t, uint32_t);
+static int	filter_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
+		    uint8_t *, struct pb_err *);
+static bool	column(void *, uint32_t, size_t, size_t, uint8_t *,
+		    struct pb_column *);
+static const struct pb_lengths *lengths(void *);
+static enum time time_of(const struct pb_ask *, const struct pb_flow_table_row *);
 
 int
 pb_ask_table(const struct pb_ask *ask, struct pb_flow_table *table,
@@ -59,28 +62,29 @@ ask_shape(const struct pb_ask *ask, struct pb_flow_table *table, size_t i,
     struct pb_answer *out, struct pb_err *err)
 {
 	const struct pb_flow_table_shape *shape = pb_flow_table_shape(table, i);
-	const struct pb_flow_table_row *row;
+	enum pb_verdict all = shape->rest ? PB_VERDICT_EACH :
+	    shape_verdict(ask, shape);
 	uint8_t *verdict;
-	int rc;
+	int rc = 0;
 
 	if (shape->rows > PB_ASK_ROWS_MAX)
 		return pb_err_set(err, PB_EFORMAT, "the flow table has too "
 		    "many rows");
-	if (!shape->rest && shape_verdict(ask, shape) == PB_VERDICT_NONE) {
+	if (all == PB_VERDICT_NONE) {
 		out->none += shape->packets;
 		return 0;
 	}
 	verdict = malloc(shape->rows + 1u);
 	if (verdict == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
-	rc = pb_flow_table_rows(table, i, &row, err);
-	if (rc == 0)
-		rc = ask_rows(ask, table, i, row, verdict, err);
+	memset(verdict, all, shape->rows);
+	/* Nothing is known of the rest, its times included. */
+	if (!shape->rest)
+		rc = ask_rows(ask, table, i, verdict, err);
 	if (rc == 0 && ask->sure != NULL)
-		rc = ask->sure(ask->arg, table, i, row, verdict,
-		    &out->counted, err);
+		rc = tell_sure(ask, table, i, verdict, &out->counted, err);
 	if (rc == 0)
-		rc = put_rows(ask, table, i, row, verdict, out, err);
+		rc = put_rows(ask, table, i, verdict, out, err);
 	free(verdict);
 	return rc;
 }
@@ -114,20 +118,33 @@ pb_ask_count(void *arg, struct pb_flow_table *table, size_t shape,
 	return 0;
 }
 
-/* verdict[i] of row i: PB_VERDICT_ALL only where its times lie inside. */
+/* verdict[i] of row i, which is that of all rows at first: PB_VERDICT_ALL only
+ * where its times lie inside. */
 static int
 ask_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
-    const struct pb_flow_table_row *row, uint8_t *verdict, struct pb_err *err)
+    uint8_t *verdict, struct pb_err *err)
 {
-	const struct pb_flow_table_shape *s = pb_flow_table_shape(table, shape);
+	int rc = 0;
+
+	if (verdict[0] != PB_VERDICT_ALL)
+		rc = filter_rows(ask, table, shape, verdict, err);
+	if (rc == 0 && (ask->after_ns != 0 || ask->before_ns != UINT64_MAX))
+		rc = ask_times(ask, table, shape, verdict, err);
+	return rc;
+}
+
+static int
+ask_times(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
+    uint8_t *verdict, struct pb_err *err)
+{
+	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
+	const struct pb_flow_table_row *row;
 	int rc;
 
-	/* Nothing is known of the rest, its times included. */
-	memset(verdict, PB_VERDICT_EACH, s->rows);
-	if (s->rest)
+	if (next_put(verdict, 0, rows) == rows)
 		return 0;
-	rc = filter_rows(ask, table, shape, row, verdict, err);
-	for (uint32_t i = 0; i < s->rows && rc == 0; i++)
+	rc = pb_flow_table_rows(table, shape, &row, err);
+	for (uint32_t i = 0; i < rows && rc == 0; i++)
 		switch (time_of(ask, &row[i])) {
 		case OUTSIDE:
 			verdict[i] = PB_VERDICT_NONE;
@@ -144,42 +161,113 @@ ask_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
 }
 
 static int
-put_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
-    const struct pb_flow_table_row *row, const uint8_t *verdict,
-    struct pb_answer *out, struct pb_err *err)
+tell_sure(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
+    uint8_t *verdict, uint64_t *counted, struct pb_err *err)
 {
-	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
-	int rc = 0;
+	const struct pb_flow_table_row *row;
+	int rc;
 
-	for (uint32_t i = 0; i < rows && rc >= 0; i++) {
-		if (verdict[i] == PB_VERDICT_NONE) {
-			out->none += row[i].packets;
-			continue;
-		}
-		out->put += row[i].packets;
-		if (verdict[i] == PB_VERDICT_EACH)
-			out->each += row[i].packets;
-		rc = pb_flow_table_put(table, shape, i, ask->of_packet,
+	if (memchr(verdict, PB_VERDICT_ALL, pb_flow_table_shape(table,
+	    shape)->rows) == NULL)
+		return 0;
+	rc = pb_flow_table_rows(table, shape, &row, err);
+	return rc < 0 ? rc : ask->sure(ask->arg, table, shape, row, verdict,
+	    counted, err);
+}
+
+static int
+put_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
+    const uint8_t *verdict, struct pb_answer *out, struct pb_err *err)
+{
+	const struct pb_flow_table_shape *its = pb_flow_table_shape(table, shape);
+	uint64_t put = 0;
+
+	for (uint32_t i = next_put(verdict, 0, its->rows); i < its->rows;
+	    i = next_put(verdict, i + 1, its->rows)) {
+		int packets = pb_flow_table_put(table, shape, i, ask->of_packet,
 		    verdict[i], err);
+
+		if (packets < 0)
+			return packets;
+		put += (uint64_t)packets;
+		if (verdict[i] == PB_VERDICT_EACH)
+			out->each += (uint64_t)packets;
 	}
-	return rc < 0 ? rc : 0;
+	if (put > its->packets)
+		return pb_err_set(err, PB_EFORMAT, "the flow table has more "
+		    "packets in rows than in their shape");
+	out->put += put;
+	out->none += its->packets - put;
+	return 0;
+}
+
+/* The first row from `i` on that is not PB_VERDICT_NONE; or `rows`. */
+static uint32_t
+next_put(const uint8_t *verdict, uint32_t i, uint32_t rows)
+{
+	uint64_t eight, none;
+
+	memset(&none, PB_VERDICT_NONE, sizeof(none));
+	for (; i < rows; i++) {
+		while (i + sizeof(eight) <= rows && (memcpy(&eight,
+		    verdict + i, sizeof(eight)), eight == none))
+			i += sizeof(eight);
+		if (i < rows && verdict[i] != PB_VERDICT_NONE)
+			break;
+	}
+	return i < rows ? i : rows;
 }
 
 static int
 filter_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
-    const struct pb_flow_table_row *row, uint8_t *verdict, struct pb_err *err)
+    uint8_t *verdict, struct pb_err *err)
 {
 	const struct pb_flow_table_shape *s = pb_flow_table_shape(table, shape);
 	const struct pb_inner *inner = pb_question_inner(ask->question,
 	    &s->alike);
-	struct columns columns = { .table = table, .shape = shape,
-	    .err = err };
+	struct source source = { .table = table, .shape = shape, .err = err };
 	struct pb_row_set rows = {
 		.rows = s->rows,
 		.column = column,
-		.arg = &columns,
-		.lengths_stride = sizeof(*row),
+		.lengths = lengths,
+		.arg = &source,
+		.lengths_stride = sizeof(struct pb_flow_table_row),
+		.caplen_min = s->alike.caplen_min,
 	};
+
+	if (inner != NULL)
+		return pb_ask_inner(inner, table, shape, verdict, err);
+	pb_row_set_verdict(verdict, pb_question_filter(ask->question, &s->key,
+	    PB_FLOW_SHAPE_BYTES, &s->alike), &rows);
+	return source.rc;
+}
+
+static bool
+column(void *arg, uint32_t at, size_t first, size_t rows, uint8_t *room,
+    struct pb_column *out)
+{
+	struct source *source = arg;
+	struct pb_flow_table_column got;
+	int rc;
+
+	if (source->rc < 0)
+		return false;
+	rc = pb_flow_table_column_part(source->table, source->shape, at,
+	    (uint32_t)first, (uint32_t)rows, room, &got, source->err);
+	if (rc < 0)
+		source->rc = rc;
+	out->ones = got.ones;
+	out->unknown = got.known ? NULL : got.unknown;
+	out->stride = got.stride;
+	return rc == 0;
+}
+
+static const struct pb_lengths *
+lengths(void *arg)
+{
+	struct source *source = arg;
+	const struct pb_flow_table_row *row;
+	int rc;
 
 	static_assert(offsetof(struct pb_flow_table_row, caplen_max) -
 	    offsetof(struct pb_flow_table_row, caplen_min) ==
@@ -191,32 +279,14 @@ filter_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
 	    offsetof(struct pb_flow_table_row, caplen_min) ==
 	    offsetof(struct pb_lengths, len_max), "a row has its lengths in "
 	    "the order that rows are asked by");
-	if (inner != NULL)
-		return pb_ask_inner(inner, table, shape, row, verdict, err);
-	rows.lengths = (const struct pb_lengths *)(const void *)
-	    &row->caplen_min;
-	pb_row_set_verdict(verdict, pb_question_filter(ask->question, &s->key,
-	    PB_FLOW_SHAPE_BYTES, &s->alike), &rows);
-	return columns.rc;
-}
-
-static bool
-column(void *arg, uint32_t at, struct pb_column *out)
-{
-	struct columns *columns = arg;
-	struct pb_flow_table_column got;
-	int rc;
-
-	if (columns->rc < 0)
-		return false;
-	rc = pb_flow_table_column(columns->table, columns->shape, at, &got,
-	    columns->err);
-	if (rc < 0)
-		columns->rc = rc;
-	out->ones = got.ones;
-	out->unknown = got.unknown;
-	out->stride = got.stride;
-	return rc == 0;
+	if (source->rc < 0)
+		return NULL;
+	rc = pb_flow_table_rows(source->table, source->shape, &row, source->err);
+	if (rc == 0)
+		return (const struct pb_lengths *)(const void *)
+		    &row->caplen_min;
+	source->rc = rc;
+	return NULL;
 }
 
 static enum time

@@ -29,7 +29,8 @@ typedef int pb_ask_sure(void *arg, struct pb_flow_table *table, size_t shape,
 
 struct pb_ask {
 	struct pb_question *question;
-	uint64_t	 after_ns, before_ns;	/* after <= time < before */
+	/* after <= time < before; 0, UINT64_MAX: all of the table is. */
+	uint64_t	 after_ns, before_ns;
 	pb_ask_sure	*sure;		/* NULL: all packets are looked at */
 	void		*arg;		/* of `sure` */
 	uint8_t		*of_packet;	/* |= what is said of each packet */

@@ -16,14 +16,14 @@ static void	known_of(struct known *, const struct pb_flow_table_column *,
 
 int
 pb_ask_inner(const struct pb_inner *inner, struct pb_flow_table *table,
-    size_t shape, const struct pb_flow_table_row *row, uint8_t *verdict,
-    struct pb_err *err)
+    size_t shape, uint8_t *verdict, struct pb_err *err)
 {
 	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
 	struct pb_flow_table_column column[PB_FLOW_BYTES];
 	uint64_t steps = PB_ROWS_STEPS(rows);
+	const struct pb_flow_table_row *row;
 	struct known known;
-	int rc = 0;
+	int rc = pb_flow_table_rows(table, shape, &row, err);
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES && rc == 0; at++)
 		rc = pb_flow_table_column(table, shape, at, &column[at], err);

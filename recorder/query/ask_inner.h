@@ -14,10 +14,8 @@
 #include "recorder/filter/inner.h"
 #include "recorder/flow/table.h"
 
-/* verdict[i] of row i, which has `row[i]`'s lengths.  As
- * pb_flow_table_column(). */
+/* verdict[i] of row i.  As pb_flow_table_column(). */
 int	pb_ask_inner(const struct pb_inner *inner, struct pb_flow_table *table,
-	    size_t shape, const struct pb_flow_table_row *row, uint8_t *verdict,
-	    struct pb_err *err);
+	    size_t shape, uint8_t *verdict, struct pb_err *err);
 
 #endif

@@ -216,6 +216,7 @@ nothing_at(const uint8_t *of_packet)
 	pb_lane any = { 0 };
 	uint64_t some[2];
 
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < AT_ONCE; i += PB_LANE)
 		any |= pb_lane_at(of_packet + i);
 	memcpy(some, &any, sizeof(some));

@@ -26,16 +26,41 @@ struct table {
 	struct pb_alike	 shape;
 };
 
+/* Some as they are, others in the room that there is. */
 static inline bool
-column(void *arg, uint32_t at, struct pb_column *out)
+column(void *arg, uint32_t at, size_t first, size_t rows, uint8_t *room,
+    struct pb_column *out)
+{
+	static const uint8_t none[ROWS_MAX];
+	struct table *table = arg;
+	size_t stride = table->stride[at % PACKET_BYTES];
+
+	assert_true(first % PB_ROWS_RUN == 0 && rows <= PB_ROWS_RUN &&
+	    first + rows <= table->rows);
+	if (at >= table->bytes)
+		return false;
+	*out = (struct pb_column){ table->ones[at] + first * stride,
+	    table->unknown[at] + first * stride, stride };
+	if (memcmp(table->unknown[at], none, table->rows) == 0)
+		out->unknown = NULL;
+	if (stride == 1 && at % 3 == 0)
+		out->ones = memcpy(room, out->ones, rows);
+	return true;
+}
+
+static inline const struct pb_lengths *
+lengths(void *arg)
 {
 	struct table *table = arg;
 
-	if (at >= table->bytes)
-		return false;
-	*out = (struct pb_column){ table->ones[at], table->unknown[at],
-	    table->stride[at] };
-	return true;
+	return &table->row[0].lengths;
+}
+
+static inline struct pb_row_set
+row_set(struct table *table, uint32_t caplen_min)
+{
+	return (struct pb_row_set){ table->rows, column, lengths, table,
+	    sizeof(table->row[0]), caplen_min };
 }
 
 /* One packet more that they have in common. */
@@ -96,8 +121,7 @@ make_table(struct table *table)
 		know_group(&g);
 		take_row(table, i, &g);
 	}
-	table->all = (struct pb_row_set){ table->rows, column, table,
-	    &table->row[0].lengths, sizeof(table->row[0]) };
+	table->all = row_set(table, table->shape.caplen_min);
 }
 
 /* How many rows the machine decides and the columns do not. */

@@ -131,8 +131,7 @@ rows_that_take_long_leave_the_others_to_be_looked_at(void **state)
 		if (at >= 34)
 			memset(table.unknown[at], 0xff, ROWS_MAX - 1);
 	}
-	table.all = (struct pb_row_set){ table.rows, column, &table,
-	    &table.row[0].lengths, sizeof(table.row[0]) };
+	table.all = row_set(&table, PACKET_BYTES);
 	assert_int_equal(pb_filter_create(&filter, text,
 	    PB_LINKTYPE_ETHERNET, NULL), 0);
 	pb_row_set_verdict(verdict, filter, &table.all);
