@@ -116,7 +116,8 @@ int	pb_flow_table_column(struct pb_flow_table *table, size_t shape,
 	    uint32_t at, struct pb_flow_table_column *out, struct pb_err *err);
 
 /* The same of `rows` of them from row `first` on, a multiple of 8; `room` has
- * 2 * rows bytes, is borrowed by `out`, and may be used. */
+ * 2 * rows bytes, is borrowed by `out`, and may be used.  Where all is known
+ * `unknown` may be NULL. */
 int	pb_flow_table_column_part(struct pb_flow_table *table, size_t shape,
 	    uint32_t at, uint32_t first, uint32_t rows, uint8_t *room,
 	    struct pb_flow_table_column *out, struct pb_err *err);

@@ -43,9 +43,8 @@ static bool	survey_planes(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint32_t);
 static bool	survey_piece(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint64_t, uint64_t);
-static bool	shape_sound(const uint8_t *,
-	    const struct pb_flow_table_shape *);
-static uint32_t	columns_planes(const uint8_t *);
+static bool	shape_sound(const uint8_t *, const struct pb_flow_table_shape *);
+static void	count_planes(struct shape *);
 static bool	numbers_planes(const uint8_t *, unsigned, uint32_t *);
 static void	shape_fill(struct pb_flow_table_shape *, const uint8_t *);
 
@@ -230,7 +229,8 @@ survey_shape(struct pb_flow_table *table, struct survey *survey,
 	    survey->rows > PB_FLOW_TABLE_ROWS_MAX + 1)
 		return false;
 	shape->piece = survey->piece;
-	if (!survey_planes(table, survey, columns_planes(record), seen->rows))
+	count_planes(shape);
+	if (!survey_planes(table, survey, shape->planes_all, seen->rows))
 		return false;
 	shape->numbers = survey->piece;
 	if (!numbers_planes(record + SHAPE_NUMBERS, NUMBERS, &planes) ||
@@ -306,16 +306,16 @@ shape_sound(const uint8_t *record, const struct pb_flow_table_shape *seen)
 	    seen->alike.len_min <= seen->alike.len_max;
 }
 
-static uint32_t
-columns_planes(const uint8_t *record)
+/* 256 at most: those of the last eight are in front of none. */
+static void
+count_planes(struct shape *shape)
 {
-	uint32_t planes = 0;
-
-	for (uint32_t at = 0; at < PB_FLOW_BYTES / 8; at++)
-		planes += (uint32_t)(
-		    __builtin_popcount(record[SHAPE_COLUMNS + at]) +
-		    __builtin_popcount(record[SHAPE_BITS + at]));
-	return planes;
+	shape->planes_all = 0;
+	for (uint32_t eight = 0; eight < PB_FLOW_BYTES / 8; eight++) {
+		shape->planes[eight] = (uint8_t)shape->planes_all;
+		shape->planes_all += planes_of_eight(shape->record, eight,
+		    0xff);
+	}
 }
 
 /* False: one has more than a number has bytes. */

@@ -14,7 +14,6 @@ static int	column_check(const struct pb_flow_table_column *, uint32_t,
 static int	column_zeros(struct pb_flow_table *, struct pb_flow_table_column *,
 		    struct pb_err *);
 static bool	has_bit(const uint8_t *, uint32_t);
-static uint32_t	bits_below(const uint8_t *, uint32_t);
 static int	number(struct pb_flow_table *, uint64_t *, uint32_t, uint32_t *,
 		    const uint8_t *, uint32_t, struct pb_err *);
 static int	rows_read(struct pb_flow_table *, const struct shape *,
@@ -58,8 +57,8 @@ pb_flow_table_column_part(struct pb_flow_table *table, size_t shape, uint32_t at
 	rc = table_plane_part(table, its->piece, plane, all, &part,
 	    &out->ones, err);
 	part.room += rows;
-	if (rc == 0 && out->known)
-		rc = column_zeros(table, out, err);
+	if (out->known)
+		out->unknown = NULL;
 	else if (rc == 0)
 		rc = table_plane_part(table, its->piece, plane + 1, all,
 		    &part, &out->unknown, err);
@@ -106,7 +105,8 @@ column_find(const struct shape *shape, uint32_t at,
 	out->known = *out->unknown == 0;
 	if (!has_bit(columns, at))
 		return false;
-	*plane = bits_below(columns, at) + bits_below(bits, at);
+	*plane = shape->planes[at / 8] + planes_of_eight(shape->record, at / 8,
+	    (uint8_t)((1u << at % 8) - 1));
 	out->stride = 1;
 	out->known = !has_bit(bits, at);
 	return true;
@@ -146,18 +146,6 @@ static bool
 has_bit(const uint8_t *set, uint32_t at)
 {
 	return (set[at / 8] >> at % 8 & 1) != 0;
-}
-
-static uint32_t
-bits_below(const uint8_t *set, uint32_t at)
-{
-	uint64_t low = pb_get_le64(set), high = pb_get_le64(set + 8);
-
-	if (at < 64)
-		return (uint32_t)__builtin_popcountll(low &
-		    (((uint64_t)1 << at) - 1));
-	return (uint32_t)(__builtin_popcountll(low) +
-	    __builtin_popcountll(high & (((uint64_t)1 << (at - 64)) - 1)));
 }
 
 /* A column of numbers whose planes begin with `*plane`, which moves on. */

@@ -25,6 +25,9 @@ struct shape {
 	struct pb_flow_table_shape seen;
 	const uint8_t	*record;	/* SHAPE_BYTES of the directory */
 	uint32_t	 piece;		/* of its columns, the first */
+	/* Planes of the bytes in front of each eight, and of all. */
+	uint8_t		 planes[PB_FLOW_BYTES / 8];
+	uint32_t	 planes_all;
 	uint32_t	 numbers;	/* the first of its numbers */
 	uint32_t	 places;	/* their groups; themselves behind */
 	struct pb_flow_table_row *row;	/* NULL: not asked for yet */
@@ -77,6 +80,15 @@ struct pb_flow_table {
 	struct group	 group;
 	struct marks	 marks;
 };
+
+/* Of the bytes of an eight that `below` has, by the record. */
+static inline uint32_t
+planes_of_eight(const uint8_t *record, uint32_t eight, uint8_t below)
+{
+	return (uint32_t)__builtin_popcount(
+	    (uint32_t)(record[SHAPE_COLUMNS + eight] & below) << 8 |
+	    (record[SHAPE_BITS + eight] & below));
+}
 
 /* Until the table is closed; NULL: none is left. */
 void	*table_room(struct pb_flow_table *table, size_t bytes);
