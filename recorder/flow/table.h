@@ -134,6 +134,10 @@ struct pb_flow_table_row {
 int	pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
 	    const struct pb_flow_table_row **out, struct pb_err *err);
 
+/* The same of their packets alone. */
+int	pb_flow_table_packets_each(struct pb_flow_table *table, size_t shape,
+	    const uint64_t **out, struct pb_err *err);
+
 /* Its packets: of_packet[n] |= bits for each packet n of the row;
  * `of_packet` has pb_flow_table_packets() bytes.  How many, or an error. */
 int	pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,

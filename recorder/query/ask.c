@@ -29,8 +29,6 @@ static int	ask_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
 		    uint8_t *, struct pb_err *);
 static int	ask_times(const struct pb_ask *, struct pb_flow_table *, size_t,
 		    uint8_t *, struct pb_err *);
-static int	tell_sure(const struct pb_ask *, struct pb_flow_table *, size_t,
-		    uint8_t *, uint64_t *, struct pb_err *);
 static int	put_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
 		    const uint8_t *, struct pb_answer *, struct pb_err *);
 static uint32_t	next_put(const uint8_t *, uint32_t, uint32_t);
@@ -81,8 +79,10 @@ ask_shape(const struct pb_ask *ask, struct pb_flow_table *table, size_t i,
 	/* Nothing is known of the rest, its times included. */
 	if (!shape->rest)
 		rc = ask_rows(ask, table, i, verdict, err);
-	if (rc == 0 && ask->sure != NULL)
-		rc = tell_sure(ask, table, i, verdict, &out->counted, err);
+	if (rc == 0 && ask->sure != NULL && memchr(verdict, PB_VERDICT_ALL,
+	    shape->rows) != NULL)
+		rc = ask->sure(ask->arg, table, i, verdict, &out->counted,
+		    err);
 	if (rc == 0)
 		rc = put_rows(ask, table, i, verdict, out, err);
 	free(verdict);
@@ -103,19 +103,19 @@ shape_verdict(const struct pb_ask *ask, const struct pb_flow_table_shape *shape)
 
 int
 pb_ask_count(void *arg, struct pb_flow_table *table, size_t shape,
-    const struct pb_flow_table_row *row, uint8_t *verdict, uint64_t *counted,
-    struct pb_err *err)
+    uint8_t *verdict, uint64_t *counted, struct pb_err *err)
 {
 	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
+	const uint64_t *packets;
+	int rc = pb_flow_table_packets_each(table, shape, &packets, err);
 
 	(void)arg;
-	(void)err;
-	for (uint32_t i = 0; i < rows; i++)
+	for (uint32_t i = 0; i < rows && rc == 0; i++)
 		if (verdict[i] == PB_VERDICT_ALL) {
 			verdict[i] = PB_VERDICT_NONE;
-			*counted += row[i].packets;
+			*counted += packets[i];
 		}
-	return 0;
+	return rc;
 }
 
 /* verdict[i] of row i, which is that of all rows at first: PB_VERDICT_ALL only
@@ -158,21 +158,6 @@ ask_times(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
 			break;
 		}
 	return rc;
-}
-
-static int
-tell_sure(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
-    uint8_t *verdict, uint64_t *counted, struct pb_err *err)
-{
-	const struct pb_flow_table_row *row;
-	int rc;
-
-	if (memchr(verdict, PB_VERDICT_ALL, pb_flow_table_shape(table,
-	    shape)->rows) == NULL)
-		return 0;
-	rc = pb_flow_table_rows(table, shape, &row, err);
-	return rc < 0 ? rc : ask->sure(ask->arg, table, shape, row, verdict,
-	    counted, err);
 }
 
 static int

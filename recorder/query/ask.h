@@ -24,8 +24,7 @@
  * PB_VERDICT_NONE, and adds them to `*counted`.  0, or an error.
  */
 typedef int pb_ask_sure(void *arg, struct pb_flow_table *table, size_t shape,
-	    const struct pb_flow_table_row *row, uint8_t *verdict,
-	    uint64_t *counted, struct pb_err *err);
+	    uint8_t *verdict, uint64_t *counted, struct pb_err *err);
 
 struct pb_ask {
 	struct pb_question *question;
@@ -54,7 +53,6 @@ int	pb_ask_table(const struct pb_ask *ask, struct pb_flow_table *table,
 
 /* A pb_ask_sure for who wants their number alone. */
 int	pb_ask_count(void *arg, struct pb_flow_table *table, size_t shape,
-	    const struct pb_flow_table_row *row, uint8_t *verdict,
-	    uint64_t *counted, struct pb_err *err);
+	    uint8_t *verdict, uint64_t *counted, struct pb_err *err);
 
 #endif

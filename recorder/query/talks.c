@@ -27,8 +27,7 @@ struct rows {
 static int	begin(void *, size_t, const struct pb_stream_info *);
 static int	packet(void *, const struct pb_cursor_packet *,
 		    struct pb_err *);
-static int	sure(void *, struct pb_flow_table *, size_t,
-		    const struct pb_flow_table_row *, uint8_t *, uint64_t *,
+static int	sure(void *, struct pb_flow_table *, size_t, uint8_t *, uint64_t *,
 		    struct pb_err *);
 static int	find_columns(struct rows *, struct pb_flow_table *, size_t,
 		    struct pb_err *);
@@ -89,16 +88,18 @@ packet(void *arg, const struct pb_cursor_packet *cp, struct pb_err *err)
 
 static int
 sure(void *arg, struct pb_flow_table *table, size_t shape,
-    const struct pb_flow_table_row *row, uint8_t *verdict, uint64_t *counted,
-    struct pb_err *err)
+    uint8_t *verdict, uint64_t *counted, struct pb_err *err)
 {
 	const struct pb_flow_table_shape *s = pb_flow_table_shape(table, shape);
+	const struct pb_flow_table_row *row = NULL;
 	struct talks *talks = arg;
 	struct pb_flow_key key;
 	struct pb_talk talk;
 	struct rows rows;
 	int rc = find_columns(&rows, table, shape, err);
 
+	if (rc == 0)
+		rc = pb_flow_table_rows(table, shape, &row, err);
 	for (uint32_t i = 0; i < s->rows && rc == 0; i++) {
 		if (verdict[i] != PB_VERDICT_ALL || !key_of_row(&key, &rows, i,
 		    &row[i], &s->key))

@@ -166,6 +166,7 @@ ask_row(struct pb_flow_table *table, size_t shape, uint32_t row,
 {
 	const struct pb_flow_table_row *rows;
 	struct pb_flow_table_column column;
+	const uint64_t *each;
 	struct pb_err err;
 
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++) {
@@ -179,6 +180,9 @@ ask_row(struct pb_flow_table *table, size_t shape, uint32_t row,
 	if (pb_flow_table_rows(table, shape, &rows, &err) < 0)
 		fail_msg("%s", err.text);
 	told->row = rows[row];
+	if (pb_flow_table_packets_each(table, shape, &each, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(each[row], rows[row].packets);
 }
 
 static void

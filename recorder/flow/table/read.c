@@ -87,6 +87,34 @@ pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
 	return rc;
 }
 
+int
+pb_flow_table_packets_each(struct pb_flow_table *table, size_t shape,
+    const uint64_t **out, struct pb_err *err)
+{
+	struct shape *its = &table->shape[shape];
+	uint64_t *packets, sum = 0;
+	uint32_t plane = 0;
+	int rc;
+
+	*out = its->packets;
+	if (its->packets != NULL)
+		return 0;
+	packets = table_room(table, its->seen.rows * sizeof(*packets));
+	if (packets == NULL)
+		return table_no_memory(err);
+	rc = number(table, packets, its->numbers, &plane, its->record +
+	    SHAPE_NUMBERS + NUMBER_PACKETS * NUMBER_BYTES, its->seen.rows,
+	    err);
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0; i < its->seen.rows; i++)
+		sum += packets[i];
+	if (sum != its->seen.packets)
+		return table_rotten(err, "the packets of rows");
+	*out = its->packets = packets;
+	return 0;
+}
+
 /* False where all rows have the same, which is in `out`; else its plane, and
  * unless it is known, behind it that of its unknown bits. */
 static bool
