@@ -61,13 +61,15 @@ int	pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes,
 typedef int pb_flow_table_read(void *arg, uint64_t at, void *out, size_t len,
 	    struct pb_err *err);
 struct pb_flow_table_room;	/* opaque */
-int	pb_flow_table_open_at(struct pb_flow_table **out, struct pb_flow_table_room *room,
-	    pb_flow_table_read *read, void *arg, size_t len, struct pb_err *err);
+int	pb_flow_table_open_at(struct pb_flow_table **out,
+	    struct pb_flow_table_room *room, pb_flow_table_read *read,
+	    void *arg, size_t len, struct pb_err *err);
 
 /* Memory for what is read, kept from one table to the next; one table at a
  * time.  open_at() takes NULL: then it is the table's own.  So does
  * destroy(). */
-int	pb_flow_table_room_create(struct pb_flow_table_room **out, struct pb_err *err);
+int	pb_flow_table_room_create(struct pb_flow_table_room **out,
+	    struct pb_err *err);
 void	pb_flow_table_room_destroy(struct pb_flow_table_room *room);
 
 void	pb_flow_table_close(struct pb_flow_table *table);
@@ -140,7 +142,7 @@ int	pb_flow_table_packets_each(struct pb_flow_table *table, size_t shape,
 
 /* Its packets: of_packet[n] |= bits for each packet n of the row;
  * `of_packet` has pb_flow_table_packets() bytes.  How many, or an error. */
-int	pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
-	    uint8_t *of_packet, uint8_t bits, struct pb_err *err);
+int	pb_flow_table_put(struct pb_flow_table *table, size_t shape,
+	    uint32_t row, uint8_t *of_packet, uint8_t bits, struct pb_err *err);
 
 #endif

@@ -32,12 +32,13 @@ static int	ask_times(const struct pb_ask *, struct pb_flow_table *, size_t,
 static int	put_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
 		    const uint8_t *, struct pb_answer *, struct pb_err *);
 static uint32_t	next_put(const uint8_t *, uint32_t, uint32_t);
-static int	filter_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
-		    uint8_t *, struct pb_err *);
+static int	filter_rows(const struct pb_ask *, struct pb_flow_table *,
+		    size_t, uint8_t *, struct pb_err *);
 static bool	column(void *, uint32_t, size_t, size_t, uint8_t *,
 		    struct pb_column *);
 static const struct pb_lengths *lengths(void *);
-static enum time time_of(const struct pb_ask *, const struct pb_flow_table_row *);
+static enum time time_of(const struct pb_ask *,
+		    const struct pb_flow_table_row *);
 
 int
 pb_ask_table(const struct pb_ask *ask, struct pb_flow_table *table,
@@ -164,7 +165,8 @@ static int
 put_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
     const uint8_t *verdict, struct pb_answer *out, struct pb_err *err)
 {
-	const struct pb_flow_table_shape *its = pb_flow_table_shape(table, shape);
+	const struct pb_flow_table_shape *its = pb_flow_table_shape(table,
+	    shape);
 	uint64_t put = 0;
 
 	for (uint32_t i = next_put(verdict, 0, its->rows); i < its->rows;
@@ -266,7 +268,8 @@ lengths(void *arg)
 	    "the order that rows are asked by");
 	if (source->rc < 0)
 		return NULL;
-	rc = pb_flow_table_rows(source->table, source->shape, &row, source->err);
+	rc = pb_flow_table_rows(source->table, source->shape, &row,
+	    source->err);
 	if (rc == 0)
 		return (const struct pb_lengths *)(const void *)
 		    &row->caplen_min;

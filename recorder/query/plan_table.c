@@ -24,8 +24,8 @@ static int	make_pieces(struct pb_plan *, struct pb_flow_table *,
 		    const uint8_t *, uint64_t, struct pb_err *);
 static uint32_t	next_wanted(const uint8_t *, uint32_t, uint32_t);
 static bool	nothing_at(const uint8_t *);
-static int	group_of(const struct pb_plan *, struct pb_flow_table *, uint32_t,
-		    struct piece *, struct pb_err *);
+static int	group_of(const struct pb_plan *, struct pb_flow_table *,
+		    uint32_t, struct piece *, struct pb_err *);
 static int	add_group(struct pb_plan *, const struct piece *,
 		    struct pb_err *);
 

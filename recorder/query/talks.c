@@ -27,8 +27,8 @@ struct rows {
 static int	begin(void *, size_t, const struct pb_stream_info *);
 static int	packet(void *, const struct pb_cursor_packet *,
 		    struct pb_err *);
-static int	sure(void *, struct pb_flow_table *, size_t, uint8_t *, uint64_t *,
-		    struct pb_err *);
+static int	sure(void *, struct pb_flow_table *, size_t, uint8_t *,
+		    uint64_t *, struct pb_err *);
 static int	find_columns(struct rows *, struct pb_flow_table *, size_t,
 		    struct pb_err *);
 static bool	key_of_row(struct pb_flow_key *, const struct rows *,

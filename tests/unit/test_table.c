@@ -150,8 +150,8 @@ check_part(struct pb_flow_table *table, size_t shape, uint32_t at, uint32_t row,
 	size_t i = row % 8;
 
 	to[2 * rows] = 77;
-	assert_int_equal(pb_flow_table_column_part(table, shape, at, row - row % 8,
-	    rows, to, &part, NULL), 0);
+	assert_int_equal(pb_flow_table_column_part(table, shape, at,
+	    row - row % 8, rows, to, &part, NULL), 0);
 	assert_int_equal(to[2 * rows], 77);
 	assert_int_equal(part.ones[i * part.stride],
 	    all->ones[row * all->stride]);
@@ -303,8 +303,8 @@ of_one_row_among_many_few_bytes_are_read(void **state)
 	assert_true(pb_flow_table_put(table, shape, 1000, seen, 1, NULL) > 0);
 	for (uint32_t i = 0; i < count; i++)
 		if (seen[i] != 0)
-			assert_int_equal(pb_flow_table_span(table, i, &span, NULL),
-			    0);
+			assert_int_equal(pb_flow_table_span(table, i, &span,
+			    NULL), 0);
 	assert_in_range(part_bytes, 1, bytes.len / 10);
 	free(seen);
 	pb_flow_table_close(table);
@@ -356,8 +356,8 @@ what_rots_is_not_believed_whichever_part_is_read(void **state)
 		for (uint32_t row = 0; row < pb_flow_table_shape(table,
 		    shape)->rows; row++) {
 			seen = calloc(count, 1);
-			assert_true(pb_flow_table_put(table, shape, row, seen, 1,
-			    NULL) > 0);
+			assert_true(pb_flow_table_put(table, shape, row, seen,
+			    1, NULL) > 0);
 			id++;
 			for (uint32_t i = 0; i < count; i++)
 				row_of[i] += seen[i] * id;
@@ -366,8 +366,8 @@ what_rots_is_not_believed_whichever_part_is_read(void **state)
 	pb_flow_table_close(table);
 	rots = 5;
 	for (unsigned i = 0; i < 1000; i++)
-		if (pb_flow_table_open_at(&table, room, read_part, NULL, bytes.len,
-		    NULL) == 0) {
+		if (pb_flow_table_open_at(&table, room, read_part, NULL,
+		    bytes.len, NULL) == 0) {
 			for (unsigned k = 0; k < 4; k++)
 				ask_rotten(table, &seed, row_of);
 			pb_flow_table_close(table);

@@ -48,7 +48,8 @@ static void	put_sums(uint8_t *, const struct pb_flow_table_work *,
 		    const struct shape_rows *);
 static uint32_t	put_columns(struct pb_flow_table_work *, uint8_t *,
 		    const struct shape_rows *);
-static void	put_places(struct pb_flow_table_work *, const struct shape_rows *);
+static void	put_places(struct pb_flow_table_work *,
+		    const struct shape_rows *);
 static void	put_bare(struct pb_flow_table_work *, const struct pb_buf *);
 static void	put_planes(struct pb_flow_table_work *, uint32_t, uint32_t);
 static uint32_t	pack_planes(struct pb_flow_table_work *, const uint8_t *,

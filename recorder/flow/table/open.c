@@ -43,7 +43,8 @@ static bool	survey_planes(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint32_t);
 static bool	survey_piece(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint64_t, uint64_t);
-static bool	shape_sound(const uint8_t *, const struct pb_flow_table_shape *);
+static bool	shape_sound(const uint8_t *,
+		    const struct pb_flow_table_shape *);
 static void	count_planes(struct shape *);
 static bool	numbers_planes(const uint8_t *, unsigned, uint32_t *);
 static void	shape_fill(struct pb_flow_table_shape *, const uint8_t *);
@@ -58,8 +59,9 @@ pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes, size_t len,
 }
 
 int
-pb_flow_table_open_at(struct pb_flow_table **out, struct pb_flow_table_room *room,
-    pb_flow_table_read *read, void *arg, size_t len, struct pb_err *err)
+pb_flow_table_open_at(struct pb_flow_table **out,
+    struct pb_flow_table_room *room, pb_flow_table_read *read, void *arg,
+    size_t len, struct pb_err *err)
 {
 	struct pb_flow_table table = { .room = room, .read = read, .arg = arg };
 
@@ -245,8 +247,8 @@ survey_shape(struct pb_flow_table *table, struct survey *survey,
 
 /* Two pieces: the heads of groups; and these, which have so many bytes. */
 static bool
-survey_groups(struct pb_flow_table *table, struct survey *survey, uint64_t heads,
-    uint64_t least, uint64_t most)
+survey_groups(struct pb_flow_table *table, struct survey *survey,
+    uint64_t heads, uint64_t least, uint64_t most)
 {
 	return survey_piece(table, survey, 0, heads, heads) &&
 	    survey_piece(table, survey, 0, least, most);

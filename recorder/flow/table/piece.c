@@ -192,7 +192,8 @@ find_plane(struct pb_flow_table *table, uint32_t first, uint32_t which,
 
 /* Where each begins, of those that are packed; the bytes of the others. */
 static int
-find_planes(struct pb_flow_table *table, struct piece *piece, struct pb_err *err)
+find_planes(struct pb_flow_table *table, struct piece *piece,
+    struct pb_err *err)
 {
 	const uint8_t *at = piece->data, *end = at + piece->stored;
 	uint32_t planes = piece->raw / piece->rows;

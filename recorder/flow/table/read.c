@@ -11,8 +11,8 @@ static bool	column_find(const struct shape *, uint32_t,
 		    struct pb_flow_table_column *, uint32_t *);
 static int	column_check(const struct pb_flow_table_column *, uint32_t,
 		    struct pb_err *);
-static int	column_zeros(struct pb_flow_table *, struct pb_flow_table_column *,
-		    struct pb_err *);
+static int	column_zeros(struct pb_flow_table *,
+		    struct pb_flow_table_column *, struct pb_err *);
 static bool	has_bit(const uint8_t *, uint32_t);
 static int	number(struct pb_flow_table *, uint64_t *, uint32_t, uint32_t *,
 		    const uint8_t *, uint32_t, struct pb_err *);
@@ -43,8 +43,8 @@ pb_flow_table_column(struct pb_flow_table *table, size_t shape, uint32_t at,
 }
 
 int
-pb_flow_table_column_part(struct pb_flow_table *table, size_t shape, uint32_t at,
-    uint32_t first, uint32_t rows, uint8_t *room,
+pb_flow_table_column_part(struct pb_flow_table *table, size_t shape,
+    uint32_t at, uint32_t first, uint32_t rows, uint8_t *room,
     struct pb_flow_table_column *out, struct pb_err *err)
 {
 	struct shape *its = &table->shape[shape];
