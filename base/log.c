@@ -41,6 +41,7 @@ static struct {
 	uint64_t	untold;		/* and of those no notice has told */
 	bool		fails;		/* the last line could not be written */
 	bool		ending, end;
+	pthread_t	thread;
 } ring = { .lock = PTHREAD_MUTEX_INITIALIZER,
     .more = PTHREAD_COND_INITIALIZER };
 
@@ -87,7 +88,6 @@ pb_log_start(void)
 {
 	pthread_condattr_t clock;
 	sigset_t all, before;
-	pthread_t thread;
 
 	if (runs)
 		return;
@@ -99,11 +99,10 @@ pb_log_start(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	/* Without a thread lines are written as before. */
-	runs = pthread_create(&thread, NULL, log_main, NULL) == 0;
+	runs = pthread_create(&ring.thread, NULL, log_main, NULL) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!runs)
 		return;
-	pthread_detach(thread);
 	pthread_atfork(NULL, NULL, log_forked);
 	atexit(log_end);
 }
@@ -209,6 +208,9 @@ log_end(void)
 	if (ring.end)
 		runs = false;
 	pthread_mutex_unlock(&ring.lock);
+	/* It has nothing more to do; else it waits for who reads its lines. */
+	if (!runs)
+		pthread_join(ring.thread, NULL);
 }
 
 /* Only the thread that forked lives on here: lines are written directly. */
