@@ -2,9 +2,9 @@
  * recorder/flow/flows.c - the flows of some packets, and what each knows
  *
  * What a packet costs is what capture pays: a key, a slot, a few counts, and
- * eight lanes of bytes that are compared.  Of the first packet of a flow its
- * bytes are kept and nothing else is touched, so that a flood of flows of one
- * packet costs no more.
+ * six lanes of bytes that are compared.  A flow is in four lines of the
+ * processor's cache, one behind the other; one that a table does not have yet
+ * is moved there as it is.
  */
 #include "recorder/flow/flows.h"
 
@@ -21,11 +21,13 @@
 #define WORDS		(sizeof(struct pb_flow_key) / sizeof(uint64_t))
 #define LANE		PB_LANE
 #define LINE		64u	/* of the processor's cache */
-#define KNOWN_MIN	64u	/* bytes that are not given up: headers */
 #define PACKETS_FIRST	512u	/* that a new table has room for */
 /* A slot has a flow's number and, in the bits above, some of its hash. */
 #define SLOT_BITS	17u
 #define SLOT_FLOW	((1u << SLOT_BITS) - 1)
+#define NONE		UINT32_MAX
+#define LEAST(a, b)	((a) < (b) ? (a) : (b))
+#define MOST(a, b)	((a) > (b) ? (a) : (b))
 /* As many flows as a chunk has are merged without memory of their own. */
 #define MERGE_FLOWS	2049u
 #define AHEAD		8u	/* flows that are fetched */
@@ -44,28 +46,23 @@ static bool	charge(struct pb_flows *, size_t);
 static void	make_salt(void);
 static uint64_t	hash_key(const struct pb_flow_key *);
 static uint32_t	tag_of(uint64_t);
-static uint32_t	find(struct pb_flows *, const struct pb_flow_key *, uint64_t);
-static uint32_t	add(struct pb_flows *, const struct pb_flow_key *, uint64_t,
-		    uint32_t);
-static void	begin(struct pb_flow *, const struct pb_flow_key *, uint64_t);
+static uint32_t	find(const struct pb_flows *, uint64_t, uint64_t, uint32_t *);
+static uint32_t	add(struct pb_flows *, uint64_t, uint32_t);
+static uint32_t	find_key(struct pb_flows *, const struct pb_flow_key *);
+static void	begin(struct pb_flow *, uint64_t, uint64_t);
 /* What they know */
 static void	mark(struct pb_flows *, uint32_t, uint32_t);
 static void	count(struct pb_flow *, uint32_t, uint32_t, uint64_t);
 static void	learn(struct pb_flow *, const uint8_t *, uint32_t);
-static void	all_same(struct pb_flow *);
-static void	give_up(struct pb_flow *);
-static void	learn_some(struct pb_flow *, const uint8_t *, const uint8_t *,
-		    uint32_t);
-static lane	others(const struct pb_flow *, const uint8_t *, const uint8_t *,
-		    uint32_t);
+static void	learn_lane(struct pb_flow *, uint32_t, const uint8_t *,
+		    const uint8_t *, uint32_t);
 /* Merging */
 static void	merge_flows(struct pb_flows *, const struct pb_flows *,
 		    uint32_t *);
-static void	fetch(const struct pb_flow *);
 static void	fetch_slot(const struct pb_flows *, uint64_t);
 static void	fetch_flow(const struct pb_flows *, uint64_t);
 static uint32_t	merge_one(struct pb_flows *, const struct pb_flow *);
-static void	merge_flow(struct pb_flow *, const struct pb_flow *, bool);
+static void	merge_counts(struct pb_flow *, const struct pb_flow *);
 static void	merge_known(struct pb_flow *, const struct pb_flow *);
 
 const uint8_t pb_lane_edge[2 * PB_FLOW_BYTES] = {
@@ -123,14 +120,12 @@ pb_flows_destroy(struct pb_flows *flows)
 void
 pb_flows_reset(struct pb_flows *flows)
 {
-	static const struct pb_flow_key none;
-
 	if (flows->flows > 1)
 		memset(flows->slot, 0, (flows->slot_mask + 1) *
 		    sizeof(*flows->slot));
-	begin(&flows->flow[PB_FLOW_REST], &none, 0);
-	flows->flow[PB_FLOW_REST].known_max = 0;
+	begin(&flows->flow[PB_FLOW_REST], 0, 0);
 	flows->flows = 1;
+	flows->last_flow = PB_FLOW_REST;
 	flows->packets = flows->marks = 0;
 }
 
@@ -140,15 +135,14 @@ pb_flows_packet(struct pb_flows *flows, uint32_t at, uint16_t linktype,
 {
 	struct pb_flow_key key;
 	struct pb_flow *flow;
-	uint32_t i = PB_FLOW_REST;
+	uint32_t i;
 
 	if (flows->packets == flows->packets_room && !make_room_for(flows, 1))
 		return false;
 	pb_flow_key(&key, linktype, data, caplen);
-	if (flows->packets > 0)
-		i = flows->of[flows->packets - 1];
-	if (i == PB_FLOW_REST || !pb_flow_same(&flows->flow[i].key, &key))
-		i = find(flows, &key, hash_key(&key));
+	i = flows->last_flow;
+	if (i == PB_FLOW_REST || !pb_flow_same(&flows->last, &key))
+		i = find_key(flows, &key);
 	if (flows->packets % PB_FLOW_MARK == 0)
 		mark(flows, flows->packets, at);
 	flows->of[flows->packets++] = i;
@@ -220,7 +214,9 @@ pb_flow_known(const struct pb_flow *flow, uint8_t ones[PB_FLOW_BYTES],
 {
 	struct pb_lanes lanes = pb_lanes(flow);
 
-	for (uint32_t at = 0; at < PB_FLOW_BYTES; at += LANE) {
+	memset(ones + PB_FLOW_KNOWN, 0, PB_FLOW_BYTES - PB_FLOW_KNOWN);
+	memset(unknown + PB_FLOW_KNOWN, 0xff, PB_FLOW_BYTES - PB_FLOW_KNOWN);
+	for (uint32_t at = 0; at < PB_FLOW_KNOWN; at += LANE) {
 		*(lane *)(ones + at) = pb_lane_ones(&lanes, at);
 		*(lane *)(unknown + at) = pb_lane_unknown(&lanes, at);
 	}
@@ -346,41 +342,55 @@ tag_of(uint64_t hash)
 	return (uint32_t)(hash >> 32) & ~SLOT_FLOW;
 }
 
-/* Its flow, or a new one, or the rest. */
+/* Its flow; or NONE, and where it would stand in `slot`. */
 static inline uint32_t
-find(struct pb_flows *flows, const struct pb_flow_key *key, uint64_t hash)
+find(const struct pb_flows *flows, uint64_t shape, uint64_t hash, uint32_t *at)
 {
-	uint32_t at = (uint32_t)hash & flows->slot_mask, slot;
-	uint32_t tag = tag_of(hash);
+	uint32_t tag = tag_of(hash), slot;
 
-	while ((slot = flows->slot[at]) != 0) {
-		if ((slot & ~SLOT_FLOW) == tag && pb_flow_same(
-		    &flows->flow[slot & SLOT_FLOW].key, key))
+	*at = (uint32_t)hash & flows->slot_mask;
+	while ((slot = flows->slot[*at]) != 0) {
+		const struct pb_flow *flow = &flows->flow[slot & SLOT_FLOW];
+
+		if ((slot & ~SLOT_FLOW) == tag && flow->hash == hash &&
+		    flow->shape == shape)
 			return slot & SLOT_FLOW;
-		at = (at + 1) & flows->slot_mask;
+		*at = (*at + 1) & flows->slot_mask;
 	}
-	return add(flows, key, hash, at);
+	return NONE;
 }
 
-/* At the free slot `at`. */
-static uint32_t
-add(struct pb_flows *flows, const struct pb_flow_key *key, uint64_t hash,
-    uint32_t at)
+/* One more, which has not begun; or the rest. */
+static inline uint32_t
+add(struct pb_flows *flows, uint64_t hash, uint32_t at)
 {
-	uint32_t i = flows->flows;
-
-	if (i > flows->flows_max)
+	if (flows->flows > flows->flows_max)
 		return PB_FLOW_REST;
-	flows->flows++;
-	flows->slot[at] = i | tag_of(hash);
-	begin(&flows->flow[i], key, hash);
+	flows->slot[at] = flows->flows | tag_of(hash);
+	return flows->flows++;
+}
+
+/* Its flow, or a new one, or the rest. */
+static __attribute__((noinline)) uint32_t
+find_key(struct pb_flows *flows, const struct pb_flow_key *key)
+{
+	uint64_t shape = *(const word *)key, hash = hash_key(key);
+	uint32_t at, i = find(flows, shape, hash, &at);
+
+	if (i == NONE) {
+		i = add(flows, hash, at);
+		if (i != PB_FLOW_REST)
+			begin(&flows->flow[i], shape, hash);
+	}
+	flows->last = *key;
+	flows->last_flow = i;
 	return i;
 }
 
 static inline void
-begin(struct pb_flow *flow, const struct pb_flow_key *key, uint64_t hash)
+begin(struct pb_flow *flow, uint64_t shape, uint64_t hash)
 {
-	flow->key = *key;
+	flow->shape = shape;
 	flow->hash = hash;
 	flow->bytes = 0;
 	flow->first_time = UINT64_MAX;
@@ -389,7 +399,6 @@ begin(struct pb_flow *flow, const struct pb_flow_key *key, uint64_t hash)
 	flow->caplen_min = flow->len_min = UINT32_MAX;
 	flow->caplen_max = flow->len_max = 0;
 	flow->known = 0;
-	flow->known_max = PB_FLOW_BYTES;
 }
 
 /* --- what they know ------------------------------------------------------- */
@@ -404,118 +413,57 @@ mark(struct pb_flows *flows, uint32_t packet, uint32_t at)
 		    packet, at };
 }
 
+/* Without jumps: which way they go nobody can tell. */
 static inline void
 count(struct pb_flow *flow, uint32_t caplen, uint32_t len, uint64_t time_ns)
 {
-	if (time_ns < flow->first_time)
-		flow->first_time = time_ns;
-	if (time_ns > flow->last_time)
-		flow->last_time = time_ns;
-	if (caplen < flow->caplen_min)
-		flow->caplen_min = caplen;
-	if (caplen > flow->caplen_max)
-		flow->caplen_max = caplen;
-	if (len < flow->len_min)
-		flow->len_min = len;
-	if (len > flow->len_max)
-		flow->len_max = len;
+	flow->first_time = LEAST(flow->first_time, time_ns);
+	flow->last_time = MOST(flow->last_time, time_ns);
+	flow->caplen_min = LEAST(flow->caplen_min, caplen);
+	flow->caplen_max = MOST(flow->caplen_max, caplen);
+	flow->len_min = LEAST(flow->len_min, len);
+	flow->len_max = MOST(flow->len_max, len);
 }
 
-/* Another packet, before it is counted. */
+/* Another packet. */
 static inline void
 learn(struct pb_flow *flow, const uint8_t *data, uint32_t caplen)
 {
-	uint32_t bytes = caplen < flow->known_max ? caplen : flow->known_max;
+	uint32_t bytes = LEAST(caplen, PB_FLOW_KNOWN);
 
-	if (flow->packets == 0) {
-		flow->known = bytes;
-		if (bytes == PB_FLOW_BYTES)
-			memcpy(flow->some, data, PB_FLOW_BYTES);
-		else
-			memcpy(flow->some, data, bytes);
+	if (bytes == flow->known && bytes % LANE == 0) {
+		for (uint32_t at = 0; at < bytes; at += LANE)
+			*(lane *)(flow->differ + at) |= pb_lane_at(data + at) ^
+			    pb_lane_at(flow->some + at);
 		return;
 	}
-	if (bytes != flow->known || bytes % LANE != 0) {
-		learn_some(flow, data, NULL, bytes);
-		return;
-	}
-	if (flow->packets == 1)
-		all_same(flow);
+	/* Of a new one nothing is read: it is in no cache. */
 	for (uint32_t at = 0; at < bytes; at += LANE)
-		*(lane *)(flow->differ + at) |= *(const lane *)(data + at) ^
-		    *(const lane *)(flow->some + at);
-	if (flow->packets == 1)
-		give_up(flow);
-}
-
-static inline void
-all_same(struct pb_flow *flow)
-{
-	/* As a loop it would become one instruction that is slow to begin. */
-#pragma GCC unroll 8
-	for (uint32_t at = 0; at < PB_FLOW_BYTES; at += LANE)
-		*(lane *)(flow->differ + at) = (lane){ 0 };
-}
-
-/* Lanes at the end of which no byte is the same in all. */
-static void
-give_up(struct pb_flow *flow)
-{
-	uint64_t same[2];
-	lane now;
-
-	while (flow->known > KNOWN_MIN && flow->known % LANE == 0) {
-		now = *(const lane *)(flow->differ + flow->known - LANE) == 0;
-		memcpy(same, &now, sizeof(same));
-		if ((same[0] | same[1]) != 0)
-			return;
-		flow->known -= LANE;
-		flow->known_max = flow->known;
-	}
+		if (flow->packets == 0) {
+			*(lane *)(flow->some + at) = pb_lane_at(data + at);
+			*(lane *)(flow->differ + at) = (lane){ 0 };
+		} else {
+			learn_lane(flow, at, data, PB_LANE_NONE, bytes);
+		}
+	flow->known = MOST(flow->known, bytes);
 }
 
 /*
- * Of others the first `bytes` bytes, and the bits in which these differ among
- * themselves (NULL: none).  What the flow's own do not have is taken as it is.
+ * Of others `bytes` first ones, and the bits in which these differ among
+ * themselves.  What the flow's own do not have is taken as it is; what neither
+ * have means nothing.
  */
 static inline __attribute__((always_inline)) void
-learn_some(struct pb_flow *flow, const uint8_t *data, const uint8_t *differ,
-    uint32_t bytes)
+learn_lane(struct pb_flow *flow, uint32_t at, const uint8_t *some,
+    const uint8_t *differ, uint32_t bytes)
 {
-	static const uint8_t ends[2 * LANE] = { 255, 255, 255, 255, 255, 255,
-	    255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
-	uint32_t known = flow->known, both = bytes < known ? bytes : known;
-	uint32_t at = 0;
-	lane mask;
+	lane known = pb_lane_at(PB_LANE_NONE - flow->known + at);
+	lane come = pb_lane_at(PB_LANE_NONE - bytes + at);
+	lane is = pb_lane_at(flow->some + at), its = pb_lane_at(some + at);
 
-	if (flow->packets == 1 || (flow->packets == 0 && differ != NULL))
-		all_same(flow);
-	for (; at + LANE <= both; at += LANE)
-		*(lane *)(flow->differ + at) |= others(flow, data, differ, at);
-	if (at < both) {
-		mask = *(const lane *)(ends + LANE - (both - at));
-		*(lane *)(flow->differ + at) |= mask &
-		    others(flow, data, differ, at);
-	}
-	if (bytes <= known)
-		return;
-	memcpy(flow->some + known, data + known, bytes - known);
-	if (differ != NULL)
-		memcpy(flow->differ + known, differ + known, bytes - known);
-	flow->known = bytes;
-}
-
-/* The bits in which they differ from those of the flow. */
-static inline lane
-others(const struct pb_flow *flow, const uint8_t *data, const uint8_t *differ,
-    uint32_t at)
-{
-	lane bits = *(const lane *)(data + at) ^
-	    *(const lane *)(flow->some + at);
-
-	if (differ != NULL)
-		bits |= *(const lane *)(differ + at);
-	return bits;
+	*(lane *)(flow->differ + at) = (known & (pb_lane_at(flow->differ +
+	    at) | (come & (is ^ its)))) | (come & pb_lane_at(differ + at));
+	*(lane *)(flow->some + at) = (known & is) | (~known & its);
 }
 
 /*
@@ -531,10 +479,10 @@ merge_flows(struct pb_flows *flows, const struct pb_flows *more, uint32_t *to)
 
 	to[PB_FLOW_REST] = PB_FLOW_REST;
 	if (from[PB_FLOW_REST].packets > 0)
-		merge_flow(&flows->flow[PB_FLOW_REST], from, true);
+		merge_counts(&flows->flow[PB_FLOW_REST], from);
 	for (uint32_t i = 1; i < count + 3 * AHEAD; i++) {
 		if (i < count)
-			fetch(&from[i]);
+			pb_flow_fetch(&from[i]);
 		if (i > AHEAD && i - AHEAD < count)
 			fetch_slot(flows, from[i - AHEAD].hash);
 		if (i > 2 * AHEAD && i - 2 * AHEAD < count)
@@ -545,16 +493,7 @@ merge_flows(struct pb_flows *flows, const struct pb_flows *more, uint32_t *to)
 	}
 }
 
-static inline void
-fetch(const struct pb_flow *flow)
-{
-	__builtin_prefetch(&flow->key);
-	__builtin_prefetch(&flow->packets);
-	__builtin_prefetch(flow->some);
-	__builtin_prefetch(flow->differ);
-}
-
-static inline void
+static inline __attribute__((always_inline)) void
 fetch_slot(const struct pb_flows *flows, uint64_t hash)
 {
 	__builtin_prefetch(&flows->slot[(uint32_t)hash & flows->slot_mask]);
@@ -562,7 +501,7 @@ fetch_slot(const struct pb_flows *flows, uint64_t hash)
 
 /* The one that it is, most likely: a third of them stand behind others, and
  * whatever is not fetched here is waited for. */
-static inline void
+static inline __attribute__((always_inline)) void
 fetch_flow(const struct pb_flows *flows, uint64_t hash)
 {
 	uint32_t at = (uint32_t)hash & flows->slot_mask, slot;
@@ -571,47 +510,41 @@ fetch_flow(const struct pb_flows *flows, uint64_t hash)
 	    (slot & ~SLOT_FLOW) != tag_of(hash))
 		at = (at + 1) & flows->slot_mask;
 	if (slot != 0)
-		fetch(&flows->flow[slot & SLOT_FLOW]);
+		pb_flow_fetch(&flows->flow[slot & SLOT_FLOW]);
 }
 
 static inline uint32_t
 merge_one(struct pb_flows *flows, const struct pb_flow *flow)
 {
-	uint32_t i = find(flows, &flow->key, flow->hash);
+	uint32_t at, i = find(flows, flow->shape, flow->hash, &at);
 
-	merge_flow(&flows->flow[i], flow, i == PB_FLOW_REST);
+	if (i == NONE) {
+		i = add(flows, flow->hash, at);
+		if (i != PB_FLOW_REST) {
+			flows->flow[i] = *flow;
+			return i;
+		}
+	} else {
+		merge_known(&flows->flow[i], flow);
+	}
+	merge_counts(&flows->flow[i], flow);
 	return i;
 }
 
-static void
-merge_flow(struct pb_flow *flow, const struct pb_flow *more, bool is_rest)
+static inline void
+merge_counts(struct pb_flow *flow, const struct pb_flow *more)
 {
-	if (!is_rest)
-		merge_known(flow, more);
 	flow->packets += more->packets;
 	flow->bytes += more->bytes;
 	count(flow, more->caplen_min, more->len_min, more->first_time);
 	count(flow, more->caplen_max, more->len_max, more->last_time);
 }
 
-/* Before they are counted. */
 static inline void
 merge_known(struct pb_flow *flow, const struct pb_flow *more)
 {
-	const uint8_t *differ = more->packets > 1 ? more->differ : NULL;
-	uint32_t bytes = more->known;
-
-	if (more->known_max < flow->known_max)
-		flow->known_max = more->known_max;
-	if (flow->known > flow->known_max)
-		flow->known = flow->known_max;
-	if (bytes > flow->known_max)
-		bytes = flow->known_max;
-	if (flow->packets == 0 && differ == NULL) {
-		memcpy(flow->some, more->some, PB_FLOW_BYTES);
-		flow->known = bytes;
-		return;
-	}
-	learn_some(flow, more->some, differ, bytes);
-	give_up(flow);
+#pragma GCC unroll 8
+	for (uint32_t at = 0; at < PB_FLOW_KNOWN; at += LANE)
+		learn_lane(flow, at, more->some, more->differ, more->known);
+	flow->known = MOST(flow->known, more->known);
 }

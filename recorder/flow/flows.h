@@ -19,7 +19,8 @@
 #include "recorder/flow/key.h"
 
 #define PB_FLOWS_MAX	65536u	/* of one table, beside the rest */
-#define PB_FLOW_BYTES	128u	/* of a packet, that a flow knows */
+#define PB_FLOW_BYTES	128u	/* of a packet, of which tables tell */
+#define PB_FLOW_KNOWN	96u	/* of these, that a flow knows: headers */
 #define PB_FLOW_BEHIND	16u	/* bytes behind a packet that can be read */
 #define PB_FLOW_REST	0u	/* the flow of those that have none */
 /* Packet 0 has a mark.  Two of them are this many packets apart, and less
@@ -27,19 +28,19 @@
 #define PB_FLOW_MARK	4u
 
 struct pb_flow {
-	struct pb_flow_key key;
-	uint64_t	 hash;
+	uint64_t	 shape;		/* PB_FLOW_SHAPE_BYTES of its key */
+	uint64_t	 hash;		/* of all of it, which tells those of a
+					 * shape apart */
 	uint64_t	 bytes;				/* on the wire */
 	uint64_t	 first_time, last_time;		/* lowest, highest; ns */
 	uint32_t	 packets;
 	uint32_t	 caplen_min, caplen_max;
 	uint32_t	 len_min, len_max;		/* on the wire */
 	/* Of one of its longest packets the first bytes; and those bits in
-	 * which others differ, once there are any.  pb_flow_known() tells
-	 * what follows.  Bytes at the end that differ are given up. */
-	uint32_t	 known, known_max;		/* the rest: 0 */
-	_Alignas(64) uint8_t some[PB_FLOW_BYTES];
-	uint8_t		 differ[PB_FLOW_BYTES];
+	 * which others differ.  pb_flow_known() tells what follows. */
+	uint32_t	 known;				/* the rest: 0 */
+	uint8_t		 some[PB_FLOW_KNOWN];
+	uint8_t		 differ[PB_FLOW_KNOWN];
 };
 
 /* Where a packet's block begins. */
@@ -62,6 +63,8 @@ struct pb_flows {
 	uint32_t	 packets;
 	struct pb_flow_mark *mark;
 	uint32_t	 marks;
+	struct pb_flow_key last;	/* of the packet that came last, */
+	uint32_t	 last_flow;	/* and its flow; the rest: none came */
 	uint32_t	*slot;		/* by hash; 0: none */
 	uint32_t	 slot_mask;
 	uint32_t	 flows_max;	/* beside the rest */

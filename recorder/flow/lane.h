@@ -11,6 +11,7 @@
 
 #define PB_LANE		16u
 #define PB_LANES	(PB_FLOW_BYTES / PB_LANE)
+#define PB_LANES_KNOWN	(PB_FLOW_KNOWN / PB_LANE)
 
 typedef uint8_t pb_lane
     __attribute__((vector_size(PB_LANE), aligned(1), may_alias));
@@ -32,9 +33,22 @@ pb_lanes(const struct pb_flow *flow)
 	uint32_t has = flow->caplen_max < PB_FLOW_BYTES ? flow->caplen_max :
 	    PB_FLOW_BYTES;
 
-	return (struct pb_lanes){ flow->some,
-	    flow->packets > 1 ? flow->differ : PB_LANE_NONE,
+	return (struct pb_lanes){ flow->some, flow->differ,
 	    PB_LANE_NONE - flow->known, PB_LANE_NONE - has };
+}
+
+/* All flows are more than a cache holds: the memory works ahead.  (Of a
+ * function that does nothing else the compiler leaves out the calls.) */
+static inline __attribute__((always_inline)) void
+pb_flow_fetch(const struct pb_flow *flow)
+{
+	const uint8_t *line = (const uint8_t *)flow;
+
+	_Static_assert(sizeof(*flow) <= 4 * 64, "in so many lines");
+	__builtin_prefetch(line);
+	__builtin_prefetch(line + 64);
+	__builtin_prefetch(line + 128);
+	__builtin_prefetch(line + sizeof(*flow) - 1);
 }
 
 static inline pb_lane

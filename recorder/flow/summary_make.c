@@ -33,7 +33,7 @@
 #define TAGS_MAX		4u
 #define IPV6_WORDS		4u
 #define LATELY			256u
-#define FETCH_BYTES		64u
+#define AHEAD			8u	/* flows that are fetched */
 
 /* What sets there are: beside it a protocol, or what is no protocol's. */
 enum {
@@ -52,10 +52,8 @@ struct lengths {
 struct shape {
 	struct pb_flow_key key;		/* PB_FLOW_SHAPE_BYTES of it */
 	struct lengths	 its;
-	/* Of each byte what is set in all of its packets, and in any; from
-	 * `open` on nothing is known, whatever else comes. */
+	/* Of each byte what is set in all of its packets, and in any. */
 	uint8_t		 all[PB_FLOW_BYTES], any[PB_FLOW_BYTES];
-	uint32_t	 open;
 	struct {
 		uint8_t	 set, at, bytes;
 	}		 place[SUMMARY_PLACES_MAX];
@@ -76,14 +74,11 @@ struct make {
 };
 
 static void	add_flow(struct make *, const struct pb_flow *);
-static struct shape *shape_of(struct make *, const struct pb_flow_key *);
-static void	begin_shape(struct make *, const struct pb_flow_key *);
-static bool	same_shape(const struct pb_flow_key *,
-		    const struct pb_flow_key *);
-static unsigned	hash_shape(const struct pb_flow_key *);
+static struct shape *shape_of(struct make *, uint64_t);
+static void	begin_shape(struct make *, uint64_t);
+static bool	is_shape(const struct shape *, uint64_t);
 static void	join_lengths(struct lengths *, const struct lengths *);
-static void	join_bytes(struct shape *, const struct pb_flow *,
-		    const struct pb_lanes *);
+static void	join_bytes(struct shape *, const struct pb_lanes *);
 static void	add_values(struct make *, struct shape *,
 		    const struct pb_flow *, const struct pb_lanes *);
 static uint32_t	last_bytes(uint32_t, uint32_t);
@@ -126,9 +121,12 @@ pb_summary_make(uint8_t out[static PB_SUMMARY_BYTES_MAX],
 		return 0;
 	make->shapes = make->sets = 0;
 	memset(make->lately, 0, sizeof(make->lately));
-	for (uint32_t i = 0; i < flows->flows; i++)
+	for (uint32_t i = 0; i < flows->flows; i++) {
+		if (i + AHEAD < flows->flows)
+			pb_flow_fetch(&flows->flow[i + AHEAD]);
 		if (flows->flow[i].packets > 0)
 			add_flow(make, &flows->flow[i]);
+	}
 	for (unsigned i = 0; i < make->sets; i++)
 		pb_numbers_end(&make->set[i], &make->work);
 	put_shapes(make);
@@ -142,31 +140,31 @@ pb_summary_make(uint8_t out[static PB_SUMMARY_BYTES_MAX],
 static void
 add_flow(struct make *make, const struct pb_flow *flow)
 {
-	struct shape *shape = shape_of(make, &flow->key);
+	struct shape *shape = shape_of(make, flow->shape);
 	struct lengths its = { flow->caplen_min, flow->caplen_max,
 	    flow->len_min, flow->len_max };
 	struct pb_lanes lanes = pb_lanes(flow);
 
 	join_lengths(&shape->its, &its);
-	join_bytes(shape, flow, &lanes);
+	join_bytes(shape, &lanes);
 	add_values(make, shape, flow, &lanes);
 }
 
 static struct shape *
-shape_of(struct make *make, const struct pb_flow_key *key)
+shape_of(struct make *make, uint64_t name)
 {
-	uint8_t *lately = &make->lately[hash_shape(key)];
+	uint8_t *lately = &make->lately[(name * 0x9e3779b97f4a7c15u) >> 56];
 	unsigned at = *lately;
 
-	if (at < make->shapes && same_shape(&make->shape[at].key, key))
+	if (at < make->shapes && is_shape(&make->shape[at], name))
 		return &make->shape[at];
 	for (at = 0; at < make->shapes; at++)
-		if (same_shape(&make->shape[at].key, key))
+		if (is_shape(&make->shape[at], name))
 			break;
 	if (at == SUMMARY_SHAPES_MAX)
 		at = SUMMARY_SHAPES_MAX - 1;
 	if (at == make->shapes)
-		begin_shape(make, key);
+		begin_shape(make, name);
 	*lately = (uint8_t)at;
 	return &make->shape[at];
 }
@@ -174,34 +172,27 @@ shape_of(struct make *make, const struct pb_flow_key *key)
 /* The last of them takes all for which there is no other: it is no shape, has
  * no places, and its key is that of none. */
 static void
-begin_shape(struct make *make, const struct pb_flow_key *key)
+begin_shape(struct make *make, uint64_t name)
 {
 	struct shape *shape = &make->shape[make->shapes++];
 
 	memset(shape, 0, sizeof(*shape));
 	memset(shape->all, 0xff, sizeof(shape->all));
 	shape->its.caplen_min = shape->its.len_min = UINT32_MAX;
-	shape->open = PB_FLOW_BYTES;
+	memset(shape->all + PB_FLOW_KNOWN, 0, PB_FLOW_BYTES - PB_FLOW_KNOWN);
+	memset(shape->any + PB_FLOW_KNOWN, 0xff, PB_FLOW_BYTES -
+	    PB_FLOW_KNOWN);
 	if (make->shapes == SUMMARY_SHAPES_MAX)
 		return;
-	memcpy(&shape->key, key, PB_FLOW_SHAPE_BYTES);
+	memcpy(&shape->key, &name, sizeof(name));
 	choose_places(make, shape);
 }
 
 static bool
-same_shape(const struct pb_flow_key *a, const struct pb_flow_key *b)
+is_shape(const struct shape *shape, uint64_t name)
 {
-	return memcmp(a, b, PB_FLOW_SHAPE_BYTES) == 0;
-}
-
-static unsigned
-hash_shape(const struct pb_flow_key *key)
-{
-	uint64_t word = 0;
-
-	memcpy(&word, (const uint8_t *)key + PB_FLOW_SHAPE_BYTES -
-	    sizeof(word), sizeof(word));
-	return (unsigned)((word * 0x9e3779b97f4a7c15u) >> 56) % LATELY;
+	_Static_assert(PB_FLOW_SHAPE_BYTES == sizeof(name), "");
+	return memcmp(&shape->key, &name, sizeof(name)) == 0;
 }
 
 static void
@@ -219,12 +210,9 @@ join_lengths(struct lengths *its, const struct lengths *more)
 
 /* Packets that end before a byte say nothing of it. */
 static void
-join_bytes(struct shape *shape, const struct pb_flow *flow,
-    const struct pb_lanes *lanes)
+join_bytes(struct shape *shape, const struct pb_lanes *lanes)
 {
-	uint32_t end = shape->open;
-
-	for (uint32_t at = 0; at < end; at += PB_LANE) {
+	for (uint32_t at = 0; at < PB_FLOW_KNOWN; at += PB_LANE) {
 		pb_lane has = pb_lane_at(lanes->has + at);
 		pb_lane ones = pb_lane_ones(lanes, at);
 		pb_lane free = pb_lane_unknown(lanes, at);
@@ -232,8 +220,6 @@ join_bytes(struct shape *shape, const struct pb_flow *flow,
 		*(pb_lane *)(shape->all + at) &= ones | ~has;
 		*(pb_lane *)(shape->any + at) |= (ones | free) & has;
 	}
-	if (flow->caplen_max >= PB_FLOW_BYTES && flow->known < end)
-		shape->open = (uint32_t)pb_round_up(flow->known, PB_LANE);
 }
 
 /* What the flow has at each place that some of its packets have, or begin to
@@ -270,7 +256,7 @@ last_bytes(uint32_t last, uint32_t bytes)
 	return UINT32_MAX >> (32 - 8 * (last < bytes ? last : bytes));
 }
 
-static uint32_t
+static inline uint32_t
 number_at(const uint8_t *at, unsigned bytes)
 {
 	return bytes == 4 ? pb_get_be32(at) : bytes == 2 ? pb_get_be16(at) :
@@ -361,7 +347,7 @@ place(struct make *make, struct shape *shape, unsigned kind, unsigned at,
 	while (set < make->sets && make->name[set] != name)
 		set++;
 	if (set == SUMMARY_SETS_MAX || n == SUMMARY_PLACES_MAX ||
-	    at + bytes > PB_FLOW_BYTES)
+	    at + bytes > PB_FLOW_KNOWN)
 		return;
 	if (set == make->sets) {
 		make->name[set] = name;

@@ -27,8 +27,7 @@
 #define ARP_TARGET	24u
 /* Of a key's bits: IPv6 behind what has no EtherType for it. */
 #define BIT_IPV6	32u
-#define AHEAD		3u	/* rows */
-#define FETCH_BYTES	64u
+#define AHEAD		8u	/* rows */
 #define FEW		2u	/* values that are no noise, whoever has them */
 
 /* Over all rows, of what they know to be set and of what they do not know. */
@@ -49,7 +48,6 @@ struct count {			/* rows of a sample that know the same */
 	uint8_t	 times;
 };
 
-static inline void fetch(const struct pb_flow *);
 static void	put_rows(uint8_t *, const struct columns *,
 		    const struct pb_flow *, const uint32_t *, size_t);
 static void	take_lane(pb_lane *, const uint8_t *, const struct pb_lanes *,
@@ -113,7 +111,7 @@ columns_put(uint8_t *out, const struct columns *columns,
 	for (; row + PB_LANE <= shape->rows; row += PB_LANE) {
 		for (uint32_t i = row + PB_LANE; i < row + 2 * PB_LANE &&
 		    i < shape->rows; i++)
-			fetch(&flows[flow[i]]);
+			pb_flow_fetch(&flows[flow[i]]);
 		put_rows(out + row, columns, flows, flow + row, shape->rows);
 	}
 	for (; row < shape->rows; row++)
@@ -220,7 +218,7 @@ same_in_all(struct columns *columns, const struct learnt *learnt, uint32_t at,
 	return none || (all == any && all_unknown == any_unknown);
 }
 
-/* Lanes that hold nothing but noise are left out. */
+/* Lanes that hold nothing but noise, or nothing, are left out. */
 static void
 learn(struct learnt *learnt, const unsigned *its, const struct rows *rows,
     const struct shape_rows *shape)
@@ -228,7 +226,7 @@ learn(struct learnt *learnt, const unsigned *its, const struct rows *rows,
 	const uint32_t *flow = &rows->flow_of[shape->row];
 	uint32_t first = PB_LANES, end = 0;
 
-	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++)
+	for (uint32_t at = 0; at < PB_FLOW_KNOWN; at++)
 		if (its[at] <= COST_MAX) {
 			if (first == PB_LANES)
 				first = at / PB_LANE;
@@ -240,18 +238,10 @@ learn(struct learnt *learnt, const unsigned *its, const struct rows *rows,
 	memset(learnt->any_unknown, 0, sizeof(learnt->any_unknown));
 	for (uint32_t row = 0; row < shape->rows; row++) {
 		if (row + AHEAD < shape->rows)
-			fetch(&rows->flows->flow[flow[row + AHEAD]]);
+			pb_flow_fetch(&rows->flows->flow[flow[row + AHEAD]]);
 		learn_row(learnt, first, end,
 		    &rows->flows->flow[flow[row]]);
 	}
-}
-
-/* All flows are more than a cache holds: the memory works ahead. */
-static inline void
-fetch(const struct pb_flow *flow)
-{
-	for (size_t at = 0; at < sizeof(*flow); at += FETCH_BYTES)
-		__builtin_prefetch((const uint8_t *)flow + at);
 }
 
 /* Of the bytes that a packet of it has. */

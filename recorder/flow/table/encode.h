@@ -11,7 +11,7 @@
 /* --- rows.c: flows become rows, grouped by shape ------------------------- */
 
 struct shape_rows {
-	struct pb_flow_key key;		/* of its first flow */
+	struct pb_flow_key key;		/* PB_FLOW_SHAPE_BYTES of it */
 	bool		 rest;
 	uint32_t	 row, rows;	/* the first, among all; how many */
 };

@@ -7,12 +7,12 @@
 
 #define SLOTS	(4 * PB_FLOW_TABLE_SHAPES_MAX)	/* a power of two */
 #define NO_SHAPE UINT16_MAX
-#define AHEAD	12u		/* flows that are fetched */
+#define AHEAD	16u		/* flows that are fetched */
 
 static bool	make_room(struct rows *, uint32_t);
 static void	shapes_find(struct rows *);
-static uint16_t	shape_of(struct rows *, uint16_t *, const struct pb_flow_key *);
-static uint16_t	shape_add(struct rows *, const struct pb_flow_key *, bool);
+static uint16_t	shape_of(struct rows *, uint16_t *, uint64_t);
+static uint16_t	shape_add(struct rows *, uint64_t, bool);
 static void	rows_fill(struct rows *);
 static void	row_add(struct pb_flow_table_row *, const struct pb_flow *);
 
@@ -71,21 +71,19 @@ shapes_find(struct rows *rows)
 
 	memset(slot, 0xff, sizeof(slot));
 	for (uint32_t i = 0; i < flows->flows; i++) {
+		if (i + AHEAD < flows->flows)
+			__builtin_prefetch(&flows->flow[i + AHEAD]);
 		shape[i] = NO_SHAPE;
-		if (i + AHEAD < flows->flows) {
-			__builtin_prefetch(&flows->flow[i + AHEAD].key);
-			__builtin_prefetch(&flows->flow[i + AHEAD].packets);
-		}
 		if (i == PB_FLOW_REST || flows->flow[i].packets == 0)
 			continue;
-		shape[i] = shape_of(rows, slot, &flows->flow[i].key);
+		shape[i] = shape_of(rows, slot, flows->flow[i].shape);
 		if (shape[i] != NO_SHAPE)
 			rows->shape[shape[i]].rows++;
 	}
 	for (uint32_t i = 0; i < flows->flows; i++)
 		if (shape[i] == NO_SHAPE && flows->flow[i].packets > 0) {
 			if (rest == NO_SHAPE)
-				rest = shape_add(rows, NULL, true);
+				rest = shape_add(rows, 0, true);
 			rows->shape[rest].rows = 1;
 			shape[i] = rest;
 		}
@@ -93,13 +91,10 @@ shapes_find(struct rows *rows)
 
 /* Its number; NO_SHAPE where there are too many. */
 static uint16_t
-shape_of(struct rows *rows, uint16_t *slot, const struct pb_flow_key *key)
+shape_of(struct rows *rows, uint16_t *slot, uint64_t name)
 {
-	uint64_t name;
 	uint32_t at;
 
-	_Static_assert(PB_FLOW_SHAPE_BYTES == sizeof(name), "");
-	memcpy(&name, key, sizeof(name));
 	/* Some odd number: the top bits of a product depend on all. */
 	at = (uint32_t)((name * 0x9e3779b97f4a7c15u) >> 40) & (SLOTS - 1);
 	for (; slot[at] != NO_SHAPE; at = (at + 1) & (SLOTS - 1))
@@ -108,18 +103,18 @@ shape_of(struct rows *rows, uint16_t *slot, const struct pb_flow_key *key)
 			return slot[at];
 	if (rows->shapes == PB_FLOW_TABLE_SHAPES_MAX)
 		return NO_SHAPE;
-	slot[at] = shape_add(rows, key, false);
+	slot[at] = shape_add(rows, name, false);
 	return slot[at];
 }
 
 static uint16_t
-shape_add(struct rows *rows, const struct pb_flow_key *key, bool rest)
+shape_add(struct rows *rows, uint64_t name, bool rest)
 {
 	struct shape_rows *shape = &rows->shape[rows->shapes];
 
 	memset(shape, 0, sizeof(*shape));
-	if (key != NULL)
-		shape->key = *key;
+	_Static_assert(PB_FLOW_SHAPE_BYTES == sizeof(name), "");
+	memcpy(&shape->key, &name, sizeof(name));
 	shape->rest = rest;
 	return (uint16_t)rows->shapes++;
 }
@@ -140,7 +135,7 @@ rows_fill(struct rows *rows)
 		uint32_t row;
 
 		if (i + AHEAD < flows->flows)
-			__builtin_prefetch(&flows->flow[i + AHEAD].packets);
+			__builtin_prefetch(&flows->flow[i + AHEAD]);
 		if (flows->flow[i].packets == 0)
 			continue;
 		its = &rows->shape[shape[i]];
