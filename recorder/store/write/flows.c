@@ -22,6 +22,7 @@
 #define JOBS_BYTES_MAX	(1ull << 30)	/* of packets */
 #define FLOWS_NICE	10		/* behind capture and ingest */
 #define FLOWS_IO	7		/* at the disk, where that is bfq */
+#define AHEAD_MAX	1u	/* jobs that wait where packets can */
 #define END_MS		5000u		/* of a store that closes */
 #define TABLE_KEPT_MAX	((size_t)4 << 20)	/* memory for the next one */
 
@@ -51,7 +52,8 @@ struct flow_work {
 	/* Memory that tables are made in, likewise; or NULL. */
 	struct pb_flow_table_work	*tables;
 	struct pb_buf		 table;
-	unsigned		 jobs;		/* (m) in all lists */
+	unsigned		 jobs;		/* (m) in all lists, */
+	unsigned		 waiting;	/* (m) and in the first */
 	uint64_t		 bytes;		/* (m) of those */
 	struct job_list		 todo, ready;	/* (m) */
 	struct job_list		 putting;	/* (w) */
@@ -66,6 +68,7 @@ static struct job *job_create(struct flow_work *,
 		    const struct pb_stream_key *, uint64_t);
 static void	job_destroy(struct flow_work *, struct job *);
 static void	job_start(struct pb_store *, struct job *);
+static void	wait_for_work(struct flow_work *);
 static bool	start(struct pb_store *);
 static void	*work_main(void *);
 static void	job_done(struct pb_store *, struct job *);
@@ -154,8 +157,9 @@ flows_take(struct pb_store *store, const struct pb_chunk *chunk,
 	struct pb_stream *stream = chunk->stream;
 	struct pb_index_block *own = NULL;
 	struct pb_index_block **block = alone ? &own : &stream->block;
+	struct flow_work *work = store->flow_work;
 
-	if (store->flow_work == NULL || chunk->gap != 0)
+	if (work == NULL || chunk->gap != 0)
 		return;
 	if (!grow(store, block, chunk, segment)) {
 		end(store, block, stream, segment);
@@ -163,12 +167,15 @@ flows_take(struct pb_store *store, const struct pb_chunk *chunk,
 	}
 	if (alone)
 		end(store, block, stream, segment);
+	if (store->opts.brief)
+		wait_for_work(work);
 }
 
 void
 flows_end(struct pb_store *store, struct pb_stream *stream)
 {
 	end(store, &stream->block, stream, stream->segment);
+	stream->bare = 0;
 }
 
 void
@@ -192,17 +199,22 @@ grow(struct pb_store *store, struct pb_index_block **block,
 		.flows = chunk->flows,
 	};
 
-	if (*block == NULL) {
-		/* It would begin with what is not known. */
-		if (chunk->flows == NULL)
-			return true;
+	/* One does not begin with what is not known. */
+	if (*block == NULL && chunk->flows != NULL)
 		*block = pb_index_block_create(store->flow_work->pool,
 		    chunk->stream->block_size, chunk->stream->info.id,
 		    pb_segment_row(segment)->first_seq);
-	}
-	if (*block != NULL)
+	if (*block != NULL) {
+		chunk->stream->bare = 0;
 		return pb_index_block_part(*block, &part);
-	count(store, NULL);
+	}
+	/* As many packets as would be another one. */
+	if (chunk->stream->bare == 0 || chunk->stream->bare + chunk->len >
+	    PB_INDEX_BLOCK_BYTES) {
+		count(store, NULL);
+		chunk->stream->bare = 0;
+	}
+	chunk->stream->bare += chunk->len;
 	return true;
 }
 
@@ -260,8 +272,11 @@ flows_work_on(struct pb_store *store)
 		pthread_mutex_lock(&work->mutex);
 		stops = work->stops;
 		job = STAILQ_FIRST(&work->todo);
-		if (job != NULL && !stops)
+		if (job != NULL && !stops) {
 			STAILQ_REMOVE_HEAD(&work->todo, link);
+			work->waiting--;
+			pthread_cond_signal(&work->idle);
+		}
 		pthread_mutex_unlock(&work->mutex);
 		if (job != NULL && !stops)
 			job_done(store, job);
@@ -319,9 +334,21 @@ job_start(struct pb_store *store, struct job *job)
 	} else {
 		pthread_mutex_lock(&work->mutex);
 		STAILQ_INSERT_TAIL(&work->todo, job, link);
+		work->waiting++;
 		pthread_cond_signal(&work->more);
 		pthread_mutex_unlock(&work->mutex);
 	}
+}
+
+/* Whoever has no capture beside it does not outrun the thread: its blocks would
+ * come to more memory than there is. */
+static void
+wait_for_work(struct flow_work *work)
+{
+	pthread_mutex_lock(&work->mutex);
+	while (work->waiting > AHEAD_MAX)
+		pthread_cond_wait(&work->idle, &work->mutex);
+	pthread_mutex_unlock(&work->mutex);
 }
 
 /* The thread, when there is something for it; false where there is none. */
@@ -541,6 +568,8 @@ flows_finish(struct pb_store *store)
 {
 	struct flow_work *work = store->flow_work;
 	struct timespec until;
+	unsigned left;
+	int rc = 0;
 
 	if (work == NULL || store->away)
 		return;
@@ -548,11 +577,17 @@ flows_finish(struct pb_store *store)
 	until.tv_sec += END_MS / 1000;
 	pthread_mutex_lock(&work->mutex);
 	/* What is older is made another time. */
-	while (store->opts.flows != PB_FLOWS_ALL &&
-	    (work->busy || !STAILQ_EMPTY(&work->todo)) &&
-	    pthread_cond_timedwait(&work->idle, &work->mutex, &until) == 0)
-		continue;
+	while (store->opts.flows != PB_FLOWS_ALL && rc == 0 &&
+	    (work->busy || work->waiting > 0))
+		rc = store->opts.brief ?
+		    pthread_cond_wait(&work->idle, &work->mutex) :
+		    pthread_cond_timedwait(&work->idle, &work->mutex, &until);
+	left = work->waiting + work->busy;
 	pthread_mutex_unlock(&work->mutex);
+	if (rc != 0)
+		pb_log(PB_LOG_WARN, "store", "the store closes before the "
+		    "flow tables of %u index blocks are made; Fix: pb reindex",
+		    left);
 	flows_commit(store);
 }
 

@@ -9,8 +9,9 @@
  * writing and syncing, is done by a thread of its own behind all others; in
  * a store that is `stepped`, at once.
  *
- * Promise: a batch neither waits for it nor fails with it; whatever goes
- *          wrong, packets have no row, and are looked at one by one.
+ * Promise: a batch neither waits for it, but where the store is `brief`, nor
+ *          fails with it; whatever goes wrong, packets have no row, and are
+ *          looked at one by one.
  * Limit:   index blocks and bytes of packets in work (flows.c); one file
  *          open.  A block that finds no room has no table, and is counted.
  */
@@ -43,7 +44,8 @@ bool	flows_settle(struct pb_store *store, bool committed);
  * batches. */
 void	flows_commit(struct pb_store *store);
 
-/* The store closes: what is in work has so long to become ready. */
+/* The store closes: what is in work has so long to become ready, and in one
+ * that is `brief` as long as it takes. */
 void	flows_finish(struct pb_store *store);
 
 /*

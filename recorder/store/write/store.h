@@ -46,7 +46,8 @@ struct pb_store_opts {
 	struct pb_retain_opts retain;		/* all 0: keep everything */
 	enum pb_store_flows flows;
 	bool		 stepped;	/* no thread: pb_store_turn() */
-	bool		 brief;			/* pb_lock_brief() */
+	bool		 brief;			/* pb_lock_brief(); packets can
+						 * wait for flow tables */
 };
 
 /*

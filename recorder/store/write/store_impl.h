@@ -51,6 +51,8 @@ struct pb_stream {
 	unsigned		 block_size;	/* (w) of its flows, as the last
 						 * one had them (flow/pool.h) */
 	struct pb_index_block	*block;		/* (w) of its segment; or NULL */
+	uint64_t		 bare;		/* (w) bytes of chunks without,
+						 * since one was counted */
 	LIST_ENTRY(pb_stream)	 dirty_link;	/* (w) */
 	LIST_ENTRY(pb_stream)	 open_link;	/* (w) those with a segment */
 	LIST_ENTRY(pb_stream)	 held_link;	/* (w) those that hold chunks */
