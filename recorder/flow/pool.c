@@ -146,7 +146,6 @@ pb_flow_pool_give(struct pb_flow_pool *pool, struct pb_flows *flows)
 
 	if (flows == NULL)
 		return;
-	pb_flows_reset(flows);
 	pthread_mutex_lock(&pool->mutex);
 	keep = !pool->closed && pool->kept_bytes + flows->bytes <=
 	    pool->opts.kept_max;
@@ -187,7 +186,10 @@ take(struct pb_flow_pool *pool, unsigned of)
 
 	if (!enter(pool, of, &flows))
 		return NULL;
-	if (flows == NULL)
+	/* By who uses it next: it comes into that processor's cache. */
+	if (flows != NULL)
+		pb_flows_reset(flows);
+	else
 		flows = make(pool, of);
 	while (flows == NULL && drop_one(pool))
 		flows = make(pool, of);
