@@ -2,7 +2,7 @@
  * recorder/flow/flows.c - the flows of some packets, and what each knows
  *
  * What a packet costs is what capture pays: a key, a slot, a few counts, and
- * six lanes of bytes that are compared.  A flow is in four lines of the
+ * the lanes of its first bytes, compared.  A flow is in five lines of the
  * processor's cache, one behind the other; one that a table does not have yet
  * is moved there as it is.
  */
@@ -214,9 +214,7 @@ pb_flow_known(const struct pb_flow *flow, uint8_t ones[PB_FLOW_BYTES],
 {
 	struct pb_lanes lanes = pb_lanes(flow);
 
-	memset(ones + PB_FLOW_KNOWN, 0, PB_FLOW_BYTES - PB_FLOW_KNOWN);
-	memset(unknown + PB_FLOW_KNOWN, 0xff, PB_FLOW_BYTES - PB_FLOW_KNOWN);
-	for (uint32_t at = 0; at < PB_FLOW_KNOWN; at += LANE) {
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at += LANE) {
 		*(lane *)(ones + at) = pb_lane_ones(&lanes, at);
 		*(lane *)(unknown + at) = pb_lane_unknown(&lanes, at);
 	}
@@ -429,7 +427,7 @@ count(struct pb_flow *flow, uint32_t caplen, uint32_t len, uint64_t time_ns)
 static inline void
 learn(struct pb_flow *flow, const uint8_t *data, uint32_t caplen)
 {
-	uint32_t bytes = LEAST(caplen, PB_FLOW_KNOWN);
+	uint32_t bytes = LEAST(caplen, PB_FLOW_BYTES);
 
 	if (bytes == flow->known && bytes % LANE == 0) {
 		for (uint32_t at = 0; at < bytes; at += LANE)
@@ -544,7 +542,7 @@ static inline void
 merge_known(struct pb_flow *flow, const struct pb_flow *more)
 {
 #pragma GCC unroll 8
-	for (uint32_t at = 0; at < PB_FLOW_KNOWN; at += LANE)
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at += LANE)
 		learn_lane(flow, at, more->some, more->differ, more->known);
 	flow->known = MOST(flow->known, more->known);
 }

@@ -20,7 +20,6 @@
 
 #define PB_FLOWS_MAX	65536u	/* of one table, beside the rest */
 #define PB_FLOW_BYTES	128u	/* of a packet, of which tables tell */
-#define PB_FLOW_KNOWN	96u	/* of these, that a flow knows: headers */
 #define PB_FLOW_BEHIND	16u	/* bytes behind a packet that can be read */
 #define PB_FLOW_REST	0u	/* the flow of those that have none */
 /* Packet 0 has a mark.  Two of them are this many packets apart, and less
@@ -39,8 +38,8 @@ struct pb_flow {
 	/* Of one of its longest packets the first bytes; and those bits in
 	 * which others differ.  pb_flow_known() tells what follows. */
 	uint32_t	 known;				/* the rest: 0 */
-	uint8_t		 some[PB_FLOW_KNOWN];
-	uint8_t		 differ[PB_FLOW_KNOWN];
+	uint8_t		 some[PB_FLOW_BYTES];
+	uint8_t		 differ[PB_FLOW_BYTES];
 };
 
 /* Where a packet's block begins. */

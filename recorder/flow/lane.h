@@ -11,7 +11,6 @@
 
 #define PB_LANE		16u
 #define PB_LANES	(PB_FLOW_BYTES / PB_LANE)
-#define PB_LANES_KNOWN	(PB_FLOW_KNOWN / PB_LANE)
 
 typedef uint8_t pb_lane
     __attribute__((vector_size(PB_LANE), aligned(1), may_alias));
@@ -44,11 +43,12 @@ pb_flow_fetch(const struct pb_flow *flow)
 {
 	const uint8_t *line = (const uint8_t *)flow;
 
-	_Static_assert(sizeof(*flow) <= 4 * 64, "in so many lines");
+	_Static_assert(sizeof(*flow) == 5 * 64, "in so many lines");
 	__builtin_prefetch(line);
 	__builtin_prefetch(line + 64);
 	__builtin_prefetch(line + 128);
-	__builtin_prefetch(line + sizeof(*flow) - 1);
+	__builtin_prefetch(line + 192);
+	__builtin_prefetch(line + 256);
 }
 
 static inline pb_lane

@@ -179,9 +179,6 @@ begin_shape(struct make *make, uint64_t name)
 	memset(shape, 0, sizeof(*shape));
 	memset(shape->all, 0xff, sizeof(shape->all));
 	shape->its.caplen_min = shape->its.len_min = UINT32_MAX;
-	memset(shape->all + PB_FLOW_KNOWN, 0, PB_FLOW_BYTES - PB_FLOW_KNOWN);
-	memset(shape->any + PB_FLOW_KNOWN, 0xff, PB_FLOW_BYTES -
-	    PB_FLOW_KNOWN);
 	if (make->shapes == SUMMARY_SHAPES_MAX)
 		return;
 	memcpy(&shape->key, &name, sizeof(name));
@@ -212,7 +209,7 @@ join_lengths(struct lengths *its, const struct lengths *more)
 static void
 join_bytes(struct shape *shape, const struct pb_lanes *lanes)
 {
-	for (uint32_t at = 0; at < PB_FLOW_KNOWN; at += PB_LANE) {
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at += PB_LANE) {
 		pb_lane has = pb_lane_at(lanes->has + at);
 		pb_lane ones = pb_lane_ones(lanes, at);
 		pb_lane free = pb_lane_unknown(lanes, at);
@@ -347,7 +344,7 @@ place(struct make *make, struct shape *shape, unsigned kind, unsigned at,
 	while (set < make->sets && make->name[set] != name)
 		set++;
 	if (set == SUMMARY_SETS_MAX || n == SUMMARY_PLACES_MAX ||
-	    at + bytes > PB_FLOW_KNOWN)
+	    at + bytes > PB_FLOW_BYTES)
 		return;
 	if (set == make->sets) {
 		make->name[set] = name;

@@ -138,7 +138,7 @@ what_waits_for_its_next_use_has_a_bound_and_makes_room_for_other_sizes(
 	size_t large;
 
 	(void)state;
-	while (count < 40)
+	while (count < 24)
 		table[count++] = fill(pool, pb_flow_pool_take(pool, 0), 1000,
 		    1000);
 	large = table[0]->bytes;

@@ -206,7 +206,7 @@ what_all_packets_share_is_known(void **state)
 				some[b] |= packet[i].data[b];
 			}
 		pb_flow_known(&flows->flow[f], ones, unknown);
-		for (uint32_t b = 0; b < PB_FLOW_KNOWN &&
+		for (uint32_t b = 0; b < PB_FLOW_BYTES &&
 		    b < flows->flow[f].caplen_max; b++) {
 			assert_int_equal(ones[b], all[b]);
 			assert_int_equal(unknown[b], some[b] & ~all[b]);

@@ -226,7 +226,7 @@ learn(struct learnt *learnt, const unsigned *its, const struct rows *rows,
 	const uint32_t *flow = &rows->flow_of[shape->row];
 	uint32_t first = PB_LANES, end = 0;
 
-	for (uint32_t at = 0; at < PB_FLOW_KNOWN; at++)
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++)
 		if (its[at] <= COST_MAX) {
 			if (first == PB_LANES)
 				first = at / PB_LANE;
