@@ -36,14 +36,18 @@ struct pb_cursor {
 	bool			 led;		/* `run` is the guide's */
 	/* Extents ahead, from the index. */
 	struct pb_extent_info	 page[EXTENT_PAGE];
+	uint64_t		 floor[EXTENT_PAGE];	/* of each, the lowest
+							 * time behind it */
 	int			 page_len, page_at;
 	/* The segment in hand. */
 	uint64_t		 segment_seq;	/* 0: none */
 	int			 fd;
 	struct pb_head		*head;
 	/* The bytes in hand: [file_at, file_at + len) of the segment. */
-	uint8_t			*buffer;
-	size_t			 room;		/* BUFFER_BYTES, mostly */
+	struct pb_bytes		 own;		/* they are there, or */
+	struct pb_bytes		*into;		/* where the caller said */
+	size_t			 bytes_max;	/* of them; 0: no bound */
+	bool			 cut;		/* by it: there are more */
 	size_t			 len, at;
 	uint64_t		 file_at;
 	uint64_t		 known_end;	/* blocks were read up to here */
@@ -78,15 +82,19 @@ static enum pb_verdict verdict(const struct pb_cursor *, uint64_t);
 static bool	wanted(enum pb_verdict);
 /* bytes */
 static int	load(struct pb_cursor *, struct pb_err *);
+static void	read_on(struct pb_cursor *);
 static int	load_extent(struct pb_cursor *, struct pb_err *);
 static int	load_place(struct pb_cursor *, struct pb_err *);
 static int	read_extent(struct pb_cursor *, const struct pb_extent_info *,
 		    struct pb_err *);
 static int	read_bytes(struct pb_cursor *, uint64_t, uint64_t,
 		    struct pb_err *);
+static bool	make_room(struct pb_bytes *, size_t);
 static int	name_segment(const struct pb_cursor *, int, struct pb_err *);
 static int	next_extent(struct pb_cursor *, struct pb_extent_info *,
 		    struct pb_err *);
+static bool	in_page(const struct pb_cursor *);
+static int	fill_page(struct pb_cursor *, struct pb_err *);
 static int	skip_segments(struct pb_cursor *, struct pb_err *);
 static int	use_segment(struct pb_cursor *, uint64_t, struct pb_err *);
 static int	read_head(struct pb_cursor *, struct pb_err *);
@@ -114,6 +122,7 @@ pb_cursor_create(struct pb_cursor **out, struct pb_index *index,
 	cursor->next_seq = range->first_seq > 0 ? range->first_seq : 1;
 	cursor->run = whole;
 	cursor->read = pb_pread_all;
+	cursor->into = &cursor->own;
 	cursor->fd = -1;
 	*out = cursor;
 	return 0;
@@ -140,7 +149,7 @@ pb_cursor_seek(struct pb_cursor *cursor, uint64_t first_seq, uint64_t last_seq)
 	cursor->page_at = cursor->page_len = 0;
 	cursor->known_end = cursor->file_at = 0;
 	cursor->len = cursor->at = 0;
-	cursor->led = false;
+	cursor->cut = cursor->led = false;
 }
 
 uint64_t
@@ -155,7 +164,7 @@ pb_cursor_destroy(struct pb_cursor *cursor)
 	if (cursor == NULL)
 		return;
 	drop_segment(cursor);
-	free(cursor->buffer);
+	free(cursor->own.data);
 	free(cursor);
 }
 
@@ -182,12 +191,43 @@ pb_cursor_next_block(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 		rc = step(cursor, out, block, err);
 		if (rc != 0)
 			return rc;
-		if (cursor->next_seq > cursor->range.last_seq)
-			return 0;
-		rc = load(cursor, err);
+		rc = pb_cursor_load(cursor, &cursor->own, 0, err);
 		if (rc <= 0)
 			return rc;
 	}
+}
+
+int
+pb_cursor_load(struct pb_cursor *cursor, struct pb_bytes *into,
+    size_t bytes_max, struct pb_err *err)
+{
+	if (cursor->next_seq > cursor->range.last_seq)
+		return 0;
+	cursor->into = into;
+	cursor->bytes_max = bytes_max;
+	return load(cursor, err);
+}
+
+int
+pb_cursor_step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
+    struct pb_err *err)
+{
+	struct pb_block block;
+	int rc;
+
+	do
+		rc = step(cursor, out, &block, err);
+	while (rc == 1 && block.at != NULL);
+	return rc;
+}
+
+uint64_t
+pb_cursor_floor(const struct pb_cursor *cursor)
+{
+	bool known = cursor->page_at > 0 && !placed(cursor) && !cursor->cut &&
+	    cursor->last_seq <= cursor->run.last_seq;
+
+	return known ? cursor->floor[cursor->page_at - 1] : 0;
 }
 
 void
@@ -197,12 +237,13 @@ pb_cursor_park(struct pb_cursor *cursor)
 	cursor->known_end = cursor->file_at + cursor->at;
 	cursor->file_at = cursor->known_end;
 	cursor->len = cursor->at = 0;
+	cursor->page_at = 0;
 	if (cursor->fd >= 0)
 		pb_file_close(cursor->fd);
 	cursor->fd = -1;
-	free(cursor->buffer);
-	cursor->buffer = NULL;
-	cursor->led = false;
+	free(cursor->own.data);
+	cursor->own = (struct pb_bytes){ 0 };
+	cursor->cut = cursor->led = false;
 }
 
 /* The next block of the bytes in hand: 1, 0 when they are used up. */
@@ -211,10 +252,14 @@ step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
     struct pb_block *block, struct pb_err *err)
 {
 	enum taken taken;
+	int rc;
 
 	while (cursor->at < cursor->len) {
-		if (pb_scan_block(cursor->buffer + cursor->at,
-		    cursor->len - cursor->at, block) != 1)
+		rc = pb_scan_block(cursor->into->data + cursor->at,
+		    cursor->len - cursor->at, block);
+		if (rc == 0 && cursor->cut)
+			return 0;
+		if (rc != 1)
 			taken = ROTTEN;
 		else if (block->type == PB_BLOCK_EPB)
 			taken = take_packet(cursor, out, block);
@@ -330,7 +375,7 @@ go_wrong(struct pb_cursor *cursor)
 	cursor->guide.wrong(cursor->guide.arg, cursor->next_seq);
 	cursor->known_end = cursor->file_at = 0;
 	cursor->len = cursor->at = 0;
-	cursor->led = false;
+	cursor->cut = cursor->led = false;
 }
 
 static bool
@@ -361,9 +406,11 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 {
 	int rc;
 
+	if (cursor->cut)
+		read_on(cursor);
 	cursor->file_at = cursor->known_end;
 	cursor->len = cursor->at = 0;
-	if (cursor->led && placed(cursor)) {
+	if (cursor->led && placed(cursor) && !cursor->cut) {
 		if (cursor->expected == cursor->run.last_seq + 1)
 			end_run(cursor);
 		else
@@ -377,6 +424,17 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 	}
 	return placed(cursor) ? load_place(cursor, err) :
 	    load_extent(cursor, err);
+}
+
+/* From where a whole block did not fit any more; with no bound where none
+ * did. */
+static void
+read_on(struct pb_cursor *cursor)
+{
+	cursor->known_end = cursor->file_at + cursor->at;
+	cursor->page_at = 0;
+	if (cursor->at == 0)
+		cursor->bytes_max = 0;
 }
 
 static int
@@ -416,10 +474,12 @@ load_place(struct pb_cursor *cursor, struct pb_err *err)
 	}
 	if (rc < 0)
 		return rc;
-	cursor->expected = run->first_seq;
+	if (!cursor->cut)
+		cursor->expected = run->first_seq;
 	if (cursor->known_end > from && cursor->known_end < run->end) {
 		from = cursor->known_end;
-		cursor->expected = cursor->next_seq;
+		if (!cursor->cut)
+			cursor->expected = cursor->next_seq;
 	}
 	if (run->end <= from || run->end - from > PB_EXTENT_READ_MAX) {
 		go_wrong(cursor);
@@ -467,15 +527,12 @@ read_bytes(struct pb_cursor *cursor, uint64_t from, uint64_t end,
 {
 	ssize_t got;
 
-	if (cursor->buffer == NULL || end - from > cursor->room) {
-		free(cursor->buffer);
-		cursor->room = end - from > BUFFER_BYTES ?
-		    PB_EXTENT_READ_MAX : BUFFER_BYTES;
-		cursor->buffer = malloc(cursor->room);
-	}
-	if (cursor->buffer == NULL)
+	cursor->cut = cursor->bytes_max > 0 && end - from > cursor->bytes_max;
+	if (cursor->cut)
+		end = from + cursor->bytes_max;
+	if (!make_room(cursor->into, (size_t)(end - from)))
 		return pb_err_set(err, PB_ENOMEM, "no memory");
-	got = cursor->read(cursor->fd, cursor->buffer, (size_t)(end - from),
+	got = cursor->read(cursor->fd, cursor->into->data, (size_t)(end - from),
 	    from, err);
 	if (got < 0)
 		return (int)got;
@@ -489,6 +546,19 @@ read_bytes(struct pb_cursor *cursor, uint64_t from, uint64_t end,
 	cursor->len = (size_t)got;
 	cursor->known_end = end;
 	return 0;
+}
+
+static bool
+make_room(struct pb_bytes *bytes, size_t len)
+{
+	if (len <= bytes->room)
+		return true;
+	free(bytes->data);
+	bytes->room = len > BUFFER_BYTES ? PB_EXTENT_READ_MAX : BUFFER_BYTES;
+	bytes->data = malloc(bytes->room);
+	if (bytes->data == NULL)
+		bytes->room = 0;
+	return bytes->data != NULL;
 }
 
 /* Say where it happened. */
@@ -508,7 +578,7 @@ next_extent(struct pb_cursor *cursor, struct pb_extent_info *out,
 	int rc;
 
 	for (;;) {
-		while (cursor->page_at < cursor->page_len) {
+		while (in_page(cursor)) {
 			*out = cursor->page[cursor->page_at++];
 			if (out->last_seq < cursor->next_seq)
 				continue;
@@ -525,19 +595,40 @@ next_extent(struct pb_cursor *cursor, struct pb_extent_info *out,
 		rc = skip_segments(cursor, err);
 		if (rc < 0)
 			return rc;
-		cursor->page_at = 0;
-		cursor->page_len = pb_index_rows_of(cursor->index,
-		    PB_TABLE_EXTENTS, cursor->stream, cursor->next_seq,
-		    cursor->page, EXTENT_PAGE, err);
-		if (cursor->page_len <= 0) {
-			rc = cursor->page_len;
-			cursor->page_len = 0;
+		rc = fill_page(cursor, err);
+		if (rc <= 0)
 			return rc;
-		}
 		if (cursor->page[cursor->page_len - 1].last_seq <
 		    cursor->next_seq)
 			return 0;
 	}
+}
+
+/* Are there more in the page, and enough behind the next one? */
+static bool
+in_page(const struct pb_cursor *cursor)
+{
+	return cursor->page_at < cursor->page_len && (cursor->page_at == 0 ||
+	    cursor->page_len < EXTENT_PAGE ||
+	    cursor->page_at + PB_CURSOR_AHEAD < EXTENT_PAGE);
+}
+
+/* How many there are now, or an error. */
+static int
+fill_page(struct pb_cursor *cursor, struct pb_err *err)
+{
+	uint64_t floor = UINT64_MAX;
+	int rc = pb_index_rows_of(cursor->index, PB_TABLE_EXTENTS,
+	    cursor->stream, cursor->next_seq, cursor->page, EXTENT_PAGE, err);
+
+	cursor->page_at = 0;
+	cursor->page_len = rc > 0 ? rc : 0;
+	for (int i = cursor->page_len - 1; i >= 0; i--) {
+		cursor->floor[i] = floor;
+		if (cursor->page[i].first_time < floor)
+			floor = cursor->page[i].first_time;
+	}
+	return rc;
 }
 
 /* Whole segments outside the time range need no look at their extents. */

@@ -10,6 +10,9 @@
  * Who knows which numbers are worth a look leads it: it goes from run to run
  * of a guide, which may know as well where in the file a run's blocks are.
  * What such a place turns out to have is compared with what the guide said.
+ *
+ * Who wants to keep packets where they were read has the bytes loaded into
+ * memory of its own, and steps through them.
  */
 #ifndef PB_STORE_CURSOR_H
 #define PB_STORE_CURSOR_H
@@ -20,6 +23,8 @@
 #include "recorder/store/index/index.h"
 
 #define PB_CURSOR_BYTES	(1u << 20)
+/* So many extents are looked ahead for packets that are earlier. */
+#define PB_CURSOR_AHEAD	16
 
 struct pb_range {
 	uint64_t first_seq, last_seq;	/* both included; 1, UINT64_MAX */
@@ -95,6 +100,30 @@ int	pb_cursor_next(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 int	pb_cursor_next_block(struct pb_cursor *cursor,
 	    struct pb_cursor_packet *out, struct pb_block *block,
 	    struct pb_err *err);
+
+struct pb_bytes {
+	uint8_t		*data;		/* free(3) it */
+	size_t		 room;
+};
+
+/*
+ * In place of next: the bytes that come next, about `bytes_max` of them at
+ * most (0: as they lie together), into `into`, which grows where it is too
+ * small and is borrowed until the next load: 1, also where no packet is in
+ * them; 0 or an error as above.  And their next packet, borrowed as long as
+ * `into` stays as it is: 1, 0 where they are used up, or an error.
+ */
+int	pb_cursor_load(struct pb_cursor *cursor, struct pb_bytes *into,
+	    size_t bytes_max, struct pb_err *err);
+int	pb_cursor_step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
+	    struct pb_err *err);
+
+/*
+ * The lowest time of what is behind the bytes that were loaded, as far as the
+ * index tells of the next PB_CURSOR_AHEAD extents or more: UINT64_MAX at the
+ * durable end, 0 where that is not known.
+ */
+uint64_t pb_cursor_floor(const struct pb_cursor *cursor);
 
 /* Give up descriptor and buffer until the next call, and forget the guide's
  * run. */
