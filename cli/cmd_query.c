@@ -50,7 +50,6 @@ static int	run_count(struct query *, struct pb_err *);
 static int	explain(const struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
-static int	next_run(struct query *, struct pb_err *);
 static int	flush(struct query *, struct pb_err *);
 static int	open_output(struct query *, struct pb_err *);
 static int	open_index(void *, struct pb_index **, struct pb_err *);
@@ -303,37 +302,22 @@ static int
 one_round(struct query *query, struct pb_err *err)
 {
 	struct pb_cursor_packet cp;
+	struct pb_run run;
 	int rc;
 
 	for (;;) {
-		rc = query->output != NULL ? next_run(query, err) : 0;
-		if (rc == 0)
-			rc = pb_query_next(query->query, &cp, err);
-		else if (rc > 0)
-			continue;
+		rc = query->output != NULL ?
+		    pb_query_run(query->query, UINT64_MAX, &run, err) :
+		    pb_query_next(query->query, &cp, err);
 		if (rc <= 0)
 			return rc;
 		query->empty = false;
 		rc = query->output != NULL ?
-		    pb_output_packet(query->output, &cp, err) :
+		    pb_output_run(query->output, &run, err) :
 		    pb_lines_packet(&query->lines, &cp, err);
 		if (rc < 0)
 			return rc;
 	}
-}
-
-/* Many packets at once: 1; 0 where there are none of that kind. */
-static int
-next_run(struct query *query, struct pb_err *err)
-{
-	struct pb_run run;
-	int rc = pb_query_run(query->query, &run, err);
-
-	if (rc <= 0)
-		return rc;
-	query->empty = false;
-	rc = pb_output_run(query->output, &run, err);
-	return rc < 0 ? rc : 1;
 }
 
 static int

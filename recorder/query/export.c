@@ -40,6 +40,7 @@ struct pb_export {
 	uint32_t	 interfaces;
 	bool		 packets;	/* there are some */
 	void		*tree;		/* of interfaces: tsearch(3) */
+	const struct interface *last;	/* that was asked for */
 	struct pb_buf	 options;	/* scratch */
 	struct pb_buf	 block;		/* scratch */
 	struct pb_buf	 comment;	/* scratch */
@@ -52,6 +53,8 @@ static int	put_record(struct pb_export *, uint32_t,
 		    const struct pb_cursor_packet *,
 		    const struct pb_packet *, struct pb_err *);
 static int	put_pcap(uint8_t *, const struct pb_cursor_packet *,
+		    struct pb_err *);
+static int	put_records(struct pb_export *, const struct pb_run *,
 		    struct pb_err *);
 static void	put_interface_id(const struct pb_run *, uint32_t);
 static int	begin(struct pb_export *, const struct pb_head *,
@@ -133,16 +136,16 @@ pb_export_run(struct pb_export *export, const struct pb_run *run,
 	int rc;
 
 	/* What always fits is a file's first packet, not its first run. */
-	if (export->opts.comments || export->opts.pcap ||
+	if (export->opts.comments ||
 	    (export->opts.bytes_max != 0 && !export->packets))
 		return 1;
 	rc = find_interface(export, run->head, run->len, &interface, err);
 	if (rc != 0)
 		return rc;
-	/* They are of interface 0 where they come from. */
-	if (interface != 0)
-		put_interface_id(run, interface);
 	export->packets = true;
+	if (export->opts.pcap)
+		return put_records(export, run, err);
+	put_interface_id(run, interface);
 	if (pb_out_put(export->to, run->blocks, run->len) < 0)
 		return pb_out_flush(export->to, err);
 	return 0;
@@ -236,13 +239,31 @@ put_pcap(uint8_t *at, const struct pb_cursor_packet *cp, struct pb_err *err)
 	return 0;
 }
 
+/* No record is larger than the block that it comes from. */
+static int
+put_records(struct pb_export *export, const struct pb_run *run,
+    struct pb_err *err)
+{
+	struct pb_cursor_packet cp;
+	size_t at = 0;
+	int rc;
+
+	while ((rc = pb_run_packet(run, &at, &cp, err)) > 0) {
+		rc = put_record(export, 0, &cp, &cp.packet, err);
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
 static void
 put_interface_id(const struct pb_run *run, uint32_t interface)
 {
 	uint8_t *at = run->blocks, *end = at + run->len;
 
 	for (; at < end; at += pb_get_le32(at + 4))
-		pb_put_le32(at + 8, interface);
+		if (pb_get_le32(at + 8) != interface)
+			pb_put_le32(at + 8, interface);
 }
 
 /* The section header; with the options of `head` where it speaks for all. */
@@ -303,9 +324,14 @@ find_interface(struct pb_export *export, const struct pb_head *head,
     size_t bytes, uint32_t *interface, struct pb_err *err)
 {
 	struct interface wanted = { .head = (struct pb_head *)head };
-	struct interface **found = tfind(&wanted, &export->tree, order), *new;
+	struct interface **found, *new;
 	int rc;
 
+	if (export->last != NULL && export->last->head == head) {
+		*interface = export->last->id;
+		return !fits(export, bytes);
+	}
+	found = tfind(&wanted, &export->tree, order);
 	if (found == NULL) {
 		rc = describe(export, head, err);
 		if (rc < 0)
@@ -332,6 +358,7 @@ find_interface(struct pb_export *export, const struct pb_head *head,
 		pb_head_unref((*found)->head);
 		(*found)->head = pb_head_ref(wanted.head);
 	}
+	export->last = *found;
 	*interface = (*found)->id;
 	return 0;
 }

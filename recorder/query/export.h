@@ -22,7 +22,7 @@
 
 #include "base/err.h"
 #include "base/out.h"
-#include "recorder/store/read/runs.h"
+#include "recorder/query/batch.h"
 
 #define PB_EXPORT_INTERFACES_MAX 65536u
 

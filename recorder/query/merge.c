@@ -1,94 +1,103 @@
 /*
  * recorder/query/merge.c - many streams, one order: by time
  *
- *	inputs           a heap: one that waits by its first time, one that
- *	                 was begun by the earliest packet that it holds
- *	an input's held  a heap of packets, by time
+ * One heap has both kinds of what may be next:
  *
- * Invariant between calls: every input that is not at its end is in the
- * heap, except the one that gave the last packet, which is restocked first.
- * What an input holds may go out once nothing earlier can come from it (see
- * settled()); one that waits is begun when it is at the top.
+ *	a batch         by its next packet
+ *	an input        that is to be read on, by the earliest that may come:
+ *	                it is read when it is at the top
+ *
+ * Packets of a batch are put in order when it comes; batches of one input
+ * that overlap are in the heap one beside the other.  So a packet goes out
+ * when no other one that is held, and none that is still to come, is earlier.
+ *
+ * An input that holds as much as it may is not in the heap itself until one
+ * of its batches has gone out.
  *
  * Backwards every key is turned over: the latest time is the lowest key.
- *
- * Runs go past what is held: the input that is not in the heap, and holds
- * nothing, gives one that ends before all that the heap has.  Its packets are
- * held again where it has none, and no more of them once their source knows
- * how early the next can be (`floor`).
  */
 #include "recorder/query/merge.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/queue.h>
 
 #include "base/list.h"
 
-/* The lowest key is at the top; of equal keys, the lowest order. */
-struct entry {
-	uint64_t	 key, order;
-	void		*what;
-};
+/* An input comes behind those of its packets that have the same key. */
+#define BEHIND_ALL	UINT64_MAX
+/* Of what is left for all one of them reads no more than this part. */
+#define LEFT_PART	16u
 
-struct heap {
-	struct entry	*entry;
-	size_t		 count, cap;
-};
-
-struct held {
-	struct pb_cursor_packet cp;	/* its pointers go into bytes */
-	size_t		 size;
-	uint8_t		 bytes[];
+struct batch {
+	struct pb_batch	 b;
+	size_t		 at;		/* the next packet */
+	size_t		 memory;
+	struct input	*input;
 };
 
 struct input {
 	size_t		 index;
-	struct heap	 held;		/* by time, then by number */
-	size_t		 bytes;		/* held */
+	size_t		 bytes;		/* held, of its batches */
+	size_t		 batches;
 	uint64_t	 max_key;	/* of those read so far */
+	uint64_t	 floor;		/* key of what comes next, at least */
 	bool		 begun;		/* counted in `begun` of the merge */
 	bool		 open;		/* at the source; else at its end */
+	bool		 full;		/* to be read on, but not yet */
 	bool		 reading;
 	TAILQ_ENTRY(input) readers;
+};
+
+/* The lowest key is at the top; of equal keys, the lowest place, and then the
+ * lowest number. */
+struct entry {
+	uint64_t	 key, place, number;
+	struct input	*input;
+	struct batch	*batch;		/* NULL: the input is to be read on */
 };
 
 struct pb_merge {
 	struct pb_merge_source source;
 	struct input	*input;
 	size_t		 inputs;
-	struct heap	 next;		/* of inputs */
+	struct entry	*entry;		/* a heap */
+	size_t		 count, cap;
+	struct batch	*out;		/* all of it was handed out */
+	struct batch	*free;		/* for the next one; or NULL */
 	size_t		 begun;		/* inputs, not yet empty */
+	size_t		 bytes;		/* held of all */
 	unsigned	 reading_max, reading;
 	TAILQ_HEAD(readers, input) readers;	/* the last to read first */
-	struct input	*last;		/* gave `out`; NULL at first */
-	struct held	*out;
 };
 
+/* what is next */
+static int	settle(struct pb_merge *, struct pb_err *);
+static void	take_run(struct pb_merge *, uint64_t, struct pb_run *);
+static int	leave(struct pb_merge *, struct pb_err *);
 /* inputs */
-static int	find_next(struct pb_merge *, struct pb_err *);
-static void	input_begin(struct pb_merge *, struct input *);
-static int	input_stock(struct pb_merge *, struct input *,
-		    struct pb_err *);
-static int	input_hold(const struct pb_merge *, struct input *,
-		    const struct pb_cursor_packet *, struct pb_err *);
-static struct held *held_copy(const struct pb_cursor_packet *);
-static struct held *input_take(struct input *);
+static int	read_on(struct pb_merge *, struct input *, struct pb_err *);
+static int	hold(struct pb_merge *, struct input *, struct batch *);
+static void	arrange(const struct pb_merge *, struct input *,
+		    struct pb_batch *);
+static uint64_t	past_window(const struct input *);
+static int	order(const void *, const void *);
+static int	wait_for(struct pb_merge *, struct input *);
 static void	input_end(struct pb_merge *, struct input *);
 static void	input_close(struct pb_merge *, struct input *);
-static bool	settled(const struct pb_merge *, const struct input *);
-static uint64_t	floor_of_input(const struct pb_merge *, const struct input *);
 static size_t	share_of_input(const struct pb_merge *);
-static void	held_free(struct held *);
+static size_t	at_once(const struct pb_merge *);
 static uint64_t	turn(const struct pb_merge *, uint64_t);
 static size_t	place(const struct pb_merge *, size_t);
+/* batches */
+static void	batch_free(struct batch *);
+static struct entry entry_of(const struct pb_merge *, struct batch *);
 /* who has a file open */
 static void	reading_begin(struct pb_merge *, struct input *);
 static void	reading_end(struct pb_merge *, struct input *);
-/* heaps */
-static int	heap_push(struct heap *, uint64_t, uint64_t, void *);
-static void	*heap_pop(struct heap *);
+/* the heap */
+static int	push(struct pb_merge *, struct entry);
+static void	drop_top(struct pb_merge *);
+static void	sift_down(struct pb_merge *, struct entry);
 static bool	before(const struct entry *, const struct entry *);
 
 int
@@ -111,8 +120,8 @@ pb_merge_create(struct pb_merge **out, const struct pb_merge_source *source,
 		goto no_memory;
 	for (size_t i = 0; i < inputs; i++) {
 		merge->input[i].index = i;
-		if (heap_push(&merge->next, turn(merge, first_time[i]),
-		    place(merge, i), &merge->input[i]) < 0)
+		merge->input[i].floor = turn(merge, first_time[i]);
+		if (wait_for(merge, &merge->input[i]) < 0)
 			goto no_memory;
 	}
 	*out = merge;
@@ -130,155 +139,253 @@ pb_merge_destroy(struct pb_merge *merge)
 		return;
 	if (merge->input != NULL)
 		for (size_t i = 0; i < merge->inputs; i++)
-			input_close(merge, &merge->input[i]);
-	held_free(merge->out);
+			input_end(merge, &merge->input[i]);
+	for (size_t i = 0; i < merge->count; i++)
+		batch_free(merge->entry[i].batch);
+	batch_free(merge->out);
+	batch_free(merge->free);
 	free(merge->input);
-	free(merge->next.entry);
+	free(merge->entry);
 	free(merge);
-}
-
-int
-pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
-    size_t *input, struct pb_err *err)
-{
-	int rc;
-
-	held_free(merge->out);
-	merge->out = NULL;
-	rc = find_next(merge, err);
-	if (rc <= 0)
-		return rc;
-	merge->last = heap_pop(&merge->next);
-	merge->out = input_take(merge->last);
-	*out = merge->out->cp;
-	*input = merge->last->index;
-	return 1;
 }
 
 int
 pb_merge_run(struct pb_merge *merge, uint64_t packets_max,
     struct pb_run *out, size_t *input, struct pb_err *err)
 {
-	const struct entry *top = merge->next.entry;
-	struct input *last = merge->last;
-	int rc;
+	int rc = leave(merge, err);
 
-	if (merge->source.run == NULL)
-		return 0;
-	held_free(merge->out);
-	merge->out = NULL;
-	if (last == NULL && merge->next.count > 0 &&
-	    !((struct input *)top->what)->begun) {
-		last = merge->last = heap_pop(&merge->next);
-		input_begin(merge, last);
-	}
-	if (last == NULL || !last->open || last->held.count > 0)
-		return 0;
-	reading_begin(merge, last);
-	rc = merge->source.run(merge->source.arg, last->index,
-	    merge->next.count > 0 ? top->key : UINT64_MAX, packets_max, out,
-	    err);
-	if (rc > 0 && out->last_time > last->max_key)
-		last->max_key = out->last_time;
-	*input = last->index;
-	return rc;
+	if (rc == 0)
+		rc = settle(merge, err);
+	if (rc <= 0)
+		return rc;
+	*input = merge->entry[0].input->index;
+	take_run(merge, packets_max, out);
+	return 1;
+}
+
+int
+pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
+    size_t *input, struct pb_err *err)
+{
+	struct pb_run run;
+	size_t at = 0;
+	int rc = pb_merge_run(merge, 1, &run, input, err);
+
+	return rc <= 0 ? rc : pb_run_packet(&run, &at, out, err);
 }
 
 int
 pb_merge_peek(struct pb_merge *merge, uint64_t *time_ns, struct pb_err *err)
 {
-	int rc = find_next(merge, err);
+	int rc = settle(merge, err);
 
 	if (rc > 0)
-		*time_ns = turn(merge, merge->next.entry[0].key);
+		*time_ns = turn(merge, merge->entry[0].key);
 	return rc;
 }
 
-/* An input that was begun, and has the next packet, is at the top: 1; 0 at
- * the end of all, or an error. */
+/* A batch is at the top: 1; 0 at the end of all, or an error. */
 static int
-find_next(struct pb_merge *merge, struct pb_err *err)
+settle(struct pb_merge *merge, struct pb_err *err)
 {
-	struct input *input = merge->last;
+	struct input *input;
 	int rc;
 
-	for (;;) {
-		rc = input != NULL ? input_stock(merge, input, err) : 0;
-		if (rc < 0)
-			return rc;
-		merge->last = NULL;
-		if (merge->next.count == 0)
-			return 0;
-		input = merge->next.entry[0].what;
-		if (input->begun)
+	while (merge->count > 0) {
+		if (merge->entry[0].batch != NULL)
 			return 1;
-		heap_pop(&merge->next);
-		input_begin(merge, input);
-	}
-}
-
-static void
-input_begin(struct pb_merge *merge, struct input *input)
-{
-	input->open = input->begun = true;
-	merge->begun++;
-}
-
-/*
- * Read on until the input's earliest packet may go out, and put the input
- * into the heap; close it where nothing is left.  One that takes the file
- * of another one reads as much as it may hold, so that files are not opened
- * and closed for a packet each.
- */
-static int
-input_stock(struct pb_merge *merge, struct input *input, struct pb_err *err)
-{
-	bool greedy = !input->reading && merge->reading >= merge->reading_max;
-	struct pb_cursor_packet cp;
-	int rc = 1;
-
-	while (input->open && (!settled(merge, input) || (greedy &&
-	    input->held.count < PB_MERGE_PACKETS_MAX &&
-	    input->bytes < share_of_input(merge)))) {
-		reading_begin(merge, input);
-		rc = merge->source.next(merge->source.arg, input->index, &cp,
-		    err);
-		if (rc > 0)
-			rc = input_hold(merge, input, &cp, err);
-		else if (rc == 0)
-			input_end(merge, input);
+		input = merge->entry[0].input;
+		drop_top(merge);
+		rc = read_on(merge, input, err);
 		if (rc < 0)
 			return rc;
 	}
-	if (input->held.count == 0) {
-		input_close(merge, input);
-		return 0;
+	return 0;
+}
+
+/* Of the batch at the top, what lies together and comes before all else. */
+static void
+take_run(struct pb_merge *merge, uint64_t packets_max, struct pb_run *out)
+{
+	struct batch *batch = merge->entry[0].batch;
+	const struct pb_batch_packet *first = &batch->b.packet[batch->at];
+	const struct pb_batch_packet *end = batch->b.packet + batch->b.count;
+	const struct pb_batch_packet *packet = first;
+	const struct entry *next = NULL;
+	struct entry mine = merge->entry[0];
+
+	for (size_t i = 1; i < 3 && i < merge->count; i++)
+		if (next == NULL || before(&merge->entry[i], next))
+			next = &merge->entry[i];
+	do {
+		packet++;
+		if (packet == end || (uint64_t)(packet - first) ==
+		    packets_max || packet->block != packet[-1].block +
+		    packet[-1].len)
+			break;
+		mine.key = packet->time_ns;
+		mine.number = packet->seq;
+	} while (next == NULL || before(&mine, next));
+	*out = (struct pb_run){
+		.head = batch->b.head,
+		.blocks = first->block,
+		.len = (size_t)(packet[-1].block + packet[-1].len -
+		    first->block),
+		.packets = (uint64_t)(packet - first),
+		.first_time = turn(merge, first->time_ns),
+		.last_time = turn(merge, packet[-1].time_ns),
+		.last_seq = turn(merge, packet[-1].seq),
+	};
+	batch->at = (size_t)(packet - batch->b.packet);
+	if (packet < end) {
+		sift_down(merge, entry_of(merge, batch));
+		return;
 	}
-	/* Of equal times, those that wait come first: they may have more. */
-	if (heap_push(&merge->next, input->held.entry[0].key,
-	    merge->inputs + place(merge, input->index), input) < 0)
+	drop_top(merge);
+	merge->out = batch;
+}
+
+/* What was handed out last is not needed any more. */
+static int
+leave(struct pb_merge *merge, struct pb_err *err)
+{
+	struct batch *batch = merge->out;
+	struct input *input;
+
+	if (batch == NULL)
+		return 0;
+	input = batch->input;
+	merge->out = NULL;
+	input->bytes -= batch->memory;
+	merge->bytes -= batch->memory;
+	input->batches--;
+	if (merge->free == NULL) {
+		pb_batch_clear(&batch->b);
+		merge->free = batch;
+	} else {
+		batch_free(batch);
+	}
+	input_close(merge, input);
+	if (input->full && wait_for(merge, input) < 0)
 		return pb_err_set(err, PB_ENOMEM, "no memory to merge");
 	return 0;
 }
 
-/* May the earliest packet of the input go out? */
-static bool
-settled(const struct pb_merge *merge, const struct input *input)
+/*
+ * The input's next batch, and the input itself, into the heap; at its end it
+ * is closed.
+ */
+static int
+read_on(struct pb_merge *merge, struct input *input, struct pb_err *err)
 {
-	const struct heap *held = &input->held;
+	struct batch *batch = merge->free;
+	int rc;
 
-	return held->count > 0 && (!input->open ||
-	    input->max_key - held->entry[0].key >= PB_MERGE_WINDOW_NS ||
-	    held->count >= PB_MERGE_PACKETS_MAX ||
-	    input->bytes >= share_of_input(merge) ||
-	    held->entry[0].key < floor_of_input(merge, input));
+	if (!input->begun) {
+		input->open = input->begun = true;
+		merge->begun++;
+	}
+	merge->free = NULL;
+	if (batch == NULL)
+		batch = calloc(1, sizeof(*batch));
+	if (batch == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory to merge");
+	reading_begin(merge, input);
+	rc = merge->source.batch(merge->source.arg, input->index,
+	    at_once(merge), &batch->b, err);
+	if (rc > 0 && hold(merge, input, batch) == 0)
+		return 0;
+	batch_free(batch);
+	if (rc == 0) {
+		input_end(merge, input);
+		input_close(merge, input);
+	}
+	return rc <= 0 ? rc : pb_err_set(err, PB_ENOMEM, "no memory to merge");
 }
 
-static uint64_t
-floor_of_input(const struct pb_merge *merge, const struct input *input)
+/* 0, or PB_ENOMEM and the batch is the caller's. */
+static int
+hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 {
-	return merge->source.floor == NULL ? 0 :
-	    merge->source.floor(merge->source.arg, input->index);
+	uint64_t floor = turn(merge, batch->b.floor);
+
+	/* For both entries. */
+	if (!PB_LIST_ROOM(merge->entry, merge->cap, merge->count + 1))
+		return PB_ENOMEM;
+	arrange(merge, input, &batch->b);
+	batch->at = 0;
+	batch->input = input;
+	batch->memory = pb_batch_memory(&batch->b);
+	push(merge, entry_of(merge, batch));
+	input->bytes += batch->memory;
+	merge->bytes += batch->memory;
+	input->batches++;
+	input->floor = past_window(input);
+	if (batch->b.floor != 0 && floor > input->floor)
+		input->floor = floor;
+	input->full = input->bytes >= share_of_input(merge) ||
+	    merge->bytes >= PB_MERGE_BYTES_MAX;
+	return input->full ? 0 : wait_for(merge, input);
+}
+
+/* Each packet gets its place in time, as a key, and its place in the batch. */
+static void
+arrange(const struct pb_merge *merge, struct input *input,
+    struct pb_batch *batch)
+{
+	struct pb_batch_packet *packet = batch->packet, swap;
+	bool sorted = true;
+
+	for (size_t i = 0, k = batch->count - 1;
+	    merge->source.backwards && i < k; i++, k--) {
+		swap = packet[i];
+		packet[i] = packet[k];
+		packet[k] = swap;
+	}
+	for (size_t i = 0; i < batch->count; i++) {
+		packet[i].time_ns = packet[i].untimed ? input->max_key :
+		    turn(merge, packet[i].time_ns);
+		/* As if those before it had gone out, whatever is held. */
+		if (packet[i].time_ns < past_window(input))
+			packet[i].time_ns = past_window(input);
+		if (i > 0 && packet[i].time_ns < packet[i - 1].time_ns)
+			sorted = false;
+		if (packet[i].time_ns > input->max_key)
+			input->max_key = packet[i].time_ns;
+		packet[i].seq = turn(merge, packet[i].seq);
+	}
+	if (!sorted)
+		qsort(packet, batch->count, sizeof(*packet), order);
+}
+
+/* No key of what comes next is lower. */
+static uint64_t
+past_window(const struct input *input)
+{
+	return input->max_key > PB_MERGE_WINDOW_NS ?
+	    input->max_key - PB_MERGE_WINDOW_NS : 0;
+}
+
+static int
+order(const void *a, const void *b)
+{
+	const struct pb_batch_packet *x = a, *y = b;
+
+	if (x->time_ns != y->time_ns)
+		return x->time_ns < y->time_ns ? -1 : 1;
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* The input into the heap: 0, or PB_ENOMEM. */
+static int
+wait_for(struct pb_merge *merge, struct input *input)
+{
+	struct entry entry = { input->floor, place(merge, input->index),
+	    BEHIND_ALL, input, NULL };
+
+	input->full = false;
+	return push(merge, entry);
 }
 
 static size_t
@@ -292,70 +399,19 @@ share_of_input(const struct pb_merge *merge)
 	    share;
 }
 
-/* Keep a copy of the packet. */
-static int
-input_hold(const struct pb_merge *merge, struct input *input,
-    const struct pb_cursor_packet *cp, struct pb_err *err)
+/* How much of an input is read: little where little is left for all, so that
+ * those that come later have their part. */
+static size_t
+at_once(const struct pb_merge *merge)
 {
-	bool untimed = pb_untimed_get(cp->packet.options,
-	    cp->packet.options_len);
-	uint64_t key = untimed ? input->max_key :
-	    turn(merge, cp->packet.time_ns);
-	struct held *held = held_copy(cp);
+	size_t left = merge->bytes < PB_MERGE_BYTES_MAX ?
+	    PB_MERGE_BYTES_MAX - merge->bytes : 0;
+	size_t part = share_of_input(merge) / 2;
 
-	if (held == NULL || heap_push(&input->held, key,
-	    turn(merge, cp->seq), held) < 0) {
-		held_free(held);
-		return pb_err_set(err, PB_ENOMEM,
-		    "no memory to put packets in order");
-	}
-	if (key > input->max_key)
-		input->max_key = key;
-	input->bytes += held->size;
-	return 0;
-}
-
-static struct held *
-held_copy(const struct pb_cursor_packet *cp)
-{
-	const struct pb_packet *packet = &cp->packet;
-	size_t size = sizeof(struct held) + packet->caplen +
-	    packet->options_len;
-	struct held *held = malloc(size);
-
-	if (held == NULL)
-		return NULL;
-	held->cp = *cp;
-	held->size = size;
-	held->cp.packet.data = held->bytes;
-	held->cp.packet.options = held->bytes + packet->caplen;
-	if (packet->caplen > 0)
-		memcpy(held->bytes, packet->data, packet->caplen);
-	if (packet->options_len > 0)
-		memcpy(held->bytes + packet->caplen, packet->options,
-		    packet->options_len);
-	if (cp->head != NULL)
-		pb_head_ref((struct pb_head *)cp->head);
-	return held;
-}
-
-static void
-held_free(struct held *held)
-{
-	if (held == NULL)
-		return;
-	pb_head_unref((struct pb_head *)held->cp.head);
-	free(held);
-}
-
-/* The earliest packet that it holds, the caller's. */
-static struct held *
-input_take(struct input *input)
-{
-	struct held *held = heap_pop(&input->held);
-
-	input->bytes -= held->size;
-	return held;
+	if (part > left / LEFT_PART)
+		part = left / LEFT_PART;
+	return part < PB_MERGE_INPUT_BYTES_MIN / 2 ?
+	    PB_MERGE_INPUT_BYTES_MIN / 2 : part;
 }
 
 /* A key from a time or a number, and back. */
@@ -382,19 +438,33 @@ input_end(struct pb_merge *merge, struct input *input)
 	input->open = false;
 }
 
+/* Where nothing is left of it. */
 static void
 input_close(struct pb_merge *merge, struct input *input)
 {
-	if (!input->begun)
+	if (input->open || input->batches > 0)
 		return;
-	input_end(merge, input);
-	while (input->held.count > 0)
-		held_free(input_take(input));
-	free(input->held.entry);
-	input->held.entry = NULL;
-	input->held.cap = 0;
 	input->begun = false;
 	merge->begun--;
+}
+
+static void
+batch_free(struct batch *batch)
+{
+	if (batch == NULL)
+		return;
+	pb_batch_finish(&batch->b);
+	free(batch);
+}
+
+static struct entry
+entry_of(const struct pb_merge *merge, struct batch *batch)
+{
+	const struct pb_batch_packet *packet = &batch->b.packet[batch->at];
+
+	return (struct entry){ packet->time_ns,
+	    place(merge, batch->input->index), packet->seq, batch->input,
+	    batch };
 }
 
 /* The input is about to read: it is the last to have used a file, and who
@@ -428,36 +498,38 @@ reading_end(struct pb_merge *merge, struct input *input)
 
 /* 0, or PB_ENOMEM. */
 static int
-heap_push(struct heap *heap, uint64_t key, uint64_t order, void *what)
+push(struct pb_merge *merge, struct entry new)
 {
-	struct entry new = { key, order, what };
 	size_t i, up;
 
-	if (!PB_LIST_ROOM(heap->entry, heap->cap, heap->count))
+	if (!PB_LIST_ROOM(merge->entry, merge->cap, merge->count))
 		return PB_ENOMEM;
-	for (i = heap->count++; i > 0; i = up) {
+	for (i = merge->count++; i > 0; i = up) {
 		up = (i - 1) / 2;
-		if (!before(&new, &heap->entry[up]))
+		if (!before(&new, &merge->entry[up]))
 			break;
-		heap->entry[i] = heap->entry[up];
+		merge->entry[i] = merge->entry[up];
 	}
-	heap->entry[i] = new;
+	merge->entry[i] = new;
 	return 0;
 }
 
-/* What is at the top, or NULL. */
-static void *
-heap_pop(struct heap *heap)
+static void
+drop_top(struct pb_merge *merge)
 {
-	struct entry *entry = heap->entry, top, moved;
+	if (--merge->count > 0)
+		sift_down(merge, merge->entry[merge->count]);
+}
+
+/* In place of the one at the top. */
+static void
+sift_down(struct pb_merge *merge, struct entry moved)
+{
+	struct entry *entry = merge->entry;
 	size_t i = 0, down;
 
-	if (heap->count == 0)
-		return NULL;
-	top = entry[0];
-	moved = entry[--heap->count];
-	while ((down = 2 * i + 1) < heap->count) {
-		if (down + 1 < heap->count &&
+	while ((down = 2 * i + 1) < merge->count) {
+		if (down + 1 < merge->count &&
 		    before(&entry[down + 1], &entry[down]))
 			down++;
 		if (!before(&entry[down], &moved))
@@ -466,11 +538,13 @@ heap_pop(struct heap *heap)
 		i = down;
 	}
 	entry[i] = moved;
-	return top.what;
 }
 
 static bool
 before(const struct entry *a, const struct entry *b)
 {
-	return a->key != b->key ? a->key < b->key : a->order < b->order;
+	if (a->key != b->key)
+		return a->key < b->key;
+	return a->place != b->place ? a->place < b->place :
+	    a->number < b->number;
 }

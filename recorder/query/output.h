@@ -16,8 +16,8 @@
 
 #include "base/err.h"
 #include "base/stop.h"
+#include "recorder/query/batch.h"
 #include "recorder/query/split.h"
-#include "recorder/store/read/runs.h"
 
 struct pb_output_opts {
 	const char	*file;		/* borrowed; `-`: standard output */

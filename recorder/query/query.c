@@ -124,18 +124,21 @@ pb_query_explain(const struct pb_query *query)
 }
 
 int
-pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
-    struct pb_err *err)
+pb_query_run(struct pb_query *query, uint64_t packets_max,
+    struct pb_run *out, struct pb_err *err)
 {
 	size_t input;
 	int rc = 0;
 
 	assert(query->merge != NULL);
-	if (query->left > 0 && !pb_stopped(query->opts.stop))
-		rc = pb_merge_next(query->merge, out, &input, err);
+	if (packets_max > query->left)
+		packets_max = query->left;
+	if (packets_max > 0 && !pb_stopped(query->opts.stop))
+		rc = pb_merge_run(query->merge, packets_max, out, &input,
+		    err);
 	if (rc > 0) {
-		query->left--;
-		pb_search_dealt(query->search, input, out->seq);
+		query->left -= out->packets;
+		pb_search_dealt(query->search, input, out->last_seq);
 		return 1;
 	}
 	pb_merge_destroy(query->merge);
@@ -152,20 +155,14 @@ pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
 }
 
 int
-pb_query_run(struct pb_query *query, struct pb_run *out, struct pb_err *err)
+pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
+    struct pb_err *err)
 {
-	size_t input;
-	int rc;
+	struct pb_run run;
+	size_t at = 0;
+	int rc = pb_query_run(query, 1, &run, err);
 
-	if (query->merge == NULL || query->left == 0 ||
-	    pb_stopped(query->opts.stop))
-		return 0;
-	rc = pb_merge_run(query->merge, query->left, out, &input, err);
-	if (rc <= 0)
-		return rc;
-	query->left -= out->last_seq - out->first_seq + 1;
-	pb_search_dealt(query->search, input, out->last_seq);
-	return 1;
+	return rc <= 0 ? rc : pb_run_packet(&run, &at, out, err);
 }
 
 int

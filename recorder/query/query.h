@@ -21,10 +21,10 @@
 
 #include "base/err.h"
 #include "base/stop.h"
+#include "recorder/query/batch.h"
 #include "recorder/query/conversations.h"
 #include "recorder/query/explain.h"
 #include "recorder/query/select.h"
-#include "recorder/store/read/runs.h"
 
 /* What a file without packets has of interfaces: of the first streams. */
 #define PB_QUERY_HEADS_MAX	256u
@@ -68,18 +68,16 @@ size_t	pb_query_passed_over(const struct pb_query *query);
 const struct pb_explain *pb_query_explain(const struct pb_query *query);
 
 /*
- * The next packet of the round, borrowed until the next call: 1.  0 at its
- * end, at the limit, or once `stop` was asked for.  PB_ESYS where the index
- * was not the store's any more at the end: what was handed out is not all.
+ * The next packets of the round, as many as are a run, at most `packets_max`;
+ * borrowed until the next call: 1.  0 at its end, at the limit, or once `stop`
+ * was asked for.  PB_ESYS where the index was not the store's any more at the
+ * end: what was handed out is not all.
  */
-int	pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
-	    struct pb_err *err);
+int	pb_query_run(struct pb_query *query, uint64_t packets_max,
+	    struct pb_run *out, struct pb_err *err);
 
-/*
- * In place of the next packet: the next ones as a run, borrowed likewise: 1;
- * 0 where they are none, or nothing is left, which pb_query_next() tells.
- */
-int	pb_query_run(struct pb_query *query, struct pb_run *out,
+/* The next packet alone, likewise. */
+int	pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
 	    struct pb_err *err);
 
 /* A look ahead: the time of the packet that is next, likewise; the one before

@@ -82,6 +82,7 @@ pb_search_destroy(struct pb_search *search)
 		free(search->filter[i]);
 	}
 	pb_planner_destroy(search->planner);
+	free(search->bytes.data);
 	free(search->input);
 	free(search->filter);
 	free(search->done);
@@ -144,22 +145,16 @@ pb_search_merge(struct pb_search *search, struct pb_merge **out,
     struct pb_err *err)
 {
 	struct pb_merge_source source = {
-		.next = search_next,
+		.batch = search_batch,
 		.park = search_park,
 		.close = search_close,
 		.arg = search,
 		.backwards = search->opts.backwards,
-		.run = search_run,
-		.floor = search_floor,
 	};
 	uint64_t *first;
 	int rc;
 
 	*out = NULL;
-	/* Of packets that are asked one by one there are none. */
-	if (search->opts.filter[0] != '\0' || search->opts.payload != NULL ||
-	    search->opts.backwards)
-		source.run = NULL;
 	first = calloc(search->inputs + 1, sizeof(*first));
 	if (first == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
@@ -267,7 +262,7 @@ input_each(struct pb_search *search, size_t i,
 			rc = search_forward(search, input, each->sure,
 			    each->arg, err);
 		while (rc == 0 && !pb_stopped(search->opts.stop)) {
-			rc = search_next(search, i, &cp, err);
+			rc = search_next(search, input, &cp, err);
 			if (rc <= 0)
 				break;
 			rc = each->packet(each->arg, &cp, err);
@@ -323,7 +318,6 @@ add_input(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 		input->range.first_seq = done + 1;
 	if (input->range.last_seq > info->last_seq)
 		input->range.last_seq = info->last_seq;
-	input->at = input->range.first_seq;
 	return 0;
 }
 

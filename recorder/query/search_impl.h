@@ -27,12 +27,9 @@ struct search_input {
 	/* While it is read. */
 	struct pb_cursor *cursor;
 	struct pb_plan	*plan;		/* NULL: none is needed */
-	struct pb_backward *backward;	/* NULL: it is read forward */
-	struct pb_runs	*runs;		/* NULL: none was asked for yet */
-	uint64_t	 at;		/* the number that is read next */
-	/* Of the extent that the last packet lies in, where runs are looked
-	 * for: its last number, and the lowest time of all behind it. */
-	uint64_t	 extent_last, floor;
+	uint64_t	 before;	/* backwards: all from there on has
+					 * been read */
+	struct pb_err	 failed;	/* behind the last batch */
 };
 
 /* How far the rounds before have come; the key first, by which it is found. */
@@ -54,6 +51,7 @@ struct pb_search {
 	struct search_done *done;	/* sorted by key */
 	size_t		 dones, dones_cap;
 	bool		 cut;		/* the round was, short */
+	struct pb_bytes	 bytes;		/* that are read for a merge */
 	struct pb_err	 filter_err;	/* of the first that failed */
 };
 
@@ -62,15 +60,13 @@ uint64_t search_first(const struct search_input *input);
 /* Open it to be read forward; `sure` is told of rows that need no look. */
 int	search_forward(struct pb_search *search, struct search_input *input,
 	    pb_ask_sure *sure, void *arg, struct pb_err *err);
-/* Is it one that the filter takes?  `arg` is the input. */
-bool	search_takes(void *arg, const struct pb_cursor_packet *cp);
+/* Of one that was opened, the next packet: 1, 0 at its end, or an error. */
+int	search_next(struct pb_search *search, struct search_input *input,
+	    struct pb_cursor_packet *out, struct pb_err *err);
 
 /* The merge's source; `arg` is the search. */
-int	search_next(void *arg, size_t i, struct pb_cursor_packet *out,
-	    struct pb_err *err);
-int	search_run(void *arg, size_t i, uint64_t before_ns,
-	    uint64_t packets_max, struct pb_run *out, struct pb_err *err);
-uint64_t search_floor(void *arg, size_t i);
+int	search_batch(void *arg, size_t i, size_t bytes_max,
+	    struct pb_batch *out, struct pb_err *err);
 void	search_park(void *arg, size_t i);
 void	search_close(void *arg, size_t i);
 

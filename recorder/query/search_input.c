@@ -4,19 +4,21 @@
 #include "recorder/filter/filter.h"
 #include "recorder/filter/inner.h"
 #include "recorder/filter/payload.h"
-#include "recorder/query/backward.h"
 #include "recorder/query/search_impl.h"
 
 static int	open_cursor(struct pb_search *, struct search_input *,
-		    const struct pb_range *, struct pb_err *);
+		    struct pb_err *);
 static int	open_plan(struct pb_search *, struct search_input *,
 		    pb_ask_sure *, void *, struct pb_err *);
 static int	open_backward(struct pb_search *, struct search_input *,
 		    struct pb_err *);
-static bool	is_run(const struct search_input *,
-		    const struct pb_run_ahead *, uint64_t, uint64_t);
-static void	note_extent(struct search_input *, uint64_t);
-static void	close_input(struct pb_search *, struct search_input *);
+static int	load_next(struct pb_search *, struct search_input *, size_t,
+		    struct pb_err *);
+static int	gather(struct search_input *, struct pb_batch *,
+		    struct pb_err *);
+static void	cut_below(struct search_input *, size_t, struct pb_batch *);
+static bool	takes(struct search_input *,
+		    const struct pb_cursor_packet *);
 
 /* What is earliest of it, or backwards what is latest. */
 uint64_t
@@ -33,10 +35,10 @@ search_first(const struct search_input *input)
 
 static int
 open_cursor(struct pb_search *search, struct search_input *input,
-    const struct pb_range *range, struct pb_err *err)
+    struct pb_err *err)
 {
 	int rc = pb_cursor_create(&input->cursor, search->index,
-	    search->opts.store, &input->info, range, err);
+	    search->opts.store, &input->info, &input->range, err);
 
 	if (rc == 0 && search->opts.once)
 		pb_cursor_once(input->cursor);
@@ -65,12 +67,10 @@ int
 search_forward(struct pb_search *search, struct search_input *input,
     pb_ask_sure *sure, void *arg, struct pb_err *err)
 {
-	struct pb_range range = input->range;
 	struct pb_cursor_guide guide;
 	int rc;
 
-	range.first_seq = input->at;
-	rc = open_cursor(search, input, &range, err);
+	rc = open_cursor(search, input, err);
 	if (rc < 0 || input->distrusted || input->filter->question == NULL)
 		return rc;
 	rc = open_plan(search, input, sure, arg, err);
@@ -85,24 +85,25 @@ static int
 open_backward(struct pb_search *search, struct search_input *input,
     struct pb_err *err)
 {
-	struct pb_backward_opts opts = { .range = input->range,
-	    .take = search_takes, .arg = input };
+	struct pb_cursor_guide guide;
 	int rc;
 
-	rc = open_cursor(search, input, &input->range, err);
+	rc = open_cursor(search, input, err);
 	if (rc == 0)
 		rc = open_plan(search, input, NULL, NULL, err);
 	if (rc < 0)
 		return rc;
-	opts.plan = input->plan;
-	opts.cursor = input->cursor;
-	return pb_backward_create(&input->backward, &opts, err);
+	guide = pb_plan_guide(input->plan);
+	pb_cursor_lead(input->cursor, &guide);
+	/* It has nothing to read before it is told what. */
+	pb_cursor_seek(input->cursor, 1, 0);
+	input->before = input->range.last_seq + 1;
+	return 0;
 }
 
-bool
-search_takes(void *arg, const struct pb_cursor_packet *cp)
+static bool
+takes(struct search_input *input, const struct pb_cursor_packet *cp)
 {
-	struct search_input *input = arg;
 	const struct pb_payload *payload = input->search->opts.payload;
 	struct pb_explain *explain = &input->search->explain;
 	bool match = true;
@@ -120,105 +121,123 @@ search_takes(void *arg, const struct pb_cursor_packet *cp)
 }
 
 int
-search_next(void *arg, size_t i, struct pb_cursor_packet *out,
+search_next(struct pb_search *search, struct search_input *input,
+    struct pb_cursor_packet *out, struct pb_err *err)
+{
+	int rc;
+
+	do
+		rc = pb_cursor_next(input->cursor, out, err);
+	while (rc > 0 && !takes(input, out) &&
+	    !pb_stopped(search->opts.stop));
+	if (rc > 0 && pb_stopped(search->opts.stop))
+		return 0;
+	if (rc > 0)
+		search->explain.found++;
+	return rc;
+}
+
+int
+search_batch(void *arg, size_t i, size_t bytes_max, struct pb_batch *out,
     struct pb_err *err)
 {
 	struct pb_search *search = arg;
 	struct search_input *input = &search->input[i];
 	int rc = 0;
 
-	if (input->cursor == NULL || (search->opts.backwards &&
-	    input->backward == NULL)) {
-		close_input(search, input);
+	if (input->failed.code != 0) {
+		*err = input->failed;
+		return err->code;
+	}
+	if (input->cursor == NULL)
 		rc = search->opts.backwards ?
 		    open_backward(search, input, err) :
 		    search_forward(search, input, NULL, NULL, err);
+	while (rc >= 0 && out->count == 0) {
+		if (pb_stopped(search->opts.stop))
+			return 0;
+		rc = load_next(search, input, bytes_max, err);
+		if (rc <= 0)
+			return rc;
+		rc = gather(input, out, err);
+		if (search->opts.backwards)
+			cut_below(input, bytes_max, out);
 	}
 	if (rc < 0)
 		return rc;
-	if (input->backward != NULL)
-		rc = pb_backward_next(input->backward, out, err);
-	else
-		do
-			rc = pb_cursor_next(input->cursor, out, err);
-		while (rc > 0 && !search_takes(input, out) &&
-		    !pb_stopped(search->opts.stop));
-	if (rc > 0 && pb_stopped(search->opts.stop))
-		return 0;
-	if (rc > 0) {
-		search->explain.found++;
-		note_extent(input, out->seq);
+	search->explain.found += out->count;
+	return pb_batch_keep(out, &search->bytes) ? 1 : pb_err_set(err,
+	    PB_ENOMEM, "no memory for a query");
+}
+
+/* Bytes that are next: 1, 0 where there are none, or an error. */
+static int
+load_next(struct pb_search *search, struct search_input *input,
+    size_t bytes_max, struct pb_err *err)
+{
+	uint64_t first, last;
+	int rc;
+
+	for (;;) {
+		rc = pb_cursor_load(input->cursor, &search->bytes,
+		    search->opts.backwards ? 0 : bytes_max, err);
+		if (rc != 0 || !search->opts.backwards)
+			return rc;
+		rc = pb_plan_back(input->plan, input->before, &first, &last,
+		    err);
+		if (rc <= 0)
+			return rc;
+		if (first < input->range.first_seq)
+			first = input->range.first_seq;
+		pb_cursor_seek(input->cursor, first, last);
+		input->before = first;
 	}
-	return rc;
 }
 
-/* The next extent as a whole. */
-int
-search_run(void *arg, size_t i, uint64_t before_ns, uint64_t packets_max,
-    struct pb_run *out, struct pb_err *err)
+/* What is wanted of the bytes that were loaded.  Where something is wrong
+ * behind packets, these come first. */
+static int
+gather(struct search_input *input, struct pb_batch *out, struct pb_err *err)
 {
-	struct pb_search *search = arg;
-	struct search_input *input = &search->input[i];
-	struct pb_run_ahead ahead;
+	struct pb_cursor_packet cp;
+	int rc;
 
-	if (input->runs == NULL) {
-		if (pb_runs_create(&input->runs, search->index,
-		    search->opts.store, &input->info, err) < 0)
-			return err->code;
-		if (search->opts.once)
-			pb_runs_once(input->runs);
-	}
-	if (before_ns > input->range.before_ns)
-		before_ns = input->range.before_ns;
-	if (!pb_runs_look(input->runs, input->at, &ahead) ||
-	    !is_run(input, &ahead, before_ns, packets_max) ||
-	    !pb_runs_read(input->runs, out) || out->last_time >= before_ns ||
-	    out->first_time < input->range.after_ns ||
-	    out->last_time > ahead.floor)
-		return 0;
-	close_input(search, input);
-	input->at = out->last_seq + 1;
-	search->explain.packet_bytes += out->len;
-	search->explain.taken += out->last_seq - out->first_seq + 1;
-	search->explain.found += out->last_seq - out->first_seq + 1;
-	return 1;
+	while ((rc = pb_cursor_step(input->cursor, &cp, err)) > 0)
+		if (takes(input, &cp) && !pb_batch_add(out, &cp))
+			return pb_err_set(err, PB_ENOMEM, "no memory for a "
+			    "query");
+	if (out->count == 0 || input->search->opts.backwards)
+		return rc;
+	if (rc < 0)
+		input->failed = *err;
+	out->floor = pb_cursor_floor(input->cursor);
+	return 0;
 }
 
-/* As far as the index tells. */
-static bool
-is_run(const struct search_input *input, const struct pb_run_ahead *ahead,
-    uint64_t before_ns, uint64_t packets_max)
-{
-	return ahead->first_seq >= input->at &&
-	    ahead->last_seq <= input->range.last_seq &&
-	    ahead->last_seq - ahead->first_seq < packets_max &&
-	    ahead->first_time >= input->range.after_ns &&
-	    ahead->last_time < before_ns && ahead->last_time <= ahead->floor;
-}
-
-/* Known where an extent has been read to its end. */
-uint64_t
-search_floor(void *arg, size_t i)
-{
-	struct pb_search *search = arg;
-	const struct search_input *input = &search->input[i];
-
-	return input->at == input->extent_last + 1 ? input->floor : 0;
-}
-
-/* Packet `seq` has been read. */
+/*
+ * Backwards, of what lies in a piece only its end is next, as much of it as is
+ * to be held, and nothing where more of the piece comes behind; the rest is
+ * read again.
+ */
 static void
-note_extent(struct search_input *input, uint64_t seq)
+cut_below(struct search_input *input, size_t bytes_max, struct pb_batch *out)
 {
-	struct pb_run_ahead ahead;
+	size_t i = out->count, bytes = 0;
 
-	input->at = seq + 1;
-	if (input->runs == NULL || seq <= input->extent_last ||
-	    !pb_runs_look(input->runs, seq, &ahead))
+	if (i == 0)
 		return;
-	pb_runs_park(input->runs);
-	input->extent_last = ahead.last_seq;
-	input->floor = ahead.floor;
+	if (!pb_cursor_done(input->cursor)) {
+		input->before = out->packet[i - 1].seq + 1;
+		pb_batch_clear(out);
+		return;
+	}
+	do
+		bytes += out->packet[--i].len;
+	while (i > 0 && bytes + out->packet[i - 1].len <= bytes_max);
+	if (i == 0)
+		return;
+	input->before = out->packet[i].seq;
+	pb_batch_drop(out, i);
 }
 
 void
@@ -227,17 +246,11 @@ search_park(void *arg, size_t i)
 	struct pb_search *search = arg;
 	struct search_input *input = &search->input[i];
 
-	/* Without memory there is none. */
-	if (input->backward != NULL) {
-		pb_backward_park(input->backward);
-		return;
-	}
+	/* Where it could not be opened there is none. */
 	if (input->cursor != NULL)
 		pb_cursor_park(input->cursor);
 	if (input->plan != NULL)
 		pb_plan_park(input->plan);
-	if (input->runs != NULL)
-		pb_runs_park(input->runs);
 }
 
 void
@@ -246,22 +259,11 @@ search_close(void *arg, size_t i)
 	struct pb_search *search = arg;
 	struct search_input *input = &search->input[i];
 
-	close_input(search, input);
-	pb_runs_destroy(input->runs);
-	input->runs = NULL;
-	input->at = input->range.first_seq;
-}
-
-/* But for where it stands. */
-static void
-close_input(struct pb_search *search, struct search_input *input)
-{
 	if (input->cursor != NULL)
 		search->explain.packet_bytes += pb_cursor_bytes(input->cursor);
-	pb_backward_destroy(input->backward);
 	pb_cursor_destroy(input->cursor);
 	pb_plan_destroy(input->plan);
-	input->backward = NULL;
 	input->cursor = NULL;
 	input->plan = NULL;
+	input->failed.code = 0;
 }

@@ -12,10 +12,12 @@
 #include <string.h>
 
 #include "recorder/query/merge.h"
+#include "pcapng/build.h"
 #include "pcapng/option.h"
 
 #define MS	PB_NS_PER_MS
 #define LANES_MAX 600
+#define BATCH_BYTES (2u << 20)
 #define S	PB_NS_PER_S
 
 /* A lane's packets: times, and the sequence number is the place + 1. */
@@ -23,11 +25,13 @@ struct script {
 	const uint64_t	*time;
 	size_t		 count;
 	size_t		 at;
+	size_t		 together;	/* in a batch; 0: one, mostly */
 	uint32_t	 caplen;	/* of each packet */
 	bool		 untimed;	/* those of time 0 bear the mark */
 	bool		 open, parked;
 	unsigned	 opened, parks;
 	size_t		 fail_at;	/* 0: never; else the n-th call */
+	bool		 floored;	/* it knows the next batch's time */
 };
 
 struct scripts {
@@ -38,6 +42,7 @@ struct scripts {
 };
 
 static uint8_t payload[PB_CAPLEN_MAX];
+static struct pb_head head = { .refs = 1 };
 
 static void
 script_open(struct scripts *s, struct script *l)
@@ -49,14 +54,41 @@ script_open(struct scripts *s, struct script *l)
 		s->open_most = s->open;
 }
 
+/* Packet `seq` of the lane, behind those that are in the batch. */
+static size_t
+add_packet(const struct script *l, uint64_t seq, uint8_t *at,
+    struct pb_batch *out)
+{
+	struct pb_cursor_packet cp = { .seq = seq, .head = &head };
+	struct pb_packet packet = { .time_ns = l->time[seq - 1],
+	    .data = payload, .caplen = l->caplen };
+	struct pb_buf options;
+	struct pb_block block;
+	size_t len;
+
+	pb_buf_init(&options, 64);
+	pb_option_put(&options, PB_OPT_EPB_PACKETID, &seq, sizeof(seq));
+	if (l->untimed && packet.time_ns == 0)
+		pb_untimed_put(&options, PB_PEN_EXAMPLE);
+	packet.options = options.data;
+	packet.options_len = options.len;
+	len = pb_build_epb(at, 0, &packet);
+	pb_buf_finish(&options);
+	assert_int_equal(pb_scan_block(at, len, &block), 1);
+	assert_int_equal(pb_scan_epb(&block, &cp.packet), 0);
+	assert_true(pb_batch_add(out, &cp));
+	return len;
+}
+
 static int
-script_next(void *arg, size_t lane, struct pb_cursor_packet *out,
+script_batch(void *arg, size_t lane, size_t bytes_max, struct pb_batch *out,
     struct pb_err *err)
 {
-	static uint8_t mark[16];
 	struct scripts *s = arg;
 	struct script *l = &s->lane[lane];
-	struct pb_buf options;
+	struct pb_bytes bytes = { malloc(BATCH_BYTES), BATCH_BYTES };
+	size_t count = l->together > 0 ? l->together : 1;
+	size_t left = l->count - l->at, len = 0;
 
 	if (!l->open)
 		script_open(s, l);
@@ -65,26 +97,22 @@ script_next(void *arg, size_t lane, struct pb_cursor_packet *out,
 		if (++s->reading > s->reading_most)
 			s->reading_most = s->reading;
 	}
+	if (count > left)
+		count = left;
+	for (size_t i = 0; i < count && (i == 0 || len < bytes_max); i++)
+		len += add_packet(l, s->backwards ? left - count + i + 1 :
+		    l->at + i + 1, bytes.data + len, out);
 	if (l->fail_at > 0 && l->at + 1 == l->fail_at)
-		return pb_err_set(err, PB_EDIGEST, "lane %zu is damaged",
-		    lane);
-	if (l->at == l->count)
-		return 0;
-	memset(out, 0, sizeof(*out));
-	out->seq = s->backwards ? l->count - l->at : l->at + 1;
-	out->packet.time_ns = l->time[out->seq - 1];
-	out->packet.data = payload;
-	out->packet.caplen = l->caplen;
-	l->at++;
-	if (l->untimed && out->packet.time_ns == 0) {
-		pb_buf_init(&options, sizeof(mark));
-		pb_untimed_put(&options, PB_PEN_EXAMPLE);
-		memcpy(mark, options.data, options.len);
-		out->packet.options = mark;
-		out->packet.options_len = options.len;
-		pb_buf_finish(&options);
-	}
-	return 1;
+		pb_err_set(err, PB_EDIGEST, "lane %zu is damaged", lane);
+	else
+		assert_true(pb_batch_keep(out, &bytes));
+	free(bytes.data);
+	if (l->fail_at > 0 && l->at + 1 == l->fail_at)
+		return PB_EDIGEST;
+	l->at += out->count;
+	if (l->floored)
+		out->floor = l->at < l->count ? l->time[l->at] : UINT64_MAX;
+	return out->count > 0;
 }
 
 static void
@@ -114,7 +142,7 @@ script_close(void *arg, size_t lane)
 static struct pb_merge *
 merge_of(struct scripts *s, size_t lanes, unsigned reading_max)
 {
-	struct pb_merge_source source = { .next = script_next,
+	struct pb_merge_source source = { .batch = script_batch,
 	    .park = script_park, .close = script_close, .arg = s,
 	    .backwards = s->backwards };
 	uint64_t first[LANES_MAX] = { 0 };
@@ -364,7 +392,7 @@ lanes_beyond_the_files_are_parked_and_none_is_lost(void **state)
 		for (size_t k = 0; k < EACH; k++)
 			time[i][k] = k * 20 * MS + i * 7;
 		s.lane[i] = (struct script){ .time = time[i], .count = EACH,
-		    .caplen = 100 };
+		    .caplen = 100, .together = 1000 };
 	}
 	merge = merge_of(&s, LANES, FILES);
 	while (pb_merge_next(merge, &cp, &lane, &err) == 1) {
@@ -410,9 +438,9 @@ large_packets_are_held_within_the_bytes_of_a_lane(void **state)
 }
 
 static void
-packets_held_are_bounded_in_number(void **state)
+small_packets_that_are_held_are_counted_with_all_they_take(void **state)
 {
-	enum { COUNT = 20000 };
+	enum { COUNT = 100000 };
 	static uint64_t time[COUNT];
 	static struct scripts s;
 	struct pb_cursor_packet cp;
@@ -423,13 +451,185 @@ packets_held_are_bounded_in_number(void **state)
 	(void)state;
 	for (size_t k = 0; k < COUNT; k++)
 		time[k] = S;
-	s.lane[0] = (struct script){ .time = time, .count = COUNT };
-	merge = merge_of(&s, 1, 0);
-	assert_int_equal(pb_merge_next(merge, &cp, &lane, &err), 1);
-	assert_int_equal(cp.seq, 1);
-	assert_int_equal(s.lane[0].at, PB_MERGE_PACKETS_MAX);
+	for (size_t together = 1; together < 100000; together *= 10) {
+		s.lane[0] = (struct script){ .time = time, .count = COUNT,
+		    .together = together };
+		merge = merge_of(&s, 1, 0);
+		assert_int_equal(pb_merge_next(merge, &cp, &lane, &err), 1);
+		assert_int_equal(cp.seq, 1);
+		assert_in_range(s.lane[0].at, 1000, PB_MERGE_INPUT_BYTES_MAX /
+		    (sizeof(struct pb_batch_packet) + pb_epb_bytes(0, 12)) +
+		    10000);
+		pb_merge_destroy(merge);
+		assert_int_equal(s.open, 0);
+	}
+}
+
+static uint32_t dice_state;
+
+static uint32_t
+dice(uint32_t sides)
+{
+	dice_state = dice_state * 1664525u + 1013904223u;
+	return (dice_state >> 8) % sides;
+}
+
+struct place {
+	uint64_t time, lane, seq;
+};
+
+static int
+place_order(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->time != y->time)
+		return x->time < y->time ? -1 : 1;
+	if (x->lane != y->lane)
+		return x->lane < y->lane ? -1 : 1;
+	return x->seq < y->seq ? -1 : 1;
+}
+
+/* The order of packets whose times run back by more than the window, too. */
+static size_t
+order_of(const struct scripts *s, size_t lanes, struct place *want)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < lanes; i++) {
+		const struct script *l = &s->lane[i];
+		uint64_t max = 0;
+
+		for (size_t k = 0; k < l->count; k++) {
+			size_t at = s->backwards ? l->count - 1 - k : k;
+			uint64_t key = s->backwards ? ~l->time[at] :
+			    l->time[at];
+
+			if (max > PB_MERGE_WINDOW_NS &&
+			    key < max - PB_MERGE_WINDOW_NS)
+				key = max - PB_MERGE_WINDOW_NS;
+			if (key > max)
+				max = key;
+			want[n++] = (struct place){ s->backwards ? ~key : key,
+			    i, at + 1 };
+		}
+	}
+	qsort(want, n, sizeof(*want), place_order);
+	return n;
+}
+
+/* All of it in pieces as they come, in the order that is wanted. */
+static unsigned
+gives_in_order(struct scripts *s, size_t lanes, const struct place *want,
+    size_t count)
+{
+	struct pb_merge *merge = merge_of(s, lanes, 0);
+	struct pb_cursor_packet cp;
+	struct pb_run run;
+	unsigned runs = 0;
+	size_t lane, n = 0;
+	int rc;
+
+	while ((rc = pb_merge_run(merge, 1 + dice(50), &run, &lane, NULL)) >
+	    0) {
+		size_t packets = 0, at = 0;
+
+		runs++;
+		for (; pb_run_packet(&run, &at, &cp, NULL) == 1; packets++) {
+			const struct place *next = s->backwards ?
+			    &want[count - 1 - n] : &want[n];
+
+			n++;
+			assert_int_equal(cp.seq, next->seq);
+			assert_int_equal(lane, next->lane);
+		}
+		assert_int_equal(packets, run.packets);
+		assert_int_equal(cp.seq, run.last_seq);
+		assert_true(run.last_time == (s->backwards ?
+		    want[count - n].time : want[n - 1].time));
+	}
+	assert_int_equal(rc, 0);
+	assert_int_equal(n, count);
 	pb_merge_destroy(merge);
-	assert_int_equal(s.open, 0);
+	assert_int_equal(s->open, 0);
+	return runs;
+}
+
+/*
+ * Goal:   whatever batches there are, and wherever they overlap, all comes in
+ *         one order.
+ * Method: by dice; times run back by less than the window, or by more.  Each
+ *         mix forwards and backwards.
+ */
+static void
+batches_that_overlap_come_in_one_order(void **state)
+{
+	enum { LANES = 4, EACH = 500 };
+	static struct place want[LANES * EACH];
+	static uint64_t time[LANES][EACH];
+	static struct scripts s;
+	size_t n;
+
+	(void)state;
+	for (dice_state = 1; dice_state < 100; dice_state++) {
+		uint32_t seed = dice_state, step = 1 + dice(3000000);
+		uint32_t back = dice(2) == 0 ? 9 * MS : 300 * MS;
+
+		for (size_t i = 0; i < LANES; i++) {
+			uint64_t now = S + dice(20) * MS;
+
+			for (size_t k = 0; k < EACH; k++) {
+				now += dice(step);
+				time[i][k] = now - (dice(4) == 0 ?
+				    dice(back) : 0);
+			}
+		}
+		for (int way = 0; way < 2; way++) {
+			s.backwards = way == 1;
+			for (size_t i = 0; i < LANES; i++)
+				s.lane[i] = (struct script){
+				    .time = time[i], .count = EACH,
+				    .together = 1 + dice(200),
+				    .caplen = dice(100) };
+			n = order_of(&s, LANES, want);
+			gives_in_order(&s, LANES, want, n);
+		}
+		dice_state = seed;
+	}
+}
+
+/* Method: all times lie within the window, and a floor is known. */
+static void
+a_batch_goes_out_whole_where_all_behind_it_is_later(void **state)
+{
+	enum { EACH = 1000 };
+	static struct place want[2 * EACH];
+	static uint64_t time[2][EACH];
+	static struct scripts s;
+	struct pb_merge *merge;
+	struct pb_run run;
+	size_t lane;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * EACH; i++) {
+		time[i / EACH][i % EACH] = S + i;
+		want[i] = (struct place){ S + i, i / EACH, i % EACH + 1 };
+	}
+	for (size_t i = 0; i < 2; i++)
+		s.lane[i] = (struct script){ .time = time[i], .count = EACH,
+		    .together = 100, .floored = true, .caplen = 300 };
+	merge = merge_of(&s, 2, 0);
+	for (size_t i = 0; i < 20; i++) {
+		assert_int_equal(pb_merge_run(merge, UINT64_MAX, &run, &lane,
+		    NULL), 1);
+		assert_int_equal(run.packets, 100);
+		assert_int_equal(s.lane[i / 10].at, 100 * (i % 10 + 1));
+	}
+	pb_merge_destroy(merge);
+	for (size_t i = 0; i < 2; i++)
+		s.lane[i].at = 0;
+	dice_state = 3;
+	gives_in_order(&s, 2, want, 2 * EACH);
 }
 
 static void
@@ -479,7 +679,11 @@ main(void)
 		    lanes_beyond_the_files_are_parked_and_none_is_lost),
 		cmocka_unit_test(
 		    large_packets_are_held_within_the_bytes_of_a_lane),
-		cmocka_unit_test(packets_held_are_bounded_in_number),
+		cmocka_unit_test(
+		    small_packets_that_are_held_are_counted_with_all_they_take),
+		cmocka_unit_test(batches_that_overlap_come_in_one_order),
+		cmocka_unit_test(
+		    a_batch_goes_out_whole_where_all_behind_it_is_later),
 		cmocka_unit_test(an_error_of_a_lane_is_passed_on),
 	};
 

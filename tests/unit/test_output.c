@@ -134,7 +134,7 @@ run_of(const struct pb_head *head, uint64_t first, uint64_t last)
 {
 	static uint8_t blocks[1u << 12];
 	struct pb_run run = { .head = head, .blocks = blocks,
-	    .first_seq = first, .last_seq = last,
+	    .packets = last - first + 1, .last_seq = last,
 	    .first_time = T0 + first * S, .last_time = T0 + last * S };
 
 	for (uint64_t seq = first; seq <= last; seq++) {

@@ -67,8 +67,6 @@ enum taken {
 	ROTTEN,
 };
 
-static int	step(struct pb_cursor *, struct pb_cursor_packet *,
-		    struct pb_block *, struct pb_err *);
 static int	not_whole(const struct pb_cursor *, struct pb_err *);
 static enum taken take_packet(struct pb_cursor *, struct pb_cursor_packet *,
 		    const struct pb_block *);
@@ -82,7 +80,6 @@ static enum pb_verdict verdict(const struct pb_cursor *, uint64_t);
 static bool	wanted(enum pb_verdict);
 /* bytes */
 static int	load(struct pb_cursor *, struct pb_err *);
-static void	read_on(struct pb_cursor *);
 static int	load_extent(struct pb_cursor *, struct pb_err *);
 static int	load_place(struct pb_cursor *, struct pb_err *);
 static int	read_extent(struct pb_cursor *, const struct pb_extent_info *,
@@ -172,36 +169,21 @@ int
 pb_cursor_next(struct pb_cursor *cursor, struct pb_cursor_packet *out,
     struct pb_err *err)
 {
-	struct pb_block block;
 	int rc;
 
-	do
-		rc = pb_cursor_next_block(cursor, out, &block, err);
-	while (rc == 1 && block.at != NULL);
-	return rc;
-}
-
-int
-pb_cursor_next_block(struct pb_cursor *cursor, struct pb_cursor_packet *out,
-    struct pb_block *block, struct pb_err *err)
-{
-	int rc;
-
-	for (;;) {
-		rc = step(cursor, out, block, err);
-		if (rc != 0)
-			return rc;
+	while ((rc = pb_cursor_step(cursor, out, err)) == 0) {
 		rc = pb_cursor_load(cursor, &cursor->own, 0, err);
 		if (rc <= 0)
-			return rc;
+			break;
 	}
+	return rc;
 }
 
 int
 pb_cursor_load(struct pb_cursor *cursor, struct pb_bytes *into,
     size_t bytes_max, struct pb_err *err)
 {
-	if (cursor->next_seq > cursor->range.last_seq)
+	if (pb_cursor_done(cursor))
 		return 0;
 	cursor->into = into;
 	cursor->bytes_max = bytes_max;
@@ -213,12 +195,36 @@ pb_cursor_step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
     struct pb_err *err)
 {
 	struct pb_block block;
+	enum taken taken;
 	int rc;
 
-	do
-		rc = step(cursor, out, &block, err);
-	while (rc == 1 && block.at != NULL);
-	return rc;
+	while (cursor->at < cursor->len) {
+		rc = pb_scan_block(cursor->into->data + cursor->at,
+		    cursor->len - cursor->at, &block);
+		if (rc == 0 && cursor->cut)
+			return 0;
+		taken = rc != 1 ? ROTTEN : block.type == PB_BLOCK_EPB ?
+		    take_packet(cursor, out, &block) : PASSED;
+		if (taken == ROTTEN && placed(cursor)) {
+			go_wrong(cursor);
+			return 0;
+		}
+		if (taken == ROTTEN)
+			return not_whole(cursor, err);
+		if (taken == LAST)
+			return 0;
+		cursor->at += block.len;
+		out->head = cursor->head;
+		if (taken == GIVEN)
+			return 1;
+	}
+	return 0;
+}
+
+bool
+pb_cursor_done(const struct pb_cursor *cursor)
+{
+	return cursor->next_seq > cursor->range.last_seq;
 }
 
 uint64_t
@@ -244,46 +250,6 @@ pb_cursor_park(struct pb_cursor *cursor)
 	free(cursor->own.data);
 	cursor->own = (struct pb_bytes){ 0 };
 	cursor->cut = cursor->led = false;
-}
-
-/* The next block of the bytes in hand: 1, 0 when they are used up. */
-static int
-step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
-    struct pb_block *block, struct pb_err *err)
-{
-	enum taken taken;
-	int rc;
-
-	while (cursor->at < cursor->len) {
-		rc = pb_scan_block(cursor->into->data + cursor->at,
-		    cursor->len - cursor->at, block);
-		if (rc == 0 && cursor->cut)
-			return 0;
-		if (rc != 1)
-			taken = ROTTEN;
-		else if (block->type == PB_BLOCK_EPB)
-			taken = take_packet(cursor, out, block);
-		else
-			taken = block->type == PB_BLOCK_ISB ? PASSED : GIVEN;
-		if (taken == ROTTEN && placed(cursor)) {
-			go_wrong(cursor);
-			return 0;
-		}
-		if (taken == ROTTEN)
-			return not_whole(cursor, err);
-		if (taken == LAST)
-			return 0;
-		cursor->at += block->len;
-		out->head = cursor->head;
-		if (taken != GIVEN)
-			continue;
-		if (block->type == PB_BLOCK_EPB)
-			block->at = NULL;
-		else
-			out->seq = 0;
-		return 1;
-	}
-	return 0;
 }
 
 static int
@@ -406,8 +372,14 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 {
 	int rc;
 
-	if (cursor->cut)
-		read_on(cursor);
+	/* From where a whole block did not fit any more; with no bound where
+	 * none did. */
+	if (cursor->cut) {
+		cursor->known_end = cursor->file_at + cursor->at;
+		cursor->page_at = 0;
+		if (cursor->at == 0)
+			cursor->bytes_max = 0;
+	}
 	cursor->file_at = cursor->known_end;
 	cursor->len = cursor->at = 0;
 	if (cursor->led && placed(cursor) && !cursor->cut) {
@@ -424,17 +396,6 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 	}
 	return placed(cursor) ? load_place(cursor, err) :
 	    load_extent(cursor, err);
-}
-
-/* From where a whole block did not fit any more; with no bound where none
- * did. */
-static void
-read_on(struct pb_cursor *cursor)
-{
-	cursor->known_end = cursor->file_at + cursor->at;
-	cursor->page_at = 0;
-	if (cursor->at == 0)
-		cursor->bytes_max = 0;
 }
 
 static int

@@ -92,15 +92,6 @@ struct pb_cursor_packet {
 int	pb_cursor_next(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 	    struct pb_err *err);
 
-/*
- * As next, but blocks that are not packets and not statistics (names,
- * secrets, unknown ones) are handed out too, with out->seq 0 and *block
- * set; block->at is NULL for packets.
- */
-int	pb_cursor_next_block(struct pb_cursor *cursor,
-	    struct pb_cursor_packet *out, struct pb_block *block,
-	    struct pb_err *err);
-
 struct pb_bytes {
 	uint8_t		*data;		/* free(3) it */
 	size_t		 room;
@@ -117,6 +108,9 @@ int	pb_cursor_load(struct pb_cursor *cursor, struct pb_bytes *into,
 	    size_t bytes_max, struct pb_err *err);
 int	pb_cursor_step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 	    struct pb_err *err);
+
+/* Nothing more of the range comes, whatever is loaded. */
+bool	pb_cursor_done(const struct pb_cursor *cursor);
 
 /*
  * The lowest time of what is behind the bytes that were loaded, as far as the
