@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DIRECT_PART	4u
+
 static int	leave(struct pb_out *, enum pb_press_end);
 static int	emit(struct pb_out *, const void *, size_t,
 		    enum pb_press_end);
@@ -60,8 +62,8 @@ pb_out_put(struct pb_out *out, const void *data, size_t len)
 {
 	uint8_t *at;
 
-	/* What fills a buffer needs none. */
-	if (len >= out->gather) {
+	/* What fills a good part of a buffer needs none. */
+	if (len >= out->gather / DIRECT_PART) {
 		if (leave(out, PB_PRESS_GO_ON) == 0)
 			emit(out, data, len, PB_PRESS_GO_ON);
 		out->bytes += len;
