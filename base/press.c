@@ -12,18 +12,28 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define GZIP_WINDOW	(15 + 16)	/* 32 KiB; 16: as gzip, not zlib */
-#define GZIP_MEMORY	9		/* of 9: the fastest */
 #define ZSTD_LEVEL	1
+#define AS_GZIP		16		/* to a window: not as zlib */
 #define PIECE_MAX	((size_t)1 << 30)	/* zlib counts in 32 bits */
+
+/* How much of what was before is remembered, as powers of two; zlib's memory
+ * is 1 to 9.  0: zstd's own. */
+static const struct shape {
+	int	 gzip_window, gzip_memory;
+	int	 zstd_window, zstd_hash;
+	size_t	 piece;
+} large = { 15, 9, 0, 0, PB_PRESS_BYTES },
+    small = { 13, 6, 14, 11, PB_PRESS_BYTES / 8 };
 
 struct pb_press {
 	enum pb_press_kind kind;
 	z_stream	 gzip;
 	ZSTD_CCtx	*zstd;
-	uint8_t		 piece[PB_PRESS_BYTES];
+	size_t		 room;		/* of the piece */
+	uint8_t		 piece[];
 };
 
+static bool	set_zstd(ZSTD_CCtx *, ZSTD_cParameter, int);
 static int	step(struct pb_press *, const uint8_t **, size_t *,
 		    enum pb_press_end, size_t *, bool *, struct pb_err *);
 static int	step_gzip(struct pb_press *, const uint8_t **, size_t *,
@@ -41,29 +51,34 @@ pb_press_of_name(const char *name)
 }
 
 int
-pb_press_create(struct pb_press **out, enum pb_press_kind kind,
+pb_press_create(struct pb_press **out, enum pb_press_kind kind, bool many,
     struct pb_err *err)
 {
+	const struct shape *shape = many ? &small : &large;
 	struct pb_press *press;
 	bool made;
 
 	*out = NULL;
 	if (kind == PB_PRESS_NONE)
 		return 0;
-	press = calloc(1, sizeof(*press));
+	press = calloc(1, sizeof(*press) + shape->piece);
 	if (press == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory to compress");
 	press->kind = kind;
+	press->room = shape->piece;
 	if (kind == PB_PRESS_GZIP) {
 		made = deflateInit2(&press->gzip, Z_BEST_SPEED, Z_DEFLATED,
-		    GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK;
+		    shape->gzip_window + AS_GZIP, shape->gzip_memory,
+		    Z_DEFAULT_STRATEGY) == Z_OK;
 	} else {
 		press->zstd = ZSTD_createCCtx();
-		made = press->zstd != NULL && !ZSTD_isError(
-		    ZSTD_CCtx_setParameter(press->zstd,
-		    ZSTD_c_compressionLevel, ZSTD_LEVEL)) && !ZSTD_isError(
-		    ZSTD_CCtx_setParameter(press->zstd, ZSTD_c_checksumFlag,
-		    1));
+		made = press->zstd != NULL &&
+		    set_zstd(press->zstd, ZSTD_c_compressionLevel,
+		    ZSTD_LEVEL) &&
+		    set_zstd(press->zstd, ZSTD_c_windowLog,
+		    shape->zstd_window) &&
+		    set_zstd(press->zstd, ZSTD_c_hashLog, shape->zstd_hash) &&
+		    set_zstd(press->zstd, ZSTD_c_checksumFlag, 1);
 	}
 	*out = press;
 	if (made)
@@ -71,6 +86,12 @@ pb_press_create(struct pb_press **out, enum pb_press_kind kind,
 	pb_press_destroy(press);
 	*out = NULL;
 	return pb_err_set(err, PB_ENOMEM, "no memory to compress");
+}
+
+static bool
+set_zstd(ZSTD_CCtx *zstd, ZSTD_cParameter what, int value)
+{
+	return !ZSTD_isError(ZSTD_CCtx_setParameter(zstd, what, value));
 }
 
 void
@@ -127,7 +148,7 @@ step_gzip(struct pb_press *press, const uint8_t **from, size_t *len,
 	gzip->next_in = (Bytef *)*from;
 	gzip->avail_in = (uInt)piece;
 	gzip->next_out = press->piece;
-	gzip->avail_out = PB_PRESS_BYTES;
+	gzip->avail_out = (uInt)press->room;
 	rc = deflate(gzip, piece == *len ? how[end] : Z_NO_FLUSH);
 	/* Z_BUF_ERROR: it had nothing to do. */
 	if (rc == Z_STREAM_ERROR)
@@ -135,7 +156,7 @@ step_gzip(struct pb_press *press, const uint8_t **from, size_t *len,
 		    gzip->msg != NULL ? gzip->msg : "its state is wrong");
 	*from += piece - gzip->avail_in;
 	*len -= piece - gzip->avail_in;
-	*made = PB_PRESS_BYTES - gzip->avail_out;
+	*made = press->room - gzip->avail_out;
 	*done = *len == 0 && (end == PB_PRESS_END ? rc == Z_STREAM_END :
 	    gzip->avail_out > 0);
 	return 0;
@@ -148,7 +169,7 @@ step_zstd(struct pb_press *press, const uint8_t **from, size_t *len,
 	static const ZSTD_EndDirective how[] = { ZSTD_e_continue,
 	    ZSTD_e_flush, ZSTD_e_end };
 	ZSTD_inBuffer in = { *from, *len, 0 };
-	ZSTD_outBuffer out = { press->piece, PB_PRESS_BYTES, 0 };
+	ZSTD_outBuffer out = { press->piece, press->room, 0 };
 	size_t left = ZSTD_compressStream2(press->zstd, &out, &in, how[end]);
 
 	if (ZSTD_isError(left))

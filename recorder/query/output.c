@@ -345,7 +345,7 @@ file_begin(struct pb_output *output, struct file *file, int fd,
 	file->end_ns = UINT64_MAX;
 	pb_out_init(&file->out, fd, name, opts->stop);
 	rc = pb_press_create(&file->press, pb_press_of_name(opts->file),
-	    err);
+	    opts->split.kind == PB_SPLIT_STREAM, err);
 	if (rc < 0)
 		return rc;
 	file->out.press = file->press;

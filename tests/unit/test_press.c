@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +42,11 @@ make_text(void)
 }
 
 static void
-sink_init(struct sink *s, enum pb_press_kind kind)
+sink_init(struct sink *s, enum pb_press_kind kind, bool many)
 {
 	s->fd = memfd_create("press", 0);
 	assert_true(s->fd >= 0);
-	assert_int_equal(pb_press_create(&s->press, kind, NULL), 0);
+	assert_int_equal(pb_press_create(&s->press, kind, many, NULL), 0);
 	pb_out_init(&s->out, s->fd, "test", NULL);
 	s->out.press = s->press;
 }
@@ -123,8 +124,10 @@ what_was_pressed_comes_back_as_one_piece(void **state)
 
 	(void)state;
 	make_text();
-	for (size_t k = 0; k < 2; k++) {
-		sink_init(&s, kinds[k]);
+	for (size_t n = 0; n < 4; n++) {
+		size_t k = n / 2;
+
+		sink_init(&s, kinds[k], n % 2 == 1);
 		for (at = 0, step = 1; at < BYTES; at += step) {
 			step = step * 3 % 400009 + 1;
 			if (step > BYTES - at)
@@ -154,7 +157,7 @@ what_was_flushed_can_be_read_already(void **state)
 	(void)state;
 	make_text();
 	for (size_t k = 0; k < 2; k++) {
-		sink_init(&s, kinds[k]);
+		sink_init(&s, kinds[k], false);
 		pb_out_put(&s.out, text, 1000);
 		assert_int_equal(pb_out_flush(&s.out, NULL), 0);
 		assert_int_equal(unpack(&s, kinds[k], &whole), 1000);
@@ -171,7 +174,7 @@ nothing_at_all_is_a_whole_file_as_well(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < 2; k++) {
-		sink_init(&s, kinds[k]);
+		sink_init(&s, kinds[k], false);
 		assert_int_equal(pb_out_end(&s.out, NULL), 0);
 		assert_int_equal(unpack(&s, kinds[k], &whole), 0);
 		assert_true(whole);
@@ -191,7 +194,8 @@ a_full_disk_is_said_of_what_is_compressed_too(void **state)
 	make_text();
 	assert_true(fd >= 0);
 	for (size_t k = 0; k < 2; k++) {
-		assert_int_equal(pb_press_create(&press, kinds[k], NULL), 0);
+		assert_int_equal(pb_press_create(&press, kinds[k], false,
+		    NULL), 0);
 		pb_out_init(&out, fd, "the disk", NULL);
 		out.press = press;
 		pb_out_put(&out, text, BYTES);
@@ -204,6 +208,49 @@ a_full_disk_is_said_of_what_is_compressed_too(void **state)
 	close(fd);
 }
 
+static size_t
+allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static int
+nowhere(void *arg, const void *data, size_t len)
+{
+	(void)arg;
+	(void)data;
+	(void)len;
+	return 0;
+}
+
+/* Method: each has taken more than its window. */
+static void
+many_at_once_take_little(void **state)
+{
+	enum { MANY = 100 };
+	static const size_t most[] = { 96u << 10, 192u << 10 };
+	struct pb_press *press[MANY];
+	size_t before;
+
+	(void)state;
+	make_text();
+	for (size_t k = 0; k < 2; k++) {
+		before = allocated();
+		for (size_t i = 0; i < MANY; i++) {
+			assert_int_equal(pb_press_create(&press[i], kinds[k],
+			    true, NULL), 0);
+			assert_int_equal(pb_press_put(press[i], text,
+			    1u << 20, PB_PRESS_GO_ON, nowhere, NULL, NULL),
+			    0);
+		}
+		assert_true(allocated() - before <= MANY * most[k]);
+		for (size_t i = 0; i < MANY; i++)
+			pb_press_destroy(press[i]);
+	}
+}
+
 static void
 what_fills_the_buffer_leaves_in_order(void **state)
 {
@@ -211,7 +258,7 @@ what_fills_the_buffer_leaves_in_order(void **state)
 
 	(void)state;
 	make_text();
-	sink_init(&s, PB_PRESS_NONE);
+	sink_init(&s, PB_PRESS_NONE, false);
 	pb_out_put(&s.out, text, 10);
 	pb_out_put(&s.out, text + 10, PB_OUT_BYTES + 7);
 	pb_out_put(&s.out, text + 17 + PB_OUT_BYTES, 20);
@@ -232,6 +279,7 @@ main(void)
 		cmocka_unit_test(nothing_at_all_is_a_whole_file_as_well),
 		cmocka_unit_test(
 		    a_full_disk_is_said_of_what_is_compressed_too),
+		cmocka_unit_test(many_at_once_take_little),
 		cmocka_unit_test(what_fills_the_buffer_leaves_in_order),
 	};
 
