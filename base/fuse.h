@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PB_FUSE_KEYS_MAX	6144u
+#define PB_FUSE_KEYS_MAX	12288u
 #define PB_FUSE_SLOTS_MAX	(2 * PB_FUSE_KEYS_MAX)
 #define PB_FUSE_BITS_MAX	8u
 
@@ -25,7 +25,7 @@ struct pb_fuse {
 	uint8_t		 bits;		/* of a fingerprint */
 };
 
-/* Memory to make one in; some 200 KiB. */
+/* Memory to make one in; some 400 KiB. */
 struct pb_fuse_work {
 	uint64_t	 mixed[PB_FUSE_SLOTS_MAX];
 	uint16_t	 keys[PB_FUSE_SLOTS_MAX];

@@ -16,8 +16,8 @@
 #include "recorder/filter/question.h"
 #include "recorder/flow/flows.h"
 
-/* What it comes to at most: two of them fit a page of rows. */
-#define PB_SUMMARY_BYTES_MAX	3840u
+/* What it comes to at most: its row takes three pages of the index. */
+#define PB_SUMMARY_BYTES_MAX	12160u
 
 /* The summary of these flows; its length.  What does not fit is left out, and
  * is "look at each". */

@@ -233,7 +233,7 @@ uint64_t pb_index_commits(struct pb_index *index);
  * given twice, however it grows meanwhile; one that is put while the walk is
  * under way may be met or not.  A rotten row is passed over.
  */
-#define PB_ROWS_PAGE_BYTES	8192u
+#define PB_ROWS_PAGE_BYTES	12288u
 #define PB_ROWS_KEY_BYTES	512u
 struct pb_rows {
 	int		 rc;		/* why it ended: 0, or the error */

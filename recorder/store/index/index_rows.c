@@ -73,8 +73,8 @@ static_assert(sizeof(struct pb_drop_info) == 32, "a drop's row");
 static_assert(sizeof(struct pb_fill_info) == 32, "a fill's row");
 static_assert(offsetof(struct pb_flows_info, summary) == 96, "what stands "
     "before an index block's summary");
-static_assert(2 * sizeof(struct pb_flows_info) <= PB_ROWS_PAGE_BYTES,
-    "a page has some rows of each table");
+static_assert(sizeof(struct pb_flows_info) <= PB_ROWS_PAGE_BYTES,
+    "a page has a row of each table");
 
 static void	key_numbered(uint8_t [static PB_KEY_NUMBERED_BYTES], uint32_t,
 		    uint64_t);
