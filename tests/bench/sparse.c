@@ -18,6 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "recorder/flow/table/form.h"
 #include "recorder/store/index/index_write.h"
 
 #define MAP_BYTES	(64ull << 30)
@@ -139,6 +142,32 @@ extents(const struct copy *c, struct pb_mdb_txn *txn, struct pb_err *err)
 		die("extents", err);
 }
 
+/* Its lowest time, in its head, as its row has it.  (The digest of all of it is
+ * verify's.) */
+static void
+move_table(const struct copy *c, const struct pb_flows_info *block)
+{
+	uint8_t head[HEAD_BYTES];
+	char path[PATH_MAX];
+	int fd;
+
+	if (block->table_bytes == 0)
+		return;
+	if (pb_layout_flows(path, c->to, &c->stream.key, block->segment_seq,
+	    NULL) < 0)
+		die("a name is too long", NULL);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pread(fd, head, sizeof(head), (off_t)block->table_at) !=
+	    sizeof(head))
+		die(path, NULL);
+	pb_put_le64(head + HEAD_TIME, block->first_time);
+	pb_put_le64(head + HEAD_DIGEST, pb_digest(head, HEAD_DIGEST));
+	if (pwrite(fd, head, sizeof(head), (off_t)block->table_at) !=
+	    sizeof(head))
+		die(path, NULL);
+	close(fd);
+}
+
 static void
 index_blocks(const struct copy *c, struct pb_mdb_txn *txn, struct pb_err *err)
 {
@@ -155,6 +184,7 @@ index_blocks(const struct copy *c, struct pb_mdb_txn *txn, struct pb_err *err)
 		block.segment_seq += c->seq;
 		block.first_time += c->time;
 		block.last_time += c->time;
+		move_table(c, &block);
 		pb_index_put(txn, PB_TABLE_FLOWS, &block);
 	}
 	if (rows.rc < 0)
