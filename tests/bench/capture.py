@@ -27,6 +27,8 @@ READY_S = 0.7           # for what a recorder still does once it listens
 # when it was stopped is in no file, and yet it was not lost by being slow.
 RING_S = 1.3
 CPU = "CPU ns/packet kept"
+BARE = OURS + ", [store] flows = no"
+INDEX_NS_MAX = 60
 
 
 def frame(size):
@@ -76,8 +78,8 @@ class Ours:
     borne_out = False   # the files were counted, by another's reader
     EXTRA_S = 0         # for what it leaves in the ring longer than others
 
-    def __init__(self, t, wire, name="edge"):
-        self.node = t.node(name, netns=wire.rx, captures=[
+    def __init__(self, t, wire, name="edge", store=()):
+        self.node = t.node(name, netns=wire.rx, store=store, captures=[
             ("pb1", "buffer = %dMiB" % RING_MIB)])
         with on_cpu(OTHER_CPU):
             self.node.start_recorder()
@@ -222,6 +224,7 @@ class Stenographer(Peer):
 
 SUBJECTS = (
     (OURS, None, lambda t, w, f, n: Ours(t, w)),
+    (BARE, None, lambda t, w, f, n: Ours(t, w, store=["flows = no"])),
     ("dumpcap", "dumpcap", dumpcap),
     ("tcpdump", "tcpdump", tcpdump),
     ("netsniff-ng", "netsniff-ng", netsniff),
@@ -246,7 +249,7 @@ def measure(row, size, only=None):
             try:
                 one(row, wire, name, start, packets)
             except (Failure, subprocess.SubprocessError) as e:
-                if name == OURS:
+                if name in (OURS, BARE):
                     raise
                 row.skip(name, str(e))
                 end_children(row.t)
@@ -285,8 +288,15 @@ def watch(row, wire, name, recorder, packets):
     row.note(name, "memory MiB", recorder.memory / MIB)
 
 
+def index_cost(row):
+    row.goal("CPU ns a packet for flow tables (at most %d)" % INDEX_NS_MAX,
+             row.median(OURS, CPU) - row.median(BARE, CPU),
+             most=INDEX_NS_MAX)
+
+
 def capture_1500(row):
     measure(row, 1500)
+    index_cost(row)
     row.goal("percent lost, in the worst round", row.worst(OURS, "lost %"),
              most=0)
     row.goal("CPU per packet kept, to dumpcap's (at most 1/3)",
@@ -297,6 +307,7 @@ def capture_1500(row):
 
 def capture_64(row):
     measure(row, 64)
+    index_cost(row)
     row.goal("percent lost, in the worst round", row.worst(OURS, "lost %"),
              most=0)
     row.goal("CPU per packet, to dumpcap's (at most 1/6)",
