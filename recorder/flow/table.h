@@ -56,8 +56,8 @@ int	pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes,
 
 /* The same where only the parts that are asked for are read: `read` puts the
  * `len` bytes at `at` of the table into `out`; 0, or a negative code, which
- * whoever asked gets.  Nothing but its digests tells that the parts belong
- * together, and to whom: see pb_flow_table_time(). */
+ * whoever asked gets.  By their digests the parts are those of the head, and
+ * pb_flow_table_digest() tells whose that is. */
 typedef int pb_flow_table_read(void *arg, uint64_t at, void *out, size_t len,
 	    struct pb_err *err);
 struct pb_flow_table_room;	/* opaque */
@@ -76,8 +76,14 @@ void	pb_flow_table_close(struct pb_flow_table *table);
 
 /* Packets are numbered from 0 on, in the order of the file. */
 uint32_t pb_flow_table_packets(const struct pb_flow_table *table);
-/* The lowest time of them, ns; 0 where there are none. */
-uint64_t pb_flow_table_time(const struct pb_flow_table *table);
+
+/* The digest that its head ends with, at PB_FLOW_TABLE_DIGEST_AT of its bytes:
+ * as that has the directory's, and this one those of all pieces, it stands for
+ * the whole table. */
+#define PB_FLOW_TABLE_DIGEST_AT		56u
+uint64_t pb_flow_table_digest(const struct pb_flow_table *table);
+/* Are all pieces what was written?  0, PB_EFORMAT, or another error. */
+int	pb_flow_table_check(struct pb_flow_table *table, struct pb_err *err);
 
 /*
  * Where the block of packet `packet` is, one of the table's: `first` is the

@@ -82,9 +82,9 @@ open_table(struct pb_plan *plan, struct pb_flow_table **out, struct pb_err *err)
 	planner->explain->tables++;
 	rc = pb_flow_table_open_at(out, planner->room, read_table, planner,
 	    row->table_bytes, err);
-	/* Parts of a table that was there before, or of another block. */
-	if (rc == 0 && (pb_flow_table_packets(*out) != row->packets ||
-	    pb_flow_table_time(*out) != row->first_time))
+	/* One that was there before, or of another block. */
+	if (rc == 0 && (pb_flow_table_digest(*out) != row->table_digest ||
+	    pb_flow_table_packets(*out) != row->packets))
 		rc = pb_err_set(err, PB_EFORMAT, "the table is of other "
 		    "packets than its row");
 	return rc;

@@ -142,10 +142,10 @@ extents(const struct copy *c, struct pb_mdb_txn *txn, struct pb_err *err)
 		die("extents", err);
 }
 
-/* Its lowest time, in its head, as its row has it.  (The digest of all of it is
- * verify's.) */
+/* Its lowest time, in its head, as its row has it, which has the head's
+ * digest. */
 static void
-move_table(const struct copy *c, const struct pb_flows_info *block)
+move_table(const struct copy *c, struct pb_flows_info *block)
 {
 	uint8_t head[HEAD_BYTES];
 	char path[PATH_MAX];
@@ -161,7 +161,8 @@ move_table(const struct copy *c, const struct pb_flows_info *block)
 	    sizeof(head))
 		die(path, NULL);
 	pb_put_le64(head + HEAD_TIME, block->first_time);
-	pb_put_le64(head + HEAD_DIGEST, pb_digest(head, HEAD_DIGEST));
+	block->table_digest = pb_digest(head, HEAD_DIGEST);
+	pb_put_le64(head + HEAD_DIGEST, block->table_digest);
 	if (pwrite(fd, head, sizeof(head), (off_t)block->table_at) !=
 	    sizeof(head))
 		die(path, NULL);

@@ -19,7 +19,8 @@
 #define LEN	300
 #define PACKETS	6000
 
-enum harm { WHOLE, NO_TABLE, ROTTEN, MOVED, SHORTER, OTHER };
+enum harm { WHOLE, NO_TABLE, ROTTEN, MOVED, SHORTER, OTHER, SAME_TIME,
+    THE_ONE_BEFORE };
 
 /* Its row and its table, and what is wrong with them; `made` ends. */
 static void
@@ -43,7 +44,9 @@ put_block(struct fixture *f, struct pb_index_block *made, enum harm harm)
 	if (harm == NO_TABLE)
 		row.table_bytes = 0;
 	else if (harm == OTHER)
-		row.first_time--;
+		row.table_digest ^= 1;
+	else if (harm == THE_ONE_BEFORE)
+		assert_int_equal(row.table_at -= row.table_bytes, 0);
 	else if (harm == MOVED)
 		row.from += 4;
 	else if (harm == SHORTER)
@@ -76,10 +79,13 @@ make_block(struct fixture *f, uint64_t first, uint64_t last, enum harm harm)
 		if (block.type == PB_BLOCK_EPB &&
 		    pb_scan_epb(&block, &packet) == 0 &&
 		    pb_packet_seq(&packet, &seq) && seq >= first &&
-		    seq <= last)
+		    seq <= last) {
+			if (harm >= SAME_TIME)
+				packet.time_ns = FIXTURE_TIME(1);
 			assert_true(pb_index_block_packet(made,
 			    PB_LINKTYPE_ETHERNET, &packet, seq, at,
 			    block.len));
+		}
 	free(data);
 	put_block(f, made, harm);
 }
@@ -299,6 +305,19 @@ what_is_wrong_with_a_block_costs_a_look_at_it(void **state)
 	finds_all_in_each_part(f);
 }
 
+/* Where a clock stands still nothing but its digest tells it. */
+static void
+the_table_of_another_block_of_as_many_bytes_is_not_asked(void **state)
+{
+	struct pb_explain explain;
+	struct fixture *f = *state;
+
+	make_block(f, 1, 1024, SAME_TIME);
+	make_block(f, 1026, 2049, THE_ONE_BEFORE);
+	explain = finds_all(f, 1, PACKETS, false);
+	assert_int_equal(explain.rotten, 1);
+}
+
 #define TEST(test)							\
 	cmocka_unit_test_setup_teardown(test, setup, fixture_teardown)
 
@@ -312,6 +331,7 @@ main(void)
 		TEST(chunks_of_250_packets_make_a_block_that_serves),
 		TEST(what_no_index_block_has_is_looked_at),
 		TEST(what_is_wrong_with_a_block_costs_a_look_at_it),
+		TEST(the_table_of_another_block_of_as_many_bytes_is_not_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

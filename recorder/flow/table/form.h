@@ -34,7 +34,8 @@ enum {
 	HEAD_DIRECTORY_DIGEST = 40,	/* 64 bits, of those bytes */
 	HEAD_STEP = 48,		/* packets between the marks of a group */
 	HEAD_SPARE = 52,	/* 0 */
-	HEAD_DIGEST = 56,	/* 64 bits, of the head before it */
+	HEAD_DIGEST = PB_FLOW_TABLE_DIGEST_AT,	/* 64 bits, of the head before
+						 * it */
 	HEAD_BYTES = 64,
 };
 

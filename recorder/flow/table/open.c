@@ -78,16 +78,16 @@ pb_flow_table_close(struct pb_flow_table *table)
 	free(table);
 }
 
-uint64_t
-pb_flow_table_time(const struct pb_flow_table *table)
-{
-	return table->time;
-}
-
 uint32_t
 pb_flow_table_packets(const struct pb_flow_table *table)
 {
 	return table->packets;
+}
+
+uint64_t
+pb_flow_table_digest(const struct pb_flow_table *table)
+{
+	return table->digest;
 }
 
 size_t
@@ -147,6 +147,7 @@ open_head(struct pb_flow_table *table, uint32_t *directory, uint64_t *digest,
 	table->shapes = pb_get_le32(head + HEAD_SHAPES);
 	table->pieces = pb_get_le32(head + HEAD_PIECES);
 	table->time = pb_get_le64(head + HEAD_TIME);
+	table->digest = pb_get_le64(head + HEAD_DIGEST);
 	*directory = pb_get_le32(head + HEAD_DIRECTORY);
 	*digest = pb_get_le64(head + HEAD_DIRECTORY_DIGEST);
 	return head_sound(table, head) &&
@@ -160,7 +161,7 @@ head_sound(const struct pb_flow_table *table, const uint8_t *head)
 	return memcmp(head + HEAD_MAGIC, TABLE_MAGIC, 4) == 0 &&
 	    pb_get_le32(head + HEAD_VERSION) == TABLE_VERSION &&
 	    pb_get_le32(head + HEAD_LENGTH) == table->len &&
-	    pb_get_le64(head + HEAD_DIGEST) == pb_digest(head, HEAD_DIGEST) &&
+	    table->digest == pb_digest(head, HEAD_DIGEST) &&
 	    table->packets <= PB_FLOW_TABLE_PACKETS_MAX &&
 	    table->mark_groups <= table->packets &&
 	    table->step > 0 && table->step <= PB_FLOW_TABLE_PACKETS_MAX &&

@@ -11,12 +11,23 @@
  * others at once. */
 #define GROUPS_SHARE	8u
 
-static int	read_piece(struct pb_flow_table *, struct piece *,
-		    struct pb_err *);
+static int	read_piece(struct pb_flow_table *, const struct piece *,
+		    const uint8_t **, struct pb_err *);
 static int	find_plane(struct pb_flow_table *, uint32_t, uint32_t, uint32_t,
 		    struct plane **, const uint8_t **, struct pb_err *);
 static int	find_planes(struct pb_flow_table *, struct piece *,
 		    struct pb_err *);
+
+int
+pb_flow_table_check(struct pb_flow_table *table, struct pb_err *err)
+{
+	const uint8_t *data;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < table->pieces && rc == 0; i++)
+		rc = read_piece(table, &table->piece[i], &data, err);
+	return rc;
+}
 
 int
 table_rotten(struct pb_err *err, const char *what)
@@ -70,7 +81,7 @@ table_piece(struct pb_flow_table *table, uint32_t which, const uint8_t **out,
 	int rc = 0;
 
 	if (piece->data == NULL) {
-		rc = read_piece(table, piece, err);
+		rc = read_piece(table, piece, &piece->data, err);
 		if (rc == 0)
 			rc = table_unpack(table, &piece->data, piece->stored,
 			    piece->raw, err);
@@ -156,16 +167,17 @@ table_group(struct pb_flow_table *table, uint32_t which, uint32_t bytes,
 	return rc;
 }
 
+/* NULL where it fails. */
 static int
-read_piece(struct pb_flow_table *table, struct piece *piece, struct pb_err *err)
+read_piece(struct pb_flow_table *table, const struct piece *piece,
+    const uint8_t **out, struct pb_err *err)
 {
-	const uint8_t *data;
-	int rc = table_bytes(table, piece->at, piece->stored, &data, err);
+	int rc = table_bytes(table, piece->at, piece->stored, out, err);
 
-	if (rc == 0 && pb_digest(data, piece->stored) != piece->digest)
+	if (rc == 0 && pb_digest(*out, piece->stored) != piece->digest)
 		rc = table_rotten(err, "the digest of a piece");
-	if (rc == 0)
-		piece->data = data;
+	if (rc < 0)
+		*out = NULL;
 	return rc;
 }
 
@@ -180,7 +192,7 @@ find_plane(struct pb_flow_table *table, uint32_t first, uint32_t which,
 	int rc = 0;
 
 	if (piece->data == NULL)
-		rc = read_piece(table, piece, err);
+		rc = read_piece(table, piece, &piece->data, err);
 	if (rc == 0 && piece->plane == NULL)
 		rc = find_planes(table, piece, err);
 	if (rc < 0)

@@ -72,7 +72,7 @@ struct pb_flow_table {
 	struct pb_flow_table_room *room, own;	/* where all is */
 	const uint8_t	*directory;
 	uint32_t	 packets, mark_groups, step, shapes, pieces;
-	uint64_t	 time;
+	uint64_t	 time, digest;
 	struct shape	*shape;
 	struct piece	*piece;
 	uint32_t	 marks_piece;	/* their groups; themselves behind */

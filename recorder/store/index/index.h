@@ -132,7 +132,7 @@ struct pb_flows_info {
 	uint64_t	last_time;	/* highest */
 	uint64_t	packets;
 	uint64_t	table_at;	/* in NNN.flows */
-	uint64_t	table_digest;	/* XXH3 64 of it */
+	uint64_t	table_digest;	/* pb_flow_table_digest() of it */
 	uint32_t	table_bytes;	/* 0: it has none */
 	uint32_t	summary_bytes;
 	uint8_t		summary[PB_SUMMARY_BYTES_MAX];	/* stored as long as

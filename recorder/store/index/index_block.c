@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "base/digest.h"
+#include "base/bytes.h"
 #include "recorder/flow/pool.h"
 #include "recorder/flow/summary.h"
 #include "recorder/flow/table.h"
@@ -126,8 +126,8 @@ pb_index_block_end(const struct pb_index_block *block,
 		return rc;
 	row->table_bytes = (uint32_t)(table->len - before);
 	if (row->table_bytes > 0)
-		row->table_digest = pb_digest(table->data + before,
-		    row->table_bytes);
+		row->table_digest = pb_get_le64(table->data + before +
+		    PB_FLOW_TABLE_DIGEST_AT);
 	row->summary_bytes = (uint32_t)pb_summary_make(row->summary,
 	    block->flows);
 	return 1;

@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 
 #include "base/below.h"
-#include "base/digest.h"
 #include "base/sys.h"
+#include "recorder/flow/table.h"
 
+static int	check(const uint8_t *, const struct pb_flows_info *,
+		    struct pb_err *);
 static int	append(int, const char *, const struct pb_buf *, uint64_t *,
 		    struct pb_err *);
 static bool	segment_is_there(const char *, const struct pb_stream_key *,
@@ -67,14 +69,11 @@ pb_index_table_read(struct pb_buf *out, const char *store,
 		return fd;
 	rc = pb_index_table_part(fd, row, 0, to, len, err);
 	pb_file_close(fd);
-	if (rc < 0)
-		return rc;
-	if (pb_digest(to, len) != row->table_digest)
-		return pb_err_set(err, PB_EDIGEST, "segment %020" PRIu64 ": "
-		    "its flow table at %" PRIu64 " does not match its digest",
-		    row->segment_seq, row->table_at);
-	out->len += len;
-	return 0;
+	if (rc == 0)
+		rc = check(to, row, err);
+	if (rc == 0)
+		out->len += len;
+	return rc;
 }
 
 int
@@ -116,6 +115,28 @@ pb_index_table_remove(const char *store, const struct pb_stream_key *key,
 	if (rc == 0 && pb_below_unlink(path) < 0 && errno != ENOENT)
 		rc = pb_err_sys(err, "remove %s", path);
 	return rc;
+}
+
+/* Is it whole, and the row's? */
+static int
+check(const uint8_t *bytes, const struct pb_flows_info *row,
+    struct pb_err *err)
+{
+	struct pb_flow_table *table;
+	struct pb_err why;
+	int rc = pb_flow_table_open(&table, bytes, row->table_bytes, &why);
+
+	if (rc == 0 && pb_flow_table_digest(table) != row->table_digest)
+		rc = pb_err_set(&why, PB_EFORMAT, "it is another one");
+	if (rc == 0)
+		rc = pb_flow_table_check(table, &why);
+	pb_flow_table_close(table);
+	if (rc < 0)
+		pb_err_set(err, rc == PB_EFORMAT ? PB_EDIGEST : rc,
+		    "segment %020" PRIu64 ": its flow table at %" PRIu64
+		    " does not match its digest: %.120s", row->segment_seq,
+		    row->table_at, why.text);
+	return rc == PB_EFORMAT ? PB_EDIGEST : rc;
 }
 
 /* `*at` is where it begins. */

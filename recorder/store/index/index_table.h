@@ -31,9 +31,9 @@ int	pb_index_table_read(struct pb_buf *out, const char *store,
 	    const struct pb_stream_key *key, const struct pb_flows_info *row,
 	    struct pb_err *err);
 
-/* The same part by part, which no digest of the row's speaks for: a descriptor
- * of the segment's tables, to be closed, or an error as above; and `len` bytes
- * at `at` of the row's table. */
+/* The same part by part, whose digests nobody has asked for: a descriptor of
+ * the segment's tables, to be closed, or an error as above; and `len` bytes at
+ * `at` of the row's table. */
 int	pb_index_table_open(const char *store,
 	    const struct pb_stream_key *key, uint64_t segment_seq,
 	    struct pb_err *err);
