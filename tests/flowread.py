@@ -223,6 +223,8 @@ class Table:
                       data[64:length - stored])
         self.shapes = [Shape(directory[n * SHAPE:][:SHAPE], rest, start)
                        for n in range(shapes)]
+        check(sum(shape.packets for shape in self.shapes) == self.packets,
+              "packets that no shape has")
         groups = rest.groups(MARKS_HEAD)
         check(len(groups) == marks, "groups of marks")
         self.marks = [mark for group in groups for mark in self._marks(*group)]

@@ -50,9 +50,6 @@ pb_ask_table(const struct pb_ask *ask, struct pb_flow_table *table,
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < shapes && rc == 0; i++)
 		rc = ask_shape(ask, table, i, out, err);
-	if (rc == 0 && out->none + out->put != pb_flow_table_packets(table))
-		rc = pb_err_set(err, PB_EFORMAT, "the flow table leaves "
-		    "packets out");
 	return rc;
 }
 
@@ -66,13 +63,8 @@ ask_shape(const struct pb_ask *ask, struct pb_flow_table *table, size_t i,
 	uint8_t *verdict;
 	int rc = 0;
 
-	if (shape->rows > PB_ASK_ROWS_MAX)
-		return pb_err_set(err, PB_EFORMAT, "the flow table has too "
-		    "many rows");
-	if (all == PB_VERDICT_NONE) {
-		out->none += shape->packets;
+	if (all == PB_VERDICT_NONE)
 		return 0;
-	}
 	verdict = malloc(shape->rows + 1u);
 	if (verdict == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a flow table");
@@ -177,14 +169,13 @@ put_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
 		if (packets < 0)
 			return packets;
 		put += (uint64_t)packets;
+		if (put > its->packets)
+			return pb_err_set(err, PB_EFORMAT, "the flow table "
+			    "has more packets in rows than in their shape");
 		if (verdict[i] == PB_VERDICT_EACH)
 			out->each += (uint64_t)packets;
 	}
-	if (put > its->packets)
-		return pb_err_set(err, PB_EFORMAT, "the flow table has more "
-		    "packets in rows than in their shape");
 	out->put += put;
-	out->none += its->packets - put;
 	return 0;
 }
 

@@ -15,9 +15,6 @@
 #include "recorder/filter/question.h"
 #include "recorder/flow/table.h"
 
-/* Flows of a shape, at most; a table with more is rotten. */
-#define PB_ASK_ROWS_MAX		(4u << 20)
-
 /*
  * Rows of a shape that the filter takes, all in time: verdict[i] is
  * PB_VERDICT_ALL.  Who need not look at the packets of such a row makes that
@@ -37,10 +34,9 @@ struct pb_ask {
 
 /* Packets, by what is said of their rows. */
 struct pb_answer {
-	uint64_t	 none;
 	uint64_t	 put;		/* PB_VERDICT_ALL, PB_VERDICT_EACH */
 	uint64_t	 each;		/* of those, PB_VERDICT_EACH */
-	uint64_t	 counted;	/* of `none`, by `sure` */
+	uint64_t	 counted;	/* by `sure`: of neither */
 };
 
 /*

@@ -10,10 +10,8 @@
  */
 #include <string.h>
 
-#include "base/bytes.h"
-#include "base/digest.h"
-#include "recorder/flow/table/form.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/table_mend.h"
 
 #define PACKETS_MAX	4096u
 #define FLOWS_MAX	64u
@@ -26,46 +24,6 @@ struct source {
 };
 
 /* --- a table of any bytes ------------------------------------------------- */
-
-static void
-mend_pieces(uint8_t *table, size_t end, uint8_t *entry, uint32_t pieces)
-{
-	size_t at = HEAD_BYTES;
-
-	for (; pieces > 0; pieces--, entry += PIECE_BYTES) {
-		uint32_t stored = pb_get_le32(entry + PIECE_STORED);
-
-		if (stored > end - at)
-			return;
-		pb_put_le64(entry + PIECE_DIGEST, pb_digest(table + at,
-		    stored));
-		at += stored;
-	}
-}
-
-static void
-mend(uint8_t *table, size_t size)
-{
-	uint32_t shapes, pieces, stored;
-
-	if (size < HEAD_BYTES)
-		return;
-	shapes = pb_get_le32(table + HEAD_SHAPES);
-	pieces = pb_get_le32(table + HEAD_PIECES);
-	stored = pb_get_le32(table + HEAD_DIRECTORY);
-	pb_put_le32(table + HEAD_LENGTH, (uint32_t)size);
-	if (stored <= size - HEAD_BYTES) {
-		uint8_t *directory = table + size - stored;
-
-		if (stored == (uint64_t)shapes * SHAPE_BYTES +
-		    (uint64_t)pieces * PIECE_BYTES)
-			mend_pieces(table, size - stored, directory +
-			    shapes * SHAPE_BYTES, pieces);
-		pb_put_le64(table + HEAD_DIRECTORY_DIGEST, pb_digest(directory,
-		    stored));
-	}
-	pb_put_le64(table + HEAD_DIGEST, pb_digest(table, HEAD_DIGEST));
-}
 
 static int
 read_part(void *arg, uint64_t at, void *out, size_t len, struct pb_err *err)
@@ -174,7 +132,7 @@ take_table(const uint8_t *data, size_t size)
 
 	MUST(copy != NULL);
 	memcpy(copy, data, size);
-	mend(copy, size);
+	table_mend(copy, size);
 	rc = pb_flow_table_open(&table, copy, size, NULL);
 	MUST(rc == 0 || rc == PB_EFORMAT);
 	MUST(pb_flow_table_open_at(&parts, NULL, read_part, &source, size,

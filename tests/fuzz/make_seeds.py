@@ -501,7 +501,7 @@ def numbers(*columns):
 
 
 def groups(heads, body):
-    """Two pieces; the digests in heads are not asked for in so few."""
+    """Two pieces; the digests in heads are made right as well."""
     return [b"".join(struct.pack("<II", head[0], 0) +
                      struct.pack("<%dI" % len(head[1:]), *head[1:])
                      for head in heads), body]
@@ -518,7 +518,8 @@ def table_shape(rest, columns, partly, rows, heads, places):
             some[at // 8] |= 1 << at % 8
             its.append(unknown)
     record = struct.pack("<HHBBBBIIQQIIII", 1, 0x800, 14, 34, 6, 16, rest,
-                         len(rows), len(rows), 60 * len(rows), 60, 60, 60, 60)
+                         len(rows), sum(row[0] for row in rows),
+                         60 * len(rows), 60, 60, 60, 60)
     record += bytes(kept + some) + bytes(range(128)) + bytes(128) + what
     return record, (plane_pieces(its, len(rows)) +
                     plane_pieces(planes, len(rows)) +
@@ -565,7 +566,7 @@ def table_seeds():
     yield "places-far", table(1, none, table_shape(
         0, [], (), [row], [255], b"\0\0"))
     yield "places-run", table(9, none, table_shape(
-        0, [], (), [row], [0], b"\4\0" b"\xff\xff\xff\x7f"))
+        0, [], (), [(9,) + row[1:]], [0], b"\4\0" b"\xff\xff\xff\x7f"))
     packed = b"\1\1\x40\x80" + b"\xa5" * 9 + b"\x08" + bytes(range(70))
     yield "packed", table(70, none, table_shape(
         0, [(22, packed, b""), (23, b"", b"")], (), [row] * 70,

@@ -12,8 +12,9 @@
 
 #include <stdio.h>
 
-#include "recorder/flow/table.h"
+#include "recorder/flow/table/read.h"
 #include "tests/unit/mixed_traffic.h"
+#include "tests/unit/table_mend.h"
 
 #define LINKTYPE	1u
 #define MARK_BYTES	2048u	/* between two marks */
@@ -376,6 +377,84 @@ what_rots_is_not_believed_whichever_part_is_read(void **state)
 	free(row_of);
 }
 
+/* The directory's entry of a piece. */
+static uint8_t *
+entry_of(const struct pb_flow_table *table, uint32_t piece)
+{
+	return bytes.data + bytes.len - (table->pieces - piece) * PIECE_BYTES;
+}
+
+static void
+expect_none(void)
+{
+	struct pb_flow_table *table;
+
+	table_mend(bytes.data, bytes.len);
+	assert_int_equal(pb_flow_table_open(&table, bytes.data, bytes.len,
+	    NULL), PB_EFORMAT);
+}
+
+static void
+shapes_have_all_packets_of_a_table_and_places_of_their_own(void **state)
+{
+	struct pb_flow_table *table;
+	struct shape shape;
+	uint8_t *entry;
+
+	(void)state;
+	make_packets(8000, 4000, false);
+	encode(8000);
+	table = open_table();
+	shape = table->shape[0];
+	assert_true(shape.seen.packets + 2 * shape.seen.rows < count);
+	entry = entry_of(table, shape.places + 1);
+	pb_put_le32(entry + PIECE_RAW, VARINT_BYTES_MAX * count);
+	expect_none();
+	pb_put_le32(entry + PIECE_RAW, table->piece[shape.places + 1].raw);
+	pb_put_le32(bytes.data + HEAD_PACKETS, count + 1);
+	expect_none();
+	pb_put_le32(bytes.data + HEAD_PACKETS, count - 1);
+	expect_none();
+	pb_flow_table_close(table);
+}
+
+static void
+groups_that_overlap_are_read_no_more_than_twice(void **state)
+{
+	uint32_t groups = 0, raw = 0;
+	struct pb_flow_table *table;
+	uint8_t *seen, *head;
+	size_t shape = 0;
+
+	(void)state;
+	make_packets(20000, 9000, false);
+	encode(20000);
+	table = open_table();
+	for (size_t i = 0; i < table->shapes; i++)
+		if (table->shape[i].seen.rows > table->shape[shape].seen.rows)
+			shape = i;
+	groups = (table->shape[shape].seen.rows + GROUP_ROWS - 1) / GROUP_ROWS;
+	assert_true(groups > 50);
+	raw = table->piece[table->shape[shape].places + 1].raw;
+	head = bytes.data + table->piece[table->shape[shape].places].at;
+	for (uint32_t i = 0; i < groups; i++)
+		pb_put_le32(head + i * GROUP_BYTES + GROUP_AT, i % 2 == 0 ? 0 :
+		    raw);
+	pb_flow_table_close(table);
+	table_mend(bytes.data, bytes.len);
+	by_parts = true;
+	table = open_table();
+	by_parts = false;
+	part_bytes = 0;
+	seen = calloc(count, 1);
+	for (uint32_t i = 0; i + 1 < groups; i += 2)
+		assert_true(pb_flow_table_put(table, shape, i * GROUP_ROWS,
+		    seen, 1, NULL) > 0);
+	assert_in_range(part_bytes, raw, 2 * raw);
+	free(seen);
+	pb_flow_table_close(table);
+}
+
 static void
 packets_of_too_many_flows_are_the_rest_of_which_nothing_is_known(void **state)
 {
@@ -485,6 +564,10 @@ main(void)
 		cmocka_unit_test(of_one_row_among_many_few_bytes_are_read),
 		cmocka_unit_test(
 		    what_rots_is_not_believed_whichever_part_is_read),
+		cmocka_unit_test(
+		    shapes_have_all_packets_of_a_table_and_places_of_their_own),
+		cmocka_unit_test(
+		    groups_that_overlap_are_read_no_more_than_twice),
 		cmocka_unit_test(
 		    packets_of_too_many_flows_are_the_rest_of_which_nothing_is_known),
 		cmocka_unit_test(what_is_no_packet_of_ours_has_a_row_as_well),

@@ -21,7 +21,7 @@
 struct survey {
 	const uint8_t	*entry;		/* of the next piece */
 	uint32_t	 piece;		/* the next one */
-	uint64_t	 rows;		/* of all shapes so far */
+	uint64_t	 rows, packets;	/* of all shapes so far */
 	uint32_t	 at;		/* where the next piece is */
 	uint32_t	 end;		/* where the last one ends */
 };
@@ -209,6 +209,8 @@ survey_all(struct pb_flow_table *table, struct survey *survey,
 		if (!survey_shape(table, survey, &table->shape[i]))
 			return table_rotten(err, "a shape");
 	}
+	if (survey->packets != table->packets)
+		return table_rotten(err, "packets that no shape has");
 	table->marks_piece = survey->piece;
 	if (!survey_groups(table, survey, groups * GROUP_MARKS_BYTES, groups,
 	    groups * GROUP_MARKS * sizeof(uint32_t)))
@@ -229,8 +231,10 @@ survey_shape(struct pb_flow_table *table, struct survey *survey,
 	shape_fill(seen, record);
 	survey->rows += seen->rows;
 	if (!shape_sound(record, seen) ||
-	    survey->rows > PB_FLOW_TABLE_ROWS_MAX + 1)
+	    survey->rows > PB_FLOW_TABLE_ROWS_MAX + 1 ||
+	    seen->packets > table->packets - survey->packets)
 		return false;
+	survey->packets += seen->packets;
 	shape->piece = survey->piece;
 	count_planes(shape);
 	if (!survey_planes(table, survey, shape->planes_all, seen->rows))
@@ -243,7 +247,7 @@ survey_shape(struct pb_flow_table *table, struct survey *survey,
 	groups = (seen->rows + GROUP_ROWS - 1) / GROUP_ROWS;
 	return survey_groups(table, survey, groups * GROUP_BYTES,
 	    2 * (uint64_t)seen->rows, (2 * (uint64_t)seen->rows +
-	    table->packets) * VARINT_BYTES_MAX);
+	    seen->packets) * VARINT_BYTES_MAX);
 }
 
 /* Two pieces: the heads of groups; and these, which have so many bytes. */

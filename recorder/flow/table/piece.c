@@ -7,7 +7,7 @@
 #include "recorder/flow/table/plane.h"
 #include "recorder/flow/table/read.h"
 
-/* Whoever has asked for this share of a piece's groups, one by one, gets the
+/* Whoever has asked for this share of a piece's bytes, group by group, gets the
  * others at once. */
 #define GROUPS_SHARE	8u
 
@@ -153,7 +153,7 @@ table_group(struct pb_flow_table *table, uint32_t which, uint32_t bytes,
 	if (from > to || to > piece->raw)
 		return table_rotten(err, "where a group is");
 	if (piece->data != NULL || piece->stored != piece->raw ||
-	    ++piece->groups > groups / GROUPS_SHARE) {
+	    (piece->asked += to - from) > piece->raw / GROUPS_SHARE) {
 		rc = table_piece(table, which + 1, &all, err);
 		*begin = rc < 0 ? NULL : all + from;
 	} else {

@@ -18,7 +18,7 @@ struct piece {
 	const uint8_t	*data;		/* as it is stored; NULL: not asked
 					 * for yet */
 	struct plane	*plane;		/* of packed ones; NULL: likewise */
-	uint32_t	 groups;	/* that were asked for alone */
+	uint32_t	 asked;		/* bytes of groups, one by one */
 };
 
 struct shape {
