@@ -23,7 +23,9 @@ struct pb_conversations {
 	size_t		 rows, rows_cap;
 	uint32_t	*slot;		/* place + 1; 0: none */
 	size_t		 slots;		/* a power of two */
-	uint64_t	 left_out;
+	uint64_t	 left_out;	/* of streams before the last */
+	uint64_t	 left_of_last;
+	uint32_t	 last;		/* stream that left some out */
 };
 
 /* What makes two of them one. */
@@ -44,6 +46,7 @@ static uint32_t	*find_slot(const struct pb_conversations *,
 		    const struct ends *);
 static bool	more_slots(struct pb_conversations *);
 static void	ends_of_row(struct ends *, const struct pb_conversation *);
+static void	leave_out(struct pb_conversations *, const struct pb_talk *);
 static void	begin_row(struct pb_conversation *, const struct ends *);
 static void	turn(struct pb_conversation *);
 static uint64_t	first_of(const struct pb_conversation *);
@@ -98,7 +101,7 @@ pb_conversations_add(struct pb_conversations *c,
 	slot = find_slot(c, &ends);
 	if (*slot == 0) {
 		if (c->rows == PB_CONVERSATIONS_MAX) {
-			c->left_out += talk->packets;
+			leave_out(c, talk);
 			return 0;
 		}
 		if (!PB_LIST_ROOM(c->row, c->rows_cap, c->rows))
@@ -126,6 +129,8 @@ pb_conversations_forget(struct pb_conversations *c, uint32_t stream)
 {
 	struct ends ends;
 
+	if (c->last == stream)
+		c->left_of_last = 0;
 	for (size_t i = 0; i < c->rows; i++)
 		if (c->row[i].stream == stream) {
 			ends_of_row(&ends, &c->row[i]);
@@ -158,7 +163,7 @@ pb_conversations_sort(struct pb_conversations *c,
 uint64_t
 pb_conversations_left_out(const struct pb_conversations *c)
 {
-	return c->left_out;
+	return c->left_out + c->left_of_last;
 }
 
 static void
@@ -251,6 +256,17 @@ ends_of_row(struct ends *out, const struct pb_conversation *row)
 		    sizeof(row->address[i]));
 		out->end[i].port = row->port[i];
 	}
+}
+
+static void
+leave_out(struct pb_conversations *c, const struct pb_talk *talk)
+{
+	if (c->last != talk->stream) {
+		c->left_out += c->left_of_last;
+		c->left_of_last = 0;
+		c->last = talk->stream;
+	}
+	c->left_of_last += talk->packets;
 }
 
 static void

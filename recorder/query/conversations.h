@@ -52,7 +52,7 @@ int	pb_conversations_add(struct pb_conversations *conversations,
 	    const struct pb_flow_key *key, const struct pb_talk *talk,
 	    struct pb_err *err);
 
-/* What was added of this stream counts no more. */
+/* What was added of this stream, the last one, counts no more. */
 void	pb_conversations_forget(struct pb_conversations *conversations,
 	    uint32_t stream);
 

@@ -168,6 +168,8 @@ conversations_past_the_bound_are_counted_alone(void **state)
 		assert_int_equal(row[i].first_time[0],
 		    2 * (PB_CONVERSATIONS_MAX - 1 - i));
 	}
+	pb_conversations_forget(c, 0);
+	assert_int_equal(pb_conversations_left_out(c), 0);
 	pb_conversations_destroy(c);
 }
 
