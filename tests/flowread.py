@@ -170,7 +170,7 @@ class Shape:
         for (packets, least, more, cut_least, cut_most, wire, first,
              last) in zip(*columns):
             start = (start + unzigzag(first)) % 2**64
-            most = least + more
+            least, most = least % 2**32, (least + more) % 2**32
             self.rows.append((
                 packets, (wire + packets * least) % 2**64, start,
                 (start + last) % 2**64, (least - cut_least) % 2**32,
