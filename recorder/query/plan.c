@@ -56,7 +56,7 @@ pb_planner_destroy(struct pb_planner *planner)
 {
 	if (planner == NULL)
 		return;
-	plan_close_tables(planner);
+	pb_planner_close(planner);
 	pb_flow_table_room_destroy(planner->room);
 	free(planner);
 }

@@ -38,6 +38,8 @@ struct pb_planner;
 int	pb_planner_create(struct pb_planner **out, const char *store,
 	    struct pb_explain *explain, struct pb_err *err);
 void	pb_planner_destroy(struct pb_planner *planner);
+/* What files it has open goes: another index speaks of others. */
+void	pb_planner_close(struct pb_planner *planner);
 
 struct pb_plan_opts {
 	struct pb_index	*index;			/* borrowed */

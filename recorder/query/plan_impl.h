@@ -49,8 +49,6 @@ struct pb_plan {
 	size_t		 piece_at;	/* given last */
 };
 
-/* Of the file of tables. */
-void	plan_close_tables(struct pb_planner *planner);
 /* The block in hand is the planner's row: ask its table.  With `count`, what
  * the filter takes need not be handed out. */
 void	plan_look_into_table(struct pb_plan *plan, bool count);

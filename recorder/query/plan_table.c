@@ -49,7 +49,7 @@ plan_look_into_table(struct pb_plan *plan, bool count)
 }
 
 void
-plan_close_tables(struct pb_planner *planner)
+pb_planner_close(struct pb_planner *planner)
 {
 	if (planner->fd >= 0)
 		pb_file_close(planner->fd);
@@ -70,7 +70,7 @@ open_table(struct pb_plan *plan, struct pb_flow_table **out, struct pb_err *err)
 		    "block of %llu packets", (unsigned long long)row->packets);
 	if (planner->fd < 0 || planner->stream != plan->stream ||
 	    planner->segment_seq != row->segment_seq) {
-		plan_close_tables(planner);
+		pb_planner_close(planner);
 		rc = pb_index_table_open(planner->store, &plan->key,
 		    row->segment_seq, err);
 		if (rc < 0)

@@ -97,6 +97,7 @@ pb_search_round(struct pb_search *search, struct pb_index *index,
 
 	if (rc < 0)
 		return rc;
+	pb_planner_close(search->planner);
 	search->index = index;
 	search->inputs = 0;
 	search->passed_over = 0;

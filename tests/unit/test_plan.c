@@ -318,6 +318,33 @@ the_table_of_another_block_of_as_many_bytes_is_not_asked(void **state)
 	assert_int_equal(explain.rotten, 1);
 }
 
+static void
+another_round_asks_the_tables_that_are_there_now(void **state)
+{
+	struct pb_search_opts opts = { .filter = "ether[0] = 7" };
+	struct fixture *f = *state;
+	struct pb_search *search;
+	struct pb_select select;
+	uint64_t count;
+
+	opts.store = f->dir;
+	opts.select = &select;
+	pb_select_init(&select);
+	make_block(f, 1, 1000, WHOLE);
+	assert_int_equal(pb_search_create(&search, pb_store_index(f->store),
+	    &opts, NULL), 0);
+	assert_int_equal(pb_search_count(search, UINT64_MAX, &count, NULL), 0);
+	assert_int_equal(pb_index_table_remove(f->dir, &f->key, 1, NULL), 0);
+	fixture_write(f, PACKETS + 1, PACKETS + 1000, LEN);
+	make_block(f, PACKETS + 1, PACKETS + 1000, WHOLE);
+	assert_int_equal(pb_search_round(search, pb_store_index(f->store),
+	    NULL), 0);
+	assert_int_equal(pb_search_count(search, UINT64_MAX, &count, NULL), 0);
+	assert_int_equal(pb_search_explain(search)->tables, 2);
+	assert_int_equal(pb_search_explain(search)->rotten, 0);
+	pb_search_destroy(search);
+}
+
 #define TEST(test)							\
 	cmocka_unit_test_setup_teardown(test, setup, fixture_teardown)
 
@@ -332,6 +359,7 @@ main(void)
 		TEST(what_no_index_block_has_is_looked_at),
 		TEST(what_is_wrong_with_a_block_costs_a_look_at_it),
 		TEST(the_table_of_another_block_of_as_many_bytes_is_not_asked),
+		TEST(another_round_asks_the_tables_that_are_there_now),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
