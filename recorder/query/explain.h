@@ -31,8 +31,8 @@ struct pb_explain {
 	uint64_t	 index_bytes;	/* rows and tables */
 	uint64_t	 packet_bytes;	/* of segments */
 	/* Packets. */
-	uint64_t	 asked;		/* by the filter */
-	uint64_t	 taken;		/* that it need not be asked of */
+	uint64_t	 asked;		/* by the filter: they were open */
+	uint64_t	 taken;		/* that the index takes */
 	uint64_t	 counted;	/* and that were not even read */
 	uint64_t	 found;
 };

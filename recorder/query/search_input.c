@@ -106,16 +106,16 @@ takes(struct search_input *input, const struct pb_cursor_packet *cp)
 {
 	const struct pb_payload *payload = input->search->opts.payload;
 	struct pb_explain *explain = &input->search->explain;
-	bool match = true;
+	bool match = input->filter->inner != NULL ?
+	    pb_inner_match(input->filter->inner, &cp->packet) :
+	    pb_filter_match(input->filter->filter, &cp->packet);
 
-	if (cp->verdict == PB_VERDICT_ALL) {
+	/* Also of what all is taken the packets have the last word: it costs
+	 * little beside reading them. */
+	if (cp->verdict == PB_VERDICT_ALL)
 		explain->taken++;
-	} else {
+	else
 		explain->asked++;
-		match = input->filter->inner != NULL ?
-		    pb_inner_match(input->filter->inner, &cp->packet) :
-		    pb_filter_match(input->filter->filter, &cp->packet);
-	}
 	return match && (payload == NULL || pb_payload_match(payload,
 	    input->info.linktype, &cp->packet));
 }

@@ -20,7 +20,7 @@
 #define PACKETS	6000
 
 enum harm { WHOLE, NO_TABLE, ROTTEN, MOVED, SHORTER, OTHER, SAME_TIME,
-    THE_ONE_BEFORE };
+    THE_ONE_BEFORE, LIES };
 
 /* Its row and its table, and what is wrong with them; `made` ends. */
 static void
@@ -82,6 +82,8 @@ make_block(struct fixture *f, uint64_t first, uint64_t last, enum harm harm)
 		    seq <= last) {
 			if (harm >= SAME_TIME)
 				packet.time_ns = FIXTURE_TIME(1);
+			if (harm == LIES)
+				data[packet.data - data] = 7;
 			assert_true(pb_index_block_packet(made,
 			    PB_LINKTYPE_ETHERNET, &packet, seq, at,
 			    block.len));
@@ -318,6 +320,37 @@ the_table_of_another_block_of_as_many_bytes_is_not_asked(void **state)
 	assert_int_equal(explain.rotten, 1);
 }
 
+/* Of a table, and of a summary, that say of each packet that it matches. */
+static void
+what_is_taken_and_does_not_match_is_not_handed_out(void **state)
+{
+	struct pb_search_opts opts = { .filter = "ether[0] = 7" };
+	struct fixture *f = *state;
+	struct pb_cursor_packet cp;
+	struct pb_select select;
+	struct pb_search *search;
+	struct pb_merge *merge;
+	uint64_t seq = 0;
+	size_t input;
+
+	opts.store = f->dir;
+	opts.select = &select;
+	pb_select_init(&select);
+	make_block(f, 1, 1000, LIES);
+	assert_int_equal(pb_search_create(&search, pb_store_index(f->store),
+	    &opts, NULL), 0);
+	assert_int_equal(pb_search_merge(search, &merge, NULL), 0);
+	while (pb_merge_next(merge, &cp, &input, NULL) == 1) {
+		while (!matches(++seq))
+			continue;
+		assert_int_equal(cp.seq, seq);
+	}
+	assert_int_equal(pb_search_explain(search)->taken, 1000);
+	assert_in_range(seq, PACKETS - 256, PACKETS);
+	pb_merge_destroy(merge);
+	pb_search_destroy(search);
+}
+
 static void
 another_round_asks_the_tables_that_are_there_now(void **state)
 {
@@ -359,6 +392,7 @@ main(void)
 		TEST(what_no_index_block_has_is_looked_at),
 		TEST(what_is_wrong_with_a_block_costs_a_look_at_it),
 		TEST(the_table_of_another_block_of_as_many_bytes_is_not_asked),
+		TEST(what_is_taken_and_does_not_match_is_not_handed_out),
 		TEST(another_round_asks_the_tables_that_are_there_now),
 	};
 
