@@ -389,12 +389,12 @@ any_filter(const struct pb_search *search)
 static int
 remember(struct pb_search *search, struct pb_err *err)
 {
-	const struct search_input *input = search->input;
-	const struct search_input *end = input + search->inputs;
+	const struct search_input *input;
 	struct search_done *done;
 	size_t all = search->dones;
 
-	for (; input < end; input++) {
+	for (size_t i = 0; i < search->inputs; i++) {
+		input = &search->input[i];
 		done = find_done(search, &input->info.key);
 		if (done == NULL) {
 			if (!PB_LIST_ROOM(search->done, search->dones_cap,
