@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <stdio.h>
 
 #include "recorder/flow/table/read.h"
@@ -26,6 +27,18 @@ static bool	by_parts;
 static size_t	part_bytes;		/* that were read so */
 static uint64_t	rots;			/* some of what is read so; 0: none */
 static struct pb_flow_table_room *room;
+static unsigned	fails_in;		/* calls of realloc(); 0: none does */
+
+/* The C library's, or a sanitizer's, but for that. */
+void *
+realloc(void *old, size_t size)
+{
+	static void *(*next)(void *, size_t);
+
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "realloc");
+	return fails_in > 0 && --fails_in == 0 ? NULL : next(old, size);
+}
 
 /* --- tables --------------------------------------------------------------- */
 
@@ -474,6 +487,35 @@ packets_of_too_many_flows_are_the_rest_of_which_nothing_is_known(void **state)
 	pb_flow_table_close(table);
 }
 
+/* Method: once each of what is asked of the system fails. */
+static void
+without_memory_there_is_no_table_and_no_half_of_one(void **state)
+{
+	struct pb_flows *flows;
+	struct pb_buf out;
+	unsigned failed = 0;
+	int rc = -1;
+
+	(void)state;
+	make_packets(3000, 3000, false);
+	encode(3000);
+	flows = flows_of(3000);
+	for (unsigned i = 1; rc < 0; i++) {
+		pb_buf_init(&out, PB_FLOW_TABLE_BYTES_MAX);
+		fails_in = i;
+		rc = pb_flow_table_encode(&out, flows, NULL);
+		fails_in = 0;
+		if (rc == 0) {
+			assert_int_equal(out.len, bytes.len);
+			assert_memory_equal(out.data, bytes.data, bytes.len);
+		}
+		failed += rc < 0;
+		pb_buf_finish(&out);
+	}
+	assert_in_range(failed, 10, 1000);
+	pb_flows_destroy(flows);
+}
+
 /* Any packets: short ones, link types that nobody knows. */
 static void
 what_is_no_packet_of_ours_has_a_row_as_well(void **state)
@@ -570,6 +612,8 @@ main(void)
 		    groups_that_overlap_are_read_no_more_than_twice),
 		cmocka_unit_test(
 		    packets_of_too_many_flows_are_the_rest_of_which_nothing_is_known),
+		cmocka_unit_test(
+		    without_memory_there_is_no_table_and_no_half_of_one),
 		cmocka_unit_test(what_is_no_packet_of_ours_has_a_row_as_well),
 		cmocka_unit_test(more_shapes_than_a_table_has_are_the_rest),
 		cmocka_unit_test(a_table_takes_six_bytes_a_packet_or_fewer),

@@ -50,6 +50,7 @@ static uint32_t	put_columns(struct pb_flow_table_work *, uint8_t *,
 		    const struct shape_rows *);
 static void	put_places(struct pb_flow_table_work *,
 		    const struct shape_rows *);
+static bool	made(struct pb_flow_table_work *);
 static void	put_bare(struct pb_flow_table_work *, const struct pb_buf *);
 static void	put_planes(struct pb_flow_table_work *, uint32_t, uint32_t);
 static uint32_t	pack_planes(struct pb_flow_table_work *, const uint8_t *,
@@ -140,8 +141,7 @@ encode(struct pb_flow_table_work *e, struct pb_buf *out,
 	for (uint32_t i = 0; i < e->rows.shapes; i++)
 		put_shape(e, &e->rows.shape[i]);
 	put_directory(e);
-	if (out->failed || e->planes.failed || e->heads.failed ||
-	    e->shapes.failed || e->pieces.failed)
+	if (out->failed || e->shapes.failed || e->pieces.failed)
 		return pb_err_set(err, PB_ELIMIT, "the flow table is too "
 		    "large, or there is no memory for it");
 	return 0;
@@ -288,7 +288,7 @@ put_places(struct pb_flow_table_work *e, const struct shape_rows *shape)
 	pb_buf_clear(&e->planes);
 	pb_buf_clear(&e->heads);
 	places_put(&e->heads, &e->planes, &e->places, shape);
-	if (e->planes.failed || e->heads.failed)
+	if (!made(e))
 		return;
 	put_bare(e, &e->heads);
 	len = e->planes.len;
@@ -298,6 +298,15 @@ put_places(struct pb_flow_table_work *e, const struct shape_rows *shape)
 		again += e->planes.data[i] == e->planes.data[i - 1];
 	put_entry(e, put_packed(e, e->planes.data, len,
 	    again > PLACES_SAMPLE / 4 ? len / PLACES_SAVE : 0), len);
+}
+
+/* False: there was no memory, and there is no table.  It is remembered here:
+ * both are emptied for the next shape. */
+static bool
+made(struct pb_flow_table_work *e)
+{
+	e->out->failed |= e->planes.failed || e->heads.failed;
+	return !e->out->failed;
 }
 
 /* A piece as it is. */
@@ -313,7 +322,7 @@ put_planes(struct pb_flow_table_work *e, uint32_t planes, uint32_t rows)
 {
 	uint32_t each = planes_a_piece(rows);
 
-	if (e->planes.failed)
+	if (!made(e))
 		return;
 	for (uint32_t plane = 0; plane < planes; plane += each) {
 		uint32_t now = planes - plane < each ? planes - plane : each;
@@ -387,7 +396,7 @@ put_directory(struct pb_flow_table_work *e)
 	pb_buf_clear(&e->planes);
 	pb_buf_clear(&e->heads);
 	step = marks_put(&e->heads, &e->planes, e->rows.flows);
-	if (e->planes.failed || e->heads.failed)
+	if (!made(e))
 		return;
 	put_bare(e, &e->heads);
 	put_bare(e, &e->planes);
