@@ -579,6 +579,33 @@ def table_seeds():
     yield "packets-short", b"\1" + b"\0\1x\2xy" + bytes(range(1, 60))
 
 
+# --- what is changed of two index blocks: a kind, where, a byte
+
+FLOWS, NUMBER, ROW, CUT, OTHER_ROW = 0, 1, 2, 3, 6
+
+
+def flows_seeds():
+    """Each change with digests left wrong, and made right again."""
+    changes = {
+        "none": [], "head": [(FLOWS, 14, 1)], "version": [(FLOWS, 4, 3)],
+        "packets": [(NUMBER, 12, 129)], "step": [(NUMBER, 48, 132)],
+        "marks": [(NUMBER, 16, 127)], "shapes": [(NUMBER, 20, 127)],
+        "piece": [(FLOWS, at, 0x55) for at in range(64, 500, 9)],
+        "middle": [(FLOWS, at, 1) for at in range(2000, 9000, 150)],
+        "end": [(NUMBER, at, 129) for at in range(9000, 9160, 4)],
+        "cut": [(CUT, 100, 0)], "gone": [(CUT, 0, 0)],
+        "cut-late": [(CUT, 20000, 0)],
+    }
+    for n, at in enumerate((0, 16, 24, 32, 40, 48, 56, 64, 72, 80, 84, 90,
+                            120, 300)):
+        changes["row-%d" % at] = [((ROW, OTHER_ROW)[n % 2], at, 1)]
+    for n, (name, its) in enumerate(changes.items()):
+        body = b"".join(struct.pack("<BHB", *change) for change in its)
+        for right in (0, 1):
+            yield "%s-%s" % (name, ("wrong", "right")[right]), bytes(
+                [right | n % 2 << 1 | n % 11 << 2, n % 4]) + body
+
+
 def summary_seeds():
     """A filter's number, and a summary without its digest."""
     ports = b"\1\2\0\x21\x50\x6a\1"                # 80, 443
@@ -622,6 +649,7 @@ def main():
             ("peer", peer_seeds()), ("request", request_seeds()),
             ("recover", recover_seeds()), ("journal", journal_seeds()),
             ("dissect", dissect_seeds()), ("table", table_seeds()),
+            ("flows", flows_seeds()),
             ("summary", summary_seeds()), ("verdict", verdict_seeds())):
         path = os.path.join("seeds", folder)
         os.makedirs(path, exist_ok=True)
