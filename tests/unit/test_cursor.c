@@ -274,6 +274,32 @@ a_cursor_that_was_parked_goes_on_where_it_was(void **state)
 	pb_cursor_destroy(cursor);
 }
 
+/*
+ * Goal:   what was left of a run's bytes is nothing to the next run.
+ * Method: a run ends where its extent goes on; of what stands in front of the
+ *         next one's verdicts nothing is wanted.
+ */
+static void
+a_run_begins_with_its_own_numbers(void **state)
+{
+	static const uint8_t verdict_of[100] = { [20] = PB_VERDICT_ALL,
+	    [30] = PB_VERDICT_ALL };
+	struct script s = { .run = { numbers(5, 7), place(20, 30),
+	    numbers(32, 40), place(60, 61) }, .runs = 4 };
+	struct pb_cursor *cursor;
+
+	s.run[1].verdict_of = verdict_of + 20;
+	cursor = cursor_of(*state, &s, &ALL);
+	gives(cursor, 5, 7, PB_VERDICT_EACH);
+	gives(cursor, 20, 20, PB_VERDICT_ALL);
+	gives(cursor, 30, 30, PB_VERDICT_ALL);
+	gives(cursor, 32, 40, PB_VERDICT_EACH);
+	gives(cursor, 60, 61, PB_VERDICT_ALL);
+	ends(cursor);
+	assert_int_equal(s.wrong, 0);
+	pb_cursor_destroy(cursor);
+}
+
 /* `run` says that 50 .. 80 are elsewhere, or something else there. */
 static void
 does_not_mislead(struct fixture *f, struct pb_cursor_run run,
@@ -465,6 +491,7 @@ main(void)
 		TEST(numbers_and_times_cut_a_run),
 		TEST(what_is_not_wanted_of_a_run_is_passed_over),
 		TEST(a_cursor_that_was_parked_goes_on_where_it_was),
+		TEST(a_run_begins_with_its_own_numbers),
 		TEST(a_place_that_is_none_costs_time_and_nothing_else),
 		TEST(packets_that_nobody_wants_are_counted_all_the_same),
 		TEST(a_place_in_a_segment_that_has_gone_is_passed_over),
@@ -475,6 +502,7 @@ main(void)
 		FEW(numbers_and_times_cut_a_run),
 		FEW(what_is_not_wanted_of_a_run_is_passed_over),
 		FEW(a_cursor_that_was_parked_goes_on_where_it_was),
+		FEW(a_run_begins_with_its_own_numbers),
 		FEW(a_place_that_is_none_costs_time_and_nothing_else),
 		FEW(packets_that_nobody_wants_are_counted_all_the_same),
 		FEW(a_place_in_a_segment_that_has_gone_is_passed_over),

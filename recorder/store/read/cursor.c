@@ -330,7 +330,7 @@ end_run(struct pb_cursor *cursor)
 {
 	if (cursor->next_seq <= cursor->run.last_seq)
 		cursor->next_seq = cursor->run.last_seq + 1;
-	cursor->led = false;
+	cursor->cut = cursor->led = false;
 }
 
 /* What is left of the run is looked for by extents, as if it had not been
