@@ -443,6 +443,38 @@ a_block_larger_than_what_is_loaded_at_once_comes_whole(void **state)
 	pb_cursor_destroy(cursor);
 }
 
+/*
+ * Goal:   who can hold little of each of many streams is given little, however
+ *         large their packets are.
+ * Method: packets of several times what is to be loaded at once.
+ */
+static void
+of_large_blocks_one_is_loaded_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_bytes bytes = { 0 };
+	struct pb_cursor_packet p;
+	struct pb_stream_info row;
+	struct pb_cursor *cursor;
+	uint64_t seq = PACKETS;
+	unsigned given;
+
+	fixture_write(f, PACKETS + 1, PACKETS + 20, 40000);
+	fixture_stream_row(f, &row);
+	assert_int_equal(pb_cursor_create(&cursor, pb_store_index(f->store),
+	    f->dir, &row, &(struct pb_range){ PACKETS + 1, UINT64_MAX, 0,
+	    UINT64_MAX }, NULL), 0);
+	while (pb_cursor_load(cursor, &bytes, 16u << 10, NULL) == 1) {
+		for (given = 0; pb_cursor_step(cursor, &p, NULL) == 1; given++)
+			assert_int_equal(p.seq, ++seq);
+		assert_in_range(given, 0, 1);
+	}
+	assert_int_equal(seq, PACKETS + 20);
+	assert_true(pb_cursor_bytes(cursor) < 2 * 20 * 40000);
+	pb_cursor_destroy(cursor);
+	free(bytes.data);
+}
+
 /* Of extents alone, and at their ends. */
 static void
 what_lies_behind_is_not_earlier_than_the_floor(void **state)
@@ -497,6 +529,7 @@ main(void)
 		TEST(a_place_in_a_segment_that_has_gone_is_passed_over),
 		TEST(a_cursor_can_be_sent_back),
 		TEST(without_a_guide_it_goes_on_where_it_was_parked_as_well),
+		TEST(of_large_blocks_one_is_loaded_at_once),
 		TEST(what_lies_behind_is_not_earlier_than_the_floor),
 		FEW(a_cursor_goes_from_run_to_run),
 		FEW(numbers_and_times_cut_a_run),

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/disk.h"
 #include "base/sys.h"
 #include "recorder/store/read/segment_file.h"
@@ -47,7 +48,8 @@ struct pb_cursor {
 	struct pb_bytes		 own;		/* they are there, or */
 	struct pb_bytes		*into;		/* where the caller said */
 	size_t			 bytes_max;	/* of them; 0: no bound */
-	bool			 cut;		/* by it: there are more */
+	bool			 cut;		/* by it: there are more, */
+	uint32_t		 block;		/* the next one of so many */
 	size_t			 len, at;
 	uint64_t		 file_at;
 	uint64_t		 known_end;	/* blocks were read up to here */
@@ -67,6 +69,7 @@ enum taken {
 	ROTTEN,
 };
 
+static uint32_t	block_bytes(const struct pb_cursor *);
 static int	not_whole(const struct pb_cursor *, struct pb_err *);
 static enum taken take_packet(struct pb_cursor *, struct pb_cursor_packet *,
 		    const struct pb_block *);
@@ -201,8 +204,10 @@ pb_cursor_step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 	while (cursor->at < cursor->len) {
 		rc = pb_scan_block(cursor->into->data + cursor->at,
 		    cursor->len - cursor->at, &block);
-		if (rc == 0 && cursor->cut)
+		if (rc == 0 && cursor->cut) {
+			cursor->block = block_bytes(cursor);
 			return 0;
+		}
 		taken = rc != 1 ? ROTTEN : block.type == PB_BLOCK_EPB ?
 		    take_packet(cursor, out, &block) : PASSED;
 		if (taken == ROTTEN && placed(cursor)) {
@@ -250,6 +255,15 @@ pb_cursor_park(struct pb_cursor *cursor)
 	free(cursor->own.data);
 	cursor->own = (struct pb_bytes){ 0 };
 	cursor->cut = cursor->led = false;
+}
+
+/* Of the block at hand, which is not there as a whole; of one whose length is
+ * not there, either, as many as tell it. */
+static uint32_t
+block_bytes(const struct pb_cursor *cursor)
+{
+	return cursor->len - cursor->at < 8 ? 8 :
+	    pb_get_le32(cursor->into->data + cursor->at + 4);
 }
 
 static int
@@ -372,13 +386,12 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 {
 	int rc;
 
-	/* From where a whole block did not fit any more; with no bound where
-	 * none did. */
+	/* From the block on that did not fit any more, and all of that. */
 	if (cursor->cut) {
 		cursor->known_end = cursor->file_at + cursor->at;
 		cursor->page_at = 0;
-		if (cursor->at == 0)
-			cursor->bytes_max = 0;
+		if (cursor->bytes_max > 0 && cursor->bytes_max < cursor->block)
+			cursor->bytes_max = cursor->block;
 	}
 	cursor->file_at = cursor->known_end;
 	cursor->len = cursor->at = 0;
@@ -489,6 +502,7 @@ read_bytes(struct pb_cursor *cursor, uint64_t from, uint64_t end,
 	ssize_t got;
 
 	cursor->cut = cursor->bytes_max > 0 && end - from > cursor->bytes_max;
+	cursor->block = 0;
 	if (cursor->cut)
 		end = from + cursor->bytes_max;
 	if (!make_room(cursor->into, (size_t)(end - from)))
