@@ -322,8 +322,9 @@ hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 	merge->bytes += batch->memory;
 	input->batches++;
 	input->floor = past_window(input);
+	/* Where nothing comes it is closed behind the last one. */
 	if (batch->b.floor != 0 && floor > input->floor)
-		input->floor = floor;
+		input->floor = floor < UINT64_MAX ? floor : input->max_key;
 	input->full = input->bytes >= share_of_input(merge) ||
 	    merge->bytes >= PB_MERGE_BYTES_MAX;
 	return input->full ? 0 : wait_for(merge, input);

@@ -337,11 +337,12 @@ a_look_ahead_tells_the_next_time_and_leaves_the_packet(void **state)
 }
 
 /*
- * Goal:   streams that do not overlap in time cost one open lane.
+ * Goal:   streams that do not overlap in time cost one open lane, also where
+ *         they know when nothing more comes.
  * Method: 100 lanes of a second each, one after the other.
  */
 static void
-a_lane_is_opened_when_its_first_time_is_reached(void **state)
+opens_one_after_the_other(bool floored)
 {
 	static uint64_t time[100][3];
 	static struct scripts s;
@@ -351,11 +352,12 @@ a_lane_is_opened_when_its_first_time_is_reached(void **state)
 	uint64_t last = 0;
 	size_t lane, n = 0;
 
-	(void)state;
+	s.open_most = 0;
 	for (size_t i = 0; i < 100; i++) {
 		for (size_t k = 0; k < 3; k++)
 			time[i][k] = (100 - i) * S + k * 100 * MS;
-		s.lane[i] = (struct script){ .time = time[i], .count = 3 };
+		s.lane[i] = (struct script){ .time = time[i], .count = 3,
+		    .floored = floored };
 	}
 	merge = merge_of(&s, 100, 0);
 	while (pb_merge_next(merge, &cp, &lane, &err) == 1) {
@@ -368,6 +370,14 @@ a_lane_is_opened_when_its_first_time_is_reached(void **state)
 	pb_merge_destroy(merge);
 	for (size_t i = 0; i < 100; i++)
 		assert_int_equal(s.lane[i].opened, 1);
+}
+
+static void
+a_lane_is_opened_when_its_first_time_is_reached(void **state)
+{
+	(void)state;
+	opens_one_after_the_other(false);
+	opens_one_after_the_other(true);
 }
 
 /*
