@@ -178,8 +178,14 @@ pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
 int
 pb_merge_peek(struct pb_merge *merge, uint64_t *time_ns, struct pb_err *err)
 {
-	int rc = settle(merge, err);
+	struct batch *out = merge->out;
+	int rc;
 
+	/* It stays; its input does not wait for that. */
+	if (out != NULL && out->input->full &&
+	    wait_for(merge, out->input) < 0)
+		return pb_err_set(err, PB_ENOMEM, "no memory to merge");
+	rc = settle(merge, err);
 	if (rc > 0)
 		*time_ns = turn(merge, merge->entry[0].key);
 	return rc;

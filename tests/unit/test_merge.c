@@ -337,6 +337,43 @@ a_look_ahead_tells_the_next_time_and_leaves_the_packet(void **state)
 }
 
 /*
+ * Goal:   a look ahead sees what has still to be read.
+ * Method: so many lanes that a batch of one packet is as much as one may hold.
+ */
+static void
+a_look_ahead_goes_past_what_a_lane_may_hold(void **state)
+{
+	static const uint64_t a[] = { 1 * S, 1 * S + 1 };
+	static const uint64_t b[] = { 1 * MS, 9 * S };
+	static struct scripts s;
+	struct pb_cursor_packet cp;
+	struct pb_merge *merge;
+	uint64_t time;
+	size_t lane;
+
+	(void)state;
+	s.lane[0] = (struct script){ .time = a, .count = 2,
+	    .caplen = PB_CAPLEN_MAX };
+	for (size_t i = 1; i < LANES_MAX; i++)
+		s.lane[i] = (struct script){ .time = b, .count = 2,
+		    .together = 2 };
+	merge = merge_of(&s, LANES_MAX, 0);
+	do
+		assert_int_equal(pb_merge_next(merge, &cp, &lane, NULL), 1);
+	while (lane != 0);
+	assert_int_equal(cp.seq, 1);
+	for (int twice = 0; twice < 2; twice++) {
+		assert_int_equal(pb_merge_peek(merge, &time, NULL), 1);
+		assert_true(time == 1 * S + 1);
+		assert_memory_equal(cp.packet.data, payload, PB_CAPLEN_MAX);
+	}
+	assert_int_equal(pb_merge_next(merge, &cp, &lane, NULL), 1);
+	assert_int_equal(lane, 0);
+	assert_int_equal(cp.seq, 2);
+	pb_merge_destroy(merge);
+}
+
+/*
  * Goal:   streams that do not overlap in time cost one open lane, also where
  *         they know when nothing more comes.
  * Method: 100 lanes of a second each, one after the other.
@@ -683,6 +720,8 @@ main(void)
 		    a_packet_without_a_time_stays_behind_the_one_before_it),
 		cmocka_unit_test(
 		    a_look_ahead_tells_the_next_time_and_leaves_the_packet),
+		cmocka_unit_test(
+		    a_look_ahead_goes_past_what_a_lane_may_hold),
 		cmocka_unit_test(
 		    a_lane_is_opened_when_its_first_time_is_reached),
 		cmocka_unit_test(
