@@ -76,6 +76,8 @@ static void	take_run(struct pb_merge *, uint64_t, struct pb_run *);
 static int	leave(struct pb_merge *, struct pb_err *);
 /* inputs */
 static int	read_on(struct pb_merge *, struct input *, struct pb_err *);
+static int	read_batch(struct pb_merge *, struct input *,
+		    struct pb_err *);
 static int	hold(struct pb_merge *, struct input *, struct batch *);
 static void	arrange(const struct pb_merge *, struct input *,
 		    struct pb_batch *);
@@ -280,34 +282,51 @@ leave(struct pb_merge *merge, struct pb_err *err)
 
 /*
  * The input's next batch, and the input itself, into the heap; at its end it
- * is closed.
+ * is closed.  One that takes the file of another one goes on until it holds
+ * what is read at once, so that files are not opened for a few packets each.
  */
 static int
 read_on(struct pb_merge *merge, struct input *input, struct pb_err *err)
 {
-	struct batch *batch = merge->free;
+	bool greedy = !input->reading && merge->reading >= merge->reading_max;
 	int rc;
 
 	if (!input->begun) {
 		input->open = input->begun = true;
 		merge->begun++;
 	}
+	reading_begin(merge, input);
+	do
+		rc = read_batch(merge, input, err);
+	while (rc > 0 && greedy && input->bytes < at_once(merge));
+	if (rc == 0) {
+		input_end(merge, input);
+		input_close(merge, input);
+	} else if (rc > 0 && !input->full && wait_for(merge, input) < 0) {
+		rc = pb_err_set(err, PB_ENOMEM, "no memory to merge");
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* Into the heap: 1, 0 where there is none, or an error. */
+static int
+read_batch(struct pb_merge *merge, struct input *input, struct pb_err *err)
+{
+	struct batch *batch = merge->free;
+	int rc;
+
 	merge->free = NULL;
 	if (batch == NULL)
 		batch = calloc(1, sizeof(*batch));
 	if (batch == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory to merge");
-	reading_begin(merge, input);
 	rc = merge->source.batch(merge->source.arg, input->index,
 	    at_once(merge), &batch->b, err);
-	if (rc > 0 && hold(merge, input, batch) == 0)
-		return 0;
-	batch_free(batch);
-	if (rc == 0) {
-		input_end(merge, input);
-		input_close(merge, input);
-	}
-	return rc <= 0 ? rc : pb_err_set(err, PB_ENOMEM, "no memory to merge");
+	if (rc > 0 && hold(merge, input, batch) < 0)
+		rc = pb_err_set(err, PB_ENOMEM, "no memory to merge");
+	if (rc <= 0)
+		batch_free(batch);
+	return rc;
 }
 
 /* 0, or PB_ENOMEM and the batch is the caller's. */
@@ -316,14 +335,12 @@ hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 {
 	uint64_t floor = turn(merge, batch->b.floor);
 
-	/* For both entries. */
-	if (!PB_LIST_ROOM(merge->entry, merge->cap, merge->count + 1))
-		return PB_ENOMEM;
 	arrange(merge, input, &batch->b);
 	batch->at = 0;
 	batch->input = input;
 	batch->memory = pb_batch_memory(&batch->b);
-	push(merge, entry_of(merge, batch));
+	if (push(merge, entry_of(merge, batch)) < 0)
+		return PB_ENOMEM;
 	input->bytes += batch->memory;
 	merge->bytes += batch->memory;
 	input->batches++;
@@ -333,7 +350,7 @@ hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 		input->floor = floor < UINT64_MAX ? floor : input->max_key;
 	input->full = input->bytes >= share_of_input(merge) ||
 	    merge->bytes >= PB_MERGE_BYTES_MAX;
-	return input->full ? 0 : wait_for(merge, input);
+	return 0;
 }
 
 /* Each packet gets its place in time, as a key, and its place in the batch. */
@@ -442,7 +459,7 @@ input_end(struct pb_merge *merge, struct input *input)
 	reading_end(merge, input);
 	if (input->open)
 		merge->source.close(merge->source.arg, input->index);
-	input->open = false;
+	input->open = input->full = false;
 }
 
 /* Where nothing is left of it. */
