@@ -86,6 +86,7 @@ static int	order(const void *, const void *);
 static int	wait_for(struct pb_merge *, struct input *);
 static void	input_end(struct pb_merge *, struct input *);
 static void	input_close(struct pb_merge *, struct input *);
+static bool	holds_enough(const struct pb_merge *, const struct input *);
 static size_t	share_of_input(const struct pb_merge *);
 static size_t	at_once(const struct pb_merge *);
 static uint64_t	turn(const struct pb_merge *, uint64_t);
@@ -348,8 +349,7 @@ hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 	/* Where nothing comes it is closed behind the last one. */
 	if (batch->b.floor != 0 && floor > input->floor)
 		input->floor = floor < UINT64_MAX ? floor : input->max_key;
-	input->full = input->bytes >= share_of_input(merge) ||
-	    merge->bytes >= PB_MERGE_BYTES_MAX;
+	input->full = holds_enough(merge, input);
 	return 0;
 }
 
@@ -410,6 +410,17 @@ wait_for(struct pb_merge *merge, struct input *input)
 
 	input->full = false;
 	return push(merge, entry);
+}
+
+/* A batch is not enough: what comes first behind it may be earlier than what
+ * comes last in it. */
+static bool
+holds_enough(const struct pb_merge *merge, const struct input *input)
+{
+	size_t most = merge->bytes < PB_MERGE_BYTES_MAX ?
+	    share_of_input(merge) : PB_MERGE_INPUT_BYTES_MIN;
+
+	return input->batches > 1 && input->bytes >= most;
 }
 
 static size_t

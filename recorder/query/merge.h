@@ -7,9 +7,10 @@
  * backwards: a packet that is earlier by more than PB_MERGE_WINDOW_NS than one
  * before it counts as no earlier than that, so that nothing need be held for
  * longer, and the order does not depend on what is read at once.  Held are
- * PB_MERGE_INPUT_BYTES_MAX at most (fewer where many inputs are open, and
- * where all of them hold PB_MERGE_BYTES_MAX what is read at once will do): a
- * packet that comes later goes out as soon as it is met.
+ * PB_MERGE_INPUT_BYTES_MAX at most, and two batches at least (fewer bytes where
+ * many inputs are open, and where all of them hold PB_MERGE_BYTES_MAX they are
+ * PB_MERGE_INPUT_BYTES_MIN): a packet that comes later goes out as soon as it
+ * is met.
  *
  * A packet without a time stamp sorts right behind the one before it.
  *

@@ -337,13 +337,48 @@ a_look_ahead_tells_the_next_time_and_leaves_the_packet(void **state)
 }
 
 /*
+ * Goal:   where a batch is as much as a lane may hold, what comes behind it is
+ *         still put in order with it.
+ * Method: lanes that are all open, for little memory; one has large packets.
+ */
+static void
+a_batch_that_is_large_is_not_held_alone(void **state)
+{
+	static const uint64_t a[] = { 1 * S, 1 * S + 9 * MS, 1 * S + 2 * MS,
+	    1 * S + 30 * MS, 1 * S + 21 * MS, 1 * S + 40 * MS };
+	static const uint64_t b[] = { 1 * MS, 9 * S };
+	static const uint64_t want[] = { 1, 3, 2, 5, 4, 6 };
+	static struct scripts s;
+	struct pb_cursor_packet cp;
+	struct pb_merge *merge;
+	size_t lane, n = 0;
+
+	(void)state;
+	s.lane[0] = (struct script){ .time = a, .count = 6,
+	    .caplen = PB_CAPLEN_MAX };
+	for (size_t i = 1; i < LANES_MAX; i++)
+		s.lane[i] = (struct script){ .time = b, .count = 2,
+		    .together = 2 };
+	merge = merge_of(&s, LANES_MAX, 0);
+	while (pb_merge_next(merge, &cp, &lane, NULL) == 1) {
+		if (lane != 0)
+			continue;
+		assert_true(n < 6);
+		assert_int_equal(cp.seq, want[n++]);
+		assert_in_range(s.lane[0].at, n, n + 2);
+	}
+	assert_int_equal(n, 6);
+	pb_merge_destroy(merge);
+}
+
+/*
  * Goal:   a look ahead sees what has still to be read.
- * Method: so many lanes that a batch of one packet is as much as one may hold.
+ * Method: so many lanes that two of one packet are as much as one may hold.
  */
 static void
 a_look_ahead_goes_past_what_a_lane_may_hold(void **state)
 {
-	static const uint64_t a[] = { 1 * S, 1 * S + 1 };
+	static const uint64_t a[] = { 1 * S, 1 * S + 9 * MS, 1 * S + 2 * MS };
 	static const uint64_t b[] = { 1 * MS, 9 * S };
 	static struct scripts s;
 	struct pb_cursor_packet cp;
@@ -352,7 +387,7 @@ a_look_ahead_goes_past_what_a_lane_may_hold(void **state)
 	size_t lane;
 
 	(void)state;
-	s.lane[0] = (struct script){ .time = a, .count = 2,
+	s.lane[0] = (struct script){ .time = a, .count = 3,
 	    .caplen = PB_CAPLEN_MAX };
 	for (size_t i = 1; i < LANES_MAX; i++)
 		s.lane[i] = (struct script){ .time = b, .count = 2,
@@ -364,12 +399,12 @@ a_look_ahead_goes_past_what_a_lane_may_hold(void **state)
 	assert_int_equal(cp.seq, 1);
 	for (int twice = 0; twice < 2; twice++) {
 		assert_int_equal(pb_merge_peek(merge, &time, NULL), 1);
-		assert_true(time == 1 * S + 1);
+		assert_true(time == 1 * S + 2 * MS);
 		assert_memory_equal(cp.packet.data, payload, PB_CAPLEN_MAX);
 	}
 	assert_int_equal(pb_merge_next(merge, &cp, &lane, NULL), 1);
 	assert_int_equal(lane, 0);
-	assert_int_equal(cp.seq, 2);
+	assert_int_equal(cp.seq, 3);
 	pb_merge_destroy(merge);
 }
 
@@ -728,6 +763,7 @@ main(void)
 		    a_packet_without_a_time_stays_behind_the_one_before_it),
 		cmocka_unit_test(
 		    a_look_ahead_tells_the_next_time_and_leaves_the_packet),
+		cmocka_unit_test(a_batch_that_is_large_is_not_held_alone),
 		cmocka_unit_test(
 		    a_look_ahead_goes_past_what_a_lane_may_hold),
 		cmocka_unit_test(
