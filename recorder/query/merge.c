@@ -27,6 +27,8 @@
 #define BEHIND_ALL	UINT64_MAX
 /* Of what is left for all one of them reads no more than this part. */
 #define LEFT_PART	16u
+/* Read of an input at first; then twice as much each time. */
+#define FIRST_BYTES	(64u << 10)
 
 struct batch {
 	struct pb_batch	 b;
@@ -39,6 +41,7 @@ struct input {
 	size_t		 index;
 	size_t		 bytes;		/* held, of its batches */
 	size_t		 batches;
+	size_t		 most;		/* is read at once: it has just begun */
 	uint64_t	 max_key;	/* of those read so far */
 	uint64_t	 floor;		/* key of what comes next, at least */
 	bool		 begun;		/* counted in `begun` of the merge */
@@ -294,6 +297,7 @@ read_on(struct pb_merge *merge, struct input *input, struct pb_err *err)
 
 	if (!input->begun) {
 		input->open = input->begun = true;
+		input->most = FIRST_BYTES;
 		merge->begun++;
 	}
 	reading_begin(merge, input);
@@ -314,15 +318,21 @@ static int
 read_batch(struct pb_merge *merge, struct input *input, struct pb_err *err)
 {
 	struct batch *batch = merge->free;
+	size_t bytes = at_once(merge);
 	int rc;
 
+	/* Those that begin together have all begun before one takes much. */
+	if (bytes > input->most) {
+		bytes = input->most;
+		input->most *= 2;
+	}
 	merge->free = NULL;
 	if (batch == NULL)
 		batch = calloc(1, sizeof(*batch));
 	if (batch == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory to merge");
-	rc = merge->source.batch(merge->source.arg, input->index,
-	    at_once(merge), &batch->b, err);
+	rc = merge->source.batch(merge->source.arg, input->index, bytes,
+	    &batch->b, err);
 	if (rc > 0 && hold(merge, input, batch) < 0)
 		rc = pb_err_set(err, PB_ENOMEM, "no memory to merge");
 	if (rc <= 0)
@@ -441,7 +451,7 @@ at_once(const struct pb_merge *merge)
 {
 	size_t left = merge->bytes < PB_MERGE_BYTES_MAX ?
 	    PB_MERGE_BYTES_MAX - merge->bytes : 0;
-	size_t part = share_of_input(merge) / 2;
+	size_t part = share_of_input(merge) / 3;
 
 	if (part > left / LEFT_PART)
 		part = left / LEFT_PART;

@@ -722,6 +722,30 @@ a_batch_goes_out_whole_where_all_behind_it_is_later(void **state)
 	gives_in_order(&s, 2, want, 2 * EACH);
 }
 
+/*
+ * Goal:   who begins first does not take what those that begin with it need.
+ * Method: lanes of a MiB each, which are all open; what is within the window
+ *         has room, what they could read has not.
+ */
+static void
+lanes_that_begin_together_have_all_their_window(void **state)
+{
+	enum { LANES = 300, EACH = 36 };
+	static struct place want[LANES * EACH];
+	static uint64_t time[LANES][EACH];
+	static struct scripts s;
+
+	(void)state;
+	dice_state = 5;
+	for (size_t i = 0; i < LANES; i++) {
+		for (size_t k = 0; k < EACH; k++)
+			time[i][k] = S + k * 3 * MS + i - dice(9 * MS);
+		s.lane[i] = (struct script){ .time = time[i], .count = EACH,
+		    .together = EACH, .caplen = 30000 };
+	}
+	gives_in_order(&s, LANES, want, order_of(&s, LANES, want));
+}
+
 static void
 an_error_of_a_lane_is_passed_on(void **state)
 {
@@ -777,6 +801,8 @@ main(void)
 		cmocka_unit_test(batches_that_overlap_come_in_one_order),
 		cmocka_unit_test(
 		    a_batch_goes_out_whole_where_all_behind_it_is_later),
+		cmocka_unit_test(
+		    lanes_that_begin_together_have_all_their_window),
 		cmocka_unit_test(an_error_of_a_lane_is_passed_on),
 	};
 
