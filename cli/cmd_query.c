@@ -121,9 +121,9 @@ const struct pb_command pb_cmd_query = {
 	.after =
 "Packets come in the order of their times across streams; where times are\n"
 "equal, by stream, then by sequence number.  Within a stream, times that\n"
-"run backwards by up to 10 ms and 8192 packets (fewer where large packets\n"
-"or many streams fill the memory for it) are put in order; packets that\n"
-"come later than that stay where they are met.  A packet without a time\n"
+"run backwards by up to 10 ms (less where large packets or many streams\n"
+"fill the memory for it) are put in order; packets that come later than\n"
+"that stay where they are met.  A packet without a time\n"
 "stamp stays behind the one before it.  --reverse turns all of it round.\n"
 "With --follow, order across streams holds within what becomes durable at\n"
 "the same time.  Where a recorder runs on the store, it goes first: the disk\n"
