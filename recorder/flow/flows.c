@@ -14,6 +14,8 @@
 #include <sys/random.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
+#include "base/digest.h"
 #include "base/sys.h"
 #include "pcapng/block.h"
 #include "recorder/flow/lane.h"
@@ -306,8 +308,13 @@ charge(struct pb_flows *flows, size_t bytes)
 static void
 make_salt(void)
 {
-	if (getrandom(salt, sizeof(salt), 0) < 0)
-		salt[0] = 1;	/* slower for who is aimed at, not wrong */
+	uint64_t seed[] = { pb_clock_real_ns(), pb_clock_mono_ms() };
+
+	if (getrandom(salt, sizeof(salt), 0) == sizeof(salt))
+		return;
+	/* Easier to aim at; but what is no flow of its own with it is none. */
+	for (size_t i = 0; i < WORDS + 1; i++, seed[0]++)
+		salt[i] = pb_digest(seed, sizeof(seed));
 }
 
 static inline uint64_t
