@@ -33,6 +33,7 @@
 #define STREAMS	100u
 #define OLDER	(12 * STREAMS)	/* segments: more than */
 #define WAIT_MAX 1024u		/* can wait for their rows */
+#define CROWD	(11 * STREAMS)	/* streams: more than */
 
 /* The C library's, but where many segments are made that need not last. */
 static bool careless;
@@ -738,23 +739,63 @@ where_no_recorder_runs_packets_wait_for_their_tables(void **state)
 		expect_table(f, &row[i]);
 }
 
+/* It is stream `i`'s. */
+static void
+submit_of(struct fixture *f, unsigned i, struct pb_chunk *chunk)
+{
+	struct pb_stream_key key = f->key;
+	struct pb_err err;
+
+	snprintf(key.interface, sizeof(key.interface), "eth%u", 1 + i);
+	assert_int_equal(pb_store_stream(f->store, &key,
+	    PB_LINKTYPE_ETHERNET, 0, true, &chunk->stream, &err), 0);
+	pb_head_unref(chunk->head);
+	chunk->head = fixture_head(&key, "London");
+	assert_int_equal(fixture_submit(f, chunk), 0);
+}
+
+/* Method: all of them end when the store closes, in one batch. */
+static void
+so_do_those_of_more_streams_than_can_wait_for_their_rows(void **state)
+{
+	static struct pb_flows_info row;
+	struct pb_flows_info *after = NULL;
+	struct fixture *f = *state;
+	struct pb_store_opts opts;
+	struct pb_index *index;
+	struct pb_chunk *chunk;
+	unsigned made = 0;
+
+	careless = true;
+	assert_int_equal(pb_files_raise(NULL), 0);
+	f->stepped = false;
+	fixture_opts(f, &opts);
+	opts.flows = PB_FLOWS_YES;
+	opts.brief = true;
+	reopen_with(f, &opts);
+	for (unsigned i = 0; i < CROWD; i++) {
+		chunk = chunk_of(f, 1, 1);
+		chunk->done = known_done;
+		submit_of(f, i, chunk);
+		if (i % STREAMS == STREAMS - 1)
+			fixture_wait(f);
+	}
+	pb_store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(pb_index_open(&index, f->dir, NULL), 0);
+	for (; pb_index_rows(index, PB_TABLE_FLOWS, after, &row, 1, NULL) == 1;
+	    after = &row)
+		made++;
+	assert_int_equal(made, CROWD);
+	pb_index_close(index);
+}
+
 /* A segment of each of many streams. */
 static void
 write_segments(struct fixture *f, uint64_t seq)
 {
-	struct pb_stream_key key = f->key;
-	struct pb_chunk *chunk;
-	struct pb_err err;
-
-	for (unsigned i = 0; i < STREAMS; i++) {
-		snprintf(key.interface, sizeof(key.interface), "eth%u", 1 + i);
-		chunk = fixture_chunk(f, seq, seq, 60);
-		assert_int_equal(pb_store_stream(f->store, &key,
-		    PB_LINKTYPE_ETHERNET, 0, true, &chunk->stream, &err), 0);
-		pb_head_unref(chunk->head);
-		chunk->head = fixture_head(&key, "London");
-		assert_int_equal(fixture_submit(f, chunk), 0);
-	}
+	for (unsigned i = 0; i < STREAMS; i++)
+		submit_of(f, i, fixture_chunk(f, seq, seq, 60));
 	fixture_wait(f);
 }
 
@@ -890,6 +931,7 @@ main(void)
 		TEST(tables_whose_segment_is_gone_are_found_and_go),
 		TEST(who_closes_a_store_waits_for_its_tables),
 		TEST(where_no_recorder_runs_packets_wait_for_their_tables),
+		TEST(so_do_those_of_more_streams_than_can_wait_for_their_rows),
 		TEST(older_segments_that_had_to_wait_get_their_tables),
 		cmocka_unit_test(
 		    an_index_block_is_a_run_without_holes_of_bounded_length),

@@ -68,7 +68,7 @@ static struct job *job_create(struct flow_work *,
 		    const struct pb_stream_key *, uint64_t);
 static void	job_destroy(struct flow_work *, struct job *);
 static void	job_start(struct pb_store *, struct job *);
-static void	wait_for_work(struct flow_work *);
+static void	wait_for_work(struct pb_store *);
 static bool	start(struct pb_store *);
 static void	*work_main(void *);
 static void	job_done(struct pb_store *, struct job *);
@@ -157,9 +157,8 @@ flows_take(struct pb_store *store, const struct pb_chunk *chunk,
 	struct pb_stream *stream = chunk->stream;
 	struct pb_index_block *own = NULL;
 	struct pb_index_block **block = alone ? &own : &stream->block;
-	struct flow_work *work = store->flow_work;
 
-	if (work == NULL || chunk->gap != 0)
+	if (store->flow_work == NULL || chunk->gap != 0)
 		return;
 	if (!grow(store, block, chunk, segment)) {
 		end(store, block, stream, segment);
@@ -167,8 +166,6 @@ flows_take(struct pb_store *store, const struct pb_chunk *chunk,
 	}
 	if (alone)
 		end(store, block, stream, segment);
-	if (store->opts.brief)
-		wait_for_work(work);
 }
 
 void
@@ -240,6 +237,8 @@ end(struct pb_store *store, struct pb_index_block **block,
 	*block = NULL;
 	if (job != NULL)
 		job_start(store, job);
+	if (store->opts.brief)
+		wait_for_work(store);
 }
 
 /* --- work ----------------------------------------------------------------- */
@@ -341,14 +340,20 @@ job_start(struct pb_store *store, struct job *job)
 }
 
 /* Whoever has no capture beside it does not outrun the thread: its blocks would
- * come to more memory than there is. */
+ * come to more memory than there is, and to more than there may be. */
 static void
-wait_for_work(struct flow_work *work)
+wait_for_work(struct pb_store *store)
 {
+	struct flow_work *work = store->flow_work;
+	bool many;
+
 	pthread_mutex_lock(&work->mutex);
 	while (work->waiting > AHEAD_MAX)
 		pthread_cond_wait(&work->idle, &work->mutex);
+	many = work->jobs > JOBS_MAX / 2 || work->bytes > JOBS_BYTES_MAX / 2;
 	pthread_mutex_unlock(&work->mutex);
+	if (many)
+		flows_commit(store);
 }
 
 /* The thread, when there is something for it; false where there is none. */
