@@ -13,12 +13,15 @@
 #include <signal.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -124,6 +127,53 @@ what_is_written_at_an_offset_reads_back_there(void **state)
 	assert_int_equal(pb_pread_all(fd, back, 1, 0, &err), PB_ESYS);
 	assert_int_equal(pb_pread_once(fd, back, 1, 0, &err), PB_ESYS);
 	assert_int_equal(err.sys, EBADF);
+}
+
+/* How the system reads what is read once; 0: as it does. */
+static int refuses;		/* with this errno */
+static bool by_bytes;		/* one at a time, interrupted before each */
+
+ssize_t
+preadv2(int fd, const struct iovec *part, int count, off_t at, int flags)
+{
+	static bool interrupted;
+
+	if (by_bytes)
+		interrupted = !interrupted;
+	if (refuses != 0 || (by_bytes && interrupted)) {
+		errno = refuses != 0 ? refuses : EINTR;
+		return -1;
+	}
+	return by_bytes ? pread(fd, part->iov_base, 1, at) :
+	    syscall(SYS_preadv2, fd, part, count, at, 0L, flags);
+}
+
+static void
+what_is_read_once_is_whole_whatever_the_system_does(void **state)
+{
+	char back[16];
+	struct pb_err err;
+	int fd = open(below("file"), O_CREAT | O_TRUNC | O_RDWR, 0600);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(pb_pwrite_all(fd, "hello", 5, 4096, &err), 0);
+	for (int way = 0; way < 3; way++) {
+		refuses = way == 1 ? EOPNOTSUPP : 0;
+		by_bytes = way == 2;
+		memset(back, 0, sizeof(back));
+		assert_int_equal(pb_pread_once(fd, back, sizeof(back), 4096,
+		    &err), 5);
+		assert_string_equal(back, "hello");
+		assert_int_equal(pb_pread_once(fd, back, 2, 4097, &err), 2);
+		assert_int_equal(pb_pread_once(fd, back, 2, 5000, &err), 0);
+	}
+	by_bytes = false;
+	refuses = EIO;
+	assert_int_equal(pb_pread_once(fd, back, 2, 4096, &err), PB_ESYS);
+	assert_int_equal(err.sys, EIO);
+	refuses = 0;
+	close(fd);
 }
 
 static void
@@ -383,6 +433,8 @@ main(void)
 		    missing_directories_are_made_once_and_again_without_harm),
 		cmocka_unit_test(a_path_that_cannot_be_a_directory_is_refused),
 		cmocka_unit_test(what_is_written_at_an_offset_reads_back_there),
+		cmocka_unit_test(
+		    what_is_read_once_is_whole_whatever_the_system_does),
 		cmocka_unit_test(parts_are_written_one_behind_the_other),
 		cmocka_unit_test(
 		    a_write_of_parts_that_was_cut_short_goes_on_in_the_middle_of_one),
