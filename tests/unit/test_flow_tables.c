@@ -739,6 +739,54 @@ where_no_recorder_runs_packets_wait_for_their_tables(void **state)
 		expect_table(f, &row[i]);
 }
 
+/* The store, with this in the log; NULL: with nothing. */
+static void
+closes_with(struct fixture *f, const char *line)
+{
+	int kept = dup(STDERR_FILENO), fd = memfd_create("log", MFD_CLOEXEC);
+	char text[4096] = "";
+
+	assert_true(kept >= 0 && fd >= 0);
+	dup2(fd, STDERR_FILENO);
+	pb_log_level(PB_LOG_WARN);
+	pb_store_close(f->store);
+	f->store = NULL;
+	pb_log_level(PB_LOG_ERROR + 1);
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) >= 0);
+	close(fd);
+	if (line == NULL)
+		assert_string_equal(text, "");
+	else
+		assert_non_null(strstr(text, line));
+}
+
+/* Method: where the tables of one stream would be there is no file, and then
+ * there is another stream. */
+static void
+of_packets_whose_table_failed_there_is_a_word_at_the_end(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_store_opts opts;
+	char path[PATH_MAX];
+
+	for (int bad = 1; bad >= 0; bad--) {
+		f->stepped = false;
+		fixture_opts(f, &opts);
+		opts.flows = PB_FLOWS_YES;
+		opts.brief = true;
+		f->key.epoch += !bad;
+		reopen_with(f, &opts);
+		write_known(f, 1, 200);
+		assert_int_equal(pb_layout_flows(path, f->dir, &f->key, 1,
+		    NULL), 0);
+		assert_true(!bad || mkdir(path, 0700) == 0);
+		closes_with(f, bad ? "packets of 1 index blocks have no flow "
+		    "table" : NULL);
+	}
+}
+
 /* It is stream `i`'s. */
 static void
 submit_of(struct fixture *f, unsigned i, struct pb_chunk *chunk)
@@ -932,6 +980,7 @@ main(void)
 		TEST(who_closes_a_store_waits_for_its_tables),
 		TEST(where_no_recorder_runs_packets_wait_for_their_tables),
 		TEST(so_do_those_of_more_streams_than_can_wait_for_their_rows),
+		TEST(of_packets_whose_table_failed_there_is_a_word_at_the_end),
 		TEST(older_segments_that_had_to_wait_get_their_tables),
 		cmocka_unit_test(
 		    an_index_block_is_a_run_without_holes_of_bounded_length),

@@ -79,6 +79,7 @@ static int	make(struct pb_store *, struct job *, struct pb_err *);
 static int	append(struct pb_store *, struct job *, const struct pb_buf *,
 		    struct pb_err *);
 static void	put(struct flow_work *, struct pb_mdb_txn *, struct job *);
+static void	tell_missing(struct pb_store *);
 static bool	is_meant(struct pb_store *, struct pb_mdb_txn *,
 		    const struct job *);
 static void	count(struct pb_store *, const struct pb_flows_info *);
@@ -594,6 +595,23 @@ flows_finish(struct pb_store *store)
 		    "flow tables of %u index blocks are made; Fix: pb reindex",
 		    left);
 	flows_commit(store);
+	if (store->opts.brief)
+		tell_missing(store);
+}
+
+/* Who has no recorder has no other word of it. */
+static void
+tell_missing(struct pb_store *store)
+{
+	uint64_t missing;
+
+	pthread_mutex_lock(&store->mutex);
+	missing = store->stats.tables_missing;
+	pthread_mutex_unlock(&store->mutex);
+	if (missing > 0)
+		pb_log(PB_LOG_WARN, "store", "packets of %llu index blocks "
+		    "have no flow table, and are searched one by one; Fix: "
+		    "pb reindex", (unsigned long long)missing);
 }
 
 /* Its segment is there, and no other one of that name. */

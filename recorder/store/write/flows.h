@@ -45,7 +45,7 @@ bool	flows_settle(struct pb_store *store, bool committed);
 void	flows_commit(struct pb_store *store);
 
 /* The store closes: what is in work has so long to become ready, and in one
- * that is `brief` as long as it takes. */
+ * that is `brief` as long as it takes; what failed there is said. */
 void	flows_finish(struct pb_store *store);
 
 /*
