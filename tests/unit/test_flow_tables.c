@@ -802,24 +802,20 @@ submit_of(struct fixture *f, unsigned i, struct pb_chunk *chunk)
 	assert_int_equal(fixture_submit(f, chunk), 0);
 }
 
-/* Method: all of them end when the store closes, in one batch. */
+/* So many streams, each with a block that ends when the store closes: all of
+ * them in one batch. */
 static void
-so_do_those_of_more_streams_than_can_wait_for_their_rows(void **state)
+open_crowd(struct fixture *f, bool brief)
 {
-	static struct pb_flows_info row;
-	struct pb_flows_info *after = NULL;
-	struct fixture *f = *state;
 	struct pb_store_opts opts;
-	struct pb_index *index;
 	struct pb_chunk *chunk;
-	unsigned made = 0;
 
 	careless = true;
 	assert_int_equal(pb_files_raise(NULL), 0);
 	f->stepped = false;
 	fixture_opts(f, &opts);
 	opts.flows = PB_FLOWS_YES;
-	opts.brief = true;
+	opts.brief = brief;
 	reopen_with(f, &opts);
 	for (unsigned i = 0; i < CROWD; i++) {
 		chunk = chunk_of(f, 1, 1);
@@ -828,14 +824,34 @@ so_do_those_of_more_streams_than_can_wait_for_their_rows(void **state)
 		if (i % STREAMS == STREAMS - 1)
 			fixture_wait(f);
 	}
-	pb_store_close(f->store);
-	f->store = NULL;
+}
+
+static void
+so_do_those_of_more_streams_than_can_wait_for_their_rows(void **state)
+{
+	static struct pb_flows_info row;
+	struct pb_flows_info *after = NULL;
+	struct fixture *f = *state;
+	struct pb_index *index;
+	unsigned made = 0;
+
+	open_crowd(f, true);
+	closes_with(f, NULL);
 	assert_int_equal(pb_index_open(&index, f->dir, NULL), 0);
 	for (; pb_index_rows(index, PB_TABLE_FLOWS, after, &row, 1, NULL) == 1;
 	    after = &row)
 		made++;
 	assert_int_equal(made, CROWD);
 	pb_index_close(index);
+}
+
+static void
+where_one_runs_there_is_a_word_of_those_not_made(void **state)
+{
+	struct fixture *f = *state;
+
+	open_crowd(f, false);
+	closes_with(f, "closes before the flow tables of ");
 }
 
 /* A segment of each of many streams. */
@@ -980,6 +996,7 @@ main(void)
 		TEST(who_closes_a_store_waits_for_its_tables),
 		TEST(where_no_recorder_runs_packets_wait_for_their_tables),
 		TEST(so_do_those_of_more_streams_than_can_wait_for_their_rows),
+		TEST(where_one_runs_there_is_a_word_of_those_not_made),
 		TEST(of_packets_whose_table_failed_there_is_a_word_at_the_end),
 		TEST(older_segments_that_had_to_wait_get_their_tables),
 		cmocka_unit_test(

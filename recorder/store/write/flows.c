@@ -55,6 +55,8 @@ struct flow_work {
 	unsigned		 jobs;		/* (m) in all lists, */
 	unsigned		 waiting;	/* (m) and in the first */
 	uint64_t		 bytes;		/* (m) of those */
+	unsigned		 refused;	/* (w) by them, since rows were
+						 * put */
 	struct job_list		 todo, ready;	/* (m) */
 	struct job_list		 putting;	/* (w) */
 	bool			 full;		/* (w) the index; it was told */
@@ -234,6 +236,7 @@ end(struct pb_store *store, struct pb_index_block **block,
 	} else {
 		pb_index_block_destroy(*block);
 		count(store, NULL);
+		store->flow_work->refused++;
 	}
 	*block = NULL;
 	if (job != NULL)
@@ -498,6 +501,7 @@ flows_put(struct pb_store *store, struct pb_mdb_txn *txn)
 	pthread_mutex_lock(&work->mutex);
 	STAILQ_CONCAT(&work->putting, &work->ready);
 	pthread_mutex_unlock(&work->mutex);
+	work->refused = 0;
 	STAILQ_FOREACH(job, &work->putting, link) {
 		job->put = job->made && is_meant(store, txn, job);
 		if (job->put)
@@ -588,9 +592,9 @@ flows_finish(struct pb_store *store)
 		rc = store->opts.brief ?
 		    pthread_cond_wait(&work->idle, &work->mutex) :
 		    pthread_cond_timedwait(&work->idle, &work->mutex, &until);
-	left = work->waiting + work->busy;
+	left = work->waiting + work->busy + work->refused;
 	pthread_mutex_unlock(&work->mutex);
-	if (rc != 0)
+	if (left > 0 && store->opts.flows != PB_FLOWS_ALL)
 		pb_log(PB_LOG_WARN, "store", "the store closes before the "
 		    "flow tables of %u index blocks are made; Fix: pb reindex",
 		    left);
