@@ -18,9 +18,9 @@ struct talks {
 	bool		 begun;		/* a stream was */
 };
 
-/* The known bytes of a shape's rows, by columns. */
+/* What is known of a shape's rows, by columns. */
 struct rows {
-	const uint8_t	*ones[PB_FLOW_BYTES];
+	const uint8_t	*ones[PB_FLOW_BYTES], *unknown[PB_FLOW_BYTES];
 	size_t		 stride[PB_FLOW_BYTES];
 };
 
@@ -125,25 +125,35 @@ find_columns(struct rows *rows, struct pb_flow_table *table, size_t shape,
 		if (rc < 0)
 			return rc;
 		rows->ones[at] = column.ones;
+		rows->unknown[at] = column.unknown;
 		rows->stride[at] = column.stride;
 	}
 	return 0;
 }
 
 /*
- * False where its bytes do not lead to a key of its shape.  What is not known
- * of them is no part of the key: packets of one flow differ there.
+ * False where its bytes do not lead to a key of its shape, or to another one
+ * with what is not known of them: flows are told apart by a hash, and where two
+ * had the same one they differ there.
  */
 static bool
 key_of_row(struct pb_flow_key *out, const struct rows *rows, uint32_t i,
     const struct pb_flow_table_row *row, const struct pb_flow_key *shape)
 {
 	uint8_t bytes[PB_FLOW_BYTES + PB_FLOW_BEHIND] = { 0 };
+	uint8_t other[PB_FLOW_BYTES + PB_FLOW_BEHIND] = { 0 };
 	size_t len = row->caplen_min < PB_FLOW_BYTES ? row->caplen_min :
 	    PB_FLOW_BYTES;
+	struct pb_flow_key its;
 
-	for (size_t at = 0; at < len; at++)
-		bytes[at] = rows->ones[at][i * rows->stride[at]];
+	for (size_t at = 0; at < len; at++) {
+		size_t k = i * rows->stride[at];
+
+		bytes[at] = rows->ones[at][k];
+		other[at] = bytes[at] | rows->unknown[at][k];
+	}
 	pb_flow_key(out, shape->linktype, bytes, len);
-	return memcmp(out, shape, PB_FLOW_SHAPE_BYTES) == 0;
+	pb_flow_key(&its, shape->linktype, other, len);
+	return memcmp(out, shape, PB_FLOW_SHAPE_BYTES) == 0 &&
+	    pb_flow_same(out, &its);
 }
