@@ -198,7 +198,8 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 	    timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms, NULL);
 	if (rc == CURLM_OK)
 		rc = pb_curl.curl_multi_perform(http->multi, &left);
-	while ((message = pb_curl.curl_multi_info_read(http->multi, &left)) != NULL)
+	while ((message = pb_curl.curl_multi_info_read(http->multi,
+	    &left)) != NULL)
 		if (message->msg == CURLMSG_DONE)
 			finished(message->easy_handle,
 			    message->data.result);
@@ -269,7 +270,8 @@ finished(CURL *easy, CURLcode code)
 	pb_curl.curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
 	t = (struct transfer *)(void *)private;
 	if (code == CURLE_OK)
-		pb_curl.curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+		pb_curl.curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE,
+		    &status);
 	else
 		explain(t, code, error);
 	if (status >= 300 && status <= 399)
@@ -291,7 +293,8 @@ complete(struct transfer *t, bool reuse, int status, const char *error)
 
 	pb_buf_init(&t->answer, PB_HTTP_ANSWER_MAX);
 	if (status != 0)
-		pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after);
+		pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER,
+		    &after);
 	answer.retry_after_ms = after > 0 ? (uint64_t)after * 1000 : 0;
 	transfer_end(t, reuse);
 	answer.body = pb_buf_cstr(&body);
@@ -381,7 +384,8 @@ transfer_set(struct transfer *t, struct pb_err *err)
 }
 
 #define SET(option, value) do {						\
-	CURLcode set_rc_ = pb_curl.curl_easy_setopt(easy, (option), (value));	\
+	CURLcode set_rc_ =						\
+	    pb_curl.curl_easy_setopt(easy, (option), (value));		\
 	if (set_rc_ != CURLE_OK)					\
 		return set_rc_;						\
 } while (0)
@@ -465,7 +469,8 @@ static int
 set_headers(struct transfer *t)
 {
 	/* Empty: no `Expect: 100-continue`, and no wait for its answer. */
-	struct curl_slist *list = pb_curl.curl_slist_append(NULL, "Expect:"), *more;
+	struct curl_slist *list = pb_curl.curl_slist_append(NULL, "Expect:");
+	struct curl_slist *more;
 
 	for (unsigned i = 0; list != NULL && i < PB_HTTP_HEADERS_MAX &&
 	    t->request.header[i] != NULL; i++) {
