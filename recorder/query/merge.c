@@ -27,7 +27,7 @@
 #define BEHIND_ALL	UINT64_MAX
 /* Of what is left for all one of them reads no more than this part. */
 #define LEFT_PART	16u
-/* Read of an input at first; then twice as much each time. */
+/* Read at first of one input among many; then twice as much each time. */
 #define FIRST_BYTES	(64u << 10)
 
 struct batch {
@@ -92,6 +92,7 @@ static void	input_close(struct pb_merge *, struct input *);
 static bool	holds_enough(const struct pb_merge *, const struct input *);
 static size_t	share_of_input(const struct pb_merge *);
 static size_t	at_once(const struct pb_merge *);
+static size_t	first_bytes(const struct pb_merge *);
 static uint64_t	turn(const struct pb_merge *, uint64_t);
 static size_t	place(const struct pb_merge *, size_t);
 /* batches */
@@ -297,7 +298,7 @@ read_on(struct pb_merge *merge, struct input *input, struct pb_err *err)
 
 	if (!input->begun) {
 		input->open = input->begun = true;
-		input->most = FIRST_BYTES;
+		input->most = first_bytes(merge);
 		merge->begun++;
 	}
 	reading_begin(merge, input);
@@ -457,6 +458,16 @@ at_once(const struct pb_merge *merge)
 		part = left / LEFT_PART;
 	return part < PB_MERGE_INPUT_BYTES_MIN / 2 ?
 	    PB_MERGE_INPUT_BYTES_MIN / 2 : part;
+}
+
+/* Few read as much as is read at once: backwards, an extent is read anew for
+ * each part of it. */
+static size_t
+first_bytes(const struct pb_merge *merge)
+{
+	size_t part = PB_MERGE_BYTES_MAX / LEFT_PART / merge->inputs;
+
+	return part < FIRST_BYTES ? FIRST_BYTES : part;
 }
 
 /* A key from a time or a number, and back. */
