@@ -290,6 +290,34 @@ fixture_read(struct fixture *f, const struct pb_range *range,
 	return rc < 0 ? -1 : count;
 }
 
+/* A query's index is the store's. */
+static inline int
+fixture_index(void *arg, struct pb_index **out, struct pb_err *err)
+{
+	const struct fixture *f = arg;
+
+	(void)err;
+	*out = pb_store_index(f->store);
+	return 0;
+}
+
+static inline void
+fixture_index_end(void *arg, struct pb_index *index, const char *why)
+{
+	(void)arg;
+	(void)index;
+	(void)why;
+}
+
+/* A chunk with flows, which are the writer's until then. */
+static inline void
+fixture_done_flows(struct pb_chunk *chunk, int rc, const struct pb_err *err)
+{
+	pb_flows_destroy(chunk->flows);
+	chunk->flows = NULL;
+	fixture_done(chunk, rc, err);
+}
+
 static const struct pb_range ALL = { 1, UINT64_MAX, 0, UINT64_MAX };
 
 #endif

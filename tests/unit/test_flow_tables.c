@@ -116,21 +116,12 @@ chunk_of(struct fixture *f, uint64_t first, uint64_t last)
 	return chunk;
 }
 
-/* Its flows are the writer's until then. */
-static void
-known_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
-{
-	pb_flows_destroy(chunk->flows);
-	chunk->flows = NULL;
-	fixture_done(chunk, rc, err);
-}
-
 static void
 write_known(struct fixture *f, uint64_t first, uint64_t last)
 {
 	struct pb_chunk *chunk = chunk_of(f, first, last);
 
-	chunk->done = known_done;
+	chunk->done = fixture_done_flows;
 	assert_int_equal(fixture_submit(f, chunk), 0);
 	fixture_wait(f);
 }
@@ -721,7 +712,7 @@ where_no_recorder_runs_packets_wait_for_their_tables(void **state)
 	pthread_mutex_lock(&gate);
 	for (uint64_t seq = 1; seq <= LAST; seq += 100) {
 		chunk = chunk_of(f, seq, seq + 99);
-		chunk->done = known_done;
+		chunk->done = fixture_done_flows;
 		assert_int_equal(fixture_submit(f, chunk), 0);
 	}
 	usleep(300000);
@@ -819,7 +810,7 @@ open_crowd(struct fixture *f, bool brief)
 	reopen_with(f, &opts);
 	for (unsigned i = 0; i < CROWD; i++) {
 		chunk = chunk_of(f, 1, 1);
-		chunk->done = known_done;
+		chunk->done = fixture_done_flows;
 		submit_of(f, i, chunk);
 		if (i % STREAMS == STREAMS - 1)
 			fixture_wait(f);

@@ -86,24 +86,6 @@ lane_write(struct fixture *f, struct lane *lane, unsigned count,
 	fixture_wait(f);
 }
 
-static int
-open_index(void *arg, struct pb_index **out, struct pb_err *err)
-{
-	const struct fixture *f = arg;
-
-	(void)err;
-	*out = pb_store_index(f->store);
-	return 0;
-}
-
-static void
-close_index(void *arg, struct pb_index *index, const char *why)
-{
-	(void)arg;
-	(void)index;
-	(void)why;
-}
-
 #define MANY		90
 #define MANY_EACH	1100u
 
@@ -122,7 +104,7 @@ static struct read
 read_all(struct fixture *f, const struct pb_select *select, bool runs)
 {
 	struct pb_query_opts opts = { .store = f->dir, .select = select,
-	    .filter = "", .open = open_index, .close = close_index,
+	    .filter = "", .open = fixture_index, .close = fixture_index_end,
 	    .arg = f };
 	struct read got = { 0 };
 	struct pb_cursor_packet cp;
@@ -267,7 +249,7 @@ places_of(struct fixture *f, const char *filter, bool reverse, size_t *count)
 {
 	struct pb_select select;
 	struct pb_query_opts opts = { .store = f->dir, .select = &select,
-	    .filter = filter, .open = open_index, .close = close_index,
+	    .filter = filter, .open = fixture_index, .close = fixture_index_end,
 	    .arg = f, .reverse = reverse };
 	struct place *place = calloc(MANY * MANY_EACH, sizeof(*place));
 	struct pb_cursor_packet cp;

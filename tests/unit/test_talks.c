@@ -17,24 +17,6 @@
 #define PACKETS	200u
 #define LEN	1000u		/* together they are worth a table */
 
-static int
-open_index(void *arg, struct pb_index **out, struct pb_err *err)
-{
-	const struct fixture *f = arg;
-
-	(void)err;
-	*out = pb_store_index(f->store);
-	return 0;
-}
-
-static void
-close_index(void *arg, struct pb_index *index, const char *why)
-{
-	(void)arg;
-	(void)index;
-	(void)why;
-}
-
 /* Frames from two hosts in turn.  `hit`: their keys have one hash, so that
  * their packets are one flow's. */
 static struct pb_chunk *
@@ -69,14 +51,6 @@ chunk_of_two(struct fixture *f, bool hit)
 	return chunk;
 }
 
-static void
-known_done(struct pb_chunk *chunk, int rc, const struct pb_err *err)
-{
-	pb_flows_destroy(chunk->flows);
-	chunk->flows = NULL;
-	fixture_done(chunk, rc, err);
-}
-
 /* Sealed, with a table. */
 static void
 write_two(struct fixture *f, bool hit)
@@ -92,7 +66,7 @@ write_two(struct fixture *f, bool hit)
 	assert_int_equal(pb_store_stream(f->store, &f->key,
 	    PB_LINKTYPE_ETHERNET, 0, true, &f->stream, &err), 0);
 	chunk = chunk_of_two(f, hit);
-	chunk->done = known_done;
+	chunk->done = fixture_done_flows;
 	assert_int_equal(fixture_submit(f, chunk), 0);
 	fixture_wait(f);
 	pass(HOUR_MS);
@@ -105,7 +79,7 @@ talks(struct fixture *f)
 {
 	struct pb_select select;
 	struct pb_query_opts opts = { .store = f->dir, .select = &select,
-	    .filter = "", .open = open_index, .close = close_index,
+	    .filter = "", .open = fixture_index, .close = fixture_index_end,
 	    .arg = f };
 	struct pb_conversations *conversations;
 	const struct pb_conversation *found;
