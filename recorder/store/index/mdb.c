@@ -76,6 +76,10 @@ err_mdb(struct pb_err *err, int rc, const char *path, const char *what)
 		return pb_err_set(err, PB_ENOSPC, "index %s: %s: the map is "
 		    "full; Fix: raise [store] index_size, and send a running "
 		    "pb-recorder SIGHUP", path, what);
+	if (rc == MDB_READERS_FULL)
+		return pb_err_set(err, PB_ESYS, "index %s: %s: too many read "
+		    "it, or its lock.mdb is damaged; Fix: end some, or all and "
+		    "pb-recorder, and delete lock.mdb", path, what);
 	if (rc == ENOSPC || rc == EDQUOT)
 		code = PB_ENOSPC;
 	else if (rc == ENOMEM)
