@@ -68,8 +68,14 @@ def streams_of(node):
     return [r for r in node.rows("streams") if r["interface"] == "pb1"]
 
 
-def same_at_core(edge, core):
+def captured(edge, last):
+    """The frames up to that one; a flush may be behind the sender."""
+    wait_until(lambda: last in numbers(query(edge)), "frame %d" % last)
+
+
+def same_at_core(edge, core, sent):
     """One stream, all of it at the core, but for what it says is missing."""
+    captured(edge, sent)
     drained(edge, core)
     equal(len(streams_of(core)), 1, "epochs of the stream at the core")
     there = query(core)
@@ -95,7 +101,7 @@ def a_deleted_store_is_begun_anew_where_a_directory_is_made(t):
     sender.wait()
     told_once(edge)
     alive(edge.recorder, edge.shipper)
-    there = same_at_core(edge, core)
+    there = same_at_core(edge, core, 3000)
     # What was in the store that was deleted is a gap, by number; what the
     # kernel gave meanwhile was kept, or is in a drop count.
     equal(len(there) + gap_size(core) + drops(there), 3000,
@@ -119,7 +125,7 @@ def nothing_is_lost_where_the_same_store_comes_back(t):
     back(edge)
     sender.wait()
     told_once(edge)
-    there = same_at_core(edge, core)
+    there = same_at_core(edge, core, 2500)
     equal(gaps(core) + gaps(edge), [], "gaps")
     equal(numbers(there), list(range(1, 2501)), "packets at the core")
     equal(numbers(query(edge)), list(range(1, 2501)), "packets")
@@ -181,7 +187,7 @@ def another_store_at_the_path_is_taken(t):
     check("another store is there" in once(edge.recorder, ANEW, "it"),
           edge.recorder.tail())
     sender.wait()
-    there = same_at_core(edge, core)
+    there = same_at_core(edge, core, 2000)
     equal(len(core.query("--stream", "x/eth0").packets), 50, "of the other")
     # What is not at the core is in the store that was moved away.
     edge.stop()
