@@ -103,7 +103,7 @@ def an_unmounted_store_is_waited_for(t):
         back(edge)
         sender.wait()
         vanish.told_once(edge)
-        vanish.same_at_core(edge, core)
+        vanish.same_at_core(edge, core, 3000)
         equal(numbers(from_edge(core)), list(range(1, 3001)), "at the core")
         equal(drops(from_edge(edge)), 0, "drop counts")
         follower.wait(3000)
