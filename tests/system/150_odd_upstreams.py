@@ -16,6 +16,7 @@ from harness import *
 import samples
 
 PATIENCE = ["connect_timeout = 1s", "answer_timeout = 1s"]
+HEALED = 45         # seconds: one wait of backoff (30 s at most), and more
 
 
 class Door:
@@ -216,7 +217,7 @@ class Net:
                        if status[name]["last_error"] not in words]
             return not left
         try:
-            wait_until(said, "errors", 12, pause=0.1)
+            wait_until(said, "errors", HEALED, pause=0.1)
         except Failure:
             raise Failure("; ".join(
                 "%s: have '%s', want '%s'" % (name, have, "' or '".join(
@@ -235,7 +236,7 @@ class Net:
     def heal(self):
         for door in self.doors:
             door.become(None)
-        drained(self.edge, *self.odd, self.good, seconds=15)
+        drained(self.edge, *self.odd, self.good, seconds=HEALED)
         self.errors(*([""] for _ in self.odd))
         check(self.edge.shipper.alive(), "the shipper ended:",
               self.edge.shipper.tail())
