@@ -14,6 +14,10 @@
  * An input that holds as much as it may is not in the heap itself until one
  * of its batches has gone out.
  *
+ * Whether a packet that is ahead has a wrong clock is known when the next one
+ * has come.  Until then it is in the heap by its own time, behind its input,
+ * so that it goes out only where the input holds as much as it may.
+ *
  * Backwards every key is turned over: the latest time is the lowest key.
  */
 #include "recorder/query/merge.h"
@@ -42,7 +46,11 @@ struct input {
 	size_t		 bytes;		/* held, of its batches */
 	size_t		 batches;
 	size_t		 most;		/* is read at once: it has just begun */
-	uint64_t	 max_key;	/* of those read so far */
+	uint64_t	 max_key;	/* of those read so far, but not */
+	struct pb_batch_packet *ahead;	/* of this one, by more than the
+					 * window: the next one decides; or
+					 * NULL */
+	struct batch	*ahead_in;	/* held: it is the last there */
 	uint64_t	 floor;		/* key of what comes next, at least */
 	bool		 begun;		/* counted in `begun` of the merge */
 	bool		 open;		/* at the source; else at its end */
@@ -82,8 +90,12 @@ static int	read_on(struct pb_merge *, struct input *, struct pb_err *);
 static int	read_batch(struct pb_merge *, struct input *,
 		    struct pb_err *);
 static int	hold(struct pb_merge *, struct input *, struct batch *);
-static void	arrange(const struct pb_merge *, struct input *,
-		    struct pb_batch *);
+static void	arrange(struct pb_merge *, struct input *, struct batch *);
+static void	put_in_time(struct pb_merge *, struct input *,
+		    struct pb_batch_packet *);
+static void	decide(struct pb_merge *, struct input *, uint64_t);
+static void	fall_back(struct pb_merge *, struct batch *);
+static uint64_t	latest(const struct input *);
 static uint64_t	past_window(const struct input *);
 static int	order(const void *, const void *);
 static int	wait_for(struct pb_merge *, struct input *);
@@ -103,6 +115,7 @@ static void	reading_begin(struct pb_merge *, struct input *);
 static void	reading_end(struct pb_merge *, struct input *);
 /* the heap */
 static int	push(struct pb_merge *, struct entry);
+static void	sift_up(struct pb_merge *, size_t, struct entry);
 static void	drop_top(struct pb_merge *);
 static void	sift_down(struct pb_merge *, struct entry);
 static bool	before(const struct entry *, const struct entry *);
@@ -270,6 +283,8 @@ leave(struct pb_merge *merge, struct pb_err *err)
 		return 0;
 	input = batch->input;
 	merge->out = NULL;
+	if (input->ahead_in == batch)
+		decide(merge, input, input->ahead->time_ns);
 	input->bytes -= batch->memory;
 	merge->bytes -= batch->memory;
 	input->batches--;
@@ -347,9 +362,9 @@ hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 {
 	uint64_t floor = turn(merge, batch->b.floor);
 
-	arrange(merge, input, &batch->b);
 	batch->at = 0;
 	batch->input = input;
+	arrange(merge, input, batch);
 	batch->memory = pb_batch_memory(&batch->b);
 	if (push(merge, entry_of(merge, batch)) < 0)
 		return PB_ENOMEM;
@@ -359,39 +374,107 @@ hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 	input->floor = past_window(input);
 	/* Where nothing comes it is closed behind the last one. */
 	if (batch->b.floor != 0 && floor > input->floor)
-		input->floor = floor < UINT64_MAX ? floor : input->max_key;
+		input->floor = floor < UINT64_MAX ? floor : latest(input);
 	input->full = holds_enough(merge, input);
 	return 0;
 }
 
 /* Each packet gets its place in time, as a key, and its place in the batch. */
 static void
-arrange(const struct pb_merge *merge, struct input *input,
-    struct pb_batch *batch)
+arrange(struct pb_merge *merge, struct input *input, struct batch *batch)
 {
-	struct pb_batch_packet *packet = batch->packet, swap;
+	struct pb_batch_packet *packet = batch->b.packet, swap;
+	size_t count = batch->b.count;
+	uint64_t last = 0;
 	bool sorted = true;
 
-	for (size_t i = 0, k = batch->count - 1;
-	    merge->source.backwards && i < k; i++, k--) {
+	for (size_t i = 0, k = count - 1; merge->source.backwards && i < k;
+	    i++, k--) {
 		swap = packet[i];
 		packet[i] = packet[k];
 		packet[k] = swap;
 	}
-	for (size_t i = 0; i < batch->count; i++) {
-		packet[i].time_ns = packet[i].untimed ? input->max_key :
-		    turn(merge, packet[i].time_ns);
-		/* As if those before it had gone out, whatever is held. */
-		if (packet[i].time_ns < past_window(input))
-			packet[i].time_ns = past_window(input);
-		if (i > 0 && packet[i].time_ns < packet[i - 1].time_ns)
+	for (size_t i = 0; i < count; i++) {
+		put_in_time(merge, input, &packet[i]);
+		if (packet[i].time_ns < last)
 			sorted = false;
-		if (packet[i].time_ns > input->max_key)
-			input->max_key = packet[i].time_ns;
+		last = packet[i].time_ns;
 		packet[i].seq = turn(merge, packet[i].seq);
 	}
 	if (!sorted)
-		qsort(packet, batch->count, sizeof(*packet), order);
+		qsort(packet, count, sizeof(*packet), order);
+	/* None of them is later. */
+	if (input->ahead != NULL && input->ahead_in == NULL) {
+		input->ahead = &packet[count - 1];
+		input->ahead_in = batch;
+	}
+}
+
+/* As if those before it had gone out, whatever is held. */
+static void
+put_in_time(struct pb_merge *merge, struct input *input,
+    struct pb_batch_packet *packet)
+{
+	packet->time_ns = packet->untimed ? latest(input) :
+	    turn(merge, packet->time_ns);
+	if (packet->time_ns < past_window(input)) {
+		packet->time_ns = past_window(input);
+		return;
+	}
+	if (input->ahead != NULL)
+		decide(merge, input, packet->time_ns);
+	if (packet->time_ns <= input->max_key)
+		return;
+	if (packet->time_ns - input->max_key > PB_MERGE_WINDOW_NS)
+		input->ahead = packet;
+	else
+		input->max_key = packet->time_ns;
+}
+
+/* The packet that is ahead is followed by one of this key. */
+static void
+decide(struct pb_merge *merge, struct input *input, uint64_t key)
+{
+	struct pb_batch_packet *ahead = input->ahead;
+	struct batch *batch = input->ahead_in;
+
+	if (key >= ahead->time_ns - PB_MERGE_WINDOW_NS)
+		key = ahead->time_ns;
+	if (key > input->max_key)
+		input->max_key = key;
+	input->ahead = NULL;
+	input->ahead_in = NULL;
+	if (key == ahead->time_ns)
+		return;
+	ahead->time_ns = key;
+	if (batch != NULL)
+		fall_back(merge, batch);
+}
+
+/* The last packet of a batch in the heap has its place further in front. */
+static void
+fall_back(struct pb_merge *merge, struct batch *batch)
+{
+	struct pb_batch_packet *packet = batch->b.packet, last;
+	size_t i = batch->b.count - 1;
+
+	/* It has gone out: its input held as much as it may. */
+	if (batch->at > i)
+		return;
+	last = packet[i];
+	for (; i > batch->at && order(&last, &packet[i - 1]) < 0; i--)
+		packet[i] = packet[i - 1];
+	packet[i] = last;
+	for (i = 0; merge->entry[i].batch != batch; i++)
+		;
+	sift_up(merge, i, entry_of(merge, batch));
+}
+
+/* The highest key of those read so far, for now. */
+static uint64_t
+latest(const struct input *input)
+{
+	return input->ahead != NULL ? input->ahead->time_ns : input->max_key;
 }
 
 /* No key of what comes next is lower. */
@@ -556,18 +639,25 @@ reading_end(struct pb_merge *merge, struct input *input)
 static int
 push(struct pb_merge *merge, struct entry new)
 {
-	size_t i, up;
-
 	if (!PB_LIST_ROOM(merge->entry, merge->cap, merge->count))
 		return PB_ENOMEM;
-	for (i = merge->count++; i > 0; i = up) {
+	sift_up(merge, merge->count++, new);
+	return 0;
+}
+
+/* In place of the one at `i`, or above it. */
+static void
+sift_up(struct pb_merge *merge, size_t i, struct entry moved)
+{
+	size_t up;
+
+	for (; i > 0; i = up) {
 		up = (i - 1) / 2;
-		if (!before(&new, &merge->entry[up]))
+		if (!before(&moved, &merge->entry[up]))
 			break;
 		merge->entry[i] = merge->entry[up];
 	}
-	merge->entry[i] = new;
-	return 0;
+	merge->entry[i] = moved;
 }
 
 static void

@@ -12,6 +12,13 @@
  * PB_MERGE_INPUT_BYTES_MIN): a packet that comes later goes out as soon as it
  * is met.
  *
+ * A packet with a wrong clock disorders no other one.  One that is later by
+ * more than the window than all before it is believed, so that others behind it
+ * may come late, only if the next one (of those that are not late beside what
+ * was believed so far) is not earlier by more than the window.  Else it counts
+ * as of that one's time, and goes out right in front of it.  Two in a row that
+ * are far ahead are believed: what comes behind them is late.
+ *
  * A packet without a time stamp sorts right behind the one before it.
  *
  * Backwards it is all the other way round: the latest goes out first, of equal

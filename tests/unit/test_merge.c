@@ -273,13 +273,58 @@ a_packet_later_than_the_window_goes_out_when_it_is_met(void **state)
 {
 	static const uint64_t a[] = { 1 * S, 2 * S, 3 * S, 1 * S + 1, 4 * S };
 	static const unsigned want[][2] = {
-		{ 0, 1 }, { 0, 2 }, { 0, 4 }, { 0, 3 }, { 0, 5 },
+		{ 0, 1 }, { 0, 4 }, { 0, 2 }, { 0, 3 }, { 0, 5 },
 	};
 	static struct scripts s;
 
 	(void)state;
 	s.lane[0] = (struct script){ .time = a, .count = 5 };
 	gives(&s, 1, want, 5);
+}
+
+/*
+ * Goal:   a wrong clock is that packet's matter alone.
+ * Method: the first of a lane, some in the middle, one with a late packet
+ *         behind it, and one with a late and an early one, beside a lane that
+ *         goes through all of their times; forwards what is far ahead, and
+ *         backwards what is far behind.
+ */
+static void
+a_wrong_clock_disorders_no_other_packet(void **state)
+{
+	static const uint64_t wrong[2][12] = {
+		{ 99 * S, 1 * S, 3 * S, 98 * S, 5 * S, 97 * S, 1 * S, 7 * S,
+		    9 * S, 96 * S, 9 * S - MS, 11 * S },
+		{ 1 * S, 3 * S, 0, 5 * S, 1, 99 * S, 7 * S, 9 * S, 2,
+		    9 * S - MS, 11 * S, 3 },
+	};
+	static const uint64_t right[] = { 2 * S, 4 * S, 6 * S, 8 * S, 10 * S,
+	    12 * S };
+	static const unsigned want[2][18][2] = {
+		{ { 0, 1 }, { 0, 2 }, { 1, 1 }, { 0, 3 }, { 1, 2 }, { 0, 7 },
+		    { 0, 4 }, { 0, 5 }, { 1, 3 }, { 0, 6 }, { 0, 8 },
+		    { 1, 4 }, { 0, 10 }, { 0, 11 }, { 0, 9 }, { 1, 5 },
+		    { 0, 12 }, { 1, 6 } },
+		{ { 1, 6 }, { 0, 12 }, { 0, 11 }, { 1, 5 }, { 0, 6 }, { 0, 9 },
+		    { 0, 8 }, { 0, 10 }, { 1, 4 }, { 0, 7 }, { 1, 3 },
+		    { 0, 5 }, { 0, 4 }, { 1, 2 }, { 0, 3 }, { 0, 2 },
+		    { 1, 1 }, { 0, 1 } },
+	};
+	static struct scripts s;
+
+	(void)state;
+	for (size_t together = 1; together <= 12; together++) {
+		s.lane[0] = (struct script){ .time = wrong[0], .count = 12,
+		    .together = together };
+		s.lane[1] = (struct script){ .time = right, .count = 6,
+		    .together = 7 - together / 2 };
+		s.backwards = false;
+		gives(&s, 2, want[0], 18);
+		s.lane[0].at = s.lane[1].at = 0;
+		s.lane[0].time = wrong[1];
+		s.backwards = true;
+		gives(&s, 2, want[1], 18);
+	}
 }
 
 static void
@@ -580,7 +625,35 @@ place_order(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : 1;
 }
 
-/* The order of packets whose times run back by more than the window, too. */
+/* Of the packet that is read as the `k`-th. */
+static uint64_t
+key_of(const struct scripts *s, const struct script *l, size_t k)
+{
+	return s->backwards ? ~l->time[l->count - 1 - k] : l->time[k];
+}
+
+/* The place in time of the `k`-th one, which is later than `max`: its own, or
+ * that of the `*next` one. */
+static uint64_t
+believed(const struct scripts *s, const struct script *l, size_t k,
+    uint64_t max, size_t *next)
+{
+	uint64_t key = key_of(s, l, k), witness;
+
+	*next = k + 1;
+	if (key - max <= PB_MERGE_WINDOW_NS)
+		return key;
+	for (; *next < l->count; ++*next) {
+		witness = key_of(s, l, *next);
+		if (witness >= max || max - witness <= PB_MERGE_WINDOW_NS)
+			return witness < key - PB_MERGE_WINDOW_NS ? witness :
+			    key;
+	}
+	return key;
+}
+
+/* The order of packets whose times run back by more than the window, and of
+ * those with a wrong clock, too. */
 static size_t
 order_of(const struct scripts *s, size_t lanes, struct place *want)
 {
@@ -588,20 +661,21 @@ order_of(const struct scripts *s, size_t lanes, struct place *want)
 
 	for (size_t i = 0; i < lanes; i++) {
 		const struct script *l = &s->lane[i];
-		uint64_t max = 0;
+		uint64_t max = 0, soon = 0;
+		size_t next = 0;
 
 		for (size_t k = 0; k < l->count; k++) {
-			size_t at = s->backwards ? l->count - 1 - k : k;
-			uint64_t key = s->backwards ? ~l->time[at] :
-			    l->time[at];
+			uint64_t key = key_of(s, l, k);
 
+			if (k == next && soon > max)
+				max = soon;
 			if (max > PB_MERGE_WINDOW_NS &&
 			    key < max - PB_MERGE_WINDOW_NS)
 				key = max - PB_MERGE_WINDOW_NS;
-			if (key > max)
-				max = key;
+			else if (key > max)
+				soon = key = believed(s, l, k, max, &next);
 			want[n++] = (struct place){ s->backwards ? ~key : key,
-			    i, at + 1 };
+			    i, s->backwards ? l->count - k : k + 1 };
 		}
 	}
 	qsort(want, n, sizeof(*want), place_order);
@@ -648,8 +722,9 @@ gives_in_order(struct scripts *s, size_t lanes, const struct place *want,
 /*
  * Goal:   whatever batches there are, and wherever they overlap, all comes in
  *         one order.
- * Method: by dice; times run back by less than the window, or by more.  Each
- *         mix forwards and backwards.
+ * Method: by dice; times run back by less than the window, or by more, and of
+ *         some mixes a part is far ahead or behind.  Each mix forwards and
+ *         backwards.
  */
 static void
 batches_that_overlap_come_in_one_order(void **state)
@@ -664,6 +739,7 @@ batches_that_overlap_come_in_one_order(void **state)
 	for (dice_state = 1; dice_state < 100; dice_state++) {
 		uint32_t seed = dice_state, step = 1 + dice(3000000);
 		uint32_t back = dice(2) == 0 ? 9 * MS : 300 * MS;
+		uint32_t wrong = dice(2) == 0 ? 0 : 1 + dice(300);
 
 		for (size_t i = 0; i < LANES; i++) {
 			uint64_t now = S + dice(20) * MS;
@@ -672,6 +748,9 @@ batches_that_overlap_come_in_one_order(void **state)
 				now += dice(step);
 				time[i][k] = now - (dice(4) == 0 ?
 				    dice(back) : 0);
+				if (wrong > 0 && dice(wrong) == 0)
+					time[i][k] = dice(2) * 100 * S +
+					    dice(9 * MS);
 			}
 		}
 		for (int way = 0; way < 2; way++) {
@@ -783,6 +862,7 @@ main(void)
 		cmocka_unit_test(backwards_it_is_all_the_other_way_round),
 		cmocka_unit_test(
 		    a_packet_later_than_the_window_goes_out_when_it_is_met),
+		cmocka_unit_test(a_wrong_clock_disorders_no_other_packet),
 		cmocka_unit_test(
 		    a_packet_without_a_time_stays_behind_the_one_before_it),
 		cmocka_unit_test(
