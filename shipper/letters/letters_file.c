@@ -159,6 +159,7 @@ pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
 {
 	char from[PATH_MAX], to[PATH_MAX];
 	struct stat st, there;
+	bool linked, taken;
 	int rc;
 
 	rc = pb_letters_path(to, letters->store, letter->upstream,
@@ -173,14 +174,15 @@ pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
 				return pb_err_sys(err, "look at %s", from);
 			continue;	/* by its other name */
 		}
-		if (pb_below_link(from, to) == 0 || (errno == EEXIST &&
-		    pb_below_stat(to, &there) == 0 &&
+		linked = pb_below_link(from, to) == 0;
+		taken = !linked && errno == EEXIST;
+		if (linked || (taken && pb_below_stat(to, &there) == 0 &&
 		    there.st_dev == st.st_dev &&
 		    there.st_ino == st.st_ino)) {
 			letter->file_bytes = (uint64_t)st.st_size;
 			return 1;
 		}
-		if (errno == EEXIST)
+		if (taken)
 			rc = link_over(from, to, err);
 		else if (errno != ENOENT)
 			rc = cannot_link(from, to, err);

@@ -11,20 +11,17 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/below.h"
 #include "base/owner.h"
 #include "base/sys.h"
+#include "tests/unit/old_kernel.h"
 #include "tests/unit/temp.h"
 
 struct bench {
@@ -291,24 +288,6 @@ a_store_behind_a_link_is_held(void **state)
 	assert_true(pb_below_fd(b.store) >= 0);
 	assert_int_equal(pb_below_hold(at(&b, "nowhere"), &err), PB_ENOENT);
 	bench_finish(&b);
-}
-
-/* From now on, for this process: 0, or -1 where that is not allowed. */
-static int
-refuse_openat2(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = { 4, code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
 }
 
 int

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 
 #include "tests/unit/letters_fixture.h"
+#include "tests/unit/old_kernel.h"
 #include "tests/unit/temp.h"
 
 /* --- demotion ----------------------------------------------------------- */
@@ -703,6 +704,15 @@ main(void)
 		cmocka_unit_test(at_the_bound_of_age_the_old_ones_go),
 		cmocka_unit_test(letters_are_listed_page_by_page_and_by_glob),
 	};
+	const struct CMUnitTest again[] = {
+		cmocka_unit_test(
+		    each_segment_becomes_a_letter_with_a_hard_link),
+		cmocka_unit_test(another_file_in_the_way_is_replaced),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* Where directories are entered one by one. */
+	if (refuse_openat2() == 0)
+		failed += cmocka_run_group_tests(again, NULL, NULL);
+	return failed;
 }
