@@ -15,7 +15,7 @@
 /* What a rotten page does to the process that reads it. */
 static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 
-static void	take_words(int, struct pb_err *);
+static bool	take_words(int, struct pb_err *);
 static void	brace(unsigned);
 static bool	tells(int);
 
@@ -24,6 +24,7 @@ pb_child_run(int (*work)(const void *arg, struct pb_err *err),
     const void *arg, unsigned seconds, int *sig, struct pb_err *err)
 {
 	struct pb_err said = { .code = 0 };
+	bool told = false;
 	int ends[2], status = 0, rc;
 	pid_t child;
 
@@ -33,9 +34,8 @@ pb_child_run(int (*work)(const void *arg, struct pb_err *err),
 	child = fork();
 	if (child == 0) {
 		brace(seconds);
-		rc = work(arg, &said);
-		if (rc < 0 && err != NULL &&
-		    write(ends[1], &said, sizeof(said)) < 0)
+		said.code = rc = work(arg, &said);
+		if (err != NULL && write(ends[1], &said, sizeof(said)) < 0)
 			rc = PB_ESYS;
 		_exit(-rc);
 	}
@@ -43,7 +43,7 @@ pb_child_run(int (*work)(const void *arg, struct pb_err *err),
 	if (err != NULL) {
 		close(ends[1]);
 		if (rc == 0)
-			take_words(ends[0], &said);
+			told = take_words(ends[0], &said);
 		close(ends[0]);
 	}
 	if (rc < 0)
@@ -52,16 +52,20 @@ pb_child_run(int (*work)(const void *arg, struct pb_err *err),
 		rc = waitpid(child, &status, 0);
 	while (rc < 0 && errno == EINTR);
 	if (rc > 0 && WIFEXITED(status)) {
-		if (err != NULL && WEXITSTATUS(status) != 0)
+		/* Its status is also of what looks after it: valgrind has
+		 * one for what it finds in the end. */
+		rc = told ? said.code : -WEXITSTATUS(status);
+		if (err != NULL && rc != 0)
 			*err = said;
-		return -WEXITSTATUS(status);
+		return rc;
 	}
 	if (rc > 0 && WIFSIGNALED(status) && tells(WTERMSIG(status)))
 		*sig = WTERMSIG(status);
 	return pb_err_set(err, PB_ESYS, "the process that does was ended");
 }
 
-static void
+/* False where it told nothing. */
+static bool
 take_words(int fd, struct pb_err *said)
 {
 	ssize_t got;
@@ -71,6 +75,7 @@ take_words(int fd, struct pb_err *said)
 	while (got < 0 && errno == EINTR);
 	if (got != (ssize_t)sizeof(*said))
 		memset(said, 0, sizeof(*said));
+	return got == (ssize_t)sizeof(*said);
 }
 
 /* No core file, no handlers, and an end. */
