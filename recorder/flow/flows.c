@@ -468,7 +468,7 @@ learn_lane(struct pb_flow *flow, uint32_t at, const uint8_t *some,
 
 	*(lane *)(flow->differ + at) = (known & (pb_lane_at(flow->differ +
 	    at) | (come & (is ^ its)))) | (come & pb_lane_at(differ + at));
-	*(lane *)(flow->some + at) = (known & is) | (~known & its);
+	*(lane *)(flow->some + at) = (known & is) | (~known & come & its);
 }
 
 /*
