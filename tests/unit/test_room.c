@@ -283,7 +283,7 @@ waiting_for_memory_is_not_the_peers_time(void **state)
 static void
 what_one_address_may_not_have_does_not_wait(void **state)
 {
-	struct pb_share share = { 0 };
+	static struct pb_share share;	/* the room's until it ends */
 	struct pb_err err;
 
 	(void)state;
@@ -334,7 +334,7 @@ static void
 one_address_gets_half_of_the_memory(void **state)
 {
 	struct pb_room other = { 0 };
-	struct pb_share share = { 0 };
+	static struct pb_share share;	/* the room's until it ends */
 	struct pb_err err;
 
 	(void)state;
@@ -365,7 +365,7 @@ one_address_gets_half_of_the_memory(void **state)
 static void
 one_body_alone_may_be_more_than_half(void **state)
 {
-	struct pb_share share = { 0 };
+	static struct pb_share share;	/* the room's until it ends */
 	struct pb_err err;
 
 	(void)state;
