@@ -13,10 +13,12 @@
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "shipper/loop.h"
+#include "shipper/wire/curl.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static void	usage(FILE *);
+static int	check(struct pb_conf *, const char *);
 static void	raise_files(void);
 static int	run(struct pb_conf *, struct pb_err *);
 
@@ -61,11 +63,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "pb-shipper: %s\n", err.text);
 		return EXIT_USAGE;
 	}
-	if (test) {
-		printf("%s: ok\n", path);
-		pb_conf_destroy(conf);
-		return EXIT_DONE;
-	}
+	if (test)
+		return check(conf, path);
 	if (pb_owner_refuses(conf->store.path, "pb-shipper", "", &err) < 0) {
 		pb_log(PB_LOG_ERROR, "shipper", "%s", err.text);
 		pb_conf_destroy(conf);
@@ -88,6 +87,23 @@ usage(FILE *to)
 	    "  -t       check the configuration and exit\n"
 	    "  -V       print the version and exit\n"
 	    "  -h       print this and exit\n", to);
+}
+
+/* What can be said without a store: the configuration of `path`, which has
+ * been read and goes, and what is loaded at the start. */
+static int
+check(struct pb_conf *conf, const char *path)
+{
+	struct pb_err err;
+	int rc = pb_curl_load(&err);
+
+	pb_conf_destroy(conf);
+	if (rc < 0) {
+		fprintf(stderr, "pb-shipper: %s\n", err.text);
+		return EXIT_FAILED;
+	}
+	printf("%s: ok\n", path);
+	return EXIT_DONE;
 }
 
 /* Each request under way holds a connection: 64 upstreams, 17 each. */

@@ -102,6 +102,21 @@ def options_answer(t):
     check(not os.path.exists(node.store), "-t made a store")
 
 
+def a_library_that_is_missing_is_told_before_the_start(t):
+    """Method: a file of its name that is none comes first."""
+    node = t.node("n1")
+    folder = os.path.dirname(t.write("libcurl.so.4", b""))
+    for options in (["-t"], []):
+        done = run(WRAP + [os.path.join(BUILD, "pb-shipper"), "-c",
+                           node.conf] + options,
+                   env={"LD_LIBRARY_PATH": folder})
+        equal(done.returncode, 1, "status of pb-shipper %s" % options)
+        equal(done.stdout, b"", "output of pb-shipper %s" % options)
+        equal(len([line for line in done.stderr.splitlines()
+                   if b"a library is missing: " in line and
+                   b"libcurl.so.4" in line]), 1, "lines about it")
+
+
 def the_store_is_private(t):
     """What was captured is nobody else's business."""
     node = a_node(t)
@@ -117,4 +132,6 @@ def the_store_is_private(t):
 if __name__ == "__main__":
     main("120", sigterm_leaves_sealed_files_only, sigint_ends_them_too,
          they_speak_to_the_service_manager, sighup_keeps_them_running,
-         logs_are_one_line_an_event, options_answer, the_store_is_private)
+         logs_are_one_line_an_event, options_answer,
+         a_library_that_is_missing_is_told_before_the_start,
+         the_store_is_private)
