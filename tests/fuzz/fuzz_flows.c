@@ -11,6 +11,9 @@
  *	then, four bytes each, a change: what, 16 bits where, a byte (of a
  *	number what is added, 128 more)
  *
+ * Of a row any byte of its value is another one, its digest's too; where
+ * digests are made right again, of its members.
+ *
  * With digests that are wrong each answer is that of a search without an index.
  * With right ones a table, or a row, lies: packets may be missing then, but
  * none comes twice or that the filter does not match.
@@ -19,8 +22,8 @@
 
 #include "recorder/query/talks.h"
 #include "recorder/store/index/index_block.h"
+#include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_table.h"
-#include "recorder/store/index/index_write.h"
 #include "tests/fuzz/scratch.h"
 #include "tests/unit/mixed_traffic.h"
 #include "tests/unit/store_fixture.h"
@@ -55,8 +58,15 @@ struct asked {
 	struct found	*truth;
 };
 
+/* A row, also as it is stored. */
+struct row {
+	struct pb_flows_info info;
+	uint8_t		 value[sizeof(struct pb_flows_info) + 8];
+	size_t		 len;
+};
+
 static struct fixture store;
-static struct pb_flows_info made[2];	/* rows; */
+static struct row made[2];
 static uint8_t	*flows;			/* the file with their tables */
 static size_t	 flows_len;
 static char	 flows_path[PATH_MAX];
@@ -124,6 +134,23 @@ make_block(struct pb_flows_info *row, const uint8_t *file, size_t size,
 	pb_index_block_destroy(block);
 }
 
+static void
+make_value(struct row *row)
+{
+	uint8_t key[PB_MDB_KEY_MAX];
+	struct pb_mdb_value value;
+	struct pb_mdb_txn txn;
+
+	MUST(pb_index_begin(pb_store_index(store.store), &txn, NULL) == 0);
+	pb_index_put(&txn, PB_TABLE_FLOWS, &row->info);
+	MUST(pb_mdb_get(&txn, PB_TABLE_FLOWS, key, pb_row_key(key,
+	    PB_TABLE_FLOWS, &row->info), &value) == 1);
+	MUST(value.len <= sizeof(row->value));
+	memcpy(row->value, value.data, value.len);
+	row->len = value.len;
+	pb_mdb_abort(&txn);
+}
+
 static uint8_t *
 read_file(const char *path, size_t *size)
 {
@@ -175,8 +202,10 @@ make_store(void)
 	MUST(pb_layout_segment(path, store.dir, &store.key, 1, true,
 	    NULL) == 0);
 	file = read_file(path, &size);
-	make_block(&made[0], file, size, FIRST);
-	make_block(&made[1], file, size, FIRST + BLOCK);
+	make_block(&made[0].info, file, size, FIRST);
+	make_block(&made[1].info, file, size, FIRST + BLOCK);
+	make_value(&made[0]);
+	make_value(&made[1]);
 	free(file);
 	MUST(pb_layout_flows(flows_path, store.dir, &store.key, 1, NULL) == 0);
 	flows = read_file(flows_path, &flows_len);
@@ -184,25 +213,23 @@ make_store(void)
 
 /* --- what is changed ------------------------------------------------------ */
 
-/* Bytes of a row; what no digest speaks of is left as it is, unless they may
- * lie. */
 static void
-change_row(struct pb_flows_info *row, uint32_t at, uint8_t value, bool lies)
+change_row(struct row *row, uint32_t at, uint8_t value)
 {
-	size_t from = lies ? offsetof(struct pb_flows_info, last_seq) :
-	    offsetof(struct pb_flows_info, table_at);
+	struct pb_flows_info *info = &row->info;
+	size_t from = offsetof(struct pb_flows_info, last_seq);
 	size_t end = offsetof(struct pb_flows_info, summary) +
-	    row->summary_bytes;
+	    info->summary_bytes;
 
-	((uint8_t *)row)[from + at % (end - from)] ^= value;
-	if (row->summary_bytes > PB_SUMMARY_BYTES_MAX)
-		row->summary_bytes = PB_SUMMARY_BYTES_MAX;
+	((uint8_t *)info)[from + at % (end - from)] ^= value;
+	if (info->summary_bytes > PB_SUMMARY_BYTES_MAX)
+		info->summary_bytes = PB_SUMMARY_BYTES_MAX;
+	row->value[at % row->len] ^= value;
 }
 
 /* How long the file is. */
 static size_t
-change(uint8_t *file, struct pb_flows_info *row, const uint8_t *data,
-    size_t size, bool lies)
+change(uint8_t *file, struct row *row, const uint8_t *data, size_t size)
 {
 	size_t len = flows_len;
 
@@ -220,8 +247,7 @@ change(uint8_t *file, struct pb_flows_info *row, const uint8_t *data,
 			    data[3] - 128u);
 			break;
 		case ROW:
-			change_row(&row[data[0] / CHANGES % 2], at, data[3],
-			    lies);
+			change_row(&row[data[0] / CHANGES % 2], at, data[3]);
 			break;
 		case CUT:
 			len = at % (flows_len + 1);
@@ -232,41 +258,48 @@ change(uint8_t *file, struct pb_flows_info *row, const uint8_t *data,
 }
 
 static void
-mend(uint8_t *file, struct pb_flows_info *row)
+mend(uint8_t *file, struct row *row)
 {
 	for (int i = 0; i < 2; i++) {
-		uint32_t bytes = row[i].summary_bytes;
+		struct pb_flows_info *info = &row[i].info;
+		uint32_t bytes = info->summary_bytes;
 
-		table_mend(file + made[i].table_at, made[i].table_bytes);
+		table_mend(file + made[i].info.table_at,
+		    made[i].info.table_bytes);
 		if (bytes >= 8)
-			pb_put_le64(row[i].summary + bytes - 8,
-			    pb_digest(row[i].summary, bytes - 8));
+			pb_put_le64(info->summary + bytes - 8,
+			    pb_digest(info->summary, bytes - 8));
 	}
 	/* A row may have the other's table. */
 	for (int i = 0; i < 2; i++)
-		if (row[i].table_at <= flows_len - HEAD_BYTES)
-			row[i].table_digest = pb_get_le64(file +
-			    row[i].table_at + HEAD_DIGEST);
+		if (row[i].info.table_at <= flows_len - HEAD_BYTES)
+			row[i].info.table_digest = pb_get_le64(file +
+			    row[i].info.table_at + HEAD_DIGEST);
 }
 
 static void
 put(const uint8_t *data, size_t size, bool lies)
 {
-	struct pb_flows_info row[2] = { made[0], made[1] };
-	uint8_t *file = malloc(flows_len);
+	struct row row[2] = { made[0], made[1] };
+	uint8_t *file = malloc(flows_len), key[PB_MDB_KEY_MAX];
 	struct pb_mdb_txn txn;
 	size_t len;
 
 	MUST(file != NULL);
 	memcpy(file, flows, flows_len);
-	len = change(file, row, data, size, lies);
+	len = change(file, row, data, size);
 	if (lies)
 		mend(file, row);
 	scratch_write(flows_path, file, len);
 	free(file);
 	MUST(pb_index_begin(pb_store_index(store.store), &txn, NULL) == 0);
 	for (int i = 0; i < 2; i++)
-		pb_index_put(&txn, PB_TABLE_FLOWS, &row[i]);
+		if (lies)
+			pb_index_put(&txn, PB_TABLE_FLOWS, &row[i].info);
+		else
+			pb_mdb_put(&txn, PB_TABLE_FLOWS, key, pb_row_key(key,
+			    PB_TABLE_FLOWS, &row[i].info), row[i].value,
+			    row[i].len);
 	MUST(pb_mdb_commit(&txn) == 0);
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "recorder/flow/table.h"
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
@@ -135,7 +136,8 @@ rows_are_stored_in_exactly_these_bytes(void **state)
 	commit(p);
 }
 
-/* What stands before its summary; that is as long as it says. */
+/* What stands before its summary; that is as long as it says; and the digest
+ * of the key and of what stands before. */
 static void
 a_row_of_flows_is_stored_as_long_as_its_summary_is(void **state)
 {
@@ -144,15 +146,21 @@ a_row_of_flows_is_stored_as_long_as_its_summary_is(void **state)
 	    .last_seq = 30, .segment_seq = 1, .from = 3, .end = 4,
 	    .first_time = 5, .last_time = 6, .packets = 10, .table_at = 8,
 	    .table_digest = 9, .table_bytes = 10, .summary_bytes = 16 };
+	static const uint64_t head[] = { 30, 1, 3, 4, 5, 6, 10, 8, 9,
+	    10 | 16ull << 32 };
 	struct place *p = *state;
 	struct pb_flows_info read;
+	uint8_t whole[12 + 80];
 
 	begin(p);
 	for (uint32_t i = 0; i < 16; i++)
 		row.summary[i] = i % 8 == 0 ? (uint8_t)(1 + i / 8) : 0;
 	pb_index_put(&p->txn, PB_TABLE_FLOWS, &row);
+	memcpy(whole, at, 12);
+	for (size_t i = 0; i < 10; i++)
+		pb_put_le64(whole + 12 + 8 * i, head[i]);
 	EXPECT(p, PB_TABLE_FLOWS, at, 12, 30, 1, 3, 4, 5, 6, 10, 8, 9,
-	    10 | 16ull << 32, 1, 2);
+	    10 | 16ull << 32, 1, 2, pb_digest(whole, sizeof(whole)));
 	row.first_seq = 41;
 	row.last_seq = 50;
 	row.summary_bytes = PB_SUMMARY_BYTES_MAX;
@@ -213,6 +221,56 @@ a_row_of_flows_that_makes_no_sense_is_passed_over(void **state)
 		assert_int_equal(row->first_seq, given == 0 ? 10 : 110);
 	assert_int_equal(given, 2);
 	assert_int_equal(rows.rc, 0);
+}
+
+/*
+ * Goal:   what is said of packets that are not looked at is what was written,
+ *         but for the summary, which has a digest of its own.
+ * Method: each bit of the key and the value is another one; and a row of
+ *         before there was a digest.
+ */
+static void
+a_row_of_flows_that_rots_is_passed_over(void **state)
+{
+	const struct pb_flows_info good = { .stream = 12, .first_seq = 1000,
+	    .last_seq = 1999, .segment_seq = 1, .from = 100, .end = 20000,
+	    .first_time = 5, .last_time = 6, .packets = 1000,
+	    .table_bytes = 7, .summary_bytes = 20 };
+	uint8_t key[PB_MDB_KEY_MAX], bytes[128];
+	struct place *p = *state;
+	struct pb_flows_info read;
+	struct pb_mdb_value row, name = { key, 12 };
+	struct pb_mdb_value rotten = { bytes, 80 + 20 + 8 };
+
+	begin(p);
+	pb_index_put(&p->txn, PB_TABLE_FLOWS, &good);
+	assert_int_equal(pb_row_key(key, PB_TABLE_FLOWS, &good), 12);
+	assert_int_equal(pb_mdb_get(&p->txn, PB_TABLE_FLOWS, key, 12, &row),
+	    1);
+	assert_int_equal(row.len, rotten.len);
+	memcpy(bytes, row.data, row.len);
+	assert_true(pb_row_read(PB_TABLE_FLOWS, &read, &name, &rotten));
+	for (size_t at = 0; at < 12 + 80 + 20 + 8; at++) {
+		uint8_t *byte = at < 12 ? key + at : bytes + at - 12;
+		bool summary = at >= 12 + 76 && at < 12 + 80 + 20;
+
+		for (unsigned bit = 0; bit < 8; bit++) {
+			*byte ^= (uint8_t)(1u << bit);
+			if (pb_row_read(PB_TABLE_FLOWS, &read, &name,
+			    &rotten)) {
+				assert_true(summary);
+				assert_memory_equal(&read, &good, 12 + 80);
+			}
+			*byte ^= (uint8_t)(1u << bit);
+		}
+	}
+	pb_mdb_abort(&p->txn);
+	begin(p);
+	put_flows(p, &good, 0);
+	commit(p);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_FLOWS, 12, 1000,
+	    &read, 1, NULL), 1);
+	assert_memory_equal(&read, &good, sizeof(read));
 }
 
 /*
@@ -501,6 +559,7 @@ main(void)
 		TEST(rows_are_stored_in_exactly_these_bytes),
 		TEST(a_row_of_flows_is_stored_as_long_as_its_summary_is),
 		TEST(a_row_of_flows_that_makes_no_sense_is_passed_over),
+		TEST(a_row_of_flows_that_rots_is_passed_over),
 		TEST(an_index_without_flows_has_none),
 		TEST(a_walk_gives_each_row_of_its_stream_once_and_in_order),
 		TEST(a_walk_of_streams_gives_each_of_them),

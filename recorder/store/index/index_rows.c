@@ -7,9 +7,15 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/digest.h"
 #include "recorder/flow/table.h"
 
 #define KEY_NUMBERS	3
+/* Of an index block's row: what stands before its summary, which is stored as
+ * long as it is; and the digest of that behind it. */
+#define FLOWS_HEAD_BYTES	(offsetof(struct pb_flows_info, summary) - \
+				    offsetof(struct pb_flows_info, last_seq))
+#define DIGEST_BYTES		8u
 
 const char *const pb_index_tables[PB_TABLES] = {
 	"meta", "streams", "segments", "extents", "gaps", "drops", "open",
@@ -24,8 +30,6 @@ struct shape {
 	size_t	value_at;
 	bool	ranges;		/* the value begins with its last number */
 	bool	names;		/* the value is a stream's key */
-	size_t	tail_at;	/* its last member, where that is stored no */
-	size_t	tail_bytes_at;	/* longer than this one says, u32; or 0 */
 	struct { size_t at, bytes; } key[KEY_NUMBERS];
 };
 #define ROW(type, value)	sizeof(struct type),			\
@@ -56,8 +60,6 @@ static const struct shape shapes[PB_TABLES] = {
 	[PB_TABLE_DOOMED] = { ROW(pb_open_info, key), .names = true,
 	    .key = NUMBERED(pb_open_info, first_seq) },
 	[PB_TABLE_FLOWS] = { ROW(pb_flows_info, last_seq), .ranges = true,
-	    .tail_at = offsetof(struct pb_flows_info, summary),
-	    .tail_bytes_at = offsetof(struct pb_flows_info, summary_bytes),
 	    .key = NUMBERED(pb_flows_info, first_seq) },
 };
 
@@ -80,7 +82,12 @@ static void	key_numbered(uint8_t [static PB_KEY_NUMBERED_BYTES], uint32_t,
 		    uint64_t);
 static bool	key_read(const struct shape *, uint8_t *,
 		    const struct pb_mdb_value *);
-static size_t	value_bytes(unsigned, const void *);
+static size_t	value_bytes(const struct shape *);
+static bool	flows_read(struct pb_flows_info *,
+		    const struct pb_mdb_value *);
+static void	flows_put(struct pb_mdb_txn *, const uint8_t *, size_t,
+		    const struct pb_flows_info *);
+static uint64_t	head_digest(const struct pb_flows_info *);
 static bool	holds(unsigned, const void *);
 static bool	makes_sense(const struct pb_flows_info *);
 
@@ -98,11 +105,12 @@ pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
 		pb_key_stream_parse(&open->key, value->data, value->len);
 		return true;
 	}
-	if (value->len > shape->bytes - shape->value_at ||
-	    (shape->tail_at == 0 && value->len != value_bytes(table, out)))
+	if (table == PB_TABLE_FLOWS)
+		return flows_read(out, value) && holds(table, out);
+	if (value->len != value_bytes(shape))
 		return false;
 	memcpy((uint8_t *)out + shape->value_at, value->data, value->len);
-	return value->len == value_bytes(table, out) && holds(table, out);
+	return holds(table, out);
 }
 
 bool
@@ -151,16 +159,19 @@ void
 pb_index_put(struct pb_mdb_txn *txn, enum pb_index_table table,
     const void *row)
 {
+	const struct shape *shape = &shapes[table];
 	const struct pb_open_info *open = row;
 	uint8_t key[PB_MDB_KEY_MAX], name[PB_KEY_STREAM_MAX];
 	size_t len = pb_row_key(key, table, row);
 
-	if (shapes[table].names)
+	if (shape->names)
 		pb_mdb_put(txn, table, key, len, name,
 		    pb_key_stream(name, &open->key));
+	else if (table == PB_TABLE_FLOWS)
+		flows_put(txn, key, len, row);
 	else
 		pb_mdb_put(txn, table, key, len, (const uint8_t *)row +
-		    shapes[table].value_at, value_bytes(table, row));
+		    shape->value_at, value_bytes(shape));
 }
 
 void
@@ -276,19 +287,57 @@ key_read(const struct shape *shape, uint8_t *row,
 	return true;
 }
 
-/* Of a table without names; more than there is room for where the row makes
- * no sense. */
+/* Of a table whose rows are all of one length. */
 static size_t
-value_bytes(unsigned table, const void *row)
+value_bytes(const struct shape *shape)
 {
-	const struct shape *shape = &shapes[table];
-	uint32_t tail;
+	return shape->bytes - shape->value_at;
+}
 
-	if (shape->tail_at == 0)
-		return shape->bytes - shape->value_at;
-	memcpy(&tail, (const uint8_t *)row + shape->tail_bytes_at,
-	    sizeof(tail));
-	return shape->tail_at - shape->value_at + tail;
+/*
+ * Rows of the version before have no digest, and are read as they are.  One
+ * that passes for such a row because its summary's length alone is wrong says
+ * nothing wrong: the summary's own digest tells.
+ */
+static bool
+flows_read(struct pb_flows_info *row, const struct pb_mdb_value *value)
+{
+	const uint8_t *from = value->data;
+	size_t bytes = FLOWS_HEAD_BYTES;
+
+	memcpy(&row->last_seq, from, value->len < bytes ? value->len : bytes);
+	bytes += row->summary_bytes;
+	if (row->summary_bytes > PB_SUMMARY_BYTES_MAX || (value->len != bytes &&
+	    value->len != bytes + DIGEST_BYTES))
+		return false;
+	memcpy(row->summary, from + FLOWS_HEAD_BYTES, row->summary_bytes);
+	return value->len == bytes ||
+	    pb_get_le64(from + bytes) == head_digest(row);
+}
+
+static void
+flows_put(struct pb_mdb_txn *txn, const uint8_t *key, size_t len,
+    const struct pb_flows_info *row)
+{
+	uint8_t value[sizeof(*row) + DIGEST_BYTES];
+	size_t bytes = FLOWS_HEAD_BYTES + row->summary_bytes;
+
+	memcpy(value, &row->last_seq, bytes);
+	pb_put_le64(value + bytes, head_digest(row));
+	pb_mdb_put(txn, PB_TABLE_FLOWS, key, len, value, bytes + DIGEST_BYTES);
+}
+
+/* Of the key and what stands in front of the tail, as they are stored; the
+ * tail has a digest of its own. */
+static uint64_t
+head_digest(const struct pb_flows_info *row)
+{
+	uint8_t bytes[PB_KEY_NUMBERED_BYTES + FLOWS_HEAD_BYTES];
+
+	key_numbered(bytes, row->stream, row->first_seq);
+	memcpy(bytes + PB_KEY_NUMBERED_BYTES, &row->last_seq,
+	    FLOWS_HEAD_BYTES);
+	return pb_digest(bytes, sizeof(bytes));
 }
 
 /* Readers go on behind the last number: a rotten row must not lead them back.
