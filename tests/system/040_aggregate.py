@@ -30,7 +30,7 @@ def two_edges_and_the_cores_own_capture_merge_in_time_order(t):
     for job in jobs:
         job.wait()
     wait_until(lambda: sorted(r["packets"] for r in core.streams().values())
-               == [300, 300, 300], "all at the core", 20)
+               == [300, 300, 300], "all at the core", HEALED)
     capture = core.query()
     times = [p.time_ns for p in capture.packets]
     equal(times, sorted(times), "order of time")

@@ -33,7 +33,7 @@ def everything_arrives_when_the_upstream_returns(t):
     t.traffic(t.sender, "pb0", 300, 1000, first=401).wait()
     wait_until(lambda: sum(edge.ends().values()) == 700, "all at the edge")
     core.start()
-    drained(edge, core, seconds=40)
+    drained(edge, core)
     rows = by_stream(core.query())["pb1"]
     equal([r[0] for r in rows], list(range(1, 701)), "numbers")
     equal([traffic.number_of(r[3]) for r in rows], list(range(1, 701)),
@@ -47,7 +47,7 @@ def an_edge_ships_what_it_took_in_before_its_shipper_ran(t):
     edge.pb("import", "--interface", "eth0", t.write("a.pcap", pcap(0, 500)))
     edge.start()
     core.start()
-    drained(edge, core, seconds=40)
+    drained(edge, core)
     equal(numbers(core, "eth0"), list(range(1, 501)), "numbers")
 
 
@@ -98,7 +98,7 @@ def compressed_through(t, core, port):
              60000 if n == 500 else 1400) for n in range(3000)])))
     core.start()
     edge.start()
-    drained(edge, core, seconds=40)
+    drained(edge, core)
     equal(by_stream(core.query())["eth0"], by_stream(edge.query())["eth0"],
           "packets")
 

@@ -35,7 +35,7 @@ def packets_travel_between_nodes_that_know_each_other(t):
     edge.pb("import", "--node", "lab7", "--interface", "eth0", pcap(t))
     core.start()
     edge.start()
-    drained(edge, core, seconds=40)
+    drained(edge, core)
     rows = core.streams().values()
     equal(sorted((r["node"], r["packets"]) for r in rows),
           [("edge", 200), ("lab7", 200)], "streams")

@@ -66,8 +66,8 @@ def open_gaps(node, reason=None):
 def everything(node, interface, count):
     wait_until(lambda: numbers(node, interface) ==
                list(range(1, count + 1)) and not open_gaps(node),
-               "all %d packets at %s, no gap open" % (count, node.name), 20,
-               0.1)
+               "all %d packets at %s, no gap open" % (count, node.name),
+               HEALED, 0.1)
 
 
 def what_waits_too_long_is_kept_and_fresh_packets_go_on(t):
@@ -92,7 +92,7 @@ def what_waits_too_long_is_kept_and_fresh_packets_go_on(t):
     core.start()
     t.traffic(t.sender, "pb0", 50, 500, first=151).wait()
     wait_until(lambda: numbers(core, "pb1") == list(range(151, 201)),
-               "the fresh packets at the core", 20)
+               "the fresh packets at the core", HEALED)
     equal(open_gaps(core, "dead-lettered"), [("pb1", 1, 150)], "gaps")
     edge.pb("dlq", "requeue", "--all")
     everything(core, "pb1", 200)
@@ -113,11 +113,12 @@ def late_packets_close_the_gap_at_every_hop(t):
     relay.start()
     for node in (relay, core):
         wait_until(lambda: open_gaps(node, "dead-lettered") ==
-                   [("eth0", 1, 3000)], "the gap at " + node.name, 40)
+                   [("eth0", 1, 3000)], "the gap at " + node.name, HEALED)
     edge.pb("dlq", "requeue", "--upstream", "relay")
     everything(relay, "eth0", 3000)
     everything(core, "eth0", 3000)
-    wait_until(lambda: not letters(relay), "no letters at the relay")
+    wait_until(lambda: not letters(relay), "no letters at the relay",
+               HEALED)
 
 
 def letters_beyond_the_bound_are_dropped_and_told(t):
@@ -134,7 +135,7 @@ def letters_beyond_the_bound_are_dropped_and_told(t):
     wait_until(lambda: sum(os.stat(f).st_size for f in link_files(edge)) <=
                200 << 10, "few files", 20)
     core.start()
-    wait_until(lambda: len(open_gaps(core)) == 5, "five gaps", 40)
+    wait_until(lambda: len(open_gaps(core)) == 5, "five gaps", HEALED)
     kept = {r["interface"] for r in letters(edge) if r["state"] == "dead"}
     check(1 <= len(kept) <= 4, "letters kept:", kept)
     # Nothing is lost without the core being told of it.
@@ -142,7 +143,7 @@ def letters_beyond_the_bound_are_dropped_and_told(t):
         check(("e%d" % n, 1, 300) in open_gaps(core), "no gap of e%d" % n)
     edge.pb("dlq", "requeue", "--all")
     wait_until(lambda: len(open_gaps(core)) == 5 - len(kept),
-               "the kept letters at the core", 20)
+               "the kept letters at the core", HEALED)
 
 
 def what_is_dropped_without_an_index_is_told_too(t):
@@ -194,7 +195,7 @@ def purged_letters_are_told_as_expired(t):
     equal(letters(edge), [], "letters")
     core.start()
     wait_until(lambda: open_gaps(core, "expired") == [("eth0", 1, 100)],
-               "the gap at the core", 40)
+               "the gap at the core", HEALED)
 
 
 if __name__ == "__main__":

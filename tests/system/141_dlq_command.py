@@ -154,7 +154,7 @@ def a_requeued_letter_fills_the_gap_upstream(t):
     core = t.node("core", listen=True)
     edge = given_up(t, core.port, ["eth0"])
     core.start()
-    wait_until(lambda: core.rows("gaps"), "the gap at the core", 40)
+    wait_until(lambda: core.rows("gaps"), "the gap at the core", HEALED)
     gap, = core.rows("gaps")
     equal((gap["first"], gap["last"], gap["reason"], gap["closed"]),
           (1, 100, "dead-lettered", None), "gap")
@@ -162,10 +162,10 @@ def a_requeued_letter_fills_the_gap_upstream(t):
     edge.pb("dlq", "requeue", "--all")
     # It may close in pieces, each of them with a row.
     wait_until(lambda: all(r["closed"] for r in core.rows("gaps")),
-               "the gap closed", 40)
+               "the gap closed", HEALED)
     equal([r[0] for r in by_stream(core.query())["eth0"]],
           list(range(1, 101)), "numbers at the core")
-    wait_until(lambda: not letters(edge), "the letter to go")
+    wait_until(lambda: not letters(edge), "the letter to go", HEALED)
     wait_until(lambda: not os.path.exists(path), "its file to go")
 
 

@@ -147,7 +147,7 @@ def what_the_core_has_goes_first_and_the_rest_becomes_a_gap(t):
 
 def drained_to(core, last):
     wait_until(lambda: list(core.ends().values()) == [last],
-               "the core is told of %d" % last, 40, 0.1)
+               "the core is told of %d" % last, HEALED, 0.1)
 
 
 def room_stays_free_and_when_others_take_it_that_is_said(t):
@@ -248,4 +248,4 @@ if __name__ == "__main__":
          what_the_core_has_goes_first_and_the_rest_becomes_a_gap,
          room_stays_free_and_when_others_take_it_that_is_said,
          a_disk_filled_to_the_brim_is_freed_by_a_new_bound,
-         impossible_bounds_are_refused_with_one_clear_line)
+         impossible_bounds_are_refused_with_one_clear_line, seconds=120)

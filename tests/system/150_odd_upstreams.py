@@ -16,7 +16,6 @@ from harness import *
 import samples
 
 PATIENCE = ["connect_timeout = 1s", "answer_timeout = 1s"]
-HEALED = 45         # seconds: one wait of backoff (30 s at most), and more
 
 
 class Door:
@@ -353,4 +352,4 @@ if __name__ == "__main__":
          redirects_are_named_and_not_followed,
          who_asks_for_time_gets_it,
          who_asks_for_a_certificate_is_left_in_peace,
-         a_store_that_went_back_or_is_new_gets_all_again)
+         a_store_that_went_back_or_is_new_gets_all_again, seconds=120)

@@ -96,7 +96,7 @@ def shipper_caught_up(edge, rows):
     def level():
         up = status(edge)["upstreams"][0]
         return up["backlog"] == 0 and up["last_error"] == ""
-    wait_until(level, "the shipper's own account is level")
+    wait_until(level, "the shipper's own account is level", HEALED)
     said = lines(edge.shipper, NO_SPACE)
     check(len(said) <= 2, "the shipper says", len(said), "times", said[:3])
 

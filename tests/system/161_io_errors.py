@@ -171,7 +171,7 @@ def a_shipper_that_cannot_read_or_write_waits(t):
     equal(push(edge, "x/eth0", 41, 50)[0], 200, "a push")
     drained(edge, core)
     wait_until(lambda: status(edge)["upstreams"][0]["backlog"] == 0,
-               "its account is level")
+               "its account is level", HEALED)
     check(len(lines(edge.shipper, EIO)) < 10, "the log is flooded:",
           lines(edge.shipper, EIO))
     equal(by_stream(core.query()), by_stream(edge.query()), "packets")
@@ -201,4 +201,4 @@ if __name__ == "__main__":
          a_file_system_that_turns_read_only_is_got_over,
          a_recorder_does_not_start_on_a_read_only_store,
          a_shipper_that_cannot_read_or_write_waits,
-         a_query_tells_what_it_could_not_read)
+         a_query_tells_what_it_could_not_read, seconds=120)

@@ -87,7 +87,7 @@ def a_full_index_heals_by_a_reload(t):
     # took the new one.
     wait_until(lambda: mine.items() <= core.ends().items() and
                sum(v == 2 for v in core.ends().values()) == len(more),
-               "all of it is at the core", 30, pause=0.2)
+               "all of it is at the core", HEALED, pause=0.2)
     alive(edge.recorder, edge.shipper)
     whole = {k[0] + "/" + k[1] for k, v in edge.ends().items() if v == 2}
     equal({n for n in taken if stream(n) not in whole}, set(),

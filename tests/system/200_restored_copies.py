@@ -40,13 +40,14 @@ def captured(node, many):
 def arrived(node, *branches):
     all_of_it = want(*branches)
     wait_until(lambda: node.ends() and frames(node) == all_of_it,
-               "all of %s at %s" % (branches, node.name), 30, 0.1)
+               "all of %s at %s" % (branches, node.name), HEALED, 0.1)
 
 
 def has(node, upstream, many, stream="pb1"):
     wait_until(lambda: any(r["backlog"] == 0 and r["name"] == upstream
                            for r in node.rows("status")[0]["upstreams"]) and
-               sum(node.ends().values()) >= many, "%s has it" % upstream)
+               sum(node.ends().values()) >= many, "%s has it" % upstream,
+               HEALED)
 
 
 def copied(t, node, name="copy"):
@@ -146,10 +147,12 @@ def dead_letters_of_a_copy_go_again_by_themselves(t):
     wait_until(lambda: edge.rows("dlq", "list"), "dead letters", 30, 0.1)
     core.start()
     wait_until(lambda: any(r["reason"] == "dead-lettered"
-                           for r in core.rows("gaps")), "their gap", 30, 0.1)
+                           for r in core.rows("gaps")), "their gap", HEALED,
+               0.1)
     send(t, DD + 10, 10)
     arrived(core, (AA, 5), (BB, 10), (CC, 20), (DD, 20))
-    wait_until(lambda: not edge.rows("dlq", "list", "--all"), "no letters")
+    wait_until(lambda: not edge.rows("dlq", "list", "--all"), "no letters",
+               HEALED)
 
 
 # They were told as a gap by the store that was put back to before them.
@@ -365,4 +368,4 @@ main("200",
      two_edges_from_one_image_both_lose_no_packet,
      a_relay_that_is_put_back_gets_its_packets_again,
      a_relay_passes_both_branches_of_its_edge_on,
-     an_upstream_that_is_put_back_gets_what_it_lost)
+     an_upstream_that_is_put_back_gets_what_it_lost, seconds=120)

@@ -42,13 +42,13 @@ def given_up(t, *more, core=None, interfaces=("eth0", "eth1"), count=100,
 def told(core, count):
     """The core lives and knows of so many gaps: what comes now is fresh."""
     wait_until(lambda: core.ends() and len(core.rows("gaps")) >= count,
-               "%d gaps at the core" % count, 40, 0.05)
+               "%d gaps at the core" % count, HEALED, 0.05)
 
 
 def fresh(t, edge, core, interface):
     bring(t, edge, interface, 10)
     wait_until(lambda: len(by_stream(core.query()).get(interface, [])) == 10,
-               "what is fresh", 40, 0.05)
+               "what is fresh", HEALED, 0.05)
 
 
 def all_there(edge, core, counts):
@@ -146,7 +146,7 @@ def ages_and_bounds_go_on(t):
     wait_until(lambda: sorted((r["interface"], r["reason"]) for r in
                               core.rows("gaps")) ==
                [("eth0", "expired"), ("eth1", "expired")] if core.ends()
-               else False, "the gaps at the core", 40, 0.1)
+               else False, "the gaps at the core", HEALED, 0.1)
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ def refuses(edge, words, *args):
 
 
 def all_there(edge, core, counts):
-    drained(edge, core, seconds=40)
-    wait_until(lambda: not letters(edge, "--all"), "no letter is left", 40,
+    drained(edge, core)
+    wait_until(lambda: not letters(edge, "--all"), "no letter is left", HEALED,
                0.1)
     equal([r for r in core.rows("gaps") if not r["closed"]], [],
           "open gaps at the core")
@@ -132,7 +132,7 @@ def they_fill_what_the_new_one_was_told_is_a_gap(t):
     edge.shipper.proc.send_signal(signal.SIGHUP)
     core.start()
     wait_until(lambda: core.ends() and len(core.rows("gaps")) == 2, "gaps",
-               40, 0.1)
+               HEALED, 0.1)
     set_conf(edge, "[upstream old]", "[upstream new]")
     edge.shipper.stop()
     equal(edge.rows("dlq", "move", "--all", "--to", "new"),
@@ -210,4 +210,4 @@ if __name__ == "__main__":
          they_fill_what_the_new_one_was_told_is_a_gap,
          what_expired_here_arrives_from_its_letter,
          a_kill_in_the_middle_leaves_them_whole, purged_ones_leave_nothing,
-         they_expire_by_the_default_age)
+         they_expire_by_the_default_age, seconds=120)

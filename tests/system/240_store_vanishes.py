@@ -297,4 +297,4 @@ if __name__ == "__main__":
          ingest_answers_503_and_senders_send_again,
          a_file_deleted_while_it_is_written_becomes_a_gap,
          killed_while_it_begins_anew_it_gives_no_number_twice,
-         it_ends_cleanly_while_its_store_is_gone)
+         it_ends_cleanly_while_its_store_is_gone, seconds=120)

@@ -234,4 +234,4 @@ if __name__ == "__main__":
          an_empty_disk_is_taken_at_the_operators_word,
          a_reindex_loses_and_repeats_nothing,
          a_follower_goes_on_with_the_store_that_comes,
-         an_import_into_it_ends_with_a_line)
+         an_import_into_it_ends_with_a_line, seconds=120)

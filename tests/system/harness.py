@@ -60,6 +60,9 @@ def _slow():
 
 SLOW = _slow()
 SLACK = 3 * SLOW            # of patience: none too much on a busy machine
+# Seconds of patience behind a fault that is over, where a shipper is to try
+# again: the longest wait of backoff (30 s, PB_BACKOFF_MS_MAX), and more.
+HEALED = 45.0
 IS_ROOT = os.geteuid() == 0
 
 
@@ -502,7 +505,7 @@ def segment_packets(node, stream=None):
     return out
 
 
-def drained(edge, *others, seconds=30.0):
+def drained(edge, *others, seconds=HEALED):
     """Wait until each of `others` has all that `edge` has.  Packets of its
     own capture may still come: see Test.all_stored()."""
     def level():
