@@ -16,6 +16,7 @@
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 #include "tests/unit/stepped.h"
+#include "tests/unit/valgrind.h"
 
 #define RUN	10u		/* packets of a segment */
 #define LEN	60000u		/* bytes of a packet */
@@ -194,11 +195,11 @@ ack(struct fixture *f, const char *upstream, uint64_t acked,
 		if (pb_mdb_open(&mdb, path, 1u << 20, tables, 1,
 		    PB_MDB_WRITE, NULL) < 0 ||
 		    pb_mdb_begin(mdb, true, &txn, NULL) < 0)
-			_exit(1);
+			child_exit(1);
 		pb_acks_encode(row, &value);
 		pb_mdb_put(&txn, 0, key, pb_acks_key(key, upstream, &f->key),
 		    row, sizeof(row));
-		_exit(pb_mdb_commit(&txn) < 0);
+		child_exit(pb_mdb_commit(&txn) < 0);
 	} else {
 		int status;
 

@@ -21,6 +21,7 @@
 
 #include "shipper/operator/control.h"
 #include "tests/unit/temp.h"
+#include "tests/unit/valgrind.h"
 
 #define TURNS_MAX	1000	/* of the loop before a test gives up */
 
@@ -322,6 +323,7 @@ without_descriptors_the_loop_sleeps_and_later_serves(void **state)
 	int fd, lowest;
 
 	(void)state;
+	not_under_valgrind(VALGRIND_DESCRIPTORS);
 	bench_init(&b);
 	fd = connect_to(&b);
 	lowest = dup(fd);

@@ -17,6 +17,7 @@
 #include "recorder/store/mend/repair.h"
 #include "recorder/store/mend/verify.h"
 #include "tests/unit/flow_tables_fixture.h"
+#include "tests/unit/valgrind.h"
 
 #define MANY	200u	/* segments: more than the smallest index has room for
 			 * with their index blocks */
@@ -177,7 +178,7 @@ what_a_crash_leaves_has_no_row(void **state)
 		write_known(f, 1, 200);
 		seal(f);
 		write_known(f, 201, 400);
-		_exit(0);
+		child_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);

@@ -13,6 +13,7 @@
 
 #include "pcapng/build.h"
 #include "recorder/store/head.h"
+#include "tests/unit/valgrind.h"
 
 static unsigned refused_at;	/* the so many-th of them; 0: none */
 
@@ -38,6 +39,7 @@ a_head_that_lacks_an_option_for_want_of_memory_is_none(void **state)
 	int rc;
 
 	(void)state;
+	not_under_valgrind(VALGRIND_MEMORY);
 	assert_int_equal(pb_head_create(&whole, &id, PB_LINKTYPE_ETHERNET,
 	    NULL, 0, NULL, 0, &err), 0);
 	do {

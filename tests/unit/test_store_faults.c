@@ -20,6 +20,7 @@
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
 #include "tests/unit/stepped.h"
+#include "tests/unit/valgrind.h"
 
 #define WAIT_MS_MAX	20000
 
@@ -317,6 +318,7 @@ a_segment_is_sealed_with_no_descriptor_left(void **state)
 	char path[PATH_MAX];
 	int fd;
 
+	not_under_valgrind(VALGRIND_DESCRIPTORS);
 	write_small(f);
 	assert_int_equal(pb_layout_segment(path, f->dir, &f->key, 1, true,
 	    NULL), 0);
@@ -426,7 +428,7 @@ a_reader_in_another_process_takes_the_larger_map(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	child = fork();
 	if (child == 0)
-		_exit(read_across_a_resize(f, pair[1]));
+		child_exit(read_across_a_resize(f, pair[1]));
 	close(pair[1]);
 	assert_int_equal(read(pair[0], &byte, 1), 1);
 	assert_int_equal(pb_mdb_resize(pb_store_index(f->store)->mdb, 64u << 20,

@@ -16,6 +16,7 @@
 #include "recorder/flow/table/read.h"
 #include "tests/unit/mixed_traffic.h"
 #include "tests/unit/table_mend.h"
+#include "tests/unit/valgrind.h"
 
 #define LINKTYPE	1u
 #define MARK_BYTES	2048u	/* between two marks */
@@ -497,6 +498,7 @@ without_memory_there_is_no_table_and_no_half_of_one(void **state)
 	int rc = -1;
 
 	(void)state;
+	not_under_valgrind(VALGRIND_MEMORY);
 	make_packets(3000, 3000, false);
 	encode(3000);
 	flows = flows_of(3000);

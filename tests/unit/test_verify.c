@@ -16,6 +16,7 @@
 #include "recorder/store/mend/repair.h"
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/temp.h"
+#include "tests/unit/valgrind.h"
 
 struct scene {
 	struct fixture	 f;
@@ -525,9 +526,9 @@ take_rows(struct scene *s)
 	    pb_index_stream(index, &s->f.key, &stream, NULL) != 1 ||
 	    pb_index_rows_of(index, PB_TABLE_SEGMENTS, stream.id, 61, &row, 1,
 	    NULL) != 1 || pb_index_begin(index, &txn, NULL) < 0)
-		_exit(1);
+		child_exit(1);
 	pb_index_remove(&txn, &row);
-	_exit(pb_mdb_commit(&txn) < 0);
+	child_exit(pb_mdb_commit(&txn) < 0);
 }
 
 /* Once, between two segments; another process, as the recorder is one. */
@@ -599,9 +600,9 @@ rot_row(void *arg, uint64_t bytes, uint64_t all)
 	if (pid == 0) {
 		if (pb_index_open_write(&index, s->f.dir, 64u << 20, NULL) <
 		    0 || pb_index_begin(index, &txn, NULL) < 0)
-			_exit(1);
+			child_exit(1);
 		pb_index_put(&txn, PB_TABLE_SEGMENTS, &row);
-		_exit(pb_mdb_commit(&txn) < 0);
+		child_exit(pb_mdb_commit(&txn) < 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
