@@ -22,7 +22,7 @@ LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             recorder/store/facts recorder/store/read recorder/store/mend \
             recorder/store/retain recorder/store/write \
             recorder/flow recorder/flow/table recorder/filter \
-            recorder/query recorder/capture \
+            recorder/query recorder/transmit recorder/capture \
             recorder/intake recorder/port recorder/port/door \
             shipper shipper/ship shipper/state shipper/letters shipper/feed \
             shipper/wire shipper/worker shipper/sink shipper/upstream \
@@ -148,16 +148,18 @@ check: $(CRASH) $(CLOCK)
 # What the benchmark of a search makes its packets, and a large store, with.
 MIXED := $(BUILD)/tests/bench/mixed
 SPARSE := $(BUILD)/tests/bench/sparse
+# Numbered frames out of an interface.
+SEND := $(BUILD)/tests/bench/send
 
 $(MIXED): $(MIXED).o
 	@echo "  LINK $@"
 	@$(CC) $(LINK) -o $@ $^
 
-$(SPARSE): $(SPARSE).o $(LIB)
+$(SPARSE) $(SEND): %: %.o $(LIB)
 	@echo "  LINK $@"
 	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
 
-check: $(MIXED) $(SPARSE)
+check: $(MIXED) $(SPARSE) $(SEND)
 
 crash: deps-test
 	@$(MAKE) --no-print-directory -j2 all $(CRASH)
@@ -196,7 +198,7 @@ test-root:
 # or BENCH="--against BUILD": another build of ours instead of the peers.
 bench bench-quick:
 	@./tests/bench/peers.sh
-	@$(MAKE) --no-print-directory -j2 all $(MIXED) $(SPARSE)
+	@$(MAKE) --no-print-directory -j2 all $(MIXED) $(SPARSE) $(SEND)
 	@BUILD=$(BUILD) python3 -B tests/bench/bench.py \
 	    $(if $(filter bench-quick,$@),--quick) --json $(BUILD)/bench.json \
 	    $(BENCH)

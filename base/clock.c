@@ -17,10 +17,16 @@ pb_clock_real_ns(void)
 uint64_t
 pb_clock_mono_ms(void)
 {
+	return pb_clock_mono_ns() / PB_NS_PER_MS;
+}
+
+uint64_t
+pb_clock_mono_ns(void)
+{
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / PB_NS_PER_MS;
+	return (uint64_t)ts.tv_sec * PB_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 uint64_t

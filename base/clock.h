@@ -26,6 +26,9 @@ uint64_t	pb_clock_real_ns(void);
 /* Milliseconds since an arbitrary point (CLOCK_MONOTONIC); never steps. */
 uint64_t	pb_clock_mono_ms(void);
 
+/* The same clock in nanoseconds. */
+uint64_t	pb_clock_mono_ns(void);
+
 /* The same by `clock`; NULL is the system's. */
 uint64_t	pb_clock_real_ns_by(struct pb_clock *clock);
 uint64_t	pb_clock_mono_ms_by(struct pb_clock *clock);

@@ -1,0 +1,38 @@
+/*
+ * recorder/transmit/engine.h - ways to hand frames to the kernel
+ *
+ * An engine knows neither names nor words of an interface: it is given an
+ * index, and says what happened as a negative errno, which outlet.c turns
+ * into the errors of outlet.h.  All are used by one thread.
+ */
+#ifndef PB_TRANSMIT_ENGINE_H
+#define PB_TRANSMIT_ENGINE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "recorder/transmit/outlet.h"
+
+#define PB_ENGINE_BATCH_MAX	256u	/* frames handed over by one call */
+
+struct pb_engine_ops {
+	const char	*name;
+	/* `bytes_max`: the longest frame that may come.  The engine's own
+	 * words in `err`, which name no interface; PB_EACCES: what is
+	 * missing; PB_EINVAL: it does not work with this interface. */
+	int	(*open)(void **state, unsigned index, uint32_t bytes_max,
+		    struct pb_err *err);
+	void	(*close)(void *state);
+	/* How many were taken, in order: 0 is full; or -errno, of frames[0]
+	 * or the interface.  What an earlier call left behind goes first. */
+	int	(*send)(void *state, const struct pb_frame *frames,
+		    unsigned count);
+	/* Sleep, `ns_max` at most, until there may be room; 0 or -errno. */
+	int	(*wait)(void *state, uint64_t ns_max);
+	/* Pushes what was taken on; 0: all is gone, 1: not yet, or -errno. */
+	int	(*pending)(void *state);
+};
+
+extern const struct pb_engine_ops pb_engine_sendmmsg;
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * tests/bench/send.c - numbered frames out of an interface, by an outlet
+ *
+ *	send IFACE ENGINE BYTES COUNT [BATCH [SECONDS_MAX]]
+ *
+ * ENGINE is that of outlet.h, or bulk: auto, with much to send.  BYTES may
+ * be a list, of which each frame has the next one: 60,1514.  A frame's
+ * number stands in its bytes 14 to 17, and what follows it comes of that.
+ * COUNT 0: until the time is over.  A line of JSON says what came of it;
+ * status 0, or 1 and what failed.  While the interface is down it waits.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "recorder/transmit/outlet.h"
+
+#define BATCH		256u
+#define SIZES_MAX	8u
+#define FRAME_BYTES_MAX	65535u
+#define TURN_NS		50000000u	/* of waiting */
+
+struct job {
+	struct pb_outlet *outlet;
+	unsigned	 sizes, size[SIZES_MAX];
+	unsigned	 batch;
+	uint64_t	 count, until_ns;
+	uint64_t	 down, skipped;
+	struct pb_frame	 frame[BATCH];
+	uint8_t		*memory;
+};
+
+static void
+make_frame(struct job *job, unsigned at, uint64_t number)
+{
+	uint8_t *data = job->memory + (size_t)at * FRAME_BYTES_MAX;
+	unsigned len = job->size[number % job->sizes];
+	uint32_t n = (uint32_t)number;
+
+	job->frame[at] = (struct pb_frame){ .data = data, .len = len };
+	data[14] = (uint8_t)(n >> 24);
+	data[15] = (uint8_t)(n >> 16);
+	data[16] = (uint8_t)(n >> 8);
+	data[17] = (uint8_t)n;
+}
+
+static void
+make_frames(struct job *job)
+{
+	static const uint8_t head[14] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1,
+	    0x88, 0xb5 };	/* IEEE's EtherType for experiments */
+
+	job->memory = malloc((size_t)BATCH * FRAME_BYTES_MAX);
+	if (job->memory == NULL)
+		abort();
+	for (size_t i = 0; i < (size_t)BATCH * FRAME_BYTES_MAX; i++)
+		job->memory[i] = (uint8_t)(i % FRAME_BYTES_MAX * 7);
+	for (unsigned i = 0; i < BATCH; i++)
+		memcpy(job->memory + (size_t)i * FRAME_BYTES_MAX, head,
+		    sizeof(head));
+}
+
+static int
+turn(struct job *job, uint64_t *number, struct pb_err *err)
+{
+	unsigned count = job->batch;
+	int rc;
+
+	if (job->count - *number < count)
+		count = (unsigned)(job->count - *number);
+	for (unsigned i = 0; i < count; i++)
+		make_frame(job, i, *number + i);
+	for (unsigned at = 0; at < count; ) {
+		rc = pb_outlet_send(job->outlet, job->frame + at, count - at,
+		    err);
+		if (rc > 0)
+			at += (unsigned)rc;
+		if (rc == 0)
+			rc = pb_outlet_wait(job->outlet, TURN_NS, err);
+		if (rc == PB_EFORMAT) {
+			fprintf(stderr, "skip: %s\n", err->text);
+			job->skipped++;
+			at++;
+		} else if (rc == PB_EBUSY) {
+			if (job->down++ == 0)
+				fprintf(stderr, "down: %s\n", err->text);
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000 },
+			    NULL);
+		} else if (rc < 0) {
+			return rc;
+		}
+		if (pb_clock_mono_ns() > job->until_ns) {
+			*number += at;
+			return 0;
+		}
+	}
+	*number += count;
+	return 0;
+}
+
+static int
+run(struct job *job, struct pb_err *err)
+{
+	uint64_t start_ns = pb_clock_mono_ns(), number = 0, ns;
+	struct pb_outlet_stats stats;
+	const char *why, *name;
+	int rc = 0, left = 0;
+
+	while (rc == 0 && number < job->count &&
+	    pb_clock_mono_ns() < job->until_ns)
+		rc = turn(job, &number, err);
+	if (rc == 0)
+		left = pb_outlet_drain(job->outlet, PB_OUTLET_DRAIN_NS_MAX,
+		    err);
+	ns = pb_clock_mono_ns() - start_ns;
+	pb_outlet_stats(job->outlet, &stats);
+	name = pb_outlet_engine(job->outlet, &why);
+	printf("{\"packets\": %llu, \"bytes\": %llu, \"refused\": %llu, "
+	    "\"full\": %llu, \"skipped\": %llu, \"down\": %llu, \"left\": %d, "
+	    "\"seconds\": %.6f, \"mpps\": %.4f, \"engine\": \"%s\", "
+	    "\"why\": \"%s\"}\n", (unsigned long long)stats.packets,
+	    (unsigned long long)stats.bytes, (unsigned long long)stats.refused,
+	    (unsigned long long)stats.full, (unsigned long long)job->skipped,
+	    (unsigned long long)job->down, left, (double)ns / 1e9,
+	    (double)stats.packets * 1e3 / (double)ns, name, why);
+	return rc < 0 ? rc : left < 0 ? left : 0;
+}
+
+static int
+parse(struct job *job, char **argv, int argc)
+{
+	double seconds = argc > 6 ? atof(argv[6]) : 1e6;
+
+	for (char *at = argv[3]; job->sizes < SIZES_MAX; at++) {
+		job->size[job->sizes] = (unsigned)strtoul(at, &at, 10);
+		if (job->size[job->sizes++] > FRAME_BYTES_MAX)
+			return -1;
+		if (*at != ',')
+			break;
+	}
+	job->count = strtoull(argv[4], NULL, 10);
+	if (job->count == 0)
+		job->count = UINT64_MAX;
+	job->batch = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : BATCH;
+	if (job->batch == 0 || job->batch > BATCH)
+		return -1;
+	job->until_ns = pb_clock_mono_ns() + (uint64_t)(seconds * 1e9);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct job job;
+	struct pb_outlet_opts opts = { .engine = PB_ENGINE_AUTO };
+	struct pb_err err;
+	int rc = 0;
+
+	if (argc < 5 || parse(&job, argv, argc) < 0) {
+		fprintf(stderr, "send IFACE ENGINE BYTES COUNT "
+		    "[BATCH [SECONDS_MAX]]\n");
+		return 2;
+	}
+	opts.bulk = strcmp(argv[2], "bulk") == 0;
+	if (!opts.bulk)
+		rc = pb_engine_parse(&opts.engine, argv[2], &err);
+	if (rc == 0)
+		rc = pb_outlet_open(&job.outlet, argv[1], &opts, &err);
+	if (rc == 0) {
+		make_frames(&job);
+		rc = run(&job, &err);
+	}
+	if (rc < 0)
+		fprintf(stderr, "send: %s\n", err.text);
+	pb_outlet_close(job.outlet);
+	free(job.memory);
+	return rc < 0 ? 1 : 0;
+}
