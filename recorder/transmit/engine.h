@@ -15,12 +15,17 @@
 
 #define PB_ENGINE_BATCH_MAX	256u	/* frames handed over by one call */
 
+struct pb_engine_ask {
+	unsigned	 index;		/* of the interface */
+	uint32_t	 bytes_max;	/* the longest frame that may come */
+	bool		 asked;		/* for this engine, by name */
+};
+
 struct pb_engine_ops {
 	const char	*name;
-	/* `bytes_max`: the longest frame that may come.  The engine's own
-	 * words in `err`, which name no interface; PB_EACCES: what is
-	 * missing; PB_EINVAL: it does not work with this interface. */
-	int	(*open)(void **state, unsigned index, uint32_t bytes_max,
+	/* The engine's own words in `err`, which name no interface;
+	 * PB_EACCES: what is missing; PB_EINVAL: it does not work here. */
+	int	(*open)(void **state, const struct pb_engine_ask *ask,
 		    struct pb_err *err);
 	void	(*close)(void *state);
 	/* How many were taken, in order: 0 is full; or -errno, of frames[0]
@@ -29,10 +34,13 @@ struct pb_engine_ops {
 		    unsigned count);
 	/* Sleep, `ns_max` at most, until there may be room; 0 or -errno. */
 	int	(*wait)(void *state, uint64_t ns_max);
-	/* Pushes what was taken on; 0: all is gone, 1: not yet, or -errno. */
+	/* Pushes what was taken on; 0: all is gone, 1: the interface has it,
+	 * 2: some waits here, or -errno. */
 	int	(*pending)(void *state);
 };
 
 extern const struct pb_engine_ops pb_engine_sendmmsg;
+extern const struct pb_engine_ops pb_engine_xdp;
+extern const struct pb_engine_ops pb_engine_ring;
 
 #endif

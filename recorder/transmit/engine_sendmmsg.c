@@ -21,13 +21,12 @@ struct sendmmsg_state {
 };
 
 static int
-sendmmsg_open(void **out, unsigned index, uint32_t bytes_max,
+sendmmsg_open(void **out, const struct pb_engine_ask *ask,
     struct pb_err *err)
 {
 	struct sendmmsg_state *state = calloc(1, sizeof(*state));
 	int rc;
 
-	(void)bytes_max;
 	if (state == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	for (unsigned i = 0; i < PB_ENGINE_BATCH_MAX; i++) {
@@ -36,7 +35,7 @@ sendmmsg_open(void **out, unsigned index, uint32_t bytes_max,
 	}
 	rc = pb_packet_open(&state->fd, err);
 	if (rc == 0) {
-		rc = pb_packet_bind(state->fd, index, err);
+		rc = pb_packet_bind(state->fd, ask->index, err);
 		if (rc < 0)
 			close(state->fd);
 	}

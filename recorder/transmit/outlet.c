@@ -30,6 +30,7 @@ struct pb_outlet {
 
 static const struct pb_engine_ops *const engines[PB_ENGINES] = {
 	[PB_ENGINE_SENDMMSG] = &pb_engine_sendmmsg,
+	[PB_ENGINE_RING] = &pb_engine_ring,
 };
 
 static int	attach(struct pb_outlet *, enum pb_engine, struct pb_err *);
@@ -146,7 +147,7 @@ pb_outlet_drain(struct pb_outlet *outlet, uint64_t ns_max, struct pb_err *err)
 		if (rc < 0)
 			return failed(outlet, -rc, NULL, err);
 		if (rc == 0 || now_ns - start_ns >= ns_max)
-			return rc;
+			return rc > 0;
 		if (now_ns >= look_ns) {
 			look_ns = now_ns + LOOK_NS;
 			rc = pb_outlet_look(outlet, err);
@@ -196,12 +197,13 @@ static int
 attach(struct pb_outlet *outlet, enum pb_engine engine, struct pb_err *err)
 {
 	bool asked = engine != PB_ENGINE_AUTO;
+	const struct pb_engine_ask ask = { .index = outlet->port.index,
+	    .bytes_max = pb_outlet_bytes_max(outlet, true), .asked = asked };
 	int rc;
 
 	outlet->ops = engines[asked ? engine : PB_ENGINE_SENDMMSG];
 	strcpy(outlet->reason, asked ? "asked for" : "the least delay");
-	rc = outlet->ops->open(&outlet->state, outlet->port.index,
-	    pb_outlet_bytes_max(outlet, true), err);
+	rc = outlet->ops->open(&outlet->state, &ask, err);
 	return rc < 0 ? pb_err_prefix(err, rc, "interface %s: %s",
 	    outlet->port.name, outlet->ops->name) : 0;
 }

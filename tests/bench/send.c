@@ -6,7 +6,8 @@
  * ENGINE is that of outlet.h, or bulk: auto, with much to send.  BYTES may
  * be a list, of which each frame has the next one: 60,1514.  A frame's
  * number stands in its bytes 14 to 17, and what follows it comes of that.
- * COUNT 0: until the time is over.  A line of JSON says what came of it;
+ * COUNT 0: until the time is over.  A line of JSON says what came of it,
+ * `cpu_ns` the processor's time of a frame, that of start-up included;
  * status 0, or 1 and what failed.  While the interface is down it waits.
  */
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #include "recorder/transmit/outlet.h"
 
 #define BATCH		256u
-#define SIZES_MAX	8u
+#define SIZES_MAX	16u
 #define FRAME_BYTES_MAX	65535u
 #define TURN_NS		50000000u	/* of waiting */
 
@@ -103,7 +104,7 @@ turn(struct job *job, uint64_t *number, struct pb_err *err)
 static int
 run(struct job *job, struct pb_err *err)
 {
-	uint64_t start_ns = pb_clock_mono_ns(), number = 0, ns;
+	uint64_t start_ns = pb_clock_mono_ns(), number = 0, ns, cpu_ns;
 	struct pb_outlet_stats stats;
 	const char *why, *name;
 	int rc = 0, left = 0;
@@ -115,16 +116,18 @@ run(struct job *job, struct pb_err *err)
 		left = pb_outlet_drain(job->outlet, PB_OUTLET_DRAIN_NS_MAX,
 		    err);
 	ns = pb_clock_mono_ns() - start_ns;
+	cpu_ns = (uint64_t)clock() * (PB_NS_PER_S / CLOCKS_PER_SEC);
 	pb_outlet_stats(job->outlet, &stats);
 	name = pb_outlet_engine(job->outlet, &why);
 	printf("{\"packets\": %llu, \"bytes\": %llu, \"refused\": %llu, "
 	    "\"full\": %llu, \"skipped\": %llu, \"down\": %llu, \"left\": %d, "
-	    "\"seconds\": %.6f, \"mpps\": %.4f, \"engine\": \"%s\", "
+	    "\"seconds\": %.6f, \"mpps\": %.4f, \"cpu_ns\": %.0f, \"engine\": \"%s\", "
 	    "\"why\": \"%s\"}\n", (unsigned long long)stats.packets,
 	    (unsigned long long)stats.bytes, (unsigned long long)stats.refused,
 	    (unsigned long long)stats.full, (unsigned long long)job->skipped,
 	    (unsigned long long)job->down, left, (double)ns / 1e9,
-	    (double)stats.packets * 1e3 / (double)ns, name, why);
+	    (double)stats.packets * 1e3 / (double)ns, (double)cpu_ns /
+	    (double)(stats.packets + 1), name, why);
 	return rc < 0 ? rc : left < 0 ? left : 0;
 }
 
