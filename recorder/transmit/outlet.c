@@ -30,6 +30,7 @@ struct pb_outlet {
 
 static const struct pb_engine_ops *const engines[PB_ENGINES] = {
 	[PB_ENGINE_SENDMMSG] = &pb_engine_sendmmsg,
+	[PB_ENGINE_XDP] = &pb_engine_xdp,
 	[PB_ENGINE_RING] = &pb_engine_ring,
 };
 
