@@ -4,11 +4,13 @@
 #include "recorder/transmit/outlet.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "recorder/transmit/calibrate.h"
 #include "recorder/transmit/engine.h"
 #include "recorder/transmit/port.h"
 
@@ -17,14 +19,20 @@
 #define TAG_AT		12u	/* where its type stands */
 #define LOOK_NS		10000000u	/* of a full queue, between two looks */
 #define DRAIN_STEP_NS	50000u
+#define TURN_DRAIN_NS	20000000u	/* an interface may let go late */
 #define REASON_MAX	256
 
 struct pb_outlet {
 	struct pb_port	 port;		/* as of the last look */
-	const struct pb_engine_ops *ops;
+	const struct pb_engine_ops *ops;	/* the one in use */
 	void		*state;
+	void		*states[PB_ENGINES];	/* of all that are open */
 	struct pb_outlet_stats stats;
 	uint64_t	 look_ns;	/* of a full queue: the next one */
+	bool		 calibrates;
+	struct pb_calibration calibration;
+	uint64_t	 drain_ns;	/* since when a turn's frames leave */
+	char		 missing[REASON_MAX];	/* engines, and why */
 	char		 reason[REASON_MAX];
 };
 
@@ -34,7 +42,19 @@ static const struct pb_engine_ops *const engines[PB_ENGINES] = {
 	[PB_ENGINE_RING] = &pb_engine_ring,
 };
 
-static int	attach(struct pb_outlet *, enum pb_engine, struct pb_err *);
+static int	attach(struct pb_outlet *, const struct pb_outlet_opts *,
+		    struct pb_err *);
+static int	attach_one(struct pb_outlet *, enum pb_engine, bool,
+		    struct pb_err *);
+static void	attach_more(struct pb_outlet *);
+static void	detach(struct pb_outlet *, enum pb_engine);
+static void	use(struct pb_outlet *, enum pb_engine);
+static int	calibrated_send(struct pb_outlet *, const struct pb_frame *,
+		    unsigned);
+static bool	turn_drained(struct pb_outlet *);
+static void	calibration_ends(struct pb_outlet *);
+static bool	of_engine(int);
+static void	sleep_ns(uint64_t);
 static unsigned	fitting(const struct pb_outlet *, const struct pb_frame *,
 		    unsigned);
 static bool	fits(const struct pb_outlet *, const struct pb_frame *);
@@ -83,7 +103,7 @@ pb_outlet_open(struct pb_outlet **out, const char *interface,
 		rc = pb_err_set(err, PB_EINVAL, "interface %s carries no "
 		    "Ethernet frames", interface);
 	if (rc == 0)
-		rc = attach(outlet, opts->engine, err);
+		rc = attach(outlet, opts, err);
 	if (rc < 0) {
 		free(outlet);
 		return rc;
@@ -97,7 +117,8 @@ pb_outlet_close(struct pb_outlet *outlet)
 {
 	if (outlet == NULL)
 		return;
-	outlet->ops->close(outlet->state);
+	for (unsigned i = 0; i < PB_ENGINES; i++)
+		detach(outlet, (enum pb_engine)i);
 	free(outlet);
 }
 
@@ -110,7 +131,8 @@ pb_outlet_send(struct pb_outlet *outlet, const struct pb_frame *frames,
 
 	if (fit == 0)
 		return refuse(outlet, frames, err);
-	taken = outlet->ops->send(outlet->state, frames, fit);
+	taken = outlet->calibrates ? calibrated_send(outlet, frames, fit) :
+	    outlet->ops->send(outlet->state, frames, fit);
 	if (taken < 0)
 		return failed(outlet, -taken, frames, err);
 	count_taken(outlet, frames, (unsigned)taken, fit);
@@ -120,12 +142,20 @@ pb_outlet_send(struct pb_outlet *outlet, const struct pb_frame *frames,
 int
 pb_outlet_wait(struct pb_outlet *outlet, uint64_t ns_max, struct pb_err *err)
 {
-	int rc = outlet->ops->wait(outlet->state, ns_max);
-	uint64_t now_ns;
+	uint64_t start_ns = pb_clock_mono_ns(), now_ns;
+	int rc = 0;
 
+	/* Of frames that leave no descriptor tells. */
+	if (outlet->drain_ns != 0)
+		sleep_ns(ns_max < DRAIN_STEP_NS ? ns_max : DRAIN_STEP_NS);
+	else
+		rc = outlet->ops->wait(outlet->state, ns_max);
 	if (rc < 0)
 		return failed(outlet, -rc, NULL, err);
 	now_ns = pb_clock_mono_ns();
+	if (outlet->calibrates && outlet->drain_ns == 0)
+		pb_calibration_sent(&outlet->calibration, 0, 0, now_ns -
+		    start_ns);
 	if (outlet->look_ns == 0)
 		outlet->look_ns = now_ns + LOOK_NS;
 	if (now_ns < outlet->look_ns)
@@ -137,7 +167,6 @@ pb_outlet_wait(struct pb_outlet *outlet, uint64_t ns_max, struct pb_err *err)
 int
 pb_outlet_drain(struct pb_outlet *outlet, uint64_t ns_max, struct pb_err *err)
 {
-	const struct timespec step = { .tv_nsec = DRAIN_STEP_NS };
 	uint64_t start_ns = pb_clock_mono_ns(), look_ns = start_ns + LOOK_NS;
 	int rc;
 
@@ -155,7 +184,7 @@ pb_outlet_drain(struct pb_outlet *outlet, uint64_t ns_max, struct pb_err *err)
 			if (rc < 0)
 				return rc;
 		}
-		nanosleep(&step, NULL);
+		sleep_ns(DRAIN_STEP_NS);
 	}
 }
 
@@ -195,18 +224,149 @@ pb_outlet_engine(const struct pb_outlet *outlet, const char **why)
 }
 
 static int
-attach(struct pb_outlet *outlet, enum pb_engine engine, struct pb_err *err)
+attach(struct pb_outlet *outlet, const struct pb_outlet_opts *opts,
+    struct pb_err *err)
 {
-	bool asked = engine != PB_ENGINE_AUTO;
+	bool asked = opts->engine != PB_ENGINE_AUTO;
+	enum pb_engine engine = asked ? opts->engine : PB_ENGINE_SENDMMSG;
+	int rc = attach_one(outlet, engine, asked, err);
+
+	if (rc < 0)
+		return pb_err_prefix(err, rc, "interface %s: %s",
+		    outlet->port.name, engines[engine]->name);
+	use(outlet, engine);
+	strcpy(outlet->reason, asked ? "asked for" : "the least delay");
+	if (!asked && opts->bulk)
+		attach_more(outlet);
+	return 0;
+}
+
+static int
+attach_one(struct pb_outlet *outlet, enum pb_engine engine, bool asked,
+    struct pb_err *err)
+{
 	const struct pb_engine_ask ask = { .index = outlet->port.index,
 	    .bytes_max = pb_outlet_bytes_max(outlet, true), .asked = asked };
-	int rc;
 
-	outlet->ops = engines[asked ? engine : PB_ENGINE_SENDMMSG];
-	strcpy(outlet->reason, asked ? "asked for" : "the least delay");
-	rc = outlet->ops->open(&outlet->state, &ask, err);
-	return rc < 0 ? pb_err_prefix(err, rc, "interface %s: %s",
-	    outlet->port.name, outlet->ops->name) : 0;
+	return engines[engine]->open(&outlet->states[engine], &ask, err);
+}
+
+/* All that open are compared. */
+static void
+attach_more(struct pb_outlet *outlet)
+{
+	pb_calibration_init(&outlet->calibration);
+	pb_calibration_add(&outlet->calibration, PB_ENGINE_SENDMMSG,
+	    outlet->ops->name);
+	for (unsigned i = PB_ENGINE_SENDMMSG + 1; i < PB_ENGINES; i++) {
+		size_t used = strlen(outlet->missing);
+		struct pb_err err;
+
+		if (attach_one(outlet, (enum pb_engine)i, false, &err) == 0)
+			pb_calibration_add(&outlet->calibration,
+			    (enum pb_engine)i, engines[i]->name);
+		else
+			snprintf(outlet->missing + used,
+			    sizeof(outlet->missing) - used, "; %s: %s",
+			    engines[i]->name, err.text);
+	}
+	outlet->calibrates = true;
+	strcpy(outlet->reason, "engines are being compared");
+}
+
+static void
+detach(struct pb_outlet *outlet, enum pb_engine engine)
+{
+	if (outlet->states[engine] != NULL)
+		engines[engine]->close(outlet->states[engine]);
+	outlet->states[engine] = NULL;
+}
+
+static void
+use(struct pb_outlet *outlet, enum pb_engine engine)
+{
+	outlet->ops = engines[engine];
+	outlet->state = outlet->states[engine];
+}
+
+/* Which engine's turn is over has sent its frames before the next one's. */
+static int
+calibrated_send(struct pb_outlet *outlet, const struct pb_frame *frames,
+    unsigned count)
+{
+	uint64_t start_ns, bytes = 0;
+	int taken;
+
+	if (outlet->drain_ns != 0 && !turn_drained(outlet))
+		return 0;
+	start_ns = pb_clock_mono_ns();
+	taken = outlet->ops->send(outlet->state, frames, count);
+	if (taken < 0 && of_engine(-taken) &&
+	    outlet->calibration.count > 1) {
+		pb_calibration_drop(&outlet->calibration);
+		use(outlet, pb_calibration_engine(&outlet->calibration));
+		return 0;
+	}
+	if (taken < 0)
+		return taken;
+	for (int i = 0; i < taken; i++)
+		bytes += frames[i].len;
+	if (pb_calibration_sent(&outlet->calibration, (uint64_t)taken, bytes,
+	    pb_clock_mono_ns() - start_ns))
+		outlet->drain_ns = pb_clock_mono_ns();
+	return taken;
+}
+
+/* True: the next engine's turn has begun, or none is to come. */
+static bool
+turn_drained(struct pb_outlet *outlet)
+{
+	int left = outlet->ops->pending(outlet->state);
+	uint64_t ns = pb_clock_mono_ns() - outlet->drain_ns;
+	bool more;
+
+	if (left > 1 || (left == 1 && ns < TURN_DRAIN_NS))
+		return false;
+	more = pb_calibration_next(&outlet->calibration, ns);
+	outlet->drain_ns = 0;
+	use(outlet, pb_calibration_engine(&outlet->calibration));
+	if (!more)
+		calibration_ends(outlet);
+	return true;
+}
+
+static void
+calibration_ends(struct pb_outlet *outlet)
+{
+	size_t used;
+
+	outlet->calibrates = false;
+	for (unsigned i = 0; i < PB_ENGINES; i++)
+		if (outlet->states[i] != outlet->state)
+			detach(outlet, (enum pb_engine)i);
+	pb_calibration_words(&outlet->calibration, outlet->reason,
+	    sizeof(outlet->reason));
+	used = strlen(outlet->reason);
+	snprintf(outlet->reason + used, sizeof(outlet->reason) - used, "%s",
+	    outlet->missing);
+}
+
+/* An error that neither the frame nor the interface explains. */
+static bool
+of_engine(int sys)
+{
+	return sys != ENETDOWN && sys != ENXIO && sys != ENODEV &&
+	    sys != EMSGSIZE && sys != EINVAL;
+}
+
+static void
+sleep_ns(uint64_t ns)
+{
+	const struct timespec time = {
+	    .tv_sec = (time_t)(ns / PB_NS_PER_S),
+	    .tv_nsec = (long)(ns % PB_NS_PER_S) };
+
+	nanosleep(&time, NULL);
 }
 
 /* The first frames that may be offered to an engine. */
