@@ -1,15 +1,16 @@
 /*
  * tests/bench/send.c - numbered frames out of an interface, by an outlet
  *
- *	send IFACE ENGINE BYTES COUNT [BATCH [SECONDS_MAX]]
+ *	send IFACE ENGINE BYTES COUNT [BATCH [SECONDS_MAX [PAUSE_US]]]
  *
  * ENGINE is that of outlet.h, or bulk: auto, with much to send.  BYTES may
  * be a list, of which each frame has the next one: 60,1514.  A frame's
  * number stands in its bytes 14 to 17, and what follows it comes of that.
- * COUNT 0: until the time is over.  A line of JSON says what came of it,
+ * COUNT 0: until the time is over.  SIGTERM: no more of them.  PAUSE_US: after each batch.  A line of JSON says what came of it,
  * `cpu_ns` the processor's time of a frame, that of start-up included;
  * status 0, or 1 and what failed.  While the interface is down it waits.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,16 +23,19 @@
 #define SIZES_MAX	16u
 #define FRAME_BYTES_MAX	65535u
 #define TURN_NS		50000000u	/* of waiting */
+#define DOWN_NS		1000000u
 
 struct job {
 	struct pb_outlet *outlet;
 	unsigned	 sizes, size[SIZES_MAX];
 	unsigned	 batch;
-	uint64_t	 count, until_ns;
+	uint64_t	 count, until_ns, pause_ns;
 	uint64_t	 down, skipped;
 	struct pb_frame	 frame[BATCH];
 	uint8_t		*memory;
 };
+
+static volatile sig_atomic_t stopped;
 
 static void
 make_frame(struct job *job, unsigned at, uint64_t number)
@@ -63,6 +67,27 @@ make_frames(struct job *job)
 		    sizeof(head));
 }
 
+static void
+stop(int number)
+{
+	(void)number;
+	stopped = 1;
+}
+
+static bool
+over(const struct job *job)
+{
+	return stopped || pb_clock_mono_ns() > job->until_ns;
+}
+
+static void
+pause_for(uint64_t ns)
+{
+	const struct timespec time = { .tv_nsec = (long)ns };
+
+	nanosleep(&time, NULL);
+}
+
 static int
 turn(struct job *job, uint64_t *number, struct pb_err *err)
 {
@@ -81,23 +106,24 @@ turn(struct job *job, uint64_t *number, struct pb_err *err)
 		if (rc == 0)
 			rc = pb_outlet_wait(job->outlet, TURN_NS, err);
 		if (rc == PB_EFORMAT) {
-			fprintf(stderr, "skip: %s\n", err->text);
-			job->skipped++;
+			if (job->skipped++ == 0)
+				fprintf(stderr, "skip: %s\n", err->text);
 			at++;
 		} else if (rc == PB_EBUSY) {
 			if (job->down++ == 0)
 				fprintf(stderr, "down: %s\n", err->text);
-			nanosleep(&(struct timespec){ .tv_nsec = 1000000 },
-			    NULL);
+			pause_for(DOWN_NS);
 		} else if (rc < 0) {
 			return rc;
 		}
-		if (pb_clock_mono_ns() > job->until_ns) {
+		if (over(job)) {
 			*number += at;
 			return 0;
 		}
 	}
 	*number += count;
+	if (job->pause_ns > 0)
+		pause_for(job->pause_ns);
 	return 0;
 }
 
@@ -109,8 +135,7 @@ run(struct job *job, struct pb_err *err)
 	const char *why, *name;
 	int rc = 0, left = 0;
 
-	while (rc == 0 && number < job->count &&
-	    pb_clock_mono_ns() < job->until_ns)
+	while (rc == 0 && number < job->count && !over(job))
 		rc = turn(job, &number, err);
 	if (rc == 0)
 		left = pb_outlet_drain(job->outlet, PB_OUTLET_DRAIN_NS_MAX,
@@ -149,6 +174,7 @@ parse(struct job *job, char **argv, int argc)
 	job->batch = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : BATCH;
 	if (job->batch == 0 || job->batch > BATCH)
 		return -1;
+	job->pause_ns = argc > 7 ? strtoull(argv[7], NULL, 10) * 1000 : 0;
 	job->until_ns = pb_clock_mono_ns() + (uint64_t)(seconds * 1e9);
 	return 0;
 }
@@ -163,7 +189,7 @@ main(int argc, char **argv)
 
 	if (argc < 5 || parse(&job, argv, argc) < 0) {
 		fprintf(stderr, "send IFACE ENGINE BYTES COUNT "
-		    "[BATCH [SECONDS_MAX]]\n");
+		    "[BATCH [SECONDS_MAX [PAUSE_US]]]\n");
 		return 2;
 	}
 	opts.bulk = strcmp(argv[2], "bulk") == 0;
@@ -173,6 +199,7 @@ main(int argc, char **argv)
 		rc = pb_outlet_open(&job.outlet, argv[1], &opts, &err);
 	if (rc == 0) {
 		make_frames(&job);
+		signal(SIGTERM, stop);
 		rc = run(&job, &err);
 	}
 	if (rc < 0)
