@@ -25,8 +25,9 @@
 #ifndef XDP_PKT_CONTD
 #define XDP_PKT_CONTD	(1 << 0)	/* the frame goes on: Linux 6.6 */
 #endif
-#define GROUP		256u	/* descriptors; not over PB_XSK_BUDGET */
+#define GROUP		64u	/* descriptors, in cache; PB_XSK_BUDGET at most */
 #define CHUNKS_MAX	17u	/* of a frame: MAX_SKB_FRAGS */
+#define LINE_BYTES	64u
 #define WAIT_NS		50000u	/* until a full queue is asked again */
 
 struct xdp_state {
@@ -48,6 +49,7 @@ static bool	goes_on(const struct xdp_state *, uint32_t);
 static unsigned	fill(struct xdp_state *, const struct pb_frame *, unsigned);
 static uint32_t	chunks_of(const struct pb_frame *);
 static void	put(struct xdp_state *, const struct pb_frame *);
+static uint32_t	place(unsigned, uint32_t);
 static uint32_t	waiting(const struct xdp_state *);
 static struct xdp_desc *slot(const struct xdp_state *, uint32_t);
 static unsigned	chunk_of(uint64_t);
@@ -274,12 +276,14 @@ put(struct xdp_state *state, const struct pb_frame *frame)
 {
 	for (uint32_t at = 0; at < frame->len; ) {
 		unsigned chunk = state->free[--state->free_count];
-		uint64_t address = (uint64_t)chunk * PB_XSK_CHUNK_BYTES;
 		uint32_t len = frame->len - at;
 		bool more = len > PB_XSK_CHUNK_BYTES;
+		uint64_t address;
 
 		if (more)
 			len = PB_XSK_CHUNK_BYTES;
+		address = (uint64_t)chunk * PB_XSK_CHUNK_BYTES +
+		    place(chunk, PB_XSK_CHUNK_BYTES - len);
 		memcpy(state->xsk.memory + address, frame->data + at, len);
 		state->uses[chunk]++;
 		*slot(state, state->producer++) = (struct xdp_desc){
@@ -287,6 +291,17 @@ put(struct xdp_state *state, const struct pb_frame *frame)
 		    .options = more ? XDP_PKT_CONTD : 0 };
 		at += len;
 	}
+}
+
+/* Where in its chunk a frame begins: at another line of the cache than in
+ * the next chunk, or they would push each other out of it. */
+static uint32_t
+place(unsigned chunk, uint32_t room)
+{
+	uint32_t at = chunk * LINE_BYTES % PB_XSK_CHUNK_BYTES;
+
+	return at <= room ? at : room / LINE_BYTES == 0 ? 0 :
+	    chunk % (room / LINE_BYTES) * LINE_BYTES;
 }
 
 /* Descriptors of frames that are not taken yet. */
