@@ -26,14 +26,14 @@ import kit
 from kit import *
 
 MODULES = ("capture", "importing", "scale", "memory", "search", "ship",
-           "relay", "wire")
+           "relay", "wire", "transmit")
 ROUNDS = 3
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 DISK_GIB = {"full": 26, "quick": 4, "smoke": 1}     # what all may need
 QUIET_SECONDS = {"full": 10, "quick": 2, "smoke": 0}    # patience for it
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs", "devtmpfs", "rootfs")
 PACKAGES = ("netsniff-ng", "wireshark-common", "tcpdump", "stenographer",
-            "rsync", "iperf3", "nginx", "curl")
+            "rsync", "iperf3", "nginx", "curl", "tcpreplay")
 
 
 def arguments():

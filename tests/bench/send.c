@@ -28,6 +28,7 @@
 struct job {
 	struct pb_outlet *outlet;
 	unsigned	 sizes, size[SIZES_MAX];
+	size_t		 stride;	/* between two frames in memory */
 	unsigned	 batch;
 	uint64_t	 count, until_ns, pause_ns;
 	uint64_t	 down, skipped;
@@ -40,7 +41,7 @@ static volatile sig_atomic_t stopped;
 static void
 make_frame(struct job *job, unsigned at, uint64_t number)
 {
-	uint8_t *data = job->memory + (size_t)at * FRAME_BYTES_MAX;
+	uint8_t *data = job->memory + at * job->stride;
 	unsigned len = job->size[number % job->sizes];
 	uint32_t n = (uint32_t)number;
 
@@ -57,14 +58,20 @@ make_frames(struct job *job)
 	static const uint8_t head[14] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1,
 	    0x88, 0xb5 };	/* IEEE's EtherType for experiments */
 
-	job->memory = malloc((size_t)BATCH * FRAME_BYTES_MAX);
+	for (unsigned i = 0; i < job->sizes; i++)
+		if (job->size[i] > job->stride)
+			job->stride = job->size[i];
+	job->stride += sizeof(head) + 4;
+	job->memory = malloc(BATCH * job->stride);
 	if (job->memory == NULL)
 		abort();
-	for (size_t i = 0; i < (size_t)BATCH * FRAME_BYTES_MAX; i++)
-		job->memory[i] = (uint8_t)(i % FRAME_BYTES_MAX * 7);
-	for (unsigned i = 0; i < BATCH; i++)
-		memcpy(job->memory + (size_t)i * FRAME_BYTES_MAX, head,
-		    sizeof(head));
+	for (size_t i = 0; i < BATCH; i++) {
+		uint8_t *data = job->memory + i * job->stride;
+
+		for (size_t at = 0; at < job->stride; at++)
+			data[at] = (uint8_t)(at * 7);
+		memcpy(data, head, sizeof(head));
+	}
 }
 
 static void
