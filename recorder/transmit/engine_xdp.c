@@ -25,7 +25,7 @@
 #ifndef XDP_PKT_CONTD
 #define XDP_PKT_CONTD	(1 << 0)	/* the frame goes on: Linux 6.6 */
 #endif
-#define GROUP		64u	/* descriptors, in cache; PB_XSK_BUDGET at most */
+#define GROUP		64u	/* descriptors; they stay in cache */
 #define CHUNKS_MAX	17u	/* of a frame: MAX_SKB_FRAGS */
 #define LINE_BYTES	64u
 #define WAIT_NS		50000u	/* until a full queue is asked again */
@@ -35,7 +35,7 @@ struct xdp_state {
 	uint32_t	 producer;	/* of the ring: filled up to here, */
 	uint32_t	 consumer;	/* and frames taken up to here */
 	uint32_t	 told;		/* what the kernel said last */
-	uint32_t	 free_count;	/* the last freed one, in cache, first */
+	uint32_t	 free_count;	/* the one freed last comes first */
 	uint16_t	 free[PB_XSK_CHUNKS];
 	uint8_t		 uses[PB_XSK_CHUNKS];	/* in the ring and beyond */
 };

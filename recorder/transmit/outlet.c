@@ -3,6 +3,7 @@
  */
 #include "recorder/transmit/outlet.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,9 +127,11 @@ int
 pb_outlet_send(struct pb_outlet *outlet, const struct pb_frame *frames,
     unsigned count, struct pb_err *err)
 {
-	unsigned fit = fitting(outlet, frames, count);
+	unsigned fit;
 	int taken;
 
+	assert(count > 0);
+	fit = fitting(outlet, frames, count);
 	if (fit == 0)
 		return refuse(outlet, frames, err);
 	taken = outlet->calibrates ? calibrated_send(outlet, frames, fit) :

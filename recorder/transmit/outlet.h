@@ -51,8 +51,8 @@ struct pb_outlet_opts {
 
 struct pb_outlet_stats {
 	uint64_t	 packets, bytes;	/* taken; bytes of frames */
-	uint64_t	 refused;	/* frames that pb_outlet_send() refused */
-	uint64_t	 full;		/* times that not all offered was taken */
+	uint64_t	 refused;	/* frames, by pb_outlet_send() */
+	uint64_t	 full;		/* times that not all was taken */
 };
 
 /*
@@ -125,7 +125,8 @@ int	pb_outlet_drain(struct pb_outlet *outlet, uint64_t ns_max,
 int	pb_outlet_look(struct pb_outlet *outlet, struct pb_err *err);
 
 /* The longest frame it takes, with its link header and, where it has one, a
- * VLAN tag (`tagged`); as of the last look. */
+ * VLAN tag (`tagged`); as of the last look.  That its MTU shrank since, the
+ * kernel tells of a longer frame, but for AF_XDP, where it does not look. */
 uint32_t pb_outlet_bytes_max(const struct pb_outlet *outlet, bool tagged);
 
 void	pb_outlet_stats(const struct pb_outlet *outlet,

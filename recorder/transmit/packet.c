@@ -49,6 +49,17 @@ pb_packet_bind(int fd, unsigned index, struct pb_err *err)
 	return 0;
 }
 
+void
+pb_packet_queue(int fd)
+{
+	int bytes = QUEUE_BYTES;
+
+	/* More than the system's bound is CAP_NET_ADMIN's: no need. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes,
+	    sizeof(bytes)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int
 pb_packet_wait(int fd, bool refused, uint64_t ns_max)
 {
@@ -76,12 +87,9 @@ pb_packet_pending(int fd)
 static int
 set_up(int fd)
 {
-	int one = 1, bytes = QUEUE_BYTES;
+	int one = 1;
 
-	/* More than the system's bound is CAP_NET_ADMIN's: no need. */
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes,
-	    sizeof(bytes)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	pb_packet_queue(fd);
 	return setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one,
 	    sizeof(one));
 }

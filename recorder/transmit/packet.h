@@ -16,6 +16,9 @@
 int	pb_packet_open(int *fd, struct pb_err *err);
 int	pb_packet_bind(int fd, unsigned index, struct pb_err *err);
 
+/* As much as the system allows may be on its way; of any socket. */
+void	pb_packet_queue(int fd);
+
 /* Sleep until it may send again.  `refused`: the interface took no more,
  * which no descriptor tells: a short while. */
 int	pb_packet_wait(int fd, bool refused, uint64_t ns_max);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "recorder/transmit/packet.h"
 
 #ifndef XDP_USE_SG
 #define XDP_USE_SG	(1 << 4)	/* since Linux 6.6 */
@@ -82,6 +83,7 @@ make(struct pb_xsk *xsk, struct pb_err *err)
 		pb_err_sys(err, "this system has no AF_XDP");
 		return PB_EINVAL;
 	}
+	pb_packet_queue(xsk->fd);
 	rc = give_memory(xsk, err);
 	return rc < 0 ? rc : make_rings(xsk, err);
 }
@@ -216,7 +218,8 @@ bind_queue(int fd, unsigned index, uint16_t flags)
 		if (bind(fd, (const struct sockaddr *)&self,
 		    sizeof(self)) == 0)
 			return 0;
-		if (errno != EBUSY)	/* No such queue: the others are taken. */
+		/* No such queue: all that there are are taken. */
+		if (errno != EBUSY)
 			return errno == EINVAL && queue > 0 ? EBUSY : errno;
 	}
 	return EBUSY;

@@ -17,7 +17,7 @@
 #define PB_XSK_CHUNK_BYTES	4096u	/* the most the kernel takes */
 #define PB_XSK_CHUNKS		1024u	/* 4 MiB: half of RLIMIT_MEMLOCK */
 #define PB_XSK_BUDGET		256u	/* descriptors that a call takes */
-#define PB_XSK_RING		2048u	/* descriptors: no chunk finds it full */
+#define PB_XSK_RING		2048u	/* descriptors: never full */
 
 /* One of the kernel's rings, as it is mapped here. */
 struct pb_xsk_ring {

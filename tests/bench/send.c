@@ -6,7 +6,8 @@
  * ENGINE is that of outlet.h, or bulk: auto, with much to send.  BYTES may
  * be a list, of which each frame has the next one: 60,1514.  A frame's
  * number stands in its bytes 14 to 17, and what follows it comes of that.
- * COUNT 0: until the time is over.  SIGTERM: no more of them.  PAUSE_US: after each batch.  A line of JSON says what came of it,
+ * COUNT 0: until the time is over.  SIGTERM: no more of them.  PAUSE_US:
+ * after each batch.  A line of JSON says what came of it,
  * `cpu_ns` the processor's time of a frame, that of start-up included;
  * status 0, or 1 and what failed.  While the interface is down it waits.
  */
@@ -153,8 +154,9 @@ run(struct job *job, struct pb_err *err)
 	name = pb_outlet_engine(job->outlet, &why);
 	printf("{\"packets\": %llu, \"bytes\": %llu, \"refused\": %llu, "
 	    "\"full\": %llu, \"skipped\": %llu, \"down\": %llu, \"left\": %d, "
-	    "\"seconds\": %.6f, \"mpps\": %.4f, \"cpu_ns\": %.0f, \"engine\": \"%s\", "
-	    "\"why\": \"%s\"}\n", (unsigned long long)stats.packets,
+	    "\"seconds\": %.6f, \"mpps\": %.4f, \"cpu_ns\": %.0f, "
+	    "\"engine\": \"%s\", \"why\": \"%s\"}\n",
+	    (unsigned long long)stats.packets,
 	    (unsigned long long)stats.bytes, (unsigned long long)stats.refused,
 	    (unsigned long long)stats.full, (unsigned long long)job->skipped,
 	    (unsigned long long)job->down, left, (double)ns / 1e9,

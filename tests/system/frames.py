@@ -4,8 +4,8 @@
 
 Says `ready`, then, when the frame COUNT - 1 has come or none for some
 seconds, a line of JSON: `packets`, `wrong` (what differs from the frame that
-was due, the first few), `dropped` (by our own socket).  With COUNT 0 it is told on standard input
-how many frames there are.
+was due, the first few), `dropped` (by our own socket).  With COUNT 0 it is
+told on standard input how many frames there are.
 """
 
 import json

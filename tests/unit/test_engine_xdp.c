@@ -35,7 +35,8 @@ static struct kernel {
 	struct xdp_desc	 desc[PB_XSK_RING];
 	uint64_t	 done[PB_XSK_RING];
 	uint8_t		*memory;
-	uint64_t	 late[LATE_MAX + PB_XSK_BUDGET];	/* not given back yet */
+	/* Not given back yet. */
+	uint64_t	 late[LATE_MAX + PB_XSK_BUDGET];
 	unsigned	 late_count;
 	uint32_t	 next;		/* number that is due on the wire */
 	uint8_t		 frame[FRAME_BYTES_MAX];
