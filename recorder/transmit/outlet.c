@@ -29,6 +29,7 @@ struct pb_outlet {
 	void		*state;
 	void		*states[PB_ENGINES];	/* of all that are open */
 	struct pb_outlet_stats stats;
+	bool		 full;		/* the last time */
 	uint64_t	 look_ns;	/* of a full queue: the next one */
 	bool		 calibrates;
 	struct pb_calibration calibration;
@@ -417,8 +418,9 @@ count_taken(struct pb_outlet *outlet, const struct pb_frame *frames,
 	outlet->stats.packets += taken;
 	for (unsigned i = 0; i < taken; i++)
 		outlet->stats.bytes += frames[i].len;
-	if (taken < offered)
+	if (taken < offered && (taken > 0 || !outlet->full))
 		outlet->stats.full++;
+	outlet->full = taken < offered;
 	if (taken > 0)
 		outlet->look_ns = 0;
 }

@@ -52,7 +52,8 @@ struct pb_outlet_opts {
 struct pb_outlet_stats {
 	uint64_t	 packets, bytes;	/* taken; bytes of frames */
 	uint64_t	 refused;	/* frames, by pb_outlet_send() */
-	uint64_t	 full;		/* times that not all was taken */
+	/* Times that not all was taken; further tries in vain are none. */
+	uint64_t	 full;
 };
 
 /*

@@ -363,8 +363,10 @@ a_queue_that_stays_full_makes_the_interface_be_looked_at(void **state)
 	fake.engine[PB_ENGINE_RING].takes = 0;
 	assert_int_equal(send_one(out, FRAME_BYTES, &err), 0);
 	fake.port.up = false;
-	while (pb_outlet_wait(out, 1000000, &err) == 0)
+	while (pb_outlet_wait(out, 1000000, &err) == 0) {
+		assert_int_equal(send_one(out, FRAME_BYTES, &err), 0);
 		waits++;
+	}
 	assert_int_equal(err.code, PB_EBUSY);
 	assert_in_range(waits, 1, 100);
 	pb_outlet_stats(out, &stats);
