@@ -339,15 +339,14 @@ turn_drained(struct pb_outlet *outlet)
 	return true;
 }
 
+/* The other engines stay open: to close a socket of theirs takes tens of
+ * milliseconds, in which nothing would be sent. */
 static void
 calibration_ends(struct pb_outlet *outlet)
 {
 	size_t used;
 
 	outlet->calibrates = false;
-	for (unsigned i = 0; i < PB_ENGINES; i++)
-		if (outlet->states[i] != outlet->state)
-			detach(outlet, (enum pb_engine)i);
 	pb_calibration_words(&outlet->calibration, outlet->reason,
 	    sizeof(outlet->reason));
 	used = strlen(outlet->reason);

@@ -10,8 +10,8 @@
  * Sent means: the interface's driver took the frame.  A driver that drops it
  * and says so has not taken it: such a frame is offered again, in its place.
  * On veth(4) a frame was taken once it waits at the other end (with
- * softnet_data's queue full, or the other end down, it is not); what becomes
- * of it there nobody is told.
+ * the queue there full, or the other end down, it is not); what becomes of it
+ * there nobody is told.
  *
  * With PACKET_QDISC_BYPASS, and by AF_XDP, frames pass by the taps of the
  * interface they leave: who captures on it does not see them.
@@ -75,7 +75,8 @@ int	pb_engine_parse(enum pb_engine *out, const char *name,
 int	pb_outlet_open(struct pb_outlet **out, const char *interface,
 	    const struct pb_outlet_opts *opts, struct pb_err *err);
 
-/* What was taken and has not left goes with it: see pb_outlet_drain(). */
+/* What was taken and has not left goes with it: see pb_outlet_drain().  It
+ * waits for the kernel, tens of milliseconds.  NULL is fine. */
 void	pb_outlet_close(struct pb_outlet *outlet);
 
 /*

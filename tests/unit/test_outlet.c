@@ -179,21 +179,23 @@ the_fastest_engine_is_found_and_no_frame_overtakes(void **state)
 	fake.engine[PB_ENGINE_SENDMMSG].busy_ns = 900000;
 	fake.engine[PB_ENGINE_RING].busy_ns = 500000;
 	out = outlet(PB_ENGINE_AUTO, true);
-	while (fake.engine[PB_ENGINE_SENDMMSG].closed == 0) {
+	do {
 		int rc = send_one(out, FRAME_BYTES, &err);
 
 		assert_in_range(rc, 0, 1);
 		if (rc == 0)
 			assert_int_equal(pb_outlet_wait(out, 1000, &err), 0);
-	}
+		pb_outlet_engine(out, &why);
+	} while (strcmp(why, "engines are being compared") == 0);
 	assert_string_equal(pb_outlet_engine(out, &why), "xdp");
 	assert_ptr_equal(strstr(why, "xdp: "), why);
 	/* Eight between turns, and to the winner. */
 	assert_int_equal(fake.switches, 9);
-	assert_int_equal(fake.engine[PB_ENGINE_RING].closed, 1);
-	assert_int_equal(fake.engine[PB_ENGINE_XDP].closed, 0);
+	/* Not before the end, as that takes long. */
+	assert_int_equal(fake.engine[PB_ENGINE_RING].closed, 0);
 	pb_outlet_close(out);
-	assert_int_equal(fake.engine[PB_ENGINE_XDP].closed, 1);
+	for (unsigned i = PB_ENGINE_SENDMMSG; i < PB_ENGINES; i++)
+		assert_int_equal(fake.engine[i].closed, 1);
 }
 
 static void
