@@ -9,9 +9,8 @@
  *
  * Sent means: the interface's driver took the frame.  A driver that drops it
  * and says so has not taken it: such a frame is offered again, in its place.
- * On veth(4) a frame was taken once it waits at the other end (with
- * the queue there full, or the other end down, it is not); what becomes of it
- * there nobody is told.
+ * On veth(4) one was taken once it waits at the other end, which has to be up
+ * and have room; what becomes of it there nobody is told.
  *
  * With PACKET_QDISC_BYPASS, and by AF_XDP, frames pass by the taps of the
  * interface they leave: who captures on it does not see them.
