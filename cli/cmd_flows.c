@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cli/common/select.h"
 #include "cli/common/table.h"
 #include "recorder/query/endpoints.h"
 #include "recorder/query/query.h"
@@ -47,8 +48,6 @@ static void	init(void *);
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
 static int	parse(struct flows *, struct pb_err *);
 static int	run_flows(struct flows *, const char *, struct pb_err *);
-static int	open_index(void *, struct pb_index **, struct pb_err *);
-static void	close_index(void *, struct pb_index *, const char *);
 /* rows */
 static int	print(struct flows *, struct pb_err *);
 static int	fill(void *, struct pb_table *, struct pb_err *);
@@ -63,12 +62,7 @@ static void	address_text(char[static ADDRESS_TEXT_MAX], unsigned,
 #define SELECT	offsetof(struct opts, select)
 static const struct pb_cli_option options[] = {
 	{ .help = "What to select:" },
-	{ "stream", 0, "GLOB", SELECT, pb_select_stream,
-	    "streams whose node/interface matches; can be repeated" },
-	{ "after", 0, "T", SELECT, pb_select_after,
-	    "packets of that time or later, as in `pb query`" },
-	{ "before", 0, "T", SELECT, pb_select_before,
-	    "packets before that time" },
+	PB_CLI_SELECT(SELECT),
 	{ "inner", 0, NULL, offsetof(struct opts, inner), NULL,
 	    "ask the filter at every depth of VLAN, MPLS and PPPoE" },
 	{ .help = "How to show it:" },
@@ -181,8 +175,8 @@ run_flows(struct flows *flows, const char *filter, struct pb_err *err)
 		.filter = filter,
 		.inner = flows->opts->inner,
 		.stop = &pb_cli_stop,
-		.open = open_index,
-		.close = close_index,
+		.open = pb_cli_open_index,
+		.close = pb_cli_close_index,
 		.arg = flows->cli,
 	};
 	int rc;
@@ -205,20 +199,6 @@ run_flows(struct flows *flows, const char *filter, struct pb_err *err)
 	if (pb_cli_stopped() != 0)
 		pb_cli_die(pb_cli_stopped());
 	return rc;
-}
-
-static int
-open_index(void *arg, struct pb_index **out, struct pb_err *err)
-{
-	return pb_cli_index(arg, out, err);
-}
-
-static void
-close_index(void *arg, struct pb_index *index, const char *why)
-{
-	(void)arg;
-	(void)why;
-	pb_index_close(index);
 }
 
 static int

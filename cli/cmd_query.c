@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/common/select.h"
 #include "recorder/filter/payload.h"
 #include "recorder/query/lines.h"
 #include "recorder/query/output.h"
@@ -52,8 +53,6 @@ static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
 static int	flush(struct query *, struct pb_err *);
 static int	open_output(struct query *, struct pb_err *);
-static int	open_index(void *, struct pb_index **, struct pb_err *);
-static void	close_index(void *, struct pb_index *, const char *);
 static int	open_sink(struct query *, struct pb_err *);
 static int	close_sink(struct query *, int, struct pb_err *);
 static int	close_output(struct query *, int, struct pb_err *);
@@ -61,14 +60,8 @@ static int	close_output(struct query *, int, struct pb_err *);
 #define SELECT	offsetof(struct opts, select)
 static const struct pb_cli_option options[] = {
 	{ .help = "What to select:" },
-	{ "stream", 0, "GLOB", SELECT, pb_select_stream,
-	    "streams whose node/interface matches; can be repeated" },
-	{ "after", 0, "T", SELECT, pb_select_after,
-	    "packets of that time or later: RFC 3339, seconds since" },
-	{ "before", 0, "T", SELECT, pb_select_before,
-	    "1970, or -5m for five minutes ago; packets before T" },
-	{ "seq", 0, "A-B", SELECT, pb_select_seq,
-	    "sequence numbers, both included; also A- and A" },
+	PB_CLI_SELECT(SELECT),
+	PB_CLI_SELECT_SEQ(SELECT),
 	{ "limit", 0, "N", SELECT, pb_select_limit,
 	    "the first N of what the filter finds" },
 	{ "reverse", 0, NULL, offsetof(struct opts, reverse), NULL,
@@ -208,8 +201,8 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		.no_index = query->opts->no_index,
 		.reverse = query->opts->reverse && !query->opts->count,
 		.stop = &pb_cli_stop,
-		.open = open_index,
-		.close = close_index,
+		.open = pb_cli_open_index,
+		.close = pb_cli_close_index,
 		.arg = query->cli,
 	};
 	size_t passed_over;
@@ -325,23 +318,6 @@ flush(struct query *query, struct pb_err *err)
 {
 	return query->output != NULL ? pb_output_flush(query->output, err) :
 	    pb_out_flush(&query->out, err);
-}
-
-static int
-open_index(void *arg, struct pb_index **out, struct pb_err *err)
-{
-	return pb_cli_index(arg, out, err);
-}
-
-static void
-close_index(void *arg, struct pb_index *index, const char *why)
-{
-	const struct pb_cli *cli = arg;
-
-	if (why != NULL)
-		pb_cli_note("the index of the store %s %s: waiting for it, or "
-		    "for another one there", cli->store, why);
-	pb_index_close(index);
 }
 
 /* Before the store is: the file is the caller's. */

@@ -121,6 +121,23 @@ pb_cli_index(struct pb_cli *cli, struct pb_index **out, struct pb_err *err)
 	return rc;
 }
 
+int
+pb_cli_open_index(void *cli, struct pb_index **out, struct pb_err *err)
+{
+	return pb_cli_index(cli, out, err);
+}
+
+void
+pb_cli_close_index(void *arg, struct pb_index *index, const char *why)
+{
+	const struct pb_cli *cli = arg;
+
+	if (why != NULL)
+		pb_cli_note("the index of the store %s %s: waiting for it, or "
+		    "for another one there", cli->store, why);
+	pb_index_close(index);
+}
+
 bool
 pb_cli_yield(const struct pb_cli *cli)
 {

@@ -49,6 +49,13 @@ int	pb_cli_enter(struct pb_cli *cli, bool write, struct pb_err *err);
 int	pb_cli_index(struct pb_cli *cli, struct pb_index **out,
 	    struct pb_err *err);
 
+/* Both for a struct pb_query_opts whose `arg` is the cli: pb_cli_index(), and
+ * the end of it; that another one is waited for is said. */
+int	pb_cli_open_index(void *cli, struct pb_index **out,
+	    struct pb_err *err);
+void	pb_cli_close_index(void *cli, struct pb_index *index,
+	    const char *why);
+
 /* Where a recorder runs on the store that was entered, this process is behind
  * all others from now on: at the disk, where the I/O scheduler knows classes
  * (mq-deadline, bfq), and at the processor.  Does one? */
