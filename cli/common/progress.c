@@ -43,11 +43,16 @@ pb_progress_at(struct pb_progress *progress, uint64_t done)
 		return;
 	progress->next_ms = now + PERIOD_MS;
 	progress->dirty = true;
-	if (done > progress->total)
+	if (progress->total > 0 && done > progress->total)
 		done = progress->total;
-	columns = progress->total == 0 ? BAR_COLUMNS : (int)((double)done /
-	    (double)progress->total * BAR_COLUMNS);
 	amount(progress, done, have);
+	if (progress->total == 0) {
+		fprintf(stderr, "\r%-10s %s\033[K", progress->what, have);
+		fflush(stderr);
+		return;
+	}
+	columns = (int)((double)done / (double)progress->total *
+	    BAR_COLUMNS);
 	amount(progress, progress->total, all);
 	fprintf(stderr, "\r%-10s [%-*.*s] %s of %s\033[K", progress->what,
 	    BAR_COLUMNS, columns, full, have, all);

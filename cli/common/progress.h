@@ -13,7 +13,7 @@ struct pb_progress {
 	bool		 shown;		/* standard error is a terminal */
 	bool		 dirty;		/* a bar stands on its line */
 	const char	*what;		/* borrowed; such as "checking" */
-	uint64_t	 total;		/* bytes, or things */
+	uint64_t	 total;		/* bytes, or things; 0: nobody knows */
 	bool		 things;	/* counted one by one */
 	uint64_t	 next_ms;	/* not before */
 };
