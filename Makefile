@@ -27,7 +27,7 @@ LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
             shipper shipper/ship shipper/state shipper/letters shipper/feed \
             shipper/wire shipper/worker shipper/sink shipper/upstream \
             shipper/operator \
-            cli cli/common cli/import cli/status
+            cli cli/common cli/import cli/replay cli/status
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB      := $(BUILD)/libpb.a

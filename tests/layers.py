@@ -22,7 +22,7 @@ ORDER = """
     recorder/port/door recorder/port recorder
     shipper/ship shipper/worker shipper/wire shipper/state shipper/letters
     shipper/feed shipper/sink shipper/upstream shipper/operator shipper
-    cli/common cli/status cli/import cli
+    cli/common cli/status cli/import cli/replay cli
 """.split()
 APART = {("pcapng", "conf"), ("recorder/store", "conf")}
 FOREIGN = {
