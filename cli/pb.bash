@@ -30,6 +30,14 @@ _pb_configured()
 	    grep -o "{\"name\":\"$_pb_safe\"" | cut -d '"' -f 4
 }
 
+_pb_interfaces()
+{
+	local path
+	for path in /sys/class/net/*; do
+		[[ -e $path/ifindex ]] && echo "${path##*/}"
+	done
+}
+
 _pb_rows()
 {
 	"${COMP_WORDS[0]}" "${_pb_where[@]}" streams --json 2>/dev/null
@@ -51,7 +59,7 @@ _pb_value()
 {
 	local cur=$2
 	case $1 in
-	-c | -w)
+	-c | -w | -r)
 		_pb_files "$cur" ;;
 	--store)
 		compopt -o filenames 2>/dev/null
@@ -74,7 +82,21 @@ _pb_value()
 		_pb_reply -W "$(_pb_configured)" -- "$cur" ;;
 	--by)
 		_pb_reply -W "bytes packets time" -- "$cur" ;;
-	--seq | --limit | --first | --top | --payload)
+	-i)
+		_pb_reply -W "$(_pb_interfaces)" -- "$cur" ;;
+	--map)
+		_pb_reply -S = -W "$(_pb_streams)" -- "$cur" ;;
+	--engine)
+		_pb_reply -W "auto sendmmsg xdp ring" -- "$cur" ;;
+	--on-down)
+		_pb_reply -W "stop wait" -- "$cur" ;;
+	--vlan)
+		_pb_reply -W "none" -- "$cur" ;;
+	--top)
+		[[ $command != replay ]] || return 1
+		COMPREPLY=() ;;
+	--seq | --limit | --first | --payload | --loop | --speed | --pps | \
+	    --mbps | --gap-max | --dst-mac | --src-mac)
 		COMPREPLY=() ;;
 	*)
 		return 1 ;;
@@ -83,8 +105,8 @@ _pb_value()
 
 _pb()
 {
-	local commands="status streams segments query flows import gaps dlq
-	    verify reindex interfaces help"
+	local commands="status streams segments query flows replay import gaps
+	    dlq verify reindex interfaces help"
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	local prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" options="" i
@@ -125,6 +147,11 @@ _pb()
 	flows)
 		options="--stream --after --before --inner --directed --by
 		    --top --json --csv --help" ;;
+	replay)
+		options="--stream --after --before --seq --inner -r --limit
+		    --loop --preload -i --map --speed --pps --mbps --top
+		    --gap-max --no-spin --truncate --skip --on-down --dst-mac
+		    --src-mac --vlan --engine --json --help" ;;
 	import)
 		options="--node --interface --secrets --json --help" ;;
 	esac
@@ -137,7 +164,8 @@ _pb()
 		_pb_reply -W "list show requeue purge move" -- "$cur"
 	elif [[ $command == import ]]; then
 		_pb_files "$cur"
-	elif [[ $command == query || $command == flows ]]; then
+	elif [[ $command == query || $command == flows ||
+	    $command == replay ]]; then
 		# The first words of tcpdump filters.
 		_pb_reply -W "host net port portrange src dst tcp udp icmp
 		    icmp6 ip ip6 arp ether vlan mpls and or not less greater" \
