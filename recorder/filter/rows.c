@@ -5,8 +5,9 @@
  * of each test what it tests.  Such a one is run for a run of rows at once:
  * each line has those that may come to it, which a test hands on to where it
  * holds, to where it fails, or to both.  Bytes are compared from the last to
- * the first, and no column is asked for before rows depend on it.  Of all
- * other programs each row is asked by the machine.
+ * the first, and where they are to be equal the lightest first; no column is
+ * asked for before rows depend on it.  Of all other programs each row is asked
+ * by the machine.
  */
 #include "recorder/filter/rows.h"
 
@@ -19,6 +20,7 @@
 #define LOADS_MAX	24u	/* different ones, likewise */
 #define ROW_BYTES	128u	/* of a packet, that the machine is told */
 #define LOAD_BYTES_MAX	4u
+#define NEAR_MAX	4u	/* runs in a row: there is one in most */
 #define LANE		16u	/* rows that are compared at once */
 #define LANES		(RUN / LANE)
 
@@ -33,6 +35,7 @@ struct content {
 
 struct load {
 	uint32_t	 at, bytes;
+	uint8_t		 order[LOAD_BYTES_MAX];	/* the lightest first */
 };
 
 /* A byte of each, and as what a comparison says: all bits, or none. */
@@ -43,6 +46,12 @@ struct set {
 	lane		 row[LANES];
 };
 
+/* The first row from the run's on that may have a byte; seldom one before. */
+struct ahead {
+	size_t		 row;
+	unsigned	 near;		/* in how many runs it was at once */
+};
+
 struct plan {
 	const struct bpf_insn *insn;
 	unsigned	 lines;
@@ -50,6 +59,8 @@ struct plan {
 	struct load	 load[LOADS_MAX];
 	unsigned	 loads;
 	struct content	 before[LINES_MAX];	/* each line: what is in A */
+	/* Of tests for equality, for each byte of the load. */
+	struct ahead	 ahead[LINES_MAX][LOAD_BYTES_MAX];
 	const struct pb_lengths *lengths;	/* NULL: not asked for yet */
 	bool		 failed;	/* there are none */
 };
@@ -85,6 +96,7 @@ static bool	make_plan(struct plan *, const struct pb_filter *);
 static bool	plan_line(struct plan *, unsigned);
 static bool	plan_load(struct plan *, unsigned, struct content *);
 static bool	find_load(struct plan *, const struct bpf_insn *, uint32_t *);
+static void	order_bytes(const struct plan *, struct load *);
 static bool	plan_jump(struct plan *, unsigned);
 static void	arrive(struct plan *, unsigned, const struct content *);
 static void	column_of(const struct pb_row_set *, uint32_t, size_t, size_t,
@@ -101,6 +113,7 @@ static void	pass(struct run *, unsigned, const struct set *,
 static void	test_length(struct run *, const struct bpf_insn *,
 		    struct outcome *);
 static void	test_bits(struct run *, unsigned, struct outcome *);
+static bool	may_be(struct run *, unsigned, uint32_t, uint8_t);
 static void	test_byte(struct outcome *, const struct bpf_insn *, uint8_t,
 		    uint8_t, const struct byte *);
 static void	test_equal(struct outcome *, uint8_t, uint8_t,
@@ -153,6 +166,7 @@ make_plan(struct plan *plan, const struct pb_filter *filter)
 	if (plan->lines > LINES_MAX)
 		return false;
 	memset(plan->before, 0, sizeof(plan->before));
+	memset(plan->ahead, 0, plan->lines * sizeof(plan->ahead[0]));
 	arrive(plan, 0, &(struct content){ .what = OTHER });
 	for (unsigned i = 0; i < plan->lines; i++)
 		if (plan->before[i].what != NOTHING && !plan_line(plan, i))
@@ -236,7 +250,25 @@ find_load(struct plan *plan, const struct bpf_insn *insn, uint32_t *out)
 	load = &plan->load[plan->loads++];
 	load->at = insn->k;
 	load->bytes = bytes;
+	order_bytes(plan, load);
 	return true;
+}
+
+/* From the last to the first where they weigh the same. */
+static void
+order_bytes(const struct plan *plan, struct load *load)
+{
+	const struct pb_row_set *rows = plan->rows;
+	uint32_t weight[LOAD_BYTES_MAX];
+
+	for (uint32_t n = 0; n < load->bytes; n++) {
+		uint32_t b = load->bytes - 1 - n, i = n;
+
+		weight[b] = rows->weight(rows->arg, load->at + b);
+		for (; i > 0 && weight[load->order[i - 1]] > weight[b]; i--)
+			load->order[i] = load->order[i - 1];
+		load->order[i] = (uint8_t)b;
+	}
 }
 
 /* A length under a mask is left to the machine; so is a loop. */
@@ -441,7 +473,7 @@ test_length(struct run *run, const struct bpf_insn *insn,
 }
 
 /* The same, of bits alone: what is as large as k, or equal to it, is so byte
- * by byte, the last one first. */
+ * by byte; the last one first, or of what is to be equal the lightest. */
 static void
 test_bits(struct run *run, unsigned at, struct outcome *out)
 {
@@ -462,23 +494,43 @@ test_bits(struct run *run, unsigned at, struct outcome *out)
 		out->fails = true;
 		return;
 	}
-	for (uint32_t b = load->bytes; b-- > 0; ) {
+	for (uint32_t i = 0; i < load->bytes; i++) {
+		uint32_t b = equal ? load->order[i] : load->bytes - 1 - i;
 		unsigned shift = 8 * (load->bytes - 1 - b);
 		uint8_t mask = (uint8_t)(a->mask >> shift);
 		uint8_t k = (uint8_t)(insn.k >> shift);
 
 		if (sets && (mask & k) == 0)
 			continue;
+		out->fails = equal && mask == 0xff && !may_be(run, at, b, k);
+		if (out->fails)
+			return;
 		test_byte(out, &insn, mask, k, mask == 0 ? &nothing :
 		    read_byte(run, a->load, b));
-		if (equal && !any_of(run->here[at], &out->hold)) {
-			out->fails = true;
+		out->fails = equal && !any_of(run->here[at], &out->hold);
+		if (out->fails)
 			return;
-		}
 	}
 	/* Where a byte differs, all do. */
 	for (unsigned i = 0; equal && i < LANES; i++)
 		out->fail.row[i] |= ~out->hold.row[i];
+}
+
+/* Is there a row in the run of which byte `b` may be `k`? */
+static bool
+may_be(struct run *run, unsigned at, uint32_t b, uint8_t k)
+{
+	struct plan *plan = run->plan;
+	const struct load *load = &plan->load[plan->before[at].load];
+	struct ahead *ahead = &plan->ahead[at][b];
+	size_t end = run->first + run->rows;
+
+	if (ahead->row <= run->first && ahead->near < NEAR_MAX) {
+		ahead->row = plan->rows->find(plan->rows->arg, load->at + b,
+		    k, run->first);
+		ahead->near = ahead->row < end ? ahead->near + 1 : 0;
+	}
+	return ahead->row < end;
 }
 
 static void

@@ -45,7 +45,15 @@ struct pb_row_set {
 	bool		(*column)(void *arg, uint32_t at, size_t first,
 			    size_t rows, uint8_t *room,
 			    struct pb_column *out);
-	/* Likewise those of row 0; of each further row `lengths_stride` bytes
+	/* Bytes that are read for the byte `at`: of a test for equality those
+	 * of light ones are asked first. */
+	uint32_t	(*weight)(void *arg, uint32_t at);
+	/* From row `first` on, a multiple of PB_ROWS_RUN, the first of which
+	 * the byte `at` may be `value`; or `rows`.  May be one of which it is
+	 * not. */
+	size_t		(*find)(void *arg, uint32_t at, uint8_t value,
+			    size_t first);
+	/* The lengths of row 0; of each further row `lengths_stride` bytes
 	 * behind.  NULL: there are none, and each verdict is
 	 * PB_VERDICT_EACH. */
 	const struct pb_lengths *(*lengths)(void *arg);

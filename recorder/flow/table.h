@@ -130,6 +130,16 @@ int	pb_flow_table_column_part(struct pb_flow_table *table, size_t shape,
 	    uint32_t at, uint32_t first, uint32_t rows, uint8_t *room,
 	    struct pb_flow_table_column *out, struct pb_err *err);
 
+/* From row `*row` on, a multiple of 8, the first of which the byte `at` may be
+ * `value`; or how many rows there are.  Seldom one of which it is another. */
+int	pb_flow_table_column_find(struct pb_flow_table *table, size_t shape,
+	    uint32_t at, uint8_t value, uint32_t *row, struct pb_err *err);
+
+/* Bytes that are read for a column, 0 where all rows have the same: who asks
+ * for light ones first may need no others. */
+uint32_t pb_flow_table_column_weight(const struct pb_flow_table *table,
+	    size_t shape, uint32_t at);
+
 /* Of a row, beside its bytes. */
 struct pb_flow_table_row {
 	uint64_t	 packets;

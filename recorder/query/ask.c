@@ -36,6 +36,8 @@ static int	filter_rows(const struct pb_ask *, struct pb_flow_table *,
 		    size_t, uint8_t *, struct pb_err *);
 static bool	column(void *, uint32_t, size_t, size_t, uint8_t *,
 		    struct pb_column *);
+static uint32_t	weight(void *, uint32_t);
+static size_t	find(void *, uint32_t, uint8_t, size_t);
 static const struct pb_lengths *lengths(void *);
 static enum time time_of(const struct pb_ask *,
 		    const struct pb_flow_table_row *);
@@ -207,6 +209,8 @@ filter_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
 	struct pb_row_set rows = {
 		.rows = s->rows,
 		.column = column,
+		.weight = weight,
+		.find = find,
 		.lengths = lengths,
 		.arg = &source,
 		.lengths_stride = sizeof(struct pb_flow_table_row),
@@ -238,6 +242,26 @@ column(void *arg, uint32_t at, size_t first, size_t rows, uint8_t *room,
 	out->unknown = got.known ? NULL : got.unknown;
 	out->stride = got.stride;
 	return rc == 0;
+}
+
+static uint32_t
+weight(void *arg, uint32_t at)
+{
+	const struct source *source = arg;
+
+	return pb_flow_table_column_weight(source->table, source->shape, at);
+}
+
+static size_t
+find(void *arg, uint32_t at, uint8_t value, size_t first)
+{
+	struct source *source = arg;
+	uint32_t row = (uint32_t)first;
+
+	if (source->rc == 0)
+		source->rc = pb_flow_table_column_find(source->table,
+		    source->shape, at, value, &row, source->err);
+	return row;
 }
 
 static const struct pb_lengths *

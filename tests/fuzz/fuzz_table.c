@@ -36,6 +36,18 @@ read_part(void *arg, uint64_t at, void *out, size_t len, struct pb_err *err)
 	return 0;
 }
 
+/* A row that has it is not passed over. */
+static void
+find_row(struct pb_flow_table *table, size_t shape, uint32_t at, uint32_t row,
+    uint8_t value)
+{
+	uint32_t found = row / 8 * 8;
+
+	MUST(pb_flow_table_column_find(table, shape, at, value, &found,
+	    NULL) == 0);
+	MUST(found >= row / 8 * 8 && found <= row);
+}
+
 static uint64_t
 ask_columns(struct pb_flow_table *table, size_t shape, uint64_t sum)
 {
@@ -51,6 +63,9 @@ ask_columns(struct pb_flow_table *table, size_t shape, uint64_t sum)
 			MUST((c.ones[row * c.stride] &
 			    c.unknown[row * c.stride]) == 0);
 			sum = sum * 31 + c.ones[row * c.stride];
+			if (row % 64 == at % 64)
+				find_row(table, shape, at, (uint32_t)row,
+				    c.ones[row * c.stride]);
 		}
 		sum = sum * 31 + (rc == 0);
 	}

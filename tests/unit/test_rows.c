@@ -144,6 +144,67 @@ rows_that_take_long_leave_the_others_to_be_looked_at(void **state)
 	pb_filter_destroy(filter);
 }
 
+/* Where no row has a byte, no column is asked for; and of an address that
+ * byte first that weighs least. */
+static uint32_t asked_at;
+
+static bool
+no_column(void *arg, uint32_t at, size_t first, size_t rows, uint8_t *room,
+    struct pb_column *out)
+{
+	(void)arg;
+	(void)first;
+	(void)rows;
+	(void)room;
+	(void)out;
+	fail_msg("column %u", at);
+	return false;
+}
+
+static uint32_t
+lightest_is_28(void *arg, uint32_t at)
+{
+	(void)arg;
+	return at == 28 ? 1 : 2;
+}
+
+static size_t
+nowhere(void *arg, uint32_t at, uint8_t value, size_t first)
+{
+	(void)arg;
+	assert_int_equal(first, 0);
+	assert_int_equal(value, 3);
+	asked_at = at;
+	return ROWS_MAX;
+}
+
+static void
+a_byte_that_no_row_has_is_not_looked_for(void **state)
+{
+	uint8_t bytes[128] = { 0 }, unknown[128] = { 0 };
+	struct pb_alike shape = { bytes, unknown, 128, 128, 128, 128, 128,
+	    NULL };
+	const struct pb_row_set rows = { .rows = ROWS_MAX,
+	    .column = no_column, .weight = lightest_is_28, .find = nowhere,
+	    .caplen_min = 128 };
+	struct pb_filter *filter, *folded;
+	uint8_t verdict[ROWS_MAX];
+
+	(void)state;
+	bytes[12] = 8;
+	bytes[14] = 0x45;
+	memset(unknown + 26, 0xff, 8);
+	assert_int_equal(pb_filter_create(&filter, "src host 1.2.3.4",
+	    PB_LINKTYPE_ETHERNET, NULL), 0);
+	assert_int_equal(pb_filter_fold(&folded, filter, &shape, NULL), 0);
+	pb_row_set_verdict(verdict, folded, &rows);
+	assert_int_equal(asked_at, 28);
+	for (size_t i = 0; i < ROWS_MAX; i++)
+		assert_int_equal(verdict[i], PB_VERDICT_NONE);
+	pb_filter_destroy(folded);
+	pb_filter_destroy(filter);
+}
+
 int
 main(void)
 {
@@ -151,6 +212,7 @@ main(void)
 		cmocka_unit_test(
 		    of_any_program_each_row_is_told_as_the_machine_does),
 		cmocka_unit_test(no_more_instructions_are_run_than_may_be),
+		cmocka_unit_test(a_byte_that_no_row_has_is_not_looked_for),
 		cmocka_unit_test(
 		    rows_that_take_long_leave_the_others_to_be_looked_at),
 		cmocka_unit_test(

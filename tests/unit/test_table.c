@@ -153,6 +153,20 @@ struct told {
 	struct pb_flow_table_row row;
 };
 
+/* What the row has is found there, or before it. */
+static void
+check_find(struct pb_flow_table *table, size_t shape, uint32_t at,
+    uint32_t row, const struct pb_flow_table_column *all)
+{
+	uint32_t found = row / 8 * 8;
+
+	assert_int_equal(pb_flow_table_column_find(table, shape, at,
+	    all->ones[row * all->stride], &found, NULL), 0);
+	assert_in_range(found, row / 8 * 8, row);
+	assert_int_equal(pb_flow_table_column_weight(table, shape, at) > 0,
+	    all->stride > 0);
+}
+
 /* A part of the column says the same. */
 static void
 check_part(struct pb_flow_table *table, size_t shape, uint32_t at, uint32_t row,
@@ -189,6 +203,7 @@ ask_row(struct pb_flow_table *table, size_t shape, uint32_t row,
 			fail_msg("%s", err.text);
 		if (by_parts)
 			check_part(table, shape, at, row, &column);
+		check_find(table, shape, at, row, &column);
 		told->ones[at] = column.ones[row * column.stride];
 		told->unknown[at] = column.unknown[row * column.stride];
 	}

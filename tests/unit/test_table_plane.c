@@ -14,6 +14,25 @@
 
 #define ROWS_MAX	300u
 
+/* Each value is found where it is from a row on.  A zero may be said to be
+ * where there is none. */
+static void
+is_found(const uint8_t *plane, uint32_t rows, const uint8_t *packed,
+    size_t len)
+{
+	for (uint32_t value = 0; value < 256; value++)
+		for (uint32_t from = 0; from < rows; from += 8) {
+			uint32_t row = from, found = plane_find(rows,
+			    (uint8_t)value, from, packed, packed + len);
+
+			while (row < rows && plane[row] != value)
+				row++;
+			if (value != 0)
+				assert_int_equal(found, row);
+			assert_in_range(found, from, row);
+		}
+}
+
 /* Memory of just that size: a checker sees a byte too many. */
 static void
 comes_back(const uint8_t *plane, uint32_t rows, size_t len,
@@ -27,6 +46,7 @@ comes_back(const uint8_t *plane, uint32_t rows, size_t len,
 	assert_ptr_equal(plane_unpack(back, rows, exact, exact + len),
 	    exact + len);
 	assert_memory_equal(back, plane, rows);
+	is_found(plane, rows, exact, len);
 	for (size_t cut = 0; cut < len; cut++)
 		assert_null(plane_unpack(back, rows, exact + len - cut,
 		    exact + len - cut));
@@ -79,6 +99,22 @@ what_is_no_plane_is_refused(void **state)
 	assert_null(plane_unpack(back, 8, many, many + sizeof(many)));
 }
 
+/* Of eight rows: a value listed twice, and numbers behind the last value. */
+static void
+what_only_others_write_is_not_overlooked(void **state)
+{
+	static const uint8_t twice[] = { 2, 3, 5, 7, 5, 9, 0xab, 0xab };
+	static const uint8_t behind[] = { 2, 0, 5, 0xfc, 0xff };
+
+	(void)state;
+	assert_int_equal(plane_find(8, 5, 0, twice, twice + sizeof(twice)),
+	    0);
+	assert_int_equal(plane_find(8, 7, 0, twice, twice + sizeof(twice)),
+	    8);
+	assert_in_range(plane_find(8, 0, 0, behind, behind + sizeof(behind)),
+	    0, 1);
+}
+
 int
 main(void)
 {
@@ -86,6 +122,7 @@ main(void)
 		cmocka_unit_test(planes_of_any_rows_and_values_come_back),
 		cmocka_unit_test(two_values_take_a_bit_a_row),
 		cmocka_unit_test(what_is_no_plane_is_refused),
+		cmocka_unit_test(what_only_others_write_is_not_overlooked),
 	};
 
 	return cmocka_run_group_tests_name("table_plane", tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /*
  * recorder/flow/table/piece.c - parts of a flow table, when they are asked for
  */
+#include <string.h>
+
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/zip.h"
@@ -132,6 +134,32 @@ table_plane_part(struct pb_flow_table *table, uint32_t first, uint32_t which,
 	plane_part(part->room, part->first, part->rows, plane->packed, end);
 	*out = part->room;
 	return 0;
+}
+
+int
+table_plane_find(struct pb_flow_table *table, uint32_t first, uint32_t which,
+    uint32_t rows, uint8_t value, uint32_t *row, struct pb_err *err)
+{
+	struct plane *plane;
+	const uint8_t *end, *found;
+	int rc = find_plane(table, first, which, rows, &plane, &end, err);
+
+	if (rc < 0)
+		return rc;
+	if (plane->bytes == NULL) {
+		*row = plane_find(rows, value, *row, plane->packed, end);
+		return 0;
+	}
+	found = memchr(plane->bytes + *row, value, rows - *row);
+	*row = found == NULL ? rows : (uint32_t)(found - plane->bytes);
+	return 0;
+}
+
+uint32_t
+table_plane_weight(const struct pb_flow_table *table, uint32_t first,
+    uint32_t which, uint32_t rows)
+{
+	return table->piece[first + which / planes_a_piece(rows)].stored;
 }
 
 int

@@ -40,6 +40,9 @@ static void	unpack_eights(uint8_t *, uint32_t, const uint8_t *, uint32_t,
 		    const uint8_t *);
 static void	unpack_by(uint8_t *, uint32_t, const uint8_t *, uint32_t,
 		    const uint8_t *);
+static bool	number_of(const uint8_t *, uint8_t, uint32_t *);
+static uint32_t	rows_find(uint32_t, uint32_t, uint32_t, uint32_t,
+		    const uint8_t *, const uint8_t *);
 
 size_t
 plane_pack(uint8_t *out, const uint8_t *plane, uint32_t rows)
@@ -109,6 +112,23 @@ const uint8_t *
 plane_bare(const uint8_t *at)
 {
 	return at[0] == BITS_RAW ? at + 1 : NULL;
+}
+
+uint32_t
+plane_find(uint32_t rows, uint8_t value, uint32_t first, const uint8_t *at,
+    const uint8_t *end)
+{
+	uint32_t number;
+	const uint8_t *found;
+
+	if (at[0] == BITS_RAW) {
+		found = memchr(at + 1 + first, value, rows - first);
+		return found == NULL ? rows : (uint32_t)(found - at - 1);
+	}
+	if (!number_of(at, value, &number))
+		return first;
+	return number > at[1] ? rows : rows_find(rows, number, first, at[0],
+	    at + 3 + at[1], end);
 }
 
 /* The values, up to VALUES_MAX of them, and of each row its number.  How many,
@@ -277,4 +297,50 @@ unpack_by(uint8_t *out, uint32_t eights, const uint8_t *value, uint32_t bits,
 		for (uint32_t i = 0; i < ROWS_AT_ONCE; i++)
 			out[i] = value[word >> i * bits & ((1u << bits) - 1)];
 	}
+}
+
+/* Above all of them where no row has it.  False: more than one is that. */
+static bool
+number_of(const uint8_t *at, uint8_t value, uint32_t *number)
+{
+	uint32_t values = at[1] + 1u;
+	const uint8_t *list = at + 2, *found = memchr(list, value, values);
+	uint32_t i = found == NULL ? values : (uint32_t)(found - list);
+
+	*number = i;
+	/* What is behind the last one is 0. */
+	return (value != 0 || values == 1u << at[0]) && (i == values ||
+	    memchr(found + 1, value, values - 1 - i) == NULL);
+}
+
+/* As many as a word has at once: where a number is the same, nothing is left
+ * of it.  A sum tells so of the bits below the top one of each. */
+static uint32_t
+rows_find(uint32_t rows, uint32_t number, uint32_t first, uint32_t bits,
+    const uint8_t *at, const uint8_t *end)
+{
+	uint32_t eights = ROWS_AT_ONCE / bits, bytes = eights * bits;
+	uint8_t last[sizeof(uint64_t)] = { 0 };
+	uint64_t ones = 0, top, below;
+
+	for (uint32_t i = 0; i < eights * ROWS_AT_ONCE; i++)
+		ones |= (uint64_t)1 << i * bits;
+	top = ones << (bits - 1);
+	below = top - ones;
+	at += (size_t)(first / ROWS_AT_ONCE) * bits;
+	for (; first < rows; first += eights * ROWS_AT_ONCE, at += bytes) {
+		size_t left = (size_t)(end - at);
+		uint64_t word, same;
+
+		/* Then these are all that are left. */
+		if (left < sizeof(last))
+			at = memcpy(last, at, left);
+		word = pb_get_le64(at) ^ number * ones;
+		same = ~(((word & below) + below) | word) & top;
+		if (same != 0) {
+			first += (uint32_t)__builtin_ctzll(same) / bits;
+			break;
+		}
+	}
+	return first < rows ? first : rows;
 }

@@ -37,5 +37,9 @@ void	plane_part(uint8_t *out, uint32_t first, uint32_t rows,
 /* The bytes of one that plane_skip() takes, as they are stored, or NULL where
  * they are packed. */
 const uint8_t *plane_bare(const uint8_t *at);
+/* The first of its bytes from `first` on, a multiple of 8, that is `value`, or
+ * seldom another one; `rows` where none is. */
+uint32_t plane_find(uint32_t rows, uint8_t value, uint32_t first,
+	    const uint8_t *at, const uint8_t *end);
 
 #endif

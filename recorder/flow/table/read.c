@@ -66,6 +66,34 @@ pb_flow_table_column_part(struct pb_flow_table *table, size_t shape,
 }
 
 int
+pb_flow_table_column_find(struct pb_flow_table *table, size_t shape,
+    uint32_t at, uint8_t value, uint32_t *row, struct pb_err *err)
+{
+	struct shape *its = &table->shape[shape];
+	struct pb_flow_table_column column;
+	uint32_t plane, all = its->seen.rows;
+
+	if (column_find(its, at, &column, &plane))
+		return column.known ? table_plane_find(table, its->piece,
+		    plane, all, value, row, err) : 0;
+	if (column.known && *column.ones != value)
+		*row = all;
+	return 0;
+}
+
+uint32_t
+pb_flow_table_column_weight(const struct pb_flow_table *table, size_t shape,
+    uint32_t at)
+{
+	const struct shape *its = &table->shape[shape];
+	struct pb_flow_table_column column;
+	uint32_t plane;
+
+	return column_find(its, at, &column, &plane) ? table_plane_weight(
+	    table, its->piece, plane, its->seen.rows) : 0;
+}
+
+int
 pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
     const struct pb_flow_table_row **out, struct pb_err *err)
 {

@@ -118,6 +118,14 @@ struct plane_part {
 int	table_plane_part(struct pb_flow_table *table, uint32_t piece,
 	    uint32_t plane, uint32_t rows, const struct plane_part *part,
 	    const uint8_t **out, struct pb_err *err);
+/* From row `*row` on, a multiple of 8, the first that has `value` in it, or
+ * seldom another one; or `rows`. */
+int	table_plane_find(struct pb_flow_table *table, uint32_t piece,
+	    uint32_t plane, uint32_t rows, uint8_t value, uint32_t *row,
+	    struct pb_err *err);
+/* Bytes that are read for it. */
+uint32_t table_plane_weight(const struct pb_flow_table *table, uint32_t piece,
+	    uint32_t plane, uint32_t rows);
 /* Group `group` of `groups`, whose heads, of `bytes` each, are `piece`. */
 int	table_group(struct pb_flow_table *table, uint32_t piece, uint32_t bytes,
 	    uint32_t group, uint32_t groups, const uint8_t **begin,
