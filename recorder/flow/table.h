@@ -152,9 +152,11 @@ struct pb_flow_table_row {
 int	pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
 	    const struct pb_flow_table_row **out, struct pb_err *err);
 
-/* The same of their packets alone. */
-int	pb_flow_table_packets_each(struct pb_flow_table *table, size_t shape,
-	    const uint64_t **out, struct pb_err *err);
+/* The packets of those of a shape's rows of which `of_row` is `which`, a byte
+ * a row. */
+int	pb_flow_table_packets_of(struct pb_flow_table *table, size_t shape,
+	    const uint8_t *of_row, uint8_t which, uint64_t *out,
+	    struct pb_err *err);
 
 /* Its packets: of_packet[n] |= bits for each packet n of the row;
  * `of_packet` has pb_flow_table_packets() bytes.  How many, or an error. */

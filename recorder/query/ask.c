@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "recorder/filter/rows.h"
+#include "recorder/flow/lane.h"
 #include "recorder/query/ask_inner.h"
 
 /* How a row's times lie to those that are asked for. */
@@ -100,17 +101,25 @@ int
 pb_ask_count(void *arg, struct pb_flow_table *table, size_t shape,
     uint8_t *verdict, uint64_t *counted, struct pb_err *err)
 {
-	uint32_t rows = pb_flow_table_shape(table, shape)->rows;
-	const uint64_t *packets;
-	int rc = pb_flow_table_packets_each(table, shape, &packets, err);
+	uint32_t rows = pb_flow_table_shape(table, shape)->rows, i = 0;
+	uint64_t packets;
+	int rc = pb_flow_table_packets_of(table, shape, verdict,
+	    PB_VERDICT_ALL, &packets, err);
 
 	(void)arg;
-	for (uint32_t i = 0; i < rows && rc == 0; i++)
-		if (verdict[i] == PB_VERDICT_ALL) {
+	if (rc < 0)
+		return rc;
+	*counted += packets;
+	for (; i + PB_LANE <= rows; i += PB_LANE) {
+		pb_lane *now = (pb_lane *)(verdict + i);
+		pb_lane its = (pb_lane)(*now == PB_VERDICT_ALL);
+
+		*now = (*now & ~its) | (its & PB_VERDICT_NONE);
+	}
+	for (; i < rows; i++)
+		if (verdict[i] == PB_VERDICT_ALL)
 			verdict[i] = PB_VERDICT_NONE;
-			*counted += packets[i];
-		}
-	return rc;
+	return 0;
 }
 
 /* verdict[i] of row i, which is that of all rows at first: PB_VERDICT_ALL only

@@ -6,6 +6,17 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "recorder/flow/lane.h"
+
+/* Rows whose numbers are summed at once: their bytes come to 16 bits. */
+#define SUM_ROWS	(128u * PB_LANE)
+
+/* Packets of all rows, and of some. */
+struct sum {
+	uint64_t	 all, some;
+};
+
+typedef uint16_t pairs __attribute__((vector_size(PB_LANE)));
 
 static bool	column_find(const struct shape *, uint32_t,
 		    struct pb_flow_table_column *, uint32_t *);
@@ -14,6 +25,12 @@ static int	column_check(const struct pb_flow_table_column *, uint32_t,
 static int	column_zeros(struct pb_flow_table *,
 		    struct pb_flow_table_column *, struct pb_err *);
 static bool	has_bit(const uint8_t *, uint32_t);
+static int	sum_part(struct pb_flow_table *, const struct shape *,
+		    const struct plane_part *, const uint8_t *,
+		    const uint8_t *, uint8_t, struct sum *, struct pb_err *);
+static struct sum sum_bytes(const uint8_t *, uint32_t, const uint8_t *,
+		    uint8_t);
+static uint64_t	sum_pairs(pairs);
 static int	number(struct pb_flow_table *, uint64_t *, uint32_t, uint32_t *,
 		    const uint8_t *, uint32_t, struct pb_err *);
 static int	rows_read(struct pb_flow_table *, const struct shape *,
@@ -116,31 +133,27 @@ pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
 }
 
 int
-pb_flow_table_packets_each(struct pb_flow_table *table, size_t shape,
-    const uint64_t **out, struct pb_err *err)
+pb_flow_table_packets_of(struct pb_flow_table *table, size_t shape,
+    const uint8_t *of_row, uint8_t which, uint64_t *out, struct pb_err *err)
 {
-	struct shape *its = &table->shape[shape];
-	uint64_t *packets, sum = 0;
-	uint32_t plane = 0;
-	int rc;
+	const struct shape *its = &table->shape[shape];
+	const uint8_t *what = its->record + SHAPE_NUMBERS +
+	    NUMBER_PACKETS * NUMBER_BYTES;
+	uint8_t room[SUM_ROWS];
+	struct sum sum = { 0 };
+	int rc = 0;
 
-	*out = its->packets;
-	if (its->packets != NULL)
-		return 0;
-	packets = table_room(table, its->seen.rows * sizeof(*packets));
-	if (packets == NULL)
-		return table_no_memory(err);
-	rc = number(table, packets, its->numbers, &plane, its->record +
-	    SHAPE_NUMBERS + NUMBER_PACKETS * NUMBER_BYTES, its->seen.rows,
-	    err);
-	if (rc < 0)
-		return rc;
-	for (uint32_t i = 0; i < its->seen.rows; i++)
-		sum += packets[i];
-	if (sum != its->seen.packets)
-		return table_rotten(err, "the packets of rows");
-	*out = its->packets = packets;
-	return 0;
+	for (uint32_t at = 0; at < its->seen.rows && rc == 0; at += SUM_ROWS) {
+		uint32_t left = its->seen.rows - at;
+		struct plane_part part = { at, left < SUM_ROWS ? left :
+		    SUM_ROWS, room };
+
+		rc = sum_part(table, its, &part, what, of_row + at, which,
+		    &sum, err);
+	}
+	*out = sum.some;
+	return rc == 0 && sum.all != its->seen.packets ?
+	    table_rotten(err, "the packets of rows") : rc;
 }
 
 /* False where all rows have the same, which is in `out`; else its plane, and
@@ -202,6 +215,66 @@ static bool
 has_bit(const uint8_t *set, uint32_t at)
 {
 	return (set[at / 8] >> at % 8 & 1) != 0;
+}
+
+/* A number is its least one and a byte of each plane. */
+static int
+sum_part(struct pb_flow_table *table, const struct shape *shape,
+    const struct plane_part *part, const uint8_t *what, const uint8_t *of_row,
+    uint8_t which, struct sum *sum, struct pb_err *err)
+{
+	static const uint8_t ones[SUM_ROWS] = { [0 ... SUM_ROWS - 1] = 1 };
+	uint64_t least = pb_get_le64(what + NUMBER_LEAST);
+	struct sum now = sum_bytes(ones, part->rows, of_row, which);
+
+	sum->all += now.all * least;
+	sum->some += now.some * least;
+	for (uint32_t k = 0; k < what[NUMBER_PLANES]; k++) {
+		const uint8_t *bytes;
+		int rc = table_plane_part(table, shape->numbers, k,
+		    shape->seen.rows, part, &bytes, err);
+
+		if (rc < 0)
+			return rc;
+		now = sum_bytes(bytes, part->rows, of_row, which);
+		sum->all += now.all << 8 * k;
+		sum->some += now.some << 8 * k;
+	}
+	return 0;
+}
+
+static struct sum
+sum_bytes(const uint8_t *bytes, uint32_t rows, const uint8_t *of_row,
+    uint8_t which)
+{
+	pairs all = { 0 }, some = { 0 };
+	struct sum sum;
+	uint32_t i = 0;
+
+	for (; i + PB_LANE <= rows; i += PB_LANE) {
+		pb_lane now = pb_lane_at(bytes + i);
+		pairs each = (pairs)now, its = (pairs)(now &
+		    (pb_lane)(pb_lane_at(of_row + i) == which));
+
+		all += (each & 0xff) + (each >> 8);
+		some += (its & 0xff) + (its >> 8);
+	}
+	sum = (struct sum){ sum_pairs(all), sum_pairs(some) };
+	for (; i < rows; i++) {
+		sum.all += bytes[i];
+		sum.some += of_row[i] == which ? bytes[i] : 0;
+	}
+	return sum;
+}
+
+static uint64_t
+sum_pairs(pairs of)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < PB_LANE / 2; i++)
+		sum += of[i];
+	return sum;
 }
 
 /* A column of numbers whose planes begin with `*plane`, which moves on. */

@@ -31,7 +31,6 @@ struct shape {
 	uint32_t	 numbers;	/* the first of its numbers */
 	uint32_t	 places;	/* their groups; themselves behind */
 	struct pb_flow_table_row *row;	/* NULL: not asked for yet */
-	uint64_t	*packets;	/* of each row; likewise */
 };
 
 /* Rows whose places have been found. */
