@@ -197,12 +197,16 @@ make_pieces(struct pb_plan *plan, struct pb_flow_table *table,
 static uint32_t
 next_wanted(const uint8_t *of_packet, uint32_t n, uint32_t packets)
 {
+	uint64_t eight;
 	uint32_t end;
 
 	for (;;) {
 		while (n + AT_ONCE <= packets && nothing_at(of_packet + n))
 			n += AT_ONCE;
 		end = n + AT_ONCE < packets ? n + AT_ONCE : packets;
+		while (n + sizeof(eight) <= end && (memcpy(&eight,
+		    of_packet + n, sizeof(eight)), eight == 0))
+			n += sizeof(eight);
 		while (n < end && of_packet[n] == 0)
 			n++;
 		if (n < end || end == packets)

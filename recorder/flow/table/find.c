@@ -10,6 +10,8 @@
 
 static bool	group_find(struct group *, const struct shape *, uint32_t,
 		    const uint8_t *, const uint8_t *);
+static int	find_marks(struct pb_flow_table *, uint32_t,
+		    struct pb_flow_table_span *, struct pb_err *);
 static int	mark_group(struct pb_flow_table *, uint32_t, struct pb_err *);
 static bool	read_marks(struct pb_flow_table *, const uint8_t *,
 		    const uint8_t *, const uint8_t *);
@@ -90,14 +92,38 @@ int
 pb_flow_table_span(struct pb_flow_table *table, uint32_t packet,
     struct pb_flow_table_span *out, struct pb_err *err)
 {
-	uint32_t low = 0, high = table->mark_groups, i;
-	struct marks *marks = &table->marks;
-	const uint8_t *head;
-	int rc;
+	const struct marks *marks = &table->marks;
+	uint32_t i;
+	int rc = 1;
 
-	*out = (struct pb_flow_table_span){ .next = table->packets,
-	    .end = UINT32_MAX };
-	rc = table_piece(table, table->marks_piece, &head, err);
+	if (marks->marks == 0 || packet < marks->packet ||
+	    packet >= marks->behind.next)
+		rc = find_marks(table, packet, out, err);
+	if (rc <= 0)
+		return rc;
+	*out = marks->behind;
+	i = (packet - marks->packet) / table->step;
+	if (i < marks->marks - 1) {
+		out->next = marks->packet + (i + 1) * table->step;
+		out->end = marks->at[i + 1];
+	} else {
+		i = marks->marks - 1;
+	}
+	out->first = marks->packet + i * table->step;
+	out->from = marks->at[i];
+	return 0;
+}
+
+/* The last group that begins at or before it: 1; 0 where none does, and what
+ * is before the first one is in `out`; or an error. */
+static int
+find_marks(struct pb_flow_table *table, uint32_t packet,
+    struct pb_flow_table_span *out, struct pb_err *err)
+{
+	uint32_t low = 0, high = table->mark_groups;
+	const uint8_t *head;
+	int rc = table_piece(table, table->marks_piece, &head, err);
+
 	if (rc < 0)
 		return rc;
 	/* Groups below `low` begin at or before it, from `high` on behind. */
@@ -111,6 +137,8 @@ pb_flow_table_span(struct pb_flow_table *table, uint32_t packet,
 			high = middle;
 	}
 	head += (size_t)low * GROUP_MARKS_BYTES;
+	*out = (struct pb_flow_table_span){ .next = table->packets,
+	    .end = UINT32_MAX };
 	if (low < table->mark_groups) {
 		out->next = pb_get_le32(head + GROUP_PACKET);
 		out->end = pb_get_le32(head + GROUP_MARK);
@@ -118,18 +146,8 @@ pb_flow_table_span(struct pb_flow_table *table, uint32_t packet,
 	if (low == 0)
 		return 0;
 	rc = mark_group(table, low - 1, err);
-	if (rc < 0)
-		return rc;
-	i = (packet - marks->packet) / table->step;
-	if (i < marks->marks - 1) {
-		out->next = marks->packet + (i + 1) * table->step;
-		out->end = marks->at[i + 1];
-	} else {
-		i = marks->marks - 1;
-	}
-	out->first = marks->packet + i * table->step;
-	out->from = marks->at[i];
-	return 0;
+	table->marks.behind = *out;
+	return rc < 0 ? rc : 1;
 }
 
 static int

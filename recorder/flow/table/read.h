@@ -49,6 +49,8 @@ struct marks {
 	uint32_t	 marks;		/* 0: none */
 	uint32_t	 packet;
 	uint32_t	 at[GROUP_MARKS];
+	struct pb_flow_table_span behind;	/* .next, .end: the first mark
+						 * behind them */
 };
 
 /* Memory in large parts, which stays for the next table. */
