@@ -14,15 +14,16 @@
 /* As a copy where less than this part of the room is wanted. */
 #define COPY_PART	4u
 
-static bool	copy_blocks(struct pb_batch *);
+static bool	make_room(struct pb_batch *);
 
 void
 pb_batch_clear(struct pb_batch *batch)
 {
 	pb_head_unref(batch->head);
 	batch->head = NULL;
-	free(batch->copy);
-	batch->copy = NULL;
+	free(batch->copy.data);
+	batch->copy = (struct pb_bytes){ 0 };
+	batch->copied = batch->copied_bytes = 0;
 	batch->count = batch->wanted = 0;
 	batch->floor = 0;
 }
@@ -72,14 +73,33 @@ pb_batch_drop(struct pb_batch *batch, size_t count)
 }
 
 bool
+pb_batch_copy(struct pb_batch *batch)
+{
+	uint8_t *to;
+
+	if (batch->wanted > batch->copy.room && !make_room(batch))
+		return false;
+	to = batch->copy.data + batch->copied_bytes;
+	for (; batch->copied < batch->count; batch->copied++) {
+		struct pb_batch_packet *packet = &batch->packet[batch->copied];
+
+		memcpy(to, packet->block, packet->len);
+		packet->block = to;
+		to += packet->len;
+	}
+	batch->copied_bytes = batch->wanted;
+	return true;
+}
+
+bool
 pb_batch_keep(struct pb_batch *batch, struct pb_bytes *bytes)
 {
 	struct pb_bytes spare = batch->read;
 
-	if (batch->wanted < bytes->room / COPY_PART) {
+	if (batch->wanted - batch->copied_bytes < bytes->room / COPY_PART) {
 		free(spare.data);
 		batch->read = (struct pb_bytes){ 0 };
-		return copy_blocks(batch);
+		return pb_batch_copy(batch);
 	}
 	batch->read = *bytes;
 	*bytes = spare;
@@ -90,7 +110,7 @@ size_t
 pb_batch_memory(const struct pb_batch *batch)
 {
 	return sizeof(*batch) + batch->cap * sizeof(*batch->packet) +
-	    (batch->copy != NULL ? batch->wanted : batch->read.room);
+	    batch->copy.room + batch->read.room;
 }
 
 int
@@ -115,19 +135,21 @@ pb_run_packet(const struct pb_run *run, size_t *at,
 	return 1;
 }
 
+/* What has been copied moves, and has room for as much again. */
 static bool
-copy_blocks(struct pb_batch *batch)
+make_room(struct pb_batch *batch)
 {
-	uint8_t *to = batch->copy = malloc(batch->wanted);
+	size_t room = batch->wanted + batch->copied_bytes;
+	uint8_t *data = malloc(room), *to = data;
 
-	if (to == NULL)
+	if (data == NULL)
 		return false;
-	for (size_t i = 0; i < batch->count; i++) {
-		struct pb_batch_packet *packet = &batch->packet[i];
-
-		memcpy(to, packet->block, packet->len);
-		packet->block = to;
-		to += packet->len;
+	for (size_t i = 0; i < batch->copied; i++) {
+		memcpy(to, batch->packet[i].block, batch->packet[i].len);
+		batch->packet[i].block = to;
+		to += batch->packet[i].len;
 	}
+	free(batch->copy.data);
+	batch->copy = (struct pb_bytes){ .data = data, .room = room };
 	return true;
 }

@@ -32,7 +32,8 @@ struct pb_batch {
 	uint64_t	 floor;		/* of the times of all that come behind
 					 * it; 0: not known */
 	struct pb_bytes	 read;		/* the blocks lie there, or */
-	uint8_t		*copy;		/* here, where it is not NULL */
+	struct pb_bytes	 copy;		/* here, those of the first */
+	size_t		 copied, copied_bytes;	/* so many */
 };
 
 /* An empty one again, that keeps room for the next packets; zeroed memory is
@@ -45,8 +46,12 @@ void	pb_batch_finish(struct pb_batch *batch);	/* frees all of it */
 bool	pb_batch_add(struct pb_batch *batch,
 	    const struct pb_cursor_packet *cp);
 
-/* Without the first `count` of them. */
+/* Without the first `count` of them, of which there is no copy yet. */
 void	pb_batch_drop(struct pb_batch *batch, size_t count);
+
+/* A copy is made of those that were read last, so that more can be: false
+ * where there is no memory. */
+bool	pb_batch_copy(struct pb_batch *batch);
 
 /* All are there: they stay, and `bytes`, into which the cursor read them, is
  * free for the next ones.  False where there is no memory. */

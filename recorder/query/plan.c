@@ -97,6 +97,12 @@ pb_plan_guide(struct pb_plan *plan)
 	    .arg = plan };
 }
 
+bool
+pb_plan_goes_on(const struct pb_plan *plan)
+{
+	return plan->verdict_of != NULL && plan->piece_at + 1 < plan->pieces;
+}
+
 void
 pb_plan_park(struct pb_plan *plan)
 {

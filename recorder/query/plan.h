@@ -62,6 +62,10 @@ void	pb_plan_destroy(struct pb_plan *plan);
 /* For pb_cursor_lead(): as long as the plan lives. */
 struct pb_cursor_guide pb_plan_guide(struct pb_plan *plan);
 
+/* Do packets follow behind the run that was given last, in the same index block
+ * and not next to it? */
+bool	pb_plan_goes_on(const struct pb_plan *plan);
+
 /* Give up what is held of an index block until it is asked for again. */
 void	pb_plan_park(struct pb_plan *plan);
 

@@ -27,6 +27,7 @@ struct search_input {
 	/* While it is read. */
 	struct pb_cursor *cursor;
 	struct pb_plan	*plan;		/* NULL: none is needed */
+	size_t		 most;		/* packets that are gathered at once */
 	uint64_t	 before;	/* backwards: all from there on has
 					 * been read */
 	struct pb_err	 failed;	/* behind the last batch */

@@ -6,6 +6,11 @@
 #include "recorder/filter/payload.h"
 #include "recorder/query/search_impl.h"
 
+/* Packets that are gathered from all over an index block; and of what may be
+ * read at once the part that they come to, before others are. */
+#define GATHERED_MAX	64u
+#define GATHERED_PART	4u
+
 static int	open_cursor(struct pb_search *, struct search_input *,
 		    struct pb_err *);
 static int	open_plan(struct pb_search *, struct search_input *,
@@ -14,6 +19,8 @@ static int	open_backward(struct pb_search *, struct search_input *,
 		    struct pb_err *);
 static int	load_next(struct pb_search *, struct search_input *, size_t,
 		    struct pb_err *);
+static bool	more_at_once(struct search_input *, size_t,
+		    struct pb_batch *);
 static int	gather(struct search_input *, struct pb_batch *,
 		    struct pb_err *);
 static void	cut_below(struct search_input *, size_t, struct pb_batch *);
@@ -70,6 +77,7 @@ search_forward(struct pb_search *search, struct search_input *input,
 	struct pb_cursor_guide guide;
 	int rc;
 
+	input->most = 1;
 	rc = open_cursor(search, input, err);
 	if (rc < 0 || input->distrusted || input->filter->question == NULL)
 		return rc;
@@ -153,21 +161,44 @@ search_batch(void *arg, size_t i, size_t bytes_max, struct pb_batch *out,
 		rc = search->opts.backwards ?
 		    open_backward(search, input, err) :
 		    search_forward(search, input, NULL, NULL, err);
-	while (rc >= 0 && out->count == 0) {
+	while (rc >= 0 && (out->count == 0 ||
+	    more_at_once(input, bytes_max, out))) {
 		if (pb_stopped(search->opts.stop))
 			return 0;
 		rc = load_next(search, input, bytes_max, err);
 		if (rc <= 0)
-			return rc;
+			break;
 		rc = gather(input, out, err);
 		if (search->opts.backwards)
 			cut_below(input, bytes_max, out);
 	}
-	if (rc < 0)
+	if (rc < 0 && out->count > 0)
+		input->failed = *err;
+	else if (rc <= 0 && out->count == 0)
 		return rc;
 	search->explain.found += out->count;
 	return pb_batch_keep(out, &search->bytes) ? 1 : pb_err_set(err,
 	    PB_ENOMEM, "no memory for a query");
+}
+
+/*
+ * Packets that are far apart come by themselves, and would be a batch each:
+ * those of an index block are gathered, at first one, then twice as many each
+ * time, so that the first one need not wait for others.
+ */
+static bool
+more_at_once(struct search_input *input, size_t bytes_max,
+    struct pb_batch *out)
+{
+	if (input->search->opts.backwards || input->failed.code != 0 ||
+	    input->plan == NULL || !pb_plan_goes_on(input->plan) ||
+	    out->wanted > bytes_max / GATHERED_PART)
+		return false;
+	if (out->count < input->most)
+		return pb_batch_copy(out);
+	if (input->most < GATHERED_MAX)
+		input->most *= 2;
+	return false;
 }
 
 /* Bytes that are next: 1, 0 where there are none, or an error. */

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
-#include "recorder/query/search.h"
+#include "recorder/query/search_impl.h"
 #include "recorder/store/index/index_block.h"
 #include "recorder/store/index/index_table.h"
 #include "recorder/store/index/index_write.h"
@@ -242,6 +242,42 @@ what_a_table_leaves_out_is_not_asked_and_none_is_lost(void **state)
 	finds_all_in_each_part(f);
 }
 
+/* One, two, four and so on, and in the end those that are left. */
+static void
+packets_far_apart_are_gathered_the_first_one_alone(void **state)
+{
+	struct pb_search_opts opts = { .filter = "ether[0] = 7" };
+	struct fixture *f = *state;
+	struct pb_batch batch = { 0 };
+	struct pb_search *search;
+	struct pb_select select;
+	uint64_t seq = 0, batches = 0;
+	int rc;
+
+	make_block(f, 1, PACKETS, WHOLE);
+	pb_select_init(&select);
+	opts.store = f->dir;
+	opts.select = &select;
+	assert_int_equal(pb_search_create(&search, pb_store_index(f->store),
+	    &opts, NULL), 0);
+	while ((rc = search_batch(search, 0, 1 << 20, &batch, NULL)) > 0) {
+		for (size_t i = 0; i < batch.count; i++) {
+			while (!matches(++seq))
+				;
+			assert_int_equal(batch.packet[i].seq, seq);
+			assert_int_equal(batch.packet[i].block[PB_EPB_HEAD], 7);
+		}
+		assert_true(batch.count == 1u << batches || seq + 256 >
+		    PACKETS);
+		batches++;
+		pb_batch_clear(&batch);
+	}
+	assert_int_equal(rc, 0);
+	assert_true(seq + 256 > PACKETS && batches == 5);
+	pb_batch_finish(&batch);
+	pb_search_destroy(search);
+}
+
 /* Only what had no flows is looked at. */
 static void
 serves_of_chunks(struct fixture *f, uint32_t chunk)
@@ -386,6 +422,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_table_leaves_out_is_not_asked_and_none_is_lost),
+		TEST(packets_far_apart_are_gathered_the_first_one_alone),
 		TEST(chunks_of_20_packets_make_a_block_that_serves),
 		TEST(chunks_of_31_packets_make_a_block_that_serves),
 		TEST(chunks_of_250_packets_make_a_block_that_serves),
