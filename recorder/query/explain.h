@@ -26,15 +26,16 @@ struct pb_explain {
 	uint64_t	 no_table;	/* missing */
 	uint64_t	 rotten;	/* table or row */
 	uint64_t	 wrong;		/* the file was not as the table says */
-	/* Bytes read. */
+	/* Bytes read, some of them perhaps ahead, or backwards again. */
 	uint64_t	 tables;
 	uint64_t	 index_bytes;	/* rows and tables */
 	uint64_t	 packet_bytes;	/* of segments */
-	/* Packets. */
+	/* Packets, of those that were read. */
 	uint64_t	 asked;		/* by the filter: they were open */
 	uint64_t	 taken;		/* that the index takes */
-	uint64_t	 counted;	/* and that were not even read */
-	uint64_t	 found;
+	/* And of all. */
+	uint64_t	 counted;	/* by the index, and not read */
+	uint64_t	 found;		/* handed out or counted */
 };
 
 /* In words, some lines; or as a JSON object and a newline. */

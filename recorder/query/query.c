@@ -138,7 +138,8 @@ pb_query_run(struct pb_query *query, uint64_t packets_max,
 		    err);
 	if (rc > 0) {
 		query->left -= out->packets;
-		pb_search_dealt(query->search, input, out->last_seq);
+		pb_search_dealt(query->search, input, out->last_seq,
+		    out->packets);
 		return 1;
 	}
 	pb_merge_destroy(query->merge);

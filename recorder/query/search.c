@@ -106,8 +106,10 @@ pb_search_round(struct pb_search *search, struct pb_index *index,
 }
 
 void
-pb_search_dealt(struct pb_search *search, size_t input, uint64_t seq)
+pb_search_dealt(struct pb_search *search, size_t input, uint64_t seq,
+    uint64_t packets)
 {
+	search->explain.found += packets;
 	search->input[input].dealt = seq;
 }
 
@@ -188,6 +190,7 @@ pb_search_count(struct pb_search *search, uint64_t limit, uint64_t *count,
 			n += more;
 	}
 	*count = n < limit ? n : limit;
+	search->explain.found -= n - *count;
 	return rc < 0 ? rc : 0;
 }
 

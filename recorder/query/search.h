@@ -58,8 +58,10 @@ void	pb_search_destroy(struct pb_search *search);
 int	pb_search_round(struct pb_search *search, struct pb_index *index,
 	    struct pb_err *err);
 
-/* Packet `seq` of input `input` of the merge has been dealt with. */
-void	pb_search_dealt(struct pb_search *search, size_t input, uint64_t seq);
+/* `packets` more of input `input` of the merge have been dealt with, all up to
+ * number `seq`: they are found. */
+void	pb_search_dealt(struct pb_search *search, size_t input, uint64_t seq,
+	    uint64_t packets);
 /* The round was cut short: the next one goes on behind what was dealt with. */
 void	pb_search_cut_short(struct pb_search *search);
 

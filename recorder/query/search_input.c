@@ -176,7 +176,6 @@ search_batch(void *arg, size_t i, size_t bytes_max, struct pb_batch *out,
 		input->failed = *err;
 	else if (rc <= 0 && out->count == 0)
 		return rc;
-	search->explain.found += out->count;
 	return pb_batch_keep(out, &search->bytes) ? 1 : pb_err_set(err,
 	    PB_ENOMEM, "no memory for a query");
 }

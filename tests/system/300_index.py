@@ -131,6 +131,12 @@ def what_cannot_be_there_is_not_read(t):
         said = node.pb_run("query", "--explain", "--json", *f.split()).stderr
         done = json.loads(said.splitlines()[-1])
         equal(done["blocks_damaged"], 0, "damaged, of '%s'" % f)
+    # What was read ahead, or again, is not found.
+    for args in ((), ("--reverse",), ("--count",)):
+        said = node.pb_run("query", "--explain", "--json", "--limit", "3",
+                           *args, "udp").stderr
+        equal(json.loads(said.splitlines()[-1])["packets_found"], 3,
+              "found, with " + " ".join(args))
     words = node.pb_run("query", "--explain", "--count", "tcp").stderr
     check(re.search(rb"index blocks: \d+", words), "in words", words)
     check(b"not used" in node.pb_run("query", "--explain", "--no-index",

@@ -200,6 +200,7 @@ finds_all(struct fixture *f, uint64_t first, uint64_t last, bool by_time)
 			assert_int_equal(pb_merge_next(merge, &cp, &input,
 			    NULL), 1);
 			assert_int_equal(cp.seq, seq);
+			pb_search_dealt(search, input, seq, 1);
 		}
 		assert_int_equal(pb_merge_next(merge, &cp, &input, NULL), 0);
 		pb_merge_destroy(merge);

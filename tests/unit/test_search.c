@@ -203,6 +203,7 @@ backwards_the_same_packets_come_from_the_last_on(void **state)
 		fixture_packet(want, LEN, seq);
 		assert_memory_equal(cp.packet.data, want, LEN);
 		assert_string_equal(cp.head->identity.node[0].name, "lon1");
+		pb_search_dealt(search, input, cp.seq, 1);
 	}
 	assert_int_equal(pb_merge_next(merge, &cp, &input, NULL), 0);
 	pb_merge_destroy(merge);
