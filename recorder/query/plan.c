@@ -19,6 +19,7 @@ static int	next(void *, uint64_t, struct pb_cursor_run *,
 static void	wrong(void *, uint64_t);
 /* rows */
 static int	find_row(struct pb_plan *, uint64_t *, struct pb_err *);
+static int	row_below(struct pb_plan *, uint64_t, struct pb_err *);
 static int	skip_segments(struct pb_plan *, uint64_t *, struct pb_err *);
 static void	enter_block(struct pb_plan *);
 static void	decide(struct pb_plan *);
@@ -30,7 +31,6 @@ static void	give_piece(const struct pb_plan *, const struct piece *,
 		    struct pb_cursor_run *);
 static void	leave_block(struct pb_plan *);
 /* backwards */
-static int	row_below(struct pb_plan *, uint64_t, struct pb_err *);
 static int	back_in_hand(struct pb_plan *, uint64_t, uint64_t *,
 		    uint64_t *, struct pb_err *);
 static int	back_by_extents(struct pb_plan *, uint64_t, uint64_t,
@@ -159,10 +159,22 @@ find_row(struct pb_plan *plan, uint64_t *seq, struct pb_err *err)
 
 	if (rc < 0 || plan->question == NULL)
 		return rc;
+	/* Mostly one begins there. */
+	rc = row_below(plan, *seq, err);
+	if (rc < 0 || (rc > 0 && planner->row.last_seq >= *seq))
+		return rc;
 	rc = pb_index_rows_of(plan->index, PB_TABLE_FLOWS, plan->stream, *seq,
 	    &planner->row, 1, err);
 	/* One that begins before and does not reach it was not meant. */
 	return rc > 0 && planner->row.last_seq < *seq ? 0 : rc;
+}
+
+/* The row of the last index block that begins at or before number `at`. */
+static int
+row_below(struct pb_plan *plan, uint64_t at, struct pb_err *err)
+{
+	return plan->question == NULL ? 0 : pb_index_row_below(plan->index,
+	    PB_TABLE_FLOWS, plan->stream, at, &plan->planner->row, err);
 }
 
 /* Whole segments outside the times that are asked for. */
@@ -341,14 +353,6 @@ pb_plan_back(struct pb_plan *plan, uint64_t before, uint64_t *first,
 		before = low;
 	}
 	return 0;
-}
-
-/* The row of the last index block that begins at or before number `at`. */
-static int
-row_below(struct pb_plan *plan, uint64_t at, struct pb_err *err)
-{
-	return plan->question == NULL ? 0 : pb_index_row_below(plan->index,
-	    PB_TABLE_FLOWS, plan->stream, at, &plan->planner->row, err);
 }
 
 /* The last piece of the block in hand that begins in front of `before`. */

@@ -152,6 +152,7 @@ a_row_of_flows_is_stored_as_long_as_its_summary_is(void **state)
 	struct pb_flows_info read;
 	uint8_t whole[12 + 80];
 
+	memset(&read, 77, sizeof(read));
 	begin(p);
 	for (uint32_t i = 0; i < 16; i++)
 		row.summary[i] = i % 8 == 0 ? (uint8_t)(1 + i / 8) : 0;
@@ -161,6 +162,11 @@ a_row_of_flows_is_stored_as_long_as_its_summary_is(void **state)
 		pb_put_le64(whole + 12 + 8 * i, head[i]);
 	EXPECT(p, PB_TABLE_FLOWS, at, 12, 30, 1, 3, 4, 5, 6, 10, 8, 9,
 	    10 | 16ull << 32, 1, 2, pb_digest(whole, sizeof(whole)));
+	commit(p);
+	assert_int_equal(pb_index_rows_of(p->index, PB_TABLE_FLOWS, 12, 25,
+	    &read, 1, NULL), 1);
+	assert_memory_equal(&read, &row, sizeof(row));
+	begin(p);
 	row.first_seq = 41;
 	row.last_seq = 50;
 	row.summary_bytes = PB_SUMMARY_BYTES_MAX;

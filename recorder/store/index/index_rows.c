@@ -98,7 +98,9 @@ pb_row_read(unsigned table, void *out, const struct pb_mdb_value *key,
 	const struct shape *shape = &shapes[table];
 	struct pb_open_info *open = out;
 
-	memset(out, 0, shape->bytes);
+	/* Most of a large row is what is stored. */
+	memset(out, 0, table == PB_TABLE_FLOWS ?
+	    offsetof(struct pb_flows_info, summary) : shape->bytes);
 	if (!key_read(shape, out, key))
 		return false;
 	if (shape->names) {
@@ -311,6 +313,8 @@ flows_read(struct pb_flows_info *row, const struct pb_mdb_value *value)
 	    value->len != bytes + DIGEST_BYTES))
 		return false;
 	memcpy(row->summary, from + FLOWS_HEAD_BYTES, row->summary_bytes);
+	memset(row->summary + row->summary_bytes, 0,
+	    PB_SUMMARY_BYTES_MAX - row->summary_bytes);
 	return value->len == bytes ||
 	    pb_get_le64(from + bytes) == head_digest(row);
 }
