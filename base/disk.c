@@ -147,6 +147,13 @@ pb_file_advise(int fd, int advice)
 		(void)posix_fadvise(fd, 0, 0, advice);
 }
 
+void
+pb_file_no_atime(int fd)
+{
+	if (disk_of(&fd) == NULL)
+		(void)fcntl(fd, F_SETFL, O_NOATIME);
+}
+
 int
 pb_file_lock(int fd, int command, struct flock *lock)
 {

@@ -85,6 +85,9 @@ int	pb_file_datasync(int fd);
 void	pb_file_sync_soon(int fd);
 /* posix_fadvise(2), of all of it. */
 void	pb_file_advise(int fd, int advice);
+/* O_NOATIME of open(2), for whom that is allowed: with many small reads, when
+ * it was read costs a twentieth. */
+void	pb_file_no_atime(int fd);
 int	pb_file_lock(int fd, int command, struct flock *lock);
 
 /* A directory that is read; `open` makes the descriptor its own, -1 and NULL

@@ -641,6 +641,7 @@ use_segment(struct pb_cursor *cursor, uint64_t first_seq, struct pb_err *err)
 			return rc;
 		}
 		pb_file_advise(cursor->fd, POSIX_FADV_SEQUENTIAL);
+		pb_file_no_atime(cursor->fd);
 	}
 	cursor->segment_seq = first_seq;
 	return cursor->head != NULL ? 0 : read_head(cursor, err);
