@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/common/select.h"
 #include "recorder/filter/payload.h"
 #include "recorder/query/lines.h"
@@ -20,6 +21,10 @@
 #include "recorder/query/query.h"
 
 #define EXPLAIN_BYTES_MAX	(8u << 10)
+/* The first lines go out one by one, and none waits much longer than that for
+ * others that are found. */
+#define LINES_ALONE		64u
+#define LINES_WAIT_MS		100u
 
 struct opts {
 	struct pb_select select;
@@ -39,6 +44,8 @@ struct query {
 	struct pb_output *output;	/* of -w; else NULL: */
 	struct pb_out	 out;
 	struct pb_lines	 lines;
+	uint64_t	 alone;		/* lines that went out so */
+	uint64_t	 flushed_ms;
 	bool		 empty;		/* no packet was put */
 };
 
@@ -51,6 +58,8 @@ static int	run_count(struct query *, struct pb_err *);
 static int	explain(const struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
+static int	put_line(struct query *, const struct pb_cursor_packet *,
+		    struct pb_err *);
 static int	flush(struct query *, struct pb_err *);
 static int	open_output(struct query *, struct pb_err *);
 static int	open_sink(struct query *, struct pb_err *);
@@ -307,10 +316,26 @@ one_round(struct query *query, struct pb_err *err)
 		query->empty = false;
 		rc = query->output != NULL ?
 		    pb_output_run(query->output, &run, err) :
-		    pb_lines_packet(&query->lines, &cp, err);
+		    put_line(query, &cp, err);
 		if (rc < 0)
 			return rc;
 	}
+}
+
+static int
+put_line(struct query *query, const struct pb_cursor_packet *cp,
+    struct pb_err *err)
+{
+	uint64_t now = pb_clock_mono_ms();
+	int rc = pb_lines_packet(&query->lines, cp, err);
+
+	if (rc < 0 || (query->alone == LINES_ALONE &&
+	    now - query->flushed_ms < LINES_WAIT_MS))
+		return rc;
+	if (query->alone < LINES_ALONE)
+		query->alone++;
+	query->flushed_ms = now;
+	return pb_out_flush(&query->out, err);
 }
 
 static int

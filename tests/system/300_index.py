@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import socket
 
 from harness import *
 import samples
@@ -157,6 +158,22 @@ def backwards_it_is_the_same_list_from_its_end(t):
           "the last three")
 
 
+def the_first_lines_wait_for_no_others(t):
+    # Each write is a message of its own.
+    node = store(t)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    child = t.spawn([os.path.join(BUILD, "pb"), "-c", node.conf, "query",
+                     "--limit", "200", "udp"], stdout=theirs)
+    theirs.close()
+    for i in range(64):
+        equal(ours.recv(1 << 20).count(b"\n"), 1, "lines, write %d" % i)
+    rest = 0
+    while got := ours.recv(1 << 20):
+        rest += got.count(b"\n")
+    equal(rest, 200 - 64, "lines behind them")
+    equal(child.wait(10 * SLACK), 0, "status")
+
+
 def tables_that_are_damaged_cost_nothing_but_time(t):
     node = store(t)
     rnd = random.Random(11)
@@ -248,6 +265,7 @@ if __name__ == "__main__":
     main("300", the_index_finds_what_a_look_at_each_packet_finds,
          what_cannot_be_there_is_not_read,
          backwards_it_is_the_same_list_from_its_end,
+         the_first_lines_wait_for_no_others,
          tables_that_are_damaged_cost_nothing_but_time,
          flows_come_to_what_the_packets_are, flows_can_be_ordered_and_cut,
          beside_a_recorder_it_is_behind_all_others, seconds=300)
