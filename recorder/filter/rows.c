@@ -5,9 +5,9 @@
  * of each test what it tests.  Such a one is run for a run of rows at once:
  * each line has those that may come to it, which a test hands on to where it
  * holds, to where it fails, or to both.  Bytes are compared from the last to
- * the first, and where they are to be equal the lightest first; no column is
- * asked for before rows depend on it.  Of all other programs each row is asked
- * by the machine.
+ * the first, but where they are to be equal the lightest before all others; no
+ * column is asked for before rows depend on it.  Of all other programs each
+ * row is asked by the machine.
  */
 #include "recorder/filter/rows.h"
 
@@ -60,6 +60,7 @@ static void	column_of(const struct pb_row_set *, uint32_t, size_t, size_t,
 		    uint8_t *, struct pb_column *);
 static const struct pb_lengths *lengths_of(struct plan *, size_t);
 /* a run */
+static void	do_runs(struct run *, uint8_t *);
 static void	do_run(struct run *, uint8_t *);
 static void	do_line(struct run *, unsigned);
 static void	do_load(struct run *, unsigned);
@@ -71,6 +72,8 @@ static void	test_length(struct run *, const struct bpf_insn *,
 		    struct outcome *);
 static void	test_bits(struct run *, unsigned, struct outcome *);
 static bool	may_be(struct run *, unsigned, uint32_t, uint8_t);
+static bool	left_open(struct run *, unsigned, uint32_t,
+		    struct outcome *);
 static void	test_byte(struct outcome *, const struct bpf_insn *, uint8_t,
 		    uint8_t, const struct byte *);
 static void	test_equal(struct outcome *, uint8_t, uint8_t,
@@ -85,7 +88,7 @@ static void	ask_each(uint8_t *, const struct pb_filter *, struct plan *);
 static uint8_t	ask_row(struct plan *, size_t, const struct pb_filter *,
 		    const struct pb_column *, size_t, uint64_t *);
 
-void
+uint32_t
 pb_row_set_verdict(uint8_t *verdict, const struct pb_filter *filter,
     const struct pb_row_set *rows)
 {
@@ -94,21 +97,37 @@ pb_row_set_verdict(uint8_t *verdict, const struct pb_filter *filter,
 
 	if (filter->all) {
 		memset(verdict, PB_VERDICT_ALL, rows->rows);
-		return;
+		return 0;
 	}
 	plan.rows = rows;
 	run.plan = &plan;
 	if (!rows_plan(&plan, filter)) {
 		ask_each(verdict, filter, &plan);
-		return;
+		return 0;
 	}
-	for (size_t at = 0; at < rows->rows; at += RUN) {
-		run.first = at;
-		run.rows = rows->rows - at < RUN ? rows->rows - at : RUN;
-		do_run(&run, verdict + at);
+	do_runs(&run, verdict);
+	if (plan.open > plan.spare) {
+		plan.spare = plan.open = 0;
+		memset(plan.ahead, 0, sizeof(plan.ahead));
+		do_runs(&run, verdict);
 	}
 	if (plan.failed)
 		memset(verdict, PB_VERDICT_EACH, rows->rows);
+	return plan.open;
+}
+
+/* Until too many are left open. */
+static void
+do_runs(struct run *run, uint8_t *verdict)
+{
+	struct plan *plan = run->plan;
+	size_t rows = plan->rows->rows;
+
+	for (size_t at = 0; at < rows && plan->open <= plan->spare; at += RUN) {
+		run->first = at;
+		run->rows = rows - at < RUN ? rows - at : RUN;
+		do_run(run, verdict + at);
+	}
 }
 
 static void
@@ -280,7 +299,7 @@ test_length(struct run *run, const struct bpf_insn *insn,
 }
 
 /* The same, of bits alone: what is as large as k, or equal to it, is so byte
- * by byte; the last one first, or of what is to be equal the lightest. */
+ * by byte: the last one first, but of what is to be equal the lightest. */
 static void
 test_bits(struct run *run, unsigned at, struct outcome *out)
 {
@@ -309,6 +328,8 @@ test_bits(struct run *run, unsigned at, struct outcome *out)
 
 		if (sets && (mask & k) == 0)
 			continue;
+		if (equal && i > 1 && left_open(run, at, b, out))
+			return;
 		out->fails = equal && mask == 0xff && !may_be(run, at, b, k);
 		if (out->fails)
 			return;
@@ -338,6 +359,25 @@ may_be(struct run *run, unsigned at, uint32_t b, uint8_t k)
 		ahead->near = ahead->row < end ? ahead->near + 1 : 0;
 	}
 	return ahead->row < end;
+}
+
+/* Of rows that may hold by two bytes it is not asked further: hosts of one
+ * network would all be left open by one. */
+static bool
+left_open(struct run *run, unsigned at, uint32_t b, struct outcome *out)
+{
+	struct plan *plan = run->plan;
+	const struct load *load = &plan->load[plan->before[at].load];
+	const uint8_t *here = (const uint8_t *)run->here[at];
+	const uint8_t *hold = (const uint8_t *)&out->hold;
+
+	if (plan->spare == 0 || plan->rows->weight(plan->rows->arg,
+	    load->at + b) == 0)
+		return false;
+	for (size_t i = 0; i < run->rows; i++)
+		plan->open += (here[i] & hold[i]) != 0;
+	fill(&out->fail, 0xff);
+	return true;
 }
 
 static void

@@ -45,8 +45,8 @@ struct pb_row_set {
 	bool		(*column)(void *arg, uint32_t at, size_t first,
 			    size_t rows, uint8_t *room,
 			    struct pb_column *out);
-	/* Bytes that are read for the byte `at`: of a test for equality those
-	 * of light ones are asked first. */
+	/* Bytes that are yet to be read for the byte `at`: of a test for
+	 * equality the lightest is asked first. */
 	uint32_t	(*weight)(void *arg, uint32_t at);
 	/* From row `first` on, a multiple of PB_ROWS_RUN, the first of which
 	 * the byte `at` may be `value`; or `rows`.  May be one of which it is
@@ -60,14 +60,18 @@ struct pb_row_set {
 	void		*arg;
 	size_t		 lengths_stride;
 	uint32_t	 caplen_min;	/* no row has less */
+	/* So many may be left open, as PB_VERDICT_EACH, where that spares
+	 * what weighs. */
+	uint32_t	 spare;
 };
 
 /*
  * verdict[i] is the filter's PB_VERDICT_* of row i: what pb_filter_verdict()
  * says of it, or, seldom, PB_VERDICT_EACH.  Fast where `filter` was folded for
  * the shape of the rows (question.h); never much slower than a look at packets.
+ * Returns how many were left open, of the `spare` ones, or some more.
  */
-void	pb_row_set_verdict(uint8_t *verdict, const struct pb_filter *filter,
+uint32_t pb_row_set_verdict(uint8_t *verdict, const struct pb_filter *filter,
 	    const struct pb_row_set *rows);
 
 #endif

@@ -22,7 +22,7 @@ struct content {
 
 struct load {
 	uint32_t	 at, bytes;
-	uint8_t		 order[LOAD_BYTES_MAX];	/* the lightest first */
+	uint8_t		 order[LOAD_BYTES_MAX];	/* for equality */
 };
 
 /* The first row from the run's on that may have a byte; seldom one before. */
@@ -40,6 +40,8 @@ struct plan {
 	struct content	 before[LINES_MAX];	/* each line: what is in A */
 	/* Of tests for equality, for each byte of the load. */
 	struct ahead	 ahead[LINES_MAX][LOAD_BYTES_MAX];
+	uint32_t	 spare;		/* rows that may be left open; 0: none */
+	uint32_t	 open;		/* are, so far */
 	const struct pb_lengths *lengths;	/* NULL: not asked for yet */
 	bool		 failed;	/* there are none */
 };

@@ -18,6 +18,8 @@ rows_plan(struct plan *plan, const struct pb_filter *filter)
 	plan->insn = filter->program.bf_insns;
 	plan->lines = filter->program.bf_len;
 	plan->loads = 0;
+	plan->spare = plan->rows->spare;
+	plan->open = 0;
 	plan->lengths = NULL;
 	plan->failed = false;
 	if (plan->lines > LINES_MAX)
@@ -111,21 +113,25 @@ find_load(struct plan *plan, const struct bpf_insn *insn, uint32_t *out)
 	return true;
 }
 
-/* From the last to the first where they weigh the same. */
+/* The lightest first; then from the last to the first, as hosts of a network
+ * differ there. */
 static void
 order_bytes(const struct plan *plan, struct load *load)
 {
 	const struct pb_row_set *rows = plan->rows;
-	uint32_t weight[LOAD_BYTES_MAX];
+	uint32_t weight, least = UINT32_MAX, first = 0, n = 1;
 
-	for (uint32_t n = 0; n < load->bytes; n++) {
-		uint32_t b = load->bytes - 1 - n, i = n;
-
-		weight[b] = rows->weight(rows->arg, load->at + b);
-		for (; i > 0 && weight[load->order[i - 1]] > weight[b]; i--)
-			load->order[i] = load->order[i - 1];
-		load->order[i] = (uint8_t)b;
+	for (uint32_t b = load->bytes; b-- > 0; ) {
+		weight = rows->weight(rows->arg, load->at + b);
+		if (weight < least)
+			first = b;
+		if (weight < least)
+			least = weight;
 	}
+	load->order[0] = (uint8_t)first;
+	for (uint32_t b = load->bytes; b-- > 0; )
+		if (b != first)
+			load->order[n++] = (uint8_t)b;
 }
 
 /* A length under a mask is left to the machine; so is a loop. */

@@ -135,8 +135,8 @@ int	pb_flow_table_column_part(struct pb_flow_table *table, size_t shape,
 int	pb_flow_table_column_find(struct pb_flow_table *table, size_t shape,
 	    uint32_t at, uint8_t value, uint32_t *row, struct pb_err *err);
 
-/* Bytes that are read for a column, 0 where all rows have the same: who asks
- * for light ones first may need no others. */
+/* Bytes that are to be read for a column, 0 where they have been, or all rows
+ * have the same: who asks for light ones first may need no others. */
 uint32_t pb_flow_table_column_weight(const struct pb_flow_table *table,
 	    size_t shape, uint32_t at);
 
@@ -157,6 +157,10 @@ int	pb_flow_table_rows(struct pb_flow_table *table, size_t shape,
 int	pb_flow_table_packets_of(struct pb_flow_table *table, size_t shape,
 	    const uint8_t *of_row, uint8_t which, uint64_t *out,
 	    struct pb_err *err);
+
+/* It has no more packets than that. */
+int	pb_flow_table_most(struct pb_flow_table *table, size_t shape,
+	    uint32_t row, uint32_t *packets, struct pb_err *err);
 
 /* Its packets: of_packet[n] |= bits for each packet n of the row;
  * `of_packet` has pb_flow_table_packets() bytes.  How many, or an error. */

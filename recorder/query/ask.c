@@ -11,6 +11,11 @@
 #include "recorder/flow/lane.h"
 #include "recorder/query/ask_inner.h"
 
+/* Of a shape with so many rows one may be left to a look at its packets, and
+ * these be so many: to read what tells of all rows costs more. */
+#define ROWS_A_SPARE	4096u
+#define PACKETS_A_SPARE	8u
+
 /* How a row's times lie to those that are asked for. */
 enum time { OUTSIDE, ACROSS, INSIDE };
 
@@ -35,6 +40,7 @@ static int	put_rows(const struct pb_ask *, struct pb_flow_table *, size_t,
 static uint32_t	next_put(const uint8_t *, uint32_t, uint32_t);
 static int	filter_rows(const struct pb_ask *, struct pb_flow_table *,
 		    size_t, uint8_t *, struct pb_err *);
+static bool	few_packets(struct source *, const uint8_t *, uint32_t);
 static bool	column(void *, uint32_t, size_t, size_t, uint8_t *,
 		    struct pb_column *);
 static uint32_t	weight(void *, uint32_t);
@@ -224,13 +230,40 @@ filter_rows(const struct pb_ask *ask, struct pb_flow_table *table, size_t shape,
 		.arg = &source,
 		.lengths_stride = sizeof(struct pb_flow_table_row),
 		.caplen_min = s->alike.caplen_min,
+		.spare = ask->sure != NULL ? 0 : s->rows / ROWS_A_SPARE,
 	};
+	const struct pb_filter *filter;
 
 	if (inner != NULL)
 		return pb_ask_inner(inner, table, shape, verdict, err);
-	pb_row_set_verdict(verdict, pb_question_filter(ask->question, &s->key,
-	    PB_FLOW_SHAPE_BYTES, &s->alike), &rows);
+	filter = pb_question_filter(ask->question, &s->key,
+	    PB_FLOW_SHAPE_BYTES, &s->alike);
+	if (pb_row_set_verdict(verdict, filter, &rows) > 0 && source.rc == 0 &&
+	    !few_packets(&source, verdict, rows.spare * PACKETS_A_SPARE)) {
+		rows.spare = 0;
+		pb_row_set_verdict(verdict, filter, &rows);
+	}
 	return source.rc;
+}
+
+/* Have the rows that are looked at no more packets? */
+static bool
+few_packets(struct source *source, const uint8_t *verdict, uint32_t most)
+{
+	uint32_t rows = pb_flow_table_shape(source->table,
+	    source->shape)->rows, sum = 0, packets;
+
+	for (uint32_t i = next_put(verdict, 0, rows); i < rows && sum <= most;
+	    i = next_put(verdict, i + 1, rows)) {
+		if (verdict[i] != PB_VERDICT_EACH)
+			continue;
+		source->rc = pb_flow_table_most(source->table, source->shape,
+		    i, &packets, source->err);
+		if (source->rc < 0)
+			return true;
+		sum += packets;
+	}
+	return sum <= most;
 }
 
 static bool

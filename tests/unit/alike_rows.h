@@ -81,7 +81,7 @@ static inline struct pb_row_set
 row_set(struct table *table, uint32_t caplen_min)
 {
 	return (struct pb_row_set){ table->rows, column, weight, find,
-	    lengths, table, sizeof(table->row[0]), caplen_min };
+	    lengths, table, sizeof(table->row[0]), caplen_min, 0 };
 }
 
 /* One packet more that they have in common. */

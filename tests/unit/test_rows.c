@@ -144,6 +144,57 @@ rows_that_take_long_leave_the_others_to_be_looked_at(void **state)
 	pb_filter_destroy(filter);
 }
 
+/* Of rows that differ from what is said without, and these are looked at. */
+static uint32_t
+count_open(struct table *table, const struct pb_filter *filter,
+    uint32_t spare)
+{
+	uint8_t sure[ROWS_MAX], some[ROWS_MAX];
+	uint32_t open, differ = 0;
+
+	table->all.spare = 0;
+	assert_int_equal(pb_row_set_verdict(sure, filter, &table->all), 0);
+	table->all.spare = spare;
+	open = pb_row_set_verdict(some, filter, &table->all);
+	for (size_t i = 0; i < table->rows; i++)
+		if (some[i] != sure[i]) {
+			assert_int_equal(some[i], PB_VERDICT_EACH);
+			differ++;
+		}
+	assert_in_range(differ, 0, open);
+	assert_in_range(open, 0, spare);
+	return open;
+}
+
+static void
+few_rows_are_left_open_and_not_more_than_may_be(void **state)
+{
+	static struct table table;
+	uint32_t open = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct pb_filter *filter, *folded;
+		char text[64];
+		size_t row;
+
+		seed = i;
+		make_table(&table);
+		row = any((uint32_t)table.rows);
+		snprintf(text, sizeof(text), "ether[26:4] = 0x%02x%02x%02x%02x",
+		    table.ones[26][row], table.ones[27][row],
+		    table.ones[28][row], table.ones[29][row]);
+		assert_int_equal(pb_filter_create(&filter, text,
+		    PB_LINKTYPE_ETHERNET, NULL), 0);
+		assert_int_equal(pb_filter_fold(&folded, filter,
+		    &table.shape, NULL), 0);
+		open += count_open(&table, folded, i % 4);
+		pb_filter_destroy(folded);
+		pb_filter_destroy(filter);
+	}
+	assert_true(open > 0);
+}
+
 /* Where no row has a byte, no column is asked for; and of an address that
  * byte first that weighs least. */
 static uint32_t asked_at;
@@ -213,6 +264,8 @@ main(void)
 		    of_any_program_each_row_is_told_as_the_machine_does),
 		cmocka_unit_test(no_more_instructions_are_run_than_may_be),
 		cmocka_unit_test(a_byte_that_no_row_has_is_not_looked_for),
+		cmocka_unit_test(
+		    few_rows_are_left_open_and_not_more_than_may_be),
 		cmocka_unit_test(
 		    rows_that_take_long_leave_the_others_to_be_looked_at),
 		cmocka_unit_test(

@@ -8,6 +8,8 @@
 #include "base/bytes.h"
 #include "recorder/flow/table/read.h"
 
+static int	find_group(struct pb_flow_table *, const struct shape *,
+		    uint32_t, struct pb_err *);
 static bool	group_find(struct group *, const struct shape *, uint32_t,
 		    const uint8_t *, const uint8_t *);
 static int	find_marks(struct pb_flow_table *, uint32_t,
@@ -24,18 +26,10 @@ pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
 	struct group *group = &table->group;
 	const uint8_t *at, *end;
 	uint32_t packet, gap;
-	int rc, packets = 0;
+	int packets = 0, rc = find_group(table, its, row / GROUP_ROWS, err);
 
-	if (group->shape != its || group->group != row / GROUP_ROWS) {
-		group->shape = NULL;
-		rc = table_group(table, its->places, GROUP_BYTES,
-		    row / GROUP_ROWS, (its->seen.rows + GROUP_ROWS - 1) /
-		    GROUP_ROWS, &at, &end, err);
-		if (rc < 0)
-			return rc;
-		if (!group_find(group, its, row / GROUP_ROWS, at, end))
-			return table_rotten(err, "where a row's packets are");
-	}
+	if (rc < 0)
+		return rc;
 	packet = group->first[row % GROUP_ROWS];
 	at = group->begin + group->run[row % GROUP_ROWS];
 	end = group->begin + group->run[row % GROUP_ROWS + 1];
@@ -51,6 +45,38 @@ pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
 			return table_rotten(err, "where a row's packets are");
 		packet += gap + 1;
 	}
+}
+
+/* A packet behind the first one takes a byte or more. */
+int
+pb_flow_table_most(struct pb_flow_table *table, size_t shape, uint32_t row,
+    uint32_t *packets, struct pb_err *err)
+{
+	const uint32_t *run = table->group.run + row % GROUP_ROWS;
+	int rc = find_group(table, &table->shape[shape], row / GROUP_ROWS,
+	    err);
+
+	*packets = rc < 0 ? 0 : run[1] - run[0] + 1;
+	return rc;
+}
+
+static int
+find_group(struct pb_flow_table *table, const struct shape *shape,
+    uint32_t which, struct pb_err *err)
+{
+	struct group *group = &table->group;
+	const uint8_t *at, *end;
+	int rc;
+
+	if (group->shape == shape && group->group == which)
+		return 0;
+	group->shape = NULL;
+	rc = table_group(table, shape->places, GROUP_BYTES, which,
+	    (shape->seen.rows + GROUP_ROWS - 1) / GROUP_ROWS, &at, &end, err);
+	if (rc < 0)
+		return rc;
+	return group_find(group, shape, which, at, end) ? 0 :
+	    table_rotten(err, "where a row's packets are");
 }
 
 static bool

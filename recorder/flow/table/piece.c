@@ -159,7 +159,10 @@ uint32_t
 table_plane_weight(const struct pb_flow_table *table, uint32_t first,
     uint32_t which, uint32_t rows)
 {
-	return table->piece[first + which / planes_a_piece(rows)].stored;
+	const struct piece *piece = &table->piece[first +
+	    which / planes_a_piece(rows)];
+
+	return piece->data == NULL ? piece->stored : 0;
 }
 
 int
