@@ -72,7 +72,7 @@ def plane(data, at, rows):
     width, values = data[at], data[at + 1] + 1
     if width == 8:
         return data[at + 1:][:rows], at + 1 + rows
-    check(1 <= width <= 7 and values <= 128, "a plane")
+    check(width <= 7 and values <= 128, "a plane")
     value, at = data[at + 2:][:values], at + 2 + values
     end = at + -(-rows // 8) * width
     check(end <= len(data), "a plane past the end")
@@ -213,7 +213,7 @@ class Table:
         (version, length, self.packets, marks, shapes, pieces, stored,
          start, its, self.step, spare,
          head) = struct.unpack_from("<IIIIIIIQQIIQ", data, 4)
-        check(version == 2 and length == len(data), "version or length")
+        check(version == 3 and length == len(data), "version or length")
         check(digest(data[:56]) == head, "the digest of the head")
         check(stored <= length - 64, "the directory's length")
         directory = data[length - stored:]

@@ -533,7 +533,7 @@ def table(packets, marks, *shapes, raw={}):
         struct.pack("<IIQ", len(p), raw.get(p, len(p)), 0)
         for p in pieces)
     body = b"".join(pieces)
-    head = struct.pack("<4sIIIIIIIQQIIQ", b"PBFT", 2,
+    head = struct.pack("<4sIIIIIIIQQIIQ", b"PBFT", 3,
                        64 + len(body) + len(directory), packets,
                        len(marks[0]), len(shapes), len(pieces),
                        len(directory), 1000, 0, 4, 0, 0)

@@ -18,7 +18,7 @@
 #include "recorder/flow/table.h"
 
 #define TABLE_MAGIC		"PBFT"
-#define TABLE_VERSION		2u
+#define TABLE_VERSION		3u
 
 /* The head. */
 enum {
