@@ -12,6 +12,7 @@ import sys
 KNOWN = 128
 PIECE = 4096
 GROUP = 64
+RUN = 32
 SHAPE, ENTRY, NUMBER = 408, 16, 9
 PLACES_HEAD, MARKS_HEAD = 8, 16
 
@@ -60,6 +61,15 @@ def varint(data, at, end):
         if data[at - 1] < 0x80:
             return value % 2**32, at
     raise Rotten("a varint that is too long")
+
+
+def numbers(data, at, count, width):
+    """(so many, each of as many bits, what is behind)"""
+    end = at + -(-count * width // 8)
+    check(width <= 32 and end <= len(data), "numbers past the end")
+    all_of_them = int.from_bytes(data[at:end], "little")
+    return [all_of_them >> n * width & (1 << width) - 1
+            for n in range(count)], end
 
 
 def bits(data):
@@ -182,22 +192,24 @@ class Shape:
         for (_, data), first in zip(groups, range(0, self.count, GROUP)):
             at, number, heads = 0, 0, []
             for _ in range(min(GROUP, self.count - first)):
-                length, at = varint(data, at, len(data))
+                more, at = varint(data, at, len(data))
                 step, at = varint(data, at, len(data))
-                number = (number + unzigzag(step)) % 2**32
-                heads.append((length, number))
-            for length, number in heads:
-                self.places.append(self._run(data, at, at + length, number))
-                at += length
+                number = (number + step) % 2**32
+                heads.append((more, number))
+            for more, number in heads:
+                run, at = self._run(data, at, more, number)
+                self.places.append(run)
 
     @staticmethod
-    def _run(data, at, end, number):
-        check(end <= len(data), "a run past the end")
+    def _run(data, at, more, number):
         out = [number]
-        while at < end:
-            between, at = varint(data, at, end)
-            out.append(out[-1] + between + 1)
-        return out
+        while more > 0:
+            check(at < len(data), "a run past the end")
+            between, at = numbers(data, at + 1, min(more, RUN), data[at])
+            for n in between:
+                out.append(out[-1] + n + 1)
+            more -= len(between)
+        return out, at
 
     def row(self, row):
         """What it knows of the bytes: ones, unknown."""
@@ -233,11 +245,12 @@ class Table:
     def _marks(self, head, data):
         packet, at = struct.unpack_from("<II", head, 8)
         yield packet, at
-        width, more = data[0], data[1:]
-        check(width in (1, 2, 4) and len(more) % width == 0, "marks")
-        for n in range(0, len(more), width):
+        check(len(data) >= 2 and data[0] < GROUP, "marks")
+        apart, end = numbers(data, 2, data[0], data[1])
+        check(end == len(data), "the length of marks")
+        for n in apart:
             packet += self.step
-            at += 4 * int.from_bytes(more[n:n + width], "little")
+            at += 4 * n
             check(packet < self.packets, "a mark of no packet")
             yield packet, at
 

@@ -14,7 +14,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "base/bytes.h"
 #include "recorder/flow/table.h"
 
 #define TABLE_MAGIC		"PBFT"
@@ -88,9 +90,11 @@ enum {
 	GROUP_MARK = 12,
 	GROUP_MARKS_BYTES = 16,
 };
-/* Rows whose places are a group; marks of one, at most. */
+/* Rows whose places are a group; marks of one, at most; a row's packets that
+ * are told in as many bits each, behind the first. */
 #define GROUP_ROWS		64u
 #define GROUP_MARKS		64u
+#define RUN_PACKETS		32u
 /* Blocks begin at multiples of so many bytes. */
 #define MARK_UNIT		4u
 
@@ -98,6 +102,8 @@ enum {
 #define PIECE_FROM		4096u
 /* Of a varint of 32 bits. */
 #define VARINT_BYTES_MAX	5u
+/* Of a number among others of as many. */
+#define BITS_MAX		32u
 
 /* Planes of `rows` bytes that go into a piece. */
 static inline uint32_t
@@ -122,18 +128,6 @@ zigzag(uint64_t difference)
 
 static inline uint64_t
 unzigzag(uint64_t number)
-{
-	return number >> 1 ^ (0 - (number & 1));
-}
-
-static inline uint32_t
-zigzag32(uint32_t difference)
-{
-	return difference << 1 ^ (0 - (difference >> 31));
-}
-
-static inline uint32_t
-unzigzag32(uint32_t number)
 {
 	return number >> 1 ^ (0 - (number & 1));
 }
@@ -166,6 +160,53 @@ varint_get(const uint8_t *at, const uint8_t *end, uint32_t *number)
 		}
 	}
 	return NULL;
+}
+
+/* Numbers of `bits` bits each, the first ones in the lowest bits of the first
+ * byte, to a whole number of bytes. */
+static inline size_t
+bits_bytes(uint32_t numbers, uint32_t bits)
+{
+	return ((uint64_t)numbers * bits + 7) / 8;
+}
+
+/* The bits that the largest of some takes, by all of them or-ed. */
+static inline uint32_t
+bits_of_all(uint32_t any)
+{
+	return any == 0 ? 0 : 32 - (uint32_t)__builtin_clz(any);
+}
+
+static inline uint8_t *
+bits_put(uint8_t *at, const uint32_t *number, uint32_t numbers, uint32_t bits)
+{
+	uint64_t word = 0;
+	uint32_t have = 0;
+
+	for (uint32_t i = 0; i < numbers; i++) {
+		word |= (uint64_t)number[i] << have;
+		for (have += bits; have >= 8; have -= 8, word >>= 8)
+			*at++ = (uint8_t)word;
+	}
+	if (have > 0)
+		*at++ = (uint8_t)word;
+	return at;
+}
+
+/* Number `which` of those that begin at `at`, and end at `end` or before. */
+static inline uint32_t
+bits_get(const uint8_t *at, const uint8_t *end, uint32_t which, uint32_t bits)
+{
+	uint64_t first = (uint64_t)which * bits;
+	uint8_t last[8] = { 0 };
+
+	at += first / 8;
+	if (end - at < (ptrdiff_t)sizeof(last)) {
+		memcpy(last, at, (size_t)(end - at));
+		at = last;
+	}
+	return (uint32_t)(pb_get_le64(at) >> first % 8 &
+	    ((1ull << bits) - 1));
 }
 
 #endif

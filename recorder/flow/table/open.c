@@ -212,8 +212,8 @@ survey_all(struct pb_flow_table *table, struct survey *survey,
 	if (survey->packets != table->packets)
 		return table_rotten(err, "packets that no shape has");
 	table->marks_piece = survey->piece;
-	if (!survey_groups(table, survey, groups * GROUP_MARKS_BYTES, groups,
-	    groups * GROUP_MARKS * sizeof(uint32_t)))
+	if (!survey_groups(table, survey, groups * GROUP_MARKS_BYTES,
+	    2 * groups, groups * GROUP_MARKS * sizeof(uint32_t)))
 		return table_rotten(err, "what it says of its marks");
 	if (survey->piece != table->pieces || survey->at != survey->end)
 		return table_rotten(err, "what it says of its pieces");
