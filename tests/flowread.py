@@ -13,8 +13,9 @@ KNOWN = 128
 PIECE = 4096
 GROUP = 64
 RUN = 32
-SHAPE, ENTRY, NUMBER = 408, 16, 9
+SHAPE, ENTRY, NUMBER = 412, 16, 9
 PLACES_HEAD, MARKS_HEAD = 8, 16
+EACH = 3   # numbers that rows of one packet have, too
 
 _zstd = ctypes.CDLL("libzstd.so.1")
 _zstd.ZSTD_decompress.restype = ctypes.c_size_t
@@ -122,6 +123,7 @@ class Pieces:
         return out
 
     def planes(self, count, rows):
+        check(rows or not count, "planes of no rows")
         each = -(-PIECE // rows) if rows else 1
         out = []
         while len(out) < count:
@@ -154,36 +156,44 @@ def columns_of_numbers(pieces, what, rows):
 
 
 class Shape:
-    def __init__(self, record, pieces, start):
+    def __init__(self, record, pieces, start, unit):
         self.key = struct.unpack_from("<HHBBBB", record)
-        self.rest, self.count = struct.unpack_from("<II", record, 8)
-        self.packets, self.wire = struct.unpack_from("<QQ", record, 16)
-        self.lengths = struct.unpack_from("<IIII", record, 32)
-        self.ones, self.unknown = record[80:208], record[208:336]
+        self.rest, *self.runs = struct.unpack_from("<III", record, 8)
+        self.packets, self.wire = struct.unpack_from("<QQ", record, 20)
+        self.lengths = struct.unpack_from("<IIII", record, 36)
+        self.ones, self.unknown = record[84:212], record[212:340]
+        self.many, self.count = self.runs[0], sum(self.runs)
         check(self.count > 0, "a shape without rows")
-        self._columns(pieces, bits(record[48:64]), bits(record[64:80]))
-        self._numbers(columns_of_numbers(pieces, record[336:408],
-                                         self.count), start)
+        self._columns(pieces, bits(record[52:68]), bits(record[68:84]))
+        self._numbers(columns_of_numbers(pieces, record[340:340 + EACH *
+                                                        NUMBER], self.count),
+                      columns_of_numbers(pieces, record[340 + EACH *
+                                                        NUMBER:], self.many),
+                      start, unit)
         self._places(pieces.groups(PLACES_HEAD))
 
     def _columns(self, pieces, columns, partly):
         check(set(partly) <= set(columns), "unknown bits of no column")
-        planes = pieces.planes(len(columns) + len(partly), self.count)
-        self.known = {}
-        for at in columns:
-            ones = planes.pop(0)
-            unknown = planes.pop(0) if at in partly else bytes(self.count)
-            self.known[at] = ones, unknown
+        self.columns = dict(zip(columns, pieces.planes(
+            len(columns), self.count)))
+        self.partly = dict(zip(partly, pieces.planes(
+            len(partly), self.many)))
 
-    def _numbers(self, columns, start):
+    def _numbers(self, each, many, start, unit):
+        begins = [sum(self.runs[:n]) for n in range(len(self.runs))]
         self.rows = []
-        for (packets, least, more, cut_least, cut_most, wire, first,
-             last) in zip(*columns):
-            start = (start + unzigzag(first)) % 2**64
-            least, most = least % 2**32, (least + more) % 2**32
+        for row, (least, cut, first) in enumerate(zip(*each)):
+            time = start if row in begins else time
+            time = (time + unit * unzigzag(first)) % 2**64
+            least %= 2**32
+            packets, more, cut_most, wire, last = 1, 0, cut, 0, 0
+            if row < self.many:
+                packets, more, cut_most, wire, last = (
+                    column[row] for column in many)
+            most = (least + more) % 2**32
             self.rows.append((
-                packets, (wire + packets * least) % 2**64, start,
-                (start + last) % 2**64, (least - cut_least) % 2**32,
+                packets, (wire + packets * least) % 2**64, time,
+                (time + unit * last) % 2**64, (least - cut) % 2**32,
                 (most - cut_most) % 2**32, least, most))
 
     def _places(self, groups):
@@ -192,7 +202,9 @@ class Shape:
         for (_, data), first in zip(groups, range(0, self.count, GROUP)):
             at, number, heads = 0, 0, []
             for _ in range(min(GROUP, self.count - first)):
-                more, at = varint(data, at, len(data))
+                more = 0
+                if first + len(heads) < self.many:
+                    more, at = varint(data, at, len(data))
                 step, at = varint(data, at, len(data))
                 number = (number + step) % 2**32
                 heads.append((more, number))
@@ -214,8 +226,10 @@ class Shape:
     def row(self, row):
         """What it knows of the bytes: ones, unknown."""
         ones, unknown = bytearray(self.ones), bytearray(self.unknown)
-        for at, column in self.known.items():
-            ones[at], unknown[at] = column[0][row], column[1][row]
+        for at in self.columns:
+            ones[at] = self.columns[at][row]
+            unknown[at] = self.partly[at][row] if (
+                at in self.partly and row < self.many) else 0
         return bytes(ones), bytes(unknown)
 
 
@@ -223,7 +237,7 @@ class Table:
     def __init__(self, data):
         check(len(data) >= 64 and data[:4] == b"PBFT", "no table")
         (version, length, self.packets, marks, shapes, pieces, stored,
-         start, its, self.step, spare,
+         start, its, self.step, unit,
          head) = struct.unpack_from("<IIIIIIIQQIIQ", data, 4)
         check(version == 3 and length == len(data), "version or length")
         check(digest(data[:56]) == head, "the digest of the head")
@@ -233,7 +247,7 @@ class Table:
         directory = unpacked(directory, shapes * SHAPE + pieces * ENTRY)
         rest = Pieces(struct.iter_unpack("<IIQ", directory[shapes * SHAPE:]),
                       data[64:length - stored])
-        self.shapes = [Shape(directory[n * SHAPE:][:SHAPE], rest, start)
+        self.shapes = [Shape(directory[n * SHAPE:][:SHAPE], rest, start, unit)
                        for n in range(shapes)]
         check(sum(shape.packets for shape in self.shapes) == self.packets,
               "packets that no shape has")

@@ -49,7 +49,7 @@ struct pb_flow_table;	/* opaque; one thread at a time */
 
 /*
  * `bytes` are borrowed until close.  PB_EFORMAT: it is rotten.  What has been
- * asked for stays in memory until close: at most some 330 bytes a row.
+ * asked for stays in memory until close: at most some 510 bytes a row.
  */
 int	pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes,
 	    size_t len, struct pb_err *err);

@@ -75,13 +75,15 @@ static bool
 group_find(struct group *group, const struct shape *shape, uint32_t which,
     const uint8_t *begin, const uint8_t *end)
 {
-	uint32_t left = shape->seen.rows - which * GROUP_ROWS;
+	uint32_t row = which * GROUP_ROWS, left = shape->seen.rows - row;
 	uint32_t first = 0, difference;
 	const uint8_t *at = begin;
 
 	group->rows = left < GROUP_ROWS ? left : GROUP_ROWS;
 	for (uint32_t i = 0; i < group->rows; i++) {
-		at = varint_get(at, end, &group->more[i]);
+		group->more[i] = 0;
+		if (row + i < shape->many)
+			at = varint_get(at, end, &group->more[i]);
 		if (at != NULL)
 			at = varint_get(at, end, &difference);
 		if (at == NULL)

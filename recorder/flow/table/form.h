@@ -5,9 +5,10 @@
  *
  *	head | pieces, back to back | directory
  *
- * A *plane* is a byte of each row of a shape, one after the other.  Planes are
- * put together to pieces; a piece is packed where that makes it smaller: planes
- * by plane.h, all else by zstd.
+ * A *plane* is a byte of each row of a shape, one after the other; or of those
+ * of its rows that have more than one packet, where the others need none.
+ * Planes are put together to pieces; a piece is packed where that makes it
+ * smaller: planes by plane.h, all else by zstd.
  */
 #ifndef PB_FLOW_TABLE_FORM_H
 #define PB_FLOW_TABLE_FORM_H
@@ -35,7 +36,7 @@ enum {
 	HEAD_TIME = 32,		/* 64 bits: the lowest; ns */
 	HEAD_DIRECTORY_DIGEST = 40,	/* 64 bits, of those bytes */
 	HEAD_STEP = 48,		/* packets between the marks of a group */
-	HEAD_SPARE = 52,	/* 0 */
+	HEAD_UNIT = 52,		/* of times: ns */
 	HEAD_DIGEST = PB_FLOW_TABLE_DIGEST_AT,	/* 64 bits, of the head before
 						 * it */
 	HEAD_BYTES = 64,
@@ -45,18 +46,22 @@ enum {
 enum {
 	SHAPE_KEY = 0,		/* PB_FLOW_SHAPE_BYTES of struct pb_flow_key */
 	SHAPE_REST = 8,		/* 1: it is the rest; 0 */
-	SHAPE_ROWS = 12,
-	SHAPE_PACKETS = 16,	/* 64 bits */
-	SHAPE_WIRE = 24,	/* 64 bits: bytes on the wire */
-	SHAPE_CAPLEN = 32,	/* least, greatest */
-	SHAPE_LEN = 40,		/* least, greatest */
-	SHAPE_COLUMNS = 48,	/* 128 bits: bytes that have a column */
-	SHAPE_BITS = 64,	/* 128 bits: those of unknown bits as well */
-	SHAPE_ONES = 80,	/* what all rows know: 128 bytes */
-	SHAPE_UNKNOWN = 208,	/* likewise */
-	SHAPE_NUMBERS = 336,	/* NUMBERS times NUMBER_BYTES */
-	SHAPE_BYTES = 408,
+	SHAPE_ROWS = 12,	/* RUNS of them: rows of each run */
+	SHAPE_PACKETS = 20,	/* 64 bits */
+	SHAPE_WIRE = 28,	/* 64 bits: bytes on the wire */
+	SHAPE_CAPLEN = 36,	/* least, greatest */
+	SHAPE_LEN = 44,		/* least, greatest */
+	SHAPE_COLUMNS = 52,	/* 128 bits: bytes that have a column */
+	SHAPE_BITS = 68,	/* 128 bits: those of unknown bits as well */
+	SHAPE_ONES = 84,	/* what all rows know: 128 bytes */
+	SHAPE_UNKNOWN = 212,	/* likewise */
+	SHAPE_NUMBERS = 340,	/* NUMBERS times NUMBER_BYTES */
+	SHAPE_BYTES = 412,
 };
+
+/* A shape's rows stand in runs: first those of more than one packet, then those
+ * of one, which need no plane for what follows from that. */
+enum { RUN_MANY, RUN_ONE, RUNS };
 
 enum { PIECE_STORED = 0, PIECE_RAW = 4, PIECE_DIGEST = 8, PIECE_BYTES = 16 };
 
@@ -67,14 +72,17 @@ enum { NUMBER_LEAST = 0, NUMBER_PLANES = 8, NUMBER_BYTES = 9 };
 
 /* A row's numbers; all modulo 2^64. */
 enum {
-	NUMBER_PACKETS,
 	NUMBER_LEN,		/* the least */
+	NUMBER_CUT,		/* that above the least captured, 2^32 */
+	NUMBER_FIRST,		/* time above that of the row before in its
+				 * run, in units: zigzag */
+	NUMBERS_EACH,
+	/* Rows of one packet have no others. */
+	NUMBER_PACKETS = NUMBERS_EACH,
 	NUMBER_LEN_MORE,	/* the greatest, above the least */
-	NUMBER_CUT_LEAST,	/* least length above least captured, 2^32 */
-	NUMBER_CUT_MOST,	/* greatest above greatest captured, 2^32 */
+	NUMBER_CUT_MOST,	/* that above the greatest captured, 2^32 */
 	NUMBER_WIRE,		/* bytes above packets times least length */
-	NUMBER_FIRST,		/* time above that of the row before: zigzag */
-	NUMBER_LAST,		/* above the first */
+	NUMBER_LAST,		/* time above the first, in units */
 	NUMBERS,
 };
 _Static_assert(SHAPE_NUMBERS + NUMBERS * NUMBER_BYTES == SHAPE_BYTES, "");
@@ -105,7 +113,7 @@ enum {
 /* Of a number among others of as many. */
 #define BITS_MAX		32u
 
-/* Planes of `rows` bytes that go into a piece. */
+/* Planes of `rows` bytes, which are some, that go into a piece. */
 static inline uint32_t
 planes_a_piece(uint32_t rows)
 {
@@ -115,7 +123,7 @@ planes_a_piece(uint32_t rows)
 static inline uint32_t
 pieces_of(uint32_t planes, uint32_t rows)
 {
-	uint32_t each = planes_a_piece(rows);
+	uint32_t each = planes == 0 ? 1 : planes_a_piece(rows);
 
 	return (planes + each - 1) / each;
 }

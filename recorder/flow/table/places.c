@@ -3,7 +3,7 @@
  *
  * Packets are sorted by their row by counting.  Of a row stand the number of
  * its first packet, against that of the row before, and how many others lie
- * between each two of its packets.
+ * between each two of its packets.  Of rows with one packet, that is all.
  */
 #include <stdlib.h>
 
@@ -110,7 +110,8 @@ group_put(uint8_t *at, uint8_t *scratch, const struct places *places,
 		const uint32_t *packet = places->packet + start[row];
 		uint32_t more = start[row + 1] - start[row] - 1;
 
-		at = varint_put(at, more);
+		if (row < shape->many)
+			at = varint_put(at, more);
 		at = varint_put(at, *packet - before);
 		before = *packet;
 		run = run_put(run, packet, more);

@@ -6,20 +6,38 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "recorder/flow/table/plane.h"
+
+/* A run of rows, of one byte of their packets. */
+struct cut {
+	const struct shape *shape;
+	const struct side *side;
+	uint32_t	 at;
+	uint32_t	 first, rows;
+};
 
 static bool	column_find(const struct shape *, uint32_t,
-		    struct pb_flow_table_column *, uint32_t *);
+		    struct pb_flow_table_column *);
 static int	column_check(const struct pb_flow_table_column *, uint32_t,
 		    struct pb_err *);
 static int	column_zeros(struct pb_flow_table *,
 		    struct pb_flow_table_column *, struct pb_err *);
-static bool	has_bit(const uint8_t *, uint32_t);
-static int	number(struct pb_flow_table *, uint64_t *, uint32_t, uint32_t *,
-		    const uint8_t *, uint32_t, struct pb_err *);
+static int	column_all(struct pb_flow_table *, const struct shape *,
+		    const struct side *, uint32_t, const uint8_t **,
+		    struct pb_err *);
+static int	column_part(struct pb_flow_table *, const struct cut *,
+		    uint8_t *, const uint8_t **, struct pb_err *);
+static int	column_gather(struct pb_flow_table *, const struct cut *,
+		    uint8_t *, struct pb_err *);
+static int	number(struct pb_flow_table *, const struct shape *, uint64_t *,
+		    unsigned, uint32_t *, struct pb_err *);
 static int	rows_read(struct pb_flow_table *, const struct shape *,
 		    struct pb_flow_table_row *, uint64_t *, struct pb_err *);
 static void	rows_set(struct pb_flow_table_row *, uint32_t, unsigned,
 		    const uint64_t *, uint64_t);
+static void	rows_first(struct pb_flow_table_row *, const struct shape *,
+		    const uint64_t *, uint64_t, uint64_t);
+static void	rows_of_one(struct pb_flow_table_row *, const struct shape *);
 static bool	rows_sound(const struct pb_flow_table_row *,
 		    const struct shape *);
 
@@ -27,19 +45,18 @@ int
 pb_flow_table_column(struct pb_flow_table *table, size_t shape, uint32_t at,
     struct pb_flow_table_column *out, struct pb_err *err)
 {
-	struct shape *its = &table->shape[shape];
-	uint32_t plane, rows = its->seen.rows;
+	const struct shape *its = &table->shape[shape];
 	int rc;
 
-	if (!column_find(its, at, out, &plane))
+	if (!column_find(its, at, out))
 		return 0;
-	rc = table_plane(table, its->piece, plane, rows, &out->ones, err);
+	rc = column_all(table, its, &its->ones, at, &out->ones, err);
 	if (rc == 0 && out->known)
 		rc = column_zeros(table, out, err);
 	else if (rc == 0)
-		rc = table_plane(table, its->piece, plane + 1, rows,
-		    &out->unknown, err);
-	return rc < 0 ? rc : column_check(out, rows, err);
+		rc = column_all(table, its, &its->unknown, at, &out->unknown,
+		    err);
+	return rc < 0 ? rc : column_check(out, its->seen.rows, err);
 }
 
 int
@@ -47,21 +64,19 @@ pb_flow_table_column_part(struct pb_flow_table *table, size_t shape,
     uint32_t at, uint32_t first, uint32_t rows, uint8_t *room,
     struct pb_flow_table_column *out, struct pb_err *err)
 {
-	struct shape *its = &table->shape[shape];
-	struct plane_part part = { first, rows, room };
-	uint32_t plane, all = its->seen.rows;
+	const struct shape *its = &table->shape[shape];
+	struct cut cut = { its, &its->ones, at, first, rows };
 	int rc;
 
-	if (!column_find(its, at, out, &plane))
+	if (!column_find(its, at, out))
 		return 0;
-	rc = table_plane_part(table, its->piece, plane, all, &part,
-	    &out->ones, err);
-	part.room += rows;
-	if (out->known)
-		out->unknown = NULL;
-	else if (rc == 0)
-		rc = table_plane_part(table, its->piece, plane + 1, all,
-		    &part, &out->unknown, err);
+	rc = column_part(table, &cut, room, &out->ones, err);
+	out->known |= first >= its->many;
+	out->unknown = NULL;
+	cut.side = &its->unknown;
+	if (rc == 0 && !out->known)
+		rc = column_part(table, &cut, room + rows, &out->unknown,
+		    err);
 	return rc < 0 ? rc : column_check(out, rows, err);
 }
 
@@ -102,11 +117,11 @@ pb_flow_table_packets_each(struct pb_flow_table *table, size_t shape,
 	packets = table_room(table, its->seen.rows * sizeof(*packets));
 	if (packets == NULL)
 		return table_no_memory(err);
-	rc = number(table, packets, its->numbers, &plane, its->record +
-	    SHAPE_NUMBERS + NUMBER_PACKETS * NUMBER_BYTES, its->seen.rows,
-	    err);
+	rc = number(table, its, packets, NUMBER_PACKETS, &plane, err);
 	if (rc < 0)
 		return rc;
+	for (uint32_t i = its->many; i < its->seen.rows; i++)
+		packets[i] = 1;
 	for (uint32_t i = 0; i < its->seen.rows; i++)
 		sum += packets[i];
 	if (sum != its->seen.packets)
@@ -115,15 +130,12 @@ pb_flow_table_packets_each(struct pb_flow_table *table, size_t shape,
 	return 0;
 }
 
-/* False where all rows have the same, which is in `out`; else its plane, and
- * unless it is known, behind it that of its unknown bits. */
+/* False where all rows have the same, which is in `out`. */
 static bool
 column_find(const struct shape *shape, uint32_t at,
-    struct pb_flow_table_column *out, uint32_t *plane)
+    struct pb_flow_table_column *out)
 {
 	static const uint8_t none = 0, all = 0xff;
-	const uint8_t *columns = shape->record + SHAPE_COLUMNS;
-	const uint8_t *bits = shape->record + SHAPE_BITS;
 
 	*out = (struct pb_flow_table_column){ .ones = &none, .unknown = &all };
 	if (at >= PB_FLOW_BYTES)
@@ -131,13 +143,88 @@ column_find(const struct shape *shape, uint32_t at,
 	out->ones = shape->seen.alike.ones + at;
 	out->unknown = shape->seen.alike.unknown + at;
 	out->known = *out->unknown == 0;
-	if (!has_bit(columns, at))
+	if (!side_has(&shape->ones, at))
 		return false;
-	*plane = shape->planes[at / 8] + planes_of_eight(shape->record, at / 8,
-	    (uint8_t)((1u << at % 8) - 1));
 	out->stride = 1;
-	out->known = !has_bit(bits, at);
+	out->known = !side_has(&shape->unknown, at);
 	return true;
+}
+
+/* Of all rows; it stays with the plane. */
+static int
+column_all(struct pb_flow_table *table, const struct shape *shape,
+    const struct side *side, uint32_t at, const uint8_t **out,
+    struct pb_err *err)
+{
+	uint32_t rows = shape->seen.rows, plane = side_plane(side, at);
+	struct cut cut = { shape, side, at, 0, rows };
+	const uint8_t *end;
+	struct plane *its;
+	uint8_t *to;
+	int rc;
+
+	if (side->rows == rows)
+		return table_plane(table, side->piece, plane, rows, out, err);
+	rc = table_plane_find(table, side->piece, plane, side->rows, &its, &end,
+	    err);
+	if (rc == 0 && its->column == NULL) {
+		to = table_room(table, rows);
+		if (to == NULL)
+			return table_no_memory(err);
+		rc = column_gather(table, &cut, to, err);
+		if (rc == 0)
+			its->column = to;
+	}
+	if (rc == 0)
+		*out = its->column;
+	return rc;
+}
+
+/* As they lie in the plane where they do, or in `room`. */
+static int
+column_part(struct pb_flow_table *table, const struct cut *cut, uint8_t *room,
+    const uint8_t **out, struct pb_err *err)
+{
+	const struct side *side = cut->side;
+	struct plane *plane;
+	const uint8_t *end;
+	int rc;
+
+	*out = room;
+	if (cut->first + cut->rows > side->rows)
+		return column_gather(table, cut, room, err);
+	rc = table_plane_find(table, side->piece, side_plane(side, cut->at),
+	    side->rows, &plane, &end, err);
+	if (rc == 0 && plane->bytes != NULL)
+		*out = plane->bytes + cut->first;
+	else if (rc == 0)
+		plane_part(room, cut->first, cut->rows, plane->packed, end);
+	return rc;
+}
+
+/* Rows that the side does not have have 0. */
+static int
+column_gather(struct pb_flow_table *table, const struct cut *cut,
+    uint8_t *to, struct pb_err *err)
+{
+	const struct side *side = cut->side;
+	struct plane *plane;
+	const uint8_t *end;
+	uint32_t rows;
+	int rc;
+
+	memset(to, 0, cut->rows);
+	rc = table_plane_find(table, side->piece, side_plane(side, cut->at),
+	    side->rows, &plane, &end, err);
+	if (rc < 0 || cut->first >= side->rows)
+		return rc;
+	rows = side->rows - cut->first;
+	rows = rows < cut->rows ? rows : cut->rows;
+	if (plane->bytes != NULL)
+		memcpy(to, plane->bytes + cut->first, rows);
+	else
+		plane_part(to, cut->first, rows, plane->packed, end);
+	return 0;
 }
 
 static int
@@ -170,17 +257,16 @@ column_zeros(struct pb_flow_table *table, struct pb_flow_table_column *out,
 	return 0;
 }
 
-static bool
-has_bit(const uint8_t *set, uint32_t at)
-{
-	return (set[at / 8] >> at % 8 & 1) != 0;
-}
-
-/* A column of numbers whose planes begin with `*plane`, which moves on. */
+/* Of the rows that have it.  Its planes begin with `*plane`, which moves on. */
 static int
-number(struct pb_flow_table *table, uint64_t *out, uint32_t piece,
-    uint32_t *plane, const uint8_t *what, uint32_t rows, struct pb_err *err)
+number(struct pb_flow_table *table, const struct shape *shape, uint64_t *out,
+    unsigned which, uint32_t *plane, struct pb_err *err)
 {
+	const uint8_t *what = shape->record + SHAPE_NUMBERS +
+	    which * NUMBER_BYTES;
+	bool each = which < NUMBERS_EACH;
+	uint32_t rows = each ? shape->seen.rows : shape->many;
+	uint32_t piece = each ? shape->numbers_each : shape->numbers_many;
 	uint64_t least = pb_get_le64(what + NUMBER_LEAST);
 
 	for (uint32_t i = 0; i < rows; i++)
@@ -202,17 +288,24 @@ static int
 rows_read(struct pb_flow_table *table, const struct shape *shape,
     struct pb_flow_table_row *row, uint64_t *scratch, struct pb_err *err)
 {
-	const uint8_t *what = shape->record + SHAPE_NUMBERS;
 	uint32_t plane = 0;
 
 	for (unsigned which = 0; which < NUMBERS; which++) {
 		int rc;
 
-		rc = number(table, scratch, shape->numbers, &plane,
-		    what + which * NUMBER_BYTES, shape->seen.rows, err);
+		if (which == NUMBERS_EACH) {
+			rows_of_one(row, shape);
+			plane = 0;
+		}
+		rc = number(table, shape, scratch, which, &plane, err);
 		if (rc < 0)
 			return rc;
-		rows_set(row, shape->seen.rows, which, scratch, table->time);
+		if (which == NUMBER_FIRST)
+			rows_first(row, shape, scratch, table->time,
+			    table->unit);
+		else
+			rows_set(row, which < NUMBERS_EACH ? shape->seen.rows :
+			    shape->many, which, scratch, table->unit);
 	}
 	if (!rows_sound(row, shape))
 		return table_rotten(err, "the numbers of a row");
@@ -222,26 +315,26 @@ rows_read(struct pb_flow_table *table, const struct shape *shape,
 /* In the order of NUMBER_*: later ones stand against earlier ones. */
 static void
 rows_set(struct pb_flow_table_row *row, uint32_t rows, unsigned which,
-    const uint64_t *value, uint64_t before)
+    const uint64_t *value, uint64_t unit)
 {
 	const struct pb_flow_table_row *end = row + rows;
 
 	switch (which) {
-	case NUMBER_PACKETS:
-		for (; row < end; row++)
-			row->packets = *value++;
-		break;
 	case NUMBER_LEN:
 		for (; row < end; row++)
 			row->len_min = (uint32_t)*value++;
 		break;
+	case NUMBER_CUT:
+		for (; row < end; row++)
+			row->caplen_min = row->len_min - (uint32_t)*value++;
+		break;
+	case NUMBER_PACKETS:
+		for (; row < end; row++)
+			row->packets = *value++;
+		break;
 	case NUMBER_LEN_MORE:
 		for (; row < end; row++)
 			row->len_max = row->len_min + (uint32_t)*value++;
-		break;
-	case NUMBER_CUT_LEAST:
-		for (; row < end; row++)
-			row->caplen_min = row->len_min - (uint32_t)*value++;
 		break;
 	case NUMBER_CUT_MOST:
 		for (; row < end; row++)
@@ -251,14 +344,36 @@ rows_set(struct pb_flow_table_row *row, uint32_t rows, unsigned which,
 		for (; row < end; row++)
 			row->bytes = row->packets * row->len_min + *value++;
 		break;
-	case NUMBER_FIRST:
-		for (; row < end; row++)
-			row->first_time = before += unzigzag(*value++);
-		break;
 	default:
 		for (; row < end; row++)
-			row->last_time = row->first_time + *value++;
+			row->last_time = row->first_time + unit * *value++;
 		break;
+	}
+}
+
+static void
+rows_first(struct pb_flow_table_row *row, const struct shape *shape,
+    const uint64_t *value, uint64_t least, uint64_t unit)
+{
+	for (unsigned run = 0; run < RUNS; run++) {
+		uint64_t before = least;
+
+		for (uint32_t i = shape->begin[run]; i < shape->begin[run + 1];
+		    i++)
+			row[i].first_time = before += unit *
+			    unzigzag(value[i]);
+	}
+}
+
+/* What follows where there is one packet. */
+static void
+rows_of_one(struct pb_flow_table_row *row, const struct shape *shape)
+{
+	for (uint32_t i = shape->many; i < shape->seen.rows; i++) {
+		row[i].packets = 1;
+		row[i].bytes = row[i].len_max = row[i].len_min;
+		row[i].caplen_max = row[i].caplen_min;
+		row[i].last_time = row[i].first_time;
 	}
 }
 
