@@ -13,7 +13,7 @@ KNOWN = 128
 PIECE = 4096
 GROUP = 64
 RUN = 32
-SHAPE, ENTRY, NUMBER = 412, 16, 9
+SHAPE, ENTRY, NUMBER = 420, 16, 9
 PLACES_HEAD, MARKS_HEAD = 8, 16
 EACH = 3   # numbers that rows of one packet have, too
 
@@ -155,25 +155,45 @@ def columns_of_numbers(pieces, what, rows):
     return out
 
 
+def ends_of(key):
+    """Of each byte of a connection's end that of the other end."""
+    link, ethertype, network, transport, _, its = key
+    six = ethertype == 0x86dd or its & 32
+    out = {}
+    for at, size, end in (
+            (0, 6, network if link == 1 else 0),
+            (network + (8 if six else 12), 16 if six else 4, transport),
+            (transport, 2, transport + 4)):
+        if at + 2 * size <= end and its & 16 and transport + 4 <= KNOWN:
+            for n in range(at, at + size):
+                out[n], out[n + size] = n + size, n
+    return out
+
+
 class Shape:
     def __init__(self, record, pieces, start, unit):
         self.key = struct.unpack_from("<HHBBBB", record)
-        self.rest, *self.runs = struct.unpack_from("<III", record, 8)
-        self.packets, self.wire = struct.unpack_from("<QQ", record, 20)
-        self.lengths = struct.unpack_from("<IIII", record, 36)
-        self.ones, self.unknown = record[84:212], record[212:340]
-        self.many, self.count = self.runs[0], sum(self.runs)
+        self.rest, *self.runs = struct.unpack_from("<IIIII", record, 8)
+        self.packets, self.wire = struct.unpack_from("<QQ", record, 28)
+        self.lengths = struct.unpack_from("<IIII", record, 44)
+        self.ones, self.unknown = record[92:220], record[220:348]
+        self.many, self.count = sum(self.runs[:2]), sum(self.runs)
         check(self.count > 0, "a shape without rows")
-        self._columns(pieces, bits(record[52:68]), bits(record[68:84]))
-        self._numbers(columns_of_numbers(pieces, record[340:340 + EACH *
+        self._columns(pieces, bits(record[60:76]), bits(record[76:92]))
+        self._numbers(columns_of_numbers(pieces, record[348:348 + EACH *
                                                         NUMBER], self.count),
-                      columns_of_numbers(pieces, record[340 + EACH *
+                      columns_of_numbers(pieces, record[348 + EACH *
                                                         NUMBER:], self.many),
                       start, unit)
         self._places(pieces.groups(PLACES_HEAD))
 
     def _columns(self, pieces, columns, partly):
         check(set(partly) <= set(columns), "unknown bits of no column")
+        turned = self.runs[1] or self.runs[3]
+        self.ends = ends_of(self.key) if turned else {}
+        for its in columns, partly:
+            check(all((a in its) == (b in its) for a, b in
+                      self.ends.items()), "a column of one end alone")
         self.columns = dict(zip(columns, pieces.planes(
             len(columns), self.count)))
         self.partly = dict(zip(partly, pieces.planes(
@@ -226,10 +246,13 @@ class Shape:
     def row(self, row):
         """What it knows of the bytes: ones, unknown."""
         ones, unknown = bytearray(self.ones), bytearray(self.unknown)
+        one, many, turned = self.runs[0], self.many, self.runs[2] + self.many
+        ends = self.ends if one <= row < many or row >= turned else {}
         for at in self.columns:
-            ones[at] = self.columns[at][row]
-            unknown[at] = self.partly[at][row] if (
-                at in self.partly and row < self.many) else 0
+            its = ends.get(at, at)
+            ones[at] = self.columns[its][row]
+            unknown[at] = self.partly[its][row] if (
+                its in self.partly and row < many) else 0
         return bytes(ones), bytes(unknown)
 
 

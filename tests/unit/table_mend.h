@@ -77,8 +77,10 @@ table_mend_shape(struct table_mend *m, const uint8_t *shape)
 {
 	uint32_t each, many, planes[4] = { 0 };
 
-	many = pb_get_le32(shape + SHAPE_ROWS);
-	each = many + pb_get_le32(shape + SHAPE_ROWS + 4);
+	many = pb_get_le32(shape + SHAPE_ROWS) +
+	    pb_get_le32(shape + SHAPE_ROWS + 4);
+	each = many + pb_get_le32(shape + SHAPE_ROWS + 8) +
+	    pb_get_le32(shape + SHAPE_ROWS + 12);
 	for (uint32_t i = 0; i < PB_FLOW_BYTES / 8; i++) {
 		planes[0] += (uint32_t)__builtin_popcount(
 		    shape[SHAPE_COLUMNS + i]);

@@ -41,8 +41,8 @@ struct sample {
 	uint8_t	 unknown[SAMPLE_ROWS][PB_FLOW_BYTES];
 };
 
-/* Where the planes are that a run's rows write to: of the columns that are kept,
- * and of their unknown bits. */
+/* Where the planes are that a run's rows write to: of the columns that are
+ * kept, and of their unknown bits, in the order of the rows' own bytes. */
 struct target {
 	uint8_t		*ones[PB_FLOW_BYTES], *unknown[PB_FLOW_BYTES];
 	bool		 many;		/* there are unknown bits */
@@ -53,6 +53,7 @@ struct count {			/* rows of a sample that know the same */
 	uint8_t	 times;
 };
 
+static void	take_pairs(bool *, const struct pairs *);
 static void	list(struct column_bytes *, const bool *);
 static void	put_run(const struct target *, const struct columns *,
 		    const struct pb_flow *, const uint32_t *, uint32_t,
@@ -61,7 +62,8 @@ static void	put_planes(uint8_t *const *, const struct column_bytes *,
 		    const uint8_t *, const struct pb_lanes *, uint32_t,
 		    pb_lane (*)(const struct pb_lanes *, uint32_t));
 static void	target_planes(uint8_t **, uint8_t *,
-		    const struct column_bytes *, uint32_t);
+		    const struct column_bytes *, uint32_t,
+		    const struct pairs *);
 static void	take_lane(pb_lane *, const uint8_t *, const struct pb_lanes *,
 		    uint32_t, pb_lane (*)(const struct pb_lanes *, uint32_t));
 static void	weave(pb_lane *, const pb_lane *);
@@ -92,6 +94,10 @@ columns_choose(struct columns *columns, const struct rows *rows,
 	unsigned its[PB_FLOW_BYTES], sum = 0;
 	struct learnt learnt;
 
+	columns->pairs.pairs = 0;
+	if (shape->rows - shape->begin[RUN_ONE_TURNED] +
+	    shape->many - shape->begin[RUN_MANY_TURNED] > 0)
+		pairs_find(&columns->pairs, &shape->key);
 	keys(key, &shape->key);
 	costs(its, key, rows, shape);
 	learn(&learnt, its, rows, shape);
@@ -105,8 +111,24 @@ columns_choose(struct columns *columns, const struct rows *rows,
 			bits[at] = some && shape->many > 0;
 		}
 	}
+	take_pairs(kept, &columns->pairs);
+	take_pairs(bits, &columns->pairs);
 	list(&columns->kept, kept);
 	list(&columns->bits, bits);
+}
+
+/* Of a pair both or none. */
+static void
+take_pairs(bool *set, const struct pairs *pairs)
+{
+	for (uint32_t i = 0; i < pairs->pairs; i++) {
+		bool *one = set + pairs->pair[i].at;
+		bool *other = one + pairs->pair[i].bytes;
+
+		for (; one < set + pairs->pair[i].at + pairs->pair[i].bytes;
+		    one++, other++)
+			*one = *other = *one || *other;
+	}
 }
 
 static void
@@ -122,25 +144,37 @@ void
 columns_put(uint8_t *out, const struct columns *columns,
     const struct rows *rows, const struct shape_rows *shape)
 {
+	static const struct pairs none;
 	uint8_t *unknown = out + (size_t)columns->kept.count * shape->rows;
 	struct target target;
 
-	target_planes(target.ones, out, &columns->kept, shape->rows);
-	target_planes(target.unknown, unknown, &columns->bits, shape->many);
 	for (unsigned run = 0; run < RUNS; run++) {
+		const struct pairs *pairs = run == RUN_MANY_TURNED ||
+		    run == RUN_ONE_TURNED ? &columns->pairs : &none;
+
 		target.many = run < RUN_ONE;
+		target_planes(target.ones, out, &columns->kept, shape->rows,
+		    pairs);
+		target_planes(target.unknown, unknown, &columns->bits,
+		    shape->many, pairs);
 		put_run(&target, columns, rows->flows->flow,
 		    &rows->flow_of[shape->row], shape->begin[run],
 		    shape->begin[run + 1]);
 	}
 }
 
+/* Where the columns stand that rows, straight or turned, fill with these
+ * bytes. */
 static void
 target_planes(uint8_t **out, uint8_t *planes, const struct column_bytes *bytes,
-    uint32_t rows)
+    uint32_t rows, const struct pairs *pairs)
 {
+	uint8_t *plane_of[PB_FLOW_BYTES];
+
 	for (uint32_t i = 0; i < bytes->count; i++)
-		out[i] = planes + (size_t)i * rows;
+		plane_of[bytes->at[i]] = planes + (size_t)i * rows;
+	for (uint32_t i = 0; i < bytes->count; i++)
+		out[i] = plane_of[pairs_other(pairs, bytes->at[i])];
 }
 
 /* Rows `row` .. `end` - 1, as many as a lane has bytes at once. */

@@ -50,6 +50,7 @@ struct columns {
 	uint8_t		 ones[PB_FLOW_BYTES];	/* what all rows know */
 	uint8_t		 unknown[PB_FLOW_BYTES];
 	struct column_bytes kept, bits;		/* these: of unknown bits */
+	struct pairs	 pairs;		/* none where no row is turned */
 };
 
 void	columns_choose(struct columns *columns, const struct rows *rows,

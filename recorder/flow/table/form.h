@@ -47,21 +47,27 @@ enum {
 	SHAPE_KEY = 0,		/* PB_FLOW_SHAPE_BYTES of struct pb_flow_key */
 	SHAPE_REST = 8,		/* 1: it is the rest; 0 */
 	SHAPE_ROWS = 12,	/* RUNS of them: rows of each run */
-	SHAPE_PACKETS = 20,	/* 64 bits */
-	SHAPE_WIRE = 28,	/* 64 bits: bytes on the wire */
-	SHAPE_CAPLEN = 36,	/* least, greatest */
-	SHAPE_LEN = 44,		/* least, greatest */
-	SHAPE_COLUMNS = 52,	/* 128 bits: bytes that have a column */
-	SHAPE_BITS = 68,	/* 128 bits: those of unknown bits as well */
-	SHAPE_ONES = 84,	/* what all rows know: 128 bytes */
-	SHAPE_UNKNOWN = 212,	/* likewise */
-	SHAPE_NUMBERS = 340,	/* NUMBERS times NUMBER_BYTES */
-	SHAPE_BYTES = 412,
+	SHAPE_PACKETS = 28,	/* 64 bits */
+	SHAPE_WIRE = 36,	/* 64 bits: bytes on the wire */
+	SHAPE_CAPLEN = 44,	/* least, greatest */
+	SHAPE_LEN = 52,		/* least, greatest */
+	SHAPE_COLUMNS = 60,	/* 128 bits: bytes that have a column */
+	SHAPE_BITS = 76,	/* 128 bits: those of unknown bits as well */
+	SHAPE_ONES = 92,	/* what all rows know: 128 bytes */
+	SHAPE_UNKNOWN = 220,	/* likewise */
+	SHAPE_NUMBERS = 348,	/* NUMBERS times NUMBER_BYTES */
+	SHAPE_BYTES = 420,
 };
 
-/* A shape's rows stand in runs: first those of more than one packet, then those
- * of one, which need no plane for what follows from that. */
-enum { RUN_MANY, RUN_ONE, RUNS };
+/*
+ * A shape's rows stand in runs: first those of more than one packet, then those
+ * of one, which need no plane for what follows from that.  Of each first come
+ * those that are told as they are, then those that are *turned*: what their
+ * packets have of one end (pairs.c) stands in the columns of the other one, and
+ * the reverse.  So a column has the addresses of those who ask, and another
+ * one of those who answer.
+ */
+enum { RUN_MANY, RUN_MANY_TURNED, RUN_ONE, RUN_ONE_TURNED, RUNS };
 
 enum { PIECE_STORED = 0, PIECE_RAW = 4, PIECE_DIGEST = 8, PIECE_BYTES = 16 };
 
@@ -126,6 +132,39 @@ pieces_of(uint32_t planes, uint32_t rows)
 	uint32_t each = planes == 0 ? 1 : planes_a_piece(rows);
 
 	return (planes + each - 1) / each;
+}
+
+/* --- pairs.c: what a connection has of each of its ends ------------------- */
+
+#define PAIRS_MAX	3u	/* MAC addresses, addresses, ports */
+
+/* `bytes` bytes from `at` on are of one end, so many behind them of the
+ * other. */
+struct pairs {
+	uint32_t	 pairs;
+	struct pair {
+		uint8_t	 at, bytes;
+	}		 pair[PAIRS_MAX];
+};
+
+/* Of a shape whose rows may be turned: it has ports. */
+void	pairs_find(struct pairs *pairs, const struct pb_flow_key *shape);
+
+/* The byte that stands in this one's column where a row is turned: itself,
+ * where it is of no end. */
+static inline uint32_t
+pairs_other(const struct pairs *pairs, uint32_t at)
+{
+	for (uint32_t i = 0; i < pairs->pairs; i++) {
+		uint32_t first = pairs->pair[i].at;
+		uint32_t bytes = pairs->pair[i].bytes;
+
+		if (at - first < bytes)
+			return at + bytes;
+		if (at - first < 2 * bytes)
+			return at - bytes;
+	}
+	return at;
 }
 
 static inline uint64_t

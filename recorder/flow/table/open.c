@@ -46,6 +46,8 @@ static bool	survey_numbers(struct pb_flow_table *, struct survey *,
 static bool	survey_piece(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint64_t, uint64_t);
 static bool	shape_sound(const struct shape *);
+static bool	pairs_sound(const struct shape *);
+static uint32_t	bits_of(const uint8_t *, const struct pair *, unsigned);
 static void	side_fill(struct side *, const uint8_t *, uint32_t);
 static bool	shape_fill(struct shape *);
 static void	seen_fill(struct pb_flow_table_shape *, const uint8_t *);
@@ -338,8 +340,39 @@ shape_sound(const struct shape *shape)
 		both |= record[SHAPE_BITS + i] &
 		    (uint8_t)~record[SHAPE_COLUMNS + i];
 	return both == 0 && (!seen->rest || seen->rows == 1) &&
+	    pairs_sound(shape) &&
 	    seen->alike.caplen_min <= seen->alike.caplen_max &&
 	    seen->alike.len_min <= seen->alike.len_max;
+}
+
+/* Of a pair there is a column of both or of none; and no row is turned where
+ * there are no pairs. */
+static bool
+pairs_sound(const struct shape *shape)
+{
+	const struct pairs *pairs = &shape->pairs;
+
+	for (uint32_t i = 0; i < pairs->pairs; i++) {
+		const struct pair *pair = &pairs->pair[i];
+
+		if (bits_of(shape->ones.set, pair, 0) !=
+		    bits_of(shape->ones.set, pair, 1) ||
+		    bits_of(shape->unknown.set, pair, 0) !=
+		    bits_of(shape->unknown.set, pair, 1))
+			return false;
+	}
+	return true;
+}
+
+/* Those of one end of it: 16 at most, in three bytes. */
+static uint32_t
+bits_of(const uint8_t *set, const struct pair *pair, unsigned end)
+{
+	uint32_t at = pair->at + end * pair->bytes, bits = 0;
+
+	for (uint32_t i = at / 8; i <= (at + pair->bytes - 1) / 8; i++)
+		bits |= (uint32_t)set[i] << 8 * (i - at / 8);
+	return bits >> at % 8 & ((1u << pair->bytes) - 1);
 }
 
 static void
@@ -370,6 +403,9 @@ shape_fill(struct shape *shape)
 	shape->many = shape->begin[RUN_ONE];
 	seen_fill(&shape->seen, record);
 	shape->seen.rows = (uint32_t)rows;
+	if (shape->begin[RUN_MANY_TURNED] < shape->many ||
+	    shape->begin[RUN_ONE_TURNED] < rows)
+		pairs_find(&shape->pairs, &shape->seen.key);
 	side_fill(&shape->ones, record + SHAPE_COLUMNS, shape->seen.rows);
 	side_fill(&shape->unknown, record + SHAPE_BITS, shape->many);
 	return true;

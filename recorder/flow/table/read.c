@@ -163,7 +163,7 @@ column_all(struct pb_flow_table *table, const struct shape *shape,
 	uint8_t *to;
 	int rc;
 
-	if (side->rows == rows)
+	if (side->rows == rows && pairs_other(&shape->pairs, at) == at)
 		return table_plane(table, side->piece, plane, rows, out, err);
 	rc = table_plane_find(table, side->piece, plane, side->rows, &its, &end,
 	    err);
@@ -185,16 +185,21 @@ static int
 column_part(struct pb_flow_table *table, const struct cut *cut, uint8_t *room,
     const uint8_t **out, struct pb_err *err)
 {
-	const struct side *side = cut->side;
+	const struct shape *shape = cut->shape;
+	uint32_t at = cut->at, other = pairs_other(&shape->pairs, at), run = 0;
+	uint32_t behind = cut->first + cut->rows;
 	struct plane *plane;
 	const uint8_t *end;
 	int rc;
 
+	while (run + 1 < RUNS && shape->begin[run + 1] <= cut->first)
+		run++;
 	*out = room;
-	if (cut->first + cut->rows > side->rows)
+	if (behind > cut->side->rows ||
+	    (at != other && behind > shape->begin[run + 1]))
 		return column_gather(table, cut, room, err);
-	rc = table_plane_find(table, side->piece, side_plane(side, cut->at),
-	    side->rows, &plane, &end, err);
+	rc = table_plane_find(table, cut->side->piece, side_plane(cut->side,
+	    run % 2 == 0 ? at : other), cut->side->rows, &plane, &end, err);
 	if (rc == 0 && plane->bytes != NULL)
 		*out = plane->bytes + cut->first;
 	else if (rc == 0)
@@ -202,28 +207,38 @@ column_part(struct pb_flow_table *table, const struct cut *cut, uint8_t *room,
 	return rc;
 }
 
-/* Rows that the side does not have have 0. */
+/* Run by run.  Rows that the side does not have have 0. */
 static int
 column_gather(struct pb_flow_table *table, const struct cut *cut,
     uint8_t *to, struct pb_err *err)
 {
 	const struct side *side = cut->side;
+	uint32_t at[2] = { cut->at, pairs_other(&cut->shape->pairs,
+	    cut->at) };
+	uint32_t row = cut->first, behind = row + cut->rows;
 	struct plane *plane;
 	const uint8_t *end;
-	uint32_t rows;
 	int rc;
 
 	memset(to, 0, cut->rows);
-	rc = table_plane_find(table, side->piece, side_plane(side, cut->at),
-	    side->rows, &plane, &end, err);
-	if (rc < 0 || cut->first >= side->rows)
-		return rc;
-	rows = side->rows - cut->first;
-	rows = rows < cut->rows ? rows : cut->rows;
-	if (plane->bytes != NULL)
-		memcpy(to, plane->bytes + cut->first, rows);
-	else
-		plane_part(to, cut->first, rows, plane->packed, end);
+	behind = behind < side->rows ? behind : side->rows;
+	for (unsigned run = 0; run < RUNS && row < behind; run++) {
+		uint32_t rows = cut->shape->begin[run + 1];
+
+		if (rows <= row)
+			continue;
+		rows = (rows < behind ? rows : behind) - row;
+		rc = table_plane_find(table, side->piece, side_plane(side,
+		    at[run % 2]), side->rows, &plane, &end, err);
+		if (rc < 0)
+			return rc;
+		if (plane->bytes != NULL)
+			memcpy(to, plane->bytes + row, rows);
+		else
+			plane_part(to, row, rows, plane->packed, end);
+		to += rows;
+		row += rows;
+	}
 	return 0;
 }
 

@@ -9,8 +9,8 @@
 struct plane {
 	const uint8_t	*packed;	/* behind it: that of the next */
 	const uint8_t	*bytes;		/* NULL: not asked for yet */
-	const uint8_t	*column;	/* of all rows, also of those that it
-					 * does not have; likewise */
+	const uint8_t	*column;	/* of all rows, as their packets have
+					 * it; likewise */
 };
 
 struct piece {
@@ -38,6 +38,7 @@ struct shape {
 	const uint8_t	*record;	/* SHAPE_BYTES of the directory */
 	uint32_t	 begin[RUNS + 1];	/* of its rows: each run's */
 	uint32_t	 many;		/* those of more than one packet */
+	struct pairs	 pairs;		/* none where no row is turned */
 	struct side	 ones, unknown;	/* its columns */
 	/* The first pieces of its numbers, of each row and of those many. */
 	uint32_t	 numbers_each, numbers_many;

@@ -1,11 +1,14 @@
 /*
  * recorder/flow/table/rows.c - flows become rows, grouped by shape
  *
- * Of those of a shape the rows of each run follow each other.
+ * Of those of a shape the rows of each run follow each other.  Turned are those
+ * whose packets go to the higher port: who answers has the lower one, mostly.
  */
 #include "recorder/flow/table/encode.h"
 
 #include <stdlib.h>
+
+#include "base/bytes.h"
 
 #define SLOTS	(4 * PB_FLOW_TABLE_SHAPES_MAX)	/* a power of two */
 #define NO_SHAPE UINT16_MAX
@@ -14,6 +17,7 @@
 static bool	make_room(struct rows *, uint32_t);
 static void	shapes_find(struct rows *);
 static void	rest_find(struct rows *);
+static unsigned	run_of(const struct pb_flow *);
 static uint16_t	shape_of(struct rows *, uint16_t *, uint64_t);
 static uint16_t	shape_add(struct rows *, uint64_t, bool);
 static void	rows_begin(struct rows *, uint32_t *);
@@ -76,14 +80,15 @@ shapes_find(struct rows *rows)
 		const struct pb_flow *flow = &flows->flow[i];
 		uint16_t shape = NO_SHAPE;
 
-		if (i + AHEAD < flows->flows)
+		if (i + AHEAD < flows->flows) {
 			__builtin_prefetch(&flow[AHEAD]);
+			__builtin_prefetch(&flow[AHEAD].some[0]);
+		}
 		if (i != PB_FLOW_REST && flow->packets > 0)
 			shape = shape_of(rows, slot, flow->shape);
 		rows->run_of[i] = NO_SHAPE;
 		if (shape != NO_SHAPE) {
-			unsigned run = flow->packets > 1 ? RUN_MANY :
-			    RUN_ONE;
+			unsigned run = run_of(flow);
 
 			rows->run_of[i] = (uint16_t)(shape * RUNS + run);
 			rows->shape[shape].begin[run + 1]++;
@@ -112,6 +117,22 @@ rest_find(struct rows *rows)
 	for (uint32_t i = 0; i < flows->flows; i++)
 		if (rows->run_of[i] == NO_SHAPE)
 			rows->run_of[i] = (uint16_t)(rest * RUNS + run);
+}
+
+static unsigned
+run_of(const struct pb_flow *flow)
+{
+	unsigned run = flow->packets > 1 ? RUN_MANY : RUN_ONE;
+	struct pb_flow_key key;
+	const uint8_t *port;
+
+	memcpy(&key, &flow->shape, PB_FLOW_SHAPE_BYTES);
+	/* All of both ends is known of a flow whose ports are. */
+	if ((key.bits & PB_FLOW_PORTS) == 0 ||
+	    key.transport + 4u > flow->known)
+		return run;
+	port = flow->some + key.transport;
+	return run + (pb_get_be16(port) < pb_get_be16(port + 2));
 }
 
 /* Its number; NO_SHAPE where there are too many. */
