@@ -24,7 +24,7 @@
 /* What a table comes to at most, and what is in it. */
 #define PB_FLOW_TABLE_BYTES_MAX		(32u << 20)
 #define PB_FLOW_TABLE_PACKETS_MAX	(2u << 20)
-#define PB_FLOW_TABLE_ROWS_MAX		(64u << 10)	/* without the rest */
+#define PB_FLOW_TABLE_ROWS_MAX		(96u << 10)	/* without the rest */
 #define PB_FLOW_TABLE_SHAPES_MAX	1024u	/* more go to the rest */
 
 /*
