@@ -12,8 +12,10 @@ import sys
 KNOWN = 128
 PIECE = 4096
 GROUP = 64
-SHAPE, ENTRY, NUMBER = 408, 16, 9
+RUN = 32
+SHAPE, ENTRY, NUMBER = 420, 16, 9
 PLACES_HEAD, MARKS_HEAD = 8, 16
+EACH = 3   # numbers that rows of one packet have, too
 
 _zstd = ctypes.CDLL("libzstd.so.1")
 _zstd.ZSTD_decompress.restype = ctypes.c_size_t
@@ -62,6 +64,15 @@ def varint(data, at, end):
     raise Rotten("a varint that is too long")
 
 
+def numbers(data, at, count, width):
+    """(so many, each of as many bits, what is behind)"""
+    end = at + -(-count * width // 8)
+    check(width <= 32 and end <= len(data), "numbers past the end")
+    all_of_them = int.from_bytes(data[at:end], "little")
+    return [all_of_them >> n * width & (1 << width) - 1
+            for n in range(count)], end
+
+
 def bits(data):
     return [n for n in range(KNOWN) if data[n // 8] >> n % 8 & 1]
 
@@ -72,7 +83,7 @@ def plane(data, at, rows):
     width, values = data[at], data[at + 1] + 1
     if width == 8:
         return data[at + 1:][:rows], at + 1 + rows
-    check(1 <= width <= 7 and values <= 128, "a plane")
+    check(width <= 7 and values <= 128, "a plane")
     value, at = data[at + 2:][:values], at + 2 + values
     end = at + -(-rows // 8) * width
     check(end <= len(data), "a plane past the end")
@@ -112,6 +123,7 @@ class Pieces:
         return out
 
     def planes(self, count, rows):
+        check(rows or not count, "planes of no rows")
         each = -(-PIECE // rows) if rows else 1
         out = []
         while len(out) < count:
@@ -143,37 +155,65 @@ def columns_of_numbers(pieces, what, rows):
     return out
 
 
+def ends_of(key):
+    """Of each byte of a connection's end that of the other end."""
+    link, ethertype, network, transport, _, its = key
+    six = ethertype == 0x86dd or its & 32
+    out = {}
+    for at, size, end in (
+            (0, 6, network if link == 1 else 0),
+            (network + (8 if six else 12), 16 if six else 4, transport),
+            (transport, 2, transport + 4)):
+        if at + 2 * size <= end and its & 16 and transport + 4 <= KNOWN:
+            for n in range(at, at + size):
+                out[n], out[n + size] = n + size, n
+    return out
+
+
 class Shape:
-    def __init__(self, record, pieces, start):
+    def __init__(self, record, pieces, start, unit):
         self.key = struct.unpack_from("<HHBBBB", record)
-        self.rest, self.count = struct.unpack_from("<II", record, 8)
-        self.packets, self.wire = struct.unpack_from("<QQ", record, 16)
-        self.lengths = struct.unpack_from("<IIII", record, 32)
-        self.ones, self.unknown = record[80:208], record[208:336]
+        self.rest, *self.runs = struct.unpack_from("<IIIII", record, 8)
+        self.packets, self.wire = struct.unpack_from("<QQ", record, 28)
+        self.lengths = struct.unpack_from("<IIII", record, 44)
+        self.ones, self.unknown = record[92:220], record[220:348]
+        self.many, self.count = sum(self.runs[:2]), sum(self.runs)
         check(self.count > 0, "a shape without rows")
-        self._columns(pieces, bits(record[48:64]), bits(record[64:80]))
-        self._numbers(columns_of_numbers(pieces, record[336:408],
-                                         self.count), start)
+        self._columns(pieces, bits(record[60:76]), bits(record[76:92]))
+        self._numbers(columns_of_numbers(pieces, record[348:348 + EACH *
+                                                        NUMBER], self.count),
+                      columns_of_numbers(pieces, record[348 + EACH *
+                                                        NUMBER:], self.many),
+                      start, unit)
         self._places(pieces.groups(PLACES_HEAD))
 
     def _columns(self, pieces, columns, partly):
         check(set(partly) <= set(columns), "unknown bits of no column")
-        planes = pieces.planes(len(columns) + len(partly), self.count)
-        self.known = {}
-        for at in columns:
-            ones = planes.pop(0)
-            unknown = planes.pop(0) if at in partly else bytes(self.count)
-            self.known[at] = ones, unknown
+        turned = self.runs[1] or self.runs[3]
+        self.ends = ends_of(self.key) if turned else {}
+        for its in columns, partly:
+            check(all((a in its) == (b in its) for a, b in
+                      self.ends.items()), "a column of one end alone")
+        self.columns = dict(zip(columns, pieces.planes(
+            len(columns), self.count)))
+        self.partly = dict(zip(partly, pieces.planes(
+            len(partly), self.many)))
 
-    def _numbers(self, columns, start):
+    def _numbers(self, each, many, start, unit):
+        begins = [sum(self.runs[:n]) for n in range(len(self.runs))]
         self.rows = []
-        for (packets, least, more, cut_least, cut_most, wire, first,
-             last) in zip(*columns):
-            start = (start + unzigzag(first)) % 2**64
-            least, most = least % 2**32, (least + more) % 2**32
+        for row, (least, cut, first) in enumerate(zip(*each)):
+            time = start if row in begins else time
+            time = (time + unit * unzigzag(first)) % 2**64
+            least %= 2**32
+            packets, more, cut_most, wire, last = 1, 0, cut, 0, 0
+            if row < self.many:
+                packets, more, cut_most, wire, last = (
+                    column[row] for column in many)
+            most = (least + more) % 2**32
             self.rows.append((
-                packets, (wire + packets * least) % 2**64, start,
-                (start + last) % 2**64, (least - cut_least) % 2**32,
+                packets, (wire + packets * least) % 2**64, time,
+                (time + unit * last) % 2**64, (least - cut) % 2**32,
                 (most - cut_most) % 2**32, least, most))
 
     def _places(self, groups):
@@ -182,28 +222,37 @@ class Shape:
         for (_, data), first in zip(groups, range(0, self.count, GROUP)):
             at, number, heads = 0, 0, []
             for _ in range(min(GROUP, self.count - first)):
-                length, at = varint(data, at, len(data))
+                more = 0
+                if first + len(heads) < self.many:
+                    more, at = varint(data, at, len(data))
                 step, at = varint(data, at, len(data))
-                number = (number + unzigzag(step)) % 2**32
-                heads.append((length, number))
-            for length, number in heads:
-                self.places.append(self._run(data, at, at + length, number))
-                at += length
+                number = (number + step) % 2**32
+                heads.append((more, number))
+            for more, number in heads:
+                run, at = self._run(data, at, more, number)
+                self.places.append(run)
 
     @staticmethod
-    def _run(data, at, end, number):
-        check(end <= len(data), "a run past the end")
+    def _run(data, at, more, number):
         out = [number]
-        while at < end:
-            between, at = varint(data, at, end)
-            out.append(out[-1] + between + 1)
-        return out
+        while more > 0:
+            check(at < len(data), "a run past the end")
+            between, at = numbers(data, at + 1, min(more, RUN), data[at])
+            for n in between:
+                out.append(out[-1] + n + 1)
+            more -= len(between)
+        return out, at
 
     def row(self, row):
         """What it knows of the bytes: ones, unknown."""
         ones, unknown = bytearray(self.ones), bytearray(self.unknown)
-        for at, column in self.known.items():
-            ones[at], unknown[at] = column[0][row], column[1][row]
+        one, many, turned = self.runs[0], self.many, self.runs[2] + self.many
+        ends = self.ends if one <= row < many or row >= turned else {}
+        for at in self.columns:
+            its = ends.get(at, at)
+            ones[at] = self.columns[its][row]
+            unknown[at] = self.partly[its][row] if (
+                its in self.partly and row < many) else 0
         return bytes(ones), bytes(unknown)
 
 
@@ -211,9 +260,9 @@ class Table:
     def __init__(self, data):
         check(len(data) >= 64 and data[:4] == b"PBFT", "no table")
         (version, length, self.packets, marks, shapes, pieces, stored,
-         start, its, self.step, spare,
+         start, its, self.step, unit,
          head) = struct.unpack_from("<IIIIIIIQQIIQ", data, 4)
-        check(version == 2 and length == len(data), "version or length")
+        check(version == 3 and length == len(data), "version or length")
         check(digest(data[:56]) == head, "the digest of the head")
         check(stored <= length - 64, "the directory's length")
         directory = data[length - stored:]
@@ -221,7 +270,7 @@ class Table:
         directory = unpacked(directory, shapes * SHAPE + pieces * ENTRY)
         rest = Pieces(struct.iter_unpack("<IIQ", directory[shapes * SHAPE:]),
                       data[64:length - stored])
-        self.shapes = [Shape(directory[n * SHAPE:][:SHAPE], rest, start)
+        self.shapes = [Shape(directory[n * SHAPE:][:SHAPE], rest, start, unit)
                        for n in range(shapes)]
         check(sum(shape.packets for shape in self.shapes) == self.packets,
               "packets that no shape has")
@@ -233,11 +282,12 @@ class Table:
     def _marks(self, head, data):
         packet, at = struct.unpack_from("<II", head, 8)
         yield packet, at
-        width, more = data[0], data[1:]
-        check(width in (1, 2, 4) and len(more) % width == 0, "marks")
-        for n in range(0, len(more), width):
+        check(len(data) >= 2 and data[0] < GROUP, "marks")
+        apart, end = numbers(data, 2, data[0], data[1])
+        check(end == len(data), "the length of marks")
+        for n in apart:
             packet += self.step
-            at += 4 * int.from_bytes(more[n:n + width], "little")
+            at += 4 * n
             check(packet < self.packets, "a mark of no packet")
             yield packet, at
 

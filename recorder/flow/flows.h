@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "recorder/flow/key.h"
 
-#define PB_FLOWS_MAX	65536u	/* of one table, beside the rest */
+#define PB_FLOWS_MAX	98303u	/* of one table, beside the rest */
 #define PB_FLOW_BYTES	128u	/* of a packet, of which tables tell */
 #define PB_FLOW_BEHIND	16u	/* bytes behind a packet that can be read */
 #define PB_FLOW_REST	0u	/* the flow of those that have none */

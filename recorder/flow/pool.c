@@ -11,7 +11,7 @@
 
 /* Flows of a table, beside the rest. */
 static const uint32_t size[] = {
-	31, 127, 511, PB_FLOW_CHUNK_FLOWS_MAX, 8191, 16383, 32767,
+	31, 127, 511, PB_FLOW_CHUNK_FLOWS_MAX, 8191, 16383, 32767, 65535,
 	PB_FLOWS_MAX,
 };
 

@@ -18,7 +18,7 @@
 #define PB_FLOW_CHUNKS_KEPT_MAX		((size_t)16 << 20)
 #define PB_FLOW_CHUNK_FLOWS_MAX		2047u
 #define PB_FLOW_BLOCKS_BYTES_MAX	((size_t)128 << 20)
-#define PB_FLOW_BLOCKS_KEPT_MAX		((size_t)32 << 20)
+#define PB_FLOW_BLOCKS_KEPT_MAX		((size_t)40 << 20)
 
 struct pb_flow_pool;
 

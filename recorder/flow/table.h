@@ -24,7 +24,7 @@
 /* What a table comes to at most, and what is in it. */
 #define PB_FLOW_TABLE_BYTES_MAX		(32u << 20)
 #define PB_FLOW_TABLE_PACKETS_MAX	(2u << 20)
-#define PB_FLOW_TABLE_ROWS_MAX		(64u << 10)	/* without the rest */
+#define PB_FLOW_TABLE_ROWS_MAX		(96u << 10)	/* without the rest */
 #define PB_FLOW_TABLE_SHAPES_MAX	1024u	/* more go to the rest */
 
 /*
@@ -49,7 +49,7 @@ struct pb_flow_table;	/* opaque; one thread at a time */
 
 /*
  * `bytes` are borrowed until close.  PB_EFORMAT: it is rotten.  What has been
- * asked for stays in memory until close: at most some 330 bytes a row.
+ * asked for stays in memory until close: at most some 510 bytes a row.
  */
 int	pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes,
 	    size_t len, struct pb_err *err);

@@ -483,15 +483,15 @@ def dissect_seeds():
 # --- flow tables: docs/index.md; their digests are made right by the target
 
 def plane_pieces(planes, rows):
-    each = -(-4096 // rows)
+    each = -(-4096 // rows) if rows else 1
     return [b"".join(planes[n:n + each])
             for n in range(0, len(planes), each)]
 
 
-def numbers(*columns):
-    """What the directory says of the columns, and their planes."""
+def numbers(count, rows):
+    """What the directory says of so many columns, and their planes."""
     what, planes = b"", []
-    for column in columns:
+    for column in list(zip(*rows)) or [(0,)] * count:
         least, most = min(column), max(column)
         count = (most - least).bit_length() + 7 >> 3
         what += struct.pack("<QB", least, count)
@@ -507,71 +507,89 @@ def groups(heads, body):
                      for head in heads), body]
 
 
-def table_shape(rest, columns, partly, rows, heads, places):
-    """A shape's record and pieces; `rows` as docs/index.md has numbers."""
-    what, planes = numbers(*zip(*rows))
-    kept, some, its = bytearray(16), bytearray(16), []
-    for at, ones, unknown in columns:
+def table_shape(rest, runs, columns, partly, each, many, heads, places):
+    """A shape's record and pieces.  `each` and `many` are the numbers of all
+    rows, and of those with more than one packet, as docs/index.md has them."""
+    what, planes = numbers(3, each)
+    more, others = numbers(5, many)
+    kept, some, ones, unknown = bytearray(16), bytearray(16), [], []
+    for at, its, doubt in columns:
         kept[at // 8] |= 1 << at % 8
-        its.append(ones)
+        ones.append(its)
         if at in partly:
             some[at // 8] |= 1 << at % 8
-            its.append(unknown)
-    record = struct.pack("<HHBBBBIIQQIIII", 1, 0x800, 14, 34, 6, 16, rest,
-                         len(rows), sum(row[0] for row in rows),
-                         60 * len(rows), 60, 60, 60, 60)
-    record += bytes(kept + some) + bytes(range(128)) + bytes(128) + what
-    return record, (plane_pieces(its, len(rows)) +
-                    plane_pieces(planes, len(rows)) +
-                    groups([(at,) for at in heads], places))
+            unknown.append(doubt)
+    record = struct.pack("<HHBBBBIIIIIQQIIII", 1, 0x800, 14, 34, 6, 16, rest,
+                         *runs, sum(row[0] for row in many) + sum(runs[2:]),
+                         60 * len(each), 60, 60, 60, 60)
+    record += bytes(kept + some) + bytes(range(128)) + bytes(128)
+    return record + what + more, (
+        plane_pieces(ones, len(each)) + plane_pieces(unknown, len(many)) +
+        plane_pieces(planes, len(each)) + plane_pieces(others, len(many)) +
+        groups([(at,) for at in heads], places))
 
 
-def table(packets, marks, *shapes, raw={}):
+def table(packets, marks, *shapes, raw={}, unit=1):
     """`marks` are heads and groups; `raw` says how long packed pieces are."""
     pieces = [p for _, its in shapes for p in its] + groups(*marks)
     directory = b"".join(record for record, _ in shapes) + b"".join(
         struct.pack("<IIQ", len(p), raw.get(p, len(p)), 0)
         for p in pieces)
     body = b"".join(pieces)
-    head = struct.pack("<4sIIIIIIIQQIIQ", b"PBFT", 2,
+    head = struct.pack("<4sIIIIIIIQQIIQ", b"PBFT", 3,
                        64 + len(body) + len(directory), packets,
                        len(marks[0]), len(shapes), len(pieces),
-                       len(directory), 1000, 0, 4, 0, 0)
+                       len(directory), 1000, 0, 4, unit, 0)
     return b"\0" + head + body + directory
 
 
 def table_seeds():
-    row = (1, 60, 0, 0, 0, 0, 5, 7)
+    row, more = (60, 0, 4), (2, 9, 2, 300, 7)
     none = [], b""
-    marks = [(0, 0, 0)], b"\1"
-    one = table_shape(0, [], (), [row], [0], b"\0\0")
+    marks = [(0, 0, 0)], b"\0\0"
+    one = table_shape(0, (0, 0, 1, 0), [], (), [row], [], [0], b"\0")
     two = table_shape(
-        0, [(26, b"\1\2", b""), (47, b"\2\x10", b"\0\x08")], {47},
-        [row, (2, 60, 9, 1, 2, 300, 9, 0)],
-        [0], b"\0\2\1\2" b"\0")
-    rest = table_shape(1, [], (), [row], [0], b"\0\6")
+        0, (1, 0, 1, 0), [(26, b"\1\2", b""), (47, b"\2\x10", b"\x08")],
+        {47}, [row, (61, 1, 9)], [more], [0], b"\1\1\1\1\1")
+    rest = table_shape(1, (0, 0, 1, 0), [], (), [row], [], [0], b"\0")
     yield "none", table(0, none)
     yield "one", table(1, marks, one)
-    yield "two", table(4, ([(0, 0, 0), (1, 2, 700)], b"\1\2"), two, rest)
+    yield "one-unit", table(1, marks, one, unit=0)
+    yield "two", table(4, ([(0, 0, 0), (2, 2, 700)], b"\0\0\0\0"), two, rest)
     yield "two-cut", table(4, marks, two)[:-9]
     yield "two-few", table(2, marks, two, rest)
-    many = [(1, 60 + n, n % 3, 0, 0, n, n, n * n) for n in range(130)]
+    ends = [(at, bytes((at,)) * 4, b"") for at in (
+        26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37)]
+    for name, its in ("turned", ends), ("turned-half", ends[:-1]):
+        yield name, table(6, marks, table_shape(
+            0, (1, 1, 1, 1), its, (), [row] * 4, [more, more], [0],
+            b"\1\0\1\1\3\4" b"\1\1" b"\0"), unit=1000)
+    yield "runs-large", table(1, none, table_shape(
+        0, (2**32 - 1, 2, 0, 0), [], (), [row], [more], [0], b"\1\0"))
+    many = [(60 + n, 0, n) for n in range(130)]
     yield "groups", table(130, (
-        [(0, 0, 0), (15, 31, 9000), (22, 126, 700000)],
-        b"\2" + b"\x12\3" * 7 + b"\1" + b"\xee" * 6 +
-        b"\4"), table_shape(
-        0, [(at, bytes(range(130)), b"") for at in range(20)], (), many,
-        [0, 129, 258], b"\0\0" +
-        b"\0\2" * 63 + b"\0\x80\1" + b"\0\2" * 63 + b"\0\x80\2\0\2"))
+        [(0, 0, 0), (9, 31, 9000), (17, 126, 700000)],
+        b"\7\7" + b"\x12\3" * 3 + b"\x55" + b"\6\x08" + b"\xee" * 6 +
+        b"\0\x20"), table_shape(
+        0, (0, 0, 130, 0), [(at, bytes(range(130)), b"")
+                            for at in range(20)], (), many, [],
+        [0, 64, 128], (b"\0" + b"\1" * 63) * 2 + b"\0\1"))
     yield "places-far", table(1, none, table_shape(
-        0, [], (), [row], [255], b"\0\0"))
-    yield "places-run", table(9, none, table_shape(
-        0, [], (), [(9,) + row[1:]], [0], b"\4\0" b"\xff\xff\xff\x7f"))
-    packed = b"\1\1\x40\x80" + b"\xa5" * 9 + b"\x08" + bytes(range(70))
+        0, (0, 0, 1, 0), [], (), [row], [], [255], b"\0"))
+    long = [(40,) + more[1:]]
+    for name, run in (
+            ("places-run", b"\x27\0\0" + b"\3" + bytes(3)),
+            ("places-run-wide", b"\x27\0\x21" + bytes(140)),
+            ("places-run-cut", b"\x27\0\7" + bytes(28) + b"\7" + bytes(6)),
+            ("places-run-many", b"\xff\xff\xff\xff\x0f\0\0\0\0")):
+        yield name, table(40, none, table_shape(
+            0, (1, 0, 0, 0), [], (), [row], long, [0], run))
+    packed = (b"\1\1\x40\x80" + b"\xa5" * 9 + b"\x08" + bytes(range(70)) +
+              b"\0\0\x77")
     yield "packed", table(70, none, table_shape(
-        0, [(22, packed, b""), (23, b"", b"")], (), [row] * 70,
-        [0, 129], b"\0\0" + b"\0\2" * 63 +
-        b"\0\x80\1" + b"\0\2" * 5), raw={packed: 140})
+        0, (0, 0, 70, 0), [(22, packed, b""), (23, b"", b""), (24, b"", b"")],
+        (), [row] * 70, [], [0, 64],
+        b"\0" + b"\1" * 63 + b"\x40" + b"\1" * 5), raw={packed: 210})
     packet = bytes.fromhex("020000000002020000000001080045000028000100004006"
                            "0000c0000201c000020901bbc822") + bytes(20)
     yield "packets", b"\1" + (bytes([len(packet)]) + packet) * 3 + (

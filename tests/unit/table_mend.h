@@ -75,21 +75,30 @@ table_mend_groups(struct table_mend *m, uint32_t bytes)
 static inline bool
 table_mend_shape(struct table_mend *m, const uint8_t *shape)
 {
-	uint32_t rows = pb_get_le32(shape + SHAPE_ROWS);
-	uint32_t planes = 0, numbers = 0;
+	uint32_t each, many, planes[4] = { 0 };
 
-	if (rows == 0)
-		return false;
-	for (uint32_t i = 0; i < 2 * (PB_FLOW_BYTES / 8); i++)
-		planes += (uint32_t)__builtin_popcount(
+	many = pb_get_le32(shape + SHAPE_ROWS) +
+	    pb_get_le32(shape + SHAPE_ROWS + 4);
+	each = many + pb_get_le32(shape + SHAPE_ROWS + 8) +
+	    pb_get_le32(shape + SHAPE_ROWS + 12);
+	for (uint32_t i = 0; i < PB_FLOW_BYTES / 8; i++) {
+		planes[0] += (uint32_t)__builtin_popcount(
 		    shape[SHAPE_COLUMNS + i]);
+		planes[1] += (uint32_t)__builtin_popcount(
+		    shape[SHAPE_BITS + i]);
+	}
 	for (uint32_t i = 0; i < NUMBERS; i++)
-		numbers += shape[SHAPE_NUMBERS + i * NUMBER_BYTES +
-		    NUMBER_PLANES];
-	table_mend_planes(m, planes, rows);
-	table_mend_planes(m, numbers, rows);
+		planes[i < NUMBERS_EACH ? 2 : 3] += shape[SHAPE_NUMBERS +
+		    i * NUMBER_BYTES + NUMBER_PLANES];
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t rows = i % 2 == 0 ? each : many;
+
+		if (rows == 0 && planes[i] > 0)
+			return false;
+		table_mend_planes(m, planes[i], rows);
+	}
 	table_mend_groups(m, GROUP_BYTES);
-	return true;
+	return each > 0;
 }
 
 static inline void

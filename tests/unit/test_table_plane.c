@@ -47,6 +47,13 @@ comes_back(const uint8_t *plane, uint32_t rows, size_t len,
 	    exact + len);
 	assert_memory_equal(back, plane, rows);
 	is_found(plane, rows, exact, len);
+	for (uint32_t first = 0; first < rows; first += 1 + first / 16) {
+		uint32_t part = 1 + first % (rows - first);
+
+		memset(back, 0, rows);
+		plane_part(back, first, part, exact, exact + len);
+		assert_memory_equal(back, plane + first, part);
+	}
 	for (size_t cut = 0; cut < len; cut++)
 		assert_null(plane_unpack(back, rows, exact + len - cut,
 		    exact + len - cut));
@@ -87,9 +94,19 @@ two_values_take_a_bit_a_row(void **state)
 }
 
 static void
+one_value_takes_none(void **state)
+{
+	uint8_t plane[ROWS_MAX], packed[PLANE_ROOM(ROWS_MAX)];
+
+	(void)state;
+	memset(plane, 77, ROWS_MAX);
+	assert_int_equal(plane_pack(packed, plane, ROWS_MAX), 3);
+}
+
+static void
 what_is_no_plane_is_refused(void **state)
 {
-	static const uint8_t none[] = { 0, 0, 1, 1, 1, 1 };
+	static const uint8_t none[] = { 0, 200, 1, 1, 1, 1 };
 	static const uint8_t wide[] = { 9, 0, 1, 1, 1, 1 };
 	uint8_t back[8], many[600] = { 7, 128 };
 
@@ -121,6 +138,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(planes_of_any_rows_and_values_come_back),
 		cmocka_unit_test(two_values_take_a_bit_a_row),
+		cmocka_unit_test(one_value_takes_none),
 		cmocka_unit_test(what_is_no_plane_is_refused),
 		cmocka_unit_test(what_only_others_write_is_not_overlooked),
 	};

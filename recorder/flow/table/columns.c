@@ -25,8 +25,6 @@
 #define ARP_OPERATION	6u
 #define ARP_SENDER	14u
 #define ARP_TARGET	24u
-/* Of a key's bits: IPv6 behind what has no EtherType for it. */
-#define BIT_IPV6	32u
 #define AHEAD		8u	/* rows */
 #define FEW		2u	/* values that are no noise, whoever has them */
 
@@ -43,18 +41,34 @@ struct sample {
 	uint8_t	 unknown[SAMPLE_ROWS][PB_FLOW_BYTES];
 };
 
+/* Where the planes are that a run's rows write to: of the columns that are
+ * kept, and of their unknown bits, in the order of the rows' own bytes. */
+struct target {
+	uint8_t		*ones[PB_FLOW_BYTES], *unknown[PB_FLOW_BYTES];
+	bool		 many;		/* there are unknown bits */
+};
+
 struct count {			/* rows of a sample that know the same */
 	uint8_t	 ones, unknown;
 	uint8_t	 times;
 };
 
-static void	put_rows(uint8_t *, const struct columns *,
-		    const struct pb_flow *, const uint32_t *, size_t);
+static void	take_pairs(bool *, const struct pairs *);
+static void	list(struct column_bytes *, const bool *);
+static void	put_run(const struct target *, const struct columns *,
+		    const struct pb_flow *, const uint32_t *, uint32_t,
+		    uint32_t);
+static void	put_planes(uint8_t *const *, const struct column_bytes *,
+		    const uint8_t *, const struct pb_lanes *, uint32_t,
+		    pb_lane (*)(const struct pb_lanes *, uint32_t));
+static void	target_planes(uint8_t **, uint8_t *,
+		    const struct column_bytes *, uint32_t,
+		    const struct pairs *);
 static void	take_lane(pb_lane *, const uint8_t *, const struct pb_lanes *,
 		    uint32_t, pb_lane (*)(const struct pb_lanes *, uint32_t));
 static void	weave(pb_lane *, const pb_lane *);
-static void	put_row(uint8_t *, const struct columns *,
-		    const struct pb_flow *, size_t);
+static void	put_row(const struct target *, const struct columns *,
+		    const struct pb_flow *, uint32_t);
 static bool	same_in_all(struct columns *, const struct learnt *, uint32_t,
 		    bool *);
 static uint32_t	values_count(const struct sample *, uint32_t, struct count *,
@@ -75,74 +89,135 @@ void
 columns_choose(struct columns *columns, const struct rows *rows,
     const struct shape_rows *shape)
 {
+	bool key[PB_FLOW_BYTES], kept[PB_FLOW_BYTES] = { false };
+	bool bits[PB_FLOW_BYTES] = { false };
 	unsigned its[PB_FLOW_BYTES], sum = 0;
-	bool key[PB_FLOW_BYTES];
 	struct learnt learnt;
 
-	memset(columns, 0, sizeof(*columns));
+	columns->pairs.pairs = 0;
+	if (shape->rows - shape->begin[RUN_ONE_TURNED] +
+	    shape->many - shape->begin[RUN_MANY_TURNED] > 0)
+		pairs_find(&columns->pairs, &shape->key);
 	keys(key, &shape->key);
 	costs(its, key, rows, shape);
 	learn(&learnt, its, rows, shape);
 	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++) {
-		bool bits;
+		bool some;
 
-		if (!same_in_all(columns, &learnt, at, &bits) &&
+		if (!same_in_all(columns, &learnt, at, &some) &&
 		    its[at] <= COST_MAX && sum + its[at] <= COST_SUM_MAX) {
 			sum += its[at];
-			columns->plane[columns->planes++] = (uint8_t)at;
-			if (bits)
-				columns->plane[columns->planes++] = (uint8_t)
-				    (PB_FLOW_BYTES + at);
-			columns->bits[at / PB_LANE] |= bits;
+			kept[at] = true;
+			bits[at] = some && shape->many > 0;
 		}
 	}
+	take_pairs(kept, &columns->pairs);
+	take_pairs(bits, &columns->pairs);
+	list(&columns->kept, kept);
+	list(&columns->bits, bits);
+}
+
+/* Of a pair both or none. */
+static void
+take_pairs(bool *set, const struct pairs *pairs)
+{
+	for (uint32_t i = 0; i < pairs->pairs; i++) {
+		bool *one = set + pairs->pair[i].at;
+		bool *other = one + pairs->pair[i].bytes;
+
+		for (; one < set + pairs->pair[i].at + pairs->pair[i].bytes;
+		    one++, other++)
+			*one = *other = *one || *other;
+	}
+}
+
+static void
+list(struct column_bytes *out, const bool *set)
+{
+	out->count = 0;
+	for (uint32_t at = 0; at < PB_FLOW_BYTES; at++)
+		if (set[at])
+			out->at[out->count++] = (uint8_t)at;
 }
 
 void
 columns_put(uint8_t *out, const struct columns *columns,
     const struct rows *rows, const struct shape_rows *shape)
 {
-	const uint32_t *flow = &rows->flow_of[shape->row];
-	const struct pb_flow *flows = rows->flows->flow;
-	uint32_t row = 0;
+	static const struct pairs none;
+	uint8_t *unknown = out + (size_t)columns->kept.count * shape->rows;
+	struct target target;
 
-	if (columns->planes == 0)
-		return;
-	for (; row + PB_LANE <= shape->rows; row += PB_LANE) {
-		for (uint32_t i = row + PB_LANE; i < row + 2 * PB_LANE &&
-		    i < shape->rows; i++)
-			pb_flow_fetch(&flows[flow[i]]);
-		put_rows(out + row, columns, flows, flow + row, shape->rows);
+	for (unsigned run = 0; run < RUNS; run++) {
+		const struct pairs *pairs = run == RUN_MANY_TURNED ||
+		    run == RUN_ONE_TURNED ? &columns->pairs : &none;
+
+		target.many = run < RUN_ONE;
+		target_planes(target.ones, out, &columns->kept, shape->rows,
+		    pairs);
+		target_planes(target.unknown, unknown, &columns->bits,
+		    shape->many, pairs);
+		put_run(&target, columns, rows->flows->flow,
+		    &rows->flow_of[shape->row], shape->begin[run],
+		    shape->begin[run + 1]);
 	}
-	for (; row < shape->rows; row++)
-		put_row(out + row, columns, &flows[flow[row]], shape->rows);
 }
 
-/* As many as a lane has bytes, at once. */
+/* Where the columns stand that rows, straight or turned, fill with these
+ * bytes. */
 static void
-put_rows(uint8_t *to, const struct columns *columns,
-    const struct pb_flow *flows, const uint32_t *flow, size_t stride)
+target_planes(uint8_t **out, uint8_t *planes, const struct column_bytes *bytes,
+    uint32_t rows, const struct pairs *pairs)
 {
-	pb_lane ones[PB_LANE], unknown[PB_LANE];
+	uint8_t *plane_of[PB_FLOW_BYTES];
+
+	for (uint32_t i = 0; i < bytes->count; i++)
+		plane_of[bytes->at[i]] = planes + (size_t)i * rows;
+	for (uint32_t i = 0; i < bytes->count; i++)
+		out[i] = plane_of[pairs_other(pairs, bytes->at[i])];
+}
+
+/* Rows `row` .. `end` - 1, as many as a lane has bytes at once. */
+static void
+put_run(const struct target *target, const struct columns *columns,
+    const struct pb_flow *flows, const uint32_t *flow, uint32_t row,
+    uint32_t end)
+{
 	struct pb_lanes lanes[PB_LANE];
-	uint32_t i = 0, at;
 
-	for (uint32_t row = 0; row < PB_LANE; row++)
-		lanes[row] = pb_lanes(&flows[flow[row]]);
-	while (i < columns->planes) {
-		at = columns->plane[i] % PB_FLOW_BYTES / PB_LANE * PB_LANE;
-		take_lane(ones, columns->ones, lanes, at, pb_lane_ones);
-		if (columns->bits[at / PB_LANE])
-			take_lane(unknown, columns->unknown, lanes, at,
-			    pb_lane_unknown);
-		for (; i < columns->planes && columns->plane[i] %
-		    PB_FLOW_BYTES < at + PB_LANE; i++) {
-			const pb_lane *column = columns->plane[i] <
-			    PB_FLOW_BYTES ? ones : unknown;
+	for (; row + PB_LANE <= end; row += PB_LANE) {
+		for (uint32_t i = row + PB_LANE; i < row + 2 * PB_LANE &&
+		    i < end; i++)
+			pb_flow_fetch(&flows[flow[i]]);
+		for (uint32_t i = 0; i < PB_LANE; i++)
+			lanes[i] = pb_lanes(&flows[flow[row + i]]);
+		put_planes(target->ones, &columns->kept, columns->ones, lanes,
+		    row, pb_lane_ones);
+		if (target->many)
+			put_planes(target->unknown, &columns->bits,
+			    columns->unknown, lanes, row, pb_lane_unknown);
+	}
+	for (; row < end; row++)
+		put_row(target, columns, &flows[flow[row]], row);
+}
 
-			*(pb_lane *)(to + i * stride) =
-			    column[columns->plane[i] % PB_LANE];
-		}
+/* What these rows know of the bytes; of what none of their packets has, what
+ * all know. */
+static inline __attribute__((always_inline)) void
+put_planes(uint8_t *const *to, const struct column_bytes *bytes,
+    const uint8_t *all, const struct pb_lanes *lanes, uint32_t row,
+    pb_lane (*get)(const struct pb_lanes *, uint32_t))
+{
+	pb_lane column[PB_LANE];
+	uint32_t i = 0;
+
+	while (i < bytes->count) {
+		uint32_t at = bytes->at[i] / PB_LANE * PB_LANE;
+
+		take_lane(column, all, lanes, at, get);
+		for (; i < bytes->count && bytes->at[i] < at + PB_LANE; i++)
+			*(pb_lane *)(to[i] + row) =
+			    column[bytes->at[i] % PB_LANE];
 	}
 }
 
@@ -182,20 +257,24 @@ weave(pb_lane *out, const pb_lane *in)
 }
 
 static void
-put_row(uint8_t *to, const struct columns *columns,
-    const struct pb_flow *flow, size_t stride)
+put_row(const struct target *target, const struct columns *columns,
+    const struct pb_flow *flow, uint32_t row)
 {
-	uint8_t known[2 * PB_FLOW_BYTES];
-	uint32_t last = columns->plane[columns->planes - 1] % PB_FLOW_BYTES;
+	const struct column_bytes *kept = &columns->kept;
+	const struct column_bytes *bits = &columns->bits;
+	uint8_t ones[PB_FLOW_BYTES], unknown[PB_FLOW_BYTES];
+	uint32_t last = kept->count > 0 ? kept->at[kept->count - 1] : 0;
 
-	pb_flow_known(flow, known, known + PB_FLOW_BYTES);
+	pb_flow_known(flow, ones, unknown);
 	/* Of a byte that none of its packets has, anything is true. */
 	for (uint32_t at = flow->caplen_max; at <= last; at++) {
-		known[at] = columns->ones[at];
-		known[PB_FLOW_BYTES + at] = columns->unknown[at];
+		ones[at] = columns->ones[at];
+		unknown[at] = columns->unknown[at];
 	}
-	for (uint32_t i = 0; i < columns->planes; i++, to += stride)
-		*to = known[columns->plane[i]];
+	for (uint32_t i = 0; i < kept->count; i++)
+		target->ones[i][row] = ones[kept->at[i]];
+	for (uint32_t i = 0; target->many && i < bits->count; i++)
+		target->unknown[i][row] = unknown[bits->at[i]];
 }
 
 /* What all rows know of the byte, and whether that is what each does; whether
@@ -303,7 +382,7 @@ keys(bool *key, const struct pb_flow_key *shape)
 	}
 	if (shape->transport == 0)	/* no IP */
 		return;
-	if (shape->ethertype == ETH_P_IPV6 || (shape->bits & BIT_IPV6) != 0)
+	if (shape->ethertype == ETH_P_IPV6 || (shape->bits & PB_FLOW_IPV6) != 0)
 		key_bytes(key, shape->network + 8u, 32);
 	else
 		key_bytes(key, shape->network + 12u, 8);

@@ -30,7 +30,7 @@ struct pb_flow_table_work {
 	struct pb_buf	 heads;		/* likewise, of groups */
 	uint64_t	*number;	/* likewise */
 	size_t		 number_room;
-	uint64_t	 time;		/* the lowest */
+	struct numbers_time time;
 	struct pb_zip	*zip;
 	struct rows	 rows;
 	struct places	 places;
@@ -41,18 +41,23 @@ static int	encode(struct pb_flow_table_work *, struct pb_buf *,
 static int	begin(struct pb_flow_table_work *, struct pb_buf *,
 		    const struct pb_flows *, struct pb_err *);
 static bool	make_numbers(struct pb_flow_table_work *, size_t);
+static void	find_time(struct numbers_time *, const struct rows *);
 static void	give_back(struct pb_flow_table_work *);
 static void	put_shape(struct pb_flow_table_work *,
 	    const struct shape_rows *);
 static void	put_sums(uint8_t *, const struct pb_flow_table_work *,
 		    const struct shape_rows *);
-static uint32_t	put_columns(struct pb_flow_table_work *, uint8_t *,
+static void	put_columns(struct pb_flow_table_work *, uint8_t *,
 		    const struct shape_rows *);
+static void	put_bytes(uint8_t *, const struct column_bytes *);
+static void	put_numbers(struct pb_flow_table_work *, uint8_t *,
+		    const struct shape_rows *, unsigned, unsigned);
 static void	put_places(struct pb_flow_table_work *,
 		    const struct shape_rows *);
 static bool	made(struct pb_flow_table_work *);
 static void	put_bare(struct pb_flow_table_work *, const struct pb_buf *);
-static void	put_planes(struct pb_flow_table_work *, uint32_t, uint32_t);
+static void	put_planes(struct pb_flow_table_work *, const uint8_t *,
+		    uint32_t, uint32_t);
 static uint32_t	pack_planes(struct pb_flow_table_work *, const uint8_t *,
 		    uint32_t, uint32_t);
 static void	put_entry(struct pb_flow_table_work *, uint32_t, size_t);
@@ -168,10 +173,7 @@ begin(struct pb_flow_table_work *e, struct pb_buf *out,
 	    !make_numbers(e, flows->flows + 1))
 		return pb_err_set(err, PB_ENOMEM, "no memory for the numbers "
 		    "of a flow table");
-	e->time = e->rows.rows > 0 ? UINT64_MAX : 0;
-	for (uint32_t i = 0; i < e->rows.rows; i++)
-		if (e->rows.row[i].first_time < e->time)
-			e->time = e->rows.row[i].first_time;
+	find_time(&e->time, &e->rows);
 	return 0;
 }
 
@@ -182,6 +184,23 @@ make_numbers(struct pb_flow_table_work *e, size_t room)
 	e->number = malloc(room * sizeof(*e->number));
 	e->number_room = e->number != NULL ? room : 0;
 	return e->number != NULL;
+}
+
+/* Many clocks tell microseconds, and most files. */
+static void
+find_time(struct numbers_time *time, const struct rows *rows)
+{
+	time->least = rows->rows > 0 ? UINT64_MAX : 0;
+	time->unit = UNIT_US;
+	for (uint32_t i = 0; i < rows->rows; i++) {
+		const struct pb_flow_table_row *row = &rows->row[i];
+
+		if (row->first_time < time->least)
+			time->least = row->first_time;
+		if (time->unit == UNIT_US && (row->first_time % UNIT_US != 0 ||
+		    row->last_time % UNIT_US != 0))
+			time->unit = UNIT_NS;
+	}
 }
 
 /* What few tables take is not kept: of many flows, or packets. */
@@ -203,12 +222,9 @@ put_shape(struct pb_flow_table_work *e, const struct shape_rows *shape)
 	uint8_t record[SHAPE_BYTES] = { 0 };
 
 	put_sums(record, e, shape);
-	pb_buf_clear(&e->planes);
-	put_planes(e, put_columns(e, record, shape), shape->rows);
-	pb_buf_clear(&e->planes);
-	put_planes(e, numbers_put(record + SHAPE_NUMBERS, &e->planes,
-	    &e->rows.row[shape->row], shape->rows, e->time, e->number),
-	    shape->rows);
+	put_columns(e, record, shape);
+	put_numbers(e, record, shape, 0, NUMBERS_EACH);
+	put_numbers(e, record, shape, NUMBERS_EACH, NUMBERS);
 	put_places(e, shape);
 	pb_buf_put(&e->shapes, record, sizeof(record));
 }
@@ -240,7 +256,9 @@ put_sums(uint8_t *record, const struct pb_flow_table_work *e,
 	record[SHAPE_KEY + 6] = shape->key.protocol;
 	record[SHAPE_KEY + 7] = shape->key.bits;
 	pb_put_le32(record + SHAPE_REST, shape->rest);
-	pb_put_le32(record + SHAPE_ROWS, shape->rows);
+	for (unsigned run = 0; run < RUNS; run++)
+		pb_put_le32(record + SHAPE_ROWS + 4 * run,
+		    shape->begin[run + 1] - shape->begin[run]);
 	pb_put_le64(record + SHAPE_PACKETS, sum.packets);
 	pb_put_le64(record + SHAPE_WIRE, sum.bytes);
 	pb_put_le32(record + SHAPE_CAPLEN, sum.caplen_min);
@@ -249,35 +267,54 @@ put_sums(uint8_t *record, const struct pb_flow_table_work *e,
 	pb_put_le32(record + SHAPE_LEN + 4, sum.len_max);
 }
 
-/* The number of planes. */
-static uint32_t
+static void
 put_columns(struct pb_flow_table_work *e, uint8_t *record,
     const struct shape_rows *shape)
 {
 	struct columns columns;
-	size_t bytes;
+	size_t kept, bits;
 	uint8_t *to;
 
 	if (shape->rest) {
 		memset(record + SHAPE_UNKNOWN, 0xff, PB_FLOW_BYTES);
-		return 0;
+		return;
 	}
 	columns_choose(&columns, &e->rows, shape);
 	memcpy(record + SHAPE_ONES, columns.ones, PB_FLOW_BYTES);
 	memcpy(record + SHAPE_UNKNOWN, columns.unknown, PB_FLOW_BYTES);
-	for (uint32_t i = 0; i < columns.planes; i++) {
-		uint32_t at = columns.plane[i] % PB_FLOW_BYTES;
-
-		record[(columns.plane[i] < PB_FLOW_BYTES ? SHAPE_COLUMNS :
-		    SHAPE_BITS) + at / 8] |= (uint8_t)(1u << at % 8);
-	}
-	bytes = (size_t)columns.planes * shape->rows;
-	to = pb_buf_reserve(&e->planes, bytes);
-	if (to == NULL)
-		return 0;
+	put_bytes(record + SHAPE_COLUMNS, &columns.kept);
+	put_bytes(record + SHAPE_BITS, &columns.bits);
+	kept = (size_t)columns.kept.count * shape->rows;
+	bits = (size_t)columns.bits.count * shape->many;
+	pb_buf_clear(&e->planes);
+	to = pb_buf_reserve(&e->planes, kept + bits);
+	if (!made(e) || columns.kept.count == 0)
+		return;
 	columns_put(to, &columns, &e->rows, shape);
-	e->planes.len += bytes;
-	return columns.planes;
+	put_planes(e, to, columns.kept.count, shape->rows);
+	put_planes(e, to + kept, columns.bits.count, shape->many);
+}
+
+static void
+put_bytes(uint8_t *set, const struct column_bytes *bytes)
+{
+	for (uint32_t i = 0; i < bytes->count; i++)
+		set[bytes->at[i] / 8] |= (uint8_t)(1u << bytes->at[i] % 8);
+}
+
+/* Those that all of these rows have, or only those of more than one packet. */
+static void
+put_numbers(struct pb_flow_table_work *e, uint8_t *record,
+    const struct shape_rows *shape, unsigned first, unsigned end)
+{
+	uint32_t planes;
+
+	pb_buf_clear(&e->planes);
+	planes = numbers_put(record + SHAPE_NUMBERS + first * NUMBER_BYTES,
+	    &e->planes, &e->rows.row[shape->row], shape, first, end, &e->time,
+	    e->number);
+	put_planes(e, e->planes.data, planes, first < NUMBERS_EACH ?
+	    shape->rows : shape->many);
 }
 
 static void
@@ -318,17 +355,18 @@ put_bare(struct pb_flow_table_work *e, const struct pb_buf *piece)
 }
 
 static void
-put_planes(struct pb_flow_table_work *e, uint32_t planes, uint32_t rows)
+put_planes(struct pb_flow_table_work *e, const uint8_t *plane, uint32_t planes,
+    uint32_t rows)
 {
-	uint32_t each = planes_a_piece(rows);
+	uint32_t each;
 
-	if (!made(e))
+	if (!made(e) || planes == 0)
 		return;
-	for (uint32_t plane = 0; plane < planes; plane += each) {
-		uint32_t now = planes - plane < each ? planes - plane : each;
-
-		put_entry(e, pack_planes(e, e->planes.data +
-		    (size_t)plane * rows, now, rows), (size_t)now * rows);
+	each = planes_a_piece(rows);
+	for (; planes > 0; planes -= each, plane += (size_t)each * rows) {
+		each = planes < each ? planes : each;
+		put_entry(e, pack_planes(e, plane, each, rows),
+		    (size_t)each * rows);
 	}
 }
 
@@ -424,7 +462,8 @@ put_head(struct pb_flow_table_work *e, size_t directory, uint32_t step)
 	pb_put_le32(head + HEAD_PIECES, (uint32_t)(e->pieces.len /
 	    PIECE_BYTES));
 	pb_put_le32(head + HEAD_DIRECTORY, (uint32_t)directory);
-	pb_put_le64(head + HEAD_TIME, e->time);
+	pb_put_le64(head + HEAD_TIME, e->time.least);
+	pb_put_le32(head + HEAD_UNIT, e->time.unit);
 	pb_put_le64(head + HEAD_DIRECTORY_DIGEST, pb_digest(e->out->data +
 	    e->out->len - directory, directory));
 	pb_put_le64(head + HEAD_DIGEST, pb_digest(head, HEAD_DIGEST));

@@ -14,6 +14,9 @@ static bool	group_find(struct group *, const struct shape *, uint32_t,
 		    const uint8_t *, const uint8_t *);
 static int	find_marks(struct pb_flow_table *, uint32_t,
 		    struct pb_flow_table_span *, struct pb_err *);
+static bool	group_runs(struct group *, const uint8_t *, const uint8_t *);
+static uint32_t	put_packets(const struct group *, uint32_t, uint8_t *, uint8_t,
+		    uint32_t);
 static int	mark_group(struct pb_flow_table *, uint32_t, struct pb_err *);
 static bool	read_marks(struct pb_flow_table *, const uint8_t *,
 		    const uint8_t *, const uint8_t *);
@@ -23,40 +26,53 @@ pb_flow_table_put(struct pb_flow_table *table, size_t shape, uint32_t row,
     uint8_t *of_packet, uint8_t bits, struct pb_err *err)
 {
 	const struct shape *its = &table->shape[shape];
-	struct group *group = &table->group;
-	const uint8_t *at, *end;
-	uint32_t packet, gap;
-	int packets = 0, rc = find_group(table, its, row / GROUP_ROWS, err);
+	int rc = find_group(table, its, row / GROUP_ROWS, err);
+	uint32_t packets;
 
 	if (rc < 0)
 		return rc;
-	packet = group->first[row % GROUP_ROWS];
-	at = group->begin + group->run[row % GROUP_ROWS];
-	end = group->begin + group->run[row % GROUP_ROWS + 1];
-	for (;;) {
-		if (packet >= table->packets)
-			return table_rotten(err, "a packet that is not there");
-		of_packet[packet] |= bits;
-		packets++;
-		if (at == end)
-			return packets;
-		at = varint_get(at, end, &gap);
-		if (at == NULL || gap >= table->packets)
-			return table_rotten(err, "where a row's packets are");
-		packet += gap + 1;
-	}
+	packets = put_packets(&table->group, row % GROUP_ROWS, of_packet,
+	    bits, table->packets);
+	return packets == 0 ? table_rotten(err, "a packet that is not there") :
+	    (int)packets;
 }
 
-/* A packet behind the first one takes a byte or more. */
+/* The group's `row`-th; how many, or 0: one is not below `end`. */
+static uint32_t
+put_packets(const struct group *group, uint32_t row, uint8_t *of_packet,
+    uint8_t bits, uint32_t end)
+{
+	const uint8_t *at = group->begin + group->run[row];
+	uint32_t packet = group->first[row], more = group->more[row];
+
+	if (packet >= end)
+		return 0;
+	of_packet[packet] |= bits;
+	for (uint32_t left = more, now; left > 0; left -= now) {
+		uint32_t width = *at++;
+
+		now = left < RUN_PACKETS ? left : RUN_PACKETS;
+		for (uint32_t i = 0; i < now; i++) {
+			uint32_t between = bits_get(at, group->end, i, width);
+
+			if (between >= end - packet - 1)
+				return 0;
+			packet += between + 1;
+			of_packet[packet] |= bits;
+		}
+		at += bits_bytes(now, width);
+	}
+	return more + 1;
+}
+
 int
 pb_flow_table_most(struct pb_flow_table *table, size_t shape, uint32_t row,
     uint32_t *packets, struct pb_err *err)
 {
-	const uint32_t *run = table->group.run + row % GROUP_ROWS;
 	int rc = find_group(table, &table->shape[shape], row / GROUP_ROWS,
 	    err);
 
-	*packets = rc < 0 ? 0 : run[1] - run[0] + 1;
+	*packets = rc < 0 ? 0 : table->group.more[row % GROUP_ROWS] + 1;
 	return rc;
 }
 
@@ -83,34 +99,49 @@ static bool
 group_find(struct group *group, const struct shape *shape, uint32_t which,
     const uint8_t *begin, const uint8_t *end)
 {
-	uint32_t left = shape->seen.rows - which * GROUP_ROWS;
-	uint32_t len, first = 0, difference;
+	uint32_t row = which * GROUP_ROWS, left = shape->seen.rows - row;
+	uint32_t first = 0, difference;
 	const uint8_t *at = begin;
-	uint64_t run;
 
 	group->rows = left < GROUP_ROWS ? left : GROUP_ROWS;
 	for (uint32_t i = 0; i < group->rows; i++) {
-		at = varint_get(at, end, &len);
+		group->more[i] = 0;
+		if (row + i < shape->many)
+			at = varint_get(at, end, &group->more[i]);
 		if (at != NULL)
 			at = varint_get(at, end, &difference);
 		if (at == NULL)
 			return false;
-		group->run[i] = len;
-		group->first[i] = first += unzigzag32(difference);
+		group->first[i] = first += difference;
 	}
-	/* Lengths become where each begins. */
-	run = (uint64_t)(at - begin);
-	for (uint32_t i = 0; i < group->rows; i++) {
-		len = group->run[i];
-		group->run[i] = (uint32_t)run;
-		run += len;
-		if (run > (uint64_t)(end - begin))
-			return false;
-	}
-	group->run[group->rows] = (uint32_t)run;
 	group->begin = begin;
+	group->end = end;
+	if (!group_runs(group, at, end))
+		return false;
 	group->shape = shape;
 	group->group = which;
+	return true;
+}
+
+/* Where the run of each begins; all of them end before `end`. */
+static bool
+group_runs(struct group *group, const uint8_t *at, const uint8_t *end)
+{
+	for (uint32_t i = 0; i < group->rows; i++) {
+		group->run[i] = (uint32_t)(at - group->begin);
+		for (uint32_t left = group->more[i], now; left > 0;
+		    left -= now) {
+			size_t bytes;
+
+			now = left < RUN_PACKETS ? left : RUN_PACKETS;
+			if (at == end || *at > BITS_MAX)
+				return false;
+			bytes = 1 + bits_bytes(now, *at);
+			if ((size_t)(end - at) < bytes)
+				return false;
+			at += bytes;
+		}
+	}
 	return true;
 }
 
@@ -199,29 +230,30 @@ mark_group(struct pb_flow_table *table, uint32_t group, struct pb_err *err)
 	return 0;
 }
 
-/* How many bytes each has, then how far each is behind the one before. */
+/* How many follow the first, in how many bits each, and how far each is behind
+ * the one before. */
 static bool
 read_marks(struct pb_flow_table *table, const uint8_t *head, const uint8_t *at,
     const uint8_t *end)
 {
 	struct marks *marks = &table->marks;
-	uint32_t bytes = at < end ? *at++ : 0, more;
 	uint32_t packet = pb_get_le32(head + GROUP_PACKET);
-	uint32_t place = pb_get_le32(head + GROUP_MARK);
+	uint32_t place = pb_get_le32(head + GROUP_MARK), more, bits;
 
-	if (bytes != 1 && bytes != 2 && bytes != 4)
+	if (end - at < 2)
 		return false;
-	more = (uint32_t)(end - at) / bytes;
-	if (more >= GROUP_MARKS || more * bytes != (uint32_t)(end - at) ||
+	more = at[0];
+	bits = at[1];
+	at += 2;
+	if (more >= GROUP_MARKS || bits > BITS_MAX ||
+	    (size_t)(end - at) != bits_bytes(more, bits) ||
 	    packet + (uint64_t)more * table->step >= table->packets)
 		return false;
 	marks->packet = packet;
 	marks->at[0] = place;
-	for (uint32_t i = 1; i <= more; i++, at += bytes) {
-		place += MARK_UNIT * (bytes == 1 ? *at : bytes == 2 ?
-		    pb_get_le16(at) : pb_get_le32(at));
-		marks->at[i] = place;
-	}
+	for (uint32_t i = 0; i < more; i++)
+		marks->at[i + 1] = place += MARK_UNIT * bits_get(at, end, i,
+		    bits);
 	marks->marks = more + 1;
 	return true;
 }

@@ -84,22 +84,17 @@ find_group(const struct pb_flow_mark **next, const struct pb_flow_mark *mark,
 static void
 put_group(struct pb_buf *out, const uint32_t *apart, uint32_t marks)
 {
-	uint32_t most = 0, bytes;
+	uint32_t any = 0, bits;
 	uint8_t *to;
 
 	for (uint32_t i = 1; i < marks; i++)
-		most = apart[i] > most ? apart[i] : most;
-	bytes = most <= UINT8_MAX ? 1 : most <= UINT16_MAX ? 2 : 4;
-	to = pb_buf_reserve(out, 1 + (size_t)marks * sizeof(uint32_t));
+		any |= apart[i];
+	bits = bits_of_all(any);
+	to = pb_buf_reserve(out, 2 + bits_bytes(marks, bits));
 	if (to == NULL)
 		return;
-	*to++ = (uint8_t)bytes;
-	for (uint32_t i = 1; i < marks; i++, to += bytes)
-		if (bytes == 1)
-			*to = (uint8_t)apart[i];
-		else if (bytes == 2)
-			pb_put_le16(to, (uint16_t)apart[i]);
-		else
-			pb_put_le32(to, apart[i]);
-	out->len += 1 + (size_t)(marks - 1) * bytes;
+	to[0] = (uint8_t)(marks - 1);
+	to[1] = (uint8_t)bits;
+	bits_put(to + 2, apart + 1, marks - 1, bits);
+	out->len += 2 + bits_bytes(marks - 1, bits);
 }

@@ -10,22 +10,30 @@
 
 static uint32_t	planes_put(uint8_t *, struct pb_buf *, uint64_t *, uint32_t);
 static void	collect(uint64_t *, const struct pb_flow_table_row *, uint32_t,
-		    unsigned, uint64_t);
-static uint64_t	number(const struct pb_flow_table_row *, unsigned, uint64_t);
+		    unsigned);
+static void	collect_times(uint64_t *, const struct pb_flow_table_row *,
+		    const struct shape_rows *, unsigned,
+		    const struct numbers_time *);
+static uint64_t	number(const struct pb_flow_table_row *, unsigned);
+static void	first_times(uint64_t *, const struct pb_flow_table_row *,
+		    const struct shape_rows *, uint64_t, uint32_t);
 
 uint32_t
 numbers_put(uint8_t *out, struct pb_buf *planes,
-    const struct pb_flow_table_row *row, uint32_t rows, uint64_t time,
+    const struct pb_flow_table_row *row, const struct shape_rows *shape,
+    unsigned first, unsigned end, const struct numbers_time *time,
     uint64_t *scratch)
 {
+	uint32_t rows = first < NUMBERS_EACH ? shape->rows : shape->many;
 	uint32_t sum = 0;
 
-	/* Each its own loop, that asks nothing of a row but that number. */
-#pragma GCC unroll 8
-	for (unsigned which = 0; which < NUMBERS; which++) {
-		collect(scratch, row, rows, which, time);
-		sum += planes_put(out + which * NUMBER_BYTES, planes, scratch,
-		    rows);
+	for (unsigned which = first; which < end; which++) {
+		if (which == NUMBER_FIRST || which == NUMBER_LAST)
+			collect_times(scratch, row, shape, which, time);
+		else
+			collect(scratch, row, rows, which);
+		sum += planes_put(out, planes, scratch, rows);
+		out += NUMBER_BYTES;
 	}
 	return sum;
 }
@@ -62,35 +70,66 @@ planes_put(uint8_t *out, struct pb_buf *planes, uint64_t *value,
 	return count;
 }
 
-static inline __attribute__((always_inline)) void
+/* Each its own loop, that asks nothing of a row but that number. */
+static void
 collect(uint64_t *out, const struct pb_flow_table_row *row, uint32_t rows,
-    unsigned which, uint64_t time)
+    unsigned which)
 {
-	for (uint32_t i = 0; i < rows; i++) {
-		out[i] = number(&row[i], which, time);
-		time = row[i].first_time;
-	}
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < NUMBERS; i++)
+		for (uint32_t k = 0; i == which && k < rows; k++)
+			out[k] = number(&row[k], i);
 }
 
 static inline uint64_t
-number(const struct pb_flow_table_row *row, unsigned which, uint64_t before)
+number(const struct pb_flow_table_row *row, unsigned which)
 {
 	switch (which) {
-	case NUMBER_PACKETS:
-		return row->packets;
 	case NUMBER_LEN:
 		return row->len_min;
+	case NUMBER_CUT:
+		return row->len_min - row->caplen_min;
+	case NUMBER_PACKETS:
+		return row->packets;
 	case NUMBER_LEN_MORE:
 		return row->len_max - row->len_min;
-	case NUMBER_CUT_LEAST:
-		return row->len_min - row->caplen_min;
 	case NUMBER_CUT_MOST:
 		return row->len_max - row->caplen_max;
-	case NUMBER_WIRE:
-		return row->bytes - row->packets * row->len_min;
-	case NUMBER_FIRST:
-		return zigzag(row->first_time - before);
 	default:
-		return row->last_time - row->first_time;
+		return row->bytes - row->packets * row->len_min;
+	}
+}
+
+/* Divided by what the compiler knows. */
+static void
+collect_times(uint64_t *out, const struct pb_flow_table_row *row,
+    const struct shape_rows *shape, unsigned which,
+    const struct numbers_time *time)
+{
+	if (which == NUMBER_FIRST && time->unit == UNIT_US)
+		first_times(out, row, shape, time->least, UNIT_US);
+	else if (which == NUMBER_FIRST)
+		first_times(out, row, shape, time->least, UNIT_NS);
+	for (uint32_t i = 0; which == NUMBER_LAST && i < shape->many; i++)
+		out[i] = row[i].last_time - row[i].first_time;
+	for (uint32_t i = 0; which == NUMBER_LAST && time->unit == UNIT_US &&
+	    i < shape->many; i++)
+		out[i] /= UNIT_US;
+}
+
+static inline __attribute__((always_inline)) void
+first_times(uint64_t *out, const struct pb_flow_table_row *row,
+    const struct shape_rows *shape, uint64_t least, uint32_t unit)
+{
+	for (unsigned run = 0; run < RUNS; run++) {
+		uint64_t before = 0;
+
+		for (uint32_t i = shape->begin[run]; i < shape->begin[run + 1];
+		    i++) {
+			uint64_t now = (row[i].first_time - least) / unit;
+
+			out[i] = zigzag(now - before);
+			before = now;
+		}
 	}
 }

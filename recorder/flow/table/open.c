@@ -41,13 +41,16 @@ static bool	survey_groups(struct pb_flow_table *, struct survey *, uint64_t,
 		    uint64_t, uint64_t);
 static bool	survey_planes(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint32_t);
+static bool	survey_numbers(struct pb_flow_table *, struct survey *,
+		    const uint8_t *, unsigned, uint32_t);
 static bool	survey_piece(struct pb_flow_table *, struct survey *, uint32_t,
 		    uint64_t, uint64_t);
-static bool	shape_sound(const uint8_t *,
-		    const struct pb_flow_table_shape *);
-static void	count_planes(struct shape *);
-static bool	numbers_planes(const uint8_t *, unsigned, uint32_t *);
-static void	shape_fill(struct pb_flow_table_shape *, const uint8_t *);
+static bool	shape_sound(const struct shape *);
+static bool	pairs_sound(const struct shape *);
+static uint32_t	bits_of(const uint8_t *, const struct pair *, unsigned);
+static void	side_fill(struct side *, const uint8_t *, uint32_t);
+static bool	shape_fill(struct shape *);
+static void	seen_fill(struct pb_flow_table_shape *, const uint8_t *);
 
 int
 pb_flow_table_open(struct pb_flow_table **out, const uint8_t *bytes, size_t len,
@@ -147,6 +150,7 @@ open_head(struct pb_flow_table *table, uint32_t *directory, uint64_t *digest,
 	table->shapes = pb_get_le32(head + HEAD_SHAPES);
 	table->pieces = pb_get_le32(head + HEAD_PIECES);
 	table->time = pb_get_le64(head + HEAD_TIME);
+	table->unit = pb_get_le32(head + HEAD_UNIT);
 	table->digest = pb_get_le64(head + HEAD_DIGEST);
 	*directory = pb_get_le32(head + HEAD_DIRECTORY);
 	*digest = pb_get_le64(head + HEAD_DIRECTORY_DIGEST);
@@ -165,6 +169,7 @@ head_sound(const struct pb_flow_table *table, const uint8_t *head)
 	    table->packets <= PB_FLOW_TABLE_PACKETS_MAX &&
 	    table->mark_groups <= table->packets &&
 	    table->step > 0 && table->step <= PB_FLOW_TABLE_PACKETS_MAX &&
+	    table->unit > 0 &&
 	    table->shapes <= PB_FLOW_TABLE_SHAPES_MAX + 1 &&
 	    table->pieces <= table->shapes * SHAPE_PIECES_MAX + GROUP_PIECES;
 }
@@ -212,8 +217,8 @@ survey_all(struct pb_flow_table *table, struct survey *survey,
 	if (survey->packets != table->packets)
 		return table_rotten(err, "packets that no shape has");
 	table->marks_piece = survey->piece;
-	if (!survey_groups(table, survey, groups * GROUP_MARKS_BYTES, groups,
-	    groups * GROUP_MARKS * sizeof(uint32_t)))
+	if (!survey_groups(table, survey, groups * GROUP_MARKS_BYTES,
+	    2 * groups, groups * GROUP_MARKS * sizeof(uint32_t)))
 		return table_rotten(err, "what it says of its marks");
 	if (survey->piece != table->pieces || survey->at != survey->end)
 		return table_rotten(err, "what it says of its pieces");
@@ -224,30 +229,36 @@ static bool
 survey_shape(struct pb_flow_table *table, struct survey *survey,
     struct shape *shape)
 {
-	const uint8_t *record = shape->record;
-	struct pb_flow_table_shape *seen = &shape->seen;
-	uint32_t planes, groups;
+	const uint8_t *numbers = shape->record + SHAPE_NUMBERS;
+	const struct pb_flow_table_shape *seen = &shape->seen;
+	uint64_t rows, groups;
 
-	shape_fill(seen, record);
-	survey->rows += seen->rows;
-	if (!shape_sound(record, seen) ||
-	    survey->rows > PB_FLOW_TABLE_ROWS_MAX + 1 ||
+	if (!shape_fill(shape) || !shape_sound(shape))
+		return false;
+	rows = seen->rows;
+	groups = (rows + GROUP_ROWS - 1) / GROUP_ROWS;
+	survey->rows += rows;
+	if (survey->rows > PB_FLOW_TABLE_ROWS_MAX + 1 ||
 	    seen->packets > table->packets - survey->packets)
 		return false;
 	survey->packets += seen->packets;
-	shape->piece = survey->piece;
-	count_planes(shape);
-	if (!survey_planes(table, survey, shape->planes_all, seen->rows))
+	shape->ones.piece = survey->piece;
+	if (!survey_planes(table, survey, shape->ones.planes, seen->rows))
 		return false;
-	shape->numbers = survey->piece;
-	if (!numbers_planes(record + SHAPE_NUMBERS, NUMBERS, &planes) ||
-	    !survey_planes(table, survey, planes, seen->rows))
+	shape->unknown.piece = survey->piece;
+	if (!survey_planes(table, survey, shape->unknown.planes, shape->many))
+		return false;
+	shape->numbers_each = survey->piece;
+	if (!survey_numbers(table, survey, numbers, NUMBERS_EACH, seen->rows))
+		return false;
+	shape->numbers_many = survey->piece;
+	if (!survey_numbers(table, survey, numbers + NUMBERS_EACH *
+	    NUMBER_BYTES, NUMBERS - NUMBERS_EACH, shape->many))
 		return false;
 	shape->places = survey->piece;
-	groups = (seen->rows + GROUP_ROWS - 1) / GROUP_ROWS;
 	return survey_groups(table, survey, groups * GROUP_BYTES,
-	    2 * (uint64_t)seen->rows, (2 * (uint64_t)seen->rows +
-	    seen->packets) * VARINT_BYTES_MAX);
+	    rows + shape->many, (rows + shape->many + seen->packets) *
+	    VARINT_BYTES_MAX);
 }
 
 /* Two pieces: the heads of groups; and these, which have so many bytes. */
@@ -263,8 +274,11 @@ static bool
 survey_planes(struct pb_flow_table *table, struct survey *survey,
     uint32_t planes, uint32_t rows)
 {
-	uint32_t each = planes_a_piece(rows);
+	uint32_t each;
 
+	if (planes == 0 || rows == 0)
+		return planes == 0;
+	each = planes_a_piece(rows);
 	for (uint32_t plane = 0; plane < planes; plane += each) {
 		uint64_t len = (uint64_t)rows *
 		    (planes - plane < each ? planes - plane : each);
@@ -273,6 +287,21 @@ survey_planes(struct pb_flow_table *table, struct survey *survey,
 			return false;
 	}
 	return true;
+}
+
+/* False also where one has more than a number has bytes. */
+static bool
+survey_numbers(struct pb_flow_table *table, struct survey *survey,
+    const uint8_t *number, unsigned numbers, uint32_t rows)
+{
+	uint32_t planes = 0;
+
+	for (unsigned i = 0; i < numbers; i++, number += NUMBER_BYTES) {
+		if (number[NUMBER_PLANES] > NUMBER_PLANES_MAX)
+			return false;
+		planes += number[NUMBER_PLANES];
+	}
+	return survey_planes(table, survey, planes, rows);
 }
 
 /* The next piece, which unpacked has so many bytes; planes of `rows`. */
@@ -299,8 +328,10 @@ survey_piece(struct pb_flow_table *table, struct survey *survey, uint32_t rows,
 
 /* What others rely on: bits are set or unknown, least is not above greatest. */
 static bool
-shape_sound(const uint8_t *record, const struct pb_flow_table_shape *seen)
+shape_sound(const struct shape *shape)
 {
+	const struct pb_flow_table_shape *seen = &shape->seen;
+	const uint8_t *record = shape->record;
 	uint8_t both = 0;
 
 	for (uint32_t i = 0; i < PB_FLOW_BYTES; i++)
@@ -308,38 +339,80 @@ shape_sound(const uint8_t *record, const struct pb_flow_table_shape *seen)
 	for (uint32_t i = 0; i < PB_FLOW_BYTES / 8; i++)
 		both |= record[SHAPE_BITS + i] &
 		    (uint8_t)~record[SHAPE_COLUMNS + i];
-	return both == 0 && seen->rows > 0 && (!seen->rest || seen->rows == 1) &&
+	return both == 0 && (!seen->rest || seen->rows == 1) &&
+	    pairs_sound(shape) &&
 	    seen->alike.caplen_min <= seen->alike.caplen_max &&
 	    seen->alike.len_min <= seen->alike.len_max;
 }
 
-/* 256 at most: those of the last eight are in front of none. */
-static void
-count_planes(struct shape *shape)
-{
-	shape->planes_all = 0;
-	for (uint32_t eight = 0; eight < PB_FLOW_BYTES / 8; eight++) {
-		shape->planes[eight] = (uint8_t)shape->planes_all;
-		shape->planes_all += planes_of_eight(shape->record, eight,
-		    0xff);
-	}
-}
-
-/* False: one has more than a number has bytes. */
+/* Of a pair there is a column of both or of none; and no row is turned where
+ * there are no pairs. */
 static bool
-numbers_planes(const uint8_t *number, unsigned numbers, uint32_t *planes)
+pairs_sound(const struct shape *shape)
 {
-	*planes = 0;
-	for (unsigned i = 0; i < numbers; i++, number += NUMBER_BYTES) {
-		if (number[NUMBER_PLANES] > NUMBER_PLANES_MAX)
+	const struct pairs *pairs = &shape->pairs;
+
+	for (uint32_t i = 0; i < pairs->pairs; i++) {
+		const struct pair *pair = &pairs->pair[i];
+
+		if (bits_of(shape->ones.set, pair, 0) !=
+		    bits_of(shape->ones.set, pair, 1) ||
+		    bits_of(shape->unknown.set, pair, 0) !=
+		    bits_of(shape->unknown.set, pair, 1))
 			return false;
-		*planes += number[NUMBER_PLANES];
 	}
 	return true;
 }
 
+/* Those of one end of it: 16 at most, in three bytes. */
+static uint32_t
+bits_of(const uint8_t *set, const struct pair *pair, unsigned end)
+{
+	uint32_t at = pair->at + end * pair->bytes, bits = 0;
+
+	for (uint32_t i = at / 8; i <= (at + pair->bytes - 1) / 8; i++)
+		bits |= (uint32_t)set[i] << 8 * (i - at / 8);
+	return bits >> at % 8 & ((1u << pair->bytes) - 1);
+}
+
 static void
-shape_fill(struct pb_flow_table_shape *out, const uint8_t *record)
+side_fill(struct side *side, const uint8_t *set, uint32_t rows)
+{
+	side->set = set;
+	side->rows = rows;
+	side->planes = 0;
+	for (uint32_t eight = 0; eight < PB_FLOW_BYTES / 8; eight++) {
+		side->before[eight] = (uint8_t)side->planes;
+		side->planes += (uint32_t)__builtin_popcount(set[eight]);
+	}
+}
+
+/* False: it has no rows, or more than a table. */
+static bool
+shape_fill(struct shape *shape)
+{
+	const uint8_t *record = shape->record;
+	uint64_t rows = 0;
+
+	for (unsigned run = 0; run < RUNS; run++) {
+		rows += pb_get_le32(record + SHAPE_ROWS + 4 * run);
+		shape->begin[run + 1] = (uint32_t)rows;
+	}
+	if (rows == 0 || rows > PB_FLOW_TABLE_ROWS_MAX)
+		return false;
+	shape->many = shape->begin[RUN_ONE];
+	seen_fill(&shape->seen, record);
+	shape->seen.rows = (uint32_t)rows;
+	if (shape->begin[RUN_MANY_TURNED] < shape->many ||
+	    shape->begin[RUN_ONE_TURNED] < rows)
+		pairs_find(&shape->pairs, &shape->seen.key);
+	side_fill(&shape->ones, record + SHAPE_COLUMNS, shape->seen.rows);
+	side_fill(&shape->unknown, record + SHAPE_BITS, shape->many);
+	return true;
+}
+
+static void
+seen_fill(struct pb_flow_table_shape *out, const uint8_t *record)
 {
 	out->key.linktype = pb_get_le16(record + SHAPE_KEY);
 	out->key.ethertype = pb_get_le16(record + SHAPE_KEY + 2);
@@ -348,7 +421,6 @@ shape_fill(struct pb_flow_table_shape *out, const uint8_t *record)
 	out->key.protocol = record[SHAPE_KEY + 6];
 	out->key.bits = record[SHAPE_KEY + 7];
 	out->rest = pb_get_le32(record + SHAPE_REST) != 0;
-	out->rows = pb_get_le32(record + SHAPE_ROWS);
 	out->packets = pb_get_le64(record + SHAPE_PACKETS);
 	out->bytes = pb_get_le64(record + SHAPE_WIRE);
 	out->alike = (struct pb_alike){

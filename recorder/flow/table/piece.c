@@ -15,8 +15,6 @@
 
 static int	read_piece(struct pb_flow_table *, const struct piece *,
 		    const uint8_t **, struct pb_err *);
-static int	find_plane(struct pb_flow_table *, uint32_t, uint32_t, uint32_t,
-		    struct plane **, const uint8_t **, struct pb_err *);
 static int	find_planes(struct pb_flow_table *, struct piece *,
 		    struct pb_err *);
 
@@ -101,7 +99,7 @@ table_plane(struct pb_flow_table *table, uint32_t first, uint32_t which,
 	struct plane *plane;
 	const uint8_t *end;
 	uint8_t *to;
-	int rc = find_plane(table, first, which, rows, &plane, &end, err);
+	int rc = table_plane_find(table, first, which, rows, &plane, &end, err);
 
 	if (rc < 0)
 		return rc;
@@ -117,41 +115,40 @@ table_plane(struct pb_flow_table *table, uint32_t first, uint32_t which,
 }
 
 int
-table_plane_part(struct pb_flow_table *table, uint32_t first, uint32_t which,
-    uint32_t rows, const struct plane_part *part, const uint8_t **out,
+table_plane_find(struct pb_flow_table *table, uint32_t first, uint32_t which,
+    uint32_t rows, struct plane **out, const uint8_t **end,
     struct pb_err *err)
 {
-	struct plane *plane;
-	const uint8_t *end;
-	int rc = find_plane(table, first, which, rows, &plane, &end, err);
+	uint32_t each = planes_a_piece(rows);
+	struct piece *piece = &table->piece[first + which / each];
+	int rc = 0;
 
+	if (piece->data == NULL)
+		rc = read_piece(table, piece, &piece->data, err);
+	if (rc == 0 && piece->plane == NULL)
+		rc = find_planes(table, piece, err);
 	if (rc < 0)
 		return rc;
-	if (plane->bytes != NULL) {
-		*out = plane->bytes + part->first;
-		return 0;
-	}
-	plane_part(part->room, part->first, part->rows, plane->packed, end);
-	*out = part->room;
+	*out = &piece->plane[which % each];
+	*end = piece->data + piece->stored;
 	return 0;
 }
 
 int
-table_plane_find(struct pb_flow_table *table, uint32_t first, uint32_t which,
-    uint32_t rows, uint8_t value, uint32_t *row, struct pb_err *err)
+table_plane_part(struct pb_flow_table *table, uint32_t piece, uint32_t which,
+    uint32_t all, uint32_t first, uint32_t rows, uint8_t *room,
+    const uint8_t **out, struct pb_err *err)
 {
 	struct plane *plane;
-	const uint8_t *end, *found;
-	int rc = find_plane(table, first, which, rows, &plane, &end, err);
+	const uint8_t *end;
+	int rc = table_plane_find(table, piece, which, all, &plane, &end,
+	    err);
 
 	if (rc < 0)
 		return rc;
-	if (plane->bytes == NULL) {
-		*row = plane_find(rows, value, *row, plane->packed, end);
-		return 0;
-	}
-	found = memchr(plane->bytes + *row, value, rows - *row);
-	*row = found == NULL ? rows : (uint32_t)(found - plane->bytes);
+	*out = plane->bytes != NULL ? plane->bytes + first : room;
+	if (plane->bytes == NULL)
+		plane_part(room, first, rows, plane->packed, end);
 	return 0;
 }
 
@@ -212,27 +209,6 @@ read_piece(struct pb_flow_table *table, const struct piece *piece,
 	return rc;
 }
 
-/* It lies before `*end`. */
-static int
-find_plane(struct pb_flow_table *table, uint32_t first, uint32_t which,
-    uint32_t rows, struct plane **out, const uint8_t **end,
-    struct pb_err *err)
-{
-	uint32_t each = planes_a_piece(rows);
-	struct piece *piece = &table->piece[first + which / each];
-	int rc = 0;
-
-	if (piece->data == NULL)
-		rc = read_piece(table, piece, &piece->data, err);
-	if (rc == 0 && piece->plane == NULL)
-		rc = find_planes(table, piece, err);
-	if (rc < 0)
-		return rc;
-	*out = &piece->plane[which % each];
-	*end = piece->data + piece->stored;
-	return 0;
-}
-
 /* Where each begins, of those that are packed; the bytes of the others. */
 static int
 find_planes(struct pb_flow_table *table, struct piece *piece,
@@ -247,6 +223,7 @@ find_planes(struct pb_flow_table *table, struct piece *piece,
 		return table_no_memory(err);
 	for (uint32_t i = 0; i < planes && at != NULL; i++) {
 		plane[i].packed = at;
+		plane[i].column = NULL;
 		plane[i].bytes = bare ? at : NULL;
 		at = bare ? at + piece->rows : plane_skip(piece->rows, at,
 		    end);

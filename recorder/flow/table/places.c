@@ -3,7 +3,7 @@
  *
  * Packets are sorted by their row by counting.  Of a row stand the number of
  * its first packet, against that of the row before, and how many others lie
- * between each two of its packets.
+ * between each two of its packets.  Of rows with one packet, that is all.
  */
 #include <stdlib.h>
 
@@ -13,8 +13,8 @@
 
 static bool	make_room(struct places *, uint32_t, uint32_t);
 static uint8_t	*group_put(uint8_t *, uint8_t *, const struct places *,
-		    uint32_t, uint32_t);
-static uint8_t	*run_put(uint8_t *, const uint32_t *, const uint32_t *);
+		    const struct shape_rows *, uint32_t);
+static uint8_t	*run_put(uint8_t *, const uint32_t *, uint32_t);
 
 int
 places_make(struct places *places, const struct rows *rows,
@@ -85,11 +85,8 @@ places_put(struct pb_buf *heads, struct pb_buf *out,
 	scratch = begin + room;
 	at = begin;
 	for (uint32_t group = 0; group < groups; group++, at = end) {
-		uint32_t row = group * GROUP_ROWS;
-		uint32_t rows = shape->rows - row;
-
-		end = group_put(at, scratch, places, shape->row + row,
-		    rows < GROUP_ROWS ? rows : GROUP_ROWS);
+		end = group_put(at, scratch, places, shape,
+		    group * GROUP_ROWS);
 		pb_put_le32(head + GROUP_AT, (uint32_t)(at - begin));
 		pb_put_le32(head + GROUP_DIGEST, (uint32_t)pb_digest(at,
 		    (size_t)(end - at)));
@@ -99,32 +96,44 @@ places_put(struct pb_buf *heads, struct pb_buf *out,
 	out->len += (size_t)(at - begin);
 }
 
-/* Of each row the length of its run and its first packet; then the runs. */
+/* Of each row how many packets there are behind the first, and that one; then
+ * the runs of the others. */
 static uint8_t *
 group_put(uint8_t *at, uint8_t *scratch, const struct places *places,
-    uint32_t row, uint32_t rows)
+    const struct shape_rows *shape, uint32_t row)
 {
-	uint32_t before = 0;
+	const uint32_t *start = places->start + shape->row;
+	uint32_t end_row = row + GROUP_ROWS, before = 0;
 	uint8_t *run = scratch;
 
-	for (; rows > 0; row++, rows--) {
-		const uint32_t *packet = places->packet + places->start[row];
-		uint8_t *end = run_put(run, packet,
-		    places->packet + places->start[row + 1]);
+	for (; row < end_row && row < shape->rows; row++) {
+		const uint32_t *packet = places->packet + start[row];
+		uint32_t more = start[row + 1] - start[row] - 1;
 
-		at = varint_put(at, (uint32_t)(end - run));
-		at = varint_put(at, zigzag32(*packet - before));
+		if (row < shape->many)
+			at = varint_put(at, more);
+		at = varint_put(at, *packet - before);
 		before = *packet;
-		run = end;
+		run = run_put(run, packet, more);
 	}
 	memcpy(at, scratch, (size_t)(run - scratch));
 	return at + (run - scratch);
 }
 
+/* How many lie between each two. */
 static uint8_t *
-run_put(uint8_t *at, const uint32_t *packet, const uint32_t *end)
+run_put(uint8_t *at, const uint32_t *packet, uint32_t more)
 {
-	while (++packet < end)
-		at = varint_put(at, packet[0] - packet[-1] - 1);
+	uint32_t between[RUN_PACKETS];
+
+	for (uint32_t now; more > 0; more -= now, packet += now) {
+		uint32_t any = 0;
+
+		now = more < RUN_PACKETS ? more : RUN_PACKETS;
+		for (uint32_t i = 0; i < now; i++)
+			any |= between[i] = packet[i + 1] - packet[i] - 1;
+		*at++ = (uint8_t)bits_of_all(any);
+		at = bits_put(at, between, now, bits_of_all(any));
+	}
 	return at;
 }

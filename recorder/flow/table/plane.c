@@ -36,6 +36,8 @@ static bool	value_add(struct values *, uint8_t);
 static uint8_t	*rows_pack(uint8_t *, const uint8_t *, uint32_t, uint32_t);
 static void	rows_unpack(uint8_t *, uint32_t, const uint8_t *, uint32_t,
 		    const uint8_t *, const uint8_t *);
+static uint32_t	eight_unpack(uint8_t *, uint32_t, uint32_t, const uint8_t *,
+		    uint32_t, const uint8_t *);
 static void	unpack_eights(uint8_t *, uint32_t, const uint8_t *, uint32_t,
 		    const uint8_t *);
 static void	unpack_by(uint8_t *, uint32_t, const uint8_t *, uint32_t,
@@ -48,7 +50,7 @@ size_t
 plane_pack(uint8_t *out, const uint8_t *plane, uint32_t rows)
 {
 	uint8_t *number = out + NUMBERS_AT, *at = out + 2;
-	uint32_t values = values_find(at, number, plane, rows), bits = 1;
+	uint32_t values = values_find(at, number, plane, rows), bits = 0;
 
 	while (bits < BITS_RAW && 1u << bits < values)
 		bits++;
@@ -80,14 +82,22 @@ plane_part(uint8_t *out, uint32_t first, uint32_t rows, const uint8_t *at,
 {
 	uint8_t value[VALUES_MAX] = { 0 };
 	size_t values = at[1] + 1u;
+	uint32_t bits = at[0], ahead;
 
-	if (at[0] == BITS_RAW) {
+	if (bits == BITS_RAW) {
 		memcpy(out, at + 1 + first, rows);
 		return;
 	}
 	memcpy(value, at + 2, values);
-	rows_unpack(out, rows, value, at[0], at + 2 + values +
-	    (size_t)(first / ROWS_AT_ONCE) * at[0], end);
+	at += 2 + values + (size_t)(first / ROWS_AT_ONCE) * bits;
+	if (bits == 0) {
+		memset(out, value[0], rows);
+		return;
+	}
+	ahead = eight_unpack(out, first % ROWS_AT_ONCE, rows, value, bits, at);
+	if (ahead < rows)
+		rows_unpack(out + ahead, rows - ahead, value, bits, ahead > 0 ?
+		    at + bits : at, end);
 }
 
 const uint8_t *
@@ -102,7 +112,7 @@ plane_skip(uint32_t rows, const uint8_t *at, const uint8_t *end)
 		    at + 1 + rows;
 	values = at[1] + 1u;
 	bytes = (size_t)((rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE) * at[0];
-	if (at[0] == 0 || at[0] > BITS_RAW || values > VALUES_MAX ||
+	if (at[0] > BITS_RAW || values > VALUES_MAX ||
 	    (size_t)(end - at) < 2 + values + bytes)
 		return NULL;
 	return at + 2 + values + bytes;
@@ -125,6 +135,8 @@ plane_find(uint32_t rows, uint8_t value, uint32_t first, const uint8_t *at,
 		found = memchr(at + 1 + first, value, rows - first);
 		return found == NULL ? rows : (uint32_t)(found - at - 1);
 	}
+	if (at[0] == 0)
+		return at[2] == value ? first : rows;
 	if (!number_of(at, value, &number))
 		return first;
 	return number > at[1] ? rows : rows_find(rows, number, first, at[0],
@@ -219,7 +231,7 @@ rows_pack(uint8_t *at, const uint8_t *number, uint32_t rows, uint32_t bits)
 	uint64_t two = 0x0000000100000001u * ((1u << 2 * bits) - 1);
 	uint64_t four = (1u << 4 * bits) - 1;
 
-	for (uint32_t i = 0; i < rows; i += ROWS_AT_ONCE) {
+	for (uint32_t i = 0; bits > 0 && i < rows; i += ROWS_AT_ONCE) {
 		uint64_t word = pb_get_le64(number + i);
 
 		word = (word & one) | (word >> 8 & one) << bits;
@@ -229,6 +241,26 @@ rows_pack(uint8_t *at, const uint8_t *number, uint32_t rows, uint32_t bits)
 		at += bits;
 	}
 	return at;
+}
+
+/* What is left of an eight in whose middle, at `from`, they begin; how many. */
+static uint32_t
+eight_unpack(uint8_t *out, uint32_t from, uint32_t rows, const uint8_t *value,
+    uint32_t bits, const uint8_t *at)
+{
+	uint32_t count = from == 0 ? 0 : ROWS_AT_ONCE - from;
+	uint8_t eight[8] = { 0 };
+	uint64_t word;
+
+	if (count > rows)
+		count = rows;
+	if (count == 0)
+		return 0;
+	memcpy(eight, at, bits);
+	word = pb_get_le64(eight) >> from * bits;
+	for (uint32_t i = 0; i < count; i++)
+		out[i] = value[word >> i * bits & ((1u << bits) - 1)];
+	return count;
 }
 
 /* That the rows end before `end` has been checked. */

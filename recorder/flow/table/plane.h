@@ -7,7 +7,7 @@
  * what a general compressor makes of it.
  *
  *	u8 8, then the plane; or
- *	u8 bits, 1 to 7; u8 values less 1; the values; of each eight rows their
+ *	u8 bits, 0 to 7; u8 values less 1; the values; of each eight rows their
  *	numbers, `bits` bytes, the first in the lowest bits
  */
 #ifndef PB_FLOW_TABLE_PLANE_H
@@ -30,8 +30,7 @@ const uint8_t *plane_unpack(uint8_t *out, uint32_t rows, const uint8_t *at,
 /* What is behind a plane of `rows` bytes, or NULL, as above. */
 const uint8_t *plane_skip(uint32_t rows, const uint8_t *at,
 	    const uint8_t *end);
-/* Of one that plane_skip() takes so many, from byte `first` on, a multiple of
- * 8. */
+/* Of one that plane_skip() takes so many, from byte `first` on. */
 void	plane_part(uint8_t *out, uint32_t first, uint32_t rows,
 	    const uint8_t *at, const uint8_t *end);
 /* The bytes of one that plane_skip() takes, as they are stored, or NULL where

@@ -9,6 +9,8 @@
 struct plane {
 	const uint8_t	*packed;	/* behind it: that of the next */
 	const uint8_t	*bytes;		/* NULL: not asked for yet */
+	const uint8_t	*column;	/* of all rows, as their packets have
+					 * it; likewise */
 };
 
 struct piece {
@@ -21,14 +23,25 @@ struct piece {
 	uint32_t	 asked;		/* bytes of groups, one by one */
 };
 
+/* A plane of each byte of a set. */
+struct side {
+	const uint8_t	*set;		/* 128 bits */
+	uint32_t	 rows;		/* of each plane, the first ones */
+	uint32_t	 piece;		/* the first */
+	/* Planes of the bytes in front of each eight, and of all. */
+	uint8_t		 before[PB_FLOW_BYTES / 8];
+	uint32_t	 planes;
+};
+
 struct shape {
 	struct pb_flow_table_shape seen;
 	const uint8_t	*record;	/* SHAPE_BYTES of the directory */
-	uint32_t	 piece;		/* of its columns, the first */
-	/* Planes of the bytes in front of each eight, and of all. */
-	uint8_t		 planes[PB_FLOW_BYTES / 8];
-	uint32_t	 planes_all;
-	uint32_t	 numbers;	/* the first of its numbers */
+	uint32_t	 begin[RUNS + 1];	/* of its rows: each run's */
+	uint32_t	 many;		/* those of more than one packet */
+	struct pairs	 pairs;		/* none where no row is turned */
+	struct side	 ones, unknown;	/* its columns */
+	/* The first pieces of its numbers, of each row and of those many. */
+	uint32_t	 numbers_each, numbers_many;
 	uint32_t	 places;	/* their groups; themselves behind */
 	struct pb_flow_table_row *row;	/* NULL: not asked for yet */
 };
@@ -39,8 +52,10 @@ struct group {
 	uint32_t	 group;
 	uint32_t	 rows;
 	const uint8_t	*begin;
+	const uint8_t	*end;
 	uint32_t	 first[GROUP_ROWS];
-	uint32_t	 run[GROUP_ROWS + 1];	/* from where on, in the group */
+	uint32_t	 more[GROUP_ROWS];	/* packets behind it */
+	uint32_t	 run[GROUP_ROWS];	/* from where on, in the group */
 };
 
 /* Marks likewise: `at` of packet `packet`, then of each `step` packets. */
@@ -74,6 +89,7 @@ struct pb_flow_table {
 	const uint8_t	*directory;
 	uint32_t	 packets, mark_groups, step, shapes, pieces;
 	uint64_t	 time, digest;
+	uint32_t	 unit;		/* of times: ns */
 	struct shape	*shape;
 	struct piece	*piece;
 	uint32_t	 marks_piece;	/* their groups; themselves behind */
@@ -83,13 +99,18 @@ struct pb_flow_table {
 	struct marks	 marks;
 };
 
-/* Of the bytes of an eight that `below` has, by the record. */
-static inline uint32_t
-planes_of_eight(const uint8_t *record, uint32_t eight, uint8_t below)
+static inline bool
+side_has(const struct side *side, uint32_t at)
 {
-	return (uint32_t)__builtin_popcount(
-	    (uint32_t)(record[SHAPE_COLUMNS + eight] & below) << 8 |
-	    (record[SHAPE_BITS + eight] & below));
+	return (side->set[at / 8] >> at % 8 & 1) != 0;
+}
+
+/* The plane of a byte that it has. */
+static inline uint32_t
+side_plane(const struct side *side, uint32_t at)
+{
+	return side->before[at / 8] + (uint32_t)__builtin_popcount(
+	    (uint32_t)side->set[at / 8] & ((1u << at % 8) - 1));
 }
 
 /* Until the table is closed; NULL: none is left. */
@@ -108,25 +129,21 @@ int	table_unpack(struct pb_flow_table *table, const uint8_t **data,
 /* One that is no planes, unpacked. */
 int	table_piece(struct pb_flow_table *table, uint32_t piece,
 	    const uint8_t **out, struct pb_err *err);
-/* Plane `plane` of those that begin at `piece`, of `rows` bytes. */
-int	table_plane(struct pb_flow_table *table, uint32_t piece, uint32_t plane,
+/* Plane `which` of those that begin at `piece`, of `rows` bytes. */
+int	table_plane(struct pb_flow_table *table, uint32_t piece, uint32_t which,
 	    uint32_t rows, const uint8_t **out, struct pb_err *err);
-/* The same of `part.rows` of them, in `part.room` where they are packed. */
-struct plane_part {
-	uint32_t	 first, rows;
-	uint8_t		*room;
-};
-int	table_plane_part(struct pb_flow_table *table, uint32_t piece,
-	    uint32_t plane, uint32_t rows, const struct plane_part *part,
-	    const uint8_t **out, struct pb_err *err);
-/* From row `*row` on, a multiple of 8, the first that has `value` in it, or
- * seldom another one; or `rows`. */
+/* The same, not unpacked; it lies before `*end`. */
 int	table_plane_find(struct pb_flow_table *table, uint32_t piece,
-	    uint32_t plane, uint32_t rows, uint8_t value, uint32_t *row,
-	    struct pb_err *err);
-/* Bytes that are read for it. */
+	    uint32_t which, uint32_t rows, struct plane **out,
+	    const uint8_t **end, struct pb_err *err);
+/* The same of rows first .. first + rows - 1, in `room` where they are packed;
+ * `all` is how many the plane has. */
+int	table_plane_part(struct pb_flow_table *table, uint32_t piece,
+	    uint32_t which, uint32_t all, uint32_t first, uint32_t rows,
+	    uint8_t *room, const uint8_t **out, struct pb_err *err);
+/* Bytes that are still to be read for it. */
 uint32_t table_plane_weight(const struct pb_flow_table *table, uint32_t piece,
-	    uint32_t plane, uint32_t rows);
+	    uint32_t which, uint32_t rows);
 /* Group `group` of `groups`, whose heads, of `bytes` each, are `piece`. */
 int	table_group(struct pb_flow_table *table, uint32_t piece, uint32_t bytes,
 	    uint32_t group, uint32_t groups, const uint8_t **begin,

@@ -1,9 +1,14 @@
 /*
  * recorder/flow/table/rows.c - flows become rows, grouped by shape
+ *
+ * Of those of a shape the rows of each run follow each other.  Turned are those
+ * whose packets go to the higher port: who answers has the lower one, mostly.
  */
 #include "recorder/flow/table/encode.h"
 
 #include <stdlib.h>
+
+#include "base/bytes.h"
 
 #define SLOTS	(4 * PB_FLOW_TABLE_SHAPES_MAX)	/* a power of two */
 #define NO_SHAPE UINT16_MAX
@@ -11,8 +16,11 @@
 
 static bool	make_room(struct rows *, uint32_t);
 static void	shapes_find(struct rows *);
+static void	rest_find(struct rows *);
+static unsigned	run_of(const struct pb_flow *);
 static uint16_t	shape_of(struct rows *, uint16_t *, uint64_t);
 static uint16_t	shape_add(struct rows *, uint64_t, bool);
+static void	rows_begin(struct rows *, uint32_t *);
 static void	rows_fill(struct rows *);
 static void	row_add(struct pb_flow_table_row *, const struct pb_flow *);
 
@@ -32,11 +40,11 @@ rows_make(struct rows *rows, const struct pb_flows *flows, struct pb_err *err)
 void
 rows_finish(struct rows *rows)
 {
-	free(rows->shape_of);
+	free(rows->run_of);
 	free(rows->row_of);
 	free(rows->flow_of);
 	free(rows->row);
-	rows->shape_of = NULL;
+	rows->run_of = NULL;
 	rows->row_of = rows->flow_of = NULL;
 	rows->row = NULL;
 	rows->room = 0;
@@ -47,11 +55,11 @@ static bool
 make_room(struct rows *rows, uint32_t room)
 {
 	rows_finish(rows);
-	rows->shape_of = malloc(room * sizeof(*rows->shape_of));
+	rows->run_of = malloc(room * sizeof(*rows->run_of));
 	rows->row_of = malloc(room * sizeof(*rows->row_of));
 	rows->flow_of = malloc(room * sizeof(*rows->flow_of));
 	rows->row = malloc(room * sizeof(*rows->row));
-	if (rows->shape_of == NULL || rows->row_of == NULL ||
+	if (rows->run_of == NULL || rows->row_of == NULL ||
 	    rows->flow_of == NULL || rows->row == NULL) {
 		rows_finish(rows);
 		return false;
@@ -60,33 +68,71 @@ make_room(struct rows *rows, uint32_t room)
 	return true;
 }
 
-/* Of each flow, and how many rows each has.  The rest comes last, and is one
- * row. */
+/* Of each flow, and how many rows each run of it has. */
 static void
 shapes_find(struct rows *rows)
 {
 	const struct pb_flows *flows = rows->flows;
-	uint16_t *shape = rows->shape_of;
-	uint16_t slot[SLOTS], rest = NO_SHAPE;
+	uint16_t slot[SLOTS];
 
 	memset(slot, 0xff, sizeof(slot));
 	for (uint32_t i = 0; i < flows->flows; i++) {
-		if (i + AHEAD < flows->flows)
-			__builtin_prefetch(&flows->flow[i + AHEAD]);
-		shape[i] = NO_SHAPE;
-		if (i == PB_FLOW_REST || flows->flow[i].packets == 0)
-			continue;
-		shape[i] = shape_of(rows, slot, flows->flow[i].shape);
-		if (shape[i] != NO_SHAPE)
-			rows->shape[shape[i]].rows++;
-	}
-	for (uint32_t i = 0; i < flows->flows; i++)
-		if (shape[i] == NO_SHAPE && flows->flow[i].packets > 0) {
-			if (rest == NO_SHAPE)
-				rest = shape_add(rows, 0, true);
-			rows->shape[rest].rows = 1;
-			shape[i] = rest;
+		const struct pb_flow *flow = &flows->flow[i];
+		uint16_t shape = NO_SHAPE;
+
+		if (i + AHEAD < flows->flows) {
+			__builtin_prefetch(&flow[AHEAD]);
+			__builtin_prefetch(&flow[AHEAD].some[0]);
 		}
+		if (i != PB_FLOW_REST && flow->packets > 0)
+			shape = shape_of(rows, slot, flow->shape);
+		rows->run_of[i] = NO_SHAPE;
+		if (shape != NO_SHAPE) {
+			unsigned run = run_of(flow);
+
+			rows->run_of[i] = (uint16_t)(shape * RUNS + run);
+			rows->shape[shape].begin[run + 1]++;
+		}
+	}
+	rest_find(rows);
+}
+
+/* All others are one row, which comes last. */
+static void
+rest_find(struct rows *rows)
+{
+	const struct pb_flows *flows = rows->flows;
+	uint64_t packets = 0;
+	unsigned run;
+	uint16_t rest;
+
+	for (uint32_t i = 0; i < flows->flows; i++)
+		if (rows->run_of[i] == NO_SHAPE)
+			packets += flows->flow[i].packets;
+	if (packets == 0)
+		return;
+	run = packets > 1 ? RUN_MANY : RUN_ONE;
+	rest = shape_add(rows, 0, true);
+	rows->shape[rest].begin[run + 1] = 1;
+	for (uint32_t i = 0; i < flows->flows; i++)
+		if (rows->run_of[i] == NO_SHAPE)
+			rows->run_of[i] = (uint16_t)(rest * RUNS + run);
+}
+
+static unsigned
+run_of(const struct pb_flow *flow)
+{
+	unsigned run = flow->packets > 1 ? RUN_MANY : RUN_ONE;
+	struct pb_flow_key key;
+	const uint8_t *port;
+
+	memcpy(&key, &flow->shape, PB_FLOW_SHAPE_BYTES);
+	/* All of both ends is known of a flow whose ports are. */
+	if ((key.bits & PB_FLOW_PORTS) == 0 ||
+	    key.transport + 4u > flow->known)
+		return run;
+	port = flow->some + key.transport;
+	return run + (pb_get_be16(port) < pb_get_be16(port + 2));
 }
 
 /* Its number; NO_SHAPE where there are too many. */
@@ -119,32 +165,46 @@ shape_add(struct rows *rows, uint64_t name, bool rest)
 	return (uint16_t)rows->shapes++;
 }
 
+/* `next` has of each run the next row. */
+static void
+rows_begin(struct rows *rows, uint32_t *next)
+{
+	for (uint32_t i = 0; i < rows->shapes; i++) {
+		struct shape_rows *shape = &rows->shape[i];
+
+		shape->row = rows->rows;
+		for (unsigned run = 0; run < RUNS; run++) {
+			*next++ = rows->rows + shape->begin[run];
+			shape->begin[run + 1] += shape->begin[run];
+		}
+		shape->rows = shape->begin[RUNS];
+		shape->many = shape->begin[RUN_ONE];
+		rows->rows += shape->rows;
+	}
+}
+
 static void
 rows_fill(struct rows *rows)
 {
 	const struct pb_flows *flows = rows->flows;
-	const uint16_t *shape = rows->shape_of;
-	uint32_t next[PB_FLOW_TABLE_SHAPES_MAX + 1];
+	uint32_t next[RUNS * (PB_FLOW_TABLE_SHAPES_MAX + 1)], row;
 
-	for (uint32_t i = 0; i < rows->shapes; i++) {
-		next[i] = rows->shape[i].row = rows->rows;
-		rows->rows += rows->shape[i].rows;
-	}
+	rows_begin(rows, next);
 	for (uint32_t i = 0; i < flows->flows; i++) {
 		const struct shape_rows *its;
-		uint32_t row;
+		uint16_t run = rows->run_of[i];
 
 		if (i + AHEAD < flows->flows)
 			__builtin_prefetch(&flows->flow[i + AHEAD]);
 		if (flows->flow[i].packets == 0)
 			continue;
-		its = &rows->shape[shape[i]];
-		row = its->rest ? its->row : next[shape[i]];
-		if (row == next[shape[i]]) {
+		its = &rows->shape[run / RUNS];
+		row = its->rest ? its->row : next[run];
+		if (row == next[run]) {
 			rows->row[row] = (struct pb_flow_table_row){
 			    .first_time = UINT64_MAX, .caplen_min = UINT32_MAX,
 			    .len_min = UINT32_MAX };
-			next[shape[i]]++;
+			next[run]++;
 		}
 		rows->row_of[i] = row;
 		rows->flow_of[row] = i;

@@ -117,9 +117,11 @@ struct pb_extent_info {
  * no row speaks of is looked at packet by packet; so is what a row speaks of
  * whose table is missing or rotten.
  */
-/* Of the segment's file: 64 MiB, and one chunk more, so that a segment of some
- * such ends with no small one, which costs a search as much as a large one. */
-#define PB_INDEX_BLOCK_BYTES	(65u << 20)
+/* Of the segment's file: half of a usual segment of 256 MiB, and two chunks
+ * more, so that it ends with no small one, which costs a search as much as a
+ * large one.  In larger ones a row has more packets; but as many bytes of a
+ * stream may have no table yet, and are read. */
+#define PB_INDEX_BLOCK_BYTES	(130u << 20)
 struct pb_flows_info {
 	uint32_t	stream;
 	uint64_t	first_seq;	/* of packet 0; they ascend by one */

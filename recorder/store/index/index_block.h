@@ -15,7 +15,7 @@
 
 /* Of one block: packets of more flows are the rest's, and with more packets
  * it ends. */
-#define PB_INDEX_BLOCK_FLOWS	65536u
+#define PB_INDEX_BLOCK_FLOWS	98303u
 #define PB_INDEX_BLOCK_PACKETS	700000u
 /* Who would look at fewer bytes of packets reads as much of a table: such a
  * block has a summary alone. */
