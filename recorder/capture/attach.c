@@ -14,9 +14,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/capture/link.h"
 #include "recorder/capture/opening.h"
 #include "recorder/capture/source_impl.h"
+#include "recorder/link/link.h"
 
 #define STORE_RETRY_MS	1000u
 

@@ -10,8 +10,8 @@
 
 #include "base/aside.h"
 #include "base/log.h"
-#include "recorder/capture/link.h"
 #include "recorder/capture/source.h"
+#include "recorder/link/link.h"
 
 #define SLOW_MS		1000
 

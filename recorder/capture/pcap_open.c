@@ -16,8 +16,8 @@
 
 #include "pcapng/block.h"
 #include "recorder/filter/filter.h"
-#include "recorder/capture/link.h"
 #include "recorder/filter/linktype.h"
+#include "recorder/link/link.h"
 
 #define TYPES_MAX	3	/* time stamp types to try */
 #define LOOK_MS		10u	/* at what poll(2) cannot wait for */

@@ -23,8 +23,8 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/capture/link.h"
 #include "recorder/capture/source_impl.h"
+#include "recorder/link/link.h"
 
 #define RING_MS_MIN		1u	/* how long a packet may be with */
 #define RING_MS_MAX		25u	/* the kernel before we see it */

@@ -19,9 +19,9 @@
 #include <stdatomic.h>
 
 #include "recorder/capture/blocks.h"
-#include "recorder/capture/link.h"
 #include "recorder/capture/pcap_open.h"
 #include "recorder/capture/source.h"
+#include "recorder/link/link.h"
 #include "recorder/store/head.h"
 
 #define PB_LANE_ALIGN	128u	/* no two threads write to one cache line */

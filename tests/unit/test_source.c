@@ -22,8 +22,8 @@
 
 #include "pcapng/option.h"
 #include "recorder/capture/source_impl.h"
-#include "recorder/capture/link.h"
 #include "recorder/capture/source.h"
+#include "recorder/link/link.h"
 #include "tests/unit/store_fixture.h"
 
 #define POLL_MS		10

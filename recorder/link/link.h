@@ -1,12 +1,12 @@
 /*
- * recorder/capture/link.h - is the interface there, is it up, and wake me
+ * recorder/link/link.h - is the interface there, is it up, and wake me
  * when that changes
  *
  * The kernel's link messages (rtnetlink(7)) only wake: what is so is asked
  * afresh each time, so that a lost message loses no state.
  */
-#ifndef PB_CAPTURE_LINK_H
-#define PB_CAPTURE_LINK_H
+#ifndef PB_LINK_LINK_H
+#define PB_LINK_LINK_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /*
- * recorder/capture/link.c - watching network interfaces
+ * recorder/link/link.c - watching network interfaces
  */
-#include "recorder/capture/link.h"
+#include "recorder/link/link.h"
 
 #include <errno.h>
 #include <linux/netlink.h>
