@@ -13,6 +13,7 @@
  */
 #include "recorder/filter/filter.h"
 
+#include <linux/filter.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,28 @@ int
 pb_filter_install(struct pb_filter *filter, struct pcap *handle)
 {
 	return filter->all ? 0 : pcap_setfilter(handle, &filter->program);
+}
+
+unsigned
+pb_filter_code(const struct pb_filter *filter, struct sock_filter *out)
+{
+	const struct bpf_program *program;
+
+	if (filter == NULL || filter->all) {
+		*out = (struct sock_filter){ .code = BPF_RET | BPF_K,
+		    .k = PB_SNAPLEN };
+		return 1;
+	}
+	program = &filter->program;
+	if (program->bf_len > PB_FILTER_CODE_MAX)
+		return 0;
+	for (unsigned i = 0; i < program->bf_len; i++)
+		out[i] = (struct sock_filter){
+		    .code = program->bf_insns[i].code,
+		    .jt = program->bf_insns[i].jt,
+		    .jf = program->bf_insns[i].jf,
+		    .k = program->bf_insns[i].k };
+	return program->bf_len;
 }
 
 void

@@ -46,4 +46,16 @@ bool	pb_filter_match(const struct pb_filter *filter,
  * nothing. */
 int	pb_filter_install(struct pb_filter *filter, struct pcap *handle);
 
+/*
+ * Its program as the kernel takes it (linux/filter.h), which for one of
+ * pb_filter_create_live() means the same on any socket and in any rule of
+ * that link type.  NULL or "": one that takes all.  How many instructions;
+ * 0 where it has more than the kernel takes.
+ */
+#define PB_FILTER_CODE_MAX	4096u	/* BPF_MAXINSNS */
+struct sock_filter;
+unsigned pb_filter_code(const struct pb_filter *filter,
+	    struct sock_filter *out);
+
 #endif
+

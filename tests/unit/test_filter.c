@@ -7,8 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <linux/filter.h>
 #include <netdb.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "recorder/filter/filter.h"
 #include "recorder/filter/linktype.h"
@@ -218,6 +221,52 @@ a_link_type_without_a_number_in_files_is_refused(void **state)
 	    PB_EINVAL);
 }
 
+/* Does the kernel let `frame` through to a socket with this program? */
+static bool
+kernel_takes(const struct sock_filter *code, unsigned count)
+{
+	struct sock_fprog program = { .len = (unsigned short)count,
+	    .filter = (struct sock_filter *)code };
+	uint8_t got[sizeof(frame)];
+	int fd[2];
+	bool taken;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd), 0);
+	assert_int_equal(setsockopt(fd[1], SOL_SOCKET, SO_ATTACH_FILTER,
+	    &program, sizeof(program)), 0);
+	assert_int_equal(send(fd[0], frame, sizeof(frame), 0), sizeof(frame));
+	taken = recv(fd[1], got, sizeof(got), MSG_DONTWAIT) == sizeof(frame);
+	close(fd[0]);
+	close(fd[1]);
+	return taken;
+}
+
+static void
+the_kernel_runs_a_filters_program(void **state)
+{
+	static struct sock_filter code[PB_FILTER_CODE_MAX];
+	static const struct {
+		const char *text;
+		bool takes;
+	} rows[] = {
+		{ "", true }, { "tcp port 80", true }, { "udp", false },
+		{ "host 10.0.0.1 and len <= 54", true }, { "vlan 1", false },
+	};
+	struct pb_filter *filter;
+	struct pb_err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(pb_filter_create(&filter, rows[i].text,
+		    PB_LINKTYPE_ETHERNET, &err), 0);
+		assert_int_equal(kernel_takes(code, pb_filter_code(filter,
+		    code)), rows[i].takes);
+		pb_filter_destroy(filter);
+	}
+	assert_int_equal(pb_filter_code(NULL, code), 1);
+	assert_true(kernel_takes(code, 1));
+}
+
 int
 main(void)
 {
@@ -231,6 +280,7 @@ main(void)
 		cmocka_unit_test(bytes_that_were_not_captured_do_not_match),
 		cmocka_unit_test(a_filter_that_does_not_compile_says_why),
 		cmocka_unit_test(a_filter_comes_to_an_end_for_each_packet),
+		cmocka_unit_test(the_kernel_runs_a_filters_program),
 		cmocka_unit_test(
 		    link_types_in_files_are_the_same_on_every_system),
 		cmocka_unit_test(a_link_type_survives_the_way_there_and_back),
