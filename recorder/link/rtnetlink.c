@@ -207,6 +207,8 @@ complaint(const struct nlmsghdr *head, const uint8_t *body, size_t len,
 	if (code == -EPERM || code == -EACCES)
 		return pb_err_set(err, PB_EACCES, "not permitted; run as root "
 		    "or with CAP_NET_ADMIN");
+	if (code == -ENODEV)
+		return pb_err_set(err, PB_ENOENT, "no such interface");
 	errno = code > -4096 && code < 0 ? -code : EPROTO;
 	return said[0] != '\0' ? pb_err_sys(err, "%s", said) :
 	    pb_err_sys(err, "the kernel refuses");
