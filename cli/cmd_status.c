@@ -296,12 +296,20 @@ say_capture(void *arg, const struct pb_live_capture *capture)
 	if (!capture->up) {
 		pb_out_printf(out, "  %-12s waits: %s\n", capture->interface,
 		    capture->error);
-		return;
+	} else {
+		pb_out_printf(out, "  %-12s %.0f packets/s, %.3f Mbit/s; %"
+		    PRIu64 " packets, %s, %" PRIu64 " dropped\n",
+		    capture->interface, capture->pps, capture->bps / 1e6,
+		    capture->packets, pb_size_format(capture->bytes, bytes),
+		    capture->dropped);
 	}
-	pb_out_printf(out, "  %-12s %.0f packets/s, %.3f Mbit/s; %" PRIu64
-	    " packets, %s, %" PRIu64 " dropped\n", capture->interface,
-	    capture->pps, capture->bps / 1e6, capture->packets,
-	    pb_size_format(capture->bytes, bytes), capture->dropped);
+	if (capture->forward[0] == '\0')
+		return;
+	pb_out_printf(out, "    to %-9s %" PRIu64 " packets went out, %" PRIu64
+	    " it did not take%s%s%s\n", capture->forward, capture->forwarded,
+	    capture->refused, capture->forwarding ? "" : "; not forwarding",
+	    capture->forward_error[0] != '\0' ? ": " : "",
+	    capture->forward_error);
 }
 
 /* What is kept, what went, and why a bound is not kept. */

@@ -252,8 +252,6 @@ load_all(struct load *load)
 			    "[%s] section; every node needs one", load->path,
 			    pb_conf_sections[kind].name);
 	load->conf->listen.present = load->count[PB_CONF_LISTEN] > 0;
-	load->conf->captures = load->count[PB_CONF_CAPTURE];
-	load->conf->upstreams = load->count[PB_CONF_UPSTREAM];
 	return 0;
 }
 
@@ -515,7 +513,11 @@ close_section(struct load *load)
 		    s->keys[i].needed);
 		return complain(load, load->title_line, key);
 	}
-	if (s->check == NULL || s->check(load->section, &key, &load->err) == 0)
+	load->conf->captures = load->count[PB_CONF_CAPTURE];
+	load->conf->upstreams = load->count[PB_CONF_UPSTREAM];
+	if ((s->check == NULL ||
+	    s->check(load->section, &key, &load->err) == 0) &&
+	    pb_conf_check_ways(load->conf, &key, &load->err) == 0)
 		return 0;
 	i = (size_t)(pb_conf_key_find(load->kind, key) - s->keys);
 	return complain(load, load->key_line[i] != 0 ? load->key_line[i] :

@@ -18,6 +18,7 @@
 #define PB_CAPTURES_MAX		64
 #define PB_CAPTURE_THREADS_MAX	32
 #define PB_UPSTREAMS_MAX	64
+#define PB_LINK_NAME_MAX	15	/* bytes, IFNAMSIZ of the kernel - 1 */
 #define PB_CONF_LIST_MAX	1024	/* bytes of a list of globs */
 #define PB_CONF_VALUE_MAX	4096	/* bytes of any value */
 
@@ -47,6 +48,8 @@ struct pb_conf_capture {
 	uint32_t threads;			/* 1 */
 	bool	 promiscuous;			/* yes */
 	char	 timestamp_type[32];		/* "" : the best there is */
+	char	 forward[PB_LINK_NAME_MAX + 1];	/* "": nowhere */
+	bool	 in_only;			/* `direction = in` */
 };
 
 struct pb_conf_listen {

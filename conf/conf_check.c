@@ -1,5 +1,5 @@
 /*
- * conf/conf_check.c - keys of one section held against each other
+ * conf/conf_check.c - keys held against each other, and sections
  *
  * Promise: encryption is never off by accident.  It is off only where
  * `tls = off` is spelled out, and half of a key pair is an error.
@@ -7,6 +7,7 @@
  */
 #include "conf/conf_keys.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/conf.h"
@@ -15,9 +16,26 @@
  * the index is full before the store is. */
 #define INDEX_RATIO	16384u
 #define RING_BYTES_MIN	(1u << 20)	/* of the buffer, for each thread */
+#define EDGES_MAX	PB_CAPTURES_MAX
+#define CIRCLE_TEXT_MAX	320		/* bytes of its interfaces' names */
+
+/* What is captured at `from` goes out at `to`. */
+struct edge {
+	const char	*from, *to;
+	bool		 in_only;	/* what leaves there is not captured */
+	int		 before;	/* the edge that led here, -1: none */
+};
+
+struct edges {
+	int		 count;
+	struct edge	 at[EDGES_MAX];
+};
 
 static int	check_tls(const struct pb_conf_tls *, const char **,
 		    struct pb_err *);
+static void	list_edges(const struct pb_conf *, struct edges *);
+static int	way_back(struct edges *, int);
+static int	refuse_circle(const struct edges *, int, struct pb_err *);
 
 /* What could never be kept, whatever comes in. */
 int
@@ -69,7 +87,114 @@ pb_conf_check_capture(const void *section, const char **key,
 		    "each needs 1MiB of it; write fewer, or buffer = %uMiB",
 		    (unsigned)capture->threads);
 	}
+	if (capture->forward[0] != '\0' &&
+	    pb_conf_pseudo(capture->interface)) {
+		*key = "forward";
+		return pb_err_set(err, PB_EINVAL, "%s is no network "
+		    "interface, and only from one can packets go on to "
+		    "another; leave the key out", capture->interface);
+	}
 	return 0;
+}
+
+bool
+pb_conf_pseudo(const char *interface)
+{
+	/* libpcap's modules; most have numbers or more behind these. */
+	static const char *const begins[] = { "nflog", "nfqueue", "usbmon",
+	    "bluetooth", "dbus-" };
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (strncmp(interface, begins[i], strlen(begins[i])) == 0)
+			return true;
+	return strcmp(interface, "any") == 0;
+}
+
+int
+pb_conf_check_ways(const struct pb_conf *conf, const char **key,
+    struct pb_err *err)
+{
+	struct edges edges;
+	int last;
+
+	list_edges(conf, &edges);
+	for (int i = 0; i < edges.count; i++) {
+		const struct edge *edge = &edges.at[i];
+
+		*key = "forward";
+		if (strcmp(edge->from, edge->to) == 0)
+			return pb_err_set(err, PB_EINVAL, "%s is the captured "
+			    "interface itself; name another, or leave the "
+			    "key out", edge->to);
+		/* Captured alone is not enough: it would be twice. */
+		if (edge->in_only)
+			continue;
+		last = way_back(&edges, i);
+		if (last >= 0)
+			return refuse_circle(&edges, last, err);
+	}
+	return 0;
+}
+
+static void
+list_edges(const struct pb_conf *conf, struct edges *out)
+{
+	out->count = 0;
+	for (size_t i = 0; i < conf->captures; i++) {
+		const struct pb_conf_capture *capture = &conf->capture[i];
+
+		if (capture->forward[0] != '\0')
+			out->at[out->count++] = (struct edge){
+			    .from = capture->interface,
+			    .to = capture->forward,
+			    .in_only = capture->in_only };
+	}
+}
+
+/* Breadth first from edge `start` on.  The edge that ends where that begins,
+ * or -1; `before` of each leads back to `start`. */
+static int
+way_back(struct edges *edges, int start)
+{
+	int queue[EDGES_MAX], head = 0, tail = 0;
+	bool seen[EDGES_MAX] = { false };
+
+	edges->at[start].before = -1;
+	seen[start] = true;
+	queue[tail++] = start;
+	while (head < tail) {
+		int at = queue[head++];
+
+		if (strcmp(edges->at[at].to, edges->at[start].from) == 0)
+			return at;
+		for (int i = 0; i < edges->count; i++) {
+			if (seen[i] || strcmp(edges->at[i].from,
+			    edges->at[at].to) != 0)
+				continue;
+			seen[i] = true;
+			edges->at[i].before = at;
+			queue[tail++] = i;
+		}
+	}
+	return -1;
+}
+
+static int
+refuse_circle(const struct edges *edges, int last, struct pb_err *err)
+{
+	char names[CIRCLE_TEXT_MAX] = "";
+	int way[EDGES_MAX], count = 0;
+	size_t len = 0;
+
+	for (int at = last; at >= 0; at = edges->at[at].before)
+		way[count++] = at;
+	while (count-- > 0 && len < sizeof(names))
+		len += (size_t)snprintf(names + len, sizeof(names) - len,
+		    "%s -> ", edges->at[way[count]].from);
+	return pb_err_set(err, PB_EINVAL, "packets go in a circle, %s%s, and "
+	    "would be captured more than once; write direction = in in "
+	    "[capture] of each of these, or leave forward out", names,
+	    edges->at[last].to);
 }
 
 int

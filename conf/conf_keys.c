@@ -27,7 +27,7 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
-		parse_allow, parse_streams, parse_later;
+		parse_allow, parse_streams, parse_outlet, parse_later;
 
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
@@ -85,7 +85,10 @@ static const struct pb_conf_key capture_keys[] = {
 	    FIELD(pb_conf_capture, timestamp_type) },
 	{ "trailers", parse_later, .fallback = "none" },
 	{ "timestamp_from", parse_later, .fallback = "capture" },
-	{ "forward", parse_later, .fallback = "" },
+	{ "forward", parse_outlet, FIELD(pb_conf_capture, forward) },
+	{ "direction", parse_choice, FIELD(pb_conf_capture, in_only),
+	    .fallback = "both", .words = { "both", "in" },
+	    .wrong = "no direction; write both or in" },
 };
 
 static const struct pb_conf_key listen_keys[] = {
@@ -237,6 +240,17 @@ parse_interface(const struct pb_conf_key *key, void *field,
 		return pb_err_set(err, PB_EINVAL, "'%.100s' is no interface "
 		    "name; write at most %d bytes without blanks and slashes",
 		    value, PB_IFNAME_BYTES_MAX);
+	return parse_text(key, field, value, err);
+}
+
+/* "" is none. */
+static int
+parse_outlet(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	if (strpbrk(value, " \t/:") != NULL || pb_conf_pseudo(value))
+		return pb_err_set(err, PB_EINVAL, "'%.100s' is no network "
+		    "interface; write one like eth1", value);
 	return parse_text(key, field, value, err);
 }
 

@@ -56,6 +56,9 @@ int	pb_conf_defaults(enum pb_conf_kind kind, void *section,
 const struct pb_conf_key *pb_conf_key_find(enum pb_conf_kind kind,
 	    const char *name);
 
+/* Is it a name of libpcap for what is no network interface? */
+bool	pb_conf_pseudo(const char *interface);
+
 /* conf_check.c: what a whole section promises, once all its keys are in. */
 int	pb_conf_check_store(const void *section, const char **key,
 	    struct pb_err *err);
@@ -64,6 +67,13 @@ int	pb_conf_check_capture(const void *section, const char **key,
 int	pb_conf_check_listen(const void *section, const char **key,
 	    struct pb_err *err);
 int	pb_conf_check_upstream(const void *section, const char **key,
+	    struct pb_err *err);
+
+/*
+ * What all sections so far promise together: no packet goes out where it is
+ * captured again, to go out once more.  The last section is the one at fault.
+ */
+int	pb_conf_check_ways(const struct pb_conf *conf, const char **key,
 	    struct pb_err *err);
 
 #endif

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "recorder/capture/source.h"
+#include "recorder/link/rule.h"
 #include "recorder/port/ingest.h"
 #include "recorder/retention.h"
 #include "recorder/store/index/index_write.h"
@@ -59,6 +60,7 @@ struct program {
 };
 
 static int	open_store(struct pb_recorder *, struct pb_err *);
+static void	sweep(const struct pb_conf *);
 static void	look_at_store(struct pb_recorder *);
 static uint64_t	count_unkept(struct pb_recorder *);
 static void	wait_captures(struct pb_recorder *);
@@ -79,6 +81,8 @@ static bool	capture_status(struct pb_recorder *, size_t,
 static bool	metrics(void *, size_t, struct pb_buf *);
 static void	capture_family(struct pb_recorder *,
 		    const struct pb_metric *, struct pb_buf *);
+static void	forward_family(struct pb_recorder *,
+		    const struct pb_metric *, struct pb_buf *);
 static void	look(struct pb_recorder *, struct pb_store_stats *,
 		    struct program *);
 
@@ -95,6 +99,19 @@ static const struct pb_metric capture_metric[] = {
 	    "Packets that the interface lost."),
 	PB_COUNTER("store_dropped", struct pb_source_stats, store_dropped,
 	    "Packets read that the store had no room for."),
+};
+/* Of captures that forward. */
+static const struct pb_metric forward_metric[] = {
+	PB_GAUGE("forwarding", struct pb_forward_stats, on,
+	    "1 while packets go out of the interface of `forward`."),
+	PB_COUNTER("forwarded_packets", struct pb_forward_stats, packets,
+	    "Packets that it took."),
+	PB_COUNTER("forward_refused", struct pb_forward_stats, refused,
+	    "Packets that it did not take."),
+	PB_COUNTER("forward_bytes", struct pb_forward_stats, bytes,
+	    "Bytes of both."),
+	PB_COUNTER("outlet_dropped", struct pb_forward_stats, dropped,
+	    "Packets, whoever sent them, that its driver dropped."),
 };
 static const struct pb_metric writer_metric[] = {
 	PB_COUNTER("chunks", struct pb_store_stats, chunks,
@@ -165,8 +182,10 @@ pb_recorder_start(struct pb_recorder **out, struct pb_conf *conf,
 	rec->sampled_ms = rec->started_ms;
 	pthread_mutex_init(&rec->lock, NULL);
 	rc = open_store(rec, err);
-	if (rc == 0)
+	if (rc == 0) {
+		sweep(conf);
 		rc = start_captures(rec, conf, err);
+	}
 	if (rc == 0)
 		rc = start_ingest(rec, err);
 	if (rc < 0) {
@@ -242,6 +261,23 @@ pb_recorder_stop(struct pb_recorder *rec)
 	pb_conf_destroy(rec->conf);
 	pthread_mutex_destroy(&rec->lock);
 	free(rec);
+}
+
+/* The store is ours alone, and so are rules that forward and have its name.
+ * Who may not remove them captures all the same. */
+static void
+sweep(const struct pb_conf *conf)
+{
+	struct pb_err err;
+	int rc = pb_rule_sweep(pb_rule_owner(conf->node.name,
+	    conf->store.path), &err);
+
+	if (rc < 0)
+		pb_log(PB_LOG_ERROR, "forward", "what an earlier recorder "
+		    "forwarded may go on: %s", err.text);
+	else if (rc > 0)
+		pb_log(PB_LOG_INFO, "forward", "removed what an earlier "
+		    "recorder left rules=%d", rc);
 }
 
 static int
@@ -472,6 +508,10 @@ capture_status(struct pb_recorder *rec, size_t number, struct pb_json *json)
 		pb_metrics_json(json, capture_metric, COUNT(capture_metric),
 		    &stats);
 		pb_json_text(json, "error", stats.last_error);
+		pb_json_text(json, "forward", stats.forward);
+		pb_metrics_json(json, forward_metric, COUNT(forward_metric),
+		    &stats.forwarded);
+		pb_json_text(json, "forward_error", stats.forwarded.why);
 		pb_json_double(json, "pps", at->pps);
 		pb_json_double(json, "bps", at->bps);
 		pb_json_end(json);
@@ -490,6 +530,11 @@ metrics(void *arg, size_t part, struct pb_buf *out)
 
 	if (part < COUNT(capture_metric)) {
 		capture_family(rec, &capture_metric[part], out);
+		return true;
+	}
+	if (part < COUNT(capture_metric) + COUNT(forward_metric)) {
+		forward_family(rec, &forward_metric[part -
+		    COUNT(capture_metric)], out);
 		return true;
 	}
 	look(rec, &writer, &program);
@@ -512,6 +557,23 @@ capture_family(struct pb_recorder *rec, const struct pb_metric *metric,
 		pb_source_stats(rec->capture[i].source, &stats);
 		pb_metric_value(out, "capture", metric, "interface",
 		    stats.interface, &stats);
+	}
+	pthread_mutex_unlock(&rec->lock);
+}
+
+static void
+forward_family(struct pb_recorder *rec, const struct pb_metric *metric,
+    struct pb_buf *out)
+{
+	struct pb_source_stats stats;
+
+	pb_metric_head(out, "capture", metric);
+	pthread_mutex_lock(&rec->lock);
+	for (size_t i = 0; i < rec->captures; i++) {
+		pb_source_stats(rec->capture[i].source, &stats);
+		if (stats.forward[0] != '\0')
+			pb_metric_value(out, "capture", metric, "interface",
+			    stats.interface, &stats.forwarded);
 	}
 	pthread_mutex_unlock(&rec->lock);
 }

@@ -21,6 +21,7 @@ struct asked {
 
 static void	on_answer(void *, const struct pb_http_answer *);
 static void	read_capture(struct pb_json_doc *, struct pb_live_capture *);
+static void	read_forward(struct pb_json_doc *, struct pb_live_capture *);
 
 int
 pb_live_ask(const char *store, struct pb_buf *body, struct pb_err *err)
@@ -134,4 +135,19 @@ read_capture(struct pb_json_doc *item, struct pb_live_capture *out)
 	    pb_json_doc_u64(item, "store_dropped");
 	out->pps = pb_json_doc_double(item, "pps");
 	out->bps = pb_json_doc_double(item, "bps");
+	out->forward[0] = '\0';
+	if (pb_json_doc_has(item, "forward"))
+		read_forward(item, out);
+}
+
+static void
+read_forward(struct pb_json_doc *item, struct pb_live_capture *out)
+{
+	pb_json_doc_text(item, "forward", out->forward,
+	    sizeof(out->forward));
+	pb_json_doc_text(item, "forward_error", out->forward_error,
+	    sizeof(out->forward_error));
+	out->forwarding = pb_json_doc_bool(item, "forwarding");
+	out->forwarded = pb_json_doc_u64(item, "forwarded_packets");
+	out->refused = pb_json_doc_u64(item, "forward_refused");
 }

@@ -27,10 +27,16 @@ struct pb_live_capture {
 	uint64_t	packets, bytes;
 	uint64_t	dropped;	/* by kernel, interface and store */
 	double		pps, bps;	/* packets and bits a second */
+	/* Of `forward`; "" and 0 where it is not configured. */
+	char		forward[PB_IFNAME_BYTES_MAX * 3 + 1];
+	char		forward_error[PB_ERR_TEXT_MAX * 3];
+	bool		forwarding;
+	uint64_t	forwarded, refused;	/* packets */
 };
 
 /*
- * Calls `each`, if given, for the captures of a body in its order.
+ * Calls `each`, if given, for the captures of a body in its order.  A
+ * recorder of before says nothing of `forward`.
  * PB_EFORMAT where the body is not what a recorder says.
  */
 int	pb_live_captures(const char *body, size_t len,

@@ -201,6 +201,10 @@ adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 	}
 	start_lanes(src, fresh, head);
 	pb_head_unref(head);
+	if (src->forward != NULL)
+		pb_forward_take(src->forward, fresh->at[0].index,
+		    fresh->filter);
+	pb_filter_destroy(fresh->filter);
 	pb_source_error(src, "");
 	src->told = false;
 	src->opened_ms = pb_clock_mono_ms();

@@ -19,6 +19,9 @@
 #define ID_MASK		0xffffu
 #define MODE_SHIFT	16
 #define MODE		(PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_ROLLOVER)
+/* PACKET_FANOUT_FLAG_IGNORE_OUTGOING of newer headers: the option of its
+ * sockets does not count for a group. */
+#define IN_ONLY		0x4000u
 #define BATCH_PACKETS_MAX 65536	/* of one ring between two looks */
 #define SETTLE_MS_MAX	1000u	/* for rings that fill while they are read */
 #define TICK_MS		10u	/* of the slowest kernel's clock */
@@ -34,15 +37,15 @@ int
 pb_fanout_join(const struct pb_pcap *opened, unsigned count,
     unsigned hold_ms, struct pb_err *err)
 {
-	unsigned id = 0;
+	unsigned id = 0, mode = MODE | (opened[0].in_only ? IN_ONLY : 0);
 	int rc;
 
-	rc = join(opened[0].fd, (MODE | PACKET_FANOUT_FLAG_UNIQUEID) <<
+	rc = join(opened[0].fd, (mode | PACKET_FANOUT_FLAG_UNIQUEID) <<
 	    MODE_SHIFT, err);
 	if (rc == 0)
 		rc = group_of(opened[0].fd, &id, err);
 	for (unsigned i = 1; i < count && rc == 0; i++)
-		rc = join(opened[i].fd, MODE << MODE_SHIFT | id, err);
+		rc = join(opened[i].fd, mode << MODE_SHIFT | id, err);
 	return rc < 0 ? rc : settle(opened, count, hold_ms, err);
 }
 

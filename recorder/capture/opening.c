@@ -81,7 +81,8 @@ pb_opening_run(const struct pb_pcap_ask *ask, int stop_fd,
 	if (rc < 0)
 		*err = opening->err;
 	*out = opening->handles;
-	opening->handles.count = 0;	/* they are the caller's */
+	/* They are the caller's. */
+	memset(&opening->handles, 0, sizeof(opening->handles));
 	if (aside == NULL)
 		drop(opening);
 	pb_aside_leave(aside);
@@ -93,6 +94,8 @@ pb_handles_close(struct pb_handles *handles)
 {
 	while (handles->count > 0)
 		pb_pcap_close(&handles->at[--handles->count]);
+	pb_filter_destroy(handles->filter);
+	handles->filter = NULL;
 }
 
 static int
@@ -168,6 +171,10 @@ open_all(void *arg)
 	look_up(opening);
 	if (opening->rc != PB_ENOENT)
 		opening->rc = open_group(opening);
+	if (opening->rc < 0)
+		return;
+	opening->handles.filter = opening->filter.filter;
+	opening->filter.filter = NULL;
 }
 
 static void

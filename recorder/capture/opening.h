@@ -14,6 +14,7 @@
 struct pb_handles {			/* of one interface */
 	struct pb_pcap	 at[PB_CAPTURE_THREADS_MAX];
 	unsigned	 count;		/* of them, in one group (fanout.c) */
+	struct pb_filter *filter;	/* that they have; NULL: none */
 };
 
 /*
@@ -27,6 +28,7 @@ int	pb_opening_run(const struct pb_pcap_ask *ask, int stop_fd,
 	    void (*slow)(void *arg), void *arg, struct pb_handles *out,
 	    struct pb_err *err);
 
+/* Handles and filter. */
 void	pb_handles_close(struct pb_handles *handles);
 
 #endif

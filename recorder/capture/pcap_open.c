@@ -39,6 +39,8 @@ static int	activate(pcap_t *, const struct pb_pcap_ask *, unsigned,
 		    int, struct pb_err *);
 static int	take_shape(struct pb_pcap *, const struct pb_conf_capture *,
 		    struct pb_pcap_filter *, struct pb_err *);
+static int	set_direction(struct pb_pcap *,
+		    const struct pb_conf_capture *, struct pb_err *);
 static int	set_filter(const struct pb_pcap *,
 		    const struct pb_conf_capture *, struct pb_pcap_filter *,
 		    struct pb_err *);
@@ -271,6 +273,9 @@ take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
 {
 	int rc;
 
+	rc = set_direction(out, capture, err);
+	if (rc < 0)
+		return rc;
 	prefer_sll2(out->pcap);
 	rc = pb_linktype_of_dlt(pcap_datalink(out->pcap), &out->linktype,
 	    err);
@@ -282,6 +287,33 @@ take_shape(struct pb_pcap *out, const struct pb_conf_capture *capture,
 		return rc;
 	out->unit_ns = pcap_get_tstamp_precision(out->pcap) ==
 	    PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
+	return 0;
+}
+
+/*
+ * packet(7), PACKET_IGNORE_OUTGOING (since Linux 4.20): what leaves the
+ * interface never comes to the socket, and costs nothing.  libpcap's way looks
+ * at each packet here; it is for those that came before, and for kernels
+ * where a group of sockets (fanout.c) knows no such option.
+ */
+static int
+set_direction(struct pb_pcap *out, const struct pb_conf_capture *capture,
+    struct pb_err *err)
+{
+	int one = 1;
+
+	if (!capture->in_only)
+		return 0;
+	if (domain_of(out->pcap) != AF_PACKET)
+		return pb_err_set(err, PB_EINVAL, "interface %s: no network "
+		    "interface, and without directions; take direction = in "
+		    "out", capture->interface);
+	(void)setsockopt(pcap_get_selectable_fd(out->pcap), SOL_PACKET,
+	    PACKET_IGNORE_OUTGOING, &one, sizeof(one));
+	if (pcap_setdirection(out->pcap, PCAP_D_IN) < 0)
+		return err_pcap(err, capture->interface, PCAP_ERROR,
+		    pcap_geterr(out->pcap));
+	out->in_only = true;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct pb_pcap {
 	bool		 waits;		/* or each look itself waits, for as
 					 * long as libpcap likes */
 	bool		 ring;		/* a packet socket: packet(7) */
+	bool		 in_only;	/* what leaves there is left out */
 	bool		 counts_anew;	/* its drops, at each look */
 	unsigned	 hold_ms;	/* the kernel keeps packets, twice */
 	uint32_t	 snaplen;
@@ -61,12 +62,12 @@ void	pb_pcap_filter_finish(struct pb_pcap_filter *filter);
  * buffer.  `filter`, of pb_pcap_filter_names(), may be NULL where none is
  * configured.  Time stamps are those of `timestamp_type`, or the best the
  * interface has: adapter, adapter_unsynced, host.  What cannot be had falls
- * back to the next.
+ * back to the next.  With `direction = in` what leaves there is not captured.
  *   PB_ENOENT   no such interface, or a name in the filter is not known now
  *   PB_EBUSY    it is down
  *   PB_EACCES   not permitted
  *   PB_EINVAL   the filter does not suit the interface's link type, or
- *               that has no number in files
+ *               that has no number in files; it has no directions
  *   PB_ESYS     anything else, in libpcap's words
  */
 int	pb_pcap_open(struct pb_pcap *out, const struct pb_pcap_ask *ask,

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "recorder/capture/source_impl.h"
 #include "recorder/link/link.h"
+#include "recorder/link/rule.h"
 
 #define RING_MS_MIN		1u	/* how long a packet may be with */
 #define RING_MS_MAX		25u	/* the kernel before we see it */
@@ -73,6 +74,10 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 	rc = make_fds(src, err);
 	if (rc == 0)
 		rc = make_lanes(src, err);
+	if (rc == 0 && capture->forward[0] != '\0')
+		rc = pb_forward_start(&src->forward, capture->interface,
+		    capture->forward, pb_rule_owner(conf->node.name,
+		    conf->store.path), err);
 	if (rc < 0)
 		goto fail;
 	errno = pthread_create(&src->thread, NULL, source_main, src);
@@ -108,6 +113,8 @@ pb_source_stop(struct pb_source *src)
 
 	if (src == NULL)
 		return;
+	/* First: what went out is captured to the last packet. */
+	pb_forward_stop(src->forward);
 	/* An eventfd takes 2^64 - 2 of them before it would refuse. */
 	if (write(src->stop_fd, &one, sizeof(one)) != sizeof(one))
 		assert(!"eventfd refused");
@@ -127,6 +134,9 @@ pb_source_stats(struct pb_source *src, struct pb_source_stats *out)
 	out->kernel_dropped = pb_counted(&src->counts.kernel);
 	out->interface_dropped = pb_counted(&src->counts.interface);
 	out->store_dropped = pb_counted(&src->counts.store);
+	memcpy(out->forward, src->capture.forward, sizeof(out->forward));
+	if (src->forward != NULL)
+		pb_forward_stats(src->forward, &out->forwarded);
 	pthread_mutex_lock(&src->lock);
 	memcpy(out->last_error, src->last_error, sizeof(out->last_error));
 	pthread_mutex_unlock(&src->lock);
@@ -251,6 +261,7 @@ source_free(struct pb_source *src)
 	    i++)
 		pb_blocks_finish(&src->lane[i].blocks);
 	free(src->lane);
+	pb_forward_destroy(src->forward);
 	pb_pool_close(src->pool);
 	if (src->stop_fd >= 0)
 		close(src->stop_fd);

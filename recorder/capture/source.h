@@ -12,6 +12,9 @@
  * With `threads` above 1 further threads do the same for packets of other
  * flows, into the same stream; see lane.c for its order.
  *
+ * With `forward` the kernel sends what arrives out of another interface as
+ * well, from the first opening on, whether or not it can be captured later.
+ *
  * It never waits for the store: with every chunk in use, packets stay in
  * the kernel's buffer for a second; then it goes on reading and counts what
  * it cannot keep, as drops.
@@ -25,6 +28,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "recorder/link/forward.h"
 #include "recorder/store/write/store.h"
 
 #define PB_SOURCE_CHUNKS	32	/* of PB_CHUNK_BYTES, per source; 2 more
@@ -44,6 +48,8 @@ struct pb_source_stats {
 	uint64_t	kernel_dropped;	/* ps_drop */
 	uint64_t	interface_dropped; /* ps_ifdrop */
 	uint64_t	store_dropped;	/* no chunk free */
+	char		forward[PB_LINK_NAME_MAX + 1];	/* "": nowhere */
+	struct pb_forward_stats forwarded;	/* zeroed where it is "" */
 };
 
 /*

@@ -63,6 +63,7 @@ struct pb_source {
 	unsigned	 flush_ms;	/* from a chunk's first packet on */
 	int		 stop_fd;
 	pthread_t	 thread;
+	struct pb_forward *forward;	/* NULL: nowhere */
 
 	/* The source's thread's own. */
 	bool		 stopping, open, link_up;

@@ -234,6 +234,9 @@ def conf_seeds():
                               b"filter = tcp port 80 ; web\n[capture any]\n"
                               b"promiscuous = no\nbuffer = 2MiB\n")
     yield "capture-twice", CONF + b"[capture a]\n[capture a]\n"
+    yield "circle", CONF + (
+        b"[capture a]\nforward = b\n[capture b]\nforward = c\n"
+        b"[capture c]\nforward = a\ndirection = in\n")
     yield "upstreams", CONF + (
         b"[upstream core]\nurl = https://core.example:7152/\n" + TLS +
         b"rate_limit = 100Mbit\ncompress = zstd\nstreams = a/*, b/?\n"
@@ -277,6 +280,12 @@ def peer_seeds():
         b'{"captures":[{"interface":"eth0","error":"","up":true,"packets":1,'
         b'"bytes":2,"kernel_dropped":3,"interface_dropped":4,'
         b'"store_dropped":5,"pps":1.5e3,"bps":2},{"interface":"a\\"}"}]}'))
+    yield "status-forward", answer(200, (
+        b'{"captures":[{"interface":"eth0","error":"","up":true,"packets":1,'
+        b'"bytes":2,"kernel_dropped":3,"interface_dropped":4,'
+        b'"store_dropped":5,"forward":"eth1","forwarding":true,'
+        b'"forwarded_packets":7,"forward_refused":8,"forward_bytes":9,'
+        b'"outlet_dropped":0,"forward_error":"","pps":1.5e3,"bps":2}]}'))
     yield "status-open", answer(200, b'{"captures":[{"interface":"a\\')
 
 

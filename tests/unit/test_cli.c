@@ -310,6 +310,32 @@ captures_are_read_from_the_recorders_answer(void **state)
 }
 
 static void
+what_a_capture_forwards_is_read(void **state)
+{
+#define FACTS	"\"interface\":\"eth0\",\"up\":true,\"error\":\"\","	\
+	"\"packets\":7,\"bytes\":700,\"kernel_dropped\":1,"		\
+	"\"interface_dropped\":2,\"store_dropped\":3,\"pps\":1.5,"	\
+	"\"bps\":1e3"
+
+	(void)state;
+	assert_int_equal(captures_of("{\"captures\":[{" FACTS ","
+	    "\"forward\":\"eth1\",\"forwarding\":false,"
+	    "\"forwarded_packets\":5,\"forward_refused\":6,"
+	    "\"forward_error\":\"eth1 is down\"}]}"), 0);
+	assert_string_equal(captures[0].forward, "eth1");
+	assert_string_equal(captures[0].forward_error, "eth1 is down");
+	assert_false(captures[0].forwarding);
+	assert_int_equal(captures[0].forwarded, 5);
+	assert_int_equal(captures[0].refused, 6);
+	/* One of before. */
+	assert_int_equal(captures_of("{\"captures\":[{" FACTS "}]}"), 0);
+	assert_string_equal(captures[0].forward, "");
+	assert_int_equal(captures_of("{\"captures\":[{" FACTS ","
+	    "\"forward\":\"eth1\"}]}"), PB_EFORMAT);
+#undef FACTS
+}
+
+static void
 an_answer_that_is_none_is_refused(void **state)
 {
 	static const char *const body[] = {
@@ -338,6 +364,7 @@ main(void)
 		IN_DIR(pipes_and_followed_files_are_written_directly),
 		IN_DIR(a_folder_that_is_not_there_is_named),
 		cmocka_unit_test(captures_are_read_from_the_recorders_answer),
+		cmocka_unit_test(what_a_capture_forwards_is_read),
 		cmocka_unit_test(an_answer_that_is_none_is_refused),
 	};
 

@@ -219,7 +219,8 @@ static const char every_key[] =
     "timestamp_type = adapter\n"
     "trailers = none\n"
     "timestamp_from = capture\n"
-    "forward =\n"
+    "forward = eth1\n"
+    "direction = in\n"
     "[capture any]\n"
     "[listen]\n"
     "address = 127.0.0.1:7152\n"
@@ -317,6 +318,10 @@ every_key_of_the_contract_reaches_its_field(void **state)
 	assert_int_equal(conf->capture[0].threads, PB_CAPTURE_THREADS_MAX);
 	assert_false(conf->capture[0].promiscuous);
 	assert_string_equal(conf->capture[0].timestamp_type, "adapter");
+	assert_string_equal(conf->capture[0].forward, "eth1");
+	assert_true(conf->capture[0].in_only);
+	assert_string_equal(conf->capture[1].forward, "");
+	assert_false(conf->capture[1].in_only);
 	assert_string_equal(conf->capture[1].interface, "any");
 	assert_string_equal(conf->capture[1].timestamp_type, "");
 	bounds_are(&conf->listen, (const uint64_t[]){ 65536, 1 << 30, 100, 0,
@@ -603,10 +608,83 @@ static const struct refusal what_a_later_release_brings_is_refused_in_words[] = 
 	{ BASE "[capture e]\ntimestamp_from = trailer\n", 6,
 	    "timestamp_from: 'trailer' is not supported by this "
 	    "version; write capture" },
-	{ BASE "[capture e]\nforward = eth1\n", 6, "forward: 'eth1' "
-	    "is not supported by this version; leave the key out" },
 	{ 0 },
 };
+
+static const struct refusal packets_go_out_of_network_interfaces_alone[] = {
+	{ BASE "[capture e]\nforward = any\n", 6, "[capture e] forward: "
+	    "'any' is no network interface; write one like eth1" },
+	{ BASE "[capture e]\nforward = nflog:3\n", 6, "no network" },
+	{ BASE "[capture e]\nforward = eth1 eth2\n", 6, "no network" },
+	{ BASE "[capture e]\nforward = a/b\n", 6, "no network" },
+	{ BASE "[capture e]\nforward = sixteen-bytes-00\n", 6, "16 bytes "
+	    "long; write at most 15" },
+	{ BASE "[capture any]\nforward = eth1\n", 6, "[capture any] "
+	    "forward: any is no network interface" },
+	{ BASE "[capture usbmon1]\nsnaplen = 9\nforward = eth1\n", 7,
+	    "usbmon1 is no network interface" },
+	{ BASE "[capture e]\ndirection = out\n", 6, "direction: 'out' is "
+	    "no direction; write both or in" },
+	{ BASE "[capture e]\ndirection =\n", 6, "no direction" },
+	{ 0 },
+};
+
+#define WAY(from, to)	"[capture " from "]\nforward = " to "\n"
+#define IN			"direction = in\n"
+
+static const struct refusal a_circle_is_named[] = {
+	{ BASE WAY("e", "e"), 6, "[capture e] forward: e is the captured "
+	    "interface itself" },
+	{ BASE WAY("e", "e") IN, 6, "itself" },
+	{ BASE WAY("e", "f") WAY("f", "e"), 8, "[capture f] forward: "
+	    "packets go in a circle, e -> f -> e, and would be captured more "
+	    "than once; write direction = in in [capture] of each" },
+	{ BASE WAY("e", "f") IN WAY("f", "e"), 9, "circle, f -> e -> "
+	    "f," },
+	{ BASE WAY("e", "f") WAY("f", "e") IN, 8, "circle, e -> f -> "
+	    "e," },
+	/* What leads into it is none of it. */
+	{ BASE WAY("x", "a") WAY("a", "b") WAY("b", "c")
+	    "[capture y]\n" WAY("c", "a"), 13, "circle, a -> b -> c -> "
+	    "a," },
+	{ 0 },
+};
+
+static void
+what_does_not_go_in_a_circle_is_taken(void **state)
+{
+	static const char *const text[] = {
+		BASE WAY("e", "f") "[capture f]\n",
+		BASE WAY("e", "f") WAY("f", "g") WAY("g", "h"),
+		BASE WAY("e", "f") WAY("g", "f"),
+		BASE WAY("e", "f") IN WAY("f", "e") IN,
+		BASE WAY("e", "f") IN WAY("f", "e") IN
+		    WAY("g", "e"),
+		BASE "[capture e]\nforward =\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(text); i++)
+		pb_conf_destroy(load_good(text[i]));
+}
+
+/* The longest there can be, of the longest names. */
+static void
+a_long_circle_is_one_line(void **state)
+{
+	struct pb_buf text;
+
+	(void)state;
+	pb_buf_init(&text, 65536);
+	pb_buf_str(&text, BASE);
+	for (unsigned i = 0; i < PB_CAPTURES_MAX; i++)
+		pb_buf_printf(&text, "[capture interface-%05u]\n"
+		    "forward = interface-%05u\n", i,
+		    (i + 1) % PB_CAPTURES_MAX);
+	expect_refused(pb_buf_cstr(&text), 4 + 2 * PB_CAPTURES_MAX,
+	    "packets go in a circle, interface-00000 -> interface-00001");
+	pb_buf_finish(&text);
+}
 
 /* `key = xxx...`, the line `len` bytes long without its newline. */
 static char *
@@ -856,6 +934,10 @@ main(void)
 		VALUES(a_url_has_a_scheme_and_a_host),
 		VALUES(only_node_names_and_relays_can_be_allowed),
 		REFUSED(what_a_later_release_brings_is_refused_in_words),
+		REFUSED(packets_go_out_of_network_interfaces_alone),
+		REFUSED(a_circle_is_named),
+		cmocka_unit_test(what_does_not_go_in_a_circle_is_taken),
+		cmocka_unit_test(a_long_circle_is_one_line),
 		cmocka_unit_test(a_long_line_is_whole_or_refused_but_never_cut),
 		cmocka_unit_test(only_text_is_read),
 		cmocka_unit_test(the_number_of_sections_is_bounded),
