@@ -25,8 +25,8 @@ import against
 import kit
 from kit import *
 
-MODULES = ("capture", "importing", "scale", "memory", "search", "ship",
-           "relay", "wire", "transmit")
+MODULES = ("capture", "forwarding", "importing", "scale", "memory", "search",
+           "ship", "relay", "wire", "transmit")
 ROUNDS = 3
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 DISK_GIB = {"full": 26, "quick": 4, "smoke": 1}     # what all may need
