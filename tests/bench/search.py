@@ -163,6 +163,9 @@ def measure(row):
         packets.grow(size)
         quiet()
         ask(row, packets, size)
+        row.note("%s, %s" % (OURS, level_name(size)),
+                 "index, % of the data",
+                 100 * packets.index_bytes() / packets.bytes)
         if size == sizes[0]:
             beside_steno(row, packets, size)
     row.scope = "{:.2f} GB, {:,} packets".format(packets.bytes / GB,
