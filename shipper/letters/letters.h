@@ -3,7 +3,8 @@
  *
  * A letter is a run of numbers of one stream that is not shipped to one
  * upstream in its turn: because the upstream made no progress for
- * `retry_for` (stale), or refused it (malformed, forbidden).  Its packets
+ * `retry_for` (stale), or refused it (malformed, forbidden), or may have
+ * been sent it, once, before a crash (unsure).  Its packets
  * stay in a hard link of their segment,
  *
  *	STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH/%020u.pcapng
@@ -195,7 +196,7 @@ int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
 
 /*
  * The upstream's DEAD letters that were not refused for what they hold
- * (malformed), oldest first, of the PB_LETTERS_STEP behind `*after` (zeroed:
+ * (malformed), nor unsure, oldest first, of the PB_LETTERS_STEP behind `*after` (zeroed:
  * from the oldest on), which moves.  1 where there may be more behind them;
  * 0; or an error.
  */

@@ -64,7 +64,8 @@ bool
 pb_letters_goes_again(const struct pb_letter *letter)
 {
 	return letter->state == PB_LETTER_DEAD &&
-	    letter->reason != PB_DEAD_MALFORMED;
+	    letter->reason != PB_DEAD_MALFORMED &&
+	    letter->reason != PB_DEAD_UNSURE;
 }
 
 int

@@ -72,11 +72,15 @@ pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 		ship->window_max = PB_SHIP_WINDOW_MIN;
 	if (opts->window > 0 && ship->window_max > opts->window)
 		ship->window_max = opts->window;
+	ship->way = opts->way;
 	ship->window = ship->piece_max = PB_SHIP_FIRST_BYTES;
+	if (ship->way.unit_bytes > 0) {
+		ship->piece_max = ship->way.unit_bytes;
+		ship->window = ship->window_max;
+	}
 	if (ship->window > ship->window_max)
 		ship->window = ship->window_max;
 	ship->retry_for_ms = opts->retry_for_ms;
-	ship->way = opts->way;
 	TAILQ_INIT(&ship->work);
 	TAILQ_INIT(&ship->patient);
 	TAILQ_INIT(&ship->quiet);
@@ -150,6 +154,12 @@ pb_ship_remember(struct pb_ship *ship, uint32_t id,
 	s->sure = memory->sure;
 	ship_remember_wait(ship, s, lower(memory->wait_seq, s->end),
 	    memory->wait_ms);
+	for (unsigned i = 0; ship->way.once && i < PB_SHIP_UNSURE; i++)
+		if (memory->unsure[i].first <= s->end)
+			s->unsure[i] = (struct pb_ship_run){
+			    .first = memory->unsure[i].first,
+			    .last = lower(memory->unsure[i].last, s->end) };
+	ship_condemn_unsure(ship, s);
 	ship_enqueue(ship, s);
 }
 
@@ -395,6 +405,7 @@ plan_packets(const struct pb_ship *ship, struct ship_stream *s,
 	if (!ship_room(ship, (uint64_t)piece->bytes + piece->header_bytes))
 		return SHIP_FULL;
 	out->kind = PB_ACTION_PACKETS;
+	out->more = s->end > piece->last;
 	if (in_turn(s) > 0 && !piece->complete &&
 	    piece->bytes < PB_SHIP_SMALL_BYTES)
 		return SHIP_NOTHING;

@@ -12,7 +12,8 @@
  *   progress for as long and fails, or its stream stands still for as long
  *   (what only waits for its turn never does);
  *   a request's packets that the receiver itself calls malformed, broken
- *   (the second time), or too large though they cannot be halved any more.
+ *   (the second time), or too large though they cannot be halved any more;
+ *   what may have been sent before a crash, where nothing is sent twice.
  */
 #ifndef PB_SHIPPER_SHIP_H
 #define PB_SHIPPER_SHIP_H
@@ -86,8 +87,9 @@ enum pb_dead_reason {
 	PB_DEAD_STALE = 1,	/* no progress for `retry_for` */
 	PB_DEAD_MALFORMED,	/* refused for what they hold */
 	PB_DEAD_FORBIDDEN,	/* in rows of before alone */
+	PB_DEAD_UNSURE,		/* perhaps sent, by one who is to send once */
 };
-/* "stale", "malformed", "forbidden" */
+/* "stale", "malformed", "forbidden", "unsure" */
 const char *pb_dead_reason_name(enum pb_dead_reason reason);
 
 enum pb_piece_kind {
@@ -212,6 +214,12 @@ struct pb_ship_way {
 	/* It cannot be asked what it has: how far it is, is what we remember,
 	 * and a stream's units follow one another, so that this is so. */
 	bool		remembered;
+	/* Of one that is remembered: nothing is sent twice, whatever ends us;
+	 * so what is under way is remembered, too (pb_ship_cursor.unsure). */
+	bool		once;
+	/* A unit's bytes, which the speed of acks does not change, nor the
+	 * window; 0: as the way is good for. */
+	uint32_t	unit_bytes;
 };
 
 struct pb_ship_opts {
@@ -238,7 +246,8 @@ int	pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own,
 /*
  * What was known of a new stream when it was last reported: how far it was,
  * how long it had waited, what was sure.  The receiver is asked all the
- * same; but streams it had all of are asked about last.
+ * same; but streams it had all of are asked about last.  What was unsure is a
+ * dead letter before anything else is sent.
  */
 struct pb_ship_cursor;
 void	pb_ship_remember(struct pb_ship *ship, uint32_t id,
@@ -299,6 +308,7 @@ struct pb_action {
 	unsigned	request;	/* its number, below PB_SHIP_SLOTS */
 	uint32_t	stream;
 	bool		late;		/* PACKETS below the acked number */
+	bool		more;		/* PACKETS: others follow right behind */
 	uint64_t	at;		/* ASK: the last packet up to it; 0:
 					 * the last one of all */
 	struct pb_piece	piece;
@@ -324,6 +334,7 @@ enum pb_outcome {
 	PB_OUTCOME_MALFORMED,	/* the request's packets, for good */
 	PB_OUTCOME_REFUSED,	/* the stream, as long as that is so */
 	PB_OUTCOME_STOPPED,	/* by something in front of it */
+	PB_OUTCOME_PART,	/* `remembered`: cut short, by us */
 };
 
 struct pb_answer {
@@ -332,7 +343,9 @@ struct pb_answer {
 	 * portal): without it nothing is refused for good. */
 	bool		ours;
 	bool		ask;		/* BEHIND: as another sender asked */
-	uint64_t	acked;		/* BEHIND, HAS (not `remembered`) */
+	/* BEHIND, HAS.  `remembered`: all of HAS; of all else what of the
+	 * request was sent, which goes up to it; 0: nothing. */
+	uint64_t	acked;
 	struct pb_fingerprint last;	/* ASK: the last packet; seq 0: none */
 	struct pb_fingerprint sent;	/* of the request's last packet */
 	uint64_t	retry_after_ms;	/* 0: not said */
@@ -368,6 +381,11 @@ void	pb_ship_status(const struct pb_ship *ship,
 /* Requests under way. */
 unsigned pb_ship_flights(const struct pb_ship *ship);
 
+struct pb_ship_run {
+	uint64_t	first, last;	/* 0: none */
+};
+#define PB_SHIP_UNSURE	2u
+
 struct pb_ship_cursor {
 	uint32_t	stream;
 	enum pb_cursor_state state;
@@ -380,6 +398,9 @@ struct pb_ship_cursor {
 	uint64_t	wait_ms;
 	/* The last packet that the receiver has, and that is ours. */
 	struct pb_fingerprint sure;
+	/* Where nothing is sent twice: it is not known whether those were
+	 * sent, in their turn, and late. */
+	struct pb_ship_run unsure[PB_SHIP_UNSURE];
 	const char	*text;		/* why it waits, or ""; borrowed */
 };
 /* That of one stream, whether or not it changed; false without it. */

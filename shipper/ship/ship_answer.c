@@ -10,6 +10,7 @@
  *	failed             the upstream backs off, then one probe decides
  *	stopped            the stream waits and asks: some proxies dislike
  *	                   one body and no other
+ *	part               go on behind what was sent; nothing is wrong
  *
  * What something in front of the receiver calls too large is halved, as that
  * is how it heals, and believed no further.
@@ -51,6 +52,8 @@ static void	begin(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	acked(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *,
 		    uint64_t);
+static void	came_to(struct pb_ship *, struct ship_stream *,
+		    struct ship_request *, uint64_t);
 static void	conflict(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, uint64_t);
 static void	progress(struct pb_ship *, const struct ship_request *);
@@ -76,6 +79,10 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 	assert(s != NULL);
 	land(ship, &ship->request[request]);
 	s->asked_ms = ship->now_ms;
+	if (ship->way.remembered && answer->outcome != PB_OUTCOME_HAS &&
+	    answer->acked >= r.first && answer->acked < r.last &&
+	    r.kind == PB_ACTION_PACKETS)
+		came_to(ship, s, &r, answer->acked);
 	if (lives && (r.probe || ship->state == PB_SHIP_CONNECTING))
 		answered(ship);
 	/* A probe that does not get there ends no back-off. */
@@ -106,6 +113,10 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 		break;
 	case PB_OUTCOME_STOPPED:
 		stopped(ship, s, &r, answer);
+		break;
+	case PB_OUTCOME_PART:
+		if (!r.late)
+			doubt(ship, s);
 		break;
 	case PB_OUTCOME_FAILED:
 		if (r.late)
@@ -412,6 +423,26 @@ acked(struct pb_ship *ship, struct ship_stream *s,
 	ship_moved(ship, s);
 }
 
+/* Of a request that did not get there this much was sent: the rest of it is
+ * what the answer is about. */
+static void
+came_to(struct pb_ship *ship, struct ship_stream *s, struct ship_request *r,
+    uint64_t number)
+{
+	struct ship_request sent = *r;
+
+	sent.last = number;
+	sent.bytes = 0;
+	progress(ship, &sent);
+	if (r->settles)
+		ship_late_acked(ship, s, &sent);
+	if (!r->late) {
+		s->acked = number;
+		ship_moved(ship, s);
+	}
+	r->first = number + 1;
+}
+
 /* The receiver wants another number than what it was sent. */
 static void
 conflict(struct pb_ship *ship, struct ship_stream *s,
@@ -459,6 +490,8 @@ pace(struct pb_ship *ship, const struct ship_request *r)
 	uint64_t took_ms = ship->now_ms - r->start_ms;
 	uint64_t part = took_ms > PB_SHIP_PIECE_MS / 2 ? 8 : 1;
 
+	if (ship->way.unit_bytes > 0)
+		return;
 	if (took_ms > PB_SHIP_PIECE_MS) {
 		if (r->start_ms < ship->slowed_ms)
 			return;
@@ -480,6 +513,8 @@ pace(struct pb_ship *ship, const struct ship_request *r)
 static void
 slow_down(struct pb_ship *ship, uint64_t most)
 {
+	if (ship->way.unit_bytes > 0)
+		return;
 	ship->window = halved(ship->window, most);
 	if (ship->window > ship->window_max)
 		ship->window = ship->window_max;

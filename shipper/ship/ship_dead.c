@@ -2,8 +2,8 @@
  * shipper/ship/ship_dead.c - what waits no longer: dead letters
  *
  * Promise: only what stood still for `retry_for` of trying is demoted, or
- *          what was refused as malformed; never what waits for its turn
- *          on a slow way.
+ *          what was refused as malformed, or is unsure; never what waits for
+ *          its turn on a slow way.
  * Reason:  time counts on a clock of its own, that follows the real one
  *          only while this machine is driven.  A node that was off over
  *          the weekend, or a process that was stopped, did not try; what
@@ -204,6 +204,21 @@ ship_condemn(struct pb_ship *ship, struct ship_stream *s,
 	ship_landed(ship, s);
 }
 
+void
+ship_condemn_unsure(struct pb_ship *ship, struct ship_stream *s)
+{
+	struct pb_ship_dead dead = { .reason = PB_DEAD_UNSURE,
+	    .attempts = 1, .text = "it is not known whether they were sent "
+	    "before the shipper ended, and nothing is sent twice" };
+
+	for (unsigned i = 0; s->dead.reason == 0 && i < PB_SHIP_UNSURE; i++) {
+		dead.first = s->unsure[i].first;
+		dead.last = s->unsure[i].last;
+		if (dead.first > 0)
+			ship_condemn(ship, s, &dead);
+	}
+}
+
 /* It is done, or the stream has moved on. */
 static void
 pardon(struct pb_ship *ship, struct ship_stream *s)
@@ -315,7 +330,12 @@ demoted(struct pb_ship *ship, struct ship_stream *s, uint64_t done)
 	if (done < s->dead.last)
 		return;
 	tell(ship, s);
+	for (unsigned i = 0; s->dead.reason == PB_DEAD_UNSURE &&
+	    i < PB_SHIP_UNSURE; i++)
+		if (s->unsure[i].first == s->dead_from)
+			s->unsure[i].first = s->unsure[i].last = 0;
 	pardon(ship, s);
+	ship_condemn_unsure(ship, s);
 }
 
 static void
@@ -326,6 +346,8 @@ tell(const struct pb_ship *ship, const struct ship_stream *s)
 	if (s->dead.reason == PB_DEAD_STALE)
 		snprintf(why, sizeof(why), "no progress for %" PRIu64 " s",
 		    ship->retry_for_ms / 1000);
+	else if (s->dead.reason == PB_DEAD_UNSURE)
+		strcpy(why, "unsure");
 	else
 		snprintf(why, sizeof(why), "%s, status %d",
 		    pb_dead_reason_name(s->dead.reason), s->dead.status);

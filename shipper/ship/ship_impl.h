@@ -86,6 +86,8 @@ struct ship_stream {
 	uint64_t	 filled;	/* lowest number of it that came while
 					 * it was demoted; 0: none */
 	char		*dead_text;	/* owned */
+	/* To become dead letters, one after the other. */
+	struct pb_ship_run unsure[PB_SHIP_UNSURE];
 	char		*text;		/* why it waits; owned */
 	struct ship_queue *queue;	/* it stands in, or NULL */
 	TAILQ_ENTRY(ship_stream) link;
@@ -211,9 +213,11 @@ void	ship_remember_wait(struct pb_ship *ship, struct ship_stream *s,
 	    uint64_t seq, uint64_t wait_ms);
 
 /* first .. last are to become dead letters, once no post is under way.
- * What is malformed stops its stream until that is done. */
+ * What is malformed, or unsure, stops its stream until that is done. */
 void	ship_condemn(struct pb_ship *ship, struct ship_stream *s,
 	    const struct pb_ship_dead *dead);
+/* What is unsure, if anything is, and nothing else dies. */
+void	ship_condemn_unsure(struct pb_ship *ship, struct ship_stream *s);
 /* A request has ended: perhaps it was what a demotion waited for. */
 void	ship_landed(struct pb_ship *ship, struct ship_stream *s);
 /* Do a part of what is due: one call of `demote`. */

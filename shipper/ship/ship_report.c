@@ -8,6 +8,8 @@
 
 static void	tell(const struct pb_ship *, const struct ship_stream *,
 		    struct pb_ship_cursor *);
+static void	tell_unsure(const struct pb_ship *,
+		    const struct ship_stream *, struct pb_ship_cursor *);
 
 const char *
 pb_ship_state_name(enum pb_ship_state state)
@@ -27,9 +29,10 @@ pb_dead_reason_name(enum pb_dead_reason reason)
 {
 	static const char *const names[] = { [PB_DEAD_STALE] = "stale",
 	    [PB_DEAD_MALFORMED] = "malformed",
-	    [PB_DEAD_FORBIDDEN] = "forbidden" };
+	    [PB_DEAD_FORBIDDEN] = "forbidden",
+	    [PB_DEAD_UNSURE] = "unsure" };
 
-	return reason >= PB_DEAD_STALE && reason <= PB_DEAD_FORBIDDEN ?
+	return reason >= PB_DEAD_STALE && reason <= PB_DEAD_UNSURE ?
 	    names[reason] : "unknown";
 }
 
@@ -107,6 +110,23 @@ tell(const struct pb_ship *ship, const struct ship_stream *s,
 	if (s->unproven && out->released > s->await_end)
 		out->released = s->await_end;
 	out->wait_ms = ship_waited_ms(ship, s, &out->wait_seq);
+	if (ship->way.once)
+		tell_unsure(ship, s, out);
+}
+
+/* What is under way; or was, at the start, and is no letter yet. */
+static void
+tell_unsure(const struct pb_ship *ship, const struct ship_stream *s,
+    struct pb_ship_cursor *out)
+{
+	memcpy(out->unsure, s->unsure, sizeof(out->unsure));
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		const struct ship_request *r = &ship->request[i];
+
+		if (r->stream == s && r->kind == PB_ACTION_PACKETS)
+			out->unsure[r->late] = (struct pb_ship_run){
+			    .first = r->first, .last = r->last };
+	}
 }
 
 void

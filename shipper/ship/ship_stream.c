@@ -88,7 +88,8 @@ bool
 ship_wants(const struct ship_stream *s)
 {
 	if (s->asking || s->held || s->demoting ||
-	    s->dead.reason == PB_DEAD_MALFORMED)
+	    s->dead.reason == PB_DEAD_MALFORMED ||
+	    s->dead.reason == PB_DEAD_UNSURE)
 		return false;
 	if (s->state == PB_CURSOR_UNKNOWN)
 		return s->flights == 0;

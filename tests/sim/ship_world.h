@@ -140,6 +140,7 @@ struct world {
 	bool		cannot_demote, cannot_fork;
 	uint64_t	look_ms;	/* until something is known; 0: none */
 	bool		no_places;	/* nothing is looked for, nor told */
+	bool		begins;		/* what is to be sent is written down */
 	uint64_t	keep_ms;	/* until it is written; 0: look_ms */
 	unsigned	writings, writings_max;
 	unsigned	demotes;
@@ -616,6 +617,9 @@ world_launch(struct world *w, const struct pb_action *a)
 	    !(r->posts_only && a->kind == PB_ACTION_ASK);
 
 	if (a->request >= PB_SHIP_SLOTS || f->used)
+		abort();
+	if (w->begins && a->kind == PB_ACTION_PACKETS && !pb_ship_cursor(
+	    w->ship, a->stream, &w->stream[a->stream].memory))
 		abort();
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
 		if (w->flight[i].used && w->flight[i].action.stream ==
