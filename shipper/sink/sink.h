@@ -34,12 +34,23 @@ struct pb_sink_opts {
 	const struct pb_conf_upstream *conf;
 	struct pb_http	*http;
 	uint64_t	sender;		/* who this process is: PB-Sender */
+	int		wake;		/* eventfd(2) of who collects */
 	uint64_t	now_ms;
 };
 
+/* Packets that went by without being sent, since it was made. */
+struct pb_sink_left_out {
+	uint64_t	filtered;	/* by `filter` */
+	uint64_t	unfit;		/* it cannot carry them; the last one: */
+	char		text[PB_SHIP_TEXT_MAX];
+};
+
 struct pb_sink_kind {
-	const char	*schemes[2];	/* of its urls, with "://" */
+	const char	*schemes[2];	/* of its urls, as they begin */
 	struct pb_ship_way way;
+	/* What of it the configuration changes; NULL: nothing. */
+	void	(*fit)(struct pb_ship_way *way,
+		    const struct pb_conf_upstream *conf);
 	int	(*create)(struct pb_sink **out,
 		    const struct pb_sink_opts *opts, struct pb_err *err);
 	/* Its requests end where they are. */
@@ -50,6 +61,15 @@ struct pb_sink_kind {
 	int	(*start)(struct pb_sink *sink,
 		    const struct pb_sink_request *request,
 		    struct pb_err *err);
+	/* NULL: `done` comes from pb_http_wait().  Else call it here, for
+	 * what has ended; pb_sink_opts.wake became readable. */
+	void	(*collect)(struct pb_sink *sink);
+	/* What is under way ends at once, its `done` within the call, and
+	 * nothing more is started.  NULL: it ends by itself. */
+	void	(*stop)(struct pb_sink *sink);
+	/* NULL: it takes all that it is sent. */
+	void	(*left_out)(struct pb_sink *sink,
+		    struct pb_sink_left_out *out);
 };
 
 /* What all of them begin with. */

@@ -40,6 +40,9 @@ static const struct pb_row_field upstream_fields[] = {
 	UPSTREAM(sent_bytes), UPSTREAM(acked_bytes), UPSTREAM(acked_packets),
 	PB_ROW_TEXT(struct pb_upstream_row, url),
 	PB_ROW_TEXT(struct pb_upstream_row, last_error),
+	/* Behind what a shipper of before reads. */
+	UPSTREAM(filtered), UPSTREAM(unfit),
+	PB_ROW_TEXT(struct pb_upstream_row, unfit_text),
 };
 static const struct pb_row_shape upstream_shape = PB_ROW_SHAPE(ROW_VERSION,
     struct pb_upstream_row, upstream_fields);
@@ -50,6 +53,8 @@ static const struct pb_row_field cursor_fields[] = {
 	PB_ROW_TEXT(struct pb_cursor_row, text),
 	/* Behind what a shipper of before reads. */
 	CURSOR(sure.seq), CURSOR(sure.digest),
+	CURSOR(unsure[0].first), CURSOR(unsure[0].last),
+	CURSOR(unsure[1].first), CURSOR(unsure[1].last),
 };
 static const struct pb_row_shape cursor_shape = PB_ROW_SHAPE(ROW_VERSION,
     struct pb_cursor_row, cursor_fields);

@@ -54,6 +54,11 @@ struct pb_upstream_row {
 	uint64_t	sent_bytes;	/* since the shipper started */
 	uint64_t	acked_bytes;
 	uint64_t	acked_packets;
+	/* Packets, since the shipper started: left out by the filter; and not
+	 * sent, as the sink cannot carry them, why not the last one. */
+	uint64_t	filtered;
+	uint64_t	unfit;
+	char		unfit_text[PB_SHIP_TEXT_MAX];
 	char		url[PB_TEXT_BYTES_MAX];
 	char		last_error[PB_SHIP_TEXT_MAX];
 };
@@ -70,6 +75,8 @@ struct pb_cursor_row {
 	uint64_t	wait_ms;
 	uint64_t	written_ns;
 	struct pb_fingerprint sure;	/* confirmed last; seq 0: none */
+	/* Perhaps sent, to who is sent nothing twice (ship.h). */
+	struct pb_ship_run unsure[PB_SHIP_UNSURE];
 	char		text[PB_SHIP_TEXT_MAX];	/* why it waits, or "" */
 };
 

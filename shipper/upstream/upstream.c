@@ -25,8 +25,6 @@ static void	say_unrecorded(struct slot *);
 static void	done(void *, unsigned, struct pb_answer *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
 		    struct pb_upstream_row *);
-static void	report_cursor(const struct pb_upstream *, struct pb_news *,
-		    struct pb_ship_cursor *, uint64_t);
 static void	trim(struct pb_upstream *);
 
 int
@@ -35,7 +33,8 @@ pb_upstream_create(struct pb_upstream **out,
     struct pb_sink *sink, struct pb_err *err)
 {
 	struct pb_upstream *u = calloc(1, sizeof(*u));
-	struct pb_ship_opts opts = { .way = sink->kind->way,
+	const struct pb_sink_kind *kind = sink->kind;
+	struct pb_ship_opts opts = { .way = kind->way,
 	    .window = conf->window,
 	    .rate_limit = conf->rate_limit,
 	    .retry_for_ms = conf->retry_for_ms };
@@ -51,9 +50,12 @@ pb_upstream_create(struct pb_upstream **out,
 		pb_sink_destroy(sink);
 		return pb_err_set(err, PB_ENOMEM, "no memory for an upstream");
 	}
+	if (kind->fit != NULL)
+		kind->fit(&opts.way, conf);
 	u->conf = *conf;
 	u->env = *env;
 	u->sink = sink;
+	upstream_begins_init(u);
 	sink->done = done;
 	sink->arg = u;
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
@@ -73,6 +75,7 @@ pb_upstream_destroy(struct pb_upstream *u)
 	if (u == NULL)
 		return;
 	pb_sink_destroy(u->sink);
+	upstream_begins_end(u);
 	pb_feed_cancel(u->env.feed, u);
 	upstream_tasks_end(u);
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
@@ -110,6 +113,20 @@ pb_upstream_ship(struct pb_upstream *u)
 	return u->ship;
 }
 
+void
+pb_upstream_collect(struct pb_upstream *u)
+{
+	if (u->sink->kind->collect != NULL)
+		u->sink->kind->collect(u->sink);
+}
+
+void
+pb_upstream_stop(struct pb_upstream *u)
+{
+	if (u->sink->kind->stop != NULL)
+		u->sink->kind->stop(u->sink);
+}
+
 /* --- reports ------------------------------------------------------------ */
 
 bool
@@ -130,7 +147,7 @@ pb_upstream_report(struct pb_upstream *u, struct pb_news *news,
 	any = u->row.written_ns == 0 ||
 	    memcmp(&row, &before, sizeof(row)) != 0;
 	while (pb_ship_changed(u->ship, &at, &cursor)) {
-		report_cursor(u, news, &cursor, now_ns);
+		upstream_report_cursor(u, news, &cursor, now_ns);
 		any = true;
 	}
 	if (!any)
@@ -163,9 +180,12 @@ static void
 fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
     struct pb_upstream_row *row)
 {
+	struct pb_sink_left_out left_out = { .text = "" };
 	struct pb_ship_status status;
 
 	pb_ship_status(u->ship, &status);
+	if (u->sink->kind->left_out != NULL)
+		u->sink->kind->left_out(u->sink, &left_out);
 	memset(row, 0, sizeof(*row));
 	snprintf(row->name, sizeof(row->name), "%s", u->conf.name);
 	snprintf(row->url, sizeof(row->url), "%.255s", u->conf.url);
@@ -187,10 +207,13 @@ fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
 	row->sent_bytes = status.sent_bytes;
 	row->acked_bytes = status.acked_bytes;
 	row->acked_packets = status.acked_packets;
+	row->filtered = left_out.filtered;
+	row->unfit = left_out.unfit;
+	memcpy(row->unfit_text, left_out.text, sizeof(row->unfit_text));
 }
 
-static void
-report_cursor(const struct pb_upstream *u, struct pb_news *news,
+void
+upstream_report_cursor(const struct pb_upstream *u, struct pb_news *news,
     struct pb_ship_cursor *cursor, uint64_t now_ns)
 {
 	const struct pb_stream_info *stream =
@@ -206,6 +229,7 @@ report_cursor(const struct pb_upstream *u, struct pb_news *news,
 	    .sent = cursor->sent, .released = cursor->released,
 	    .wait_seq = cursor->wait_seq, .wait_ms = cursor->wait_ms,
 	    .written_ns = now_ns, .sure = cursor->sure };
+	memcpy(row.unsure, cursor->unsure, sizeof(row.unsure));
 	snprintf(row.text, sizeof(row.text), "%s", cursor->text);
 	pb_news_cursor(news, u->conf.name, &row);
 }
@@ -283,14 +307,23 @@ static void
 made(void *arg)
 {
 	struct slot *slot = arg;
+	struct pb_payload *payload = &slot->request.payload;
+
+	if (payload->rc == 0 && slot->upstream->sink->kind->way.remembered)
+		upstream_begin(slot);
+	else
+		upstream_submit(slot, payload->rc, &payload->err);
+}
+
+void
+upstream_submit(struct slot *slot, int rc, struct pb_err *err)
+{
 	struct pb_sink *sink = slot->upstream->sink;
-	struct pb_err err = slot->request.payload.err;
-	int rc = slot->request.payload.rc;
 
 	if (rc == 0)
-		rc = sink->kind->start(sink, &slot->request, &err);
+		rc = sink->kind->start(sink, &slot->request, err);
 	if (rc < 0)
-		unsent(slot, rc, err.text);
+		unsent(slot, rc, err->text);
 }
 
 static void

@@ -57,6 +57,13 @@ int	pb_upstream_stream(struct pb_upstream *upstream,
 /* Start what can be started. */
 void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
 
+/* See to what its sink has ended, where that has a thread of its own. */
+void	pb_upstream_collect(struct pb_upstream *upstream);
+
+/* It is about to be destroyed: what its sink is sending, if that may take
+ * long, ends here, and how far it came can be reported. */
+void	pb_upstream_stop(struct pb_upstream *upstream);
+
 /* What decides for it: who told the feed that something is known, or asks
  * for another try, tells it; it knows what is under way, and when time alone
  * makes pb_upstream_run() do something. */

@@ -21,8 +21,11 @@ static int	load(struct pb_upstream *, const struct pb_stream_info *,
 		    struct pb_err *);
 static int	take_part(struct pb_upstream *,
 		    const struct pb_stream_info *, unsigned, struct pb_err *);
-static void	remember(struct pb_upstream *,
-		    const struct pb_stream_info *, unsigned);
+static int	recall(const struct pb_upstream *,
+		    const struct pb_stream_info *, uint32_t,
+		    struct pb_cursor_row *, struct pb_err *);
+static void	remember(struct pb_upstream *, const struct pb_cursor_row *,
+		    uint32_t, bool);
 static void	say_forked(struct pb_upstream *, uint32_t,
 		    const struct pb_fork *);
 
@@ -221,9 +224,14 @@ take_part(struct pb_upstream *u, const struct pb_stream_info *stream,
 	uint64_t end = stream->last_seq, top;
 	uint32_t id = PB_PART_ID(stream->id, part);
 	int rc = part == 0 ? load(u, stream, err) : 0;
+	struct pb_cursor_row row;
+	int known;
 
 	if (rc < 0)
 		return rc;
+	known = recall(u, stream, id, &row, err);
+	if (known < 0)
+		return known;
 	forks = upstream_forks(u, stream->id);
 	top = pb_forks_top(forks, part);
 	/* An older copy may not have come so far. */
@@ -235,29 +243,39 @@ take_part(struct pb_upstream *u, const struct pb_stream_info *stream,
 		return rc;
 	pb_ship_part(u->ship, id, pb_forks_base(forks, part),
 	    part < forks->count);
-	remember(u, stream, part);
+	if (known == 1)
+		remember(u, &row, id, part == forks->count);
 	return 0;
 }
 
-static void
-remember(struct pb_upstream *u, const struct pb_stream_info *stream,
-    unsigned part)
+/* What was reported last of a stream that is new to the state machine: 1.
+ * That it cannot be read is an error where it is all that is known. */
+static int
+recall(const struct pb_upstream *u, const struct pb_stream_info *stream,
+    uint32_t id, struct pb_cursor_row *row, struct pb_err *err)
 {
-	bool last = part == upstream_forks(u, stream->id)->count;
-	struct pb_cursor_row row;
-	struct pb_ship_cursor memory;
-	struct pb_err err;
+	struct pb_ship_cursor cursor;
+	int rc;
 
-	/* What was reported last. */
-	if (pb_state_cursor(u->env.state, u->conf.name, &stream->key, &row,
-	    &err) != 1)
-		return;
-	memory = (struct pb_ship_cursor){ .acked = row.acked,
-	    .released = row.released, .wait_seq = row.wait_seq,
-	    .wait_ms = row.wait_ms };
+	if (pb_ship_cursor(u->ship, id, &cursor))
+		return 0;
+	rc = pb_state_cursor(u->env.state, u->conf.name, &stream->key, row,
+	    err);
+	return rc < 0 && !u->sink->kind->way.remembered ? 0 : rc;
+}
+
+static void
+remember(struct pb_upstream *u, const struct pb_cursor_row *row, uint32_t id,
+    bool last)
+{
+	struct pb_ship_cursor memory = { .acked = row->acked,
+	    .released = row->released, .wait_seq = row->wait_seq,
+	    .wait_ms = row->wait_ms };
+
 	if (last)
-		memory.sure = row.sure;
-	pb_ship_remember(u->ship, PB_PART_ID(stream->id, part), &memory);
+		memory.sure = row->sure;
+	memcpy(memory.unsure, row->unsure, sizeof(memory.unsure));
+	pb_ship_remember(u->ship, id, &memory);
 }
 
 static void

@@ -3,6 +3,7 @@
  *
  * Each calls those below it:
  *	upstream.c		carries out requests, and reports
+ *	upstream_begin.c	what is remembered before it is sent
  *	upstream_letters.c	what the state machine asks of the store
  *	upstream_tasks.c	what is written down
  *	upstream_forks.c	the parts that streams go in
@@ -16,8 +17,22 @@
 /* A request's memory; kept for the next one while there are any. */
 struct slot {
 	struct pb_upstream *upstream;
+	STAILQ_ENTRY(slot) link;	/* of upstream_begins */
 	struct pb_sink_request request;
 	struct pb_job	 job;		/* makes its payload */
+};
+
+STAILQ_HEAD(slots, slot);
+
+/* Requests that begin when it is durable how far their streams are. */
+struct upstream_begins {
+	struct slots	 waiting;
+	struct slots	 written;	/* with the keeper, while `busy` */
+	struct pb_news	 news;
+	struct pb_job	 job;
+	bool		 busy;
+	int		 rc;
+	struct pb_err	 err;
 };
 
 struct upstream_forks {
@@ -44,9 +59,26 @@ struct pb_upstream {
 	struct pb_upstream_row row;	/* as last reported; written_ns 0:
 					 * to be reported whatever it is */
 	LIST_HEAD(, upstream_task) tasks;	/* with the keeper */
+	struct upstream_begins begins;
 	struct pb_letters_sum again;	/* letters that go again: how far, */
 	bool		 reviving;	/* and some are with the keeper */
 };
+
+/* The request's packets are there: give them to the sink, or say that they
+ * were not sent. */
+void	upstream_submit(struct slot *slot, int rc, struct pb_err *err);
+/* The row of a stream of the state machine; `cursor` is of its last part. */
+void	upstream_report_cursor(const struct pb_upstream *u,
+	    struct pb_news *news, struct pb_ship_cursor *cursor,
+	    uint64_t now_ns);
+
+/* --- upstream_begin.c --------------------------------------------------- */
+
+void	upstream_begins_init(struct pb_upstream *u);
+/* The same as upstream_submit(), once how far the stream is, is durable. */
+void	upstream_begin(struct slot *slot);
+/* Those that have not begun are forgotten. */
+void	upstream_begins_end(struct pb_upstream *u);
 
 /* As in struct pb_ship_source; `arg` is the upstream. */
 int	upstream_look(void *arg, uint32_t stream, uint64_t from,

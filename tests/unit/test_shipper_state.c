@@ -78,6 +78,9 @@ an_upstreams_row_comes_back_as_it_was(void **state)
 	in.sent_bytes = UINT64_MAX;
 	in.acked_bytes = 10;
 	in.acked_packets = 11;
+	in.filtered = 12;
+	in.unfit = 13;
+	memset(in.unfit_text, 'f', sizeof(in.unfit_text) - 1);
 	memset(in.url, 'u', sizeof(in.url) - 1);
 	memset(in.last_error, 'e', sizeof(in.last_error) - 1);
 	assert_int_equal(pb_state_begin(b.state, &err), 0);

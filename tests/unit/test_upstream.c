@@ -650,8 +650,10 @@ an_unreachable_upstream_backs_off_and_says_why(void **state)
 /* It takes packets, and says nothing but that. */
 struct mute {
 	struct pb_sink	 sink;
+	struct bench	*bench;
 	unsigned	 sent, request;
 	uint64_t	 first, last;
+	struct pb_cursor_row written;	/* when it was given packets */
 };
 
 static int
@@ -667,6 +669,8 @@ mute_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	mute->first = request->action.piece.first;
 	mute->last = request->action.piece.last;
 	mute->sent++;
+	assert_int_equal(pb_state_cursor(mute->bench->state, "core",
+	    &mute->bench->f.key, &mute->written, NULL), 1);
 	return 0;
 }
 
@@ -678,23 +682,26 @@ mute_destroy(struct pb_sink *sink)
 
 /* In the place of the upstream that is there. */
 static void
-start_mute(struct bench *b, struct mute *mute)
+start_mute(struct bench *b, struct mute *mute, bool once)
 {
-	static const struct pb_sink_kind kind = { .start = mute_start,
-	    .way.remembered = true,
-	    .destroy = mute_destroy };
+	static const struct pb_sink_kind kind[] = {
+		{ .start = mute_start, .way.remembered = true,
+		    .destroy = mute_destroy },
+		{ .start = mute_start, .way = { .remembered = true,
+		    .once = true }, .destroy = mute_destroy },
+	};
 
 	pb_upstream_destroy(b->upstream);
 	memset(mute, 0, sizeof(*mute));
-	mute->sink.kind = &kind;
+	mute->bench = b;
+	mute->sink.kind = &kind[once];
 	assert_int_equal(pb_upstream_create(&b->upstream, &conf, &b->env,
 	    &mute->sink, NULL), 0);
 }
 
 static void
-take_one(struct bench *b, struct mute *mute)
+give_one(struct bench *b, struct mute *mute)
 {
-	struct pb_answer answer = { .outcome = PB_OUTCOME_HAS, .ours = true };
 	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
 
 	while (mute->sent == 0 && pb_clock_mono_ms() < end) {
@@ -702,6 +709,14 @@ take_one(struct bench *b, struct mute *mute)
 		wait_once(b);
 	}
 	assert_int_equal(mute->sent, 1);
+}
+
+static void
+take_one(struct bench *b, struct mute *mute)
+{
+	struct pb_answer answer = { .outcome = PB_OUTCOME_HAS, .ours = true };
+
+	give_one(b, mute);
 	mute->sink.done(mute->sink.arg, mute->request, &answer);
 }
 
@@ -718,18 +733,88 @@ a_sink_that_cannot_be_asked_goes_on_where_it_was(void **state)
 
 	(void)state;
 	bench_init(&b, "*", NULL, 0);
-	start_mute(&b, &mute);
+	start_mute(&b, &mute, false);
 	grow(&b, 1, 9);
 	take_one(&b, &mute);
 	assert_int_equal(mute.first, 1);
 	assert_int_equal(mute.last, 9);
 	assert_int_equal(report(&b, &cursor).state, PB_SHIP_IDLE);
 	assert_int_equal(cursor.acked, 9);
-	start_mute(&b, &mute);
+	start_mute(&b, &mute, false);
 	grow(&b, 10, 12);
 	take_one(&b, &mute);
 	assert_int_equal(mute.first, 10);
 	assert_int_equal(mute.last, 12);
+	/* Before they were sent it was durable where they begin. */
+	assert_int_equal(mute.written.acked, 9);
+	assert_int_equal(mute.written.unsure[0].first, 0);
+	bench_finish(&b);
+}
+
+/*
+ * Goal:   what is sent once is written down before it is sent.
+ * Method: a sink gets nine packets and is gone; they are letters then.
+ */
+static void
+what_was_about_to_be_sent_once_is_known_to_be_unsure(void **state)
+{
+	struct pb_upstream_row row;
+	struct pb_letter letter;
+	struct mute mute;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	start_mute(&b, &mute, true);
+	grow(&b, 1, 9);
+	give_one(&b, &mute);
+	assert_int_equal(mute.written.acked, 0);
+	assert_int_equal(mute.written.unsure[0].first, 1);
+	assert_int_equal(mute.written.unsure[0].last, 9);
+	start_mute(&b, &mute, true);
+	grow(&b, 10, 12);
+	pb_upstream_run(b.upstream, pb_clock_mono_ms());
+	pb_worker_drain(b.worker);
+	assert_int_equal(mute.sent, 0);
+	letter = only_letter(&b);
+	assert_int_equal(letter.reason, PB_DEAD_UNSURE);
+	assert_int_equal(letter.first, 1);
+	assert_int_equal(letter.last, 9);
+	assert_false(pb_letters_goes_again(&letter));
+	row = report(&b, &mute.written);
+	assert_int_equal(row.streams, 1);
+	assert_int_equal(mute.written.unsure[0].first, 0);
+	assert_int_equal(mute.written.released, 9);
+	bench_finish(&b);
+}
+
+/* Where it cannot be written down how far it is, nothing is sent. */
+static void
+nothing_is_sent_that_cannot_be_remembered(void **state)
+{
+	struct pb_cursor_row cursor;
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+	struct pb_ship_cursor at;
+	struct mute mute;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	start_mute(&b, &mute, false);
+	grow(&b, 1, 9);
+	limit_files(0);
+	do {
+		pb_upstream_run(b.upstream, pb_clock_mono_ms());
+		wait_once(&b);
+		assert_true(pb_ship_cursor(b.upstream->ship, b.row.id, &at));
+	} while (at.text[0] == '\0' && pb_clock_mono_ms() < end);
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(mute.sent, 0);
+	assert_int_equal(at.state, PB_CURSOR_WAITING);
+	assert_non_null(strstr(at.text, "File too large"));
+	take_one(&b, &mute);
+	report(&b, &cursor);
+	assert_int_equal(cursor.acked, 9);
 	bench_finish(&b);
 }
 
@@ -755,6 +840,9 @@ main(void)
 		    an_unreachable_upstream_backs_off_and_says_why),
 		cmocka_unit_test(
 		    a_sink_that_cannot_be_asked_goes_on_where_it_was),
+		cmocka_unit_test(
+		    what_was_about_to_be_sent_once_is_known_to_be_unsure),
+		cmocka_unit_test(nothing_is_sent_that_cannot_be_remembered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
