@@ -19,6 +19,7 @@
 #define PB_CAPTURE_THREADS_MAX	32
 #define PB_UPSTREAMS_MAX	64
 #define PB_LINK_NAME_MAX	15	/* bytes, IFNAMSIZ of the kernel - 1 */
+#define PB_CONF_INTERFACE	"interface:"	/* of a url, and a name */
 #define PB_CONF_LIST_MAX	1024	/* bytes of a list of globs */
 #define PB_CONF_VALUE_MAX	4096	/* bytes of any value */
 
@@ -71,7 +72,7 @@ struct pb_conf_listen {
 struct pb_conf_upstream {
 	char	 name[PB_NAME_BYTES_MAX + 1];
 	char	 url[PB_CONF_VALUE_MAX]; /* without a trailing slash */
-	struct pb_conf_tls tls;
+	struct pb_conf_tls tls;		/* zeroed where it has no meaning */
 	char	 streams[PB_CONF_LIST_MAX]; /* globs on node/interface; "*" */
 	uint64_t retry_for_ms;		/* 1h */
 	uint64_t dead_letters_max;	/* bytes, 50 GiB */
@@ -82,6 +83,10 @@ struct pb_conf_upstream {
 	bool	 compress_zstd;		/* `compress = zstd` */
 	uint64_t connect_timeout_ms;	/* 10 s */
 	uint64_t answer_timeout_ms;	/* 60 s without progress */
+	/* Of a local interface alone. */
+	char	 filter[PB_CONF_VALUE_MAX];	/* tcpdump filter; "" all */
+	bool	 pace_original;		/* `pace = original` */
+	bool	 at_most_once;		/* `delivery = at-most-once` */
 };
 
 /* Which packets get flow tables. */
@@ -144,6 +149,8 @@ bool	pb_conf_same(enum pb_conf_kind kind, const void *a, const void *b,
 /* The section [upstream NAME], or NULL. */
 const struct pb_conf_upstream *pb_conf_upstream(const struct pb_conf *conf,
 	    const char *name);
+/* The interface that it is, of `url = interface:NAME`; or NULL. */
+const char *pb_conf_interface(const struct pb_conf_upstream *upstream);
 /* Is `arg`, a configuration, to ship this stream (NULL: any) there? */
 bool	pb_conf_ships(void *arg, const char *upstream, const char *stream);
 /* What a section has that says nothing; its name and url are empty. */

@@ -36,6 +36,10 @@ static int	check_tls(const struct pb_conf_tls *, const char **,
 static void	list_edges(const struct pb_conf *, struct edges *);
 static int	way_back(struct edges *, int);
 static int	refuse_circle(const struct edges *, int, struct pb_err *);
+static int	check_interface(const struct pb_conf_upstream *,
+		    const char **, struct pb_err *);
+static int	check_peer(const struct pb_conf_upstream *, const char **,
+		    struct pb_err *);
 
 /* What could never be kept, whatever comes in. */
 int
@@ -211,7 +215,49 @@ pb_conf_check_upstream(const void *section, const char **key,
     struct pb_err *err)
 {
 	const struct pb_conf_upstream *upstream = section;
+
+	return pb_conf_interface(upstream) != NULL ?
+	    check_interface(upstream, key, err) :
+	    check_peer(upstream, key, err);
+}
+
+const char *
+pb_conf_interface(const struct pb_conf_upstream *upstream)
+{
+	const size_t len = strlen(PB_CONF_INTERFACE);
+
+	return strncmp(upstream->url, PB_CONF_INTERFACE, len) == 0 ?
+	    upstream->url + len : NULL;
+}
+
+/* Nothing of it is about a connection. */
+static int
+check_interface(const struct pb_conf_upstream *upstream, const char **key,
+    struct pb_err *err)
+{
+	const struct pb_conf_tls *tls = &upstream->tls;
+
+	*key = tls->off ? "tls" : tls->cert[0] != '\0' ? "tls_cert" :
+	    tls->key[0] != '\0' ? "tls_key" : tls->ca[0] != '\0' ? "tls_ca" :
+	    upstream->compress_zstd ? "compress" : NULL;
+	return *key == NULL ? 0 : pb_err_set(err, PB_EINVAL, "given, but url "
+	    "is an interface, where nothing is encrypted or compressed; take "
+	    "it out");
+}
+
+static int
+check_peer(const struct pb_conf_upstream *upstream, const char **key,
+    struct pb_err *err)
+{
 	bool https = strncmp(upstream->url, "https://", 8) == 0;
+
+	*key = upstream->filter[0] != '\0' ? "filter" :
+	    upstream->pace_original ? "pace" :
+	    upstream->at_most_once ? "delivery" : NULL;
+	if (*key != NULL)
+		return pb_err_set(err, PB_EINVAL, "not of an upstream that is "
+		    "a node, in this version; take it out, or write url = "
+		    "interface:eth1");
 
 	if (https && upstream->tls.off) {
 		*key = "tls";

@@ -32,6 +32,7 @@ static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
 static bool	is_port(const char *);
+static bool	is_link(const char *);
 
 /* A row says what it needs to; a field that it does not name is not set. */
 static const struct pb_conf_key node_keys[] = {
@@ -156,6 +157,14 @@ static const struct pb_conf_key upstream_keys[] = {
 	{ "answer_timeout", parse_span,
 	    FIELD(pb_conf_upstream, answer_timeout_ms),
 	    .fallback = "60s", .min = "1s", .max = "1h" },
+	{ "filter", parse_text, FIELD(pb_conf_upstream, filter) },
+	{ "pace", parse_choice, FIELD(pb_conf_upstream, pace_original),
+	    .fallback = "none", .words = { "none", "original" },
+	    .wrong = "no pace; write none or original" },
+	{ "delivery", parse_choice, FIELD(pb_conf_upstream, at_most_once),
+	    .fallback = "at-least-once",
+	    .words = { "at-least-once", "at-most-once" },
+	    .wrong = "no promise; write at-least-once or at-most-once" },
 };
 
 #define PLACE(member)	offsetof(struct pb_conf, member)
@@ -468,6 +477,12 @@ parse_url(const struct pb_conf_key *key, void *field, const char *value,
 	size_t len, host_len;
 	int rc;
 
+	len = strlen(PB_CONF_INTERFACE);
+	if (strncmp(value, PB_CONF_INTERFACE, len) == 0)
+		return is_link(value + len) ?
+		    parse_text(key, field, value, err) :
+		    pb_err_set(err, PB_EINVAL, "'%.100s' names no interface; "
+		    "write interface:eth1", value);
 	if (strncmp(value, "https://", 8) != 0 &&
 	    strncmp(value, "http://", 7) != 0)
 		goto wrong;
@@ -486,7 +501,7 @@ parse_url(const struct pb_conf_key *key, void *field, const char *value,
 	return 0;
 wrong:
 	return pb_err_set(err, PB_EINVAL, "'%.100s' is no address of a peer; "
-	    "write https://host:port", value);
+	    "write https://host:port, or interface:eth1", value);
 }
 
 /* --- lists --- */
@@ -562,4 +577,13 @@ is_port(const char *text)
 	uint64_t port;
 
 	return pb_parse_u64(text, 1, 65535, &port, NULL) == 0;
+}
+
+/* As dev_valid_name() of the kernel has it. */
+static bool
+is_link(const char *text)
+{
+	return text[0] != '\0' && strlen(text) <= PB_LINK_NAME_MAX &&
+	    strcmp(text, ".") != 0 && strcmp(text, "..") != 0 &&
+	    strpbrk(text, " \t/:") == NULL;
 }

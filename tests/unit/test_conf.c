@@ -528,6 +528,47 @@ static const struct refusal values_of_an_upstream_keep_their_bounds[] = {
 	{ 0 },
 };
 
+#define OUT	BASE "[upstream c]\nurl = interface:eth1\n"
+static const struct refusal an_interface_has_no_keys_of_a_connection[] = {
+	{ OUT "tls = off\n", 7, "tls: given, but url is an interface" },
+	{ OUT "tls_ca = /a\n", 7, "tls_ca: given" },
+	{ OUT CERTS, 7, "tls_cert: given" },
+	{ OUT "compress = zstd\n", 7, "compress: given" },
+	{ OUT "pace = slow\n", 7, "'slow' is no pace; write none or "
+	    "original" },
+	{ OUT "delivery = exactly-once\n", 7, "'exactly-once' is no "
+	    "promise" },
+	{ 0 },
+}, a_node_has_no_keys_of_an_interface[] = {
+	{ UP "filter = tcp\n", 8, "filter: not of an upstream that is a "
+	    "node" },
+	{ UP "pace = original\n", 8, "pace: not of" },
+	{ UP "delivery = at-most-once\n", 8, "delivery: not of" },
+	{ 0 },
+};
+
+static void
+an_upstream_may_be_an_interface(void **state)
+{
+	struct pb_conf *conf = load_good(OUT "filter = tcp port 443\n"
+	    "pace = original\ndelivery = at-most-once\n"
+	    "rate_limit = 10Mbit\n[upstream d]\nurl = interface:eth2\n"
+	    "delivery = at-least-once\npace = none\n"
+	    "[upstream e]\nurl = http://a\ntls = off\npace = none\n");
+
+	(void)state;
+	assert_string_equal(pb_conf_interface(&conf->upstream[0]), "eth1");
+	assert_string_equal(conf->upstream[0].filter, "tcp port 443");
+	assert_true(conf->upstream[0].pace_original);
+	assert_true(conf->upstream[0].at_most_once);
+	assert_string_equal(pb_conf_interface(&conf->upstream[1]), "eth2");
+	assert_string_equal(conf->upstream[1].filter, "");
+	assert_false(conf->upstream[1].pace_original);
+	assert_false(conf->upstream[1].at_most_once);
+	assert_null(pb_conf_interface(&conf->upstream[2]));
+	pb_conf_destroy(conf);
+}
+
 #define LISTEN	BASE "[listen]\naddress = a:1\ntls = off\n"
 static const struct refusal bounds_on_peers_have_bounds[] = {
 	{ LISTEN "body_max = 65535\n", 8, "body_max: '65535' is out "
@@ -593,6 +634,12 @@ static const struct values an_address_has_a_host_and_a_port[] = {
 	    { "core.example", "core.example:7152", "ftp://a", "http://",
 	    "https:///x", "http://:7152", "http://a?b=c", "http://a#b",
 	    "http://user:secret@a", "http://a b", "HTTP://a" } },
+	{ 0 },
+}, an_interface_has_a_name_as_the_kernel_takes_it[] = {
+	{ BASE "[upstream c]\n", 5, "url", { "interface:eth1",
+	    "interface:123456789012345" }, { "interface:", "interface:a b",
+	    "interface:a/b", "interface:a:b", "interface://eth1",
+	    "interface:..", "interface:1234567890123456" } },
 	{ 0 },
 }, only_node_names_and_relays_can_be_allowed[] = {
 	{ LISTEN, 7, "allow", { "lon1, par*, relay:par1", "*" },
@@ -923,6 +970,10 @@ main(void)
 		REFUSED(a_section_or_key_given_twice_is_refused),
 		REFUSED(what_every_node_needs_must_be_there),
 		REFUSED(encryption_is_whole_or_spelled_out_as_off),
+		REFUSED(an_interface_has_no_keys_of_a_connection),
+		REFUSED(a_node_has_no_keys_of_an_interface),
+		cmocka_unit_test(an_upstream_may_be_an_interface),
+		VALUES(an_interface_has_a_name_as_the_kernel_takes_it),
 		VALUES(values_keep_their_bounds),
 		REFUSED(values_of_an_upstream_keep_their_bounds),
 		REFUSED(bounds_on_peers_have_bounds),
