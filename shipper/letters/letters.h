@@ -196,9 +196,9 @@ int	pb_letters_bound(struct pb_letters *letters, const char *upstream,
 
 /*
  * The upstream's DEAD letters that were not refused for what they hold
- * (malformed), nor unsure, oldest first, of the PB_LETTERS_STEP behind `*after` (zeroed:
- * from the oldest on), which moves.  1 where there may be more behind them;
- * 0; or an error.
+ * (malformed), nor unsure, oldest first, of the PB_LETTERS_STEP behind
+ * `*after` (zeroed: from the oldest on), which moves.  1 where there may be
+ * more behind them; 0; or an error.
  */
 int	pb_letters_dead(struct pb_letters *letters, const char *upstream,
 	    struct pb_letter *after, struct pb_letter *out, size_t *count,

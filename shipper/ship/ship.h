@@ -308,7 +308,7 @@ struct pb_action {
 	unsigned	request;	/* its number, below PB_SHIP_SLOTS */
 	uint32_t	stream;
 	bool		late;		/* PACKETS below the acked number */
-	bool		more;		/* PACKETS: others follow right behind */
+	bool		more;		/* PACKETS: and others are behind them */
 	uint64_t	at;		/* ASK: the last packet up to it; 0:
 					 * the last one of all */
 	struct pb_piece	piece;

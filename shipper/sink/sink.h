@@ -26,6 +26,7 @@ struct pb_sink_request {
 	struct pb_action action;	/* its number, what it says */
 	struct pb_stream_key key;	/* as the upstream knows it */
 	uint16_t	linktype;
+	unsigned	coming;		/* others that are being made ready */
 	struct pb_payload payload;	/* of PACKETS */
 };
 

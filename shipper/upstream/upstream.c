@@ -291,6 +291,7 @@ make_packets(struct slot *slot, const struct pb_stream_info *stream)
 	payload->piece = slot->request.action.piece;
 	payload->upstream = u->conf.name;
 	payload->compress = u->conf.compress_zstd;
+	u->making++;
 	slot->job = (struct pb_job){ .run = make, .done = made, .arg = slot };
 	pb_worker_give(u->env.worker, &slot->job);
 }
@@ -320,6 +321,7 @@ upstream_submit(struct slot *slot, int rc, struct pb_err *err)
 {
 	struct pb_sink *sink = slot->upstream->sink;
 
+	slot->request.coming = --slot->upstream->making;
 	if (rc == 0)
 		rc = sink->kind->start(sink, &slot->request, err);
 	if (rc < 0)

@@ -54,6 +54,7 @@ struct pb_upstream {
 	struct pb_sink	*sink;
 	struct pb_ship	*ship;
 	struct slot	 slot[PB_SHIP_SLOTS];
+	unsigned	 making;	/* of them, whose packets are not there */
 	struct upstream_forks *fork;	/* of the streams that have some */
 	unsigned	 forks;
 	struct pb_upstream_row row;	/* as last reported; written_ns 0:
