@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -46,7 +47,9 @@ static void	report_last(struct pb_loop *);
 static bool	report_due(const struct pb_loop *, uint64_t);
 static uint64_t	timeout_ms(const struct pb_loop *);
 static void	read_signals(struct pb_loop *);
+static void	collect_sinks(struct pb_loop *);
 static void	reload(struct pb_loop *);
+static bool	goes_on(const struct pb_upstream *, const struct pb_conf *);
 static void	take_conf(struct pb_loop *, struct pb_conf *);
 static bool	configured(void *, const char *);
 static void	finish(struct pb_loop *);
@@ -73,8 +76,12 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 	loop->signal_fd = signal_fd;
 	loop->lock_fd = -1;
 	loop->sender = pb_random64();
+	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	snprintf(loop->store, sizeof(loop->store), "%s", conf->store.path);
-	rc = pb_home_init(&loop->home, conf->store.path, PB_HOME_SHIPPER, err);
+	rc = loop->wake_fd < 0 ? pb_err_sys(err, "eventfd") : 0;
+	if (rc == 0)
+		rc = pb_home_init(&loop->home, conf->store.path,
+		    PB_HOME_SHIPPER, err);
 	if (rc == 0)
 		rc = pb_http_create(&loop->http, PB_UPSTREAMS_MAX *
 		    PB_SHIP_SLOTS, err);
@@ -108,6 +115,8 @@ pb_loop_destroy(struct pb_loop *loop)
 	pb_home_leave(&loop->home);
 	if (loop->lock_fd >= 0)
 		close(loop->lock_fd);
+	if (loop->wake_fd >= 0)
+		close(loop->wake_fd);
 	if (loop->held)
 		pb_below_release(loop->store);
 	pb_conf_destroy(loop->conf);
@@ -137,8 +146,8 @@ step(struct pb_loop *loop, struct pb_err *err)
 	const struct timespec pause = { .tv_nsec = PAUSE_MS *
 	    (long)PB_NS_PER_MS };
 	int fds[FDS_MAX] = { loop->signal_fd, pb_worker_fd(loop->reader),
-	    pb_worker_fd(loop->keeper) }, rc;
-	unsigned count = 3;
+	    pb_worker_fd(loop->keeper), loop->wake_fd }, rc;
+	unsigned count = 4;
 
 	if (now_ms >= loop->look_ms) {
 		loop->look_ms = now_ms + PB_STORE_LOOK_MS;
@@ -166,6 +175,7 @@ step(struct pb_loop *loop, struct pb_err *err)
 	}
 	pb_worker_collect(loop->reader);
 	pb_worker_collect(loop->keeper);
+	collect_sinks(loop);
 	read_signals(loop);
 	return 0;
 }
@@ -343,7 +353,8 @@ start_upstream(struct pb_loop *loop, const struct pb_conf_upstream *conf,
 	    .letters = loop->letters, .state = loop->state,
 	    .stream = stream_of, .there = store_is_there, .arg = loop };
 	struct pb_sink_opts opts = { .conf = conf, .http = loop->http,
-	    .sender = loop->sender, .now_ms = pb_clock_mono_ms() };
+	    .sender = loop->sender, .wake = loop->wake_fd,
+	    .now_ms = pb_clock_mono_ms() };
 	struct pb_sink *sink;
 	int rc;
 
@@ -524,6 +535,18 @@ read_signals(struct pb_loop *loop)
 	}
 }
 
+static void
+collect_sinks(struct pb_loop *loop)
+{
+	uint64_t count;
+
+	/* Before the look: what ends after it makes it readable again. */
+	if (read(loop->wake_fd, &count, sizeof(count)) < 0)
+		return;
+	for (size_t i = 0; i < loop->upstreams; i++)
+		pb_upstream_collect(loop->upstream[i]);
+}
+
 /* Nothing new is sent; what is under way may end within PB_STOP_MS. */
 static void
 finish(struct pb_loop *loop)
@@ -535,6 +558,8 @@ finish(struct pb_loop *loop)
 	unsigned flights;
 
 	pb_notify("STOPPING=1");
+	for (size_t i = 0; i < loop->upstreams; i++)
+		pb_upstream_stop(loop->upstream[i]);
 	for (;;) {
 		flights = 0;
 		now_ms = pb_clock_mono_ms();
@@ -568,6 +593,9 @@ reload(struct pb_loop *loop)
 	if (strcmp(conf->store.path, loop->store) != 0)
 		pb_log(PB_LOG_WARN, "shipper", "[store] path: takes effect "
 		    "with a restart");
+	for (size_t i = 0; i < loop->upstreams; i++)
+		if (!goes_on(loop->upstream[i], conf))
+			pb_upstream_stop(loop->upstream[i]);
 	report_last(loop);
 	take_conf(loop, conf);
 	for (size_t i = 0; i < loop->upstreams; i++)
@@ -576,20 +604,28 @@ reload(struct pb_loop *loop)
 	    loop->conf->upstreams);
 }
 
+/* Is it as it was? */
+static bool
+goes_on(const struct pb_upstream *u, const struct pb_conf *conf)
+{
+	const struct pb_conf_upstream *is = pb_upstream_conf(u);
+	const struct pb_conf_upstream *want = pb_conf_upstream(conf,
+	    is->name);
+
+	return want != NULL && pb_conf_same(PB_CONF_UPSTREAM, want, is, false);
+}
+
 /* Upstreams that are as they were go on; the others end or begin. */
 static void
 take_conf(struct pb_loop *loop, struct pb_conf *conf)
 {
-	const struct pb_conf_upstream *want;
 	size_t kept = 0, before;
 	struct pb_err err;
 
 	for (size_t i = 0; i < loop->upstreams; i++) {
 		struct pb_upstream *u = loop->upstream[i];
 
-		want = pb_conf_upstream(conf, pb_upstream_conf(u)->name);
-		if (want != NULL && pb_conf_same(PB_CONF_UPSTREAM, want,
-		    pb_upstream_conf(u), false))
+		if (goes_on(u, conf))
 			loop->upstream[kept++] = u;
 		else
 			pb_upstream_destroy(u);

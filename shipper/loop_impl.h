@@ -27,6 +27,7 @@ struct pb_loop {
 	int		 lock_fd;	/* -1: not taken yet */
 	bool		 held;		/* the store is (base/below.h) */
 	bool		 stopping;
+	int		 wake_fd;	/* eventfd: a sink has ended requests */
 	struct pb_http	*http;
 	struct pb_worker *reader;	/* looks in files, makes payloads */
 	struct pb_worker *keeper;	/* writes to the state */

@@ -5,9 +5,12 @@
 
 #include <string.h>
 
+#include "shipper/sink/sieve.h"
 #include "shipper/sink/sink_http.h"
+#include "shipper/sink/sink_interface.h"
 
-static const struct pb_sink_kind *const kinds[] = { &pb_sink_http };
+static const struct pb_sink_kind *const kinds[] = { &pb_sink_http,
+	&pb_sink_interface };
 
 static bool	takes(const struct pb_sink_kind *, const char *);
 
@@ -21,6 +24,17 @@ pb_sink_create(struct pb_sink **out, const struct pb_sink_opts *opts,
 			return kinds[i]->create(out, opts, err);
 	return pb_err_set(err, PB_EINVAL, "nothing is known that goes to "
 	    "%.200s", opts->conf->url);
+}
+
+int
+pb_sink_check(const struct pb_conf_upstream *conf, unsigned ms,
+    struct pb_err *err)
+{
+	struct pb_sieve sieve = { .filter = NULL };
+	int rc = pb_sieve_make(&sieve, conf->filter, ms, err);
+
+	pb_sieve_finish(&sieve);
+	return rc == PB_EINVAL ? rc : 0;
 }
 
 void

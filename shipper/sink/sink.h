@@ -42,8 +42,8 @@ struct pb_sink_opts {
 /* Packets that went by without being sent, since it was made. */
 struct pb_sink_left_out {
 	uint64_t	filtered;	/* by `filter` */
-	uint64_t	unfit;		/* it cannot carry them; the last one: */
-	char		text[PB_SHIP_TEXT_MAX];
+	uint64_t	unfit;		/* it cannot carry them */
+	char		text[PB_SHIP_TEXT_MAX];	/* why not the last one */
 };
 
 struct pb_sink_kind {
@@ -80,6 +80,11 @@ struct pb_sink {
 		    struct pb_answer *answer);
 	void	*arg;
 };
+
+/* What is wrong with the section that only its kind knows; names in a filter
+ * are waited for, `ms` at most, and may be unknown.  0 or PB_EINVAL. */
+int	pb_sink_check(const struct pb_conf_upstream *conf, unsigned ms,
+	    struct pb_err *err);
 
 /* Of the kind of the url in `conf`; who uses it sets `done`.
  * PB_EINVAL: there is none. */
