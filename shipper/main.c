@@ -1,6 +1,7 @@
 /*
  * shipper/main.c - pb-shipper: moves packets to the upstreams
  */
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -8,18 +9,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/log.h"
 #include "base/owner.h"
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "shipper/loop.h"
+#include "shipper/sink/sink.h"
 #include "shipper/wire/curl.h"
+
+#define FILTER_MS	2000u	/* for names in a filter */
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static void	usage(FILE *);
 static int	check(struct pb_conf *, const char *);
+static int	check_sinks(const struct pb_conf *, struct pb_err *);
 static void	raise_files(void);
+static int	give_up_rights(const struct pb_conf *, struct pb_err *);
 static int	run(struct pb_conf *, struct pb_err *);
 
 int
@@ -61,6 +68,11 @@ main(int argc, char **argv)
 	if (pb_conf_find(path, given, &err) < 0 ||
 	    pb_conf_load(&conf, path, &err) < 0) {
 		fprintf(stderr, "pb-shipper: %s\n", err.text);
+		return EXIT_USAGE;
+	}
+	if (check_sinks(conf, &err) < 0) {
+		fprintf(stderr, "pb-shipper: %s: %s\n", path, err.text);
+		pb_conf_destroy(conf);
 		return EXIT_USAGE;
 	}
 	if (test)
@@ -106,6 +118,33 @@ check(struct pb_conf *conf, const char *path)
 	return EXIT_DONE;
 }
 
+static int
+check_sinks(const struct pb_conf *conf, struct pb_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < conf->upstreams; i++) {
+		rc = pb_sink_check(&conf->upstream[i], FILTER_MS, err);
+		if (rc < 0)
+			pb_err_prefix(err, rc, "[upstream %s]",
+			    conf->upstream[i].name);
+	}
+	return rc;
+}
+
+/* A local interface takes one capability.  Who is root by hand, and has
+ * none, stays as he is. */
+static int
+give_up_rights(const struct pb_conf *conf, struct pb_err *err)
+{
+	bool sends = false;
+
+	for (size_t i = 0; i < conf->upstreams; i++)
+		sends |= pb_conf_interface(&conf->upstream[i]) != NULL;
+	return sends || geteuid() != 0 ?
+	    pb_caps_keep(sends ? PB_CAP(CAP_NET_RAW) : 0, err) : 0;
+}
+
 /* Each request under way holds a connection: 64 upstreams, 17 each. */
 static void
 raise_files(void)
@@ -126,6 +165,11 @@ run(struct pb_conf *conf, struct pb_err *err)
 	int fd, rc;
 
 	raise_files();
+	rc = give_up_rights(conf, err);
+	if (rc < 0) {
+		pb_conf_destroy(conf);
+		return rc;
+	}
 	/* As pb-recorder: its group may read. */
 	umask(027);
 	/* A peer that hangs up is an answer, no reason to die. */
