@@ -34,6 +34,8 @@ static void	say_retention(struct pb_out *, const struct pb_report *);
 static unsigned	shown(const struct pb_report_upstream *);
 static void	say_upstream(struct pb_out *,
 		    const struct pb_report_upstream *);
+static void	say_delivery(struct pb_out *,
+		    const struct pb_report_upstream *);
 static void	say_orphans(struct pb_out *, const struct pb_report *);
 static const char *span(uint64_t, char[static 32]);
 
@@ -84,6 +86,10 @@ static const struct pb_column upstream_columns[] = {
 	{ "lag", PB_CELL_SECONDS, UPSTREAM(lag_ns) },
 	{ "last_error", PB_CELL_TEXT, UPSTREAM(row.last_error) },
 	{ "requeue", PB_CELL_WORD, UPSTREAM(requeue) },
+	{ "delivery", PB_CELL_WORD, UPSTREAM(delivery) },
+	{ "filtered", PB_CELL_U64, UPSTREAM(row.filtered) },
+	{ "unfit", PB_CELL_U64, UPSTREAM(row.unfit) },
+	{ "last_unfit", PB_CELL_TEXT, UPSTREAM(row.unfit_text) },
 	{ 0 },
 }, fork_columns[] = {
 	{ "stream", PB_CELL_TEXT, FORK(stream) },
@@ -361,6 +367,7 @@ say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
 	if (up->row.last_error[0] != '\0')
 		pb_out_printf(out, "           last error: %s\n",
 		    up->row.last_error);
+	say_delivery(out, up);
 	if (up->dead.letters > 0 || up->dead.requeued > 0)
 		pb_out_printf(out, "           dead letters: %" PRIu64 ", %"
 		    PRIu64 " packets; %" PRIu64 " more to send again; %s "
@@ -376,6 +383,25 @@ say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
 	if (up->forks > shown(up))
 		pb_out_printf(out, "           restored: %u more\n",
 		    up->forks - shown(up));
+}
+
+/* Of a local interface: what a node drops as a repeat it would send. */
+static void
+say_delivery(struct pb_out *out, const struct pb_report_upstream *up)
+{
+	if (strcmp(up->delivery, "at-least-once") == 0)
+		pb_out_text(out, "           at least once: after a crash "
+		    "some of a stream may go out twice\n");
+	else if (strcmp(up->delivery, "at-most-once") == 0)
+		pb_out_text(out, "           at most once: what may have gone "
+		    "out before a crash becomes dead letters, unsure\n");
+	if (up->row.filtered > 0)
+		pb_out_printf(out, "           left out by its filter: %"
+		    PRIu64 " packets\n", up->row.filtered);
+	if (up->row.unfit > 0)
+		pb_out_printf(out, "           not sent, as it cannot carry "
+		    "them as they were: %" PRIu64 " packets; the last: %s\n",
+		    up->row.unfit, up->row.unfit_text);
 }
 
 static void

@@ -214,6 +214,7 @@ add_upstream(struct work *work, const struct pb_upstream_row *row,
 	up->state = report->shipper ? pb_ship_state_name(row->state) :
 	    "not running";
 	up->requeue = "auto";
+	up->delivery = "once";
 	up->streams = row->streams;
 	rc = pb_letters_total(work->letters, row->name, &up->dead, err);
 	if (rc < 0)
@@ -306,6 +307,8 @@ add_configured(struct work *work)
 			up->state = "not running";
 		}
 		up->requeue = is->requeue_manual ? "manual" : "auto";
+		up->delivery = pb_conf_interface(is) == NULL ? "once" :
+		    is->at_most_once ? "at-most-once" : "at-least-once";
 	}
 }
 

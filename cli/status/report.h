@@ -49,6 +49,9 @@ struct pb_report_upstream {
 	struct pb_report_fork fork[PB_REPORT_FORKS_MAX];
 	const char	*requeue;	/* do they go by themselves: "auto"; or
 					 * "manual" */
+	/* What a crash does: "once", as a node drops repeats; or what
+	 * `delivery` says of a local interface. */
+	const char	*delivery;
 };
 
 /* Dead letters of an upstream that is not configured. */
