@@ -519,6 +519,9 @@ close_section(struct load *load)
 	    s->check(load->section, &key, &load->err) == 0) &&
 	    pb_conf_check_ways(load->conf, &key, &load->err) == 0)
 		return 0;
+	/* It may be another section's key that does not go with this one. */
+	if (pb_conf_key_find(load->kind, key) == NULL)
+		return complain(load, load->title_line, NULL);
 	i = (size_t)(pb_conf_key_find(load->kind, key) - s->keys);
 	return complain(load, load->key_line[i] != 0 ? load->key_line[i] :
 	    load->title_line, key);

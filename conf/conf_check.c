@@ -38,6 +38,10 @@ static int	way_back(struct edges *, int);
 static int	refuse_circle(const struct edges *, int, struct pb_err *);
 static int	check_interface(const struct pb_conf_upstream *,
 		    const char **, struct pb_err *);
+static int	check_upstreams(const struct pb_conf *, struct pb_err *);
+static int	check_way(const struct pb_conf *,
+		    const struct pb_conf_upstream *,
+		    const struct pb_conf_capture *, struct pb_err *);
 static int	check_peer(const struct pb_conf_upstream *, const char **,
 		    struct pb_err *);
 
@@ -119,8 +123,11 @@ pb_conf_check_ways(const struct pb_conf *conf, const char **key,
     struct pb_err *err)
 {
 	struct edges edges;
-	int last;
+	int last, rc = check_upstreams(conf, err);
 
+	*key = "streams";
+	if (rc < 0)
+		return rc;
 	list_edges(conf, &edges);
 	for (int i = 0; i < edges.count; i++) {
 		const struct edge *edge = &edges.at[i];
@@ -270,6 +277,40 @@ check_peer(const struct pb_conf_upstream *upstream, const char **key,
 		    "the clear; write https://, or spell out tls = off");
 	}
 	return check_tls(&upstream->tls, key, err);
+}
+
+/* Past the queueing discipline, what the shipper sends closes no circle. */
+static int
+check_upstreams(const struct pb_conf *conf, struct pb_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < conf->upstreams; i++)
+		for (size_t j = 0; rc == 0 && j < conf->captures; j++)
+			rc = check_way(conf, &conf->upstream[i],
+			    &conf->capture[j], err);
+	return rc;
+}
+
+/* What was captured at an interface does not leave by it again. */
+static int
+check_way(const struct pb_conf *conf, const struct pb_conf_upstream *upstream,
+    const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	char stream[PB_NAME_BYTES_MAX + PB_IFNAME_BYTES_MAX + 2];
+	const char *to = pb_conf_interface(upstream);
+
+	snprintf(stream, sizeof(stream), "%s/%s", conf->node.name,
+	    capture->interface);
+	/* Whose streams they are is not known before [node]. */
+	if (to == NULL || conf->node.name[0] == '\0' ||
+	    (strcmp(capture->interface, to) != 0 &&
+	    strcmp(capture->interface, "any") != 0) ||
+	    !pb_glob_list_match(upstream->streams, stream))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "[upstream %s] would send what is "
+	    "captured at %s out of it again; write streams there that leave "
+	    "%.300s out", upstream->name, to, stream);
 }
 
 /* Off, or a certificate, its key and the authority of the other side. */

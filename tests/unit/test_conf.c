@@ -547,6 +547,32 @@ static const struct refusal an_interface_has_no_keys_of_a_connection[] = {
 	{ 0 },
 };
 
+static const struct refusal what_is_captured_leaves_by_another_interface[] = {
+	{ BASE "[capture eth1]\n[upstream c]\nurl = interface:eth1\n", 6,
+	    "[upstream c] streams: [upstream c] would send what is captured "
+	    "at eth1 out of it again; write streams there that leave "
+	    "lon1/eth1 out" },
+	{ OUT "streams = *\n[capture eth1]\n", 8, "[capture eth1]: "
+	    "[upstream c] would send" },
+	{ OUT "streams = lon1/eth?, par1/*\n[capture any]\n"
+	    "[capture eth1]\n", 9, "[capture eth1]: [upstream c] would" },
+	{ OUT "[capture any]\n", 7, "leave lon1/any out" },
+	{ "[store]\npath = /store\n[capture eth1]\n[upstream c]\n"
+	    "url = interface:eth1\n" NODE, 6, "[node]: [upstream c] would" },
+	{ 0 },
+};
+
+static void
+what_others_captured_leaves_by_any_interface(void **state)
+{
+	(void)state;
+	pb_conf_destroy(load_good(OUT "[capture eth0]\n"));
+	pb_conf_destroy(load_good(OUT "streams = par1/*, lon1/eth0\n"
+	    "[capture eth1]\n[capture eth0]\n"));
+	pb_conf_destroy(load_good(BASE "[capture eth1]\n[upstream c]\n"
+	    "url = http://eth1\ntls = off\n"));
+}
+
 static void
 an_upstream_may_be_an_interface(void **state)
 {
@@ -973,6 +999,8 @@ main(void)
 		REFUSED(an_interface_has_no_keys_of_a_connection),
 		REFUSED(a_node_has_no_keys_of_an_interface),
 		cmocka_unit_test(an_upstream_may_be_an_interface),
+		REFUSED(what_is_captured_leaves_by_another_interface),
+		cmocka_unit_test(what_others_captured_leaves_by_any_interface),
 		VALUES(an_interface_has_a_name_as_the_kernel_takes_it),
 		VALUES(values_keep_their_bounds),
 		REFUSED(values_of_an_upstream_keep_their_bounds),
