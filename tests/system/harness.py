@@ -369,9 +369,10 @@ class Node:
             url, *more = [where] if isinstance(where, (str, Node)) else where
             if isinstance(url, Node):
                 url = "http://127.0.0.1:%d" % url.port
-            lines += ["[upstream %s]" % up, "url = " + url, *more]
+            lines += ["[upstream %s]" % up, "url = " + url]
             if not url.startswith("interface:"):
                 lines.append("tls = off")
+            lines += more
         with open(self.conf, "w") as f:
             f.write("\n".join(lines) + "\n" + extra)
 
