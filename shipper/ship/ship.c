@@ -196,6 +196,15 @@ pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
 	ship_enqueue(ship, s);
 }
 
+/* The stream is READY again when all its requests have ended. */
+bool
+pb_ship_stands(const struct pb_ship *ship, unsigned request)
+{
+	const struct ship_request *r = &ship->request[request];
+
+	return r->late || r->stream->state == PB_CURSOR_READY;
+}
+
 bool
 pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
     struct pb_action *out)
@@ -355,7 +364,8 @@ plan_piece(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 	bool begin = ship->looking < PB_SHIP_LOOKS_MAX || s->looking;
 	struct pb_err err;
 
-	if (ship->way.remembered && in_turn(s) > 0)
+	if (ship->way.remembered && in_turn(s) > 0 &&
+	    in_turn(s) >= ship->way.units)
 		return SHIP_NOTHING;
 	if (!ship_room_to_look(ship, s))
 		return SHIP_FULL;
@@ -406,7 +416,7 @@ plan_packets(const struct pb_ship *ship, struct ship_stream *s,
 		return SHIP_FULL;
 	out->kind = PB_ACTION_PACKETS;
 	out->more = s->end > piece->last;
-	if (in_turn(s) > 0 && !piece->complete &&
+	if (in_turn(s) > 0 && !ship->way.remembered && !piece->complete &&
 	    piece->bytes < PB_SHIP_SMALL_BYTES)
 		return SHIP_NOTHING;
 	return SHIP_ACT;

@@ -214,6 +214,9 @@ struct pb_ship_way {
 	/* It cannot be asked what it has: how far it is, is what we remember,
 	 * and a stream's units follow one another, so that this is so. */
 	bool		remembered;
+	/* So many units of a stream may be under way; 0: 1.  They end in their
+	 * order, and those behind one that was not had are not sent. */
+	unsigned	units;
 	/* Of one that is remembered: nothing is sent twice, whatever ends us;
 	 * so what is under way is remembered, too (pb_ship_cursor.unsure). */
 	bool		once;
@@ -378,6 +381,10 @@ struct pb_ship_status {
 };
 void	pb_ship_status(const struct pb_ship *ship,
 	    struct pb_ship_status *out);
+/* Is this request, which is under way, still to be sent?  Not where one before
+ * it failed: then it ends as PB_OUTCOME_PART, with nothing sent. */
+bool	pb_ship_stands(const struct pb_ship *ship, unsigned request);
+
 /* Requests under way. */
 unsigned pb_ship_flights(const struct pb_ship *ship);
 

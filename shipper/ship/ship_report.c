@@ -122,10 +122,14 @@ tell_unsure(const struct pb_ship *ship, const struct ship_stream *s,
 	memcpy(out->unsure, s->unsure, sizeof(out->unsure));
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		const struct ship_request *r = &ship->request[i];
+		struct pb_ship_run *run = &out->unsure[r->late];
 
-		if (r->stream == s && r->kind == PB_ACTION_PACKETS)
-			out->unsure[r->late] = (struct pb_ship_run){
-			    .first = r->first, .last = r->last };
+		if (r->stream != s || r->kind != PB_ACTION_PACKETS)
+			continue;
+		if (run->first == 0 || r->first < run->first)
+			run->first = r->first;
+		if (r->last > run->last)
+			run->last = r->last;
 	}
 }
 

@@ -18,6 +18,7 @@ enum taking { NONE, READY, WHOLE, BROKEN };
 struct unit {
 	struct pb_mingle_unit is;
 	enum taking	 state;		/* NONE: not at hand */
+	bool		 behind;	/* another one of its stream */
 	size_t		 at;		/* behind the packet of `next` */
 	uint64_t	 seq;		/* the last one passed */
 	uint64_t	 time_ns;	/* of the last frame taken */
@@ -39,6 +40,9 @@ struct pb_mingle {
 	char		 unfit[PB_SHIP_TEXT_MAX];
 };
 
+static bool	same_stream(const struct unit *,
+		    const struct pb_mingle_unit *);
+static void	set_state(struct pb_mingle *, struct unit *, enum taking);
 static enum taking advance(struct pb_mingle *, struct unit *);
 static enum taking look(struct pb_mingle *, struct unit *,
 		    const struct pb_block *);
@@ -67,20 +71,24 @@ pb_mingle_add(struct pb_mingle *mingle, unsigned at,
     const struct pb_mingle_unit *is, uint64_t now_ns)
 {
 	struct unit *unit = &mingle->unit[at];
+	bool behind = false;
 
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		struct unit *other = &mingle->unit[i];
 
 		if (other->is.coming > 0 && --other->is.coming == 0)
 			other->free_ns = 0;
+		behind |= i != at && is->in_turn && same_stream(other, is) &&
+		    other->state != NONE && other->state != WHOLE;
 		if (is->in_turn && mingle->hold[i].stream == is->stream)
 			mingle->hold[i].until_ns = 0;
 	}
-	*unit = (struct unit){ .is = *is, .seq = is->first - 1 };
+	*unit = (struct unit){ .is = *is, .seq = is->first - 1,
+	    .behind = behind };
 	unit->next.unit = at;
 	if (is->coming > 0)
 		unit->free_ns = now_ns + PB_MINGLE_HOLD_NS;
-	unit->state = advance(mingle, unit);
+	set_state(mingle, unit, advance(mingle, unit));
 }
 
 void
@@ -89,11 +97,14 @@ pb_mingle_remove(struct pb_mingle *mingle, unsigned at, bool held,
 {
 	struct unit *unit = &mingle->unit[at];
 
+	unit->state = NONE;
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+		held &= mingle->unit[i].state == NONE ||
+		    !same_stream(&mingle->unit[i], &unit->is);
 	if (held && unit->is.in_turn && unit->time_ns != 0)
 		mingle->hold[at] = (struct hold){ .stream = unit->is.stream,
 		    .time_ns = unit->time_ns,
 		    .until_ns = now_ns + PB_MINGLE_HOLD_NS };
-	unit->state = NONE;
 }
 
 const struct pb_mingle_frame *
@@ -120,7 +131,7 @@ pb_mingle_take(struct pb_mingle *mingle, unsigned at)
 
 	unit->time_ns = unit->next.time_ns;
 	unit->next.left = (struct pb_mingle_left){ .filtered = 0 };
-	unit->state = advance(mingle, unit);
+	set_state(mingle, unit, advance(mingle, unit));
 }
 
 bool
@@ -138,6 +149,24 @@ const char *
 pb_mingle_unfit(const struct pb_mingle *mingle)
 {
 	return mingle->unfit;
+}
+
+/* In its turn. */
+static bool
+same_stream(const struct unit *unit, const struct pb_mingle_unit *is)
+{
+	return unit->is.in_turn && unit->is.stream == is->stream;
+}
+
+/* One that has no frame any more stands before no other. */
+static void
+set_state(struct pb_mingle *mingle, struct unit *unit, enum taking state)
+{
+	unit->state = state;
+	for (unsigned i = 0; state == WHOLE && i < PB_SHIP_SLOTS; i++)
+		if (&mingle->unit[i] != unit && unit->is.in_turn &&
+		    same_stream(&mingle->unit[i], &unit->is))
+			mingle->unit[i].behind = false;
 }
 
 /* --- one unit ----------------------------------------------------------- */
@@ -203,7 +232,7 @@ earliest(struct pb_mingle *mingle)
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		struct unit *unit = &mingle->unit[i];
 
-		if (unit->state == READY && (first == NULL ||
+		if (unit->state == READY && !unit->behind && (first == NULL ||
 		    unit->next.time_ns < first->next.time_ns))
 			first = unit;
 	}

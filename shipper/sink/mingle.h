@@ -4,7 +4,8 @@
  * A unit is a section of one stream's packets, by number (payload.h).  Of
  * the units at hand the frame with the lowest time comes first, so that
  * streams mingle as they did on their wires; those of one unit come in its
- * order, whatever their times.  Units that are on their way are given a
+ * order, whatever their times, and two units of one stream follow one another
+ * in the order in which they were added.  Units that are on their way are given a
  * moment to come; and where one has others behind it, the next one is waited
  * for before anything later goes.
  *
@@ -25,7 +26,7 @@
 #include "shipper/ship/ship.h"
 
 /* What is waited for is waited for so long. */
-#define PB_MINGLE_HOLD_NS	50000000ull
+#define PB_MINGLE_HOLD_NS	200000000ull
 
 /* Packets that were left out. */
 struct pb_mingle_left {

@@ -25,6 +25,7 @@ struct unit {
 	const struct pb_sink_request *of;	/* NULL: none */
 	bool		 mingled;	/* it is with the others */
 	bool		 ended;
+	uint64_t	 order;		/* of its end */
 	uint64_t	 start_ns;	/* of its first frame; 0: not yet */
 	unsigned	 pending;	/* of its frames, in the batch */
 	struct pb_answer answer;
@@ -39,6 +40,7 @@ struct pb_sender {
 	struct unit	 unit[PB_SHIP_SLOTS];	/* by the request's number */
 	struct pb_mingle_frame batch[BATCH];	/* to be sent, in order */
 	unsigned	 frames;
+	uint64_t	 ends;		/* of units, so far */
 	uint64_t	 moved_ns;	/* when a frame was last taken */
 	struct pb_sink_left_out left;
 	uint64_t	 told_ns, told_unfit;
@@ -54,6 +56,9 @@ static void	passed(struct pb_sender *, unsigned);
 static void	count_left(struct pb_sender *,
 		    const struct pb_mingle_left *);
 static void	end_units(struct pb_sender *);
+static void	end_if_due(struct pb_sender *, unsigned, uint64_t);
+static bool	follows(const struct unit *, const struct unit *);
+static bool	leads(const struct pb_sender *, unsigned);
 static void	end_all(struct pb_sender *, enum pb_outcome, const char *);
 static void	end_unit(struct pb_sender *, unsigned, enum pb_outcome,
 		    const char *);
@@ -130,15 +135,23 @@ pb_sender_stop(struct pb_sender *sender)
 }
 
 bool
-pb_sender_ended(struct pb_sender *sender, unsigned request,
+pb_sender_ended(struct pb_sender *sender, unsigned *request,
     struct pb_answer *answer)
 {
-	struct unit *unit = &sender->unit[request];
+	struct unit *first = NULL;
 
-	if (unit->of == NULL || !unit->ended)
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		struct unit *unit = &sender->unit[i];
+
+		if (unit->of != NULL && unit->ended &&
+		    (first == NULL || unit->order < first->order))
+			first = unit;
+	}
+	if (first == NULL)
 		return false;
-	*answer = unit->answer;
-	unit->of = NULL;
+	*request = (unsigned)(first - sender->unit);
+	*answer = first->answer;
+	first->of = NULL;
 	return true;
 }
 
@@ -301,28 +314,64 @@ count_left(struct pb_sender *sender, const struct pb_mingle_left *left)
 static void
 end_units(struct pb_sender *sender)
 {
-	uint64_t now_ns = pb_clock_mono_ns();
-	struct pb_mingle_left left;
-	enum pb_mingle_end how;
+	uint64_t now_ns = pb_clock_mono_ns(), before;
 
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
-		struct unit *unit = &sender->unit[i];
-
-		if (!at_hand(unit) || unit->pending > 0)
-			continue;
-		if (pb_mingle_ended(sender->mingle, i, &how, &left)) {
-			count_left(sender, &left);
-			end_unit(sender, i, how == PB_MINGLE_WHOLE ?
-			    PB_OUTCOME_HAS : PB_OUTCOME_MALFORMED,
-			    "it is not as a section of ours is");
-		} else if (unit->start_ns != 0 &&
-		    now_ns - unit->start_ns >= PB_SENDER_UNIT_NS) {
-			end_unit(sender, i, PB_OUTCOME_PART, "");
-		}
-	}
+	do {
+		before = sender->ends;
+		for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+			if (at_hand(&sender->unit[i]) &&
+			    sender->unit[i].pending == 0 && leads(sender, i))
+				end_if_due(sender, i, now_ns);
+	} while (sender->ends > before);
 	if (sender->left.unfit > sender->told_unfit &&
 	    (sender->told_ns == 0 || now_ns - sender->told_ns >= UNFIT_NS))
 		tell_unfit(sender, now_ns);
+}
+
+static void
+end_if_due(struct pb_sender *sender, unsigned i, uint64_t now_ns)
+{
+	struct unit *unit = &sender->unit[i];
+	struct pb_mingle_left left;
+	enum pb_mingle_end how;
+
+	if (pb_mingle_ended(sender->mingle, i, &how, &left)) {
+		count_left(sender, &left);
+		end_unit(sender, i, how == PB_MINGLE_WHOLE ? PB_OUTCOME_HAS :
+		    PB_OUTCOME_MALFORMED,
+		    "it is not as a section of ours is");
+	} else if (unit->start_ns != 0 &&
+	    now_ns - unit->start_ns >= PB_SENDER_UNIT_NS) {
+		end_unit(sender, i, PB_OUTCOME_PART, "");
+	}
+	/* What is behind it is not to be sent. */
+	if (unit->ended && unit->answer.outcome != PB_OUTCOME_HAS)
+		for (unsigned j = 0; j < PB_SHIP_SLOTS; j++)
+			if (at_hand(&sender->unit[j]) &&
+			    follows(&sender->unit[j], unit))
+				end_unit(sender, j, PB_OUTCOME_PART, "");
+}
+
+/* Of one stream, in its turn? */
+static bool
+follows(const struct unit *unit, const struct unit *before)
+{
+	const struct pb_action *a = &unit->of->action;
+	const struct pb_action *b = &before->of->action;
+
+	return !a->late && !b->late && a->stream == b->stream &&
+	    a->piece.first > b->piece.first;
+}
+
+/* Are all units of its stream before it through? */
+static bool
+leads(const struct pb_sender *sender, unsigned i)
+{
+	for (unsigned j = 0; j < PB_SHIP_SLOTS; j++)
+		if (at_hand(&sender->unit[j]) &&
+		    follows(&sender->unit[i], &sender->unit[j]))
+			return false;
+	return true;
 }
 
 /* All of them. */
@@ -330,9 +379,11 @@ static void
 end_all(struct pb_sender *sender, enum pb_outcome outcome, const char *text)
 {
 	sender->frames = 0;
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
-		if (at_hand(&sender->unit[i]))
-			end_unit(sender, i, outcome, text);
+	/* At most so many of a stream. */
+	for (unsigned n = 0; n < PB_SHIP_SLOTS && any_at_hand(sender); n++)
+		for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+			if (at_hand(&sender->unit[i]) && leads(sender, i))
+				end_unit(sender, i, outcome, text);
 }
 
 static void
@@ -342,6 +393,7 @@ end_unit(struct pb_sender *sender, unsigned i, enum pb_outcome outcome,
 	struct unit *unit = &sender->unit[i];
 
 	unit->ended = true;
+	unit->order = ++sender->ends;
 	unit->answer.outcome = outcome;
 	if (outcome != PB_OUTCOME_HAS)
 		snprintf(unit->answer.text, sizeof(unit->answer.text), "%s",

@@ -35,8 +35,9 @@ uint64_t pb_sender_work(struct pb_sender *sender);
 /* All that has not ended ends here, as PB_OUTCOME_PART. */
 void	pb_sender_stop(struct pb_sender *sender);
 
-/* Has this request ended?  Then its answer, once. */
-bool	pb_sender_ended(struct pb_sender *sender, unsigned request,
+/* The next request that has ended, in the order of their ends, which for
+ * those of one stream is that of their numbers: true, once. */
+bool	pb_sender_ended(struct pb_sender *sender, unsigned *request,
 	    struct pb_answer *answer);
 
 /* Borrowed; changed by pb_sender_work(). */

@@ -24,8 +24,11 @@ enum unit_state { FREE, GIVEN, SENT, ENDED };
 
 struct unit {
 	enum unit_state	 state;
-	const struct pb_sink_request *request;	/* borrowed until ENDED */
+	const struct pb_sink_request *request;	/* borrowed until collected */
 	struct pb_answer answer;
+	uint64_t	 order;		/* of its end */
+	uint32_t	 stream;
+	bool		 late;
 };
 
 struct sink_interface {
@@ -37,7 +40,8 @@ struct sink_interface {
 	struct pb_sender *sender;	/* the thread's, while it runs */
 	pthread_mutex_t	 lock;		/* of all below */
 	pthread_cond_t	 given;		/* or the end */
-	bool		 ends;
+	bool		 ended;		/* it is to end */
+	uint64_t	 ends;		/* of units, so far */
 	struct unit	 unit[PB_SHIP_SLOTS];	/* by the request's number */
 	struct pb_sink_left_out left_out;
 };
@@ -60,12 +64,15 @@ static void	*thread_main(void *);
 static void	take_given(struct sink_interface *);
 static void	publish(struct sink_interface *);
 static void	wait_until(struct sink_interface *, uint64_t);
-static void	wake(const struct sink_interface *);
+static void	end(struct sink_interface *, struct unit *);
+static void	end_behind(struct sink_interface *, const struct unit *);
+static bool	is_behind_failed(const struct sink_interface *,
+		    const struct pb_sink_request *);
 
 const struct pb_sink_kind pb_sink_interface = {
 	.schemes = { PB_CONF_INTERFACE },
 	.way = { .unit = PB_UNIT_PIECE, .remembered = true,
-	    .unit_bytes = PB_SINK_UNIT_BYTES },
+	    .units = PB_SINK_UNITS, .unit_bytes = PB_SINK_UNIT_BYTES },
 	.fit = interface_fit, .create = interface_create,
 	.destroy = interface_destroy, .start = interface_start,
 	.collect = interface_collect, .stop = interface_stop,
@@ -129,10 +136,15 @@ interface_start(struct pb_sink *sink, const struct pb_sink_request *request,
 		return pb_err_set(err, PB_EBUSY, "the upstream ends");
 	pthread_mutex_lock(&to->lock);
 	*unit = (struct unit){ .state = GIVEN, .request = request,
-	    .answer = { .ours = true, .outcome = PB_OUTCOME_HAS } };
+	    .answer = { .ours = true, .outcome = PB_OUTCOME_HAS },
+	    .stream = request->action.stream, .late = request->action.late };
 	/* On a wire nobody misses what is not there. */
 	if (request->action.kind == PB_ACTION_GAP)
 		unit->state = ENDED;
+	if (is_behind_failed(to, request)) {
+		unit->state = ENDED;
+		unit->answer.outcome = PB_OUTCOME_PART;
+	}
 	if (request->action.kind == PB_ACTION_PACKETS &&
 	    request->linktype != PB_LINKTYPE_ETHERNET) {
 		unit->state = ENDED;
@@ -145,7 +157,7 @@ interface_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	if (unit->state == GIVEN)
 		pthread_cond_signal(&to->given);
 	else
-		wake(to);
+		end(to, unit);
 	pthread_mutex_unlock(&to->lock);
 	return 0;
 }
@@ -156,19 +168,22 @@ interface_collect(struct pb_sink *sink)
 	struct sink_interface *to = (struct sink_interface *)sink;
 	struct pb_answer answer;
 
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
-		struct unit *unit = &to->unit[i];
-		bool ended;
+	for (;;) {
+		struct unit *first = NULL;
 
 		pthread_mutex_lock(&to->lock);
-		ended = unit->state == ENDED;
-		if (ended) {
-			answer = unit->answer;
-			unit->state = FREE;
+		for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+			if (to->unit[i].state == ENDED && (first == NULL ||
+			    to->unit[i].order < first->order))
+				first = &to->unit[i];
+		if (first != NULL) {
+			answer = first->answer;
+			first->state = FREE;
 		}
 		pthread_mutex_unlock(&to->lock);
-		if (ended)
-			sink->done(sink->arg, i, &answer);
+		if (first == NULL)
+			return;
+		sink->done(sink->arg, (unsigned)(first - to->unit), &answer);
 	}
 }
 
@@ -217,7 +232,7 @@ end_thread(struct sink_interface *to)
 	if (!to->runs)
 		return;
 	pthread_mutex_lock(&to->lock);
-	to->ends = true;
+	to->ended = true;
 	pthread_cond_signal(&to->given);
 	pthread_mutex_unlock(&to->lock);
 	pthread_join(to->thread, NULL);
@@ -236,7 +251,7 @@ thread_main(void *arg)
 	/* As exact as a sleep can be: no one waits for less than this. */
 	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	pthread_mutex_lock(&to->lock);
-	while (!to->ends) {
+	while (!to->ended) {
 		take_given(to);
 		pthread_mutex_unlock(&to->lock);
 		until_ns = pb_sender_work(to->sender);
@@ -266,16 +281,61 @@ take_given(struct sink_interface *to)
 static void
 publish(struct sink_interface *to)
 {
-	bool any = false;
+	struct pb_answer answer;
+	unsigned request;
 
 	to->left_out = *pb_sender_left_out(to->sender);
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
-		if (pb_sender_ended(to->sender, i, &to->unit[i].answer)) {
-			to->unit[i].state = ENDED;
-			any = true;
-		}
-	if (any)
-		wake(to);
+	while (pb_sender_ended(to->sender, &request, &answer)) {
+		to->unit[request].answer = answer;
+		end(to, &to->unit[request]);
+		if (answer.outcome != PB_OUTCOME_HAS)
+			end_behind(to, &to->unit[request]);
+	}
+}
+
+/* Those that were given meanwhile are not to be sent. */
+static void
+end_behind(struct sink_interface *to, const struct unit *failed)
+{
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		struct unit *unit = &to->unit[i];
+
+		if (unit->state != GIVEN || unit->late || failed->late ||
+		    unit->stream != failed->stream)
+			continue;
+		unit->answer.outcome = PB_OUTCOME_PART;
+		end(to, unit);
+	}
+}
+
+/* With the lock. */
+static void
+end(struct sink_interface *to, struct unit *unit)
+{
+	uint64_t one = 1;
+
+	unit->state = ENDED;
+	unit->order = ++to->ends;
+	/* Refused only where it would go past 2^64 - 2: it is readable. */
+	if (write(to->wake, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* With the lock: one of its stream has failed, and the loop has not heard of
+ * it yet: this one is not to be sent. */
+static bool
+is_behind_failed(const struct sink_interface *to,
+    const struct pb_sink_request *request)
+{
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		const struct unit *unit = &to->unit[i];
+
+		if (unit->state == ENDED && !request->action.late &&
+		    !unit->late && unit->stream == request->action.stream &&
+		    unit->answer.outcome != PB_OUTCOME_HAS)
+			return true;
+	}
+	return false;
 }
 
 /* Until then, or until something was given, or the end. */
@@ -289,20 +349,10 @@ wait_until(struct sink_interface *to, uint64_t until_ns)
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
 		if (to->unit[i].state == GIVEN)
 			return;
-	if (to->ends)
+	if (to->ended)
 		return;
 	if (until_ns == UINT64_MAX)
 		pthread_cond_wait(&to->given, &to->lock);
 	else
 		(void)pthread_cond_timedwait(&to->given, &to->lock, &until);
-}
-
-static void
-wake(const struct sink_interface *to)
-{
-	uint64_t one = 1;
-
-	/* Refused only where it would go past 2^64 - 2: it is readable. */
-	if (write(to->wake, &one, sizeof(one)) < 0)
-		return;
 }

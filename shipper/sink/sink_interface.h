@@ -17,9 +17,11 @@
 
 extern const struct pb_sink_kind pb_sink_interface;
 
-/* Bytes of a unit: where frames leave as fast as they can, and where they
- * have a pace, as a crash may send a unit twice. */
-#define PB_SINK_UNIT_BYTES	PB_SHIP_PIECE_BYTES
-#define PB_SINK_PACED_BYTES	(256u << 10)
+/* Units of a stream, one being sent and one at hand, and their bytes: where
+ * frames leave as fast as they can, and where they have a pace.  A crash may
+ * send as much twice. */
+#define PB_SINK_UNITS		2u
+#define PB_SINK_UNIT_BYTES	(1u << 20)
+#define PB_SINK_PACED_BYTES	(128u << 10)
 
 #endif

@@ -21,7 +21,7 @@
 /* What is late by more begins a new count: of distances, and of the rate,
  * which is exact over more than that. */
 #define PB_TEMPO_LATE_NS	(250 * PB_NS_PER_MS)
-#define PB_TEMPO_BURST_NS	(50 * PB_NS_PER_MS)
+#define PB_TEMPO_BURST_NS	(100 * PB_NS_PER_MS)
 
 /* One count of time. */
 struct pb_tempo_count {

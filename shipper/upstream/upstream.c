@@ -21,6 +21,8 @@ static void	unsent(struct slot *, int, const char *);
 static void	make_packets(struct slot *, const struct pb_stream_info *);
 static void	make(void *);
 static void	made(void *);
+static bool	kept_back(struct slot *);
+static unsigned	coming(const struct slot *);
 static void	say_unrecorded(struct slot *);
 static void	done(void *, unsigned, struct pb_answer *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
@@ -291,7 +293,7 @@ make_packets(struct slot *slot, const struct pb_stream_info *stream)
 	payload->piece = slot->request.action.piece;
 	payload->upstream = u->conf.name;
 	payload->compress = u->conf.compress_zstd;
-	u->making++;
+	slot->making = true;
 	slot->job = (struct pb_job){ .run = make, .done = made, .arg = slot };
 	pb_worker_give(u->env.worker, &slot->job);
 }
@@ -321,11 +323,44 @@ upstream_submit(struct slot *slot, int rc, struct pb_err *err)
 {
 	struct pb_sink *sink = slot->upstream->sink;
 
-	slot->request.coming = --slot->upstream->making;
+	if (rc == 0 && kept_back(slot))
+		return;
+	slot->making = false;
+	slot->request.coming = coming(slot);
 	if (rc == 0)
 		rc = sink->kind->start(sink, &slot->request, err);
 	if (rc < 0)
 		unsent(slot, rc, err->text);
+}
+
+/* One of its stream before it has failed. */
+static bool
+kept_back(struct slot *slot)
+{
+	struct pb_upstream *u = slot->upstream;
+	unsigned request = slot->request.action.request;
+	struct pb_answer answer = { .outcome = PB_OUTCOME_PART, .ours = true };
+
+	if (!u->sink->kind->way.remembered ||
+	    pb_ship_stands(u->ship, request))
+		return false;
+	slot->making = false;
+	pb_ship_answer(u->ship, request, &answer, pb_clock_mono_ms(),
+	    pb_random64());
+	return true;
+}
+
+/* Packets of other streams that are not the sink's yet. */
+static unsigned
+coming(const struct slot *slot)
+{
+	const struct pb_upstream *u = slot->upstream;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+		count += u->slot[i].making && u->slot[i].request.action.stream
+		    != slot->request.action.stream;
+	return count;
 }
 
 static void

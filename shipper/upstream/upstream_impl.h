@@ -20,6 +20,7 @@ struct slot {
 	STAILQ_ENTRY(slot) link;	/* of upstream_begins */
 	struct pb_sink_request request;
 	struct pb_job	 job;		/* makes its payload */
+	bool		 making;	/* it is not the sink's yet */
 };
 
 STAILQ_HEAD(slots, slot);
@@ -54,7 +55,6 @@ struct pb_upstream {
 	struct pb_sink	*sink;
 	struct pb_ship	*ship;
 	struct slot	 slot[PB_SHIP_SLOTS];
-	unsigned	 making;	/* of them, whose packets are not there */
 	struct upstream_forks *fork;	/* of the streams that have some */
 	unsigned	 forks;
 	struct pb_upstream_row row;	/* as last reported; written_ns 0:

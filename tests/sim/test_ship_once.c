@@ -54,6 +54,7 @@ wire_start(struct pb_sink *sink, const struct pb_sink_request *request,
 {
 	const struct pb_action *a = &request->action;
 	struct pb_answer answer = { .outcome = wire.outcome, .ours = true };
+	struct world *w = sink->arg;
 	uint64_t first = a->piece.first, last = a->piece.last;
 
 	(void)err;
@@ -63,10 +64,12 @@ wire_start(struct pb_sink *sink, const struct pb_sink_request *request,
 		if (wire.outcome == PB_OUTCOME_HAS)
 			memset(&wire.told[a->stream][first], 1,
 			    last - first + 1);
+	} else if (!pb_ship_stands(w->ship, a->request)) {
+		answer.outcome = PB_OUTCOME_PART;
 	} else if (wire.outcome == PB_OUTCOME_HAS) {
 		put(a->stream, first, last);
 	} else if (wire.breaks) {
-		answer.acked = part_of(sink->arg, a);
+		answer.acked = part_of(w, a);
 		put(a->stream, first, answer.acked);
 	}
 	if (wire.outcome != PB_OUTCOME_HAS)
@@ -78,7 +81,7 @@ wire_start(struct pb_sink *sink, const struct pb_sink_request *request,
 static const struct pb_sink_kind wire_kind = { .start = wire_start };
 
 static struct world *
-wire_world(bool once)
+wire_world_of(bool once, unsigned units)
 {
 	struct world *w = world_create_for(WINDOW, STREAMS, RETRY_FOR_MS);
 
@@ -86,23 +89,46 @@ wire_world(bool once)
 	    .done = world_done, .arg = w }, .outcome = PB_OUTCOME_HAS };
 	w->sink = &wire.sink;
 	w->opts.way = (struct pb_ship_way){ .remembered = true,
-	    .once = once, .unit_bytes = UNIT_BYTES };
+	    .once = once, .units = units, .unit_bytes = UNIT_BYTES };
 	w->begins = true;
 	pb_ship_destroy(w->ship);
 	world_start(w);
 	return w;
 }
 
-/* It is killed: of what is under way some may have gone out. */
+static struct world *
+wire_world(bool once)
+{
+	return wire_world_of(once, 1);
+}
+
+/* Is another one before it? */
+static bool
+is_behind(const struct world *w, const struct pb_action *a)
+{
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		const struct pb_action *b = &w->flight[i].action;
+
+		if (w->flight[i].used && b->kind == PB_ACTION_PACKETS &&
+		    !a->late && !b->late && a->stream == b->stream &&
+		    b->piece.first < a->piece.first)
+			return true;
+	}
+	return false;
+}
+
+/* It is killed: of what is under way some may have gone out, in its order. */
 static void
 kill_it(struct world *w)
 {
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
-		const struct flight *f = &w->flight[i];
+		const struct pb_action *a = &w->flight[i].action;
 
-		if (f->used && f->action.kind == PB_ACTION_PACKETS)
-			put(f->action.stream, f->action.piece.first,
-			    part_of(w, &f->action));
+		if (!w->flight[i].used || a->kind != PB_ACTION_PACKETS ||
+		    !pb_ship_stands(w->ship, a->request))
+			continue;
+		if (!is_behind(w, a))
+			put(a->stream, a->piece.first, part_of(w, a));
 	}
 	world_restart(w);
 }
@@ -201,12 +227,33 @@ a_unit_that_was_cut_short_is_no_failure(void **state)
 	world_destroy(w);
 }
 
+/* Those behind the one that fails were not sent, and say so. */
 static void
-a_crash_repeats_one_unit_of_a_stream_at_most(void **state)
+two_units_of_a_stream_go_in_their_order(void **state)
 {
-	struct world *w = wire_world(false);
+	struct world *w = wire_world_of(false, 2);
 
 	(void)state;
+	world_grow(w, 1, 1000);
+	world_run(w, 5);
+	assert_int_equal(w->flights_max, 2);
+	wire.outcome = PB_OUTCOME_FAILED;
+	wire.breaks = true;
+	world_run(w, 30);
+	assert_true(acked(w, 1) < UNIT);
+	assert_int_equal(acked(w, 1), count(1, 1, 1000));
+	wire.outcome = PB_OUTCOME_HAS;
+	world_run(w, 20000);
+	assert_int_equal(count(1, 1, 1000), 1000);
+	assert_int_equal(wire.repeats, 0);
+	world_destroy(w);
+}
+
+static void
+repeat(unsigned units)
+{
+	struct world *w = wire_world_of(false, units);
+
 	for (unsigned i = 0; i < 20; i++) {
 		uint64_t before = wire.repeats;
 
@@ -215,7 +262,7 @@ a_crash_repeats_one_unit_of_a_stream_at_most(void **state)
 		world_run(w, world_random(w) % 500);
 		kill_it(w);
 		world_run(w, 500);
-		assert_true(wire.repeats - before <= STREAMS * UNIT);
+		assert_true(wire.repeats - before <= STREAMS * units * UNIT);
 	}
 	world_run(w, 60000);
 	for (uint32_t id = 1; id <= STREAMS; id++) {
@@ -224,6 +271,14 @@ a_crash_repeats_one_unit_of_a_stream_at_most(void **state)
 		    w->stream[id].end);
 	}
 	world_destroy(w);
+}
+
+static void
+a_crash_repeats_no_more_than_was_under_way(void **state)
+{
+	(void)state;
+	repeat(1);
+	repeat(2);
 }
 
 static void
@@ -357,7 +412,7 @@ each_number_goes_as_it_was_promised(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		bool once = seed % 2;
-		struct world *w = wire_world(once);
+		struct world *w = wire_world_of(once, 1 + seed / 2 % 2);
 
 		w->random = seed * 0x9E3779B97F4A7C15ull;
 		for (uint32_t id = 1; id <= STREAMS; id++)
@@ -389,7 +444,8 @@ main(void)
 		cmocka_unit_test(
 		    what_is_malformed_of_a_unit_is_what_was_not_sent),
 		cmocka_unit_test(a_unit_that_was_cut_short_is_no_failure),
-		cmocka_unit_test(a_crash_repeats_one_unit_of_a_stream_at_most),
+		cmocka_unit_test(two_units_of_a_stream_go_in_their_order),
+		cmocka_unit_test(a_crash_repeats_no_more_than_was_under_way),
 		cmocka_unit_test(
 		what_may_have_been_sent_is_a_letter_where_nothing_is_sent_twice),
 		cmocka_unit_test(what_is_unsure_is_not_forgotten),

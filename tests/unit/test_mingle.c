@@ -234,6 +234,35 @@ units_on_their_way_are_waited_for_a_moment(void **state)
 	bench_destroy(b);
 }
 
+/* The second one has an earlier time; and nothing holds up the third. */
+static void
+units_of_a_stream_follow_one_another(void **state)
+{
+	struct bench *b = bench_create(NULL);
+	struct pb_mingle_unit unit = { .stream = 1, .in_turn = true };
+	struct pb_mingle_left left;
+
+	(void)state;
+	section_make(&b->img[0], 1, 2, 100, 100);
+	section_make(&b->img[1], 3, 4, 50, 100);
+	section_make(&b->img[2], 1, 1, 150, 1);
+	add(b, 0, 1, 2);
+	unit.data = b->img[1].data;
+	unit.len = b->img[1].len;
+	unit.first = 3;
+	unit.last = 4;
+	pb_mingle_add(b->mingle, 1, &unit, NOW);
+	add(b, 2, 1, 1);
+	expect(b, 0, 1);
+	expect(b, 2, 1);
+	expect(b, 0, 2);
+	assert_int_equal(ended(b, 0, &left), PB_MINGLE_WHOLE);
+	pb_mingle_remove(b->mingle, 0, true, NOW);
+	expect(b, 1, 3);
+	expect(b, 1, 4);
+	bench_destroy(b);
+}
+
 /* Cut at each byte, or with a number that does not follow. */
 static void
 what_is_no_section_ends_its_unit_and_no_other(void **state)
@@ -277,6 +306,7 @@ main(void)
 		cmocka_unit_test(
 		    what_is_waited_for_in_vain_holds_up_nothing_for_long),
 		cmocka_unit_test(units_on_their_way_are_waited_for_a_moment),
+		cmocka_unit_test(units_of_a_stream_follow_one_another),
 		cmocka_unit_test(what_is_no_section_ends_its_unit_and_no_other),
 	};
 
