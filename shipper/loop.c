@@ -199,6 +199,9 @@ look_for_store(struct pb_loop *loop, struct pb_err *err)
 			return 0;
 		pb_log(PB_LOG_WARN, "shipper", "the index of the store %s was "
 		    "replaced: starting over", loop->store);
+		for (size_t i = 0; i < loop->upstreams; i++)
+			pb_upstream_stop(loop->upstream[i]);
+		report_last(loop);
 		close_index(loop);
 		loop_letters_replaced(loop);
 	}

@@ -102,9 +102,9 @@ wire_world(bool once)
 	return wire_world_of(once, 1);
 }
 
-/* Is another one before it? */
-static bool
-is_behind(const struct world *w, const struct pb_action *a)
+/* The one of its stream that goes before it. */
+static const struct pb_action *
+before(const struct world *w, const struct pb_action *a)
 {
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		const struct pb_action *b = &w->flight[i].action;
@@ -112,23 +112,32 @@ is_behind(const struct world *w, const struct pb_action *a)
 		if (w->flight[i].used && b->kind == PB_ACTION_PACKETS &&
 		    !a->late && !b->late && a->stream == b->stream &&
 		    b->piece.first < a->piece.first)
-			return true;
+			return b;
 	}
-	return false;
+	return NULL;
 }
 
 /* It is killed: of what is under way some may have gone out, in its order. */
 static void
 kill_it(struct world *w)
 {
+	bool all = world_random(w) % 2 == 0;
+
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		const struct pb_action *a = &w->flight[i].action;
+		uint64_t to;
 
 		if (!w->flight[i].used || a->kind != PB_ACTION_PACKETS ||
 		    !pb_ship_stands(w->ship, a->request))
 			continue;
-		if (!is_behind(w, a))
-			put(a->stream, a->piece.first, part_of(w, a));
+		/* All of the one before it, or a part of that and none of it,
+		 * which that one's turn sees to. */
+		to = part_of(w, a);
+		if (before(w, a) == NULL)
+			put(a->stream, a->piece.first, all ? a->piece.last :
+			    to);
+		else if (all)
+			put(a->stream, a->piece.first, to);
 	}
 	world_restart(w);
 }

@@ -651,6 +651,7 @@ an_unreachable_upstream_backs_off_and_says_why(void **state)
 struct mute {
 	struct pb_sink	 sink;
 	struct bench	*bench;
+	bool		 refuses;	/* the next one */
 	unsigned	 sent, request;
 	uint64_t	 first, last;
 	struct pb_cursor_row written;	/* when it was given packets */
@@ -662,7 +663,10 @@ mute_start(struct pb_sink *sink, const struct pb_sink_request *request,
 {
 	struct mute *mute = (struct mute *)sink;
 
-	(void)err;
+	if (mute->refuses) {
+		mute->refuses = false;
+		return pb_err_set(err, PB_ENOMEM, "not now");
+	}
 	assert_int_equal(request->action.kind, PB_ACTION_PACKETS);
 	assert_true(request->payload.len > 0);
 	mute->request = request->action.request;
@@ -788,6 +792,39 @@ what_was_about_to_be_sent_once_is_known_to_be_unsure(void **state)
 	bench_finish(&b);
 }
 
+/*
+ * Goal:   what is behind one that could not be sent is not sent before it.
+ * Method: two units are made ready, and the sink takes not the first one.
+ */
+static void
+units_of_a_stream_are_given_in_their_order(void **state)
+{
+	static const struct pb_sink_kind kind = { .start = mute_start,
+	    .way = { .remembered = true, .units = 2, .unit_bytes = 400 },
+	    .destroy = mute_destroy };
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+	struct mute mute;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	start_mute(&b, &mute, false);
+	pb_upstream_destroy(b.upstream);
+	mute.sink.kind = &kind;
+	assert_int_equal(pb_upstream_create(&b.upstream, &conf, &b.env,
+	    &mute.sink, NULL), 0);
+	grow(&b, 1, 9);
+	mute.refuses = true;
+	while (mute.refuses && pb_clock_mono_ms() < end) {
+		pb_upstream_run(b.upstream, pb_clock_mono_ms());
+		pb_worker_drain(b.worker);
+	}
+	assert_int_equal(mute.sent, 0);
+	give_one(&b, &mute);
+	assert_int_equal(mute.first, 1);
+	bench_finish(&b);
+}
+
 /* Where it cannot be written down how far it is, nothing is sent. */
 static void
 nothing_is_sent_that_cannot_be_remembered(void **state)
@@ -842,6 +879,7 @@ main(void)
 		    a_sink_that_cannot_be_asked_goes_on_where_it_was),
 		cmocka_unit_test(
 		    what_was_about_to_be_sent_once_is_known_to_be_unsure),
+		cmocka_unit_test(units_of_a_stream_are_given_in_their_order),
 		cmocka_unit_test(nothing_is_sent_that_cannot_be_remembered),
 	};
 
