@@ -132,8 +132,8 @@ check_sinks(const struct pb_conf *conf, struct pb_err *err)
 	return rc;
 }
 
-/* A local interface takes one capability.  Who is root by hand, and has
- * none, stays as he is. */
+/* A local interface takes one capability, and no other is kept.  Root, who
+ * runs it by hand without one, stays root. */
 static int
 give_up_rights(const struct pb_conf *conf, struct pb_err *err)
 {
