@@ -196,6 +196,12 @@ pb_ship_looked(struct pb_ship *ship, uint32_t id, uint64_t now_ms,
 	ship_enqueue(ship, s);
 }
 
+void
+pb_ship_begins(struct pb_ship *ship, unsigned request)
+{
+	ship->request[request].begun = true;
+}
+
 /* The stream is READY again when all its requests have ended. */
 bool
 pb_ship_stands(const struct pb_ship *ship, unsigned request)

@@ -381,6 +381,10 @@ struct pb_ship_status {
 };
 void	pb_ship_status(const struct pb_ship *ship,
 	    struct pb_ship_status *out);
+/* The request's packets may be sent from now on: where nothing is sent twice,
+ * they are unsure until it ends. */
+void	pb_ship_begins(struct pb_ship *ship, unsigned request);
+
 /* Is this request, which is under way, still to be sent?  Not where one before
  * it failed: then it ends as PB_OUTCOME_PART, with nothing sent. */
 bool	pb_ship_stands(const struct pb_ship *ship, unsigned request);

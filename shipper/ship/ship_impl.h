@@ -101,6 +101,7 @@ struct ship_request {
 	bool		 probe;		/* decides over a back-off */
 	bool		 late;
 	bool		 letter, settles;	/* of the piece */
+	bool		 begun;		/* pb_ship_begins() */
 	uint64_t	 first, last;
 	uint64_t	 at;		/* of a question */
 	uint64_t	 bytes;		/* of the body */

@@ -124,7 +124,7 @@ tell_unsure(const struct pb_ship *ship, const struct ship_stream *s,
 		const struct ship_request *r = &ship->request[i];
 		struct pb_ship_run *run = &out->unsure[r->late];
 
-		if (r->stream != s || r->kind != PB_ACTION_PACKETS)
+		if (r->stream != s || !r->begun)
 			continue;
 		if (run->first == 0 || r->first < run->first)
 			run->first = r->first;

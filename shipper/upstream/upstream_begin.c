@@ -55,6 +55,8 @@ give(struct pb_upstream *u)
 
 	STAILQ_CONCAT(&begins->written, &begins->waiting);
 	STAILQ_FOREACH(slot, &begins->written, link)
+		pb_ship_begins(u->ship, slot->request.action.request);
+	STAILQ_FOREACH(slot, &begins->written, link)
 		if (pb_ship_cursor(u->ship, slot->request.action.stream,
 		    &cursor))
 			upstream_report_cursor(u, &begins->news, &cursor,

@@ -618,9 +618,11 @@ world_launch(struct world *w, const struct pb_action *a)
 
 	if (a->request >= PB_SHIP_SLOTS || f->used)
 		abort();
-	if (w->begins && a->kind == PB_ACTION_PACKETS && !pb_ship_cursor(
-	    w->ship, a->stream, &w->stream[a->stream].memory))
-		abort();
+	if (w->begins && a->kind == PB_ACTION_PACKETS) {
+		pb_ship_begins(w->ship, a->request);
+		pb_ship_cursor(w->ship, a->stream,
+		    &w->stream[a->stream].memory);
+	}
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
 		if (w->flight[i].used && w->flight[i].action.stream ==
 		    a->stream && (a->kind != PB_ACTION_PACKETS ||

@@ -85,12 +85,21 @@ def numbered(first, count, start_ns=samples.T0 * 10**9, gap_ns=1000,
             for n in range(count)]
 
 
+def twice(numbers):
+    numbers = sorted(numbers)
+    return [a for a, b in zip(numbers, numbers[1:]) if a == b]
+
+
 def in_order(came, streams, count, first=0):
     """All of them once, those of each stream in their order."""
     for stream in range(streams):
-        equal([n for n in came if n % streams == stream],
-              [n for n in range(first, first + count)
-               if n % streams == stream], "frames of one stream")
+        have = [n for n in came if n % streams == stream]
+        want = [n for n in range(first, first + count)
+                if n % streams == stream]
+        wrong = [pair for pair in zip(have, want) if pair[0] != pair[1]]
+        check(have == want, "of stream", stream, len(have), "frames came and",
+              len(want), "are wanted; first wrong:", wrong[:1], "twice:",
+              twice(have)[:3], "missing:", sorted(set(want) - set(have))[:3])
 
 
 # --- what goes out ---------------------------------------------------------
@@ -296,10 +305,6 @@ def half_sent(t, *more):
     out.start()
     wait_until(lambda: out.count() > 1500, "some of them", 30)
     return out
-
-
-def twice(numbers):
-    return [n for n in set(numbers) if numbers.count(n) > 1]
 
 
 def at_least_once_repeats_no_more_than_was_under_way(t):

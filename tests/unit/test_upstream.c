@@ -762,6 +762,7 @@ a_sink_that_cannot_be_asked_goes_on_where_it_was(void **state)
 static void
 what_was_about_to_be_sent_once_is_known_to_be_unsure(void **state)
 {
+	struct pb_ship_cursor cursor;
 	struct pb_upstream_row row;
 	struct pb_letter letter;
 	struct mute mute;
@@ -771,6 +772,15 @@ what_was_about_to_be_sent_once_is_known_to_be_unsure(void **state)
 	bench_init(&b, "*", NULL, 0);
 	start_mute(&b, &mute, true);
 	grow(&b, 1, 9);
+	/* While it is only read it is not. */
+	for (;;) {
+		pb_upstream_run(b.upstream, pb_clock_mono_ms());
+		if (pb_ship_flights(b.upstream->ship) > 0)
+			break;
+		pb_worker_drain(b.worker);
+	}
+	assert_true(pb_ship_cursor(b.upstream->ship, b.row.id, &cursor));
+	assert_int_equal(cursor.unsure[0].first, 0);
 	give_one(&b, &mute);
 	assert_int_equal(mute.written.acked, 0);
 	assert_int_equal(mute.written.unsure[0].first, 1);
