@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
+#include "pcapng/block.h"
 #include "recorder/flow/table/read.h"
 #include "tests/unit/mixed_traffic.h"
 #include "tests/unit/table_mend.h"
@@ -704,6 +705,34 @@ packets_of_too_many_flows_are_the_rest_of_which_nothing_is_known(void **state)
 	pb_flow_table_close(table);
 }
 
+/* Of a chunk without flows, which has so much. */
+static void
+of_the_rests_one_packet_only_bounds_are_known(void **state)
+{
+	const struct pb_flow_table_row *row;
+	struct pb_flow_table *table;
+	struct pb_flows *flows;
+
+	(void)state;
+	assert_int_equal(pb_flows_create(&flows, 1, 1, NULL), 0);
+	assert_true(pb_flows_rest(flows, 1, 100, 7, 9, 0));
+	pb_buf_finish(&bytes);
+	pb_buf_init(&bytes, PB_FLOW_TABLE_BYTES_MAX);
+	assert_int_equal(pb_flow_table_encode(&bytes, flows, NULL), 0);
+	pb_flows_destroy(flows);
+	table = open_table();
+	assert_int_equal(pb_flow_table_rows(table, 0, &row, NULL), 0);
+	assert_int_equal(row->packets, 1);
+	assert_int_equal(row->bytes, 100);
+	assert_int_equal(row->first_time, 7);
+	assert_int_equal(row->last_time, 9);
+	assert_int_equal(row->caplen_min, 0);
+	assert_int_equal(row->caplen_max, PB_CAPLEN_MAX);
+	assert_int_equal(row->len_min, 0);
+	assert_int_equal(row->len_max, UINT32_MAX);
+	pb_flow_table_close(table);
+}
+
 /* Method: once each of what is asked of the system fails. */
 static void
 without_memory_there_is_no_table_and_no_half_of_one(void **state)
@@ -841,6 +870,7 @@ main(void)
 		    groups_that_overlap_are_read_no_more_than_twice),
 		cmocka_unit_test(
 		    packets_of_too_many_flows_are_the_rest_of_which_nothing_is_known),
+		cmocka_unit_test(of_the_rests_one_packet_only_bounds_are_known),
 		cmocka_unit_test(
 		    without_memory_there_is_no_table_and_no_half_of_one),
 		cmocka_unit_test(what_is_no_packet_of_ours_has_a_row_as_well),

@@ -60,12 +60,12 @@ enum {
 };
 
 /*
- * A shape's rows stand in runs: first those of more than one packet, then those
- * of one, which need no plane for what follows from that.  Of each first come
- * those that are told as they are, then those that are *turned*: what their
- * packets have of one end (pairs.c) stands in the columns of the other one, and
- * the reverse.  So a column has the addresses of those who ask, and another
- * one of those who answer.
+ * A shape's rows stand in runs: first those of more than one packet, and the
+ * rest, then those of one, which need no plane for what follows from that.  Of
+ * each first come those that are told as they are, then those that are
+ * *turned*: what their packets have of one end (pairs.c) stands in the columns
+ * of the other one, and the reverse.  So a column has the addresses of those
+ * who ask, and another one of those who answer.
  */
 enum { RUN_MANY, RUN_MANY_TURNED, RUN_ONE, RUN_ONE_TURNED, RUNS };
 

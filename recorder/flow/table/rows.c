@@ -97,13 +97,13 @@ shapes_find(struct rows *rows)
 	rest_find(rows);
 }
 
-/* All others are one row, which comes last. */
+/* All others are one row, which comes last.  Also where it has one packet: its
+ * lengths and times may lie apart. */
 static void
 rest_find(struct rows *rows)
 {
 	const struct pb_flows *flows = rows->flows;
 	uint64_t packets = 0;
-	unsigned run;
 	uint16_t rest;
 
 	for (uint32_t i = 0; i < flows->flows; i++)
@@ -111,12 +111,11 @@ rest_find(struct rows *rows)
 			packets += flows->flow[i].packets;
 	if (packets == 0)
 		return;
-	run = packets > 1 ? RUN_MANY : RUN_ONE;
 	rest = shape_add(rows, 0, true);
-	rows->shape[rest].begin[run + 1] = 1;
+	rows->shape[rest].begin[RUN_MANY + 1] = 1;
 	for (uint32_t i = 0; i < flows->flows; i++)
 		if (rows->run_of[i] == NO_SHAPE)
-			rows->run_of[i] = (uint16_t)(rest * RUNS + run);
+			rows->run_of[i] = (uint16_t)(rest * RUNS + RUN_MANY);
 }
 
 static unsigned
