@@ -254,11 +254,13 @@ input_each(struct pb_search *search, size_t i,
     const struct pb_search_each *each, uint64_t *sure, struct pb_err *err)
 {
 	struct search_input *input = &search->input[i];
+	uint64_t found = search->explain.found;
 	struct pb_cursor_packet cp;
 	bool known;
 	int rc;
 
 	do {
+		search->explain.found = found;
 		*sure = 0;
 		known = true;
 		rc = each->begin(each->arg, i, &input->info);

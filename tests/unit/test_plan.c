@@ -209,6 +209,8 @@ finds_all(struct fixture *f, uint64_t first, uint64_t last, bool by_time)
 		else
 			assert_int_equal(pb_search_count(search, UINT64_MAX,
 			    &count, NULL), 0);
+		assert_int_equal(pb_search_explain(search)->found,
+		    way == 0 ? n : 2 * n);
 		pb_search_destroy(search);
 	}
 	assert_int_equal(count, n);
