@@ -40,6 +40,13 @@
 #define OWNER_BYTES	6u
 #define END_POLL_MS	5
 
+/* What the action is looked at for. */
+struct look {
+	const uint8_t	*cookie;	/* of the rule */
+	bool		 ours;		/* it has that */
+	struct pb_rule_counts counts;
+};
+
 /* What a dump of filters is looked at for. */
 struct filters {
 	unsigned	count;
@@ -199,14 +206,20 @@ int
 pb_rule_look(struct pb_rule *rule, struct pb_rule_counts *out,
     struct pb_err *err)
 {
+	struct look look = { .cookie = rule->cookie };
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	if (rule->action == 0)
 		return 0;
-	rc = named_action(rule, RTM_GETACTION, on_counts, out, err);
+	rc = named_action(rule, RTM_GETACTION, on_counts, &look, err);
+	if (rc == 0 && !look.ours)
+		rc = pb_err_set(err, PB_ENOENT, "action mirred: it is another "
+		    "one by now");
 	if (rc == PB_ENOENT)
 		rule->action = 0;
+	if (rc == 0)
+		*out = look.counts;
 	return rc;
 }
 
@@ -287,6 +300,7 @@ pb_rule_from_cookie(struct pb_rule *rule, const uint8_t *cookie, size_t len)
 	if (len != PB_RULE_COOKIE_BYTES ||
 	    memcmp(cookie, COOKIE_MAGIC, 3) != 0)
 		return false;
+	memcpy(rule->cookie, cookie, len);
 	rule->qdisc = (cookie[3] & COOKIE_QDISC) != 0;
 	rule->at = pb_get_be32(cookie + 4);
 	rule->pref = pb_get_be16(cookie + 8);
@@ -305,6 +319,7 @@ write_action(struct pb_rule *rule, unsigned outlet, struct pb_err *err)
 	bool fresh = rule->action == 0;
 	uint8_t cookie[PB_RULE_COOKIE_BYTES];
 	size_t table, action, options;
+	int rc;
 
 	pb_rule_cookie(rule, cookie);
 	begin_action(rule, RTM_NEWACTION, (uint16_t)(fresh ?
@@ -317,8 +332,11 @@ write_action(struct pb_rule *rule, unsigned outlet, struct pb_err *err)
 	pb_rtnl_shut(&rule->message, options);
 	pb_rtnl_shut(&rule->message, action);
 	pb_rtnl_shut(&rule->message, table);
-	return pb_rtnl_ask(rule->fd, &rule->message, fresh ? on_made : NULL,
+	rc = pb_rtnl_ask(rule->fd, &rule->message, fresh ? on_made : NULL,
 	    rule, err);
+	if (rc == 0)
+		memcpy(rule->cookie, cookie, sizeof(cookie));
+	return rc;
 }
 
 /* What all that is about actions begins with: open `table` and `action`. */
@@ -373,15 +391,20 @@ on_made(void *arg, uint16_t type, const uint8_t *body, size_t len)
 static void
 on_counts(void *arg, uint16_t type, const uint8_t *body, size_t len)
 {
-	struct pb_rule_counts *out = arg;
+	struct look *look = arg;
+	struct pb_rule_counts *out = &look->counts;
 	struct gnet_stats_basic basic;
 	struct gnet_stats_queue queue;
 	struct pb_attr action, stats, attr;
 	struct tc_mirred mirred;
 
 	if (!first_action(type, body, len, &action) ||
-	    !read_mirred(&action, &mirred))
+	    !read_mirred(&action, &mirred) ||
+	    !pb_attr_within(&action, TCA_ACT_COOKIE, &attr) ||
+	    attr.len != PB_RULE_COOKIE_BYTES ||
+	    memcmp(attr.data, look->cookie, attr.len) != 0)
 		return;
+	look->ours = true;
 	out->outlet = mirred.ifindex;
 	out->bound = mirred.bindcnt > 0;
 	if (!pb_attr_within(&action, TCA_ACT_STATS, &stats))

@@ -32,6 +32,7 @@
 #define PB_RULE_PREFS_MAX	64u	/* at one interface, then it fails */
 #define PB_RULE_END_MS_MAX	2000u	/* the kernel lets go of a filter */
 #define PB_RULE_LEFT_MAX	256u	/* rules of ours found at a start */
+#define PB_RULE_COOKIE_BYTES	16u	/* TC_COOKIE_MAX_SIZE of the kernel */
 
 /* An interface as far as a rule cares. */
 struct pb_port {
@@ -47,6 +48,7 @@ struct pb_rule {
 	struct pb_buf	 message;
 	uint64_t	 owner;		/* 48 bits, of pb_rule_owner() */
 	uint32_t	 action;	/* its index; 0: there is none */
+	uint8_t		 cookie[PB_RULE_COOKIE_BYTES];	/* that it has */
 	unsigned	 outlet;	/* the index that it was made for */
 	unsigned	 at;		/* where the filter is; 0: nowhere */
 	uint16_t	 pref;		/* of the filter */
@@ -88,7 +90,8 @@ int	pb_rule_bind(struct pb_rule *rule, unsigned at,
  * already is no error. */
 int	pb_rule_unbind(struct pb_rule *rule, struct pb_err *err);
 
-/* PB_ENOENT where somebody deleted the action; there is none then. */
+/* PB_ENOENT where somebody deleted the action; there is none then, even if
+ * another's has its index by now. */
 int	pb_rule_look(struct pb_rule *rule, struct pb_rule_counts *out,
 	    struct pb_err *err);
 
@@ -105,7 +108,6 @@ int	pb_rule_remove(struct pb_rule *rule, struct pb_rule_counts *last,
 int	pb_rule_sweep(uint64_t owner, struct pb_err *err);
 
 /* Pure: what an action's cookie says, and the other way round. */
-#define PB_RULE_COOKIE_BYTES	16u	/* TC_COOKIE_MAX_SIZE of the kernel */
 void	pb_rule_cookie(const struct pb_rule *rule,
 	    uint8_t out[static PB_RULE_COOKIE_BYTES]);
 bool	pb_rule_from_cookie(struct pb_rule *rule, const uint8_t *cookie,

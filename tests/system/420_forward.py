@@ -463,6 +463,31 @@ def what_somebody_took_away_is_set_up_again(t):
     equal((bridge.actions(), "clsact" in bridge.qdiscs()), (0, False), "left")
 
 
+def an_action_of_another_is_never_taken_for_ours(t):
+    """All is flushed, and somebody's own rule gets our action's number."""
+    bridge = Bridge(t)
+    other = t.netns("other")
+    t.veth(bridge.mid, "oth0", other, "oth1")
+    bridge.start()
+    bridge.send(numbered(100))
+    bridge.until_counted(100, 0)
+    t.inside(bridge.mid, "sh", "-c", """
+tc filter del dev in0 ingress
+until tc actions flush action mirred 2>&-; do :; done
+tc filter add dev in0 ingress pref 5 protocol all u32 match u32 0 0 \\
+    action mirred egress mirror dev oth0 continue""")
+    wait_until(lambda: "pref 7152" in bridge.rules(), "it is set up again")
+    bridge.until_forwarding()
+    bridge.send(numbered(50))
+    bridge.until_counted(150, 0)
+    equal(bridge.status()["forward_bytes"], 150 * 200, "bytes")
+    equal((t.sent(bridge.mid, "out0"), t.sent(bridge.mid, "oth0")),
+          (150, 50), "packets went out")
+    bridge.node.stop()
+    equal((bridge.actions(), bridge.rules().count("device oth0")), (0, 1),
+          "rules")
+
+
 def what_cannot_be_forwarded_is_told_and_captured(t):
     need("setpriv")
     bridge = Bridge(t)
@@ -548,5 +573,6 @@ if __name__ == "__main__":
          two_recorders_share_an_interface, the_end_takes_all_down,
          a_reload_forwards_elsewhere_or_not_at_all,
          what_somebody_took_away_is_set_up_again,
+         an_action_of_another_is_never_taken_for_ours,
          what_cannot_be_forwarded_is_told_and_captured, metrics_tell_of_it,
          circles_and_what_is_no_interface_are_refused, seconds=180)
