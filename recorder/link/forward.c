@@ -305,7 +305,8 @@ same_port(const struct pb_port *a, const struct pb_port *b)
 }
 
 /* What is set up already stays as it is.  Where the outlet is gone the rule
- * stays: what it cannot take is counted. */
+ * stays: what it cannot take is counted.  Where one of the two has another
+ * name by now the rule goes. */
 static int
 drive(struct pb_forward *fwd, struct pb_err *err)
 {
@@ -329,7 +330,7 @@ drive(struct pb_forward *fwd, struct pb_err *err)
 	return rc;
 }
 
-/* PB_EINVAL where these two do not go together. */
+/* PB_EINVAL where nothing may go out; PB_ENOENT where nothing can. */
 static int
 fits(const struct pb_forward *fwd, struct pb_err *err)
 {
@@ -342,11 +343,11 @@ fits(const struct pb_forward *fwd, struct pb_err *err)
 		    "or it is longer than %u instructions",
 		    PB_FILTER_CODE_MAX);
 	if (fwd->from.index != fwd->has.index)
-		return pb_err_set(err, PB_ENOENT, "%s is %s", fwd->interface,
+		return pb_err_set(err, PB_EINVAL, "%s is %s", fwd->interface,
 		    fwd->from.index == 0 ? "not there" : "not captured yet");
 	if (fwd->to.index == 0)
-		return pb_err_set(err, PB_ENOENT, "%s is not there",
-		    fwd->outlet);
+		return pb_err_set(err, fwd->rule.outlet != 0 ? PB_EINVAL :
+		    PB_ENOENT, "%s is not there", fwd->outlet);
 	if (fwd->to.index == fwd->from.index)
 		return pb_err_set(err, PB_EINVAL, "%s is the captured "
 		    "interface itself; name another", fwd->outlet);

@@ -326,6 +326,31 @@ def a_captured_interface_that_comes_again_has_its_rule(t):
     equal(bridge.actions(), 0, "actions left")
 
 
+def an_interface_with_another_name_is_another(t):
+    """Neither does anything go out of it, nor what arrives there."""
+    bridge = Bridge(t).start()
+    sent = 0
+    for name in ("out0", "in0"):
+        bridge.send(numbered(100))
+        sent += 100
+        bridge.until_counted(sent, 0)
+        t.inside(bridge.mid, "ip", "link", "set", name, "name", "lan0")
+        wait_until(lambda: name + " is not there" in
+                   bridge.status()["forward_error"], "it is noticed")
+        wait_until(lambda: not bridge.rules("in0" if name == "out0" else
+                                            "lan0"), "the rule goes")
+        bridge.send(numbered(50))
+        equal(t.sent(bridge.mid, "lan0" if name == "out0" else "out0"), sent,
+              "packets went out")
+        t.inside(bridge.mid, "ip", "link", "set", "lan0", "name", name)
+        bridge.until_forwarding()
+    bridge.send(numbered(100))
+    bridge.until_counted(sent + 100, 0)
+    bridge.node.stop()
+    equal((bridge.rules(), bridge.actions(), "clsact" in bridge.qdiscs()),
+          ("", 0, False), "left")
+
+
 def a_killed_recorder_leaves_no_second_rule(t):
     bridge = Bridge(t).start()
     for turn in range(3):
@@ -568,6 +593,7 @@ if __name__ == "__main__":
          what_an_outlet_does_not_take_is_counted_exactly,
          an_outlet_comes_goes_and_comes_again,
          a_captured_interface_that_comes_again_has_its_rule,
+         an_interface_with_another_name_is_another,
          a_killed_recorder_leaves_no_second_rule,
          rules_of_others_stay_and_see_each_packet,
          two_recorders_share_an_interface, the_end_takes_all_down,
