@@ -70,6 +70,9 @@ static void	on_counts(void *, uint16_t, const uint8_t *, size_t);
 static bool	first_action(uint16_t, const uint8_t *, size_t,
 		    struct pb_attr *);
 static bool	read_mirred(const struct pb_attr *, struct tc_mirred *);
+static int	take_down(struct pb_rule *, uint64_t, struct pb_rule_counts *,
+		    struct pb_err *);
+static int	remove_left(struct left *, struct pb_rule *, struct pb_err *);
 static int	delete_action(struct pb_rule *, struct pb_err *);
 static void	on_left(void *, uint16_t, const uint8_t *, size_t);
 /* Filters */
@@ -223,30 +226,12 @@ pb_rule_look(struct pb_rule *rule, struct pb_rule_counts *out,
 	return rc;
 }
 
-/* The filter is freed when no processor runs it any more. */
 int
 pb_rule_remove(struct pb_rule *rule, struct pb_rule_counts *last,
     struct pb_err *err)
 {
-	uint64_t until_ms = pb_clock_mono_ms() + PB_RULE_END_MS_MAX;
-	struct pb_rule_counts counts;
-	int rc = pb_rule_unbind(rule, err);
-
-	while (rc == 0 && rule->action != 0) {
-		rc = pb_rule_look(rule, &counts, err);
-		if (rc < 0 || !counts.bound)
-			break;
-		if (pb_clock_mono_ms() >= until_ms)
-			return pb_err_set(err, PB_EBUSY, "action mirred: a "
-			    "filter of somebody else uses it, too");
-		poll(NULL, 0, END_POLL_MS);
-	}
-	if (rc == 0 && rule->action != 0) {
-		if (last != NULL)
-			*last = counts;
-		rc = delete_action(rule, err);
-	}
-	return rc == PB_ENOENT ? 0 : rc;
+	return take_down(rule, pb_clock_mono_ms() + PB_RULE_END_MS_MAX, last,
+	    err);
 }
 
 int
@@ -268,17 +253,65 @@ pb_rule_sweep(uint64_t owner, struct pb_err *err)
 	/* A kernel without actions has none of ours. */
 	if (rc == PB_ENOENT || (rc == PB_ESYS && err->sys == EOPNOTSUPP))
 		rc = 0;
-	for (unsigned i = 0; i < left.count && rc == 0; i++) {
-		left.rule[i].fd = rule.fd;
-		left.rule[i].message = rule.message;
-		rc = pb_rule_remove(&left.rule[i], NULL, err);
-		rule.message = left.rule[i].message;
-	}
+	if (rc == 0)
+		rc = remove_left(&left, &rule, err);
 	pb_rule_finish(&rule);
 	return rc < 0 ? rc : (int)left.count;
 }
 
 /* --- actions ------------------------------------------------------------- */
+
+/* The filter is freed when no processor runs it any more. */
+static int
+take_down(struct pb_rule *rule, uint64_t until_ms,
+    struct pb_rule_counts *last, struct pb_err *err)
+{
+	struct pb_rule_counts counts;
+	int rc = pb_rule_unbind(rule, err);
+
+	while (rc == 0 && rule->action != 0) {
+		rc = pb_rule_look(rule, &counts, err);
+		if (rc < 0 || !counts.bound)
+			break;
+		if (pb_clock_mono_ms() >= until_ms)
+			return pb_err_set(err, PB_EBUSY, "action mirred: a "
+			    "filter of somebody else uses it, too");
+		poll(NULL, 0, END_POLL_MS);
+	}
+	if (rc == 0 && rule->action != 0) {
+		if (last != NULL)
+			*last = counts;
+		rc = delete_action(rule, err);
+	}
+	return rc == PB_ENOENT ? 0 : rc;
+}
+
+/* All filters first: the kernel lets go of them at the same time.  `with` is
+ * lent to each. */
+static int
+remove_left(struct left *left, struct pb_rule *with, struct pb_err *err)
+{
+	uint64_t until_ms = pb_clock_mono_ms() + PB_RULE_END_MS_MAX;
+	struct pb_err why;
+	int rc = 0;
+
+	for (unsigned i = 0; i < 2 * left->count; i++) {
+		struct pb_rule *rule = &left->rule[i % left->count];
+		bool filters = i < left->count;
+		int one;
+
+		rule->fd = with->fd;
+		rule->message = with->message;
+		one = filters ? pb_rule_unbind(rule, &why) :
+		    take_down(rule, until_ms, NULL, &why);
+		with->message = rule->message;
+		if (filters || one == 0 || rc < 0)
+			continue;
+		rc = one;
+		*err = why;
+	}
+	return rc;
+}
 
 void
 pb_rule_cookie(const struct pb_rule *rule,

@@ -102,9 +102,10 @@ int	pb_rule_remove(struct pb_rule *rule, struct pb_rule_counts *last,
 	    struct pb_err *err);
 
 /*
- * Take away what an earlier process with the same owner left.  How many rules
- * there were, or the error of the first that could not be removed; `err` is
- * not NULL.
+ * Take away what an earlier process with the same owner left, within
+ * PB_RULE_END_MS_MAX of waiting for all.  How many rules there were, or the
+ * error of the first that could not be removed; the others are, all the same.
+ * `err` is not NULL.
  */
 int	pb_rule_sweep(uint64_t owner, struct pb_err *err);
 

@@ -377,6 +377,38 @@ def a_killed_recorder_leaves_no_second_rule(t):
     equal((bridge.rules(), "clsact" in bridge.qdiscs()), ("", False), "left")
 
 
+def a_rule_that_cannot_be_removed_keeps_no_other(t):
+    """Somebody's own filter uses an action of ours."""
+    bridge = Bridge(t)
+    other = t.netns("other")
+    t.veth(bridge.mid, "oth0", other, "oth1")
+    bridge.node = t.node("two", netns=bridge.mid, captures=[
+        ("in0", "forward = out0"), ("oth0", "forward = out0")])
+    bridge.start()
+    wait_until(lambda: bridge.status("oth0")["forwarding"], "both")
+    bridge.node.recorder.kill()
+    first = t.inside(bridge.mid, "tc", "actions", "ls", "action",
+                     "mirred").decode()
+    bridge.tc("qdisc", "add", "dev", "out0", "clsact")
+    bridge.tc("filter", "add", "dev", "out0", "ingress", "protocol", "all",
+              "u32", "match", "u32", "0", "0", "action", "mirred", "index",
+              re.search(r"index (\d+)", first)[1])
+    with open(bridge.node.conf) as f:
+        text = f.read()
+    with open(bridge.node.conf, "w") as f:
+        f.write(text.replace("forward = out0\n", ""))
+    bridge.node.start_recorder()
+    bridge.node.recorder.says("may go on: action mirred: a filter of "
+                              "somebody else uses it")
+    equal((bridge.rules() + bridge.rules("oth0"), bridge.actions()), ("", 1),
+          "rules left")
+    # And when that one has gone, the next start takes the rest.
+    bridge.node.recorder.kill()
+    bridge.tc("qdisc", "del", "dev", "out0", "clsact")
+    bridge.node.start_recorder()
+    wait_until(lambda: bridge.actions() == 0, "it is removed")
+
+
 def rules_of_others_stay_and_see_each_packet(t):
     bridge = Bridge(t)
     other, third = t.netns("other"), t.netns("third")
@@ -595,6 +627,7 @@ if __name__ == "__main__":
          a_captured_interface_that_comes_again_has_its_rule,
          an_interface_with_another_name_is_another,
          a_killed_recorder_leaves_no_second_rule,
+         a_rule_that_cannot_be_removed_keeps_no_other,
          rules_of_others_stay_and_see_each_packet,
          two_recorders_share_an_interface, the_end_takes_all_down,
          a_reload_forwards_elsewhere_or_not_at_all,
