@@ -39,6 +39,7 @@
 #define COOKIE_QDISC	1u		/* flag: it is ours */
 #define OWNER_BYTES	6u
 #define END_POLL_MS	5
+#define HANDLE		1u		/* a filter's, in its preference */
 
 /* What the action is looked at for. */
 struct look {
@@ -79,10 +80,11 @@ static void	on_left(void *, uint16_t, const uint8_t *, size_t);
 static int	has_qdisc(struct pb_rule *, unsigned, bool *, struct pb_err *);
 static void	on_qdisc(void *, uint16_t, const uint8_t *, size_t);
 static int	qdisc(struct pb_rule *, uint16_t, uint16_t, struct pb_err *);
+static int	make_qdisc(struct pb_rule *, struct pb_err *);
 static int	list_filters(struct pb_rule *, unsigned, uint32_t,
 		    struct filters *, struct pb_err *);
 static void	on_filter(void *, uint16_t, const uint8_t *, size_t);
-static int	pick_pref(struct pb_rule *, unsigned, struct pb_err *);
+static int	pick_pref(struct pb_rule *, struct pb_err *);
 static int	add_filter(struct pb_rule *, const struct sock_filter *,
 		    unsigned, struct pb_err *);
 static int	delete_filter(struct pb_rule *, struct pb_err *);
@@ -148,31 +150,24 @@ int
 pb_rule_bind(struct pb_rule *rule, unsigned at,
     const struct sock_filter *code, unsigned count, struct pb_err *err)
 {
+	unsigned tries = 0;
 	bool there = false;
 	int rc = has_qdisc(rule, at, &there, err);
 
-	if (rc == 0)
-		rc = pick_pref(rule, at, err);
 	if (rc < 0)
 		return pb_err_prefix(err, rc, "look at its rules");
 	rule->at = at;
 	rule->qdisc = !there;
-	rc = write_action(rule, 0, err);
-	if (rc == 0 && !there) {
-		rc = qdisc(rule, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, err);
-		/* Another's, who was quicker. */
-		if (rc == PB_EEXIST) {
-			rule->qdisc = false;
+	do {	/* Again where another with the same number was quicker. */
+		rc = pick_pref(rule, err);
+		if (rc == 0)
 			rc = write_action(rule, 0, err);
-		}
-		if (rc < 0)
-			pb_err_prefix(err, rc, "qdisc clsact");
-	}
-	if (rc == 0) {
-		rc = add_filter(rule, code, count, err);
-		if (rc < 0)
-			pb_err_prefix(err, rc, "filter bpf");
-	}
+		if (rc == 0 && !there)
+			rc = make_qdisc(rule, err);
+		there = true;
+		if (rc == 0)
+			rc = add_filter(rule, code, count, err);
+	} while (rc == PB_EEXIST && ++tries < PB_RULE_PREFS_MAX);
 	if (rc < 0)
 		pb_rule_unbind(rule, NULL);
 	return rc;
@@ -553,6 +548,19 @@ qdisc(struct pb_rule *rule, uint16_t type, uint16_t flags, struct pb_err *err)
 	return pb_rtnl_ask(rule->fd, &rule->message, NULL, NULL, err);
 }
 
+/* It may be another's by now, who was quicker. */
+static int
+make_qdisc(struct pb_rule *rule, struct pb_err *err)
+{
+	int rc = qdisc(rule, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, err);
+
+	if (rc == PB_EEXIST) {
+		rule->qdisc = false;
+		rc = write_action(rule, 0, err);
+	}
+	return rc < 0 ? pb_err_prefix(err, rc, "qdisc clsact") : 0;
+}
+
 static int
 list_filters(struct pb_rule *rule, unsigned at, uint32_t parent,
     struct filters *out, struct pb_err *err)
@@ -583,14 +591,14 @@ on_filter(void *arg, uint16_t type, const uint8_t *body, size_t len)
 
 /* The first that nobody has. */
 static int
-pick_pref(struct pb_rule *rule, unsigned at, struct pb_err *err)
+pick_pref(struct pb_rule *rule, struct pb_err *err)
 {
 	struct filters filters = { .count = 0 };
 	unsigned i = 0;
-	int rc = list_filters(rule, at, INGRESS, &filters, err);
+	int rc = list_filters(rule, rule->at, INGRESS, &filters, err);
 
 	if (rc < 0)
-		return rc;
+		return pb_err_prefix(err, rc, "look at its rules");
 	while (i < PB_RULE_PREFS_MAX &&
 	    (filters.taken & UINT64_C(1) << i) != 0)
 		i++;
@@ -602,18 +610,21 @@ pick_pref(struct pb_rule *rule, unsigned at, struct pb_err *err)
 	return 0;
 }
 
+/* With a number of its own it is no second one beside another's. */
 static int
 add_filter(struct pb_rule *rule, const struct sock_filter *code,
     unsigned count, struct pb_err *err)
 {
 	struct tcmsg body = { .tcm_family = AF_UNSPEC,
 	    .tcm_ifindex = (int)rule->at, .tcm_parent = INGRESS,
+	    .tcm_handle = HANDLE,
 	    .tcm_info = TC_H_MAKE((uint32_t)rule->pref << 16,
 	    htons(ETH_P_ALL)) };
 	struct tc_mirred mirred = { .index = rule->action };
 	struct pb_buf *m = &rule->message;
 	uint16_t ops = (uint16_t)count;
 	size_t all, actions, action, options;
+	int rc;
 
 	pb_rtnl_begin(m, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &body,
 	    sizeof(body));
@@ -631,7 +642,8 @@ add_filter(struct pb_rule *rule, const struct sock_filter *code,
 	pb_rtnl_shut(m, action);
 	pb_rtnl_shut(m, actions);
 	pb_rtnl_shut(m, all);
-	return pb_rtnl_ask(rule->fd, m, NULL, NULL, err);
+	rc = pb_rtnl_ask(rule->fd, m, NULL, NULL, err);
+	return rc < 0 ? pb_err_prefix(err, rc, "filter bpf") : 0;
 }
 
 static int

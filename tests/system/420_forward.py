@@ -462,6 +462,40 @@ def two_recorders_share_an_interface(t):
     equal((bridge.rules(), bridge.actions()), ("", 0), "rules")
 
 
+def traced(t, node, inject):
+    """Its recorder, to whose calls something happens."""
+    need("strace")
+    if WRAP:
+        skip("strace does not go with " + WRAP[0])
+    return Daemon(
+        t, node.name + "-traced", ["strace", "-D", "-f", "-qq", "-o",
+                                   "/dev/null", "-e", "inject=" + inject,
+                                   os.path.join(BUILD, "pb-recorder"), "-c",
+                                   node.conf],
+        netns=node.netns, env={"ASAN_OPTIONS": "detect_leaks=0",
+                               "TSAN_OPTIONS": ""})
+
+
+def two_that_start_at_once_have_a_number_each(t):
+    """One looks which is free, and before it goes on the other has it."""
+    bridge = Bridge(t)
+    other = t.netns("other")
+    t.veth(bridge.mid, "oth0", other, "oth1")
+    slow = t.node("slow", netns=bridge.mid, captures=[
+        ("in0", "forward = oth0")])
+    slow.recorder = traced(t, slow, "sendto:delay_enter=500000")
+    wait_until(lambda: re.search("cookie 50426601........1bf0", t.inside(
+        bridge.mid, "tc", "actions", "ls", "action", "mirred").decode()),
+        "it has found one", 20)
+    equal(bridge.rules(), "", "rules")
+    bridge.start()
+    slow.recorder.says("forwarding interface=in0")
+    equal(sorted(re.findall(r"pref (\d+) bpf chain 0 handle",
+                            bridge.rules())), ["7152", "7153"], "numbers")
+    bridge.node.stop()
+    equal(bridge.rules().count("mirred"), 1, "rules")
+
+
 def the_end_takes_all_down(t):
     bridge = Bridge(t).start()
     check("clsact" in bridge.qdiscs(), "no qdisc")
@@ -629,7 +663,8 @@ if __name__ == "__main__":
          a_killed_recorder_leaves_no_second_rule,
          a_rule_that_cannot_be_removed_keeps_no_other,
          rules_of_others_stay_and_see_each_packet,
-         two_recorders_share_an_interface, the_end_takes_all_down,
+         two_recorders_share_an_interface,
+         two_that_start_at_once_have_a_number_each, the_end_takes_all_down,
          a_reload_forwards_elsewhere_or_not_at_all,
          what_somebody_took_away_is_set_up_again,
          an_action_of_another_is_never_taken_for_ours,
