@@ -653,11 +653,16 @@ delete_filter(struct pb_rule *rule, struct pb_err *err)
 	    .tcm_ifindex = (int)rule->at, .tcm_parent = INGRESS,
 	    .tcm_info = TC_H_MAKE((uint32_t)rule->pref << 16,
 	    htons(ETH_P_ALL)) };
+	bool there = true;
 	int rc;
 
 	pb_rtnl_begin(&rule->message, RTM_DELTFILTER, 0, &body, sizeof(body));
 	pb_rtnl_text(&rule->message, TCA_KIND, "bpf");
 	rc = pb_rtnl_ask(rule->fd, &rule->message, NULL, NULL, err);
+	/* It went with its qdisc. */
+	if (rc < 0 && rc != PB_ENOENT &&
+	    has_qdisc(rule, rule->at, &there, NULL) == 0 && !there)
+		rc = 0;
 	return rc == PB_ENOENT ? 0 : rc;
 }
 

@@ -554,6 +554,21 @@ def what_somebody_took_away_is_set_up_again(t):
     equal((bridge.actions(), "clsact" in bridge.qdiscs()), (0, False), "left")
 
 
+def what_goes_while_it_is_taken_down_is_no_error(t):
+    """The kernel lets go of the action a little later than of the rest."""
+    bridge = Bridge(t)
+    bridge.sink.start()
+    for args in ("qdisc del dev in0 clsact", "filter del dev in0 ingress"):
+        bridge.node.start_recorder()
+        bridge.until_forwarding()
+        t.inside(bridge.mid, "sh", "-c", "tc %s; kill %d" % (
+            args, bridge.node.recorder.proc.pid))
+        bridge.node.recorder.stop()
+        check("rule is left" not in bridge.node.recorder.text(),
+              bridge.node.recorder.tail())
+        equal(bridge.actions(), 0, "actions left")
+
+
 def an_action_of_another_is_never_taken_for_ours(t):
     """All is flushed, and somebody's own rule gets our action's number."""
     bridge = Bridge(t)
@@ -667,6 +682,7 @@ if __name__ == "__main__":
          two_that_start_at_once_have_a_number_each, the_end_takes_all_down,
          a_reload_forwards_elsewhere_or_not_at_all,
          what_somebody_took_away_is_set_up_again,
+         what_goes_while_it_is_taken_down_is_no_error,
          an_action_of_another_is_never_taken_for_ours,
          what_cannot_be_forwarded_is_told_and_captured, metrics_tell_of_it,
          circles_and_what_is_no_interface_are_refused, seconds=180)
