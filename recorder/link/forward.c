@@ -234,11 +234,15 @@ wait_turn(struct pb_forward *fwd)
 		{ .fd = fwd->link_fd, .events = POLLIN },
 	};
 	uint64_t now_ms = pb_clock_mono_ms(), wait = PB_FORWARD_LOOK_MS;
-	uint64_t wakes;
+	uint64_t gap = PB_FORWARD_GAP_MS, wakes;
 
 	if (fwd->retry_ms > now_ms && fwd->retry_ms - now_ms < wait)
 		wait = fwd->retry_ms - now_ms;
-	poll(fds, 2, (int)wait);
+	if (gap > wait)
+		gap = wait;
+	/* What changes all the time is neither asked for nor told each time. */
+	if (poll(fds, 1, (int)gap) == 0)
+		poll(fds, 2, (int)(wait - gap));
 	/* Nothing there is no error: it does not block. */
 	if (read(fwd->wake_fd, &wakes, sizeof(wakes)) < 0)
 		wakes = 0;

@@ -18,6 +18,7 @@
 #include "base/text.h"
 
 #define PB_FORWARD_LOOK_MS	1000u	/* between two looks at the counts */
+#define PB_FORWARD_GAP_MS	100u	/* at least, however links change */
 #define PB_FORWARD_RETRY_MS	250u	/* between tries, at first, */
 #define PB_FORWARD_RETRY_MS_MAX	8000u	/* and at most */
 

@@ -309,6 +309,19 @@ def an_outlet_comes_goes_and_comes_again(t):
     bridge.until_counted(400, 50)
 
 
+def an_outlet_that_flaps_floods_no_log(t):
+    bridge = Bridge(t).start()
+    flaps = 1000
+    batch = t.write("flaps", "link set out0 down\nlink set out0 up\n" * flaps)
+    t.inside(bridge.mid, "ip", "-batch", batch)
+    bridge.until_forwarding()
+    bridge.send(numbered(100))
+    recorded(bridge.sink, "end0", 100)
+    bridge.until_counted(100, 0)
+    told = len(faults.lines(bridge.node.recorder, "out0 is down"))
+    check(told < flaps // 5, told, "lines of", flaps)
+
+
 def a_captured_interface_that_comes_again_has_its_rule(t):
     bridge = Bridge(t).start()
     for turn in range(3):
@@ -673,6 +686,7 @@ if __name__ == "__main__":
          both_directions_are_captured_unless_one_is_asked_for,
          what_an_outlet_does_not_take_is_counted_exactly,
          an_outlet_comes_goes_and_comes_again,
+         an_outlet_that_flaps_floods_no_log,
          a_captured_interface_that_comes_again_has_its_rule,
          an_interface_with_another_name_is_another,
          a_killed_recorder_leaves_no_second_rule,
