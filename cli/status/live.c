@@ -135,7 +135,9 @@ read_capture(struct pb_json_doc *item, struct pb_live_capture *out)
 	    pb_json_doc_u64(item, "store_dropped");
 	out->pps = pb_json_doc_double(item, "pps");
 	out->bps = pb_json_doc_double(item, "bps");
-	out->forward[0] = '\0';
+	out->forward[0] = out->forward_error[0] = '\0';
+	out->forwarding = false;
+	out->forwarded = out->refused = 0;
 	if (pb_json_doc_has(item, "forward"))
 		read_forward(item, out);
 }

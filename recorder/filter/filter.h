@@ -58,4 +58,3 @@ unsigned pb_filter_code(const struct pb_filter *filter,
 	    struct sock_filter *out);
 
 #endif
-

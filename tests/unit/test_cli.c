@@ -327,9 +327,15 @@ what_a_capture_forwards_is_read(void **state)
 	assert_false(captures[0].forwarding);
 	assert_int_equal(captures[0].forwarded, 5);
 	assert_int_equal(captures[0].refused, 6);
-	/* One of before. */
-	assert_int_equal(captures_of("{\"captures\":[{" FACTS "}]}"), 0);
-	assert_string_equal(captures[0].forward, "");
+	/* One of before, behind it. */
+	assert_int_equal(captures_of("{\"captures\":[{" FACTS ","
+	    "\"forward\":\"eth1\",\"forwarding\":true,"
+	    "\"forwarded_packets\":5,\"forward_refused\":6,"
+	    "\"forward_error\":\"eth1 is down\"},{" FACTS "}]}"), 0);
+	assert_string_equal(captures[1].forward, "");
+	assert_string_equal(captures[1].forward_error, "");
+	assert_false(captures[1].forwarding);
+	assert_int_equal(captures[1].forwarded + captures[1].refused, 0);
 	assert_int_equal(captures_of("{\"captures\":[{" FACTS ","
 	    "\"forward\":\"eth1\"}]}"), PB_EFORMAT);
 #undef FACTS
