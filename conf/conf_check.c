@@ -17,7 +17,7 @@
 #define INDEX_RATIO	16384u
 #define RING_BYTES_MIN	(1u << 20)	/* of the buffer, for each thread */
 #define EDGES_MAX	PB_CAPTURES_MAX
-#define CIRCLE_TEXT_MAX	320		/* bytes of its interfaces' names */
+#define CIRCLE_TEXT_MAX	240		/* bytes of its interfaces' names */
 
 /* What is captured at `from` goes out at `to`. */
 struct edge {
@@ -202,10 +202,10 @@ refuse_circle(const struct edges *edges, int last, struct pb_err *err)
 	while (count-- > 0 && len < sizeof(names))
 		len += (size_t)snprintf(names + len, sizeof(names) - len,
 		    "%s -> ", edges->at[way[count]].from);
-	return pb_err_set(err, PB_EINVAL, "packets go in a circle, %s%s, and "
-	    "would be captured more than once; write direction = in in "
+	return pb_err_set(err, PB_EINVAL, "packets go in a circle, %s%s%s, "
+	    "and would be captured more than once; write direction = in in "
 	    "[capture] of each of these, or leave forward out", names,
-	    edges->at[last].to);
+	    len < sizeof(names) ? "" : "... -> ", edges->at[last].to);
 }
 
 int

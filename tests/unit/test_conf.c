@@ -756,6 +756,10 @@ a_long_circle_is_one_line(void **state)
 		    (i + 1) % PB_CAPTURES_MAX);
 	expect_refused(pb_buf_cstr(&text), 4 + 2 * PB_CAPTURES_MAX,
 	    "packets go in a circle, interface-00000 -> interface-00001");
+	expect_refused(pb_buf_cstr(&text), 4 + 2 * PB_CAPTURES_MAX,
+	    "... -> interface-00000, and would be captured more than once; "
+	    "write direction = in in [capture] of each of these, or leave "
+	    "forward out");
 	pb_buf_finish(&text);
 }
 
