@@ -18,7 +18,7 @@
 
 #include "base/err.h"
 #include "base/stop.h"
-#include "recorder/transmit/outlet.h"
+#include "recorder/transmit/engine/outlet.h"
 
 #define PB_LOADS		32u
 #define PB_LOAD_BYTES		(1u << 20)	/* of frames */

@@ -22,7 +22,7 @@
 
 #include "base/err.h"
 #include "recorder/filter/filter.h"
-#include "recorder/transmit/outlet.h"
+#include "recorder/transmit/engine/outlet.h"
 #include "shipper/ship/ship.h"
 
 /* What is waited for is waited for so long. */

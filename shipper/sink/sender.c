@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/transmit/outlet.h"
+#include "recorder/transmit/engine/outlet.h"
 #include "shipper/sink/mingle.h"
 #include "shipper/sink/sieve.h"
 #include "shipper/sink/tempo.h"

@@ -18,7 +18,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "recorder/transmit/outlet.h"
+#include "recorder/transmit/engine/outlet.h"
 
 #define BATCH		256u
 #define SIZES_MAX	16u

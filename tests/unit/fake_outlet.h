@@ -1,10 +1,10 @@
 /*
  * tests/unit/fake_outlet.h - an interface that does what a test says
  *
- * It stands in for recorder/transmit/outlet.h.  Each call of send has the next
- * answer of a script: how many frames are taken at most, or an error; behind
- * its end all are taken.  Included by one file of a program; the library's
- * outlet is then left out by the linker.
+ * It stands in for recorder/transmit/engine/outlet.h.  Each call of send has
+ * the next answer of a script: how many frames are taken at most, or an error;
+ * behind its end all are taken.  Included by one file of a program; the
+ * library's outlet is then left out by the linker.
  */
 #ifndef PB_TESTS_FAKE_OUTLET_H
 #define PB_TESTS_FAKE_OUTLET_H
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/transmit/outlet.h"
+#include "recorder/transmit/engine/outlet.h"
 
 #define FAKE_FRAMES_MAX	4096
 

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "recorder/transmit/calibrate.h"
+#include "recorder/transmit/engine/calibrate.h"
 
 #define CALL_FRAMES	64u
 #define FRAME_BYTES	100u

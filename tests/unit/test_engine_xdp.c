@@ -17,8 +17,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "recorder/transmit/engine.h"
-#include "recorder/transmit/xsk.h"
+#include "recorder/transmit/engine/engine.h"
+#include "recorder/transmit/engine/xsk.h"
 
 #define CONTD		1u	/* XDP_PKT_CONTD */
 #define FRAMES		4000u

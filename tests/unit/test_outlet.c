@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "recorder/transmit/engine.h"
-#include "recorder/transmit/port.h"
+#include "recorder/transmit/engine/engine.h"
+#include "recorder/transmit/engine/port.h"
 
 #define MTU		1500u
 #define FRAME_BYTES	60u

@@ -1,7 +1,7 @@
 /*
- * recorder/transmit/packet.c - a packet(7) socket that only sends
+ * recorder/transmit/engine/packet.c - a packet(7) socket that only sends
  */
-#include "recorder/transmit/packet.h"
+#include "recorder/transmit/engine/packet.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>

@@ -1,5 +1,5 @@
 /*
- * recorder/transmit/calibrate.h - which engine is fastest here?
+ * recorder/transmit/engine/calibrate.h - which engine is fastest here?
  *
  * Engines send in turn, some rounds; of each its best turn counts, which the
  * rest of the machine disturbed least.  Pure: it is told what was sent and
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "recorder/transmit/outlet.h"
+#include "recorder/transmit/engine/outlet.h"
 
 #define PB_CALIBRATION_ROUNDS	3u
 #define PB_CALIBRATION_TURN_NS	5000000u	/* 45 ms of three engines */

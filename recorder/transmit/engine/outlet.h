@@ -1,5 +1,5 @@
 /*
- * recorder/transmit/outlet.h - an interface that frames are sent out of
+ * recorder/transmit/engine/outlet.h - an interface that frames are sent out of
  *
  * Frames go out as they are: Ethernet, without FCS, past the queueing
  * discipline, in the order in which they were given.  An *engine* hands them

@@ -1,7 +1,7 @@
 /*
- * recorder/transmit/port.c - what the system says of an interface
+ * recorder/transmit/engine/port.c - what the system says of an interface
  */
-#include "recorder/transmit/port.h"
+#include "recorder/transmit/engine/port.h"
 
 #include <errno.h>
 #include <net/if_arp.h>

@@ -1,5 +1,5 @@
 /*
- * recorder/transmit/port.h - what the system says of an interface
+ * recorder/transmit/engine/port.h - what the system says of an interface
  *
  * The ioctls of netdevice(7), asked afresh each time.
  */

@@ -1,5 +1,5 @@
 /*
- * recorder/transmit/xsk.h - an AF_XDP socket that only sends
+ * recorder/transmit/engine/xsk.h - an AF_XDP socket that only sends
  *
  * Its memory and rings as Documentation/networking/af_xdp.rst of Linux has
  * them, by plain system calls.  No program is needed on the interface.

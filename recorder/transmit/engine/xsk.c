@@ -1,7 +1,7 @@
 /*
- * recorder/transmit/xsk.c - an AF_XDP socket that only sends
+ * recorder/transmit/engine/xsk.c - an AF_XDP socket that only sends
  */
-#include "recorder/transmit/xsk.h"
+#include "recorder/transmit/engine/xsk.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
-#include "recorder/transmit/packet.h"
+#include "recorder/transmit/engine/packet.h"
 
 #ifndef XDP_USE_SG
 #define XDP_USE_SG	(1 << 4)	/* since Linux 6.6 */

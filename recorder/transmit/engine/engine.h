@@ -1,5 +1,5 @@
 /*
- * recorder/transmit/engine.h - ways to hand frames to the kernel
+ * recorder/transmit/engine/engine.h - ways to hand frames to the kernel
  *
  * An engine knows neither names nor words of an interface: it is given an
  * index, and says what happened as a negative errno, which outlet.c turns
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "recorder/transmit/outlet.h"
+#include "recorder/transmit/engine/outlet.h"
 
 #define PB_ENGINE_BATCH_MAX	256u	/* frames handed over by one call */
 

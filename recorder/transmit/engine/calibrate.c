@@ -1,7 +1,7 @@
 /*
- * recorder/transmit/calibrate.c - which engine is fastest here?
+ * recorder/transmit/engine/calibrate.c - which engine is fastest here?
  */
-#include "recorder/transmit/calibrate.h"
+#include "recorder/transmit/engine/calibrate.h"
 
 #include <assert.h>
 #include <stdio.h>

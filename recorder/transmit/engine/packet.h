@@ -1,5 +1,5 @@
 /*
- * recorder/transmit/packet.h - a packet(7) socket that only sends
+ * recorder/transmit/engine/packet.h - a packet(7) socket that only sends
  *
  * What the two engines that stand on one share.
  */

@@ -1,7 +1,7 @@
 /*
- * recorder/transmit/outlet.c - an interface that frames are sent out of
+ * recorder/transmit/engine/outlet.c - an interface that frames are sent out of
  */
-#include "recorder/transmit/outlet.h"
+#include "recorder/transmit/engine/outlet.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "recorder/transmit/calibrate.h"
-#include "recorder/transmit/engine.h"
-#include "recorder/transmit/port.h"
+#include "recorder/transmit/engine/calibrate.h"
+#include "recorder/transmit/engine/engine.h"
+#include "recorder/transmit/engine/port.h"
 
 #define LINK_BYTES	14u	/* an Ethernet header */
 #define TAG_BYTES	4u	/* of IEEE 802.1Q, beyond the MTU */

@@ -1,5 +1,5 @@
 /*
- * recorder/transmit/engine_xdp.c - frames by an AF_XDP socket
+ * recorder/transmit/engine/engine_xdp.c - frames by an AF_XDP socket
  *
  * A frame is copied into chunks of the socket's memory, a descriptor each.
  * Where the kernel copies them once more (copy mode) it does all its work
@@ -11,7 +11,7 @@
  * order stays.  Which one that was is known where the kernel tells after
  * each call how far it came; else a group is one frame.
  */
-#include "recorder/transmit/engine.h"
+#include "recorder/transmit/engine/engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "recorder/transmit/xsk.h"
+#include "recorder/transmit/engine/xsk.h"
 
 #ifndef XDP_PKT_CONTD
 #define XDP_PKT_CONTD	(1 << 0)	/* the frame goes on: Linux 6.6 */

@@ -1,12 +1,12 @@
 /*
- * recorder/transmit/engine_ring.c - frames by PACKET_TX_RING
+ * recorder/transmit/engine/engine_ring.c - frames by PACKET_TX_RING
  *
  * A slot of the ring is a header of TPACKET_V2 and the frame behind it
  * (Documentation/networking/packet_mmap.rst of Linux).  Slots that were
  * filled and that the kernel did not take within the call are taken back:
  * nothing waits here, and an error is about the first of them.
  */
-#include "recorder/transmit/engine.h"
+#include "recorder/transmit/engine/engine.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "recorder/transmit/packet.h"
+#include "recorder/transmit/engine/packet.h"
 
 #define SLOTS		512u
 #define BLOCK_BYTES	(128u << 10)	/* a slot of the longest frame */

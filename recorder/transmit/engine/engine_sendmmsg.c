@@ -1,17 +1,17 @@
 /*
- * recorder/transmit/engine_sendmmsg.c - frames by sendmmsg(2)
+ * recorder/transmit/engine/engine_sendmmsg.c - frames by sendmmsg(2)
  *
  * EAGAIN is the socket's own queue, ENOBUFS the interface's: a frame that
  * comes back with it was dropped, and is offered again by the caller.
  */
-#include "recorder/transmit/engine.h"
+#include "recorder/transmit/engine/engine.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "recorder/transmit/packet.h"
+#include "recorder/transmit/engine/packet.h"
 
 struct sendmmsg_state {
 	int		 fd;
