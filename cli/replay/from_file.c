@@ -95,7 +95,6 @@ pb_from_file_begin(void *arg, const struct pb_stop *stop, struct pb_err *err)
 	from->interfaces = 0;
 	from->identified = false;
 	from->stop = stop;
-	from->rc = 0;
 	return pb_reader_create(&from->reader, err);
 }
 

@@ -435,6 +435,10 @@ def a_file_that_is_cut_goes_out_up_to_there(t):
                        "--json", "--top", sent=499)
     equal(json.loads(out)["sent"], 499, "sent")
     equal(line.arrived(), frames(packets[:-1]), "frames")
+    # A loop that ends before the cut hides it from nobody.
+    for how in ([], ["--preload"]):
+        line.refuses(1, r"cut\.pcap: offset \d+", "-r", path, "-i", "pb0",
+                     "--top", "--loop", "2", *how, sent=998)
 
 
 def a_link_without_carrier_is_said_or_waited_for(t):
