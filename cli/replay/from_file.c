@@ -45,7 +45,9 @@ pb_from_file_open(struct pb_from_file *from, const char *name,
 	struct stat st;
 
 	from->name = standard ? "standard input" : name;
-	from->fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+	/* A FIFO is not waited for here, where no signal would end it well. */
+	from->fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC |
+	    O_NONBLOCK);
 	if (from->fd < 0)
 		return pb_err_sys(err, "%s", from->name);
 	from->opened = !standard;

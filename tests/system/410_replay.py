@@ -391,6 +391,21 @@ def an_interruption_reports_what_was_done(t):
     child.send_signal(signal.SIGINT)
     equal(child.wait(10 * SLACK), -signal.SIGINT, "ended by the signal")
     equal(json.loads(child.stdout.read())["sent"], 0, "sent")
+    # And for somebody who writes to a FIFO, or comes late.
+    fifo = t.path("fifo")
+    os.mkfifo(fifo)
+    for data in (b"", open(path, "rb").read()):
+        child = t.spawn([PB, "replay", "-r", fifo, "-i", "pb0", "--json",
+                         "--top"], line.out, stdout=subprocess.PIPE)
+        time.sleep(0.2)
+        if data:
+            with open(fifo, "wb") as writer:
+                writer.write(data)
+        else:
+            child.send_signal(signal.SIGINT)
+        equal(child.wait(10 * SLACK), 0 if data else -signal.SIGINT, "status")
+        equal(json.loads(child.stdout.read())["sent"], 10000 if data else 0,
+              "sent")
 
 
 # --- what goes wrong -------------------------------------------------------
