@@ -275,7 +275,8 @@ attach_more(struct pb_outlet *outlet)
 			    engines[i]->name, err.text);
 	}
 	outlet->calibrates = true;
-	strcpy(outlet->reason, "engines are being compared");
+	/* Until more was. */
+	strcpy(outlet->reason, "too little was sent to compare engines");
 }
 
 static void
