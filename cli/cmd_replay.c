@@ -66,6 +66,7 @@ static int	open_file(struct replay *, struct pb_err *);
 static int	read_ahead(struct replay *, struct pb_err *);
 static int	transmit(struct replay *, struct pb_err *);
 static int	outcome(const struct replay *, struct pb_err *);
+static void	note_unmatched(const struct pb_ways *);
 static void	on_tick(void *, const struct pb_transmit_report *);
 static void	on_link(void *, const struct pb_way *, const struct pb_err *);
 static uint64_t	preload_room(void);
@@ -270,13 +271,14 @@ run_replay(struct replay *replay, struct pb_err *err)
 	if (rc == 0)
 		rc = transmit(replay, err);
 	pb_ahead_destroy(replay->ahead);
-	/* Who asked for an object has one whatever came. */
+	/* What is refused before the first packet has no report. */
 	if (replay->report.sent == 0 && rc < 0)
 		return rc;
 	if (rc == 0)
 		rc = outcome(replay, err);
 	told.stopped = pb_cli_stopped() != 0;
 	said = pb_told_print(&told, opts->json, &why);
+	note_unmatched(&replay->ways);
 	if (rc == 0 && said < 0)
 		*err = why;
 	return rc < 0 ? rc : said;
@@ -400,6 +402,16 @@ outcome(const struct replay *replay, struct pb_err *err)
 		    " packets were not sent", report->failed,
 		    report->failed + report->sent);
 	return rc;
+}
+
+/* A name that is wrong would send a stream the way of -i, unheard. */
+static void
+note_unmatched(const struct pb_ways *ways)
+{
+	for (size_t i = 0; i < ways->maps; i++)
+		if (!ways->map[i].matched)
+			pb_cli_note("--map '%.200s' matched no stream",
+			    ways->map[i].glob);
 }
 
 static void

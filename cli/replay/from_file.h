@@ -26,7 +26,7 @@ struct pb_from_file_interface {
 
 struct pb_from_file {
 	/* the caller's, before it begins; all of it borrowed */
-	const struct pb_ways *ways;
+	struct pb_ways	*ways;
 	const struct pb_filter *filter;	/* of Ethernet; NULL: all */
 	bool		 skip;		/* leave other link types out */
 	/* private; zeroed */

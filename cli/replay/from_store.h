@@ -15,7 +15,7 @@
 struct pb_from_store {
 	/* the caller's, before it begins; all of it borrowed */
 	struct pb_cli	*cli;		/* pb_cli_enter() */
-	const struct pb_ways *ways;
+	struct pb_ways	*ways;
 	const struct pb_select *select;
 	const char	*filter;
 	bool		 inner;

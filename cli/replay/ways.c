@@ -75,12 +75,14 @@ pb_ways_close(struct pb_ways *ways)
 }
 
 int
-pb_ways_mapped(const struct pb_ways *ways, const char *stream)
+pb_ways_mapped(struct pb_ways *ways, const char *stream)
 {
 	for (size_t i = 0; i < ways->maps; i++)
 		if (pb_glob_match_len(ways->map[i].glob,
-		    ways->map[i].glob_len, stream))
+		    ways->map[i].glob_len, stream)) {
+			ways->map[i].matched = true;
 			return ways->map[i].way;
+		}
 	return PB_WAYS_NONE;
 }
 

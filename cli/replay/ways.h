@@ -18,9 +18,10 @@ struct pb_ways {		/* zeroed: there are none */
 	struct pb_way	 way[PB_WAYS_MAX];
 	size_t		 ways;
 	struct {
-		const char	*glob;		/* borrowed, not ended */
+		const char	*glob;		/* borrowed; `=` ends it */
 		size_t		 glob_len;
 		int		 way;
+		bool		 matched;	/* a stream so far */
 	}		 map[PB_WAYS_MAX];
 	size_t		 maps;
 	int		 rest;		/* 1 + way of -i, or 0 */
@@ -38,7 +39,7 @@ void	pb_ways_close(struct pb_ways *ways);
 
 /* The way of a stream of that name, or PB_WAYS_NONE; of --map alone, and of
  * -i. */
-int	pb_ways_mapped(const struct pb_ways *ways, const char *stream);
+int	pb_ways_mapped(struct pb_ways *ways, const char *stream);
 int	pb_ways_rest(const struct pb_ways *ways);
 
 #endif

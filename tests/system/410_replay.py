@@ -181,6 +181,11 @@ def streams_go_out_merged_or_each_its_own_way(t):
     wait_until(lambda: other.streams() and sum(
         r["packets"] for r in other.streams().values()) == 50, "the other way")
     equal([p.data for p in other.query().packets], frames(odd), "of --map")
+    for where in (["-r", t.path("odd.pcap")], []):
+        done = line.run("--map", "ood/*=pb2", "--limit", "1", "--top", "-i",
+                        "lo", *where, store=None if where else store)
+        equal((done.returncode, done.stderr),
+              (0, b"pb: note: --map 'ood/*=pb2' matched no stream\n"), "a typo")
     line.refuses(2, r"no interface for the stream odd/e0: give -i",
                  "--map", "even/e0=pb0", store=store)
     # In a file interfaces are known by their names and numbers.

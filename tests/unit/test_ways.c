@@ -28,6 +28,7 @@ the_first_pattern_that_matches_counts(void **state)
 	assert_int_equal(pb_ways_mapped(&ways, "lon1/eth1"), 1);
 	assert_int_equal(pb_ways_mapped(&ways, "par7/eth0"), 0);
 	assert_int_equal(pb_ways_mapped(&ways, "par7/eth01"), PB_WAYS_NONE);
+	assert_true(ways.map[0].matched && ways.map[1].matched);
 	assert_int_equal(pb_ways_rest(&ways), PB_WAYS_NONE);
 	assert_int_equal(pb_ways_interface(&ways, "out2", &err), 0);
 	assert_int_equal(pb_ways_rest(&ways), 1);
@@ -40,6 +41,8 @@ a_stream_may_have_an_equals_sign_in_its_name(void **state)
 
 	(void)state;
 	assert_int_equal(pb_ways_map(&ways, "a/b=c=out", &err), 0);
+	assert_int_equal(pb_ways_mapped(&ways, "a/b"), PB_WAYS_NONE);
+	assert_false(ways.map[0].matched);
 	assert_int_equal(pb_ways_mapped(&ways, "a/b=c"), 0);
 	assert_string_equal(ways.way[0].name, "out");
 }
