@@ -54,6 +54,17 @@ _pb_files()
 	_pb_reply -f -- "$1"
 }
 
+# bash makes three words of GLOB=IFACE: at the second or third of them, the
+# interfaces.
+_pb_map_interface()
+{
+	local -a back=("${COMP_WORDS[@]::COMP_CWORD + 1}")
+	[[ ${back[-1]} != "=" ]] || back+=("")
+	[[ ${#back[@]} -ge 4 && ${back[-2]} == "=" &&
+	    ${back[-4]} == --map ]] || return 1
+	_pb_reply -W "$(_pb_interfaces)" -- "${back[-1]}"
+}
+
 # The value of the option `$1`; fails where that takes none.
 _pb_value()
 {
@@ -85,6 +96,7 @@ _pb_value()
 	-i)
 		_pb_reply -W "$(_pb_interfaces)" -- "$cur" ;;
 	--map)
+		compopt -o nospace 2>/dev/null
 		_pb_reply -S = -W "$(_pb_streams)" -- "$cur" ;;
 	--engine)
 		_pb_reply -W "auto sendmmsg xdp ring" -- "$cur" ;;
@@ -127,6 +139,7 @@ _pb()
 		esac
 	done
 
+	_pb_map_interface && return
 	_pb_value "$prev" "$cur" && return
 
 	case $command in

@@ -524,6 +524,25 @@ def an_interface_that_vanishes_ends_it(t):
     check(json.loads(out)["sent"] > 0, out)
 
 
+def a_map_is_completed_on_both_sides(t):
+    """Words as bash has them: `=` is one of its own."""
+    script = t.write("complete.sh", b"""source cli/pb.bash
+        _pb_interfaces() { echo eth0; echo lo; }
+        compopt() { [[ $1$2 != -onospace ]] || space=no; }
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) space=yes
+        _pb; echo "$space:${COMPREPLY[*]}" """)
+    store = t.node("store")
+    store.pb("import", "--node", "lon1", "--interface", "e0",
+             pcap(t, "a.pcap", numbered(1)))
+    for words, want in ((["--map", ""], "no:lon1/e0="),
+                        (["--map", "lon1/e0", "="], "yes:eth0 lo"),
+                        (["--map", "lon1/e0", "=", "e"], "yes:eth0"),
+                        (["--engine", "r"], "yes:ring"),
+                        (["host", "=", "e"], "yes:ether")):
+        done = run(["bash", script, PB, "-c", store.conf, "replay", *words])
+        equal(done.stdout.decode(), want + "\n", "completed %s" % words)
+
+
 def who_may_send_may(t):
     """Root on the service user's store; a user with one capability; one
     without."""
@@ -568,5 +587,6 @@ main("410", what_goes_out_is_what_is_in_the_store,
      an_interruption_reports_what_was_done, bad_input_is_a_line_and_a_status,
      a_file_that_is_cut_goes_out_up_to_there,
      a_link_without_carrier_is_said_or_waited_for,
-     an_interface_that_vanishes_ends_it, who_may_send_may,
+     an_interface_that_vanishes_ends_it, a_map_is_completed_on_both_sides,
+     who_may_send_may,
      what_does_not_fit_in_memory_is_not_preloaded, seconds=120)
