@@ -91,7 +91,7 @@ pb_transmit(const struct pb_transmit_opts *opts, struct pb_ahead *ahead,
 	pb_until_end(&t.until);
 	pb_ahead_done(ahead, t.load);
 	drain(&t);
-	if (report->steal_known && stolen_ns(&now))
+	if (report->steal_known && stolen_ns(&now) && now > stolen)
 		report->steal_ns = now - stolen;
 	return rc < 0 ? rc : 0;
 }

@@ -282,6 +282,25 @@ def rates_are_what_is_asked(t):
     equal(report["late"], 0, "late at the top")
 
 
+def stolen_time_that_runs_back_is_none(t):
+    """As some hypervisors tell it."""
+    line = Line(t)
+    stat = t.write("stat", b"cpu 1 1 1 1 1 1 1 900 0 0\n")
+    child = t.spawn(["unshare", "-m", "sh", "-c", "mount --bind " + stat +
+                     ' /proc/stat && exec "$@"', "sh", PB, "replay", "-r", "-",
+                     "-i", "pb0", "--json"], line.out, stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE)
+    with open(pcap(t, "a.pcap", numbered(10)), "rb") as f:
+        child.stdin.write(f.read())
+    child.stdin.flush()
+    wait_until(lambda: t.sent(line.out, "pb0") == 10, "it sends")
+    with open(stat, "w") as f:
+        f.write("cpu 1 1 1 1 1 1 1 850 0 0\n")
+    child.stdin.close()
+    equal(json.loads(child.stdout.read())["steal_ns"], 0, "stolen")
+    equal(child.wait(10 * SLACK), 0, "status")
+
+
 def long_silences_are_cut(t):
     """An hour between two packets, in a file that goes out at once."""
     line = Line(t)
@@ -582,11 +601,12 @@ main("410", what_goes_out_is_what_is_in_the_store,
      streams_go_out_merged_or_each_its_own_way,
      jumbo_frames_with_a_trailer_go_through, each_engine_sends_the_same,
      loops_and_limits_count_packets, rates_are_what_is_asked,
-     long_silences_are_cut, what_is_too_long_is_refused_cut_or_left_out,
+     stolen_time_that_runs_back_is_none, long_silences_are_cut,
+     what_is_too_long_is_refused_cut_or_left_out,
      addresses_and_tags_are_rewritten, what_is_captured_goes_out_live,
      an_interruption_reports_what_was_done, bad_input_is_a_line_and_a_status,
      a_file_that_is_cut_goes_out_up_to_there,
      a_link_without_carrier_is_said_or_waited_for,
      an_interface_that_vanishes_ends_it, a_map_is_completed_on_both_sides,
-     who_may_send_may,
-     what_does_not_fit_in_memory_is_not_preloaded, seconds=120)
+     who_may_send_may, what_does_not_fit_in_memory_is_not_preloaded,
+     seconds=120)
