@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/ioprio.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 
 #define YIELD_NICE	10
 
-static volatile sig_atomic_t stopped;
+static atomic_int stopped;	/* the signal; threads ask as well */
 
 static bool	stop_asked(void *);
 static void	name_of_host(char[static PB_NAME_BYTES_MAX + 1]);
@@ -220,7 +221,7 @@ pb_cli_catch_signals(void)
 int
 pb_cli_stopped(void)
 {
-	return (int)stopped;
+	return stopped;
 }
 
 _Noreturn void

@@ -414,9 +414,11 @@ def an_interruption_reports_what_was_done(t):
         equal(report["sent"], t.sent(line.out, "pb0") - before, "sent")
     # One that waits for standard input as well.
     child = t.spawn([PB, "replay", "-r", "-", "-i", "pb0", "--json"],
-                    line.out, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    time.sleep(0.2)
+                    line.out, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE)
+    time.sleep(0.2 * SLACK)
     child.send_signal(signal.SIGINT)
+    equal(child.stderr.read(), b"", "words, a sanitizer's as well")
     equal(child.wait(10 * SLACK), -signal.SIGINT, "ended by the signal")
     equal(json.loads(child.stdout.read())["sent"], 0, "sent")
     # And for somebody who writes to a FIFO, or comes late.
