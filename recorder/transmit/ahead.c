@@ -202,7 +202,9 @@ one_loop(struct pb_ahead *ahead, struct pb_err *err)
 		if (rc == PB_SOURCE_END)
 			break;
 		if (rc == PB_SOURCE_IDLE) {
-			hand_over(ahead);
+			/* Nobody has what is kept before its end. */
+			if (ahead->opts.keep_bytes == 0)
+				hand_over(ahead);
 			pb_loads_idle(ahead->loads);
 			continue;
 		}

@@ -293,6 +293,21 @@ what_is_kept_has_a_bound(void **state)
 	finish(run);
 }
 
+/* There is room for one load. */
+static void
+what_is_kept_takes_no_more_memory_from_a_source_that_waits(void **state)
+{
+	struct run *run = run_of("a_b_c_");
+
+	(void)state;
+	run->opts.keep_bytes = 2 << 20;
+	run->opts.loops = 2;
+	take_all(run);
+	assert_int_equal(run->primed, 0);
+	assert_string_equal(run->frames, "abcabc");
+	finish(run);
+}
+
 static int
 one_more(void *arg, struct pb_source_frame *out, struct pb_err *err)
 {
@@ -365,6 +380,8 @@ main(void)
 		cmocka_unit_test(a_loop_has_no_more_than_the_first_one),
 		cmocka_unit_test(nothing_is_not_looped_for_ever),
 		cmocka_unit_test(what_is_kept_has_a_bound),
+		cmocka_unit_test(
+		    what_is_kept_takes_no_more_memory_from_a_source_that_waits),
 		cmocka_unit_test(a_source_without_end_is_stopped_by_destroy),
 		cmocka_unit_test(a_load_ends_where_its_memory_does),
 	};
