@@ -53,8 +53,10 @@ static int	send_batch(struct pb_sender *, struct pb_err *);
 static int	wait_for_room(struct pb_sender *, struct pb_err *);
 static void	refused(struct pb_sender *, const char *);
 static void	passed(struct pb_sender *, unsigned);
-static void	count_left(struct pb_sender *,
+static void	count_left(struct pb_sender *, const struct unit *,
 		    const struct pb_mingle_left *);
+static void	say_unfit(struct pb_sender *, const struct unit *,
+		    const char *);
 static void	end_units(struct pb_sender *);
 static void	end_if_due(struct pb_sender *, unsigned, uint64_t);
 static bool	follows(const struct unit *, const struct unit *);
@@ -273,8 +275,11 @@ wait_for_room(struct pb_sender *sender, struct pb_err *err)
 static void
 refused(struct pb_sender *sender, const char *why)
 {
-	snprintf(sender->left.text, sizeof(sender->left.text), "packet %"
-	    PRIu64 ": %.200s", sender->batch[0].seq, why);
+	char text[PB_SHIP_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "packet %" PRIu64 ": %.200s",
+	    sender->batch[0].seq, why);
+	say_unfit(sender, &sender->unit[sender->batch[0].unit], text);
 	sender->left.unfit++;
 	passed(sender, 1);
 }
@@ -289,7 +294,7 @@ passed(struct pb_sender *sender, unsigned count)
 
 		unit->pending--;
 		unit->answer.acked = frame->seq;
-		count_left(sender, &frame->left);
+		count_left(sender, unit, &frame->left);
 	}
 	sender->moved_ns = pb_clock_mono_ns();
 	sender->frames -= count;
@@ -298,13 +303,24 @@ passed(struct pb_sender *sender, unsigned count)
 }
 
 static void
-count_left(struct pb_sender *sender, const struct pb_mingle_left *left)
+count_left(struct pb_sender *sender, const struct unit *unit,
+    const struct pb_mingle_left *left)
 {
 	sender->left.filtered += left->filtered;
 	sender->left.unfit += left->unfit;
 	if (left->unfit > 0)
-		snprintf(sender->left.text, sizeof(sender->left.text), "%s",
-		    pb_mingle_unfit(sender->mingle));
+		say_unfit(sender, unit, pb_mingle_unfit(sender->mingle));
+}
+
+/* Numbers are a stream's. */
+static void
+say_unfit(struct pb_sender *sender, const struct unit *unit,
+    const char *packet)
+{
+	const struct pb_stream_key *key = &unit->of->key;
+
+	snprintf(sender->left.text, sizeof(sender->left.text),
+	    "%s/%s %.100s", key->node, key->interface, packet);
 }
 
 /* --- the ends of units -------------------------------------------------- */
@@ -336,7 +352,7 @@ end_if_due(struct pb_sender *sender, unsigned i, uint64_t now_ns)
 	enum pb_mingle_end how;
 
 	if (pb_mingle_ended(sender->mingle, i, &how, &left)) {
-		count_left(sender, &left);
+		count_left(sender, unit, &left);
 		end_unit(sender, i, how == PB_MINGLE_WHOLE ? PB_OUTCOME_HAS :
 		    PB_OUTCOME_MALFORMED,
 		    "it is not as a section of ours is");

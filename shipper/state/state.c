@@ -169,6 +169,25 @@ pb_state_upstreams(struct pb_state *state, const char *after,
 }
 
 int
+pb_state_upstream(struct pb_state *state, const char *name,
+    struct pb_upstream_row *out, struct pb_err *err)
+{
+	struct pb_mdb_value value;
+	struct pb_mdb_txn txn;
+	int rc = pb_mdb_begin(state->mdb, false, &txn, err);
+
+	if (rc == 0)
+		rc = pb_mdb_get(&txn, PB_STATE_UPSTREAMS, name, strlen(name),
+		    &value);
+	if (rc == 1)
+		rc = pb_row_load(&upstream_shape, out, &value);
+	if (rc == 1)
+		strcpy(out->name, name);
+	pb_mdb_abort(&txn);
+	return rc;
+}
+
+int
 pb_state_cursors(struct pb_state *state, const char *upstream,
     const struct pb_stream_key *after, struct pb_cursor_row *out, size_t max,
     struct pb_err *err)

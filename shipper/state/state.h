@@ -54,7 +54,7 @@ struct pb_upstream_row {
 	uint64_t	sent_bytes;	/* since the shipper started */
 	uint64_t	acked_bytes;
 	uint64_t	acked_packets;
-	/* Packets, since the shipper started: left out by the filter; and not
+	/* Packets, by all shippers so far: left out by the filter; and not
 	 * sent, as the sink cannot carry them, why not the last one. */
 	uint64_t	filtered;
 	uint64_t	unfit;
@@ -115,6 +115,10 @@ int	pb_state_forget(struct pb_state *state,
  * `max` rows; their count or an error. */
 int	pb_state_upstreams(struct pb_state *state, const char *after,
 	    struct pb_upstream_row *out, size_t max, struct pb_err *err);
+
+/* The row of one upstream: 1, 0 where there is none, or an error. */
+int	pb_state_upstream(struct pb_state *state, const char *name,
+	    struct pb_upstream_row *out, struct pb_err *err);
 
 /* Cursors of one upstream by node, interface and epoch; likewise. */
 int	pb_state_cursors(struct pb_state *state, const char *upstream,

@@ -25,6 +25,7 @@ static bool	kept_back(struct slot *);
 static unsigned	coming(const struct slot *);
 static void	say_unrecorded(struct slot *);
 static void	done(void *, unsigned, struct pb_answer *);
+static int	recall_left_out(struct pb_upstream *, struct pb_err *);
 static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
 		    struct pb_upstream_row *);
 static void	trim(struct pb_upstream *);
@@ -63,6 +64,8 @@ pb_upstream_create(struct pb_upstream **out,
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
 		u->slot[i].upstream = u;
 	rc = pb_ship_create(&u->ship, &opts, &source, err);
+	if (rc == 0 && kind->left_out != NULL)
+		rc = recall_left_out(u, err);
 	if (rc < 0) {
 		pb_upstream_destroy(u);
 		return rc;
@@ -209,9 +212,38 @@ fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
 	row->sent_bytes = status.sent_bytes;
 	row->acked_bytes = status.acked_bytes;
 	row->acked_packets = status.acked_packets;
-	row->filtered = left_out.filtered;
-	row->unfit = left_out.unfit;
-	memcpy(row->unfit_text, left_out.text, sizeof(row->unfit_text));
+	row->filtered = u->before.filtered + left_out.filtered;
+	row->unfit = u->before.unfit + left_out.unfit;
+	snprintf(row->unfit_text, sizeof(row->unfit_text), "%s",
+	    left_out.unfit > 0 ? left_out.text : u->before.text);
+}
+
+/* A restart forgets no packet that was not sent. */
+static int
+recall_left_out(struct pb_upstream *u, struct pb_err *err)
+{
+	struct pb_upstream_row row;
+	int rc = pb_state_upstream(u->env.state, u->conf.name, &row, err);
+
+	if (rc == 1) {
+		u->before.filtered = row.filtered;
+		u->before.unfit = row.unfit;
+		strcpy(u->before.text, row.unfit_text);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+void
+upstream_report_left_out(struct pb_upstream *u, struct pb_news *news,
+    uint64_t now_ns)
+{
+	struct pb_upstream_row row;
+
+	fill_row(u, pb_clock_mono_ms(), now_ns, &row);
+	if (row.filtered == u->row.filtered && row.unfit == u->row.unfit)
+		return;
+	u->row = row;
+	pb_news_upstream(news, &row);
 }
 
 void

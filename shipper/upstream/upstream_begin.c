@@ -4,7 +4,8 @@
  * Who cannot be asked what it has is sent packets only when it is durable
  * how far the stream is; where nothing is sent twice, also which packets are
  * about to go.  So a crash repeats one unit of a stream at most; or leaves
- * one of which it is not known whether it was sent.
+ * one of which it is not known whether it was sent.  What was left out of
+ * those before is counted in the same commit.
  *
  * Limit: one commit at a time, with all that waits meanwhile in the next.
  */
@@ -61,6 +62,7 @@ give(struct pb_upstream *u)
 		    &cursor))
 			upstream_report_cursor(u, &begins->news, &cursor,
 			    now_ns);
+	upstream_report_left_out(u, &begins->news, now_ns);
 	begins->busy = true;
 	begins->job = (struct pb_job){ .run = write_begins, .done = written,
 	    .arg = u };
@@ -84,6 +86,8 @@ written(void *arg)
 	struct slot *slot;
 
 	begins->busy = false;
+	if (begins->rc < 0)
+		u->row.written_ns = 0;
 	while ((slot = STAILQ_FIRST(&begins->written)) != NULL) {
 		STAILQ_REMOVE_HEAD(&begins->written, link);
 		/* That says nothing of the packets. */

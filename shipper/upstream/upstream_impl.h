@@ -59,6 +59,8 @@ struct pb_upstream {
 	unsigned	 forks;
 	struct pb_upstream_row row;	/* as last reported; written_ns 0:
 					 * to be reported whatever it is */
+	/* What was left out before its sink was made, as the row says. */
+	struct pb_sink_left_out before;
 	LIST_HEAD(, upstream_task) tasks;	/* with the keeper */
 	struct upstream_begins begins;
 	struct pb_letters_sum again;	/* letters that go again: how far, */
@@ -71,6 +73,10 @@ void	upstream_submit(struct slot *slot, int rc, struct pb_err *err);
 /* The row of a stream of the state machine; `cursor` is of its last part. */
 void	upstream_report_cursor(const struct pb_upstream *u,
 	    struct pb_news *news, struct pb_ship_cursor *cursor,
+	    uint64_t now_ns);
+/* The upstream's row, where packets were left out since the last one: it is
+ * written with the cursors that have passed them. */
+void	upstream_report_left_out(struct pb_upstream *u, struct pb_news *news,
 	    uint64_t now_ns);
 
 /* --- upstream_begin.c --------------------------------------------------- */

@@ -170,6 +170,13 @@ def what_it_cannot_carry_is_told_and_never_cut(t):
     check("cannot carry them as they were: 3 packets" in
           out.core.pb("status").decode(), "status for people")
     equal(out.letters(), [], "letters")
+    out.core.shipper.kill()
+    out.take("eth0", [(at + 10**9, traffic.frame(301, 1515))])
+    out.start()
+    out.idle()
+    wait_until(lambda: out.status()["unfit"] == 4, "all that was unfit")
+    check("lon1/eth0 packet 1: interface" in out.status()["last_unfit"],
+          out.status()["last_unfit"])
 
 
 def a_stream_of_another_link_type_is_refused_alone(t):

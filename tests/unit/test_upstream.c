@@ -655,6 +655,7 @@ struct mute {
 	unsigned	 sent, request;
 	uint64_t	 first, last;
 	struct pb_cursor_row written;	/* when it was given packets */
+	struct pb_sink_left_out left_out;
 };
 
 static int
@@ -679,6 +680,12 @@ mute_start(struct pb_sink *sink, const struct pb_sink_request *request,
 }
 
 static void
+mute_left_out(struct pb_sink *sink, struct pb_sink_left_out *out)
+{
+	*out = ((struct mute *)sink)->left_out;
+}
+
+static void
 mute_destroy(struct pb_sink *sink)
 {
 	(void)sink;
@@ -690,9 +697,10 @@ start_mute(struct bench *b, struct mute *mute, bool once)
 {
 	static const struct pb_sink_kind kind[] = {
 		{ .start = mute_start, .way.remembered = true,
-		    .destroy = mute_destroy },
+		    .left_out = mute_left_out, .destroy = mute_destroy },
 		{ .start = mute_start, .way = { .remembered = true,
-		    .once = true }, .destroy = mute_destroy },
+		    .once = true }, .left_out = mute_left_out,
+		    .destroy = mute_destroy },
 	};
 
 	pb_upstream_destroy(b->upstream);
@@ -850,6 +858,49 @@ units_of_a_stream_are_given_in_their_order(void **state)
 	bench_finish(&b);
 }
 
+/*
+ * Goal:   packets that were not sent are counted, whatever ends the shipper.
+ * Method: of nine packets three are left out, and nothing is reported but
+ *         that what follows is about to be sent.
+ */
+static void
+what_was_left_out_is_durable_with_what_went(void **state)
+{
+	struct pb_upstream_row row;
+	struct mute mute;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	start_mute(&b, &mute, false);
+	grow(&b, 1, 9);
+	give_one(&b, &mute);
+	mute.left_out = (struct pb_sink_left_out){ .filtered = 1, .unfit = 2,
+	    .text = "packet 7: long" };
+	take_one(&b, &mute);
+	mute.sent = 0;
+	grow(&b, 10, 12);
+	give_one(&b, &mute);
+	assert_int_equal(mute.written.acked, 9);
+	assert_int_equal(pb_state_upstream(b.state, "core", &row, NULL), 1);
+	assert_int_equal(row.unfit, 2);
+	/* The next one goes on counting. */
+	start_mute(&b, &mute, false);
+	row = (struct pb_upstream_row){ .unfit = 0 };
+	has_news(&b);
+	assert_int_equal(pb_state_upstream(b.state, "core", &row, NULL), 1);
+	assert_int_equal(row.filtered, 1);
+	assert_int_equal(row.unfit, 2);
+	assert_string_equal(row.unfit_text, "packet 7: long");
+	mute.left_out = (struct pb_sink_left_out){ .unfit = 1,
+	    .text = "packet 11: long" };
+	has_news(&b);
+	assert_int_equal(pb_state_upstream(b.state, "core", &row, NULL), 1);
+	assert_int_equal(row.unfit, 3);
+	assert_string_equal(row.unfit_text, "packet 11: long");
+	bench_finish(&b);
+}
+
 /* Where it cannot be written down how far it is, nothing is sent. */
 static void
 nothing_is_sent_that_cannot_be_remembered(void **state)
@@ -905,6 +956,7 @@ main(void)
 		cmocka_unit_test(
 		    what_was_about_to_be_sent_once_is_known_to_be_unsure),
 		cmocka_unit_test(units_of_a_stream_are_given_in_their_order),
+		cmocka_unit_test(what_was_left_out_is_durable_with_what_went),
 		cmocka_unit_test(nothing_is_sent_that_cannot_be_remembered),
 	};
 
