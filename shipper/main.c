@@ -70,6 +70,12 @@ main(int argc, char **argv)
 		fprintf(stderr, "pb-shipper: %s\n", err.text);
 		return EXIT_USAGE;
 	}
+	/* Before a thread looks up the names in filters. */
+	if (give_up_rights(conf, &err) < 0) {
+		fprintf(stderr, "pb-shipper: %s\n", err.text);
+		pb_conf_destroy(conf);
+		return EXIT_FAILED;
+	}
 	if (check_sinks(conf, &err) < 0) {
 		fprintf(stderr, "pb-shipper: %s: %s\n", path, err.text);
 		pb_conf_destroy(conf);
@@ -165,11 +171,6 @@ run(struct pb_conf *conf, struct pb_err *err)
 	int fd, rc;
 
 	raise_files();
-	rc = give_up_rights(conf, err);
-	if (rc < 0) {
-		pb_conf_destroy(conf);
-		return rc;
-	}
 	/* As pb-recorder: its group may read. */
 	umask(027);
 	/* A peer that hangs up is an answer, no reason to die. */

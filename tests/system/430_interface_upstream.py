@@ -10,6 +10,7 @@ from harness import *
 import pngread
 import samples
 import traffic
+from names import Names
 
 CAP_NET_RAW = 1 << 13
 MTU = 9100
@@ -291,6 +292,23 @@ def it_keeps_one_capability(t):
         equal(int(sets[name], 16), 0, name)
 
 
+def capabilities(thread):
+    with open(thread + "/status") as f:
+        sets = dict(line.split(":", 1) for line in f)
+    return int(sets["CapPrm"], 16), sets["Name"].strip()
+
+
+def no_thread_keeps_more(t):
+    names = Names(t, "silent")
+    node = t.node("core", upstreams={
+        "out": ["interface:lo", "filter = host slow.example"]})
+    shipper = names.start(node, "shipper")
+    tasks = "/proc/%d/task/" % shipper.pid
+    threads = [capabilities(tasks + n) for n in os.listdir(tasks)]
+    check("aside" in [name for _, name in threads], threads)
+    equal([c for c, _ in threads], [CAP_NET_RAW] * len(threads), threads)
+
+
 def a_filter_that_is_none_is_refused_at_the_start(t):
     out = Outlet(t, "filter = no such thing")
     for more in (["-t"], []):
@@ -382,6 +400,7 @@ if __name__ == "__main__":
          what_waited_too_long_goes_out_when_it_is_requeued,
          it_says_what_is_missing,
          it_keeps_one_capability,
+         no_thread_keeps_more,
          a_filter_that_is_none_is_refused_at_the_start,
          at_least_once_repeats_no_more_than_was_under_way,
          at_most_once_sends_nothing_twice_and_says_what_it_did_not,
