@@ -402,7 +402,8 @@ done(void *arg)
 		    pb_random64());
 		return;
 	}
-	if ((task->kind == REFUSED || task->kind == STAY) && task->rc < 0) {
+	if (task->rc < 0 && (task->kind == REFUSED || task->kind == STAY ||
+	    (task->kind == SENT && u->conf.at_most_once))) {
 		hold_back(task);
 		return;
 	}
@@ -424,7 +425,8 @@ done(void *arg)
 }
 
 /* The state machine goes on waiting: a letter that is requeued as far as
- * anybody knows would be sent, and refused, again and again.  Told once. */
+ * anybody knows would be sent, and refused, again and again; or to who is
+ * sent nothing twice.  Told once. */
 static void
 hold_back(struct upstream_task *task)
 {

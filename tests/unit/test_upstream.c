@@ -901,6 +901,45 @@ what_was_left_out_is_durable_with_what_went(void **state)
 	bench_finish(&b);
 }
 
+/*
+ * Goal:   a letter that was sent once is not sent again, as it could not be
+ *         written down that it was.
+ * Method: the system refuses to write to files for a while.
+ */
+static void
+a_letter_is_sent_once_while_the_disk_is_full(void **state)
+{
+	struct pb_answer answer = { .outcome = PB_OUTCOME_HAS, .ours = true };
+	uint64_t end = pb_clock_mono_ms() + GIVE_UP_MS;
+	struct pb_letter letter;
+	struct mute mute;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	conf.at_most_once = true;
+	start_mute(&b, &mute, true);
+	grow(&b, 1, 9);
+	requeue_all(&b);
+	give_one(&b, &mute);
+	limit_files(0);
+	mute.sink.done(mute.sink.arg, mute.request, &answer);
+	for (unsigned i = 0; i < 5; i++) {
+		pb_upstream_run(b.upstream, pb_clock_mono_ms());
+		pb_worker_drain(b.worker);
+	}
+	limit_files(RLIM_INFINITY);
+	while (pb_letters_find(b.letters, "core", &b.f.key, 1, &letter,
+	    NULL) == 1) {
+		assert_true(pb_clock_mono_ms() < end);
+		assert_int_equal(pb_upstream_again(b.upstream, NULL), 0);
+		pb_upstream_run(b.upstream, pb_clock_mono_ms());
+		wait_once(&b);
+		assert_int_equal(mute.sent, 1);
+	}
+	bench_finish(&b);
+}
+
 /* Where it cannot be written down how far it is, nothing is sent. */
 static void
 nothing_is_sent_that_cannot_be_remembered(void **state)
@@ -957,6 +996,7 @@ main(void)
 		    what_was_about_to_be_sent_once_is_known_to_be_unsure),
 		cmocka_unit_test(units_of_a_stream_are_given_in_their_order),
 		cmocka_unit_test(what_was_left_out_is_durable_with_what_went),
+		cmocka_unit_test(a_letter_is_sent_once_while_the_disk_is_full),
 		cmocka_unit_test(nothing_is_sent_that_cannot_be_remembered),
 	};
 
