@@ -656,6 +656,8 @@ struct mute {
 	uint64_t	 first, last;
 	struct pb_cursor_row written;	/* when it was given packets */
 	struct pb_sink_left_out left_out;
+	unsigned	 gap;		/* the request that told one, and one;
+					 * or 0 */
 };
 
 static int
@@ -667,6 +669,10 @@ mute_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	if (mute->refuses) {
 		mute->refuses = false;
 		return pb_err_set(err, PB_ENOMEM, "not now");
+	}
+	if (request->action.kind == PB_ACTION_GAP) {
+		mute->gap = request->action.request + 1;
+		return 0;
 	}
 	assert_int_equal(request->action.kind, PB_ACTION_PACKETS);
 	assert_true(request->payload.len > 0);
@@ -807,6 +813,57 @@ what_was_about_to_be_sent_once_is_known_to_be_unsure(void **state)
 	assert_int_equal(row.streams, 1);
 	assert_int_equal(mute.written.unsure[0].first, 0);
 	assert_int_equal(mute.written.released, 9);
+	bench_finish(&b);
+}
+
+/*
+ * Goal:   a letter that was requeued, and may have been sent, is unsure.
+ * Method: the shipper ends twice with it under way: in its turn, as it was
+ *         requeued before, and late.
+ */
+static void
+settle_unsure(struct bench *b, struct mute *mute)
+{
+	struct pb_answer answer = { .outcome = PB_OUTCOME_HAS, .ours = true };
+
+	for (unsigned n = 0; n < 10; n++) {
+		pb_upstream_run(b->upstream, pb_clock_mono_ms());
+		pb_worker_drain(b->worker);
+		if (mute->gap > 0)
+			mute->sink.done(mute->sink.arg, mute->gap - 1,
+			    &answer);
+		mute->gap = 0;
+	}
+	assert_int_equal(mute->sent, 0);
+	assert_int_equal(only_letter(b).state, PB_LETTER_DEAD);
+	assert_int_equal(only_letter(b).reason, PB_DEAD_UNSURE);
+	assert_int_equal(only_letter(b).last, 9);
+}
+
+static void
+a_requeued_letter_that_may_have_been_sent_is_unsure(void **state)
+{
+	const struct pb_letters_which which = { .upstream = "core" };
+	struct pb_letters_sum sum = { .letters = 0 };
+	struct mute mute;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	start_mute(&b, &mute, true);
+	grow(&b, 1, 9);
+	requeue_all(&b);
+	for (unsigned i = 0; i < 2; i++) {
+		give_one(&b, &mute);
+		assert_int_equal(mute.first, 1);
+		start_mute(&b, &mute, true);
+		assert_int_equal(pb_upstream_stream(b.upstream, &b.row, NULL),
+		    0);
+		settle_unsure(&b, &mute);
+		assert_int_equal(pb_letters_requeue(b.letters, &which, &sum,
+		    NULL), 0);
+		pb_upstream_late(b.upstream, &b.row, true);
+	}
 	bench_finish(&b);
 }
 
@@ -994,6 +1051,8 @@ main(void)
 		    a_sink_that_cannot_be_asked_goes_on_where_it_was),
 		cmocka_unit_test(
 		    what_was_about_to_be_sent_once_is_known_to_be_unsure),
+		cmocka_unit_test(
+		    a_requeued_letter_that_may_have_been_sent_is_unsure),
 		cmocka_unit_test(units_of_a_stream_are_given_in_their_order),
 		cmocka_unit_test(what_was_left_out_is_durable_with_what_went),
 		cmocka_unit_test(a_letter_is_sent_once_while_the_disk_is_full),
