@@ -29,6 +29,7 @@
 #define TURN_MS	100u
 #define MISSED_MS	1000u	/* until what was not taken is given again */
 #define PAUSE_MS	100	/* where waiting itself fails */
+#define FILTER_MS	100u	/* for names in filters, at a reload */
 #define FDS_MAX	PB_HTTP_FDS_MAX
 
 static int	step(struct pb_loop *, struct pb_err *);
@@ -588,7 +589,14 @@ reload(struct pb_loop *loop)
 	struct pb_conf *conf;
 	struct pb_err err;
 
-	if (pb_conf_load(&conf, loop->conf->file, &err) < 0) {
+	int rc = pb_conf_load(&conf, loop->conf->file, &err);
+
+	if (rc == 0) {
+		rc = pb_sink_check(conf, loop->conf, FILTER_MS, &err);
+		if (rc < 0)
+			pb_conf_destroy(conf);
+	}
+	if (rc < 0) {
 		pb_log(PB_LOG_ERROR, "shipper", "the configuration stays as it "
 		    "was: %s", err.text);
 		return;

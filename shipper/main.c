@@ -24,7 +24,6 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static void	usage(FILE *);
 static int	check(struct pb_conf *, const char *);
-static int	check_sinks(const struct pb_conf *, struct pb_err *);
 static void	raise_files(void);
 static int	give_up_rights(const struct pb_conf *, struct pb_err *);
 static int	run(struct pb_conf *, struct pb_err *);
@@ -76,7 +75,7 @@ main(int argc, char **argv)
 		pb_conf_destroy(conf);
 		return EXIT_FAILED;
 	}
-	if (check_sinks(conf, &err) < 0) {
+	if (pb_sink_check(conf, NULL, FILTER_MS, &err) < 0) {
 		fprintf(stderr, "pb-shipper: %s: %s\n", path, err.text);
 		pb_conf_destroy(conf);
 		return EXIT_USAGE;
@@ -122,20 +121,6 @@ check(struct pb_conf *conf, const char *path)
 	}
 	printf("%s: ok\n", path);
 	return EXIT_DONE;
-}
-
-static int
-check_sinks(const struct pb_conf *conf, struct pb_err *err)
-{
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < conf->upstreams; i++) {
-		rc = pb_sink_check(&conf->upstream[i], FILTER_MS, err);
-		if (rc < 0)
-			pb_err_prefix(err, rc, "[upstream %s]",
-			    conf->upstream[i].name);
-	}
-	return rc;
 }
 
 /* A local interface takes one capability, and no other is kept.  Root, who

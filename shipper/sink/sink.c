@@ -12,6 +12,8 @@
 static const struct pb_sink_kind *const kinds[] = { &pb_sink_http,
 	&pb_sink_interface };
 
+static int	check_one(const struct pb_conf_upstream *, unsigned,
+		    struct pb_err *);
 static bool	takes(const struct pb_sink_kind *, const char *);
 
 int
@@ -27,14 +29,21 @@ pb_sink_create(struct pb_sink **out, const struct pb_sink_opts *opts,
 }
 
 int
-pb_sink_check(const struct pb_conf_upstream *conf, unsigned ms,
-    struct pb_err *err)
+pb_sink_check(const struct pb_conf *conf, const struct pb_conf *before,
+    unsigned ms, struct pb_err *err)
 {
-	struct pb_sieve sieve = { .filter = NULL };
-	int rc = pb_sieve_make(&sieve, conf->filter, ms, err);
+	int rc = 0;
 
-	pb_sieve_finish(&sieve);
-	return rc == PB_EINVAL ? rc : 0;
+	for (size_t i = 0; rc == 0 && i < conf->upstreams; i++) {
+		const struct pb_conf_upstream *one = &conf->upstream[i], *was;
+
+		was = before == NULL ? NULL : pb_conf_upstream(before,
+		    one->name);
+		if (was == NULL || !pb_conf_same(PB_CONF_UPSTREAM, one, was,
+		    false))
+			rc = check_one(one, ms, err);
+	}
+	return rc;
 }
 
 void
@@ -42,6 +51,18 @@ pb_sink_destroy(struct pb_sink *sink)
 {
 	if (sink != NULL)
 		sink->kind->destroy(sink);
+}
+
+static int
+check_one(const struct pb_conf_upstream *conf, unsigned ms,
+    struct pb_err *err)
+{
+	struct pb_sieve sieve = { .filter = NULL };
+	int rc = pb_sieve_make(&sieve, conf->filter, ms, err);
+
+	pb_sieve_finish(&sieve);
+	return rc == PB_EINVAL ? pb_err_prefix(err, rc, "[upstream %s]",
+	    conf->name) : 0;
 }
 
 static bool

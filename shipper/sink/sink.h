@@ -81,10 +81,12 @@ struct pb_sink {
 	void	*arg;
 };
 
-/* What is wrong with the section that only its kind knows; names in a filter
- * are waited for, `ms` at most, and may be unknown.  0 or PB_EINVAL. */
-int	pb_sink_check(const struct pb_conf_upstream *conf, unsigned ms,
-	    struct pb_err *err);
+/* What is wrong with upstreams that only their kinds know; not with those that
+ * are the same in `before`, which may be NULL.  Names in a filter are waited
+ * for, `ms` at most, and may be unknown.  0, or PB_EINVAL; `err` begins with
+ * the section. */
+int	pb_sink_check(const struct pb_conf *conf, const struct pb_conf *before,
+	    unsigned ms, struct pb_err *err);
 
 /* Of the kind of the url in `conf`; who uses it sets `done`.
  * PB_EINVAL: there is none. */

@@ -319,6 +319,24 @@ def a_filter_that_is_none_is_refused_at_the_start(t):
               done.stderr)
 
 
+def a_filter_that_is_none_is_refused_by_a_reload(t):
+    out = Outlet(t)
+    out.take("eth0", numbered(1, 100))
+    out.start()
+    out.idle()
+    with open(out.core.conf) as f:
+        text = f.read()
+    for filter, words in (("no such thing", "stays as it was"),
+                          ("len = 300", "configuration read again")):
+        with open(out.core.conf, "w") as f:
+            f.write(text.replace("interface:pb0",
+                                 "interface:pb0\nfilter = " + filter))
+        out.core.shipper.proc.send_signal(signal.SIGHUP)
+        out.core.shipper.says(words)
+    out.core.shipper.says("was: .upstream out.: filter 'no such thing': ")
+    equal(out.came(), list(range(1, 101)), "frames")
+
+
 # --- crashes ---------------------------------------------------------------
 
 def half_sent(t, *more):
@@ -402,6 +420,7 @@ if __name__ == "__main__":
          it_keeps_one_capability,
          no_thread_keeps_more,
          a_filter_that_is_none_is_refused_at_the_start,
+         a_filter_that_is_none_is_refused_by_a_reload,
          at_least_once_repeats_no_more_than_was_under_way,
          at_most_once_sends_nothing_twice_and_says_what_it_did_not,
          who_is_told_to_end_knows_how_far_it_came, seconds=240)

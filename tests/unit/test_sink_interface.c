@@ -234,19 +234,29 @@ its_end_waits_for_nothing(void **state)
 	bench_destroy(begin_slowly());
 }
 
+/* But not of an upstream that goes on as it is. */
 static void
 a_filter_that_is_none_is_told(void **state)
 {
-	struct pb_conf_upstream conf = { .filter = "no such thing" };
+	static struct pb_conf conf, before;
+	struct pb_conf_upstream *one = &conf.upstream[0];
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_sink_check(&conf, GIVE_UP_MS, &err), PB_EINVAL);
-	assert_memory_equal(err.text, "filter", 6);
-	strcpy(conf.filter, "host pb-no-such-name.invalid");
-	assert_int_equal(pb_sink_check(&conf, GIVE_UP_MS, &err), 0);
-	strcpy(conf.filter, "tcp port 443");
-	assert_int_equal(pb_sink_check(&conf, GIVE_UP_MS, &err), 0);
+	conf.upstreams = 1;
+	*one = (struct pb_conf_upstream){ .name = "out",
+	    .filter = "no such thing" };
+	assert_int_equal(pb_sink_check(&conf, &before, GIVE_UP_MS, &err),
+	    PB_EINVAL);
+	assert_memory_equal(err.text, "[upstream out]: filter", 22);
+	before = conf;
+	assert_int_equal(pb_sink_check(&conf, &before, GIVE_UP_MS, &err), 0);
+	assert_int_equal(pb_sink_check(&conf, NULL, GIVE_UP_MS, &err),
+	    PB_EINVAL);
+	strcpy(one->filter, "host pb-no-such-name.invalid");
+	assert_int_equal(pb_sink_check(&conf, &before, GIVE_UP_MS, &err), 0);
+	strcpy(one->filter, "tcp port 443");
+	assert_int_equal(pb_sink_check(&conf, NULL, GIVE_UP_MS, &err), 0);
 }
 
 int
