@@ -229,8 +229,12 @@ pb_state_cursor(struct pb_state *state, const char *upstream,
 	if (rc == 0)
 		rc = pb_mdb_get(&txn, PB_STATE_CURSORS, bytes,
 		    pb_acks_key(bytes, upstream, key), &value);
-	if (rc == 1)
-		rc = pb_row_load(&cursor_shape, out, &value);
+	if (rc == 1 && !pb_row_load(&cursor_shape, out, &value))
+		rc = pb_err_set(err, PB_EFORMAT, "how far %s/%s is to %s "
+		    "cannot be read: its row in shipper/ is damaged, or of "
+		    "another version; Fix: install that version, or give the "
+		    "upstream another name: then all of it is sent again",
+		    key->node, key->interface, upstream);
 	if (rc == 1)
 		out->key = *key;
 	pb_mdb_abort(&txn);

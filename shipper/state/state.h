@@ -116,7 +116,8 @@ int	pb_state_forget(struct pb_state *state,
 int	pb_state_upstreams(struct pb_state *state, const char *after,
 	    struct pb_upstream_row *out, size_t max, struct pb_err *err);
 
-/* The row of one upstream: 1, 0 where there is none, or an error. */
+/* The row of one upstream: 1; 0 where there is none, or it is damaged; or an
+ * error. */
 int	pb_state_upstream(struct pb_state *state, const char *name,
 	    struct pb_upstream_row *out, struct pb_err *err);
 
@@ -125,7 +126,8 @@ int	pb_state_cursors(struct pb_state *state, const char *upstream,
 	    const struct pb_stream_key *after, struct pb_cursor_row *out,
 	    size_t max, struct pb_err *err);
 
-/* The cursor of one stream: 1, 0 where there is none, or an error. */
+/* The cursor of one stream: 1, 0 where there is none, or an error;
+ * PB_EFORMAT: it is damaged, or of another version. */
 int	pb_state_cursor(struct pb_state *state, const char *upstream,
 	    const struct pb_stream_key *key, struct pb_cursor_row *out,
 	    struct pb_err *err);

@@ -16,6 +16,8 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "recorder/store/facts/acks.h"
+#include "shipper/state/tables.h"
 #include "shipper/upstream/upstream_impl.h"
 #include "tests/unit/scripted_server.h"
 #include "tests/unit/store_fixture.h"
@@ -769,6 +771,38 @@ a_sink_that_cannot_be_asked_goes_on_where_it_was(void **state)
 	bench_finish(&b);
 }
 
+/* A row that says nothing is not one that is not there. */
+static void
+nothing_is_sent_where_a_damaged_row_says_how_far_it_is(void **state)
+{
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+	struct mute mute;
+	struct bench b;
+	uint8_t key[PB_ACKS_KEY_MAX];
+
+	(void)state;
+	bench_init(&b, "*", NULL, 0);
+	start_mute(&b, &mute, true);
+	grow(&b, 1, 9);
+	take_one(&b, &mute);
+	report(&b, &mute.written);
+	assert_int_equal(pb_mdb_begin(b.state->mdb, true, &txn, NULL), 0);
+	pb_mdb_put(&txn, PB_STATE_CURSORS, key, pb_acks_key(key, "core",
+	    &b.f.key), "\377", 1);
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+	start_mute(&b, &mute, true);
+	assert_int_equal(pb_upstream_stream(b.upstream, &b.row, &err),
+	    PB_EFORMAT);
+	assert_non_null(strstr(err.text, "lon1/eth0"));
+	for (unsigned i = 0; i < 5; i++) {
+		pb_upstream_run(b.upstream, pb_clock_mono_ms());
+		pb_worker_drain(b.worker);
+	}
+	assert_int_equal(mute.sent, 0);
+	bench_finish(&b);
+}
+
 /*
  * Goal:   what is sent once is written down before it is sent.
  * Method: a sink gets nine packets and is gone; they are letters then.
@@ -1049,6 +1083,8 @@ main(void)
 		    an_unreachable_upstream_backs_off_and_says_why),
 		cmocka_unit_test(
 		    a_sink_that_cannot_be_asked_goes_on_where_it_was),
+		cmocka_unit_test(
+		    nothing_is_sent_where_a_damaged_row_says_how_far_it_is),
 		cmocka_unit_test(
 		    what_was_about_to_be_sent_once_is_known_to_be_unsure),
 		cmocka_unit_test(
