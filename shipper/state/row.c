@@ -19,21 +19,26 @@ pb_row_store(struct pb_mdb_txn *txn, unsigned table, const void *key,
     size_t key_len, const struct pb_row_shape *shape, const void *from)
 {
 	uint8_t row[PB_ROW_BYTES_MAX] = { shape->version };
-	size_t len = 1;
+	size_t len = 1, used = 1;
 
 	for (size_t i = 0; i < shape->fields; i++) {
 		const struct pb_row_field *field = &shape->field[i];
 		const uint8_t *at = (const uint8_t *)from + field->at;
+		uint64_t number;
 
 		if (field->text) {
 			len += put_text(row + len, sizeof(row) - len,
 			    (const char *)at);
+			used = len;
 		} else if (sizeof(row) - len >= 8) {
-			pb_put_le64(row + len, number_at(at, field->bytes));
+			number = number_at(at, field->bytes);
+			pb_put_le64(row + len, number);
 			len += 8;
+			used = number != 0 ? len : used;
 		}
 	}
-	pb_mdb_put(txn, table, key, key_len, row, len);
+	/* What is not there is read as zero. */
+	pb_mdb_put(txn, table, key, key_len, row, used);
 }
 
 bool

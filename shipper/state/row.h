@@ -3,7 +3,8 @@
  *
  * A version octet, then the members in the order of a list that names each
  * once: numbers as 64 bits, little-endian, texts behind their 16-bit length.
- * A reader gets 0 and "" for what is past the end, so that a list may grow.
+ * A reader gets 0 and "" for what is past the end, so that a list may grow; and
+ * numbers there that are 0 are not written.
  */
 #ifndef PB_SHIPPER_ROW_H
 #define PB_SHIPPER_ROW_H

@@ -17,6 +17,7 @@
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 #include "shipper/state/state.h"
+#include "shipper/state/tables.h"
 #include "tests/unit/temp.h"
 
 struct bench {
@@ -251,6 +252,45 @@ a_cursor_keeps_what_waits_and_for_how_long(void **state)
 	bench_finish(&b);
 }
 
+static size_t
+row_bytes(struct bench *b, const struct pb_cursor_row *in)
+{
+	uint8_t key[PB_ACKS_KEY_MAX];
+	struct pb_mdb_value value;
+	struct pb_mdb_txn txn;
+
+	assert_int_equal(pb_state_begin(b->state, NULL), 0);
+	pb_state_put_cursor(b->state, "core", in);
+	assert_int_equal(pb_state_commit(b->state), 0);
+	assert_int_equal(pb_mdb_begin(b->state->mdb, false, &txn, NULL), 0);
+	assert_int_equal(pb_mdb_get(&txn, PB_STATE_CURSORS, key,
+	    pb_acks_key(key, "core", &in->key), &value), 1);
+	pb_mdb_abort(&txn);
+	return value.len;
+}
+
+static void
+what_a_stream_has_not_takes_no_bytes_of_its_row(void **state)
+{
+	struct pb_cursor_row in = { .key = { "lon1", "eth0", 3 },
+	    .acked = 10, .sure = { .seq = 10, .digest = 7 } }, out;
+	struct bench b;
+	size_t bytes;
+
+	(void)state;
+	bench_init(&b);
+	bytes = row_bytes(&b, &in);
+	in.unsure[1].last = 9;
+	assert_int_equal(row_bytes(&b, &in), bytes + 32);
+	in.unsure[1].last = 0;
+	assert_int_equal(row_bytes(&b, &in), bytes);
+	assert_int_equal(pb_state_cursor(b.state, "core", &in.key, &out,
+	    NULL), 1);
+	assert_int_equal(out.sure.digest, 7);
+	assert_int_equal(out.unsure[1].last, 0);
+	bench_finish(&b);
+}
+
 /* What retention reads: acks.h.  It goes with its upstream. */
 static void
 each_cursor_has_its_row_for_retention(void **state)
@@ -409,6 +449,8 @@ main(void)
 		cmocka_unit_test(one_cursor_is_found_by_its_stream),
 		cmocka_unit_test(forgotten_upstreams_leave_nothing_behind),
 		cmocka_unit_test(a_cursor_keeps_what_waits_and_for_how_long),
+		cmocka_unit_test(
+		    what_a_stream_has_not_takes_no_bytes_of_its_row),
 		cmocka_unit_test(each_cursor_has_its_row_for_retention),
 		cmocka_unit_test(foreign_rows_are_skipped),
 		cmocka_unit_test(
