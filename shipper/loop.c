@@ -286,7 +286,8 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 			return rc;
 		loop->held = true;
 		/* It may have come after we began. */
-		rc = pb_owner_refuses(store, "pb-shipper", "", err);
+		rc = pb_owner_refuses(store, "pb-shipper",
+		    pb_sink_capability(loop->conf), err);
 		if (rc == 0)
 			rc = pb_shipper_lock(&loop->lock_fd, store, err);
 		if (rc < 0) {

@@ -69,6 +69,12 @@ main(int argc, char **argv)
 		fprintf(stderr, "pb-shipper: %s\n", err.text);
 		return EXIT_USAGE;
 	}
+	if (!test && pb_owner_refuses(conf->store.path, "pb-shipper",
+	    pb_sink_capability(conf), &err) < 0) {
+		pb_log(PB_LOG_ERROR, "shipper", "%s", err.text);
+		pb_conf_destroy(conf);
+		return EXIT_USAGE;
+	}
 	/* Before a thread looks up the names in filters. */
 	if (give_up_rights(conf, &err) < 0) {
 		fprintf(stderr, "pb-shipper: %s\n", err.text);
@@ -82,11 +88,6 @@ main(int argc, char **argv)
 	}
 	if (test)
 		return check(conf, path);
-	if (pb_owner_refuses(conf->store.path, "pb-shipper", "", &err) < 0) {
-		pb_log(PB_LOG_ERROR, "shipper", "%s", err.text);
-		pb_conf_destroy(conf);
-		return EXIT_USAGE;
-	}
 	if (run(conf, &err) < 0) {
 		pb_log(PB_LOG_ERROR, "shipper", "%s", err.text);
 		return EXIT_FAILED;
@@ -128,10 +129,8 @@ check(struct pb_conf *conf, const char *path)
 static int
 give_up_rights(const struct pb_conf *conf, struct pb_err *err)
 {
-	bool sends = false;
+	bool sends = pb_sink_capability(conf)[0] != '\0';
 
-	for (size_t i = 0; i < conf->upstreams; i++)
-		sends |= pb_conf_interface(&conf->upstream[i]) != NULL;
 	return sends || geteuid() != 0 ?
 	    pb_caps_keep(sends ? PB_CAP(CAP_NET_RAW) : 0, err) : 0;
 }

@@ -46,6 +46,15 @@ pb_sink_check(const struct pb_conf *conf, const struct pb_conf *before,
 	return rc;
 }
 
+const char *
+pb_sink_capability(const struct pb_conf *conf)
+{
+	for (size_t i = 0; i < conf->upstreams; i++)
+		if (pb_conf_interface(&conf->upstream[i]) != NULL)
+			return "+net_raw";
+	return "";
+}
+
 void
 pb_sink_destroy(struct pb_sink *sink)
 {

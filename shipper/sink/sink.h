@@ -88,6 +88,9 @@ struct pb_sink {
 int	pb_sink_check(const struct pb_conf *conf, const struct pb_conf *before,
 	    unsigned ms, struct pb_err *err);
 
+/* The capability that the upstreams need, as setpriv(1) takes it, or "". */
+const char *pb_sink_capability(const struct pb_conf *conf);
+
 /* Of the kind of the url in `conf`; who uses it sets `done`.
  * PB_EINVAL: there is none. */
 int	pb_sink_create(struct pb_sink **out, const struct pb_sink_opts *opts,

@@ -16,6 +16,7 @@ CAP_NET_RAW = 1 << 13
 MTU = 9100
 UNITS = 256 << 10       # bytes of those of a stream with a pace
 RAW = 101
+SERVICE = 65534
 SHORT = ["segment_age = 1s"]
 
 
@@ -298,6 +299,17 @@ def capabilities(thread):
     return int(sets["CapPrm"], 16), sets["Name"].strip()
 
 
+def whose_store_it_is_is_asked_with_all_rights(t):
+    out = Outlet(t)
+    out.take("eth0", numbered(1, 10))
+    must(["chown", "-R", "%d:%d" % (SERVICE, SERVICE), out.core.store])
+    os.chmod(out.core.store, 0o700)
+    done = run([os.path.join(BUILD, "pb-shipper"), "-c", out.core.conf])
+    equal(done.returncode, 2, done.stderr)
+    check(b"not root's" in done.stderr and b"--ambient-caps +net_raw" in
+          done.stderr, done.stderr)
+
+
 def no_thread_keeps_more(t):
     names = Names(t, "silent")
     node = t.node("core", upstreams={
@@ -418,6 +430,7 @@ if __name__ == "__main__":
          what_waited_too_long_goes_out_when_it_is_requeued,
          it_says_what_is_missing,
          it_keeps_one_capability,
+         whose_store_it_is_is_asked_with_all_rights,
          no_thread_keeps_more,
          a_filter_that_is_none_is_refused_at_the_start,
          a_filter_that_is_none_is_refused_by_a_reload,
