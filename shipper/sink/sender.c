@@ -134,6 +134,8 @@ void
 pb_sender_stop(struct pb_sender *sender)
 {
 	end_all(sender, PB_OUTCOME_PART, "");
+	if (sender->left.unfit > sender->told_unfit)
+		tell_unfit(sender, pb_clock_mono_ns());
 }
 
 bool

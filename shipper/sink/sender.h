@@ -32,7 +32,8 @@ void	pb_sender_add(struct pb_sender *sender,
  */
 uint64_t pb_sender_work(struct pb_sender *sender);
 
-/* All that has not ended ends here, as PB_OUTCOME_PART. */
+/* All that has not ended ends here, as PB_OUTCOME_PART; what was left out and
+ * not told yet is. */
 void	pb_sender_stop(struct pb_sender *sender);
 
 /* The next request that has ended, in the order of their ends, which for

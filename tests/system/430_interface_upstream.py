@@ -179,6 +179,11 @@ def what_it_cannot_carry_is_told_and_never_cut(t):
     wait_until(lambda: out.status()["unfit"] == 4, "all that was unfit")
     check("lon1/eth0 packet 1: interface" in out.status()["last_unfit"],
           out.status()["last_unfit"])
+    # What follows within a minute is told at the end.
+    out.take("eth0", [(at + 2 * 10**9, traffic.frame(302, 1516))])
+    wait_until(lambda: out.status()["unfit"] == 5, "one more")
+    out.core.shipper.stop()
+    out.core.shipper.says("1 packets were not sent.*frame of 1516 bytes")
 
 
 def a_stream_of_another_link_type_is_refused_alone(t):
