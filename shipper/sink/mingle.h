@@ -5,8 +5,8 @@
  * the units at hand the frame with the lowest time comes first, so that
  * streams mingle as they did on their wires; those of one unit come in its
  * order, whatever their times, and two units of one stream follow one another
- * in the order in which they were added.  Units that are on their way are given a
- * moment to come; and where one has others behind it, the next one is waited
+ * in the order in which they were added.  Units that are on their way are given
+ * a moment to come; and where one has others behind it, the next one is waited
  * for before anything later goes.
  *
  * What a frame cannot be made of is left out, and counted: packets that the
