@@ -80,9 +80,7 @@ static bool	capture_status(struct pb_recorder *, size_t,
 		    struct pb_json *);
 static bool	metrics(void *, size_t, struct pb_buf *);
 static void	capture_family(struct pb_recorder *,
-		    const struct pb_metric *, struct pb_buf *);
-static void	forward_family(struct pb_recorder *,
-		    const struct pb_metric *, struct pb_buf *);
+		    const struct pb_metric *, bool, struct pb_buf *);
 static void	look(struct pb_recorder *, struct pb_store_stats *,
 		    struct program *);
 
@@ -529,12 +527,12 @@ metrics(void *arg, size_t part, struct pb_buf *out)
 	struct program program;
 
 	if (part < COUNT(capture_metric)) {
-		capture_family(rec, &capture_metric[part], out);
+		capture_family(rec, &capture_metric[part], false, out);
 		return true;
 	}
 	if (part < COUNT(capture_metric) + COUNT(forward_metric)) {
-		forward_family(rec, &forward_metric[part -
-		    COUNT(capture_metric)], out);
+		capture_family(rec, &forward_metric[part -
+		    COUNT(capture_metric)], true, out);
 		return true;
 	}
 	look(rec, &writer, &program);
@@ -545,9 +543,10 @@ metrics(void *arg, size_t part, struct pb_buf *out)
 	return false;
 }
 
+/* Of all captures; or of what is forwarded, of those that forward. */
 static void
 capture_family(struct pb_recorder *rec, const struct pb_metric *metric,
-    struct pb_buf *out)
+    bool forwards, struct pb_buf *out)
 {
 	struct pb_source_stats stats;
 
@@ -555,25 +554,10 @@ capture_family(struct pb_recorder *rec, const struct pb_metric *metric,
 	pthread_mutex_lock(&rec->lock);
 	for (size_t i = 0; i < rec->captures; i++) {
 		pb_source_stats(rec->capture[i].source, &stats);
-		pb_metric_value(out, "capture", metric, "interface",
-		    stats.interface, &stats);
-	}
-	pthread_mutex_unlock(&rec->lock);
-}
-
-static void
-forward_family(struct pb_recorder *rec, const struct pb_metric *metric,
-    struct pb_buf *out)
-{
-	struct pb_source_stats stats;
-
-	pb_metric_head(out, "capture", metric);
-	pthread_mutex_lock(&rec->lock);
-	for (size_t i = 0; i < rec->captures; i++) {
-		pb_source_stats(rec->capture[i].source, &stats);
-		if (stats.forward[0] != '\0')
+		if (!forwards || stats.forward[0] != '\0')
 			pb_metric_value(out, "capture", metric, "interface",
-			    stats.interface, &stats.forwarded);
+			    stats.interface, forwards ?
+			    (const void *)&stats.forwarded : &stats);
 	}
 	pthread_mutex_unlock(&rec->lock);
 }
