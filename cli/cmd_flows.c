@@ -83,9 +83,7 @@ const struct pb_command pb_cmd_flows = {
 	.name = "flows",
 	.summary = "List who talked to whom: conversations, a row each",
 	.operands = "[OPTION...] [FILTER...]",
-	.before =
-"FILTER is a tcpdump filter (pcap-filter(7)), quoted or not; options and\n"
-"its words can be mixed, and -- ends the options.\n",
+	.before = PB_CLI_FILTER_HELP,
 	.options = options,
 	.opts_bytes = sizeof(struct opts),
 	.after =

@@ -115,9 +115,7 @@ const struct pb_command pb_cmd_query = {
 	.summary = "Find packets: print them, count them, or write them to a "
 	    "file",
 	.operands = "[OPTION...] [FILTER...]",
-	.before =
-"FILTER is a tcpdump filter (pcap-filter(7)), quoted or not; options and\n"
-"its words can be mixed, and -- ends the options.\n",
+	.before = PB_CLI_FILTER_HELP,
 	.options = options,
 	.opts_bytes = sizeof(struct opts),
 	.after =

@@ -145,9 +145,7 @@ const struct pb_command pb_cmd_replay = {
 	.summary = "Send packets out of an interface, as they came or at a "
 	    "rate",
 	.operands = "[OPTION...] -i IFACE [FILTER...]",
-	.before =
-"FILTER is a tcpdump filter (pcap-filter(7)), quoted or not; options and\n"
-"its words can be mixed, and -- ends the options.\n",
+	.before = PB_CLI_FILTER_HELP,
 	.options = options,
 	.opts_bytes = sizeof(struct opts),
 	.after =

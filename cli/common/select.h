@@ -21,4 +21,10 @@
 	{ "seq", 0, "A-B", at, pb_select_seq,				\
 	    "sequence numbers, both included; also A- and A" }
 
+/* What stands before their options in a command's help. */
+#define PB_CLI_FILTER_HELP						\
+	"FILTER is a tcpdump filter (pcap-filter(7)), quoted or not; "	\
+	"options and\n"							\
+	"its words can be mixed, and -- ends the options.\n"
+
 #endif
