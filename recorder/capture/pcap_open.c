@@ -252,7 +252,7 @@ activate(pcap_t *pcap, const struct pb_pcap_ask *ask, unsigned handles,
 	pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO);
 	rc_type = type == PCAP_TSTAMP_HOST ? 0 :
 	    pcap_set_tstamp_type(pcap, type);
-	rc = pcap_activate(pcap);
+	rc = pb_pcap_activate(pcap, capture->interface);
 	if (rc >= 0 && rc_type != 0)
 		rc = PCAP_WARNING_TSTAMP_TYPE_NOTSUP;
 	/* Warnings (above 0) leave the handle open: no promiscuous mode on
@@ -337,7 +337,8 @@ set_reading(struct pb_pcap *out, const struct pb_pcap_ask *ask,
 	if (out->waits && out->fd >= 0)
 		return err_pcap(err, capture->interface, PCAP_ERROR, errbuf);
 	out->ring = domain == AF_PACKET;
-	out->hold_ms = domain == AF_NETLINK ? NETLINK_HOLD_MS : ask->hold_ms;
+	out->netlink = domain == AF_NETLINK;
+	out->hold_ms = out->netlink ? NETLINK_HOLD_MS : ask->hold_ms;
 	/* MON_IOCG_STATS: lost since it was last asked. */
 	out->counts_anew = strncmp(capture->interface, "usbmon", 6) == 0;
 	out->snaplen = snaplen_of(capture);

@@ -19,6 +19,7 @@ struct pb_pcap {
 	bool		 waits;		/* or each look itself waits, for as
 					 * long as libpcap likes */
 	bool		 ring;		/* a packet socket: packet(7) */
+	bool		 netlink;	/* a log or a queue of netfilter */
 	bool		 in_only;	/* what leaves there is left out */
 	bool		 counts_anew;	/* its drops, at each look */
 	unsigned	 hold_ms;	/* the kernel keeps packets, twice */
@@ -80,6 +81,15 @@ void	pb_pcap_use_host_clock(struct pb_pcap *opened);
 
 /* A zeroed one is fine, and is what remains. */
 void	pb_pcap_close(struct pb_pcap *opened);
+
+/*
+ * netfilter.c: pcap_activate(3PCAP) and pcap_dispatch(3PCAP) with what they
+ * give, for any thread at any time; netfilter's logs and queues are opened one
+ * after the other.
+ */
+int	pb_pcap_activate(pcap_t *pcap, const char *interface);
+int	pb_pcap_dispatch(const struct pb_pcap *opened, int max,
+	    pcap_handler each, void *arg);
 
 /*
  * fanout.c: several handles, each packet to one of them.  packet(7),

@@ -35,7 +35,7 @@ pb_pcap_read(struct pb_lane *lane, int max)
 	if (lane->pcap.waits)
 		pcap_breakloop(lane->pcap.pcap);
 	errno = 0;
-	n = pcap_dispatch(lane->pcap.pcap, max, on_packet, (u_char *)lane);
+	n = pb_pcap_dispatch(&lane->pcap, max, on_packet, lane);
 	/* libpcap's netfilter takes an empty socket for an error. */
 	if (n == PCAP_ERROR_BREAK || (n == PCAP_ERROR && errno == EAGAIN))
 		return 0;

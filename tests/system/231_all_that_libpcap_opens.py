@@ -86,6 +86,19 @@ def a_queue_lets_its_packets_pass(t):
     node.stop()
 
 
+def groups_opened_side_by_side_are_all_captured(t):
+    """libpcap numbers what it asks netfilter by one counter of the process,
+    and waits for ever for the answer to a number counted on meanwhile."""
+    groups = 16
+    node = t.node("edge", netns=t.netns("beside"),
+                  captures=["nflog:%d" % n for n in range(groups)])
+    for _ in range(3):
+        node.start_recorder()
+        wait_until(lambda: len(lines_with(node, "capturing interface")) ==
+                   groups, "all of them")
+        node.stop()
+
+
 def any_is_all_interfaces(t):
     ns = t.netns("any")
     node = t.node("edge", captures=[("any", "filter = udp port 9999",
@@ -192,6 +205,7 @@ if __name__ == "__main__":
          each_packet_of_a_netfilter_log_is_captured,
          what_a_netfilter_log_had_to_drop_is_counted,
          a_queue_lets_its_packets_pass,
+         groups_opened_side_by_side_are_all_captured,
          any_is_all_interfaces,
          a_bus_is_captured_and_its_end_ends_nothing_else,
          what_is_offered_can_be_captured,
