@@ -68,7 +68,7 @@ static int	start_captures(struct pb_recorder *, const struct pb_conf *,
 		    struct pb_err *);
 static void	stop_captures(struct pb_recorder *, const struct pb_conf *);
 static int	start_ingest(struct pb_recorder *, struct pb_err *);
-static const struct pb_conf_capture *same_capture(const struct pb_conf *,
+static bool	is_kept(const struct pb_conf *,
 		    const struct pb_conf_capture *);
 static bool	is_running(struct pb_recorder *, const char *);
 static int	grow_index(struct pb_recorder *, const struct pb_conf *,
@@ -374,17 +374,20 @@ start_captures(struct pb_recorder *rec, const struct pb_conf *conf,
 }
 
 /*
- * Those that `conf` does not have as they run; all where it is NULL.  Each
- * leaves the list before it is stopped, so that status never waits for it.
+ * Those that `conf` does not have as they run; all where it is NULL.  They
+ * end side by side, and each leaves the list before it is waited for, so that
+ * status never waits.
  */
 static void
 stop_captures(struct pb_recorder *rec, const struct pb_conf *conf)
 {
+	for (size_t i = 0; i < rec->captures; i++)
+		if (!is_kept(conf, &rec->capture[i].conf))
+			pb_source_tell(rec->capture[i].source);
 	for (size_t i = 0; i < rec->captures;) {
 		struct pb_source *source = rec->capture[i].source;
 
-		if (conf != NULL &&
-		    same_capture(conf, &rec->capture[i].conf) != NULL) {
+		if (is_kept(conf, &rec->capture[i].conf)) {
 			i++;
 			continue;
 		}
@@ -411,17 +414,17 @@ start_ingest(struct pb_recorder *rec, struct pb_err *err)
 	return pb_ingest_start(&rec->ingest, &opts, err);
 }
 
-static const struct pb_conf_capture *
-same_capture(const struct pb_conf *conf, const struct pb_conf_capture *a)
+static bool
+is_kept(const struct pb_conf *conf, const struct pb_conf_capture *a)
 {
-	for (size_t i = 0; i < conf->captures; i++) {
+	for (size_t i = 0; conf != NULL && i < conf->captures; i++) {
 		const struct pb_conf_capture *b = &conf->capture[i];
 
 		if (strcmp(a->interface, b->interface) == 0 &&
 		    pb_conf_same(PB_CONF_CAPTURE, a, b, false))
-			return b;
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 static bool

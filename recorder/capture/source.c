@@ -107,17 +107,23 @@ pb_source_wait(struct pb_source *src, const struct timespec *until)
 }
 
 void
-pb_source_stop(struct pb_source *src)
+pb_source_tell(struct pb_source *src)
 {
 	uint64_t one = 1;
 
-	if (src == NULL)
-		return;
 	/* First: what went out is captured to the last packet. */
 	pb_forward_stop(src->forward);
 	/* An eventfd takes 2^64 - 2 of them before it would refuse. */
 	if (write(src->stop_fd, &one, sizeof(one)) != sizeof(one))
 		assert(!"eventfd refused");
+}
+
+void
+pb_source_stop(struct pb_source *src)
+{
+	if (src == NULL)
+		return;
+	pb_source_tell(src);
 	pthread_join(src->thread, NULL);
 	source_free(src);
 }

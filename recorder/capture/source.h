@@ -73,6 +73,9 @@ int	pb_source_start(struct pb_source **out,
  */
 bool	pb_source_wait(struct pb_source *source, const struct timespec *until);
 
+/* Tell it to stop, which takes a while, and do not wait. */
+void	pb_source_tell(struct pb_source *source);
+
 /* Stop reading, hand over what is there, end the threads, free. */
 void	pb_source_stop(struct pb_source *source);
 
