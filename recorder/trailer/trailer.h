@@ -1,0 +1,153 @@
+/*
+ * recorder/trailer/trailer.h - what switches put on frames, read
+ *
+ * Pure: bytes in, stamps out; no allocation, no lock, no global that changes.
+ * A *list* names what stands on the frames of an interface, from the wire's
+ * end inwards; each name is a row in one table (formats.c) and a file of its
+ * own.  Everything of a frame is hostile: a reader never looks past what was
+ * captured, and frames that were cut have no trailers.
+ */
+#ifndef PB_TRAILER_H
+#define PB_TRAILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "pcapng/stamp.h"
+
+#define PB_TRAILER_RAW_MAX	64u	/* bytes of raw:N */
+#define PB_TRAILER_TEXT_MAX	128	/* a list as text, and its NUL */
+
+struct pb_trailer_format;		/* a row of the table: formats.h */
+
+struct pb_trailer {
+	const struct pb_trailer_format *format;
+	unsigned	 argument;	/* N of raw:N; else the format's */
+};
+
+struct pb_trailer_list {
+	unsigned	 count;		/* 0: none */
+	struct pb_trailer at[PB_STAMPS_MAX];	/* the outermost first */
+	bool		 fcs;		/* the card leaves the frame's last
+					 * FCS at its end */
+	int		 tai_utc;	/* seconds that TAI is ahead of UTC */
+	bool		 needs_context;	/* a stamp needs more than its frame:
+					 * resolved stamps are stored */
+};
+
+/*
+ * Parse `metamako, raw:4`, or `none`, or "".  The FCS and TAI are the
+ * caller's to set.  PB_EINVAL names the word, what would be right, and the
+ * nearest known name.
+ */
+int	pb_trailer_list_parse(struct pb_trailer_list *out, const char *text,
+	    struct pb_err *err);
+
+/* The same as text, without blanks. */
+void	pb_trailer_list_text(const struct pb_trailer_list *list,
+	    char out[static PB_TRAILER_TEXT_MAX]);
+
+/* The names there are: NULL past the last. */
+const char *pb_trailer_name(size_t n);
+
+/* As in files, `metamako`; "?" for a number that is none. */
+const char *pb_stamp_format_name(uint8_t format);
+
+/*
+ * What frames before told, which later ones need (keyframes): one for each
+ * list and run of frames in order, zeroed at the start.  One thread.
+ */
+struct pb_trailer_context {
+	struct {
+		uint64_t tick, utc_ns;	/* of the last keyframe */
+		uint64_t seen_ns;	/* the capture's time of it; 0: none */
+		uint64_t before_tick, before_ns;	/* of the one before */
+	} key[PB_STAMPS_MAX];
+};
+
+/* What was read of one frame. */
+struct pb_trailers {
+	unsigned	 read;		/* trailers of the list that parsed */
+	bool		 whole;		/* all of the list did */
+	bool		 keyframe;	/* it is one: it has no stamp */
+	unsigned	 count;		/* stamps, in the order of the way: the
+					 * innermost first; raw bytes are none */
+	struct pb_stamp	 at[PB_STAMPS_MAX];
+	/* The frame as it was before the first switch: */
+	uint32_t	 len;		/* without its FCS */
+	bool		 has_fcs;	/* its original FCS is in the frame: */
+	uint32_t	 fcs_at;	/* offset of the 4 bytes */
+	struct {			/* what stamps in the header take out of
+					 * its middle, ascending */
+		uint16_t at, bytes;
+	}		 hole[PB_STAMPS_MAX];
+	unsigned	 holes;
+};
+
+/*
+ * Read the trailers of a frame of `caplen` captured bytes that had `len` on
+ * the wire.  `capture_ns` is the capture's time of it, by which stamps
+ * without upper bits are extended.  Reads from the wire's end inwards and
+ * stops at the first that does not parse: `read` says how far it came, and
+ * stamps of those outside it are there.  `context` may be NULL where
+ * needs_context is false.  Never fails: a frame can be anything.
+ */
+void	pb_trailers_read(const struct pb_trailer_list *list,
+	    struct pb_trailer_context *context, const uint8_t *frame,
+	    uint32_t caplen, uint32_t len, uint64_t capture_ns,
+	    struct pb_trailers *out);
+
+/* Which stamp gives the packet's time. */
+enum pb_stamp_choice {
+	PB_STAMP_CAPTURE = 0,		/* none */
+	PB_STAMP_INNERMOST = -1,
+	PB_STAMP_OUTERMOST = -2,
+	/* n > 0: trailer n of the list, 1 the outermost */
+};
+
+/* `capture`, `trailer` (the innermost), `outermost`, `trailer:N`. */
+int	pb_stamp_choice_parse(int *out, const char *text, struct pb_err *err);
+
+/* The index into `read->at` of the chosen stamp that is TIMED, or -1. */
+int	pb_trailers_choose(const struct pb_trailers *read, int choice);
+
+/*
+ * Copy the frame as it was before the first switch to `out` (room for
+ * `caplen`); with `fcs` its original FCS behind it, where it is there.
+ * Returns its length.  `read->whole`.
+ */
+uint32_t pb_trailers_strip(const struct pb_trailers *read,
+	    const uint8_t *frame, bool fcs, uint8_t *out);
+
+/* Is the original FCS right?  1, 0, or -1 where there is none (IEEE 802.3,
+ * 3.2.9: CRC-32 of the frame as it was). */
+int	pb_trailers_check_fcs(const struct pb_trailers *read,
+	    const uint8_t *frame);
+
+/*
+ * Find lists that fit.  Frames are shown one after the other; guess.c keeps
+ * bounded counts of candidates (each format alone, stacks of up to
+ * PB_STAMPS_MAX, with and without a last FCS).  For `pb trailers` and the
+ * warning about a first packet that does not fit.
+ */
+struct pb_trailer_guess;
+
+int	pb_trailer_guess_create(struct pb_trailer_guess **out,
+	    struct pb_err *err);
+void	pb_trailer_guess_destroy(struct pb_trailer_guess *guess);
+void	pb_trailer_guess_frame(struct pb_trailer_guess *guess,
+	    const uint8_t *frame, uint32_t caplen, uint32_t len,
+	    uint64_t capture_ns);
+
+struct pb_trailer_fit {
+	struct pb_trailer_list list;
+	uint64_t	 frames, fits;	/* shown, and parsed as a whole */
+};
+
+/* The n-th best, 0 the best: false past the last. */
+bool	pb_trailer_guess_fit(const struct pb_trailer_guess *guess, size_t n,
+	    struct pb_trailer_fit *out);
+
+#endif
