@@ -16,6 +16,7 @@
  *              running number u64.
  *   3 filler   in an ISB: zeros; the block only fills a page.
  *   4 untimed  in an EPB: empty; the packet came without a time stamp.
+ *   5 stamps, 6 interface: stamp.h.
  *
  * docs/format.md says the same for strangers.
  */
@@ -37,6 +38,8 @@ enum pb_own_kind {
 	PB_OWN_HOPS = 2,
 	PB_OWN_FILLER = 3,
 	PB_OWN_UNTIMED = 4,
+	PB_OWN_STAMPS = 5,	/* stamp.h */
+	PB_OWN_INTERFACE = 6,	/* stamp.h */
 };
 
 struct pb_node {
