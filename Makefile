@@ -18,7 +18,8 @@ LATE     = libcurl libhs
 LINK     = $(OPT) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 LDLIBS   = $(shell pkg-config --libs $(filter-out $(LATE),$(PKGS))) -lpthread
 
-LIB_DIRS ?= base conf pcapng recorder recorder/store recorder/store/index \
+LIB_DIRS ?= base conf pcapng recorder recorder/trailer \
+            recorder/store recorder/store/index \
             recorder/store/facts recorder/store/read recorder/store/mend \
             recorder/store/retain recorder/store/write \
             recorder/flow recorder/flow/table recorder/filter \

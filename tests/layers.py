@@ -14,7 +14,8 @@ import subprocess
 import sys
 
 ORDER = """
-    base conf pcapng recorder/filter recorder/flow recorder/flow/table
+    base conf pcapng recorder/trailer
+    recorder/filter recorder/flow recorder/flow/table
     recorder/store recorder/store/index recorder/store/facts
     recorder/store/read recorder/store/mend recorder/store/retain
     recorder/store/write

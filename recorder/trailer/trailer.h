@@ -25,6 +25,7 @@ struct pb_trailer_format;		/* a row of the table: formats.h */
 struct pb_trailer {
 	const struct pb_trailer_format *format;
 	unsigned	 argument;	/* N of raw:N; else the format's */
+	bool		 tai;		/* its clock keeps TAI */
 };
 
 struct pb_trailer_list {
@@ -38,9 +39,11 @@ struct pb_trailer_list {
 };
 
 /*
- * Parse `metamako, raw:4`, or `none`, or "".  The FCS and TAI are the
- * caller's to set.  PB_EINVAL names the word, what would be right, and the
- * nearest known name.
+ * Parse `metamako, raw:4`, or `none`, or "".  A word is NAME, NAME:NUMBER
+ * where the format takes one, and `@tai` behind it where its clock keeps TAI
+ * and the frame does not say so (docs/trailers.md).  `fcs` and `tai_utc` of
+ * `*out` are the caller's to set, before or after.  PB_EINVAL names the word,
+ * what would be right, and the nearest known name; `*out` is then untouched.
  */
 int	pb_trailer_list_parse(struct pb_trailer_list *out, const char *text,
 	    struct pb_err *err);
@@ -60,10 +63,13 @@ const char *pb_stamp_format_name(uint8_t format);
  * list and run of frames in order, zeroed at the start.  One thread.
  */
 struct pb_trailer_context {
-	struct {
-		uint64_t tick, utc_ns;	/* of the last keyframe */
-		uint64_t seen_ns;	/* the capture's time of it; 0: none */
-		uint64_t before_tick, before_ns;	/* of the one before */
+	struct pb_trailer_key {
+		bool	 seen;		/* one was */
+		bool	 adrift;	/* it did not follow the one before */
+		uint8_t	 fcs_mode;
+		uint16_t device, port;
+		uint64_t tick, utc_ns;
+		uint64_t seen_ns;	/* the capture's time of it */
 	} key[PB_STAMPS_MAX];
 };
 
@@ -75,6 +81,8 @@ struct pb_trailers {
 	unsigned	 count;		/* stamps, in the order of the way: the
 					 * innermost first; raw bytes are none */
 	struct pb_stamp	 at[PB_STAMPS_MAX];
+	uint8_t		 place[PB_STAMPS_MAX];	/* in the list, from 1: whose
+					 * each is */
 	/* The frame as it was before the first switch: */
 	uint32_t	 len;		/* without its FCS */
 	bool		 has_fcs;	/* its original FCS is in the frame: */
@@ -92,7 +100,8 @@ struct pb_trailers {
  * without upper bits are extended.  Reads from the wire's end inwards and
  * stops at the first that does not parse: `read` says how far it came, and
  * stamps of those outside it are there.  `context` may be NULL where
- * needs_context is false.  Never fails: a frame can be anything.
+ * needs_context is false; else stamps that need it are then adrift.  The
+ * frame is one of Ethernet.  Never fails: a frame can be anything.
  */
 void	pb_trailers_read(const struct pb_trailer_list *list,
 	    struct pb_trailer_context *context, const uint8_t *frame,
@@ -107,10 +116,12 @@ enum pb_stamp_choice {
 	/* n > 0: trailer n of the list, 1 the outermost */
 };
 
-/* `capture`, `trailer` (the innermost), `outermost`, `trailer:N`. */
+/* `capture`, `trailer` (the innermost), `outermost`, `trailer:N`; PB_EINVAL
+ * says which there are. */
 int	pb_stamp_choice_parse(int *out, const char *text, struct pb_err *err);
 
-/* The index into `read->at` of the chosen stamp that is TIMED, or -1. */
+/* The index into `read->at` of the chosen stamp that is TIMED, or -1.  The
+ * innermost is the first that is TIMED, as the outermost is the last. */
 int	pb_trailers_choose(const struct pb_trailers *read, int choice);
 
 /*

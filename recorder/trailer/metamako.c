@@ -1,0 +1,103 @@
+/*
+ * recorder/trailer/metamako.c - Arista 7130 MetaWatch, and cPacket
+ *
+ *   original FCS 4 | extensions | seconds 4 | nanoseconds 4 | flags 1 |
+ *   device 2 | port 1
+ *
+ * Extensions are there where a flag says so, and are read from the seconds
+ * inwards: the last word of each is its head, of which the lowest byte has
+ * the tag (bits 4..0), whether it is the innermost (5) and how many words
+ * more stand before the head (7..6), and the upper three bytes are its value.
+ * With tag 31 the head has another tag (31..16) and the words, less one
+ * (15..6).  Source: Arista, "MetaWatch user guide", trailer format.
+ *
+ * Limit: EXTENSIONS_MAX of them; more are no trailer.
+ */
+#include "recorder/trailer/formats.h"
+
+#define FIXED_BYTES	12u
+#define EXTENSIONS_MAX	16
+
+enum {
+	FLAG_FCS_VALID = 0x01,
+	FLAG_EXTENSIONS = 0x02,
+	FLAG_DUPLICATE = 0x04,
+	FLAG_DEGRADED = 0x10,
+};
+
+enum {
+	TAG_SEQUENCE = 0,		/* 16 bits */
+	TAG_FRACTION = 1,		/* of a nanosecond, in 1/2^24 */
+	TAG_EGRESS_SEQUENCE = 3,	/* 24 bits */
+	TAG_SECONDARY = 31,
+};
+
+/* The value of an extension that is a head alone. */
+static void
+extension(struct pb_stamp *stamp, uint32_t head)
+{
+	switch (head & 0x1F) {
+	case TAG_SEQUENCE:
+		stamp->seq = head >> 8 & 0xFFFF;
+		stamp->flags |= PB_STAMP_SEQUENCED;
+		break;
+	case TAG_FRACTION:
+		stamp->fraction = head & 0xFFFFFF00;
+		break;
+	case TAG_EGRESS_SEQUENCE:
+		if ((stamp->flags & PB_STAMP_SEQUENCED) == 0)
+			stamp->seq = head >> 8;
+		stamp->flags |= PB_STAMP_SEQUENCED;
+		break;
+	}
+}
+
+static bool
+extensions(struct peel *peel, struct pb_stamp *stamp)
+{
+	for (int i = 0; i < EXTENSIONS_MAX; i++) {
+		uint32_t head, words;
+
+		if (!peel_has(peel, 4))
+			return false;
+		head = pb_get_be32(peel_tail(peel, 4));
+		words = (head & 0x1F) == TAG_SECONDARY ?
+		    (head >> 6 & 0x3FF) + 1 : head >> 6 & 3;
+		if (!peel_has(peel, 4 * words))
+			return false;
+		peel->end -= 4 * words;
+		if (words == 0)
+			extension(stamp, head);
+		if ((head & 0x20) != 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+pb_take_metamako(struct peel *peel, struct pb_stamp *stamp)
+{
+	const uint8_t *at;
+	uint32_t ns;
+	uint8_t flags;
+
+	if (!peel_has(peel, FIXED_BYTES))
+		return false;
+	at = peel_tail(peel, FIXED_BYTES);
+	ns = pb_get_be32(at + 4);
+	if (ns >= PB_NS_PER_S)
+		return false;
+	flags = at[8];
+	stamp_time(peel, stamp, peel->trailer->tai,
+	    pb_get_be32(at) * PB_NS_PER_S + ns);
+	stamp->device = pb_get_be16(at + 9);
+	stamp->port = at[11];
+	stamp->flags |= (uint8_t)(PB_STAMP_PLACED |
+	    (flags & FLAG_FCS_VALID ? PB_STAMP_FCS_VALID : 0) |
+	    (flags & FLAG_DUPLICATE ? PB_STAMP_DUPLICATE : 0) |
+	    (flags & FLAG_DEGRADED ? PB_STAMP_DEGRADED : 0));
+	if ((flags & FLAG_EXTENSIONS) != 0 && !extensions(peel, stamp))
+		return false;
+	peel->fcs = true;
+	return peel_has(peel, FCS_BYTES);
+}
