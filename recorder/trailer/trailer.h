@@ -19,6 +19,7 @@
 
 #define PB_TRAILER_RAW_MAX	64u	/* bytes of raw:N */
 #define PB_TRAILER_TEXT_MAX	128	/* a list as text, and its NUL */
+#define PB_TAI_UTC		37	/* seconds ahead, since 2017 */
 
 struct pb_trailer_format;		/* a row of the table: formats.h */
 
@@ -138,10 +139,12 @@ int	pb_trailers_check_fcs(const struct pb_trailers *read,
 	    const uint8_t *frame);
 
 /*
- * Find lists that fit.  Frames are shown one after the other; guess.c keeps
- * bounded counts of candidates (each format alone, stacks of up to
- * PB_STAMPS_MAX, with and without a last FCS).  For `pb trailers` and the
- * warning about a first packet that does not fit.
+ * Find lists that fit.  Frames are shown one after the other; of each, every
+ * list of up to PB_STAMPS_MAX trailers is looked for that parses it and that
+ * random bytes would hardly parse: a checksum that is right, an original FCS
+ * that is right, or a time near to the capture's.  Whether the last FCS is
+ * there, it tells itself.  Memory and work of a frame are bounded.  Not found
+ * are raw bytes, and cPacket's, which are shown as metamako.
  */
 struct pb_trailer_guess;
 
@@ -153,11 +156,14 @@ void	pb_trailer_guess_frame(struct pb_trailer_guess *guess,
 	    uint64_t capture_ns);
 
 struct pb_trailer_fit {
-	struct pb_trailer_list list;
+	struct pb_trailer_list list;	/* tai_utc is PB_TAI_UTC */
 	uint64_t	 frames, fits;	/* shown, and parsed as a whole */
 };
 
-/* The n-th best, 0 the best: false past the last. */
+/* The n-th best, 0 the best: false past the last.  Better is what explains
+ * more: the product of frames and of trailers and one, then what has right
+ * FCSs and times near to the capture's.  An empty list is one where frames
+ * end with an FCS. */
 bool	pb_trailer_guess_fit(const struct pb_trailer_guess *guess, size_t n,
 	    struct pb_trailer_fit *out);
 
