@@ -6,6 +6,10 @@ Each seed is one small input that takes a branch of its own.
 import os
 import random
 import struct
+import sys
+
+sys.path.insert(0, os.path.join("..", "system"))
+import trailers
 
 
 def option(e, code, value):
@@ -662,6 +666,54 @@ def summary_seeds():
     yield "fuse-cut", b"\0\1\1\1" + struct.pack("<H", 30) + fuse[:30]
 
 
+def trailer_seeds():
+    """Flags, the list, frames of 3 bytes of lengths each."""
+    s, ns = 1700000000, 123456789
+    host = trailers.udp(b"payload" * 6)
+
+    def seed(text, *frames, flags=1, missing=0):
+        return bytes([flags, len(text)]) + text.encode() + b"".join(
+            struct.pack("<HB", len(f), missing) + f for f in frames)
+
+    deep = trailers.metamako(host, s, ns, extensions=[
+        trailers.sequence(7), trailers.fraction(1 << 23),
+        trailers.crc_hash(1), trailers.egress_sequence(9),
+        trailers.extension(2, 0, b"wordword")])
+    deep = trailers.metamako(deep, s, ns, extensions=[
+        trailers.secondary(5, b"word" * 3)])
+    yield "metamako", seed("metamako", trailers.metamako(host, s, ns))
+    yield "deep", seed("exablaze,metamako,cpacket",
+                       trailers.exablaze(deep, s, 1 << 39))
+    yield "snapped", seed("metamako,metamako", deep, missing=4)
+    yield "vss", seed("vss:1 vss:2", trailers.vss(trailers.vss(
+        host, s, ns, port=9, port_bytes=2), s, ns, port=1))
+    yield "ixia", seed("ixia", trailers.ixia(
+        host, b"\1\2\0\x50", trailers.ixia_time(s, ns)))
+    yield "arista7280", seed("arista7280,arista7280", trailers.vlan(
+        trailers.arista7280(trailers.arista7280(host, s, ns), s, ns, bits=48),
+        7), flags=75)
+    yield "arista7150", seed(
+        "metamako,arista7150",
+        *(trailers.metamako(f, s, ns) for f in (
+            trailers.arista7150(host, 0),
+            trailers.keyframe(3500, s * 10**9, skew=(1, 1)),
+            trailers.arista7150(host, 3507),
+            trailers.keyframe(3500 + 35 * 10**6, s * 10**9 + 10**8),
+            trailers.arista7150(host, 35 * 10**6))))
+    yield "headers", seed("ttag:0x88b5@tai,mac48", trailers.ttag(
+        trailers.mac48(host, s, ns), s * 10**9, 0x88B5))
+    yield "wrapped", seed("ttag,broadcom,broadcom@tai,raw:5", trailers.ttag(
+        trailers.broadcom(trailers.raw(trailers.broadcom(
+            trailers.raw(host, b"12345"), s, ns), b"\0" * 4), s, ns),
+        s * 10**9))
+    yield "none", seed("none", host, host[:-4])
+    yield "wrong", seed("metamako,raw:65")
+    stamp = struct.pack("<QIIHHBBH", s * 10**9, 1, 2, 3, 4, 1, 0xC1, 0)
+    yield "options", (own(5, struct.pack("<QBB6x", s * 10**9, 1, 2) +
+                          2 * stamp) + own(6, b"trailers=vss fcs=yes"))
+    yield "options-cut", own(5, struct.pack("<QBB6x", 1, 3, 2) + 2 * stamp)
+
+
 def verdict_seeds():
     """Bytes to draw from."""
     for n in range(12):
@@ -677,7 +729,8 @@ def main():
             ("recover", recover_seeds()), ("journal", journal_seeds()),
             ("dissect", dissect_seeds()), ("table", table_seeds()),
             ("flows", flows_seeds()),
-            ("summary", summary_seeds()), ("verdict", verdict_seeds())):
+            ("summary", summary_seeds()), ("trailer", trailer_seeds()),
+            ("verdict", verdict_seeds())):
         path = os.path.join("seeds", folder)
         os.makedirs(path, exist_ok=True)
         for name, data in seeds:
