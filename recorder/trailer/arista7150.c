@@ -45,10 +45,11 @@ static bool	follows(const struct pb_trailer_key *, uint64_t, uint64_t);
 static void	tick_time(const struct peel *, struct pb_stamp *, uint32_t);
 
 bool
-pb_take_arista7150(struct peel *peel, struct pb_stamp *stamp)
+pb_take_arista7150(struct peel *peel, const uint8_t *tail,
+    struct pb_stamp *stamp)
 {
+	uint32_t word = pb_get_be32(tail), bytes;
 	const uint8_t *at;
-	uint32_t word, bytes;
 
 	at = key_find(peel, &bytes);
 	if (at != NULL) {
@@ -56,30 +57,36 @@ pb_take_arista7150(struct peel *peel, struct pb_stamp *stamp)
 		peel->out->keyframe = true;
 		return true;
 	}
-	if (!peel_has(peel, TICK_BYTES))
-		return false;
-	word = pb_get_be32(peel_tail(peel, TICK_BYTES));
 	tick_time(peel, stamp, (word & 0xFFFFFF00) >> 1 | (word & 0x7F));
 	return true;
 }
 
 /* --- keyframes ----------------------------------------------------------- */
 
+/* What is known of the last one; NULL without a context. */
+static struct pb_trailer_key *
+key_of(const struct peel *peel)
+{
+	return peel->context != NULL ?
+	    &peel->context->key[peel->trailer - peel->list->at] : NULL;
+}
+
 /* The body of a keyframe of so many bytes; NULL where it is none.  One may
  * have a tick behind it. */
 static const uint8_t *
 key_find(const struct peel *peel, uint32_t *bytes)
 {
-	uint32_t type_at = pb_peel_vlans(peel), ip = type_at + 2, length;
+	uint32_t ip = pb_peel_vlans(peel) + 2, length;
+	uint32_t end = peel->end + TICK_BYTES;	/* it has none */
 	const uint8_t *at = peel->frame + ip;
 
-	if (peel->end < ip + KEY_BYTES || pb_get_be16(at - 2) != 0x0800 ||
+	if (end < ip + KEY_BYTES || pb_get_be16(at - 2) != 0x0800 ||
 	    at[0] != 0x45 || at[9] != IP_PROTOCOL)
 		return NULL;
 	length = pb_get_be16(at + 2);
 	if ((length != KEY_BYTES && length != KEY_BYTES + SKEW_BYTES) ||
 	    pb_ip_checksum(at, IP_HEADER) != 0 ||
-	    (peel->end != ip + length && peel->end != ip + length + TICK_BYTES))
+	    (end != ip + length && end != ip + length + TICK_BYTES))
 		return NULL;
 	*bytes = length - IP_HEADER;
 	return at + IP_HEADER;
@@ -88,7 +95,7 @@ key_find(const struct peel *peel, uint32_t *bytes)
 static void
 key_take(struct peel *peel, const uint8_t *at, uint32_t bytes)
 {
-	struct pb_trailer_key *key = peel->key;
+	struct pb_trailer_key *key = key_of(peel);
 	uint64_t tick = pb_get_be64(at), utc_ns = pb_get_be64(at + 8);
 	const uint8_t *end = at + bytes;
 
@@ -141,7 +148,7 @@ ticks_since(const struct pb_trailer_key *key, uint32_t low, int64_t ns)
 static void
 tick_time(const struct peel *peel, struct pb_stamp *stamp, uint32_t low)
 {
-	const struct pb_trailer_key *key = peel->key;
+	const struct pb_trailer_key *key = key_of(peel);
 	int64_t since, ticks, parts, ns;
 
 	stamp->flags |= PB_STAMP_ADRIFT;

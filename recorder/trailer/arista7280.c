@@ -17,11 +17,14 @@
 #define HEAD_BYTES	6u
 
 bool
-pb_take_arista7280(struct peel *peel, struct pb_stamp *stamp)
+pb_take_arista7280(struct peel *peel, const uint8_t *tail,
+    struct pb_stamp *stamp)
 {
 	uint32_t at = pb_peel_vlans(peel), version, seconds, ns;
 	const uint8_t *head;
+	bool tai;
 
+	(void)tail;
 	if (peel->end < at + HEAD_BYTES + 8 + 2)
 		return false;
 	head = peel->frame + at;
@@ -34,13 +37,12 @@ pb_take_arista7280(struct peel *peel, struct pb_stamp *stamp)
 	ns = pb_get_be32(head + HEAD_BYTES + seconds);
 	if (ns >= PB_NS_PER_S)
 		return false;
-	if (seconds == 4)
-		stamp_time(peel, stamp, version >> 8 == 0,
-		    pb_get_be32(head + 6) * PB_NS_PER_S + ns);
-	else
-		pb_stamp_extend(peel, stamp, version >> 8 == 0,
-		    pb_get_be16(head + 6) * PB_NS_PER_S + ns,
-		    PB_NS_PER_S << 16);
+	tai = version >> 8 == 0;
+	stamp->flags = (uint8_t)(seconds == 4 ?
+	    stamp_time(peel, stamp, tai,
+	    pb_get_be32(head + 6) * PB_NS_PER_S + ns) :
+	    pb_stamp_extend(peel, stamp, tai,
+	    pb_get_be16(head + 6) * PB_NS_PER_S + ns, PB_NS_PER_S << 16));
 	peel_hole(peel, at, HEAD_BYTES + seconds + 4);
 	return true;
 }

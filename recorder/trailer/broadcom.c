@@ -10,38 +10,22 @@
  */
 #include "recorder/trailer/formats.h"
 
-#define FIXED_BYTES	10u
 #define NS_MASK		0x3FFFFFFFu
 
-/* Is another one inside? */
-static bool
-is_second(const struct peel *peel)
-{
-	const struct pb_trailer *next = peel->trailer + 1;
-
-	return next < peel->list->at + peel->list->count &&
-	    next->format == peel->trailer->format;
-}
-
 bool
-pb_take_broadcom(struct peel *peel, struct pb_stamp *stamp)
+pb_take_broadcom(struct peel *peel, const uint8_t *tail,
+    struct pb_stamp *stamp)
 {
-	const uint8_t *at;
-	uint64_t time;
-	uint32_t ns;
+	uint64_t time = (uint64_t)pb_get_be32(tail) << 16 |
+	    pb_get_be16(tail + 4);
+	uint32_t ns = (uint32_t)time & NS_MASK;
 
-	if (!peel_has(peel, FIXED_BYTES))
-		return false;
-	at = peel_tail(peel, FIXED_BYTES);
-	time = (uint64_t)pb_get_be32(at) << 16 | pb_get_be16(at + 4);
-	ns = (uint32_t)time & NS_MASK;
 	if (ns >= PB_NS_PER_S)
 		return false;
-	pb_stamp_extend(peel, stamp, peel->trailer->tai,
-	    (time >> 30) * PB_NS_PER_S + ns, PB_NS_PER_S << 18);
-	stamp->port = at[7];
-	stamp->device = pb_get_be16(at + 8);
-	stamp->flags |= PB_STAMP_PLACED;
-	peel->fcs = is_second(peel);
+	stamp->port = tail[7];
+	stamp->device = pb_get_be16(tail + 8);
+	stamp->flags = (uint8_t)(PB_STAMP_PLACED | pb_stamp_extend(peel,
+	    stamp, peel->trailer->tai, (time >> 30) * PB_NS_PER_S + ns,
+	    PB_NS_PER_S << 18));
 	return true;
 }

@@ -9,26 +9,19 @@
  */
 #include "recorder/trailer/formats.h"
 
-#define FIXED_BYTES	12u
 #define FIVE_TO_9	1953125u
 
 bool
-pb_take_exablaze(struct peel *peel, struct pb_stamp *stamp)
+pb_take_exablaze(struct peel *peel, const uint8_t *tail,
+    struct pb_stamp *stamp)
 {
-	const uint8_t *at;
-	uint64_t fraction, ns;
+	uint64_t part = (pb_get_be64(tail + 3) & 0xFFFFFFFFFF) * FIVE_TO_9;
 
-	if (!peel_has(peel, FIXED_BYTES + FCS_BYTES))
-		return false;
-	at = peel_tail(peel, FIXED_BYTES);
-	fraction = (pb_get_be64(at + 3) & 0xFFFFFFFFFF) * FIVE_TO_9;
-	ns = fraction >> 31;
-	stamp_time(peel, stamp, peel->trailer->tai,
-	    pb_get_be32(at + 2) * PB_NS_PER_S + ns);
-	stamp->fraction = (uint32_t)(fraction << 1);
-	stamp->device = at[0];
-	stamp->port = at[1];
-	stamp->flags |= PB_STAMP_PLACED;
-	peel->fcs = true;
+	stamp->fraction = (uint32_t)(part << 1);
+	stamp->device = tail[0];
+	stamp->port = tail[1];
+	stamp->flags = (uint8_t)(stamp_time(peel, stamp, peel->trailer->tai,
+	    pb_get_be32(tail + 2) * PB_NS_PER_S + (part >> 31)) |
+	    PB_STAMP_PLACED);
 	return true;
 }

@@ -14,26 +14,30 @@
 
 const struct pb_trailer_format pb_trailer_formats[PB_TRAILER_FORMATS] = {
 	{ .name = "metamako", .number = PB_STAMP_METAMAKO,
-	  .take = pb_take_metamako },
+	  .take = pb_take_metamako, .tail = 12, .keeps_fcs = true },
 	{ .name = "cpacket", .number = PB_STAMP_CPACKET,
-	  .take = pb_take_metamako },
+	  .take = pb_take_metamako, .tail = 12, .keeps_fcs = true },
 	{ .name = "exablaze", .number = PB_STAMP_EXABLAZE,
-	  .take = pb_take_exablaze },
-	{ .name = "vss", .number = PB_STAMP_VSS, .take = pb_take_vss,
-	  .argument = { .min = 1, .max = 2 } },
-	{ .name = "ixia", .number = PB_STAMP_IXIA, .take = pb_take_ixia },
+	  .take = pb_take_exablaze, .tail = 12, .keeps_fcs = true },
+	{ .name = "vss", .number = PB_STAMP_VSS,
+	  .take = pb_take_vss, .tail = 8,
+	  .argument = { .min = 1, .max = 2, .bytes = true } },
+	{ .name = "ixia", .number = PB_STAMP_IXIA,
+	  .take = pb_take_ixia, .tail = 5 },
 	{ .name = "arista7280", .number = PB_STAMP_ARISTA7280,
 	  .take = pb_take_arista7280, .says_scale = true },
 	{ .name = "arista7150", .number = PB_STAMP_ARISTA7150,
-	  .take = pb_take_arista7150, .says_scale = true, .keyframes = true },
+	  .take = pb_take_arista7150, .tail = 4, .says_scale = true,
+	  .keyframes = true },
 	{ .name = "mac48", .number = PB_STAMP_MAC48, .take = pb_take_mac48 },
-	{ .name = "ttag", .number = PB_STAMP_TTAG, .take = pb_take_ttag,
+	{ .name = "ttag", .number = PB_STAMP_TTAG,
+	  .take = pb_take_ttag,
 	  .argument = { .min = 0x600, .max = 0xFFFF, .hexadecimal = true } },
 	{ .name = "broadcom", .number = PB_STAMP_BROADCOM,
-	  .take = pb_take_broadcom },
-	{ .name = "raw", .number = PB_STAMP_RAW, .take = pb_take_raw,
-	  .argument = { .min = 1, .max = PB_TRAILER_RAW_MAX,
-	      .needed = true } },
+	  .take = pb_take_broadcom, .tail = 10 },
+	{ .name = "raw", .number = PB_STAMP_RAW,
+	  .argument = { .min = 1, .max = PB_TRAILER_RAW_MAX, .needed = true,
+	      .bytes = true } },
 };
 
 const char *
@@ -52,6 +56,28 @@ pb_stamp_format_name(uint8_t format)
 }
 
 void
+pb_trailer_add(struct pb_trailer_list *list,
+    const struct pb_trailer_format *format, unsigned argument, bool tai)
+{
+	struct pb_trailer *trailer = &list->at[list->count++];
+
+	*trailer = (struct pb_trailer){ .format = format,
+	    .argument = (uint16_t)argument, .tai = tai,
+	    .keeps_fcs = format->keeps_fcs,
+	    .tail = (uint8_t)(format->tail +
+		(format->argument.bytes ? argument : 0)) };
+	list->needs_context |= format->keyframes;
+	/* Where a switch put on two, there is room between for an FCS. */
+	if (format->number == PB_STAMP_BROADCOM && list->count > 1 &&
+	    trailer[-1].format == format)
+		trailer[-1].keeps_fcs = true;
+	if (format->take == NULL)
+		return;
+	memmove(list->place + 1, list->place, list->stamps++);
+	list->place[0] = (uint8_t)list->count;
+}
+
+unsigned
 pb_stamp_extend(const struct peel *peel, struct pb_stamp *stamp, bool tai,
     uint64_t low_ns, uint64_t range_ns)
 {
@@ -59,7 +85,6 @@ pb_stamp_extend(const struct peel *peel, struct pb_stamp *stamp, bool tai,
 	    (int64_t)PB_NS_PER_S);
 	uint64_t near = peel->capture_ns + ahead, ns, apart;
 
-	stamp->flags |= PB_STAMP_EXTENDED;
 	ns = near - near % range_ns + low_ns;
 	if (ns > near && ns - near > range_ns / 2 && ns >= range_ns)
 		ns -= range_ns;
@@ -67,9 +92,9 @@ pb_stamp_extend(const struct peel *peel, struct pb_stamp *stamp, bool tai,
 		ns += range_ns;
 	apart = ns > near ? ns - near : near - ns;
 	stamp->time_ns = ns - ahead;
-	stamp->flags |= apart <= APART_NS_MAX &&
+	return PB_STAMP_EXTENDED | (apart <= APART_NS_MAX &&
 	    peel->capture_ns > STAMP_SECONDS_MIN * PB_NS_PER_S ?
-	    PB_STAMP_TIMED : PB_STAMP_ADRIFT;
+	    PB_STAMP_TIMED : PB_STAMP_ADRIFT);
 }
 
 uint32_t

@@ -182,25 +182,21 @@ static bool
 push(struct shown *shown, size_t i)
 {
 	struct pb_trailer_list *list = &shown->list;
-	struct pb_trailer *trailer = &list->at[list->count];
+	const struct pb_trailer_format *format =
+	    &pb_trailer_formats[tries[i].format - 1];
+	unsigned argument = tries[i].argument;
 
-	trailer->format = &pb_trailer_formats[tries[i].format - 1];
-	trailer->argument = tries[i].argument;
-	trailer->tai = tries[i].tai;
 	for (unsigned n = 0; n < list->count; n++)
-		if (list->at[n].format == trailer->format &&
+		if (list->at[n].format == format &&
 		    (tries[i].format == PB_STAMP_MAC48 ||
 		     tries[i].format == PB_STAMP_ARISTA7150))
 			return false;	/* stays in place; has keyframes */
-	if (tries[i].format == PB_STAMP_TTAG && trailer->argument != 0) {
-		trailer->argument = pb_get_be16(shown->frame +
-		    ETHERNET_TYPE_AT);
-		if (shown->got.holes > 0 ||
-		    trailer->argument < trailer->format->argument.min)
+	if (tries[i].format == PB_STAMP_TTAG && argument != 0) {
+		argument = pb_get_be16(shown->frame + ETHERNET_TYPE_AT);
+		if (shown->got.holes > 0 || argument < format->argument.min)
 			return false;
 	}
-	list->needs_context |= trailer->format->keyframes;
-	list->count++;
+	pb_trailer_add(list, format, argument, tries[i].tai);
 	return true;
 }
 

@@ -10,7 +10,6 @@
  */
 #include "recorder/trailer/formats.h"
 
-#define END_BYTES	5u
 #define SIGNATURE	0xAF12u
 #define TIME_BYTES	8u
 
@@ -41,10 +40,11 @@ fields(const struct peel *peel, struct pb_stamp *stamp, const uint8_t *at,
 
 			if (ns >= PB_NS_PER_S)
 				return false;
-			stamp_time(peel, stamp, peel->trailer->tai,
-			    pb_get_be32(at + 2) * PB_NS_PER_S + ns);
-			if (at[0] == FIELD_LOCAL || at[0] == FIELD_HOLDOVER)
-				stamp->flags |= PB_STAMP_DEGRADED;
+			stamp->flags = (uint8_t)(stamp_time(peel, stamp,
+			    peel->trailer->tai,
+			    pb_get_be32(at + 2) * PB_NS_PER_S + ns) |
+			    (at[0] == FIELD_LOCAL || at[0] == FIELD_HOLDOVER ?
+			    PB_STAMP_DEGRADED : 0));
 			timed = true;
 		}
 		at += bytes;
@@ -54,19 +54,14 @@ fields(const struct peel *peel, struct pb_stamp *stamp, const uint8_t *at,
 }
 
 bool
-pb_take_ixia(struct peel *peel, struct pb_stamp *stamp)
+pb_take_ixia(struct peel *peel, const uint8_t *tail, struct pb_stamp *stamp)
 {
-	const uint8_t *at;
-	uint32_t bytes;
+	uint32_t bytes = tail[0];
 
-	if (!peel_has(peel, END_BYTES))
-		return false;
-	at = peel_tail(peel, END_BYTES);
-	bytes = at[0];
-	if (pb_get_be16(at + 1) != SIGNATURE || !peel_has(peel, bytes))
+	if (pb_get_be16(tail + 1) != SIGNATURE || !peel_has(peel, bytes))
 		return false;
 	peel->end -= bytes;
-	if (pb_ip_checksum(at - bytes, bytes + 3) != pb_get_be16(at + 3))
+	if (pb_ip_checksum(tail - bytes, bytes + 3) != pb_get_be16(tail + 3))
 		return false;
-	return fields(peel, stamp, at - bytes, bytes);
+	return fields(peel, stamp, tail - bytes, bytes);
 }

@@ -16,8 +16,8 @@ static int	word_parse(struct pb_trailer_list *, const char *, size_t,
 		    struct pb_err *);
 static const struct pb_trailer_format *format_find(const char *, size_t);
 static int	format_unknown(const char *, struct pb_err *);
-static int	argument_parse(struct pb_trailer *, const char *, const char *,
-		    struct pb_err *);
+static int	argument_parse(const struct pb_trailer_format *, const char *,
+		    unsigned *, struct pb_err *);
 
 int
 pb_trailer_list_parse(struct pb_trailer_list *out, const char *text,
@@ -92,8 +92,9 @@ static int
 word_parse(struct pb_trailer_list *list, const char *at, size_t len,
     struct pb_err *err)
 {
-	struct pb_trailer *trailer = &list->at[list->count];
-	char word[WORD_MAX], *argument, *scale;
+	const struct pb_trailer_format *format;
+	char word[WORD_MAX], *text, *scale;
+	unsigned argument = 0;
 
 	if (list->count == PB_STAMPS_MAX)
 		return pb_err_set(err, PB_EINVAL, "a list has at most %d "
@@ -101,24 +102,24 @@ word_parse(struct pb_trailer_list *list, const char *at, size_t len,
 	snprintf(word, sizeof(word), "%.*s", (int)(len < WORD_MAX ? len :
 	    WORD_MAX), at);
 	scale = strchr(word, '@');
-	trailer->tai = scale != NULL && strcmp(scale, TAI) == 0;
-	if (scale != NULL && !trailer->tai)
+	if (scale != NULL && strcmp(scale, TAI) != 0)
 		return pb_err_set(err, PB_EINVAL, "%s: behind a trailer's "
 		    "name there may be " TAI ", nothing else", word);
 	if (scale != NULL)
 		*scale = '\0';
-	argument = strchr(word, ':');
-	if (argument != NULL)
-		*argument++ = '\0';
-	trailer->format = format_find(word, strlen(word));
-	if (trailer->format == NULL)
+	text = strchr(word, ':');
+	if (text != NULL)
+		*text++ = '\0';
+	format = format_find(word, strlen(word));
+	if (format == NULL)
 		return format_unknown(word, err);
-	if (trailer->tai && trailer->format->says_scale)
+	if (scale != NULL && format->says_scale)
 		return pb_err_set(err, PB_EINVAL, "%s" TAI ": these say "
 		    "themselves whether they are TAI", word);
-	list->needs_context |= trailer->format->keyframes;
-	list->count++;
-	return argument_parse(trailer, word, argument, err);
+	if (argument_parse(format, text, &argument, err) < 0)
+		return PB_EINVAL;
+	pb_trailer_add(list, format, argument, scale != NULL);
+	return 0;
 }
 
 static const struct pb_trailer_format *
@@ -152,10 +153,10 @@ format_unknown(const char *word, struct pb_err *err)
 }
 
 static int
-argument_parse(struct pb_trailer *trailer, const char *name,
-    const char *text, struct pb_err *err)
+argument_parse(const struct pb_trailer_format *format, const char *text,
+    unsigned *out, struct pb_err *err)
 {
-	const struct pb_trailer_format *format = trailer->format;
+	const char *name = format->name;
 	unsigned min = format->argument.min, max = format->argument.max;
 	bool hexadecimal = format->argument.hexadecimal;
 	uint64_t value = 0;
@@ -176,6 +177,6 @@ argument_parse(struct pb_trailer *trailer, const char *name,
 		return pb_err_set(err, PB_EINVAL, hexadecimal ?
 		    "%s: write %s:N, N from 0x%x to 0x%x" :
 		    "%s: write %s:N, N from %u to %u", name, name, min, max);
-	trailer->argument = (unsigned)value;
+	*out = (unsigned)value;
 	return 0;
 }

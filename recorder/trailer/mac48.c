@@ -10,14 +10,16 @@
 #define SOURCE_AT	6u
 
 bool
-pb_take_mac48(struct peel *peel, struct pb_stamp *stamp)
+pb_take_mac48(struct peel *peel, const uint8_t *tail, struct pb_stamp *stamp)
 {
 	const uint8_t *at = peel->frame + SOURCE_AT;
 	uint32_t ns = pb_get_be32(at + 2);
 
+	(void)tail;
 	if (ns >= PB_NS_PER_S)
 		return false;
-	pb_stamp_extend(peel, stamp, peel->trailer->tai,
-	    pb_get_be16(at) * PB_NS_PER_S + ns, PB_NS_PER_S << 16);
+	stamp->flags = (uint8_t)pb_stamp_extend(peel, stamp,
+	    peel->trailer->tai, pb_get_be16(at) * PB_NS_PER_S + ns,
+	    PB_NS_PER_S << 16);
 	return true;
 }

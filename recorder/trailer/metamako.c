@@ -15,7 +15,6 @@
  */
 #include "recorder/trailer/formats.h"
 
-#define FIXED_BYTES	12u
 #define EXTENSIONS_MAX	16
 
 enum {
@@ -58,14 +57,14 @@ extensions(struct peel *peel, struct pb_stamp *stamp)
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
 		uint32_t head, words;
 
-		if (!peel_has(peel, 4))
+		if (!peel_has(peel, 4 + FCS_BYTES))
 			return false;
-		head = pb_get_be32(peel_tail(peel, 4));
+		head = pb_get_be32(peel->frame + peel->end - 4);
 		words = (head & 0x1F) == TAG_SECONDARY ?
 		    (head >> 6 & 0x3FF) + 1 : head >> 6 & 3;
-		if (!peel_has(peel, 4 * words))
+		if (!peel_has(peel, 4 + 4 * words + FCS_BYTES))
 			return false;
-		peel->end -= 4 * words;
+		peel->end -= 4 + 4 * words;
 		if (words == 0)
 			extension(stamp, head);
 		if ((head & 0x20) != 0)
@@ -75,29 +74,20 @@ extensions(struct peel *peel, struct pb_stamp *stamp)
 }
 
 bool
-pb_take_metamako(struct peel *peel, struct pb_stamp *stamp)
+pb_take_metamako(struct peel *peel, const uint8_t *tail,
+    struct pb_stamp *stamp)
 {
-	const uint8_t *at;
-	uint32_t ns;
-	uint8_t flags;
+	uint32_t ns = pb_get_be32(tail + 4);
+	unsigned flags = tail[8];
 
-	if (!peel_has(peel, FIXED_BYTES))
-		return false;
-	at = peel_tail(peel, FIXED_BYTES);
-	ns = pb_get_be32(at + 4);
 	if (ns >= PB_NS_PER_S)
 		return false;
-	flags = at[8];
-	stamp_time(peel, stamp, peel->trailer->tai,
-	    pb_get_be32(at) * PB_NS_PER_S + ns);
-	stamp->device = pb_get_be16(at + 9);
-	stamp->port = at[11];
-	stamp->flags |= (uint8_t)(PB_STAMP_PLACED |
-	    (flags & FLAG_FCS_VALID ? PB_STAMP_FCS_VALID : 0) |
-	    (flags & FLAG_DUPLICATE ? PB_STAMP_DUPLICATE : 0) |
-	    (flags & FLAG_DEGRADED ? PB_STAMP_DEGRADED : 0));
-	if ((flags & FLAG_EXTENSIONS) != 0 && !extensions(peel, stamp))
-		return false;
-	peel->fcs = true;
-	return peel_has(peel, FCS_BYTES);
+	stamp->device = pb_get_be16(tail + 9);
+	stamp->port = tail[11];
+	stamp->flags = (uint8_t)(stamp_time(peel, stamp, peel->trailer->tai,
+	    pb_get_be32(tail) * PB_NS_PER_S + ns) | PB_STAMP_PLACED |
+	    (flags & FLAG_FCS_VALID) * PB_STAMP_FCS_VALID / FLAG_FCS_VALID |
+	    (flags & FLAG_DUPLICATE) * PB_STAMP_DUPLICATE / FLAG_DUPLICATE |
+	    (flags & FLAG_DEGRADED) * PB_STAMP_DEGRADED / FLAG_DEGRADED);
+	return (flags & FLAG_EXTENSIONS) == 0 || extensions(peel, stamp);
 }

@@ -7,9 +7,11 @@
  */
 #include "recorder/trailer/formats.h"
 
-static bool	take(struct peel *, unsigned);
-static void	finish(struct peel *);
-static void	turn(struct pb_trailers *);
+static bool	tail_off(struct peel *, const struct pb_trailer *);
+static bool	take(struct peel *, const struct pb_trailer *,
+		    struct pb_stamp *);
+static void	fewer(struct pb_trailers *, unsigned, unsigned);
+static void	finish(struct pb_trailers *, uint32_t, bool);
 
 void
 pb_trailers_read(const struct pb_trailer_list *list,
@@ -17,94 +19,84 @@ pb_trailers_read(const struct pb_trailer_list *list,
     uint32_t caplen, uint32_t len, uint64_t capture_ns,
     struct pb_trailers *out)
 {
-	struct peel peel = {
-		.list = list,
-		.frame = frame,
-		.end = caplen < len ? caplen : len,
-		.type_at = ETHERNET_TYPE_AT,
-		.capture_ns = capture_ns,
-		.fcs = list->fcs && caplen >= len,
-		.out = out,
-	};
+	const struct pb_trailer *trailer = list->at;
+	const struct pb_trailer *end = trailer +
+	    (caplen < len ? 0 : list->count);
+	unsigned n = list->stamps;	/* filled from the last one on */
+	struct peel peel = { .list = list, .context = context,
+	    .frame = frame, .capture_ns = capture_ns, .out = out,
+	    .end = caplen < len ? caplen : len,
+	    .type_at = ETHERNET_TYPE_AT,
+	    .had_fcs = list->fcs && caplen >= len };
 
-	out->read = out->count = out->holes = 0;
+	out->holes = 0;
 	out->keyframe = false;
-	if (caplen >= len)
-		while (out->read < list->count && !out->keyframe) {
-			peel.key = context != NULL ?
-			    &context->key[out->read] : NULL;
-			if (!take(&peel, out->read))
+	memcpy(out->place, list->place, sizeof(out->place));
+	for (; trailer < end; trailer++) {
+		uint32_t before = peel.end;
+
+		if (!tail_off(&peel, trailer))
+			break;
+		if (trailer->format->take != NULL) {
+			if (!take(&peel, trailer, &out->at[n - 1]) ||
+			    out->keyframe) {
+				peel.end = before;
 				break;
-			out->read++;
+			}
+			n--;
 		}
-	if (out->keyframe)	/* made by this switch: nothing is inside */
-		out->read = list->count;
-	out->whole = out->read == list->count &&
-	    (caplen >= len || !list->fcs);
-	finish(&peel);
+		peel.had_fcs = trailer->keeps_fcs;
+	}
+	/* A keyframe was made by its switch: nothing is inside. */
+	out->read = out->keyframe ? list->count :
+	    (unsigned)(trailer - list->at);
+	out->whole = out->read == list->count && (caplen >= len || !list->fcs);
+	out->count = list->stamps - n;
+	if (n > 0)
+		fewer(out, n, list->stamps);
+	finish(out, peel.end, peel.had_fcs);
 }
 
-/* The trailer of that index: false leaves the peel as it was. */
-static bool
-take(struct peel *peel, unsigned i)
+/* What it has at least, and the FCS behind it; false leaves the peel. */
+static inline bool
+tail_off(struct peel *peel, const struct pb_trailer *trailer)
 {
-	const struct pb_trailer *trailer = &peel->list->at[i];
-	struct pb_trailers *out = peel->out;
-	uint32_t end = peel->end, type_at = peel->type_at;
-	unsigned n = out->count;
+	uint32_t off = trailer->tail + (peel->had_fcs ? FCS_BYTES : 0);
 
-	peel->trailer = trailer;
-	peel->had_fcs = peel->fcs;
-	peel->fcs = false;
-	if (peel->had_fcs)
-		peel->end -= peel_has(peel, FCS_BYTES) ? FCS_BYTES : 0;
-	out->at[n] = (struct pb_stamp){
-		.format = (uint8_t)trailer->format->number };
-	if (peel->end < type_at + 2 ||
-	    !trailer->format->take(peel, &out->at[n])) {
-		peel->end = end;
-		peel->type_at = type_at;
-		peel->fcs = peel->had_fcs;
+	if (!peel_has(peel, off + (trailer->keeps_fcs ? FCS_BYTES : 0)))
 		return false;
-	}
-	if (out->keyframe) {
-		peel->end = end;
-		peel->fcs = peel->had_fcs;
-	} else if (trailer->format->number != PB_STAMP_RAW) {
-		out->place[n] = (uint8_t)(i + 1);
-		out->count++;
-	}
+	peel->end -= off;
 	return true;
 }
 
-static void
-finish(struct peel *peel)
+static inline bool
+take(struct peel *peel, const struct pb_trailer *trailer,
+    struct pb_stamp *stamp)
 {
-	struct pb_trailers *out = peel->out;
-
-	out->has_fcs = peel->fcs && peel_has(peel, FCS_BYTES);
-	if (out->has_fcs)
-		peel->end -= FCS_BYTES;
-	out->fcs_at = peel->end;
-	out->len = peel->end;
-	for (unsigned i = 0; i < out->holes; i++)
-		out->len -= out->hole[i].bytes;
-	turn(out);
+	peel->trailer = trailer;
+	*stamp = (struct pb_stamp){
+	    .format = (uint8_t)trailer->format->number };
+	return trailer->format->take(peel, peel->frame + peel->end, stamp);
 }
 
-/* From the order of reading to that of the way. */
+/* The first `n` of `stamps` were not read. */
 static void
-turn(struct pb_trailers *out)
+fewer(struct pb_trailers *out, unsigned n, unsigned stamps)
 {
-	for (unsigned i = 0, j = out->count; i + 1 < j--; i++) {
-		struct pb_stamp stamp = out->at[i];
-		uint8_t place = out->place[i];
+	memmove(out->at, out->at + n, (stamps - n) * sizeof(out->at[0]));
+	memmove(out->place, out->place + n, stamps - n);
+}
 
-		out->at[i] = out->at[j];
-		out->place[i] = out->place[j];
-		out->at[j] = stamp;
-		out->place[j] = place;
-	}
+static inline void
+finish(struct pb_trailers *out, uint32_t end, bool fcs)
+{
+	out->has_fcs = fcs && end >= ETHERNET_TYPE_AT + 2 + FCS_BYTES;
+	if (out->has_fcs)
+		end -= FCS_BYTES;
+	out->fcs_at = end;
+	out->len = end;
+	for (unsigned i = 0; i < out->holes; i++)
+		out->len -= out->hole[i].bytes;
 }
 
 int

@@ -25,13 +25,21 @@ struct pb_trailer_format;		/* a row of the table: formats.h */
 
 struct pb_trailer {
 	const struct pb_trailer_format *format;
-	unsigned	 argument;	/* N of raw:N; else the format's */
+	uint16_t	 argument;	/* N of raw:N; else the format's */
 	bool		 tai;		/* its clock keeps TAI */
+	/* What follows of these: */
+	bool		 keeps_fcs;	/* inside it the frame ends with its
+					 * FCS */
+	uint8_t		 tail;		/* bytes at the end, at least */
 };
 
 struct pb_trailer_list {
 	unsigned	 count;		/* 0: none */
 	struct pb_trailer at[PB_STAMPS_MAX];	/* the outermost first */
+	unsigned	 stamps;	/* that all of it makes, and from the
+					 * innermost on the place of each in
+					 * the list, from 1 */
+	uint8_t		 place[PB_STAMPS_MAX];
 	bool		 fcs;		/* the card leaves the frame's last
 					 * FCS at its end */
 	int		 tai_utc;	/* seconds that TAI is ahead of UTC */
@@ -82,8 +90,7 @@ struct pb_trailers {
 	unsigned	 count;		/* stamps, in the order of the way: the
 					 * innermost first; raw bytes are none */
 	struct pb_stamp	 at[PB_STAMPS_MAX];
-	uint8_t		 place[PB_STAMPS_MAX];	/* in the list, from 1: whose
-					 * each is */
+	uint8_t		 place[PB_STAMPS_MAX];	/* as in the list */
 	/* The frame as it was before the first switch: */
 	uint32_t	 len;		/* without its FCS */
 	bool		 has_fcs;	/* its original FCS is in the frame: */

@@ -19,7 +19,7 @@ get_be48(const uint8_t *at)
 }
 
 bool
-pb_take_ttag(struct peel *peel, struct pb_stamp *stamp)
+pb_take_ttag(struct peel *peel, const uint8_t *tail, struct pb_stamp *stamp)
 {
 	unsigned type = peel->trailer->argument;
 	const uint8_t *at = peel->frame + peel->type_at;
@@ -27,10 +27,12 @@ pb_take_ttag(struct peel *peel, struct pb_stamp *stamp)
 	if (!peel_has(peel, type == 0 ? TAG_BYTES : 2 + TAG_BYTES) ||
 	    (type != 0 && pb_get_be16(at) != type))
 		return false;
-	at = type == 0 ? peel_tail(peel, TAG_BYTES) : at + 2;
-	pb_stamp_extend(peel, stamp, peel->trailer->tai, get_be48(at),
-	    RANGE_NS);
-	if (type != 0)
+	at = type == 0 ? tail - TAG_BYTES : at + 2;
+	stamp->flags = (uint8_t)pb_stamp_extend(peel, stamp,
+	    peel->trailer->tai, get_be48(at), RANGE_NS);
+	if (type == 0)
+		peel->end -= TAG_BYTES;
+	else
 		peel_hole(peel, peel->type_at, 2 + TAG_BYTES);
 	return true;
 }

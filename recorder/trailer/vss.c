@@ -9,30 +9,26 @@
  */
 #include "recorder/trailer/formats.h"
 
-#define TIME_BYTES	8u
 #define NS_MASK		0x3FFFFFFFu
 #define UNSYNCED	0u
 
 bool
-pb_take_vss(struct peel *peel, struct pb_stamp *stamp)
+pb_take_vss(struct peel *peel, const uint8_t *tail, struct pb_stamp *stamp)
 {
-	unsigned port = peel->trailer->argument;
-	const uint8_t *at;
-	uint32_t word;
+	unsigned port_bytes = peel->trailer->argument, flags;
+	uint32_t word = pb_get_be32(tail + 4);
 
-	if (!peel_has(peel, TIME_BYTES + port))
-		return false;
-	at = peel_tail(peel, TIME_BYTES + port);
-	word = pb_get_be32(at + 4);
 	if ((word & NS_MASK) >= PB_NS_PER_S)
 		return false;
-	stamp_time(peel, stamp, peel->trailer->tai,
-	    pb_get_be32(at) * PB_NS_PER_S + (word & NS_MASK));
+	flags = stamp_time(peel, stamp, peel->trailer->tai,
+	    pb_get_be32(tail) * PB_NS_PER_S + (word & NS_MASK));
 	if (word >> 30 == UNSYNCED)
-		stamp->flags |= PB_STAMP_DEGRADED;
-	if (port == 0)
-		return true;
-	stamp->port = port == 1 ? at[8] : pb_get_be16(at + 8);
-	stamp->flags |= PB_STAMP_PLACED;
+		flags |= PB_STAMP_DEGRADED;
+	if (port_bytes > 0) {
+		stamp->port = port_bytes == 1 ? tail[8] :
+		    pb_get_be16(tail + 8);
+		flags |= PB_STAMP_PLACED;
+	}
+	stamp->flags = (uint8_t)flags;
 	return true;
 }
