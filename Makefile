@@ -152,16 +152,18 @@ MIXED := $(BUILD)/tests/bench/mixed
 SPARSE := $(BUILD)/tests/bench/sparse
 # Numbered frames out of an interface.
 SEND := $(BUILD)/tests/bench/send
+# What reading trailers costs.
+TRAILERS := $(BUILD)/tests/bench/trailers
 
 $(MIXED): $(MIXED).o
 	@echo "  LINK $@"
 	@$(CC) $(LINK) -o $@ $^
 
-$(SPARSE) $(SEND): %: %.o $(LIB)
+$(SPARSE) $(SEND) $(TRAILERS): %: %.o $(LIB)
 	@echo "  LINK $@"
 	@$(CC) $(LINK) -o $@ $^ $(LDLIBS)
 
-check: $(MIXED) $(SPARSE) $(SEND)
+check: $(MIXED) $(SPARSE) $(SEND) $(TRAILERS)
 
 crash: deps-test
 	@$(MAKE) --no-print-directory -j2 all $(CRASH)
@@ -200,7 +202,8 @@ test-root:
 # or BENCH="--against BUILD": another build of ours instead of the peers.
 bench bench-quick:
 	@./tests/bench/peers.sh
-	@$(MAKE) --no-print-directory -j2 all $(MIXED) $(SPARSE) $(SEND)
+	@$(MAKE) --no-print-directory -j2 all $(MIXED) $(SPARSE) $(SEND) \
+	    $(TRAILERS)
 	@BUILD=$(BUILD) python3 -B tests/bench/bench.py \
 	    $(if $(filter bench-quick,$@),--quick) --json $(BUILD)/bench.json \
 	    $(BENCH)
