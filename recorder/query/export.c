@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/sys.h"
 #include "recorder/filter/linktype.h"
-#include "recorder/query/lines.h"
+#include "recorder/query/way.h"
 #include "pcapng/build.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
@@ -44,6 +44,7 @@ struct pb_export {
 	struct pb_buf	 options;	/* scratch */
 	struct pb_buf	 block;		/* scratch */
 	struct pb_buf	 comment;	/* scratch */
+	struct pb_stamper stamper;	/* of comments */
 };
 
 static bool	fits(const struct pb_export *, size_t);
@@ -105,6 +106,7 @@ pb_export_destroy(struct pb_export *export)
 	pb_buf_finish(&export->options);
 	pb_buf_finish(&export->block);
 	pb_buf_finish(&export->comment);
+	pb_stamper_finish(&export->stamper);
 	free(export);
 }
 
@@ -456,26 +458,24 @@ free_interface(void *arg)
 }
 
 /*
- * The packet's way behind its own options: a comment for the origin and
- * one for each node after it.
+ * The packet's way behind its own options: a comment for what each switch
+ * stamped, for the origin, and for each node after it.
  */
 static int
 add_comments(struct pb_export *export, const struct pb_cursor_packet *cp,
     struct pb_packet *packet, struct pb_err *err)
 {
-	const struct pb_node *node = cp->head->identity.node;
 	struct pb_way way;
-	int rc;
+	int rc = pb_way_get(&way, &export->stamper, cp, err);
 
-	rc = pb_way_get(&way, cp, err);
 	if (rc < 0)
 		return rc;
 	pb_buf_clear(&export->options);
 	pb_buf_put(&export->options, packet->options, packet->options_len);
-	for (int i = 0; i < way.nodes; i++) {
+	for (unsigned n = 0;; n++) {
 		pb_buf_clear(&export->comment);
-		pb_hop_comment(&export->comment, i + 1, &node[i],
-		    way.hop[i].seq, way.hop[i].time_ns);
+		if (!pb_way_comment(&way, cp, n, &export->comment))
+			break;
 		if (export->comment.failed)
 			return no_memory(err);
 		pb_option_put(&export->options, PB_OPT_COMMENT,

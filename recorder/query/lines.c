@@ -14,34 +14,16 @@
 
 static void	json_line(struct pb_lines *,
 		    const struct pb_cursor_packet *, const struct pb_way *);
+static void	json_stamps(struct pb_json *, const struct pb_stamped *);
+static void	json_number(struct pb_json *, const char *,
+		    const struct pb_stamp *, uint8_t, uint64_t);
+static void	json_nodes(struct pb_lines *, struct pb_json *,
+		    const struct pb_cursor_packet *, const struct pb_way *);
 static void	text_line(struct pb_lines *,
 		    const struct pb_cursor_packet *);
 static void	way_lines(struct pb_lines *,
 		    const struct pb_cursor_packet *, const struct pb_way *);
 static bool	untimed(const struct pb_cursor_packet *);
-
-int
-pb_way_get(struct pb_way *way, const struct pb_cursor_packet *cp,
-    struct pb_err *err)
-{
-	const struct pb_identity *who = &cp->head->identity;
-	struct pb_hop later[PB_HOPS_MAX];
-	int hops = pb_hops_get(cp->packet.options, cp->packet.options_len,
-	    later);
-
-	if (hops < 0)
-		return pb_err_set(err, PB_EFORMAT,
-		    "%s/%s: packet %" PRIu64 " has malformed hop records",
-		    who->node[0].name, who->interface, cp->seq);
-	way->hop[0].seq = cp->seq;
-	way->hop[0].time_ns = cp->packet.time_ns;
-	way->nodes = 1;
-	while (way->nodes <= hops && way->nodes < who->nodes) {
-		way->hop[way->nodes] = later[way->nodes - 1];
-		way->nodes++;
-	}
-	return 0;
-}
 
 void
 pb_lines_init(struct pb_lines *lines, struct pb_out *out, bool json,
@@ -50,12 +32,14 @@ pb_lines_init(struct pb_lines *lines, struct pb_out *out, bool json,
 	lines->out = out;
 	lines->json = json;
 	lines->way = way;
+	pb_stamper_init(&lines->stamper, NULL);
 	pb_buf_init(&lines->line, LINE_BYTES_MAX);
 }
 
 void
 pb_lines_finish(struct pb_lines *lines)
 {
+	pb_stamper_finish(&lines->stamper);
 	pb_buf_finish(&lines->line);
 }
 
@@ -66,7 +50,7 @@ pb_lines_packet(struct pb_lines *lines, const struct pb_cursor_packet *cp,
 	struct pb_way way;
 	int rc;
 
-	rc = pb_way_get(&way, cp, err);
+	rc = pb_way_get(&way, &lines->stamper, cp, err);
 	if (rc < 0)
 		return rc;
 	pb_buf_clear(&lines->line);
@@ -88,14 +72,13 @@ json_line(struct pb_lines *lines, const struct pb_cursor_packet *cp,
     const struct pb_way *way)
 {
 	const struct pb_identity *who = &cp->head->identity;
-	bool timeless = untimed(cp);
 	struct pb_json json;
 	char epoch[17];
 
 	pb_hex64(who->epoch, epoch);
 	pb_json_init(&json, &lines->line);
 	pb_json_object(&json, NULL);
-	if (timeless)
+	if (untimed(cp))
 		pb_json_null(&json, "time");
 	else
 		pb_json_time(&json, "time", cp->packet.time_ns);
@@ -105,21 +88,78 @@ json_line(struct pb_lines *lines, const struct pb_cursor_packet *cp,
 	pb_json_u64(&json, "seq", cp->seq);
 	pb_json_u64(&json, "caplen", cp->packet.caplen);
 	pb_json_u64(&json, "len", cp->packet.origlen);
+	if (way->stamped.count > 0)
+		pb_json_u64(&json, "time_from", way->stamped.from);
 	pb_json_array(&json, "hops");
-	for (int i = 0; i < way->nodes; i++) {
-		pb_json_object(&json, NULL);
-		pb_json_text(&json, "node", who->node[i].name);
-		pb_json_text(&json, "description", who->node[i].description);
-		pb_json_u64(&json, "seq", way->hop[i].seq);
-		if (i == 0 && timeless)
-			pb_json_null(&json, "time");
-		else
-			pb_json_time(&json, "time", way->hop[i].time_ns);
-		pb_json_end(&json);
-	}
+	json_stamps(&json, &way->stamped);
+	json_nodes(lines, &json, cp, way);
 	pb_json_end(&json);
 	pb_json_end(&json);
 	pb_buf_put(&lines->line, "\n", 1);
+}
+
+/* What is not known is null, so that all have the same members. */
+static void
+json_stamps(struct pb_json *json, const struct pb_stamped *stamped)
+{
+	for (unsigned i = 0; i < stamped->count; i++) {
+		const struct pb_stamp *at = &stamped->at[i];
+		char time[PB_STAMP_TIME_MAX];
+		const char *word;
+
+		pb_json_object(json, NULL);
+		pb_json_text(json, "trailer",
+		    pb_stamp_format_name(at->format));
+		json_number(json, "device", at, PB_STAMP_PLACED, at->device);
+		json_number(json, "port", at, PB_STAMP_PLACED, at->port);
+		json_number(json, "seq", at, PB_STAMP_SEQUENCED, at->seq);
+		if ((at->flags & PB_STAMP_TIMED) != 0)
+			pb_json_text(json, "time", pb_stamp_time(at, time));
+		else
+			pb_json_null(json, "time");
+		pb_json_array(json, "flags");
+		for (unsigned n = 0; (word = pb_stamp_word(at, n)) != NULL;
+		    n++)
+			pb_json_text(json, NULL, word);
+		pb_json_end(json);
+		pb_json_end(json);
+	}
+}
+
+static void
+json_number(struct pb_json *json, const char *key,
+    const struct pb_stamp *stamp, uint8_t known, uint64_t number)
+{
+	if ((stamp->flags & known) != 0)
+		pb_json_u64(json, key, number);
+	else
+		pb_json_null(json, key);
+}
+
+/* Beside stamps of other clocks the origin says which one is its own. */
+static void
+json_nodes(struct pb_lines *lines, struct pb_json *json,
+    const struct pb_cursor_packet *cp, const struct pb_way *way)
+{
+	const struct pb_identity *who = &cp->head->identity;
+	char clock[PB_INTERFACE_TEXT_MAX];
+
+	for (int i = 0; i < way->nodes; i++) {
+		pb_json_object(json, NULL);
+		pb_json_text(json, "node", who->node[i].name);
+		pb_json_text(json, "description", who->node[i].description);
+		pb_json_u64(json, "seq", way->hop[i].seq);
+		if (i == 0 && untimed(cp))
+			pb_json_null(json, "time");
+		else
+			pb_json_time(json, "time", way->hop[i].time_ns);
+		if (i == 0 && way->stamped.count > 0) {
+			pb_interface_word(lines->stamper.last->text, "clock",
+			    clock);
+			pb_json_text(json, "clock", clock);
+		}
+		pb_json_end(json);
+	}
 }
 
 static void
@@ -143,13 +183,16 @@ static void
 way_lines(struct pb_lines *lines, const struct pb_cursor_packet *cp,
     const struct pb_way *way)
 {
-	for (int i = 0; i < way->nodes; i++) {
+	size_t before;
+
+	for (unsigned n = 0;; n++) {
+		before = lines->line.len;
 		pb_buf_str(&lines->line, "    ");
-		pb_hop_comment(&lines->line, i + 1,
-		    &cp->head->identity.node[i], way->hop[i].seq,
-		    way->hop[i].time_ns);
+		if (!pb_way_comment(way, cp, n, &lines->line))
+			break;
 		pb_buf_put(&lines->line, "\n", 1);
 	}
+	lines->line.len = before;
 }
 
 static bool

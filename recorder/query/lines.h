@@ -4,8 +4,10 @@
  *	TIME NODE/INTERFACE SEQUENCE LENGTH ENDPOINTS
  *	{"time":..., "node":..., ..., "hops":[{...}, ...]}
  *
- * The origin is the first of the hops: its number is the sequence number,
- * its time the packet's.  A packet without a time stamp has `-` or null.
+ * The origin is the first of the nodes: its number is the sequence number,
+ * its time the packet's, or, where that is a stamp's, the capture's.  What
+ * switches stamped stands in front of it (stamps.h).  A packet without a time
+ * stamp has `-` or null.
  */
 #ifndef PB_QUERY_LINES_H
 #define PB_QUERY_LINES_H
@@ -15,22 +17,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/out.h"
-#include "recorder/store/read/cursor.h"
-
-/* The origin and the nodes after it, as far as the packet has records. */
-struct pb_way {
-	int		 nodes;
-	struct pb_hop	 hop[PB_HOPS_MAX];	/* [0] is the origin's */
-};
-
-/* PB_EFORMAT, naming the packet, where its hop records are malformed. */
-int	pb_way_get(struct pb_way *way, const struct pb_cursor_packet *cp,
-	    struct pb_err *err);
+#include "recorder/query/way.h"
 
 struct pb_lines {
 	struct pb_out	*out;		/* borrowed */
 	bool		 json;
 	bool		 way;		/* people: its way below the line */
+	struct pb_stamper stamper;	/* without a list of its own */
 	struct pb_buf	 line;
 };
 

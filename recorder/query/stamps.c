@@ -201,8 +201,9 @@ follow_head(struct pb_stamp_stream *stream, const struct pb_head *head,
 
 	pb_head_unref(stream->head);
 	stream->head = pb_head_ref((struct pb_head *)head);
-	(void)pb_interface_text_get(head->idb_options.data,
-	    head->idb_options.len, stream->text);
+	if (pb_interface_text_get(head->idb_options.data,
+	    head->idb_options.len, stream->text) <= 0)
+		stream->text[0] = '\0';
 	if (given != NULL)
 		stream->list = *given;
 	else
