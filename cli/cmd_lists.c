@@ -5,8 +5,11 @@
 #include "cli/commands.h"
 #include "cli/common/cli.h"
 #include "cli/common/table.h"
+#include "pcapng/stamp.h"
 #include "recorder/query/select.h"
+#include "recorder/store/head.h"
 #include "recorder/store/layout.h"
+#include "recorder/store/read/segment_file.h"
 
 struct listing {
 	const char	*store, *glob;
@@ -15,6 +18,12 @@ struct listing {
 	/* Makes the rows of a stream: `arg` is the listing. */
 	int		(*each)(void *arg, const struct pb_stream_info *,
 			    struct pb_err *);
+};
+
+struct stream {				/* a row */
+	struct pb_stream_info info;
+	char		 clock[PB_INTERFACE_TEXT_MAX];
+	char		 trailers[PB_INTERFACE_TEXT_MAX];
 };
 
 struct segment {			/* a row */
@@ -42,6 +51,7 @@ static int	list(struct pb_cli *, const struct pb_plain_opts *,
 static int	fill(void *, struct pb_table *, struct pb_err *);
 static int	print_stream(void *, const struct pb_stream_info *,
 		    struct pb_err *);
+static void	ask_interface(const struct listing *, struct stream *);
 static int	print_segments(void *, const struct pb_stream_info *,
 		    struct pb_err *);
 static int	find_segment(const struct listing *, struct segment *,
@@ -49,7 +59,7 @@ static int	find_segment(const struct listing *, struct segment *,
 static int	print_gaps(void *, const struct pb_stream_info *,
 		    struct pb_err *);
 
-#define STREAM(member)	offsetof(struct pb_stream_info, member)
+#define STREAM(member)	offsetof(struct stream, info.member)
 static const struct pb_column stream_columns[] = {
 	{ "node", PB_CELL_TEXT, STREAM(key.node) },
 	{ "interface", PB_CELL_TEXT, STREAM(key.interface) },
@@ -61,6 +71,8 @@ static const struct pb_column stream_columns[] = {
 	{ "dropped", PB_CELL_U64, STREAM(dropped) },
 	{ "first_time", PB_CELL_TIME_MAX, STREAM(first_time) },
 	{ "last_time", PB_CELL_TIME_MAX, STREAM(last_time) },
+	{ "clock", PB_CELL_TEXT, offsetof(struct stream, clock) },
+	{ "trailers", PB_CELL_TEXT, offsetof(struct stream, trailers) },
 	{ 0 },
 };
 
@@ -97,6 +109,10 @@ const struct pb_command pb_cmd_streams = {
 	.summary = "List the streams, a row each",
 	.options = pb_cli_options_stream_json,
 	.opts_bytes = sizeof(struct pb_plain_opts),
+	.after =
+"The clock is the one that stamped the latest packets: host, adapter, or\n"
+"another time stamp type of libpcap; trailers is the list that they were\n"
+"captured with.\n",
 	.run = run_streams,
 };
 
@@ -178,11 +194,32 @@ print_stream(void *arg, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
 	struct listing *listing = arg;
-	struct pb_stream_info row = *stream;
+	struct stream row = { .info = *stream };
 
-	if (row.packets == 0)
-		row.first_time = row.last_time = UINT64_MAX;
+	if (stream->packets == 0)
+		row.info.first_time = row.info.last_time = UINT64_MAX;
+	ask_interface(listing, &row);
 	return pb_table_row(listing->table, &row, err);
+}
+
+/* Its words, where the segment that has its latest packets is there. */
+static void
+ask_interface(const struct listing *listing, struct stream *row)
+{
+	const struct pb_stream_info *info = &row->info;
+	char text[PB_INTERFACE_TEXT_MAX];
+	struct pb_head *head;
+	struct pb_err err;
+
+	if (pb_stream_head(&head, listing->store, listing->index, info,
+	    info->last_seq, &err) <= 0)
+		return;
+	if (pb_interface_text_get(head->idb_options.data,
+	    head->idb_options.len, text) > 0) {
+		pb_interface_word(text, "clock", row->clock);
+		pb_interface_word(text, "trailers", row->trailers);
+	}
+	pb_head_unref(head);
 }
 
 static int

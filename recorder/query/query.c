@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/below.h"
 #include "base/clock.h"
@@ -47,8 +46,6 @@ static bool	look_for_index(struct pb_query *);
 static int	lost(struct pb_query *, struct pb_err *);
 static int	one_head(void *, const struct pb_stream_info *,
 		    struct pb_err *);
-static int	read_head(struct pb_query *, const struct pb_stream_info *,
-		    struct pb_head **, struct pb_err *);
 
 int
 pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
@@ -305,32 +302,11 @@ one_head(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 	if (heads->count++ == PB_QUERY_HEADS_MAX)
 		return 1;
 	heads->linktype = info->linktype;
-	rc = read_head(heads->query, info, &head, err);
+	rc = pb_stream_head(&head, heads->query->opts.store,
+	    heads->query->index, info, 0, err);
 	if (rc <= 0)
 		return rc;
 	rc = heads->each(heads->arg, head, err);
 	pb_head_unref(head);
 	return rc;
-}
-
-/* The head of the first segment that the stream still has: 1,
- * 0 where it has none any more, or an error. */
-static int
-read_head(struct pb_query *query, const struct pb_stream_info *info,
-    struct pb_head **out, struct pb_err *err)
-{
-	struct pb_segment_info segment;
-	int fd, rc;
-
-	rc = pb_index_rows_of(query->index, PB_TABLE_SEGMENTS, info->id, 0,
-	    &segment, 1, err);
-	if (rc <= 0 || segment.header_bytes > PB_HEAD_BYTES_MAX)
-		return rc < 0 ? rc : 0;
-	fd = pb_segment_open_file(query->opts.store, &info->key,
-	    segment.first_seq, err);
-	if (fd < 0)
-		return fd == PB_ENOENT ? 0 : fd;
-	rc = pb_head_read(out, fd, segment.header_bytes, err);
-	close(fd);
-	return rc < 0 ? rc : 1;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "base/below.h"
 #include "base/digest.h"
@@ -41,6 +42,26 @@ pb_segment_open_mode(const char *store, const struct pb_stream_key *key,
 		pb_owner_explain(store, path, err);
 	}
 	return fd;
+}
+
+int
+pb_stream_head(struct pb_head **out, const char *store,
+    struct pb_index *index, const struct pb_stream_info *stream,
+    uint64_t seq, struct pb_err *err)
+{
+	struct pb_segment_info segment;
+	int fd, rc;
+
+	rc = pb_index_rows_of(index, PB_TABLE_SEGMENTS, stream->id, seq,
+	    &segment, 1, err);
+	if (rc <= 0 || segment.header_bytes > PB_HEAD_BYTES_MAX)
+		return rc < 0 ? rc : 0;
+	fd = pb_segment_open_file(store, &stream->key, segment.first_seq, err);
+	if (fd < 0)
+		return fd == PB_ENOENT ? 0 : fd;
+	rc = pb_head_read(out, fd, segment.header_bytes, err);
+	close(fd);
+	return rc < 0 ? rc : 1;
 }
 
 int

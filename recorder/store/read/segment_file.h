@@ -6,6 +6,8 @@
 #ifndef PB_READ_SEGMENT_FILE_H
 #define PB_READ_SEGMENT_FILE_H
 
+#include "recorder/store/head.h"
+#include "recorder/store/index/index.h"
 #include "recorder/store/layout.h"
 
 /*
@@ -20,6 +22,12 @@ int	pb_segment_open_file(const char *store,
 int	pb_segment_open_mode(const char *store,
 	    const struct pb_stream_key *key, uint64_t first_seq, int mode,
 	    struct pb_err *err);
+
+/* The head of the segment that has packet `seq` of a stream, or of the first
+ * one behind it: 1, 0 where there is none, or an error. */
+int	pb_stream_head(struct pb_head **out, const char *store,
+	    struct pb_index *index, const struct pb_stream_info *stream,
+	    uint64_t seq, struct pb_err *err);
 
 /* `len` bytes at `offset` of segment `first_seq`, open at `fd`: all of them,
  * or PB_EFORMAT: it is shorter than its index says; or another error. */
