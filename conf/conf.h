@@ -21,6 +21,7 @@
 #define PB_LINK_NAME_MAX	15	/* bytes, IFNAMSIZ of the kernel - 1 */
 #define PB_CONF_INTERFACE	"interface:"	/* of a url, and a name */
 #define PB_CONF_LIST_MAX	1024	/* bytes of a list of globs */
+#define PB_CONF_TRAILERS_MAX	128	/* bytes of a list of trailers */
 #define PB_CONF_VALUE_MAX	4096	/* bytes of any value */
 
 /* Sections, by what they are about. */
@@ -49,6 +50,11 @@ struct pb_conf_capture {
 	uint32_t threads;			/* 1 */
 	bool	 promiscuous;			/* yes */
 	char	 timestamp_type[32];		/* "" : the best there is */
+	/* What these say the recorder checks (recorder/trailer). */
+	char	 trailers[PB_CONF_TRAILERS_MAX];	/* none */
+	bool	 fcs;				/* no */
+	uint32_t tai_utc;			/* 37, seconds */
+	char	 timestamp_from[32];		/* capture */
 	char	 forward[PB_LINK_NAME_MAX + 1];	/* "": nowhere */
 	bool	 in_only;			/* `direction = in` */
 };

@@ -95,6 +95,14 @@ pb_conf_check_capture(const void *section, const char **key,
 		    "each needs 1MiB of it; write fewer, or buffer = %uMiB",
 		    (unsigned)capture->threads);
 	}
+	if (pb_conf_pseudo(capture->interface) &&
+	    (capture->fcs || (capture->trailers[0] != '\0' &&
+	    strcmp(capture->trailers, "none") != 0))) {
+		*key = capture->fcs ? "fcs" : "trailers";
+		return pb_err_set(err, PB_EINVAL, "%s is no network "
+		    "interface, and only on the frames of one do they stand; "
+		    "leave the key out", capture->interface);
+	}
 	if (capture->forward[0] != '\0' &&
 	    pb_conf_pseudo(capture->interface)) {
 		*key = "forward";

@@ -27,7 +27,7 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
-		parse_allow, parse_streams, parse_outlet, parse_later;
+		parse_allow, parse_streams, parse_outlet;
 
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
@@ -84,8 +84,14 @@ static const struct pb_conf_key capture_keys[] = {
 	    .fallback = "yes" },
 	{ "timestamp_type", parse_word,
 	    FIELD(pb_conf_capture, timestamp_type) },
-	{ "trailers", parse_later, .fallback = "none" },
-	{ "timestamp_from", parse_later, .fallback = "capture" },
+	{ "trailers", parse_text, FIELD(pb_conf_capture, trailers),
+	    .fallback = "none" },
+	{ "fcs", parse_yes_no, FIELD(pb_conf_capture, fcs),
+	    .fallback = "no" },
+	{ "tai_utc", parse_number, FIELD(pb_conf_capture, tai_utc),
+	    .fallback = "37", .min = "0", .max = "255" },
+	{ "timestamp_from", parse_word,
+	    FIELD(pb_conf_capture, timestamp_from), .fallback = "capture" },
 	{ "forward", parse_outlet, FIELD(pb_conf_capture, forward) },
 	{ "direction", parse_choice, FIELD(pb_conf_capture, in_only),
 	    .fallback = "both", .words = { "both", "in" },
@@ -549,24 +555,6 @@ parse_streams(const struct pb_conf_key *key, void *field, const char *value,
 		return pb_err_set(err, PB_EINVAL, "empty; write globs on "
 		    "node/interface, or * for all");
 	return parse_text(key, field, value, err);
-}
-
-/*
- * A key of the configuration's contract whose function this version does
- * not have: its neutral value, and nothing else, is accepted.
- */
-static int
-parse_later(const struct pb_conf_key *key, void *field, const char *value,
-    struct pb_err *err)
-{
-	(void)field;
-	if (strcmp(value, key->fallback) == 0)
-		return 0;
-	if (key->fallback[0] == '\0')
-		return pb_err_set(err, PB_EINVAL, "'%.64s' is not supported "
-		    "by this version; leave the key out", value);
-	return pb_err_set(err, PB_EINVAL, "'%.64s' is not supported by this "
-	    "version; write %s, or leave the key out", value, key->fallback);
 }
 
 /* --- small things --- */

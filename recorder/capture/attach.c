@@ -193,12 +193,13 @@ adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 		rc = pb_pool_create(&src->pool, chunks,
 		    pb_store_flows(src->store), err);
 	if (rc == 0)
-		rc = pb_describe(&head, &src->node, &src->capture,
-		    pb_stream_key(src->stream)->epoch, linktype, err);
+		rc = pb_source_describe(src, fresh->at[0].timestamps,
+		    pb_stream_key(src->stream)->epoch, &head, err);
 	if (rc < 0) {
 		pb_handles_close(fresh);
 		return rc;
 	}
+	src->clock = fresh->at[0].timestamps;
 	start_lanes(src, fresh, head);
 	pb_head_unref(head);
 	if (src->forward != NULL)

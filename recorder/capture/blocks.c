@@ -3,8 +3,8 @@
  *
  * Options of a packet, in this order: epb_packetid always, so that its
  * place follows from the captured length; epb_flags where the link type
- * tells the direction; epb_dropcount after a loss.  The drop count stands
- * last so that one can be added to a block that is already written
+ * tells the direction; stamps where the frame does not tell all of them;
+ * epb_dropcount after a loss.  The drop count stands last so that one can be added to a block that is already written
  * (charge_last).
  *
  * Where exactly a packet was lost nobody knows: the kernel counts, and is
@@ -33,7 +33,7 @@
 #define OPTIONS_BYTES_MAX	(PB_OPTION_BYTES(4) + 2 * PB_OPTION_BYTES(8))
 #define OPT_END_BYTES		4u
 #define TRAILER_BYTES		4u
-/* A packet's own block, whatever its options, but for its bytes. */
+/* A packet's own block, without stamps, but for its bytes. */
 #define AROUND_BYTES		(EPB_HEAD + 3u + OPTIONS_BYTES_MAX + \
 				OPT_END_BYTES + TRAILER_BYTES)
 /* Of statistics: six options. */
@@ -65,7 +65,7 @@ _Static_assert(DIGEST_BYTES < PB_CAPLEN_MAX,
 
 /* A packet's way */
 static bool	packet_slowly(struct pb_blocks *, uint64_t, const uint8_t *,
-		    uint32_t, uint32_t);
+		    uint32_t, uint32_t, const struct pb_stamped *);
 static bool	room_for(struct pb_blocks *, uint32_t);
 static uint32_t	direction(uint16_t, const uint8_t *, size_t);
 /* Chunks */
@@ -74,6 +74,7 @@ static void	count_kept(struct pb_blocks *);
 static bool	has_spare(struct pb_blocks *);
 static void	digest_to(struct pb_blocks *, const uint8_t *);
 static void	set_easy(struct pb_blocks *);
+static size_t	around_bytes(const struct pb_blocks *);
 static size_t	chunk_end(const struct pb_chunk *);
 static void	reject(struct pb_blocks *, struct pb_chunk *,
 		    const struct pb_err *);
@@ -90,6 +91,13 @@ pb_blocks_init(struct pb_blocks *blocks, const struct pb_blocks_ops *ops,
 	blocks->ops = *ops;
 	blocks->counts = counts;
 	blocks->ready_end = &blocks->ready;
+}
+
+void
+pb_blocks_stamps(struct pb_blocks *blocks, uint32_t pen)
+{
+	blocks->pen = pen;
+	blocks->stamps = pb_stamped_bytes(PB_STAMPS_MAX);
 }
 
 void
@@ -123,12 +131,21 @@ pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
 	    linktype == PB_LINKTYPE_LINUX_SLL2;
 }
 
+void
+pb_blocks_head(struct pb_blocks *blocks, struct pb_head *head)
+{
+	pb_blocks_handover(blocks, PB_HANDOVER_FULL);
+	pb_head_unref(blocks->head);
+	blocks->head = head;
+}
+
 /* --- a packet's way ------------------------------------------------------ */
 
 /* The block of a packet, with everything about it that is not rare. */
 static inline __attribute__((always_inline)) void
 put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
-    size_t caplen, uint32_t origlen, uint64_t drops)
+    size_t caplen, uint32_t origlen, const struct pb_stamped *stamped,
+    uint64_t drops)
 {
 	struct pb_chunk *chunk = blocks->chunk;
 	size_t padded = pb_round_up(caplen, 4);
@@ -161,6 +178,8 @@ put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 		pb_put_le32(end + OPTION_HEAD, flags);
 		end += PB_OPTION_BYTES(4);
 	}
+	if (stamped != NULL)
+		end += pb_stamped_write(end, blocks->pen, stamped);
 	if (drops > 0)
 		end = pb_option_at_u64(end, PB_OPT_EPB_DROPCOUNT, drops);
 	pb_put_le32(end, PB_OPT_END);
@@ -178,15 +197,28 @@ pb_blocks_packet(struct pb_blocks *blocks, uint64_t time_ns,
 {
 	if (LIKELY(blocks->chunk != NULL &&
 	    blocks->chunk->len + AROUND_BYTES + caplen <= blocks->easy)) {
-		put_packet(blocks, time_ns, data, caplen, origlen, 0);
+		put_packet(blocks, time_ns, data, caplen, origlen, NULL, 0);
 		return true;
 	}
-	return packet_slowly(blocks, time_ns, data, caplen, origlen);
+	return packet_slowly(blocks, time_ns, data, caplen, origlen, NULL);
+}
+
+bool
+pb_blocks_stamped(struct pb_blocks *blocks, uint64_t time_ns,
+    const uint8_t *data, uint32_t caplen, uint32_t origlen,
+    const struct pb_stamped *stamped)
+{
+	if (LIKELY(blocks->chunk != NULL && blocks->chunk->len +
+	    AROUND_BYTES + blocks->stamps + caplen <= blocks->easy)) {
+		put_packet(blocks, time_ns, data, caplen, origlen, stamped, 0);
+		return true;
+	}
+	return packet_slowly(blocks, time_ns, data, caplen, origlen, stamped);
 }
 
 static __attribute__((noinline)) bool
 packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
-    uint32_t caplen, uint32_t origlen)
+    uint32_t caplen, uint32_t origlen, const struct pb_stamped *stamped)
 {
 	struct pb_chunk *chunk;
 	uint64_t drops;
@@ -208,7 +240,7 @@ packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 		    drops, time_ns);
 		blocks->counted = pb_fill_at(chunk);
 	}
-	put_packet(blocks, time_ns, data, caplen, origlen, drops);
+	put_packet(blocks, time_ns, data, caplen, origlen, stamped, drops);
 	return pb_blocks_ready(blocks);
 }
 
@@ -220,8 +252,8 @@ packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 static bool
 room_for(struct pb_blocks *blocks, uint32_t caplen)
 {
-	if (blocks->chunk != NULL && blocks->chunk->len + AROUND_BYTES +
-	    caplen <= chunk_end(blocks->chunk))
+	if (blocks->chunk != NULL && blocks->chunk->len +
+	    around_bytes(blocks) + caplen <= chunk_end(blocks->chunk))
 		return true;
 	if (!has_spare(blocks))
 		return false;
@@ -260,7 +292,7 @@ bool
 pb_blocks_ready(struct pb_blocks *blocks)
 {
 	return has_spare(blocks) || (blocks->chunk != NULL &&
-	    blocks->chunk->len + AROUND_BYTES + PB_CAPLEN_MAX <=
+	    blocks->chunk->len + around_bytes(blocks) + PB_CAPLEN_MAX <=
 	    chunk_end(blocks->chunk));
 }
 
@@ -414,9 +446,16 @@ set_easy(struct pb_blocks *blocks)
 	if (chunk == NULL)
 		return;
 	blocks->easy = chunk_end(chunk) - (blocks->spare != NULL ?
-	    0 : AROUND_BYTES + PB_CAPLEN_MAX);
+	    0 : around_bytes(blocks) + PB_CAPLEN_MAX);
 	if (chunk->digested + DIGEST_BYTES < blocks->easy)
 		blocks->easy = chunk->digested + DIGEST_BYTES;
+}
+
+/* A packet's own block, whatever its options, but for its bytes. */
+static size_t
+around_bytes(const struct pb_blocks *blocks)
+{
+	return AROUND_BYTES + blocks->stamps;
 }
 
 static size_t

@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "pcapng/block.h"
+#include "pcapng/stamp.h"
 #include "recorder/capture/losses.h"
 #include "recorder/capture/pool.h"
 #include "recorder/store/write/store.h"
@@ -45,6 +46,8 @@ struct pb_blocks {
 	struct pb_head	*head;		/* a reference */
 	uint16_t	linktype;
 	bool		cooked;		/* which tells the direction */
+	uint32_t	pen;		/* of stamps beside packets, which */
+	size_t		stamps;		/* take so much at most; 0: none come */
 	/* What pb_blocks_packet() touches for each packet. */
 	struct pb_chunk	*chunk;		/* being filled; NULL between chunks */
 	size_t		 easy;		/* where a block in it ends, if that
@@ -68,6 +71,10 @@ enum pb_handover {
 void	pb_blocks_init(struct pb_blocks *blocks,
 	    const struct pb_blocks_ops *ops, struct pb_counts *counts);
 
+/* Packets may have stamps beside them, under this Private Enterprise
+ * Number. */
+void	pb_blocks_stamps(struct pb_blocks *blocks, uint32_t pen);
+
 /* Give back what was not submitted, drop the head. */
 void	pb_blocks_finish(struct pb_blocks *blocks);
 
@@ -87,6 +94,15 @@ void	pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
  */
 bool	pb_blocks_packet(struct pb_blocks *blocks, uint64_t time_ns,
 	    const uint8_t *data, uint32_t caplen, uint32_t origlen);
+
+/* The same with `stamped` beside it; after pb_blocks_stamps(). */
+bool	pb_blocks_stamped(struct pb_blocks *blocks, uint64_t time_ns,
+	    const uint8_t *data, uint32_t caplen, uint32_t origlen,
+	    const struct pb_stamped *stamped);
+
+/* From here on packets of the stream have another head, whose reference
+ * becomes ours: what is there is handed over. */
+void	pb_blocks_head(struct pb_blocks *blocks, struct pb_head *head);
 
 /* Is there room for any packet, whatever its length? */
 bool	pb_blocks_ready(struct pb_blocks *blocks);

@@ -16,22 +16,41 @@
 
 #include "base/text.h"
 #include "pcapng/option.h"
+#include "pcapng/stamp.h"
 
 #define OPTIONS_BYTES_MAX	(32u << 10)	/* a filter is 4 KiB */
 #define FILTER_IS_TEXT		0		/* if_filter's first octet */
+#define FCS_OCTETS		4u
 #define BITS_PER_MBIT		1000000u
 
 static void	section_options(struct pb_buf *, const struct utsname *,
 		    const struct pb_identity *);
 static void	interface_options(struct pb_buf *, const struct utsname *,
-		    const struct pb_node *, const struct pb_conf_capture *);
+		    const struct pb_description *);
+static void	put_words(struct pb_buf *, const struct pb_description *);
 static void	put_filter(struct pb_buf *, const char *);
 static void	put_hardware(struct pb_buf *, const char *);
 
 int
-pb_describe(struct pb_head **out, const struct pb_node *node,
-    const struct pb_conf_capture *capture, uint64_t epoch,
-    uint16_t linktype, struct pb_err *err)
+pb_source_describe(struct pb_source *src, const char *clock, uint64_t epoch,
+    struct pb_head **out, struct pb_err *err)
+{
+	const struct pb_description what = {
+		.node = &src->node,
+		.capture = &src->capture,
+		.trailing = &src->trailing,
+		.pen = src->pen,
+		.epoch = epoch,
+		.linktype = src->linktype,
+		.clock = clock,
+	};
+
+	return pb_describe(out, &what, err);
+}
+
+int
+pb_describe(struct pb_head **out, const struct pb_description *what,
+    struct pb_err *err)
 {
 	struct pb_identity identity;
 	struct pb_buf section, interface;
@@ -39,24 +58,25 @@ pb_describe(struct pb_head **out, const struct pb_node *node,
 	int rc;
 
 	memset(&identity, 0, sizeof(identity));
-	identity.epoch = epoch;
+	identity.epoch = what->epoch;
 	identity.first_seq = 1;
 	identity.nodes = 1;
-	identity.node[0] = *node;
+	identity.node[0] = *what->node;
 	snprintf(identity.interface, sizeof(identity.interface), "%s",
-	    capture->interface);
+	    what->capture->interface);
 	if (uname(&system) < 0)
 		memset(&system, 0, sizeof(system));
 	pb_buf_init(&section, OPTIONS_BYTES_MAX);
 	pb_buf_init(&interface, OPTIONS_BYTES_MAX);
 	section_options(&section, &system, &identity);
-	interface_options(&interface, &system, node, capture);
+	interface_options(&interface, &system, what);
 	if (section.failed || interface.failed)
 		rc = pb_err_set(err, PB_ENOMEM, "interface %s: no memory",
-		    capture->interface);
+		    what->capture->interface);
 	else
-		rc = pb_head_create(out, &identity, linktype, section.data,
-		    section.len, interface.data, interface.len, err);
+		rc = pb_head_create(out, &identity, what->linktype,
+		    section.data, section.len, interface.data, interface.len,
+		    err);
 	pb_buf_finish(&section);
 	pb_buf_finish(&interface);
 	return rc;
@@ -79,12 +99,13 @@ section_options(struct pb_buf *options, const struct utsname *system,
 
 static void
 interface_options(struct pb_buf *options, const struct utsname *system,
-    const struct pb_node *node, const struct pb_conf_capture *capture)
+    const struct pb_description *what)
 {
+	const struct pb_conf_capture *capture = what->capture;
 	char text[PB_NAME_BYTES_MAX + PB_TEXT_BYTES_MAX + 3];
 
 	pb_option_put_text(options, PB_OPT_IF_NAME, capture->interface);
-	snprintf(text, sizeof(text), "%s: %s", node->name,
+	snprintf(text, sizeof(text), "%s: %s", what->node->name,
 	    capture->description[0] != '\0' ? capture->description :
 	    capture->interface);
 	pb_option_put_text(options, PB_OPT_IF_DESCRIPTION, text);
@@ -95,6 +116,30 @@ interface_options(struct pb_buf *options, const struct utsname *system,
 	/* Pseudo devices have no place in /sys, nor safe names for it. */
 	if (if_nametoindex(capture->interface) != 0)
 		put_hardware(options, capture->interface);
+	/* In octets: the draft says bits, and 4 for Ethernet. */
+	if (what->trailing->list.fcs)
+		pb_option_put_u8(options, PB_OPT_IF_FCSLEN, FCS_OCTETS);
+	put_words(options, what);
+}
+
+/* What readers of its packets need to know (docs/format.md). */
+static void
+put_words(struct pb_buf *options, const struct pb_description *what)
+{
+	const struct pb_trailer_list *list = &what->trailing->list;
+	char text[PB_INTERFACE_TEXT_MAX], trailers[PB_TRAILER_TEXT_MAX];
+	int len = snprintf(text, sizeof(text), "clock=%s%s", what->clock,
+	    list->fcs ? " fcs=yes" : "");
+
+	pb_trailer_list_text(list, trailers);
+	if (list->count > 0)
+		len += snprintf(text + len, sizeof(text) - (size_t)len,
+		    " trailers=%s tai_utc=%d", trailers, list->tai_utc);
+	if (what->trailing->choice != PB_STAMP_CAPTURE)
+		snprintf(text + len, sizeof(text) - (size_t)len,
+		    " timestamp_from=%s", what->capture->timestamp_from);
+	if (pb_interface_text_put(options, what->pen, text) < 0)
+		options->failed = true;
 }
 
 static void

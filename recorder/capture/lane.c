@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "recorder/capture/source_impl.h"
 
 #define BATCH_PACKETS_MAX	4096	/* between two looks at the clock */
@@ -59,6 +60,8 @@ pb_lane_init(struct pb_lane *lane, struct pb_source *src, unsigned index)
 	lane->source = src;
 	lane->index = index;
 	pb_blocks_init(&lane->blocks, &ops, &src->counts);
+	if (src->trailing.list.count > 0)
+		pb_blocks_stamps(&lane->blocks, src->pen);
 }
 
 void
@@ -135,6 +138,8 @@ pb_lane_turn(struct pb_lane *lane)
 {
 	int n = lane->pcap.pcap != NULL ? read_batch(lane) : 0;
 
+	pb_trailing_turn(&lane->source->trailing, &lane->trailing,
+	    lane->source->capture.interface, lane->now_ms);
 	if (lane->index == 0 && lane->blocks.chunk == NULL &&
 	    lane->now_ms - lane->sampled_ms >= IDLE_MS)
 		sample(lane);
@@ -177,8 +182,28 @@ pb_lane_drain(struct pb_lane *lane)
 }
 
 void
+pb_lane_clock(struct pb_lane *lane)
+{
+	struct pb_source *src = lane->source;
+	struct pb_head *head;
+	struct pb_err err;
+	int rc = pb_source_describe(src, lane->pcap.timestamps,
+	    lane->blocks.head->identity.epoch, &head, &err);
+
+	src->clock = lane->pcap.timestamps;
+	if (rc == 0)
+		pb_blocks_head(&lane->blocks, head);
+	else
+		pb_log(PB_LOG_ERROR, "capture", "the stream goes on saying "
+		    "that another clock stamps interface=%s: %s",
+		    src->capture.interface, err.text);
+}
+
+void
 pb_lane_end(struct pb_lane *lane)
 {
+	pb_trailing_end(&lane->source->trailing, &lane->trailing,
+	    lane->source->capture.interface);
 	lane->sampled_ms = 0;
 	pb_blocks_handover(&lane->blocks, PB_HANDOVER_END);
 }

@@ -10,7 +10,9 @@
 
 #include "base/aside.h"
 #include "base/log.h"
+#include "pcapng/block.h"
 #include "recorder/capture/source.h"
+#include "recorder/capture/trailers.h"
 #include "recorder/link/link.h"
 
 #define SLOW_MS		1000
@@ -24,6 +26,8 @@ struct opening {
 	struct pb_err	 err;
 };
 
+static int	check_trailers(const struct pb_conf_capture *,
+		    struct pb_err *);
 static int	check_filter(const struct pb_conf_capture *, unsigned,
 		    struct pb_err *);
 static struct opening *new_opening(const struct pb_conf_capture *,
@@ -40,14 +44,14 @@ int
 pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
     struct pb_err *err)
 {
-	int rc = 0;
+	int rc = check_trailers(capture, err);
 
-	if (capture->timestamp_type[0] != '\0' &&
+	if (rc == 0 && capture->timestamp_type[0] != '\0' &&
 	    pcap_tstamp_type_name_to_val(capture->timestamp_type) < 0)
 		rc = pb_err_set(err, PB_EINVAL, "timestamp_type '%s': not "
 		    "known; `pb interfaces` lists those of each interface",
 		    capture->timestamp_type);
-	else if (capture->filter[0] != '\0')
+	else if (rc == 0 && capture->filter[0] != '\0')
 		rc = check_filter(capture, ms, err);
 	if (rc != 0)
 		pb_err_prefix(err, rc, "[capture %s]", capture->interface);
@@ -96,6 +100,21 @@ pb_handles_close(struct pb_handles *handles)
 		pb_pcap_close(&handles->at[--handles->count]);
 	pb_filter_destroy(handles->filter);
 	handles->filter = NULL;
+}
+
+static int
+check_trailers(const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
+	int rc = pb_trailing_init(&trailing, capture, err);
+
+	if (rc == 0 && trailing.list.count > 0 && capture->snaplen != 0 &&
+	    capture->snaplen < PB_SNAPLEN)
+		pb_log(PB_LOG_WARN, "capture", "snaplen = %u cuts longer "
+		    "frames, and with their ends their trailers, which are "
+		    "then not read interface=%s; Fix: take snaplen out",
+		    (unsigned)capture->snaplen, capture->interface);
+	return rc;
 }
 
 static int

@@ -146,9 +146,9 @@ pb_pcap_use_host_clock(struct pb_pcap *opened)
 
 	/* Opening again would lose packets; packet(7), PACKET_TIMESTAMP, can
 	 * change while a ring is in use. */
-	if (setsockopt(opened->fd, SOL_PACKET, PACKET_TIMESTAMP, &none,
-	    sizeof(none)) == 0)
-		opened->timestamps = "host";
+	(void)setsockopt(opened->fd, SOL_PACKET, PACKET_TIMESTAMP, &none,
+	    sizeof(none));
+	opened->timestamps = "host";
 }
 
 /* With the best type of time stamps that it takes.  Which there are is asked

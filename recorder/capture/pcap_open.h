@@ -75,8 +75,8 @@ int	pb_pcap_open(struct pb_pcap *out, const struct pb_pcap_ask *ask,
 	    struct pb_pcap_filter *filter, unsigned handles,
 	    struct pb_err *err);
 
-/* From now on the kernel stamps by the host's clock; what waits in the ring
- * keeps its stamps. */
+/* From now on the kernel stamps by the host's clock.  What waits in the ring,
+ * or where it cannot, keeps its stamps: it counts as of when it is read. */
 void	pb_pcap_use_host_clock(struct pb_pcap *opened);
 
 /* A zeroed one is fine, and is what remains. */

@@ -22,6 +22,10 @@
 
 static void	on_packet(u_char *, const struct pcap_pkthdr *,
 		    const u_char *);
+static void	on_trailed(u_char *, const struct pcap_pkthdr *,
+		    const u_char *);
+static bool	put_trailed(struct pb_lane *, uint64_t, const uint8_t *,
+		    uint32_t, uint32_t);
 static void	fetch_ahead(const uint8_t *, uint32_t);
 static uint64_t	prove_clock(struct pb_lane *, uint64_t);
 static uint32_t	socket_drops(int, uint32_t);
@@ -29,13 +33,15 @@ static uint32_t	socket_drops(int, uint32_t);
 int
 pb_pcap_read(struct pb_lane *lane, int max)
 {
+	pcap_handler each = lane->source->trailing.list.count > 0 ?
+	    on_trailed : on_packet;
 	int n;
 
 	/* Where nothing comes it shall not wait on. */
 	if (lane->pcap.waits)
 		pcap_breakloop(lane->pcap.pcap);
 	errno = 0;
-	n = pb_pcap_dispatch(&lane->pcap, max, on_packet, lane);
+	n = pb_pcap_dispatch(&lane->pcap, max, each, lane);
 	/* libpcap's netfilter takes an empty socket for an error. */
 	if (n == PCAP_ERROR_BREAK || (n == PCAP_ERROR && errno == EAGAIN))
 		return 0;
@@ -61,13 +67,15 @@ pb_pcap_count(const struct pb_lane *lane, struct pb_losses *now)
 	return true;
 }
 
-static void
-on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+/* What both kinds of packets have in common; `trailed` is a constant. */
+static inline __attribute__((always_inline)) void
+take(struct pb_lane *lane, const struct pcap_pkthdr *header,
+    const uint8_t *data, bool trailed)
 {
-	struct pb_lane *lane = (struct pb_lane *)(void *)user;
 	uint64_t time_ns = (uint64_t)header->ts.tv_sec * PB_NS_PER_S +
 	    (uint64_t)header->ts.tv_usec * lane->pcap.unit_ns;
 	uint32_t caplen = header->caplen;
+	bool room;
 
 	/* Not all that libpcap reads asks for it. */
 	if (__builtin_expect(caplen > lane->pcap.snaplen, 0))
@@ -76,11 +84,38 @@ on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
 		fetch_ahead(data, caplen);
 	if (__builtin_expect(lane->pcap.unproven, 0))
 		time_ns = prove_clock(lane, time_ns);
-	if (__builtin_expect(!pb_blocks_packet(&lane->blocks, time_ns, data,
-	    caplen, header->len) && lane->pause_until_ms == 0, 0)) {
+	room = trailed ? put_trailed(lane, time_ns, data, caplen,
+	    header->len) : pb_blocks_packet(&lane->blocks, time_ns, data,
+	    caplen, header->len);
+	if (__builtin_expect(!room && lane->pause_until_ms == 0, 0)) {
 		lane->paused = true;
 		pcap_breakloop(lane->pcap.pcap);
 	}
+}
+
+static void
+on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+{
+	take((struct pb_lane *)(void *)user, header, data, false);
+}
+
+static void
+on_trailed(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
+{
+	take((struct pb_lane *)(void *)user, header, data, true);
+}
+
+static bool
+put_trailed(struct pb_lane *lane, uint64_t time_ns, const uint8_t *data,
+    uint32_t caplen, uint32_t len)
+{
+	struct pb_stamped stamped;
+
+	return pb_trailing_packet(&lane->source->trailing, &lane->trailing,
+	    data, caplen, len, &time_ns, &stamped) ?
+	    pb_blocks_stamped(&lane->blocks, time_ns, data, caplen, len,
+	    &stamped) : pb_blocks_packet(&lane->blocks, time_ns, data, caplen,
+	    len);
 }
 
 /*
@@ -115,8 +150,10 @@ prove_clock(struct pb_lane *lane, uint64_t time_ns)
 		lane->pcap.unproven = false;
 		return time_ns;
 	}
-	if (!lane->host_clock)
+	if (!lane->host_clock) {
 		pb_pcap_use_host_clock(&lane->pcap);
+		pb_lane_clock(lane);
+	}
 	lane->host_clock = true;
 	if (!atomic_exchange(&lane->source->host_clock, true))
 		pb_log(PB_LOG_WARN, "capture", "the adapter's clock is not "

@@ -64,7 +64,9 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 	memcpy(src->node.name, conf->node.name, sizeof(src->node.name));
 	memcpy(src->node.description, conf->node.description,
 	    sizeof(src->node.description));
+	src->pen = conf->node.pen;
 	src->store = store;
+	src->clock = "";
 	src->lanes = 1;
 	src->counts.start_ns = pb_clock_real_ns();
 	set_times(src, conf->store.flush_interval_ms);
@@ -72,6 +74,8 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 	pthread_mutex_init(&src->order, NULL);
 	sem_init(&src->tried, 0, 0);
 	rc = make_fds(src, err);
+	if (rc == 0)
+		rc = pb_trailing_init(&src->trailing, capture, err);
 	if (rc == 0)
 		rc = make_lanes(src, err);
 	if (rc == 0 && capture->forward[0] != '\0')
@@ -141,6 +145,10 @@ pb_source_stats(struct pb_source *src, struct pb_source_stats *out)
 	out->interface_dropped = pb_counted(&src->counts.interface);
 	out->store_dropped = pb_counted(&src->counts.store);
 	memcpy(out->forward, src->capture.forward, sizeof(out->forward));
+	out->clock = src->clock;
+	if (src->trailing.list.count > 0)
+		pb_trailer_list_text(&src->trailing.list, out->trailers);
+	pb_trailing_counts(&src->trailing, &out->trailing);
 	if (src->forward != NULL)
 		pb_forward_stats(src->forward, &out->forwarded);
 	pthread_mutex_lock(&src->lock);

@@ -28,6 +28,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "recorder/capture/trailers.h"
 #include "recorder/link/forward.h"
 #include "recorder/store/write/store.h"
 
@@ -48,21 +49,27 @@ struct pb_source_stats {
 	uint64_t	kernel_dropped;	/* ps_drop */
 	uint64_t	interface_dropped; /* ps_ifdrop */
 	uint64_t	store_dropped;	/* no chunk free */
+	const char	*clock;		/* that stamps: libpcap's name; "" before
+					 * it was opened */
+	char		trailers[PB_TRAILER_TEXT_MAX];	/* the list */
+	struct pb_trailing_counts trailing;	/* of each of it */
 	char		forward[PB_LINK_NAME_MAX + 1];	/* "": nowhere */
 	struct pb_forward_stats forwarded;	/* zeroed where it is "" */
 };
 
 /*
  * Can it be captured?  The interface is not looked at.  A filter that does
- * not compile, or an unknown time stamp type, is PB_EINVAL.  1, with the
+ * not compile, an unknown time stamp type, or what pb_trailing_init() refuses,
+ * is PB_EINVAL; a snap length that cuts trailers off is warned of.  1, with the
  * reason, where only a name in the filter is not known (now), or was not
  * found within `ms`: it is waited for.
  */
 int	pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
 	    struct pb_err *err);
 
-/* Start the threads.  What pb_source_check() refuses, and an interface that
- * is absent, is tried again and again. */
+/* Start the threads.  Trailers that pb_source_check() refuses are refused;
+ * what else it does, and an interface that is absent, is tried again and
+ * again. */
 int	pb_source_start(struct pb_source **out,
 	    const struct pb_conf_capture *capture, const struct pb_conf *conf,
 	    struct pb_store *store, struct pb_err *err);

@@ -21,6 +21,7 @@
 #include "recorder/capture/blocks.h"
 #include "recorder/capture/pcap_open.h"
 #include "recorder/capture/source.h"
+#include "recorder/capture/trailers.h"
 #include "recorder/link/link.h"
 #include "recorder/store/head.h"
 
@@ -39,6 +40,7 @@ struct pb_lane {
 	unsigned	 handles;	/* that share the buffer with it */
 	struct pb_losses seen;		/* of its counters */
 	struct pb_blocks blocks;
+	struct pb_trailing_lane trailing;
 	bool		 busy;		/* more waits in the kernel's ring */
 	bool		 paused;	/* and shall: no chunk is free */
 	bool		 host_clock;	/* this handle has been told */
@@ -56,6 +58,7 @@ struct pb_lane {
 struct pb_source {
 	struct pb_conf_capture capture;
 	struct pb_node	 node;
+	uint32_t	 pen;
 	struct pb_store	*store;
 	unsigned	 ring_ms;	/* until a packet is seen: */
 	unsigned	 hold_ms;	/* as long the kernel may hold it, */
@@ -85,7 +88,10 @@ struct pb_source {
 	int		 end_fd;	/* readable: the further ones end */
 	struct pb_pool	*pool;		/* NULL before the first opening */
 	struct pb_counts counts;
+	struct pb_trailing trailing;
 	_Atomic bool	 host_clock;	/* the adapter's was wrong */
+	const char	*_Atomic clock;	/* that stamps: libpcap's name; ""
+					 * before the first opening */
 	pthread_mutex_t	 order;		/* of the stream's chunks */
 
 	/* What other threads see. */
@@ -141,6 +147,10 @@ unsigned pb_lane_wait(struct pb_lane *lane, int stop_fd, int link_fd,
  * Negative where reading failed, with the reason in `why`. */
 int	pb_lane_turn(struct pb_lane *lane);
 
+/* On the lane's thread, while it reads: from here on its packets are
+ * stamped by the clock that the handle has now, and their head says so. */
+void	pb_lane_clock(struct pb_lane *lane);
+
 /* On the lane's thread: read all that is left, for a bounded time. */
 void	pb_lane_drain(struct pb_lane *lane);
 
@@ -157,14 +167,25 @@ int	pb_pcap_read(struct pb_lane *lane, int max);
 bool	pb_pcap_count(const struct pb_lane *lane, struct pb_losses *now);
 
 /*
- * describe.c: what a captured stream says about itself, the head of `capture`
- * on `node` (name and description), epoch `epoch`.  Machine and system are
- * from uname(2), driver and speed of the interface from /sys where it says
- * so.  The reference is the caller's.
+ * describe.c: what a captured stream says about itself.  Machine and system
+ * are from uname(2), driver and speed of the interface from /sys where it
+ * says so.  The reference is the caller's.
  */
-int	pb_describe(struct pb_head **out, const struct pb_node *node,
-	    const struct pb_conf_capture *capture, uint64_t epoch,
-	    uint16_t linktype, struct pb_err *err);
+struct pb_description {
+	const struct pb_node *node;	/* name and description */
+	const struct pb_conf_capture *capture;
+	const struct pb_trailing *trailing;
+	uint32_t	 pen;		/* of its words (pcapng/stamp.h) */
+	uint64_t	 epoch;
+	uint16_t	 linktype;
+	const char	*clock;		/* that stamps: libpcap's name */
+};
+int	pb_describe(struct pb_head **out, const struct pb_description *what,
+	    struct pb_err *err);
+
+/* The head of packets that `clock` stamps, in the epoch. */
+int	pb_source_describe(struct pb_source *src, const char *clock,
+	    uint64_t epoch, struct pb_head **out, struct pb_err *err);
 
 /* source.c, for attach.c. */
 

@@ -80,6 +80,10 @@ side_init(struct side *side, uint16_t linktype, uint64_t next)
 	    .submit = side_submit, .sample = side_sample, .arg = side };
 	struct pb_node node = { .name = "lon1", .description = "London" };
 	struct pb_conf_capture capture = { .interface = "eth9" };
+	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
+	struct pb_description what = { .node = &node, .capture = &capture,
+	    .trailing = &trailing, .pen = PB_PEN_EXAMPLE, .epoch = 7,
+	    .linktype = linktype, .clock = "host" };
 	struct pb_head *head;
 	struct pb_err err;
 
@@ -90,8 +94,7 @@ side_init(struct side *side, uint16_t linktype, uint64_t next)
 	assert_int_equal(pb_flow_pool_of_chunks(&side->flows, &err), 0);
 	assert_int_equal(pb_pool_create(&side->pool, PB_SOURCE_CHUNKS,
 	    side->flows, &err), 0);
-	assert_int_equal(pb_describe(&head, &node, &capture, 7, linktype,
-	    &err), 0);
+	assert_int_equal(pb_describe(&head, &what, &err), 0);
 	for (int i = 0; i < LANES_MAX; i++) {
 		pb_blocks_init(&side->lane[i], &ops, &side->counts);
 		pb_blocks_stream(&side->lane[i], side->pool, NULL,

@@ -174,6 +174,10 @@ a_minimal_file_gets_every_default(void **state)
 	assert_int_equal(conf->capture[0].threads, 1);
 	assert_true(conf->capture[0].promiscuous);
 	assert_string_equal(conf->capture[0].timestamp_type, "");
+	assert_string_equal(conf->capture[0].trailers, "none");
+	assert_false(conf->capture[0].fcs);
+	assert_int_equal(conf->capture[0].tai_utc, 37);
+	assert_string_equal(conf->capture[0].timestamp_from, "capture");
 	assert_true(conf->listen.present);
 	assert_false(conf->listen.tls.off);
 	assert_string_equal(conf->listen.allow, "*, relay:*");
@@ -217,8 +221,10 @@ static const char every_key[] =
     "threads = 32\n"
     "promiscuous = no\n"
     "timestamp_type = adapter\n"
-    "trailers = none\n"
-    "timestamp_from = capture\n"
+    "trailers = metamako, raw:4\n"
+    "fcs = yes\n"
+    "tai_utc = 38\n"
+    "timestamp_from = trailer:2\n"
     "forward = eth1\n"
     "direction = in\n"
     "[capture any]\n"
@@ -318,6 +324,10 @@ every_key_of_the_contract_reaches_its_field(void **state)
 	assert_int_equal(conf->capture[0].threads, PB_CAPTURE_THREADS_MAX);
 	assert_false(conf->capture[0].promiscuous);
 	assert_string_equal(conf->capture[0].timestamp_type, "adapter");
+	assert_string_equal(conf->capture[0].trailers, "metamako, raw:4");
+	assert_true(conf->capture[0].fcs);
+	assert_int_equal(conf->capture[0].tai_utc, 38);
+	assert_string_equal(conf->capture[0].timestamp_from, "trailer:2");
 	assert_string_equal(conf->capture[0].forward, "eth1");
 	assert_true(conf->capture[0].in_only);
 	assert_string_equal(conf->capture[1].forward, "");
@@ -491,6 +501,11 @@ static const struct values values_keep_their_bounds[] = {
 	{ CAPTURE, 5, "timestamp_type",
 	    { "host", "1234567890123456789012345678901" },
 	    { "host adapter", "12345678901234567890123456789012" } },
+	{ CAPTURE, 5, "fcs", { "yes", "off" }, { "4", "" } },
+	{ CAPTURE, 5, "tai_utc", { "0", "255" }, { "256", "-1", "37s" } },
+	{ CAPTURE, 5, "timestamp_from",
+	    { "trailer:2", "1234567890123456789012345678901" },
+	    { "trailer, outermost", "12345678901234567890123456789012" } },
 	{ CAPTURE, 5, "threads", { "1", "32" }, { "0", "33", "-1", "two" } },
 	{ 0 },
 };
@@ -674,13 +689,12 @@ static const struct values an_address_has_a_host_and_a_port[] = {
 	{ 0 },
 };
 
-static const struct refusal what_a_later_release_brings_is_refused_in_words[] = {
-	{ BASE "[capture e]\ntrailers = metamako\n", 6, "[capture e] "
-	    "trailers: 'metamako' is not supported by this version; "
-	    "write none" },
-	{ BASE "[capture e]\ntimestamp_from = trailer\n", 6,
-	    "timestamp_from: 'trailer' is not supported by this "
-	    "version; write capture" },
+static const struct refusal trailers_stand_on_frames_of_networks_alone[] = {
+	{ BASE "[capture any]\ntrailers = metamako\n", 6, "[capture any] "
+	    "trailers: any is no network interface, and only on the frames "
+	    "of one do they stand; leave the key out" },
+	{ BASE "[capture nflog:3]\nfcs = yes\n", 6, "[capture nflog:3] "
+	    "fcs: nflog:3 is no network interface" },
 	{ 0 },
 };
 
@@ -1016,7 +1030,7 @@ main(void)
 		VALUES(an_address_has_a_host_and_a_port),
 		VALUES(a_url_has_a_scheme_and_a_host),
 		VALUES(only_node_names_and_relays_can_be_allowed),
-		REFUSED(what_a_later_release_brings_is_refused_in_words),
+		REFUSED(trailers_stand_on_frames_of_networks_alone),
 		REFUSED(packets_go_out_of_network_interfaces_alone),
 		REFUSED(a_circle_is_named),
 		cmocka_unit_test(what_does_not_go_in_a_circle_is_taken),

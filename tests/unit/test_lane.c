@@ -504,6 +504,7 @@ an_adapter_that_lives_in_1970_is_not_believed(void **state)
 {
 	struct rig *rig = rig_create(__LINE__, 2, 60);
 	struct pb_lane *lane = rig_lane(rig, 0);
+	char text[PB_INTERFACE_TEXT_MAX];
 
 	(void)state;
 	lane->pcap.unproven = rig_lane(rig, 1)->pcap.unproven = true;
@@ -515,6 +516,11 @@ an_adapter_that_lives_in_1970_is_not_believed(void **state)
 	assert_true(pb_clock_real_ns() - lane->blocks.chunk->tally.first_time <
 	    PB_NS_PER_S * 10);
 	assert_true(rig->src.host_clock && lane->host_clock);
+	assert_int_equal(pb_interface_text_get(
+	    lane->blocks.chunk->head->idb_options.data,
+	    lane->blocks.chunk->head->idb_options.len, text), 1);
+	assert_string_equal(text, "clock=host");
+	assert_string_equal(rig->src.clock, "host");
 	/* The other lane looks for itself. */
 	assert_false(rig_lane(rig, 1)->pcap.unproven);
 	rig_destroy(rig);

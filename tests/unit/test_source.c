@@ -24,6 +24,7 @@
 #include "recorder/capture/source_impl.h"
 #include "recorder/capture/source.h"
 #include "recorder/link/link.h"
+#include "recorder/query/stamps.h"
 #include "tests/unit/store_fixture.h"
 
 #define POLL_MS		10
@@ -35,13 +36,17 @@ a_stream_says_who_and_where_it_is(void **state)
 	struct pb_node node = { .name = "lon1", .description = "London" };
 	struct pb_conf_capture capture = { .interface = "lo",
 	    .description = "the loop", .filter = "not port 22" };
+	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
+	struct pb_description what = { .node = &node, .capture = &capture,
+	    .trailing = &trailing, .epoch = 99,
+	    .linktype = PB_LINKTYPE_ETHERNET, .clock = "adapter" };
+	char text[PB_INTERFACE_TEXT_MAX];
 	struct pb_option option;
 	struct pb_head *head;
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_describe(&head, &node, &capture, 99,
-	    PB_LINKTYPE_ETHERNET, &err), 0);
+	assert_int_equal(pb_describe(&head, &what, &err), 0);
 	assert_string_equal(head->identity.node[0].name, "lon1");
 	assert_string_equal(head->identity.node[0].description, "London");
 	assert_string_equal(head->identity.interface, "lo");
@@ -61,7 +66,87 @@ a_stream_says_who_and_where_it_is(void **state)
 	assert_true(pb_option_find(head->shb_options.data,
 	    head->shb_options.len, PB_OPT_SHB_OS, &option));
 	assert_memory_equal(option.value, "Linux ", 6);
+	assert_int_equal(pb_interface_text_get(head->idb_options.data,
+	    head->idb_options.len, text), 1);
+	assert_string_equal(text, "clock=adapter");
+	assert_false(pb_option_find(head->idb_options.data,
+	    head->idb_options.len, PB_OPT_IF_FCSLEN, &option));
 	pb_head_unref(head);
+}
+
+static void
+a_stream_says_which_trailers_its_frames_have(void **state)
+{
+	struct pb_node node = { .name = "lon1" };
+	struct pb_conf_capture capture = { .interface = "lo",
+	    .trailers = "metamako, raw:4", .fcs = true, .tai_utc = 36,
+	    .timestamp_from = "trailer:1" };
+	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
+	struct pb_description what = { .node = &node, .capture = &capture,
+	    .trailing = &trailing, .epoch = 99,
+	    .linktype = PB_LINKTYPE_ETHERNET, .clock = "host_hiprec" };
+	char text[PB_INTERFACE_TEXT_MAX];
+	struct pb_trailer_list list;
+	struct pb_option option;
+	struct pb_head *head;
+	struct pb_err err;
+
+	(void)state;
+	assert_int_equal(pb_trailing_init(&trailing, &capture, &err), 0);
+	assert_int_equal(pb_describe(&head, &what, &err), 0);
+	assert_int_equal(pb_interface_text_get(head->idb_options.data,
+	    head->idb_options.len, text), 1);
+	assert_string_equal(text, "clock=host_hiprec fcs=yes "
+	    "trailers=metamako,raw:4 tai_utc=36 timestamp_from=trailer:1");
+	assert_int_equal(pb_stamps_list(text, &list), 1);
+	assert_int_equal(list.count, 2);
+	assert_true(list.fcs);
+	assert_int_equal(list.tai_utc, 36);
+	assert_true(pb_option_find(head->idb_options.data,
+	    head->idb_options.len, PB_OPT_IF_FCSLEN, &option));
+	assert_int_equal(option.len, 1);
+	assert_int_equal(option.value[0], 4);
+	pb_head_unref(head);
+}
+
+static const struct {
+	struct pb_conf_capture capture;
+	const char *says;		/* NULL: it is right */
+} trailed[] = {
+	{ { .trailers = "none" }, NULL },
+	{ { .trailers = "metamako", .timestamp_from = "outermost" }, NULL },
+	{ { .trailers = "metamako,cpacket", .timestamp_from = "trailer:2",
+	    .threads = 4 }, NULL },
+	{ { .trailers = "metamak" }, "[capture e]: trailers: 'metamak' is no "
+	    "trailer; did you mean metamako?" },
+	{ { .trailers = "raw" }, "[capture e]: trailers: raw: write raw:N" },
+	{ { .trailers = "metamako", .timestamp_from = "trailers" },
+	    "[capture e]: timestamp_from: 'trailers' is no clock" },
+	{ { .trailers = "none", .timestamp_from = "trailer" },
+	    "[capture e]: timestamp_from: trailer, but no trailers are "
+	    "configured; write trailers, or timestamp_from = capture" },
+	{ { .trailers = "metamako", .timestamp_from = "trailer:2" },
+	    "[capture e]: timestamp_from: trailer:2, but the list has 1" },
+	{ { .trailers = "arista7150", .threads = 2 }, "[capture e]: threads: "
+	    "2, but what the keyframes of these trailers say" },
+	{ { .trailers = "arista7150", .threads = 1 }, NULL },
+};
+
+static void
+trailers_that_cannot_be_read_are_refused_in_words(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(trailed) / sizeof(trailed[0]); i++) {
+		struct pb_conf_capture capture = trailed[i].capture;
+		struct pb_err err = { .text = "" };
+
+		strcpy(capture.interface, "e");
+		assert_int_equal(pb_source_check(&capture, 5000, &err),
+		    trailed[i].says == NULL ? 0 : PB_EINVAL);
+		if (trailed[i].says != NULL &&
+		    strstr(err.text, trailed[i].says) == NULL)
+			fail_msg("%s", err.text);
+	}
 }
 
 static void
@@ -297,6 +382,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stream_says_who_and_where_it_is),
+		cmocka_unit_test(a_stream_says_which_trailers_its_frames_have),
+		cmocka_unit_test(
+		    trailers_that_cannot_be_read_are_refused_in_words),
 		cmocka_unit_test(
 		    a_filter_is_checked_though_the_interface_is_absent),
 		cmocka_unit_test(

@@ -1,0 +1,198 @@
+/*
+ * recorder/capture/trailers.c - trailers of the frames of an interface, read
+ * as they are captured
+ *
+ * Counting costs a packet no atomic operation: a lane counts for itself and
+ * adds it to the interface's sum once a chunk.
+ */
+#include "recorder/capture/trailers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "pcapng/block.h"
+#include "recorder/capture/losses.h"
+
+#define FRAMES_SHOWN	32u	/* to the guess, from the first on that does
+				 * not fit */
+#define SHOWN_MS	1000u	/* then those that came will do */
+
+static void	count(struct pb_trailing_counts *,
+		    const struct pb_trailer_list *,
+		    const struct pb_trailers *);
+static void	begin_guess(struct pb_trailing *, struct pb_trailing_lane *);
+static void	add(_Atomic uint64_t *, uint64_t *);
+static void	tell(const struct pb_trailing *, struct pb_trailing_lane *,
+		    const char *);
+static const char *yes_no(bool);
+
+int
+pb_trailing_init(struct pb_trailing *out,
+    const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	struct pb_trailer_list *list = &out->list;
+	int rc = pb_trailer_list_parse(list, capture->trailers, err);
+
+	if (rc < 0)
+		return pb_err_prefix(err, rc, "trailers");
+	list->fcs = capture->fcs;
+	list->tai_utc = (int)capture->tai_utc;
+	if (capture->timestamp_from[0] != '\0')
+		rc = pb_stamp_choice_parse(&out->choice,
+		    capture->timestamp_from, err);
+	if (rc < 0)
+		return pb_err_prefix(err, rc, "timestamp_from");
+	if (out->choice != PB_STAMP_CAPTURE && list->count == 0)
+		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but no "
+		    "trailers are configured; write trailers, or "
+		    "timestamp_from = capture", capture->timestamp_from);
+	if (out->choice > (int)list->count)
+		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but "
+		    "the list has %u; 1 is the outermost",
+		    capture->timestamp_from, list->count);
+	if (list->needs_context && capture->threads > 1)
+		return pb_err_set(err, PB_EINVAL, "threads: %u, but what the "
+		    "keyframes of these trailers say goes for the frames of "
+		    "all threads; write threads = 1",
+		    (unsigned)capture->threads);
+	return 0;
+}
+
+bool
+pb_trailing_packet(struct pb_trailing *trailing,
+    struct pb_trailing_lane *lane, const uint8_t *frame, uint32_t caplen,
+    uint32_t len, uint64_t *time_ns, struct pb_stamped *out)
+{
+	const struct pb_trailer_list *list = &trailing->list;
+	struct pb_trailers read;
+	int chosen;
+
+	pb_trailers_read(list, &lane->context, frame, caplen, len, *time_ns,
+	    &read);
+	count(&lane->fresh, list, &read);
+	if (__builtin_expect(!read.whole && !read.keyframe &&
+	    !trailing->told, 0))
+		begin_guess(trailing, lane);
+	if (__builtin_expect(lane->guess != NULL, 0) &&
+	    lane->shown < FRAMES_SHOWN) {
+		pb_trailer_guess_frame(lane->guess, frame, caplen, len,
+		    *time_ns);
+		lane->shown++;
+	}
+	chosen = pb_trailers_choose(&read, trailing->choice);
+	if (chosen < 0 && !(list->needs_context && read.count > 0))
+		return false;
+	out->capture_ns = *time_ns;
+	out->from = (uint8_t)(chosen + 1);
+	out->count = list->needs_context ? (uint8_t)read.count : 0;
+	memcpy(out->at, read.at, out->count * sizeof(out->at[0]));
+	if (chosen >= 0)
+		*time_ns = read.at[chosen].time_ns;
+	return true;
+}
+
+void
+pb_trailing_turn(struct pb_trailing *trailing, struct pb_trailing_lane *lane,
+    const char *interface, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < trailing->list.count; i++) {
+		add(&trailing->sum.parsed[i], &lane->fresh.parsed[i]);
+		add(&trailing->sum.unparsed[i], &lane->fresh.unparsed[i]);
+	}
+	add(&trailing->sum.keyframes, &lane->fresh.keyframes);
+	if (lane->guess == NULL)
+		return;
+	if (lane->until_ms == 0)
+		lane->until_ms = now_ms + SHOWN_MS;
+	if (lane->shown == FRAMES_SHOWN || now_ms >= lane->until_ms)
+		tell(trailing, lane, interface);
+}
+
+void
+pb_trailing_end(struct pb_trailing *trailing, struct pb_trailing_lane *lane,
+    const char *interface)
+{
+	pb_trailing_turn(trailing, lane, interface, UINT64_MAX);
+	memset(&lane->context, 0, sizeof(lane->context));
+}
+
+void
+pb_trailing_counts(const struct pb_trailing *trailing,
+    struct pb_trailing_counts *out)
+{
+	for (unsigned i = 0; i < PB_STAMPS_MAX; i++) {
+		out->parsed[i] = pb_counted(&trailing->sum.parsed[i]);
+		out->unparsed[i] = pb_counted(&trailing->sum.unparsed[i]);
+	}
+	out->keyframes = pb_counted(&trailing->sum.keyframes);
+}
+
+static void
+count(struct pb_trailing_counts *counts, const struct pb_trailer_list *list,
+    const struct pb_trailers *read)
+{
+	if (read->keyframe) {
+		counts->keyframes++;
+		return;
+	}
+	for (unsigned i = 0; i < read->read; i++)
+		counts->parsed[i]++;
+	if (read->read < list->count)
+		counts->unparsed[read->read]++;
+}
+
+static void
+add(_Atomic uint64_t *sum, uint64_t *fresh)
+{
+	if (*fresh > 0)
+		pb_count(sum, *fresh);
+	*fresh = 0;
+}
+
+/* --- the first one that does not fit ------------------------------------- */
+
+/* One lane looks.  Without memory it has nothing to tell. */
+static void
+begin_guess(struct pb_trailing *trailing, struct pb_trailing_lane *lane)
+{
+	if (atomic_exchange(&trailing->told, true))
+		return;
+	lane->shown = 0;
+	lane->until_ms = 0;
+	if (pb_trailer_guess_create(&lane->guess, NULL) < 0)
+		lane->guess = NULL;
+}
+
+static void
+tell(const struct pb_trailing *trailing, struct pb_trailing_lane *lane,
+    const char *interface)
+{
+	const struct pb_trailer_list *list = &trailing->list;
+	char text[PB_TRAILER_TEXT_MAX], other[PB_TRAILER_TEXT_MAX];
+	struct pb_trailer_fit fit = { .fits = 0 };
+	char looks[2 * PB_TRAILER_TEXT_MAX];
+
+	pb_trailer_list_text(list, text);
+	snprintf(looks, sizeof(looks), "these look like no trailers that are "
+	    "known; Fix: trailers = none, where there are none");
+	if (pb_trailer_guess_fit(lane->guess, 0, &fit) && fit.fits > 0) {
+		pb_trailer_list_text(&fit.list, other);
+		snprintf(looks, sizeof(looks), "%llu of these have trailers = "
+		    "%s, fcs = %s%s", (unsigned long long)fit.fits, other,
+		    yes_no(fit.list.fcs), strcmp(text, other) == 0 &&
+		    fit.list.fcs == list->fcs ? "" : "; Fix: write that");
+	}
+	pb_log(PB_LOG_WARN, "capture", "frames do not fit trailers = %s, "
+	    "fcs = %s interface=%s looked_at=%u: %s; they are captured as "
+	    "they are", text, yes_no(list->fcs), interface, lane->shown,
+	    looks);
+	pb_trailer_guess_destroy(lane->guess);
+	lane->guess = NULL;
+}
+
+static const char *
+yes_no(bool is)
+{
+	return is ? "yes" : "no";
+}
