@@ -29,7 +29,7 @@ pb_metrics_text(struct pb_buf *out, const char *group,
 {
 	for (size_t i = 0; i < count; i++) {
 		pb_metric_head(out, group, &metric[i]);
-		pb_metric_value(out, group, &metric[i], NULL, NULL, facts);
+		pb_metric_value(out, group, &metric[i], NULL, facts);
 	}
 }
 
@@ -46,15 +46,18 @@ pb_metric_head(struct pb_buf *out, const char *group,
 
 void
 pb_metric_value(struct pb_buf *out, const char *group,
-    const struct pb_metric *metric, const char *label, const char *text,
+    const struct pb_metric *metric, const struct pb_label *labels,
     const void *facts)
 {
 	put_name(out, group, metric);
-	if (label != NULL) {
-		pb_buf_printf(out, "{%s=", label);
-		pb_buf_quoted(out, text);
-		pb_buf_str(out, "}");
+	for (const struct pb_label *at = labels; at != NULL && at->name != NULL;
+	    at++) {
+		pb_buf_printf(out, "%s%s=", at == labels ? "{" : ",",
+		    at->name);
+		pb_buf_quoted(out, at->text);
 	}
+	if (labels != NULL)
+		pb_buf_str(out, "}");
 	pb_buf_printf(out, " %" PRIu64 "\n", value_of(metric, facts));
 }
 

@@ -39,9 +39,13 @@ void	pb_metrics_text(struct pb_buf *out, const char *group,
 /* A family with labels: its head, then its values one by one. */
 void	pb_metric_head(struct pb_buf *out, const char *group,
 	    const struct pb_metric *metric);
-/* `label` NULL: it has none; `text` is escaped. */
+struct pb_label {
+	const char	*name;		/* NULL ends a list of them */
+	const char	*text;		/* is escaped */
+};
+/* `labels` NULL: it has none. */
 void	pb_metric_value(struct pb_buf *out, const char *group,
-	    const struct pb_metric *metric, const char *label,
-	    const char *text, const void *facts);
+	    const struct pb_metric *metric, const struct pb_label *labels,
+	    const void *facts);
 
 #endif

@@ -6,17 +6,14 @@
  * Started from the store outwards and stopped the other way round:
  * producers first, the store last, so that whatever was read is written.
  */
-#include "recorder/recorder.h"
+#include "recorder/recorder_impl.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/metrics.h"
-#include "recorder/capture/source.h"
 #include "recorder/link/rule.h"
 #include "recorder/port/ingest.h"
 #include "recorder/retention.h"
@@ -26,38 +23,6 @@
 #define OPEN_WAIT_S	2	/* for interfaces, before saying ready */
 #define CHECK_MS_MAX	2000	/* for names in all filters together, */
 #define CHECK_MS_MIN	20	/* and in the last of them */
-#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
-
-/* One captured interface, and its rates. */
-struct capture {
-	struct pb_source	*source;
-	struct pb_conf_capture	 conf;
-	size_t			 number;	/* of all that were started */
-	uint64_t		 packets, bytes;	/* at the last sample */
-	double			 pps;		/* packets a second */
-	double			 bps;		/* bits a second */
-};
-
-struct pb_recorder {
-	struct pb_conf		*conf;	/* as started: ingest borrows it */
-	struct pb_store		*store;
-	struct pb_ingest	*ingest;
-	uint64_t		 started_ms, sampled_ms;
-	/* The store, as last looked at, and what capture had counted as not
-	 * kept when it went. */
-	bool			 away;
-	uint64_t		 returns, unkept;
-	pthread_mutex_t		 lock;	/* of what follows */
-	size_t			 captures, started;
-	struct capture		 capture[PB_CAPTURES_MAX];
-};
-
-/* What is told of the program itself. */
-struct program {
-	uint64_t	log_left_out;
-	bool		store_there;
-	uint64_t	uptime_s;
-};
 
 static int	open_store(struct pb_recorder *, struct pb_err *);
 static void	sweep(const struct pb_conf *);
@@ -74,68 +39,6 @@ static bool	is_running(struct pb_recorder *, const char *);
 static int	grow_index(struct pb_recorder *, const struct pb_conf *,
 		    struct pb_err *);
 static bool	same_fixed(const struct pb_conf *, const struct pb_conf *);
-/* Telling */
-static bool	status(void *, size_t, struct pb_json *);
-static bool	capture_status(struct pb_recorder *, size_t,
-		    struct pb_json *);
-static bool	metrics(void *, size_t, struct pb_buf *);
-static void	capture_family(struct pb_recorder *,
-		    const struct pb_metric *, bool, struct pb_buf *);
-static void	look(struct pb_recorder *, struct pb_store_stats *,
-		    struct program *);
-
-static const struct pb_metric capture_metric[] = {
-	PB_GAUGE("up", struct pb_source_stats, up,
-	    "1 while the interface is captured."),
-	PB_COUNTER("packets", struct pb_source_stats, packets,
-	    "Packets captured."),
-	PB_COUNTER("bytes", struct pb_source_stats, bytes,
-	    "Captured bytes of those."),
-	PB_COUNTER("kernel_dropped", struct pb_source_stats, kernel_dropped,
-	    "Packets lost because the kernel's buffer was full."),
-	PB_COUNTER("interface_dropped", struct pb_source_stats, interface_dropped,
-	    "Packets that the interface lost."),
-	PB_COUNTER("store_dropped", struct pb_source_stats, store_dropped,
-	    "Packets read that the store had no room for."),
-};
-/* Of captures that forward. */
-static const struct pb_metric forward_metric[] = {
-	PB_GAUGE("forwarding", struct pb_forward_stats, on,
-	    "1 while packets go out of the interface of `forward`."),
-	PB_COUNTER("forwarded_packets", struct pb_forward_stats, packets,
-	    "Packets that it took."),
-	PB_COUNTER("forward_refused", struct pb_forward_stats, refused,
-	    "Packets that it did not take."),
-	PB_COUNTER("forward_bytes", struct pb_forward_stats, bytes,
-	    "Bytes of both."),
-	PB_COUNTER("outlet_dropped", struct pb_forward_stats, dropped,
-	    "Packets, whoever sent them, that its driver dropped."),
-};
-static const struct pb_metric writer_metric[] = {
-	PB_COUNTER("chunks", struct pb_store_stats, chunks,
-	    "Chunks written and made durable."),
-	PB_COUNTER("bytes", struct pb_store_stats, bytes,
-	    "Bytes of those."),
-	PB_COUNTER("commits", struct pb_store_stats, commits,
-	    "Commits of the index."),
-	PB_COUNTER("failures", struct pb_store_stats, failures,
-	    "Writes, syncs and commits that failed."),
-	PB_COUNTER("index_blocks", struct pb_store_stats, tables,
-	    "Index blocks that have a row, and a flow table if not small."),
-	PB_COUNTER("index_blocks_missing", struct pb_store_stats,
-	    tables_missing, "Index blocks that got none: their packets are "
-	    "searched one by one."),
-	PB_COUNTER("flow_table_bytes", struct pb_store_stats, table_bytes,
-	    "Bytes of flow tables written."),
-};
-static const struct pb_metric program_metric[] = {
-	PB_COUNTER("log_lines_left_out", struct program, log_left_out,
-	    "Lines of the log that nobody took."),
-	PB_GAUGE("store_there", struct program, store_there,
-	    "0 while the store is not at its path."),
-	PB_GAUGE("uptime_seconds", struct program, uptime_s,
-	    "Since the recorder started."),
-};
 
 int
 pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
@@ -406,8 +309,8 @@ start_ingest(struct pb_recorder *rec, struct pb_err *err)
 	struct pb_ingest_opts opts = {
 		.conf = rec->conf,
 		.store = rec->store,
-		.status = status,
-		.metrics = metrics,
+		.status = pb_report_status,
+		.metrics = pb_report_metrics,
 		.arg = rec,
 	};
 
@@ -464,113 +367,4 @@ same_fixed(const struct pb_conf *a, const struct pb_conf *b)
 	    pb_conf_same(PB_CONF_NODE, &a->node, &b->node, true) &&
 	    pb_conf_same(PB_CONF_STORE, &a->store, &b->store, true) &&
 	    pb_conf_same(PB_CONF_LISTEN, &a->listen, &b->listen, true);
-}
-
-/* A capture a part, by its number: whatever is stopped meanwhile, the others
- * are all told.  Of a part whose capture has gone there is nothing. */
-static bool
-status(void *arg, size_t part, struct pb_json *json)
-{
-	struct pb_recorder *rec = arg;
-	struct pb_store_stats writer;
-	struct program program;
-
-	if (part == 0)
-		pb_json_array(json, "captures");
-	if (capture_status(rec, part, json))
-		return true;
-	pb_json_end(json);
-	look(rec, &writer, &program);
-	pb_json_object(json, "writer");
-	pb_metrics_json(json, writer_metric, COUNT(writer_metric), &writer);
-	pb_json_text(json, "last_error", writer.last_error);
-	pb_json_end(json);
-	pb_retention_json(rec->store, json);
-	pb_json_u64(json, "log_lines_left_out", program.log_left_out);
-	pb_json_u64(json, "uptime_s", program.uptime_s);
-	return false;
-}
-
-/* False where there is none of that number or a later one. */
-static bool
-capture_status(struct pb_recorder *rec, size_t number, struct pb_json *json)
-{
-	const struct capture *at = rec->capture, *end;
-	struct pb_source_stats stats;
-
-	pthread_mutex_lock(&rec->lock);
-	end = rec->capture + rec->captures;
-	while (at < end && at->number < number)
-		at++;
-	if (at < end && at->number == number) {
-		pb_source_stats(at->source, &stats);
-		pb_json_object(json, NULL);
-		pb_json_text(json, "interface", stats.interface);
-		pb_metrics_json(json, capture_metric, COUNT(capture_metric),
-		    &stats);
-		pb_json_text(json, "error", stats.last_error);
-		pb_json_text(json, "forward", stats.forward);
-		pb_metrics_json(json, forward_metric, COUNT(forward_metric),
-		    &stats.forwarded);
-		pb_json_text(json, "forward_error", stats.forwarded.why);
-		pb_json_double(json, "pps", at->pps);
-		pb_json_double(json, "bps", at->bps);
-		pb_json_end(json);
-	}
-	pthread_mutex_unlock(&rec->lock);
-	return at < end;
-}
-
-/* A family of the captures a part. */
-static bool
-metrics(void *arg, size_t part, struct pb_buf *out)
-{
-	struct pb_recorder *rec = arg;
-	struct pb_store_stats writer;
-	struct program program;
-
-	if (part < COUNT(capture_metric)) {
-		capture_family(rec, &capture_metric[part], false, out);
-		return true;
-	}
-	if (part < COUNT(capture_metric) + COUNT(forward_metric)) {
-		capture_family(rec, &forward_metric[part -
-		    COUNT(capture_metric)], true, out);
-		return true;
-	}
-	look(rec, &writer, &program);
-	pb_metrics_text(out, "writer", writer_metric, COUNT(writer_metric),
-	    &writer);
-	pb_metrics_text(out, "", program_metric, COUNT(program_metric),
-	    &program);
-	return false;
-}
-
-/* Of all captures; or of what is forwarded, of those that forward. */
-static void
-capture_family(struct pb_recorder *rec, const struct pb_metric *metric,
-    bool forwards, struct pb_buf *out)
-{
-	struct pb_source_stats stats;
-
-	pb_metric_head(out, "capture", metric);
-	pthread_mutex_lock(&rec->lock);
-	for (size_t i = 0; i < rec->captures; i++) {
-		pb_source_stats(rec->capture[i].source, &stats);
-		if (!forwards || stats.forward[0] != '\0')
-			pb_metric_value(out, "capture", metric, "interface",
-			    stats.interface, forwards ?
-			    (const void *)&stats.forwarded : &stats);
-	}
-	pthread_mutex_unlock(&rec->lock);
-}
-
-static void
-look(struct pb_recorder *rec, struct pb_store_stats *writer,
-    struct program *program)
-{
-	pb_store_stats(rec->store, writer);
-	program->log_left_out = pb_log_left_out();
-	program->store_there = !writer->away;
-	program->uptime_s = (pb_clock_mono_ms() - rec->started_ms) / 1000;
 }

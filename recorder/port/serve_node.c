@@ -166,11 +166,12 @@ static void
 begin_metrics(const struct report *report, struct pb_buf *out)
 {
 	char code[8];
+	const struct pb_label by_code[] = { { "code", code }, { NULL } };
 
 	pb_metric_head(out, "ingest", &answers);
 	for (size_t i = 0; i < PB_STATUSES; i++) {
 		snprintf(code, sizeof(code), "%u", pb_statuses[i]);
-		pb_metric_value(out, "ingest", &answers, "code", code,
+		pb_metric_value(out, "ingest", &answers, by_code,
 		    &report->answers[i]);
 	}
 	pb_metrics_text(out, "ingest", metrics, METRICS, &report->facts);

@@ -50,16 +50,18 @@ facts_are_members_and_families(void **state)
 static void
 a_label_cannot_end_before_its_end(void **state)
 {
+	static const struct pb_label labels[] = { { "name", "a\"b\\\n" },
+	    { "number", "1" }, { NULL } };
 	struct pb_buf buf;
 
 	(void)state;
 	pb_buf_init(&buf, 1000);
 	pb_metric_head(&buf, "", &metric[1]);
-	pb_metric_value(&buf, "", &metric[1], "name", "a\"b\\\n", &facts);
+	pb_metric_value(&buf, "", &metric[1], labels, &facts);
 	assert_string_equal(pb_buf_cstr(&buf),
 	    "# HELP pb_hungry 1 while there is room.\n"
 	    "# TYPE pb_hungry gauge\n"
-	    "pb_hungry{name=\"a\\\"b\\\\\\n\"} 1\n");
+	    "pb_hungry{name=\"a\\\"b\\\\\\n\",number=\"1\"} 1\n");
 	pb_buf_finish(&buf);
 }
 
