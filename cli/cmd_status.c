@@ -304,11 +304,16 @@ say_capture(void *arg, const struct pb_live_capture *capture)
 		    capture->error);
 	} else {
 		pb_out_printf(out, "  %-12s %.0f packets/s, %.3f Mbit/s; %"
-		    PRIu64 " packets, %s, %" PRIu64 " dropped\n",
+		    PRIu64 " packets, %s, %" PRIu64 " dropped%s%s\n",
 		    capture->interface, capture->pps, capture->bps / 1e6,
 		    capture->packets, pb_size_format(capture->bytes, bytes),
-		    capture->dropped);
+		    capture->dropped, capture->clock[0] != '\0' ?
+		    "; clock " : "", capture->clock);
 	}
+	for (unsigned i = 0; i < capture->trailers; i++)
+		pb_out_printf(out, "    %-12s %" PRIu64 " frames have it, %"
+		    PRIu64 " do not\n", capture->trailer[i].trailer,
+		    capture->trailer[i].parsed, capture->trailer[i].unparsed);
 	if (capture->forward[0] == '\0')
 		return;
 	pb_out_printf(out, "    to %-9s %" PRIu64 " packets went out, %" PRIu64

@@ -21,6 +21,7 @@ struct asked {
 
 static void	on_answer(void *, const struct pb_http_answer *);
 static void	read_capture(struct pb_json_doc *, struct pb_live_capture *);
+static void	read_trailers(struct pb_json_doc *, struct pb_live_capture *);
 static void	read_forward(struct pb_json_doc *, struct pb_live_capture *);
 
 int
@@ -135,11 +136,34 @@ read_capture(struct pb_json_doc *item, struct pb_live_capture *out)
 	    pb_json_doc_u64(item, "store_dropped");
 	out->pps = pb_json_doc_double(item, "pps");
 	out->bps = pb_json_doc_double(item, "bps");
+	out->clock[0] = '\0';
+	out->trailers = 0;
+	if (pb_json_doc_has(item, "clock"))
+		read_trailers(item, out);
 	out->forward[0] = out->forward_error[0] = '\0';
 	out->forwarding = false;
 	out->forwarded = out->refused = 0;
 	if (pb_json_doc_has(item, "forward"))
 		read_forward(item, out);
+}
+
+static void
+read_trailers(struct pb_json_doc *item, struct pb_live_capture *out)
+{
+	struct pb_json_doc one;
+
+	pb_json_doc_text(item, "clock", out->clock, sizeof(out->clock));
+	for (; out->trailers < PB_STAMPS_MAX && pb_json_doc_item(item,
+	    "trailers", out->trailers, &one); out->trailers++) {
+		struct pb_live_trailer *at = &out->trailer[out->trailers];
+
+		pb_json_doc_text(&one, "trailer", at->trailer,
+		    sizeof(at->trailer));
+		at->parsed = pb_json_doc_u64(&one, "parsed");
+		at->unparsed = pb_json_doc_u64(&one, "unparsed");
+		if (one.rc < 0)
+			item->rc = one.rc;
+	}
 }
 
 static void

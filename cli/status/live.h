@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "pcapng/stamp.h"
 
 #define PB_LIVE_TIMEOUT_MS	2000
 
@@ -27,6 +28,12 @@ struct pb_live_capture {
 	uint64_t	packets, bytes;
 	uint64_t	dropped;	/* by kernel, interface and store */
 	double		pps, bps;	/* packets and bits a second */
+	char		clock[64];	/* that stamps; "" before it was up */
+	unsigned	trailers;	/* of its list: */
+	struct pb_live_trailer {
+		char	 trailer[64];
+		uint64_t parsed, unparsed;	/* frames */
+	}		trailer[PB_STAMPS_MAX];
 	/* Of `forward`; "" and 0 where it is not configured. */
 	char		forward[PB_IFNAME_BYTES_MAX * 3 + 1];
 	char		forward_error[PB_ERR_TEXT_MAX * 3];
@@ -36,7 +43,7 @@ struct pb_live_capture {
 
 /*
  * Calls `each`, if given, for the captures of a body in its order.  A
- * recorder of before says nothing of `forward`.
+ * recorder of before says nothing of `forward`, or of `clock`.
  * PB_EFORMAT where the body is not what a recorder says.
  */
 int	pb_live_captures(const char *body, size_t len,

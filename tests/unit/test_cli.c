@@ -309,14 +309,39 @@ captures_are_read_from_the_recorders_answer(void **state)
 	assert_int_equal(captured, 0);
 }
 
-static void
-what_a_capture_forwards_is_read(void **state)
-{
 #define FACTS	"\"interface\":\"eth0\",\"up\":true,\"error\":\"\","	\
 	"\"packets\":7,\"bytes\":700,\"kernel_dropped\":1,"		\
 	"\"interface_dropped\":2,\"store_dropped\":3,\"pps\":1.5,"	\
 	"\"bps\":1e3"
 
+static void
+the_clock_and_the_trailers_of_a_capture_are_read(void **state)
+{
+	(void)state;
+	assert_int_equal(captures_of("{\"captures\":[{" FACTS ","
+	    "\"clock\":\"adapter\",\"trailers\":["
+	    "{\"trailer\":\"metamako\",\"parsed\":5,\"unparsed\":0},"
+	    "{\"trailer\":\"raw:4\",\"parsed\":5,\"unparsed\":6}]},"
+	    "{" FACTS "}]}"), 0);
+	assert_string_equal(captures[0].clock, "adapter");
+	assert_int_equal(captures[0].trailers, 2);
+	assert_string_equal(captures[0].trailer[0].trailer, "metamako");
+	assert_string_equal(captures[0].trailer[1].trailer, "raw:4");
+	assert_int_equal(captures[0].trailer[1].parsed, 5);
+	assert_int_equal(captures[0].trailer[1].unparsed, 6);
+	/* One of before, behind it. */
+	assert_string_equal(captures[1].clock, "");
+	assert_int_equal(captures[1].trailers, 0);
+	assert_int_equal(captures_of("{\"captures\":[{" FACTS ","
+	    "\"clock\":\"adapter\"}]}"), PB_EFORMAT);
+	assert_int_equal(captures_of("{\"captures\":[{" FACTS ","
+	    "\"clock\":\"adapter\",\"trailers\":[{\"trailer\":\"ttag\"}]"
+	    "}]}"), PB_EFORMAT);
+}
+
+static void
+what_a_capture_forwards_is_read(void **state)
+{
 	(void)state;
 	assert_int_equal(captures_of("{\"captures\":[{" FACTS ","
 	    "\"forward\":\"eth1\",\"forwarding\":false,"
@@ -370,6 +395,8 @@ main(void)
 		IN_DIR(pipes_and_followed_files_are_written_directly),
 		IN_DIR(a_folder_that_is_not_there_is_named),
 		cmocka_unit_test(captures_are_read_from_the_recorders_answer),
+		cmocka_unit_test(
+		    the_clock_and_the_trailers_of_a_capture_are_read),
 		cmocka_unit_test(what_a_capture_forwards_is_read),
 		cmocka_unit_test(an_answer_that_is_none_is_refused),
 	};
