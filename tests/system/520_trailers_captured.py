@@ -1,0 +1,388 @@
+"""Trailers: read as frames are captured, carried over hops, shown."""
+
+import json
+import socket
+import struct
+import sys
+import zlib
+
+from harness import *
+import pngread
+import samples
+import traffic
+
+S = 1_760_000_000           # of stamps
+OWN, STAMPS, INTERFACE = 2989, 5, 6
+
+
+def fcs(frame):
+    return frame + struct.pack("<I", zlib.crc32(frame))
+
+
+def metamako(frame, second, ns, device, port, flags=1, tlvs=b""):
+    """What a MetaWatch makes of a frame without its FCS; the result again
+    has none of its own.  `tlvs` as they stand, the last one next to it."""
+    return (fcs(frame) + tlvs + struct.pack(
+        ">IIBHB", second, ns, flags | (2 if tlvs else 0), device, port))
+
+
+def fraction(part):
+    """The final TLV of 1/2^24 ns."""
+    return struct.pack(">I", part << 8 | 0x20 | 1)
+
+
+def sequence(number):
+    return struct.pack(">I", number << 8 | 0)
+
+
+def plain(n, size=200):
+    """Numbered, and with an end that is no trailer."""
+    return traffic.frame(n, size - 40) + b"\xff" * 40
+
+
+def stacked(n, size=200):
+    """Frame n of two taps: the first a nanosecond and 3/8 before the second,
+    which counts."""
+    first = metamako(plain(n, size), S, 1000 * n, 7, 3,
+                     tlvs=fraction(5 << 21))
+    return metamako(first, S, 1000 * n + 2, 9, 4, flags=0x15,
+                    tlvs=fraction(0) + sequence(n))
+
+
+def send(t, frames, interface="pb0"):
+    """By a packet socket in the sender's namespace, in order."""
+    path = t.write("frames.bin", b"".join(
+        struct.pack("<I", len(f)) + f for f in frames))
+    t.inside(t.sender, sys.executable, os.path.abspath(__file__), "--send",
+             interface, path)
+
+
+def send_file(interface, path):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    s.bind((interface, 0))
+    with open(path, "rb") as f:
+        data = f.read()
+    at = 0
+    while at < len(data):
+        size = struct.unpack_from("<I", data, at)[0]
+        frame = data[at + 4:at + 4 + size]
+        at += 4 + size
+        while True:
+            try:
+                s.send(frame)
+                break
+            except OSError as e:
+                if e.errno != 105:          # ENOBUFS: the queue is full
+                    raise
+
+
+def edge(t, *keys, **kw):
+    return t.edge_with_traffic(
+        captures=[("pb1", "description = tap", *keys)], **kw)
+
+
+def three(t, *keys):
+    core = t.node("core", listen=True)
+    relay = t.node("relay", listen=True, upstreams={"core": core})
+    first = edge(t, *keys, upstreams={"relay": relay})
+    for node in (core, relay, first):
+        node.start()
+    return first, relay, core
+
+
+def own(options, kind):
+    """The value of our option of that kind, behind its head; or None."""
+    for code, value in options:
+        if code == OWN and value[4:8] == b"PB\1" + bytes([kind]):
+            return value[8:]
+    return None
+
+
+def live(node):
+    """Of the one capture, or {} while there is none."""
+    said = json.loads(node.pb("status", "--json"))["live"]
+    return (said.get("captures") or [{}])[0]
+
+
+def each_stamp_is_a_hop_before_the_capturing_node(t):
+    node = edge(t, "trailers = metamako, metamako")
+    node.start()
+    send(t, [stacked(n) for n in range(1, 51)])
+    t.all_stored(node)
+    rows = node.rows("query")
+    equal(len(rows), 50, "packets")
+    for n, row in enumerate(rows, 1):
+        hops = row["hops"]
+        equal([h.get("trailer", h.get("node")) for h in hops],
+              ["metamako", "metamako", "edge"], "the way")
+        equal(hops[0], {
+            "trailer": "metamako", "device": 7, "port": 3, "seq": None,
+            "time": "2025-10-09T08:53:20.%09d625Z" % (1000 * n),
+            "flags": ["fcs_valid"]}, "the first stamp")
+        equal(hops[1], {
+            "trailer": "metamako", "device": 9, "port": 4, "seq": n,
+            "time": "2025-10-09T08:53:20.%09dZ" % (1000 * n + 2),
+            "flags": ["fcs_valid", "duplicate", "degraded"]},
+            "the second stamp")
+        equal((row["time_from"], hops[2]["clock"]), (0, "host"), "clocks")
+        equal(row["time"], hops[2]["time"], "the packet's time")
+    for p, n in zip(node.query().packets, range(1, 51)):
+        equal(p.data, stacked(n), "the frame")
+        equal(own(p.options, STAMPS), None, "what the frame tells itself")
+    equal(live(node)["trailers"], [
+        {"trailer": "metamako", "parsed": 50, "unparsed": 0}] * 2, "status")
+    check("metamako     50 frames have it, 0 do not" in
+          node.pb("status").decode(), "pb status for people")
+
+
+def the_packets_time_is_the_stamps_that_was_asked_for(t):
+    for choice, place, ns in (("trailer", 1, 0), ("outermost", 2, 2),
+                              ("trailer:1", 2, 2), ("trailer:2", 1, 0)):
+        one = Test()
+        try:
+            time_of_stamp(one, choice, place, ns)
+        finally:
+            one.close(False)
+
+
+def time_of_stamp(t, choice, place, ns):
+    node = edge(t, "trailers = metamako,metamako",
+                "timestamp_from = " + choice)
+    node.start()
+    before = time.time_ns()
+    # One without them in between has the capture's time.
+    send(t, [stacked(1), plain(2), stacked(3)])
+    t.all_stored(node)
+    rows = sorted(node.rows("query"), key=lambda r: r["seq"])
+    for n in (1, 3):
+        row = rows[n - 1]
+        equal(row["time"], "2025-10-09T08:53:20.%09dZ" % (1000 * n + ns),
+              "time by " + choice)
+        equal(row["time_from"], place, "whose it is, by " + choice)
+        captured = parse_time(row["hops"][2]["time"])
+        check(before <= captured <= time.time_ns(), "captured", captured)
+    check("time_from" not in rows[1], "what has no stamps", rows[1])
+    check(parse_time(rows[1]["time"]) >= before, "its time")
+    # So the file says it, and so does a line.
+    for p in node.query().packets:
+        value = own(p.options, STAMPS)
+        if p.seq == 2:
+            equal(value, None, "stamps beside a frame that has none")
+            continue
+        at, by, count = struct.unpack_from("<QBB", value)
+        equal((by, count, len(value)), (place, 0, 16), "the option")
+        check(before <= at <= time.time_ns(), "capture time")
+        equal(p.time_ns, S * 10**9 + 1000 * p.seq + ns, "its time")
+    lines = node.pb("query", "--seq", "1").decode()
+    check(lines.startswith("2025-10-09T08:53:20.00000100%d" % ns), lines)
+    # The time is what packets are searched by.
+    out = node.pb("query", "--before", "2025-10-10T00:00:00Z", "--count")
+    equal(out.strip(), b"2", "found by the stamp's time")
+
+
+def every_node_on_the_way_shows_them(t):
+    first, relay, core = three(t, "trailers = metamako,metamako",
+                               "timestamp_from = trailer")
+    send(t, [stacked(n) for n in range(1, 201)])
+    t.all_stored(first)
+    drained(first, relay, core)
+    rows = {n.name: n.rows("query") for n in (first, relay, core)}
+    for name, upto in (("edge", 3), ("relay", 4), ("core", 5)):
+        equal(len(rows[name]), 200, "packets at " + name)
+        for row, edges in zip(rows[name], rows["edge"]):
+            equal(row["hops"][:3], edges["hops"], "the way to the edge")
+            equal(len(row["hops"]), upto, "hops at " + name)
+            equal((row["time"], row["time_from"]),
+                  (edges["time"], edges["time_from"]), "time at " + name)
+    for node in (first, relay, core):
+        one = next(iter(node.streams().values()))
+        equal((one["clock"], one["trailers"]), ("host", "metamako,metamako"),
+              "pb streams at " + node.name)
+        words(node.query(), node)
+
+
+def words(capture, node):
+    want = (b"clock=host trailers=metamako,metamako tai_utc=37 "
+            b"timestamp_from=trailer")
+    for interface in capture.interfaces:
+        equal(own(interface.options, INTERFACE), want,
+              "the interface's words at " + node.name)
+
+
+def an_index_made_anew_still_shows_them(t):
+    node = edge(t, "trailers = metamako,metamako", "timestamp_from = trailer")
+    node.start()
+    send(t, [stacked(n) for n in range(1, 21)])
+    t.all_stored(node)
+    before = node.pb("query", "--json")
+    streams = node.pb("streams", "--json")
+    node.recorder.kill()
+    node.start_recorder()
+    equal(node.pb("query", "--json"), before, "after a crash")
+    node.stop()
+    node.pb("reindex")
+    equal(node.pb("query", "--json"), before, "after reindex")
+    equal(node.pb("streams", "--json"), streams, "streams after reindex")
+    must([os.path.join(BUILD, "pb"), "-c", node.conf, "verify"])
+    # What -w wrote is imported as what it was.
+    path = t.path("again.pcapng")
+    node.pb("query", "-w", path)
+    words(pngread.read(path), node)
+    other = t.node("other")
+    other.pb("import", "--node", "edge", "--interface", "pb1", path)
+    for a, b in zip(other.rows("query"), map(json.loads,
+                                             before.splitlines())):
+        equal(a["hops"][:2], b["hops"][:2], "stamps of what was imported")
+        equal((a["time"], a["time_from"]), (b["time"], b["time_from"]),
+              "and its time")
+
+
+def comments_tell_stock_wireshark_the_stamps(t):
+    need("tshark")
+    node = edge(t, "trailers = metamako,metamako", "timestamp_from = trailer")
+    node.start()
+    send(t, [stacked(n) for n in range(1, 11)])
+    t.all_stored(node)
+    path = t.path("ways.pcapng")
+    node.pb("query", "--comments", "-w", path)
+    for text in ("pb.stamp n=1 trailer=metamako device=7 port=3 "
+                 "ts=1760000000.000003000625 flags=fcs_valid time=packet",
+                 "pb.stamp n=2 trailer=metamako device=9 port=4 seq=3 "
+                 "ts=1760000000.000003002 flags=fcs_valid,duplicate,degraded",
+                 "pb.hop n=1 node=edge seq=3 "):
+        rows = must(["tshark", "-r", path, "-Y",
+                     'frame.comment contains "%s"' % text, "-T", "fields",
+                     "-e", "frame.number"])
+        equal(rows.split(), [b"3"], "packets with " + text)
+    check("    pb.stamp n=2 trailer=metamako device=9 port=4 seq=3 " in
+          node.pb("query", "--comments", "--seq", "3").decode(),
+          "comments of a line")
+
+
+def frames_that_do_not_fit_are_kept_counted_and_told_once(t):
+    node = edge(t, "trailers = metamako,metamako,metamako")
+    node.start()
+    send(t, [stacked(n) for n in range(1, 101)])
+    t.all_stored(node)
+    node.recorder.says(r"frames do not fit trailers = "
+                       r"metamako,metamako,metamako, fcs = no interface=pb1 "
+                       r".*32 of these have trailers = metamako,metamako, "
+                       r"fcs = no; Fix: write that")
+    send(t, [plain(n) for n in range(101, 111)])
+    t.all_stored(node)
+    equal(live(node)["trailers"], [
+        {"trailer": "metamako", "parsed": 100, "unparsed": 10},
+        {"trailer": "metamako", "parsed": 100, "unparsed": 0},
+        {"trailer": "metamako", "parsed": 0, "unparsed": 100}], "status")
+    equal([p.data for p in node.query().packets],
+          [stacked(n) for n in range(1, 101)] +
+          [plain(n) for n in range(101, 111)], "what was captured")
+    time.sleep(1.5)
+    node.recorder.says("frames do not fit")
+
+
+def metrics_count_by_trailer(t):
+    node = edge(t, "trailers = metamako,raw:4", listen=True)
+    node.start()
+    # The outer one is metamako; no frame has fewer than 4 bytes more.
+    send(t, [stacked(n) for n in range(1, 6)] + [plain(6)])
+    t.all_stored(node)
+    text = t.inside(node.netns, "curl", "-s",
+                    node.url + "/metrics").decode()
+    for line in ('parsed_total{interface="pb1",position="1",'
+                 'trailer="metamako"} 5',
+                 'unparsed_total{interface="pb1",position="1",'
+                 'trailer="metamako"} 1',
+                 'parsed_total{interface="pb1",position="2",'
+                 'trailer="raw:4"} 5'):
+        check("pb_capture_trailer_" + line + "\n" in text, line, "is not in",
+              text)
+
+
+def an_fcs_that_the_card_leaves_is_shown_as_one(t):
+    need("tshark")
+    node = edge(t, "trailers = metamako", "fcs = yes")
+    node.start()
+    frames = [fcs(metamako(samples_ip(n), S, n, 1, 2)) for n in range(1, 6)]
+    send(t, frames)
+    t.all_stored(node)
+    for n, row in enumerate(node.rows("query"), 1):
+        equal(row["hops"][0]["time"], "2025-10-09T08:53:20.%09dZ" % n,
+              "the stamp in front of the FCS")
+    path = t.path("fcs.pcapng")
+    node.pb("query", "-w", path)
+    equal(pngread.read(path).interfaces[0].first(13), b"\4", "if_fcslen")
+    said = must(["tshark", "-r", path, "-o", "eth.check_fcs:TRUE", "-T",
+                 "fields", "-e", "eth.fcs", "-e", "eth.fcs.status"])
+    want = b"".join(b"0x%08x\t1\n" % struct.unpack(">I", f[-4:])
+                    for f in frames)
+    equal(said, want, "what Wireshark takes for the FCS")
+
+
+def samples_ip(n):
+    """A whole IPv4 and UDP frame."""
+    payload = b"%08d" % n * 4
+    udp = struct.pack(">HHHH", 4000, 5000, 8 + len(payload), 0) + payload
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), n, 0, 64, 17, 0,
+                     bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
+    return bytes.fromhex("020000000002" "020000000001" "0800") + ip + udp
+
+
+def what_cannot_be_is_refused_before_it_starts(t):
+    for keys, line, words_ in (
+            (("trailers = metamko",), 6, "[capture lo]: trailers: 'metamko' is "
+             "no trailer; did you mean metamako?"),
+            (("trailers = none", "timestamp_from = trailer"), 6,
+             "[capture lo]: timestamp_from: trailer, but no trailers"),
+            (("trailers = arista7150", "threads = 2"), 6,
+             "[capture lo]: threads: 2, but what the keyframes"),
+            (("trailer = metamako",), 7, "did you mean trailers?")):
+        node = t.node("bad", captures=[("lo", *keys)])
+        done = run([os.path.join(BUILD, "pb-recorder"), "-c", node.conf,
+                    "-t"])
+        said = done.stderr.decode()
+        equal(done.returncode, 2, "status of -t")
+        check(words_ in said and said.count("\n") == 1, said)
+    node = t.node("cut", captures=[("lo", "trailers = metamako",
+                                    "snaplen = 200")])
+    done = run([os.path.join(BUILD, "pb-recorder"), "-c", node.conf, "-t"])
+    equal(done.returncode, 0, "status with a snap length")
+    check("snaplen = 200 cuts longer frames" in done.stderr.decode(),
+          done.stderr)
+
+
+def a_reload_reads_others_from_then_on(t):
+    node = edge(t)
+    node.start()
+    send(t, [stacked(n) for n in range(1, 6)])
+    t.all_stored(node)
+    with open(node.conf) as f:
+        text = f.read()
+    with open(node.conf, "w") as f:
+        f.write(text.replace("description = tap",
+                             "description = tap\ntrailers = metamako"))
+    node.recorder.proc.send_signal(signal.SIGHUP)
+    wait_until(lambda: live(node).get("trailers") and live(node).get("up"),
+               "pb1 is captured again, with trailers")
+    send(t, [stacked(n) for n in range(6, 11)])
+    t.all_stored(node)
+    rows = node.rows("query")
+    equal([len(r["hops"]) for r in rows], [1] * 5 + [2] * 5, "hops")
+    equal(len({r["epoch"] for r in rows}), 1, "epochs")
+    equal(len(node.rows("segments")), 2, "segments, each with its words")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--send"]:
+        send_file(*sys.argv[2:])
+        sys.exit()
+    main("520", each_stamp_is_a_hop_before_the_capturing_node,
+         the_packets_time_is_the_stamps_that_was_asked_for,
+         every_node_on_the_way_shows_them,
+         an_index_made_anew_still_shows_them,
+         comments_tell_stock_wireshark_the_stamps,
+         frames_that_do_not_fit_are_kept_counted_and_told_once,
+         metrics_count_by_trailer,
+         an_fcs_that_the_card_leaves_is_shown_as_one,
+         what_cannot_be_is_refused_before_it_starts,
+         a_reload_reads_others_from_then_on)
