@@ -11,6 +11,7 @@ static const struct pb_column columns[] = {
 	{ "up", PB_CELL_BOOL, AT(up) },
 	{ "link_type", PB_CELL_WORD, AT(linktype) },
 	{ "timestamp_types", PB_CELL_WORD, AT(timestamp_types) },
+	{ "adapter_clock", PB_CELL_WORD, AT(adapter_clock) },
 	{ "description", PB_CELL_WORD, AT(description) },
 	{ "trouble", PB_CELL_WORD, AT(trouble) },
 	{ 0 },

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "base/age.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -17,6 +18,7 @@
 struct program {
 	uint64_t	log_left_out;
 	bool		store_there;
+	bool		clock_synced;
 	uint64_t	uptime_s;
 };
 
@@ -97,6 +99,8 @@ static const struct pb_metric program_metric[] = {
 	    "Lines of the log that nobody took."),
 	PB_GAUGE("store_there", struct program, store_there,
 	    "0 while the store is not at its path."),
+	PB_GAUGE("clock_synced", struct program, clock_synced,
+	    "1 while the kernel says that something keeps the host's clock."),
 	PB_GAUGE("uptime_seconds", struct program, uptime_s,
 	    "Since the recorder started."),
 };
@@ -122,6 +126,7 @@ pb_report_status(void *arg, size_t part, struct pb_json *json)
 	pb_json_end(json);
 	pb_retention_json(rec->store, json);
 	pb_json_u64(json, "log_lines_left_out", program.log_left_out);
+	pb_json_bool(json, "clock_synced", program.clock_synced);
 	pb_json_u64(json, "uptime_s", program.uptime_s);
 	return false;
 }
@@ -275,8 +280,12 @@ static void
 look(struct pb_recorder *rec, struct pb_store_stats *writer,
     struct program *program)
 {
+	struct pb_age_now now;
+
 	pb_store_stats(rec->store, writer);
 	program->log_left_out = pb_log_left_out();
 	program->store_there = !writer->away;
+	pb_age_look(NULL, &now);
+	program->clock_synced = now.synced;
 	program->uptime_s = (pb_clock_mono_ms() - rec->started_ms) / 1000;
 }

@@ -3,6 +3,7 @@
  */
 #include <linux/netlink.h>
 #include <pcap/pcap.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "base/buf.h"
 #include "recorder/capture/pcap_open.h"
 #include "recorder/capture/source.h"
+#include "recorder/link/link.h"
 
 #define TYPES_BYTES_MAX	256u	/* of the list of time stamp types */
 #define LINKTYPE_BUFFER	(256 << 10)	/* a small ring: it only looks */
@@ -48,6 +50,8 @@ tell(const pcap_if_t *device, struct pb_buf *types,
 	struct pb_interface_info info = { .name = device->name };
 	pcap_t *pcap = pcap_create(device->name, errbuf);
 	size_t prefix = strlen("interface : ") + strlen(device->name);
+	int phc = pb_link_phc(device->name);
+	char clock[16] = "";
 	struct pb_pcap opened;
 	struct pb_err why;
 	int rc;
@@ -59,6 +63,9 @@ tell(const pcap_if_t *device, struct pb_buf *types,
 	info.loopback = (device->flags & PCAP_IF_LOOPBACK) != 0;
 	if (pcap != NULL)
 		list_types(pcap, types);
+	if (phc >= 0)
+		snprintf(clock, sizeof(clock), "ptp%d", phc);
+	info.adapter_clock = clock;
 	info.linktype = try_to_open(&opened, device->name, &why);
 	info.trouble = why.text;
 	if (strncmp(why.text, "interface ", 10) == 0 &&

@@ -90,11 +90,13 @@ void	pb_source_stop(struct pb_source *source);
 void	pb_source_stats(struct pb_source *source, struct pb_source_stats *out);
 
 /* For `pb interfaces`: calls `each` per interface, with its time stamp
- * types as a list separated by blanks.  Nonzero from `each` ends it. */
+ * types as a list separated by blanks, and the clock that its adapter has.
+ * Nonzero from `each` ends it. */
 struct pb_interface_info {
 	const char	*name;
 	const char	*description;		/* "" where there is none */
 	const char	*timestamp_types;	/* "host" where only that */
+	const char	*adapter_clock;		/* "ptp0", or "" */
 	const char	*linktype;		/* "EN10MB"; "" if unknown */
 	const char	*trouble;	/* why it cannot be captured now, or "" */
 	bool		 up, loopback;

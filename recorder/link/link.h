@@ -27,4 +27,8 @@ bool	pb_link_changed(int fd);
 /* `any` and other pseudo devices of libpcap have index 0 and are up. */
 void	pb_link_state(const char *interface, struct pb_link_state *out);
 
+/* The clock that its adapter has: N of /dev/ptpN; -1 where it has none, or
+ * the system does not say (ETHTOOL_GET_TS_INFO). */
+int	pb_link_phc(const char *interface);
+
 #endif
