@@ -67,7 +67,7 @@ _Static_assert(DIGEST_BYTES < PB_CAPLEN_MAX,
 static bool	packet_slowly(struct pb_blocks *, uint64_t, const uint8_t *,
 		    uint32_t, uint32_t, const struct pb_stamped *);
 static bool	room_for(struct pb_blocks *, uint32_t);
-static uint32_t	direction(uint16_t, const uint8_t *, size_t);
+static uint32_t	direction(const struct pb_blocks *, const uint8_t *, size_t);
 /* Chunks */
 static void	begin(struct pb_blocks *);
 static void	count_kept(struct pb_blocks *);
@@ -119,7 +119,8 @@ pb_blocks_finish(struct pb_blocks *blocks)
 
 void
 pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
-    struct pb_stream *stream, struct pb_head *head, uint16_t linktype)
+    struct pb_stream *stream, struct pb_head *head, uint16_t linktype,
+    bool in_only)
 {
 	assert(blocks->chunk == NULL);
 	pb_head_unref(blocks->head);
@@ -127,7 +128,8 @@ pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
 	blocks->head = head;
 	blocks->stream = stream;
 	blocks->linktype = linktype;
-	blocks->cooked = linktype == PB_LINKTYPE_LINUX_SLL ||
+	blocks->in_only = in_only;
+	blocks->directs = in_only || linktype == PB_LINKTYPE_LINUX_SLL ||
 	    linktype == PB_LINKTYPE_LINUX_SLL2;
 }
 
@@ -172,8 +174,8 @@ put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 	pb_put_le32(end, PB_OPT_EPB_PACKETID | 8u << 16);
 	pb_put_le64(end + OPTION_HEAD, seq);
 	end += PB_OPTION_BYTES(8);
-	if (blocks->cooked && (flags = direction(blocks->linktype,
-	    at + EPB_HEAD, caplen)) != 0) {
+	if (blocks->directs && (flags = direction(blocks, at + EPB_HEAD,
+	    caplen)) != 0) {
 		pb_put_le32(end, PB_OPT_EPB_FLAGS | 4u << 16);
 		pb_put_le32(end + OPTION_HEAD, flags);
 		end += PB_OPTION_BYTES(4);
@@ -265,10 +267,11 @@ room_for(struct pb_blocks *blocks, uint32_t caplen)
 
 /*
  * epb_flags from the packet type of a cooked capture (packet(7),
- * sll_pkttype): the one place where libpcap tells the direction.
+ * sll_pkttype): the one place where libpcap tells the direction.  Elsewhere
+ * it is known where nothing but what comes in is captured.
  */
 static uint32_t
-direction(uint16_t linktype, const uint8_t *data, size_t caplen)
+direction(const struct pb_blocks *blocks, const uint8_t *data, size_t caplen)
 {
 	static const uint32_t by_type[] = {
 		FLAG_INBOUND | FLAG_UNICAST,		/* PACKET_HOST */
@@ -279,11 +282,13 @@ direction(uint16_t linktype, const uint8_t *data, size_t caplen)
 	};
 	unsigned type = UINT16_MAX;
 
-	if (linktype == PB_LINKTYPE_LINUX_SLL && caplen >= 2)
+	if (blocks->linktype == PB_LINKTYPE_LINUX_SLL && caplen >= 2)
 		type = pb_get_be16(data);
-	else if (linktype == PB_LINKTYPE_LINUX_SLL2 && caplen >= 11)
+	else if (blocks->linktype == PB_LINKTYPE_LINUX_SLL2 && caplen >= 11)
 		type = data[10];
-	return type < sizeof(by_type) / sizeof(by_type[0]) ? by_type[type] : 0;
+	if (type < sizeof(by_type) / sizeof(by_type[0]))
+		return by_type[type];
+	return blocks->in_only ? FLAG_INBOUND : 0;
 }
 
 /* --- chunks -------------------------------------------------------------- */

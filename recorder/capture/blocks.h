@@ -45,7 +45,8 @@ struct pb_blocks {
 	struct pb_stream *stream;
 	struct pb_head	*head;		/* a reference */
 	uint16_t	linktype;
-	bool		cooked;		/* which tells the direction */
+	bool		directs;	/* packets tell their direction, or */
+	bool		in_only;	/* all come in */
 	uint32_t	pen;		/* of stamps beside packets, which */
 	size_t		stamps;		/* take so much at most; 0: none come */
 	/* What pb_blocks_packet() touches for each packet. */
@@ -81,11 +82,11 @@ void	pb_blocks_finish(struct pb_blocks *blocks);
 /*
  * Packets are now of `stream`, their chunks from `pool`, which is borrowed.
  * The head's reference becomes ours.  No chunk is being filled: the caller
- * has handed over.
+ * has handed over.  `in_only`: nothing of them leaves the interface.
  */
 void	pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
 	    struct pb_stream *stream, struct pb_head *head,
-	    uint16_t linktype);
+	    uint16_t linktype, bool in_only);
 
 /*
  * Keep a packet, or count it as lost where no chunk is free.  Captured

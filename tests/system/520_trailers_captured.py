@@ -1,14 +1,12 @@
 """Trailers: read as frames are captured, carried over hops, shown."""
 
 import json
-import socket
 import struct
-import sys
 import zlib
 
 from harness import *
+from sender import send
 import pngread
-import samples
 import traffic
 
 S = 1_760_000_000           # of stamps
@@ -47,33 +45,6 @@ def stacked(n, size=200):
                      tlvs=fraction(5 << 21))
     return metamako(first, S, 1000 * n + 2, 9, 4, flags=0x15,
                     tlvs=fraction(0) + sequence(n))
-
-
-def send(t, frames, interface="pb0"):
-    """By a packet socket in the sender's namespace, in order."""
-    path = t.write("frames.bin", b"".join(
-        struct.pack("<I", len(f)) + f for f in frames))
-    t.inside(t.sender, sys.executable, os.path.abspath(__file__), "--send",
-             interface, path)
-
-
-def send_file(interface, path):
-    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-    s.bind((interface, 0))
-    with open(path, "rb") as f:
-        data = f.read()
-    at = 0
-    while at < len(data):
-        size = struct.unpack_from("<I", data, at)[0]
-        frame = data[at + 4:at + 4 + size]
-        at += 4 + size
-        while True:
-            try:
-                s.send(frame)
-                break
-            except OSError as e:
-                if e.errno != 105:          # ENOBUFS: the queue is full
-                    raise
 
 
 def edge(t, *keys, **kw):
@@ -373,9 +344,6 @@ def a_reload_reads_others_from_then_on(t):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--send"]:
-        send_file(*sys.argv[2:])
-        sys.exit()
     main("520", each_stamp_is_a_hop_before_the_capturing_node,
          the_packets_time_is_the_stamps_that_was_asked_for,
          every_node_on_the_way_shows_them,

@@ -98,7 +98,7 @@ side_init(struct side *side, uint16_t linktype, uint64_t next)
 	for (int i = 0; i < LANES_MAX; i++) {
 		pb_blocks_init(&side->lane[i], &ops, &side->counts);
 		pb_blocks_stream(&side->lane[i], side->pool, NULL,
-		    pb_head_ref(head), linktype);
+		    pb_head_ref(head), linktype, false);
 	}
 	pb_head_unref(head);
 }

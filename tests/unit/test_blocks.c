@@ -376,6 +376,27 @@ an_ethernet_packet_tells_no_direction(void **state)
 }
 
 static void
+where_only_what_comes_in_is_captured_packets_say_so(void **state)
+{
+	struct side side;
+	struct seen seen;
+	uint32_t flags = 0;
+
+	(void)state;
+	side_init(&side, PB_LINKTYPE_ETHERNET, 1);
+	pb_blocks_stream(&side.lane[0], side.pool, NULL,
+	    pb_head_ref(side.lane[0].head), PB_LINKTYPE_ETHERNET, true);
+	give(&side, 1, 0, 60);
+	give(&side, 2, 60, 60);
+	hand_over(&side, 0, PB_HANDOVER_TIME);
+	seen = look(side.chunk[0]);
+	assert_true(find_u32(seen.last.options, seen.last.options_len,
+	    PB_OPT_EPB_FLAGS, &flags));
+	assert_int_equal(flags, 1);
+	side_finish(&side);
+}
+
+static void
 a_chunk_guessed_wrong_is_numbered_anew(void **state)
 {
 	struct side side;
@@ -480,6 +501,8 @@ main(void)
 		cmocka_unit_test(no_chunk_goes_out_without_a_packet),
 		cmocka_unit_test(a_cooked_packet_tells_its_direction),
 		cmocka_unit_test(an_ethernet_packet_tells_no_direction),
+		cmocka_unit_test(
+		    where_only_what_comes_in_is_captured_packets_say_so),
 		cmocka_unit_test(a_chunk_guessed_wrong_is_numbered_anew),
 		cmocka_unit_test(
 		    numbering_goes_back_as_well_and_changes_numbers_alone),

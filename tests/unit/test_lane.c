@@ -56,7 +56,7 @@ rig_open(struct rig *rig, unsigned lanes, uint32_t caplen)
 		rig_lane(rig, i)->now_ms = 1000;
 		pb_blocks_stream(&rig_lane(rig, i)->blocks, rig->pool,
 		    rig->f.stream, pb_head_ref(rig->f.head),
-		    PB_LINKTYPE_ETHERNET);
+		    PB_LINKTYPE_ETHERNET, false);
 	}
 	rig->src.lanes = rig->src.capture.threads = lanes;
 }
