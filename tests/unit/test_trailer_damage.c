@@ -131,6 +131,34 @@ random_bytes_are_read_within_bounds(void **state)
 	}
 }
 
+/* Fields that would begin in front of the frame, or in its header, with a
+ * checksum that is right. */
+static void
+ixia_fields_that_leave_the_frame_are_none(void **state)
+{
+	static const uint8_t none[60];
+
+	(void)state;
+	list_is("ixia", true);
+	for (uint32_t bytes = 0; bytes < 256; bytes++) {
+		/* Where fields are an odd number, the signature is even. */
+		uint32_t sum = bytes % 2 ? bytes + 0xAF12 :
+		    (bytes << 8) + 0xAF + 0x1200;
+
+		frame.len = 0;
+		put(none, sizeof(none));
+		put_be(bytes, 1);
+		put_be(0xAF12, 2);
+		put_be(~((sum & 0xFFFF) + (sum >> 16)) & 0xFFFF, 2);
+		put_fcs();
+		read_frame();
+		assert_within(frame.len);
+		/* Fields of type 0 and no bytes, of 2 bytes each. */
+		assert_int_equal(got.whole,
+		    bytes <= sizeof(none) - 14 && bytes % 2 == 0);
+	}
+}
+
 /* Captures whose frames are longer than the wire says: what is on the wire
  * counts. */
 static void
@@ -154,6 +182,7 @@ main(void)
 		    a_frame_that_ends_anywhere_is_read_no_further),
 		cmocka_unit_test(trailers_without_a_frame_are_none),
 		cmocka_unit_test(random_bytes_are_read_within_bounds),
+		cmocka_unit_test(ixia_fields_that_leave_the_frame_are_none),
 		cmocka_unit_test(bytes_behind_the_wire_are_not_looked_at),
 	};
 
