@@ -131,6 +131,42 @@ random_bytes_are_read_within_bounds(void **state)
 	}
 }
 
+static void
+a_trailer_needs_a_header_and_an_fcs_inside(void **state)
+{
+	(void)state;
+	for (uint32_t bytes = 0; bytes <= 20; bytes++)
+		for (int fcs = 0; fcs < 2; fcs++) {
+			memset(frame.data, 0, bytes);
+			frame.len = bytes;
+			metamako(NOW_S, 1, 0, 1, 1);
+			frame.len -= fcs ? 0 : 4;
+			list_is("metamako", fcs != 0);
+			read_frame();
+			assert_int_equal(got.whole, bytes >= 14 + 4);
+			list_is("exablaze", fcs != 0);
+			read_frame();
+			assert_int_equal(got.whole, bytes >= 14 + 4);
+		}
+}
+
+/* Tags up to the end, behind which a header would be. */
+static void
+vlan_tags_without_end_are_read_no_further(void **state)
+{
+	(void)state;
+	for (uint32_t len = 14; len < 60; len++)
+		for (int i = 0; i < 2; i++) {
+			frame.len = 0;
+			while (frame.len < len)
+				put_be(0x8100, 2);
+			list_is(i == 0 ? "arista7280" : "arista7150", false);
+			read_cut(len, len, NOW_NS);
+			assert_within(len);
+			assert_int_equal(got.whole, i == 1 && len >= 18);
+		}
+}
+
 /* Fields that would begin in front of the frame, or in its header, with a
  * checksum that is right. */
 static void
@@ -182,6 +218,8 @@ main(void)
 		    a_frame_that_ends_anywhere_is_read_no_further),
 		cmocka_unit_test(trailers_without_a_frame_are_none),
 		cmocka_unit_test(random_bytes_are_read_within_bounds),
+		cmocka_unit_test(a_trailer_needs_a_header_and_an_fcs_inside),
+		cmocka_unit_test(vlan_tags_without_end_are_read_no_further),
 		cmocka_unit_test(ixia_fields_that_leave_the_frame_are_none),
 		cmocka_unit_test(bytes_behind_the_wire_are_not_looked_at),
 	};
