@@ -57,8 +57,7 @@ extensions(struct peel *peel, struct pb_stamp *stamp)
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
 		uint32_t head, words;
 
-		if (!peel_has(peel, 4 + FCS_BYTES))
-			return false;
+		/* There are as many bytes: that FCS is inside. */
 		head = pb_get_be32(peel->frame + peel->end - 4);
 		words = (head & 0x1F) == TAG_SECONDARY ?
 		    (head >> 6 & 0x3FF) + 1 : head >> 6 & 3;

@@ -3,9 +3,9 @@
  *
  * Pure: bytes in, stamps out; no allocation, no lock, no global that changes.
  * A *list* names what stands on the frames of an interface, from the wire's
- * end inwards; each name is a row in one table (formats.c) and a file of its
- * own.  Everything of a frame is hostile: a reader never looks past what was
- * captured, and frames that were cut have no trailers.
+ * end inwards; each name is a row in one table (formats.c), and what reads it
+ * a file of its own.  Everything of a frame is hostile: a reader never looks
+ * past what was captured, and frames that were cut have no trailers.
  */
 #ifndef PB_TRAILER_H
 #define PB_TRAILER_H

@@ -287,6 +287,18 @@ what_is_not_quite_a_keyframe_is_a_frame(void **state)
 	assert_false(got.keyframe);
 }
 
+static void
+a_keyframe_that_ends_early_is_read_no_further(void **state)
+{
+	(void)state;
+	for (uint32_t len = 0; len < 80; len++) {
+		keyframe_is(TICK, 0, false);
+		read_cut(len, len, NOW_NS);
+		assert_false(got.keyframe);
+		assert_within(len);
+	}
+}
+
 /* A tap behind the switch stamps its keyframes too, and each trailer of a
  * list has keyframes of its own. */
 static void
@@ -329,6 +341,7 @@ main(void)
 		TEST(the_mode_of_the_fcs_must_be_that_of_the_list),
 		TEST(keyframes_with_skew_or_tags_or_a_tick_behind_are_known),
 		TEST(what_is_not_quite_a_keyframe_is_a_frame),
+		TEST(a_keyframe_that_ends_early_is_read_no_further),
 		TEST(keyframes_are_found_inside_other_trailers),
 	};
 

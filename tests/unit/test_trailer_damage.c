@@ -131,6 +131,70 @@ random_bytes_are_read_within_bounds(void **state)
 	}
 }
 
+static void
+a_trailer_needs_a_header_and_an_fcs_inside(void **state)
+{
+	(void)state;
+	for (uint32_t bytes = 0; bytes <= 20; bytes++)
+		for (int fcs = 0; fcs < 2; fcs++) {
+			memset(frame.data, 0, bytes);
+			frame.len = bytes;
+			metamako(NOW_S, 1, 0, 1, 1);
+			frame.len -= fcs ? 0 : 4;
+			list_is("metamako", fcs != 0);
+			read_frame();
+			assert_int_equal(got.whole, bytes >= 14 + 4);
+			list_is("exablaze", fcs != 0);
+			read_frame();
+			assert_int_equal(got.whole, bytes >= 14 + 4);
+		}
+}
+
+/* Tags up to the end, behind which a header would be. */
+static void
+vlan_tags_without_end_are_read_no_further(void **state)
+{
+	(void)state;
+	for (uint32_t len = 14; len < 60; len++)
+		for (int i = 0; i < 2; i++) {
+			frame.len = 0;
+			while (frame.len < len)
+				put_be(0x8100, 2);
+			list_is(i == 0 ? "arista7280" : "arista7150", false);
+			read_cut(len, len, NOW_NS);
+			assert_within(len);
+			assert_int_equal(got.whole, i == 1 && len >= 18);
+		}
+}
+
+/* Fields that would begin in front of the frame, or in its header, with a
+ * checksum that is right. */
+static void
+ixia_fields_that_leave_the_frame_are_none(void **state)
+{
+	static const uint8_t none[60];
+
+	(void)state;
+	list_is("ixia", true);
+	for (uint32_t bytes = 0; bytes < 256; bytes++) {
+		/* Where fields are an odd number, the signature is even. */
+		uint32_t sum = bytes % 2 ? bytes + 0xAF12 :
+		    (bytes << 8) + 0xAF + 0x1200;
+
+		frame.len = 0;
+		put(none, sizeof(none));
+		put_be(bytes, 1);
+		put_be(0xAF12, 2);
+		put_be(~((sum & 0xFFFF) + (sum >> 16)) & 0xFFFF, 2);
+		put_fcs();
+		read_frame();
+		assert_within(frame.len);
+		/* Fields of type 0 and no bytes, of 2 bytes each. */
+		assert_int_equal(got.whole,
+		    bytes <= sizeof(none) - 14 && bytes % 2 == 0);
+	}
+}
+
 /* Captures whose frames are longer than the wire says: what is on the wire
  * counts. */
 static void
@@ -154,6 +218,9 @@ main(void)
 		    a_frame_that_ends_anywhere_is_read_no_further),
 		cmocka_unit_test(trailers_without_a_frame_are_none),
 		cmocka_unit_test(random_bytes_are_read_within_bounds),
+		cmocka_unit_test(a_trailer_needs_a_header_and_an_fcs_inside),
+		cmocka_unit_test(vlan_tags_without_end_are_read_no_further),
+		cmocka_unit_test(ixia_fields_that_leave_the_frame_are_none),
 		cmocka_unit_test(bytes_behind_the_wire_are_not_looked_at),
 	};
 

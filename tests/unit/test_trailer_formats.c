@@ -89,6 +89,24 @@ metamako_sequence_counts_before_the_egress_one(void **state)
 	assert_restored(BYTES, true);
 }
 
+/* What values of extensions with words would be, no document says. */
+static void
+metamako_values_with_words_are_stepped_over(void **state)
+{
+	static const uint8_t extensions[] = {
+		9, 9, 9, 9, 1, 2, 3, 1 << 6 | 0x20 | 0,
+		9, 9, 9, 9, 1, 2, 3, 1 << 6 | 1,
+	};
+
+	(void)state;
+	list_is("metamako", true);
+	host_sends(BYTES);
+	metamako_with(extensions, sizeof(extensions), NOW_S, 5, 2, 1, 2);
+	read_frame();
+	assert_stamp(0, PB_STAMP_METAMAKO, NOW_NS + 5, 0, T | P);
+	assert_restored(BYTES, true);
+}
+
 /* No final one, one that leaves the frame, and nanoseconds of a second. */
 static void
 what_is_no_metamako_trailer_is_not_read(void **state)
@@ -483,6 +501,7 @@ main(void)
 		cmocka_unit_test(metamako_extensions_are_walked_inwards),
 		cmocka_unit_test(
 		    metamako_sequence_counts_before_the_egress_one),
+		cmocka_unit_test(metamako_values_with_words_are_stepped_over),
 		cmocka_unit_test(what_is_no_metamako_trailer_is_not_read),
 		cmocka_unit_test(exablaze_keeps_all_forty_bits),
 		cmocka_unit_test(vss_has_a_port_where_the_list_says_so),
