@@ -4,8 +4,8 @@
  * Options of a packet, in this order: epb_packetid always, so that its
  * place follows from the captured length; epb_flags where the link type
  * tells the direction; stamps where the frame does not tell all of them;
- * epb_dropcount after a loss.  The drop count stands last so that one can be added to a block that is already written
- * (charge_last).
+ * epb_dropcount after a loss.  The drop count stands last so that one can be
+ * added to a block that is already written (blocks_losses.c).
  *
  * Where exactly a packet was lost nobody knows: the kernel counts, and is
  * asked once a chunk.  The sum of all drop counts is exact.
@@ -15,29 +15,20 @@
  * are written where they stay.  Everything rare (a chunk begins or is full,
  * losses, no chunk free, much to digest) is in packet_slowly().
  */
-#include "recorder/capture/blocks.h"
+#include "recorder/capture/blocks_impl.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "pcapng/option.h"
 #include "recorder/store/write/fill.h"
 
-#define EPB_HEAD		28u	/* from a block's start to its data */
-#define OPTION_HEAD		4u
-#define DROPCOUNT_BYTES		PB_OPTION_BYTES(8)
 #define OPTIONS_BYTES_MAX	(PB_OPTION_BYTES(4) + 2 * PB_OPTION_BYTES(8))
-#define OPT_END_BYTES		4u
-#define TRAILER_BYTES		4u
 /* A packet's own block, without stamps, but for its bytes. */
 #define AROUND_BYTES		(EPB_HEAD + 3u + OPTIONS_BYTES_MAX + \
-				OPT_END_BYTES + TRAILER_BYTES)
-/* Of statistics: six options. */
-#define ISB_BYTES		(PB_ISB_HEAD + 6 * PB_OPTION_BYTES(8) + \
 				OPT_END_BYTES + TRAILER_BYTES)
 /* Beside a packet's own block: statistics before it, twice where it tells
  * of two losses, and at the end of the chunk; a drop count added later. */
@@ -78,10 +69,6 @@ static size_t	around_bytes(const struct pb_blocks *);
 static size_t	chunk_end(const struct pb_chunk *);
 static void	reject(struct pb_blocks *, struct pb_chunk *,
 		    const struct pb_err *);
-/* Losses */
-static void	charge_last(struct pb_blocks *, uint64_t);
-static void	put_statistics(struct pb_blocks *, uint8_t *);
-static uint64_t	high_first(uint64_t);
 
 void
 pb_blocks_init(struct pb_blocks *blocks, const struct pb_blocks_ops *ops,
@@ -237,7 +224,7 @@ packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 	drops = pb_losses_tell(blocks->counts);
 	if (drops > 0) {
 		chunk = blocks->chunk;
-		put_statistics(blocks, pb_fill_at(chunk));
+		pb_blocks_statistics(blocks, pb_fill_at(chunk));
 		pb_fill_drops(chunk, chunk->first_seq + chunk->tally.packets,
 		    drops, time_ns);
 		blocks->counted = pb_fill_at(chunk);
@@ -322,9 +309,9 @@ pb_blocks_handover(struct pb_blocks *blocks, enum pb_handover why)
 		return false;
 	drops = why != PB_HANDOVER_FULL ? pb_losses_tell(blocks->counts) : 0;
 	if (drops > 0)
-		charge_last(blocks, drops);
+		pb_blocks_charge(blocks, drops);
 	if (why == PB_HANDOVER_END)
-		put_statistics(blocks, pb_fill_at(chunk));
+		pb_blocks_statistics(blocks, pb_fill_at(chunk));
 	digest_to(blocks, pb_fill_at(chunk));
 	blocks->bytes += chunk->tally.bytes;
 	blocks->chunk = NULL;
@@ -486,86 +473,4 @@ reject(struct pb_blocks *blocks, struct pb_chunk *chunk,
 	pb_pool_give(blocks->pool, chunk);
 	pb_log(PB_LOG_ERROR, "capture", "%llu packets lost, the store refused "
 	    "them: %s", (unsigned long long)lost, err->text);
-}
-
-/* --- losses -------------------------------------------------------------- */
-
-/*
- * Let the chunk's last packet tell what is lost: its block moves up behind
- * a statistics block, and its drop count is added or grows.
- */
-static void
-charge_last(struct pb_blocks *blocks, uint64_t count)
-{
-	bool counts = blocks->last == blocks->counted;
-	uint64_t told = 0, time_ns;
-	uint8_t *epb, *end;
-	uint32_t len;
-
-	put_statistics(blocks, blocks->last);
-	epb = blocks->last;
-	len = pb_get_le32(epb + 4);
-	time_ns = (uint64_t)pb_get_le32(epb + 12) << 32 |
-	    pb_get_le32(epb + 16);
-	end = epb + len - TRAILER_BYTES - OPT_END_BYTES;
-	if (counts) {
-		end -= DROPCOUNT_BYTES;
-		told = pb_get_le64(end + OPTION_HEAD);
-	} else {
-		len += DROPCOUNT_BYTES;
-		blocks->chunk->len += DROPCOUNT_BYTES;
-	}
-	end = pb_option_at_u64(end, PB_OPT_EPB_DROPCOUNT, told + count);
-	pb_put_le32(end, PB_OPT_END);
-	pb_put_le32(end + OPT_END_BYTES, len);
-	pb_put_le32(epb + 4, len);
-	pb_fill_drops(blocks->chunk, blocks->chunk->last_seq, count, time_ns);
-}
-
-/*
- * Insert the interface's counters since its start at `at`, before the last
- * packet or behind it.  Packets that the store had no chunk for count as
- * osdrop: to a reader of the file both are packets that the interface
- * delivered and the file does not have.
- */
-static void
-put_statistics(struct pb_blocks *blocks, uint8_t *at)
-{
-	const struct pb_counts *counts = blocks->counts;
-	uint64_t now_ns = pb_clock_real_ns();
-	const struct {
-		uint16_t code;
-		uint64_t value;
-	} option[] = {
-		{ PB_OPT_ISB_STARTTIME, high_first(counts->start_ns) },
-		{ PB_OPT_ISB_ENDTIME, high_first(now_ns) },
-		{ PB_OPT_ISB_IFRECV, pb_counted(&counts->received) },
-		{ PB_OPT_ISB_IFDROP, pb_counted(&counts->interface) },
-		{ PB_OPT_ISB_OSDROP, pb_counted(&counts->kernel) +
-		    pb_counted(&counts->store) },
-		{ PB_OPT_ISB_USRDELIV, pb_counted(&counts->packets) },
-	};
-	uint8_t *end = at + PB_ISB_HEAD;
-
-	memmove(at + ISB_BYTES, at, (size_t)(pb_fill_at(blocks->chunk) - at));
-	blocks->chunk->len += ISB_BYTES;
-	if (at == blocks->last) {
-		blocks->last += ISB_BYTES;
-		pb_fill_moved(blocks->chunk, ISB_BYTES);
-	}
-	pb_put_le32(at, PB_BLOCK_ISB);
-	pb_put_le32(at + 4, ISB_BYTES);
-	pb_put_le32(at + 8, 0);
-	pb_put_le64(at + 12, high_first(now_ns));
-	for (size_t i = 0; i < sizeof(option) / sizeof(option[0]); i++)
-		end = pb_option_at_u64(end, option[i].code, option[i].value);
-	pb_put_le32(end, PB_OPT_END);
-	pb_put_le32(end + OPT_END_BYTES, ISB_BYTES);
-}
-
-/* Times in a statistics block: the high word first (draft, 4.6). */
-static uint64_t
-high_first(uint64_t time_ns)
-{
-	return time_ns << 32 | time_ns >> 32;
 }

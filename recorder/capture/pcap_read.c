@@ -26,7 +26,6 @@ static void	on_trailed(u_char *, const struct pcap_pkthdr *,
 		    const u_char *);
 static bool	put_trailed(struct pb_lane *, uint64_t, const uint8_t *,
 		    uint32_t, uint32_t);
-static void	fetch_ahead(const uint8_t *, uint32_t);
 static uint64_t	prove_clock(struct pb_lane *, uint64_t);
 static uint32_t	socket_drops(int, uint32_t);
 
@@ -65,6 +64,21 @@ pb_pcap_count(const struct pb_lane *lane, struct pb_losses *now)
 	    socket_drops(lane->pcap.fd, stat.ps_drop);
 	now->interface = lane->index == 0 ? stat.ps_ifdrop : 0;
 	return true;
+}
+
+/*
+ * The kernel wrote the ring on another processor, through small pages that
+ * no hardware fetches across: what will be read two or three packets from
+ * here is on its way meanwhile.  An address that is none does no harm.
+ */
+static inline __attribute__((always_inline)) void
+fetch_ahead(const uint8_t *data, uint32_t caplen)
+{
+	const uint8_t *at = data + AHEAD_BYTES;
+	const uint8_t *end = at + caplen + PB_LANE_FRAME_BYTES;
+
+	for (; at < end; at += CACHE_LINE)
+		__builtin_prefetch(at);
 }
 
 /* What both kinds of packets have in common; `trailed` is a constant. */
@@ -116,21 +130,6 @@ put_trailed(struct pb_lane *lane, uint64_t time_ns, const uint8_t *data,
 	    pb_blocks_stamped(&lane->blocks, time_ns, data, caplen, len,
 	    &stamped) : pb_blocks_packet(&lane->blocks, time_ns, data, caplen,
 	    len);
-}
-
-/*
- * The kernel wrote the ring on another processor, through small pages that
- * no hardware fetches across: what will be read two or three packets from
- * here is on its way meanwhile.  An address that is none does no harm.
- */
-static void
-fetch_ahead(const uint8_t *data, uint32_t caplen)
-{
-	const uint8_t *at = data + AHEAD_BYTES;
-	const uint8_t *end = at + caplen + PB_LANE_FRAME_BYTES;
-
-	for (; at < end; at += CACHE_LINE)
-		__builtin_prefetch(at);
 }
 
 /*
