@@ -55,7 +55,7 @@ static const struct pb_metric capture_metric[] = {
 	    "Packets that the interface lost."),
 	PB_COUNTER("store_dropped", struct pb_source_stats, store_dropped,
 	    "Packets read that the store had no room for."),
-	PB_COUNTER("keyframes", struct pb_source_stats, trailing.keyframes,
+	PB_COUNTER("keyframes", struct pb_source_stats, stamping.keyframes,
 	    "Frames that say what the stamps of others mean."),
 };
 static const struct pb_metric trailer_metric[] = {
@@ -195,8 +195,8 @@ trailers_of(const struct pb_source_stats *stats,
 		snprintf(at->trailer, sizeof(at->trailer), "%.*s", (int)len,
 		    item);
 		snprintf(at->position, sizeof(at->position), "%u", count + 1);
-		at->parsed = stats->trailing.parsed[count];
-		at->unparsed = stats->trailing.unparsed[count];
+		at->parsed = stats->stamping.parsed[count];
+		at->unparsed = stats->stamping.unparsed[count];
 	}
 	return count;
 }

@@ -38,7 +38,7 @@ pb_source_describe(struct pb_source *src, const char *clock, uint64_t epoch,
 	const struct pb_description what = {
 		.node = &src->node,
 		.capture = &src->capture,
-		.trailing = &src->trailing,
+		.stamping = &src->stamping,
 		.pen = src->pen,
 		.epoch = epoch,
 		.linktype = src->linktype,
@@ -117,7 +117,7 @@ interface_options(struct pb_buf *options, const struct utsname *system,
 	if (if_nametoindex(capture->interface) != 0)
 		put_hardware(options, capture->interface);
 	/* In octets: the draft says bits, and 4 for Ethernet. */
-	if (what->trailing->list.fcs)
+	if (what->stamping->list.fcs)
 		pb_option_put_u8(options, PB_OPT_IF_FCSLEN, FCS_OCTETS);
 	put_words(options, what);
 }
@@ -126,7 +126,7 @@ interface_options(struct pb_buf *options, const struct utsname *system,
 static void
 put_words(struct pb_buf *options, const struct pb_description *what)
 {
-	const struct pb_trailer_list *list = &what->trailing->list;
+	const struct pb_trailer_list *list = &what->stamping->list;
 	char text[PB_INTERFACE_TEXT_MAX], trailers[PB_TRAILER_TEXT_MAX];
 	int len = snprintf(text, sizeof(text), "clock=%s%s", what->clock,
 	    list->fcs ? " fcs=yes" : "");
@@ -135,7 +135,7 @@ put_words(struct pb_buf *options, const struct pb_description *what)
 	if (list->count > 0)
 		len += snprintf(text + len, sizeof(text) - (size_t)len,
 		    " trailers=%s tai_utc=%d", trailers, list->tai_utc);
-	if (what->trailing->choice != PB_STAMP_CAPTURE)
+	if (what->stamping->choice != PB_STAMP_CAPTURE)
 		snprintf(text + len, sizeof(text) - (size_t)len,
 		    " timestamp_from=%s", what->capture->timestamp_from);
 	if (pb_interface_text_put(options, what->pen, text) < 0)

@@ -60,7 +60,7 @@ pb_lane_init(struct pb_lane *lane, struct pb_source *src, unsigned index)
 	lane->source = src;
 	lane->index = index;
 	pb_blocks_init(&lane->blocks, &ops, &src->counts);
-	if (src->trailing.list.count > 0)
+	if (src->stamping.list.count > 0)
 		pb_blocks_stamps(&lane->blocks, src->pen);
 }
 
@@ -138,7 +138,7 @@ pb_lane_turn(struct pb_lane *lane)
 {
 	int n = lane->pcap.pcap != NULL ? read_batch(lane) : 0;
 
-	pb_trailing_turn(&lane->source->trailing, &lane->trailing,
+	pb_stamping_turn(&lane->source->stamping, &lane->stamping,
 	    lane->source->capture.interface, lane->now_ms);
 	if (lane->index == 0 && lane->blocks.chunk == NULL &&
 	    lane->now_ms - lane->sampled_ms >= IDLE_MS)
@@ -202,7 +202,7 @@ pb_lane_clock(struct pb_lane *lane)
 void
 pb_lane_end(struct pb_lane *lane)
 {
-	pb_trailing_end(&lane->source->trailing, &lane->trailing,
+	pb_stamping_end(&lane->source->stamping, &lane->stamping,
 	    lane->source->capture.interface);
 	lane->sampled_ms = 0;
 	pb_blocks_handover(&lane->blocks, PB_HANDOVER_END);

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "pcapng/block.h"
 #include "recorder/capture/source.h"
-#include "recorder/capture/trailers.h"
+#include "recorder/capture/stamping.h"
 #include "recorder/link/link.h"
 
 #define SLOW_MS		1000
@@ -105,10 +105,10 @@ pb_handles_close(struct pb_handles *handles)
 static int
 check_trailers(const struct pb_conf_capture *capture, struct pb_err *err)
 {
-	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
-	int rc = pb_trailing_init(&trailing, capture, err);
+	struct pb_stamping stamping = { .choice = PB_STAMP_CAPTURE };
+	int rc = pb_stamping_init(&stamping, capture, err);
 
-	if (rc == 0 && trailing.list.count > 0 && capture->snaplen != 0 &&
+	if (rc == 0 && stamping.list.count > 0 && capture->snaplen != 0 &&
 	    capture->snaplen < PB_SNAPLEN)
 		pb_log(PB_LOG_WARN, "capture", "snaplen = %u cuts longer "
 		    "frames, and with their ends their trailers, which are "

@@ -32,7 +32,7 @@ static uint32_t	socket_drops(int, uint32_t);
 int
 pb_pcap_read(struct pb_lane *lane, int max)
 {
-	pcap_handler each = lane->source->trailing.list.count > 0 ?
+	pcap_handler each = lane->source->stamping.list.count > 0 ?
 	    on_trailed : on_packet;
 	int n;
 
@@ -125,7 +125,7 @@ put_trailed(struct pb_lane *lane, uint64_t time_ns, const uint8_t *data,
 {
 	struct pb_stamped stamped;
 
-	return pb_trailing_packet(&lane->source->trailing, &lane->trailing,
+	return pb_stamping_packet(&lane->source->stamping, &lane->stamping,
 	    data, caplen, len, &time_ns, &stamped) ?
 	    pb_blocks_stamped(&lane->blocks, time_ns, data, caplen, len,
 	    &stamped) : pb_blocks_packet(&lane->blocks, time_ns, data, caplen,

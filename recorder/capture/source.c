@@ -75,7 +75,7 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 	sem_init(&src->tried, 0, 0);
 	rc = make_fds(src, err);
 	if (rc == 0)
-		rc = pb_trailing_init(&src->trailing, capture, err);
+		rc = pb_stamping_init(&src->stamping, capture, err);
 	if (rc == 0)
 		rc = make_lanes(src, err);
 	if (rc == 0 && capture->forward[0] != '\0')
@@ -146,9 +146,9 @@ pb_source_stats(struct pb_source *src, struct pb_source_stats *out)
 	out->store_dropped = pb_counted(&src->counts.store);
 	memcpy(out->forward, src->capture.forward, sizeof(out->forward));
 	out->clock = src->clock;
-	if (src->trailing.list.count > 0)
-		pb_trailer_list_text(&src->trailing.list, out->trailers);
-	pb_trailing_counts(&src->trailing, &out->trailing);
+	if (src->stamping.list.count > 0)
+		pb_trailer_list_text(&src->stamping.list, out->trailers);
+	pb_stamping_counts(&src->stamping, &out->stamping);
 	if (src->forward != NULL)
 		pb_forward_stats(src->forward, &out->forwarded);
 	pthread_mutex_lock(&src->lock);

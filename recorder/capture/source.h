@@ -28,7 +28,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
-#include "recorder/capture/trailers.h"
+#include "recorder/capture/stamping.h"
 #include "recorder/link/forward.h"
 #include "recorder/store/write/store.h"
 
@@ -52,14 +52,14 @@ struct pb_source_stats {
 	const char	*clock;		/* that stamps: libpcap's name; "" before
 					 * it was opened */
 	char		trailers[PB_TRAILER_TEXT_MAX];	/* the list */
-	struct pb_trailing_counts trailing;	/* of each of it */
+	struct pb_stamping_counts stamping;	/* of each of it */
 	char		forward[PB_LINK_NAME_MAX + 1];	/* "": nowhere */
 	struct pb_forward_stats forwarded;	/* zeroed where it is "" */
 };
 
 /*
  * Can it be captured?  The interface is not looked at.  A filter that does
- * not compile, an unknown time stamp type, or what pb_trailing_init() refuses,
+ * not compile, an unknown time stamp type, or what pb_stamping_init() refuses,
  * is PB_EINVAL; a snap length that cuts trailers off is warned of.  1, with the
  * reason, where only a name in the filter is not known (now), or was not
  * found within `ms`: it is waited for.

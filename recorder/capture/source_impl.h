@@ -21,7 +21,7 @@
 #include "recorder/capture/blocks.h"
 #include "recorder/capture/pcap_open.h"
 #include "recorder/capture/source.h"
-#include "recorder/capture/trailers.h"
+#include "recorder/capture/stamping.h"
 #include "recorder/link/link.h"
 #include "recorder/store/head.h"
 
@@ -40,7 +40,7 @@ struct pb_lane {
 	unsigned	 handles;	/* that share the buffer with it */
 	struct pb_losses seen;		/* of its counters */
 	struct pb_blocks blocks;
-	struct pb_trailing_lane trailing;
+	struct pb_stamping_lane stamping;
 	bool		 busy;		/* more waits in the kernel's ring */
 	bool		 paused;	/* and shall: no chunk is free */
 	bool		 host_clock;	/* this handle has been told */
@@ -88,7 +88,7 @@ struct pb_source {
 	int		 end_fd;	/* readable: the further ones end */
 	struct pb_pool	*pool;		/* NULL before the first opening */
 	struct pb_counts counts;
-	struct pb_trailing trailing;
+	struct pb_stamping stamping;
 	_Atomic bool	 host_clock;	/* the adapter's was wrong */
 	const char	*_Atomic clock;	/* that stamps: libpcap's name; ""
 					 * before the first opening */
@@ -174,7 +174,7 @@ bool	pb_pcap_count(const struct pb_lane *lane, struct pb_losses *now);
 struct pb_description {
 	const struct pb_node *node;	/* name and description */
 	const struct pb_conf_capture *capture;
-	const struct pb_trailing *trailing;
+	const struct pb_stamping *stamping;
 	uint32_t	 pen;		/* of its words (pcapng/stamp.h) */
 	uint64_t	 epoch;
 	uint16_t	 linktype;

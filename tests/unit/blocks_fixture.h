@@ -80,9 +80,9 @@ side_init(struct side *side, uint16_t linktype, uint64_t next)
 	    .submit = side_submit, .sample = side_sample, .arg = side };
 	struct pb_node node = { .name = "lon1", .description = "London" };
 	struct pb_conf_capture capture = { .interface = "eth9" };
-	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
+	struct pb_stamping stamping = { .choice = PB_STAMP_CAPTURE };
 	struct pb_description what = { .node = &node, .capture = &capture,
-	    .trailing = &trailing, .pen = PB_PEN_EXAMPLE, .epoch = 7,
+	    .stamping = &stamping, .pen = PB_PEN_EXAMPLE, .epoch = 7,
 	    .linktype = linktype, .clock = "host" };
 	struct pb_head *head;
 	struct pb_err err;

@@ -194,9 +194,9 @@ packets_behind_another_head_are_in_another_chunk(void **state)
 {
 	struct pb_node node = { .name = "lon1" };
 	struct pb_conf_capture capture = { .interface = "eth9" };
-	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
+	struct pb_stamping stamping = { .choice = PB_STAMP_CAPTURE };
 	struct pb_description what = { .node = &node, .capture = &capture,
-	    .trailing = &trailing, .epoch = 7,
+	    .stamping = &stamping, .epoch = 7,
 	    .linktype = PB_LINKTYPE_ETHERNET, .clock = "adapter" };
 	struct pb_head *head;
 	struct side side;

@@ -36,9 +36,9 @@ a_stream_says_who_and_where_it_is(void **state)
 	struct pb_node node = { .name = "lon1", .description = "London" };
 	struct pb_conf_capture capture = { .interface = "lo",
 	    .description = "the loop", .filter = "not port 22" };
-	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
+	struct pb_stamping stamping = { .choice = PB_STAMP_CAPTURE };
 	struct pb_description what = { .node = &node, .capture = &capture,
-	    .trailing = &trailing, .epoch = 99,
+	    .stamping = &stamping, .epoch = 99,
 	    .linktype = PB_LINKTYPE_ETHERNET, .clock = "adapter" };
 	char text[PB_INTERFACE_TEXT_MAX];
 	struct pb_option option;
@@ -81,9 +81,9 @@ a_stream_says_which_trailers_its_frames_have(void **state)
 	struct pb_conf_capture capture = { .interface = "lo",
 	    .trailers = "metamako, raw:4", .fcs = true, .tai_utc = 36,
 	    .timestamp_from = "trailer:1" };
-	struct pb_trailing trailing = { .choice = PB_STAMP_CAPTURE };
+	struct pb_stamping stamping = { .choice = PB_STAMP_CAPTURE };
 	struct pb_description what = { .node = &node, .capture = &capture,
-	    .trailing = &trailing, .epoch = 99,
+	    .stamping = &stamping, .epoch = 99,
 	    .linktype = PB_LINKTYPE_ETHERNET, .clock = "host_hiprec" };
 	char text[PB_INTERFACE_TEXT_MAX];
 	struct pb_trailer_list list;
@@ -92,7 +92,7 @@ a_stream_says_which_trailers_its_frames_have(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_trailing_init(&trailing, &capture, &err), 0);
+	assert_int_equal(pb_stamping_init(&stamping, &capture, &err), 0);
 	assert_int_equal(pb_describe(&head, &what, &err), 0);
 	assert_int_equal(pb_interface_text_get(head->idb_options.data,
 	    head->idb_options.len, text), 1);

@@ -1,11 +1,11 @@
 /*
- * recorder/capture/trailers.c - trailers of the frames of an interface, read
+ * recorder/capture/stamping.c - trailers of the frames of an interface, read
  * as they are captured
  *
  * Counting costs a packet no atomic operation: a lane counts for itself and
  * adds it to the interface's sum once a chunk.
  */
-#include "recorder/capture/trailers.h"
+#include "recorder/capture/stamping.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,17 +18,17 @@
 				 * not fit */
 #define SHOWN_MS	1000u	/* then those that came will do */
 
-static void	count(struct pb_trailing_counts *,
+static void	count(struct pb_stamping_counts *,
 		    const struct pb_trailer_list *,
 		    const struct pb_trailers *);
-static void	begin_guess(struct pb_trailing *, struct pb_trailing_lane *);
+static void	begin_guess(struct pb_stamping *, struct pb_stamping_lane *);
 static void	add(_Atomic uint64_t *, uint64_t *);
-static void	tell(const struct pb_trailing *, struct pb_trailing_lane *,
+static void	tell(const struct pb_stamping *, struct pb_stamping_lane *,
 		    const char *);
 static const char *yes_no(bool);
 
 int
-pb_trailing_init(struct pb_trailing *out,
+pb_stamping_init(struct pb_stamping *out,
     const struct pb_conf_capture *capture, struct pb_err *err)
 {
 	struct pb_trailer_list *list = &out->list;
@@ -60,11 +60,11 @@ pb_trailing_init(struct pb_trailing *out,
 }
 
 bool
-pb_trailing_packet(struct pb_trailing *trailing,
-    struct pb_trailing_lane *lane, const uint8_t *frame, uint32_t caplen,
+pb_stamping_packet(struct pb_stamping *stamping,
+    struct pb_stamping_lane *lane, const uint8_t *frame, uint32_t caplen,
     uint32_t len, uint64_t *time_ns, struct pb_stamped *out)
 {
-	const struct pb_trailer_list *list = &trailing->list;
+	const struct pb_trailer_list *list = &stamping->list;
 	struct pb_trailers read;
 	int chosen;
 
@@ -72,15 +72,15 @@ pb_trailing_packet(struct pb_trailing *trailing,
 	    &read);
 	count(&lane->fresh, list, &read);
 	if (__builtin_expect(!read.whole && !read.keyframe &&
-	    !trailing->told, 0))
-		begin_guess(trailing, lane);
+	    !stamping->told, 0))
+		begin_guess(stamping, lane);
 	if (__builtin_expect(lane->guess != NULL, 0) &&
 	    lane->shown < FRAMES_SHOWN) {
 		pb_trailer_guess_frame(lane->guess, frame, caplen, len,
 		    *time_ns);
 		lane->shown++;
 	}
-	chosen = pb_trailers_choose(&read, trailing->choice);
+	chosen = pb_trailers_choose(&read, stamping->choice);
 	if (chosen < 0 && !(list->needs_context && read.count > 0))
 		return false;
 	out->capture_ns = *time_ns;
@@ -93,43 +93,43 @@ pb_trailing_packet(struct pb_trailing *trailing,
 }
 
 void
-pb_trailing_turn(struct pb_trailing *trailing, struct pb_trailing_lane *lane,
+pb_stamping_turn(struct pb_stamping *stamping, struct pb_stamping_lane *lane,
     const char *interface, uint64_t now_ms)
 {
-	for (unsigned i = 0; i < trailing->list.count; i++) {
-		add(&trailing->sum.parsed[i], &lane->fresh.parsed[i]);
-		add(&trailing->sum.unparsed[i], &lane->fresh.unparsed[i]);
+	for (unsigned i = 0; i < stamping->list.count; i++) {
+		add(&stamping->sum.parsed[i], &lane->fresh.parsed[i]);
+		add(&stamping->sum.unparsed[i], &lane->fresh.unparsed[i]);
 	}
-	add(&trailing->sum.keyframes, &lane->fresh.keyframes);
+	add(&stamping->sum.keyframes, &lane->fresh.keyframes);
 	if (lane->guess == NULL)
 		return;
 	if (lane->until_ms == 0)
 		lane->until_ms = now_ms + SHOWN_MS;
 	if (lane->shown == FRAMES_SHOWN || now_ms >= lane->until_ms)
-		tell(trailing, lane, interface);
+		tell(stamping, lane, interface);
 }
 
 void
-pb_trailing_end(struct pb_trailing *trailing, struct pb_trailing_lane *lane,
+pb_stamping_end(struct pb_stamping *stamping, struct pb_stamping_lane *lane,
     const char *interface)
 {
-	pb_trailing_turn(trailing, lane, interface, UINT64_MAX);
+	pb_stamping_turn(stamping, lane, interface, UINT64_MAX);
 	memset(&lane->context, 0, sizeof(lane->context));
 }
 
 void
-pb_trailing_counts(const struct pb_trailing *trailing,
-    struct pb_trailing_counts *out)
+pb_stamping_counts(const struct pb_stamping *stamping,
+    struct pb_stamping_counts *out)
 {
 	for (unsigned i = 0; i < PB_STAMPS_MAX; i++) {
-		out->parsed[i] = pb_counted(&trailing->sum.parsed[i]);
-		out->unparsed[i] = pb_counted(&trailing->sum.unparsed[i]);
+		out->parsed[i] = pb_counted(&stamping->sum.parsed[i]);
+		out->unparsed[i] = pb_counted(&stamping->sum.unparsed[i]);
 	}
-	out->keyframes = pb_counted(&trailing->sum.keyframes);
+	out->keyframes = pb_counted(&stamping->sum.keyframes);
 }
 
 static void
-count(struct pb_trailing_counts *counts, const struct pb_trailer_list *list,
+count(struct pb_stamping_counts *counts, const struct pb_trailer_list *list,
     const struct pb_trailers *read)
 {
 	if (read->keyframe) {
@@ -154,9 +154,9 @@ add(_Atomic uint64_t *sum, uint64_t *fresh)
 
 /* One lane looks.  Without memory it has nothing to tell. */
 static void
-begin_guess(struct pb_trailing *trailing, struct pb_trailing_lane *lane)
+begin_guess(struct pb_stamping *stamping, struct pb_stamping_lane *lane)
 {
-	if (atomic_exchange(&trailing->told, true))
+	if (atomic_exchange(&stamping->told, true))
 		return;
 	lane->shown = 0;
 	lane->until_ms = 0;
@@ -165,10 +165,10 @@ begin_guess(struct pb_trailing *trailing, struct pb_trailing_lane *lane)
 }
 
 static void
-tell(const struct pb_trailing *trailing, struct pb_trailing_lane *lane,
+tell(const struct pb_stamping *stamping, struct pb_stamping_lane *lane,
     const char *interface)
 {
-	const struct pb_trailer_list *list = &trailing->list;
+	const struct pb_trailer_list *list = &stamping->list;
 	char text[PB_TRAILER_TEXT_MAX], other[PB_TRAILER_TEXT_MAX];
 	struct pb_trailer_fit fit = { .fits = 0 };
 	char looks[2 * PB_TRAILER_TEXT_MAX];

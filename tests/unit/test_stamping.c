@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_trailing.c - trailers of frames as they are captured
+ * tests/unit/test_stamping.c - trailers of frames as they are captured
  */
 #include "tests/unit/trailer_frames.h"
 
@@ -9,12 +9,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "recorder/capture/trailers.h"
+#include "recorder/capture/stamping.h"
 
 #define CAPTURE_NS	(NOW_NS + 5 * PB_NS_PER_MS)
 
-static struct pb_trailing trailing;
-static struct pb_trailing_lane lane;
+static struct pb_stamping stamping;
+static struct pb_stamping_lane lane;
 static struct pb_stamped stamped;
 static uint64_t time_ns;
 
@@ -27,9 +27,9 @@ capture_is(const char *trailers, const char *from)
 
 	strcpy(capture.trailers, trailers);
 	strcpy(capture.timestamp_from, from);
-	memset(&trailing, 0, sizeof(trailing));
+	memset(&stamping, 0, sizeof(stamping));
 	memset(&lane, 0, sizeof(lane));
-	assert_int_equal(pb_trailing_init(&trailing, &capture, &err), 0);
+	assert_int_equal(pb_stamping_init(&stamping, &capture, &err), 0);
 }
 
 /* What `frame` is, without its last FCS, is captured. */
@@ -38,17 +38,17 @@ captured(void)
 {
 	memset(&stamped, 0xA5, sizeof(stamped));
 	time_ns = CAPTURE_NS;
-	return pb_trailing_packet(&trailing, &lane, frame.data, frame.len - 4,
+	return pb_stamping_packet(&stamping, &lane, frame.data, frame.len - 4,
 	    frame.len - 4, &time_ns, &stamped);
 }
 
-static struct pb_trailing_counts
+static struct pb_stamping_counts
 counts(void)
 {
-	struct pb_trailing_counts out;
+	struct pb_stamping_counts out;
 
-	pb_trailing_turn(&trailing, &lane, "eth9", 1);
-	pb_trailing_counts(&trailing, &out);
+	pb_stamping_turn(&stamping, &lane, "eth9", 1);
+	pb_stamping_counts(&stamping, &out);
 	return out;
 }
 
@@ -118,11 +118,11 @@ resolved_stamps_are_kept_where_the_frame_needs_more(void **state)
 static void
 what_is_inside_of_one_that_does_not_parse_is_not_counted(void **state)
 {
-	struct pb_trailing_counts now;
+	struct pb_stamping_counts now;
 
 	(void)state;
 	capture_is("metamako,raw:8,raw:64", "capture");
-	trailing.told = true;
+	stamping.told = true;
 	host_sends(60);
 	metamako(NOW_S, 100, 1, 7, 3);
 	assert_false(captured());
@@ -143,12 +143,12 @@ frames_that_were_cut_are_counted_as_without(void **state)
 {
 	(void)state;
 	capture_is("metamako", "trailer");
-	trailing.told = true;
+	stamping.told = true;
 	host_sends(60);
 	metamako(NOW_S, 100, 1, 7, 3);
 	time_ns = CAPTURE_NS;
 	for (uint32_t caplen = 0; caplen < frame.len - 4; caplen++)
-		assert_false(pb_trailing_packet(&trailing, &lane, frame.data,
+		assert_false(pb_stamping_packet(&stamping, &lane, frame.data,
 		    caplen, frame.len - 4, &time_ns, &stamped));
 	assert_int_equal(counts().parsed[0], 0);
 	assert_int_equal(counts().unparsed[0], frame.len - 4);
@@ -207,7 +207,7 @@ the_first_that_does_not_fit_is_told_with_what_it_looks_like(void **state)
 		metamako(NOW_S, 100, 1, 7, 3);
 		assert_false(captured());
 		if (i % 8 == 0)
-			pb_trailing_turn(&trailing, &lane, "eth9", 5000);
+			pb_stamping_turn(&stamping, &lane, "eth9", 5000);
 	}
 	said = heard();
 	assert_int_equal(lines(said), 1);
@@ -231,11 +231,11 @@ a_lonely_frame_is_told_before_long(void **state)
 	host_sends(60);
 	memset(frame.data + 20, 0xff, 44);
 	assert_false(captured());
-	pb_trailing_turn(&trailing, &lane, "eth9", 5000);
-	pb_trailing_turn(&trailing, &lane, "eth9", 5999);
+	pb_stamping_turn(&stamping, &lane, "eth9", 5000);
+	pb_stamping_turn(&stamping, &lane, "eth9", 5999);
 	assert_non_null(lane.guess);
-	pb_trailing_turn(&trailing, &lane, "eth9", 6000);
-	pb_trailing_turn(&trailing, &lane, "eth9", 9000);
+	pb_stamping_turn(&stamping, &lane, "eth9", 6000);
+	pb_stamping_turn(&stamping, &lane, "eth9", 9000);
 	said = heard();
 	assert_int_equal(lines(said), 1);
 	if (strstr(said, "looked_at=1: these look like no trailers that are "
@@ -254,7 +254,7 @@ what_a_lane_looks_at_is_told_when_it_ends(void **state)
 	host_sends(60);
 	memset(frame.data + 20, 0xff, 44);
 	assert_false(captured());
-	pb_trailing_end(&trailing, &lane, "eth9");
+	pb_stamping_end(&stamping, &lane, "eth9");
 	said = heard();
 	assert_int_equal(lines(said), 1);
 	assert_null(lane.guess);

@@ -1,5 +1,5 @@
 /*
- * recorder/capture/trailers.h - trailers of the frames of an interface, read
+ * recorder/capture/stamping.h - trailers of the frames of an interface, read
  * as they are captured
  *
  * What a list finds gives packets their time (`timestamp_from`), and is kept
@@ -7,8 +7,8 @@
  * does not fit is captured all the same, and counted; the first one is told
  * loudly, with what it and those behind it look like.
  */
-#ifndef PB_CAPTURE_TRAILERS_H
-#define PB_CAPTURE_TRAILERS_H
+#ifndef PB_CAPTURE_STAMPING_H
+#define PB_CAPTURE_STAMPING_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,14 +20,14 @@
 
 /* Frames that came to each trailer of the list, the outermost first: what is
  * inside of one that does not parse is not looked for. */
-struct pb_trailing_counts {
+struct pb_stamping_counts {
 	uint64_t	parsed[PB_STAMPS_MAX];
 	uint64_t	unparsed[PB_STAMPS_MAX];
 	uint64_t	keyframes;	/* which have no stamps */
 };
 
 /* Of an interface; all lanes. */
-struct pb_trailing {
+struct pb_stamping {
 	struct pb_trailer_list list;	/* of none: nothing is read */
 	int		 choice;	/* enum pb_stamp_choice */
 	_Atomic bool	 told;		/* of the first that does not fit */
@@ -39,9 +39,9 @@ struct pb_trailing {
 };
 
 /* Of one lane. */
-struct pb_trailing_lane {
+struct pb_stamping_lane {
 	struct pb_trailer_context context;
-	struct pb_trailing_counts fresh;	/* not in the sum yet */
+	struct pb_stamping_counts fresh;	/* not in the sum yet */
 	struct pb_trailer_guess *guess;	/* while it looks, or NULL */
 	unsigned	 shown;		/* frames, to it */
 	uint64_t	 until_ms;	/* then it has looked enough; 0: the
@@ -53,30 +53,30 @@ struct pb_trailing_lane {
  * key: no such trailer or choice, a time from a trailer that is not in the
  * list, a list that needs all frames in one order with several threads.
  */
-int	pb_trailing_init(struct pb_trailing *out,
+int	pb_stamping_init(struct pb_stamping *out,
 	    const struct pb_conf_capture *capture, struct pb_err *err);
 
 /*
  * Read a frame captured at `*time_ns`, which becomes the packet's time.
  * True where `out` is to stand beside it.  On the lane's thread.
  */
-bool	pb_trailing_packet(struct pb_trailing *trailing,
-	    struct pb_trailing_lane *lane, const uint8_t *frame,
+bool	pb_stamping_packet(struct pb_stamping *stamping,
+	    struct pb_stamping_lane *lane, const uint8_t *frame,
 	    uint32_t caplen, uint32_t len, uint64_t *time_ns,
 	    struct pb_stamped *out);
 
 /* On the lane's thread, now and then: what it counted becomes part of the
  * sum, and what it has looked at for long enough is told. */
-void	pb_trailing_turn(struct pb_trailing *trailing,
-	    struct pb_trailing_lane *lane, const char *interface,
+void	pb_stamping_turn(struct pb_stamping *stamping,
+	    struct pb_stamping_lane *lane, const char *interface,
 	    uint64_t now_ms);
 
 /* Nothing more comes of this lane: what it has seen is told. */
-void	pb_trailing_end(struct pb_trailing *trailing,
-	    struct pb_trailing_lane *lane, const char *interface);
+void	pb_stamping_end(struct pb_stamping *stamping,
+	    struct pb_stamping_lane *lane, const char *interface);
 
 /* Any thread. */
-void	pb_trailing_counts(const struct pb_trailing *trailing,
-	    struct pb_trailing_counts *out);
+void	pb_stamping_counts(const struct pb_stamping *stamping,
+	    struct pb_stamping_counts *out);
 
 #endif
