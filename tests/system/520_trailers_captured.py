@@ -2,35 +2,15 @@
 
 import json
 import struct
-import zlib
 
 from harness import *
 from sender import send
 import pngread
 import traffic
+import trailers
 
 S = 1_760_000_000           # of stamps
 OWN, STAMPS, INTERFACE = 2989, 5, 6
-
-
-def fcs(frame):
-    return frame + struct.pack("<I", zlib.crc32(frame))
-
-
-def metamako(frame, second, ns, device, port, flags=1, tlvs=b""):
-    """What a MetaWatch makes of a frame without its FCS; the result again
-    has none of its own.  `tlvs` as they stand, the last one next to it."""
-    return (fcs(frame) + tlvs + struct.pack(
-        ">IIBHB", second, ns, flags | (2 if tlvs else 0), device, port))
-
-
-def fraction(part):
-    """The final TLV of 1/2^24 ns."""
-    return struct.pack(">I", part << 8 | 0x20 | 1)
-
-
-def sequence(number):
-    return struct.pack(">I", number << 8 | 0)
 
 
 def plain(n, size=200):
@@ -41,10 +21,12 @@ def plain(n, size=200):
 def stacked(n, size=200):
     """Frame n of two taps: the first a nanosecond and 3/8 before the second,
     which counts."""
-    first = metamako(plain(n, size), S, 1000 * n, 7, 3,
-                     tlvs=fraction(5 << 21))
-    return metamako(first, S, 1000 * n + 2, 9, 4, flags=0x15,
-                    tlvs=fraction(0) + sequence(n))
+    first = trailers.metamako(
+        trailers.with_fcs(plain(n, size)), S, 1000 * n, device=7, port=3,
+        extensions=[trailers.fraction(5 << 21)])
+    return trailers.captured(trailers.metamako(
+        first, S, 1000 * n + 2, flags=0x15, device=9, port=4,
+        extensions=[trailers.sequence(n), trailers.fraction(0)]))
 
 
 def edge(t, *keys, **kw):
@@ -274,7 +256,8 @@ def an_fcs_that_the_card_leaves_is_shown_as_one(t):
     need("tshark")
     node = edge(t, "trailers = metamako", "fcs = yes")
     node.start()
-    frames = [fcs(metamako(samples_ip(n), S, n, 1, 2)) for n in range(1, 6)]
+    frames = [trailers.metamako(trailers.udp(b"%032d" % n), S, n)
+              for n in range(1, 6)]
     send(t, frames)
     t.all_stored(node)
     for n, row in enumerate(node.rows("query"), 1):
@@ -290,13 +273,38 @@ def an_fcs_that_the_card_leaves_is_shown_as_one(t):
     equal(said, want, "what Wireshark takes for the FCS")
 
 
-def samples_ip(n):
-    """A whole IPv4 and UDP frame."""
-    payload = b"%08d" % n * 4
-    udp = struct.pack(">HHHH", 4000, 5000, 8 + len(payload), 0) + payload
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), n, 0, 64, 17, 0,
-                     bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
-    return bytes.fromhex("020000000002" "020000000001" "0800") + ip + udp
+def stamps_that_need_keyframes_are_kept_beside_the_packets(t):
+    """What the frame alone does not tell goes along over the hops."""
+    first, relay, core = three(t, "trailers = arista7150",
+                               "timestamp_from = trailer")
+    tick, now = 0x123456789A, time.time_ns()
+    stamped = [trailers.captured(trailers.arista7150(
+        trailers.with_fcs(plain(n)), tick + 7 * n)) for n in range(1, 21)]
+    key = trailers.captured(trailers.keyframe(tick, now, device=5, port=6))
+    # Those before the keyframe have no time.
+    send(t, stamped[:5] + [key] + stamped[5:])
+    t.all_stored(first)
+    drained(first, relay, core)
+    rows = [core.rows("query", "--seq", str(n))[0] for n in range(1, 22)]
+    for n, row in enumerate(rows, 1):
+        stamps = row["hops"][:-3]
+        equal(len(stamps), 0 if n == 6 else 1, "stamps of packet %d" % n)
+        if n < 6:
+            equal((stamps[0]["time"], stamps[0]["flags"], row["time_from"]),
+                  (None, ["adrift", "invalid"], 0), "before the keyframe")
+        elif n > 6:
+            at = now + 20 * (n - 1)
+            equal((parse_time(row["time"]), row["time_from"]), (at, 1),
+                  "the packet's time")
+            equal((stamps[0]["device"], stamps[0]["port"]), (5, 6), "place")
+            equal(stamps[0]["flags"], ["extended"], "flags")
+    for p in core.query().packets:
+        value = own(p.options, STAMPS)
+        equal(value and value[9], None if p.data == key else 1,
+              "records beside packet %d" % p.seq)
+    equal(live(first)["keyframes"], 1, "keyframes")
+    equal(live(first)["trailers"], [{"trailer": "arista7150", "parsed": 20,
+                                     "unparsed": 0}], "status")
 
 
 def what_cannot_be_is_refused_before_it_starts(t):
@@ -352,5 +360,6 @@ if __name__ == "__main__":
          frames_that_do_not_fit_are_kept_counted_and_told_once,
          metrics_count_by_trailer,
          an_fcs_that_the_card_leaves_is_shown_as_one,
+         stamps_that_need_keyframes_are_kept_beside_the_packets,
          what_cannot_be_is_refused_before_it_starts,
          a_reload_reads_others_from_then_on)

@@ -2,10 +2,10 @@
 
 import os
 import struct
-import zlib
 
 from harness import *
 from sender import send
+import trailers
 
 COUNT = int(3000 / SLOW)
 JUMBO = 9000 + 14 + 4       # a tag behind both addresses
@@ -26,11 +26,11 @@ def frame(n, size):
 
 def trailed(n, size):
     """Three taps, the second with a sequence number."""
-    data = frame(n, size)
-    for i, tlvs in enumerate((b"", struct.pack(">I", n << 8 | 0x20), b"")):
-        data += struct.pack("<I", zlib.crc32(data)) + tlvs + struct.pack(
-            ">IIBHB", 1_760_000_000 + n, i, 1 | (2 if tlvs else 0), i, 8)
-    return data
+    data = trailers.with_fcs(frame(n, size))
+    for device, more in enumerate(([], [trailers.sequence(n)], [])):
+        data = trailers.metamako(data, 1_760_000_000 + n, device,
+                                 device=device, port=8, extensions=more)
+    return trailers.captured(data)
 
 
 class Line:
