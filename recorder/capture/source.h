@@ -49,8 +49,8 @@ struct pb_source_stats {
 	uint64_t	kernel_dropped;	/* ps_drop */
 	uint64_t	interface_dropped; /* ps_ifdrop */
 	uint64_t	store_dropped;	/* no chunk free */
-	const char	*clock;		/* that stamps: libpcap's name; "" before
-					 * it was opened */
+	const char	*clock;		/* that stamps: libpcap's name; ""
+					 * before it was opened */
 	char		trailers[PB_TRAILER_TEXT_MAX];	/* the list */
 	struct pb_stamping_counts stamping;	/* of each of it */
 	char		forward[PB_LINK_NAME_MAX + 1];	/* "": nowhere */

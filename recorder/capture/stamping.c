@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "pcapng/block.h"
 #include "recorder/capture/losses.h"
 
@@ -18,6 +19,8 @@
 				 * not fit */
 #define SHOWN_MS	1000u	/* then those that came will do */
 
+static int	check_choice(const struct pb_stamping *,
+		    const struct pb_conf_capture *, struct pb_err *);
 static void	count(struct pb_stamping_counts *,
 		    const struct pb_trailer_list *,
 		    const struct pb_trailers *);
@@ -43,19 +46,40 @@ pb_stamping_init(struct pb_stamping *out,
 		    capture->timestamp_from, err);
 	if (rc < 0)
 		return pb_err_prefix(err, rc, "timestamp_from");
-	if (out->choice != PB_STAMP_CAPTURE && list->count == 0)
-		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but no "
-		    "trailers are configured; write trailers, or "
-		    "timestamp_from = capture", capture->timestamp_from);
-	if (out->choice > (int)list->count)
-		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but "
-		    "the list has %u; 1 is the outermost",
-		    capture->timestamp_from, list->count);
+	if (out->choice != PB_STAMP_CAPTURE &&
+	    check_choice(out, capture, err) < 0)
+		return PB_EINVAL;
 	if (list->needs_context && capture->threads > 1)
 		return pb_err_set(err, PB_EINVAL, "threads: %u, but what the "
 		    "keyframes of these trailers say goes for the frames of "
 		    "all threads; write threads = 1",
 		    (unsigned)capture->threads);
+	return 0;
+}
+
+/* Is there a stamp that it chooses? */
+static int
+check_choice(const struct pb_stamping *stamping,
+    const struct pb_conf_capture *capture, struct pb_err *err)
+{
+	const char *from = capture->timestamp_from;
+	const char *list = capture->trailers, *item = "";
+	size_t len = 0;
+
+	if (stamping->list.count == 0)
+		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but no "
+		    "trailers are configured; write trailers, or "
+		    "timestamp_from = capture", from);
+	if (stamping->choice > (int)stamping->list.count)
+		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but "
+		    "the list has %u; 1 is the outermost", from,
+		    stamping->list.count);
+	for (int i = 0; i < stamping->choice; i++)
+		(void)pb_list_next(&list, &item, &len);
+	if (strncmp(item, "raw:", 4) == 0)
+		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but "
+		    "that is %.*s, bytes without a time; choose another",
+		    from, (int)len, item);
 	return 0;
 }
 

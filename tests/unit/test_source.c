@@ -127,6 +127,9 @@ static const struct {
 	    "configured; write trailers, or timestamp_from = capture" },
 	{ { .trailers = "metamako", .timestamp_from = "trailer:2" },
 	    "[capture e]: timestamp_from: trailer:2, but the list has 1" },
+	{ { .trailers = "metamako, raw:4", .timestamp_from = "trailer:2" },
+	    "[capture e]: timestamp_from: trailer:2, but that is raw:4, "
+	    "bytes without a time; choose another" },
 	{ { .trailers = "arista7150", .threads = 2 }, "[capture e]: threads: "
 	    "2, but what the keyframes of these trailers say" },
 	{ { .trailers = "arista7150", .threads = 1 }, NULL },

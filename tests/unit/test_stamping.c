@@ -195,7 +195,7 @@ lines(const char *text)
 }
 
 static void
-the_first_that_does_not_fit_is_told_with_what_it_looks_like(void **state)
+the_first_that_does_not_fit_is_told_and_what_it_looks_like(void **state)
 {
 	const char *said;
 
@@ -274,7 +274,7 @@ main(void)
 		    what_is_inside_of_one_that_does_not_parse_is_not_counted),
 		cmocka_unit_test(frames_that_were_cut_are_counted_as_without),
 		cmocka_unit_test(
-		    the_first_that_does_not_fit_is_told_with_what_it_looks_like),
+		    the_first_that_does_not_fit_is_told_and_what_it_looks_like),
 		cmocka_unit_test(a_lonely_frame_is_told_before_long),
 		cmocka_unit_test(what_a_lane_looks_at_is_told_when_it_ends),
 	};
