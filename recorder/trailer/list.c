@@ -43,6 +43,28 @@ pb_trailer_list_parse(struct pb_trailer_list *out, const char *text,
 }
 
 void
+pb_trailer_add(struct pb_trailer_list *list,
+    const struct pb_trailer_format *format, unsigned argument, bool tai)
+{
+	struct pb_trailer *trailer = &list->at[list->count++];
+
+	*trailer = (struct pb_trailer){ .format = format,
+	    .argument = (uint16_t)argument, .tai = tai,
+	    .keeps_fcs = format->keeps_fcs,
+	    .tail = (uint8_t)(format->tail +
+		(format->argument.bytes ? argument : 0)) };
+	list->needs_context |= format->keyframes;
+	/* Where a switch put on two, there is room between for an FCS. */
+	if (format->number == PB_STAMP_BROADCOM && list->count > 1 &&
+	    trailer[-1].format == format)
+		trailer[-1].keeps_fcs = true;
+	if (format->take == NULL)
+		return;
+	memmove(list->place + 1, list->place, list->stamps++);
+	list->place[0] = (uint8_t)list->count;
+}
+
+void
 pb_trailer_list_text(const struct pb_trailer_list *list,
     char out[static PB_TRAILER_TEXT_MAX])
 {
