@@ -15,10 +15,12 @@
 
 #include "base/clock.h"
 #include "cli/common/select.h"
+#include "cli/common/trailing.h"
 #include "recorder/filter/payload.h"
 #include "recorder/query/lines.h"
 #include "recorder/query/output.h"
 #include "recorder/query/query.h"
+#include "recorder/query/trailing.h"
 
 #define EXPLAIN_BYTES_MAX	(8u << 10)
 /* The first lines go out one by one, and none waits much longer than that for
@@ -34,6 +36,7 @@ struct opts {
 	bool		 explain, no_index, inner;
 	struct pb_split	 split;
 	bool		 pcap;
+	struct pb_cli_trailing trailing;
 };
 
 struct query {
@@ -41,6 +44,7 @@ struct query {
 	struct pb_cli	*cli;
 	struct pb_query	*query;
 	struct pb_payload *payload;
+	struct pb_trailing *trailing;	/* NULL: frames are as they are */
 	struct pb_output *output;	/* of -w; else NULL: */
 	struct pb_out	 out;
 	struct pb_lines	 lines;
@@ -58,6 +62,9 @@ static int	run_count(struct query *, struct pb_err *);
 static int	explain(const struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
+static int	put_packet(struct query *, struct pb_cursor_packet *,
+		    struct pb_err *);
+static int	put_head(void *, const struct pb_head *, struct pb_err *);
 static int	put_line(struct query *, const struct pb_cursor_packet *,
 		    struct pb_err *);
 static int	flush(struct query *, struct pb_err *);
@@ -67,6 +74,7 @@ static int	close_sink(struct query *, int, struct pb_err *);
 static int	close_output(struct query *, int, struct pb_err *);
 
 #define SELECT	offsetof(struct opts, select)
+#define TRAILING offsetof(struct opts, trailing)
 static const struct pb_cli_option options[] = {
 	{ .help = "What to select:" },
 	PB_CLI_SELECT(SELECT),
@@ -86,6 +94,19 @@ static const struct pb_cli_option options[] = {
 	    "out and what was read; with --json as an object" },
 	{ "no-index", 0, NULL, offsetof(struct opts, no_index), NULL,
 	    "look at each packet; it finds the same, later" },
+	{ .help = "Trailers of switches, and what is under them:" },
+	PB_CLI_TRAILERS(TRAILING),
+	PB_CLI_STRIP_TRAILERS(TRAILING,
+	    "frames as they were before the first switch, in all that\n"
+	    "is printed or written; FILTER is asked of what was\n"
+	    "captured; those that do not parse stay as they are"),
+	{ "with-fcs", 0, NULL, TRAILING +
+	    offsetof(struct pb_cli_trailing, with_fcs), NULL,
+	    "with that, their original FCS behind them" },
+	{ "check-fcs", 0, NULL, TRAILING +
+	    offsetof(struct pb_cli_trailing, check_fcs), NULL,
+	    "is the original FCS right?  Wrong ones are marked and\n"
+	    "counted, and the exit status is 1 where there are some" },
 	{ .help = "What to do with it (default: a line a packet):" },
 	{ "write", 'w', "FILE", offsetof(struct opts, file), NULL,
 	    "write a pcapng file, `-` for standard output; FILE\n"
@@ -182,7 +203,7 @@ check_usage(const struct opts *opts)
 	if (opts->split.kind != PB_SPLIT_NONE && strcmp(opts->file, "-") == 0)
 		return pb_cli_usage("query: --split makes several files; give "
 		    "-w a name in place of `-`");
-	return 0;
+	return pb_cli_trailing_check(&opts->trailing, opts->count);
 }
 
 static int
@@ -223,6 +244,9 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 	if (rc == 0)
 		opts.once = pb_cli_yield(query->cli);
 	if (rc == 0)
+		rc = pb_cli_trailing_open(&query->trailing,
+		    &query->opts->trailing, query->cli->conf->node.pen, err);
+	if (rc == 0)
 		rc = pb_query_open(&query->query, &opts, err);
 	opened = query->query != NULL;
 	if (rc == 0) {
@@ -234,9 +258,13 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		    run_rounds(query, err);
 		if (rc == 0 && query->opts->explain)
 			rc = explain(query, err);
+		if (rc == 0 && query->trailing != NULL)
+			rc = pb_cli_trailing_told(&query->opts->trailing,
+			    pb_trailing_counts(query->trailing));
 	}
 	pb_query_close(query->query);
 	pb_output_close(query->output);
+	pb_trailing_destroy(query->trailing);
 	if (opened && pb_cli_stopped() != 0 && !opts.follow)
 		pb_cli_die(pb_cli_stopped());
 	return rc;
@@ -246,7 +274,9 @@ static int
 run_count(struct query *query, struct pb_err *err)
 {
 	uint64_t count;
-	int rc = pb_query_count(query->query, &count, err);
+	int rc = query->trailing != NULL ?
+	    pb_cli_trailing_count(query->trailing, query->query, &count,
+	    err) : pb_query_count(query->query, &count, err);
 
 	if (rc == 0 && pb_cli_stopped() == 0)
 		printf("%" PRIu64 "\n", count);
@@ -283,8 +313,7 @@ run_rounds(struct query *query, struct pb_err *err)
 	rc = one_round(query, err);
 	/* A file without packets still says what was looked at. */
 	if (rc == 0 && query->output != NULL && query->empty)
-		rc = pb_query_heads(query->query, pb_output_interface,
-		    query->output, err);
+		rc = pb_query_heads(query->query, put_head, query, err);
 	while (rc >= 0 && query->opts->follow) {
 		rc = flush(query, err);
 		if (rc == 0)
@@ -301,23 +330,49 @@ run_rounds(struct query *query, struct pb_err *err)
 static int
 one_round(struct query *query, struct pb_err *err)
 {
+	bool whole = query->output != NULL && query->trailing == NULL;
 	struct pb_cursor_packet cp;
 	struct pb_run run;
 	int rc;
 
 	for (;;) {
-		rc = query->output != NULL ?
+		rc = whole ?
 		    pb_query_run(query->query, UINT64_MAX, &run, err) :
 		    pb_query_next(query->query, &cp, err);
 		if (rc <= 0)
 			return rc;
 		query->empty = false;
-		rc = query->output != NULL ?
-		    pb_output_run(query->output, &run, err) :
-		    put_line(query, &cp, err);
+		rc = whole ? pb_output_run(query->output, &run, err) :
+		    put_packet(query, &cp, err);
 		if (rc < 0)
 			return rc;
 	}
+}
+
+static int
+put_packet(struct query *query, struct pb_cursor_packet *cp,
+    struct pb_err *err)
+{
+	int rc = query->trailing == NULL ? 0 : pb_trailing_packet(
+	    query->trailing, cp, &query->lines.fcs, err);
+
+	if (rc < 0)
+		return rc;
+	return query->output != NULL ?
+	    pb_output_packet(query->output, cp, err) :
+	    put_line(query, cp, err);
+}
+
+/* Of an interface without packets. */
+static int
+put_head(void *arg, const struct pb_head *head, struct pb_err *err)
+{
+	struct query *query = arg;
+
+	if (query->trailing != NULL)
+		head = pb_trailing_head(query->trailing, head, err);
+	return head == NULL ? PB_ENOMEM :
+	    pb_output_interface(query->output, head, err);
 }
 
 static int

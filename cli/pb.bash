@@ -107,6 +107,9 @@ _pb_value()
 	--top)
 		[[ $command != replay ]] || return 1
 		COMPREPLY=() ;;
+	--trailers)
+		_pb_reply -W "none arista7150 arista7280 broadcom cpacket
+		    exablaze ixia mac48 metamako raw:4 ttag vss" -- "$cur" ;;
 	--seq | --limit | --first | --payload | --loop | --speed | --pps | \
 	    --mbps | --gap-max | --dst-mac | --src-mac)
 		COMPREPLY=() ;;
@@ -155,7 +158,8 @@ _pb()
 		options="--upstream --stream --first --to --all --json --help" ;;
 	query)
 		options="--stream --after --before --seq --limit --reverse
-		    --inner --payload --explain --no-index -w --format --split
+		    --inner --payload --explain --no-index --trailers --fcs
+		    --strip-trailers --with-fcs --check-fcs -w --format --split
 		    --count --json --comments --follow --help" ;;
 	flows)
 		options="--stream --after --before --inner --directed --by
@@ -164,9 +168,11 @@ _pb()
 		options="--stream --after --before --seq --inner -r --limit
 		    --loop --preload -i --map --speed --pps --mbps --top
 		    --gap-max --no-spin --truncate --skip --on-down --dst-mac
-		    --src-mac --vlan --engine --json --help" ;;
+		    --src-mac --vlan --strip-trailers --trailers --fcs --engine
+		    --json --help" ;;
 	import)
-		options="--node --interface --secrets --json --help" ;;
+		options="--node --interface --secrets --trailers --fcs --json
+		    --help" ;;
 	esac
 
 	if [[ $cur == -* ]]; then

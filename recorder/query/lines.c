@@ -88,6 +88,9 @@ json_line(struct pb_lines *lines, const struct pb_cursor_packet *cp,
 	pb_json_u64(&json, "seq", cp->seq);
 	pb_json_u64(&json, "caplen", cp->packet.caplen);
 	pb_json_u64(&json, "len", cp->packet.origlen);
+	if (lines->fcs != PB_FCS_UNKNOWN)
+		pb_json_text(&json, "fcs", lines->fcs == PB_FCS_RIGHT ?
+		    "right" : "wrong");
 	if (way->stamped.count > 0)
 		pb_json_u64(&json, "time_from", way->stamped.from);
 	pb_json_array(&json, "hops");
@@ -174,9 +177,10 @@ text_line(struct pb_lines *lines, const struct pb_cursor_packet *cp)
 	    strlen(who->interface));
 	pb_endpoints(cp->head->linktype, cp->packet.data, cp->packet.caplen,
 	    ends);
-	pb_buf_printf(&lines->line, "%s %s/%s %" PRIu64 " %" PRIu32 " %s\n",
+	pb_buf_printf(&lines->line, "%s %s/%s %" PRIu64 " %" PRIu32 " %s%s\n",
 	    untimed(cp) ? "-" : pb_time_format(cp->packet.time_ns, time),
-	    who->node[0].name, interface, cp->seq, cp->packet.origlen, ends);
+	    who->node[0].name, interface, cp->seq, cp->packet.origlen, ends,
+	    lines->fcs == PB_FCS_WRONG ? " wrong-fcs" : "");
 }
 
 static void
