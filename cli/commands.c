@@ -18,5 +18,6 @@ const struct pb_command *const pb_commands[] = {
 	&pb_cmd_verify,
 	&pb_cmd_reindex,
 	&pb_cmd_interfaces,
+	&pb_cmd_trailers,
 	NULL,
 };

@@ -110,7 +110,7 @@ _pb_value()
 	--trailers)
 		_pb_reply -W "none arista7150 arista7280 broadcom cpacket
 		    exablaze ixia mac48 metamako raw:4 ttag vss" -- "$cur" ;;
-	--seq | --limit | --first | --payload | --loop | --speed | --pps | \
+	--seq | --limit | --for | --first | --payload | --loop | --speed | --pps | \
 	    --mbps | --gap-max | --dst-mac | --src-mac)
 		COMPREPLY=() ;;
 	*)
@@ -121,7 +121,7 @@ _pb_value()
 _pb()
 {
 	local commands="status streams segments query flows replay import gaps
-	    dlq verify reindex interfaces help"
+	    dlq verify reindex interfaces trailers help"
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	local prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" options="" i
@@ -170,6 +170,8 @@ _pb()
 		    --gap-max --no-spin --truncate --skip --on-down --dst-mac
 		    --src-mac --vlan --strip-trailers --trailers --fcs --engine
 		    --json --help" ;;
+	trailers)
+		options="--limit --for --json --help" ;;
 	import)
 		options="--node --interface --secrets --trailers --fcs --json
 		    --help" ;;
@@ -183,6 +185,9 @@ _pb()
 		_pb_reply -W "list show requeue purge move" -- "$cur"
 	elif [[ $command == import ]]; then
 		_pb_files "$cur"
+	elif [[ $command == trailers ]]; then
+		compopt -o filenames 2>/dev/null
+		_pb_reply -f -W "$(_pb_interfaces) $(_pb_streams)" -- "$cur"
 	elif [[ $command == query || $command == flows ||
 	    $command == replay ]]; then
 		# The first words of tcpdump filters.
