@@ -24,6 +24,7 @@ struct pb_query {
 	struct pb_search *search;
 	struct pb_merge	*merge;		/* of the round; NULL at its end */
 	uint64_t	 left;		/* of the limit */
+	uint64_t	 late;		/* of rounds that have ended */
 	uint64_t	 commits;	/* of the index, before the round */
 	bool		 due;		/* a round is, in any case */
 	struct pb_home	 home;		/* of the index */
@@ -62,6 +63,7 @@ pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
 		.inner = opts->inner,
 		.once = opts->once,
 		.payload = opts->payload,
+		.window_ns = opts->window_ns,
 	};
 	int rc;
 
@@ -139,6 +141,7 @@ pb_query_run(struct pb_query *query, uint64_t packets_max,
 		    out->packets);
 		return 1;
 	}
+	query->late += pb_merge_late(query->merge);
 	pb_merge_destroy(query->merge);
 	query->merge = NULL;
 	/* A segment that is not there has expired; or all of it is gone. */
@@ -170,6 +173,13 @@ pb_query_peek(struct pb_query *query, uint64_t *time_ns, struct pb_err *err)
 	    pb_stopped(query->opts.stop))
 		return 0;
 	return pb_merge_peek(query->merge, time_ns, err);
+}
+
+uint64_t
+pb_query_late(const struct pb_query *query)
+{
+	return query->late + (query->merge != NULL ?
+	    pb_merge_late(query->merge) : 0);
 }
 
 int

@@ -41,6 +41,7 @@ struct pb_query_opts {			/* all of it borrowed */
 	bool		 no_index;	/* look at each packet */
 	bool		 reverse;	/* the latest first; not with follow */
 	bool		 once;		/* leave the page cache to others */
+	const uint64_t	*window_ns;	/* as of a merge; NULL: its own */
 	const struct pb_stop *stop;	/* ends a round, and the waiting */
 	/* The store's index; later another one that is at its path, where an
 	 * error means that it is waited for. */
@@ -84,6 +85,10 @@ int	pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
  * it stays. */
 int	pb_query_peek(struct pb_query *query, uint64_t *time_ns,
 	    struct pb_err *err);
+
+/* Of all rounds, and of what was read for them: packets out of order by more
+ * than the window (pb_merge_late()). */
+uint64_t pb_query_late(const struct pb_query *query);
 
 /* In place of the round's packets: their number. */
 int	pb_query_count(struct pb_query *query, uint64_t *count,
