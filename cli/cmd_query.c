@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/common/merging.h"
 #include "cli/common/select.h"
 #include "cli/common/trailing.h"
 #include "recorder/filter/payload.h"
@@ -37,6 +38,7 @@ struct opts {
 	struct pb_split	 split;
 	bool		 pcap;
 	struct pb_cli_trailing trailing;
+	struct pb_cli_merging merging;
 };
 
 struct query {
@@ -75,6 +77,7 @@ static int	close_output(struct query *, int, struct pb_err *);
 
 #define SELECT	offsetof(struct opts, select)
 #define TRAILING offsetof(struct opts, trailing)
+#define MERGING	offsetof(struct opts, merging)
 static const struct pb_cli_option options[] = {
 	{ .help = "What to select:" },
 	PB_CLI_SELECT(SELECT),
@@ -107,6 +110,9 @@ static const struct pb_cli_option options[] = {
 	    offsetof(struct pb_cli_trailing, check_fcs), NULL,
 	    "is the original FCS right?  Wrong ones are marked and\n"
 	    "counted, and the exit status is 1 where there are some" },
+	{ .help = "How to merge streams:" },
+	PB_CLI_WINDOW(MERGING),
+	PB_CLI_DEDUP(MERGING),
 	{ .help = "What to do with it (default: a line a packet):" },
 	{ "write", 'w', "FILE", offsetof(struct opts, file), NULL,
 	    "write a pcapng file, `-` for standard output; FILE\n"
@@ -142,9 +148,10 @@ const struct pb_command pb_cmd_query = {
 	.after =
 "Packets come in the order of their times across streams; where times are\n"
 "equal, by stream, then by sequence number.  Within a stream, times that\n"
-"run backwards by up to 10 ms (less where large packets or many streams\n"
-"fill the memory for it) are put in order; packets that come later than\n"
-"that stay where they are met.  A packet without a time\n"
+"run backwards by up to 10 ms, or --window, are put in order (less where\n"
+"large packets or many streams fill the memory for it: 128 MiB, with\n"
+"--window 512 MiB); packets that come later than that stay where they are\n"
+"met, and with --window are counted.  A packet without a time\n"
 "stamp stays behind the one before it.  --reverse turns all of it round.\n"
 "With --follow, order across streams holds within what becomes durable at\n"
 "the same time.  Where a recorder runs on the store, it goes first: the disk\n"
@@ -183,6 +190,8 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 static int
 check_usage(const struct opts *opts)
 {
+	int rc;
+
 	if (opts->file != NULL && (opts->count || opts->json))
 		return pb_cli_usage("query: -w and %s are two things to do "
 		    "with the packets; give one of them",
@@ -203,7 +212,11 @@ check_usage(const struct opts *opts)
 	if (opts->split.kind != PB_SPLIT_NONE && strcmp(opts->file, "-") == 0)
 		return pb_cli_usage("query: --split makes several files; give "
 		    "-w a name in place of `-`");
-	return pb_cli_trailing_check(&opts->trailing, opts->count);
+	rc = pb_cli_merging_check(&opts->merging, "query",
+	    opts->reverse && !opts->count, opts->file == NULL &&
+	    !opts->count);
+	return rc != 0 ? rc : pb_cli_trailing_check(&opts->trailing,
+	    opts->count && !opts->merging.dedup);
 }
 
 static int
@@ -233,10 +246,15 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		.close = pb_cli_close_index,
 		.arg = query->cli,
 	};
+	struct pb_trailer_list trailers;
+	bool opened, given = pb_cli_trailers_list(&query->opts->trailing,
+	    &trailers);
+	struct pb_repeats_opts repeats;
 	size_t passed_over;
-	bool opened;
 	int rc;
 
+	pb_cli_merging_ask(&query->opts->merging, given ? &trailers : NULL,
+	    &repeats, &opts);
 	pb_cli_catch_signals();
 	rc = open_output(query, err);
 	if (rc == 0)
@@ -258,6 +276,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		    run_rounds(query, err);
 		if (rc == 0 && query->opts->explain)
 			rc = explain(query, err);
+		pb_cli_merging_told(&query->opts->merging, query->query);
 		if (rc == 0 && query->trailing != NULL)
 			rc = pb_cli_trailing_told(&query->opts->trailing,
 			    pb_trailing_counts(query->trailing));
@@ -380,8 +399,10 @@ put_line(struct query *query, const struct pb_cursor_packet *cp,
     struct pb_err *err)
 {
 	uint64_t now = pb_clock_mono_ms();
-	int rc = pb_lines_packet(&query->lines, cp, err);
+	int rc;
 
+	query->lines.repeat = pb_query_repeat(query->query);
+	rc = pb_lines_packet(&query->lines, cp, err);
 	if (rc < 0 || (query->alone == LINES_ALONE &&
 	    now - query->flushed_ms < LINES_WAIT_MS))
 		return rc;

@@ -111,7 +111,8 @@ _pb_value()
 		_pb_reply -W "none arista7150 arista7280 broadcom cpacket
 		    exablaze ixia mac48 metamako raw:4 ttag vss" -- "$cur" ;;
 	--seq | --limit | --for | --first | --payload | --loop | --speed | --pps | \
-	    --mbps | --gap-max | --dst-mac | --src-mac)
+	    --mbps | --gap-max | --dst-mac | --src-mac | --window | \
+	    --dedup-window)
 		COMPREPLY=() ;;
 	*)
 		return 1 ;;
@@ -159,8 +160,9 @@ _pb()
 	query)
 		options="--stream --after --before --seq --limit --reverse
 		    --inner --payload --explain --no-index --trailers --fcs
-		    --strip-trailers --with-fcs --check-fcs -w --format --split
-		    --count --json --comments --follow --help" ;;
+		    --strip-trailers --with-fcs --check-fcs --window --dedup
+		    --dedup-window --dedup-ttl --mark-duplicates -w --format
+		    --split --count --json --comments --follow --help" ;;
 	flows)
 		options="--stream --after --before --inner --directed --by
 		    --top --json --csv --help" ;;
