@@ -5,7 +5,9 @@ import random
 import re
 
 from harness import *
+from sender import send
 import samples
+import trailers
 
 COUNT = 3_000
 STEP_NS = 10**6
@@ -116,6 +118,48 @@ def a_router_between_makes_other_packets_but_for_what_it_changes(t):
           "packets, routed")
 
 
+def trailers_make_no_other_packet(t):
+    # Their ends are no trailers either.
+    plain = [trailers.host(b"%d" % n + b"\xff" * 60) for n in range(200)]
+    node = stored(t, a=[(T0_NS + n * STEP_NS, trailers.captured(f))
+                        for n, f in enumerate(plain)])
+    path = t.path("b.pcap")
+    trailers.write(path, [(T0_NS + n * STEP_NS + 100, trailers.captured(
+        trailers.metamako(f, 1, n))) for n, f in enumerate(plain)])
+    node.pb("import", "--node", "x", "--interface", "b", "--trailers",
+            "metamako", path)
+    node.pb("import", "--node", "x", "--interface", "c", path)
+    equal(len(seen(node, "--dedup")[0]), 400, "by the streams' lists")
+    equal(len(seen(node, "--dedup", "--trailers", "metamako")[0]), 200,
+          "by the list that is given")
+    equal(int(node.pb("query", "--dedup", "--trailers", "metamako",
+                      "--count")), 200, "--count")
+    out = node.query("--dedup", "--trailers", "metamako", "--strip-trailers")
+    equal([p.data for p in out.packets], [trailers.captured(f)
+                                          for f in plain], "what is left")
+
+
+def times_of_trailers_are_put_in_order(t):
+    """Captured live: the stamps run back by up to half a second, and are the
+    packets' times."""
+    rng = random.Random(SEED)
+    stamps = [n * STEP_NS + rng.randrange(S // 2) for n in range(400)]
+    node = t.edge_with_traffic(captures=[
+        ("pb1", "trailers = metamako", "fcs = no",
+         "timestamp_from = trailer")])
+    node.start_recorder()
+    send(t, [trailers.captured(trailers.metamako(
+        trailers.host(b"%d" % n), samples.T0, ns))
+        for n, ns in enumerate(stamps)])
+    t.all_stored(node)
+    equal([p[2] for p in seen(node, "--window", "0")[0]],
+          list(range(1, 401)), "numbers as they came")
+    out, said = seen(node, "--window", "1s")
+    equal([p[0][20:29] for p in out], ["%09d" % ns for ns in sorted(stamps)],
+          "times in order")
+    equal(said, "", "it says")
+
+
 def what_was_sent_twice_is_kept_twice(t):
     frames = [samples.eth(n // 3) for n in range(30)]
     node = stored(t, a=[(T0_NS + n, f) for n, f in enumerate(frames)],
@@ -167,6 +211,8 @@ main("545", within_the_window_all_is_in_order,
      with_no_window_each_stream_is_as_it_came,
      duplicates_are_left_out_only_when_asked_for,
      a_router_between_makes_other_packets_but_for_what_it_changes,
+     trailers_make_no_other_packet,
+     times_of_trailers_are_put_in_order,
      what_was_sent_twice_is_kept_twice,
      marks_say_of_which_packet_each_is_a_duplicate,
      what_cannot_be_is_refused)
