@@ -78,6 +78,9 @@ are_all_there(const struct pb_bins *bins,
 		count += bins->count[i];
 	}
 	assert_int_equal(count, report->count);
+	/* Where there are too many powers the lowest are in the first bin. */
+	assert_true(bins->edge[0] <= fmax(pb_bins_ns(report->min), 0.001) ||
+	    bins->bins > 200);
 	assert_true(bins->edge[bins->bins] >= pb_bins_ns(report->max));
 }
 
@@ -111,9 +114,10 @@ whatever_there_is_has_bins_and_a_picture(void **state)
 		{ { 0 }, 1 }, { { 0, 0, 0 }, 3 }, { { 350 }, 1 },
 		{ { 345, 350, 356 }, 3 }, { { -5, -4, -3 }, 3 },
 		{ { -1e6, 0, 1e9 }, 3 }, { { 0, 1, 1e15 }, 3 },
-		{ { 0.001, 0.002 }, 2 }, { { 1, 1e3, 1e6, 1e9, 1e12 }, 5 },
+		{ { 0.01, 0.02 }, 2 }, { { 1e-9, 1e-3 }, 2 },
+		{ { 1, 1e3, 1e6, 1e9, 1e12 }, 5 },
 		{ { 1e3, 1e16 }, 2 }, { { -1e16, 1e16 }, 2 },
-		{ { 1000, 10000, 100000 }, 3 },
+		{ { 1000, 10000, 100000 }, 3 }, { { 0.5, 1, 1e4 }, 3 },
 	};
 	struct pb_bins bins;
 

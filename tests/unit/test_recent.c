@@ -176,6 +176,12 @@ it_does_what_a_plain_list_does(void **state)
 		if (data != NULL)
 			assert_int_equal(*data, list[i].number);
 		if (data != NULL && rand() % 3 == 0) {
+			/* Sometimes the last one in place of the first. */
+			while (n % 2 == 0 && pb_recent_next(recent, data) !=
+			    NULL)
+				data = pb_recent_next(recent, data);
+			while (list[i].number != *data)
+				i++;
 			pb_recent_remove(recent, data);
 			memmove(&list[i], &list[i + 1],
 			    (--count - i) * sizeof(list[0]));

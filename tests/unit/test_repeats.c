@@ -124,6 +124,17 @@ what_was_sent_twice_is_kept_twice(void **state)
 }
 
 static void
+a_stream_has_no_duplicates_of_its_own(void **state)
+{
+	struct pb_repeats *repeats = repeats_of(true, 0);
+
+	(void)state;
+	for (uint64_t ns = 5 * MS; ns < 50 * MS; ns += MS / 10 * 7)
+		assert_string_equal(seen(repeats, 'a', 1, ns), "");
+	pb_repeats_destroy(repeats);
+}
+
+static void
 what_had_to_be_forgotten_has_no_duplicates_and_is_counted(void **state)
 {
 	struct pb_repeats *repeats = repeats_of(true, 10);
@@ -149,6 +160,7 @@ main(void)
 		    as_it_is_another_ttl_or_address_makes_another_packet),
 		cmocka_unit_test(behind_the_window_it_is_another_packet),
 		cmocka_unit_test(what_was_sent_twice_is_kept_twice),
+		cmocka_unit_test(a_stream_has_no_duplicates_of_its_own),
 		cmocka_unit_test(
 		    what_had_to_be_forgotten_has_no_duplicates_and_is_counted),
 	};
