@@ -16,7 +16,7 @@ ALL      = -std=c17 -D_GNU_SOURCE -I. $(WARN) -MMD -MP $(OPT)
 # Two libraries are loaded when they are first needed (base/late.h).
 LATE     = libcurl libhs
 LINK     = $(OPT) -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-LDLIBS   = $(shell pkg-config --libs $(filter-out $(LATE),$(PKGS))) -lpthread
+LDLIBS   = $(shell pkg-config --libs $(filter-out $(LATE),$(PKGS))) -lm -lpthread
 
 LIB_DIRS ?= base conf pcapng recorder recorder/trailer \
             recorder/store recorder/store/index \
@@ -29,7 +29,8 @@ LIB_DIRS ?= base conf pcapng recorder recorder/trailer \
             shipper shipper/ship shipper/state shipper/letters shipper/feed \
             shipper/wire shipper/worker shipper/sink shipper/upstream \
             shipper/operator \
-            cli cli/common cli/import cli/replay cli/status
+            cli cli/common cli/import cli/latency cli/replay cli/status \
+            cli/trailers
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB      := $(BUILD)/libpb.a

@@ -78,6 +78,13 @@ pb_json_u64(struct pb_json *json, const char *key, uint64_t value)
 	pb_buf_put(json->out, digits + at, sizeof(digits) - at);
 }
 
+void
+pb_json_number(struct pb_json *json, const char *key, const char *text)
+{
+	begin(json, key);
+	pb_buf_str(json->out, text);
+}
+
 /* JSON has no word for infinity or not-a-number: they become null. */
 void
 pb_json_double(struct pb_json *json, const char *key, double value)

@@ -34,6 +34,9 @@ void	pb_json_end(struct pb_json *json);		/* either */
 void	pb_json_text(struct pb_json *json, const char *key, const char *text);
 void	pb_json_u64(struct pb_json *json, const char *key, uint64_t value);
 void	pb_json_double(struct pb_json *json, const char *key, double value);
+/* One that has more digits than these: `text` is a number of JSON. */
+void	pb_json_number(struct pb_json *json, const char *key,
+	    const char *text);
 void	pb_json_bool(struct pb_json *json, const char *key, bool value);
 void	pb_json_null(struct pb_json *json, const char *key);
 /* RFC 3339, ns, UTC, as a string. */

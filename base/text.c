@@ -44,6 +44,13 @@ static const struct unit duration_units[] = {
 	{ NULL, 0 },
 };
 
+static const struct unit span_units[] = {
+	{ "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 },
+	{ "m", 60000000000 }, { "h", 3600000000000 },
+	{ "d", 86400000000000 },
+	{ NULL, 0 },
+};
+
 static const struct unit rate_units[] = {
 	{ "bit", 1 }, { "kbit", 1000 }, { "Mbit", 1000000 },
 	{ "Gbit", 1000000000 }, { "Tbit", 1000000000000 },
@@ -67,6 +74,15 @@ pb_parse_duration(const char *text, uint64_t *ms, struct pb_err *err)
 		return 0;
 	return pb_err_set(err, PB_EINVAL, QUOTED " is no time span; write a "
 	    "whole number with ms, s, m, h or d, like 60s", text);
+}
+
+int
+pb_parse_span(const char *text, uint64_t *ns, struct pb_err *err)
+{
+	if (parse_scaled(text, span_units, true, ns))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, QUOTED " is no time span; write a "
+	    "whole number with ns, us, ms, s, m, h or d, like 20us", text);
 }
 
 int

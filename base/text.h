@@ -25,6 +25,9 @@ int	pb_parse_size(const char *text, uint64_t *bytes, struct pb_err *err);
 /* `100ms`, `60s`, `5m`, `1h`, `7d`, `0`; a unit is needed unless 0. */
 int	pb_parse_duration(const char *text, uint64_t *ms, struct pb_err *err);
 
+/* The same as nanoseconds, and `350ns`, `20us` as well. */
+int	pb_parse_span(const char *text, uint64_t *ns, struct pb_err *err);
+
 /* `100Mbit`, `1Gbit`, `64kbit`, `0` (powers of ten): bits per second. */
 int	pb_parse_rate(const char *text, uint64_t *bits, struct pb_err *err);
 

@@ -26,6 +26,7 @@
 #include "cli/import/input.h"
 #include "cli/common/progress.h"
 #include "cli/common/table.h"
+#include "cli/common/trailing.h"
 
 /* One import makes so many streams at most: half of what a store opens. */
 #define STREAMS_MAX	(PB_STREAMS_OPEN_MAX / 2)
@@ -51,12 +52,15 @@ static const struct pb_column columns[] = {
 struct opts {
 	const char	*node, *interface;
 	bool		 json, secrets;
+	struct pb_cli_trailing trailing;
 };
 
 struct import {
 	struct pb_cli	*cli;
 	const struct opts *opts;
 	const char	*node;		/* as asked for, or this one */
+	struct pb_trailer_list trailers;
+	bool		 listed;	/* that list is given */
 	/* the files */
 	uint32_t	 files;
 	struct pb_input	*input;
@@ -102,6 +106,7 @@ static const struct pb_cli_option options[] = {
 	    "default: as the file has it, the file's name for pcap" },
 	{ "secrets", 0, NULL, offsetof(struct opts, secrets), NULL,
 	    "keep Decryption Secrets Blocks (TLS keys)" },
+	PB_CLI_TRAILERS(offsetof(struct opts, trailing)),
 	PB_CLI_JSON(struct opts, "one JSON object a stream"),
 	{ 0 },
 };
@@ -182,6 +187,8 @@ run_import(struct import *import, char **names, struct pb_err *err)
 		return rc;
 	import->node = import->opts->node != NULL ? import->opts->node :
 	    import->cli->conf->node.name;
+	import->listed = pb_cli_trailers_list(&import->opts->trailing,
+	    &import->trailers);
 	pb_cli_catch_signals();
 	rc = pb_cli_owner(import->cli, &owner, err);
 	if (rc == 0)
@@ -267,6 +274,7 @@ one_file(struct import *import, struct pb_err *err)
 		.interface = import->opts->interface,
 		.file_name = base_name(input),
 		.pen = import->cli->conf->node.pen,
+		.trailers = import->listed ? &import->trailers : NULL,
 		.secrets = import->opts->secrets,
 		.take = import->inlet != NULL ? on_take : NULL,
 		.give = on_give,

@@ -14,11 +14,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cli/common/merging.h"
 #include "cli/common/select.h"
+#include "cli/common/trailing.h"
 #include "recorder/filter/payload.h"
 #include "recorder/query/lines.h"
 #include "recorder/query/output.h"
 #include "recorder/query/query.h"
+#include "recorder/query/trailing.h"
 
 #define EXPLAIN_BYTES_MAX	(8u << 10)
 /* The first lines go out one by one, and none waits much longer than that for
@@ -34,6 +37,8 @@ struct opts {
 	bool		 explain, no_index, inner;
 	struct pb_split	 split;
 	bool		 pcap;
+	struct pb_cli_trailing trailing;
+	struct pb_cli_merging merging;
 };
 
 struct query {
@@ -41,6 +46,7 @@ struct query {
 	struct pb_cli	*cli;
 	struct pb_query	*query;
 	struct pb_payload *payload;
+	struct pb_trailing *trailing;	/* NULL: frames are as they are */
 	struct pb_output *output;	/* of -w; else NULL: */
 	struct pb_out	 out;
 	struct pb_lines	 lines;
@@ -58,6 +64,9 @@ static int	run_count(struct query *, struct pb_err *);
 static int	explain(const struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
 static int	one_round(struct query *, struct pb_err *);
+static int	put_packet(struct query *, struct pb_cursor_packet *,
+		    struct pb_err *);
+static int	put_head(void *, const struct pb_head *, struct pb_err *);
 static int	put_line(struct query *, const struct pb_cursor_packet *,
 		    struct pb_err *);
 static int	flush(struct query *, struct pb_err *);
@@ -67,6 +76,8 @@ static int	close_sink(struct query *, int, struct pb_err *);
 static int	close_output(struct query *, int, struct pb_err *);
 
 #define SELECT	offsetof(struct opts, select)
+#define TRAILING offsetof(struct opts, trailing)
+#define MERGING	offsetof(struct opts, merging)
 static const struct pb_cli_option options[] = {
 	{ .help = "What to select:" },
 	PB_CLI_SELECT(SELECT),
@@ -86,6 +97,22 @@ static const struct pb_cli_option options[] = {
 	    "out and what was read; with --json as an object" },
 	{ "no-index", 0, NULL, offsetof(struct opts, no_index), NULL,
 	    "look at each packet; it finds the same, later" },
+	{ .help = "Trailers of switches, and what is under them:" },
+	PB_CLI_TRAILERS(TRAILING),
+	PB_CLI_STRIP_TRAILERS(TRAILING,
+	    "frames as they were before the first switch, in all that\n"
+	    "is printed or written; FILTER is asked of what was\n"
+	    "captured; those that do not parse stay as they are"),
+	{ "with-fcs", 0, NULL, TRAILING +
+	    offsetof(struct pb_cli_trailing, with_fcs), NULL,
+	    "with that, their original FCS behind them" },
+	{ "check-fcs", 0, NULL, TRAILING +
+	    offsetof(struct pb_cli_trailing, check_fcs), NULL,
+	    "is the original FCS right?  Wrong ones are marked and\n"
+	    "counted, and the exit status is 1 where there are some" },
+	{ .help = "How to merge streams:" },
+	PB_CLI_WINDOW(MERGING),
+	PB_CLI_DEDUP(MERGING),
 	{ .help = "What to do with it (default: a line a packet):" },
 	{ "write", 'w', "FILE", offsetof(struct opts, file), NULL,
 	    "write a pcapng file, `-` for standard output; FILE\n"
@@ -121,9 +148,10 @@ const struct pb_command pb_cmd_query = {
 	.after =
 "Packets come in the order of their times across streams; where times are\n"
 "equal, by stream, then by sequence number.  Within a stream, times that\n"
-"run backwards by up to 10 ms (less where large packets or many streams\n"
-"fill the memory for it) are put in order; packets that come later than\n"
-"that stay where they are met.  A packet without a time\n"
+"run backwards by up to 10 ms, or --window, are put in order (less where\n"
+"large packets or many streams fill the memory for it: 128 MiB, with\n"
+"--window 512 MiB); packets that come later than that stay where they are\n"
+"met, and with --window are counted.  A packet without a time\n"
 "stamp stays behind the one before it.  --reverse turns all of it round.\n"
 "With --follow, order across streams holds within what becomes durable at\n"
 "the same time.  Where a recorder runs on the store, it goes first: the disk\n"
@@ -162,6 +190,8 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 static int
 check_usage(const struct opts *opts)
 {
+	int rc;
+
 	if (opts->file != NULL && (opts->count || opts->json))
 		return pb_cli_usage("query: -w and %s are two things to do "
 		    "with the packets; give one of them",
@@ -182,7 +212,11 @@ check_usage(const struct opts *opts)
 	if (opts->split.kind != PB_SPLIT_NONE && strcmp(opts->file, "-") == 0)
 		return pb_cli_usage("query: --split makes several files; give "
 		    "-w a name in place of `-`");
-	return 0;
+	rc = pb_cli_merging_check(&opts->merging, "query",
+	    opts->reverse && !opts->count, opts->file == NULL &&
+	    !opts->count);
+	return rc != 0 ? rc : pb_cli_trailing_check(&opts->trailing,
+	    opts->count && !opts->merging.dedup);
 }
 
 static int
@@ -212,16 +246,24 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		.close = pb_cli_close_index,
 		.arg = query->cli,
 	};
+	struct pb_trailer_list trailers;
+	bool opened, given = pb_cli_trailers_list(&query->opts->trailing,
+	    &trailers);
+	struct pb_repeats_opts repeats;
 	size_t passed_over;
-	bool opened;
 	int rc;
 
+	pb_cli_merging_ask(&query->opts->merging, given ? &trailers : NULL,
+	    &repeats, &opts);
 	pb_cli_catch_signals();
 	rc = open_output(query, err);
 	if (rc == 0)
 		rc = pb_cli_enter(query->cli, false, err);
 	if (rc == 0)
 		opts.once = pb_cli_yield(query->cli);
+	if (rc == 0)
+		rc = pb_cli_trailing_open(&query->trailing,
+		    &query->opts->trailing, query->cli->conf->node.pen, err);
 	if (rc == 0)
 		rc = pb_query_open(&query->query, &opts, err);
 	opened = query->query != NULL;
@@ -234,9 +276,14 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 		    run_rounds(query, err);
 		if (rc == 0 && query->opts->explain)
 			rc = explain(query, err);
+		pb_cli_merging_told(&query->opts->merging, query->query);
+		if (rc == 0 && query->trailing != NULL)
+			rc = pb_cli_trailing_told(&query->opts->trailing,
+			    pb_trailing_counts(query->trailing));
 	}
 	pb_query_close(query->query);
 	pb_output_close(query->output);
+	pb_trailing_destroy(query->trailing);
 	if (opened && pb_cli_stopped() != 0 && !opts.follow)
 		pb_cli_die(pb_cli_stopped());
 	return rc;
@@ -246,7 +293,9 @@ static int
 run_count(struct query *query, struct pb_err *err)
 {
 	uint64_t count;
-	int rc = pb_query_count(query->query, &count, err);
+	int rc = query->trailing != NULL ?
+	    pb_cli_trailing_count(query->trailing, query->query, &count,
+	    err) : pb_query_count(query->query, &count, err);
 
 	if (rc == 0 && pb_cli_stopped() == 0)
 		printf("%" PRIu64 "\n", count);
@@ -283,8 +332,7 @@ run_rounds(struct query *query, struct pb_err *err)
 	rc = one_round(query, err);
 	/* A file without packets still says what was looked at. */
 	if (rc == 0 && query->output != NULL && query->empty)
-		rc = pb_query_heads(query->query, pb_output_interface,
-		    query->output, err);
+		rc = pb_query_heads(query->query, put_head, query, err);
 	while (rc >= 0 && query->opts->follow) {
 		rc = flush(query, err);
 		if (rc == 0)
@@ -301,23 +349,49 @@ run_rounds(struct query *query, struct pb_err *err)
 static int
 one_round(struct query *query, struct pb_err *err)
 {
+	bool whole = query->output != NULL && query->trailing == NULL;
 	struct pb_cursor_packet cp;
 	struct pb_run run;
 	int rc;
 
 	for (;;) {
-		rc = query->output != NULL ?
+		rc = whole ?
 		    pb_query_run(query->query, UINT64_MAX, &run, err) :
 		    pb_query_next(query->query, &cp, err);
 		if (rc <= 0)
 			return rc;
 		query->empty = false;
-		rc = query->output != NULL ?
-		    pb_output_run(query->output, &run, err) :
-		    put_line(query, &cp, err);
+		rc = whole ? pb_output_run(query->output, &run, err) :
+		    put_packet(query, &cp, err);
 		if (rc < 0)
 			return rc;
 	}
+}
+
+static int
+put_packet(struct query *query, struct pb_cursor_packet *cp,
+    struct pb_err *err)
+{
+	int rc = query->trailing == NULL ? 0 : pb_trailing_packet(
+	    query->trailing, cp, &query->lines.fcs, err);
+
+	if (rc < 0)
+		return rc;
+	return query->output != NULL ?
+	    pb_output_packet(query->output, cp, err) :
+	    put_line(query, cp, err);
+}
+
+/* Of an interface without packets. */
+static int
+put_head(void *arg, const struct pb_head *head, struct pb_err *err)
+{
+	struct query *query = arg;
+
+	if (query->trailing != NULL)
+		head = pb_trailing_head(query->trailing, head, err);
+	return head == NULL ? PB_ENOMEM :
+	    pb_output_interface(query->output, head, err);
 }
 
 static int
@@ -325,8 +399,10 @@ put_line(struct query *query, const struct pb_cursor_packet *cp,
     struct pb_err *err)
 {
 	uint64_t now = pb_clock_mono_ms();
-	int rc = pb_lines_packet(&query->lines, cp, err);
+	int rc;
 
+	query->lines.repeat = pb_query_repeat(query->query);
+	rc = pb_lines_packet(&query->lines, cp, err);
 	if (rc < 0 || (query->alone == LINES_ALONE &&
 	    now - query->flushed_ms < LINES_WAIT_MS))
 		return rc;

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "cli/common/progress.h"
 #include "cli/common/select.h"
+#include "cli/common/trailing.h"
 #include "cli/replay/from_file.h"
 #include "cli/replay/from_store.h"
 #include "cli/replay/speed.h"
@@ -34,6 +35,7 @@ struct opts {
 	struct pb_ways	 ways;
 	struct pb_rewrite rewrite;
 	struct pb_speed	 speed;
+	struct pb_cli_trailing trailing;
 	const char	*file;		/* -r, or NULL */
 	uint64_t	 loops;
 	enum pb_engine	 engine;
@@ -50,6 +52,7 @@ struct replay {
 	struct pb_filter *compiled;	/* for a file */
 	struct pb_from_store store;
 	struct pb_from_file file;
+	struct pb_original original;
 	struct pb_ahead	*ahead;
 	struct pb_transmit_report report;
 	struct pb_progress progress;
@@ -82,6 +85,7 @@ static int	take_src(void *, const char *, struct pb_err *);
 #define WAYS	offsetof(struct opts, ways)
 #define SPEED	offsetof(struct opts, speed)
 #define REWRITE	offsetof(struct opts, rewrite)
+#define TRAILING offsetof(struct opts, trailing)
 static const struct pb_cli_option options[] = {
 	{ .help = "What to send (default: what the store has):" },
 	PB_CLI_SELECT(SELECT),
@@ -126,6 +130,10 @@ static const struct pb_cli_option options[] = {
 	{ "on-down", 0, "WHAT", offsetof(struct opts, wait_down), take_down,
 	    "a link goes down: stop, the default, or wait for it" },
 	{ .help = "As what:" },
+	PB_CLI_STRIP_TRAILERS(TRAILING,
+	    "as they were before the first switch that stamped them;\n"
+	    "frames that do not parse go out as they are"),
+	PB_CLI_TRAILERS(TRAILING),
 	{ "dst-mac", 0, "MAC", REWRITE, take_dst,
 	    "another destination address" },
 	{ "src-mac", 0, "MAC", REWRITE, take_src,
@@ -193,6 +201,7 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 	}
 	pb_from_store_finish(&replay->store);
 	pb_from_file_finish(&replay->file);
+	pb_original_finish(&replay->original);
 	pb_filter_destroy(replay->compiled);
 	pb_ways_close(&replay->ways);
 	pb_buf_finish(&filter);
@@ -219,6 +228,11 @@ check_usage(const struct opts *opts, bool store)
 	if (opts->truncate && opts->skip)
 		return pb_cli_usage("replay: --truncate and --skip are two "
 		    "things to do with what is too long; give one of them");
+	if ((opts->trailing.given || opts->trailing.fcs) &&
+	    !opts->trailing.strip)
+		return pb_cli_usage("replay: %s says what --strip-trailers "
+		    "takes off; give both", opts->trailing.given ?
+		    "--trailers" : "--fcs");
 	if (opts->select.limit == 0)
 		return pb_cli_usage("replay: --limit 0 sends nothing");
 	return opts->file == NULL ? 0 : check_source(opts, store);
@@ -269,6 +283,7 @@ run_replay(struct replay *replay, struct pb_err *err)
 	if (rc == 0)
 		rc = transmit(replay, err);
 	pb_ahead_destroy(replay->ahead);
+	pb_original_told(&replay->original);
 	/* What is refused before the first packet has no report. */
 	if (replay->report.sent == 0 && rc < 0)
 		return rc;
@@ -287,7 +302,10 @@ static int
 open_source(struct replay *replay, struct pb_err *err)
 {
 	const struct opts *opts = replay->opts;
+	struct pb_original *original = &replay->original;
 
+	original->given = pb_cli_trailers_list(&opts->trailing,
+	    &original->list);
 	if (opts->file != NULL)
 		return open_file(replay, err);
 	/* The limit is of what is sent. */
@@ -300,6 +318,7 @@ open_source(struct replay *replay, struct pb_err *err)
 		.filter = replay->filter,
 		.inner = opts->inner,
 		.skip = opts->skip,
+		.original = opts->trailing.strip ? original : NULL,
 	};
 	return pb_cli_enter(replay->cli, false, err);
 }
@@ -319,6 +338,8 @@ open_file(struct replay *replay, struct pb_err *err)
 	file->ways = &replay->ways;
 	file->filter = replay->compiled;
 	file->skip = replay->opts->skip;
+	file->original = replay->opts->trailing.strip ? &replay->original :
+	    NULL;
 	rc = pb_from_file_open(file, replay->opts->file, err);
 	if (rc == 0 && replay->opts->loops != 1 &&
 	    !replay->opts->preload && !pb_from_file_again(file))

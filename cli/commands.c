@@ -11,6 +11,7 @@ const struct pb_command *const pb_commands[] = {
 	&pb_cmd_segments,
 	&pb_cmd_query,
 	&pb_cmd_flows,
+	&pb_cmd_latency,
 	&pb_cmd_replay,
 	&pb_cmd_import,
 	&pb_cmd_gaps,
@@ -18,5 +19,6 @@ const struct pb_command *const pb_commands[] = {
 	&pb_cmd_verify,
 	&pb_cmd_reindex,
 	&pb_cmd_interfaces,
+	&pb_cmd_trailers,
 	NULL,
 };

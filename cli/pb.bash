@@ -70,7 +70,7 @@ _pb_value()
 {
 	local cur=$2
 	case $1 in
-	-c | -w | -r)
+	-c | -w | -r | --plot)
 		_pb_files "$cur" ;;
 	--store)
 		compopt -o filenames 2>/dev/null
@@ -90,7 +90,11 @@ _pb_value()
 	--upstream)
 		_pb_reply -W "$(_pb_upstreams)" -- "$cur" ;;
 	--to)
-		_pb_reply -W "$(_pb_configured)" -- "$cur" ;;
+		if [[ $command == latency ]]; then
+			_pb_reply -W "$(_pb_streams) stamp:2 capture" -- "$cur"
+		else
+			_pb_reply -W "$(_pb_configured)" -- "$cur"
+		fi ;;
 	--by)
 		_pb_reply -W "bytes packets time" -- "$cur" ;;
 	-i)
@@ -102,13 +106,19 @@ _pb_value()
 		_pb_reply -W "auto sendmmsg xdp ring" -- "$cur" ;;
 	--on-down)
 		_pb_reply -W "stop wait" -- "$cur" ;;
+	--from)
+		_pb_reply -W "$(_pb_streams) stamp:1 capture" -- "$cur" ;;
 	--vlan)
 		_pb_reply -W "none" -- "$cur" ;;
 	--top)
 		[[ $command != replay ]] || return 1
 		COMPREPLY=() ;;
-	--seq | --limit | --first | --payload | --loop | --speed | --pps | \
-	    --mbps | --gap-max | --dst-mac | --src-mac)
+	--trailers)
+		_pb_reply -W "none arista7150 arista7280 broadcom cpacket
+		    exablaze ixia mac48 metamako raw:4 ttag vss" -- "$cur" ;;
+	--seq | --limit | --for | --first | --payload | --loop | --speed | --pps | \
+	    --mbps | --gap-max | --dst-mac | --src-mac | --window | \
+	    --dedup-window)
 		COMPREPLY=() ;;
 	*)
 		return 1 ;;
@@ -117,8 +127,8 @@ _pb_value()
 
 _pb()
 {
-	local commands="status streams segments query flows replay import gaps
-	    dlq verify reindex interfaces help"
+	local commands="status streams segments query flows latency replay
+	    import gaps dlq verify reindex interfaces trailers help"
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	local prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" options="" i
@@ -155,18 +165,27 @@ _pb()
 		options="--upstream --stream --first --to --all --json --help" ;;
 	query)
 		options="--stream --after --before --seq --limit --reverse
-		    --inner --payload --explain --no-index -w --format --split
-		    --count --json --comments --follow --help" ;;
+		    --inner --payload --explain --no-index --trailers --fcs
+		    --strip-trailers --with-fcs --check-fcs --window --dedup
+		    --dedup-window --dedup-ttl --mark-duplicates -w --format
+		    --split --count --json --comments --follow --help" ;;
 	flows)
 		options="--stream --after --before --inner --directed --by
 		    --top --json --csv --help" ;;
+	latency)
+		options="--from --to --window --stream --after --before --inner
+		    --trailers --fcs --json --plot --help" ;;
 	replay)
 		options="--stream --after --before --seq --inner -r --limit
 		    --loop --preload -i --map --speed --pps --mbps --top
 		    --gap-max --no-spin --truncate --skip --on-down --dst-mac
-		    --src-mac --vlan --engine --json --help" ;;
+		    --src-mac --vlan --strip-trailers --trailers --fcs --engine
+		    --json --help" ;;
+	trailers)
+		options="--limit --for --json --help" ;;
 	import)
-		options="--node --interface --secrets --json --help" ;;
+		options="--node --interface --secrets --trailers --fcs --json
+		    --help" ;;
 	esac
 
 	if [[ $cur == -* ]]; then
@@ -177,8 +196,11 @@ _pb()
 		_pb_reply -W "list show requeue purge move" -- "$cur"
 	elif [[ $command == import ]]; then
 		_pb_files "$cur"
+	elif [[ $command == trailers ]]; then
+		compopt -o filenames 2>/dev/null
+		_pb_reply -f -W "$(_pb_interfaces) $(_pb_streams)" -- "$cur"
 	elif [[ $command == query || $command == flows ||
-	    $command == replay ]]; then
+	    $command == latency || $command == replay ]]; then
 		# The first words of tcpdump filters.
 		_pb_reply -W "host net port portrange src dst tcp udp icmp
 		    icmp6 ip ip6 arp ether vlan mpls and or not less greater" \

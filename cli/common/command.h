@@ -16,7 +16,7 @@
 
 struct pb_cli;
 
-#define PB_CLI_OPTIONS_MAX	32	/* of a command */
+#define PB_CLI_OPTIONS_MAX	40	/* of a command */
 
 /* A row; one without a name is a heading in the help, one without both ends
  * the table. */

@@ -29,6 +29,7 @@
 #include "pcapng/option.h"
 #include "pcapng/scan.h"
 #include "pcapng/ticks.h"
+#include "recorder/query/trailing.h"
 #include "recorder/store/write/fill.h"
 
 /* Of a chunk, kept free for blocks that come behind the last packet. */
@@ -40,6 +41,9 @@
 /* What a packet's options grow by: epb_packetid, and the untimed mark, which
  * is a PEN and four octets. */
 #define OPTIONS_GROWTH	(PB_OPTION_BYTES(8) + PB_OPTION_BYTES(8))
+/* What the list of an interface's trailers takes. */
+#define TRAILERS_BYTES	(PB_OPTION_BYTES(PB_INTERFACE_TEXT_MAX + 8u) + \
+			    PB_OPTION_BYTES(1))
 #define OPTIONS_BYTES	(PB_OPTIONS_BYTES_MAX + 256u)
 
 _Static_assert(64u + PB_CAPLEN_MAX + PB_OPTIONS_BYTES_MAX +
@@ -238,12 +242,18 @@ take_interface(struct pb_importer *importer, const struct pb_event *event,
 	/* Only the header of a classic pcap has no offset of its own. */
 	stream->classic = event->offset == 0;
 	pb_buf_init(&stream->idb, PB_OPTIONS_BYTES_MAX +
-	    PB_OPTION_BYTES(PB_IFNAME_BYTES_MAX));
+	    PB_OPTION_BYTES(PB_IFNAME_BYTES_MAX) + TRAILERS_BYTES);
 	pb_buf_init(&stream->statistics.blocks, STATISTICS_BYTES);
 	/* The reader took it, too. */
 	(void)pb_ticks_read(&stream->clock, of->options, of->options_len,
 	    NULL);
-	pb_buf_put(&stream->idb, of->options, of->options_len);
+	if (importer->opts.trailers != NULL &&
+	    stream->linktype == PB_LINKTYPE_ETHERNET)
+		(void)pb_trailing_options(&stream->idb, of->options,
+		    of->options_len, importer->opts.trailers,
+		    importer->opts.pen);
+	else
+		pb_buf_put(&stream->idb, of->options, of->options_len);
 	return stream->idb.failed ? pb_err_set(err, PB_ENOMEM, "no memory to "
 	    "import packets") : 0;
 }

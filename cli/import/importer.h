@@ -54,6 +54,8 @@ struct pb_importer_opts {
 	const char	*interface;	/* forced name, or NULL */
 	const char	*file_name;	/* for a classic pcap's interface */
 	uint32_t	 pen;
+	/* What stands on frames of Ethernet; NULL: what the file says. */
+	const struct pb_trailer_list *trailers;
 	bool		 secrets;	/* keep Decryption Secrets Blocks */
 	/*
 	 * An empty chunk, lent until it is given back, filled with the next

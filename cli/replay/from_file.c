@@ -219,13 +219,19 @@ static int
 take_interface(struct pb_from_file *from, const struct pb_event *event,
     struct pb_err *err)
 {
+	struct pb_from_file_interface *interface;
+
 	if (!PB_LIST_ROOM(from->interface, from->room, from->interfaces))
 		return pb_err_set(err, PB_ENOMEM, "%s: no memory for an "
 		    "interface", from->name);
-	from->interface[from->interfaces++] = (struct pb_from_file_interface){
+	interface = &from->interface[from->interfaces++];
+	*interface = (struct pb_from_file_interface){
 		.linktype = event->linktype,
 		.way = way_of(from, event),
 	};
+	if (from->original != NULL)
+		pb_original_list(from->original, event->packet.options,
+		    event->packet.options_len, &interface->list);
 	return 0;
 }
 
@@ -266,6 +272,7 @@ take_packet(struct pb_from_file *from, const struct pb_event *event,
 	const struct pb_packet *packet = &event->packet;
 	bool foreign = interface->linktype != PB_LINKTYPE_ETHERNET;
 
+	from->last = event->interface;
 	if (foreign && from->skip)
 		return PB_SOURCE_SKIP;
 	if (!foreign && from->filter != NULL &&
@@ -282,7 +289,9 @@ take_packet(struct pb_from_file *from, const struct pb_event *event,
 		.cut = packet->caplen < packet->origlen,
 		.time_ns = packet->time_ns,
 	};
-	return PB_SOURCE_FRAME;
+	return from->original == NULL ? PB_SOURCE_FRAME :
+	    pb_original_frame(from->original, &interface->list, packet, out,
+	    err);
 }
 
 static int

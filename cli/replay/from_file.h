@@ -13,6 +13,7 @@
 #define PB_CLI_FROM_FILE_H
 
 #include "base/buf.h"
+#include "cli/replay/original.h"
 #include "cli/replay/ways.h"
 #include "pcapng/hop.h"
 #include "pcapng/reader.h"
@@ -22,6 +23,7 @@ struct pb_filter;
 struct pb_from_file_interface {
 	uint16_t	 linktype;
 	int		 way;
+	struct pb_trailer_list list;
 };
 
 struct pb_from_file {
@@ -29,6 +31,7 @@ struct pb_from_file {
 	struct pb_ways	*ways;
 	const struct pb_filter *filter;	/* of Ethernet; NULL: all */
 	bool		 skip;		/* leave other link types out */
+	struct pb_original *original;	/* what they become; NULL: nothing */
 	/* private; zeroed */
 	int		 fd;
 	const char	*name;
@@ -45,6 +48,7 @@ struct pb_from_file {
 	bool		 identified;	/* where it has one */
 	struct pb_from_file_interface *interface;	/* of the section */
 	size_t		 interfaces, room;
+	uint32_t	 last;		/* the last packet's interface */
 	struct pb_err	 err;		/* what could not be read */
 	int		 rc;		/* its code, or 0 */
 };

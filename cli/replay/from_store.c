@@ -58,7 +58,8 @@ pb_from_store_next(void *arg, struct pb_source_frame *out,
 		.cut = packet->caplen < packet->origlen,
 		.time_ns = packet->time_ns,
 	};
-	return PB_SOURCE_FRAME;
+	return from->original == NULL ? PB_SOURCE_FRAME :
+	    pb_original_frame(from->original, &from->list, packet, out, err);
 }
 
 void
@@ -138,4 +139,7 @@ take_head(struct pb_from_store *from, const struct pb_head *head)
 	from->head = pb_head_ref((struct pb_head *)head);
 	from->way = head->linktype == PB_LINKTYPE_ETHERNET ?
 	    way_of(from, pb_stream_name(name, &key)) : PB_WAYS_NONE;
+	if (from->original != NULL)
+		pb_original_list(from->original, head->idb_options.data,
+		    head->idb_options.len, &from->list);
 }

@@ -9,6 +9,7 @@
 #define PB_CLI_FROM_STORE_H
 
 #include "cli/common/cli.h"
+#include "cli/replay/original.h"
 #include "cli/replay/ways.h"
 #include "recorder/query/query.h"
 
@@ -20,6 +21,7 @@ struct pb_from_store {
 	const char	*filter;
 	bool		 inner;
 	bool		 skip;		/* leave other link types out */
+	struct pb_original *original;	/* what they become; NULL: nothing */
 	/* private; zeroed */
 	struct pb_query_opts opts;
 	struct pb_query	*query;
@@ -28,6 +30,7 @@ struct pb_from_store {
 	bool		 yielded;
 	struct pb_head	*head;		/* of the last packet; a reference */
 	int		 way;		/* its; PB_WAYS_NONE: left out */
+	struct pb_trailer_list list;	/* of its interface */
 };
 
 /* As a source: `begin` and `next` of a struct pb_source. */

@@ -19,8 +19,10 @@ static void	json_number(struct pb_json *, const char *,
 		    const struct pb_stamp *, uint8_t, uint64_t);
 static void	json_nodes(struct pb_lines *, struct pb_json *,
 		    const struct pb_cursor_packet *, const struct pb_way *);
+static void	json_repeat(struct pb_json *, const struct pb_repeat *);
 static void	text_line(struct pb_lines *,
 		    const struct pb_cursor_packet *);
+static void	put_name(struct pb_buf *, const struct pb_head *, uint64_t);
 static void	way_lines(struct pb_lines *,
 		    const struct pb_cursor_packet *, const struct pb_way *);
 static bool	untimed(const struct pb_cursor_packet *);
@@ -32,6 +34,7 @@ pb_lines_init(struct pb_lines *lines, struct pb_out *out, bool json,
 	lines->out = out;
 	lines->json = json;
 	lines->way = way;
+	lines->repeat = NULL;
 	pb_stamper_init(&lines->stamper, NULL);
 	pb_buf_init(&lines->line, LINE_BYTES_MAX);
 }
@@ -88,8 +91,13 @@ json_line(struct pb_lines *lines, const struct pb_cursor_packet *cp,
 	pb_json_u64(&json, "seq", cp->seq);
 	pb_json_u64(&json, "caplen", cp->packet.caplen);
 	pb_json_u64(&json, "len", cp->packet.origlen);
+	if (lines->fcs != PB_FCS_UNKNOWN)
+		pb_json_text(&json, "fcs", lines->fcs == PB_FCS_RIGHT ?
+		    "right" : "wrong");
 	if (way->stamped.count > 0)
 		pb_json_u64(&json, "time_from", way->stamped.from);
+	if (lines->repeat != NULL)
+		json_repeat(&json, lines->repeat);
 	pb_json_array(&json, "hops");
 	json_stamps(&json, &way->stamped);
 	json_nodes(lines, &json, cp, way);
@@ -163,20 +171,51 @@ json_nodes(struct pb_lines *lines, struct pb_json *json,
 }
 
 static void
+json_repeat(struct pb_json *json, const struct pb_repeat *repeat)
+{
+	const struct pb_identity *who = &repeat->head->identity;
+	char epoch[17];
+
+	pb_hex64(who->epoch, epoch);
+	pb_json_object(json, "duplicate_of");
+	pb_json_text(json, "node", who->node[0].name);
+	pb_json_text(json, "interface", who->interface);
+	pb_json_text(json, "epoch", epoch);
+	pb_json_u64(json, "seq", repeat->seq);
+	pb_json_end(json);
+}
+
+static void
 text_line(struct pb_lines *lines, const struct pb_cursor_packet *cp)
 {
-	const struct pb_identity *who = &cp->head->identity;
 	char time[PB_TIME_TEXT_MAX], ends[PB_ENDPOINTS_TEXT_MAX];
-	char interface[3 * PB_IFNAME_BYTES_MAX + 1];
 
-	/* No name of a distant interface steers this terminal. */
-	pb_utf8_clean(interface, sizeof(interface), who->interface,
-	    strlen(who->interface));
 	pb_endpoints(cp->head->linktype, cp->packet.data, cp->packet.caplen,
 	    ends);
-	pb_buf_printf(&lines->line, "%s %s/%s %" PRIu64 " %" PRIu32 " %s\n",
-	    untimed(cp) ? "-" : pb_time_format(cp->packet.time_ns, time),
-	    who->node[0].name, interface, cp->seq, cp->packet.origlen, ends);
+	pb_buf_printf(&lines->line, "%s ", untimed(cp) ? "-" :
+	    pb_time_format(cp->packet.time_ns, time));
+	put_name(&lines->line, cp->head, cp->seq);
+	pb_buf_printf(&lines->line, " %" PRIu32 " %s%s", cp->packet.origlen,
+	    ends, lines->fcs == PB_FCS_WRONG ? " wrong-fcs" : "");
+	if (lines->repeat != NULL) {
+		pb_buf_str(&lines->line, " duplicate-of ");
+		put_name(&lines->line, lines->repeat->head,
+		    lines->repeat->seq);
+	}
+	pb_buf_put(&lines->line, "\n", 1);
+}
+
+/* No name of a distant interface steers this terminal. */
+static void
+put_name(struct pb_buf *line, const struct pb_head *head, uint64_t seq)
+{
+	const struct pb_identity *who = &head->identity;
+	char interface[3 * PB_IFNAME_BYTES_MAX + 1];
+
+	pb_utf8_clean(interface, sizeof(interface), who->interface,
+	    strlen(who->interface));
+	pb_buf_printf(line, "%s/%s %" PRIu64, who->node[0].name, interface,
+	    seq);
 }
 
 static void

@@ -69,6 +69,10 @@ struct entry {
 
 struct pb_merge {
 	struct pb_merge_source source;
+	uint64_t	 window;
+	size_t		 bytes_max, input_bytes_max;
+	uint64_t	 gone;		/* key of the last to go out */
+	uint64_t	 late;
 	struct input	*input;
 	size_t		 inputs;
 	struct entry	*entry;		/* a heap */
@@ -81,6 +85,7 @@ struct pb_merge {
 	TAILQ_HEAD(readers, input) readers;	/* the last to read first */
 };
 
+static void	choose_window(struct pb_merge *);
 /* what is next */
 static int	settle(struct pb_merge *, struct pb_err *);
 static void	take_run(struct pb_merge *, uint64_t, struct pb_run *);
@@ -96,7 +101,7 @@ static void	put_in_time(struct pb_merge *, struct input *,
 static void	decide(struct pb_merge *, struct input *, uint64_t);
 static void	fall_back(struct pb_merge *, struct batch *);
 static uint64_t	latest(const struct input *);
-static uint64_t	past_window(const struct input *);
+static uint64_t	past_window(const struct pb_merge *, const struct input *);
 static int	order(const void *, const void *);
 static int	wait_for(struct pb_merge *, struct input *);
 static void	input_end(struct pb_merge *, struct input *);
@@ -133,6 +138,7 @@ pb_merge_create(struct pb_merge **out, const struct pb_merge_source *source,
 	TAILQ_INIT(&merge->readers);
 	merge->source = *source;
 	merge->inputs = inputs;
+	choose_window(merge);
 	merge->reading_max = reading_max > 0 ? reading_max :
 	    PB_MERGE_READING_MAX;
 	merge->input = calloc(inputs + 1, sizeof(*merge->input));
@@ -167,6 +173,26 @@ pb_merge_destroy(struct pb_merge *merge)
 	free(merge->input);
 	free(merge->entry);
 	free(merge);
+}
+
+uint64_t
+pb_merge_late(const struct pb_merge *merge)
+{
+	return merge->late;
+}
+
+/* A wide one is for those who have the memory for it. */
+static void
+choose_window(struct pb_merge *merge)
+{
+	const uint64_t *window_ns = merge->source.window_ns;
+
+	merge->window = window_ns != NULL ? *window_ns : PB_MERGE_WINDOW_NS;
+	merge->bytes_max = PB_MERGE_BYTES_MAX;
+	merge->input_bytes_max = PB_MERGE_INPUT_BYTES_MAX;
+	if (merge->window > PB_MERGE_WINDOW_NS)
+		merge->bytes_max = merge->input_bytes_max =
+		    PB_MERGE_WIDE_BYTES_MAX;
 }
 
 int
@@ -263,6 +289,7 @@ take_run(struct pb_merge *merge, uint64_t packets_max, struct pb_run *out)
 		.last_time = turn(merge, packet[-1].time_ns),
 		.last_seq = turn(merge, packet[-1].seq),
 	};
+	merge->gone = packet[-1].time_ns;
 	batch->at = (size_t)(packet - batch->b.packet);
 	if (packet < end) {
 		sift_down(merge, entry_of(merge, batch));
@@ -371,9 +398,11 @@ hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 	input->bytes += batch->memory;
 	merge->bytes += batch->memory;
 	input->batches++;
-	input->floor = past_window(input);
-	/* Where nothing comes it is closed behind the last one. */
-	if (batch->b.floor != 0 && floor > input->floor)
+	input->floor = past_window(merge, input);
+	/* Where nothing comes it is closed behind the last one.  What is known
+	 * of some extents ahead says nothing of a wide window. */
+	if (merge->window <= PB_MERGE_WINDOW_NS && batch->b.floor != 0 &&
+	    floor > input->floor)
 		input->floor = floor < UINT64_MAX ? floor : latest(input);
 	input->full = holds_enough(merge, input);
 	return 0;
@@ -415,17 +444,23 @@ static void
 put_in_time(struct pb_merge *merge, struct input *input,
     struct pb_batch_packet *packet)
 {
+	uint64_t floor = past_window(merge, input);
+
 	packet->time_ns = packet->untimed ? latest(input) :
 	    turn(merge, packet->time_ns);
-	if (packet->time_ns < past_window(input)) {
-		packet->time_ns = past_window(input);
-		return;
+	if (packet->time_ns < floor || packet->time_ns < merge->gone)
+		merge->late++;
+	if (packet->time_ns < floor) {
+		packet->time_ns = floor;
+		/* Without a window nothing passes what came before. */
+		if (merge->window > 0)
+			return;
 	}
 	if (input->ahead != NULL)
 		decide(merge, input, packet->time_ns);
 	if (packet->time_ns <= input->max_key)
 		return;
-	if (packet->time_ns - input->max_key > PB_MERGE_WINDOW_NS)
+	if (packet->time_ns - input->max_key > merge->window)
 		input->ahead = packet;
 	else
 		input->max_key = packet->time_ns;
@@ -438,7 +473,7 @@ decide(struct pb_merge *merge, struct input *input, uint64_t key)
 	struct pb_batch_packet *ahead = input->ahead;
 	struct batch *batch = input->ahead_in;
 
-	if (key >= ahead->time_ns - PB_MERGE_WINDOW_NS)
+	if (key >= ahead->time_ns - merge->window)
 		key = ahead->time_ns;
 	if (key > input->max_key)
 		input->max_key = key;
@@ -447,6 +482,7 @@ decide(struct pb_merge *merge, struct input *input, uint64_t key)
 	if (key == ahead->time_ns)
 		return;
 	ahead->time_ns = key;
+	merge->late++;
 	if (batch != NULL)
 		fall_back(merge, batch);
 }
@@ -479,10 +515,10 @@ latest(const struct input *input)
 
 /* No key of what comes next is lower. */
 static uint64_t
-past_window(const struct input *input)
+past_window(const struct pb_merge *merge, const struct input *input)
 {
-	return input->max_key > PB_MERGE_WINDOW_NS ?
-	    input->max_key - PB_MERGE_WINDOW_NS : 0;
+	return input->max_key > merge->window ?
+	    input->max_key - merge->window : 0;
 }
 
 static int
@@ -511,7 +547,7 @@ wait_for(struct pb_merge *merge, struct input *input)
 static bool
 holds_enough(const struct pb_merge *merge, const struct input *input)
 {
-	size_t most = merge->bytes < PB_MERGE_BYTES_MAX ?
+	size_t most = merge->bytes < merge->bytes_max ?
 	    share_of_input(merge) : PB_MERGE_INPUT_BYTES_MIN;
 
 	return input->batches > 1 && input->bytes >= most;
@@ -520,10 +556,10 @@ holds_enough(const struct pb_merge *merge, const struct input *input)
 static size_t
 share_of_input(const struct pb_merge *merge)
 {
-	size_t share = PB_MERGE_BYTES_MAX / merge->begun;
+	size_t share = merge->bytes_max / merge->begun;
 
-	if (share > PB_MERGE_INPUT_BYTES_MAX)
-		return PB_MERGE_INPUT_BYTES_MAX;
+	if (share > merge->input_bytes_max)
+		return merge->input_bytes_max;
 	return share < PB_MERGE_INPUT_BYTES_MIN ? PB_MERGE_INPUT_BYTES_MIN :
 	    share;
 }
@@ -533,10 +569,12 @@ share_of_input(const struct pb_merge *merge)
 static size_t
 at_once(const struct pb_merge *merge)
 {
-	size_t left = merge->bytes < PB_MERGE_BYTES_MAX ?
-	    PB_MERGE_BYTES_MAX - merge->bytes : 0;
-	size_t part = share_of_input(merge) / 3;
+	size_t left = merge->bytes < merge->bytes_max ?
+	    merge->bytes_max - merge->bytes : 0;
+	size_t part = share_of_input(merge);
 
+	part = (part < PB_MERGE_INPUT_BYTES_MAX ? part :
+	    PB_MERGE_INPUT_BYTES_MAX) / 3;
 	if (part > left / LEFT_PART)
 		part = left / LEFT_PART;
 	return part < PB_MERGE_INPUT_BYTES_MIN / 2 ?

@@ -4,13 +4,18 @@
  * Takes the packets of each input in the order of their numbers, a batch at a
  * time (batch.h), and hands them out in the order of their times; where times
  * are equal, by input, then by number.  Within an input times may run
- * backwards: a packet that is earlier by more than PB_MERGE_WINDOW_NS than one
- * before it counts as no earlier than that, so that nothing need be held for
- * longer, and the order does not depend on what is read at once.  Held are
+ * backwards: a packet that is earlier by more than the window than one before
+ * it counts as no earlier than that, so that nothing need be held for longer,
+ * and the order does not depend on what is read at once.  Held are
  * PB_MERGE_INPUT_BYTES_MAX at most, and two batches at least (fewer bytes where
  * many inputs are open, and where all of them hold PB_MERGE_BYTES_MAX they are
  * PB_MERGE_INPUT_BYTES_MIN): a packet that comes later goes out as soon as it
  * is met.
+ *
+ * The window is PB_MERGE_WINDOW_NS, or what the source says.  With 0 an input
+ * keeps the order of its numbers.  With one that is wider, inputs hold up to
+ * PB_MERGE_WIDE_BYTES_MAX together.  Those that are out of order all the same
+ * are counted.
  *
  * A packet with a wrong clock disorders no other one.  One that is later by
  * more than the window than all before it is believed, so that others behind it
@@ -44,6 +49,7 @@
 #define PB_MERGE_INPUT_BYTES_MIN (32u << 10)
 #define PB_MERGE_BYTES_MAX	(128u << 20)	/* of all, as long as
 						 * the minimum allows it */
+#define PB_MERGE_WIDE_BYTES_MAX	(512u << 20)	/* likewise */
 #define PB_MERGE_READING_MAX	256u
 
 /*
@@ -61,6 +67,7 @@ struct pb_merge_source {
 	void	(*close)(void *arg, size_t input);
 	void	*arg;
 	bool	 backwards;
+	const uint64_t *window_ns;	/* NULL: PB_MERGE_WINDOW_NS */
 };
 
 struct pb_merge;
@@ -91,5 +98,10 @@ int	pb_merge_next(struct pb_merge *merge, struct pb_cursor_packet *out,
  * is that of the one before it where it has no time stamp. */
 int	pb_merge_peek(struct pb_merge *merge, uint64_t *time_ns,
 	    struct pb_err *err);
+
+/* Packets that were read so far and are not in order: earlier by more than
+ * the window than one before, later by more than the one behind, or met when
+ * later ones had gone out for want of memory. */
+uint64_t pb_merge_late(const struct pb_merge *merge);
 
 #endif

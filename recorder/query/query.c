@@ -24,6 +24,9 @@ struct pb_query {
 	struct pb_search *search;
 	struct pb_merge	*merge;		/* of the round; NULL at its end */
 	uint64_t	 left;		/* of the limit */
+	uint64_t	 late;		/* of rounds that have ended */
+	struct pb_repeats *repeats;	/* or NULL */
+	struct pb_repeat repeat;	/* of what came last; or head NULL */
 	uint64_t	 commits;	/* of the index, before the round */
 	bool		 due;		/* a round is, in any case */
 	struct pb_home	 home;		/* of the index */
@@ -40,6 +43,11 @@ struct heads {
 	void		*arg;
 };
 
+static int	take_run(struct pb_query *, uint64_t, struct pb_run *,
+		    size_t *, struct pb_err *);
+static int	is_repeat(struct pb_query *, const struct pb_run *,
+		    struct pb_err *);
+static int	count_each(struct pb_query *, uint64_t *, struct pb_err *);
 static int	enter(struct pb_query *, struct pb_err *);
 static void	leave(struct pb_query *, const char *);
 static bool	look_for_index(struct pb_query *);
@@ -62,6 +70,7 @@ pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
 		.inner = opts->inner,
 		.once = opts->once,
 		.payload = opts->payload,
+		.window_ns = opts->window_ns,
 	};
 	int rc;
 
@@ -81,6 +90,8 @@ pb_query_open(struct pb_query **out, const struct pb_query_opts *opts,
 		    err);
 	if (rc == 0)
 		rc = pb_search_merge(query->search, &query->merge, err);
+	if (rc == 0 && opts->repeats != NULL)
+		rc = pb_repeats_create(&query->repeats, opts->repeats, err);
 	if (rc < 0) {
 		pb_query_close(query);
 		return rc;
@@ -94,6 +105,7 @@ pb_query_close(struct pb_query *query)
 {
 	if (query == NULL)
 		return;
+	pb_repeats_destroy(query->repeats);
 	pb_merge_destroy(query->merge);
 	pb_search_destroy(query->search);
 	if (query->index != NULL)
@@ -131,14 +143,14 @@ pb_query_run(struct pb_query *query, uint64_t packets_max,
 	if (packets_max > query->left)
 		packets_max = query->left;
 	if (packets_max > 0 && !pb_stopped(query->opts.stop))
-		rc = pb_merge_run(query->merge, packets_max, out, &input,
-		    err);
+		rc = take_run(query, packets_max, out, &input, err);
 	if (rc > 0) {
 		query->left -= out->packets;
 		pb_search_dealt(query->search, input, out->last_seq,
 		    out->packets);
 		return 1;
 	}
+	query->late += pb_merge_late(query->merge);
 	pb_merge_destroy(query->merge);
 	query->merge = NULL;
 	/* A segment that is not there has expired; or all of it is gone. */
@@ -163,6 +175,18 @@ pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
 	return rc <= 0 ? rc : pb_run_packet(&run, &at, out, err);
 }
 
+const struct pb_repeat *
+pb_query_repeat(const struct pb_query *query)
+{
+	return query->repeat.head != NULL ? &query->repeat : NULL;
+}
+
+const struct pb_repeats *
+pb_query_repeats(const struct pb_query *query)
+{
+	return query->repeats;
+}
+
 int
 pb_query_peek(struct pb_query *query, uint64_t *time_ns, struct pb_err *err)
 {
@@ -172,10 +196,18 @@ pb_query_peek(struct pb_query *query, uint64_t *time_ns, struct pb_err *err)
 	return pb_merge_peek(query->merge, time_ns, err);
 }
 
+uint64_t
+pb_query_late(const struct pb_query *query)
+{
+	return query->late + (query->merge != NULL ?
+	    pb_merge_late(query->merge) : 0);
+}
+
 int
 pb_query_count(struct pb_query *query, uint64_t *count, struct pb_err *err)
 {
-	int rc = pb_search_count(query->search, query->left, count, err);
+	int rc = query->repeats != NULL ? count_each(query, count, err) :
+	    pb_search_count(query->search, query->left, count, err);
 
 	return rc < 0 || pb_home_same(&query->home) ? rc : lost(query, err);
 }
@@ -230,6 +262,60 @@ pb_query_heads(struct pb_query *query, int (*each)(void *arg,
 	int rc = pb_streams_each(query->index, NULL, one_head, &heads, err);
 
 	return rc < 0 ? rc : 0;
+}
+
+/* Of the merge; duplicates that are to be left out are passed over. */
+static int
+take_run(struct pb_query *query, uint64_t packets_max, struct pb_run *out,
+    size_t *input, struct pb_err *err)
+{
+	int rc;
+
+	if (query->repeats == NULL)
+		return pb_merge_run(query->merge, packets_max, out, input,
+		    err);
+	for (;;) {
+		rc = pb_merge_run(query->merge, 1, out, input, err);
+		if (rc <= 0)
+			return rc;
+		rc = is_repeat(query, out, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 || query->opts.repeats->keep)
+			return 1;
+		pb_search_dealt(query->search, *input, out->last_seq, 0);
+		if (pb_stopped(query->opts.stop))
+			return 0;
+	}
+}
+
+/* Is the packet of this run one?  1, 0, or an error. */
+static int
+is_repeat(struct pb_query *query, const struct pb_run *run,
+    struct pb_err *err)
+{
+	struct pb_cursor_packet cp;
+	size_t at = 0;
+	int rc = pb_run_packet(run, &at, &cp, err);
+
+	if (rc > 0)
+		rc = pb_repeats_packet(query->repeats, &cp, run->first_time,
+		    &query->repeat, err);
+	if (rc <= 0)
+		query->repeat.head = NULL;
+	return rc;
+}
+
+static int
+count_each(struct pb_query *query, uint64_t *count, struct pb_err *err)
+{
+	struct pb_run run;
+	int rc;
+
+	*count = 0;
+	while ((rc = pb_query_run(query, UINT64_MAX, &run, err)) > 0)
+		*count += run.packets;
+	return rc;
 }
 
 /* Its home is entered before: were the index replaced in between, the next

@@ -24,6 +24,7 @@
 #include "recorder/query/batch.h"
 #include "recorder/query/conversations.h"
 #include "recorder/query/explain.h"
+#include "recorder/query/repeats.h"
 #include "recorder/query/select.h"
 
 /* What a file without packets has of interfaces: of the first streams. */
@@ -41,6 +42,9 @@ struct pb_query_opts {			/* all of it borrowed */
 	bool		 no_index;	/* look at each packet */
 	bool		 reverse;	/* the latest first; not with follow */
 	bool		 once;		/* leave the page cache to others */
+	const uint64_t	*window_ns;	/* as of a merge; NULL: its own */
+	const struct pb_repeats_opts *repeats;	/* are looked for; NULL: not.
+						 * Not with reverse */
 	const struct pb_stop *stop;	/* ends a round, and the waiting */
 	/* The store's index; later another one that is at its path, where an
 	 * error means that it is waited for. */
@@ -69,7 +73,8 @@ const struct pb_explain *pb_query_explain(const struct pb_query *query);
 
 /*
  * The next packets of the round, as many as are a run, at most `packets_max`;
- * borrowed until the next call: 1.  0 at its end, at the limit, or once `stop`
+ * borrowed until the next call: 1.  With opts.repeats one at a time, and
+ * without those that are left out.  0 at its end, at the limit, or once `stop`
  * was asked for.  PB_ESYS where the index was not the store's any more at the
  * end: what was handed out is not all.
  */
@@ -80,12 +85,22 @@ int	pb_query_run(struct pb_query *query, uint64_t packets_max,
 int	pb_query_next(struct pb_query *query, struct pb_cursor_packet *out,
 	    struct pb_err *err);
 
+/* With opts.repeats: what the packet that came last is a duplicate of, or
+ * NULL; and all there were. */
+const struct pb_repeat *pb_query_repeat(const struct pb_query *query);
+const struct pb_repeats *pb_query_repeats(const struct pb_query *query);
+
 /* A look ahead: the time of the packet that is next, likewise; the one before
- * it stays. */
+ * it stays.  Not with opts.repeats. */
 int	pb_query_peek(struct pb_query *query, uint64_t *time_ns,
 	    struct pb_err *err);
 
-/* In place of the round's packets: their number. */
+/* Of all rounds, and of what was read for them: packets out of order by more
+ * than the window (pb_merge_late()). */
+uint64_t pb_query_late(const struct pb_query *query);
+
+/* In place of the round's packets: their number, without duplicates that are
+ * left out. */
 int	pb_query_count(struct pb_query *query, uint64_t *count,
 	    struct pb_err *err);
 

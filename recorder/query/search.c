@@ -153,6 +153,7 @@ pb_search_merge(struct pb_search *search, struct pb_merge **out,
 		.close = search_close,
 		.arg = search,
 		.backwards = search->opts.backwards,
+		.window_ns = search->opts.window_ns,
 	};
 	uint64_t *first;
 	int rc;

@@ -38,6 +38,7 @@ struct pb_search_opts {			/* all of it borrowed until destroy */
 	bool		 once;		/* packets are read as by
 					 * pb_pread_once() */
 	const struct pb_payload *payload;	/* also in it; or NULL */
+	const uint64_t	*window_ns;	/* of the merge; NULL: its own */
 };
 
 /*

@@ -12,7 +12,6 @@
 #include "base/text.h"
 
 #define TAI_UTC_MAX	255
-#define TAI_UTC		37	/* since 2017; where nobody says another */
 /* A fraction of 1/2^32 ns in ten decimals: times 10^10, by 2^32. */
 #define FIVE_10		UINT64_C(9765625)
 #define FRACTION_SHIFT	22
@@ -22,7 +21,6 @@ static bool	capture_of(const struct pb_packet *, struct pb_stamped *);
 static void	read_frame(const struct pb_packet *,
 		    const struct pb_trailer_list *,
 		    struct pb_trailer_context *, struct pb_stamped *);
-static unsigned	stamp_of_time(const struct pb_stamped *, uint64_t);
 /* Streams */
 static int	by_key(const void *, const void *);
 static void	follow_head(struct pb_stamp_stream *, const struct pb_head *,
@@ -35,7 +33,7 @@ int
 pb_stamps_list(const char *interface_text, struct pb_trailer_list *out)
 {
 	char word[PB_INTERFACE_TEXT_MAX];
-	uint64_t tai_utc = TAI_UTC;
+	uint64_t tai_utc = PB_TAI_UTC;
 
 	memset(out, 0, sizeof(*out));
 	pb_interface_word(interface_text, "trailers", word);
@@ -46,7 +44,7 @@ pb_stamps_list(const char *interface_text, struct pb_trailer_list *out)
 	pb_interface_word(interface_text, "tai_utc", word);
 	if (word[0] != '\0' &&
 	    pb_parse_u64(word, 0, TAI_UTC_MAX, &tai_utc, NULL) < 0)
-		tai_utc = TAI_UTC;
+		tai_utc = PB_TAI_UTC;
 	out->tai_utc = (int)tai_utc;
 	return out->count > 0 || out->fcs;
 }
@@ -71,7 +69,8 @@ pb_stamps_read(const struct pb_packet *packet,
 	capture_of(packet, out);
 	others = out->from != 0;
 	read_frame(packet, list, context, out);
-	out->from = others ? (uint8_t)stamp_of_time(out, packet->time_ns) : 0;
+	out->from = others ? (uint8_t)pb_stamps_of_time(out,
+	    packet->time_ns) : 0;
 	return out->count > 0;
 }
 
@@ -114,9 +113,8 @@ read_frame(const struct pb_packet *packet,
 		out->from = 0;
 }
 
-/* The first one of that time, from 1 on; 0: none. */
-static unsigned
-stamp_of_time(const struct pb_stamped *stamped, uint64_t time_ns)
+unsigned
+pb_stamps_of_time(const struct pb_stamped *stamped, uint64_t time_ns)
 {
 	for (unsigned i = 0; i < stamped->count; i++)
 		if ((stamped->at[i].flags & PB_STAMP_TIMED) != 0 &&

@@ -46,6 +46,10 @@ int	pb_stamps_read(const struct pb_packet *packet,
 /* When it was captured: the packet's time, unless that is a stamp's. */
 uint64_t pb_stamps_captured(const struct pb_packet *packet);
 
+/* The first that is of that time, from 1 on; 0: none. */
+unsigned pb_stamps_of_time(const struct pb_stamped *stamped,
+	    uint64_t time_ns);
+
 /* What is known of a stream whose packets are read. */
 struct pb_stamp_stream {
 	struct pb_head	*head;		/* the last packet's; a reference */

@@ -20,9 +20,9 @@
 
 #include "base/err.h"
 #include "base/stop.h"
+#include "base/timing.h"
 #include "recorder/transmit/ahead.h"
 #include "recorder/transmit/pace.h"
-#include "recorder/transmit/timing.h"
 
 #define PB_TRANSMIT_TOGETHER_NS	1000u
 #define PB_TRANSMIT_BATCH	64u

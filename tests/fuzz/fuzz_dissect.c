@@ -12,6 +12,7 @@
 #include "recorder/filter/payload.h"
 #include "recorder/filter/tag.h"
 #include "recorder/query/endpoints.h"
+#include "recorder/query/same.h"
 #include "tests/fuzz/fuzz.h"
 
 /* What is said to be there is among the captured bytes. */
@@ -52,6 +53,28 @@ take_off(uint16_t linktype, uint8_t *data, uint32_t len)
 	}
 }
 
+/* What a router changes makes no other packet; as it is each byte counts. */
+static void
+pass_on(uint16_t linktype, const struct pb_headers *headers, uint8_t *data,
+    uint32_t len)
+{
+	static struct pb_same same;
+	uint64_t before[2], behind[2];
+	size_t ttl = headers->network + (headers->ip == 4 ? 8 : 7);
+
+	for (int i = 0; i < 2; i++)
+		MUST(pb_same_hash(&same, i == 1, linktype, data, len, len,
+		    NULL, &before[i]));
+	if (headers->ip == 0)
+		return;
+	data[ttl]--;
+	for (int i = 0; i < 2; i++)
+		MUST(pb_same_hash(&same, i == 1, linktype, data, len, len,
+		    NULL, &behind[i]));
+	data[ttl]++;
+	MUST(before[0] != behind[0] && before[1] == behind[1]);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -76,6 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(strlen(text) < sizeof(text));
 	MUST((rc >= 0) == (strncmp(text, "linktype ", 9) != 0));
 	MUST(pb_payload_begins(linktype, packet, (uint32_t)size) <= size);
+	pass_on(linktype, &headers, packet, (uint32_t)size);
 	take_off(linktype, packet, (uint32_t)size);
 	free(packet);
 	return 0;

@@ -39,6 +39,8 @@ struct scripts {
 	unsigned	reading, reading_most;
 	unsigned	open, open_most;
 	bool		backwards;
+	const uint64_t	*window_ns;
+	uint64_t	late;		/* of the last merge */
 };
 
 static uint8_t payload[PB_CAPLEN_MAX];
@@ -144,7 +146,7 @@ merge_of(struct scripts *s, size_t lanes, unsigned reading_max)
 {
 	struct pb_merge_source source = { .batch = script_batch,
 	    .park = script_park, .close = script_close, .arg = s,
-	    .backwards = s->backwards };
+	    .backwards = s->backwards, .window_ns = s->window_ns };
 	uint64_t first[LANES_MAX] = { 0 };
 	struct pb_merge *merge;
 
@@ -176,6 +178,7 @@ gives(struct scripts *s, size_t lanes, const unsigned (*want)[2],
 		assert_int_equal(cp.seq, want[i][1]);
 	}
 	assert_int_equal(pb_merge_next(merge, &cp, &lane, &err), 0);
+	s->late = pb_merge_late(merge);
 	pb_merge_destroy(merge);
 	assert_int_equal(s->open, 0);
 	assert_int_equal(s->reading, 0);
@@ -280,6 +283,70 @@ a_packet_later_than_the_window_goes_out_when_it_is_met(void **state)
 	(void)state;
 	s.lane[0] = (struct script){ .time = a, .count = 5 };
 	gives(&s, 1, want, 5);
+}
+
+/* Trailers' times, of switches whose queues differ. */
+static void
+a_wide_window_puts_in_order_what_is_within_it(void **state)
+{
+	static const uint64_t a[] = { 4 * S, 6 * S, 3 * S, 7 * S, 5 * S, 5 * S,
+	    9 * S, 7 * S - 1, 7 * S, 11 * S };
+	static const uint64_t b[] = { 4 * S + 1, 8 * S };
+	static const unsigned want[][2] = {
+		{ 0, 3 }, { 0, 1 }, { 1, 1 }, { 0, 5 }, { 0, 6 }, { 0, 2 },
+		{ 0, 8 }, { 0, 4 }, { 0, 9 }, { 1, 2 }, { 0, 7 }, { 0, 10 },
+	};
+	static const uint64_t three = 3 * S, two = 2 * S;
+	static struct scripts s;
+	struct pb_cursor_packet cp;
+	struct pb_merge *merge;
+	size_t lane;
+
+	(void)state;
+	for (size_t together = 1; together <= 10; together++) {
+		/* What it knows is of the next one alone. */
+		s.lane[0] = (struct script){ .time = a, .count = 10,
+		    .together = together, .floored = true };
+		s.lane[1] = (struct script){ .time = b, .count = 2,
+		    .floored = true };
+		s.window_ns = &three;
+		gives(&s, 2, want, 12);
+		assert_int_equal(s.late, 0);
+	}
+	/* The third is earlier by 3 s, the eighth by a ns more than 2 s: they
+	 * stand where they can, and are counted. */
+	s.lane[0].at = s.lane[1].at = 0;
+	s.window_ns = &two;
+	merge = merge_of(&s, 2, 0);
+	while (pb_merge_next(merge, &cp, &lane, NULL) == 1)
+		;
+	assert_int_equal(pb_merge_late(merge), 2);
+	pb_merge_destroy(merge);
+}
+
+static void
+with_no_window_lanes_keep_the_order_of_their_numbers(void **state)
+{
+	static const uint64_t a[] = { 5 * S, 3 * S, 4 * S, 9 * S, 8 * S, 6 * S,
+	    7 * S, 99 * S, 10 * S, 11 * S, 10 * S };
+	static const uint64_t b[] = { 4 * S, 6 * S, 12 * S };
+	static const uint64_t none = 0;
+	static struct scripts s = { .window_ns = &none };
+	struct pb_cursor_packet cp;
+	struct pb_merge *merge;
+	uint64_t seq[2] = { 0 };
+	size_t lane, n = 0;
+
+	(void)state;
+	s.lane[0] = (struct script){ .time = a, .count = 11, .together = 2 };
+	s.lane[1] = (struct script){ .time = b, .count = 3 };
+	merge = merge_of(&s, 2, 0);
+	for (; pb_merge_next(merge, &cp, &lane, NULL) == 1; n++)
+		assert_int_equal(cp.seq, ++seq[lane]);
+	assert_int_equal(n, 14);
+	/* One with a wrong clock holds back none of the others. */
+	assert_int_equal(lane, 1);
+	pb_merge_destroy(merge);
 }
 
 /*
@@ -625,6 +692,12 @@ place_order(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : 1;
 }
 
+static uint64_t
+window_of(const struct scripts *s)
+{
+	return s->window_ns != NULL ? *s->window_ns : PB_MERGE_WINDOW_NS;
+}
+
 /* Of the packet that is read as the `k`-th. */
 static uint64_t
 key_of(const struct scripts *s, const struct script *l, size_t k)
@@ -641,12 +714,14 @@ believed(const struct scripts *s, const struct script *l, size_t k,
 	uint64_t key = key_of(s, l, k), witness;
 
 	*next = k + 1;
-	if (key - max <= PB_MERGE_WINDOW_NS)
+	if (key - max <= window_of(s))
 		return key;
 	for (; *next < l->count; ++*next) {
 		witness = key_of(s, l, *next);
-		if (witness >= max || max - witness <= PB_MERGE_WINDOW_NS)
-			return witness < key - PB_MERGE_WINDOW_NS ? witness :
+		if (window_of(s) == 0 && witness < max)
+			return max;
+		if (witness >= max || max - witness <= window_of(s))
+			return witness < key - window_of(s) ? witness :
 			    key;
 	}
 	return key;
@@ -669,9 +744,9 @@ order_of(const struct scripts *s, size_t lanes, struct place *want)
 
 			if (k == next && soon > max)
 				max = soon;
-			if (max > PB_MERGE_WINDOW_NS &&
-			    key < max - PB_MERGE_WINDOW_NS)
-				key = max - PB_MERGE_WINDOW_NS;
+			if (max > window_of(s) &&
+			    key < max - window_of(s))
+				key = max - window_of(s);
 			else if (key > max)
 				soon = key = believed(s, l, k, max, &next);
 			want[n++] = (struct place){ s->backwards ? ~key : key,
@@ -724,7 +799,7 @@ gives_in_order(struct scripts *s, size_t lanes, const struct place *want,
  *         one order.
  * Method: by dice; times run back by less than the window, or by more, and of
  *         some mixes a part is far ahead or behind.  Each mix forwards and
- *         backwards.
+ *         backwards, with one of several windows.
  */
 static void
 batches_that_overlap_come_in_one_order(void **state)
@@ -732,12 +807,14 @@ batches_that_overlap_come_in_one_order(void **state)
 	enum { LANES = 4, EACH = 500 };
 	static struct place want[LANES * EACH];
 	static uint64_t time[LANES][EACH];
+	static const uint64_t window[] = { 0, MS, 500 * MS };
 	static struct scripts s;
 	size_t n;
 
 	(void)state;
 	for (dice_state = 1; dice_state < 100; dice_state++) {
 		uint32_t seed = dice_state, step = 1 + dice(3000000);
+		uint32_t given = dice(6);
 		uint32_t back = dice(2) == 0 ? 9 * MS : 300 * MS;
 		uint32_t wrong = dice(2) == 0 ? 0 : 1 + dice(300);
 
@@ -753,6 +830,7 @@ batches_that_overlap_come_in_one_order(void **state)
 					    dice(9 * MS);
 			}
 		}
+		s.window_ns = given < 3 ? &window[given] : NULL;
 		for (int way = 0; way < 2; way++) {
 			s.backwards = way == 1;
 			for (size_t i = 0; i < LANES; i++)
@@ -862,6 +940,9 @@ main(void)
 		cmocka_unit_test(backwards_it_is_all_the_other_way_round),
 		cmocka_unit_test(
 		    a_packet_later_than_the_window_goes_out_when_it_is_met),
+		cmocka_unit_test(a_wide_window_puts_in_order_what_is_within_it),
+		cmocka_unit_test(
+		    with_no_window_lanes_keep_the_order_of_their_numbers),
 		cmocka_unit_test(a_wrong_clock_disorders_no_other_packet),
 		cmocka_unit_test(
 		    a_packet_without_a_time_stays_behind_the_one_before_it),

@@ -91,6 +91,23 @@ a_time_span_needs_a_unit_unless_it_is_zero(void **state)
 }
 
 static void
+a_short_time_span_is_of_nanoseconds(void **state)
+{
+	static const struct number rows[] = {
+		{ "0", 0, 0 }, { "350ns", 0, 350 }, { "20us", 0, 20000 },
+		{ "100ms", 0, 100000000 }, { "60s", 0, 60000000000 },
+		{ "5m", 0, 300000000000 }, { "1h", 0, 3600000000000 },
+		{ "213503d", 0, 213503ull * 86400000000000 },
+		{ "213504d", PB_EINVAL, 0 }, { "20", PB_EINVAL, 0 },
+		{ "1.5ms", PB_EINVAL, 0 }, { "us", PB_EINVAL, 0 },
+		{ "-1us", PB_EINVAL, 0 }, { "", PB_EINVAL, 0 },
+	};
+
+	(void)state;
+	check_numbers(pb_parse_span, rows, COUNT(rows));
+}
+
+static void
 a_rate_counts_bits_in_powers_of_ten(void **state)
 {
 	static const struct number rows[] = {
@@ -604,6 +621,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_size_has_a_number_and_a_known_unit),
 		cmocka_unit_test(a_time_span_needs_a_unit_unless_it_is_zero),
+		cmocka_unit_test(a_short_time_span_is_of_nanoseconds),
 		cmocka_unit_test(a_rate_counts_bits_in_powers_of_ten),
 		cmocka_unit_test(a_boolean_is_one_of_eight_words),
 		cmocka_unit_test(a_bounded_number_keeps_its_bounds),

@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_timing.c - how far from their time packets went out
+ * tests/unit/test_timing.c - times that things took, or were off by
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#include "recorder/transmit/timing.h"
+#include "base/timing.h"
 
 static struct pb_timing *
 timing_create(void)
@@ -100,6 +100,24 @@ one_in_a_thousand_is_the_last_thousandth(void **state)
 	free(timing);
 }
 
+/* Goal:   who walks the buckets finds what a rank finds.
+ * Method: the edges ascend, and each is in its own bucket. */
+static void
+a_bucket_ends_where_the_next_one_begins(void **state)
+{
+	struct pb_timing *timing = timing_create();
+
+	(void)state;
+	for (size_t i = 0; i < PB_TIMING_BUCKETS; i++) {
+		pb_timing_add(timing, pb_timing_edge(i));
+		assert_int_equal(timing->bucket[i], 1);
+		assert_int_equal(pb_timing_at(timing, i + 1),
+		    pb_timing_edge(i));
+	}
+	assert_int_equal(pb_timing_edge(PB_TIMING_BUCKETS - 1), UINT64_MAX);
+	free(timing);
+}
+
 int
 main(void)
 {
@@ -109,6 +127,7 @@ main(void)
 		cmocka_unit_test(no_value_is_found_below_or_a_hundredth_above),
 		cmocka_unit_test(none_is_above_the_greatest),
 		cmocka_unit_test(one_in_a_thousand_is_the_last_thousandth),
+		cmocka_unit_test(a_bucket_ends_where_the_next_one_begins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
