@@ -89,6 +89,8 @@ struct pb_conf_upstream {
 	bool	 compress_zstd;		/* `compress = zstd` */
 	uint64_t connect_timeout_ms;	/* 10 s */
 	uint64_t answer_timeout_ms;	/* 60 s without progress */
+	char	 proxy[PB_CONF_VALUE_MAX]; /* http://host:port; "" none */
+	char	 proxy_auth[PATH_MAX];	/* a file with user:password */
 	/* Of a local interface alone. */
 	char	 filter[PB_CONF_VALUE_MAX];	/* tcpdump filter; "" all */
 	bool	 pace_original;		/* `pace = original` */

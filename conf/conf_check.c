@@ -254,10 +254,11 @@ check_interface(const struct pb_conf_upstream *upstream, const char **key,
 
 	*key = tls->off ? "tls" : tls->cert[0] != '\0' ? "tls_cert" :
 	    tls->key[0] != '\0' ? "tls_key" : tls->ca[0] != '\0' ? "tls_ca" :
-	    upstream->compress_zstd ? "compress" : NULL;
+	    upstream->compress_zstd ? "compress" :
+	    upstream->proxy[0] != '\0' ? "proxy" :
+	    upstream->proxy_auth[0] != '\0' ? "proxy_auth" : NULL;
 	return *key == NULL ? 0 : pb_err_set(err, PB_EINVAL, "given, but url "
-	    "is an interface, where nothing is encrypted or compressed; take "
-	    "it out");
+	    "is an interface, to which there is no connection; take it out");
 }
 
 static int
@@ -283,6 +284,12 @@ check_peer(const struct pb_conf_upstream *upstream, const char **key,
 		*key = "url";
 		return pb_err_set(err, PB_EINVAL, "http:// sends packets in "
 		    "the clear; write https://, or spell out tls = off");
+	}
+	if (upstream->proxy_auth[0] != '\0' && upstream->proxy[0] == '\0') {
+		*key = "proxy_auth";
+		return pb_err_set(err, PB_EINVAL, "given, but there is no "
+		    "proxy; write proxy = http://proxy.example:3128, or take "
+		    "it out");
 	}
 	return check_tls(&upstream->tls, key, err);
 }

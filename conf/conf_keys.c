@@ -27,7 +27,7 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
-		parse_allow, parse_streams, parse_outlet;
+		parse_proxy, parse_allow, parse_streams, parse_outlet;
 
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
@@ -163,6 +163,8 @@ static const struct pb_conf_key upstream_keys[] = {
 	{ "answer_timeout", parse_span,
 	    FIELD(pb_conf_upstream, answer_timeout_ms),
 	    .fallback = "60s", .min = "1s", .max = "1h" },
+	{ "proxy", parse_proxy, FIELD(pb_conf_upstream, proxy) },
+	{ "proxy_auth", parse_path, FIELD(pb_conf_upstream, proxy_auth) },
 	{ "filter", parse_text, FIELD(pb_conf_upstream, filter) },
 	{ "pace", parse_choice, FIELD(pb_conf_upstream, pace_original),
 	    .fallback = "none", .words = { "none", "original" },
@@ -508,6 +510,21 @@ parse_url(const struct pb_conf_key *key, void *field, const char *value,
 wrong:
 	return pb_err_set(err, PB_EINVAL, "'%.100s' is no address of a peer; "
 	    "write https://host:port, or interface:eth1", value);
+}
+
+static int
+parse_proxy(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	const char *host = value + 7, *port;
+
+	if (strncmp(value, "http://", 7) == 0 && host[0] != ':' &&
+	    (port = strrchr(host, ':')) != NULL && is_port(port + 1) &&
+	    strpbrk(host, " \t/?#@\\") == NULL)
+		return parse_text(key, field, value, err);
+	return pb_err_set(err, PB_EINVAL, "'%.100s' is no address of a proxy; "
+	    "write http://proxy.example:3128, and name and password in the "
+	    "file that proxy_auth names", value);
 }
 
 /* --- lists --- */

@@ -58,6 +58,7 @@ pb_planner_destroy(struct pb_planner *planner)
 		return;
 	pb_planner_close(planner);
 	pb_flow_table_room_destroy(planner->room);
+	free(planner->clean.of);
 	free(planner);
 }
 
@@ -100,14 +101,14 @@ pb_plan_guide(struct pb_plan *plan)
 bool
 pb_plan_goes_on(const struct pb_plan *plan)
 {
-	return plan->verdict_of != NULL && plan->piece_at + 1 < plan->pieces;
+	return plan->verdicts.of != NULL && plan->piece_at + 1 < plan->pieces;
 }
 
 void
 pb_plan_park(struct pb_plan *plan)
 {
 	/* Where it is wanted as a whole nothing is held. */
-	if (plan->verdict_of != NULL)
+	if (plan->verdicts.of != NULL)
 		leave_block(plan);
 }
 
@@ -269,7 +270,7 @@ in_hand(const struct pb_plan *plan, uint64_t seq)
 static bool
 give_run(struct pb_plan *plan, uint64_t seq, struct pb_cursor_run *out)
 {
-	if (plan->verdict_of == NULL) {
+	if (plan->verdicts.of == NULL) {
 		*out = (struct pb_cursor_run){ .first_seq = seq,
 		    .last_seq = plan->last_seq, .verdict = plan->whole };
 		return plan->whole != PB_VERDICT_NONE;
@@ -293,7 +294,7 @@ give_piece(const struct pb_plan *plan, const struct piece *piece,
 		.segment_seq = plan->segment_seq,
 		.from = plan->from + piece->from,
 		.end = plan->from + piece->end,
-		.verdict_of = plan->verdict_of + piece->first,
+		.verdict_of = plan->verdicts.of + piece->first,
 	};
 }
 
@@ -316,11 +317,7 @@ wrong(void *arg, uint64_t seq)
 static void
 leave_block(struct pb_plan *plan)
 {
-	free(plan->verdict_of);
-	free(plan->piece);
-	plan->verdict_of = NULL;
-	plan->piece = NULL;
-	plan->pieces = plan->pieces_cap = plan->piece_at = 0;
+	plan_drop_pieces(plan);
 	plan->first_seq = plan->last_seq = 0;
 }
 
@@ -362,9 +359,9 @@ back_in_hand(struct pb_plan *plan, uint64_t before, uint64_t *first,
 {
 	size_t i = plan->pieces;
 
-	if (plan->verdict_of == NULL && plan->whole == PB_VERDICT_NONE)
+	if (plan->verdicts.of == NULL && plan->whole == PB_VERDICT_NONE)
 		return 0;
-	if (plan->verdict_of == NULL)
+	if (plan->verdicts.of == NULL)
 		return back_by_extents(plan, plan->first_seq, before, first,
 		    last, err);
 	while (i > 0 && plan->first_seq + plan->piece[i - 1].first >= before)

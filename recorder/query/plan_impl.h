@@ -16,6 +16,13 @@ struct piece {
 	uint32_t	 from, end;
 };
 
+/* What is said of each packet of an index block, enum pb_verdict; 0 outside
+ * of the pieces. */
+struct verdicts {
+	uint8_t		*of;		/* NULL: there are none */
+	uint32_t	 cap;
+};
+
 struct pb_planner {
 	const char	*store;
 	struct pb_explain *explain;
@@ -25,6 +32,7 @@ struct pb_planner {
 	uint32_t	 stream;
 	uint64_t	 segment_seq;
 	struct pb_flow_table_room *room;	/* of the table in hand */
+	struct verdicts	 clean;		/* of the block before: all 0 */
 };
 
 struct pb_plan {
@@ -42,8 +50,9 @@ struct pb_plan {
 	uint64_t	 first_seq, last_seq;
 	uint64_t	 segment_seq, from;
 	enum pb_verdict	 whole;		/* of all its packets */
-	/* Or what is said of each, and where they are. */
-	uint8_t		*verdict_of;	/* NULL: `whole` counts */
+	/* Or what is said of each, where it is not `whole` that counts, and
+	 * where they are. */
+	struct verdicts	 verdicts;
 	struct piece	*piece;
 	size_t		 pieces, pieces_cap;
 	size_t		 piece_at;	/* given last */
@@ -52,5 +61,8 @@ struct pb_plan {
 /* The block in hand is the planner's row: ask its table.  With `count`, what
  * the filter takes need not be handed out. */
 void	plan_look_into_table(struct pb_plan *plan, bool count);
+
+/* Nothing is said of single packets any more, and no piece is there. */
+void	plan_drop_pieces(struct pb_plan *plan);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/disk.h"
 #include "base/list.h"
 #include "recorder/flow/lane.h"
@@ -12,13 +13,15 @@
 #include "recorder/store/index/index_table.h"
 
 #define AT_ONCE		64u	/* packets, where hardly one is wanted */
+#define VERDICTS_AT_ONCE 65536u
 
 static int	open_table(struct pb_plan *, struct pb_flow_table **,
 		    struct pb_err *);
 static int	read_table(void *, uint64_t, void *, size_t, struct pb_err *);
 static int	ask_table(struct pb_plan *, struct pb_flow_table *, bool,
 		    struct pb_err *);
-static void	settle(struct pb_plan *, uint8_t *, const struct pb_answer *);
+static void	settle(struct pb_plan *, const struct pb_answer *);
+static bool	take_verdicts(struct pb_plan *, uint64_t);
 /* pieces */
 static int	make_pieces(struct pb_plan *, struct pb_flow_table *,
 		    const uint8_t *, uint64_t, struct pb_err *);
@@ -121,9 +124,9 @@ ask_table(struct pb_plan *plan, struct pb_flow_table *table, bool count,
 		ask.after_ns = 0;
 		ask.before_ns = UINT64_MAX;
 	}
-	ask.of_packet = calloc(1, row->packets);
-	if (ask.of_packet == NULL)
+	if (!take_verdicts(plan, row->packets))
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
+	ask.of_packet = plan->verdicts.of;
 	rc = pb_ask_table(&ask, table, &answer, err);
 	if (rc == 0)
 		rc = make_pieces(plan, table, ask.of_packet, answer.put, err);
@@ -131,21 +134,59 @@ ask_table(struct pb_plan *plan, struct pb_flow_table *table, bool count,
 		/* Whoever has heard of rows has heard too much. */
 		plan->was_wrong |= answer.counted > 0 &&
 		    plan->sure != pb_ask_count;
-		free(ask.of_packet);
-		free(plan->piece);
-		plan->piece = NULL;
-		plan->pieces = plan->pieces_cap = 0;
+		/* It may have been said of packets that are in no piece. */
+		free(plan->verdicts.of);
+		plan->verdicts = (struct verdicts){ 0 };
+		plan_drop_pieces(plan);
 		return rc;
 	}
 	plan->counted += answer.counted;
-	settle(plan, ask.of_packet, &answer);
+	settle(plan, &answer);
 	return 0;
+}
+
+/* All 0: where few packets are named, clearing those costs less than a fresh
+ * one. */
+static bool
+take_verdicts(struct pb_plan *plan, uint64_t packets)
+{
+	struct verdicts *clean = &plan->planner->clean;
+
+	if (clean->cap < packets) {
+		free(clean->of);
+		clean->cap = (uint32_t)pb_round_up(packets, VERDICTS_AT_ONCE);
+		clean->of = calloc(1, clean->cap);
+		if (clean->of == NULL)
+			clean->cap = 0;
+	}
+	plan->verdicts = *clean;
+	*clean = (struct verdicts){ 0 };
+	return plan->verdicts.of != NULL;
+}
+
+void
+plan_drop_pieces(struct pb_plan *plan)
+{
+	struct verdicts *clean = &plan->planner->clean;
+
+	for (size_t i = 0; plan->verdicts.of != NULL && i < plan->pieces; i++)
+		memset(plan->verdicts.of + plan->piece[i].first, 0,
+		    plan->piece[i].last - plan->piece[i].first + 1);
+	if (clean->cap < plan->verdicts.cap) {
+		free(clean->of);
+		*clean = plan->verdicts;
+	} else {
+		free(plan->verdicts.of);
+	}
+	free(plan->piece);
+	plan->verdicts = (struct verdicts){ 0 };
+	plan->piece = NULL;
+	plan->pieces = plan->pieces_cap = plan->piece_at = 0;
 }
 
 /* Where all or nothing is wanted nothing need be held. */
 static void
-settle(struct pb_plan *plan, uint8_t *of_packet,
-    const struct pb_answer *answer)
+settle(struct pb_plan *plan, const struct pb_answer *answer)
 {
 	uint64_t packets = plan->planner->row.packets;
 
@@ -160,13 +201,9 @@ settle(struct pb_plan *plan, uint8_t *of_packet,
 	} else if (answer->each == packets) {
 		plan->whole = PB_VERDICT_EACH;
 	} else {
-		plan->verdict_of = of_packet;
 		return;
 	}
-	free(of_packet);
-	free(plan->piece);
-	plan->piece = NULL;
-	plan->pieces = plan->pieces_cap = 0;
+	plan_drop_pieces(plan);
 }
 
 /* `put` packets are wanted, each named by one row. */

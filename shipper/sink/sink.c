@@ -8,6 +8,7 @@
 #include "shipper/sink/sieve.h"
 #include "shipper/sink/sink_http.h"
 #include "shipper/sink/sink_interface.h"
+#include "shipper/wire/proxy.h"
 
 static const struct pb_sink_kind *const kinds[] = { &pb_sink_http,
 	&pb_sink_interface };
@@ -67,10 +68,14 @@ check_one(const struct pb_conf_upstream *conf, unsigned ms,
     struct pb_err *err)
 {
 	struct pb_sieve sieve = { .filter = NULL };
+	char auth[PB_PROXY_AUTH_MAX];
 	int rc = pb_sieve_make(&sieve, conf->filter, ms, err);
 
 	pb_sieve_finish(&sieve);
-	return rc == PB_EINVAL ? pb_err_prefix(err, rc, "[upstream %s]",
+	if (rc == PB_EINVAL)
+		return pb_err_prefix(err, rc, "[upstream %s]", conf->name);
+	rc = pb_proxy_auth_read(auth, conf->proxy_auth, err);
+	return rc < 0 ? pb_err_prefix(err, rc, "[upstream %s] proxy_auth",
 	    conf->name) : 0;
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shipper/wire/proxy.h"
+
 struct call {
 	struct sink_http *http;
 	struct pb_wire_call wire;
@@ -16,6 +18,7 @@ struct call {
 struct sink_http {
 	struct pb_sink	 sink;
 	struct pb_conf_upstream conf;
+	char		 proxy_auth[PB_PROXY_AUTH_MAX];
 	struct pb_rate	 rate;
 	struct pb_wire	 wire;
 	struct call	 call[PB_SHIP_SLOTS];	/* by the request's number */
@@ -43,11 +46,18 @@ http_create(struct pb_sink **out, const struct pb_sink_opts *opts,
 {
 	struct sink_http *http = calloc(1, sizeof(*http));
 	struct pb_http_peer *peer;
+	int rc;
 
 	if (http == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for an upstream");
 	http->sink.kind = &pb_sink_http;
 	http->conf = *opts->conf;
+	rc = pb_proxy_auth_read(http->proxy_auth, http->conf.proxy_auth, err);
+	if (rc < 0) {
+		free(http);
+		return pb_err_prefix(err, rc, "[upstream %s] proxy_auth",
+		    opts->conf->name);
+	}
 	pb_rate_init(&http->rate, http->conf.rate_limit, opts->now_ms);
 	http->wire.http = opts->http;
 	http->wire.sender = opts->sender;
@@ -57,6 +67,8 @@ http_create(struct pb_sink **out, const struct pb_sink_opts *opts,
 	peer->silence_ms = http->conf.answer_timeout_ms;
 	if (http->conf.rate_limit > 0)
 		peer->rate = &http->rate;
+	peer->proxy = http->conf.proxy;
+	peer->proxy_auth = http->proxy_auth;
 	if (!http->conf.tls.off) {
 		peer->cert = http->conf.tls.cert;
 		peer->key = http->conf.tls.key;

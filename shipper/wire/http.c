@@ -66,6 +66,7 @@ static void	transfer_destroy(struct transfer *);
 static void	transfer_end(struct transfer *, bool);
 static int	transfer_set(struct transfer *, struct pb_err *);
 static CURLcode	set_common(const struct transfer *, const char *);
+static CURLcode	set_proxy(CURL *, const struct pb_http_peer *);
 static CURLcode	set_tls(CURL *, const struct pb_http_peer *);
 static CURLcode	set_body(struct transfer *);
 static int	set_headers(struct transfer *);
@@ -410,8 +411,7 @@ set_common(const struct transfer *t, const char *url)
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_USERAGENT, "PacketBroker/" PB_VERSION);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	/* Where packets go is the configuration's word, not a variable's. */
-	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, connect_ms(t));
 	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
 	SET(CURLOPT_OPENSOCKETDATA, &t->http->sockets);
@@ -427,6 +427,20 @@ set_common(const struct transfer *t, const char *url)
 #endif
 	if (t->request.peer->socket_path != NULL)
 		SET(CURLOPT_UNIX_SOCKET_PATH, t->request.peer->socket_path);
+	return set_proxy(easy, t->request.peer);
+}
+
+/* Where packets go is the configuration's word, not a variable's. */
+static CURLcode
+set_proxy(CURL *easy, const struct pb_http_peer *peer)
+{
+	SET(CURLOPT_NOPROXY, "");
+	SET(CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
+	SET(CURLOPT_HTTPPROXYTUNNEL, 1L);
+	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	SET(CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
+	if (peer->proxy_auth != NULL && peer->proxy_auth[0] != '\0')
+		SET(CURLOPT_PROXYUSERPWD, peer->proxy_auth);
 	return CURLE_OK;
 }
 

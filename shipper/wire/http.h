@@ -6,7 +6,9 @@
  * pb_http_wait() once.  Nothing here blocks but the wait itself.
  *
  * Requests are HTTP/1.1 over kept connections, without `Expect:` and
- * without redirects or proxies; answers are bounded to 64 KiB.
+ * without redirects, and through the proxy that is named, never one of the
+ * environment; answers are bounded to 64 KiB.  A name is looked up for each
+ * connection, and all its addresses are tried.
  *
  * A request fails `silence_ms` after the last byte of it that the peer's
  * machine has acknowledged: until then the whole answer must be there.
@@ -36,6 +38,9 @@ struct pb_http_peer {
 	const char	*socket_path;	/* a unix socket instead, or NULL */
 	/* PEM files; NULL or "": none. */
 	const char	*cert, *key, *ca;
+	/* http://host:port of a proxy that is asked to CONNECT (RFC 9110,
+	 * 9.3.6), and user:password for it (basic: RFC 7617); likewise. */
+	const char	*proxy, *proxy_auth;
 	struct pb_rate	*rate;		/* of what is sent, or NULL */
 	uint64_t	connect_ms;	/* 0: PB_HTTP_CONNECT_MS */
 	uint64_t	silence_ms;	/* 0: PB_HTTP_SILENCE_MS */

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "base/bytes.h"
 #include "recorder/store/mend/rebuild.h"
 #include "recorder/store/mend/repair.h"
 #include "recorder/store/mend/verify.h"
@@ -269,6 +270,31 @@ a_rotten_table_is_found_and_made_again(void **state)
 	assert_int_equal(rows_of(index, &f->key, row), 1);
 	pb_index_close(index);
 	expect_table(f, &row[0]);
+}
+
+/* As tables of version 2 were: whole, and of bytes that mean other things. */
+static void
+a_table_of_another_version_is_found_and_made_again(void **state)
+{
+	uint8_t head[PB_FLOW_TABLE_DIGEST_AT + 8];
+	struct fixture *f = *state;
+	char path[PATH_MAX];
+	int fd;
+
+	write_known(f, 1, 200);
+	seal(f);
+	pb_store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(pb_layout_flows(path, f->dir, &f->key, 1, NULL), 0);
+	fd = open(path, O_RDWR);
+	assert_int_equal(pread(fd, head, sizeof(head), 0), sizeof(head));
+	assert_int_equal(pb_get_le32(head + 4), 3);
+	pb_put_le32(head + 4, 2);
+	pb_put_le64(head + PB_FLOW_TABLE_DIGEST_AT, pb_digest(head,
+	    PB_FLOW_TABLE_DIGEST_AT));
+	assert_int_equal(pwrite(fd, head, sizeof(head), 0), sizeof(head));
+	close(fd);
+	expect_flaw(f, PB_FLAW_FLOWS);
 }
 
 static void
@@ -532,6 +558,7 @@ main(void)
 		TEST(a_segment_that_is_deleted_takes_its_tables_along),
 		TEST(what_a_crash_leaves_has_no_row),
 		TEST(a_rotten_table_is_found_and_made_again),
+		TEST(a_table_of_another_version_is_found_and_made_again),
 		TEST(tables_whose_segment_is_gone_are_found_and_go),
 		TEST(who_closes_a_store_waits_for_its_tables),
 		TEST(where_no_recorder_runs_packets_wait_for_their_tables),
