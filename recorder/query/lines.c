@@ -164,7 +164,8 @@ json_nodes(struct pb_lines *lines, struct pb_json *json,
 		if (i == 0 && way->stamped.count > 0) {
 			pb_interface_word(lines->stamper.last->text, "clock",
 			    clock);
-			pb_json_text(json, "clock", clock);
+			if (clock[0] != '\0')
+				pb_json_text(json, "clock", clock);
 		}
 		pb_json_end(json);
 	}
