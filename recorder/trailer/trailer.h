@@ -87,8 +87,8 @@ struct pb_trailers {
 	unsigned	 read;		/* trailers of the list that parsed */
 	bool		 whole;		/* all of the list did */
 	bool		 keyframe;	/* it is one: it has no stamp */
-	unsigned	 count;		/* stamps, in the order of the way: the
-					 * innermost first; raw bytes are none */
+	unsigned	 count;		/* stamps, in the order of the way, the
+					 * innermost first; raw bytes: none */
 	struct pb_stamp	 at[PB_STAMPS_MAX];
 	uint8_t		 place[PB_STAMPS_MAX];	/* as in the list */
 	/* The frame as it was before the first switch: */

@@ -138,6 +138,15 @@ malformed_stamps_are_refused(void **state)
 		assert_int_equal(pb_stamped_get(list.data, list.len, &back),
 		    PB_EFORMAT);
 	}
+	/* A record more than there may be, all of it there. */
+	stamped.count = stamped.from = PB_STAMPS_MAX;
+	list.len = 0;
+	written();
+	assert_int_equal(pb_buf_zero(&list, 24), 0);
+	pb_put_le16(list.data + 2, (uint16_t)(list.len - 4));
+	list.data[21] = PB_STAMPS_MAX + 1;
+	assert_int_equal(pb_stamped_get(list.data, list.len, &back),
+	    PB_EFORMAT);
 	stamped.count = 0;
 	stamped.from = PB_STAMPS_MAX + 1;
 	list.len = 0;
@@ -189,6 +198,7 @@ a_text_that_is_none_is_refused_both_ways(void **state)
 	text[PB_INTERFACE_TEXT_MAX - 1] = '\0';
 	assert_int_equal(pb_interface_text_put(&list, PEN, text), 0);
 	pb_put_le16(list.data + 2, 8 + PB_INTERFACE_TEXT_MAX);
+	list.data[list.len - 1] = 'x';
 	assert_int_equal(pb_interface_text_get(list.data, list.len, back),
 	    PB_EFORMAT);
 }
@@ -198,9 +208,14 @@ words_of_a_text_are_found_whole(void **state)
 {
 	static const char text[] = "clock=adapter trailers=metamako,raw:4 "
 	    "xfcs=maybe fcs=yes  empty= last";
-	char value[PB_INTERFACE_TEXT_MAX];
+	char value[PB_INTERFACE_TEXT_MAX], longer[300];
 
 	(void)state;
+	memset(longer, 'x', sizeof(longer));
+	longer[1] = '=';
+	longer[sizeof(longer) - 1] = '\0';
+	pb_interface_word(longer, "x", value);
+	assert_string_equal(value, "");
 	pb_interface_word(text, "clock", value);
 	assert_string_equal(value, "adapter");
 	pb_interface_word(text, "trailers", value);

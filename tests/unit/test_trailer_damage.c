@@ -150,6 +150,32 @@ a_trailer_needs_a_header_and_an_fcs_inside(void **state)
 		}
 }
 
+static void
+one_that_keeps_no_fcs_needs_a_header_inside(void **state)
+{
+	static const struct {
+		const char *list;
+		uint32_t bytes;		/* that it takes */
+	} rows[] = {
+		{ "vss", 8 }, { "vss:2", 10 }, { "arista7150", 4 },
+		{ "mac48", 0 }, { "ttag", 6 }, { "ttag:0x0800", 8 },
+		{ "broadcom", 10 }, { "broadcom,broadcom", 24 },
+		{ "raw:64", 64 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (uint32_t len = 0; len < 90; len++) {
+			memset(frame.data, 0, sizeof(frame.data));
+			frame.data[12] = 8;
+			list_is(rows[i].list, false);
+			read_cut(len, len, NOW_NS);
+			assert_within(len);
+			assert_int_equal(got.whole,
+			    len >= 14 + rows[i].bytes);
+		}
+}
+
 /* Tags up to the end, behind which a header would be. */
 static void
 vlan_tags_without_end_are_read_no_further(void **state)
@@ -219,6 +245,7 @@ main(void)
 		cmocka_unit_test(trailers_without_a_frame_are_none),
 		cmocka_unit_test(random_bytes_are_read_within_bounds),
 		cmocka_unit_test(a_trailer_needs_a_header_and_an_fcs_inside),
+		cmocka_unit_test(one_that_keeps_no_fcs_needs_a_header_inside),
 		cmocka_unit_test(vlan_tags_without_end_are_read_no_further),
 		cmocka_unit_test(ixia_fields_that_leave_the_frame_are_none),
 		cmocka_unit_test(bytes_behind_the_wire_are_not_looked_at),

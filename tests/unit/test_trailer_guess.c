@@ -302,7 +302,7 @@ frames_that_were_cut_are_shown_and_do_not_fit(void **state)
 	(void)state;
 	host_sends(BYTES);
 	by_metamako();
-	pb_trailer_guess_frame(guess, frame.data, frame.len, frame.len + 1,
+	pb_trailer_guess_frame(guess, frame.data, frame.len - 4, frame.len,
 	    NOW_NS);
 	assert_false(pb_trailer_guess_fit(guess, 0, &fit));
 	show(NOW_NS);

@@ -30,8 +30,8 @@ a_list_comes_back_as_text(void **state)
 		{ "raw:1,raw:64", "raw:1,raw:64", 2 },
 		{ "ttag,ttag:34997,ttag:0x600", "ttag,ttag:0x88b5,ttag:0x0600",
 		  3 },
-		{ "exablaze@tai,ttag:0xFFFF@tai", "exablaze@tai,ttag:0xffff@tai",
-		  2 },
+		{ "exablaze@tai,ttag:0xFFFF@tai",
+		  "exablaze@tai,ttag:0xffff@tai", 2 },
 		{ "cpacket,ixia,arista7280,arista7150,mac48,broadcom",
 		  "cpacket,ixia,arista7280,arista7150,mac48,broadcom", 6 },
 	};
