@@ -19,7 +19,7 @@
 
 #include "base/err.h"
 #include "recorder/store/fingerprint.h"
-#include "recorder/store/index/index.h"
+#include "recorder/store/index/lender.h"
 #include "recorder/store/layout.h"
 #include "recorder/store/retain/retain.h"
 #include "recorder/store/write/chunk.h"
@@ -125,6 +125,12 @@ int	pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
 int	pb_store_last(struct pb_store *store, const struct pb_stream *stream,
 	    uint64_t at, bool checked, struct pb_fingerprint *out,
 	    struct pb_err *err);
+
+/*
+ * Who reads its files lends its index for a call, from any thread: of it
+ * nothing is kept, for the store may vanish, and another one be at its path.
+ */
+struct pb_index_lender pb_store_lender(struct pb_store *store);
 
 /*
  * This node's own running numbers over all it takes in: reserves `count`

@@ -19,6 +19,7 @@ static int	extent_below(void *, uint64_t, struct pb_extent_info *,
 static int	newest_own(struct pb_index *, const struct pb_stream_key *,
 		    uint16_t, uint32_t, uint32_t *, uint64_t *,
 		    struct pb_err *);
+static int	lend(void *, pb_index_use *, void *, struct pb_err *);
 static int	open_gaps(struct pb_index *, uint32_t, uint64_t, uint64_t,
 		    struct pb_gap_info *, size_t, struct pb_err *);
 static size_t	slot_of(struct pb_store *, const struct pb_stream_key *);
@@ -201,6 +202,27 @@ extent_below(void *arg, uint64_t at, struct pb_extent_info *out,
 	id = atomic_load(&wanted->stream->id);	/* as this index has it */
 	rc = id == 0 ? 0 : pb_index_extent_below(index, id, at, out, err);
 	index_let_go(wanted->store);
+	return rc;
+}
+
+struct pb_index_lender
+pb_store_lender(struct pb_store *store)
+{
+	return (struct pb_index_lender){ .store = store->path, .lend = lend,
+	    .arg = store };
+}
+
+static int
+lend(void *arg, pb_index_use *use, void *use_arg, struct pb_err *err)
+{
+	struct pb_store *store = arg;
+	struct pb_index *index = index_hold(store, err);
+	int rc;
+
+	if (index == NULL)
+		return PB_ESYS;
+	rc = use(use_arg, index, err);
+	index_let_go(store);
 	return rc;
 }
 
