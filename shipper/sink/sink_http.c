@@ -45,35 +45,23 @@ http_create(struct pb_sink **out, const struct pb_sink_opts *opts,
     struct pb_err *err)
 {
 	struct sink_http *http = calloc(1, sizeof(*http));
-	struct pb_http_peer *peer;
 	int rc;
 
 	if (http == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for an upstream");
 	http->sink.kind = &pb_sink_http;
 	http->conf = *opts->conf;
-	rc = pb_proxy_auth_read(http->proxy_auth, http->conf.proxy_auth, err);
+	rc = pb_wire_peer(&http->wire.peer, &http->conf, http->proxy_auth,
+	    err);
 	if (rc < 0) {
 		free(http);
-		return pb_err_prefix(err, rc, "[upstream %s] proxy_auth",
-		    opts->conf->name);
+		return rc;
 	}
 	pb_rate_init(&http->rate, http->conf.rate_limit, opts->now_ms);
 	http->wire.http = opts->http;
 	http->wire.sender = opts->sender;
-	peer = &http->wire.peer;
-	peer->url = http->conf.url;
-	peer->connect_ms = http->conf.connect_timeout_ms;
-	peer->silence_ms = http->conf.answer_timeout_ms;
 	if (http->conf.rate_limit > 0)
-		peer->rate = &http->rate;
-	peer->proxy = http->conf.proxy;
-	peer->proxy_auth = http->proxy_auth;
-	if (!http->conf.tls.off) {
-		peer->cert = http->conf.tls.cert;
-		peer->key = http->conf.tls.key;
-		peer->ca = http->conf.tls.ca;
-	}
+		http->wire.peer.rate = &http->rate;
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		http->call[i].http = http;
 		http->call[i].wire.done = done;

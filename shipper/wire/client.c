@@ -24,6 +24,27 @@ static void	explain(struct pb_answer *, const struct pb_http_answer *,
 		    struct pb_json_doc *);
 
 int
+pb_wire_peer(struct pb_http_peer *out, const struct pb_conf_upstream *conf,
+    char proxy_auth[static PB_PROXY_AUTH_MAX], struct pb_err *err)
+{
+	int rc = pb_proxy_auth_read(proxy_auth, conf->proxy_auth, err);
+
+	if (rc < 0)
+		return pb_err_prefix(err, rc, "[upstream %s] proxy_auth",
+		    conf->name);
+	*out = (struct pb_http_peer){ .url = conf->url,
+	    .proxy = conf->proxy, .proxy_auth = proxy_auth,
+	    .connect_ms = conf->connect_timeout_ms,
+	    .silence_ms = conf->answer_timeout_ms };
+	if (conf->tls.off)
+		return 0;
+	out->cert = conf->tls.cert;
+	out->key = conf->tls.key;
+	out->ca = conf->tls.ca;
+	return 0;
+}
+
+int
 pb_wire_ask(struct pb_wire *wire, struct pb_wire_call *call,
     const struct pb_stream_key *key, uint64_t at, struct pb_err *err)
 {
@@ -67,6 +88,19 @@ pb_wire_gap(struct pb_wire *wire, struct pb_wire_call *call,
 	    "\"link_type\":%u}", gap->first, gap->last,
 	    pb_gap_reason_name(gap->reason), link_type);
 	return send_it(wire, call, key, "/gaps", &request, err);
+}
+
+int
+pb_wire_digests(struct pb_wire *wire, struct pb_wire_call *call,
+    const struct pb_stream_key *key, const struct pb_digests_ask *ask,
+    struct pb_err *err)
+{
+	struct pb_http_request request = { .body = NULL };
+	char what[PB_WIRE_DIGESTS_WORDS_MAX];
+
+	call->digests->ask = *ask;
+	pb_wire_digests_words(what, ask);
+	return send_it(wire, call, key, what, &request, err);
 }
 
 void
@@ -119,10 +153,13 @@ done(void *arg, const struct pb_http_answer *http)
 	if (answer.ours)
 		answer.outcome = PB_OUTCOME_HAS;
 	answer.ask = http->status == 409 && pb_json_doc_bool(&doc, "ask");
-	if (http->status == 200)
+	if (http->status == 200 && call->digests == NULL)
 		read_last(&answer.last, &doc);
 	if (http->status != 200 || !answer.ours)
 		explain(&answer, http, &doc);
+	else if (call->digests != NULL &&
+	    pb_wire_digests_read(call->digests, &doc, answer.text) < 0)
+		answer.outcome = PB_OUTCOME_FAILED;
 	pb_json_doc_close(&doc);
 	call->done(call->arg, &answer);
 }

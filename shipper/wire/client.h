@@ -13,11 +13,20 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "conf/conf.h"
 #include "recorder/store/layout.h"
 #include "shipper/ship/ship.h"
+#include "shipper/wire/digests.h"
 #include "shipper/wire/http.h"
+#include "shipper/wire/proxy.h"
 
 #define PB_WIRE_GAP_MAX		192u	/* bytes of a gap's body */
+
+/* Whom a section of the configuration means, which is borrowed, and so is
+ * `proxy_auth`: as pb_proxy_auth_read(). */
+int	pb_wire_peer(struct pb_http_peer *out,
+	    const struct pb_conf_upstream *conf,
+	    char proxy_auth[static PB_PROXY_AUTH_MAX], struct pb_err *err);
 
 /* A node, and who asks it.  Borrowed while requests are under way. */
 struct pb_wire {
@@ -35,6 +44,8 @@ struct pb_wire_call {
 	void		(*done)(void *arg, struct pb_answer *answer);
 	void		*arg;
 	char		body[PB_WIRE_GAP_MAX];	/* of a gap */
+	/* Of a question for digests: the caller's, what the node has said. */
+	struct pb_wire_digests *digests;
 };
 
 struct pb_wire_packets {
@@ -59,6 +70,11 @@ int	pb_wire_packets(struct pb_wire *wire, struct pb_wire_call *call,
 int	pb_wire_gap(struct pb_wire *wire, struct pb_wire_call *call,
 	    const struct pb_stream_key *key, const struct pb_piece *gap,
 	    uint16_t link_type, struct pb_err *err);
+/* What has it of a run of numbers?  call->digests is told where the answer is
+ * HAS; one that does not fit the question is FAILED. */
+int	pb_wire_digests(struct pb_wire *wire, struct pb_wire_call *call,
+	    const struct pb_stream_key *key,
+	    const struct pb_digests_ask *ask, struct pb_err *err);
 
 /* End it without its `done`, where it is under way. */
 void	pb_wire_cancel(struct pb_wire *wire, struct pb_wire_call *call);

@@ -5,13 +5,14 @@
  * length, so many of body.  They answer the sections of a push, whose
  * HTTP client and clock are made here.  A section counts as durable only
  * where an answer said so; a refusal is told in one line of clean text.
- * Each body is read as JSON, as text, as a recorder's status, and as a row
- * of the shipper's own tables as well.
+ * Each body is read as JSON, as text, as a recorder's status, as digests, and
+ * as a row of the shipper's own tables as well.
  */
 #include <string.h>
 
 #include "base/clock.h"
 #include "cli/status/live.h"
+#include "shipper/wire/digests.h"
 #include "shipper/wire/http.h"
 #include "shipper/wire/push.h"
 #include "shipper/state/row.h"
@@ -284,6 +285,44 @@ row(const void *data, size_t len)
 	}
 }
 
+/* What is believed is of what was asked for. */
+static void
+digests(const char *body, size_t len)
+{
+	static const struct pb_digests_ask asks[] = {
+		{ .first = 1, .last = INT64_MAX, .parts = 64 },
+		{ .first = 7, .last = 7, .parts = 1, .why = 1 },
+		{ .first = 100, .last = 300, .parts = 256, .why = 1 },
+	};
+	static struct pb_wire_digests said;
+
+	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		char text[PB_WIRE_DIGESTS_TEXT];
+		uint64_t next = asks[i].first;
+		struct pb_json_doc doc;
+		int rc;
+
+		said.ask = asks[i];
+		pb_json_doc_open(&doc, body, len, NULL);
+		rc = pb_wire_digests_read(&said, &doc, text);
+		pb_json_doc_close(&doc);
+		if (rc < 0)
+			continue;
+		MUST(said.parts <= asks[i].parts);
+		MUST(said.parts > 0 || said.acked < asks[i].first);
+		for (unsigned p = 0; p < said.parts; p++) {
+			MUST(said.part[p].first == next);
+			MUST(said.part[p].last >= next);
+			MUST(said.part[p].last <= asks[i].last);
+			MUST(said.part[p].packets <=
+			    said.part[p].last - next + 1);
+			next = said.part[p].last + 1;
+		}
+		for (unsigned a = 0; a < said.absences; a++)
+			is_clean(said.absent[a].reason);
+	}
+}
+
 static void
 on_capture(void *arg, const struct pb_live_capture *capture)
 {
@@ -309,6 +348,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		json(body, answer.len);
 		clean(body, answer.len);
 		row(body, answer.len);
+		digests(body, answer.len);
 		if (pb_live_captures(body, answer.len, on_capture, NULL,
 		    &err) < 0)
 			is_clean(err.text);

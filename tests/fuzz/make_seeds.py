@@ -290,6 +290,15 @@ def peer_seeds():
         b'"store_dropped":5,"forward":"eth1","forwarding":true,'
         b'"forwarded_packets":7,"forward_refused":8,"forward_bytes":9,'
         b'"outlet_dropped":0,"forward_error":"","pps":1.5e3,"bps":2}]}'))
+    yield "digests", answer(200, (
+        b'{"acked":250,"first":1,"absent":[{"first":7,"last":7,"reason":'
+        b'"expired","since":"2026-11-30T10:00:00Z"}],"parts":[{"last":250,'
+        b'"packets":1,"xxh3":"9f6ac3e95b54d2a1","damaged":7,"time":'
+        b'"2026-11-30T10:00:00Z","captured":60,"length":60}]}'))
+    yield "digests-alone", answer(200, (
+        b'{"acked":7,"first":1,"absent":[],"parts":[{"last":7,"packets":1,'
+        b'"xxh3":"9f6ac3e95b54d2a1","time":"2026-11-30T10:00:00Z",'
+        b'"captured":60,"length":60}]}'))
     yield "status-open", answer(200, b'{"captures":[{"interface":"a\\')
 
 
