@@ -61,6 +61,7 @@ static enum MHD_Result take_body(struct conn *, const char *, size_t *);
 static enum MHD_Result suspend(struct conn *);
 static void	on_wake(void *);
 static const char *header(struct MHD_Connection *, const char *);
+static const char *query(struct MHD_Connection *, const char *);
 static void	body_size(struct MHD_Connection *,
 		    struct pb_request_head *);
 static enum MHD_Result reply(struct conn *);
@@ -287,8 +288,14 @@ begin(struct conn *conn, const char *method, const char *path)
 		.digest = header(conn->mhd, "PB-Digest"),
 		.sender = header(conn->mhd, "PB-Sender"),
 		.encoding = header(conn->mhd, "Content-Encoding"),
-		.at = MHD_lookup_connection_value(conn->mhd,
-		    MHD_GET_ARGUMENT_KIND, "at"),
+		.at = query(conn->mhd, "at"),
+		.digests = {
+			.first = query(conn->mhd, "first"),
+			.last = query(conn->mhd, "last"),
+			.parts = query(conn->mhd, "parts"),
+			.snaplen = query(conn->mhd, "snaplen"),
+			.why = query(conn->mhd, "why"),
+		},
 		.expect = expect != NULL &&
 		    strcasecmp(expect, "100-continue") == 0,
 	};
@@ -364,6 +371,13 @@ static const char *
 header(struct MHD_Connection *connection, const char *name)
 {
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static const char *
+query(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND,
+	    name);
 }
 
 /* The library has refused lengths that are no numbers. */

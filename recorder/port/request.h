@@ -25,6 +25,11 @@ enum pb_door {
 	PB_DOOR_LOCAL,		/* STORE/recorder.sock: this machine's */
 };
 
+/* Of a query for digests; NULL: not given. */
+struct pb_digests_words {
+	const char	*first, *last, *parts, *snaplen, *why;
+};
+
 struct pb_request_head {	/* NULL: not given */
 	enum pb_door	door;
 	const char	*method;
@@ -46,6 +51,7 @@ struct pb_request_head {	/* NULL: not given */
 	const char	*encoding;	/* Content-Encoding */
 	const char	*sender;	/* PB-Sender */
 	const char	*at;		/* of the query */
+	struct pb_digests_words digests; /* likewise */
 };
 
 struct pb_answer {

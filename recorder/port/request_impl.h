@@ -10,6 +10,7 @@
 #include "recorder/intake/room.h"
 #include "recorder/port/request.h"
 #include "recorder/port/route.h"
+#include "recorder/store/read/digests.h"
 
 #define DIGEST_PREFIX	"xxh3="
 #define JSON_TYPE	"application/json"
@@ -24,6 +25,7 @@ struct pb_request {
 	uint64_t	 first, last;	/* PB-First, PB-Last; 0: not said */
 	bool		 has_digest;
 	uint64_t	 digest;
+	struct pb_digests_ask digests;
 	bool		 wanted;	/* the body */
 	struct pb_room	 room;		/* it */
 	struct pb_load	 load;
@@ -55,7 +57,7 @@ struct pb_handler {
 extern const unsigned pb_statuses[PB_STATUSES];
 
 extern const struct pb_handler serve_health, serve_metrics, serve_status,
-    serve_question, serve_packets, serve_gaps;
+    serve_question, serve_digests, serve_packets, serve_gaps;
 
 /* The answer is in request->answer.body. */
 void	request_answer(struct pb_request *request, unsigned status,

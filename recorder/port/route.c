@@ -45,11 +45,11 @@ pb_route_find(struct pb_route *out, const struct pb_route_row *row,
 	if (!found && strncmp(path, STREAMS, strlen(STREAMS)) == 0)
 		return pb_err_set(err, PB_ENOENT, "no such path; a stream is "
 		    PB_ROUTE_STREAM ", and takes POST at /packets and "
-		    "/gaps below it");
+		    "/gaps, GET at /digests below it");
 	if (!found)
 		return pb_err_set(err, PB_ENOENT, "no such path; there are "
-		    PB_ROUTE_STREAM ", its /packets and /gaps, /v1/health and "
-		    "/metrics");
+		    PB_ROUTE_STREAM ", its /packets, /gaps and /digests, "
+		    "/v1/health and /metrics");
 	return rc;
 }
 

@@ -13,6 +13,7 @@ static const struct pb_route_row routes[] = {
 	{ "GET", "/metrics", &serve_metrics, false },
 	{ "GET", "/v1/status", &serve_status, true },
 	{ "GET", PB_ROUTE_STREAM, &serve_question, false },
+	{ "GET", PB_ROUTE_STREAM "/digests", &serve_digests, false },
 	{ "POST", PB_ROUTE_STREAM "/packets", &serve_packets, false },
 	{ "POST", PB_ROUTE_STREAM "/gaps", &serve_gaps, false },
 	{ NULL, NULL, NULL, false },

@@ -36,6 +36,7 @@ struct pb_service {
 	uint64_t	 answers[PB_STATUSES];
 	size_t		 requests;	/* under way */
 	unsigned	 long_answers;	/* of those */
+	_Atomic unsigned digests;	/* answers in the making */
 	unsigned	 connections;	/* open; kept by the loop */
 	/* Why it does not listen at [listen] address, or "". */
 	char		 waits[PB_ERR_TEXT_MAX];

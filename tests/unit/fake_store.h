@@ -148,6 +148,23 @@ pb_store_last(struct pb_store *store, const struct pb_stream *stream,
 	return at > 0 ? 1 : 0;
 }
 
+/* It has no files, and no index. */
+static inline int
+fake_lend(void *arg, pb_index_use *use, void *use_arg, struct pb_err *err)
+{
+	(void)arg;
+	(void)use;
+	(void)use_arg;
+	return pb_err_set(err, PB_ESYS, "the store is gone");
+}
+
+struct pb_index_lender
+pb_store_lender(struct pb_store *store)
+{
+	return (struct pb_index_lender){ .store = "", .lend = fake_lend,
+	    .arg = store };
+}
+
 struct pb_flow_pool *
 pb_store_flows(const struct pb_store *store)
 {
@@ -162,15 +179,6 @@ pb_store_take_numbers(struct pb_store *store, uint64_t count)
 
 	store->number += count;
 	return first;
-}
-
-enum pb_gap_reason
-pb_gap_reason_parse(const char *name)
-{
-	return strcmp(name, "dead-lettered") == 0 ? PB_GAP_DEAD_LETTERED :
-	    strcmp(name, "expired") == 0 ? PB_GAP_EXPIRED :
-	    strcmp(name, "restored") == 0 ? PB_GAP_RESTORED :
-	    (enum pb_gap_reason)0;
 }
 
 int

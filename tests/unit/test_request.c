@@ -81,6 +81,42 @@ a_sender_that_did_not_ask_is_told_to(void **state)
 	assert_int_equal(status(), 400);
 }
 
+/* A store's files are read for four of them at a time. */
+static void
+digests_are_made_for_a_few_at_a_time(void **state)
+{
+	struct pb_request *made[5] = { 0 };
+	struct pb_request_head h = { .method = "GET",
+	    .path = STREAM "/digests" };
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		head(&h);
+		pb_request_end(request, now);
+		made[i] = request;
+		request = NULL;
+	}
+	request = made[4];
+	assert_int_equal(status(), 503);
+	assert_string_equal(text(), "{\"error\":\"others ask for digests\"}");
+	assert_int_equal(pb_request_answer(request)->retry_after_s, 1);
+	for (int i = 0; i < 4; i++) {
+		finish();
+		request = made[i];
+		assert_int_equal(status(), 0);
+	}
+	/* One that has left makes room, as soon as a reader knows. */
+	finish();
+	readers_run();
+	assert_int_equal(service->digests, 0);
+	head(&h);
+	pb_request_end(request, now);
+	readers_run();
+	/* This store has gone. */
+	assert_int_equal(status(), 503);
+	assert_int_equal(service->digests, 0);
+}
+
 /*
  * Goal:   who asks on and on takes the thread from nobody.
  * Method: three look back; packets and a plain question come meanwhile.
@@ -381,6 +417,7 @@ main(void)
 		TEST(a_new_stream_has_nothing_and_then_what_is_durable),
 		TEST(a_sender_that_did_not_ask_is_told_to),
 		TEST(files_are_looked_at_by_readers_alone),
+		TEST(digests_are_made_for_a_few_at_a_time),
 		TEST(who_waits_for_a_reader_in_vain_is_told_with_a_time_to_come_back),
 		TEST(a_last_packet_that_cannot_be_read_now_is_asked_for_later),
 		TEST(paths_and_names_that_are_wrong_are_told_apart),
