@@ -29,8 +29,8 @@ LIB_DIRS ?= base conf pcapng recorder recorder/trailer \
             shipper shipper/ship shipper/state shipper/letters shipper/feed \
             shipper/wire shipper/worker shipper/sink shipper/upstream \
             shipper/operator \
-            cli cli/common cli/import cli/latency cli/replay cli/status \
-            cli/trailers
+            cli cli/audit cli/common cli/import cli/latency cli/replay \
+            cli/status cli/trailers
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB      := $(BUILD)/libpb.a

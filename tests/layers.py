@@ -25,7 +25,8 @@ ORDER = """
     recorder/port/door recorder/port recorder
     shipper/ship shipper/worker shipper/wire shipper/state shipper/letters
     shipper/feed shipper/sink shipper/upstream shipper/operator shipper
-    cli/common cli/status cli/import cli/latency cli/replay cli/trailers cli
+    cli/common cli/status cli/import cli/latency cli/replay cli/trailers
+    cli/audit cli
 """.split()
 APART = {("pcapng", "conf"), ("recorder/store", "conf")}
 FOREIGN = {
