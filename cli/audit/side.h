@@ -1,0 +1,42 @@
+/*
+ * cli/audit/side.h - one of the two nodes that are compared
+ *
+ * A store at hand, or a node that is asked over the wire.  Both say what they
+ * have by the same words, those of the wire protocol.
+ */
+#ifndef PB_AUDIT_SIDE_H
+#define PB_AUDIT_SIDE_H
+
+#include "base/stop.h"
+#include "conf/conf.h"
+#include "recorder/store/index/index.h"
+#include "shipper/wire/digests.h"
+
+struct pb_side {
+	/* An answer to out->ask, complete or up to where it ends. */
+	int		(*ask)(struct pb_side *side,
+			    const struct pb_stream_key *key,
+			    struct pb_wire_digests *out, struct pb_err *err);
+	void		(*destroy)(struct pb_side *side);
+	const char	*name;		/* for people; borrowed */
+	uint64_t	requests;	/* over the wire */
+};
+
+void	pb_side_destroy(struct pb_side *side);
+
+/* A store, by its index, which is borrowed, and its path, likewise.  A stop
+ * ends a call with PB_EBUSY. */
+int	pb_side_store(struct pb_side **out, const char *store,
+	    struct pb_index *index, const struct pb_stop *stop,
+	    struct pb_err *err);
+/* The same parts as `of` has, whatever their lengths. */
+int	pb_side_store_match(struct pb_side *side,
+	    const struct pb_stream_key *key, const struct pb_wire_digests *of,
+	    struct pb_digests_part out[static PB_DIGESTS_PARTS_MAX],
+	    struct pb_err *err);
+
+/* A node: the section's, which is borrowed. */
+int	pb_side_wire(struct pb_side **out, const struct pb_conf_upstream *conf,
+	    const struct pb_stop *stop, struct pb_err *err);
+
+#endif
