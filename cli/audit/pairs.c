@@ -1,0 +1,263 @@
+/*
+ * cli/audit/pairs.c - which streams of two nodes are to be the same
+ *
+ * Limit: parts are few: their list is simply walked.
+ */
+#include "cli/audit/pairs.h"
+
+#include <stdlib.h>
+
+#include "recorder/query/select.h"
+
+/* Numbers first .. last of `whole` at one node are `epoch` at the other. */
+struct pb_pairs_part {
+	struct pb_stream_key whole;
+	uint64_t	epoch, first, last;
+	bool		there;		/* that is the other store's name */
+};
+
+static int	take_parts(void *, const struct pb_stream_info *,
+		    struct pb_err *);
+static int	take_parts_there(void *, const struct pb_stream_info *,
+		    struct pb_err *);
+static int	all_forks(struct pb_state *, const struct pb_stream_key *,
+		    struct pb_index *, struct pb_forks *, struct pb_err *);
+static void	put_in_order(struct pb_forks *, const struct pb_fork *);
+static int	keep(struct pb_pairs *, const struct pb_stream_key *,
+		    const struct pb_forks *, bool, struct pb_err *);
+static int	stream_here(void *, const struct pb_stream_info *,
+		    struct pb_err *);
+static int	parts_of(struct pb_pairs *, const struct pb_stream_key *,
+		    uint64_t, struct pb_err *);
+static int	stream_there(void *, const struct pb_stream_info *,
+		    struct pb_err *);
+static const struct pb_pairs_part *part_named(const struct pb_pairs *,
+		    const struct pb_stream_key *, bool);
+static bool	same_interface(const struct pb_stream_key *,
+		    const struct pb_stream_key *);
+static int	acked_once(struct pb_pairs *, const struct pb_stream_key *,
+		    uint64_t *, struct pb_err *);
+
+int
+pb_pairs_each(struct pb_pairs *pairs, int (*each)(void *arg,
+    const struct pb_compare_pair *pair, struct pb_err *err), void *arg,
+    struct pb_err *err)
+{
+	int rc = 0;
+
+	pairs->each = each;
+	pairs->arg = arg;
+	pairs->part = NULL;
+	pairs->parts = 0;
+	if (pairs->state != NULL)
+		rc = pb_streams_each(pairs->index, pairs->glob, take_parts,
+		    pairs, err);
+	if (rc == 0 && pairs->other_state != NULL)
+		rc = pb_streams_each(pairs->other, pairs->glob,
+		    take_parts_there, pairs, err);
+	if (rc == 0)
+		rc = pb_streams_each(pairs->index, pairs->glob, stream_here,
+		    pairs, err);
+	if (rc == 0 && pairs->other != NULL)
+		rc = pb_streams_each(pairs->other, pairs->glob, stream_there,
+		    pairs, err);
+	free(pairs->part);
+	return rc;
+}
+
+/* --- parts -------------------------------------------------------------- */
+
+static int
+take_parts(void *arg, const struct pb_stream_info *stream,
+    struct pb_err *err)
+{
+	struct pb_pairs *pairs = arg;
+	struct pb_forks forks;
+	int rc = pairs->other == NULL ? pb_forks_load(pairs->state,
+	    pairs->upstream, &stream->key, &forks, err) :
+	    all_forks(pairs->state, &stream->key, pairs->other, &forks, err);
+
+	return rc < 0 ? rc : keep(pairs, &stream->key, &forks, true, err);
+}
+
+static int
+take_parts_there(void *arg, const struct pb_stream_info *stream,
+    struct pb_err *err)
+{
+	struct pb_pairs *pairs = arg;
+	struct pb_forks forks;
+	int rc = all_forks(pairs->other_state, &stream->key, pairs->index,
+	    &forks, err);
+
+	return rc < 0 ? rc : keep(pairs, &stream->key, &forks, false, err);
+}
+
+/* Those that any upstream was given, and that are in `index`. */
+static int
+all_forks(struct pb_state *state, const struct pb_stream_key *key,
+    struct pb_index *index, struct pb_forks *out, struct pb_err *err)
+{
+	struct pb_stream_key part = *key;
+	struct pb_forks seen = { 0 };
+	struct pb_stream_info info;
+	struct pb_fork fork;
+	int rc = 0;
+
+	out->count = 0;
+	while (seen.count < PB_FORKS_MAX && (rc = pb_forks_find(state, key, 1,
+	    INT64_MAX, &seen, &fork, err)) == 1) {
+		seen.at[seen.count++] = fork;
+		part.epoch = fork.epoch;
+		rc = pb_index_stream(index, &part, &info, err);
+		if (rc < 0)
+			break;
+		if (rc == 1)
+			put_in_order(out, &fork);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+static void
+put_in_order(struct pb_forks *forks, const struct pb_fork *fork)
+{
+	unsigned at = forks->count++;
+
+	for (; at > 0 && forks->at[at - 1].first > fork->first; at--)
+		forks->at[at] = forks->at[at - 1];
+	forks->at[at] = *fork;
+}
+
+static int
+keep(struct pb_pairs *pairs, const struct pb_stream_key *whole,
+    const struct pb_forks *forks, bool there, struct pb_err *err)
+{
+	struct pb_pairs_part *grown;
+
+	if (forks->count == 0)
+		return 0;
+	grown = realloc(pairs->part, (pairs->parts + forks->count) *
+	    sizeof(*grown));
+	if (grown == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	pairs->part = grown;
+	for (unsigned part = 1; part <= forks->count; part++)
+		grown[pairs->parts++] = (struct pb_pairs_part){ *whole,
+		    forks->at[part - 1].epoch, forks->at[part - 1].first,
+		    part < forks->count ? pb_forks_top(forks, part) :
+		    INT64_MAX, there };
+	return 0;
+}
+
+/* --- pairs -------------------------------------------------------------- */
+
+static int
+stream_here(void *arg, const struct pb_stream_info *stream,
+    struct pb_err *err)
+{
+	struct pb_pairs *pairs = arg;
+	struct pb_compare_pair pair = { .here = stream->key,
+	    .there = stream->key, .first = 1, .last = INT64_MAX,
+	    .ships = pairs->other == NULL };
+	char name[PB_STREAM_NAME_MAX];
+	uint64_t acked = 0;
+	int rc;
+
+	if (pairs->other == NULL && !pb_glob_list_match(pairs->streams,
+	    pb_stream_name(name, &stream->key)))
+		return 0;
+	/* It is compared as a part of the other's. */
+	if (part_named(pairs, &stream->key, false) != NULL)
+		return 0;
+	for (size_t i = 0; i < pairs->parts; i++)
+		if (pb_stream_key_same(&pairs->part[i].whole, &stream->key) &&
+		    pairs->part[i].first <= pair.last)
+			pair.last = pairs->part[i].first - 1;
+	rc = acked_once(pairs, &stream->key, &acked, err);
+	if (rc < 0)
+		return rc;
+	pair.acked = acked < pair.last ? acked : pair.last;
+	rc = pairs->each(pairs->arg, &pair, err);
+	return rc != 0 ? rc : parts_of(pairs, &stream->key, acked, err);
+}
+
+static int
+parts_of(struct pb_pairs *pairs, const struct pb_stream_key *whole,
+    uint64_t acked, struct pb_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < pairs->parts && rc == 0; i++) {
+		const struct pb_pairs_part *part = &pairs->part[i];
+		struct pb_compare_pair pair = { .here = *whole,
+		    .there = *whole, .first = part->first,
+		    .last = part->last, .ships = pairs->other == NULL };
+
+		if (!pb_stream_key_same(&part->whole, whole))
+			continue;
+		if (part->there)
+			pair.there.epoch = part->epoch;
+		else
+			pair.here.epoch = part->epoch;
+		if (acked >= part->first)
+			pair.acked = acked < part->last ? acked : part->last;
+		rc = pairs->each(pairs->arg, &pair, err);
+	}
+	return rc;
+}
+
+/* Of the other store what has not been met. */
+static int
+stream_there(void *arg, const struct pb_stream_info *stream,
+    struct pb_err *err)
+{
+	struct pb_pairs *pairs = arg;
+	struct pb_compare_pair pair = { .here = stream->key,
+	    .there = stream->key, .first = 1, .last = INT64_MAX };
+	struct pb_stream_info info;
+	int rc;
+
+	if (part_named(pairs, &stream->key, true) != NULL)
+		return 0;
+	rc = pb_index_stream(pairs->index, &stream->key, &info, err);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = pairs->each(pairs->arg, &pair, err);
+	return rc != 0 ? rc : parts_of(pairs, &stream->key, 0, err);
+}
+
+/* The part that is this stream there, or here. */
+static const struct pb_pairs_part *
+part_named(const struct pb_pairs *pairs, const struct pb_stream_key *key,
+    bool there)
+{
+	for (size_t i = 0; i < pairs->parts; i++)
+		if (pairs->part[i].there == there &&
+		    pairs->part[i].epoch == key->epoch &&
+		    same_interface(&pairs->part[i].whole, key))
+			return &pairs->part[i];
+	return NULL;
+}
+
+static bool
+same_interface(const struct pb_stream_key *a, const struct pb_stream_key *b)
+{
+	return strcmp(a->node, b->node) == 0 &&
+	    strcmp(a->interface, b->interface) == 0;
+}
+
+/* What the upstream has acknowledged so far; a row that cannot be read says
+ * nothing. */
+static int
+acked_once(struct pb_pairs *pairs, const struct pb_stream_key *key,
+    uint64_t *acked, struct pb_err *err)
+{
+	struct pb_cursor_row row;
+	int rc;
+
+	if (pairs->other != NULL || pairs->state == NULL)
+		return 0;
+	rc = pb_state_cursor(pairs->state, pairs->upstream, key, &row, err);
+	if (rc == 1)
+		*acked = row.acked;
+	return rc == PB_EFORMAT || rc >= 0 ? 0 : rc;
+}
