@@ -17,6 +17,7 @@ const struct pb_command *const pb_commands[] = {
 	&pb_cmd_gaps,
 	&pb_cmd_dlq,
 	&pb_cmd_verify,
+	&pb_cmd_audit,
 	&pb_cmd_reindex,
 	&pb_cmd_interfaces,
 	&pb_cmd_trailers,

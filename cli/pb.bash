@@ -118,7 +118,7 @@ _pb_value()
 		    exablaze ixia mac48 metamako raw:4 ttag vss" -- "$cur" ;;
 	--seq | --limit | --for | --first | --payload | --loop | --speed | --pps | \
 	    --mbps | --gap-max | --dst-mac | --src-mac | --window | \
-	    --dedup-window)
+	    --dedup-window | --snaplen)
 		COMPREPLY=() ;;
 	*)
 		return 1 ;;
@@ -128,7 +128,7 @@ _pb_value()
 _pb()
 {
 	local commands="status streams segments query flows latency replay
-	    import gaps dlq verify reindex interfaces trailers help"
+	    import gaps dlq verify audit reindex interfaces trailers help"
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	local prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" options="" i
@@ -157,6 +157,8 @@ _pb()
 		options="-c --store --help --version" ;;
 	verify)
 		options="--repair --stream --json --help" ;;
+	audit)
+		options="--stream --snaplen --json --help" ;;
 	status | interfaces | reindex)
 		options="--json --help" ;;
 	streams | segments | gaps)
@@ -199,6 +201,9 @@ _pb()
 	elif [[ $command == trailers ]]; then
 		compopt -o filenames 2>/dev/null
 		_pb_reply -f -W "$(_pb_interfaces) $(_pb_streams)" -- "$cur"
+	elif [[ $command == audit ]]; then
+		compopt -o filenames 2>/dev/null
+		_pb_reply -d -W "$(_pb_configured)" -- "$cur"
 	elif [[ $command == query || $command == flows ||
 	    $command == latency || $command == replay ]]; then
 		# The first words of tcpdump filters.
