@@ -17,6 +17,7 @@
  *   3 filler   in an ISB: zeros; the block only fills a page.
  *   4 untimed  in an EPB: empty; the packet came without a time stamp.
  *   5 stamps, 6 interface: stamp.h.
+ *   7 filtered in an ISB: numbers that a filter left out (filtered.h).
  *
  * docs/format.md says the same for strangers.
  */
@@ -40,6 +41,7 @@ enum pb_own_kind {
 	PB_OWN_UNTIMED = 4,
 	PB_OWN_STAMPS = 5,	/* stamp.h */
 	PB_OWN_INTERFACE = 6,	/* stamp.h */
+	PB_OWN_FILTERED = 7,
 };
 
 struct pb_node {

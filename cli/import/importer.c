@@ -288,10 +288,12 @@ take_statistics(struct pb_importer *importer, const struct pb_event *event)
 	struct pb_buf *options = &importer->scratch;
 	struct pb_buf *blocks = &stream->statistics.blocks;
 	size_t before = blocks->len;
-	struct pb_option filler;
+	struct pb_option own;
 
+	/* Neither says a thing of the stream that they are read into. */
 	if (pb_own_find(event->packet.options, event->packet.options_len,
-	    PB_OWN_FILLER, &filler))
+	    PB_OWN_FILLER, &own) || pb_own_find(event->packet.options,
+	    event->packet.options_len, PB_OWN_FILTERED, &own))
 		return;
 	if (statistics_options(stream, options, &event->packet) &&
 	    blocks->max - blocks->len >= options->len + 32 &&

@@ -23,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "pcapng/build.h"
+#include "pcapng/filtered.h"
 #include "pcapng/option.h"
 #include "pcapng/plain.h"
 #include "pcapng/reader.h"
@@ -60,6 +61,11 @@ static int	take_interface(struct walk *, const struct pb_event *);
 static int	make_head(struct walk *, const struct pb_event *);
 static int	take_packet(struct walk *, const struct pb_event *);
 static int	check_packet(struct walk *, const struct pb_event *);
+static int	take_statistics(struct walk *, const struct pb_event *);
+static int	take_filtered(struct walk *, const struct pb_event *,
+		    const struct pb_filtered *);
+static bool	has_begun(const struct walk *);
+static void	note_numbers(struct walk *, uint64_t, uint64_t);
 static int	take_plain(struct walk *, struct pb_reader *, size_t *);
 static bool	follows(const struct walk *, uint64_t);
 static bool	take_number(struct walk *, uint64_t);
@@ -68,6 +74,7 @@ static bool	take_number(struct walk *, uint64_t);
 static bool	within_runs(struct walk *, uint64_t);
 static int	keep_packet(struct walk *, const struct pb_event *, uint64_t);
 static int	keep_plain(struct walk *, const struct pb_plain *);
+static int	keep_filtered(struct walk *, const struct pb_filtered *);
 static struct pb_chunk *chunk_for(struct walk *, size_t);
 static struct pb_chunk *chunk_anew(struct walk *, size_t);
 static struct pb_chunk *next_chunk(struct walk *, size_t);
@@ -168,7 +175,7 @@ walk_body(struct walk *walk, bool first_packet_only)
 		if (rc < 0)
 			goto out;
 		at += used;
-		if (first_packet_only && walk->packets > 0)
+		if (first_packet_only && has_begun(walk))
 			goto out;
 		if (first_packet_only || !walk->plain)
 			continue;
@@ -179,7 +186,7 @@ walk_body(struct walk *walk, bool first_packet_only)
 	if (rc < 0)
 		goto out;
 	rc = 0;
-	if (walk->packets == 0)
+	if (!has_begun(walk))
 		rc = pb_err_set(walk->err, PB_EINVAL,
 		    "the body has no packets");
 	else if (walk->build != NULL)
@@ -203,9 +210,7 @@ take_event(struct walk *walk, const struct pb_event *event)
 	case PB_EVENT_PACKET:
 		return take_packet(walk, event);
 	case PB_EVENT_STATISTICS:
-		if (walk->build != NULL)
-			keep_statistics(walk, event);
-		return 0;
+		return take_statistics(walk, event);
 	case PB_EVENT_BLOCK:
 		if (walk->build != NULL)
 			keep_block(walk, event);
@@ -336,7 +341,7 @@ take_packet(struct walk *walk, const struct pb_event *event)
 		return pb_err_set(walk->err, PB_EINVAL, "offset %" PRIu64
 		    ": sequence number %" PRIu64 " is not within 1 and "
 		    "2^63 - 1", event->offset, seq);
-	if (walk->packets > 0 && seq != walk->facts->last + 1)
+	if (has_begun(walk) && seq != walk->facts->last + 1)
 		return pb_err_set(walk->err, PB_EINVAL, "offset %" PRIu64
 		    ": sequence number %" PRIu64 " follows %" PRIu64
 		    "; they ascend by one", event->offset, seq,
@@ -345,6 +350,57 @@ take_packet(struct walk *walk, const struct pb_event *event)
 	if (rc < 0)
 		return rc;
 	return take_number(walk, seq) ? keep_packet(walk, event, seq) : 0;
+}
+
+static int
+take_statistics(struct walk *walk, const struct pb_event *event)
+{
+	const struct pb_packet *block = &event->packet;
+	struct pb_filtered filtered;
+	int rc = pb_filtered_get(block->options, block->options_len,
+	    block->time_ns, &filtered);
+
+	if (rc < 0)
+		return pb_err_set(walk->err, PB_EINVAL, "offset %" PRIu64
+		    ": numbers of filtered packets that make no sense",
+		    event->offset);
+	if (rc == 1)
+		return take_filtered(walk, event, &filtered);
+	if (walk->build != NULL)
+		keep_statistics(walk, event);
+	return 0;
+}
+
+/* Numbers of packets that the sender left out: they count as packets do. */
+static int
+take_filtered(struct walk *walk, const struct pb_event *event,
+    const struct pb_filtered *filtered)
+{
+	if (!walk->have_interface)
+		return pb_err_set(walk->err, PB_EINVAL, "offset %" PRIu64
+		    ": filtered packets before their interface",
+		    event->offset);
+	if (has_begun(walk) && filtered->first != walk->facts->last + 1)
+		return pb_err_set(walk->err, PB_EINVAL, "offset %" PRIu64
+		    ": filtered packets from %" PRIu64 " on follow %" PRIu64
+		    "; numbers ascend by one", event->offset, filtered->first,
+		    walk->facts->last);
+	note_numbers(walk, filtered->first, filtered->last);
+	return walk->build == NULL ? 0 : keep_filtered(walk, filtered);
+}
+
+static inline bool
+has_begun(const struct walk *walk)
+{
+	return walk->facts->first != 0;
+}
+
+static inline void
+note_numbers(struct walk *walk, uint64_t first, uint64_t last)
+{
+	if (!has_begun(walk))
+		walk->facts->first = first;
+	walk->facts->last = last;
 }
 
 /* Will the packet, grown by a hop record, fit a segment and a reader? */
@@ -406,16 +462,15 @@ static inline bool
 follows(const struct walk *walk, uint64_t seq)
 {
 	return seq <= PB_SEQ_MAX &&
-	    (walk->packets == 0 || seq == walk->facts->last + 1);
+	    (!has_begun(walk) || seq == walk->facts->last + 1);
 }
 
 /* A packet that is right has this number.  Is it to be kept? */
 static inline bool
 take_number(struct walk *walk, uint64_t seq)
 {
-	if (walk->packets++ == 0)
-		walk->facts->first = seq;
-	walk->facts->last = seq;
+	walk->packets++;
+	note_numbers(walk, seq, seq);
 	if (seq <= walk->kept_to)
 		return true;		/* as the one before it */
 	if (walk->build == NULL)
@@ -490,6 +545,37 @@ keep_plain(struct walk *walk, const struct pb_plain *packet)
 	if (packet->dropped > 0)
 		pb_fill_drops(chunk, packet->seq, packet->dropped,
 		    packet->ticks);
+	return 0;
+}
+
+/* What of them lies within the runs, each part in its own chunk. */
+static int
+keep_filtered(struct walk *walk, const struct pb_filtered *all)
+{
+	const struct pb_body_build *build = walk->build;
+	struct pb_filtered part = *all;
+	struct pb_chunk *chunk;
+
+	for (; part.first <= all->last; part.first = part.last + 1) {
+		part.last = all->last;
+		walk->kept = part.first <= walk->kept_to ||
+		    within_runs(walk, part.first);
+		if (!walk->kept) {
+			forget_waiting(walk);
+			if (walk->run == build->runs)
+				return 0;
+			part.last = build->run[walk->run].first - 1;
+			continue;
+		}
+		if (part.last > walk->kept_to)
+			part.last = walk->kept_to;
+		/* It is told of the last one. */
+		part.digest = part.last == all->last ? all->digest : 0;
+		chunk = chunk_for(walk, PB_FILTERED_BYTES);
+		if (chunk == NULL)
+			return pb_err_set(walk->err, PB_ENOMEM, "no memory");
+		pb_fill_filtered(chunk, &part, walk->body->pen);
+	}
 	return 0;
 }
 

@@ -3,7 +3,8 @@
  * chunks
  *
  * A body is one pcapng section of one interface with whole blocks, its
- * packets numbered without holes (docs/protocol.md).  Reading it yields
+ * packets numbered without holes but for those it says its sender left out
+ * (docs/protocol.md).  Reading it yields
  * chunks as the store takes them; nothing leaves this module before the
  * last byte has been checked, so a body is kept whole or not at all.
  *
@@ -22,6 +23,9 @@
 
 /* The largest sequence number: JSON readers keep whole numbers to it. */
 #define PB_SEQ_MAX	INT64_MAX
+
+/* The smallest packet: an EPB with epb_packetid, and no end of options. */
+#define PB_PACKET_BYTES_MIN	44u
 
 struct pb_body {			/* all borrowed for the call */
 	const uint8_t	*data;

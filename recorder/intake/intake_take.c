@@ -35,6 +35,7 @@ struct maker {
 
 static void	note_last(struct pb_intake_entry *, const struct parcel *);
 static size_t	bytes_max(const struct pb_load *);
+static size_t	packets_max(const struct pb_load *, uint64_t);
 static int	find_runs(struct pb_intake *, struct pb_load *, uint64_t,
 		    struct pb_run [static RUNS_MAX + 1], size_t *,
 		    struct pb_err *);
@@ -149,12 +150,19 @@ note_last(struct pb_intake_entry *entry, const struct parcel *parcel)
 static size_t
 bytes_max(const struct pb_load *load)
 {
-	uint64_t packets = load->last - load->first + 1;
-
 	if (load->gap != 0)
 		return 1;
 	return load->body.len + load->body.len / BLOCKS_GROWTH +
-	    (size_t)packets * PACKET_GROWTH;
+	    packets_max(load, load->last - load->first + 1) * PACKET_GROWTH;
+}
+
+/* So many of its numbers are packets, at most: others were left out. */
+static size_t
+packets_max(const struct pb_load *load, uint64_t numbers)
+{
+	size_t most = load->body.len / PB_PACKET_BYTES_MIN;
+
+	return numbers < most ? (size_t)numbers : most;
 }
 
 /* What of the load is new: parts within open gaps, and from `next` on. */
@@ -214,7 +222,7 @@ take_packets(struct pb_intake *intake, struct pb_load *load, uint64_t next,
 		count += run[i].last - run[i].first + 1;
 	if (load->body.self != NULL)
 		build.number = pb_store_take_numbers(intake->opts.store,
-		    count);
+		    packets_max(load, count));
 	rc = pb_body_read(intake->scratch, &load->body, &facts, &build,
 	    err);
 	intake->counters.blocks_dropped += build.blocks_dropped;

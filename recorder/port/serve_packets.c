@@ -10,8 +10,6 @@
 #include "recorder/port/allow.h"
 #include "recorder/port/request_impl.h"
 
-#define PACKET_BYTES_MIN 44u	/* an EPB with epb_packetid, no end option */
-
 static size_t	body_max(const struct pb_request *);
 static void	end(struct pb_request *);
 static void	settled(struct pb_request *);
@@ -111,12 +109,10 @@ learn_numbers(struct pb_request *request, struct pb_body_facts *facts,
 		return pb_body_read(pb_intake_scratch(
 		    request->service->intake), &request->load.body, facts, NULL,
 		    err);
-	if (request->last < facts->first || (request->last - facts->first) >=
-	    request->room.len / PACKET_BYTES_MIN)
+	if (request->last < facts->first)
 		return pb_err_set(err, PB_EINVAL, "PB-Last is %" PRIu64
-		    "; from %" PRIu64 " on that many packets are not in %zu "
-		    "bytes", request->last, facts->first,
-		    request->room.len);
+		    ", the first packet's number %" PRIu64, request->last,
+		    facts->first);
 	facts->last = request->last;
 	return 0;
 }

@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/digest.h"
-#include "pcapng/scan.h"
+#include "pcapng/filtered.h"
 
 #define FACTS_BYTES	24u
 
@@ -26,28 +26,44 @@ pb_fingerprint(const struct pb_packet *packet, uint64_t seq)
 	    .digest = pb_digest_end(&digest) };
 }
 
+int
+pb_fingerprint_block(const struct pb_block *block, struct pb_fingerprint *out)
+{
+	struct pb_filtered filtered;
+	struct pb_packet packet;
+	uint64_t seq;
+	int rc;
+
+	if (block->type == PB_BLOCK_EPB) {
+		if (pb_scan_epb(block, &packet) < 0 ||
+		    !pb_packet_seq(&packet, &seq) || seq == 0)
+			return PB_EFORMAT;
+		*out = pb_fingerprint(&packet, seq);
+		return 1;
+	}
+	rc = pb_scan_filtered(block, &filtered);
+	if (rc <= 0 || filtered.digest == 0)
+		return rc < 0 ? rc : 0;
+	*out = (struct pb_fingerprint){ .seq = filtered.last,
+	    .digest = filtered.digest };
+	return 1;
+}
+
 bool
 pb_fingerprint_last(const uint8_t *data, size_t len,
     struct pb_fingerprint *out)
 {
-	struct pb_packet packet;
 	struct pb_block block;
-	uint64_t seq;
+	int rc = 0;
 
-	while (len >= 4) {
+	while (rc == 0 && len >= 4) {
 		uint32_t bytes = pb_get_le32(data + len - 4);
 
 		if (bytes > len || pb_scan_block(data + len - bytes, bytes,
 		    &block) != 1)
 			return false;
-		if (block.type == PB_BLOCK_EPB) {
-			if (pb_scan_epb(&block, &packet) < 0 ||
-			    !pb_packet_seq(&packet, &seq) || seq == 0)
-				return false;
-			*out = pb_fingerprint(&packet, seq);
-			return true;
-		}
+		rc = pb_fingerprint_block(&block, out);
 		len -= bytes;
 	}
-	return false;
+	return rc == 1;
 }

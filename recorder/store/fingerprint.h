@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pcapng/block.h"
+#include "pcapng/scan.h"
 
 struct pb_fingerprint {
 	uint64_t	seq;		/* 0: of no packet */
@@ -24,10 +24,15 @@ struct pb_fingerprint {
 struct pb_fingerprint pb_fingerprint(const struct pb_packet *packet,
 	    uint64_t seq);
 
+/* That of a canonical block: 1; 0 where it is no packet's, nor of the last of
+ * those that a filter left out (pcapng/filtered.h); PB_EFORMAT. */
+int	pb_fingerprint_block(const struct pb_block *block,
+	    struct pb_fingerprint *out);
+
 /*
  * That of the last packet in `len` bytes of whole canonical blocks, which
- * need not begin at one: they are walked from their end.  False where there
- * is none, or what is there is no block.
+ * need not begin at one: they are walked from their end.  It may be one that
+ * was left out.  False where there is none, or what is there is no block.
  */
 bool	pb_fingerprint_last(const uint8_t *data, size_t len,
 	    struct pb_fingerprint *out);

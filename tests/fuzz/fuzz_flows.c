@@ -124,7 +124,8 @@ make_block(struct pb_flows_info *row, const uint8_t *file, size_t size,
 		    0 && pb_packet_seq(&packet, &seq) && seq >= first && seq <
 		    first + BLOCK)
 			MUST(pb_index_block_packet(block,
-			    PB_LINKTYPE_ETHERNET, &packet, seq, at, epb.len));
+			    PB_LINKTYPE_ETHERNET, &packet, seq, seq, at,
+			    epb.len));
 	pb_buf_init(&table, PB_FLOW_TABLE_BYTES_MAX);
 	MUST(pb_index_block_end(block, row, &table, NULL, NULL) == 1);
 	MUST(row->table_bytes > 0);

@@ -468,7 +468,7 @@ times_that_run_back_by_an_hour_are_noticed(void **state)
 	pb_stream_add_times(&info, 5 * hour, 6 * hour, true);
 	assert_int_equal(info.first_time, 5 * hour);
 	assert_int_equal(info.last_time, 6 * hour);
-	info.packets = 1;
+	info.first_seq = 1;
 	/* What comes late may; and lanes are not that far apart. */
 	pb_stream_add_times(&info, 2 * hour, 2 * hour, false);
 	pb_stream_add_times(&info, 5 * hour, 8 * hour, true);

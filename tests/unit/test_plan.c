@@ -85,7 +85,7 @@ make_block(struct fixture *f, uint64_t first, uint64_t last, enum harm harm)
 			if (harm == LIES)
 				data[packet.data - data] = 7;
 			assert_true(pb_index_block_packet(made,
-			    PB_LINKTYPE_ETHERNET, &packet, seq, at,
+			    PB_LINKTYPE_ETHERNET, &packet, seq, seq, at,
 			    block.len));
 		}
 	free(data);

@@ -243,6 +243,7 @@ a_rotten_block_ends_what_is_kept_and_the_next_packet_is_found(void **state)
 		uint64_t found = 0, seq = 0, last = 0;
 		uint8_t *length = file.bytes.data + at + 4, was = *length;
 		struct pb_survey s;
+		struct pb_survey_numbers wanted;
 		unsigned next = b + 1;
 		int fd;
 
@@ -254,8 +255,10 @@ a_rotten_block_ends_what_is_kept_and_the_next_packet_is_found(void **state)
 		assert_int_equal(s.segment.last_seq, last);
 		check_extents(&s, &file);
 		fd = open_file(&file, file.bytes.len);
-		assert_int_equal(pb_survey_resync(fd, at, file.bytes.len, last,
-		    PACKETS, &found, &seq, NULL), 1);
+		wanted = (struct pb_survey_numbers){ .after = last,
+		    .last = PACKETS, .reach = PACKETS };
+		assert_int_equal(pb_survey_resync(fd, at, file.bytes.len,
+		    &wanted, &found, &seq, NULL), 1);
 		while (file.seq[next] == 0)
 			next++;
 		assert_int_equal(seq, file.seq[next]);

@@ -17,6 +17,7 @@ static const char *const reason_names[] = {
 	[PB_GAP_EXPIRED] = "expired",
 	[PB_GAP_DAMAGED] = "damaged",
 	[PB_GAP_RESTORED] = "restored",
+	[PB_GAP_FILTERED] = "filtered",
 };
 #define REASONS	(sizeof(reason_names) / sizeof(reason_names[0]))
 
@@ -181,7 +182,7 @@ pb_stream_add_times(struct pb_stream_info *stream, uint64_t first,
 	if (behind && first < stream->last_time &&
 	    stream->last_time - first > UNSTEADY_NS)
 		stream->unsteady = true;
-	if (stream->packets == 0 || first < stream->first_time)
+	if (stream->first_seq == 0 || first < stream->first_time)
 		stream->first_time = first;
 	if (last > stream->last_time)
 		stream->last_time = last;

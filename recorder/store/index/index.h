@@ -60,7 +60,7 @@ struct pb_stream_info {
 	uint32_t	snaplen;	/* as at the origin; 0: unknown */
 	uint32_t	unused;
 	uint64_t	created_ns;	/* when this store first saw it */
-	uint64_t	first_seq;	/* lowest number kept; 0: no packets */
+	uint64_t	first_seq;	/* lowest number kept; 0: none */
 	uint64_t	last_seq;	/* durable end: all up to it is here or
 					 * a recorded gap; 0 when new */
 	uint64_t	packets;	/* kept in the store */
@@ -98,6 +98,20 @@ struct pb_segment_info {
 	uint32_t	sealed;		/* 1, or 0 while open */
 };
 
+/* Has it no number?  One may have numbers and no packet: they were left out
+ * (pcapng/filtered.h).  How many of its numbers were. */
+static inline bool
+pb_segment_empty(const struct pb_segment_info *segment)
+{
+	return segment->last_seq < segment->first_seq;
+}
+
+static inline uint64_t
+pb_segment_filtered(const struct pb_segment_info *segment)
+{
+	return segment->last_seq - segment->first_seq + 1 - segment->packets;
+}
+
 struct pb_extent_info {
 	uint32_t	stream;
 	uint64_t	first_seq;
@@ -124,7 +138,9 @@ struct pb_extent_info {
 #define PB_INDEX_BLOCK_BYTES	(130u << 20)
 struct pb_flows_info {
 	uint32_t	stream;
-	uint64_t	first_seq;	/* of packet 0; they ascend by one */
+	uint64_t	first_seq;	/* of packet 0; they ascend by one, but
+					 * where it has fewer packets and no
+					 * table: numbers were left out */
 	uint64_t	last_seq;
 	uint64_t	segment_seq;	/* first_seq of its segment */
 	uint64_t	from, end;	/* in its file: where the first chunk
@@ -146,10 +162,11 @@ enum pb_gap_reason {
 	PB_GAP_EXPIRED = 2,
 	PB_GAP_DAMAGED = 3,
 	PB_GAP_RESTORED = 4,	/* in the epoch that the stream had before */
+	PB_GAP_FILTERED = 5,	/* left out by a filter: none is lost */
 };
 const char *pb_gap_reason_name(enum pb_gap_reason reason);
-/* 0 where `name` is none of `dead-lettered`, `expired`, `damaged`,
- * `restored`. */
+/* 0 where `name` is none of `dead-lettered`, `expired`, `damaged`, `restored`,
+ * `filtered`. */
 enum pb_gap_reason pb_gap_reason_parse(const char *name);
 
 struct pb_gap_info {

@@ -78,18 +78,18 @@ pb_index_block_part(struct pb_index_block *block,
 
 bool
 pb_index_block_packet(struct pb_index_block *block, uint16_t linktype,
-    const struct pb_packet *packet, uint64_t seq, uint64_t at,
+    const struct pb_packet *packet, uint64_t first, uint64_t seq, uint64_t at,
     uint32_t bytes)
 {
 	uint64_t from = block->tally.packets > 0 ? block->from : at;
 	struct pb_tally one = { 0 };
 
-	if (!has_room(block, seq, at + bytes) ||
+	if (!has_room(block, first, at + bytes) ||
 	    !pb_flows_packet(block->flows, (uint32_t)(at - from), linktype,
 	    packet->data, packet->caplen, packet->origlen, packet->time_ns))
 		return false;
 	pb_tally_packet(&one, packet->time_ns, packet->caplen);
-	grow(block, seq, seq, at, bytes, &one);
+	grow(block, first, seq, at, bytes, &one);
 	block->known = true;
 	return true;
 }
@@ -115,7 +115,9 @@ pb_index_block_end(const struct pb_index_block *block,
 		.last_time = block->tally.last_time,
 		.packets = block->tally.packets,
 	};
-	if (block->end - block->from >= PB_INDEX_TABLE_FROM)
+	/* A table's packets are the numbers one by one. */
+	if (block->end - block->from >= PB_INDEX_TABLE_FROM &&
+	    row->packets == row->last_seq - row->first_seq + 1)
 		rc = work == NULL ?
 		    pb_flow_table_encode(table, block->flows, err) :
 		    pb_flow_table_encode_in(work, table, block->flows, err);

@@ -1,8 +1,8 @@
 /*
  * recorder/store/index/index_block.h - an index block while it is made
  *
- * A run of a segment's packets, in order and without holes, and what they
- * have in common.  It grows by the flows of whole chunks, or packet by packet,
+ * A run of a segment's packets, in order and without holes but for numbers that
+ * were left out, and what they have in common.  It grows by the flows of whole chunks, or packet by packet,
  * and ends as a row of the index with the bytes of its flow table.
  */
 #ifndef PB_STORE_INDEX_BLOCK_H
@@ -59,10 +59,11 @@ bool	pb_index_block_part(struct pb_index_block *block,
 	    const struct pb_index_part *part);
 
 /* The same for one packet, number `seq`, whose block of `bytes` is at `at`;
+ * numbers from `first` on, if that is lower, were left out right before it.
  * PB_FLOW_BEHIND bytes behind what was captured can be read. */
 bool	pb_index_block_packet(struct pb_index_block *block, uint16_t linktype,
-	    const struct pb_packet *packet, uint64_t seq, uint64_t at,
-	    uint32_t bytes);
+	    const struct pb_packet *packet, uint64_t first, uint64_t seq,
+	    uint64_t at, uint32_t bytes);
 
 /*
  * It ends: its row, but for where the table lies, and the table, appended,

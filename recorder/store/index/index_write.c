@@ -120,7 +120,7 @@ pb_extent_count(struct pb_extent_info *extent, uint64_t last,
 {
 	bool empty = extent->last_seq < extent->first_seq;
 
-	if (packets->packets == 0)
+	if (pb_tally_empty(packets))
 		return;
 	if (empty || packets->first_time < extent->first_time)
 		extent->first_time = packets->first_time;
@@ -135,6 +135,7 @@ pb_segment_count(struct pb_segment_info *segment, uint64_t last,
 {
 	struct pb_tally all = {
 		.packets = segment->packets,
+		.filtered = pb_segment_filtered(segment),
 		.bytes = segment->packet_bytes,
 		.first_time = segment->first_time,
 		.last_time = segment->last_time,
@@ -145,7 +146,7 @@ pb_segment_count(struct pb_segment_info *segment, uint64_t last,
 	segment->packet_bytes = all.bytes;
 	segment->first_time = all.first_time;
 	segment->last_time = all.last_time;
-	if (packets->packets > 0)
+	if (!pb_tally_empty(packets))
 		segment->last_seq = last;
 }
 
@@ -153,11 +154,11 @@ void
 pb_stream_count(struct pb_stream_info *stream, uint64_t first, uint64_t last,
     const struct pb_tally *packets, bool behind)
 {
-	if (packets->packets == 0)
+	if (pb_tally_empty(packets))
 		return;
 	pb_stream_add_times(stream, packets->first_time, packets->last_time,
 	    behind);
-	if (stream->packets == 0 || first < stream->first_seq)
+	if (stream->first_seq == 0 || first < stream->first_seq)
 		stream->first_seq = first;
 	if (behind)
 		stream->last_seq = last;

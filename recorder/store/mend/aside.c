@@ -130,6 +130,8 @@ write_note(const char *path, const char *note, struct pb_err *err)
 static int
 holds_packets(const char *path, struct pb_err *err)
 {
+	struct pb_survey_numbers any = { .last = UINT64_MAX,
+	    .reach = UINT64_MAX };
 	uint64_t found, seq, size;
 	struct stat st;
 	int fd = pb_below_open(path, O_RDONLY, 0);
@@ -143,8 +145,8 @@ holds_packets(const char *path, struct pb_err *err)
 		return rc;
 	}
 	size = (uint64_t)st.st_size;
-	rc = size > PB_ASIDE_LOOK_BYTES ? 1 : pb_survey_resync(fd, 0, size, 0,
-	    UINT64_MAX, &found, &seq, err);
+	rc = size > PB_ASIDE_LOOK_BYTES ? 1 : pb_survey_resync(fd, 0, size,
+	    &any, &found, &seq, err);
 	pb_file_close(fd);
 	return rc;
 }

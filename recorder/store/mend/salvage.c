@@ -38,7 +38,7 @@ struct job {
 	int			 fd;		/* the original */
 	uint64_t		 size;
 	uint64_t		 at;		/* looked through up to here */
-	uint64_t		 after, last;	/* numbers wanted */
+	struct pb_survey_numbers wanted;
 	uint64_t		 limit;		/* none above it in any file */
 	uint64_t		 begun_ms;	/* as the original says; or 0 */
 	const char		*aside;		/* its other name */
@@ -47,6 +47,7 @@ struct job {
 };
 
 static int	open_original(struct job *, struct pb_err *);
+static void	reach(struct job *, uint64_t, uint64_t);
 static int	read_head(struct job *, struct pb_err *);
 static int	keep_runs(struct job *, struct pb_runs *, struct run *,
 		    struct pb_err *);
@@ -87,7 +88,8 @@ pb_salvage(const struct pb_mend *mend, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
 	struct job job = { .mend = mend, .stream = stream, .file = file,
-	    .after = after, .last = last, .limit = last, .fd = -1 };
+	    .wanted = { .after = after, .last = last }, .limit = last,
+	    .fd = -1 };
 	struct run own = { .first = 0 };
 	int rc = open_original(&job, err);
 
@@ -151,12 +153,19 @@ open_original(struct job *job, struct pb_err *err)
 	if (pb_file_stat(job->fd, &st) < 0)
 		return pb_err_sys(err, "look at %s", job->path);
 	job->size = (uint64_t)st.st_size;
-	/* A file holds consecutive numbers: so many at most, whatever a rotten
-	 * block says. */
-	if (job->last > job->file->first - 1 + job->size / PACKET_BYTES_MIN)
-		job->last = job->file->first - 1 +
-		    job->size / PACKET_BYTES_MIN;
+	reach(job, job->file->first - 1, 0);
 	return 0;
+}
+
+/* A file holds consecutive numbers: behind this one so many packets at most,
+ * whatever a rotten block says. */
+static void
+reach(struct job *job, uint64_t number, uint64_t at)
+{
+	uint64_t most = number + (job->size - at) / PACKET_BYTES_MIN;
+
+	if (job->wanted.reach < most)
+		job->wanted.reach = most;
 }
 
 /* The original's own, where it can be read and is not somebody else's. */
@@ -214,8 +223,8 @@ next_run(struct job *job, struct run *out, struct pb_err *err)
 	uint64_t seq;
 	int rc;
 
-	while ((rc = pb_survey_resync(job->fd, job->at, job->size, job->after,
-	    job->last, &job->at, &seq, err)) == 1) {
+	while ((rc = pb_survey_resync(job->fd, job->at, job->size,
+	    &job->wanted, &job->at, &seq, err)) == 1) {
 		rc = survey_run(job, seq, out, err);
 		if (rc < 0)
 			return rc;
@@ -223,13 +232,19 @@ next_run(struct job *job, struct run *out, struct pb_err *err)
 			job->at += 4;
 			continue;
 		}
+		if (job->head == NULL && job->survey.segment.packets == 0) {
+			/* Nothing of it tells which head it had. */
+			job->at = out->to;
+			continue;
+		}
 		if (job->head == NULL) {
 			rc = find_head(job, job->survey.hops, err);
 			if (rc <= 0)
 				return rc;
 		}
-		job->after = out->last;
+		job->wanted.after = out->last;
 		job->at = out->to;
+		reach(job, out->last, out->to);
 		return 1;
 	}
 	return rc;
@@ -248,11 +263,11 @@ survey_run(struct job *job, uint64_t first, struct run *out,
 		.first_seq = first,
 		.last_seq = first - 1,
 	};
-	survey->seq_max = job->last;
+	survey->seq_max = job->wanted.last;
 	rc = pb_survey_read(survey, job->fd, job->at, job->size, err);
 	*out = (struct run){ .first = first, .from = job->at,
 	    .last = survey->segment.last_seq, .to = survey->good };
-	return rc < 0 ? rc : survey->segment.packets > 0;
+	return rc < 0 ? rc : !pb_segment_empty(&survey->segment);
 }
 
 /*
@@ -354,7 +369,7 @@ place_run(struct job *job, struct run *run, struct pb_err *err)
 	if (rc == 0)
 		rc = stands(job, path, run, err);
 	if (rc == 1)
-		job->after = run->last;
+		job->wanted.after = run->last;
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	rc = make_way(store, key, run->first, path, err);

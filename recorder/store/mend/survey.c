@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/list.h"
 #include "base/sys.h"
+#include "pcapng/filtered.h"
 #include "pcapng/hop.h"
 #include "pcapng/option.h"
 #include "recorder/store/index/index_write.h"
@@ -27,6 +28,13 @@ _Static_assert(IDLE_BYTES_MAX + PB_EXTENT_BYTES_MAX < PB_EXTENT_READ_MAX,
  * and fillers may follow them. */
 #define PACKETS_BYTES	(PB_EXTENT_BYTES_MAX - (32u << 10))
 
+/* What a block adds to the numbers, if it does. */
+struct addition {
+	uint64_t	first, last;	/* 0: nothing */
+	uint64_t	time_ns;
+	struct pb_packet packet;	/* of an EPB */
+};
+
 static int	read_window(struct pb_buf *, int, uint64_t, uint64_t, size_t,
 		    bool *, struct pb_err *);
 static ssize_t	read_some(uint8_t *, int, uint64_t, size_t, bool *,
@@ -36,19 +44,22 @@ static ssize_t	read_around(uint8_t *, int, uint64_t, size_t,
 static bool	take_window(struct pb_survey *, bool);
 static bool	take_block(struct pb_survey *, const struct pb_block *);
 static const char *cannot_follow(const struct pb_survey *,
-		    const struct pb_block *, struct pb_packet *, uint64_t *);
+		    const struct pb_block *, struct addition *);
+static const char *read_addition(const struct pb_block *, struct addition *);
 static bool	is_read(struct pb_survey *, const struct pb_block *);
-static bool	has_packets(const struct pb_survey *);
+static bool	has_numbers(const struct pb_survey *);
 static void	new_extent(struct pb_survey *, uint64_t);
 static bool	finish_extent(struct pb_survey *);
 static int	keep_tail(struct pb_survey *, int, uint64_t,
 		    struct pb_err *);
+static void	count(struct pb_survey *, const struct pb_block *,
+		    const struct addition *);
 static void	count_packet(struct pb_survey *, const struct pb_packet *,
 		    uint64_t);
 static void	add_drop(struct pb_survey *, uint64_t, uint64_t, uint64_t);
 static void	note_hops(struct pb_survey *, const struct pb_packet *);
-static bool	starts_here(const uint8_t *, size_t, uint64_t, uint64_t,
-		    uint64_t *);
+static bool	starts_here(const uint8_t *, size_t,
+		    const struct pb_survey_numbers *, uint64_t *);
 
 void
 pb_survey_init(struct pb_survey *survey)
@@ -90,6 +101,7 @@ pb_survey_read(struct pb_survey *survey, int fd, uint64_t offset,
 	survey->failed = survey->unread = false;
 	survey->good = survey->base = offset;
 	survey->idle = 0;
+	survey->first = survey->segment.last_seq + 1;
 	pb_buf_clear(window);
 	new_extent(survey, offset);
 	do {
@@ -178,8 +190,9 @@ pb_survey_digest(int fd, uint64_t bytes, uint64_t *digest, struct pb_err *err)
 }
 
 int
-pb_survey_resync(int fd, uint64_t offset, uint64_t limit, uint64_t after,
-    uint64_t last, uint64_t *found, uint64_t *seq, struct pb_err *err)
+pb_survey_resync(int fd, uint64_t offset, uint64_t limit,
+    const struct pb_survey_numbers *wanted, uint64_t *found, uint64_t *seq,
+    struct pb_err *err)
 {
 	struct pb_buf window;
 	size_t used, keep;
@@ -194,7 +207,7 @@ pb_survey_resync(int fd, uint64_t offset, uint64_t limit, uint64_t after,
 		keep = rc == 1 ? WINDOW_BYTES / 2 : 12;
 		for (used = 0; used + keep <= window.len; used += 4)
 			if (starts_here(window.data + used, window.len - used,
-			    after, last, seq)) {
+			    wanted, seq)) {
 				*found = offset + used;
 				pb_buf_finish(&window);
 				return 1;
@@ -310,34 +323,34 @@ take_window(struct pb_survey *survey, bool last)
 static bool
 take_block(struct pb_survey *survey, const struct pb_block *block)
 {
-	/* Statistics and fillers stay with the packets before them. */
-	size_t most = block->type == PB_BLOCK_ISB ? PB_EXTENT_BYTES_MAX :
-	    PACKETS_BYTES;
+	struct addition more = { .last = 0 };
 	uint64_t bytes = survey->good - survey->extent.offset + block->len;
-	struct pb_packet packet;
-	uint64_t seq = 0;
+	size_t most;
 
 	survey->why = survey->unread && !is_read(survey, block) ?
 	    "a block that cannot be read" :
-	    cannot_follow(survey, block, &packet, &seq);
+	    cannot_follow(survey, block, &more);
 	if (survey->why != NULL)
 		return false;
-	if (bytes > most && has_packets(survey) && !survey->one_extent) {
+	/* Statistics and fillers stay with the packets before them. */
+	most = block->type == PB_BLOCK_ISB && more.last == 0 ?
+	    PB_EXTENT_BYTES_MAX : PACKETS_BYTES;
+	if (bytes > most && has_numbers(survey) && !survey->one_extent) {
 		if (!finish_extent(survey))
 			return false;
 		new_extent(survey, survey->good);
 	}
 	if (block->type == PB_BLOCK_EPB && survey->packet != NULL &&
 	    !survey->packet(survey->arg, &(struct pb_survey_packet){
-	    .packet = &packet, .seq = seq, .at = survey->good,
-	    .bytes = (uint32_t)block->len })) {
+	    .packet = &more.packet, .seq = more.last, .first = survey->first,
+	    .at = survey->good, .bytes = (uint32_t)block->len })) {
 		survey->why = "that was enough";
 		return false;
 	}
 	survey->good += block->len;
 	survey->idle += block->len;
-	if (block->type == PB_BLOCK_EPB)
-		count_packet(survey, &packet, seq);
+	if (more.last != 0)
+		count(survey, block, &more);
 	return true;
 }
 
@@ -352,7 +365,7 @@ is_read(struct pb_survey *survey, const struct pb_block *block)
 }
 
 static bool
-has_packets(const struct pb_survey *survey)
+has_numbers(const struct pb_survey *survey)
 {
 	return survey->extent.last_seq >= survey->extent.first_seq;
 }
@@ -360,8 +373,10 @@ has_packets(const struct pb_survey *survey)
 /* Why the block does not belong here, or NULL. */
 static const char *
 cannot_follow(const struct pb_survey *survey, const struct pb_block *block,
-    struct pb_packet *packet, uint64_t *seq)
+    struct addition *more)
 {
+	const char *why;
+
 	if (block->type == PB_BLOCK_SHB || block->type == PB_BLOCK_IDB)
 		return "a second section or interface";
 	if (block->len > PB_STORED_BLOCK_BYTES_MAX)
@@ -371,16 +386,38 @@ cannot_follow(const struct pb_survey *survey, const struct pb_block *block,
 		return "too much without a packet";
 	if (survey->good >= survey->strict_from && !pb_scan_storable(block))
 		return "a block that would not have been stored";
-	if (block->type != PB_BLOCK_EPB)
-		return NULL;
-	if (pb_scan_epb(block, packet) < 0)
-		return "a packet whose lengths leave its block";
-	if (!pb_packet_seq(packet, seq))
-		return "a packet without a number";
-	if (*seq != survey->segment.last_seq + 1)
+	why = read_addition(block, more);
+	if (why != NULL || more->last == 0)
+		return why;
+	if (more->first != survey->segment.last_seq + 1)
 		return "a packet whose number does not follow";
-	if (survey->seq_max > 0 && *seq > survey->seq_max)
+	if (survey->seq_max > 0 && more->last > survey->seq_max)
 		return "a packet behind the durable end";
+	return NULL;
+}
+
+/* What is wrong with it, or NULL. */
+static const char *
+read_addition(const struct pb_block *block, struct addition *more)
+{
+	struct pb_filtered filtered;
+	int rc;
+
+	if (block->type == PB_BLOCK_EPB) {
+		if (pb_scan_epb(block, &more->packet) < 0)
+			return "a packet whose lengths leave its block";
+		if (!pb_packet_seq(&more->packet, &more->first))
+			return "a packet without a number";
+		more->last = more->first;
+		more->time_ns = more->packet.time_ns;
+		return NULL;
+	}
+	rc = pb_scan_filtered(block, &filtered);
+	if (rc < 0)
+		return "numbers of filtered packets that make no sense";
+	if (rc == 1)
+		*more = (struct addition){ .first = filtered.first,
+		    .last = filtered.last, .time_ns = filtered.time_ns };
 	return NULL;
 }
 
@@ -402,7 +439,7 @@ finish_extent(struct pb_survey *survey)
 {
 	struct pb_extent_info *extent = &survey->extent;
 
-	if (!has_packets(survey)) {
+	if (!has_numbers(survey)) {
 		if (!survey->one_extent)
 			survey->good = extent->offset;
 		return true;
@@ -451,19 +488,34 @@ keep_tail(struct pb_survey *survey, int fd, uint64_t end, struct pb_err *err)
 }
 
 static void
+count(struct pb_survey *survey, const struct pb_block *block,
+    const struct addition *more)
+{
+	bool packet = block->type == PB_BLOCK_EPB;
+	struct pb_tally one = { 0 };
+
+	if (packet)
+		pb_tally_packet(&one, more->time_ns, more->packet.caplen);
+	else
+		pb_tally_filtered(&one, more->last - more->first + 1,
+		    more->time_ns);
+	pb_extent_count(&survey->extent, more->last, &one);
+	survey->idle = 0;
+	if (more->last > survey->counted)
+		pb_segment_count(&survey->segment, more->last, &one);
+	survey->segment.last_seq = more->last;
+	if (packet)
+		survey->first = more->last + 1;
+	if (packet && more->last > survey->counted)
+		count_packet(survey, &more->packet, more->last);
+}
+
+static void
 count_packet(struct pb_survey *survey, const struct pb_packet *packet,
     uint64_t seq)
 {
-	struct pb_tally one = { 0 };
 	uint64_t dropped;
 
-	pb_tally_packet(&one, packet->time_ns, packet->caplen);
-	pb_extent_count(&survey->extent, seq, &one);
-	survey->segment.last_seq = seq;
-	survey->idle = 0;
-	if (seq <= survey->counted)
-		return;
-	pb_segment_count(&survey->segment, seq, &one);
 	note_hops(survey, packet);
 	if (pb_option_find_u64(packet->options, packet->options_len,
 	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
@@ -502,16 +554,18 @@ note_hops(struct pb_survey *survey, const struct pb_packet *packet)
 }
 
 static bool
-starts_here(const uint8_t *data, size_t len, uint64_t after, uint64_t last,
-    uint64_t *seq)
+starts_here(const uint8_t *data, size_t len,
+    const struct pb_survey_numbers *wanted, uint64_t *seq)
 {
-	struct pb_packet packet;
+	uint32_t type = pb_get_le32(data);
 	struct pb_block block;
+	uint64_t last;
 
-	if (pb_get_le32(data) != PB_BLOCK_EPB ||
+	if ((type != PB_BLOCK_EPB && type != PB_BLOCK_ISB) ||
 	    pb_scan_block(data, len, &block) != 1 ||
 	    block.len > PB_STORED_BLOCK_BYTES_MAX ||
-	    pb_scan_epb(&block, &packet) < 0 || !pb_packet_seq(&packet, seq))
+	    pb_scan_numbers(&block, seq, &last) != 1)
 		return false;
-	return *seq > after && *seq <= last;
+	return *seq > wanted->after && last <= wanted->last &&
+	    (type == PB_BLOCK_ISB || last <= wanted->reach);
 }

@@ -27,12 +27,14 @@ struct pb_survey_packet {
 	const struct pb_packet *packet;	/* PB_FLOW_BEHIND bytes behind what
 					 * was captured can be read */
 	uint64_t	 seq, at;
+	uint64_t	 first;		/* `seq`, or the first of the numbers that
+					 * were left out right before it */
 	uint32_t	 bytes;
 };
 
 struct pb_survey {
 	/* Given: stream, first_seq, header_bytes, header_digest; `last_seq`
-	 * is the number before the next packet's.  Counters grow. */
+	 * is the number before the next one.  Counters grow. */
 	struct pb_segment_info	 segment;
 	/* Packets up to this number count only into extents: the caller has
 	 * counted them. */
@@ -42,7 +44,7 @@ struct pb_survey {
 	 * be right in all (pb_scan_storable). */
 	uint64_t		 strict_from;
 	/* All that is read is one extent, PB_SURVEY_EXTENT_MAX at most, and
-	 * nothing of it is left out for want of packets. */
+	 * nothing of it is left out for want of numbers. */
 	bool			 one_extent;
 	/* Told of each packet in turn; false ends the reading.  Or NULL. */
 	bool			(*packet)(void *arg,
@@ -65,7 +67,8 @@ struct pb_survey {
 	struct pb_extent_info	 extent;
 	struct pb_buf		 window;
 	uint64_t		 base;
-	uint64_t		 idle;		/* bytes since the last packet */
+	uint64_t		 idle;		/* bytes since the last number */
+	uint64_t		 first;		/* the next packet's, likewise */
 	int			 fd;
 	bool			 failed;	/* no memory */
 };
@@ -76,8 +79,8 @@ void	pb_survey_finish(struct pb_survey *survey);
 void	pb_survey_reset(struct pb_survey *survey);
 
 /*
- * Read `fd` from `offset` to `limit`.  An extent without packets is none:
- * blocks behind the last packet belong to the extent before, and where there
+ * Read `fd` from `offset` to `limit`.  An extent without numbers is none:
+ * blocks behind the last number belong to the extent before, and where there
  * is none they are not kept.  segment.bytes becomes `good`.  Errors are the
  * disk's or memory's; rot is told in `why`, a file that ends too early by
  * `good` alone.  What a bad sector holds is read as zeros,
@@ -107,14 +110,20 @@ int	pb_survey_head(int fd, struct pb_head **head, size_t *bytes,
 int	pb_survey_digest(int fd, uint64_t bytes, uint64_t *digest,
 	    struct pb_err *err);
 
+/* Above `after`, up to `last`; and packets up to `reach` alone. */
+struct pb_survey_numbers {
+	uint64_t	 after, last;
+	uint64_t	 reach;
+};
+
 /*
  * The first whole block at or behind `offset` (by 4 bytes) that looks like
- * one of ours: a packet with a plausible length that stands at both ends
- * and a number above `after` and up to `last`.  1 and `*found`, 0 where there
- * is none before `limit`.
+ * one of ours: a packet, or what says that some were left out, with a
+ * plausible length that stands at both ends, and numbers that are wanted.  1,
+ * `*found` and its first number; 0 where there is none before `limit`.
  */
 int	pb_survey_resync(int fd, uint64_t offset, uint64_t limit,
-	    uint64_t after, uint64_t last, uint64_t *found, uint64_t *seq,
-	    struct pb_err *err);
+	    const struct pb_survey_numbers *wanted, uint64_t *found,
+	    uint64_t *seq, struct pb_err *err);
 
 #endif

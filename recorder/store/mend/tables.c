@@ -87,17 +87,20 @@ take_packet(void *arg, const struct pb_survey_packet *packet)
 	struct making *making = arg;
 	const struct pb_tables *tables = making->tables;
 	uint16_t linktype = tables->stream->linktype;
+	uint64_t first = packet->first;
 
 	if (packet->seq < making->first)
 		return true;
+	if (first < making->first)
+		first = making->first;	/* a row speaks of the others */
 	if (tables->goes_on != NULL && !tables->goes_on(tables->arg))
 		making->rc = pb_err_set(making->err, PB_EBUSY, "another time");
 	for (int try = 0; try < 2 && making->rc == 0; try++) {
 		if (making->block == NULL)
 			making->rc = begin(making);
 		if (making->rc == 0 && pb_index_block_packet(making->block,
-		    linktype, packet->packet, packet->seq, packet->at,
-		    packet->bytes))
+		    linktype, packet->packet, first, packet->seq,
+		    packet->at, packet->bytes))
 			break;
 		/* It is full. */
 		if (making->rc == 0)

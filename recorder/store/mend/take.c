@@ -233,6 +233,8 @@ static int
 survey_file(struct pb_take *take, const struct pb_segment_name *name, int fd,
     const char *path, struct pb_survey *survey, struct pb_err *err)
 {
+	struct pb_survey_numbers any = { .last = INT64_MAX,
+	    .reach = INT64_MAX };
 	uint64_t size, found, seq;
 	struct stat st;
 	int rc;
@@ -251,8 +253,9 @@ survey_file(struct pb_take *take, const struct pb_segment_name *name, int fd,
 	if (!name->open)
 		return 1;
 	/* A torn end is what a crash leaves; packets behind it are not. */
-	return pb_survey_resync(fd, survey->good, size,
-	    survey->segment.last_seq, INT64_MAX, &found, &seq, err);
+	any.after = survey->segment.last_seq;
+	return pb_survey_resync(fd, survey->good, size, &any, &found, &seq,
+	    err);
 }
 
 /* PB_EFORMAT where it is none, or another's. */
@@ -299,7 +302,7 @@ settle(struct pb_take *take, const struct pb_segment_name *name, int fd,
 	int rc = 0;
 
 	/* Made, and never written to. */
-	if (row->packets == 0)
+	if (pb_segment_empty(row))
 		return drop(take, path, err);
 	if (name->open)
 		rc = pb_take_seal(take->mend, &take->stream->key, name->first,

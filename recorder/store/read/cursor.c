@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/disk.h"
 #include "base/sys.h"
+#include "pcapng/filtered.h"
 #include "recorder/store/read/segment_file.h"
 
 static const struct pb_cursor_run whole = { .last_seq = UINT64_MAX,
@@ -72,6 +73,8 @@ enum taken {
 static uint32_t	block_bytes(const struct pb_cursor *);
 static int	not_whole(const struct pb_cursor *, struct pb_err *);
 static enum taken take_packet(struct pb_cursor *, struct pb_cursor_packet *,
+		    const struct pb_block *);
+static enum taken take_filtered(struct pb_cursor *,
 		    const struct pb_block *);
 static enum taken leave_extent(struct pb_cursor *);
 /* runs */
@@ -209,7 +212,9 @@ pb_cursor_step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 			return 0;
 		}
 		taken = rc != 1 ? ROTTEN : block.type == PB_BLOCK_EPB ?
-		    take_packet(cursor, out, &block) : PASSED;
+		    take_packet(cursor, out, &block) :
+		    block.type == PB_BLOCK_ISB ?
+		    take_filtered(cursor, &block) : PASSED;
 		if (taken == ROTTEN && placed(cursor)) {
 			go_wrong(cursor);
 			return 0;
@@ -310,6 +315,24 @@ take_packet(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 	return out->packet.time_ns < range->after_ns ||
 	    out->packet.time_ns >= range->before_ns ||
 	    !wanted(out->verdict) ? PASSED : GIVEN;
+}
+
+/* Numbers without packets: they are passed. */
+static enum taken
+take_filtered(struct pb_cursor *cursor, const struct pb_block *block)
+{
+	struct pb_filtered filtered;
+	int rc = pb_scan_filtered(block, &filtered);
+
+	if (rc <= 0)
+		return rc < 0 ? ROTTEN : PASSED;
+	if (filtered.last > cursor->last_seq || placed(cursor))
+		return ROTTEN;
+	if (filtered.last > cursor->run.last_seq)
+		return leave_extent(cursor);
+	if (filtered.last >= cursor->next_seq)
+		cursor->next_seq = filtered.last + 1;
+	return PASSED;
 }
 
 /* The run ends within an extent: whoever goes on there finds this block. */

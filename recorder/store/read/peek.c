@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/disk.h"
-#include "pcapng/scan.h"
+#include "pcapng/filtered.h"
 #include "recorder/store/read/segment_file.h"
 
 #define TAIL_BYTES	(16u << 10)	/* has the last packet, mostly */
@@ -37,6 +37,7 @@ static int	read_tail(const struct place *, const struct pb_extent_info *,
 		    uint32_t, uint8_t *, struct pb_err *);
 static int	scan(const struct place *, const uint8_t *, size_t,
 		    struct pb_fingerprint *);
+static bool	says_which(const struct pb_block *);
 static bool	unreadable(int);
 
 int
@@ -188,27 +189,33 @@ static int
 scan(const struct place *place, const uint8_t *data, size_t len,
     struct pb_fingerprint *out)
 {
-	struct pb_packet packet, best = { .time_ns = 0 };
-	uint64_t seq, found = 0;
-	struct pb_block block;
+	struct pb_block block, best = { .type = 0 };
+	uint64_t first, last;
 	int rc;
 
 	for (; (rc = pb_scan_block(data, len, &block)) == 1;
 	    data += block.len, len -= block.len) {
-		if (block.type != PB_BLOCK_EPB)
+		rc = pb_scan_numbers(&block, &first, &last);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 || last < place->first || last > place->last ||
+		    !says_which(&block))
 			continue;
-		if (pb_scan_epb(&block, &packet) < 0 ||
-		    !pb_packet_seq(&packet, &seq))
-			return PB_EFORMAT;
-		if (seq < place->first || seq > place->last)
-			continue;
-		best = packet;
-		found = seq;
+		best = block;
 		if (!place->highest)
 			break;
 	}
-	if (rc < 0 || found == 0)
+	if (rc < 0 || best.type == 0)
 		return rc < 0 ? rc : 0;
-	*out = pb_fingerprint(&best, found);
-	return 1;
+	return pb_fingerprint_block(&best, out);
+}
+
+/* Of those that were left out the last one is known, or none. */
+static bool
+says_which(const struct pb_block *block)
+{
+	struct pb_filtered filtered;
+
+	return block->type == PB_BLOCK_EPB ||
+	    (pb_scan_filtered(block, &filtered) == 1 && filtered.digest != 0);
 }

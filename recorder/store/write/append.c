@@ -117,7 +117,7 @@ segment_takes(struct pb_store *store, const struct pb_stream *stream,
 	    pb_segment_head(stream->segment)->hash != chunk->head->hash)
 		return false;
 	row = pb_segment_row(stream->segment);
-	if (row->packets == 0)
+	if (pb_segment_empty(row))
 		return true;
 	/* Three pages: what fillers may add. */
 	return row->bytes + chunk->len + 3 * PB_PAGE_BYTES <=

@@ -15,12 +15,22 @@ static struct pb_flows *flows_anew(struct pb_chunk *);
 static void	forget_flows(struct pb_chunk *);
 static void	enter(struct pb_chunk *, size_t, uint64_t,
 		    const struct pb_packet *);
+static void	enter_filtered(struct pb_chunk *, const struct pb_filtered *);
 
 void
 pb_fill_epb(struct pb_chunk *chunk, uint64_t seq,
     const struct pb_packet *packet)
 {
 	enter(chunk, pb_build_epb(pb_fill_at(chunk), 0, packet), seq, packet);
+}
+
+void
+pb_fill_filtered(struct pb_chunk *chunk, const struct pb_filtered *filtered,
+    uint32_t pen)
+{
+	assert(PB_FILTERED_BYTES <= pb_fill_room(chunk));
+	pb_build_filtered(pb_fill_at(chunk), filtered, pen);
+	enter_filtered(chunk, filtered);
 }
 
 void
@@ -58,6 +68,7 @@ void
 pb_fill_again(struct pb_chunk *chunk, size_t len)
 {
 	uint64_t seq = chunk->first_seq;
+	struct pb_filtered filtered;
 	struct pb_packet packet;
 	struct pb_block block;
 
@@ -68,12 +79,15 @@ pb_fill_again(struct pb_chunk *chunk, size_t len)
 	forget_flows(chunk);
 	while (chunk->len < len && pb_scan_block(pb_fill_at(chunk),
 	    len - chunk->len, &block) == 1) {
-		if (block.type != PB_BLOCK_EPB ||
-		    pb_scan_epb(&block, &packet) < 0) {
+		if (block.type == PB_BLOCK_EPB &&
+		    pb_scan_epb(&block, &packet) == 0) {
+			enter(chunk, block.len, seq++, &packet);
+		} else if (pb_scan_filtered(&block, &filtered) == 1) {
+			enter_filtered(chunk, &filtered);
+			seq = filtered.last + 1;
+		} else {
 			chunk->len += block.len;
-			continue;
 		}
-		enter(chunk, block.len, seq++, &packet);
 	}
 	assert(chunk->len == len);	/* our own blocks are whole */
 }
@@ -108,4 +122,15 @@ enter(struct pb_chunk *chunk, size_t len, uint64_t seq,
 	if (pb_option_find_u64(packet->options, packet->options_len,
 	    PB_OPT_EPB_DROPCOUNT, &dropped) && dropped > 0)
 		pb_fill_drops(chunk, seq, dropped, packet->time_ns);
+}
+
+static void
+enter_filtered(struct pb_chunk *chunk, const struct pb_filtered *filtered)
+{
+	if (pb_tally_empty(&chunk->tally))
+		chunk->first_seq = filtered->first;
+	chunk->last_seq = filtered->last;
+	chunk->len += PB_FILTERED_BYTES;
+	pb_tally_filtered(&chunk->tally,
+	    filtered->last - filtered->first + 1, filtered->time_ns);
 }

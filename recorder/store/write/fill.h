@@ -16,7 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "pcapng/block.h"
+#include "pcapng/filtered.h"
 #include "recorder/store/write/chunk.h"
 
 /* Where the next block goes, and how many bytes there are for it. */
@@ -38,8 +38,9 @@ void	pb_fill_flow(struct pb_chunk *chunk, uint64_t time_ns,
 
 /*
  * An Enhanced Packet Block of `len` bytes stands at pb_fill_at(): it is the
- * chunk's next packet, number `seq`.  Numbers ascend by one; the chunk has
- * its head, which tells the link type.
+ * chunk's next packet, number `seq`.  Numbers ascend without a hole, but for
+ * those of pb_fill_filtered(); the chunk has its head, which tells the link
+ * type.
  */
 static inline void
 pb_fill_packet(struct pb_chunk *chunk, size_t len, uint64_t seq,
@@ -47,7 +48,7 @@ pb_fill_packet(struct pb_chunk *chunk, size_t len, uint64_t seq,
 {
 	if (chunk->flow_pool != NULL)
 		pb_fill_flow(chunk, time_ns, caplen);
-	if (chunk->tally.packets == 0)
+	if (pb_tally_empty(&chunk->tally))
 		chunk->first_seq = seq;
 	chunk->last_seq = seq;
 	chunk->len += len;
@@ -58,6 +59,10 @@ pb_fill_packet(struct pb_chunk *chunk, size_t len, uint64_t seq,
  * of drops is the chunk's. */
 void	pb_fill_epb(struct pb_chunk *chunk, uint64_t seq,
 	    const struct pb_packet *packet);
+
+/* The next numbers are of packets that were left out; PB_FILTERED_BYTES fit. */
+void	pb_fill_filtered(struct pb_chunk *chunk,
+	    const struct pb_filtered *filtered, uint32_t pen);
 
 /* Whole blocks that are no packets, and fit. */
 static inline void
@@ -85,7 +90,7 @@ void	pb_fill_drops(struct pb_chunk *chunk, uint64_t seq, uint64_t count,
 
 /*
  * The chunk ends at `len`, the edge of a block: what packets it has left go
- * through the door again, first_seq the first.
+ * through the door again, first_seq the first number.
  */
 void	pb_fill_again(struct pb_chunk *chunk, size_t len);
 

@@ -186,8 +186,8 @@ sync_segment(struct pb_store *store, struct pb_stream *stream,
 
 	if (rc < 0 || !stream->sealing)
 		return rc;
-	/* One that never got a packet goes, while it is still announced. */
-	if (pb_segment_row(stream->segment)->packets == 0)
+	/* One that never got a number goes, while it is still announced. */
+	if (pb_segment_empty(pb_segment_row(stream->segment)))
 		return pb_segment_unlink(stream->segment, err);
 	return pb_segment_rename(stream->segment, store_age_seal(store), err);
 }
@@ -327,8 +327,8 @@ put_segment_rows(struct pb_mdb_txn *txn, struct pb_segment *segment,
 
 	if (sealed)
 		pb_index_del(txn, PB_TABLE_OPEN, row->stream, row->first_seq);
-	/* A segment that never got a packet leaves no trace. */
-	if (row->packets == 0)
+	/* A segment that never got a number leaves no trace. */
+	if (pb_segment_empty(row))
 		return;
 	pb_index_put_segment(txn, row);
 	for (size_t i = 0; i < count; i++)

@@ -149,10 +149,10 @@ recover_segment(struct job *job, struct pb_err *err)
 		return rc;
 	/* Packets the index knows of may still be whole; others were promised
 	 * to nobody. */
-	if (why != NULL && job->before.packets > 0)
+	if (why != NULL && job->known && !pb_segment_empty(&job->before))
 		return retake(job, why, err);
-	rc = job->survey.segment.packets > 0 ? seal_file(job, err) :
-	    remove_file(job, err);
+	rc = pb_segment_empty(&job->survey.segment) ? remove_file(job, err) :
+	    seal_file(job, err);
 	return rc < 0 ? rc : commit(job, NULL, err);
 }
 
@@ -458,7 +458,7 @@ commit(struct job *job, const struct pb_take *taken, struct pb_err *err)
 {
 	const struct pb_open_info *open_row = job->open_row;
 	struct pb_segment_info *row = &job->survey.segment;
-	bool goes_on = taken == NULL && row->packets > 0;
+	bool goes_on = taken == NULL && !pb_segment_empty(row);
 	struct pb_mdb_txn txn;
 	int rc = pb_index_begin(job->store->index, &txn, err);
 

@@ -175,7 +175,7 @@ lost_file(const struct pb_store *store)
 	const struct pb_stream *s;
 
 	LIST_FOREACH(s, &store->open, open_link)
-		if (pb_segment_row(s->segment)->packets > 0 &&
+		if (!pb_segment_empty(pb_segment_row(s->segment)) &&
 		    !pb_segment_has_name(s->segment))
 			return true;
 	return false;
