@@ -36,6 +36,7 @@ struct segment {			/* a row */
 struct gap {				/* a row */
 	struct pb_stream_key key;
 	struct pb_gap_info info;
+	uint64_t	 packets;	/* that are missing */
 	const char	*reason;
 };
 
@@ -56,6 +57,8 @@ static int	print_segments(void *, const struct pb_stream_info *,
 		    struct pb_err *);
 static int	find_segment(const struct listing *, struct segment *,
 		    struct pb_err *);
+static bool	next_gap(struct pb_rows *, struct gap *);
+static bool	next_filtered(struct pb_rows *, struct gap *);
 static int	print_gaps(void *, const struct pb_stream_info *,
 		    struct pb_err *);
 
@@ -99,6 +102,7 @@ static const struct pb_column gap_columns[] = {
 	{ "first", PB_CELL_U64, GAP(info.first) },
 	{ "last", PB_CELL_U64, GAP(info.last) },
 	{ "reason", PB_CELL_WORD, GAP(reason) },
+	{ "packets", PB_CELL_U64, GAP(packets) },
 	{ "since", PB_CELL_TIME_MAX, GAP(info.since_ns) },
 	{ "closed", PB_CELL_TIME, GAP(info.closed_ns) },
 	{ 0 },
@@ -135,8 +139,10 @@ const struct pb_command pb_cmd_gaps = {
 	.after =
 "A gap is a run of sequence numbers that this store does not have, with\n"
 "its reason: dead-lettered (given up on the way here), expired (deleted by\n"
-"retention), damaged (unreadable).  It is closed when the packets come\n"
-"later.\n",
+"retention), damaged (unreadable), restored (in the stream's epoch before\n"
+"this one), filtered (left out by a filter on the way here: none is lost).\n"
+"Of a range with packets between those that were filtered, `packets' says\n"
+"how many were.  A gap is closed when the packets come later.\n",
 	.run = run_gaps,
 };
 
@@ -266,23 +272,65 @@ find_segment(const struct listing *listing, struct segment *row,
 	}
 }
 
+/* Gaps, and what a filter left out on the way here, in the order of their
+ * first numbers. */
 static int
 print_gaps(void *arg, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
 	struct listing *listing = arg;
-	const struct pb_gap_info *info;
-	struct gap row = { .key = stream->key };
-	struct pb_rows rows;
-	int rc = 0;
+	struct gap gap = { .key = stream->key }, left = gap;
+	struct pb_rows gaps, segments;
+	bool more, between;
+	int rc;
 
-	pb_rows_of(&rows, listing->index, PB_TABLE_GAPS, stream->id, 1, err);
-	while (rc == 0 && (info = pb_rows_next(&rows)) != NULL) {
-		row.info = *info;
-		row.reason = pb_gap_reason_name(info->reason);
-		if (row.reason == NULL)
-			row.reason = "unknown";
-		rc = pb_table_row(listing->table, &row, err);
+	pb_rows_of(&gaps, listing->index, PB_TABLE_GAPS, stream->id, 1, err);
+	pb_rows_of(&segments, listing->index, PB_TABLE_SEGMENTS, stream->id,
+	    0, err);
+	more = next_gap(&gaps, &gap);
+	between = next_filtered(&segments, &left);
+	for (rc = 0; rc == 0 && (more || between); ) {
+		if (!between ||
+		    (more && gap.info.first < left.info.first)) {
+			rc = pb_table_row(listing->table, &gap, err);
+			more = next_gap(&gaps, &gap);
+		} else {
+			rc = pb_table_row(listing->table, &left, err);
+			between = next_filtered(&segments, &left);
+		}
 	}
-	return rc != 0 ? rc : rows.rc;
+	if (rc == 0)
+		rc = gaps.rc;
+	return rc != 0 ? rc : segments.rc;
+}
+
+static bool
+next_gap(struct pb_rows *rows, struct gap *out)
+{
+	const struct pb_gap_info *info = pb_rows_next(rows);
+
+	if (info == NULL)
+		return false;
+	out->info = *info;
+	out->packets = info->last - info->first + 1;
+	out->reason = pb_gap_reason_name(info->reason);
+	return true;
+}
+
+/* A segment some of whose numbers were left out. */
+static bool
+next_filtered(struct pb_rows *rows, struct gap *out)
+{
+	const struct pb_segment_info *info;
+
+	while ((info = pb_rows_next(rows)) != NULL &&
+	    (pb_segment_empty(info) || pb_segment_filtered(info) == 0))
+		continue;
+	if (info == NULL)
+		return false;
+	out->info = (struct pb_gap_info){ .first = info->first_seq,
+	    .last = info->last_seq, .since_ns = info->created_ns };
+	out->packets = pb_segment_filtered(info);
+	out->reason = pb_gap_reason_name(PB_GAP_FILTERED);
+	return true;
 }

@@ -415,6 +415,8 @@ reply(struct conn *conn)
 	MHD_add_response_header(response, "Content-Type", answer->type);
 	if (answer->allow != NULL)
 		MHD_add_response_header(response, "Allow", answer->allow);
+	if (answer->takes != NULL)
+		MHD_add_response_header(response, "PB-Takes", answer->takes);
 	if (answer->retry_after_s > 0)
 		MHD_add_response_header(response, "Retry-After", seconds);
 	if (answer->close)

@@ -58,6 +58,7 @@ struct pb_answer {
 	unsigned	 status;
 	const char	*type;		/* Content-Type */
 	const char	*allow;		/* Allow, or NULL */
+	const char	*takes;		/* PB-Takes, or NULL */
 	unsigned	 retry_after_s;	/* Retry-After, or 0 */
 	bool		 close;		/* the connection, afterwards */
 	struct pb_buf	 body;

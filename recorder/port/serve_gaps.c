@@ -66,7 +66,7 @@ parse(struct pb_request *request, struct pb_err *err)
 	load->gap = pb_gap_reason_parse(reason);
 	if (load->gap == 0)
 		return pb_err_set(err, PB_EINVAL, "reason is dead-lettered, "
-		    "expired, damaged or restored");
+		    "expired, damaged, restored or filtered");
 	if (linktype > UINT16_MAX)
 		return pb_err_set(err, PB_EINVAL, "link_type is 0 to 65535");
 	load->linktype = (uint16_t)linktype;

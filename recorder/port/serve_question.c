@@ -65,6 +65,8 @@ settled(struct pb_request *request)
 	const struct pb_load *load = &request->load;
 	struct search *search;
 
+	/* Bodies may say what was left out of them. */
+	request->answer.takes = "filtered";
 	if (load->look.stream == NULL) {
 		tell(&request->answer.body, load->acked, &load->last_packet);
 		request_answer(request, 200, JSON_TYPE);
