@@ -91,8 +91,8 @@ struct pb_conf_upstream {
 	uint64_t answer_timeout_ms;	/* 60 s without progress */
 	char	 proxy[PB_CONF_VALUE_MAX]; /* http://host:port; "" none */
 	char	 proxy_auth[PATH_MAX];	/* a file with user:password */
-	/* Of a local interface alone. */
 	char	 filter[PB_CONF_VALUE_MAX];	/* tcpdump filter; "" all */
+	/* Of a local interface alone. */
 	bool	 pace_original;		/* `pace = original` */
 	bool	 at_most_once;		/* `delivery = at-most-once` */
 };
@@ -153,6 +153,10 @@ void	pb_conf_destroy(struct pb_conf *conf);
  */
 bool	pb_conf_same(enum pb_conf_kind kind, const void *a, const void *b,
 	    bool fixed);
+
+/* Do they differ at most in keys that are taken while what they speak of goes
+ * on, by the same table? */
+bool	pb_conf_goes_on(enum pb_conf_kind kind, const void *a, const void *b);
 
 /* The section [upstream NAME], or NULL. */
 const struct pb_conf_upstream *pb_conf_upstream(const struct pb_conf *conf,

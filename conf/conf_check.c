@@ -267,8 +267,7 @@ check_peer(const struct pb_conf_upstream *upstream, const char **key,
 {
 	bool https = strncmp(upstream->url, "https://", 8) == 0;
 
-	*key = upstream->filter[0] != '\0' ? "filter" :
-	    upstream->pace_original ? "pace" :
+	*key = upstream->pace_original ? "pace" :
 	    upstream->at_most_once ? "delivery" : NULL;
 	if (*key != NULL)
 		return pb_err_set(err, PB_EINVAL, "not of an upstream that is "

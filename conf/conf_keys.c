@@ -16,6 +16,7 @@
 	.offset = offsetof(struct type, member),			\
 	.room = sizeof(((struct type *)0)->member)
 #define RESTART	.restart = true
+#define LIVE	.live = true
 #define TLS	.words = { "on", "off" }, .wrong = "neither on nor off; "	\
 		"write off, or give tls_cert, tls_key and tls_ca"
 
@@ -29,6 +30,8 @@ static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
 		parse_proxy, parse_allow, parse_streams, parse_outlet;
 
+static bool	differs(const struct pb_conf_key *, const void *,
+		    const void *);
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
 static bool	is_port(const char *);
@@ -165,7 +168,7 @@ static const struct pb_conf_key upstream_keys[] = {
 	    .fallback = "60s", .min = "1s", .max = "1h" },
 	{ "proxy", parse_proxy, FIELD(pb_conf_upstream, proxy) },
 	{ "proxy_auth", parse_path, FIELD(pb_conf_upstream, proxy_auth) },
-	{ "filter", parse_text, FIELD(pb_conf_upstream, filter) },
+	{ "filter", parse_text, FIELD(pb_conf_upstream, filter), LIVE },
 	{ "pace", parse_choice, FIELD(pb_conf_upstream, pace_original),
 	    .fallback = "none", .words = { "none", "original" },
 	    .wrong = "no pace; write none or original" },
@@ -235,15 +238,29 @@ pb_conf_same(enum pb_conf_kind kind, const void *a, const void *b, bool fixed)
 {
 	const struct pb_conf_section *s = &pb_conf_sections[kind];
 
-	for (size_t i = 0; i < s->count; i++) {
-		const struct pb_conf_key *key = &s->keys[i];
-
-		if ((key->restart || !fixed) &&
-		    memcmp((const char *)a + key->offset,
-		    (const char *)b + key->offset, key->room) != 0)
+	for (size_t i = 0; i < s->count; i++)
+		if ((s->keys[i].restart || !fixed) &&
+		    differs(&s->keys[i], a, b))
 			return false;
-	}
 	return true;
+}
+
+bool
+pb_conf_goes_on(enum pb_conf_kind kind, const void *a, const void *b)
+{
+	const struct pb_conf_section *s = &pb_conf_sections[kind];
+
+	for (size_t i = 0; i < s->count; i++)
+		if (!s->keys[i].live && differs(&s->keys[i], a, b))
+			return false;
+	return true;
+}
+
+static bool
+differs(const struct pb_conf_key *key, const void *a, const void *b)
+{
+	return memcmp((const char *)a + key->offset,
+	    (const char *)b + key->offset, key->room) != 0;
 }
 
 /* --- names in section headers --- */

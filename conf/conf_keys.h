@@ -25,6 +25,8 @@ struct pb_conf_key {
 	size_t		 offset;	/* of the field in its section */
 	size_t		 room;		/* 0: it has none */
 	bool		 restart;	/* a reload does not take it */
+	bool		 live;		/* what the section speaks of goes on
+					 * when a reload takes it */
 	const char	*fallback;	/* NULL: the field stays zeroed */
 	const char	*min, *max;	/* NULL: none */
 	const char	*words[2];	/* of a choice: false, true */

@@ -616,7 +616,7 @@ reload(struct pb_loop *loop)
 	    loop->conf->upstreams);
 }
 
-/* Is it as it was? */
+/* Is it as it was, or different in what it takes while it goes on? */
 static bool
 goes_on(const struct pb_upstream *u, const struct pb_conf *conf)
 {
@@ -624,10 +624,10 @@ goes_on(const struct pb_upstream *u, const struct pb_conf *conf)
 	const struct pb_conf_upstream *want = pb_conf_upstream(conf,
 	    is->name);
 
-	return want != NULL && pb_conf_same(PB_CONF_UPSTREAM, want, is, false);
+	return want != NULL && pb_upstream_changes(u, want);
 }
 
-/* Upstreams that are as they were go on; the others end or begin. */
+/* Upstreams go on where they can; the others end or begin. */
 static void
 take_conf(struct pb_loop *loop, struct pb_conf *conf)
 {
@@ -637,10 +637,13 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 	for (size_t i = 0; i < loop->upstreams; i++) {
 		struct pb_upstream *u = loop->upstream[i];
 
-		if (goes_on(u, conf))
-			loop->upstream[kept++] = u;
-		else
+		if (!goes_on(u, conf)) {
 			pb_upstream_destroy(u);
+			continue;
+		}
+		pb_upstream_change(u, pb_conf_upstream(conf,
+		    pb_upstream_conf(u)->name));
+		loop->upstream[kept++] = u;
 	}
 	loop->upstreams = before = kept;
 	pb_conf_destroy(loop->conf);

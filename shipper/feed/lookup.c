@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/sys.h"
-#include "pcapng/scan.h"
+#include "pcapng/filtered.h"
 #include "recorder/store/read/segment_file.h"
 #include "recorder/store/read/peek.h"
 #include "recorder/store/head.h"
@@ -342,14 +342,13 @@ hunt(struct pb_buf *bytes, struct hunt *h, struct pb_err *err)
 	}
 }
 
-/* h->start is behind the last block of a lower number. */
+/* h->start is behind the last block of lower numbers. */
 static int
 hunt_window(struct hunt *h, const uint8_t *data, size_t len)
 {
-	struct pb_packet packet;
+	uint64_t first, last;
 	struct pb_block block;
 	size_t at = 0;
-	uint64_t seq;
 	int rc;
 
 	h->start = h->end = 0;
@@ -357,24 +356,24 @@ hunt_window(struct hunt *h, const uint8_t *data, size_t len)
 	h->whole = false;
 	while ((rc = pb_scan_block(data + at, len - at, &block)) == 1) {
 		at += block.len;
-		if (block.type != PB_BLOCK_EPB)
+		rc = pb_scan_numbers(&block, &first, &last);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
 			continue;
-		if (pb_scan_epb(&block, &packet) < 0 ||
-		    !pb_packet_seq(&packet, &seq))
-			return PB_EFORMAT;
-		if (seq < h->from) {
+		if (last < h->from) {
 			h->start = at;
 			continue;
 		}
-		if (h->to == 0 && seq != h->from)
+		if (h->to == 0 && first > h->from)
 			return PB_EFORMAT;
 		h->whole = h->to != 0 &&
-		    (seq > h->last || at - h->start > h->room);
+		    (first > h->last || at - h->start > h->room);
 		if (h->whole)
 			return 0;
-		h->to = seq;
+		h->to = last < h->last ? last : h->last;
 		h->end = at;
-		h->whole = seq == h->last;
+		h->whole = h->to == h->last;
 		if (h->whole)
 			return 0;
 	}

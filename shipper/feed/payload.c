@@ -3,6 +3,8 @@
  */
 #include "shipper/feed/payload.h"
 
+#include <inttypes.h>
+
 #include "base/digest.h"
 #include "base/zip.h"
 
@@ -10,6 +12,10 @@
 #define ZIP_BYTES_MAX	(PB_SECTION_BYTES_MAX + PB_SECTION_BYTES_MAX / 64 + \
 			4096u)
 
+/* The smallest packet makes way for a larger block that says so. */
+#define SIFTED_BYTES_MAX (PB_SECTION_BYTES_MAX * 2u)
+
+static int	sift(struct pb_payload *);
 static void	pack(struct pb_payload *);
 
 void
@@ -23,6 +29,12 @@ pb_payload_make(struct pb_payload *payload)
 		return;
 	payload->data = payload->section.data;
 	payload->len = payload->section.len;
+	payload->says_filtered = payload->section.filtered;
+	payload->filtered = 0;
+	if (payload->sift != NULL)
+		payload->rc = sift(payload);
+	if (payload->rc < 0)
+		return;
 	payload->digest = pb_digest(payload->data, payload->len);
 	if (!pb_fingerprint_last(payload->data, payload->len, &payload->last))
 		payload->last.seq = 0;
@@ -34,7 +46,29 @@ void
 pb_payload_finish(struct pb_payload *payload)
 {
 	pb_section_finish(&payload->section);
+	pb_buf_finish(&payload->sifted);
 	pb_buf_finish(&payload->zip);
+}
+
+static int
+sift(struct pb_payload *payload)
+{
+	struct pb_buf *out = &payload->sifted;
+	int rc;
+
+	if (out->max == 0)
+		pb_buf_init(out, SIFTED_BYTES_MAX);
+	pb_buf_clear(out);
+	rc = pb_sift_section(payload->sift, payload->data, payload->len, out,
+	    &payload->filtered);
+	if (rc < 0)
+		return pb_err_set(&payload->err, rc, "no memory for what a "
+		    "filter leaves of packets %" PRIu64 " to %" PRIu64,
+		    payload->piece.first, payload->piece.last);
+	payload->data = out->data;
+	payload->len = out->len;
+	payload->says_filtered |= payload->filtered > 0;
+	return 0;
 }
 
 /* What does not shrink, or cannot be packed for want of memory, goes as it

@@ -1,8 +1,9 @@
 /*
  * shipper/feed/payload.h - what one request carries
  *
- * A piece read from its file, looked at against its digest, freed of
- * fillers, and packed with zstd where that is asked for.
+ * A piece read from its file, looked at against its digest, freed of fillers
+ * and of what a filter leaves out, and packed with zstd where that is asked
+ * for.
  */
 #ifndef PB_SHIPPER_PAYLOAD_H
 #define PB_SHIPPER_PAYLOAD_H
@@ -12,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "shipper/feed/section.h"
+#include "shipper/feed/sift.h"
 
 /* The caller's memory, zeroed at first. */
 struct pb_payload {
@@ -21,6 +23,7 @@ struct pb_payload {
 	struct pb_piece	 piece;
 	const char	*upstream;
 	bool		 compress;
+	struct pb_sift	*sift;		/* a reference, or NULL */
 	/* What was made. */
 	int		 rc;		/* as of pb_section_read() */
 	struct pb_err	 err;
@@ -29,8 +32,11 @@ struct pb_payload {
 	bool		 packed;	/* it is a zstd frame: smaller */
 	uint64_t	 digest;	/* XXH3 of the section itself */
 	struct pb_fingerprint last;	/* its last packet's */
+	uint64_t	 filtered;	/* packets left out of it here */
+	bool		 says_filtered;	/* it says that some were, anywhere */
 	/* Its memory. */
 	struct pb_section section;
+	struct pb_buf	 sifted;
 	struct pb_buf	 zip;
 };
 

@@ -25,8 +25,8 @@
 #include "base/owner.h"
 #include "base/bytes.h"
 #include "base/sys.h"
+#include "pcapng/filtered.h"
 #include "pcapng/hop.h"
-#include "pcapng/scan.h"
 #include "recorder/store/read/segment_file.h"
 #include "shipper/letters/letters.h"
 
@@ -44,7 +44,10 @@ static int	read_blocks(int, uint8_t *, const struct pb_piece *,
 static bool	is_cached(int, uint64_t, size_t);
 static bool	read_direct(int, uint8_t *, size_t, uint64_t, size_t);
 static bool	put_epoch(uint8_t *, size_t, uint64_t);
-static size_t	without_fillers(uint8_t *, size_t);
+static size_t	tidy(struct pb_section *, uint8_t *, size_t,
+		    const struct pb_piece *);
+static bool	of_piece(struct pb_section *, uint8_t *,
+		    const struct pb_block *, const struct pb_piece *);
 static int	open_letter(const char *, const struct pb_stream_key *,
 		    uint64_t, const char *, struct pb_err *);
 
@@ -84,7 +87,7 @@ pb_section_read(struct pb_section *section, const char *store,
 		return pb_err_set(err, PB_EFORMAT, "segment %020" PRIu64
 		    " does not say whose it is", piece->segment_seq);
 	section->data = blocks - header;
-	section->len = header + without_fillers(blocks, piece->bytes);
+	section->len = header + tidy(section, blocks, piece->bytes, piece);
 	return 0;
 }
 
@@ -224,22 +227,43 @@ put_epoch(uint8_t *header, size_t len, uint64_t epoch)
  * it does: the receiver says what is wrong.
  */
 static size_t
-without_fillers(uint8_t *bytes, size_t len)
+tidy(struct pb_section *section, uint8_t *bytes, size_t len,
+    const struct pb_piece *piece)
 {
 	size_t at = 0, kept = 0;
 	struct pb_block block;
 
+	section->filtered = false;
 	while (pb_scan_block(bytes + at, len - at, &block) == 1) {
-		bool filler = pb_scan_is_filler(&block);
+		bool stays = block.type != PB_BLOCK_ISB ||
+		    of_piece(section, bytes + at, &block, piece);
 		size_t size = block.len;
 
-		if (!filler && kept < at)
+		if (stays && kept < at)
 			memmove(bytes + kept, bytes + at, size);
-		if (!filler)
+		if (stays)
 			kept += size;
 		at += size;
 	}
 	if (kept < at)
 		memmove(bytes + kept, bytes + at, len - at);
 	return kept + len - at;
+}
+
+/* Statistics: do they go?  One that says that numbers were left out may be of
+ * more than the piece. */
+static bool
+of_piece(struct pb_section *section, uint8_t *at,
+    const struct pb_block *block, const struct pb_piece *piece)
+{
+	uint64_t first, last;
+
+	if (pb_scan_is_filler(block))
+		return false;
+	if (pb_scan_numbers(block, &first, &last) != 1)
+		return true;
+	section->filtered = true;
+	if (first < piece->first || last > piece->last)
+		pb_clip_filtered(at, piece->first, piece->last);
+	return true;
 }

@@ -9,6 +9,7 @@
 #ifndef PB_SHIPPER_SECTION_H
 #define PB_SHIPPER_SECTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@
 struct pb_section {
 	const uint8_t	*data;		/* within its memory */
 	size_t		 len;
+	bool		 filtered;	/* it says that some were left out */
 	uint8_t		*space;		/* kept for the next piece */
 	size_t		 cap;
 };

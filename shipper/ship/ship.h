@@ -346,6 +346,8 @@ struct pb_answer {
 	 * portal): without it nothing is refused for good. */
 	bool		ours;
 	bool		ask;		/* BEHIND: as another sender asked */
+	bool		filtered;	/* ASK: it takes what says that packets
+					 * were left out */
 	/* BEHIND, HAS.  `remembered`: all of HAS; of all else what of the
 	 * request was sent, which goes up to it; 0: nothing. */
 	uint64_t	acked;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pcapng/scan.h"
+#include "pcapng/filtered.h"
 
 enum taking { NONE, READY, WHOLE, BROKEN };
 
@@ -44,6 +44,7 @@ static bool	same_stream(const struct unit *,
 		    const struct pb_mingle_unit *);
 static void	set_state(struct pb_mingle *, struct unit *, enum taking);
 static enum taking advance(struct pb_mingle *, struct unit *);
+static enum taking pass(struct unit *, const struct pb_block *);
 static enum taking look(struct pb_mingle *, struct unit *,
 		    const struct pb_block *);
 static struct unit *earliest(struct pb_mingle *);
@@ -185,10 +186,24 @@ advance(struct pb_mingle *mingle, struct unit *unit)
 		    unit->is.len - unit->at, &block) != 1)
 			return BROKEN;
 		unit->at += block.len;
-		if (block.type == PB_BLOCK_EPB)
-			taking = look(mingle, unit, &block);
+		taking = block.type == PB_BLOCK_EPB ?
+		    look(mingle, unit, &block) : pass(unit, &block);
 	}
 	return taking;
+}
+
+/* NONE: its numbers, if it has some, were left out earlier. */
+static enum taking
+pass(struct unit *unit, const struct pb_block *block)
+{
+	uint64_t first, last;
+	int rc = pb_scan_numbers(block, &first, &last);
+
+	if (rc < 0 || (rc == 1 && first != unit->seq + 1))
+		return BROKEN;
+	if (rc == 1)
+		unit->seq = last;
+	return NONE;
 }
 
 /* NONE: its packet is left out. */

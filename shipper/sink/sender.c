@@ -175,7 +175,7 @@ make_ready(struct pb_sender *sender, struct pb_err *err)
 
 	if (sender->mingle == NULL) {
 		rc = pb_sieve_make(&sender->sieve, sender->conf->filter,
-		    NAMES_MS, err);
+		    PB_LINKTYPE_ETHERNET, NAMES_MS, err);
 		if (rc == 0)
 			rc = pb_mingle_create(&sender->mingle,
 			    sender->sieve.filter, err);

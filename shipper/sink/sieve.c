@@ -10,18 +10,20 @@
 
 struct sieve_work {
 	char		*text;
+	uint16_t	 linktype;
 	struct pb_filter *filter;
 	int		 rc;
 	struct pb_err	 err;
 };
 
-static int	begin(struct pb_sieve *, const char *, struct pb_err *);
+static int	begin(struct pb_sieve *, const char *, uint16_t,
+		    struct pb_err *);
 static void	compile(void *);
 static void	drop(void *);
 
 int
-pb_sieve_make(struct pb_sieve *sieve, const char *text, unsigned ms_max,
-    struct pb_err *err)
+pb_sieve_make(struct pb_sieve *sieve, const char *text, uint16_t linktype,
+    unsigned ms_max, struct pb_err *err)
 {
 	struct sieve_work *work;
 	int rc = 0;
@@ -29,7 +31,7 @@ pb_sieve_make(struct pb_sieve *sieve, const char *text, unsigned ms_max,
 	if (text[0] == '\0' || sieve->filter != NULL)
 		return 0;
 	if (sieve->aside == NULL)
-		rc = begin(sieve, text, err);
+		rc = begin(sieve, text, linktype, err);
 	if (rc < 0)
 		return rc;
 	if (!pb_aside_wait(sieve->aside, -1, (int)ms_max))
@@ -55,7 +57,8 @@ pb_sieve_finish(struct pb_sieve *sieve)
 }
 
 static int
-begin(struct pb_sieve *sieve, const char *text, struct pb_err *err)
+begin(struct pb_sieve *sieve, const char *text, uint16_t linktype,
+    struct pb_err *err)
 {
 	struct sieve_work *work = calloc(1, sizeof(*work));
 
@@ -65,6 +68,7 @@ begin(struct pb_sieve *sieve, const char *text, struct pb_err *err)
 		free(work);
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
 	}
+	work->linktype = linktype;
 	sieve->work = work;
 	return pb_aside_start(&sieve->aside, compile, drop, work, true, err);
 }
@@ -75,7 +79,7 @@ compile(void *arg)
 	struct sieve_work *work = arg;
 
 	work->rc = pb_filter_create(&work->filter, work->text,
-	    PB_LINKTYPE_ETHERNET, &work->err);
+	    work->linktype, &work->err);
 }
 
 static void

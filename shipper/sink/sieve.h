@@ -19,12 +19,12 @@ struct pb_sieve {
 };
 
 /*
- * Make the filter `text`, of Ethernet frames; "" has none.  Waits for
+ * Make the filter `text`, of packets of a link type; "" has none.  Waits for
  * `ms_max`.  PB_EBUSY: it is not known yet, ask again; PB_ENOENT: a name is
  * not known; PB_EINVAL: it is no filter.  `err` begins with "filter: ".
  */
 int	pb_sieve_make(struct pb_sieve *sieve, const char *text,
-	    unsigned ms_max, struct pb_err *err);
+	    uint16_t linktype, unsigned ms_max, struct pb_err *err);
 
 /* It may be made again. */
 void	pb_sieve_finish(struct pb_sieve *sieve);

@@ -69,7 +69,8 @@ check_one(const struct pb_conf_upstream *conf, unsigned ms,
 {
 	struct pb_sieve sieve = { .filter = NULL };
 	char auth[PB_PROXY_AUTH_MAX];
-	int rc = pb_sieve_make(&sieve, conf->filter, ms, err);
+	int rc = pb_sieve_make(&sieve, conf->filter,
+	    PB_LINKTYPE_ETHERNET, ms, err);
 
 	pb_sieve_finish(&sieve);
 	if (rc == PB_EINVAL)

@@ -68,6 +68,14 @@ struct pb_sink_kind {
 	/* What is under way ends at once, its `done` within the call, and
 	 * nothing more is started.  NULL: it ends by itself. */
 	void	(*stop)(struct pb_sink *sink);
+	/* What packets of this link type are freed of before `start`, as of
+	 * pb_sieves_find().  NULL: of nothing. */
+	int	(*sift)(struct pb_sink *sink, uint16_t linktype,
+		    struct pb_sift **out, struct pb_err *err);
+	/* From now on the configuration is `conf`, which differs in keys that
+	 * are taken while it goes on; borrowed.  NULL: it takes none. */
+	void	(*change)(struct pb_sink *sink,
+		    const struct pb_conf_upstream *conf);
 	/* NULL: it takes all that it is sent. */
 	void	(*left_out)(struct pb_sink *sink,
 		    struct pb_sink_left_out *out);

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shipper/sink/sieves.h"
 #include "shipper/wire/proxy.h"
 
 struct call {
 	struct sink_http *http;
 	struct pb_wire_call wire;
 	enum pb_action_kind kind;
+	uint64_t	 filtered;	/* packets left out of it */
 };
 
 struct sink_http {
@@ -21,6 +23,9 @@ struct sink_http {
 	char		 proxy_auth[PB_PROXY_AUTH_MAX];
 	struct pb_rate	 rate;
 	struct pb_wire	 wire;
+	struct pb_sieves sieves;
+	struct pb_sink_left_out left_out;
+	bool		 takes_filtered;	/* as it says when asked */
 	struct call	 call[PB_SHIP_SLOTS];	/* by the request's number */
 };
 
@@ -29,6 +34,11 @@ static int	http_create(struct pb_sink **, const struct pb_sink_opts *,
 static void	http_destroy(struct pb_sink *);
 static int	http_start(struct pb_sink *, const struct pb_sink_request *,
 		    struct pb_err *);
+static int	http_sift(struct pb_sink *, uint16_t, struct pb_sift **,
+		    struct pb_err *);
+static void	http_change(struct pb_sink *,
+		    const struct pb_conf_upstream *);
+static void	http_left_out(struct pb_sink *, struct pb_sink_left_out *);
 static void	done(void *, struct pb_answer *);
 static enum pb_outcome outcome_of(enum pb_action_kind,
 		    const struct pb_answer *);
@@ -37,7 +47,8 @@ static void	say(struct pb_answer *);
 
 const struct pb_sink_kind pb_sink_http = {
 	.schemes = { "http://", "https://" }, .create = http_create,
-	.destroy = http_destroy, .start = http_start,
+	.destroy = http_destroy, .start = http_start, .sift = http_sift,
+	.change = http_change, .left_out = http_left_out,
 };
 
 static int
@@ -67,6 +78,7 @@ http_create(struct pb_sink **out, const struct pb_sink_opts *opts,
 		http->call[i].wire.done = done;
 		http->call[i].wire.arg = &http->call[i];
 	}
+	pb_sieves_set(&http->sieves, opts->conf);
 	*out = &http->sink;
 	return 0;
 }
@@ -78,7 +90,31 @@ http_destroy(struct pb_sink *sink)
 
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
 		pb_wire_cancel(&http->wire, &http->call[i].wire);
+	pb_sieves_finish(&http->sieves);
 	free(http);
+}
+
+static void
+http_change(struct pb_sink *sink, const struct pb_conf_upstream *conf)
+{
+	struct sink_http *http = (struct sink_http *)sink;
+
+	pb_sieves_set(&http->sieves, conf);
+}
+
+static int
+http_sift(struct pb_sink *sink, uint16_t linktype, struct pb_sift **out,
+    struct pb_err *err)
+{
+	struct sink_http *http = (struct sink_http *)sink;
+
+	return pb_sieves_find(&http->sieves, linktype, out, err);
+}
+
+static void
+http_left_out(struct pb_sink *sink, struct pb_sink_left_out *out)
+{
+	*out = ((struct sink_http *)sink)->left_out;
 }
 
 /* --- requests ----------------------------------------------------------- */
@@ -95,7 +131,13 @@ http_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	    .len = request->payload.len, .digest = request->payload.digest,
 	    .packed = request->payload.packed };
 
+	if (action->kind == PB_ACTION_PACKETS &&
+	    request->payload.says_filtered && !http->takes_filtered)
+		return pb_err_set(err, PB_EINVAL, "it is of a version that "
+		    "takes no streams of which packets were filtered");
 	call->kind = action->kind;
+	call->filtered = action->kind == PB_ACTION_PACKETS ?
+	    request->payload.filtered : 0;
 	switch (action->kind) {
 	case PB_ACTION_ASK:
 		return pb_wire_ask(&http->wire, &call->wire, &request->key,
@@ -116,9 +158,14 @@ static void
 done(void *arg, struct pb_answer *answer)
 {
 	struct call *call = arg;
-	struct pb_sink *sink = &call->http->sink;
+	struct sink_http *http = call->http;
+	struct pb_sink *sink = &http->sink;
 
 	pb_sink_http_meaning(answer, call->kind);
+	if (answer->outcome == PB_OUTCOME_HAS && call->kind == PB_ACTION_ASK)
+		http->takes_filtered = answer->filtered;
+	if (answer->outcome == PB_OUTCOME_HAS)
+		http->left_out.filtered += call->filtered;
 	sink->done(sink->arg, (unsigned)(call - call->http->call), answer);
 }
 

@@ -18,7 +18,9 @@
 static int	perform(struct pb_upstream *, const struct pb_action *,
 		    struct pb_err *);
 static void	unsent(struct slot *, int, const char *);
-static void	make_packets(struct slot *, const struct pb_stream_info *);
+static int	make_packets(struct slot *, const struct pb_stream_info *,
+		    struct pb_err *);
+static void	drop_sift(struct slot *);
 static void	make(void *);
 static void	made(void *);
 static bool	kept_back(struct slot *);
@@ -85,6 +87,7 @@ pb_upstream_destroy(struct pb_upstream *u)
 	upstream_tasks_end(u);
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		pb_worker_cancel(u->env.worker, &u->slot[i].job);
+		drop_sift(&u->slot[i]);
 		pb_payload_finish(&u->slot[i].request.payload);
 	}
 	pb_ship_destroy(u->ship);
@@ -110,6 +113,24 @@ pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 		if (rc < 0)
 			unsent(&u->slot[action.request], rc, err.text);
 	}
+}
+
+bool
+pb_upstream_changes(const struct pb_upstream *u,
+    const struct pb_conf_upstream *conf)
+{
+	return pb_conf_same(PB_CONF_UPSTREAM, conf, &u->conf, false) ||
+	    (u->sink->kind->change != NULL &&
+	    pb_conf_goes_on(PB_CONF_UPSTREAM, conf, &u->conf));
+}
+
+void
+pb_upstream_change(struct pb_upstream *u, const struct pb_conf_upstream *conf)
+{
+	if (pb_conf_same(PB_CONF_UPSTREAM, conf, &u->conf, false))
+		return;
+	u->conf = *conf;
+	u->sink->kind->change(u->sink, conf);
 }
 
 struct pb_ship *
@@ -292,10 +313,8 @@ perform(struct pb_upstream *u, const struct pb_action *action,
 		return rc;
 	slot->request.key = part.key;
 	slot->request.linktype = part.stream->linktype;
-	if (action->kind == PB_ACTION_PACKETS) {
-		make_packets(slot, part.stream);
-		return 0;
-	}
+	if (action->kind == PB_ACTION_PACKETS)
+		return make_packets(slot, part.stream, err);
 	if (action->kind == PB_ACTION_GAP && !action->piece.recorded)
 		say_unrecorded(slot);
 	return u->sink->kind->start(u->sink, &slot->request, err);
@@ -314,12 +333,19 @@ unsent(struct slot *slot, int rc, const char *why)
 	    pb_random64());
 }
 
-static void
-make_packets(struct slot *slot, const struct pb_stream_info *stream)
+static int
+make_packets(struct slot *slot, const struct pb_stream_info *stream,
+    struct pb_err *err)
 {
 	struct pb_upstream *u = slot->upstream;
 	struct pb_payload *payload = &slot->request.payload;
+	struct pb_sift *sift = NULL;
+	int rc = u->sink->kind->sift == NULL ? 0 :
+	    u->sink->kind->sift(u->sink, stream->linktype, &sift, err);
 
+	if (rc < 0)
+		return rc;
+	payload->sift = pb_sift_ref(sift);
 	payload->store = u->env.store;
 	payload->key = stream->key;
 	payload->piece = slot->request.action.piece;
@@ -328,6 +354,14 @@ make_packets(struct slot *slot, const struct pb_stream_info *stream)
 	slot->making = true;
 	slot->job = (struct pb_job){ .run = make, .done = made, .arg = slot };
 	pb_worker_give(u->env.worker, &slot->job);
+	return 0;
+}
+
+static void
+drop_sift(struct slot *slot)
+{
+	pb_sift_unref(slot->request.payload.sift);
+	slot->request.payload.sift = NULL;
 }
 
 static void
@@ -344,6 +378,7 @@ made(void *arg)
 	struct slot *slot = arg;
 	struct pb_payload *payload = &slot->request.payload;
 
+	drop_sift(slot);
 	if (payload->rc == 0 && slot->upstream->sink->kind->way.remembered)
 		upstream_begin(slot);
 	else

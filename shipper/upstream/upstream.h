@@ -49,6 +49,13 @@ void	pb_upstream_destroy(struct pb_upstream *upstream);
 const struct pb_conf_upstream *pb_upstream_conf(
 	    const struct pb_upstream *upstream);
 
+/* May it become as `conf` is without an end?  If so, it does: nothing that is
+ * under way ends. */
+bool	pb_upstream_changes(const struct pb_upstream *upstream,
+	    const struct pb_conf_upstream *conf);
+void	pb_upstream_change(struct pb_upstream *upstream,
+	    const struct pb_conf_upstream *conf);
+
 /* A stream that is new or has grown; ignored where `streams` of the
  * configuration does not name it. */
 int	pb_upstream_stream(struct pb_upstream *upstream,

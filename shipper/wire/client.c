@@ -153,6 +153,7 @@ done(void *arg, const struct pb_http_answer *http)
 	if (answer.ours)
 		answer.outcome = PB_OUTCOME_HAS;
 	answer.ask = http->status == 409 && pb_json_doc_bool(&doc, "ask");
+	answer.filtered = http->takes_filtered;
 	if (http->status == 200 && call->digests == NULL)
 		read_last(&answer.last, &doc);
 	if (http->status != 200 || !answer.ours)

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 
 #include "base/buf.h"
@@ -42,6 +43,7 @@ struct transfer {
 	struct pb_http_request request;	/* path and headers not kept */
 	size_t		 at;		/* sent of the body */
 	bool		 paused;	/* by the rate */
+	bool		 takes_filtered; /* the answer says so */
 	uint64_t	 moved_ms;	/* when bytes were seen to move */
 	size_t		 moved_at;	/* `at` then, */
 	uint64_t	 moved_queued;	/* and what the kernel held */
@@ -86,6 +88,7 @@ static int	on_close(void *, curl_socket_t);
 static size_t	on_read(char *, size_t, size_t, void *);
 static int	on_seek(void *, curl_off_t, int);
 static size_t	on_write(char *, size_t, size_t, void *);
+static size_t	on_header(char *, size_t, size_t, void *);
 
 int
 pb_http_create(struct pb_http **out, unsigned requests_max,
@@ -257,7 +260,7 @@ transfer_end(struct transfer *t, bool reuse)
 	pb_buf_clear(&t->answer);
 	t->error[0] = '\0';
 	t->at = 0;
-	t->paused = false;
+	t->paused = t->takes_filtered = false;
 	TAILQ_INSERT_HEAD(&http->idle, t, link);
 }
 
@@ -287,7 +290,8 @@ finished(CURL *easy, CURLcode code)
 static void
 complete(struct transfer *t, bool reuse, int status, const char *error)
 {
-	struct pb_http_answer answer = { .status = status, .error = error };
+	struct pb_http_answer answer = { .status = status, .error = error,
+	    .takes_filtered = t->takes_filtered };
 	struct pb_http_request request = t->request;
 	struct pb_buf body = t->answer;
 	curl_off_t after = 0;
@@ -402,6 +406,8 @@ set_common(const struct transfer *t, const char *url)
 	SET(CURLOPT_HTTPHEADER, t->headers);
 	SET(CURLOPT_WRITEFUNCTION, on_write);
 	SET(CURLOPT_WRITEDATA, t);
+	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_HEADERDATA, t);
 	SET(CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -677,5 +683,17 @@ on_write(char *data, size_t size, size_t count, void *arg)
 
 	if (pb_buf_put(&t->answer, data, size * count) < 0)
 		return 0;
+	return size * count;
+}
+
+static size_t
+on_header(char *line, size_t size, size_t count, void *arg)
+{
+	static const char takes[] = "PB-Takes: filtered\r\n";
+	struct transfer *t = arg;
+
+	if (size * count == strlen(takes) &&
+	    strncasecmp(line, takes, strlen(takes)) == 0)
+		t->takes_filtered = true;
 	return size * count;
 }

@@ -555,9 +555,8 @@ static const struct refusal an_interface_has_no_keys_of_a_connection[] = {
 	    "promise" },
 	{ 0 },
 }, a_node_has_no_keys_of_an_interface[] = {
-	{ UP "filter = tcp\n", 8, "filter: not of an upstream that is a "
+	{ UP "pace = original\n", 8, "pace: not of an upstream that is a "
 	    "node" },
-	{ UP "pace = original\n", 8, "pace: not of" },
 	{ UP "delivery = at-most-once\n", 8, "delivery: not of" },
 	{ 0 },
 };

@@ -1,0 +1,169 @@
+/*
+ * shipper/feed/sift.c - a section without the packets that a filter leaves out
+ */
+#include "shipper/feed/sift.h"
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "pcapng/filtered.h"
+#include "pcapng/hop.h"
+#include "recorder/store/fingerprint.h"
+
+/* One section on its way. */
+struct sifting {
+	const struct pb_sift *sift;
+	struct pb_buf	*out;
+	uint32_t	 pen;
+	struct pb_filtered run;		/* to be said; last 0: none */
+	struct pb_packet left;		/* its last packet, unless */
+	bool		 known;		/* run.digest is of it */
+	uint64_t	 filtered;
+};
+
+static int	take(struct sifting *, const struct pb_block *);
+static bool	goes(struct sifting *, const struct pb_block *);
+static void	leave_out(struct sifting *, const struct pb_packet *,
+		    uint64_t);
+static bool	add_run(struct sifting *, const struct pb_block *);
+static int	say_run(struct sifting *);
+static void	read_pen(struct sifting *, const struct pb_block *);
+
+struct pb_sift *
+pb_sift_create(struct pb_filter *filter)
+{
+	struct pb_sift *sift = calloc(1, sizeof(*sift));
+
+	if (sift == NULL)
+		return NULL;
+	sift->refs = 1;
+	sift->filter = filter;
+	return sift;
+}
+
+struct pb_sift *
+pb_sift_ref(struct pb_sift *sift)
+{
+	if (sift != NULL)
+		sift->refs++;
+	return sift;
+}
+
+void
+pb_sift_unref(struct pb_sift *sift)
+{
+	if (sift == NULL || --sift->refs > 0)
+		return;
+	pb_filter_destroy(sift->filter);
+	free(sift);
+}
+
+int
+pb_sift_section(const struct pb_sift *sift, const uint8_t *section,
+    size_t len, struct pb_buf *out, uint64_t *filtered)
+{
+	struct sifting sifting = { .sift = sift, .out = out,
+	    .pen = PB_PEN_EXAMPLE };
+	struct pb_block block;
+	int rc = 0;
+
+	while (rc == 0 && pb_scan_block(section, len, &block) == 1) {
+		rc = take(&sifting, &block);
+		section += block.len;
+		len -= block.len;
+	}
+	if (rc == 0)
+		rc = say_run(&sifting);
+	if (rc == 0 && len > 0)
+		rc = pb_buf_put(out, section, len);
+	*filtered += sifting.filtered;
+	return rc;
+}
+
+static int
+take(struct sifting *s, const struct pb_block *block)
+{
+	int rc = 0;
+
+	if (block->type == PB_BLOCK_SHB)
+		read_pen(s, block);
+	if (block->type == PB_BLOCK_EPB) {
+		if (!goes(s, block))
+			return 0;
+		rc = say_run(s);
+	} else if (add_run(s, block)) {
+		return 0;
+	}
+	return rc < 0 ? rc : pb_buf_put(s->out, block->at, block->len);
+}
+
+/* What is no packet goes: it is the receiver's to say so. */
+static bool
+goes(struct sifting *s, const struct pb_block *block)
+{
+	struct pb_packet packet;
+	uint64_t seq;
+
+	if (pb_scan_epb(block, &packet) < 0 || !pb_packet_seq(&packet, &seq) ||
+	    s->sift->filter == NULL ||
+	    pb_filter_match(s->sift->filter, &packet))
+		return true;
+	leave_out(s, &packet, seq);
+	return false;
+}
+
+static void
+leave_out(struct sifting *s, const struct pb_packet *packet, uint64_t seq)
+{
+	if (s->run.last == 0)
+		s->run.first = seq;
+	s->run.last = seq;
+	s->run.time_ns = packet->time_ns;
+	s->left = *packet;
+	s->known = false;
+	s->filtered++;
+}
+
+/* Does the block say what an earlier node has left out?  Then it is of the
+ * run. */
+static bool
+add_run(struct sifting *s, const struct pb_block *block)
+{
+	struct pb_filtered more;
+
+	if (pb_scan_filtered(block, &more) != 1)
+		return false;
+	if (s->run.last != 0)
+		more.first = s->run.first;
+	s->run = more;
+	s->known = true;
+	return true;
+}
+
+static int
+say_run(struct sifting *s)
+{
+	uint8_t block[PB_FILTERED_BYTES];
+
+	if (s->run.last == 0)
+		return 0;
+	if (!s->known)
+		s->run.digest = pb_fingerprint(&s->left, s->run.last).digest;
+	pb_build_filtered(block, &s->run, s->pen);
+	s->run.last = 0;
+	return pb_buf_put(s->out, block, sizeof(block));
+}
+
+/* What the section's own options are under. */
+static void
+read_pen(struct sifting *s, const struct pb_block *block)
+{
+	const uint8_t *options;
+	struct pb_option own;
+	size_t len;
+
+	if (pb_scan_options(block, &options, &len, NULL) == 0 &&
+	    pb_own_find(options, len, PB_OWN_SEGMENT, &own))
+		s->pen = pb_get_le32(own.value);
+}
