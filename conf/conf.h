@@ -92,6 +92,7 @@ struct pb_conf_upstream {
 	char	 proxy[PB_CONF_VALUE_MAX]; /* http://host:port; "" none */
 	char	 proxy_auth[PATH_MAX];	/* a file with user:password */
 	char	 filter[PB_CONF_VALUE_MAX];	/* tcpdump filter; "" all */
+	uint32_t snaplen;		/* 262144 */
 	/* Of a local interface alone. */
 	bool	 pace_original;		/* `pace = original` */
 	bool	 at_most_once;		/* `delivery = at-most-once` */

@@ -16,6 +16,7 @@
  * the index is full before the store is. */
 #define INDEX_RATIO	16384u
 #define RING_BYTES_MIN	(1u << 20)	/* of the buffer, for each thread */
+#define SNAPLEN_ALL	262144u		/* cuts nothing */
 #define EDGES_MAX	PB_CAPTURES_MAX
 #define CIRCLE_TEXT_MAX	240		/* bytes of its interfaces' names */
 
@@ -257,8 +258,13 @@ check_interface(const struct pb_conf_upstream *upstream, const char **key,
 	    upstream->compress_zstd ? "compress" :
 	    upstream->proxy[0] != '\0' ? "proxy" :
 	    upstream->proxy_auth[0] != '\0' ? "proxy_auth" : NULL;
-	return *key == NULL ? 0 : pb_err_set(err, PB_EINVAL, "given, but url "
-	    "is an interface, to which there is no connection; take it out");
+	if (*key != NULL)
+		return pb_err_set(err, PB_EINVAL, "given, but url is an "
+		    "interface, to which there is no connection; take it out");
+	*key = "snaplen";
+	return upstream->snaplen >= SNAPLEN_ALL ? 0 : pb_err_set(err,
+	    PB_EINVAL, "given, but url is an interface, where frames go out "
+	    "whole; take it out");
 }
 
 static int

@@ -169,6 +169,8 @@ static const struct pb_conf_key upstream_keys[] = {
 	{ "proxy", parse_proxy, FIELD(pb_conf_upstream, proxy) },
 	{ "proxy_auth", parse_path, FIELD(pb_conf_upstream, proxy_auth) },
 	{ "filter", parse_text, FIELD(pb_conf_upstream, filter), LIVE },
+	{ "snaplen", parse_number, FIELD(pb_conf_upstream, snaplen), LIVE,
+	    .fallback = "262144", .min = "1", .max = "262144" },
 	{ "pace", parse_choice, FIELD(pb_conf_upstream, pace_original),
 	    .fallback = "none", .words = { "none", "original" },
 	    .wrong = "no pace; write none or original" },

@@ -65,8 +65,9 @@ settled(struct pb_request *request)
 	const struct pb_load *load = &request->load;
 	struct search *search;
 
-	/* Bodies may say what was left out of them. */
-	request->answer.takes = "filtered";
+	/* Bodies may say what was left out of them; and of a packet that was
+	 * cut it is said how many bytes were captured. */
+	request->answer.takes = "filtered, cut";
 	if (load->look.stream == NULL) {
 		tell(&request->answer.body, load->acked, &load->last_packet);
 		request_answer(request, 200, JSON_TYPE);
@@ -113,6 +114,8 @@ tell(struct pb_buf *out, uint64_t acked, const struct pb_fingerprint *last)
 		pb_json_object(&json, "last");
 		pb_json_u64(&json, "seq", last->seq);
 		pb_json_text(&json, "digest", digest);
+		if (last->captured != 0)
+			pb_json_u64(&json, "captured", last->captured);
 		pb_json_end(&json);
 	}
 	pb_json_end(&json);

@@ -23,7 +23,9 @@ pb_fingerprint(const struct pb_packet *packet, uint64_t seq)
 	pb_digest_add(&digest, facts, sizeof(facts));
 	pb_digest_add(&digest, packet->data, packet->caplen);
 	return (struct pb_fingerprint){ .seq = seq,
-	    .digest = pb_digest_end(&digest) };
+	    .digest = pb_digest_end(&digest),
+	    .captured = packet->caplen < packet->origlen ?
+	    packet->caplen : 0 };
 }
 
 int

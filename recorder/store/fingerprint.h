@@ -19,6 +19,8 @@
 struct pb_fingerprint {
 	uint64_t	seq;		/* 0: of no packet */
 	uint64_t	digest;
+	uint32_t	captured;	/* bytes of it, where that is not all
+					 * of the packet; else 0 */
 };
 
 struct pb_fingerprint pb_fingerprint(const struct pb_packet *packet,

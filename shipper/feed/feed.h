@@ -39,6 +39,8 @@ struct pb_feed_want {
 	uint32_t	id;		/* of the stream, as he calls it */
 	bool		late;
 	bool		known;		/* already: no file is read for it */
+	/* Of a packet: as if so many of its bytes had been captured; 0: all. */
+	uint32_t	captured;
 	/* As of pb_ship_source.look.  NULL: what stands there is asked, but
 	 * not its bytes, so that no file is read. */
 	const struct pb_mark *mark;

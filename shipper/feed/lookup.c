@@ -132,6 +132,7 @@ answers(const struct pb_lookup *search, const struct pb_lookup *want)
 	const struct pb_piece *piece = &search->piece;
 
 	if (search->kind != want->kind || search->from != want->from ||
+	    search->want.captured != want->want.captured ||
 	    pb_clock_mono_ms() > search->done_ms + PB_LOOKUP_AGE_MS)
 		return false;
 	if (want->kind > PB_LOOKUP_LETTER)
@@ -171,9 +172,9 @@ run(void *arg)
 		search->rc = hunt_letter(search, err);
 		break;
 	case PB_LOOKUP_BELOW:
-		search->rc = pb_peek_below(all->opts.index, all->opts.store,
-		    &search->key, search->stream, search->from, true,
-		    &search->print, err);
+		search->rc = pb_peek_cut(all->opts.index, all->opts.store,
+		    &search->key, search->stream, search->from,
+		    search->want.captured, &search->print, err);
 		break;
 	case PB_LOOKUP_ABOVE:
 		search->rc = pb_peek_above(all->opts.index, all->opts.store,

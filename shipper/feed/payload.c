@@ -30,7 +30,7 @@ pb_payload_make(struct pb_payload *payload)
 	payload->data = payload->section.data;
 	payload->len = payload->section.len;
 	payload->says_filtered = payload->section.filtered;
-	payload->filtered = 0;
+	payload->left = (struct pb_sifted){ 0 };
 	if (payload->sift != NULL)
 		payload->rc = sift(payload);
 	if (payload->rc < 0)
@@ -60,14 +60,14 @@ sift(struct pb_payload *payload)
 		pb_buf_init(out, SIFTED_BYTES_MAX);
 	pb_buf_clear(out);
 	rc = pb_sift_section(payload->sift, payload->data, payload->len, out,
-	    &payload->filtered);
+	    &payload->left);
 	if (rc < 0)
-		return pb_err_set(&payload->err, rc, "no memory for what a "
-		    "filter leaves of packets %" PRIu64 " to %" PRIu64,
+		return pb_err_set(&payload->err, rc, "no memory for what an "
+		    "upstream gets of packets %" PRIu64 " to %" PRIu64,
 		    payload->piece.first, payload->piece.last);
 	payload->data = out->data;
 	payload->len = out->len;
-	payload->says_filtered |= payload->filtered > 0;
+	payload->says_filtered |= payload->left.filtered > 0;
 	return 0;
 }
 

@@ -2,7 +2,7 @@
  * shipper/feed/payload.h - what one request carries
  *
  * A piece read from its file, looked at against its digest, freed of fillers
- * and of what a filter leaves out, and packed with zstd where that is asked
+ * and of what the upstream is not to get, and packed with zstd where that is asked
  * for.
  */
 #ifndef PB_SHIPPER_PAYLOAD_H
@@ -32,7 +32,7 @@ struct pb_payload {
 	bool		 packed;	/* it is a zstd frame: smaller */
 	uint64_t	 digest;	/* XXH3 of the section itself */
 	struct pb_fingerprint last;	/* its last packet's */
-	uint64_t	 filtered;	/* packets left out of it here */
+	struct pb_sifted left;	/* what became of its packets here */
 	bool		 says_filtered;	/* it says that some were, anywhere */
 	/* Its memory. */
 	struct pb_section section;

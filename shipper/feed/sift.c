@@ -1,5 +1,5 @@
 /*
- * shipper/feed/sift.c - a section without the packets that a filter leaves out
+ * shipper/feed/sift.c - a section without what an upstream is not to get
  */
 #include "shipper/feed/sift.h"
 
@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "pcapng/build.h"
 #include "pcapng/filtered.h"
 #include "pcapng/hop.h"
 #include "recorder/store/fingerprint.h"
@@ -19,19 +20,20 @@ struct sifting {
 	struct pb_filtered run;		/* to be said; last 0: none */
 	struct pb_packet left;		/* its last packet, unless */
 	bool		 known;		/* run.digest is of it */
-	uint64_t	 filtered;
+	struct pb_sifted is;
 };
 
 static int	take(struct sifting *, const struct pb_block *);
-static bool	goes(struct sifting *, const struct pb_block *);
+static int	take_packet(struct sifting *, const struct pb_block *);
 static void	leave_out(struct sifting *, const struct pb_packet *,
 		    uint64_t);
+static int	put_cut(struct sifting *, struct pb_packet *);
 static bool	add_run(struct sifting *, const struct pb_block *);
 static int	say_run(struct sifting *);
 static void	read_pen(struct sifting *, const struct pb_block *);
 
 struct pb_sift *
-pb_sift_create(struct pb_filter *filter)
+pb_sift_create(struct pb_filter *filter, uint32_t snaplen)
 {
 	struct pb_sift *sift = calloc(1, sizeof(*sift));
 
@@ -39,6 +41,7 @@ pb_sift_create(struct pb_filter *filter)
 		return NULL;
 	sift->refs = 1;
 	sift->filter = filter;
+	sift->snaplen = snaplen;
 	return sift;
 }
 
@@ -61,7 +64,7 @@ pb_sift_unref(struct pb_sift *sift)
 
 int
 pb_sift_section(const struct pb_sift *sift, const uint8_t *section,
-    size_t len, struct pb_buf *out, uint64_t *filtered)
+    size_t len, struct pb_buf *out, struct pb_sifted *sifted)
 {
 	struct sifting sifting = { .sift = sift, .out = out,
 	    .pen = PB_PEN_EXAMPLE };
@@ -77,40 +80,57 @@ pb_sift_section(const struct pb_sift *sift, const uint8_t *section,
 		rc = say_run(&sifting);
 	if (rc == 0 && len > 0)
 		rc = pb_buf_put(out, section, len);
-	*filtered += sifting.filtered;
+	*sifted = sifting.is;
 	return rc;
 }
 
 static int
 take(struct sifting *s, const struct pb_block *block)
 {
-	int rc = 0;
-
+	if (block->type == PB_BLOCK_EPB)
+		return take_packet(s, block);
 	if (block->type == PB_BLOCK_SHB)
 		read_pen(s, block);
-	if (block->type == PB_BLOCK_EPB) {
-		if (!goes(s, block))
-			return 0;
-		rc = say_run(s);
-	} else if (add_run(s, block)) {
-		return 0;
-	}
-	return rc < 0 ? rc : pb_buf_put(s->out, block->at, block->len);
+	return add_run(s, block) ? 0 :
+	    pb_buf_put(s->out, block->at, block->len);
 }
 
 /* What is no packet goes: it is the receiver's to say so. */
-static bool
-goes(struct sifting *s, const struct pb_block *block)
+static int
+take_packet(struct sifting *s, const struct pb_block *block)
 {
+	const struct pb_sift *sift = s->sift;
 	struct pb_packet packet;
 	uint64_t seq;
+	int rc;
 
-	if (pb_scan_epb(block, &packet) < 0 || !pb_packet_seq(&packet, &seq) ||
-	    s->sift->filter == NULL ||
-	    pb_filter_match(s->sift->filter, &packet))
-		return true;
-	leave_out(s, &packet, seq);
-	return false;
+	if (pb_scan_epb(block, &packet) < 0 || !pb_packet_seq(&packet, &seq))
+		packet.caplen = 0;
+	else if (sift->filter != NULL &&
+	    !pb_filter_match(sift->filter, &packet)) {
+		leave_out(s, &packet, seq);
+		return 0;
+	}
+	rc = say_run(s);
+	if (rc < 0)
+		return rc;
+	return packet.caplen > sift->snaplen ? put_cut(s, &packet) :
+	    pb_buf_put(s->out, block->at, block->len);
+}
+
+static int
+put_cut(struct sifting *s, struct pb_packet *packet)
+{
+	uint8_t *at;
+
+	packet->caplen = s->sift->snaplen;
+	at = pb_buf_reserve(s->out, pb_epb_bytes(packet->caplen,
+	    packet->options_len));
+	if (at == NULL)
+		return PB_ENOMEM;
+	s->out->len += pb_build_epb(at, 0, packet);
+	s->is.cut++;
+	return 0;
 }
 
 static void
@@ -122,7 +142,7 @@ leave_out(struct sifting *s, const struct pb_packet *packet, uint64_t seq)
 	s->run.time_ns = packet->time_ns;
 	s->left = *packet;
 	s->known = false;
-	s->filtered++;
+	s->is.filtered++;
 }
 
 /* Does the block say what an earlier node has left out?  Then it is of the

@@ -1,7 +1,8 @@
 /*
- * shipper/feed/sift.h - a section without the packets that a filter leaves out
+ * shipper/feed/sift.h - a section without what an upstream is not to get
  *
- * What is left out is said where it was (pcapng/filtered.h), a run of it in
+ * Packets that a filter leaves out, and of the others the bytes behind a snap
+ * length; their original lengths stay.  What is left out is said where it was (pcapng/filtered.h), a run of it in
  * one block, together with what earlier nodes have left out there.
  */
 #ifndef PB_SHIPPER_SIFT_H
@@ -15,20 +16,26 @@
 struct pb_sift {
 	unsigned	refs;
 	struct pb_filter *filter;	/* NULL: all go */
+	uint32_t	snaplen;	/* of the bytes captured, at most */
 };
 
 /* With one reference, and `filter` its own; NULL without memory. */
-struct pb_sift *pb_sift_create(struct pb_filter *filter);
+struct pb_sift *pb_sift_create(struct pb_filter *filter, uint32_t snaplen);
 struct pb_sift *pb_sift_ref(struct pb_sift *sift);	/* NULL is fine */
 void	pb_sift_unref(struct pb_sift *sift);		/* likewise */
 
+struct pb_sifted {
+	uint64_t	filtered;	/* packets left out */
+	uint64_t	cut;		/* and shortened */
+};
+
 /*
  * The `len` bytes of a section as its file has it, behind what `out` has, and
- * how many of its packets are left out, added to `*filtered`.  From a block
- * on that is none all of it is kept: the receiver says what is wrong.  Any
- * thread; 0, or PB_ENOMEM, PB_ELIMIT.
+ * what became of its packets.  From a block on that is none all of it is
+ * kept: the receiver says what is wrong.  Any thread; 0, or PB_ENOMEM,
+ * PB_ELIMIT.
  */
 int	pb_sift_section(const struct pb_sift *sift, const uint8_t *section,
-	    size_t len, struct pb_buf *out, uint64_t *filtered);
+	    size_t len, struct pb_buf *out, struct pb_sifted *sifted);
 
 #endif

@@ -181,9 +181,10 @@ struct pb_ship_source {
 	bool	(*refuse)(void *arg, uint32_t stream,
 		    const struct pb_ship_dead *dead);
 	/* The packet with the highest number <= `at` that is here and can
-	 * be read: 1, 0 where there is none, PB_SHIP_SOON, or an error. */
+	 * be read, as if `captured` of its bytes were here (0: all): 1, 0
+	 * where there is none, PB_SHIP_SOON, or an error. */
 	int	(*below)(void *arg, uint32_t stream, uint64_t at,
-		    struct pb_fingerprint *out, struct pb_err *err);
+		    uint32_t captured, struct pb_fingerprint *out, struct pb_err *err);
 	/*
 	 * The receiver has other packets under the numbers past `last`:
 	 * from there on ours are another stream to it, which is named,
@@ -346,8 +347,9 @@ struct pb_answer {
 	 * portal): without it nothing is refused for good. */
 	bool		ours;
 	bool		ask;		/* BEHIND: as another sender asked */
-	bool		filtered;	/* ASK: it takes what says that packets
-					 * were left out */
+	/* ASK: it takes what says that packets were left out; it says how
+	 * much it has of one that was cut. */
+	bool		takes_filtered, takes_cut;
 	/* BEHIND, HAS.  `remembered`: all of HAS; of all else what of the
 	 * request was sent, which goes up to it; 0: nothing. */
 	uint64_t	acked;

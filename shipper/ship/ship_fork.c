@@ -284,7 +284,8 @@ halve(struct pb_ship *ship, struct ship_stream *s,
 	return next_half(ship, s);
 }
 
-/* The packet here at the number of theirs; or the next lower one: `*ours`. */
+/* The packet here at the number of theirs, cut as theirs is; or the next lower
+ * one: `*ours`. */
 static enum finding
 find(struct pb_ship *ship, struct ship_stream *s,
     const struct pb_fingerprint *theirs, uint64_t *ours)
@@ -295,7 +296,7 @@ find(struct pb_ship *ship, struct ship_stream *s,
 
 	if (theirs->seq != 0)
 		rc = ship->source.below(ship->source.arg, s->id, theirs->seq,
-		    &found, &err);
+		    theirs->captured, &found, &err);
 	if (rc == PB_SHIP_SOON)
 		return SOON;
 	if (rc == PB_ESYS || rc == PB_ENOMEM) {

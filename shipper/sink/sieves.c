@@ -13,10 +13,12 @@ static struct pb_sieves_one *one_for(struct pb_sieves *, uint16_t);
 void
 pb_sieves_set(struct pb_sieves *sieves, const struct pb_conf_upstream *conf)
 {
-	if (strcmp(sieves->filter, conf->filter) == 0)
+	if (strcmp(sieves->filter, conf->filter) == 0 &&
+	    sieves->snaplen == conf->snaplen)
 		return;
 	pb_sieves_finish(sieves);
 	strcpy(sieves->filter, conf->filter);
+	sieves->snaplen = conf->snaplen;
 }
 
 void
@@ -37,7 +39,8 @@ pb_sieves_find(struct pb_sieves *sieves, uint16_t linktype,
 	int rc = 0;
 
 	*out = NULL;
-	if (sieves->filter[0] == '\0')
+	if (sieves->filter[0] == '\0' && (sieves->snaplen == 0 ||
+	    sieves->snaplen >= PB_CAPLEN_MAX))
 		return 0;
 	one = one_for(sieves, linktype);
 	if (one == NULL)
@@ -49,7 +52,8 @@ pb_sieves_find(struct pb_sieves *sieves, uint16_t linktype,
 	if (rc < 0)
 		return rc;
 	if (one->sift == NULL) {
-		one->sift = pb_sift_create(one->sieve.filter);
+		one->sift = pb_sift_create(one->sieve.filter,
+		    sieves->snaplen != 0 ? sieves->snaplen : PB_CAPLEN_MAX);
 		if (one->sift == NULL)
 			return pb_err_set(err, PB_ENOMEM, "no memory");
 		one->sieve.filter = NULL;

@@ -15,6 +15,7 @@
 /* Zeroed, all packets go as they are. */
 struct pb_sieves {
 	char		 filter[PB_CONF_VALUE_MAX];
+	uint32_t	 snaplen;	/* 0: as none */
 	unsigned	 count;
 	struct pb_sieves_one {
 		uint16_t	 linktype;

@@ -25,7 +25,7 @@ struct sink_http {
 	struct pb_wire	 wire;
 	struct pb_sieves sieves;
 	struct pb_sink_left_out left_out;
-	bool		 takes_filtered;	/* as it says when asked */
+	bool		 takes_filtered, takes_cut; /* as it says when asked */
 	struct call	 call[PB_SHIP_SLOTS];	/* by the request's number */
 };
 
@@ -135,9 +135,14 @@ http_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	    request->payload.says_filtered && !http->takes_filtered)
 		return pb_err_set(err, PB_EINVAL, "it is of a version that "
 		    "takes no streams of which packets were filtered");
+	if (action->kind == PB_ACTION_PACKETS &&
+	    request->payload.left.cut > 0 && !http->takes_cut)
+		return pb_err_set(err, PB_EINVAL, "it is of a version that "
+		    "does not say how many bytes of a packet it has: take "
+		    "snaplen out");
 	call->kind = action->kind;
 	call->filtered = action->kind == PB_ACTION_PACKETS ?
-	    request->payload.filtered : 0;
+	    request->payload.left.filtered : 0;
 	switch (action->kind) {
 	case PB_ACTION_ASK:
 		return pb_wire_ask(&http->wire, &call->wire, &request->key,
@@ -162,8 +167,11 @@ done(void *arg, struct pb_answer *answer)
 	struct pb_sink *sink = &http->sink;
 
 	pb_sink_http_meaning(answer, call->kind);
-	if (answer->outcome == PB_OUTCOME_HAS && call->kind == PB_ACTION_ASK)
-		http->takes_filtered = answer->filtered;
+	if (answer->outcome == PB_OUTCOME_HAS &&
+	    call->kind == PB_ACTION_ASK) {
+		http->takes_filtered = answer->takes_filtered;
+		http->takes_cut = answer->takes_cut;
+	}
 	if (answer->outcome == PB_OUTCOME_HAS)
 		http->left_out.filtered += call->filtered;
 	sink->done(sink->arg, (unsigned)(call - call->http->call), answer);

@@ -103,7 +103,7 @@ pb_upstream_late(struct pb_upstream *u, const struct pb_stream_info *stream,
 }
 
 int
-upstream_below(void *arg, uint32_t id, uint64_t at,
+upstream_below(void *arg, uint32_t id, uint64_t at, uint32_t captured,
     struct pb_fingerprint *out, struct pb_err *err)
 {
 	struct pb_upstream *u = arg;
@@ -111,7 +111,8 @@ upstream_below(void *arg, uint32_t id, uint64_t at,
 	int rc = upstream_part(u, id, &part, err);
 
 	return rc < 0 ? rc : pb_feed_packet(u->env.feed, part.stream, at,
-	    true, &(struct pb_feed_want){ .owner = u, .id = id }, out, err);
+	    true, &(struct pb_feed_want){ .owner = u, .id = id,
+	    .captured = captured }, out, err);
 }
 
 /* The part that it goes on in is a stream of the state machine, too. */

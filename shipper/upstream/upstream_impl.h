@@ -102,7 +102,7 @@ bool	upstream_sent(void *arg, uint32_t stream, uint64_t first,
 bool	upstream_refuse(void *arg, uint32_t stream,
 	    const struct pb_ship_dead *dead);
 int	upstream_below(void *arg, uint32_t stream, uint64_t at,
-	    struct pb_fingerprint *out, struct pb_err *err);
+	    uint32_t captured, struct pb_fingerprint *out, struct pb_err *err);
 int	upstream_fork(void *arg, uint32_t stream, uint64_t last,
 	    struct pb_err *err);
 int	upstream_stay(void *arg, uint32_t stream);

@@ -153,7 +153,8 @@ done(void *arg, const struct pb_http_answer *http)
 	if (answer.ours)
 		answer.outcome = PB_OUTCOME_HAS;
 	answer.ask = http->status == 409 && pb_json_doc_bool(&doc, "ask");
-	answer.filtered = http->takes_filtered;
+	answer.takes_filtered = strstr(http->takes, "filtered") != NULL;
+	answer.takes_cut = strstr(http->takes, "cut") != NULL;
 	if (http->status == 200 && call->digests == NULL)
 		read_last(&answer.last, &doc);
 	if (http->status != 200 || !answer.ours)
@@ -169,11 +170,15 @@ done(void *arg, const struct pb_http_answer *http)
 static void
 read_last(struct pb_fingerprint *out, struct pb_json_doc *doc)
 {
-	struct pb_fingerprint last = { pb_json_doc_u64(doc, "last.seq"), 0 };
+	struct pb_fingerprint last = { .seq = pb_json_doc_u64(doc,
+	    "last.seq") };
 	size_t prefix = strlen(DIGEST_PREFIX);
 	char digest[HEADER_BYTES];
 
 	pb_json_doc_text(doc, "last.digest", digest, sizeof(digest));
+	if (pb_json_doc_has(doc, "last.captured"))
+		last.captured = (uint32_t)pb_json_doc_u64(doc,
+		    "last.captured");
 	if (last.seq != 0 &&
 	    strncmp(digest, DIGEST_PREFIX, prefix) == 0 &&
 	    pb_parse_hex64(digest + prefix, &last.digest, NULL) == 0)

@@ -32,6 +32,7 @@
 #define LOOK_MS_MIN		20u	/* between two looks for silence */
 #define LOOKS			8u	/* while a request may be silent */
 #define URL_BYTES_MAX		8192u
+#define TAKES_BYTES		64u	/* of PB-Takes; more is not read */
 #define UPLOAD_BUFFER_BYTES	(256L << 10)
 #define KEEPALIVE_IDLE_S	30L
 #define KEEPALIVE_INTERVAL_S	10L
@@ -43,7 +44,7 @@ struct transfer {
 	struct pb_http_request request;	/* path and headers not kept */
 	size_t		 at;		/* sent of the body */
 	bool		 paused;	/* by the rate */
-	bool		 takes_filtered; /* the answer says so */
+	char		 takes[TAKES_BYTES]; /* the answer's PB-Takes */
 	uint64_t	 moved_ms;	/* when bytes were seen to move */
 	size_t		 moved_at;	/* `at` then, */
 	uint64_t	 moved_queued;	/* and what the kernel held */
@@ -260,7 +261,8 @@ transfer_end(struct transfer *t, bool reuse)
 	pb_buf_clear(&t->answer);
 	t->error[0] = '\0';
 	t->at = 0;
-	t->paused = t->takes_filtered = false;
+	t->paused = false;
+	t->takes[0] = '\0';
 	TAILQ_INSERT_HEAD(&http->idle, t, link);
 }
 
@@ -290,8 +292,8 @@ finished(CURL *easy, CURLcode code)
 static void
 complete(struct transfer *t, bool reuse, int status, const char *error)
 {
-	struct pb_http_answer answer = { .status = status, .error = error,
-	    .takes_filtered = t->takes_filtered };
+	struct pb_http_answer answer = { .status = status, .error = error };
+	char takes[TAKES_BYTES];
 	struct pb_http_request request = t->request;
 	struct pb_buf body = t->answer;
 	curl_off_t after = 0;
@@ -301,6 +303,8 @@ complete(struct transfer *t, bool reuse, int status, const char *error)
 		pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER,
 		    &after);
 	answer.retry_after_ms = after > 0 ? (uint64_t)after * 1000 : 0;
+	strcpy(takes, t->takes);
+	answer.takes = takes;
 	transfer_end(t, reuse);
 	answer.body = pb_buf_cstr(&body);
 	answer.len = body.len;
@@ -689,11 +693,12 @@ on_write(char *data, size_t size, size_t count, void *arg)
 static size_t
 on_header(char *line, size_t size, size_t count, void *arg)
 {
-	static const char takes[] = "PB-Takes: filtered\r\n";
+	static const char name[] = "PB-Takes:";
 	struct transfer *t = arg;
+	size_t len = size * count, head = strlen(name);
 
-	if (size * count == strlen(takes) &&
-	    strncasecmp(line, takes, strlen(takes)) == 0)
-		t->takes_filtered = true;
-	return size * count;
+	if (len > head && strncasecmp(line, name, head) == 0)
+		snprintf(t->takes, sizeof(t->takes), "%.*s",
+		    (int)(len - head), line + head);
+	return len;
 }

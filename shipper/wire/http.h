@@ -51,7 +51,7 @@ struct pb_http_answer {
 	const char	*body;		/* NUL-terminated; borrowed */
 	size_t		 len;
 	uint64_t	 retry_after_ms; /* 0: not said */
-	bool		 takes_filtered; /* PB-Takes says so */
+	const char	*takes;		/* its PB-Takes, or "" */
 	const char	*error;		/* why there was none, or none to go
 					 * by (a redirect); else "" */
 };

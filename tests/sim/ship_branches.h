@@ -14,6 +14,15 @@ world_print(uint64_t seq, unsigned which)
 	    .digest = seq * 256 + which };
 }
 
+/* The same of a packet of which so many bytes are there; 0: all. */
+static inline struct pb_fingerprint
+world_cut(struct pb_fingerprint print, uint32_t captured)
+{
+	print.captured = captured;
+	print.digest ^= (uint64_t)captured << 56;
+	return print;
+}
+
 /* The receiver's last packet, up to `at` where that is not 0. */
 static inline struct pb_fingerprint
 world_theirs(struct world_stream *s, uint64_t at)
@@ -22,12 +31,13 @@ world_theirs(struct world_stream *s, uint64_t at)
 
 	while (seq > 0 && world_number(s, seq)->got == 0)
 		seq--;
-	return world_print(seq, seq > 0 ? world_number(s, seq)->theirs : 0);
+	return seq == 0 ? world_print(0, 0) : world_cut(world_print(seq,
+	    world_number(s, seq)->theirs), world_number(s, seq)->captured);
 }
 
 static inline int
-world_below(void *arg, uint32_t id, uint64_t at, struct pb_fingerprint *out,
-    struct pb_err *err)
+world_below(void *arg, uint32_t id, uint64_t at, uint32_t captured,
+    struct pb_fingerprint *out, struct pb_err *err)
 {
 	struct world_stream *s = &((struct world *)arg)->stream[id];
 
@@ -39,7 +49,8 @@ world_below(void *arg, uint32_t id, uint64_t at, struct pb_fingerprint *out,
 	while (at > 0 && world_missing(s, at))
 		at--;
 	if (at > 0)
-		*out = world_print(at, world_number(s, at)->ours);
+		*out = world_cut(world_print(at, world_number(s, at)->ours),
+		    captured);
 	return at > 0 ? 1 : 0;
 }
 

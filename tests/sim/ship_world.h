@@ -86,6 +86,7 @@ struct world_stream {
 	unsigned	belows;
 	struct pb_ship_dead dead;	/* the last one */
 	char		dead_text[PB_SHIP_TEXT_MAX];
+	unsigned char	snaplen;	/* it is sent with; 0: whole */
 	struct pb_ship_cursor memory;	/* as last reported */
 	struct receiver	at;
 	/* By number; see world_number(). */
@@ -94,6 +95,7 @@ struct world_stream {
 		unsigned char	reason;	/* it is dead for */
 		unsigned char	got;	/* how often the receiver stored it */
 		unsigned char	ours, theirs;	/* which packet it is */
+		unsigned char	captured;	/* bytes there; 0: all */
 		bool		told;	/* an open gap there */
 	}		*number;
 	uint64_t	numbers;
@@ -219,11 +221,11 @@ world_late_soon(void *arg, uint32_t id, uint64_t acked, uint64_t from,
 }
 
 static inline int
-world_below_soon(void *arg, uint32_t id, uint64_t at,
+world_below_soon(void *arg, uint32_t id, uint64_t at, uint32_t captured,
     struct pb_fingerprint *out, struct pb_err *err)
 {
-	return world_knows(arg, id) ? world_below(arg, id, at, out, err) :
-	    PB_SHIP_SOON;
+	return world_knows(arg, id) ?
+	    world_below(arg, id, at, captured, out, err) : PB_SHIP_SOON;
 }
 
 static inline struct writing *
@@ -470,6 +472,7 @@ world_store(struct world_stream *s, uint64_t seq)
 	}
 	n->told = false;
 	n->theirs = n->ours;
+	n->captured = s->snaplen;
 	n->got++;
 	r->packets++;
 }
@@ -593,8 +596,8 @@ world_answer(struct world *w, struct flight *f)
 	}
 	pb_sink_http_meaning(&answer, f->action.kind);
 	if (f->action.kind == PB_ACTION_PACKETS)
-		answer.sent = world_print(f->action.piece.last,
-		    world_number(s, f->action.piece.last)->ours);
+		answer.sent = world_cut(world_print(f->action.piece.last,
+		    world_number(s, f->action.piece.last)->ours), s->snaplen);
 	pb_ship_answer(w->ship, f->action.request, &answer, w->now_ms,
 	    world_random(w));
 }

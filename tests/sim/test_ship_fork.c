@@ -119,6 +119,47 @@ an_idle_stream_is_proven_with_one_look_a_start(void **state)
 	world_destroy(w);
 }
 
+/* Also where it was cut otherwise, and nobody remembers how. */
+static void
+a_cut_copy_is_the_same_stream(void **state)
+{
+	struct world *w = restored(0, 0, 3000);
+	uint64_t end = 3000;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		w->stream[1].snaplen = (unsigned char)(i % 3 * 60);
+		world_grow(w, 1, end += 100);
+		world_run(w, 10 * SECOND);
+		world_report(w);
+		if (i % 2 == 1)
+			memset(&w->stream[1].memory, 0,
+			    sizeof(w->stream[1].memory));
+		world_restart(w);
+		world_run(w, 10 * SECOND);
+	}
+	assert_int_equal(w->stream[1].fork, 0);
+	assert_int_equal(w->stream[1].at.acked, end);
+	assert_int_equal(w->stream[1].at.packets, end);
+	assert_int_equal(w->stream[1].at.repeats, 0);
+	assert_int_equal(w->warnings, 0);
+	world_destroy(w);
+}
+
+/* And one that is not, is not, however few of its bytes are there. */
+static void
+another_packet_that_was_cut_is_another_stream(void **state)
+{
+	struct world *w = restored(5, 15, 25);
+
+	(void)state;
+	for (uint64_t seq = 1; seq <= 15; seq++)
+		world_number(&w->stream[1], seq)->captured = 60;
+	go(w);
+	assert_all_there(w, 5);
+	world_destroy(w);
+}
+
 /* All of it was sent, and then expired. */
 static void
 what_was_confirmed_will_do_where_it_has_gone(void **state)
@@ -555,6 +596,8 @@ main(void)
 		cmocka_unit_test(what_was_confirmed_last_is_asked_about_first),
 		cmocka_unit_test(
 		    an_idle_stream_is_proven_with_one_look_a_start),
+		cmocka_unit_test(a_cut_copy_is_the_same_stream),
+		cmocka_unit_test(another_packet_that_was_cut_is_another_stream),
 		cmocka_unit_test(what_was_confirmed_will_do_where_it_has_gone),
 		cmocka_unit_test(
 		    a_memory_younger_than_the_store_proves_nothing),

@@ -336,6 +336,51 @@ def a_sender_of_another_make_may_declare_what_it_filtered(t):
            for g in gaps(core)], [(1, 70, "filtered", 70)], "gaps")
 
 
+# --- snaplen ---------------------------------------------------------------
+
+def cut(packets, snaplen):
+    return [(ns, origlen, data[:snaplen]) for ns, origlen, data in packets]
+
+
+def over_a_slow_link_headers_alone_go_and_lengths_stay(t):
+    s = Scene(t, "snaplen = 64", "filter = " + FILTER)
+    paths = [s.take(1500)]
+    s.start()
+    s.drained()
+    want = cut([p for path in paths for p in tcpdump(path, FILTER)], 64)
+    for node in (s.relay, s.core):
+        equal(packets_of(node.query()), want, "packets of " + node.name)
+    rows = s.core.rows("query")
+    equal([(r["caplen"], r["len"]) for r in rows],
+          [(len(data), origlen) for _, origlen, data in want], "lengths")
+    equal(packets_of(s.all.query()), tcpdump(paths[0], ""), "who gets all")
+    s.core.pb("verify")
+
+
+def a_snap_length_that_changes_makes_no_other_stream(t):
+    s = Scene(t, "snaplen = 100")
+    s.start()
+    want, was = [], "100"
+    for now in ("30", "262144", "54", "1", "2000"):
+        path = s.take(300)
+        s.drained()
+        want += cut(tcpdump(path, ""), int(was))
+        s.rewrite("snaplen = " + was, "snaplen = " + now)
+        # Started anew, it asks whose the last packet is; which was cut.
+        if now in ("30", "54", "2000"):
+            s.edge.shipper.kill()
+            s.edge.start_shipper()
+        was = now
+    want += cut(tcpdump(s.take(300), ""), int(was))
+    s.drained()
+    equal(packets_of(s.core.query()), want, "packets")
+    equal(len(s.core.streams()), 1, "streams at the core")
+    for node in (s.relay, s.core):
+        equal(metric(node, "pb_ingest_repeats_total"), 0,
+              "repeats at " + node.name)
+    nothing_is_lost(s.relay, s.core)
+
+
 main(600,
      each_upstream_has_what_tcpdumps_filter_says,
      packets_of_another_link_type_are_filtered_as_such,
@@ -346,4 +391,6 @@ main(600,
      every_second_packet_costs_no_row,
      kills_make_no_fork_and_lose_nothing,
      an_upstream_of_before_is_sent_nothing_it_would_misread,
-     a_sender_of_another_make_may_declare_what_it_filtered)
+     a_sender_of_another_make_may_declare_what_it_filtered,
+     over_a_slow_link_headers_alone_go_and_lengths_stay,
+     a_snap_length_that_changes_makes_no_other_stream)

@@ -77,6 +77,7 @@ sift(const char *filter, const struct pb_buf *section, char *out,
 {
 	struct pb_filter *compiled = NULL;
 	struct pb_sift *sift;
+	struct pb_sifted is;
 	struct pb_filtered run;
 	struct pb_block block;
 	struct pb_err err;
@@ -85,11 +86,12 @@ sift(const char *filter, const struct pb_buf *section, char *out,
 
 	assert_int_equal(pb_filter_create(&compiled, filter,
 	    PB_LINKTYPE_ETHERNET, &err), 0);
-	sift = pb_sift_create(compiled);
+	sift = pb_sift_create(compiled, PB_CAPLEN_MAX);
 	pb_buf_init(&to, 1u << 20);
-	*filtered = 0;
 	assert_int_equal(pb_sift_section(sift, section->data, section->len,
-	    &to, filtered), 0);
+	    &to, &is), 0);
+	*filtered = is.filtered;
+	assert_int_equal(is.cut, 0);
 	pb_sift_unref(sift);
 	out[0] = '\0';
 	for (size_t at = 0; at < to.len; at += block.len) {
@@ -191,6 +193,46 @@ what_an_earlier_node_left_out_is_of_the_same_run(void **state)
 }
 
 static void
+packets_are_cut_and_keep_all_else(void **state)
+{
+	struct pb_sift *sift = pb_sift_create(NULL, 20);
+	uint8_t data[256], options[PB_OPTION_BYTES(8)];
+	struct pb_packet want, packet;
+	struct pb_buf section, to;
+	struct pb_sifted is;
+	struct pb_block block;
+	uint64_t seq = 0;
+
+	(void)state;
+	begin(&section);
+	for (uint32_t caplen = 17; caplen <= 25; caplen++)
+		add_packet(&section, caplen, caplen);
+	add_run(&section, 26, 30);
+	pb_buf_init(&to, 1u << 20);
+	assert_int_equal(pb_sift_section(sift, section.data, section.len, &to,
+	    &is), 0);
+	assert_int_equal(is.filtered, 0);
+	assert_int_equal(is.cut, 5);
+	for (size_t at = 0; at < to.len; at += block.len) {
+		assert_int_equal(pb_scan_block(to.data + at, to.len - at,
+		    &block), 1);
+		if (pb_scan_epb(&block, &packet) < 0)
+			continue;
+		assert_true(pb_packet_seq(&packet, &seq));
+		want = packet_of(seq, (uint32_t)seq, data, options);
+		assert_int_equal(packet.caplen, seq < 20 ? seq : 20);
+		assert_int_equal(packet.origlen, seq);
+		assert_int_equal(packet.time_ns, want.time_ns);
+		assert_memory_equal(packet.data, want.data, packet.caplen);
+		assert_int_equal(packet.options_len, want.options_len);
+	}
+	assert_int_equal(seq, 25);
+	pb_buf_finish(&section);
+	pb_buf_finish(&to);
+	pb_sift_unref(sift);
+}
+
+static void
 a_run_is_cut_to_the_numbers_that_are_asked_for(void **state)
 {
 	static const uint64_t cut[][4] = { { 1, 99, 10, 20 },
@@ -221,6 +263,7 @@ main(void)
 		cmocka_unit_test(packets_of_a_byte_make_way_for_what_says_so),
 		cmocka_unit_test(
 		    what_an_earlier_node_left_out_is_of_the_same_run),
+		cmocka_unit_test(packets_are_cut_and_keep_all_else),
 		cmocka_unit_test(a_run_is_cut_to_the_numbers_that_are_asked_for),
 	};
 

@@ -18,6 +18,7 @@ struct place {
 	const struct pb_stream_key *key;
 	uint64_t	 first, last;
 	bool		 highest;	/* of those, else the lowest */
+	uint32_t	 captured;	/* of its bytes; 0: all */
 };
 
 /* A stream in an index that is there to stay. */
@@ -26,6 +27,8 @@ struct row {
 	uint32_t	 stream;
 };
 
+static int	below(pb_peek_find *, void *, struct place *, uint64_t, bool,
+		    struct pb_fingerprint *, struct pb_err *);
 static int	find_row(void *, uint64_t, struct pb_extent_info *,
 		    struct pb_err *);
 static int	look(const struct place *, const struct pb_extent_info *, bool,
@@ -37,6 +40,7 @@ static int	read_tail(const struct place *, const struct pb_extent_info *,
 		    uint32_t, uint8_t *, struct pb_err *);
 static int	scan(const struct place *, const uint8_t *, size_t,
 		    struct pb_fingerprint *);
+static int	cut(struct pb_packet *, uint32_t, struct pb_fingerprint *);
 static bool	says_which(const struct pb_block *);
 static bool	unreadable(int);
 
@@ -49,6 +53,18 @@ pb_peek_below(struct pb_index *index, const char *store,
 
 	return pb_peek_below_by(find_row, &row, store, key, at, checked, out,
 	    err);
+}
+
+int
+pb_peek_cut(struct pb_index *index, const char *store,
+    const struct pb_stream_key *key, uint32_t stream, uint64_t at,
+    uint32_t captured, struct pb_fingerprint *out, struct pb_err *err)
+{
+	struct row row = { index, stream };
+	struct place place = { .store = store, .key = key, .highest = true,
+	    .captured = captured };
+
+	return below(find_row, &row, &place, at, true, out, err);
 }
 
 static int
@@ -66,6 +82,14 @@ pb_peek_below_by(pb_peek_find *find, void *arg, const char *store,
     struct pb_fingerprint *out, struct pb_err *err)
 {
 	struct place place = { .store = store, .key = key, .highest = true };
+
+	return below(find, arg, &place, at, checked, out, err);
+}
+
+static int
+below(pb_peek_find *find, void *arg, struct place *place, uint64_t at,
+    bool checked, struct pb_fingerprint *out, struct pb_err *err)
+{
 	struct pb_extent_info extent;
 	int rc = 0, found;
 
@@ -73,8 +97,8 @@ pb_peek_below_by(pb_peek_find *find, void *arg, const char *store,
 		found = at == 0 ? 0 : find(arg, at, &extent, err);
 		if (found <= 0)
 			return found < 0 ? found : rc;
-		place.last = at;
-		rc = look(&place, &extent, checked || extent.last_seq > at,
+		place->last = at;
+		rc = look(place, &extent, checked || extent.last_seq > at,
 		    out, err);
 		if (!unreadable(rc))
 			return rc;
@@ -190,6 +214,7 @@ scan(const struct place *place, const uint8_t *data, size_t len,
     struct pb_fingerprint *out)
 {
 	struct pb_block block, best = { .type = 0 };
+	struct pb_packet packet;
 	uint64_t first, last;
 	int rc;
 
@@ -207,7 +232,22 @@ scan(const struct place *place, const uint8_t *data, size_t len,
 	}
 	if (rc < 0 || best.type == 0)
 		return rc < 0 ? rc : 0;
-	return pb_fingerprint_block(&best, out);
+	return pb_scan_epb(&best, &packet) == 0 ?
+	    cut(&packet, place->captured, out) :
+	    pb_fingerprint_block(&best, out);
+}
+
+static int
+cut(struct pb_packet *packet, uint32_t captured, struct pb_fingerprint *out)
+{
+	uint64_t seq;
+
+	if (captured != 0 && packet->caplen > captured)
+		packet->caplen = captured;
+	if (!pb_packet_seq(packet, &seq))
+		return PB_EFORMAT;
+	*out = pb_fingerprint(packet, seq);
+	return 1;
 }
 
 /* Of those that were left out the last one is known, or none. */

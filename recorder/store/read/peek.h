@@ -23,6 +23,13 @@ int	pb_peek_below(struct pb_index *index, const char *store,
 	    const struct pb_stream_key *key, uint32_t stream, uint64_t at,
 	    bool checked, struct pb_fingerprint *out, struct pb_err *err);
 
+/* The same, checked, as if so many of its bytes had been captured, where they
+ * are more; 0: as it is. */
+int	pb_peek_cut(struct pb_index *index, const char *store,
+	    const struct pb_stream_key *key, uint32_t stream, uint64_t at,
+	    uint32_t captured, struct pb_fingerprint *out,
+	    struct pb_err *err);
+
 /* As pb_index_extent_below(), of the stream that `arg` means. */
 typedef int	pb_peek_find(void *arg, uint64_t at,
 	    struct pb_extent_info *out, struct pb_err *err);
