@@ -9,7 +9,7 @@
 
 /* The fastest of the positive levels: the loop that packs ships as well,
  * and a link that wants more than 300 MB/s wants no compression. */
-#define ZIP_LEVEL	1
+#define ZIP_LEVEL	PB_ZIP_LEVEL_MIN
 
 struct pb_zip {			/* each made when it is needed first */
 	ZSTD_CCtx	*packs;
@@ -19,12 +19,19 @@ struct pb_zip {			/* each made when it is needed first */
 int
 pb_zip_pack(struct pb_buf *out, const void *data, size_t len)
 {
+	return pb_zip_pack_at(out, ZIP_LEVEL, data, len);
+}
+
+int
+pb_zip_pack_at(struct pb_buf *out, unsigned level, const void *data,
+    size_t len)
+{
 	size_t bound = ZSTD_compressBound(len), packed;
 	uint8_t *at = pb_buf_reserve(out, bound);
 
 	if (at == NULL)
 		return bound > out->max - out->len ? PB_ELIMIT : PB_ENOMEM;
-	packed = ZSTD_compress(at, bound, data, len, ZIP_LEVEL);
+	packed = ZSTD_compress(at, bound, data, len, (int)level);
 	if (ZSTD_isError(packed)) {
 		out->failed = true;
 		return PB_ENOMEM;

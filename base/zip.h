@@ -19,6 +19,11 @@
  * does not fit into out->max, PB_ENOMEM.
  */
 int	pb_zip_pack(struct pb_buf *out, const void *data, size_t len);
+/* The same at a level, PB_ZIP_LEVEL_MIN (as above: the fastest) to _MAX. */
+#define PB_ZIP_LEVEL_MIN	1u
+#define PB_ZIP_LEVEL_MAX	19u
+int	pb_zip_pack_at(struct pb_buf *out, unsigned level, const void *data,
+	    size_t len);
 
 /*
  * How much memory unpacking needs: the size that the frame states, or

@@ -86,7 +86,8 @@ struct pb_conf_upstream {
 	bool	 requeue_manual;	/* `requeue = manual` */
 	uint64_t window;		/* bytes in flight, 64 MiB */
 	uint64_t rate_limit;		/* bits/s; 0: none */
-	bool	 compress_zstd;		/* `compress = zstd` */
+	uint64_t rate_burst;		/* bytes; 0: a twentieth of a second */
+	uint32_t compress_level;	/* `compress = zstd:N`; 0: none */
 	uint64_t connect_timeout_ms;	/* 10 s */
 	uint64_t answer_timeout_ms;	/* 60 s without progress */
 	char	 proxy[PB_CONF_VALUE_MAX]; /* http://host:port; "" none */

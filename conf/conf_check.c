@@ -255,7 +255,8 @@ check_interface(const struct pb_conf_upstream *upstream, const char **key,
 
 	*key = tls->off ? "tls" : tls->cert[0] != '\0' ? "tls_cert" :
 	    tls->key[0] != '\0' ? "tls_key" : tls->ca[0] != '\0' ? "tls_ca" :
-	    upstream->compress_zstd ? "compress" :
+	    upstream->compress_level > 0 ? "compress" :
+	    upstream->rate_burst != 0 ? "rate_burst" :
 	    upstream->proxy[0] != '\0' ? "proxy" :
 	    upstream->proxy_auth[0] != '\0' ? "proxy_auth" : NULL;
 	if (*key != NULL)

@@ -28,7 +28,7 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
-		parse_proxy, parse_allow, parse_streams, parse_outlet;
+		parse_proxy, parse_compress, parse_allow, parse_streams, parse_outlet;
 
 static bool	differs(const struct pb_conf_key *, const void *,
 		    const void *);
@@ -155,11 +155,13 @@ static const struct pb_conf_key upstream_keys[] = {
 	    "manual" },
 	{ "window", parse_size, FIELD(pb_conf_upstream, window),
 	    .fallback = "64MiB", .min = "1MiB" },
-	{ "rate_limit", parse_rate, FIELD(pb_conf_upstream, rate_limit),
+	{ "rate_limit", parse_rate, FIELD(pb_conf_upstream, rate_limit), LIVE,
 	    .fallback = "0" },
-	{ "compress", parse_choice, FIELD(pb_conf_upstream, compress_zstd),
-	    .fallback = "none", .words = { "none", "zstd" },
-	    .wrong = "no compression; write none or zstd" },
+	{ "rate_burst", parse_size, FIELD(pb_conf_upstream, rate_burst), LIVE,
+	    .fallback = "0", .max = "1GiB" },
+	{ "compress", parse_compress,
+	    FIELD(pb_conf_upstream, compress_level), LIVE,
+	    .fallback = "none", .min = "1", .max = "19" },
 	{ "connect_timeout", parse_span,
 	    FIELD(pb_conf_upstream, connect_timeout_ms),
 	    .fallback = "10s", .min = "1s", .max = "1h" },
@@ -544,6 +546,19 @@ parse_proxy(const struct pb_conf_key *key, void *field, const char *value,
 	return pb_err_set(err, PB_EINVAL, "'%.100s' is no address of a proxy; "
 	    "write http://proxy.example:3128, and name and password in the "
 	    "file that proxy_auth names", value);
+}
+
+static int
+parse_compress(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	if (strncmp(value, "zstd:", 5) == 0)
+		return parse_number(key, field, value + 5, err);
+	if (strcmp(value, "none") != 0 && strcmp(value, "zstd") != 0)
+		return pb_err_set(err, PB_EINVAL, "'%.100s' is no "
+		    "compression; write none, zstd or zstd:3", value);
+	*(uint32_t *)field = value[0] == 'z' ? 1 : 0;
+	return 0;
 }
 
 /* --- lists --- */

@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/zip.h"
+#include "shipper/feed/packing.h"
 
 /* zstd promises at most 1/256 and 64 bytes more than it was given. */
 #define ZIP_BYTES_MAX	(PB_SECTION_BYTES_MAX + PB_SECTION_BYTES_MAX / 64 + \
@@ -38,7 +39,7 @@ pb_payload_make(struct pb_payload *payload)
 	payload->digest = pb_digest(payload->data, payload->len);
 	if (!pb_fingerprint_last(payload->data, payload->len, &payload->last))
 		payload->last.seq = 0;
-	if (payload->compress)
+	if (payload->level > 0)
 		pack(payload);
 }
 
@@ -79,8 +80,9 @@ pack(struct pb_payload *payload)
 	if (payload->zip.max == 0)
 		pb_buf_init(&payload->zip, ZIP_BYTES_MAX);
 	pb_buf_clear(&payload->zip);
-	if (pb_zip_pack(&payload->zip, payload->data, payload->len) < 0 ||
-	    payload->zip.len >= payload->len)
+	if (pb_zip_pack_at(&payload->zip, payload->level, payload->data,
+	    payload->len) < 0 ||
+	    !pb_packing_is_worth(payload->len, payload->zip.len))
 		return;
 	payload->data = payload->zip.data;
 	payload->len = payload->zip.len;

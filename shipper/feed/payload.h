@@ -22,7 +22,7 @@ struct pb_payload {
 	struct pb_stream_key key;
 	struct pb_piece	 piece;
 	const char	*upstream;
-	bool		 compress;
+	unsigned	 level;		/* to pack it at; 0: as it is */
 	struct pb_sift	*sift;		/* a reference, or NULL */
 	/* What was made. */
 	int		 rc;		/* as of pb_section_read() */

@@ -48,6 +48,7 @@ static void	start(struct pb_ship *, struct ship_stream *,
 static void	start_piece(struct pb_ship *, struct ship_stream *,
 		    struct ship_request *, const struct pb_piece *);
 static void	revive(struct pb_ship *);
+static uint64_t	window_max(uint64_t, uint64_t);
 static uint64_t	lower(uint64_t, uint64_t);
 static void	set_looking(struct pb_ship *, struct ship_stream *, bool);
 
@@ -56,22 +57,13 @@ pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
     const struct pb_ship_source *source, struct pb_err *err)
 {
 	struct pb_ship *ship = calloc(1, sizeof(*ship));
-	uint64_t rated = opts->rate_limit / 8 * RATE_SECONDS;
 
 	*out = ship;
 	if (ship == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for an upstream");
 	ship->source = *source;
 	ship->state = PB_SHIP_CONNECTING;
-	ship->window_max = opts->window;
-	/* On a link held to a rate, more in flight only means more to send
-	 * again after a break. */
-	if (opts->rate_limit > 0 && ship->window_max > rated)
-		ship->window_max = rated;
-	if (ship->window_max < PB_SHIP_WINDOW_MIN)
-		ship->window_max = PB_SHIP_WINDOW_MIN;
-	if (opts->window > 0 && ship->window_max > opts->window)
-		ship->window_max = opts->window;
+	ship->window_max = window_max(opts->window, opts->rate_limit);
 	ship->way = opts->way;
 	ship->window = ship->piece_max = PB_SHIP_FIRST_BYTES;
 	if (ship->way.unit_bytes > 0) {
@@ -86,6 +78,28 @@ pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 	TAILQ_INIT(&ship->quiet);
 	TAILQ_INIT(&ship->dying);
 	return 0;
+}
+
+void
+pb_ship_rate(struct pb_ship *ship, uint64_t window, uint64_t rate_limit)
+{
+	ship->window_max = window_max(window, rate_limit);
+	if (ship->way.unit_bytes > 0 || ship->window > ship->window_max)
+		ship->window = ship->window_max;
+}
+
+/* On a link held to a rate, more in flight only means more to send again after
+ * a break. */
+static uint64_t
+window_max(uint64_t window, uint64_t rate_limit)
+{
+	uint64_t rated = rate_limit / 8 * RATE_SECONDS, max = window;
+
+	if (rate_limit > 0 && max > rated)
+		max = rated;
+	if (max < PB_SHIP_WINDOW_MIN)
+		max = PB_SHIP_WINDOW_MIN;
+	return window > 0 && max > window ? window : max;
 }
 
 void

@@ -239,6 +239,10 @@ int	pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 	    const struct pb_ship_source *source, struct pb_err *err);
 void	pb_ship_destroy(struct pb_ship *ship);
 
+/* Another rate limit, of pb_ship_opts, from now on. */
+void	pb_ship_rate(struct pb_ship *ship, uint64_t window,
+	    uint64_t rate_limit);
+
 /*
  * Stream `id` (not 0) is durable up to `end`; `own`: captured here.
  * 1 where it is new, 0 where it was known; PB_ELIMIT past

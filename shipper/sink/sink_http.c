@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "shipper/sink/sieves.h"
 #include "shipper/wire/proxy.h"
 
@@ -68,11 +69,11 @@ http_create(struct pb_sink **out, const struct pb_sink_opts *opts,
 		free(http);
 		return rc;
 	}
-	pb_rate_init(&http->rate, http->conf.rate_limit, opts->now_ms);
+	pb_rate_init(&http->rate, http->conf.rate_limit,
+	    http->conf.rate_burst, opts->now_ms);
 	http->wire.http = opts->http;
 	http->wire.sender = opts->sender;
-	if (http->conf.rate_limit > 0)
-		http->wire.peer.rate = &http->rate;
+	http->wire.peer.rate = &http->rate;
 	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
 		http->call[i].http = http;
 		http->call[i].wire.done = done;
@@ -100,6 +101,12 @@ http_change(struct pb_sink *sink, const struct pb_conf_upstream *conf)
 	struct sink_http *http = (struct sink_http *)sink;
 
 	pb_sieves_set(&http->sieves, conf);
+	if (conf->rate_limit != http->conf.rate_limit ||
+	    conf->rate_burst != http->conf.rate_burst)
+		pb_rate_change(&http->rate, conf->rate_limit,
+		    conf->rate_burst, pb_clock_mono_ms());
+	http->conf.rate_limit = conf->rate_limit;
+	http->conf.rate_burst = conf->rate_burst;
 }
 
 static int

@@ -131,6 +131,7 @@ pb_upstream_change(struct pb_upstream *u, const struct pb_conf_upstream *conf)
 		return;
 	u->conf = *conf;
 	u->sink->kind->change(u->sink, conf);
+	pb_ship_rate(u->ship, conf->window, conf->rate_limit);
 }
 
 struct pb_ship *
@@ -350,7 +351,9 @@ make_packets(struct slot *slot, const struct pb_stream_info *stream,
 	payload->key = stream->key;
 	payload->piece = slot->request.action.piece;
 	payload->upstream = u->conf.name;
-	payload->compress = u->conf.compress_zstd;
+	payload->level = u->conf.compress_level > 0 &&
+	    pb_packing_try(&u->packing, stream->id) ?
+	    u->conf.compress_level : 0;
 	slot->making = true;
 	slot->job = (struct pb_job){ .run = make, .done = made, .arg = slot };
 	pb_worker_give(u->env.worker, &slot->job);
@@ -379,6 +382,9 @@ made(void *arg)
 	struct pb_payload *payload = &slot->request.payload;
 
 	drop_sift(slot);
+	if (payload->rc == 0 && payload->level > 0)
+		pb_packing_tell(&slot->upstream->packing, PB_PART_STREAM(
+		    slot->request.action.stream), payload->packed);
 	if (payload->rc == 0 && slot->upstream->sink->kind->way.remembered)
 		upstream_begin(slot);
 	else

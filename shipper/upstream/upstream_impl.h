@@ -11,6 +11,7 @@
 #ifndef PB_SHIPPER_UPSTREAM_IMPL_H
 #define PB_SHIPPER_UPSTREAM_IMPL_H
 
+#include "shipper/feed/packing.h"
 #include "shipper/state/forks.h"
 #include "shipper/upstream/upstream.h"
 
@@ -55,6 +56,7 @@ struct pb_upstream {
 	struct pb_sink	*sink;
 	struct pb_ship	*ship;
 	struct slot	 slot[PB_SHIP_SLOTS];
+	struct pb_packing packing;
 	struct upstream_forks *fork;	/* of the streams that have some */
 	unsigned	 forks;
 	struct pb_upstream_row row;	/* as last reported; written_ns 0:

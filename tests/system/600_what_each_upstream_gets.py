@@ -199,9 +199,7 @@ def a_filter_changes_while_packets_flow(t):
     nothing_is_lost(s.relay, s.core)
     every_number_is_here_or_filtered(s.core)
     equal(s.edge.shipper.pid, pid, "the shipper's pid")
-    for node in (s.all, s.relay, s.core):
-        equal(metric(node, "pb_ingest_repeats_total"), 0,
-              "repeats at " + node.name)
+    nothing_was_sent_twice(s)
     equal(len({e[2] for e in s.core.streams()}), 1, "epochs")
 
 
@@ -381,6 +379,34 @@ def a_snap_length_that_changes_makes_no_other_stream(t):
     nothing_is_lost(s.relay, s.core)
 
 
+# --- how it is sent ----------------------------------------------------------
+
+def nothing_was_sent_twice(s):
+    for node in (s.all, s.relay, s.core):
+        equal(metric(node, "pb_ingest_repeats_total"), 0,
+              "repeats at " + node.name)
+
+
+def rates_and_compression_change_while_packets_flow(t):
+    s = Scene(t, "rate_limit = 2Mbit", "compress = none", "rate_burst = 0")
+    s.start()
+    pid = s.edge.shipper.pid
+    paths = [s.take(1200)]
+    for old, new in (("rate_limit = 2Mbit", "rate_limit = 8Mbit"),
+                     ("compress = none", "compress = zstd:3"),
+                     ("rate_burst = 0", "rate_burst = 64KiB"),
+                     ("rate_limit = 8Mbit", "rate_limit = 0"),
+                     ("compress = zstd:3", "compress = zstd")):
+        paths.append(s.take(600))
+        s.rewrite(old, new)
+    s.drained()
+    equal(packets_of(s.core.query()),
+          [p for path in paths for p in tcpdump(path, "")], "packets")
+    equal(s.edge.shipper.pid, pid, "the shipper's pid")
+    nothing_was_sent_twice(s)
+    nothing_is_lost(s.relay, s.core)
+
+
 main(600,
      each_upstream_has_what_tcpdumps_filter_says,
      packets_of_another_link_type_are_filtered_as_such,
@@ -393,4 +419,5 @@ main(600,
      an_upstream_of_before_is_sent_nothing_it_would_misread,
      a_sender_of_another_make_may_declare_what_it_filtered,
      over_a_slow_link_headers_alone_go_and_lengths_stay,
-     a_snap_length_that_changes_makes_no_other_stream)
+     a_snap_length_that_changes_makes_no_other_stream,
+     rates_and_compression_change_while_packets_flow)

@@ -192,7 +192,7 @@ a_minimal_file_gets_every_default(void **state)
 	assert_int_equal(conf->upstream[0].answer_timeout_ms, 60000);
 	assert_int_equal(conf->upstream[0].window, 64 << 20);
 	assert_int_equal(conf->upstream[0].rate_limit, 0);
-	assert_false(conf->upstream[0].compress_zstd);
+	assert_int_equal(conf->upstream[0].compress_level, 0);
 	assert_false(conf->upstream[0].requeue_manual);
 	pb_conf_destroy(conf);
 }
@@ -286,8 +286,8 @@ check_network(const struct pb_conf *conf)
 	assert_true(conf->listen.tls.off);
 	assert_string_equal(conf->listen.allow, "lon1, par*, relay:par1");
 	assert_int_equal(conf->upstreams, 2);
-	assert_true(up[0].compress_zstd);
-	assert_false(up[1].compress_zstd);
+	assert_int_equal(up[0].compress_level, 1);
+	assert_int_equal(up[1].compress_level, 0);
 	assert_true(up[0].requeue_manual);
 	assert_false(up[1].requeue_manual);
 	assert_string_equal(up->name, "core");

@@ -425,7 +425,7 @@ bodies_under_a_rate_arrive_whole(void **state)
 	struct result r[3] = { { .done = false } };
 
 	(void)state;
-	pb_rate_init(&rate, 20000000, pb_clock_mono_ms());
+	pb_rate_init(&rate, 20000000, 0, pb_clock_mono_ms());
 	for (int i = 0; i < 3; i++) {
 		struct pb_http_request request = { .peer = &peer,
 		    .path = "/", .body = body, .len = 300000,

@@ -16,7 +16,7 @@ taken_in_a_minute(uint64_t bits, size_t want, uint64_t step_ms)
 	struct pb_rate rate;
 	uint64_t sum = 0;
 
-	pb_rate_init(&rate, bits, 5000);
+	pb_rate_init(&rate, bits, 0, 5000);
 	for (uint64_t now = 5000; now < 65000; now += step_ms)
 		for (size_t n; (n = pb_rate_take(&rate, want, now)) > 0;)
 			sum += n;
@@ -44,9 +44,53 @@ static void
 rare_looks_lose_no_more_than_what_is_saved_up(void **state)
 {
 	(void)state;
-	/* Every 40 ms: still all of it, for 50 ms are saved. */
-	assert_in_range(taken_in_a_minute(8000000, 1 << 20, 40), 58000000,
-	    60100000);
+	/* Up to half a second late: still all of it, within 2 %. */
+	for (uint64_t ms = 10; ms <= 400; ms *= 2)
+		assert_in_range(taken_in_a_minute(8000000, 1 << 20, ms),
+		    59400000, 60550000);
+}
+
+static void
+nobody_saves_up_more_than_the_burst(void **state)
+{
+	static const uint64_t burst[] = { 0, 20000, 3000000 };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		uint64_t most = burst[i] > 0 ? burst[i] : 50000;
+		struct pb_rate rate;
+		size_t sum = 0, n;
+
+		pb_rate_init(&rate, 8000000, burst[i], 0);
+		assert_int_equal(pb_rate_take(&rate, 100, 10), 100);
+		while ((n = pb_rate_take(&rate, 10000, 3600000)) > 0)
+			sum += n;
+		assert_in_range(sum, most - 16384, most);
+	}
+}
+
+static void
+a_rate_changes_without_a_jump(void **state)
+{
+	struct pb_rate rate;
+	uint64_t sum = 0;
+	size_t n;
+
+	(void)state;
+	pb_rate_init(&rate, 8000000, 0, 0);
+	for (uint64_t now = 0; now < 10000; now++) {
+		if (now == 5000)
+			pb_rate_change(&rate, 16000000, 0, now);
+		while ((n = pb_rate_take(&rate, 100000, now)) > 0)
+			sum += n;
+	}
+	assert_in_range(sum, 14800000, 15100000);
+	pb_rate_change(&rate, 0, 0, 10000);
+	assert_int_equal(pb_rate_take(&rate, 1 << 30, 10000), 1 << 30);
+	pb_rate_change(&rate, 8000000, 0, 20000);
+	for (sum = 0; (n = pb_rate_take(&rate, 100000, 20000)) > 0; )
+		sum += n;
+	assert_true(sum <= 50000);
 }
 
 static void
@@ -55,7 +99,7 @@ no_rate_takes_everything(void **state)
 	struct pb_rate rate;
 
 	(void)state;
-	pb_rate_init(&rate, 0, 0);
+	pb_rate_init(&rate, 0, 0, 0);
 	assert_int_equal(pb_rate_take(&rate, 1 << 30, 0), 1 << 30);
 	assert_int_equal(pb_rate_wait_ms(&rate, 0), 0);
 }
@@ -72,7 +116,7 @@ the_wait_is_as_long_as_it_says(void **state)
 		struct pb_rate rate;
 		uint64_t now = 77;
 
-		pb_rate_init(&rate, bits[i], now);
+		pb_rate_init(&rate, bits[i], 0, now);
 		for (int turn = 0; turn < 50; turn++) {
 			uint64_t wait;
 
@@ -95,7 +139,7 @@ a_clock_that_stands_or_steps_back_gives_nothing(void **state)
 	struct pb_rate rate;
 
 	(void)state;
-	pb_rate_init(&rate, 8000, 10000);
+	pb_rate_init(&rate, 8000, 0, 10000);
 	while (pb_rate_take(&rate, 1000, 10000) > 0)
 		continue;
 	assert_int_equal(pb_rate_take(&rate, 1000, 10000), 0);
@@ -108,6 +152,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_rate_holds_over_time),
 		cmocka_unit_test(rare_looks_lose_no_more_than_what_is_saved_up),
+		cmocka_unit_test(nobody_saves_up_more_than_the_burst),
+		cmocka_unit_test(a_rate_changes_without_a_jump),
 		cmocka_unit_test(no_rate_takes_everything),
 		cmocka_unit_test(the_wait_is_as_long_as_it_says),
 		cmocka_unit_test(

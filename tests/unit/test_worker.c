@@ -143,7 +143,7 @@ what_is_packed_unpacks_to_what_its_digest_says(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.payload[0].compress = true;
+	b.payload[0].level = 1;
 	p = make(&b, 0, 1, 60000);
 	wait_for(&b, 1);
 	assert_true(p->packed);
@@ -155,7 +155,7 @@ what_is_packed_unpacks_to_what_its_digest_says(void **state)
 	assert_int_equal(pb_digest(plain, len), p->digest);
 	free(plain);
 	/* The next one in the same memory is not. */
-	p->compress = false;
+	p->level = 0;
 	make(&b, 0, 700, 60000);
 	wait_for(&b, 2);
 	assert_false(p->packed);
