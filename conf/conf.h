@@ -75,6 +75,15 @@ struct pb_conf_listen {
 	uint64_t hold_ms;		/* ahead of its turn; 5 s */
 };
 
+/* Times of day, local; none: always. */
+#define PB_CONF_RANGES_MAX	8u
+struct pb_conf_schedule {
+	uint32_t count;
+	struct {
+		uint16_t from, to;	/* minutes since midnight; not the same */
+	} range[PB_CONF_RANGES_MAX];
+};
+
 struct pb_conf_upstream {
 	char	 name[PB_NAME_BYTES_MAX + 1];
 	char	 url[PB_CONF_VALUE_MAX]; /* without a trailing slash */
@@ -94,6 +103,7 @@ struct pb_conf_upstream {
 	char	 proxy_auth[PATH_MAX];	/* a file with user:password */
 	char	 filter[PB_CONF_VALUE_MAX];	/* tcpdump filter; "" all */
 	uint32_t snaplen;		/* 262144 */
+	struct pb_conf_schedule schedule; /* when it is sent to */
 	/* Of a local interface alone. */
 	bool	 pace_original;		/* `pace = original` */
 	bool	 at_most_once;		/* `delivery = at-most-once` */

@@ -28,12 +28,14 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
-		parse_proxy, parse_compress, parse_allow, parse_streams, parse_outlet;
+		parse_proxy, parse_compress, parse_schedule, parse_allow,
+		parse_streams, parse_outlet;
 
 static bool	differs(const struct pb_conf_key *, const void *,
 		    const void *);
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
+static bool	day_time(const char *, unsigned *);
 static bool	is_port(const char *);
 static bool	is_link(const char *);
 
@@ -171,6 +173,8 @@ static const struct pb_conf_key upstream_keys[] = {
 	{ "proxy", parse_proxy, FIELD(pb_conf_upstream, proxy) },
 	{ "proxy_auth", parse_path, FIELD(pb_conf_upstream, proxy_auth) },
 	{ "filter", parse_text, FIELD(pb_conf_upstream, filter), LIVE },
+	{ "schedule", parse_schedule, FIELD(pb_conf_upstream, schedule),
+	    LIVE },
 	{ "snaplen", parse_number, FIELD(pb_conf_upstream, snaplen), LIVE,
 	    .fallback = "262144", .min = "1", .max = "262144" },
 	{ "pace", parse_choice, FIELD(pb_conf_upstream, pace_original),
@@ -562,6 +566,48 @@ parse_compress(const struct pb_conf_key *key, void *field, const char *value,
 }
 
 /* --- lists --- */
+
+static int
+parse_schedule(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	struct pb_conf_schedule schedule = { .count = 0 };
+	const char *at = value, *item;
+	size_t len;
+
+	(void)key;
+	while (pb_list_next(&at, &item, &len)) {
+		unsigned from, to;
+
+		if (schedule.count == PB_CONF_RANGES_MAX)
+			return pb_err_set(err, PB_EINVAL, "more than %u times "
+			    "of day", PB_CONF_RANGES_MAX);
+		if (len != 11 || item[5] != '-' || !day_time(item, &from) ||
+		    !day_time(item + 6, &to) || from == to)
+			return pb_err_set(err, PB_EINVAL, "'%.*s' is no time "
+			    "of day; write 20:00-06:00, several with commas",
+			    (int)(len < 40 ? len : 40), item);
+		schedule.range[schedule.count].from = (uint16_t)from;
+		schedule.range[schedule.count++].to = (uint16_t)to;
+	}
+	if (schedule.count == 0)
+		return pb_err_set(err, PB_EINVAL, "empty; write 20:00-06:00, "
+		    "or take it out");
+	memcpy(field, &schedule, sizeof(schedule));
+	return 0;
+}
+
+/* Five bytes, HH:MM. */
+static bool
+day_time(const char *text, unsigned *minute)
+{
+	for (int i = 0; i < 5; i++)
+		if (i == 2 ? text[i] != ':' : text[i] < '0' || text[i] > '9')
+			return false;
+	*minute = (unsigned)((text[0] - '0') * 10 + text[1] - '0') * 60 +
+	    (unsigned)((text[3] - '0') * 10 + text[4] - '0');
+	return text[3] < '6' && *minute < 24 * 60;
+}
 
 static int
 parse_allow(const struct pb_conf_key *key, void *field, const char *value,

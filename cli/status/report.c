@@ -213,6 +213,11 @@ add_upstream(struct work *work, const struct pb_upstream_row *row,
 	up->row = *row;
 	up->state = report->shipper ? pb_ship_state_name(row->state) :
 	    "not running";
+	if (report->shipper && row->opens > 0) {
+		snprintf(up->opens, sizeof(up->opens), "waits for %02u:%02u",
+		    (row->opens - 1) / 60 % 24, (row->opens - 1) % 60);
+		up->state = up->opens;
+	}
 	up->requeue = "auto";
 	up->delivery = "once";
 	up->streams = row->streams;

@@ -35,7 +35,8 @@ struct pb_report_fork {
 
 struct pb_report_upstream {
 	struct pb_upstream_row row;	/* or its name and url alone */
-	const char	*state;
+	const char	*state;		/* in words; or `opens`: */
+	char		 opens[24];	/* "waits for 20:00" */
 	uint64_t	 streams;
 	uint64_t	 backlog;	/* packets here and not there */
 	/*

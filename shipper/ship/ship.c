@@ -81,6 +81,12 @@ pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 }
 
 void
+pb_ship_pause(struct pb_ship *ship, bool paused)
+{
+	ship->paused = paused;
+}
+
+void
 pb_ship_rate(struct pb_ship *ship, uint64_t window, uint64_t rate_limit)
 {
 	ship->window_max = window_max(window, rate_limit);
@@ -231,6 +237,10 @@ pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
 {
 	ship->now_ms = now_ms;
 	ship->random = random;
+	if (ship->paused) {
+		ship->tick_ms = now_ms;
+		return false;
+	}
 	ship_tick(ship);
 	if (ship->now_ms >= ship->look_ms)
 		revive(ship);
@@ -247,6 +257,8 @@ pb_ship_wake_ms(const struct pb_ship *ship)
 {
 	uint64_t wake = ship->look_ms;
 
+	if (ship->paused)
+		return UINT64_MAX;
 	if (ship->state == PB_SHIP_BACKOFF && !ship->probing &&
 	    ship->retry_ms < wake && probe_stream(ship) != NULL)
 		wake = ship->retry_ms;

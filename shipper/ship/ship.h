@@ -72,6 +72,7 @@ enum pb_ship_state {
 	PB_SHIP_BACKOFF,	/* failed; a probe is due at a set time */
 	PB_SHIP_REFUSED,	/* all that waits is refused */
 	PB_SHIP_IDLE,		/* nothing waits */
+	PB_SHIP_PAUSED,		/* it is not to be sent to */
 };
 const char *pb_ship_state_name(enum pb_ship_state state);
 
@@ -238,6 +239,10 @@ struct pb_ship;
 int	pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 	    const struct pb_ship_source *source, struct pb_err *err);
 void	pb_ship_destroy(struct pb_ship *ship);
+
+/* Nothing is to be sent, or asked, from now on; or again.  What is under way
+ * ends, and the time meanwhile is no time of trying. */
+void	pb_ship_pause(struct pb_ship *ship, bool paused);
 
 /* Another rate limit, of pb_ship_opts, from now on. */
 void	pb_ship_rate(struct pb_ship *ship, uint64_t window,

@@ -139,6 +139,7 @@ struct pb_ship {
 	bool		 cannot_demote;	/* and has said so */
 	uint64_t	 delivered;	/* packets of letters, not told yet */
 	struct ship_request request[PB_SHIP_SLOTS];
+	bool		 paused;
 	struct ship_queue work;		/* something waits to be sent */
 	struct ship_queue patient;	/* the same, but needs a look */
 	struct ship_queue quiet;	/* only to be asked about */

@@ -17,10 +17,10 @@ pb_ship_state_name(enum pb_ship_state state)
 	static const char *const names[] = {
 		[PB_SHIP_CONNECTING] = "connecting", [PB_SHIP_READY] = "ready",
 		[PB_SHIP_BACKOFF] = "backoff", [PB_SHIP_REFUSED] = "refused",
-		[PB_SHIP_IDLE] = "idle",
+		[PB_SHIP_IDLE] = "idle", [PB_SHIP_PAUSED] = "waits",
 	};
 
-	return state >= PB_SHIP_CONNECTING && state <= PB_SHIP_IDLE ?
+	return state >= PB_SHIP_CONNECTING && state <= PB_SHIP_PAUSED ?
 	    names[state] : "unknown";
 }
 
@@ -45,6 +45,8 @@ pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
 	    TAILQ_EMPTY(&ship->work) && TAILQ_EMPTY(&ship->patient))
 		out->state = ship->refused > 0 ? PB_SHIP_REFUSED :
 		    PB_SHIP_IDLE;
+	if (ship->paused)
+		out->state = PB_SHIP_PAUSED;
 	out->since_ms = ship->since_ms;
 	out->progress_ms = ship->progress_ms;
 	out->retry_ms = ship->retry_ms;

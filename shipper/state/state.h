@@ -59,6 +59,9 @@ struct pb_upstream_row {
 	uint64_t	filtered;
 	uint64_t	unfit;
 	char		unfit_text[PB_SHIP_TEXT_MAX];
+	/* PAUSED: the minute of the day, local, at which it is sent to again,
+	 * and 1 more. */
+	uint32_t	opens;
 	char		url[PB_TEXT_BYTES_MAX];
 	char		last_error[PB_SHIP_TEXT_MAX];
 };

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "shipper/upstream/schedule.h"
 #include "shipper/upstream/upstream_impl.h"
 
 #define GAP_LINE_MAX	256
@@ -18,6 +19,7 @@
 static int	perform(struct pb_upstream *, const struct pb_action *,
 		    struct pb_err *);
 static void	unsent(struct slot *, int, const char *);
+static void	look_at_clock(struct pb_upstream *);
 static int	make_packets(struct slot *, const struct pb_stream_info *,
 		    struct pb_err *);
 static void	drop_sift(struct slot *);
@@ -107,6 +109,7 @@ pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 	struct pb_action action;
 	struct pb_err err;
 
+	look_at_clock(u);
 	while (pb_ship_next(u->ship, now_ms, pb_random64(), &action)) {
 		int rc = perform(u, &action, &err);
 
@@ -130,8 +133,37 @@ pb_upstream_change(struct pb_upstream *u, const struct pb_conf_upstream *conf)
 	if (pb_conf_same(PB_CONF_UPSTREAM, conf, &u->conf, false))
 		return;
 	u->conf = *conf;
+	u->looked = 0;
 	u->sink->kind->change(u->sink, conf);
 	pb_ship_rate(u->ship, conf->window, conf->rate_limit);
+}
+
+/* Once a second: is it sent to at this time of day? */
+static void
+look_at_clock(struct pb_upstream *u)
+{
+	const struct pb_conf_schedule *schedule = &u->conf.schedule;
+	unsigned opens = 0, minute;
+	time_t now = (time_t)(pb_clock_real_ns() / PB_NS_PER_S);
+	char line[GAP_LINE_MAX];
+	struct tm local;
+
+	if (now == u->looked)
+		return;
+	u->looked = now;
+	if (schedule->count > 0 && localtime_r(&now, &local) != NULL) {
+		minute = (unsigned)(local.tm_hour * 60 + local.tm_min);
+		if (!pb_schedule_open(schedule, minute))
+			opens = pb_schedule_opens(schedule, minute) + 1;
+	}
+	if ((opens == 0) != (u->opens == 0)) {
+		snprintf(line, sizeof(line), opens == 0 ? "its schedule lets "
+		    "it be sent to" : "its schedule lets nothing be sent "
+		    "before %02u:%02u", (opens - 1) / 60, (opens - 1) % 60);
+		upstream_event(u, PB_LOG_INFO, 0, line);
+	}
+	u->opens = opens;
+	pb_ship_pause(u->ship, opens != 0);
 }
 
 struct pb_ship *
@@ -227,6 +259,7 @@ fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
 		row->retry_ns = now_ns + (status.retry_ms > now_ms ?
 		    status.retry_ms - now_ms : 0) * PB_NS_PER_MS;
 	row->written_ns = now_ns;
+	row->opens = u->opens;
 	row->attempts = status.attempts;
 	row->streams = status.streams;
 	row->refused = status.refused;

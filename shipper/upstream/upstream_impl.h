@@ -11,6 +11,8 @@
 #ifndef PB_SHIPPER_UPSTREAM_IMPL_H
 #define PB_SHIPPER_UPSTREAM_IMPL_H
 
+#include <time.h>
+
 #include "shipper/feed/packing.h"
 #include "shipper/state/forks.h"
 #include "shipper/upstream/upstream.h"
@@ -57,6 +59,9 @@ struct pb_upstream {
 	struct pb_ship	*ship;
 	struct slot	 slot[PB_SHIP_SLOTS];
 	struct pb_packing packing;
+	time_t		 looked;	/* at the clock, for the schedule */
+	unsigned	 opens;		/* the minute it opens at, and 1; 0: it
+					 * is open */
 	struct upstream_forks *fork;	/* of the streams that have some */
 	unsigned	 forks;
 	struct pb_upstream_row row;	/* as last reported; written_ns 0:

@@ -52,6 +52,44 @@ assert_whole(struct world *w, uint32_t id)
 	assert_int_equal(s->at.gaps, world_letters(w, id, DEAD));
 }
 
+/* --- paused ------------------------------------------------------------- */
+
+/* Before it has been asked anything, with requests under way, while backing
+ * off: nothing more is sent, and nothing becomes older. */
+static void
+who_is_not_to_be_sent_to_makes_nothing_stale(void **state)
+{
+	(void)state;
+	for (unsigned when = 0; when < 3; when++) {
+		struct world *w = world_create_for(WINDOW, 1, HOUR);
+		struct world_stream *s = &w->stream[1];
+		uint64_t asks, sent;
+
+		world_grow(w, 1, 2000);
+		if (when == 2)
+			set_manner(w, FAILS, 0);
+		if (when > 0)
+			world_run(w, 20);
+		pb_ship_pause(w->ship, true);
+		world_run(w, MINUTE);
+		asks = s->at.asks;
+		sent = s->at.packets;
+		if (when == 0)
+			assert_int_equal(asks, 0);
+		pass(w, 1, 5 * HOUR);
+		assert_int_equal(s->at.asks, asks);
+		assert_int_equal(s->at.packets, sent);
+		assert_int_equal(world_status(w).state, PB_SHIP_PAUSED);
+		set_manner(w, ACCEPTS, 200);
+		pb_ship_pause(w->ship, false);
+		world_run(w, MINUTE);
+		assert_whole(w, 1);
+		assert_int_equal(s->at.gaps, 0);
+		assert_int_equal(s->at.repeats, 0);
+		world_destroy(w);
+	}
+}
+
 /* --- stale -------------------------------------------------------------- */
 
 /*
@@ -615,6 +653,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    who_is_not_to_be_sent_to_makes_nothing_stale),
 		cmocka_unit_test(
 		    what_waited_too_long_is_demoted_and_what_is_fresh_arrives),
 		cmocka_unit_test(without_a_bound_everything_is_kept_for_ever),

@@ -407,6 +407,41 @@ def rates_and_compression_change_while_packets_flow(t):
     nothing_is_lost(s.relay, s.core)
 
 
+def clock(minutes):
+    """The local time of day so many minutes from now."""
+    return time.strftime("%H:%M", time.localtime(time.time() + 60 * minutes))
+
+
+def outside_its_schedule_an_upstream_waits(t):
+    closed = "schedule = %s-%s" % (clock(120), clock(240))
+    open_ = "schedule = %s-%s, %s" % (clock(300), clock(310), "%s-%s" % (
+        clock(-60), clock(60)))
+    s = Scene(t, closed, "retry_for = 2s")
+    s.start()
+    path = s.take(300)
+    s.drained(s.all)
+    wait_until(lambda: s.upstream("some")["state"] ==
+               "waits for " + closed[11:16], "the state says until when")
+    time.sleep(5 * SLACK)
+    equal(s.relay.ends(), {}, "what came outside of the schedule")
+    equal(s.edge.rows("dlq", "list"), [], "dead letters")
+    equal(s.upstream("some")["backlog"], 300, "what waits")
+    s.rewrite(closed, open_)
+    s.drained()
+    wait_until(lambda: not s.upstream("some")["state"].startswith("waits"),
+               "it is open again")
+    s.rewrite(open_, closed)
+    wait_until(lambda: s.upstream("some")["state"].startswith("waits"),
+               "it waits again")
+    more = s.take(100)
+    s.drained(s.all)
+    s.rewrite(closed, "")
+    s.drained()
+    equal(packets_of(s.core.query()), tcpdump(path, "") + tcpdump(more, ""),
+          "packets")
+    nothing_was_sent_twice(s)
+
+
 main(600,
      each_upstream_has_what_tcpdumps_filter_says,
      packets_of_another_link_type_are_filtered_as_such,
@@ -420,4 +455,5 @@ main(600,
      a_sender_of_another_make_may_declare_what_it_filtered,
      over_a_slow_link_headers_alone_go_and_lengths_stay,
      a_snap_length_that_changes_makes_no_other_stream,
-     rates_and_compression_change_while_packets_flow)
+     rates_and_compression_change_while_packets_flow,
+     outside_its_schedule_an_upstream_waits)

@@ -251,7 +251,11 @@ static const char every_key[] =
     "dead_letters_age = 7d\n"
     "window = 1MiB\n"
     "rate_limit = 100Mbit\n"
-    "compress = zstd\n"
+    "rate_burst = 1MiB\n"
+    "compress = zstd:7\n"
+    "filter = not port 22\n"
+    "snaplen = 96\n"
+    "schedule = 20:00-06:30, 12:00-12:01\n"
     "requeue = manual\n"
     "connect_timeout = 1s\n"
     "answer_timeout = 5m\n"
@@ -286,8 +290,18 @@ check_network(const struct pb_conf *conf)
 	assert_true(conf->listen.tls.off);
 	assert_string_equal(conf->listen.allow, "lon1, par*, relay:par1");
 	assert_int_equal(conf->upstreams, 2);
-	assert_int_equal(up[0].compress_level, 1);
+	assert_int_equal(up[0].compress_level, 7);
 	assert_int_equal(up[1].compress_level, 0);
+	assert_int_equal(up[0].rate_burst, 1 << 20);
+	assert_int_equal(up[1].rate_burst, 0);
+	assert_string_equal(up[0].filter, "not port 22");
+	assert_int_equal(up[0].snaplen, 96);
+	assert_int_equal(up[1].snaplen, 262144);
+	assert_int_equal(up[0].schedule.count, 2);
+	assert_int_equal(up[0].schedule.range[0].from, 20 * 60);
+	assert_int_equal(up[0].schedule.range[0].to, 6 * 60 + 30);
+	assert_int_equal(up[0].schedule.range[1].to, 12 * 60 + 1);
+	assert_int_equal(up[1].schedule.count, 0);
 	assert_true(up[0].requeue_manual);
 	assert_false(up[1].requeue_manual);
 	assert_string_equal(up->name, "core");
@@ -516,6 +530,23 @@ static const struct refusal values_of_an_upstream_keep_their_bounds[] = {
 	    "little; write at least 1MiB" },
 	{ UP "window = 64\n", 8, "too little" },
 	{ UP "rate_limit = 100\n", 8, "is no rate" },
+	{ UP "rate_burst = 2GiB\n", 8, "rate_burst: '2GiB' is out of range" },
+	{ UP "compress = gzip\n", 8, "compress: 'gzip' is no compression; "
+	    "write none, zstd or zstd:3" },
+	{ UP "compress = zstd:20\n", 8, "compress: '20'" },
+	{ UP "compress = zstd:\n", 8, "compress: ''" },
+	{ UP "snaplen = 0\n", 8, "snaplen: '0'" },
+	{ UP "snaplen = 262145\n", 8, "snaplen: '262145'" },
+	{ UP "schedule =\n", 8, "schedule: empty; write 20:00-06:00" },
+	{ UP "schedule = 20:00\n", 8, "schedule: '20:00' is no time of day; "
+	    "write 20:00-06:00, several with commas" },
+	{ UP "schedule = 20:00-06:00, 24:00-01:00\n", 8, "'24:00-01:00' is" },
+	{ UP "schedule = 12:60-13:00\n", 8, "is no time of day" },
+	{ UP "schedule = 12:00-12:00\n", 8, "is no time of day" },
+	{ UP "schedule = 1:2,1:2,1:2\n", 8, "is no time of day" },
+	{ UP "schedule = 01:00-02:00,01:00-02:00,01:00-02:00,01:00-02:00,"
+	    "01:00-02:00,01:00-02:00,01:00-02:00,01:00-02:00,01:00-02:00\n",
+	    8, "schedule: more than 8 times of day" },
 	{ UP "retry_for = 60\n", 8, "is no time span" },
 	{ UP "dead_letters_max = lots\n", 8, "is no size" },
 	{ UP "dead_letters_age = 30\n", 8, "is no time span" },
@@ -549,6 +580,9 @@ static const struct refusal an_interface_has_no_keys_of_a_connection[] = {
 	{ OUT "tls_ca = /a\n", 7, "tls_ca: given" },
 	{ OUT CERTS, 7, "tls_cert: given" },
 	{ OUT "compress = zstd\n", 7, "compress: given" },
+	{ OUT "rate_burst = 1MiB\n", 7, "rate_burst: given" },
+	{ OUT "snaplen = 96\n", 7, "snaplen: given, but url is an interface, "
+	    "where frames go out whole" },
 	{ OUT "pace = slow\n", 7, "'slow' is no pace; write none or "
 	    "original" },
 	{ OUT "delivery = exactly-once\n", 7, "'exactly-once' is no "
@@ -959,6 +993,8 @@ no_key_escapes_a_comparison(void **state)
 			assert_false(pb_conf_same(kind, &a, &b, false));
 			assert_int_equal(pb_conf_same(kind, &a, &b, true),
 			    !s->keys[i].restart);
+			assert_int_equal(pb_conf_goes_on(kind, &a, &b),
+			    s->keys[i].live);
 			*field ^= 1;
 		}
 		assert_true(pb_conf_same(kind, &a, &b, false));
