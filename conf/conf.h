@@ -75,6 +75,8 @@ struct pb_conf_listen {
 	uint64_t hold_ms;		/* ahead of its turn; 5 s */
 };
 
+/* Globs of `priority`. */
+#define PB_CONF_PRIORITIES_MAX	7u
 /* Times of day, local; none: always. */
 #define PB_CONF_RANGES_MAX	8u
 struct pb_conf_schedule {
@@ -104,6 +106,7 @@ struct pb_conf_upstream {
 	char	 filter[PB_CONF_VALUE_MAX];	/* tcpdump filter; "" all */
 	uint32_t snaplen;		/* 262144 */
 	struct pb_conf_schedule schedule; /* when it is sent to */
+	char	 priority[PB_CONF_LIST_MAX]; /* globs, the first served first */
 	/* Of a local interface alone. */
 	bool	 pace_original;		/* `pace = original` */
 	bool	 at_most_once;		/* `delivery = at-most-once` */

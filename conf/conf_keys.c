@@ -28,8 +28,8 @@ typedef int parser(const struct pb_conf_key *, void *, const char *,
 static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
-		parse_proxy, parse_compress, parse_schedule, parse_allow,
-		parse_streams, parse_outlet;
+		parse_proxy, parse_compress, parse_schedule, parse_priority,
+		parse_allow, parse_streams, parse_outlet;
 
 static bool	differs(const struct pb_conf_key *, const void *,
 		    const void *);
@@ -174,6 +174,8 @@ static const struct pb_conf_key upstream_keys[] = {
 	{ "proxy_auth", parse_path, FIELD(pb_conf_upstream, proxy_auth) },
 	{ "filter", parse_text, FIELD(pb_conf_upstream, filter), LIVE },
 	{ "schedule", parse_schedule, FIELD(pb_conf_upstream, schedule),
+	    LIVE },
+	{ "priority", parse_priority, FIELD(pb_conf_upstream, priority),
 	    LIVE },
 	{ "snaplen", parse_number, FIELD(pb_conf_upstream, snaplen), LIVE,
 	    .fallback = "262144", .min = "1", .max = "262144" },
@@ -652,6 +654,22 @@ parse_streams(const struct pb_conf_key *key, void *field, const char *value,
 		return pb_err_set(err, PB_EINVAL, "empty; write globs on "
 		    "node/interface, or * for all");
 	return parse_text(key, field, value, err);
+}
+
+/* Their ranks, and one behind them, are as many as the shipper has. */
+static int
+parse_priority(const struct pb_conf_key *key, void *field, const char *value,
+    struct pb_err *err)
+{
+	const char *at = value, *item;
+	size_t len, count = 0;
+
+	while (pb_list_next(&at, &item, &len))
+		count++;
+	if (count > PB_CONF_PRIORITIES_MAX)
+		return pb_err_set(err, PB_EINVAL, "%zu globs; write %u at "
+		    "most", count, PB_CONF_PRIORITIES_MAX);
+	return parse_streams(key, field, value, err);
 }
 
 /* --- small things --- */

@@ -38,7 +38,7 @@ static unsigned	in_turn(const struct ship_stream *);
 static enum ship_plan plan_packets(const struct pb_ship *,
 		    struct ship_stream *, struct pb_action *);
 static bool	next_of(struct pb_ship *, struct ship_queue *,
-		    struct pb_action *);
+		    struct pb_action *, bool *);
 static bool	next_of_all(struct pb_ship *, struct pb_action *);
 static bool	next_probe(struct pb_ship *, struct pb_action *);
 static bool	next_question(struct pb_ship *, struct pb_action *);
@@ -48,6 +48,7 @@ static void	start(struct pb_ship *, struct ship_stream *,
 static void	start_piece(struct pb_ship *, struct ship_stream *,
 		    struct ship_request *, const struct pb_piece *);
 static void	revive(struct pb_ship *);
+static unsigned	rank_of(const struct pb_ship *, uint32_t);
 static uint64_t	window_max(uint64_t, uint64_t);
 static uint64_t	lower(uint64_t, uint64_t);
 static void	set_looking(struct pb_ship *, struct ship_stream *, bool);
@@ -73,8 +74,10 @@ pb_ship_create(struct pb_ship **out, const struct pb_ship_opts *opts,
 	if (ship->window > ship->window_max)
 		ship->window = ship->window_max;
 	ship->retry_for_ms = opts->retry_for_ms;
-	TAILQ_INIT(&ship->work);
-	TAILQ_INIT(&ship->patient);
+	for (unsigned i = 0; i < PB_SHIP_RANKS; i++) {
+		TAILQ_INIT(&ship->work[i]);
+		TAILQ_INIT(&ship->patient[i]);
+	}
 	TAILQ_INIT(&ship->quiet);
 	TAILQ_INIT(&ship->dying);
 	return 0;
@@ -84,6 +87,27 @@ void
 pb_ship_pause(struct pb_ship *ship, bool paused)
 {
 	ship->paused = paused;
+}
+
+void
+pb_ship_rank(struct pb_ship *ship)
+{
+	for (unsigned i = 0; i < ship->streams; i++) {
+		struct ship_stream *s = ship->stream[i];
+
+		ship_dequeue(s);
+		s->rank = rank_of(ship, s->id);
+		ship_enqueue(ship, s);
+	}
+}
+
+static unsigned
+rank_of(const struct pb_ship *ship, uint32_t id)
+{
+	unsigned rank = ship->source.rank == NULL ? 0 :
+	    ship->source.rank(ship->source.arg, id);
+
+	return rank < PB_SHIP_RANKS ? rank : PB_SHIP_RANKS - 1;
 }
 
 void
@@ -141,6 +165,7 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
 		s->bytes_max = PB_SHIP_PIECE_BYTES;
 		s->changed = true;
 		s->moved_ms = s->told_ms = ship->clock_ms;
+		s->rank = rank_of(ship, id);
 		rc = ship_insert(ship, s, err);
 		if (rc < 0) {
 			free(s);
@@ -249,7 +274,7 @@ pb_ship_next(struct pb_ship *ship, uint64_t now_ms, uint64_t random,
 		ship->since_ms = ship->now_ms;
 	if (ship->state == PB_SHIP_BACKOFF)
 		return next_probe(ship, out);
-	return ship->flights < PB_REQUESTS_MAX && next_of_all(ship, out);
+	return next_of_all(ship, out);
 }
 
 uint64_t
@@ -270,18 +295,30 @@ pb_ship_wake_ms(const struct pb_ship *ship)
 
 /* --- deciding ----------------------------------------------------------- */
 
+/* What is full for a rank is so for those behind it, which must not take the
+ * room that it waits for; questions take none. */
 static bool
 next_of_all(struct pb_ship *ship, struct pb_action *out)
 {
-	return (ship->looking < PB_SHIP_LOOKS_MAX &&
-	    next_of(ship, &ship->patient, out)) ||
-	    next_of(ship, &ship->work, out) ||
-	    next_of(ship, &ship->quiet, out);
+	bool full = false;
+
+	for (unsigned rank = 0; rank < PB_SHIP_RANKS && !full; rank++) {
+		if (ship->flights >= PB_REQUESTS_MAX - (rank > 0 ?
+		    PB_REQUESTS_MAX / 4 : 0))
+			break;
+		if ((ship->looking < PB_SHIP_LOOKS_MAX &&
+		    next_of(ship, &ship->patient[rank], out, &full)) ||
+		    next_of(ship, &ship->work[rank], out, &full))
+			return true;
+	}
+	return ship->flights < PB_REQUESTS_MAX &&
+	    next_of(ship, &ship->quiet, out, &full);
 }
 
 /* Streams take turns: who acted goes to the end of its queue. */
 static bool
-next_of(struct pb_ship *ship, struct ship_queue *queue, struct pb_action *out)
+next_of(struct pb_ship *ship, struct ship_queue *queue,
+    struct pb_action *out, bool *full)
 {
 	struct ship_stream *s;
 
@@ -296,13 +333,14 @@ next_of(struct pb_ship *ship, struct ship_queue *queue, struct pb_action *out)
 			ship_dequeue(s);
 			break;
 		case SHIP_LATER:
-			if (queue == &ship->patient)
+			if (queue == &ship->patient[s->rank])
 				return false;
 			ship_dequeue(s);
-			TAILQ_INSERT_TAIL(&ship->patient, s, link);
-			s->queue = &ship->patient;
+			s->queue = &ship->patient[s->rank];
+			TAILQ_INSERT_TAIL(s->queue, s, link);
 			break;
 		case SHIP_FULL:
+			*full = true;
 			return false;
 		}
 	}
@@ -348,8 +386,10 @@ next_question(struct pb_ship *ship, struct pb_action *out)
 static struct ship_stream *
 probe_stream(const struct pb_ship *ship)
 {
-	struct ship_stream *s = TAILQ_FIRST(&ship->work);
+	struct ship_stream *s = NULL;
 
+	for (unsigned rank = 0; s == NULL && rank < PB_SHIP_RANKS; rank++)
+		s = TAILQ_FIRST(&ship->work[rank]);
 	if (s == NULL)
 		s = TAILQ_FIRST(&ship->quiet);
 	for (unsigned i = 0; s == NULL && i < PB_SHIP_SLOTS; i++)
@@ -444,7 +484,7 @@ plan_packets(const struct pb_ship *ship, struct ship_stream *s,
 
 	s->mark = (struct pb_mark){ .seq = piece->first,
 	    .segment_seq = piece->segment_seq, .offset = piece->offset };
-	if (!ship_room(ship, (uint64_t)piece->bytes + piece->header_bytes))
+	if (!ship_room(ship, s, (uint64_t)piece->bytes + piece->header_bytes))
 		return SHIP_FULL;
 	out->kind = PB_ACTION_PACKETS;
 	out->more = s->end > piece->last;
@@ -540,7 +580,7 @@ revive(struct pb_ship *ship)
 		    ship->now_ms >= s->asked_ms + PB_RECHECK_MS) {
 			ship_release(ship, s, PB_CURSOR_UNKNOWN);
 		}
-		if (s->queue != &ship->patient)
+		if (s->queue != &ship->patient[s->rank])
 			ship_enqueue(ship, s);
 	}
 	ship->look_ms = next;

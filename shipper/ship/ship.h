@@ -136,6 +136,13 @@ struct pb_ship_dead {
 	const char	*text;		/* what went wrong last; borrowed */
 };
 
+/*
+ * Streams have ranks: those of a lower one are served first, those of the same
+ * in turns.  All but the first rank leave it a quarter of the window and of the
+ * requests, so that what comes for it need not wait until others have ended.
+ */
+#define PB_SHIP_RANKS		8u
+
 /* Streams of an upstream that are looked at, in their turn, at a time. */
 #define PB_SHIP_LOOKS_MAX	4u
 /* An answer that is not known yet: pb_ship_looked() says when; where it
@@ -198,6 +205,8 @@ struct pb_ship_source {
 	/* The receiver has ours, and it goes on: PB_SHIP_SOON, as long as a
 	 * fork that was named and not taken is kept; or 0. */
 	int	(*stay)(void *arg, uint32_t stream);
+	/* The stream's rank, below PB_SHIP_RANKS; NULL: all have the first. */
+	unsigned (*rank)(void *arg, uint32_t stream);
 	/* Something an operator wants to read; `stream` 0: the upstream. */
 	void	(*event)(void *arg, enum pb_log_level level, uint32_t stream,
 		    const char *text);
@@ -243,6 +252,9 @@ void	pb_ship_destroy(struct pb_ship *ship);
 /* Nothing is to be sent, or asked, from now on; or again.  What is under way
  * ends, and the time meanwhile is no time of trying. */
 void	pb_ship_pause(struct pb_ship *ship, bool paused);
+
+/* Ask for the ranks of all streams anew. */
+void	pb_ship_rank(struct pb_ship *ship);
 
 /* Another rate limit, of pb_ship_opts, from now on. */
 void	pb_ship_rate(struct pb_ship *ship, uint64_t window,

@@ -30,6 +30,7 @@ struct ship_proof {
 
 struct ship_stream {
 	uint32_t	 id;
+	unsigned	 rank;
 	enum pb_cursor_state state;
 	bool		 own;
 	bool		 closed;	/* another has what is past its end */
@@ -140,8 +141,9 @@ struct pb_ship {
 	uint64_t	 delivered;	/* packets of letters, not told yet */
 	struct ship_request request[PB_SHIP_SLOTS];
 	bool		 paused;
-	struct ship_queue work;		/* something waits to be sent */
-	struct ship_queue patient;	/* the same, but needs a look */
+	/* By rank: something waits to be sent; the same, but needs a look. */
+	struct ship_queue work[PB_SHIP_RANKS];
+	struct ship_queue patient[PB_SHIP_RANKS];
 	struct ship_queue quiet;	/* only to be asked about */
 	struct ship_queue dying;	/* by dying_link: to be demoted */
 	struct ship_stream *demoting;	/* one of them, or NULL */
@@ -163,6 +165,8 @@ int	ship_insert(struct pb_ship *ship, struct ship_stream *s,
 bool	ship_wants(const struct ship_stream *s);
 /* The same, of what is sent after its turn. */
 bool	ship_late_wants(const struct ship_stream *s);
+/* Does any stream want more than to be asked about? */
+bool	ship_has_work(const struct pb_ship *ship);
 /* Put the stream where pb_ship_next() finds it, if it wants anything. */
 void	ship_enqueue(struct pb_ship *ship, struct ship_stream *s);
 void	ship_dequeue(struct ship_stream *s);
@@ -187,9 +191,10 @@ uint64_t ship_backoff_ms(const struct pb_ship *ship, unsigned attempts);
 /* The most bytes of a request of this stream now. */
 size_t	ship_bytes_max(const struct pb_ship *ship,
 	    const struct ship_stream *s);
-/* Is there room for as many more bytes in flight?  For so many that a look
+/* Is there room for as many more bytes of it in flight?  For so many that a look
  * is worth it: little room would cut, or what is found would not fit? */
-bool	ship_room(const struct pb_ship *ship, uint64_t bytes);
+bool	ship_room(const struct pb_ship *ship, const struct ship_stream *s,
+	    uint64_t bytes);
 bool	ship_room_to_look(const struct pb_ship *ship,
 	    const struct ship_stream *s);
 

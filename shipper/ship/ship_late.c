@@ -83,7 +83,7 @@ ship_late_plan(struct pb_ship *ship, struct ship_stream *s,
 		s->late_mark = (struct pb_mark){ .seq = piece->first,
 		    .segment_seq = piece->segment_seq,
 		    .offset = piece->offset };
-		if (!ship_room(ship, (uint64_t)piece->bytes +
+		if (!ship_room(ship, s, (uint64_t)piece->bytes +
 		    piece->header_bytes))
 			return SHIP_FULL;
 		out->kind = PB_ACTION_PACKETS;

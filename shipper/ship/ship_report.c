@@ -42,7 +42,7 @@ pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
 	memset(out, 0, sizeof(*out));
 	out->state = ship->state;
 	if (ship->state != PB_SHIP_BACKOFF && ship->flights == 0 &&
-	    TAILQ_EMPTY(&ship->work) && TAILQ_EMPTY(&ship->patient))
+	    !ship_has_work(ship))
 		out->state = ship->refused > 0 ? PB_SHIP_REFUSED :
 		    PB_SHIP_IDLE;
 	if (ship->paused)

@@ -67,7 +67,7 @@ void
 ship_enqueue(struct pb_ship *ship, struct ship_stream *s)
 {
 	struct ship_queue *queue = s->end > s->sent || s->late ?
-	    &ship->work : &ship->quiet;
+	    &ship->work[s->rank] : &ship->quiet;
 
 	if (s->queue == queue || !ship_wants(s))
 		return;
@@ -95,6 +95,17 @@ ship_wants(const struct ship_stream *s)
 		return s->flights == 0;
 	return s->state == PB_CURSOR_READY && !s->awaits_kept &&
 	    (s->end > s->sent || ship_late_wants(s));
+}
+
+bool
+ship_has_work(const struct pb_ship *ship)
+{
+	bool any = false;
+
+	for (unsigned rank = 0; rank < PB_SHIP_RANKS; rank++)
+		any |= !TAILQ_EMPTY(&ship->work[rank]) ||
+		    !TAILQ_EMPTY(&ship->patient[rank]);
+	return any;
 }
 
 bool
@@ -187,17 +198,20 @@ ship_bytes_max(const struct pb_ship *ship, const struct ship_stream *s)
 }
 
 bool
-ship_room(const struct pb_ship *ship, uint64_t bytes)
+ship_room(const struct pb_ship *ship, const struct ship_stream *s,
+    uint64_t bytes)
 {
+	uint64_t kept = s->rank > 0 ? ship->window / 4 : 0;
+
 	return ship->flight_bytes == 0 ||
-	    ship->flight_bytes + bytes <= ship->window;
+	    ship->flight_bytes + bytes <= ship->window - kept;
 }
 
 bool
 ship_room_to_look(const struct pb_ship *ship, const struct ship_stream *s)
 {
 	return ship->way.unit == PB_UNIT_SEGMENT ||
-	    ship_room(ship, ship_bytes_max(ship, s) / 4);
+	    ship_room(ship, s, ship_bytes_max(ship, s) / 4);
 }
 
 void

@@ -49,7 +49,7 @@ pb_upstream_create(struct pb_upstream **out,
 	    .late = upstream_late, .demote = upstream_demote,
 	    .sent = upstream_sent, .refuse = upstream_refuse,
 	    .below = upstream_below, .fork = upstream_fork,
-	    .stay = upstream_stay, .event = upstream_event, .arg = u };
+	    .stay = upstream_stay, .rank = upstream_rank, .event = upstream_event, .arg = u };
 	int rc;
 
 	*out = NULL;
@@ -136,6 +136,7 @@ pb_upstream_change(struct pb_upstream *u, const struct pb_conf_upstream *conf)
 	u->looked = 0;
 	u->sink->kind->change(u->sink, conf);
 	pb_ship_rate(u->ship, conf->window, conf->rate_limit);
+	pb_ship_rank(u->ship);
 }
 
 /* Once a second: is it sent to at this time of day? */

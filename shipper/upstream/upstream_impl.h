@@ -113,6 +113,7 @@ int	upstream_below(void *arg, uint32_t stream, uint64_t at,
 int	upstream_fork(void *arg, uint32_t stream, uint64_t last,
 	    struct pb_err *err);
 int	upstream_stay(void *arg, uint32_t stream);
+unsigned upstream_rank(void *arg, uint32_t stream);
 void	upstream_event(void *arg, enum pb_log_level level, uint32_t stream,
 	    const char *text);
 

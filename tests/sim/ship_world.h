@@ -87,6 +87,7 @@ struct world_stream {
 	struct pb_ship_dead dead;	/* the last one */
 	char		dead_text[PB_SHIP_TEXT_MAX];
 	unsigned char	snaplen;	/* it is sent with; 0: whole */
+	unsigned	rank;
 	struct pb_ship_cursor memory;	/* as last reported */
 	struct receiver	at;
 	/* By number; see world_number(). */
@@ -348,6 +349,12 @@ world_event(void *arg, enum pb_log_level level, uint32_t stream,
 	strncpy(w->last_event, text, sizeof(w->last_event) - 1);
 }
 
+static inline unsigned
+world_rank(void *arg, uint32_t id)
+{
+	return ((struct world *)arg)->stream[id].rank;
+}
+
 static inline void
 world_start(struct world *w)
 {
@@ -355,8 +362,8 @@ world_start(struct world *w)
 	    .late = world_late_soon, .demote = world_demote_soon,
 	    .sent = world_sent_soon, .refuse = world_refuse_soon,
 	    .below = world_below_soon,
-	    .fork = world_fork, .stay = world_stay, .event = world_event,
-	    .arg = w };
+	    .fork = world_fork, .stay = world_stay, .rank = world_rank,
+	    .event = world_event, .arg = w };
 
 	if (pb_ship_create(&w->ship, &w->opts, &source, NULL) < 0)
 		abort();

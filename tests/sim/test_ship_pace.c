@@ -100,6 +100,65 @@ a_slow_way_makes_steady_progress(void **state)
 	}
 }
 
+/* Of all streams but one, what is acked. */
+static uint64_t
+acked_beside(const struct world *w, uint32_t one)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t id = 1; id <= w->streams; id++)
+		sum += id != one ? w->stream[id].at.acked : 0;
+	return sum;
+}
+
+/*
+ * Goal:   a stream of the first rank is served before all others, also where
+ *         they have filled the way; and after a change another one is.
+ */
+static void
+streams_of_a_lower_rank_are_served_first(void **state)
+{
+	struct world *w = world_create(WINDOW, 8);
+	struct world_stream *first = &w->stream[5];
+	uint64_t before;
+
+	(void)state;
+	w->link_bps = 20000000;
+	for (uint32_t id = 1; id <= 8; id++)
+		w->stream[id].rank = id == 5 ? 0 : 1 + id % 2;
+	pb_ship_rank(w->ship);
+	world_grow_all(w, 20000);
+	for (int i = 0; i < 600 && first->at.acked < first->end; i++)
+		world_run(w, 100);
+	assert_int_equal(first->at.acked, first->end);
+	/* What was under way when it became its turn, at most. */
+	before = acked_beside(w, 5);
+	assert_true(before < first->end / 4);
+	world_run(w, 5 * SECOND);
+	assert_true(acked_beside(w, 5) > before + 5000);
+	/* Of the others those of the second rank. */
+	assert_true(w->stream[2].at.acked > 10 * w->stream[1].at.acked);
+	/* It comes again while the way is full of them. */
+	world_grow(w, 5, first->end + 500);
+	before = acked_beside(w, 5);
+	for (int i = 0; i < 600 && first->at.acked < first->end; i++)
+		world_run(w, 100);
+	assert_int_equal(first->at.acked, first->end);
+	assert_true(acked_beside(w, 5) - before < 16 * 5 * 1048576 /
+	    PACKET_BYTES);
+	for (uint32_t id = 1; id <= 8; id++)
+		w->stream[id].rank = id == 1 ? 0 : 7;
+	pb_ship_rank(w->ship);
+	world_run(w, MINUTE);
+	assert_int_equal(w->stream[1].at.acked, w->stream[1].end);
+	world_run(w, 20 * MINUTE);
+	for (uint32_t id = 1; id <= 8; id++) {
+		assert_int_equal(w->stream[id].at.acked, w->stream[id].end);
+		assert_int_equal(w->stream[id].at.repeats, 0);
+	}
+	world_destroy(w);
+}
+
 /* Each break loses at most what was under way; none of it is large. */
 static void
 a_slow_way_that_breaks_keeps_what_it_has(void **state)
@@ -168,6 +227,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(streams_of_a_lower_rank_are_served_first),
 		cmocka_unit_test(a_new_upstream_is_tried_with_small_requests),
 		cmocka_unit_test(a_fast_way_gets_large_requests_soon),
 		cmocka_unit_test(a_long_way_gets_large_requests_too),

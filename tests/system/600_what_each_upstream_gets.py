@@ -442,6 +442,30 @@ def outside_its_schedule_an_upstream_waits(t):
     nothing_was_sent_twice(s)
 
 
+def streams_with_priority_are_served_first(t):
+    s = Scene(t, "rate_limit = 64kbit", "priority = lon1/eth9, *")
+    s.start()
+    s.take(4000)                    # of minutes
+
+    def first(count):
+        path = s.file(count)
+        s.edge.pb("import", "--node", NODE, "--interface", "eth9", path)
+
+    def of(node, interface):
+        return sum(end for key, end in node.ends().items()
+                   if key[1] == interface)
+
+    for turn in range(1, 3):
+        first(20)
+        wait_until(lambda: of(s.relay, "eth9") == 20 * turn,
+                   "what has priority arrives", HEALED)
+        check(of(s.relay, IFACE) < 4000, "and the rest still waits")
+    s.rewrite("rate_limit = 64kbit", "rate_limit = 0")
+    s.rewrite("priority = lon1/eth9, *", "priority = *")
+    s.drained()
+    nothing_was_sent_twice(s)
+
+
 main(600,
      each_upstream_has_what_tcpdumps_filter_says,
      packets_of_another_link_type_are_filtered_as_such,
@@ -456,4 +480,5 @@ main(600,
      over_a_slow_link_headers_alone_go_and_lengths_stay,
      a_snap_length_that_changes_makes_no_other_stream,
      rates_and_compression_change_while_packets_flow,
-     outside_its_schedule_an_upstream_waits)
+     outside_its_schedule_an_upstream_waits,
+     streams_with_priority_are_served_first, seconds=600)

@@ -255,6 +255,7 @@ static const char every_key[] =
     "compress = zstd:7\n"
     "filter = not port 22\n"
     "snaplen = 96\n"
+    "priority = lon1/eth0, *\n"
     "schedule = 20:00-06:30, 12:00-12:01\n"
     "requeue = manual\n"
     "connect_timeout = 1s\n"
@@ -297,6 +298,8 @@ check_network(const struct pb_conf *conf)
 	assert_string_equal(up[0].filter, "not port 22");
 	assert_int_equal(up[0].snaplen, 96);
 	assert_int_equal(up[1].snaplen, 262144);
+	assert_string_equal(up[0].priority, "lon1/eth0, *");
+	assert_string_equal(up[1].priority, "");
 	assert_int_equal(up[0].schedule.count, 2);
 	assert_int_equal(up[0].schedule.range[0].from, 20 * 60);
 	assert_int_equal(up[0].schedule.range[0].to, 6 * 60 + 30);
@@ -537,6 +540,9 @@ static const struct refusal values_of_an_upstream_keep_their_bounds[] = {
 	{ UP "compress = zstd:\n", 8, "compress: ''" },
 	{ UP "snaplen = 0\n", 8, "snaplen: '0'" },
 	{ UP "snaplen = 262145\n", 8, "snaplen: '262145'" },
+	{ UP "priority = lon1\n", 8, "'lon1' names no stream" },
+	{ UP "priority = a/1,a/2,a/3,a/4,a/5,a/6,a/7,*\n", 8,
+	    "priority: 8 globs; write 7 at most" },
 	{ UP "schedule =\n", 8, "schedule: empty; write 20:00-06:00" },
 	{ UP "schedule = 20:00\n", 8, "schedule: '20:00' is no time of day; "
 	    "write 20:00-06:00, several with commas" },
