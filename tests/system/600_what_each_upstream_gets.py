@@ -334,6 +334,20 @@ def a_sender_of_another_make_may_declare_what_it_filtered(t):
            for g in gaps(core)], [(1, 70, "filtered", 70)], "gaps")
 
 
+def an_audit_takes_what_was_filtered_for_no_difference(t):
+    s = Scene(t, "filter = tcp or arp")
+    s.start()
+    s.take(300)
+    s.drained()
+    done = s.edge.pb_run("audit", "some", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    why = [r for r in rows if r["row"] == "reason"]
+    equal(done.returncode, 0, "the audit's status")
+    equal({r["why"] for r in why}, {"filtered"}, "reasons")
+    equal(sum(r["packets"] for r in why), sum(g["packets"] for g in
+          gaps(s.relay)), "packets that were filtered")
+
+
 # --- snaplen ---------------------------------------------------------------
 
 def cut(packets, snaplen):
@@ -477,6 +491,7 @@ main(600,
      kills_make_no_fork_and_lose_nothing,
      an_upstream_of_before_is_sent_nothing_it_would_misread,
      a_sender_of_another_make_may_declare_what_it_filtered,
+     an_audit_takes_what_was_filtered_for_no_difference,
      over_a_slow_link_headers_alone_go_and_lengths_stay,
      a_snap_length_that_changes_makes_no_other_stream,
      rates_and_compression_change_while_packets_flow,

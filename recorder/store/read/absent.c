@@ -18,6 +18,8 @@ struct search {
 
 static int	find_stream(void *, struct pb_index *, struct pb_err *);
 static int	find_gaps(void *, struct pb_index *, struct pb_err *);
+static int	find_filtered(struct search *, struct pb_index *,
+		    struct pb_err *);
 static int	take_fact(void *, const struct pb_fact *);
 static void	add(struct search *, uint64_t, uint64_t, enum pb_gap_reason,
 		    uint64_t);
@@ -93,6 +95,30 @@ find_gaps(void *arg, struct pb_index *index, struct pb_err *err)
 		    row->since_ns);
 		if (search->count == GAPS_MAX && row->last < search->last)
 			search->last = row->last;
+	}
+	return rows.rc < 0 ? rows.rc : find_filtered(search, index, err);
+}
+
+/* Of segments with numbers that were left out, those that are not there. */
+static int
+find_filtered(struct search *search, struct pb_index *index,
+    struct pb_err *err)
+{
+	const struct pb_segment_info *row;
+	struct pb_rows rows;
+
+	pb_rows_of(&rows, index, PB_TABLE_SEGMENTS, search->stream.id,
+	    search->first, err);
+	while ((row = pb_rows_next(&rows)) != NULL &&
+	    row->first_seq <= search->last) {
+		if (row->last_seq < search->first || pb_segment_empty(row) ||
+		    pb_segment_filtered(row) == 0)
+			continue;
+		add(search, row->first_seq, row->last_seq, PB_GAP_FILTERED,
+		    0);
+		if (search->count == 2 * GAPS_MAX &&
+		    row->last_seq < search->last)
+			search->last = row->last_seq;
 	}
 	return rows.rc;
 }

@@ -12,7 +12,9 @@
 
 #define PB_ABSENT_MAX	256u
 
-/* Where several speak of a number the first one counts. */
+/* Where several speak of a number the first one counts.  What a filter left
+ * out is a run from segment to segment, with packets between: it speaks of
+ * those numbers that are not there. */
 struct pb_absent {
 	uint64_t	first, last;
 	enum pb_gap_reason reason;
