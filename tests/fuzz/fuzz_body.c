@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/zip.h"
-#include "pcapng/scan.h"
+#include "pcapng/filtered.h"
 #include "recorder/intake/body.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/body_ways.h"
@@ -35,13 +35,13 @@ make_chunk(void *arg)
 static void
 check_chunk(const struct pb_chunk *chunk, int hops)
 {
-	uint64_t seq, want = chunk->first_seq;
+	uint64_t seq, last, want = chunk->first_seq, packets = 0;
 	struct pb_hop hop[PB_HOPS_MAX];
 	struct pb_packet packet;
 	struct pb_block block;
 	size_t at = 0;
 
-	MUST(chunk->len <= chunk->cap && chunk->tally.packets > 0);
+	MUST(chunk->len <= chunk->cap && !pb_tally_empty(&chunk->tally));
 	MUST(chunk->drops <= PB_CHUNK_DROPS_MAX);
 	while (at < chunk->len) {
 		MUST(pb_scan_block(chunk->data + at, chunk->len - at,
@@ -51,8 +51,14 @@ check_chunk(const struct pb_chunk *chunk, int hops)
 		    block.type != PB_BLOCK_CB_NOCOPY &&
 		    block.type != PB_BLOCK_SHB && block.type != PB_BLOCK_IDB);
 		at += block.len;
-		if (block.type != PB_BLOCK_EPB)
+		if (block.type != PB_BLOCK_EPB) {
+			int rc = pb_scan_numbers(&block, &seq, &last);
+
+			MUST(rc == 0 || (rc == 1 && seq == want));
+			want = rc == 1 ? last + 1 : want;
 			continue;
+		}
+		packets++;
 		MUST(pb_scan_epb(&block, &packet) == 0);
 		MUST(packet.options_len <= PB_OPTIONS_BYTES_MAX);
 		MUST(pb_packet_seq(&packet, &seq) && seq == want++);
@@ -62,7 +68,9 @@ check_chunk(const struct pb_chunk *chunk, int hops)
 		    packet.time_ns <= chunk->tally.last_time);
 	}
 	MUST(want == chunk->last_seq + 1);
-	MUST(chunk->tally.packets == chunk->last_seq - chunk->first_seq + 1);
+	MUST(chunk->tally.packets == packets);
+	MUST(packets + chunk->tally.filtered ==
+	    chunk->last_seq - chunk->first_seq + 1);
 }
 
 /* The bytes as packed and unpacked again are the same. */

@@ -384,6 +384,25 @@ def packed_seeds():
                           300)
 
 
+def filtered(e, first, last):
+    """Numbers that were left out, where they would stand."""
+    return isb(e, own(7, struct.pack("<QQQ", first, last, 77), e) + END)
+
+
+def filtered_seeds():
+    """For fuzz_body: which numbers are kept is up to byte 0."""
+    for order, e in (("le", "<"), ("be", ">")):
+        head, two = body((), e=e), body((3, 4), e=e)[len(body((), e=e)):]
+        holed = head + filtered(e, 1, 2) + two + filtered(e, 5, 900)
+        for flags in range(4):
+            yield "filtered-%s-%d" % (order, flags), bytes([flags]) + holed
+        yield "filtered-all-" + order, b"\0" + head + filtered(e, 1, 2**62)
+        yield "filtered-overlaps-" + order, (b"\0" + head + two +
+                                             filtered(e, 4, 9))
+        yield "filtered-senseless-" + order, (b"\0" + head + two +
+                                              filtered(e, 9, 5))
+
+
 def head_seeds():
     """For fuzz_hop: a segment's head, whole."""
     one = identity([node(b"lon1", b"London")], b"eth0", 5, 7)
@@ -733,6 +752,7 @@ def main():
     for folder, seeds in (
             ("reader", reader_seeds()), ("hop", hop_seeds()),
             ("hop", head_seeds()), ("body", packed_seeds()),
+            ("body", filtered_seeds()),
             ("importer", importer_seeds()), ("conf", conf_seeds()),
             ("peer", peer_seeds()), ("request", request_seeds()),
             ("recover", recover_seeds()), ("journal", journal_seeds()),
