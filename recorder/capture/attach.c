@@ -14,8 +14,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "pcapng/block.h"
 #include "recorder/capture/opening.h"
 #include "recorder/capture/source_impl.h"
+#include "recorder/filter/linktype.h"
 #include "recorder/link/link.h"
 
 #define STORE_RETRY_MS	1000u
@@ -27,6 +29,8 @@ static void	retry_later(struct pb_source *);
 static void	use(struct pb_source *, int, struct pb_handles *,
 		    struct pb_err *);
 static int	adopt(struct pb_source *, struct pb_handles *,
+		    struct pb_err *);
+static int	check_frames(const struct pb_source *, uint16_t,
 		    struct pb_err *);
 static void	start_lanes(struct pb_source *, const struct pb_handles *,
 		    struct pb_head *);
@@ -188,7 +192,9 @@ adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 	struct pb_head *head = NULL;
 	int rc;
 
-	rc = find_stream(src, linktype, err);
+	rc = check_frames(src, linktype, err);
+	if (rc == 0)
+		rc = find_stream(src, linktype, err);
 	if (rc == 0 && src->pool == NULL)
 		rc = pb_pool_create(&src->pool, chunks,
 		    pb_store_flows(src->store), err);
@@ -212,6 +218,21 @@ adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 	if (!src->unsteady)
 		tell_open(src);
 	return 0;
+}
+
+/* Bytes of others would be taken for stamps, and those for times. */
+static int
+check_frames(const struct pb_source *src, uint16_t linktype,
+    struct pb_err *err)
+{
+	const struct pb_trailer_list *list = &src->stamping.list;
+
+	if (linktype == PB_LINKTYPE_ETHERNET ||
+	    (list->count == 0 && !list->fcs))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "interface %s: is %s, and trailers "
+	    "and an FCS stand on Ethernet frames; take trailers and fcs out",
+	    src->capture.interface, pb_linktype_name(linktype));
 }
 
 static void

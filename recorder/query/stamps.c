@@ -202,7 +202,9 @@ follow_head(struct pb_stamp_stream *stream, const struct pb_head *head,
 	if (pb_interface_text_get(head->idb_options.data,
 	    head->idb_options.len, stream->text) <= 0)
 		stream->text[0] = '\0';
-	if (given != NULL)
+	if (head->linktype != PB_LINKTYPE_ETHERNET)
+		memset(&stream->list, 0, sizeof(stream->list));
+	else if (given != NULL)
 		stream->list = *given;
 	else
 		pb_stamps_list(stream->text, &stream->list);

@@ -330,6 +330,24 @@ def what_cannot_be_is_refused_before_it_starts(t):
           done.stderr)
 
 
+def where_no_frames_are_of_ethernet_no_trailers_are_read(t):
+    """Bytes of other packets would be taken for times."""
+    need_root()
+    ns = t.netns("tun")
+    t.inside(ns, "ip", "tuntap", "add", "dev", "tun0", "mode", "tun")
+    t.inside(ns, "ip", "link", "set", "tun0", "up")
+    for key in ("trailers = exablaze", "fcs = yes"):
+        node = t.node("edge%d" % t.number(), netns=ns,
+                      captures=[("tun0", key)])
+        node.captures = []          # nobody waits for it
+        node.start_recorder()
+        node.recorder.says(r"not capturing interface=tun0: interface tun0: "
+                           r"is RAW, and trailers and an FCS stand on "
+                           r"Ethernet frames; take trailers and fcs out")
+        equal(live(node)["up"], False, "captured with " + key)
+        node.stop()
+
+
 def a_reload_reads_others_from_then_on(t):
     node = edge(t)
     node.start()
@@ -362,4 +380,5 @@ if __name__ == "__main__":
          an_fcs_that_the_card_leaves_is_shown_as_one,
          stamps_that_need_keyframes_are_kept_beside_the_packets,
          what_cannot_be_is_refused_before_it_starts,
+         where_no_frames_are_of_ethernet_no_trailers_are_read,
          a_reload_reads_others_from_then_on)

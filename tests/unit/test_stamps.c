@@ -185,7 +185,7 @@ a_list_that_needs_a_context_reads_nothing_without(void **state)
 /* --- streams ------------------------------------------------------------- */
 
 static struct pb_head *
-head_of(const char *node, const char *text)
+head_of_type(const char *node, const char *text, uint16_t linktype)
 {
 	struct pb_identity id = { .epoch = 1, .nodes = 1 };
 	struct pb_head *head;
@@ -197,10 +197,16 @@ head_of(const char *node, const char *text)
 	pb_buf_init(&idb, 1024);
 	if (text != NULL)
 		assert_int_equal(pb_interface_text_put(&idb, 7, text), 0);
-	assert_int_equal(pb_head_create(&head, &id, PB_LINKTYPE_ETHERNET,
-	    NULL, 0, idb.data, idb.len, &err), 0);
+	assert_int_equal(pb_head_create(&head, &id, linktype, NULL, 0,
+	    idb.data, idb.len, &err), 0);
 	pb_buf_finish(&idb);
 	return head;
+}
+
+static struct pb_head *
+head_of(const char *node, const char *text)
+{
+	return head_of_type(node, text, PB_LINKTYPE_ETHERNET);
 }
 
 static void
@@ -258,6 +264,32 @@ a_list_that_is_given_goes_for_all_streams(void **state)
 	pb_stamper_finish(&stamper);
 	pb_head_unref(a);
 	pb_head_unref(b);
+}
+
+/* Whatever its interface says, or who asks. */
+static void
+packets_that_are_no_frames_of_ethernet_have_no_stamps(void **state)
+{
+	struct pb_head *raw = head_of_type("a", "trailers=exablaze fcs=yes",
+	    PB_LINKTYPE_RAW);
+	struct pb_trailer_list given = list_of("exablaze");
+	struct pb_packet packet;
+
+	(void)state;
+	host_sends(60);
+	exablaze(1, 2, NOW_S, 0);
+	packet = stored(CAPTURE_NS, NULL);
+	for (int i = 0; i < 2; i++) {
+		struct pb_stamper stamper;
+		struct pb_stamped out;
+
+		pb_stamper_init(&stamper, i == 0 ? NULL : &given);
+		assert_int_equal(pb_stamper_read(&stamper, raw, &packet,
+		    &out), 0);
+		assert_false(stamper.last->list.fcs);
+		pb_stamper_finish(&stamper);
+	}
+	pb_head_unref(raw);
 }
 
 static void
@@ -373,6 +405,8 @@ main(void)
 		cmocka_unit_test(
 		    each_stream_is_read_by_what_its_interface_says),
 		cmocka_unit_test(a_list_that_is_given_goes_for_all_streams),
+		cmocka_unit_test(
+		    packets_that_are_no_frames_of_ethernet_have_no_stamps),
 		cmocka_unit_test(no_stream_learns_from_anothers_keyframes),
 		cmocka_unit_test(
 		    times_have_as_many_decimals_as_tell_them_apart),
