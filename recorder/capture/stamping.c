@@ -70,6 +70,10 @@ check_choice(const struct pb_stamping *stamping,
 		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but no "
 		    "trailers are configured; write trailers, or "
 		    "timestamp_from = capture", from);
+	if (stamping->list.stamps == 0)
+		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but "
+		    "the list has raw bytes alone, without a time; write "
+		    "timestamp_from = capture", from);
 	if (stamping->choice > (int)stamping->list.count)
 		return pb_err_set(err, PB_EINVAL, "timestamp_from: %s, but "
 		    "the list has %u; 1 is the outermost", from,
@@ -95,7 +99,8 @@ pb_stamping_packet(struct pb_stamping *stamping,
 	pb_trailers_read(list, &lane->context, frame, caplen, len, *time_ns,
 	    &read);
 	count(&lane->fresh, list, &read);
-	if (__builtin_expect(!read.whole && !read.keyframe &&
+	/* Nobody knows how one that was cut ended. */
+	if (__builtin_expect(!read.whole && caplen >= len &&
 	    !stamping->told, 0))
 		begin_guess(stamping, lane);
 	if (__builtin_expect(lane->guess != NULL, 0) &&

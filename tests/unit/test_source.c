@@ -130,6 +130,10 @@ static const struct {
 	{ { .trailers = "metamako, raw:4", .timestamp_from = "trailer:2" },
 	    "[capture e]: timestamp_from: trailer:2, but that is raw:4, "
 	    "bytes without a time; choose another" },
+	{ { .trailers = "raw:4, raw:2", .timestamp_from = "trailer" },
+	    "[capture e]: timestamp_from: trailer, but the list has raw "
+	    "bytes alone, without a time; write timestamp_from = capture" },
+	{ { .trailers = "raw:4", .timestamp_from = "capture" }, NULL },
 	{ { .trailers = "arista7150", .threads = 2 }, "[capture e]: threads: "
 	    "2, but what the keyframes of these trailers say" },
 	{ { .trailers = "arista7150", .threads = 1 }, NULL },
