@@ -85,8 +85,9 @@ peel_hole(struct peel *peel, uint32_t at, uint32_t bytes)
 	peel->type_at = at + bytes;
 }
 
-/* A clock that shows the first hour of 1970 is not set. */
-#define STAMP_SECONDS_MIN	3600u
+/* A clock that shows a year before 2000 is not set: it counts from when its
+ * switch was started, or from where its system does (1970, 1980). */
+#define STAMP_SECONDS_MIN	946684800u
 
 /* A whole time, in UTC or, with `tai`, ahead of it: its flag. */
 static inline unsigned
