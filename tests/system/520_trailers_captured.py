@@ -330,6 +330,42 @@ def what_cannot_be_is_refused_before_it_starts(t):
           done.stderr)
 
 
+def a_header_made_anew_guesses_no_trailers(t):
+    """It is of other segments, which need not be of the same list."""
+    node = edge(t, "trailers = metamako")
+    for n in range(1, 4):
+        send_once(t, node, n)
+    rot(node, 2)
+    equal(stamps_of(node), [1, 1, 1], "where all others have the same list")
+    with open(node.conf) as f:
+        text = f.read()
+    with open(node.conf, "w") as f:
+        f.write(text.replace("trailers = metamako", "trailers = none"))
+    send_once(t, node, 4)
+    rot(node, 2)
+    equal(stamps_of(node), [1, 0, 1, 0], "where one has another")
+
+
+def send_once(t, node, n):
+    """A segment of its own."""
+    node.start()
+    send(t, [stacked(n)])
+    t.all_stored(node)
+    node.stop()
+
+
+def rot(node, first):
+    path, = [f for f in node.files() if f.endswith("%020d.pcapng" % first)]
+    with open(path, "r+b") as f:
+        f.write(b"\xff" * 16)
+    node.pb("reindex")
+
+
+def stamps_of(node):
+    return [sum("trailer" in h for h in r["hops"])
+            for r in sorted(node.rows("query"), key=lambda r: r["seq"])]
+
+
 def where_no_frames_are_of_ethernet_no_trailers_are_read(t):
     """Bytes of other packets would be taken for times."""
     need_root()
@@ -380,5 +416,6 @@ if __name__ == "__main__":
          an_fcs_that_the_card_leaves_is_shown_as_one,
          stamps_that_need_keyframes_are_kept_beside_the_packets,
          what_cannot_be_is_refused_before_it_starts,
+         a_header_made_anew_guesses_no_trailers,
          where_no_frames_are_of_ethernet_no_trailers_are_read,
          a_reload_reads_others_from_then_on)

@@ -15,10 +15,10 @@
 #include "base/sys.h"
 #include "pcapng/option.h"
 #include "recorder/store/mend/aside.h"
+#include "recorder/store/mend/salvage_head.h"
 #include "recorder/store/mend/survey.h"
 #include "recorder/store/read/segment_file.h"
 
-#define SIBLINGS	64	/* segments asked for a head */
 #define COPY_BYTES	(1u << 20)
 /* An Enhanced Packet Block with a number and no data. */
 #define PACKET_BYTES_MIN	48u
@@ -53,12 +53,6 @@ static int	keep_runs(struct job *, struct pb_runs *, struct run *,
 		    struct pb_err *);
 static int	next_run(struct job *, struct run *, struct pb_err *);
 static int	survey_run(struct job *, uint64_t, struct run *,
-		    struct pb_err *);
-static int	find_head(struct job *, int, struct pb_err *);
-static int	sibling_head(const struct job *, int, struct pb_head **,
-		    struct pb_err *);
-static int	head_of(const struct job *, uint64_t, int, struct pb_head **);
-static int	origin_head(const struct pb_stream_info *, struct pb_head **,
 		    struct pb_err *);
 static int	place_run(struct job *, struct run *, struct pb_err *);
 static int	stands(const struct job *, const char *, struct run *,
@@ -238,7 +232,9 @@ next_run(struct job *job, struct run *out, struct pb_err *err)
 			continue;
 		}
 		if (job->head == NULL) {
-			rc = find_head(job, job->survey.hops, err);
+			rc = pb_salvage_head(&job->head, job->mend->store,
+			    job->stream, job->file->first, job->survey.hops,
+			    err);
 			if (rc <= 0)
 				return rc;
 		}
@@ -268,90 +264,6 @@ survey_run(struct job *job, uint64_t first, struct run *out,
 	*out = (struct run){ .first = first, .from = job->at,
 	    .last = survey->segment.last_seq, .to = survey->good };
 	return rc < 0 ? rc : !pb_segment_empty(&survey->segment);
-}
-
-/*
- * The original's head is rotten, its packets have `hops` records: one from
- * another segment of the stream, or made up where the packets are at their
- * origin.  1, 0 where there is none, or an error.
- */
-static int
-find_head(struct job *job, int hops, struct pb_err *err)
-{
-	int rc = sibling_head(job, hops, &job->head, err);
-
-	/* Without a row nobody knows the link type. */
-	if (rc == 0 && hops == 0 && job->stream->created_ns != 0)
-		rc = origin_head(job->stream, &job->head, err);
-	return rc;
-}
-
-/* The index, which may be lost, is not asked. */
-static int
-sibling_head(const struct job *job, int hops, struct pb_head **out,
-    struct pb_err *err)
-{
-	struct pb_segment_name file;
-	const char *entry;
-	int found = 0, tries = 0;
-	struct pb_dir *folder = pb_below_opendir(job->dir);
-
-	if (folder == NULL)
-		return pb_err_sys(err, "open %s", job->dir);
-	while (found == 0 && tries < SIBLINGS &&
-	    (entry = pb_dir_next(folder)) != NULL) {
-		if (!pb_layout_parse(entry, &file) ||
-		    file.first == job->file->first)
-			continue;
-		tries++;
-		found = head_of(job, file.first, hops, out);
-	}
-	pb_dir_close(folder);
-	return found;
-}
-
-/* 1 where the head of this segment serves. */
-static int
-head_of(const struct job *job, uint64_t first, int hops, struct pb_head **out)
-{
-	const struct pb_stream_info *stream = job->stream;
-	uint64_t digest;
-	size_t bytes;
-	int fd = pb_segment_open_file(job->mend->store, &stream->key, first,
-	    NULL);
-	int rc;
-
-	if (fd < 0)
-		return 0;
-	rc = pb_survey_head(fd, out, &bytes, &digest, NULL);
-	pb_file_close(fd);
-	if (rc == 0 && (*out)->identity.nodes == hops + 1 &&
-	    pb_head_fits(*out, &stream->key, stream->linktype, first))
-		return 1;
-	pb_head_unref(*out);
-	*out = NULL;
-	return 0;
-}
-
-/* Packets without a hop are at their origin: the stream's key says all. */
-static int
-origin_head(const struct pb_stream_info *stream, struct pb_head **out,
-    struct pb_err *err)
-{
-	struct pb_identity identity = { .epoch = stream->key.epoch,
-	    .first_seq = 1, .nodes = 1 };
-	struct pb_buf idb;
-	int rc;
-
-	strcpy(identity.interface, stream->key.interface);
-	strcpy(identity.node[0].name, stream->key.node);
-	pb_buf_init(&idb, PB_OPTIONS_BYTES_MAX);
-	pb_option_put(&idb, PB_OPT_IF_NAME, stream->key.interface,
-	    strlen(stream->key.interface));
-	rc = pb_head_create(out, &identity, stream->linktype, NULL, 0,
-	    idb.data, idb.len, err);
-	pb_buf_finish(&idb);
-	return rc < 0 ? rc : 1;
 }
 
 /* --- files in their places ---------------------------------------------- */
