@@ -135,6 +135,9 @@ word_parse(struct pb_trailer_list *list, const char *at, size_t len,
 	format = format_find(word, strlen(word));
 	if (format == NULL)
 		return format_unknown(word, err);
+	if (scale != NULL && format->take == NULL)
+		return pb_err_set(err, PB_EINVAL, "%s" TAI ": these are bytes "
+		    "without a time", word);
 	if (scale != NULL && format->says_scale)
 		return pb_err_set(err, PB_EINVAL, "%s" TAI ": these say "
 		    "themselves whether they are TAI", word);

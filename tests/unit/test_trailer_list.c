@@ -110,6 +110,7 @@ a_wrong_list_is_refused_in_words_and_leaves_the_list(void **state)
 		{ "exablaze@utc", "@tai, nothing else" },
 		{ "exablaze@", "@tai, nothing else" },
 		{ "arista7280@tai", "say themselves" },
+		{ "raw:4@tai", "raw@tai: these are bytes without a time" },
 		{ ":1", "is no trailer" },
 		{ "vss,vss,vss,vss,vss,vss,vss,vss,vss", "at most 8" },
 		{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
