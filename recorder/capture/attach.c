@@ -24,13 +24,13 @@
 
 static int	open_handles(struct pb_source *, struct pb_handles *,
 		    struct pb_err *);
+static int	check_frames(const struct pb_source *, uint16_t,
+		    struct pb_err *);
 static void	tell_slow(void *);
 static void	retry_later(struct pb_source *);
 static void	use(struct pb_source *, int, struct pb_handles *,
 		    struct pb_err *);
 static int	adopt(struct pb_source *, struct pb_handles *,
-		    struct pb_err *);
-static int	check_frames(const struct pb_source *, uint16_t,
 		    struct pb_err *);
 static void	start_lanes(struct pb_source *, const struct pb_handles *,
 		    struct pb_head *);
@@ -158,9 +158,30 @@ open_handles(struct pb_source *src, struct pb_handles *fresh,
 {
 	const struct pb_pcap_ask ask = { .capture = src->capture,
 	    .hold_ms = src->hold_ms, .host_clock = src->host_clock };
-
-	return pb_opening_run(&ask, src->stop_fd, tell_slow, src, fresh,
+	int rc = pb_opening_run(&ask, src->stop_fd, tell_slow, src, fresh,
 	    err);
+
+	if (rc != 0)
+		return rc;
+	rc = check_frames(src, fresh->at[0].linktype, err);
+	if (rc < 0)
+		pb_handles_close(fresh);
+	return rc;
+}
+
+/* Bytes of others would be taken for stamps, and those for times. */
+static int
+check_frames(const struct pb_source *src, uint16_t linktype,
+    struct pb_err *err)
+{
+	const struct pb_trailer_list *list = &src->stamping.list;
+
+	if (linktype == PB_LINKTYPE_ETHERNET ||
+	    (list->count == 0 && !list->fcs))
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "interface %s: is %s, and trailers "
+	    "and an FCS stand on Ethernet frames; take trailers and fcs out",
+	    src->capture.interface, pb_linktype_name(linktype));
 }
 
 static void
@@ -192,9 +213,7 @@ adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 	struct pb_head *head = NULL;
 	int rc;
 
-	rc = check_frames(src, linktype, err);
-	if (rc == 0)
-		rc = find_stream(src, linktype, err);
+	rc = find_stream(src, linktype, err);
 	if (rc == 0 && src->pool == NULL)
 		rc = pb_pool_create(&src->pool, chunks,
 		    pb_store_flows(src->store), err);
@@ -218,21 +237,6 @@ adopt(struct pb_source *src, struct pb_handles *fresh, struct pb_err *err)
 	if (!src->unsteady)
 		tell_open(src);
 	return 0;
-}
-
-/* Bytes of others would be taken for stamps, and those for times. */
-static int
-check_frames(const struct pb_source *src, uint16_t linktype,
-    struct pb_err *err)
-{
-	const struct pb_trailer_list *list = &src->stamping.list;
-
-	if (linktype == PB_LINKTYPE_ETHERNET ||
-	    (list->count == 0 && !list->fcs))
-		return 0;
-	return pb_err_set(err, PB_EINVAL, "interface %s: is %s, and trailers "
-	    "and an FCS stand on Ethernet frames; take trailers and fcs out",
-	    src->capture.interface, pb_linktype_name(linktype));
 }
 
 static void
