@@ -14,7 +14,8 @@
  *
  * Promise: a tick has a time only where a keyframe is there, not older than
  * KEY_NS_MAX, whose own time followed the one before at the tick's rate, and
- * where that time is about when the frame was captured; else it is adrift.
+ * where as much time went by since then by the capture's clock; else it is
+ * adrift.  What UTC the keyframe says is believed, as any stamp is.
  * Limit: what skew means is not published; it is not applied.
  */
 #include <stdlib.h>
