@@ -18,15 +18,19 @@
 #define FRAMES_SHOWN	32u	/* to the guess, from the first on that does
 				 * not fit */
 #define SHOWN_MS	1000u	/* then those that came will do */
+#define YEAR_2000_NS	(946684800 * PB_NS_PER_S)
 
 static int	check_choice(const struct pb_stamping *,
 		    const struct pb_conf_capture *, struct pb_err *);
+static bool	is_near(struct pb_stamping_lane *, uint64_t, uint64_t);
 static void	count(struct pb_stamping_counts *,
 		    const struct pb_trailer_list *,
 		    const struct pb_trailers *);
 static void	begin_guess(struct pb_stamping *, struct pb_stamping_lane *);
 static void	add(_Atomic uint64_t *, uint64_t *);
 static void	tell(const struct pb_stamping *, struct pb_stamping_lane *,
+		    const char *);
+static void	tell_apart(struct pb_stamping *, struct pb_stamping_lane *,
 		    const char *);
 static const char *yes_no(bool);
 
@@ -110,6 +114,8 @@ pb_stamping_packet(struct pb_stamping *stamping,
 		lane->shown++;
 	}
 	chosen = pb_trailers_choose(&read, stamping->choice);
+	if (chosen >= 0 && !is_near(lane, read.at[chosen].time_ns, *time_ns))
+		chosen = -1;
 	if (chosen < 0 && !(list->needs_context && read.count > 0))
 		return false;
 	out->capture_ns = *time_ns;
@@ -130,6 +136,8 @@ pb_stamping_turn(struct pb_stamping *stamping, struct pb_stamping_lane *lane,
 		add(&stamping->sum.unparsed[i], &lane->fresh.unparsed[i]);
 	}
 	add(&stamping->sum.keyframes, &lane->fresh.keyframes);
+	if (lane->apart_ns != 0)
+		tell_apart(stamping, lane, interface);
 	if (lane->guess == NULL)
 		return;
 	if (lane->until_ms == 0)
@@ -155,6 +163,18 @@ pb_stamping_counts(const struct pb_stamping *stamping,
 		out->unparsed[i] = pb_counted(&stamping->sum.unparsed[i]);
 	}
 	out->keyframes = pb_counted(&stamping->sum.keyframes);
+}
+
+/* As far as a capture's clock that is set can tell. */
+static inline bool
+is_near(struct pb_stamping_lane *lane, uint64_t ns, uint64_t capture_ns)
+{
+	uint64_t apart = ns > capture_ns ? ns - capture_ns : capture_ns - ns;
+
+	if (apart <= PB_STAMPING_APART_NS || capture_ns < YEAR_2000_NS)
+		return true;
+	lane->apart_ns = apart;
+	return false;
 }
 
 static void
@@ -218,6 +238,21 @@ tell(const struct pb_stamping *stamping, struct pb_stamping_lane *lane,
 	    looks);
 	pb_trailer_guess_destroy(lane->guess);
 	lane->guess = NULL;
+}
+
+static void
+tell_apart(struct pb_stamping *stamping, struct pb_stamping_lane *lane,
+    const char *interface)
+{
+	uint64_t days = lane->apart_ns / PB_NS_PER_S / 86400;
+
+	lane->apart_ns = 0;
+	if (!atomic_exchange(&stamping->told_apart, true))
+		pb_log(PB_LOG_WARN, "capture", "a stamp is %llu days off the "
+		    "capture's clock interface=%s: such packets have the "
+		    "capture's time; Fix: set the clock of the switch, or of "
+		    "this machine; what a switch sends by itself has no stamp",
+		    (unsigned long long)days, interface);
 }
 
 static const char *

@@ -6,6 +6,10 @@
  * beside those whose frame does not tell all (pcapng/stamp.h).  A frame that
  * does not fit is captured all the same, and counted; the first one is told
  * loudly, with what it and those behind it look like.
+ *
+ * Frames that have no trailer, such as those that switches send themselves, may
+ * end as if they had one.  So a stamp that is further off the capture's clock
+ * than PB_STAMPING_APART_NS gives its packet no time, and the first is told.
  */
 #ifndef PB_CAPTURE_STAMPING_H
 #define PB_CAPTURE_STAMPING_H
@@ -14,9 +18,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "conf/conf.h"
 #include "recorder/trailer/trailer.h"
+
+#define PB_STAMPING_APART_NS	(30 * 86400 * PB_NS_PER_S)
 
 /* Frames that came to each trailer of the list, the outermost first: what is
  * inside of one that does not parse is not looked for. */
@@ -31,6 +38,7 @@ struct pb_stamping {
 	struct pb_trailer_list list;	/* of none: nothing is read */
 	int		 choice;	/* enum pb_stamp_choice */
 	_Atomic bool	 told;		/* of the first that does not fit */
+	_Atomic bool	 told_apart;	/* of the first that is far off */
 	struct {
 		_Atomic uint64_t parsed[PB_STAMPS_MAX];
 		_Atomic uint64_t unparsed[PB_STAMPS_MAX];
@@ -46,6 +54,7 @@ struct pb_stamping_lane {
 	unsigned	 shown;		/* frames, to it */
 	uint64_t	 until_ms;	/* then it has looked enough; 0: the
 					 * time is not known yet */
+	uint64_t	 apart_ns;	/* of a stamp that is far off; or 0 */
 };
 
 /*

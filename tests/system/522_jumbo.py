@@ -8,6 +8,7 @@ from sender import send
 import trailers
 
 COUNT = int(3000 / SLOW)
+SECONDS = int(time.time())
 JUMBO = 9000 + 14 + 4       # a tag behind both addresses
 MTU = 9200
 # What libpcap 1.10 gets of a frame at most: a block of its ring holds that
@@ -28,7 +29,7 @@ def trailed(n, size):
     """Three taps, the second with a sequence number."""
     data = trailers.with_fcs(frame(n, size))
     for device, more in enumerate(([], [trailers.sequence(n)], [])):
-        data = trailers.metamako(data, 1_760_000_000 + n, device,
+        data = trailers.metamako(data, SECONDS + n, device,
                                  device=device, port=8, extensions=more)
     return trailers.captured(data)
 

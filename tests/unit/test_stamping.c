@@ -100,6 +100,38 @@ a_stamp_without_a_valid_time_gives_none(void **state)
 	assert_int_equal(time_ns, CAPTURE_NS);
 }
 
+/* As the end of a frame without a trailer may be; or a clock is wrong. */
+static void
+a_stamp_far_off_the_captures_clock_gives_none(void **state)
+{
+	static const struct { int64_t days; bool gives; } rows[] = {
+		{ 0, true }, { -29, true }, { 30, true }, { 31, false },
+		{ -31, false }, { 9000, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t s = NOW_S + rows[i].days * 86400;
+
+		capture_is("exablaze", "trailer");
+		host_sends(60);
+		exablaze(1, 2, (uint32_t)s, 0);
+		assert_int_equal(captured(), rows[i].gives);
+		assert_int_equal(time_ns, rows[i].gives ?
+		    (uint64_t)s * PB_NS_PER_S : CAPTURE_NS);
+		assert_int_equal(counts().parsed[0], 1);
+		assert_int_equal(stamping.told_apart, !rows[i].gives);
+	}
+	/* A capture without a clock knows nothing. */
+	capture_is("exablaze", "trailer");
+	host_sends(60);
+	exablaze(1, 2, NOW_S, 0);
+	time_ns = 5;
+	assert_true(pb_stamping_packet(&stamping, &lane, frame.data,
+	    frame.len - 4, frame.len - 4, &time_ns, &stamped));
+	assert_int_equal(time_ns, NOW_NS);
+}
+
 static void
 resolved_stamps_are_kept_where_the_frame_needs_more(void **state)
 {
@@ -269,6 +301,7 @@ main(void)
 		cmocka_unit_test(
 		    the_time_is_the_chosen_stamps_and_the_captures_stays),
 		cmocka_unit_test(a_stamp_without_a_valid_time_gives_none),
+		cmocka_unit_test(a_stamp_far_off_the_captures_clock_gives_none),
 		cmocka_unit_test(
 		    resolved_stamps_are_kept_where_the_frame_needs_more),
 		cmocka_unit_test(
