@@ -10,7 +10,9 @@
 #include "recorder/store/index/index_rows.h"
 #include "recorder/store/index/index_write.h"
 
-#define UNSTEADY_NS	(UINT64_C(3600) * 1000000000)
+/* Lanes of a capture are not so far apart: flush_interval is 10 s at most.  A
+ * clock that is set back, or stamps of a switch, may be. */
+#define UNSTEADY_NS	(UINT64_C(10) * 1000000000)
 
 static const char *const reason_names[] = {
 	[PB_GAP_DEAD_LETTERED] = "dead-lettered",

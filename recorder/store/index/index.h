@@ -55,7 +55,7 @@ struct pb_stream_info {
 	uint32_t	id;		/* in this store; key of other rows */
 	uint16_t	linktype;
 	bool		own : 1;	/* captured by this node */
-	bool		unsteady : 1;	/* times have run back by an hour */
+	bool		unsteady : 1;	/* times have run back by 10 s */
 	uint8_t		unused_flags;
 	uint32_t	snaplen;	/* as at the origin; 0: unknown */
 	uint32_t	unused;
