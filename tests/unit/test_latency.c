@@ -182,6 +182,32 @@ a_heartbeat_that_was_missed_shifts_no_other_one(void **state)
 	pb_latency_destroy(latency);
 }
 
+/* Goal:   where the clock at `to` is behind, equal packets are neither lost
+ *         nor late by the time between them.
+ * Method: heartbeats, ten in a window; and one that is alone a while later. */
+static void
+equal_packets_by_a_clock_behind_are_not_late_ones(void **state)
+{
+	struct pb_latency *latency = latency_of("lon/a", "lon/b", S, 0);
+	const struct pb_latency_report *report;
+
+	(void)state;
+	for (uint32_t i = 0; i < 50; i++) {
+		seen(latency, 'b', 7, S + i * 100 * MS);
+		seen(latency, 'a', 7, S + i * 100 * MS + 20);
+	}
+	seen(latency, 'b', 7, 20 * S);
+	seen(latency, 'a', 7, 20 * S + 20);
+	report = pb_latency_end(latency);
+	assert_int_equal(report->matched, 51);
+	assert_int_equal(report->only_to, 0);
+	assert_int_equal(report->lost, 0);
+	assert_int_equal(report->ambiguous, 50);
+	assert_int_equal(report->negative, 1);
+	assert_true(report->min == NS(-20) && report->max == NS(-20));
+	pb_latency_destroy(latency);
+}
+
 static void
 a_full_table_gives_up_the_oldest_and_counts_it(void **state)
 {
@@ -353,6 +379,8 @@ main(void)
 		equal_packets_match_in_order_and_their_times_are_not_believed),
 		cmocka_unit_test(
 		    a_heartbeat_that_was_missed_shifts_no_other_one),
+		cmocka_unit_test(
+		    equal_packets_by_a_clock_behind_are_not_late_ones),
 		cmocka_unit_test(
 		    a_full_table_gives_up_the_oldest_and_counts_it),
 		cmocka_unit_test(
