@@ -206,6 +206,9 @@ follow_head(struct pb_stamp_stream *stream, const struct pb_head *head,
 		stream->list = *given;
 	else
 		pb_stamps_list(stream->text, &stream->list);
+	/* They are of Ethernet alone. */
+	if (head->linktype != PB_LINKTYPE_ETHERNET)
+		memset(&stream->list, 0, sizeof(stream->list));
 	if (memcmp(&before, &stream->list, sizeof(before)) != 0)
 		memset(&stream->context, 0, sizeof(stream->context));
 }

@@ -261,6 +261,30 @@ a_list_that_is_given_goes_for_all_streams(void **state)
 }
 
 static void
+a_list_is_of_ethernet_alone(void **state)
+{
+	struct pb_head *raw = head_of("a", "trailers=metamako");
+	struct pb_trailer_list one = list_of("metamako");
+	const struct pb_trailer_list *given[] = { NULL, &one };
+	struct pb_stamper stamper;
+	struct pb_packet packet;
+	struct pb_stamped out;
+
+	(void)state;
+	two_taps();
+	packet = stored(CAPTURE_NS, NULL);
+	raw->linktype = PB_LINKTYPE_RAW;
+	for (int i = 0; i < 2; i++) {
+		pb_stamper_init(&stamper, given[i]);
+		assert_int_equal(pb_stamper_read(&stamper, raw, &packet,
+		    &out), 0);
+		assert_int_equal(out.count, 0);
+		pb_stamper_finish(&stamper);
+	}
+	pb_head_unref(raw);
+}
+
+static void
 no_stream_learns_from_anothers_keyframes(void **state)
 {
 	struct pb_head *a = head_of("a", NULL), *b = head_of("b", NULL);
@@ -373,6 +397,7 @@ main(void)
 		cmocka_unit_test(
 		    each_stream_is_read_by_what_its_interface_says),
 		cmocka_unit_test(a_list_that_is_given_goes_for_all_streams),
+		cmocka_unit_test(a_list_is_of_ethernet_alone),
 		cmocka_unit_test(no_stream_learns_from_anothers_keyframes),
 		cmocka_unit_test(
 		    times_have_as_many_decimals_as_tell_them_apart),
