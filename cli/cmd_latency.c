@@ -158,6 +158,9 @@ parse(struct latency *latency, struct pb_err *err)
 	if (memcmp(&how->from, &how->to, sizeof(how->from)) == 0)
 		return pb_cli_usage("latency: --from %s and --to %s are one "
 		    "tap; name two", opts->from, opts->to);
+	if (opts->plot != NULL && strcmp(opts->plot, "-") == 0)
+		return pb_cli_usage("latency: --plot - would put the picture "
+		    "behind what standard output says; name a file");
 	choose_streams(latency);
 	return 0;
 }

@@ -164,6 +164,7 @@ def wrong_usage_is_said_in_a_line(t):
             (("--from", "device:a", "--to", "x/a"), b"device:D/P"),
             (("--from", "x/a", "--to", "x/b", "--window", "7"), b"--window"),
             (("--from", "x/*", "--to", "*/b"), b"at both taps"),
+            (("--from", "x/a", "--to", "x/b", "--plot", "-"), b"--plot -"),
             (("--from", "x/a", "--to", "x/b", "--trailers", "nosuch"),
              b"--trailers"),
             (("--from", "x/a", "--to", "x/b", "portt"), b"filter")):
