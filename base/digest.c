@@ -13,6 +13,12 @@ pb_digest(const void *data, size_t len)
 	return XXH3_64bits(data, len);
 }
 
+uint64_t
+pb_digest_seeded(const void *data, size_t len, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(data, len, seed);
+}
+
 void
 pb_digest_begin(struct pb_digest *digest)
 {

@@ -24,6 +24,10 @@ struct pb_digest {
 /* XXH3 (64 bits, seed 0) of `len` bytes. */
 uint64_t pb_digest(const void *data, size_t len);
 
+/* The same with a seed: where it is random, who makes the bytes does not know
+ * which others have the same digest. */
+uint64_t pb_digest_seeded(const void *data, size_t len, uint64_t seed);
+
 /* The same piece by piece; `end` may be asked for more than once. */
 void	pb_digest_begin(struct pb_digest *digest);
 void	pb_digest_add(struct pb_digest *digest, const void *data, size_t len);

@@ -14,6 +14,7 @@
 #include "cli/latency/plot.h"
 #include "cli/latency/told.h"
 #include "recorder/query/latency.h"
+#include "recorder/query/merge.h"
 #include "recorder/query/query.h"
 #include "recorder/query/target.h"
 
@@ -55,7 +56,8 @@ static int	print(const struct latency *, const struct pb_latency_report *,
 static int	plot(struct latency *, const struct pb_latency_report *,
 		    struct pb_err *);
 static int	put_buf(struct pb_out *, struct pb_buf *, struct pb_err *);
-static void	notes(const struct pb_latency_report *);
+static void	notes(const struct latency *,
+		    const struct pb_latency_report *);
 
 #define SELECT	offsetof(struct opts, select)
 static const struct pb_cli_option options[] = {
@@ -158,6 +160,9 @@ parse(struct latency *latency, struct pb_err *err)
 	if (memcmp(&how->from, &how->to, sizeof(how->from)) == 0)
 		return pb_cli_usage("latency: --from %s and --to %s are one "
 		    "tap; name two", opts->from, opts->to);
+	if (opts->plot != NULL && strcmp(opts->plot, "-") == 0)
+		return pb_cli_usage("latency: --plot - would put the picture "
+		    "behind what standard output says; name a file");
 	choose_streams(latency);
 	return 0;
 }
@@ -277,7 +282,7 @@ tell(struct latency *latency, struct pb_err *err)
 
 	if (rc == 0 && latency->plots)
 		rc = plot(latency, report, err);
-	notes(report);
+	notes(latency, report);
 	return rc;
 }
 
@@ -337,8 +342,15 @@ put_buf(struct pb_out *out, struct pb_buf *buf, struct pb_err *err)
 
 /* What is worth a word only where it was. */
 static void
-notes(const struct pb_latency_report *report)
+notes(const struct latency *latency, const struct pb_latency_report *report)
 {
+	uint64_t late = pb_query_late(latency->query);
+
+	if (late > 0 && !latency->told.same_packet)
+		pb_cli_note("%" PRIu64 " packets are out of order by more than "
+		    "%u ms in their stream: where --window is not longer than "
+		    "they are late, they count as lost", late,
+		    (unsigned)(PB_MERGE_WINDOW_NS / PB_NS_PER_MS));
 	if (report->given_up > 0)
 		pb_cli_note("%" PRIu64 " packets were not waited for, and are "
 		    "neither matched nor lost: %u wait at most; give a "

@@ -343,14 +343,20 @@ line(struct pb_buf *out, const char *kind, double x1, double y1, double x2,
 	    "x2=\"%.1f\" y2=\"%.1f\"/>\n", kind, x1, y1, x2, y2);
 }
 
-/* What people wrote, as text of XML. */
+/* What people wrote, as text of XML, which has no U+FFFE and U+FFFF. */
 static void
 put_text(struct pb_buf *out, const char *text)
 {
 	char clean[TAP_SHOWN];
 
 	pb_utf8_clean(clean, sizeof(clean), text, strlen(text));
-	for (const char *c = clean; *c != '\0'; c++)
+	for (const char *c = clean; *c != '\0'; c++) {
+		if (strncmp(c, "\xEF\xBF\xBE", 3) == 0 ||
+		    strncmp(c, "\xEF\xBF\xBF", 3) == 0) {
+			pb_buf_str(out, "?");
+			c += 2;
+			continue;
+		}
 		switch (*c) {
 		case '<':
 			pb_buf_str(out, "&lt;");
@@ -364,4 +370,5 @@ put_text(struct pb_buf *out, const char *text)
 		default:
 			pb_buf_put(out, c, 1);
 		}
+	}
 }

@@ -155,7 +155,8 @@ static bool
 nth(const struct pb_subject *subject, size_t n, struct pb_trailer_fit *out)
 {
 	for (size_t i = 0; pb_trailer_guess_fit(subject->guess, i, out); i++)
-		if (out->fits > 0 && out->fits >= out->frames / 2 && n-- == 0)
+		if (out->fits > 0 && out->fits >= out->frames - out->fits &&
+		    n-- == 0)
 			return true;
 	return false;
 }

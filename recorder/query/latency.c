@@ -7,7 +7,8 @@
  *	TO      the other way round: the clock at `to` may be behind
  *	EARLY   a pair with the earlier time at `to`: clocks apart, or equal
  *	        packets of which one was lost.  One more at `to` within the
- *	        window fits better: it takes the place of the earlier one.
+ *	        window takes the place of the earlier one where it is nearer;
+ *	        else it waits.  Neither is certain.
  */
 #include "recorder/query/latency.h"
 
@@ -63,11 +64,13 @@ static int	wait_for(struct pb_latency *, enum kind, uint64_t, uint64_t,
 		    const struct waiting *);
 static struct waiting *first_of(struct pb_latency *, enum kind, uint64_t);
 static struct waiting take(struct pb_latency *, struct waiting *);
+static bool	is_nearer(const struct waiting *, const struct pb_instant *);
 static void	gone(void *, void *, bool);
 static uint64_t	key_of(enum kind, uint64_t);
 /* what came of it */
 static void	pair(struct pb_latency *, const struct pb_instant *,
 		    const struct pb_instant *, bool);
+static pb_i128	between(const struct pb_instant *, const struct pb_instant *);
 static void	count_ticks(struct pb_timing *, pb_i128);
 
 int
@@ -262,9 +265,15 @@ at_to(struct pb_latency *latency, uint64_t hash, uint64_t place,
 	struct waiting alone = { .at = *at }, left;
 
 	latency->report.to++;
+	if (early != NULL && is_nearer(early, at)) {
+		left = take(latency, early);
+		pair(latency, &left.at, &left.to, true);
+		alone.doubtful = true;
+		early = NULL;
+	}
 	if (from == NULL && early == NULL)
 		return wait_for(latency, TO, hash, place, &alone);
-	if (from != NULL && early != NULL)
+	if (from != NULL && (early != NULL || alone.doubtful))
 		from->doubtful = true;
 	left = take(latency, early != NULL ? early : from);
 	latency->report.only_to += early != NULL;
@@ -306,6 +315,13 @@ take(struct pb_latency *latency, struct waiting *first)
 	return taken;
 }
 
+/* Is the one at `to` of a pair that is early nearer than this later one? */
+static bool
+is_nearer(const struct waiting *early, const struct pb_instant *later)
+{
+	return between(&early->to, &early->at) <= between(&early->at, later);
+}
+
 static void
 gone(void *arg, void *data, bool full)
 {
@@ -336,8 +352,7 @@ pair(struct pb_latency *latency, const struct pb_instant *from,
     const struct pb_instant *to, bool doubtful)
 {
 	struct pb_latency_report *report = &latency->report;
-	pb_i128 took = ((pb_i128)to->ns - (pb_i128)from->ns) *
-	    PB_LATENCY_NS + (pb_i128)to->fraction - (pb_i128)from->fraction;
+	pb_i128 took = between(from, to);
 
 	report->matched++;
 	report->ambiguous += doubtful;
@@ -354,6 +369,13 @@ pair(struct pb_latency *latency, const struct pb_instant *from,
 		count_ticks(&report->behind, -took);
 	else
 		count_ticks(&report->ahead, took);
+}
+
+static pb_i128
+between(const struct pb_instant *from, const struct pb_instant *to)
+{
+	return ((pb_i128)to->ns - (pb_i128)from->ns) * PB_LATENCY_NS +
+	    (pb_i128)to->fraction - (pb_i128)from->fraction;
 }
 
 static void

@@ -79,7 +79,9 @@ const struct pb_latency_report *pb_latency_end(struct pb_latency *latency);
 
 /*
  * The latency that `share` thousandths of all are not above: of those above
- * 0 within 1 % above it, of those below within 1 % below; 0 of none.
+ * 0 within 1 % above it, of those below within 1 % below; 0 of none.  What is
+ * further from 0 than 2^54 ns (208 days), as clocks that were never set, is
+ * the furthest of these.
  */
 pb_i128	pb_latency_find(const struct pb_latency_report *report,
 	    unsigned share);
@@ -87,8 +89,8 @@ pb_i128	pb_latency_find(const struct pb_latency_report *report,
 pb_i128	pb_latency_mean(const struct pb_latency_report *report);
 
 /* A histogram: how many were from `from` on and below `to`, which is at most
- * 1 % (or 1/2^10 ns) from it; of those below 0, above `from` and up to
- * `to`. */
+ * 1 % (or 1/2^10 ns) from it, but where all beyond 2^54 ns is in one; of those
+ * below 0, above `from` and up to `to`. */
 struct pb_latency_bucket {
 	pb_i128		 from, to;
 	uint64_t	 count;

@@ -30,9 +30,13 @@ pb_latency_find(const struct pb_latency_report *report, unsigned share)
 	if (rank <= early) {
 		ticks = pb_timing_at(&report->behind, early - rank + 1);
 		found = -(((pb_i128)ticks + 1) << PB_LATENCY_TICK);
+		if (ticks == UINT64_MAX)
+			found = report->min;
 	} else {
 		ticks = pb_timing_at(&report->ahead, rank - early);
 		found = ((pb_i128)ticks + 1) << PB_LATENCY_TICK;
+		if (ticks == UINT64_MAX)
+			found = report->max;
 	}
 	if (found < report->min)
 		return report->min;
@@ -86,6 +90,8 @@ above(const struct pb_latency_report *report, size_t bucket,
 {
 	out->from = bucket > 0 ? end_of(bucket - 1) : 0;
 	out->to = end_of(bucket);
+	if (bucket == PB_TIMING_BUCKETS - 1 && report->max >= out->to)
+		out->to = report->max + 1;
 	out->count = report->ahead.bucket[bucket];
 }
 
@@ -94,6 +100,8 @@ below(const struct pb_latency_report *report, size_t bucket,
     struct pb_latency_bucket *out)
 {
 	out->from = -end_of(bucket);
+	if (bucket == PB_TIMING_BUCKETS - 1 && report->min <= out->from)
+		out->from = report->min - 1;
 	out->to = bucket > 0 ? -end_of(bucket - 1) : 0;
 	out->count = report->behind.bucket[bucket];
 }

@@ -13,6 +13,7 @@
 
 struct item {
 	const struct pb_stamp_stream *stream;
+	uint64_t	 place;		/* in the order of all */
 	uint64_t	 seq;		/* of a packet that was kept; else 0: */
 	struct pb_recent_name last;	/* the last one the stream has seen */
 };
@@ -22,14 +23,15 @@ struct pb_repeats {
 	struct pb_stamper stamper;
 	struct pb_same	 same;
 	struct pb_recent *recent;
+	uint64_t	 newest;	/* the last place there was */
 	uint64_t	 count, forgotten;
 };
 
-static const struct item *find(struct pb_repeats *, uint64_t, uint64_t);
+static const struct item *find(struct pb_repeats *, uint64_t, uint64_t,
+		    uint64_t);
 static struct item *keep(struct pb_repeats *, uint64_t, uint64_t,
 		    const struct pb_stamp_stream *, uint64_t);
-static int	come_to(struct pb_repeats *, uint64_t, uint64_t,
-		    const struct item *);
+static int	come_to(struct pb_repeats *, uint64_t, const struct item *);
 static uint64_t	key_of(uint64_t, const struct pb_stamp_stream *);
 static void	gone(void *, void *, bool);
 static int	no_memory(struct pb_err *);
@@ -84,17 +86,18 @@ pb_repeats_packet(struct pb_repeats *repeats,
 	    &cp->packet, &hash);
 	if (rc <= 0)
 		return rc < 0 ? no_memory(err) : 0;
-	if (place_ns > repeats->opts.window_ns)
+	if (place_ns > repeats->newest)
+		repeats->newest = place_ns;
+	if (repeats->newest > repeats->opts.window_ns)
 		pb_recent_until(repeats->recent,
-		    place_ns - repeats->opts.window_ns);
-	item = find(repeats, hash, key_of(hash, stream));
+		    repeats->newest - repeats->opts.window_ns);
+	item = find(repeats, hash, key_of(hash, stream), place_ns);
 	repeat = item != NULL;
 	if (repeat)
 		*of = (struct pb_repeat){ item->stream->head, item->seq };
 	else
 		item = keep(repeats, hash, place_ns, stream, cp->seq);
-	if (item == NULL || come_to(repeats, key_of(hash, stream), place_ns,
-	    item) < 0)
+	if (item == NULL || come_to(repeats, key_of(hash, stream), item) < 0)
 		return no_memory(err);
 	repeats->count += repeat;
 	return repeat;
@@ -113,16 +116,21 @@ pb_repeats_forgotten(const struct pb_repeats *repeats)
 }
 
 /* The oldest kept one of the hash that the stream, by its key, has not seen;
- * or NULL. */
+ * or NULL, also where that is not within the window: what a stream brings
+ * when others are ahead has another place than what is newest. */
 static const struct item *
-find(struct pb_repeats *repeats, uint64_t hash, uint64_t key)
+find(struct pb_repeats *repeats, uint64_t hash, uint64_t key, uint64_t place)
 {
 	const struct item *seen = pb_recent_first(repeats->recent, key);
 	const struct item *last = seen == NULL ? NULL :
 	    pb_recent_named(repeats->recent, seen->last);
-
-	return last == NULL ? pb_recent_first(repeats->recent, hash) :
+	const struct item *item = last == NULL ?
+	    pb_recent_first(repeats->recent, hash) :
 	    pb_recent_next(repeats->recent, last);
+	uint64_t apart = item == NULL ? 0 : item->place > place ?
+	    item->place - place : place - item->place;
+
+	return apart <= repeats->opts.window_ns ? item : NULL;
 }
 
 /* NULL where there is no memory. */
@@ -130,27 +138,28 @@ static struct item *
 keep(struct pb_repeats *repeats, uint64_t hash, uint64_t place,
     const struct pb_stamp_stream *stream, uint64_t seq)
 {
-	struct item *item = pb_recent_add(repeats->recent, hash, place);
+	struct item *item = pb_recent_add(repeats->recent, hash,
+	    repeats->newest);
 
 	if (item == NULL)
 		return NULL;
 	item->stream = stream;
+	item->place = place;
 	item->seq = seq;
 	return item;
 }
 
 /* The stream, by its key, has seen that one: 0, or PB_ENOMEM. */
 static int
-come_to(struct pb_repeats *repeats, uint64_t key, uint64_t place,
-    const struct item *kept)
+come_to(struct pb_repeats *repeats, uint64_t key, const struct item *kept)
 {
 	struct pb_recent_name last = pb_recent_name(repeats->recent, kept);
 	struct item *seen = pb_recent_first(repeats->recent, key);
 
 	if (seen != NULL)
-		pb_recent_touch(repeats->recent, seen, place);
+		pb_recent_touch(repeats->recent, seen, repeats->newest);
 	else
-		seen = pb_recent_add(repeats->recent, key, place);
+		seen = pb_recent_add(repeats->recent, key, repeats->newest);
 	if (seen == NULL)
 		return PB_ENOMEM;
 	seen->last = last;

@@ -9,7 +9,9 @@
  *
  * What is remembered is bounded by PB_REPEATS_MAX; duplicates of what had to
  * be forgotten before its time are none.  Told packet by packet in the order
- * of times; one thread.
+ * of times; of one that comes behind what is later by more than the window, as
+ * a stream that lags while others are followed, nothing is remembered that it
+ * could be a duplicate of.  One thread.
  */
 #ifndef PB_QUERY_REPEATS_H
 #define PB_QUERY_REPEATS_H

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/digest.h"
+#include "base/sys.h"
 #include "pcapng/dissect.h"
 
 #define IPV6_HEADER	40u
@@ -48,8 +49,11 @@ pb_same_hash(struct pb_same *same, bool routed, uint16_t linktype,
 		return false;
 	if (routed && !without_way(same, &content, linktype))
 		return false;
-	*hash = pb_digest(content.data, content.len) ^
-	    pb_digest(&content.number, sizeof(content.number));
+	if (same->seed == 0)
+		same->seed = pb_random64();
+	*hash = pb_digest_seeded(content.data, content.len, same->seed) ^
+	    pb_digest_seeded(&content.number, sizeof(content.number),
+	    same->seed);
 	return true;
 }
 

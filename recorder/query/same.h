@@ -2,7 +2,8 @@
  * recorder/query/same.h - is it the same packet, seen at another point?
  *
  * A packet's content as one number, XXH3 of 64 bits: whether two are equal is
- * a matter of these alone.  Compared is the frame as it was before the first
+ * a matter of these alone.  Its seed is random, so that nobody sends packets
+ * that only seem to be equal.  Compared is the frame as it was before the first
  * switch, without trailers, header stamps and FCS, where those parse
  * (recorder/trailer/trailer.h).
  *
@@ -31,14 +32,15 @@
 struct pb_same {		/* zeroed memory is one */
 	uint8_t		*frame;		/* a copy, to leave things out of */
 	size_t		 room;
+	uint64_t	 seed;		/* 0: not drawn yet */
 };
 
 void	pb_same_finish(struct pb_same *same);
 
 /*
  * The hash of a frame of `caplen` captured bytes that had `len` on the wire,
- * of which `read` says what stands on it (NULL: nothing).  False where there
- * is no memory.
+ * of which `read` says what stands on it (NULL: nothing); to be compared with
+ * others of `same` alone.  False where there is no memory.
  */
 bool	pb_same_hash(struct pb_same *same, bool routed, uint16_t linktype,
 	    const uint8_t *frame, uint32_t caplen, uint32_t len,

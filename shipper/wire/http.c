@@ -44,6 +44,8 @@ struct transfer {
 	struct pb_http_request request;	/* path and headers not kept */
 	size_t		 at;		/* sent of the body */
 	bool		 paused;	/* by the rate */
+	uint64_t	 turn;		/* of the loop, in which libcurl */
+	size_t		 asked;		/* so often asked to go on */
 	char		 takes[TAKES_BYTES]; /* the answer's PB-Takes */
 	uint64_t	 moved_ms;	/* when bytes were seen to move */
 	size_t		 moved_at;	/* `at` then, */
@@ -62,6 +64,7 @@ struct pb_http {
 	unsigned	 requests;
 	struct pb_sockets sockets;
 	uint64_t	 look_ms;	/* the next look for silence */
+	uint64_t	 turn;		/* of libcurl's work */
 };
 
 static struct transfer	*transfer_create(struct pb_http *);
@@ -69,7 +72,7 @@ static void	transfer_destroy(struct transfer *);
 static void	transfer_end(struct transfer *, bool);
 static int	transfer_set(struct transfer *, struct pb_err *);
 static CURLcode	set_common(const struct transfer *, const char *);
-static CURLcode	set_proxy(CURL *, const struct pb_http_peer *);
+static CURLcode	set_proxy(const struct transfer *);
 static CURLcode	set_tls(CURL *, const struct pb_http_peer *);
 static CURLcode	set_body(struct transfer *);
 static int	set_headers(struct transfer *);
@@ -89,6 +92,8 @@ static int	on_close(void *, curl_socket_t);
 static size_t	on_read(char *, size_t, size_t, void *);
 static int	on_seek(void *, curl_off_t, int);
 static size_t	on_write(char *, size_t, size_t, void *);
+static int	on_turn(void *, curl_off_t, curl_off_t, curl_off_t,
+		    curl_off_t);
 static size_t	on_header(char *, size_t, size_t, void *);
 
 int
@@ -201,6 +206,7 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 	/* Does not wait where a request was just added. */
 	rc = pb_curl.curl_multi_poll(http->multi, extra, count,
 	    timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms, NULL);
+	http->turn++;
 	if (rc == CURLM_OK)
 		rc = pb_curl.curl_multi_perform(http->multi, &left);
 	while ((message = pb_curl.curl_multi_info_read(http->multi,
@@ -326,6 +332,9 @@ explain(const struct transfer *t, CURLcode code,
 	case CURLE_WRITE_ERROR:
 		text = "its answer is too large";
 		break;
+	case CURLE_ABORTED_BY_CALLBACK:
+		text = "the proxy's answer is too large";
+		break;
 	case CURLE_GOT_NOTHING:
 		text = "it closed the connection without an answer";
 		break;
@@ -437,13 +446,16 @@ set_common(const struct transfer *t, const char *url)
 #endif
 	if (t->request.peer->socket_path != NULL)
 		SET(CURLOPT_UNIX_SOCKET_PATH, t->request.peer->socket_path);
-	return set_proxy(easy, t->request.peer);
+	return set_proxy(t);
 }
 
 /* Where packets go is the configuration's word, not a variable's. */
 static CURLcode
-set_proxy(CURL *easy, const struct pb_http_peer *peer)
+set_proxy(const struct transfer *t)
 {
+	const struct pb_http_peer *peer = t->request.peer;
+	CURL *easy = t->easy;
+
 	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_PROXY, peer->proxy == NULL ? "" : peer->proxy);
 	SET(CURLOPT_HTTPPROXYTUNNEL, 1L);
@@ -451,6 +463,10 @@ set_proxy(CURL *easy, const struct pb_http_peer *peer)
 	SET(CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
 	if (peer->proxy_auth != NULL && peer->proxy_auth[0] != '\0')
 		SET(CURLOPT_PROXYUSERPWD, peer->proxy_auth);
+	SET(CURLOPT_XFERINFOFUNCTION, on_turn);
+	SET(CURLOPT_XFERINFODATA, t);
+	SET(CURLOPT_NOPROGRESS, peer->proxy == NULL ||
+	    peer->proxy[0] == '\0' ? 1L : 0L);
 	return CURLE_OK;
 }
 
@@ -701,4 +717,23 @@ on_header(char *line, size_t size, size_t count, void *arg)
 		snprintf(t->takes, sizeof(t->takes), "%.*s",
 		    (int)(len - head), line + head);
 	return len;
+}
+
+/* libcurl reads what a proxy says to CONNECT byte by byte, asks for each,
+ * and comes back when no more is there: one that talks on and on would have
+ * this thread for itself.  Past the CONNECT it asks a few times a turn. */
+static int
+on_turn(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
+    curl_off_t up)
+{
+	struct transfer *t = arg;
+
+	(void)down_all;
+	(void)down;
+	(void)up_all;
+	(void)up;
+	if (t->turn != t->http->turn)
+		t->asked = 0;
+	t->turn = t->http->turn;
+	return ++t->asked > PB_HTTP_ANSWER_MAX;
 }

@@ -53,6 +53,21 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             copy(self.connection, far)
 
 
+class Talker(http.server.BaseHTTPRequestHandler):
+    """It refuses, at great length."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_CONNECT(self):
+        self.send_response(407)
+        self.send_header("Content-Length", str(1 << 40))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(bytes(65536))
+
+
 class Front(http.server.BaseHTTPRequestHandler):
     """It has a node below PREFIX."""
 
@@ -156,6 +171,22 @@ def a_proxy_that_refuses_is_told_and_waited_for(t):
         all_arrives(core, edge)
 
 
+def a_proxy_that_talks_on_and_on_keeps_no_other_upstream(t):
+    core = t.node("core", listen=True)
+    with serving(Talker) as proxy:
+        edge = t.node("edge", upstreams={"core": core, "far": [
+            "http://127.0.0.1:1",
+            "proxy = http://127.0.0.1:%d" % proxy.server_port]})
+        edge.pb("import", "--interface", "eth0", pcap(t))
+        edge.start()
+        wait_until(lambda: "answer is too large" in {
+            u["name"]: u for u in edge.rows("status")[0]["upstreams"]}[
+                "far"]["last_error"], "the status says why", HEALED)
+        core.start()
+        wait_until(lambda: by_stream(core.query()) == by_stream(
+            edge.query()), "all is at the core", HEALED)
+
+
 def proxies_of_the_environment_are_never_asked(t):
     core = t.node("core", listen=True)
     with serving(Proxy, asked=[], wrong=0) as proxy:
@@ -209,6 +240,7 @@ if __name__ == "__main__":
          packets_go_through_a_proxy_that_knows_us,
          the_peer_behind_a_proxy_is_proved_all_the_same,
          a_proxy_that_refuses_is_told_and_waited_for,
+         a_proxy_that_talks_on_and_on_keeps_no_other_upstream,
          proxies_of_the_environment_are_never_asked,
          a_node_may_stand_below_a_path,
          what_is_no_proxy_is_refused)

@@ -405,6 +405,9 @@ def that_nothing_fits_is_said_plainly(t):
     row, = map(json.loads, done.stdout.splitlines())
     equal((done.returncode, row["fits"], row["configure"]), (1, [], []),
           "as JSON")
+    third = pcap(t, "third.pcap", [through("metamako", 0)[1],
+                                   traffic.frame(1, 90), traffic.frame(2, 90)])
+    equal(run([PB, "trailers", third]).returncode, 1, "status of a third")
     node = t.node("n1")
     node.pb("import", path)
     done = node.pb_run("trailers", "nowhere*")

@@ -164,6 +164,7 @@ def wrong_usage_is_said_in_a_line(t):
             (("--from", "device:a", "--to", "x/a"), b"device:D/P"),
             (("--from", "x/a", "--to", "x/b", "--window", "7"), b"--window"),
             (("--from", "x/*", "--to", "*/b"), b"at both taps"),
+            (("--from", "x/a", "--to", "x/b", "--plot", "-"), b"--plot -"),
             (("--from", "x/a", "--to", "x/b", "--trailers", "nosuch"),
              b"--trailers"),
             (("--from", "x/a", "--to", "x/b", "portt"), b"filter")):
@@ -254,6 +255,26 @@ def trailers_make_no_other_packet(t):
     equal(latency(node, *taps, "x/c")["matched"], 0, "without a list")
     equal(latency(node, *taps, "x/c", "--trailers", "metamako,exablaze")
           ["matched"], 297, "by the list that is given")
+
+
+def streams_that_are_out_of_order_need_a_window_as_long(t):
+    """Times of one tap run back by 50 ms, again and again."""
+    back = 5000
+    sent = [(at(n), samples.eth(n, 80)) for n in range(COUNT)]
+    node = stored(t, a=sent, b=[
+        (ns + DELAY_NS, frame) for n in range(0, COUNT, back)
+        for ns, frame in reversed(sent[n:n + back])])
+    taps = "latency", "--from", "x/a", "--to", "x/b", "--json"
+    done = node.pb_run(*taps)
+    said = json.loads(done.stdout)
+    equal((said["matched"], said["lost"], said["latency_ns"]["min"],
+           said["latency_ns"]["max"]), (COUNT, 0, DELAY_NS, DELAY_NS),
+          "within a second")
+    for done in done, node.pb_run(*taps, "--window", "20ms"):
+        check(b"out of order by more than 10 ms" in done.stderr, done.stderr)
+    check(json.loads(done.stdout)["lost"] > 0, "none is lost within 20 ms")
+    done = node.pb_run("latency", "--from", "x/b", "--to", "x/b@capture")
+    check(b"order" not in done.stderr, "of one packet", done.stderr)
 
 
 def clocks_that_are_far_apart_are_within_a_longer_window(t):
@@ -366,5 +387,6 @@ main("540", delays_and_losses_are_those_that_were_made,
      wrong_usage_is_said_in_a_line,
      stamps_of_one_packet_are_apart_to_the_last_fraction,
      trailers_make_no_other_packet,
+     streams_that_are_out_of_order_need_a_window_as_long,
      clocks_that_are_far_apart_are_within_a_longer_window,
      a_bridge_that_holds_packets_is_measured)

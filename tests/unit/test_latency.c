@@ -182,6 +182,32 @@ a_heartbeat_that_was_missed_shifts_no_other_one(void **state)
 	pb_latency_destroy(latency);
 }
 
+/* Goal:   where the clock at `to` is behind, equal packets are neither lost
+ *         nor late by the time between them.
+ * Method: heartbeats, ten in a window; and one that is alone a while later. */
+static void
+equal_packets_by_a_clock_behind_are_not_late_ones(void **state)
+{
+	struct pb_latency *latency = latency_of("lon/a", "lon/b", S, 0);
+	const struct pb_latency_report *report;
+
+	(void)state;
+	for (uint32_t i = 0; i < 50; i++) {
+		seen(latency, 'b', 7, S + i * 100 * MS);
+		seen(latency, 'a', 7, S + i * 100 * MS + 20);
+	}
+	seen(latency, 'b', 7, 20 * S);
+	seen(latency, 'a', 7, 20 * S + 20);
+	report = pb_latency_end(latency);
+	assert_int_equal(report->matched, 51);
+	assert_int_equal(report->only_to, 0);
+	assert_int_equal(report->lost, 0);
+	assert_int_equal(report->ambiguous, 50);
+	assert_int_equal(report->negative, 1);
+	assert_true(report->min == NS(-20) && report->max == NS(-20));
+	pb_latency_destroy(latency);
+}
+
 static void
 a_full_table_gives_up_the_oldest_and_counts_it(void **state)
 {
@@ -310,6 +336,45 @@ percentiles_are_those_of_all_sorted(void **state)
 	pb_latency_destroy(latency);
 }
 
+/* Goal:   a clock that was never set, at either tap, makes no latency of a few
+ *         days of one of decades.
+ * Method: most are too long for a histogram. */
+static void
+what_is_beyond_all_buckets_is_not_said_to_be_less(void **state)
+{
+	const uint64_t year = 365 * 86400 * S;
+	const struct pb_latency_report *report;
+	struct pb_latency_bucket bucket;
+	struct pb_latency *latency;
+	size_t at = 0;
+
+	(void)state;
+	latency = latency_of("lon/a", "lon/b", UINT64_MAX, 0);
+	seen(latency, 'a', 1, 60 * year);
+	seen(latency, 'b', 1, 60 * year + 5);
+	for (uint32_t i = 2; i < 5; i++) {
+		seen(latency, 'a', i, i * year);
+		seen(latency, 'b', i, (50 + i) * year);
+		seen(latency, 'b', i + 10, i * year);
+		seen(latency, 'a', i + 10, (40 + i) * year);
+	}
+	report = pb_latency_end(latency);
+	assert_int_equal(report->matched, 7);
+	assert_true(pb_latency_find(report, 990) == NS(50 * year));
+	assert_true(pb_latency_find(report, 100) == -NS(40 * year));
+	assert_true(pb_latency_find(report, 560) < NS(6));
+	assert_true(pb_latency_next(report, &at, &bucket));
+	assert_int_equal(bucket.count, 3);
+	assert_true(bucket.from < -NS(40 * year));
+	assert_true(pb_latency_next(report, &at, &bucket));
+	assert_int_equal(bucket.count, 1);
+	assert_true(pb_latency_next(report, &at, &bucket));
+	assert_int_equal(bucket.count, 3);
+	assert_true(bucket.to > NS(50 * year));
+	assert_false(pb_latency_next(report, &at, &bucket));
+	pb_latency_destroy(latency);
+}
+
 /* Goal:   the histogram has each of them once, upwards, where it belongs.
  * Method: some of many sizes and both signs. */
 static void
@@ -354,11 +419,15 @@ main(void)
 		cmocka_unit_test(
 		    a_heartbeat_that_was_missed_shifts_no_other_one),
 		cmocka_unit_test(
+		    equal_packets_by_a_clock_behind_are_not_late_ones),
+		cmocka_unit_test(
 		    a_full_table_gives_up_the_oldest_and_counts_it),
 		cmocka_unit_test(
 		    two_stamps_of_a_packet_are_apart_to_the_last_fraction),
 		cmocka_unit_test(a_stream_at_both_taps_is_refused),
 		cmocka_unit_test(percentiles_are_those_of_all_sorted),
+		cmocka_unit_test(
+		    what_is_beyond_all_buckets_is_not_said_to_be_less),
 		cmocka_unit_test(the_histogram_has_all_of_them_upwards),
 	};
 

@@ -17,7 +17,7 @@
 #include "cli/latency/told.h"
 
 static const struct pb_latency_told told = { .from = "lon1/<&>",
-    .to = "par1/eth0", .window_ns = 1000 };
+    .to = "par1/\xEF\xBF\xBE\xEF\xBF\xBFx", .window_ns = 1000 };
 
 /* A report of these latencies, in nanoseconds. */
 static struct pb_latency_report *
@@ -100,6 +100,7 @@ is_a_picture(const struct pb_latency_report *report)
 	assert_null(strstr(text, "=\"-0"));
 	assert_null(strstr(text, "lon1/<"));
 	assert_non_null(strstr(text, "lon1/&lt;&amp;&gt;"));
+	assert_non_null(strstr(text, "par1/??x"));
 	assert_string_equal(text + strlen(text) - 7, "</svg>\n");
 	pb_buf_finish(&buf);
 }

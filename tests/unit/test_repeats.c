@@ -134,6 +134,22 @@ a_stream_has_no_duplicates_of_its_own(void **state)
 	pb_repeats_destroy(repeats);
 }
 
+/* Goal:   of heartbeats, which are all equal, none goes because of a later one.
+ * Method: a stream lags by many windows, and its packets come last. */
+static void
+a_stream_that_lags_loses_nothing_to_later_packets(void **state)
+{
+	struct pb_repeats *repeats = repeats_of(true, 0);
+
+	(void)state;
+	for (uint64_t i = 5; i < 10; i++)
+		assert_string_equal(seen(repeats, 'a', 1, i * 9 * MS), "");
+	for (uint64_t i = 5; i < 9; i++)
+		assert_string_equal(seen(repeats, 'b', 1, i * 9 * MS), "");
+	assert_int_equal(pb_repeats_count(repeats), 0);
+	pb_repeats_destroy(repeats);
+}
+
 static void
 what_had_to_be_forgotten_has_no_duplicates_and_is_counted(void **state)
 {
@@ -161,6 +177,8 @@ main(void)
 		cmocka_unit_test(behind_the_window_it_is_another_packet),
 		cmocka_unit_test(what_was_sent_twice_is_kept_twice),
 		cmocka_unit_test(a_stream_has_no_duplicates_of_its_own),
+		cmocka_unit_test(
+		    a_stream_that_lags_loses_nothing_to_later_packets),
 		cmocka_unit_test(
 		    what_had_to_be_forgotten_has_no_duplicates_and_is_counted),
 	};

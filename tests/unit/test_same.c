@@ -203,10 +203,29 @@ finish(void **state)
 	return 0;
 }
 
+/* Goal:   who sends packets does not know which are equal by their hash.
+ * Method: the same frame twice, compared by two who ask. */
+static void
+no_sender_knows_a_hash(void **state)
+{
+	struct pb_same other = { .room = 0 };
+	uint64_t hash;
+
+	(void)state;
+	for (int routed = 0; routed <= 1; routed++) {
+		assert_true(pb_same_hash(&other, routed, ETHERNET, v4,
+		    sizeof(v4), sizeof(v4), NULL, &hash));
+		assert_true(hash != hash_of(routed, ETHERNET, v4, sizeof(v4),
+		    NULL));
+	}
+	pb_same_finish(&other);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_sender_knows_a_hash),
 		cmocka_unit_test(as_it_is_each_byte_counts_and_the_length),
 		cmocka_unit_test(
 		    routed_what_bridges_and_routers_change_is_left_out),
