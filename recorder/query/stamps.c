@@ -196,18 +196,21 @@ follow_head(struct pb_stamp_stream *stream, const struct pb_head *head,
     const struct pb_trailer_list *given)
 {
 	struct pb_trailer_list before = stream->list;
+	int tai_utc;
 
 	pb_head_unref(stream->head);
 	stream->head = pb_head_ref((struct pb_head *)head);
 	if (pb_interface_text_get(head->idb_options.data,
 	    head->idb_options.len, stream->text) <= 0)
 		stream->text[0] = '\0';
+	pb_stamps_list(stream->text, &stream->list);
+	if (given != NULL) {
+		tai_utc = stream->list.tai_utc;
+		stream->list = *given;
+		stream->list.tai_utc = tai_utc;
+	}
 	if (head->linktype != PB_LINKTYPE_ETHERNET)
 		memset(&stream->list, 0, sizeof(stream->list));
-	else if (given != NULL)
-		stream->list = *given;
-	else
-		pb_stamps_list(stream->text, &stream->list);
 	if (memcmp(&before, &stream->list, sizeof(before)) != 0)
 		memset(&stream->context, 0, sizeof(stream->context));
 }

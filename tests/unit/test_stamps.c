@@ -266,6 +266,31 @@ a_list_that_is_given_goes_for_all_streams(void **state)
 	pb_head_unref(b);
 }
 
+static void
+how_far_tai_is_ahead_stays_the_interfaces_word(void **state)
+{
+	struct pb_head *a = head_of("a", "tai_utc=36"), *b = head_of("b",
+	    NULL);
+	struct pb_trailer_list one = list_of("metamako@tai");
+	struct pb_stamper stamper;
+	struct pb_packet packet;
+	struct pb_stamped out;
+	uint64_t time_ns;
+
+	(void)state;
+	one.tai_utc = PB_TAI_UTC;
+	two_taps();
+	packet = stored(CAPTURE_NS, NULL);
+	pb_stamper_init(&stamper, &one);
+	assert_int_equal(pb_stamper_read(&stamper, a, &packet, &out), 1);
+	time_ns = out.at[0].time_ns;
+	assert_int_equal(pb_stamper_read(&stamper, b, &packet, &out), 1);
+	assert_int_equal(time_ns, out.at[0].time_ns + PB_NS_PER_S);
+	pb_stamper_finish(&stamper);
+	pb_head_unref(a);
+	pb_head_unref(b);
+}
+
 /* Whatever its interface says, or who asks. */
 static void
 packets_that_are_no_frames_of_ethernet_have_no_stamps(void **state)
@@ -405,6 +430,8 @@ main(void)
 		cmocka_unit_test(
 		    each_stream_is_read_by_what_its_interface_says),
 		cmocka_unit_test(a_list_that_is_given_goes_for_all_streams),
+		cmocka_unit_test(
+		    how_far_tai_is_ahead_stays_the_interfaces_word),
 		cmocka_unit_test(
 		    packets_that_are_no_frames_of_ethernet_have_no_stamps),
 		cmocka_unit_test(no_stream_learns_from_anothers_keyframes),
