@@ -84,6 +84,15 @@ int	pb_layout_flows(char out[static PATH_MAX], const char *store,
  * for any other name. */
 bool	pb_layout_parse_flows(const char *name, uint64_t *first_seq);
 
+/* STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH, and of it the file of the
+ * segment that begins at a number: /%020u.pcapng */
+int	pb_layout_letters(char out[static PATH_MAX], const char *store,
+	    const char *upstream, const struct pb_stream_key *key,
+	    struct pb_err *err);
+int	pb_layout_letter(char out[static PATH_MAX], const char *store,
+	    const char *upstream, const struct pb_stream_key *key,
+	    uint64_t segment_seq, struct pb_err *err);
+
 /* A segment's file, as its name tells. */
 struct pb_segment_name {
 	uint64_t	first;

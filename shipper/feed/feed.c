@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "shipper/feed/lookup.h"
-#include "shipper/state/recorded.h"
+#include "recorder/store/read/recorded.h"
 
 #define PLACES		64u	/* remembered */
 

@@ -12,7 +12,7 @@
 #include "recorder/store/read/segment_file.h"
 #include "recorder/store/read/peek.h"
 #include "recorder/store/head.h"
-#include "shipper/feed/section.h"
+#include "recorder/store/read/section.h"
 
 /* A file, or an extent of it, being searched. */
 struct hunt {
