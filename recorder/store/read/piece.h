@@ -8,6 +8,7 @@
 #define PB_READ_PIECE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "recorder/store/index/index.h"
@@ -45,5 +46,24 @@ struct pb_mark {
 	uint64_t	segment_seq;
 	uint64_t	offset;
 };
+
+/*
+ * The piece at number `from` of the stream, that ends at `to` or before
+ * (UINT64_MAX: wherever).  PB_PIECE_NONE where `from` is past the durable end
+ * or `to`.  Numbers that are neither in an extent nor in an open gap are a
+ * gap without a record.  Of packets the numbers alone are known, and the
+ * extent, `*at`.
+ */
+int	pb_piece_look(struct pb_index *index,
+	    const struct pb_stream_info *stream, uint64_t from, uint64_t to,
+	    struct pb_piece *out, struct pb_extent_info *at,
+	    struct pb_err *err);
+
+/* Where its blocks are: 1; 0 where only the file can say it (hunt.h), as it
+ * begins or ends within the extent or does not fit in `bytes_max` with the
+ * file's header; or an error. */
+int	pb_piece_begin(struct pb_index *index,
+	    const struct pb_extent_info *at, const struct pb_mark *mark,
+	    size_t bytes_max, struct pb_piece *out, struct pb_err *err);
 
 #endif
