@@ -252,7 +252,8 @@ load_all(struct load *load)
 			    "[%s] section; every node needs one", load->path,
 			    pb_conf_sections[kind].name);
 	load->conf->listen.present = load->count[PB_CONF_LISTEN] > 0;
-	return 0;
+	rc = pb_conf_pair_pullers(load->conf, &load->err);
+	return rc < 0 ? pb_err_prefix(&load->err, rc, "%s", load->path) : 0;
 }
 
 /* Put file, line, section and key before the words in load->err. */
