@@ -415,5 +415,6 @@ begin_stop(struct pb_ingest *ingest)
 	for (size_t i = 0; i < ingest->servers; i++)
 		pb_server_quiesce(ingest->server[i]);
 	pb_claims_stop(&service->rooms->claims);
+	pb_offers_end(service->offers);
 	pb_intake_stop(service->intake, service->now_ms);
 }

@@ -17,11 +17,12 @@
 #include "recorder/port/ingest.h"
 #include "recorder/intake/intake.h"
 #include "recorder/intake/room.h"
+#include "recorder/port/offers.h"
 #include "recorder/port/peerlog.h"
 #include "recorder/port/readers.h"
 #include "recorder/port/route.h"
 
-#define PB_STATUSES	14	/* the status codes we answer with */
+#define PB_STATUSES	16	/* the status codes we answer with */
 
 struct pb_service {
 	const struct pb_conf *conf;
@@ -37,6 +38,8 @@ struct pb_service {
 	size_t		 requests;	/* under way */
 	unsigned	 long_answers;	/* of those */
 	_Atomic unsigned digests;	/* answers in the making */
+	size_t		 answer_bytes;	/* of memory, for those */
+	struct pb_offers *offers;	/* what may be pulled */
 	unsigned	 connections;	/* open; kept by the loop */
 	/* Why it does not listen at [listen] address, or "". */
 	char		 waits[PB_ERR_TEXT_MAX];

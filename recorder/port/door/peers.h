@@ -25,6 +25,7 @@ struct pb_peer_address {
 	unsigned	connections;
 	struct pb_share	share;		/* of the memory; the user's, as is */
 	unsigned	long_answers;
+	size_t		answer_bytes;
 };
 
 /* `connections_max` of one address; 0: no bound.  PB_ENOMEM. */
