@@ -131,6 +131,15 @@ pb_conf_upstream(const struct pb_conf *conf, const char *name)
 	return NULL;
 }
 
+const struct pb_conf_upstream *
+pb_conf_puller(const struct pb_conf *conf, const char *name)
+{
+	const struct pb_conf_upstream *upstream = pb_conf_upstream(conf,
+	    name);
+
+	return upstream != NULL && pb_conf_pulled(upstream) ? upstream : NULL;
+}
+
 bool
 pb_conf_ships(void *arg, const char *upstream, const char *stream)
 {

@@ -250,6 +250,12 @@ pb_conf_interface(const struct pb_conf_upstream *upstream)
 	    upstream->url + len : NULL;
 }
 
+bool
+pb_conf_pulled(const struct pb_conf_upstream *upstream)
+{
+	return strcmp(upstream->url, PB_CONF_PULL) == 0;
+}
+
 /* Nothing of it is about a connection that we open, or what we send. */
 static int
 check_pulled(const struct pb_conf_upstream *upstream, const char **key,

@@ -25,21 +25,6 @@ static int	pair(struct pb_conf *, const struct puller *, struct pb_err *);
 static int	add(struct pb_conf *, const struct puller *, struct pb_err *);
 static bool	is_named(const char *, const char *);
 
-bool
-pb_conf_pulled(const struct pb_conf_upstream *upstream)
-{
-	return strcmp(upstream->url, PB_CONF_PULL) == 0;
-}
-
-const struct pb_conf_upstream *
-pb_conf_puller(const struct pb_conf *conf, const char *name)
-{
-	const struct pb_conf_upstream *upstream = pb_conf_upstream(conf,
-	    name);
-
-	return upstream != NULL && pb_conf_pulled(upstream) ? upstream : NULL;
-}
-
 int
 pb_conf_parse_pull(const char *item, size_t len, char name[static
     PB_NAME_BYTES_MAX + 1], const char **globs, size_t *globs_len)
@@ -147,7 +132,7 @@ add(struct pb_conf *conf, const struct puller *puller, struct pb_err *err)
 		    "one upstream too many; write at most %d", puller->name,
 		    PB_UPSTREAMS_MAX);
 	memset(upstream, 0, sizeof(*upstream));
-	rc = pb_conf_upstream_defaults(upstream, err);
+	rc = pb_conf_defaults(PB_CONF_UPSTREAM, upstream, err);
 	if (rc < 0)
 		return rc;
 	strcpy(upstream->name, puller->name);
