@@ -264,6 +264,7 @@ check_pulled(const struct pb_conf_upstream *upstream, const char **key,
 	*key = connection_key(upstream);
 	if (*key == NULL)
 		*key = upstream->rate_limit > 0 ? "rate_limit" :
+		    upstream->requeue_manual ? "requeue" :
 		    upstream->filter[0] != '\0' ? "filter" :
 		    upstream->snaplen < SNAPLEN_ALL ? "snaplen" :
 		    upstream->schedule.count > 0 ? "schedule" :

@@ -192,6 +192,13 @@ struct pb_ship_way {
 	/* It cannot be asked what it has: how far it is, is what we remember,
 	 * and a stream's units follow one another, so that this is so. */
 	bool		remembered;
+	/*
+	 * It comes for its packets itself: all that is durable is handed out,
+	 * and pb_ship_pulled() says what it has.  What it is asked is whether
+	 * it is there; what is sent is only what comes late, and is under way
+	 * until it has come for that.
+	 */
+	bool		pulled;
 	/* So many units of a stream may be under way; 0: 1.  They end in their
 	 * order, and those behind one that was not had are not sent. */
 	unsigned	units;
@@ -380,6 +387,13 @@ void	pb_ship_begins(struct pb_ship *ship, unsigned request);
 /* Is this request, which is under way, still to be sent?  Not where one before
  * it failed: then it ends as PB_OUTCOME_PART, with nothing sent. */
 bool	pb_ship_stands(const struct pb_ship *ship, unsigned request);
+
+/* Of one that is `pulled`: it has all of the stream up to `acked`, and was
+ * there to say so; or it has not been there, as the text says. */
+void	pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
+	    uint64_t now_ms);
+void	pb_ship_gone(struct pb_ship *ship, const char *text,
+	    uint64_t now_ms, uint64_t random);
 
 /* Requests under way. */
 unsigned pb_ship_flights(const struct pb_ship *ship);

@@ -48,6 +48,7 @@ static void	too_large(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *);
 static void	asked(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *);
+static void	fell_back(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	begin(struct pb_ship *, struct ship_stream *, uint64_t);
 static void	acked(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *,
@@ -336,6 +337,8 @@ asked(struct pb_ship *ship, struct ship_stream *s,
 		return;
 	if (!ship_prove(ship, s, answer, &number))
 		return;
+	if (ship->way.pulled)
+		number = s->acked;	/* it says so itself */
 	ship_release(ship, s, PB_CURSOR_READY);
 	if (number > s->acked) {
 		ship->progress_ms = ship->now_ms;
@@ -344,15 +347,61 @@ asked(struct pb_ship *ship, struct ship_stream *s,
 		ship_moved(ship, s);
 	}
 	if (number < s->acked) {
-		ship_event(ship, PB_LOG_WARN, s->id,
-		    "it has packets up to %" PRIu64 " only and had %" PRIu64
-		    ": sending again", number, s->acked);
-		s->acked = number;
-		ship_went_back(ship, s);
+		fell_back(ship, s, number);
 		doubt_all(ship);
 		ship_release(ship, s, PB_CURSOR_READY);
 	}
 	begin(ship, s, number);
+}
+
+static void
+fell_back(struct pb_ship *ship, struct ship_stream *s, uint64_t number)
+{
+	ship_event(ship, PB_LOG_WARN, s->id, "it has packets up to %" PRIu64
+	    " only and had %" PRIu64 ": sending again", number, s->acked);
+	s->acked = number;
+	ship_went_back(ship, s);
+}
+
+void
+pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
+    uint64_t now_ms)
+{
+	struct ship_stream *s = ship_find(ship, id);
+	struct ship_request got = { .kind = PB_ACTION_GAP };
+
+	if (s == NULL)
+		return;
+	ship->now_ms = now_ms;
+	if (acked > s->end)
+		acked = s->end;
+	if (acked <= s->base)
+		acked = 0;	/* it is to pass the base */
+	if (acked < s->acked) {
+		fell_back(ship, s, acked);
+		s->changed = true;
+	} else if (acked > s->acked) {
+		progress(ship, &got);
+		ship->acked_packets += acked - (s->acked > s->base ?
+		    s->acked : s->base);
+		s->troubles = s->refusals = 0;
+		s->acked = acked;
+		ship_moved(ship, s);
+		ship_late_again(s);
+	}
+	ship_enqueue(ship, s);
+}
+
+void
+pb_ship_gone(struct pb_ship *ship, const char *text, uint64_t now_ms,
+    uint64_t random)
+{
+	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED };
+
+	ship->now_ms = now_ms;
+	ship->random = random;
+	snprintf(answer.text, sizeof(answer.text), "%s", text);
+	failed(ship, false, &answer);
 }
 
 void
