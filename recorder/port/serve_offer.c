@@ -19,7 +19,7 @@
 #include "recorder/port/request_impl.h"
 
 #define BYTES_MIN	((size_t)64 << 10)
-#define BYTES_DEFAULT	((size_t)1 << 20)
+/* An extent, and the header of its file, which need no second look. */
 #define BYTES_MAX	((size_t)2 << 20)
 /* A packet may be larger than what is asked for. */
 #define PACKET_ROOM	((size_t)2 << 20)
@@ -68,7 +68,7 @@ parse(const struct pb_request *request, struct pb_offer_want *out,
     struct pb_err *err)
 {
 	const struct pb_request_head *head = request->head;
-	uint64_t after = 0, max = BYTES_DEFAULT;
+	uint64_t after = 0, max = BYTES_MAX;
 
 	if (head->after != NULL && pb_parse_u64(head->after, 0,
 	    PB_SEQ_MAX - 1, &after, err) < 0)
