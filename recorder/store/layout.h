@@ -9,7 +9,7 @@
  *	STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH/%020u.pcapng
  *	STORE/damaged/                    what could not be read, with notes
  *	STORE/recorder.lock  STORE/recorder.sock
- *	STORE/shipper.lock   STORE/shipper.sock
+ *	STORE/shipper.lock   STORE/shipper.sock    STORE/pulls.sock
  *
  * NODE and IFACE are percent-encoded, EPOCH is 16 hex digits, the file's
  * name is the first sequence number.  All functions that make a path
