@@ -48,7 +48,11 @@ said(void *arg, const struct pb_pull_news *news)
 		if (news->key.epoch == 0)
 			pb_upstream_asks(u, news->wait_ms, now_ms);
 		else if (pb_index_stream(loop->index, &news->key, &stream,
-		    &err) == 1)
+		    &err) != 1)
+			continue;
+		else if (news->error[0] != '\0')
+			pb_upstream_stuck(u, &stream, news->error, now_ms);
+		else
 			pb_upstream_acked(u, &stream, news->first,
 			    news->acked, now_ms);
 	}

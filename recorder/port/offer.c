@@ -75,7 +75,7 @@ look(const struct pb_offer_want *want, struct pb_piece *piece,
 		return AGAIN;
 	if (rc != PB_EFORMAT && rc != PB_EDIGEST)
 		return rc < 0 ? rc : 0;
-	return given_up(want, piece) ? 0 : pb_err_set(err, PB_EBUSY,
+	return given_up(want, piece) ? 0 : pb_err_set(err, PB_EDIGEST,
 	    "packets %" PRIu64 " to %" PRIu64 " are damaged: pb verify",
 	    piece->first, piece->last);
 }

@@ -23,6 +23,7 @@ struct pb_offer_want {
  * The piece, and of packets the section; PB_PIECE_NONE: nothing is there yet.
  * It reads files; any thread.  `bytes` is memory for that, of
  * PB_FEED_EXTENT_MAX.  PB_ENOENT: no such stream.  PB_EBUSY: another time.
+ * PB_EDIGEST: what the store has is damaged, and not given up yet.
  */
 int	pb_offer_make(const struct pb_offer_want *want,
 	    struct pb_piece *piece, struct pb_section *section,

@@ -129,7 +129,11 @@ make(void *arg, struct pb_reading *reading, struct pb_buf *piece,
 	    pulling_waits(&giving->pulling))
 		return PB_MADE_WAIT;
 	pb_section_finish(&giving->section);
-	return rc < 0 ? rc : PB_MADE_END;
+	if (rc != PB_EDIGEST)
+		return rc < 0 ? rc : PB_MADE_END;
+	pb_pulls_stuck(pb_offers_pulls(giving->pulling.offers),
+	    giving->pulling.puller, &giving->want.key, err->text);
+	return PB_EBUSY;
 }
 
 static void

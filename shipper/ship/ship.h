@@ -389,9 +389,12 @@ void	pb_ship_begins(struct pb_ship *ship, unsigned request);
 bool	pb_ship_stands(const struct pb_ship *ship, unsigned request);
 
 /* Of one that is `pulled`: it has all of the stream up to `acked`, and was
- * there to say so; or it has not been there, as the text says. */
+ * there to say so; or the stream cannot go on; or it has not been there, as
+ * the text says. */
 void	pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
 	    uint64_t now_ms);
+void	pb_ship_stuck(struct pb_ship *ship, uint32_t id, const char *text,
+	    uint64_t now_ms, uint64_t random);
 void	pb_ship_gone(struct pb_ship *ship, const char *text,
 	    uint64_t now_ms, uint64_t random);
 

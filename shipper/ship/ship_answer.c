@@ -393,6 +393,19 @@ pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
 }
 
 void
+pb_ship_stuck(struct pb_ship *ship, uint32_t id, const char *text,
+    uint64_t now_ms, uint64_t random)
+{
+	struct ship_stream *s = ship_find(ship, id);
+
+	if (s == NULL || s->acked >= s->end)
+		return;
+	ship->now_ms = now_ms;
+	ship->random = random;
+	ship_trouble(ship, s, text);
+}
+
+void
 pb_ship_gone(struct pb_ship *ship, const char *text, uint64_t now_ms,
     uint64_t random)
 {

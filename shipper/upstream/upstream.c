@@ -198,6 +198,17 @@ pb_upstream_asks(struct pb_upstream *u, uint64_t wait_ms, uint64_t now_ms)
 }
 
 void
+pb_upstream_stuck(struct pb_upstream *u, const struct pb_stream_info *stream,
+    const char *text, uint64_t now_ms)
+{
+	const struct pb_forks *forks = upstream_forks(u, stream->id);
+
+	if (u->sink->kind->way.pulled)
+		pb_ship_stuck(u->ship, PB_PART_ID(stream->id, forks->count),
+		    text, now_ms, pb_random64());
+}
+
+void
 pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
     uint64_t first, uint64_t acked, uint64_t now_ms)
 {

@@ -210,6 +210,29 @@ who_is_there_gets_no_letters(void **state)
 	assert_int_equal(cursor(2).acked, 0);
 }
 
+/* It is there, and cannot be given what is next. */
+static void
+what_cannot_be_given_becomes_letters(void **state)
+{
+	(void)state;
+	world_grow(world, 1, 5000);
+	world_grow(world, 2, 5000);
+	for (uint64_t n = 1; n <= 2 * RETRY_FOR_MS / 5000; n++) {
+		run(5000);
+		acks(2, n);
+		pb_ship_stuck(world->ship, 1, "damaged", world->now_ms,
+		    world_random(world));
+	}
+	assert_int_equal(world_letters(world, 1, DEAD), 5000);
+	assert_int_equal(world_letters(world, 2, DEAD), 0);
+	acks(1, 5000);
+	run(60000);
+	asks();
+	run(2000);
+	assert_string_equal(cursor(1).text, "");
+	assert_int_equal(world_status(world).refused, 0);
+}
+
 static void
 what_came_late_is_under_way_until_it_says_that_it_has_it(void **state)
 {
@@ -272,6 +295,7 @@ main(void)
 		TEST(it_may_go_back),
 		TEST(who_is_away_is_waited_for_and_then_letters_are_made),
 		TEST(who_is_there_gets_no_letters),
+		TEST(what_cannot_be_given_becomes_letters),
 		TEST(what_came_late_is_under_way_until_it_says_that_it_has_it),
 		TEST(after_a_crash_it_is_as_far_as_was_written_down),
 	};

@@ -5,8 +5,10 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import threading
 
+from certificates import *
 from faults import *
 import pngread
 
@@ -94,6 +96,12 @@ class Puller:
             {"upstream": self.name, "acked": acked, **more}))
         equal(answer[0], status, "POST of an ack (%r)" % answer[2])
         return json.loads(answer[2])
+
+    def pull_to(self, stream, last):
+        while self.have.get(stream, 0) < last:
+            check(self.step(stream), "nothing more behind",
+                  self.have.get(stream))
+        self.ack(stream)
 
     def pull(self, stream, **query):
         """All that is there, acknowledged."""
@@ -421,6 +429,64 @@ def hostile_pullers_are_bounded_and_hurt_nobody(t):
         equal((code, body.count(b"\n")), (200, 2), "cursor " + cursor[:9])
 
 
+def with_tls_the_certificate_says_who_pulls(t):
+    ca = Authority(t, "ca")
+    port = free_port()
+    node = t.node("edge", extra="[listen]\naddress = 127.0.0.1:%d\n%s%s" % (
+        port, EDGE, keys(*ca.issue("edge"), ca.pem)))
+    node.pb("import", "--interface", "eth0", t.write("a.pcap", samples.pcap(
+        "<", samples.MAGIC_NS,
+        [(samples.T0, n, samples.eth(n), 60) for n in range(1, 51)])))
+    node.start_recorder()
+
+    def ask(who, path, claims=None):
+        context = ssl.create_default_context(cafile=ca.pem)
+        context.load_cert_chain(*ca.issue(who))
+        c = http.client.HTTPSConnection("127.0.0.1", port, context=context,
+                                        timeout=20 * SLACK)
+        c.request("GET", path, None, {"PB-Node": claims} if claims else {})
+        r = c.getresponse()
+        body = r.read()
+        c.close()
+        return r.status, body
+
+    status, body = ask("core1", "/v1/streams")
+    equal((status, body.count(b"\n")), (200, 2), "of core1")
+    row = json.loads(body.splitlines()[0])
+    path = "/v1/streams/%(node)s/%(interface)s/%(epoch)s/packets" % row
+    status, body = ask("core1", path, "core2")
+    equal(status, 200, "packets for core1")
+    equal(len(pngread.read(body).packets), 50, "packets")
+    equal(ask("core2", path, "core1")[0], 403, "of core2, who says core1")
+    equal(ask("other", "/v1/streams", "core1")[0], 403, "of another")
+
+
+def what_is_damaged_holds_up_until_it_is_given_up(t):
+    node = edge(t, "[upstream core1]", "url = pull:", "retry_for = 3s",
+                store=["segment_size = 1MiB"])
+    for n in range(4):
+        give(node, n * 100 + 1, (n + 1) * 100, size=9000)
+    puller = Puller(node)
+    stream = one(puller)
+    node.stop()
+    with open([f for f in node.files() if "0101.pcapng" in f][0],
+              "r+b") as f:
+        f.seek(5000)
+        f.write(b"\0damage\0")
+    node.start()
+    puller.pull_to(stream, 100)
+    code, _, body = puller.packets(stream, 100)
+    equal(code, 503, body)
+    check(b"damaged" in body, body)
+    wait_until(lambda: "damaged" in upstream(node)["last_error"] or
+               puller.packets(stream, 100) is None, "the reason is told")
+    wait_until(lambda: puller.packets(stream, 100)[1].get("PB-Gap") ==
+               "101-200; reason=dead-lettered", "it is given up", HEALED)
+    puller.pull(stream)
+    equal(sorted(puller.rows[stream]), [*range(1, 101), *range(201, 401)],
+          "what is whole")
+
+
 def the_puller_in_the_documentation_works(t):
     """The program at the end of docs/protocol.md, as it is printed."""
     node = edge(t)
@@ -481,5 +547,7 @@ if __name__ == "__main__":
          packets_that_come_late_are_told_and_pulled,
          a_puller_that_lost_all_gets_all_again,
          hostile_pullers_are_bounded_and_hurt_nobody,
+         with_tls_the_certificate_says_who_pulls,
+         what_is_damaged_holds_up_until_it_is_given_up,
          the_puller_in_the_documentation_works,
          a_configuration_that_contradicts_itself_is_told, seconds=180)

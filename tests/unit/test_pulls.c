@@ -104,6 +104,22 @@ what_is_said_is_heard_as_it_was(void **state)
 }
 
 static void
+that_it_is_stuck_is_told_with_the_reason(void **state)
+{
+	struct pb_pull_news of = ack_of("eth0", 0);
+	char text[PB_PULLS_ERROR_MAX + 50];
+
+	(void)state;
+	memset(text, '"', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	pb_pulls_stuck(pulls, "core1", &of.key, text);
+	pb_pulls_stuck(pulls, "core1", &of.key, text);
+	assert_int_equal(listen_all(), 1);
+	assert_memory_equal(&heard[0].key, &of.key, sizeof(of.key));
+	assert_int_equal(strlen(heard[0].error), PB_PULLS_ERROR_MAX - 1);
+}
+
+static void
 that_it_asks_is_told_when_it_is_news(void **state)
 {
 	(void)state;
@@ -181,6 +197,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_said_is_heard_as_it_was),
+		TEST(that_it_is_stuck_is_told_with_the_reason),
 		TEST(that_it_asks_is_told_when_it_is_news),
 		TEST(without_a_shipper_an_ack_is_refused),
 		TEST(a_new_shipper_is_given_the_last_ack_of_each_stream),

@@ -27,6 +27,7 @@
 struct asks {
 	char		name[PB_NAME_BYTES_MAX + 1];
 	uint64_t	until_ms;
+	uint64_t	stuck_ms;	/* when that was told last */
 };
 
 struct pb_pulls {
@@ -66,8 +67,13 @@ pb_pulls_parse(const char *bytes, size_t len, struct pb_pull_news *out,
 		pb_json_doc_text(&doc, "interface", out->key.interface,
 		    sizeof(out->key.interface));
 		pb_json_doc_text(&doc, "epoch", epoch, sizeof(epoch));
-		out->first = pb_json_doc_u64(&doc, "first");
-		out->acked = pb_json_doc_u64(&doc, "acked");
+		if (pb_json_doc_has(&doc, "error")) {
+			pb_json_doc_text(&doc, "error", out->error,
+			    sizeof(out->error));
+		} else {
+			out->first = pb_json_doc_u64(&doc, "first");
+			out->acked = pb_json_doc_u64(&doc, "acked");
+		}
 		if (doc.rc == 0)
 			doc.rc = pb_parse_hex64(epoch, &out->key.epoch, err);
 	}
@@ -121,6 +127,25 @@ pb_pulls_asks(struct pb_pulls *pulls, const char *upstream, uint64_t wait_ms)
 		if (tell(pulls, &news, &err) == 0)
 			asks->until_ms = until_ms;
 	}
+	pthread_mutex_unlock(&pulls->lock);
+}
+
+void
+pb_pulls_stuck(struct pb_pulls *pulls, const char *upstream,
+    const struct pb_stream_key *key, const char *text)
+{
+	struct pb_pull_news news = { .key = *key };
+	uint64_t now_ms = pb_clock_mono_ms();
+	struct asks *asks;
+	struct pb_err err;
+
+	strcpy(news.upstream, upstream);
+	snprintf(news.error, sizeof(news.error), "%s", text);
+	pthread_mutex_lock(&pulls->lock);
+	asks = asks_of(pulls, upstream);
+	if (asks != NULL && now_ms >= asks->stuck_ms + ASKS_MS &&
+	    tell(pulls, &news, &err) == 0)
+		asks->stuck_ms = now_ms;
 	pthread_mutex_unlock(&pulls->lock);
 }
 
@@ -226,6 +251,10 @@ put(struct pb_buf *buf, const struct pb_pull_news *news)
 		pb_json_text(&json, "node", news->key.node);
 		pb_json_text(&json, "interface", news->key.interface);
 		pb_json_text(&json, "epoch", epoch);
+	}
+	if (news->error[0] != '\0') {
+		pb_json_text(&json, "error", news->error);
+	} else if (news->key.epoch != 0) {
 		pb_json_u64(&json, "first", news->first);
 		pb_json_u64(&json, "acked", news->acked);
 	}

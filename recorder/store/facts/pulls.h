@@ -9,6 +9,8 @@
  *	{"upstream":NAME,"node":..,"interface":..,"epoch":HEX,
  *	 "first":A,"acked":B}		it has all up to B; first > 0: it has
  *					A to B, which came late
+ *	{"upstream":..,"node":..,"interface":..,"epoch":HEX,"error":TEXT}
+ *					what it is to get next cannot be read
  */
 #ifndef PB_STORE_PULLS_H
 #define PB_STORE_PULLS_H
@@ -17,13 +19,15 @@
 #include "recorder/store/layout.h"
 
 #define PB_PULLS_SOCKET		"pulls.sock"
-#define PB_PULLS_BYTES_MAX	2048u	/* of one packet */
+#define PB_PULLS_BYTES_MAX	4096u	/* of one packet */
+#define PB_PULLS_ERROR_MAX	256u
 
 struct pb_pull_news {
 	char		upstream[PB_NAME_BYTES_MAX + 1];
 	uint64_t	wait_ms;
 	struct pb_stream_key key;	/* epoch 0: it only asks */
 	uint64_t	first, acked;
+	char		error[PB_PULLS_ERROR_MAX];	/* "": none */
 };
 
 /* As it lies in a packet.  PB_EFORMAT and the like where it is none. */
@@ -43,6 +47,11 @@ void	pb_pulls_destroy(struct pb_pulls *pulls);	/* NULL is fine */
  * no shipper runs. */
 void	pb_pulls_asks(struct pb_pulls *pulls, const char *upstream,
 	    uint64_t wait_ms);
+
+/* It cannot be given what it asks for, as that is damaged here.  Once a second
+ * is enough. */
+void	pb_pulls_stuck(struct pb_pulls *pulls, const char *upstream,
+	    const struct pb_stream_key *key, const char *text);
 
 /*
  * Give the shipper an ack.  Never waits.  The last ack of each stream is given
