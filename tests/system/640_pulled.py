@@ -329,10 +329,12 @@ def what_has_expired_is_told_as_that(t):
     puller = Puller(node)
     stream = one(puller)
     puller.pull(stream)
-    equal(puller.gaps[stream][0][0], 1, "the gap begins")
-    equal([g[2] for g in puller.gaps[stream]], ["expired"], "gaps")
-    equal(sorted(puller.rows[stream]),
-          list(range(puller.gaps[stream][0][1] + 1, 801)), "numbers pulled")
+    gaps = puller.gaps[stream]
+    equal((gaps[0][0], {g[2] for g in gaps}), (1, {"expired"}), "gaps")
+    check(len(puller.rows[stream]) >= 100, "the last ones are there")
+    equal(sorted([*puller.rows[stream], *(
+        n for g in gaps for n in range(g[0], g[1] + 1))]),
+        list(range(1, 801)), "numbers pulled, or expired")
     wait_until(lambda: backlog(node) == 0, "nothing waits")
 
 
