@@ -283,8 +283,7 @@ begin(struct conn *conn, const char *method, const char *path)
 		.share = conn->address != NULL ? &conn->address->share : NULL,
 		.long_answers = conn->address != NULL ?
 		    &conn->address->long_answers : NULL,
-		.answer_bytes = conn->address != NULL ?
-		    &conn->address->answer_bytes : NULL,
+		.held = conn->address != NULL ? &conn->address->held : NULL,
 		.first = header(conn->mhd, "PB-First"),
 		.last = header(conn->mhd, "PB-Last"),
 		.digest = header(conn->mhd, "PB-Digest"),

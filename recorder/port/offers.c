@@ -1,8 +1,8 @@
 /*
  * recorder/port/offers.c - which streams may be pulled, and who waits for more
  *
- * Two locks: that of the table, held while the index is looked at, and that
- * of those who wait, which the writer's thread takes.  Never both.
+ * Two locks, never held together: that of the table, while the index is
+ * looked at, and that of those who wait.
  */
 #include "recorder/port/offers.h"
 
@@ -27,10 +27,15 @@ struct pb_offers {
 	size_t		 rows, cap;
 	pthread_mutex_t	 wait_lock;
 	TAILQ_HEAD(, pb_poll) polls;
+	void		(*wake)(void *arg);
+	void		*arg;
+	_Atomic unsigned waiting;	/* in `polls` */
+	_Atomic bool	 heard;		/* of a commit */
 	_Atomic bool	 ended;
 };
 
-static void	wake_all(void *);
+static void	hear(void *);
+static void	wake_all(struct pb_offers *);
 static int	look(struct pb_offers *, struct pb_index *, struct pb_err *);
 static int	keep(struct pb_offers *, const struct pb_stream_info *,
 		    struct pb_err *);
@@ -40,7 +45,7 @@ static size_t	place(const struct pb_offers *, uint32_t);
 
 int
 pb_offers_create(struct pb_offers **out, struct pb_store *store,
-    struct pb_err *err)
+    void (*wake)(void *), void *arg, struct pb_err *err)
 {
 	struct pb_offers *offers = calloc(1, sizeof(*offers));
 	int rc;
@@ -53,12 +58,14 @@ pb_offers_create(struct pb_offers **out, struct pb_store *store,
 		return rc;
 	}
 	offers->store = store;
+	offers->wake = wake;
+	offers->arg = arg;
 	offers->commits = UINT64_MAX;
 	offers->now.life = pb_random64();
 	pthread_mutex_init(&offers->lock, NULL);
 	pthread_mutex_init(&offers->wait_lock, NULL);
 	TAILQ_INIT(&offers->polls);
-	pb_store_hear(store, wake_all, offers);
+	pb_store_hear(store, hear, offers);
 	*out = offers;
 	return 0;
 }
@@ -84,6 +91,26 @@ pb_offers_pulls(struct pb_offers *offers)
 
 /* --- who waits ------------------------------------------------------------ */
 
+/* On the writer's thread.  Who comes to wait after this look sees what was
+ * committed before it. */
+static void
+hear(void *arg)
+{
+	struct pb_offers *offers = arg;
+
+	if (atomic_load(&offers->waiting) == 0)
+		return;
+	atomic_store(&offers->heard, true);
+	offers->wake(offers->arg);
+}
+
+void
+pb_offers_turn(struct pb_offers *offers)
+{
+	if (atomic_exchange(&offers->heard, false))
+		wake_all(offers);
+}
+
 void
 pb_offers_end(struct pb_offers *offers)
 {
@@ -104,6 +131,7 @@ pb_offers_wait(struct pb_offers *offers, struct pb_poll *poll,
 	pthread_mutex_lock(&offers->wait_lock);
 	poll->reading = reading;
 	TAILQ_INSERT_TAIL(&offers->polls, poll, link);
+	atomic_fetch_add(&offers->waiting, 1);
 	pthread_mutex_unlock(&offers->wait_lock);
 }
 
@@ -111,17 +139,18 @@ void
 pb_offers_leave(struct pb_offers *offers, struct pb_poll *poll)
 {
 	pthread_mutex_lock(&offers->wait_lock);
-	if (poll->reading != NULL)
+	if (poll->reading != NULL) {
 		TAILQ_REMOVE(&offers->polls, poll, link);
+		atomic_fetch_sub(&offers->waiting, 1);
+	}
 	poll->reading = NULL;
 	pthread_mutex_unlock(&offers->wait_lock);
 }
 
-/* There are few: PB_LONG_ANSWERS_MAX. */
+/* There are few: PB_HELD_ANSWERS_MAX. */
 static void
-wake_all(void *arg)
+wake_all(struct pb_offers *offers)
 {
-	struct pb_offers *offers = arg;
 	struct pb_poll *poll;
 
 	pthread_mutex_lock(&offers->wait_lock);

@@ -4,7 +4,8 @@
  * A table of the store's streams that knows when each has changed, in
  * numbers that grow; a cursor is one of those.  It is brought up to date by
  * who asks, where the store has committed something since.  Who finds nothing
- * waits, and the writer's thread wakes him.
+ * waits, and is woken by the next commit: the writer's thread only says that
+ * there was one, and takes no lock for it.
  *
  * Any thread.  Limit: one fixed record a stream.
  */
@@ -21,12 +22,15 @@
 
 struct pb_offers;
 
-/* `store` is borrowed until destroy. */
+/* `store` is borrowed until destroy.  `wake(arg)`, on any thread: call
+ * pb_offers_turn() soon. */
 int	pb_offers_create(struct pb_offers **out, struct pb_store *store,
-	    struct pb_err *err);
+	    void (*wake)(void *arg), void *arg, struct pb_err *err);
 /* Nobody waits any more. */
 void	pb_offers_destroy(struct pb_offers *offers);	/* NULL is fine */
 
+/* Wake who waits, where the store has committed something since. */
+void	pb_offers_turn(struct pb_offers *offers);
 /* Nobody is to wait from now on. */
 void	pb_offers_end(struct pb_offers *offers);
 bool	pb_offers_ended(const struct pb_offers *offers);

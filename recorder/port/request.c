@@ -51,8 +51,9 @@ static void	refuse(struct pb_request *, unsigned, const char *, ...)
 		    __attribute__((format(printf, 3, 4)));
 static void	made(void *);
 static bool	may_be_long(const struct pb_request *);
-static bool	has_memory(const struct pb_request *);
-static void	hold(struct pb_request *, bool);
+static void	count_long(struct pb_request *, int);
+static bool	hold(struct pb_request *, const struct pb_held *);
+static void	let_go(struct pb_request *);
 static void	wake_parked(struct pb_request *);
 
 int
@@ -89,8 +90,9 @@ pb_request_destroy(struct pb_request *request, uint64_t now_ms)
 	pb_intake_cancel(request->service->intake, &request->load, now_ms);
 	pb_room_finish(&request->room);
 	pb_reading_leave(request->reading);
-	if (request->held)
-		hold(request, false);
+	if (request->answer.is_long)
+		count_long(request, -1);
+	let_go(request);
 	pb_buf_finish(&request->answer.body);
 	request->service->requests--;
 	free(request);
@@ -565,15 +567,12 @@ request_make_held(struct pb_request *request, const struct pb_maker *maker,
 {
 	uint64_t now_ms = request->service->now_ms;
 
-	request->held_bytes = bytes;
-	if (!may_be_long(request) || !has_memory(request)) {
-		request->held_bytes = 0;
+	if (!hold(request, &(struct pb_held){ 1, bytes })) {
 		maker->drop(maker->arg);
 		request_fail(request, PB_EBUSY, "too many answers wait or are "
 		    "under way");
 		return;
 	}
-	hold(request, true);
 	request->dress = dress;
 	request->made = maker->arg;
 	request->wake_ms = wait_ms > 0 ? now_ms + wait_ms : 0;
@@ -617,12 +616,11 @@ made(void *arg)
 		memset(piece, 0, sizeof(*piece));
 		request_answer(request, request->answer.status,
 		    request->answer.type);
-	} else if (!request->held && !may_be_long(request)) {
+	} else if (!may_be_long(request)) {
 		request_fail(request, PB_EBUSY, "too many long answers are "
 		    "under way");
 	} else {
-		if (!request->held)
-			hold(request, true);
+		count_long(request, 1);
 		request->answer.is_long = true;
 		request_answer(request, request->answer.status,
 		    request->answer.type);
@@ -642,31 +640,49 @@ may_be_long(const struct pb_request *request)
 	    *request->head->long_answers < PB_LONG_ANSWERS_PEER_MAX);
 }
 
-static bool
-has_memory(const struct pb_request *request)
+static void
+count_long(struct pb_request *request, int one)
 {
-	const size_t *of_peer = request->head->answer_bytes;
-	size_t bytes = request->held_bytes;
+	request->service->long_answers += (unsigned)one;
+	if (request->head->long_answers != NULL)
+		*request->head->long_answers += (unsigned)one;
+}
 
-	return request->service->answer_bytes + bytes <=
-	    PB_ANSWER_BYTES_MAX &&
-	    (of_peer == NULL || *of_peer + bytes <= PB_ANSWER_BYTES_MAX / 2);
+/* False where it would be too much. */
+static bool
+hold(struct pb_request *request, const struct pb_held *more)
+{
+	struct pb_held *all = &request->service->held;
+	struct pb_held *peer = request->head->held;
+	struct pb_held none = { .answers = 0 };
+
+	if (peer == NULL)
+		peer = &none;
+	if (all->answers + more->answers > PB_HELD_ANSWERS_MAX ||
+	    peer->answers + more->answers > PB_HELD_ANSWERS_PEER_MAX ||
+	    all->bytes + more->bytes > PB_HELD_BYTES_MAX ||
+	    peer->bytes + more->bytes > PB_HELD_BYTES_MAX / 2)
+		return false;
+	all->answers += more->answers;
+	all->bytes += more->bytes;
+	peer->answers += more->answers;
+	peer->bytes += more->bytes;
+	request->held = *more;
+	return true;
 }
 
 static void
-hold(struct pb_request *request, bool held)
+let_go(struct pb_request *request)
 {
-	const struct pb_request_head *head = request->head;
-	struct pb_service *service = request->service;
-	size_t bytes = request->held_bytes;
+	struct pb_held *all = &request->service->held;
+	struct pb_held *peer = request->head->held;
 
-	request->held = held;
-	service->long_answers += held ? 1u : -1u;
-	service->answer_bytes += held ? bytes : -bytes;
-	if (head->long_answers != NULL)
-		*head->long_answers += held ? 1u : -1u;
-	if (head->answer_bytes != NULL)
-		*head->answer_bytes += held ? bytes : -bytes;
+	all->answers -= request->held.answers;
+	all->bytes -= request->held.bytes;
+	if (peer == NULL)
+		return;
+	peer->answers -= request->held.answers;
+	peer->bytes -= request->held.bytes;
 }
 
 static void

@@ -19,8 +19,11 @@
 
 #define PB_LONG_ANSWERS_MAX	128u	/* under way; each has a piece */
 #define PB_LONG_ANSWERS_PEER_MAX 32u	/* of those, of one address */
-/* Memory for answers that are made whole; half of it for one address. */
-#define PB_ANSWER_BYTES_MAX	((size_t)64 << 20)
+/* Answers to pullers, those that wait included, and likewise; and the memory
+ * that they are made in, half of it for one address. */
+#define PB_HELD_ANSWERS_MAX	128u
+#define PB_HELD_ANSWERS_PEER_MAX 32u
+#define PB_HELD_BYTES_MAX	((size_t)64 << 20)
 
 enum pb_door {
 	PB_DOOR_TCP,		/* [listen]: nodes, each adds a hop */
@@ -40,7 +43,7 @@ struct pb_request_head {	/* NULL: not given */
 	/* Of its address; NULL: not counted. */
 	struct pb_share	*share;		/* intake/room.h */
 	unsigned	*long_answers;
-	size_t		*answer_bytes;
+	struct pb_held	*held;
 	bool		 tls;
 	const char	*cn;		/* of the verified certificate */
 	bool		 has_length;

@@ -39,8 +39,7 @@ struct pb_request {
 	uint64_t	 begin_ms;	/* somebody must, by then */
 	void		(*dress)(struct pb_request *);
 	const void	*made;		/* its maker's */
-	bool		 held;		/* counted among the long ones, */
-	size_t		 held_bytes;	/* with so much memory */
+	struct pb_held	 held;		/* it is counted so */
 	uint64_t	 wake_ms;	/* what waits is to say so; 0: no */
 	const struct pb_conf_upstream *puller;	/* who asks, where it pulls */
 };
@@ -77,7 +76,7 @@ void	request_answer_acked(struct pb_request *request, uint64_t acked);
 void	request_make(struct pb_request *request, const struct pb_maker *maker,
 	    const char *type);
 /*
- * The same for one that may wait, until `wait_ms` from now at most, or is made
+ * The same for a puller: it may wait, until `wait_ms` from now at most, or is made
  * whole in `bytes` of memory: there is a bound on those.  `dress` sees
  * request->made, and the first piece there, and says in request->answer which
  * status and header fields it has.

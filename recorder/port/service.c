@@ -52,7 +52,8 @@ pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
 		rc = pb_readers_create(&service->readers, opts->stepped ? 0 :
 		    PB_READERS, wake, arg, err);
 	if (rc == 0)
-		rc = pb_offers_create(&service->offers, opts->store, err);
+		rc = pb_offers_create(&service->offers, opts->store, wake,
+		    arg, err);
 	if (rc < 0) {
 		pb_service_destroy(service);
 		return rc;

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "conf/conf.h"
+#include "recorder/port/door/peers.h"
 #include "recorder/port/ingest.h"
 #include "recorder/intake/intake.h"
 #include "recorder/intake/room.h"
@@ -38,7 +39,7 @@ struct pb_service {
 	size_t		 requests;	/* under way */
 	unsigned	 long_answers;	/* of those */
 	_Atomic unsigned digests;	/* answers in the making */
-	size_t		 answer_bytes;	/* of memory, for those */
+	struct pb_held	 held;		/* for pullers */
 	struct pb_offers *offers;	/* what may be pulled */
 	unsigned	 connections;	/* open; kept by the loop */
 	/* Why it does not listen at [listen] address, or "". */
