@@ -294,9 +294,13 @@ def who_is_away_gets_dead_letters_and_all_of_them_when_it_is_back(t):
     equal(sorted(puller.rows[stream]), list(range(1, 901)), "pulled")
     equal(puller.gaps, {}, "gaps")
     node.shipper.says("answers again after ")
-    wait_until(lambda: letters() == 0, "no letters", HEALED)
-    wait_until(lambda: not any(files for _, _, files in os.walk(
-        os.path.join(node.store, "dead-letters"))), "no files", HEALED)
+
+    def files():
+        puller.streams()        # it is still there
+        return [f for _, _, names in os.walk(os.path.join(
+            node.store, "dead-letters")) for f in names]
+
+    wait_until(lambda: not files() and letters() == 0, "no letters", HEALED)
     equal(backlog(node), 0, "what waits")
 
 
@@ -360,8 +364,8 @@ def packets_that_come_late_are_told_and_pulled(t):
         _, head, body = puller.packets(where, first - 1)
         equal(puller.take(where, head, body), (first, last), "late")
         puller.ack(where, last, first=first)
-    wait_until(lambda: upstream(node)["dead_letters"]["requeued"] == 0,
-               "none wait", HEALED)
+    wait_until(lambda: puller.streams() == {} and upstream(node)[
+        "dead_letters"]["requeued"] == 0, "none wait", HEALED)
     all_of(puller, stream, node)
 
 
