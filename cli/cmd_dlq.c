@@ -305,7 +305,7 @@ print_row(struct listing *listing, const struct pb_letter *letter,
 		return 0;
 	if (row.reason == NULL)
 		row.reason = "";
-	if (file && pb_letters_path(row.path, listing->store,
+	if (file && pb_layout_letter(row.path, listing->store,
 	    letter->upstream, &letter->key, letter->segment_seq, NULL) < 0)
 		row.path[0] = '\0';
 	if (row.path[0] != '\0')

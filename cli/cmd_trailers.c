@@ -194,7 +194,7 @@ static int
 look_at_interface(struct trailers *trailers, const char *name,
     struct pb_err *err)
 {
-	struct pb_look look = {
+	struct pb_capture_look look = {
 		.interface = name,
 		.packets_max = trailers->opts->limit,
 		.ms_max = trailers->opts->look_ms,
@@ -208,7 +208,7 @@ look_at_interface(struct trailers *trailers, const char *name,
 		return rc;
 	snprintf(subject->name, sizeof(subject->name), "%s", name);
 	look.arg = subject;
-	return pb_look(&look, err);
+	return pb_capture_look(&look, err);
 }
 
 static void

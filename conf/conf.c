@@ -131,6 +131,15 @@ pb_conf_upstream(const struct pb_conf *conf, const char *name)
 	return NULL;
 }
 
+const struct pb_conf_upstream *
+pb_conf_puller(const struct pb_conf *conf, const char *name)
+{
+	const struct pb_conf_upstream *upstream = pb_conf_upstream(conf,
+	    name);
+
+	return upstream != NULL && pb_conf_pulled(upstream) ? upstream : NULL;
+}
+
 bool
 pb_conf_ships(void *arg, const char *upstream, const char *stream)
 {
@@ -252,7 +261,8 @@ load_all(struct load *load)
 			    "[%s] section; every node needs one", load->path,
 			    pb_conf_sections[kind].name);
 	load->conf->listen.present = load->count[PB_CONF_LISTEN] > 0;
-	return 0;
+	rc = pb_conf_pair_pullers(load->conf, &load->err);
+	return rc < 0 ? pb_err_prefix(&load->err, rc, "%s", load->path) : 0;
 }
 
 /* Put file, line, section and key before the words in load->err. */

@@ -20,6 +20,7 @@
 #define PB_UPSTREAMS_MAX	64
 #define PB_LINK_NAME_MAX	15	/* bytes, IFNAMSIZ of the kernel - 1 */
 #define PB_CONF_INTERFACE	"interface:"	/* of a url, and a name */
+#define PB_CONF_PULL		"pull:"	/* a url, and before a puller */
 #define PB_CONF_LIST_MAX	1024	/* bytes of a list of globs */
 #define PB_CONF_TRAILERS_MAX	128	/* bytes of a list of trailers */
 #define PB_CONF_VALUE_MAX	4096	/* bytes of any value */
@@ -178,6 +179,13 @@ const struct pb_conf_upstream *pb_conf_upstream(const struct pb_conf *conf,
 	    const char *name);
 /* The interface that it is, of `url = interface:NAME`; or NULL. */
 const char *pb_conf_interface(const struct pb_conf_upstream *upstream);
+/* Does it come for its packets itself: `url = pull:`? */
+bool	pb_conf_pulled(const struct pb_conf_upstream *upstream);
+/* The upstream NAME, if it does; or NULL.  `allow` of [listen] and sections
+ * say the same of who does: where one has no section it is among the upstreams
+ * all the same. */
+const struct pb_conf_upstream *pb_conf_puller(const struct pb_conf *conf,
+	    const char *name);
 /* Is `arg`, a configuration, to ship this stream (NULL: any) there? */
 bool	pb_conf_ships(void *arg, const char *upstream, const char *stream);
 /* What a section has that says nothing; its name and url are empty. */

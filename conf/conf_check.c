@@ -39,6 +39,9 @@ static int	way_back(struct edges *, int);
 static int	refuse_circle(const struct edges *, int, struct pb_err *);
 static int	check_interface(const struct pb_conf_upstream *,
 		    const char **, struct pb_err *);
+static int	check_pulled(const struct pb_conf_upstream *, const char **,
+		    struct pb_err *);
+static const char *connection_key(const struct pb_conf_upstream *);
 static int	check_upstreams(const struct pb_conf *, struct pb_err *);
 static int	check_way(const struct pb_conf *,
 		    const struct pb_conf_upstream *,
@@ -232,8 +235,9 @@ pb_conf_check_upstream(const void *section, const char **key,
 {
 	const struct pb_conf_upstream *upstream = section;
 
-	return pb_conf_interface(upstream) != NULL ?
-	    check_interface(upstream, key, err) :
+	if (pb_conf_interface(upstream) != NULL)
+		return check_interface(upstream, key, err);
+	return pb_conf_pulled(upstream) ? check_pulled(upstream, key, err) :
 	    check_peer(upstream, key, err);
 }
 
@@ -246,19 +250,51 @@ pb_conf_interface(const struct pb_conf_upstream *upstream)
 	    upstream->url + len : NULL;
 }
 
-/* Nothing of it is about a connection. */
+bool
+pb_conf_pulled(const struct pb_conf_upstream *upstream)
+{
+	return strcmp(upstream->url, PB_CONF_PULL) == 0;
+}
+
+/* Nothing of it is about a connection that we open, or what we send. */
 static int
-check_interface(const struct pb_conf_upstream *upstream, const char **key,
+check_pulled(const struct pb_conf_upstream *upstream, const char **key,
     struct pb_err *err)
+{
+	*key = connection_key(upstream);
+	if (*key == NULL)
+		*key = upstream->rate_limit > 0 ? "rate_limit" :
+		    upstream->requeue_manual ? "requeue" :
+		    upstream->filter[0] != '\0' ? "filter" :
+		    upstream->snaplen < SNAPLEN_ALL ? "snaplen" :
+		    upstream->schedule.count > 0 ? "schedule" :
+		    upstream->priority[0] != '\0' ? "priority" :
+		    upstream->pace_original ? "pace" :
+		    upstream->at_most_once ? "delivery" : NULL;
+	return *key == NULL ? 0 : pb_err_set(err, PB_EINVAL, "given, but it "
+	    "pulls: its own side says how packets come to it; take it out");
+}
+
+/* The first one that is about a connection; NULL: none is. */
+static const char *
+connection_key(const struct pb_conf_upstream *upstream)
 {
 	const struct pb_conf_tls *tls = &upstream->tls;
 
-	*key = tls->off ? "tls" : tls->cert[0] != '\0' ? "tls_cert" :
+	return tls->off ? "tls" : tls->cert[0] != '\0' ? "tls_cert" :
 	    tls->key[0] != '\0' ? "tls_key" : tls->ca[0] != '\0' ? "tls_ca" :
 	    upstream->compress_level > 0 ? "compress" :
 	    upstream->rate_burst != 0 ? "rate_burst" :
 	    upstream->proxy[0] != '\0' ? "proxy" :
 	    upstream->proxy_auth[0] != '\0' ? "proxy_auth" : NULL;
+}
+
+/* Nothing of it is about a connection. */
+static int
+check_interface(const struct pb_conf_upstream *upstream, const char **key,
+    struct pb_err *err)
+{
+	*key = connection_key(upstream);
 	if (*key != NULL)
 		return pb_err_set(err, PB_EINVAL, "given, but url is an "
 		    "interface, to which there is no connection; take it out");

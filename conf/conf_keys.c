@@ -37,6 +37,7 @@ static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
 static bool	day_time(const char *, unsigned *);
 static bool	is_port(const char *);
+static bool	are_globs(const char *, size_t);
 static bool	is_link(const char *);
 
 /* A row says what it needs to; a field that it does not name is not set. */
@@ -518,6 +519,8 @@ parse_url(const struct pb_conf_key *key, void *field, const char *value,
 		    parse_text(key, field, value, err) :
 		    pb_err_set(err, PB_EINVAL, "'%.100s' names no interface; "
 		    "write interface:eth1", value);
+	if (strcmp(value, PB_CONF_PULL) == 0)
+		return parse_text(key, field, value, err);
 	if (strncmp(value, "https://", 8) != 0 &&
 	    strncmp(value, "http://", 7) != 0)
 		goto wrong;
@@ -536,7 +539,8 @@ parse_url(const struct pb_conf_key *key, void *field, const char *value,
 	return 0;
 wrong:
 	return pb_err_set(err, PB_EINVAL, "'%.100s' is no address of a peer; "
-	    "write https://host:port, or interface:eth1", value);
+	    "write https://host:port, interface:eth1, or pull: for one that "
+	    "comes for its packets itself", value);
 }
 
 static int
@@ -623,7 +627,19 @@ parse_allow(const struct pb_conf_key *key, void *field, const char *value,
 
 	for (; pb_list_next(&at, &item, &len); count++) {
 		size_t skip = strncmp(item, "relay:", 6) == 0 ? 6 : 0;
+		char name[PB_NAME_BYTES_MAX + 1];
+		const char *globs;
+		size_t globs_len;
+		int pull = pb_conf_parse_pull(item, len, name, &globs,
+		    &globs_len);
 
+		if (pull < 0 || (pull > 0 && !are_globs(globs, globs_len)))
+			return pb_err_set(err, PB_EINVAL, "'%.*s' names no "
+			    "puller; write pull:core1, or with streams "
+			    "pull:core1=lon1/*|par1/*", len > 64 ? 64 :
+			    (int)len, item);
+		if (pull > 0)
+			continue;
 		if (len == skip || strspn(item + skip, allowed) < len - skip)
 			return pb_err_set(err, PB_EINVAL, "'%.*s' names no "
 			    "node; write a name or glob, or one behind "
@@ -633,6 +649,25 @@ parse_allow(const struct pb_conf_key *key, void *field, const char *value,
 		return pb_err_set(err, PB_EINVAL, "empty; write node names, "
 		    "or * for all");
 	return parse_text(key, field, value, err);
+}
+
+/* One or more, each with a slash or a wildcard in it, as of streams. */
+static bool
+are_globs(const char *list, size_t len)
+{
+	const char *end = list + len;
+
+	for (const char *next; list != NULL; list = next) {
+		next = memchr(list, '|', (size_t)(end - list));
+		len = (size_t)((next != NULL ? next : end) - list);
+		if (memchr(list, '/', len) == NULL &&
+		    memchr(list, '*', len) == NULL &&
+		    memchr(list, '?', len) == NULL)
+			return false;
+		if (next != NULL)
+			next++;
+	}
+	return true;
 }
 
 static int

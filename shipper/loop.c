@@ -110,6 +110,7 @@ pb_loop_destroy(struct pb_loop *loop)
 	end_report(loop);
 	pb_http_destroy(loop->http);
 	loop_letters_close(loop);
+	loop_pulls_close(loop);
 	pb_worker_destroy(loop->reader);
 	pb_worker_destroy(loop->keeper);
 	pb_state_close(loop->state);
@@ -158,6 +159,7 @@ step(struct pb_loop *loop, struct pb_err *err)
 	}
 	if (loop->feed != NULL)
 		scan(loop, now_ms);
+	loop_pulls_run(loop);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_run(loop->upstream[i], now_ms);
 	loop_letters_run(loop, now_ms);
@@ -168,6 +170,9 @@ step(struct pb_loop *loop, struct pb_err *err)
 		count++;
 	if (loop->control != NULL)
 		count += pb_control_fds(loop->control, fds + count,
+		    FDS_MAX - count);
+	if (loop->hear != NULL && loop->feed != NULL)
+		count += pb_hear_fds(loop->hear, fds + count,
 		    FDS_MAX - count);
 	/* What the system refuses now, it may grant later. */
 	if (pb_http_wait(loop->http, fds, count, timeout_ms(loop), err) < 0) {
@@ -229,6 +234,7 @@ leave_store(struct pb_loop *loop)
 	close_index(loop);
 	end_report(loop);
 	loop_letters_close(loop);
+	loop_pulls_close(loop);
 	loop->fills_checked = false;
 	loop->fills_commits = 0;
 	pb_state_close(loop->state);
@@ -269,6 +275,7 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 {
 	const char *store = loop->store;
 	char text[PB_ERR_TEXT_MAX];
+	struct pb_err later;
 	int rc;
 
 	if (loop->state != NULL)
@@ -302,6 +309,9 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 		rc = pb_state_forget(loop->state, configured, loop, err);
 	if (rc == 0)
 		rc = loop_letters_open(loop, err);
+	/* Shipping needs no puller. */
+	if (rc == 0 && loop_pulls_open(loop, &later) < 0)
+		loop_say(loop, later.text);
 	if (rc < 0) {
 		pb_state_close(loop->state);
 		loop->state = NULL;

@@ -2,13 +2,14 @@
  * shipper/loop_impl.h - what the files of loop.h share
  *
  * loop.c turns; loop_letters.c is what dead letters and packets that come
- * late add to a turn.
+ * late add to a turn, loop_pulls.c who pulls.
  */
 #ifndef PB_SHIPPER_LOOP_IMPL_H
 #define PB_SHIPPER_LOOP_IMPL_H
 
 #include "recorder/store/home.h"
 #include "shipper/operator/control.h"
+#include "shipper/operator/hear.h"
 #include "shipper/feed/feed.h"
 #include "shipper/wire/http.h"
 #include "shipper/letters/letters.h"
@@ -36,6 +37,7 @@ struct pb_loop {
 	bool		 left;		/* one that was there has gone */
 	struct pb_letters *letters;	/* opened and closed with it */
 	struct pb_control *control;	/* NULL: cannot listen; says why */
+	struct pb_hear	*hear;		/* likewise */
 	struct pb_watch	*watch;
 	struct pb_index	*index;		/* of `watch`; NULL: not open */
 	struct pb_feed	*feed;		/* NULL: the index is not open */
@@ -61,6 +63,14 @@ struct pb_loop {
 
 /* A trouble that stays is told once. */
 void	loop_say(struct pb_loop *loop, const char *text);
+
+/* --- loop_pulls.c ------------------------------------------------------- */
+
+/* With loop->state.  Where it fails nothing is heard. */
+int	loop_pulls_open(struct pb_loop *loop, struct pb_err *err);
+void	loop_pulls_close(struct pb_loop *loop);
+/* A turn's part: what the recorder says. */
+void	loop_pulls_run(struct pb_loop *loop);
 
 /* --- loop_letters.c ----------------------------------------------------- */
 

@@ -15,7 +15,7 @@
 #define WAIT_MS		50	/* between looks at the clock and the stop */
 
 struct looking {
-	const struct pb_look *look;
+	const struct pb_capture_look *look;
 	struct pb_pcap	 pcap;
 	uint64_t	 packets;
 };
@@ -25,7 +25,7 @@ static void	on_packet(u_char *, const struct pcap_pkthdr *,
 		    const u_char *);
 
 int
-pb_look(const struct pb_look *look, struct pb_err *err)
+pb_capture_look(const struct pb_capture_look *look, struct pb_err *err)
 {
 	struct looking looking = { .look = look };
 	struct pb_pcap_ask ask = {
@@ -57,7 +57,7 @@ pb_look(const struct pb_look *look, struct pb_err *err)
 static int
 look_on(struct looking *looking, struct pb_err *err)
 {
-	const struct pb_look *look = looking->look;
+	const struct pb_capture_look *look = looking->look;
 	uint64_t end_ms = pb_clock_mono_ms() + look->ms_max;
 	struct pollfd fd = { .fd = looking->pcap.fd, .events = POLLIN };
 
@@ -77,7 +77,7 @@ static void
 on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
 {
 	struct looking *looking = (struct looking *)(void *)user;
-	const struct pb_look *look = looking->look;
+	const struct pb_capture_look *look = looking->look;
 	struct pb_packet packet = {
 		.time_ns = (uint64_t)header->ts.tv_sec * PB_NS_PER_S +
 		    (uint64_t)header->ts.tv_usec * looking->pcap.unit_ns,

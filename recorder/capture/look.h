@@ -11,7 +11,7 @@
 #include "base/stop.h"
 #include "pcapng/block.h"
 
-struct pb_look {			/* all of it borrowed */
+struct pb_capture_look {		/* all of it borrowed */
 	const char	*interface;
 	uint64_t	 packets_max;
 	uint64_t	 ms_max;
@@ -26,6 +26,7 @@ struct pb_look {			/* all of it borrowed */
  * asked for: 0, or as pb_pcap_open().  PB_EINVAL as well where it is not of
  * Ethernet.
  */
-int	pb_look(const struct pb_look *look, struct pb_err *err);
+int	pb_capture_look(const struct pb_capture_look *look,
+	    struct pb_err *err);
 
 #endif

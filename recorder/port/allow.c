@@ -53,6 +53,7 @@ matches(const char *list, bool relay, const char *name)
 
 	while (pb_list_next(&list, &item, &len)) {
 		if (len >= PB_CONF_LIST_MAX ||
+		    strncmp(item, PB_CONF_PULL, strlen(PB_CONF_PULL)) == 0 ||
 		    (strncmp(item, RELAY_PREFIX, prefix) == 0) != relay)
 			continue;
 		if (relay) {

@@ -6,6 +6,8 @@
  *	GLOB         a node whose name matches brings its own streams
  *	relay:GLOB   a node whose name matches brings any node's streams
  *
+ * Who may take streams, `pull:NAME`, is an upstream: conf/conf_pull.c.
+ *
  * The sender of a body is the last node of its way; its origin the first.
  * With TLS the common name of the sender's certificate says who it is,
  * without TLS the body's word is taken.  A relay's right covers streams

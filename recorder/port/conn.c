@@ -283,6 +283,7 @@ begin(struct conn *conn, const char *method, const char *path)
 		.share = conn->address != NULL ? &conn->address->share : NULL,
 		.long_answers = conn->address != NULL ?
 		    &conn->address->long_answers : NULL,
+		.held = conn->address != NULL ? &conn->address->held : NULL,
 		.first = header(conn->mhd, "PB-First"),
 		.last = header(conn->mhd, "PB-Last"),
 		.digest = header(conn->mhd, "PB-Digest"),
@@ -296,6 +297,12 @@ begin(struct conn *conn, const char *method, const char *path)
 			.snaplen = query(conn->mhd, "snaplen"),
 			.why = query(conn->mhd, "why"),
 		},
+		.node = header(conn->mhd, "PB-Node"),
+		.accept = header(conn->mhd, "Accept-Encoding"),
+		.after = query(conn->mhd, "after"),
+		.max_bytes = query(conn->mhd, "max_bytes"),
+		.wait = query(conn->mhd, "wait"),
+		.since = query(conn->mhd, "since"),
 		.expect = expect != NULL &&
 		    strcasecmp(expect, "100-continue") == 0,
 	};
@@ -419,6 +426,9 @@ reply(struct conn *conn)
 		MHD_add_response_header(response, "PB-Takes", answer->takes);
 	if (answer->retry_after_s > 0)
 		MHD_add_response_header(response, "Retry-After", seconds);
+	for (unsigned i = 0; i < answer->fields; i++)
+		MHD_add_response_header(response, answer->field[i].name,
+		    answer->field[i].value);
 	if (answer->close)
 		MHD_add_response_header(response, "Connection", "close");
 	set_deadline(conn, answer_until_ms(conn->server, answer->body.len));

@@ -340,6 +340,7 @@ run(void *arg)
 		    open_tcp(ingest, 0, &err) < 0)
 			tell_waits(ingest, err.text);
 		pb_intake_collect(intake, service->now_ms);
+		pb_offers_turn(service->offers);
 		pb_readers_collect(service->readers);
 		connections = 0;
 		for (size_t i = 0; i < ingest->servers; i++) {
@@ -415,5 +416,6 @@ begin_stop(struct pb_ingest *ingest)
 	for (size_t i = 0; i < ingest->servers; i++)
 		pb_server_quiesce(ingest->server[i]);
 	pb_claims_stop(&service->rooms->claims);
+	pb_offers_end(service->offers);
 	pb_intake_stop(service->intake, service->now_ms);
 }

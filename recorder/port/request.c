@@ -30,12 +30,14 @@
 #define RETRY_DISK_S	5u	/* a full disk does not empty in a second */
 
 const unsigned pb_statuses[PB_STATUSES] = {
-	200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 422, 503, 508,
+	200, 204, 400, 401, 403, 404, 405, 408, 409, 410, 411, 413, 415, 422,
+	503, 508,
 };
 
 /* Head */
 static void	check_head(struct pb_request *);
 static bool	check_cn(struct pb_request *);
+static bool	check_puller(struct pb_request *);
 static bool	allowed(const struct pb_request *);
 static int	check_asker(struct pb_request *, struct pb_err *);
 static void	expect_body(struct pb_request *);
@@ -50,6 +52,8 @@ static void	refuse(struct pb_request *, unsigned, const char *, ...)
 static void	made(void *);
 static bool	may_be_long(const struct pb_request *);
 static void	count_long(struct pb_request *, int);
+static bool	hold(struct pb_request *, const struct pb_held *);
+static void	let_go(struct pb_request *);
 static void	wake_parked(struct pb_request *);
 
 int
@@ -88,6 +92,7 @@ pb_request_destroy(struct pb_request *request, uint64_t now_ms)
 	pb_reading_leave(request->reading);
 	if (request->answer.is_long)
 		count_long(request, -1);
+	let_go(request);
 	pb_buf_finish(&request->answer.body);
 	request->service->requests--;
 	free(request);
@@ -187,6 +192,10 @@ pb_request_making(struct pb_request *request, uint64_t now_ms)
 {
 	if (request->reading == NULL || !request->parked)
 		return false;
+	if (request->wake_ms != 0 && now_ms >= request->wake_ms) {
+		request->wake_ms = 0;
+		pb_reading_wake(request->reading);
+	}
 	if (!request->answered && now_ms >= request->begin_ms &&
 	    pb_reading_give_up(request->reading, PB_EBUSY, "too many ask"))
 		made(request);
@@ -253,9 +262,12 @@ check_head(struct pb_request *request)
 	} else if (route->handler == NULL) {
 		request->answer.allow = route->allow;
 		refuse(request, 405, "this path takes %s", route->allow);
+	} else if (!check_puller(request)) {
+		return;
 	} else if (route->key.epoch != 0 && !allowed(request)) {
 		refuse(request, 403, "%s may not bring or ask for streams of "
-		    "node %s: [listen] allow", head->cn != NULL ? head->cn :
+		    "node %s: [listen] allow", request->puller != NULL ?
+		    request->puller->name : head->cn != NULL ? head->cn :
 		    "this peer", route->key.node);
 	} else if (check_asker(request, &err) < 0) {
 		request_fail(request, PB_EFORMAT, err.text);
@@ -285,12 +297,42 @@ check_cn(struct pb_request *request)
 	return true;
 }
 
+/* Who asks for what only pullers get says who it is. */
+static bool
+check_puller(struct pb_request *request)
+{
+	const struct pb_request_head *head = request->head;
+	const struct pb_handler *handler = request->route.handler;
+	const char *name = head->cn != NULL ? head->cn : head->node;
+
+	if (!handler->pulls && !handler->pulls_too)
+		return true;
+	request->puller = name == NULL ? NULL :
+	    pb_conf_puller(request->service->conf, name);
+	if (request->puller != NULL || !handler->pulls)
+		return true;
+	if (name == NULL)
+		refuse(request, 400, "who pulls is to say who it is: "
+		    "PB-Node: NAME");
+	else
+		refuse(request, 403, "%.64s may not pull: [listen] allow "
+		    "without pull:%.64s", name, name);
+	return false;
+}
+
 static bool
 allowed(const struct pb_request *request)
 {
-	return request->head->door == PB_DOOR_LOCAL ||
-	    pb_allow_node(request->service->conf->listen.allow,
-	    request->route.key.node, request->head->cn);
+	const struct pb_stream_key *key = &request->route.key;
+	char name[PB_STREAM_NAME_MAX];
+
+	if (request->puller != NULL && pb_glob_list_match(
+	    request->puller->streams, pb_stream_name(name, key)))
+		return true;
+	return !request->route.handler->pulls &&
+	    (request->head->door == PB_DOOR_LOCAL || pb_allow_node(
+	    request->service->conf->listen.allow, key->node,
+	    request->head->cn));
 }
 
 static void
@@ -304,7 +346,7 @@ expect_body(struct pb_request *request)
 	    head->length < SIZE_MAX ? (size_t)head->length : SIZE_MAX - 1;
 	int rc;
 
-	if (head->door == PB_DOOR_TCP &&
+	if (head->door == PB_DOOR_TCP && !handler->pulls &&
 	    strcmp(request->route.key.node, service->self.name) == 0) {
 		refuse(request, 508, "a loop: node %s is the origin of its "
 		    "own streams", service->self.name);
@@ -334,7 +376,7 @@ expect_body(struct pb_request *request)
 	if (rc == 0 && service->stopping)
 		rc = pb_err_set(&err, PB_EBUSY, "the node is stopping");
 	request->wanted = rc == 0;
-	if (rc == 0)
+	if (rc == 0 && !handler->pulls)
 		rc = pb_intake_begin(service->intake, &request->load,
 		    &request->route.key, &err);
 	if (rc < 0)
@@ -513,9 +555,42 @@ request_make(struct pb_request *request, const struct pb_maker *maker,
 	    made, request, &err);
 
 	request->answer.type = type;
+	request->answer.status = 200;
 	request->begin_ms = service->now_ms + PB_WAIT_MS;
 	if (rc < 0)
 		request_fail(request, rc, err.text);
+}
+
+void
+request_make_held(struct pb_request *request, const struct pb_maker *maker,
+    void (*dress)(struct pb_request *), uint64_t wait_ms, size_t bytes)
+{
+	uint64_t now_ms = request->service->now_ms;
+
+	if (!hold(request, &(struct pb_held){ 1, bytes })) {
+		maker->drop(maker->arg);
+		request_fail(request, PB_EBUSY, "too many answers wait or are "
+		    "under way");
+		return;
+	}
+	request->dress = dress;
+	request->made = maker->arg;
+	request->wake_ms = wait_ms > 0 ? now_ms + wait_ms : 0;
+	request_make(request, maker, NULL);
+}
+
+void
+request_field(struct pb_request *request, const char *name,
+    const char *fmt, ...)
+{
+	struct pb_answer *answer = &request->answer;
+	struct pb_answer_field *field = &answer->field[answer->fields++];
+	va_list ap;
+
+	field->name = name;
+	va_start(ap, fmt);
+	vsnprintf(field->value, sizeof(field->value), fmt, ap);
+	va_end(ap);
 }
 
 /* A piece is there, or will not be.  The first one shows what the answer is,
@@ -535,16 +610,20 @@ made(void *arg)
 	if (rc < 0) {
 		request_fail(request, rc, err->text);
 	} else if (rc == PB_MADE_END) {
+		if (request->dress != NULL)
+			request->dress(request);
 		request->answer.body = *piece;
 		memset(piece, 0, sizeof(*piece));
-		request_answer(request, 200, request->answer.type);
+		request_answer(request, request->answer.status,
+		    request->answer.type);
 	} else if (!may_be_long(request)) {
 		request_fail(request, PB_EBUSY, "too many long answers are "
 		    "under way");
 	} else {
 		count_long(request, 1);
 		request->answer.is_long = true;
-		request_answer(request, 200, request->answer.type);
+		request_answer(request, request->answer.status,
+		    request->answer.type);
 	}
 	if (!request->answer.is_long) {
 		pb_reading_leave(request->reading);
@@ -567,6 +646,43 @@ count_long(struct pb_request *request, int one)
 	request->service->long_answers += (unsigned)one;
 	if (request->head->long_answers != NULL)
 		*request->head->long_answers += (unsigned)one;
+}
+
+/* False where it would be too much. */
+static bool
+hold(struct pb_request *request, const struct pb_held *more)
+{
+	struct pb_held *all = &request->service->held;
+	struct pb_held *peer = request->head->held;
+	struct pb_held none = { .answers = 0 };
+
+	if (peer == NULL)
+		peer = &none;
+	if (all->answers + more->answers > PB_HELD_ANSWERS_MAX ||
+	    peer->answers + more->answers > PB_HELD_ANSWERS_PEER_MAX ||
+	    all->bytes + more->bytes > PB_HELD_BYTES_MAX ||
+	    peer->bytes + more->bytes > PB_HELD_BYTES_MAX / 2)
+		return false;
+	all->answers += more->answers;
+	all->bytes += more->bytes;
+	peer->answers += more->answers;
+	peer->bytes += more->bytes;
+	request->held = *more;
+	return true;
+}
+
+static void
+let_go(struct pb_request *request)
+{
+	struct pb_held *all = &request->service->held;
+	struct pb_held *peer = request->head->held;
+
+	all->answers -= request->held.answers;
+	all->bytes -= request->held.bytes;
+	if (peer == NULL)
+		return;
+	peer->answers -= request->held.answers;
+	peer->bytes -= request->held.bytes;
 }
 
 static void

@@ -19,6 +19,11 @@
 
 #define PB_LONG_ANSWERS_MAX	128u	/* under way; each has a piece */
 #define PB_LONG_ANSWERS_PEER_MAX 32u	/* of those, of one address */
+/* Answers to pullers, those that wait included, and likewise; and the memory
+ * that they are made in, half of it for one address. */
+#define PB_HELD_ANSWERS_MAX	128u
+#define PB_HELD_ANSWERS_PEER_MAX 32u
+#define PB_HELD_BYTES_MAX	((size_t)64 << 20)
 
 enum pb_door {
 	PB_DOOR_TCP,		/* [listen]: nodes, each adds a hop */
@@ -38,6 +43,7 @@ struct pb_request_head {	/* NULL: not given */
 	/* Of its address; NULL: not counted. */
 	struct pb_share	*share;		/* intake/room.h */
 	unsigned	*long_answers;
+	struct pb_held	*held;
 	bool		 tls;
 	const char	*cn;		/* of the verified certificate */
 	bool		 has_length;
@@ -50,9 +56,19 @@ struct pb_request_head {	/* NULL: not given */
 	const char	*digest;	/* PB-Digest */
 	const char	*encoding;	/* Content-Encoding */
 	const char	*sender;	/* PB-Sender */
-	const char	*at;		/* of the query */
-	struct pb_digests_words digests; /* likewise */
+	const char	*node;		/* PB-Node */
+	const char	*accept;	/* Accept-Encoding */
+	/* Of the query. */
+	const char	*at, *after, *max_bytes, *wait, *since;
+	struct pb_digests_words digests;
 };
+
+/* A header field of an answer. */
+struct pb_answer_field {
+	const char	*name;
+	char		 value[80];
+};
+#define PB_ANSWER_FIELDS_MAX	4u
 
 struct pb_answer {
 	unsigned	 status;
@@ -61,6 +77,8 @@ struct pb_answer {
 	const char	*takes;		/* PB-Takes, or NULL */
 	unsigned	 retry_after_s;	/* Retry-After, or 0 */
 	bool		 close;		/* the connection, afterwards */
+	struct pb_answer_field field[PB_ANSWER_FIELDS_MAX];
+	unsigned	 fields;
 	struct pb_buf	 body;
 	bool		 is_long;	/* no body: pb_request_take() */
 };

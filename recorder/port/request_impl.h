@@ -37,6 +37,11 @@ struct pb_request {
 	struct pb_reading *reading;
 	size_t		 taken;		/* of the piece */
 	uint64_t	 begin_ms;	/* somebody must, by then */
+	void		(*dress)(struct pb_request *);
+	const void	*made;		/* its maker's */
+	struct pb_held	 held;		/* it is counted so */
+	uint64_t	 wake_ms;	/* what waits is to say so; 0: no */
+	const struct pb_conf_upstream *puller;	/* who asks, where it pulls */
 };
 
 /* What serves a method at a path. */
@@ -44,6 +49,8 @@ struct pb_handler {
 	/* What a body has at most; NULL: it takes none. */
 	size_t		(*body_max)(const struct pb_request *request);
 	bool		zstd;		/* such a body may be packed */
+	bool		pulls;		/* for pullers: others may not */
+	bool		pulls_too;	/* for them as well */
 	/* Looks at what concerns it alone in the head; NULL: nothing. */
 	int		(*head)(struct pb_request *request,
 			    struct pb_err *err);
@@ -57,7 +64,8 @@ struct pb_handler {
 extern const unsigned pb_statuses[PB_STATUSES];
 
 extern const struct pb_handler serve_health, serve_metrics, serve_status,
-    serve_question, serve_digests, serve_packets, serve_gaps;
+    serve_question, serve_digests, serve_packets, serve_gaps, serve_streams,
+    serve_offer, serve_acks;
 
 /* The answer is in request->answer.body. */
 void	request_answer(struct pb_request *request, unsigned status,
@@ -67,6 +75,18 @@ void	request_answer_acked(struct pb_request *request, uint64_t acked);
 /* 200, with what `maker` makes; it has no body yet. */
 void	request_make(struct pb_request *request, const struct pb_maker *maker,
 	    const char *type);
+/*
+ * The same for a puller: it may wait, until `wait_ms` from now at most, or is made
+ * whole in `bytes` of memory: there is a bound on those.  `dress` sees
+ * request->made, and the first piece there, and says in request->answer which
+ * status and header fields it has.
+ */
+void	request_make_held(struct pb_request *request,
+	    const struct pb_maker *maker, void (*dress)(struct pb_request *),
+	    uint64_t wait_ms, size_t bytes);
+/* A header field of the answer. */
+void	request_field(struct pb_request *request, const char *name,
+	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* One line for the peer, and, seldom enough, for the log; the status is
  * that of the error `rc`. */
 void	request_fail(struct pb_request *request, int rc, const char *text);

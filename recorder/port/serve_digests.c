@@ -44,7 +44,9 @@ static int	go_on(struct making *, struct pb_err *);
 static void	tell_part(struct making *, const struct pb_digests_part *);
 static void	drop(void *);
 
-const struct pb_handler serve_digests = { .head = head, .end = end };
+const struct pb_handler serve_digests = {
+	.pulls_too = true, .head = head, .end = end,
+};
 
 static int
 head(struct pb_request *request, struct pb_err *err)

@@ -29,7 +29,7 @@ static void	tell(struct pb_buf *, uint64_t,
 		    const struct pb_fingerprint *);
 
 const struct pb_handler serve_question = {
-	.head = head, .end = end, .settled = settled,
+	.pulls_too = true, .head = head, .end = end, .settled = settled,
 };
 
 static int

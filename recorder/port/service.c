@@ -12,10 +12,13 @@ static const struct pb_route_row routes[] = {
 	{ "GET", "/v1/health", &serve_health, false },
 	{ "GET", "/metrics", &serve_metrics, false },
 	{ "GET", "/v1/status", &serve_status, true },
+	{ "GET", "/v1/streams", &serve_streams, false },
 	{ "GET", PB_ROUTE_STREAM, &serve_question, false },
 	{ "GET", PB_ROUTE_STREAM "/digests", &serve_digests, false },
+	{ "GET", PB_ROUTE_STREAM "/packets", &serve_offer, false },
 	{ "POST", PB_ROUTE_STREAM "/packets", &serve_packets, false },
 	{ "POST", PB_ROUTE_STREAM "/gaps", &serve_gaps, false },
+	{ "POST", PB_ROUTE_STREAM "/acks", &serve_acks, false },
 	{ NULL, NULL, NULL, false },
 };
 
@@ -48,6 +51,9 @@ pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
 	if (rc == 0)
 		rc = pb_readers_create(&service->readers, opts->stepped ? 0 :
 		    PB_READERS, wake, arg, err);
+	if (rc == 0)
+		rc = pb_offers_create(&service->offers, opts->store, wake,
+		    arg, err);
 	if (rc < 0) {
 		pb_service_destroy(service);
 		return rc;
@@ -62,6 +68,7 @@ pb_service_destroy(struct pb_service *service)
 	if (service == NULL)
 		return;
 	pb_readers_destroy(service->readers);
+	pb_offers_destroy(service->offers);
 	pb_rooms_destroy(service->rooms);
 	pb_intake_destroy(service->intake);
 	free(service);

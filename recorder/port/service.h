@@ -14,14 +14,16 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "conf/conf.h"
+#include "recorder/port/door/peers.h"
 #include "recorder/port/ingest.h"
 #include "recorder/intake/intake.h"
 #include "recorder/intake/room.h"
+#include "recorder/port/offers.h"
 #include "recorder/port/peerlog.h"
 #include "recorder/port/readers.h"
 #include "recorder/port/route.h"
 
-#define PB_STATUSES	14	/* the status codes we answer with */
+#define PB_STATUSES	16	/* the status codes we answer with */
 
 struct pb_service {
 	const struct pb_conf *conf;
@@ -37,6 +39,8 @@ struct pb_service {
 	size_t		 requests;	/* under way */
 	unsigned	 long_answers;	/* of those */
 	_Atomic unsigned digests;	/* answers in the making */
+	struct pb_held	 held;		/* for pullers */
+	struct pb_offers *offers;	/* what may be pulled */
 	unsigned	 connections;	/* open; kept by the loop */
 	/* Why it does not listen at [listen] address, or "". */
 	char		 waits[PB_ERR_TEXT_MAX];

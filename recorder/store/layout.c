@@ -80,6 +80,37 @@ pb_layout_flows(char out[static PATH_MAX], const char *store,
 	    (unsigned long long)first_seq);
 }
 
+int
+pb_layout_letters(char out[static PATH_MAX], const char *store,
+    const char *upstream, const struct pb_stream_key *key, struct pb_err *err)
+{
+	char url[PATH_MAX];
+	struct pb_buf name;
+	int rc = pb_layout_url(url, key, err);
+
+	if (rc < 0)
+		return rc;
+	pb_buf_init(&name, PATH_MAX);
+	pb_percent_encode(&name, upstream);
+	rc = name.failed ? pb_err_set(err, PB_ELIMIT, "name too long") :
+	    print_path(out, err, "%s/dead-letters/%s/%s", store,
+	    pb_buf_cstr(&name), url);
+	pb_buf_finish(&name);
+	return rc;
+}
+
+int
+pb_layout_letter(char out[static PATH_MAX], const char *store,
+    const char *upstream, const struct pb_stream_key *key,
+    uint64_t segment_seq, struct pb_err *err)
+{
+	char dir[PATH_MAX];
+	int rc = pb_layout_letters(dir, store, upstream, key, err);
+
+	return rc < 0 ? rc : print_path(out, err, "%s/%020llu.pcapng", dir,
+	    (unsigned long long)segment_seq);
+}
+
 bool
 pb_layout_parse(const char *name, struct pb_segment_name *out)
 {

@@ -9,7 +9,7 @@
  *	STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH/%020u.pcapng
  *	STORE/damaged/                    what could not be read, with notes
  *	STORE/recorder.lock  STORE/recorder.sock
- *	STORE/shipper.lock   STORE/shipper.sock
+ *	STORE/shipper.lock   STORE/shipper.sock    STORE/pulls.sock
  *
  * NODE and IFACE are percent-encoded, EPOCH is 16 hex digits, the file's
  * name is the first sequence number.  All functions that make a path
@@ -83,6 +83,15 @@ int	pb_layout_flows(char out[static PATH_MAX], const char *store,
 /* The number of what pb_layout_flows() calls one, without the folders; false
  * for any other name. */
 bool	pb_layout_parse_flows(const char *name, uint64_t *first_seq);
+
+/* STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH, and of it the file of the
+ * segment that begins at a number: /%020u.pcapng */
+int	pb_layout_letters(char out[static PATH_MAX], const char *store,
+	    const char *upstream, const struct pb_stream_key *key,
+	    struct pb_err *err);
+int	pb_layout_letter(char out[static PATH_MAX], const char *store,
+	    const char *upstream, const struct pb_stream_key *key,
+	    uint64_t segment_seq, struct pb_err *err);
 
 /* A segment's file, as its name tells. */
 struct pb_segment_name {

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "shipper/feed/lookup.h"
-#include "shipper/state/recorded.h"
 
 #define PLACES		64u	/* remembered */
 
@@ -26,7 +25,6 @@ struct pb_feed {
 	unsigned	 places;
 };
 
-static void	piece_gap(struct pb_piece *, const struct pb_gap_info *);
 static int	piece_packets(struct pb_feed *, const struct pb_stream_info *,
 		    const struct pb_extent_info *, const struct pb_feed_want *,
 		    struct pb_piece *, struct pb_err *);
@@ -75,38 +73,13 @@ pb_feed_look(struct pb_feed *feed, const struct pb_stream_info *stream,
     uint64_t from, uint64_t to, const struct pb_feed_want *want,
     struct pb_piece *out, struct pb_err *err)
 {
-	struct pb_index *index = feed->searches.opts.index;
-	struct pb_extent_info extent[2];
-	struct pb_gap_info gap;
-	int count, gaps;
+	struct pb_extent_info extent;
+	int rc = pb_piece_look(feed->searches.opts.index, stream, from, to,
+	    out, &extent, err);
 
-	memset(out, 0, sizeof(*out));
-	if (from > stream->last_seq || from > to)
-		return 0;
-	count = pb_index_rows_of(index, PB_TABLE_EXTENTS, stream->id, from,
-	    extent, 2, err);
-	if (count < 0)
-		return count;
-	out->first = from;
-	out->last = count == 0 ? stream->last_seq :
-	    extent[0].first_seq <= from ? extent[0].last_seq :
-	    extent[0].first_seq - 1;
-	if (out->last > to)
-		out->last = to;
-	out->complete = count > 1;
-	gaps = pb_recorded_gap(index, stream->id, from, out->last, &gap, err);
-	if (gaps < 0)
-		return gaps;
-	if (gaps > 0 && gap.first <= from) {
-		piece_gap(out, &gap);
-		return 0;
-	}
-	if (gaps > 0)
-		out->last = gap.first - 1;
-	if (count > 0 && extent[0].first_seq <= from)
-		return piece_packets(feed, stream, &extent[0], want, out, err);
-	piece_gap(out, NULL);
-	return 0;
+	if (rc < 0 || out->kind != PB_PIECE_PACKETS || want->mark == NULL)
+		return rc;
+	return piece_packets(feed, stream, &extent, want, out, err);
 }
 
 int
@@ -127,54 +100,18 @@ pb_feed_packet(struct pb_feed *feed, const struct pb_stream_info *stream,
 	return found->rc;
 }
 
-/* From out->first to out->last at most. */
-static void
-piece_gap(struct pb_piece *out, const struct pb_gap_info *gap)
-{
-	*out = (struct pb_piece){ .kind = PB_PIECE_GAP, .first = out->first,
-	    .last = out->last, .reason = PB_GAP_EXPIRED };
-	if (gap == NULL)
-		return;
-	out->recorded = true;
-	out->reason = gap->reason;
-	if (out->last > gap->last)
-		out->last = gap->last;
-}
-
 /* Of `extent`, from out->first to out->last, within want->bytes_max. */
 static int
 piece_packets(struct pb_feed *feed, const struct pb_stream_info *stream,
     const struct pb_extent_info *extent, const struct pb_feed_want *want,
     struct pb_piece *out, struct pb_err *err)
 {
-	uint64_t end = extent->offset + extent->bytes;
-	const struct pb_mark *mark = want->mark;
-	struct pb_segment_info segment;
 	struct pb_lookup search;
-	int rc;
+	int rc = pb_piece_begin(feed->searches.opts.index, extent,
+	    want->mark, want->bytes_max, out, err);
 
-	out->kind = PB_PIECE_PACKETS;
-	if (mark == NULL)
-		return 0;
-	rc = pb_recorded_segment(feed->searches.opts.index, extent, &segment, err);
-	if (rc < 0)
-		return rc;
-	out->segment_seq = extent->segment_seq;
-	out->header_bytes = segment.header_bytes;
-	out->complete = out->complete || segment.sealed;
-	if (out->first == extent->first_seq)
-		out->offset = extent->offset;
-	else if (mark->seq == out->first &&
-	    mark->segment_seq == extent->segment_seq &&
-	    mark->offset >= extent->offset && mark->offset < end)
-		out->offset = mark->offset;
-	if (out->offset != 0 && out->last == extent->last_seq &&
-	    end - out->offset + out->header_bytes <= want->bytes_max) {
-		out->bytes = (uint32_t)(end - out->offset);
-		out->whole = out->offset == extent->offset;
-		out->digest = extent->digest;
-		return 0;
-	}
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	search = (struct pb_lookup){ .kind = PB_LOOKUP_EXTENT,
 	    .key = stream->key, .extent = *extent, .piece = *out };
 	return find_piece(feed, &search, want, out, err);

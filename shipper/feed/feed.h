@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "recorder/store/index/index.h"
-#include "shipper/feed/section.h"
+#include "recorder/store/read/section.h"
 #include "shipper/letters/letters.h"
 #include "shipper/ship/ship.h"
 #include "shipper/worker/worker.h"

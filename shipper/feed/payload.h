@@ -12,7 +12,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "shipper/feed/section.h"
+#include "recorder/store/fingerprint.h"
+#include "recorder/store/read/section.h"
 #include "shipper/feed/sift.h"
 
 /* The caller's memory, zeroed at first. */

@@ -96,11 +96,6 @@ int	pb_letters_open(struct pb_letters **out, struct pb_state *state,
 	    const char *store, struct pb_err *err);
 void	pb_letters_close(struct pb_letters *letters);
 
-/* STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH/%020u.pcapng */
-int	pb_letters_path(char out[static PATH_MAX], const char *store,
-	    const char *upstream, const struct pb_stream_key *key,
-	    uint64_t segment_seq, struct pb_err *err);
-
 /* --- the shipper -------------------------------------------------------- */
 
 /* Why and how numbers are demoted. */

@@ -57,46 +57,6 @@ static void	remove_parents(char *);
 
 /* --- names -------------------------------------------------------------- */
 
-int
-pb_letters_dir(char out[static PATH_MAX], const char *store,
-    const char *upstream, const struct pb_stream_key *key, struct pb_err *err)
-{
-	char url[PATH_MAX];
-	struct pb_buf name;
-	int n = -1, rc = pb_layout_url(url, key, err);
-
-	if (rc < 0)
-		return rc;
-	pb_buf_init(&name, PATH_MAX);
-	pb_percent_encode(&name, upstream);
-	if (!name.failed)
-		n = snprintf(out, PATH_MAX, "%s/dead-letters/%s/%s", store,
-		    pb_buf_cstr(&name), url);
-	pb_buf_finish(&name);
-	if (n < 0 || n >= PATH_MAX)
-		return pb_err_set(err, PB_ELIMIT, "path of a dead letter "
-		    "longer than %d bytes", PATH_MAX - 1);
-	return 0;
-}
-
-int
-pb_letters_path(char out[static PATH_MAX], const char *store,
-    const char *upstream, const struct pb_stream_key *key,
-    uint64_t segment_seq, struct pb_err *err)
-{
-	char dir[PATH_MAX];
-	int n, rc = pb_letters_dir(dir, store, upstream, key, err);
-
-	if (rc < 0)
-		return rc;
-	n = snprintf(out, PATH_MAX, "%s/%020llu.pcapng", dir,
-	    (unsigned long long)segment_seq);
-	if (n < 0 || n >= PATH_MAX)
-		return pb_err_set(err, PB_ELIMIT, "path of a dead letter "
-		    "longer than %d bytes", PATH_MAX - 1);
-	return 0;
-}
-
 /* --- making ------------------------------------------------------------- */
 
 int
@@ -111,7 +71,7 @@ pb_letters_make(struct pb_letters *letters, const struct pb_letter *letter,
 		made[i] = !pb_letters_has_file(&letter[i]);
 		if (made[i])
 			continue;
-		rc = pb_letters_dir(dir, letters->store, letter[i].upstream,
+		rc = pb_layout_letters(dir, letters->store, letter[i].upstream,
 		    &letter[i].key, err);
 		if (rc == 0 && strcmp(dir, last) != 0)
 			rc = enter_dir(dir, last, err);
@@ -162,7 +122,7 @@ pb_letters_link(struct pb_letters *letters, struct pb_letter *letter,
 	bool linked, taken;
 	int rc;
 
-	rc = pb_letters_path(to, letters->store, letter->upstream,
+	rc = pb_layout_letter(to, letters->store, letter->upstream,
 	    &letter->key, letter->segment_seq, err);
 	for (unsigned try = 0; rc == 0 && try < LINK_TRIES; try++) {
 		rc = pb_layout_segment(from, letters->store, &letter->key,
@@ -433,7 +393,7 @@ file_of(const struct pb_letters *letters, const struct pb_letters_key *file,
 	    file->len))
 		return pb_err_set(err, PB_EFORMAT, "dead letters: a malformed "
 		    "row in the table of files");
-	return pb_letters_path(path, letters->store, upstream, &key,
+	return pb_layout_letter(path, letters->store, upstream, &key,
 	    segment_seq, err);
 }
 

@@ -163,9 +163,4 @@ int	pb_letters_page(struct pb_mdb_txn *txn,
 bool	pb_letters_has_upstream(const struct pb_letters_which *which,
 	    const struct pb_letter *letter);
 
-/* STORE/dead-letters/UPSTREAM/NODE/IFACE/EPOCH */
-int	pb_letters_dir(char out[static PATH_MAX], const char *store,
-	    const char *upstream, const struct pb_stream_key *key,
-	    struct pb_err *err);
-
 #endif

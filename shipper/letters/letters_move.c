@@ -138,10 +138,10 @@ link_one(void *arg, size_t i, struct pb_err *err)
 	struct stat a, b;
 	int rc;
 
-	rc = pb_letters_path(old, move->letters->store, from->upstream,
+	rc = pb_layout_letter(old, move->letters->store, from->upstream,
 	    &from->key, from->segment_seq, err);
 	if (rc == 0)
-		rc = pb_letters_path(new, move->letters->store, to->upstream,
+		rc = pb_layout_letter(new, move->letters->store, to->upstream,
 		    &to->key, to->segment_seq, err);
 	if (rc < 0)
 		return rc;

@@ -32,6 +32,7 @@ static enum ship_plan plan_stream(struct pb_ship *, struct ship_stream *,
 		    struct pb_action *);
 static enum ship_plan plan_ready(struct pb_ship *, struct ship_stream *,
 		    struct pb_action *);
+static void	hand_out(struct ship_stream *);
 static enum ship_plan plan_piece(struct pb_ship *, struct ship_stream *,
 		    struct pb_action *);
 static unsigned	in_turn(const struct ship_stream *);
@@ -215,6 +216,9 @@ pb_ship_handed(const struct pb_ship *ship, uint32_t id)
 
 	if (s == NULL)
 		return 0;
+	/* What it has not come for yet it comes for in its turn. */
+	if (ship->way.pulled)
+		return s->acked;
 	return s->known ? s->handed : s->end;
 }
 
@@ -419,6 +423,8 @@ plan_ready(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 {
 	enum ship_plan plan = SHIP_NOTHING, late = SHIP_NOTHING;
 
+	if (ship->way.pulled)
+		hand_out(s);
 	if (s->late_turn)
 		plan = ship_late_plan(ship, s, out);
 	if (plan == SHIP_NOTHING && s->end > s->sent)
@@ -427,6 +433,16 @@ plan_ready(struct pb_ship *ship, struct ship_stream *s, struct pb_action *out)
 	    s->state == PB_CURSOR_READY)
 		late = ship_late_plan(ship, s, out);
 	return late == SHIP_NOTHING ? plan : late;
+}
+
+/* Whoever pulls may have come for it already. */
+static void
+hand_out(struct ship_stream *s)
+{
+	s->changed |= s->sent < s->end;
+	s->sent = s->end;
+	if (s->handed < s->sent)
+		s->handed = s->sent;
 }
 
 static enum ship_plan

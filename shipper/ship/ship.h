@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "recorder/store/fingerprint.h"
 #include "recorder/store/index/index.h"
+#include "recorder/store/read/piece.h"
 
 #define PB_REQUESTS_MAX		16u	/* in flight per upstream */
 #define PB_SHIP_SLOTS		(PB_REQUESTS_MAX + 1u)	/* and one probe */
@@ -92,40 +93,6 @@ enum pb_dead_reason {
 };
 /* "stale", "malformed", "forbidden", "unsure" */
 const char *pb_dead_reason_name(enum pb_dead_reason reason);
-
-enum pb_piece_kind {
-	PB_PIECE_NONE,		/* nothing there, now */
-	PB_PIECE_PACKETS,
-	PB_PIECE_GAP,
-	PB_PIECE_SOON,		/* not known yet: pb_ship_looked() */
-};
-
-/* What comes at a number: whole blocks of one segment, or a gap. */
-struct pb_piece {
-	enum pb_piece_kind kind;
-	uint64_t	first, last;
-	/* PACKETS */
-	uint64_t	segment_seq;	/* first number of its segment */
-	uint64_t	offset;		/* in the file */
-	uint32_t	bytes;		/* from there, whole blocks */
-	uint32_t	header_bytes;	/* of the file's SHB and IDB */
-	bool		complete;	/* no more will come to this extent */
-	bool		whole;		/* all of the extent: `digest` holds */
-	uint64_t	digest;		/* XXH3 64 of `bytes` */
-	bool		letter;		/* the file is a dead letter's */
-	bool		settles;	/* acked, a letter is delivered */
-	uint64_t	epoch;		/* it goes under; 0: the file's own */
-	/* GAP */
-	enum pb_gap_reason reason;
-	bool		recorded;	/* false: missing without a record */
-};
-
-/* Where the block after the last one sent begins. */
-struct pb_mark {
-	uint64_t	seq;		/* the number that is next; 0: none */
-	uint64_t	segment_seq;
-	uint64_t	offset;
-};
 
 /* What becomes a dead letter, and why. */
 struct pb_ship_dead {
@@ -225,6 +192,13 @@ struct pb_ship_way {
 	/* It cannot be asked what it has: how far it is, is what we remember,
 	 * and a stream's units follow one another, so that this is so. */
 	bool		remembered;
+	/*
+	 * It comes for its packets itself: all that is durable is handed out,
+	 * and pb_ship_pulled() says what it has.  What it is asked is whether
+	 * it is there; what is sent is only what comes late, and is under way
+	 * until it has come for that.
+	 */
+	bool		pulled;
 	/* So many units of a stream may be under way; 0: 1.  They end in their
 	 * order, and those behind one that was not had are not sent. */
 	unsigned	units;
@@ -413,6 +387,16 @@ void	pb_ship_begins(struct pb_ship *ship, unsigned request);
 /* Is this request, which is under way, still to be sent?  Not where one before
  * it failed: then it ends as PB_OUTCOME_PART, with nothing sent. */
 bool	pb_ship_stands(const struct pb_ship *ship, unsigned request);
+
+/* Of one that is `pulled`: it has all of the stream up to `acked`, and was
+ * there to say so; or the stream cannot go on; or it has not been there, as
+ * the text says. */
+void	pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
+	    uint64_t now_ms);
+void	pb_ship_stuck(struct pb_ship *ship, uint32_t id, const char *text,
+	    uint64_t now_ms, uint64_t random);
+void	pb_ship_gone(struct pb_ship *ship, const char *text,
+	    uint64_t now_ms, uint64_t random);
 
 /* Requests under way. */
 unsigned pb_ship_flights(const struct pb_ship *ship);

@@ -33,7 +33,6 @@
 #define PIECE_BYTES_MIN	4096u	/* below this, halving helps no more */
 
 static void	answered(struct pb_ship *);
-static void	failed(struct pb_ship *, bool, const struct pb_answer *);
 static void	stopped(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *);
 static void	unanswered(struct pb_ship *, struct ship_stream *,
@@ -56,7 +55,6 @@ static void	came_to(struct pb_ship *, struct ship_stream *,
 		    struct ship_request *, uint64_t);
 static void	conflict(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, uint64_t);
-static void	progress(struct pb_ship *, const struct ship_request *);
 static void	pace(struct pb_ship *, const struct ship_request *);
 static void	slow_down(struct pb_ship *, uint64_t);
 static uint64_t	halved(uint64_t, uint64_t);
@@ -125,7 +123,7 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 			unanswered(ship, s, &r, answer);
 			break;
 		}
-		failed(ship, r.probe, answer);
+		ship_failed(ship, r.probe, answer);
 		break;
 	}
 	ship_enqueue(ship, s);
@@ -183,8 +181,8 @@ answered(struct pb_ship *ship)
  * Back off.  Requests that were under way together fail together: they
  * count once, until the probe that follows them fails as well.
  */
-static void
-failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer)
+void
+ship_failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer)
 {
 	uint64_t wait, asked_for = answer->retry_after_ms;
 
@@ -336,6 +334,8 @@ asked(struct pb_ship *ship, struct ship_stream *s,
 		return;
 	if (!ship_prove(ship, s, answer, &number))
 		return;
+	if (ship->way.pulled)
+		number = s->acked;	/* it says so itself */
 	ship_release(ship, s, PB_CURSOR_READY);
 	if (number > s->acked) {
 		ship->progress_ms = ship->now_ms;
@@ -344,15 +344,20 @@ asked(struct pb_ship *ship, struct ship_stream *s,
 		ship_moved(ship, s);
 	}
 	if (number < s->acked) {
-		ship_event(ship, PB_LOG_WARN, s->id,
-		    "it has packets up to %" PRIu64 " only and had %" PRIu64
-		    ": sending again", number, s->acked);
-		s->acked = number;
-		ship_went_back(ship, s);
+		ship_fell_back(ship, s, number);
 		doubt_all(ship);
 		ship_release(ship, s, PB_CURSOR_READY);
 	}
 	begin(ship, s, number);
+}
+
+void
+ship_fell_back(struct pb_ship *ship, struct ship_stream *s, uint64_t number)
+{
+	ship_event(ship, PB_LOG_WARN, s->id, "it has packets up to %" PRIu64
+	    " only and had %" PRIu64 ": sending again", number, s->acked);
+	s->acked = number;
+	ship_went_back(ship, s);
 }
 
 void
@@ -399,7 +404,7 @@ acked(struct pb_ship *ship, struct ship_stream *s,
 		conflict(ship, s, r, number);
 		return;
 	}
-	progress(ship, r);
+	ship_progress(ship, r);
 	if (answer->sent.seq == r->last && r->last > s->sure.seq)
 		s->sure = answer->sent;
 	if (r->settles)
@@ -433,7 +438,7 @@ came_to(struct pb_ship *ship, struct ship_stream *s, struct ship_request *r,
 
 	sent.last = number;
 	sent.bytes = 0;
-	progress(ship, &sent);
+	ship_progress(ship, &sent);
 	if (r->settles)
 		ship_late_acked(ship, s, &sent);
 	if (!r->late) {
@@ -464,8 +469,8 @@ conflict(struct pb_ship *ship, struct ship_stream *s,
 
 /* --- consequences ------------------------------------------------------- */
 
-static void
-progress(struct pb_ship *ship, const struct ship_request *r)
+void
+ship_progress(struct pb_ship *ship, const struct ship_request *r)
 {
 	ship->attempts = 0;
 	if (ship->refused == 0)

@@ -3,7 +3,7 @@
  *
  * Each calls those below it:
  *	ship.c		what to do next		ship_report.c	tells of it
- *	ship_answer.c	what an answer means
+ *	ship_answer.c	what an answer means	ship_pull.c	who pulls says
  *	ship_dead.c	what waits no longer	ship_fork.c	whose packets
  *	ship_late.c	what is sent after its turn
  *	ship_stream.c	the streams and their states
@@ -234,6 +234,14 @@ void	ship_demote(struct pb_ship *ship);
 
 /* The answer that was held is looked at again. */
 void	ship_asked_again(struct pb_ship *ship, struct ship_stream *s);
+/* What a request, or who pulls, has come to. */
+void	ship_progress(struct pb_ship *ship, const struct ship_request *r);
+/* The receiver's number is lower than it was. */
+void	ship_fell_back(struct pb_ship *ship, struct ship_stream *s,
+	    uint64_t number);
+/* Back off; `probe`: that is what failed. */
+void	ship_failed(struct pb_ship *ship, bool probe,
+	    const struct pb_answer *answer);
 /* Who cannot be asked goes on from where it was. */
 void	ship_recall(struct pb_ship *ship, struct ship_stream *s);
 

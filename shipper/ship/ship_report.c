@@ -6,6 +6,7 @@
 #include "shipper/ship/ship.h"
 #include "shipper/ship/ship_impl.h"
 
+static bool	awaits_acks(const struct pb_ship *);
 static void	tell(const struct pb_ship *, const struct ship_stream *,
 		    struct pb_ship_cursor *);
 static void	tell_unsure(const struct pb_ship *,
@@ -36,13 +37,23 @@ pb_dead_reason_name(enum pb_dead_reason reason)
 	    names[reason] : "unknown";
 }
 
+/* Of one that is pulled: is there anything it has not? */
+static bool
+awaits_acks(const struct pb_ship *ship)
+{
+	for (unsigned i = 0; ship->way.pulled && i < ship->streams; i++)
+		if (ship->stream[i]->acked < ship->stream[i]->end)
+			return true;
+	return false;
+}
+
 void
 pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->state = ship->state;
 	if (ship->state != PB_SHIP_BACKOFF && ship->flights == 0 &&
-	    !ship_has_work(ship))
+	    !awaits_acks(ship) && !ship_has_work(ship))
 		out->state = ship->refused > 0 ? PB_SHIP_REFUSED :
 		    PB_SHIP_IDLE;
 	if (ship->paused)

@@ -8,10 +8,11 @@
 #include "shipper/sink/sieve.h"
 #include "shipper/sink/sink_http.h"
 #include "shipper/sink/sink_interface.h"
+#include "shipper/sink/sink_pull.h"
 #include "shipper/wire/proxy.h"
 
 static const struct pb_sink_kind *const kinds[] = { &pb_sink_http,
-	&pb_sink_interface };
+	&pb_sink_interface, &pb_sink_pull };
 
 static int	check_one(const struct pb_conf_upstream *, unsigned,
 		    struct pb_err *);

@@ -7,7 +7,7 @@
  * words (struct pb_answer), whatever it speaks itself.
  *
  * What it is given to send is what its kind says (struct pb_ship_way), as
- * a pcapng section.
+ * a pcapng section; one that is `pulled` gets numbers alone.
  */
 #ifndef PB_SHIPPER_SINK_H
 #define PB_SHIPPER_SINK_H
@@ -76,6 +76,14 @@ struct pb_sink_kind {
 	 * are taken while it goes on; borrowed.  NULL: it takes none. */
 	void	(*change)(struct pb_sink *sink,
 		    const struct pb_conf_upstream *conf);
+	/* Of one that is `pulled`: it asks, and may wait for so long; */
+	void	(*asks)(struct pb_sink *sink, uint64_t wait_ms,
+		    uint64_t now_ms);
+	/* it has these of what came late; */
+	void	(*has_late)(struct pb_sink *sink, uint32_t stream,
+		    uint64_t first, uint64_t last);
+	/* and is it away?  In words, or NULL. */
+	const char *(*away)(struct pb_sink *sink, uint64_t now_ms);
 	/* NULL: it takes all that it is sent. */
 	void	(*left_out)(struct pb_sink *sink,
 		    struct pb_sink_left_out *out);

@@ -107,9 +107,13 @@ void
 pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 {
 	struct pb_action action;
+	const char *away = u->sink->kind->way.pulled ?
+	    u->sink->kind->away(u->sink, now_ms) : NULL;
 	struct pb_err err;
 
 	look_at_clock(u);
+	if (away != NULL)
+		pb_ship_gone(u->ship, away, now_ms, pb_random64());
 	while (pb_ship_next(u->ship, now_ms, pb_random64(), &action)) {
 		int rc = perform(u, &action, &err);
 
@@ -178,6 +182,52 @@ pb_upstream_collect(struct pb_upstream *u)
 {
 	if (u->sink->kind->collect != NULL)
 		u->sink->kind->collect(u->sink);
+}
+
+void
+pb_upstream_asks(struct pb_upstream *u, uint64_t wait_ms, uint64_t now_ms)
+{
+	struct pb_ship_status status;
+
+	if (!u->sink->kind->way.pulled)
+		return;
+	u->sink->kind->asks(u->sink, wait_ms, now_ms);
+	pb_ship_status(u->ship, &status);
+	if (status.state == PB_SHIP_BACKOFF)
+		pb_ship_hurry(u->ship);
+}
+
+void
+pb_upstream_stuck(struct pb_upstream *u, const struct pb_stream_info *stream,
+    const char *text, uint64_t now_ms)
+{
+	const struct pb_forks *forks = upstream_forks(u, stream->id);
+
+	if (u->sink->kind->way.pulled)
+		pb_ship_stuck(u->ship, PB_PART_ID(stream->id, forks->count),
+		    text, now_ms, pb_random64());
+}
+
+void
+pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
+    uint64_t first, uint64_t acked, uint64_t now_ms)
+{
+	const struct pb_forks *forks = upstream_forks(u, stream->id);
+	struct pb_err err;
+
+	/* It may be the first to see that the stream has grown. */
+	if (!u->sink->kind->way.pulled ||
+	    pb_upstream_stream(u, stream, &err) < 0)
+		return;
+	pb_upstream_asks(u, 0, now_ms);
+	for (unsigned part = 0; part <= forks->count; part++) {
+		uint32_t id = PB_PART_ID(stream->id, part);
+
+		if (first == 0)
+			pb_ship_pulled(u->ship, id, acked, now_ms);
+		else
+			u->sink->kind->has_late(u->sink, id, first, acked);
+	}
 }
 
 void
@@ -348,7 +398,7 @@ perform(struct pb_upstream *u, const struct pb_action *action,
 		return rc;
 	slot->request.key = part.key;
 	slot->request.linktype = part.stream->linktype;
-	if (action->kind == PB_ACTION_PACKETS)
+	if (action->kind == PB_ACTION_PACKETS && !u->sink->kind->way.pulled)
 		return make_packets(slot, part.stream, err);
 	if (action->kind == PB_ACTION_GAP && !action->piece.recorded)
 		say_unrecorded(slot);

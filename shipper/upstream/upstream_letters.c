@@ -85,6 +85,9 @@ upstream_late(void *arg, uint32_t id, uint64_t acked, uint64_t from,
 	rc = find_stream(&at, arg, id, err);
 	if (rc < 0)
 		return rc;
+	/* Who pulls is told numbers, for which no file is read. */
+	if (at.u->sink->kind->way.pulled)
+		at.want.mark = NULL;
 	rc = late_part(&at, acked < at.part.top ? acked : at.part.top,
 	    from > at.part.base ? from : at.part.base + 1, out, err);
 	if (out->kind == PB_PIECE_PACKETS && at.part.part > 0)

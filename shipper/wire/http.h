@@ -25,7 +25,7 @@
 #include "shipper/wire/rate.h"
 
 #define PB_HTTP_ANSWER_MAX	65536u	/* bytes of an answer's body */
-#define PB_HTTP_FDS_MAX		16u	/* beside libcurl's own */
+#define PB_HTTP_FDS_MAX		24u	/* beside libcurl's own */
 #define PB_HTTP_HEADERS_MAX	7u	/* of a request, beside our own */
 #define PB_HTTP_CONNECT_MS	10000u
 #define PB_HTTP_SILENCE_MS	60000u

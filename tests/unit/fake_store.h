@@ -280,4 +280,34 @@ fake_write(size_t chunks, int rc)
 	}
 }
 
+/* It has no index, and commits nothing. */
+struct pb_index *
+pb_store_hold(struct pb_store *store, struct pb_err *err)
+{
+	(void)store;
+	pb_err_set(err, PB_ESYS, "no index");
+	return NULL;
+}
+
+void
+pb_store_let_go(struct pb_store *store)
+{
+	(void)store;
+}
+
+const char *
+pb_store_path(const struct pb_store *store)
+{
+	(void)store;
+	return "/nowhere";
+}
+
+void
+pb_store_hear(struct pb_store *store, void (*heard)(void *), void *arg)
+{
+	(void)store;
+	(void)heard;
+	(void)arg;
+}
+
 #endif

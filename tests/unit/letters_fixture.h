@@ -138,7 +138,7 @@ static inline void
 letter_path(struct bench *b, const char *upstream, uint64_t segment,
     char out[static PATH_MAX])
 {
-	assert_int_equal(pb_letters_path(out, b->f.dir, upstream, &b->f.key,
+	assert_int_equal(pb_layout_letter(out, b->f.dir, upstream, &b->f.key,
 	    segment, NULL), 0);
 }
 

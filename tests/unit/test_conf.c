@@ -650,6 +650,10 @@ an_upstream_may_be_an_interface(void **state)
 }
 
 #define LISTEN	BASE "[listen]\naddress = a:1\ntls = off\n"
+#define UP_OF(name, url)						\
+	"[upstream " name "]\nurl = " url "\n"				\
+	"tls = off\n"
+#define PULLED	LISTEN "allow = pull:c\n[upstream c]\nurl = pull:\n"
 static const struct refusal bounds_on_peers_have_bounds[] = {
 	{ LISTEN "body_max = 65535\n", 8, "body_max: '65535' is out "
 	    "of range; write 64KiB to 64MiB" },
@@ -725,8 +729,68 @@ static const struct values an_address_has_a_host_and_a_port[] = {
 	{ LISTEN, 7, "allow", { "lon1, par*, relay:par1", "*" },
 	    { "", ",", "relay:", "peer:lon1", "lon1/eth0", "lon1; par1",
 	    "relay:relay:a" } },
+	{ LISTEN, 7, "allow", { "pull:a", "*, pull:a=x/*, pull:b=*" },
+	    { "pull:", "pull:a*", "pull:a=", "pull:a=x", "pull:a=x/*|",
+	    "pull:a=|x/*", "pull:a=x/*||y/*", "pull:=x/*", "pull:pull:a",
+	    "relay:pull:a", "pull:a/b" } },
 	{ 0 },
 };
+
+#define PULL	LISTEN "allow = *, pull:core1, pull:core2=lon1/*|par1/eth?\n"
+static const struct refusal who_pulls_is_an_upstream_and_the_other_way_round[]
+    = {
+	{ LISTEN "allow = pull:a, pull:a\n", 0, "[listen] allow: pull:a is "
+	    "there twice" },
+	{ PULL UP_OF("core1", "http://a"), 0, "[upstream core1] url: packets "
+	    "are sent there, and pull:core1 in allow" },
+	{ PULL "[upstream core3]\nurl = pull:\n", 0, "[upstream core3] url: nobody may "
+	    "pull under this name; write pull:core3" },
+	{ BASE "[upstream core1]\nurl = pull:\n", 0, "nobody may pull" },
+	{ PULL "[upstream core2]\nurl = pull:\nstreams = x/*\n", 0,
+	    "[upstream core2] streams: pull:core2 in allow of [listen] names "
+	    "others" },
+	{ 0 },
+}, who_pulls_is_sent_nothing[] = {
+	{ PULLED "tls = off\n", 11, "tls: given, but it pulls" },
+	{ PULLED CERTS, 11, "tls_cert: given, but it pulls" },
+	{ PULLED "compress = zstd\n", 11, "compress: given" },
+	{ PULLED "rate_limit = 1Mbit\n", 11, "rate_limit: given" },
+	{ PULLED "requeue = manual\n", 11, "requeue: given" },
+	{ PULLED "filter = tcp\n", 11, "filter: given" },
+	{ PULLED "snaplen = 96\n", 11, "snaplen: given" },
+	{ PULLED "schedule = 20:00-06:00\n", 11, "schedule: given" },
+	{ PULLED "priority = a/b\n", 11, "priority: given" },
+	{ PULLED "rate_burst = 1MiB\n", 11, "rate_burst: given" },
+	{ PULLED "pace = original\n", 11, "pace: given" },
+	{ PULLED "delivery = at-most-once\n", 11, "delivery: given" },
+	{ PULLED "proxy = http://a:1\n", 11, "proxy: given" },
+	{ 0 },
+};
+
+static void
+who_may_pull_is_among_the_upstreams(void **state)
+{
+	struct pb_conf *conf = load_good("[upstream core1]\nurl = pull:\n"
+	    "retry_for = 6h\n" PULL);
+
+	(void)state;
+	assert_int_equal(conf->upstreams, 2);
+	assert_ptr_equal(pb_conf_puller(conf, "core1"), &conf->upstream[0]);
+	assert_int_equal(conf->upstream[0].retry_for_ms, 6 * 3600000);
+	assert_string_equal(conf->upstream[0].streams, "*");
+	assert_ptr_equal(pb_conf_puller(conf, "core2"), &conf->upstream[1]);
+	assert_int_equal(conf->upstream[1].retry_for_ms, 3600000);
+	assert_string_equal(conf->upstream[1].streams, "lon1/*,par1/eth?");
+	assert_null(pb_conf_puller(conf, "core3"));
+	pb_conf_destroy(conf);
+	conf = load_good(PULL "[upstream core2]\nurl = pull:\n");
+	assert_string_equal(pb_conf_puller(conf, "core2")->streams,
+	    "lon1/*,par1/eth?");
+	pb_conf_destroy(conf);
+	conf = load_good(PULL UP_OF("other", "http://a"));
+	assert_null(pb_conf_puller(conf, "other"));
+	pb_conf_destroy(conf);
+}
 
 static const struct refusal trailers_stand_on_frames_of_networks_alone[] = {
 	{ BASE "[capture any]\ntrailers = metamako\n", 6, "[capture any] "
@@ -1071,6 +1135,9 @@ main(void)
 		VALUES(an_address_has_a_host_and_a_port),
 		VALUES(a_url_has_a_scheme_and_a_host),
 		VALUES(only_node_names_and_relays_can_be_allowed),
+		REFUSED(who_pulls_is_an_upstream_and_the_other_way_round),
+		REFUSED(who_pulls_is_sent_nothing),
+		cmocka_unit_test(who_may_pull_is_among_the_upstreams),
 		REFUSED(trailers_stand_on_frames_of_networks_alone),
 		REFUSED(packets_go_out_of_network_interfaces_alone),
 		REFUSED(a_circle_is_named),

@@ -14,7 +14,7 @@
 #include "base/sys.h"
 #include "pcapng/scan.h"
 #include "recorder/store/index/index_write.h"
-#include "shipper/state/recorded.h"
+#include "recorder/store/read/recorded.h"
 #include "tests/unit/feed_fixture.h"
 
 #define PACKET	100u		/* bytes of most packets here */
@@ -504,7 +504,7 @@ letter_of(struct bench *b, uint64_t first, uint64_t last)
 	letter.segment_seq = extent.segment_seq;
 	letter.header_bytes = segment.header_bytes;
 	letter.offset = extent.offset;
-	assert_int_equal(pb_letters_path(to, b->f.dir, "core", &b->f.key,
+	assert_int_equal(pb_layout_letter(to, b->f.dir, "core", &b->f.key,
 	    extent.segment_seq, &err), 0);
 	slash = strrchr(to, '/');
 	*slash = '\0';
@@ -626,7 +626,7 @@ segment_and_link_stand_in_for_each_other(void **state)
 	fixture_write(&b.f, 1, 50, PACKET);
 	letter = letter_of(&b, 1, 50);
 	plain = look(&b, 1, &no_mark, ANY);
-	assert_int_equal(pb_letters_path(path, b.f.dir, "core", &b.f.key, 1,
+	assert_int_equal(pb_layout_letter(path, b.f.dir, "core", &b.f.key, 1,
 	    NULL), 0);
 	snprintf(aside, sizeof(aside), "%s/aside", b.f.dir);
 	assert_int_equal(rename(path, aside), 0);
@@ -658,7 +658,7 @@ a_damaged_letter_is_an_error_that_names_the_number(void **state)
 	fixture_write(&b.f, 1, 50, PACKET);
 	letter = letter_of(&b, 1, 50);
 	p = letter_piece(&b, &letter, 41, &no_mark, ANY);
-	assert_int_equal(pb_letters_path(path, b.f.dir, "core", &b.f.key, 1,
+	assert_int_equal(pb_layout_letter(path, b.f.dir, "core", &b.f.key, 1,
 	    NULL), 0);
 	assert_int_equal(truncate(path, (off_t)p.offset + 8), 0);
 	p = letter_piece(&b, &letter, 31, &no_mark, ANY);

@@ -303,7 +303,7 @@ another_file_in_the_way_is_replaced(void **state)
 
 	(void)state;
 	bench_init(&b, 1);
-	assert_int_equal(pb_letters_dir(dir, b.f.dir, "core", &b.f.key, NULL),
+	assert_int_equal(pb_layout_letters(dir, b.f.dir, "core", &b.f.key, NULL),
 	    0);
 	shell("mkdir -p '%.3000s'", dir);
 	letter_path(&b, "core", 1, path);

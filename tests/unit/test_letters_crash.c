@@ -35,7 +35,7 @@ link_by_hand(struct bench *b, uint64_t segment)
 {
 	char to[PATH_MAX], from[PATH_MAX], dir[PATH_MAX];
 
-	assert_int_equal(pb_letters_dir(dir, b->f.dir, "core", &b->f.key,
+	assert_int_equal(pb_layout_letters(dir, b->f.dir, "core", &b->f.key,
 	    NULL), 0);
 	shell("mkdir -p '%s'", dir);
 	letter_path(b, "core", segment, to);

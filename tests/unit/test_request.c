@@ -193,7 +193,7 @@ paths_and_names_that_are_wrong_are_told_apart(void **state)
 {
 	static const struct { const char *path; unsigned status; } row[] = {
 		{ "/", 404 },
-		{ "/v1/streams", 404 },
+		{ "/v1/streams/", 404 },
 		{ "/v1/streams/lon1/eth0", 404 },
 		{ STREAM "/", 404 },
 		{ STREAM "/other", 404 },
@@ -233,7 +233,11 @@ a_wrong_method_is_told_the_right_one(void **state)
 	head(&(struct pb_request_head){ .method = "DELETE", .path = STREAM });
 	assert_int_equal(status(), 405);
 	assert_string_equal(pb_request_answer(request)->allow, "GET, HEAD");
-	get(PACKETS, PB_DOOR_TCP);
+	head(&(struct pb_request_head){ .method = "PUT", .path = PACKETS });
+	assert_int_equal(status(), 405);
+	assert_string_equal(pb_request_answer(request)->allow,
+	    "GET, HEAD, POST");
+	get(GAPS, PB_DOOR_TCP);
 	assert_int_equal(status(), 405);
 	assert_string_equal(pb_request_answer(request)->allow, "POST");
 }

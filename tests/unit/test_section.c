@@ -17,7 +17,7 @@
 #include "base/sys.h"
 #include "pcapng/build.h"
 #include "recorder/store/write/segment.h"
-#include "shipper/feed/section.h"
+#include "recorder/store/read/section.h"
 #include "tests/unit/temp.h"
 
 #define FILE_BYTES	(3u << 20)

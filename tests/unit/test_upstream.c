@@ -429,7 +429,7 @@ a_letter_that_cannot_be_read_is_told_as_a_gap(void **state)
 	assert_int_equal(pb_letters_requeue(b.letters, &which, &sum, NULL),
 	    0);
 	letter = only_letter(&b);
-	assert_int_equal(pb_letters_path(path, b.f.dir, "core", &letter.key,
+	assert_int_equal(pb_layout_letter(path, b.f.dir, "core", &letter.key,
 	    letter.segment_seq, NULL), 0);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
@@ -463,7 +463,7 @@ a_letter_that_cannot_be_read_is_written_down_once(void **state)
 	grow(&b, 1, 9);
 	requeue_all(&b);
 	letter = only_letter(&b);
-	assert_int_equal(pb_letters_path(path, b.f.dir, "core", &letter.key,
+	assert_int_equal(pb_layout_letter(path, b.f.dir, "core", &letter.key,
 	    letter.segment_seq, NULL), 0);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);

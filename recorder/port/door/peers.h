@@ -18,6 +18,12 @@
 
 struct pb_peers;
 
+/* Answers that are kept for who pulls. */
+struct pb_held {
+	unsigned	answers;
+	size_t		bytes;		/* of memory, for those */
+};
+
 /* An address that is connected; gone with its last connection. */
 struct pb_peer_address {
 	unsigned char	bytes[16];
@@ -25,6 +31,7 @@ struct pb_peer_address {
 	unsigned	connections;
 	struct pb_share	share;		/* of the memory; the user's, as is */
 	unsigned	long_answers;
+	struct pb_held	held;
 };
 
 /* `connections_max` of one address; 0: no bound.  PB_ENOMEM. */

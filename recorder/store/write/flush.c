@@ -83,6 +83,10 @@ writer_flush(struct pb_store *store)
 		settle_stream(store, stream);
 	}
 	count_written(store);
+	pthread_mutex_lock(&store->hear_lock);
+	if (store->heard != NULL)
+		store->heard(store->heard_arg);
+	pthread_mutex_unlock(&store->hear_lock);
 	while ((chunk = chunk_pop(&store->written)) != NULL)
 		chunk->done(chunk, 0, NULL);
 }

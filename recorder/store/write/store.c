@@ -44,6 +44,7 @@ pb_store_open(struct pb_store **out, const struct pb_store_opts *opts,
 	store->opts.retain.upstream = NULL;
 	pthread_mutex_init(&store->mutex, NULL);
 	pthread_rwlock_init(&store->index_lock, NULL);
+	pthread_mutex_init(&store->hear_lock, NULL);
 	/* A wall clock that is set back must not keep the writer asleep. */
 	pthread_condattr_init(&wake);
 	pthread_condattr_setclock(&wake, CLOCK_MONOTONIC);
@@ -93,6 +94,33 @@ struct pb_index *
 pb_store_index(struct pb_store *store)
 {
 	return store->index;
+}
+
+struct pb_index *
+pb_store_hold(struct pb_store *store, struct pb_err *err)
+{
+	return index_hold(store, err);
+}
+
+void
+pb_store_let_go(struct pb_store *store)
+{
+	index_let_go(store);
+}
+
+const char *
+pb_store_path(const struct pb_store *store)
+{
+	return store->path;
+}
+
+void
+pb_store_hear(struct pb_store *store, void (*heard)(void *), void *arg)
+{
+	pthread_mutex_lock(&store->hear_lock);
+	store->heard = heard;
+	store->heard_arg = arg;
+	pthread_mutex_unlock(&store->hear_lock);
 }
 
 struct pb_flow_pool *
@@ -219,6 +247,7 @@ destroy(struct pb_store *store)
 	if (store->held)
 		pb_below_release(store->path);
 	pthread_rwlock_destroy(&store->index_lock);
+	pthread_mutex_destroy(&store->hear_lock);
 	pthread_cond_destroy(&store->wake);
 	pthread_mutex_destroy(&store->mutex);
 	free(store);

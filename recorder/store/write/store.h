@@ -73,6 +73,20 @@ void	pb_store_turn(struct pb_store *store);
  * goes with one that vanishes. */
 struct pb_index *pb_store_index(struct pb_store *store);
 
+/* The same for a short read on any thread, until pb_store_let_go(); NULL where
+ * the store is away. */
+struct pb_index *pb_store_hold(struct pb_store *store, struct pb_err *err);
+void	pb_store_let_go(struct pb_store *store);
+
+/* Where it is. */
+const char *pb_store_path(const struct pb_store *store);
+
+/* `heard(arg)` is called by the writer's thread each time that something has
+ * become durable, and must be quick.  NULL: nobody is told; from its return
+ * on nobody is. */
+void	pb_store_hear(struct pb_store *store, void (*heard)(void *arg),
+	    void *arg);
+
 /*
  * The stream with this key, made in memory if need be (its row appears
  * with its first chunk).  Any thread.  PB_EINVAL where it is there with

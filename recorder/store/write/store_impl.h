@@ -76,6 +76,9 @@ struct pb_store {
 	struct pb_index		*index;
 	bool			 ready;		/* for other threads */
 	pthread_rwlock_t	 index_lock;
+	pthread_mutex_t		 hear_lock;	/* of the next two */
+	void			(*heard)(void *arg);
+	void			*heard_arg;
 	pthread_t		 writer;
 	pthread_mutex_t		 mutex;
 	pthread_cond_t		 wake;

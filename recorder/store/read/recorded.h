@@ -1,8 +1,8 @@
 /*
- * shipper/state/recorded.h - what the recorder's index says
+ * recorder/store/read/recorded.h - what the recorder's index says
  */
-#ifndef PB_SHIPPER_RECORDED_H
-#define PB_SHIPPER_RECORDED_H
+#ifndef PB_READ_RECORDED_H
+#define PB_READ_RECORDED_H
 
 #include "base/err.h"
 #include "recorder/store/index/index.h"

@@ -1,7 +1,7 @@
 /*
- * shipper/state/recorded.c - what the recorder's index says
+ * recorder/store/read/recorded.c - what the recorder's index says
  */
-#include "shipper/state/recorded.h"
+#include "recorder/store/read/recorded.h"
 
 #include <inttypes.h>
 

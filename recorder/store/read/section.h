@@ -1,13 +1,13 @@
 /*
- * shipper/feed/section.h - a piece of a segment as one pcapng section in memory
+ * recorder/store/read/section.h - a piece of a segment as a pcapng section
  *
  * The segment's own header (SHB and IDB) and the piece's whole blocks, one
  * behind the other, as a request carries them.  What the page cache does
  * not have is read past it: what is captured is written past it, too, and
  * what is shipped once is not wanted there.
  */
-#ifndef PB_SHIPPER_SECTION_H
-#define PB_SHIPPER_SECTION_H
+#ifndef PB_READ_SECTION_H
+#define PB_READ_SECTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 #include "recorder/store/layout.h"
-#include "shipper/ship/ship.h"
+#include "recorder/store/read/piece.h"
 
 /* The most of a segment's extent that is looked at, and of a section. */
 #define PB_FEED_EXTENT_MAX	(16u << 20)

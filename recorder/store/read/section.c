@@ -1,5 +1,5 @@
 /*
- * shipper/feed/section.c - a piece of a segment as one pcapng section in memory
+ * recorder/store/read/section.c - a piece of a segment as a pcapng section
  *
  *	space   |      header room     | lead |  blocks           | rest |
  *	        ^ page          ........^ header, once all is read
@@ -9,7 +9,7 @@
  * the blocks keep their distance from a page's edge, and the header, which
  * many pieces share and the page cache keeps, is read to its place behind.
  */
-#include "shipper/feed/section.h"
+#include "recorder/store/read/section.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,6 @@
 #include "pcapng/filtered.h"
 #include "pcapng/hop.h"
 #include "recorder/store/read/segment_file.h"
-#include "shipper/letters/letters.h"
 
 /* Less than this is not worth two calls more. */
 #define DIRECT_BYTES_MIN	(128u << 10)
@@ -124,7 +123,7 @@ open_letter(const char *store, const struct pb_stream_key *key,
 	char path[PATH_MAX];
 	int fd, rc;
 
-	rc = pb_letters_path(path, store, upstream, key, segment_seq, err);
+	rc = pb_layout_letter(path, store, upstream, key, segment_seq, err);
 	if (rc < 0)
 		return rc;
 	fd = pb_below_open(path, O_RDONLY, 0);

@@ -1,0 +1,32 @@
+/*
+ * recorder/port/offer.h - what is given to a puller at a sequence number
+ *
+ * The store's packets; where it has them no more those of a dead letter of
+ * that upstream, whose file keeps them; else a gap, and why.
+ */
+#ifndef PB_INGEST_OFFER_H
+#define PB_INGEST_OFFER_H
+
+#include "base/buf.h"
+#include "recorder/store/read/section.h"
+#include "recorder/store/write/store.h"
+
+struct pb_offer_want {
+	struct pb_store	*store;
+	struct pb_stream_key key;
+	const char	*upstream;	/* the puller's name */
+	uint64_t	from;
+	size_t		bytes_max;	/* with the header; one packet at least */
+};
+
+/*
+ * The piece, and of packets the section; PB_PIECE_NONE: nothing is there yet.
+ * It reads files; any thread.  `bytes` is memory for that, of
+ * PB_FEED_EXTENT_MAX.  PB_ENOENT: no such stream.  PB_EBUSY: another time.
+ * PB_EDIGEST: what the store has is damaged, and not given up yet.
+ */
+int	pb_offer_make(const struct pb_offer_want *want,
+	    struct pb_piece *piece, struct pb_section *section,
+	    struct pb_buf *bytes, struct pb_err *err);
+
+#endif

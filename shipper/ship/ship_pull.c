@@ -1,0 +1,64 @@
+/*
+ * shipper/ship/ship_pull.c - an upstream that comes for its packets itself
+ *
+ * What it says moves its streams; the questions that it is asked say only
+ * whether it is there.
+ */
+#include <stdio.h>
+
+#include "shipper/ship/ship.h"
+#include "shipper/ship/ship_impl.h"
+
+void
+pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
+    uint64_t now_ms)
+{
+	struct ship_stream *s = ship_find(ship, id);
+	struct ship_request got = { .kind = PB_ACTION_GAP };
+
+	if (s == NULL)
+		return;
+	ship->now_ms = now_ms;
+	if (acked > s->end)
+		acked = s->end;
+	if (acked <= s->base)
+		acked = 0;	/* it is to pass the base */
+	if (acked < s->acked) {
+		ship_fell_back(ship, s, acked);
+		s->changed = true;
+	} else if (acked > s->acked) {
+		ship_progress(ship, &got);
+		ship->acked_packets += acked - (s->acked > s->base ?
+		    s->acked : s->base);
+		s->troubles = s->refusals = 0;
+		s->acked = acked;
+		ship_moved(ship, s);
+		ship_late_again(s);
+	}
+	ship_enqueue(ship, s);
+}
+
+void
+pb_ship_stuck(struct pb_ship *ship, uint32_t id, const char *text,
+    uint64_t now_ms, uint64_t random)
+{
+	struct ship_stream *s = ship_find(ship, id);
+
+	if (s == NULL || s->acked >= s->end)
+		return;
+	ship->now_ms = now_ms;
+	ship->random = random;
+	ship_trouble(ship, s, text);
+}
+
+void
+pb_ship_gone(struct pb_ship *ship, const char *text, uint64_t now_ms,
+    uint64_t random)
+{
+	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED };
+
+	ship->now_ms = now_ms;
+	ship->random = random;
+	snprintf(answer.text, sizeof(answer.text), "%s", text);
+	ship_failed(ship, false, &answer);
+}

@@ -1,0 +1,564 @@
+"""A node that is pulled, by a client that is none of ours: Python's standard
+library, written from docs/protocol.md and docs/format.md alone."""
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import threading
+
+from certificates import *
+from faults import *
+import pngread
+
+ME = "core1"
+EDGE = "allow = *, relay:*, pull:core1, pull:core2=y/*\n"
+FRAME = 200
+
+
+class Puller:
+    """Keeps what it pulled in memory, which counts as durable here."""
+
+    def __init__(self, node, name=ME):
+        self.node, self.name = node, name
+        self.cursor = ""
+        self.rows = {}          # stream -> {number: bytes}
+        self.gaps = {}          # stream -> [(first, last, reason)]
+        self.have = {}          # stream -> the last number
+        self.late = []          # (stream, first, last)
+
+    def ask(self, method, path, body=None, **headers):
+        headers = {"PB-Node": self.name, **headers}
+        return self.node.http(method, path, body, headers)
+
+    def streams(self, wait=0):
+        """{stream: durable} of those that have grown."""
+        status, _, body = self.ask("GET", "/v1/streams?wait=%d&since=%s" % (
+            wait, self.cursor))
+        equal(status, 200, "GET of the streams (%r)" % body)
+        rows = [json.loads(line) for line in body.splitlines()]
+        self.cursor = rows.pop()["cursor"]
+        grown = {}
+        for row in rows:
+            stream = "%(node)s/%(interface)s/%(epoch)s" % row
+            grown[stream] = row["durable"]
+            self.late += [(stream, a, b) for a, b in row.get("late", [])]
+        return grown
+
+    def packets(self, stream, after, **query):
+        query = {"after": after, **query}
+        return self.ask("GET", "/v1/streams/%s/packets?%s" % (
+            stream, "&".join("%s=%s" % kv for kv in query.items())))
+
+    def take(self, stream, head, body):
+        """What stands in a body: each number once, without a hole."""
+        first, last = int(head["PB-First"]), int(head["PB-Last"])
+        capture = pngread.read(body)
+        me = pngread.identity(capture.sections[0])
+        equal("%s/%s/%016x" % (me["nodes"][0][0], me["interface"],
+                               me["epoch"]), stream, "whose packets")
+        equal([p.seq for p in capture.packets],
+              list(range(first, last + 1)), "numbers of a body")
+        rows = self.rows.setdefault(stream, {})
+        for p in capture.packets:
+            check(p.seq not in rows, stream, "has", p.seq, "twice")
+            rows[p.seq] = p.data
+        return first, last
+
+    def step(self, stream, **query):
+        """One request; False where there is nothing more."""
+        at = self.have.get(stream, 0)
+        status, head, body = self.packets(stream, at, **query)
+        if status == 204:
+            return False
+        gap = None
+        if status == 410:
+            gap = (at + 1, json.loads(body)["first"] - 1, "expired")
+        elif "PB-Gap" in head:
+            equal((status, body), (200, b""), "a gap")
+            m = re.match(r"(\d+)-(\d+); reason=(\S+)$", head["PB-Gap"])
+            gap = (int(m[1]), int(m[2]), m[3])
+        if gap:
+            equal(gap[0], at + 1, "a gap begins")
+            self.gaps.setdefault(stream, []).append(gap)
+            self.have[stream] = gap[1]
+            return True
+        equal(status, 200, "GET of packets (%r)" % body)
+        first, last = self.take(stream, head, body)
+        equal(first, at + 1, "a body begins")
+        self.have[stream] = last
+        return True
+
+    def ack(self, stream, acked=None, status=200, **more):
+        acked = self.have[stream] if acked is None else acked
+        answer = self.ask("POST", "/v1/streams/%s/acks" % stream, json.dumps(
+            {"upstream": self.name, "acked": acked, **more}))
+        equal(answer[0], status, "POST of an ack (%r)" % answer[2])
+        return json.loads(answer[2])
+
+    def pull_to(self, stream, last):
+        while self.have.get(stream, 0) < last:
+            check(self.step(stream), "nothing more behind",
+                  self.have.get(stream))
+        self.ack(stream)
+
+    def pull(self, stream, **query):
+        """All that is there, acknowledged."""
+        while self.step(stream, **query):
+            self.ack(stream)
+
+
+def edge(t, *lines, store=(), shipper=True):
+    node = t.node("edge", listen=True, store=["flush_interval = 10ms",
+                  *store], extra=EDGE + "\n".join(lines) + "\n")
+    node.start_recorder()
+    if shipper:
+        node.start_shipper()
+    return node
+
+
+def give(node, first, last, stream="x/eth0", size=FRAME):
+    equal(push(node, stream, first, last, size)[0], 200, "push")
+
+
+def upstream(node, name=ME):
+    return {u["name"]: u for u in status(node)["upstreams"]}[name]
+
+
+def backlog(node, name=ME):
+    return upstream(node, name)["backlog"]
+
+
+def one(puller):
+    """The one stream there is."""
+    streams = puller.streams()
+    equal(len(streams), 1, "streams")
+    return list(streams)[0]
+
+
+def all_of(puller, stream, node):
+    """Just what the store has."""
+    want = {p.seq: p.data for p in node.query(
+        "--stream", stream.rsplit("/", 1)[0]).packets}
+    equal(sorted(puller.rows[stream]), sorted(want), "numbers pulled")
+    equal(puller.rows[stream], want, "packets pulled")
+
+
+def what_is_pulled_is_what_the_store_has(t):
+    node = edge(t)
+    give(node, 1, 3000)
+    give(node, 1, 500, "y/eth1")
+    puller = Puller(node)
+    streams = puller.streams()
+    equal(sorted(streams.values()), [500, 3000], "durable")
+    for stream in streams:
+        puller.pull(stream, max_bytes=65536)
+        all_of(puller, stream, node)
+    wait_until(lambda: backlog(node) == 0, "nothing waits")
+    equal(puller.streams(), {}, "streams that have grown")
+
+
+def a_poll_is_answered_when_packets_are_durable(t):
+    node = edge(t)
+    give(node, 1, 10)
+    puller = Puller(node)
+    stream = one(puller)
+    puller.pull(stream)
+    later = threading.Timer(1, give, (node, 11, 20))
+    later.start()
+    equal(puller.streams(wait=60), {stream: 20}, "grown")
+    later.join()
+    later = threading.Timer(1, give, (node, 21, 30))
+    later.start()
+    puller.have[stream] = 20
+    check(puller.step(stream, wait=60), "packets came")
+    equal(puller.have[stream], 30, "pulled")
+    later.join()
+    equal(puller.packets(stream, 30, wait=1)[0], 204, "nothing came")
+    puller.streams()
+    give(node, 1, 10, "z/eth9")
+    other = Puller(node, "core2")   # takes none of those streams
+    equal(other.streams(wait=1), {}, "streams for core2")
+    equal(list(puller.streams().values()), [10], "streams for core1")
+
+
+def who_may_take_which_streams_is_what_allow_says(t):
+    node = edge(t)
+    give(node, 1, 10)
+    give(node, 1, 10, "y/eth0")
+    stream = [s for s in Puller(node).streams() if s.startswith("x/")][0]
+    for name, want in (("core2", 403), ("core3", 403), ("core1", 200)):
+        equal(Puller(node, name).packets(stream, 0)[0], want, name)
+    equal([s[:2] for s in Puller(node, "core2").streams()], ["y/"],
+          "streams for core2")
+    equal(node.http("GET", "/v1/streams")[0], 400, "nobody")
+    equal(node.http("GET", "/v1/streams", None, {"PB-Node": "x"})[0], 403,
+          "who may only bring")
+    puller = Puller(node)
+    equal(puller.ask("GET", "/v1/streams/%s?at=3" % stream)[0], 200,
+          "a question")
+    equal(puller.packets("x/eth7/00000000000000aa", 0)[0], 404, "no stream")
+
+
+def an_ack_that_cannot_be_is_refused(t):
+    node = edge(t)
+    give(node, 1, 10)
+    puller = Puller(node)
+    stream = one(puller)
+    equal(puller.ack(stream, 11, 409)["acked"], 10, "past the end")
+    puller.have[stream] = 0
+    path = "/v1/streams/%s/acks" % stream
+    for body, want in (
+            ({"upstream": "core2", "acked": 1}, 403), ({"acked": 1}, 400),
+            ({"upstream": ME}, 400), ({"upstream": ME, "acked": -1}, 400),
+            ({"upstream": ME, "acked": 2, "first": 3}, 400)):
+        equal(puller.ask("POST", path, json.dumps(body))[0], want, body)
+    equal(puller.ask("POST", path, "{")[0], 400, "half a body")
+    equal(puller.ask("POST", path)[0], 400, "no body")
+    wait_until(lambda: backlog(node) == 10, "all waits")
+    node.shipper.stop()
+    code, head, _ = puller.ask("POST", path, json.dumps(
+        {"upstream": ME, "acked": 10}))
+    equal((code, "Retry-After" in head), (503, True), "without a shipper")
+    node.start_shipper()
+    wait_until(lambda: puller.ask("POST", path, json.dumps(
+        {"upstream": ME, "acked": 10}))[0] == 200, "the ack is taken")
+    wait_until(lambda: backlog(node) == 0, "nothing waits")
+
+
+def each_packet_comes_once_whatever_is_killed(t):
+    node = edge(t)
+    puller = Puller(node)
+    stop = threading.Event()
+    last = [0]
+
+    def feed():
+        while not stop.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                first = last[0] + 1
+                if push(node, "x/eth0", first, first + 99,
+                        FRAME)[0] == 200:
+                    last[0] = first + 99
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        for turn in range(6):
+            time.sleep(0.5)
+            daemon = (node.recorder, node.shipper)[turn % 2]
+            with contextlib.suppress(OSError, http.client.HTTPException,
+                                     Failure):
+                puller.streams()
+                for stream in puller.streams() or list(puller.have):
+                    puller.step(stream, max_bytes=65536)
+                    puller.ack(stream)
+            daemon.kill()
+            (node.start_recorder, node.start_shipper)[turn % 2]()
+    finally:
+        stop.set()
+        thread.join()
+    puller.cursor = ""
+    stream = one(puller)
+    puller.pull(stream)
+    check(last[0] > 500, "only", last[0], "packets came")
+    check(puller.have[stream] >= last[0], "not all that was acknowledged")
+    all_of(puller, stream, node)
+    wait_until(lambda: backlog(node) == 0, "nothing waits", HEALED)
+    # The last ack was lost with a shipper: the next one is told again.
+    node.shipper.kill()
+    node.start_shipper()
+    wait_until(lambda: backlog(node) == 0, "nothing waits", HEALED)
+
+
+def who_is_away_gets_dead_letters_and_all_of_them_when_it_is_back(t):
+    node = edge(t, "[upstream core1]", "url = pull:", "retry_for = 2s",
+                "answer_timeout = 1s", "streams = x/*",
+                store=["segment_size = 1MiB", "retain_size = 2MiB"])
+    give(node, 1, 100, size=9000)
+    puller = Puller(node)
+    stream = one(puller)
+    puller.pull(stream)
+
+    def letters():
+        return upstream(node)["dead_letters"]["packets"]
+
+    for n in range(1, 9):
+        give(node, n * 100 + 1, (n + 1) * 100, size=9000)
+        wait_until(lambda: letters() >= n * 100, "dead letters", HEALED)
+    check("nobody has pulled since" in upstream(node)["last_error"],
+          upstream(node)["last_error"])
+    gone = min(p.seq for p in node.query("--stream", "x/eth0").packets)
+    check(gone > 101, "the store has all of it")
+    puller.pull(stream)
+    equal(sorted(puller.rows[stream]), list(range(1, 901)), "pulled")
+    equal(puller.gaps, {}, "gaps")
+    node.shipper.says("answers again after ")
+
+    def files():
+        puller.streams()        # it is still there
+        return [f for _, _, names in os.walk(os.path.join(
+            node.store, "dead-letters")) for f in names]
+
+    wait_until(lambda: not files() and letters() == 0, "no letters", HEALED)
+    equal(backlog(node), 0, "what waits")
+
+
+def what_was_not_pulled_is_deleted_last(t):
+    node = edge(t, store=["segment_size = 1MiB", "retain_size = 4MiB"])
+    puller = Puller(node)
+    for n in range(3):
+        give(node, n * 100 + 1, (n + 1) * 100, size=9000)
+    give(node, 1, 100, "y/eth0", size=9000)
+    kept = [s for s in puller.streams() if s.startswith("y/")][0]
+    puller.pull(kept)
+    Puller(node, "core2").pull(kept)
+    wait_until(lambda: backlog(node) == 300 and
+               backlog(node, "core2") == 0, "what waits")
+    time.sleep(1)
+    for n in range(1, 4):
+        give(node, n * 100 + 1, (n + 1) * 100, "y/eth0", size=9000)
+        puller.streams()
+        puller.pull(kept)
+        Puller(node, "core2").ack(kept, (n + 1) * 100)
+        wait_until(lambda: backlog(node) == 300, "what waits")
+    equal(sorted(p.seq for p in node.query("--stream", "x/eth0").packets),
+          list(range(1, 301)), "what was not pulled")
+
+
+def what_has_expired_is_told_as_that(t):
+    node = edge(t, store=["segment_size = 1MiB", "retain_size = 2MiB"])
+    for n in range(8):
+        give(node, n * 100 + 1, (n + 1) * 100, size=9000)
+    puller = Puller(node)
+    stream = one(puller)
+    puller.pull(stream)
+    gaps = puller.gaps[stream]
+    equal((gaps[0][0], {g[2] for g in gaps}), (1, {"expired"}), "gaps")
+    check(len(puller.rows[stream]) >= 100, "the last ones are there")
+    equal(sorted([*puller.rows[stream], *(
+        n for g in gaps for n in range(g[0], g[1] + 1))]),
+        list(range(1, 801)), "numbers pulled, or expired")
+    wait_until(lambda: backlog(node) == 0, "nothing waits")
+
+
+def packets_that_come_late_are_told_and_pulled(t):
+    node = edge(t)
+    give(node, 1, 10)
+    puller = Puller(node)
+    stream = one(puller)
+    code, _, _ = node.http("POST", "/v1/streams/%s/gaps" % stream, json.dumps(
+        {"first": 11, "last": 30, "reason": "dead-lettered"}))
+    equal(code, 200, "gap")
+    give(node, 31, 40)
+    puller.pull(stream)
+    equal(puller.gaps[stream], [(11, 30, "dead-lettered")], "gaps")
+    puller.streams()
+    give(node, 15, 20)
+    give(node, 25, 30)
+    while len(puller.late) < 2:
+        check(puller.streams(wait=20) != {}, "nothing came late")
+    wait_until(lambda: upstream(node)["dead_letters"]["requeued"] == 2,
+               "they wait")
+    for where, first, last in puller.late:
+        _, head, body = puller.packets(where, first - 1)
+        equal(puller.take(where, head, body), (first, last), "late")
+        puller.ack(where, last, first=first)
+    wait_until(lambda: puller.streams() == {} and upstream(node)[
+        "dead_letters"]["requeued"] == 0, "none wait", HEALED)
+    all_of(puller, stream, node)
+
+
+def a_puller_that_lost_all_gets_all_again(t):
+    node = edge(t)
+    give(node, 1, 1000)
+    puller = Puller(node)
+    stream = one(puller)
+    puller.pull(stream)
+    wait_until(lambda: backlog(node) == 0, "nothing waits")
+    again = Puller(node)
+    equal(one(again), stream, "the stream")
+    again.ack(stream, 0)
+    wait_until(lambda: backlog(node) == 1000, "all waits")
+    node.shipper.says("it has packets up to 0 only and had 1000")
+    again.pull(stream)
+    all_of(again, stream, node)
+    wait_until(lambda: backlog(node) == 0, "nothing waits")
+
+
+def hostile_pullers_are_bounded_and_hurt_nobody(t):
+    node = edge(t, shipper=False)
+    give(node, 1, 4000, size=1000)
+    puller = Puller(node)
+    stream = one(puller)
+    path = "/v1/streams/%s/packets?" % stream
+    head = "GET %s HTTP/1.1\r\nHost: x\r\nPB-Node: core1\r\n\r\n"
+    held = []
+
+    def connect(target):
+        c = socket.create_connection(("127.0.0.1", node.port))
+        c.settimeout(20 * SLACK)
+        c.sendall((head % target).encode())
+        held.append(c)
+        return c
+
+    polls = [connect("/v1/streams?wait=60&since=" + puller.cursor)
+             for _ in range(200)]
+    refused = 0
+    for c in polls:
+        with contextlib.suppress(socket.timeout):
+            c.settimeout(0.05)
+            refused += b" 503 " in c.recv(64)
+    check(refused >= 200 - 32, refused, "of 200 polls were refused")
+    give(node, 4001, 4010)
+    equal(b" 200 " in polls[0].recv(64), True, "the first is answered")
+    for c in held:
+        c.close()
+    del held[:]
+    # They ask for all and read nothing.
+    for n in range(60):
+        connect(path + "max_bytes=99999999&after=%d" % n)
+    for n in range(10):
+        give(node, 4011 + 10 * n, 4020 + 10 * n)
+    equal(node.http("GET", "/v1/health")[0], 200, "health")
+    for c in held:
+        c.close()
+    for query, want in (("after=-1", 400), ("after=x", 400),
+                        ("after=99999999999999999999", 400),
+                        ("max_bytes=0", 400), ("wait=soon", 400),
+                        ("after=9223372036854775806", 204),
+                        ("after=0&max_bytes=1", 200)):
+        wait_until(lambda: puller.ask("GET", path + query)[0] == want,
+                   "%s is answered with %d" % (query, want))
+    for cursor in ("x", "0.0.0", "%00", "f" * 5000, "1.2", "-1.-1.-1"):
+        code, _, body = puller.ask("GET", "/v1/streams?since=" + cursor)
+        equal((code, body.count(b"\n")), (200, 2), "cursor " + cursor[:9])
+
+
+def with_tls_the_certificate_says_who_pulls(t):
+    ca = Authority(t, "ca")
+    port = free_port()
+    node = t.node("edge", extra="[listen]\naddress = 127.0.0.1:%d\n%s%s" % (
+        port, EDGE, keys(*ca.issue("edge"), ca.pem)))
+    node.pb("import", "--interface", "eth0", t.write("a.pcap", samples.pcap(
+        "<", samples.MAGIC_NS,
+        [(samples.T0, n, samples.eth(n), 60) for n in range(1, 51)])))
+    node.start_recorder()
+
+    def ask(who, path, claims=None):
+        context = ssl.create_default_context(cafile=ca.pem)
+        context.load_cert_chain(*ca.issue(who))
+        c = http.client.HTTPSConnection("127.0.0.1", port, context=context,
+                                        timeout=20 * SLACK)
+        c.request("GET", path, None, {"PB-Node": claims} if claims else {})
+        r = c.getresponse()
+        body = r.read()
+        c.close()
+        return r.status, body
+
+    status, body = ask("core1", "/v1/streams")
+    equal((status, body.count(b"\n")), (200, 2), "of core1")
+    row = json.loads(body.splitlines()[0])
+    path = "/v1/streams/%(node)s/%(interface)s/%(epoch)s/packets" % row
+    status, body = ask("core1", path, "core2")
+    equal(status, 200, "packets for core1")
+    equal(len(pngread.read(body).packets), 50, "packets")
+    equal(ask("core2", path, "core1")[0], 403, "of core2, who says core1")
+    equal(ask("other", "/v1/streams", "core1")[0], 403, "of another")
+
+
+def what_is_damaged_holds_up_until_it_is_given_up(t):
+    node = edge(t, "[upstream core1]", "url = pull:", "retry_for = 3s",
+                store=["segment_size = 1MiB"])
+    for n in range(4):
+        give(node, n * 100 + 1, (n + 1) * 100, size=9000)
+    puller = Puller(node)
+    stream = one(puller)
+    node.stop()
+    with open([f for f in node.files() if "0101.pcapng" in f][0],
+              "r+b") as f:
+        f.seek(5000)
+        f.write(b"\0damage\0")
+    node.start()
+    puller.pull_to(stream, 100)
+    code, _, body = puller.packets(stream, 100)
+    equal(code, 503, body)
+    check(b"damaged" in body, body)
+    wait_until(lambda: "damaged" in upstream(node)["last_error"] or
+               puller.packets(stream, 100) is None, "the reason is told")
+    wait_until(lambda: puller.packets(stream, 100)[1].get("PB-Gap") ==
+               "101-200; reason=dead-lettered", "it is given up", HEALED)
+    puller.pull(stream)
+    equal(sorted(puller.rows[stream]), [*range(1, 101), *range(201, 401)],
+          "what is whole")
+
+
+def the_puller_in_the_documentation_works(t):
+    """The program at the end of docs/protocol.md, as it is printed."""
+    node = edge(t)
+    give(node, 1, 5000)
+    page = open(os.path.join(ROOT, "docs", "protocol.md")).read()
+    page = page[page.index("## A whole puller"):]
+    lines = page[page.index("import http.client"):].splitlines()
+    program = "\n".join(line[4:] if n else line
+                        for n, line in enumerate(lines))
+    program = program.replace('"lon1.example", 7152',
+                              '"127.0.0.1", %d' % node.port)
+    path = t.write("puller.py", program + "\n")
+    os.mkdir(t.path("pulled"))
+    child = t.spawn([sys.executable, path], cwd=t.path("pulled"),
+                    stderr=subprocess.DEVNULL)
+
+    def numbers():
+        found = []
+        for name in os.listdir(t.path("pulled")):
+            with contextlib.suppress(pngread.Malformed):
+                found += [p.seq for p in pngread.read(os.path.join(
+                    t.path("pulled"), name)).packets]
+        return sorted(found)
+
+    wait_until(lambda: numbers() == list(range(1, 5001)), "it pulls", 20)
+    give(node, 5001, 5100)
+    wait_until(lambda: numbers() == list(range(1, 5101)), "it goes on", 20)
+    equal(child.poll(), None, "it still runs")
+    wait_until(lambda: upstream(node)["state"] == "idle" and
+               backlog(node) == 0, "nothing waits")
+
+
+def a_configuration_that_contradicts_itself_is_told(t):
+    for lines, words in (
+            ((), None),
+            (("[upstream core1]", "url = pull:", "streams = x/*"), None),
+            (("[upstream core1]", "url = https://a:1", "tls_cert = a",
+              "tls_key = b", "tls_ca = c"), "pull:core1"),
+            (("[upstream other]", "url = pull:"), "nobody may pull"),
+            (("[upstream core2]", "url = pull:", "streams = z/*"), "pull:core2"),
+            (("[upstream core1]", "url = pull:", "rate_limit = 1Mbit"),
+             "rate_limit"),
+            (("[upstream core1]", "url = pull:", "filter = tcp"), "filter"),
+            (("[upstream core1]", "url = pull:", "tls = off"), "tls")):
+        node = t.node("edge", listen=True,
+                      extra=EDGE + "\n".join(lines) + "\n")
+        for program in ("pb-recorder", "pb-shipper"):
+            done = run([os.path.join(BUILD, program), "-t", "-c", node.conf])
+            said = done.stderr.decode()
+            equal(done.returncode, 2 if words else 0, said)
+            check(not words or words in said, said, "without", words)
+
+
+if __name__ == "__main__":
+    main("640", what_is_pulled_is_what_the_store_has,
+         a_poll_is_answered_when_packets_are_durable,
+         who_may_take_which_streams_is_what_allow_says,
+         an_ack_that_cannot_be_is_refused,
+         each_packet_comes_once_whatever_is_killed,
+         who_is_away_gets_dead_letters_and_all_of_them_when_it_is_back,
+         what_was_not_pulled_is_deleted_last,
+         what_has_expired_is_told_as_that,
+         packets_that_come_late_are_told_and_pulled,
+         a_puller_that_lost_all_gets_all_again,
+         hostile_pullers_are_bounded_and_hurt_nobody,
+         with_tls_the_certificate_says_who_pulls,
+         what_is_damaged_holds_up_until_it_is_given_up,
+         the_puller_in_the_documentation_works,
+         a_configuration_that_contradicts_itself_is_told, seconds=180)
