@@ -15,6 +15,9 @@
 #define ERROR_BYTES	4096	/* of what a node says is wrong */
 #define DIGEST_PREFIX	"xxh3="
 
+/* Of an answer. */
+static const char *const headers[] = { "PB-Takes", NULL };
+
 static int	send_it(struct pb_wire *, struct pb_wire_call *,
 		    const struct pb_stream_key *, const char *,
 		    struct pb_http_request *, struct pb_err *);
@@ -130,6 +133,7 @@ send_it(struct pb_wire *wire, struct pb_wire_call *call,
 	snprintf(path, sizeof(path), "/v1/streams/%s%s", stream, what);
 	request->peer = &wire->peer;
 	request->path = path;
+	request->want = headers;
 	request->done = done;
 	request->arg = call;
 	request->owner = call;
@@ -153,8 +157,8 @@ done(void *arg, const struct pb_http_answer *http)
 	if (answer.ours)
 		answer.outcome = PB_OUTCOME_HAS;
 	answer.ask = http->status == 409 && pb_json_doc_bool(&doc, "ask");
-	answer.takes_filtered = strstr(http->takes, "filtered") != NULL;
-	answer.takes_cut = strstr(http->takes, "cut") != NULL;
+	answer.takes_filtered = strstr(http->wanted[0], "filtered") != NULL;
+	answer.takes_cut = strstr(http->wanted[0], "cut") != NULL;
 	if (http->status == 200 && call->digests == NULL)
 		read_last(&answer.last, &doc);
 	if (http->status != 200 || !answer.ours)

@@ -61,6 +61,28 @@ on_done(void *arg, const struct pb_http_answer *answer)
 	snprintf(r->error, sizeof(r->error), "%s", answer->error);
 }
 
+/* Of an answer that is kept. */
+struct kept {
+	struct result	result;
+	char		wanted[3][64];
+	bool		fresh;
+	struct pb_buf	memory;
+};
+
+static void
+on_kept(void *arg, const struct pb_http_answer *answer)
+{
+	struct kept *kept = arg;
+
+	for (int i = 0; i < 3; i++)
+		snprintf(kept->wanted[i], sizeof(kept->wanted[i]), "%s",
+		    answer->wanted[i]);
+	kept->fresh = answer->fresh;
+	on_done(&kept->result, answer);
+	kept->memory = *answer->memory;
+	memset(answer->memory, 0, sizeof(*answer->memory));
+}
+
 static struct pb_http *
 http_with(unsigned requests_max)
 {
@@ -381,6 +403,55 @@ an_answer_without_end_is_cut_off(void **state)
 	server_stop(s);
 }
 
+/* Goal: a large answer is had where it is asked for, and its headers. */
+static void
+an_answer_may_be_as_large_as_is_said_and_kept(void **state)
+{
+	static const char *const want[] = { "PB-First", "PB-Digest", "PB-Gap",
+	    NULL };
+	static char text[200000];
+	struct line script[] = { { ANSWER, text } };
+	struct pb_http *http = http_with(4);
+	struct kept kept = { .memory = { .data = NULL } };
+	struct pb_http_request request = { .path = "/v1/x", .want = want,
+	    .answer_max = 150000, .done = on_kept, .arg = &kept,
+	    .owner = &kept };
+	struct pb_http_peer peer;
+	struct server *s;
+	size_t n;
+
+	(void)state;
+	n = (size_t)snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
+	    "pb-first:  17 \r\nPB-Gap: %0200d\r\nContent-Length: 150000\r\n"
+	    "\r\n", 1);
+	memset(text + n, 'x', 150000);
+	s = server_start(NULL, script, 1);
+	peer = (struct pb_http_peer){ .url = s->url };
+	request.peer = &peer;
+	for (int i = 0; i < 2; i++) {
+		kept.result.done = false;
+		assert_int_equal(pb_http_send(http, &request, NULL), 0);
+		wait_for(http, &kept.result);
+		assert_int_equal(kept.result.status, 200);
+		assert_int_equal(kept.memory.len, 150000);
+		assert_int_equal(kept.memory.data[149999], 'x');
+		pb_buf_finish(&kept.memory);
+		assert_string_equal(kept.wanted[0], "17");
+		assert_string_equal(kept.wanted[1], "");
+		assert_string_equal(kept.wanted[2], "");
+		/* The second one goes over the first one's connection. */
+		assert_int_equal(kept.fresh, i == 0);
+	}
+	request.answer_max = 149999;
+	kept.result.done = false;
+	assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	wait_for(http, &kept.result);
+	assert_string_equal(kept.result.error, "its answer is too large");
+	pb_buf_finish(&kept.memory);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
 static void
 retry_after_is_read(void **state)
 {
@@ -573,6 +644,7 @@ main(void)
 		cmocka_unit_test(redirects_are_answers_and_not_followed),
 		cmocka_unit_test(no_proxy_is_taken_from_the_environment),
 		cmocka_unit_test(an_answer_without_end_is_cut_off),
+		cmocka_unit_test(an_answer_may_be_as_large_as_is_said_and_kept),
 		cmocka_unit_test(retry_after_is_read),
 		cmocka_unit_test(
 		    an_answer_before_the_end_of_the_body_is_heard),
