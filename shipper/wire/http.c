@@ -51,6 +51,7 @@ struct transfer {
 	size_t		 moved_at;	/* `at` then, */
 	uint64_t	 moved_queued;	/* and what the kernel held */
 	struct pb_buf	 answer;
+	size_t		 heard;		/* of it, in lines */
 	char		 wanted[PB_HTTP_WANTED_MAX][WANTED_BYTES];
 	char		 error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(transfer) link;
@@ -98,6 +99,8 @@ static size_t	on_header(char *, size_t, size_t, void *);
 static void	take_header(const char *, size_t, const char *,
 		    char [static WANTED_BYTES]);
 static size_t	on_write(char *, size_t, size_t, void *);
+static bool	hear_lines(struct transfer *, size_t);
+static bool	is_fresh(const struct transfer *);
 
 int
 pb_http_create(struct pb_http **out, unsigned requests_max,
@@ -169,8 +172,9 @@ pb_http_send(struct pb_http *http, const struct pb_http_request *request,
 	t->moved_at = 0;
 	t->moved_queued = 0;
 	memset(t->wanted, 0, sizeof(t->wanted));
-	t->answer.max = request->answer_max > 0 ? request->answer_max :
-	    PB_HTTP_ANSWER_MAX;
+	t->heard = 0;
+	t->answer.max = request->answer_max > 0 && request->line == NULL ?
+	    request->answer_max : PB_HTTP_ANSWER_MAX;
 	TAILQ_INSERT_TAIL(&http->busy, t, link);
 	http->requests++;
 	rc = transfer_set(t, err);
@@ -303,20 +307,19 @@ finished(CURL *easy, CURLcode code)
 static void
 complete(struct transfer *t, bool reuse, int status, const char *error)
 {
-	struct pb_http_answer answer = { .status = status, .error = error };
+	struct pb_http_answer answer = { .status = status, .error = error,
+	    .too_large = t->answer.failed };
 	struct pb_http_request request = t->request;
 	char wanted[PB_HTTP_WANTED_MAX][WANTED_BYTES];
 	struct pb_buf body = t->answer;
 	curl_off_t after = 0;
-	long connects = 0;
 
 	pb_buf_init(&t->answer, PB_HTTP_ANSWER_MAX);
 	if (status != 0)
 		pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER,
 		    &after);
 	answer.retry_after_ms = after > 0 ? (uint64_t)after * 1000 : 0;
-	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
-	answer.fresh = connects > 0;
+	answer.fresh = is_fresh(t);
 	memcpy(wanted, t->wanted, sizeof(wanted));
 	for (unsigned i = 0; i < PB_HTTP_WANTED_MAX; i++)
 		answer.wanted[i] = wanted[i];
@@ -747,7 +750,8 @@ on_write(char *data, size_t size, size_t count, void *arg)
 	uint64_t now_ms = pb_clock_mono_ms();
 	struct transfer *t = arg;
 
-	if (pb_buf_put(&t->answer, data, size * count) < 0)
+	if (pb_buf_put(&t->answer, data, size * count) < 0 ||
+	    !hear_lines(t, size * count))
 		return 0;
 	t->moved_ms += size * count;
 	if (t->moved_ms > now_ms)
@@ -772,4 +776,39 @@ on_turn(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
 		t->asked = 0;
 	t->turn = t->http->turn;
 	return ++t->asked > PB_HTTP_ANSWER_MAX;
+}
+
+/* Those that are whole with the last `came` bytes; false: it is too large. */
+static bool
+hear_lines(struct transfer *t, size_t came)
+{
+	const struct pb_http_request *request = &t->request;
+	size_t at = 0, len;
+	long status = 0;
+	uint8_t *end;
+
+	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (request->line == NULL || status != 200)
+		return true;
+	t->heard += came;
+	t->answer.failed = t->heard > request->answer_max;
+	while (!t->answer.failed && (end = memchr(t->answer.data + at, '\n',
+	    t->answer.len - at)) != NULL) {
+		len = (size_t)(end - t->answer.data) - at;
+		*end = '\0';
+		request->line(request->arg, (const char *)t->answer.data + at,
+		    is_fresh(t));
+		at += len + 1;
+	}
+	pb_buf_consume(&t->answer, at);
+	return !t->answer.failed;
+}
+
+static bool
+is_fresh(const struct transfer *t)
+{
+	long connects = 0;
+
+	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+	return connects > 0;
 }

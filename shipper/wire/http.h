@@ -60,6 +60,8 @@ struct pb_http_answer {
 	/* Values of the headers that were wanted; "" where not there, or
 	 * longer than any of ours. */
 	const char	*wanted[PB_HTTP_WANTED_MAX];
+	bool		 too_large;	/* no answer: it has more bytes than
+					 * answer_max */
 	/* It came over a connection that was made for it: perhaps of another
 	 * peer than the answers before it. */
 	bool		 fresh;
@@ -78,6 +80,11 @@ struct pb_http_request {
 	/* Names of headers of the answer; NULL: none.  Borrowed as the body. */
 	const char	*const *want;		/* NULL ends */
 	size_t		answer_max;	/* bytes; 0: PB_HTTP_ANSWER_MAX */
+	/* NULL: none.  Each line of a body with status 200, as it comes, ended
+	 * by a NUL instead of its newline; what is behind the last one is the
+	 * answer's body.  A line has at most PB_HTTP_ANSWER_MAX bytes, all of
+	 * them answer_max.  `fresh` as of the answer.  It must not send. */
+	void		(*line)(void *arg, const char *line, bool fresh);
 	void		(*done)(void *arg, const struct pb_http_answer *);
 	void		*arg;
 	const void	*owner;		/* for pb_http_cancel() */
