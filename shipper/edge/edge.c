@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/zip.h"
 #include "shipper/sink/sink_http.h"
 #include "shipper/wire/fetch.h"
 #include "shipper/wire/proxy.h"
@@ -48,12 +49,15 @@ static int	start(struct call *, struct pb_err *);
 static int	hand(struct call *, struct pb_err *);
 static unsigned	poll_s(const struct pb_edge *);
 static void	on_row(void *, const struct pb_pull_row *, bool);
+static void	on_coming(void *, uint64_t, uint64_t);
 static void	on_fetch(void *, struct pb_pull_answer *);
 static void	on_wire(void *, struct pb_answer *);
 static enum pb_pull_outcome outcome_of(const struct call *,
 		    struct pb_answer *);
 static void	end(struct call *, struct pb_pull_answer *);
 static bool	wants(void *, const struct pb_stream_key *);
+static bool	print(void *, const struct pb_pull_piece *,
+		    struct pb_fingerprint *);
 static void	event(void *, enum pb_log_level, const struct pb_stream_key *,
 		    const char *);
 
@@ -63,7 +67,7 @@ pb_edge_create(struct pb_edge **out, const struct pb_conf_edge *conf,
 {
 	struct pb_edge *edge = calloc(1, sizeof(*edge));
 	struct pb_pull_opts opts = { .window = conf->window,
-	    .budget = env->budget, .wants = wants, .event = event,
+	    .budget = env->budget, .wants = wants, .print = print, .event = event,
 	    .arg = edge };
 	int rc;
 
@@ -213,6 +217,7 @@ start(struct call *call, struct pb_err *err)
 	case PB_PULL_ACK:
 		call->fetch.done = on_fetch;
 		call->fetch.row = on_row;
+		call->fetch.coming = on_coming;
 		call->fetch.arg = call;
 		return pb_fetch_start(&edge->there, &call->fetch, action,
 		    poll_s(edge), edge->conf->compress_zstd, err);
@@ -267,6 +272,14 @@ on_row(void *arg, const struct pb_pull_row *row, bool fresh)
 }
 
 static void
+on_coming(void *arg, uint64_t first, uint64_t last)
+{
+	const struct call *call = arg;
+
+	pb_pull_coming(call->edge->pull, &call->action, first, last);
+}
+
+static void
 on_fetch(void *arg, struct pb_pull_answer *answer)
 {
 	end(arg, answer);
@@ -280,6 +293,7 @@ on_wire(void *arg, struct pb_answer *said)
 	char text[PB_SHIP_TEXT_MAX + 32];
 	struct pb_pull_answer answer = { .text = text,
 	    .acked = said->acked, .last = said->last,
+	    .fresh = !here && said->fresh,
 	    .retry_after_ms = said->retry_after_ms };
 
 	answer.outcome = outcome_of(call, said);
@@ -336,6 +350,27 @@ wants(void *arg, const struct pb_stream_key *key)
 	pb_stream_name(stream, key);
 	return strcmp(key->node, edge->env.node) != 0 &&
 	    pb_glob_list_match(edge->conf->streams, stream);
+}
+
+static bool
+print(void *arg, const struct pb_pull_piece *piece,
+    struct pb_fingerprint *out)
+{
+	size_t room, len;
+	uint8_t *plain;
+	bool good;
+
+	(void)arg;
+	if (!piece->packed)
+		return pb_fingerprint_last(piece->body.data, piece->body.len,
+		    out);
+	if (pb_zip_room(piece->body.data, piece->body.len, PB_PULL_BYTES_MAX +
+	    PB_PULL_SLACK, &room, NULL) < 0 || (plain = malloc(room)) == NULL)
+		return false;
+	good = pb_zip_unpack(plain, room, piece->body.data, piece->body.len,
+	    &len, NULL) == 0 && pb_fingerprint_last(plain, len, out);
+	free(plain);
+	return good;
 }
 
 static void

@@ -29,7 +29,7 @@ static bool	list_due(const struct pb_pull *);
 static void	list(struct pb_pull *, struct pb_pull_action *);
 static void	listed(struct pb_pull *, const struct pb_pull_answer *);
 static void	not_listed(struct pb_pull *, const struct pb_pull_answer *);
-static void	doubt_all(struct pb_pull *);
+static void	doubt_all(struct pb_pull *, const struct pb_pull_action *);
 static void	sweep(struct pb_pull *);
 static struct pb_pull_stream *stream_of(struct pb_pull *,
 		    const struct pb_stream_key *);
@@ -198,6 +198,9 @@ pb_pull_answer(struct pb_pull *pull, const struct pb_pull_action *action,
 	pull->random = random;
 	if (answer->text == NULL)
 		answer->text = "";
+	/* Others go over it next. */
+	if (answer->fresh)
+		doubt_all(pull, action);
 	if (action->kind != PB_PULL_LIST) {
 		pull_stream_answer(pull, action, answer);
 		return;
@@ -217,8 +220,8 @@ listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 	if (!pull->up)
 		pull->sweep = true;
 	/* Rows that came before this was known wait for it. */
-	if (!pull->up || answer->fresh)
-		doubt_all(pull);
+	if (!pull->up)
+		doubt_all(pull, NULL);
 	pull->up = true;
 	pull->attempts = 0;
 	snprintf(pull->cursor, sizeof(pull->cursor), "%s", answer->cursor);
@@ -254,16 +257,19 @@ not_listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 	pull->cursor[0] = '\0';
 	TAILQ_FOREACH(s, &pull->all, all)
 		s->listed = false;
-	doubt_all(pull);
+	doubt_all(pull, NULL);
 }
 
+/* But of the stream that is being compared by this answer. */
 static void
-doubt_all(struct pb_pull *pull)
+doubt_all(struct pb_pull *pull, const struct pb_pull_action *action)
 {
 	struct pb_pull_stream *s;
 
 	TAILQ_FOREACH(s, &pull->all, all)
-		pull_doubt(pull, s);
+		if (action == NULL || action->kind != PB_PULL_THERE ||
+		    action->stream != s)
+			pull_doubt(pull, s);
 }
 
 /* All of the list was read since the edge is back. */

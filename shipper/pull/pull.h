@@ -9,11 +9,12 @@
  *
  *	edge:    CONNECTING -> IDLE <-> READY, and BACKOFF or REFUSED where
  *	         its list of streams cannot be had
- *	stream:  UNSURE -> HERE -> THERE -> SURE
+ *	stream:  UNSURE -> HERE -> THERE -> (PIECE) -> SURE
  *
  *   UNSURE  what is under way ends
  *   HERE    our recorder is asked how far it is, and for its last packet
  *   THERE   the edge is asked for that packet: is it the same?
+ *   PIECE   likewise for the last one of what came over a new connection
  *   SURE    packets are fetched, one request after the other, while those
  *           before are being written
  *
@@ -46,6 +47,7 @@
 #define PB_PULL_BYTES_MIN	(64u << 10)
 #define PB_PULL_BYTES_FIRST	(64u << 10)
 #define PB_PULL_BYTES_MAX	(2u << 20)	/* all of an extent */
+#define PB_PULL_AHEAD_MAX	4u	/* of a stream under way */
 #define PB_PULL_SLACK		(64u << 10)	/* an answer may have more */
 #define PB_PULL_CURSOR_MAX	256u	/* bytes of one, and its NUL */
 #define PB_PULL_LATE_MAX	64u	/* late runs of a row */
@@ -82,6 +84,7 @@ struct pb_pull_action {
 					 * came late to the edge, */
 	uint64_t	first;		/* ACK: from here on */
 	size_t		bytes_max;	/* FETCH: of the section */
+	uint64_t	began_ms;	/* FETCH */
 	const char	*cursor;	/* LIST: "" none */
 	bool		wait;		/* LIST: for something new */
 	struct pb_pull_piece *piece;
@@ -102,7 +105,7 @@ enum pb_pull_outcome {
 struct pb_pull_answer {
 	enum pb_pull_outcome outcome;
 	uint64_t	retry_after_ms;	/* 0: not said */
-	bool		fresh;		/* LIST, FETCH: over a connection that
+	bool		fresh;		/* the edge's: over a connection that
 					 * was made for it */
 	uint64_t	acked;		/* HERE, THERE, HAND: durable up to it */
 	struct pb_fingerprint last;	/* HERE, THERE: seq 0: none */
@@ -132,6 +135,9 @@ struct pb_pull_opts {
 	struct pb_pull_budget *budget;	/* borrowed */
 	/* Is this stream to be fetched? */
 	bool	(*wants)(void *arg, const struct pb_stream_key *key);
+	/* Of the last packet of a piece; false: it cannot be told. */
+	bool	(*print)(void *arg, const struct pb_pull_piece *piece,
+		    struct pb_fingerprint *out);
 	/* Something an operator wants to read; key NULL: of the edge. */
 	void	(*event)(void *arg, enum pb_log_level level,
 		    const struct pb_stream_key *key, const char *text);
@@ -159,6 +165,11 @@ bool	pb_pull_starves(const struct pb_pull *pull);
 /* A row of the list that is being answered, `fresh` as that. */
 void	pb_pull_row(struct pb_pull *pull, const struct pb_pull_row *row,
 	    bool fresh);
+/* Of a FETCH that is not answered yet: these numbers will be.  The next ones
+ * may be asked for meanwhile. */
+void	pb_pull_coming(struct pb_pull *pull,
+	    const struct pb_pull_action *action, uint64_t first,
+	    uint64_t last);
 void	pb_pull_answer(struct pb_pull *pull,
 	    const struct pb_pull_action *action,
 	    struct pb_pull_answer *answer, uint64_t now_ms, uint64_t random);

@@ -19,7 +19,7 @@
 static void	here(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_answer *);
 static void	there(struct pb_pull *, struct pb_pull_stream *,
-		    const struct pb_pull_answer *);
+		    struct pb_pull_answer *);
 static void	fetched(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *, struct pb_pull_answer *);
 static void	handed(struct pb_pull *, struct pb_pull_stream *,
@@ -29,12 +29,20 @@ static void	acked(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_answer *);
 static void	gone(struct pb_pull *, struct pb_pull_stream *);
 static void	sure(struct pb_pull *, struct pb_pull_stream *);
+static void	compare_piece(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_answer *);
+static struct pull_piece *piece_of(const struct pb_pull_stream *,
+		    const struct pb_pull_action *);
+static void	drop_from(struct pb_pull *, struct pb_pull_stream *,
+		    struct pull_piece *);
+static void	not_fetched(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_action *, struct pb_pull_answer *);
 static void	keep(struct pb_pull *, struct pb_pull_stream *,
-		    struct pb_pull_piece *, bool);
-static bool	fits(const struct pb_pull_stream *,
-		    const struct pb_pull_action *,
-		    const struct pb_pull_piece *);
-static void	resize(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_action *, struct pull_piece *,
+		    struct pb_pull_answer *);
+static void	set_apart(struct pb_pull *, struct pb_pull_stream *,
+		    struct pull_piece *);
+static void	resize(struct pb_pull_stream *, uint64_t,
 		    const struct pb_pull_action *, size_t);
 static void	trouble(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_answer *);
@@ -119,12 +127,14 @@ here(struct pb_pull *pull, struct pb_pull_stream *s,
  */
 static void
 there(struct pb_pull *pull, struct pb_pull_stream *s,
-    const struct pb_pull_answer *answer)
+    struct pb_pull_answer *answer)
 {
 	const struct pb_fingerprint *last = &answer->last;
 
 	if (answer->outcome != PB_PULL_DONE)
 		trouble(pull, s, answer);
+	else if (s->certainty == PULL_PIECE)
+		compare_piece(pull, s, answer);
 	else if (answer->acked == 0)
 		gone(pull, s);
 	else if (answer->acked < s->here)
@@ -157,27 +167,47 @@ gone(struct pb_pull *pull, struct pb_pull_stream *s)
 }
 
 /*
- * What had been sure before, and was kept, is not what was compared: those
- * packets go first, and then it is asked again.  They may be of an edge whose
- * place another one has taken, that has the same packets up to `here` only.
+ * What is here is the edge's.  What had been fetched before goes first, and then
+ * it is asked again: that may be of an edge whose place another one has taken,
+ * which has the same packets up to `here` only.  What came over a new
+ * connection is compared, too.
  */
 static void
 sure(struct pb_pull *pull, struct pb_pull_stream *s)
 {
 	struct pull_piece *piece = TAILQ_FIRST(&s->pieces);
 
-	s->certainty = PULL_SURE;
-	if (piece != NULL && piece->sure) {
-		s->doubt = s->ask = true;
-	} else {
-		TAILQ_FOREACH(piece, &s->pieces, link)
-			piece->sure = true;
-		if (s->late_piece != NULL)
-			s->late_piece->sure = true;
+	if (piece != NULL && !piece->sure) {
+		s->certainty = PULL_PIECE;
+		return;
 	}
+	s->certainty = PULL_SURE;
+	s->doubt |= piece != NULL;
+	s->ask |= piece != NULL;
+	if (s->late_piece != NULL)
+		s->late_piece->sure = true;
 	if (s->there <= s->here)
 		released(s);
 	pull_wake(pull, s);
+}
+
+static void
+compare_piece(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_answer *answer)
+{
+	struct pull_piece *piece = TAILQ_FIRST(&s->pieces);
+	bool gap = piece->of.reason != 0;
+
+	if (gap ? answer->last.seq < piece->of.first :
+	    answer->last.seq == piece->print.seq &&
+	    answer->last.digest == piece->print.digest) {
+		piece->sure = true;
+		s->certainty = PULL_SURE;
+		return;
+	}
+	answer->text = "what it sent is not what it has now";
+	drop_from(pull, s, piece);
+	trouble(pull, s, answer);
 }
 
 /* --- from the edge -------------------------------------------------------- */
@@ -186,6 +216,8 @@ static void
 fetched(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_action *action, struct pb_pull_answer *answer)
 {
+	struct pull_piece *piece;
+
 	pull_give_bytes(pull, pull_reserve(action->bytes_max));
 	if (answer->outcome == PB_PULL_DONE && answer->piece.first == 0)
 		answer->piece.first = action->number + 1;
@@ -194,19 +226,50 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 			trouble(pull, s, answer);
 		return;
 	}
-	s->fetching = false;
-	switch (answer->outcome) {
-	case PB_PULL_DONE:
-		if (fits(s, action, &answer->piece)) {
-			resize(pull, s, action, answer->piece.body.len);
-			keep(pull, s, &answer->piece, answer->fresh);
-			return;
-		}
-		pb_buf_finish(&answer->piece.body);
-		answer->text = "it answers other packets than it was asked "
-		    "for";
-		trouble(pull, s, answer);
+	piece = piece_of(s, action);
+	if (piece == NULL && s->fetch_from == action->number)
+		s->fetching = false;
+	if (answer->outcome == PB_PULL_DONE) {
+		resize(s, pull->now_ms, action, answer->piece.body.len);
+		keep(pull, s, action, piece, answer);
 		return;
+	}
+	/* What was to follow it does not. */
+	if (piece != NULL)
+		drop_from(pull, s, piece);
+	not_fetched(pull, s, action, answer);
+}
+
+/* Its numbers were told before. */
+static struct pull_piece *
+piece_of(const struct pb_pull_stream *s, const struct pb_pull_action *action)
+{
+	struct pull_piece *piece;
+
+	TAILQ_FOREACH(piece, &s->pieces, link)
+		if (piece->coming && piece->of.first == action->number + 1)
+			return piece;
+	return NULL;
+}
+
+static void
+drop_from(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece)
+{
+	struct pull_piece *next;
+
+	s->asked = piece->of.first - 1;
+	for (; piece != NULL; piece = next) {
+		next = TAILQ_NEXT(piece, link);
+		pull_drop_piece(pull, s, piece);
+	}
+}
+
+static void
+not_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_action *action, struct pb_pull_answer *answer)
+{
+	switch (answer->outcome) {
 	case PB_PULL_NOTHING:
 		s->retry_ms = pull->now_ms + NOTHING_MS;
 		return;
@@ -214,8 +277,8 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 		gone(pull, s);
 		return;
 	case PB_PULL_TOO_LARGE:
-		if (s->bytes_max < PB_PULL_BYTES_MAX) {
-			s->bytes_max *= 2;
+		if (action->bytes_max < PB_PULL_BYTES_MAX) {
+			s->bytes_max = action->bytes_max * 2;
 			return;
 		}
 		break;
@@ -228,43 +291,87 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	trouble(pull, s, answer);
 }
 
-static bool
-fits(const struct pb_pull_stream *s, const struct pb_pull_action *action,
-    const struct pb_pull_piece *piece)
+void
+pb_pull_coming(struct pb_pull *pull, const struct pb_pull_action *action,
+    uint64_t first, uint64_t last)
 {
-	return piece->first == action->number + 1 &&
-	    piece->last >= piece->first && piece->last <= INT64_MAX &&
-	    s->asked == action->number;
+	struct pb_pull_stream *s = action->stream;
+	struct pull_piece *piece;
+
+	if (action->late || first != action->number + 1 || last < first ||
+	    !s->fetching || s->fetch_from != action->number ||
+	    s->asked != action->number)
+		return;
+	piece = pull_add_piece(s, first, last);
+	if (piece == NULL)
+		return;
+	piece->coming = true;
+	s->coming++;
+	s->fetching = false;
+	pull_wake(pull, s);
 }
 
-/* Of another connection than those before: it waits until the edge has shown
- * that it is the same. */
+/*
+ * Of another connection than those before: it waits until the edge has shown
+ * that it is the same.
+ */
 static void
 keep(struct pb_pull *pull, struct pb_pull_stream *s,
-    struct pb_pull_piece *of, bool fresh)
+    const struct pb_pull_action *action, struct pull_piece *piece,
+    struct pb_pull_answer *answer)
 {
-	struct pull_piece *piece = calloc(1, sizeof(*piece));
+	struct pb_pull_piece *of = &answer->piece;
+	bool fits = of->first == action->number + 1 && of->last >= of->first &&
+	    of->last <= INT64_MAX;
 
+	if (fits && piece == NULL && s->asked == action->number)
+		piece = pull_add_piece(s, of->first, of->last);
+	if (!fits || (piece != NULL && piece->of.last != of->last)) {
+		pb_buf_finish(&of->body);
+		if (piece != NULL)
+			drop_from(pull, s, piece);
+		answer->text = "it answers other packets than it was asked "
+		    "for";
+		trouble(pull, s, answer);
+		return;
+	}
+	/* What it follows was dropped, or there is no memory: again, then. */
 	if (piece == NULL) {
 		pb_buf_finish(&of->body);
-		return;		/* it is fetched again */
+		return;
 	}
+	s->coming -= piece->coming;
+	piece->coming = false;
 	piece->of = *of;
-	piece->sure = !fresh && s->certainty == PULL_SURE && !s->doubt;
-	TAILQ_INSERT_TAIL(&s->pieces, piece, link);
+	piece->sure = !answer->fresh && s->certainty == PULL_SURE && !s->doubt;
 	pull_take_bytes(pull, of->body.len);
-	s->asked = of->last;
-	if (!piece->sure) {
-		s->ask = true;
-		pull_doubt(pull, s);
-	}
+	if (!piece->sure)
+		set_apart(pull, s, piece);
+}
+
+/* One at a time, and behind all that is sure: what follows it is fetched
+ * again. */
+static void
+set_apart(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece)
+{
+	struct pull_piece *before = TAILQ_PREV(piece, pull_pieces, link);
+	struct pull_piece *behind = TAILQ_NEXT(piece, link);
+
+	s->ask = true;
+	pull_doubt(pull, s);
+	if (behind != NULL)
+		drop_from(pull, s, behind);
+	if ((before != NULL && !before->sure) || (piece->of.reason == 0 &&
+	    !pull->opts.print(pull->opts.arg, &piece->of, &piece->print)))
+		drop_from(pull, s, piece);
 }
 
 static void
-resize(struct pb_pull *pull, struct pb_pull_stream *s,
+resize(struct pb_pull_stream *s, uint64_t now_ms,
     const struct pb_pull_action *action, size_t came)
 {
-	uint64_t took_ms = pull->now_ms - s->fetch_began_ms;
+	uint64_t took_ms = now_ms - action->began_ms;
 
 	if (took_ms > SLOW_MS && s->bytes_max > PB_PULL_BYTES_MIN)
 		s->bytes_max = action->bytes_max / 2;

@@ -12,12 +12,15 @@
 
 #include "shipper/pull/pull.h"
 
-enum pull_certainty { PULL_UNSURE, PULL_HERE, PULL_THERE, PULL_SURE };
+enum pull_certainty { PULL_UNSURE, PULL_HERE, PULL_THERE, PULL_PIECE,
+	PULL_SURE };
 enum pull_line { PULL_NONE, PULL_READY, PULL_STARVED };
 
 struct pull_piece {
 	struct pb_pull_piece of;	/* first: the action points to it */
+	bool		coming;		/* its body is not here yet */
 	bool		sure;		/* may be handed over */
+	struct pb_fingerprint print;	/* where not: of its last packet */
 	bool		handing;
 	TAILQ_ENTRY(pull_piece) link;
 };
@@ -36,8 +39,11 @@ struct pb_pull_stream {
 	uint64_t	asked;		/* fetched up to, or being */
 	uint64_t	told;		/* to the edge, as durable */
 	unsigned	flights;	/* requests but acks */
-	bool		fetching, acking;
-	uint64_t	fetch_began_ms;
+	/* Behind this number, and what it brings is not known. */
+	bool		fetching;
+	uint64_t	fetch_from;
+	unsigned	coming;		/* pieces */
+	bool		acking;
 	size_t		bytes_max;	/* of the next fetch */
 	unsigned	troubles;	/* answers without progress */
 	uint64_t	retry_ms;	/* nothing but acks before */
@@ -112,6 +118,9 @@ void	pull_doubt(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pull_piece *piece);
 void	pull_drop_pieces(struct pb_pull *pull, struct pb_pull_stream *s);
+/* One for numbers behind all others, or NULL. */
+struct pull_piece *pull_add_piece(struct pb_pull_stream *s, uint64_t first,
+	    uint64_t last);
 void	pull_begin(const struct pb_pull_stream *s, enum pb_pull_kind kind,
 	    uint64_t number, struct pb_pull_action *out);
 /* May another request go to the edge; to our recorder; and so many bytes come?

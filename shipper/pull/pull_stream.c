@@ -31,6 +31,7 @@ pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	switch (s->certainty) {
 	case PULL_UNSURE:
 	case PULL_THERE:
+	case PULL_PIECE:
 		return ask(pull, s, out);
 	case PULL_HERE:
 		return false;
@@ -91,10 +92,11 @@ ask(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	if (s->flights > 0 || !s->listed || !pull->up)
 		return false;
-	if (s->certainty == PULL_THERE) {
+	if (s->certainty != PULL_UNSURE) {
 		if (!pull_may_ask(pull, s))
 			return false;
-		pull_begin(s, PB_PULL_THERE, s->last.seq, out);
+		pull_begin(s, PB_PULL_THERE, s->certainty == PULL_THERE ?
+		    s->last.seq : TAILQ_FIRST(&s->pieces)->of.last, out);
 		pull->flights++;
 	} else {
 		if (!pull_may_hand(pull, s))
@@ -158,7 +160,7 @@ next_to_hand(const struct pb_pull_stream *s)
 
 	TAILQ_FOREACH(piece, &s->pieces, link)
 		if (!piece->handing)
-			return piece->sure ? piece : NULL;
+			return piece->sure && !piece->coming ? piece : NULL;
 	return NULL;
 }
 
@@ -175,13 +177,14 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
 	if (s->fetching || s->doubt || !s->listed || !pull->up ||
-	    s->asked >= s->there || !pull_may_ask(pull, s) ||
-	    !pull_may_bring(pull, s, pull_reserve(s->bytes_max)))
+	    s->asked >= s->there || s->coming >= PB_PULL_AHEAD_MAX - 1 ||
+	    !pull_may_ask(pull, s) || !pull_may_bring(pull, s, pull_reserve(s->bytes_max)))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->asked, out);
 	out->bytes_max = s->bytes_max;
+	out->began_ms = pull->now_ms;
 	s->fetching = true;
-	s->fetch_began_ms = pull->now_ms;
+	s->fetch_from = s->asked;
 	s->flights++;
 	pull->flights++;
 	pull_take_bytes(pull, pull_reserve(s->bytes_max));
@@ -228,9 +231,24 @@ pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pull_piece *piece)
 {
 	TAILQ_REMOVE(&s->pieces, piece, link);
+	s->coming -= piece->coming;
 	pull_give_bytes(pull, piece->of.body.len);
 	pb_buf_finish(&piece->of.body);
 	free(piece);
+}
+
+struct pull_piece *
+pull_add_piece(struct pb_pull_stream *s, uint64_t first, uint64_t last)
+{
+	struct pull_piece *piece = calloc(1, sizeof(*piece));
+
+	if (piece == NULL)
+		return NULL;
+	piece->of.first = first;
+	piece->of.last = last;
+	TAILQ_INSERT_TAIL(&s->pieces, piece, link);
+	s->asked = last;
+	return piece;
 }
 
 void

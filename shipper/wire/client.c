@@ -157,7 +157,7 @@ done(void *arg, const struct pb_http_answer *http)
 	struct pb_wire_call *call = arg;
 	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED,
 	    .status = http->status,
-	    .retry_after_ms = http->retry_after_ms };
+	    .fresh = http->fresh, .retry_after_ms = http->retry_after_ms };
 	struct pb_json_doc doc;
 
 	pb_json_doc_open(&doc, http->body, http->len, NULL);

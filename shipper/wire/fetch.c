@@ -33,6 +33,7 @@ static int	start_fetch(struct pb_wire *, struct pb_http_request *,
 static int	start_ack(struct pb_wire *, struct pb_fetch_call *,
 		    struct pb_http_request *, const struct pb_pull_action *,
 		    struct pb_err *);
+static void	on_head(void *, const struct pb_http_answer *);
 static void	done(void *, const struct pb_http_answer *);
 static void	on_line(void *, const char *, bool);
 static void	end_list(struct pb_fetch_call *, const struct pb_http_answer *,
@@ -95,6 +96,7 @@ start_fetch(struct pb_wire *wire, struct pb_http_request *request,
 	snprintf(what, sizeof(what), "/packets?after=%" PRIu64 "&max_bytes=%zu"
 	    "&wait=0", action->number, action->bytes_max);
 	request->want = headers;
+	request->head = on_head;
 	request->answer_max = action->bytes_max + PB_PULL_SLACK;
 	if (zstd)
 		request->header[0] = "Accept-Encoding: zstd";
@@ -241,6 +243,18 @@ read_row(struct pb_json_doc *doc, struct pb_pull_row *row)
 }
 
 /* --- packets -------------------------------------------------------------- */
+
+static void
+on_head(void *arg, const struct pb_http_answer *http)
+{
+	const struct pb_fetch_call *call = arg;
+	uint64_t first, last;
+
+	if (pb_parse_u64(http->wanted[FIRST], 1, INT64_MAX, &first, NULL) ==
+	    0 && pb_parse_u64(http->wanted[LAST], first, INT64_MAX, &last,
+	    NULL) == 0)
+		call->coming(call->arg, first, last);
+}
 
 static void
 read_packets(const struct pb_http_answer *http, struct pb_pull_answer *answer)

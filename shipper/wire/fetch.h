@@ -22,6 +22,8 @@ struct pb_fetch_call {
 	/* Of a list, before its `done`; else NULL.  `fresh` as of the answer. */
 	void		(*row)(void *arg, const struct pb_pull_row *row,
 			    bool fresh);
+	/* Of packets: these numbers are on their way. */
+	void		(*coming)(void *arg, uint64_t first, uint64_t last);
 	void		*arg;
 	/* The rest is not the caller's. */
 	enum pb_pull_kind kind;

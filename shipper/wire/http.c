@@ -96,9 +96,11 @@ static int	on_seek(void *, curl_off_t, int);
 static int	on_turn(void *, curl_off_t, curl_off_t, curl_off_t,
 		    curl_off_t);
 static size_t	on_header(char *, size_t, size_t, void *);
+static void	hear_head(const struct transfer *);
 static void	take_header(const char *, size_t, const char *,
 		    char [static WANTED_BYTES]);
 static size_t	on_write(char *, size_t, size_t, void *);
+static void	make_room(struct transfer *);
 static bool	hear_lines(struct transfer *, size_t);
 static bool	is_fresh(const struct transfer *);
 
@@ -724,7 +726,26 @@ on_header(char *line, size_t size, size_t count, void *arg)
 		memset(t->wanted, 0, sizeof(t->wanted));
 	for (unsigned i = 0; i < PB_HTTP_WANTED_MAX && want[i] != NULL; i++)
 		take_header(line, size * count, want[i], t->wanted[i]);
+	if (size * count == 2 && t->request.head != NULL)
+		hear_head(t);
 	return size * count;
+}
+
+/* The empty line behind it. */
+static void
+hear_head(const struct transfer *t)
+{
+	struct pb_http_answer answer = { .body = "", .error = "",
+	    .fresh = is_fresh(t) };
+	long status = 0;
+
+	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200)
+		return;
+	answer.status = (int)status;
+	for (unsigned i = 0; i < PB_HTTP_WANTED_MAX; i++)
+		answer.wanted[i] = t->wanted[i];
+	t->request.head(t->request.arg, &answer);
 }
 
 static void
@@ -750,6 +771,8 @@ on_write(char *data, size_t size, size_t count, void *arg)
 	uint64_t now_ms = pb_clock_mono_ms();
 	struct transfer *t = arg;
 
+	if (t->answer.len == 0)
+		make_room(t);
 	if (pb_buf_put(&t->answer, data, size * count) < 0 ||
 	    !hear_lines(t, size * count))
 		return 0;
@@ -776,6 +799,20 @@ on_turn(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
 		t->asked = 0;
 	t->turn = t->http->turn;
 	return ++t->asked > PB_HTTP_ANSWER_MAX;
+}
+
+/* Of a large answer at once, where it says how large it is: memory is touched
+ * as it comes. */
+static void
+make_room(struct transfer *t)
+{
+	curl_off_t length = 0;
+
+	pb_curl.curl_easy_getinfo(t->easy,
+	    CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (length > (curl_off_t)PB_HTTP_ANSWER_MAX &&
+	    (uint64_t)length <= t->answer.max)
+		(void)pb_buf_reserve(&t->answer, (size_t)length);
 }
 
 /* Those that are whole with the last `came` bytes; false: it is too large. */

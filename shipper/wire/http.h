@@ -85,6 +85,9 @@ struct pb_http_request {
 	 * answer's body.  A line has at most PB_HTTP_ANSWER_MAX bytes, all of
 	 * them answer_max.  `fresh` as of the answer.  It must not send. */
 	void		(*line)(void *arg, const char *line, bool fresh);
+	/* NULL: none.  The head of an answer with status 200 is there, with
+	 * what was wanted; its body comes.  It must not send. */
+	void		(*head)(void *arg, const struct pb_http_answer *);
 	void		(*done)(void *arg, const struct pb_http_answer *);
 	void		*arg;
 	const void	*owner;		/* for pb_http_cancel() */

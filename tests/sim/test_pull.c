@@ -27,6 +27,8 @@ struct flight {
 	struct pb_pull_action action;
 	struct pb_pull_answer answer;
 	uint64_t	due_ms;
+	bool		told;		/* FETCH: the numbers are */
+	bool		fresh;		/* over a connection made for it */
 };
 
 struct world {
@@ -38,7 +40,7 @@ struct world {
 	uint64_t	durable, fork, branch, changes, told;
 	uint64_t	first;		/* kept from here on */
 	uint64_t	gap_first, gap_last;	/* one that is told */
-	bool		fresh;		/* the next answer is, then not */
+	unsigned	idle;		/* connections that are kept */
 	uint64_t	acked;
 	struct pb_ship_run late;
 	/* Our recorder. */
@@ -86,6 +88,15 @@ wants(void *arg, const struct pb_stream_key *key)
 	return strcmp(key->node, "other") != 0;
 }
 
+static bool
+print(void *arg, const struct pb_pull_piece *piece, struct pb_fingerprint *out)
+{
+	(void)arg;
+	*out = (struct pb_fingerprint){ piece->last, digest_of(piece->last,
+	    piece->body.data[piece->body.len - 1]) };
+	return true;
+}
+
 static void
 event(void *arg, enum pb_log_level level, const struct pb_stream_key *key,
     const char *text)
@@ -102,7 +113,7 @@ static void
 world_init(struct world *w)
 {
 	struct pb_pull_opts opts = { .window = 16u << 20,
-	    .budget = &w->budget, .wants = wants, .event = event, .arg = w };
+	    .budget = &w->budget, .wants = wants, .print = print, .event = event, .arg = w };
 
 	memset(w, 0, sizeof(*w));
 	strcpy(w->key.node, "lon1");
@@ -148,15 +159,6 @@ grows(struct world *w, uint64_t to)
 
 /* --- the edge ------------------------------------------------------------- */
 
-static bool
-is_fresh(struct world *w)
-{
-	bool fresh = w->fresh || (w->moves && next_random(w) % 8 == 0);
-
-	w->fresh = false;
-	return fresh;
-}
-
 static void
 answer_list(struct world *w, const struct pb_pull_action *action,
     struct pb_pull_answer *a)
@@ -165,7 +167,6 @@ answer_list(struct world *w, const struct pb_pull_action *action,
 	    .first = w->first, .linktype = 1 };
 
 	w->lists++;
-	a->fresh = is_fresh(w);
 	a->outcome = PB_PULL_DONE;
 	a->cursor = "c";
 	if (w->durable == 0 || (w->changes == w->told && !a->fresh &&
@@ -200,7 +201,6 @@ answer_fetch(struct world *w, const struct pb_pull_action *action,
 	struct pb_pull_piece *piece = &a->piece;
 
 	w->fetches++;
-	a->fresh = is_fresh(w);
 	if (seq > w->durable) {
 		a->outcome = PB_PULL_NOTHING;
 		return;
@@ -282,14 +282,22 @@ answer_hand(struct world *w, const struct pb_pull_piece *piece,
 
 /* --- time ----------------------------------------------------------------- */
 
-static void
-answer(struct world *w, const struct pb_pull_action *action,
-    struct pb_pull_answer *a)
+static bool
+is_here(enum pb_pull_kind kind)
 {
-	bool here = action->kind == PB_PULL_HERE ||
-	    action->kind == PB_PULL_HAND;
+	return kind == PB_PULL_HERE || kind == PB_PULL_HAND;
+}
+
+static void
+answer(struct world *w, struct flight *f)
+{
+	const struct pb_pull_action *action = &f->action;
+	struct pb_pull_answer *a = &f->answer;
+
+	bool here = is_here(action->kind);
 
 	memset(a, 0, sizeof(*a));
+	a->fresh = f->fresh;
 	if ((here ? w->here_down : w->down) ||
 	    (w->failing > 0 && next_random(w) % 16 < w->failing)) {
 		a->outcome = PB_PULL_FAILED;
@@ -348,7 +356,38 @@ start(struct world *w, const struct pb_pull_action *action)
 		w->waiting_fetches += under_way(w, PB_PULL_HAND) > 0;
 	w->flight[i] = (struct flight){ .used = true, .action = *action,
 	    .due_ms = w->now_ms + (long_poll ? 500 :
-	    action->kind == PB_PULL_HAND ? 50 : 5) };
+	    action->kind == PB_PULL_HAND ? 50 :
+	    action->kind == PB_PULL_FETCH ? 5 * (1 + next_random(w) % 5) :
+	    5) };
+	if (is_here(action->kind))
+		return;
+	/* It may have been closed since. */
+	if (w->moves && next_random(w) % 8 == 0)
+		w->idle = 0;
+	w->flight[i].fresh = w->idle == 0;
+	w->idle -= w->idle > 0;
+}
+
+/* Of packets the head comes before the rest, and that may break off. */
+static void
+head(struct world *w, struct flight *f)
+{
+	const struct pb_pull_piece *piece = &f->answer.piece;
+
+	if (!f->used || f->told || f->action.kind != PB_PULL_FETCH)
+		return;
+	f->told = true;
+	answer(w, f);
+	if (f->answer.outcome == PB_PULL_DONE && piece->reason == 0)
+		pb_pull_coming(w->pull, &f->action, piece->first,
+		    piece->last);
+}
+
+static void
+break_off(struct flight *f)
+{
+	pb_buf_finish(&f->answer.piece.body);
+	f->answer = (struct pb_pull_answer){ .text = "it broke off" };
 }
 
 static void
@@ -359,6 +398,8 @@ turn(struct world *w)
 
 	while (pb_pull_next(w->pull, w->now_ms, next_random(w), &action))
 		start(w, &action);
+	for (unsigned i = 0; i < FLIGHTS; i++)
+		head(w, &w->flight[i]);
 	if (w->budget.bytes > w->bytes_most)
 		w->bytes_most = w->budget.bytes;
 	w->now_ms += 5;
@@ -366,8 +407,13 @@ turn(struct world *w)
 		f = &w->flight[i];
 		if (!f->used || f->due_ms > w->now_ms)
 			continue;
-		answer(w, &f->action, &f->answer);
+		if (!f->told)
+			answer(w, f);
+		else if (w->failing > 0 && next_random(w) % 16 < w->failing)
+			break_off(f);
 		f->used = false;
+		w->idle += !is_here(f->action.kind) &&
+		    f->answer.outcome != PB_PULL_FAILED;
 		pb_pull_answer(w->pull, &f->action, &f->answer, w->now_ms,
 		    next_random(w));
 	}
@@ -389,6 +435,31 @@ status(struct world *w)
 	return s;
 }
 
+/* Requests to the edge end where they are; another one has its address. */
+static void
+swap_edge(struct world *w, uint64_t fork, uint64_t branch)
+{
+	w->fork = fork;
+	w->branch = branch;
+	w->idle = 0;
+	for (unsigned i = 0; i < FLIGHTS; i++) {
+		struct flight *f = &w->flight[i];
+
+		if (!f->used || is_here(f->action.kind))
+			continue;
+		f->used = false;
+		if (f->told)
+			break_off(f);
+		f->answer = (struct pb_pull_answer){ .text = "reset" };
+		/* A list is asked again by libcurl, a kept connection's. */
+		if (f->action.kind == PB_PULL_LIST)
+			start(w, &f->action);
+		else
+			pb_pull_answer(w->pull, &f->action, &f->answer,
+			    w->now_ms, 1);
+	}
+}
+
 /* --- what must be true ---------------------------------------------------- */
 
 static void
@@ -408,7 +479,8 @@ all_is_fetched_in_order_and_told(void **state)
 	grows(w, 10001);
 	run(w, 1000);
 	assert_int_equal(w->acked, 10001);
-	assert_int_equal(w->asks, 1);
+	/* Once for each connection that was new. */
+	assert_true(w->asks <= PB_PULL_FLIGHTS_MAX);
 }
 
 static void
@@ -447,9 +519,7 @@ a_new_connection_is_compared_before_anything_is_kept(void **state)
 	run(w, 1000);
 	assert_int_equal(w->here, 100);
 	/* Another edge takes its place, without a word. */
-	w->fork = 90;
-	w->branch = 3;
-	w->fresh = true;
+	swap_edge(w, 90, 3);
 	grows(w, 200);
 	run(w, 5000);
 	assert_int_equal(w->here, 100);
@@ -457,8 +527,7 @@ a_new_connection_is_compared_before_anything_is_kept(void **state)
 	assert_non_null(strstr(w->said, "packet 100 is another one"));
 	assert_int_equal(status(w).refused, 1);
 	/* The first one is back. */
-	w->fork = UINT64_MAX;
-	w->fresh = true;
+	swap_edge(w, UINT64_MAX, 0);
 	grows(w, 300);
 	run(w, 400000);
 	assert_int_equal(w->here, 300);
@@ -484,13 +553,13 @@ an_answer_over_a_new_connection_waits_for_the_comparison(void **state)
 			seen |= action.kind == PB_PULL_FETCH;
 			start(w, &action);
 		}
-		w->fresh = seen;
+		w->idle = 0;
 		turn(w);
 	}
 	run(w, 3000);
 	/* The same up to where they part: there is nothing to tell them. */
 	assert_int_equal(w->here, 200);
-	assert_int_equal(w->asks, 2);
+	assert_true(w->asks >= 2);
 }
 
 static void
@@ -637,30 +706,6 @@ in_any_order_all_is_there_in_the_end(void **state)
 	}
 }
 
-/* Requests to the edge end where they are; another one has its address. */
-static void
-swap_edge(struct world *w)
-{
-	w->fork = w->durable - next_random(w) % 100;
-	w->branch = 3;
-	w->fresh = true;
-	for (unsigned i = 0; i < FLIGHTS; i++) {
-		struct flight *f = &w->flight[i];
-
-		if (!f->used || f->action.kind == PB_PULL_HERE ||
-		    f->action.kind == PB_PULL_HAND)
-			continue;
-		f->used = false;
-		f->answer = (struct pb_pull_answer){ .text = "reset" };
-		/* A list is asked again by libcurl, a kept connection's. */
-		if (f->action.kind == PB_PULL_LIST)
-			start(w, &f->action);
-		else
-			pb_pull_answer(w->pull, &f->action, &f->answer,
-			    w->now_ms, 1);
-	}
-}
-
 static void
 two_edges_are_never_mixed(void **state)
 {
@@ -676,10 +721,11 @@ two_edges_are_never_mixed(void **state)
 			grows(w, i * 150);
 			run(w, next_random(w) % 600);
 			if (i == 4)
-				swap_edge(w);
+				swap_edge(w, w->durable -
+				    next_random(w) % 100, 3);
 		}
 		w->failing = 0;
-		run(w, 20000);
+		run(w, 60000);
 		refused += w->refusals > 0;
 		assert_true(w->refusals > 0 || w->here == 900);
 		teardown((void **)&w);
