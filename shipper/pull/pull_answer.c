@@ -407,6 +407,8 @@ handed(struct pb_pull *pull, struct pb_pull_stream *s,
 		    answer->text);
 		return;
 	case PB_PULL_REFUSED:
+		/* It may be another one when it is tried again. */
+		pull_drop_piece(pull, s, piece);
 		unsure(s);
 		refuse(pull, s, "%s", answer->text);
 		return;

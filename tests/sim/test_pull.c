@@ -92,7 +92,8 @@ static bool
 print(void *arg, const struct pb_pull_piece *piece, struct pb_fingerprint *out)
 {
 	(void)arg;
-	*out = (struct pb_fingerprint){ piece->last, digest_of(piece->last,
+	*out = (struct pb_fingerprint){ .seq = piece->last,
+	    .digest = digest_of(piece->last,
 	    piece->body.data[piece->body.len - 1]) };
 	return true;
 }
@@ -188,8 +189,8 @@ answer_there(const struct world *w, uint64_t at, struct pb_pull_answer *a)
 	if (at > w->durable)
 		at = w->durable;
 	if (at >= w->first && at != 0)
-		a->last = (struct pb_fingerprint){ at,
-		    digest_of(at, branch_of(w, at)) };
+		a->last = (struct pb_fingerprint){ .seq = at,
+		    .digest = digest_of(at, branch_of(w, at)) };
 }
 
 /* Its body is a line of branches, one a packet. */
@@ -241,8 +242,8 @@ answer_here(const struct world *w, struct pb_pull_answer *a)
 	while (last > 0 && w->kept[last] == 0)
 		last--;
 	if (last > 0)
-		a->last = (struct pb_fingerprint){ last,
-		    digest_of(last, w->kept[last] - 1) };
+		a->last = (struct pb_fingerprint){ .seq = last,
+		    .digest = digest_of(last, w->kept[last] - 1) };
 }
 
 static void
