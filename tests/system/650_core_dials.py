@@ -8,6 +8,7 @@ import contextlib
 import json
 import threading
 
+from certificates import *
 from faults import *
 
 FAST = ["connect_timeout = 1s", "answer_timeout = 4s"]
@@ -290,6 +291,33 @@ def a_core_that_was_away_gets_its_dead_letters(t):
     wait_until(lambda: not e.rows("dlq", "list"), "no letters", HEALED)
 
 
+def over_tls_each_shows_who_it_is(t):
+    """Both ways; an edge whose certificate another authority signed, and a
+    core that its allow does not name, stay apart."""
+    ca, other = Authority(t, "ca"), Authority(t, "other")
+    nodes = {}
+    for name, by, allow in (("lon1", ca, "core"), ("par1", ca, "core2"),
+                            ("fra1", other, "core")):
+        port = free_port()
+        node = t.node(name, store=QUICK, extra="[listen]\naddress = "
+                      "127.0.0.1:%d\nallow = pull:%s\n%s" % (
+                          port, allow, keys(*by.issue(name), ca.pem)))
+        node.start_recorder()
+        own(node, 1, 100)
+        nodes[name] = "[edge %s]\nurl = https://127.0.0.1:%d\ncompress = " \
+            "zstd\n%s" % (name, port, keys(*ca.issue("core"), ca.pem))
+    node = t.node("core", store=QUICK, extra="".join(nodes.values())).start()
+    has(node, "lon1", 100)
+    errors = {}
+
+    def told():
+        errors.update((r["name"], r["last_error"])
+                      for r in status(node)["edges"])
+        return "403" in errors["par1"] and "certificate" in errors["fra1"]
+    wait_until(told, "why the others are not pulled")
+    equal({k[0] for k in node.ends()}, {"lon1"}, "whose packets are here")
+
+
 def a_reload_takes_edges_and_leaves_the_others(t):
     one, two = edge(t, "lon1").start(), edge(t, "par1").start()
     own(one, 1, 100)
@@ -324,5 +352,6 @@ main("650",
      a_ring_of_pulls_goes_round_once,
      gaps_close_here_when_packets_come_late_there,
      a_core_that_was_away_gets_its_dead_letters,
+     over_tls_each_shows_who_it_is,
      a_reload_takes_edges_and_leaves_the_others,
      seconds=240)
