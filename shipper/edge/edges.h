@@ -21,7 +21,7 @@
 struct pb_edges;
 
 /* `store` is copied; of `conf` the sections are borrowed until destroy or
- * pb_edges_take().  One that cannot begin is logged, and left out until then. */
+ * pb_edges_take().  One that cannot begin is logged, and left out till then. */
 int	pb_edges_create(struct pb_edges **out, struct pb_http *http,
 	    const char *store, const struct pb_conf *conf, uint64_t sender,
 	    struct pb_err *err);

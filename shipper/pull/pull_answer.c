@@ -5,12 +5,10 @@
  * there, a stream that is unsure is asked about again.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "shipper/pull/pull_impl.h"
 
 #define SLOW_MS		PB_SHIP_PIECE_MS	/* a fetch: halved */
@@ -44,14 +42,6 @@ static void	set_apart(struct pb_pull *, struct pb_pull_stream *,
 		    struct pull_piece *);
 static void	resize(struct pb_pull_stream *, uint64_t,
 		    const struct pb_pull_action *, size_t);
-static void	trouble(struct pb_pull *, struct pb_pull_stream *,
-		    const struct pb_pull_answer *);
-static void	refuse(struct pb_pull *, struct pb_pull_stream *,
-		    const char *, ...) __attribute__((format(printf, 3, 4)));
-static void	wait_for(struct pb_pull *, struct pb_pull_stream *,
-		    const char *, uint64_t);
-static void	unsure(struct pb_pull_stream *);
-static void	released(struct pb_pull_stream *);
 
 void
 pull_stream_answer(struct pb_pull *pull, const struct pb_pull_action *action,
@@ -81,7 +71,7 @@ pull_stream_answer(struct pb_pull *pull, const struct pb_pull_action *action,
 			handed(pull, s, (struct pull_piece *)(void *)
 			    action->piece, answer);
 		else if (!pull_late_handed(pull, s, answer))
-			trouble(pull, s, answer);
+			pull_trouble(pull, s, answer);
 		break;
 	case PB_PULL_ACK:
 		acked(pull, s, action, answer);
@@ -101,7 +91,7 @@ here(struct pb_pull *pull, struct pb_pull_stream *s,
 	struct pull_piece *piece;
 
 	if (answer->outcome != PB_PULL_DONE) {
-		trouble(pull, s, answer);
+		pull_trouble(pull, s, answer);
 		return;
 	}
 	s->here = s->asked = answer->acked;
@@ -132,19 +122,19 @@ there(struct pb_pull *pull, struct pb_pull_stream *s,
 	const struct pb_fingerprint *last = &answer->last;
 
 	if (answer->outcome != PB_PULL_DONE)
-		trouble(pull, s, answer);
+		pull_trouble(pull, s, answer);
 	else if (s->certainty == PULL_PIECE)
 		compare_piece(pull, s, answer);
 	else if (answer->acked == 0)
 		gone(pull, s);
 	else if (answer->acked < s->here)
-		refuse(pull, s, "its numbers went back to %" PRIu64 ", and "
+		pull_refuse(pull, s, "its numbers went back to %" PRIu64 ", and "
 		    "packets up to %" PRIu64 " are here: nothing more is taken "
 		    "of this epoch; it goes on once the edge has passed that "
 		    "with the same packets, or numbers them under another "
 		    "epoch", answer->acked, s->here);
 	else if (last->seq == s->last.seq && last->digest != s->last.digest)
-		refuse(pull, s, "packet %" PRIu64 " is another one than here, "
+		pull_refuse(pull, s, "packet %" PRIu64 " is another one than here, "
 		    "so that those behind it are, too: nothing more is taken "
 		    "of this epoch; was it put back from a copy, or is it one "
 		    "of two that have the same?", last->seq);
@@ -162,13 +152,13 @@ gone(struct pb_pull *pull, struct pb_pull_stream *s)
 		    "not fetched", s->here + 1, s->there);
 	s->listed = false;
 	s->there = s->here;
-	unsure(s);
-	released(s);
+	pull_unsure(s);
+	pull_released(s);
 }
 
 /*
- * What is here is the edge's.  What had been fetched before goes first, and then
- * it is asked again: that may be of an edge whose place another one has taken,
+ * What is here is the edge's.  What had been fetched before goes first, and
+ * then it is asked again: that may be of an edge whose place another one has taken,
  * which has the same packets up to `here` only.  What came over a new
  * connection is compared, too.
  */
@@ -187,7 +177,7 @@ sure(struct pb_pull *pull, struct pb_pull_stream *s)
 	if (s->late_piece != NULL)
 		s->late_piece->sure = true;
 	if (s->there <= s->here)
-		released(s);
+		pull_released(s);
 	pull_wake(pull, s);
 }
 
@@ -207,7 +197,7 @@ compare_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	}
 	answer->text = "what it sent is not what it has now";
 	drop_from(pull, s, piece);
-	trouble(pull, s, answer);
+	pull_trouble(pull, s, answer);
 }
 
 /* --- from the edge -------------------------------------------------------- */
@@ -223,7 +213,7 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 		answer->piece.first = action->number + 1;
 	if (action->late) {
 		if (!pull_late_fetched(pull, s, action, answer))
-			trouble(pull, s, answer);
+			pull_trouble(pull, s, answer);
 		return;
 	}
 	piece = piece_of(s, action);
@@ -283,12 +273,12 @@ not_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 		}
 		break;
 	case PB_PULL_REFUSED:
-		refuse(pull, s, "%s", answer->text);
+		pull_refuse(pull, s, "%s", answer->text);
 		return;
 	default:
 		break;
 	}
-	trouble(pull, s, answer);
+	pull_trouble(pull, s, answer);
 }
 
 void
@@ -332,7 +322,7 @@ keep(struct pb_pull *pull, struct pb_pull_stream *s,
 			drop_from(pull, s, piece);
 		answer->text = "it answers other packets than it was asked "
 		    "for";
-		trouble(pull, s, answer);
+		pull_trouble(pull, s, answer);
 		return;
 	}
 	/* What it follows was dropped, or there is no memory: again, then. */
@@ -398,31 +388,31 @@ handed(struct pb_pull *pull, struct pb_pull_stream *s,
 		if (s->here < piece->of.last)
 			s->here = piece->of.last;
 		pull_drop_piece(pull, s, piece);
-		released(s);
+		pull_released(s);
 		return;
 	case PB_PULL_BROKEN:
 		pull_drop_piece(pull, s, piece);
-		unsure(s);
-		refuse(pull, s, "what it sent is not taken: %s",
+		pull_unsure(s);
+		pull_refuse(pull, s, "what it sent is not taken: %s",
 		    answer->text);
 		return;
 	case PB_PULL_REFUSED:
 		/* It may be another one when it is tried again. */
 		pull_drop_piece(pull, s, piece);
-		unsure(s);
-		refuse(pull, s, "%s", answer->text);
+		pull_unsure(s);
+		pull_refuse(pull, s, "%s", answer->text);
 		return;
 	case PB_PULL_BEHIND:
 		if (s->troubles == 0) {
 			s->troubles++;
-			unsure(s);
+			pull_unsure(s);
 			return;
 		}
 		break;
 	default:
 		break;
 	}
-	trouble(pull, s, answer);
+	pull_trouble(pull, s, answer);
 }
 
 static void
@@ -450,76 +440,4 @@ acked(struct pb_pull *pull, struct pb_pull_stream *s,
 		wait = answer->retry_after_ms < PB_RETRY_AFTER_MS_MAX ?
 		    answer->retry_after_ms : PB_RETRY_AFTER_MS_MAX;
 	s->ack_ms = pull->now_ms + wait;
-}
-
-/* --- what goes wrong ------------------------------------------------------ */
-
-static void
-unsure(struct pb_pull_stream *s)
-{
-	s->certainty = PULL_UNSURE;
-	s->doubt = false;
-}
-
-/* Not this time. */
-static void
-trouble(struct pb_pull *pull, struct pb_pull_stream *s,
-    const struct pb_pull_answer *answer)
-{
-	uint64_t wait;
-
-	unsure(s);
-	s->troubles++;
-	wait = pull_backoff_ms(pull, s->troubles);
-	if (answer->retry_after_ms > wait)
-		wait = answer->retry_after_ms < PB_RETRY_AFTER_MS_MAX ?
-		    answer->retry_after_ms : PB_RETRY_AFTER_MS_MAX;
-	if (s->troubles == PB_TROUBLES_MAX)
-		pull_event(pull, PB_LOG_WARN, s, "%s", answer->text);
-	wait_for(pull, s, answer->text, wait);
-}
-
-/* As long as something stays as it is: less and less often. */
-static void
-refuse(struct pb_pull *pull, struct pb_pull_stream *s, const char *fmt, ...)
-{
-	char text[PB_SHIP_TEXT_MAX * 2];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	unsure(s);
-	if (s->text == NULL || strcmp(s->text, text) != 0)
-		pull_event(pull, PB_LOG_ERROR, s, "%s", text);
-	wait_for(pull, s, text, pull_doubled_ms(PB_REFUSED_MS_FIRST,
-	    s->troubles++, PB_REFUSED_MS_MAX));
-}
-
-static void
-wait_for(struct pb_pull *pull, struct pb_pull_stream *s, const char *text,
-    uint64_t ms)
-{
-	char stream[PB_STREAM_NAME_MAX], line[PB_SHIP_TEXT_MAX * 2];
-	char clean[PB_SHIP_TEXT_MAX];
-
-	free(s->text);
-	s->text = strdup(text);		/* without memory it has none */
-	s->refused = true;
-	s->retry_ms = pull->now_ms + ms;
-	snprintf(line, sizeof(line), "%s: %s", pb_stream_name(stream, &s->key),
-	    text);
-	/* Whatever an interface is called there. */
-	pb_utf8_clean(clean, sizeof(clean), line, strlen(line) <
-	    sizeof(clean) ? strlen(line) : sizeof(clean) - 1);
-	pull_error(pull, clean);
-}
-
-static void
-released(struct pb_pull_stream *s)
-{
-	free(s->text);
-	s->text = NULL;
-	s->refused = false;
-	s->troubles = 0;
 }

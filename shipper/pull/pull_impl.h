@@ -3,7 +3,7 @@
  *
  * pull.c has the edge: its list, its state; pull_line.c whose turn it is;
  * pull_stream.c what is next for a stream; pull_answer.c what follows from
- * answers.
+ * answers, pull_late.c of packets that came late; pull_trouble.c what is wrong.
  */
 #ifndef PB_SHIPPER_PULL_IMPL_H
 #define PB_SHIPPER_PULL_IMPL_H
@@ -107,6 +107,19 @@ void	pull_event(const struct pb_pull *pull, enum pb_log_level level,
 /* Exponential in `attempts`, from 1 on, with full jitter, never 0. */
 uint64_t pull_backoff_ms(const struct pb_pull *pull, unsigned attempts);
 uint64_t pull_doubled_ms(uint64_t first, unsigned times, uint64_t most);
+
+/* --- pull_trouble.c ------------------------------------------------------- */
+
+/* It is asked about again before anything else. */
+void	pull_unsure(struct pb_pull_stream *s);
+/* Not this time: it waits, for longer each time; and as long as something
+ * stays as it is. */
+void	pull_trouble(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_answer *answer);
+void	pull_refuse(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Nothing is wrong any more. */
+void	pull_released(struct pb_pull_stream *s);
 
 /* --- pull_stream.c -------------------------------------------------------- */
 

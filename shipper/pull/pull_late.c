@@ -3,8 +3,8 @@
  *
  * Numbers that this node was told are a gap, and that are there after all:
  * the edge tells them as runs.  They are fetched a run after the other, in no
- * order, beside what is fresh; our recorder puts them into its gap.  What of a run is no
- * good, or is not there after all, is left out.
+ * order, beside what is fresh; our recorder puts them into its gap.  What of a
+ * run is no good, or is not there after all, is left out.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -54,8 +54,8 @@ is_due(struct pb_pull *pull, uint64_t *when_ms)
 }
 
 void
-pull_begin(const struct pb_pull_stream *s, enum pb_pull_kind kind, uint64_t number,
-    struct pb_pull_action *out)
+pull_begin(const struct pb_pull_stream *s, enum pb_pull_kind kind,
+    uint64_t number, struct pb_pull_action *out)
 {
 	*out = (struct pb_pull_action){ .kind = kind, .key = &s->key,
 	    .stream = (struct pb_pull_stream *)s, .linktype = s->linktype,
@@ -178,7 +178,8 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	if (s->fetching || s->doubt || !s->listed || !pull->up ||
 	    s->asked >= s->there || s->coming >= PB_PULL_AHEAD_MAX - 1 ||
-	    !pull_may_ask(pull, s) || !pull_may_bring(pull, s, pull_reserve(s->bytes_max)))
+	    !pull_may_ask(pull, s) ||
+	    !pull_may_bring(pull, s, pull_reserve(s->bytes_max)))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->asked, out);
 	out->bytes_max = s->bytes_max;
