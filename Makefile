@@ -28,7 +28,7 @@ LIB_DIRS ?= base conf pcapng recorder recorder/trailer \
             recorder/intake recorder/port recorder/port/door \
             shipper shipper/ship shipper/state shipper/letters shipper/feed \
             shipper/wire shipper/worker shipper/sink shipper/upstream \
-            shipper/operator \
+            shipper/pull shipper/edge shipper/operator \
             cli cli/audit cli/common cli/import cli/latency cli/replay \
             cli/status cli/trailers
 LIB_SRC  := $(filter-out %/main.c,$(wildcard $(LIB_DIRS:=/*.c)))

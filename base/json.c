@@ -213,6 +213,25 @@ pb_json_doc_text(struct pb_json_doc *doc, const char *key, char *out,
 }
 
 bool
+pb_json_doc_pair(struct pb_json_doc *doc, const char *key, size_t i,
+    uint64_t *first, uint64_t *second)
+{
+	const json_t *list = need(doc, key), *pair = json_array_get(list, i);
+	const json_t *a = json_array_get(pair, 0), *b = json_array_get(pair, 1);
+
+	if (json_is_array(list) && pair == NULL)
+		return false;
+	if (!json_is_integer(a) || !json_is_integer(b) ||
+	    json_integer_value(a) < 0 || json_integer_value(b) < 0) {
+		wrong(doc, list, key, "no list of pairs of numbers");
+		return false;
+	}
+	*first = (uint64_t)json_integer_value(a);
+	*second = (uint64_t)json_integer_value(b);
+	return true;
+}
+
+bool
 pb_json_doc_item(struct pb_json_doc *doc, const char *key, size_t i,
     struct pb_json_doc *item)
 {

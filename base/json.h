@@ -67,6 +67,10 @@ double	pb_json_doc_double(struct pb_json_doc *doc, const char *key);
 bool	pb_json_doc_bool(struct pb_json_doc *doc, const char *key);
 void	pb_json_doc_text(struct pb_json_doc *doc, const char *key, char *out,
 	    size_t room);
+/* Pair `i` of a list of pairs of whole numbers, as [[1,2],[7,9]].  False behind
+ * the last one. */
+bool	pb_json_doc_pair(struct pb_json_doc *doc, const char *key, size_t i,
+	    uint64_t *first, uint64_t *second);
 /* Object `i` of a list: borrowed from `doc`, not to be closed, with an `rc`
  * of its own.  False behind the last one. */
 bool	pb_json_doc_item(struct pb_json_doc *doc, const char *key, size_t i,

@@ -174,6 +174,7 @@ print_json(const struct pb_report *report, struct pb_out *out,
 	for (size_t i = 0; i < report->upstreams; i++)
 		json_upstream(&json, &report->upstream[i]);
 	pb_json_end(&json);
+	pb_report_edges_json(&json, &report->edges);
 	pb_json_array(&json, "unconfigured");
 	for (size_t i = 0; i < report->orphans; i++) {
 		pb_json_object(&json, NULL);
@@ -278,6 +279,7 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	say_retention(out, report);
 	for (size_t i = 0; i < report->upstreams; i++)
 		say_upstream(out, &report->upstream[i]);
+	pb_report_edges_say(out, &report->edges, pb_clock_real_ns());
 	say_orphans(out, report);
 	return pb_out_flush(out, err);
 }

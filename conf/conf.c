@@ -140,6 +140,15 @@ pb_conf_puller(const struct pb_conf *conf, const char *name)
 	return upstream != NULL && pb_conf_pulled(upstream) ? upstream : NULL;
 }
 
+const struct pb_conf_edge *
+pb_conf_edge(const struct pb_conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->edges; i++)
+		if (strcmp(conf->edge[i].name, name) == 0)
+			return &conf->edge[i];
+	return NULL;
+}
+
 bool
 pb_conf_ships(void *arg, const char *upstream, const char *stream)
 {
@@ -472,7 +481,7 @@ section_kind(struct load *load, const char *kind, const char *name)
 		    refuse(load, NULL, "[%.64s]: unknown section; did you "
 		    "mean [%s]?", kind, near) :
 		    refuse(load, NULL, "[%.64s]: unknown section; there are "
-		    "node, store, capture, listen and upstream", kind);
+		    "node, store, capture, listen, upstream and edge", kind);
 	}
 	s = &pb_conf_sections[i];
 	load->kind = (enum pb_conf_kind)i;
@@ -525,6 +534,7 @@ close_section(struct load *load)
 	}
 	load->conf->captures = load->count[PB_CONF_CAPTURE];
 	load->conf->upstreams = load->count[PB_CONF_UPSTREAM];
+	load->conf->edges = load->count[PB_CONF_EDGE];
 	if ((s->check == NULL ||
 	    s->check(load->section, &key, &load->err) == 0) &&
 	    pb_conf_check_ways(load->conf, &key, &load->err) == 0)

@@ -18,6 +18,7 @@
 #define PB_CAPTURES_MAX		64
 #define PB_CAPTURE_THREADS_MAX	32
 #define PB_UPSTREAMS_MAX	64
+#define PB_EDGES_MAX		1024
 #define PB_LINK_NAME_MAX	15	/* bytes, IFNAMSIZ of the kernel - 1 */
 #define PB_CONF_INTERFACE	"interface:"	/* of a url, and a name */
 #define PB_CONF_PULL		"pull:"	/* a url, and before a puller */
@@ -32,6 +33,7 @@ enum pb_conf_kind {
 	PB_CONF_CAPTURE,
 	PB_CONF_LISTEN,
 	PB_CONF_UPSTREAM,
+	PB_CONF_EDGE,
 	PB_CONF_KINDS,		/* how many */
 };
 
@@ -113,6 +115,20 @@ struct pb_conf_upstream {
 	bool	 at_most_once;		/* `delivery = at-most-once` */
 };
 
+/* A node that is dialled, and its packets fetched. */
+struct pb_conf_edge {
+	char	 name[PB_NAME_BYTES_MAX + 1];
+	char	 url[PB_CONF_VALUE_MAX]; /* without a trailing slash */
+	struct pb_conf_tls tls;
+	char	 streams[PB_CONF_LIST_MAX]; /* globs on node/interface; "*" */
+	uint64_t window;		/* bytes on their way here, 16 MiB */
+	bool	 compress_zstd;		/* `compress = zstd` */
+	uint64_t connect_timeout_ms;	/* 10 s */
+	uint64_t answer_timeout_ms;	/* 60 s without progress */
+	char	 proxy[PB_CONF_VALUE_MAX]; /* http://host:port; "" none */
+	char	 proxy_auth[PATH_MAX];	/* a file with user:password */
+};
+
 /* Which packets get flow tables. */
 enum pb_conf_flows {
 	PB_CONF_FLOWS_NO,
@@ -146,6 +162,8 @@ struct pb_conf {
 	struct pb_conf_capture capture[PB_CAPTURES_MAX];
 	size_t	 upstreams;
 	struct pb_conf_upstream upstream[PB_UPSTREAMS_MAX];
+	size_t	 edges;
+	struct pb_conf_edge edge[PB_EDGES_MAX];
 };
 
 /*
@@ -176,6 +194,9 @@ bool	pb_conf_goes_on(enum pb_conf_kind kind, const void *a, const void *b);
 
 /* The section [upstream NAME], or NULL. */
 const struct pb_conf_upstream *pb_conf_upstream(const struct pb_conf *conf,
+	    const char *name);
+/* The section [edge NAME], or NULL. */
+const struct pb_conf_edge *pb_conf_edge(const struct pb_conf *conf,
 	    const char *name);
 /* The interface that it is, of `url = interface:NAME`; or NULL. */
 const char *pb_conf_interface(const struct pb_conf_upstream *upstream);

@@ -48,6 +48,10 @@ static int	check_way(const struct pb_conf *,
 		    const struct pb_conf_capture *, struct pb_err *);
 static int	check_peer(const struct pb_conf_upstream *, const char **,
 		    struct pb_err *);
+static int	check_connection(const char *, const struct pb_conf_tls *,
+		    const char **, struct pb_err *);
+static int	check_proxy(const char *, const char *, const char **,
+		    struct pb_err *);
 
 /* What could never be kept, whatever comes in. */
 int
@@ -308,7 +312,7 @@ static int
 check_peer(const struct pb_conf_upstream *upstream, const char **key,
     struct pb_err *err)
 {
-	bool https = strncmp(upstream->url, "https://", 8) == 0;
+	int rc;
 
 	*key = upstream->pace_original ? "pace" :
 	    upstream->at_most_once ? "delivery" : NULL;
@@ -316,24 +320,55 @@ check_peer(const struct pb_conf_upstream *upstream, const char **key,
 		return pb_err_set(err, PB_EINVAL, "not of an upstream that is "
 		    "a node, in this version; take it out, or write url = "
 		    "interface:eth1");
+	rc = check_proxy(upstream->proxy, upstream->proxy_auth, key, err);
+	return rc < 0 ? rc : check_connection(upstream->url, &upstream->tls,
+	    key, err);
+}
 
-	if (https && upstream->tls.off) {
+int
+pb_conf_check_edge(const void *section, const char **key, struct pb_err *err)
+{
+	const struct pb_conf_edge *edge = section;
+	int rc;
+
+	if (strncmp(edge->url, "http", 4) != 0) {
+		*key = "url";
+		return pb_err_set(err, PB_EINVAL, "an edge is a node; write "
+		    "https://host:port");
+	}
+	rc = check_proxy(edge->proxy, edge->proxy_auth, key, err);
+	return rc < 0 ? rc : check_connection(edge->url, &edge->tls, key, err);
+}
+
+/* To a node: the url, and what is said of TLS. */
+static int
+check_connection(const char *url, const struct pb_conf_tls *tls,
+    const char **key, struct pb_err *err)
+{
+	bool https = strncmp(url, "https://", 8) == 0;
+
+	if (https && tls->off) {
 		*key = "tls";
 		return pb_err_set(err, PB_EINVAL, "off, but url begins with "
 		    "https://; write http://, or take tls = off out");
 	}
-	if (!https && !upstream->tls.off) {
+	if (!https && !tls->off) {
 		*key = "url";
 		return pb_err_set(err, PB_EINVAL, "http:// sends packets in "
 		    "the clear; write https://, or spell out tls = off");
 	}
-	if (upstream->proxy_auth[0] != '\0' && upstream->proxy[0] == '\0') {
-		*key = "proxy_auth";
-		return pb_err_set(err, PB_EINVAL, "given, but there is no "
-		    "proxy; write proxy = http://proxy.example:3128, or take "
-		    "it out");
-	}
-	return check_tls(&upstream->tls, key, err);
+	return check_tls(tls, key, err);
+}
+
+static int
+check_proxy(const char *proxy, const char *proxy_auth, const char **key,
+    struct pb_err *err)
+{
+	if (proxy_auth[0] == '\0' || proxy[0] != '\0')
+		return 0;
+	*key = "proxy_auth";
+	return pb_err_set(err, PB_EINVAL, "given, but there is no proxy; "
+	    "write proxy = http://proxy.example:3128, or take it out");
 }
 
 /* Past the queueing discipline, what the shipper sends closes no circle. */

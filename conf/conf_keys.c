@@ -29,7 +29,8 @@ static parser	parse_text, parse_word, parse_path, parse_name, parse_interface,
 		parse_number, parse_size, parse_span, parse_rate, parse_yes_no,
 		parse_choice, parse_flows, parse_min_free, parse_address, parse_url,
 		parse_proxy, parse_compress, parse_schedule, parse_priority,
-		parse_allow, parse_streams, parse_outlet;
+		parse_allow, parse_streams, parse_outlet,
+		parse_not_of_edge;
 
 static bool	differs(const struct pb_conf_key *, const void *,
 		    const void *);
@@ -189,6 +190,49 @@ static const struct pb_conf_key upstream_keys[] = {
 	    .wrong = "no promise; write at-least-once or at-most-once" },
 };
 
+#define NOT_OF_EDGE(key, why)	{ key, parse_not_of_edge, .wrong = why }
+#define AT_THE_EDGE	"what waits, waits at the edge; write it there, in "	\
+		"[upstream NAME] with url = pull: and this node's name"
+static const struct pb_conf_key edge_keys[] = {
+	{ "url", parse_url, FIELD(pb_conf_edge, url),
+	    .needed = "url = https://lon1.example:7152" },
+	{ "tls", parse_choice, FIELD(pb_conf_edge, tls.off), TLS },
+	{ "tls_cert", parse_path, FIELD(pb_conf_edge, tls.cert) },
+	{ "tls_key", parse_path, FIELD(pb_conf_edge, tls.key) },
+	{ "tls_ca", parse_path, FIELD(pb_conf_edge, tls.ca) },
+	{ "streams", parse_streams, FIELD(pb_conf_edge, streams),
+	    .fallback = "*" },
+	{ "window", parse_size, FIELD(pb_conf_edge, window),
+	    .fallback = "16MiB", .min = "1MiB", .max = "1GiB" },
+	{ "compress", parse_choice, FIELD(pb_conf_edge, compress_zstd),
+	    .fallback = "none", .words = { "none", "zstd" },
+	    .wrong = "no compression; write none or zstd" },
+	{ "connect_timeout", parse_span,
+	    FIELD(pb_conf_edge, connect_timeout_ms),
+	    .fallback = "10s", .min = "1s", .max = "1h" },
+	/* A question for news waits for half of it. */
+	{ "answer_timeout", parse_span,
+	    FIELD(pb_conf_edge, answer_timeout_ms),
+	    .fallback = "60s", .min = "2s", .max = "1h" },
+	{ "proxy", parse_proxy, FIELD(pb_conf_edge, proxy) },
+	{ "proxy_auth", parse_path, FIELD(pb_conf_edge, proxy_auth) },
+	NOT_OF_EDGE("retry_for", AT_THE_EDGE),
+	NOT_OF_EDGE("dead_letters_max", AT_THE_EDGE),
+	NOT_OF_EDGE("dead_letters_age", AT_THE_EDGE),
+	NOT_OF_EDGE("requeue", AT_THE_EDGE),
+	NOT_OF_EDGE("rate_burst", AT_THE_EDGE),
+	NOT_OF_EDGE("rate_limit", "packets come from an edge as fast as they "
+	    "are stored here; take it out"),
+	NOT_OF_EDGE("schedule", AT_THE_EDGE),
+	NOT_OF_EDGE("priority", AT_THE_EDGE),
+	NOT_OF_EDGE("filter", AT_THE_EDGE),
+	NOT_OF_EDGE("snaplen", AT_THE_EDGE),
+	NOT_OF_EDGE("pace", "packets of an edge go into the store; take it "
+	    "out"),
+	NOT_OF_EDGE("delivery", "packets of an edge go into the store, each "
+	    "once; take it out"),
+};
+
 #define PLACE(member)	offsetof(struct pb_conf, member)
 const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
 	[PB_CONF_NODE] = { "node", PLACE(node),
@@ -208,11 +252,17 @@ const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
 	    COUNT(upstream_keys), pb_conf_check_upstream, "[upstream core]",
 	    { "", parse_name, FIELD(pb_conf_upstream, name),
 	    .wrong = "no name" } },
+	[PB_CONF_EDGE] = { "edge", PLACE(edge),
+	    sizeof(struct pb_conf_edge), PB_EDGES_MAX, edge_keys,
+	    COUNT(edge_keys), pb_conf_check_edge, "[edge lon1]",
+	    { "", parse_name, FIELD(pb_conf_edge, name),
+	    .wrong = "no name" } },
 };
 
 _Static_assert(COUNT(capture_keys) <= PB_CONF_KEYS_MAX &&
     COUNT(listen_keys) <= PB_CONF_KEYS_MAX &&
-    COUNT(upstream_keys) <= PB_CONF_KEYS_MAX, "the longest sections fit");
+    COUNT(upstream_keys) <= PB_CONF_KEYS_MAX &&
+    COUNT(edge_keys) <= PB_CONF_KEYS_MAX, "the longest sections fit");
 
 int
 pb_conf_defaults(enum pb_conf_kind kind, void *section, struct pb_err *err)
@@ -705,6 +755,16 @@ parse_priority(const struct pb_conf_key *key, void *field, const char *value,
 		return pb_err_set(err, PB_EINVAL, "%zu globs; write %u at "
 		    "most", count, PB_CONF_PRIORITIES_MAX);
 	return parse_streams(key, field, value, err);
+}
+
+/* It stands in [upstream NAME], and means nothing here. */
+static int
+parse_not_of_edge(const struct pb_conf_key *key, void *field,
+    const char *value, struct pb_err *err)
+{
+	(void)field;
+	(void)value;
+	return pb_err_set(err, PB_EINVAL, "not of an edge: %s", key->wrong);
 }
 
 /* --- small things --- */

@@ -70,6 +70,8 @@ int	pb_conf_check_listen(const void *section, const char **key,
 	    struct pb_err *err);
 int	pb_conf_check_upstream(const void *section, const char **key,
 	    struct pb_err *err);
+int	pb_conf_check_edge(const void *section, const char **key,
+	    struct pb_err *err);
 
 /*
  * What all sections so far promise together: no packet goes out where it is

@@ -53,6 +53,8 @@ static void	reload(struct pb_loop *);
 static bool	goes_on(const struct pb_upstream *, const struct pb_conf *);
 static void	take_conf(struct pb_loop *, struct pb_conf *);
 static bool	configured(void *, const char *);
+static bool	dialled(void *, const char *);
+static int	forget(struct pb_loop *, struct pb_err *);
 static void	finish(struct pb_loop *);
 static bool	store_is_there(void *);
 static const struct pb_stream_info *stream_of(void *, uint32_t);
@@ -85,7 +87,7 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 		    PB_HOME_SHIPPER, err);
 	if (rc == 0)
 		rc = pb_http_create(&loop->http, PB_UPSTREAMS_MAX *
-		    PB_SHIP_SLOTS, err);
+		    PB_SHIP_SLOTS + PB_EDGES_REQUESTS_MAX, err);
 	if (rc == 0)
 		rc = pb_worker_create(&loop->reader, "bodies", err);
 	if (rc == 0)
@@ -130,9 +132,10 @@ pb_loop_run(struct pb_loop *loop, struct pb_err *err)
 {
 	int rc = 0;
 
-	if (loop->conf->upstreams == 0)
-		pb_log(PB_LOG_WARN, "shipper", "no [upstream] section in %s: "
-		    "nothing to ship", loop->conf->file);
+	if (loop->conf->upstreams == 0 && loop->conf->edges == 0)
+		pb_log(PB_LOG_WARN, "shipper", "neither an [upstream] nor an "
+		    "[edge] section in %s: nothing to ship or fetch",
+		    loop->conf->file);
 	while (!loop->stopping && rc == 0)
 		rc = step(loop, err);
 	if (rc == 0)
@@ -162,6 +165,8 @@ step(struct pb_loop *loop, struct pb_err *err)
 	loop_pulls_run(loop);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_run(loop->upstream[i], now_ms);
+	if (loop->edges != NULL)
+		pb_edges_run(loop->edges, now_ms);
 	loop_letters_run(loop, now_ms);
 	if (report_due(loop, now_ms))
 		report(loop);
@@ -306,7 +311,7 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 	if (rc == 0)
 		rc = pb_home_enter(&loop->home, err);
 	if (rc == 0)
-		rc = pb_state_forget(loop->state, configured, loop, err);
+		rc = forget(loop, err);
 	if (rc == 0)
 		rc = loop_letters_open(loop, err);
 	/* Shipping needs no puller. */
@@ -336,13 +341,16 @@ open_index(struct pb_loop *loop, struct pb_err *err)
 	rc = pb_feed_create(&loop->feed, &opts, err);
 	for (size_t i = 0; rc == 0 && i < loop->conf->upstreams; i++)
 		rc = start_upstream(loop, &loop->conf->upstream[i], err);
+	if (rc == 0)
+		rc = pb_edges_create(&loop->edges, loop->http, loop->store,
+		    loop->conf, loop->sender, err);
 	if (rc < 0) {
 		close_index(loop);
 		return rc;
 	}
 	loop->said[0] = '\0';
-	pb_log(PB_LOG_INFO, "shipper", "shipping store=%s upstreams=%zu",
-	    loop->store, loop->upstreams);
+	pb_log(PB_LOG_INFO, "shipper", "shipping store=%s upstreams=%zu "
+	    "edges=%zu", loop->store, loop->upstreams, loop->conf->edges);
 	return 0;
 }
 
@@ -351,6 +359,8 @@ close_index(struct pb_loop *loop)
 {
 	while (loop->upstreams > 0)
 		pb_upstream_destroy(loop->upstream[--loop->upstreams]);
+	pb_edges_destroy(loop->edges);
+	loop->edges = NULL;
 	pb_feed_destroy(loop->feed);
 	loop->feed = NULL;
 	loop->index = NULL;
@@ -452,6 +462,9 @@ report(struct pb_loop *loop)
 	for (size_t i = 0; i < loop->upstreams; i++)
 		news |= pb_upstream_report(loop->upstream[i], &loop->news,
 		    now_ms, now_ns);
+	if (loop->edges != NULL)
+		news |= pb_edges_report(loop->edges, &loop->news, now_ms,
+		    now_ns);
 	if (!news)
 		return;
 	loop->reporting = true;
@@ -480,6 +493,8 @@ reported(void *arg)
 	loop_say(loop, loop->report_err.text);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_report_again(loop->upstream[i]);
+	if (loop->edges != NULL)
+		pb_edges_report_again(loop->edges);
 }
 
 /* Whatever is not written yet of it is not. */
@@ -533,6 +548,9 @@ timeout_ms(const struct pb_loop *loop)
 		if (wake < until)
 			until = wake;
 	}
+	wake = loop->edges != NULL ? pb_edges_wake_ms(loop->edges) : until;
+	if (wake < until)
+		until = wake;
 	return until > now_ms ? until - now_ms : 0;
 }
 
@@ -604,6 +622,8 @@ reload(struct pb_loop *loop)
 
 	if (rc == 0) {
 		rc = pb_sink_check(conf, loop->conf, FILTER_MS, &err);
+		if (rc == 0)
+			rc = pb_edges_check(conf, &err);
 		if (rc < 0)
 			pb_conf_destroy(conf);
 	}
@@ -622,8 +642,8 @@ reload(struct pb_loop *loop)
 	take_conf(loop, conf);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_ship_hurry(pb_upstream_ship(loop->upstream[i]));
-	pb_log(PB_LOG_INFO, "shipper", "configuration read again upstreams=%zu",
-	    loop->conf->upstreams);
+	pb_log(PB_LOG_INFO, "shipper", "configuration read again upstreams=%zu "
+	    "edges=%zu", loop->conf->upstreams, loop->conf->edges);
 }
 
 /* Is it as it was, or different in what it takes while it goes on? */
@@ -656,10 +676,11 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 		loop->upstream[kept++] = u;
 	}
 	loop->upstreams = before = kept;
+	if (loop->edges != NULL)
+		pb_edges_take(loop->edges, conf);
 	pb_conf_destroy(loop->conf);
 	loop->conf = conf;
-	if (loop->state != NULL &&
-	    pb_state_forget(loop->state, configured, loop, &err) < 0)
+	if (loop->state != NULL && forget(loop, &err) < 0)
 		loop_say(loop, err.text);
 	if (loop->feed == NULL)
 		return;		/* they begin with the index */
@@ -683,6 +704,24 @@ configured(void *arg, const char *upstream)
 	const struct pb_loop *loop = arg;
 
 	return pb_conf_upstream(loop->conf, upstream) != NULL;
+}
+
+static bool
+dialled(void *arg, const char *edge)
+{
+	const struct pb_loop *loop = arg;
+
+	return pb_conf_edge(loop->conf, edge) != NULL;
+}
+
+/* What is told of those that have no section any more. */
+static int
+forget(struct pb_loop *loop, struct pb_err *err)
+{
+	int rc = pb_state_forget(loop->state, configured, loop, err);
+
+	return rc < 0 ? rc : pb_state_forget_edges(loop->state, dialled, loop,
+	    err);
 }
 
 /* A trouble that stays is told once. */

@@ -8,6 +8,7 @@
 #define PB_SHIPPER_LOOP_IMPL_H
 
 #include "recorder/store/home.h"
+#include "shipper/edge/edges.h"
 #include "shipper/operator/control.h"
 #include "shipper/operator/hear.h"
 #include "shipper/feed/feed.h"
@@ -43,6 +44,7 @@ struct pb_loop {
 	struct pb_feed	*feed;		/* NULL: the index is not open */
 	struct pb_upstream *upstream[PB_UPSTREAMS_MAX];
 	size_t		 upstreams;
+	struct pb_edges	*edges;		/* NULL: the index is not open */
 	uint64_t	 look_ms;	/* next look for the store */
 	uint64_t	 report_ms;	/* last report */
 	struct pb_news	 news;		/* with the keeper while `reporting` */

@@ -15,6 +15,7 @@
 #include "base/sys.h"
 #include "conf/conf.h"
 #include "shipper/loop.h"
+#include "shipper/edge/edges.h"
 #include "shipper/sink/sink.h"
 #include "shipper/wire/curl.h"
 
@@ -81,7 +82,8 @@ main(int argc, char **argv)
 		pb_conf_destroy(conf);
 		return EXIT_FAILED;
 	}
-	if (pb_sink_check(conf, NULL, FILTER_MS, &err) < 0) {
+	if (pb_sink_check(conf, NULL, FILTER_MS, &err) < 0 ||
+	    pb_edges_check(conf, &err) < 0) {
 		fprintf(stderr, "pb-shipper: %s: %s\n", path, err.text);
 		pb_conf_destroy(conf);
 		return EXIT_USAGE;
@@ -135,7 +137,8 @@ give_up_rights(const struct pb_conf *conf, struct pb_err *err)
 	    pb_caps_keep(sends ? PB_CAP(CAP_NET_RAW) : 0, err) : 0;
 }
 
-/* Each request under way holds a connection: 64 upstreams, 17 each. */
+/* Each request under way holds a connection: 64 upstreams, 17 each; and an
+ * edge has one, or some. */
 static void
 raise_files(void)
 {

@@ -23,8 +23,9 @@ ORDER = """
     recorder/capture
     recorder/intake
     recorder/port/door recorder/port recorder
-    shipper/ship shipper/worker shipper/wire shipper/state shipper/letters
-    shipper/feed shipper/sink shipper/upstream shipper/operator shipper
+    shipper/ship shipper/pull shipper/worker shipper/wire shipper/state
+    shipper/letters shipper/feed shipper/sink shipper/upstream shipper/edge
+    shipper/operator shipper
     cli/common cli/status cli/import cli/latency cli/replay cli/trailers
     cli/audit cli
 """.split()

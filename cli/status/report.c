@@ -81,6 +81,9 @@ pb_report_gather(struct pb_report *report, struct pb_cli *cli,
 		rc = add_upstreams(&work, err);
 	if (rc == 0)
 		add_configured(&work);
+	if (rc == 0)
+		rc = pb_report_edges(&report->edges, work.state, cli->conf,
+		    report->shipper, err);
 	if (rc == 0 && work.letters != NULL)
 		rc = add_orphans(&work, err);
 	pb_letters_close(work.letters);
@@ -93,6 +96,7 @@ void
 pb_report_finish(struct pb_report *report)
 {
 	pb_buf_finish(&report->live);
+	pb_report_edges_finish(&report->edges);
 }
 
 /* Its answer is kept where it is the JSON that a recorder gives. */

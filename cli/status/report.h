@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/common/cli.h"
+#include "cli/status/edges.h"
 #include "cli/status/live.h"
 #include "conf/conf.h"
 #include "shipper/state/forks.h"
@@ -76,6 +77,7 @@ struct pb_report {
 	struct pb_live	 said;		/* by the recorder, or zeroed */
 	size_t		 upstreams;
 	struct pb_report_upstream upstream[PB_REPORT_UPSTREAMS_MAX];
+	struct pb_report_edges edges;
 	size_t		 orphans;
 	struct pb_report_orphans orphan[PB_UPSTREAMS_MAX];
 };

@@ -288,6 +288,8 @@ begin(struct conn *conn, const char *method, const char *path)
 		.last = header(conn->mhd, "PB-Last"),
 		.digest = header(conn->mhd, "PB-Digest"),
 		.sender = header(conn->mhd, "PB-Sender"),
+		.relay = server->door == PB_DOOR_LOCAL ?
+		    header(conn->mhd, "PB-Relay") : NULL,
 		.encoding = header(conn->mhd, "Content-Encoding"),
 		.at = query(conn->mhd, "at"),
 		.digests = {

@@ -73,7 +73,8 @@ pb_request_create(struct pb_request **out, struct pb_service *service,
 	    now_ms);
 	request->load.arrival_ns = now_ns;
 	request->load.arg = request;
-	request->load.local = head->door == PB_DOOR_LOCAL;
+	request->load.local = head->door == PB_DOOR_LOCAL &&
+	    head->relay == NULL;
 	pb_buf_init(&request->answer.body, PB_PIECE_BYTES);
 	service->requests++;
 	service->now_ms = now_ms;
@@ -346,7 +347,7 @@ expect_body(struct pb_request *request)
 	    head->length < SIZE_MAX ? (size_t)head->length : SIZE_MAX - 1;
 	int rc;
 
-	if (head->door == PB_DOOR_TCP && !handler->pulls &&
+	if (!request->load.local && !handler->pulls &&
 	    strcmp(request->route.key.node, service->self.name) == 0) {
 		refuse(request, 508, "a loop: node %s is the origin of its "
 		    "own streams", service->self.name);
@@ -393,6 +394,10 @@ check_asker(struct pb_request *request, struct pb_err *err)
 
 	if (handler->head != NULL && handler->head(request, err) < 0)
 		return err->code;
+	if (request->head->relay != NULL &&
+	    !pb_name_valid(request->head->relay))
+		return pb_err_set(err, PB_EINVAL, "PB-Relay is 1 to %d "
+		    "letters, digits, . _ -", PB_NAME_BYTES_MAX);
 	if (request->route.key.epoch == 0 || sender == NULL ||
 	    (strlen(sender) == SENDER_DIGITS &&
 	    pb_parse_hex64(sender, &request->load.sender, NULL) == 0 &&
@@ -516,6 +521,7 @@ refuse(struct pb_request *request, unsigned status, const char *fmt, ...)
 		return;
 	snprintf(cause, sizeof(cause), "%u", status);
 	pb_peerlog_warn(&request->service->log, request->service->now_ms,
+	    request->head->relay != NULL ? request->head->relay :
 	    request->head->peer, cause, text);
 }
 

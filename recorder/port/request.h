@@ -27,7 +27,8 @@
 
 enum pb_door {
 	PB_DOOR_TCP,		/* [listen]: nodes, each adds a hop */
-	PB_DOOR_LOCAL,		/* STORE/recorder.sock: this machine's */
+	PB_DOOR_LOCAL,		/* STORE/recorder.sock: this machine's; a hop
+				 * with PB-Relay */
 };
 
 /* Of a query for digests; NULL: not given. */
@@ -57,6 +58,8 @@ struct pb_request_head {	/* NULL: not given */
 	const char	*encoding;	/* Content-Encoding */
 	const char	*sender;	/* PB-Sender */
 	const char	*node;		/* PB-Node */
+	/* PB-Relay, by the local door: of whom they were fetched. */
+	const char	*relay;
 	const char	*accept;	/* Accept-Encoding */
 	/* Of the query. */
 	const char	*at, *after, *max_bytes, *wait, *since;

@@ -342,6 +342,7 @@ struct pb_answer {
 	 * portal): without it nothing is refused for good. */
 	bool		ours;
 	bool		ask;		/* BEHIND: as another sender asked */
+	bool		fresh;		/* over a connection made for it */
 	/* ASK: it takes what says that packets were left out; it says how
 	 * much it has of one that was cut. */
 	bool		takes_filtered, takes_cut;

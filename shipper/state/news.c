@@ -16,6 +16,15 @@ pb_news_upstream(struct pb_news *news, const struct pb_upstream_row *row)
 }
 
 void
+pb_news_edge(struct pb_news *news, const struct pb_edge_row *row)
+{
+	if (PB_LIST_ROOM(news->edge, news->edges_cap, news->edges))
+		news->edge[news->edges++] = *row;
+	else
+		news->failed = true;
+}
+
+void
 pb_news_cursor(struct pb_news *news, const char *upstream,
     const struct pb_cursor_row *row)
 {
@@ -43,9 +52,11 @@ pb_news_write(struct pb_news *news, struct pb_state *state,
 		for (size_t i = 0; i < news->cursors; i++)
 			pb_state_put_cursor(state, news->cursor[i].upstream,
 			    &news->cursor[i].row);
+		for (size_t i = 0; i < news->edges; i++)
+			pb_state_put_edge(state, &news->edge[i]);
 	}
 	rc = pb_state_commit(state);
-	news->upstreams = news->cursors = 0;
+	news->upstreams = news->cursors = news->edges = 0;
 	news->failed = false;
 	if (rc == 0 && failed)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a report");
@@ -57,5 +68,6 @@ pb_news_finish(struct pb_news *news)
 {
 	free(news->upstream);
 	free(news->cursor);
+	free(news->edge);
 	memset(news, 0, sizeof(*news));
 }

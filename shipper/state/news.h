@@ -5,6 +5,7 @@
 #ifndef PB_SHIPPER_NEWS_H
 #define PB_SHIPPER_NEWS_H
 
+#include "shipper/state/edges.h"
 #include "shipper/state/state.h"
 
 /* Zeroed, it has no rows.  One thread at a time. */
@@ -16,11 +17,14 @@ struct pb_news {
 		struct pb_cursor_row row;
 	}		*cursor;
 	size_t		 cursors, cursors_cap;
+	struct pb_edge_row *edge;
+	size_t		 edges, edges_cap;
 	bool		 failed;	/* no memory for all of them */
 };
 
 void	pb_news_upstream(struct pb_news *news,
 	    const struct pb_upstream_row *row);
+void	pb_news_edge(struct pb_news *news, const struct pb_edge_row *row);
 void	pb_news_cursor(struct pb_news *news, const char *upstream,
 	    const struct pb_cursor_row *row);
 

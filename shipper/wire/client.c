@@ -7,21 +7,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/text.h"
 
 #define PATH_BYTES_MAX	(PATH_MAX + 64)
 #define HEADER_BYTES	64
+#define NODE_BYTES	(PB_NAME_BYTES_MAX + 16)
 #define ERROR_BYTES	4096	/* of what a node says is wrong */
-#define DIGEST_PREFIX	"xxh3="
+
+/* Of an answer. */
+static const char *const headers[] = { "PB-Takes", NULL };
 
 static int	send_it(struct pb_wire *, struct pb_wire_call *,
 		    const struct pb_stream_key *, const char *,
 		    struct pb_http_request *, struct pb_err *);
 static void	done(void *, const struct pb_http_answer *);
 static void	read_last(struct pb_fingerprint *, struct pb_json_doc *);
-static void	explain(struct pb_answer *, const struct pb_http_answer *,
-		    struct pb_json_doc *);
 
 int
 pb_wire_peer(struct pb_http_peer *out, const struct pb_conf_upstream *conf,
@@ -69,7 +69,7 @@ pb_wire_packets(struct pb_wire *wire, struct pb_wire_call *call,
 
 	snprintf(first, sizeof(first), "PB-First: %" PRIu64, packets->first);
 	snprintf(last, sizeof(last), "PB-Last: %" PRIu64, packets->last);
-	snprintf(digest, sizeof(digest), "PB-Digest: " DIGEST_PREFIX "%016"
+	snprintf(digest, sizeof(digest), "PB-Digest: " PB_WIRE_DIGEST "%016"
 	    PRIx64, packets->digest);
 	return send_it(wire, call, key, "/packets", &request, err);
 }
@@ -109,14 +109,25 @@ pb_wire_cancel(struct pb_wire *wire, struct pb_wire_call *call)
 	pb_http_cancel(wire->http, call);
 }
 
-/* `what` of the stream; `request` has body and headers. */
 static int
 send_it(struct pb_wire *wire, struct pb_wire_call *call,
     const struct pb_stream_key *key, const char *what,
     struct pb_http_request *request, struct pb_err *err)
 {
-	char path[PATH_BYTES_MAX], stream[PATH_MAX], sender[HEADER_BYTES];
-	int rc = pb_layout_url(stream, key, err);
+	request->want = headers;
+	request->done = done;
+	request->arg = call;
+	request->owner = call;
+	return wire_request(wire, key, what, request, err);
+}
+
+int
+wire_request(struct pb_wire *wire, const struct pb_stream_key *key,
+    const char *what, struct pb_http_request *request, struct pb_err *err)
+{
+	char path[PATH_BYTES_MAX], stream[PATH_MAX] = "";
+	char sender[HEADER_BYTES], node[NODE_BYTES], relay[NODE_BYTES];
+	int rc = key == NULL ? 0 : pb_layout_url(stream, key, err);
 	unsigned i = 0;
 
 	if (rc < 0)
@@ -126,13 +137,17 @@ send_it(struct pb_wire *wire, struct pb_wire_call *call,
 	snprintf(sender, sizeof(sender), "PB-Sender: %016" PRIx64,
 	    wire->sender);
 	if (wire->sender != 0)
-		request->header[i] = sender;
-	snprintf(path, sizeof(path), "/v1/streams/%s%s", stream, what);
+		request->header[i++] = sender;
+	snprintf(node, sizeof(node), "PB-Node: %s", wire->node);
+	if (wire->node != NULL)
+		request->header[i++] = node;
+	snprintf(relay, sizeof(relay), "PB-Relay: %s", wire->relay);
+	if (wire->relay != NULL)
+		request->header[i] = relay;
+	snprintf(path, sizeof(path), "/v1/streams%s%s%s", key == NULL ? "" :
+	    "/", stream, what);
 	request->peer = &wire->peer;
 	request->path = path;
-	request->done = done;
-	request->arg = call;
-	request->owner = call;
 	return pb_http_send(wire->http, request, err);
 }
 
@@ -142,7 +157,7 @@ done(void *arg, const struct pb_http_answer *http)
 	struct pb_wire_call *call = arg;
 	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED,
 	    .status = http->status,
-	    .retry_after_ms = http->retry_after_ms };
+	    .fresh = http->fresh, .retry_after_ms = http->retry_after_ms };
 	struct pb_json_doc doc;
 
 	pb_json_doc_open(&doc, http->body, http->len, NULL);
@@ -153,12 +168,13 @@ done(void *arg, const struct pb_http_answer *http)
 	if (answer.ours)
 		answer.outcome = PB_OUTCOME_HAS;
 	answer.ask = http->status == 409 && pb_json_doc_bool(&doc, "ask");
-	answer.takes_filtered = strstr(http->takes, "filtered") != NULL;
-	answer.takes_cut = strstr(http->takes, "cut") != NULL;
+	answer.takes_filtered = strstr(http->wanted[0], "filtered") != NULL;
+	answer.takes_cut = strstr(http->wanted[0], "cut") != NULL;
 	if (http->status == 200 && call->digests == NULL)
 		read_last(&answer.last, &doc);
 	if (http->status != 200 || !answer.ours)
-		explain(&answer, http, &doc);
+		answer.ours |= wire_explain(answer.text, sizeof(answer.text),
+		    http, &doc);
 	else if (call->digests != NULL &&
 	    pb_wire_digests_read(call->digests, &doc, answer.text) < 0)
 		answer.outcome = PB_OUTCOME_FAILED;
@@ -172,7 +188,7 @@ read_last(struct pb_fingerprint *out, struct pb_json_doc *doc)
 {
 	struct pb_fingerprint last = { .seq = pb_json_doc_u64(doc,
 	    "last.seq") };
-	size_t prefix = strlen(DIGEST_PREFIX);
+	size_t prefix = strlen(PB_WIRE_DIGEST);
 	char digest[HEADER_BYTES];
 
 	pb_json_doc_text(doc, "last.digest", digest, sizeof(digest));
@@ -180,14 +196,14 @@ read_last(struct pb_fingerprint *out, struct pb_json_doc *doc)
 		last.captured = (uint32_t)pb_json_doc_u64(doc,
 		    "last.captured");
 	if (last.seq != 0 &&
-	    strncmp(digest, DIGEST_PREFIX, prefix) == 0 &&
+	    strncmp(digest, PB_WIRE_DIGEST, prefix) == 0 &&
 	    pb_parse_hex64(digest + prefix, &last.digest, NULL) == 0)
 		*out = last;
 }
 
 /* Every answer of ours that is not 200 is JSON with an error. */
-static void
-explain(struct pb_answer *answer, const struct pb_http_answer *http,
+bool
+wire_explain(char *out, size_t room, const struct pb_http_answer *http,
     struct pb_json_doc *doc)
 {
 	char error[ERROR_BYTES];
@@ -195,17 +211,16 @@ explain(struct pb_answer *answer, const struct pb_http_answer *http,
 	size_t len = http->len;
 
 	if (http->error[0] != '\0') {
-		snprintf(answer->text, sizeof(answer->text), "%s",
-		    http->error);
-		return;
+		snprintf(out, room, "%s", http->error);
+		return false;
 	}
 	pb_json_doc_text(doc, "error", error, sizeof(error));
 	if (error[0] != '\0') {
-		answer->ours |= http->status != 200;
 		text = error;
 		len = strlen(error);
 	}
-	if (len >= sizeof(answer->text))
-		len = sizeof(answer->text) - 1;
-	pb_utf8_clean(answer->text, sizeof(answer->text), text, len);
+	if (len >= room)
+		len = room - 1;
+	pb_utf8_clean(out, room, text, len);
+	return error[0] != '\0' && http->status != 200;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "conf/conf.h"
 #include "recorder/store/layout.h"
 #include "shipper/ship/ship.h"
@@ -21,6 +22,7 @@
 #include "shipper/wire/proxy.h"
 
 #define PB_WIRE_GAP_MAX		192u	/* bytes of a gap's body */
+#define PB_WIRE_DIGEST		"xxh3="	/* before its hex digits */
 
 /* Whom a section of the configuration means, which is borrowed, and so is
  * `proxy_auth`: as pb_proxy_auth_read(). */
@@ -33,6 +35,9 @@ struct pb_wire {
 	struct pb_http	*http;		/* borrowed */
 	struct pb_http_peer peer;
 	uint64_t	sender;		/* PB-Sender; 0: not said */
+	const char	*node;		/* PB-Node: who pulls; NULL: not said */
+	const char	*relay;		/* PB-Relay: of whom it was fetched;
+					 * NULL: what is sent begins here */
 };
 
 /* One request: the caller's memory, that of the request until `done` or
@@ -75,6 +80,16 @@ int	pb_wire_gap(struct pb_wire *wire, struct pb_wire_call *call,
 int	pb_wire_digests(struct pb_wire *wire, struct pb_wire_call *call,
 	    const struct pb_stream_key *key,
 	    const struct pb_digests_ask *ask, struct pb_err *err);
+
+/* For the folder.  A request about the stream `key`, or all where NULL;
+ * `what` follows in its path.  `request` has all but peer and path. */
+int	wire_request(struct pb_wire *wire, const struct pb_stream_key *key,
+	    const char *what, struct pb_http_request *request,
+	    struct pb_err *err);
+/* What a node's answer says is wrong, in one clean line; is it the node's own
+ * word, not one of something in front of it? */
+bool	wire_explain(char *out, size_t room, const struct pb_http_answer *http,
+	    struct pb_json_doc *doc);
 
 /* End it without its `done`, where it is under way. */
 void	pb_wire_cancel(struct pb_wire *wire, struct pb_wire_call *call);

@@ -31,8 +31,9 @@
 
 #define LOOK_MS_MIN		20u	/* between two looks for silence */
 #define LOOKS			8u	/* while a request may be silent */
+#define WANTED_BYTES	96u	/* of a header's value, and its NUL */
+#define ANSWER_BUFFER_BYTES	(128L << 10)	/* of a large one */
 #define URL_BYTES_MAX		8192u
-#define TAKES_BYTES		64u	/* of PB-Takes; more is not read */
 #define UPLOAD_BUFFER_BYTES	(256L << 10)
 #define KEEPALIVE_IDLE_S	30L
 #define KEEPALIVE_INTERVAL_S	10L
@@ -46,11 +47,12 @@ struct transfer {
 	bool		 paused;	/* by the rate */
 	uint64_t	 turn;		/* of the loop, in which libcurl */
 	size_t		 asked;		/* so often asked to go on */
-	char		 takes[TAKES_BYTES]; /* the answer's PB-Takes */
 	uint64_t	 moved_ms;	/* when bytes were seen to move */
 	size_t		 moved_at;	/* `at` then, */
 	uint64_t	 moved_queued;	/* and what the kernel held */
 	struct pb_buf	 answer;
+	size_t		 heard;		/* of it, in lines */
+	char		 wanted[PB_HTTP_WANTED_MAX][WANTED_BYTES];
 	char		 error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(transfer) link;
 };
@@ -91,10 +93,16 @@ static curl_socket_t on_open(void *, curlsocktype, struct curl_sockaddr *);
 static int	on_close(void *, curl_socket_t);
 static size_t	on_read(char *, size_t, size_t, void *);
 static int	on_seek(void *, curl_off_t, int);
-static size_t	on_write(char *, size_t, size_t, void *);
 static int	on_turn(void *, curl_off_t, curl_off_t, curl_off_t,
 		    curl_off_t);
 static size_t	on_header(char *, size_t, size_t, void *);
+static void	hear_head(const struct transfer *);
+static void	take_header(const char *, size_t, const char *,
+		    char [static WANTED_BYTES]);
+static size_t	on_write(char *, size_t, size_t, void *);
+static void	make_room(struct transfer *);
+static bool	hear_lines(struct transfer *, size_t);
+static bool	is_fresh(const struct transfer *);
 
 int
 pb_http_create(struct pb_http **out, unsigned requests_max,
@@ -165,6 +173,10 @@ pb_http_send(struct pb_http *http, const struct pb_http_request *request,
 	t->moved_ms = pb_clock_mono_ms();
 	t->moved_at = 0;
 	t->moved_queued = 0;
+	memset(t->wanted, 0, sizeof(t->wanted));
+	t->heard = 0;
+	t->answer.max = request->answer_max > 0 && request->line == NULL ?
+	    request->answer_max : PB_HTTP_ANSWER_MAX;
 	TAILQ_INSERT_TAIL(&http->busy, t, link);
 	http->requests++;
 	rc = transfer_set(t, err);
@@ -268,7 +280,6 @@ transfer_end(struct transfer *t, bool reuse)
 	t->error[0] = '\0';
 	t->at = 0;
 	t->paused = false;
-	t->takes[0] = '\0';
 	TAILQ_INSERT_HEAD(&http->idle, t, link);
 }
 
@@ -298,9 +309,10 @@ finished(CURL *easy, CURLcode code)
 static void
 complete(struct transfer *t, bool reuse, int status, const char *error)
 {
-	struct pb_http_answer answer = { .status = status, .error = error };
-	char takes[TAKES_BYTES];
+	struct pb_http_answer answer = { .status = status, .error = error,
+	    .too_large = t->answer.failed };
 	struct pb_http_request request = t->request;
+	char wanted[PB_HTTP_WANTED_MAX][WANTED_BYTES];
 	struct pb_buf body = t->answer;
 	curl_off_t after = 0;
 
@@ -309,9 +321,12 @@ complete(struct transfer *t, bool reuse, int status, const char *error)
 		pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER,
 		    &after);
 	answer.retry_after_ms = after > 0 ? (uint64_t)after * 1000 : 0;
-	strcpy(takes, t->takes);
-	answer.takes = takes;
+	answer.fresh = is_fresh(t);
+	memcpy(wanted, t->wanted, sizeof(wanted));
+	for (unsigned i = 0; i < PB_HTTP_WANTED_MAX; i++)
+		answer.wanted[i] = wanted[i];
 	transfer_end(t, reuse);
+	answer.memory = &body;
 	answer.body = pb_buf_cstr(&body);
 	answer.len = body.len;
 	request.done(request.arg, &answer);
@@ -419,8 +434,12 @@ set_common(const struct transfer *t, const char *url)
 	SET(CURLOPT_HTTPHEADER, t->headers);
 	SET(CURLOPT_WRITEFUNCTION, on_write);
 	SET(CURLOPT_WRITEDATA, t);
-	SET(CURLOPT_HEADERFUNCTION, on_header);
-	SET(CURLOPT_HEADERDATA, t);
+	if (t->request.want != NULL) {
+		SET(CURLOPT_HEADERFUNCTION, on_header);
+		SET(CURLOPT_HEADERDATA, t);
+	}
+	if (t->answer.max > PB_HTTP_ANSWER_MAX)
+		SET(CURLOPT_BUFFERSIZE, ANSWER_BUFFER_BYTES);
 	SET(CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -696,27 +715,71 @@ on_seek(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-static size_t
-on_write(char *data, size_t size, size_t count, void *arg)
-{
-	struct transfer *t = arg;
-
-	if (pb_buf_put(&t->answer, data, size * count) < 0)
-		return 0;
-	return size * count;
-}
-
+/* A line of an answer's head; `100 Continue` has one of its own. */
 static size_t
 on_header(char *line, size_t size, size_t count, void *arg)
 {
-	static const char name[] = "PB-Takes:";
 	struct transfer *t = arg;
-	size_t len = size * count, head = strlen(name);
+	const char *const *want = t->request.want;
 
-	if (len > head && strncasecmp(line, name, head) == 0)
-		snprintf(t->takes, sizeof(t->takes), "%.*s",
-		    (int)(len - head), line + head);
-	return len;
+	if (size * count > 5 && memcmp(line, "HTTP/", 5) == 0)
+		memset(t->wanted, 0, sizeof(t->wanted));
+	for (unsigned i = 0; i < PB_HTTP_WANTED_MAX && want[i] != NULL; i++)
+		take_header(line, size * count, want[i], t->wanted[i]);
+	if (size * count == 2 && t->request.head != NULL)
+		hear_head(t);
+	return size * count;
+}
+
+/* The empty line behind it. */
+static void
+hear_head(const struct transfer *t)
+{
+	struct pb_http_answer answer = { .body = "", .error = "",
+	    .fresh = is_fresh(t) };
+	long status = 0;
+
+	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200)
+		return;
+	answer.status = (int)status;
+	for (unsigned i = 0; i < PB_HTTP_WANTED_MAX; i++)
+		answer.wanted[i] = t->wanted[i];
+	t->request.head(t->request.arg, &answer);
+}
+
+static void
+take_header(const char *line, size_t len, const char *name,
+    char out[static WANTED_BYTES])
+{
+	size_t at = strlen(name);
+
+	if (len <= at || strncasecmp(line, name, at) != 0 || line[at] != ':')
+		return;
+	at++;
+	while (at < len && (line[at] == ' ' || line[at] == '\t'))
+		at++;
+	while (len > at && strchr(" \t\r\n", line[len - 1]) != NULL)
+		len--;
+	if (len - at < WANTED_BYTES)
+		pb_utf8_clean(out, WANTED_BYTES, line + at, len - at);
+}
+
+static size_t
+on_write(char *data, size_t size, size_t count, void *arg)
+{
+	uint64_t now_ms = pb_clock_mono_ms();
+	struct transfer *t = arg;
+
+	if (t->answer.len == 0)
+		make_room(t);
+	if (pb_buf_put(&t->answer, data, size * count) < 0 ||
+	    !hear_lines(t, size * count))
+		return 0;
+	t->moved_ms += size * count;
+	if (t->moved_ms > now_ms)
+		t->moved_ms = now_ms;
+	return size * count;
 }
 
 /* libcurl reads what a proxy says to CONNECT byte by byte, asks for each,
@@ -736,4 +799,53 @@ on_turn(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
 		t->asked = 0;
 	t->turn = t->http->turn;
 	return ++t->asked > PB_HTTP_ANSWER_MAX;
+}
+
+/* Of a large answer at once, where it says how large it is: memory is touched
+ * as it comes. */
+static void
+make_room(struct transfer *t)
+{
+	curl_off_t length = 0;
+
+	pb_curl.curl_easy_getinfo(t->easy,
+	    CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (length > (curl_off_t)PB_HTTP_ANSWER_MAX &&
+	    (uint64_t)length <= t->answer.max)
+		(void)pb_buf_reserve(&t->answer, (size_t)length);
+}
+
+/* Those that are whole with the last `came` bytes; false: it is too large. */
+static bool
+hear_lines(struct transfer *t, size_t came)
+{
+	const struct pb_http_request *request = &t->request;
+	size_t at = 0, len;
+	long status = 0;
+	uint8_t *end;
+
+	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (request->line == NULL || status != 200)
+		return true;
+	t->heard += came;
+	t->answer.failed = t->heard > request->answer_max;
+	while (!t->answer.failed && (end = memchr(t->answer.data + at, '\n',
+	    t->answer.len - at)) != NULL) {
+		len = (size_t)(end - t->answer.data) - at;
+		*end = '\0';
+		request->line(request->arg, (const char *)t->answer.data + at,
+		    is_fresh(t));
+		at += len + 1;
+	}
+	pb_buf_consume(&t->answer, at);
+	return !t->answer.failed;
+}
+
+static bool
+is_fresh(const struct transfer *t)
+{
+	long connects = 0;
+
+	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+	return connects > 0;
 }

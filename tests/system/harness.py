@@ -343,8 +343,8 @@ class Node:
     """A node: a configuration, a store, its programs, and `pb` on it."""
 
     def __init__(self, t, name, description="", captures=(), listen=None,
-                 upstreams=None, netns=None, store=(), extra="", where=None,
-                 env=None):
+                 upstreams=None, edges=None, netns=None, store=(), extra="",
+                 where=None, env=None):
         self.t, self.name = t, name
         self.netns = netns
         self.env = env          # what `pb` is told besides
@@ -365,11 +365,13 @@ class Node:
             self.port = free_port() if listen is True else listen
             lines += ["[listen]", "address = 127.0.0.1:%d" % self.port,
                       "tls = off"]
-        for up, where in (upstreams or {}).items():
+        others = [("upstream", *up) for up in (upstreams or {}).items()]
+        others += [("edge", *edge) for edge in (edges or {}).items()]
+        for kind, other, where in others:
             url, *more = [where] if isinstance(where, (str, Node)) else where
             if isinstance(url, Node):
                 url = "http://127.0.0.1:%d" % url.port
-            lines += ["[upstream %s]" % up, "url = " + url]
+            lines += ["[%s %s]" % (kind, other), "url = " + url]
             if not url.startswith("interface:"):
                 lines.append("tls = off")
             lines += more
@@ -407,7 +409,7 @@ class Node:
 
     def start(self):
         self.start_recorder()
-        if "[upstream " in open(self.conf).read():
+        if re.search(r"^\[(upstream|edge) ", open(self.conf).read(), re.M):
             self.start_shipper()
         return self
 

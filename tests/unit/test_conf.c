@@ -580,6 +580,60 @@ static const struct refusal values_of_an_upstream_keep_their_bounds[] = {
 	{ 0 },
 };
 
+#define EDGE	BASE "[edge lon1]\nurl = http://a\ntls = off\n"
+static const struct refusal an_edge_has_keys_of_its_own[] = {
+	{ BASE "[edge]\n", 5, "[edge]: needs a name; write it like [edge "
+	    "lon1]" },
+	{ BASE "[edge lon1]\ntls = off\n", 5, "url: missing; write url = "
+	    "https://lon1.example:7152" },
+	{ BASE "[edge lon1]\nurl = http://a\n", 6, "spell out tls = off" },
+	{ BASE "[edge lon1]\nurl = interface:eth1\n", 6, "url: an edge is a "
+	    "node; write https://host:port" },
+	{ EDGE "[edge lon1]\n", 8, "a second section of this name" },
+	{ EDGE "proxy_auth = /a\n", 8, "there is no proxy" },
+	{ EDGE CERTS, 8, "tls_cert: given, but tls is off" },
+	{ EDGE "answer_timeout = 1s\n", 8, "write 2s to 1h" },
+	{ EDGE "window = 1KiB\n", 8, "write 1MiB to 1GiB" },
+	{ EDGE "streams = lon1\n", 8, "'lon1' names no stream" },
+	{ EDGE "retry_for = 1h\n", 8, "retry_for: not of an edge: what waits, "
+	    "waits at the edge; write it there, in [upstream NAME] with url = "
+	    "pull: and this node's name" },
+	{ EDGE "delivery = at-most-once\n", 8, "delivery: not of an edge" },
+	{ EDGE "rate_limit = 1Mbit\n", 8, "rate_limit: not of an edge" },
+	{ EDGE "windov = 1MiB\n", 8, "unknown key; did you mean window?" },
+	{ 0 },
+};
+
+static void
+edges_are_dialled(void **state)
+{
+	struct pb_conf *conf = load_good(EDGE "[edge par1]\n"
+	    "url = https://par1.example:7152/x/\n" CERTS
+	    "streams = par1/*\nwindow = 2MiB\ncompress = zstd\n"
+	    "connect_timeout = 2s\nanswer_timeout = 10s\n"
+	    "proxy = http://p:3128\nproxy_auth = /auth\n");
+	const struct pb_conf_edge *edge = pb_conf_edge(conf, "par1");
+
+	(void)state;
+	assert_int_equal(conf->edges, 2);
+	assert_null(pb_conf_edge(conf, "fra1"));
+	assert_ptr_equal(edge, &conf->edge[1]);
+	assert_string_equal(edge->url, "https://par1.example:7152/x");
+	assert_string_equal(edge->tls.cert, "/c");
+	assert_string_equal(edge->streams, "par1/*");
+	assert_int_equal(edge->window, 2 << 20);
+	assert_true(edge->compress_zstd);
+	assert_int_equal(edge->connect_timeout_ms, 2000);
+	assert_int_equal(edge->answer_timeout_ms, 10000);
+	assert_string_equal(edge->proxy, "http://p:3128");
+	assert_string_equal(edge->proxy_auth, "/auth");
+	edge = pb_conf_edge(conf, "lon1");
+	assert_string_equal(edge->streams, "*");
+	assert_int_equal(edge->window, 16 << 20);
+	assert_int_equal(edge->answer_timeout_ms, 60000);
+	pb_conf_destroy(conf);
+}
+
 #define OUT	BASE "[upstream c]\nurl = interface:eth1\n"
 static const struct refusal an_interface_has_no_keys_of_a_connection[] = {
 	{ OUT "tls = off\n", 7, "tls: given, but url is an interface" },
@@ -1126,6 +1180,8 @@ main(void)
 		cmocka_unit_test(what_others_captured_leaves_by_any_interface),
 		VALUES(an_interface_has_a_name_as_the_kernel_takes_it),
 		VALUES(values_keep_their_bounds),
+		REFUSED(an_edge_has_keys_of_its_own),
+		cmocka_unit_test(edges_are_dialled),
 		REFUSED(values_of_an_upstream_keep_their_bounds),
 		REFUSED(bounds_on_peers_have_bounds),
 		VALUES(the_ends_of_those_bounds_are_taken),

@@ -61,6 +61,28 @@ on_done(void *arg, const struct pb_http_answer *answer)
 	snprintf(r->error, sizeof(r->error), "%s", answer->error);
 }
 
+/* Of an answer that is kept. */
+struct kept {
+	struct result	result;
+	char		wanted[3][64];
+	bool		fresh;
+	struct pb_buf	memory;
+};
+
+static void
+on_kept(void *arg, const struct pb_http_answer *answer)
+{
+	struct kept *kept = arg;
+
+	for (int i = 0; i < 3; i++)
+		snprintf(kept->wanted[i], sizeof(kept->wanted[i]), "%s",
+		    answer->wanted[i]);
+	kept->fresh = answer->fresh;
+	on_done(&kept->result, answer);
+	kept->memory = *answer->memory;
+	memset(answer->memory, 0, sizeof(*answer->memory));
+}
+
 static struct pb_http *
 http_with(unsigned requests_max)
 {
@@ -381,6 +403,133 @@ an_answer_without_end_is_cut_off(void **state)
 	server_stop(s);
 }
 
+/* Goal: a large answer is had where it is asked for, and its headers. */
+static void
+an_answer_may_be_as_large_as_is_said_and_kept(void **state)
+{
+	static const char *const want[] = { "PB-First", "PB-Digest", "PB-Gap",
+	    NULL };
+	static char text[200000];
+	struct line script[] = { { ANSWER, text } };
+	struct pb_http *http = http_with(4);
+	struct kept kept = { .memory = { .data = NULL } };
+	struct pb_http_request request = { .path = "/v1/x", .want = want,
+	    .answer_max = 150000, .done = on_kept, .arg = &kept,
+	    .owner = &kept };
+	struct pb_http_peer peer;
+	struct server *s;
+	size_t n;
+
+	(void)state;
+	n = (size_t)snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
+	    "pb-first:  17 \r\nPB-Gap: %0200d\r\nContent-Length: 150000\r\n"
+	    "\r\n", 1);
+	memset(text + n, 'x', 150000);
+	s = server_start(NULL, script, 1);
+	peer = (struct pb_http_peer){ .url = s->url };
+	request.peer = &peer;
+	for (int i = 0; i < 2; i++) {
+		kept.result.done = false;
+		assert_int_equal(pb_http_send(http, &request, NULL), 0);
+		wait_for(http, &kept.result);
+		assert_int_equal(kept.result.status, 200);
+		assert_int_equal(kept.memory.len, 150000);
+		assert_int_equal(kept.memory.data[149999], 'x');
+		pb_buf_finish(&kept.memory);
+		assert_string_equal(kept.wanted[0], "17");
+		assert_string_equal(kept.wanted[1], "");
+		assert_string_equal(kept.wanted[2], "");
+		/* The second one goes over the first one's connection. */
+		assert_int_equal(kept.fresh, i == 0);
+	}
+	request.answer_max = 149999;
+	kept.result.done = false;
+	assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	wait_for(http, &kept.result);
+	assert_string_equal(kept.result.error, "its answer is too large");
+	pb_buf_finish(&kept.memory);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
+struct heard {
+	struct result	result;
+	char		lines[256];
+	char		first[16];
+	unsigned	heads;
+};
+
+static void
+on_line(void *arg, const char *line, bool fresh)
+{
+	struct heard *heard = arg;
+	size_t len = strlen(heard->lines);
+
+	assert_true(fresh);
+	snprintf(heard->lines + len, sizeof(heard->lines) - len, "<%.20s>",
+	    line);
+}
+
+static void
+on_head(void *arg, const struct pb_http_answer *answer)
+{
+	struct heard *heard = arg;
+
+	heard->heads++;
+	assert_int_equal(answer->status, 200);
+	snprintf(heard->first, sizeof(heard->first), "%s", answer->wanted[0]);
+}
+
+static void
+on_heard(void *arg, const struct pb_http_answer *answer)
+{
+	on_done(&((struct heard *)arg)->result, answer);
+}
+
+static void
+lines_and_heads_are_heard_as_they_come(void **state)
+{
+	static const char *const want[] = { "PB-First", NULL };
+	static const struct {
+		const char *text;
+		size_t max;
+		const char *lines, *rest, *error;
+		unsigned heads;
+	} rows[] = {
+		{ "HTTP/1.1 200 OK\r\nPB-First: 7\r\nContent-Length: 9\r\n\r\n"
+		    "ab\n\nc\nxyz", 100, "<ab><><c>", "xyz", "", 1 },
+		{ "HTTP/1.1 403 No\r\nContent-Length: 4\r\n\r\na\nb\n", 100,
+		    "", "a\nb\n", "", 0 },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab\n\nc\nxyz",
+		    8, "", "", "its answer is too large", 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct line script[] = { { ANSWER, rows[i].text } };
+		struct server *s = server_start(NULL, script, 1);
+		struct pb_http_peer peer = { .url = s->url };
+		struct pb_http *http = http_with(4);
+		struct heard heard = { .lines = "" };
+		struct pb_http_request request = { .peer = &peer,
+		    .path = "/v1/x", .want = want, .line = on_line,
+		    .head = on_head, .done = on_heard, .arg = &heard,
+		    .answer_max = rows[i].max, .owner = &heard };
+
+		assert_int_equal(pb_http_send(http, &request, NULL), 0);
+		wait_for(http, &heard.result);
+		assert_string_equal(heard.lines, rows[i].lines);
+		if (rows[i].error[0] == '\0')
+			assert_string_equal(heard.result.body, rows[i].rest);
+		assert_string_equal(heard.result.error, rows[i].error);
+		assert_int_equal(heard.heads, rows[i].heads);
+		if (i == 0)
+			assert_string_equal(heard.first, "7");
+		pb_http_destroy(http);
+		server_stop(s);
+	}
+}
+
 static void
 retry_after_is_read(void **state)
 {
@@ -573,6 +722,8 @@ main(void)
 		cmocka_unit_test(redirects_are_answers_and_not_followed),
 		cmocka_unit_test(no_proxy_is_taken_from_the_environment),
 		cmocka_unit_test(an_answer_without_end_is_cut_off),
+		cmocka_unit_test(an_answer_may_be_as_large_as_is_said_and_kept),
+		cmocka_unit_test(lines_and_heads_are_heard_as_they_come),
 		cmocka_unit_test(retry_after_is_read),
 		cmocka_unit_test(
 		    an_answer_before_the_end_of_the_body_is_heard),

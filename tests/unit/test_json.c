@@ -281,6 +281,34 @@ a_document_is_read_straight_down(void **state)
 }
 
 static void
+pairs_of_numbers_are_read(void **state)
+{
+	static const char body[] = "{\"late\":[[1,2],[7,9],[3],[1,-2],"
+	    "[\"1\",2]],\"n\":1,\"none\":[]}";
+	struct pb_json_doc doc;
+	uint64_t a = 0, b = 0;
+
+	(void)state;
+	assert_int_equal(pb_json_doc_open(&doc, body, sizeof(body) - 1, NULL),
+	    0);
+	assert_true(pb_json_doc_pair(&doc, "late", 1, &a, &b));
+	assert_int_equal(a, 7);
+	assert_int_equal(b, 9);
+	assert_false(pb_json_doc_pair(&doc, "none", 0, &a, &b));
+	assert_false(pb_json_doc_pair(&doc, "late", 5, &a, &b));
+	assert_int_equal(doc.rc, 0);
+	for (size_t i = 2; i < 5; i++) {
+		doc.rc = 0;
+		assert_false(pb_json_doc_pair(&doc, "late", i, &a, &b));
+		assert_int_equal(doc.rc, PB_EFORMAT);
+	}
+	doc.rc = 0;
+	assert_false(pb_json_doc_pair(&doc, "n", 0, &a, &b));
+	assert_int_equal(doc.rc, PB_EFORMAT);
+	pb_json_doc_close(&doc);
+}
+
+static void
 the_length_given_is_the_bodys_end(void **state)
 {
 	uint64_t value;
@@ -387,6 +415,7 @@ main(void)
 		cmocka_unit_test(a_number_is_read_from_an_object),
 		cmocka_unit_test(members_of_members_and_truths_are_read),
 		cmocka_unit_test(a_document_is_read_straight_down),
+		cmocka_unit_test(pairs_of_numbers_are_read),
 		cmocka_unit_test(the_length_given_is_the_bodys_end),
 		cmocka_unit_test(a_text_is_read_if_it_fits),
 		cmocka_unit_test(a_body_past_its_bound_is_not_parsed),

@@ -242,6 +242,39 @@ a_wrong_method_is_told_the_right_one(void **state)
 	assert_string_equal(pb_request_answer(request)->allow, "POST");
 }
 
+/* Goal: what our shipper fetched of a node comes in as if that had pushed it.
+ * Method: the same body by the local door with PB-Relay, and without. */
+static void
+what_was_fetched_gets_a_hop_by_the_local_door(void **state)
+{
+	static const struct body_opts far = { .first = 1, .last = 3,
+	    .nodes = 2, .hops = 1, .node = { "lon1", "par1" } };
+	static const struct body_opts loop = { .first = 1, .last = 1,
+	    .nodes = 2, .hops = 1, .node = { "lon1", "core" } };
+	struct pb_request_head h = { .door = PB_DOOR_LOCAL };
+
+	(void)state;
+	strcpy(conf.listen.allow, "nobody");
+	post_image(&h, &far);
+	assert_int_equal(status(), 422);
+	assert_non_null(strstr(text(), "from their origin"));
+	h.relay = "par1";
+	post_image(&h, &loop);
+	assert_int_equal(status(), 508);
+	post_image(&h, &far);
+	write_all();
+	assert_int_equal(status(), 200);
+	assert_string_equal(text(), "{\"acked\":3}");
+	h.path = "/v1/streams/core/eth0/0123456789abcdef/packets";
+	post_image(&h, &TEN);
+	assert_int_equal(status(), 508);
+	h.path = NULL;
+	h.relay = "par/1";
+	post_image(&h, &far);
+	assert_int_equal(status(), 400);
+	assert_non_null(strstr(text(), "PB-Relay"));
+}
+
 static void
 a_loop_is_told_from_the_path_or_from_the_way(void **state)
 {
@@ -426,6 +459,7 @@ main(void)
 		TEST(a_last_packet_that_cannot_be_read_now_is_asked_for_later),
 		TEST(paths_and_names_that_are_wrong_are_told_apart),
 		TEST(a_wrong_method_is_told_the_right_one),
+		TEST(what_was_fetched_gets_a_hop_by_the_local_door),
 		TEST(a_loop_is_told_from_the_path_or_from_the_way),
 		TEST(by_the_local_door_any_name_goes_and_no_rule_asks),
 		TEST(the_rules_of_listen_allow_hold),

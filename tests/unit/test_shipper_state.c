@@ -16,6 +16,7 @@
 
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
+#include "shipper/state/edges.h"
 #include "shipper/state/state.h"
 #include "shipper/state/tables.h"
 #include "tests/unit/temp.h"
@@ -438,6 +439,49 @@ a_second_shipper_is_told_the_firsts_pid(void **state)
 	temp_remove(dir);
 }
 
+static bool
+keeps_b(void *arg, const char *edge)
+{
+	(void)arg;
+	return strcmp(edge, "b") == 0;
+}
+
+/* Beside them in `meta` stand others' rows, which stay. */
+static void
+edges_come_in_pages_by_name_and_are_forgotten(void **state)
+{
+	static const char *const names[] = { "c", "a", "b" };
+	struct pb_edge_row rows[3];
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	assert_int_equal(pb_state_begin(b.state, NULL), 0);
+	pb_mdb_put(&b.state->txn, PB_STATE_META, "age", 3, "x", 1);
+	pb_mdb_put(&b.state->txn, PB_STATE_META, "fill", 4, "x", 1);
+	for (size_t i = 0; i < 3; i++) {
+		struct pb_edge_row row = { .state = PB_SHIP_READY,
+		    .behind = i + 1, .packets = 7, .error_ns = 9,
+		    .url = "http://x", .last_error = "why" };
+
+		strcpy(row.name, names[i]);
+		pb_state_put_edge(b.state, &row);
+	}
+	assert_int_equal(pb_state_commit(b.state), 0);
+	assert_int_equal(pb_state_edges(b.state, NULL, rows, 2, NULL), 2);
+	assert_string_equal(rows[0].name, "a");
+	assert_int_equal(rows[0].behind, 2);
+	assert_string_equal(rows[0].last_error, "why");
+	assert_int_equal(rows[0].error_ns, 9);
+	assert_int_equal(pb_state_edges(b.state, "b", rows, 3, NULL), 1);
+	assert_string_equal(rows[0].name, "c");
+	assert_int_equal(pb_state_forget_edges(b.state, keeps_b, NULL, NULL),
+	    0);
+	assert_int_equal(pb_state_edges(b.state, NULL, rows, 3, NULL), 1);
+	assert_string_equal(rows[0].name, "b");
+	bench_finish(&b);
+}
+
 int
 main(void)
 {
@@ -455,6 +499,8 @@ main(void)
 		cmocka_unit_test(foreign_rows_are_skipped),
 		cmocka_unit_test(
 		    a_file_that_was_cut_short_is_an_error_and_stays),
+		cmocka_unit_test(
+		    edges_come_in_pages_by_name_and_are_forgotten),
 		cmocka_unit_test(a_second_shipper_is_told_the_firsts_pid),
 	};
 

@@ -257,8 +257,8 @@ static struct pb_source *
 start(struct fixture *f, const char *interface, const char *filter,
     uint32_t threads)
 {
-	struct pb_conf conf = { .node.name = "lon1",
-	    .store.flush_interval_ms = 40 };
+	static struct pb_conf conf = { .node.name = "lon1",
+	    .store.flush_interval_ms = 40 };	/* too large for a stack */
 	struct pb_conf_capture capture = { .snaplen = PB_SNAPLEN,
 	    .buffer = threads << 20, .threads = threads };
 	struct pb_source *source;

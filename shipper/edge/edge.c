@@ -1,0 +1,437 @@
+/*
+ * shipper/edge/edge.c - one edge: its machine, its requests
+ */
+#include "shipper/edge/edge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/zip.h"
+#include "shipper/sink/sink_http.h"
+#include "shipper/wire/fetch.h"
+#include "shipper/wire/proxy.h"
+
+#define POLL_S_MAX	30u	/* a question for news is open */
+#define HERE_SILENCE_MS	30000u	/* of our recorder */
+
+/* A request under way. */
+struct call {
+	struct pb_edge	*edge;
+	struct pb_pull_action action;
+	union {			/* of the wire */
+		struct pb_fetch_call fetch;
+		struct pb_wire_call wire;
+	};
+	LIST_ENTRY(call) link;
+};
+
+struct pb_edge {
+	const struct pb_conf_edge *conf;
+	struct pb_edge_env env;
+	char		 name[PB_NAME_BYTES_MAX + 1];
+	char		 proxy_auth[PB_PROXY_AUTH_MAX];
+	struct pb_wire	 there, here;
+	struct pb_pull	*pull;
+	LIST_HEAD(, call) calls;
+	struct pb_edge_row row;		/* as reported; written_ns 0: never */
+};
+
+static void	reach(struct pb_edge *);
+static int	perform(struct pb_edge *, const struct pb_pull_action *,
+		    struct pb_err *);
+static int	start(struct call *, struct pb_err *);
+static int	hand(struct call *, struct pb_err *);
+static unsigned	poll_s(const struct pb_edge *);
+static void	on_row(void *, const struct pb_pull_row *, bool);
+static void	on_coming(void *, uint64_t, uint64_t);
+static void	on_fetch(void *, struct pb_pull_answer *);
+static void	on_wire(void *, struct pb_answer *);
+static enum pb_pull_outcome outcome_of(const struct call *,
+		    struct pb_answer *);
+static void	end(struct call *, struct pb_pull_answer *);
+static bool	wants(void *, const struct pb_stream_key *);
+static bool	print(void *, const struct pb_pull_piece *,
+		    struct pb_fingerprint *);
+static void	event(void *, enum pb_log_level, const struct pb_stream_key *,
+		    const char *);
+
+int
+pb_edge_create(struct pb_edge **out, const struct pb_conf_edge *conf,
+    const struct pb_edge_env *env, struct pb_err *err)
+{
+	struct pb_edge *edge = calloc(1, sizeof(*edge));
+	struct pb_pull_opts opts = { .window = conf->window,
+	    .budget = env->budget, .wants = wants, .print = print, .event = event,
+	    .arg = edge };
+	int rc;
+
+	*out = NULL;
+	if (edge == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for an edge");
+	edge->env = *env;
+	LIST_INIT(&edge->calls);
+	strcpy(edge->name, conf->name);
+	rc = pb_proxy_auth_read(edge->proxy_auth, conf->proxy_auth, err);
+	if (rc < 0) {
+		free(edge);
+		return pb_err_prefix(err, rc, "[edge %s] proxy_auth",
+		    conf->name);
+	}
+	edge->there = (struct pb_wire){ .http = env->http,
+	    .node = env->node };
+	edge->here = (struct pb_wire){ .http = env->http,
+	    .sender = env->sender, .relay = edge->name,
+	    .peer = { .url = "http://localhost",
+	    .socket_path = env->socket_path,
+	    .silence_ms = HERE_SILENCE_MS } };
+	pb_edge_adopt(edge, conf);
+	rc = pb_pull_create(&edge->pull, &opts, err);
+	if (rc < 0) {
+		free(edge);
+		return rc;
+	}
+	*out = edge;
+	return 0;
+}
+
+void
+pb_edge_destroy(struct pb_edge *edge)
+{
+	struct call *call;
+
+	if (edge == NULL)
+		return;
+	while ((call = LIST_FIRST(&edge->calls)) != NULL) {
+		LIST_REMOVE(call, link);
+		pb_http_cancel(edge->env.http, &call->wire);
+		if (call->action.kind == PB_PULL_HERE ||
+		    call->action.kind == PB_PULL_HAND)
+			edge->env.budget->hands--;
+		free(call);
+	}
+	pb_pull_destroy(edge->pull);
+	free(edge);
+}
+
+const struct pb_conf_edge *
+pb_edge_conf(const struct pb_edge *edge)
+{
+	return edge->conf;
+}
+
+void
+pb_edge_adopt(struct pb_edge *edge, const struct pb_conf_edge *conf)
+{
+	edge->conf = conf;
+	reach(edge);
+}
+
+static void
+reach(struct pb_edge *edge)
+{
+	const struct pb_conf_edge *conf = edge->conf;
+	struct pb_http_peer *peer = &edge->there.peer;
+
+	peer->url = conf->url;
+	peer->connect_ms = conf->connect_timeout_ms;
+	peer->silence_ms = conf->answer_timeout_ms;
+	peer->proxy = conf->proxy;
+	peer->proxy_auth = edge->proxy_auth;
+	if (!conf->tls.off) {
+		peer->cert = conf->tls.cert;
+		peer->key = conf->tls.key;
+		peer->ca = conf->tls.ca;
+	}
+}
+
+void
+pb_edge_run(struct pb_edge *edge, uint64_t now_ms)
+{
+	struct pb_pull_answer answer;
+	struct pb_pull_action action;
+	struct pb_err err;
+
+	while (pb_pull_next(edge->pull, now_ms, pb_random64(), &action)) {
+		if (perform(edge, &action, &err) == 0)
+			continue;
+		answer = (struct pb_pull_answer){ .text = err.text };
+		pb_pull_answer(edge->pull, &action, &answer, now_ms,
+		    pb_random64());
+	}
+}
+
+uint64_t
+pb_edge_wake_ms(const struct pb_edge *edge)
+{
+	return pb_pull_wake_ms(edge->pull);
+}
+
+bool
+pb_edge_starves(const struct pb_edge *edge)
+{
+	return pb_pull_starves(edge->pull);
+}
+
+void
+pb_edge_hurry(struct pb_edge *edge)
+{
+	pb_pull_hurry(edge->pull);
+}
+
+/* --- requests ------------------------------------------------------------- */
+
+static int
+perform(struct pb_edge *edge, const struct pb_pull_action *action,
+    struct pb_err *err)
+{
+	struct call *call = calloc(1, sizeof(*call));
+	int rc;
+
+	if (call == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for a request");
+	call->edge = edge;
+	call->action = *action;
+	rc = start(call, err);
+	if (rc < 0)
+		free(call);
+	else
+		LIST_INSERT_HEAD(&edge->calls, call, link);
+	return rc;
+}
+
+static int
+start(struct call *call, struct pb_err *err)
+{
+	const struct pb_pull_action *action = &call->action;
+	struct pb_edge *edge = call->edge;
+
+	switch (action->kind) {
+	case PB_PULL_LIST:
+	case PB_PULL_FETCH:
+	case PB_PULL_ACK:
+		call->fetch.done = on_fetch;
+		call->fetch.row = on_row;
+		call->fetch.coming = on_coming;
+		call->fetch.arg = call;
+		return pb_fetch_start(&edge->there, &call->fetch, action,
+		    poll_s(edge), edge->conf->compress_zstd, err);
+	case PB_PULL_HERE:
+	case PB_PULL_THERE:
+	case PB_PULL_HAND:
+		break;
+	}
+	call->wire.done = on_wire;
+	call->wire.arg = call;
+	if (action->kind == PB_PULL_HAND)
+		return hand(call, err);
+	return pb_wire_ask(action->kind == PB_PULL_HERE ? &edge->here :
+	    &edge->there, &call->wire, action->key, action->number, err);
+}
+
+static int
+hand(struct call *call, struct pb_err *err)
+{
+	const struct pb_pull_piece *piece = call->action.piece;
+	struct pb_wire *here = &call->edge->here;
+	struct pb_wire_packets packets = { .first = piece->first,
+	    .last = piece->last, .body = piece->body.data,
+	    .len = piece->body.len, .digest = piece->digest,
+	    .packed = piece->packed };
+	struct pb_piece gap = { .kind = PB_PIECE_GAP, .first = piece->first,
+	    .last = piece->last, .reason = piece->reason };
+
+	return piece->reason == 0 ?
+	    pb_wire_packets(here, &call->wire, call->action.key, &packets,
+	    err) :
+	    pb_wire_gap(here, &call->wire, call->action.key, &gap,
+	    call->action.linktype, err);
+}
+
+static unsigned
+poll_s(const struct pb_edge *edge)
+{
+	uint64_t s = edge->conf->answer_timeout_ms / 2000;
+
+	return s < POLL_S_MAX ? (unsigned)s : POLL_S_MAX;
+}
+
+/* --- answers -------------------------------------------------------------- */
+
+static void
+on_row(void *arg, const struct pb_pull_row *row, bool fresh)
+{
+	const struct call *call = arg;
+
+	pb_pull_row(call->edge->pull, row, fresh);
+}
+
+static void
+on_coming(void *arg, uint64_t first, uint64_t last)
+{
+	const struct call *call = arg;
+
+	pb_pull_coming(call->edge->pull, &call->action, first, last);
+}
+
+static void
+on_fetch(void *arg, struct pb_pull_answer *answer)
+{
+	end(arg, answer);
+}
+
+static void
+on_wire(void *arg, struct pb_answer *said)
+{
+	struct call *call = arg;
+	bool here = call->action.kind != PB_PULL_THERE;
+	char text[PB_SHIP_TEXT_MAX + 32];
+	struct pb_pull_answer answer = { .text = text,
+	    .acked = said->acked, .last = said->last,
+	    .fresh = !here && said->fresh,
+	    .retry_after_ms = said->retry_after_ms };
+
+	answer.outcome = outcome_of(call, said);
+	snprintf(text, sizeof(text), "%s%s", here ? "pb-recorder here: " : "",
+	    said->text);
+	end(call, &answer);
+}
+
+static enum pb_pull_outcome
+outcome_of(const struct call *call, struct pb_answer *said)
+{
+	bool hand = call->action.kind == PB_PULL_HAND;
+
+	pb_sink_http_meaning(said, !hand ? PB_ACTION_ASK :
+	    call->action.piece->reason == 0 ? PB_ACTION_PACKETS :
+	    PB_ACTION_GAP);
+	switch (said->outcome) {
+	case PB_OUTCOME_HAS:
+		return PB_PULL_DONE;
+	case PB_OUTCOME_BEHIND:
+		return PB_PULL_BEHIND;
+	case PB_OUTCOME_BROKEN:
+	case PB_OUTCOME_MALFORMED:
+	case PB_OUTCOME_TOO_LARGE:
+		return PB_PULL_BROKEN;
+	case PB_OUTCOME_REFUSED:
+		return PB_PULL_REFUSED;
+	default:
+		return PB_PULL_FAILED;
+	}
+}
+
+static void
+end(struct call *call, struct pb_pull_answer *answer)
+{
+	struct pb_edge *edge = call->edge;
+	struct pb_pull_action action = call->action;
+
+	LIST_REMOVE(call, link);
+	free(call);
+	pb_pull_answer(edge->pull, &action, answer, pb_clock_mono_ms(),
+	    pb_random64());
+}
+
+/* --- what the machine asks and tells -------------------------------------- */
+
+/* Our own streams are not fetched: that would be a loop. */
+static bool
+wants(void *arg, const struct pb_stream_key *key)
+{
+	const struct pb_edge *edge = arg;
+	char stream[PB_STREAM_NAME_MAX];
+
+	pb_stream_name(stream, key);
+	return strcmp(key->node, edge->env.node) != 0 &&
+	    pb_glob_list_match(edge->conf->streams, stream);
+}
+
+static bool
+print(void *arg, const struct pb_pull_piece *piece,
+    struct pb_fingerprint *out)
+{
+	size_t room, len;
+	uint8_t *plain;
+	bool good;
+
+	(void)arg;
+	if (!piece->packed)
+		return pb_fingerprint_last(piece->body.data, piece->body.len,
+		    out);
+	if (pb_zip_room(piece->body.data, piece->body.len, PB_PULL_BYTES_MAX +
+	    PB_PULL_SLACK, &room, NULL) < 0 || (plain = malloc(room)) == NULL)
+		return false;
+	good = pb_zip_unpack(plain, room, piece->body.data, piece->body.len,
+	    &len, NULL) == 0 && pb_fingerprint_last(plain, len, out);
+	free(plain);
+	return good;
+}
+
+static void
+event(void *arg, enum pb_log_level level, const struct pb_stream_key *key,
+    const char *text)
+{
+	const struct pb_edge *edge = arg;
+	char stream[PB_STREAM_NAME_MAX];
+
+	if (key == NULL) {
+		pb_log(level, "shipper", "edge %s: %s", edge->name, text);
+		return;
+	}
+	pb_stream_name(stream, key);
+	pb_log(level, "shipper", "edge %s: %s stream=%s epoch=%016" PRIx64,
+	    edge->name, text, stream, key->epoch);
+}
+
+/* --- reports -------------------------------------------------------------- */
+
+bool
+pb_edge_report(struct pb_edge *edge, struct pb_edge_row *out, uint64_t now_ms,
+    uint64_t now_ns)
+{
+	const struct pb_edge_row *was = &edge->row;
+	struct pb_pull_status s;
+	bool news;
+
+	pb_pull_status(edge->pull, now_ms, &s);
+	*out = (struct pb_edge_row){ .state = s.state, .written_ns = now_ns,
+	    .since_ns = now_ns - (now_ms - s.since_ms) * PB_NS_PER_MS,
+	    .attempts = s.attempts, .streams = s.streams,
+	    .refused = s.refused, .behind = s.behind,
+	    .flight_bytes = s.flight_bytes, .packets = s.packets,
+	    .bytes = s.bytes };
+	strcpy(out->name, edge->name);
+	snprintf(out->url, sizeof(out->url), "%.255s", edge->conf->url);
+	snprintf(out->last_error, sizeof(out->last_error), "%s",
+	    s.last_error);
+	if (s.progress_ms != 0)
+		out->progress_ns = now_ns -
+		    (now_ms - s.progress_ms) * PB_NS_PER_MS;
+	if (s.last_error[0] != '\0')
+		out->error_ns = now_ns - (now_ms - s.error_ms) * PB_NS_PER_MS;
+	if (s.attempts > 0)
+		out->retry_ns = now_ns + (s.retry_ms > now_ms ? s.retry_ms -
+		    now_ms : 0) * PB_NS_PER_MS;
+	/* That time passes is no news. */
+	news = was->written_ns == 0 || was->state != out->state ||
+	    was->attempts != out->attempts || was->streams != out->streams ||
+	    was->refused != out->refused || was->behind != out->behind ||
+	    was->flight_bytes != out->flight_bytes ||
+	    was->packets != out->packets || was->bytes != out->bytes ||
+	    strcmp(was->last_error, out->last_error) != 0;
+	if (news)
+		edge->row = *out;
+	return news;
+}
+
+void
+pb_edge_report_again(struct pb_edge *edge)
+{
+	edge->row.written_ns = 0;
+}

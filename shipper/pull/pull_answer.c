@@ -1,0 +1,443 @@
+/*
+ * shipper/pull/pull_answer.c - what follows from answers about a stream
+ *
+ * Whoever answers late answers for nothing: a piece that was dropped is not
+ * there, a stream that is unsure is asked about again.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shipper/pull/pull_impl.h"
+
+#define SLOW_MS		PB_SHIP_PIECE_MS	/* a fetch: halved */
+#define NOTHING_MS	1000u	/* until it is asked for again */
+
+static void	here(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_answer *);
+static void	there(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_answer *);
+static void	fetched(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_action *, struct pb_pull_answer *);
+static void	handed(struct pb_pull *, struct pb_pull_stream *,
+		    struct pull_piece *, const struct pb_pull_answer *);
+static void	acked(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_action *,
+		    const struct pb_pull_answer *);
+static void	gone(struct pb_pull *, struct pb_pull_stream *);
+static void	sure(struct pb_pull *, struct pb_pull_stream *);
+static void	compare_piece(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_answer *);
+static struct pull_piece *piece_of(const struct pb_pull_stream *,
+		    const struct pb_pull_action *);
+static void	drop_from(struct pb_pull *, struct pb_pull_stream *,
+		    struct pull_piece *);
+static void	not_fetched(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_action *, struct pb_pull_answer *);
+static void	keep(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_action *, struct pull_piece *,
+		    struct pb_pull_answer *);
+static void	set_apart(struct pb_pull *, struct pb_pull_stream *,
+		    struct pull_piece *);
+static void	resize(struct pb_pull_stream *, uint64_t,
+		    const struct pb_pull_action *, size_t);
+
+void
+pull_stream_answer(struct pb_pull *pull, const struct pb_pull_action *action,
+    struct pb_pull_answer *answer)
+{
+	struct pb_pull_budget *budget = pull->opts.budget;
+	struct pb_pull_stream *s = action->stream;
+
+	if (action->kind == PB_PULL_HERE || action->kind == PB_PULL_HAND)
+		budget->hands--;
+	else
+		pull->flights--;
+	if (action->kind != PB_PULL_ACK)
+		s->flights--;
+	switch (action->kind) {
+	case PB_PULL_HERE:
+		here(pull, s, answer);
+		break;
+	case PB_PULL_THERE:
+		there(pull, s, answer);
+		break;
+	case PB_PULL_FETCH:
+		fetched(pull, s, action, answer);
+		break;
+	case PB_PULL_HAND:
+		if (!action->late)
+			handed(pull, s, (struct pull_piece *)(void *)
+			    action->piece, answer);
+		else if (!pull_late_handed(pull, s, answer))
+			pull_trouble(pull, s, answer);
+		break;
+	case PB_PULL_ACK:
+		acked(pull, s, action, answer);
+		break;
+	case PB_PULL_LIST:
+		break;
+	}
+	pull_wake(pull, s);
+}
+
+/* --- whose packets they are ----------------------------------------------- */
+
+static void
+here(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_answer *answer)
+{
+	struct pull_piece *piece;
+
+	if (answer->outcome != PB_PULL_DONE) {
+		pull_trouble(pull, s, answer);
+		return;
+	}
+	s->here = s->asked = answer->acked;
+	s->last = answer->last;
+	s->told = 0;
+	while ((piece = TAILQ_FIRST(&s->pieces)) != NULL &&
+	    piece->of.last <= s->here)
+		pull_drop_piece(pull, s, piece);
+	/* What is kept follows, or is of no use. */
+	if (piece != NULL && piece->of.first > s->here + 1)
+		pull_drop_pieces(pull, s);
+	piece = TAILQ_LAST(&s->pieces, pull_pieces);
+	if (piece != NULL)
+		s->asked = piece->of.last;
+	s->certainty = PULL_THERE;
+	if (s->last.seq == 0)
+		sure(pull, s);
+}
+
+/*
+ * The same packet is what all is about.  One that the edge does not have any
+ * more, though its numbers went on, tells nothing.
+ */
+static void
+there(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_answer *answer)
+{
+	const struct pb_fingerprint *last = &answer->last;
+
+	if (answer->outcome != PB_PULL_DONE)
+		pull_trouble(pull, s, answer);
+	else if (s->certainty == PULL_PIECE)
+		compare_piece(pull, s, answer);
+	else if (answer->acked == 0)
+		gone(pull, s);
+	else if (answer->acked < s->here)
+		pull_refuse(pull, s, "its numbers went back to %" PRIu64 ", and "
+		    "packets up to %" PRIu64 " are here: nothing more is taken "
+		    "of this epoch; it goes on once the edge has passed that "
+		    "with the same packets, or numbers them under another "
+		    "epoch", answer->acked, s->here);
+	else if (last->seq == s->last.seq && last->digest != s->last.digest)
+		pull_refuse(pull, s, "packet %" PRIu64 " is another one than here, "
+		    "so that those behind it are, too: nothing more is taken "
+		    "of this epoch; was it put back from a copy, or is it one "
+		    "of two that have the same?", last->seq);
+	else
+		sure(pull, s);
+}
+
+/* It was wiped, and begins under another epoch. */
+static void
+gone(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	if (s->there > s->here)
+		pull_event(pull, PB_LOG_WARN, s, "it has nothing of this "
+		    "epoch any more; packets %" PRIu64 " to %" PRIu64 " were "
+		    "not fetched", s->here + 1, s->there);
+	s->listed = false;
+	s->there = s->here;
+	pull_unsure(s);
+	pull_released(s);
+}
+
+/*
+ * What is here is the edge's.  What had been fetched before goes first, and
+ * then it is asked again: that may be of an edge whose place another one has taken,
+ * which has the same packets up to `here` only.  What came over a new
+ * connection is compared, too.
+ */
+static void
+sure(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	struct pull_piece *piece = TAILQ_FIRST(&s->pieces);
+
+	if (piece != NULL && !piece->sure) {
+		s->certainty = PULL_PIECE;
+		return;
+	}
+	s->certainty = PULL_SURE;
+	s->doubt |= piece != NULL;
+	s->ask |= piece != NULL;
+	if (s->late_piece != NULL)
+		s->late_piece->sure = true;
+	if (s->there <= s->here)
+		pull_released(s);
+	pull_wake(pull, s);
+}
+
+static void
+compare_piece(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_answer *answer)
+{
+	struct pull_piece *piece = TAILQ_FIRST(&s->pieces);
+	bool gap = piece->of.reason != 0;
+
+	if (gap ? answer->last.seq < piece->of.first :
+	    answer->last.seq == piece->print.seq &&
+	    answer->last.digest == piece->print.digest) {
+		piece->sure = true;
+		s->certainty = PULL_SURE;
+		return;
+	}
+	answer->text = "what it sent is not what it has now";
+	drop_from(pull, s, piece);
+	pull_trouble(pull, s, answer);
+}
+
+/* --- from the edge -------------------------------------------------------- */
+
+static void
+fetched(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_action *action, struct pb_pull_answer *answer)
+{
+	struct pull_piece *piece;
+
+	pull_give_bytes(pull, pull_reserve(action->bytes_max));
+	if (answer->outcome == PB_PULL_DONE && answer->piece.first == 0)
+		answer->piece.first = action->number + 1;
+	if (action->late) {
+		if (!pull_late_fetched(pull, s, action, answer))
+			pull_trouble(pull, s, answer);
+		return;
+	}
+	piece = piece_of(s, action);
+	if (piece == NULL && s->fetch_from == action->number)
+		s->fetching = false;
+	if (answer->outcome == PB_PULL_DONE) {
+		resize(s, pull->now_ms, action, answer->piece.body.len);
+		keep(pull, s, action, piece, answer);
+		return;
+	}
+	/* What was to follow it does not. */
+	if (piece != NULL)
+		drop_from(pull, s, piece);
+	not_fetched(pull, s, action, answer);
+}
+
+/* Its numbers were told before. */
+static struct pull_piece *
+piece_of(const struct pb_pull_stream *s, const struct pb_pull_action *action)
+{
+	struct pull_piece *piece;
+
+	TAILQ_FOREACH(piece, &s->pieces, link)
+		if (piece->coming && piece->of.first == action->number + 1)
+			return piece;
+	return NULL;
+}
+
+static void
+drop_from(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece)
+{
+	struct pull_piece *next;
+
+	s->asked = piece->of.first - 1;
+	for (; piece != NULL; piece = next) {
+		next = TAILQ_NEXT(piece, link);
+		pull_drop_piece(pull, s, piece);
+	}
+}
+
+static void
+not_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_action *action, struct pb_pull_answer *answer)
+{
+	switch (answer->outcome) {
+	case PB_PULL_NOTHING:
+		s->retry_ms = pull->now_ms + NOTHING_MS;
+		return;
+	case PB_PULL_GONE:
+		gone(pull, s);
+		return;
+	case PB_PULL_TOO_LARGE:
+		if (action->bytes_max < PB_PULL_BYTES_MAX) {
+			s->bytes_max = action->bytes_max * 2;
+			return;
+		}
+		break;
+	case PB_PULL_REFUSED:
+		pull_refuse(pull, s, "%s", answer->text);
+		return;
+	default:
+		break;
+	}
+	pull_trouble(pull, s, answer);
+}
+
+void
+pb_pull_coming(struct pb_pull *pull, const struct pb_pull_action *action,
+    uint64_t first, uint64_t last)
+{
+	struct pb_pull_stream *s = action->stream;
+	struct pull_piece *piece;
+
+	if (action->late || first != action->number + 1 || last < first ||
+	    !s->fetching || s->fetch_from != action->number ||
+	    s->asked != action->number)
+		return;
+	piece = pull_add_piece(s, first, last);
+	if (piece == NULL)
+		return;
+	piece->coming = true;
+	s->coming++;
+	s->fetching = false;
+	pull_wake(pull, s);
+}
+
+/*
+ * Of another connection than those before: it waits until the edge has shown
+ * that it is the same.
+ */
+static void
+keep(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_action *action, struct pull_piece *piece,
+    struct pb_pull_answer *answer)
+{
+	struct pb_pull_piece *of = &answer->piece;
+	bool fits = of->first == action->number + 1 && of->last >= of->first &&
+	    of->last <= INT64_MAX;
+
+	if (fits && piece == NULL && s->asked == action->number)
+		piece = pull_add_piece(s, of->first, of->last);
+	if (!fits || (piece != NULL && piece->of.last != of->last)) {
+		pb_buf_finish(&of->body);
+		if (piece != NULL)
+			drop_from(pull, s, piece);
+		answer->text = "it answers other packets than it was asked "
+		    "for";
+		pull_trouble(pull, s, answer);
+		return;
+	}
+	/* What it follows was dropped, or there is no memory: again, then. */
+	if (piece == NULL) {
+		pb_buf_finish(&of->body);
+		return;
+	}
+	s->coming -= piece->coming;
+	piece->coming = false;
+	piece->of = *of;
+	piece->sure = !answer->fresh && s->certainty == PULL_SURE && !s->doubt;
+	pull_take_bytes(pull, of->body.len);
+	if (!piece->sure)
+		set_apart(pull, s, piece);
+}
+
+/* One at a time, and behind all that is sure: what follows it is fetched
+ * again. */
+static void
+set_apart(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece)
+{
+	struct pull_piece *before = TAILQ_PREV(piece, pull_pieces, link);
+	struct pull_piece *behind = TAILQ_NEXT(piece, link);
+
+	s->ask = true;
+	pull_doubt(pull, s);
+	if (behind != NULL)
+		drop_from(pull, s, behind);
+	if ((before != NULL && !before->sure) || (piece->of.reason == 0 &&
+	    !pull->opts.print(pull->opts.arg, &piece->of, &piece->print)))
+		drop_from(pull, s, piece);
+}
+
+static void
+resize(struct pb_pull_stream *s, uint64_t now_ms,
+    const struct pb_pull_action *action, size_t came)
+{
+	uint64_t took_ms = now_ms - action->began_ms;
+
+	if (took_ms > SLOW_MS && s->bytes_max > PB_PULL_BYTES_MIN)
+		s->bytes_max = action->bytes_max / 2;
+	else if (took_ms < SLOW_MS / 2 && came > action->bytes_max / 2 &&
+	    s->bytes_max < PB_PULL_BYTES_MAX)
+		s->bytes_max = action->bytes_max * 2;
+}
+
+/* --- to our recorder ------------------------------------------------------ */
+
+static void
+handed(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece, const struct pb_pull_answer *answer)
+{
+	piece->handing = false;
+	switch (answer->outcome) {
+	case PB_PULL_DONE:
+		if (answer->acked < piece->of.last)
+			break;
+		if (piece->of.reason == 0)
+			pull->packets += piece->of.last - piece->of.first + 1;
+		pull->body_bytes += piece->of.body.len;
+		pull->progress_ms = pull->now_ms;
+		if (s->here < piece->of.last)
+			s->here = piece->of.last;
+		pull_drop_piece(pull, s, piece);
+		pull_released(s);
+		return;
+	case PB_PULL_BROKEN:
+		pull_drop_piece(pull, s, piece);
+		pull_unsure(s);
+		pull_refuse(pull, s, "what it sent is not taken: %s",
+		    answer->text);
+		return;
+	case PB_PULL_REFUSED:
+		/* It may be another one when it is tried again. */
+		pull_drop_piece(pull, s, piece);
+		pull_unsure(s);
+		pull_refuse(pull, s, "%s", answer->text);
+		return;
+	case PB_PULL_BEHIND:
+		if (s->troubles == 0) {
+			s->troubles++;
+			pull_unsure(s);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	pull_trouble(pull, s, answer);
+}
+
+static void
+acked(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_action *action, const struct pb_pull_answer *answer)
+{
+	uint64_t wait;
+
+	s->acking = false;
+	if (answer->outcome == PB_PULL_DONE) {
+		s->ack_troubles = 0;
+		if (action->late)
+			s->late_ack.last = 0;
+		else if (action->number > s->told)
+			s->told = action->number;
+		return;
+	}
+	/* It has not that many: another one than it was. */
+	if (answer->outcome == PB_PULL_BEHIND)
+		pull_doubt(pull, s);
+	pull_error(pull, answer->text);
+	wait = pull_doubled_ms(NOTHING_MS, s->ack_troubles++,
+	    PB_BACKOFF_MS_MAX);
+	if (answer->retry_after_ms > wait)
+		wait = answer->retry_after_ms < PB_RETRY_AFTER_MS_MAX ?
+		    answer->retry_after_ms : PB_RETRY_AFTER_MS_MAX;
+	s->ack_ms = pull->now_ms + wait;
+}

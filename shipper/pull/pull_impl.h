@@ -1,0 +1,173 @@
+/*
+ * shipper/pull/pull_impl.h - what the files of pull.h share
+ *
+ * pull.c has the edge: its list, its state; pull_line.c whose turn it is;
+ * pull_stream.c what is next for a stream; pull_answer.c what follows from
+ * answers, pull_late.c of packets that came late; pull_trouble.c what is wrong.
+ */
+#ifndef PB_SHIPPER_PULL_IMPL_H
+#define PB_SHIPPER_PULL_IMPL_H
+
+#include <sys/queue.h>
+
+#include "shipper/pull/pull.h"
+
+enum pull_certainty { PULL_UNSURE, PULL_HERE, PULL_THERE, PULL_PIECE,
+	PULL_SURE };
+enum pull_line { PULL_NONE, PULL_READY, PULL_STARVED };
+
+struct pull_piece {
+	struct pb_pull_piece of;	/* first: the action points to it */
+	bool		coming;		/* its body is not here yet */
+	bool		sure;		/* may be handed over */
+	struct pb_fingerprint print;	/* where not: of its last packet */
+	bool		handing;
+	TAILQ_ENTRY(pull_piece) link;
+};
+
+struct pb_pull_stream {
+	struct pb_stream_key key;	/* first: a stream is found by it */
+	uint16_t	linktype;
+	bool		listed;		/* since the edge was dialled */
+	enum pull_certainty certainty;
+	bool		doubt;		/* to become unsure, once it can, and */
+	bool		ask;		/* at once; else once it is behind */
+	bool		refused;	/* or waits: `text` says why */
+	uint64_t	first, there;	/* at the edge: from, durable up to */
+	uint64_t	here;		/* durable here up to */
+	struct pb_fingerprint last;	/* here */
+	uint64_t	asked;		/* fetched up to, or being */
+	uint64_t	told;		/* to the edge, as durable */
+	unsigned	flights;	/* requests but acks */
+	/* Behind this number, and what it brings is not known. */
+	bool		fetching;
+	uint64_t	fetch_from;
+	unsigned	coming;		/* pieces */
+	bool		acking;
+	size_t		bytes_max;	/* of the next fetch */
+	unsigned	troubles;	/* answers without progress */
+	uint64_t	retry_ms;	/* nothing but acks before */
+	unsigned	ack_troubles;
+	uint64_t	ack_ms;		/* no ack before */
+	/* Numbers that came late to the edge, a run after the other; what is
+	 * here of the first one, and what of it is durable and not told. */
+	struct pb_ship_run *late;
+	size_t		lates, lates_cap;
+	struct pull_piece *late_piece;
+	bool		late_fetching;
+	struct pb_ship_run late_ack;	/* last 0: none */
+	char		*text;
+	TAILQ_HEAD(pull_pieces, pull_piece) pieces;	/* by number */
+	enum pull_line	line;
+	TAILQ_ENTRY(pb_pull_stream) link;	/* of the line */
+	TAILQ_ENTRY(pb_pull_stream) all;
+};
+TAILQ_HEAD(pull_streams, pb_pull_stream);
+
+struct pb_pull {
+	struct pb_pull_opts opts;
+	struct pull_streams all, ready, starved;
+	void		*tree;		/* of streams, by key */
+	unsigned	streams;
+	size_t		lates;		/* of all */
+	enum pb_ship_state state;
+	uint64_t	since_ms;
+	bool		up;		/* the list was had the last time */
+	bool		listing;
+	bool		news;		/* in the list that is answered */
+	bool		sweep;		/* what is not listed has gone */
+	char		cursor[PB_PULL_CURSOR_MAX];
+	uint64_t	list_ms;	/* no list before */
+	uint64_t	list_began_ms;
+	unsigned	attempts;
+	unsigned	flights;	/* to the edge, beside the list */
+	size_t		bytes;		/* of the budget, that it has */
+	uint64_t	wake_ms;	/* of its streams; UINT64_MAX: none */
+	uint64_t	packets, body_bytes;
+	uint64_t	progress_ms;
+	char		last_error[PB_SHIP_TEXT_MAX];
+	uint64_t	error_ms;
+	bool		left_out_said;
+	/* Of the call. */
+	uint64_t	now_ms, random;
+};
+
+/* --- pull_line.c ---------------------------------------------------------- */
+
+/* It may have something to do, now or when time has come. */
+void	pull_wake(struct pb_pull *pull, struct pb_pull_stream *s);
+/* It waits for others to make room. */
+void	pull_starve(struct pb_pull *pull, struct pb_pull_stream *s);
+void	pull_leave(struct pb_pull *pull, struct pb_pull_stream *s);
+void	pull_at(struct pb_pull *pull, uint64_t ms);
+void	pull_error(struct pb_pull *pull, const char *text);
+void	pull_event(const struct pb_pull *pull, enum pb_log_level level,
+	    const struct pb_pull_stream *s, const char *fmt, ...)
+	    __attribute__((format(printf, 4, 5)));
+/* Exponential in `attempts`, from 1 on, with full jitter, never 0. */
+uint64_t pull_backoff_ms(const struct pb_pull *pull, unsigned attempts);
+uint64_t pull_doubled_ms(uint64_t first, unsigned times, uint64_t most);
+
+/* --- pull_trouble.c ------------------------------------------------------- */
+
+/* It is asked about again before anything else. */
+void	pull_unsure(struct pb_pull_stream *s);
+/* Not this time: it waits, for longer each time; and as long as something
+ * stays as it is. */
+void	pull_trouble(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_answer *answer);
+void	pull_refuse(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Nothing is wrong any more. */
+void	pull_released(struct pb_pull_stream *s);
+
+/* --- pull_stream.c -------------------------------------------------------- */
+
+/* What is next for it, if anything. */
+bool	pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
+	    struct pb_pull_action *out);
+/* Its packets are to be compared again, before any more are taken. */
+void	pull_doubt(struct pb_pull *pull, struct pb_pull_stream *s);
+void	pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
+	    struct pull_piece *piece);
+void	pull_drop_pieces(struct pb_pull *pull, struct pb_pull_stream *s);
+/* One for numbers behind all others, or NULL. */
+struct pull_piece *pull_add_piece(struct pb_pull_stream *s, uint64_t first,
+	    uint64_t last);
+void	pull_begin(const struct pb_pull_stream *s, enum pb_pull_kind kind,
+	    uint64_t number, struct pb_pull_action *out);
+/* May another request go to the edge; to our recorder; and so many bytes come?
+ * Else it starves. */
+bool	pull_may_ask(struct pb_pull *pull, struct pb_pull_stream *s);
+bool	pull_may_hand(struct pb_pull *pull, struct pb_pull_stream *s);
+bool	pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s,
+	    size_t bytes);
+/* What a fetch of so many bytes may bring. */
+size_t	pull_reserve(size_t bytes_max);
+void	pull_take_bytes(struct pb_pull *pull, size_t bytes);
+void	pull_give_bytes(struct pb_pull *pull, size_t bytes);
+
+/* --- pull_late.c ---------------------------------------------------------- */
+
+/* Add what a row tells. */
+void	pull_late_told(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_row *row);
+/* What is next of it, where nothing else is. */
+bool	pull_late_step(struct pb_pull *pull, struct pb_pull_stream *s,
+	    struct pb_pull_action *out);
+/* True: that was all of the answer; false: trouble as of any other. */
+bool	pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_action *action,
+	    struct pb_pull_answer *answer);
+bool	pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_answer *answer);
+/* All of it goes. */
+void	pull_late_drop(struct pb_pull *pull, struct pb_pull_stream *s);
+
+/* --- pull_answer.c -------------------------------------------------------- */
+
+void	pull_stream_answer(struct pb_pull *pull,
+	    const struct pb_pull_action *action,
+	    struct pb_pull_answer *answer);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * shipper/pull/pull_late.c - packets that came late to the edge
+ *
+ * Numbers that this node was told are a gap, and that are there after all:
+ * the edge tells them as runs.  They are fetched a run after the other, in no
+ * order, beside what is fresh; our recorder puts them into its gap.  What of a
+ * run is no good, or is not there after all, is left out.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/list.h"
+#include "shipper/pull/pull_impl.h"
+
+static bool	hand(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_action *);
+static bool	fetch(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_action *);
+static bool	keep(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_action *, struct pb_pull_answer *);
+static void	pass(struct pb_pull *, struct pb_pull_stream *, uint64_t);
+static void	drop_piece(struct pb_pull *, struct pb_pull_stream *);
+
+void
+pull_late_told(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_row *row)
+{
+	for (unsigned i = 0; i < row->lates; i++) {
+		const struct pb_ship_run *run = &row->late[i];
+
+		if (run->first == 0 || run->first > run->last ||
+		    run->last > INT64_MAX ||
+		    pull->lates >= PB_PULL_LATES_MAX ||
+		    !PB_LIST_ROOM(s->late, s->lates_cap, s->lates))
+			continue;
+		s->late[s->lates++] = *run;
+		pull->lates++;
+	}
+}
+
+bool
+pull_late_step(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	if (s->lates == 0 || s->late_fetching || s->late_ack.last != 0 ||
+	    s->certainty != PULL_SURE || s->doubt || s->retry_ms != 0)
+		return false;
+	/* Those are not a gap here: they come in their turn. */
+	if (s->late[0].first > s->here)
+		return false;
+	return s->late_piece != NULL ? hand(pull, s, out) :
+	    fetch(pull, s, out);
+}
+
+static bool
+hand(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	struct pull_piece *piece = s->late_piece;
+
+	if (piece->handing || !piece->sure || !pull_may_hand(pull, s))
+		return false;
+	pull_begin(s, PB_PULL_HAND, piece->of.last, out);
+	out->piece = &piece->of;
+	out->late = piece->handing = true;
+	s->flights++;
+	pull->opts.budget->hands++;
+	return true;
+}
+
+static bool
+fetch(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	if (!s->listed || !pull->up || !pull_may_ask(pull, s) ||
+	    !pull_may_bring(pull, s, pull_reserve(s->bytes_max)))
+		return false;
+	pull_begin(s, PB_PULL_FETCH, s->late[0].first - 1, out);
+	out->bytes_max = s->bytes_max;
+	out->late = s->late_fetching = true;
+	s->flights++;
+	pull->flights++;
+	pull_take_bytes(pull, pull_reserve(s->bytes_max));
+	return true;
+}
+
+bool
+pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_action *action, struct pb_pull_answer *answer)
+{
+	s->late_fetching = false;
+	switch (answer->outcome) {
+	case PB_PULL_DONE:
+		return keep(pull, s, action, answer);
+	case PB_PULL_TOO_LARGE:
+		if (s->bytes_max >= PB_PULL_BYTES_MAX)
+			return false;
+		s->bytes_max *= 2;
+		return true;
+	case PB_PULL_NOTHING:
+	case PB_PULL_GONE:
+		pass(pull, s, s->late[0].last);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A gap there is still one here. */
+static bool
+keep(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_action *action, struct pb_pull_answer *answer)
+{
+	struct pb_pull_piece *of = &answer->piece;
+	struct pull_piece *piece;
+
+	if (of->first != action->number + 1 || of->last < of->first) {
+		pb_buf_finish(&of->body);
+		answer->text = "it answers other packets than it was asked "
+		    "for";
+		return false;
+	}
+	if (of->reason != 0) {
+		pass(pull, s, of->last);
+		return true;
+	}
+	piece = calloc(1, sizeof(*piece));
+	if (piece == NULL) {
+		pb_buf_finish(&of->body);
+		return true;		/* it is fetched again */
+	}
+	piece->of = *of;
+	piece->sure = !answer->fresh && s->certainty == PULL_SURE &&
+	    !s->doubt;
+	s->late_piece = piece;
+	pull_take_bytes(pull, of->body.len);
+	if (!piece->sure) {
+		s->ask = true;
+		pull_doubt(pull, s);
+	}
+	return true;
+}
+
+bool
+pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_answer *answer)
+{
+	struct pb_pull_piece *of = &s->late_piece->of;
+	uint64_t last = of->last < s->late[0].last ? of->last :
+	    s->late[0].last;
+
+	s->late_piece->handing = false;
+	switch (answer->outcome) {
+	case PB_PULL_DONE:
+		pull->packets += of->last - of->first + 1;
+		pull->body_bytes += of->body.len;
+		pull->progress_ms = pull->now_ms;
+		s->late_ack = (struct pb_ship_run){ of->first, last };
+		break;
+	case PB_PULL_BROKEN:
+	case PB_PULL_REFUSED:
+		pull_event(pull, PB_LOG_WARN, s, "packets %" PRIu64 " to %"
+		    PRIu64 " came late, and are not taken: %s", of->first,
+		    of->last, answer->text);
+		break;
+	default:
+		return false;
+	}
+	drop_piece(pull, s);
+	pass(pull, s, last);
+	return true;
+}
+
+/* The first run is done up to `last`. */
+static void
+pass(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t last)
+{
+	s->late[0].first = last + 1;
+	if (last < s->late[0].last)
+		return;
+	pull->lates--;
+	s->late[0] = s->late[--s->lates];
+}
+
+static void
+drop_piece(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	pull_give_bytes(pull, s->late_piece->of.body.len);
+	pb_buf_finish(&s->late_piece->of.body);
+	free(s->late_piece);
+	s->late_piece = NULL;
+}
+
+void
+pull_late_drop(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	if (s->late_piece != NULL)
+		drop_piece(pull, s);
+	pull->lates -= s->lates;
+	s->lates = 0;
+	free(s->late);
+	s->late = NULL;
+}

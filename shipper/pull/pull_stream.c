@@ -1,0 +1,262 @@
+/*
+ * shipper/pull/pull_stream.c - what is next for a stream of an edge
+ */
+#include <stdlib.h>
+
+#include "shipper/pull/pull_impl.h"
+
+static bool	ack(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_action *);
+static bool	ask(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_action *);
+static bool	hand(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_action *);
+static bool	fetch(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_action *);
+static bool	some_to_hand(const struct pb_pull_stream *);
+static struct pull_piece *next_to_hand(const struct pb_pull_stream *);
+static bool	is_due(struct pb_pull *, uint64_t *);
+
+bool
+pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	if (ack(pull, s, out))
+		return true;
+	if (!is_due(pull, &s->retry_ms))
+		return false;
+	if (s->certainty == PULL_SURE && s->doubt && s->flights == 0 &&
+	    !some_to_hand(s) && (s->ask || s->there > s->here))
+		s->certainty = PULL_UNSURE;
+	switch (s->certainty) {
+	case PULL_UNSURE:
+	case PULL_THERE:
+	case PULL_PIECE:
+		return ask(pull, s, out);
+	case PULL_HERE:
+		return false;
+	case PULL_SURE:
+		break;
+	}
+	return hand(pull, s, out) || fetch(pull, s, out);
+}
+
+/* Has its time come?  It is asked for once. */
+static bool
+is_due(struct pb_pull *pull, uint64_t *when_ms)
+{
+	if (pull->now_ms >= *when_ms) {
+		*when_ms = 0;
+		return true;
+	}
+	pull_at(pull, *when_ms);
+	return false;
+}
+
+void
+pull_begin(const struct pb_pull_stream *s, enum pb_pull_kind kind,
+    uint64_t number, struct pb_pull_action *out)
+{
+	*out = (struct pb_pull_action){ .kind = kind, .key = &s->key,
+	    .stream = (struct pb_pull_stream *)s, .linktype = s->linktype,
+	    .number = number };
+}
+
+/* --- what is durable ------------------------------------------------------ */
+
+/* The newest number, one request at a time. */
+static bool
+ack(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	bool late = s->late_ack.last != 0;
+
+	if (s->acking || s->certainty != PULL_SURE || !pull->up ||
+	    (s->told >= s->here && !late) || !is_due(pull, &s->ack_ms) ||
+	    !pull_may_ask(pull, s))
+		return false;
+	pull_begin(s, PB_PULL_ACK, late ? s->late_ack.last : s->here, out);
+	out->late = late;
+	out->first = late ? s->late_ack.first : 0;
+	s->acking = true;
+	pull->flights++;
+	return true;
+}
+
+/* --- whose packets they are ----------------------------------------------- */
+
+/* Nothing is under way while it is asked, so that both answers are of now. */
+static bool
+ask(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	if (s->flights > 0 || !s->listed || !pull->up)
+		return false;
+	if (s->certainty != PULL_UNSURE) {
+		if (!pull_may_ask(pull, s))
+			return false;
+		pull_begin(s, PB_PULL_THERE, s->certainty == PULL_THERE ?
+		    s->last.seq : TAILQ_FIRST(&s->pieces)->of.last, out);
+		pull->flights++;
+	} else {
+		if (!pull_may_hand(pull, s))
+			return false;
+		pull_begin(s, PB_PULL_HERE, 0, out);
+		pull->opts.budget->hands++;
+		s->certainty = PULL_HERE;
+		s->doubt = s->ask = false;
+	}
+	s->flights++;
+	return true;
+}
+
+void
+pull_doubt(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	s->doubt = true;
+	pull_wake(pull, s);
+}
+
+bool
+pull_may_ask(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	if (pull->flights < PB_PULL_FLIGHTS_MAX)
+		return true;
+	pull_starve(pull, s);
+	return false;
+}
+
+/* --- to our recorder ------------------------------------------------------ */
+
+static bool
+hand(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	struct pull_piece *piece = next_to_hand(s);
+
+	if (piece == NULL || !pull_may_hand(pull, s))
+		return false;
+	pull_begin(s, PB_PULL_HAND, piece->of.last, out);
+	out->piece = &piece->of;
+	piece->handing = true;
+	s->flights++;
+	pull->opts.budget->hands++;
+	return true;
+}
+
+bool
+pull_may_hand(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	if (pull->opts.budget->hands < pull->opts.budget->hands_max)
+		return true;
+	pull_starve(pull, s);
+	return false;
+}
+
+static struct pull_piece *
+next_to_hand(const struct pb_pull_stream *s)
+{
+	struct pull_piece *piece;
+
+	TAILQ_FOREACH(piece, &s->pieces, link)
+		if (!piece->handing)
+			return piece->sure && !piece->coming ? piece : NULL;
+	return NULL;
+}
+
+static bool
+some_to_hand(const struct pb_pull_stream *s)
+{
+	return next_to_hand(s) != NULL;
+}
+
+/* --- from the edge -------------------------------------------------------- */
+
+static bool
+fetch(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	if (s->fetching || s->doubt || !s->listed || !pull->up ||
+	    s->asked >= s->there || s->coming >= PB_PULL_AHEAD_MAX - 1 ||
+	    !pull_may_ask(pull, s) ||
+	    !pull_may_bring(pull, s, pull_reserve(s->bytes_max)))
+		return false;
+	pull_begin(s, PB_PULL_FETCH, s->asked, out);
+	out->bytes_max = s->bytes_max;
+	out->began_ms = pull->now_ms;
+	s->fetching = true;
+	s->fetch_from = s->asked;
+	s->flights++;
+	pull->flights++;
+	pull_take_bytes(pull, pull_reserve(s->bytes_max));
+	return true;
+}
+
+size_t
+pull_reserve(size_t bytes_max)
+{
+	return bytes_max + PB_PULL_SLACK;
+}
+
+/* One request may always be under way; beyond that half of what there is for
+ * all edges stays for those that have none. */
+bool
+pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s, size_t bytes)
+{
+	const struct pb_pull_budget *budget = pull->opts.budget;
+
+	if (pull->bytes == 0 ? budget->bytes + bytes <= budget->bytes_max :
+	    pull->bytes + bytes <= pull->opts.window &&
+	    budget->bytes + bytes <= budget->bytes_max / 2)
+		return true;
+	pull_starve(pull, s);
+	return false;
+}
+
+void
+pull_take_bytes(struct pb_pull *pull, size_t bytes)
+{
+	pull->bytes += bytes;
+	pull->opts.budget->bytes += bytes;
+}
+
+void
+pull_give_bytes(struct pb_pull *pull, size_t bytes)
+{
+	pull->bytes -= bytes;
+	pull->opts.budget->bytes -= bytes;
+}
+
+void
+pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece)
+{
+	TAILQ_REMOVE(&s->pieces, piece, link);
+	s->coming -= piece->coming;
+	pull_give_bytes(pull, piece->of.body.len);
+	pb_buf_finish(&piece->of.body);
+	free(piece);
+}
+
+struct pull_piece *
+pull_add_piece(struct pb_pull_stream *s, uint64_t first, uint64_t last)
+{
+	struct pull_piece *piece = calloc(1, sizeof(*piece));
+
+	if (piece == NULL)
+		return NULL;
+	piece->of.first = first;
+	piece->of.last = last;
+	TAILQ_INSERT_TAIL(&s->pieces, piece, link);
+	s->asked = last;
+	return piece;
+}
+
+void
+pull_drop_pieces(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	struct pull_piece *piece;
+
+	while ((piece = TAILQ_FIRST(&s->pieces)) != NULL)
+		pull_drop_piece(pull, s, piece);
+}

@@ -1,0 +1,758 @@
+/*
+ * tests/sim/test_pull.c - the machine of an edge, against a scripted one
+ *
+ * A world has an edge, or several that take each other's place behind one
+ * address, our recorder, and a clock.  Packet `seq` of edge `self` has the
+ * digest of seq and the edge's `branch` behind `fork`; the recorder keeps
+ * them, in order, and fails the test where two branches meet in it.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shipper/pull/pull.h"
+
+#define FLIGHTS		64u
+#define PACKET_BYTES	1000u
+#define NUMBERS_MAX	20000u
+
+struct flight {
+	bool		used;
+	struct pb_pull_action action;
+	struct pb_pull_answer answer;
+	uint64_t	due_ms;
+	bool		told;		/* FETCH: the numbers are */
+	bool		fresh;		/* over a connection made for it */
+};
+
+struct world {
+	struct pb_pull	*pull;
+	struct pb_pull_budget budget;
+	struct pb_stream_key key;
+	/* The edge. */
+	bool		down;
+	uint64_t	durable, fork, branch, changes, told;
+	uint64_t	first;		/* kept from here on */
+	uint64_t	gap_first, gap_last;	/* one that is told */
+	unsigned	idle;		/* connections that are kept */
+	uint64_t	acked;
+	struct pb_ship_run late;
+	/* Our recorder. */
+	bool		here_down;
+	uint64_t	here;
+	uint64_t	kept[NUMBERS_MAX];	/* a branch + 1; 0: a gap */
+	/* What was seen. */
+	unsigned	fetches, hands, asks, lists;
+	unsigned	waiting_fetches;	/* while a hand was under way */
+	size_t		bytes_most;
+	unsigned	refusals;
+	char		said[1024];
+	/* Under way. */
+	struct flight	flight[FLIGHTS];
+	uint64_t	now_ms, random;
+	unsigned	failing;	/* of 16 answers, at random */
+	bool		moves;		/* fresh at random, too */
+};
+
+static uint64_t
+next_random(struct world *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random;
+}
+
+static uint64_t
+branch_of(const struct world *w, uint64_t seq)
+{
+	return seq > w->fork ? w->branch : 0;
+}
+
+static uint64_t
+digest_of(uint64_t seq, uint64_t branch)
+{
+	return seq * 1000 + branch;
+}
+
+static bool
+wants(void *arg, const struct pb_stream_key *key)
+{
+	(void)arg;
+	return strcmp(key->node, "other") != 0;
+}
+
+static bool
+print(void *arg, const struct pb_pull_piece *piece, struct pb_fingerprint *out)
+{
+	(void)arg;
+	*out = (struct pb_fingerprint){ .seq = piece->last,
+	    .digest = digest_of(piece->last,
+	    piece->body.data[piece->body.len - 1]) };
+	return true;
+}
+
+static void
+event(void *arg, enum pb_log_level level, const struct pb_stream_key *key,
+    const char *text)
+{
+	struct world *w = arg;
+
+	(void)key;
+	if (level == PB_LOG_ERROR)
+		w->refusals++;
+	snprintf(w->said, sizeof(w->said), "%s", text);
+}
+
+static void
+world_init(struct world *w)
+{
+	struct pb_pull_opts opts = { .window = 16u << 20,
+	    .budget = &w->budget, .wants = wants, .print = print, .event = event, .arg = w };
+
+	memset(w, 0, sizeof(*w));
+	strcpy(w->key.node, "lon1");
+	strcpy(w->key.interface, "eth0");
+	w->key.epoch = 7;
+	w->now_ms = 1000;
+	w->random = 88172645463325252ull;
+	w->first = w->changes = 1;
+	w->fork = UINT64_MAX;
+	w->budget.bytes_max = 64u << 20;
+	w->budget.hands_max = 16;
+	assert_int_equal(pb_pull_create(&w->pull, &opts, NULL), 0);
+}
+
+static int
+setup(void **state)
+{
+	*state = malloc(sizeof(struct world));
+	world_init(*state);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+
+	pb_pull_destroy(w->pull);
+	for (unsigned i = 0; i < FLIGHTS; i++)
+		if (w->flight[i].used)
+			pb_buf_finish(&w->flight[i].answer.piece.body);
+	assert_int_equal(w->budget.bytes, 0);
+	free(w);
+	return 0;
+}
+
+static void
+grows(struct world *w, uint64_t to)
+{
+	w->durable = to;
+	w->changes++;
+}
+
+/* --- the edge ------------------------------------------------------------- */
+
+static void
+answer_list(struct world *w, const struct pb_pull_action *action,
+    struct pb_pull_answer *a)
+{
+	struct pb_pull_row row = { .key = w->key, .durable = w->durable,
+	    .first = w->first, .linktype = 1 };
+
+	w->lists++;
+	a->outcome = PB_PULL_DONE;
+	a->cursor = "c";
+	if (w->durable == 0 || (w->changes == w->told && !a->fresh &&
+	    action->cursor[0] != '\0'))
+		return;
+	w->told = w->changes;
+	if (w->late.last != 0) {
+		row.lates = 1;
+		row.late[0] = w->late;
+	}
+	pb_pull_row(w->pull, &row, a->fresh);
+}
+
+static void
+answer_there(const struct world *w, uint64_t at, struct pb_pull_answer *a)
+{
+	a->outcome = PB_PULL_DONE;
+	a->acked = w->durable;
+	if (at > w->durable)
+		at = w->durable;
+	if (at >= w->first && at != 0)
+		a->last = (struct pb_fingerprint){ .seq = at,
+		    .digest = digest_of(at, branch_of(w, at)) };
+}
+
+/* Its body is a line of branches, one a packet. */
+static void
+answer_fetch(struct world *w, const struct pb_pull_action *action,
+    struct pb_pull_answer *a)
+{
+	uint64_t seq = action->number + 1;
+	struct pb_pull_piece *piece = &a->piece;
+
+	w->fetches++;
+	if (seq > w->durable) {
+		a->outcome = PB_PULL_NOTHING;
+		return;
+	}
+	a->outcome = PB_PULL_DONE;
+	piece->first = seq;
+	if (seq < w->first) {
+		piece->first = 0;
+		piece->last = w->first - 1;
+		piece->reason = PB_GAP_EXPIRED;
+		return;
+	}
+	if (seq >= w->gap_first && seq <= w->gap_last) {
+		piece->last = w->gap_last;
+		piece->reason = PB_GAP_DAMAGED;
+		return;
+	}
+	pb_buf_init(&piece->body, PB_PULL_BYTES_MAX);
+	for (; seq <= w->durable && !(seq >= w->gap_first &&
+	    seq <= w->gap_last) && piece->body.len + PACKET_BYTES <=
+	    action->bytes_max; seq++) {
+		pb_buf_zero(&piece->body, PACKET_BYTES - 1);
+		pb_buf_put(&piece->body, &(uint8_t){
+		    (uint8_t)branch_of(w, seq) }, 1);
+		piece->last = seq;
+	}
+}
+
+/* --- our recorder --------------------------------------------------------- */
+
+static void
+answer_here(const struct world *w, struct pb_pull_answer *a)
+{
+	uint64_t last = w->here;
+
+	a->outcome = PB_PULL_DONE;
+	a->acked = w->here;
+	while (last > 0 && w->kept[last] == 0)
+		last--;
+	if (last > 0)
+		a->last = (struct pb_fingerprint){ .seq = last,
+		    .digest = digest_of(last, w->kept[last] - 1) };
+}
+
+static void
+keep(struct world *w, const struct pb_pull_piece *piece)
+{
+	for (uint64_t seq = piece->first; seq <= piece->last; seq++) {
+		uint64_t branch = piece->reason != 0 ? 0 : 1ull +
+		    piece->body.data[(seq - piece->first + 1) *
+		    PACKET_BYTES - 1];
+
+		if (seq <= w->here && w->kept[seq] != 0)
+			continue;
+		/* Behind a branch there is no other one. */
+		if (branch != 0 && seq > 1 && w->kept[seq - 1] != 0)
+			assert_true(branch == w->kept[seq - 1] ||
+			    (w->kept[seq - 1] == 1 && seq == w->fork + 1));
+		w->kept[seq] = branch;
+		if (seq > w->here)
+			w->here = seq;
+	}
+}
+
+static void
+answer_hand(struct world *w, const struct pb_pull_piece *piece,
+    struct pb_pull_answer *a)
+{
+	w->hands++;
+	a->acked = w->here;
+	if (piece->first > w->here + 1) {
+		a->outcome = PB_PULL_BEHIND;
+		return;
+	}
+	keep(w, piece);
+	a->acked = w->here;
+	a->outcome = PB_PULL_DONE;
+}
+
+/* --- time ----------------------------------------------------------------- */
+
+static bool
+is_here(enum pb_pull_kind kind)
+{
+	return kind == PB_PULL_HERE || kind == PB_PULL_HAND;
+}
+
+static void
+answer(struct world *w, struct flight *f)
+{
+	const struct pb_pull_action *action = &f->action;
+	struct pb_pull_answer *a = &f->answer;
+
+	bool here = is_here(action->kind);
+
+	memset(a, 0, sizeof(*a));
+	a->fresh = f->fresh;
+	if ((here ? w->here_down : w->down) ||
+	    (w->failing > 0 && next_random(w) % 16 < w->failing)) {
+		a->outcome = PB_PULL_FAILED;
+		a->text = here ? "our recorder fails" : "the edge fails";
+		return;
+	}
+	switch (action->kind) {
+	case PB_PULL_LIST:
+		answer_list(w, action, a);
+		break;
+	case PB_PULL_HERE:
+		w->asks++;
+		answer_here(w, a);
+		break;
+	case PB_PULL_THERE:
+		answer_there(w, action->number, a);
+		break;
+	case PB_PULL_FETCH:
+		answer_fetch(w, action, a);
+		break;
+	case PB_PULL_HAND:
+		answer_hand(w, action->piece, a);
+		break;
+	case PB_PULL_ACK:
+		a->outcome = action->number > w->durable ? PB_PULL_BEHIND :
+		    PB_PULL_DONE;
+		if (a->outcome == PB_PULL_DONE)
+			w->acked = action->number;
+		break;
+	}
+}
+
+static unsigned
+under_way(const struct world *w, enum pb_pull_kind kind)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < FLIGHTS; i++)
+		count += w->flight[i].used &&
+		    w->flight[i].action.kind == kind;
+	return count;
+}
+
+static void
+start(struct world *w, const struct pb_pull_action *action)
+{
+	/* A list waits, where there is nothing to tell. */
+	bool long_poll = action->kind == PB_PULL_LIST && action->wait &&
+	    w->changes == w->told && !w->down;
+	unsigned i = 0;
+
+	while (w->flight[i].used)
+		i++;
+	assert_true(i < FLIGHTS);
+	if (action->kind == PB_PULL_FETCH)
+		w->waiting_fetches += under_way(w, PB_PULL_HAND) > 0;
+	w->flight[i] = (struct flight){ .used = true, .action = *action,
+	    .due_ms = w->now_ms + (long_poll ? 500 :
+	    action->kind == PB_PULL_HAND ? 50 :
+	    action->kind == PB_PULL_FETCH ? 5 * (1 + next_random(w) % 5) :
+	    5) };
+	if (is_here(action->kind))
+		return;
+	/* It may have been closed since. */
+	if (w->moves && next_random(w) % 8 == 0)
+		w->idle = 0;
+	w->flight[i].fresh = w->idle == 0;
+	w->idle -= w->idle > 0;
+}
+
+/* Of packets the head comes before the rest, and that may break off. */
+static void
+head(struct world *w, struct flight *f)
+{
+	const struct pb_pull_piece *piece = &f->answer.piece;
+
+	if (!f->used || f->told || f->action.kind != PB_PULL_FETCH)
+		return;
+	f->told = true;
+	answer(w, f);
+	if (f->answer.outcome == PB_PULL_DONE && piece->reason == 0)
+		pb_pull_coming(w->pull, &f->action, piece->first,
+		    piece->last);
+}
+
+static void
+break_off(struct flight *f)
+{
+	pb_buf_finish(&f->answer.piece.body);
+	f->answer = (struct pb_pull_answer){ .text = "it broke off" };
+}
+
+static void
+turn(struct world *w)
+{
+	struct pb_pull_action action;
+	struct flight *f;
+
+	while (pb_pull_next(w->pull, w->now_ms, next_random(w), &action))
+		start(w, &action);
+	for (unsigned i = 0; i < FLIGHTS; i++)
+		head(w, &w->flight[i]);
+	if (w->budget.bytes > w->bytes_most)
+		w->bytes_most = w->budget.bytes;
+	w->now_ms += 5;
+	for (unsigned i = 0; i < FLIGHTS; i++) {
+		f = &w->flight[i];
+		if (!f->used || f->due_ms > w->now_ms)
+			continue;
+		if (!f->told)
+			answer(w, f);
+		else if (w->failing > 0 && next_random(w) % 16 < w->failing)
+			break_off(f);
+		f->used = false;
+		w->idle += !is_here(f->action.kind) &&
+		    f->answer.outcome != PB_PULL_FAILED;
+		pb_pull_answer(w->pull, &f->action, &f->answer, w->now_ms,
+		    next_random(w));
+	}
+}
+
+static void
+run(struct world *w, uint64_t ms)
+{
+	for (uint64_t end = w->now_ms + ms; w->now_ms < end;)
+		turn(w);
+}
+
+static struct pb_pull_status
+status(struct world *w)
+{
+	struct pb_pull_status s;
+
+	pb_pull_status(w->pull, w->now_ms, &s);
+	return s;
+}
+
+/* Requests to the edge end where they are; another one has its address. */
+static void
+swap_edge(struct world *w, uint64_t fork, uint64_t branch)
+{
+	w->fork = fork;
+	w->branch = branch;
+	w->idle = 0;
+	for (unsigned i = 0; i < FLIGHTS; i++) {
+		struct flight *f = &w->flight[i];
+
+		if (!f->used || is_here(f->action.kind))
+			continue;
+		f->used = false;
+		if (f->told)
+			break_off(f);
+		f->answer = (struct pb_pull_answer){ .text = "reset" };
+		/* A list is asked again by libcurl, a kept connection's. */
+		if (f->action.kind == PB_PULL_LIST)
+			start(w, &f->action);
+		else
+			pb_pull_answer(w->pull, &f->action, &f->answer,
+			    w->now_ms, 1);
+	}
+}
+
+/* --- what must be true ---------------------------------------------------- */
+
+static void
+all_is_fetched_in_order_and_told(void **state)
+{
+	struct world *w = *state;
+
+	grows(w, 10000);
+	run(w, 20000);
+	assert_int_equal(w->here, 10000);
+	assert_int_equal(w->acked, 10000);
+	assert_int_equal(status(w).behind, 0);
+	assert_int_equal(status(w).state, PB_SHIP_IDLE);
+	assert_int_equal(status(w).packets, 10000);
+	/* The next one is asked for while others are being written. */
+	assert_true(w->waiting_fetches > w->fetches / 2);
+	grows(w, 10001);
+	run(w, 1000);
+	assert_int_equal(w->acked, 10001);
+	/* Once for each connection that was new. */
+	assert_true(w->asks <= PB_PULL_FLIGHTS_MAX);
+}
+
+static void
+what_waits_keeps_to_the_window_and_to_the_budget(void **state)
+{
+	struct world *w = *state;
+
+	pb_pull_window(w->pull, 3u << 20);
+	w->here_down = false;
+	grows(w, NUMBERS_MAX - 1);
+	run(w, 20000);
+	assert_int_equal(w->here, NUMBERS_MAX - 1);
+	assert_true(w->bytes_most <= (3u << 20) + PB_PULL_SLACK);
+	assert_int_equal(w->budget.bytes, 0);
+	assert_int_equal(w->budget.hands, 0);
+}
+
+static void
+another_edge_has_half_of_the_budget_left(void **state)
+{
+	struct world *w = *state;
+
+	w->budget.bytes_max = 8u << 20;
+	grows(w, 15000);
+	run(w, 20000);
+	assert_int_equal(w->here, 15000);
+	assert_true(w->bytes_most <= 4u << 20);
+}
+
+static void
+a_new_connection_is_compared_before_anything_is_kept(void **state)
+{
+	struct world *w = *state;
+
+	grows(w, 100);
+	run(w, 1000);
+	assert_int_equal(w->here, 100);
+	/* Another edge takes its place, without a word. */
+	swap_edge(w, 90, 3);
+	grows(w, 200);
+	run(w, 5000);
+	assert_int_equal(w->here, 100);
+	assert_int_equal(w->refusals, 1);
+	assert_non_null(strstr(w->said, "packet 100 is another one"));
+	assert_int_equal(status(w).refused, 1);
+	/* The first one is back. */
+	swap_edge(w, UINT64_MAX, 0);
+	grows(w, 300);
+	run(w, 400000);
+	assert_int_equal(w->here, 300);
+	assert_int_equal(status(w).refused, 0);
+	assert_string_equal(status(w).last_error, "");
+}
+
+static void
+an_answer_over_a_new_connection_waits_for_the_comparison(void **state)
+{
+	struct world *w = *state;
+	struct pb_pull_action action;
+	bool seen = false;
+
+	grows(w, 100);
+	run(w, 1000);
+	w->fork = 100;
+	w->branch = 3;
+	grows(w, 200);
+	/* Its list is the old connection's, its packets are not. */
+	while (!seen) {
+		while (pb_pull_next(w->pull, w->now_ms, 1, &action)) {
+			seen |= action.kind == PB_PULL_FETCH;
+			start(w, &action);
+		}
+		w->idle = 0;
+		turn(w);
+	}
+	run(w, 3000);
+	/* The same up to where they part: there is nothing to tell them. */
+	assert_int_equal(w->here, 200);
+	assert_true(w->asks >= 2);
+}
+
+static void
+numbers_that_went_back_are_refused(void **state)
+{
+	struct world *w = *state;
+
+	grows(w, 100);
+	run(w, 1000);
+	w->down = true;
+	run(w, 1000);
+	assert_int_equal(status(w).state, PB_SHIP_BACKOFF);
+	w->down = false;
+	grows(w, 80);
+	run(w, 40000);
+	assert_non_null(strstr(w->said, "went back to 80"));
+	/* It fills them again, with the same packets. */
+	grows(w, 120);
+	run(w, 400000);
+	assert_int_equal(w->here, 120);
+	assert_int_equal(status(w).refused, 0);
+}
+
+static void
+a_list_that_goes_back_is_enough(void **state)
+{
+	struct world *w = *state;
+
+	grows(w, 100);
+	run(w, 1000);
+	grows(w, 80);
+	run(w, 3000);
+	assert_non_null(strstr(w->said, "went back to 80"));
+}
+
+static void
+what_is_here_outlives_the_edge(void **state)
+{
+	struct world *w = *state;
+
+	grows(w, 60);
+	run(w, 30);		/* fetched, being written */
+	while (w->fetches == 0)
+		turn(w);
+	turn(w);
+	w->down = true;
+	run(w, 2000);
+	assert_int_equal(w->here, 60);
+	assert_int_equal(w->acked, 0);
+	w->down = false;
+	run(w, 60000);
+	assert_int_equal(w->acked, 60);
+}
+
+static void
+a_recorder_that_is_away_costs_no_packet_twice(void **state)
+{
+	struct world *w = *state;
+	unsigned fetches;
+
+	grows(w, 60);
+	while (w->fetches == 0)
+		turn(w);
+	w->here_down = true;
+	run(w, 10000);
+	fetches = w->fetches;
+	assert_int_equal(w->here, 0);
+	assert_int_equal(status(w).refused, 1);
+	assert_non_null(strstr(status(w).last_error, "our recorder fails"));
+	w->here_down = false;
+	run(w, 60000);
+	assert_int_equal(w->here, 60);
+	assert_int_equal(w->fetches, fetches);
+	assert_string_equal(status(w).last_error, "");
+}
+
+static void
+gaps_come_in_their_turn(void **state)
+{
+	struct world *w = *state;
+
+	w->first = 11;
+	w->gap_first = 31;
+	w->gap_last = 40;
+	grows(w, 50);
+	run(w, 3000);
+	assert_int_equal(w->here, 50);
+	assert_int_equal(w->kept[10], 0);
+	assert_int_equal(w->kept[11], 1);
+	assert_int_equal(w->kept[31], 0);
+	assert_int_equal(w->kept[41], 1);
+	assert_int_equal(status(w).packets, 30);
+}
+
+static void
+what_came_late_fills_the_gap(void **state)
+{
+	struct world *w = *state;
+
+	w->gap_first = 31;
+	w->gap_last = 40;
+	grows(w, 50);
+	run(w, 3000);
+	assert_int_equal(w->kept[33], 0);
+	w->late = (struct pb_ship_run){ 33, 35 };
+	w->gap_first = w->gap_last = 0;
+	grows(w, 50);
+	run(w, 3000);
+	assert_int_equal(w->kept[33], 1);
+	assert_int_equal(w->kept[35], 1);
+	assert_int_equal(w->here, 50);
+	assert_int_equal(w->acked, 35);
+}
+
+/* Whatever fails, and however often connections are new: all is there in the
+ * end, once and of one branch (keep() looks). */
+static void
+in_any_order_all_is_there_in_the_end(void **state)
+{
+	struct world *w;
+
+	(void)state;
+	for (unsigned seed = 1; seed <= 200; seed++) {
+		assert_int_equal(setup((void **)&w), 0);
+		w->random = seed * 2654435761u + 1;
+		w->failing = seed % 5;
+		w->moves = seed % 2 == 0;
+		w->gap_first = seed % 7 == 0 ? 100 : 0;
+		w->gap_last = seed % 7 == 0 ? 120 : 0;
+		for (unsigned i = 1; i <= 10; i++) {
+			w->down = next_random(w) % 8 == 0;
+			w->here_down = next_random(w) % 8 == 0;
+			grows(w, i * 150);
+			run(w, next_random(w) % 3000);
+		}
+		w->down = w->here_down = w->moves = false;
+		w->failing = 0;
+		run(w, 100000);
+		assert_int_equal(w->here, 1500);
+		assert_int_equal(w->acked, 1500);
+		assert_int_equal(w->budget.bytes, 0);
+		assert_int_equal(w->budget.hands, 0);
+		teardown((void **)&w);
+	}
+}
+
+static void
+two_edges_are_never_mixed(void **state)
+{
+	unsigned refused = 0;
+	struct world *w;
+
+	(void)state;
+	for (unsigned seed = 1; seed <= 300; seed++) {
+		assert_int_equal(setup((void **)&w), 0);
+		w->random = seed * 2654435761u + 1;
+		w->failing = seed % 3;
+		for (unsigned i = 1; i <= 6; i++) {
+			grows(w, i * 150);
+			run(w, next_random(w) % 600);
+			if (i == 4)
+				swap_edge(w, w->durable -
+				    next_random(w) % 100, 3);
+		}
+		w->failing = 0;
+		run(w, 60000);
+		refused += w->refusals > 0;
+		assert_true(w->refusals > 0 || w->here == 900);
+		teardown((void **)&w);
+	}
+	assert_true(refused > 100);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(all_is_fetched_in_order_and_told),
+		TEST(what_waits_keeps_to_the_window_and_to_the_budget),
+		TEST(another_edge_has_half_of_the_budget_left),
+		TEST(a_new_connection_is_compared_before_anything_is_kept),
+		TEST(an_answer_over_a_new_connection_waits_for_the_comparison),
+		TEST(numbers_that_went_back_are_refused),
+		TEST(a_list_that_goes_back_is_enough),
+		TEST(what_is_here_outlives_the_edge),
+		TEST(a_recorder_that_is_away_costs_no_packet_twice),
+		TEST(gaps_come_in_their_turn),
+		TEST(what_came_late_fills_the_gap),
+		cmocka_unit_test(in_any_order_all_is_there_in_the_end),
+		cmocka_unit_test(two_edges_are_never_mixed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
