@@ -168,6 +168,8 @@ pb_conf_upstream_defaults(struct pb_conf_upstream *out, struct pb_err *err)
 void
 pb_conf_destroy(struct pb_conf *conf)
 {
+	if (conf != NULL)
+		free(conf->edge);
 	free(conf);
 }
 
@@ -499,9 +501,13 @@ static int
 section_place(struct load *load, const char *name)
 {
 	const struct pb_conf_section *s = &pb_conf_sections[load->kind];
-	const char *other = (const char *)load->conf + s->at;
 	size_t n = load->count[load->kind];
+	char *first = (char *)load->conf + s->at, **apart = (void *)first;
+	const char *other;
 
+	if (s->apart)
+		first = *apart;
+	other = first;
 	for (size_t i = 0; i < n; i++, other += s->bytes)
 		if (s->example == NULL || strcmp(other, name) == 0)
 			return refuse(load, NULL, "a second section of this "
@@ -509,8 +515,16 @@ section_place(struct load *load, const char *name)
 	if (n == s->max)
 		return refuse(load, NULL, "one section of this kind too "
 		    "many; write at most %zu", s->max);
+	/* Room for twice as many. */
+	if (s->apart && (n & (n - 1)) == 0) {
+		first = realloc(first, (n == 0 ? 1 : 2 * n) * s->bytes);
+		if (first == NULL)
+			return refuse(load, NULL, "no memory for it");
+		*apart = first;
+	}
 	load->count[load->kind]++;
-	load->section = (char *)load->conf + s->at + n * s->bytes;
+	load->section = first + n * s->bytes;
+	memset(load->section, 0, s->bytes);
 	return 0;
 }
 

@@ -162,8 +162,8 @@ struct pb_conf {
 	struct pb_conf_capture capture[PB_CAPTURES_MAX];
 	size_t	 upstreams;
 	struct pb_conf_upstream upstream[PB_UPSTREAMS_MAX];
-	size_t	 edges;
-	struct pb_conf_edge edge[PB_EDGES_MAX];
+	size_t	 edges;			/* PB_EDGES_MAX at most */
+	struct pb_conf_edge *edge;	/* they are many, and mostly none */
 };
 
 /*

@@ -256,7 +256,7 @@ const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS] = {
 	    sizeof(struct pb_conf_edge), PB_EDGES_MAX, edge_keys,
 	    COUNT(edge_keys), pb_conf_check_edge, "[edge lon1]",
 	    { "", parse_name, FIELD(pb_conf_edge, name),
-	    .wrong = "no name" } },
+	    .wrong = "no name" }, .apart = true },
 };
 
 _Static_assert(COUNT(capture_keys) <= PB_CONF_KEYS_MAX &&

@@ -46,6 +46,7 @@ struct pb_conf_section {
 	const char	*example;	/* of a header; NULL: takes no name */
 	/* The name in `[capture NAME]`, as a key; its field is the first. */
 	struct pb_conf_key title;
+	bool		 apart;		/* at `at` is a pointer to the first */
 };
 
 extern const struct pb_conf_section pb_conf_sections[PB_CONF_KINDS];
