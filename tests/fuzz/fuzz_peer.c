@@ -112,6 +112,8 @@ next_answer(struct pb_http_answer *out, char **body)
 
 	*out = (struct pb_http_answer){ .error = "connection reset\nby peer",
 	    .body = "" };
+	for (unsigned i = 0; i < PB_HTTP_WANTED_MAX; i++)
+		out->wanted[i] = "";
 	*body = NULL;
 	if (answers.left < 4)
 		return;
