@@ -321,6 +321,11 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 		pb_state_close(loop->state);
 		loop->state = NULL;
 		pb_home_leave(&loop->home);
+		/* It may have been deleted meanwhile: what is at its path is
+		 * looked at anew. */
+		close(loop->lock_fd);
+		loop->lock_fd = -1;
+		rc = PB_ESYS;
 	}
 	return rc < 0 ? rc : 1;
 }

@@ -249,6 +249,23 @@ def a_file_deleted_while_it_is_written_becomes_a_gap(t):
     equal({reason for _, _, reason in gaps(edge)}, {"damaged"}, "reasons")
 
 
+def a_store_that_could_not_be_opened_is_left_for_the_one_in_its_place(t):
+    core = t.node("core", listen=True).start()
+    edge = t.node("edge", upstreams={"core": core})
+    edge.pb("import", "--interface", "eth0", t.write("a.pcap", samples.pcap(
+        "<", samples.MAGIC_NS, [(samples.T0 + n, n, samples.eth(n, 200), 200)
+                                for n in range(50)])))
+    good = edge.store + ".good"
+    shutil.copytree(edge.store, good)
+    open(os.path.join(edge.store, "shipper"), "w").close()
+    edge.start_shipper()
+    wait_until(lambda: "shipper:" in edge.shipper.text() and
+               "warn" in edge.shipper.text(), "it cannot be opened")
+    shutil.rmtree(edge.store)
+    os.rename(good, edge.store)
+    wait_until(lambda: sum(core.ends().values()) == 50, "50 packets", HEALED)
+
+
 def killed_while_it_begins_anew_it_gives_no_number_twice(t):
     edge, core = edge_and_core(t)
     sender = t.traffic(t.sender, "pb0", 8000, RATE)
@@ -296,5 +313,6 @@ if __name__ == "__main__":
          a_store_without_a_directory_is_made_again_after_a_while,
          ingest_answers_503_and_senders_send_again,
          a_file_deleted_while_it_is_written_becomes_a_gap,
+         a_store_that_could_not_be_opened_is_left_for_the_one_in_its_place,
          killed_while_it_begins_anew_it_gives_no_number_twice,
          it_ends_cleanly_while_its_store_is_gone, seconds=120)

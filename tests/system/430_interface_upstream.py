@@ -245,7 +245,7 @@ def an_interface_that_is_made_again_is_opened_anew(t):
 
 
 def what_waited_too_long_goes_out_when_it_is_requeued(t):
-    out = Outlet(t, "retry_for = 2s", "requeue = manual")
+    out = Outlet(t, "retry_for = 5s", "requeue = manual")
     out.take("eth0", numbered(1, 500))
     out.ip("link", "set", "pb0", "down")
     out.start()
