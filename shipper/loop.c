@@ -36,6 +36,7 @@ static int	step(struct pb_loop *, struct pb_err *);
 static int	look_for_store(struct pb_loop *, struct pb_err *);
 static void	leave_store(struct pb_loop *);
 static bool	store_is_ready(struct pb_loop *);
+static int	lock_store(struct pb_loop *, struct pb_err *);
 static int	take_store(struct pb_loop *, struct pb_err *);
 static int	open_index(struct pb_loop *, struct pb_err *);
 static void	close_index(struct pb_loop *);
@@ -278,7 +279,6 @@ store_is_ready(struct pb_loop *loop)
 static int
 take_store(struct pb_loop *loop, struct pb_err *err)
 {
-	const char *store = loop->store;
 	char text[PB_ERR_TEXT_MAX];
 	struct pb_err later;
 	int rc;
@@ -287,27 +287,14 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 		return 1;
 	if (!store_is_ready(loop)) {
 		snprintf(text, sizeof(text), "no store at %.400s yet: waiting "
-		    "for pb-recorder", store);
+		    "for pb-recorder", loop->store);
 		loop_say(loop, text);
 		return 0;
 	}
-	if (loop->lock_fd < 0) {
-		rc = loop->held ? pb_below_renew(store, err) :
-		    pb_below_hold(store, err);
-		if (rc < 0)
-			return rc;
-		loop->held = true;
-		/* It may have come after we began. */
-		rc = pb_owner_refuses(store, "pb-shipper",
-		    pb_sink_capability(loop->conf), err);
-		if (rc == 0)
-			rc = pb_shipper_lock(&loop->lock_fd, store, err);
-		if (rc < 0) {
-			loop->lock_fd = -1;
-			return rc;
-		}
-	}
-	rc = pb_state_open_write(&loop->state, store, err);
+	rc = lock_store(loop, err);
+	if (rc < 0)
+		return rc;
+	rc = pb_state_open_write(&loop->state, loop->store, err);
 	if (rc == 0)
 		rc = pb_home_enter(&loop->home, err);
 	if (rc == 0)
@@ -328,6 +315,27 @@ take_store(struct pb_loop *loop, struct pb_err *err)
 		rc = PB_ESYS;
 	}
 	return rc < 0 ? rc : 1;
+}
+
+/* Whatever directory is at the path now. */
+static int
+lock_store(struct pb_loop *loop, struct pb_err *err)
+{
+	const char *store = loop->store;
+	int rc = loop->held ? pb_below_renew(store, err) :
+	    pb_below_hold(store, err);
+
+	if (rc < 0)
+		return rc;
+	loop->held = true;
+	/* It may have come after we began. */
+	rc = pb_owner_refuses(store, "pb-shipper",
+	    pb_sink_capability(loop->conf), err);
+	if (rc == 0)
+		rc = pb_shipper_lock(&loop->lock_fd, store, err);
+	if (rc < 0)
+		loop->lock_fd = -1;
+	return rc;
 }
 
 static int

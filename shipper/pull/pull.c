@@ -245,9 +245,9 @@ not_listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 		    answer->text);
 	pull_error(pull, answer->text);
 	pull->attempts++;
-	wait = refused ? pull_doubled_ms(PB_REFUSED_MS_FIRST,
+	wait = refused ? pb_doubled_ms(PB_REFUSED_MS_FIRST,
 	    pull->attempts - 1, PB_REFUSED_MS_MAX) :
-	    pull_backoff_ms(pull, pull->attempts);
+	    pb_backoff_ms(pull->random, pull->attempts);
 	if (answer->retry_after_ms > wait)
 		wait = answer->retry_after_ms < PB_RETRY_AFTER_MS_MAX ?
 		    answer->retry_after_ms : PB_RETRY_AFTER_MS_MAX;

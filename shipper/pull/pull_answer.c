@@ -434,7 +434,7 @@ acked(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (answer->outcome == PB_PULL_BEHIND)
 		pull_doubt(pull, s);
 	pull_error(pull, answer->text);
-	wait = pull_doubled_ms(NOTHING_MS, s->ack_troubles++,
+	wait = pb_doubled_ms(NOTHING_MS, s->ack_troubles++,
 	    PB_BACKOFF_MS_MAX);
 	if (answer->retry_after_ms > wait)
 		wait = answer->retry_after_ms < PB_RETRY_AFTER_MS_MAX ?

@@ -104,9 +104,6 @@ void	pull_error(struct pb_pull *pull, const char *text);
 void	pull_event(const struct pb_pull *pull, enum pb_log_level level,
 	    const struct pb_pull_stream *s, const char *fmt, ...)
 	    __attribute__((format(printf, 4, 5)));
-/* Exponential in `attempts`, from 1 on, with full jitter, never 0. */
-uint64_t pull_backoff_ms(const struct pb_pull *pull, unsigned attempts);
-uint64_t pull_doubled_ms(uint64_t first, unsigned times, uint64_t most);
 
 /* --- pull_trouble.c ------------------------------------------------------- */
 

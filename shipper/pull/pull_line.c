@@ -71,20 +71,3 @@ pull_event(const struct pb_pull *pull, enum pb_log_level level,
 	pull->opts.event(pull->opts.arg, level, s != NULL ? &s->key : NULL,
 	    text);
 }
-
-uint64_t
-pull_doubled_ms(uint64_t first, unsigned times, uint64_t most)
-{
-	uint64_t ms = first;
-
-	for (unsigned i = 0; i < times && ms < most; i++)
-		ms *= 2;
-	return ms < most ? ms : most;
-}
-
-uint64_t
-pull_backoff_ms(const struct pb_pull *pull, unsigned attempts)
-{
-	return 1 + pull->random % pull_doubled_ms(PB_BACKOFF_MS_MIN,
-	    attempts - 1, PB_BACKOFF_MS_MAX);
-}

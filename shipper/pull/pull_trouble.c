@@ -28,7 +28,7 @@ pull_trouble(struct pb_pull *pull, struct pb_pull_stream *s,
 
 	pull_unsure(s);
 	s->troubles++;
-	wait = pull_backoff_ms(pull, s->troubles);
+	wait = pb_backoff_ms(pull->random, s->troubles);
 	if (answer->retry_after_ms > wait)
 		wait = answer->retry_after_ms < PB_RETRY_AFTER_MS_MAX ?
 		    answer->retry_after_ms : PB_RETRY_AFTER_MS_MAX;
@@ -51,7 +51,7 @@ pull_refuse(struct pb_pull *pull, struct pb_pull_stream *s,
 	pull_unsure(s);
 	if (s->text == NULL || strcmp(s->text, text) != 0)
 		pull_event(pull, PB_LOG_ERROR, s, "%s", text);
-	wait_for(pull, s, text, pull_doubled_ms(PB_REFUSED_MS_FIRST,
+	wait_for(pull, s, text, pb_doubled_ms(PB_REFUSED_MS_FIRST,
 	    s->troubles++, PB_REFUSED_MS_MAX));
 }
 

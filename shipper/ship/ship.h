@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "recorder/store/fingerprint.h"
 #include "recorder/store/index/index.h"
+#include "shipper/ship/backoff.h"
 #include "recorder/store/read/piece.h"
 
 #define PB_REQUESTS_MAX		16u	/* in flight per upstream */
@@ -48,8 +49,6 @@
 #define PB_SHIP_WINDOW_MIN	(16u << 10)
 #define PB_SHIP_PIECE_MS	5000u
 
-#define PB_BACKOFF_MS_MIN	200u
-#define PB_BACKOFF_MS_MAX	30000u
 #define PB_RETRY_AFTER_MS_MAX	60000u
 /* A refused stream is tried again after the first, and then after double
  * the time: who mends `allow` waits no longer than it was wrong. */

@@ -193,7 +193,7 @@ ship_failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer)
 		return;
 	if (ship->attempts < UINT16_MAX)
 		ship->attempts++;
-	wait = ship_backoff_ms(ship, ship->attempts);
+	wait = pb_backoff_ms(ship->random, ship->attempts);
 	if (asked_for > PB_RETRY_AFTER_MS_MAX)
 		asked_for = PB_RETRY_AFTER_MS_MAX;
 	if (wait < asked_for)
@@ -243,7 +243,7 @@ static void
 refused(struct pb_ship *ship, struct ship_stream *s,
     const struct pb_answer *answer)
 {
-	uint64_t wait = ship_doubled_ms(PB_REFUSED_MS_FIRST, s->refusals,
+	uint64_t wait = pb_doubled_ms(PB_REFUSED_MS_FIRST, s->refusals,
 	    PB_REFUSED_MS_MAX);
 
 	if (s->state == PB_CURSOR_REFUSED)

@@ -183,11 +183,6 @@ void	ship_hurry(struct pb_ship *ship, struct ship_stream *s);
 void	ship_release(struct pb_ship *ship, struct ship_stream *s,
 	    enum pb_cursor_state state);
 
-/* `first`, doubled so many times, at most `most`. */
-uint64_t ship_doubled_ms(uint64_t first, unsigned times, uint64_t most);
-/* Exponential in `attempts` (from 1 on) with full jitter, never 0. */
-uint64_t ship_backoff_ms(const struct pb_ship *ship, unsigned attempts);
-
 /* The most bytes of a request of this stream now. */
 size_t	ship_bytes_max(const struct pb_ship *ship,
 	    const struct ship_stream *s);

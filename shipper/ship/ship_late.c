@@ -163,7 +163,7 @@ void
 ship_late_failed(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r)
 {
-	s->late_ms = ship->now_ms + ship_doubled_ms(PB_LATE_MS_FIRST,
+	s->late_ms = ship->now_ms + pb_doubled_ms(PB_LATE_MS_FIRST,
 	    s->late_fails, PB_LATE_MS_MAX);
 	if (s->late_fails < UINT16_MAX)
 		s->late_fails++;

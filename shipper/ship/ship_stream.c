@@ -142,7 +142,7 @@ ship_trouble(struct pb_ship *ship, struct ship_stream *s, const char *text)
 	if (s->troubles == PB_TROUBLES_MAX)
 		ship->source.event(ship->source.arg, PB_LOG_WARN, s->id, text);
 	ship_hold(ship, s, PB_CURSOR_WAITING,
-	    ship->now_ms + ship_backoff_ms(ship, s->troubles), text);
+	    ship->now_ms + pb_backoff_ms(ship->random, s->troubles), text);
 }
 
 void
@@ -162,23 +162,6 @@ ship_release(struct pb_ship *ship, struct ship_stream *s,
 	s->text = NULL;
 	s->state = state;
 	s->changed = true;
-}
-
-uint64_t
-ship_doubled_ms(uint64_t first, unsigned times, uint64_t most)
-{
-	uint64_t ms = first;
-
-	for (unsigned i = 0; i < times && ms < most; i++)
-		ms *= 2;
-	return ms < most ? ms : most;
-}
-
-uint64_t
-ship_backoff_ms(const struct pb_ship *ship, unsigned attempts)
-{
-	return 1 + ship->random % ship_doubled_ms(PB_BACKOFF_MS_MIN,
-	    attempts - 1, PB_BACKOFF_MS_MAX);
 }
 
 /* --- requests ----------------------------------------------------------- */
