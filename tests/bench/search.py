@@ -1,8 +1,8 @@
 """A search of a store, beside `tcpdump -r` of the same packets.
 
 The packets are made by mixed.c and imported; tcpdump reads the file that was
-imported.  Both have what they read in the page cache, as far as it has room.
-The store grows from level to level, and with it the list of files that
+imported.  Each has what it reads in the page cache, and the other's is out of
+it: both are more than many machines have room for.  The store grows from level to level, and with it the list of files that
 tcpdump reads, so that what a search costs is seen against how much there is
 that it need not touch.
 """
@@ -103,13 +103,15 @@ class Packets:
         return ["tcpdump", "-n", "-Z", "root", "-V", self.list,
                 *(("-w", "-") if how == "-w" else (how,)), text]
 
+    def store_files(self):
+        return [os.path.join(where, n)
+                for where, _, names in os.walk(self.node.store)
+                for n in names]
+
     def index_bytes(self):
         """All that is there beside the packets."""
-        total = 0
-        for where, _, names in os.walk(self.node.store):
-            total += sum(os.stat(os.path.join(where, n)).st_blocks * 512
-                         for n in names if not n.endswith(".pcapng"))
-        return total
+        return sum(os.stat(f).st_blocks * 512 for f in self.store_files()
+                   if not f.endswith(".pcapng"))
 
 
 def counted(argv):
@@ -135,25 +137,39 @@ def first_packet(packets, text):
     return end - start
 
 
+def only(files, others):
+    """`files` are in the page cache, `others` are not."""
+    for path in others:
+        with open(path, "rb") as f:
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    for path in files:
+        with open(path, "rb", buffering=0) as f:
+            while f.read(MIB):
+                pass
+
+
 def level_name(size):
     return "%g GB" % (size / GB)
 
 
 def ask(row, packets, size):
-    """All questions, in turn with tcpdump; what is asked before warms."""
+    """All questions, in turn with tcpdump."""
     level = level_name(size)
-    for name, how, text, _ in QUESTIONS:
-        if not os.environ.get("PB_ALONE"):
+    if not os.environ.get("PB_ALONE"):
+        for _, _, text, _ in QUESTIONS:
             alike(packets, text)
-        took(packets.ours(how, text))
+    store, files = packets.store_files(), packets.files
     for _ in row.rounds():
-        for name, how, text, _ in QUESTIONS:
-            for subject, argv in row.turns(
-                    ((OURS, packets.ours), (TCPDUMP, packets.peer))):
+        for subject, argv, mine, others in row.turns((
+                (OURS, packets.ours, store, files),
+                (TCPDUMP, packets.peer, files, store))):
+            only(mine, others)
+            for name, how, text, _ in QUESTIONS:
                 row.note("%s, %s" % (subject, level), name + " s",
                          took(argv(how, text)))
-        row.note("%s, %s" % (OURS, level), "first packet s",
-                 first_packet(packets, SPREAD))
+            if subject == OURS:
+                row.note("%s, %s" % (OURS, level), "first packet s",
+                         first_packet(packets, SPREAD))
 
 
 def measure(row):
