@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -178,6 +179,13 @@ pb_files_standard(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);
+}
+
+void
+pb_memory_keep(void)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, PB_KEPT_BYTES);
+	(void)mallopt(M_MMAP_THRESHOLD, PB_HEAP_PIECE_BYTES);
 }
 
 int

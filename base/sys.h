@@ -45,6 +45,13 @@ ssize_t	pb_pread_once(int fd, void *data, size_t len, uint64_t offset,
  */
 void	pb_files_standard(void);
 
+/* Freed memory stays with the process, up to PB_KEPT_BYTES of each heap: who
+ * takes and gives back a body of a MiB a thousand times a second has each of
+ * its pages made anew else.  mallopt(3); before there are threads. */
+#define PB_KEPT_BYTES		(32 << 20)
+#define PB_HEAP_PIECE_BYTES	(8 << 20)	/* larger ones are apart */
+void	pb_memory_keep(void);
+
 /* As many files may be open as the process may ask for. */
 int	pb_files_raise(struct pb_err *err);
 

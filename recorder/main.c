@@ -44,6 +44,7 @@ main(int argc, char **argv)
 	int option;
 
 	pb_files_standard();
+	pb_memory_keep();
 	opterr = 0;
 	while ((option = getopt(argc, argv, "c:tVh")) != -1) {
 		switch (option) {

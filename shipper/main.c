@@ -40,6 +40,7 @@ main(int argc, char **argv)
 	int opt;
 
 	pb_files_standard();
+	pb_memory_keep();
 	while ((opt = getopt(argc, argv, "c:tVh")) != -1) {
 		switch (opt) {
 		case 'c':

@@ -29,6 +29,9 @@
 #include "base/log.h"
 #include "base/sys.h"
 
+#define BODIES		8
+#define BODY_BYTES	((size_t)2 << 20)
+#define PAGE_BYTES	4096
 #define LOG_THREADS	4
 #define LOG_LINES	200	/* each thread */
 
@@ -425,6 +428,47 @@ lines_of_several_threads_do_not_mix(void **state)
 		assert_memory_equal(out + at, line, len);
 }
 
+static void
+take_bodies_and_give_them_back(void)
+{
+	volatile char *body[BODIES];
+
+	for (size_t i = 0; i < BODIES; i++) {
+		body[i] = malloc(BODY_BYTES);
+		assert_non_null(body[i]);
+		for (size_t at = 0; at < BODY_BYTES; at += PAGE_BYTES)
+			body[i][at] = 1;
+	}
+	for (size_t i = 0; i < BODIES; i++)
+		free((void *)body[i]);
+}
+
+static long
+pages_made(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+static void
+memory_that_was_given_back_is_not_made_anew(void **state)
+{
+	long before;
+
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip();			/* its malloc() is another */
+#endif
+	pb_memory_keep();
+	take_bodies_and_give_them_back();
+	before = pages_made();
+	take_bodies_and_give_them_back();
+	assert_true(pages_made() - before <
+	    (long)(BODIES * BODY_BYTES / PAGE_BYTES / 8));
+}
+
 int
 main(void)
 {
@@ -446,6 +490,7 @@ main(void)
 		cmocka_unit_test(a_log_line_has_its_level_and_component),
 		cmocka_unit_test(a_long_line_is_cut_with_its_newline_kept),
 		cmocka_unit_test(lines_of_several_threads_do_not_mix),
+		cmocka_unit_test(memory_that_was_given_back_is_not_made_anew),
 	};
 
 	return cmocka_run_group_tests(tests, make_home, remove_home);
