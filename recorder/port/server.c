@@ -1,7 +1,7 @@
 /*
  * recorder/port/server.c - HTTP/1.1 for one door, by libmicrohttpd
  *
- * Limit: CONNECTION_POOL_BYTES of memory a connection for heads and as
+ * Limit: CONNECTION_POOL_BYTES (LOCAL_POOL_BYTES) of memory a connection for heads and as
  * read buffer; bodies are the request's.
  */
 #include <limits.h>
@@ -16,6 +16,7 @@
 #include "recorder/port/server_impl.h"
 
 #define CONNECTION_POOL_BYTES	(64u << 10)
+#define LOCAL_POOL_BYTES	(256u << 10)	/* few, and all of them fast */
 #define ACCEPTS_MAX		64	/* between two looks at requests */
 /* The library reads once from each connection in a turn.  A fast one has more
  * by then: some turns more cost less than a look at all else between them. */
@@ -167,6 +168,8 @@ start_daemon(struct pb_server *server, struct pb_err *err)
 		    (void *)(uintptr_t)PB_TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL },
 	};
+	size_t pool = server->door == PB_DOOR_LOCAL ? LOCAL_POOL_BYTES :
+	    CONNECTION_POOL_BYTES;
 	/* Whole seconds: ours come first, and say why. */
 	unsigned idle_s = (unsigned)(server->service->conf->listen.
 	    idle_timeout_ms + 1999) / 1000;
@@ -183,7 +186,7 @@ start_daemon(struct pb_server *server, struct pb_err *err)
 	    server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
 	    MHD_OPTION_CONNECTION_LIMIT, server->connections_max,
 	    MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_POOL_BYTES,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, pool,
 	    MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, server,
 	    MHD_OPTION_NOTIFY_CONNECTION, conn_notify, server,
 	    MHD_OPTION_NOTIFY_COMPLETED, conn_completed, server,

@@ -10,6 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Of a unix socket: a body goes over in fewer turns of both ends.  The system
+ * gives what it allows (net.core.wmem_max). */
+#define UNIX_SEND_BYTES	(1 << 20)
+
 struct pb_socket {
 	int		fd;
 	uint16_t	port;		/* local; 0: not known yet */
@@ -24,6 +28,7 @@ pb_sockets_open(struct pb_sockets *sockets, int family, int type,
     int protocol)
 {
 	struct pb_socket *s = calloc(1, sizeof(*s));
+	static const int bytes = UNIX_SEND_BYTES;
 
 	if (s == NULL)
 		return -1;
@@ -32,6 +37,9 @@ pb_sockets_open(struct pb_sockets *sockets, int family, int type,
 		free(s);
 		return -1;
 	}
+	if (family == AF_UNIX)
+		(void)setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &bytes,
+		    sizeof(bytes));
 	forget(sockets, s->fd);
 	LIST_INSERT_HEAD(&sockets->open, s, link);
 	return s->fd;
