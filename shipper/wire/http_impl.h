@@ -1,0 +1,71 @@
+/*
+ * shipper/wire/http_impl.h - inside requests
+ *
+ * http.c begins and ends them, http_set.c tells libcurl what one is,
+ * http_hear.c is what libcurl calls, http_wait.c the loop.
+ */
+#ifndef PB_SHIPPER_HTTP_IMPL_H
+#define PB_SHIPPER_HTTP_IMPL_H
+
+#include <sys/queue.h>
+
+#include "shipper/wire/curl.h"
+#include "shipper/wire/http.h"
+#include "shipper/wire/sockets.h"
+
+#define WANTED_BYTES	96u	/* of a header's value, and its NUL */
+
+struct transfer {
+	struct pb_http	*http;
+	CURL		*easy;
+	struct curl_slist *headers;
+	struct pb_http_request request;	/* path and headers not kept */
+	size_t		 at;		/* sent of the body */
+	bool		 paused;	/* by the rate */
+	uint64_t	 turn;		/* of the loop, in which libcurl */
+	size_t		 asked;		/* so often asked to go on */
+	uint64_t	 moved_ms;	/* when bytes were seen to move */
+	size_t		 moved_at;	/* `at` then, */
+	uint64_t	 moved_queued;	/* and what the kernel held */
+	struct pb_buf	 answer;
+	size_t		 heard;		/* of it, in lines */
+	char		 wanted[PB_HTTP_WANTED_MAX][WANTED_BYTES];
+	char		 error[CURL_ERROR_SIZE];
+	TAILQ_ENTRY(transfer) link;
+};
+TAILQ_HEAD(transfers, transfer);
+
+struct pb_http {
+	CURLM		*multi;
+	unsigned	 requests_max;
+	struct transfers busy;
+	struct transfers idle;		/* reset handles, for reuse */
+	unsigned	 requests;
+	struct pb_sockets sockets;
+	uint64_t	 look_ms;	/* the next look for silence */
+	uint64_t	 turn;		/* of libcurl's work */
+};
+
+/* http.c.  It is over: `done`, and nothing of it is left.  `reuse` where it
+ * ended well. */
+void	http_complete(struct transfer *t, bool reuse, int status,
+	    const char *error);
+/* libcurl says so. */
+void	http_finished(CURL *easy, CURLcode code);
+
+/* http_set.c */
+int	http_set(struct transfer *t, struct pb_err *err);
+long	http_connect_ms(const struct transfer *t);
+
+/* http_hear.c */
+curl_socket_t http_on_open(void *, curlsocktype, struct curl_sockaddr *);
+int	http_on_close(void *, curl_socket_t);
+size_t	http_on_read(char *, size_t, size_t, void *);
+int	http_on_seek(void *, curl_off_t, int);
+int	http_on_turn(void *, curl_off_t, curl_off_t, curl_off_t, curl_off_t);
+size_t	http_on_header(char *, size_t, size_t, void *);
+size_t	http_on_write(char *, size_t, size_t, void *);
+/* Was its connection made for it? */
+bool	http_is_fresh(const struct transfer *t);
+
+#endif
