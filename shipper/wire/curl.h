@@ -22,9 +22,9 @@
 	of(curl_easy_pause) of(curl_easy_reset) of(curl_easy_setopt) \
 	of(curl_easy_strerror) of(curl_global_cleanup) of(curl_global_init) \
 	of(curl_multi_add_handle) of(curl_multi_cleanup) \
-	of(curl_multi_info_read) of(curl_multi_init) of(curl_multi_perform) \
-	of(curl_multi_poll) of(curl_multi_remove_handle) \
-	of(curl_multi_setopt) of(curl_multi_strerror) \
+	of(curl_multi_info_read) of(curl_multi_init) \
+	of(curl_multi_remove_handle) of(curl_multi_setopt) \
+	of(curl_multi_socket_action) of(curl_multi_strerror) \
 	of(curl_slist_append) of(curl_slist_free_all)
 
 struct pb_curl {

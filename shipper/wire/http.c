@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -41,9 +42,12 @@ pb_http_create(struct pb_http **out, unsigned requests_max,
 	TAILQ_INIT(&http->idle);
 	http->requests_max = requests_max;
 	http->multi = pb_curl.curl_multi_init();
-	if (http->multi == NULL) {
+	rc = http->multi == NULL ? pb_err_set(err, PB_ENOMEM, "no memory for "
+	    "HTTP") : http_wait_create(http, err);
+	if (rc < 0) {
+		pb_curl.curl_multi_cleanup(http->multi);
 		free(http);
-		return pb_err_set(err, PB_ENOMEM, "no memory for HTTP");
+		return rc;
 	}
 	/* A connection for every request that may be under way is kept. */
 	pb_curl.curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
@@ -66,7 +70,7 @@ pb_http_destroy(struct pb_http *http)
 		transfer_destroy(t);
 	}
 	pb_curl.curl_multi_cleanup(http->multi);
-	pb_sockets_finish(&http->sockets);
+	close(http->epoll);
 	free(http);
 	pb_curl.curl_global_cleanup();
 }
@@ -97,6 +101,7 @@ pb_http_send(struct pb_http *http, const struct pb_http_request *request,
 	    request->answer_max : PB_HTTP_ANSWER_MAX;
 	TAILQ_INSERT_TAIL(&http->busy, t, link);
 	http->requests++;
+	http_wait_for(http, t, t->moved_ms);
 	rc = http_set(t, err);
 	if (rc == 0 &&
 	    pb_curl.curl_multi_add_handle(http->multi, t->easy) != CURLM_OK)
@@ -128,6 +133,7 @@ transfer_create(struct pb_http *http)
 	if (t == NULL)
 		return NULL;
 	t->http = http;
+	t->fd = CURL_SOCKET_BAD;
 	pb_buf_init(&t->answer, PB_HTTP_ANSWER_MAX);
 	t->easy = pb_curl.curl_easy_init();
 	if (t->easy == NULL) {
@@ -155,6 +161,8 @@ transfer_end(struct transfer *t, bool reuse)
 	pb_curl.curl_multi_remove_handle(http->multi, t->easy);
 	TAILQ_REMOVE(&http->busy, t, link);
 	http->requests--;
+	http->paused -= t->paused;
+	t->paused = false;
 	if (!reuse) {
 		transfer_destroy(t);
 		return;
@@ -165,7 +173,6 @@ transfer_end(struct transfer *t, bool reuse)
 	pb_buf_clear(&t->answer);
 	t->error[0] = '\0';
 	t->at = 0;
-	t->paused = false;
 	TAILQ_INSERT_HEAD(&http->idle, t, link);
 }
 

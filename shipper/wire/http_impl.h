@@ -11,13 +11,13 @@
 
 #include "shipper/wire/curl.h"
 #include "shipper/wire/http.h"
-#include "shipper/wire/sockets.h"
 
 #define WANTED_BYTES	96u	/* of a header's value, and its NUL */
 
 struct transfer {
 	struct pb_http	*http;
 	CURL		*easy;
+	curl_socket_t	 fd;		/* that it waits for; or CURL_SOCKET_BAD */
 	struct curl_slist *headers;
 	struct pb_http_request request;	/* path and headers not kept */
 	size_t		 at;		/* sent of the body */
@@ -41,8 +41,10 @@ struct pb_http {
 	struct transfers busy;
 	struct transfers idle;		/* reset handles, for reuse */
 	unsigned	 requests;
-	struct pb_sockets sockets;
+	int		 epoll;		/* sockets that are waited for */
+	uint64_t	 timer_ms;	/* libcurl has something to do then */
 	uint64_t	 look_ms;	/* the next look for silence */
+	unsigned	 paused;	/* transfers, by their rates */
 	uint64_t	 turn;		/* of libcurl's work */
 };
 
@@ -57,9 +59,13 @@ void	http_finished(CURL *easy, CURLcode code);
 int	http_set(struct transfer *t, struct pb_err *err);
 long	http_connect_ms(const struct transfer *t);
 
+/* http_wait.c.  Before the first wait, and where a request has begun. */
+int	http_wait_create(struct pb_http *http, struct pb_err *err);
+void	http_wait_for(struct pb_http *http, const struct transfer *t,
+	    uint64_t now_ms);
+
 /* http_hear.c */
 curl_socket_t http_on_open(void *, curlsocktype, struct curl_sockaddr *);
-int	http_on_close(void *, curl_socket_t);
 size_t	http_on_read(char *, size_t, size_t, void *);
 int	http_on_seek(void *, curl_off_t, int);
 int	http_on_turn(void *, curl_off_t, curl_off_t, curl_off_t, curl_off_t);

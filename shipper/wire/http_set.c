@@ -9,7 +9,7 @@
 #include "base/sys.h"
 
 #define URL_BYTES_MAX		8192u
-#define ANSWER_BUFFER_BYTES	(128L << 10)	/* of a large one */
+#define ANSWER_BUFFER_MAX	((size_t)128 << 10)	/* of a large one */
 #define UPLOAD_BUFFER_BYTES	(256L << 10)
 #define KEEPALIVE_IDLE_S	30L
 #define KEEPALIVE_INTERVAL_S	10L
@@ -68,8 +68,11 @@ set_common(const struct transfer *t, const char *url)
 		SET(CURLOPT_HEADERFUNCTION, http_on_header);
 		SET(CURLOPT_HEADERDATA, t);
 	}
+	/* A quarter of what may come, as long as it is under way. */
 	if (t->answer.max > PB_HTTP_ANSWER_MAX)
-		SET(CURLOPT_BUFFERSIZE, ANSWER_BUFFER_BYTES);
+		SET(CURLOPT_BUFFERSIZE, (long)(t->answer.max / 4 <
+		    ANSWER_BUFFER_MAX ? t->answer.max / 4 :
+		    ANSWER_BUFFER_MAX));
 	SET(CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -82,9 +85,6 @@ set_common(const struct transfer *t, const char *url)
 	SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, http_connect_ms(t));
 	SET(CURLOPT_OPENSOCKETFUNCTION, http_on_open);
-	SET(CURLOPT_OPENSOCKETDATA, &t->http->sockets);
-	SET(CURLOPT_CLOSESOCKETFUNCTION, http_on_close);
-	SET(CURLOPT_CLOSESOCKETDATA, &t->http->sockets);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);

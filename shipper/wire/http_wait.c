@@ -1,26 +1,70 @@
 /*
  * shipper/wire/http_wait.c - waiting for the network, and for silence on it
+ *
+ * libcurl says which sockets are to be watched, and when it wants to be asked
+ * whatever they do (libcurl-multi(3), "multi_socket"): a turn costs what has
+ * happened, however many requests are under way.
  */
 #include "shipper/wire/http_impl.h"
 
+#include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
+#define EVENTS_MAX		256	/* of sockets, in one turn */
 #define LOOK_MS_MIN		20u	/* between two looks for silence */
 #define LOOKS			8u	/* while a request may be silent */
 
-static uint64_t	resume(struct pb_http *, uint64_t);
-static uint64_t	look_for_silence(struct pb_http *, uint64_t);
+static int	on_socket(CURL *, curl_socket_t, int, void *, void *);
+static int	on_timer(CURLM *, long, void *);
+static int	wait_ms(const struct pb_http *, uint64_t, uint64_t);
+static CURLMcode act(struct pb_http *);
+static int	ready(uint32_t);
+static uint64_t	resume(struct pb_http *, uint64_t, uint64_t);
+static uint64_t	look_for_silence(struct pb_http *, uint64_t, uint64_t);
 static uint64_t	silence_ms(const struct transfer *);
+static uint64_t	look_after_ms(const struct transfer *);
 static bool	has_moved(struct transfer *);
+static uint64_t	queued(const struct transfer *);
 static bool	cut_one(struct pb_http *, uint64_t);
+
+int
+http_wait_create(struct pb_http *http, struct pb_err *err)
+{
+	http->timer_ms = http->look_ms = UINT64_MAX;
+	http->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (http->epoll < 0)
+		return pb_err_sys(err, "epoll_create1");
+	pb_curl.curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION,
+	    on_socket);
+	pb_curl.curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+	pb_curl.curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION,
+	    on_timer);
+	pb_curl.curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+	return 0;
+}
+
+void
+http_wait_for(struct pb_http *http, const struct transfer *t, uint64_t now_ms)
+{
+	uint64_t look_ms = now_ms + look_after_ms(t);
+
+	if (http->look_ms > look_ms)
+		http->look_ms = look_ms;
+}
 
 int
 pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
     uint64_t timeout_ms, struct pb_err *err)
 {
-	struct curl_waitfd extra[PB_HTTP_FDS_MAX];
+	struct pollfd polled[PB_HTTP_FDS_MAX + 1];
+	uint64_t now_ms = pb_clock_mono_ms();
 	CURLMsg *message;
 	CURLMcode rc;
 	int left;
@@ -28,15 +72,16 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 	if (count > PB_HTTP_FDS_MAX)
 		return pb_err_set(err, PB_ELIMIT, "%u descriptors", count);
 	for (unsigned i = 0; i < count; i++)
-		extra[i] = (struct curl_waitfd){ .fd = fds[i],
-		    .events = CURL_WAIT_POLLIN };
-	timeout_ms = look_for_silence(http, resume(http, timeout_ms));
-	/* Does not wait where a request was just added. */
-	rc = pb_curl.curl_multi_poll(http->multi, extra, count,
-	    timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms, NULL);
+		polled[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	polled[count] = (struct pollfd){ .fd = http->epoll,
+	    .events = POLLIN };
+	timeout_ms = look_for_silence(http, resume(http, timeout_ms, now_ms),
+	    now_ms);
+	if (poll(polled, count + 1, wait_ms(http, timeout_ms, now_ms)) < 0 &&
+	    errno != EINTR)
+		return pb_err_sys(err, "wait for the network");
 	http->turn++;
-	if (rc == CURLM_OK)
-		rc = pb_curl.curl_multi_perform(http->multi, &left);
+	rc = act(http);
 	while ((message = pb_curl.curl_multi_info_read(http->multi,
 	    &left)) != NULL)
 		if (message->msg == CURLMSG_DONE)
@@ -48,6 +93,86 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 	return 0;
 }
 
+/* As long as nothing is to be done; libcurl has it where a request was just
+ * added. */
+static int
+wait_ms(const struct pb_http *http, uint64_t timeout_ms, uint64_t now_ms)
+{
+	if (http->timer_ms <= now_ms)
+		return 0;
+	if (http->timer_ms - now_ms < timeout_ms)
+		timeout_ms = http->timer_ms - now_ms;
+	return timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
+}
+
+/* What has happened, libcurl is told. */
+static CURLMcode
+act(struct pb_http *http)
+{
+	struct epoll_event event[EVENTS_MAX];
+	int n = epoll_wait(http->epoll, event, EVENTS_MAX, 0), running;
+	CURLMcode rc = CURLM_OK;
+
+	/* One that has gone meanwhile it does not know. */
+	for (int i = 0; i < n && rc == CURLM_OK; i++)
+		rc = pb_curl.curl_multi_socket_action(http->multi,
+		    event[i].data.fd, ready(event[i].events), &running);
+	if (rc == CURLM_OK && pb_clock_mono_ms() >= http->timer_ms) {
+		http->timer_ms = UINT64_MAX;
+		rc = pb_curl.curl_multi_socket_action(http->multi,
+		    CURL_SOCKET_TIMEOUT, 0, &running);
+	}
+	return rc;
+}
+
+static int
+ready(uint32_t events)
+{
+	return (events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+	    (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+	    (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+}
+
+/* Where the system cannot watch one, the silence on it ends its request: an
+ * error from here would be the end of all. */
+static int
+on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
+{
+	struct pb_http *http = arg;
+	struct epoll_event event = { .data.fd = fd,
+	    .events = (what & CURL_POLL_IN ? EPOLLIN : 0) |
+	    (what & CURL_POLL_OUT ? EPOLLOUT : 0) };
+	struct transfer *t;
+	char *private = NULL;
+
+	(void)unused;
+	pb_curl.curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+	t = (struct transfer *)(void *)private;
+	if (what == CURL_POLL_REMOVE) {
+		/* It may be closed. */
+		(void)epoll_ctl(http->epoll, EPOLL_CTL_DEL, fd, NULL);
+		if (t != NULL && t->fd == fd)
+			t->fd = CURL_SOCKET_BAD;
+		return 0;
+	}
+	if (epoll_ctl(http->epoll, EPOLL_CTL_MOD, fd, &event) < 0)
+		(void)epoll_ctl(http->epoll, EPOLL_CTL_ADD, fd, &event);
+	if (t != NULL)
+		t->fd = fd;
+	return 0;
+}
+
+static int
+on_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct pb_http *http = arg;
+
+	(void)multi;
+	http->timer_ms = timeout_ms < 0 ? UINT64_MAX :
+	    pb_clock_mono_ms() + (uint64_t)timeout_ms;
+	return 0;
+}
+
 /* --- the rate ----------------------------------------------------------- */
 
 /*
@@ -55,11 +180,14 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
  * longest, where the rate allows it.  Returns how long to wait at most.
  */
 static uint64_t
-resume(struct pb_http *http, uint64_t timeout_ms)
+resume(struct pb_http *http, uint64_t timeout_ms, uint64_t now_ms)
 {
 	struct transfer *last = TAILQ_LAST(&http->busy, transfers), *t, *next;
-	uint64_t now_ms = pb_clock_mono_ms(), wait;
-	bool more = last != NULL;
+	bool more = http->paused > 0;
+	uint64_t wait;
+
+	if (!more)
+		return timeout_ms;
 
 	TAILQ_FOREACH(t, &http->busy, link)
 		if (t->paused)
@@ -73,6 +201,7 @@ resume(struct pb_http *http, uint64_t timeout_ms)
 		if (wait == 0) {
 			t->request.peer->rate->offered = true;
 			t->paused = false;
+			http->paused--;
 			TAILQ_REMOVE(&http->busy, t, link);
 			TAILQ_INSERT_TAIL(&http->busy, t, link);
 			pb_curl.curl_easy_pause(t->easy, CURLPAUSE_CONT);
@@ -87,9 +216,8 @@ resume(struct pb_http *http, uint64_t timeout_ms)
 
 /* End the requests whose peers are silent; how long to wait at most. */
 static uint64_t
-look_for_silence(struct pb_http *http, uint64_t timeout_ms)
+look_for_silence(struct pb_http *http, uint64_t timeout_ms, uint64_t now_ms)
 {
-	uint64_t now_ms = pb_clock_mono_ms(), next = UINT64_MAX, span;
 	struct transfer *t;
 
 	if (now_ms >= http->look_ms) {
@@ -98,20 +226,12 @@ look_for_silence(struct pb_http *http, uint64_t timeout_ms)
 				t->moved_ms = now_ms;
 		while (cut_one(http, now_ms))
 			continue;
+		http->look_ms = UINT64_MAX;
+		TAILQ_FOREACH(t, &http->busy, link)
+			http_wait_for(http, t, now_ms);
 	}
-	TAILQ_FOREACH(t, &http->busy, link) {
-		span = silence_ms(t) / LOOKS;
-		if (span < next)
-			next = span;
-	}
-	if (next == UINT64_MAX)
-		return timeout_ms;
-	if (next < LOOK_MS_MIN)
-		next = LOOK_MS_MIN;
-	if (now_ms >= http->look_ms || http->look_ms > now_ms + next)
-		http->look_ms = now_ms + next;
-	next = http->look_ms - now_ms;
-	return next < timeout_ms ? next : timeout_ms;
+	return http->look_ms - now_ms < timeout_ms ?
+	    http->look_ms - now_ms : timeout_ms;
 }
 
 static uint64_t
@@ -121,22 +241,37 @@ silence_ms(const struct transfer *t)
 	    t->request.peer->silence_ms : PB_HTTP_SILENCE_MS;
 }
 
+static uint64_t
+look_after_ms(const struct transfer *t)
+{
+	uint64_t ms = silence_ms(t) / LOOKS;
+
+	return ms > LOOK_MS_MIN ? ms : LOOK_MS_MIN;
+}
+
 /* Since the last look: did its bytes go to the kernel, or from there to
  * the peer?  One that its rate holds is not the peer's fault. */
 static bool
 has_moved(struct transfer *t)
 {
-	uint64_t queued;
-	long port = 0;
-	bool moved;
+	uint64_t waits = queued(t);
+	bool moved = t->paused || t->at != t->moved_at ||
+	    waits != t->moved_queued;
 
-	pb_curl.curl_easy_getinfo(t->easy, CURLINFO_LOCAL_PORT, &port);
-	queued = pb_sockets_queued(&t->http->sockets, (uint16_t)port);
-	moved = t->paused || t->at != t->moved_at ||
-	    queued != t->moved_queued;
 	t->moved_at = t->at;
-	t->moved_queued = queued;
+	t->moved_queued = waits;
 	return moved;
+}
+
+/* What the kernel holds for the peer: tcp(7), SIOCOUTQ. */
+static uint64_t
+queued(const struct transfer *t)
+{
+	int bytes;
+
+	return t->fd != CURL_SOCKET_BAD &&
+	    ioctl(t->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ?
+	    (uint64_t)bytes : 0;
 }
 
 /* One at a time: its `done` may change the list. */

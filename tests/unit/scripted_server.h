@@ -26,6 +26,7 @@
 #define SERVER_LINES_MAX	64
 #define SERVER_HEAD_MAX		8192
 #define SERVER_BODY_MAX		(8u << 20)
+#define SLOW_BYTES	(16u << 10)	/* each 20 ms */
 
 enum deed {
 	ANSWER,			/* read it all, answer `text` */
@@ -139,8 +140,8 @@ server_request(struct server *s, int fd, uint8_t *body)
 		if (line.deed == READ_SLOWLY)
 			usleep(20000);
 		if (!server_fill(fd, (char *)body, &body_len,
-		    line.deed == READ_SLOWLY && body_len + 65536 < want ?
-		    body_len + 65536 : want))
+		    line.deed == READ_SLOWLY && body_len + SLOW_BYTES < want ?
+		    body_len + SLOW_BYTES : want))
 			return false;
 	}
 	pthread_mutex_lock(&s->lock);
