@@ -12,7 +12,7 @@
 #include "shipper/edge/edge.h"
 #include "shipper/state/news.h"
 
-#define PB_EDGES_BYTES_MAX	((size_t)256u << 20)
+#define PB_EDGES_BYTES_MAX	((size_t)128u << 20)
 /* Of the local door's 128 connections. */
 #define PB_EDGES_HANDS_MAX	96u
 /* Requests under way: a list each, and others. */
