@@ -164,6 +164,7 @@ def ask(row, packets, size):
                 (OURS, packets.ours, store, files),
                 (TCPDUMP, packets.peer, files, store))):
             only(mine, others)
+            took(argv(*QUESTIONS[0][1:3]))      # the program, too
             for name, how, text, _ in QUESTIONS:
                 row.note("%s, %s" % (subject, level), name + " s",
                          took(argv(how, text)))
