@@ -340,11 +340,11 @@ open_file(struct replay *replay, struct pb_err *err)
 	file->skip = replay->opts->skip;
 	file->original = replay->opts->trailing.strip ? &replay->original :
 	    NULL;
-	rc = pb_from_file_open(file, replay->opts->file, err);
+	rc = pb_capture_file_open(&file->file, replay->opts->file, err);
 	if (rc == 0 && replay->opts->loops != 1 &&
-	    !replay->opts->preload && !pb_from_file_again(file))
+	    !replay->opts->preload && !file->file.regular)
 		rc = pb_err_set(err, PB_EINVAL, "%s: can be read once; "
-		    "--preload keeps it for --loop", file->name);
+		    "--preload keeps it for --loop", file->file.name);
 	return rc;
 }
 
@@ -409,7 +409,7 @@ outcome(const struct replay *replay, struct pb_err *err)
 	if (pb_cli_stopped() != 0)
 		return 0;
 	if (replay->opts->file != NULL)
-		rc = pb_from_file_error(&replay->file, err);
+		rc = pb_capture_file_error(&replay->file.file, err);
 	if (rc == 0 && report->sent == 0 && report->skipped > 0)
 		return pb_err_set(err, PB_ENOENT, "nothing was sent: all "
 		    "%" PRIu64 " packets were left out", report->skipped);

@@ -142,7 +142,7 @@ look_at_file(struct trailers *trailers, const char *name, struct pb_err *err)
 	uint64_t left = trailers->opts->limit;
 	struct pb_source_frame frame;
 	struct pb_subject *subject;
-	int rc = pb_from_file_open(&file, name, err);
+	int rc = pb_capture_file_open(&file.file, name, err);
 
 	if (rc == 0)
 		rc = pb_from_file_begin(&file, &pb_cli_stop, err);
@@ -162,7 +162,7 @@ look_at_file(struct trailers *trailers, const char *name, struct pb_err *err)
 		rc = 0;
 	}
 	if (rc == 0)
-		rc = pb_from_file_error(&file, err);
+		rc = pb_capture_file_error(&file.file, err);
 	pb_from_file_finish(&file);
 	return rc;
 }
@@ -176,7 +176,7 @@ subject_of(struct trailers *trailers, const struct pb_from_file *file,
 	int rc;
 
 	snprintf(name, sizeof(name), file->last == 0 ? "%s" :
-	    "%s, interface %u", file->name, file->last);
+	    "%s, interface %u", file->file.name, file->last);
 	for (size_t i = 0; i < trailers->found.count; i++)
 		if (strcmp(trailers->found.at[i].name, name) == 0) {
 			*out = &trailers->found.at[i];
