@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/common/select.h"
 #include "cli/common/trailing.h"
+#include "cli/latency/files.h"
 #include "cli/latency/plot.h"
 #include "cli/latency/told.h"
 #include "recorder/query/latency.h"
@@ -23,6 +24,8 @@
 struct opts {
 	struct pb_select select;
 	const char	*from, *to, *window, *plot;
+	const char	*file[PB_FILES_MAX];	/* -r */
+	size_t		 files;
 	bool		 inner, json;
 	struct pb_cli_trailing trailing;
 };
@@ -34,7 +37,8 @@ struct latency {
 	struct pb_latency_told told;
 	struct pb_trailer_list trailers;
 	struct pb_select select;
-	struct pb_query	*query;
+	struct pb_query	*query;		/* of the store, or */
+	struct pb_files	*files;
 	struct pb_latency *latency;
 	struct pb_target target;	/* of --plot */
 	bool		 plots;		/* it is open */
@@ -42,13 +46,19 @@ struct latency {
 
 static void	init(void *);
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
+static int	take_file(void *, const char *, struct pb_err *);
+static int	check_usage(const struct opts *, bool);
 static int	parse(struct latency *, struct pb_err *);
 static int	parse_tap(struct pb_tap *, const char *, const char *,
 		    struct pb_err *);
 static void	choose_streams(struct latency *);
 static int	run_latency(struct latency *, const char *, struct pb_err *);
+static int	open_store(struct latency *, const char *, struct pb_err *);
+static int	open_files(struct latency *, const char *, struct pb_err *);
 static int	open_plot(struct latency *, struct pb_err *);
 static int	gather(struct latency *, struct pb_err *);
+static int	next_packet(struct latency *, struct pb_cursor_packet *,
+		    uint64_t *, struct pb_err *);
 /* what came of it */
 static int	tell(struct latency *, struct pb_err *);
 static int	print(const struct latency *, const struct pb_latency_report *,
@@ -58,6 +68,7 @@ static int	plot(struct latency *, const struct pb_latency_report *,
 static int	put_buf(struct pb_out *, struct pb_buf *, struct pb_err *);
 static void	notes(const struct latency *,
 		    const struct pb_latency_report *);
+static void	notes_of_files(const struct latency *);
 
 #define SELECT	offsetof(struct opts, select)
 static const struct pb_cli_option options[] = {
@@ -74,6 +85,12 @@ static const struct pb_cli_option options[] = {
 	    "in two streams: how long a packet is waited for, like\n"
 	    "20ms (default: 1s)" },
 	{ .help = "What to select:" },
+	{ "read", 'r', "FILE", 0, take_file,
+	    "packets of a pcap or pcapng file, `-` for standard input,\n"
+	    "rather than the store's; can be repeated.  A TAP is then\n"
+	    "one of the files, or an interface in them by its name or\n"
+	    "number; of two files it is from the first to the second\n"
+	    "where nothing is said" },
 	PB_CLI_SELECT(SELECT),
 	{ "inner", 0, NULL, offsetof(struct opts, inner), NULL,
 	    "ask the filter at every depth of VLAN, MPLS and PPPoE" },
@@ -116,8 +133,18 @@ static int
 run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 {
 	struct latency latency = { .opts = arg, .cli = cli };
+	struct opts *opts = arg;
 	struct pb_buf filter;
-	int rc = parse(&latency, err);
+	int rc;
+
+	if (opts->files == 2 && opts->from == NULL && opts->to == NULL) {
+		opts->from = opts->file[0];
+		opts->to = opts->file[1];
+	}
+	rc = check_usage(opts, cli->conf_file != NULL ||
+	    cli->store_dir != NULL);
+	if (rc == 0)
+		rc = parse(&latency, err);
 
 	if (rc != 0)
 		return rc;
@@ -128,6 +155,46 @@ run(struct pb_cli *cli, void *arg, char **operand, struct pb_err *err)
 	return rc;
 }
 
+static int
+take_file(void *at, const char *text, struct pb_err *err)
+{
+	struct opts *opts = at;
+
+	if (opts->files == PB_FILES_MAX)
+		return pb_err_set(err, PB_EINVAL, "-r: more than %u files; "
+		    "'pb import' brings as many as there are into a store",
+		    PB_FILES_MAX);
+	for (size_t i = 0; i < opts->files; i++)
+		if (strcmp(opts->file[i], text) == 0)
+			return pb_err_set(err, PB_EINVAL, "-r %.200s: is "
+			    "given twice; its packets would be each other's",
+			    text);
+	opts->file[opts->files++] = text;
+	return 0;
+}
+
+/* 0, or the status of wrong usage. */
+static int
+check_usage(const struct opts *opts, bool store)
+{
+	if (opts->files > 0 && (store || opts->select.globs > 0))
+		return pb_cli_usage("latency: -r reads files; -c, --store and "
+		    "--stream are about a store");
+	if (opts->files > 0 && (opts->from == NULL || opts->to == NULL))
+		return pb_cli_usage("latency: is between two taps; read a "
+		    "second file with -r, or give --from TAP and --to TAP: "
+		    "two interfaces of the file, or two stamps of a packet, "
+		    "such as --from stamp:1 --to stamp:2");
+	if (opts->from == NULL || opts->to == NULL)
+		return pb_cli_usage("latency: is between two taps; give "
+		    "--from TAP and --to TAP, such as --from lon1/eth0 --to "
+		    "par1/eth0");
+	if (opts->plot != NULL && strcmp(opts->plot, "-") == 0)
+		return pb_cli_usage("latency: --plot - would put the picture "
+		    "behind what standard output says; name a file");
+	return 0;
+}
+
 /* 0, the status of wrong usage, or an error. */
 static int
 parse(struct latency *latency, struct pb_err *err)
@@ -136,10 +203,6 @@ parse(struct latency *latency, struct pb_err *err)
 	struct pb_latency_opts *how = &latency->how;
 	int rc;
 
-	if (opts->from == NULL || opts->to == NULL)
-		return pb_cli_usage("latency: is between two taps; give "
-		    "--from TAP and --to TAP, such as --from lon1/eth0 --to "
-		    "par1/eth0");
 	how->window_ns = PB_LATENCY_WINDOW_NS;
 	rc = parse_tap(&how->from, "--from", opts->from, err);
 	if (rc == 0)
@@ -160,9 +223,6 @@ parse(struct latency *latency, struct pb_err *err)
 	if (memcmp(&how->from, &how->to, sizeof(how->from)) == 0)
 		return pb_cli_usage("latency: --from %s and --to %s are one "
 		    "tap; name two", opts->from, opts->to);
-	if (opts->plot != NULL && strcmp(opts->plot, "-") == 0)
-		return pb_cli_usage("latency: --plot - would put the picture "
-		    "behind what standard output says; name a file");
 	choose_streams(latency);
 	return 0;
 }
@@ -192,6 +252,35 @@ choose_streams(struct latency *latency)
 static int
 run_latency(struct latency *latency, const char *filter, struct pb_err *err)
 {
+	int rc;
+
+	pb_cli_catch_signals();
+	rc = open_plot(latency, err);
+	if (rc == 0)
+		rc = latency->opts->files > 0 ?
+		    open_files(latency, filter, err) :
+		    open_store(latency, filter, err);
+	if (rc == 0)
+		rc = pb_latency_create(&latency->latency, &latency->how, err);
+	if (rc == 0)
+		rc = gather(latency, err);
+	if (rc == 0 && pb_cli_stopped() == 0)
+		rc = tell(latency, err);
+	if (rc == 0 && latency->files != NULL)
+		rc = pb_files_error(latency->files, err);
+	pb_query_close(latency->query);
+	pb_files_close(latency->files);
+	pb_latency_destroy(latency->latency);
+	if (latency->plots)
+		pb_target_abandon(&latency->target);
+	if (pb_cli_stopped() != 0)
+		pb_cli_die(pb_cli_stopped());
+	return rc;
+}
+
+static int
+open_store(struct latency *latency, const char *filter, struct pb_err *err)
+{
 	struct pb_query_opts opts = {
 		.store = latency->cli->store,
 		.select = &latency->select,
@@ -202,28 +291,37 @@ run_latency(struct latency *latency, const char *filter, struct pb_err *err)
 		.close = pb_cli_close_index,
 		.arg = latency->cli,
 	};
-	int rc;
+	size_t passed_over;
+	int rc = pb_cli_enter(latency->cli, false, err);
 
-	pb_cli_catch_signals();
-	rc = open_plot(latency, err);
-	if (rc == 0)
-		rc = pb_cli_enter(latency->cli, false, err);
-	if (rc == 0) {
-		opts.once = pb_cli_yield(latency->cli);
-		rc = pb_latency_create(&latency->latency, &latency->how, err);
-	}
-	if (rc == 0)
-		rc = pb_query_open(&latency->query, &opts, err);
-	if (rc == 0)
-		rc = gather(latency, err);
-	if (rc == 0 && pb_cli_stopped() == 0)
-		rc = tell(latency, err);
-	pb_query_close(latency->query);
-	pb_latency_destroy(latency->latency);
-	if (latency->plots)
-		pb_target_abandon(&latency->target);
-	if (pb_cli_stopped() != 0)
-		pb_cli_die(pb_cli_stopped());
+	if (rc < 0)
+		return rc;
+	opts.once = pb_cli_yield(latency->cli);
+	rc = pb_query_open(&latency->query, &opts, err);
+	passed_over = rc == 0 ? pb_query_passed_over(latency->query) : 0;
+	if (passed_over > 0)
+		pb_cli_note("the filter says nothing of the link type of %zu "
+		    "streams; they are left out", passed_over);
+	return rc;
+}
+
+static int
+open_files(struct latency *latency, const char *filter, struct pb_err *err)
+{
+	const struct pb_range *range = &latency->opts->select.range;
+	const struct pb_files_opts opts = {
+		.name = latency->opts->file,
+		.names = latency->opts->files,
+		.filter = filter,
+		.inner = latency->opts->inner,
+		.after_ns = range->after_ns,
+		.before_ns = range->before_ns,
+		.stop = &pb_cli_stop,
+	};
+	int rc = pb_files_open(&latency->files, &opts, err);
+
+	latency->how.seen = pb_files_seen;
+	latency->how.arg = latency->files;
 	return rc;
 }
 
@@ -231,18 +329,20 @@ run_latency(struct latency *latency, const char *filter, struct pb_err *err)
 static int
 open_plot(struct latency *latency, struct pb_err *err)
 {
+	const char *plot = latency->opts->plot;
+	bool store = latency->opts->files == 0;
 	struct pb_owner owner;
-	int rc = pb_cli_conf(latency->cli, err);
+	int rc = store ? pb_cli_conf(latency->cli, err) : 0;
 
-	if (rc < 0 || latency->opts->plot == NULL)
+	if (rc < 0 || plot == NULL)
 		return rc;
-	rc = pb_cli_owner(latency->cli, &owner, err);
+	rc = store ? pb_cli_owner(latency->cli, &owner, err) : 0;
 	if (rc < 0)
 		return rc;
 	latency->plots = true;
-	rc = pb_target_open(&latency->target, latency->opts->plot,
-	    latency->cli->store, false, err);
-	if (rc == 0 && pb_owner_is_other(&owner))
+	rc = pb_target_open(&latency->target, plot, latency->cli->store,
+	    false, err);
+	if (rc == 0 && store && pb_owner_is_other(&owner))
 		rc = pb_target_keep(&latency->target, err);
 	return rc;
 }
@@ -250,25 +350,34 @@ open_plot(struct latency *latency, struct pb_err *err)
 static int
 gather(struct latency *latency, struct pb_err *err)
 {
-	size_t passed_over = pb_query_passed_over(latency->query), at;
 	struct pb_cursor_packet cp;
-	struct pb_run packets;
+	uint64_t place;
 	int rc;
 
-	if (passed_over > 0)
-		pb_cli_note("the filter says nothing of the link type of %zu "
-		    "streams; they are left out", passed_over);
-	/* One at a time: each has its own place in the order of all. */
-	while ((rc = pb_query_run(latency->query, 1, &packets, err)) > 0) {
-		at = 0;
-		rc = pb_run_packet(&packets, &at, &cp, err);
-		if (rc > 0)
-			rc = pb_latency_packet(latency->latency, &cp,
-			    packets.first_time, err);
+	while ((rc = next_packet(latency, &cp, &place, err)) > 0) {
+		rc = pb_latency_packet(latency->latency, &cp, place, err);
 		if (rc < 0)
 			break;
 	}
 	return rc;
+}
+
+/* And its place in the order of all: one at a time, for each has its own. */
+static int
+next_packet(struct latency *latency, struct pb_cursor_packet *cp,
+    uint64_t *place, struct pb_err *err)
+{
+	struct pb_run packets;
+	size_t at = 0;
+	int rc;
+
+	if (latency->files != NULL)
+		return pb_files_next(latency->files, cp, place, err);
+	rc = pb_query_run(latency->query, 1, &packets, err);
+	if (rc <= 0)
+		return rc;
+	*place = packets.first_time;
+	return pb_run_packet(&packets, &at, cp, err);
 }
 
 /* --- what came of it ----------------------------------------------------- */
@@ -344,13 +453,17 @@ put_buf(struct pb_out *out, struct pb_buf *buf, struct pb_err *err)
 static void
 notes(const struct latency *latency, const struct pb_latency_report *report)
 {
-	uint64_t late = pb_query_late(latency->query);
+	uint64_t late = latency->files != NULL ?
+	    pb_files_late(latency->files) : pb_query_late(latency->query);
 
+	if (latency->files != NULL)
+		notes_of_files(latency);
 	if (late > 0 && !latency->told.same_packet)
 		pb_cli_note("%" PRIu64 " packets are out of order by more than "
-		    "%u ms in their stream: where --window is not longer than "
+		    "%u ms in their %s: where --window is not longer than "
 		    "they are late, they count as lost", late,
-		    (unsigned)(PB_MERGE_WINDOW_NS / PB_NS_PER_MS));
+		    (unsigned)(PB_MERGE_WINDOW_NS / PB_NS_PER_MS),
+		    latency->files != NULL ? "file" : "stream");
 	if (report->given_up > 0)
 		pb_cli_note("%" PRIu64 " packets were not waited for, and are "
 		    "neither matched nor lost: %u wait at most; give a "
@@ -365,4 +478,23 @@ notes(const struct latency *latency, const struct pb_latency_report *report)
 	if (report->matched == 0 && report->lost > 0 && report->only_to > 0)
 		pb_cli_note("no packet was at both; where clocks are further "
 		    "apart than --window, give a longer one");
+}
+
+/* A name that is wrong would make all of the other's packets lost, unheard. */
+static void
+notes_of_files(const struct latency *latency)
+{
+	uint64_t passed_over = pb_files_passed_over(latency->files);
+	const struct pb_latency_opts *how = &latency->how;
+	bool whole = pb_files_error(latency->files, NULL) == 0;
+
+	if (whole && !pb_files_any(latency->files, &how->from))
+		pb_cli_note("--from %.200s is no file that is read, and no "
+		    "interface in one", latency->opts->from);
+	if (whole && !pb_files_any(latency->files, &how->to))
+		pb_cli_note("--to %.200s is no file that is read, and no "
+		    "interface in one", latency->opts->to);
+	if (passed_over > 0)
+		pb_cli_note("the filter says nothing of the link type of %"
+		    PRIu64 " packets; they are left out", passed_over);
 }

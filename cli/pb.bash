@@ -175,8 +175,8 @@ _pb()
 		options="--stream --after --before --inner --directed --by
 		    --top --json --csv --help" ;;
 	latency)
-		options="--from --to --window --stream --after --before --inner
-		    --trailers --fcs --json --plot --help" ;;
+		options="--from --to --window -r --stream --after --before
+		    --inner --trailers --fcs --json --plot --help" ;;
 	replay)
 		options="--stream --after --before --seq --inner -r --limit
 		    --loop --preload -i --map --speed --pps --mbps --top

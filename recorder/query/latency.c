@@ -54,6 +54,8 @@ static int	two_streams(struct pb_latency *, const struct side *,
 static int	no_memory(struct pb_err *);
 static const struct side *side_of(struct pb_latency *,
 		    const struct pb_stamp_stream *, struct pb_err *);
+static bool	is_seen(const struct pb_latency *, const struct pb_tap *,
+		    const struct pb_stamp_stream *, const char *);
 static int	by_stream(const void *, const void *);
 /* matching */
 static int	at_from(struct pb_latency *, uint64_t, uint64_t,
@@ -215,8 +217,8 @@ side_of(struct pb_latency *latency, const struct pb_stamp_stream *stream,
 	    who->interface);
 	*side = (struct side){
 		.stream = stream,
-		.from = pb_tap_sees(&latency->opts.from, name),
-		.to = pb_tap_sees(&latency->opts.to, name),
+		.from = is_seen(latency, &latency->opts.from, stream, name),
+		.to = is_seen(latency, &latency->opts.to, stream, name),
 	};
 	*found = side;
 	if (side->from && side->to && !latency->same_packet) {
@@ -226,6 +228,16 @@ side_of(struct pb_latency *latency, const struct pb_stamp_stream *stream,
 		return NULL;
 	}
 	return latency->last = side;
+}
+
+static bool
+is_seen(const struct pb_latency *latency, const struct pb_tap *tap,
+    const struct pb_stamp_stream *stream, const char *name)
+{
+	const struct pb_latency_opts *opts = &latency->opts;
+
+	return opts->seen != NULL ? opts->seen(opts->arg, tap, stream->head) :
+	    pb_tap_sees(tap, name);
 }
 
 static int

@@ -57,6 +57,11 @@ struct pb_latency_opts {
 	const struct pb_trailer_list *trailers;	/* of all streams, borrowed;
 						 * NULL: as they say */
 	uint32_t	 waiting_max;	/* 0: PB_LATENCY_WAITING_MAX */
+	/* Are packets with that head seen at the tap?  NULL: where the name of
+	 * their stream is (pb_tap_sees()). */
+	bool		(*seen)(void *arg, const struct pb_tap *tap,
+			    const struct pb_head *head);
+	void		*arg;
 };
 
 struct pb_latency;

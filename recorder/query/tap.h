@@ -15,12 +15,12 @@
 #ifndef PB_QUERY_TAP_H
 #define PB_QUERY_TAP_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "pcapng/stamp.h"
-#include "recorder/store/layout.h"
 #include "recorder/store/read/cursor.h"
 
 enum pb_tap_point {
@@ -31,7 +31,7 @@ enum pb_tap_point {
 };
 
 struct pb_tap {
-	char		 glob[PB_STREAM_NAME_MAX];	/* "": no matter */
+	char		 glob[PATH_MAX];	/* "": no matter */
 	enum pb_tap_point point;
 	uint16_t	 number;	/* of the stamp, from 1; the device's */
 	bool		 any_port;

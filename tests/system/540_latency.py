@@ -288,6 +288,120 @@ def clocks_that_are_far_apart_are_within_a_longer_window(t):
           (COUNT, 37 * 10**9 + DELAY_NS), "within a minute")
 
 
+def of_files(*args, **kw):
+    """`pb latency` of files alone, as JSON: no configuration, no store."""
+    return json.loads(must([os.path.join(BUILD, "pb"), "latency", "--json",
+                            *args], **kw))
+
+
+def same_but_names(have, want, what):
+    for said in have, want:
+        said.pop("from"), said.pop("to")
+    equal(have, want, what)
+
+
+def files_are_compared_as_streams_of_a_store_are(t):
+    """Of two files, by their names or in their order; one from a pipe."""
+    sent = [(at(n), samples.eth(n, 80 + n % 50)) for n in range(2000)]
+    came = sorted((ns + DELAY_NS + n * 997 % 100_000, routed(frame, n % 3))
+                  for n, (ns, frame) in enumerate(sent) if n % 97)
+    node = stored(t, a=sent, b=came)
+    a, b = t.path("a.pcap"), t.path("b.pcap")
+    for args in ((), ("--inner", "src", "portrange", "1000-1700"),
+                 ("--before", "%d.%09d" % divmod(at(1000), 10**9)),
+                 ("--window", "50us")):
+        want = latency(node, "--from", "x/a", "--to", "x/b", *args)
+        for taps in ((), ("--from", a, "--to", b),
+                     ("--from", "a.pcap", "--to", "b*"),
+                     ("--to", "b.pcap", "--from", "a.pcap")):
+            same_but_names(of_files("-r", a, "-r", b, *taps, *args),
+                           dict(want), "%s of files, %s" % (args, taps))
+    with open(b, "rb") as file:
+        said = of_files("-r", a, "-r", "-", stdin=file.read())
+    same_but_names(said, latency(node, "--from", "x/a", "--to", "x/b"),
+                   "standard input")
+
+
+def interfaces_of_a_file_are_taps_by_any_of_their_names(t):
+    """Blocks in the order of their times as two queues of a card write them:
+    each batch of an interface by itself."""
+    o = "<"
+    path = t.path("both.pcapng")
+    sent = [(at(n), samples.eth(n, 90)) for n in range(1000)]
+    blocks = [samples.shb(o)] + [
+        samples.idb(o, 1, (2, name), (9, b"\x09")) for name in ("in", "out")]
+    for start in range(0, 1000, 100):
+        for interface, late in ((1, DELAY_NS), (0, 0)):
+            blocks += [samples.epb(o, interface, ns + late, frame)
+                       for ns, frame in sent[start:start + 100]]
+    # Another section, whose interfaces are the other way round.
+    blocks += [samples.shb(o)] + [
+        samples.idb(o, 1, (2, name), (9, b"\x09")) for name in ("out", "in")]
+    blocks += [samples.epb(o, interface, at(2000) + late, samples.eth(2000))
+               for interface, late in ((1, 0), (0, DELAY_NS))]
+    with open(path, "wb") as file:
+        file.write(b"".join(blocks))
+    said = of_files("-r", path, "--from", "in", "--to", "out")
+    equal((said["matched"], said["lost"], said["latency_ns"]["min"],
+           said["latency_ns"]["max"]), (1001, 0, DELAY_NS, DELAY_NS),
+          "by name")
+    said = of_files("-r", path, "--from", "0", "--to", "1", "--before",
+                    "%d.0" % (samples.T0 + 1), "greater", "80")
+    equal((said["matched"], said["latency_ns"]["max"]), (1000, DELAY_NS),
+          "by number")
+    node = stored(t, a=sent, b=[(ns + DELAY_NS, f) for ns, f in sent])
+    node.pb("query", "-w", path)
+    segments = [word for segment in node.files()
+                for word in ("-r", segment)]
+    for args in (("-r", path, "--from", "a", "--to", "b"),
+                 (*segments, "--from", "x/a", "--to", "x/b")):
+        said = of_files(*args)
+        equal((said["matched"], said["latency_ns"]["max"]),
+              (1000, DELAY_NS), args)
+
+
+def stamps_in_a_file_are_those_in_a_store(t):
+    rng = random.Random(SEED)
+    frames = [(at(n), twice_stamped(n, rng)[0]) for n in range(300)]
+    node = stored(t, a=frames)
+    for taps in (("--from", "stamp:1", "--to", "stamp:2"),
+                 ("--from", "device:7/0", "--to", "device:9"),
+                 ("--from", "stamp:2", "--to", "capture"),
+                 ("--from", "stamp:3", "--to", "stamp:1")):
+        taps += "--trailers", "metamako,metamako"
+        equal(of_files("-r", t.path("a.pcap"), *taps), latency(node, *taps),
+              " ".join(taps))
+
+
+def what_is_wrong_with_files_is_said_in_words(t):
+    a, b = [pcap(t, name, [(at(n), samples.eth(n)) for n in range(100)])
+            for name in "ab"]
+    with open(b, "r+b") as file:
+        file.truncate(os.path.getsize(b) - 30)
+    pb = os.path.join(BUILD, "pb"), "latency"
+    for status, args, word in (
+            (2, ("-r", a), b"read a second file with -r, or give --from"),
+            (2, ("-r", a, "--from", "stamp:1"), b"--to TAP"),
+            (2, ("-r", a, "-r", a), b"given twice"),
+            (2, ("-r", a, "-r", b, "--stream", "x"), b"about a store"),
+            (2, ("-r", a, "-r", b, "portt"), b"filter 'portt'"),
+            (2, ("-r", a, "-r", b, "--from", "0", "--to", b), b"both taps"),
+            (2, [w for n in range(17) for w in ("-r", "f%d" % n)], b"16"),
+            (1, ("-r", a, "-r", t.path("none")), b"none: No such file"),
+            (1, ("-r", a, "-r", t.dir), b"is a directory"),
+            (1, ("-r", a, "-r", __file__), b"neither a pcapng nor a pcap"),
+            (0, ("-r", a, "--from", a, "--to", "c.pcap"),
+             b"--to c.pcap is no file that is read")):
+        done = run([*pb, *args])
+        check(done.returncode == status and word in done.stderr and
+              len(done.stderr.splitlines()) == 1, "latency", args, "says",
+              done.returncode, done.stderr)
+    done = run([*pb, "-r", a, "-r", b, "--json"])
+    equal((done.returncode, json.loads(done.stdout)["matched"]), (1, 99),
+          "of a file that was cut")
+    check(b"b.pcap: offset" in done.stderr, "a cut file:", done.stderr)
+
+
 # Holds each frame for a while, and drops some.  Says of each how long that was:
 # from the kernel's stamp of its coming to before and behind the call that sends.
 FORWARDER = r'''
@@ -389,4 +503,8 @@ main("540", delays_and_losses_are_those_that_were_made,
      trailers_make_no_other_packet,
      streams_that_are_out_of_order_need_a_window_as_long,
      clocks_that_are_far_apart_are_within_a_longer_window,
+     files_are_compared_as_streams_of_a_store_are,
+     interfaces_of_a_file_are_taps_by_any_of_their_names,
+     stamps_in_a_file_are_those_in_a_store,
+     what_is_wrong_with_files_is_said_in_words,
      a_bridge_that_holds_packets_is_measured)
