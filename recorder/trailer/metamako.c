@@ -54,20 +54,22 @@ extension(struct pb_stamp *stamp, uint32_t head)
 static bool
 extensions(struct peel *peel, struct pb_stamp *stamp)
 {
-	for (int i = 0; i < EXTENSIONS_MAX; i++) {
-		uint32_t head, words;
+	uint32_t end = peel->end, head, words;
 
+	for (int i = 0; i < EXTENSIONS_MAX; i++) {
 		/* There are as many bytes: that FCS is inside. */
-		head = pb_get_be32(peel->frame + peel->end - 4);
+		head = pb_get_be32(peel->frame + end - 4);
 		words = (head & 0x1F) == TAG_SECONDARY ?
 		    (head >> 6 & 0x3FF) + 1 : head >> 6 & 3;
-		if (!peel_has(peel, 4 + 4 * words + FCS_BYTES))
+		if (end < peel->type_at + 2 + 4 + 4 * words + FCS_BYTES)
 			return false;
-		peel->end -= 4 + 4 * words;
+		end -= 4 + 4 * words;
 		if (words == 0)
 			extension(stamp, head);
-		if ((head & 0x20) != 0)
+		if ((head & 0x20) != 0) {
+			peel->end = end;
 			return true;
+		}
 	}
 	return false;
 }
