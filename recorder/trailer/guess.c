@@ -23,12 +23,17 @@
  * it; and one of which the capture's clock has told the upper bits. */
 #define DAY_NS		(86400 * PB_NS_PER_S)
 #define CLOCKS_NS	(10 * PB_NS_PER_S)
+/* A trailer's clock keeps TAI where fewer than this part of its stamps say
+ * something else: any bytes may do so. */
+#define TAI_PART	10u
 
 struct candidate {
 	struct pb_trailer_list list;
 	struct pb_trailer_context context;
 	uint64_t	 fits;
 	int64_t		 points;	/* what speaks for it besides */
+	uint64_t	 ahead[PB_STAMPS_MAX];	/* of those that fit: whose
+						 * trailer is as of TAI */
 };
 
 struct pb_trailer_guess {
@@ -75,9 +80,12 @@ static const struct {
 
 static void	dig(struct shown *, struct pb_trailer_context *, int);
 static bool	push(struct shown *, size_t);
+static uint16_t	own_type(const struct shown *);
 static bool	believed(struct shown *, struct pb_trailer_context *,
 		    int *);
+static void	count_ahead(const struct shown *, struct candidate *);
 static bool	near(const struct shown *, uint64_t);
+static bool	within(const struct pb_stamp *, uint64_t, uint64_t);
 static struct candidate *find(struct pb_trailer_guess *,
 		    const struct pb_trailer_list *);
 static struct candidate *enter(struct pb_trailer_guess *,
@@ -131,9 +139,11 @@ pb_trailer_guess_fit(const struct pb_trailer_guess *guess, size_t n,
 			    (j < i && !better(&guess->at[i], &guess->at[j]));
 		if (before != n)
 			continue;
-		out->list = guess->at[i].list;
-		out->frames = guess->frames;
-		out->fits = guess->at[i].fits;
+		*out = (struct pb_trailer_fit){ guess->at[i].list,
+		    guess->frames, guess->at[i].fits };
+		for (unsigned t = 0; t < out->list.count; t++)
+			out->list.at[t].tai |= guess->at[i].ahead[t] *
+			    TAI_PART > out->fits * (TAI_PART - 1);
 		return true;
 	}
 	return false;
@@ -171,6 +181,7 @@ dig(struct shown *shown, struct pb_trailer_context *context, int before)
 			candidate->context = fresh;
 		candidate->fits++;
 		candidate->points += points;
+		count_ahead(shown, candidate);
 		if (!shown->got.keyframe)
 			dig(shown, now, points);
 	}
@@ -192,12 +203,22 @@ push(struct shown *shown, size_t i)
 		     tries[i].format == PB_STAMP_ARISTA7150))
 			return false;	/* stays in place; has keyframes */
 	if (tries[i].format == PB_STAMP_TTAG && argument != 0) {
-		argument = pb_get_be16(shown->frame + ETHERNET_TYPE_AT);
+		argument = own_type(shown);
 		if (shown->got.holes > 0 || argument < format->argument.min)
 			return false;
 	}
 	pb_trailer_add(list, format, argument, tries[i].tai);
 	return true;
+}
+
+/* The frame's EtherType, behind VLAN tags. */
+static uint16_t
+own_type(const struct shown *shown)
+{
+	const struct peel peel = { .frame = shown->frame, .end = shown->len,
+	    .type_at = ETHERNET_TYPE_AT };
+
+	return pb_get_be16(shown->frame + pb_peel_vlans(&peel));
 }
 
 /* Does the list parse the frame, and would random bytes hardly? */
@@ -237,14 +258,35 @@ believed(struct shown *shown, struct pb_trailer_context *context,
 	}
 }
 
+/* Which whole times are ahead of the capture's by what TAI is, as near as
+ * clocks are. */
+static void
+count_ahead(const struct shown *shown, struct candidate *candidate)
+{
+	const struct pb_trailers *got = &shown->got;
+	uint64_t tai_ns = shown->capture_ns + PB_TAI_UTC * PB_NS_PER_S;
+
+	for (unsigned i = 0; i < got->count; i++)
+		if (got->at[i].format == PB_STAMP_METAMAKO ||
+		    got->at[i].format == PB_STAMP_EXABLAZE ||
+		    got->at[i].format == PB_STAMP_VSS)
+			candidate->ahead[got->place[i] - 1] +=
+			    within(&got->at[i], tai_ns, CLOCKS_NS);
+}
+
 static bool
 near(const struct shown *shown, uint64_t apart_ns)
 {
-	const struct pb_stamp *stamp = &shown->got.at[0];
-	uint64_t ns = stamp->time_ns, capture_ns = shown->capture_ns;
+	return within(&shown->got.at[0], shown->capture_ns, apart_ns);
+}
+
+static bool
+within(const struct pb_stamp *stamp, uint64_t of_ns, uint64_t apart_ns)
+{
+	uint64_t ns = stamp->time_ns;
 
 	return (stamp->flags & PB_STAMP_TIMED) != 0 &&
-	    (ns > capture_ns ? ns - capture_ns : capture_ns - ns) <= apart_ns;
+	    (ns > of_ns ? ns - of_ns : of_ns - ns) <= apart_ns;
 }
 
 /* --- candidates ---------------------------------------------------------- */

@@ -6,6 +6,11 @@
  * `ttag:N` is a header, behind the EtherType N that was chosen at the switch:
  *
  *   N 2 | nanoseconds 6 | the frame's own EtherType ...
+ *
+ * VLAN tags that a later switch put on stand before it.  Source: Cisco,
+ * "Configuring Timestamp Tagging"; packets of the switch itself that have the
+ * whole time (`ttag-marker`) are not read: no document that we know has their
+ * layout.
  */
 #include "recorder/trailer/formats.h"
 
@@ -18,21 +23,34 @@ get_be48(const uint8_t *at)
 	return (uint64_t)pb_get_be16(at) << 32 | pb_get_be32(at + 2);
 }
 
+static bool
+take_header(struct peel *peel, struct pb_stamp *stamp)
+{
+	uint16_t type = peel->trailer->argument;
+	uint32_t at = peel->type_at;
+
+	if (!peel_has(peel, 0))
+		return false;
+	if (pb_get_be16(peel->frame + at) != type)
+		at = pb_peel_vlans(peel);
+	if (peel->end < at + 2 + TAG_BYTES + 2 ||
+	    pb_get_be16(peel->frame + at) != type)
+		return false;
+	stamp->flags = (uint8_t)pb_stamp_extend(peel, stamp,
+	    peel->trailer->tai, get_be48(peel->frame + at + 2), RANGE_NS);
+	peel_hole(peel, at, 2 + TAG_BYTES);
+	return true;
+}
+
 bool
 pb_take_ttag(struct peel *peel, const uint8_t *tail, struct pb_stamp *stamp)
 {
-	unsigned type = peel->trailer->argument;
-	const uint8_t *at = peel->frame + peel->type_at;
-
-	if (!peel_has(peel, type == 0 ? TAG_BYTES : 2 + TAG_BYTES) ||
-	    (type != 0 && pb_get_be16(at) != type))
+	if (peel->trailer->argument != 0)
+		return take_header(peel, stamp);
+	if (!peel_has(peel, TAG_BYTES))
 		return false;
-	at = type == 0 ? tail - TAG_BYTES : at + 2;
 	stamp->flags = (uint8_t)pb_stamp_extend(peel, stamp,
-	    peel->trailer->tai, get_be48(at), RANGE_NS);
-	if (type == 0)
-		peel->end -= TAG_BYTES;
-	else
-		peel_hole(peel, peel->type_at, 2 + TAG_BYTES);
+	    peel->trailer->tai, get_be48(tail - TAG_BYTES), RANGE_NS);
+	peel->end -= TAG_BYTES;
 	return true;
 }

@@ -378,6 +378,48 @@ ttag_stands_at_the_end_or_behind_its_ethertype(void **state)
 	assert_false(got.whole);
 }
 
+/* Of a switch before, inside the stamp, and of a later one, in front of it. */
+static void
+ttag_stands_between_vlan_tags(void **state)
+{
+	static const uint8_t inner[] = { 0x81, 0x00, 0, 7 };
+	static const uint8_t outer[] = { 0x88, 0xA8, 0, 8, 0x81, 0x00, 0, 9 };
+	uint8_t tag[8] = { 0x88, 0xB5 };
+	uint64_t ns = NOW_NS + 54321;
+
+	(void)state;
+	pb_put_be16(tag + 2, (uint16_t)(ns >> 32));
+	pb_put_be32(tag + 4, (uint32_t)ns);
+	list_is("ttag:0x88b5", true);
+	host_sends(BYTES);
+	header(inner, sizeof(inner));
+	header(tag, sizeof(tag));
+	header(outer, sizeof(outer));
+	read_frame();
+	assert_true(got.whole);
+	assert_stamp(0, PB_STAMP_TTAG, ns, 0, T | E);
+	assert_int_equal(got.hole[0].at, 12 + sizeof(outer));
+	assert_int_equal(got.hole[0].bytes, sizeof(tag));
+	assert_int_equal(got.len, BYTES + sizeof(outer) + sizeof(inner));
+	/* A tag's own EtherType can be the stamp's. */
+	list_is("ttag:0x88a8", true);
+	pb_put_be16(frame.data + 12, 0x88A8);
+	put_be(0, 4);
+	read_frame();
+	assert_true(got.whole);
+	assert_int_equal(got.hole[0].at, 12);
+	/* Tags up to the frame's end. */
+	list_is("ttag:0x88b5", true);
+	frame.len = 12;
+	while (frame.len < 60)
+		put(outer, sizeof(outer));
+	for (uint32_t len = 14; len <= 60; len++) {
+		frame.len = len;
+		read_frame();
+		assert_false(got.whole);
+	}
+}
+
 static void
 broadcom_has_its_origin_and_one_may_follow_the_other(void **state)
 {
@@ -519,6 +561,7 @@ main(void)
 		cmocka_unit_test(mac48_is_read_in_place),
 		cmocka_unit_test(
 		    ttag_stands_at_the_end_or_behind_its_ethertype),
+		cmocka_unit_test(ttag_stands_between_vlan_tags),
 		cmocka_unit_test(
 		    broadcom_has_its_origin_and_one_may_follow_the_other),
 		cmocka_unit_test(

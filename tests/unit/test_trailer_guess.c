@@ -127,6 +127,41 @@ by_ttag_header(void)
 }
 
 static void
+by_ttag_behind_vlans(void)
+{
+	static const uint8_t vlan[] = { 0x81, 0x00, 0, 7 };
+
+	by_ttag_header();
+	header(vlan, sizeof(vlan));
+}
+
+/* Clocks of TAI, as near to the capture's as clocks are. */
+static void
+by_metamako_tai(void)
+{
+	metamako(NOW_S + 37, 5 + number, 1, 2, 3);
+}
+
+static void
+by_exablaze_tai(void)
+{
+	exablaze(1, 2, NOW_S + 38, number + 3);
+}
+
+static void
+by_vss_tai(void)
+{
+	vss(NOW_S + 36, 3u << 30 | number, 0, 0);
+}
+
+/* As far off as no scale is. */
+static void
+by_metamako_late(void)
+{
+	metamako(NOW_S + 60, 5 + number, 1, 2, 3);
+}
+
+static void
 by_broadcom(void)
 {
 	broadcom(NOW_S, number, 7);
@@ -147,7 +182,15 @@ static const struct {
 	{ "mac48@tai", { by_mac48_tai } },
 	{ "ttag", { by_ttag } },
 	{ "ttag:0x88b5", { by_ttag_header } },
+	{ "ttag:0x88b5", { by_ttag_behind_vlans } },
 	{ "broadcom", { by_broadcom } },
+	{ "metamako@tai", { by_metamako_tai } },
+	{ "exablaze@tai", { by_exablaze_tai } },
+	{ "vss@tai", { by_vss_tai } },
+	{ "metamako", { by_metamako_late } },
+	{ "exablaze@tai,metamako", { by_metamako, by_exablaze_tai } },
+	{ "metamako,exablaze@tai,metamako@tai",
+	  { by_metamako_tai, by_exablaze_tai, by_metamako } },
 	{ "metamako,metamako", { by_metamako, by_metamako } },
 	{ "exablaze,metamako", { by_metamako, by_exablaze } },
 	{ "metamako,arista7280", { by_arista7280, by_metamako } },
@@ -249,6 +292,33 @@ ticks_are_known_by_their_keyframes(void **state)
 	assert_true(fit.list.needs_context);
 }
 
+/* Of a switch of TAI some frames, such as its own, say something else; of one
+ * that is far off, some are there by chance. */
+static void
+most_stamps_say_which_scale_it_is(void **state)
+{
+	(void)state;
+	for (number = 0; number < FRAMES; number++) {
+		host_sends(BYTES);
+		if (number % 25 == 0)
+			by_metamako_late();
+		else
+			by_metamako_tai();
+		if (number % 2 == 0)
+			by_exablaze_tai();
+		else
+			by_exablaze();
+		show(NOW_NS);
+	}
+	assert_best("exablaze,metamako@tai", true, FRAMES);
+	end(state);
+	start(state);
+	host_sends(BYTES);
+	by_metamako_tai();
+	show(NOW_NS);
+	assert_best("metamako@tai", true, 1);
+}
+
 /* --- what has none ------------------------------------------------------- */
 
 static void
@@ -336,6 +406,7 @@ main(void)
 		TEST(an_original_fcs_speaks_for_a_time_far_off),
 		TEST(the_share_is_that_of_the_frames_that_have_it),
 		TEST(ticks_are_known_by_their_keyframes),
+		TEST(most_stamps_say_which_scale_it_is),
 		TEST(random_bytes_hardly_look_like_a_list),
 		TEST(plain_frames_look_like_nothing),
 		TEST(an_address_that_stays_is_no_time),
