@@ -226,6 +226,9 @@ look_at_streams(struct trailers *trailers, const char *glob,
 {
 	int rc = pb_cli_enter(trailers->cli, false, err);
 
+	if (rc < 0)
+		return pb_err_prefix(err, rc, "trailers: '%.200s' is no file "
+		    "and no interface of this machine; for a stream", glob);
 	pb_select_init(&trailers->select);
 	trailers->select.glob[0] = glob;
 	trailers->select.globs = 1;
@@ -238,10 +241,8 @@ look_at_streams(struct trailers *trailers, const char *glob,
 		.close = pb_cli_close_index,
 		.arg = trailers->cli,
 	};
-	if (rc == 0) {
-		trailers->query.once = pb_cli_yield(trailers->cli);
-		rc = find_streams(trailers, err);
-	}
+	trailers->query.once = pb_cli_yield(trailers->cli);
+	rc = find_streams(trailers, err);
 	if (rc == 0 && trailers->found.count == 0)
 		return pb_err_set(err, PB_ENOENT, "trailers: '%.200s' is no "
 		    "file, no interface of this machine, and no stream of the "

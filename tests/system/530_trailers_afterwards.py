@@ -380,6 +380,20 @@ def the_list_of_a_file_a_stream_and_an_interface_is_found(t):
     equal(row["packets"], 7, "packets of --limit 7")
 
 
+def a_clock_of_tai_is_known_by_its_distance(t):
+    """A 7130 of UTC, and behind it a 3550 that follows PTP."""
+    made = []
+    for n in range(100):
+        seconds, ns = samples.T0 + n // 1000, n % 1000 * 10**6
+        frame = trailers.metamako(trailers.udp(b"%d" % n), seconds, ns)
+        made.append(trailers.captured(trailers.exablaze(
+            frame, seconds + 37, (ns << 40) // 10**9 + 1)))
+    path = pcap(t, "a.pcap", made)
+    done = run([PB, "trailers", path])
+    check("trailers = exablaze@tai,metamako" in
+          done.stdout.decode().splitlines(), done.stdout)
+
+
 def the_list_of_an_interface_is_found_while_it_is_used(t):
     need_root()
     ns = t.netns("a")
@@ -415,6 +429,10 @@ def that_nothing_fits_is_said_plainly(t):
     check("no file, no interface of this machine, and no stream" in
           done.stderr.decode(), done.stderr)
     equal(run([PB, "trailers"]).returncode, 2, "status without a name")
+    done = run([PB, "trailers", "nowhere"], cwd=t.dir)
+    check(done.returncode == 2 and b"no file and no interface of this "
+          b"machine; for a stream: no configuration" in done.stderr,
+          "without a configuration", done.returncode, done.stderr)
 
 
 main("530",
@@ -433,5 +451,6 @@ main("530",
      an_import_keeps_the_list_for_every_reader,
      what_goes_out_is_the_original_frame,
      the_list_of_a_file_a_stream_and_an_interface_is_found,
+     a_clock_of_tai_is_known_by_its_distance,
      the_list_of_an_interface_is_found_while_it_is_used,
      that_nothing_fits_is_said_plainly)
