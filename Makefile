@@ -23,8 +23,8 @@ LIB_DIRS ?= base conf pcapng recorder recorder/trailer \
             recorder/store/facts recorder/store/read recorder/store/mend \
             recorder/store/retain recorder/store/write \
             recorder/flow recorder/flow/table recorder/filter \
-            recorder/query recorder/link recorder/transmit/engine \
-            recorder/transmit recorder/capture \
+            recorder/query/seen recorder/query recorder/link \
+            recorder/transmit/engine recorder/transmit recorder/capture \
             recorder/intake recorder/port recorder/port/door \
             shipper shipper/ship shipper/state shipper/letters shipper/feed \
             shipper/wire shipper/worker shipper/sink shipper/upstream \

@@ -14,9 +14,9 @@
 #include "cli/latency/files.h"
 #include "cli/latency/plot.h"
 #include "cli/latency/told.h"
-#include "recorder/query/latency.h"
 #include "recorder/query/merge.h"
 #include "recorder/query/query.h"
+#include "recorder/query/seen/latency.h"
 #include "recorder/query/target.h"
 
 #define TOLD_BYTES_MAX	(8u << 20)	/* each bucket, as JSON */

@@ -19,7 +19,8 @@ ORDER = """
     recorder/store recorder/store/index recorder/store/facts
     recorder/store/read recorder/store/mend recorder/store/retain
     recorder/store/write
-    recorder/query recorder/link recorder/transmit/engine recorder/transmit
+    recorder/query/seen recorder/query
+    recorder/link recorder/transmit/engine recorder/transmit
     recorder/capture
     recorder/intake
     recorder/port/door recorder/port recorder

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "recorder/query/latency.h"
+#include "recorder/query/seen/latency.h"
 
 #define PB_BINS_MAX	256
 

@@ -17,7 +17,7 @@
 
 #include "base/err.h"
 #include "base/stop.h"
-#include "recorder/query/tap.h"
+#include "recorder/query/seen/tap.h"
 
 #define PB_FILES_MAX		16u
 #define PB_FILES_INTERFACES_MAX	4096u	/* that differ, of all files */

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
-#include "recorder/query/latency.h"
+#include "recorder/query/seen/latency.h"
 
 /* Whose latencies they are: words of the command line, borrowed. */
 struct pb_latency_told {

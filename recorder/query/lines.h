@@ -6,11 +6,11 @@
  *
  * The origin is the first of the nodes: its number is the sequence number,
  * its time the packet's, or, where that is a stamp's, the capture's.  What
- * switches stamped stands in front of it (stamps.h).  A packet without a time
- * stamp has `-` or null.  Where its original FCS was checked, `fcs` is `right`
- * or `wrong`, and a line for people ends in `wrong-fcs`.  Of a duplicate
- * (repeats.h) is said of which packet, as `duplicate-of NODE/INTERFACE
- * SEQUENCE` or "duplicate_of".
+ * switches stamped stands in front of it (seen/stamps.h).  A packet without a
+ * time stamp has `-` or null.  Where its original FCS was checked, `fcs` is
+ * `right` or `wrong`, and a line for people ends in `wrong-fcs`.  Of a
+ * duplicate (seen/repeats.h) is said of which packet, as `duplicate-of
+ * NODE/INTERFACE SEQUENCE` or "duplicate_of".
  */
 #ifndef PB_QUERY_LINES_H
 #define PB_QUERY_LINES_H
@@ -20,7 +20,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/out.h"
-#include "recorder/query/repeats.h"
+#include "recorder/query/seen/repeats.h"
 #include "recorder/query/trailing.h"
 #include "recorder/query/way.h"
 

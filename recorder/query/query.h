@@ -24,7 +24,7 @@
 #include "recorder/query/batch.h"
 #include "recorder/query/conversations.h"
 #include "recorder/query/explain.h"
-#include "recorder/query/repeats.h"
+#include "recorder/query/seen/repeats.h"
 #include "recorder/query/select.h"
 
 /* What a file without packets has of interfaces: of the first streams. */

@@ -13,7 +13,7 @@
 
 #include "base/bytes.h"
 #include "pcapng/option.h"
-#include "recorder/query/stamps.h"
+#include "recorder/query/seen/stamps.h"
 
 #define FCS_BYTES	4u
 /* draft-ietf-opsawg-pcapng, 4.3.1: of epb_flags, the octets of FCS that a

@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "recorder/query/stamps.h"
+#include "recorder/query/seen/stamps.h"
 #include "recorder/store/read/cursor.h"
 
 struct pb_way {

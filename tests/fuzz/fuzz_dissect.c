@@ -12,7 +12,7 @@
 #include "recorder/filter/payload.h"
 #include "recorder/filter/tag.h"
 #include "recorder/query/endpoints.h"
-#include "recorder/query/same.h"
+#include "recorder/query/seen/same.h"
 #include "tests/fuzz/fuzz.h"
 
 /* What is said to be there is among the captured bytes. */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "pcapng/block.h"
-#include "recorder/query/latency.h"
+#include "recorder/query/seen/latency.h"
 
 #define S	PB_NS_PER_S
 #define MS	PB_NS_PER_MS

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/query/recent.h"
+#include "recorder/query/seen/recent.h"
 
 /* Who went, in which order. */
 struct told {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "pcapng/block.h"
-#include "recorder/query/repeats.h"
+#include "recorder/query/seen/repeats.h"
 
 #define MS	PB_NS_PER_MS
 

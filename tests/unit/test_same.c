@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "pcapng/block.h"
-#include "recorder/query/same.h"
+#include "recorder/query/seen/same.h"
 
 #define ETHERNET	PB_LINKTYPE_ETHERNET
 #define IP		14u	/* where its header is */

@@ -24,7 +24,7 @@
 #include "recorder/capture/source_impl.h"
 #include "recorder/capture/source.h"
 #include "recorder/link/link.h"
-#include "recorder/query/stamps.h"
+#include "recorder/query/seen/stamps.h"
 #include "tests/unit/store_fixture.h"
 
 #define POLL_MS		10

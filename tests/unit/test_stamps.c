@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "pcapng/hop.h"
-#include "recorder/query/stamps.h"
+#include "recorder/query/seen/stamps.h"
 
 #define CAPTURE_NS	(NOW_NS + 5 * PB_NS_PER_MS)
 

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "recorder/query/tap.h"
+#include "recorder/query/seen/tap.h"
 
 /* Three switches on its way; the packet's time is the second one's. */
 static const struct pb_stamped stamped = {

@@ -5,7 +5,7 @@
 #include "trailer_frames.h"
 
 #include "base/buf.h"
-#include "recorder/query/stamps.h"
+#include "recorder/query/seen/stamps.h"
 #include "recorder/query/trailing.h"
 
 #define BYTES	100u		/* of the first host's frame */

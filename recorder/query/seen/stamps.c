@@ -1,7 +1,7 @@
 /*
- * recorder/query/stamps.c - what switches stamped on stored packets
+ * recorder/query/seen/stamps.c - what switches stamped on stored packets
  */
-#include "recorder/query/stamps.h"
+#include "recorder/query/seen/stamps.h"
 
 #include <inttypes.h>
 #include <search.h>

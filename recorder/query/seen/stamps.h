@@ -1,5 +1,5 @@
 /*
- * recorder/query/stamps.h - what switches stamped on stored packets
+ * recorder/query/seen/stamps.h - what switches stamped on stored packets
  *
  * Which trailers stand on a packet its interface says (pcapng/stamp.h), or
  * who asks; where a format needs what frames before told, a stream has a

@@ -1,5 +1,5 @@
 /*
- * recorder/query/latency.h - how long packets take from one tap to another
+ * recorder/query/seen/latency.h - how long packets take from one tap to another
  *
  * Two taps (tap.h) with the same streams are two times of one packet: stamps
  * in its stack, or its own.  Else a packet of the one's streams is looked for
@@ -22,7 +22,7 @@
 #include "base/err.h"
 #include "base/timing.h"
 #include "pcapng/ticks.h"
-#include "recorder/query/tap.h"
+#include "recorder/query/seen/tap.h"
 #include "recorder/trailer/trailer.h"
 
 #define PB_LATENCY_WINDOW_NS	PB_NS_PER_S

@@ -1,5 +1,5 @@
 /*
- * recorder/query/latency.c - how long packets take from one tap to another
+ * recorder/query/seen/latency.c - how long packets take from one tap to another
  *
  * Three kinds of items wait in the table, each for what its hash says:
  *
@@ -10,15 +10,15 @@
  *	        window takes the place of the earlier one where it is nearer;
  *	        else it waits.  Neither is certain.
  */
-#include "recorder/query/latency.h"
+#include "recorder/query/seen/latency.h"
 
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/query/recent.h"
-#include "recorder/query/same.h"
+#include "recorder/query/seen/recent.h"
+#include "recorder/query/seen/same.h"
 
 enum kind { FROM, TO, EARLY };
 

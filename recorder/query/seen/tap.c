@@ -1,7 +1,7 @@
 /*
- * recorder/query/tap.c - a point that packets pass, as people name it
+ * recorder/query/seen/tap.c - a point that packets pass, as people name it
  */
-#include "recorder/query/tap.h"
+#include "recorder/query/seen/tap.h"
 
 #include <stdio.h>
 #include <string.h>

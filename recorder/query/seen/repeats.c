@@ -1,15 +1,15 @@
 /*
- * recorder/query/repeats.c - packets that several taps have seen
+ * recorder/query/seen/repeats.c - packets that several taps have seen
  *
  * Of each hash the table has the packets that were kept, the oldest first; and
  * of each stream that has seen one how far in that row it has come.
  */
-#include "recorder/query/repeats.h"
+#include "recorder/query/seen/repeats.h"
 
 #include <stdlib.h>
 
-#include "recorder/query/recent.h"
-#include "recorder/query/same.h"
+#include "recorder/query/seen/recent.h"
+#include "recorder/query/seen/same.h"
 
 struct item {
 	const struct pb_stamp_stream *stream;

@@ -1,5 +1,5 @@
 /*
- * recorder/query/same.h - is it the same packet, seen at another point?
+ * recorder/query/seen/same.h - is it the same packet, seen at another point?
  *
  * A packet's content as one number, XXH3 of 64 bits: whether two are equal is
  * a matter of these alone.  Its seed is random, so that nobody sends packets
@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "recorder/query/stamps.h"
+#include "recorder/query/seen/stamps.h"
 #include "recorder/trailer/trailer.h"
 
 struct pb_same {		/* zeroed memory is one */

@@ -1,5 +1,5 @@
 /*
- * recorder/query/tap.h - a point that packets pass, as people name it
+ * recorder/query/seen/tap.h - a point that packets pass, as people name it
  *
  *	lon1/eth0           the packets of the streams that match, at their
  *	                    times

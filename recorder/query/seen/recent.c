@@ -1,11 +1,11 @@
 /*
- * recorder/query/recent.c - what came a short while ago, by its hash
+ * recorder/query/seen/recent.c - what came a short while ago, by its hash
  *
  * Items are slots of one array, called by their numbers, so that it can grow;
  * slot 0 is nobody's, and the ends of the list of all by age.  A bucket has
  * the first item of each of its hashes; behind each of these are its twins.
  */
-#include "recorder/query/recent.h"
+#include "recorder/query/seen/recent.h"
 
 #include <assert.h>
 #include <stdalign.h>

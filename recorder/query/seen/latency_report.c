@@ -1,7 +1,8 @@
 /*
- * recorder/query/latency_report.c - latencies that were counted, found again
+ * recorder/query/seen/latency_report.c - latencies that were counted, found
+ * again
  */
-#include "recorder/query/latency.h"
+#include "recorder/query/seen/latency.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * recorder/query/recent.h - what came a short while ago, by its hash
+ * recorder/query/seen/recent.h - what came a short while ago, by its hash
  *
  * A table of bounded size: each item has a hash and a place in time, and as
  * many bytes as its user wants.  Items of one hash are a row of their own, the

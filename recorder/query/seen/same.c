@@ -1,12 +1,12 @@
 /*
- * recorder/query/same.c - is it the same packet, seen at another point?
+ * recorder/query/seen/same.c - is it the same packet, seen at another point?
  *
  * Sources: RFC 791 (total length at 2, time to live at 8, checksum at 10),
  * RFC 8200 (payload length at 4, hop limit at 7).  A length of 0 is that of a
  * packet which the system had not cut yet (segmentation offload): what was
  * captured counts.
  */
-#include "recorder/query/same.h"
+#include "recorder/query/seen/same.h"
 
 #include <stdlib.h>
 #include <string.h>

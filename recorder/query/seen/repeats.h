@@ -1,5 +1,5 @@
 /*
- * recorder/query/repeats.h - packets that several taps have seen
+ * recorder/query/seen/repeats.h - packets that several taps have seen
  *
  * A packet is a duplicate of one of another stream that came before it, no
  * longer ago than the window, and has the same content (same.h): as it is, or
