@@ -87,10 +87,9 @@ static const struct pb_cli_option options[] = {
 	{ .help = "What to select:" },
 	{ "read", 'r', "FILE", 0, take_file,
 	    "packets of a pcap or pcapng file, `-` for standard input,\n"
-	    "rather than the store's; can be repeated.  A TAP is then\n"
-	    "one of the files, or an interface in them by its name or\n"
-	    "number; of two files it is from the first to the second\n"
-	    "where nothing is said" },
+	    "not of a store; can be repeated.  A TAP is then a file, or\n"
+	    "an interface in one by its name or number; of two files\n"
+	    "from the first to the second is meant if nothing is said" },
 	PB_CLI_SELECT(SELECT),
 	{ "inner", 0, NULL, offsetof(struct opts, inner), NULL,
 	    "ask the filter at every depth of VLAN, MPLS and PPPoE" },
@@ -471,7 +470,9 @@ notes(const struct latency *latency, const struct pb_latency_report *report)
 		    PB_LATENCY_WAITING_MAX);
 	if (report->timeless > 0)
 		pb_cli_note("%" PRIu64 " packets have no such stamp, or no "
-		    "time; they are in no count", report->timeless);
+		    "time; they are in no count%s", report->timeless,
+		    latency->how.trailers != NULL ? "" :
+		    "; 'pb trailers' says which --trailers they may have");
 	if (report->ambiguous > report->matched / 10)
 		pb_cli_note("many packets are equal; a shorter --window tells "
 		    "more of them apart");
@@ -485,13 +486,12 @@ static void
 notes_of_files(const struct latency *latency)
 {
 	uint64_t passed_over = pb_files_passed_over(latency->files);
-	const struct pb_latency_opts *how = &latency->how;
 	bool whole = pb_files_error(latency->files, NULL) == 0;
 
-	if (whole && !pb_files_any(latency->files, &how->from))
+	if (whole && !pb_files_any(latency->files, &latency->how.from))
 		pb_cli_note("--from %.200s is no file that is read, and no "
 		    "interface in one", latency->opts->from);
-	if (whole && !pb_files_any(latency->files, &how->to))
+	if (whole && !pb_files_any(latency->files, &latency->how.to))
 		pb_cli_note("--to %.200s is no file that is read, and no "
 		    "interface in one", latency->opts->to);
 	if (passed_over > 0)

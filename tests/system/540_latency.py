@@ -390,6 +390,9 @@ def what_is_wrong_with_files_is_said_in_words(t):
             (1, ("-r", a, "-r", t.path("none")), b"none: No such file"),
             (1, ("-r", a, "-r", t.dir), b"is a directory"),
             (1, ("-r", a, "-r", __file__), b"neither a pcapng nor a pcap"),
+            (0, ("-r", a, "--from", "stamp:1", "--to", "stamp:2"),
+             b"100 packets have no such stamp, or no time; they are in no "
+             b"count; 'pb trailers' says which"),
             (0, ("-r", a, "--from", a, "--to", "c.pcap"),
              b"--to c.pcap is no file that is read")):
         done = run([*pb, *args])
