@@ -215,6 +215,8 @@ tell_part(struct making *making, const struct pb_digests_part *part)
 		pb_hex64(part->digest, digest);
 		pb_json_text(json, "xxh3", digest);
 	}
+	if (making->ask.snaplen != 0)
+		pb_json_u64(json, "longer", part->longer);
 	if (part->damaged != 0)
 		pb_json_u64(json, "damaged", part->damaged);
 	if (making->ask.why != 0 && part->first == part->last &&

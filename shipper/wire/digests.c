@@ -114,6 +114,10 @@ read_part(struct pb_digests_part *part, struct pb_json_doc *item)
 	}
 	if (pb_json_doc_has(item, "damaged"))
 		part->damaged = pb_json_doc_u64(item, "damaged");
+	if (pb_json_doc_has(item, "longer"))
+		part->longer = pb_json_doc_u64(item, "longer");
+	if (part->longer > part->packets)
+		return "a part's longer packets";
 	read_facts(part, item);
 	return item->rc < 0 ? "a part's members" : NULL;
 }

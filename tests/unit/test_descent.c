@@ -206,14 +206,16 @@ enough(void *arg, const struct pb_digests_part *mine,
 static void
 who_has_enough_ends_it(void **state)
 {
-	const struct pb_digests_part mine[] = { { 1, 1, 1, 7, 0, 0, 0, 0 },
-	    { 2, 2, 1, 7, 0, 0, 0, 0 } };
-	const struct pb_digests_part theirs[] = { { 1, 1, 1, 8, 0, 0, 0, 0 },
-	    { 2, 2, 1, 8, 0, 0, 0, 0 } };
+	struct pb_digests_part mine[2], theirs[2];
 	struct pb_descent descent;
 	int calls = 0;
 
 	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		mine[i] = theirs[i] = (struct pb_digests_part){
+		    .first = i + 1, .last = i + 1, .packets = 1, .digest = 7 };
+		theirs[i].digest++;
+	}
 	pb_descent_begin(&descent, 1, 2);
 	assert_int_equal(pb_descent_take(&descent, mine, theirs, 2, enough,
 	    &calls), 5);

@@ -144,6 +144,45 @@ any_parts_have_the_digest_that_the_protocol_says(void **state)
 	}
 }
 
+static bool
+is_odd(void *arg, const struct pb_packet *packet)
+{
+	uint64_t *asked = arg;
+
+	assert_int_equal(packet->caplen, LENGTH);
+	++*asked;
+	return packet->time_ns / 1000 % 2 == 1;
+}
+
+static void
+what_passes_has_a_digest_of_its_own_and_longer_ones_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_digests *digests;
+	struct pb_digests_part part;
+	uint64_t asked = 0;
+
+	fill(f);
+	digests = begin(f, 1, 0);
+	pb_digests_sift(digests, is_odd, &asked);
+	for (uint64_t at = 1; at < 1000; at++) {
+		part = next(digests, at);
+		assert_int_equal(part.packets, 1);
+		assert_int_equal(part.passed, at % 2);
+		assert_int_equal(part.passed_digest, part.passed != 0 ?
+		    part.digest : 0);
+		assert_int_equal(part.longer + part.passed_longer, 0);
+	}
+	assert_int_equal(asked, 999);
+	pb_digests_destroy(digests);
+	digests = begin(f, 1, LENGTH - 1);
+	pb_digests_sift(digests, is_odd, &asked);
+	part = next(digests, 500);
+	assert_int_equal(part.longer, 500);
+	assert_int_equal(part.passed_longer, part.passed);
+	pb_digests_destroy(digests);
+}
+
 static void
 numbers_that_are_not_there_are_not_counted(void **state)
 {
@@ -397,6 +436,8 @@ main(void)
 		IN_STORE(numbers_that_are_not_there_are_not_counted),
 		IN_STORE(a_part_can_be_cut_where_reading_has_come),
 		IN_STORE(packets_can_be_taken_as_cut),
+		IN_STORE(
+		    what_passes_has_a_digest_of_its_own_and_longer_ones_are_counted),
 		IN_STORE(what_the_disk_has_changed_is_told),
 		IN_STORE(what_cannot_be_read_is_as_damaged),
 		IN_STORE(a_stream_that_is_not_there_has_nothing),

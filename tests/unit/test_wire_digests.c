@@ -115,6 +115,8 @@ what_does_not_fit_is_refused_in_words(void **state)
 		HEAD "{\"last\":50,\"packets\":1,\"xxh3\":"
 		    "\"00000000000000ab\",\"captured\":1}]}",
 		HEAD "{\"last\":50,\"packets\":0,\"damaged\":\"x\"}]}",
+		HEAD "{\"last\":50,\"packets\":0,\"longer\":1}]}",
+		HEAD "{\"last\":50,\"packets\":0,\"longer\":-1}]}",
 		HEAD PART ",{\"last\":100,\"packets\":0}]}",	/* no absent */
 		HEAD PART ",{\"last\":100,\"packets\":0}],\"absent\":[{}]}",
 		HEAD PART ",{\"last\":100,\"packets\":0}],\"absent\":["

@@ -28,6 +28,9 @@ struct pb_digests {
 	/* The part that has begun. */
 	struct pb_digests_part	 part;
 	_Alignas(PB_DIGEST_ALIGN) struct pb_digest digest;
+	_Alignas(PB_DIGEST_ALIGN) struct pb_digest passed;
+	bool			 (*passes)(void *, const struct pb_packet *);
+	void			*passes_arg;
 	uint64_t		 at;
 	/* Extents ahead. */
 	struct pb_extent_info	 page[EXTENT_PAGE];
@@ -91,6 +94,15 @@ pb_digests_destroy(struct pb_digests *digests)
 	free(digests);
 }
 
+void
+pb_digests_sift(struct pb_digests *digests,
+    bool (*passes)(void *arg, const struct pb_packet *packet), void *arg)
+{
+	digests->passes = passes;
+	digests->passes_arg = arg;
+	pb_digest_begin(&digests->passed);
+}
+
 int
 pb_digests_next(struct pb_digests *digests, uint64_t last,
     struct pb_digests_part *out, struct pb_err *err)
@@ -136,6 +148,8 @@ begin_part(struct pb_digests *d, uint64_t first)
 	if (d->bad_last >= first)
 		d->part.damaged = d->bad_segment;
 	pb_digest_begin(&d->digest);
+	if (d->passes != NULL)
+		pb_digest_begin(&d->passed);
 }
 
 static void
@@ -144,6 +158,8 @@ end_part(struct pb_digests *d, uint64_t last, struct pb_digests_part *out)
 	d->part.last = last;
 	if (d->part.packets > 0)
 		d->part.digest = pb_digest_end(&d->digest);
+	if (d->part.passed > 0)
+		d->part.passed_digest = pb_digest_end(&d->passed);
 	*out = d->part;
 	begin_part(d, last + 1);
 }
@@ -194,13 +210,20 @@ static void
 add(struct pb_digests *d, const struct pb_packet *packet, uint64_t seq)
 {
 	struct pb_packet as = *packet;
+	bool longer = as.caplen > d->caplen_max;
 	uint8_t bytes[8];
 
-	if (as.caplen > d->caplen_max)
+	if (longer)
 		as.caplen = d->caplen_max;
 	pb_put_le64(bytes, pb_fingerprint(&as, seq).digest);
 	pb_digest_add(&d->digest, bytes, sizeof(bytes));
 	d->part.packets++;
+	d->part.longer += longer;
+	if (d->passes != NULL && d->passes(d->passes_arg, packet)) {
+		pb_digest_add(&d->passed, bytes, sizeof(bytes));
+		d->part.passed++;
+		d->part.passed_longer += longer;
+	}
 	d->part.time_ns = as.time_ns;
 	d->part.caplen = as.caplen;
 	d->part.origlen = as.origlen;

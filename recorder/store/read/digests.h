@@ -21,6 +21,7 @@
 #ifndef PB_STORE_DIGESTS_H
 #define PB_STORE_DIGESTS_H
 
+#include "pcapng/block.h"
 #include "recorder/store/index/lender.h"
 
 #define PB_DIGESTS_PARTS_MAX	256u	/* of an answer: some 20 KiB */
@@ -37,6 +38,9 @@ struct pb_digests_part {
 	uint64_t	first, last;
 	uint64_t	packets;	/* that are there */
 	uint64_t	digest;		/* 0 where there are none */
+	uint64_t	longer;		/* of them, than caplen_max */
+	/* The same of those that pass (pb_digests_sift()). */
+	uint64_t	passed, passed_digest, passed_longer;
 	/* The first segment that has some of them and is not as it was
 	 * written: packets may differ or be missing by that; 0: none. */
 	uint64_t	damaged;
@@ -54,6 +58,11 @@ int	pb_digests_create(struct pb_digests **out,
 	    const struct pb_stream_key *key, uint64_t first,
 	    uint32_t caplen_max, struct pb_err *err);
 void	pb_digests_destroy(struct pb_digests *digests);
+/* Before the first part: which packets pass, as they are; without it none is
+ * asked. */
+void	pb_digests_sift(struct pb_digests *digests,
+	    bool (*passes)(void *arg, const struct pb_packet *packet),
+	    void *arg);
 
 /*
  * The part that begins behind the one before and ends at `last`, which is not
