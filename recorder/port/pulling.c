@@ -28,7 +28,8 @@ pulling_init(struct pulling *pulling, const struct pb_request *request,
     uint64_t wait_ms)
 {
 	*pulling = (struct pulling){ .offers = request->service->offers,
-	    .puller = request->puller->name, .wait_ms = wait_ms,
+	    .puller = request->puller != NULL ? request->puller->name : NULL,
+	    .wait_ms = wait_ms,
 	    .until_ms = request->service->now_ms + wait_ms };
 }
 
@@ -38,8 +39,9 @@ pulling_begin(struct pulling *pulling, struct pb_reading *reading)
 	if (pulling->begun)
 		return;
 	pulling->begun = true;
-	pb_pulls_asks(pb_offers_pulls(pulling->offers), pulling->puller,
-	    pulling->wait_ms);
+	if (pulling->puller != NULL)
+		pb_pulls_asks(pb_offers_pulls(pulling->offers),
+		    pulling->puller, pulling->wait_ms);
 	if (pulling->wait_ms > 0)
 		pb_offers_wait(pulling->offers, &pulling->poll, reading);
 }

@@ -265,7 +265,7 @@ check_head(struct pb_request *request)
 		refuse(request, 405, "this path takes %s", route->allow);
 	} else if (!check_puller(request)) {
 		return;
-	} else if (route->key.epoch != 0 && !allowed(request)) {
+	} else if (route->key.node[0] != '\0' && !allowed(request)) {
 		refuse(request, 403, "%s may not bring or ask for streams of "
 		    "node %s: [listen] allow", request->puller != NULL ?
 		    request->puller->name : head->cn != NULL ? head->cn :

@@ -65,7 +65,7 @@ extern const unsigned pb_statuses[PB_STATUSES];
 
 extern const struct pb_handler serve_health, serve_metrics, serve_status,
     serve_question, serve_digests, serve_packets, serve_gaps, serve_streams,
-    serve_offer, serve_acks;
+    serve_streams_of, serve_offer, serve_acks;
 
 /* The answer is in request->answer.body. */
 void	request_answer(struct pb_request *request, unsigned status,

@@ -94,10 +94,15 @@ parse_key(const struct part part[static PARTS], struct pb_stream_key *key,
 	char epoch[EPOCH_DIGITS + 1];
 	struct pb_err why;
 
+	if (part[IFACE].at == NULL && part[NODE].len == 0)
+		return pb_err_set(err, PB_ENOENT, "no such path; a node's "
+		    "name follows here");
 	if (pb_percent_decode(key->node, sizeof(key->node), part[NODE].at,
 	    part[NODE].len, &why) < 0 || !pb_name_valid(key->node))
 		return pb_err_set(err, PB_EINVAL, "NODE in the path: 1 to %d "
 		    "letters, digits, . _ -", PB_NAME_BYTES_MAX);
+	if (part[IFACE].at == NULL)
+		return 0;
 	if (pb_percent_decode(key->interface, sizeof(key->interface),
 	    part[IFACE].at, part[IFACE].len, &why) < 0 ||
 	    key->interface[0] == '\0')

@@ -12,7 +12,8 @@
 #include "recorder/store/layout.h"
 
 #define PB_ALLOW_BYTES_MAX	32	/* of a header Allow */
-#define PB_ROUTE_STREAM		"/v1/streams/NODE/IFACE/EPOCH"
+#define PB_ROUTE_NODE		"/v1/streams/NODE"
+#define PB_ROUTE_STREAM		PB_ROUTE_NODE "/IFACE/EPOCH"
 
 struct pb_handler;
 
@@ -27,7 +28,8 @@ struct pb_route_row {
 struct pb_route {
 	const struct pb_handler *handler;	/* NULL: no such method, */
 	char		allow[PB_ALLOW_BYTES_MAX]; /* but these */
-	struct pb_stream_key key;	/* epoch 0: the path names no stream */
+	/* epoch 0: the path names no stream, but perhaps a node. */
+	struct pb_stream_key key;
 };
 
 /* PB_ENOENT: no such path.  PB_EINVAL: a name or epoch is wrong. */

@@ -1,9 +1,10 @@
 /*
- * recorder/port/serve_streams.c - GET /v1/streams
+ * recorder/port/serve_streams.c - GET /v1/streams, and /v1/streams/NODE
  *
  * A row a stream that the puller may take and that has changed since its
  * cursor; rows of packets that came late since; and a cursor.  Where there is
- * nothing to tell, it waits.
+ * nothing to tell, it waits.  Of one node, for who may bring its streams: a
+ * row each, and the cursor, at once.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ enum part { BEGIN, STREAMS, FILLS };
 struct listing {
 	struct pulling	 pulling;
 	struct pb_store	*store;
-	const char	*streams;	/* globs */
+	const char	*streams;	/* globs; NULL: of this node */
+	char		 node[PB_NAME_BYTES_MAX + 1];
 	struct pb_offers_cursor since, until;
 	enum part	 part;
 	uint32_t	 stream;	/* the last one told */
@@ -33,6 +35,7 @@ struct listing {
 
 static int	head(struct pb_request *, struct pb_err *);
 static void	end(struct pb_request *);
+static void	end_of(struct pb_request *);
 static void	dress(struct pb_request *);
 static bool	parse_cursor(const char *, struct pb_offers_cursor *);
 static int	make(void *, struct pb_reading *, struct pb_buf *,
@@ -52,6 +55,10 @@ static void	put_cursor(const struct listing *, struct pb_buf *);
 
 const struct pb_handler serve_streams = {
 	.pulls = true, .head = head, .end = end,
+};
+
+const struct pb_handler serve_streams_of = {
+	.end = end_of,
 };
 
 static int
@@ -81,6 +88,22 @@ end(struct pb_request *request)
 		memset(&listing->since, 0, sizeof(listing->since));
 	request_make_held(request, &(struct pb_maker){ .make = make,
 	    .drop = drop, .arg = listing, .looks = true }, dress, wait_ms, 0);
+}
+
+static void
+end_of(struct pb_request *request)
+{
+	struct listing *listing = calloc(1, sizeof(*listing));
+
+	if (listing == NULL) {
+		request_fail(request, PB_ENOMEM, "no memory");
+		return;
+	}
+	pulling_init(&listing->pulling, request, 0);
+	listing->store = request->service->opts.store;
+	strcpy(listing->node, request->route.key.node);
+	request_make(request, &(struct pb_maker){ .make = make, .drop = drop,
+	    .arg = listing, .looks = true }, NDJSON_TYPE);
 }
 
 static void
@@ -171,7 +194,9 @@ may(const struct listing *listing, const struct pb_stream_key *key)
 {
 	char name[PB_STREAM_NAME_MAX];
 
-	return pb_glob_list_match(listing->streams, pb_stream_name(name, key));
+	return listing->streams == NULL ? strcmp(listing->node, key->node) ==
+	    0 : pb_glob_list_match(listing->streams, pb_stream_name(name,
+	    key));
 }
 
 static void
@@ -229,7 +254,8 @@ read_fills(struct listing *listing, struct pb_fill_info *out,
 	struct pb_index *index;
 	int count;
 
-	if (listing->since.fill >= listing->until.fill)
+	if (listing->since.fill >= listing->until.fill ||
+	    listing->streams == NULL)
 		return 0;
 	index = pb_store_hold(listing->store, err);
 	if (index == NULL)

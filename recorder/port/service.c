@@ -13,6 +13,7 @@ static const struct pb_route_row routes[] = {
 	{ "GET", "/metrics", &serve_metrics, false },
 	{ "GET", "/v1/status", &serve_status, true },
 	{ "GET", "/v1/streams", &serve_streams, false },
+	{ "GET", PB_ROUTE_NODE, &serve_streams_of, false },
 	{ "GET", PB_ROUTE_STREAM, &serve_question, false },
 	{ "GET", PB_ROUTE_STREAM "/digests", &serve_digests, false },
 	{ "GET", PB_ROUTE_STREAM "/packets", &serve_offer, false },

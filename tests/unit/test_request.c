@@ -200,6 +200,7 @@ paths_and_names_that_are_wrong_are_told_apart(void **state)
 		{ STREAM "/packets/1", 404 },
 		{ "/v1/streams/lon%201/eth0/0123456789abcdef", 400 },
 		{ "/v1/streams/%2e%2e/eth0/0123456789abcdef", 400 },
+		{ "/v1/streams/lon%201", 400 },
 		{ "/v1/streams//eth0/0123456789abcdef", 400 },
 		{ "/v1/streams/lon1//0123456789abcdef", 400 },
 		{ "/v1/streams/lon1/a%00b/0123456789abcdef", 400 },

@@ -14,6 +14,10 @@
 
 #define DIGESTS	STREAM "/digests"
 
+#define LISTED	"{\"node\":\"lon1\",\"interface\":\"eth0\",\"epoch\":"	\
+		"\"0123456789abcdef\",\"durable\":10,\"first\":1,"	\
+		"\"link_type\":1}\n"
+
 static struct reply r;
 
 static int
@@ -104,8 +108,34 @@ a_packet_that_stands_alone_is_told_apart(void **state)
 	whole = said->part[0].digest;
 	assert_int_equal(get(n, "?first=7&last=7&snaplen=20&why=1"), 200);
 	assert_non_null(strstr(r.body, "\"captured\":20,"));
+	assert_non_null(strstr(r.body, "\"longer\":1,"));
+	assert_int_equal(get(n, "?first=7&last=7&snaplen=2000"), 200);
+	assert_non_null(strstr(r.body, "\"longer\":0}"));
 	assert_true(asked(n, 7, 7, 1, 0)->part[0].digest == whole);
 	assert_null(strstr(r.body, "captured"));
+}
+
+/* Who may ask for a node's streams is told which there are, and no others. */
+static void
+a_node_s_streams_are_listed(void **state)
+{
+	struct node *n = *state;
+	int fd;
+
+	assert_int_equal(push(n, 1, 10, &r), 200);
+	fd = dial(n);
+	ask(fd, "GET", "/v1/streams/lon1?since=x&wait=60", "", 0, &r);
+	assert_int_equal(r.status, 200);
+	assert_non_null(strstr(r.head, "application/x-ndjson"));
+	assert_memory_equal(r.body, LISTED, strlen(LISTED));
+	assert_memory_equal(r.body + strlen(LISTED), "{\"cursor\":\"", 11);
+	ask(fd, "GET", "/v1/streams/lon2", "", 0, &r);
+	assert_int_equal(r.status, 200);
+	assert_memory_equal(r.body, "{\"cursor\":\"", 11);
+	strcpy(n->conf.listen.allow, "par*, pull:lon1");
+	ask(fd, "GET", "/v1/streams/lon1", "", 0, &r);
+	assert_int_equal(r.status, 403);
+	close(fd);
 }
 
 static void
@@ -135,6 +165,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_packet_that_stands_alone_is_told_apart, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_node_s_streams_are_listed, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    questions_that_make_no_sense_are_refused, setup,
 		    teardown),
