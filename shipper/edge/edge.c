@@ -15,7 +15,6 @@
 #include "base/zip.h"
 #include "shipper/sink/sink_http.h"
 #include "shipper/wire/fetch.h"
-#include "shipper/wire/proxy.h"
 
 #define POLL_S_MAX	30u	/* a question for news is open */
 #define HERE_SILENCE_MS	30000u	/* of our recorder */
@@ -42,7 +41,6 @@ struct pb_edge {
 	struct pb_edge_row row;		/* as reported; written_ns 0: never */
 };
 
-static void	reach(struct pb_edge *);
 static int	perform(struct pb_edge *, const struct pb_pull_action *,
 		    struct pb_err *);
 static int	start(struct call *, struct pb_err *);
@@ -77,20 +75,19 @@ pb_edge_create(struct pb_edge **out, const struct pb_conf_edge *conf,
 	edge->env = *env;
 	LIST_INIT(&edge->calls);
 	strcpy(edge->name, conf->name);
-	rc = pb_proxy_auth_read(edge->proxy_auth, conf->proxy_auth, err);
+	edge->conf = conf;
+	rc = pb_wire_peer_edge(&edge->there.peer, conf, edge->proxy_auth, err);
 	if (rc < 0) {
 		free(edge);
-		return pb_err_prefix(err, rc, "[edge %s] proxy_auth",
-		    conf->name);
+		return rc;
 	}
-	edge->there = (struct pb_wire){ .http = env->http,
-	    .node = env->node };
+	edge->there.http = env->http;
+	edge->there.node = env->node;
 	edge->here = (struct pb_wire){ .http = env->http,
 	    .sender = env->sender, .relay = edge->name,
 	    .peer = { .url = "http://localhost",
 	    .socket_path = env->socket_path,
 	    .silence_ms = HERE_SILENCE_MS } };
-	pb_edge_adopt(edge, conf);
 	rc = pb_pull_create(&edge->pull, &opts, err);
 	if (rc < 0) {
 		free(edge);
@@ -129,25 +126,7 @@ void
 pb_edge_adopt(struct pb_edge *edge, const struct pb_conf_edge *conf)
 {
 	edge->conf = conf;
-	reach(edge);
-}
-
-static void
-reach(struct pb_edge *edge)
-{
-	const struct pb_conf_edge *conf = edge->conf;
-	struct pb_http_peer *peer = &edge->there.peer;
-
-	peer->url = conf->url;
-	peer->connect_ms = conf->connect_timeout_ms;
-	peer->silence_ms = conf->answer_timeout_ms;
-	peer->proxy = conf->proxy;
-	peer->proxy_auth = edge->proxy_auth;
-	if (!conf->tls.off) {
-		peer->cert = conf->tls.cert;
-		peer->key = conf->tls.key;
-		peer->ca = conf->tls.ca;
-	}
+	pb_wire_reach_edge(&edge->there.peer, conf, edge->proxy_auth);
 }
 
 void

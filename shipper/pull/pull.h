@@ -94,11 +94,12 @@ enum pb_pull_outcome {
 	PB_PULL_FAILED,		/* not reached, or not now */
 	PB_PULL_DONE,
 	PB_PULL_NOTHING,	/* FETCH: nothing is there, yet */
-	PB_PULL_GONE,		/* FETCH: there is no such stream */
+	PB_PULL_GONE,		/* FETCH: there is no such stream; of a node's
+				 * list (fetch.h): no such path */
 	PB_PULL_TOO_LARGE,	/* FETCH: one packet is larger than that */
 	PB_PULL_BEHIND,		/* HAND: ask first.  ACK: more than it has */
 	PB_PULL_BROKEN,		/* HAND: it is not what the edge has, or
-				 * breaks a rule */
+				 * breaks a rule.  LIST: cannot be read */
 	PB_PULL_REFUSED,	/* as long as something stays as it is */
 };
 

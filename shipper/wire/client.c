@@ -17,6 +17,7 @@
 /* Of an answer. */
 static const char *const headers[] = { "PB-Takes", NULL };
 
+static void	use_tls(struct pb_http_peer *, const struct pb_conf_tls *);
 static int	send_it(struct pb_wire *, struct pb_wire_call *,
 		    const struct pb_stream_key *, const char *,
 		    struct pb_http_request *, struct pb_err *);
@@ -36,12 +37,42 @@ pb_wire_peer(struct pb_http_peer *out, const struct pb_conf_upstream *conf,
 	    .proxy = conf->proxy, .proxy_auth = proxy_auth,
 	    .connect_ms = conf->connect_timeout_ms,
 	    .silence_ms = conf->answer_timeout_ms };
-	if (conf->tls.off)
-		return 0;
-	out->cert = conf->tls.cert;
-	out->key = conf->tls.key;
-	out->ca = conf->tls.ca;
+	use_tls(out, &conf->tls);
 	return 0;
+}
+
+int
+pb_wire_peer_edge(struct pb_http_peer *out, const struct pb_conf_edge *conf,
+    char proxy_auth[static PB_PROXY_AUTH_MAX], struct pb_err *err)
+{
+	int rc = pb_proxy_auth_read(proxy_auth, conf->proxy_auth, err);
+
+	if (rc < 0)
+		return pb_err_prefix(err, rc, "[edge %s] proxy_auth",
+		    conf->name);
+	pb_wire_reach_edge(out, conf, proxy_auth);
+	return 0;
+}
+
+void
+pb_wire_reach_edge(struct pb_http_peer *out, const struct pb_conf_edge *conf,
+    const char *proxy_auth)
+{
+	*out = (struct pb_http_peer){ .url = conf->url,
+	    .proxy = conf->proxy, .proxy_auth = proxy_auth,
+	    .connect_ms = conf->connect_timeout_ms,
+	    .silence_ms = conf->answer_timeout_ms };
+	use_tls(out, &conf->tls);
+}
+
+static void
+use_tls(struct pb_http_peer *out, const struct pb_conf_tls *tls)
+{
+	if (tls->off)
+		return;
+	out->cert = tls->cert;
+	out->key = tls->key;
+	out->ca = tls->ca;
 }
 
 int

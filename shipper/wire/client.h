@@ -29,6 +29,12 @@
 int	pb_wire_peer(struct pb_http_peer *out,
 	    const struct pb_conf_upstream *conf,
 	    char proxy_auth[static PB_PROXY_AUTH_MAX], struct pb_err *err);
+/* The same of an edge; and where `proxy_auth` has been read. */
+int	pb_wire_peer_edge(struct pb_http_peer *out,
+	    const struct pb_conf_edge *conf,
+	    char proxy_auth[static PB_PROXY_AUTH_MAX], struct pb_err *err);
+void	pb_wire_reach_edge(struct pb_http_peer *out,
+	    const struct pb_conf_edge *conf, const char *proxy_auth);
 
 /* A node, and who asks it.  Borrowed while requests are under way. */
 struct pb_wire {

@@ -26,8 +26,9 @@ static const char *const headers[] = { "PB-First", "PB-Last", "PB-Digest",
 _Static_assert(sizeof(headers) / sizeof(headers[0]) - 1 <=
     PB_HTTP_WANTED_MAX, "all are heard");
 
-static int	start_list(struct pb_wire *, struct pb_http_request *,
-		    const struct pb_pull_action *, unsigned, struct pb_err *);
+static int	start_list(struct pb_wire *, const struct pb_fetch_call *,
+		    struct pb_http_request *, const struct pb_pull_action *,
+		    unsigned, struct pb_err *);
 static int	start_fetch(struct pb_wire *, struct pb_http_request *,
 		    const struct pb_pull_action *, bool, struct pb_err *);
 static int	start_ack(struct pb_wire *, struct pb_fetch_call *,
@@ -43,7 +44,7 @@ static void	read_packets(const struct pb_http_answer *,
 		    struct pb_pull_answer *);
 static bool	read_gap(const char *, struct pb_pull_piece *);
 static void	read_expired(struct pb_json_doc *, struct pb_pull_answer *);
-static enum pb_pull_outcome outcome_of(enum pb_pull_kind,
+static enum pb_pull_outcome outcome_of(const struct pb_fetch_call *,
 		    const struct pb_http_answer *, bool);
 
 int
@@ -58,7 +59,7 @@ pb_fetch_start(struct pb_wire *wire, struct pb_fetch_call *call,
 	call->cursor[0] = '\0';
 	call->spoilt = false;
 	if (action->kind == PB_PULL_LIST)
-		return start_list(wire, &request, action, wait_s, err);
+		return start_list(wire, call, &request, action, wait_s, err);
 	if (action->kind == PB_PULL_FETCH)
 		return start_fetch(wire, &request, action, zstd, err);
 	return start_ack(wire, call, &request, action, err);
@@ -71,16 +72,20 @@ pb_fetch_cancel(struct pb_wire *wire, struct pb_fetch_call *call)
 }
 
 static int
-start_list(struct pb_wire *wire, struct pb_http_request *request,
-    const struct pb_pull_action *action, unsigned wait_s, struct pb_err *err)
+start_list(struct pb_wire *wire, const struct pb_fetch_call *call,
+    struct pb_http_request *request, const struct pb_pull_action *action,
+    unsigned wait_s, struct pb_err *err)
 {
 	struct pb_buf cursor;
 	char what[WHAT_BYTES];
 
 	pb_buf_init(&cursor, WHAT_BYTES);
 	pb_percent_encode(&cursor, action->cursor);
-	snprintf(what, sizeof(what), "?since=%s&wait=%u",
-	    pb_buf_cstr(&cursor), action->wait ? wait_s : 0);
+	if (call->of != NULL)
+		snprintf(what, sizeof(what), "/%s", call->of);
+	else
+		snprintf(what, sizeof(what), "?since=%s&wait=%u",
+		    pb_buf_cstr(&cursor), action->wait ? wait_s : 0);
 	pb_buf_finish(&cursor);
 	request->answer_max = LIST_BYTES_MAX;
 	request->line = on_line;
@@ -140,7 +145,7 @@ done(void *arg, const struct pb_http_answer *http)
 	} else {
 		pb_json_doc_open(&doc, http->body, http->len, NULL);
 		ours = wire_explain(text, sizeof(text), http, &doc);
-		answer.outcome = outcome_of(call->kind, http, ours);
+		answer.outcome = outcome_of(call, http, ours);
 		if (http->status == 410 && call->kind == PB_PULL_FETCH)
 			read_expired(&doc, &answer);
 		pb_json_doc_close(&doc);
@@ -155,9 +160,11 @@ done(void *arg, const struct pb_http_answer *http)
 }
 
 static enum pb_pull_outcome
-outcome_of(enum pb_pull_kind kind, const struct pb_http_answer *http,
-    bool ours)
+outcome_of(const struct pb_fetch_call *call,
+    const struct pb_http_answer *http, bool ours)
 {
+	enum pb_pull_kind kind = call->kind;
+
 	switch (http->status) {
 	case 0:
 		return http->too_large && kind == PB_PULL_FETCH ?
@@ -170,7 +177,8 @@ outcome_of(enum pb_pull_kind kind, const struct pb_http_answer *http,
 	}
 	if (!ours)
 		return PB_PULL_FAILED;
-	if (http->status == 404 && kind == PB_PULL_FETCH)
+	if (http->status == 404 && (kind == PB_PULL_FETCH ||
+	    call->of != NULL))
 		return PB_PULL_GONE;
 	if (http->status == 409 && kind == PB_PULL_ACK)
 		return PB_PULL_BEHIND;
@@ -210,8 +218,8 @@ end_list(struct pb_fetch_call *call, const struct pb_http_answer *http,
 {
 	/* The last one may have no newline. */
 	on_line(call, http->body, http->fresh);
-	answer->outcome = !call->spoilt && call->cursor[0] != '\0' ?
-	    PB_PULL_DONE : PB_PULL_FAILED;
+	answer->outcome = call->spoilt ? PB_PULL_BROKEN :
+	    call->cursor[0] != '\0' ? PB_PULL_DONE : PB_PULL_FAILED;
 	answer->cursor = call->cursor;
 	answer->text = call->spoilt ? "its list of streams cannot be read" :
 	    "its list of streams has no cursor";

@@ -25,6 +25,10 @@ struct pb_fetch_call {
 	/* Of packets: these numbers are on their way. */
 	void		(*coming)(void *arg, uint64_t first, uint64_t last);
 	void		*arg;
+	/* Of a list: of this node's streams alone, which who may bring them is
+	 * told, too; PB_PULL_GONE: that cannot be asked there.  NULL: of all
+	 * that may be pulled. */
+	const char	*of;
 	/* The rest is not the caller's. */
 	enum pb_pull_kind kind;
 	char		cursor[PB_PULL_CURSOR_MAX];	/* of a list */
