@@ -5,6 +5,7 @@
  * before it is asked why, and findings with the same reason are one after it.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,11 @@
 static int	sum_up(struct work *);
 static int	compare_start(struct work *, uint64_t, uint64_t, uint64_t);
 static int	compare_ends(struct work *, uint64_t, uint64_t);
+static int	tell_ends(struct work *, struct pb_compare_finding *);
+static int	tell_spreads(struct work *);
 static int	descend(struct work *, uint64_t, uint64_t);
+static void	settle(struct work *, struct pb_digests_part *,
+		    const struct pb_digests_part *);
 static int	on_leaf(void *, const struct pb_digests_part *,
 		    const struct pb_digests_part *);
 static int	end_finding(struct work *);
@@ -59,15 +64,19 @@ sum_up(struct work *work)
 	const struct pb_digests_ask one = { .first = pair->first,
 	    .last = pair->first, .parts = 1 };
 	uint64_t here, there, both;
-	/* What comes here meanwhile may be there before the next question. */
-	int rc = compare_ask(work, false, &work->there, &one);
+	/* What goes over meanwhile is asked for where it goes first. */
+	int rc = compare_ask(work, pair->comes, pair->comes ? &work->here :
+	    &work->there, &one);
 
 	if (rc == 0)
-		rc = compare_ask(work, true, &work->here, &one);
+		rc = compare_ask(work, !pair->comes, pair->comes ?
+		    &work->there : &work->here, &one);
 	if (rc < 0)
 		return rc;
 	work->sum->here = work->here.acked > 0;
 	work->sum->there = work->there.acked > 0;
+	work->sum->here_first = work->here.first_seq;
+	work->sum->there_first = work->there.first_seq;
 	here = work->here.acked < pair->last ? work->here.acked : pair->last;
 	there = work->there.acked < pair->last ? work->there.acked :
 	    pair->last;
@@ -78,6 +87,8 @@ sum_up(struct work *work)
 		rc = compare_explain_run(work);
 	if (rc >= 0)
 		rc = compare_ends(work, here, there);
+	if (rc == 0)
+		rc = tell_spreads(work);
 	return rc < 0 ? rc : end_finding(work);
 }
 
@@ -110,7 +121,7 @@ static int
 compare_ends(struct work *work, uint64_t here, uint64_t there)
 {
 	const struct pb_compare_pair *pair = work->pair;
-	struct pb_compare_finding finding = { .last = here };
+	struct pb_compare_finding finding = { .first = 0 };
 
 	if (here > there && pair->acked > there) {
 		finding.kind = PB_COMPARE_MISSING_THERE;
@@ -118,18 +129,65 @@ compare_ends(struct work *work, uint64_t here, uint64_t there)
 		finding.last = pair->acked < here ? pair->acked : here;
 		strcpy(finding.why, "was acknowledged once");
 		there = finding.last;
-	} else if (there > here && pair->ships) {
+	} else if (there > here && pair->ships && work->sum->here) {
 		finding.kind = PB_COMPARE_MISSING_HERE;
 		finding.first = here + 1;
 		finding.last = there;
 		strcpy(finding.why, "the stream ends before here");
 		there = here;
+	} else if (there > here && !work->sum->here) {
+		finding.kind = PB_COMPARE_MISSING_HERE;
+		finding.first = work->sum->there_first;
+		finding.last = there;
+		strcpy(finding.why, pair->acked > 0 ? "this store has lost "
+		    "the stream, which was sent from it" :
+		    "this store does not know the stream");
+	} else if (here > there && !work->sum->there && !pair->ships) {
+		finding.kind = PB_COMPARE_MISSING_THERE;
+		finding.first = work->sum->here_first;
+		finding.last = here;
+		strcpy(finding.why, "the other does not know the stream");
 	}
 	if (here > there)
 		work->sum->here_only = here - there;
 	else
 		work->sum->there_only = there - here;
-	return finding.first > 0 ? compare_found(work, &finding) : 0;
+	return tell_ends(work, &finding);
+}
+
+/* A stream of which no packet is left misses none. */
+static int
+tell_ends(struct work *work, struct pb_compare_finding *finding)
+{
+	if (finding->first == 0)
+		return 0;
+	if (finding->first < work->pair->first)
+		finding->first = work->pair->first;
+	return finding->first > finding->last ? 0 :
+	    compare_found(work, finding);
+}
+
+/* What the section has left out, and cut off. */
+static int
+tell_spreads(struct work *work)
+{
+	const struct pb_compare_spread *filtered = &work->sum->filtered;
+	const struct pb_compare_spread *cut = &work->sum->cut;
+	struct pb_compare_finding finding = { .fine = true,
+	    .kind = PB_COMPARE_MISSING_THERE, .first = filtered->first,
+	    .last = filtered->last, .packets = filtered->packets,
+	    .why = "filtered" };
+	int rc = filtered->packets > 0 ? compare_found(work, &finding) : 0;
+
+	if (rc < 0 || cut->packets == 0 || !work->compare->tells_cut)
+		return rc;
+	finding.kind = PB_COMPARE_CUT;
+	finding.first = cut->first;
+	finding.last = cut->last;
+	finding.packets = cut->packets;
+	snprintf(finding.why, sizeof(finding.why), "cut by snaplen %u",
+	    work->compare->snaplen);
+	return compare_found(work, &finding);
 }
 
 static int
@@ -154,15 +212,59 @@ descend(struct work *work, uint64_t first, uint64_t last)
 			    &work->pair->here, &work->there, work->here.part,
 			    work->err);
 		for (unsigned i = 0; rc == 0 && i < work->there.parts; i++)
-			if (work->here.part[i].digest ==
-			    work->there.part[i].digest)
-				work->sum->same += work->here.part[i].packets;
+			settle(work, &work->here.part[i],
+			    &work->there.part[i]);
 		if (rc == 0)
 			rc = pb_descent_take(&work->descent, work->here.part,
 			    work->there.part, work->there.parts, on_leaf,
 			    work);
 	}
 	return rc;
+}
+
+/* Where the other has just what passes, or nothing, as if no more were here. */
+static void
+settle(struct work *work, struct pb_digests_part *here,
+    const struct pb_digests_part *there)
+{
+	bool passed = there->packets == here->passed &&
+	    there->digest == here->passed_digest;
+
+	if (work->compare->sifts && here->digest != there->digest &&
+	    (passed || there->packets == 0)) {
+		if (passed)
+			compare_spread(&work->sum->filtered, here->first,
+			    here->last, here->packets - here->passed);
+		here->packets = here->passed;
+		here->digest = here->passed_digest;
+		here->longer = here->passed_longer;
+	}
+	if (here->packets == there->packets && here->digest == there->digest)
+		compare_same(work, here, there);
+}
+
+void
+compare_same(struct work *work, const struct pb_digests_part *here,
+    const struct pb_digests_part *there)
+{
+	work->sum->same += here->packets;
+	if (here->longer != there->longer)
+		compare_spread(&work->sum->cut, here->first, here->last,
+		    here->longer > there->longer ? here->longer -
+		    there->longer : there->longer - here->longer);
+}
+
+void
+compare_spread(struct pb_compare_spread *spread, uint64_t first,
+    uint64_t last, uint64_t packets)
+{
+	if (packets == 0)
+		return;
+	if (spread->packets == 0 || first < spread->first)
+		spread->first = first;
+	if (last > spread->last)
+		spread->last = last;
+	spread->packets += packets;
 }
 
 int

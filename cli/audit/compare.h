@@ -2,8 +2,9 @@
  * cli/audit/compare.h - one stream, at two nodes: is it the same?
  *
  * Compared is what both should have: up to the end that both have reached.
- * What one has deleted by its bounds, and what is in another epoch, is told,
- * and is no difference.
+ * What one has deleted by its bounds, what is in another epoch, and what the
+ * section by which packets go there leaves out or cuts off is told, and is no
+ * difference.
  */
 #ifndef PB_AUDIT_COMPARE_H
 #define PB_AUDIT_COMPARE_H
@@ -41,6 +42,13 @@ struct pb_compare_pair {
 					 * all up to it; 0: not known */
 	bool		ships;		/* from here to there: what is there
 					 * must be here */
+	bool		comes;		/* from there to here */
+};
+
+/* Packets here and there among numbers. */
+struct pb_compare_spread {
+	uint64_t	first, last;
+	uint64_t	packets;	/* 0: none, and no numbers */
 };
 
 struct pb_compare_sum {
@@ -50,12 +58,20 @@ struct pb_compare_sum {
 	uint64_t	here_only, there_only;	/* numbers behind the end that
 						 * the other has reached */
 	bool		here, there;	/* the stream is known */
+	uint64_t	here_first, there_first;	/* lowest numbers that
+					 * are kept; 0: no packets */
+	/* Packets that one has and the other need not have, and those of which
+	 * it need not have all. */
+	struct pb_compare_spread filtered, cut;
 };
 
 struct pb_compare {
 	struct pb_side	*here;		/* a store */
 	struct pb_side	*there;
 	uint32_t	snaplen;	/* packets as if cut to that; or 0 */
+	bool		tells_cut;	/* that is found, and not as asked */
+	bool		sifts;		/* `here` does: what passes must be
+					 * there, all may */
 	int		(*found)(void *arg, const struct pb_compare_pair *,
 			    const struct pb_compare_finding *,
 			    struct pb_err *);

@@ -45,6 +45,12 @@ int	compare_again(struct work *work, uint64_t first, uint64_t last);
 int	compare_found(struct work *work,
 	    const struct pb_compare_finding *finding);
 
+/* A part, or a packet, of which both have the same. */
+void	compare_same(struct work *work, const struct pb_digests_part *here,
+	    const struct pb_digests_part *there);
+void	compare_spread(struct pb_compare_spread *spread, uint64_t first,
+	    uint64_t last, uint64_t packets);
+
 /* compare_why.c.  0, ENOUGH, or an error: of the run that has ended, and of a
  * number under which both have a packet. */
 int	compare_explain_run(struct work *work);

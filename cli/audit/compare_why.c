@@ -16,7 +16,7 @@ static int	count_packets(struct work *, struct pb_compare_finding *);
 static void	say_why(const struct work *, struct pb_compare_finding *);
 static const struct pb_wire_absent *reason_of(const struct pb_wire_digests *,
 		    uint64_t, uint64_t *);
-static bool	is_fine(const char *);
+static bool	is_fine(const struct work *, const char *);
 static int	explain_bytes(struct work *, const struct pb_digests_part *,
 		    const struct pb_digests_part *,
 		    struct pb_compare_finding *);
@@ -106,20 +106,25 @@ count_packets(struct work *work, struct pb_compare_finding *finding)
 {
 	const struct pb_digests_ask what = { .first = finding->first,
 	    .last = finding->last, .parts = 1 };
+	const struct pb_digests_part *part = &work->more.part[0];
 	const struct run *run = &work->run;
+	bool sifted = work->compare->sifts && !run->here;
 	int rc;
 
-	if (run->packets == 0)
+	if (run->packets == 0 && !sifted)
 		return 1;
-	if (run->packets == run->last - run->first + 1) {
+	if (!sifted && run->packets == run->last - run->first + 1) {
 		finding->packets = finding->last - finding->first + 1;
 		return 1;
 	}
 	rc = compare_ask(work, !run->here, &work->more, &what);
 	if (rc < 0)
 		return rc;
-	finding->packets = work->more.parts == 0 ? 0 :
-	    work->more.part[0].packets;
+	if (work->more.parts == 0)
+		return 0;
+	finding->packets = sifted ? part->passed : part->packets;
+	compare_spread(&work->sum->filtered, part->first, part->last,
+	    part->packets - finding->packets);
 	return finding->packets > 0;
 }
 
@@ -141,7 +146,10 @@ say_why(const struct work *work, struct pb_compare_finding *finding)
 		snprintf(finding->why, sizeof(finding->why), "%s",
 		    absent->reason);
 		finding->since_ns = absent->since_ns;
-		finding->fine = is_fine(absent->reason);
+		finding->fine = is_fine(work, absent->reason);
+		if (!finding->fine && strcmp(absent->reason, "filtered") == 0)
+			strcpy(finding->why, "filtered, but not by the "
+			    "section's filter");
 	} else if (said->parts > 0 && part->packets > 0) {
 		strcpy(finding->why, CHANGED);
 	} else if (said->parts > 0 && part->damaged != 0) {
@@ -168,17 +176,15 @@ reason_of(const struct pb_wire_digests *said, uint64_t number, uint64_t *end)
 	return NULL;
 }
 
-/* What its bounds, its filter or its epoch took from a node is no loss. */
+/* What its bounds or its epoch took from a node is no loss; what a filter did
+ * neither, unless it is known which, and that is another one. */
 static bool
-is_fine(const char *reason)
+is_fine(const struct work *work, const char *reason)
 {
-	static const char *const fine[] = { "expired", "restored",
-	    "filtered" };
-
-	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
-		if (strcmp(reason, fine[i]) == 0)
-			return true;
-	return false;
+	return strcmp(reason, "expired") == 0 ||
+	    strcmp(reason, "restored") == 0 ||
+	    (strcmp(reason, "filtered") == 0 && !work->pair->ships &&
+	    !work->pair->comes);
 }
 
 /* Both have one: what is another about it? */
@@ -207,7 +213,7 @@ compare_explain_packet(struct work *work, uint64_t number)
 		return compare_found(work, &finding);
 	}
 	if (here->digest == there->digest) {
-		work->sum->same++;
+		compare_same(work, here, there);
 		return 0;
 	}
 	rc = explain_bytes(work, here, there, &finding);

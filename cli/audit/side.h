@@ -29,6 +29,11 @@ void	pb_side_destroy(struct pb_side *side);
 int	pb_side_store(struct pb_side **out, const char *store,
 	    struct pb_index *index, const struct pb_stop *stop,
 	    struct pb_err *err);
+/* From now on parts say as well what of them passes (pb_digests_sift());
+ * NULL: no longer. */
+void	pb_side_store_sift(struct pb_side *side,
+	    bool (*passes)(void *arg, const struct pb_packet *packet),
+	    void *arg);
 /* The same parts as `of` has, whatever their lengths. */
 int	pb_side_store_match(struct pb_side *side,
 	    const struct pb_stream_key *key, const struct pb_wire_digests *of,

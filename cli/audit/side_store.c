@@ -17,6 +17,8 @@ struct store {
 	struct pb_index	*index;
 	struct pb_index_lender lender;
 	const struct pb_stop *stop;
+	bool		(*passes)(void *, const struct pb_packet *);
+	void		*passes_arg;
 };
 
 static int	ask(struct pb_side *, const struct pb_stream_key *,
@@ -57,6 +59,16 @@ pb_side_destroy(struct pb_side *side)
 		side->destroy(side);
 }
 
+void
+pb_side_store_sift(struct pb_side *side,
+    bool (*passes)(void *arg, const struct pb_packet *packet), void *arg)
+{
+	struct store *store = (struct store *)side;
+
+	store->passes = passes;
+	store->passes_arg = arg;
+}
+
 int
 pb_side_store_match(struct pb_side *side, const struct pb_stream_key *key,
     const struct pb_wire_digests *of,
@@ -83,6 +95,8 @@ make_parts(const struct store *store, const struct pb_stream_key *key,
 
 	if (rc < 0)
 		return rc;
+	if (store->passes != NULL)
+		pb_digests_sift(digests, store->passes, store->passes_arg);
 	for (; n < of->parts && rc == 0 &&
 	    pb_digests_bytes(digests) < bytes_max; n++)
 		rc = next(store, digests, of->part[n].last, &out[n], err);

@@ -12,7 +12,7 @@
 #include "tests/unit/store_fixture.h"
 
 #define LENGTH		400u
-#define FINDINGS_MAX	64u
+#define FINDINGS_MAX	256u
 
 static struct fixture stores[2];	/* here, there */
 static struct fixture *const here = &stores[0], *const there = &stores[1];
@@ -21,6 +21,7 @@ static unsigned findings;
 static struct pb_compare_sum sum;
 static struct pb_compare_pair pair;
 static uint32_t snaplen;
+static bool	sifts, tells_cut;
 static void	(*meanwhile)(void);	/* before the side there is asked */
 static void	(*then)(void);		/* before it is asked why */
 
@@ -33,6 +34,7 @@ setup(void **state)
 	pair = (struct pb_compare_pair){ .here = here->key,
 	    .there = there->key, .first = 1, .last = INT64_MAX };
 	snaplen = 0;
+	sifts = tells_cut = false;
 	meanwhile = then = NULL;
 	return 0;
 }
@@ -79,11 +81,18 @@ ask_why(struct pb_side *side, const struct pb_stream_key *key,
 	return ask_there(side, key, out, err);
 }
 
+static bool
+is_odd(void *arg, const struct pb_packet *packet)
+{
+	(void)arg;
+	return packet->time_ns / 1000 % 2 == 1;
+}
+
 static void
 compare(void)
 {
 	struct pb_compare how = { .snaplen = snaplen, .found = on_found,
-	    .progress = on_progress };
+	    .progress = on_progress, .sifts = sifts, .tells_cut = tells_cut };
 	struct pb_err err = { 0 };
 
 	findings = 0;
@@ -91,6 +100,8 @@ compare(void)
 	    pb_store_index(here->store), NULL, &err), 0);
 	assert_int_equal(pb_side_store(&how.there, there->dir,
 	    pb_store_index(there->store), NULL, &err), 0);
+	if (sifts)
+		pb_side_store_sift(how.here, is_odd, NULL);
 	ask_there = how.there->ask;
 	how.there->ask = ask_why;
 	if (pb_compare_run(&how, &pair, &sum, &err) < 0)
@@ -213,6 +224,91 @@ the_same_packet_cut_is_told_from_another_one(void **state)
 	compare();
 	assert_int_equal(findings, 1);
 	is(0, PB_COMPARE_DIFFERS, 13, 13, 1, "other bytes", false);
+	assert_int_equal(sum.cut.packets, 2);
+	/* Where a section says so, that is told, and is no difference. */
+	tells_cut = true;
+	compare();
+	assert_int_equal(findings, 2);
+	is(1, PB_COMPARE_CUT, 11, 12, 2, "cut by snaplen 96", true);
+	assert_int_equal(sum.differences, 1);
+}
+
+/* All until 100, then the odd ones. */
+static void
+sifted(void)
+{
+	both(1, 100);
+	fixture_write(here, 101, 300, LENGTH);
+	for (uint64_t seq = 101; seq <= 300; seq += 2) {
+		fixture_write(there, seq, seq, LENGTH);
+		gap(there, seq + 1, seq + 1, PB_GAP_FILTERED);
+	}
+}
+
+static void
+what_the_section_leaves_out_is_no_difference(void **state)
+{
+	(void)state;
+	sifts = pair.ships = true;
+	sifted();
+	compare();
+	assert_int_equal(findings, 1);
+	assert_int_equal(found[0].kind, PB_COMPARE_MISSING_THERE);
+	assert_string_equal(found[0].why, "filtered");
+	assert_true(found[0].fine);
+	assert_int_equal(found[0].packets, 100);
+	assert_int_equal(sum.same, 200);
+	assert_int_equal(sum.filtered.packets, 100);
+}
+
+/* Their sum: of those with this reason. */
+static uint64_t
+packets_found(const char *why, bool fine)
+{
+	uint64_t packets = 0;
+
+	for (unsigned i = 0; i < findings; i++)
+		if (strcmp(found[i].why, why) == 0 && found[i].fine == fine)
+			packets += found[i].packets;
+	return packets;
+}
+
+static void
+what_passes_is_to_be_there_whatever_is_said_of_it(void **state)
+{
+	(void)state;
+	sifts = pair.ships = true;
+	sifted();
+	fixture_write(here, 301, 400, LENGTH);
+	gap(there, 301, 400, PB_GAP_DEAD_LETTERED);
+	fixture_write(here, 401, 500, LENGTH);
+	gap(there, 401, 500, PB_GAP_FILTERED);
+	compare();
+	assert_int_equal(packets_found("dead-lettered", false), 50);
+	assert_int_equal(packets_found("filtered, but not by the section's "
+	    "filter", false), 50);
+	assert_int_equal(packets_found("filtered", true), 200);
+	assert_int_equal(sum.differences, findings - 1);
+	/* Of two stores nobody knows which filter it was. */
+	sifts = pair.ships = false;
+	compare();
+	assert_int_equal(packets_found("dead-lettered", false), 100);
+	assert_int_equal(packets_found("filtered", true), 200);
+}
+
+static void
+packets_before_the_first_one_there_were_filtered(void **state)
+{
+	(void)state;
+	sifts = pair.ships = true;
+	gap(here, 1, 1, PB_GAP_DAMAGED);
+	fixture_write(here, 2, 2, LENGTH);
+	gap(there, 1, 2, PB_GAP_FILTERED);
+	both(3, 10);
+	compare();
+	assert_int_equal(findings, 1);
+	is(0, PB_COMPARE_MISSING_THERE, 2, 2, 1, "filtered", true);
+	assert_int_equal(sum.same, 8);
 }
 
 static void
@@ -328,6 +424,45 @@ a_stream_that_one_does_not_know_is_told(void **state)
 	assert_false(sum.there);
 	assert_int_equal(sum.here_only, 300);
 	assert_true(sum.first > sum.last);
+	assert_int_equal(findings, 1);
+	is(0, PB_COMPARE_MISSING_THERE, 1, 300, 0, "the other does not know "
+	    "the stream", false);
+	/* Not where it may be sent yet. */
+	pair.ships = true;
+	compare();
+	assert_int_equal(findings, 0);
+}
+
+static void
+a_stream_that_the_other_alone_has_is_missing_here(void **state)
+{
+	(void)state;
+	gap(there, 1, 100, PB_GAP_EXPIRED);
+	compare();
+	assert_int_equal(findings, 0);
+	fixture_write(there, 101, 300, LENGTH);
+	pair.comes = true;
+	compare();
+	assert_int_equal(findings, 1);
+	is(0, PB_COMPARE_MISSING_HERE, 101, 300, 0, "this store does not know "
+	    "the stream", false);
+	assert_int_equal(sum.there_only, 300);
+	pair.comes = false;
+	pair.ships = true;
+	pair.acked = 300;
+	compare();
+	assert_int_equal(findings, 1);
+	is(0, PB_COMPARE_MISSING_HERE, 101, 300, 0, "this store has lost the "
+	    "stream, which was sent from it", false);
+	/* Of one that it knows, the rest is under way here. */
+	fixture_write(here, 1, 5, LENGTH);
+	pair.ships = false;
+	pair.acked = 0;
+	pair.comes = true;
+	compare();
+	assert_int_equal(findings, 1);
+	is(0, PB_COMPARE_MISSING_THERE, 1, 5, 0, "expired", true);
+	assert_int_equal(sum.there_only, 295);
 }
 
 /* The file that has packet `seq`, and where its extent is in it. */
@@ -463,6 +598,10 @@ main(void)
 		TEST(what_is_behind_the_end_of_the_other_is_no_difference),
 		TEST(what_a_node_never_had_below_its_first_packet_has_expired),
 		TEST(a_stream_that_one_does_not_know_is_told),
+		TEST(a_stream_that_the_other_alone_has_is_missing_here),
+		TEST(what_the_section_leaves_out_is_no_difference),
+		TEST(what_passes_is_to_be_there_whatever_is_said_of_it),
+		TEST(packets_before_the_first_one_there_were_filtered),
 		TEST(damage_says_which_segment),
 		TEST(a_store_that_is_written_meanwhile_is_taken_as_it_is),
 		TEST(what_changes_before_it_is_asked_why_is_compared_anew),
