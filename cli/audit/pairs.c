@@ -31,6 +31,10 @@ static int	parts_of(struct pb_pairs *, const struct pb_stream_key *,
 		    uint64_t, struct pb_err *);
 static int	stream_there(void *, const struct pb_stream_info *,
 		    struct pb_err *);
+static int	streams_of_edge(struct pb_pairs *, struct pb_err *);
+static int	streams_at_upstream(struct pb_pairs *, struct pb_err *);
+static bool	concerns(const struct pb_pairs *,
+		    const struct pb_stream_key *);
 static const struct pb_pairs_part *part_named(const struct pb_pairs *,
 		    const struct pb_stream_key *, bool);
 static bool	same_interface(const struct pb_stream_key *,
@@ -49,6 +53,8 @@ pb_pairs_each(struct pb_pairs *pairs, int (*each)(void *arg,
 	pairs->arg = arg;
 	pairs->part = NULL;
 	pairs->parts = 0;
+	if (pairs->other == NULL && pairs->upstream == NULL)
+		return streams_of_edge(pairs, err);
 	if (pairs->state != NULL)
 		rc = pb_streams_each(pairs->index, pairs->glob, take_parts,
 		    pairs, err);
@@ -61,6 +67,8 @@ pb_pairs_each(struct pb_pairs *pairs, int (*each)(void *arg,
 	if (rc == 0 && pairs->other != NULL)
 		rc = pb_streams_each(pairs->other, pairs->glob, stream_there,
 		    pairs, err);
+	if (rc == 0 && pairs->other == NULL)
+		rc = streams_at_upstream(pairs, err);
 	free(pairs->part);
 	return rc;
 }
@@ -224,6 +232,80 @@ stream_there(void *arg, const struct pb_stream_info *stream,
 	rc = pairs->each(pairs->arg, &pair, err);
 	return rc != 0 ? rc : parts_of(pairs, &stream->key, 0, err);
 }
+
+/* --- what another node lists -------------------------------------------- */
+
+/* What is not known here may be by the time that the others are compared. */
+static int
+streams_of_edge(struct pb_pairs *pairs, struct pb_err *err)
+{
+	struct pb_compare_pair pair = { .first = 1, .last = INT64_MAX,
+	    .comes = true };
+	struct pb_listing listed = { 0 };
+	struct pb_stream_info info;
+	int rc = pairs->list(pairs->arg, &listed, err);
+	size_t rest = 0;
+
+	for (size_t i = 0; i < listed.count && rc >= 0; i++) {
+		if (!concerns(pairs, &listed.key[i]))
+			continue;
+		rc = pb_index_stream(pairs->index, &listed.key[i], &info, err);
+		pair.here = pair.there = listed.key[i];
+		if (rc == 0)
+			listed.key[rest++] = pair.here;
+		else if (rc == 1)
+			rc = pairs->each(pairs->arg, &pair, err);
+	}
+	for (size_t i = 0; i < rest && rc >= 0; i++) {
+		pair.here = pair.there = listed.key[i];
+		rc = pairs->each(pairs->arg, &pair, err);
+	}
+	pb_listing_clear(&listed);
+	return rc < 0 ? rc : 0;
+}
+
+/* Of what is this node's own, and neither known here nor a part. */
+static int
+streams_at_upstream(struct pb_pairs *pairs, struct pb_err *err)
+{
+	struct pb_compare_pair pair = { .first = 1, .last = INT64_MAX,
+	    .ships = true };
+	struct pb_listing listed = { 0 };
+	struct pb_stream_info info;
+	int rc = pairs->list(pairs->arg, &listed, err);
+
+	for (size_t i = 0; i < listed.count && rc >= 0; i++) {
+		pair.here = pair.there = listed.key[i];
+		pair.acked = 0;
+		if (!concerns(pairs, &pair.here) ||
+		    part_named(pairs, &pair.here, true) != NULL)
+			continue;
+		rc = pb_index_stream(pairs->index, &pair.here, &info, err);
+		if (rc != 0)
+			continue;
+		rc = acked_once(pairs, &pair.here, &pair.acked, err);
+		if (rc == 0)
+			rc = pairs->each(pairs->arg, &pair, err);
+	}
+	pb_listing_clear(&listed);
+	return rc < 0 ? rc : 0;
+}
+
+/* Whatever it says: of an edge's streams those that are fetched, of an
+ * upstream's this node's. */
+static bool
+concerns(const struct pb_pairs *pairs, const struct pb_stream_key *key)
+{
+	bool own = strcmp(key->node, pairs->node) == 0;
+	char name[PB_STREAM_NAME_MAX];
+
+	pb_stream_name(name, key);
+	return own == (pairs->upstream != NULL) &&
+	    pb_glob_list_match(pairs->streams, name) &&
+	    (pairs->glob == NULL || pb_glob_match(pairs->glob, name));
+}
+
+/* --- names -------------------------------------------------------------- */
 
 /* The part that is this stream there, or here. */
 static const struct pb_pairs_part *

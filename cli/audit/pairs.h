@@ -9,9 +9,10 @@
 #define PB_AUDIT_PAIRS_H
 
 #include "cli/audit/compare.h"
+#include "cli/audit/listing.h"
 #include "shipper/state/forks.h"
 
-/* Two stores, or a store and an upstream of it. */
+/* Two stores; or a store and an upstream of it, or an edge that it dials. */
 struct pb_pairs {
 	const char	*glob;		/* of streams; NULL: all */
 	const char	*store;
@@ -20,9 +21,15 @@ struct pb_pairs {
 	/* The other store, or NULL. */
 	struct pb_index	*other;
 	struct pb_state	*other_state;
-	/* The upstream, where there is no other store. */
+	/* The upstream, or that there is none, where there is no other
+	 * store. */
 	const char	*upstream;
-	const char	*streams;	/* globs of what goes there */
+	const char	*streams;	/* globs of what goes there, or comes */
+	const char	*node;		/* this node's name */
+	/* Which streams the other node says it has: 1, 0 where it cannot say
+	 * so, or an error. */
+	int		(*list)(void *arg, struct pb_listing *out,
+			    struct pb_err *err);
 	/* The rest is its own. */
 	struct pb_pairs_part *part;
 	size_t		 parts;
@@ -32,7 +39,9 @@ struct pb_pairs {
 };
 
 /* `each` for all of them, here by the order of names, then those that are
- * there alone.  Nonzero from it ends the call and is returned. */
+ * there alone: of an upstream this node's own, of an edge all that it offers,
+ * and no others.  An error from it ends the call and is returned.  `list` gets
+ * the same `arg`. */
 int	pb_pairs_each(struct pb_pairs *pairs, int (*each)(void *arg,
 	    const struct pb_compare_pair *pair, struct pb_err *err),
 	    void *arg, struct pb_err *err);

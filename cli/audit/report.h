@@ -10,10 +10,17 @@
 struct pb_report {
 	struct pb_out	*out;		/* borrowed */
 	bool		 json;
-	const char	*here, *there;	/* for the report's head; borrowed */
-	bool		 upstream;	/* `there` is one */
+	const char	*here, *there;	/* for the report's head; borrowed, */
+	const char	*with;		/* and what `there` is: `upstream`,
+					 * `edge`, `store` */
+	const char	*filter;	/* of the section; borrowed.  NULL or
+					 * "": none */
+	uint32_t	 snaplen;	/* packets as if cut to it; or 0 */
+	bool		 listed;	/* which streams are there alone is
+					 * known */
 	/* What all streams come to. */
-	uint64_t	 streams, identical, same, differences, questions;
+	uint64_t	 streams, identical, same, filtered, cut, differences,
+			 questions;
 };
 
 void	pb_report_begin(struct pb_report *report);

@@ -8,6 +8,7 @@
 #define PB_AUDIT_SIDE_H
 
 #include "base/stop.h"
+#include "cli/audit/listing.h"
 #include "conf/conf.h"
 #include "recorder/store/index/index.h"
 #include "shipper/wire/digests.h"
@@ -17,9 +18,14 @@ struct pb_side {
 	int		(*ask)(struct pb_side *side,
 			    const struct pb_stream_key *key,
 			    struct pb_wire_digests *out, struct pb_err *err);
+	/* Over the wire, which streams there are: an edge says what may be
+	 * pulled, an upstream what it has of this node's.  1; 0: it is of a
+	 * version that cannot say so; or an error. */
+	int		(*list)(struct pb_side *side, struct pb_listing *out,
+			    struct pb_err *err);
 	void		(*destroy)(struct pb_side *side);
 	const char	*name;		/* for people; borrowed */
-	uint64_t	requests;	/* over the wire */
+	uint64_t	requests;	/* for digests, over the wire */
 };
 
 void	pb_side_destroy(struct pb_side *side);
@@ -40,8 +46,13 @@ int	pb_side_store_match(struct pb_side *side,
 	    struct pb_digests_part out[static PB_DIGESTS_PARTS_MAX],
 	    struct pb_err *err);
 
-/* A node: the section's, which is borrowed. */
-int	pb_side_wire(struct pb_side **out, const struct pb_conf_upstream *conf,
+/* Whom a section means, of an upstream or of an edge, which is borrowed. */
+struct pb_side_node {
+	const struct pb_conf_upstream *upstream;	/* one of the two */
+	const struct pb_conf_edge *edge;
+	const char	*self;		/* this node's name; borrowed */
+};
+int	pb_side_wire(struct pb_side **out, const struct pb_side_node *node,
 	    const struct pb_stop *stop, struct pb_err *err);
 
 #endif
