@@ -1,16 +1,18 @@
 """`pb audit` proves that another node has the same packets, or says which
 differ and why: over the wire by digests alone, and of a store at hand."""
 
+import concurrent.futures
 import glob
 import json
 import mmap
 import shutil
+import signal
 import socket
 import struct
 import threading
 
 from certificates import *
-from harness import *
+from faults import *
 import samples
 
 EPB = 6
@@ -118,7 +120,7 @@ def flip(data, at):
 
 
 def replace(data, at):
-    data[at + 28 + 40:at + 28 + 140] = b"F" * 100
+    data[at + 28 + 40:at + 28 + 90] = b"F" * 50
 
 
 def move(data, at):
@@ -317,6 +319,117 @@ def rename(node, have, want):
     node.pb("reindex")
 
 
+# --- what the sections say --------------------------------------------------
+
+def mixed(t, node, count, first=0):
+    """Packets of 80 and 200 bytes in turn."""
+    node.pb("import", "--interface", "eth0", t.write(
+        "c.pcap", samples.pcap("<", samples.MAGIC_NS, [
+            (samples.T0 + n, n, samples.eth(n, 80 + n % 2 * 120),
+             80 + n % 2 * 120) for n in range(first, first + count)])))
+
+
+def what_the_section_leaves_out_and_cuts_is_no_difference(t):
+    edge, core = pair(t)
+    mixed(t, edge, 1000)
+    drained(edge, core)
+    edge.shipper.stop()
+    with open(edge.conf, "a") as f:
+        f.write("filter = greater 150\nsnaplen = 96\n")
+    edge.start_shipper()
+    mixed(t, edge, 4400, 1000)
+    drained(edge, core)
+    status, found, streams, last = audit(edge, "core")
+    equal((status, sorted(w for _, _, w in found.pop("fine")), found),
+          (0, ["cut by snaplen 96", "filtered"], {}), "status and findings")
+    equal(sorted((r["state"], r["same"], r["filtered"], r["cut"])
+                 for r in streams.values()),
+          [("identical", 1000, 0, 0), ("identical", 2200, 2200, 2200)],
+          "streams")
+    equal((last["filtered"], last["cut"], last["snaplen"], last["filter"]),
+          (2200, 2200, 96, "greater 150"), "the sum")
+    check(last["questions"] < 20, last["questions"], "questions")
+    check(b"(2200 packets): cut by snaplen 96; no difference" in
+          edge.pb_run("audit", "core").stdout, "it is told in words")
+    # What the section lets through must be there, whatever is said.
+    core.stop()
+    # Each second number has no packet there.
+    forge(core.store, {1002: drop, 2004: replace})
+    core.pb("reindex")
+    core.start()
+    status, found, streams, _ = audit(edge, "core")
+    found.pop("fine")
+    equal((status, sorted(found), [f[:2] for f in found["differs"]],
+           [f[:2] for f in found["missing_there"]]),
+          (1, ["differs", "missing_there"], [(4008, 4008)],
+           [(2004, 2004)]), "findings")
+
+
+def streams_that_the_upstream_alone_has_are_found(t):
+    edge, core = pair(t, 100)
+    ((_, _, lost),) = edge.streams()
+    bring(t, core, 5)           # another node's
+    edge.shipper.stop()
+    shutil.rmtree(edge.store)
+    bring(t, edge, 50)
+    edge.start_shipper()
+    ((_, _, epoch),) = edge.streams()
+    wait_until(lambda: core.ends().get(("edge", "eth0", epoch)) == 50,
+               "the core has the new one", HEALED)
+    status, found, streams, last = audit(edge, "core")
+    equal((status, found), (1, {"missing_here": [
+        (1, 100, "this store does not know the stream")]}), "findings")
+    equal({k[1]: r["state"] for k, r in streams.items()},
+          {lost: "only_there", epoch: "identical"}, "streams")
+    equal((last["listed"], last["streams_identical"]), (True, 1), "the sum")
+
+
+def own(node, first, last):
+    equal(push(node, node.name + "/eth0", first, last, 200,
+               by=Local(node))[0], 200, "a push by the local door")
+
+
+def an_edge_is_audited_by_who_dials_it(t):
+    edge = t.node("edge", listen=True, extra="allow = pull:core\n").start()
+    edge.start_shipper()
+    core = t.node("core", edges={"lon1": edge}, upstreams={
+        "lon1": "interface:lo"}).start()
+    own(edge, 1, 2000)
+    bring(t, edge, 30, interface="eth1")
+    drained(edge, core)
+    status, found, streams, last = both_ways(core, "lon1", edge)
+    equal((status, found, sorted(r["same"] for r in streams.values())),
+          (0, {}, [30, 2000]), "status and findings")
+    equal((last["with"], last["there"], last["questions"]),
+          ("edge", "lon1", 4), "the sum")
+    # What is not fetched yet is no difference, a stream that is not here is.
+    core.shipper.stop()
+    own(edge, 2001, 2010)
+    bring(t, edge, 7, interface="eth2")
+    status, found, streams, _ = audit(core, "edge:lon1")
+    equal((status, found), (1, {"missing_here": [
+        (1, 7, "this store does not know the stream")]}), "findings")
+    equal(sorted((k[0], r["state"], r["there_only"])
+                 for k, r in streams.items()),
+          [("eth0", "identical", 10), ("eth1", "identical", 0),
+           ("eth2", "only_there", 7)], "streams")
+    equal(core.pb_run("audit", "lon1", "--stream", "*/eth[01]").returncode, 0,
+          "status of the others")
+    # At the edge it is said where to ask; and who may not, is told.
+    done = edge.pb_run("audit", "core")
+    check(done.returncode == 2 and b"cannot be asked; type `pb audit` at core"
+          in done.stderr, done.returncode, done.stderr)
+    done = t.node("mallory", edges={"lon1": edge}, where=core.store).pb_run(
+        "audit", "lon1")
+    check(done.returncode == 1 and b"pb: edge lon1: status 403: mallory may "
+          b"not pull" in done.stderr, done.returncode, done.stderr)
+    core.stop()
+    forge(core.store, {17: flip})
+    core.pb("reindex")
+    equal(audit(core, "lon1", "--stream", "*/eth0")[1],
+          {"differs": [(17, 17, "other bytes")]}, "a bit")
+
+
 # --- the wire ---------------------------------------------------------------
 
 class Counted:
@@ -385,8 +498,8 @@ def with_tls_it_asks_as_the_shipper_does(t):
           b"mallory may not" in done.stderr, done.returncode, done.stderr)
 
 
-def hostile(t, answer):
-    """A node with an upstream that answers each request so."""
+def hostile(t, answer, kind="upstreams"):
+    """A node with an upstream, or edge, that answers each request so."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def one(peer):
@@ -401,9 +514,9 @@ def hostile(t, answer):
                 threading.Thread(target=one, args=listener.accept()[:1],
                                  daemon=True).start()
     threading.Thread(target=serve, daemon=True).start()
-    node = t.node("edge%d" % t.number(), upstreams={"core": [
+    node = t.node("edge%d" % t.number(), **{kind: {"core": [
         "http://127.0.0.1:%d" % listener.getsockname()[1],
-        "answer_timeout = 1s"]})
+        "answer_timeout = %ds" % (2 if kind == "edges" else 1)]}})
     bring(t, node, 300)
     return node
 
@@ -427,41 +540,100 @@ def endless():
         yield b"{" * 65536
 
 
-def lying_upstreams_are_found_out_in_words(t):
+ROW = (b'{"node":"x","interface":"\\u001b[2J","epoch":"%016x","durable":1,'
+       b'"first":1,"link_type":1}\n')
+CURSOR = b'{"cursor":"1"}\n'
+
+
+def audits(*cases):
+    """All at once, (node, words in which it ends), each in one line."""
+    def one(case):
+        node, why = case
+        done = node.pb_run("audit", "core", seconds=100)
+        check(done.returncode == 1 and why in done.stderr.decode() and
+              len(done.stderr.splitlines()) == 1 and not done.stdout,
+              why, done.returncode, done.stderr, done.stdout)
+    with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+        list(pool.map(one, cases))
+
+
+def lying_nodes_are_found_out_in_words(t):
     some = {"acked": 300, "first": 1}
     digest = "0123456789abcdef"
-    for said, why in (
-            (b"rubbish", "upstream core: "),
-            ({"acked": 300}, "not what was asked for"),
-            (dict(some, parts=[]), "says nothing of numbers"),
-            (dict(some, parts=[{"last": 2 ** 62, "packets": 1,
+
+    def says(said, why):
+        return hostile(t, lambda: body(said)), why
+
+    def lists(said, why):
+        return hostile(t, lambda: body(said), "edges"), why
+    audits(
+        says(b"rubbish", "upstream core: something in front of it answered"),
+        says({"acked": 300}, "not what was asked for"),
+        says(dict(some, parts=[]), "says nothing of numbers"),
+        says(dict(some, parts=[{"last": 2 ** 62, "packets": 1,
                                 "xxh3": digest}]), "behind the last number"),
-            (dict(some, parts=[{"last": 1, "packets": 9,
-                                "xxh3": digest}]), "a part's numbers"),
-            (dict(some, parts=[{"last": 1, "packets": 0}] * 300),
-             "more parts")):
-        done = hostile(t, lambda: body(said)).pb_run("audit", "core")
-        check(done.returncode == 1 and why in done.stderr.decode() and
-              len(done.stderr.splitlines()) == 1, said, done.returncode,
-              done.stderr)
-    for answer, why in ((endless, "too large"), (drip, "no answer")):
-        done = hostile(t, answer).pb_run("audit", "core", seconds=100)
-        check(done.returncode == 1 and why in done.stderr.decode(), why,
-              done.returncode, done.stderr)
-    # One that is of an older version.
-    done = hostile(t, lambda: [
-        b"HTTP/1.1 404 No\r\nContent-Length: 22\r\n\r\n",
-        b'{"error":"no such path"}'[:22]]).pb_run("audit", "core")
-    check(b"older version" in done.stderr, done.stderr)
+        says(dict(some, parts=[{"last": 1, "packets": 9, "xxh3": digest}]),
+             "a part's numbers"),
+        says(dict(some, parts=[{"last": 1, "packets": 0}] * 300),
+             "more parts"),
+        (hostile(t, endless), "too large"), (hostile(t, drip), "no answer"),
+        # One that is of an older version.
+        (hostile(t, lambda: [
+            b"HTTP/1.1 404 No\r\nContent-Length: 24\r\n\r\n",
+            b'{"error":"no such path"}']), "older version"),
+        # Edges.
+        lists(b"rubbish\n" + CURSOR, "list of streams cannot be read"),
+        lists(ROW % 1, "list of streams has no cursor"),
+        lists(b"".join(ROW % n for n in range(1, 65540)) + CURSOR,
+              "lists more than 65536 streams"),
+        lists(ROW % 1 + CURSOR, "something in front of it answered 200"))
+    # One that offers what is not to be fetched has nothing.
+    own = ROW.replace(b'"x"', b'"edge14"') % 1 + CURSOR
+    node, _ = lists(own, "")
+    equal(node.name, "edge14", "its own name")
+    equal(audit(node, "core")[3]["streams"], 0, "streams")
+    check(b"identical: there is nothing to compare" in
+          node.pb_run("audit", "core").stdout, "it is told")
+
+
+def who_is_interrupted_ends_by_the_signal_and_tells_nothing(t):
+    asked = threading.Event()
+
+    def silent():
+        asked.set()
+        time.sleep(30)
+        return []
+    node = hostile(t, silent)
+    for args in ((), ("--json",)):
+        asked.clear()
+        with subprocess.Popen([os.path.join(BUILD, "pb"), "-c", node.conf,
+                               "audit", "core", *args],
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as pb:
+            check(asked.wait(30), "it asks")
+            pb.send_signal(signal.SIGINT)
+            out, err = pb.communicate(timeout=30)
+        equal((pb.returncode, out, err), (-signal.SIGINT, b"", b""),
+              "status and output")
 
 
 def wrong_usage_is_told(t):
-    edge = t.node("edge", upstreams={"core": ["http://127.0.0.1:1"],
-                                     "tap": ["interface:lo"]})
+    edge = t.node("edge", listen=True, upstreams={
+        "core": ["http://127.0.0.1:1"], "both": ["http://127.0.0.1:1"],
+        "tap": ["interface:lo"]}, edges={"both": "http://127.0.0.1:1"})
+    with open(edge.conf) as f:
+        text = f.read()
+    with open(edge.conf, "w") as f:
+        f.write(text.replace("[listen]", "[listen]\nallow = pull:far"))
     bring(t, edge, 3)
     for args, why in ((["nowhere"], "neither the name of an [upstream]"),
                       ([], "say with whom"), (["core", "core"], "say with"),
                       (["tap"], "is a local interface"),
+                      (["far"], "comes for its packets itself"),
+                      (["both"], "write upstream:both or edge:both"),
+                      (["edge:core"], "neither the name of"),
+                      (["upstream:nowhere"], "neither the name of"),
+                      ([""], "neither the name of"),
                       ([edge.store], "is this very store"),
                       (["core", "--snaplen", "0"], "--snaplen")):
         done = edge.pb_run("audit", *args)
@@ -482,7 +654,11 @@ if __name__ == "__main__":
          a_stream_in_two_epochs_is_compared_as_one,
          packets_that_come_meanwhile_are_no_difference,
          shorter_packets_are_the_same_as_far_as_they_go,
+         what_the_section_leaves_out_and_cuts_is_no_difference,
+         streams_that_the_upstream_alone_has_are_found,
+         an_edge_is_audited_by_who_dials_it,
          it_costs_bytes_by_what_differs,
          with_tls_it_asks_as_the_shipper_does,
-         lying_upstreams_are_found_out_in_words,
+         lying_nodes_are_found_out_in_words,
+         who_is_interrupted_ends_by_the_signal_and_tells_nothing,
          wrong_usage_is_told)
