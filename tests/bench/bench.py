@@ -26,7 +26,8 @@ import kit
 from kit import *
 
 MODULES = ("capture", "forwarding", "importing", "scale", "memory", "search",
-           "ship", "relay", "pull", "wire", "transmit", "stamps")
+           "ship", "relay", "pull", "audit", "wire", "transmit",
+           "stamps")
 ROUNDS = 3
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 DISK_GIB = {"full": 26, "quick": 4, "smoke": 1}     # what all may need
