@@ -13,6 +13,8 @@
 
 #include "pcapng/filtered.h"
 
+#define MOVES_MAX	(2 * PB_SHIP_SLOTS)	/* for one frame */
+
 enum taking { NONE, READY, WHOLE, BROKEN };
 
 struct unit {
@@ -21,8 +23,9 @@ struct unit {
 	bool		 behind;	/* another one of its stream */
 	size_t		 at;		/* behind the packet of `next` */
 	uint64_t	 seq;		/* the last one passed */
-	uint64_t	 time_ns;	/* of the last frame taken */
+	uint64_t	 time_ns;	/* common, of the last frame taken */
 	uint64_t	 free_ns;	/* it may go from then on; 0: now */
+	uint64_t	 silent_ns;	/* ahead: until then; 0: it is not */
 	struct pb_mingle_frame next;	/* READY; else .left alone */
 };
 
@@ -33,8 +36,21 @@ struct hold {
 	uint64_t	 until_ns;	/* until then; 0: no hold */
 };
 
+/* A stream, or what comes late of it, that is behind the common time. */
+struct apart {
+	uint64_t	 who;		/* 0: nobody */
+	uint64_t	 by_ns;
+};
+
 struct pb_mingle {
 	const struct pb_filter *filter;
+	bool		 common;	/* there is a common time: */
+	bool		 begun;		/* it has, */
+	uint64_t	 high_ns;	/* and come so far */
+	uint64_t	 now_ns;	/* when it was last asked for a frame, */
+	uint64_t	 taken_ns;	/* and when one was last taken */
+	struct pb_mingle_moved moved;
+	struct apart	 apart[PB_MINGLE_APART_MAX];
 	struct unit	 unit[PB_SHIP_SLOTS];
 	struct hold	 hold[PB_SHIP_SLOTS];	/* by the unit's number */
 	char		 unfit[PB_SHIP_TEXT_MAX];
@@ -48,16 +64,27 @@ static enum taking pass(struct unit *, const struct pb_block *);
 static enum taking look(struct pb_mingle *, struct unit *,
 		    const struct pb_block *);
 static struct unit *earliest(struct pb_mingle *);
+/* the common time */
+static struct unit *in_common_time(struct pb_mingle *, uint64_t *);
+static struct unit *waited(struct pb_mingle *);
+static bool	is_fresh(const struct unit *);
+static bool	is_ahead(struct pb_mingle *, const struct unit *);
+static uint64_t	low_ns(const struct pb_mingle *);
+static uint64_t	who(const struct unit *);
+static struct apart *place(struct pb_mingle *, const struct unit *);
+static uint64_t	common_ns(struct pb_mingle *, const struct unit *);
+static bool	move(struct pb_mingle *, const struct unit *);
 static uint64_t	held_until(struct pb_mingle *, uint64_t, uint64_t);
 
 int
 pb_mingle_create(struct pb_mingle **out, const struct pb_filter *filter,
-    struct pb_err *err)
+    bool common, struct pb_err *err)
 {
 	*out = calloc(1, sizeof(**out));
 	if (*out == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory");
 	(*out)->filter = filter;
+	(*out)->common = common;
 	return 0;
 }
 
@@ -111,12 +138,20 @@ pb_mingle_remove(struct pb_mingle *mingle, unsigned at, bool held,
 const struct pb_mingle_frame *
 pb_mingle_peek(struct pb_mingle *mingle, uint64_t now_ns, uint64_t *until_ns)
 {
-	struct unit *unit = earliest(mingle);
+	struct unit *unit;
 
 	*until_ns = UINT64_MAX;
+	mingle->now_ns = now_ns;
+	unit = mingle->common ? in_common_time(mingle, until_ns) :
+	    earliest(mingle);
 	if (unit == NULL)
 		return NULL;
-	*until_ns = held_until(mingle, unit->next.time_ns, now_ns);
+	unit->next.common_ns = common_ns(mingle, unit);
+	/* Its place was another's: none goes back even so. */
+	if (mingle->common && mingle->begun &&
+	    unit->next.common_ns < low_ns(mingle))
+		unit->next.common_ns = mingle->high_ns;
+	*until_ns = held_until(mingle, unit->next.common_ns, now_ns);
 	if (unit->free_ns > now_ns && unit->free_ns > *until_ns)
 		*until_ns = unit->free_ns;
 	if (*until_ns != 0)
@@ -130,7 +165,13 @@ pb_mingle_take(struct pb_mingle *mingle, unsigned at)
 {
 	struct unit *unit = &mingle->unit[at];
 
-	unit->time_ns = unit->next.time_ns;
+	unit->time_ns = unit->next.common_ns;
+	if (unit->time_ns > mingle->high_ns)
+		mingle->high_ns = unit->time_ns;
+	mingle->begun = true;
+	mingle->taken_ns = mingle->now_ns;
+	unit->silent_ns = 0;
+	unit->next.anew = false;
 	unit->next.left = (struct pb_mingle_left){ .filtered = 0 };
 	set_state(mingle, unit, advance(mingle, unit));
 }
@@ -150,6 +191,12 @@ const char *
 pb_mingle_unfit(const struct pb_mingle *mingle)
 {
 	return mingle->unfit;
+}
+
+const struct pb_mingle_moved *
+pb_mingle_moved(const struct pb_mingle *mingle)
+{
+	return &mingle->moved;
 }
 
 /* In its turn. */
@@ -248,7 +295,7 @@ earliest(struct pb_mingle *mingle)
 		struct unit *unit = &mingle->unit[i];
 
 		if (unit->state == READY && !unit->behind && (first == NULL ||
-		    unit->next.time_ns < first->next.time_ns))
+		    common_ns(mingle, unit) < common_ns(mingle, first)))
 			first = unit;
 	}
 	return first;
@@ -270,4 +317,131 @@ held_until(struct pb_mingle *mingle, uint64_t time_ns, uint64_t now_ns)
 			until_ns = hold->until_ns;
 	}
 	return until_ns;
+}
+
+/* --- the common time ---------------------------------------------------- */
+
+/* Which frame is next; NULL: none, or it is ahead and waits, until then. */
+static struct unit *
+in_common_time(struct pb_mingle *mingle, uint64_t *until_ns)
+{
+	struct unit *unit = waited(mingle);
+
+	/* Two streams may have one place, and move each other out of it. */
+	for (unsigned n = 0; unit == NULL && n < MOVES_MAX; n++)
+		if (!move(mingle, earliest(mingle)))
+			break;
+	if (unit == NULL)
+		unit = earliest(mingle);
+	if (unit == NULL)
+		return NULL;
+	unit->next.anew = is_ahead(mingle, unit);
+	if (!unit->next.anew)
+		return unit;
+	/* What follows in another stream is on its way. */
+	*until_ns = held_until(mingle, common_ns(mingle, unit), mingle->now_ns);
+	if (unit->silent_ns == 0 && *until_ns == 0)
+		unit->silent_ns = mingle->taken_ns + PB_TEMPO_SILENCE_NS;
+	if (unit->silent_ns != 0 && unit->silent_ns <= mingle->now_ns)
+		return unit;
+	if (unit->silent_ns != 0)
+		*until_ns = unit->silent_ns;
+	return NULL;
+}
+
+/* Who was ahead and has waited does not wait for those who go meanwhile. */
+static struct unit *
+waited(struct pb_mingle *mingle)
+{
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++) {
+		struct unit *unit = &mingle->unit[i];
+
+		if (unit->state != READY || unit->behind ||
+		    !is_ahead(mingle, unit))
+			continue;
+		if (unit->silent_ns == 0 && is_fresh(unit))
+			unit->silent_ns = mingle->taken_ns +
+			    PB_TEMPO_SILENCE_NS;
+		if (unit->silent_ns != 0 && unit->silent_ns <= mingle->now_ns)
+			return unit;
+	}
+	return NULL;
+}
+
+/* Was its frame captured just now, by clocks that are right or ahead? */
+static bool
+is_fresh(const struct unit *unit)
+{
+	return unit->is.real_ns <= PB_MINGLE_FRESH_NS ||
+	    unit->next.time_ns >= unit->is.real_ns - PB_MINGLE_FRESH_NS;
+}
+
+/* By more than a silence? */
+static bool
+is_ahead(struct pb_mingle *mingle, const struct unit *unit)
+{
+	uint64_t at_ns = common_ns(mingle, unit);
+
+	return mingle->begun && at_ns > mingle->high_ns &&
+	    at_ns - mingle->high_ns > PB_TEMPO_SILENCE_NS;
+}
+
+/* What is earlier is behind. */
+static uint64_t
+low_ns(const struct pb_mingle *mingle)
+{
+	return mingle->high_ns > PB_PACE_STEP_NS ?
+	    mingle->high_ns - PB_PACE_STEP_NS : 0;
+}
+
+/* In its turn, and late, a stream has two. */
+static uint64_t
+who(const struct unit *unit)
+{
+	return (uint64_t)unit->is.stream * 2 + (unit->is.in_turn ? 2 : 1);
+}
+
+/* Its place, which another may have. */
+static struct apart *
+place(struct pb_mingle *mingle, const struct unit *unit)
+{
+	return &mingle->apart[who(unit) % PB_MINGLE_APART_MAX];
+}
+
+static uint64_t
+common_ns(struct pb_mingle *mingle, const struct unit *unit)
+{
+	const struct apart *apart = place(mingle, unit);
+	uint64_t time_ns = unit->next.time_ns;
+
+	if (apart->who != who(unit))
+		return time_ns;
+	return apart->by_ns > UINT64_MAX - time_ns ? UINT64_MAX :
+	    time_ns + apart->by_ns;
+}
+
+/* To the common time, if it is behind; back, if it was and its own is that
+ * again, as after a clock was set right. */
+static bool
+move(struct pb_mingle *mingle, const struct unit *unit)
+{
+	struct apart *apart;
+
+	if (unit == NULL || !mingle->begun)
+		return false;
+	apart = place(mingle, unit);
+	if (is_ahead(mingle, unit)) {
+		if (apart->who != who(unit) || unit->next.time_ns < low_ns(mingle))
+			return false;
+		apart->who = 0;
+		return true;
+	}
+	if (common_ns(mingle, unit) >= low_ns(mingle))
+		return false;
+	*apart = (struct apart){ .who = who(unit),
+	    .by_ns = mingle->high_ns - unit->next.time_ns };
+	mingle->moved.streams++;
+	mingle->moved.stream = unit->is.stream;
+	mingle->moved.by_ns = apart->by_ns;
+	return true;
 }

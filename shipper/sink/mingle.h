@@ -9,6 +9,14 @@
  * a moment to come; and where one has others behind it, the next one is waited
  * for before anything later goes.
  *
+ * Where distances are kept, frames have a common time, the latest that went
+ * out, and what is far from it goes by a clock of its own.  What is later by
+ * more than PB_TEMPO_SILENCE_NS waits until nothing earlier has been there for
+ * that long; or, if it was captured just now, for that long, whatever else
+ * goes meanwhile.  Then it brings the common time there.  A stream that is
+ * behind by more than a step is moved to it once, and from then on keeps its
+ * distances from there.
+ *
  * What a frame cannot be made of is left out, and counted: packets that the
  * filter does not want, and those of which a part was captured.
  * Pure but for memory: time is an argument.  One thread.
@@ -24,9 +32,15 @@
 #include "recorder/filter/filter.h"
 #include "recorder/transmit/engine/outlet.h"
 #include "shipper/ship/ship.h"
+#include "shipper/sink/tempo.h"
 
 /* What is waited for is waited for so long. */
 #define PB_MINGLE_HOLD_NS	200000000ull
+/* What is not older was captured just now. */
+#define PB_MINGLE_FRESH_NS	(60 * PB_NS_PER_S)
+/* Streams that are behind the common time and known for it; of one more
+ * another is moved to it anew. */
+#define PB_MINGLE_APART_MAX	1024u
 
 /* Packets that were left out. */
 struct pb_mingle_left {
@@ -37,6 +51,8 @@ struct pb_mingle_left {
 struct pb_mingle_frame {
 	struct pb_frame	 frame;
 	uint64_t	 time_ns;	/* of its packet */
+	uint64_t	 common_ns;	/* the same in the common time, */
+	bool		 anew;		/* which begins anew with it */
 	uint64_t	 seq;
 	unsigned	 unit;
 	struct pb_mingle_left left;	/* right before it */
@@ -50,6 +66,14 @@ struct pb_mingle_unit {
 	bool		 more;		/* others follow right behind it */
 	unsigned	 coming;	/* units are on their way, behind it */
 	uint64_t	 first, last;	/* numbers */
+	uint64_t	 real_ns;	/* since 1970, when it came to hand */
+};
+
+/* Streams that were moved to the common time, and by how much the last one. */
+struct pb_mingle_moved {
+	uint64_t	streams;
+	uint32_t	stream;
+	uint64_t	by_ns;
 };
 
 /* How a unit ended: whole, or it holds what no section of ours does. */
@@ -60,9 +84,9 @@ enum pb_mingle_end {
 
 struct pb_mingle;
 
-/* `filter` is borrowed, and may be NULL. */
+/* `filter` is borrowed, and may be NULL.  `common`: distances are kept. */
 int	pb_mingle_create(struct pb_mingle **out, const struct pb_filter *filter,
-	    struct pb_err *err);
+	    bool common, struct pb_err *err);
 void	pb_mingle_destroy(struct pb_mingle *mingle);
 
 /* Unit number `at`, below PB_SHIP_SLOTS, is at hand; it was not. */
@@ -87,5 +111,8 @@ bool	pb_mingle_ended(const struct pb_mingle *mingle, unsigned at,
 
 /* Of the last packet that was unfit: its number, and why. */
 const char *pb_mingle_unfit(const struct pb_mingle *mingle);
+
+/* So far; borrowed. */
+const struct pb_mingle_moved *pb_mingle_moved(const struct pb_mingle *mingle);
 
 #endif

@@ -44,6 +44,7 @@ struct pb_sender {
 	uint64_t	 moved_ns;	/* when a frame was last taken */
 	struct pb_sink_left_out left;
 	uint64_t	 told_ns, told_unfit;
+	uint64_t	 told_apart_ns;
 };
 
 static int	make_ready(struct pb_sender *, struct pb_err *);
@@ -67,6 +68,7 @@ static void	end_unit(struct pb_sender *, unsigned, enum pb_outcome,
 static bool	at_hand(const struct unit *);
 static bool	any_at_hand(const struct pb_sender *);
 static void	tell_unfit(struct pb_sender *, uint64_t);
+static void	count_apart(struct pb_sender *, uint64_t);
 
 int
 pb_sender_create(struct pb_sender **out,
@@ -178,7 +180,8 @@ make_ready(struct pb_sender *sender, struct pb_err *err)
 		    PB_LINKTYPE_ETHERNET, NAMES_MS, err);
 		if (rc == 0)
 			rc = pb_mingle_create(&sender->mingle,
-			    sender->sieve.filter, err);
+			    sender->sieve.filter, sender->conf->pace_original,
+			    err);
 	}
 	if (rc == 0 && sender->outlet == NULL) {
 		rc = pb_outlet_open(&sender->outlet, name, NULL, err);
@@ -205,7 +208,8 @@ mingle_units(struct pb_sender *sender)
 		    .stream = of->action.stream, .in_turn = !of->action.late,
 		    .more = of->action.more, .coming = of->coming,
 		    .first = of->action.piece.first,
-		    .last = of->action.piece.last }, pb_clock_mono_ns());
+		    .last = of->action.piece.last,
+		    .real_ns = pb_clock_real_ns() }, pb_clock_mono_ns());
 	}
 }
 
@@ -222,9 +226,12 @@ fill(struct pb_sender *sender)
 		struct unit *unit;
 
 		next = pb_mingle_peek(sender->mingle, now_ns, &until_ns);
+		count_apart(sender, now_ns);
 		if (next == NULL)
 			break;
-		until_ns = pb_tempo_next(&sender->tempo, next->time_ns,
+		if (next->anew)
+			pb_tempo_again(&sender->tempo);
+		until_ns = pb_tempo_next(&sender->tempo, next->common_ns,
 		    next->frame.len, now_ns);
 		if (until_ns > now_ns)
 			break;
@@ -432,6 +439,33 @@ tell_unfit(struct pb_sender *sender, uint64_t now_ns)
 	    sender->left.text, sender->conf->name);
 	sender->told_ns = now_ns;
 	sender->told_unfit = sender->left.unfit;
+}
+
+/* Streams whose clocks are apart, a line a minute. */
+static void
+count_apart(struct pb_sender *sender, uint64_t now_ns)
+{
+	const struct pb_mingle_moved *moved = pb_mingle_moved(sender->mingle);
+	struct pb_sink_left_out *left = &sender->left;
+	const struct pb_stream_key *key = NULL;
+
+	if (moved->streams == left->apart)
+		return;
+	left->apart = moved->streams;
+	left->apart_ns = moved->by_ns;
+	if (sender->told_apart_ns != 0 &&
+	    now_ns - sender->told_apart_ns < UNFIT_NS)
+		return;
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+		if (at_hand(&sender->unit[i]) &&
+		    sender->unit[i].of->action.stream == moved->stream)
+			key = &sender->unit[i].of->key;
+	sender->told_apart_ns = now_ns;
+	pb_log(PB_LOG_WARN, "shipper", "packets are too far behind those that "
+	    "went before, and keep their distances by a clock of their own; "
+	    "the last: %s/%s, %.1f s behind upstream=%s", key == NULL ? "" :
+	    key->node, key == NULL ? "" : key->interface,
+	    (double)moved->by_ns / PB_NS_PER_S, sender->conf->name);
 }
 
 static bool

@@ -44,6 +44,9 @@ struct pb_sink_left_out {
 	uint64_t	filtered;	/* by `filter` */
 	uint64_t	unfit;		/* it cannot carry them */
 	char		text[PB_SHIP_TEXT_MAX];	/* why not the last one */
+	/* Not left out: streams that were given a clock of their own. */
+	uint64_t	apart;
+	uint64_t	apart_ns;	/* how far the last one is behind */
 };
 
 struct pb_sink_kind {

@@ -40,6 +40,12 @@ pb_tempo_next(struct pb_tempo *tempo, uint64_t time_ns, uint32_t bytes,
 	return due_ns;
 }
 
+void
+pb_tempo_again(struct pb_tempo *tempo)
+{
+	pb_pace_again(&tempo->own.pace);
+}
+
 /* By one count; `start_ns` may be before the clock's own beginning. */
 static uint64_t
 due(struct pb_tempo_count *count, uint64_t time_ns, uint32_t bytes,

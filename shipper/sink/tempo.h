@@ -45,4 +45,8 @@ void	pb_tempo_init(struct pb_tempo *tempo, bool original,
 uint64_t pb_tempo_next(struct pb_tempo *tempo, uint64_t time_ns,
 	    uint32_t bytes, uint64_t now_ns);
 
+/* The next frame's time has nothing to do with those before: its distance to
+ * them was waited for elsewhere. */
+void	pb_tempo_again(struct pb_tempo *tempo);
+
 #endif

@@ -43,6 +43,7 @@ static const struct pb_row_field upstream_fields[] = {
 	/* Behind what a shipper of before reads. */
 	UPSTREAM(filtered), UPSTREAM(unfit),
 	PB_ROW_TEXT(struct pb_upstream_row, unfit_text), UPSTREAM(opens),
+	UPSTREAM(apart), UPSTREAM(apart_ns),
 };
 static const struct pb_row_shape upstream_shape = PB_ROW_SHAPE(ROW_VERSION,
     struct pb_upstream_row, upstream_fields);

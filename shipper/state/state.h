@@ -59,6 +59,10 @@ struct pb_upstream_row {
 	uint64_t	filtered;
 	uint64_t	unfit;
 	char		unfit_text[PB_SHIP_TEXT_MAX];
+	/* Of one with a pace, since the shipper started: streams that were
+	 * given a clock of their own, and how far the last one is behind. */
+	uint64_t	apart;
+	uint64_t	apart_ns;
 	/* PAUSED: the minute of the day, local, at which it is sent to again,
 	 * and 1 more. */
 	uint32_t	opens;

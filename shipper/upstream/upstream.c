@@ -322,6 +322,8 @@ fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
 	row->unfit = u->before.unfit + left_out.unfit;
 	snprintf(row->unfit_text, sizeof(row->unfit_text), "%s",
 	    left_out.unfit > 0 ? left_out.text : u->before.text);
+	row->apart = left_out.apart;
+	row->apart_ns = left_out.apart_ns;
 }
 
 /* A restart forgets no packet that was not sent. */

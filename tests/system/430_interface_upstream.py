@@ -138,6 +138,22 @@ def streams_mingle_by_the_times_of_their_packets(t):
         equal(came, list(range(3 * each)), "frames")
 
 
+def clocks_that_are_apart_go_side_by_side_and_are_told(t):
+    out = Outlet(t, "pace = original")
+    out.take("eth0", numbered(1, 100))
+    out.start()
+    out.idle()
+    out.take("eth1", numbered(101, 100, start_ns=5))    # of 1970
+    out.idle()
+    equal(out.came(), list(range(1, 201)), "frames")
+    equal(out.status()["clocks_apart"], 1, "clocks apart")
+    check(out.status()["last_apart_ns"] > 1.6e18, out.status())
+    check("clocks apart: a stream was given one of its own, 1 times; the last "
+          "is 1700000000." in out.core.pb("status").decode(),
+          "status for people")
+    out.core.shipper.says("by a clock of their own; the last: lon1/eth1")
+
+
 def jumbo_frames_and_what_is_behind_them_go_as_they_are(t):
     out = Outlet(t)
     # 9,018 bytes, and a trailer of sixteen with the FCS in it.
@@ -426,6 +442,7 @@ def who_is_told_to_end_knows_how_far_it_came(t):
 if __name__ == "__main__":
     main("430", what_an_edge_captured_comes_out_of_a_relays_port,
          streams_mingle_by_the_times_of_their_packets,
+         clocks_that_are_apart_go_side_by_side_and_are_told,
          jumbo_frames_and_what_is_behind_them_go_as_they_are,
          what_it_cannot_carry_is_told_and_never_cut,
          a_stream_of_another_link_type_is_refused_alone,

@@ -83,6 +83,8 @@ an_upstreams_row_comes_back_as_it_was(void **state)
 	in.filtered = 12;
 	in.unfit = 13;
 	memset(in.unfit_text, 'f', sizeof(in.unfit_text) - 1);
+	in.apart = 14;
+	in.apart_ns = 15;
 	memset(in.url, 'u', sizeof(in.url) - 1);
 	memset(in.last_error, 'e', sizeof(in.last_error) - 1);
 	assert_int_equal(pb_state_begin(b.state, &err), 0);

@@ -51,6 +51,20 @@ packets_keep_their_distances(void **state)
 	expect(&tempo, T0 + 90 * MS, NOW + 90 * MS);
 }
 
+/* Who waited for it elsewhere says so. */
+static void
+a_time_that_begins_anew_is_due_with_the_one_before(void **state)
+{
+	struct pb_tempo tempo;
+
+	(void)state;
+	pb_tempo_init(&tempo, true, 0);
+	assert_int_equal(pb_tempo_next(&tempo, T0, 100, NOW), NOW);
+	pb_tempo_again(&tempo);
+	assert_true(pb_tempo_next(&tempo, T0 * 2, 100, NOW + MS) <= NOW + MS);
+	expect(&tempo, T0 * 2 + 9 * MS, NOW + 9 * MS);
+}
+
 static void
 what_is_a_little_late_catches_up(void **state)
 {
@@ -127,6 +141,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_pace_all_is_due_now),
 		cmocka_unit_test(packets_keep_their_distances),
+		cmocka_unit_test(
+		    a_time_that_begins_anew_is_due_with_the_one_before),
 		cmocka_unit_test(what_is_a_little_late_catches_up),
 		cmocka_unit_test(what_is_much_too_late_begins_a_new_count),
 		cmocka_unit_test(a_long_silence_is_cut),
