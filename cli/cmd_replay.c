@@ -12,8 +12,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/memory.h"
 #include "cli/common/progress.h"
 #include "cli/replay/asked.h"
 #include "cli/replay/from_file.h"
@@ -311,20 +311,12 @@ on_link(void *arg, const struct pb_way *way, const struct pb_err *why)
 		pb_cli_note("%s is up again", way->name);
 }
 
-/* What --preload may fill: a part of what proc_meminfo(5) calls available. */
+/* What --preload may fill. */
 static uint64_t
 preload_room(void)
 {
-	FILE *file = fopen("/proc/meminfo", "re");
-	uint64_t room = PRELOAD_BYTES;
-	unsigned long long kib;
-	char line[128];
+	uint64_t bytes = pb_memory_available("");
 
-	if (file == NULL)
-		return room;
-	while (fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			room = kib * 1024 / PRELOAD_PART;
-	fclose(file);
-	return room;
+	/* Of 0 bytes nothing would be kept. */
+	return bytes == UINT64_MAX ? PRELOAD_BYTES : bytes / PRELOAD_PART + 1;
 }

@@ -597,6 +597,50 @@ def what_does_not_fit_in_memory_is_not_preloaded(t):
     equal(t.sent(line.out, "pb0"), 0, "sent")
 
 
+def make_cgroup(bytes_max):
+    """The directory of a memory cgroup, of whichever version there is, below
+    the one we are in or all of them."""
+    with open("/proc/self/cgroup") as f:
+        mine = [line.rstrip("\n").split(":", 2)[1:] for line in f]
+    for top, name, limit in (
+            ("/sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "", "memory.max")):
+        for path in [p for names, p in mine if name in names.split(",")] + [
+                "/"]:
+            group = os.path.join(top + path, "pbsys-%d" % os.getpid())
+            try:
+                os.mkdir(group)
+            except OSError:
+                continue
+            try:
+                with open(os.path.join(group, limit), "r+") as f:
+                    f.write(str(bytes_max))
+                return group
+            except OSError:
+                os.rmdir(group)
+    skip("no memory cgroup can be made here")
+
+
+def what_does_not_fit_into_a_container_is_not_preloaded(t):
+    if SLOW > 1:
+        skip("sanitizers want more memory than that")
+    line = Line(t)
+    small = pcap(t, "small.pcap", numbered(500, size=9000))
+    large = pcap(t, "large.pcap", numbered(2000, size=9000) * 5)
+    group = make_cgroup(64 << 20)
+    bounded = ["sh", "-c", 'echo $$ > "$0" && exec "$@"',
+               os.path.join(group, "cgroup.procs")]
+    try:
+        report = line.replay("-r", small, "--preload", "--top",
+                             before=bounded)
+        equal(report["sent"], 500, "sent")
+        line.refuses(1, r"the packets do not fit into the \S+ \S+ of memory",
+                     "-r", large, "-i", "pb0", "--preload", "--top",
+                     before=bounded)
+    finally:
+        os.rmdir(group)
+
+
 main("410", what_goes_out_is_what_is_in_the_store,
      a_file_goes_out_as_it_is_or_not_at_all,
      filters_and_selections_say_what_goes,
@@ -611,4 +655,5 @@ main("410", what_goes_out_is_what_is_in_the_store,
      a_link_without_carrier_is_said_or_waited_for,
      an_interface_that_vanishes_ends_it, a_map_is_completed_on_both_sides,
      who_may_send_may, what_does_not_fit_in_memory_is_not_preloaded,
+     what_does_not_fit_into_a_container_is_not_preloaded,
      seconds=120)
