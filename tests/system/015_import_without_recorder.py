@@ -7,10 +7,9 @@ import pngread
 import samples
 
 NO_SPACE = "No space left on device"
-LONG = 60                   # pieces, where one reads on for some time
 RSS_MAX = 256 << 20
 FILES_SOFT = 256            # that may be open, of which it needs more
-DELAY_MS = 250              # of each sync of a slow import
+DELAY_MS, DELAYS = 250, 8   # of the first syncs of an import
 
 
 def begin_traced(t, node, inject, *files):
@@ -26,9 +25,10 @@ def begin_traced(t, node, inject, *files):
 
 
 def begin_slow(t, node, *files):
-    """An import that is at work for some seconds; and its pid."""
-    child = begin_traced(t, node, "delay_enter=%d" % (DELAY_MS * 1000),
-                         *files)
+    """An import that has begun to write, and is kept from it for two seconds;
+    and its pid."""
+    child = begin_traced(t, node, "delay_enter=%d:when=1..%d" % (
+        DELAY_MS * 1000, DELAYS), *files)
     wait_until(lambda: node.files() or child.poll() is not None,
                "it begins to write")
     if child.poll() is not None:
@@ -38,6 +38,18 @@ def begin_slow(t, node, *files):
         raise Failure("it ended: " + said)
     with open(os.path.join(node.store, "recorder.lock")) as f:
         return child, int(f.read())
+
+
+@contextlib.contextmanager
+def standing(t, node, *files):
+    """An import in the middle, which goes on behind the block; and its pid."""
+    child, pid = begin_slow(t, node, *files)
+    os.kill(pid, signal.SIGSTOP)
+    check(child.poll() is None, "the import had ended")
+    try:
+        yield child, pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def blocks(node):
@@ -56,7 +68,9 @@ def blocks(node):
              if kind != pngread.SHB and
              not (kind == pngread.ISB and b"PB\x01\x03" in
                   data[at:at + 40])])
-    return {key: sorted(files, key=repr) for key, files in out.items()}
+    return {key: sorted(files, key=lambda file: [
+        part if isinstance(part, bytes) else repr(part).encode()
+        for part in file]) for key, files in out.items()}
 
 
 def either_way_into_the_store_lands_the_same(t):
@@ -157,11 +171,13 @@ def a_large_file_with_a_torn_end_leaves_nothing(t):
 
 def another_import_is_waited_for(t):
     node = t.node("n1")
-    first, pid = begin_slow(t, node, large_file(t))
-    second = t.spawn(pb_import(node, "--interface", "second", t.write(
-        "b.pcap", samples.valid()["pcap-us-le"])),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    ends_with(second, 0, "waiting for another import, pid %d" % pid)
+    with standing(t, node, large_file(t)) as (first, pid):
+        second = t.spawn(pb_import(node, "--interface", "second", t.write(
+            "b.pcap", samples.valid()["pcap-us-le"])),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said = second.stderr.readline().decode()
+        check("waiting for another import, pid %d" % pid in said, said)
+    ends_with(second, 0)
     ends_with(first, 0)
     are_the_files(node, "n1/large.pcap")
     equal(len(node.query("--stream", "n1/second").packets), 20, "second")
@@ -187,8 +203,7 @@ def many_imports_at_once_take_turns(t):
 def a_file_that_grows_meanwhile_is_read_to_its_old_end(t):
     node = t.node("n1")
     path = large_file(t)
-    child, _ = begin_slow(t, node, path)
-    with open(path, "ab") as f:
+    with standing(t, node, path) as (child, _), open(path, "ab") as f:
         f.write(b"the first bytes of a packet")
     ends_with(child, 0)
     are_the_files(node, "n1/large.pcap")
@@ -197,22 +212,22 @@ def a_file_that_grows_meanwhile_is_read_to_its_old_end(t):
 
 def a_file_that_shrinks_meanwhile_is_told_with_the_offset(t):
     node = t.node("n1")
-    path = large_file(t, LONG)
-    child, _ = begin_slow(t, node, path)
-    end = 24 + (LONG - 4) * PIECE * (16 + FRAME)
-    os.truncate(path, end)
+    path = large_file(t)
+    end = 24 + (PIECES - 4) * PIECE * (16 + FRAME)
+    with standing(t, node, path) as (child, _):
+        os.truncate(path, end)
     ends_with(child, 1, "large.pcap: offset %d: " % end, "when it was checked")
-    equal(are_the_files(node, "n1/large.pcap", False, LONG) % PIECES > 0,
-          True, "the first ones are there")
+    check(are_the_files(node, "n1/large.pcap", False) > 0,
+          "the first ones are not there")
     is_whole(node)
 
 
 def a_file_that_is_written_anew_meanwhile_is_told(t):
     node = t.node("n1")
-    path = large_file(t, LONG)
-    child, _ = begin_slow(t, node, path)
-    with open(path, "r+b") as f:        # two packets become one
-        f.seek(24 + (LONG * PIECE - 2) * (16 + FRAME) + 8)
+    path = large_file(t)
+    with standing(t, node, path) as (child, _), \
+            open(path, "r+b") as f:     # two packets become one
+        f.seek(24 + (PIECES * PIECE - 2) * (16 + FRAME) + 8)
         f.write(struct.pack("<II", 2 * FRAME + 16, 2 * FRAME + 16))
     ends_with(child, 1, "large.pcap: changed while it was imported")
     is_whole(node)
@@ -220,12 +235,11 @@ def a_file_that_is_written_anew_meanwhile_is_told(t):
 
 def a_recorder_that_starts_meanwhile_is_told_who_has_the_store(t):
     node = t.node("n1")
-    child, pid = begin_slow(t, node, large_file(t))
-    done = run([os.path.join(BUILD, "pb-recorder"), "-c", node.conf])
-    equal(done.returncode, 1, "status")
-    check(b"%d" % pid in done.stderr, "it says", done.stderr)
-    node.pb("status")
-    check(child.poll() is None, "the import had ended")
+    with standing(t, node, large_file(t)) as (child, pid):
+        done = run([os.path.join(BUILD, "pb-recorder"), "-c", node.conf])
+        equal(done.returncode, 1, "status")
+        check(b"%d" % pid in done.stderr, "it says", done.stderr)
+        node.pb("status")
     ends_with(child, 0)
     are_the_files(node, "n1/large.pcap")
 

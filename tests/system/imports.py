@@ -8,7 +8,7 @@ import samples
 
 FRAME = 8000
 PIECE = 500                 # frames that repeat
-PIECES = 45                 # more bytes than the writer may have at once
+PIECES = 30                 # more bytes than the writer may have at once
 
 
 def large_file(t, pieces=PIECES, torn=0):

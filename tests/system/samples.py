@@ -66,10 +66,14 @@ def pcap(o, magic, packets, link=1, snaplen=262144):
     return b"".join(out)
 
 
+RAMP = bytes(range(256))
+
+
 def eth(n, size=60):
     """An Ethernet/IPv4/UDP frame with a number in it."""
-    payload = struct.pack(">Q", n) + bytes((n + i) & 0xFF
-                                           for i in range(size - 50))
+    at = n & 0xFF
+    payload = struct.pack(">Q", n) + (RAMP * (size // 256 + 2))[
+        at:at + max(size - 50, 0)]
     udp = struct.pack(">HHHH", 1000 + n % 5000, 53, 8 + len(payload), 0)
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), n & 0xFFFF,
                      0, 64, 17, 0, bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
