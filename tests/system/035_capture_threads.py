@@ -61,6 +61,13 @@ def threads_of(daemon):
     return sorted(n for n in names if n.startswith("cap"))
 
 
+def captured(node, before, count=THREADS):
+    """Anew, by so many threads, with sockets that are none of `before`."""
+    node.captures_anew(before, count)
+    wait_until(lambda: len(threads_of(node.recorder)) == count,
+               "%d threads" % count)
+
+
 def every_frame_is_stored_once_and_flows_keep_their_order(t):
     edge = edge_with_threads(t)
     edge.start()
@@ -149,13 +156,12 @@ def an_interface_made_again_is_captured_by_all_threads(t):
     node = t.node("edge", netns=rx, captures=[
         ("late0", "threads = %d" % THREADS)])
     node.start()
-    first = 1
+    first, before = 1, set()
     for turn in range(4):
         t.veth(tx, "tx0", rx, "late0")
         node.recorder.proc.send_signal(signal.SIGCONT)
-        wait_until(lambda: len(faults.lines(
-            node.recorder, "capturing interface=late0.*threads=4")) > turn,
-            "late0 is captured, turn %d" % turn)
+        captured(node, before)
+        before = node.sockets()
         equal(len(threads_of(node.recorder)), THREADS, "threads")
         send(t, 3000, 6000, first=first, interface="tx0", ns=tx).wait()
         first += 3000
@@ -263,10 +269,7 @@ def fewer_threads_capture_where_the_system_gives_no_more(t):
         with faults.failing(t, node.recorder.pid,
                             "clone3:error=EAGAIN:when=%d+" % n):
             t.veth(tx, "tx0", rx, "late0")
-            wait_until(lambda: faults.lines(
-                node.recorder, "capturing.*threads=%d " % left),
-                "late0 is captured by %d threads" % left)
-        equal(len(threads_of(node.recorder)), left, "threads")
+            captured(node, set(), left)
         first = count(node) + 1
         send(t, 2000, 8000, first=first, interface="tx0", ns=tx).wait()
         wait_until(lambda: count(node) >= first + 1999, "2000 frames")
@@ -283,6 +286,7 @@ def a_thread_that_cannot_read_opens_the_interface_again(t):
         skip("strace does not go with " + WRAP[0])
     edge = edge_with_threads(t)
     edge.start()
+    before = edge.sockets()
     job = send(t, 10**6, 3000)
     wait_until(lambda: count(edge) > 1000, "1000 frames")
     tasks = "/proc/%d/task" % edge.recorder.pid
@@ -293,14 +297,14 @@ def a_thread_that_cannot_read_opens_the_interface_again(t):
                       "-e", "trace=poll", "-e",
                       "inject=poll:error=ENOMEM:when=1..8"],
                      stderr=subprocess.DEVNULL)
-    wait_until(lambda: len(faults.lines(
-        edge.recorder, "capturing interface=pb1.*threads=4")) == 2 or
-        tracer.poll() not in (None, 0), "it is opened again", 20)
-    if len(faults.lines(edge.recorder, "capturing interface=pb1")) < 2:
+    wait_until(lambda: faults.lines(edge.recorder, "lost interface=pb1") or
+               tracer.poll() not in (None, 0), "it cannot read", 20)
+    if not faults.lines(edge.recorder, "lost interface=pb1"):
         skip("strace may not attach here")
+    captured(edge, before)
     faults.once(edge.recorder, "lost interface=pb1", "the failure")
-    before = count(edge)
-    wait_until(lambda: count(edge) > before + 1000, "it goes on")
+    stored = count(edge)
+    wait_until(lambda: count(edge) > stored + 1000, "it goes on")
     equal(len(threads_of(edge.recorder)), THREADS, "threads")
     job.kill()
     job.wait()

@@ -430,13 +430,13 @@ def outside_its_schedule_an_upstream_waits(t):
     closed = "schedule = %s-%s" % (clock(120), clock(240))
     open_ = "schedule = %s-%s, %s" % (clock(300), clock(310), "%s-%s" % (
         clock(-60), clock(60)))
-    s = Scene(t, closed, "retry_for = 2s")
+    s = Scene(t, closed, "retry_for = 1s")
     s.start()
     path = s.take(300)
     s.drained(s.all)
     wait_until(lambda: s.upstream("some")["state"] ==
                "waits for " + closed[11:16], "the state says until when")
-    time.sleep(5 * SLACK)
+    time.sleep(3 * SLOW)            # three times its patience
     equal(s.relay.ends(), {}, "what came outside of the schedule")
     equal(s.edge.rows("dlq", "list"), [], "dead letters")
     equal(s.upstream("some")["backlog"], 300, "what waits")
@@ -457,7 +457,7 @@ def outside_its_schedule_an_upstream_waits(t):
 
 
 def streams_with_priority_are_served_first(t):
-    s = Scene(t, "rate_limit = 64kbit", "priority = lon1/eth9, *")
+    s = Scene(t, "rate_limit = 160kbit", "priority = lon1/eth9, *")
     s.start()
     s.take(4000)                    # of minutes
 
@@ -474,7 +474,7 @@ def streams_with_priority_are_served_first(t):
         wait_until(lambda: of(s.relay, "eth9") == 20 * turn,
                    "what has priority arrives", HEALED)
         check(of(s.relay, IFACE) < 4000, "and the rest still waits")
-    s.rewrite("rate_limit = 64kbit", "rate_limit = 0")
+    s.rewrite("rate_limit = 160kbit", "rate_limit = 0")
     s.rewrite("priority = lon1/eth9, *", "priority = *")
     s.drained()
     nothing_was_sent_twice(s)

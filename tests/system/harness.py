@@ -460,6 +460,22 @@ class Node:
                       not n.startswith(".")]
         return sorted(found)
 
+    def sockets(self):
+        """{(index of its interface, inode)} of the packet sockets in its
+        namespace."""
+        rows = must([*enter(self.netns), "cat", "/proc/net/packet"])
+        return {(int(row[4]), row[8]) for row in
+                map(str.split, rows.decode().splitlines()[1:])}
+
+    def captures_anew(self, before, count=1):
+        """Wait until `count` sockets capture, and none of `before`, a set of
+        sockets: the log tells late, of what was lost soon."""
+        def anew():
+            now = self.sockets()
+            return len(now) == count and not now & before
+        wait_until(anew, "%s captures anew by %d sockets" % (
+            self.name, count))
+
     def http(self, method, path, body=None, headers=None):
         """One request; (status, headers, body)."""
         c = http.client.HTTPConnection("127.0.0.1", self.port,
