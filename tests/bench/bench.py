@@ -26,7 +26,7 @@ import kit
 from kit import *
 
 MODULES = ("capture", "forwarding", "importing", "scale", "memory", "search",
-           "ship", "relay", "pull", "audit", "wire", "transmit",
+           "ship", "relay", "pull", "audit", "wire", "transmit", "replay",
            "stamps")
 ROUNDS = 3
 SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
