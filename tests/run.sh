@@ -12,7 +12,7 @@
 #   PB_FULL=1    all there is where a choice would do: captures, filters, rows
 #                of the benchmark; half an hour
 #   PB_JOBS      how many run side by side; mostly they wait.  By itself 4
-#                unit and sim programs (2 with PB_WRAP), then 3 system tests
+#                unit and sim programs (2 with PB_WRAP), then 4 system tests
 # The last line is `N passed, N failed, N skipped`: cmocka tests and system
 # tests one by one.  A program that dies, leaks or will not run its seeds is
 # one failure more.  Status 0 only when nothing failed.

@@ -122,6 +122,13 @@ def timed(kind, path):
     return time.monotonic() - start, done
 
 
+def patience(path):
+    """Seconds that a system test gives itself: main(..., seconds=N)."""
+    with open(path) as f:
+        found = re.search(r"seconds=(\d+)", f.read().rpartition("main(")[2])
+    return int(found[1]) if found else 0
+
+
 def files(names, *patterns):
     return [path for pattern in patterns for path in sorted(glob.glob(pattern))
             if not names or any(name in path for name in names)]
@@ -134,7 +141,10 @@ def main(*names):
             (cmocka_program, jobs or (2 if WRAP else 4),
              files(names, "tests/unit/test_*.c", "tests/sim/test_*.c")),
             (fuzz_program, jobs or 2, files(names, "tests/fuzz/fuzz_*.c")),
-            (system_file, jobs or 3, files(names, "tests/system/[0-9]*.py"))):
+            # The longest first, so that none of them ends alone.
+            (system_file, jobs or 4, sorted(files(
+                names, "tests/system/[0-9]*.py"), key=patience,
+                reverse=True))):
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             work = {pool.submit(timed, kind, path): path for path in paths}
             for one in concurrent.futures.as_completed(work):
