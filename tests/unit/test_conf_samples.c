@@ -16,13 +16,13 @@ the_sample_files_are_good(void **state)
 {
 	static const struct {
 		const char *path, *name;
-		size_t captures, upstreams;
+		size_t captures, upstreams, edges;
 		bool listens;
 	} rows[] = {
-		{ "conf/packetbroker.conf", "node1", 1, 0, false },
-		{ "conf/edge.conf", "lon1", 2, 1, false },
-		{ "conf/relay.conf", "relay1", 0, 1, true },
-		{ "conf/core.conf", "core", 1, 0, true },
+		{ "conf/packetbroker.conf", "node1", 1, 0, 0, false },
+		{ "conf/edge.conf", "lon1", 2, 1, 0, false },
+		{ "conf/relay.conf", "relay1", 0, 1, 0, true },
+		{ "conf/core.conf", "core", 1, 0, 1, true },
 	};
 
 	(void)state;
@@ -35,6 +35,7 @@ the_sample_files_are_good(void **state)
 		assert_string_equal(conf->node.name, rows[i].name);
 		assert_int_equal(conf->captures, rows[i].captures);
 		assert_int_equal(conf->upstreams, rows[i].upstreams);
+		assert_int_equal(conf->edges, rows[i].edges);
 		assert_int_equal(conf->listen.present, rows[i].listens);
 		pb_conf_destroy(conf);
 	}
