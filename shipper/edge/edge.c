@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/zip.h"
+#include "shipper/ship/speed.h"
 #include "shipper/sink/sink_http.h"
 #include "shipper/wire/fetch.h"
 
@@ -38,6 +39,7 @@ struct pb_edge {
 	struct pb_wire	 there, here;
 	struct pb_pull	*pull;
 	LIST_HEAD(, call) calls;
+	struct pb_speed	 speed;
 	struct pb_edge_row row;		/* as reported; written_ns 0: never */
 };
 
@@ -58,6 +60,8 @@ static bool	print(void *, const struct pb_pull_piece *,
 		    struct pb_fingerprint *);
 static void	event(void *, enum pb_log_level, const struct pb_stream_key *,
 		    const char *);
+static void	fill_speed(struct pb_edge *, uint64_t,
+		    const struct pb_pull_status *, struct pb_edge_row *);
 
 int
 pb_edge_create(struct pb_edge **out, const struct pb_conf_edge *conf,
@@ -384,7 +388,7 @@ pb_edge_report(struct pb_edge *edge, struct pb_edge_row *out, uint64_t now_ms,
 	    .attempts = s.attempts, .streams = s.streams,
 	    .refused = s.refused, .behind = s.behind,
 	    .flight_bytes = s.flight_bytes, .packets = s.packets,
-	    .bytes = s.bytes };
+	    .bytes = s.bytes, .failures = s.failures };
 	strcpy(out->name, edge->name);
 	snprintf(out->url, sizeof(out->url), "%.255s", edge->conf->url);
 	snprintf(out->last_error, sizeof(out->last_error), "%s",
@@ -392,21 +396,40 @@ pb_edge_report(struct pb_edge *edge, struct pb_edge_row *out, uint64_t now_ms,
 	if (s.progress_ms != 0)
 		out->progress_ns = now_ns -
 		    (now_ms - s.progress_ms) * PB_NS_PER_MS;
-	if (s.last_error[0] != '\0')
+	if (s.failures > 0)
 		out->error_ns = now_ns - (now_ms - s.error_ms) * PB_NS_PER_MS;
 	if (s.attempts > 0)
 		out->retry_ns = now_ns + (s.retry_ms > now_ms ? s.retry_ms -
 		    now_ms : 0) * PB_NS_PER_MS;
+	fill_speed(edge, now_ms, &s, out);
 	/* That time passes is no news. */
 	news = was->written_ns == 0 || was->state != out->state ||
 	    was->attempts != out->attempts || was->streams != out->streams ||
 	    was->refused != out->refused || was->behind != out->behind ||
 	    was->flight_bytes != out->flight_bytes ||
 	    was->packets != out->packets || was->bytes != out->bytes ||
+	    was->failures != out->failures || was->pps != out->pps ||
+	    was->byteps != out->byteps || was->comes_pps != out->comes_pps ||
 	    strcmp(was->last_error, out->last_error) != 0;
 	if (news)
 		edge->row = *out;
 	return news;
+}
+
+static void
+fill_speed(struct pb_edge *edge, uint64_t now_ms,
+    const struct pb_pull_status *status, struct pb_edge_row *row)
+{
+	const uint64_t counts[PB_SPEED_WHATS] = {
+		[PB_SPEED_PACKETS] = status->packets,
+		[PB_SPEED_BYTES] = status->bytes,
+		[PB_SPEED_COMES] = status->came,
+	};
+
+	pb_speed_look(&edge->speed, now_ms, counts);
+	row->pps = edge->speed.per_s[PB_SPEED_PACKETS];
+	row->byteps = edge->speed.per_s[PB_SPEED_BYTES];
+	row->comes_pps = edge->speed.per_s[PB_SPEED_COMES];
 }
 
 void

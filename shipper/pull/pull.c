@@ -185,6 +185,8 @@ pb_pull_row(struct pb_pull *pull, const struct pb_pull_row *row, bool fresh)
 	s->listed = true;
 	s->linktype = row->linktype;
 	s->first = row->first;
+	if (s->there > 0 && row->durable > s->there)
+		pull->came += row->durable - s->there;
 	s->there = row->durable;
 	pull_late_told(pull, s, row);
 	pull_wake(pull, s);
@@ -370,6 +372,7 @@ pb_pull_status(struct pb_pull *pull, uint64_t now_ms,
 	    .attempts = pull->attempts, .streams = pull->streams,
 	    .flight_bytes = pull->bytes, .packets = pull->packets,
 	    .bytes = pull->body_bytes, .progress_ms = pull->progress_ms,
+	    .came = pull->came, .failures = pull->failures,
 	    .last_error = pull->last_error, .error_ms = pull->error_ms };
 	TAILQ_FOREACH(s, &pull->all, all) {
 		out->refused += s->refused;

@@ -190,8 +190,11 @@ struct pb_pull_status {
 	uint64_t	packets, bytes;	/* fetched and durable, of bodies as
 					 * they came */
 	uint64_t	progress_ms;	/* the last that were; 0: none yet */
+	uint64_t	came;		/* packets that its streams have grown
+					 * by, since each was first known */
 	const char	*last_error;	/* "" where nothing is wrong */
-	uint64_t	error_ms;	/* when that was */
+	uint64_t	failures;	/* since the start */
+	uint64_t	error_ms;	/* when the last one was; 0: none */
 };
 void	pb_pull_status(struct pb_pull *pull, uint64_t now_ms,
 	    struct pb_pull_status *out);

@@ -84,9 +84,11 @@ struct pb_pull {
 	size_t		bytes;		/* of the budget, that it has */
 	uint64_t	wake_ms;	/* of its streams; UINT64_MAX: none */
 	uint64_t	packets, body_bytes;
+	uint64_t	came;		/* packets that are new there */
 	uint64_t	progress_ms;
 	char		last_error[PB_SHIP_TEXT_MAX];
-	uint64_t	error_ms;
+	uint64_t	failures;
+	uint64_t	error_ms;	/* the last of those */
 	bool		left_out_said;
 	/* Of the call. */
 	uint64_t	now_ms, random;

@@ -55,6 +55,7 @@ void
 pull_error(struct pb_pull *pull, const char *text)
 {
 	snprintf(pull->last_error, sizeof(pull->last_error), "%s", text);
+	pull->failures++;
 	pull->error_ms = pull->now_ms;
 }
 

@@ -174,6 +174,8 @@ pb_ship_stream(struct pb_ship *ship, uint32_t id, bool own, uint64_t end,
 		}
 	}
 	s->own = own;
+	if (!new && end > s->end)
+		ship->came_packets += end - s->end;
 	s->end = end;
 	ship_came(ship, s);
 	ship_note(ship, s);

@@ -171,6 +171,10 @@ struct pb_ship_source {
 	/* The receiver has ours, and it goes on: PB_SHIP_SOON, as long as a
 	 * fork that was named and not taken is kept; or 0. */
 	int	(*stay)(void *arg, uint32_t stream);
+	/* Of one that is `pulled`: the bytes that a stream's numbers first ..
+	 * last take in the store; NULL: not known. */
+	uint64_t (*bytes)(void *arg, uint32_t stream, uint64_t first,
+		    uint64_t last);
 	/* The stream's rank, below PB_SHIP_RANKS; NULL: all have the first. */
 	unsigned (*rank)(void *arg, uint32_t stream);
 	/* Something an operator wants to read; `stream` 0: the upstream. */
@@ -372,8 +376,14 @@ struct pb_ship_status {
 	unsigned	refused;	/* of them, REFUSED or WAITING */
 	uint64_t	flight_bytes;
 	uint64_t	sent_bytes;	/* bodies, since start */
-	uint64_t	acked_bytes;	/* the same, acknowledged */
+	/* The same, acknowledged; `pulled`: of what acks have passed. */
+	uint64_t	acked_bytes;
 	uint64_t	acked_packets;
+	uint64_t	came_packets;	/* that streams have grown by, since
+					 * each was first known */
+	uint64_t	failures;	/* since start; those of requests that
+					 * were under way together count once */
+	uint64_t	error_ms;	/* when the last one was; 0: none */
 	/* What went wrong last; "" once packets are acknowledged again and
 	 * no stream waits. */
 	char		last_error[PB_SHIP_TEXT_MAX];

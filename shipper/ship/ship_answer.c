@@ -60,7 +60,6 @@ static void	slow_down(struct pb_ship *, uint64_t);
 static uint64_t	halved(uint64_t, uint64_t);
 static void	doubt(struct pb_ship *, struct ship_stream *);
 static void	doubt_all(struct pb_ship *);
-static void	set_error(struct pb_ship *, const char *);
 static void	land(struct pb_ship *, struct ship_request *);
 
 void
@@ -186,11 +185,14 @@ ship_failed(struct pb_ship *ship, bool probe, const struct pb_answer *answer)
 {
 	uint64_t wait, asked_for = answer->retry_after_ms;
 
-	set_error(ship, answer->text);
+	if (!probe && ship->state == PB_SHIP_BACKOFF) {
+		snprintf(ship->last_error, sizeof(ship->last_error), "%s",
+		    answer->text);
+		return;
+	}
+	ship_error(ship, answer->text);
 	if (probe)
 		ship->probing = false;
-	else if (ship->state == PB_SHIP_BACKOFF)
-		return;
 	if (ship->attempts < UINT16_MAX)
 		ship->attempts++;
 	wait = pb_backoff_ms(ship->random, ship->attempts);
@@ -229,7 +231,7 @@ stopped(struct pb_ship *ship, struct ship_stream *s,
     const struct ship_request *r, const struct pb_answer *answer)
 {
 	if (r->late) {
-		set_error(ship, answer->text);
+		ship_error(ship, answer->text);
 		ship_late_failed(ship, s, r);
 		return;
 	}
@@ -286,7 +288,7 @@ give_up(struct pb_ship *ship, struct ship_stream *s,
 	    !r->letter ? 2 : 1,
 	    .text = answer->text };
 
-	set_error(ship, answer->text);
+	ship_error(ship, answer->text);
 	if (r->letter)
 		ship_late_refused(ship, s, r, &dead);
 	else
@@ -437,8 +439,11 @@ came_to(struct pb_ship *ship, struct ship_stream *s, struct ship_request *r,
 	struct ship_request sent = *r;
 
 	sent.last = number;
+	/* Says nothing of the way; of its bytes as many as of its packets. */
 	sent.bytes = 0;
 	ship_progress(ship, &sent);
+	ship->acked_bytes += r->bytes / (r->last - r->first + 1) *
+	    (number - r->first + 1);
 	if (r->settles)
 		ship_late_acked(ship, s, &sent);
 	if (!r->late) {
@@ -477,11 +482,14 @@ ship_progress(struct pb_ship *ship, const struct ship_request *r)
 		ship->last_error[0] = '\0';
 	ship->progress_ms = ship->now_ms;
 	ship->moved_ms = ship->clock_ms;
-	ship->acked_bytes += r->bytes;
-	if (r->kind == PB_ACTION_PACKETS)
+	/* A letter of one that is pulled counted when it was passed. */
+	if (!ship->way.pulled || !r->letter)
+		ship->acked_bytes += r->bytes;
+	if (r->kind != PB_ACTION_PACKETS)
+		return;
+	if (!ship->way.pulled || !r->letter)
 		ship->acked_packets += r->last - r->first + 1;
-	if (r->kind == PB_ACTION_PACKETS)
-		pace(ship, r);
+	pace(ship, r);
 }
 
 /*
@@ -555,12 +563,6 @@ doubt_all(struct pb_ship *ship)
 		doubt(ship, ship->stream[i]);
 		ship_enqueue(ship, ship->stream[i]);
 	}
-}
-
-static void
-set_error(struct pb_ship *ship, const char *text)
-{
-	snprintf(ship->last_error, sizeof(ship->last_error), "%s", text);
 }
 
 /* A request has ended: give back what it held. */

@@ -129,9 +129,12 @@ struct pb_ship {
 	unsigned	 flights;
 	uint64_t	 flight_bytes;
 	uint64_t	 sent_bytes, acked_bytes, acked_packets;
+	uint64_t	 came_packets;
 	unsigned	 refused;
 	unsigned	 looking;	/* streams that are */
 	char		 last_error[PB_SHIP_TEXT_MAX];
+	uint64_t	 failures;
+	uint64_t	 error_ms;	/* the last of those */
 	/* The waiting clock: milliseconds of trying since the start. */
 	uint64_t	 clock_ms;
 	uint64_t	 tick_ms;	/* it counts up to here; 0: not yet */
@@ -182,6 +185,9 @@ void	ship_hurry(struct pb_ship *ship, struct ship_stream *s);
 /* Any other state than those two. */
 void	ship_release(struct pb_ship *ship, struct ship_stream *s,
 	    enum pb_cursor_state state);
+
+/* Something has gone wrong: that is the last error. */
+void	ship_error(struct pb_ship *ship, const char *text);
 
 /* The most bytes of a request of this stream now. */
 size_t	ship_bytes_max(const struct pb_ship *ship,

@@ -9,6 +9,8 @@
 #include "shipper/ship/ship.h"
 #include "shipper/ship/ship_impl.h"
 
+static void	count(struct pb_ship *, const struct ship_stream *, uint64_t);
+
 void
 pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
     uint64_t now_ms)
@@ -28,14 +30,26 @@ pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
 		s->changed = true;
 	} else if (acked > s->acked) {
 		ship_progress(ship, &got);
-		ship->acked_packets += acked - (s->acked > s->base ?
-		    s->acked : s->base);
+		count(ship, s, acked);
 		s->troubles = s->refusals = 0;
 		s->acked = acked;
 		ship_moved(ship, s);
 		ship_late_again(s);
 	}
 	ship_enqueue(ship, s);
+}
+
+/* What it has got up to `acked`. */
+static void
+count(struct pb_ship *ship, const struct ship_stream *s, uint64_t acked)
+{
+	const struct pb_ship_source *source = &ship->source;
+	uint64_t before = s->acked > s->base ? s->acked : s->base;
+
+	ship->acked_packets += acked - before;
+	if (source->bytes != NULL)
+		ship->acked_bytes += source->bytes(source->arg, s->id,
+		    before + 1, acked);
 }
 
 void

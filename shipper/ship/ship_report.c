@@ -68,6 +68,9 @@ pb_ship_status(const struct pb_ship *ship, struct pb_ship_status *out)
 	out->sent_bytes = ship->sent_bytes;
 	out->acked_bytes = ship->acked_bytes;
 	out->acked_packets = ship->acked_packets;
+	out->came_packets = ship->came_packets;
+	out->failures = ship->failures;
+	out->error_ms = ship->error_ms;
 	memcpy(out->last_error, ship->last_error, sizeof(out->last_error));
 }
 

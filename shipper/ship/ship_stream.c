@@ -131,7 +131,15 @@ ship_hold(struct pb_ship *ship, struct ship_stream *s,
 		ship->look_ms = retry_ms;
 	snprintf(line, sizeof(line), "%s", text);
 	s->text = strdup(line);	/* without memory it has no text */
-	snprintf(ship->last_error, sizeof(ship->last_error), "%s", line);
+	ship_error(ship, line);
+}
+
+void
+ship_error(struct pb_ship *ship, const char *text)
+{
+	snprintf(ship->last_error, sizeof(ship->last_error), "%s", text);
+	ship->failures++;
+	ship->error_ms = ship->now_ms;
 }
 
 void

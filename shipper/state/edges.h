@@ -21,7 +21,11 @@ struct pb_edge_row {
 	uint64_t	behind;		/* packets there and not here */
 	uint64_t	flight_bytes;	/* here and not stored */
 	uint64_t	packets, bytes;	/* stored since the shipper started */
-	uint64_t	error_ns;	/* when last_error was; 0: none */
+	uint64_t	error_ns;	/* when the last failure was; 0: none */
+	uint64_t	failures;	/* since the shipper started */
+	/* A second, now (speed.h): packets and bytes stored here; packets that
+	 * are new there. */
+	uint64_t	pps, byteps, comes_pps;
 	char		url[PB_TEXT_BYTES_MAX];
 	char		last_error[PB_SHIP_TEXT_MAX];
 };

@@ -44,6 +44,8 @@ static const struct pb_row_field upstream_fields[] = {
 	UPSTREAM(filtered), UPSTREAM(unfit),
 	PB_ROW_TEXT(struct pb_upstream_row, unfit_text), UPSTREAM(opens),
 	UPSTREAM(apart), UPSTREAM(apart_ns),
+	UPSTREAM(failures), UPSTREAM(error_ns), UPSTREAM(pps),
+	UPSTREAM(byteps), UPSTREAM(comes_pps),
 };
 static const struct pb_row_shape upstream_shape = PB_ROW_SHAPE(ROW_VERSION,
     struct pb_upstream_row, upstream_fields);

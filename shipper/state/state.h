@@ -66,6 +66,11 @@ struct pb_upstream_row {
 	/* PAUSED: the minute of the day, local, at which it is sent to again,
 	 * and 1 more. */
 	uint32_t	opens;
+	uint64_t	failures;	/* since the shipper started */
+	uint64_t	error_ns;	/* when the last one was; 0: none */
+	/* A second, now (speed.h): packets and bytes acked; packets that are
+	 * new. */
+	uint64_t	pps, byteps, comes_pps;
 	char		url[PB_TEXT_BYTES_MAX];
 	char		last_error[PB_SHIP_TEXT_MAX];
 };

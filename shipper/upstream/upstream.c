@@ -30,8 +30,10 @@ static unsigned	coming(const struct slot *);
 static void	say_unrecorded(struct slot *);
 static void	done(void *, unsigned, struct pb_answer *);
 static int	recall_left_out(struct pb_upstream *, struct pb_err *);
-static void	fill_row(const struct pb_upstream *, uint64_t, uint64_t,
+static void	fill_row(struct pb_upstream *, uint64_t, uint64_t,
 		    struct pb_upstream_row *);
+static void	fill_speed(struct pb_upstream *, uint64_t,
+		    const struct pb_ship_status *, struct pb_upstream_row *);
 static void	trim(struct pb_upstream *);
 
 int
@@ -49,7 +51,8 @@ pb_upstream_create(struct pb_upstream **out,
 	    .late = upstream_late, .demote = upstream_demote,
 	    .sent = upstream_sent, .refuse = upstream_refuse,
 	    .below = upstream_below, .fork = upstream_fork,
-	    .stay = upstream_stay, .rank = upstream_rank, .event = upstream_event, .arg = u };
+	    .stay = upstream_stay, .bytes = upstream_bytes,
+	    .rank = upstream_rank, .event = upstream_event, .arg = u };
 	int rc;
 
 	*out = NULL;
@@ -254,6 +257,8 @@ pb_upstream_report(struct pb_upstream *u, struct pb_news *news,
 	before.since_ns = row.since_ns;
 	before.progress_ns = row.progress_ns;
 	before.retry_ns = row.retry_ns;
+	before.error_ns = row.failures == before.failures ? row.error_ns :
+	    before.error_ns;
 	any = u->row.written_ns == 0 ||
 	    memcmp(&row, &before, sizeof(row)) != 0;
 	while (pb_ship_changed(u->ship, &at, &cursor)) {
@@ -287,7 +292,7 @@ pb_upstream_turned(const struct pb_upstream *u)
 }
 
 static void
-fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
+fill_row(struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
     struct pb_upstream_row *row)
 {
 	struct pb_sink_left_out left_out = { .text = "" };
@@ -318,12 +323,33 @@ fill_row(const struct pb_upstream *u, uint64_t now_ms, uint64_t now_ns,
 	row->sent_bytes = status.sent_bytes;
 	row->acked_bytes = status.acked_bytes;
 	row->acked_packets = status.acked_packets;
+	row->failures = status.failures;
+	if (status.failures > 0)
+		row->error_ns = now_ns -
+		    (now_ms - status.error_ms) * PB_NS_PER_MS;
+	fill_speed(u, now_ms, &status, row);
 	row->filtered = u->before.filtered + left_out.filtered;
 	row->unfit = u->before.unfit + left_out.unfit;
 	snprintf(row->unfit_text, sizeof(row->unfit_text), "%s",
 	    left_out.unfit > 0 ? left_out.text : u->before.text);
 	row->apart = left_out.apart;
 	row->apart_ns = left_out.apart_ns;
+}
+
+static void
+fill_speed(struct pb_upstream *u, uint64_t now_ms,
+    const struct pb_ship_status *status, struct pb_upstream_row *row)
+{
+	const uint64_t counts[PB_SPEED_WHATS] = {
+		[PB_SPEED_PACKETS] = status->acked_packets,
+		[PB_SPEED_BYTES] = status->acked_bytes,
+		[PB_SPEED_COMES] = status->came_packets,
+	};
+
+	pb_speed_look(&u->speed, now_ms, counts);
+	row->pps = u->speed.per_s[PB_SPEED_PACKETS];
+	row->byteps = u->speed.per_s[PB_SPEED_BYTES];
+	row->comes_pps = u->speed.per_s[PB_SPEED_COMES];
 }
 
 /* A restart forgets no packet that was not sent. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/store/read/weigh.h"
 #include "shipper/upstream/upstream_impl.h"
 
 static const struct pb_forks none;
@@ -74,6 +75,19 @@ pb_upstream_stream(struct pb_upstream *u, const struct pb_stream_info *stream,
 	    part <= upstream_forks(u, stream->id)->count; part++)
 		rc = take_part(u, stream, part, err);
 	return rc < 0 ? rc : 0;
+}
+
+uint64_t
+upstream_bytes(void *arg, uint32_t id, uint64_t first, uint64_t last)
+{
+	const struct pb_upstream *u = arg;
+	uint64_t bytes = 0;
+	struct pb_err err;
+
+	/* A figure for people: what cannot be read counts as nothing. */
+	(void)pb_weigh(u->env.index, PB_PART_STREAM(id), first, last, &bytes,
+	    &err);
+	return bytes;
 }
 
 /* The place in `priority` of what names it; behind all where nothing does. */

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "shipper/feed/packing.h"
+#include "shipper/ship/speed.h"
 #include "shipper/state/forks.h"
 #include "shipper/upstream/upstream.h"
 
@@ -64,6 +65,7 @@ struct pb_upstream {
 					 * is open */
 	struct upstream_forks *fork;	/* of the streams that have some */
 	unsigned	 forks;
+	struct pb_speed	 speed;
 	struct pb_upstream_row row;	/* as last reported; written_ns 0:
 					 * to be reported whatever it is */
 	/* What was left out before its sink was made, as the row says. */
@@ -113,6 +115,8 @@ int	upstream_below(void *arg, uint32_t stream, uint64_t at,
 int	upstream_fork(void *arg, uint32_t stream, uint64_t last,
 	    struct pb_err *err);
 int	upstream_stay(void *arg, uint32_t stream);
+uint64_t upstream_bytes(void *arg, uint32_t stream, uint64_t first,
+	    uint64_t last);
 unsigned upstream_rank(void *arg, uint32_t stream);
 void	upstream_event(void *arg, enum pb_log_level level, uint32_t stream,
 	    const char *text);

@@ -355,6 +355,13 @@ world_rank(void *arg, uint32_t id)
 	return ((struct world *)arg)->stream[id].rank;
 }
 
+static inline uint64_t
+world_bytes(void *arg, uint32_t id, uint64_t first, uint64_t last)
+{
+	return (last - first + 1) *
+	    ((struct world *)arg)->stream[id].packet_bytes;
+}
+
 static inline void
 world_start(struct world *w)
 {
@@ -363,6 +370,7 @@ world_start(struct world *w)
 	    .sent = world_sent_soon, .refuse = world_refuse_soon,
 	    .below = world_below_soon,
 	    .fork = world_fork, .stay = world_stay, .rank = world_rank,
+	    .bytes = world_bytes,
 	    .event = world_event, .arg = w };
 
 	if (pb_ship_create(&w->ship, &w->opts, &source, NULL) < 0)

@@ -131,6 +131,8 @@ acks_move_it_and_nothing_is_sent(void **state)
 	assert_int_equal(world_status(world).state, PB_SHIP_IDLE);
 	assert_int_equal(world_status(world).acked_packets,
 	    1000 * STREAMS * (STREAMS + 1) / 2);
+	assert_int_equal(world_status(world).acked_bytes, PACKET_BYTES *
+	    (1000 * STREAMS * (STREAMS + 1) / 2));
 	assert_int_equal(world_status(world).sent_bytes, 0);
 }
 
@@ -166,6 +168,8 @@ it_may_go_back(void **state)
 static void
 who_is_away_is_waited_for_and_then_letters_are_made(void **state)
 {
+	uint64_t failures;
+
 	(void)state;
 	world_grow(world, 1, 5000);
 	run(1000);
@@ -177,7 +181,16 @@ who_is_away_is_waited_for_and_then_letters_are_made(void **state)
 	assert_non_null(strstr(world_status(world).last_error,
 	    "nobody has pulled since "));
 	assert_int_equal(world_letters(world, 1, DEAD), 0);
+	/* It fails when it is tried, not as often as it is seen to be away. */
+	failures = world_status(world).failures;
+	assert_int_not_equal(failures, 0);
+	for (unsigned i = 0; i < 1000; i++)
+		pb_ship_gone(world->ship, "still away", world->now_ms, 1);
+	assert_int_equal(world_status(world).failures, failures);
 	run(RETRY_FOR_MS);
+	assert_int_not_equal(world_status(world).failures, failures);
+	assert_true(world_status(world).error_ms + PB_BACKOFF_MS_MAX >=
+	    world->now_ms);
 	assert_int_equal(world_letters(world, 1, DEAD), 4000);
 	assert_int_equal(cursor(1).acked, 1000);
 	assert_int_equal(cursor(1).released, 5000);
@@ -193,6 +206,10 @@ who_is_away_is_waited_for_and_then_letters_are_made(void **state)
 	run(2000);
 	assert_int_equal(world_letters(world, 1, DEAD), 0);
 	assert_int_equal(world_letters(world, 1, REQUEUED), 0);
+	/* Letters counted when their numbers were passed. */
+	assert_int_equal(world_status(world).acked_packets, 5000);
+	assert_int_equal(world_status(world).acked_bytes,
+	    5000 * PACKET_BYTES);
 }
 
 /* A stream that it does not want is no trouble as long as it is there. */
