@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define WORD_BYTES_MAX		64	/* pb_nearest() looks no further */
 #define DISTANCE_MAX		3
 #define QUOTED			"'%.64s'"	/* so much of a wrong text */
@@ -172,6 +174,23 @@ pb_size_format(uint64_t bytes, char out[static 16])
 	}
 	snprintf(out, 16, "%u.%u %ciB", (unsigned)whole, (unsigned)tenths,
 	    units[i]);
+	return out;
+}
+
+const char *
+pb_span_format(uint64_t ns, char out[static PB_SPAN_TEXT_MAX])
+{
+	uint64_t s = ns / PB_NS_PER_S;
+
+	if (s < 60)
+		snprintf(out, PB_SPAN_TEXT_MAX, "%.1f s", (double)ns / 1e9);
+	else if (s < 3600)
+		snprintf(out, PB_SPAN_TEXT_MAX, "%" PRIu64 " min", s / 60);
+	else if (s < 2 * 86400)
+		snprintf(out, PB_SPAN_TEXT_MAX, "%" PRIu64 " h %" PRIu64
+		    " min", s / 3600, s % 3600 / 60);
+	else
+		snprintf(out, PB_SPAN_TEXT_MAX, "%" PRIu64 " days", s / 86400);
 	return out;
 }
 

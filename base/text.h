@@ -52,6 +52,10 @@ const char *pb_time_format(uint64_t ns, char out[static PB_TIME_TEXT_MAX]);
 /* `1.5 GiB`, `512 B`: for people, at most 15 characters and a NUL. */
 const char *pb_size_format(uint64_t bytes, char out[static 16]);
 
+/* `12.3 s`, `5 min`, `3 h 20 min`, `4 days`: for people. */
+#define PB_SPAN_TEXT_MAX	32
+const char *pb_span_format(uint64_t ns, char out[static PB_SPAN_TEXT_MAX]);
+
 /* A node's name: 1 to 64 letters, digits, `.` `_` `-`; not `.` or `..`. */
 bool	pb_name_valid(const char *name);
 

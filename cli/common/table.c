@@ -100,15 +100,16 @@ pb_columns_json(struct pb_json *json, const struct pb_column *column,
 
 		if (column->cell == PB_CELL_BOOL)
 			pb_json_bool(json, column->name, *(const bool *)at);
+		else if (column->cell >= PB_CELL_SIZE &&
+		    column->cell != PB_CELL_HEX &&
+		    !is_known(column, *(const uint64_t *)at))
+			pb_json_null(json, column->name);
 		else if (is_number(column))
 			pb_json_u64(json, column->name,
 			    *(const uint64_t *)at);
 		else if (column->cell == PB_CELL_SECONDS)
 			pb_json_double(json, column->name,
 			    (double)*(const uint64_t *)at / 1e9);
-		else if (column->cell >= PB_CELL_TIME &&
-		    !is_known(column, *(const uint64_t *)at))
-			pb_json_null(json, column->name);
 		else
 			pb_json_text(json, column->name,
 			    pb_column_text(column, row, text));
@@ -132,7 +133,11 @@ pb_column_text(const struct pb_column *column, const void *row,
 	case PB_CELL_BOOL:
 		return *(const bool *)at ? "yes" : "no";
 	case PB_CELL_SIZE:
-		return pb_size_format(*number, out);
+		return is_known(column, *number) ?
+		    pb_size_format(*number, out) : "-";
+	case PB_CELL_SECONDS:
+		return is_known(column, *number) ?
+		    pb_span_format(*number, out) : "-";
 	case PB_CELL_HEX:
 		pb_hex64(*number, out);
 		return out;
@@ -169,9 +174,10 @@ json_row(struct pb_table *table, const void *row, struct pb_err *err)
 }
 
 static bool
-is_known(const struct pb_column *column, uint64_t time)
+is_known(const struct pb_column *column, uint64_t value)
 {
-	return time != (column->cell == PB_CELL_TIME_MAX ? UINT64_MAX : 0);
+	return value != (column->cell == PB_CELL_TIME ||
+	    column->cell == PB_CELL_TIME_SECOND ? 0 : UINT64_MAX);
 }
 
 static bool

@@ -30,9 +30,11 @@ enum pb_cell {			/* what stands in the row; uint64_t: */
 	PB_CELL_STREAM,		/* struct pb_stream_key, as node/interface */
 	PB_CELL_BOOL,		/* bool; yes and no for people */
 	PB_CELL_U64,
-	PB_CELL_SIZE,		/* a number in JSON, `1.5 GiB` for people */
+	PB_CELL_SIZE,		/* a number in JSON, `1.5 GiB` for people; null
+				 * and `-` where it is UINT64_MAX */
 	PB_CELL_HEX,		/* as an epoch: 16 digits */
-	PB_CELL_SECONDS,	/* ns, for machines alone */
+	PB_CELL_SECONDS,	/* ns; in JSON seconds, `5 min` for people;
+				 * likewise */
 	PB_CELL_TIME,		/* ns; null and `-` where it is 0, */
 	PB_CELL_TIME_SECOND,	/* ... to the second, for people alone */
 	PB_CELL_TIME_MAX,	/* ... where it is UINT64_MAX */

@@ -100,6 +100,48 @@ a_table_is_an_object_a_line_in_json(void **state)
 }
 
 static void
+what_is_not_known_is_null_and_a_dash(void **state)
+{
+	static const struct pb_column spans[] = {
+		{ "bytes", PB_CELL_SIZE, offsetof(struct row, n) },
+		{ "waits", PB_CELL_SECONDS, offsetof(struct row, time) },
+		{ 0 },
+	};
+	static const struct {
+		struct row row;
+		const char *size, *span, *json;
+	} rows[] = {
+		{ { .n = 1536, .time = 1500000000 }, "1.5 KiB", "1.5 s",
+		    "{\"bytes\":1536,\"waits\":1.5}" },
+		{ { .n = 0, .time = 0 }, "0 B", "0.0 s",
+		    "{\"bytes\":0,\"waits\":0}" },
+		{ { .n = 0, .time = 3 * 3600000000000 + 600000000000 }, "0 B",
+		    "3 h 10 min", "{\"bytes\":0,\"waits\":11400}" },
+		{ { .n = UINT64_MAX, .time = UINT64_MAX }, "-", "-",
+		    "{\"bytes\":null,\"waits\":null}" },
+	};
+	char text[PB_STREAM_NAME_MAX];
+	struct pb_json json;
+	struct pb_buf buf;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_string_equal(pb_column_text(&spans[0], &rows[i].row,
+		    text), rows[i].size);
+		assert_string_equal(pb_column_text(&spans[1], &rows[i].row,
+		    text), rows[i].span);
+		pb_buf_init(&buf, TEXT_MAX);
+		pb_json_init(&json, &buf);
+		pb_json_object(&json, NULL);
+		pb_columns_json(&json, spans, &rows[i].row);
+		pb_json_end(&json);
+		pb_buf_put(&buf, "", 1);
+		assert_string_equal((char *)buf.data, rows[i].json);
+		pb_buf_finish(&buf);
+	}
+}
+
+static void
 a_name_cannot_steer_the_terminal(void **state)
 {
 	(void)state;
@@ -386,6 +428,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_table_has_its_columns_aligned),
 		cmocka_unit_test(a_table_is_an_object_a_line_in_json),
+		cmocka_unit_test(what_is_not_known_is_null_and_a_dash),
 		cmocka_unit_test(a_name_cannot_steer_the_terminal),
 		cmocka_unit_test(no_rows_print_nothing),
 		cmocka_unit_test(many_rows_pass_through_bounded_memory),
