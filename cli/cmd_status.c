@@ -14,8 +14,10 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/common/table.h"
+#include "cli/status/edges.h"
 #include "cli/status/live.h"
 #include "cli/status/report.h"
+#include "cli/status/upstreams.h"
 
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
 static int	print_json(const struct pb_report *, struct pb_out *,
@@ -23,23 +25,15 @@ static int	print_json(const struct pb_report *, struct pb_out *,
 static void	json_object(struct pb_json *, const char *,
 		    const struct pb_column *, const void *);
 static void	json_program(struct pb_json *, const char *, bool, pid_t);
-static void	json_upstream(struct pb_json *,
-		    const struct pb_report_upstream *);
 static int	print_people(const struct pb_report *, struct pb_out *,
 		    struct pb_err *);
 static void	say_program(struct pb_out *, const char *, bool, bool,
 		    pid_t);
 static void	say_capture(void *, const struct pb_live_capture *);
 static void	say_retention(struct pb_out *, const struct pb_report *);
-static unsigned	shown(const struct pb_report_upstream *);
-static void	say_upstream(struct pb_out *,
-		    const struct pb_report_upstream *);
-static void	say_delivery(struct pb_out *,
-		    const struct pb_report_upstream *);
 static void	say_orphans(struct pb_out *, const struct pb_report *);
-static const char *span(uint64_t, char[static 32]);
 
-/* Members of the JSON; all of it but the letters' is in the report. */
+/* Members of the JSON. */
 #define AT(member)	offsetof(struct pb_report, member)
 static const struct pb_column node_columns[] = {
 	{ "node", PB_CELL_WORD, AT(node) },
@@ -71,40 +65,6 @@ static const struct pb_column node_columns[] = {
 	{ "deleted_bytes", PB_CELL_U64, AT(said.deleted_bytes) },
 	{ "expired_unacked_packets", PB_CELL_U64, AT(said.expired) },
 	{ "why", PB_CELL_TEXT, AT(said.why) },
-	{ 0 },
-};
-
-#define UPSTREAM(member) offsetof(struct pb_report_upstream, member)
-#define FORK(member)	offsetof(struct pb_report_fork, member)
-#define LETTERS(member)	offsetof(struct pb_letters_total, member)
-static const struct pb_column upstream_columns[] = {
-	{ "name", PB_CELL_TEXT, UPSTREAM(row.name) },
-	{ "url", PB_CELL_TEXT, UPSTREAM(row.url) },
-	{ "state", PB_CELL_WORD, UPSTREAM(state) },
-	{ "streams", PB_CELL_U64, UPSTREAM(streams) },
-	{ "backlog", PB_CELL_U64, UPSTREAM(backlog) },
-	{ "lag", PB_CELL_SECONDS, UPSTREAM(lag_ns) },
-	{ "last_error", PB_CELL_TEXT, UPSTREAM(row.last_error) },
-	{ "requeue", PB_CELL_WORD, UPSTREAM(requeue) },
-	{ "delivery", PB_CELL_WORD, UPSTREAM(delivery) },
-	{ "filtered", PB_CELL_U64, UPSTREAM(row.filtered) },
-	{ "unfit", PB_CELL_U64, UPSTREAM(row.unfit) },
-	{ "last_unfit", PB_CELL_TEXT, UPSTREAM(row.unfit_text) },
-	{ "clocks_apart", PB_CELL_U64, UPSTREAM(row.apart) },
-	{ "last_apart_ns", PB_CELL_U64, UPSTREAM(row.apart_ns) },
-	{ 0 },
-}, fork_columns[] = {
-	{ "stream", PB_CELL_TEXT, FORK(stream) },
-	{ "epoch", PB_CELL_HEX, FORK(epoch) },
-	{ "first", PB_CELL_U64, FORK(fork.first) },
-	{ "new_epoch", PB_CELL_HEX, FORK(fork.epoch) },
-	{ 0 },
-}, letters_columns[] = {
-	{ "letters", PB_CELL_U64, LETTERS(letters) },
-	{ "packets", PB_CELL_U64, LETTERS(packets) },
-	{ "requeued", PB_CELL_U64, LETTERS(requeued) },
-	{ "bytes", PB_CELL_U64, LETTERS(file_bytes) },
-	{ "oldest", PB_CELL_TIME, LETTERS(oldest_ns) },
 	{ 0 },
 };
 
@@ -173,16 +133,15 @@ print_json(const struct pb_report *report, struct pb_out *out,
 	json_object(&json, "disk", disk_columns, report);
 	json_object(&json, "retention", retention_columns, report);
 	pb_json_array(&json, "upstreams");
-	for (size_t i = 0; i < report->upstreams; i++)
-		json_upstream(&json, &report->upstream[i]);
+	for (size_t i = 0; i < report->figures.upstreams; i++)
+		pb_upstream_json(&json, &report->figures.upstream[i]);
 	pb_json_end(&json);
-	pb_report_edges_json(&json, &report->edges);
+	pb_edges_json(&json, &report->figures);
 	pb_json_array(&json, "unconfigured");
 	for (size_t i = 0; i < report->orphans; i++) {
 		pb_json_object(&json, NULL);
 		pb_json_text(&json, "upstream", report->orphan[i].name);
-		json_object(&json, "dead_letters", letters_columns,
-		    &report->orphan[i].dead);
+		pb_upstream_json_letters(&json, &report->orphan[i].dead);
 		pb_json_end(&json);
 	}
 	pb_json_end(&json);
@@ -216,26 +175,6 @@ json_program(struct pb_json *json, const char *name, bool running, pid_t pid)
 	pb_json_end(json);
 }
 
-static void
-json_upstream(struct pb_json *json, const struct pb_report_upstream *up)
-{
-	pb_json_object(json, NULL);
-	pb_columns_json(json, upstream_columns, up);
-	json_object(json, "dead_letters", letters_columns, &up->dead);
-	pb_json_array(json, "restored");
-	for (unsigned i = 0; i < shown(up); i++)
-		json_object(json, NULL, fork_columns, &up->fork[i]);
-	pb_json_end(json);
-	pb_json_end(json);
-}
-
-static unsigned
-shown(const struct pb_report_upstream *up)
-{
-	return up->forks < PB_REPORT_FORKS_MAX ? up->forks :
-	    PB_REPORT_FORKS_MAX;
-}
-
 /* --- people -------------------------------------------------------------- */
 
 static int
@@ -243,6 +182,7 @@ print_people(const struct pb_report *report, struct pb_out *out,
     struct pb_err *err)
 {
 	char used[16], free_[16], all[16], bytes[16];
+	uint64_t now_ns = pb_clock_real_ns();
 
 	pb_out_printf(out, "node       %s%s%s\n", report->node,
 	    report->description[0] != '\0' ? ": " : "", report->description);
@@ -279,9 +219,9 @@ print_people(const struct pb_report *report, struct pb_out *out,
 	    report->segments, pb_size_format(report->disk_free, free_),
 	    pb_size_format(report->disk_size, all));
 	say_retention(out, report);
-	for (size_t i = 0; i < report->upstreams; i++)
-		say_upstream(out, &report->upstream[i]);
-	pb_report_edges_say(out, &report->edges, pb_clock_real_ns());
+	for (size_t i = 0; i < report->figures.upstreams; i++)
+		pb_upstream_say(out, &report->figures.upstream[i], now_ns);
+	pb_edges_say(out, &report->figures, now_ns);
 	say_orphans(out, report);
 	return pb_out_flush(out, err);
 }
@@ -333,7 +273,7 @@ say_retention(struct pb_out *out, const struct pb_report *report)
 {
 	const struct pb_live *done = &report->said;
 	uint64_t now = pb_clock_real_ns();
-	char size[16], age[32];
+	char size[16], age[PB_SPAN_TEXT_MAX];
 
 	pb_out_text(out, "retention ");
 	if (report->retain_size != 0)
@@ -341,7 +281,7 @@ say_retention(struct pb_out *out, const struct pb_report *report)
 		    pb_size_format(report->retain_size, size));
 	if (report->retain_age_ms != 0)
 		pb_out_printf(out, " for %s,",
-		    span(report->retain_age_ms * PB_NS_PER_MS, age));
+		    pb_span_format(report->retain_age_ms * PB_NS_PER_MS, age));
 	if (report->min_free != 0)
 		pb_out_printf(out, " leaves %s free,",
 		    pb_size_format(report->min_free, size));
@@ -350,7 +290,7 @@ say_retention(struct pb_out *out, const struct pb_report *report)
 		pb_out_text(out, " keeps everything,");
 	if (report->oldest_ns != 0 && report->oldest_ns < now)
 		pb_out_printf(out, " oldest %s\n",
-		    span(now - report->oldest_ns, age));
+		    pb_span_format(now - report->oldest_ns, age));
 	else
 		pb_out_text(out, " nothing sealed\n");
 	if (done->deleted_segments > 0)
@@ -360,62 +300,6 @@ say_retention(struct pb_out *out, const struct pb_report *report)
 		    pb_size_format(done->deleted_bytes, size), done->expired);
 	if (done->why[0] != '\0')
 		pb_out_printf(out, "           %s\n", done->why);
-}
-
-static void
-say_upstream(struct pb_out *out, const struct pb_report_upstream *up)
-{
-	char lag[32], size[16];
-
-	pb_out_printf(out, "upstream   %s (%s): %s, %" PRIu64 " streams, %"
-	    PRIu64 " packets wait", up->row.name, up->row.url, up->state,
-	    up->streams, up->backlog);
-	if (up->backlog > 0)
-		pb_out_printf(out, ", %s behind", span(up->lag_ns, lag));
-	pb_out_text(out, "\n");
-	if (up->row.last_error[0] != '\0')
-		pb_out_printf(out, "           last error: %s\n",
-		    up->row.last_error);
-	say_delivery(out, up);
-	if (up->dead.letters > 0 || up->dead.requeued > 0)
-		pb_out_printf(out, "           dead letters: %" PRIu64 ", %"
-		    PRIu64 " packets; %" PRIu64 " more to send again; %s "
-		    "(requeue = %s; pb dlq)\n", up->dead.letters,
-		    up->dead.packets, up->dead.requeued,
-		    pb_size_format(up->dead.file_bytes, size),
-		    up->requeue);
-	for (unsigned i = 0; i < shown(up); i++)
-		pb_out_printf(out, "           restored: %s has other packets "
-		    "there; from %" PRIu64 " on ours are epoch %016" PRIx64
-		    "\n", up->fork[i].stream, up->fork[i].fork.first,
-		    up->fork[i].fork.epoch);
-	if (up->forks > shown(up))
-		pb_out_printf(out, "           restored: %u more\n",
-		    up->forks - shown(up));
-}
-
-/* Of a local interface: what a node drops as a repeat it would send. */
-static void
-say_delivery(struct pb_out *out, const struct pb_report_upstream *up)
-{
-	if (strcmp(up->delivery, "at-least-once") == 0)
-		pb_out_text(out, "           at least once: after a crash "
-		    "some of a stream may go out twice\n");
-	else if (strcmp(up->delivery, "at-most-once") == 0)
-		pb_out_text(out, "           at most once: what may have gone "
-		    "out before a crash becomes dead letters, unsure\n");
-	if (up->row.filtered > 0)
-		pb_out_printf(out, "           left out by its filter: %"
-		    PRIu64 " packets\n", up->row.filtered);
-	if (up->row.unfit > 0)
-		pb_out_printf(out, "           not sent, as it cannot carry "
-		    "them as they were: %" PRIu64 " packets; the last: %s\n",
-		    up->row.unfit, up->row.unfit_text);
-	if (up->row.apart > 0)
-		pb_out_printf(out, "           clocks apart: a stream was given "
-		    "one of its own, %" PRIu64 " times; the last is %.1f s "
-		    "behind (the log has its name)\n", up->row.apart,
-		    (double)up->row.apart_ns / PB_NS_PER_S);
 }
 
 static void
@@ -433,21 +317,4 @@ say_orphans(struct pb_out *out, const struct pb_report *report)
 		    pb_size_format(orphan->dead.file_bytes, size),
 		    i + 1 == report->orphans ? " (pb dlq move, purge)\n" : "");
 	}
-}
-
-static const char *
-span(uint64_t ns, char out[static 32])
-{
-	uint64_t s = ns / PB_NS_PER_S;
-
-	if (s < 60)
-		snprintf(out, 32, "%.1f s", (double)ns / 1e9);
-	else if (s < 3600)
-		snprintf(out, 32, "%" PRIu64 " min", s / 60);
-	else if (s < 2 * 86400)
-		snprintf(out, 32, "%" PRIu64 " h %" PRIu64 " min", s / 3600,
-		    s % 3600 / 60);
-	else
-		snprintf(out, 32, "%" PRIu64 " days", s / 86400);
-	return out;
 }
