@@ -9,6 +9,7 @@ const struct pb_command *const pb_commands[] = {
 	&pb_cmd_status,
 	&pb_cmd_streams,
 	&pb_cmd_segments,
+	&pb_cmd_upstreams,
 	&pb_cmd_query,
 	&pb_cmd_flows,
 	&pb_cmd_latency,

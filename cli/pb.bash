@@ -26,7 +26,7 @@ _pb_upstreams()
 
 _pb_configured()
 {
-	"${COMP_WORDS[0]}" "${_pb_where[@]}" status --json 2>/dev/null |
+	"${COMP_WORDS[0]}" "${_pb_where[@]}" upstreams --json 2>/dev/null |
 	    grep -o "{\"name\":\"$_pb_safe\"" | cut -d '"' -f 4
 }
 
@@ -127,8 +127,8 @@ _pb_value()
 
 _pb()
 {
-	local commands="status streams segments query flows latency replay
-	    import gaps dlq verify audit reindex interfaces trailers help"
+	local commands="status streams segments upstreams query flows latency
+	    replay import gaps dlq verify audit reindex interfaces trailers help"
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	local prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" options="" i
@@ -159,7 +159,7 @@ _pb()
 		options="--repair --stream --json --help" ;;
 	audit)
 		options="--stream --snaplen --json --help" ;;
-	status | interfaces | reindex)
+	status | upstreams | interfaces | reindex)
 		options="--json --help" ;;
 	streams | segments | gaps)
 		options="--stream --json --help" ;;
