@@ -94,6 +94,8 @@ pb_loop_create(struct pb_loop **out, struct pb_conf *conf, int signal_fd,
 	if (rc == 0)
 		rc = pb_worker_create(&loop->keeper, "keeper", err);
 	if (rc == 0)
+		rc = loop_told_create(loop, err);
+	if (rc == 0)
 		rc = pb_watch_create(&loop->watch, conf->store.path, err);
 	if (rc < 0) {
 		pb_loop_destroy(loop);
@@ -114,6 +116,7 @@ pb_loop_destroy(struct pb_loop *loop)
 	pb_http_destroy(loop->http);
 	loop_letters_close(loop);
 	loop_pulls_close(loop);
+	loop_told_destroy(loop);
 	pb_worker_destroy(loop->reader);
 	pb_worker_destroy(loop->keeper);
 	pb_state_close(loop->state);
@@ -152,8 +155,9 @@ step(struct pb_loop *loop, struct pb_err *err)
 	const struct timespec pause = { .tv_nsec = PAUSE_MS *
 	    (long)PB_NS_PER_MS };
 	int fds[FDS_MAX] = { loop->signal_fd, pb_worker_fd(loop->reader),
-	    pb_worker_fd(loop->keeper), loop->wake_fd }, rc;
-	unsigned count = 4;
+	    pb_worker_fd(loop->keeper), loop->wake_fd,
+	    loop_told_fd(loop) }, rc;
+	unsigned count = 5;
 
 	if (now_ms >= loop->look_ms) {
 		loop->look_ms = now_ms + PB_STORE_LOOK_MS;
@@ -187,6 +191,7 @@ step(struct pb_loop *loop, struct pb_err *err)
 	}
 	pb_worker_collect(loop->reader);
 	pb_worker_collect(loop->keeper);
+	loop_told_collect(loop);
 	collect_sinks(loop);
 	read_signals(loop);
 	return 0;
@@ -370,6 +375,7 @@ open_index(struct pb_loop *loop, struct pb_err *err)
 static void
 close_index(struct pb_loop *loop)
 {
+	loop_told_stop(loop);
 	while (loop->upstreams > 0)
 		pb_upstream_destroy(loop->upstream[--loop->upstreams]);
 	pb_edges_destroy(loop->edges);
@@ -691,6 +697,7 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 	loop->upstreams = before = kept;
 	if (loop->edges != NULL)
 		pb_edges_take(loop->edges, conf);
+	loop_told_stop(loop);
 	pb_conf_destroy(loop->conf);
 	loop->conf = conf;
 	if (loop->state != NULL && forget(loop, &err) < 0)

@@ -2,7 +2,8 @@
  * shipper/loop_impl.h - what the files of loop.h share
  *
  * loop.c turns; loop_letters.c is what dead letters and packets that come
- * late add to a turn, loop_pulls.c who pulls.
+ * late add to a turn, loop_pulls.c who pulls, loop_told.c what the recorder
+ * tells of this.
  */
 #ifndef PB_SHIPPER_LOOP_IMPL_H
 #define PB_SHIPPER_LOOP_IMPL_H
@@ -53,6 +54,7 @@ struct pb_loop {
 	int		 report_rc;
 	struct pb_err	 report_err;
 	struct loop_work *work;		/* with letters */
+	struct loop_told *told;
 	uint64_t	 bound_ms;	/* next look at them */
 	uint64_t	 fills_commits;	/* of the index, when last looked */
 	bool		 fills_checked;	/* that they are this index's */
@@ -73,6 +75,20 @@ int	loop_pulls_open(struct pb_loop *loop, struct pb_err *err);
 void	loop_pulls_close(struct pb_loop *loop);
 /* A turn's part: what the recorder says. */
 void	loop_pulls_run(struct pb_loop *loop);
+
+/* --- loop_told.c -------------------------------------------------------- */
+
+int	loop_told_create(struct pb_loop *loop, struct pb_err *err);
+void	loop_told_destroy(struct pb_loop *loop);
+/* Readable when loop_told_collect() has something to do. */
+int	loop_told_fd(const struct pb_loop *loop);
+void	loop_told_collect(struct pb_loop *loop);
+/* Before the state, the index or the configuration goes: nothing that is
+ * under way looks at them any more.  May wait for a disk, as those do. */
+void	loop_told_stop(struct pb_loop *loop);
+/* PB_CONTROL_METRICS, as a handler: 0 with the file, 1 not yet, an error. */
+int	loop_told(struct pb_loop *loop, struct pb_control_request *request,
+	    struct pb_err *err);
 
 /* --- loop_letters.c ----------------------------------------------------- */
 

@@ -118,6 +118,7 @@ loop_letters_open(struct pb_loop *loop, struct pb_err *err)
 void
 loop_letters_close(struct pb_loop *loop)
 {
+	loop_told_stop(loop);
 	/* The step's request is the control's. */
 	if (loop->work != NULL) {
 		pb_worker_cancel(loop->keeper, &loop->work->bounds.job);
@@ -379,6 +380,8 @@ handle(void *arg, struct pb_control_request *request, struct pb_err *err)
 	struct pb_loop *loop = arg;
 	struct loop_step *step = &loop->work->step;
 
+	if (request->verb == PB_CONTROL_METRICS)
+		return loop_told(loop, request, err);
 	if (step->state != STEP_NONE && (step->state != STEP_ENDED ||
 	    step->request != request))
 		return 1;

@@ -1,8 +1,9 @@
 /*
  * recorder/port/serve_node.c - GET /v1/health, /metrics and /v1/status
  *
- * How the node does: what ingest has counted, and what the rest of the
- * recorder adds.  The latter may wait for locks, so a reader tells it.
+ * How the node does: what ingest has counted, what the rest of the recorder
+ * adds, and, of metrics, what the shipper does.  The latter may wait, so a
+ * reader tells it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/metrics.h"
 #include "base/sys.h"
 #include "recorder/port/request_impl.h"
+#include "recorder/store/facts/told.h"
 
 #define METRICS_TYPE	"text/plain; version=0.0.4; charset=utf-8"
 
@@ -54,6 +56,12 @@ static const struct pb_metric metrics[] = {
 };
 #define METRICS	(sizeof(metrics) / sizeof(metrics[0]))
 
+/* Of the other program, whose figures follow. */
+static const struct pb_metric shipper_metric = {
+	.key = "up", .help = "1 while pb-shipper runs here, and answers.",
+	.gauge = true, .size = sizeof(bool),
+};
+
 static const struct pb_metric answers = {
 	.key = "requests", .help = "Answers given, by HTTP status code.",
 	.size = sizeof(uint64_t),
@@ -69,6 +77,9 @@ struct report {
 	char		 waits[PB_ERR_TEXT_MAX];
 	struct pb_json	 json;
 	size_t		 part;
+	bool		 asked;		/* the shipper; what it told: */
+	struct pb_buf	 told;
+	size_t		 given;		/* of that */
 };
 
 static void	health(struct pb_request *);
@@ -77,6 +88,9 @@ static void	tell_status(struct pb_request *);
 static void	tell(struct pb_request *, bool);
 static int	make(void *, struct pb_reading *, struct pb_buf *,
 		    struct pb_err *);
+static void	drop(void *);
+static void	ask_shipper(struct report *, struct pb_buf *);
+static bool	tell_shipper(struct report *, struct pb_buf *);
 static void	begin_metrics(const struct report *, struct pb_buf *);
 static void	begin_status(struct report *);
 
@@ -131,7 +145,8 @@ tell(struct pb_request *request, bool status)
 	};
 	memcpy(report->answers, service->answers, sizeof(report->answers));
 	memcpy(report->waits, service->waits, sizeof(report->waits));
-	request_make(request, &(struct pb_maker){ .make = make, .drop = free,
+	pb_buf_init(&report->told, PB_TOLD_BYTES_MAX);
+	request_make(request, &(struct pb_maker){ .make = make, .drop = drop,
 	    .arg = report }, status ? JSON_TYPE : METRICS_TYPE);
 }
 
@@ -145,6 +160,9 @@ make(void *arg, struct pb_reading *reading, struct pb_buf *piece,
 
 	(void)reading;
 	(void)err;
+	if (report->asked)
+		return tell_shipper(report, piece) ? PB_MADE_MORE :
+		    PB_MADE_END;
 	report->json.out = piece;
 	if (report->part == 0 && report->status)
 		begin_status(report);
@@ -159,7 +177,49 @@ make(void *arg, struct pb_reading *reading, struct pb_buf *piece,
 			    opts->arg, report->part, piece);
 	if (!more && report->status)
 		pb_json_end(&report->json);
-	return more ? PB_MADE_MORE : PB_MADE_END;
+	if (more)
+		return PB_MADE_MORE;
+	if (report->status)
+		return PB_MADE_END;
+	ask_shipper(report, piece);
+	return tell_shipper(report, piece) ? PB_MADE_MORE : PB_MADE_END;
+}
+
+static void
+drop(void *arg)
+{
+	struct report *report = arg;
+
+	pb_buf_finish(&report->told);
+	free(report);
+}
+
+/* It is waited for PB_TOLD_MS, so behind all else. */
+static void
+ask_shipper(struct report *report, struct pb_buf *out)
+{
+	struct pb_err err;
+	bool up = pb_told_ask(pb_store_path(report->opts.store),
+	    &report->told, &err) == 0;
+
+	report->asked = true;
+	pb_metric_head(out, "shipper", &shipper_metric);
+	pb_metric_value(out, "shipper", &shipper_metric, NULL, &up);
+}
+
+/* As much as there is room for; true: there is more. */
+static bool
+tell_shipper(struct report *report, struct pb_buf *out)
+{
+	struct pb_buf *told = &report->told;
+	size_t len = told->len - report->given;
+
+	if (len > PB_PIECE_BYTES - out->len)
+		len = PB_PIECE_BYTES - out->len;
+	if (len > 0)
+		pb_buf_put(out, told->data + report->given, len);
+	report->given += len;
+	return report->given < told->len;
 }
 
 static void

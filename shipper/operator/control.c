@@ -16,8 +16,8 @@
 #include "base/below.h"
 #include "base/json.h"
 #include "base/unix.h"
+#include "recorder/store/facts/told.h"
 
-#define SOCKET_NAME	"shipper.sock"
 #define VERB_BYTES	16u
 #define ERROR_BYTES	1024u	/* of an answer, escaped it still fits */
 
@@ -41,6 +41,7 @@ static const char *const verb_names[] = {
 	[PB_CONTROL_REQUEUE] = "requeue",
 	[PB_CONTROL_PURGE] = "purge",
 	[PB_CONTROL_MOVE] = "move",
+	[PB_CONTROL_METRICS] = PB_TOLD_VERB,
 };
 
 static void	accept_clients(struct pb_control *, uint64_t);
@@ -48,6 +49,8 @@ static void	serve(struct pb_control *, struct client *, uint64_t);
 static void	take_request(struct client *);
 static int	parse(const char *, size_t, struct pb_control_request *,
 		    struct pb_err *);
+static void	take_which(struct pb_json_doc *, struct pb_control_request *);
+static void	give(int, const struct pb_buf *, int);
 static void	drop(struct client *);
 static int	take_sum(struct pb_letters_sum *, const char *, size_t,
 		    struct pb_err *);
@@ -73,7 +76,7 @@ pb_control_create(struct pb_control **out, const char *store,
 	c->listen_fd = -1;
 	for (unsigned i = 0; i < PB_CONTROL_CLIENTS_MAX; i++)
 		c->client[i].fd = -1;
-	rc = pb_layout_path(c->path, store, SOCKET_NAME, err);
+	rc = pb_layout_path(c->path, store, PB_SHIPPER_SOCKET, err);
 	if (rc == 0)
 		rc = c->listen_fd = pb_unix_listen(c->path, SOCK_SEQPACKET,
 		    (int)PB_CONTROL_CLIENTS_MAX, err);
@@ -187,7 +190,8 @@ take_request(struct client *client)
 }
 
 static int
-parse(const char *body, size_t len, struct pb_control_request *out, struct pb_err *err)
+parse(const char *body, size_t len, struct pb_control_request *out,
+    struct pb_err *err)
 {
 	char verb[VERB_BYTES];
 	struct pb_json_doc doc;
@@ -195,25 +199,32 @@ parse(const char *body, size_t len, struct pb_control_request *out, struct pb_er
 	memset(out, 0, sizeof(*out));
 	pb_json_doc_open(&doc, body, len, err);
 	pb_json_doc_text(&doc, "do", verb, sizeof(verb));
-	pb_json_doc_text(&doc, "upstream", out->upstream,
-	    sizeof(out->upstream));
-	pb_json_doc_text(&doc, "stream", out->stream, sizeof(out->stream));
-	out->which.first = pb_json_doc_u64(&doc, "first");
-	if (strcmp(verb, verb_names[PB_CONTROL_MOVE]) == 0)
-		pb_json_doc_text(&doc, "to", out->to, sizeof(out->to));
+	for (size_t v = PB_CONTROL_REQUEUE; v <= PB_CONTROL_METRICS; v++)
+		if (strcmp(verb, verb_names[v]) == 0)
+			out->verb = (enum pb_control_verb)v;
+	if (out->verb != PB_CONTROL_METRICS)
+		take_which(&doc, out);
 	pb_json_doc_close(&doc);
 	if (doc.rc < 0)
 		return doc.rc;
+	if (out->verb == 0)
+		return pb_err_set(err, PB_EINVAL, "cannot do '%s': requeue, "
+		    "purge, move and metrics are known", verb);
+	return 0;
+}
+
+static void
+take_which(struct pb_json_doc *doc, struct pb_control_request *out)
+{
+	pb_json_doc_text(doc, "upstream", out->upstream,
+	    sizeof(out->upstream));
+	pb_json_doc_text(doc, "stream", out->stream, sizeof(out->stream));
+	out->which.first = pb_json_doc_u64(doc, "first");
+	if (out->verb == PB_CONTROL_MOVE)
+		pb_json_doc_text(doc, "to", out->to, sizeof(out->to));
 	out->which.upstream = out->upstream;
 	out->which.stream = out->stream;
 	out->which.to = out->to;
-	for (size_t v = PB_CONTROL_REQUEUE; v <= PB_CONTROL_MOVE; v++)
-		if (strcmp(verb, verb_names[v]) == 0)
-			out->verb = (enum pb_control_verb)v;
-	if (out->verb == 0)
-		return pb_err_set(err, PB_EINVAL, "cannot do '%s': requeue, "
-		    "purge and move are known", verb);
-	return 0;
 }
 
 /* With what was done; or, where `err` is not NULL, with that. */
@@ -222,12 +233,16 @@ answer(struct client *client, const struct pb_err *err)
 {
 	struct pb_json json;
 	struct pb_buf buf;
+	int file = -1;
 
 	pb_buf_init(&buf, PB_CONTROL_BYTES_MAX);
 	pb_json_init(&json, &buf);
 	pb_json_object(&json, NULL);
 	if (err != NULL) {
 		pb_json_text(&json, "error", err->text);
+	} else if (client->request.verb == PB_CONTROL_METRICS) {
+		pb_json_u64(&json, "bytes", client->request.file_bytes);
+		file = client->request.file;
 	} else {
 		pb_json_u64(&json, "letters", client->request.sum.letters);
 		pb_json_u64(&json, "packets", client->request.sum.packets);
@@ -235,10 +250,31 @@ answer(struct client *client, const struct pb_err *err)
 	pb_json_end(&json);
 	/* It fits in the socket's buffer, or the client does not get it. */
 	if (!buf.failed)
-		(void)!send(client->fd, buf.data, buf.len,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		give(client->fd, &buf, file);
 	pb_buf_finish(&buf);
 	drop(client);
+}
+
+/* And with it a file, unless that is -1; the client gets one of its own. */
+static void
+give(int fd, const struct pb_buf *buf, int file)
+{
+	union {
+		struct cmsghdr	 head;
+		char		 room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	struct iovec iov = { .iov_base = buf->data, .iov_len = buf->len };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (file >= 0) {
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(file));
+		memcpy(CMSG_DATA(&control.head), &file, sizeof(file));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
+	(void)!sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void
@@ -310,7 +346,7 @@ connect_to(const char *store, struct pb_err *err)
 	/* Where its backlog is full connect() waits for so long. */
 	const struct timeval enter = { .tv_sec = PB_CONTROL_ENTER_MS / 1000 };
 	char path[PATH_MAX];
-	int fd, rc = pb_layout_path(path, store, SOCKET_NAME, err);
+	int fd, rc = pb_layout_path(path, store, PB_SHIPPER_SOCKET, err);
 
 	if (rc < 0)
 		return rc;

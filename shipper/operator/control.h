@@ -8,6 +8,7 @@
  *	{"do":"purge",  "upstream":GLOB,"stream":GLOB,"first":N}
  *	{"do":"move",   "upstream":GLOB,"stream":GLOB,"first":N,"to":NAME}
  *	-> {"letters":N,"packets":N} or {"error":TEXT}
+ *	{"do":"metrics"}	by the recorder: recorder/store/facts/told.h
  *
  * All members are there; `first` 0: any.  The server never blocks, and a
  * client that does not ask within PB_CONTROL_ASK_MS is dropped.
@@ -35,6 +36,7 @@ enum pb_control_verb {
 	PB_CONTROL_REQUEUE = 1,
 	PB_CONTROL_PURGE,
 	PB_CONTROL_MOVE,
+	PB_CONTROL_METRICS,
 };
 
 /* --- the shipper -------------------------------------------------------- */
@@ -48,6 +50,9 @@ struct pb_control_request {
 	char		 stream[PB_CONTROL_GLOB_MAX];
 	char		 to[PB_NAME_BYTES_MAX + 1];
 	struct pb_letters_sum sum;	/* what was done so far */
+	/* METRICS: the file, the handler's, and how much of it counts. */
+	int		 file;
+	uint64_t	 file_bytes;
 };
 
 /*
@@ -78,7 +83,7 @@ void	pb_control_run(struct pb_control *control, uint64_t now_ms);
 /* --- its clients -------------------------------------------------------- */
 
 /*
- * Ask the shipper of `store`.  PB_ENOENT: none listens; PB_EACCES: the
+ * Ask the shipper of `store`, not for metrics.  PB_ENOENT: none listens; PB_EACCES: the
  * socket is another user's; PB_EBUSY: it lets nobody in, or does not
  * answer; or the error it answered with.
  */
