@@ -342,6 +342,99 @@ def a_reload_takes_edges_and_leaves_the_others(t):
                "a wrong path is told")
 
 
+def figures(node):
+    """What GET /metrics says, {name and labels: value}; each sample follows
+    the head of its family, and none is there twice."""
+    found, family = {}, None
+    for line in node.http("GET", "/metrics")[2].decode().splitlines():
+        if line.startswith("# HELP "):
+            helped = line.split(" ", 3)[2]
+        elif line.startswith("# TYPE "):
+            family = line.split(" ")[2]
+            equal(helped, family, "the family that is described")
+        else:
+            sample, value = line.rsplit(" ", 1)
+            equal(sample.split("{")[0], family, "the family of a sample")
+            check(sample not in found, sample, "is there twice")
+            found[sample] = float(value)
+    return found
+
+
+def rows(node):
+    return {r["name"]: r for r in node.rows("upstreams")}
+
+
+def what_waits_and_why_is_told_alike_everywhere(t):
+    """Of an upstream that is pushed to, one that pulls, and the edge that is
+    dialled, while packets flow and while nothing does."""
+    hub = t.node("hub", listen=True, store=QUICK).start()
+    e = edge(t, "lon1", "[upstream hub]", "url = " + hub.url,
+             "tls = off").start()
+    if not e.shipper:
+        e.start_shipper()
+    node = core(t, e, listen=True).start()
+    with Feed(e, size=500) as feed:
+        wait_until(lambda: all(r["pps"] > 0 and r["bps"] > 500 * r["pps"]
+                               for r in rows(e).values()), "speeds", HEALED)
+        wait_until(lambda: figures(node).get(
+            'pb_edge_packets_per_second{edge="lon1"}', 0) > 0, "the edge's",
+            HEALED)
+    end = max(feed.last, *e.ends().values())
+    wait_until(lambda: all(r["acked_packets"] == end and r["backlog"] == 0
+                           for r in rows(e).values()), "all is acked", HEALED)
+    size = sum(r["bytes"] for r in e.rows("segments"))
+    for r in rows(e).values():
+        check(size * 0.9 < r["acked_bytes"] < size * 1.1, r["name"],
+              "acked", r["acked_bytes"], "bytes of", size)
+        equal((r["waits"], r["caught_up_in"]), (0, 0), "of what does not wait")
+    hub.recorder.stop()
+    node.shipper.stop()
+    own(e, end + 1, end + 1000, size=500)
+    wait_until(lambda: all(r["backlog"] == 1000 and r["waits"] > 0 and
+                           500e3 < r["backlog_bytes"] < 700e3
+                           for r in rows(e).values()), "what waits")
+    wait_until(lambda: rows(e)["hub"]["state"] == "backoff", "it backs off")
+    told, text = rows(e)["hub"], e.pb("upstreams").decode()
+    check(told["failures"] > 0 and told["last_error_time"], told)
+    check(re.search(r"hub .* backoff +1000 .*" +
+                    re.escape(told["last_error"]), text), text)
+    for r in status(e)["upstreams"]:
+        equal((r["backlog"], set(r)), (1000, set(told)), r["name"])
+    said = figures(e)
+    equal(said["pb_shipper_up"], 1, "the shipper")
+    for name in ("hub", "core"):
+        of = '{upstream="%s"}' % name
+        equal(said["pb_upstream_backlog_packets" + of], 1000, name)
+        check(500e3 < said["pb_upstream_backlog_bytes" + of] < 700e3, said)
+        check(said["pb_upstream_acked_packets_total" + of] == end, said)
+        equal(said["pb_upstream_filtered_packets_total" + of], 0, name)
+    equal(said['pb_upstream_state{upstream="hub",state="backoff"}'], 1, "hub")
+    equal(said['pb_upstream_state{upstream="hub",state="idle"}'], 0, "hub")
+    check(said['pb_upstream_failures_total{upstream="hub"}'] > 0, said)
+    check(said['pb_upstream_last_error_time_seconds{upstream="hub"}'] >
+          time.time() - 3600, said)
+    # Without a shipper: as it stood, and what has come since.
+    e.shipper.stop()
+    own(e, end + 1001, end + 1500, size=500)
+    for r in rows(e).values():
+        equal((r["state"], r["backlog"], r["pps"]), ("not running", 1500, 0),
+              r["name"])
+    check(b"pb-shipper does not run" in e.pb_run("upstreams").stderr, "it")
+    said = figures(e)
+    equal((said["pb_shipper_up"], [n for n in said if "pb_upstream" in n]),
+          (0, []), "without a shipper")
+    # The other side.
+    node.start_shipper()
+    has(node, "lon1", end + 1500)
+    wait_until(lambda: figures(node).get(
+        'pb_edge_packets_total{edge="lon1"}') == 1500, "what it stored")
+    e.recorder.stop()
+    wait_until(lambda: status(node)["edges"][0]["failures"] > 0, "it fails")
+    wait_until(lambda: figures(node)[
+        'pb_edge_state{edge="lon1",state="backoff"}'] == 1, "and backs off")
+    check(figures(node)['pb_edge_failures_total{edge="lon1"}'] > 0, "edge")
+
+
 main("650",
      what_edges_have_is_gathered_and_acknowledged,
      edges_in_namespaces_that_may_not_call_out_are_gathered,
@@ -354,4 +447,5 @@ main("650",
      a_core_that_was_away_gets_its_dead_letters,
      over_tls_each_shows_who_it_is,
      a_reload_takes_edges_and_leaves_the_others,
+     what_waits_and_why_is_told_alike_everywhere,
      seconds=240)
