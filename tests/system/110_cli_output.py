@@ -181,7 +181,7 @@ def wrong_usage_is_status_2(t):
     for args in ([], ["no-such-command"], ["query", "--no-such-option"],
                  ["query", "--seq", "x"], ["query", "--after", "yesterdayish"],
                  ["query", "--limit", "-1"], ["query", "--seq", "9-3"],
-                 ["import"], ["streams", "surplus"],
+                 ["import"], ["streams", "surplus"], ["upstreams", "surplus"],
                  ["query", "no such filter at all"]):
         done = node.pb_run(*args)
         equal(done.returncode, 2, "pb %s (%r)" % (args, done.stderr[:200]))
@@ -221,6 +221,31 @@ def a_store_can_be_moved(t):
           [(p.time_ns, p.data) for p in before.packets], "packets")
 
 
+UPSTREAM_FIELDS = {"name", "url", "state", "since", "streams", "refused",
+                   "backlog", "backlog_bytes", "waits", "lag", "pps", "bps",
+                   "caught_up_in", "acked_packets", "acked_bytes", "failures",
+                   "last_error", "last_error_time", "filtered", "unfit",
+                   "dead_letters"}
+
+
+def upstreams_are_listed_before_any_shipper_has_run(t):
+    node = t.node("n1", upstreams={"far": ["http://127.0.0.1:1"]},
+                  extra="[upstream out]\nurl = interface:nowhere\n")
+    rows = node.rows("upstreams")
+    equal([(r["name"], r["url"], r["state"], r["backlog"]) for r in rows],
+          [("far", "http://127.0.0.1:1", "not running", 0),
+           ("out", "interface:nowhere", "not running", 0)], "upstreams")
+    for r in rows:
+        check(UPSTREAM_FIELDS <= set(r), "missing:", UPSTREAM_FIELDS - set(r))
+    text = node.pb_run("upstreams")
+    equal(text.returncode, 0, "for people")
+    check(b"pb-shipper does not run" in text.stderr, text.stderr)
+    equal([line.split()[0] for line in text.stdout.decode().splitlines()],
+          ["NAME", "far", "out"], "rows")
+    none = t.node("n2")
+    equal((none.pb("upstreams"), none.rows("upstreams")), (b"", []), "none")
+
+
 def an_upstream_that_was_never_met_has_its_way_to_requeue(t):
     node = t.node("n1", upstreams={
         name: ["http://127.0.0.1:1", "requeue = " + name]
@@ -247,5 +272,6 @@ if __name__ == "__main__":
          wrong_usage_is_status_2,
          a_store_can_be_named_without_a_configuration,
          a_store_can_be_moved,
+         upstreams_are_listed_before_any_shipper_has_run,
          an_upstream_that_was_never_met_has_its_way_to_requeue,
          interfaces_are_listed, seconds=120)

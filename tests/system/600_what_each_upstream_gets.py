@@ -151,6 +151,8 @@ def filtered_alike(t, linktype, text):
         every_number_is_here_or_filtered(node)
     wait_until(lambda: s.upstream("some")["filtered"] ==
                s.count - len(want), "what was filtered is counted")
+    equal(metric(s.edge, "pb_upstream_filtered_packets_total"),
+          s.count - len(want), "and in the metrics")
     equal(s.edge.rows("dlq", "list"), [], "dead letters")
 
 

@@ -413,6 +413,12 @@ def what_waits_and_why_is_told_alike_everywhere(t):
     check(said['pb_upstream_failures_total{upstream="hub"}'] > 0, said)
     check(said['pb_upstream_last_error_time_seconds{upstream="hub"}'] >
           time.time() - 3600, said)
+    # One that is stopped is not waited for.
+    os.kill(e.shipper.pid, signal.SIGSTOP)
+    said = figures(e)
+    equal(said["pb_shipper_up"], 0, "a shipper that does not answer")
+    check(said["pb_ingest_packets_total"] > 0, "what the recorder has")
+    os.kill(e.shipper.pid, signal.SIGCONT)
     # Without a shipper: as it stood, and what has come since.
     e.shipper.stop()
     own(e, end + 1001, end + 1500, size=500)
