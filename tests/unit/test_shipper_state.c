@@ -82,6 +82,12 @@ an_upstreams_row_comes_back_as_it_was(void **state)
 	in.acked_packets = 11;
 	in.filtered = 12;
 	in.unfit = 13;
+	in.opens = 14;
+	in.failures = UINT64_MAX;
+	in.error_ns = 15;
+	in.pps = 16;
+	in.byteps = 17;
+	in.comes_pps = 18;
 	memset(in.unfit_text, 'f', sizeof(in.unfit_text) - 1);
 	in.apart = 14;
 	in.apart_ns = 15;
@@ -464,6 +470,7 @@ edges_come_in_pages_by_name_and_are_forgotten(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		struct pb_edge_row row = { .state = PB_SHIP_READY,
 		    .behind = i + 1, .packets = 7, .error_ns = 9,
+		    .failures = 10, .pps = 11, .byteps = 12, .comes_pps = 13,
 		    .url = "http://x", .last_error = "why" };
 
 		strcpy(row.name, names[i]);
@@ -475,6 +482,10 @@ edges_come_in_pages_by_name_and_are_forgotten(void **state)
 	assert_int_equal(rows[0].behind, 2);
 	assert_string_equal(rows[0].last_error, "why");
 	assert_int_equal(rows[0].error_ns, 9);
+	assert_int_equal(rows[0].failures, 10);
+	assert_int_equal(rows[0].pps, 11);
+	assert_int_equal(rows[0].byteps, 12);
+	assert_int_equal(rows[0].comes_pps, 13);
 	assert_int_equal(pb_state_edges(b.state, "b", rows, 3, NULL), 1);
 	assert_string_equal(rows[0].name, "c");
 	assert_int_equal(pb_state_forget_edges(b.state, keeps_b, NULL, NULL),
