@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/metrics.h"
 #include "base/sys.h"
@@ -77,6 +78,7 @@ struct report {
 	char		 waits[PB_ERR_TEXT_MAX];
 	struct pb_json	 json;
 	size_t		 part;
+	_Atomic uint64_t *shipper_ms;	/* the service's */
 	bool		 asked;		/* the shipper; what it told: */
 	struct pb_buf	 told;
 	size_t		 given;		/* of that */
@@ -136,6 +138,7 @@ tell(struct pb_request *request, bool status)
 	}
 	report->status = status;
 	report->opts = service->opts;
+	report->shipper_ms = &request->service->shipper_ms;
 	report->facts = (struct facts){
 		.counted = *pb_intake_counters(service->intake),
 		.body_bytes = service->rooms->claims.reserved,
@@ -198,10 +201,19 @@ drop(void *arg)
 static void
 ask_shipper(struct report *report, struct pb_buf *out)
 {
+	uint64_t now_ms = pb_clock_mono_ms();
+	int rc = PB_EBUSY;
 	struct pb_err err;
-	bool up = pb_told_ask(pb_store_path(report->opts.store),
-	    &report->told, &err) == 0;
+	bool up;
 
+	/* Who asks again and again must not take all readers for as long as
+	 * it is stopped. */
+	if (now_ms >= *report->shipper_ms)
+		rc = pb_told_ask(pb_store_path(report->opts.store),
+		    &report->told, &err);
+	if (rc == PB_EBUSY && now_ms >= *report->shipper_ms)
+		*report->shipper_ms = now_ms + PB_TOLD_AGAIN_MS;
+	up = rc == 0;
 	report->asked = true;
 	pb_metric_head(out, "shipper", &shipper_metric);
 	pb_metric_value(out, "shipper", &shipper_metric, NULL, &up);

@@ -39,6 +39,8 @@ struct pb_service {
 	size_t		 requests;	/* under way */
 	unsigned	 long_answers;	/* of those */
 	_Atomic unsigned digests;	/* answers in the making */
+	/* The shipper has not answered: not asked before that. */
+	_Atomic uint64_t shipper_ms;
 	struct pb_held	 held;		/* for pullers */
 	struct pb_offers *offers;	/* what may be pulled */
 	unsigned	 connections;	/* open; kept by the loop */

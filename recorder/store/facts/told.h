@@ -20,7 +20,10 @@
 #define PB_SHIPPER_SOCKET	"shipper.sock"
 #define PB_TOLD_VERB		"metrics"
 #define PB_TOLD_BYTES_MAX	(8u << 20)	/* of the text */
-#define PB_TOLD_MS		1000u		/* it is waited for */
+/* It is waited for, to let us in, and to answer; after that it is left alone
+ * for a while. */
+#define PB_TOLD_MS		1000u
+#define PB_TOLD_AGAIN_MS	5000u
 
 /*
  * Append to `out`, which takes PB_TOLD_BYTES_MAX.  PB_ENOENT: no shipper runs
