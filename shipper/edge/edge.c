@@ -315,10 +315,11 @@ end(struct call *call, struct pb_pull_answer *answer)
 	struct pb_edge *edge = call->edge;
 	struct pb_pull_action action = call->action;
 
+	/* What the answer points to is the call's. */
 	LIST_REMOVE(call, link);
-	free(call);
 	pb_pull_answer(edge->pull, &action, answer, pb_clock_mono_ms(),
 	    pb_random64());
+	free(call);
 }
 
 /* --- what the machine asks and tells -------------------------------------- */
