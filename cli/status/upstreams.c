@@ -48,6 +48,8 @@ static const struct pb_column columns[] = {
 	{ "filtered", PB_CELL_U64, UPSTREAM(row.filtered) },
 	{ "unfit", PB_CELL_U64, UPSTREAM(row.unfit) },
 	{ "last_unfit", PB_CELL_TEXT, UPSTREAM(row.unfit_text) },
+	{ "clocks_apart", PB_CELL_U64, UPSTREAM(row.apart) },
+	{ "last_apart_ns", PB_CELL_U64, UPSTREAM(row.apart_ns) },
 	{ 0 },
 }, fork_columns[] = {
 	{ "stream", PB_CELL_TEXT, FORK(stream) },
@@ -187,6 +189,11 @@ say_delivery(struct pb_out *out, const struct pb_upstream_figures *up)
 		pb_out_printf(out, "           not sent, as it cannot carry "
 		    "them as they were: %" PRIu64 " packets; the last: %s\n",
 		    up->row.unfit, up->row.unfit_text);
+	if (up->row.apart > 0)
+		pb_out_printf(out, "           clocks apart: a stream was given "
+		    "one of its own, %" PRIu64 " times; the last is %.1f s "
+		    "behind (the log has its name)\n", up->row.apart,
+		    (double)up->row.apart_ns / PB_NS_PER_S);
 }
 
 static void
