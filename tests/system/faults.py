@@ -16,6 +16,7 @@ import re
 import resource
 import socket
 import struct
+import threading
 
 from harness import *
 import samples
@@ -231,6 +232,56 @@ def read_only(path):
             if run(["umount", one]).returncode:
                 run(["umount", "-l", one])
         os.rmdir(beside)
+
+
+# --- links -------------------------------------------------------------------
+
+class SlowDoor:
+    """A way to 127.0.0.1:port: `rate` bits a second each way, all
+    connections together, with small buffers."""
+
+    def __init__(self, port, rate=50000):
+        self.port, self.lock = port, threading.Lock()
+        self.rate = rate / 8                    # bytes a second
+        self.free = {True: 0.0, False: 0.0}     # up, down: from when on
+        self.sent = {True: 0, False: 0}         # bytes
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(100)
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.spawn(self.serve)
+
+    def spawn(self, call, *args):
+        def quiet():
+            with contextlib.suppress(OSError):
+                call(*args)
+        threading.Thread(target=quiet, daemon=True).start()
+
+    def serve(self):
+        while True:
+            near, _ = self.listener.accept()
+            far = socket.socket()
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            far.connect(("127.0.0.1", self.port))
+            self.spawn(self.copy, near, far, True)
+            self.spawn(self.copy, far, near, False)
+
+    def copy(self, source, sink, up):
+        try:
+            while data := source.recv(512):
+                with self.lock:
+                    now = time.monotonic()
+                    self.free[up] = max(self.free[up], now) + \
+                        len(data) / self.rate
+                    pause = self.free[up] - now
+                    self.sent[up] += len(data)
+                time.sleep(pause)
+                sink.sendall(data)
+        finally:
+            for s in (source, sink):
+                with contextlib.suppress(OSError):
+                    s.shutdown(socket.SHUT_RDWR)
 
 
 # --- system calls -----------------------------------------------------------
