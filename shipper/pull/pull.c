@@ -56,6 +56,7 @@ pb_pull_create(struct pb_pull **out, const struct pb_pull_opts *opts,
 	TAILQ_INIT(&pull->starved);
 	pull->state = PB_SHIP_CONNECTING;
 	pull->wake_ms = UINT64_MAX;
+	pull_pace_begin(pull);
 	return 0;
 }
 
@@ -230,7 +231,8 @@ listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 	if (!pull->news && pull->sweep)
 		sweep(pull);
 	pull->list_ms = pull->news || pull->now_ms >=
-	    pull->list_began_ms + STALE_MS ? 0 : pull->now_ms + LIST_PAUSE_MS;
+	    pull->list_began_ms + STALE_MS ? pull_pace_list(pull) :
+	    pull->now_ms + LIST_PAUSE_MS;
 	if (pull->state != PB_SHIP_READY)
 		set_state(pull, PB_SHIP_IDLE);
 }
@@ -256,6 +258,7 @@ not_listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 	pull->list_ms = pull->now_ms + wait;
 	set_state(pull, refused ? PB_SHIP_REFUSED : PB_SHIP_BACKOFF);
 	pull->up = false;
+	pull_pace_begin(pull);
 	pull->cursor[0] = '\0';
 	TAILQ_FOREACH(s, &pull->all, all)
 		s->listed = false;

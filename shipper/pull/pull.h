@@ -24,8 +24,8 @@
  *          (Who does as if it were the same edge is another one, perhaps:
  *          libcurl makes a connection anew without a word.)
  * Limit:   PB_PULL_STREAMS_MAX streams; PB_PULL_FLIGHTS_MAX requests to the
- *          edge beside the list; bytes by `window` and by a budget that all
- *          edges share.
+ *          edge beside the list; bytes by how fast they come, by `window` and
+ *          by a budget that all edges share.
  */
 #ifndef PB_SHIPPER_PULL_H
 #define PB_SHIPPER_PULL_H
@@ -108,6 +108,7 @@ struct pb_pull_answer {
 	uint64_t	retry_after_ms;	/* 0: not said */
 	bool		fresh;		/* the edge's: over a connection that
 					 * was made for it */
+	bool		cut;		/* FETCH, FAILED: before its end */
 	uint64_t	acked;		/* HERE, THERE, HAND: durable up to it */
 	struct pb_fingerprint last;	/* HERE, THERE: seq 0: none */
 	struct pb_pull_piece piece;	/* FETCH, DONE: the machine's from now

@@ -11,7 +11,6 @@
 
 #include "shipper/pull/pull_impl.h"
 
-#define SLOW_MS		PB_SHIP_PIECE_MS	/* a fetch: halved */
 #define NOTHING_MS	1000u	/* until it is asked for again */
 
 static void	here(struct pb_pull *, struct pb_pull_stream *,
@@ -40,8 +39,6 @@ static void	keep(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_answer *);
 static void	set_apart(struct pb_pull *, struct pb_pull_stream *,
 		    struct pull_piece *);
-static void	resize(struct pb_pull_stream *, uint64_t,
-		    const struct pb_pull_action *, size_t);
 
 void
 pull_stream_answer(struct pb_pull *pull, const struct pb_pull_action *action,
@@ -208,7 +205,7 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	struct pull_piece *piece;
 
-	pull_give_bytes(pull, pull_reserve(action->bytes_max));
+	pull_brought(pull, action, answer);
 	if (answer->outcome == PB_PULL_DONE && answer->piece.first == 0)
 		answer->piece.first = action->number + 1;
 	if (action->late) {
@@ -220,7 +217,6 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (piece == NULL && s->fetch_from == action->number)
 		s->fetching = false;
 	if (answer->outcome == PB_PULL_DONE) {
-		resize(s, pull->now_ms, action, answer->piece.body.len);
 		keep(pull, s, action, piece, answer);
 		return;
 	}
@@ -267,10 +263,8 @@ not_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 		gone(pull, s);
 		return;
 	case PB_PULL_TOO_LARGE:
-		if (action->bytes_max < PB_PULL_BYTES_MAX) {
-			s->bytes_max = action->bytes_max * 2;
+		if (pull_larger(pull, action))
 			return;
-		}
 		break;
 	case PB_PULL_REFUSED:
 		pull_refuse(pull, s, "%s", answer->text);
@@ -355,19 +349,6 @@ set_apart(struct pb_pull *pull, struct pb_pull_stream *s,
 	if ((before != NULL && !before->sure) || (piece->of.reason == 0 &&
 	    !pull->opts.print(pull->opts.arg, &piece->of, &piece->print)))
 		drop_from(pull, s, piece);
-}
-
-static void
-resize(struct pb_pull_stream *s, uint64_t now_ms,
-    const struct pb_pull_action *action, size_t came)
-{
-	uint64_t took_ms = now_ms - action->began_ms;
-
-	if (took_ms > SLOW_MS && s->bytes_max > PB_PULL_BYTES_MIN)
-		s->bytes_max = action->bytes_max / 2;
-	else if (took_ms < SLOW_MS / 2 && came > action->bytes_max / 2 &&
-	    s->bytes_max < PB_PULL_BYTES_MAX)
-		s->bytes_max = action->bytes_max * 2;
 }
 
 /* --- to our recorder ------------------------------------------------------ */

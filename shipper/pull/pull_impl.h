@@ -2,8 +2,9 @@
  * shipper/pull/pull_impl.h - what the files of pull.h share
  *
  * pull.c has the edge: its list, its state; pull_line.c whose turn it is;
- * pull_stream.c what is next for a stream; pull_answer.c what follows from
- * answers, pull_late.c of packets that came late; pull_trouble.c what is wrong.
+ * pull_stream.c what is next for a stream, pull_pace.c how much of it;
+ * pull_answer.c what follows from answers, pull_late.c of packets that came
+ * late; pull_trouble.c what is wrong.
  */
 #ifndef PB_SHIPPER_PULL_IMPL_H
 #define PB_SHIPPER_PULL_IMPL_H
@@ -81,6 +82,10 @@ struct pb_pull {
 	uint64_t	list_began_ms;
 	unsigned	attempts;
 	unsigned	flights;	/* to the edge, beside the list */
+	size_t		pace;		/* bytes asked for at once, */
+	size_t		bringing;	/* and those that are */
+	uint64_t	slowed_ms;	/* it went down */
+	uint64_t	took_ms;	/* the last fetch */
 	size_t		bytes;		/* of the budget, that it has */
 	uint64_t	wake_ms;	/* of its streams; UINT64_MAX: none */
 	uint64_t	packets, body_bytes;
@@ -135,16 +140,28 @@ struct pull_piece *pull_add_piece(struct pb_pull_stream *s, uint64_t first,
 	    uint64_t last);
 void	pull_begin(const struct pb_pull_stream *s, enum pb_pull_kind kind,
 	    uint64_t number, struct pb_pull_action *out);
-/* May another request go to the edge; to our recorder; and so many bytes come?
- * Else it starves. */
+/* May another request go to the edge; to our recorder?  Else it starves. */
 bool	pull_may_ask(struct pb_pull *pull, struct pb_pull_stream *s);
 bool	pull_may_hand(struct pb_pull *pull, struct pb_pull_stream *s);
-bool	pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s,
-	    size_t bytes);
-/* What a fetch of so many bytes may bring. */
-size_t	pull_reserve(size_t bytes_max);
 void	pull_take_bytes(struct pb_pull *pull, size_t bytes);
 void	pull_give_bytes(struct pb_pull *pull, size_t bytes);
+
+/* --- pull_pace.c ---------------------------------------------------------- */
+
+/* Little at a time: at first, and after a failure. */
+void	pull_pace_begin(struct pb_pull *pull);
+/* When the list is to be asked for again, where it has news. */
+uint64_t pull_pace_list(const struct pb_pull *pull);
+/* May what is next for it be fetched?  Else it starves. */
+bool	pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s);
+/* A FETCH of as much as may come goes; was answered. */
+void	pull_bring(struct pb_pull *pull, struct pb_pull_action *action);
+void	pull_brought(struct pb_pull *pull,
+	    const struct pb_pull_action *action,
+	    const struct pb_pull_answer *answer);
+/* One packet is larger than that: ask for more; false: that was all. */
+bool	pull_larger(struct pb_pull *pull,
+	    const struct pb_pull_action *action);
 
 /* --- pull_late.c ---------------------------------------------------------- */
 

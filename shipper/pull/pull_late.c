@@ -73,14 +73,11 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
 	if (!s->listed || !pull->up || !pull_may_ask(pull, s) ||
-	    !pull_may_bring(pull, s, pull_reserve(s->bytes_max)))
+	    !pull_may_bring(pull, s))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->late[0].first - 1, out);
-	out->bytes_max = s->bytes_max;
 	out->late = s->late_fetching = true;
-	s->flights++;
-	pull->flights++;
-	pull_take_bytes(pull, pull_reserve(s->bytes_max));
+	pull_bring(pull, out);
 	return true;
 }
 
@@ -93,10 +90,7 @@ pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	case PB_PULL_DONE:
 		return keep(pull, s, action, answer);
 	case PB_PULL_TOO_LARGE:
-		if (s->bytes_max >= PB_PULL_BYTES_MAX)
-			return false;
-		s->bytes_max *= 2;
-		return true;
+		return pull_larger(pull, action);
 	case PB_PULL_NOTHING:
 	case PB_PULL_GONE:
 		pass(pull, s, s->late[0].last);

@@ -178,39 +178,13 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	if (s->fetching || s->doubt || !s->listed || !pull->up ||
 	    s->asked >= s->there || s->coming >= PB_PULL_AHEAD_MAX - 1 ||
-	    !pull_may_ask(pull, s) ||
-	    !pull_may_bring(pull, s, pull_reserve(s->bytes_max)))
+	    !pull_may_ask(pull, s) || !pull_may_bring(pull, s))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->asked, out);
-	out->bytes_max = s->bytes_max;
-	out->began_ms = pull->now_ms;
 	s->fetching = true;
 	s->fetch_from = s->asked;
-	s->flights++;
-	pull->flights++;
-	pull_take_bytes(pull, pull_reserve(s->bytes_max));
+	pull_bring(pull, out);
 	return true;
-}
-
-size_t
-pull_reserve(size_t bytes_max)
-{
-	return bytes_max + PB_PULL_SLACK;
-}
-
-/* One request may always be under way; beyond that half of what there is for
- * all edges stays for those that have none. */
-bool
-pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s, size_t bytes)
-{
-	const struct pb_pull_budget *budget = pull->opts.budget;
-
-	if (pull->bytes == 0 ? budget->bytes + bytes <= budget->bytes_max :
-	    pull->bytes + bytes <= pull->opts.window &&
-	    budget->bytes + bytes <= budget->bytes_max / 2)
-		return true;
-	pull_starve(pull, s);
-	return false;
 }
 
 void

@@ -134,7 +134,8 @@ done(void *arg, const struct pb_http_answer *http)
 	struct pb_fetch_call *call = arg;
 	char text[PB_SHIP_TEXT_MAX] = "", said[PB_SHIP_TEXT_MAX + 64] = "";
 	struct pb_pull_answer answer = { .text = said, .cursor = "",
-	    .retry_after_ms = http->retry_after_ms, .fresh = http->fresh };
+	    .retry_after_ms = http->retry_after_ms, .fresh = http->fresh,
+	    .cut = http->status == 0 };
 	struct pb_json_doc doc;
 	bool ours;
 

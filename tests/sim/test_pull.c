@@ -21,6 +21,8 @@
 #define FLIGHTS		64u
 #define PACKET_BYTES	1000u
 #define NUMBERS_MAX	20000u
+#define TURN_MS		5u
+#define SILENCE_MS	10000u
 
 struct flight {
 	bool		used;
@@ -29,6 +31,7 @@ struct flight {
 	uint64_t	due_ms;
 	bool		told;		/* FETCH: the numbers are */
 	bool		fresh;		/* over a connection made for it */
+	size_t		came;		/* over a slow link: of its body */
 };
 
 struct world {
@@ -58,6 +61,8 @@ struct world {
 	uint64_t	now_ms, random;
 	unsigned	failing;	/* of 16 answers, at random */
 	bool		moves;		/* fresh at random, too */
+	size_t		link;		/* bytes a turn, for all; 0: any */
+	size_t		carried;	/* by it */
 };
 
 static uint64_t
@@ -388,7 +393,33 @@ static void
 break_off(struct flight *f)
 {
 	pb_buf_finish(&f->answer.piece.body);
-	f->answer = (struct pb_pull_answer){ .text = "it broke off" };
+	f->answer = (struct pb_pull_answer){ .text = "it broke off",
+	    .cut = true };
+}
+
+/* All that is under way shares it; as in http.h what comes at 8 kbit/s is
+ * heard to its end, and what is slower is cut after a while. */
+static void
+carry(struct world *w)
+{
+	unsigned count = under_way(w, PB_PULL_FETCH);
+	size_t share = w->link / (count > 0 ? count : 1);
+
+	for (unsigned i = 0; i < FLIGHTS; i++) {
+		struct flight *f = &w->flight[i];
+
+		if (!f->used || f->action.kind != PB_PULL_FETCH || !f->told)
+			continue;
+		f->came += share;
+		w->carried += share;
+		f->due_ms = w->now_ms;
+		if (f->came >= f->answer.piece.body.len)
+			continue;
+		if (w->now_ms > f->action.began_ms + SILENCE_MS + f->came)
+			break_off(f);
+		else
+			f->due_ms += 2 * TURN_MS;
+	}
 }
 
 static void
@@ -397,13 +428,15 @@ turn(struct world *w)
 	struct pb_pull_action action;
 	struct flight *f;
 
+	if (w->link > 0)
+		carry(w);
 	while (pb_pull_next(w->pull, w->now_ms, next_random(w), &action))
 		start(w, &action);
 	for (unsigned i = 0; i < FLIGHTS; i++)
 		head(w, &w->flight[i]);
 	if (w->budget.bytes > w->bytes_most)
 		w->bytes_most = w->budget.bytes;
-	w->now_ms += 5;
+	w->now_ms += TURN_MS;
 	for (unsigned i = 0; i < FLIGHTS; i++) {
 		f = &w->flight[i];
 		if (!f->used || f->due_ms > w->now_ms)
@@ -497,6 +530,25 @@ what_waits_keeps_to_the_window_and_to_the_budget(void **state)
 	assert_true(w->bytes_most <= (3u << 20) + PB_PULL_SLACK);
 	assert_int_equal(w->budget.bytes, 0);
 	assert_int_equal(w->budget.hands, 0);
+}
+
+/* 2 KB a second: 200 KB, of which 64 are asked for at once. */
+static void
+a_slow_link_carries_next_to_nothing_twice(void **state)
+{
+	struct world *w = *state;
+
+	w->link = 10;
+	grows(w, 200);
+	run(w, 120000);
+	assert_int_equal(w->here, 200);
+	assert_true(w->carried < 220 * PACKET_BYTES);
+	/* And all it can, once it is fast. */
+	w->link = 0;
+	grows(w, NUMBERS_MAX - 1);
+	run(w, 20000);
+	assert_int_equal(w->here, NUMBERS_MAX - 1);
+	assert_true(w->bytes_most > 4 * PB_PULL_BYTES_MAX);
 }
 
 static void
@@ -741,6 +793,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(all_is_fetched_in_order_and_told),
 		TEST(what_waits_keeps_to_the_window_and_to_the_budget),
+		TEST(a_slow_link_carries_next_to_nothing_twice),
 		TEST(another_edge_has_half_of_the_budget_left),
 		TEST(a_new_connection_is_compared_before_anything_is_kept),
 		TEST(an_answer_over_a_new_connection_waits_for_the_comparison),
