@@ -166,7 +166,7 @@ http_on_turn(void *arg, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
 }
 
 /* Of a large answer at once, where it says how large it is: memory is touched
- * as it comes. */
+ * as it comes.  One that is too large need not come. */
 static void
 make_room(struct transfer *t)
 {
@@ -174,7 +174,9 @@ make_room(struct transfer *t)
 
 	pb_curl.curl_easy_getinfo(t->easy,
 	    CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-	if (length > (curl_off_t)PB_HTTP_ANSWER_MAX &&
+	if (t->request.line == NULL && length > (curl_off_t)t->answer.max)
+		t->answer.failed = true;
+	else if (length > (curl_off_t)PB_HTTP_ANSWER_MAX &&
 	    (uint64_t)length <= t->answer.max)
 		(void)pb_buf_reserve(&t->answer, (size_t)length);
 }

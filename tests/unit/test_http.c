@@ -442,7 +442,10 @@ an_answer_may_be_as_large_as_is_said_and_kept(void **state)
 		/* The second one goes over the first one's connection. */
 		assert_int_equal(kept.fresh, i == 0);
 	}
+	/* One byte too large: the rest of it is not waited for. */
 	request.answer_max = 149999;
+	text[n + 100] = '\0';
+	peer.silence_ms = 2000;
 	kept.result.done = false;
 	assert_int_equal(pb_http_send(http, &request, NULL), 0);
 	wait_for(http, &kept.result);
