@@ -131,7 +131,8 @@ faster(struct pb_pull *pull, uint64_t took_ms, size_t came)
 		    PB_PULL_BYTES_MIN);
 	pull->pace += came;
 	if (pull->pace > pull->opts.window)
-		pull->pace = PB_PULL_BYTES_FIRST;
+		pull->pace = pull->opts.window > PB_PULL_BYTES_FIRST ?
+		    pull->opts.window : PB_PULL_BYTES_FIRST;
 }
 
 /* Half for each time it took twice too long; those that were under way
