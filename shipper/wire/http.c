@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +20,7 @@
 static struct transfer	*transfer_create(struct pb_http *);
 static void	transfer_destroy(struct transfer *);
 static void	transfer_end(struct transfer *, bool);
+static void	give_up(const struct transfer *);
 static void	explain(const struct transfer *, CURLcode,
 		    char [static CURL_ERROR_SIZE]);
 static void	explain_redirect(CURL *, char [static CURL_ERROR_SIZE]);
@@ -158,6 +160,8 @@ transfer_end(struct transfer *t, bool reuse)
 {
 	struct pb_http *http = t->http;
 
+	if (!reuse)
+		give_up(t);
 	pb_curl.curl_multi_remove_handle(http->multi, t->easy);
 	TAILQ_REMOVE(&http->busy, t, link);
 	http->requests--;
@@ -174,6 +178,19 @@ transfer_end(struct transfer *t, bool reuse)
 	t->error[0] = '\0';
 	t->at = 0;
 	TAILQ_INSERT_HEAD(&http->idle, t, link);
+}
+
+/* What the kernel still has of it goes with the connection (socket(7),
+ * SO_LINGER): sent when a link is there again it would come behind what was
+ * sent over another one, such as an ack behind a later one. */
+static void
+give_up(const struct transfer *t)
+{
+	static const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+	if (t->fd != CURL_SOCKET_BAD)
+		(void)setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &none,
+		    sizeof(none));
 }
 
 void

@@ -657,6 +657,48 @@ cancelled_requests_end_without_a_word(void **state)
 	server_stop(s);
 }
 
+/* Else an ack could come behind a later one, when a link is there again. */
+static void
+what_was_given_up_does_not_come_later(void **state)
+{
+	int small = 4096, listener = socket(AF_INET, SOCK_STREAM, 0), far;
+	struct sockaddr_in in = { .sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(in);
+	static uint8_t bytes[65536];
+	char url[64];
+	struct pb_http_peer peer = { .url = url };
+	struct result r = { .done = false };
+	struct pb_http_request request = { .peer = &peer, .path = "/",
+	    .body = body, .len = BODY_BYTES, .done = on_done, .arg = &r,
+	    .owner = &r };
+	struct pb_http *http = http_with(2);
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small,
+	    sizeof(small)), 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&in, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&in, &len),
+	    0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u",
+	    ntohs(in.sin_port));
+	assert_int_equal(pb_http_send(http, &request, NULL), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(pb_http_wait(http, NULL, 0, 10, NULL), 0);
+	far = accept(listener, NULL, NULL);
+	assert_true(far >= 0);
+	pb_http_cancel(http, &r);
+	while ((n = recv(far, bytes, sizeof(bytes), 0)) > 0)
+		continue;
+	assert_int_equal(n, -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(far);
+	close(listener);
+	pb_http_destroy(http);
+}
+
 static void
 a_readable_descriptor_ends_the_wait(void **state)
 {
@@ -734,6 +776,7 @@ main(void)
 		cmocka_unit_test(a_slow_reader_gets_everything),
 		cmocka_unit_test(requests_past_the_bound_are_refused),
 		cmocka_unit_test(cancelled_requests_end_without_a_word),
+		cmocka_unit_test(what_was_given_up_does_not_come_later),
 		cmocka_unit_test(a_readable_descriptor_ends_the_wait),
 		cmocka_unit_test(a_look_up_that_hangs_holds_up_no_other),
 	};
