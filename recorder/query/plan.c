@@ -17,6 +17,7 @@
 static int	next(void *, uint64_t, struct pb_cursor_run *,
 		    struct pb_err *);
 static void	wrong(void *, uint64_t);
+static void	ended(void *, uint64_t);
 /* rows */
 static int	find_row(struct pb_plan *, uint64_t *, struct pb_err *);
 static int	row_below(struct pb_plan *, uint64_t, struct pb_err *);
@@ -26,12 +27,13 @@ static void	decide(struct pb_plan *);
 static bool	inside(const struct pb_range *, const struct pb_flows_info *);
 /* the block in hand */
 static bool	in_hand(const struct pb_plan *, uint64_t);
-static bool	give_run(struct pb_plan *, uint64_t, struct pb_cursor_run *);
-static void	give_piece(const struct pb_plan *, const struct piece *,
-		    struct pb_cursor_run *);
+static int	give_run(struct pb_plan *, uint64_t, struct pb_cursor_run *,
+		    struct pb_err *);
 static void	leave_block(struct pb_plan *);
 /* backwards */
 static int	back_in_hand(struct pb_plan *, uint64_t, uint64_t *,
+		    uint64_t *, struct pb_err *);
+static int	back_by_pieces(struct pb_plan *, uint64_t, uint64_t *,
 		    uint64_t *, struct pb_err *);
 static int	back_by_extents(struct pb_plan *, uint64_t, uint64_t,
 		    uint64_t *, uint64_t *, struct pb_err *);
@@ -95,7 +97,7 @@ struct pb_cursor_guide
 pb_plan_guide(struct pb_plan *plan)
 {
 	return (struct pb_cursor_guide){ .next = next, .wrong = wrong,
-	    .arg = plan };
+	    .ended = ended, .arg = plan };
 }
 
 bool
@@ -128,8 +130,9 @@ next(void *arg, uint64_t seq, struct pb_cursor_run *out, struct pb_err *err)
 
 	for (; seq <= plan->range.last_seq; seq = plan->last_seq + 1) {
 		if (in_hand(plan, seq)) {
-			if (give_run(plan, seq, out))
-				return 1;
+			rc = give_run(plan, seq, out, err);
+			if (rc != 0)
+				return rc;
 			continue;
 		}
 		leave_block(plan);
@@ -144,8 +147,9 @@ next(void *arg, uint64_t seq, struct pb_cursor_run *out, struct pb_err *err)
 			return 1;
 		}
 		enter_block(plan);
-		if (give_run(plan, seq, out))
-			return 1;
+		rc = give_run(plan, seq, out, err);
+		if (rc != 0)
+			return rc;
 	}
 	return 0;
 }
@@ -211,6 +215,9 @@ enter_block(struct pb_plan *plan)
 	plan->last_seq = row->last_seq;
 	plan->segment_seq = row->segment_seq;
 	plan->from = row->from;
+	plan->packets = row->packets == row->last_seq - row->first_seq + 1 ?
+	    0 : row->packets;
+	plan->until = UINT64_MAX;
 	plan->whole = PB_VERDICT_EACH;
 	plan->planner->explain->blocks++;
 	plan->planner->explain->index_bytes +=
@@ -266,36 +273,23 @@ in_hand(const struct pb_plan *plan, uint64_t seq)
 	    seq <= plan->last_seq;
 }
 
-/* What of the block in hand is wanted, from number `seq` on. */
-static bool
-give_run(struct pb_plan *plan, uint64_t seq, struct pb_cursor_run *out)
+/* What of the block in hand is wanted, from number `seq` on: 1, 0 where
+ * nothing is, or an error. */
+static int
+give_run(struct pb_plan *plan, uint64_t seq, struct pb_cursor_run *out,
+    struct pb_err *err)
 {
+	int rc;
+
 	if (plan->verdicts.of == NULL) {
 		*out = (struct pb_cursor_run){ .first_seq = seq,
 		    .last_seq = plan->last_seq, .verdict = plan->whole };
 		return plan->whole != PB_VERDICT_NONE;
 	}
-	for (size_t i = plan->piece_at; i < plan->pieces; i++)
-		if (plan->first_seq + plan->piece[i].last >= seq) {
-			plan->piece_at = i;
-			give_piece(plan, &plan->piece[i], out);
-			return true;
-		}
-	return false;
-}
-
-static void
-give_piece(const struct pb_plan *plan, const struct piece *piece,
-    struct pb_cursor_run *out)
-{
-	*out = (struct pb_cursor_run){
-		.first_seq = plan->first_seq + piece->first,
-		.last_seq = plan->first_seq + piece->last,
-		.segment_seq = plan->segment_seq,
-		.from = plan->from + piece->from,
-		.end = plan->from + piece->end,
-		.verdict_of = plan->verdicts.of + piece->first,
-	};
+	rc = plan_find_piece(plan, seq, err);
+	if (rc == 1)
+		plan_give_piece(plan, out);
+	return rc;
 }
 
 static void
@@ -315,10 +309,19 @@ wrong(void *arg, uint64_t seq)
 }
 
 static void
+ended(void *arg, uint64_t last_seq)
+{
+	struct pb_plan *plan = arg;
+
+	plan->piece_last = last_seq;
+}
+
+static void
 leave_block(struct pb_plan *plan)
 {
 	plan_drop_pieces(plan);
 	plan->first_seq = plan->last_seq = 0;
+	plan->piece_last = 0;
 }
 
 int
@@ -364,6 +367,8 @@ back_in_hand(struct pb_plan *plan, uint64_t before, uint64_t *first,
 	if (plan->verdicts.of == NULL)
 		return back_by_extents(plan, plan->first_seq, before, first,
 		    last, err);
+	if (plan->packets != 0)
+		return back_by_pieces(plan, before, first, last, err);
 	while (i > 0 && plan->first_seq + plan->piece[i - 1].first >= before)
 		i--;
 	if (i == 0)
@@ -374,6 +379,33 @@ back_in_hand(struct pb_plan *plan, uint64_t before, uint64_t *first,
 	if (*last >= before)
 		*last = before - 1;
 	return 1;
+}
+
+/* Where numbers were left out: what the last extent in front of `before` that
+ * has some of a piece has of the block's. */
+static int
+back_by_pieces(struct pb_plan *plan, uint64_t before, uint64_t *first,
+    uint64_t *last, struct pb_err *err)
+{
+	struct pb_extent_info extent;
+	int rc;
+
+	for (; before > plan->first_seq; before = *first) {
+		rc = back_by_extents(plan, plan->first_seq, before, first,
+		    last, err);
+		if (rc <= 0)
+			return rc;
+		rc = pb_index_extent_below(plan->index, plan->stream, *first,
+		    &extent, err);
+		if (rc <= 0)
+			return rc;
+		plan->until = extent.offset + extent.bytes;
+		plan->piece_last = 0;
+		rc = plan_find_piece(plan, *first, err);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
 }
 
 /* What the last extent in front of `before` has of numbers from `low` on. */

@@ -56,6 +56,13 @@ struct pb_plan {
 	struct piece	*piece;
 	size_t		 pieces, pieces_cap;
 	size_t		 piece_at;	/* given last */
+	/* Where numbers were left out: how many packets it has instead; 0:
+	 * one a number.  Which a piece has is known once it was read: up to
+	 * this one, of the piece given last; 0: not yet.  Pieces from `until`
+	 * on are not given. */
+	uint64_t	 packets;
+	uint64_t	 piece_last;
+	uint64_t	 until;
 };
 
 /* The block in hand is the planner's row: ask its table.  With `count`, what
@@ -64,5 +71,13 @@ void	plan_look_into_table(struct pb_plan *plan, bool count);
 
 /* Nothing is said of single packets any more, and no piece is there. */
 void	plan_drop_pieces(struct pb_plan *plan);
+
+/* plan_piece.c.  The first piece that may have number `seq` or a later one
+ * becomes `piece_at`: 1, 0 where there is none, or an error.  And the run that
+ * it is. */
+int	plan_find_piece(struct pb_plan *plan, uint64_t seq,
+	    struct pb_err *err);
+void	plan_give_piece(const struct pb_plan *plan,
+	    struct pb_cursor_run *out);
 
 #endif

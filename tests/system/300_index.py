@@ -11,8 +11,10 @@ import os
 import random
 import re
 import socket
+import struct
 
 from harness import *
+import pngread
 import samples
 
 FILTERS = """
@@ -105,6 +107,42 @@ def same(node, what, filters=FILTERS, *more):
               node.pb("query", "--no-index", "-w", "-", *args), name + " -w")
 
 
+def with_runs_left_out(t):
+    """The same of two streams of which most packets, or every second one,
+    were filtered on the way."""
+    node = t.node("n1", listen=True, store=("segment_size = 4MiB",))
+    node.start_recorder()
+    seed = int(os.environ.get("PB_SEED", random.randrange(1 << 32)))
+    rnd = random.Random(seed)
+    print("PB_SEED=%d" % seed)
+    packets = pngread.read(generated(t)).packets
+    for name, longest in (("few", 400), ("half", 1)):
+        post(node, rnd, name, packets, longest)
+    node.stop()
+    return node
+
+
+def post(node, rnd, name, packets, longest):
+    """Up to `longest` are left out in front of half of them."""
+    head = samples.shb("<") + samples.idb("<", 1, (9, b"\x09"))
+    seq, at = 0, 0
+    while at < len(packets):
+        body = head
+        for p in packets[at:at + 3000]:
+            if rnd.random() < 0.5:
+                left = rnd.randint(1, longest)
+                body += samples.filtered("<", seq + 1, seq + left, p.time_ns)
+                seq += left
+            seq += 1
+            body += samples.epb("<", 0, p.time_ns, p.data,
+                                (5, struct.pack("<Q", seq)))
+        at += 3000
+        status, _, answer = node.http(
+            "POST", "/v1/streams/%s/eth0/0123456789abcdef/packets" % name,
+            body)
+        equal(status, 200, "it takes them: %s" % answer)
+
+
 def explained(node, *args):
     done = node.pb_run("query", "--explain", "--json", "--count", *args)
     return json.loads(done.stderr.splitlines()[-1])
@@ -117,6 +155,34 @@ def the_index_finds_what_a_look_at_each_packet_finds(t):
     same(node, "numbers", ["udp port 53", "tcp"], "--seq", "777-15000")
     same(node, "times", ["udp port 53", "tcp", ""], "--after",
          str(samples.T0 + 50), "--before", str(samples.T0 + 150))
+
+
+def numbers_that_were_left_out_have_tables_around_them(t):
+    node = with_runs_left_out(t)
+    check(len(tables(node)) >= 2, "there are no flow tables")
+    some = ["udp port 53", "", "vlan and host 192.168.0.7", "ip[8] < 64"]
+    last = max(r["last_seq"] for r in node.rows("streams"))
+    for made in ("by the writer", "again"):
+        same(node, made, some)
+        same(node, made + ", numbers", some[:1], "--seq", "%d-%d" % (
+            last // 9, last // 2))
+        same(node, made + ", times", some[:2], "--after",
+             str(samples.T0 + 50), "--before", str(samples.T0 + 150))
+        for f in some:
+            lines = node.pb("query", "--stream", "few/*", *f.split())
+            back = node.pb("query", "--reverse", "--stream", "few/*",
+                           *f.split())
+            equal(back.splitlines(), lines.splitlines()[::-1],
+                  "%s, reverse of '%s'" % (made, f))
+        node.pb("verify")
+        node.pb("reindex", seconds=120)
+    done = explained(node, "host 203.0.113.99")
+    equal((done["packets_asked"], done["packet_bytes"]), (0, 0), "asked")
+    said = node.pb_run("query", "--explain", "--json", "src host 10.0.0.5 "
+                       "and dst net 192.168.0.0/28").stderr
+    done = json.loads(said.splitlines()[-1])
+    equal(done["blocks_damaged"], 0, "damaged")
+    check(0 < done["packet_bytes"] < 200000, "not all is read", done)
 
 
 def what_cannot_be_there_is_not_read(t):
@@ -263,6 +329,7 @@ def beside_a_recorder_it_is_behind_all_others(t):
 
 if __name__ == "__main__":
     main("300", the_index_finds_what_a_look_at_each_packet_finds,
+         numbers_that_were_left_out_have_tables_around_them,
          what_cannot_be_there_is_not_read,
          backwards_it_is_the_same_list_from_its_end,
          the_first_lines_wait_for_no_others,

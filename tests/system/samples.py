@@ -59,6 +59,12 @@ def isb(o, interface, ticks, *options):
                                    ticks & 0xFFFFFFFF) + opts(o, *options))
 
 
+def filtered(o, first, last, ticks, digest=0):
+    """Numbers that were left out (docs/format.md, kind 7)."""
+    return isb(o, 0, ticks, (2989, struct.pack(o + "I", 32473) + b"PB\1\7" +
+                             struct.pack("<QQQ", first, last, digest)))
+
+
 def pcap(o, magic, packets, link=1, snaplen=262144):
     out = [struct.pack(o + "IHHiIII", magic, 2, 4, 0, 0, snaplen, link)]
     for sec, frac, data, origlen in packets:

@@ -19,6 +19,7 @@
 struct script {
 	struct pb_cursor_run run[RUNS_MAX];
 	size_t		 runs;
+	size_t		 given;		/* the last one */
 	unsigned	 wrong;
 	uint64_t	 wrong_from;
 };
@@ -32,12 +33,13 @@ static int
 script_next(void *arg, uint64_t seq, struct pb_cursor_run *out,
     struct pb_err *err)
 {
-	const struct script *s = arg;
+	struct script *s = arg;
 
 	(void)err;
 	for (size_t i = 0; i < s->runs; i++)
 		if (s->run[i].last_seq >= seq) {
 			*out = s->run[i];
+			s->given = i;
 			return 1;
 		}
 	return 0;
@@ -55,6 +57,16 @@ script_wrong(void *arg, uint64_t seq)
 		s->run[i].verdict_of = NULL;
 		s->run[i].verdict = PB_VERDICT_EACH;
 	}
+}
+
+/* Of one whose blocks say which numbers it has. */
+static void
+script_ended(void *arg, uint64_t last_seq)
+{
+	struct script *s = arg;
+
+	assert_int_not_equal(s->run[s->given].packets, 0);
+	s->run[s->given].last_seq = last_seq;
 }
 
 /* Where in the first segment each packet's block begins. */
@@ -106,7 +118,8 @@ setup(void **state)
 static struct pb_cursor *
 cursor_of(struct fixture *f, struct script *s, const struct pb_range *range)
 {
-	struct pb_cursor_guide guide = { script_next, script_wrong, s };
+	struct pb_cursor_guide guide = { script_next, script_wrong,
+	    script_ended, s };
 	struct pb_stream_info row;
 	struct pb_cursor *cursor;
 
@@ -196,6 +209,19 @@ numbers(uint64_t first, uint64_t last)
 	    .verdict = PB_VERDICT_EACH };
 }
 
+/* The same where the blocks say which numbers they are, among all. */
+static struct pb_cursor_run
+untold(uint64_t first, uint64_t last)
+{
+	struct pb_cursor_run run = place(first, last);
+
+	run.first_seq = 1;
+	run.last_seq = PACKETS;
+	run.packets = last - first + 1;
+	run.more = true;
+	return run;
+}
+
 static void
 a_cursor_goes_from_run_to_run(void **state)
 {
@@ -272,6 +298,70 @@ a_cursor_that_was_parked_goes_on_where_it_was(void **state)
 	/* A block is not read twice from its run's beginning. */
 	assert_true(pb_cursor_bytes(cursor) < 400 * file.segment.bytes);
 	pb_cursor_destroy(cursor);
+}
+
+static void
+the_blocks_of_a_place_may_say_which_numbers_they_are(void **state)
+{
+	static const uint8_t verdict_of[11] = { [3] = PB_VERDICT_ALL,
+	    [10] = PB_VERDICT_ALL };
+	struct pb_range range = ALL;
+
+	for (unsigned way = 0; way < 4; way++) {
+		struct script s = { .run = { untold(20, 30), untold(40, 50),
+		    untold(60, 60), numbers(PACKETS + 1, UINT64_MAX) },
+		    .runs = 4 };
+		struct pb_cursor *cursor;
+
+		s.run[1].verdict_of = verdict_of;
+		s.run[2].more = false;
+		range.last_seq = way < 2 ? UINT64_MAX : 43;
+		cursor = cursor_of(*state, &s, &range);
+		for (uint64_t seq = 20; seq <= 30; seq++) {
+			if (way % 2 == 1)
+				pb_cursor_park(cursor);
+			gives(cursor, seq, seq, PB_VERDICT_ALL);
+		}
+		gives(cursor, 43, 43, PB_VERDICT_ALL);
+		if (way < 2) {
+			gives(cursor, 50, 50, PB_VERDICT_ALL);
+			assert_false(pb_cursor_done(cursor));
+			gives(cursor, 60, 60, PB_VERDICT_ALL);
+			assert_int_equal(s.run[1].last_seq, 50);
+		}
+		ends(cursor);
+		assert_int_equal(s.run[0].last_seq, 30);
+		assert_int_equal(s.wrong, 0);
+		pb_cursor_destroy(cursor);
+	}
+}
+
+/* Of one block too many or too few, too. */
+static void
+where_blocks_say_their_numbers_so_many_must_be_there(void **state)
+{
+	static const uint64_t good_to[] = { 30, 29, 29, 0 };
+
+	for (unsigned way = 0; way < 4; way++) {
+		struct script s = { .run = { untold(20, 30) }, .runs = 1 };
+		struct pb_cursor *cursor;
+		uint64_t good = good_to[way];
+
+		if (way == 0)
+			s.run[0].packets++;
+		else if (way == 1)
+			s.run[0].packets--;
+		else if (way == 2)
+			s.run[0].end -= 4;
+		else
+			s.run[0].from += 4;
+		cursor = cursor_of(*state, &s, &ALL);
+		if (good > 0)
+			gives(cursor, 20, good, PB_VERDICT_ALL);
+		gives(cursor, good + 1, PACKETS, PB_VERDICT_EACH);
+		assert_int_equal(s.wrong, 1);
+		pb_cursor_destroy(cursor);
+	}
 }
 
 /*
@@ -523,6 +613,8 @@ main(void)
 		TEST(numbers_and_times_cut_a_run),
 		TEST(what_is_not_wanted_of_a_run_is_passed_over),
 		TEST(a_cursor_that_was_parked_goes_on_where_it_was),
+		TEST(the_blocks_of_a_place_may_say_which_numbers_they_are),
+		TEST(where_blocks_say_their_numbers_so_many_must_be_there),
 		TEST(a_run_begins_with_its_own_numbers),
 		TEST(a_place_that_is_none_costs_time_and_nothing_else),
 		TEST(packets_that_nobody_wants_are_counted_all_the_same),
@@ -535,6 +627,7 @@ main(void)
 		FEW(numbers_and_times_cut_a_run),
 		FEW(what_is_not_wanted_of_a_run_is_passed_over),
 		FEW(a_cursor_that_was_parked_goes_on_where_it_was),
+		FEW(the_blocks_of_a_place_may_say_which_numbers_they_are),
 		FEW(a_run_begins_with_its_own_numbers),
 		FEW(a_place_that_is_none_costs_time_and_nothing_else),
 		FEW(packets_that_nobody_wants_are_counted_all_the_same),

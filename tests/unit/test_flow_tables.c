@@ -312,6 +312,42 @@ an_index_block_is_a_run_without_holes_of_bounded_length(void **state)
 }
 
 static void
+an_index_block_begins_with_a_packet_or_right_before_one(void **state)
+{
+	struct pb_index_block *block = pb_index_block_create(NULL, 0, 7, 10);
+	struct pb_index_part left = part(10, 0, 5000, 64);
+	struct pb_index_part next = part(20, 1, 5064, 200);
+	struct pb_flows_info row;
+	struct pb_flows *flows;
+	struct pb_buf table;
+	uint8_t data[64 + PB_FLOW_BEHIND] = { 0 };
+
+	(void)state;
+	pb_buf_init(&table, PB_FLOW_TABLE_BYTES_MAX);
+	assert_int_equal(pb_flows_create(&flows, 8, 8, NULL), 0);
+	left.last_seq = 19;
+	left.tally.filtered = 10;
+	left.flows = next.flows = flows;
+	assert_true(pb_index_block_part(block, &left));
+	assert_int_equal(pb_index_block_end(block, &row, &table, NULL, NULL),
+	    0);
+	next.last_seq = 29;
+	next.tally.filtered = 9;
+	assert_true(pb_flows_packet(flows, 64, PB_LINKTYPE_ETHERNET, data, 64,
+	    64, 1));
+	assert_true(pb_index_block_part(block, &next));
+	assert_int_equal(pb_index_block_end(block, &row, &table, NULL, NULL),
+	    1);
+	assert_int_equal(row.first_seq, 20);
+	assert_int_equal(row.last_seq, 29);
+	assert_int_equal(row.from, 5064);
+	assert_int_equal(row.packets, 1);
+	pb_buf_finish(&table);
+	pb_flows_destroy(flows);
+	pb_index_block_destroy(block);
+}
+
+static void
 a_segment_of_whole_128_mib_ends_with_no_small_index_block(void **state)
 {
 	const uint64_t whole = 128u << 20, end = 2 * whole;
@@ -352,6 +388,8 @@ main(void)
 		TABLED(an_index_that_is_made_again_without_tables_leaves_none),
 		cmocka_unit_test(
 		    an_index_block_is_a_run_without_holes_of_bounded_length),
+		cmocka_unit_test(
+		    an_index_block_begins_with_a_packet_or_right_before_one),
 		cmocka_unit_test(
 		    a_segment_of_whole_128_mib_ends_with_no_small_index_block),
 	};

@@ -211,7 +211,7 @@ a_row_of_flows_that_makes_no_sense_is_passed_over(void **state)
 	} while (0)
 	ROW(0, (void)r);
 	ROW(1, (void)r);
-	ROW(0, r.packets = 9);
+	ROW(0, r.packets = 11);
 	ROW(0, r.segment_seq = r.first_seq + 1);
 	ROW(0, r.end = r.from);
 	ROW(0, r.end = r.from + PB_INDEX_BLOCK_BYTES + 1);

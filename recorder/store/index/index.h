@@ -139,8 +139,8 @@ struct pb_extent_info {
 struct pb_flows_info {
 	uint32_t	stream;
 	uint64_t	first_seq;	/* of packet 0; they ascend by one, but
-					 * where it has fewer packets and no
-					 * table: numbers were left out */
+					 * where it has fewer packets: numbers
+					 * were left out, maybe the first */
 	uint64_t	last_seq;
 	uint64_t	segment_seq;	/* first_seq of its segment */
 	uint64_t	from, end;	/* in its file: where the first chunk

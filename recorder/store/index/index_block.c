@@ -61,7 +61,7 @@ pb_index_block_part(struct pb_index_block *block,
 	    part->tally.packets > PB_INDEX_BLOCK_PACKETS)
 		return false;
 	/* Flows that are not those of these packets say nothing. */
-	if (part->flows != NULL &&
+	if (part->flows != NULL && part->tally.packets > 0 &&
 	    part->flows->packets == part->tally.packets) {
 		if (!merge(block, part->flows, at))
 			return false;
@@ -115,9 +115,7 @@ pb_index_block_end(const struct pb_index_block *block,
 		.last_time = block->tally.last_time,
 		.packets = block->tally.packets,
 	};
-	/* A table's packets are the numbers one by one. */
-	if (block->end - block->from >= PB_INDEX_TABLE_FROM &&
-	    row->packets == row->last_seq - row->first_seq + 1)
+	if (block->end - block->from >= PB_INDEX_TABLE_FROM)
 		rc = work == NULL ?
 		    pb_flow_table_encode(table, block->flows, err) :
 		    pb_flow_table_encode_in(work, table, block->flows, err);
@@ -155,7 +153,9 @@ static void
 grow(struct pb_index_block *block, uint64_t first, uint64_t last, uint64_t at,
     uint64_t bytes, const struct pb_tally *tally)
 {
+	/* What was left out in front of its first chunk is not in it. */
 	if (block->tally.packets == 0) {
+		block->tally = (struct pb_tally){ 0 };
 		block->first_seq = first;
 		block->from = at;
 	}

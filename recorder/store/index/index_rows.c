@@ -364,9 +364,7 @@ makes_sense(const struct pb_flows_info *row)
 	uint64_t numbers = row->last_seq - row->first_seq + 1;
 
 	return row->segment_seq != 0 && row->segment_seq <= row->first_seq &&
-	    row->packets != 0 &&
-	    (row->packets == numbers ||
-	    (row->packets < numbers && row->table_bytes == 0)) &&
+	    row->packets != 0 && row->packets <= numbers &&
 	    row->from < row->end && row->end - row->from <=
 	    PB_INDEX_BLOCK_BYTES && row->table_bytes <=
 	    PB_FLOW_TABLE_BYTES_MAX && row->table_at <= INT64_MAX -

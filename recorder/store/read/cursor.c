@@ -55,8 +55,9 @@ struct pb_cursor {
 	uint64_t		 file_at;
 	uint64_t		 known_end;	/* blocks were read up to here */
 	uint64_t		 last_seq;	/* of their extent or run */
-	uint64_t		 expected;	/* of a run with a place: the
-						 * number of its next packet */
+	/* Of a run with a place: its next packet, counted from 0, and its
+	 * number; 0: that is not known yet. */
+	uint64_t		 nth, expected;
 	uint64_t		 bytes;		/* read of files */
 	ssize_t			(*read)(int, void *, size_t, uint64_t,
 				    struct pb_err *);
@@ -72,22 +73,27 @@ enum taken {
 
 static uint32_t	block_bytes(const struct pb_cursor *);
 static int	not_whole(const struct pb_cursor *, struct pb_err *);
+static bool	passes(struct pb_cursor *);
 static enum taken take_packet(struct pb_cursor *, struct pb_cursor_packet *,
 		    const struct pb_block *);
 static enum taken take_filtered(struct pb_cursor *,
 		    const struct pb_block *);
+static bool	comes_next(const struct pb_cursor *, uint64_t);
+static void	go_behind(struct pb_cursor *, uint64_t);
 static enum taken leave_extent(struct pb_cursor *);
 /* runs */
 static int	next_run(struct pb_cursor *, struct pb_err *);
 static void	end_run(struct pb_cursor *);
 static void	go_wrong(struct pb_cursor *);
 static bool	placed(const struct pb_cursor *);
+static bool	is_read(const struct pb_cursor *);
 static enum pb_verdict verdict(const struct pb_cursor *, uint64_t);
 static bool	wanted(enum pb_verdict);
 /* bytes */
 static int	load(struct pb_cursor *, struct pb_err *);
 static int	load_extent(struct pb_cursor *, struct pb_err *);
 static int	load_place(struct pb_cursor *, struct pb_err *);
+static void	begin_place(struct pb_cursor *, uint64_t *);
 static int	read_extent(struct pb_cursor *, const struct pb_extent_info *,
 		    struct pb_err *);
 static int	read_bytes(struct pb_cursor *, uint64_t, uint64_t,
@@ -228,6 +234,8 @@ pb_cursor_step(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 		if (taken == GIVEN)
 			return 1;
 	}
+	if (placed(cursor) && is_read(cursor) && !cursor->run.more)
+		go_behind(cursor, cursor->run.last_seq);
 	return 0;
 }
 
@@ -282,24 +290,32 @@ not_whole(const struct pb_cursor *cursor, struct pb_err *err)
 
 /* Where the run has a place its blocks are counted, and of those that nobody
  * wants no more is looked at. */
+static bool
+passes(struct pb_cursor *cursor)
+{
+	uint64_t number = cursor->expected;
+
+	if (!placed(cursor) || number == 0 || number > cursor->last_seq ||
+	    is_read(cursor) || wanted(verdict(cursor, number)))
+		return false;
+	cursor->nth++;
+	cursor->expected++;
+	go_behind(cursor, number);
+	return true;
+}
+
 static enum taken
 take_packet(struct pb_cursor *cursor, struct pb_cursor_packet *out,
     const struct pb_block *block)
 {
 	const struct pb_range *range = &cursor->range;
-	uint64_t number = cursor->expected;
 
-	if (placed(cursor) && number <= cursor->last_seq &&
-	    !wanted(verdict(cursor, number))) {
-		cursor->expected++;
-		if (number >= cursor->next_seq)
-			cursor->next_seq = number + 1;
+	if (passes(cursor))
 		return PASSED;
-	}
 	if (pb_scan_epb(block, &out->packet) < 0 ||
 	    !pb_packet_seq(&out->packet, &out->seq) ||
-	    out->seq > cursor->last_seq ||
-	    (placed(cursor) && out->seq != number))
+	    out->seq > cursor->last_seq || (placed(cursor) &&
+	    (is_read(cursor) || !comes_next(cursor, out->seq))))
 		return ROTTEN;
 	if (out->seq > cursor->run.last_seq)
 		return leave_extent(cursor);
@@ -307,11 +323,11 @@ take_packet(struct pb_cursor *cursor, struct pb_cursor_packet *out,
 		cursor->next_seq = out->seq;
 		return LAST;
 	}
+	out->verdict = out->seq < cursor->next_seq ? PB_VERDICT_NONE :
+	    verdict(cursor, out->seq);
 	cursor->expected = out->seq + 1;
-	if (out->seq < cursor->next_seq)
-		return PASSED;
-	cursor->next_seq = out->seq + 1;
-	out->verdict = verdict(cursor, out->seq);
+	cursor->nth++;
+	go_behind(cursor, out->seq);
 	return out->packet.time_ns < range->after_ns ||
 	    out->packet.time_ns >= range->before_ns ||
 	    !wanted(out->verdict) ? PASSED : GIVEN;
@@ -326,13 +342,30 @@ take_filtered(struct pb_cursor *cursor, const struct pb_block *block)
 
 	if (rc <= 0)
 		return rc < 0 ? ROTTEN : PASSED;
-	if (filtered.last > cursor->last_seq || placed(cursor))
+	if (filtered.last > cursor->last_seq || (placed(cursor) &&
+	    (cursor->run.packets == 0 || !comes_next(cursor, filtered.first))))
 		return ROTTEN;
 	if (filtered.last > cursor->run.last_seq)
 		return leave_extent(cursor);
-	if (filtered.last >= cursor->next_seq)
-		cursor->next_seq = filtered.last + 1;
+	cursor->expected = filtered.last + 1;
+	go_behind(cursor, filtered.last);
 	return PASSED;
+}
+
+/* In a place: the number of its next block. */
+static bool
+comes_next(const struct pb_cursor *cursor, uint64_t seq)
+{
+	return cursor->expected == 0 ? seq >= cursor->run.first_seq :
+	    seq == cursor->expected;
+}
+
+/* Numbers up to that have been read. */
+static void
+go_behind(struct pb_cursor *cursor, uint64_t seq)
+{
+	if (cursor->next_seq <= seq)
+		cursor->next_seq = seq + 1;
 }
 
 /* The run ends within an extent: whoever goes on there finds this block. */
@@ -365,8 +398,8 @@ next_run(struct pb_cursor *cursor, struct pb_err *err)
 static void
 end_run(struct pb_cursor *cursor)
 {
-	if (cursor->next_seq <= cursor->run.last_seq)
-		cursor->next_seq = cursor->run.last_seq + 1;
+	if (!cursor->run.more)
+		go_behind(cursor, cursor->run.last_seq);
 	cursor->cut = cursor->led = false;
 }
 
@@ -387,13 +420,24 @@ placed(const struct pb_cursor *cursor)
 	return cursor->run.segment_seq != 0;
 }
 
+/* Of a place, all of its packets. */
+static bool
+is_read(const struct pb_cursor *cursor)
+{
+	const struct pb_cursor_run *run = &cursor->run;
+
+	return cursor->nth == (run->packets != 0 ? run->packets :
+	    run->last_seq - run->first_seq + 1);
+}
+
 static enum pb_verdict
 verdict(const struct pb_cursor *cursor, uint64_t seq)
 {
 	const struct pb_cursor_run *run = &cursor->run;
 
 	return run->verdict_of == NULL ? run->verdict :
-	    (enum pb_verdict)run->verdict_of[seq - run->first_seq];
+	    (enum pb_verdict)run->verdict_of[placed(cursor) ? cursor->nth :
+	    seq - run->first_seq];
 }
 
 static bool
@@ -419,10 +463,14 @@ load(struct pb_cursor *cursor, struct pb_err *err)
 	cursor->file_at = cursor->known_end;
 	cursor->len = cursor->at = 0;
 	if (cursor->led && placed(cursor) && !cursor->cut) {
-		if (cursor->expected == cursor->run.last_seq + 1)
-			end_run(cursor);
-		else
+		if (!is_read(cursor)) {
 			go_wrong(cursor);
+			return 1;
+		}
+		if (cursor->run.packets != 0)
+			cursor->guide.ended(cursor->guide.arg,
+			    cursor->expected - 1);
+		end_run(cursor);
 		return 1;
 	}
 	if (cursor->guide.next != NULL && !cursor->led) {
@@ -457,6 +505,23 @@ load_extent(struct pb_cursor *cursor, struct pb_err *err)
 	return rc < 0 ? rc : 1;
 }
 
+/* At its first packet, or where numbers tell which it is at the one that has
+ * not been read. */
+static void
+begin_place(struct pb_cursor *cursor, uint64_t *from)
+{
+	const struct pb_cursor_run *run = &cursor->run;
+
+	cursor->nth = 0;
+	cursor->expected = run->packets != 0 ? 0 : run->first_seq;
+	if (run->packets != 0 || cursor->known_end <= run->from ||
+	    cursor->known_end >= run->end)
+		return;
+	*from = cursor->known_end;
+	cursor->expected = cursor->next_seq;
+	cursor->nth = cursor->next_seq - run->first_seq;
+}
+
 /* All of a run whose place is known, or what of it has not been read. */
 static int
 load_place(struct pb_cursor *cursor, struct pb_err *err)
@@ -472,12 +537,9 @@ load_place(struct pb_cursor *cursor, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	if (!cursor->cut)
-		cursor->expected = run->first_seq;
-	if (cursor->known_end > from && cursor->known_end < run->end) {
+		begin_place(cursor, &from);
+	else
 		from = cursor->known_end;
-		if (!cursor->cut)
-			cursor->expected = cursor->next_seq;
-	}
 	if (run->end <= from || run->end - from > PB_EXTENT_READ_MAX) {
 		go_wrong(cursor);
 		return 1;

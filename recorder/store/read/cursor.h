@@ -50,8 +50,13 @@ struct pb_cursor_run {
 	 * the file of segment `segment_seq`, [from, end).  0: where the
 	 * extents say. */
 	uint64_t	 segment_seq, from, end;
-	/* What the filter says: of each by itself, PB_VERDICT_* or 0, or of
-	 * all where that is NULL.  0 and PB_VERDICT_NONE are passed over. */
+	/* There, where others of the numbers were left out: so many packets,
+	 * and the blocks say which they are.  0: one a number. */
+	uint64_t	 packets;
+	bool		 more;		/* and further runs have others */
+	/* What the filter says: of each by itself (in such a place packet by
+	 * packet), PB_VERDICT_* or 0, or of all where that is NULL.  0 and
+	 * PB_VERDICT_NONE are passed over. */
 	const uint8_t	*verdict_of;	/* borrowed until the guide's next
 					 * call */
 	enum pb_verdict	 verdict;
@@ -65,6 +70,9 @@ struct pb_cursor_guide {
 	/* The file is not as the run says, from number `seq` on: the next one
 	 * leaves the place to the extents. */
 	void	(*wrong)(void *arg, uint64_t seq);
+	/* Of a run with `packets`: it was read, and none of its numbers is
+	 * above that.  The next one is behind it.  NULL: there are no such. */
+	void	(*ended)(void *arg, uint64_t last_seq);
 	void	*arg;
 };
 
