@@ -188,12 +188,16 @@ def path_of(stream):
     return "/v1/streams/%s/%016x" % (stream, KEYS[stream])
 
 
-def section(stream, first, last, size):
-    """Packets first .. last of `size` bytes each, as one pcapng section."""
+def section(stream, first, last, size, left=()):
+    """Packets first .. last of `size` bytes each, but for those that were
+    left out, as one pcapng section."""
     o = "<"
     out = [samples.shb(o), samples.idb(o, 1, (9, b"\x09"), (
         2, stream.split("/")[1]))]
     for seq in range(first, last + 1):
+        if seq in left:
+            out.append(samples.filtered(o, seq, seq, T0 + seq * 1000, seq))
+            continue
         options = [(5, seq.to_bytes(8, "little"))]
         if dropped_before(seq):
             options.append((4, dropped_before(seq).to_bytes(8, "little")))
@@ -204,7 +208,8 @@ def section(stream, first, last, size):
 
 class Sender:
     """Brings `steps` to a node: (what, stream, first, last, size), what
-    being `push` or `gap`.  Each goes again until it is answered with 200."""
+    being `push`, `some` (of three numbers one is a packet, the others were
+    left out) or `gap`.  Each goes again until it is answered with 200."""
 
     def __init__(self, node, steps):
         self.node, self.steps = node, steps
@@ -230,15 +235,22 @@ class Sender:
                   "and now has", acked)
 
     def step(self, what, stream, first, last, size=0):
-        if what == "push":
-            self.promises.add("sent", stream, first, last)
-            self.post(stream, "/packets", section(stream, first, last, size))
-            self.promises.add("have", stream, first, last)
+        if what in ("push", "some"):
+            left = {n for n in range(first, last + 1)
+                    if what == "some" and n % 3}
+            self.promise("sent", "left", stream, first, last, left)
+            self.post(stream, "/packets",
+                      section(stream, first, last, size, left))
+            self.promise("have", "held", stream, first, last, left)
         else:
             self.promises.add("gone", stream, first, last)
             self.post(stream, "/gaps", json.dumps(
                 {"first": first, "last": last, "reason": "expired"}).encode())
             self.promises.add("gap", stream, first, last)
+
+    def promise(self, packets, others, stream, first, last, left):
+        for n in range(first, last + 1):
+            self.promises.add(others if n in left else packets, stream, n, n)
 
     def post(self, stream, door, body):
         c = http.client.HTTPConnection("127.0.0.1", self.node.port,

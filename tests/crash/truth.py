@@ -30,11 +30,12 @@ def dropped_before(seq):
 
 
 class Promises:
-    """By stream: numbers sent as packets, sent as gaps, and of both those
-    that were acknowledged."""
+    """By stream: numbers sent as packets, as left out by a filter, as gaps,
+    and of all those that were acknowledged."""
 
     def __init__(self):
         self.sent, self.gone, self.have, self.gaps = {}, {}, {}, {}
+        self.left, self.held = {}, {}
         self.reasons = {"expired"}
         # What retention may delete: nothing, what is acknowledged (nothing
         # is said of it then), or anything (then it is a gap).
@@ -49,7 +50,7 @@ class Promises:
 
     def add(self, what, stream, first, last):
         where = {"sent": self.sent, "gone": self.gone, "have": self.have,
-                 "gap": self.gaps}[what]
+                 "gap": self.gaps, "left": self.left, "held": self.held}[what]
         where.setdefault(stream, set()).update(range(first, last + 1))
 
     def read(self, path):
@@ -67,7 +68,7 @@ class State:
         self.text = text
         self.streams, self.drops, self.opens, self.bad = {}, {}, [], []
         self.segments, self.gaps, self.extents, self.runs = {}, {}, {}, {}
-        self.flows = {}
+        self.flows, self.left = {}, {}
         lines = text.splitlines()
         check(lines and lines[-1] == "end", "work said nothing of the store")
         for line in lines[:-1]:
@@ -79,7 +80,7 @@ class State:
         self.streams[stream] = dict(zip(names, map(int, rest[1:])),
                                     epoch=int(rest[0], 16))
         for rows in (self.segments, self.gaps, self.extents, self.runs,
-                     self.drops, self.flows):
+                     self.drops, self.flows, self.left):
             rows[stream] = []
 
     def _segment(self, stream, rest):
@@ -107,6 +108,11 @@ class State:
     def _run(self, stream, rest):
         self.runs[stream].append((int(rest[0]), int(rest[1])))
 
+    def _left(self, stream, rest):
+        self.left[stream].append((int(rest[0]), int(rest[1])))
+        if rest[2] != "1":
+            self.bad.append((stream, "left " + " ".join(rest)))
+
     def _open(self, stream, rest):
         self.opens.append((stream, int(rest[0])))
 
@@ -120,6 +126,15 @@ class State:
             check(last < a <= b, stream, "number", a, "comes after", last)
             out.update(range(a, b + 1))
             last = b
+        return out
+
+    def filtered(self, stream):
+        """All numbers that were left out.  None may come twice."""
+        out = set()
+        for a, b in self.left.get(stream, []):
+            numbers = set(range(a, b + 1))
+            check(numbers and not numbers & out, stream, "left out twice:", a)
+            out |= numbers
         return out
 
     def missing(self, stream):
@@ -137,7 +152,7 @@ def verify(state, promises, store):
     """All promises of a store that no program has open."""
     check(not state.bad, "a reader meets other bytes:", state.bad[:3])
     check(not state.opens, "not sealed:", state.opens)
-    wanted = set(promises.have) | set(promises.gaps)
+    wanted = set(promises.have) | set(promises.held) | set(promises.gaps)
     check(wanted <= set(state.streams), "a stream is lost:",
           wanted - set(state.streams))
     for stream in state.streams:
@@ -153,11 +168,13 @@ def verify(state, promises, store):
 def _promises_kept(state, promises, stream):
     row = state.streams[stream]
     have, missing = state.numbers(stream), state.missing(stream)
+    left = state.filtered(stream)
     none = set()
     sent = promises.sent.get(stream, none)
     gone = promises.gone.get(stream, none)
     rotten = promises.damaged.get(stream, none)
-    lost = promises.have.get(stream, none) - have - rotten
+    lost = (promises.have.get(stream, none) - have - rotten |
+            promises.held.get(stream, none) - left - rotten)
     gone = gone | rotten
     if promises.deletes == "acked":
         check(all(n < row["first"] for n in lost), stream,
@@ -170,14 +187,18 @@ def _promises_kept(state, promises, stream):
         gone = gone | lost
     else:
         check(not lost, stream, "acknowledged and lost:", short(lost))
+    extra = have - sent
+    check(not extra, stream, "never sent:", short(extra))
+    extra = left - promises.left.get(stream, none)
+    check(not extra, stream, "never said to be left out:", short(extra))
+    check(not have & left, stream, "here and left out:", short(have & left))
+    have = have | left
     lost = promises.gaps.get(stream, none) - have - missing
     check(not lost, stream, "a gap that is forgotten:", short(lost))
     check(not have & missing, stream, "here and in an open gap:",
           short(have & missing))
     hole = set(range(1, row["last"] + 1)) - have - missing
     check(not hole, stream, "neither here nor in a gap:", short(hole))
-    extra = have - sent
-    check(not extra, stream, "never sent:", short(extra))
     check(missing <= gone, stream, "a gap nobody declared:",
           short(missing - gone))
     check(not (have | missing) or row["last"] == max(have | missing), stream,
@@ -188,10 +209,11 @@ def _promises_kept(state, promises, stream):
 
 def _rows_agree(state, stream):
     row, have = state.streams[stream], state.numbers(stream)
+    all_there = have | state.filtered(stream)
     segments, extents = state.segments[stream], state.extents[stream]
     check(row["packets"] == len(have), stream, "counts", row["packets"],
           "packets and has", len(have))
-    check(row["first"] == min(have, default=0), stream, "begins at",
+    check(row["first"] == min(all_there, default=0), stream, "begins at",
           row["first"])
     check(row["bytes"] == sum(s["packet_bytes"] for s in segments), stream,
           "and its segments count other bytes")
@@ -202,8 +224,9 @@ def _rows_agree(state, stream):
     check(rows == dropped, stream, "has rows of", rows, "drops of", dropped)
     inside = set()
     for s in segments:
-        inside.update(range(s["first"], s["last"] + 1))
-        check(s["packets"] == s["last"] - s["first"] + 1, stream, "segment",
+        numbers = set(range(s["first"], s["last"] + 1))
+        inside |= numbers
+        check(s["packets"] == len(have & numbers), stream, "segment",
               s["first"], "counts", s["packets"])
         mine = [e for e in extents if e["segment"] == s["first"]]
         at, number = mine[0]["offset"] if mine else 0, s["first"]
@@ -213,7 +236,7 @@ def _rows_agree(state, stream):
             at, number = at + e["bytes"], e["last"] + 1
         check(number == s["last"] + 1 and at <= s["bytes"], stream,
               "extents of segment", s["first"], "end at", number - 1)
-    check(inside == have, stream, "segments and packets differ")
+    check(inside == all_there, stream, "segments and packets differ")
     check(all(e["good"] for e in extents), stream, "an extent's digest")
     check(sum(1 for e in extents) == sum(
         1 for e in extents if any(e["segment"] == s["first"]
@@ -289,7 +312,9 @@ def _file_right(path, key, row):
            me["first_seq"]) == key, path, "says it is", me)
     check(len(capture.sections) == 1 and len(capture.interfaces) == 1, path,
           "has several sections")
-    check([p.seq for p in capture.packets] ==
+    left = pngread.filtered(capture.interfaces[0])
+    check(sorted([p.seq for p in capture.packets] + [
+        n for a, b, _, _ in left for n in range(a, b + 1)]) ==
           list(range(first, row["last"] + 1)), path, "holds other numbers")
     for p in capture.packets:
         check(p.data == bytes_of(stream, p.seq, len(p.data)) and

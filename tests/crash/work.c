@@ -9,8 +9,9 @@
  *	work list			the scenarios' names
  *
  * ACKS gets a line `sent STREAM FIRST LAST` before packets are given to the
- * store, `gone` before a gap is, and `have` or `gap` with the same once the
- * store has said that it is durable.  It is written past libc, so that the
+ * store, `left` before numbers that a filter has left out are, `gone` before a
+ * gap is, and `have`, `held` or `gap` with the same once the store has said
+ * that it is durable.  It is written past libc, so that the
  * shim does not count it.  A packet's bytes follow from its stream and number,
  * so the reader knows them too (kill.py has the same sum).
  *
@@ -22,6 +23,7 @@
 #include <sys/syscall.h>
 #include <xxhash.h>
 
+#include "pcapng/filtered.h"
 #include "recorder/flow/flows.h"
 #include "recorder/flow/table.h"
 #include "recorder/store/index/index_table.h"
@@ -33,6 +35,7 @@
 #define DROP_EVERY	7u	/* each seventh packet has a drop count */
 #define PACKET_MAX	65000u	/* bytes; 15 of them fill a chunk */
 #define FLOWS_MAX	16u	/* of a chunk */
+#define EVERY		5u	/* numbers, where most are left out: a packet */
 
 struct work {
 	const char	*dir;
@@ -54,6 +57,7 @@ static void	gap(struct work *);
 static void	late(struct work *);
 static void	head(struct work *);
 static void	again(struct work *);
+static void	filter(struct work *);
 static void	fill(struct work *);
 
 static const struct scenario {
@@ -69,6 +73,7 @@ static const struct scenario {
 	{ "late", 4u << 20, late },	/* packets that fill gaps */
 	{ "head", 4u << 20, head },	/* an interface described anew */
 	{ "again", 4u << 20, again },	/* closed well and opened again */
+	{ "filter", 64u << 10, filter },	/* numbers are left out */
 	/* Not listed: a store for the daemons, 5 MB in 40 segments. */
 	{ "fill", 64u << 10, fill },
 };
@@ -82,10 +87,18 @@ static size_t	options_of(uint8_t [static PB_OPTION_BYTES(8) * 2], uint64_t);
 static void	bytes_of(uint8_t *, size_t, const struct pb_stream_key *,
 		    uint64_t);
 static void	put(struct work *, unsigned, uint64_t, uint64_t, uint32_t);
+static void	put_some(struct work *, unsigned, uint64_t, uint64_t, uint32_t);
+static struct pb_chunk *chunk_new(struct fixture *, uint64_t, uint64_t);
+static void	add_packet(struct fixture *, struct pb_chunk *, uint64_t,
+		    uint32_t);
+static void	add_left(struct pb_chunk *, uint64_t, uint64_t);
+static void	give(struct work *, unsigned, struct pb_chunk *, bool);
 static void	put_gap(struct work *, unsigned, uint64_t, uint64_t);
 static void	wait_all(struct work *);
 static void	note(const struct work *, const char *, unsigned, uint64_t,
 		    uint64_t);
+static void	note_chunk(const struct work *, unsigned,
+		    const struct pb_chunk *, const char *, const char *);
 static void	durable(struct pb_chunk *, int, const struct pb_err *);
 
 /* afterwards */
@@ -95,6 +108,8 @@ static void	tell_stream(struct work *, const struct pb_stream_info *);
 static void	tell_segments(struct pb_index *, const struct pb_stream_info *);
 static void	tell_rows(struct work *, const struct pb_stream_info *);
 static void	tell_extents(struct work *, const struct pb_stream_info *);
+static void	tell_left(const struct pb_stream_info *, const uint8_t *,
+		    size_t);
 static void	tell_flows(struct work *, const struct pb_stream_info *);
 static bool	opens(struct work *, const struct pb_stream_info *,
 		    const struct pb_flows_info *);
@@ -236,6 +251,32 @@ again(struct work *w)
 	store_close(w);
 }
 
+/* Among packets, at a segment's beginning and end, late, and alone. */
+static void
+filter(struct work *w)
+{
+	store_open(w);
+	put_some(w, 0, 1, 21, 300);
+	put(w, 1, 1, 5, 300);
+	wait_all(w);
+	arm();
+	put_some(w, 0, 22, 24, 300);
+	put_some(w, 1, 6, 30, 1400);
+	wait_all(w);
+	put_some(w, 0, 25, 264, 1400);
+	wait_all(w);
+	put_some(w, 0, 265, 504, 1400);
+	put_gap(w, 0, 505, 540);
+	put(w, 0, 541, 545, 300);
+	wait_all(w);
+	put_some(w, 0, 511, 514, 300);
+	wait_all(w);
+	put_some(w, 0, 515, 530, 300);
+	put_some(w, 1, 31, 33, 300);
+	wait_all(w);
+	store_close(w);
+}
+
 static void
 fill(struct work *w)
 {
@@ -330,38 +371,88 @@ static void
 put(struct work *w, unsigned i, uint64_t from, uint64_t to, uint32_t len)
 {
 	struct fixture *f = &w->f[i];
+	struct pb_chunk *chunk = chunk_new(f, from, to);
+
+	for (uint64_t seq = from; seq <= to; seq++)
+		add_packet(f, chunk, seq, len);
+	give(w, i, chunk, i == 0);
+}
+
+/* Of EVERY numbers the last one is a packet; the others were left out. */
+static void
+put_some(struct work *w, unsigned i, uint64_t from, uint64_t to, uint32_t len)
+{
+	struct fixture *f = &w->f[i];
+	struct pb_chunk *chunk = chunk_new(f, from, to);
+
+	for (uint64_t seq = from, left = from; seq <= to; seq++) {
+		bool packet = seq % EVERY == 0;
+
+		if (left < seq + !packet && (packet || seq == to))
+			add_left(chunk, left, packet ? seq - 1 : seq);
+		if (packet)
+			add_packet(f, chunk, seq, len);
+		if (packet)
+			left = seq + 1;
+	}
+	give(w, i, chunk, i == 0);
+}
+
+static struct pb_chunk *
+chunk_new(struct fixture *f, uint64_t from, uint64_t to)
+{
 	struct pb_chunk *chunk = fixture_chunk(f, from, to, 0);
-	uint8_t options[PB_OPTION_BYTES(8) * 2];
-	static uint8_t data[PACKET_MAX + PB_FLOW_BEHIND];
 
 	pb_fill_again(chunk, 0);
 	if (pb_flows_create(&chunk->flows, FLOWS_MAX, (uint32_t)(to - from) +
 	    1, NULL) < 0)
 		die("no memory", "for flows");
-	for (uint64_t seq = from; seq <= to; seq++) {
-		struct pb_packet packet = {
-			.time_ns = FIXTURE_TIME(seq), .caplen = len,
-			.origlen = len, .data = data, .options = options,
-			.options_len = options_of(options, seq),
-		};
+	return chunk;
+}
 
-		bytes_of(data, len, &f->key, seq);
-		if (chunk->len + pb_epb_bytes(len, packet.options_len) >
-		    chunk->cap)
-			die("too many packets for a chunk", f->key.interface);
-		pb_flows_packet(chunk->flows, (uint32_t)chunk->len,
-		    PB_LINKTYPE_ETHERNET, data, len, len, packet.time_ns);
-		pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0,
-		    &packet), seq, packet.time_ns, len);
-		if (seq % DROP_EVERY == 0)
-			pb_fill_drops(chunk, seq, seq, packet.time_ns);
-	}
+static void
+add_packet(struct fixture *f, struct pb_chunk *chunk, uint64_t seq,
+    uint32_t len)
+{
+	uint8_t options[PB_OPTION_BYTES(8) * 2];
+	static uint8_t data[PACKET_MAX + PB_FLOW_BEHIND];
+	struct pb_packet packet = {
+		.time_ns = FIXTURE_TIME(seq), .caplen = len,
+		.origlen = len, .data = data, .options = options,
+		.options_len = options_of(options, seq),
+	};
+
+	bytes_of(data, len, &f->key, seq);
+	if (chunk->len + pb_epb_bytes(len, packet.options_len) > chunk->cap)
+		die("too many packets for a chunk", f->key.interface);
+	pb_flows_packet(chunk->flows, (uint32_t)chunk->len,
+	    PB_LINKTYPE_ETHERNET, data, len, len, packet.time_ns);
+	pb_fill_packet(chunk, pb_build_epb(pb_fill_at(chunk), 0, &packet),
+	    seq, packet.time_ns, len);
+	if (seq % DROP_EVERY == 0)
+		pb_fill_drops(chunk, seq, seq, packet.time_ns);
+}
+
+static void
+add_left(struct pb_chunk *chunk, uint64_t from, uint64_t to)
+{
+	struct pb_filtered run = { .first = from, .last = to,
+	    .time_ns = FIXTURE_TIME(to), .digest = to };
+
+	if (pb_fill_room(chunk) < PB_FILTERED_BYTES)
+		die("too many runs for a chunk", "filtered");
+	pb_fill_filtered(chunk, &run, PB_PEN_EXAMPLE);
+}
+
+static void
+give(struct work *w, unsigned i, struct pb_chunk *chunk, bool keep_trying)
+{
 	chunk->done = durable;
 	chunk->arg = w;
-	chunk->keep_trying = i == 0;
-	note(w, "sent", i, from, to);
-	if (fixture_submit(f, chunk) < 0)
-		die("submit", f->key.interface);
+	chunk->keep_trying = keep_trying;
+	note_chunk(w, i, chunk, "sent", "left");
+	if (fixture_submit(&w->f[i], chunk) < 0)
+		die("submit", keys[i].interface);
 }
 
 static void
@@ -387,8 +478,10 @@ durable(struct pb_chunk *chunk, int rc, const struct pb_err *err)
 
 	if (rc < 0)
 		die("the store refused", err->text);
-	note(w, chunk->gap != 0 ? "gap" : "have", i, chunk->first_seq,
-	    chunk->last_seq);
+	if (chunk->gap != 0)
+		note(w, "gap", i, chunk->first_seq, chunk->last_seq);
+	else
+		note_chunk(w, i, chunk, "have", "held");
 	chunk->arg = &w->f[i];
 	pb_flows_destroy(chunk->flows);
 	chunk->flows = NULL;
@@ -412,6 +505,25 @@ note(const struct work *w, const char *what, unsigned i, uint64_t from,
 
 	if (syscall(SYS_write, w->acks, line, (size_t)len) != len)
 		die("write", "the acks");
+}
+
+/* Of a chunk without numbers that were left out that is one line. */
+static void
+note_chunk(const struct work *w, unsigned i, const struct pb_chunk *chunk,
+    const char *packets, const char *left)
+{
+	uint64_t first, last;
+	struct pb_block block;
+
+	if (chunk->tally.filtered == 0) {
+		note(w, packets, i, chunk->first_seq, chunk->last_seq);
+		return;
+	}
+	for (size_t at = 0; at < chunk->len && pb_scan_block(chunk->data + at,
+	    chunk->len - at, &block) == 1; at += block.len)
+		if (pb_scan_numbers(&block, &first, &last) == 1)
+			note(w, block.type == PB_BLOCK_EPB ? packets : left,
+			    i, first, last);
 }
 
 /* --- afterwards ----------------------------------------------------------- */
@@ -544,8 +656,27 @@ tell_extents(struct work *w, const struct pb_stream_info *s)
 		    PRIu64 " %u %s\n", s->key.node, s->key.interface,
 		    e.first_seq, e.last_seq, e.segment_seq, e.offset, e.bytes,
 		    good ? "ok" : "bad");
+		if (good)
+			tell_left(s, bytes, e.bytes);
 		from = e.last_seq + 1;
 	}
+}
+
+/* Numbers that were left out, as the blocks of an extent say. */
+static void
+tell_left(const struct pb_stream_info *s, const uint8_t *bytes, size_t len)
+{
+	struct pb_filtered run;
+	struct pb_block block;
+
+	for (size_t at = 0; at < len && pb_scan_block(bytes + at, len - at,
+	    &block) == 1; at += block.len)
+		if (block.type == PB_BLOCK_ISB && pb_scan_filtered(&block,
+		    &run) == 1)
+			printf("left %s/%s %" PRIu64 " %" PRIu64 " %d\n",
+			    s->key.node, s->key.interface, run.first, run.last,
+			    run.digest != 0 && run.time_ns ==
+			    FIXTURE_TIME(run.last));
 }
 
 static void

@@ -331,7 +331,7 @@ def _add(capture, packet):
 
 # --- our own options, from the comment of pcapng/hop.h --------------------
 
-SEGMENT, HOPS, FILLER, UNTIMED = 1, 2, 3, 4
+SEGMENT, HOPS, FILLER, UNTIMED, FILTERED = 1, 2, 3, 4, 7
 
 
 def own(options, kind):
@@ -346,6 +346,13 @@ def is_own(option, kind=None):
     code, value = option
     return (code == 2989 and len(value) >= 8 and value[4:6] == b"PB" and
             value[6] == 1 and (kind is None or value[7] == kind))
+
+
+def filtered(interface):
+    """Runs of numbers that were left out: (first, last, digest, time)."""
+    return [struct.unpack("<QQQ", own(options, FILTERED)[:24]) + (time_ns,)
+            for time_ns, options in interface.statistics
+            if own(options, FILTERED)]
 
 
 def hops(packet):
