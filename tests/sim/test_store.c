@@ -13,6 +13,7 @@
 #include "base/below.h"
 #include "base/sys.h"
 #include "tests/sim/store/check.c"
+#include "tests/sim/store/check_filtered.c"
 #include "tests/sim/store/check_flows.c"
 #include "tests/sim/store/child_here.c"
 #include "tests/sim/store/mdb_memory.c"

@@ -20,7 +20,9 @@
 struct found {
 	uint64_t	last;			/* durable end */
 	uint64_t	first;			/* the lowest kept */
-	uint16_t	try[WORLD_SEQS + 1];	/* of the packet; 0: none */
+	uint16_t	try[WORLD_SEQS + 1];	/* of the packet, or what says
+						 * that it was left out; 0:
+						 * none */
 	uint8_t		gap[WORLD_SEQS + 1];	/* its reason; 0: none */
 	/* As the journal says: */
 	bool		expired[WORLD_SEQS + 1];
@@ -31,6 +33,9 @@ static void	check_source(struct world *, struct source *);
 static bool	look(struct world *, struct source *, struct found *);
 static bool	look_packets(struct world *, struct source *,
 		    const struct pb_stream_info *, struct found *);
+static void	look_left(struct world *, struct source *,
+		    const struct pb_stream_info *, struct found *);
+static void	note_left(void *, const struct pb_filtered *);
 static bool	look_gaps(struct world *, const struct pb_stream_info *,
 		    struct found *);
 static uint16_t	try_of(const struct source *, const struct pb_packet *,
@@ -173,6 +178,8 @@ look(struct world *world, struct source *source, struct found *found)
 		if (!look_gaps(world, &row, found) ||
 		    !look_packets(world, source, &row, found))
 			return false;
+		if (source->thin)
+			look_left(world, source, &row, found);
 		rc = pb_journal_read(WORLD_STORE, &source->key, note_fact,
 		    found, &news, &err);
 		/* Of a line across two sectors that was not synced a power cut
@@ -223,6 +230,46 @@ look_packets(struct world *world, struct source *source,
 	return world->why[0] == '\0';
 }
 
+struct left {
+	struct world	*world;
+	struct source	*source;
+	struct found	*found;
+};
+
+static void
+look_left(struct world *world, struct source *source,
+    const struct pb_stream_info *row, struct found *found)
+{
+	struct left left = { world, source, found };
+
+	world_each_filtered(world, source, row, note_left, &left);
+}
+
+/* Of one try, which has left out just these. */
+static void
+note_left(void *arg, const struct pb_filtered *run)
+{
+	struct left *left = arg;
+	uint16_t try = (uint16_t)(run->digest >> WORLD_TRY_AT);
+
+	for (uint64_t seq = run->first; seq <= run->last; seq++) {
+		bool is_sent = false;
+
+		for (unsigned i = 0; seq <= left->source->top &&
+		    i < left->source->number[seq].count; i++)
+			is_sent |= left->source->number[seq].tries[i] == try;
+		if (!is_sent || !world_left_out(left->source, seq, try) ||
+		    left->found->try[seq] != 0) {
+			world_fail(left->world, "%s: number %llu was not left "
+			    "out, or is there twice",
+			    left->source->key.interface,
+			    (unsigned long long)seq);
+			return;
+		}
+		left->found->try[seq] = try;
+	}
+}
+
 static uint16_t
 try_of(const struct source *source, const struct pb_packet *packet,
     uint64_t seq)
@@ -232,6 +279,8 @@ try_of(const struct source *source, const struct pb_packet *packet,
 	uint32_t len;
 
 	for (unsigned i = 0; i < number->count; i++) {
+		if (world_left_out(source, seq, number->tries[i]))
+			continue;
 		world_packet(source, seq, number->tries[i], data, &len);
 		if (len == packet->caplen &&
 		    memcmp(data, packet->data, len) == 0)

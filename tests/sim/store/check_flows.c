@@ -40,7 +40,9 @@ static const char *check_shape(struct pb_flow_table *, size_t, struct inside *);
 static bool	holds(const struct pb_flow_table_column [PB_FLOW_BYTES],
 		    uint32_t, const struct pb_packet *);
 static const char *check_marks(int, const struct pb_flows_info *,
-		    struct pb_flow_table *);
+		    struct pb_flow_table *, const struct inside *);
+static bool	has_numbers(const struct pb_flows_info *,
+		    const struct inside *);
 static bool	is_packet(int, uint64_t, uint64_t);
 
 void
@@ -127,10 +129,10 @@ check_packets(const struct source *source, const struct pb_flows_info *row,
 	    row->segment_seq, NULL);
 	struct inside inside = { .count = 0 };
 	const char *why = fd < 0 ? "has no segment's file" :
-	    check_marks(fd, row, table);
+	    !read_packets(fd, row, &inside) || !has_numbers(row, &inside) ?
+	    "is not where its packets are" :
+	    check_marks(fd, row, table, &inside);
 
-	if (why == NULL && !read_packets(fd, row, &inside))
-		why = "is not where its packets are";
 	for (size_t shape = 0; why == NULL && shape <
 	    pb_flow_table_shapes(table); shape++)
 		why = check_shape(table, shape, &inside);
@@ -164,6 +166,19 @@ read_packets(int fd, const struct pb_flows_info *row, struct inside *inside)
 			return false;
 	}
 	return inside->count == row->packets;
+}
+
+/* One by one, or where some were left out within the row's. */
+static bool
+has_numbers(const struct pb_flows_info *row, const struct inside *inside)
+{
+	uint64_t before = row->first_seq - 1, seq;
+
+	for (size_t n = 0; n < inside->count; before = seq, n++)
+		if (!pb_packet_seq(&inside->packet[n], &seq) ||
+		    seq <= before || seq > row->last_seq)
+			return false;
+	return true;
 }
 
 /* What its rows know is true of each of their packets. */
@@ -209,29 +224,38 @@ holds(const struct pb_flow_table_column column[PB_FLOW_BYTES], uint32_t row,
 
 static const char *
 check_marks(int fd, const struct pb_flows_info *row,
-    struct pb_flow_table *table)
+    struct pb_flow_table *table, const struct inside *inside)
 {
 	struct pb_flow_table_span span = { 0 };
+	uint64_t seq;
 
 	for (uint32_t n = 0; n < row->packets; n = span.next)
 		if (pb_flow_table_span(table, n, &span, NULL) < 0 ||
 		    span.first > n || span.next <= n ||
-		    !is_packet(fd, row->from + span.from,
-		    row->first_seq + span.first))
+		    !pb_packet_seq(&inside->packet[span.first], &seq) ||
+		    !is_packet(fd, row->from + span.from, seq))
 			return "has a mark where no packet begins";
 	return NULL;
 }
 
+/* Or what says that some were left out right before it. */
 static bool
 is_packet(int fd, uint64_t at, uint64_t seq)
 {
 	static uint8_t data[BLOCK_BYTES_MAX];
+	struct pb_filtered left = { 0 };
 	struct pb_packet packet;
 	struct pb_block block;
 	uint64_t number;
 	ssize_t got = pb_pread_all(fd, data, sizeof(data), at, NULL);
 
-	return got > 0 && pb_scan_block(data, (size_t)got, &block) == 1 &&
-	    block.type == PB_BLOCK_EPB && pb_scan_epb(&block, &packet) == 0 &&
+	if (got <= 0 || pb_scan_block(data, (size_t)got, &block) != 1)
+		return false;
+	if (block.type == PB_BLOCK_ISB &&
+	    pb_scan_filtered(&block, &left) == 1 && left.last == seq - 1 &&
+	    pb_scan_block(data + block.len, (size_t)got - block.len,
+	    &block) != 1)
+		return false;
+	return block.type == PB_BLOCK_EPB && pb_scan_epb(&block, &packet) == 0 &&
 	    pb_packet_seq(&packet, &number) && number == seq;
 }

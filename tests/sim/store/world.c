@@ -44,6 +44,9 @@ static void	choose_opts(struct world *);
 static void	choose_source(struct world *, struct source *, unsigned);
 static struct pb_chunk *chunk_new(struct world *, struct source *, size_t);
 static void	chunk_fill(struct pb_chunk *, uint64_t, uint64_t, size_t);
+static bool	add_packet(struct pb_chunk *, uint64_t, size_t);
+static bool	add_left(struct pb_chunk *, uint64_t, size_t,
+		    struct pb_filtered *);
 static void	chunk_send(struct pb_chunk *);
 static void	chunk_done(struct pb_chunk *, int, const struct pb_err *);
 static void	chunk_drop(struct pb_chunk *);
@@ -338,6 +341,18 @@ world_packet(const struct source *source, uint64_t seq, uint16_t try,
 	}
 }
 
+/* None of some, some of some, all of some; by fours. */
+bool
+world_left_out(const struct source *source, uint64_t seq, uint16_t try)
+{
+	struct chance of = { seq / 4 << 20 ^ (uint64_t)try << 4 ^
+	    source->index };
+	uint64_t many = chance_below(&of, 3);
+
+	of.state += seq;
+	return source->thin && chance_below(&of, 2) < many;
+}
+
 /* --- chunks -------------------------------------------------------------- */
 
 static struct pb_chunk *
@@ -368,37 +383,22 @@ static void
 chunk_fill(struct pb_chunk *chunk, uint64_t first, uint64_t last,
     size_t bytes_max)
 {
-	static uint8_t data[PB_CAPLEN_MAX];
-	uint8_t options[PB_OPTION_BYTES(8)];
 	struct trip *trip = chunk->arg;
 	struct source *source = trip->source;
-	struct pb_packet packet = { .data = data, .options = options,
-	    .options_len = sizeof(options) };
-	size_t len;
+	struct pb_filtered run = { 0 };
 
 	if (bytes_max > chunk->cap)
 		bytes_max = chunk->cap;
 	chunk->first_seq = first;
 	for (uint64_t seq = first; seq <= last; seq++) {
 		struct number *number = &source->number[seq];
+		size_t most = seq > first ? bytes_max : chunk->cap;
 
-		world_packet(source, seq, trip->try, data, &packet.caplen);
-		packet.origlen = packet.caplen;
-		packet.time_ns = trip->world->real_ns + seq * 1000;
-		pb_option_at_u64(options, PB_OPT_EPB_PACKETID, seq);
-		len = pb_epb_bytes(packet.caplen, sizeof(options));
-		if (chunk->len + len > chunk->cap || (seq > first &&
-		    chunk->len + len > bytes_max))
+		if (!(world_left_out(source, seq, trip->try) ?
+		    add_left(chunk, seq, most, &run) :
+		    add_packet(chunk, seq, most)))
 			break;
-		if (chunk->flows != NULL)
-			pb_flows_packet(chunk->flows, (uint32_t)chunk->len,
-			    PB_LINKTYPE_ETHERNET, packet.data, packet.caplen,
-			    packet.origlen, packet.time_ns);
-		chunk->len += pb_build_epb(chunk->data + chunk->len, 0,
-		    &packet);
-		pb_tally_packet(&chunk->tally, packet.time_ns, packet.caplen);
 		chunk->last_seq = seq;
-		trip->world->packets++;
 		if (number->count == WORLD_TRIES)
 			memmove(number->tries, number->tries + 1,
 			    --number->count * sizeof(number->tries[0]));
@@ -406,6 +406,56 @@ chunk_fill(struct pb_chunk *chunk, uint64_t first, uint64_t last,
 		if (seq > source->top)
 			source->top = seq;
 	}
+}
+
+/* False where the chunk has no room for it, of `most` bytes. */
+static bool
+add_packet(struct pb_chunk *chunk, uint64_t seq, size_t most)
+{
+	static uint8_t data[PB_CAPLEN_MAX];
+	uint8_t options[PB_OPTION_BYTES(8)];
+	struct trip *trip = chunk->arg;
+	struct pb_packet packet = { .data = data, .options = options,
+	    .options_len = sizeof(options),
+	    .time_ns = trip->world->real_ns + seq * 1000 };
+
+	world_packet(trip->source, seq, trip->try, data, &packet.caplen);
+	packet.origlen = packet.caplen;
+	pb_option_at_u64(options, PB_OPT_EPB_PACKETID, seq);
+	if (chunk->len + pb_epb_bytes(packet.caplen, sizeof(options)) > most)
+		return false;
+	if (chunk->flows != NULL)
+		pb_flows_packet(chunk->flows, (uint32_t)chunk->len,
+		    PB_LINKTYPE_ETHERNET, packet.data, packet.caplen,
+		    packet.origlen, packet.time_ns);
+	chunk->len += pb_build_epb(chunk->data + chunk->len, 0, &packet);
+	pb_tally_packet(&chunk->tally, packet.time_ns, packet.caplen);
+	trip->world->packets++;
+	return true;
+}
+
+/* The same of a number that was left out: to the run in front of it, whose
+ * block is the chunk's last, or as one of its own. */
+static bool
+add_left(struct pb_chunk *chunk, uint64_t seq, size_t most,
+    struct pb_filtered *run)
+{
+	const struct trip *trip = chunk->arg;
+	bool goes_on = run->first != 0 && run->last == seq - 1;
+
+	if (!goes_on && chunk->len + PB_FILTERED_BYTES > most)
+		return false;
+	if (!goes_on) {
+		run->first = seq;
+		run->time_ns = trip->world->real_ns + seq * 1000;
+		chunk->len += PB_FILTERED_BYTES;
+	}
+	run->last = seq;
+	run->digest = (uint64_t)trip->try << WORLD_TRY_AT | seq;
+	pb_build_filtered(chunk->data + chunk->len - PB_FILTERED_BYTES, run,
+	    PB_PEN_EXAMPLE);
+	pb_tally_filtered(&chunk->tally, 1, run->time_ns);
+	return true;
 }
 
 static void
@@ -518,6 +568,7 @@ choose_source(struct world *world, struct source *source, unsigned index)
 
 	source->index = index;
 	source->own = chance_one_in(&world->chance, 3);
+	source->thin = !source->own && chance_one_in(&world->chance, 2);
 	source->len_max = lens[chance_below(&world->chance, 4)];
 	source->key.epoch = UINT64_C(0x1000) + index;
 	strcpy(source->key.node, source->own ? "here" : "edge");

@@ -5,12 +5,14 @@
  * The world remembers of every number of every stream what its producer may
  * rely on.  A packet's bytes follow from its stream, its number and its
  * *try*: who sends a number again sends other bytes, so that what is read
- * back tells which of them it is.
+ * back tells which of them it is.  Of numbers that were left out the
+ * fingerprint has it.
  */
 #ifndef PB_TESTS_WORLD_H
 #define PB_TESTS_WORLD_H
 
 #include "base/clock.h"
+#include "pcapng/filtered.h"
 #include "recorder/store/write/store.h"
 #include "tests/sim/store/chance.h"
 #include "tests/sim/store/model_disk.h"
@@ -19,6 +21,7 @@
 #define WORLD_STREAMS	4
 #define WORLD_SEQS	6000	/* numbers of a stream */
 #define WORLD_TRIES	12	/* remembered of a number */
+#define WORLD_TRY_AT	32	/* bit of a fingerprint */
 
 /* What was said of a number. */
 enum fate {
@@ -42,6 +45,7 @@ struct source {
 	unsigned	 index;
 	uint32_t	 len_max;	/* of its packets */
 	bool		 own;		/* captured: its chunks are held */
+	bool		 thin;		/* a filter has left some out */
 	uint16_t	 tries;
 	uint64_t	 top;		/* highest number ever built */
 	uint64_t	 rotten;	/* lines of its journal, so far */
@@ -109,6 +113,16 @@ void	world_send_late(struct world *world, struct source *source);
 /* The bytes of a packet: `*len`, and at most PB_CAPLEN_MAX of them. */
 void	world_packet(const struct source *source, uint64_t seq, uint16_t try,
 	    uint8_t *data, uint32_t *len);
+
+/* Is the number not a packet but said to be left out, with this try? */
+bool	world_left_out(const struct source *source, uint64_t seq,
+	    uint16_t try);
+
+/* check_filtered.c.  Each run of numbers that were left out, as the stream's
+ * files have them. */
+void	world_each_filtered(struct world *world, const struct source *source,
+	    const struct pb_stream_info *stream,
+	    void (*each)(void *arg, const struct pb_filtered *run), void *arg);
 
 /*
  * check.c.  The store is open and has nothing to do: is all there that was
