@@ -242,7 +242,8 @@ wire_explain(char *out, size_t room, const struct pb_http_answer *http,
 	size_t len = http->len;
 
 	if (http->error[0] != '\0') {
-		snprintf(out, room, "%s", http->error);
+		/* A library may quote the peer in it. */
+		pb_utf8_clean(out, room, http->error, strlen(http->error));
 		return false;
 	}
 	pb_json_doc_text(doc, "error", error, sizeof(error));

@@ -302,6 +302,88 @@ def peer_seeds():
     yield "status-open", answer(200, b'{"captures":[{"interface":"a\\')
 
 
+def told(status, text=b"", head=b""):
+    """An answer of a node that is dialled."""
+    return b"S %d\n" % status + head + b"B %d\n\n" % len(text) + text
+
+
+def row(durable, first=1, more=b""):
+    return (b'{"node":"lon1","interface":"eth0","epoch":"0123456789abcdef",'
+            b'"durable":%d,"first":%d,"link_type":1%s}\n' % (
+                durable, first, more))
+
+
+def listed(*rows):
+    return told(200, b"".join(rows) + b'{"cursor":"6.2.0"}\n')
+
+
+def pulled(first, last, data, head=b""):
+    return told(200, data, b"F %d\nL %d\nD =\n" % (first, last) + head)
+
+
+def edge_seeds():
+    none, three = listed(), body((1, 2, 3))
+    last = told(200, b'{"acked":6,"last":{"seq":3,"digest":'
+                     b'"xxh3=9f6ac3e95b54d2a1"}}')
+    ok = told(200, b'{"acked":6}')
+    two = pulled(1, 3, three) + pulled(4, 6, body((4, 5, 6)))
+    yield "pulled", listed(row(6)) + none + two + ok + none + ok
+    yield "zstd", listed(row(3)) + none + pulled(
+        1, 3, zstd(three), b"E zstd\n") + ok + none
+    yield "filtered", listed(row(902)) + none + pulled(
+        1, 902, body((1, 2)) + filtered("<", 3, 900) + body((901, 902))[
+            len(body(())):]) + ok
+    yield "filtered-all", listed(row(902)) + none + pulled(
+        1, 902, body(()) + filtered("<", 1, 902)) + ok
+    yield "digest-wrong", listed(row(3)) + none + told(
+        200, three, b"F 1\nL 3\nD xxh3=0123456789abcdef\n") * 3
+    yield "claims-wrong", listed(row(4)) + none + pulled(1, 4, three) * 3
+    yield "claims-far", listed(row(2**63 - 1)) + none + pulled(
+        1, 2**63 - 1, three) * 2
+    yield "gap", listed(row(9)) + none + told(
+        200, b"", b"G 1-7; reason=expired\n") + pulled(
+            8, 9, body((8, 9))) + ok
+    yield "gap-filtered", listed(row(9)) + none + told(
+        200, b"", b"G 1-9;reason=filtered\n") + ok
+    yield "gap-upside", listed(row(9)) + none + told(
+        200, b"", b"G 7-1; reason=expired\n") * 2
+    yield "gap-bored", listed(row(9)) + none + told(
+        200, b"", b"G 1-9; reason=bored\n") * 2
+    yield "expired", listed(row(9, 8)) + none + told(
+        410, b'{"error":"these packets have expired","first":8}') + pulled(
+            8, 9, body((8, 9))) + ok
+    yield "expired-not", listed(row(9)) + none + told(
+        410, b'{"error":"gone","first":1}') * 2
+    yield "nothing", listed(row(9)) + none + told(204) * 3
+    yield "no-stream", listed(row(9)) + none + told(
+        404, b'{"error":"no such stream here"}') * 2
+    yield "busy", listed(row(9)) + none + told(503, b'{"error":"busy"}') * 4
+    yield "portal", told(200, b"<html>sign in</html>\n") * 3
+    yield "list-cut", told(200, row(3)) + none
+    yield "list-odd", told(200, b'{"node":"..","interface":"","epoch":"0"}\n'
+                                b'{"cursor":"c"}\n') * 2
+    yield "list-long", told(200, row(3) * 30 + b'{"cursor":"' + b"c" * 300 +
+                            b'"}') * 2
+    yield "list-many", listed(*(row(3).replace(b"eth0", b"eth%d" % n)
+                                for n in range(30))) + none + two * 3
+    yield "our-own", listed(row(3).replace(b"lon1", b"core")) + none * 2
+    yield "late", listed(row(9)) + none + told(
+        200, b"", b"G 1-9; reason=expired\n") + listed(
+            row(9, 1, b',"late":[[4,6],[8,8]]')) + ok + pulled(
+                4, 6, body((4, 5, 6))) + pulled(8, 8, body((8,))) + ok * 3
+    yield "late-odd", listed(row(9, 1, b',"late":[[6,4],[0,0],[1]]')) * 2
+    yield "fresh", listed(row(6)) + none + pulled(1, 3, three, b"R\n") + (
+        last * 3) + pulled(4, 6, body((4, 5, 6)), b"R\n") + last * 2
+    yield "restored", listed(row(6)) + none + two + listed(row(3)) * 2
+    yield "ack-behind", listed(row(3)) + none + pulled(1, 3, three) + told(
+        409, b'{"acked":2,"error":"past what was ever durable here"}') * 3
+    yield "here-down", listed(row(3)) + none + b"H\n" + pulled(
+        1, 3, three) + none * 3 + b"H\n" + ok * 3
+    yield "huge-epb", listed(row(1)) + none + pulled(1, 1, body(()) + epb(
+        "<", 0, 10**18, b"y" * 60000, option("<", 5, struct.pack("<Q", 1)) +
+        END)) + ok
+
+
 STREAM = b"/v1/streams/lon1/eth0/0123456789abcdef"
 
 
@@ -360,6 +442,56 @@ def request_seeds():
     yield "gap-reason", gap(b'{"first":1,"last":2,"reason":"bored"}')
     yield "gap-upside", gap(b'{"first":3,"last":2,"reason":"expired"}')
     yield "gap-cut", gap(b'{"first":1,"last":2,')
+
+
+def pull_seeds():
+    """For fuzz_request: what pullers ask."""
+    hub, get = b"U hub\n", b"M GET\nP " + STREAM
+    packets = get + b"/packets\n" + hub
+    listed = b"M GET\nP /v1/streams\n" + hub
+    yield "pull-list", listed + b"J 1\nO 0123456789abcdef.1.0\n\n"
+    yield "pull-list-cursor", listed + b"O x.y.z\nJ 99999\n\n"
+    yield "pull-list-wait", listed + b"J soon\n\n"
+    yield "pull-nobody", b"M GET\nP /v1/streams\n\n"
+    yield "pull-stranger", b"M GET\nP /v1/streams\nU par1\n\n"
+    yield "pull-tls", b"M GET\nP /v1/streams\nC hub\n\n"
+    yield "pull-packets", packets + b"G 2\nH 70000\nJ 3\nV zstd\n\n"
+    yield "pull-packets-far", packets + b"G 9223372036854775807\nH 0\n\n"
+    yield "pull-packets-end", packets + (b"G 9223372036854775806\n"
+                                         b"H 18446744073709551615\n\n")
+    yield "pull-not-theirs", packets.replace(b"lon1", b"par1") + b"\n"
+    yield "pull-stopping", packets + b"J 60\nQ\n\n"
+    for name, text in (
+            ("", b'{"upstream":"hub","acked":3}'),
+            ("late", b'{"upstream":"hub","acked":9,"first":4}'),
+            ("upside", b'{"upstream":"hub","acked":3,"first":4}'),
+            ("other", b'{"upstream":"par1","acked":3}'),
+            ("far", b'{"upstream":"hub","acked":9223372036854775808}'),
+            ("cut", b'{"upstream":"hub"'), ("empty", b"")):
+        yield "pull-ack-" + name, (
+            b"M POST\nP " + STREAM + b"/acks\n" + hub +
+            b"B %d\n\n" % len(text) + text)
+    yield "relay", push(body((1, 2)), b"I\nR lon1\nb 0123456789abcdef\n")
+    yield "relay-name", push(body((1, 2)), b"I\nR ..\n")
+    yield "asked-at", get + b"\n" + hub + b"Y 3\n\n"
+    yield "digests-asked", get + (b"/digests\n" + hub + b"f 1\nl 9\np 4\n"
+                                  b"s 96\ny 1\n\n")
+
+
+def offer_seeds():
+    packets = b"K packets\n"
+    yield "all", b"".join(packets + b"G %d\n\n" % n
+                          for n in (0, 40, 300, 320, 324, 327, 330, 340))
+    yield "small", packets + b"G 300\nH 70000\n\n" + (
+        packets + b"G 150\nH 1\nV gzip, zstd\n\n")
+    yield "waits", packets + b"G 340\nJ 1\n\n" + packets + b"G 340\n\n"
+    yield "far", packets + b"G 9223372036854775806\n\n" + (
+        packets + b"G 9223372036854775807\n\n")
+    yield "odd", packets + b"G -1\nH x\nJ soon\n\n"
+    yield "list", b"K list\n\n" + b"K list\nJ 1\nO 1.2.3\n\n"
+    yield "acks", b"".join(b"K acks\nB %d\n\n" % len(text) + text for text in (
+        b'{"upstream":"hub","acked":340}', b'{"upstream":"hub","acked":341}',
+        b'{"upstream":"hub","acked":9,"first":10}', b'{"upstream":"x"}', b"{"))
 
 
 def zstd(data):
@@ -754,7 +886,9 @@ def main():
             ("hop", head_seeds()), ("body", packed_seeds()),
             ("body", filtered_seeds()),
             ("importer", importer_seeds()), ("conf", conf_seeds()),
-            ("peer", peer_seeds()), ("request", request_seeds()),
+            ("peer", peer_seeds()), ("edge", edge_seeds()),
+            ("offer", offer_seeds()),
+            ("request", request_seeds()), ("request", pull_seeds()),
             ("recover", recover_seeds()), ("journal", journal_seeds()),
             ("dissect", dissect_seeds()), ("table", table_seeds()),
             ("flows", flows_seeds()),
