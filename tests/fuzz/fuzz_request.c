@@ -12,7 +12,11 @@
  *	A list      S ms        the allow list from now on; time goes by
  *	W           Z           the writer writes; its disk is full
  *	X           Q           waits for our word; the node stops
+ *	U, R, b, V  PB-Node, PB-Relay, PB-Sender, Accept-Encoding
+ *	G, H, J, O, Y           of the query: after, max_bytes, wait, since, at
+ *	f, l, p, s, y           first, last, parts, snaplen, why
  *
+ * `hub` may pull streams of lon*.
  * The store is the one of the unit tests, which stores no number twice.
  * Every request that was not broken off is answered once, in the words of
  * docs/protocol.md, and what 200 says is durable; nothing is left over.
@@ -218,7 +222,15 @@ begin(struct asked *a)
 		.length = a->has['N'] ? number(a, 'N') : a->len,
 		.expect = a->has['X'], .first = text(a, 'F'),
 		.last = text(a, 'L'), .digest = text(a, 'D'),
-		.encoding = text(a, 'E'),
+		.encoding = text(a, 'E'), .sender = text(a, 'b'),
+		.node = text(a, 'U'), .relay = a->has['I'] ?
+		text(a, 'R') : NULL, .accept = text(a, 'V'),
+		.at = text(a, 'Y'), .after = text(a, 'G'),
+		.max_bytes = text(a, 'H'), .wait = text(a, 'J'),
+		.since = text(a, 'O'),
+		.digests = { .first = text(a, 'f'), .last = text(a, 'l'),
+		    .parts = text(a, 'p'), .snaplen = text(a, 's'),
+		    .why = text(a, 'y') },
 	};
 
 	check_route(a, &a->head);
@@ -342,6 +354,11 @@ start(void)
 	strcpy(conf.node.name, "core");
 	conf.node.pen = PB_PEN_EXAMPLE;
 	MUST(pb_conf_defaults(PB_CONF_LISTEN, &conf.listen, NULL) == 0);
+	MUST(pb_conf_upstream_defaults(&conf.upstream[0], NULL) == 0);
+	strcpy(conf.upstream[0].name, "hub");
+	strcpy(conf.upstream[0].url, PB_CONF_PULL);
+	strcpy(conf.upstream[0].streams, "lon*");
+	conf.upstreams = 1;
 	now = 1000000;
 	MUST(pb_service_create(&service, &opts, on_writer, NULL, NULL) == 0);
 }
