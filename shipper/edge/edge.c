@@ -312,13 +312,10 @@ outcome_of(const struct call *call, struct pb_answer *said)
 static void
 end(struct call *call, struct pb_pull_answer *answer)
 {
-	struct pb_edge *edge = call->edge;
-	struct pb_pull_action action = call->action;
-
-	/* What the answer points to is the call's. */
+	/* The answer may point into the call: a list's cursor does. */
 	LIST_REMOVE(call, link);
-	pb_pull_answer(edge->pull, &action, answer, pb_clock_mono_ms(),
-	    pb_random64());
+	pb_pull_answer(call->edge->pull, &call->action, answer,
+	    pb_clock_mono_ms(), pb_random64());
 	free(call);
 }
 

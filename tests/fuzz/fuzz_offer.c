@@ -218,7 +218,8 @@ body_of(struct pb_request *request, uint8_t *out)
 
 	if (!answer->is_long) {
 		MUST(answer->body.len <= ANSWER_BYTES_MAX);
-		memcpy(out, answer->body.data, answer->body.len);
+		if (answer->body.len > 0)
+			memcpy(out, answer->body.data, answer->body.len);
 		return answer->body.len;
 	}
 	for (unsigned turns = 0; (got = pb_request_take(request, out + len,

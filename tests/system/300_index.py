@@ -174,13 +174,16 @@ def numbers_that_were_left_out_have_tables_around_them(t):
                            *f.split())
             equal(back.splitlines(), lines.splitlines()[::-1],
                   "%s, reverse of '%s'" % (made, f))
+            equal(sum(r["packets"] for r in node.rows("flows", *f.split())),
+                  int(node.pb("query", "--count", *f.split())), "flows")
         node.pb("verify")
         node.pb("reindex", seconds=120)
     done = explained(node, "host 203.0.113.99")
     equal((done["packets_asked"], done["packet_bytes"]), (0, 0), "asked")
     said = node.pb_run("query", "--explain", "--json", "src host 10.0.0.5 "
-                       "and dst net 192.168.0.0/28").stderr
-    done = json.loads(said.splitlines()[-1])
+                       "and dst net 192.168.0.0/28")
+    equal(said.returncode, 0, "status, and %s" % said.stderr[-300:])
+    done = json.loads(said.stderr.splitlines()[-1])
     equal(done["blocks_damaged"], 0, "damaged")
     check(0 < done["packet_bytes"] < 200000, "not all is read", done)
 
