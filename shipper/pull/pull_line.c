@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "shipper/pull/pull_impl.h"
 
 static void	join(struct pb_pull *, struct pb_pull_stream *,
@@ -54,7 +55,8 @@ join(struct pb_pull *pull, struct pb_pull_stream *s, enum pull_line line)
 void
 pull_error(struct pb_pull *pull, const char *text)
 {
-	snprintf(pull->last_error, sizeof(pull->last_error), "%s", text);
+	pb_utf8_clean(pull->last_error, sizeof(pull->last_error), text,
+	    strlen(text));
 	pull->failures++;
 	pull->error_ms = pull->now_ms;
 }

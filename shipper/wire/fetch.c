@@ -150,12 +150,13 @@ done(void *arg, const struct pb_http_answer *http)
 		if (http->status == 410 && call->kind == PB_PULL_FETCH)
 			read_expired(&doc, &answer);
 		pb_json_doc_close(&doc);
-		if (http->status == 0)
-			answer.text = text;
-		else
+		if (http->status != 0) {
 			snprintf(said, sizeof(said), "%s %d: %s", ours ?
 			    "status" : "something in front of it answered",
 			    http->status, text);
+			pb_utf8_clean(text, sizeof(text), said, strlen(said));
+		}
+		answer.text = text;
 	}
 	call->done(call->arg, &answer);
 }

@@ -359,6 +359,9 @@ def edge_seeds():
         404, b'{"error":"no such stream here"}') * 2
     yield "busy", listed(row(9)) + none + told(503, b'{"error":"busy"}') * 4
     yield "portal", told(200, b"<html>sign in</html>\n") * 3
+    for fill in range(3):
+        yield "error-long-%d" % fill, told(
+            500, b"e" * fill + b"\0" * 117) + none + told(20, b"\0" * 117) * 3
     yield "list-cut", told(200, row(3)) + none
     yield "list-odd", told(200, b'{"node":"..","interface":"","epoch":"0"}\n'
                                 b'{"cursor":"c"}\n') * 2
