@@ -1,7 +1,7 @@
 """A run of chaos: `make chaos CHAOS_SECONDS=60 CHAOS_SEED=N`.
 
-Packets flow from three senders over four nodes while the faults of the
-plan come and go.  Then everything is healed, has its time to drain, is
+Packets flow from three senders over five nodes, pushed over some links and
+pulled over others, while the faults of the plan come and go.  Then everything is healed, has its time to drain, is
 stopped, and model.py looks at what is left.  One seed is one plan; what
 the machine makes of it differs a little each time.
 
@@ -136,7 +136,10 @@ class Run:
                        AFTER_S + self.seconds)
         # What was captured is in the store when its recorder has stopped.
         for name in EDGES:
-            world.program[name, "recorder"].finish()
+            recorder = world.program[name, "recorder"]
+            recorder.finish()
+            if world.ways.is_pulled(name):      # it hands out what waits
+                recorder.release("finished")
 
     def ended(self, process):
         self.world.poll()
@@ -165,7 +168,7 @@ class Run:
         self.waits += ["%d dead letters of %s" % (len(letters), below)
                        for below, _ in LINKS
                        if (letters := self.letters(below))]
-        self.waits += ["a gap of %s" % name for name in ("relay", "core")
+        self.waits += ["a gap of %s" % name for name in RECEIVERS
                        if self.open_gaps(name)]
         return not self.waits
 
@@ -203,7 +206,7 @@ class Run:
         self.check = model.Check(world, self.sampler, sent)
         self.check.gap_rows = {n: world.nodes[n].rows("gaps") for n in NODES}
         world.count["dead letters"] = sum(
-            g["reason"] == "dead-lettered" for n in ("relay", "core")
+            g["reason"] == "dead-lettered" for n in RECEIVERS
             for g in self.check.gap_rows[n])
         self.check.run()
 
@@ -250,12 +253,13 @@ def main():
     seed = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 10**6))
     seconds = max(SECONDS_MIN, int(os.environ.get("CHAOS_SECONDS") or 60))
     if "--plan" in sys.argv[1:]:
+        print("pulled: %s" % Ways(seed))
         for fault in storm.plan(seed, seconds, ONLY):
             print("%8.2f %s" % (fault.at, fault))
         return 0
     signal.signal(signal.SIGTERM, interrupted)
-    print("chaos: CHAOS_SEED=%d CHAOS_SECONDS=%d" % (seed, seconds),
-          flush=True)
+    print("chaos: CHAOS_SEED=%d CHAOS_SECONDS=%d, pulled: %s" % (
+        seed, seconds, Ways(seed)), flush=True)
     t = Test()
     keep = bool(os.environ.get("PB_KEEP"))
     status = 1

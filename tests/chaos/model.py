@@ -9,17 +9,17 @@ the tests' own reader, and says each promise that was broken:
     were deleted because they were acknowledged; dead letters have arrived
     after all, and their gaps are closed;
   - what was acknowledged is there; the acknowledged end never went back;
-  - what an edge holds is at the relay and at the core, the same bytes and
-    loss counts under the same number;
+  - what an edge holds is at each node above it, the same bytes and loss
+    counts under the same number, pushed or pulled;
   - each frame sent is at a node once, whatever its epoch, in its stream in
     order, unless it was counted as a drop, or came while its recorder was
     dead or not yet flushed, or went with a wiped store;
   - an edge that was put back from a copy gives numbers twice.  What it
-    captured since it was put back, and what the copy had, is at the relay
-    under its number in one of the epochs of its interface; what it had
+    captured since it was put back, and what the copy had, is at the node
+    above under its number in one of the epochs of its interface; what it had
     captured after the copy is there if it was acknowledged, and else went
-    with the disk.  An epoch that the relay alone knows begins with a gap,
-    `restored`, of numbers that the others have;
+    with the disk.  An epoch that the node above alone knows begins with a
+    gap, `restored`, of numbers that the others have;
   - retention deletes at edges only, by size, from the lowest number on:
     nothing is as old as its bound, whatever the clocks say;
   - the index says what the files say, and `pb verify` finds nothing.
@@ -168,10 +168,11 @@ class Check:
             self.running_numbers(name)
         for below, above in LINKS:
             self.arrived(below, above)
-        for name in EDGES:
-            self.put_back(name)
+            if below in EDGES:
+                self.put_back(below, above)
         for name in SENDERS:
-            self.frames(name)
+            for path in paths(name):
+                self.frames(path)
         for (name, interface), at_ns in self.world.imported.items():
             self.import_arrived(name, interface, at_ns)
 
@@ -417,15 +418,15 @@ class Check:
                 self.buried_with_disk(name, k, g)
                 for n in range(g["first"], g["last"] + 1)}
 
-    def put_back(self, name):
-        """What an edge deleted because its upstream had it: the upstream has
+    def put_back(self, name, above):
+        """What an edge deleted because its upstreams had it: each of them has
         a packet of that number that was captured after the edge was last put
         back to a lower one."""
         for key in self.have[name]:
             restores = self.restores(key)
             gone = self.deleted(name, key) if restores else set()
-            gone -= self.buried_numbers("relay", key)
-            have = [self.have["relay"][k] for k in self.family("relay", key)]
+            gone -= self.buried_numbers(above, key)
+            have = [self.have[above][k] for k in self.family(above, key)]
             missing = []
             for n in sorted(gone):
                 since = max([r.put_back_ns for r in restores
@@ -435,36 +436,39 @@ class Check:
                     missing.append(n)
             if missing:
                 self.lost += len(missing)
-                self.find(name, "/".join(key), "deleted, and relay never "
-                          "had:", ranges(missing))
+                self.find(name, "/".join(key), "deleted, and", above,
+                          "never had:", ranges(missing))
 
     def import_arrived(self, name, interface, imported_ns):
-        """What an operator imported is at the core, unless the disk went."""
+        """What an operator imported has come as far as it can, unless the
+        disk went."""
         if any(k[:2] == (name, interface) for k in self.world.wiped) or any(
                 r.node == name and r.copied_ns < imported_ns < r.put_back_ns
                 for r in self.world.restored):
             return
-        have = [row.frame for key, rows in self.have["core"].items()
-                if key[:2] == (name, interface) for row in rows.values()]
-        missing = set(range(1, IMPORTED + 1)) - set(have)
-        if missing:
-            self.lost += len(missing)
-            self.find("core misses of what was imported as", name,
-                      interface, ranges(sorted(missing)))
+        for *_, end in paths(name):
+            have = [row.frame for key, rows in self.have[end].items()
+                    if key[:2] == (name, interface) for row in rows.values()]
+            missing = set(range(1, IMPORTED + 1)) - set(have)
+            if missing:
+                self.lost += len(missing)
+                self.find(end, "misses of what was imported as", name,
+                          interface, ranges(sorted(missing)))
 
     # --- from the wire ---------------------------------------------------
 
-    def frames(self, name):
-        """What a sender sent, followed through the epochs of its node."""
-        at = {}                 # frame: its row, nearest to the core
-        for where in dict.fromkeys((name, "relay", "core")):
+    def frames(self, path):
+        """What a sender sent, followed through the epochs of its node on one
+        of its paths."""
+        name, at = path[0], {}  # frame: its row, nearest to the path's end
+        for where in path:
             at.update(self.once(where, name))
         self.kills = self.world.program[name, "recorder"].kills_ns
         self.losses = sorted(
             [at for key, at in self.world.wiped.items() if key[0] == name] +
             [r.put_back_ns for r in self.world.restored if r.node == name])
-        self.buried = self.dead_letters(name)
-        self.runs(name, [row for _, row in sorted(at.items())])
+        self.buried = self.dead_letters(path)
+        self.runs(">".join(path), [row for _, row in sorted(at.items())])
 
     def once(self, where, name):
         """{frame: row} of what a sender sent, at one node: each once, and in
@@ -489,7 +493,7 @@ class Check:
                           ranges(sorted(twice)))
         return at
 
-    def runs(self, name, walk):
+    def runs(self, path, walk):
         """Frames that are missing, run by run of the recorder."""
         before, before_ns = 0, 0
         owed, owed_ns, counted = [], 0, 0
@@ -497,7 +501,7 @@ class Check:
             missed = list(range(before + 1, row.frame))
             counted += row.dropped
             if self.between(self.kills, before_ns, row.time_ns):
-                self.settle(name, owed, owed_ns, counted, before_ns)
+                self.settle(path, owed, owed_ns, counted, before_ns)
                 owed, counted = [], row.dropped
                 self.excuse(missed, before_ns, row.time_ns)
             elif missed:
@@ -505,26 +509,26 @@ class Check:
                 self.gone += min(buried, len(missed))
                 owed, owed_ns = owed + missed[buried:], row.time_ns
             before, before_ns = row.frame, row.time_ns
-        self.settle(name, owed, owed_ns, counted, None)
+        self.settle(path, owed, owed_ns, counted, None)
         if self.between(self.kills, before_ns, math.inf):
             # A fault that came late: it was not back before the last.
             self.excuse(range(before, self.sent), before_ns, math.inf)
         elif before != self.sent:
             self.lost += self.sent - before
-            self.find(name, "sent", self.sent, "frames; the last stored is",
+            self.find(path, "sent", self.sent, "frames; the last stored is",
                       before, "though nothing was killed after it")
 
-    def dead_letters(self, name):
+    def dead_letters(self, path):
         """How many numbers right before a frame went as dead letters of a
         store that was wiped or put back before they were sent again."""
         buried = {}
-        for key, rows in self.have["core"].items():
-            if key[:2] != (name, "cap0") or (
+        for key, rows in self.have[path[-1]].items():
+            if key[:2] != (path[0], "cap0") or (
                     key not in self.world.wiped and not self.restores(key)):
                 continue
             numbers = sorted(rows)
             spans = [(g["first"], g["last"])
-                     for g in self.gaps("core", key) + self.gaps("relay", key)
+                     for where in path[1:] for g in self.gaps(where, key)
                      if g["reason"] == "dead-lettered"]
             for before, number in zip([0] + numbers, numbers):
                 buried[rows[number].frame] = sum(
@@ -542,7 +546,7 @@ class Check:
         else:
             self.unflushed += len(missed)
 
-    def settle(self, name, owed, owed_ns, counted, killed_ns):
+    def settle(self, path, owed, owed_ns, counted, killed_ns):
         """The frames missed in one run are not more than its drop counts
         tell."""
         self.dropped += min(len(owed), counted)
@@ -551,7 +555,7 @@ class Check:
         if killed_ns and killed_ns - owed_ns < COUNT_UNDER_WAY_NS:
             return
         self.lost += len(owed) - counted
-        self.find(name, "captured all the time, counted", counted,
+        self.find(path, "captured all the time, counted", counted,
                   "drops and misses the frames", ranges(owed))
 
     # --- other programs --------------------------------------------------

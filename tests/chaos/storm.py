@@ -16,6 +16,7 @@ FAULTS_PER_SECOND = 0.8
 TRIES_MAX = 50          # to find a free moment for a fault of a disk
 INJECTED_MAX = 40       # errors in each thread: some calls come again at once
 YEAR_S = 31556952
+BEGINS_S = 1.0          # for a program that was started a moment ago
 
 
 class Fault:
@@ -23,8 +24,9 @@ class Fault:
     owns_disk = False       # of `node`: one at a time
     refuses_starts = False  # a program that starts there may end at once
 
-    def __init__(self, rng, number):
-        self.number = number
+    def __init__(self, rng, number, ways):
+        self.number, self.ways = number, ways
+        self.programs = ways.programs
         self.rng = random.Random(rng.getrandbits(64))
         self.at = 0.0
         self.lasts = rng.uniform(*self.seconds)
@@ -56,7 +58,7 @@ class Fault:
             world.program[target].release(self)
 
     def both(self):
-        return [t for t in PROGRAMS if t[0] == self.node]
+        return [t for t in self.programs if t[0] == self.node]
 
 
 class Kill(Fault):
@@ -64,7 +66,8 @@ class Kill(Fault):
     seconds = (0.05, 2.0)
 
     def choose(self, rng):
-        self.targets = rng.sample(PROGRAMS, rng.choice((1, 1, 1, 2, 3)))
+        self.targets = rng.sample(self.programs,
+                                  rng.choice((1, 1, 1, 2, 3)))
 
     def words(self):
         return " ".join("/".join(t) for t in self.targets)
@@ -81,7 +84,7 @@ class Stop(Fault):
     seconds = (0.5, 4.0)
 
     def choose(self, rng):
-        self.target = rng.choice(PROGRAMS)
+        self.target = rng.choice(self.programs)
 
     def words(self):
         return "/".join(self.target)
@@ -248,7 +251,7 @@ class Inject(Fault):
     seconds = (0.5, 3.0)
 
     def choose(self, rng):
-        self.target = rng.choice(PROGRAMS)
+        self.target = rng.choice(self.programs)
         calls = CALLS[self.target[1]]
         self.call = rng.choice(sorted(calls))
         self.error = rng.choice(calls[self.call])
@@ -392,7 +395,7 @@ class Restore(Fault):
     owns_disk = True
 
     def choose(self, rng):
-        self.node = rng.choice(EDGES)
+        self.node = rng.choice(self.ways.restorable())
         self.shipper_late_s = rng.choice((0.0, 0.3, 1.5)) * self.lasts
 
     def words(self):
@@ -473,7 +476,7 @@ class Unread(Fault):
     seconds = (0.5, 5.0)
 
     def choose(self, rng):
-        self.target = rng.choice(PROGRAMS)
+        self.target = rng.choice(self.programs)
 
     def words(self):
         return "/".join(self.target)
@@ -520,7 +523,10 @@ class Vanish(Fault):
 
     def begin(self, world):
         for target in self.both():
-            world.program[target].bar(self)
+            program = world.program[target]
+            program.bar(self)
+            with contextlib.suppress(Failure):  # it waits for its store
+                wait_until(program.in_store, "it to begin", BEGINS_S)
         self.path = store = world.store(self.node)
         if self.way == "unmounted":
             self.path = world.t.path(self.node)
@@ -654,12 +660,13 @@ KINDS = {Kill: 10, Stop: 4, Cut: 4, Unplug: 2, FullDisk: 3, ReadOnly: 1,
 def plan(seed, seconds, only=()):
     """The faults of a run, in the order of their beginnings; `only` names
     kinds, to look for one thing."""
-    rng = random.Random(seed)
-    kinds = [k for k in KINDS if not only or k.__name__ in only]
+    rng, ways = random.Random(seed), Ways(seed)
+    kinds = [k for k in KINDS if (not only or k.__name__ in only) and
+             (k is not Restore or ways.restorable())]
     extra = max(0, int(seconds * FAULTS_PER_SECOND) - len(kinds))
     drawn = kinds + rng.choices(kinds, [KINDS[k] for k in kinds], k=extra)
     rng.shuffle(drawn)
-    faults = [kind(rng, n) for n, kind in enumerate(drawn)]
+    faults = [kind(rng, n, ways) for n, kind in enumerate(drawn)]
     # The rare ones find their moment first.
     placed = []
     for fault in sorted(faults, key=lambda f: KINDS[type(f)]):

@@ -1,9 +1,12 @@
-"""Four nodes, their disks, their network and their programs.
+"""Five nodes, their disks, their network and their programs.
 
     tx1 ))) edge1 --\\
                       relay --- core ((( txcore
     tx2 ))) edge2 --/
+                  \\-- lab
 
+Over each link the node on the left pushes its packets, or the one on the
+right dials it and pulls them: the seed says which (Ways).
 Each node lives in a network namespace of its own; what they say to each
 other goes through a router in the namespace `hub`, where a way can be cut
 in silence.  Each store lies on an ext4 image behind a loop device, so that
@@ -31,13 +34,13 @@ from harness import *
 RATE = max(40, int(300 / SLOW))     # frames a second, each sender
 FRAME = 200                         # bytes
 PORT = 7152
-ADDRESS = {"edge1": 1, "edge2": 2, "relay": 3, "core": 4}
+ADDRESS = {"edge1": 1, "edge2": 2, "relay": 3, "core": 4, "lab": 5}
 EDGES = ("edge1", "edge2")
 SENDERS = ("edge1", "edge2", "core")        # who captures
 NODES = tuple(ADDRESS)
-LINKS = (("edge1", "relay"), ("edge2", "relay"), ("relay", "core"))
-PROGRAMS = tuple((n, "recorder") for n in NODES) + tuple(
-    (n, "shipper") for n in NODES if n != "core")
+LINKS = (("edge1", "relay"), ("edge2", "relay"), ("relay", "core"),
+         ("edge2", "lab"))
+RECEIVERS = tuple(dict.fromkeys(above for _, above in LINKS))
 # Small segments, so that many are sealed while something goes wrong.
 STORE = ["segment_size = 1MiB", "segment_age = 3s"]
 # No packet of a run is so old, whatever the clocks say.
@@ -51,12 +54,18 @@ CAPABILITIES = {"recorder": "+net_raw,+net_admin", "shipper": "-all"}
 CLOCK = os.path.join(BUILD, "tests", "system", "clock.so")
 # What waits so long becomes a dead letter, and is sent again at the end.
 UPSTREAM = ["retry_for = %ds" % max(1, SLOW)]
+# Who pulls is away after so long, so that there are dead letters then, too.
+PULLED = ["answer_timeout = %ds" % max(3, 3 * SLOW)]
 AGAIN_S = 1.0           # after a start that a broken disk refused
 GONE_S = 20             # for a killed program to be gone
 
 
 def address(name):
     return "10.77.%d.2" % ADDRESS[name]
+
+
+def url(name):
+    return "http://%s:%d" % (address(name), PORT)
 
 
 def as_user(which):
@@ -75,6 +84,37 @@ def alone_with_mounts():
             b"none", b"/", None, MS_REC | MS_PRIVATE, None):
         skip("may not make a mount namespace here: " +
              os.strerror(ctypes.get_errno()))
+
+
+class Ways:
+    """Which links are pulled, by seed: one at least."""
+
+    def __init__(self, seed):
+        rng = random.Random(seed)
+        self.pulled = set(rng.sample(LINKS, rng.randint(1, len(LINKS))))
+        busy = {below for below, _ in LINKS} | {
+            above for _, above in self.pulled}
+        self.programs = [(n, "recorder") for n in NODES] + [
+            (n, "shipper") for n in NODES if n in busy]
+
+    def is_pulled(self, name):
+        """From any side."""
+        return any(below == name for below, _ in self.pulled)
+
+    def restorable(self):
+        """Edges that may be put back from a copy: who pulls one refuses what
+        it then has under numbers that were taken."""
+        return [name for name in EDGES if not self.is_pulled(name)]
+
+    def __str__(self):
+        return " ".join("%s<%s" % link for link in LINKS
+                        if link in self.pulled)
+
+
+def paths(name):
+    """Where packets of a node go, up to where they end."""
+    above = [above for below, above in LINKS if below == name]
+    return [(name, *path) for a in above for path in paths(a)] or [(name,)]
 
 
 class Restored:
@@ -113,6 +153,18 @@ class Program:
     def bar(self, who):
         """It may run on; once it has ended, it is down until release()."""
         self.holds.add(who)
+
+    def in_store(self):
+        """It does not run, or has begun in its store, down to the socket:
+        from then on it knows that from whatever else is at the path."""
+        self.poll()
+        if self.daemon is None or self.dying:
+            return True
+        path = os.path.join(self.node.store, self.which + ".sock")
+        with contextlib.suppress(OSError), open(    # it ends meanwhile
+                "/proc/%d/net/unix" % self.daemon.pid) as sockets:
+            return any(line.split()[-1] == path for line in sockets)
+        return False
 
     def hold(self, who):
         """kill -9, and down until release(); a program in the depths of a
@@ -194,6 +246,7 @@ class World:
     def __init__(self, t, megabytes, seed):
         self.t = t
         self.megabytes = megabytes
+        self.ways = Ways(seed)
         self.retain = "retain_size = " + random.Random(seed).choice(RETAINS)
         self.count = collections.Counter()
         self.findings = []
@@ -219,7 +272,7 @@ class World:
             self._disk(name)
             self.set_clock(name, 0)
             self.nodes[name] = self._node(name)
-        for name, which in PROGRAMS:
+        for name, which in self.ways.programs:
             self.program[name, which] = Program(self, self.nodes[name],
                                                 which)
 
@@ -320,14 +373,23 @@ class World:
     # --- nodes -----------------------------------------------------------
 
     def _node(self, name):
-        upstream, extra = {}, ""
-        for below, above in LINKS:
-            if below == name:
-                upstream[above] = ["http://%s:%d" % (address(above), PORT),
-                                   *UPSTREAM]
-        if name not in EDGES:
-            extra = ("[listen]\naddress = %s:%d\ntls = off\n"
-                     "allow = *, relay:*\n" % (address(name), PORT))
+        upstreams, edges, allow, extra = {}, {}, [], []
+        for link in LINKS:
+            below, above = link
+            pulled = link in self.ways.pulled
+            if below == name and pulled:
+                allow.append("pull:" + above)
+                extra += ["[upstream %s]" % above, "url = pull:", *UPSTREAM,
+                          *PULLED]
+            elif below == name:
+                upstreams[above] = [url(above), *UPSTREAM]
+            elif above == name and pulled:
+                edges[below] = [url(below), *PULLED]
+            elif above == name:
+                allow += ["*", "relay:*"]
+        if allow:
+            extra += ["[listen]", "address = %s:%d" % (address(name), PORT),
+                      "tls = off", "allow = " + ", ".join(allow)]
         store = STORE + [self.retain] * (name in EDGES)
         env = {"LD_PRELOAD": CLOCK, "PB_CLOCK": self.t.path(name + ".clock")}
         if "san" in os.path.relpath(BUILD, ROOT):
@@ -336,7 +398,8 @@ class World:
                                    ":verify_asan_link_order=0")
         return self.t.node(name, netns=self.spaces[name], store=store,
                            captures=["cap0"] if name in SENDERS else [],
-                           upstreams=upstream, extra=extra, env=env,
+                           upstreams=upstreams, edges=edges, env=env,
+                           extra="\n".join(extra) + "\n",
                            where=self.store(name))
 
     def streams_on_disk(self, name):
