@@ -11,6 +11,7 @@ the tests' own reader, and says each promise that was broken:
   - what was acknowledged is there; the acknowledged end never went back;
   - what an edge holds is at each node above it, the same bytes and loss
     counts under the same number, pushed or pulled;
+  - what is filtered is what the filter of a link leaves out, and said so;
   - each frame sent is at a node once, whatever its epoch, in its stream in
     order, unless it was counted as a drop, or came while its recorder was
     dead or not yet flushed, or went with a wiped store;
@@ -39,6 +40,7 @@ import traffic
 
 SAMPLE_S = 0.3
 FACTS_MAX = 20          # said of one run
+FILTERED = 7            # an option of ours: docs/format.md
 # A count of drops stands in the next packet kept.  So long it may have
 # been under way when its recorder was killed.
 COUNT_UNDER_WAY_NS = 2 * 10**9
@@ -151,6 +153,9 @@ class Check:
         self.lost = self.repeated = 0
         self.unflushed = self.gone = self.dropped = 0
         self.have = {}          # node: {stream: {number: Row}}
+        # The same, of numbers that were filtered on the way there.
+        self.left = collections.defaultdict(
+            lambda: collections.defaultdict(set))
 
     def run(self):
         for name in NODES:
@@ -202,7 +207,23 @@ class Check:
                 continue
             key = (me["nodes"][0][0], me["interface"], "%016x" % me["epoch"])
             self.take(name, key, capture.packets, streams)
+            self.take_filtered(name, key, capture)
         return streams
+
+    def take_filtered(self, name, key, capture):
+        """The runs of numbers that a filter left out."""
+        left = self.left[name][key]
+        for interface in capture.interfaces:
+            for _, options in interface.statistics:
+                run = pngread.own(options, FILTERED)
+                if run:
+                    first, last, _ = struct.unpack("<QQQ", run)
+                    numbers = set(range(first, last + 1))
+                    if left & numbers:
+                        self.repeated += len(left & numbers)
+                        self.find(name, "/".join(key), "says twice what was "
+                                  "filtered:", ranges(sorted(left & numbers)))
+                    left |= numbers
 
     def take(self, name, key, packets, streams):
         rows = streams.setdefault(key, {})
@@ -222,13 +243,19 @@ class Check:
 
     def gaps(self, name, key):
         return [g for g in self.gap_rows[name] if not g["closed"] and
+                g["reason"] != "filtered" and
                 (g["node"], g["interface"], g["epoch"]) == key]
 
     def numbers(self, name, key):
-        """From 1 to the end: each there, or in a gap with a reason."""
-        rows = self.have[name][key]
-        missing = set(range(1, max(rows) + 1)) - rows.keys()
+        """From 1 to the end: each there, filtered, or in a gap with a
+        reason."""
+        rows, left = self.have[name][key], self.left[name][key]
+        missing = set(range(1, max([*rows, *left]) + 1)) - rows.keys() - left
         missing -= self.retention(name, key)
+        if both := left & rows.keys():
+            self.repeated += len(both)
+            self.find(name, "/".join(key), "has what it says was filtered:",
+                      ranges(sorted(both)))
         for gap in self.gaps(name, key):
             span = range(gap["first"], gap["last"] + 1)
             here = [n for n in span if n in rows]
@@ -285,7 +312,8 @@ class Check:
                 key in self.have[key[0]]) or gap["first"] != 1:
             return False
         others = self.family(name, key) - {key}
-        known = set().union(*(self.have[name][k] for k in others))
+        known = set().union(*(self.have[name][k].keys() |
+                              self.left[name][k] for k in others))
         for other in others:
             for g in self.gaps(name, other):
                 known.update(range(g["first"], g["last"] + 1))
@@ -335,7 +363,8 @@ class Check:
             if key in self.world.wiped and key[0] == name:
                 continue
             rows = self.have[name].get(key, {})
-            end = max([0, *rows, *(g["last"] for g in self.gaps(name, key))])
+            end = max([0, *rows, *self.left[name][key],
+                       *(g["last"] for g in self.gaps(name, key))])
             if end < acked:         # an import may be gone as a whole
                 end = max([end, *self.deleted(name, key)])
             if end < acked:
@@ -388,13 +417,17 @@ class Check:
     # --- two stores ------------------------------------------------------
 
     def arrived(self, below, above):
-        """All that a node has is at the next, the same; where numbers were
-        given twice, in one of the epochs of its interface."""
+        """All that a node has is at the next, the same, unless the link's
+        filter leaves it out; where numbers were given twice, in one of the
+        epochs of its interface."""
         for key, want in self.have[below].items():
             have, gaps = [self.have[above].get(key, {})], set()
+            left = self.left[above][key]
             if below in EDGES and self.restores(key):
                 have = [self.have[above][k] for k in self.family(above, key)]
+                left = self.filtered_numbers(above, key)
                 gaps = self.buried_numbers(above, key)
+            want = self.passed(below, above, key, want, left, have)
             missing = sorted(n for n in want if n not in gaps and
                              not any(n in rows for rows in have))
             if missing:
@@ -409,6 +442,24 @@ class Check:
                 self.lost += len(wrong)
                 self.find(above, "has other packets than", below,
                           "/".join(key), "under", ranges(sorted(wrong)))
+
+    def passed(self, below, above, key, want, left, have):
+        """What the link's filter lets pass of the packets wanted.  The rest
+        is told as filtered, and nothing else is."""
+        if (below, above) not in self.world.ways.filtered:
+            return want
+        out = {n for n, row in want.items() if left_out(row.frame)}
+        there = sorted(n for n in out for rows in have
+                       if n in rows and want[n].same(rows[n]))
+        if there:
+            self.find(above, "has of", below + "'s", "/".join(key),
+                      "what the filter leaves out:", ranges(there))
+        return {n: row for n, row in want.items() if n not in out & left}
+
+    def filtered_numbers(self, name, key):
+        """Those of a stream, in any epoch."""
+        return set().union(*(self.left[name][k]
+                             for k in self.family(name, key)))
 
     def buried_numbers(self, name, key):
         """Those of a stream, in any epoch, that went as dead letters of a
@@ -426,6 +477,8 @@ class Check:
             restores = self.restores(key)
             gone = self.deleted(name, key) if restores else set()
             gone -= self.buried_numbers(above, key)
+            if (name, above) in self.world.ways.filtered:
+                gone -= self.filtered_numbers(above, key)
             have = [self.have[above][k] for k in self.family(above, key)]
             missing = []
             for n in sorted(gone):
@@ -446,10 +499,11 @@ class Check:
                 r.node == name and r.copied_ns < imported_ns < r.put_back_ns
                 for r in self.world.restored):
             return
-        for *_, end in paths(name):
+        for path in paths(name):
+            end = path[-1]
             have = [row.frame for key, rows in self.have[end].items()
                     if key[:2] == (name, interface) for row in rows.values()]
-            missing = set(range(1, IMPORTED + 1)) - set(have)
+            missing = set(self.owed(path, range(1, IMPORTED + 1))) - set(have)
             if missing:
                 self.lost += len(missing)
                 self.find(end, "misses of what was imported as", name,
@@ -468,7 +522,7 @@ class Check:
             [at for key, at in self.world.wiped.items() if key[0] == name] +
             [r.put_back_ns for r in self.world.restored if r.node == name])
         self.buried = self.dead_letters(path)
-        self.runs(">".join(path), [row for _, row in sorted(at.items())])
+        self.runs(path, [row for _, row in sorted(at.items())])
 
     def once(self, where, name):
         """{frame: row} of what a sender sent, at one node: each once, and in
@@ -493,6 +547,12 @@ class Check:
                           ranges(sorted(twice)))
         return at
 
+    def owed(self, path, frames):
+        """Those that no filter on the path leaves out."""
+        if not self.world.ways.filters(path):
+            return list(frames)
+        return [f for f in frames if not left_out(f)]
+
     def runs(self, path, walk):
         """Frames that are missing, run by run of the recorder."""
         before, before_ns = 0, 0
@@ -503,11 +563,12 @@ class Check:
             if self.between(self.kills, before_ns, row.time_ns):
                 self.settle(path, owed, owed_ns, counted, before_ns)
                 owed, counted = [], row.dropped
-                self.excuse(missed, before_ns, row.time_ns)
+                self.excuse(self.owed(path, missed), before_ns, row.time_ns)
             elif missed:
                 buried = self.buried.get(row.frame, 0)
                 self.gone += min(buried, len(missed))
-                owed, owed_ns = owed + missed[buried:], row.time_ns
+                owed += self.owed(path, missed[buried:])
+                owed_ns = row.time_ns
             before, before_ns = row.frame, row.time_ns
         self.settle(path, owed, owed_ns, counted, None)
         if self.between(self.kills, before_ns, math.inf):
@@ -515,7 +576,7 @@ class Check:
             self.excuse(range(before, self.sent), before_ns, math.inf)
         elif before != self.sent:
             self.lost += self.sent - before
-            self.find(path, "sent", self.sent, "frames; the last stored is",
+            self.find(">".join(path), "sent", self.sent, "frames; the last stored is",
                       before, "though nothing was killed after it")
 
     def dead_letters(self, path):
@@ -555,7 +616,7 @@ class Check:
         if killed_ns and killed_ns - owed_ns < COUNT_UNDER_WAY_NS:
             return
         self.lost += len(owed) - counted
-        self.find(path, "captured all the time, counted", counted,
+        self.find(">".join(path), "captured all the time, counted", counted,
                   "drops and misses the frames", ranges(owed))
 
     # --- other programs --------------------------------------------------

@@ -5,8 +5,9 @@
     tx2 ))) edge2 --/
                   \\-- lab
 
-Over each link the node on the left pushes its packets, or the one on the
-right dials it and pulls them: the seed says which (Ways).
+Over each link the node on the left pushes its packets, perhaps with a
+filter, or the one on the right dials it and pulls them: the seed says which
+(Ways).
 Each node lives in a network namespace of its own; what they say to each
 other goes through a router in the namespace `hub`, where a way can be cut
 in silence.  Each store lies on an ext4 image behind a loop device, so that
@@ -56,6 +57,8 @@ CLOCK = os.path.join(BUILD, "tests", "system", "clock.so")
 UPSTREAM = ["retry_for = %ds" % max(1, SLOW)]
 # Who pulls is away after so long, so that there are dead letters then, too.
 PULLED = ["answer_timeout = %ds" % max(3, 3 * SLOW)]
+FILTERS = 0.4           # of the links that are pushed
+FILTER = "filter = ether[14] & 3 != 0"      # the frame's number is there
 AGAIN_S = 1.0           # after a start that a broken disk refused
 GONE_S = 20             # for a killed program to be gone
 
@@ -86,12 +89,20 @@ def alone_with_mounts():
              os.strerror(ctypes.get_errno()))
 
 
+def left_out(frame):
+    """Whether FILTER leaves a frame of this number out."""
+    return frame is not None and frame % 4 == 0
+
+
 class Ways:
-    """Which links are pulled, by seed: one at least."""
+    """Which links are pulled, by seed: one at least; and which of the others
+    have a filter."""
 
     def __init__(self, seed):
         rng = random.Random(seed)
         self.pulled = set(rng.sample(LINKS, rng.randint(1, len(LINKS))))
+        self.filtered = {link for link in LINKS if link not in self.pulled and
+                         rng.random() < FILTERS}
         busy = {below for below, _ in LINKS} | {
             above for _, above in self.pulled}
         self.programs = [(n, "recorder") for n in NODES] + [
@@ -106,9 +117,15 @@ class Ways:
         it then has under numbers that were taken."""
         return [name for name in EDGES if not self.is_pulled(name)]
 
+    def filters(self, path):
+        """Somewhere on the path."""
+        return any(link in self.filtered for link in zip(path, path[1:]))
+
     def __str__(self):
-        return " ".join("%s<%s" % link for link in LINKS
-                        if link in self.pulled)
+        return ", ".join("%s %s %s" % (
+            below, "is pulled by" if (below, above) in self.pulled else
+            "filters for" if (below, above) in self.filtered else
+            "pushes to", above) for below, above in LINKS)
 
 
 def paths(name):
@@ -382,7 +399,8 @@ class World:
                 extra += ["[upstream %s]" % above, "url = pull:", *UPSTREAM,
                           *PULLED]
             elif below == name:
-                upstreams[above] = [url(above), *UPSTREAM]
+                upstreams[above] = [url(above), *UPSTREAM] + [
+                    FILTER] * (link in self.ways.filtered)
             elif above == name and pulled:
                 edges[below] = [url(below), *PULLED]
             elif above == name:

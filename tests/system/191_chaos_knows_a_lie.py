@@ -1,8 +1,8 @@
 """What `make chaos` would say of stores that are not as they should be.
 
-Its judge, tests/chaos/model.py, is given what four nodes hold after a run
-that went well, in which edge2 was put back from a copy; then one thing at a
-time is made wrong, and it must say so.
+Its judge, tests/chaos/model.py, is given what five nodes hold after a run
+that went well, in which edge2 was put back from a copy, and lab pulled from
+it; then one thing at a time is made wrong, and it must say so.
 """
 
 import types
@@ -56,6 +56,8 @@ class World:
         self.findings = []
         self.find = self.findings.append
         self.wiped = {}
+        self.ways = places.Ways(1)
+        self.ways.filtered = set()
         self.retain = "retain_size = 2MiB"
         self.restored = [places.Restored("edge2", sent_ns(COPIED), put_back,
                                          {OLD: COPIED})]
@@ -71,7 +73,7 @@ class World:
         self.check = model.Check(self, sampler, SENT)
         self.check.have = self.have()
         self.check.gap_rows = {n: [] for n in places.NODES}
-        for name in ("relay", "core"):
+        for name in places.RECEIVERS:
             self.check.gap_rows[name] = [gap(NEW, 1, COPIED, "restored")]
 
     def have(self):
@@ -83,7 +85,20 @@ class World:
         above = [{E1: rows(1, SENT), OP: rows(1, places.IMPORTED),
                   OLD: rows(1, ACKED), NEW: dict(again)} for _ in "rc"]
         above[1][C] = rows(1, SENT)
-        return dict(zip(places.NODES, (edge1, edge2, *above)))
+        lab = {OLD: rows(1, ACKED), NEW: dict(again)}
+        return dict(zip(places.NODES, (edge1, edge2, *above, lab)))
+
+    def filtered(self):
+        """Edge2 has a filter for lab; the numbers of each stream that are
+        told as left out."""
+        self.ways.filtered = {("edge2", "lab")}
+        for one in (OLD, NEW):
+            have = self.check.have["lab"][one]
+            self.check.left["lab"][one] |= {
+                n for n, r in have.items() if places.left_out(r.frame)}
+            for n in self.check.left["lab"][one]:
+                del have[n]
+        return self.check.left["lab"]
 
     def deleted(self, name, key, first, last):
         """Retention did it, says the stream's journal."""
@@ -104,7 +119,7 @@ def what_is_right_is_found_right(t):
     world = World(t)
     equal(world.judged(), [], "findings")
     equal((world.check.lost, world.check.repeated, world.check.gone),
-          (0, 0, DOWN), "lost, repeated, gone")
+          (0, 0, 2 * DOWN), "lost, repeated, gone on the ways to core and lab")
 
 
 def what_an_edge_may_delete_is_not_missed(t):
@@ -122,7 +137,15 @@ def what_went_with_a_disk_is_no_loss(t):
         world.check.gap_rows[name].append(
             gap(OLD, ACKED - 5, ACKED - 5, "dead-lettered"))
     equal(world.judged(), [], "findings")
-    equal(world.check.gone, DOWN + 1, "gone")
+    equal(world.check.gone, 2 * DOWN + 1, "gone")
+
+
+def what_a_filter_leaves_out_is_not_missed(t):
+    world = World(t)
+    world.filtered()
+    world.deleted("edge2", OLD, 1, ACKED)
+    equal(world.judged(), [], "findings")
+    equal(world.check.lost, 0, "lost")
 
 
 def drop_one(name, key, number):
@@ -143,9 +166,9 @@ def drop_everywhere(world):
             have[E1] = {**rows(1, 49), **rows(50, SENT - 1, 1)}
 
 
-def repeat(key, number):
+def repeat(name, key, number):
     def lie(world):
-        world.check.have["core"][key][number] = row(30)
+        world.check.have[name][key][number] = row(30)
     return "repeated", lie
 
 
@@ -181,23 +204,47 @@ def gap_stays_since(world):
             gap(NEW, COPIED + 9, COPIED + 9, "dead-lettered"))
 
 
-def behind_the_number(world):
-    """What was captured again up to what relay had never came."""
-    for name in ("relay", "core"):
-        have = world.check.have[name]
-        have[OLD].update({n: r for n, r in have.pop(NEW).items()
-                          if n > ACKED})
-        world.check.gap_rows[name] = []
+def behind_the_number(*names, deleted=False):
+    """What was captured again up to what they had never came."""
+    def lie(world):
+        for name in names:
+            have = world.check.have[name]
+            have[OLD].update({n: r for n, r in have.pop(NEW).items()
+                              if n > ACKED})
+            world.check.gap_rows[name] = []
+        if deleted:
+            world.deleted("edge2", OLD, 1, ACKED + 5)
+    return "lost", lie
 
 
-def behind_it_and_deleted(world):
-    behind_the_number(world)
-    world.deleted("edge2", OLD, 1, ACKED + 5)
+def filtered_and_not_said(world):
+    world.filtered()[OLD].remove(8)
 
 
-def other_bytes(world):
-    world.check.have["core"][E1][9] = row(9)
-    world.check.have["core"][E1][9].time_ns += 1
+def filtered_and_should_pass(world):
+    world.filtered()[OLD].add(9)
+    del world.check.have["lab"][OLD][9]
+
+
+def filtered_and_sent(world):
+    world.filtered()[OLD].remove(8)
+    world.check.have["lab"][OLD][8] = row(8)
+
+
+def filtered_where_no_filter_is(world):
+    world.check.left["core"][E1].add(8)
+    del world.check.have["core"][E1][8]
+
+
+def filtered_and_there(world):
+    world.filtered()[OLD].add(9)
+
+
+def other_bytes(name, key):
+    def lie(world):
+        world.check.have[name][key][9] = row(9)
+        world.check.have[name][key][9].time_ns += 1
+    return "lost", lie
 
 
 def deleted_at_core(world):
@@ -208,8 +255,10 @@ def deleted_the_newest(world):
     world.deleted("edge1", E1, SENT - 30, SENT - 1)
 
 
-def acknowledged_more(world):
-    world.check.sampler.acked["core"][E1] = SENT + 1
+def acknowledged_more(name, key):
+    def lie(world):
+        world.check.sampler.acked[name][key] = SENT + 1
+    return "lost", lie
 
 
 def running_number_twice(world):
@@ -224,6 +273,7 @@ def import_lost(world):
 
 LIES = {
     "one less at core": drop_one("core", E1, 50),
+    "one less at lab, which pulls": drop_one("lab", NEW, COPIED + 9),
     "one less at relay": drop_one("relay", E1, 50),
     "one less of core's own": drop_one("core", C, 50),
     "one less at an edge": drop_one("edge1", E1, 50),
@@ -232,19 +282,30 @@ LIES = {
     "one less at core, after the copy": drop_one("core", OLD, COPIED + 9),
     "the last of all": ("lost", drop_last_everywhere),
     "never captured": ("lost", drop_everywhere),
-    "one twice at the end": repeat(C, SENT + 1),
+    "one twice at the end": repeat("core", C, SENT + 1),
+    "one twice at lab, which pulls": repeat("lab", OLD, ACKED + 1),
     "one twice in another epoch": ("repeated", repeat_in_another_epoch),
     "a gap forgotten at core": forget_gap("core"),
     "a gap forgotten at relay": forget_gap("relay"),
+    "a gap forgotten at lab": forget_gap("lab"),
     "a gap of more than was copied": ("lost", gap_too_long),
     "a dead letter that never came": ("lost", gap_stays),
     "a dead letter of what was captured again": ("lost", gap_stays_since),
-    "captured again behind the number": ("lost", behind_the_number),
-    "the same, and deleted": ("lost", behind_it_and_deleted),
-    "another packet": ("lost", other_bytes),
+    "captured again behind the number": behind_the_number("relay", "core"),
+    "the same, and deleted": behind_the_number("relay", "core", deleted=True),
+    "the same at lab": behind_the_number("lab"),
+    "the same at lab, and deleted": behind_the_number("lab", deleted=True),
+    "filtered, and not said": ("lost", filtered_and_not_said),
+    "filtered, and should pass": ("lost", filtered_and_should_pass),
+    "to be filtered, and sent": (None, filtered_and_sent),
+    "filtered, and no filter": ("lost", filtered_where_no_filter_is),
+    "filtered, and there": ("repeated", filtered_and_there),
+    "another packet": other_bytes("core", E1),
+    "another packet at lab": other_bytes("lab", OLD),
     "deleted at core": ("lost", deleted_at_core),
     "deleted the newest": (None, deleted_the_newest),
-    "acknowledged, and not there": ("lost", acknowledged_more),
+    "acknowledged, and not there": acknowledged_more("core", E1),
+    "acknowledged by lab, and not there": acknowledged_more("lab", OLD),
     "a running number twice": (None, running_number_twice),
     "an import that lost one": ("lost", import_lost),
 }
@@ -264,4 +325,5 @@ def each_lie_is_found(t):
 if __name__ == "__main__":
     main("191", what_is_right_is_found_right,
          what_an_edge_may_delete_is_not_missed,
-         what_went_with_a_disk_is_no_loss, each_lie_is_found)
+         what_went_with_a_disk_is_no_loss,
+         what_a_filter_leaves_out_is_not_missed, each_lie_is_found)
