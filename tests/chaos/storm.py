@@ -16,7 +16,6 @@ FAULTS_PER_SECOND = 0.8
 TRIES_MAX = 50          # to find a free moment for a fault of a disk
 INJECTED_MAX = 40       # errors in each thread: some calls come again at once
 YEAR_S = 31556952
-BEGINS_S = 1.0          # for a program that was started a moment ago
 
 
 class Fault:
@@ -184,6 +183,8 @@ class FullDisk(Fault):
 
     def end(self, world):
         os.unlink(self.path)
+        # An error of the device must not bring it back.
+        must(["sync", "-f", world.t.path(self.node)])
 
 
 class ReadOnly(Fault):
@@ -265,8 +266,8 @@ class Inject(Fault):
     def begin(self, world):
         self.strace = None
         program = world.program[self.target]
-        if program.daemon is None or program.dying:
-            return
+        if not program.settled() or program.daemon is None or program.dying:
+            return              # a start that fails ends it, rightly
         self.out = world.t.path("inject.%d" % self.number)
         self.strace = world.t.spawn(
             ["strace", "-f", "-q", "-p", str(program.daemon.pid),
@@ -523,10 +524,9 @@ class Vanish(Fault):
 
     def begin(self, world):
         for target in self.both():
-            program = world.program[target]
-            program.bar(self)
-            with contextlib.suppress(Failure):  # it waits for its store
-                wait_until(program.in_store, "it to begin", BEGINS_S)
+            # One that starts takes whatever is at the path, rightly.
+            world.program[target].bar(self)
+            world.program[target].settled()
         self.path = store = world.store(self.node)
         if self.way == "unmounted":
             self.path = world.t.path(self.node)

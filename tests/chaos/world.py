@@ -59,6 +59,7 @@ UPSTREAM = ["retry_for = %ds" % max(1, SLOW)]
 PULLED = ["answer_timeout = %ds" % max(3, 3 * SLOW)]
 FILTERS = 0.4           # of the links that are pushed
 FILTER = "filter = ether[14] & 3 != 0"      # the frame's number is there
+BEGINS_S = 1.0          # for a program that was started a moment ago
 AGAIN_S = 1.0           # after a start that a broken disk refused
 GONE_S = 20             # for a killed program to be gone
 
@@ -171,9 +172,15 @@ class Program:
         """It may run on; once it has ended, it is down until release()."""
         self.holds.add(who)
 
-    def in_store(self):
-        """It does not run, or has begun in its store, down to the socket:
-        from then on it knows that from whatever else is at the path."""
+    def settled(self):
+        """False where it is just being started, and may not be hindered:
+        not before its socket is in its store."""
+        with contextlib.suppress(Failure):  # its store may not be there yet
+            wait_until(self._settled, self.name + " to begin", BEGINS_S)
+            return True
+        return False
+
+    def _settled(self):
         self.poll()
         if self.daemon is None or self.dying:
             return True
