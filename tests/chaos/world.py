@@ -269,7 +269,7 @@ class World:
 
     def __init__(self, t, megabytes, seed):
         self.t = t
-        self.megabytes = megabytes
+        self.megabytes, self.seed = megabytes, seed
         self.ways = Ways(seed)
         self.retain = "retain_size = " + random.Random(seed).choice(RETAINS)
         self.count = collections.Counter()
