@@ -19,13 +19,17 @@ pull_unsure(struct pb_pull_stream *s)
 	s->doubt = false;
 }
 
-/* Not this time. */
+/* Not this time.  What was under way then, and fails as well, is the same
+ * failure: nothing but acks begins before `retry_ms`. */
 void
 pull_trouble(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_answer *answer)
 {
 	uint64_t wait;
 
+	if (s->certainty == PULL_UNSURE && s->refused &&
+	    pull->now_ms < s->retry_ms)
+		return;
 	pull_unsure(s);
 	s->troubles++;
 	wait = pb_backoff_ms(pull->random, s->troubles);

@@ -690,6 +690,33 @@ a_recorder_that_is_away_costs_no_packet_twice(void **state)
 }
 
 static void
+what_fails_together_is_one_failure(void **state)
+{
+	struct world *w = *state;
+	uint64_t before, end_ms;
+
+	grows(w, NUMBERS_MAX - 1);
+	for (unsigned i = 0; i < 2; i++) {
+		while (under_way(w, PB_PULL_HAND) < 3) {
+			assert_true(w->here < w->durable);
+			turn(w);
+		}
+		w->here_down = true;
+		while (under_way(w, PB_PULL_HAND) > 0)
+			turn(w);
+		w->here_down = false;
+		before = w->here;
+		end_ms = w->now_ms + 2 * PB_BACKOFF_MS_MIN + 100;
+		while (w->here == before) {
+			assert_true(w->now_ms < end_ms);
+			turn(w);
+		}
+	}
+	run(w, 20000);
+	assert_int_equal(w->acked, NUMBERS_MAX - 1);
+}
+
+static void
 gaps_come_in_their_turn(void **state)
 {
 	struct world *w = *state;
@@ -801,6 +828,7 @@ main(void)
 		TEST(a_list_that_goes_back_is_enough),
 		TEST(what_is_here_outlives_the_edge),
 		TEST(a_recorder_that_is_away_costs_no_packet_twice),
+		TEST(what_fails_together_is_one_failure),
 		TEST(gaps_come_in_their_turn),
 		TEST(what_came_late_fills_the_gap),
 		cmocka_unit_test(in_any_order_all_is_there_in_the_end),
