@@ -1,9 +1,10 @@
 """A run of chaos: `make chaos CHAOS_SECONDS=60 CHAOS_SEED=N`.
 
 Packets flow from three senders over five nodes, pushed over some links and
-pulled over others, while the faults of the plan come and go.  Then everything is healed, has its time to drain, is
-stopped, and model.py looks at what is left.  One seed is one plan; what
-the machine makes of it differs a little each time.
+pulled over others, while the faults of the plan come and go.  Then
+everything is healed, has its time to drain, is stopped, and model.py looks
+at what is left.  One seed is one plan; what the machine makes of it differs
+a little each time.
 
     chaos.py [--plan]       prints the plan of CHAOS_SEED and ends
 

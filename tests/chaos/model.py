@@ -576,8 +576,9 @@ class Check:
             self.excuse(range(before, self.sent), before_ns, math.inf)
         elif before != self.sent:
             self.lost += self.sent - before
-            self.find(">".join(path), "sent", self.sent, "frames; the last stored is",
-                      before, "though nothing was killed after it")
+            self.find(">".join(path), "sent", self.sent, "frames; the last "
+                      "stored is", before, "though nothing was killed after "
+                      "it")
 
     def dead_letters(self, path):
         """How many numbers right before a frame went as dead letters of a
