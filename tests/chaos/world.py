@@ -48,6 +48,9 @@ STORE = ["segment_size = 1MiB", "segment_age = 3s"]
 STORE += ["retain_age = 1h"]
 # What edges keep, by seed: what is acknowledged goes, oldest first.
 RETAINS = ("2MiB", "3MiB", "6MiB", "0")
+# Who pulls an edge may be there and take nothing, for its own disk is full:
+# then there are no dead letters, and what is not acknowledged goes as well.
+RETAINS_PULLED = ("8MiB", "0")
 IMPORTED = 200          # packets, each time an operator does
 USER = 65534            # who runs the programs
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
@@ -271,7 +274,9 @@ class World:
         self.t = t
         self.megabytes, self.seed = megabytes, seed
         self.ways = Ways(seed)
-        self.retain = "retain_size = " + random.Random(seed).choice(RETAINS)
+        self.retain = "retain_size = " + random.Random(seed).choice(
+            RETAINS_PULLED if any(map(self.ways.is_pulled, EDGES)) else
+            RETAINS)
         self.count = collections.Counter()
         self.findings = []
         self.broken_disks = collections.Counter()   # node name: faults
