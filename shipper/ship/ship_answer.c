@@ -374,8 +374,9 @@ static void
 begin(struct pb_ship *ship, struct ship_stream *s, uint64_t number)
 {
 	/* What was remembered may be older than the letters: those that are
-	 * there are told now, so that it passes them again. */
-	if (!s->known && s->released > s->acked)
+	 * there are told now, so that it passes them again.  Who pulls is told
+	 * of none: they are no gap to it, and stay released. */
+	if (!s->known && s->released > s->acked && !ship->way.pulled)
 		ship_went_back(ship, s);
 	s->sent = number;
 	s->known = true;

@@ -212,6 +212,32 @@ who_is_away_is_waited_for_and_then_letters_are_made(void **state)
 	    5000 * PACKET_BYTES);
 }
 
+/* The store's own copy of them may go then, too. */
+static void
+letters_are_known_after_a_crash(void **state)
+{
+	(void)state;
+	world_grow(world, 1, 5000);
+	run(1000);
+	acks(1, 1000);
+	run(PATIENCE_MS + RETRY_FOR_MS + 5000);
+	assert_int_equal(world_letters(world, 1, DEAD), 4000);
+	world_report(world);
+	world_restart(world);
+	asks();
+	run(2000);
+	assert_int_equal(world_status(world).state, PB_SHIP_READY);
+	assert_int_equal(cursor(1).acked, 1000);
+	assert_int_equal(cursor(1).released, 5000);
+	assert_int_equal(world_letters(world, 1, DEAD), 4000);
+	acks(1, 5000);
+	run(1000);
+	world_requeue(world, 1, 1001, 5000);
+	run(2000);
+	assert_int_equal(world_letters(world, 1, DEAD), 0);
+	assert_int_equal(world_letters(world, 1, REQUEUED), 0);
+}
+
 /* A stream that it does not want is no trouble as long as it is there. */
 static void
 who_is_there_gets_no_letters(void **state)
@@ -311,6 +337,7 @@ main(void)
 		TEST(an_ack_past_the_end_counts_up_to_it),
 		TEST(it_may_go_back),
 		TEST(who_is_away_is_waited_for_and_then_letters_are_made),
+		TEST(letters_are_known_after_a_crash),
 		TEST(who_is_there_gets_no_letters),
 		TEST(what_cannot_be_given_becomes_letters),
 		TEST(what_came_late_is_under_way_until_it_says_that_it_has_it),
