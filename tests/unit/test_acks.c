@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -339,6 +340,40 @@ stops(struct place *p)
 	return shipper_stops(p->shipper);
 }
 
+static void
+files_at_most(rlim_t count)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = count;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* Else retention would delete, and call lost, what an upstream has. */
+static void
+what_the_system_refuses_for_a_moment_is_not_unacked(void **state)
+{
+	struct place *p = *state;
+	struct rlimit before;
+	struct pb_ack ack;
+
+	shipper_opens(p, 3);
+	shipper_acks(p, "core", 5, 5);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
+	pb_acks_leave(p->acks);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	files_at_most(3);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(pb_acks_get(p->acks, "core", &eth0, &ack),
+		    PB_EBUSY);
+		usleep(10000);
+	}
+	files_at_most(before.rlim_cur);
+	assert_int_equal(get(p, "core", &eth0, &ack), 1);
+	assert_int_equal(ack.acked, 5);
+}
+
 /*
  * Goal:   a shipper that was stopped while it opened its database, so that
  *         it holds LMDB's lock on it, does not stop the recorder.
@@ -575,6 +610,7 @@ main(void)
 		cmocka_unit_test(a_key_and_a_row_have_exactly_these_bytes),
 		cmocka_unit_test(the_longest_names_fit_into_a_key),
 		TEST(without_a_shipper_nothing_is_acked),
+		TEST(what_the_system_refuses_for_a_moment_is_not_unacked),
 		TEST(a_shipper_without_the_table_says_nothing),
 		TEST(a_row_is_read_as_it_was_written_and_no_other),
 		TEST(a_commit_of_the_shipper_is_seen_at_once),

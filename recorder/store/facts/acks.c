@@ -3,6 +3,7 @@
  */
 #include "recorder/store/facts/acks.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ struct look {
 	bool		 sound;		/* a child has read all of it before */
 	/* The answer, once it is done. */
 	enum pb_mdb_verdict verdict;
-	struct pb_mdb	*mdb;		/* open, or NULL: not whole yet */
+	struct pb_mdb	*mdb;		/* open, or NULL: not whole yet, */
+	bool		 unclear;	/* or the system refused */
 };
 
 struct pb_acks {
@@ -43,6 +45,8 @@ struct pb_acks {
 	bool		 sound;		/* a child has read all of it */
 	bool		 said;		/* that it is bad */
 	bool		 failed;	/* the last read did */
+	bool		 unclear;	/* the system does not say what is there, */
+	uint64_t	 unclear_ms;	/* since then; 0: it said all */
 	struct pb_aside	*aside;		/* who answers, or NULL */
 	struct look	*look;		/* the question, while there is one */
 	bool		 left;		/* nobody wants its answer */
@@ -52,6 +56,7 @@ struct pb_acks {
 };
 
 static bool	look_again(struct pb_acks *);
+static bool	is_unclear(struct pb_acks *, bool, uint64_t);
 static void	ask(struct pb_acks *, uint64_t);
 static void	work(void *);
 static void	drop(void *);
@@ -155,7 +160,7 @@ bool
 pb_acks_known(struct pb_acks *acks)
 {
 	(void)look_again(acks);
-	return acks->known || acks->ino == 0;
+	return !acks->unclear && (acks->known || acks->ino == 0);
 }
 
 int
@@ -170,7 +175,8 @@ pb_acks_get(struct pb_acks *acks, const char *upstream,
 
 	memset(out, 0, sizeof(*out));
 	if (acks->mdb == NULL && !look_again(acks))
-		return acks->known || acks->ino == 0 ? 0 : PB_EBUSY;
+		return !acks->unclear && (acks->known || acks->ino == 0) ?
+		    0 : PB_EBUSY;
 	rc = pb_mdb_begin(acks->mdb, false, &txn, NULL);
 	if (rc == 0)
 		rc = pb_mdb_get(&txn, TABLE_ACKS, bytes, len, &row);
@@ -221,6 +227,9 @@ look_again(struct pb_acks *acks)
 	struct stat st;
 
 	if (pb_below_stat(acks->file, &st) < 0) {
+		if (is_unclear(acks, errno != ENOENT && errno != ENOTDIR,
+		    now_ms))
+			return acks->mdb != NULL;
 		pb_acks_leave(acks);
 		return false;
 	}
@@ -237,6 +246,20 @@ look_again(struct pb_acks *acks)
 	    now_ms >= acks->next_ms)
 		ask(acks, now_ms);
 	return acks->mdb != NULL;
+}
+
+/* A system without memory or descriptors refuses what is there: what it acks
+ * is not lost by that.  But retention has to go on. */
+static bool
+is_unclear(struct pb_acks *acks, bool refused, uint64_t now_ms)
+{
+	if (!refused)
+		acks->unclear_ms = 0;
+	else if (acks->unclear_ms == 0)
+		acks->unclear_ms = now_ms;
+	acks->unclear = refused &&
+	    now_ms - acks->unclear_ms < (uint64_t)ANSWER_MS_MAX;
+	return acks->unclear;
 }
 
 static void
@@ -265,12 +288,14 @@ static void
 work(void *arg)
 {
 	struct look *look = arg;
+	int rc = 0;
 
 	look->verdict = look->sound ? PB_MDB_SOUND :
 	    pb_mdb_probe(look->path, table_names, TABLES, true);
 	if (look->verdict == PB_MDB_SOUND)
-		(void)pb_mdb_open(&look->mdb, look->path, 0, table_names,
+		rc = pb_mdb_open(&look->mdb, look->path, 0, table_names,
 		    TABLES, PB_MDB_READ, NULL);
+	look->unclear = rc == PB_ESYS || rc == PB_ENOMEM;
 }
 
 static void
@@ -311,7 +336,7 @@ take_answer(struct pb_acks *acks, uint64_t now_ms)
 	}
 	/* Of another file it is no answer. */
 	if (!acks->left && look->dev == acks->dev && look->ino == acks->ino) {
-		acks->known = true;
+		acks->known = !is_unclear(acks, look->unclear, now_ms);
 		acks->sound = look->verdict == PB_MDB_SOUND;
 		acks->mdb = look->mdb;
 		look->mdb = NULL;
