@@ -47,6 +47,7 @@ struct pb_look {
 	const struct pb_stream *stream;	/* NULL: that is known */
 	uint64_t	at;
 	bool		checked;	/* as of pb_store_last() */
+	uint32_t	captured;	/* likewise */
 	uint64_t	changes;	/* of the store, when this was asked */
 };
 
@@ -58,6 +59,7 @@ struct pb_load {
 	uint64_t	sender;		/* PB-Sender; 0: it does not say */
 	bool		ask;		/* a question: what is there, */
 	uint64_t	at;		/* up to this number (0: to the end)? */
+	uint32_t	captured;	/* as if so many bytes of it were; 0 */
 	struct pb_body	body;		/* packets */
 	uint64_t	arrival_ns;
 	bool		local;		/* by the local door */

@@ -190,7 +190,7 @@ intake_tell(struct pb_intake *intake, struct pb_load *load)
 		load->last_packet = entry->last;
 	else
 		load->look = (struct pb_look){ entry->stream, at,
-		    load->at != 0, changes };
+		    load->at != 0, load->captured, changes };
 	return pb_store_changes(intake->opts.store) == changes ? 0 : PB_ESYS;
 }
 
@@ -199,7 +199,7 @@ pb_look(struct pb_store *store, const struct pb_look *look,
     struct pb_fingerprint *out, struct pb_err *err)
 {
 	int rc = pb_store_last(store, look->stream, look->at, look->checked,
-	    out, err);
+	    look->captured, out, err);
 
 	if (pb_store_changes(store) != look->changes)
 		rc = PB_ESYS;

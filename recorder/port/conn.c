@@ -292,6 +292,7 @@ begin(struct conn *conn, const char *method, const char *path)
 		    header(conn->mhd, "PB-Relay") : NULL,
 		.encoding = header(conn->mhd, "Content-Encoding"),
 		.at = query(conn->mhd, "at"),
+		.captured = query(conn->mhd, "captured"),
 		.digests = {
 			.first = query(conn->mhd, "first"),
 			.last = query(conn->mhd, "last"),
@@ -302,6 +303,8 @@ begin(struct conn *conn, const char *method, const char *path)
 		.node = header(conn->mhd, "PB-Node"),
 		.accept = header(conn->mhd, "Accept-Encoding"),
 		.after = query(conn->mhd, "after"),
+		.to = query(conn->mhd, "to"),
+		.as = query(conn->mhd, "as"),
 		.max_bytes = query(conn->mhd, "max_bytes"),
 		.wait = query(conn->mhd, "wait"),
 		.since = query(conn->mhd, "since"),

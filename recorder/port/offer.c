@@ -68,6 +68,7 @@ look(const struct pb_offer_want *want, struct pb_piece *piece,
 	if (rc == 0)
 		rc = pb_hunt_extent(store, &want->key, &extent,
 		    want->bytes_max, bytes, piece, err);
+	piece->epoch = want->epoch;
 	if (rc >= 0)
 		rc = pb_section_read(section, store, &want->key, piece,
 		    want->upstream, err);
@@ -93,7 +94,7 @@ find(const struct pb_offer_want *want, struct pb_index *index,
 	if (rc == 0)
 		return pb_err_set(err, PB_ENOENT, "no such stream here");
 	if (rc == 1)
-		rc = pb_piece_look(index, &stream, want->from, UINT64_MAX,
+		rc = pb_piece_look(index, &stream, want->from, want->to,
 		    piece, extent, err);
 	if (rc < 0 || piece->kind != PB_PIECE_PACKETS)
 		return rc;
@@ -137,7 +138,8 @@ take_letter(const struct pb_offer_want *want, uint64_t segment_seq,
 		return fd;
 	*piece = (struct pb_piece){ .kind = PB_PIECE_PACKETS,
 	    .first = want->from, .last = piece->last,
-	    .segment_seq = segment_seq, .letter = true };
+	    .segment_seq = segment_seq, .letter = true,
+	    .epoch = want->epoch };
 	rc = header_bytes(fd, bytes, &piece->header_bytes, err);
 	if (rc == 0)
 		rc = pb_hunt_file(fd, piece->header_bytes, want->bytes_max,

@@ -15,7 +15,8 @@ struct pb_offer_want {
 	struct pb_store	*store;
 	struct pb_stream_key key;
 	const char	*upstream;	/* the puller's name */
-	uint64_t	from;
+	uint64_t	from, to;	/* nothing past `to` */
+	uint64_t	epoch;		/* the section says; 0: the file's */
 	size_t		bytes_max;	/* with the header; one packet at least */
 };
 

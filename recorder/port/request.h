@@ -62,7 +62,8 @@ struct pb_request_head {	/* NULL: not given */
 	const char	*relay;
 	const char	*accept;	/* Accept-Encoding */
 	/* Of the query. */
-	const char	*at, *after, *max_bytes, *wait, *since;
+	const char	*at, *captured, *after, *to, *as, *max_bytes, *wait,
+			*since;
 	struct pb_digests_words digests;
 };
 

@@ -40,6 +40,8 @@ struct giving {
 static int	head(struct pb_request *, struct pb_err *);
 static int	parse(const struct pb_request *, struct pb_offer_want *,
 		    struct pb_err *);
+static int	parse_fork(const struct pb_request_head *, uint64_t,
+		    struct pb_offer_want *, struct pb_err *);
 static void	end(struct pb_request *);
 static void	dress(struct pb_request *);
 static int	make(void *, struct pb_reading *, struct pb_buf *,
@@ -79,6 +81,22 @@ parse(const struct pb_request *request, struct pb_offer_want *out,
 	*out = (struct pb_offer_want){ .from = after + 1,
 	    .bytes_max = max > BYTES_MAX ? BYTES_MAX : max < BYTES_MIN ?
 	    BYTES_MIN : (size_t)max };
+	return parse_fork(head, after, out, err);
+}
+
+/* What another epoch has it under, and where that ends. */
+static int
+parse_fork(const struct pb_request_head *head, uint64_t after,
+    struct pb_offer_want *out, struct pb_err *err)
+{
+	out->to = UINT64_MAX;
+	if (head->to != NULL && pb_parse_u64(head->to, after + 1, PB_SEQ_MAX,
+	    &out->to, err) < 0)
+		return pb_err_prefix(err, PB_EINVAL, "to");
+	if (head->as != NULL && (pb_parse_hex64(head->as, &out->epoch, NULL) <
+	    0 || out->epoch == 0))
+		return pb_err_set(err, PB_EINVAL, "as: an epoch has 16 hex "
+		    "digits, not all 0");
 	return 0;
 }
 

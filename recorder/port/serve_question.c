@@ -36,10 +36,17 @@ static int
 head(struct pb_request *request, struct pb_err *err)
 {
 	const char *at = request->head->at;
+	const char *captured = request->head->captured;
+	uint64_t bytes = 0;
 
 	if (at != NULL && pb_parse_u64(at, 1, PB_SEQ_MAX, &request->load.at,
 	    err) < 0)
 		return pb_err_prefix(err, PB_EINVAL, "at");
+	/* Without `at` there is none to be compared. */
+	if (at != NULL && captured != NULL && pb_parse_u64(captured, 1,
+	    PB_CAPLEN_MAX, &bytes, err) < 0)
+		return pb_err_prefix(err, PB_EINVAL, "captured");
+	request->load.captured = (uint32_t)bytes;
 	return 0;
 }
 

@@ -427,12 +427,40 @@ def hostile_pullers_are_bounded_and_hurt_nobody(t):
                         ("after=99999999999999999999", 400),
                         ("max_bytes=0", 400), ("wait=soon", 400),
                         ("after=9223372036854775806", 204),
-                        ("after=0&max_bytes=1", 200)):
+                        ("after=0&max_bytes=1", 200),
+                        ("after=5&to=5", 400), ("after=5&to=x", 400),
+                        ("after=5&as=0", 400),
+                        ("after=5&as=0000000000000000", 400),
+                        ("after=5&as=000000000000000x", 400)):
         wait_until(lambda: puller.ask("GET", path + query)[0] == want,
                    "%s is answered with %d" % (query, want))
     for cursor in ("x", "0.0.0", "%00", "f" * 5000, "1.2", "-1.-1.-1"):
         code, _, body = puller.ask("GET", "/v1/streams?since=" + cursor)
         equal((code, body.count(b"\n")), (200, 2), "cursor " + cursor[:9])
+
+
+# What a puller needs that has other packets of the stream.
+def packets_are_told_up_to_a_number_and_under_another_epoch(t):
+    node, puller = edge(t), None
+    give(node, 1, 10)
+    give(node, 11, 20)
+    puller = Puller(node)
+    stream = one(puller)
+    status, head, body = puller.packets(stream, 3, to=7, **{
+        "as": "0badcafe00000001"})
+    equal((status, head["PB-First"], head["PB-Last"]), (200, "4", "7"), "4-7")
+    capture = pngread.read(body)
+    equal(pngread.identity(capture.sections[0])["epoch"], 0x0badcafe00000001,
+          "epoch")
+    equal([p.seq for p in capture.packets], [4, 5, 6, 7], "numbers")
+    equal(puller.packets(stream, 20, to=25)[0], 204, "nothing is there")
+    # The same packet, cut to some bytes of it.
+    path = "/v1/streams/%s?at=7" % stream
+    said = [json.loads(puller.ask("GET", path + q)[2])["last"]
+            for q in ("", "&captured=30", "&captured=262144")]
+    equal([s.get("captured") for s in said], [None, 30, None], "captured")
+    check(said[0] == said[2] != said[1], "fingerprints", said)
+    equal(puller.ask("GET", path + "&captured=0")[0], 400, "captured=0")
 
 
 def with_tls_the_certificate_says_who_pulls(t):
@@ -558,6 +586,7 @@ if __name__ == "__main__":
          packets_that_come_late_are_told_and_pulled,
          a_puller_that_lost_all_gets_all_again,
          hostile_pullers_are_bounded_and_hurt_nobody,
+         packets_are_told_up_to_a_number_and_under_another_epoch,
          with_tls_the_certificate_says_who_pulls,
          what_is_damaged_holds_up_until_it_is_given_up,
          the_puller_in_the_documentation_works,

@@ -72,7 +72,7 @@ begin(const struct fixture *f, struct asked asked[LOOKS])
 	sem_init(&go_on, 0, 0);
 	for (int i = 0; i < LOOKS; i++) {
 		asked[i] = (struct asked){ .store = f->store, .look = {
-			f->stream, pb_stream_durable(f->stream), i % 2 == 0,
+			f->stream, pb_stream_durable(f->stream), i % 2 == 0, 0,
 			pb_store_changes(f->store) } };
 		assert_int_equal(pthread_create(&asked[i].thread, NULL,
 		    look_slowly, &asked[i]), 0);

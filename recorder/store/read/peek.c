@@ -51,8 +51,8 @@ pb_peek_below(struct pb_index *index, const char *store,
 {
 	struct row row = { index, stream };
 
-	return pb_peek_below_by(find_row, &row, store, key, at, checked, out,
-	    err);
+	return pb_peek_below_by(find_row, &row, store, key, at, checked, 0,
+	    out, err);
 }
 
 int
@@ -61,10 +61,9 @@ pb_peek_cut(struct pb_index *index, const char *store,
     uint32_t captured, struct pb_fingerprint *out, struct pb_err *err)
 {
 	struct row row = { index, stream };
-	struct place place = { .store = store, .key = key, .highest = true,
-	    .captured = captured };
 
-	return below(find_row, &row, &place, at, true, out, err);
+	return pb_peek_below_by(find_row, &row, store, key, at, true,
+	    captured, out, err);
 }
 
 static int
@@ -79,9 +78,10 @@ find_row(void *arg, uint64_t at, struct pb_extent_info *out,
 int
 pb_peek_below_by(pb_peek_find *find, void *arg, const char *store,
     const struct pb_stream_key *key, uint64_t at, bool checked,
-    struct pb_fingerprint *out, struct pb_err *err)
+    uint32_t captured, struct pb_fingerprint *out, struct pb_err *err)
 {
-	struct place place = { .store = store, .key = key, .highest = true };
+	struct place place = { .store = store, .key = key, .highest = true,
+	    .captured = captured };
 
 	return below(find, arg, &place, at, checked, out, err);
 }

@@ -33,10 +33,11 @@ int	pb_peek_cut(struct pb_index *index, const char *store,
 /* As pb_index_extent_below(), of the stream that `arg` means. */
 typedef int	pb_peek_find(void *arg, uint64_t at,
 	    struct pb_extent_info *out, struct pb_err *err);
-/* The same for who must not hold the index while a file is read. */
+/* Both for who must not hold the index while a file is read. */
 int	pb_peek_below_by(pb_peek_find *find, void *arg, const char *store,
 	    const struct pb_stream_key *key, uint64_t at, bool checked,
-	    struct pb_fingerprint *out, struct pb_err *err);
+	    uint32_t captured, struct pb_fingerprint *out,
+	    struct pb_err *err);
 
 /* The packet with the lowest number >= `from`, checked; likewise. */
 int	pb_peek_above(struct pb_index *index, const char *store,

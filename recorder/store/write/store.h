@@ -133,12 +133,13 @@ int	pb_store_gaps(struct pb_store *store, const struct pb_stream *stream,
 
 /*
  * The packet with the highest number <= `at` (at most the durable end) that
- * is there and can be read, as peek.h: 1, 0 or an error.  Any thread.  Where
+ * is there and can be read, `checked` and cut to `captured` bytes as
+ * in peek.h: 1, 0 or an error.  Any thread.  Where
  * pb_store_changes() has counted up meanwhile, it may be of either store.
  */
 int	pb_store_last(struct pb_store *store, const struct pb_stream *stream,
-	    uint64_t at, bool checked, struct pb_fingerprint *out,
-	    struct pb_err *err);
+	    uint64_t at, bool checked, uint32_t captured,
+	    struct pb_fingerprint *out, struct pb_err *err);
 
 /*
  * Who reads its files lends its index for a call, from any thread: of it

@@ -179,13 +179,13 @@ struct wanted {
  * are read without it. */
 int
 pb_store_last(struct pb_store *store, const struct pb_stream *stream,
-    uint64_t at, bool checked, struct pb_fingerprint *out,
-    struct pb_err *err)
+    uint64_t at, bool checked, uint32_t captured,
+    struct pb_fingerprint *out, struct pb_err *err)
 {
 	struct wanted wanted = { store, stream };
 
 	return pb_peek_below_by(extent_below, &wanted, store->path,
-	    &stream->info.key, at, checked, out, err);
+	    &stream->info.key, at, checked, captured, out, err);
 }
 
 static int
