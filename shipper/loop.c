@@ -348,6 +348,9 @@ open_index(struct pb_loop *loop, struct pb_err *err)
 {
 	struct pb_feed_opts opts = { .store = loop->store,
 	    .worker = loop->reader, .found = found, .arg = loop };
+	struct pb_edge_env env = { .http = loop->http,
+	    .sender = loop->sender, .state = loop->state,
+	    .keeper = loop->keeper };
 	int rc = pb_watch_open(loop->watch, &loop->index, err);
 
 	if (rc == 0)
@@ -360,8 +363,8 @@ open_index(struct pb_loop *loop, struct pb_err *err)
 	for (size_t i = 0; rc == 0 && i < loop->conf->upstreams; i++)
 		rc = start_upstream(loop, &loop->conf->upstream[i], err);
 	if (rc == 0)
-		rc = pb_edges_create(&loop->edges, loop->http, loop->store,
-		    loop->conf, loop->sender, err);
+		rc = pb_edges_create(&loop->edges, &env, loop->store,
+		    loop->conf, err);
 	if (rc < 0) {
 		close_index(loop);
 		return rc;

@@ -69,3 +69,18 @@ pb_fingerprint_last(const uint8_t *data, size_t len,
 	}
 	return rc == 1;
 }
+
+bool
+pb_fingerprint_first(const uint8_t *data, size_t len,
+    struct pb_fingerprint *out)
+{
+	struct pb_block block;
+	int rc = 0;
+
+	while (rc == 0 && pb_scan_block(data, len, &block) == 1) {
+		rc = pb_fingerprint_block(&block, out);
+		data += block.len;
+		len -= block.len;
+	}
+	return rc == 1;
+}

@@ -38,5 +38,8 @@ int	pb_fingerprint_block(const struct pb_block *block,
  */
 bool	pb_fingerprint_last(const uint8_t *data, size_t len,
 	    struct pb_fingerprint *out);
+/* That of the first one, in blocks that begin at one. */
+bool	pb_fingerprint_first(const uint8_t *data, size_t len,
+	    struct pb_fingerprint *out);
 
 #endif

@@ -10,9 +10,11 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/zip.h"
+#include "shipper/edge/keeping.h"
 #include "shipper/ship/speed.h"
 #include "shipper/sink/sink_http.h"
 #include "shipper/wire/fetch.h"
@@ -24,9 +26,10 @@
 struct call {
 	struct pb_edge	*edge;
 	struct pb_pull_action action;
-	union {			/* of the wire */
+	union {			/* of the wire, or of the keeper */
 		struct pb_fetch_call fetch;
 		struct pb_wire_call wire;
+		struct pb_keeping keeping;
 	};
 	LIST_ENTRY(call) link;
 };
@@ -43,10 +46,14 @@ struct pb_edge {
 	struct pb_edge_row row;		/* as reported; written_ns 0: never */
 };
 
+static uint64_t	sender_of(const struct pb_edge *);
 static int	perform(struct pb_edge *, const struct pb_pull_action *,
 		    struct pb_err *);
 static int	start(struct call *, struct pb_err *);
-static int	hand(struct call *, struct pb_err *);
+static int	hand(struct call *, const struct pb_stream_key *,
+		    struct pb_err *);
+static void	keep(struct call *);
+static void	on_kept(void *);
 static unsigned	poll_s(const struct pb_edge *);
 static void	on_row(void *, const struct pb_pull_row *, bool);
 static void	on_coming(void *, uint64_t, uint64_t);
@@ -56,7 +63,9 @@ static enum pb_pull_outcome outcome_of(const struct call *,
 		    struct pb_answer *);
 static void	end(struct call *, struct pb_pull_answer *);
 static bool	wants(void *, const struct pb_stream_key *);
-static bool	print(void *, const struct pb_pull_piece *,
+static int	forks(void *, const struct pb_stream_key *, struct pb_forks *,
+		    struct pb_err *);
+static bool	print(void *, const struct pb_pull_piece *, bool,
 		    struct pb_fingerprint *);
 static void	event(void *, enum pb_log_level, const struct pb_stream_key *,
 		    const char *);
@@ -69,8 +78,8 @@ pb_edge_create(struct pb_edge **out, const struct pb_conf_edge *conf,
 {
 	struct pb_edge *edge = calloc(1, sizeof(*edge));
 	struct pb_pull_opts opts = { .window = conf->window,
-	    .budget = env->budget, .wants = wants, .print = print, .event = event,
-	    .arg = edge };
+	    .budget = env->budget, .wants = wants, .forks = forks,
+	    .print = print, .event = event, .arg = edge };
 	int rc;
 
 	*out = NULL;
@@ -88,7 +97,7 @@ pb_edge_create(struct pb_edge **out, const struct pb_conf_edge *conf,
 	edge->there.http = env->http;
 	edge->there.node = env->node;
 	edge->here = (struct pb_wire){ .http = env->http,
-	    .sender = env->sender, .relay = edge->name,
+	    .sender = sender_of(edge), .relay = edge->name,
 	    .peer = { .url = "http://localhost",
 	    .socket_path = env->socket_path,
 	    .silence_ms = HERE_SILENCE_MS } };
@@ -101,6 +110,17 @@ pb_edge_create(struct pb_edge **out, const struct pb_conf_edge *conf,
 	return 0;
 }
 
+/* Two edges may have the same numbers for other packets: to our recorder they
+ * are two senders, so that each is compared when the other one was there. */
+static uint64_t
+sender_of(const struct pb_edge *edge)
+{
+	uint64_t sender = edge->env.sender ^
+	    pb_digest((const uint8_t *)edge->name, strlen(edge->name));
+
+	return sender != 0 ? sender : edge->env.sender;
+}
+
 void
 pb_edge_destroy(struct pb_edge *edge)
 {
@@ -110,7 +130,11 @@ pb_edge_destroy(struct pb_edge *edge)
 		return;
 	while ((call = LIST_FIRST(&edge->calls)) != NULL) {
 		LIST_REMOVE(call, link);
-		pb_http_cancel(edge->env.http, &call->wire);
+		if (call->action.kind == PB_PULL_FORK)
+			pb_worker_cancel(edge->env.keeper,
+			    &call->keeping.job);
+		else
+			pb_http_cancel(edge->env.http, &call->wire);
 		if (call->action.kind == PB_PULL_HERE ||
 		    call->action.kind == PB_PULL_HAND)
 			edge->env.budget->hands--;
@@ -193,6 +217,7 @@ start(struct call *call, struct pb_err *err)
 {
 	const struct pb_pull_action *action = &call->action;
 	struct pb_edge *edge = call->edge;
+	struct pb_stream_key key;
 
 	switch (action->kind) {
 	case PB_PULL_LIST:
@@ -204,6 +229,9 @@ start(struct call *call, struct pb_err *err)
 		call->fetch.arg = call;
 		return pb_fetch_start(&edge->there, &call->fetch, action,
 		    poll_s(edge), edge->conf->compress_zstd, err);
+	case PB_PULL_FORK:
+		keep(call);
+		return 0;
 	case PB_PULL_HERE:
 	case PB_PULL_THERE:
 	case PB_PULL_HAND:
@@ -211,14 +239,19 @@ start(struct call *call, struct pb_err *err)
 	}
 	call->wire.done = on_wire;
 	call->wire.arg = call;
+	if (action->kind == PB_PULL_THERE)
+		return pb_wire_ask(&edge->there, &call->wire, action->key,
+		    action->number, action->captured, err);
+	key = *action->key;
+	key.epoch = action->epoch;
 	if (action->kind == PB_PULL_HAND)
-		return hand(call, err);
-	return pb_wire_ask(action->kind == PB_PULL_HERE ? &edge->here :
-	    &edge->there, &call->wire, action->key, action->number, err);
+		return hand(call, &key, err);
+	return pb_wire_ask(&edge->here, &call->wire, &key, action->number, 0,
+	    err);
 }
 
 static int
-hand(struct call *call, struct pb_err *err)
+hand(struct call *call, const struct pb_stream_key *key, struct pb_err *err)
 {
 	const struct pb_pull_piece *piece = call->action.piece;
 	struct pb_wire *here = &call->edge->here;
@@ -230,10 +263,18 @@ hand(struct call *call, struct pb_err *err)
 	    .last = piece->last, .reason = piece->reason };
 
 	return piece->reason == 0 ?
-	    pb_wire_packets(here, &call->wire, call->action.key, &packets,
-	    err) :
-	    pb_wire_gap(here, &call->wire, call->action.key, &gap,
-	    call->action.linktype, err);
+	    pb_wire_packets(here, &call->wire, key, &packets, err) :
+	    pb_wire_gap(here, &call->wire, key, &gap, call->action.linktype,
+	    err);
+}
+
+static void
+keep(struct call *call)
+{
+	call->keeping = (struct pb_keeping){ .state = call->edge->env.state,
+	    .edge = call->edge->name, .key = *call->action.key,
+	    .forks = *call->action.forks, .done = on_kept, .arg = call };
+	pb_keeping_start(&call->keeping, call->edge->env.keeper);
 }
 
 static unsigned
@@ -285,6 +326,17 @@ on_wire(void *arg, struct pb_answer *said)
 	end(call, &answer);
 }
 
+static void
+on_kept(void *arg)
+{
+	struct call *call = arg;
+	struct pb_err err = call->keeping.err;
+	struct pb_pull_answer answer = { .outcome = call->keeping.rc == 0 ?
+	    PB_PULL_DONE : PB_PULL_FAILED, .text = err.text };
+
+	end(call, &answer);
+}
+
 static enum pb_pull_outcome
 outcome_of(const struct call *call, struct pb_answer *said)
 {
@@ -333,23 +385,33 @@ wants(void *arg, const struct pb_stream_key *key)
 	    pb_glob_list_match(edge->conf->streams, stream);
 }
 
+static int
+forks(void *arg, const struct pb_stream_key *key, struct pb_forks *out,
+    struct pb_err *err)
+{
+	const struct pb_edge *edge = arg;
+
+	return pb_forks_load_edge(edge->env.state, edge->name, key, out, err);
+}
+
 static bool
-print(void *arg, const struct pb_pull_piece *piece,
+print(void *arg, const struct pb_pull_piece *piece, bool first,
     struct pb_fingerprint *out)
 {
+	bool (*of)(const uint8_t *, size_t, struct pb_fingerprint *) =
+	    first ? pb_fingerprint_first : pb_fingerprint_last;
 	size_t room, len;
 	uint8_t *plain;
 	bool good;
 
 	(void)arg;
 	if (!piece->packed)
-		return pb_fingerprint_last(piece->body.data, piece->body.len,
-		    out);
+		return of(piece->body.data, piece->body.len, out);
 	if (pb_zip_room(piece->body.data, piece->body.len, PB_PULL_BYTES_MAX +
 	    PB_PULL_SLACK, &room, NULL) < 0 || (plain = malloc(room)) == NULL)
 		return false;
 	good = pb_zip_unpack(plain, room, piece->body.data, piece->body.len,
-	    &len, NULL) == 0 && pb_fingerprint_last(plain, len, out);
+	    &len, NULL) == 0 && of(plain, len, out);
 	free(plain);
 	return good;
 }

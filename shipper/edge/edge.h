@@ -11,6 +11,7 @@
 #include "shipper/pull/pull.h"
 #include "shipper/state/edges.h"
 #include "shipper/wire/http.h"
+#include "shipper/worker/worker.h"
 
 struct pb_edge;
 
@@ -21,6 +22,9 @@ struct pb_edge_env {
 	const char	*node;		/* our name */
 	uint64_t	sender;		/* who this process is: PB-Sender */
 	struct pb_pull_budget *budget;
+	struct pb_state	*state;		/* forks are read from it on the
+					 * loop, and written by: */
+	struct pb_worker *keeper;
 };
 
 /* `conf` is borrowed until destroy, or pb_edge_adopt(). */

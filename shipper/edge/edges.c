@@ -25,9 +25,8 @@ static void	begin_missing(struct pb_edges *, const struct pb_conf *);
 static bool	is_there(const struct pb_edges *, const char *);
 
 int
-pb_edges_create(struct pb_edges **out, struct pb_http *http,
-    const char *store, const struct pb_conf *conf, uint64_t sender,
-    struct pb_err *err)
+pb_edges_create(struct pb_edges **out, const struct pb_edge_env *env,
+    const char *store, const struct pb_conf *conf, struct pb_err *err)
 {
 	struct pb_edges *edges = calloc(1, sizeof(*edges));
 	int rc;
@@ -43,9 +42,10 @@ pb_edges_create(struct pb_edges **out, struct pb_http *http,
 	strcpy(edges->node, conf->node.name);
 	edges->budget.bytes_max = PB_EDGES_BYTES_MAX;
 	edges->budget.hands_max = PB_EDGES_HANDS_MAX;
-	edges->env = (struct pb_edge_env){ .http = http, .sender = sender,
-	    .socket_path = edges->socket_path, .node = edges->node,
-	    .budget = &edges->budget };
+	edges->env = *env;
+	edges->env.socket_path = edges->socket_path;
+	edges->env.node = edges->node;
+	edges->env.budget = &edges->budget;
 	begin_missing(edges, conf);
 	*out = edges;
 	return 0;

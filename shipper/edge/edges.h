@@ -20,10 +20,10 @@
 
 struct pb_edges;
 
-/* `store` is copied; of `conf` the sections are borrowed until destroy or
+/* `env` says all but the path, the name and the budget; `store` is copied; of `conf` the sections are borrowed until destroy or
  * pb_edges_take().  One that cannot begin is logged, and left out till then. */
-int	pb_edges_create(struct pb_edges **out, struct pb_http *http,
-	    const char *store, const struct pb_conf *conf, uint64_t sender,
+int	pb_edges_create(struct pb_edges **out, const struct pb_edge_env *env,
+	    const char *store, const struct pb_conf *conf,
 	    struct pb_err *err);
 void	pb_edges_destroy(struct pb_edges *edges);	/* NULL is fine */
 

@@ -16,6 +16,7 @@
 
 #define LIST_PAUSE_MS	200u	/* after an answer at once, without news */
 #define STARVED_TURNS	16u	/* of those that wait for room, a call */
+#define MISSED_MS	5000u	/* until what could not be taken is again */
 #define STALE_MS	100u	/* one that took less came at once */
 
 _Static_assert(offsetof(struct pb_pull_stream, key) == 0,
@@ -28,6 +29,7 @@ static bool	turn_of(struct pb_pull *, struct pb_pull_stream *,
 static bool	list_due(const struct pb_pull *);
 static void	list(struct pb_pull *, struct pb_pull_action *);
 static void	listed(struct pb_pull *, const struct pb_pull_answer *);
+static void	list_again(struct pb_pull *);
 static void	not_listed(struct pb_pull *, const struct pb_pull_answer *);
 static void	doubt_all(struct pb_pull *, const struct pb_pull_action *);
 static void	sweep(struct pb_pull *);
@@ -35,6 +37,7 @@ static struct pb_pull_stream *stream_of(struct pb_pull *,
 		    const struct pb_stream_key *);
 static struct pb_pull_stream *add_stream(struct pb_pull *,
 		    const struct pb_stream_key *);
+static bool	load_forks(struct pb_pull *, struct pb_pull_stream *);
 static void	forget(struct pb_pull *, struct pb_pull_stream *);
 static void	wake_due(struct pb_pull *);
 static void	set_state(struct pb_pull *, enum pb_ship_state);
@@ -183,6 +186,8 @@ pb_pull_row(struct pb_pull *pull, const struct pb_pull_row *row, bool fresh)
 		s->ask = true;
 		pull_doubt(pull, s);
 	}
+	if (s->behind && row->durable != s->there)
+		s->retry_ms = 0;
 	s->listed = true;
 	s->linktype = row->linktype;
 	s->first = row->first;
@@ -233,8 +238,19 @@ listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 	pull->list_ms = pull->news || pull->now_ms >=
 	    pull->list_began_ms + STALE_MS ? pull_pace_list(pull) :
 	    pull->now_ms + LIST_PAUSE_MS;
+	if (pull->missed)
+		list_again(pull);
 	if (pull->state != PB_SHIP_READY)
 		set_state(pull, PB_SHIP_IDLE);
+}
+
+/* All of it, after a while. */
+static void
+list_again(struct pb_pull *pull)
+{
+	pull->missed = false;
+	pull->cursor[0] = '\0';
+	pull->list_ms = pull->now_ms + MISSED_MS;
 }
 
 static void
@@ -305,20 +321,22 @@ stream_of(struct pb_pull *pull, const struct pb_stream_key *key)
 static struct pb_pull_stream *
 add_stream(struct pb_pull *pull, const struct pb_stream_key *key)
 {
-	struct pb_pull_stream *s = NULL;
+	struct pb_pull_stream *s;
 
-	if (pull->streams < PB_PULL_STREAMS_MAX)
-		s = calloc(1, sizeof(*s));
-	else if (!pull->left_out_said)
-		pull_event(pull, PB_LOG_ERROR, NULL, "it has more than %u "
-		    "streams: the others are not fetched",
-		    PB_PULL_STREAMS_MAX);
-	if (s == NULL) {
-		pull->left_out_said |= pull->streams >= PB_PULL_STREAMS_MAX;
+	if (pull->streams >= PB_PULL_STREAMS_MAX) {
+		if (!pull->left_out_said)
+			pull_event(pull, PB_LOG_ERROR, NULL, "it has more "
+			    "than %u streams: the others are not fetched",
+			    PB_PULL_STREAMS_MAX);
+		pull->left_out_said = true;
 		return NULL;
 	}
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
 	s->key = *key;
-	if (tsearch(s, &pull->tree, order) == NULL) {
+	if (!load_forks(pull, s) || tsearch(s, &pull->tree, order) == NULL) {
+		free(s->forks);
 		free(s);
 		return NULL;
 	}
@@ -327,6 +345,30 @@ add_stream(struct pb_pull *pull, const struct pb_stream_key *key)
 	TAILQ_INSERT_TAIL(&pull->all, s, all);
 	pull->streams++;
 	return s;
+}
+
+/* Without them it would be taken in twice: it waits. */
+static bool
+load_forks(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	struct pb_forks forks;
+	struct pb_err err;
+	int rc = pull->opts.forks(pull->opts.arg, &s->key, &forks, &err);
+
+	if (rc == 0 && forks.count == 0)
+		return true;
+	if (rc == 0 && (s->forks = malloc(sizeof(forks))) == NULL)
+		rc = pb_err_set(&err, PB_ENOMEM, "no memory for a stream");
+	if (rc == 0) {
+		*s->forks = forks;
+		s->parts = forks.count;
+		return true;
+	}
+	if (strcmp(pull->last_error, err.text) != 0)
+		pull_event(pull, PB_LOG_ERROR, s, "%s", err.text);
+	pull_error(pull, err.text);
+	pull->missed = true;
+	return false;
 }
 
 static void
@@ -338,6 +380,8 @@ forget(struct pb_pull *pull, struct pb_pull_stream *s)
 	TAILQ_REMOVE(&pull->all, s, all);
 	pull->streams--;
 	free(s->text);
+	free(s->forks);
+	free(s->next);
 	free(s);
 }
 

@@ -10,6 +10,9 @@
  *	edge:    CONNECTING -> IDLE <-> READY, and BACKOFF or REFUSED where
  *	         its list of streams cannot be had
  *	stream:  UNSURE -> HERE -> THERE -> (PIECE) -> SURE
+ *	                            |
+ *	                            v  it is not: pull_fork.c
+ *	           SEEK <-> SEEN -> PAST -> MINE -> KEEP -> UNSURE
  *
  *   UNSURE  what is under way ends
  *   HERE    our recorder is asked how far it is, and for its last packet
@@ -18,7 +21,8 @@
  *   SURE    packets are fetched, one request after the other, while those
  *           before are being written
  *
- * Promise: nothing is handed over behind packets that are not the edge's own.
+ * Promise: nothing is handed over behind packets that are not the edge's own;
+ *          other ones under numbers that are here go under another epoch.
  *          After each connection that is new, and each failure, it is asked
  *          again; what came meanwhile is kept and waits for the answer.
  *          (Who does as if it were the same edge is another one, perhaps:
@@ -40,6 +44,7 @@
 #include "recorder/store/fingerprint.h"
 #include "recorder/store/layout.h"
 #include "shipper/ship/ship.h"
+#include "shipper/state/forks.h"
 
 #define PB_PULL_STREAMS_MAX	4096u	/* of an edge */
 #define PB_PULL_FLIGHTS_MAX	16u	/* to it, beside the list */
@@ -55,11 +60,13 @@
 
 enum pb_pull_kind {
 	PB_PULL_LIST = 1,	/* ask the edge for its streams, `cursor` */
-	PB_PULL_HERE,		/* ask our recorder for its last packet */
+	PB_PULL_HERE,		/* ask our recorder for its last packet, or
+				 * the last up to `number` */
 	PB_PULL_THERE,		/* ask the edge for the last up to `number` */
 	PB_PULL_FETCH,		/* ask it for packets behind `number` */
 	PB_PULL_HAND,		/* `piece` to our recorder */
 	PB_PULL_ACK,		/* `number` is durable here */
+	PB_PULL_FORK,		/* keep `forks` */
 };
 
 /* Numbers that came as one: packets, or a gap. */
@@ -77,9 +84,14 @@ struct pb_pull_stream;
 struct pb_pull_action {
 	enum pb_pull_kind kind;
 	struct pb_pull_stream *stream;	/* but of the list */
-	const struct pb_stream_key *key;
+	const struct pb_stream_key *key;	/* the edge's */
+	uint64_t	epoch;		/* HERE, HAND, FETCH: what it is
+					 * called here */
 	uint16_t	linktype;
 	uint64_t	number;
+	uint64_t	to;		/* FETCH: nothing past it; 0: all */
+	uint32_t	captured;	/* THERE: as if so many of its bytes
+					 * were; 0: as it is */
 	bool		late;		/* FETCH, HAND, ACK: of packets that
 					 * came late to the edge, */
 	uint64_t	first;		/* ACK: from here on */
@@ -88,6 +100,7 @@ struct pb_pull_action {
 	const char	*cursor;	/* LIST: "" none */
 	bool		wait;		/* LIST: for something new */
 	struct pb_pull_piece *piece;
+	const struct pb_forks *forks;	/* FORK */
 };
 
 enum pb_pull_outcome {
@@ -137,9 +150,14 @@ struct pb_pull_opts {
 	struct pb_pull_budget *budget;	/* borrowed */
 	/* Is this stream to be fetched? */
 	bool	(*wants)(void *arg, const struct pb_stream_key *key);
-	/* Of the last packet of a piece; false: it cannot be told. */
+	/* What goes under other epochs here already, as kept (FORK); an
+	 * error: it is asked again another time. */
+	int	(*forks)(void *arg, const struct pb_stream_key *key,
+		    struct pb_forks *out, struct pb_err *err);
+	/* Of the last packet of a piece, or the first; false: it cannot be
+	 * told. */
 	bool	(*print)(void *arg, const struct pb_pull_piece *piece,
-		    struct pb_fingerprint *out);
+		    bool first, struct pb_fingerprint *out);
 	/* Something an operator wants to read; key NULL: of the edge. */
 	void	(*event)(void *arg, enum pb_log_level level,
 		    const struct pb_stream_key *key, const char *text);

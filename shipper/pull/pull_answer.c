@@ -14,6 +14,8 @@
 #define NOTHING_MS	1000u	/* until it is asked for again */
 
 static void	here(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_answer *);
+static void	begin_here(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_answer *);
 static void	there(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_answer *);
@@ -25,7 +27,7 @@ static void	acked(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *,
 		    const struct pb_pull_answer *);
 static void	gone(struct pb_pull *, struct pb_pull_stream *);
-static void	sure(struct pb_pull *, struct pb_pull_stream *);
+static bool	tell_restored(struct pb_pull_stream *);
 static void	compare_piece(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_answer *);
 static struct pull_piece *piece_of(const struct pb_pull_stream *,
@@ -37,6 +39,8 @@ static void	not_fetched(struct pb_pull *, struct pb_pull_stream *,
 static void	keep(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *, struct pull_piece *,
 		    struct pb_pull_answer *);
+static void	stray(struct pb_pull *, struct pb_pull_stream *,
+		    struct pull_piece *);
 static void	set_apart(struct pb_pull *, struct pb_pull_stream *,
 		    struct pull_piece *);
 
@@ -49,7 +53,7 @@ pull_stream_answer(struct pb_pull *pull, const struct pb_pull_action *action,
 
 	if (action->kind == PB_PULL_HERE || action->kind == PB_PULL_HAND)
 		budget->hands--;
-	else
+	else if (action->kind != PB_PULL_FORK)
 		pull->flights--;
 	if (action->kind != PB_PULL_ACK)
 		s->flights--;
@@ -73,6 +77,12 @@ pull_stream_answer(struct pb_pull *pull, const struct pb_pull_action *action,
 	case PB_PULL_ACK:
 		acked(pull, s, action, answer);
 		break;
+	case PB_PULL_FORK:
+		if (answer->outcome == PB_PULL_DONE)
+			pull_kept(pull, s);
+		else
+			pull_trouble(pull, s, answer);
+		break;
 	case PB_PULL_LIST:
 		break;
 	}
@@ -83,14 +93,24 @@ pull_stream_answer(struct pb_pull *pull, const struct pb_pull_action *action,
 
 static void
 here(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_answer *answer)
+{
+	if (answer->outcome != PB_PULL_DONE)
+		pull_trouble(pull, s, answer);
+	else if (s->certainty == PULL_SEEK)
+		pull_sought(pull, s, answer);
+	else if (s->certainty == PULL_MINE)
+		pull_mine(pull, s, answer);
+	else
+		begin_here(pull, s, answer);
+}
+
+static void
+begin_here(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_answer *answer)
 {
 	struct pull_piece *piece;
 
-	if (answer->outcome != PB_PULL_DONE) {
-		pull_trouble(pull, s, answer);
-		return;
-	}
 	s->here = s->asked = answer->acked;
 	s->last = answer->last;
 	s->told = 0;
@@ -103,40 +123,23 @@ here(struct pb_pull *pull, struct pb_pull_stream *s,
 	piece = TAILQ_LAST(&s->pieces, pull_pieces);
 	if (piece != NULL)
 		s->asked = piece->of.last;
-	s->certainty = PULL_THERE;
-	if (s->last.seq == 0)
-		sure(pull, s);
+	pull_compare(pull, s);
 }
 
-/*
- * The same packet is what all is about.  One that the edge does not have any
- * more, though its numbers went on, tells nothing.
- */
 static void
 there(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_answer *answer)
 {
-	const struct pb_fingerprint *last = &answer->last;
-
 	if (answer->outcome != PB_PULL_DONE)
 		pull_trouble(pull, s, answer);
 	else if (s->certainty == PULL_PIECE)
 		compare_piece(pull, s, answer);
 	else if (answer->acked == 0)
 		gone(pull, s);
-	else if (answer->acked < s->here)
-		pull_refuse(pull, s, "its numbers went back to %" PRIu64 ", and "
-		    "packets up to %" PRIu64 " are here: nothing more is taken "
-		    "of this epoch; it goes on once the edge has passed that "
-		    "with the same packets, or numbers them under another "
-		    "epoch", answer->acked, s->here);
-	else if (last->seq == s->last.seq && last->digest != s->last.digest)
-		pull_refuse(pull, s, "packet %" PRIu64 " is another one than here, "
-		    "so that those behind it are, too: nothing more is taken "
-		    "of this epoch; was it put back from a copy, or is it one "
-		    "of two that have the same?", last->seq);
+	else if (s->certainty == PULL_THERE)
+		pull_compared(pull, s, answer);
 	else
-		sure(pull, s);
+		pull_seen(pull, s, answer);
 }
 
 /* It was wiped, and begins under another epoch. */
@@ -154,13 +157,13 @@ gone(struct pb_pull *pull, struct pb_pull_stream *s)
 }
 
 /*
- * What is here is the edge's.  What had been fetched before goes first, and
+ * What had been fetched before goes first, and
  * then it is asked again: that may be of an edge whose place another one has taken,
  * which has the same packets up to `here` only.  What came over a new
  * connection is compared, too.
  */
-static void
-sure(struct pb_pull *pull, struct pb_pull_stream *s)
+void
+pull_sure(struct pb_pull *pull, struct pb_pull_stream *s)
 {
 	struct pull_piece *piece = TAILQ_FIRST(&s->pieces);
 
@@ -175,7 +178,26 @@ sure(struct pb_pull *pull, struct pb_pull_stream *s)
 		s->late_piece->sure = true;
 	if (s->there <= s->here)
 		pull_released(s);
+	if (!tell_restored(s))
+		pull_trouble(pull, s, &(struct pb_pull_answer){
+		    .text = "no memory" });
 	pull_wake(pull, s);
+}
+
+/* What goes before a part that begins is a gap. */
+static bool
+tell_restored(struct pb_pull_stream *s)
+{
+	struct pull_piece *piece;
+
+	if (s->asked >= pull_base(s))
+		return true;
+	piece = pull_add_piece(s, s->asked + 1, pull_base(s));
+	if (piece == NULL)
+		return false;
+	piece->of.reason = PB_GAP_RESTORED;
+	piece->sure = true;
+	return true;
 }
 
 static void
@@ -208,6 +230,10 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	pull_brought(pull, action, answer);
 	if (answer->outcome == PB_PULL_DONE && answer->piece.first == 0)
 		answer->piece.first = action->number + 1;
+	if (s->certainty == PULL_PAST) {
+		pull_passed(pull, s, action, answer);
+		return;
+	}
 	if (action->late) {
 		if (!pull_late_fetched(pull, s, action, answer))
 			pull_trouble(pull, s, answer);
@@ -329,8 +355,20 @@ keep(struct pb_pull *pull, struct pb_pull_stream *s,
 	piece->of = *of;
 	piece->sure = !answer->fresh && s->certainty == PULL_SURE && !s->doubt;
 	pull_take_bytes(pull, of->body.len);
-	if (!piece->sure)
+	if (!pull_begins(pull, s, of))
+		stray(pull, s, piece);
+	else if (!piece->sure)
 		set_apart(pull, s, piece);
+}
+
+/* It is another edge than the one that was compared. */
+static void
+stray(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece)
+{
+	drop_from(pull, s, piece);
+	s->ask = s->astray = true;
+	pull_doubt(pull, s);
 }
 
 /* One at a time, and behind all that is sure: what follows it is fetched
@@ -347,7 +385,8 @@ set_apart(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (behind != NULL)
 		drop_from(pull, s, behind);
 	if ((before != NULL && !before->sure) || (piece->of.reason == 0 &&
-	    !pull->opts.print(pull->opts.arg, &piece->of, &piece->print)))
+	    !pull->opts.print(pull->opts.arg, &piece->of, false,
+	    &piece->print)))
 		drop_from(pull, s, piece);
 }
 

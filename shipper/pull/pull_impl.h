@@ -3,8 +3,9 @@
  *
  * pull.c has the edge: its list, its state; pull_line.c whose turn it is;
  * pull_stream.c what is next for a stream, pull_pace.c how much of it;
- * pull_answer.c what follows from answers, pull_late.c of packets that came
- * late; pull_trouble.c what is wrong.
+ * pull_answer.c what follows from answers, pull_fork.c where its packets are
+ * others than are here, pull_late.c of packets that came late;
+ * pull_trouble.c what is wrong.
  */
 #ifndef PB_SHIPPER_PULL_IMPL_H
 #define PB_SHIPPER_PULL_IMPL_H
@@ -14,7 +15,7 @@
 #include "shipper/pull/pull.h"
 
 enum pull_certainty { PULL_UNSURE, PULL_HERE, PULL_THERE, PULL_PIECE,
-	PULL_SURE };
+	PULL_SEEK, PULL_SEEN, PULL_PAST, PULL_MINE, PULL_KEEP, PULL_SURE };
 enum pull_line { PULL_NONE, PULL_READY, PULL_STARVED };
 
 struct pull_piece {
@@ -26,14 +27,39 @@ struct pull_piece {
 	TAILQ_ENTRY(pull_piece) link;
 };
 
+/* For the last packet that is the same here and there. */
+struct pull_search {
+	uint64_t	at, look;	/* a half, and what is asked for it */
+	uint64_t	low, high;	/* it is between; high 0: no other
+					 * packet is known */
+	uint64_t	same;		/* the highest that is, so far */
+	uint64_t	best_same;	/* and with more parts, or fewer: */
+	unsigned	best_parts;
+	struct pb_fingerprint ours;
+	unsigned	questions;
+	uint64_t	there;		/* durable there, as was said last */
+	uint64_t	past;		/* behind it the first other one, */
+	struct pb_fingerprint first;	/* which is that */
+	unsigned	part;		/* that they are to follow; */
+	bool		known;		/* or to go on in, if they can */
+};
+
 struct pb_pull_stream {
 	struct pb_stream_key key;	/* first: a stream is found by it */
+	/* What goes under other epochs here, NULL: nothing; and what is to
+	 * be. */
+	struct pb_forks	*forks, *next;
+	unsigned	parts;		/* so many of those count, for now */
+	bool		begun;		/* the last part has a packet, or will */
+	bool		astray;		/* it would have begun with another */
+	struct pull_search search;
 	uint16_t	linktype;
 	bool		listed;		/* since the edge was dialled */
 	enum pull_certainty certainty;
 	bool		doubt;		/* to become unsure, once it can, and */
 	bool		ask;		/* at once; else once it is behind */
-	bool		refused;	/* or waits: `text` says why */
+	bool		refused;	/* or waits: `text` says why; */
+	bool		behind;		/* for more packets there */
 	uint64_t	first, there;	/* at the edge: from, durable up to */
 	uint64_t	here;		/* durable here up to */
 	struct pb_fingerprint last;	/* here */
@@ -95,6 +121,7 @@ struct pb_pull {
 	uint64_t	failures;
 	uint64_t	error_ms;	/* the last of those */
 	bool		left_out_said;
+	bool		missed;		/* a stream: all are to be listed */
 	/* Of the call. */
 	uint64_t	now_ms, random;
 };
@@ -122,6 +149,9 @@ void	pull_trouble(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_answer *answer);
 void	pull_refuse(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* It has fewer numbers than are here, `there`. */
+void	pull_behind(struct pb_pull *pull, struct pb_pull_stream *s,
+	    uint64_t there);
 /* Nothing is wrong any more. */
 void	pull_released(struct pb_pull_stream *s);
 
@@ -135,6 +165,8 @@ void	pull_doubt(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pull_piece *piece);
 void	pull_drop_pieces(struct pb_pull *pull, struct pb_pull_stream *s);
+/* Those, and a late one. */
+void	pull_drop_all(struct pb_pull *pull, struct pb_pull_stream *s);
 /* One for numbers behind all others, or NULL. */
 struct pull_piece *pull_add_piece(struct pb_pull_stream *s, uint64_t first,
 	    uint64_t last);
@@ -177,10 +209,42 @@ bool	pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pb_pull_answer *answer);
 bool	pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_answer *answer);
-/* All of it goes. */
+/* What was fetched goes; all of it goes. */
+void	pull_late_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_late_drop(struct pb_pull *pull, struct pb_pull_stream *s);
 
+/* --- pull_fork.c ---------------------------------------------------------- */
+
+/* What goes under other epochs here, and the part that a number is in. */
+const struct pb_forks *pull_forks(const struct pb_pull_stream *s);
+unsigned pull_part(const struct pb_pull_stream *s, uint64_t number);
+uint64_t pull_epoch(const struct pb_pull_stream *s, unsigned part);
+/* Numbers past it are of the last part. */
+uint64_t pull_base(const struct pb_pull_stream *s);
+
+/* May the last part begin with these packets, if it is to begin? */
+bool	pull_begins(const struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_piece *piece);
+/* How far the last part is here is known. */
+void	pull_compare(struct pb_pull *pull, struct pb_pull_stream *s);
+/* Answers, DONE but to PAST, in THERE, SEEK, SEEN, PAST, MINE and KEEP. */
+void	pull_compared(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_answer *answer);
+void	pull_sought(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_answer *answer);
+void	pull_seen(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_answer *answer);
+void	pull_passed(struct pb_pull *pull, struct pb_pull_stream *s,
+	    const struct pb_pull_action *action,
+	    struct pb_pull_answer *answer);
+void	pull_mine(struct pb_pull *pull, struct pb_pull_stream *s,
+	    struct pb_pull_answer *answer);
+void	pull_kept(struct pb_pull *pull, struct pb_pull_stream *s);
+
 /* --- pull_answer.c -------------------------------------------------------- */
+
+/* What is here is the edge's. */
+void	pull_sure(struct pb_pull *pull, struct pb_pull_stream *s);
 
 void	pull_stream_answer(struct pb_pull *pull,
 	    const struct pb_pull_action *action,

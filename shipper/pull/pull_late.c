@@ -19,7 +19,6 @@ static bool	fetch(struct pb_pull *, struct pb_pull_stream *,
 static bool	keep(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *, struct pb_pull_answer *);
 static void	pass(struct pb_pull *, struct pb_pull_stream *, uint64_t);
-static void	drop_piece(struct pb_pull *, struct pb_pull_stream *);
 
 void
 pull_late_told(struct pb_pull *pull, struct pb_pull_stream *s,
@@ -61,6 +60,7 @@ hand(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (piece->handing || !piece->sure || !pull_may_hand(pull, s))
 		return false;
 	pull_begin(s, PB_PULL_HAND, piece->of.last, out);
+	out->epoch = pull_epoch(s, pull_part(s, s->late[0].first));
 	out->piece = &piece->of;
 	out->late = piece->handing = true;
 	s->flights++;
@@ -72,10 +72,17 @@ static bool
 fetch(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
+	unsigned part;
+
 	if (!s->listed || !pull->up || !pull_may_ask(pull, s) ||
 	    !pull_may_bring(pull, s))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->late[0].first - 1, out);
+	part = pull_part(s, s->late[0].first);
+	out->epoch = pull_epoch(s, part);
+	/* What is past it has another epoch. */
+	if (part < pull_forks(s)->count)
+		out->to = pb_forks_top(pull_forks(s), part);
 	out->late = s->late_fetching = true;
 	pull_bring(pull, out);
 	return true;
@@ -108,7 +115,8 @@ keep(struct pb_pull *pull, struct pb_pull_stream *s,
 	struct pb_pull_piece *of = &answer->piece;
 	struct pull_piece *piece;
 
-	if (of->first != action->number + 1 || of->last < of->first) {
+	if (of->first != action->number + 1 || of->last < of->first ||
+	    (action->to != 0 && of->last > action->to)) {
 		pb_buf_finish(&of->body);
 		answer->text = "it answers other packets than it was asked "
 		    "for";
@@ -160,7 +168,7 @@ pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
 	default:
 		return false;
 	}
-	drop_piece(pull, s);
+	pull_late_drop_piece(pull, s);
 	pass(pull, s, last);
 	return true;
 }
@@ -176,9 +184,11 @@ pass(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t last)
 	s->late[0] = s->late[--s->lates];
 }
 
-static void
-drop_piece(struct pb_pull *pull, struct pb_pull_stream *s)
+void
+pull_late_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s)
 {
+	if (s->late_piece == NULL)
+		return;
 	pull_give_bytes(pull, s->late_piece->of.body.len);
 	pb_buf_finish(&s->late_piece->of.body);
 	free(s->late_piece);
@@ -188,8 +198,7 @@ drop_piece(struct pb_pull *pull, struct pb_pull_stream *s)
 void
 pull_late_drop(struct pb_pull *pull, struct pb_pull_stream *s)
 {
-	if (s->late_piece != NULL)
-		drop_piece(pull, s);
+	pull_late_drop_piece(pull, s);
 	pull->lates -= s->lates;
 	s->lates = 0;
 	free(s->late);

@@ -9,6 +9,13 @@ static bool	ack(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
 static bool	ask(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
+static bool	ask_there(struct pb_pull *, struct pb_pull_stream *, uint64_t,
+		    uint32_t, struct pb_pull_action *);
+static bool	ask_here(struct pb_pull *, struct pb_pull_stream *, uint64_t,
+		    struct pb_pull_action *);
+static bool	pass(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_pull_action *);
+static bool	fork(struct pb_pull_stream *, struct pb_pull_action *);
 static bool	hand(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
 static bool	fetch(struct pb_pull *, struct pb_pull_stream *,
@@ -29,14 +36,14 @@ pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	    !some_to_hand(s) && (s->ask || s->there > s->here))
 		s->certainty = PULL_UNSURE;
 	switch (s->certainty) {
-	case PULL_UNSURE:
-	case PULL_THERE:
-	case PULL_PIECE:
-		return ask(pull, s, out);
-	case PULL_HERE:
-		return false;
 	case PULL_SURE:
 		break;
+	case PULL_PAST:
+		return s->flights == 0 && pass(pull, s, out);
+	case PULL_KEEP:
+		return s->flights == 0 && fork(s, out);
+	default:
+		return s->flights == 0 && ask(pull, s, out);
 	}
 	return hand(pull, s, out) || fetch(pull, s, out);
 }
@@ -59,7 +66,7 @@ pull_begin(const struct pb_pull_stream *s, enum pb_pull_kind kind,
 {
 	*out = (struct pb_pull_action){ .kind = kind, .key = &s->key,
 	    .stream = (struct pb_pull_stream *)s, .linktype = s->linktype,
-	    .number = number };
+	    .epoch = pull_epoch(s, pull_forks(s)->count), .number = number };
 }
 
 /* --- what is durable ------------------------------------------------------ */
@@ -90,22 +97,79 @@ static bool
 ask(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
-	if (s->flights > 0 || !s->listed || !pull->up)
+	if (!s->listed || !pull->up)
 		return false;
-	if (s->certainty != PULL_UNSURE) {
-		if (!pull_may_ask(pull, s))
-			return false;
-		pull_begin(s, PB_PULL_THERE, s->certainty == PULL_THERE ?
-		    s->last.seq : TAILQ_FIRST(&s->pieces)->of.last, out);
-		pull->flights++;
-	} else {
-		if (!pull_may_hand(pull, s))
-			return false;
-		pull_begin(s, PB_PULL_HERE, 0, out);
-		pull->opts.budget->hands++;
-		s->certainty = PULL_HERE;
-		s->doubt = s->ask = false;
+	switch (s->certainty) {
+	case PULL_THERE:
+		return ask_there(pull, s, s->last.seq, s->last.captured, out);
+	case PULL_PIECE:
+		return ask_there(pull, s, TAILQ_FIRST(&s->pieces)->of.last, 0,
+		    out);
+	case PULL_SEEN:
+		return ask_there(pull, s, s->search.ours.seq,
+		    s->search.ours.captured, out);
+	case PULL_SEEK:
+		return ask_here(pull, s, s->search.look, out);
+	case PULL_MINE:
+		return ask_here(pull, s, s->search.first.seq, out);
+	default:
+		break;
 	}
+	if (!ask_here(pull, s, 0, out))
+		return false;
+	s->certainty = PULL_HERE;
+	s->doubt = s->ask = false;
+	return true;
+}
+
+static bool
+ask_there(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t number,
+    uint32_t captured, struct pb_pull_action *out)
+{
+	if (!pull_may_ask(pull, s))
+		return false;
+	pull_begin(s, PB_PULL_THERE, number, out);
+	out->captured = captured;
+	s->search.questions++;
+	s->flights++;
+	pull->flights++;
+	return true;
+}
+
+/* Where a number is given, under the epoch that it has. */
+static bool
+ask_here(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t number,
+    struct pb_pull_action *out)
+{
+	if (!pull_may_hand(pull, s))
+		return false;
+	pull_begin(s, PB_PULL_HERE, number, out);
+	if (number != 0)
+		out->epoch = pull_epoch(s, pull_part(s, number));
+	s->flights++;
+	pull->opts.budget->hands++;
+	return true;
+}
+
+/* The first packet there that is not here. */
+static bool
+pass(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pb_pull_action *out)
+{
+	if (!s->listed || !pull->up || !pull_may_ask(pull, s) ||
+	    !pull_may_bring(pull, s))
+		return false;
+	pull_begin(s, PB_PULL_FETCH, s->search.past, out);
+	out->epoch = s->key.epoch;
+	pull_bring(pull, out);
+	return true;
+}
+
+static bool
+fork(struct pb_pull_stream *s, struct pb_pull_action *out)
+{
+	pull_begin(s, PB_PULL_FORK, 0, out);
+	out->forks = s->next;
 	s->flights++;
 	return true;
 }
@@ -210,6 +274,13 @@ pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	pull_give_bytes(pull, piece->of.body.len);
 	pb_buf_finish(&piece->of.body);
 	free(piece);
+}
+
+void
+pull_drop_all(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	pull_drop_pieces(pull, s);
+	pull_late_drop_piece(pull, s);
 }
 
 struct pull_piece *

@@ -1,6 +1,7 @@
 /*
  * shipper/pull/pull_trouble.c - what goes wrong with a stream of an edge
  */
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ void
 pull_unsure(struct pb_pull_stream *s)
 {
 	s->certainty = PULL_UNSURE;
+	s->parts = pull_forks(s)->count;
 	s->doubt = false;
 }
 
@@ -59,6 +61,24 @@ pull_refuse(struct pb_pull *pull, struct pb_pull_stream *s,
 	    s->troubles++, PB_REFUSED_MS_MAX));
 }
 
+/* Until more is listed, too: a node that gets its packets again has more all
+ * the time. */
+void
+pull_behind(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t there)
+{
+	char text[PB_SHIP_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "its numbers went back to %" PRIu64
+	    ", and packets up to %" PRIu64 " are here: it goes on once it has "
+	    "passed that, or has other packets", there, s->here);
+	pull_unsure(s);
+	if (!s->behind)
+		pull_event(pull, PB_LOG_WARN, s, "%s", text);
+	s->behind = true;
+	wait_for(pull, s, text, pb_doubled_ms(PB_REFUSED_MS_FIRST,
+	    s->troubles++, PB_REFUSED_MS_MAX));
+}
+
 static void
 wait_for(struct pb_pull *pull, struct pb_pull_stream *s, const char *text,
     uint64_t ms)
@@ -83,6 +103,6 @@ pull_released(struct pb_pull_stream *s)
 {
 	free(s->text);
 	s->text = NULL;
-	s->refused = false;
+	s->refused = s->behind = false;
 	s->troubles = 0;
 }

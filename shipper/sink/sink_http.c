@@ -153,7 +153,7 @@ http_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	switch (action->kind) {
 	case PB_ACTION_ASK:
 		return pb_wire_ask(&http->wire, &call->wire, &request->key,
-		    action->at, err);
+		    action->at, 0, err);
 	case PB_ACTION_PACKETS:
 		return pb_wire_packets(&http->wire, &call->wire,
 		    &request->key, &packets, err);

@@ -1,8 +1,8 @@
 /*
  * shipper/state/forks.c - where a stream goes on under another epoch
  *
- * A row of `meta` for each stream that has forks: `fork` and the stream's
- * key.  A table of its own would keep readers of a newer version out of the
+ * A row of `meta` for each stream that has forks: `fork`, or `edgefork`, and
+ * the stream's key.  A table of its own would keep readers of a newer version out of the
  * database of an older shipper.
  */
 #include "shipper/state/forks.h"
@@ -16,7 +16,8 @@
 
 #define ROW_VERSION	1u
 #define PREFIX		"fork"
-#define KEY_BYTES_MAX	(sizeof(PREFIX) + PB_ACKS_KEY_MAX)
+#define EDGE_PREFIX	"edgefork"
+#define KEY_BYTES_MAX	(sizeof(EDGE_PREFIX) + PB_ACKS_KEY_MAX)
 
 #define NUMBER(member)	PB_ROW_NUMBER(struct pb_forks, member)
 #define FORK(i)		NUMBER(at[i].first), NUMBER(at[i].epoch)
@@ -34,12 +35,34 @@ _Static_assert(KEY_BYTES_MAX <= PB_MDB_KEY_MAX, "a key of LMDB");
 _Static_assert(PB_FORKS_MAX < 1u << (32u - PB_PART_SHIFT), "fits an id");
 
 static void	read_row(struct pb_forks *, const struct pb_mdb_value *);
+static int	load(struct pb_state *, const char *, const char *,
+		    const struct pb_stream_key *, struct pb_forks *,
+		    struct pb_err *);
+static int	store(struct pb_state *, const char *, const char *,
+		    const struct pb_stream_key *, const struct pb_forks *,
+		    struct pb_err *);
 static size_t	key_of(uint8_t [static KEY_BYTES_MAX], const char *,
-		    const struct pb_stream_key *);
+		    const char *, const struct pb_stream_key *);
 static bool	has_epoch(const struct pb_forks *, uint64_t);
 
 int
 pb_forks_load(struct pb_state *state, const char *upstream,
+    const struct pb_stream_key *key, struct pb_forks *out,
+    struct pb_err *err)
+{
+	return load(state, PREFIX, upstream, key, out, err);
+}
+
+int
+pb_forks_load_edge(struct pb_state *state, const char *edge,
+    const struct pb_stream_key *key, struct pb_forks *out,
+    struct pb_err *err)
+{
+	return load(state, EDGE_PREFIX, edge, key, out, err);
+}
+
+static int
+load(struct pb_state *state, const char *prefix, const char *name,
     const struct pb_stream_key *key, struct pb_forks *out,
     struct pb_err *err)
 {
@@ -52,7 +75,7 @@ pb_forks_load(struct pb_state *state, const char *upstream,
 	rc = pb_mdb_begin(state->mdb, false, &txn, err);
 	if (rc == 0)
 		rc = pb_mdb_get(&txn, PB_STATE_META, bytes,
-		    key_of(bytes, upstream, key), &value);
+		    key_of(bytes, prefix, name, key), &value);
 	if (rc == 1)
 		read_row(out, &value);
 	pb_mdb_abort(&txn);
@@ -64,14 +87,30 @@ pb_forks_keep(struct pb_state *state, const char *upstream,
     const struct pb_stream_key *key, const struct pb_forks *forks,
     struct pb_err *err)
 {
+	return store(state, PREFIX, upstream, key, forks, err);
+}
+
+int
+pb_forks_keep_edge(struct pb_state *state, const char *edge,
+    const struct pb_stream_key *key, const struct pb_forks *forks,
+    struct pb_err *err)
+{
+	return store(state, EDGE_PREFIX, edge, key, forks, err);
+}
+
+static int
+store(struct pb_state *state, const char *prefix, const char *name,
+    const struct pb_stream_key *key, const struct pb_forks *forks,
+    struct pb_err *err)
+{
 	uint8_t bytes[KEY_BYTES_MAX];
 	struct pb_row_shape shape = fork_shape;
 	struct pb_mdb_txn txn;
 
 	shape.fields = 1 + 2 * forks->count;
 	(void)pb_mdb_begin(state->mdb, true, &txn, err);
-	pb_row_store(&txn, PB_STATE_META, bytes, key_of(bytes, upstream, key),
-	    &shape, forks);
+	pb_row_store(&txn, PB_STATE_META, bytes, key_of(bytes, prefix, name,
+	    key), &shape, forks);
 	return pb_mdb_commit(&txn);
 }
 
@@ -156,10 +195,11 @@ pb_forks_epoch(const struct pb_forks *forks, unsigned part, uint64_t epoch)
 }
 
 static size_t
-key_of(uint8_t out[static KEY_BYTES_MAX], const char *upstream,
-    const struct pb_stream_key *key)
+key_of(uint8_t out[static KEY_BYTES_MAX], const char *prefix,
+    const char *name, const struct pb_stream_key *key)
 {
-	memcpy(out, PREFIX, sizeof(PREFIX));	/* its NUL, too */
-	return sizeof(PREFIX) + pb_acks_key(out + sizeof(PREFIX), upstream,
-	    key);
+	size_t len = strlen(prefix) + 1;	/* its NUL, too */
+
+	memcpy(out, prefix, len);
+	return len + pb_acks_key(out + len, name, key);
 }

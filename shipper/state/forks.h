@@ -11,6 +11,9 @@
  *	epoch    the store's    fork[0].epoch     fork[1].epoch
  *	part     0              1                 2
  *
+ * Who pulls gives the same names to what it takes of an edge that has other
+ * packets than are here (pull/pull_fork.c).
+ *
  * For the state machine (ship/) each part is a stream of its own: its id is
  * the store's id with the part's number above it.
  */
@@ -37,6 +40,14 @@ int	pb_forks_load(struct pb_state *state, const char *upstream,
 	    struct pb_err *err);
 /* Durable when it returns.  Not within a transaction. */
 int	pb_forks_keep(struct pb_state *state, const char *upstream,
+	    const struct pb_stream_key *key, const struct pb_forks *forks,
+	    struct pb_err *err);
+
+/* The same of what is taken in of an edge's streams. */
+int	pb_forks_load_edge(struct pb_state *state, const char *edge,
+	    const struct pb_stream_key *key, struct pb_forks *out,
+	    struct pb_err *err);
+int	pb_forks_keep_edge(struct pb_state *state, const char *edge,
 	    const struct pb_stream_key *key, const struct pb_forks *forks,
 	    struct pb_err *err);
 

@@ -77,12 +77,16 @@ use_tls(struct pb_http_peer *out, const struct pb_conf_tls *tls)
 
 int
 pb_wire_ask(struct pb_wire *wire, struct pb_wire_call *call,
-    const struct pb_stream_key *key, uint64_t at, struct pb_err *err)
+    const struct pb_stream_key *key, uint64_t at, uint32_t captured,
+    struct pb_err *err)
 {
 	struct pb_http_request request = { .body = NULL };
 	char what[HEADER_BYTES] = "";
 
-	if (at != 0)
+	if (at != 0 && captured != 0)
+		snprintf(what, sizeof(what), "?at=%" PRIu64 "&captured=%"
+		    PRIu32, at, captured);
+	else if (at != 0)
 		snprintf(what, sizeof(what), "?at=%" PRIu64, at);
 	return send_it(wire, call, key, what, &request, err);
 }

@@ -71,9 +71,11 @@ struct pb_wire_packets {
  * Start a request about the stream `key`; its end is told by call->done,
  * from within pb_http_wait().  An error: nothing was started.
  */
-/* Which packets has it?  `at` not 0: the last packet up to it. */
+/* Which packets has it?  `at` not 0: the last packet up to it, as if
+ * `captured` of its bytes had been captured (0: as it is). */
 int	pb_wire_ask(struct pb_wire *wire, struct pb_wire_call *call,
-	    const struct pb_stream_key *key, uint64_t at, struct pb_err *err);
+	    const struct pb_stream_key *key, uint64_t at, uint32_t captured,
+	    struct pb_err *err);
 int	pb_wire_packets(struct pb_wire *wire, struct pb_wire_call *call,
 	    const struct pb_stream_key *key,
 	    const struct pb_wire_packets *packets, struct pb_err *err);

@@ -96,10 +96,14 @@ static int
 start_fetch(struct pb_wire *wire, struct pb_http_request *request,
     const struct pb_pull_action *action, bool zstd, struct pb_err *err)
 {
-	char what[WHAT_BYTES];
+	char what[WHAT_BYTES], to[HEADER_BYTES] = "", as[HEADER_BYTES] = "";
 
+	if (action->to != 0)
+		snprintf(to, sizeof(to), "&to=%" PRIu64, action->to);
+	if (action->epoch != action->key->epoch)
+		snprintf(as, sizeof(as), "&as=%016" PRIx64, action->epoch);
 	snprintf(what, sizeof(what), "/packets?after=%" PRIu64 "&max_bytes=%zu"
-	    "&wait=0", action->number, action->bytes_max);
+	    "&wait=0%s%s", action->number, action->bytes_max, to, as);
 	request->want = headers;
 	request->head = on_head;
 	request->answer_max = action->bytes_max + PB_PULL_SLACK;
