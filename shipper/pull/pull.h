@@ -43,8 +43,8 @@
 #include "base/log.h"
 #include "recorder/store/fingerprint.h"
 #include "recorder/store/layout.h"
+#include "shipper/ship/forks.h"
 #include "shipper/ship/ship.h"
-#include "shipper/state/forks.h"
 
 #define PB_PULL_STREAMS_MAX	4096u	/* of an edge */
 #define PB_PULL_FLIGHTS_MAX	16u	/* to it, beside the list */

@@ -15,7 +15,7 @@
 
 static void	here(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_answer *);
-static void	begin_here(struct pb_pull *, struct pb_pull_stream *,
+static bool	begin_here(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_answer *);
 static void	there(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_answer *);
@@ -27,6 +27,7 @@ static void	acked(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *,
 		    const struct pb_pull_answer *);
 static void	gone(struct pb_pull *, struct pb_pull_stream *);
+static void	sure(struct pb_pull *, struct pb_pull_stream *);
 static bool	tell_restored(struct pb_pull_stream *);
 static void	compare_piece(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_answer *);
@@ -97,15 +98,14 @@ here(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	if (answer->outcome != PB_PULL_DONE)
 		pull_trouble(pull, s, answer);
-	else if (s->certainty == PULL_SEEK)
-		pull_sought(pull, s, answer);
 	else if (s->certainty == PULL_MINE)
 		pull_mine(pull, s, answer);
-	else
-		begin_here(pull, s, answer);
+	else if (s->certainty == PULL_SEEK ? pull_sought(pull, s, answer) :
+	    begin_here(pull, s, answer))
+		sure(pull, s);
 }
 
-static void
+static bool
 begin_here(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_answer *answer)
 {
@@ -123,7 +123,7 @@ begin_here(struct pb_pull *pull, struct pb_pull_stream *s,
 	piece = TAILQ_LAST(&s->pieces, pull_pieces);
 	if (piece != NULL)
 		s->asked = piece->of.last;
-	pull_compare(pull, s);
+	return pull_compare(s);
 }
 
 static void
@@ -136,10 +136,9 @@ there(struct pb_pull *pull, struct pb_pull_stream *s,
 		compare_piece(pull, s, answer);
 	else if (answer->acked == 0)
 		gone(pull, s);
-	else if (s->certainty == PULL_THERE)
-		pull_compared(pull, s, answer);
-	else
-		pull_seen(pull, s, answer);
+	else if (s->certainty == PULL_THERE ? pull_compared(pull, s, answer) :
+	    pull_seen(pull, s, answer))
+		sure(pull, s);
 }
 
 /* It was wiped, and begins under another epoch. */
@@ -157,13 +156,13 @@ gone(struct pb_pull *pull, struct pb_pull_stream *s)
 }
 
 /*
- * What had been fetched before goes first, and
- * then it is asked again: that may be of an edge whose place another one has taken,
- * which has the same packets up to `here` only.  What came over a new
+ * What is here is the edge's.  What had been fetched before goes first, and
+ * then it is asked again: that may be of an edge whose place another one has
+ * taken, which has the same packets up to `here` only.  What came over a new
  * connection is compared, too.
  */
-void
-pull_sure(struct pb_pull *pull, struct pb_pull_stream *s)
+static void
+sure(struct pb_pull *pull, struct pb_pull_stream *s)
 {
 	struct pull_piece *piece = TAILQ_FIRST(&s->pieces);
 

@@ -26,8 +26,8 @@
  * Reason:  an edge that takes the place of another one between two answers
  *          could be given a fork of that one's: what is past it is compared
  *          with what is here, and what is before it when the part is begun.
- * Limit:   QUESTIONS_MAX questions with each number of forks; then it is the highest packet that is
- *          known to be the same.  PB_FORKS_MAX forks of a stream.
+ * Limit:   QUESTIONS_MAX questions with each number of forks; then it is the
+ *          highest packet that is known to be the same.  PB_FORKS_MAX forks of a stream.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -39,50 +39,20 @@
 
 enum finding { SAME, DIFFERENT, NOTHING };
 
-static const struct pb_forks none;
-
 static void	search(struct pull_search *, uint64_t);
-static void	found(struct pb_pull *, struct pb_pull_stream *, enum finding);
+static bool	found(struct pb_pull *, struct pb_pull_stream *, enum finding);
 static void	next_half(struct pb_pull_stream *);
 static void	next_parts(struct pb_pull_stream *);
 static void	keep(struct pb_pull *, struct pb_pull_stream *, unsigned,
 		    const struct pb_fork *);
-static void	no_difference(struct pb_pull *, struct pb_pull_stream *);
+static bool	no_difference(struct pb_pull *, struct pb_pull_stream *);
 static bool	same(const struct pb_fingerprint *,
 		    const struct pb_fingerprint *);
 static void	name_fork(struct pb_pull *, struct pb_pull_stream *);
 static bool	named(const struct pb_forks *, unsigned,
 		    const struct pb_fork *);
 
-/* --- parts ---------------------------------------------------------------- */
-
-const struct pb_forks *
-pull_forks(const struct pb_pull_stream *s)
-{
-	return s->forks != NULL ? s->forks : &none;
-}
-
-unsigned
-pull_part(const struct pb_pull_stream *s, uint64_t number)
-{
-	unsigned part = s->parts;
-
-	while (part > 0 && number <= pb_forks_base(pull_forks(s), part))
-		part--;
-	return part;
-}
-
-uint64_t
-pull_epoch(const struct pb_pull_stream *s, unsigned part)
-{
-	return pb_forks_epoch(pull_forks(s), part, s->key.epoch);
-}
-
-uint64_t
-pull_base(const struct pb_pull_stream *s)
-{
-	return pb_forks_base(pull_forks(s), s->parts);
-}
+/* --- the last packet here ------------------------------------------------- */
 
 /* Up to it, two edges may have the same: its name is of its first packet. */
 bool
@@ -100,10 +70,8 @@ pull_begins(const struct pb_pull *pull, struct pb_pull_stream *s,
 	return s->begun;
 }
 
-/* --- the last packet here ------------------------------------------------- */
-
-void
-pull_compare(struct pb_pull *pull, struct pb_pull_stream *s)
+bool
+pull_compare(struct pb_pull_stream *s)
 {
 	const struct pull_piece *piece;
 
@@ -115,12 +83,11 @@ pull_compare(struct pb_pull *pull, struct pb_pull_stream *s)
 	s->certainty = PULL_SEEK;
 	if (s->last.seq > pull_base(s))
 		s->certainty = PULL_THERE;
-	else if (pull_base(s) == 0)
-		pull_sure(pull, s);
+	return s->last.seq == 0 && pull_base(s) == 0;
 }
 
 /* What it says may be a mistake of a disk: it is asked for once more. */
-void
+bool
 pull_compared(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_answer *answer)
 {
@@ -129,13 +96,13 @@ pull_compared(struct pb_pull *pull, struct pb_pull_stream *s,
 	search(&s->search, last->seq);
 	s->search.there = answer->acked;
 	s->certainty = PULL_SEEK;
-	if (last->seq == 0 || same(last, &s->last))
-		no_difference(pull, s);
+	return (last->seq == 0 || same(last, &s->last)) &&
+	    no_difference(pull, s);
 }
 
 /* --- by halves ------------------------------------------------------------ */
 
-void
+bool
 pull_sought(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_answer *answer)
 {
@@ -145,15 +112,14 @@ pull_sought(struct pb_pull *pull, struct pb_pull_stream *s,
 	of->ours = answer->last;
 	if (answer->last.seq > base) {
 		s->certainty = PULL_SEEN;
-		return;
+		return false;
 	}
 	/* That part has none; the one before it may. */
 	of->look = base;
-	if (base <= of->low)
-		found(pull, s, NOTHING);
+	return base <= of->low && found(pull, s, NOTHING);
 }
 
-void
+bool
 pull_seen(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_answer *answer)
 {
@@ -163,16 +129,17 @@ pull_seen(struct pb_pull *pull, struct pb_pull_stream *s,
 	of->there = answer->acked;
 	s->certainty = PULL_SEEK;
 	if (last->seq == of->ours.seq)
-		found(pull, s, same(last, &of->ours) ? SAME : DIFFERENT);
-	else if (last->seq > of->low && last->seq < of->ours.seq &&
-	    of->questions < QUESTIONS_MAX)
-		of->look = last->seq;
-	else
-		found(pull, s, NOTHING);
+		return found(pull, s, same(last, &of->ours) ? SAME :
+		    DIFFERENT);
+	if (last->seq <= of->low || last->seq >= of->ours.seq ||
+	    of->questions >= QUESTIONS_MAX)
+		return found(pull, s, NOTHING);
+	of->look = last->seq;
+	return false;
 }
 
 /* Up to of->low it is known, from of->high on it is another one. */
-static void
+static bool
 found(struct pb_pull *pull, struct pb_pull_stream *s, enum finding what)
 {
 	struct pull_search *of = &s->search;
@@ -180,15 +147,14 @@ found(struct pb_pull *pull, struct pb_pull_stream *s, enum finding what)
 	if (s->parts < pull_forks(s)->count && of->high == 0) {
 		if (what == SAME) {
 			keep(pull, s, s->parts, NULL);
-			return;
+			return false;
 		}
 	} else if (of->high == 0) {
-		if (what != DIFFERENT && (!s->astray || s->begun)) {
-			no_difference(pull, s);
-			return;
-		}
+		if (what != DIFFERENT && (!s->astray || s->begun))
+			return no_difference(pull, s);
 		/* What had been fetched was of who is there no more. */
-		pull_drop_all(pull, s);
+		pull_drop_pieces(pull, s);
+		pull_late_drop_piece(pull, s);
 	}
 	if (what == DIFFERENT)
 		of->high = of->ours.seq;
@@ -197,6 +163,7 @@ found(struct pb_pull *pull, struct pb_pull_stream *s, enum finding what)
 	if (what == SAME)
 		of->same = of->ours.seq;
 	next_half(s);
+	return false;
 }
 
 static void
@@ -238,13 +205,13 @@ next_parts(struct pb_pull_stream *s)
 }
 
 /* All that it has, and that can be compared, is here. */
-static void
+static bool
 no_difference(struct pb_pull *pull, struct pb_pull_stream *s)
 {
 	if (s->search.there >= s->here)
-		pull_sure(pull, s);
-	else
-		pull_behind(pull, s, s->search.there);
+		return true;
+	pull_behind(pull, s, s->search.there);
+	return false;
 }
 
 static void

@@ -4,8 +4,8 @@
  * pull.c has the edge: its list, its state; pull_line.c whose turn it is;
  * pull_stream.c what is next for a stream, pull_pace.c how much of it;
  * pull_answer.c what follows from answers, pull_fork.c where its packets are
- * others than are here, pull_late.c of packets that came late;
- * pull_trouble.c what is wrong.
+ * others than are here, pull_parts.c what they are called then, pull_late.c
+ * of packets that came late; pull_trouble.c what is wrong.
  */
 #ifndef PB_SHIPPER_PULL_IMPL_H
 #define PB_SHIPPER_PULL_IMPL_H
@@ -50,7 +50,7 @@ struct pb_pull_stream {
 	 * be. */
 	struct pb_forks	*forks, *next;
 	unsigned	parts;		/* so many of those count, for now */
-	bool		begun;		/* the last part has a packet, or will */
+	bool		begun;		/* the last part has packets */
 	bool		astray;		/* it would have begun with another */
 	struct pull_search search;
 	uint16_t	linktype;
@@ -165,8 +165,6 @@ void	pull_doubt(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pull_piece *piece);
 void	pull_drop_pieces(struct pb_pull *pull, struct pb_pull_stream *s);
-/* Those, and a late one. */
-void	pull_drop_all(struct pb_pull *pull, struct pb_pull_stream *s);
 /* One for numbers behind all others, or NULL. */
 struct pull_piece *pull_add_piece(struct pb_pull_stream *s, uint64_t first,
 	    uint64_t last);
@@ -213,7 +211,7 @@ bool	pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
 void	pull_late_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_late_drop(struct pb_pull *pull, struct pb_pull_stream *s);
 
-/* --- pull_fork.c ---------------------------------------------------------- */
+/* --- pull_parts.c --------------------------------------------------------- */
 
 /* What goes under other epochs here, and the part that a number is in. */
 const struct pb_forks *pull_forks(const struct pb_pull_stream *s);
@@ -222,18 +220,21 @@ uint64_t pull_epoch(const struct pb_pull_stream *s, unsigned part);
 /* Numbers past it are of the last part. */
 uint64_t pull_base(const struct pb_pull_stream *s);
 
+/* --- pull_fork.c ---------------------------------------------------------- */
+
 /* May the last part begin with these packets, if it is to begin? */
 bool	pull_begins(const struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_piece *piece);
-/* How far the last part is here is known. */
-void	pull_compare(struct pb_pull *pull, struct pb_pull_stream *s);
-/* Answers, DONE but to PAST, in THERE, SEEK, SEEN, PAST, MINE and KEEP. */
-void	pull_compared(struct pb_pull *pull, struct pb_pull_stream *s,
+/* How far the last part is here is known; and answers, DONE, in THERE, SEEK
+ * and SEEN: true where what is here is the edge's. */
+bool	pull_compare(struct pb_pull_stream *s);
+bool	pull_compared(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_answer *answer);
-void	pull_sought(struct pb_pull *pull, struct pb_pull_stream *s,
+bool	pull_sought(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_answer *answer);
-void	pull_seen(struct pb_pull *pull, struct pb_pull_stream *s,
+bool	pull_seen(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_answer *answer);
+/* An answer in PAST; those in MINE and KEEP, DONE. */
 void	pull_passed(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_action *action,
 	    struct pb_pull_answer *answer);
@@ -243,8 +244,6 @@ void	pull_kept(struct pb_pull *pull, struct pb_pull_stream *s);
 
 /* --- pull_answer.c -------------------------------------------------------- */
 
-/* What is here is the edge's. */
-void	pull_sure(struct pb_pull *pull, struct pb_pull_stream *s);
 
 void	pull_stream_answer(struct pb_pull *pull,
 	    const struct pb_pull_action *action,

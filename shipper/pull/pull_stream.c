@@ -276,13 +276,6 @@ pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	free(piece);
 }
 
-void
-pull_drop_all(struct pb_pull *pull, struct pb_pull_stream *s)
-{
-	pull_drop_pieces(pull, s);
-	pull_late_drop_piece(pull, s);
-}
-
 struct pull_piece *
 pull_add_piece(struct pb_pull_stream *s, uint64_t first, uint64_t last)
 {

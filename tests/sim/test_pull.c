@@ -684,8 +684,8 @@ another_edge_has_half_of_the_budget_left(void **state)
 	assert_true(w->bytes_most <= 4u << 20);
 }
 
-/* From `first` on all of the edge is there under the epoch that its first packet
- * gives it, of `epoch`, behind a gap. */
+/* From `first` on all of the edge is there under the epoch that its first
+ * packet gives it, of `epoch`, behind a gap. */
 static struct kept *
 forked(struct world *w, uint64_t epoch, uint64_t first)
 {
@@ -703,7 +703,7 @@ forked(struct world *w, uint64_t epoch, uint64_t first)
 }
 
 static void
-other_packets_under_numbers_that_are_here_have_another_epoch(void **state)
+other_packets_under_the_same_numbers_have_another_epoch(void **state)
 {
 	struct world *w = *state;
 
@@ -1125,7 +1125,7 @@ main(void)
 		TEST(what_waits_keeps_to_the_window_and_to_the_budget),
 		TEST(a_slow_link_carries_next_to_nothing_twice),
 		TEST(another_edge_has_half_of_the_budget_left),
-		TEST(other_packets_under_numbers_that_are_here_have_another_epoch),
+		TEST(other_packets_under_the_same_numbers_have_another_epoch),
 		TEST(an_edge_that_is_still_behind_forks_by_its_packets),
 		TEST(forks_fork_again_behind_and_before_where_they_began),
 		TEST(a_fork_is_kept_when_its_first_packets_are_not),

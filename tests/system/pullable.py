@@ -41,6 +41,13 @@ def fingerprint(one):
                   data)
 
 
+def forked(epoch, last, one):
+    """What the packets behind `last` are called, of which `one` is first."""
+    print_of = int(fingerprint(one)[5:], 16)
+    return "%016x" % XX(struct.pack("<QQQ", int(epoch, 16), last, print_of),
+                        24)
+
+
 def section(node, name, packets, epoch=EPOCH, way=None):
     """As ours are: a segment option with the way, hop records."""
     way = way or [node]
@@ -173,7 +180,8 @@ class Edge:
             self.question(h, tuple(parts), int(query.get("at", 1 << 62)))
         else:
             self.fetch(h, tuple(parts[:3]), int(query["after"]),
-                       int(query["max_bytes"]), float(query.get("wait", 0)))
+                       int(query["max_bytes"]), float(query.get("wait", 0)),
+                       int(query.get("to", 1 << 62)), query.get("as"))
 
     def list(self, h, query):
         since = query.get("since", "")
@@ -201,7 +209,7 @@ class Edge:
                                 "digest": fingerprint(s.packets[last])}
         self.answer(h, 200, json.dumps(said))
 
-    def fetch(self, h, key, after, room, wait):
+    def fetch(self, h, key, after, room, wait, to, name):
         with self.news:
             s = self.streams.get(key)
             if s is None:
@@ -216,7 +224,7 @@ class Edge:
                                        "reason=%s" % (after + 1, last,
                                                       reason)})
             out, size = [], 200
-            for seq in range(after + 1, s.durable + 1):
+            for seq in range(after + 1, min(s.durable, to) + 1):
                 if seq not in s.packets:
                     break
                 size += len(s.packets[seq][2]) + 200
@@ -225,7 +233,7 @@ class Edge:
                 out.append(s.packets[seq])
         if not out:
             return self.answer(h, 204, "")
-        body = section(key[0], key[1], out, key[2], s.way)
+        body = section(key[0], key[1], out, name or key[2], s.way)
         self.answer(h, 200, body, {"PB-First": str(out[0][0]),
                     "PB-Last": str(out[-1][0]), "PB-Digest": digest(body)})
 
