@@ -21,7 +21,8 @@
 struct pb_edges;
 
 /* `env` says all but the path, the name and the budget; `store` is copied; of
- * `conf` the sections are borrowed until destroy or pb_edges_take().  One that cannot begin is logged, and left out till then. */
+ * `conf` the sections are borrowed until destroy or pb_edges_take().  One
+ * that cannot begin is logged, and left out till then. */
 int	pb_edges_create(struct pb_edges **out, const struct pb_edge_env *env,
 	    const char *store, const struct pb_conf *conf,
 	    struct pb_err *err);

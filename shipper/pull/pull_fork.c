@@ -27,7 +27,8 @@
  *          could be given a fork of that one's: what is past it is compared
  *          with what is here, and what is before it when the part is begun.
  * Limit:   QUESTIONS_MAX questions with each number of forks; then it is the
- *          highest packet that is known to be the same.  PB_FORKS_MAX forks of a stream.
+ *          highest packet that is known to be the same.  PB_FORKS_MAX forks
+ *          of a stream.
  */
 #include <inttypes.h>
 #include <stdlib.h>

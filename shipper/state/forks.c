@@ -2,8 +2,8 @@
  * shipper/state/forks.c - where a stream goes on under another epoch
  *
  * A row of `meta` for each stream that has forks: `fork`, or `edgefork`, and
- * the stream's key.  A table of its own would keep readers of a newer version out of the
- * database of an older shipper.
+ * the stream's key.  A table of its own would keep readers of a newer version
+ * out of the database of an older shipper.
  */
 #include "shipper/state/forks.h"
 

@@ -85,6 +85,36 @@ forks_come_back_as_they_were_kept(void **state)
 	bench_finish(&b);
 }
 
+/* An edge may have an upstream's name, and the same stream. */
+static void
+forks_of_an_edge_are_no_upstreams(void **state)
+{
+	struct pb_forks in = { .count = 1, .at = { { 81, 7 } } }, out;
+	struct pb_fork found;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	assert_int_equal(pb_forks_keep_edge(b.state, "core", &b.f.key, &in,
+	    NULL), 0);
+	assert_int_equal(pb_forks_load(b.state, "core", &b.f.key, &out, NULL),
+	    0);
+	assert_int_equal(out.count, 0);
+	assert_int_equal(pb_forks_find(b.state, &b.f.key, 1, INT64_MAX, &out,
+	    &found, NULL), 0);
+	assert_int_equal(pb_forks_load_edge(b.state, "core", &b.f.key, &out,
+	    NULL), 0);
+	assert_memory_equal(&in, &out, sizeof(in));
+	/* One of before that is the edge's again. */
+	in.count = 0;
+	assert_int_equal(pb_forks_keep_edge(b.state, "core", &b.f.key, &in,
+	    NULL), 0);
+	assert_int_equal(pb_forks_load_edge(b.state, "core", &b.f.key, &out,
+	    NULL), 0);
+	assert_int_equal(out.count, 0);
+	bench_finish(&b);
+}
+
 static void
 parts_have_the_numbers_between_the_forks(void **state)
 {
@@ -634,6 +664,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forks_come_back_as_they_were_kept),
+		cmocka_unit_test(forks_of_an_edge_are_no_upstreams),
 		cmocka_unit_test(parts_have_the_numbers_between_the_forks),
 		cmocka_unit_test(an_epoch_is_a_function_of_what_both_have),
 		cmocka_unit_test(other_packets_are_passed_under_another_epoch),

@@ -65,6 +65,10 @@ the_last_packet_is_found_from_the_end_of_any_part(void **state)
 	chunk = fixture_chunk(&f, 1, 9, 100);
 	assert_true(pb_fingerprint_last(chunk->data, chunk->len, &whole));
 	assert_int_equal(whole.seq, 9);
+	assert_true(pb_fingerprint_first(chunk->data, chunk->len, &part));
+	assert_int_equal(part.seq, 1);
+	assert_false(pb_fingerprint_first(chunk->data, chunk->len / 9 - 1,
+	    &part));
 	for (size_t cut = 0; cut <= chunk->len; cut++) {
 		bool found = pb_fingerprint_last(chunk->data + cut,
 		    chunk->len - cut, &part);
