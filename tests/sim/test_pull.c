@@ -963,16 +963,16 @@ what_fails_together_is_one_failure(void **state)
 	grows(w, NUMBERS_MAX - 1);
 	for (unsigned i = 0; i < 2; i++) {
 		while (under_way(w, PB_PULL_HAND) < 3) {
-			assert_true(w->here < w->durable);
+			assert_true(w->at[0]->here < w->durable);
 			turn(w);
 		}
 		w->here_down = true;
 		while (under_way(w, PB_PULL_HAND) > 0)
 			turn(w);
 		w->here_down = false;
-		before = w->here;
+		before = w->at[0]->here;
 		end_ms = w->now_ms + 2 * PB_BACKOFF_MS_MIN + 100;
-		while (w->here == before) {
+		while (w->at[0]->here == before) {
 			assert_true(w->now_ms < end_ms);
 			turn(w);
 		}
