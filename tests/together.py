@@ -142,7 +142,7 @@ def main(*names):
              files(names, "tests/unit/test_*.c", "tests/sim/test_*.c")),
             (fuzz_program, jobs or 2, files(names, "tests/fuzz/fuzz_*.c")),
             # The longest first, so that none of them ends alone.
-            (system_file, jobs or 4, sorted(files(
+            (system_file, jobs or 3, sorted(files(
                 names, "tests/system/[0-9]*.py"), key=patience,
                 reverse=True))):
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:

@@ -116,11 +116,6 @@ class Ways:
         """From any side."""
         return any(below == name for below, _ in self.pulled)
 
-    def restorable(self):
-        """Edges that may be put back from a copy: who pulls one refuses what
-        it then has under numbers that were taken."""
-        return [name for name in EDGES if not self.is_pulled(name)]
-
     def filters(self, path):
         """Somewhere on the path."""
         return any(link in self.filtered for link in zip(path, path[1:]))
