@@ -79,7 +79,8 @@ def every_frame_is_stored_once_and_flows_keep_their_order(t):
     row = next(iter(edge.streams().values()))
     equal((row["packets"], row["dropped"]), (20000, 0), "the stream's row")
     # The kernel did share them out, and time tells: it runs back between
-    # threads, by no more than the flush interval.
+    # threads, by no more than the flush interval and what a busy machine keeps
+    # one waiting.
     times = [p.time_ns for p in packets_of(edge)]
     back = [a - b for a, b in zip(times, times[1:]) if a > b]
     check(back, "one thread did it all")
@@ -87,7 +88,7 @@ def every_frame_is_stored_once_and_flows_keep_their_order(t):
     for at in times:
         latest = max(latest, at)
         worst = max(worst, latest - at)
-    check(worst <= 0.1e9 * 2 * SLOW, "time runs back by", worst, "ns")
+    check(worst <= 1e9 * SLOW, "time runs back by", worst, "ns")
 
 
 def what_is_dropped_is_counted_exactly(t):
@@ -269,7 +270,11 @@ def fewer_threads_capture_where_the_system_gives_no_more(t):
         with faults.failing(t, node.recorder.pid,
                             "clone3:error=EAGAIN:when=%d+" % n):
             t.veth(tx, "tx0", rx, "late0")
-            captured(node, set(), left)
+            # Sockets come and go until it is known how many there can be.
+            wait_until(lambda: faults.lines(
+                node.recorder, "capturing.*threads=%d " % left),
+                "late0 is captured by %d threads" % left)
+        equal(len(threads_of(node.recorder)), left, "threads")
         first = count(node) + 1
         send(t, 2000, 8000, first=first, interface="tx0", ns=tx).wait()
         wait_until(lambda: count(node) >= first + 1999, "2000 frames")
