@@ -10,8 +10,8 @@
  *	R           over a connection that was made for it
  *	H           our recorder does not answer from now on; once more: it does
  *
- * They answer an edge of the shipper, whose HTTP client and clock are made
- * here; so is our recorder, which takes what ours would.  What is handed to it
+ * They answer an edge of the shipper, whose HTTP client, clock and list of forks
+ * are made here; so is our recorder, which takes what ours would.  What is handed to it
  * is what was told, one behind the other; requests and what is told of them are
  * clean lines; and nothing is held in the end.
  */
@@ -25,6 +25,7 @@
 #include "base/zip.h"
 #include "recorder/intake/body.h"
 #include "shipper/edge/edge.h"
+#include "shipper/edge/keeping.h"
 #include "shipper/wire/client.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/json_get.h"
@@ -66,6 +67,14 @@ static struct stream	stream[STREAMS_MAX];
 static unsigned		streams;
 static struct pb_body_scratch *scratch;
 static const struct pb_node core = { .name = "core" };
+/* Forks that are kept, and those that will be. */
+static struct {
+	struct pb_stream_key key;
+	struct pb_forks	forks;
+} kept[STREAMS_MAX];
+static unsigned		keeps;
+static struct pb_keeping *keeping[FLIGHTS_MAX];
+static unsigned		keepings;
 
 /* --- in the place of base/clock.c and shipper/wire/http.c ---------------- */
 
@@ -284,6 +293,70 @@ there_answers(const struct pb_http_request *request)
 	pb_buf_finish(&body);
 }
 
+/* --- in the place of shipper/state/forks.c and shipper/edge/keeping.c ----- */
+
+static struct pb_forks *
+kept_of(const struct pb_stream_key *key)
+{
+	for (unsigned i = 0; i < keeps; i++)
+		if (memcmp(&kept[i].key, key, sizeof(*key)) == 0)
+			return &kept[i].forks;
+	return NULL;
+}
+
+int
+pb_forks_load_edge(struct pb_state *state, const char *edge,
+    const struct pb_stream_key *key, struct pb_forks *out,
+    struct pb_err *err)
+{
+	const struct pb_forks *forks = kept_of(key);
+
+	(void)state;
+	(void)err;
+	MUST(strcmp(edge, "lon1") == 0);
+	memset(out, 0, sizeof(*out));
+	if (forks == NULL)
+		return 0;
+	*out = *forks;
+	return 1;
+}
+
+void
+pb_keeping_start(struct pb_keeping *one, struct pb_worker *keeper)
+{
+	(void)keeper;
+	MUST(keepings < FLIGHTS_MAX);
+	keeping[keepings++] = one;
+}
+
+void
+pb_worker_cancel(struct pb_worker *keeper, struct pb_job *job)
+{
+	(void)keeper;
+	for (unsigned i = 0; i < keepings; i++)
+		if (&keeping[i]->job == job)
+			keeping[i] = keeping[--keepings];
+}
+
+/* The one that is oldest is durable, or cannot be. */
+static void
+keep(void)
+{
+	struct pb_keeping *one = keeping[0];
+	struct pb_forks *forks = kept_of(&one->key);
+
+	memmove(keeping, keeping + 1, --keepings * sizeof(keeping[0]));
+	if (forks == NULL && keeps < STREAMS_MAX) {
+		kept[keeps].key = one->key;
+		forks = &kept[keeps++].forks;
+	}
+	one->rc = forks == NULL ? pb_err_set(&one->err, PB_ENOSPC, "full") :
+	    0;
+	if (forks != NULL)
+		*forks = one->forks;
+	one->done(one->arg);
+}
+
 /* --- our recorder --------------------------------------------------------- */
 
 static const char *
@@ -420,6 +493,20 @@ here_answers(const struct pb_http_request *request, const char *path,
 	request->done(request->arg, &out);
 }
 
+/* Of all parts that forks have made of it. */
+static uint64_t
+acked_of(const struct pb_stream_key *key)
+{
+	uint64_t acked = 0;
+
+	for (unsigned i = 0; i < streams; i++)
+		if (strcmp(stream[i].key.node, key->node) == 0 &&
+		    strcmp(stream[i].key.interface, key->interface) == 0 &&
+		    stream[i].acked > acked)
+			acked = stream[i].acked;
+	return acked;
+}
+
 /* Nothing is said to be durable here that is not. */
 static void
 check_ack(const struct pb_http_request *request, const char *path)
@@ -430,7 +517,7 @@ check_ack(const struct pb_http_request *request, const char *path)
 
 	MUST(strcmp(parse_path(path, &key), "/acks") == 0);
 	MUST(json_get_u64(json, request->len, "acked", &acked, NULL) == 0);
-	MUST(stream_of(&key) != NULL && acked <= stream_of(&key)->acked);
+	MUST(acked <= acked_of(&key));
 }
 
 /* --- a run ---------------------------------------------------------------- */
@@ -481,12 +568,14 @@ run(const struct pb_conf_edge *conf)
 	http.count = 0;
 	MUST(pb_edge_create(&edge, conf, &env, NULL) == 0);
 	for (unsigned turn = 0; turn < TURNS_MAX && (at < end ||
-	    http.count > 0); turn++) {
+	    http.count > 0 || keepings > 0); turn++) {
 		pb_edge_run(edge, clock_ms);
 		MUST(budget.hands <= budget.hands_max);
 		check_report(edge);
 		wake = pb_edge_wake_ms(edge);
-		if (http.count > 0)
+		if (keepings > 0)
+			keep();
+		else if (http.count > 0)
 			answer(&http);
 		else
 			clock_ms = wake > clock_ms && wake != UINT64_MAX ?
@@ -494,7 +583,8 @@ run(const struct pb_conf_edge *conf)
 	}
 	check_report(edge);
 	pb_edge_destroy(edge);
-	MUST(http.count == 0 && budget.bytes == 0 && budget.hands == 0);
+	MUST(http.count == 0 && keepings == 0 && budget.bytes == 0 &&
+	    budget.hands == 0);
 }
 
 int
@@ -519,7 +609,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	end = data + size;
 	clock_ms = 1000000;
 	here_is_down = false;
-	streams = 0;
+	streams = keeps = 0;
 	run(&conf);
 	return 0;
 }
