@@ -165,8 +165,7 @@ transfer_end(struct transfer *t, bool reuse)
 	pb_curl.curl_multi_remove_handle(http->multi, t->easy);
 	TAILQ_REMOVE(&http->busy, t, link);
 	http->requests--;
-	http->paused -= t->paused;
-	t->paused = false;
+	http_pause(t, false);
 	if (!reuse) {
 		transfer_destroy(t);
 		return;

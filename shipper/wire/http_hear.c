@@ -56,8 +56,7 @@ http_on_read(char *to, size_t size, size_t count, void *arg)
 
 		len = pb_rate_take(rate, len, now_ms);
 		if (len == 0) {
-			t->paused = true;
-			t->http->paused++;
+			http_pause(t, true);
 			return CURL_READFUNC_PAUSE;
 		}
 	}

@@ -59,6 +59,15 @@ void	http_finished(CURL *easy, CURLcode code);
 int	http_set(struct transfer *t, struct pb_err *err);
 long	http_connect_ms(const struct transfer *t);
 
+/* By its rate; libcurl may ask again for what waits. */
+static inline void
+http_pause(struct transfer *t, bool paused)
+{
+	t->http->paused += paused && !t->paused;
+	t->http->paused -= !paused && t->paused;
+	t->paused = paused;
+}
+
 /* http_wait.c.  Before the first wait, and where a request has begun. */
 int	http_wait_create(struct pb_http *http, struct pb_err *err);
 void	http_wait_for(struct pb_http *http, const struct transfer *t,

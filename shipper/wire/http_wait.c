@@ -183,12 +183,11 @@ static uint64_t
 resume(struct pb_http *http, uint64_t timeout_ms, uint64_t now_ms)
 {
 	struct transfer *last = TAILQ_LAST(&http->busy, transfers), *t, *next;
-	bool more = http->paused > 0;
+	bool more = http->paused > 0 && last != NULL;
 	uint64_t wait;
 
 	if (!more)
 		return timeout_ms;
-
 	TAILQ_FOREACH(t, &http->busy, link)
 		if (t->paused)
 			t->request.peer->rate->offered = false;
@@ -200,8 +199,7 @@ resume(struct pb_http *http, uint64_t timeout_ms, uint64_t now_ms)
 		wait = pb_rate_wait_ms(t->request.peer->rate, now_ms);
 		if (wait == 0) {
 			t->request.peer->rate->offered = true;
-			t->paused = false;
-			http->paused--;
+			http_pause(t, false);
 			TAILQ_REMOVE(&http->busy, t, link);
 			TAILQ_INSERT_TAIL(&http->busy, t, link);
 			pb_curl.curl_easy_pause(t->easy, CURLPAUSE_CONT);

@@ -595,6 +595,33 @@ bodies_under_a_rate_arrive_whole(void **state)
 	server_stop(s);
 }
 
+/* It waits for its rate when its connection ends, and begins anew on another
+ * one, where it waits again: once that is over nobody waits. */
+static void
+a_body_that_waits_for_its_rate_may_begin_anew(void **state)
+{
+	struct line script[] = { { ANSWER, OK_ACKED("41") },
+	    { CLOSE_IN_BODY, NULL }, { ANSWER, OK_ACKED("42") } };
+	struct server *s = server_start(NULL, script, 3);
+	struct pb_rate rate;
+	struct pb_http_peer peer = { .url = s->url };
+	struct pb_http *http = http_with(4);
+	struct result r;
+
+	(void)state;
+	assert_int_equal(ask(http, &peer, 100).status, 200);
+	pb_rate_init(&rate, 400000, 0, pb_clock_mono_ms());
+	peer.rate = &rate;
+	r = ask(http, &peer, 20000);
+	if (r.status == 0)
+		r = ask(http, &peer, 20000);
+	assert_int_equal(r.status, 200);
+	assert_int_equal(s->requests, 3);
+	assert_int_equal(pb_http_wait(http, NULL, 0, 0, NULL), 0);
+	pb_http_destroy(http);
+	server_stop(s);
+}
+
 static void
 a_slow_reader_gets_everything(void **state)
 {
@@ -773,6 +800,8 @@ main(void)
 		cmocka_unit_test(
 		    an_answer_before_the_end_of_the_body_is_heard),
 		cmocka_unit_test(bodies_under_a_rate_arrive_whole),
+		cmocka_unit_test(
+		    a_body_that_waits_for_its_rate_may_begin_anew),
 		cmocka_unit_test(a_slow_reader_gets_everything),
 		cmocka_unit_test(requests_past_the_bound_are_refused),
 		cmocka_unit_test(cancelled_requests_end_without_a_word),
