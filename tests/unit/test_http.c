@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "shipper/wire/http.h"
+#include "shipper/wire/http_impl.h"
 #include "tests/unit/scripted_server.h"
 
 #define BODY_BYTES	(1u << 20)
@@ -595,31 +595,29 @@ bodies_under_a_rate_arrive_whole(void **state)
 	server_stop(s);
 }
 
-/* It waits for its rate when its connection ends, and begins anew on another
- * one, where it waits again: once that is over nobody waits. */
+/* libcurl asks again for what waits, where it begins anew on another
+ * connection. */
 static void
-a_body_that_waits_for_its_rate_may_begin_anew(void **state)
+a_request_that_waits_for_its_rate_is_counted_once(void **state)
 {
-	struct line script[] = { { ANSWER, OK_ACKED("41") },
-	    { CLOSE_IN_BODY, NULL }, { ANSWER, OK_ACKED("42") } };
-	struct server *s = server_start(NULL, script, 3);
 	struct pb_rate rate;
-	struct pb_http_peer peer = { .url = s->url };
-	struct pb_http *http = http_with(4);
-	struct result r;
+	const struct pb_http_peer peer = { .rate = &rate };
+	struct pb_http http = { .paused = 0 };
+	struct transfer t = { .http = &http, .request = { .peer = &peer,
+	    .body = body, .len = BODY_BYTES } };
+	char to[16];
 
 	(void)state;
-	assert_int_equal(ask(http, &peer, 100).status, 200);
-	pb_rate_init(&rate, 400000, 0, pb_clock_mono_ms());
-	peer.rate = &rate;
-	r = ask(http, &peer, 20000);
-	if (r.status == 0)
-		r = ask(http, &peer, 20000);
-	assert_int_equal(r.status, 200);
-	assert_int_equal(s->requests, 3);
-	assert_int_equal(pb_http_wait(http, NULL, 0, 0, NULL), 0);
-	pb_http_destroy(http);
-	server_stop(s);
+	pb_rate_init(&rate, 8, 0, pb_clock_mono_ms());
+	while (http_on_read(to, 1, sizeof(to), &t) != CURL_READFUNC_PAUSE)
+		continue;
+	assert_int_equal(http.paused, 1);
+	assert_int_equal(http_on_read(to, 1, sizeof(to), &t),
+	    CURL_READFUNC_PAUSE);
+	assert_int_equal(http.paused, 1);
+	http_pause(&t, false);
+	http_pause(&t, false);
+	assert_int_equal(http.paused, 0);
 }
 
 static void
@@ -801,7 +799,7 @@ main(void)
 		    an_answer_before_the_end_of_the_body_is_heard),
 		cmocka_unit_test(bodies_under_a_rate_arrive_whole),
 		cmocka_unit_test(
-		    a_body_that_waits_for_its_rate_may_begin_anew),
+		    a_request_that_waits_for_its_rate_is_counted_once),
 		cmocka_unit_test(a_slow_reader_gets_everything),
 		cmocka_unit_test(requests_past_the_bound_are_refused),
 		cmocka_unit_test(cancelled_requests_end_without_a_word),
