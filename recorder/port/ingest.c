@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "base/below.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "recorder/port/door/listen.h"
 #include "recorder/port/request.h"
 #include "recorder/port/server.h"
@@ -55,7 +55,6 @@ static void	tell_waits(struct pb_ingest *, const char *);
 static int	add_server(struct pb_ingest *, const struct pb_server_opts *,
 		    struct pb_err *);
 static int	watch(struct pb_ingest *, int, uint32_t, struct pb_err *);
-static int	start_thread(struct pb_ingest *, struct pb_err *);
 static void	destroy(struct pb_ingest *);
 static void	wake(void *);
 static void	*run(void *);
@@ -108,7 +107,8 @@ pb_ingest_start(struct pb_ingest **out, const struct pb_ingest_opts *opts,
 	if (rc == 0 && ingest->listen != NULL)
 		rc = open_tcp(ingest, LISTEN_MS, err);
 	if (rc == 0)
-		rc = start_thread(ingest, err);
+		rc = pb_thread_start(&ingest->thread, "ingest", run,
+		    ingest, err);
 	if (rc < 0) {
 		destroy(ingest);
 		return rc;
@@ -270,23 +270,6 @@ watch(struct pb_ingest *ingest, int fd, uint32_t name, struct pb_err *err)
 	if (epoll_ctl(ingest->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
 		return pb_err_sys(err, "start the ingest loop");
 	return 0;
-}
-
-/* Signals are the main thread's. */
-static int
-start_thread(struct pb_ingest *ingest, struct pb_err *err)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&ingest->thread, NULL, run, ingest);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc == 0)
-		return 0;
-	errno = rc;
-	return pb_err_sys(err, "start the ingest thread");
 }
 
 static void

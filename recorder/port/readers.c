@@ -13,12 +13,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 #define READER_NICE	10	/* capture, ingest and the writer go first */
 
@@ -233,22 +234,18 @@ pb_reading_leave(struct pb_reading *reading)
 	pthread_mutex_unlock(&readers->lock);
 }
 
-/* Signals are the main thread's. */
 static int
 start_threads(struct pb_readers *readers, unsigned threads,
     struct pb_err *err)
 {
-	sigset_t all, before;
+	int rc = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (errno = 0; readers->threads < threads && errno == 0;) {
-		errno = pthread_create(&readers->thread[readers->threads],
-		    NULL, reader_main, readers);
-		readers->threads += errno == 0;
+	while (rc == 0 && readers->threads < threads) {
+		rc = pb_thread_start(&readers->thread[readers->threads],
+		    "a reader", reader_main, readers, err);
+		readers->threads += rc == 0;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return errno == 0 ? 0 : pb_err_sys(err, "start a reader's thread");
+	return rc;
 }
 
 static void *

@@ -4,11 +4,11 @@
 #include "recorder/transmit/ahead.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "pcapng/block.h"
 
 #define ALIGN		16u	/* a frame begins at a multiple of it */
@@ -132,18 +132,10 @@ pb_ahead_left(const struct pb_ahead *ahead)
 static int
 start(struct pb_ahead *ahead, struct pb_err *err)
 {
-	sigset_t all, before;
-	int failed;
+	int rc = pb_thread_start(&ahead->thread, "a reader", work, ahead, err);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&ahead->thread, NULL, work, ahead);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (failed != 0)
-		return pb_err_set(err, PB_ESYS, "start a thread to read "
-		    "ahead: %s", strerror(failed));
-	ahead->started = true;
-	return 0;
+	ahead->started = rc == 0;
+	return rc;
 }
 
 static bool

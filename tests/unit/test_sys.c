@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/thread.h"
 
 #define BODIES		8
 #define BODY_BYTES	((size_t)2 << 20)
@@ -428,6 +429,36 @@ lines_of_several_threads_do_not_mix(void **state)
 		assert_memory_equal(out + at, line, len);
 }
 
+static void *
+take_no_signal(void *out)
+{
+	sigset_t *blocked = out;
+
+	pthread_sigmask(SIG_SETMASK, NULL, blocked);
+	return NULL;
+}
+
+static void
+a_thread_that_is_started_leaves_signals_to_the_others(void **state)
+{
+	sigset_t before, after, blocked;
+	struct pb_err err;
+	pthread_t id;
+
+	(void)state;
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	assert_int_equal(pb_thread_start(&id, "a test", take_no_signal,
+	    &blocked, &err), 0);
+	pthread_join(id, NULL);
+	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	for (int i = SIGHUP; i <= SIGTERM; i++)
+		if (i != SIGKILL) {
+			assert_true(sigismember(&blocked, i));
+			assert_int_equal(sigismember(&before, i),
+			    sigismember(&after, i));
+		}
+}
+
 static void
 take_bodies_and_give_them_back(void)
 {
@@ -490,6 +521,8 @@ main(void)
 		cmocka_unit_test(a_log_line_has_its_level_and_component),
 		cmocka_unit_test(a_long_line_is_cut_with_its_newline_kept),
 		cmocka_unit_test(lines_of_several_threads_do_not_mix),
+		cmocka_unit_test(
+		    a_thread_that_is_started_leaves_signals_to_the_others),
 		cmocka_unit_test(memory_that_was_given_back_is_not_made_anew),
 	};
 
