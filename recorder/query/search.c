@@ -7,11 +7,6 @@
 #include <string.h>
 
 #include "base/list.h"
-#include "recorder/filter/filter.h"
-#include "recorder/filter/inner.h"
-#include "recorder/filter/question.h"
-
-#define LINKTYPE_IEEE802_11	105
 
 /* Packets that were met while some are counted. */
 struct count {
@@ -28,10 +23,6 @@ static int	input_each(struct pb_search *, size_t,
 		    struct pb_err *);
 static int	add_input(void *, const struct pb_stream_info *,
 		    struct pb_err *);
-static int	find_filter(struct pb_search *, uint16_t,
-		    struct search_filter **, struct pb_err *);
-static int	check_unused_filter(struct pb_search *, struct pb_err *);
-static int	any_filter(const struct pb_search *);
 /* rounds */
 static int	remember(struct pb_search *, struct pb_err *);
 static int	done_order(const void *, const void *);
@@ -54,12 +45,8 @@ pb_search_create(struct pb_search **out, struct pb_index *index,
 	    &search->explain, err);
 	if (rc == 0)
 		rc = pb_search_round(search, index, err);
-	if (rc == 0 && search->filters == 0)
-		rc = check_unused_filter(search, err);
-	else if (rc == 0 && !any_filter(search)) {
-		*err = search->filter_err;
-		rc = err->code;
-	}
+	if (rc == 0)
+		rc = search_filters_check(search, err);
 	if (rc < 0) {
 		pb_search_destroy(search);
 		return rc;
@@ -75,16 +62,10 @@ pb_search_destroy(struct pb_search *search)
 		return;
 	for (size_t i = 0; i < search->inputs; i++)
 		search_close(search, i);
-	for (size_t i = 0; i < search->filters; i++) {
-		pb_question_destroy(search->filter[i]->question);
-		pb_inner_destroy(search->filter[i]->inner);
-		pb_filter_destroy(search->filter[i]->filter);
-		free(search->filter[i]);
-	}
+	search_filters_free(search);
 	pb_planner_destroy(search->planner);
 	free(search->bytes.data);
 	free(search->input);
-	free(search->filter);
 	free(search->done);
 	free(search);
 }
@@ -301,7 +282,7 @@ add_input(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 	done = seen != NULL ? seen->last_seq : 0;
 	if (info->last_seq <= done)
 		return 0;
-	rc = find_filter(search, info->linktype, &filter, err);
+	rc = search_filter_find(search, info->linktype, &filter, err);
 	if (rc < 0)
 		return rc;
 	if (filter->filter == NULL) {
@@ -325,69 +306,6 @@ add_input(void *arg, const struct pb_stream_info *info, struct pb_err *err)
 		input->range.first_seq = done + 1;
 	if (input->range.last_seq > info->last_seq)
 		input->range.last_seq = info->last_seq;
-	return 0;
-}
-
-/* The filter compiled for a link type; compiled once. */
-static int
-find_filter(struct pb_search *search, uint16_t linktype,
-    struct search_filter **out, struct pb_err *err)
-{
-	struct search_filter *filter;
-	struct pb_err why;
-	int rc = 0;
-
-	for (size_t i = 0; i < search->filters; i++)
-		if (search->filter[i]->linktype == linktype) {
-			*out = search->filter[i];
-			return 0;
-		}
-	filter = PB_LIST_ROOM(search->filter, search->filters_cap,
-	    search->filters) ? calloc(1, sizeof(*filter)) : NULL;
-	if (filter == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a filter");
-	search->filter[search->filters++] = filter;
-	filter->linktype = linktype;
-	if (pb_filter_create(&filter->filter, search->opts.filter, linktype,
-	    &why) < 0) {
-		filter->filter = NULL;
-		if (search->filter_err.code == 0)
-			search->filter_err = why;
-	} else if (!search->opts.no_index) {
-		rc = pb_question_create(&filter->question, filter->filter,
-		    err);
-	}
-	if (rc == 0 && filter->filter != NULL && search->opts.inner)
-		rc = pb_inner_create(&filter->inner, filter->filter, linktype,
-		    err);
-	if (rc == 0 && filter->question != NULL)
-		pb_question_look_inside(filter->question, filter->inner);
-	*out = filter;
-	return rc;
-}
-
-/* No stream asked for the filter: say all the same if it is none. */
-static int
-check_unused_filter(struct pb_search *search, struct pb_err *err)
-{
-	struct pb_filter *filter = NULL;
-	int rc;
-
-	rc = pb_filter_create(&filter, search->opts.filter,
-	    PB_LINKTYPE_ETHERNET, err);
-	if (rc < 0 && pb_filter_create(&filter, search->opts.filter,
-	    LINKTYPE_IEEE802_11, NULL) == 0)
-		rc = 0;
-	pb_filter_destroy(filter);
-	return rc;
-}
-
-static int
-any_filter(const struct pb_search *search)
-{
-	for (size_t i = 0; i < search->filters; i++)
-		if (search->filter[i]->filter != NULL)
-			return 1;
 	return 0;
 }
 

@@ -2,7 +2,8 @@
  * recorder/query/search_impl.h - inside a search
  *
  * search.c knows which streams there are and how far the rounds came;
- * search_input.c reads one of them.
+ * search_filter.c what is asked of their packets; search_input.c reads one of
+ * them.
  */
 #ifndef PB_QUERY_SEARCH_IMPL_H
 #define PB_QUERY_SEARCH_IMPL_H
@@ -55,6 +56,14 @@ struct pb_search {
 	struct pb_bytes	 bytes;		/* that are read for a merge */
 	struct pb_err	 filter_err;	/* of the first that failed */
 };
+
+/* search_filter.c.  What is asked of packets of a link type: compiled once. */
+int	search_filter_find(struct pb_search *search, uint16_t linktype,
+	    struct search_filter **out, struct pb_err *err);
+/* Does it compile for one of the link types that were asked for?  Where none
+ * was: is it a filter at all? */
+int	search_filters_check(struct pb_search *search, struct pb_err *err);
+void	search_filters_free(struct pb_search *search);
 
 /* search_input.c.  What is earliest of it, or backwards what is latest. */
 uint64_t search_first(const struct search_input *input);
