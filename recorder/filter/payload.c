@@ -29,6 +29,7 @@ static struct {
 struct pb_payload {
 	hs_database_t	*database;
 	hs_scratch_t	*scratch;
+	bool		 twin;		/* the database is another's */
 };
 
 static int	load(struct pb_err *);
@@ -73,13 +74,34 @@ pb_payload_create(struct pb_payload **out, const char *expression,
 	return 0;
 }
 
+int
+pb_payload_twin(struct pb_payload **out, const struct pb_payload *of,
+    struct pb_err *err)
+{
+	struct pb_payload *payload = calloc(1, sizeof(*payload));
+
+	*out = payload;
+	if (payload == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory for an "
+		    "expression");
+	payload->database = of->database;
+	payload->twin = true;
+	if (hyperscan.hs_alloc_scratch(payload->database,
+	    &payload->scratch) == HS_SUCCESS)
+		return 0;
+	free(payload);
+	*out = NULL;
+	return pb_err_set(err, PB_ENOMEM, "no memory for an expression");
+}
+
 void
 pb_payload_destroy(struct pb_payload *payload)
 {
 	if (payload == NULL)
 		return;
 	hyperscan.hs_free_scratch(payload->scratch);
-	hyperscan.hs_free_database(payload->database);
+	if (!payload->twin)
+		hyperscan.hs_free_database(payload->database);
 	free(payload);
 }
 

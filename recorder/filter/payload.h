@@ -23,7 +23,11 @@ struct pb_payload;	/* one thread at a time */
  * it does not run on this processor. */
 int	pb_payload_create(struct pb_payload **out, const char *expression,
 	    struct pb_err *err);
-void	pb_payload_destroy(struct pb_payload *payload);
+/* The same expression for another thread; `of` is borrowed until it is
+ * destroyed. */
+int	pb_payload_twin(struct pb_payload **out, const struct pb_payload *of,
+	    struct pb_err *err);
+void	pb_payload_destroy(struct pb_payload *payload);	/* NULL is fine */
 
 /* Is it in the packet's payload, as far as that was captured? */
 bool	pb_payload_match(const struct pb_payload *payload, uint16_t linktype,

@@ -10,6 +10,30 @@
 static void	text_blocks(const struct pb_explain *, struct pb_buf *);
 
 void
+pb_explain_add(struct pb_explain *explain, const struct pb_explain *more)
+{
+	explain->streams += more->streams;
+	explain->streams_cut += more->streams_cut;
+	explain->segments_cut += more->segments_cut;
+	explain->blocks += more->blocks;
+	explain->cut_by_time += more->cut_by_time;
+	explain->cut_by_summary += more->cut_by_summary;
+	explain->cut_by_table += more->cut_by_table;
+	explain->whole += more->whole;
+	explain->summed += more->summed;
+	explain->no_table += more->no_table;
+	explain->rotten += more->rotten;
+	explain->wrong += more->wrong;
+	explain->tables += more->tables;
+	explain->index_bytes += more->index_bytes;
+	explain->packet_bytes += more->packet_bytes;
+	explain->asked += more->asked;
+	explain->taken += more->taken;
+	explain->counted += more->counted;
+	explain->found += more->found;
+}
+
+void
 pb_explain_text(const struct pb_explain *explain, struct pb_buf *out)
 {
 	pb_buf_printf(out, "streams: %" PRIu64 ", %" PRIu64 " left out by "

@@ -38,6 +38,10 @@ struct pb_explain {
 	uint64_t	 found;		/* handed out or counted */
 };
 
+/* `more` comes on top. */
+void	pb_explain_add(struct pb_explain *explain,
+	    const struct pb_explain *more);
+
 /* In words, some lines; or as a JSON object and a newline. */
 void	pb_explain_text(const struct pb_explain *explain, struct pb_buf *out);
 void	pb_explain_json(const struct pb_explain *explain, struct pb_buf *out);

@@ -24,6 +24,10 @@ static int	row_below(struct pb_plan *, uint64_t, struct pb_err *);
 static int	skip_segments(struct pb_plan *, uint64_t *, struct pb_err *);
 static void	enter_block(struct pb_plan *);
 static void	decide(struct pb_plan *);
+static uint64_t	row_bytes(const struct pb_flows_info *);
+static int	end_of_part(const struct pb_plan *, uint64_t *,
+		    struct pb_err *);
+static bool	cut_by_row(struct pb_plan *, enum pb_verdict *);
 static bool	inside(const struct pb_range *, const struct pb_flows_info *);
 /* the block in hand */
 static bool	in_hand(const struct pb_plan *, uint64_t);
@@ -98,6 +102,61 @@ pb_plan_guide(struct pb_plan *plan)
 {
 	return (struct pb_cursor_guide){ .next = next, .wrong = wrong,
 	    .ended = ended, .arg = plan };
+}
+
+int
+pb_plan_part(struct pb_plan *plan, uint64_t *first, uint64_t *last,
+    struct pb_err *err)
+{
+	const struct pb_flows_info *row = &plan->planner->row;
+	struct pb_explain *explain = plan->planner->explain;
+	enum pb_verdict whole;
+	int rc;
+
+	for (; *first <= *last; *first = row->last_seq + 1) {
+		rc = find_row(plan, first, err);
+		if (rc < 0)
+			return rc;
+		if (*first > *last || rc == 0)
+			break;
+		if (row->first_seq > *first) {
+			*last = row->first_seq - 1 < *last ?
+			    row->first_seq - 1 : *last;
+			return 1;
+		}
+		if (!cut_by_row(plan, &whole))
+			return end_of_part(plan, last, err);
+		explain->blocks++;
+		explain->index_bytes += row_bytes(row);
+	}
+	return *first <= *last;
+}
+
+/* The end of the segment that the row is of: who has its file open reads all
+ * of it. */
+static int
+end_of_part(const struct pb_plan *plan, uint64_t *last, struct pb_err *err)
+{
+	const struct pb_flows_info *row = &plan->planner->row;
+	struct pb_segment_info segment;
+	uint64_t end = row->last_seq;
+	int rc = pb_index_segment(plan->index, plan->stream, row->segment_seq,
+	    &segment, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc > 0 && segment.last_seq > end)
+		end = segment.last_seq;
+	if (*last > end)
+		*last = end;
+	return 1;
+}
+
+void
+pb_plan_seek(struct pb_plan *plan, uint64_t first, uint64_t last)
+{
+	plan->range.first_seq = first;
+	plan->range.last_seq = last;
 }
 
 bool
@@ -220,8 +279,7 @@ enter_block(struct pb_plan *plan)
 	plan->until = UINT64_MAX;
 	plan->whole = PB_VERDICT_EACH;
 	plan->planner->explain->blocks++;
-	plan->planner->explain->index_bytes +=
-	    offsetof(struct pb_flows_info, summary) + row->summary_bytes;
+	plan->planner->explain->index_bytes += row_bytes(row);
 	decide(plan);
 }
 
@@ -234,17 +292,9 @@ decide(struct pb_plan *plan)
 	struct pb_explain *explain = plan->planner->explain;
 	bool count = plan->sure != NULL && inside(range, row);
 
-	if (row->last_time < range->after_ns ||
-	    row->first_time >= range->before_ns) {
-		explain->cut_by_time++;
-		plan->whole = PB_VERDICT_NONE;
+	if (cut_by_row(plan, &plan->whole))
 		return;
-	}
-	plan->whole = pb_summary_verdict(row->summary, row->summary_bytes,
-	    plan->question);
-	if (plan->whole == PB_VERDICT_NONE)
-		explain->cut_by_summary++;
-	else if (plan->whole == PB_VERDICT_EACH ||
+	if (plan->whole == PB_VERDICT_EACH ||
 	    (count && plan->sure != pb_ask_count))
 		plan_look_into_table(plan, count);
 	if (plan->whole != PB_VERDICT_ALL)
@@ -254,6 +304,32 @@ decide(struct pb_plan *plan)
 		plan->counted += row->packets;
 		plan->whole = PB_VERDICT_NONE;
 	}
+}
+
+/* Does its row tell that no packet of the block is wanted?  What it tells. */
+static bool
+cut_by_row(struct pb_plan *plan, enum pb_verdict *whole)
+{
+	const struct pb_range *range = &plan->range;
+	const struct pb_flows_info *row = &plan->planner->row;
+	struct pb_explain *explain = plan->planner->explain;
+
+	*whole = PB_VERDICT_NONE;
+	if (row->last_time < range->after_ns ||
+	    row->first_time >= range->before_ns) {
+		explain->cut_by_time++;
+		return true;
+	}
+	*whole = pb_summary_verdict(row->summary, row->summary_bytes,
+	    plan->question);
+	explain->cut_by_summary += *whole == PB_VERDICT_NONE;
+	return *whole == PB_VERDICT_NONE;
+}
+
+static uint64_t
+row_bytes(const struct pb_flows_info *row)
+{
+	return offsetof(struct pb_flows_info, summary) + row->summary_bytes;
 }
 
 /* Are all of its packets asked for, but for the filter? */

@@ -62,6 +62,17 @@ void	pb_plan_destroy(struct pb_plan *plan);
 /* For pb_cursor_lead(): as long as the plan lives. */
 struct pb_cursor_guide pb_plan_guide(struct pb_plan *plan);
 
+/*
+ * Of numbers *first .. *last, the next part that is worth a thread of its own:
+ * a segment from its first index block on that does not fall away by its times
+ * or its summary, or what lies in front of one.  1, 0 where there is none, or
+ * an error.  What the plan has in hand stays.
+ */
+int	pb_plan_part(struct pb_plan *plan, uint64_t *first, uint64_t *last,
+	    struct pb_err *err);
+/* Only numbers first .. last are asked for from now on. */
+void	pb_plan_seek(struct pb_plan *plan, uint64_t first, uint64_t last);
+
 /* Do packets follow behind the run that was given last, in the same index block
  * and not next to it? */
 bool	pb_plan_goes_on(const struct pb_plan *plan);

@@ -58,7 +58,7 @@ struct pb_cursor {
 	/* Of a run with a place: its next packet, counted from 0, and its
 	 * number; 0: that is not known yet. */
 	uint64_t		 nth, expected;
-	uint64_t		 bytes;		/* read of files */
+	uint64_t		 bytes;		/* read of files, not yet told */
 	ssize_t			(*read)(int, void *, size_t, uint64_t,
 				    struct pb_err *);
 };
@@ -162,9 +162,12 @@ pb_cursor_seek(struct pb_cursor *cursor, uint64_t first_seq, uint64_t last_seq)
 }
 
 uint64_t
-pb_cursor_bytes(const struct pb_cursor *cursor)
+pb_cursor_bytes(struct pb_cursor *cursor)
 {
-	return cursor->bytes;
+	uint64_t bytes = cursor->bytes;
+
+	cursor->bytes = 0;
+	return bytes;
 }
 
 void

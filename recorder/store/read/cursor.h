@@ -131,7 +131,7 @@ uint64_t pb_cursor_floor(const struct pb_cursor *cursor);
  * run. */
 void	pb_cursor_park(struct pb_cursor *cursor);
 
-/* What it has read of files so far. */
-uint64_t pb_cursor_bytes(const struct pb_cursor *cursor);
+/* What it has read of files since the last call. */
+uint64_t pb_cursor_bytes(struct pb_cursor *cursor);
 
 #endif
