@@ -109,7 +109,10 @@ open_all(struct pb_files *files, struct pb_err *err)
 {
 	static const uint64_t any_time[PB_FILES_MAX];
 	const struct pb_merge_source source = {
-		next_batch, park_none, park_none, files, false, NULL
+		.batch = next_batch,
+		.park = park_none,
+		.close = park_none,
+		.arg = files,
 	};
 	struct file *file;
 	const char *slash;

@@ -153,6 +153,8 @@ pb_merge_create(struct pb_merge **out, const struct pb_merge_source *source,
 	*out = merge;
 	return 0;
 no_memory:
+	if (merge != NULL)
+		merge->source.end = NULL;
 	pb_merge_destroy(merge);
 	return pb_err_set(err, PB_ENOMEM, "no memory to merge %zu streams",
 	    inputs);
@@ -170,6 +172,8 @@ pb_merge_destroy(struct pb_merge *merge)
 		batch_free(merge->entry[i].batch);
 	batch_free(merge->out);
 	batch_free(merge->free);
+	if (merge->source.end != NULL)
+		merge->source.end(merge->source.arg);
 	free(merge->input);
 	free(merge->entry);
 	free(merge);

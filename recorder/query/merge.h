@@ -58,13 +58,15 @@
  * lies in front of the one before it; it is to take about `bytes_max` of
  * memory: 1, 0 at the input's end, or an error.
  * `close` comes after the last `batch`; `park` between two of them asks to
- * give up the descriptor until the next one.
+ * give up the descriptor until the next one.  `end`, where it is not NULL,
+ * comes behind all others, when a merge that was made is destroyed.
  */
 struct pb_merge_source {
 	int	(*batch)(void *arg, size_t input, size_t bytes_max,
 		    struct pb_batch *out, struct pb_err *err);
 	void	(*park)(void *arg, size_t input);
 	void	(*close)(void *arg, size_t input);
+	void	(*end)(void *arg);
 	void	*arg;
 	bool	 backwards;
 	const uint64_t *window_ns;	/* NULL: PB_MERGE_WINDOW_NS */

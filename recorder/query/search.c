@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "recorder/filter/payload.h"
 
 /* Packets that were met while some are counted. */
 struct count {
@@ -39,10 +40,7 @@ pb_search_create(struct pb_search **out, struct pb_index *index,
 	*out = NULL;
 	if (search == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
-	search->opts = *opts;
-	search->explain.no_index = opts->no_index;
-	rc = pb_planner_create(&search->planner, opts->store,
-	    &search->explain, err);
+	rc = search_init(search, opts, err);
 	if (rc == 0)
 		rc = pb_search_round(search, index, err);
 	if (rc == 0)
@@ -55,6 +53,16 @@ pb_search_create(struct pb_search **out, struct pb_index *index,
 	return 0;
 }
 
+int
+search_init(struct pb_search *search, const struct pb_search_opts *opts,
+    struct pb_err *err)
+{
+	search->opts = *opts;
+	search->explain.no_index = opts->no_index;
+	return pb_planner_create(&search->planner, opts->store,
+	    &search->explain, err);
+}
+
 void
 pb_search_destroy(struct pb_search *search)
 {
@@ -63,6 +71,7 @@ pb_search_destroy(struct pb_search *search)
 	for (size_t i = 0; i < search->inputs; i++)
 		search_close(search, i);
 	search_filters_free(search);
+	pb_payload_destroy(search->twin_payload);
 	pb_planner_destroy(search->planner);
 	free(search->bytes.data);
 	free(search->input);
@@ -122,32 +131,6 @@ const struct pb_explain *
 pb_search_explain(const struct pb_search *search)
 {
 	return &search->explain;
-}
-
-int
-pb_search_merge(struct pb_search *search, struct pb_merge **out,
-    struct pb_err *err)
-{
-	struct pb_merge_source source = {
-		.batch = search_batch,
-		.park = search_park,
-		.close = search_close,
-		.arg = search,
-		.backwards = search->opts.backwards,
-		.window_ns = search->opts.window_ns,
-	};
-	uint64_t *first;
-	int rc;
-
-	*out = NULL;
-	first = calloc(search->inputs + 1, sizeof(*first));
-	if (first == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for a query");
-	for (size_t i = 0; i < search->inputs; i++)
-		first[i] = search_first(&search->input[i]);
-	rc = pb_merge_create(out, &source, first, search->inputs, 0, err);
-	free(first);
-	return rc;
 }
 
 int

@@ -3,7 +3,8 @@
  *
  * search.c knows which streams there are and how far the rounds came;
  * search_filter.c what is asked of their packets; search_input.c reads one of
- * them.
+ * them, prefetch.c parts of it by other threads, which have a search each
+ * (search_twin.c).
  */
 #ifndef PB_QUERY_SEARCH_IMPL_H
 #define PB_QUERY_SEARCH_IMPL_H
@@ -13,6 +14,7 @@
 
 struct search_filter {
 	uint16_t	 linktype;
+	bool		 borrowed;	/* `filter` is another search's */
 	struct pb_filter *filter;	/* NULL: does not compile */
 	struct pb_question *question;	/* NULL as well without the index */
 	struct pb_inner	*inner;		/* NULL: not asked for */
@@ -55,7 +57,19 @@ struct pb_search {
 	bool		 cut;		/* the round was, short */
 	struct pb_bytes	 bytes;		/* that are read for a merge */
 	struct pb_err	 filter_err;	/* of the first that failed */
+	struct pb_payload *twin_payload;	/* its own, of a twin */
 };
+
+/*
+ * search_twin.c.  A search of the same, for another thread, that has no round: it is
+ * given a part of a stream after the other, of which search_batch() then
+ * reads.  `of` is borrowed until it is destroyed.
+ */
+int	search_twin(struct pb_search **out, const struct pb_search *of,
+	    const struct pb_stop *stop, struct pb_err *err);
+int	search_twin_part(struct pb_search *twin,
+	    const struct search_input *input, uint64_t first, uint64_t last,
+	    struct pb_err *err);
 
 /* search_filter.c.  What is asked of packets of a link type: compiled once. */
 int	search_filter_find(struct pb_search *search, uint16_t linktype,
@@ -64,6 +78,14 @@ int	search_filter_find(struct pb_search *search, uint16_t linktype,
  * was: is it a filter at all? */
 int	search_filters_check(struct pb_search *search, struct pb_err *err);
 void	search_filters_free(struct pb_search *search);
+/* The same as another search asks, which keeps it longer. */
+int	search_filter_borrow(struct pb_search *search,
+	    const struct search_filter *of, struct search_filter **out,
+	    struct pb_err *err);
+
+/* search.c.  Of zeroed memory. */
+int	search_init(struct pb_search *search,
+	    const struct pb_search_opts *opts, struct pb_err *err);
 
 /* search_input.c.  What is earliest of it, or backwards what is latest. */
 uint64_t search_first(const struct search_input *input);
@@ -74,7 +96,13 @@ int	search_forward(struct pb_search *search, struct search_input *input,
 int	search_next(struct pb_search *search, struct search_input *input,
 	    struct pb_cursor_packet *out, struct pb_err *err);
 
-/* The merge's source; `arg` is the search. */
+/* What was read of files since the last time is counted. */
+void	search_count_bytes(struct pb_search *search,
+	    struct search_input *input);
+/* Of one that was opened: go on with numbers first .. last. */
+void	search_seek(struct search_input *input, uint64_t first, uint64_t last);
+
+/* As a merge's source; `arg` is the search. */
 int	search_batch(void *arg, size_t i, size_t bytes_max,
 	    struct pb_batch *out, struct pb_err *err);
 void	search_park(void *arg, size_t i);

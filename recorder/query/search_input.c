@@ -89,6 +89,13 @@ search_forward(struct pb_search *search, struct search_input *input,
 	return 0;
 }
 
+void
+search_seek(struct search_input *input, uint64_t first, uint64_t last)
+{
+	pb_cursor_seek(input->cursor, first, last);
+	pb_plan_seek(input->plan, first, last);
+}
+
 static int
 open_backward(struct pb_search *search, struct search_input *input,
     struct pb_err *err)
@@ -284,13 +291,19 @@ search_park(void *arg, size_t i)
 }
 
 void
+search_count_bytes(struct pb_search *search, struct search_input *input)
+{
+	if (input->cursor != NULL)
+		search->explain.packet_bytes += pb_cursor_bytes(input->cursor);
+}
+
+void
 search_close(void *arg, size_t i)
 {
 	struct pb_search *search = arg;
 	struct search_input *input = &search->input[i];
 
-	if (input->cursor != NULL)
-		search->explain.packet_bytes += pb_cursor_bytes(input->cursor);
+	search_count_bytes(search, input);
 	pb_cursor_destroy(input->cursor);
 	pb_plan_destroy(input->plan);
 	input->cursor = NULL;
