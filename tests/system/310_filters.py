@@ -275,6 +275,27 @@ def the_packets_found_are_the_same_bytes(t):
                       sort.name, repr(text), "differs from --no-index")
 
 
+def several_threads_find_what_one_finds(t):
+    """A long stream is read by as many as there are processors."""
+    processors = os.sched_getaffinity(0)
+    if len(processors) < 2:
+        skip("there is but one processor")
+    draw = random.Random(SEED)
+    packets = mixes.flood(draw, FLOOD) + mixes.mix(draw, mixes.ETHERNET,
+                                                   9 * PACKETS)
+    draw.shuffle(packets)
+    sort = Sort(t, small_store(t, "several"), "several", mixes.ETHERNET,
+                packets)
+    for text in sort.some(20 * TIMES):
+        several = sort.query(text, "-w", "-")
+        os.sched_setaffinity(0, {min(processors)})
+        try:
+            one = sort.query(text, "-w", "-")
+        finally:
+            os.sched_setaffinity(0, processors)
+        check(several == one, repr(text), "gives other packets")
+
+
 def cuts_by_time_and_number_are_exact(t):
     need("tcpdump")
     for sort in of_mixes(t, (mixes.ETHERNET, mixes.SLL2, mixes.RAW)):
@@ -318,6 +339,7 @@ main("310", filters_find_what_tcpdump_finds_in_mixes,
      a_wrong_answer_is_told,
      in_a_flood_filters_find_what_tcpdump_finds,
      the_packets_found_are_the_same_bytes,
+     several_threads_find_what_one_finds,
      cuts_by_time_and_number_are_exact,
      what_a_filter_and_its_opposite_leave_is_too_short,
      seconds=550 if FULL else 120)
