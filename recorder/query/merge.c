@@ -20,12 +20,7 @@
  *
  * Backwards every key is turned over: the latest time is the lowest key.
  */
-#include "recorder/query/merge.h"
-
-#include <stdlib.h>
-#include <sys/queue.h>
-
-#include "base/list.h"
+#include "recorder/query/merge_impl.h"
 
 /* An input comes behind those of its packets that have the same key. */
 #define BEHIND_ALL	UINT64_MAX
@@ -33,57 +28,6 @@
 #define LEFT_PART	16u
 /* Read at first of one input among many; then twice as much each time. */
 #define FIRST_BYTES	(64u << 10)
-
-struct batch {
-	struct pb_batch	 b;
-	size_t		 at;		/* the next packet */
-	size_t		 memory;
-	struct input	*input;
-};
-
-struct input {
-	size_t		 index;
-	size_t		 bytes;		/* held, of its batches */
-	size_t		 batches;
-	size_t		 most;		/* is read at once: it has just begun */
-	uint64_t	 max_key;	/* of those read so far, but not */
-	struct pb_batch_packet *ahead;	/* of this one, by more than the
-					 * window: the next one decides; or
-					 * NULL */
-	struct batch	*ahead_in;	/* held: it is the last there */
-	uint64_t	 floor;		/* key of what comes next, at least */
-	bool		 begun;		/* counted in `begun` of the merge */
-	bool		 open;		/* at the source; else at its end */
-	bool		 full;		/* to be read on, but not yet */
-	bool		 reading;
-	TAILQ_ENTRY(input) readers;
-};
-
-/* The lowest key is at the top; of equal keys, the lowest place, and then the
- * lowest number. */
-struct entry {
-	uint64_t	 key, place, number;
-	struct input	*input;
-	struct batch	*batch;		/* NULL: the input is to be read on */
-};
-
-struct pb_merge {
-	struct pb_merge_source source;
-	uint64_t	 window;
-	size_t		 bytes_max, input_bytes_max;
-	uint64_t	 gone;		/* key of the last to go out */
-	uint64_t	 late;
-	struct input	*input;
-	size_t		 inputs;
-	struct entry	*entry;		/* a heap */
-	size_t		 count, cap;
-	struct batch	*out;		/* all of it was handed out */
-	struct batch	*free;		/* for the next one; or NULL */
-	size_t		 begun;		/* inputs, not yet empty */
-	size_t		 bytes;		/* held of all */
-	unsigned	 reading_max, reading;
-	TAILQ_HEAD(readers, input) readers;	/* the last to read first */
-};
 
 static void	choose_window(struct pb_merge *);
 /* what is next */
@@ -95,14 +39,6 @@ static int	read_on(struct pb_merge *, struct input *, struct pb_err *);
 static int	read_batch(struct pb_merge *, struct input *,
 		    struct pb_err *);
 static int	hold(struct pb_merge *, struct input *, struct batch *);
-static void	arrange(struct pb_merge *, struct input *, struct batch *);
-static void	put_in_time(struct pb_merge *, struct input *,
-		    struct pb_batch_packet *);
-static void	decide(struct pb_merge *, struct input *, uint64_t);
-static void	fall_back(struct pb_merge *, struct batch *);
-static uint64_t	latest(const struct input *);
-static uint64_t	past_window(const struct pb_merge *, const struct input *);
-static int	order(const void *, const void *);
 static int	wait_for(struct pb_merge *, struct input *);
 static void	input_end(struct pb_merge *, struct input *);
 static void	input_close(struct pb_merge *, struct input *);
@@ -110,20 +46,11 @@ static bool	holds_enough(const struct pb_merge *, const struct input *);
 static size_t	share_of_input(const struct pb_merge *);
 static size_t	at_once(const struct pb_merge *);
 static size_t	first_bytes(const struct pb_merge *);
-static uint64_t	turn(const struct pb_merge *, uint64_t);
-static size_t	place(const struct pb_merge *, size_t);
 /* batches */
 static void	batch_free(struct batch *);
-static struct entry entry_of(const struct pb_merge *, struct batch *);
 /* who has a file open */
 static void	reading_begin(struct pb_merge *, struct input *);
 static void	reading_end(struct pb_merge *, struct input *);
-/* the heap */
-static int	push(struct pb_merge *, struct entry);
-static void	sift_up(struct pb_merge *, size_t, struct entry);
-static void	drop_top(struct pb_merge *);
-static void	sift_down(struct pb_merge *, struct entry);
-static bool	before(const struct entry *, const struct entry *);
 
 int
 pb_merge_create(struct pb_merge **out, const struct pb_merge_source *source,
@@ -146,7 +73,7 @@ pb_merge_create(struct pb_merge **out, const struct pb_merge_source *source,
 		goto no_memory;
 	for (size_t i = 0; i < inputs; i++) {
 		merge->input[i].index = i;
-		merge->input[i].floor = turn(merge, first_time[i]);
+		merge->input[i].floor = merge_turn(merge, first_time[i]);
 		if (wait_for(merge, &merge->input[i]) < 0)
 			goto no_memory;
 	}
@@ -237,7 +164,7 @@ pb_merge_peek(struct pb_merge *merge, uint64_t *time_ns, struct pb_err *err)
 		return pb_err_set(err, PB_ENOMEM, "no memory to merge");
 	rc = settle(merge, err);
 	if (rc > 0)
-		*time_ns = turn(merge, merge->entry[0].key);
+		*time_ns = merge_turn(merge, merge->entry[0].key);
 	return rc;
 }
 
@@ -252,7 +179,7 @@ settle(struct pb_merge *merge, struct pb_err *err)
 		if (merge->entry[0].batch != NULL)
 			return 1;
 		input = merge->entry[0].input;
-		drop_top(merge);
+		merge_drop_top(merge);
 		rc = read_on(merge, input, err);
 		if (rc < 0)
 			return rc;
@@ -272,7 +199,7 @@ take_run(struct pb_merge *merge, uint64_t packets_max, struct pb_run *out)
 	struct entry mine = merge->entry[0];
 
 	for (size_t i = 1; i < 3 && i < merge->count; i++)
-		if (next == NULL || before(&merge->entry[i], next))
+		if (next == NULL || merge_before(&merge->entry[i], next))
 			next = &merge->entry[i];
 	do {
 		packet++;
@@ -282,24 +209,24 @@ take_run(struct pb_merge *merge, uint64_t packets_max, struct pb_run *out)
 			break;
 		mine.key = packet->time_ns;
 		mine.number = packet->seq;
-	} while (next == NULL || before(&mine, next));
+	} while (next == NULL || merge_before(&mine, next));
 	*out = (struct pb_run){
 		.head = batch->b.head,
 		.blocks = first->block,
 		.len = (size_t)(packet[-1].block + packet[-1].len -
 		    first->block),
 		.packets = (uint64_t)(packet - first),
-		.first_time = turn(merge, first->time_ns),
-		.last_time = turn(merge, packet[-1].time_ns),
-		.last_seq = turn(merge, packet[-1].seq),
+		.first_time = merge_turn(merge, first->time_ns),
+		.last_time = merge_turn(merge, packet[-1].time_ns),
+		.last_seq = merge_turn(merge, packet[-1].seq),
 	};
 	merge->gone = packet[-1].time_ns;
 	batch->at = (size_t)(packet - batch->b.packet);
 	if (packet < end) {
-		sift_down(merge, entry_of(merge, batch));
+		merge_sift_down(merge, merge_entry(merge, batch));
 		return;
 	}
-	drop_top(merge);
+	merge_drop_top(merge);
 	merge->out = batch;
 }
 
@@ -315,7 +242,7 @@ leave(struct pb_merge *merge, struct pb_err *err)
 	input = batch->input;
 	merge->out = NULL;
 	if (input->ahead_in == batch)
-		decide(merge, input, input->ahead->time_ns);
+		merge_decide(merge, input, input->ahead->time_ns);
 	input->bytes -= batch->memory;
 	merge->bytes -= batch->memory;
 	input->batches--;
@@ -391,159 +318,36 @@ read_batch(struct pb_merge *merge, struct input *input, struct pb_err *err)
 static int
 hold(struct pb_merge *merge, struct input *input, struct batch *batch)
 {
-	uint64_t floor = turn(merge, batch->b.floor);
+	uint64_t floor = merge_turn(merge, batch->b.floor);
 
 	batch->at = 0;
 	batch->input = input;
-	arrange(merge, input, batch);
+	merge_arrange(merge, input, batch);
 	batch->memory = pb_batch_memory(&batch->b);
-	if (push(merge, entry_of(merge, batch)) < 0)
+	if (merge_push(merge, merge_entry(merge, batch)) < 0)
 		return PB_ENOMEM;
 	input->bytes += batch->memory;
 	merge->bytes += batch->memory;
 	input->batches++;
-	input->floor = past_window(merge, input);
+	input->floor = merge_past_window(merge, input);
 	/* Where nothing comes it is closed behind the last one.  What is known
 	 * of some extents ahead says nothing of a wide window. */
 	if (merge->window <= PB_MERGE_WINDOW_NS && batch->b.floor != 0 &&
 	    floor > input->floor)
-		input->floor = floor < UINT64_MAX ? floor : latest(input);
+		input->floor = floor < UINT64_MAX ? floor : merge_latest(input);
 	input->full = holds_enough(merge, input);
 	return 0;
-}
-
-/* Each packet gets its place in time, as a key, and its place in the batch. */
-static void
-arrange(struct pb_merge *merge, struct input *input, struct batch *batch)
-{
-	struct pb_batch_packet *packet = batch->b.packet, swap;
-	size_t count = batch->b.count;
-	uint64_t last = 0;
-	bool sorted = true;
-
-	for (size_t i = 0, k = count - 1; merge->source.backwards && i < k;
-	    i++, k--) {
-		swap = packet[i];
-		packet[i] = packet[k];
-		packet[k] = swap;
-	}
-	for (size_t i = 0; i < count; i++) {
-		put_in_time(merge, input, &packet[i]);
-		if (packet[i].time_ns < last)
-			sorted = false;
-		last = packet[i].time_ns;
-		packet[i].seq = turn(merge, packet[i].seq);
-	}
-	if (!sorted)
-		qsort(packet, count, sizeof(*packet), order);
-	/* None of them is later. */
-	if (input->ahead != NULL && input->ahead_in == NULL) {
-		input->ahead = &packet[count - 1];
-		input->ahead_in = batch;
-	}
-}
-
-/* As if those before it had gone out, whatever is held. */
-static void
-put_in_time(struct pb_merge *merge, struct input *input,
-    struct pb_batch_packet *packet)
-{
-	uint64_t floor = past_window(merge, input);
-
-	packet->time_ns = packet->untimed ? latest(input) :
-	    turn(merge, packet->time_ns);
-	if (packet->time_ns < floor || packet->time_ns < merge->gone)
-		merge->late++;
-	if (packet->time_ns < floor) {
-		packet->time_ns = floor;
-		/* Without a window nothing passes what came before. */
-		if (merge->window > 0)
-			return;
-	}
-	if (input->ahead != NULL)
-		decide(merge, input, packet->time_ns);
-	if (packet->time_ns <= input->max_key)
-		return;
-	if (packet->time_ns - input->max_key > merge->window)
-		input->ahead = packet;
-	else
-		input->max_key = packet->time_ns;
-}
-
-/* The packet that is ahead is followed by one of this key. */
-static void
-decide(struct pb_merge *merge, struct input *input, uint64_t key)
-{
-	struct pb_batch_packet *ahead = input->ahead;
-	struct batch *batch = input->ahead_in;
-
-	if (key >= ahead->time_ns - merge->window)
-		key = ahead->time_ns;
-	if (key > input->max_key)
-		input->max_key = key;
-	input->ahead = NULL;
-	input->ahead_in = NULL;
-	if (key == ahead->time_ns)
-		return;
-	ahead->time_ns = key;
-	merge->late++;
-	if (batch != NULL)
-		fall_back(merge, batch);
-}
-
-/* The last packet of a batch in the heap has its place further in front. */
-static void
-fall_back(struct pb_merge *merge, struct batch *batch)
-{
-	struct pb_batch_packet *packet = batch->b.packet, last;
-	size_t i = batch->b.count - 1;
-
-	/* It has gone out: its input held as much as it may. */
-	if (batch->at > i)
-		return;
-	last = packet[i];
-	for (; i > batch->at && order(&last, &packet[i - 1]) < 0; i--)
-		packet[i] = packet[i - 1];
-	packet[i] = last;
-	for (i = 0; merge->entry[i].batch != batch; i++)
-		;
-	sift_up(merge, i, entry_of(merge, batch));
-}
-
-/* The highest key of those read so far, for now. */
-static uint64_t
-latest(const struct input *input)
-{
-	return input->ahead != NULL ? input->ahead->time_ns : input->max_key;
-}
-
-/* No key of what comes next is lower. */
-static uint64_t
-past_window(const struct pb_merge *merge, const struct input *input)
-{
-	return input->max_key > merge->window ?
-	    input->max_key - merge->window : 0;
-}
-
-static int
-order(const void *a, const void *b)
-{
-	const struct pb_batch_packet *x = a, *y = b;
-
-	if (x->time_ns != y->time_ns)
-		return x->time_ns < y->time_ns ? -1 : 1;
-	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
 /* The input into the heap: 0, or PB_ENOMEM. */
 static int
 wait_for(struct pb_merge *merge, struct input *input)
 {
-	struct entry entry = { input->floor, place(merge, input->index),
+	struct entry entry = { input->floor, merge_place(merge, input->index),
 	    BEHIND_ALL, input, NULL };
 
 	input->full = false;
-	return push(merge, entry);
+	return merge_push(merge, entry);
 }
 
 /* A batch is not enough: what comes first behind it may be earlier than what
@@ -595,20 +399,6 @@ first_bytes(const struct pb_merge *merge)
 	return part < FIRST_BYTES ? FIRST_BYTES : part;
 }
 
-/* A key from a time or a number, and back. */
-static uint64_t
-turn(const struct pb_merge *merge, uint64_t number)
-{
-	return merge->source.backwards ? ~number : number;
-}
-
-/* Of an input among those of one time. */
-static size_t
-place(const struct pb_merge *merge, size_t index)
-{
-	return merge->source.backwards ? merge->inputs - 1 - index : index;
-}
-
 /* Nothing more comes from the source. */
 static void
 input_end(struct pb_merge *merge, struct input *input)
@@ -636,16 +426,6 @@ batch_free(struct batch *batch)
 		return;
 	pb_batch_finish(&batch->b);
 	free(batch);
-}
-
-static struct entry
-entry_of(const struct pb_merge *merge, struct batch *batch)
-{
-	const struct pb_batch_packet *packet = &batch->b.packet[batch->at];
-
-	return (struct entry){ packet->time_ns,
-	    place(merge, batch->input->index), packet->seq, batch->input,
-	    batch };
 }
 
 /* The input is about to read: it is the last to have used a file, and who
@@ -677,62 +457,3 @@ reading_end(struct pb_merge *merge, struct input *input)
 	merge->reading--;
 }
 
-/* 0, or PB_ENOMEM. */
-static int
-push(struct pb_merge *merge, struct entry new)
-{
-	if (!PB_LIST_ROOM(merge->entry, merge->cap, merge->count))
-		return PB_ENOMEM;
-	sift_up(merge, merge->count++, new);
-	return 0;
-}
-
-/* In place of the one at `i`, or above it. */
-static void
-sift_up(struct pb_merge *merge, size_t i, struct entry moved)
-{
-	size_t up;
-
-	for (; i > 0; i = up) {
-		up = (i - 1) / 2;
-		if (!before(&moved, &merge->entry[up]))
-			break;
-		merge->entry[i] = merge->entry[up];
-	}
-	merge->entry[i] = moved;
-}
-
-static void
-drop_top(struct pb_merge *merge)
-{
-	if (--merge->count > 0)
-		sift_down(merge, merge->entry[merge->count]);
-}
-
-/* In place of the one at the top. */
-static void
-sift_down(struct pb_merge *merge, struct entry moved)
-{
-	struct entry *entry = merge->entry;
-	size_t i = 0, down;
-
-	while ((down = 2 * i + 1) < merge->count) {
-		if (down + 1 < merge->count &&
-		    before(&entry[down + 1], &entry[down]))
-			down++;
-		if (!before(&entry[down], &moved))
-			break;
-		entry[i] = entry[down];
-		i = down;
-	}
-	entry[i] = moved;
-}
-
-static bool
-before(const struct entry *a, const struct entry *b)
-{
-	if (a->key != b->key)
-		return a->key < b->key;
-	return a->place != b->place ? a->place < b->place :
-	    a->number < b->number;
-}
