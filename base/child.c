@@ -12,8 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a rotten page does to the process that reads it. */
-static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
+#include "base/rot.h"
+
+static const int deadly[] = PB_ROT_SIGNALS;
 
 static bool	take_words(int, struct pb_err *);
 static void	brace(unsigned);

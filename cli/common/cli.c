@@ -16,15 +16,22 @@
 #include <unistd.h>
 
 #include "base/below.h"
+#include "base/rot.h"
 #include "base/text.h"
+#include "recorder/store/index/mdb_probe.h"
 #include "recorder/store/lock.h"
 
 #define YIELD_NICE	10
+#define PREFIX		"pb: "
+#define WORDS_MAX	(PB_ERR_TEXT_MAX + PATH_MAX)
+/* A busy machine is given a second chance. */
+#define OPEN_S_MAX	(2 * PB_MDB_PROBE_S)
 
 static atomic_int stopped;	/* the signal; threads ask as well */
 
 static bool	stop_asked(void *);
 static void	name_of_host(char[static PB_NAME_BYTES_MAX + 1]);
+static int	watch_index(const struct pb_cli *, struct pb_err *);
 static void	on_signal(int);
 static void	vcomplain(const char *, const char *, va_list);
 
@@ -112,13 +119,24 @@ pb_cli_index(struct pb_cli *cli, struct pb_index **out, struct pb_err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = pb_index_readable(cli->store, err);
-	if (rc < 0)
-		return rc;
-	rc = pb_index_open(out, cli->store, err);
+	rc = pb_cli_read_index(cli, out, err);
 	if (rc == PB_ENOENT)
 		return pb_err_set(err, rc, "there is no store in %s yet; "
 		    "pb-recorder or 'pb import' makes one", cli->store);
+	return rc;
+}
+
+int
+pb_cli_read_index(const struct pb_cli *cli, struct pb_index **out,
+    struct pb_err *err)
+{
+	int rc = watch_index(cli, err);
+
+	if (rc < 0)
+		return rc;
+	pb_rot_patience(OPEN_S_MAX);
+	rc = pb_index_open(out, cli->store, err);
+	pb_rot_patience(0);
 	return rc;
 }
 
@@ -180,7 +198,7 @@ int
 pb_cli_fail(const struct pb_err *err)
 {
 	fflush(stdout);
-	fprintf(stderr, "pb: %s\n", err->text);
+	fprintf(stderr, PREFIX "%s\n", err->text);
 	return err->code == PB_EINVAL ? PB_EXIT_USAGE : PB_EXIT_FAILED;
 }
 
@@ -190,7 +208,7 @@ pb_cli_usage(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vcomplain("pb: ", fmt, ap);
+	vcomplain(PREFIX, fmt, ap);
 	va_end(ap);
 	return PB_EXIT_USAGE;
 }
@@ -201,7 +219,7 @@ pb_cli_note(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vcomplain("pb: note: ", fmt, ap);
+	vcomplain(PREFIX "note: ", fmt, ap);
 	va_end(ap);
 }
 
@@ -230,6 +248,23 @@ pb_cli_die(int sig)
 	signal(sig, SIG_DFL);
 	raise(sig);
 	_exit(128 + sig);
+}
+
+/* Of the one store that a command reads; the words stay. */
+static int
+watch_index(const struct pb_cli *cli, struct pb_err *err)
+{
+	static char path[PATH_MAX], rotten[WORDS_MAX], stuck[WORDS_MAX];
+	int rc = pb_layout_path(path, cli->store, "index", err);
+
+	if (rc < 0)
+		return rc;
+	snprintf(rotten, sizeof(rotten), PREFIX PB_INDEX_ROTTEN_TEXT "\n",
+	    path);
+	snprintf(stuck, sizeof(stuck), PREFIX PB_MDB_STUCK_TEXT "\n", path);
+	pb_rot_watch(&(struct pb_rot_words){ .path = path, .rotten = rotten,
+	    .stuck = stuck, .status = PB_EXIT_FAILED });
+	return 0;
 }
 
 /* The host's name as a node's: what is not allowed in one becomes `-`. */
@@ -267,7 +302,7 @@ stop_asked(void *arg)
 static void
 vcomplain(const char *prefix, const char *fmt, va_list ap)
 {
-	char text[PB_ERR_TEXT_MAX + PATH_MAX];
+	char text[WORDS_MAX];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	fflush(stdout);

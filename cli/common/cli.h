@@ -49,6 +49,14 @@ int	pb_cli_enter(struct pb_cli *cli, bool write, struct pb_err *err);
 int	pb_cli_index(struct pb_cli *cli, struct pb_index **out,
 	    struct pb_err *err);
 
+/*
+ * The index of the store that was entered, to be read.  What is wrong with it
+ * that ends or stops who reads it ends this process, from now on and wherever
+ * it meets that, with a line and PB_EXIT_FAILED (base/rot.h).
+ */
+int	pb_cli_read_index(const struct pb_cli *cli, struct pb_index **out,
+	    struct pb_err *err);
+
 /* Both for a struct pb_query_opts whose `arg` is the cli: pb_cli_index(), and
  * the end of it; that another one is waited for is said. */
 int	pb_cli_open_index(void *cli, struct pb_index **out,

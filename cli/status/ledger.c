@@ -13,9 +13,7 @@ pb_ledger_open(struct pb_ledger *ledger, const struct pb_cli *cli,
 
 	memset(ledger, 0, sizeof(*ledger));
 	ledger->runs = pb_shipper_running(cli->store, &ledger->pid);
-	rc = pb_index_readable(cli->store, err);
-	if (rc == 0)
-		rc = pb_index_open(&ledger->index, cli->store, err);
+	rc = pb_cli_read_index(cli, &ledger->index, err);
 	if (rc < 0 && rc != PB_ENOENT)
 		return rc;
 	rc = pb_state_open(&ledger->state, cli->store, err);

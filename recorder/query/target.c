@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/rot.h"
+
 static int	resolve(char [static PATH_MAX], const char *, const char *,
 		    bool *, struct pb_err *);
 static bool	is_below(const char *, const char *);
@@ -149,6 +151,7 @@ pb_target_abandon(struct pb_target *target)
 	} else if (target->hidden[0] != '\0') {
 		unlink(target->hidden);
 	}
+	pb_rot_unlinks(NULL);
 	target->fd = -1;
 	target->hidden[0] = '\0';
 }
@@ -267,6 +270,7 @@ open_hidden(struct pb_target *target, mode_t mode, struct pb_err *err)
 		target->hidden[0] = '\0';
 		return pb_err_sys(err, "make %s", target->path);
 	}
+	pb_rot_unlinks(target->hidden);
 	/* mkostemp() gives 0600; the file is as open() would have made it. */
 	if (fchmod(target->fd, mode) < 0) {
 		pb_err_sys(err, "set the mode of %s", target->path);

@@ -220,6 +220,10 @@ struct pb_index_totals {
 	uint64_t	bytes;		/* of their files */
 };
 
+/* What is said of an index that ends who reads it, and its path. */
+#define PB_INDEX_ROTTEN_TEXT	"index %s: is corrupt: reading it ends in a " \
+	    "signal; Fix: stop pb-recorder, 'pb reindex', start it again"
+
 /* Can it be looked at, for a program that is not to end or to wait for ever
  * by it?  0, also where there is none; PB_EFORMAT, PB_EBUSY: what to do. */
 int	pb_index_readable(const char *store, struct pb_err *err);

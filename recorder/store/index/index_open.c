@@ -76,9 +76,8 @@ pb_index_readable(const char *store, struct pb_err *err)
 		    false);
 	switch (verdict) {
 	case PB_MDB_DAMAGED:
-		return pb_err_set(err, PB_EFORMAT, "index %s: is corrupt: "
-		    "reading it ends in a signal; Fix: stop pb-recorder, 'pb "
-		    "reindex', start it again", path);
+		return pb_err_set(err, PB_EFORMAT, PB_INDEX_ROTTEN_TEXT,
+		    path);
 	case PB_MDB_STUCK:
 		return pb_err_set(err, PB_EBUSY, PB_MDB_STUCK_TEXT, path);
 	default:

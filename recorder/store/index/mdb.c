@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/below.h"
+#include "base/rot.h"
 #include "base/sys.h"
 #include "recorder/store/index/mdb_files.h"
 
@@ -58,6 +59,7 @@ static void	close_env(struct pb_mdb *);
 static int	open_again(struct pb_mdb *, struct pb_err *);
 static int	open_env(struct pb_mdb *, struct pb_err *);
 static int	open_tables(struct pb_mdb *, struct pb_err *);
+static void	on_assert(MDB_env *, const char *);
 static int	seek(struct pb_mdb_txn *, unsigned, MDB_val, bool,
 		    struct pb_mdb_value *, struct pb_mdb_value *);
 static int	check_free(void *, const struct pb_mdb_value *,
@@ -120,6 +122,7 @@ pb_mdb_open(struct pb_mdb **out, const char *path, uint64_t map_size,
 	rc = how != PB_MDB_READ ? pb_mkdirs_sync(path, err) : 0;
 	if (rc == 0)
 		rc = open_env(mdb, err);
+	pb_rot_reads(NULL);
 	if (rc < 0) {
 		pb_mdb_close(mdb);
 		return rc;
@@ -260,15 +263,16 @@ pb_mdb_begin(struct pb_mdb *mdb, bool write, struct pb_mdb_txn *txn,
 	txn->rc = mdb->unlocked ? pb_mdb_files_unwritten(mdb->path, err) : 0;
 	if (txn->rc < 0)
 		return txn->rc;
+	pb_rot_reads(mdb->path);
 	rc = enter(mdb, write, &handle);
 	if (rc == MDB_PANIC) {
 		txn->rc = open_again(mdb, err);
-		if (txn->rc < 0)
-			return txn->rc;
-		rc = enter(mdb, write, &handle);
+		rc = txn->rc < 0 ? 0 : enter(mdb, write, &handle);
 	}
 	txn->txn = handle;
-	return rc == 0 ? 0 : fail(txn, rc, "begin");
+	if (handle == NULL)
+		pb_rot_reads(NULL);
+	return rc == 0 ? txn->rc : fail(txn, rc, "begin");
 }
 
 int
@@ -484,6 +488,7 @@ keep_idle(struct pb_mdb *mdb, size_t count)
 static void
 leave(struct pb_mdb_txn *txn)
 {
+	pb_rot_reads(NULL);
 	txn->txn = NULL;
 	pthread_rwlock_unlock(&txn->mdb->lock);
 }
@@ -527,10 +532,13 @@ close_env(struct pb_mdb *mdb)
 {
 	MDB_txn *txn;
 
+	/* lock.mdb is read, and may lie as well. */
+	pb_rot_reads(mdb->path);
 	while ((txn = take_idle(mdb)) != NULL)
 		mdb_txn_abort(txn);
 	if (mdb->env != NULL)
 		mdb_env_close(mdb->env);
+	pb_rot_reads(NULL);
 	mdb->env = NULL;
 }
 
@@ -630,12 +638,15 @@ open_env(struct pb_mdb *mdb, struct pb_err *err)
 	char name[PATH_MAX];
 	int rc, dead, dir;
 
+	pb_rot_reads(mdb->path);
 	dir = pb_mdb_files_open(mdb->path, write, &mdb->unlocked, err);
 	if (dir < 0)
 		return dir;
 	if (mdb->unlocked)
 		flags |= MDB_NOLOCK;
 	rc = mdb_env_create(&mdb->env);
+	if (rc == 0)
+		rc = mdb_env_set_assert(mdb->env, on_assert);
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(mdb->env, PB_MDB_TABLES_MAX);
 	if (rc == 0)
@@ -693,6 +704,15 @@ open_tables(struct pb_mdb *mdb, struct pb_err *err)
 	if (write)
 		keep_idle(mdb, IDLE_WRITER);
 	return 0;
+}
+
+/* LMDB goes on with its own words, and abort(3). */
+static void
+on_assert(MDB_env *env, const char *text)
+{
+	(void)env;
+	(void)text;
+	pb_rot_found();
 }
 
 static int
