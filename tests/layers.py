@@ -28,7 +28,7 @@ ORDER = """
     shipper/letters shipper/feed shipper/sink shipper/upstream shipper/edge
     shipper/operator shipper
     cli/common cli/status cli/import cli/latency cli/replay cli/trailers
-    cli/audit cli
+    cli/audit cli/static cli
 """.split()
 APART = {("pcapng", "conf"), ("recorder/store", "conf")}
 FOREIGN = {
@@ -41,6 +41,7 @@ FOREIGN = {
     "zstd": ("base",),
     "zlib": ("base",),
     "jansson": ("base",),
+    "dbus": ("cli/static",),
 }
 INCLUDE = re.compile(r'^#include ([<"])([^>"]+)[>"]', re.M)
 CIRCLE_MAX = 2

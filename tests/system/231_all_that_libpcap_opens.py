@@ -146,6 +146,10 @@ def a_bus_is_captured_and_its_end_ends_nothing_else(t):
     node = t.node("edge", captures=["dbus-session"], netns=t.netns("bus"))
     node.start_recorder(env={"DBUS_SESSION_BUS_ADDRESS": bus.address})
     wait_until(lambda: lines_with(node, "capturing"), "it is captured")
+    told = must([os.path.join(BUILD, "pb"), "interfaces", "--json"], env=dict(
+        os.environ, DBUS_SESSION_BUS_ADDRESS=bus.address))
+    equal([r["link_type"] for r in map(json.loads, told.splitlines())
+           if r["name"] == "dbus-session"], ["DBUS"], "it is offered as")
     bus.send("before", 20)
     wait_until(lambda: signals(node, b"before") == 20, "20 signals")
     bus.kill()
