@@ -43,9 +43,14 @@ pb_owner_find(struct pb_owner *out, const char *store, struct pb_err *err)
 	out->gid = st.st_gid;
 	out->mode = st.st_mode;
 	out->there = rc == 0;
-	user_name(out->uid, out->user);
-	group_name(out->gid, out->group);
 	return 0;
+}
+
+void
+pb_owner_name(struct pb_owner *owner)
+{
+	user_name(owner->uid, owner->user);
+	group_name(owner->gid, owner->group);
 }
 
 int
@@ -90,8 +95,8 @@ pb_owner_become(const struct pb_owner *owner, struct pb_err *err)
 	if (setgroups(1, &owner->gid) < 0 ||
 	    setresgid(owner->gid, owner->gid, owner->gid) < 0 ||
 	    setresuid(owner->uid, owner->uid, owner->uid) < 0)
-		return pb_err_sys(err, "become %s, whose store it is",
-		    owner->user);
+		return pb_err_sys(err, "become user %lu, whose store it is",
+		    (unsigned long)owner->uid);
 	/* Were there a way back, nothing of this would be worth a thing. */
 	if (setuid(0) == 0 || geteuid() != owner->uid)
 		abort();
@@ -117,24 +122,26 @@ int
 pb_owner_denies(const struct pb_owner *owner, const char *store, bool write,
     struct pb_err *err)
 {
+	struct pb_owner named = *owner;
 	char me[PB_OWNER_NAME_MAX];
 
+	pb_owner_name(&named);
 	user_name(geteuid(), me);
 	if (write)
 		return pb_err_set(err, PB_EACCES, "the store %s is %s's, and "
 		    "%s may not write in it; Fix: do it as root, who then "
-		    "works as %s: 'sudo pb ...'", store, owner->user, me,
-		    owner->user);
+		    "works as %s: 'sudo pb ...'", store, named.user, me,
+		    named.user);
 	/* What a group may not read, or is root's, is nobody's to join. */
 	if (owner->gid == 0 || (owner->mode & (S_IRGRP | S_IXGRP)) !=
 	    (S_IRGRP | S_IXGRP))
 		return pb_err_set(err, PB_EACCES, "the store %s is %s's, and "
 		    "%s may not read it; Fix: 'sudo pb ...'", store,
-		    owner->user, me);
+		    named.user, me);
 	return pb_err_set(err, PB_EACCES, "the store %s is %s's, and %s may "
 	    "not read it; Fix: 'sudo pb ...', or be of its group: 'sudo "
-	    "usermod -aG %s %s', and log in again", store, owner->user, me,
-	    owner->group, me);
+	    "usermod -aG %s %s', and log in again", store, named.user, me,
+	    named.group, me);
 }
 
 int
@@ -148,6 +155,7 @@ pb_owner_refuses(const char *store, const char *program,
 		rc = pb_owner_find(&owner, store, err);
 	if (rc < 0)
 		return rc;
+	pb_owner_name(&owner);
 	if (!pb_owner_is_other(&owner)) {
 		if (!is_daemon)
 			known = owner;
@@ -176,6 +184,7 @@ pb_owner_explain(const char *store, const char *path, struct pb_err *err)
 	    pb_owner_stranger(store, path, other, user) != 1 ||
 	    pb_owner_find(&owner, store, NULL) < 0)
 		return err->code;
+	pb_owner_name(&owner);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof(err->text) - used, "; %.300s is "
 	    "%s's, not %s's; Fix: 'chown -R %s:%s %.300s'", other, user,

@@ -23,7 +23,7 @@ struct pb_owner {
 	gid_t	gid;
 	mode_t	mode;
 	bool	there;				/* not the one above it */
-	char	user[PB_OWNER_NAME_MAX];	/* or the number */
+	char	user[PB_OWNER_NAME_MAX];	/* of pb_owner_name(), or "" */
 	char	group[PB_OWNER_NAME_MAX];
 };
 
@@ -34,6 +34,10 @@ struct pb_owner {
  */
 int	pb_owner_find(struct pb_owner *out, const char *store,
 	    struct pb_err *err);
+
+/* Its names, or the numbers where there are none.  Who only works on a store
+ * need not know them: a look-up reads files, and may ask the network. */
+void	pb_owner_name(struct pb_owner *owner);
 
 /*
  * Root alone is told: what others may put in the place of `store`, or in

@@ -308,10 +308,12 @@ hold_there(struct audit *audit, const char *operand, struct pb_err *err)
 		return rc;
 	if (pb_below_fd(audit->path) < 0)
 		return pb_owner_denies(&owner, audit->path, false, err);
-	if (pb_owner_is_other(&owner))
+	if (pb_owner_is_other(&owner)) {
+		pb_owner_name(&owner);
 		return pb_err_set(err, PB_EACCES, "the store %s is %s's, and "
 		    "%s is root's: root compares stores of one user",
 		    audit->path, owner.user, audit->cli->store);
+	}
 	if (fstat(pb_below_fd(audit->path), &there) == 0 &&
 	    stat(audit->cli->store, &here) == 0 &&
 	    here.st_dev == there.st_dev && here.st_ino == there.st_ino)

@@ -47,6 +47,7 @@ pb_strangers_say(const char *store)
 	if (s.found == 0 || pb_owner_find(&owner, store, NULL) < 0 ||
 	    pb_owner_stranger(store, s.first, who, user) != 1)
 		return;
+	pb_owner_name(&owner);
 	pb_log(PB_LOG_WARN, "store", "%u files or directories are not %s's, "
 	    "who may be able neither to write nor to delete them: %s is %s's; "
 	    "Fix: 'chown -R %s:%s %s'", s.found, owner.user, s.first, user,
