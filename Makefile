@@ -29,7 +29,7 @@ ARCHIVES := $(filter /%,$(foreach l,$(PB_STATIC),$(shell \
 LIB_DIRS ?= base conf pcapng recorder recorder/trailer \
             recorder/store recorder/store/index \
             recorder/store/facts recorder/store/read recorder/store/mend \
-            recorder/store/retain recorder/store/write \
+            recorder/store/retain recorder/store/write recorder/sift \
             recorder/flow recorder/flow/table recorder/filter \
             recorder/query/seen recorder/query recorder/link \
             recorder/transmit/engine recorder/transmit recorder/capture \

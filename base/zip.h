@@ -8,6 +8,7 @@
 #ifndef PB_BASE_ZIP_H
 #define PB_BASE_ZIP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,13 @@ int	pb_zip_pack(struct pb_buf *out, const void *data, size_t len);
 #define PB_ZIP_LEVEL_MAX	19u
 int	pb_zip_pack_at(struct pb_buf *out, unsigned level, const void *data,
 	    size_t len);
+
+/* Is what `len` bytes have been packed into worth it? */
+static inline bool
+pb_zip_is_worth(size_t len, size_t packed)
+{
+	return packed + len / 32 < len;
+}
 
 /*
  * How much memory unpacking needs: the size that the frame states, or

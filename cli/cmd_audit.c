@@ -16,7 +16,7 @@
 #include "cli/commands.h"
 #include "pcapng/block.h"
 #include "recorder/query/select.h"
-#include "shipper/sink/sieves.h"
+#include "recorder/sift/sieves.h"
 
 #define UPSTREAM	"upstream:"	/* before a name that both have */
 #define EDGE		"edge:"

@@ -18,7 +18,7 @@ ORDER = """
     recorder/filter recorder/flow recorder/flow/table
     recorder/store recorder/store/index recorder/store/facts
     recorder/store/read recorder/store/mend recorder/store/retain
-    recorder/store/write
+    recorder/store/write recorder/sift
     recorder/query/seen recorder/query
     recorder/link recorder/transmit/engine recorder/transmit
     recorder/capture

@@ -35,11 +35,4 @@ bool	pb_packing_try(struct pb_packing *packing, uint32_t stream);
 void	pb_packing_tell(struct pb_packing *packing, uint32_t stream,
 	    bool shrank);
 
-/* Is what `len` bytes have been packed into worth it? */
-static inline bool
-pb_packing_is_worth(size_t len, size_t packed)
-{
-	return packed + len / 32 < len;
-}
-
 #endif

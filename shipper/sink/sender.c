@@ -10,9 +10,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "recorder/sift/sieve.h"
 #include "recorder/transmit/engine/outlet.h"
 #include "shipper/sink/mingle.h"
-#include "shipper/sink/sieve.h"
 #include "shipper/sink/tempo.h"
 
 #define BATCH		64u	/* frames offered by one call */

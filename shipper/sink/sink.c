@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "shipper/sink/sieve.h"
+#include "recorder/sift/sieve.h"
 #include "shipper/sink/sink_http.h"
 #include "shipper/sink/sink_interface.h"
 #include "shipper/sink/sink_pull.h"

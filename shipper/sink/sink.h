@@ -14,8 +14,8 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "recorder/sift/payload.h"
 #include "recorder/store/layout.h"
-#include "shipper/feed/payload.h"
 #include "shipper/ship/ship.h"
 #include "shipper/wire/http.h"
 

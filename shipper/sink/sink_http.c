@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "shipper/sink/sieves.h"
+#include "recorder/sift/sieves.h"
 #include "shipper/wire/proxy.h"
 
 struct call {

@@ -68,17 +68,6 @@ what_was_under_way_together_counts_once(void **state)
 	assert_true(pb_packing_try(&p, 1));
 }
 
-static void
-some_percent_are_worth_it(void **state)
-{
-	(void)state;
-	assert_false(pb_packing_is_worth(1000000, 1000100));
-	assert_false(pb_packing_is_worth(1000000, 999999));
-	assert_true(pb_packing_is_worth(1000000, 960000));
-	assert_true(pb_packing_is_worth(20, 19));
-	assert_false(pb_packing_is_worth(20, 20));
-}
-
 int
 main(void)
 {
@@ -86,7 +75,6 @@ main(void)
 		cmocka_unit_test(what_shrinks_is_packed_always),
 		cmocka_unit_test(what_does_not_is_tried_less_and_less_often),
 		cmocka_unit_test(what_was_under_way_together_counts_once),
-		cmocka_unit_test(some_percent_are_worth_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

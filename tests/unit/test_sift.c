@@ -15,7 +15,7 @@
 #include "pcapng/filtered.h"
 #include "pcapng/hop.h"
 #include "recorder/store/fingerprint.h"
-#include "shipper/feed/sift.h"
+#include "recorder/sift/sift.h"
 
 #define PEN	4711u
 #define LAST	40u

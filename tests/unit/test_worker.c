@@ -12,7 +12,7 @@
 
 #include "base/digest.h"
 #include "base/zip.h"
-#include "shipper/feed/payload.h"
+#include "recorder/sift/payload.h"
 #include "shipper/worker/worker.h"
 #include "tests/unit/feed_fixture.h"
 

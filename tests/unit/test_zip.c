@@ -154,6 +154,17 @@ a_piece_of_another_length_is_damaged(void **state)
 	pb_zip_destroy(zip);
 }
 
+static void
+some_percent_are_worth_it(void **state)
+{
+	(void)state;
+	assert_false(pb_zip_is_worth(1000000, 1000100));
+	assert_false(pb_zip_is_worth(1000000, 999999));
+	assert_true(pb_zip_is_worth(1000000, 960000));
+	assert_true(pb_zip_is_worth(20, 19));
+	assert_false(pb_zip_is_worth(20, 20));
+}
+
 int
 main(void)
 {
@@ -165,6 +176,7 @@ main(void)
 		cmocka_unit_test(a_buffer_too_small_says_so),
 		cmocka_unit_test(pieces_come_back_one_after_the_other),
 		cmocka_unit_test(a_piece_of_another_length_is_damaged),
+		cmocka_unit_test(some_percent_are_worth_it),
 	};
 
 	return cmocka_run_group_tests_name("zip", tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /*
- * shipper/feed/sift.c - a section without what an upstream is not to get
+ * recorder/sift/sift.c - a section without what an upstream is not to get
  */
-#include "shipper/feed/sift.h"
+#include "recorder/sift/sift.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
@@ -49,14 +50,14 @@ struct pb_sift *
 pb_sift_ref(struct pb_sift *sift)
 {
 	if (sift != NULL)
-		sift->refs++;
+		atomic_fetch_add(&sift->refs, 1);
 	return sift;
 }
 
 void
 pb_sift_unref(struct pb_sift *sift)
 {
-	if (sift == NULL || --sift->refs > 0)
+	if (sift == NULL || atomic_fetch_sub(&sift->refs, 1) > 1)
 		return;
 	pb_filter_destroy(sift->filter);
 	free(sift);

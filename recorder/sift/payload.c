@@ -1,13 +1,12 @@
 /*
- * shipper/feed/payload.c - what one request carries
+ * recorder/sift/payload.c - what one request, or answer, carries
  */
-#include "shipper/feed/payload.h"
+#include "recorder/sift/payload.h"
 
 #include <inttypes.h>
 
 #include "base/digest.h"
 #include "base/zip.h"
-#include "shipper/feed/packing.h"
 
 /* zstd promises at most 1/256 and 64 bytes more than it was given. */
 #define ZIP_BYTES_MAX	(PB_SECTION_BYTES_MAX + PB_SECTION_BYTES_MAX / 64 + \
@@ -82,7 +81,7 @@ pack(struct pb_payload *payload)
 	pb_buf_clear(&payload->zip);
 	if (pb_zip_pack_at(&payload->zip, payload->level, payload->data,
 	    payload->len) < 0 ||
-	    !pb_packing_is_worth(payload->len, payload->zip.len))
+	    !pb_zip_is_worth(payload->len, payload->zip.len))
 		return;
 	payload->data = payload->zip.data;
 	payload->len = payload->zip.len;

@@ -1,7 +1,7 @@
 /*
- * shipper/sink/sieve.c - the filter of an upstream, once its names are known
+ * recorder/sift/sieve.c - the filter of an upstream, once its names are known
  */
-#include "shipper/sink/sieve.h"
+#include "recorder/sift/sieve.h"
 
 #include <stdlib.h>
 #include <string.h>

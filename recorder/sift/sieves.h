@@ -1,14 +1,14 @@
 /*
- * shipper/sink/sieves.h - what an upstream gets of packets, by their link type
+ * recorder/sift/sieves.h - what an upstream gets of packets, by their link type
  *
  * A filter is compiled for a link type; streams have several.
  */
-#ifndef PB_SHIPPER_SIEVES_H
-#define PB_SHIPPER_SIEVES_H
+#ifndef PB_SIFT_SIEVES_H
+#define PB_SIFT_SIEVES_H
 
 #include "conf/conf.h"
-#include "shipper/feed/sift.h"
-#include "shipper/sink/sieve.h"
+#include "recorder/sift/sieve.h"
+#include "recorder/sift/sift.h"
 
 #define PB_SIEVES_MAX	16u	/* link types of one upstream */
 

@@ -1,7 +1,7 @@
 /*
- * shipper/sink/sieves.c - what an upstream gets of packets, by their link type
+ * recorder/sift/sieves.c - what an upstream gets of packets, by their link type
  */
-#include "shipper/sink/sieves.h"
+#include "recorder/sift/sieves.h"
 
 #include <string.h>
 

@@ -1,20 +1,20 @@
 /*
- * shipper/feed/sift.h - a section without what an upstream is not to get
+ * recorder/sift/sift.h - a section without what an upstream is not to get
  *
  * Packets that a filter leaves out, and of the others the bytes behind a snap
  * length; their original lengths stay.  What is left out is said where it was (pcapng/filtered.h), a run of it in
  * one block, together with what earlier nodes have left out there.
  */
-#ifndef PB_SHIPPER_SIFT_H
-#define PB_SHIPPER_SIFT_H
+#ifndef PB_SIFT_SIFT_H
+#define PB_SIFT_SIFT_H
 
 #include "base/buf.h"
 #include "recorder/filter/filter.h"
 
-/* What is asked of packets of one link type, by all requests that began with
- * it; the loop's, but for what does not change. */
+/* What is asked of packets of one link type, by all requests and answers that
+ * began with it; any thread. */
 struct pb_sift {
-	unsigned	refs;
+	_Atomic unsigned refs;
 	struct pb_filter *filter;	/* NULL: all go */
 	uint32_t	snaplen;	/* of the bytes captured, at most */
 };

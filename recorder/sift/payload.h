@@ -1,20 +1,20 @@
 /*
- * shipper/feed/payload.h - what one request carries
+ * recorder/sift/payload.h - what one request, or answer, carries
  *
  * A piece read from its file, looked at against its digest, freed of fillers
- * and of what the upstream is not to get, and packed with zstd where that is asked
- * for.
+ * and of what the upstream is not to get, and packed with zstd where that is
+ * asked for.
  */
-#ifndef PB_SHIPPER_PAYLOAD_H
-#define PB_SHIPPER_PAYLOAD_H
+#ifndef PB_SIFT_PAYLOAD_H
+#define PB_SIFT_PAYLOAD_H
 
 #include <stdbool.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "recorder/sift/sift.h"
 #include "recorder/store/fingerprint.h"
 #include "recorder/store/read/section.h"
-#include "shipper/feed/sift.h"
 
 /* The caller's memory, zeroed at first. */
 struct pb_payload {

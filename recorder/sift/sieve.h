@@ -1,11 +1,11 @@
 /*
- * shipper/sink/sieve.h - the filter of an upstream, once its names are known
+ * recorder/sift/sieve.h - the filter of an upstream, once its names are known
  *
  * Host and port names in a filter are looked up when it is compiled, which
  * may take long, and nobody is to wait for that.
  */
-#ifndef PB_SHIPPER_SIEVE_H
-#define PB_SHIPPER_SIEVE_H
+#ifndef PB_SIFT_SIEVE_H
+#define PB_SIFT_SIEVE_H
 
 #include "base/aside.h"
 #include "base/err.h"
