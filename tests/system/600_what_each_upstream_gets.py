@@ -6,48 +6,24 @@ same file.
 
 import http.server
 import json
-import random
-import signal
-import struct
 import threading
 
-from harness import *
-import mixes
-import pngread
-import samples
+from lessened import *
 
-T0 = samples.T0
-NODE, IFACE = "lon1", "eth0"
-STREAM = "/v1/streams/lon1/eth0/0123456789abcdef"
 FILTER = "udp or arp"
 
 
-def packets_of(capture):
-    return [(p.time_ns, p.origlen, p.data) for p in
-            sorted(capture.packets, key=lambda p: p.time_ns)]
-
-
-def tcpdump(path, text):
-    """What its filter leaves of the file, as packets_of() says it."""
-    out = must(["tcpdump", "-n", "-r", path, "-w", "-",
-                "--time-stamp-precision=nano", text])
-    return [(p.time_ns, p.origlen, p.data) for p in pngread.read(out).packets]
-
-
-class Scene:
+class Scene(Taking):
     """An edge with the upstreams `all`, to a core of its own, and `some`,
     over a relay."""
 
-    def __init__(self, t, *some, seed=1, linktype=mixes.ETHERNET, **kw):
-        self.t, self.linktype = t, linktype
-        self.draw = random.Random(seed)
-        self.count = self.seq = 0
+    def __init__(self, t, *some, **kw):
         self.all = t.node("all", listen=True)
-        self.core = t.node("core", listen=True, **kw)
+        self.core = t.node("core", listen=True)
         self.relay = t.node("relay", listen=True,
                             upstreams={"core": self.core})
-        self.edge = t.node("edge", listen=True, upstreams={
-            "all": self.all, "some": [self.relay, *some]})
+        super().__init__(t, t.node("edge", listen=True, upstreams={
+            "all": self.all, "some": [self.relay, *some]}), **kw)
         for node in (self.all, self.core, self.relay, self.edge):
             node.start_recorder()
 
@@ -55,70 +31,8 @@ class Scene:
         self.relay.start_shipper()
         self.edge.start_shipper()
 
-    def file(self, count):
-        """Some more packets, in a file of their own."""
-        rows = []
-        for data, origlen in mixes.mix(self.draw, self.linktype, count):
-            rows.append((T0 + self.count // 1000,
-                         self.count % 1000 * 1000000 + 7, data, origlen))
-            self.count += 1
-        return self.t.write("%d.pcap" % self.count, samples.pcap(
-            "<", samples.MAGIC_NS, rows, link=self.linktype))
-
-    def take(self, count):
-        """They come as the next numbers of the edge's one stream."""
-        path = self.file(count)
-        body = samples.shb("<") + samples.idb("<", self.linktype, (9, b"\x09"))
-        for p in pngread.read(path).packets:
-            self.seq += 1
-            body += samples.epb("<", 0, p.time_ns, p.data,
-                                (5, struct.pack("<Q", self.seq)),
-                                origlen=p.origlen)
-        status, _, answer = self.edge.http("POST", STREAM + "/packets", body)
-        equal(status, 200, "the edge takes them: %s" % answer)
-        return path
-
     def drained(self, *nodes):
         drained(self.edge, *(nodes or (self.all, self.relay, self.core)))
-
-    def upstream(self, name):
-        return [u for u in self.edge.rows("status")[0]["upstreams"]
-                if u["name"] == name][0]
-
-    def rewrite(self, old, new):
-        """A line of the edge's configuration, which its shipper reads."""
-        text = open(self.edge.conf).read()
-        check(old in text, old, "stands in the configuration")
-        with open(self.edge.conf, "w") as f:
-            f.write(text.replace(old, new))
-        said = self.edge.shipper.text().count("configuration read again")
-        os.kill(self.edge.shipper.pid, signal.SIGHUP)
-        wait_until(lambda: self.edge.shipper.text().count(
-            "configuration read again") > said, "a reload")
-
-
-def gaps(node):
-    return node.rows("gaps")
-
-
-def nothing_is_lost(*nodes):
-    for node in nodes:
-        lost = [g for g in gaps(node) if g["reason"] != "filtered"]
-        equal(lost, [], "gaps of %s that are loss" % node.name)
-
-
-def every_number_is_here_or_filtered(node):
-    for row in node.rows("streams"):
-        left = sum(g["packets"] for g in gaps(node)
-                   if g["epoch"] == row["epoch"])
-        equal(row["packets"] + left, row["last_seq"],
-              "packets and filtered numbers of " + node.name)
-
-
-def metric(node, name):
-    text = node.http("GET", "/metrics")[2].decode()
-    return sum(float(line.split()[-1]) for line in text.splitlines()
-               if re.match(re.escape(name) + r"[ {]", line))
 
 
 # --- filter ----------------------------------------------------------------
@@ -352,10 +266,6 @@ def an_audit_takes_what_was_filtered_for_no_difference(t):
 
 # --- snaplen ---------------------------------------------------------------
 
-def cut(packets, snaplen):
-    return [(ns, origlen, data[:snaplen]) for ns, origlen, data in packets]
-
-
 def over_a_slow_link_headers_alone_go_and_lengths_stay(t):
     s = Scene(t, "snaplen = 64", "filter = " + FILTER)
     paths = [s.take(1500)]
@@ -389,18 +299,14 @@ def a_snap_length_that_changes_makes_no_other_stream(t):
     s.drained()
     equal(packets_of(s.core.query()), want, "packets")
     equal(len(s.core.streams()), 1, "streams at the core")
-    for node in (s.relay, s.core):
-        equal(metric(node, "pb_ingest_repeats_total"), 0,
-              "repeats at " + node.name)
+    no_repeats(s.relay, s.core)
     nothing_is_lost(s.relay, s.core)
 
 
 # --- how it is sent ----------------------------------------------------------
 
 def nothing_was_sent_twice(s):
-    for node in (s.all, s.relay, s.core):
-        equal(metric(node, "pb_ingest_repeats_total"), 0,
-              "repeats at " + node.name)
+    no_repeats(s.all, s.relay, s.core)
 
 
 def rates_and_compression_change_while_packets_flow(t):
