@@ -59,8 +59,11 @@ sift(struct pb_payload *payload)
 	if (out->max == 0)
 		pb_buf_init(out, SIFTED_BYTES_MAX);
 	pb_buf_clear(out);
-	rc = pb_sift_section(payload->sift, payload->data, payload->len, out,
+	rc = pb_sift_section(payload->sift, payload->data, payload->len,
+	    payload->sifted_max != 0 ? payload->sifted_max : SIZE_MAX, out,
 	    &payload->left);
+	if (rc == 0 && payload->left.last != 0)
+		payload->piece.last = payload->left.last;
 	if (rc < 0)
 		return pb_err_set(&payload->err, rc, "no memory for what an "
 		    "upstream gets of packets %" PRIu64 " to %" PRIu64,

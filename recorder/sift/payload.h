@@ -25,6 +25,8 @@ struct pb_payload {
 	const char	*upstream;
 	unsigned	 level;		/* to pack it at; 0: as it is */
 	struct pb_sift	*sift;		/* a reference, or NULL */
+	size_t		 sifted_max;	/* bytes; the piece ends where it would
+					 * have more.  0: all of it */
 	/* What was made. */
 	int		 rc;		/* as of pb_section_read() */
 	struct pb_err	 err;

@@ -48,6 +48,17 @@ pb_sieve_make(struct pb_sieve *sieve, const char *text, uint16_t linktype,
 	return rc;
 }
 
+int
+pb_sieve_check(const char *text, unsigned ms_max, struct pb_err *err)
+{
+	struct pb_sieve sieve = { .filter = NULL };
+	int rc = pb_sieve_make(&sieve, text, PB_LINKTYPE_ETHERNET, ms_max,
+	    err);
+
+	pb_sieve_finish(&sieve);
+	return rc == PB_EINVAL ? rc : 0;
+}
+
 void
 pb_sieve_finish(struct pb_sieve *sieve)
 {

@@ -26,6 +26,10 @@ struct pb_sieve {
 int	pb_sieve_make(struct pb_sieve *sieve, const char *text,
 	    uint16_t linktype, unsigned ms_max, struct pb_err *err);
 
+/* Is `text` a filter?  Names in it are waited for, `ms_max`, and may be
+ * unknown.  0, or PB_EINVAL. */
+int	pb_sieve_check(const char *text, unsigned ms_max, struct pb_err *err);
+
 /* It may be made again. */
 void	pb_sieve_finish(struct pb_sieve *sieve);
 

@@ -19,6 +19,8 @@ pb_sieves_set(struct pb_sieves *sieves, const struct pb_conf_upstream *conf)
 	pb_sieves_finish(sieves);
 	strcpy(sieves->filter, conf->filter);
 	sieves->snaplen = conf->snaplen;
+	/* Who pulls names a fork by it (shipper/pull/). */
+	sieves->first_apart = pb_conf_pulled(conf);
 }
 
 void
@@ -56,6 +58,7 @@ pb_sieves_find(struct pb_sieves *sieves, uint16_t linktype,
 		    sieves->snaplen != 0 ? sieves->snaplen : PB_CAPLEN_MAX);
 		if (one->sift == NULL)
 			return pb_err_set(err, PB_ENOMEM, "no memory");
+		one->sift->first_apart = sieves->first_apart;
 		one->sieve.filter = NULL;
 	}
 	*out = one->sift;

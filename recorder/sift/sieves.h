@@ -16,6 +16,7 @@
 struct pb_sieves {
 	char		 filter[PB_CONF_VALUE_MAX];
 	uint32_t	 snaplen;	/* 0: as none */
+	bool		 first_apart;	/* as in sift.h */
 	unsigned	 count;
 	struct pb_sieves_one {
 		uint16_t	 linktype;

@@ -68,13 +68,10 @@ static int
 check_one(const struct pb_conf_upstream *conf, unsigned ms,
     struct pb_err *err)
 {
-	struct pb_sieve sieve = { .filter = NULL };
 	char auth[PB_PROXY_AUTH_MAX];
-	int rc = pb_sieve_make(&sieve, conf->filter,
-	    PB_LINKTYPE_ETHERNET, ms, err);
+	int rc = pb_sieve_check(conf->filter, ms, err);
 
-	pb_sieve_finish(&sieve);
-	if (rc == PB_EINVAL)
+	if (rc < 0)
 		return pb_err_prefix(err, rc, "[upstream %s]", conf->name);
 	rc = pb_proxy_auth_read(auth, conf->proxy_auth, err);
 	return rc < 0 ? pb_err_prefix(err, rc, "[upstream %s] proxy_auth",

@@ -70,6 +70,8 @@ begin(struct pb_buf *out)
 	pb_buf_finish(&options);
 }
 
+static bool first_apart;
+
 /* "P5 F6-9" and so on; the head is as it was. */
 static void
 sift(const char *filter, const struct pb_buf *section, char *out,
@@ -87,9 +89,10 @@ sift(const char *filter, const struct pb_buf *section, char *out,
 	assert_int_equal(pb_filter_create(&compiled, filter,
 	    PB_LINKTYPE_ETHERNET, &err), 0);
 	sift = pb_sift_create(compiled, PB_CAPLEN_MAX);
+	sift->first_apart = first_apart;
 	pb_buf_init(&to, 1u << 20);
 	assert_int_equal(pb_sift_section(sift, section->data, section->len,
-	    &to, &is), 0);
+	    SIZE_MAX, &to, &is), 0);
 	*filtered = is.filtered;
 	assert_int_equal(is.cut, 0);
 	pb_sift_unref(sift);
@@ -192,6 +195,103 @@ what_an_earlier_node_left_out_is_of_the_same_run(void **state)
 	pb_buf_finish(&section);
 }
 
+/* Whatever of it an answer has. */
+static void
+the_first_packet_is_known_where_that_is_asked_for(void **state)
+{
+	uint8_t data[256], options[PB_OPTION_BYTES(8)];
+	struct pb_filtered run;
+	struct pb_packet packet;
+	struct pb_buf section;
+	uint64_t filtered;
+	char text[256];
+
+	(void)state;
+	first_apart = true;
+	begin(&section);
+	add_packet(&section, 1, 60);
+	sift("less 1", &section, text, &filtered, &run);
+	packet = packet_of(1, 60, data, options);
+	assert_int_equal(run.digest, pb_fingerprint(&packet, 1).digest);
+	for (uint64_t seq = 2; seq <= 5; seq++)
+		add_packet(&section, seq, 60);
+	sift("less 1", &section, text, &filtered, &run);
+	assert_string_equal(text, "F1-1 F2-5 ");
+	assert_int_equal(filtered, 5);
+	sift("ether[0] < 3", &section, text, &filtered, &run);
+	assert_string_equal(text, "P1 P2 F3-5 ");
+	pb_buf_finish(&section);
+	begin(&section);
+	add_run(&section, 1, 4);
+	add_packet(&section, 5, 60);
+	add_packet(&section, 6, 60);
+	sift("less 1", &section, text, &filtered, &run);
+	assert_string_equal(text, "F1-4 F5-6 ");
+	pb_buf_finish(&section);
+	first_apart = false;
+}
+
+/* The numbers of a section follow one another from 1: the last one. */
+static uint64_t
+last_of(const struct pb_buf *section, unsigned *others)
+{
+	uint64_t first, last, at = 0;
+	struct pb_block block;
+
+	*others = 0;
+	for (size_t i = 0; i < section->len; i += block.len) {
+		assert_int_equal(pb_scan_block(section->data + i,
+		    section->len - i, &block), 1);
+		if (pb_scan_numbers(&block, &first, &last) == 1) {
+			assert_int_equal(first, at + 1);
+			at = last;
+		} else {
+			*others += block.type == PB_BLOCK_NRB;
+		}
+	}
+	return at;
+}
+
+/* Each packet has a block before it that is its own. */
+static void
+it_ends_where_it_would_have_more_than_was_asked_for(void **state)
+{
+	static const char *const filters[] = { "", "less 1",
+	    "ether[0] & 1 = 0", "ether[0] & 1 = 1", "ether[0] < 20" };
+	struct pb_filter *filter;
+	struct pb_sifted is;
+	struct pb_sift *sift;
+	struct pb_buf section, to;
+	unsigned others;
+
+	(void)state;
+	begin(&section);
+	for (uint64_t seq = 1; seq <= LAST; seq++) {
+		pb_buf_put(&section, "\4\0\0\0\20\0\0\0\0\0\0\0"
+		    "\20\0\0\0", 16);
+		add_packet(&section, seq, seq % 3 == 0 ? 200 : 1);
+	}
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(pb_filter_create(&filter, filters[i / 2],
+		    PB_LINKTYPE_ETHERNET, NULL), 0);
+		sift = pb_sift_create(filter, i % 2 ? 20 : PB_CAPLEN_MAX);
+		sift->first_apart = i % 2;
+		for (size_t max = 0; max <= section.len * 2; max += 3) {
+			pb_buf_init(&to, 1u << 20);
+			assert_int_equal(pb_sift_section(sift, section.data,
+			    section.len, max, &to, &is), 0);
+			assert_int_equal(last_of(&to, &others), is.last);
+			assert_int_equal(others, is.last);
+			assert_true(is.last > 0);
+			assert_true(to.len <= max || is.last == 1);
+			pb_buf_finish(&to);
+		}
+		assert_int_equal(is.last, LAST);
+		pb_sift_unref(sift);
+	}
+	pb_buf_finish(&section);
+}
+
 static void
 packets_are_cut_and_keep_all_else(void **state)
 {
@@ -209,8 +309,8 @@ packets_are_cut_and_keep_all_else(void **state)
 		add_packet(&section, caplen, caplen);
 	add_run(&section, 26, 30);
 	pb_buf_init(&to, 1u << 20);
-	assert_int_equal(pb_sift_section(sift, section.data, section.len, &to,
-	    &is), 0);
+	assert_int_equal(pb_sift_section(sift, section.data, section.len,
+	    SIZE_MAX, &to, &is), 0);
 	assert_int_equal(is.filtered, 0);
 	assert_int_equal(is.cut, 5);
 	for (size_t at = 0; at < to.len; at += block.len) {
@@ -263,6 +363,10 @@ main(void)
 		cmocka_unit_test(packets_of_a_byte_make_way_for_what_says_so),
 		cmocka_unit_test(
 		    what_an_earlier_node_left_out_is_of_the_same_run),
+		cmocka_unit_test(
+		    the_first_packet_is_known_where_that_is_asked_for),
+		cmocka_unit_test(
+		    it_ends_where_it_would_have_more_than_was_asked_for),
 		cmocka_unit_test(packets_are_cut_and_keep_all_else),
 		cmocka_unit_test(a_run_is_cut_to_the_numbers_that_are_asked_for),
 	};
