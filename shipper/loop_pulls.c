@@ -53,7 +53,6 @@ said(void *arg, const struct pb_pull_news *news)
 		else if (news->error[0] != '\0')
 			pb_upstream_stuck(u, &stream, news->error, now_ms);
 		else
-			pb_upstream_acked(u, &stream, news->first,
-			    news->acked, now_ms);
+			pb_upstream_acked(u, &stream, news, now_ms);
 	}
 }

@@ -82,6 +82,8 @@ struct pb_sink_kind {
 	/* Of one that is `pulled`: it asks, and may wait for so long; */
 	void	(*asks)(struct pb_sink *sink, uint64_t wait_ms,
 		    uint64_t now_ms);
+	/* so many packets of what it has were left out; */
+	void	(*leaves_out)(struct pb_sink *sink, uint64_t packets);
 	/* it has these of what came late; */
 	void	(*has_late)(struct pb_sink *sink, uint32_t stream,
 		    uint64_t first, uint64_t last);

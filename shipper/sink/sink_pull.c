@@ -38,6 +38,7 @@ struct sink_pull {
 	uint64_t	 until_ms;	/* it is there */
 	uint64_t	 asked_ns;	/* when it asked last, on the wall clock;
 					 * at first when this began */
+	struct pb_sink_left_out left_out;
 	char		 text[PB_SHIP_TEXT_MAX];
 	struct slot	 slot[PB_SHIP_SLOTS];	/* by the request's number */
 	struct late	 late[PB_SINK_LATES];	/* a ring */
@@ -51,7 +52,11 @@ static int	pull_start(struct pb_sink *, const struct pb_sink_request *,
 		    struct pb_err *);
 static void	pull_collect(struct pb_sink *);
 static void	pull_stop(struct pb_sink *);
+static void	pull_change(struct pb_sink *,
+		    const struct pb_conf_upstream *);
 static void	pull_asks(struct pb_sink *, uint64_t, uint64_t);
+static void	pull_leaves_out(struct pb_sink *, uint64_t);
+static void	pull_left_out(struct pb_sink *, struct pb_sink_left_out *);
 static void	pull_has_late(struct pb_sink *, uint32_t, uint64_t, uint64_t);
 static const char *pull_away(struct pb_sink *, uint64_t);
 static bool	came_for(const struct sink_pull *, const struct slot *);
@@ -62,8 +67,10 @@ const struct pb_sink_kind pb_sink_pull = {
 	.schemes = { PB_CONF_PULL },
 	.way = { .unit = PB_UNIT_PIECE, .pulled = true },
 	.create = pull_create, .destroy = pull_destroy, .start = pull_start,
-	.collect = pull_collect, .stop = pull_stop, .asks = pull_asks,
+	.collect = pull_collect, .stop = pull_stop, .change = pull_change,
+	.asks = pull_asks, .leaves_out = pull_leaves_out,
 	.has_late = pull_has_late, .away = pull_away,
+	.left_out = pull_left_out,
 };
 
 static int
@@ -138,6 +145,14 @@ pull_stop(struct pb_sink *sink)
 	pull_collect(sink);
 }
 
+/* What it gets of packets is the recorder's to know. */
+static void
+pull_change(struct pb_sink *sink, const struct pb_conf_upstream *conf)
+{
+	(void)sink;
+	(void)conf;
+}
+
 /* --- what it does --------------------------------------------------------- */
 
 static void
@@ -150,6 +165,18 @@ pull_asks(struct pb_sink *sink, uint64_t wait_ms, uint64_t now_ms)
 	pull->asked_ns = pb_clock_real_ns();
 	if (pull->until_ms < until_ms)
 		pull->until_ms = until_ms;
+}
+
+static void
+pull_leaves_out(struct pb_sink *sink, uint64_t packets)
+{
+	((struct sink_pull *)sink)->left_out.filtered += packets;
+}
+
+static void
+pull_left_out(struct pb_sink *sink, struct pb_sink_left_out *out)
+{
+	*out = ((struct sink_pull *)sink)->left_out;
 }
 
 static void

@@ -213,7 +213,7 @@ pb_upstream_stuck(struct pb_upstream *u, const struct pb_stream_info *stream,
 
 void
 pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
-    uint64_t first, uint64_t acked, uint64_t now_ms)
+    const struct pb_pull_news *news, uint64_t now_ms)
 {
 	const struct pb_forks *forks = upstream_forks(u, stream->id);
 	struct pb_err err;
@@ -222,14 +222,16 @@ pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
 	if (!u->sink->kind->way.pulled ||
 	    pb_upstream_stream(u, stream, &err) < 0)
 		return;
+	u->sink->kind->leaves_out(u->sink, news->filtered);
 	pb_upstream_asks(u, 0, now_ms);
 	for (unsigned part = 0; part <= forks->count; part++) {
 		uint32_t id = PB_PART_ID(stream->id, part);
 
-		if (first == 0)
-			pb_ship_pulled(u->ship, id, acked, now_ms);
+		if (news->first == 0)
+			pb_ship_pulled(u->ship, id, news->acked, now_ms);
 		else
-			u->sink->kind->has_late(u->sink, id, first, acked);
+			u->sink->kind->has_late(u->sink, id, news->first,
+			    news->acked);
 	}
 }
 

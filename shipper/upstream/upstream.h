@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "recorder/store/facts/pulls.h"
 #include "recorder/store/index/index.h"
 #include "shipper/feed/feed.h"
 #include "shipper/letters/letters.h"
@@ -68,16 +69,16 @@ void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
 void	pb_upstream_collect(struct pb_upstream *upstream);
 
 /* Of one that is pulled: it asks, and may wait for so long; what it is to get
- * next of a stream cannot be read; and it has all of a stream up to `acked`, or, where `first` is not 0, from there on what came
- * late.  Of consequence to no other. */
+ * next of a stream cannot be read; and what it has of one (facts/pulls.h).  Of
+ * consequence to no other. */
 void	pb_upstream_asks(struct pb_upstream *upstream, uint64_t wait_ms,
 	    uint64_t now_ms);
 void	pb_upstream_stuck(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, const char *text,
 	    uint64_t now_ms);
 void	pb_upstream_acked(struct pb_upstream *upstream,
-	    const struct pb_stream_info *stream, uint64_t first,
-	    uint64_t acked, uint64_t now_ms);
+	    const struct pb_stream_info *stream,
+	    const struct pb_pull_news *news, uint64_t now_ms);
 
 /* It is about to be destroyed: what its sink is sending, if that may take
  * long, ends here, and how far it came can be reported. */

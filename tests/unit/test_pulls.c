@@ -159,6 +159,72 @@ a_new_shipper_is_given_the_last_ack_of_each_stream(void **state)
 }
 
 static void
+gave(uint64_t first, uint64_t last, uint64_t filtered)
+{
+	struct pb_pull_news of = ack_of("eth0", 0);
+
+	pb_pulls_gave(pulls, "core1", &of.key, first, last, filtered);
+}
+
+/* What was told with the ack. */
+static uint64_t
+told(uint64_t acked)
+{
+	assert_int_equal(give("eth0", acked), 0);
+	assert_int_equal(listen_all(), 1);
+	assert_int_equal(heard[0].acked, acked);
+	return heard[0].filtered;
+}
+
+static void
+what_was_left_out_is_told_once_with_the_ack_that_passes_it(void **state)
+{
+	struct pb_pull_news late = ack_of("eth0", 35);
+
+	(void)state;
+	gave(1, 10, 3);
+	gave(11, 20, 4);
+	assert_int_equal(told(9), 0);
+	assert_int_equal(told(10), 3);
+	assert_int_equal(told(10), 0);
+	gave(11, 15, 1);	/* asked for again, in other pieces */
+	gave(16, 20, 3);
+	gave(21, 30, 0);
+	assert_int_equal(give("eth1", 40), 0);
+	assert_int_equal(listen_all(), 1);
+	assert_int_equal(heard[0].filtered, 0);
+	assert_int_equal(told(30), 4);
+	gave(31, 35, 5);
+	gave(36, 40, 7);
+	late.first = 31;
+	assert_int_equal(pb_pulls_ack(pulls, &late, NULL), 0);
+	assert_int_equal(listen_all(), 1);
+	assert_int_equal(heard[0].filtered, 5);
+	for (uint64_t n = 41; n <= 100; n++)
+		gave(n, n, 1);	/* more than are remembered apart */
+	assert_int_equal(told(40), 0);
+	assert_int_equal(told(100), 67);
+	assert_int_equal(told(100), 0);
+}
+
+static void
+what_was_left_out_waits_for_a_shipper_and_is_not_told_again(void **state)
+{
+	(void)state;
+	gave(1, 10, 3);
+	pb_hear_destroy(hear);
+	hear = NULL;
+	assert_int_equal(give("eth0", 10), PB_ENOENT);
+	assert_int_equal(pb_hear_create(&hear, dir, NULL), 0);
+	assert_int_equal(told(10), 3);
+	pb_hear_destroy(hear);
+	assert_int_equal(pb_hear_create(&hear, dir, NULL), 0);
+	assert_int_equal(give("eth1", 1), 0);
+	assert_int_equal(listen_all(), 2);
+	assert_int_equal(heard[0].filtered + heard[1].filtered, 0);
+}
+
+static void
 a_shipper_that_does_not_listen_is_not_waited_for(void **state)
 {
 	unsigned taken = 0;
@@ -201,6 +267,8 @@ main(void)
 		TEST(that_it_asks_is_told_when_it_is_news),
 		TEST(without_a_shipper_an_ack_is_refused),
 		TEST(a_new_shipper_is_given_the_last_ack_of_each_stream),
+		TEST(what_was_left_out_is_told_once_with_the_ack_that_passes_it),
+		TEST(what_was_left_out_waits_for_a_shipper_and_is_not_told_again),
 		TEST(a_shipper_that_does_not_listen_is_not_waited_for),
 		TEST(what_nobody_understands_is_refused),
 	};

@@ -2,7 +2,8 @@
  * recorder/store/facts/pulls.c - what pullers say, from recorder to shipper
  *
  * Limit: an ack a stream and puller is remembered, ACKS_MAX; past it those
- * that are new are not given again.
+ * that are new are not given again.  What was left out is remembered of as many
+ * streams and pullers, only until that is acknowledged.
  */
 #include "recorder/store/facts/pulls.h"
 
@@ -19,6 +20,7 @@
 #include "base/list.h"
 #include "base/text.h"
 #include "base/unix.h"
+#include "recorder/store/facts/given.h"
 
 #define ACKS_MAX	65536u
 #define PULLERS_MAX	64u	/* PB_UPSTREAMS_MAX */
@@ -30,6 +32,12 @@ struct asks {
 	uint64_t	stuck_ms;	/* when that was told last */
 };
 
+struct given {
+	char		upstream[PB_NAME_BYTES_MAX + 1];
+	struct pb_stream_key key;
+	struct pb_given	of;
+};
+
 struct pb_pulls {
 	char		 path[PATH_MAX];
 	pthread_mutex_t	 lock;
@@ -38,6 +46,8 @@ struct pb_pulls {
 	struct pb_pull_news *ack;	/* the last one of each */
 	size_t		 acks, cap;
 	size_t		 again;		/* those before it were given */
+	struct given	*given;		/* in no order */
+	size_t		 givens, givens_cap;
 };
 
 static void	put(struct pb_buf *, const struct pb_pull_news *);
@@ -46,6 +56,8 @@ static int	tell(struct pb_pulls *, const struct pb_pull_news *,
 static int	join(struct pb_pulls *, struct pb_err *);
 static int	give(struct pb_pulls *, const struct pb_pull_news *);
 static void	remember(struct pb_pulls *, const struct pb_pull_news *);
+static struct given *given_of(struct pb_pulls *, const char *,
+		    const struct pb_stream_key *);
 static struct asks *asks_of(struct pb_pulls *, const char *);
 
 int
@@ -73,6 +85,9 @@ pb_pulls_parse(const char *bytes, size_t len, struct pb_pull_news *out,
 		} else {
 			out->first = pb_json_doc_u64(&doc, "first");
 			out->acked = pb_json_doc_u64(&doc, "acked");
+			if (pb_json_doc_has(&doc, "filtered"))
+				out->filtered = pb_json_doc_u64(&doc,
+				    "filtered");
 		}
 		if (doc.rc == 0)
 			doc.rc = pb_parse_hex64(epoch, &out->key.epoch, err);
@@ -109,6 +124,7 @@ pb_pulls_destroy(struct pb_pulls *pulls)
 		close(pulls->fd);
 	pthread_mutex_destroy(&pulls->lock);
 	free(pulls->ack);
+	free(pulls->given);
 	free(pulls);
 }
 
@@ -149,16 +165,50 @@ pb_pulls_stuck(struct pb_pulls *pulls, const char *upstream,
 	pthread_mutex_unlock(&pulls->lock);
 }
 
+void
+pb_pulls_gave(struct pb_pulls *pulls, const char *upstream,
+    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+    uint64_t filtered)
+{
+	struct given *given;
+
+	pthread_mutex_lock(&pulls->lock);
+	given = given_of(pulls, upstream, key);
+	if (given == NULL && filtered > 0 && pulls->givens < ACKS_MAX &&
+	    PB_LIST_ROOM(pulls->given, pulls->givens_cap, pulls->givens)) {
+		given = &pulls->given[pulls->givens++];
+		*given = (struct given){ .key = *key };
+		strcpy(given->upstream, upstream);
+	}
+	if (given != NULL)
+		pb_given_add(&given->of, first, last, filtered);
+	pthread_mutex_unlock(&pulls->lock);
+}
+
+/* What was left out counts once it has been told; not again with the ack. */
 int
 pb_pulls_ack(struct pb_pulls *pulls, const struct pb_pull_news *ack,
     struct pb_err *err)
 {
+	struct pb_given after = { .runs = 0 };
+	struct pb_pull_news news = *ack;
+	struct given *given;
 	int rc;
 
 	pthread_mutex_lock(&pulls->lock);
-	rc = tell(pulls, ack, err);
+	given = given_of(pulls, ack->upstream, &ack->key);
+	if (given != NULL) {
+		after = given->of;
+		news.filtered = pb_given_take(&after, ack->first, ack->acked);
+	}
+	rc = tell(pulls, &news, err);
 	if (rc == 0 && ack->first == 0)
 		remember(pulls, ack);
+	if (rc == 0 && given != NULL) {
+		given->of = after;
+		if (after.runs == 0)
+			*given = pulls->given[--pulls->givens];
+	}
 	pthread_mutex_unlock(&pulls->lock);
 	return rc;
 }
@@ -257,6 +307,7 @@ put(struct pb_buf *buf, const struct pb_pull_news *news)
 	} else if (news->key.epoch != 0) {
 		pb_json_u64(&json, "first", news->first);
 		pb_json_u64(&json, "acked", news->acked);
+		pb_json_u64(&json, "filtered", news->filtered);
 	}
 	pb_json_end(&json);
 }
@@ -276,6 +327,20 @@ remember(struct pb_pulls *pulls, const struct pb_pull_news *ack)
 		pulls->acks++;
 	}
 	pulls->ack[i] = *ack;
+}
+
+static struct given *
+given_of(struct pb_pulls *pulls, const char *upstream,
+    const struct pb_stream_key *key)
+{
+	for (size_t i = 0; i < pulls->givens; i++) {
+		struct given *given = &pulls->given[i];
+
+		if (pb_stream_key_same(&given->key, key) &&
+		    strcmp(given->upstream, upstream) == 0)
+			return given;
+	}
+	return NULL;
 }
 
 /* NULL: too many names, which does not happen, as each has a section. */

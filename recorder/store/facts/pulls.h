@@ -7,8 +7,10 @@
  *
  *	{"upstream":NAME,"wait_ms":N}	it asks, and may wait for so long
  *	{"upstream":NAME,"node":..,"interface":..,"epoch":HEX,
- *	 "first":A,"acked":B}		it has all up to B; first > 0: it has
- *					A to B, which came late
+ *	 "first":A,"acked":B,"filtered":K}
+ *					it has all up to B; first > 0: it has
+ *					A to B, which came late; so many more
+ *					packets its filter has left out
  *	{"upstream":..,"node":..,"interface":..,"epoch":HEX,"error":TEXT}
  *					what it is to get next cannot be read
  */
@@ -26,7 +28,7 @@ struct pb_pull_news {
 	char		upstream[PB_NAME_BYTES_MAX + 1];
 	uint64_t	wait_ms;
 	struct pb_stream_key key;	/* epoch 0: it only asks */
-	uint64_t	first, acked;
+	uint64_t	first, acked, filtered;
 	char		error[PB_PULLS_ERROR_MAX];	/* "": none */
 };
 
@@ -52,6 +54,12 @@ void	pb_pulls_asks(struct pb_pulls *pulls, const char *upstream,
  * is enough. */
 void	pb_pulls_stuck(struct pb_pulls *pulls, const char *upstream,
 	    const struct pb_stream_key *key, const char *text);
+
+/* It was given first .. last, without so many packets.  They are told with the
+ * ack that passes them. */
+void	pb_pulls_gave(struct pb_pulls *pulls, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+	    uint64_t filtered);
 
 /*
  * Give the shipper an ack.  Never waits.  The last ack of each stream is given
