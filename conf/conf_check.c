@@ -269,8 +269,6 @@ check_pulled(const struct pb_conf_upstream *upstream, const char **key,
 	if (*key == NULL)
 		*key = upstream->rate_limit > 0 ? "rate_limit" :
 		    upstream->requeue_manual ? "requeue" :
-		    upstream->filter[0] != '\0' ? "filter" :
-		    upstream->snaplen < SNAPLEN_ALL ? "snaplen" :
 		    upstream->schedule.count > 0 ? "schedule" :
 		    upstream->priority[0] != '\0' ? "priority" :
 		    upstream->pace_original ? "pace" :

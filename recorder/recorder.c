@@ -17,6 +17,7 @@
 #include "recorder/link/rule.h"
 #include "recorder/port/ingest.h"
 #include "recorder/retention.h"
+#include "recorder/sift/sieve.h"
 #include "recorder/store/index/index_write.h"
 #include "recorder/store/write/store.h"
 
@@ -24,6 +25,7 @@
 #define CHECK_MS_MAX	2000	/* for names in all filters together, */
 #define CHECK_MS_MIN	20	/* and in the last of them */
 
+static int	check_puller(const struct pb_conf_upstream *, struct pb_err *);
 static int	open_store(struct pb_recorder *, struct pb_err *);
 static void	sweep(const struct pb_conf *);
 static void	look_at_store(struct pb_recorder *);
@@ -59,6 +61,8 @@ pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
 		if (rc > 0)
 			note = *err;
 	}
+	for (size_t i = 0; i < conf->upstreams && rc >= 0; i++)
+		rc = check_puller(&conf->upstream[i], err);
 	if (rc >= 0)
 		rc = pb_retention_check(conf, err);
 	if (rc < 0)
@@ -112,6 +116,7 @@ pb_recorder_reload(struct pb_recorder *rec, struct pb_conf *fresh,
 			pb_log(PB_LOG_WARN, "recorder", "[node], [store] or "
 			    "[listen] changed in %s: restart pb-recorder to "
 			    "use it", fresh->file);
+		pb_ingest_sift(rec->ingest, fresh);
 		stop_captures(rec, fresh);
 		/* What stays as started is what the sources are told. */
 		fresh->node = rec->conf->node;
@@ -162,6 +167,17 @@ pb_recorder_stop(struct pb_recorder *rec)
 	pb_conf_destroy(rec->conf);
 	pthread_mutex_destroy(&rec->lock);
 	free(rec);
+}
+
+/* What packets it gets is ours to say. */
+static int
+check_puller(const struct pb_conf_upstream *upstream, struct pb_err *err)
+{
+	int rc = pb_conf_pulled(upstream) ? pb_sieve_check(upstream->filter,
+	    CHECK_MS_MIN, err) : 0;
+
+	return rc < 0 ? pb_err_prefix(err, rc, "[upstream %s]",
+	    upstream->name) : 0;
 }
 
 /* The store is ours alone, and so are rules that forward and have its name.

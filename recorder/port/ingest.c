@@ -126,6 +126,12 @@ pb_ingest_local(struct pb_ingest *ingest, uint64_t store)
 }
 
 void
+pb_ingest_sift(struct pb_ingest *ingest, const struct pb_conf *conf)
+{
+	pb_sifts_change(ingest->service->sifts, conf);
+}
+
+void
 pb_ingest_stop(struct pb_ingest *ingest)
 {
 	if (ingest == NULL)

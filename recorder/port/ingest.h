@@ -58,6 +58,10 @@ int	pb_ingest_start(struct pb_ingest **out,
  */
 void	pb_ingest_local(struct pb_ingest *ingest, uint64_t store);
 
+/* What pullers get is what their sections say in `conf`, from now on.  Any
+ * thread. */
+void	pb_ingest_sift(struct pb_ingest *ingest, const struct pb_conf *conf);
+
 /* Stop taking requests, let those in flight end, end the thread. */
 void	pb_ingest_stop(struct pb_ingest *ingest);
 

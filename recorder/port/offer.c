@@ -22,12 +22,14 @@
 #define HEAD_BYTES_MAX	(256u << 10)	/* of a file's SHB and IDB */
 
 static int	look(const struct pb_offer_want *, struct pb_piece *,
-		    struct pb_section *, struct pb_buf *, struct pb_err *);
+		    struct pb_payload *, struct pb_buf *, struct pb_err *);
+static int	carry(const struct pb_offer_want *, struct pb_piece *,
+		    struct pb_payload *, struct pb_err *);
 static int	find(const struct pb_offer_want *, struct pb_index *,
 		    struct pb_piece *, struct pb_extent_info *,
 		    struct pb_err *);
 static int	take_gap(const struct pb_offer_want *, struct pb_piece *,
-		    struct pb_section *, struct pb_buf *, struct pb_err *);
+		    struct pb_payload *, struct pb_buf *, struct pb_err *);
 static int	take_letter(const struct pb_offer_want *, uint64_t,
 		    struct pb_piece *, struct pb_buf *, struct pb_err *);
 static bool	letters_near(const struct pb_offer_want *, uint64_t *,
@@ -38,19 +40,19 @@ static bool	given_up(const struct pb_offer_want *, struct pb_piece *);
 
 int
 pb_offer_make(const struct pb_offer_want *want, struct pb_piece *piece,
-    struct pb_section *section, struct pb_buf *bytes, struct pb_err *err)
+    struct pb_payload *payload, struct pb_buf *bytes, struct pb_err *err)
 {
 	int rc = AGAIN;
 
 	for (int i = 0; i < TRIES && rc == AGAIN; i++)
-		rc = look(want, piece, section, bytes, err);
+		rc = look(want, piece, payload, bytes, err);
 	return rc == AGAIN ? pb_err_set(err, PB_EBUSY, "what is there "
 	    "changes") : rc;
 }
 
 static int
 look(const struct pb_offer_want *want, struct pb_piece *piece,
-    struct pb_section *section, struct pb_buf *bytes, struct pb_err *err)
+    struct pb_payload *payload, struct pb_buf *bytes, struct pb_err *err)
 {
 	const char *store = pb_store_path(want->store);
 	struct pb_index *index = pb_store_hold(want->store, err);
@@ -64,14 +66,13 @@ look(const struct pb_offer_want *want, struct pb_piece *piece,
 	if (rc < 0 || rc == AGAIN || piece->kind == PB_PIECE_NONE)
 		return rc;
 	if (piece->kind == PB_PIECE_GAP)
-		return take_gap(want, piece, section, bytes, err);
+		return take_gap(want, piece, payload, bytes, err);
 	if (rc == 0)
 		rc = pb_hunt_extent(store, &want->key, &extent,
 		    want->bytes_max, bytes, piece, err);
 	piece->epoch = want->epoch;
 	if (rc >= 0)
-		rc = pb_section_read(section, store, &want->key, piece,
-		    want->upstream, err);
+		rc = carry(want, piece, payload, err);
 	if (rc == PB_ENOENT)
 		return AGAIN;
 	if (rc != PB_EFORMAT && rc != PB_EDIGEST)
@@ -79,6 +80,21 @@ look(const struct pb_offer_want *want, struct pb_piece *piece,
 	return given_up(want, piece) ? 0 : pb_err_set(err, PB_EDIGEST,
 	    "packets %" PRIu64 " to %" PRIu64 " are damaged: pb verify",
 	    piece->first, piece->last);
+}
+
+static int
+carry(const struct pb_offer_want *want, struct pb_piece *piece,
+    struct pb_payload *payload, struct pb_err *err)
+{
+	payload->store = pb_store_path(want->store);
+	payload->key = want->key;
+	payload->piece = *piece;
+	payload->upstream = want->upstream;
+	pb_payload_make(payload);
+	piece->last = payload->piece.last;
+	if (payload->rc < 0)
+		*err = payload->err;
+	return payload->rc;
 }
 
 /* 1; 0 where the file is to be searched; AGAIN; or an error. */
@@ -106,7 +122,7 @@ find(const struct pb_offer_want *want, struct pb_index *index,
 /* What the store has no more, a letter may have. */
 static int
 take_gap(const struct pb_offer_want *want, struct pb_piece *piece,
-    struct pb_section *section, struct pb_buf *bytes, struct pb_err *err)
+    struct pb_payload *payload, struct pb_buf *bytes, struct pb_err *err)
 {
 	uint64_t below = 0, above = 0;
 	struct pb_piece letter = *piece;
@@ -120,8 +136,7 @@ take_gap(const struct pb_offer_want *want, struct pb_piece *piece,
 		return 0;
 	rc = take_letter(want, below, &letter, bytes, err);
 	if (rc == 0)
-		rc = pb_section_read(section, pb_store_path(want->store),
-		    &want->key, &letter, want->upstream, err);
+		rc = carry(want, &letter, payload, err);
 	if (rc == 0)
 		*piece = letter;
 	return rc == PB_EFORMAT || rc == PB_ENOENT ? 0 : rc;

@@ -8,7 +8,7 @@
 #define PB_INGEST_OFFER_H
 
 #include "base/buf.h"
-#include "recorder/store/read/section.h"
+#include "recorder/sift/payload.h"
 #include "recorder/store/write/store.h"
 
 struct pb_offer_want {
@@ -21,13 +21,14 @@ struct pb_offer_want {
 };
 
 /*
- * The piece, and of packets the section; PB_PIECE_NONE: nothing is there yet.
+ * The piece, and of packets the payload, which is to be packed and sifted as
+ * given; PB_PIECE_NONE: nothing is there yet.
  * It reads files; any thread.  `bytes` is memory for that, of
  * PB_FEED_EXTENT_MAX.  PB_ENOENT: no such stream.  PB_EBUSY: another time.
  * PB_EDIGEST: what the store has is damaged, and not given up yet.
  */
 int	pb_offer_make(const struct pb_offer_want *want,
-	    struct pb_piece *piece, struct pb_section *section,
+	    struct pb_piece *piece, struct pb_payload *payload,
 	    struct pb_buf *bytes, struct pb_err *err);
 
 #endif

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/digest.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "base/zip.h"
@@ -28,13 +27,12 @@
 struct giving {
 	struct pulling	 pulling;
 	struct pb_offer_want want;
-	bool		 zstd;		/* it takes that */
+	struct pb_sifts	*sifts;
+	size_t		 bytes_max;	/* of the answer's section */
 	/* What was found. */
 	struct pb_piece	 piece;
-	struct pb_section section;
+	struct pb_payload payload;
 	struct pb_buf	 bytes;
-	uint64_t	 digest;
-	bool		 packed;
 };
 
 static int	head(struct pb_request *, struct pb_err *);
@@ -47,8 +45,9 @@ static void	dress(struct pb_request *);
 static int	make(void *, struct pb_reading *, struct pb_buf *,
 		    struct pb_err *);
 static void	drop(void *);
-static int	put_section(struct giving *, struct pb_buf *, struct pb_err *);
-static bool	pack(struct giving *, struct pb_buf *);
+static int	find_sift(struct giving *, struct pb_err *);
+static int	put_payload(struct giving *, struct pb_buf *, struct pb_err *);
+static void	stuck(const struct giving *, const struct pb_err *);
 static void	put_expired(const struct giving *, struct pb_buf *);
 
 const struct pb_handler serve_offer = {
@@ -117,11 +116,14 @@ end(struct pb_request *request)
 	giving->want.store = request->service->opts.store;
 	giving->want.key = request->route.key;
 	giving->want.upstream = request->puller->name;
-	giving->zstd = accept != NULL && strcasestr(accept, "zstd") != NULL;
+	giving->sifts = request->service->sifts;
+	giving->bytes_max = giving->want.bytes_max;
+	if (accept != NULL && strcasestr(accept, "zstd") != NULL)
+		giving->payload.level = PB_ZIP_LEVEL_MIN;
 	pb_buf_init(&giving->bytes, PB_FEED_EXTENT_MAX);
 	request_make_held(request, &(struct pb_maker){ .make = make,
 	    .drop = drop, .arg = giving, .looks = true }, dress, wait_ms,
-	    giving->want.bytes_max);
+	    giving->bytes_max);
 }
 
 /* --- on a reader's thread ------------------------------------------------- */
@@ -134,23 +136,26 @@ make(void *arg, struct pb_reading *reading, struct pb_buf *piece,
 	int rc;
 
 	pulling_begin(&giving->pulling, reading);
-	rc = pb_offer_make(&giving->want, &giving->piece, &giving->section,
+	rc = find_sift(giving, err);
+	if (rc < 0)
+		return rc;
+	rc = pb_offer_make(&giving->want, &giving->piece, &giving->payload,
 	    &giving->bytes, err);
+	pb_sift_unref(giving->payload.sift);
 	pb_buf_finish(&giving->bytes);
 	pb_buf_init(&giving->bytes, PB_FEED_EXTENT_MAX);
 	if (rc == 0 && giving->piece.kind == PB_PIECE_PACKETS)
-		rc = put_section(giving, piece, err);
+		rc = put_payload(giving, piece, err);
 	else if (rc == 0 && giving->piece.kind == PB_PIECE_GAP &&
 	    giving->piece.reason == PB_GAP_EXPIRED)
 		put_expired(giving, piece);
 	else if (rc == 0 && giving->piece.kind == PB_PIECE_NONE &&
 	    pulling_waits(&giving->pulling))
 		return PB_MADE_WAIT;
-	pb_section_finish(&giving->section);
+	pb_payload_finish(&giving->payload);
 	if (rc != PB_EDIGEST)
 		return rc < 0 ? rc : PB_MADE_END;
-	pb_pulls_stuck(pb_offers_pulls(giving->pulling.offers),
-	    giving->pulling.puller, &giving->want.key, err->text);
+	stuck(giving, err);
 	return PB_EBUSY;
 }
 
@@ -160,35 +165,60 @@ drop(void *arg)
 	struct giving *giving = arg;
 
 	pulling_end(&giving->pulling);
-	pb_section_finish(&giving->section);
+	pb_payload_finish(&giving->payload);
 	pb_buf_finish(&giving->bytes);
 	free(giving);
 }
 
-/* The one piece of this answer is as long as that. */
+/* What the puller is not to get of the stream.  As much is read as an answer
+ * may have, and what is left over ends where it asked for no more: else one of
+ * whom little passes would ask for each little. */
 static int
-put_section(struct giving *giving, struct pb_buf *piece, struct pb_err *err)
+find_sift(struct giving *giving, struct pb_err *err)
 {
-	const struct pb_section *section = &giving->section;
+	struct pb_sift **sift = &giving->payload.sift;
+	struct pb_stream_info stream = { .linktype = 0 };
+	struct pb_index *index = pb_store_hold(giving->want.store, err);
+	int rc;
 
-	piece->max = giving->want.bytes_max + PACKET_ROOM;
-	giving->digest = pb_digest(section->data, section->len);
-	giving->packed = giving->zstd && pack(giving, piece);
-	if (!giving->packed)
-		pb_buf_put(piece, section->data, section->len);
-	return piece->failed ? pb_err_set(err, PB_ENOMEM, "no memory for %zu "
-	    "bytes", section->len) : 0;
+	*sift = NULL;
+	if (index == NULL)
+		return PB_ESYS;
+	rc = pb_index_stream(index, &giving->want.key, &stream, err);
+	pb_store_let_go(giving->want.store);
+	/* Where there is none, what is made next says so. */
+	if (rc == 1 && pb_sifts_find(giving->sifts, giving->want.upstream,
+	    stream.linktype, sift, err) < 0) {
+		stuck(giving, err);
+		return PB_EBUSY;
+	}
+	giving->want.bytes_max = *sift != NULL ? BYTES_MAX :
+	    giving->bytes_max;
+	giving->payload.sifted_max = giving->bytes_max;
+	return rc < 0 ? rc : 0;
 }
 
-/* Where it shrinks. */
-static bool
-pack(struct giving *giving, struct pb_buf *piece)
+/* The one piece of this answer is as long as that. */
+static int
+put_payload(struct giving *giving, struct pb_buf *piece, struct pb_err *err)
 {
-	if (pb_zip_pack(piece, giving->section.data, giving->section.len) ==
-	    0 && piece->len < giving->section.len)
-		return true;
-	pb_buf_clear(piece);
-	return false;
+	const struct pb_payload *payload = &giving->payload;
+
+	piece->max = giving->bytes_max + PACKET_ROOM;
+	pb_buf_put(piece, payload->data, payload->len);
+	pb_pulls_gave(pb_offers_pulls(giving->pulling.offers),
+	    giving->pulling.puller, &giving->want.key, giving->piece.first,
+	    giving->piece.last, payload->left.filtered);
+	return piece->failed ? pb_err_set(err, PB_ENOMEM, "no memory for %zu "
+	    "bytes", payload->len) : 0;
+}
+
+/* It cannot be given what it asks for: the shipper is told why. */
+static void
+stuck(const struct giving *giving, const struct pb_err *err)
+{
+	pb_pulls_stuck(pb_offers_pulls(giving->pulling.offers),
+	    giving->pulling.puller, &giving->want.key, err->text);
 }
 
 static void
@@ -218,8 +248,8 @@ dress(struct pb_request *request)
 		request_field(request, "PB-First", "%" PRIu64, piece->first);
 		request_field(request, "PB-Last", "%" PRIu64, piece->last);
 		request_field(request, "PB-Digest", DIGEST_PREFIX
-		    "%016" PRIx64, giving->digest);
-		if (giving->packed)
+		    "%016" PRIx64, giving->payload.digest);
+		if (giving->payload.packed)
 			request_field(request, "Content-Encoding", "zstd");
 	} else if (piece->reason == PB_GAP_EXPIRED) {
 		request->answer.status = 410;

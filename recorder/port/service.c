@@ -55,6 +55,8 @@ pb_service_create(struct pb_service **out, const struct pb_ingest_opts *opts,
 	if (rc == 0)
 		rc = pb_offers_create(&service->offers, opts->store, wake,
 		    arg, err);
+	if (rc == 0)
+		rc = pb_sifts_create(&service->sifts, opts->conf, err);
 	if (rc < 0) {
 		pb_service_destroy(service);
 		return rc;
@@ -69,6 +71,7 @@ pb_service_destroy(struct pb_service *service)
 	if (service == NULL)
 		return;
 	pb_readers_destroy(service->readers);
+	pb_sifts_destroy(service->sifts);
 	pb_offers_destroy(service->offers);
 	pb_rooms_destroy(service->rooms);
 	pb_intake_destroy(service->intake);

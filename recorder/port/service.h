@@ -22,6 +22,7 @@
 #include "recorder/port/peerlog.h"
 #include "recorder/port/readers.h"
 #include "recorder/port/route.h"
+#include "recorder/port/sifts.h"
 
 #define PB_STATUSES	16	/* the status codes we answer with */
 
@@ -42,7 +43,8 @@ struct pb_service {
 	/* The shipper has not answered: not asked before that. */
 	_Atomic uint64_t shipper_ms;
 	struct pb_held	 held;		/* for pullers */
-	struct pb_offers *offers;	/* what may be pulled */
+	struct pb_offers *offers;	/* what may be pulled, */
+	struct pb_sifts	*sifts;		/* and what of its packets */
 	unsigned	 connections;	/* open; kept by the loop */
 	/* Why it does not listen at [listen] address, or "". */
 	char		 waits[PB_ERR_TEXT_MAX];

@@ -6,13 +6,14 @@
  *
  *	K list, packets or acks     what it asks for
  *	G, H, J, O                  after, max_bytes, wait, since
- *	V           B bytes         Accept-Encoding; how long the body is
+ *	V, N        B bytes         Accept-Encoding, PB-Node; how long the body is
  *	S ms                        time goes by
  *
  * The node has one stream: packets, some that a filter left out, a gap, and
  * packets that came late.  What it gives is one section that begins right
  * behind what was asked for, with the digest that it says, or a gap that does;
- * nothing is left over.
+ * nothing is left over.  So it is for `few`, for whom all packets but small ones
+ * are filtered, and those cut.
  */
 #include <string.h>
 
@@ -32,6 +33,7 @@
 #define TURNS_MAX	64	/* of readers, until an answer is there */
 #define STREAM		"/v1/streams/lon1/eth0/1122334455667788"
 #define LAST		340u	/* of the stream's numbers */
+#define SNAPLEN		20u
 
 struct asked {
 	char		 line[128][LINE_BYTES_MAX];	/* by letter */
@@ -114,7 +116,11 @@ start(void)
 	strcpy(conf.upstream[0].name, "hub");
 	strcpy(conf.upstream[0].url, PB_CONF_PULL);
 	strcpy(conf.upstream[0].streams, "*");
-	conf.upstreams = 1;
+	conf.upstream[1] = conf.upstream[0];
+	strcpy(conf.upstream[1].name, "few");
+	strcpy(conf.upstream[1].filter, "less 100");
+	conf.upstream[1].snaplen = SNAPLEN;
+	conf.upstreams = 2;
 	opts.store = fixture.store;
 	now = 1000000;
 	MUST(pb_service_create(&service, &opts, on_wake, NULL, NULL) == 0);
@@ -174,7 +180,8 @@ ask(struct asked *a)
 
 	a->head = (struct pb_request_head){
 		.door = PB_DOOR_TCP, .method = "GET", .path = "/v1/streams",
-		.peer = "192.0.2.1", .node = "hub", .has_length = true,
+		.peer = "192.0.2.1", .has_length = true,
+		.node = text(a, 'N') != NULL ? text(a, 'N') : "hub",
 		.length = a->len, .accept = text(a, 'V'),
 		.after = text(a, 'G'), .max_bytes = text(a, 'H'),
 		.wait = text(a, 'J'), .since = text(a, 'O'),
@@ -233,6 +240,20 @@ body_of(struct pb_request *request, uint8_t *out)
 }
 
 static void
+check_few(const uint8_t *data, size_t len)
+{
+	struct pb_packet packet;
+	struct pb_block block;
+
+	for (; len > 0; data += block.len, len -= block.len) {
+		MUST(pb_scan_block(data, len, &block) == 1);
+		MUST(block.type != PB_BLOCK_EPB ||
+		    (pb_scan_epb(&block, &packet) == 0 &&
+		    packet.caplen <= SNAPLEN && packet.origlen < 100));
+	}
+}
+
+static void
 check_packets(const struct asked *a, const uint8_t *bytes, size_t len)
 {
 	static uint8_t plain[ANSWER_BYTES_MAX];
@@ -262,6 +283,8 @@ check_packets(const struct asked *a, const uint8_t *bytes, size_t len)
 	MUST(pb_digest(body.data, body.len) == digest);
 	MUST(pb_body_read(scratch, &body, &facts, NULL, NULL) == 0);
 	MUST(facts.first == first && facts.last == last && first == after + 1);
+	if (strcmp(a->head.node, "few") == 0)
+		check_few(body.data, body.len);
 }
 
 static void

@@ -491,7 +491,9 @@ def offer_seeds():
     yield "far", packets + b"G 9223372036854775806\n\n" + (
         packets + b"G 9223372036854775807\n\n")
     yield "odd", packets + b"G -1\nH x\nJ soon\n\n"
-    yield "list", b"K list\n\n" + b"K list\nJ 1\nO 1.2.3\n\n"
+    yield "few", b"".join(packets + b"N few\nG %d\n\n" % n
+                          for n in (0, 20, 40, 300, 310, 327, 330))
+    yield "list", b"K list\n\n" + b"K list\nN few\n\n" + b"K list\nJ 1\nO 1.2.3\n\n"
     yield "acks", b"".join(b"K acks\nB %d\n\n" % len(text) + text for text in (
         b'{"upstream":"hub","acked":340}', b'{"upstream":"hub","acked":341}',
         b'{"upstream":"hub","acked":9,"first":10}', b'{"upstream":"x"}', b"{"))

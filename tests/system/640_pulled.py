@@ -430,7 +430,10 @@ def a_configuration_that_contradicts_itself_is_told(t):
             (("[upstream core2]", "url = pull:", "streams = z/*"), "pull:core2"),
             (("[upstream core1]", "url = pull:", "rate_limit = 1Mbit"),
              "rate_limit"),
-            (("[upstream core1]", "url = pull:", "filter = tcp"), "filter"),
+            (("[upstream core1]", "url = pull:", "filter = tcp prot 5"),
+             "[upstream core1]: filter 'tcp prot 5'"),
+            (("[upstream core1]", "url = pull:", "filter = tcp",
+              "snaplen = 96"), None),
             (("[upstream core1]", "url = pull:", "tls = off"), "tls")):
         node = t.node("edge", listen=True,
                       extra=EDGE + "\n".join(lines) + "\n")

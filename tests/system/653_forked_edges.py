@@ -96,6 +96,24 @@ def what_a_copy_goes_on_with_arrives_as_it_would_be_pushed(t):
     equal(node.ends(), hq.ends(), "streams, and how far they are")
 
 
+def what_a_filter_leaves_out_of_it_makes_no_other_fork(t):
+    """Not of the packets that it begins with, whatever of them an answer
+    has: they are asked for while others come."""
+    hq = t.node("hq", listen=True).start()
+    lon, node, copy = branched(t, 100, upstreams={"hq": hq},
+                               extra="[upstream core]\nurl = pull:\n"
+                               "filter = less 85\n")
+    lon.start()
+    for i in range(8):
+        own(lon, 81 + 400 * i, 480 + 400 * i, 90)
+    own(lon, 3281, 3300, 60)
+    arrives(node, (1, 80, 60), (81, 100, 70), (3281, 3300, 60))
+    arrives(hq, (1, 80, 60), (81, 100, 70), (81, 3280, 90), (3281, 3300, 60))
+    equal(node.ends(), hq.ends(), "streams, and how far they are")
+    equal(sorted((r["reason"], r["packets"]) for r in node.rows("gaps")),
+          [("filtered", 3200), ("restored", 80)], "gaps")
+
+
 def whatever_is_killed_meanwhile_it_forks_once(t):
     lon, node, _ = branched(t, 900)
     rng = random.Random(SEED)
@@ -141,6 +159,7 @@ def two_edges_from_one_image_both_lose_no_packet(t):
 
 main("653",
      what_a_copy_goes_on_with_arrives_as_it_would_be_pushed,
+     what_a_filter_leaves_out_of_it_makes_no_other_fork,
      whatever_is_killed_meanwhile_it_forks_once,
      two_edges_from_one_image_both_lose_no_packet,
      seconds=240)

@@ -348,8 +348,6 @@ static const struct refusal who_pulls_is_an_upstream_and_the_other_way_round[]
 	{ PULLED "compress = zstd\n", 11, "compress: given" },
 	{ PULLED "rate_limit = 1Mbit\n", 11, "rate_limit: given" },
 	{ PULLED "requeue = manual\n", 11, "requeue: given" },
-	{ PULLED "filter = tcp\n", 11, "filter: given" },
-	{ PULLED "snaplen = 96\n", 11, "snaplen: given" },
 	{ PULLED "schedule = 20:00-06:00\n", 11, "schedule: given" },
 	{ PULLED "priority = a/b\n", 11, "priority: given" },
 	{ PULLED "rate_burst = 1MiB\n", 11, "rate_burst: given" },

@@ -46,6 +46,13 @@ pb_ingest_local(struct pb_ingest *ingest, uint64_t store)
 }
 
 void
+pb_ingest_sift(struct pb_ingest *ingest, const struct pb_conf *conf)
+{
+	(void)ingest;
+	(void)conf;
+}
+
+void
 pb_ingest_stop(struct pb_ingest *ingest)
 {
 	(void)ingest;

@@ -1,0 +1,135 @@
+/*
+ * recorder/port/sifts.c - what pullers get of packets, by their sections
+ */
+#include "recorder/port/sifts.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+struct one {
+	char		 name[PB_NAME_BYTES_MAX + 1];
+	pthread_mutex_t	 lock;
+	struct pb_sieves sieves;
+	/* What was wrong last, and until when that is believed. */
+	struct pb_err	 err;
+	uint16_t	 linktype;
+	uint64_t	 again_ms;
+};
+
+struct pb_sifts {
+	unsigned	 count;
+	struct one	 one[];
+};
+
+static struct one *one_of(struct pb_sifts *, const char *);
+
+int
+pb_sifts_create(struct pb_sifts **out, const struct pb_conf *conf,
+    struct pb_err *err)
+{
+	struct pb_sifts *sifts = calloc(1, sizeof(*sifts) +
+	    conf->upstreams * sizeof(sifts->one[0]));
+
+	if (sifts == NULL)
+		return pb_err_set(err, PB_ENOMEM, "no memory");
+	for (size_t i = 0; i < conf->upstreams; i++) {
+		struct one *one = &sifts->one[sifts->count];
+
+		if (!pb_conf_pulled(&conf->upstream[i]))
+			continue;
+		strcpy(one->name, conf->upstream[i].name);
+		pthread_mutex_init(&one->lock, NULL);
+		sifts->count++;
+	}
+	pb_sifts_change(sifts, conf);
+	*out = sifts;
+	return 0;
+}
+
+void
+pb_sifts_destroy(struct pb_sifts *sifts)
+{
+	if (sifts == NULL)
+		return;
+	for (unsigned i = 0; i < sifts->count; i++) {
+		pb_sieves_finish(&sifts->one[i].sieves);
+		pthread_mutex_destroy(&sifts->one[i].lock);
+	}
+	free(sifts);
+}
+
+void
+pb_sifts_change(struct pb_sifts *sifts, const struct pb_conf *conf)
+{
+	for (unsigned i = 0; i < sifts->count; i++) {
+		struct one *one = &sifts->one[i];
+		const struct pb_conf_upstream *section =
+		    pb_conf_puller(conf, one->name);
+
+		if (section == NULL)
+			continue;
+		pthread_mutex_lock(&one->lock);
+		pb_sieves_set(&one->sieves, section);
+		one->again_ms = 0;
+		pthread_mutex_unlock(&one->lock);
+	}
+}
+
+int
+pb_sifts_find(struct pb_sifts *sifts, const char *puller, uint16_t linktype,
+    struct pb_sift **out, struct pb_err *err)
+{
+	struct one *one = one_of(sifts, puller);
+	struct pb_sift *sift = NULL;
+	int rc;
+
+	*out = NULL;
+	if (one == NULL)
+		return 0;
+	pthread_mutex_lock(&one->lock);
+	if (one->linktype != linktype || pb_clock_mono_ms() >= one->again_ms) {
+		one->again_ms = 0;
+		rc = pb_sieves_find(&one->sieves, linktype, &sift, &one->err);
+		if (rc < 0 && rc != PB_EBUSY) {
+			one->linktype = linktype;
+			one->again_ms = pb_clock_mono_ms() +
+			    PB_SIFTS_AGAIN_MS;
+		}
+	} else {
+		rc = one->err.code;
+	}
+	if (rc < 0)
+		*err = one->err;
+	else
+		*out = pb_sift_ref(sift);
+	pthread_mutex_unlock(&one->lock);
+	return rc;
+}
+
+void
+pb_sifts_say(struct pb_sifts *sifts, const char *puller,
+    struct pb_sifts_words *out)
+{
+	struct one *one = one_of(sifts, puller);
+
+	*out = (struct pb_sifts_words){ .snaplen = PB_CAPLEN_MAX };
+	if (one == NULL)
+		return;
+	pthread_mutex_lock(&one->lock);
+	strcpy(out->filter, one->sieves.filter);
+	if (one->sieves.snaplen != 0)
+		out->snaplen = one->sieves.snaplen;
+	pthread_mutex_unlock(&one->lock);
+}
+
+static struct one *
+one_of(struct pb_sifts *sifts, const char *puller)
+{
+	for (unsigned i = 0; i < sifts->count; i++)
+		if (strcmp(sifts->one[i].name, puller) == 0)
+			return &sifts->one[i];
+	return NULL;
+}

@@ -1,0 +1,44 @@
+/*
+ * recorder/port/sifts.h - what pullers get of packets, by their sections
+ *
+ * `filter` and `snaplen` of each [upstream] with `url = pull:`.  A filter is
+ * compiled once for a link type (sift/sieves.h), whatever is asked; a reload
+ * changes it for answers that begin then.
+ *
+ * Any thread.  Limit: one fixed record a puller, PB_SIEVES_MAX filters each.
+ */
+#ifndef PB_INGEST_SIFTS_H
+#define PB_INGEST_SIFTS_H
+
+#include "recorder/sift/sieves.h"
+
+/* What went wrong with a filter is not tried again, but told, for so long. */
+#define PB_SIFTS_AGAIN_MS	1000u
+
+struct pb_sifts;
+
+/* Of those who may pull by `conf`, which is not kept. */
+int	pb_sifts_create(struct pb_sifts **out, const struct pb_conf *conf,
+	    struct pb_err *err);
+void	pb_sifts_destroy(struct pb_sifts *sifts);	/* NULL is fine */
+
+/* Their sections say this from now on; not that there are others. */
+void	pb_sifts_change(struct pb_sifts *sifts, const struct pb_conf *conf);
+
+/*
+ * For packets of this link type: a reference, for the caller to give back, or
+ * NULL where they go as they are.  It may wait for some milliseconds while a
+ * filter is compiled.  Errors as of pb_sieves_find().
+ */
+int	pb_sifts_find(struct pb_sifts *sifts, const char *puller,
+	    uint16_t linktype, struct pb_sift **out, struct pb_err *err);
+
+/* What the section says: filter "" and snaplen PB_CAPLEN_MAX, all goes. */
+struct pb_sifts_words {
+	char		filter[PB_CONF_VALUE_MAX];
+	uint32_t	snaplen;
+};
+void	pb_sifts_say(struct pb_sifts *sifts, const char *puller,
+	    struct pb_sifts_words *out);
+
+#endif
