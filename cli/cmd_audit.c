@@ -36,7 +36,9 @@ struct audit {
 	char		 path[PATH_MAX];	/* of the other store */
 	struct pb_pairs	 pairs;
 	struct pb_compare compare;
-	struct pb_sieves sieves;		/* of the upstream */
+	struct pb_sieves sieves;		/* of the upstream, */
+	char		 filter[PB_CONF_VALUE_MAX];	/* or what an edge
+							 * says */
 	struct pb_report report;
 	struct pb_out	 out;
 	struct pb_progress bar;
@@ -367,6 +369,17 @@ list(void *arg, struct pb_listing *out, struct pb_err *err)
 	int rc = there->list(there, out, err);
 
 	audit->report.listed = rc == 1;
+	if (rc != 1)
+		return rc;
+	/* An edge says what it leaves out, as a section here does. */
+	if (out->filter[0] != '\0') {
+		strcpy(audit->filter, out->filter);
+		audit->report.filter = audit->filter;
+	}
+	if (out->snaplen != 0 && audit->opts->snaplen == 0) {
+		audit->compare.snaplen = audit->report.snaplen = out->snaplen;
+		audit->compare.tells_cut = true;
+	}
 	return rc;
 }
 

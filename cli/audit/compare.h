@@ -42,7 +42,8 @@ struct pb_compare_pair {
 					 * all up to it; 0: not known */
 	bool		ships;		/* from here to there: what is there
 					 * must be here */
-	bool		comes;		/* from there to here */
+	bool		comes;		/* from there to here, */
+	bool		sifted;		/* and some are left out there */
 };
 
 /* Packets here and there among numbers. */

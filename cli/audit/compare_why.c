@@ -184,7 +184,7 @@ is_fine(const struct work *work, const char *reason)
 	return strcmp(reason, "expired") == 0 ||
 	    strcmp(reason, "restored") == 0 ||
 	    (strcmp(reason, "filtered") == 0 && !work->pair->ships &&
-	    !work->pair->comes);
+	    (!work->pair->comes || work->pair->sifted));
 }
 
 /* Both have one: what is another about it? */

@@ -5,6 +5,7 @@
 #define PB_AUDIT_LISTING_H
 
 #include "base/err.h"
+#include "conf/conf.h"
 #include "recorder/store/layout.h"
 
 #define PB_LISTING_MAX	65536u		/* streams; some 10 MiB */
@@ -13,6 +14,10 @@
 struct pb_listing {
 	struct pb_stream_key *key;	/* in order, once put in it */
 	size_t		 count, room;
+	/* What of packets it leaves out for who asks: so it says, of an edge.
+	 * "" and 0: nothing. */
+	char		 filter[PB_CONF_VALUE_MAX];
+	uint32_t	 snaplen;
 };
 
 /* PB_ELIMIT: it is one too many; PB_ENOMEM. */

@@ -250,6 +250,7 @@ streams_of_edge(struct pb_pairs *pairs, struct pb_err *err)
 		if (!concerns(pairs, &listed.key[i]))
 			continue;
 		rc = pb_index_stream(pairs->index, &listed.key[i], &info, err);
+		pair.sifted = listed.filter[0] != '\0';
 		pair.here = pair.there = listed.key[i];
 		if (rc == 0)
 			listed.key[rest++] = pair.here;

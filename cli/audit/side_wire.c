@@ -53,6 +53,7 @@ static int	wait_ms(struct wire *, const bool *, uint64_t,
 		    struct pb_err *);
 static void	on_answer(void *, struct pb_answer *);
 static void	on_row(void *, const struct pb_pull_row *, bool);
+static void	on_gets(void *, const char *, uint32_t);
 static void	on_list(void *, struct pb_pull_answer *);
 static void	destroy(struct pb_side *);
 
@@ -87,6 +88,7 @@ pb_side_wire(struct pb_side **out, const struct pb_side_node *node,
 	wire->call.done = on_answer;
 	wire->fetch.done = on_list;
 	wire->fetch.row = on_row;
+	wire->fetch.gets = on_gets;
 	wire->call.arg = wire->fetch.arg = wire;
 	if (node->edge == NULL)
 		wire->fetch.of = node->self;
@@ -237,6 +239,16 @@ on_row(void *arg, const struct pb_pull_row *row, bool fresh)
 	(void)fresh;
 	if (row->durable > 0 && wire->failed.code == 0)
 		pb_listing_add(wire->listing, &row->key, &wire->failed);
+}
+
+static void
+on_gets(void *arg, const char *filter, uint32_t snaplen)
+{
+	struct wire *wire = arg;
+
+	snprintf(wire->listing->filter, sizeof(wire->listing->filter), "%s",
+	    filter);
+	wire->listing->snaplen = snaplen;
 }
 
 static void

@@ -26,6 +26,7 @@ enum part { BEGIN, STREAMS, FILLS };
 struct listing {
 	struct pulling	 pulling;
 	struct pb_store	*store;
+	struct pb_sifts	*sifts;
 	const char	*streams;	/* globs; NULL: of this node */
 	char		 node[PB_NAME_BYTES_MAX + 1];
 	struct pb_offers_cursor since, until;
@@ -82,6 +83,7 @@ end(struct pb_request *request)
 	(void)pulling_wait(request, &wait_ms, NULL);
 	pulling_init(&listing->pulling, request, wait_ms);
 	listing->store = request->service->opts.store;
+	listing->sifts = request->service->sifts;
 	listing->streams = request->puller->streams;
 	if (request->head->since == NULL || !parse_cursor(
 	    request->head->since, &listing->since))
@@ -298,6 +300,7 @@ static void
 put_cursor(const struct listing *listing, struct pb_buf *piece)
 {
 	const struct pb_offers_cursor *at = &listing->until;
+	struct pb_sifts_words gets;
 	struct pb_json json;
 	char text[64];
 
@@ -306,5 +309,12 @@ put_cursor(const struct listing *listing, struct pb_buf *piece)
 	pb_json_init(&json, piece);
 	pb_json_object(&json, NULL);
 	pb_json_text(&json, "cursor", text);
+	if (listing->streams != NULL) {
+		pb_sifts_say(listing->sifts, listing->pulling.puller, &gets);
+		if (gets.filter[0] != '\0')
+			pb_json_text(&json, "filter", gets.filter);
+		if (gets.snaplen < PB_CAPLEN_MAX)
+			pb_json_u64(&json, "snaplen", gets.snaplen);
+	}
 	end_row(&json, piece);
 }

@@ -13,6 +13,8 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "conf/conf.h"
+#include "pcapng/block.h"
 
 #define WHAT_BYTES	(3 * PB_PULL_CURSOR_MAX + 64)
 #define HEADER_BYTES	128
@@ -37,6 +39,7 @@ static int	start_ack(struct pb_wire *, struct pb_fetch_call *,
 static void	on_head(void *, const struct pb_http_answer *);
 static void	done(void *, const struct pb_http_answer *);
 static void	on_line(void *, const char *, bool);
+static void	read_cursor(struct pb_fetch_call *, struct pb_json_doc *);
 static void	end_list(struct pb_fetch_call *, const struct pb_http_answer *,
 		    struct pb_pull_answer *);
 static bool	read_row(struct pb_json_doc *, struct pb_pull_row *);
@@ -208,14 +211,30 @@ on_line(void *arg, const char *line, bool fresh)
 		return;
 	pb_json_doc_open(&doc, line, strlen(line), NULL);
 	if (pb_json_doc_has(&doc, "cursor"))
-		pb_json_doc_text(&doc, "cursor", call->cursor,
-		    sizeof(call->cursor));
+		read_cursor(call, &doc);
 	else if (read_row(&doc, &row))
 		call->row(call->arg, &row, fresh);
 	else
 		call->spoilt = true;
 	call->spoilt |= doc.rc < 0;
 	pb_json_doc_close(&doc);
+}
+
+static void
+read_cursor(struct pb_fetch_call *call, struct pb_json_doc *doc)
+{
+	char filter[PB_CONF_VALUE_MAX] = "";
+	uint64_t snaplen = 0;
+
+	pb_json_doc_text(doc, "cursor", call->cursor, sizeof(call->cursor));
+	if (call->gets == NULL)
+		return;
+	if (pb_json_doc_has(doc, "filter"))
+		pb_json_doc_text(doc, "filter", filter, sizeof(filter));
+	if (pb_json_doc_has(doc, "snaplen"))
+		snaplen = pb_json_doc_u64(doc, "snaplen");
+	call->gets(call->arg, filter, snaplen < PB_CAPLEN_MAX ?
+	    (uint32_t)snaplen : 0);
 }
 
 static void
