@@ -602,6 +602,7 @@ revive(struct pb_ship *ship)
 			ship_enqueue(ship, s);
 	}
 	ship->look_ms = next;
+	ship_look_owed(ship);
 	ship_late_tell(ship);
 }
 

@@ -407,6 +407,10 @@ void	pb_ship_stuck(struct pb_ship *ship, uint32_t id, const char *text,
 	    uint64_t now_ms, uint64_t random);
 void	pb_ship_gone(struct pb_ship *ship, const char *text,
 	    uint64_t now_ms, uint64_t random);
+/* For how long of trying it has acknowledged nothing, while something waited
+ * for it; right to SHIP_LOOK_MS.  Streams of which it has never had anything do
+ * not count, unless it is all of them: it need not want each. */
+uint64_t pb_ship_owes_ms(const struct pb_ship *ship);
 
 /* Requests under way. */
 unsigned pb_ship_flights(const struct pb_ship *ship);

@@ -482,7 +482,7 @@ ship_progress(struct pb_ship *ship, const struct ship_request *r)
 	if (ship->refused == 0)
 		ship->last_error[0] = '\0';
 	ship->progress_ms = ship->now_ms;
-	ship->moved_ms = ship->clock_ms;
+	ship->moved_ms = ship->owed_ms = ship->clock_ms;
 	/* A letter of one that is pulled counted when it was passed. */
 	if (!ship->way.pulled || !r->letter)
 		ship->acked_bytes += r->bytes;

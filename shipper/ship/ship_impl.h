@@ -138,7 +138,8 @@ struct pb_ship {
 	/* The waiting clock: milliseconds of trying since the start. */
 	uint64_t	 clock_ms;
 	uint64_t	 tick_ms;	/* it counts up to here; 0: not yet */
-	uint64_t	 moved_ms;	/* its time at the last progress */
+	uint64_t	 moved_ms;	/* its time at the last progress, */
+	uint64_t	 owed_ms;	/* or when nothing was owed last */
 	uint64_t	 dying_ms;	/* when the next is demoted */
 	bool		 cannot_demote;	/* and has said so */
 	uint64_t	 delivered;	/* packets of letters, not told yet */
@@ -258,6 +259,11 @@ void	ship_prove_again(struct ship_stream *s);
 bool	ship_is_ahead(const struct ship_stream *s, uint64_t number);
 /* The stream has grown: perhaps that is what it waits for. */
 void	ship_came(struct pb_ship *ship, struct ship_stream *s);
+
+/* --- ship_pull.c -------------------------------------------------------- */
+
+/* Does who pulls owe an ack? */
+void	ship_look_owed(struct pb_ship *ship);
 
 /* --- ship_late.c -------------------------------------------------------- */
 

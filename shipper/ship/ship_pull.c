@@ -26,6 +26,7 @@ pb_ship_pulled(struct pb_ship *ship, uint32_t id, uint64_t acked,
 	if (acked <= s->base)
 		acked = 0;	/* it is to pass the base */
 	if (acked < s->acked) {
+		ship->owed_ms = ship->clock_ms;
 		ship_fell_back(ship, s, acked);
 		s->changed = true;
 	} else if (acked > s->acked) {
@@ -75,4 +76,26 @@ pb_ship_gone(struct pb_ship *ship, const char *text, uint64_t now_ms,
 	ship->random = random;
 	snprintf(answer.text, sizeof(answer.text), "%s", text);
 	ship_failed(ship, false, &answer);
+}
+
+uint64_t
+pb_ship_owes_ms(const struct pb_ship *ship)
+{
+	return ship->clock_ms - ship->owed_ms;
+}
+
+void
+ship_look_owed(struct pb_ship *ship)
+{
+	bool had = false, owes = false, waits = false;
+
+	for (unsigned i = 0; ship->way.pulled && i < ship->streams; i++) {
+		const struct ship_stream *s = ship->stream[i];
+
+		had |= s->acked > 0;
+		waits |= s->acked < s->end;
+		owes |= s->acked > 0 && s->acked < s->end;
+	}
+	if (!owes && (had || !waits))
+		ship->owed_ms = ship->clock_ms;
 }

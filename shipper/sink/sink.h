@@ -87,8 +87,10 @@ struct pb_sink_kind {
 	/* it has these of what came late; */
 	void	(*has_late)(struct pb_sink *sink, uint32_t stream,
 		    uint64_t first, uint64_t last);
-	/* and is it away?  In words, or NULL. */
-	const char *(*away)(struct pb_sink *sink, uint64_t now_ms);
+	/* and is it away, or as good as that, where it has acknowledged nothing
+	 * for so long of what waits?  In words, or NULL. */
+	const char *(*away)(struct pb_sink *sink, uint64_t owes_ms,
+		    uint64_t now_ms);
 	/* NULL: it takes all that it is sent. */
 	void	(*left_out)(struct pb_sink *sink,
 		    struct pb_sink_left_out *out);

@@ -34,7 +34,10 @@ struct sink_pull {
 	struct pb_sink	 sink;
 	int		 wake;
 	uint64_t	 patience_ms;
-	uint64_t	 now_ms;	/* of the last turn */
+	uint64_t	 owes_ms_max;	/* before it counts as away */
+	bool		 owes;		/* for too long, as of the last turn, */
+	uint64_t	 owed_ns;	/* since then, on the wall clock */
+	uint64_t	 now_ms;	/* of that turn */
 	uint64_t	 until_ms;	/* it is there */
 	uint64_t	 asked_ns;	/* when it asked last, on the wall clock;
 					 * at first when this began */
@@ -58,7 +61,8 @@ static void	pull_asks(struct pb_sink *, uint64_t, uint64_t);
 static void	pull_leaves_out(struct pb_sink *, uint64_t);
 static void	pull_left_out(struct pb_sink *, struct pb_sink_left_out *);
 static void	pull_has_late(struct pb_sink *, uint32_t, uint64_t, uint64_t);
-static const char *pull_away(struct pb_sink *, uint64_t);
+static const char *pull_away(struct pb_sink *, uint64_t, uint64_t);
+static uint64_t	owes_ms_max(const struct pb_conf_upstream *);
 static bool	came_for(const struct sink_pull *, const struct slot *);
 static void	end(struct sink_pull *, struct slot *, enum pb_outcome);
 static void	end_overdue(struct sink_pull *);
@@ -84,12 +88,24 @@ pull_create(struct pb_sink **out, const struct pb_sink_opts *opts,
 	pull->sink.kind = &pb_sink_pull;
 	pull->wake = opts->wake;
 	pull->patience_ms = opts->conf->answer_timeout_ms;
+	pull->owes_ms_max = owes_ms_max(opts->conf);
 	pull->now_ms = opts->now_ms;
 	pull->asked_ns = pb_clock_real_ns();
 	/* It may be waiting for an answer just now. */
 	pull->until_ms = opts->now_ms + pull->patience_ms;
 	*out = &pull->sink;
 	return 0;
+}
+
+/* One that is slow may take as long for an answer. */
+static uint64_t
+owes_ms_max(const struct pb_conf_upstream *conf)
+{
+	uint64_t ms = conf->retry_for_ms;
+
+	if (ms == 0 || ms > PB_SINK_OWES_MS)
+		ms = PB_SINK_OWES_MS;
+	return ms > conf->answer_timeout_ms ? ms : conf->answer_timeout_ms;
 }
 
 static void
@@ -111,7 +127,8 @@ pull_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	    .first = action->piece.first, .last = action->piece.last,
 	    .until_ms = pull->now_ms + PB_SINK_LATE_MS,
 	    .answer = { .ours = true, .acked = action->piece.last } };
-	if (action->kind == PB_ACTION_ASK && pull->now_ms >= pull->until_ms)
+	if (action->kind == PB_ACTION_ASK &&
+	    (pull->owes || pull->now_ms >= pull->until_ms))
 		end(pull, slot, PB_OUTCOME_FAILED);
 	else if (action->kind != PB_ACTION_PACKETS || action->piece.letter ||
 	    came_for(pull, slot))
@@ -194,17 +211,26 @@ pull_has_late(struct pb_sink *sink, uint32_t stream, uint64_t first,
 }
 
 static const char *
-pull_away(struct pb_sink *sink, uint64_t now_ms)
+pull_away(struct pb_sink *sink, uint64_t owes_ms, uint64_t now_ms)
 {
 	struct sink_pull *pull = (struct sink_pull *)sink;
+	bool owes = owes_ms >= pull->owes_ms_max;
 	char time[PB_TIME_TEXT_MAX];
 
 	pull->now_ms = now_ms;
 	end_overdue(pull);
-	if (now_ms < pull->until_ms)
+	if (owes && !pull->owes)
+		pull->owed_ns = pb_clock_real_ns() - owes_ms * PB_NS_PER_MS;
+	pull->owes = owes;
+	if (now_ms >= pull->until_ms)
+		snprintf(pull->text, sizeof(pull->text), "nobody has pulled "
+		    "since %s", pb_time_format(pull->asked_ns, time));
+	else if (owes)
+		snprintf(pull->text, sizeof(pull->text), "it asks, but has "
+		    "acknowledged nothing since %s",
+		    pb_time_format(pull->owed_ns, time));
+	else
 		return NULL;
-	snprintf(pull->text, sizeof(pull->text), "nobody has pulled since %s",
-	    pb_time_format(pull->asked_ns, time));
 	return pull->text;
 }
 

@@ -18,6 +18,8 @@
 
 static int	perform(struct pb_upstream *, const struct pb_action *,
 		    struct pb_err *);
+static const char *away_for(struct pb_upstream *, uint64_t);
+static void	hurry(struct pb_upstream *, uint64_t);
 static void	unsent(struct slot *, int, const char *);
 static void	look_at_clock(struct pb_upstream *);
 static int	make_packets(struct slot *, const struct pb_stream_info *,
@@ -110,8 +112,7 @@ void
 pb_upstream_run(struct pb_upstream *u, uint64_t now_ms)
 {
 	struct pb_action action;
-	const char *away = u->sink->kind->way.pulled ?
-	    u->sink->kind->away(u->sink, now_ms) : NULL;
+	const char *away = away_for(u, now_ms);
 	struct pb_err err;
 
 	look_at_clock(u);
@@ -190,14 +191,10 @@ pb_upstream_collect(struct pb_upstream *u)
 void
 pb_upstream_asks(struct pb_upstream *u, uint64_t wait_ms, uint64_t now_ms)
 {
-	struct pb_ship_status status;
-
 	if (!u->sink->kind->way.pulled)
 		return;
 	u->sink->kind->asks(u->sink, wait_ms, now_ms);
-	pb_ship_status(u->ship, &status);
-	if (status.state == PB_SHIP_BACKOFF)
-		pb_ship_hurry(u->ship);
+	hurry(u, now_ms);
 }
 
 void
@@ -223,7 +220,7 @@ pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
 	    pb_upstream_stream(u, stream, &err) < 0)
 		return;
 	u->sink->kind->leaves_out(u->sink, news->filtered);
-	pb_upstream_asks(u, 0, now_ms);
+	u->sink->kind->asks(u->sink, 0, now_ms);
 	for (unsigned part = 0; part <= forks->count; part++) {
 		uint32_t id = PB_PART_ID(stream->id, part);
 
@@ -233,6 +230,28 @@ pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
 			u->sink->kind->has_late(u->sink, id, news->first,
 			    news->acked);
 	}
+	hurry(u, now_ms);
+}
+
+/* Of one that is pulled: why it is not there, or NULL. */
+static const char *
+away_for(struct pb_upstream *u, uint64_t now_ms)
+{
+	const struct pb_sink_kind *kind = u->sink->kind;
+
+	return kind->way.pulled ? kind->away(u->sink, pb_ship_owes_ms(u->ship),
+	    now_ms) : NULL;
+}
+
+/* It is there again: that need not wait for its time to be seen. */
+static void
+hurry(struct pb_upstream *u, uint64_t now_ms)
+{
+	struct pb_ship_status status;
+
+	pb_ship_status(u->ship, &status);
+	if (status.state == PB_SHIP_BACKOFF && away_for(u, now_ms) == NULL)
+		pb_ship_hurry(u->ship);
 }
 
 void

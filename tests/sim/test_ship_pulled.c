@@ -37,7 +37,7 @@ static int
 setup(void **state)
 {
 	struct pb_conf_upstream conf = { .url = PB_CONF_PULL,
-	    .answer_timeout_ms = PATIENCE_MS };
+	    .answer_timeout_ms = PATIENCE_MS, .retry_for_ms = RETRY_FOR_MS };
 	struct pb_sink_opts opts = { .conf = &conf };
 
 	(void)state;
@@ -68,12 +68,19 @@ teardown(void **state)
 	return 0;
 }
 
+static const char *
+away_for(void)
+{
+	return pb_sink_pull.away(pull, pb_ship_owes_ms(world->ship),
+	    world->now_ms);
+}
+
 /* As an upstream runs, a turn a second. */
 static void
 run(uint64_t ms)
 {
 	for (uint64_t i = 0; i < ms; i += 1000) {
-		const char *away = pb_sink_pull.away(pull, world->now_ms);
+		const char *away = away_for();
 
 		if (away != NULL)
 			pb_ship_gone(world->ship, away, world->now_ms,
@@ -84,18 +91,36 @@ run(uint64_t ms)
 }
 
 static void
+hurry(void)
+{
+	if (world_status(world).state == PB_SHIP_BACKOFF &&
+	    away_for() == NULL)
+		pb_ship_hurry(world->ship);
+}
+
+static void
 asks(void)
 {
 	pb_sink_pull.asks(pull, 0, world->now_ms);
-	if (world_status(world).state == PB_SHIP_BACKOFF)
-		pb_ship_hurry(world->ship);
+	hurry();
 }
 
 static void
 acks(uint32_t id, uint64_t number)
 {
-	asks();
+	pb_sink_pull.asks(pull, 0, world->now_ms);
 	pb_ship_pulled(world->ship, id, number, world->now_ms);
+	hurry();
+}
+
+/* It asks every second, and says nothing of what it has. */
+static void
+only_asks(uint64_t ms)
+{
+	for (uint64_t i = 0; i < ms; i += 1000) {
+		asks();
+		run(1000);
+	}
 }
 
 static struct pb_ship_cursor
@@ -253,6 +278,95 @@ who_is_there_gets_no_letters(void **state)
 	assert_int_equal(cursor(2).acked, 0);
 }
 
+/* Its disk is full, say. */
+static void
+who_asks_and_acknowledges_nothing_is_as_good_as_away(void **state)
+{
+	char said[PB_SHIP_TEXT_MAX];
+
+	(void)state;
+	world_grow(world, 1, 5000);
+	world_grow(world, 2, 100);
+	acks(1, 1000);
+	acks(2, 100);
+	only_asks(RETRY_FOR_MS - 3000);
+	assert_int_equal(world_status(world).state, PB_SHIP_READY);
+	only_asks(5000);
+	assert_int_equal(world_status(world).state, PB_SHIP_BACKOFF);
+	strcpy(said, world_status(world).last_error);
+	assert_non_null(strstr(said, "it asks, but has acknowledged nothing "
+	    "since "));
+	/* What came last waits for as long. */
+	world_grow(world, 1, 6000);
+	only_asks(RETRY_FOR_MS / 2);
+	assert_int_equal(world_letters(world, 1, DEAD), 4000);
+	assert_string_equal(world_status(world).last_error, said);
+	assert_int_equal(cursor(1).acked, 1000);
+	/* The same again says nothing new. */
+	acks(1, 1000);
+	acks(2, 100);
+	only_asks(2000);
+	assert_int_equal(world_status(world).state, PB_SHIP_BACKOFF);
+	/* It has room again. */
+	acks(1, 1001);
+	only_asks(2000);
+	assert_int_equal(world_status(world).state, PB_SHIP_READY);
+	assert_non_null(strstr(world->last_event, "answers again"));
+	acks(1, 6000);
+	only_asks(3 * RETRY_FOR_MS);
+	assert_int_equal(world_status(world).state, PB_SHIP_IDLE);
+	assert_string_equal(world_status(world).last_error, "");
+	assert_int_equal(world_letters(world, 1, DEAD), 4000);
+	/* Time without anything to have does not count. */
+	world_grow(world, 2, 200);
+	only_asks(RETRY_FOR_MS - 3000);
+	assert_int_equal(world_status(world).state, PB_SHIP_READY);
+	assert_int_equal(world_letters(world, 2, DEAD), 0);
+}
+
+/* Nor who never had anything of any stream. */
+static void
+who_never_acknowledges_gets_letters_of_all(void **state)
+{
+	(void)state;
+	world_grow(world, 1, 5000);
+	world_grow(world, 2, 100);
+	only_asks(2 * RETRY_FOR_MS);
+	assert_int_equal(world_status(world).state, PB_SHIP_BACKOFF);
+	assert_int_equal(world_letters(world, 1, DEAD), 5000);
+	assert_int_equal(world_letters(world, 2, DEAD), 100);
+}
+
+/* A packet shortly before each time that would be too long; and again after it
+ * lost all. */
+static void
+who_is_slow_and_comes_on_gets_no_letters(void **state)
+{
+	(void)state;
+	world_grow(world, 1, 5000);
+	world_grow(world, 2, 5000);
+	for (uint64_t n = 1; n <= 20; n++) {
+		only_asks(RETRY_FOR_MS - 3000);
+		acks(1, n <= 10 ? n : n - 10);
+		assert_int_equal(world_status(world).state, PB_SHIP_READY);
+	}
+	assert_int_equal(world_letters(world, 1, DEAD), 0);
+	assert_int_equal(world_letters(world, 2, DEAD), 0);
+}
+
+/* Nor does a stream that it does not want make it one, once it has others. */
+static void
+a_stream_that_it_never_had_is_not_owed(void **state)
+{
+	(void)state;
+	world_grow(world, 1, 5000);
+	world_grow(world, 2, 5000);
+	acks(1, 5000);
+	only_asks(5 * RETRY_FOR_MS);
+	assert_int_not_equal(world_status(world).state, PB_SHIP_BACKOFF);
+	assert_int_equal(world_letters(world, 2, DEAD), 0);
+}
+
 /* It is there, and cannot be given what is next. */
 static void
 what_cannot_be_given_becomes_letters(void **state)
@@ -339,6 +453,10 @@ main(void)
 		TEST(who_is_away_is_waited_for_and_then_letters_are_made),
 		TEST(letters_are_known_after_a_crash),
 		TEST(who_is_there_gets_no_letters),
+		TEST(who_asks_and_acknowledges_nothing_is_as_good_as_away),
+		TEST(who_never_acknowledges_gets_letters_of_all),
+		TEST(who_is_slow_and_comes_on_gets_no_letters),
+		TEST(a_stream_that_it_never_had_is_not_owed),
 		TEST(what_cannot_be_given_becomes_letters),
 		TEST(what_came_late_is_under_way_until_it_says_that_it_has_it),
 		TEST(after_a_crash_it_is_as_far_as_was_written_down),

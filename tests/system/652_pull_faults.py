@@ -115,8 +115,8 @@ def a_slow_link_carries_next_to_nothing_twice(t):
 
 def a_core_whose_disk_is_full_takes_no_more_than_it_keeps(t):
     with small_disk(t, "core", 48) as disk:
-        e = edge(t, "lon1").start()
-        e.start_shipper()
+        e = edge(t, "lon1", "[upstream core]", "url = pull:",
+                 "retry_for = 3s", "answer_timeout = 3s").start()
         own(e, 1, 100)
         # Very fast; it counts what comes.
         door = SlowDoor(e.port, 1 << 40)
@@ -140,8 +140,14 @@ def a_core_whose_disk_is_full_takes_no_more_than_it_keeps(t):
              "the full disk")
         check(len(lines(node.shipper, "")) < 10, "the log is flooded:",
               node.shipper.tail())
+        # It asks on; at the edge it is as good as away.
+        wait_until(lambda: e.rows("dlq", "list"), "dead letters at the edge",
+                   HEALED)
+        e.shipper.says("backing off: it asks, but has acknowledged nothing ")
         disk.empty()
         all_is_there(e, node)
+        wait_until(lambda: not e.rows("dlq", "list"), "they are delivered",
+                   HEALED)
         wait_until(lambda: not status(node)["edges"][0]["last_error"],
                    "the status heals")
 
