@@ -241,6 +241,7 @@ take_section(struct audit *audit, const struct pb_side_node *node)
 	const struct pb_conf_upstream *upstream = node->upstream;
 
 	if (node->edge != NULL) {
+		audit->pairs.edge = node->edge->name;
 		audit->pairs.streams = node->edge->streams;
 		audit->report.there = node->edge->name;
 		audit->report.with = "edge";

@@ -32,6 +32,8 @@ static int	parts_of(struct pb_pairs *, const struct pb_stream_key *,
 static int	stream_there(void *, const struct pb_stream_info *,
 		    struct pb_err *);
 static int	streams_of_edge(struct pb_pairs *, struct pb_err *);
+static int	stream_of_edge(struct pb_pairs *,
+		    const struct pb_stream_key *, bool, struct pb_err *);
 static int	streams_at_upstream(struct pb_pairs *, struct pb_err *);
 static bool	concerns(const struct pb_pairs *,
 		    const struct pb_stream_key *);
@@ -239,30 +241,49 @@ stream_there(void *arg, const struct pb_stream_info *stream,
 static int
 streams_of_edge(struct pb_pairs *pairs, struct pb_err *err)
 {
-	struct pb_compare_pair pair = { .first = 1, .last = INT64_MAX,
-	    .comes = true };
 	struct pb_listing listed = { 0 };
 	struct pb_stream_info info;
 	int rc = pairs->list(pairs->arg, &listed, err);
+	bool sifted = listed.filter[0] != '\0';
 	size_t rest = 0;
 
 	for (size_t i = 0; i < listed.count && rc >= 0; i++) {
-		if (!concerns(pairs, &listed.key[i]))
+		const struct pb_stream_key key = listed.key[i];
+
+		if (!concerns(pairs, &key))
 			continue;
-		rc = pb_index_stream(pairs->index, &listed.key[i], &info, err);
-		pair.sifted = listed.filter[0] != '\0';
-		pair.here = pair.there = listed.key[i];
+		rc = pb_index_stream(pairs->index, &key, &info, err);
 		if (rc == 0)
-			listed.key[rest++] = pair.here;
+			listed.key[rest++] = key;
 		else if (rc == 1)
-			rc = pairs->each(pairs->arg, &pair, err);
+			rc = stream_of_edge(pairs, &key, sifted, err);
 	}
-	for (size_t i = 0; i < rest && rc >= 0; i++) {
-		pair.here = pair.there = listed.key[i];
-		rc = pairs->each(pairs->arg, &pair, err);
-	}
+	for (size_t i = 0; i < rest && rc >= 0; i++)
+		rc = stream_of_edge(pairs, &listed.key[i], sifted, err);
 	pb_listing_clear(&listed);
 	return rc < 0 ? rc : 0;
+}
+
+/* It has one epoch there; here each part that it was forked into has one
+ * (pull/pull_fork.c). */
+static int
+stream_of_edge(struct pb_pairs *pairs, const struct pb_stream_key *key,
+    bool sifted, struct pb_err *err)
+{
+	struct pb_compare_pair pair = { .here = *key, .there = *key,
+	    .comes = true, .sifted = sifted };
+	struct pb_forks forks = { .count = 0 };
+	int rc = pairs->state == NULL ? 0 : pb_forks_load_edge(pairs->state,
+	    pairs->edge, key, &forks, err);
+
+	for (unsigned part = 0; part <= forks.count && rc == 0; part++) {
+		pair.here.epoch = pb_forks_epoch(&forks, part, key->epoch);
+		pair.first = pb_forks_base(&forks, part) + 1;
+		pair.last = part < forks.count ? pb_forks_top(&forks, part) :
+		    INT64_MAX;
+		rc = pairs->each(pairs->arg, &pair, err);
+	}
+	return rc;
 }
 
 /* Of what is this node's own, and neither known here nor a part. */

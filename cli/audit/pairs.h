@@ -24,6 +24,7 @@ struct pb_pairs {
 	/* The upstream, or that there is none, where there is no other
 	 * store. */
 	const char	*upstream;
+	const char	*edge;		/* likewise, where it is one */
 	const char	*streams;	/* globs of what goes there, or comes */
 	const char	*node;		/* this node's name */
 	/* Which streams the other node says it has: 1, 0 where it cannot say

@@ -30,6 +30,7 @@ static const struct pb_column columns[] = {
 	{ "failures", PB_CELL_U64, EDGE(row.failures) },
 	{ "last_error", PB_CELL_TEXT, EDGE(row.last_error) },
 	{ "last_error_time", PB_CELL_TIME, EDGE(row.error_ns) },
+	{ "forked", PB_CELL_U64, EDGE(row.forked) },
 	{ 0 },
 };
 
@@ -74,5 +75,9 @@ say(struct pb_out *out, const struct pb_edge_figures *edge, uint64_t now_ns)
 	if (edge->refused > 0)
 		pb_out_printf(out, "           %" PRIu64 " of its streams wait "
 		    "to be tried again, or are refused\n", edge->refused);
+	if (row->forked > 0)
+		pb_out_printf(out, "           %" PRIu64 " of its streams came "
+		    "to other packets than are here: what is past those goes "
+		    "under another epoch\n", row->forked);
 	pb_upstream_say_error(out, row->last_error, row->error_ns, now_ns);
 }

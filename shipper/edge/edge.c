@@ -446,7 +446,7 @@ pb_edge_report(struct pb_edge *edge, struct pb_edge_row *out, uint64_t now_ms,
 	*out = (struct pb_edge_row){ .state = s.state, .written_ns = now_ns,
 	    .since_ns = now_ns - (now_ms - s.since_ms) * PB_NS_PER_MS,
 	    .attempts = s.attempts, .streams = s.streams,
-	    .refused = s.refused, .behind = s.behind,
+	    .refused = s.refused, .forked = s.forked, .behind = s.behind,
 	    .flight_bytes = s.flight_bytes, .packets = s.packets,
 	    .bytes = s.bytes, .failures = s.failures };
 	strcpy(out->name, edge->name);
@@ -465,7 +465,8 @@ pb_edge_report(struct pb_edge *edge, struct pb_edge_row *out, uint64_t now_ms,
 	/* That time passes is no news. */
 	news = was->written_ns == 0 || was->state != out->state ||
 	    was->attempts != out->attempts || was->streams != out->streams ||
-	    was->refused != out->refused || was->behind != out->behind ||
+	    was->refused != out->refused || was->forked != out->forked ||
+	    was->behind != out->behind ||
 	    was->flight_bytes != out->flight_bytes ||
 	    was->packets != out->packets || was->bytes != out->bytes ||
 	    was->failures != out->failures || was->pps != out->pps ||

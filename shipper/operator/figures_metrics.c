@@ -15,7 +15,7 @@
 struct facts {
 	char		name[PB_NAME_BYTES_MAX + 1];
 	uint64_t	state;
-	uint64_t	streams, refused;
+	uint64_t	streams, refused, forked;
 	uint64_t	backlog, backlog_bytes, waits, lag, left;
 	uint64_t	flight_bytes, pps, byteps;
 	uint64_t	packets, bytes;
@@ -83,6 +83,8 @@ static const struct pb_metric edge_metric[] = {
 	GAUGE("streams", streams, "Streams that are fetched."),
 	GAUGE("streams_refused", refused,
 	    "Streams that wait to be tried again, or are refused."),
+	GAUGE("streams_forked", forked, "Streams that go on under another "
+	    "epoch here, as numbers were given again there."),
 	GAUGE("backlog_packets", backlog, "Packets that wait there."),
 	GAUGE("backlog_bytes", backlog_bytes,
 	    "Bytes of those, if they are like what was fetched so far."),
@@ -200,7 +202,8 @@ tell_edge(const struct pb_figures *figures, size_t i, struct facts *out)
 
 	*out = (struct facts){
 		.state = row->state, .streams = edge->streams,
-		.refused = edge->refused, .backlog = row->behind,
+		.refused = edge->refused, .forked = row->forked,
+		.backlog = row->behind,
 		.backlog_bytes = edge->backlog_bytes,
 		.lag = seconds(edge->lag_ns), .left = seconds(edge->left_ns),
 		.flight_bytes = row->flight_bytes,

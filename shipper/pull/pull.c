@@ -423,6 +423,7 @@ pb_pull_status(struct pb_pull *pull, uint64_t now_ms,
 	    .last_error = pull->last_error, .error_ms = pull->error_ms };
 	TAILQ_FOREACH(s, &pull->all, all) {
 		out->refused += s->refused;
+		out->forked += s->listed && pull_forks(s)->count > 0;
 		out->behind += behind(s);
 	}
 	pull->now_ms = now_ms;

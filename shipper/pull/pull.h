@@ -204,6 +204,7 @@ struct pb_pull_status {
 	unsigned	attempts;	/* failures in a row */
 	unsigned	streams;
 	unsigned	refused;	/* of them, waiting or refused */
+	unsigned	forked;		/* under another epoch here */
 	uint64_t	behind;		/* packets there and not here */
 	uint64_t	flight_bytes;	/* that are here and not durable */
 	uint64_t	packets, bytes;	/* fetched and durable, of bodies as

@@ -26,6 +26,7 @@ static const struct pb_row_field fields[] = {
 	PB_ROW_TEXT(struct pb_edge_row, last_error),
 	/* Behind what a shipper of before reads. */
 	NUMBER(failures), NUMBER(pps), NUMBER(byteps), NUMBER(comes_pps),
+	NUMBER(forked),
 };
 static const struct pb_row_shape shape = PB_ROW_SHAPE(ROW_VERSION,
     struct pb_edge_row, fields);

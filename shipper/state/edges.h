@@ -26,6 +26,7 @@ struct pb_edge_row {
 	/* A second, now (speed.h): packets and bytes stored here; packets that
 	 * are new there. */
 	uint64_t	pps, byteps, comes_pps;
+	uint64_t	forked;		/* streams under another epoch here */
 	char		url[PB_TEXT_BYTES_MAX];
 	char		last_error[PB_SHIP_TEXT_MAX];
 };

@@ -2,6 +2,7 @@
 copy of the store that goes on, two from one image.  Every packet of both
 arrives, once, under the epoch that it would have been pushed under."""
 
+import json
 import random
 import shutil
 
@@ -86,6 +87,8 @@ def what_a_copy_goes_on_with_arrives_as_it_would_be_pushed(t):
                            for u in status(lon)["upstreams"]),
                "nothing waits at the edge")
     equal(lon.rows("dlq", "list", "--all"), [], "dead letters")
+    ((_, _, epoch),) = lon.ends()
+    told(node, (80, 60), epoch)
     # Back again, and on with others still.
     lon.stop()
     put_back(lon, copy)
@@ -94,6 +97,20 @@ def what_a_copy_goes_on_with_arrives_as_it_would_be_pushed(t):
     arrives(node, (1, 80, 60), (81, 100, 70), (81, 140, 90), (81, 150, 110))
     arrives(hq, (1, 80, 60), (81, 100, 70), (81, 140, 90), (81, 150, 110))
     equal(node.ends(), hq.ends(), "streams, and how far they are")
+    told(node, (80, 70), epoch)
+
+
+def told(node, same, there):
+    """Of both parts, by an audit, and in the status."""
+    done = node.pb_run("audit", "e0", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    equal(done.returncode, 0, "the audit's status (%s)" % rows)
+    equal([(r["same"], r["epoch_there"]) for r in rows
+           if r["row"] == "stream"], [(n, there) for n in same],
+          "what is the same, and its epoch there")
+    wait_until(lambda: status(node)["edges"][0]["forked"] == 1,
+               "the status says so")
+    check(b"goes under another epoch" in node.pb("status"), "in words")
 
 
 def what_a_filter_leaves_out_of_it_makes_no_other_fork(t):

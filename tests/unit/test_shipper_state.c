@@ -471,7 +471,7 @@ edges_come_in_pages_by_name_and_are_forgotten(void **state)
 		struct pb_edge_row row = { .state = PB_SHIP_READY,
 		    .behind = i + 1, .packets = 7, .error_ns = 9,
 		    .failures = 10, .pps = 11, .byteps = 12, .comes_pps = 13,
-		    .url = "http://x", .last_error = "why" };
+		    .forked = 14, .url = "http://x", .last_error = "why" };
 
 		strcpy(row.name, names[i]);
 		pb_state_put_edge(b.state, &row);
@@ -486,6 +486,7 @@ edges_come_in_pages_by_name_and_are_forgotten(void **state)
 	assert_int_equal(rows[0].pps, 11);
 	assert_int_equal(rows[0].byteps, 12);
 	assert_int_equal(rows[0].comes_pps, 13);
+	assert_int_equal(rows[0].forked, 14);
 	assert_int_equal(pb_state_edges(b.state, "b", rows, 3, NULL), 1);
 	assert_string_equal(rows[0].name, "c");
 	assert_int_equal(pb_state_forget_edges(b.state, keeps_b, NULL, NULL),
