@@ -4,7 +4,7 @@
 set -eu
 
 packages="netsniff-ng wireshark-common tcpdump stenographer rsync iperf3
-nginx curl openssl"
+nginx curl openssl ethtool"
 services="nginx stenographer rsync iperf3"
 # Asked by Debian's maintainer scripts before they start anything.
 policy=/usr/sbin/policy-rc.d

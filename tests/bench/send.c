@@ -10,6 +10,12 @@
  * after each batch.  A line of JSON says what came of it,
  * `cpu_ns` the processor's time of a frame, that of start-up included;
  * status 0, or 1 and what failed.  While the interface is down it waits.
+ *
+ *	send --spin GAP_NS COUNT
+ *
+ * Sends nothing: it looks at the clock, until each of COUNT moments GAP_NS
+ * apart, and says how late it was.  That is what a processor of this machine
+ * can do at best.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +24,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/timing.h"
 #include "recorder/transmit/engine/outlet.h"
 
 #define BATCH		256u
@@ -188,6 +195,27 @@ parse(struct job *job, char **argv, int argc)
 	return 0;
 }
 
+static int
+spin(uint64_t gap_ns, uint64_t count)
+{
+	static struct pb_timing late;
+	uint64_t due = pb_clock_mono_ns() + gap_ns, now;
+
+	for (uint64_t i = 0; i < count; i++, due += gap_ns) {
+		do
+			now = pb_clock_mono_ns();
+		while (now < due);
+		pb_timing_add(&late, now - due);
+	}
+	printf("{\"p50\": %llu, \"p99\": %llu, \"p999\": %llu, "
+	    "\"max\": %llu}\n",
+	    (unsigned long long)pb_timing_find(&late, 500),
+	    (unsigned long long)pb_timing_find(&late, 990),
+	    (unsigned long long)pb_timing_find(&late, 999),
+	    (unsigned long long)late.max);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -196,6 +224,9 @@ main(int argc, char **argv)
 	struct pb_err err;
 	int rc = 0;
 
+	if (argc == 4 && strcmp(argv[1], "--spin") == 0)
+		return spin(strtoull(argv[2], NULL, 10),
+		    strtoull(argv[3], NULL, 10));
 	if (argc < 5 || parse(&job, argv, argc) < 0) {
 		fprintf(stderr, "send IFACE ENGINE BYTES COUNT "
 		    "[BATCH [SECONDS_MAX [PAUSE_US]]]\n");
