@@ -18,6 +18,7 @@
 #define LINK_BYTES	14u	/* an Ethernet header */
 #define TAG_BYTES	4u	/* of IEEE 802.1Q, beyond the MTU */
 #define TAG_AT		12u	/* where its type stands */
+#define AHEAD		8u	/* frames, whose start is fetched before */
 #define LOOK_NS		10000000u	/* of a full queue, between two looks */
 #define DRAIN_STEP_NS	50000u
 #define TURN_DRAIN_NS	20000000u	/* an interface may let go late */
@@ -380,8 +381,11 @@ fitting(const struct pb_outlet *outlet, const struct pb_frame *frames,
 {
 	unsigned n = 0;
 
-	while (n < count && fits(outlet, &frames[n]))
+	while (n < count && fits(outlet, &frames[n])) {
 		n++;
+		if (n + AHEAD < count)
+			__builtin_prefetch(frames[n + AHEAD].data);
+	}
 	return n;
 }
 
