@@ -34,12 +34,13 @@ def apart(wire):
     """The other end takes frames in by a thread of its own, for which there
     is the other processor.  veth does so only for what it might join to
     longer ones (GRO), so that the sender may not have those done for it."""
-    need("ethtool")
+    need("ethtool", "pgrep", "taskset")
     wire.t.inside(wire.tx, "ethtool", "-K", "pb0", "tso", "off")
     wire.t.inside(wire.rx, "ethtool", "-K", "pb1", "gro", "on")
     wire.t.inside(wire.rx, "unshare", "-m", "sh", "-c",
                   "mount -t sysfs sysfs /sys && "
-                  "echo 1 > /sys/class/net/pb1/threaded")
+                  "echo 1 > /sys/class/net/pb1/threaded && "
+                  "taskset -cp %s $(pgrep -n ^napi/pb1-)" % OTHER_CPU)
     return wire
 
 
@@ -128,7 +129,8 @@ def measure(row, size):
 
 HOW_APART = ("`receiving apart`: another pair, where the kernel takes frames "
              "in by a thread (`ethtool -K pb0 tso off`, `ethtool -K pb1 gro "
-             "on`, `echo 1 > /sys/class/net/pb1/threaded`), and not on the "
+             "on`, `echo 1 > /sys/class/net/pb1/threaded`) that has CPU 1 "
+             "(`taskset -cp 1 $(pgrep -n ^napi/pb1-)`), and not on the "
              "sender's processor; trafgen gives up where that falls behind.")
 
 WHAT = ("Frames of %d bytes out of one end of a veth pair, as fast as it "
