@@ -136,7 +136,7 @@ def what_it_cannot_use_is_refused(t):
 def every_row_still_works(t):
     if not os.environ.get("PB_FULL"):
         skip("with PB_FULL=1")
-    need("trafgen", "stenotype", "nginx", "rsync", "iperf3")
+    need("trafgen", "stenotype", "nginx", "rsync", "iperf3", "ethtool")
     with Disk(t) as disk:
         done = run(disk.argv("--smoke"), seconds=300, env=disk.env)
         equal(done.returncode, 0, "status, having said " +
