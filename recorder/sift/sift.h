@@ -2,8 +2,9 @@
  * recorder/sift/sift.h - a section without what an upstream is not to get
  *
  * Packets that a filter leaves out, and of the others the bytes behind a snap
- * length; their original lengths stay.  What is left out is said where it was (pcapng/filtered.h), a run of it in
- * one block, together with what earlier nodes have left out there.
+ * length; their original lengths stay.  What is left out is said where it was
+ * (pcapng/filtered.h), a run of it in one block, together with what earlier
+ * nodes have left out there.
  */
 #ifndef PB_SIFT_SIFT_H
 #define PB_SIFT_SIFT_H

@@ -3,9 +3,9 @@
  *
  * The recorder gives them out and hears who asks; here is what that means for
  * the upstream.  It is there until `answer_timeout` after its last request
- * ended, or would have; it has what it says.  Who asks and asks, and says that it
- * has nothing more, is as good as away: after `retry_for`, as what waits for it
- * becomes dead letters then, or the time below; not before `answer_timeout`.
+ * ended, or would have; it has what it says.  Who asks and asks, and says that
+ * it has nothing more, is as good as away: after `retry_for`, as what waits for
+ * it becomes dead letters then, or the time below; not before `answer_timeout`.
  */
 #ifndef PB_SHIPPER_SINK_PULL_H
 #define PB_SHIPPER_SINK_PULL_H

@@ -22,8 +22,8 @@ struct pb_fetch_call {
 	/* Of a list, before its `done`; else NULL.  `fresh` as of the answer. */
 	void		(*row)(void *arg, const struct pb_pull_row *row,
 			    bool fresh);
-	/* Of a list, before its `done`: what of packets is left out for who asks,
-	 * "" and 0: nothing.  NULL: it does not matter. */
+	/* Of a list, before its `done`: what of packets is left out for who
+	 * asks, "" and 0: nothing.  NULL: it does not matter. */
 	void		(*gets)(void *arg, const char *filter,
 			    uint32_t snaplen);
 	/* Of packets: these numbers are on their way. */

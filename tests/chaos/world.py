@@ -5,9 +5,8 @@
     tx2 ))) edge2 --/
                   \\-- lab
 
-Over each link the node on the left pushes its packets, perhaps with a
-filter, or the one on the right dials it and pulls them: the seed says which
-(Ways).
+Over each link the node on the left pushes its packets, or the one on the right
+dials it and pulls them, perhaps with a filter: the seed says which (Ways).
 Each node lives in a network namespace of its own; what they say to each
 other goes through a router in the namespace `hub`, where a way can be cut
 in silence.  Each store lies on an ext4 image behind a loop device, so that
@@ -49,7 +48,8 @@ STORE += ["retain_age = 1h"]
 # What edges keep, by seed: what is acknowledged goes, oldest first.
 RETAINS = ("2MiB", "3MiB", "6MiB", "0")
 # Who pulls an edge may be there and take nothing, for its own disk is full:
-# then there are no dead letters, and what is not acknowledged goes as well.
+# then there are dead letters only after its `answer_timeout`, and what is not
+# acknowledged until then goes as well.
 RETAINS_PULLED = ("8MiB", "0")
 IMPORTED = 200          # packets, each time an operator does
 USER = 65534            # who runs the programs
@@ -60,7 +60,7 @@ CLOCK = os.path.join(BUILD, "tests", "system", "clock.so")
 UPSTREAM = ["retry_for = %ds" % max(1, SLOW)]
 # Who pulls is away after so long, so that there are dead letters then, too.
 PULLED = ["answer_timeout = %ds" % max(3, 3 * SLOW)]
-FILTERS = 0.4           # of the links that are pushed
+FILTERS = 0.4           # of the links that are pushed, and of the others
 FILTER = "filter = ether[14] & 3 != 0"      # the frame's number is there
 BEGINS_S = 1.0          # for a program that was started a moment ago
 AGAIN_S = 1.0           # after a start that a broken disk refused
@@ -99,14 +99,17 @@ def left_out(frame):
 
 
 class Ways:
-    """Which links are pulled, by seed: one at least; and which of the others
-    have a filter."""
+    """Which links are pulled, by seed: one at least; and which of all have a
+    filter."""
 
     def __init__(self, seed):
         rng = random.Random(seed)
         self.pulled = set(rng.sample(LINKS, rng.randint(1, len(LINKS))))
         self.filtered = {link for link in LINKS if link not in self.pulled and
                          rng.random() < FILTERS}
+        rng = random.Random(~seed)      # seeds of before push as before
+        self.filtered |= {link for link in LINKS if link in self.pulled and
+                          rng.random() < FILTERS}
         busy = {below for below, _ in LINKS} | {
             above for _, above in self.pulled}
         self.programs = [(n, "recorder") for n in NODES] + [
@@ -121,10 +124,10 @@ class Ways:
         return any(link in self.filtered for link in zip(path, path[1:]))
 
     def __str__(self):
-        return ", ".join("%s %s %s" % (
-            below, "is pulled by" if (below, above) in self.pulled else
-            "filters for" if (below, above) in self.filtered else
-            "pushes to", above) for below, above in LINKS)
+        return ", ".join("%s %s%s %s" % (
+            below, "filters, and " if (below, above) in self.filtered else "",
+            "is pulled by" if (below, above) in self.pulled else "pushes to",
+            above) for below, above in LINKS)
 
 
 def paths(name):
@@ -404,7 +407,8 @@ class World:
             if below == name and pulled:
                 allow.append("pull:" + above)
                 extra += ["[upstream %s]" % above, "url = pull:", *UPSTREAM,
-                          *PULLED]
+                          *PULLED] + [FILTER] * (
+                              link in self.ways.filtered)
             elif below == name:
                 upstreams[above] = [url(above), *UPSTREAM] + [
                     FILTER] * (link in self.ways.filtered)

@@ -6,14 +6,14 @@
  *
  *	K list, packets or acks     what it asks for
  *	G, H, J, O                  after, max_bytes, wait, since
- *	V, N        B bytes         Accept-Encoding, PB-Node; how long the body is
+ *	V, N        B bytes         Accept-Encoding, PB-Node; the body's length
  *	S ms                        time goes by
  *
  * The node has one stream: packets, some that a filter left out, a gap, and
  * packets that came late.  What it gives is one section that begins right
  * behind what was asked for, with the digest that it says, or a gap that does;
- * nothing is left over.  So it is for `few`, for whom all packets but small ones
- * are filtered, and those cut.
+ * nothing is left over.  So it is for `few`, for whom all packets but small
+ * ones are filtered, and those cut.
  */
 #include <string.h>
 

@@ -177,7 +177,7 @@ told(uint64_t acked)
 }
 
 static void
-what_was_left_out_is_told_once_with_the_ack_that_passes_it(void **state)
+what_was_left_out_is_told_once_with_its_ack(void **state)
 {
 	struct pb_pull_news late = ack_of("eth0", 35);
 
@@ -208,7 +208,7 @@ what_was_left_out_is_told_once_with_the_ack_that_passes_it(void **state)
 }
 
 static void
-what_was_left_out_waits_for_a_shipper_and_is_not_told_again(void **state)
+what_was_left_out_waits_for_a_shipper(void **state)
 {
 	(void)state;
 	gave(1, 10, 3);
@@ -267,8 +267,8 @@ main(void)
 		TEST(that_it_asks_is_told_when_it_is_news),
 		TEST(without_a_shipper_an_ack_is_refused),
 		TEST(a_new_shipper_is_given_the_last_ack_of_each_stream),
-		TEST(what_was_left_out_is_told_once_with_the_ack_that_passes_it),
-		TEST(what_was_left_out_waits_for_a_shipper_and_is_not_told_again),
+		TEST(what_was_left_out_is_told_once_with_its_ack),
+		TEST(what_was_left_out_waits_for_a_shipper),
 		TEST(a_shipper_that_does_not_listen_is_not_waited_for),
 		TEST(what_nobody_understands_is_refused),
 	};
