@@ -93,7 +93,7 @@ $(BUILD)/pb-recorder $(BUILD)/pb-shipper:
 # Archives that want what is not here are left out.
 OWN := $(if $(filter %/libpcap.a,$(ARCHIVES)),$(BUILD)/cli/static/bus.o) \
        $(ARCHIVES)
-$(BUILD)/cli/static/bus.o: CFLAGS += $(shell pkg-config --cflags dbus-1)
+$(BUILD)/cli/static/bus.o: ALL += $(shell pkg-config --cflags dbus-1)
 $(BUILD)/pb: $(BUILD)/cli/main.o $(LIB) $(OWN)
 	@echo "  LINK $@"
 	@$(CC) $(LINK) -o $@ $^ $(LDLIBS) 2>/dev/null || { \
