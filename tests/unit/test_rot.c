@@ -44,14 +44,14 @@ past_the_end(void)
 		_exit(99);
 }
 
+/* What valgrind has no complaint of its own about. */
 static void
-nowhere(void)
+not_allowed(void)
 {
-	volatile const char *at = mmap(NULL, 4096, PROT_NONE,
+	volatile char *at = mmap(NULL, 4096, PROT_READ,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (*at == 0)
-		_exit(99);
+	*at = 1;
 }
 
 static void
@@ -132,7 +132,7 @@ a_rotten_page_of_what_is_watched_is_told(void **state)
 {
 	(void)state;
 	told(end_of(past_the_end, HERE, NULL), ROTTEN);
-	told(end_of(nowhere, HERE, NULL), ROTTEN);
+	told(end_of(not_allowed, HERE, NULL), ROTTEN);
 	told(end_of(abort, HERE, NULL), ROTTEN);
 	told(end_of(finds_it, HERE, NULL), ROTTEN);
 }
