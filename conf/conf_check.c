@@ -265,16 +265,20 @@ static int
 check_pulled(const struct pb_conf_upstream *upstream, const char **key,
     struct pb_err *err)
 {
+	*key = upstream->rate_limit > 0 ? "rate_limit" :
+	    upstream->rate_burst != 0 ? "rate_burst" :
+	    upstream->requeue_manual ? "requeue" :
+	    upstream->schedule.count > 0 ? "schedule" :
+	    upstream->priority[0] != '\0' ? "priority" :
+	    upstream->pace_original ? "pace" :
+	    upstream->at_most_once ? "delivery" : NULL;
+	if (*key != NULL)
+		return pb_err_set(err, PB_EINVAL, "given, but it pulls, when "
+		    "and as fast as it likes; take it out, or push to it: "
+		    "write url = https://host:port");
 	*key = connection_key(upstream);
-	if (*key == NULL)
-		*key = upstream->rate_limit > 0 ? "rate_limit" :
-		    upstream->requeue_manual ? "requeue" :
-		    upstream->schedule.count > 0 ? "schedule" :
-		    upstream->priority[0] != '\0' ? "priority" :
-		    upstream->pace_original ? "pace" :
-		    upstream->at_most_once ? "delivery" : NULL;
 	return *key == NULL ? 0 : pb_err_set(err, PB_EINVAL, "given, but it "
-	    "pulls: its own side says how packets come to it; take it out");
+	    "pulls: write it into [edge] there, and take it out here");
 }
 
 /* The first one that is about a connection; NULL: none is. */

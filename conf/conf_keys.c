@@ -11,6 +11,8 @@
 
 #include "conf/conf.h"
 
+#define AUTHORITY_BYTES_MAX	268	/* 255 of a name, brackets, a port */
+
 #define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define FIELD(type, member)						\
 	.offset = offsetof(struct type, member),			\
@@ -37,6 +39,7 @@ static bool	differs(const struct pb_conf_key *, const void *,
 static int	bounded(const struct pb_conf_key *, scalar *, const char *,
 		    uint64_t *, struct pb_err *);
 static bool	day_time(const char *, unsigned *);
+static bool	is_authority(const char *, size_t);
 static bool	is_port(const char *);
 static bool	are_globs(const char *, size_t);
 static bool	is_link(const char *);
@@ -193,6 +196,9 @@ static const struct pb_conf_key upstream_keys[] = {
 #define NOT_OF_EDGE(key, why)	{ key, parse_not_of_edge, .wrong = why }
 #define AT_THE_EDGE	"what waits, waits at the edge; write it there, in "	\
 		"[upstream NAME] with url = pull: and this node's name"
+#define AT_ONCE	"its packets come at once, and as fast as they are stored "	\
+		"here; take it out, or have the edge push, by an [upstream] "	\
+		"there that has it"
 static const struct pb_conf_key edge_keys[] = {
 	{ "url", parse_url, FIELD(pb_conf_edge, url),
 	    .needed = "url = https://lon1.example:7152" },
@@ -219,12 +225,11 @@ static const struct pb_conf_key edge_keys[] = {
 	NOT_OF_EDGE("retry_for", AT_THE_EDGE),
 	NOT_OF_EDGE("dead_letters_max", AT_THE_EDGE),
 	NOT_OF_EDGE("dead_letters_age", AT_THE_EDGE),
-	NOT_OF_EDGE("requeue", AT_THE_EDGE),
-	NOT_OF_EDGE("rate_burst", AT_THE_EDGE),
-	NOT_OF_EDGE("rate_limit", "packets come from an edge as fast as they "
-	    "are stored here; take it out"),
-	NOT_OF_EDGE("schedule", AT_THE_EDGE),
-	NOT_OF_EDGE("priority", AT_THE_EDGE),
+	NOT_OF_EDGE("requeue", AT_ONCE),
+	NOT_OF_EDGE("rate_burst", AT_ONCE),
+	NOT_OF_EDGE("rate_limit", AT_ONCE),
+	NOT_OF_EDGE("schedule", AT_ONCE),
+	NOT_OF_EDGE("priority", AT_ONCE),
 	NOT_OF_EDGE("filter", AT_THE_EDGE),
 	NOT_OF_EDGE("snaplen", AT_THE_EDGE),
 	NOT_OF_EDGE("pace", "packets of an edge go into the store; take it "
@@ -538,16 +543,11 @@ static int
 parse_address(const struct pb_conf_key *key, void *field, const char *value,
     struct pb_err *err)
 {
-	const char *colon = strrchr(value, ':'), *first = strchr(value, ':');
-	bool good = colon != NULL && colon != value && is_port(colon + 1) &&
-	    strpbrk(value, " \t/") == NULL;
+	const char *colon = strrchr(value, ':');
 
-	if (good && value[0] == '[')
-		good = colon - value > 2 && colon[-1] == ']' &&
-		    strchr(value, ']') == colon - 1;
-	else if (good)
-		good = first == colon && strpbrk(value, "[]") == NULL;
-	if (!good)
+	if (colon == NULL || !is_port(colon + 1) ||
+	    !is_authority(value, strlen(value)) ||
+	    strpbrk(value, " \t/") != NULL)
 		return pb_err_set(err, PB_EINVAL, "'%.100s' is no address; "
 		    "write host:port or [IPv6]:port, like 0.0.0.0:7152",
 		    value);
@@ -577,7 +577,7 @@ parse_url(const struct pb_conf_key *key, void *field, const char *value,
 	host += 3;
 	host_len = strcspn(host, "/");
 	/* What follows is our path; user names and passwords have no use. */
-	if (host_len == 0 || host[0] == ':' ||
+	if (!is_authority(host, host_len) ||
 	    strpbrk(host, " \t?#@\\") != NULL)
 		goto wrong;
 	rc = parse_text(key, field, value, err);
@@ -768,6 +768,23 @@ parse_not_of_edge(const struct pb_conf_key *key, void *field,
 }
 
 /* --- small things --- */
+
+/* A host, or an IPv6 address in brackets, and a port or none. */
+static bool
+is_authority(const char *text, size_t len)
+{
+	char copy[AUTHORITY_BYTES_MAX + 1], *port;
+
+	if (len > AUTHORITY_BYTES_MAX)
+		return false;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	port = copy[0] == '[' ? copy + 1 + strcspn(copy + 1, "[]") :
+	    copy + strcspn(copy, ":[]");
+	if (copy[0] == '[' ? port - copy < 3 || *port++ != ']' : port == copy)
+		return false;
+	return *port == '\0' || (*port == ':' && is_port(port + 1));
+}
 
 static bool
 is_port(const char *text)

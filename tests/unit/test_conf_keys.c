@@ -137,7 +137,12 @@ static const struct refusal an_edge_has_keys_of_its_own[] = {
 	    "waits at the edge; write it there, in [upstream NAME] with url = "
 	    "pull: and this node's name" },
 	{ EDGE "delivery = at-most-once\n", 8, "delivery: not of an edge" },
-	{ EDGE "rate_limit = 1Mbit\n", 8, "rate_limit: not of an edge" },
+	{ EDGE "filter = tcp\n", 8, "filter: not of an edge: what waits" },
+	{ EDGE "rate_limit = 1Mbit\n", 8, "rate_limit: not of an edge: its "
+	    "packets come at once, and as fast as they are stored here; take "
+	    "it out, or have the edge push, by an [upstream] there that has "
+	    "it" },
+	{ EDGE "schedule = 20:00-06:00\n", 8, "its packets come at once" },
 	{ EDGE "windov = 1MiB\n", 8, "unknown key; did you mean window?" },
 	{ 0 },
 };
@@ -265,6 +270,15 @@ static const struct refusal bounds_on_peers_have_bounds[] = {
 	{ 0 },
 };
 
+static const struct refusal who_pulls_takes_when_it_likes[] = {
+	{ PULLED "schedule = 20:00-06:00\n", 11, "[upstream c] schedule: given, "
+	    "but it pulls, when and as fast as it likes; take it out, or push" },
+	{ PULLED "rate_burst = 1MiB\n", 11, "as fast as it likes" },
+	{ PULLED "proxy = http://p:1\n", 11, "proxy: given, but it pulls: "
+	    "write it into [edge] there" },
+	{ 0 },
+};
+
 static const struct values the_ends_of_those_bounds_are_taken[] = {
 	{ LISTEN, 7, "body_max", { "64KiB", "64MiB" }, { NULL } },
 	{ LISTEN, 7, "memory_max", { "64MiB", "1TiB" }, { NULL } },
@@ -306,6 +320,11 @@ static const struct values an_address_has_a_host_and_a_port[] = {
 	    "a:1/", "http://a:1" } },
 	{ 0 },
 }, a_url_has_a_scheme_and_a_host[] = {
+	{ BASE "[upstream c]\ntls = off\n", 6, "url", { "http://a",
+	    "http://a:65535/b:c", "http://[::1]/", "http://[fe80::1%25e]:1" },
+	    { "http://a:65536", "http://a:0", "http://a:", "http://a:x",
+	    "http://a:1:2", "http://[::1", "http://[::1]2", "http://[]:1",
+	    "http://::1:7152" } },
 	{ BASE "[upstream c]\ntls = off\n", 6, "url", { "http://a" },
 	    { "core.example", "core.example:7152", "ftp://a", "http://",
 	    "https:///x", "http://:7152", "http://a?b=c", "http://a#b",
@@ -486,6 +505,7 @@ main(void)
 		cmocka_unit_test(edges_are_dialled),
 		REFUSED(values_of_an_upstream_keep_their_bounds),
 		REFUSED(bounds_on_peers_have_bounds),
+		REFUSED(who_pulls_takes_when_it_likes),
 		VALUES(the_ends_of_those_bounds_are_taken),
 		REFUSED(each_thread_has_a_mebibyte_of_the_buffer),
 		cmocka_unit_test(
