@@ -155,8 +155,8 @@ global_wrong(const char *word, int c)
 static int
 close_stdout(int status)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
 		return status;
-	return status == PB_EXIT_OK && errno != EPIPE ? PB_EXIT_FAILED :
-	    status;
+	fprintf(stderr, "pb: write standard output: %s\n", strerror(errno));
+	return status == PB_EXIT_OK ? PB_EXIT_FAILED : status;
 }

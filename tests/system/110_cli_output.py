@@ -176,6 +176,17 @@ def a_closed_pipe_is_no_error(t):
         equal((done.returncode, done.stderr), (0, b""), args + " | " + reader)
 
 
+def output_that_cannot_be_written_is_a_failure_and_a_line(t):
+    node = store(t)
+    pb = "%s -c %s" % (os.path.join(BUILD, "pb"), node.conf)
+    for args in ("query", "query --count", "streams --json", "flows --csv",
+                 "query -w -", "--help", "query --help", "--version"):
+        done = run(["bash", "-c", "%s %s >/dev/full" % (pb, args)])
+        equal((done.returncode, done.stderr.splitlines()),
+              (1, [b"pb: write standard output: No space left on device"]),
+              args)
+
+
 def wrong_usage_is_status_2(t):
     node = store(t)
     for args in ([], ["no-such-command"], ["query", "--no-such-option"],
@@ -269,6 +280,7 @@ if __name__ == "__main__":
          packets_have_their_fields, ranges_and_limits_cut,
          what_query_writes_opens_in_stock_tools,
          follow_shows_what_comes_later, a_closed_pipe_is_no_error,
+         output_that_cannot_be_written_is_a_failure_and_a_line,
          wrong_usage_is_status_2,
          a_store_can_be_named_without_a_configuration,
          a_store_can_be_moved,
