@@ -185,8 +185,7 @@ open_file(struct replay *replay, struct pb_err *err)
 		rc = pb_filter_create(&replay->compiled, replay->filter,
 		    PB_LINKTYPE_ETHERNET, err);
 	if (rc < 0)
-		return pb_err_prefix(err, rc, "filter '%.200s'",
-		    replay->filter);
+		return rc;
 	file->ways = &replay->ways;
 	file->filter = replay->compiled;
 	file->skip = replay->opts->skip;

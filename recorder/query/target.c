@@ -91,7 +91,7 @@ pb_target_keep(struct pb_target *target, struct pb_err *err)
 	if (target->hidden[0] == '\0')
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return pb_err_sys(err, "-w: socketpair");
+		return pb_err_sys(err, "socketpair");
 	target->keeper = fork();
 	if (target->keeper == 0) {
 		close(pair[0]);
@@ -101,7 +101,7 @@ pb_target_keep(struct pb_target *target, struct pb_err *err)
 	if (target->keeper < 0) {
 		target->keeper = 0;
 		close(pair[0]);
-		return pb_err_sys(err, "-w: fork");
+		return pb_err_sys(err, "fork");
 	}
 	target->keeper_fd = pair[0];
 	return 0;
@@ -212,13 +212,16 @@ resolve(char out[static PATH_MAX], const char *name, const char *store,
 	struct stat st;
 	char *slash;
 
+	if (name[0] == '\0')
+		return pb_err_set(err, PB_EINVAL, "a file to write has no "
+		    "name; give one, or `-` for standard output");
 	if (strlen(name) >= PATH_MAX)
-		return pb_err_set(err, PB_EINVAL, "-w: the path is longer "
-		    "than %d bytes", PATH_MAX - 1);
+		return pb_err_set(err, PB_EINVAL, "%.60s...: the path is "
+		    "longer than %d bytes", name, PATH_MAX - 1);
 	/* As the kernel has it in /tmp (protected_symlinks), everywhere. */
 	*link = lstat(name, &st) == 0 && S_ISLNK(st.st_mode);
 	if (*link && st.st_uid != geteuid() && st.st_uid != 0)
-		return pb_err_set(err, PB_EINVAL, "-w %s: is a link that "
+		return pb_err_set(err, PB_EINVAL, "%s: is a link that "
 		    "another user made; name the file", name);
 	/* The file that a link points to is replaced, not the link. */
 	if (*link && realpath(name, out) != NULL)
@@ -233,8 +236,8 @@ resolve(char out[static PATH_MAX], const char *name, const char *store,
 		slash[slash == dir ? 1 : 0] = '\0';
 	if (realpath(store, within) != NULL && realpath(dir, real) != NULL &&
 	    is_below(real, within))
-		return pb_err_set(err, PB_EINVAL, "-w %s: is in the store; "
-		    "name a file elsewhere", name);
+		return pb_err_set(err, PB_EINVAL, "%s: is in the store; name "
+		    "a file elsewhere", name);
 	return 0;
 }
 
@@ -257,7 +260,7 @@ open_hidden(struct pb_target *target, mode_t mode, struct pb_err *err)
 
 	/* Else it is found out by the rename, when all has been written. */
 	if (strlen(target->path + dir) > NAME_MAX)
-		return pb_err_set(err, PB_EINVAL, "-w: the name %.60s... is "
+		return pb_err_set(err, PB_EINVAL, "the name %.60s... is "
 		    "longer than %d bytes", target->path + dir, NAME_MAX);
 	len = snprintf(target->hidden, sizeof(target->hidden),
 	    "%.*s.%.200s.XXXXXX", dir, target->path, target->path + dir);

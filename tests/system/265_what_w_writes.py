@@ -202,7 +202,8 @@ def what_makes_no_sense_is_wrong_usage(t):
     path = t.path("o.pcapng")
     for args in (["--format", "pcap"], ["--split", "1m"],
                  ["-w", "-", "--split", "1m"], ["-w", path, "--split", "0"],
-                 ["-w", path, "--split", "often"],
+                 ["-w", path, "--split", "often"], ["-w", ""],
+                 ["-w", "", "--split", "1m"],
                  ["-w", path, "--format", "erf"],
                  ["-w", path, "--format", "pcap", "--comments"],
                  ["-w", os.path.join(node.store, "o"), "--split", "1m"],

@@ -466,7 +466,8 @@ def bad_input_is_a_line_and_a_status(t):
                  store=store)
     line.refuses(1, r"nothing was sent: no packet", "-r", "-", "-i", "pb0",
                  stdin=open(path, "rb").read()[:24])
-    line.refuses(2, r"filter", "-r", path, "-i", "pb0", "port port")
+    line.refuses(2, r"^pb: filter 'port port': can't parse", "-r",
+                 path, "-i", "pb0", "port port")
     line.refuses(2, r"filter", "-i", "pb0", "port port", store=store)
     for usage in (["--pps", "0"], ["--pps", "1", "--top"], ["--speed", "x"],
                   ["--gap-max", "1s", "--pps", "5"], ["--vlan", "5000"],
