@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/common/select.h"
 #include "cli/common/table.h"
+#include "recorder/flow/key.h"
 #include "recorder/query/endpoints.h"
 #include "recorder/query/query.h"
 
@@ -30,6 +31,7 @@ struct flows {
 	struct pb_conversations *conversations;
 	enum pb_conversations_by by;
 	uint64_t	 top;
+	bool		 filtered;	/* a filter is asked */
 };
 
 #define ADDRESS_TEXT_MAX	INET6_ADDRSTRLEN
@@ -91,8 +93,9 @@ const struct pb_command pb_cmd_flows = {
 "spoke first of what was found; bytes are those on the wire, of both\n"
 "directions, and of the way back by themselves.  Flow tables of the index\n"
 "are summed up as they are where they decide the filter; other packets are\n"
-"looked at.  More than a million conversations are not told apart: the rest\n"
-"is counted, and said.\n",
+"looked at, and their number is said.  In frames of 802.11 the conversations\n"
+"are those of stations.  More than a million conversations are not told\n"
+"apart: the rest is counted, and said.\n",
 	.init = init,
 	.run = run,
 };
@@ -179,6 +182,7 @@ run_flows(struct flows *flows, const char *filter, struct pb_err *err)
 	};
 	int rc;
 
+	flows->filtered = filter[0] != '\0';
 	pb_cli_catch_signals();
 	rc = pb_cli_enter(flows->cli, false, err);
 	if (rc == 0) {
@@ -204,10 +208,14 @@ print(struct flows *flows, struct pb_err *err)
 {
 	uint64_t left_out = pb_conversations_left_out(flows->conversations);
 	size_t passed_over = pb_query_passed_over(flows->query);
+	uint64_t looked_at = pb_query_explain(flows->query)->asked;
 	int rc;
 
 	rc = flows->opts->csv ? print_csv(flows, err) :
 	    pb_table_print(columns, flows->opts->json, fill, flows, err);
+	if (flows->filtered && looked_at > 0)
+		pb_cli_note("%" PRIu64 " packets were looked at one by one: "
+		    "no flow table decides the filter for them", looked_at);
 	if (passed_over > 0)
 		pb_cli_note("the filter says nothing of the link type of %zu "
 		    "streams; they are left out", passed_over);
@@ -296,11 +304,15 @@ static void
 make_row(const struct flows *flows, struct row *out,
     const struct pb_conversation *c)
 {
+	const struct pb_stream_info *stream = pb_query_stream(flows->query,
+	    c->stream);
 	char number[PB_PROTOCOL_TEXT_MAX];
 
 	memset(out, 0, sizeof(*out));
-	out->key = pb_query_stream(flows->query, c->stream)->key;
-	if (c->ethertype == ETH_P_ARP || c->ethertype == ETH_P_RARP)
+	out->key = stream->key;
+	if (pb_flow_is_wireless(stream->linktype))
+		strcpy(out->protocol, "802.11");
+	else if (c->ethertype == ETH_P_ARP || c->ethertype == ETH_P_RARP)
 		strcpy(out->protocol, c->ethertype == ETH_P_ARP ? "arp" :
 		    "rarp");
 	else if (c->ip != 0)

@@ -38,8 +38,6 @@
  * 802.11: IEEE 802.11-2020, section 9.2.3. */
 #define LINKTYPE_PPP		9u
 #define LINKTYPE_PPP_HDLC	50u
-#define LINKTYPE_802_11		105u
-#define LINKTYPE_RADIOTAP	127u
 #define PPP_HEADER_BYTES	4u
 #define WIRELESS_BYTES		16u	/* with two addresses */
 #define WIRELESS_FLAGS		0x43u	/* to and from, protected */
@@ -205,10 +203,10 @@ other_link(struct pb_flow_key *out, struct pb_headers *headers,
 		return (out->ethertype == PPP_IPV4 ||
 		    out->ethertype == PPP_IPV6) &&
 		    ip_at(out, headers, PPP_HEADER_BYTES, data, len);
-	case LINKTYPE_802_11:
+	case PB_FLOW_LINKTYPE_802_11:
 		wireless(out, 0, data, len);
 		return false;
-	case LINKTYPE_RADIOTAP:
+	case PB_FLOW_LINKTYPE_RADIOTAP:
 		if (len >= 4)
 			wireless(out, pb_get_le16(data + 2), data, len);
 		return false;

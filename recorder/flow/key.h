@@ -54,6 +54,18 @@ enum {
 	PB_FLOW_IPV6 = 32,	/* behind labels or a session */
 };
 
+/* 802.11, as it is or behind radiotap: `ethertype` and `protocol` are bits of
+ * its frame control, and the addresses are the receiver's and the
+ * transmitter's.  tcpdump.org/linktypes.html. */
+#define PB_FLOW_LINKTYPE_802_11		105u
+#define PB_FLOW_LINKTYPE_RADIOTAP	127u
+static inline bool
+pb_flow_is_wireless(uint16_t linktype)
+{
+	return linktype == PB_FLOW_LINKTYPE_802_11 ||
+	    linktype == PB_FLOW_LINKTYPE_RADIOTAP;
+}
+
 /* Of a packet, of which `len` bytes were captured. */
 void	pb_flow_key(struct pb_flow_key *out, uint16_t linktype,
 	    const uint8_t *data, size_t len);

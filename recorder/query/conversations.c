@@ -174,8 +174,11 @@ ends_of(struct ends *out, const struct pb_flow_key *key, uint32_t stream)
 
 	memset(out, 0, sizeof(*out));
 	out->stream = stream;
-	out->ethertype = key->ethertype;
-	out->protocol = key->protocol;
+	/* Whichever way they go and whatever they are: who speaks to whom. */
+	if (!pb_flow_is_wireless(key->linktype)) {
+		out->ethertype = key->ethertype;
+		out->protocol = key->protocol;
+	}
 	/* Where there is a transport header there is IP before it. */
 	if (key->transport != 0) {
 		/* Of IPv4 the addresses end with the first of the words; behind

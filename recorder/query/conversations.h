@@ -20,7 +20,8 @@
 /* Direction 0 is that of the first packet. */
 struct pb_conversation {
 	uint32_t	 stream;	/* whatever number who adds gave it */
-	uint16_t	 ethertype;	/* as in struct pb_flow_key */
+	uint16_t	 ethertype;	/* as in struct pb_flow_key; 0, and no
+					 * protocol, of 802.11 */
 	uint8_t		 ip;		/* 4 (so has ARP) or 6; 0: addresses
 					 * are MACs */
 	uint8_t		 protocol;

@@ -288,6 +288,9 @@ def flows_come_to_what_the_packets_are(t):
         check(len(directed) >= len(rows), "fewer with a row a direction")
         equal([r["bytes"] for r in rows],
               sorted((r["bytes"] for r in rows), reverse=True), "order")
+    for text, open_ in (("tcp", False), ("len > 100", True)):
+        equal(b"packets were looked at one by one" in node.pb_run(
+            "flows", "--stream", "mix/*", text).stderr, open_, text)
     whole = node.rows("flows", "--stream", "mix/*")
     for path in tables(node):
         os.unlink(path)

@@ -61,6 +61,34 @@ both_directions_are_one_row_and_the_first_to_speak_comes_first(void **state)
 	pb_conversations_destroy(c);
 }
 
+/* To and from the access point, frames of data and those that acknowledge. */
+static void
+stations_are_told_apart_by_nothing_but_who_they_are(void **state)
+{
+	struct pb_flow_key there = { .linktype = PB_FLOW_LINKTYPE_RADIOTAP,
+	    .ethertype = 1, .protocol = 8 };
+	struct pb_flow_key back = { .linktype = PB_FLOW_LINKTYPE_RADIOTAP,
+	    .ethertype = 2, .protocol = 0x88 };
+	const uint8_t address[12] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2 };
+	const struct pb_conversation *row;
+	struct pb_conversations *c;
+
+	(void)state;
+	memcpy(there.address, address, 12);
+	memcpy(back.address, address + 6, 6);
+	memcpy((uint8_t *)back.address + 6, address, 6);
+	assert_int_equal(pb_conversations_create(&c, false, NULL), 0);
+	add(c, there, 0, 3, 900);
+	add(c, back, 0, 4, 1000);
+	assert_int_equal(pb_conversations_sort(c, PB_BY_BYTES, &row), 1);
+	assert_int_equal(row->packets[0], 3);
+	assert_int_equal(row->packets[1], 4);
+	assert_int_equal(row->address[0][5], 2);
+	assert_int_equal(row->ethertype, 0);
+	assert_int_equal(row->protocol, 0);
+	pb_conversations_destroy(c);
+}
+
 static void
 directed_each_direction_is_a_row(void **state)
 {
@@ -179,6 +207,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 	    both_directions_are_one_row_and_the_first_to_speak_comes_first),
+		cmocka_unit_test(
+		    stations_are_told_apart_by_nothing_but_who_they_are),
 		cmocka_unit_test(directed_each_direction_is_a_row),
 		cmocka_unit_test(
 		    streams_are_told_apart_and_one_can_be_forgotten),
