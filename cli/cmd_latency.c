@@ -18,6 +18,7 @@
 #include "recorder/query/query.h"
 #include "recorder/query/seen/latency.h"
 #include "recorder/query/target.h"
+#include "recorder/store/layout.h"
 
 #define TOLD_BYTES_MAX	(8u << 20)	/* each bucket, as JSON */
 
@@ -68,7 +69,8 @@ static int	plot(struct latency *, const struct pb_latency_report *,
 static int	put_buf(struct pb_out *, struct pb_buf *, struct pb_err *);
 static void	notes(const struct latency *,
 		    const struct pb_latency_report *);
-static void	notes_of_files(const struct latency *);
+static void	note_tap(const struct latency *, const char *, const char *,
+		    const struct pb_tap *);
 
 #define SELECT	offsetof(struct opts, select)
 static const struct pb_cli_option options[] = {
@@ -455,8 +457,12 @@ notes(const struct latency *latency, const struct pb_latency_report *report)
 	uint64_t late = latency->files != NULL ?
 	    pb_files_late(latency->files) : pb_query_late(latency->query);
 
-	if (latency->files != NULL)
-		notes_of_files(latency);
+	note_tap(latency, "--from", latency->opts->from, &latency->how.from);
+	note_tap(latency, "--to", latency->opts->to, &latency->how.to);
+	if (latency->files != NULL && pb_files_passed_over(latency->files) > 0)
+		pb_cli_note("the filter says nothing of the link type of %"
+		    PRIu64 " packets; they are left out",
+		    pb_files_passed_over(latency->files));
 	if (late > 0 && !latency->told.same_packet)
 		pb_cli_note("%" PRIu64 " packets are out of order by more than "
 		    "%u ms in their %s: where --window is not longer than "
@@ -483,18 +489,24 @@ notes(const struct latency *latency, const struct pb_latency_report *report)
 
 /* A name that is wrong would make all of the other's packets lost, unheard. */
 static void
-notes_of_files(const struct latency *latency)
+note_tap(const struct latency *latency, const char *option, const char *text,
+    const struct pb_tap *tap)
 {
-	uint64_t passed_over = pb_files_passed_over(latency->files);
-	bool whole = pb_files_error(latency->files, NULL) == 0;
+	const struct pb_query *query = latency->query;
+	char name[PB_STREAM_NAME_MAX];
 
-	if (whole && !pb_files_any(latency->files, &latency->how.from))
-		pb_cli_note("--from %.200s is no file that is read, and no "
-		    "interface in one", latency->opts->from);
-	if (whole && !pb_files_any(latency->files, &latency->how.to))
-		pb_cli_note("--to %.200s is no file that is read, and no "
-		    "interface in one", latency->opts->to);
-	if (passed_over > 0)
-		pb_cli_note("the filter says nothing of the link type of %"
-		    PRIu64 " packets; they are left out", passed_over);
+	if (latency->files != NULL) {
+		if (pb_files_error(latency->files, NULL) == 0 &&
+		    !pb_files_any(latency->files, tap))
+			pb_cli_note("%s %.200s is no file that is read, and no "
+			    "interface in one", option, text);
+		return;
+	}
+	for (size_t i = 0; i < pb_query_streams(query); i++)
+		if (pb_tap_sees(tap, pb_stream_name(name,
+		    &pb_query_stream(query, i)->key)))
+			return;
+	if (tap->glob[0] != '\0')
+		pb_cli_note("%s %.200s is no stream with such packets; "
+		    "`pb streams` lists those of the store", option, text);
 }

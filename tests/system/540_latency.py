@@ -179,6 +179,12 @@ def wrong_usage_is_said_in_a_line(t):
     said = latency(node, "--from", "x/nosuch", "--to", "x/b")
     equal((said["packets_from"], said["only_to"], said["latency_ns"]),
           (0, COUNT, None), "without a stream")
+    for args, words in (
+            (("--from", "x/nosuch", "--to", "x/b"),
+             [b"pb: note: --from x/nosuch is no stream with such packets; "
+              b"`pb streams` lists those of the store"]),
+            (("--from", "x/a", "--to", "x/b", "udp"), [])):
+        equal(node.pb_run("latency", *args).stderr.splitlines(), words, args)
 
 
 def twice_stamped(n, rng):
