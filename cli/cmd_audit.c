@@ -126,6 +126,11 @@ run(struct pb_cli *cli, void *opts, char **operand, struct pb_err *err)
 		pb_report_begin(&audit.report);
 		rc = compare_all(&audit, err);
 	}
+	/* Nothing is no proof of what was asked for by name. */
+	if (rc == 0 && audit.opts->stream != NULL && audit.report.streams == 0)
+		rc = pb_err_set(err, PB_ENOENT, "audit: there is no stream to "
+		    "compare whose name matches --stream %.200s; `pb streams` "
+		    "lists those that are here", audit.opts->stream);
 	if (rc == 0) {
 		audit.report.questions = audit.compare.there->requests;
 		identical = pb_report_end(&audit.report);

@@ -84,6 +84,10 @@ def two_nodes_with_the_same_packets_are_identical(t):
     equal(audit(core, edge.store)[0], 0, "status from the core")
     equal(audit(edge, "core", "--stream", "*/eth1")[3]["streams"], 1,
           "streams that are asked for")
+    done = edge.pb_run("audit", "core", "--stream", "*/eht1")
+    check(done.returncode == 1 and b"matches --stream */eht1" in done.stderr
+          and b"identical" not in done.stdout, "a slip", done.returncode,
+          done.stderr)
     # What is under way is no difference.
     edge.shipper.stop()
     bring(t, edge, 5, interface="eth2")
