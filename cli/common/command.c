@@ -180,20 +180,19 @@ static void
 complain(const struct pb_command *command, int c, const char *word,
     const struct option *longs)
 {
-	bool is_long = strncmp(word, "--", 2) == 0;
-
 	if (c == ':') {
 		pb_cli_usage("%s: option '%s' needs a value; see "
 		    "'pb %s --help'", command->name, word, command->name);
 		return;
 	}
-	for (size_t i = 0; is_long && longs[i].name != NULL; i++)
+	for (size_t i = 0; longs[i].name != NULL; i++)
 		if (optopt != 0 && longs[i].val == optopt) {
 			pb_cli_usage("%s: option '--%s' takes no value",
 			    command->name, longs[i].name);
 			return;
 		}
-	if (is_long || optopt == 0)
+	/* Of a wrong letter `word` is the one before, where more follow it. */
+	if (optopt == 0)
 		complain_unknown(command, word, longs);
 	else
 		pb_cli_usage("%s: unknown option '-%c'; see 'pb %s --help'",

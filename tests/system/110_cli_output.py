@@ -197,6 +197,14 @@ def wrong_usage_is_status_2(t):
         done = node.pb_run(*args)
         equal(done.returncode, 2, "pb %s (%r)" % (args, done.stderr[:200]))
         check(done.stderr.strip(), "pb", args, "says nothing")
+    for args, words in ((["--count", "-5m"], b"unknown option '-5'; see"),
+                        (["--count", "--cuont"], b"'--cuont'; did you mean "
+                         b"'--count'?"),
+                        (["--count=5"], b"option '--count' takes no value"),
+                        (["--count", "-w"], b"option '-w' needs a value")):
+        done = node.pb_run("query", *args)
+        check(done.returncode == 2 and words in done.stderr, args,
+              done.stderr)
     done = node.pb_run("qurey")
     check(b"query" in done.stderr, "no suggestion:", done.stderr)
     for args in (["-h"], ["-V"], ["query", "-h"]):
