@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "recorder/store/index/mdb_probe.h"
 #include "recorder/store/lock.h"
+#include "recorder/store/mend/rebuild.h"
 
 #define YIELD_NICE	10
 #define PREFIX		"pb: "
@@ -120,9 +121,18 @@ pb_cli_index(struct pb_cli *cli, struct pb_index **out, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	rc = pb_cli_read_index(cli, out, err);
-	if (rc == PB_ENOENT)
-		return pb_err_set(err, rc, "there is no store in %s yet; "
-		    "pb-recorder or 'pb import' makes one", cli->store);
+	/* With segments and without an index it is a store all the same. */
+	if (rc == PB_ENOENT) {
+		rc = pb_rebuild_needed(cli->store, err);
+		if (rc >= 0)
+			return pb_err_set(err, PB_ENOENT, "there is no store "
+			    "in %s yet; pb-recorder or 'pb import' makes one",
+			    cli->store);
+	}
+	if (rc == PB_EFORMAT && strstr(err->text, "pb reindex") == NULL)
+		return pb_err_prefix(err, rc, "the index cannot be read, and "
+		    "`pb reindex` makes it again, or pb-recorder when it "
+		    "starts");
 	return rc;
 }
 

@@ -121,6 +121,10 @@ def a_lost_index_is_made_again_by_the_recorder(t):
 
     for how, reason in ((lose, "is lost"), (cut, ""), (rubbish, "")):
         how()
+        if how != cut:      # LMDB does not look at what is behind
+            said = node.pb_run("query", "--count")
+            check(said.returncode == 1 and b"`pb reindex` makes it again" in
+                  said.stderr, how.__name__, said)
         node.start_recorder()
         node.recorder.says("^error store: .*%s.*: making the index again "
                            "from the files$" % reason)
@@ -181,6 +185,12 @@ def what_an_operators_disk_does_is_found_and_put_right(t):
     copy = os.path.join(os.path.dirname(extra), "%020d.pcapng" % (
         numbers[4] + 7))
     shutil.copy2(extra, copy)
+    # What cannot be read of a search is said, and is no answer.
+    for args in (("udp",), ("-w", t.path("o.pcapng")), ("--reverse", "udp")):
+        done = node.pb_run("query", "--seq", str(numbers[2]), *args)
+        equal((done.returncode, done.stderr), (1, b"pb: stream x/eth0, segment "
+              b"%d: the index has it, and its file is gone; see `pb verify`\n"
+              % numbers[2]), args)
     lines = verify(node, want=1)
     ends = {p: n for p, n in zip(files, numbers[1:] + [None])}
 

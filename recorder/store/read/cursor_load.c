@@ -12,6 +12,7 @@
 
 static int	load_extent(struct pb_cursor *, struct pb_err *);
 static void	begin_place(struct pb_cursor *, uint64_t *);
+static int	has_expired(struct pb_cursor *, uint64_t, struct pb_err *);
 static int	load_place(struct pb_cursor *, struct pb_err *);
 static int	read_extent(struct pb_cursor *, const struct pb_extent_info *,
 		    struct pb_err *);
@@ -70,13 +71,33 @@ load_extent(struct pb_cursor *cursor, struct pb_err *err)
 		return rc;
 	rc = use_segment(cursor, extent.segment_seq, err);
 	if (rc == PB_ENOENT) {
-		/* It expired between the index and here. */
 		cursor->next_seq = extent.last_seq + 1;
-		return 1;
+		return has_expired(cursor, extent.segment_seq, err);
 	}
 	if (rc == 0)
 		rc = read_extent(cursor, &extent, err);
 	return rc < 0 ? rc : 1;
+}
+
+/*
+ * A segment without a file: 1 where it expired between the index and here,
+ * since its row goes before its file does; with a row it is missing.
+ */
+static int
+has_expired(struct pb_cursor *cursor, uint64_t first_seq, struct pb_err *err)
+{
+	struct pb_segment_info row;
+	int rc = pb_index_rows_of(cursor->index, PB_TABLE_SEGMENTS,
+	    cursor->stream, first_seq, &row, 1, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || row.first_seq != first_seq)
+		return 1;
+	return pb_err_set(err, PB_EFORMAT, "stream %s/%s, segment %llu: the "
+	    "index has it, and its file is gone; see `pb verify`",
+	    cursor->key.node, cursor->key.interface,
+	    (unsigned long long)first_seq);
 }
 
 /* At its first packet, or where numbers tell which it is at the one that has
@@ -106,7 +127,7 @@ load_place(struct pb_cursor *cursor, struct pb_err *err)
 
 	if (rc == PB_ENOENT) {
 		cursor_end_run(cursor);
-		return 1;
+		return has_expired(cursor, run->segment_seq, err);
 	}
 	if (rc < 0)
 		return rc;
