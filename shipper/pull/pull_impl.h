@@ -57,7 +57,8 @@ struct pb_pull_stream {
 	bool		listed;		/* since the edge was dialled */
 	enum pull_certainty certainty;
 	bool		doubt;		/* to become unsure, once it can, and */
-	bool		ask;		/* at once; else once it is behind */
+	bool		ask;		/* at once; else once it is behind,
+					 * or some came late */
 	bool		refused;	/* or waits: `text` says why; */
 	bool		behind;		/* for more packets there */
 	uint64_t	first, there;	/* at the edge: from, durable up to */

@@ -51,6 +51,7 @@ struct world {
 	bool		down;
 	uint64_t	durable, changes, told;
 	unsigned	branch, branches;
+	char		cursor[16];	/* of its list, one a branch */
 	struct { unsigned of; uint64_t fork; } from[BRANCHES_MAX];
 	uint64_t	first;		/* kept from here on */
 	uint64_t	gap_first, gap_last;	/* one that is told */
@@ -243,10 +244,11 @@ answer_list(struct world *w, const struct pb_pull_action *action,
 	    .first = w->first, .linktype = 1 };
 
 	w->lists++;
+	snprintf(w->cursor, sizeof(w->cursor), "%u", w->branch);
 	a->outcome = PB_PULL_DONE;
-	a->cursor = "c";
-	if (w->durable == 0 || (w->changes == w->told && !a->fresh &&
-	    action->cursor[0] != '\0'))
+	a->cursor = w->cursor;
+	if (w->durable == 0 || (w->changes == w->told &&
+	    strcmp(action->cursor, w->cursor) == 0))
 		return;
 	w->told = w->changes;
 	if (w->late.last != 0) {

@@ -241,6 +241,30 @@ what_came_late_fills_the_gap(void **state)
 	assert_int_equal(w->acked, 35);
 }
 
+/* Nor will it ever grow again: its edge was wiped.  What was made anew for
+ * something else has put it in doubt. */
+static void
+what_came_late_is_fetched_of_a_stream_that_has_ended(void **state)
+{
+	struct world *w = *state;
+
+	w->gap_first = 31;
+	w->gap_last = 40;
+	grows(w, 50);
+	while (w->at[0]->here < 50)
+		turn(w);
+	w->idle = 0;
+	run(w, 3000);
+	assert_int_equal(w->acked, 50);
+	w->late = (struct pb_ship_run){ 33, 35 };
+	w->gap_first = w->gap_last = 0;
+	grows(w, 50);
+	run(w, 3000);
+	assert_int_equal(w->at[0]->kept[33], 1);
+	assert_int_equal(w->at[0]->kept[35], 1);
+	assert_int_equal(w->acked, 35);
+}
+
 /* Whatever fails, and however often connections are new: all is there in the
  * end, once and of one branch (keep() looks). */
 static void
@@ -267,6 +291,13 @@ in_any_order_all_is_there_in_the_end(void **state)
 		run(w, 100000);
 		assert_int_equal(w->at[0]->here, 1500);
 		assert_int_equal(w->acked, 1500);
+		w->late = (struct pb_ship_run){ w->gap_first, w->gap_last };
+		w->gap_first = w->gap_last = 0;
+		w->idle = seed % 3 == 0 ? 0 : w->idle;
+		grows(w, 1500);
+		run(w, 10000);
+		for (uint64_t seq = 1; seq <= 1500; seq++)
+			assert_int_equal(w->at[0]->kept[seq], 1);
 		assert_int_equal(w->budget.bytes, 0);
 		assert_int_equal(w->budget.hands, 0);
 		teardown((void **)&w);
@@ -290,6 +321,7 @@ main(void)
 		TEST(what_fails_together_is_one_failure),
 		TEST(gaps_come_in_their_turn),
 		TEST(what_came_late_fills_the_gap),
+		TEST(what_came_late_is_fetched_of_a_stream_that_has_ended),
 		cmocka_unit_test(in_any_order_all_is_there_in_the_end),
 	};
 
