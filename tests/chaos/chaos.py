@@ -163,6 +163,7 @@ class Run:
     def level(self):
         self.world.poll()
         rows = {n: self.streams(n) for n in NODES}
+        self.gaps = {n: self.world.nodes[n].rows("gaps") for n in NODES}
         self.waits = ["%s of %s" % ("/".join(key), below)
                       for below, above in LINKS
                       for key, row in rows[below].items()
@@ -195,13 +196,27 @@ class Run:
         return key in rows and rows[key]["last_seq"] >= row["last_seq"]
 
     def open_gaps(self, name):
-        """Those that no one who still is could fill."""
-        restored = {r.node for r in self.world.restored}
-        return [g for g in self.world.nodes[name].rows("gaps")
+        """Those that somebody could fill who still is."""
+        return [g for g in self.gaps[name]
                 if not g["closed"] and g["reason"] != "filtered" and
-                g["node"] not in restored and
-                (g["node"], g["interface"], g["epoch"])
-                not in self.world.wiped]
+                not self.stays(name, g)]
+
+    def stays(self, name, gap):
+        """Its packets went with the store of its edge, and the node below has
+        none of them either."""
+        key = gap["node"], gap["interface"], gap["epoch"]
+        if key not in self.world.wiped and all(
+                r.node != key[0] for r in self.world.restored):
+            return False
+        numbers = set(range(gap["first"], gap["last"] + 1))
+        for below, above in LINKS:
+            if above == name and below not in EDGES:
+                for g in self.gaps[below]:
+                    if not g["closed"] and key == (
+                            g["node"], g["interface"], g["epoch"]):
+                        numbers -= set(range(g["first"], g["last"] + 1))
+                return not numbers
+        return True
 
     def finish(self, sent):
         world = self.world
