@@ -110,12 +110,18 @@ class Run:
         if begins:
             if fault.refuses_starts:
                 broken[fault.node] += 1
+                self.excuse(fault.node)
             fault.begin(self.world)
             return
         fault.end(self.world)
         if fault.refuses_starts:
             broken[fault.node] -= 1
             broken += collections.Counter()     # forgets the zeros
+
+    def excuse(self, name):
+        """Programs that are just being started may meet it as well."""
+        for program in self.world.programs_of(name):
+            program.excused |= not program.begun()
 
     def tell(self, now):
         """A line that goes on, on a terminal."""

@@ -177,11 +177,12 @@ class Program:
         """False where it is just being started, and may not be hindered:
         not before its socket is in its store."""
         with contextlib.suppress(Failure):  # its store may not be there yet
-            wait_until(self._settled, self.name + " to begin", BEGINS_S)
+            wait_until(self.begun, self.name + " to begin", BEGINS_S)
             return True
         return False
 
-    def _settled(self):
+    def begun(self):
+        """It waits for requests, or does not run."""
         self.poll()
         if self.daemon is None or self.dying:
             return True
