@@ -167,12 +167,12 @@ step(struct pb_loop *loop, struct pb_err *err)
 	}
 	if (loop->feed != NULL)
 		scan(loop, now_ms);
+	loop_letters_run(loop, now_ms);
 	loop_pulls_run(loop);
 	for (size_t i = 0; i < loop->upstreams; i++)
 		pb_upstream_run(loop->upstream[i], now_ms);
 	if (loop->edges != NULL)
 		pb_edges_run(loop->edges, now_ms);
-	loop_letters_run(loop, now_ms);
 	if (report_due(loop, now_ms))
 		report(loop);
 	fds[count] = pb_watch_fd(loop->watch);

@@ -57,6 +57,7 @@ struct pb_loop {
 	struct loop_told *told;
 	uint64_t	 bound_ms;	/* next look at them */
 	uint64_t	 fills_commits;	/* of the index, when last looked */
+	bool		 fills_busy;	/* some become letters just now */
 	bool		 fills_checked;	/* that they are this index's */
 	bool		 left_out_said;
 	uint64_t	 missed_ms;	/* some stream was not taken: when all

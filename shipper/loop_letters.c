@@ -24,7 +24,6 @@
 
 struct loop_fills {
 	struct pb_job	 job;
-	bool		 busy;
 	struct pb_fill_info row[FILLS_PAGE];
 	size_t		 rows;
 	uint64_t	 number;	/* of the last one; 0: none yet */
@@ -125,6 +124,7 @@ loop_letters_close(struct pb_loop *loop)
 		pb_worker_cancel(loop->keeper, &loop->work->step.job);
 		pb_worker_cancel(loop->keeper, &loop->work->fills.job);
 		free(loop->work->fills.lates.at);
+		loop->fills_busy = false;
 	}
 	free(loop->work);
 	loop->work = NULL;
@@ -174,7 +174,7 @@ run_fills(struct pb_loop *loop)
 	struct pb_err err;
 	int rc;
 
-	if (fills->busy || commits == loop->fills_commits)
+	if (loop->fills_busy || commits == loop->fills_commits)
 		return;
 	rc = check_fills(loop, &after, &err);
 	if (rc == 0)
@@ -201,7 +201,7 @@ give_fills(struct pb_loop *loop, uint64_t number)
 	fills->lates.failed = false;
 	for (size_t i = 0; i < fills->rows; i++)
 		take_fill(loop, &fills->row[i]);
-	fills->busy = true;
+	loop->fills_busy = true;
 	pb_worker_give(loop->keeper, &fills->job);
 }
 
@@ -258,7 +258,7 @@ kept_fills(void *arg)
 	struct loop_fills *fills = &loop->work->fills;
 	const struct pb_stream_info *stream;
 
-	fills->busy = false;
+	loop->fills_busy = false;
 	if (fills->rc < 0) {
 		loop_say(loop, fills->err.text);
 		loop->fills_commits = 0;	/* tried again */

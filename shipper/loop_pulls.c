@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "shipper/loop_impl.h"
 
-static void	said(void *, const struct pb_pull_news *);
+static pb_hear_said said;
 
 int
 loop_pulls_open(struct pb_loop *loop, struct pb_err *err)
@@ -32,7 +32,8 @@ loop_pulls_run(struct pb_loop *loop)
 		pb_hear_run(loop->hear, said, loop);
 }
 
-static void
+/* What it has of late packets is kept by number, once they are letters. */
+static bool
 said(void *arg, const struct pb_pull_news *news)
 {
 	struct pb_loop *loop = arg;
@@ -40,6 +41,9 @@ said(void *arg, const struct pb_pull_news *news)
 	struct pb_stream_info stream;
 	struct pb_err err;
 
+	if (news->first != 0 && loop->letters != NULL && (loop->fills_busy ||
+	    loop->fills_commits != pb_index_commits(loop->index)))
+		return false;
 	for (size_t i = 0; i < loop->upstreams; i++) {
 		struct pb_upstream *u = loop->upstream[i];
 
@@ -52,7 +56,8 @@ said(void *arg, const struct pb_pull_news *news)
 			continue;
 		else if (news->error[0] != '\0')
 			pb_upstream_stuck(u, &stream, news->error, now_ms);
-		else
-			pb_upstream_acked(u, &stream, news, now_ms);
+		else if (!pb_upstream_acked(u, &stream, news, now_ms))
+			return false;
 	}
+	return true;
 }

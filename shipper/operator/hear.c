@@ -17,11 +17,12 @@ struct pb_hear {
 	char		path[PATH_MAX];
 	int		listen_fd;
 	int		client[PB_HEAR_CLIENTS_MAX];	/* -1: free */
+	bool		keeps;		/* `kept` is to be said again */
+	struct pb_pull_news kept;
 };
 
 static void	let_in(struct pb_hear *);
-static bool	take(int, void (*)(void *, const struct pb_pull_news *),
-		    void *);
+static bool	take(struct pb_hear *, int, pb_hear_said *, void *);
 
 int
 pb_hear_create(struct pb_hear **out, const char *store, struct pb_err *err)
@@ -70,7 +71,7 @@ pb_hear_fds(const struct pb_hear *hear, int *fds, unsigned max)
 
 	for (unsigned i = 0; i < PB_HEAR_CLIENTS_MAX; i++) {
 		room |= hear->client[i] < 0;
-		if (hear->client[i] >= 0 && count < max)
+		if (hear->client[i] >= 0 && !hear->keeps && count < max)
 			fds[count++] = hear->client[i];
 	}
 	if (room && count < max)
@@ -79,12 +80,13 @@ pb_hear_fds(const struct pb_hear *hear, int *fds, unsigned max)
 }
 
 void
-pb_hear_run(struct pb_hear *hear,
-    void (*said)(void *arg, const struct pb_pull_news *news), void *arg)
+pb_hear_run(struct pb_hear *hear, pb_hear_said *said, void *arg)
 {
 	let_in(hear);
-	for (unsigned i = 0; i < PB_HEAR_CLIENTS_MAX; i++)
-		if (hear->client[i] >= 0 && !take(hear->client[i], said, arg)) {
+	hear->keeps = hear->keeps && !said(arg, &hear->kept);
+	for (unsigned i = 0; i < PB_HEAR_CLIENTS_MAX && !hear->keeps; i++)
+		if (hear->client[i] >= 0 && !take(hear, hear->client[i], said,
+		    arg)) {
 			close(hear->client[i]);
 			hear->client[i] = -1;
 		}
@@ -105,21 +107,20 @@ let_in(struct pb_hear *hear)
 
 /* False where it has gone, or says what nobody understands. */
 static bool
-take(int fd, void (*said)(void *, const struct pb_pull_news *), void *arg)
+take(struct pb_hear *hear, int fd, pb_hear_said *said, void *arg)
 {
 	char bytes[PB_PULLS_BYTES_MAX];
-	struct pb_pull_news news;
 	struct pb_err err;
 
-	for (unsigned i = 0; i < PACKETS_MAX; i++) {
+	for (unsigned i = 0; i < PACKETS_MAX && !hear->keeps; i++) {
 		ssize_t len = recv(fd, bytes, sizeof(bytes), MSG_TRUNC);
 
 		if (len < 0)
 			return errno == EAGAIN || errno == EINTR;
 		if (len == 0 || (size_t)len > sizeof(bytes) ||
-		    pb_pulls_parse(bytes, (size_t)len, &news, &err) < 0)
+		    pb_pulls_parse(bytes, (size_t)len, &hear->kept, &err) < 0)
 			return false;
-		said(arg, &news);
+		hear->keeps = !said(arg, &hear->kept);
 	}
 	return true;
 }

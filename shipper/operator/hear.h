@@ -21,12 +21,14 @@ int	pb_hear_create(struct pb_hear **out, const char *store,
 	    struct pb_err *err);
 void	pb_hear_destroy(struct pb_hear *hear);	/* NULL is fine */
 
-/* The descriptors to wait on until they can be read: how many. */
+/* The descriptors to wait on until they can be read: how many.  While something
+ * is kept none of those who say more. */
 unsigned pb_hear_fds(const struct pb_hear *hear, int *fds, unsigned max);
 
+/* False: not now.  It is kept, and said again the next time; what comes behind
+ * it waits in the sockets. */
+typedef bool	pb_hear_said(void *arg, const struct pb_pull_news *news);
 /* What was said since, some of it at a time. */
-void	pb_hear_run(struct pb_hear *hear,
-	    void (*said)(void *arg, const struct pb_pull_news *news),
-	    void *arg);
+void	pb_hear_run(struct pb_hear *hear, pb_hear_said *said, void *arg);
 
 #endif

@@ -208,7 +208,7 @@ pb_upstream_stuck(struct pb_upstream *u, const struct pb_stream_info *stream,
 		    text, now_ms, pb_random64());
 }
 
-void
+bool
 pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
     const struct pb_pull_news *news, uint64_t now_ms)
 {
@@ -218,7 +218,9 @@ pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
 	/* It may be the first to see that the stream has grown. */
 	if (!u->sink->kind->way.pulled ||
 	    pb_upstream_stream(u, stream, &err) < 0)
-		return;
+		return true;
+	if (news->first != 0 && upstream_settles_enough(u))
+		return false;
 	u->sink->kind->leaves_out(u->sink, news->filtered);
 	u->sink->kind->asks(u->sink, 0, now_ms);
 	for (unsigned part = 0; part <= forks->count; part++) {
@@ -231,6 +233,11 @@ pb_upstream_acked(struct pb_upstream *u, const struct pb_stream_info *stream,
 			    news->acked);
 	}
 	hurry(u, now_ms);
+	/* Whether or not it is under way, in whatever order it says so. */
+	if (news->first != 0)
+		upstream_settle(u, PB_PART_ID(stream->id, forks->count),
+		    news->first, news->acked);
+	return true;
 }
 
 /* Of one that is pulled: why it is not there, or NULL. */

@@ -69,14 +69,15 @@ void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
 void	pb_upstream_collect(struct pb_upstream *upstream);
 
 /* Of one that is pulled: it asks, and may wait for so long; what it is to get
- * next of a stream cannot be read; and what it has of one (facts/pulls.h).  Of
- * consequence to no other. */
+ * next of a stream cannot be read; and what it has of one (facts/pulls.h): false
+ * where too much of what came late is being kept, say it again.  Of consequence
+ * to no other. */
 void	pb_upstream_asks(struct pb_upstream *upstream, uint64_t wait_ms,
 	    uint64_t now_ms);
 void	pb_upstream_stuck(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, const char *text,
 	    uint64_t now_ms);
-void	pb_upstream_acked(struct pb_upstream *upstream,
+bool	pb_upstream_acked(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream,
 	    const struct pb_pull_news *news, uint64_t now_ms);
 

@@ -141,6 +141,8 @@ void	upstream_cursor(const struct pb_upstream *u, uint32_t id,
  * what is GONE of them it has been told. */
 void	upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
 	    uint64_t last);
+/* Are so many of those with the keeper that no more are to be given? */
+bool	upstream_settles_enough(const struct pb_upstream *u);
 bool	upstream_dead_again(struct pb_upstream *u, uint32_t id,
 	    const struct pb_ship_dead *dead);
 void	upstream_told(struct pb_upstream *u, uint32_t id, uint64_t first,

@@ -18,6 +18,8 @@
  * again after the first, and then after double the time. */
 #define KEEP_MS_FIRST	1000u
 #define KEEP_MS_MAX	60000u
+/* Acks of late packets that are being kept. */
+#define SETTLES_MAX	64u
 
 enum kind { DEMOTE, SENT, REFUSED, TOLD, REVIVE, FORK, STAY };
 
@@ -98,6 +100,17 @@ upstream_settle(struct pb_upstream *u, uint32_t id, uint64_t first,
 
 	if (give(u, SENT, id, &dead, false))
 		pb_ship_keeping(u->ship, id);
+}
+
+bool
+upstream_settles_enough(const struct pb_upstream *u)
+{
+	const struct upstream_task *task;
+	unsigned count = 0;
+
+	LIST_FOREACH(task, &u->tasks, link)
+		count += task->kind == SENT;
+	return count >= SETTLES_MAX;
 }
 
 bool
@@ -403,7 +416,8 @@ done(void *arg)
 		return;
 	}
 	if (task->rc < 0 && (task->kind == REFUSED || task->kind == STAY ||
-	    (task->kind == SENT && u->conf.at_most_once))) {
+	    (task->kind == SENT && (u->conf.at_most_once ||
+	    u->sink->kind->way.pulled)))) {
 		hold_back(task);
 		return;
 	}

@@ -229,9 +229,7 @@ def packets_that_come_late_are_told_and_pulled(t):
     give(node, 1, 10)
     puller = Puller(node)
     stream = one(puller)
-    code, _, _ = node.http("POST", "/v1/streams/%s/gaps" % stream, json.dumps(
-        {"first": 11, "last": 30, "reason": "dead-lettered"}))
-    equal(code, 200, "gap")
+    declare(node, stream, 11, 30)
     give(node, 31, 40)
     puller.pull(stream)
     equal(puller.gaps[stream], [(11, 30, "dead-lettered")], "gaps")
@@ -249,6 +247,35 @@ def packets_that_come_late_are_told_and_pulled(t):
     wait_until(lambda: puller.streams() == {} and upstream(node)[
         "dead_letters"]["requeued"] == 0, "none wait", HEALED)
     all_of(puller, stream, node)
+
+
+def what_came_late_is_settled_in_any_order_whoever_is_killed(t):
+    node = edge(t)
+    give(node, 1, 10)
+    puller = Puller(node)
+    stream = one(puller)
+    declare(node, stream, 11, 600)
+    give(node, 601, 610)
+    puller.pull(stream)
+    late = range(600, 10, -2)
+    for n in late:
+        give(node, n, n)
+
+    def waits():
+        puller.streams()        # it is there
+        return upstream(node)["dead_letters"]["requeued"]
+
+    wait_until(lambda: waits() == len(late), "they wait", HEALED)
+    for n in late[:-1]:
+        wait_until(lambda: puller.ask(
+            "POST", "/v1/streams/%s/acks" % stream, json.dumps(
+                {"upstream": ME, "first": n, "acked": n}))[0] == 200, "an ack")
+    wait_until(lambda: waits() == 1, "all but one are settled", HEALED)
+    node.shipper.proc.send_signal(signal.SIGSTOP)
+    puller.ack(stream, late[-1], first=late[-1])
+    node.shipper.kill()
+    node.start_shipper()
+    wait_until(lambda: waits() == 0, "none waits", HEALED)
 
 
 def a_puller_that_lost_all_gets_all_again(t):
@@ -470,6 +497,7 @@ if __name__ == "__main__":
          what_was_not_pulled_is_deleted_last,
          what_has_expired_is_told_as_that,
          packets_that_come_late_are_told_and_pulled,
+         what_came_late_is_settled_in_any_order_whoever_is_killed,
          a_puller_that_lost_all_gets_all_again,
          hostile_pullers_are_bounded_and_hurt_nobody,
          packets_are_told_up_to_a_number_and_under_another_epoch,

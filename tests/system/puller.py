@@ -123,6 +123,12 @@ def give(node, first, last, stream="x/eth0", size=FRAME):
     equal(push(node, stream, first, last, size)[0], 200, "push")
 
 
+def declare(node, stream, first, last):
+    code, _, _ = node.http("POST", "/v1/streams/%s/gaps" % stream, json.dumps(
+        {"first": first, "last": last, "reason": "dead-lettered"}))
+    equal(code, 200, "gap")
+
+
 def upstream(node, name=ME):
     return {u["name"]: u for u in status(node)["upstreams"]}[name]
 

@@ -43,12 +43,21 @@ teardown(void **state)
 	return 0;
 }
 
-static void
+static bool
 said(void *arg, const struct pb_pull_news *news)
 {
 	(void)arg;
 	assert_true(count < HEARD_MAX);
 	heard[count++] = *news;
+	return true;
+}
+
+static bool
+not_now(void *arg, const struct pb_pull_news *news)
+{
+	(void)news;
+	*(unsigned *)arg += 1;
+	return false;
 }
 
 /* All that was said since the last time. */
@@ -225,6 +234,50 @@ what_was_left_out_waits_for_a_shipper(void **state)
 }
 
 static void
+a_new_shipper_is_given_the_last_acks_of_late_packets(void **state)
+{
+	struct pb_pull_news ack = ack_of("eth0", 0);
+
+	(void)state;
+	for (uint64_t n = 1; n <= 600; n++) {
+		ack.first = ack.acked = n;
+		assert_int_equal(pb_pulls_ack(pulls, &ack, NULL), 0);
+		assert_int_equal(listen_all(), 1);
+	}
+	pb_hear_destroy(hear);
+	assert_int_equal(pb_hear_create(&hear, dir, NULL), 0);
+	count = 0;
+	for (unsigned before = 1; count < 513 && before != count;) {
+		before = count;
+		(void)give("eth1", 5);
+		pb_hear_run(hear, said, NULL);
+	}
+	for (unsigned i = 0; i < 512; i++)
+		assert_int_equal(heard[i].first, 89 + i);
+	assert_string_equal(heard[512].key.interface, "eth1");
+}
+
+static void
+what_is_not_taken_now_is_said_again_before_all_else(void **state)
+{
+	int fds[PB_HEAR_FDS_MAX];
+	unsigned times = 0;
+
+	(void)state;
+	assert_int_equal(give("eth0", 1), 0);
+	assert_int_equal(give("eth1", 2), 0);
+	pb_hear_run(hear, not_now, &times);
+	assert_int_equal(times, 1);
+	assert_int_equal(pb_hear_fds(hear, fds, PB_HEAR_FDS_MAX), 1);
+	pb_hear_run(hear, not_now, &times);
+	assert_int_equal(times, 2);
+	assert_int_equal(listen_all(), 2);
+	assert_int_equal(heard[0].acked, 1);
+	assert_int_equal(heard[1].acked, 2);
+	assert_int_equal(pb_hear_fds(hear, fds, PB_HEAR_FDS_MAX), 2);
+}
+
+static void
 a_shipper_that_does_not_listen_is_not_waited_for(void **state)
 {
 	unsigned taken = 0;
@@ -269,6 +322,8 @@ main(void)
 		TEST(a_new_shipper_is_given_the_last_ack_of_each_stream),
 		TEST(what_was_left_out_is_told_once_with_its_ack),
 		TEST(what_was_left_out_waits_for_a_shipper),
+		TEST(a_new_shipper_is_given_the_last_acks_of_late_packets),
+		TEST(what_is_not_taken_now_is_said_again_before_all_else),
 		TEST(a_shipper_that_does_not_listen_is_not_waited_for),
 		TEST(what_nobody_understands_is_refused),
 	};

@@ -2,8 +2,9 @@
  * recorder/store/facts/pulls.c - what pullers say, from recorder to shipper
  *
  * Limit: an ack a stream and puller is remembered, ACKS_MAX; past it those
- * that are new are not given again.  What was left out is remembered of as many
- * streams and pullers, only until that is acknowledged.
+ * that are new are not given again.  Of late packets the last LATES_MAX.  What
+ * was left out is remembered of as many streams and pullers, only until that is
+ * acknowledged.
  */
 #include "recorder/store/facts/pulls.h"
 
@@ -23,6 +24,8 @@
 #include "recorder/store/facts/given.h"
 
 #define ACKS_MAX	65536u
+/* More than a socket holds and the shipper keeps at a time. */
+#define LATES_MAX	512u
 #define PULLERS_MAX	64u	/* PB_UPSTREAMS_MAX */
 #define ASKS_MS		1000u	/* less longer is no news */
 
@@ -48,6 +51,8 @@ struct pb_pulls {
 	size_t		 again;		/* those before it were given */
 	struct given	*given;		/* in no order */
 	size_t		 givens, givens_cap;
+	struct pb_pull_news *late;	/* a ring; NULL: none yet */
+	uint64_t	 lates, late_again;	/* ever, and likewise */
 };
 
 static void	put(struct pb_buf *, const struct pb_pull_news *);
@@ -58,6 +63,8 @@ static int	give(struct pb_pulls *, const struct pb_pull_news *);
 static void	remember(struct pb_pulls *, const struct pb_pull_news *);
 static struct given *given_of(struct pb_pulls *, const char *,
 		    const struct pb_stream_key *);
+static void	remember_late(struct pb_pulls *,
+		    const struct pb_pull_news *);
 static struct asks *asks_of(struct pb_pulls *, const char *);
 
 int
@@ -125,6 +132,7 @@ pb_pulls_destroy(struct pb_pulls *pulls)
 	pthread_mutex_destroy(&pulls->lock);
 	free(pulls->ack);
 	free(pulls->given);
+	free(pulls->late);
 	free(pulls);
 }
 
@@ -204,6 +212,8 @@ pb_pulls_ack(struct pb_pulls *pulls, const struct pb_pull_news *ack,
 	rc = tell(pulls, &news, err);
 	if (rc == 0 && ack->first == 0)
 		remember(pulls, ack);
+	else if (rc == 0)
+		remember_late(pulls, ack);
 	if (rc == 0 && given != NULL) {
 		given->of = after;
 		if (after.runs == 0)
@@ -230,6 +240,11 @@ tell(struct pb_pulls *pulls, const struct pb_pull_news *news,
 		while (rc == 0 && pulls->again < pulls->acks) {
 			rc = give(pulls, &pulls->ack[pulls->again]);
 			pulls->again += rc == 0;
+		}
+		while (rc == 0 && pulls->late_again < pulls->lates) {
+			rc = give(pulls, &pulls->late[pulls->late_again %
+			    LATES_MAX]);
+			pulls->late_again += rc == 0;
 		}
 		if (rc == 0)
 			rc = give(pulls, news);
@@ -261,6 +276,8 @@ join(struct pb_pulls *pulls, struct pb_err *err)
 	}
 	pulls->fd = fd;
 	pulls->again = 0;
+	pulls->late_again = pulls->lates > LATES_MAX ?
+	    pulls->lates - LATES_MAX : 0;
 	for (unsigned i = 0; i < PULLERS_MAX; i++)
 		pulls->asks[i].until_ms = 0;
 	return 0;
@@ -341,6 +358,18 @@ given_of(struct pb_pulls *pulls, const char *upstream,
 			return given;
 	}
 	return NULL;
+}
+
+/* It has been given. */
+static void
+remember_late(struct pb_pulls *pulls, const struct pb_pull_news *ack)
+{
+	if (pulls->late == NULL)
+		pulls->late = calloc(LATES_MAX, sizeof(*pulls->late));
+	if (pulls->late == NULL)
+		return;
+	pulls->late[pulls->lates++ % LATES_MAX] = *ack;
+	pulls->late_again = pulls->lates;
 }
 
 /* NULL: too many names, which does not happen, as each has a section. */

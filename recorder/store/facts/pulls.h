@@ -63,8 +63,9 @@ void	pb_pulls_gave(struct pb_pulls *pulls, const char *upstream,
 
 /*
  * Give the shipper an ack.  Never waits.  The last ack of each stream is given
- * again to a shipper that was started since.  PB_ENOENT: none runs; PB_EBUSY:
- * it has not taken what was told before.
+ * again to a shipper that was started since, and the last ones of late packets
+ * are: more than a shipper has in hand.  PB_ENOENT: none runs; PB_EBUSY: it has
+ * not taken what was told before.
  */
 int	pb_pulls_ack(struct pb_pulls *pulls, const struct pb_pull_news *ack,
 	    struct pb_err *err);
