@@ -3,8 +3,8 @@
  *
  * A letter is a row of `letters`.  With a file (DEAD, REQUEUED) it stands
  * in `ages` too and holds its row of `links`; the last one to leave that puts
- * the file in doubt (`files`).  `counts` has the sums.  All of it changes in
- * one transaction.
+ * the file in doubt (`files`).  A LATE one has a row in `acks` (acks.h).
+ * `counts` has the sums.  All of it changes in one transaction.
  */
 #include "shipper/letters/letters_impl.h"
 
@@ -43,6 +43,8 @@ static const struct pb_row_shape count_shape = PB_ROW_SHAPE(ROW_VERSION,
 
 static uint64_t	since_at(const struct pb_letter *);
 static void	set(struct pb_mdb_txn *, const struct pb_letter *, bool);
+static void	set_late(struct pb_mdb_txn *, const struct pb_letters_key *,
+		    uint64_t, bool);
 static void	use_file(struct pb_mdb_txn *, const struct pb_letters_key *,
 		    int, uint64_t);
 static bool	get_link(struct pb_mdb_txn *,
@@ -146,6 +148,8 @@ set(struct pb_mdb_txn *txn, const struct pb_letter *in, bool there)
 		    &letter_shape, in);
 	else
 		pb_mdb_del(txn, PB_STATE_LETTERS, key.bytes, key.len);
+	if (in->state == PB_LETTER_LATE)
+		set_late(txn, &key, in->last, there);
 	if (pb_letters_has_file(in)) {
 		pb_letters_age_key(&age, in);
 		if (there)
@@ -165,6 +169,21 @@ set(struct pb_mdb_txn *txn, const struct pb_letter *in, bool there)
 		count(&counts.requeued, there, 1);
 	}
 	put_counts(txn, in->upstream, &counts);
+}
+
+/* Retention does not take these for acknowledged. */
+static void
+set_late(struct pb_mdb_txn *txn, const struct pb_letters_key *key,
+    uint64_t last, bool there)
+{
+	uint8_t row[PB_ACKS_LATE_BYTES];
+
+	pb_put_le64(row, last);
+	if (there)
+		pb_mdb_put(txn, PB_STATE_ACKS, key->bytes, key->len, row,
+		    sizeof(row));
+	else
+		pb_mdb_del(txn, PB_STATE_ACKS, key->bytes, key->len);
 }
 
 void

@@ -189,6 +189,14 @@ def who_asks_and_acknowledges_nothing_is_as_good_as_away(t):
 def what_was_not_pulled_is_deleted_last(t):
     node = edge(t, store=["segment_size = 1MiB", "retain_size = 4MiB"])
     puller = Puller(node)
+    give(node, 1, 10, "z/eth0")
+    late = one(puller)
+    declare(node, late, 11, 30)
+    give(node, 31, 40, "z/eth0")
+    puller.pull(late)
+    give(node, 15, 20, "z/eth0")
+    wait_until(lambda: upstream(node)["dead_letters"]["requeued"] == 1,
+               "what came late waits")
     for n in range(3):
         give(node, n * 100 + 1, (n + 1) * 100, size=9000)
     give(node, 1, 100, "y/eth0", size=9000)
@@ -206,6 +214,9 @@ def what_was_not_pulled_is_deleted_last(t):
         wait_until(lambda: backlog(node) == 300, "what waits")
     equal(sorted(p.seq for p in node.query("--stream", "x/eth0").packets),
           list(range(1, 301)), "what was not pulled")
+    numbers = [p.seq for p in node.query("--stream", "z/eth0").packets]
+    check({*range(15, 21)} <= {*numbers} and 1 not in numbers,
+          "what came late, and was not pulled:", numbers)
 
 
 def what_has_expired_is_told_as_that(t):

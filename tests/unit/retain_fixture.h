@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <sys/wait.h>
 
+#include "base/bytes.h"
 #include "recorder/store/facts/acks.h"
 #include "recorder/store/index/mdb.h"
 #include "tests/unit/stepped.h"
@@ -176,18 +177,20 @@ expect_why(struct fixture *f, const char *want)
 
 /* --- the shipper --------------------------------------------------------- */
 
+/* A row of the shipper's, `after` behind the key of the stream's. */
 static inline void
-ack(struct fixture *f, const char *upstream, uint64_t acked,
-    uint64_t released)
+put_ack_row(struct fixture *f, const char *upstream, uint64_t after,
+    const void *row, size_t len)
 {
 	static const char *const tables[] = { PB_ACKS_TABLE };
-	uint8_t key[PB_ACKS_KEY_MAX], row[PB_ACKS_ROW_BYTES];
-	const struct pb_ack value = { acked, released };
+	uint8_t key[PB_ACKS_KEY_MAX + 8];
+	size_t key_len = pb_acks_key(key, upstream, &f->key);
 	struct pb_mdb_txn txn;
 	struct pb_mdb *mdb;
 	char path[80];
 	pid_t child;
 
+	pb_put_be64(key + key_len, after);
 	snprintf(path, sizeof(path), "%s/shipper", f->dir);
 	/* LMDB forbids two opens in a process, and the store has one. */
 	child = fork();
@@ -196,9 +199,8 @@ ack(struct fixture *f, const char *upstream, uint64_t acked,
 		    PB_MDB_WRITE, NULL) < 0 ||
 		    pb_mdb_begin(mdb, true, &txn, NULL) < 0)
 			child_exit(1);
-		pb_acks_encode(row, &value);
-		pb_mdb_put(&txn, 0, key, pb_acks_key(key, upstream, &f->key),
-		    row, sizeof(row));
+		pb_mdb_put(&txn, 0, key, key_len + (after != 0 ? 8 : 0), row,
+		    len);
 		child_exit(pb_mdb_commit(&txn) < 0);
 	} else {
 		int status;
@@ -206,6 +208,17 @@ ack(struct fixture *f, const char *upstream, uint64_t acked,
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_int_equal(status, 0);
 	}
+}
+
+static inline void
+ack(struct fixture *f, const char *upstream, uint64_t acked,
+    uint64_t released)
+{
+	const struct pb_ack value = { acked, released };
+	uint8_t row[PB_ACKS_ROW_BYTES];
+
+	pb_acks_encode(row, &value);
+	put_ack_row(f, upstream, 0, row, sizeof(row));
 }
 
 static inline int

@@ -244,6 +244,31 @@ the_slowest_upstream_of_the_stream_decides(void **state)
 }
 
 static void
+what_came_late_is_acknowledged_when_it_has_been_passed_on(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_retain_opts opts = { .upstreams = 1, .upstream = &core };
+	uint8_t last[PB_ACKS_LATE_BYTES];
+	struct pb_gap_info gap[3];
+
+	write_runs(f, 5);
+	ack(f, "core", 50, 50);
+	pb_put_le64(last, 15);
+	put_ack_row(f, "core", 13, last, sizeof(last));
+	pb_put_le64(last, 32);
+	put_ack_row(f, "core", 19, last, sizeof(last));
+	opts.size_max = stored(f) - bytes_of(f, 1);
+	retain(f, opts);
+	EXPECT(f, 11, 21, 31, 41);
+	assert_int_equal(gaps(f, gap, 3), 0);
+	opts.size_max = 1;
+	retain(f, opts);
+	EXPECT(f, 41);
+	assert_int_equal(gaps(f, gap, 3), 1);
+	assert_gap(&gap[0], 13, 40, PB_GAP_EXPIRED);
+}
+
+static void
 a_stream_that_is_for_no_upstream_is_acknowledged(void **state)
 {
 	struct fixture *f = *state;
@@ -320,6 +345,7 @@ main(void)
 		RETAINED(
 		    a_run_that_knows_no_longer_what_is_acknowledged_deletes_nothing),
 		RETAINED(the_slowest_upstream_of_the_stream_decides),
+		RETAINED(what_came_late_is_acknowledged_when_it_has_been_passed_on),
 		RETAINED(a_stream_that_is_for_no_upstream_is_acknowledged),
 		RETAINED(one_acknowledged_behind_thousands_is_found),
 	};

@@ -68,6 +68,11 @@ static void	say(struct pb_acks *, enum pb_mdb_verdict);
 static void	forget(struct pb_acks *);
 static int	read_failed(struct pb_acks *);
 static bool	decode(struct pb_ack *, const struct pb_mdb_value *);
+static int	find_late(struct pb_mdb_txn *, uint8_t *, size_t, uint64_t,
+		    uint64_t *);
+static bool	decode_late(const struct pb_mdb_value *,
+		    const struct pb_mdb_value *, const uint8_t *, size_t,
+		    uint64_t *, uint64_t *);
 
 size_t
 pb_acks_key(uint8_t out[static PB_ACKS_KEY_MAX], const char *upstream,
@@ -188,6 +193,64 @@ pb_acks_get(struct pb_acks *acks, const char *upstream,
 		return rc;
 	}
 	return read_failed(acks);
+}
+
+int
+pb_acks_late(struct pb_acks *acks, const char *upstream,
+    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+    uint64_t *out)
+{
+	uint8_t bytes[PB_ACKS_KEY_MAX + 8];
+	size_t len = pb_acks_key(bytes, upstream, key);
+	struct pb_mdb_txn txn;
+	int rc;
+
+	if (acks->mdb == NULL)
+		return PB_EBUSY;
+	*out = first;
+	rc = pb_mdb_begin(acks->mdb, false, &txn, NULL);
+	if (rc == 0)
+		rc = find_late(&txn, bytes, len, last, out);
+	pb_mdb_abort(&txn);
+	return rc >= 0 ? rc : read_failed(acks);
+}
+
+/* From `*at` on: the run that begins before it may reach it. */
+static int
+find_late(struct pb_mdb_txn *txn, uint8_t *key, size_t stream, uint64_t last,
+    uint64_t *at)
+{
+	struct pb_mdb_value found, value;
+	uint64_t from, to;
+	int rc;
+
+	pb_put_be64(key + stream, *at);
+	rc = pb_mdb_find_last(txn, TABLE_ACKS, key, stream + 8, &found,
+	    &value);
+	if (rc == 1 && decode_late(&found, &value, key, stream, &from, &to) &&
+	    to >= *at)
+		return 1;
+	if (rc >= 0)
+		rc = pb_mdb_find(txn, TABLE_ACKS, key, stream + 8, &found,
+		    &value);
+	if (rc != 1 || !decode_late(&found, &value, key, stream, &from, &to) ||
+	    from > last)
+		return rc < 0 ? rc : 0;
+	*at = from;
+	return 1;
+}
+
+/* False for a row that is another stream's, or none of ours. */
+static bool
+decode_late(const struct pb_mdb_value *found, const struct pb_mdb_value *row,
+    const uint8_t *key, size_t stream, uint64_t *first, uint64_t *last)
+{
+	if (found->len != stream + 8 || row->len != PB_ACKS_LATE_BYTES ||
+	    memcmp(found->data, key, stream) != 0)
+		return false;
+	*first = pb_get_be64((const uint8_t *)found->data + stream);
+	*last = pb_get_le64(row->data);
+	return true;
 }
 
 /* It is looked at again, once: retention has to go on. */

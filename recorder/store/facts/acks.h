@@ -9,6 +9,10 @@
  *	released   all up to it is acked or a dead letter with a file of
  *	           its own: the store's copy is not needed for shipping
  *
+ * Besides, a row for each run of numbers that the upstream is still to get
+ * though they are below `acked`, as they came late: the key of the stream's row
+ * and the first one (u64, big-endian), of the last one (u64, little-endian).
+ *
  * The row is what was true when it was written: both numbers may be lower
  * than the truth, which only keeps a segment longer.  (An upstream whose
  * store went back makes them too high; what it needs again and is gone
@@ -27,6 +31,7 @@
 #define PB_ACKS_TABLE		"acks"
 #define PB_ACKS_ROW_BYTES	16	/* acked, released: u64 little-endian */
 /* upstream \0 node \0 interface \0 epoch (big-endian) */
+#define PB_ACKS_LATE_BYTES	8	/* last: u64 little-endian */
 #define PB_ACKS_KEY_MAX		(PB_NAME_BYTES_MAX + 1 + PB_NAME_BYTES_MAX + \
 				1 + PB_IFNAME_BYTES_MAX + 1 + 8)
 
@@ -79,6 +84,12 @@ bool	pb_acks_known(struct pb_acks *acks);
  */
 int	pb_acks_get(struct pb_acks *acks, const char *upstream,
 	    const struct pb_stream_key *key, struct pb_ack *out);
+
+/* The lowest number of first .. last that came late, and is still to get
+ * there: 1; 0: there is none; PB_EBUSY likewise. */
+int	pb_acks_late(struct pb_acks *acks, const char *upstream,
+	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
+	    uint64_t *out);
 
 /* Grows when the shipper commits; 0 while there is nothing to read. */
 uint64_t pb_acks_commits(struct pb_acks *acks);

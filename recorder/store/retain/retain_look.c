@@ -39,8 +39,9 @@ static void	tell(const struct retain_run *, uint32_t, const char *,
 		    struct pb_err *);
 static bool	is_chosen(const struct retain_run *,
 		    const struct pb_age_info *);
-static bool	standing(const struct retain_run *,
-		    const struct pb_stream_key *, uint64_t *, uint64_t *);
+static bool	standing(const struct retain_run *, struct pb_expiry *);
+static bool	has(struct pb_acks *, const char *, const struct pb_expiry *,
+		    struct pb_ack *);
 static bool	frees(const struct retain_run *, struct retain_walk *,
 		    struct retain_victim *);
 
@@ -128,8 +129,7 @@ judge(struct retain_run *run, struct retain_walk *walk,
 	    pb_index_stream_key(index, age->stream, &out->expiry.key,
 	    NULL) != 1)
 		return false;
-	run->unsure = !standing(run, &out->expiry.key, &out->expiry.acked,
-	    &out->expiry.released);
+	run->unsure = !standing(run, &out->expiry);
 	if (run->unsure)
 		return false;
 	out->expiry.now_ns = run->view->now_ns;
@@ -206,27 +206,45 @@ is_chosen(const struct retain_run *run, const struct pb_age_info *age)
 /* What the slowest of the stream's upstreams has; a stream that is for
  * none is acknowledged as it comes.  False where that is not known now. */
 static bool
-standing(const struct retain_run *run, const struct pb_stream_key *key,
-    uint64_t *acked, uint64_t *released)
+standing(const struct retain_run *run, struct pb_expiry *expiry)
 {
 	const struct pb_retain_opts *bounds = &run->retain->bounds.opts;
 	char name[PB_STREAM_NAME_MAX];
 	struct pb_ack ack;
 
-	pb_stream_name(name, key);
-	*acked = *released = UINT64_MAX;
+	pb_stream_name(name, &expiry->key);
+	expiry->acked = expiry->released = UINT64_MAX;
 	for (size_t i = 0; i < bounds->upstreams; i++) {
 		if (!pb_glob_list_match(bounds->upstream[i].streams, name))
 			continue;
-		if (pb_acks_get(run->retain->acks, bounds->upstream[i].name,
-		    key, &ack) < 0)
+		if (!has(run->retain->acks, bounds->upstream[i].name, expiry,
+		    &ack))
 			return false;
-		if (ack.acked < *acked)
-			*acked = ack.acked;
-		if (ack.released < *released)
-			*released = ack.released;
+		if (ack.acked < expiry->acked)
+			expiry->acked = ack.acked;
+		if (ack.released < expiry->released)
+			expiry->released = ack.released;
 	}
 	return true;
+}
+
+/* What came late may be still on its way, whatever else is there. */
+static bool
+has(struct pb_acks *acks, const char *upstream, const struct pb_expiry *expiry,
+    struct pb_ack *out)
+{
+	const struct pb_segment_info *segment = &expiry->segment;
+	uint64_t late;
+	int rc = pb_acks_get(acks, upstream, &expiry->key, out);
+
+	if (rc == 1)
+		rc = pb_acks_late(acks, upstream, &expiry->key,
+		    segment->first_seq, segment->last_seq, &late);
+	if (rc == 1 && out->acked >= late)
+		out->acked = late - 1;
+	if (rc == 1 && out->released >= late)
+		out->released = late - 1;
+	return rc >= 0;
 }
 
 /*
