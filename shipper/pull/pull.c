@@ -238,7 +238,8 @@ listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 	pull->list_ms = pull->news || pull->now_ms >=
 	    pull->list_began_ms + STALE_MS ? pull_pace_list(pull) :
 	    pull->now_ms + LIST_PAUSE_MS;
-	if (pull->missed)
+	if (pull->missed || (pull->late_missed &&
+	    pull->lates <= PB_PULL_LATES_MAX / 2))
 		list_again(pull);
 	if (pull->state != PB_SHIP_READY)
 		set_state(pull, PB_SHIP_IDLE);
@@ -248,7 +249,7 @@ listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 static void
 list_again(struct pb_pull *pull)
 {
-	pull->missed = false;
+	pull->missed = pull->late_missed = false;
 	pull->cursor[0] = '\0';
 	pull->list_ms = pull->now_ms + MISSED_MS;
 }
@@ -332,11 +333,12 @@ add_stream(struct pb_pull *pull, const struct pb_stream_key *key)
 		return NULL;
 	}
 	s = calloc(1, sizeof(*s));
-	if (s == NULL)
-		return NULL;
-	s->key = *key;
-	if (!load_forks(pull, s) || tsearch(s, &pull->tree, order) == NULL) {
-		free(s->forks);
+	if (s != NULL)
+		s->key = *key;
+	if (s == NULL || !load_forks(pull, s) ||
+	    tsearch(s, &pull->tree, order) == NULL) {
+		pull->missed = true;
+		free(s != NULL ? s->forks : NULL);
 		free(s);
 		return NULL;
 	}

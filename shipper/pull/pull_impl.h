@@ -77,10 +77,12 @@ struct pb_pull_stream {
 	uint64_t	retry_ms;	/* nothing but acks before */
 	unsigned	ack_troubles;
 	uint64_t	ack_ms;		/* no ack before */
-	/* Numbers that came late to the edge, a run after the other; what is
-	 * here of the first one, and what of it is durable and not told. */
+	/* Numbers that came late to the edge, ascending runs; that which is
+	 * being fetched (last 0: none), what is here of it, and what of it is
+	 * durable and not told. */
 	struct pb_ship_run *late;
 	size_t		lates, lates_cap;
+	struct pb_ship_run late_run;
 	struct pull_piece *late_piece;
 	bool		late_fetching;
 	struct pb_ship_run late_ack;	/* last 0: none */
@@ -97,7 +99,7 @@ struct pb_pull {
 	struct pull_streams all, ready, starved;
 	void		*tree;		/* of streams, by key */
 	unsigned	streams;
-	size_t		lates;		/* of all */
+	size_t		lates;		/* of all, but what is being fetched */
 	enum pb_ship_state state;
 	uint64_t	since_ms;
 	bool		up;		/* the list was had the last time */
@@ -122,7 +124,8 @@ struct pb_pull {
 	uint64_t	failures;
 	uint64_t	error_ms;	/* the last of those */
 	bool		left_out_said;
-	bool		missed;		/* a stream: all are to be listed */
+	bool		missed;		/* a stream: all are to be listed, */
+	bool		late_missed;	/* or once there is room for it */
 	/* Of the call. */
 	uint64_t	now_ms, random;
 };
@@ -196,9 +199,15 @@ bool	pull_larger(struct pb_pull *pull,
 
 /* --- pull_late.c ---------------------------------------------------------- */
 
-/* Add what a row tells. */
+/* Add what a row tells, once.  What there is no room for is listed again. */
 void	pull_late_told(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_row *row);
+/* Is there anything to fetch, or to hand over? */
+static inline bool
+pull_late_waits(const struct pb_pull_stream *s)
+{
+	return s->lates > 0 || s->late_run.last != 0;
+}
 /* What is next of it, where nothing else is. */
 bool	pull_late_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pb_pull_action *out);

@@ -2,23 +2,29 @@
  * shipper/pull/pull_late.c - packets that came late to the edge
  *
  * Numbers that this node was told are a gap, and that are there after all:
- * the edge tells them as runs.  They are fetched a run after the other, in no
- * order, beside what is fresh; our recorder puts them into its gap.  What of a
- * run is no good, or is not there after all, is left out.
+ * the edge tells them as runs, and all of them again whenever it begins anew.
+ * They are fetched a run after the other, the lowest first, beside what is
+ * fresh; our recorder puts them into its gap.  What of a run is no good, or is
+ * not there after all, is left out.
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/list.h"
 #include "shipper/pull/pull_impl.h"
 
+static bool	add(struct pb_pull *, struct pb_pull_stream *,
+		    struct pb_ship_run);
+static size_t	place(const struct pb_pull_stream *, uint64_t);
+static bool	take(struct pb_pull *, struct pb_pull_stream *);
 static bool	hand(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
 static bool	fetch(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
 static bool	keep(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *, struct pb_pull_answer *);
-static void	pass(struct pb_pull *, struct pb_pull_stream *, uint64_t);
+static void	pass(struct pb_pull_stream *, uint64_t);
 
 void
 pull_late_told(struct pb_pull *pull, struct pb_pull_stream *s,
@@ -27,28 +33,76 @@ pull_late_told(struct pb_pull *pull, struct pb_pull_stream *s,
 	for (unsigned i = 0; i < row->lates; i++) {
 		const struct pb_ship_run *run = &row->late[i];
 
-		if (run->first == 0 || run->first > run->last ||
-		    run->last > INT64_MAX ||
-		    pull->lates >= PB_PULL_LATES_MAX ||
-		    !PB_LIST_ROOM(s->late, s->lates_cap, s->lates))
-			continue;
-		s->late[s->lates++] = *run;
-		pull->lates++;
+		if (run->first != 0 && run->first <= run->last &&
+		    run->last <= INT64_MAX && !add(pull, s, *run))
+			pull->late_missed = true;
 	}
+}
+
+/* As one with those that it touches. */
+static bool
+add(struct pb_pull *pull, struct pb_pull_stream *s, struct pb_ship_run run)
+{
+	size_t at = place(s, run.first - 1), end = at;
+
+	for (; end < s->lates && s->late[end].first <= run.last + 1; end++) {
+		if (run.first > s->late[end].first)
+			run.first = s->late[end].first;
+		if (run.last < s->late[end].last)
+			run.last = s->late[end].last;
+	}
+	if (end == at && (pull->lates >= PB_PULL_LATES_MAX ||
+	    !PB_LIST_ROOM(s->late, s->lates_cap, s->lates)))
+		return false;
+	memmove(s->late + at + 1, s->late + end, (s->lates - end) *
+	    sizeof(run));
+	s->late[at] = run;
+	s->lates += at + 1 - end;
+	pull->lates += at + 1 - end;
+	return true;
+}
+
+/* Of the first run that ends there or behind it. */
+static size_t
+place(const struct pb_pull_stream *s, uint64_t number)
+{
+	size_t low = 0, high = s->lates;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (s->late[mid].last < number)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
 }
 
 bool
 pull_late_step(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
-	if (s->lates == 0 || s->late_fetching || s->late_ack.last != 0 ||
-	    s->certainty != PULL_SURE || s->doubt || s->retry_ms != 0)
-		return false;
-	/* Those are not a gap here: they come in their turn. */
-	if (s->late[0].first > s->here)
+	if (s->late_fetching || s->late_ack.last != 0 ||
+	    s->certainty != PULL_SURE || s->doubt || s->retry_ms != 0 ||
+	    !take(pull, s))
 		return false;
 	return s->late_piece != NULL ? hand(pull, s, out) :
 	    fetch(pull, s, out);
+}
+
+/* The run to be fetched, the lowest one.  What is past what is here is no gap
+ * here: it comes in its turn. */
+static bool
+take(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	if (s->late_run.last == 0 && s->lates > 0 &&
+	    s->late[0].first <= s->here) {
+		s->late_run = s->late[0];
+		memmove(s->late, s->late + 1, --s->lates * sizeof(*s->late));
+		pull->lates--;
+	}
+	return s->late_run.last != 0 && s->late_run.first <= s->here;
 }
 
 static bool
@@ -60,7 +114,7 @@ hand(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (piece->handing || !piece->sure || !pull_may_hand(pull, s))
 		return false;
 	pull_begin(s, PB_PULL_HAND, piece->of.last, out);
-	out->epoch = pull_epoch(s, pull_part(s, s->late[0].first));
+	out->epoch = pull_epoch(s, pull_part(s, s->late_run.first));
 	out->piece = &piece->of;
 	out->late = piece->handing = true;
 	s->flights++;
@@ -77,8 +131,8 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (!s->listed || !pull->up || !pull_may_ask(pull, s) ||
 	    !pull_may_bring(pull, s))
 		return false;
-	pull_begin(s, PB_PULL_FETCH, s->late[0].first - 1, out);
-	part = pull_part(s, s->late[0].first);
+	pull_begin(s, PB_PULL_FETCH, s->late_run.first - 1, out);
+	part = pull_part(s, s->late_run.first);
 	out->epoch = pull_epoch(s, part);
 	/* What is past it has another epoch. */
 	if (part < pull_forks(s)->count)
@@ -100,7 +154,7 @@ pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 		return pull_larger(pull, action);
 	case PB_PULL_NOTHING:
 	case PB_PULL_GONE:
-		pass(pull, s, s->late[0].last);
+		pass(s, s->late_run.last);
 		return true;
 	default:
 		return false;
@@ -123,7 +177,7 @@ keep(struct pb_pull *pull, struct pb_pull_stream *s,
 		return false;
 	}
 	if (of->reason != 0) {
-		pass(pull, s, of->last);
+		pass(s, of->last);
 		return true;
 	}
 	piece = calloc(1, sizeof(*piece));
@@ -148,8 +202,8 @@ pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_answer *answer)
 {
 	struct pb_pull_piece *of = &s->late_piece->of;
-	uint64_t last = of->last < s->late[0].last ? of->last :
-	    s->late[0].last;
+	uint64_t last = of->last < s->late_run.last ? of->last :
+	    s->late_run.last;
 
 	s->late_piece->handing = false;
 	switch (answer->outcome) {
@@ -169,19 +223,17 @@ pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
 		return false;
 	}
 	pull_late_drop_piece(pull, s);
-	pass(pull, s, last);
+	pass(s, last);
 	return true;
 }
 
 /* The first run is done up to `last`. */
 static void
-pass(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t last)
+pass(struct pb_pull_stream *s, uint64_t last)
 {
-	s->late[0].first = last + 1;
-	if (last < s->late[0].last)
-		return;
-	pull->lates--;
-	s->late[0] = s->late[--s->lates];
+	s->late_run.first = last + 1;
+	if (last >= s->late_run.last)
+		s->late_run.last = 0;
 }
 
 void
@@ -201,6 +253,7 @@ pull_late_drop(struct pb_pull *pull, struct pb_pull_stream *s)
 	pull_late_drop_piece(pull, s);
 	pull->lates -= s->lates;
 	s->lates = 0;
+	s->late_run.last = 0;
 	free(s->late);
 	s->late = NULL;
 }

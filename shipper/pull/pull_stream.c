@@ -33,7 +33,8 @@ pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (!is_due(pull, &s->retry_ms))
 		return false;
 	if (s->certainty == PULL_SURE && s->doubt && s->flights == 0 &&
-	    !some_to_hand(s) && (s->ask || s->there > s->here || s->lates > 0))
+	    !some_to_hand(s) && (s->ask || s->there > s->here ||
+	    pull_late_waits(s)))
 		s->certainty = PULL_UNSURE;
 	switch (s->certainty) {
 	case PULL_SURE:

@@ -265,6 +265,87 @@ what_came_late_is_fetched_of_a_stream_that_has_ended(void **state)
 	assert_int_equal(w->acked, 35);
 }
 
+static void
+what_came_late_is_fetched_once_however_often_it_is_told(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	w->gap_first = 31;
+	w->gap_last = 40;
+	grows(w, 50);
+	run(w, 3000);
+	w->late = (struct pb_ship_run){ 33, 35 };
+	w->gap_first = w->gap_last = 0;
+	w->here_down = true;
+	for (unsigned i = 0; i < 20; i++) {
+		grows(w, 50);
+		run(w, 600);
+	}
+	w->here_down = false;
+	before = w->fetches;
+	run(w, 60000);
+	assert_int_equal(w->at[0]->kept[33], 1);
+	/* Told when the first of it had been asked for, too. */
+	assert_true(w->fetches - before <= 2);
+}
+
+/* Answered at once, by a node that has all. */
+static void
+answer_next(struct pb_pull *pull, uint64_t now_ms, const char *cursor)
+{
+	struct pb_pull_answer answer = { .outcome = PB_PULL_DONE,
+	    .acked = 1000000, .cursor = cursor };
+	struct pb_pull_action action;
+
+	if (!pb_pull_next(pull, now_ms, 1, &action))
+		return;
+	if (action.kind == PB_PULL_FETCH)
+		answer.outcome = PB_PULL_NOTHING;
+	pb_pull_answer(pull, &action, &answer, now_ms, 1);
+}
+
+/* Runs that do not touch, more than there is room for. */
+static void
+tell_too_many(struct world *w)
+{
+	struct pb_pull_row row = { .key = w->key, .durable = 1000000,
+	    .first = 1, .linktype = 1, .lates = PB_PULL_LATE_MAX };
+	uint64_t number = 1;
+
+	for (unsigned i = 0; i <= PB_PULL_LATES_MAX / PB_PULL_LATE_MAX; i++) {
+		for (unsigned n = 0; n < PB_PULL_LATE_MAX; n++, number += 2)
+			row.late[n] = (struct pb_ship_run){ number, number };
+		pb_pull_row(w->pull, &row, false);
+	}
+}
+
+static void
+what_there_is_no_room_for_is_listed_again(void **state)
+{
+	struct world *w = *state;
+	struct pb_pull_answer answer = { .outcome = PB_PULL_DONE,
+	    .cursor = "c" };
+	struct pb_pull_action list;
+	uint64_t now_ms = 1000;
+
+	assert_true(pb_pull_next(w->pull, now_ms, 1, &list));
+	assert_int_equal(list.kind, PB_PULL_LIST);
+	tell_too_many(w);
+	pb_pull_answer(w->pull, &list, &answer, now_ms, 1);
+	/* Again, once half of them have been asked for, and not before. */
+	assert_true(pb_pull_next(w->pull, ++now_ms, 1, &list));
+	assert_int_equal(list.kind, PB_PULL_LIST);
+	assert_string_equal(list.cursor, "c");
+	for (unsigned i = 0; i < PB_PULL_LATES_MAX; i++)
+		answer_next(w->pull, ++now_ms, "c");
+	pb_pull_answer(w->pull, &list, &answer, now_ms, 1);
+	now_ms += 10000;
+	assert_true(pb_pull_next(w->pull, now_ms, 1, &list));
+	assert_int_equal(list.kind, PB_PULL_LIST);
+	assert_string_equal(list.cursor, "");
+}
+
 /* Whatever fails, and however often connections are new: all is there in the
  * end, once and of one branch (keep() looks). */
 static void
@@ -322,6 +403,8 @@ main(void)
 		TEST(gaps_come_in_their_turn),
 		TEST(what_came_late_fills_the_gap),
 		TEST(what_came_late_is_fetched_of_a_stream_that_has_ended),
+		TEST(what_came_late_is_fetched_once_however_often_it_is_told),
+		TEST(what_there_is_no_room_for_is_listed_again),
 		cmocka_unit_test(in_any_order_all_is_there_in_the_end),
 	};
 
