@@ -39,7 +39,7 @@ MEGABYTES = 96          # of a disk, and so many more for each second
 MEGABYTES_PER_SECOND = 1
 WORDS = ("kills", "stops", "partitions", "full disks", "read-only",
          "frozen disks", "injected errors", "torn writes", "wiped edges",
-         "restored edges", "clock steps", "unread logs", "vanished stores",
+         "wiped cores", "forgetful shippers", "restored edges", "clock steps", "unread logs", "vanished stores",
          "repairs as root", "refused starts", "dead letters")
 
 

@@ -102,8 +102,10 @@ class Sampler:
         """The highest end it has acknowledged, since its store was put back
         where it was."""
         number, asked_ns = self.acked[name].get(key, (0, 0))
-        return 0 if any(r.node == name and asked_ns <= r.put_back_ns
-                        for r in self.world.restored) else number
+        gone_ns = max([r.put_back_ns for r in self.world.restored
+                       if r.node == name],
+                      default=self.world.emptied.get(name, 0))
+        return 0 if asked_ns <= gone_ns else number
 
     def stop(self):
         self.over.set()
@@ -279,9 +281,20 @@ class Check:
         it."""
         if gap["reason"] == "restored":
             return self.branches(name, key, gap)
+        if gap["reason"] == "expired":
+            return name in self.world.forgot and self.is_above(name, key, gap)
         return gap["reason"] == "dead-lettered" and (
             name in EDGES or key in self.world.wiped or
             self.buried_with_disk(name, key, gap))
+
+    def is_above(self, name, key, gap):
+        """What an edge deleted as not acknowledged, for its shipper had
+        forgotten that it was, all nodes above have."""
+        numbers = set(range(gap["first"], gap["last"] + 1))
+        return name in EDGES and all(
+            numbers <= self.filtered_numbers(above, key).union(
+                *(self.have[above][k] for k in self.family(above, key)))
+            for below, above in LINKS if below == name)
 
     def restores(self, key):
         """Those after which a stream's numbers may have been given twice."""

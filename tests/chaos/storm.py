@@ -368,6 +368,7 @@ class Torn(Fault):
 class Wipe(Fault):
     """An edge loses its store, and starts with an empty one."""
     seconds = (0.1, 1.0)
+    counts = "wiped edges"
     owns_disk = True
 
     def choose(self, rng):
@@ -379,13 +380,49 @@ class Wipe(Fault):
             world.program[target].gone()
         now = time.time_ns()
         for key in world.streams_on_disk(self.node):
-            world.wiped[key] = now
+            if key[0] == self.node:
+                world.wiped[key] = now
+        world.emptied[self.node] = now
         where = world.store(self.node)
         empty(where)
-        world.count["wiped edges"] += 1
+        world.count[self.counts] += 1
 
     def end(self, world):
         self.release(world, self.both())
+
+
+class WipeCore(Wipe):
+    """The core loses its store: the relay, which keeps all, has it all again,
+    but what was captured there."""
+    counts = "wiped cores"
+
+    def choose(self, rng):
+        self.node = "core"
+
+
+class Forget(Fault):
+    """A shipper loses what it had written down.  Of one that pushes, letters
+    would go with it; who is pulled, or pulls, has to lose nothing."""
+    seconds = (0.05, 1.0)
+    owns_disk = True
+
+    def choose(self, rng):
+        self.node = rng.choice(self.ways.forgetful() or [None])
+
+    def begin(self, world):
+        if self.node is None:
+            return
+        self.target = (self.node, "shipper")
+        self.hold(world, [self.target])
+        world.program[self.target].gone()
+        shutil.rmtree(os.path.join(world.store(self.node), "shipper"),
+                      ignore_errors=True)
+        world.forgot.add(self.node)
+        world.count["forgetful shippers"] += 1
+
+    def end(self, world):
+        if self.node is not None:
+            self.release(world, [self.target])
 
 
 class Restore(Fault):
@@ -653,7 +690,8 @@ def filler_in(data):
 
 # Each with its weight; a run has at least one of each.
 KINDS = {Kill: 10, Stop: 4, Cut: 4, Unplug: 2, FullDisk: 3, ReadOnly: 1,
-         Frozen: 2, Inject: 8, Torn: 3, Wipe: 0.5, Restore: 1, Step: 3,
+         Frozen: 2, Inject: 8, Torn: 3, Wipe: 0.5,
+         WipeCore: 0.5, Forget: 1, Restore: 1, Step: 3,
          Unread: 3, Vanish: 2, Operate: 2}
 
 

@@ -119,6 +119,15 @@ class Ways:
         """From any side."""
         return any(below == name for below, _ in self.pulled)
 
+    def forgetful(self):
+        """Nodes whose shipper pushes nothing, and dials no edge: those may be
+        put back, and of their forks nobody else knows."""
+        busy = {below for below, above in LINKS
+                if (below, above) not in self.pulled}
+        busy |= {above for below, above in self.pulled if below in EDGES}
+        return [n for n, which in self.programs
+                if which == "shipper" and n not in busy]
+
     def filters(self, path):
         """Somewhere on the path."""
         return any(link in self.filtered for link in zip(path, path[1:]))
@@ -281,6 +290,8 @@ class World:
         self.broken_disks = collections.Counter()   # node name: faults
         self.unplugged = collections.Counter()      # node name: faults
         self.wiped = {}         # (node, interface, epoch): ns
+        self.emptied = {}       # node: ns, when its store was last
+        self.forgot = set()     # nodes whose shipper did, once
         self.restored = []      # Restored, in their order
         self.imported = {}      # (node, interface): ns
         self.mounted = []

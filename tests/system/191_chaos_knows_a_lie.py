@@ -59,6 +59,7 @@ class World:
         self.ways = places.Ways(1)
         self.ways.filtered = set()
         self.retain = "retain_size = 2MiB"
+        self.emptied, self.forgot = {}, set()
         self.restored = [places.Restored("edge2", sent_ns(COPIED), put_back,
                                          {OLD: COPIED})]
         self.imported = {("edge1", "op7"): sent_ns(5)}
