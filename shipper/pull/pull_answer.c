@@ -210,6 +210,8 @@ compare_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	    answer->last.seq == piece->print.seq &&
 	    answer->last.digest == piece->print.digest) {
 		piece->sure = true;
+		if (s->late_piece != NULL)
+			s->late_piece->sure = true;
 		s->certainty = PULL_SURE;
 		return;
 	}

@@ -265,6 +265,29 @@ what_came_late_is_fetched_of_a_stream_that_has_ended(void **state)
 	assert_int_equal(w->acked, 35);
 }
 
+/* Both over connections that are new: one comparison does for both. */
+static void
+what_came_late_beside_what_is_fresh_is_compared_with_it(void **state)
+{
+	struct world *w = *state;
+
+	w->gap_first = 31;
+	w->gap_last = 40;
+	grows(w, 50);
+	run(w, 3000);
+	w->late = (struct pb_ship_run){ 33, 35 };
+	w->gap_first = w->gap_last = 0;
+	grows(w, 60);
+	for (unsigned i = 0; under_way(w, PB_PULL_FETCH) < 2; i++) {
+		assert_true(i < 1000);
+		w->idle = 1;	/* that of the list */
+		turn(w);
+	}
+	run(w, 5000);
+	assert_int_equal(w->at[0]->here, 60);
+	assert_int_equal(w->at[0]->kept[33], 1);
+}
+
 static void
 what_came_late_is_fetched_once_however_often_it_is_told(void **state)
 {
@@ -403,6 +426,7 @@ main(void)
 		TEST(gaps_come_in_their_turn),
 		TEST(what_came_late_fills_the_gap),
 		TEST(what_came_late_is_fetched_of_a_stream_that_has_ended),
+		TEST(what_came_late_beside_what_is_fresh_is_compared_with_it),
 		TEST(what_came_late_is_fetched_once_however_often_it_is_told),
 		TEST(what_there_is_no_room_for_is_listed_again),
 		cmocka_unit_test(in_any_order_all_is_there_in_the_end),
