@@ -145,7 +145,7 @@ pb_pull_hurry(struct pb_pull *pull)
 
 	pull->list_ms = 0;
 	TAILQ_FOREACH(s, &pull->all, all) {
-		s->retry_ms = s->ack_ms = 0;
+		s->retry_ms = s->ack_ms = s->late_ms = 0;
 		pull_wake(pull, s);
 	}
 }
@@ -277,8 +277,10 @@ not_listed(struct pb_pull *pull, const struct pb_pull_answer *answer)
 	pull->up = false;
 	pull_pace_begin(pull);
 	pull->cursor[0] = '\0';
-	TAILQ_FOREACH(s, &pull->all, all)
+	TAILQ_FOREACH(s, &pull->all, all) {
 		s->listed = false;
+		s->late_ms = s->late_fails = 0;
+	}
 	doubt_all(pull, NULL);
 }
 
@@ -405,7 +407,7 @@ wake_due(struct pb_pull *pull)
 	pull->wake_ms = UINT64_MAX;
 	/* Those that are not due tell when they are. */
 	TAILQ_FOREACH(s, &pull->all, all)
-		if (s->retry_ms != 0 || s->ack_ms != 0)
+		if (s->retry_ms != 0 || s->ack_ms != 0 || s->late_ms != 0)
 			pull_wake(pull, s);
 }
 

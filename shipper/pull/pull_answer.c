@@ -236,8 +236,7 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 		return;
 	}
 	if (action->late) {
-		if (!pull_late_fetched(pull, s, action, answer))
-			pull_trouble(pull, s, answer);
+		pull_late_fetched(pull, s, action, answer);
 		return;
 	}
 	piece = piece_of(s, action);

@@ -86,6 +86,10 @@ struct pb_pull_stream {
 	struct pull_piece *late_piece;
 	bool		late_fetching;
 	struct pb_ship_run late_ack;	/* last 0: none */
+	/* What failed up to here is last in line, and nothing of it is
+	 * fetched before. */
+	uint64_t	late_behind, late_ms;
+	unsigned	late_fails;	/* in a row */
 	char		*text;
 	TAILQ_HEAD(pull_pieces, pull_piece) pieces;	/* by number */
 	enum pull_line	line;
@@ -165,6 +169,8 @@ void	pull_released(struct pb_pull_stream *s);
 bool	pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pb_pull_action *out);
 /* Its packets are to be compared again, before any more are taken. */
+/* Has its time come?  It is asked for once. */
+bool	pull_is_due(struct pb_pull *pull, uint64_t *when_ms);
 void	pull_doubt(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pull_piece *piece);
@@ -211,10 +217,10 @@ pull_late_waits(const struct pb_pull_stream *s)
 /* What is next of it, where nothing else is. */
 bool	pull_late_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pb_pull_action *out);
-/* True: that was all of the answer; false: trouble as of any other. */
-bool	pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
+void	pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_action *action,
 	    struct pb_pull_answer *answer);
+/* True: that was all of the answer; false: trouble as of any other. */
 bool	pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
 	    const struct pb_pull_answer *answer);
 /* What was fetched goes; all of it goes. */

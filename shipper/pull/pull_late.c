@@ -5,7 +5,8 @@
  * the edge tells them as runs, and all of them again whenever it begins anew.
  * They are fetched a run after the other, the lowest first, beside what is
  * fresh; our recorder puts them into its gap.  What of a run is no good, or is
- * not there after all, is left out.
+ * not there after all, is left out.  One that cannot be had is tried again after
+ * all others, less and less often, and holds up nothing that is fresh.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@ static bool	hand(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
 static bool	fetch(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
+static void	failed(struct pb_pull *, struct pb_pull_stream *,
+		    const struct pb_pull_answer *);
 static bool	keep(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *, struct pb_pull_answer *);
 static void	pass(struct pb_pull_stream *, uint64_t);
@@ -91,15 +94,21 @@ pull_late_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	    fetch(pull, s, out);
 }
 
-/* The run to be fetched, the lowest one.  What is past what is here is no gap
- * here: it comes in its turn. */
+/* The run to be fetched: the lowest one, or the next behind what failed.  What
+ * is past what is here is no gap here: it comes in its turn. */
 static bool
 take(struct pb_pull *pull, struct pb_pull_stream *s)
 {
-	if (s->late_run.last == 0 && s->lates > 0 &&
-	    s->late[0].first <= s->here) {
-		s->late_run = s->late[0];
-		memmove(s->late, s->late + 1, --s->lates * sizeof(*s->late));
+	size_t at = place(s, s->late_behind + 1);
+
+	if (s->late_run.last == 0 && s->lates > 0) {
+		if (at == s->lates || s->late[at].first > s->here)
+			at = s->late_behind = 0;
+		if (s->late[at].first > s->here)
+			return false;
+		s->late_run = s->late[at];
+		memmove(s->late + at, s->late + at + 1, (--s->lates - at) *
+		    sizeof(*s->late));
 		pull->lates--;
 	}
 	return s->late_run.last != 0 && s->late_run.first <= s->here;
@@ -128,8 +137,8 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	unsigned part;
 
-	if (!s->listed || !pull->up || !pull_may_ask(pull, s) ||
-	    !pull_may_bring(pull, s))
+	if (!s->listed || !pull->up || !pull_is_due(pull, &s->late_ms) ||
+	    !pull_may_ask(pull, s) || !pull_may_bring(pull, s))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->late_run.first - 1, out);
 	part = pull_part(s, s->late_run.first);
@@ -142,23 +151,42 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
 	return true;
 }
 
-bool
+void
 pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
     const struct pb_pull_action *action, struct pb_pull_answer *answer)
 {
+	bool good = false;
+
 	s->late_fetching = false;
-	switch (answer->outcome) {
-	case PB_PULL_DONE:
-		return keep(pull, s, action, answer);
-	case PB_PULL_TOO_LARGE:
-		return pull_larger(pull, action);
-	case PB_PULL_NOTHING:
-	case PB_PULL_GONE:
+	if (answer->outcome == PB_PULL_DONE) {
+		good = keep(pull, s, action, answer);
+	} else if (answer->outcome == PB_PULL_TOO_LARGE) {
+		good = pull_larger(pull, action);
+	} else if (answer->outcome == PB_PULL_NOTHING ||
+	    answer->outcome == PB_PULL_GONE) {
 		pass(s, s->late_run.last);
-		return true;
-	default:
-		return false;
+		good = true;
 	}
+	if (good)
+		s->late_fails = 0;
+	else
+		failed(pull, s, answer);
+}
+
+/* All of the way fails as the list of streams does. */
+static void
+failed(struct pb_pull *pull, struct pb_pull_stream *s,
+    const struct pb_pull_answer *answer)
+{
+	pull_error(pull, answer->text);
+	s->late_ms = pull->now_ms + pb_doubled_ms(PB_LATE_MS_FIRST,
+	    s->late_fails, PB_LATE_MS_MAX);
+	if (s->late_fails < UINT16_MAX)
+		s->late_fails++;
+	s->late_behind = s->late_run.last;
+	if (!add(pull, s, s->late_run))
+		pull->late_missed = true;
+	s->late_run.last = 0;
 }
 
 /* A gap there is still one here. */

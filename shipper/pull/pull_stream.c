@@ -22,7 +22,6 @@ static bool	fetch(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
 static bool	some_to_hand(const struct pb_pull_stream *);
 static struct pull_piece *next_to_hand(const struct pb_pull_stream *);
-static bool	is_due(struct pb_pull *, uint64_t *);
 
 bool
 pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
@@ -30,7 +29,7 @@ pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	if (ack(pull, s, out))
 		return true;
-	if (!is_due(pull, &s->retry_ms))
+	if (!pull_is_due(pull, &s->retry_ms))
 		return false;
 	if (s->certainty == PULL_SURE && s->doubt && s->flights == 0 &&
 	    !some_to_hand(s) && (s->ask || s->there > s->here ||
@@ -49,9 +48,8 @@ pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	return hand(pull, s, out) || fetch(pull, s, out);
 }
 
-/* Has its time come?  It is asked for once. */
-static bool
-is_due(struct pb_pull *pull, uint64_t *when_ms)
+bool
+pull_is_due(struct pb_pull *pull, uint64_t *when_ms)
 {
 	if (pull->now_ms >= *when_ms) {
 		*when_ms = 0;
@@ -80,7 +78,7 @@ ack(struct pb_pull *pull, struct pb_pull_stream *s,
 	bool late = s->late_ack.last != 0;
 
 	if (s->acking || s->certainty != PULL_SURE || !pull->up ||
-	    (s->told >= s->here && !late) || !is_due(pull, &s->ack_ms) ||
+	    (s->told >= s->here && !late) || !pull_is_due(pull, &s->ack_ms) ||
 	    !pull_may_ask(pull, s))
 		return false;
 	pull_begin(s, PB_PULL_ACK, late ? s->late_ack.last : s->here, out);

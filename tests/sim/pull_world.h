@@ -58,6 +58,7 @@ struct world {
 	unsigned	idle;		/* connections that are kept */
 	uint64_t	acked;
 	struct pb_ship_run late;
+	uint64_t	damaged;	/* a number that cannot be read there */
 	/* Our recorder. */
 	bool		here_down;
 	struct kept	*at[EPOCHS_MAX];
@@ -285,6 +286,10 @@ answer_fetch(struct world *w, const struct pb_pull_action *action,
 	    action->late || action->number <= w->durable);
 	if (seq > w->durable) {
 		a->outcome = PB_PULL_NOTHING;
+		return;
+	}
+	if (seq == w->damaged) {
+		a->text = "it is damaged there";
 		return;
 	}
 	a->outcome = PB_PULL_DONE;

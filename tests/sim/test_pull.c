@@ -289,6 +289,33 @@ what_came_late_beside_what_is_fresh_is_compared_with_it(void **state)
 }
 
 static void
+what_came_late_and_cannot_be_read_holds_up_nothing(void **state)
+{
+	struct world *w = *state;
+
+	w->gap_first = 31;
+	w->gap_last = 40;
+	grows(w, 50);
+	run(w, 3000);
+	w->gap_first = w->gap_last = 0;
+	w->damaged = 33;
+	w->late = (struct pb_ship_run){ 33, 35 };
+	grows(w, 51);
+	run(w, 1000);
+	w->late = (struct pb_ship_run){ 37, 40 };
+	for (uint64_t n = 52; n < 600; n++) {
+		grows(w, n);
+		run(w, 500);
+		assert_int_equal(w->at[0]->here, n);
+	}
+	assert_int_equal(w->at[0]->kept[37], 1);
+	assert_int_equal(w->at[0]->kept[33], 0);
+	w->damaged = 0;
+	run(w, PB_LATE_MS_MAX + 3000);
+	assert_int_equal(w->at[0]->kept[33], 1);
+}
+
+static void
 what_came_late_is_fetched_once_however_often_it_is_told(void **state)
 {
 	struct world *w = *state;
@@ -427,6 +454,7 @@ main(void)
 		TEST(what_came_late_fills_the_gap),
 		TEST(what_came_late_is_fetched_of_a_stream_that_has_ended),
 		TEST(what_came_late_beside_what_is_fresh_is_compared_with_it),
+		TEST(what_came_late_and_cannot_be_read_holds_up_nothing),
 		TEST(what_came_late_is_fetched_once_however_often_it_is_told),
 		TEST(what_there_is_no_room_for_is_listed_again),
 		cmocka_unit_test(in_any_order_all_is_there_in_the_end),
