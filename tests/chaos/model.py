@@ -595,7 +595,8 @@ class Check:
 
     def dead_letters(self, path):
         """How many numbers right before a frame went as dead letters of a
-        store that was wiped or put back before they were sent again."""
+        store that was wiped or put back before they were sent again; with
+        those that a filter left out between them."""
         buried = {}
         for key, rows in self.have[path[-1]].items():
             if key[:2] != (path[0], "cap0") or (
@@ -605,10 +606,13 @@ class Check:
             spans = [(g["first"], g["last"])
                      for where in path[1:] for g in self.gaps(where, key)
                      if g["reason"] == "dead-lettered"]
+            left = set().union(*(self.left[w][key] for w in path[1:]))
             for before, number in zip([0] + numbers, numbers):
-                buried[rows[number].frame] = sum(
-                    any(first <= n <= last for first, last in spans)
-                    for n in range(before + 1, number))
+                gone = {n for n in range(before + 1, number)
+                        if any(first <= n <= last for first, last in spans)}
+                if gone:
+                    gone |= left.intersection(range(before + 1, number))
+                buried[rows[number].frame] = len(gone)
         return buried
 
     @staticmethod
