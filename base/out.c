@@ -24,7 +24,7 @@ pb_out_init(struct pb_out *out, int fd, const char *name,
 	out->fd = fd;
 	out->name = name;
 	out->stop = stop;
-	out->gather = PB_OUT_BYTES;
+	out->gather = PB_OUT_GATHER_BYTES;
 	pb_buf_init(&out->buf, PB_OUT_BYTES + 1);
 }
 

@@ -22,9 +22,11 @@
 #include "base/stop.h"
 
 /* The largest piece that pb_out_room() can be asked for: a stored block
- * and the comments of its way fit in.  So much is gathered where nothing
- * else is said. */
+ * and the comments of its way fit in. */
 #define PB_OUT_BYTES	(1u << 20)
+/* So much is gathered where nothing else is said: more would be no faster, and
+ * each page of it is new once. */
+#define PB_OUT_GATHER_BYTES (128u << 10)
 
 struct pb_out {
 	int		 fd;		/* the caller's */

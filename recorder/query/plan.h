@@ -28,8 +28,8 @@
  * them costs as much as another call. */
 #define PB_PLAN_NEAR_BYTES	(4u << 10)
 /* So much of a file at once, and what is left of the group of packets that
- * share a mark. */
-#define PB_PLAN_READ_BYTES	(1u << 20)
+ * share a mark: more would be no faster, and each page of it is new once. */
+#define PB_PLAN_READ_BYTES	(256u << 10)
 
 struct pb_planner;
 

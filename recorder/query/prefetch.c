@@ -22,8 +22,9 @@
 #include "recorder/query/prefetch_impl.h"
 
 #define PARTS_LEAST	2u
-/* As long as it takes to start threads and to end them. */
-#define START_NS	(PB_NS_PER_MS)
+/* Threads cost a millisecond: to start and end them, and new memory.  Who has
+ * read for so long mostly has as much before him. */
+#define START_NS	(10 * PB_NS_PER_MS)
 #define PARTS_AHEAD	16u		/* of an input */
 #define PARTS_MAX	256u		/* of all */
 
@@ -42,6 +43,7 @@ static int	add_part(struct prefetch *, struct prefetch_input *,
 static bool	is_ours(struct prefetch *, struct search_input *,
 		    struct part *);
 static void	enqueue(struct prefetch *, struct part *);
+static void	start_late(struct prefetch *);
 static int	take(struct prefetch *, struct part *, struct pb_batch *,
 		    struct pb_err *);
 static void	end_part(struct prefetch *, struct prefetch_input *,
@@ -151,6 +153,7 @@ batch(void *arg, size_t i, size_t bytes_max, struct pb_batch *out,
 	if (rc < 0)
 		return rc;
 	while ((rc = plan_parts(prefetch, i, err)) > 0) {
+		start_late(prefetch);
 		part = TAILQ_FIRST(&prefetch->input[i]->parts);
 		rc = is_ours(prefetch, input, part) ?
 		    search_batch(search, i, bytes_max, out, err) :
@@ -270,14 +273,18 @@ add_part(struct prefetch *prefetch, struct prefetch_input *in,
 static void
 enqueue(struct prefetch *prefetch, struct part *part)
 {
-	bool enough;
-
 	pthread_mutex_lock(&prefetch->lock);
 	TAILQ_INSERT_TAIL(&prefetch->queue, part, waits);
-	enough = ++prefetch->queued >= PARTS_LEAST;
+	prefetch->queued++;
 	pthread_cond_signal(&prefetch->work);
 	pthread_mutex_unlock(&prefetch->lock);
-	if (enough && !prefetch->tried &&
+}
+
+/* Threads, once they are worth it. */
+static void
+start_late(struct prefetch *prefetch)
+{
+	if (!prefetch->tried && prefetch->queued >= PARTS_LEAST &&
 	    pb_clock_mono_ns() - prefetch->began_ns >= START_NS)
 		prefetch_start(prefetch);
 }

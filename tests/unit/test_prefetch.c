@@ -19,7 +19,7 @@
 #define SEGMENTS	24u
 #define EACH		20u		/* packets of a segment */
 #define PACKETS		(SEGMENTS * EACH)
-#define WHILE_US	3000		/* longer than threads are waited with */
+#define WHILE_US	12000		/* longer than threads are waited with */
 
 struct given_up {
 	bool		 asked;
