@@ -168,9 +168,9 @@ void	pull_released(struct pb_pull_stream *s);
 /* What is next for it, if anything. */
 bool	pull_step(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pb_pull_action *out);
-/* Its packets are to be compared again, before any more are taken. */
 /* Has its time come?  It is asked for once. */
 bool	pull_is_due(struct pb_pull *pull, uint64_t *when_ms);
+/* Its packets are to be compared again, before any more are taken. */
 void	pull_doubt(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pull_piece *piece);
