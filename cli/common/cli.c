@@ -121,18 +121,9 @@ pb_cli_index(struct pb_cli *cli, struct pb_index **out, struct pb_err *err)
 	if (rc < 0)
 		return rc;
 	rc = pb_cli_read_index(cli, out, err);
-	/* With segments and without an index it is a store all the same. */
-	if (rc == PB_ENOENT) {
-		rc = pb_rebuild_needed(cli->store, err);
-		if (rc >= 0)
-			return pb_err_set(err, PB_ENOENT, "there is no store "
-			    "in %s yet; pb-recorder or 'pb import' makes one",
-			    cli->store);
-	}
-	if (rc == PB_EFORMAT && strstr(err->text, "pb reindex") == NULL)
-		return pb_err_prefix(err, rc, "the index cannot be read, and "
-		    "`pb reindex` makes it again, or pb-recorder when it "
-		    "starts");
+	if (rc == PB_ENOENT)
+		return pb_err_set(err, rc, "there is no store in %s yet; "
+		    "pb-recorder or 'pb import' makes one", cli->store);
 	return rc;
 }
 
@@ -147,6 +138,13 @@ pb_cli_read_index(const struct pb_cli *cli, struct pb_index **out,
 	pb_rot_patience(OPEN_S_MAX);
 	rc = pb_index_open(out, cli->store, err);
 	pb_rot_patience(0);
+	/* With segments and without an index it is a store all the same. */
+	if (rc == PB_ENOENT && pb_rebuild_needed(cli->store, err) < 0)
+		rc = err->code;
+	if (rc == PB_EFORMAT && strstr(err->text, "pb reindex") == NULL)
+		return pb_err_prefix(err, rc, "the index cannot be read, and "
+		    "`pb reindex` makes it again, or pb-recorder when it "
+		    "starts");
 	return rc;
 }
 

@@ -52,7 +52,8 @@ int	pb_cli_index(struct pb_cli *cli, struct pb_index **out,
 /*
  * The index of the store that was entered, to be read.  What is wrong with it
  * that ends or stops who reads it ends this process, from now on and wherever
- * it meets that, with a line and PB_EXIT_FAILED (base/rot.h).
+ * it meets that, with a line and PB_EXIT_FAILED (base/rot.h).  PB_ENOENT: there
+ * is none, and no segment; one that is lost is PB_EFORMAT, and what to do.
  */
 int	pb_cli_read_index(const struct pb_cli *cli, struct pb_index **out,
 	    struct pb_err *err);

@@ -122,9 +122,11 @@ def a_lost_index_is_made_again_by_the_recorder(t):
     for how, reason in ((lose, "is lost"), (cut, ""), (rubbish, "")):
         how()
         if how != cut:      # LMDB does not look at what is behind
-            said = node.pb_run("query", "--count")
-            check(said.returncode == 1 and b"`pb reindex` makes it again" in
-                  said.stderr, how.__name__, said)
+            for asked in (("query", "--count"), ("status",), ("upstreams",)):
+                said = node.pb_run(*asked)
+                check(said.returncode == 1 and b"`pb reindex` makes it again"
+                      in said.stderr and b"no store" not in said.stdout,
+                      how.__name__, asked, said)
         node.start_recorder()
         node.recorder.says("^error store: .*%s.*: making the index again "
                            "from the files$" % reason)

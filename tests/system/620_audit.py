@@ -417,8 +417,9 @@ def an_edge_is_audited_by_who_dials_it(t):
                  for k, r in streams.items()),
           [("eth0", "identical", 10), ("eth1", "identical", 0),
            ("eth2", "only_there", 7)], "streams")
-    equal(core.pb_run("audit", "lon1", "--stream", "*/eth[01]").returncode, 0,
-          "status of the others")
+    for name in ("eth0", "eth1"):
+        equal(core.pb_run("audit", "lon1", "--stream", "*/" + name).returncode,
+              0, "status of " + name)
     # At the edge it is said where to ask; and who may not, is told.
     done = edge.pb_run("audit", "core")
     check(done.returncode == 2 and b"cannot be asked; type `pb audit` at core"
