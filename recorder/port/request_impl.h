@@ -94,4 +94,13 @@ void	request_fail(struct pb_request *request, int rc, const char *text);
 void	request_fail_body(struct pb_request *request, int rc,
 	    const char *text);
 
+/* An error: one line for the peer, and, seldom enough, for the log. */
+void	request_refuse(struct pb_request *request, unsigned status,
+	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* request_head.c.  Path, rights and size: it is refused, or wants its body.
+ * And as much of one that nobody will read is taken all the same. */
+void	request_check(struct pb_request *request);
+size_t	request_discard_max(const struct pb_request *request);
+
 #endif
