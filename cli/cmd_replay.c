@@ -50,6 +50,7 @@ static int	open_file(struct replay *, struct pb_err *);
 static int	read_ahead(struct replay *, struct pb_err *);
 static int	transmit(struct replay *, struct pb_err *);
 static int	outcome(const struct replay *, struct pb_err *);
+static bool	is_empty(const struct pb_transmit_report *);
 static void	note_unmatched(const struct pb_ways *);
 static void	on_tick(void *, const struct pb_transmit_report *);
 static void	on_link(void *, const struct pb_way *, const struct pb_err *);
@@ -136,14 +137,16 @@ run_replay(struct replay *replay, struct pb_err *err)
 		rc = transmit(replay, err);
 	pb_ahead_destroy(replay->ahead);
 	pb_original_told(&replay->original);
-	/* What is refused before the first packet has no report. */
 	if (replay->report.sent == 0 && rc < 0)
 		return rc;
 	if (rc == 0)
 		rc = outcome(replay, err);
+	note_unmatched(&replay->ways);
+	/* What is refused before the first packet has no report. */
+	if (rc < 0 && is_empty(&replay->report))
+		return rc;
 	told.stopped = pb_cli_stopped() != 0;
 	said = pb_told_print(&told, opts->json, &why);
-	note_unmatched(&replay->ways);
 	if (rc == 0 && said < 0)
 		*err = why;
 	return rc < 0 ? rc : said;
@@ -272,6 +275,13 @@ outcome(const struct replay *replay, struct pb_err *err)
 		    " packets were not sent", report->failed,
 		    report->failed + report->sent);
 	return rc;
+}
+
+static bool
+is_empty(const struct pb_transmit_report *report)
+{
+	return report->sent == 0 && report->failed == 0 &&
+	    report->skipped == 0;
 }
 
 /* A name that is wrong would send a stream the way of -i, unheard. */

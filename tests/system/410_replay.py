@@ -458,10 +458,12 @@ def bad_input_is_a_line_and_a_status(t):
     line.refuses(2, r"no interface; give -i IFACE", "-r", path)
     line.refuses(1, r"a\.pcapX", "-r", path + "X", "-i", "pb0")
     line.refuses(1, r"is a directory", "-r", t.dir, "-i", "pb0")
-    line.refuses(1, r"neither|no capture|magic|not", "-r",
-                 t.write("junk", b"x" * 100), "-i", "pb0")
-    line.refuses(1, r"nothing was sent: no packet", "-r", path, "-i", "pb0",
-                 "tcp port 99")
+    said = line.refuses(1, r"neither|no capture|magic|not", "-r",
+                        t.write("junk", b"x" * 100), "-i", "pb0")
+    equal(said, b"", "the report of what is no capture")
+    said = line.refuses(1, r"nothing was sent: no packet", "-r", path, "-i",
+                        "pb0", "tcp port 99")
+    equal(said, b"", "the report of nothing")
     line.refuses(1, r"nothing was sent: no packet", "-i", "pb0", "tcp",
                  store=store)
     line.refuses(1, r"nothing was sent: no packet", "-r", "-", "-i", "pb0",
