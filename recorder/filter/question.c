@@ -21,16 +21,15 @@ struct shape {
 	uint8_t		 ones[SHAPE_BYTES], unknown[SHAPE_BYTES];
 	struct pb_alike	 known;		/* of these bytes */
 	struct pb_filter *folded;	/* NULL: there was no memory */
-	bool		 taken;
 };
 
 struct pb_question {
 	const struct pb_filter *filter;
 	const struct pb_inner *inner;	/* or NULL */
-	struct shape	 shape[PB_QUESTION_SHAPES_MAX];
+	struct shape	*shape[PB_QUESTION_SHAPES_MAX];	/* NULL: free */
 };
 
-static struct shape *find(struct pb_question *, const uint8_t *);
+static struct shape **find(struct pb_question *, const uint8_t *);
 static uint32_t	hash(const uint8_t *);
 static uint64_t	word(const uint8_t *);
 static bool	serves(const struct shape *, const struct pb_alike *);
@@ -53,8 +52,12 @@ pb_question_destroy(struct pb_question *question)
 {
 	if (question == NULL)
 		return;
-	for (size_t i = 0; i < PB_QUESTION_SHAPES_MAX; i++)
-		pb_filter_destroy(question->shape[i].folded);
+	for (size_t i = 0; i < PB_QUESTION_SHAPES_MAX; i++) {
+		if (question->shape[i] == NULL)
+			continue;
+		pb_filter_destroy(question->shape[i]->folded);
+		free(question->shape[i]);
+	}
 	free(question);
 }
 
@@ -78,13 +81,21 @@ pb_question_filter(struct pb_question *question, const void *name, size_t len,
     const struct pb_alike *known)
 {
 	uint8_t whole[PB_QUESTION_NAME_MAX] = { 0 };
-	struct shape *shape;
+	struct shape **slot, *shape;
+	bool new;
 
 	if (question->filter->all)
 		return question->filter;
 	memcpy(whole, name, len < sizeof(whole) ? len : sizeof(whole));
-	shape = find(question, whole);
-	if (!shape->taken || memcmp(shape->name, whole, sizeof(whole)) != 0)
+	slot = find(question, whole);
+	new = *slot == NULL || memcmp((*slot)->name, whole,
+	    sizeof(whole)) != 0;
+	if (*slot == NULL)
+		*slot = calloc(1, sizeof(**slot));
+	shape = *slot;
+	if (shape == NULL)
+		return question->filter;
+	if (new)
 		begin(shape, whole, known);
 	else if (serves(shape, known))
 		return shape->folded;
@@ -99,19 +110,19 @@ pb_question_filter(struct pb_question *question, const void *name, size_t len,
 }
 
 /* Its own, or a free one, or one that it takes over. */
-static struct shape *
+static struct shape **
 find(struct pb_question *question, const uint8_t *name)
 {
 	uint32_t at = hash(name);
-	struct shape *shape = NULL;
+	struct shape **slot = NULL;
 
 	for (uint32_t i = 0; i < PROBES; i++) {
-		shape = &question->shape[(at + i) % PB_QUESTION_SHAPES_MAX];
-		if (!shape->taken ||
-		    memcmp(shape->name, name, sizeof(shape->name)) == 0)
-			return shape;
+		slot = &question->shape[(at + i) % PB_QUESTION_SHAPES_MAX];
+		if (*slot == NULL ||
+		    memcmp((*slot)->name, name, sizeof((*slot)->name)) == 0)
+			return slot;
 	}
-	return shape;
+	return slot;
 }
 
 static uint32_t
@@ -162,7 +173,6 @@ begin(struct shape *shape, const uint8_t *name, const struct pb_alike *known)
 	uint32_t bytes = known->bytes < SHAPE_BYTES ? known->bytes :
 	    SHAPE_BYTES;
 
-	shape->taken = true;
 	memcpy(shape->name, name, sizeof(shape->name));
 	if (bytes > 0) {
 		memcpy(shape->ones, known->ones, bytes);
