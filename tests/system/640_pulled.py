@@ -154,8 +154,12 @@ def letters_until_it_acknowledges(t, meanwhile, words):
     for n in range(1, 4):
         give(node, n * 100 + 1, (n + 1) * 100, size=9000)
         wait_until(lambda: letters() >= n * 100, "dead letters", HEALED)
-    check(words in upstream(node)["last_error"],
-          upstream(node)["last_error"])
+
+    def said():
+        meanwhile(puller, stream)
+        return words in upstream(node)["last_error"]
+
+    wait_until(said, words, HEALED)
     gone = min(p.seq for p in node.query("--stream", "x/eth0").packets)
     check(gone > 101, "the store has all of it")
     puller.pull(stream)
