@@ -40,10 +40,16 @@ typedef pb_lane lane;
 typedef uint64_t word __attribute__((may_alias));
 
 /* Room */
-static bool	make_room(struct pb_flows *);
+static struct pb_flow *flows_map(size_t);
+static void	flows_unmap(struct pb_flow *, size_t);
+static bool	flows_move(struct pb_flows *, struct pb_flow *, size_t, size_t);
+static size_t	flows_bytes(uint32_t);
+static size_t	slots_for(uint32_t);
+static void	enter_slots(uint32_t *, uint32_t, const struct pb_flows *);
 static bool	make_room_for(struct pb_flows *, uint32_t);
 static bool	packets_room(struct pb_flows *, uint32_t);
 static bool	charge(struct pb_flows *, size_t);
+static void	discharge(struct pb_flows *, size_t);
 /* Flows */
 static void	make_salt(void);
 static uint64_t	hash_key(const struct pb_flow_key *);
@@ -93,10 +99,9 @@ pb_flows_create_within(struct pb_flows **out, uint32_t flows_max,
 	if (flows == NULL)
 		return pb_err_set(err, PB_ENOMEM, "no memory for flows");
 	flows->budget = budget;
-	flows->flows_max = flows_max < PB_FLOWS_MAX ? flows_max :
-	    PB_FLOWS_MAX;
 	flows->packets_max = packets_max;
-	if (!make_room(flows)) {
+	if (!pb_flows_grow(flows, LEAST(flows_max, PB_FLOWS_MAX)) ||
+	    !packets_room(flows, PACKETS_FIRST)) {
 		pb_flows_destroy(flows);
 		return pb_err_set(err, PB_ENOMEM, "no memory for flows");
 	}
@@ -110,9 +115,8 @@ pb_flows_destroy(struct pb_flows *flows)
 {
 	if (flows == NULL)
 		return;
-	if (flows->budget != NULL)
-		atomic_fetch_sub(&flows->budget->used, flows->bytes);
-	free(flows->flow);
+	discharge(flows, flows->bytes);
+	flows_unmap(flows->flow, flows_bytes(flows->flows_max));
 	free(flows->of);
 	free(flows->mark);
 	free(flows->slot);
@@ -129,6 +133,36 @@ pb_flows_reset(struct pb_flows *flows)
 	flows->flows = 1;
 	flows->last_flow = PB_FLOW_REST;
 	flows->packets = flows->marks = 0;
+}
+
+bool
+pb_flows_grow(struct pb_flows *flows, uint32_t flows_max)
+{
+	size_t had = flows->flow == NULL ? 0 : flows_bytes(flows->flows_max);
+	size_t bytes = flows_bytes(flows_max), slots = slots_for(flows_max);
+	size_t more = bytes - had + (slots - (flows->slot == NULL ? 0 :
+	    flows->slot_mask + 1)) * sizeof(*flows->slot);
+	struct pb_flow *flow;
+	uint32_t *slot;
+
+	if (!charge(flows, more))
+		return false;
+	flow = flows_map(bytes);
+	slot = calloc(slots, sizeof(*slot));
+	if (flow == NULL || slot == NULL ||
+	    !flows_move(flows, flow, had, bytes)) {
+		flows_unmap(flow, bytes);
+		free(slot);
+		discharge(flows, more);
+		return false;
+	}
+	free(flows->slot);
+	flows->flow = flow;
+	flows->flows_max = flows_max;
+	flows->slot = slot;
+	flows->slot_mask = (uint32_t)slots - 1;
+	enter_slots(slot, flows->slot_mask, flows);
+	return true;
 }
 
 bool
@@ -224,28 +258,75 @@ pb_flow_known(const struct pb_flow *flow, uint8_t ones[PB_FLOW_BYTES],
 
 /* --- room ----------------------------------------------------------------- */
 
-/* For all flows, and the first packets. */
-static bool
-make_room(struct pb_flows *flows)
+/* Flows are all over a table: with small pages each is looked up. */
+static struct pb_flow *
+flows_map(size_t bytes)
 {
-	size_t slots = 2, bytes = (flows->flows_max + 1) *
-	    sizeof(*flows->flow);
-	bool huge = bytes > PB_HUGE_BYTES;
+	struct pb_flow *flow;
 
-	if (huge)
-		bytes = pb_round_up(bytes, PB_HUGE_BYTES);
-	while (slots < 2 * (size_t)flows->flows_max)
+	if (bytes <= PB_HUGE_BYTES)
+		return aligned_alloc(LINE, bytes);
+	flow = (struct pb_flow *)pb_pages_map(bytes, PROT_READ | PROT_WRITE,
+	    0);
+	if (flow != NULL)
+		(void)madvise(flow, bytes, MADV_HUGEPAGE);
+	return flow;
+}
+
+static void
+flows_unmap(struct pb_flow *flow, size_t bytes)
+{
+	if (bytes <= PB_HUGE_BYTES)
+		free(flow);
+	else if (flow != NULL)
+		munmap(flow, bytes);
+}
+
+/* To where there is more room, large pages as they are. */
+static bool
+flows_move(struct pb_flows *flows, struct pb_flow *to, size_t had,
+    size_t bytes)
+{
+	if (had > PB_HUGE_BYTES && bytes > PB_HUGE_BYTES)
+		return mremap(flows->flow, had, had, MREMAP_MAYMOVE |
+		    MREMAP_FIXED, to) == to;
+	if (flows->flows > 0)
+		memcpy(to, flows->flow, flows->flows * sizeof(*to));
+	flows_unmap(flows->flow, had);
+	return true;
+}
+
+static size_t
+flows_bytes(uint32_t flows_max)
+{
+	size_t bytes = ((size_t)flows_max + 1) * sizeof(struct pb_flow);
+
+	return bytes > PB_HUGE_BYTES ? pb_round_up(bytes, PB_HUGE_BYTES) :
+	    bytes;
+}
+
+static size_t
+slots_for(uint32_t flows_max)
+{
+	size_t slots = 2;
+
+	while (slots < 2 * (size_t)flows_max)
 		slots *= 2;
-	flows->slot_mask = (uint32_t)slots - 1;
-	if (!charge(flows, bytes + slots * sizeof(*flows->slot)))
-		return false;
-	flows->flow = aligned_alloc(huge ? PB_HUGE_BYTES : LINE, bytes);
-	/* Flows are all over a table: with small pages each is looked up. */
-	if (flows->flow != NULL && huge)
-		(void)madvise(flows->flow, bytes, MADV_HUGEPAGE);
-	flows->slot = calloc(slots, sizeof(*flows->slot));
-	return flows->flow != NULL && flows->slot != NULL &&
-	    packets_room(flows, PACKETS_FIRST);
+	return slots;
+}
+
+/* All flows into slots of which none is taken. */
+static void
+enter_slots(uint32_t *slot, uint32_t mask, const struct pb_flows *flows)
+{
+	for (uint32_t i = 1; i < flows->flows; i++) {
+		uint64_t hash = flows->flow[i].hash;
+		uint32_t at = (uint32_t)hash & mask;
+
+		while (slot[at] != 0)
+			at = (at + 1) & mask;
+		slot[at] = i | tag_of(hash);
+	}
 }
 
 static __attribute__((noinline)) bool
@@ -301,6 +382,14 @@ charge(struct pb_flows *flows, size_t bytes)
 	}
 	flows->bytes += bytes;
 	return true;
+}
+
+static void
+discharge(struct pb_flows *flows, size_t bytes)
+{
+	if (flows->budget != NULL)
+		atomic_fetch_sub(&flows->budget->used, bytes);
+	flows->bytes -= bytes;
 }
 
 /* --- flows ---------------------------------------------------------------- */

@@ -90,6 +90,9 @@ int	pb_flows_create(struct pb_flows **out, uint32_t flows_max,
 void	pb_flows_destroy(struct pb_flows *flows);
 /* Empty; its memory stays. */
 void	pb_flows_reset(struct pb_flows *flows);
+/* Room for `flows_max` flows, more than before and PB_FLOWS_MAX at most; false,
+ * and nothing done, where there is no memory. */
+bool	pb_flows_grow(struct pb_flows *flows, uint32_t flows_max);
 
 /*
  * A packet more: it is the next in order, and its block begins `at` bytes

@@ -11,8 +11,8 @@
 
 /* Flows of a table, beside the rest. */
 static const uint32_t size[] = {
-	31, 127, 511, PB_FLOW_CHUNK_FLOWS_MAX, 8191, 16383, 32767, 65535,
-	PB_FLOWS_MAX,
+	31, 127, 511, PB_FLOW_CHUNK_FLOWS_MAX, 8191, 16383, 24575, 32767, 49151,
+	65535, PB_FLOWS_MAX,
 };
 
 #define SIZES		((unsigned)(sizeof(size) / sizeof(size[0])))
@@ -20,6 +20,8 @@ static const uint32_t size[] = {
 struct pb_flow_pool {
 	pthread_mutex_t	 mutex;
 	struct pb_flows	*kept[SIZES];		/* linked by `next` */
+	uint64_t	 given[SIZES];		/* the turn of the last */
+	uint64_t	 turns;
 	size_t		 kept_bytes;
 	unsigned	 out;			/* taken and not back */
 	bool		 on, closed;
@@ -30,8 +32,10 @@ struct pb_flow_pool {
 
 static bool	enter(struct pb_flow_pool *, unsigned, struct pb_flows **);
 static void	leave(struct pb_flow_pool *);
+static bool	gives(struct pb_flow_pool *);
 static struct pb_flows *take(struct pb_flow_pool *, unsigned);
 static struct pb_flows *take_kept(struct pb_flow_pool *, unsigned);
+static struct pb_flows *take_stale(struct pb_flow_pool *, unsigned);
 static struct pb_flows *make(struct pb_flow_pool *, unsigned);
 static bool	drop_one(struct pb_flow_pool *);
 static void	pool_free(struct pb_flow_pool *);
@@ -115,48 +119,59 @@ pb_flow_pool_size(const struct pb_flows *flows)
 	return of;
 }
 
-struct pb_flows *
+void
 pb_flow_pool_grow(struct pb_flow_pool *pool, struct pb_flows *flows)
 {
-	struct pb_flows *larger = take(pool, flows->of_size + 1);
+	unsigned of = flows->of_size + 1;
 
-	if (larger == NULL || !pb_flows_merge(larger, flows, 0)) {
-		pb_flow_pool_give(pool, larger);
-		flows->grows = false;
-		return flows;
-	}
-	pb_flow_pool_give(pool, flows);
-	return larger;
+	flows->grows = false;
+	if (of >= pool->sizes || !gives(pool))
+		return;
+	while (!pb_flows_grow(flows, size[of]))
+		if (!drop_one(pool))
+			return;
+	flows->of_size = of;
+	flows->grows = of + 1 < pool->sizes;
 }
 
 bool
-pb_flow_pool_merge(struct pb_flow_pool *pool, struct pb_flows **flows,
+pb_flow_pool_merge(struct pb_flow_pool *pool, struct pb_flows *flows,
     const struct pb_flows *more, uint32_t at)
 {
-	while ((*flows)->grows && (*flows)->flows + more->flows >
-	    (*flows)->flows_max + 2)
-		*flows = pb_flow_pool_grow(pool, *flows);
-	return pb_flows_merge(*flows, more, at);
+	while (flows->grows && flows->flows + more->flows >
+	    flows->flows_max + 2)
+		pb_flow_pool_grow(pool, flows);
+	return pb_flows_merge(flows, more, at);
 }
 
 void
 pb_flow_pool_give(struct pb_flow_pool *pool, struct pb_flows *flows)
 {
-	bool keep;
+	struct pb_flows *gone = NULL, *stale = NULL;
 
 	if (flows == NULL)
 		return;
 	pthread_mutex_lock(&pool->mutex);
-	keep = !pool->closed && pool->kept_bytes + flows->bytes <=
-	    pool->opts.kept_max;
-	if (keep) {
+	pool->given[flows->of_size] = ++pool->turns;
+	while (pool->kept_bytes + flows->bytes > pool->opts.kept_max &&
+	    (stale = take_stale(pool, flows->of_size)) != NULL) {
+		stale->next = gone;
+		gone = stale;
+	}
+	if (pool->closed || pool->kept_bytes + flows->bytes >
+	    pool->opts.kept_max) {
+		flows->next = gone;
+		gone = flows;
+	} else {
 		flows->next = pool->kept[flows->of_size];
 		pool->kept[flows->of_size] = flows;
 		pool->kept_bytes += flows->bytes;
 	}
 	pthread_mutex_unlock(&pool->mutex);
-	if (!keep)
+	while ((flows = gone) != NULL) {
+		gone = flows->next;
 		pb_flows_destroy(flows);
+	}
 	leave(pool);
 }
 
@@ -227,6 +242,17 @@ leave(struct pb_flow_pool *pool)
 		pool_free(pool);
 }
 
+static bool
+gives(struct pb_flow_pool *pool)
+{
+	bool on;
+
+	pthread_mutex_lock(&pool->mutex);
+	on = pool->on && !pool->closed;
+	pthread_mutex_unlock(&pool->mutex);
+	return on;
+}
+
 /* Under the mutex. */
 static struct pb_flows *
 take_kept(struct pb_flow_pool *pool, unsigned of)
@@ -240,6 +266,20 @@ take_kept(struct pb_flow_pool *pool, unsigned of)
 	return flows;
 }
 
+/* Under the mutex: of another size than this, of that which was needed longest
+ * ago; NULL where there is none. */
+static struct pb_flows *
+take_stale(struct pb_flow_pool *pool, unsigned but)
+{
+	unsigned of = SIZES;
+
+	for (unsigned i = 0; i < SIZES; i++)
+		if (i != but && pool->kept[i] != NULL &&
+		    (of == SIZES || pool->given[i] < pool->given[of]))
+			of = i;
+	return of < SIZES ? take_kept(pool, of) : NULL;
+}
+
 static struct pb_flows *
 make(struct pb_flow_pool *pool, unsigned of)
 {
@@ -251,15 +291,14 @@ make(struct pb_flow_pool *pool, unsigned of)
 	return flows;
 }
 
-/* The largest that is kept goes; false: none is. */
+/* One that is kept goes; false: none is. */
 static bool
 drop_one(struct pb_flow_pool *pool)
 {
-	struct pb_flows *flows = NULL;
+	struct pb_flows *flows;
 
 	pthread_mutex_lock(&pool->mutex);
-	for (unsigned of = SIZES; of > 0 && flows == NULL; of--)
-		flows = take_kept(pool, of - 1);
+	flows = take_stale(pool, SIZES);
 	pthread_mutex_unlock(&pool->mutex);
 	pb_flows_destroy(flows);
 	return flows != NULL;

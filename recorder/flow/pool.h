@@ -1,11 +1,11 @@
 /*
  * recorder/flow/pool.h - tables of flows in several sizes, kept for reuse
  *
- * A table is taken as large as the last one had to be, and exchanged for the
- * next size when it is full: a chunk of one packet costs little, and one of a
+ * A table is taken as large as the last one had to be, and gets the next size
+ * when it is full: a chunk of one packet costs little, and one of a
  * mebibyte has what it needs.  Tables that come back are kept warm, since
- * pages made anew cost more than the work.  One short lock for each, none a
- * packet.
+ * pages made anew cost more than the work, and take the place of sizes that
+ * were not needed for longer.  One short lock for each, none a packet.
  */
 #ifndef PB_FLOW_POOL_H
 #define PB_FLOW_POOL_H
@@ -44,14 +44,12 @@ struct pb_flows *pb_flow_pool_take(struct pb_flow_pool *pool, unsigned size);
 /* The size that would have been enough for these flows. */
 unsigned pb_flow_pool_size(const struct pb_flows *flows);
 
-/* The same flows in a larger table; or it stays and does not grow any more
+/* The table has the next size; or it stays and does not grow any more
  * (flows->grows). */
-struct pb_flows *pb_flow_pool_grow(struct pb_flow_pool *pool,
-	    struct pb_flows *flows);
+void	pb_flow_pool_grow(struct pb_flow_pool *pool, struct pb_flows *flows);
 
-/* pb_flows_merge() into a table that grows with what comes: `*flows` may be
- * another one afterwards. */
-bool	pb_flow_pool_merge(struct pb_flow_pool *pool, struct pb_flows **flows,
+/* pb_flows_merge() into a table that grows with what comes. */
+bool	pb_flow_pool_merge(struct pb_flow_pool *pool, struct pb_flows *flows,
 	    const struct pb_flows *more, uint32_t at);
 
 /* NULL is fine. */

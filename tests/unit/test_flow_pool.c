@@ -43,7 +43,7 @@ fill(struct pb_flow_pool *pool, struct pb_flows *table, uint32_t flows,
 
 		memcpy(p + 26, &flow, 4);
 		if (table->grows && pb_flows_full(table))
-			table = pb_flow_pool_grow(pool, table);
+			pb_flow_pool_grow(pool, table);
 		if (!pb_flows_packet(table, 100 * i, PB_LINKTYPE_ETHERNET, p,
 		    60, 60, i))
 			break;
@@ -85,15 +85,16 @@ static void
 what_comes_back_is_empty_and_serves_again(void **state)
 {
 	struct pb_flow_pool *pool = create(ALL);
-	struct pb_flows *table;
+	struct pb_flows *table = fill(pool, pb_flow_pool_take(pool, 0), 1000,
+	    2000);
+	unsigned of = pb_flow_pool_size(table);
 	size_t bytes;
 
 	(void)state;
-	pb_flow_pool_give(pool, fill(pool, pb_flow_pool_take(pool, 0), 1000,
-	    2000));
+	pb_flow_pool_give(pool, table);
 	bytes = pb_flow_pool_bytes(pool);
 	for (unsigned i = 0; i < 10; i++) {
-		table = pb_flow_pool_take(pool, 0);
+		table = pb_flow_pool_take(pool, of);
 		assert_int_equal(table->packets, 0);
 		assert_int_equal(table->flows, 1);
 		assert_int_equal(table->flow[PB_FLOW_REST].packets, 0);
@@ -193,6 +194,44 @@ a_pool_lasts_until_its_last_table_is_back(void **state)
 	pb_flow_pool_give(pool, table);	/* a leak checker tells */
 }
 
+/* Of a size that has `flows`, and back. */
+static void
+pass(struct pb_flow_pool *pool, uint32_t flows, unsigned tables)
+{
+	struct pb_flows *table[80];
+
+	for (unsigned i = 0; i < tables; i++)
+		table[i] = fill(pool, pb_flow_pool_take(pool, 0), flows,
+		    flows);
+	for (unsigned i = 0; i < tables; i++)
+		pb_flow_pool_give(pool, table[i]);
+}
+
+static void
+what_is_needed_now_is_kept_and_what_was_needed_before_goes(void **state)
+{
+	struct pb_flow_pool *pool = create(ALL);
+	struct pb_flows *table[8];
+	size_t bytes;
+	unsigned of;
+
+	(void)state;
+	/* More of the middle size than are kept, and then large ones. */
+	pass(pool, 500, 80);
+	pass(pool, 2000, 8);
+	bytes = pb_flow_pool_bytes(pool);
+	assert_true(bytes <= KEPT);
+	for (unsigned i = 0; i < 8; i++) {
+		table[i] = pb_flow_pool_take(pool, 3);
+		of = table[i]->of_size;
+		assert_int_equal(of, 3);
+	}
+	assert_int_equal(pb_flow_pool_bytes(pool), bytes);
+	for (unsigned i = 0; i < 8; i++)
+		pb_flow_pool_give(pool, table[i]);
+	pb_flow_pool_destroy(pool);
+}
+
 static void *
 take_fill_give(void *arg)
 {
@@ -240,6 +279,8 @@ main(void)
 		cmocka_unit_test(
 		    a_pool_that_is_off_gives_none_and_keeps_none),
 		cmocka_unit_test(a_pool_lasts_until_its_last_table_is_back),
+		cmocka_unit_test(
+		    what_is_needed_now_is_kept_and_what_was_needed_before_goes),
 		cmocka_unit_test(threads_share_a_pool),
 	};
 

@@ -138,7 +138,7 @@ merge(struct pb_index_block *block, const struct pb_flows *more, uint32_t at)
 {
 	if (block->pool == NULL)
 		return pb_flows_merge(block->flows, more, at);
-	return pb_flow_pool_merge(block->pool, &block->flows, more, at);
+	return pb_flow_pool_merge(block->pool, block->flows, more, at);
 }
 
 /* For what follows, and ends at `end` of the file. */

@@ -97,8 +97,7 @@ static __attribute__((noinline)) struct pb_flows *
 flows_anew(struct pb_chunk *chunk)
 {
 	if (chunk->flows != NULL)
-		chunk->flows = pb_flow_pool_grow(chunk->flow_pool,
-		    chunk->flows);
+		pb_flow_pool_grow(chunk->flow_pool, chunk->flows);
 	else if (chunk->tally.packets == 0)
 		chunk->flows = pb_flow_pool_take(chunk->flow_pool,
 		    chunk->flow_size);
