@@ -6,27 +6,19 @@
  * processor's cache, one behind the other; one that a table does not have yet
  * is moved there as it is.
  */
-#include "recorder/flow/flows.h"
+#include "recorder/flow/flows_impl.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/digest.h"
-#include "base/sys.h"
 #include "pcapng/block.h"
 #include "recorder/flow/lane.h"
 
 #define WORDS		(sizeof(struct pb_flow_key) / sizeof(uint64_t))
 #define LANE		PB_LANE
-#define LINE		64u	/* of the processor's cache */
-#define PACKETS_FIRST	512u	/* that a new table has room for */
-/* A slot has a flow's number and, in the bits above, some of its hash. */
-#define SLOT_BITS	17u
-#define SLOT_FLOW	((1u << SLOT_BITS) - 1)
 #define NONE		UINT32_MAX
 #define LEAST(a, b)	((a) < (b) ? (a) : (b))
 #define MOST(a, b)	((a) > (b) ? (a) : (b))
@@ -34,26 +26,12 @@
 #define MERGE_FLOWS	2049u
 #define AHEAD		8u	/* flows that are fetched */
 
-_Static_assert(PB_FLOWS_MAX <= SLOT_FLOW, "a slot has its number");
-
 typedef pb_lane lane;
 typedef uint64_t word __attribute__((may_alias));
 
-/* Room */
-static struct pb_flow *flows_map(size_t);
-static void	flows_unmap(struct pb_flow *, size_t);
-static bool	flows_move(struct pb_flows *, struct pb_flow *, size_t, size_t);
-static size_t	flows_bytes(uint32_t);
-static size_t	slots_for(uint32_t);
-static void	enter_slots(uint32_t *, uint32_t, const struct pb_flows *);
-static bool	make_room_for(struct pb_flows *, uint32_t);
-static bool	packets_room(struct pb_flows *, uint32_t);
-static bool	charge(struct pb_flows *, size_t);
-static void	discharge(struct pb_flows *, size_t);
 /* Flows */
 static void	make_salt(void);
 static uint64_t	hash_key(const struct pb_flow_key *);
-static uint32_t	tag_of(uint64_t);
 static uint32_t	find(const struct pb_flows *, uint64_t, uint64_t, uint32_t *);
 static uint32_t	add(struct pb_flows *, uint64_t, uint32_t);
 static uint32_t	find_key(struct pb_flows *, const struct pb_flow_key *);
@@ -81,48 +59,6 @@ const uint8_t pb_lane_edge[2 * PB_FLOW_BYTES] = {
 static uint64_t salt[WORDS + 1];
 static pthread_once_t salted = PTHREAD_ONCE_INIT;
 
-int
-pb_flows_create(struct pb_flows **out, uint32_t flows_max,
-    uint32_t packets_max, struct pb_err *err)
-{
-	return pb_flows_create_within(out, flows_max, packets_max, NULL, err);
-}
-
-int
-pb_flows_create_within(struct pb_flows **out, uint32_t flows_max,
-    uint32_t packets_max, struct pb_flows_budget *budget, struct pb_err *err)
-{
-	struct pb_flows *flows = calloc(1, sizeof(*flows));
-
-	*out = NULL;
-	pthread_once(&salted, make_salt);
-	if (flows == NULL)
-		return pb_err_set(err, PB_ENOMEM, "no memory for flows");
-	flows->budget = budget;
-	flows->packets_max = packets_max;
-	if (!pb_flows_grow(flows, LEAST(flows_max, PB_FLOWS_MAX)) ||
-	    !packets_room(flows, PACKETS_FIRST)) {
-		pb_flows_destroy(flows);
-		return pb_err_set(err, PB_ENOMEM, "no memory for flows");
-	}
-	pb_flows_reset(flows);
-	*out = flows;
-	return 0;
-}
-
-void
-pb_flows_destroy(struct pb_flows *flows)
-{
-	if (flows == NULL)
-		return;
-	discharge(flows, flows->bytes);
-	flows_unmap(flows->flow, flows_bytes(flows->flows_max));
-	free(flows->of);
-	free(flows->mark);
-	free(flows->slot);
-	free(flows);
-}
-
 void
 pb_flows_reset(struct pb_flows *flows)
 {
@@ -136,36 +72,6 @@ pb_flows_reset(struct pb_flows *flows)
 }
 
 bool
-pb_flows_grow(struct pb_flows *flows, uint32_t flows_max)
-{
-	size_t had = flows->flow == NULL ? 0 : flows_bytes(flows->flows_max);
-	size_t bytes = flows_bytes(flows_max), slots = slots_for(flows_max);
-	size_t more = bytes - had + (slots - (flows->slot == NULL ? 0 :
-	    flows->slot_mask + 1)) * sizeof(*flows->slot);
-	struct pb_flow *flow;
-	uint32_t *slot;
-
-	if (!charge(flows, more))
-		return false;
-	flow = flows_map(bytes);
-	slot = calloc(slots, sizeof(*slot));
-	if (flow == NULL || slot == NULL ||
-	    !flows_move(flows, flow, had, bytes)) {
-		flows_unmap(flow, bytes);
-		free(slot);
-		discharge(flows, more);
-		return false;
-	}
-	free(flows->slot);
-	flows->flow = flow;
-	flows->flows_max = flows_max;
-	flows->slot = slot;
-	flows->slot_mask = (uint32_t)slots - 1;
-	enter_slots(slot, flows->slot_mask, flows);
-	return true;
-}
-
-bool
 pb_flows_packet(struct pb_flows *flows, uint32_t at, uint16_t linktype,
     const uint8_t *data, uint32_t caplen, uint32_t len, uint64_t time_ns)
 {
@@ -173,7 +79,7 @@ pb_flows_packet(struct pb_flows *flows, uint32_t at, uint16_t linktype,
 	struct pb_flow *flow;
 	uint32_t i;
 
-	if (flows->packets == flows->packets_room && !make_room_for(flows, 1))
+	if (flows->packets == flows->packets_room && !flows_room_for(flows, 1))
 		return false;
 	pb_flow_key(&key, linktype, data, caplen);
 	i = flows->last_flow;
@@ -197,7 +103,7 @@ pb_flows_merge(struct pb_flows *flows, const struct pb_flows *more,
 {
 	uint32_t few[MERGE_FLOWS], *to = few;
 
-	if (!make_room_for(flows, more->packets))
+	if (!flows_room_for(flows, more->packets))
 		return false;
 	if (more->flows > MERGE_FLOWS)
 		to = malloc(more->flows * sizeof(*to));
@@ -223,7 +129,7 @@ pb_flows_rest(struct pb_flows *flows, uint32_t packets, uint64_t bytes,
 
 	if (packets == 0)
 		return true;
-	if (!make_room_for(flows, packets))
+	if (!flows_room_for(flows, packets))
 		return false;
 	mark(flows, flows->packets, at);
 	for (uint32_t i = 0; i < packets; i++)
@@ -256,143 +162,13 @@ pb_flow_known(const struct pb_flow *flow, uint8_t ones[PB_FLOW_BYTES],
 	}
 }
 
-/* --- room ----------------------------------------------------------------- */
-
-/* Flows are all over a table: with small pages each is looked up. */
-static struct pb_flow *
-flows_map(size_t bytes)
-{
-	struct pb_flow *flow;
-
-	if (bytes <= PB_HUGE_BYTES)
-		return aligned_alloc(LINE, bytes);
-	flow = (struct pb_flow *)pb_pages_map(bytes, PROT_READ | PROT_WRITE,
-	    0);
-	if (flow != NULL)
-		(void)madvise(flow, bytes, MADV_HUGEPAGE);
-	return flow;
-}
-
-static void
-flows_unmap(struct pb_flow *flow, size_t bytes)
-{
-	if (bytes <= PB_HUGE_BYTES)
-		free(flow);
-	else if (flow != NULL)
-		munmap(flow, bytes);
-}
-
-/* To where there is more room, large pages as they are. */
-static bool
-flows_move(struct pb_flows *flows, struct pb_flow *to, size_t had,
-    size_t bytes)
-{
-	if (had > PB_HUGE_BYTES && bytes > PB_HUGE_BYTES)
-		return mremap(flows->flow, had, had, MREMAP_MAYMOVE |
-		    MREMAP_FIXED, to) == to;
-	if (flows->flows > 0)
-		memcpy(to, flows->flow, flows->flows * sizeof(*to));
-	flows_unmap(flows->flow, had);
-	return true;
-}
-
-static size_t
-flows_bytes(uint32_t flows_max)
-{
-	size_t bytes = ((size_t)flows_max + 1) * sizeof(struct pb_flow);
-
-	return bytes > PB_HUGE_BYTES ? pb_round_up(bytes, PB_HUGE_BYTES) :
-	    bytes;
-}
-
-static size_t
-slots_for(uint32_t flows_max)
-{
-	size_t slots = 2;
-
-	while (slots < 2 * (size_t)flows_max)
-		slots *= 2;
-	return slots;
-}
-
-/* All flows into slots of which none is taken. */
-static void
-enter_slots(uint32_t *slot, uint32_t mask, const struct pb_flows *flows)
-{
-	for (uint32_t i = 1; i < flows->flows; i++) {
-		uint64_t hash = flows->flow[i].hash;
-		uint32_t at = (uint32_t)hash & mask;
-
-		while (slot[at] != 0)
-			at = (at + 1) & mask;
-		slot[at] = i | tag_of(hash);
-	}
-}
-
-static __attribute__((noinline)) bool
-make_room_for(struct pb_flows *flows, uint32_t packets)
-{
-	uint32_t room = flows->packets_room;
-
-	if (packets > flows->packets_max - flows->packets)
-		return false;
-	while (room - flows->packets < packets)
-		room = room < flows->packets_max / 2 ? 2 * room :
-		    flows->packets_max;
-	return room == flows->packets_room || packets_room(flows, room);
-}
-
-/* What fails is as it was. */
-static bool
-packets_room(struct pb_flows *flows, uint32_t room)
-{
-	uint32_t *of;
-	struct pb_flow_mark *marks;
-	uint32_t more;
-
-	if (room > flows->packets_max)
-		room = flows->packets_max;
-	more = room - flows->packets_room;
-	if (!charge(flows, more * sizeof(*of) + more / PB_FLOW_MARK *
-	    sizeof(*marks)))
-		return false;
-	of = realloc(flows->of, room * sizeof(*of));
-	if (of != NULL)
-		flows->of = of;
-	marks = realloc(flows->mark, (room / PB_FLOW_MARK + 1) *
-	    sizeof(*marks));
-	if (marks != NULL)
-		flows->mark = marks;
-	if (of == NULL || marks == NULL)
-		return false;
-	flows->packets_room = room;
-	return true;
-}
-
-/* What was charged is given back when the table goes. */
-static bool
-charge(struct pb_flows *flows, size_t bytes)
-{
-	struct pb_flows_budget *budget = flows->budget;
-
-	if (budget != NULL && atomic_fetch_add(&budget->used, bytes) + bytes >
-	    budget->max) {
-		atomic_fetch_sub(&budget->used, bytes);
-		return false;
-	}
-	flows->bytes += bytes;
-	return true;
-}
-
-static void
-discharge(struct pb_flows *flows, size_t bytes)
-{
-	if (flows->budget != NULL)
-		atomic_fetch_sub(&flows->budget->used, bytes);
-	flows->bytes -= bytes;
-}
-
 /* --- flows ---------------------------------------------------------------- */
+
+void
+flows_salt(void)
+{
+	pthread_once(&salted, make_salt);
+}
 
 static void
 make_salt(void)
@@ -428,12 +204,6 @@ hash_key(const struct pb_flow_key *key)
 		hash ^= product(w[3] ^ salt[3], w[4] ^ salt[4]) ^
 		    product(w[5] ^ salt[5], salt[7]);
 	return hash ^ hash >> 29;
-}
-
-static inline uint32_t
-tag_of(uint64_t hash)
-{
-	return (uint32_t)(hash >> 32) & ~SLOT_FLOW;
 }
 
 /* Its flow; or NONE, and where it would stand in `slot`. */
