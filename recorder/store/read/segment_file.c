@@ -27,12 +27,13 @@ pb_segment_open_mode(const char *store, const struct pb_stream_key *key,
 	char path[PATH_MAX];
 	int rc, fd = -1;
 
-	/* Sealing renames: open, sealed, and open again misses nothing. */
+	/* Most are sealed.  Sealing renames: sealed, open, and sealed again
+	 * misses nothing. */
 	for (int i = 0; i < 3 && fd < 0; i++) {
 		if (i > 0 && errno != ENOENT)
 			break;
 		rc = pb_layout_segment(path, store, key, first_seq,
-		    i % 2 == 0, err);
+		    i % 2 != 0, err);
 		if (rc < 0)
 			return rc;
 		fd = pb_below_open(path, mode, 0);
