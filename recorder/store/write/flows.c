@@ -1,7 +1,7 @@
 /*
  * recorder/store/write/flows.c - the flow tables of what is committed
  */
-#include "recorder/store/write/flows.h"
+#include "recorder/store/write/flows_impl.h"
 
 #include <linux/ioprio.h>
 #include <stdlib.h>
@@ -26,66 +26,24 @@
 #define END_MS		5000u		/* of a store that closes */
 #define TABLE_KEPT_MAX	((size_t)4 << 20)	/* memory for the next one */
 
-/* An index block that has ended. */
-struct job {
-	struct pb_stream_key	 key;
-	struct pb_index_block	*block;
-	uint64_t		 bytes;		/* of its packets */
-	/* Of its segment, and of its store: no other one of that name. */
-	uint64_t		 created_ns, changes;
-	struct pb_flows_info	 row;
-	bool			 made, put;
-	STAILQ_ENTRY(job)	 link;
-};
-STAILQ_HEAD(job_list, job);
-
-struct flow_work {
-	struct pb_flow_pool	*pool;		/* of index blocks */
-	pthread_t		 thread;
-	pthread_mutex_t		 mutex;		/* of what is marked (m) */
-	pthread_cond_t		 more, idle;
-	bool			 runs;		/* (w) */
-	bool			 stops, busy;	/* (m) */
-	bool			 left;		/* (m) rows have: there is room */
-	bool			 troubled;	/* the thread's: it was told */
-	struct flows_older	 older;		/* the thread's */
-	/* Memory that tables are made in, likewise; or NULL. */
-	struct pb_flow_table_work	*tables;
-	struct pb_buf		 table;
-	unsigned		 jobs;		/* (m) in all lists, */
-	unsigned		 waiting;	/* (m) and in the first */
-	uint64_t		 bytes;		/* (m) of those */
-	unsigned		 refused;	/* (w) by them, since rows were
-						 * put */
-	struct job_list		 todo, ready;	/* (m) */
-	struct job_list		 putting;	/* (w) */
-	bool			 full;		/* (w) the index; it was told */
-};
-
 static bool	grow(struct pb_store *, struct pb_index_block **,
 		    const struct pb_chunk *, const struct pb_segment *);
 static void	end(struct pb_store *, struct pb_index_block **,
 		    struct pb_stream *, const struct pb_segment *);
-static struct job *job_create(struct flow_work *,
+static struct flow_job *job_create(struct flow_work *,
 		    const struct pb_stream_key *, uint64_t);
-static void	job_destroy(struct flow_work *, struct job *);
-static void	job_start(struct pb_store *, struct job *);
+static void	job_start(struct pb_store *, struct flow_job *);
 static void	wait_for_work(struct pb_store *);
-static bool	start(struct pb_store *);
 static void	*work_main(void *);
-static void	job_done(struct pb_store *, struct job *);
-static void	job_ready(struct pb_store *, struct job *);
-static void	tell(const struct flow_work *, const struct job *,
+static void	job_done(struct pb_store *, struct flow_job *);
+static void	job_ready(struct pb_store *, struct flow_job *);
+static void	tell(const struct flow_work *, const struct flow_job *,
 		    const struct pb_err *);
-static int	make(struct pb_store *, struct job *, struct pb_err *);
-static int	append(struct pb_store *, struct job *, const struct pb_buf *,
+static int	make(struct pb_store *, struct flow_job *, struct pb_err *);
+static int	append(struct pb_store *, struct flow_job *, const struct pb_buf *,
 		    struct pb_err *);
-static void	put(struct flow_work *, struct pb_mdb_txn *, struct job *);
 static void	tell_missing(struct pb_store *);
-static bool	is_meant(struct pb_store *, struct pb_mdb_txn *,
-		    const struct job *);
-static void	count(struct pb_store *, const struct pb_flows_info *);
-static void	drop_all(struct flow_work *, struct job_list *);
+static void	drop_all(struct flow_work *, struct flow_jobs *);
 
 int
 flows_create(struct pb_store *store, struct pb_err *err)
@@ -211,7 +169,7 @@ grow(struct pb_store *store, struct pb_index_block **block,
 	/* As many packets as would be another one. */
 	if (chunk->stream->bare == 0 || chunk->stream->bare + chunk->len >
 	    PB_INDEX_BLOCK_BYTES) {
-		count(store, NULL);
+		flows_count(store, NULL);
 		chunk->stream->bare = 0;
 	}
 	chunk->stream->bare += chunk->len;
@@ -222,7 +180,7 @@ static void
 end(struct pb_store *store, struct pb_index_block **block,
     struct pb_stream *stream, const struct pb_segment *segment)
 {
-	struct job *job;
+	struct flow_job *job;
 
 	if (*block == NULL)
 		return;
@@ -235,7 +193,7 @@ end(struct pb_store *store, struct pb_index_block **block,
 		job->changes = atomic_load(&store->changes);
 	} else {
 		pb_index_block_destroy(*block);
-		count(store, NULL);
+		flows_count(store, NULL);
 		store->flow_work->refused++;
 	}
 	*block = NULL;
@@ -251,7 +209,7 @@ bool
 flows_give(struct pb_store *store, const struct pb_stream_key *key,
     const struct pb_flows_info *row, uint64_t created_ns, uint64_t changes)
 {
-	struct job *job = job_create(store->flow_work, key, row->end -
+	struct flow_job *job = job_create(store->flow_work, key, row->end -
 	    row->from);
 
 	if (job == NULL)
@@ -268,7 +226,7 @@ bool
 flows_work_on(struct pb_store *store)
 {
 	struct flow_work *work = store->flow_work;
-	struct job *job;
+	struct flow_job *job;
 	bool stops;
 
 	do {
@@ -288,11 +246,11 @@ flows_work_on(struct pb_store *store)
 }
 
 /* Of so many bytes of packets; NULL where there are too many, or no memory. */
-static struct job *
+static struct flow_job *
 job_create(struct flow_work *work, const struct pb_stream_key *key,
     uint64_t bytes)
 {
-	struct job *job = NULL;
+	struct flow_job *job = NULL;
 	bool room;
 
 	pthread_mutex_lock(&work->mutex);
@@ -311,8 +269,8 @@ job_create(struct flow_work *work, const struct pb_stream_key *key,
 	return job;
 }
 
-static void
-job_destroy(struct flow_work *work, struct job *job)
+void
+flow_job_destroy(struct flow_work *work, struct flow_job *job)
 {
 	pthread_mutex_lock(&work->mutex);
 	work->jobs--;
@@ -325,15 +283,15 @@ job_destroy(struct flow_work *work, struct job *job)
 }
 
 static void
-job_start(struct pb_store *store, struct job *job)
+job_start(struct pb_store *store, struct flow_job *job)
 {
 	struct flow_work *work = store->flow_work;
 
 	if (store->opts.stepped) {
 		job_done(store, job);
-	} else if (!start(store)) {
-		job_destroy(work, job);
-		count(store, NULL);
+	} else if (!flows_start(store)) {
+		flow_job_destroy(work, job);
+		flows_count(store, NULL);
 	} else {
 		pthread_mutex_lock(&work->mutex);
 		STAILQ_INSERT_TAIL(&work->todo, job, link);
@@ -360,9 +318,8 @@ wait_for_work(struct pb_store *store)
 		flows_commit(store);
 }
 
-/* The thread, when there is something for it; false where there is none. */
-static bool
-start(struct pb_store *store)
+bool
+flows_start(struct pb_store *store)
 {
 	struct flow_work *work = store->flow_work;
 
@@ -407,7 +364,7 @@ work_main(void *arg)
 
 /* Its table is made, and the writer hears of it. */
 static void
-job_done(struct pb_store *store, struct job *job)
+job_done(struct pb_store *store, struct flow_job *job)
 {
 	struct flow_work *work = store->flow_work;
 	struct pb_err err = { .code = 0 };
@@ -424,7 +381,7 @@ job_done(struct pb_store *store, struct job *job)
 }
 
 static void
-job_ready(struct pb_store *store, struct job *job)
+job_ready(struct pb_store *store, struct flow_job *job)
 {
 	struct flow_work *work = store->flow_work;
 
@@ -439,7 +396,7 @@ job_ready(struct pb_store *store, struct job *job)
 
 /* Once, until it goes well again.  That a segment has gone is no trouble. */
 static void
-tell(const struct flow_work *work, const struct job *job,
+tell(const struct flow_work *work, const struct flow_job *job,
     const struct pb_err *err)
 {
 	if (work->troubled || err->code == PB_ENOENT)
@@ -453,7 +410,7 @@ tell(const struct flow_work *work, const struct job *job,
 
 /* 1, 0 where nothing is known of its packets, or an error. */
 static int
-make(struct pb_store *store, struct job *job, struct pb_err *err)
+make(struct pb_store *store, struct flow_job *job, struct pb_err *err)
 {
 	struct flow_work *work = store->flow_work;
 	struct pb_buf *table = &work->table;
@@ -475,7 +432,7 @@ make(struct pb_store *store, struct job *job, struct pb_err *err)
 }
 
 static int
-append(struct pb_store *store, struct job *job, const struct pb_buf *table,
+append(struct pb_store *store, struct flow_job *job, const struct pb_buf *table,
     struct pb_err *err)
 {
 	int rc;
@@ -486,91 +443,6 @@ append(struct pb_store *store, struct job *job, const struct pb_buf *table,
 	rc = pb_index_table_append(store->path, &job->key, &job->row, table,
 	    err);
 	return rc < 0 ? rc : 1;
-}
-
-/* --- rows ----------------------------------------------------------------- */
-
-void
-flows_put(struct pb_store *store, struct pb_mdb_txn *txn)
-{
-	struct flow_work *work = store->flow_work;
-	struct job *job;
-
-	if (work == NULL)
-		return;
-	pthread_mutex_lock(&work->mutex);
-	STAILQ_CONCAT(&work->putting, &work->ready);
-	pthread_mutex_unlock(&work->mutex);
-	work->refused = 0;
-	STAILQ_FOREACH(job, &work->putting, link) {
-		job->put = job->made && is_meant(store, txn, job);
-		if (job->put)
-			put(work, txn, job);
-	}
-}
-
-/* Where there is room; that there is none is told once. */
-static void
-put(struct flow_work *work, struct pb_mdb_txn *txn, struct job *job)
-{
-	bool full;
-
-	job->put = pb_index_put_flows(txn, &job->row);
-	full = !job->put && txn->rc == 0;
-	if (full && !work->full)
-		pb_log(PB_LOG_WARN, "store", "flow tables have their half of "
-		    "the index: what comes in is searched packet by packet; "
-		    "Fix: raise [store] index_size, and send pb-recorder "
-		    "SIGHUP");
-	work->full = full;
-}
-
-bool
-flows_settle(struct pb_store *store, bool committed)
-{
-	struct flow_work *work = store->flow_work;
-	struct job *job;
-	bool some = false;
-
-	while (work != NULL && (job = STAILQ_FIRST(&work->putting)) != NULL) {
-		STAILQ_REMOVE_HEAD(&work->putting, link);
-		some |= job->put;
-		count(store, committed && job->put ? &job->row : NULL);
-		job_destroy(work, job);
-	}
-	return some;
-}
-
-void
-flows_commit(struct pb_store *store)
-{
-	struct flow_work *work = store->flow_work;
-	struct pb_mdb_txn txn;
-	struct pb_err err;
-	bool ready;
-	int rc;
-
-	if (work == NULL)
-		return;
-	if (store->opts.flows == PB_FLOWS_ALL && store->opts.stepped)
-		flows_older(store, &work->older);
-	else if (store->opts.flows == PB_FLOWS_ALL)
-		start(store);
-	pthread_mutex_lock(&store->mutex);
-	store->flows_ready = false;
-	pthread_mutex_unlock(&store->mutex);
-	/* A batch may have taken them along. */
-	pthread_mutex_lock(&work->mutex);
-	ready = !STAILQ_EMPTY(&work->ready);
-	pthread_mutex_unlock(&work->mutex);
-	if (!ready)
-		return;
-	rc = pb_index_begin(store->index, &txn, &err);
-	if (rc == 0) {
-		flows_put(store, &txn);
-		rc = pb_mdb_commit(&txn);
-	}
-	flows_settle(store, rc == 0);
 }
 
 void
@@ -618,49 +490,13 @@ tell_missing(struct pb_store *store)
 		    "pb reindex", (unsigned long long)missing);
 }
 
-/* Its segment is there, and no other one of that name. */
-static bool
-is_meant(struct pb_store *store, struct pb_mdb_txn *txn,
-    const struct job *job)
-{
-	const struct pb_flows_info *row = &job->row;
-	struct pb_segment_info segment;
-	struct pb_flows_info other;
-	enum pb_row_found found;
-
-	if (job->changes != atomic_load(&store->changes))
-		return false;
-	/* Others may have been made of the same packets meanwhile. */
-	found = pb_row_find(txn, PB_TABLE_FLOWS, PB_ROW_UP_TO, row->stream,
-	    row->last_seq, &other);
-	if (found == PB_ROW_SOUND && other.last_seq >= row->first_seq)
-		return false;
-	found = pb_row_find(txn, PB_TABLE_SEGMENTS, PB_ROW_AT, row->stream,
-	    row->segment_seq, &segment);
-	return found == PB_ROW_SOUND && row->last_seq <= segment.last_seq &&
-	    row->end <= segment.bytes && job->created_ns == segment.created_ns;
-}
-
-/* For status; NULL: one that got none. */
 static void
-count(struct pb_store *store, const struct pb_flows_info *row)
+drop_all(struct flow_work *work, struct flow_jobs *list)
 {
-	pthread_mutex_lock(&store->mutex);
-	if (row != NULL)
-		store->stats.tables++;
-	else
-		store->stats.tables_missing++;
-	store->stats.table_bytes += row != NULL ? row->table_bytes : 0;
-	pthread_mutex_unlock(&store->mutex);
-}
-
-static void
-drop_all(struct flow_work *work, struct job_list *list)
-{
-	struct job *job;
+	struct flow_job *job;
 
 	while ((job = STAILQ_FIRST(list)) != NULL) {
 		STAILQ_REMOVE_HEAD(list, link);
-		job_destroy(work, job);
+		flow_job_destroy(work, job);
 	}
 }
