@@ -34,6 +34,7 @@ static struct flow_job *job_create(struct flow_work *,
 		    const struct pb_stream_key *, uint64_t);
 static void	job_start(struct pb_store *, struct flow_job *);
 static void	wait_for_work(struct pb_store *);
+static bool	start(struct pb_store *);
 static void	*work_main(void *);
 static void	job_done(struct pb_store *, struct flow_job *);
 static void	job_ready(struct pb_store *, struct flow_job *);
@@ -269,19 +270,6 @@ job_create(struct flow_work *work, const struct pb_stream_key *key,
 	return job;
 }
 
-void
-flow_job_destroy(struct flow_work *work, struct flow_job *job)
-{
-	pthread_mutex_lock(&work->mutex);
-	work->jobs--;
-	work->bytes -= job->bytes;
-	work->left = true;
-	pthread_cond_signal(&work->more);
-	pthread_mutex_unlock(&work->mutex);
-	pb_index_block_destroy(job->block);
-	free(job);
-}
-
 static void
 job_start(struct pb_store *store, struct flow_job *job)
 {
@@ -289,7 +277,7 @@ job_start(struct pb_store *store, struct flow_job *job)
 
 	if (store->opts.stepped) {
 		job_done(store, job);
-	} else if (!flows_start(store)) {
+	} else if (!start(store)) {
 		flow_job_destroy(work, job);
 		flows_count(store, NULL);
 	} else {
@@ -318,8 +306,8 @@ wait_for_work(struct pb_store *store)
 		flows_commit(store);
 }
 
-bool
-flows_start(struct pb_store *store)
+static bool
+start(struct pb_store *store)
 {
 	struct flow_work *work = store->flow_work;
 
@@ -443,6 +431,38 @@ append(struct pb_store *store, struct flow_job *job, const struct pb_buf *table,
 	rc = pb_index_table_append(store->path, &job->key, &job->row, table,
 	    err);
 	return rc < 0 ? rc : 1;
+}
+
+void
+flows_commit(struct pb_store *store)
+{
+	struct flow_work *work = store->flow_work;
+	struct pb_mdb_txn txn;
+	struct pb_err err;
+	bool ready;
+	int rc;
+
+	if (work == NULL)
+		return;
+	if (store->opts.flows == PB_FLOWS_ALL && store->opts.stepped)
+		flows_older(store, &work->older);
+	else if (store->opts.flows == PB_FLOWS_ALL)
+		start(store);
+	pthread_mutex_lock(&store->mutex);
+	store->flows_ready = false;
+	pthread_mutex_unlock(&store->mutex);
+	/* A batch may have taken them along. */
+	pthread_mutex_lock(&work->mutex);
+	ready = !STAILQ_EMPTY(&work->ready);
+	pthread_mutex_unlock(&work->mutex);
+	if (!ready)
+		return;
+	rc = pb_index_begin(store->index, &txn, &err);
+	if (rc == 0) {
+		flows_put(store, &txn);
+		rc = pb_mdb_commit(&txn);
+	}
+	flows_settle(store, rc == 0);
 }
 
 void

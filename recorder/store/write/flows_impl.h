@@ -47,10 +47,10 @@ struct flow_work {
 	bool			 full;		/* (w) the index; it was told */
 };
 
-/* The thread, when there is something for it; false where there is none. */
-bool	flows_start(struct pb_store *store);
+/* flows_rows.c */
 void	flow_job_destroy(struct flow_work *work, struct flow_job *job);
 /* For status; NULL: one that got none. */
-void	flows_count(struct pb_store *store, const struct pb_flows_info *row);
+void	flows_count(struct pb_store *store,
+	    const struct pb_flows_info *row);
 
 #endif

@@ -3,7 +3,10 @@
  */
 #include "recorder/store/write/flows_impl.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
+#include "recorder/store/index/index_block.h"
 
 static void	put(struct flow_work *, struct pb_mdb_txn *, struct flow_job *);
 static bool	is_meant(struct pb_store *, struct pb_mdb_txn *,
@@ -60,38 +63,6 @@ flows_settle(struct pb_store *store, bool committed)
 	return some;
 }
 
-void
-flows_commit(struct pb_store *store)
-{
-	struct flow_work *work = store->flow_work;
-	struct pb_mdb_txn txn;
-	struct pb_err err;
-	bool ready;
-	int rc;
-
-	if (work == NULL)
-		return;
-	if (store->opts.flows == PB_FLOWS_ALL && store->opts.stepped)
-		flows_older(store, &work->older);
-	else if (store->opts.flows == PB_FLOWS_ALL)
-		flows_start(store);
-	pthread_mutex_lock(&store->mutex);
-	store->flows_ready = false;
-	pthread_mutex_unlock(&store->mutex);
-	/* A batch may have taken them along. */
-	pthread_mutex_lock(&work->mutex);
-	ready = !STAILQ_EMPTY(&work->ready);
-	pthread_mutex_unlock(&work->mutex);
-	if (!ready)
-		return;
-	rc = pb_index_begin(store->index, &txn, &err);
-	if (rc == 0) {
-		flows_put(store, &txn);
-		rc = pb_mdb_commit(&txn);
-	}
-	flows_settle(store, rc == 0);
-}
-
 /* Its segment is there, and no other one of that name. */
 static bool
 is_meant(struct pb_store *store, struct pb_mdb_txn *txn,
@@ -113,6 +84,19 @@ is_meant(struct pb_store *store, struct pb_mdb_txn *txn,
 	    row->segment_seq, &segment);
 	return found == PB_ROW_SOUND && row->last_seq <= segment.last_seq &&
 	    row->end <= segment.bytes && job->created_ns == segment.created_ns;
+}
+
+void
+flow_job_destroy(struct flow_work *work, struct flow_job *job)
+{
+	pthread_mutex_lock(&work->mutex);
+	work->jobs--;
+	work->bytes -= job->bytes;
+	work->left = true;
+	pthread_cond_signal(&work->more);
+	pthread_mutex_unlock(&work->mutex);
+	pb_index_block_destroy(job->block);
+	free(job);
 }
 
 void
