@@ -44,6 +44,7 @@ struct transmitter {
 };
 
 static int	fetch(struct transmitter *, struct pb_err *);
+static uint64_t	begin(const struct transmitter *);
 static int	fetch_load(struct transmitter *, uint64_t *,
 		    struct pb_err *);
 static void	move(struct transmitter *, uint64_t, uint64_t);
@@ -119,12 +120,22 @@ fetch(struct transmitter *t, struct pb_err *err)
 		t->known = true;
 	}
 	if (t->base == 0) {
-		t->base = pb_clock_mono_ns() + LEAD_NS;
+		t->base = begin(t);
 		t->first_due = t->due;
 	} else if (since > 0) {
 		move(t, since, slept(t));
 	}
 	return 1;
+}
+
+/* When the first frame is due. */
+static uint64_t
+begin(const struct transmitter *t)
+{
+	uint64_t ns = pb_clock_mono_ns() + LEAD_NS;
+
+	return t->opts->pace.kind == PB_PACE_TOP ? ns :
+	    pb_until_behind_tick(ns);
 }
 
 /* `*since` is when it was found that none is there. */

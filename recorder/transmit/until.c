@@ -70,6 +70,20 @@ pb_until(struct pb_until *until, uint64_t ns)
 }
 
 uint64_t
+pb_until_behind_tick(uint64_t ns)
+{
+	struct timespec length;
+	uint64_t tick, behind;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &length) < 0 ||
+	    length.tv_sec > 0 || length.tv_nsec <= (long)PB_UNTIL_TICK_NS)
+		return ns;
+	tick = (uint64_t)length.tv_nsec;
+	behind = (ns + tick - PB_UNTIL_TICK_NS) % tick;
+	return behind == 0 ? ns : ns + tick - behind;
+}
+
+uint64_t
 pb_until_lead(uint64_t lead_ns, uint64_t late_ns)
 {
 	if (late_ns > PB_UNTIL_LEAD_NS_MAX)

@@ -20,6 +20,10 @@
  * them no more. */
 #define PB_UNTIL_AWAKE_NS	100000000u
 
+/* The kernel's tick, 100 to 1000 times a second, takes its processor for some
+ * 16 us, and seldom for longer than this. */
+#define PB_UNTIL_TICK_NS	40000u
+
 struct pb_until {
 	bool		 no_spin;
 	bool		 first;		/* it comes before others */
@@ -43,6 +47,15 @@ void	pb_until_end(struct pb_until *until);
 /* Until pb_clock_mono_ns() is `ns`, which is no more than a second away: what
  * it is then.  A signal ends it early. */
 uint64_t pb_until(struct pb_until *until, uint64_t ns);
+
+/*
+ * The first moment from `ns` on that lies PB_UNTIL_TICK_NS behind a tick of the
+ * kernel's: who begins then, and goes on at a rate of which a tick has a whole
+ * number of steps, meets none.  Ticks are multiples of their length on
+ * pb_clock_mono_ns(), Linux since 6.4 and 6.1.32, and their length is the
+ * resolution of CLOCK_MONOTONIC_COARSE, clock_getres(2).
+ */
+uint64_t pb_until_behind_tick(uint64_t ns);
 
 /* It was woken `late_ns` behind the time it had asked for: by so much it asks
  * before from now on.  A lead that is too long goes at once, one that is too

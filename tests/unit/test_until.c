@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <sched.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "recorder/transmit/until.h"
@@ -75,6 +76,23 @@ who_never_sleeps_comes_before_others_no_more(void **state)
 	pb_until_end(&until);
 }
 
+static void
+a_beginning_lies_behind_the_next_tick_and_no_further(void **state)
+{
+	struct timespec length;
+	uint64_t tick, begin;
+
+	(void)state;
+	assert_int_equal(clock_getres(CLOCK_MONOTONIC_COARSE, &length), 0);
+	tick = (uint64_t)length.tv_nsec;
+	for (uint64_t ns = 0; ns < 3 * tick; ns += 997) {
+		begin = pb_until_behind_tick(ns);
+		assert_true(begin >= ns && begin < ns + tick);
+		assert_int_equal(begin % tick, PB_UNTIL_TICK_NS);
+		assert_int_equal(pb_until_behind_tick(begin), begin);
+	}
+}
+
 int
 main(void)
 {
@@ -82,6 +100,8 @@ main(void)
 		cmocka_unit_test(no_time_is_over_before_it_is),
 		cmocka_unit_test(who_never_sleeps_comes_before_others_no_more),
 		cmocka_unit_test(a_lead_is_the_least_that_a_sleeper_was_late),
+		cmocka_unit_test(
+		    a_beginning_lies_behind_the_next_tick_and_no_further),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
