@@ -58,6 +58,8 @@ pb_take_arista7150(struct peel *peel, const uint8_t *tail,
 		peel->out->keyframe = true;
 		return true;
 	}
+	if (peel->bare)
+		return false;
 	tick_time(peel, stamp, (word & 0xFFFFFF00) >> 1 | (word & 0x7F));
 	return true;
 }

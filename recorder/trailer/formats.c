@@ -24,7 +24,7 @@ const struct pb_trailer_format pb_trailer_formats[PB_TRAILER_FORMATS] = {
 	  .keyframes = true },
 	{ .name = "mac48", .number = PB_STAMP_MAC48, .take = pb_take_mac48 },
 	{ .name = "ttag", .number = PB_STAMP_TTAG,
-	  .take = pb_take_ttag,
+	  .take = pb_take_ttag, .tail = 6,
 	  .argument = { .min = 0x600, .max = 0xFFFF, .hexadecimal = true } },
 	{ .name = "broadcom", .number = PB_STAMP_BROADCOM,
 	  .take = pb_take_broadcom, .tail = 10 },

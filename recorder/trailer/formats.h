@@ -16,6 +16,8 @@
 
 #define ETHERNET_TYPE_AT	12u	/* behind both addresses */
 #define FCS_BYTES		4u
+#define FRAME_MIN		60u	/* of Ethernet, without its FCS */
+#define IPV4_HEADER		20u
 
 /* What is left of a frame: a trailer's tail, and an FCS behind it, are off. */
 struct peel {
@@ -29,6 +31,9 @@ struct peel {
 	uint32_t	 type_at;	/* offset of the EtherType, behind the
 					 * stamps that were taken out */
 	bool		 had_fcs;	/* an FCS was behind what is due */
+	uint32_t	 carried;	/* pb_peel_carried() */
+	bool		 ip;		/* and it is an IP packet */
+	bool		 bare;		/* nothing is behind it: no trailer */
 };
 
 /*
@@ -44,7 +49,8 @@ struct pb_trailer_format {
 	const char	*name;
 	enum pb_stamp_format number;
 	peel_function	*take;		/* NULL: opaque bytes, no stamp */
-	uint8_t		 tail;		/* bytes, without an argument's */
+	uint8_t		 tail;		/* bytes, without an argument's: none
+					 * where that is an EtherType */
 	bool		 keeps_fcs;	/* the frame inside has its FCS */
 	bool		 says_scale;	/* TAI or UTC: @tai has no meaning */
 	bool		 keyframes;	/* needs a context */
@@ -72,6 +78,14 @@ peel_has(const struct peel *peel, uint32_t bytes)
 
 /* The EtherType behind VLAN tags that a later switch put on; it is there. */
 uint32_t	pb_peel_vlans(const struct peel *peel);
+
+/*
+ * Where what the frame carries ends, by its own word: the end of an IP packet
+ * (RFC 791, RFC 8200), an 802.3 length, PTP (IEEE 1588), LLDP (802.1AB), ARP.
+ * 0 where that is not known.  The frame may be shorter; it was never read past
+ * `end`.  `*ip`: it is an IP packet.
+ */
+uint32_t	pb_peel_carried(const struct peel *peel, bool *ip);
 
 /* A stamp that took bytes out of the header. */
 static inline void

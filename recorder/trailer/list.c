@@ -47,11 +47,12 @@ pb_trailer_add(struct pb_trailer_list *list,
     const struct pb_trailer_format *format, unsigned argument, bool tai)
 {
 	struct pb_trailer *trailer = &list->at[list->count++];
+	bool header = format->argument.hexadecimal && argument != 0;
 
 	*trailer = (struct pb_trailer){ .format = format,
 	    .argument = (uint16_t)argument, .tai = tai,
 	    .keeps_fcs = format->keeps_fcs,
-	    .tail = (uint8_t)(format->tail +
+	    .tail = (uint8_t)(header ? 0 : format->tail +
 		(format->argument.bytes ? argument : 0)) };
 	list->needs_context |= format->keyframes;
 	/* Where a switch put on two, there is room between for an FCS. */

@@ -4,10 +4,19 @@
  * Where what is left ends with an FCS, that goes before the next trailer is
  * looked for: a switch that puts something on a frame either keeps the FCS
  * inside what it puts on, or drops it.
+ *
+ * A frame that ends just where what it carries does, or is padded to the least
+ * that there is, has nothing behind that: no trailer parses there, though its
+ * bytes might.  One that carries more than it has was cut by a switch, and
+ * may have trailers.
  */
+#include <linux/if_ether.h>
+
 #include "recorder/trailer/formats.h"
 
+static void	set_carried(struct peel *);
 static bool	tail_off(struct peel *, const struct pb_trailer *);
+static bool	is_bare(const struct peel *, uint32_t, uint32_t);
 static bool	take(struct peel *, const struct pb_trailer *,
 		    struct pb_stamp *);
 static void	fewer(struct pb_trailers *, unsigned, unsigned);
@@ -32,6 +41,8 @@ pb_trailers_read(const struct pb_trailer_list *list,
 	out->holes = 0;
 	out->keyframe = false;
 	memcpy(out->place, list->place, sizeof(out->place));
+	if (trailer < end && peel_has(&peel, 0))
+		set_carried(&peel);
 	for (; trailer < end; trailer++) {
 		uint32_t before = peel.end;
 
@@ -57,16 +68,49 @@ pb_trailers_read(const struct pb_trailer_list *list,
 	finish(out, peel.end, peel.had_fcs);
 }
 
+/* Most frames are IPv4 without tags: these in a few instructions. */
+static inline void
+set_carried(struct peel *peel)
+{
+	const uint8_t *type = peel->frame + ETHERNET_TYPE_AT;
+
+	if (peel_has(peel, IPV4_HEADER) && pb_get_be16(type) == ETH_P_IP &&
+	    type[2] == 0x45) {
+		peel->ip = true;
+		peel->carried = ETHERNET_TYPE_AT + 2 + pb_get_be16(type + 4);
+	} else {
+		peel->carried = pb_peel_carried(peel, &peel->ip);
+	}
+}
+
 /* What it has at least, and the FCS behind it; false leaves the peel. */
 static inline bool
 tail_off(struct peel *peel, const struct pb_trailer *trailer)
 {
-	uint32_t off = trailer->tail + (peel->had_fcs ? FCS_BYTES : 0);
+	uint32_t fcs = peel->had_fcs ? FCS_BYTES : 0;
+	uint32_t off = trailer->tail + fcs;
 
 	if (!peel_has(peel, off + (trailer->keeps_fcs ? FCS_BYTES : 0)))
 		return false;
+	peel->bare = is_bare(peel, peel->end - fcs, trailer->tail);
+	/* Headers are elsewhere, and keyframes have none. */
+	if (__builtin_expect(peel->bare, 0) && trailer->tail > 0 &&
+	    !trailer->format->keyframes)
+		return false;
 	peel->end -= off;
 	return true;
+}
+
+/* Is there nothing behind what the frame of `len` bytes carries?  An IP packet
+ * that a switch took a tag from may be shorter than frames are, and then as
+ * long as the least with its trailer: that is in the packet or it is not. */
+static inline bool
+is_bare(const struct peel *peel, uint32_t len, uint32_t tail)
+{
+	if (__builtin_expect(len != peel->carried && len != FRAME_MIN, 1))
+		return false;
+	return len == peel->carried || (peel->carried > 0 &&
+	    peel->carried < len && (!peel->ip || len - tail < peel->carried));
 }
 
 static inline bool

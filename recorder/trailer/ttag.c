@@ -47,10 +47,7 @@ pb_take_ttag(struct peel *peel, const uint8_t *tail, struct pb_stamp *stamp)
 {
 	if (peel->trailer->argument != 0)
 		return take_header(peel, stamp);
-	if (!peel_has(peel, TAG_BYTES))
-		return false;
 	stamp->flags = (uint8_t)pb_stamp_extend(peel, stamp,
-	    peel->trailer->tai, get_be48(tail - TAG_BYTES), RANGE_NS);
-	peel->end -= TAG_BYTES;
+	    peel->trailer->tai, get_be48(tail), RANGE_NS);
 	return true;
 }

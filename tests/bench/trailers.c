@@ -114,6 +114,8 @@ fill(void (*const *by)(unsigned))
 		put(0x020000000002, 6);
 		put(0x020000000001, 6);
 		put(0x0800, 2);
+		put(0x4500, 2);
+		put(bytes - 14, 2);
 		while (end - frame[frames].at < bytes)
 			put(end, 1);
 		put(frames, 4);

@@ -276,6 +276,7 @@ what_is_not_quite_a_keyframe_is_a_frame(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		keyframe_is(TICK, 0, false);
 		frame.data[rows[i].at] = rows[i].value;
+		put_be(0, 4);		/* a tick */
 		read_frame();
 		assert_false(got.keyframe);
 		assert_int_equal(got.count, 1);
