@@ -24,6 +24,7 @@ struct stream {				/* a row */
 	struct pb_stream_info info;
 	char		 clock[PB_INTERFACE_TEXT_MAX];
 	char		 trailers[PB_INTERFACE_TEXT_MAX];
+	char		 timestamp_from[PB_INTERFACE_TEXT_MAX];
 };
 
 struct segment {			/* a row */
@@ -76,6 +77,8 @@ static const struct pb_column stream_columns[] = {
 	{ "last_time", PB_CELL_TIME_MAX, STREAM(last_time) },
 	{ "clock", PB_CELL_TEXT, offsetof(struct stream, clock) },
 	{ "trailers", PB_CELL_TEXT, offsetof(struct stream, trailers) },
+	{ "timestamp_from", PB_CELL_TEXT,
+	    offsetof(struct stream, timestamp_from) },
 	{ 0 },
 };
 
@@ -116,7 +119,8 @@ const struct pb_command pb_cmd_streams = {
 	.after =
 "The clock is the one that stamped the latest packets: host, adapter, or\n"
 "another time stamp type of libpcap; trailers is the list that they were\n"
-"captured with.\n",
+"captured with, and timestamp_from which stamp of it gives them their time,\n"
+"where it is not the clock.\n",
 	.run = run_streams,
 };
 
@@ -224,6 +228,8 @@ ask_interface(const struct listing *listing, struct stream *row)
 	    head->idb_options.len, text) > 0) {
 		pb_interface_word(text, "clock", row->clock);
 		pb_interface_word(text, "trailers", row->trailers);
+		pb_interface_word(text, "timestamp_from",
+		    row->timestamp_from);
 	}
 	pb_head_unref(head);
 }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/text.h"
+#include "recorder/query/seen/stamps.h"
 
 #define FITS_TOLD	5u	/* the best of them */
 #define LINES		2u	/* of a configuration */
@@ -54,8 +55,9 @@ void
 pb_subject_packet(struct pb_subject *subject, const struct pb_packet *packet)
 {
 	subject->packets++;
+	subject->cut += packet->caplen < packet->origlen;
 	pb_trailer_guess_frame(subject->guess, packet->data, packet->caplen,
-	    packet->origlen, packet->time_ns);
+	    packet->origlen, pb_stamps_captured(packet));
 }
 
 bool
@@ -82,6 +84,10 @@ pb_subject_text(const struct pb_subject *subject, struct pb_buf *out)
 		pb_buf_str(out, subject->packets == 0 ? " to look at\n" :
 		    "; no list of trailers that is known here parses most "
 		    "of them\n");
+		if (subject->cut > 0)
+			pb_buf_printf(out, "%" PRIu64 " of them were cut when "
+			    "they were captured: they have no end to look "
+			    "at\n", subject->cut);
 		return;
 	}
 	pb_buf_str(out, "; these lists parse them, the best first:\n");
@@ -110,6 +116,7 @@ pb_subject_json(const struct pb_subject *subject, struct pb_buf *out)
 	pb_json_object(&json, NULL);
 	pb_json_text(&json, "name", subject->name);
 	pb_json_u64(&json, "packets", subject->packets);
+	pb_json_u64(&json, "cut", subject->cut);
 	pb_json_array(&json, "fits");
 	for (size_t i = 0; i < FITS_TOLD && nth(subject, i, &fit); i++) {
 		if (i == 0)

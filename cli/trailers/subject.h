@@ -15,7 +15,7 @@
 
 struct pb_subject {
 	char		 name[PATH_MAX];	/* for people */
-	uint64_t	 packets;
+	uint64_t	 packets, cut;	/* of which were cut when captured */
 	struct pb_trailer_guess *guess;
 	uint64_t	 last_seq, last_time;	/* of a stream; the caller's */
 };

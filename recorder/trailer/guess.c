@@ -269,7 +269,8 @@ count_ahead(const struct shown *shown, struct candidate *candidate)
 	for (unsigned i = 0; i < got->count; i++)
 		if (got->at[i].format == PB_STAMP_METAMAKO ||
 		    got->at[i].format == PB_STAMP_EXABLAZE ||
-		    got->at[i].format == PB_STAMP_VSS)
+		    got->at[i].format == PB_STAMP_VSS ||
+		    got->at[i].format == PB_STAMP_IXIA)
 			candidate->ahead[got->place[i] - 1] +=
 			    within(&got->at[i], tai_ns, CLOCKS_NS);
 }

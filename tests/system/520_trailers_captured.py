@@ -135,6 +135,21 @@ def time_of_stamp(t, choice, place, ns):
     equal(out.strip(), b"2", "found by the stamp's time")
 
 
+def a_stream_by_a_switchs_clock_says_so_and_how_far_off_that_is(t):
+    """Of TAI, by a list that does not say so."""
+    node = edge(t, "trailers = metamako", "timestamp_from = trailer")
+    node.start()
+    now = time.time_ns() + 37 * 10**9
+    send(t, [trailers.captured(trailers.metamako(trailers.with_fcs(
+        plain(n)), *divmod(now + n, 10**9))) for n in range(20)])
+    t.all_stored(node)
+    row, = node.rows("streams")
+    equal((row["clock"], row["timestamp_from"]), ("host", "trailer"),
+          "clock, and whose time it is")
+    row, = node.rows("trailers", "*/pb1")
+    equal(row["configure"], ["trailers = metamako@tai"], "the list that fits")
+
+
 def every_node_on_the_way_shows_them(t):
     first, relay, core = three(t, "trailers = metamako,metamako",
                                "timestamp_from = trailer")
@@ -410,6 +425,7 @@ def a_reload_reads_others_from_then_on(t):
 if __name__ == "__main__":
     main("520", each_stamp_is_a_hop_before_the_capturing_node,
          the_packets_time_is_the_stamps_that_was_asked_for,
+         a_stream_by_a_switchs_clock_says_so_and_how_far_off_that_is,
          every_node_on_the_way_shows_them,
          an_index_made_anew_still_shows_them,
          comments_tell_stock_wireshark_the_stamps,

@@ -422,6 +422,11 @@ def that_nothing_fits_is_said_plainly(t):
     third = pcap(t, "third.pcap", [through("metamako", 0)[1],
                                    traffic.frame(1, 90), traffic.frame(2, 90)])
     equal(run([PB, "trailers", third]).returncode, 1, "status of a third")
+    cut = t.write("cut.pcap", trailers.as_pcap([
+        (samples.T0 * 10**9 + n, through("metamako", n)[1][:64], 154)
+        for n in range(9)]))
+    check(b"9 of them were cut" in run([PB, "trailers", cut]).stdout,
+          "why nothing fits what was cut")
     node = t.node("n1")
     node.pb("import", path)
     done = node.pb_run("trailers", "nowhere*")

@@ -154,6 +154,12 @@ by_vss_tai(void)
 	vss(NOW_S + 36, 3u << 30 | number, 0, 0);
 }
 
+static void
+by_ixia_tai(void)
+{
+	ixia_time(6, NOW_S + 37, number);
+}
+
 /* As far off as no scale is. */
 static void
 by_metamako_late(void)
@@ -187,6 +193,8 @@ static const struct {
 	{ "metamako@tai", { by_metamako_tai } },
 	{ "exablaze@tai", { by_exablaze_tai } },
 	{ "vss@tai", { by_vss_tai } },
+	{ "ixia@tai", { by_ixia_tai } },
+	{ "metamako,ixia@tai", { by_ixia_tai, by_metamako } },
 	{ "metamako", { by_metamako_late } },
 	{ "exablaze@tai,metamako", { by_metamako, by_exablaze_tai } },
 	{ "metamako,exablaze@tai,metamako@tai",
@@ -353,6 +361,26 @@ plain_frames_look_like_nothing(void **state)
 }
 
 /* A host whose address looks like the time, for a while. */
+/* A program's own time at the end of its message is no switch's: neither
+ * nanoseconds as of ttag nor seconds and nanoseconds as of vss. */
+static void
+a_time_within_a_packet_is_no_trailer(void **state)
+{
+	(void)state;
+	for (number = 0; number < FRAMES; number++) {
+		host_sends(BYTES - 8);
+		drop_fcs();
+		frame.data[14] = 0x45;
+		pb_put_be16(frame.data + 16, BYTES - 14);
+		if (number % 2 == 0)
+			put_be(NOW_NS + number, 8);
+		else
+			put_be((uint64_t)NOW_S << 32 | number, 8);
+		show(NOW_NS);
+	}
+	assert_false(pb_trailer_guess_fit(guess, 0, &fit) && fit.fits > 1);
+}
+
 static void
 an_address_that_stays_is_no_time(void **state)
 {
@@ -409,6 +437,7 @@ main(void)
 		TEST(most_stamps_say_which_scale_it_is),
 		TEST(random_bytes_hardly_look_like_a_list),
 		TEST(plain_frames_look_like_nothing),
+		TEST(a_time_within_a_packet_is_no_trailer),
 		TEST(an_address_that_stays_is_no_time),
 		TEST(frames_that_were_cut_are_shown_and_do_not_fit),
 		TEST(the_work_of_a_frame_is_bounded),
