@@ -49,7 +49,6 @@ pb_original_frame(struct pb_original *original,
 	out->len = pb_trailers_strip(&read, packet->data, false,
 	    original->frame);
 	out->data = original->frame;
-	out->cut = false;
 	return PB_SOURCE_FRAME;
 }
 

@@ -145,8 +145,7 @@ pb_trailing_packet(struct pb_trailing *trailing, struct pb_cursor_packet *cp,
 	else if (trailing->opts.check_fcs)
 		*fcs = check_fcs(trailing, &read, packet->data);
 	change.wrong_fcs = *fcs == PB_FCS_WRONG;
-	if (trailing->opts.strip && read.whole &&
-	    packet->caplen >= packet->origlen)
+	if (trailing->opts.strip && read.whole)
 		change.shape = trailing->opts.with_fcs && read.has_fcs ?
 		    WITH_FCS : BARE;
 	change.restamped = restamp(trailing, interface, packet, &read,
@@ -277,6 +276,8 @@ change_packet(struct pb_trailing *trailing, struct interface *interface,
 {
 	struct pb_packet *packet = &cp->packet;
 	struct pb_head *head = head_of(trailing, interface, change->shape);
+	uint32_t cut = packet->caplen < packet->origlen ?
+	    packet->origlen - packet->caplen : 0;
 
 	if (head == NULL || ((change->shape != CAPTURED || change->wrong_fcs ||
 	    change->restamped) && !put_options(trailing, change, packet)))
@@ -286,8 +287,9 @@ change_packet(struct pb_trailing *trailing, struct interface *interface,
 		cp->head = head;
 	if (change->shape == CAPTURED)
 		return 0;
-	packet->caplen = packet->origlen = pb_trailers_strip(read,
-	    packet->data, change->shape == WITH_FCS, trailing->frame);
+	packet->caplen = pb_trailers_strip(read, packet->data,
+	    change->shape == WITH_FCS, trailing->frame);
+	packet->origlen = packet->caplen + cut;
 	packet->data = trailing->frame;
 	return 0;
 }

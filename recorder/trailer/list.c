@@ -55,6 +55,8 @@ pb_trailer_add(struct pb_trailer_list *list,
 	    .tail = (uint8_t)(header ? 0 : format->tail +
 		(format->argument.bytes ? argument : 0)) };
 	list->needs_context |= format->keyframes;
+	list->headers = (list->count == 1 || list->headers) &&
+	    trailer->tail == 0;
 	/* Where a switch put on two, there is room between for an FCS. */
 	if (format->number == PB_STAMP_BROADCOM && list->count > 1 &&
 	    trailer[-1].format == format)

@@ -30,7 +30,7 @@ pb_trailers_read(const struct pb_trailer_list *list,
 {
 	const struct pb_trailer *trailer = list->at;
 	const struct pb_trailer *end = trailer +
-	    (caplen < len ? 0 : list->count);
+	    (caplen < len && !list->headers ? 0 : list->count);
 	unsigned n = list->stamps;	/* filled from the last one on */
 	struct peel peel = { .list = list, .context = context,
 	    .frame = frame, .capture_ns = capture_ns, .out = out,

@@ -5,7 +5,8 @@
  * A *list* names what stands on the frames of an interface, from the wire's
  * end inwards; each name is a row in one table (formats.c), and what reads it
  * a file of its own.  Everything of a frame is hostile: a reader never looks
- * past what was captured, and frames that were cut have no trailers.
+ * past what was captured, and frames that were cut have stamps in the header
+ * alone.
  */
 #ifndef PB_TRAILER_H
 #define PB_TRAILER_H
@@ -45,6 +46,8 @@ struct pb_trailer_list {
 	int		 tai_utc;	/* seconds that TAI is ahead of UTC */
 	bool		 needs_context;	/* a stamp needs more than its frame:
 					 * resolved stamps are stored */
+	bool		 headers;	/* all stand in the header: frames
+					 * that were cut have them, too */
 };
 
 /*
@@ -91,7 +94,8 @@ struct pb_trailers {
 					 * innermost first; raw bytes: none */
 	struct pb_stamp	 at[PB_STAMPS_MAX];
 	uint8_t		 place[PB_STAMPS_MAX];	/* as in the list */
-	/* The frame as it was before the first switch: */
+	/* The frame as it was before the first switch, as far as it was
+	 * captured: */
 	uint32_t	 len;		/* without its FCS */
 	bool		 has_fcs;	/* its original FCS is in the frame: */
 	uint32_t	 fcs_at;	/* offset of the 4 bytes */

@@ -196,6 +196,28 @@ def whole_extents_are_stripped_as_well(t):
 
 # --- what does not parse -----------------------------------------------------
 
+def frames_that_were_cut_have_stamps_in_their_headers(t):
+    """12 bytes, of 62 that one tap captured; the other one took 50."""
+    bare = [trailers.udp(b"%d" % n * 40, number=n) for n in range(30)]
+    tapped = [trailers.arista7280(f, samples.T0, 7 + n, 48, utc=True)
+              for n, f in enumerate(bare)]
+    node = t.node("n1")
+    for name, frames, bytes_ in (("a", tapped, 62), ("b", bare, 50)):
+        path = t.write(name + ".pcap", trailers.as_pcap([
+            (samples.T0 * 10**9 + n, trailers.without_fcs(f)[:bytes_],
+             len(f) - 4) for n, f in enumerate(frames)]))
+        node.pb("import", "--node", "x", "--interface", name, *(
+            ("--trailers", "arista7280") if name == "a" else ()), path)
+    rows = node.rows("query", "--stream", "x/a")
+    equal([parse_time(r["hops"][0]["time"]) for r in rows],
+          [samples.T0 * 10**9 + 7 + n for n in range(30)], "stamps")
+    packets, _ = write(node, t, "--stream", "x/a", "--strip-trailers")
+    for p, f in zip(packets, bare):
+        equal((p.data, p.origlen), (f[:50], len(f) - 4), "a frame restored")
+    equal(node.pb("query", "--dedup", "--count").strip(), b"30",
+          "packets that both taps saw")
+
+
 def damaged_frames_stay_as_they_are_and_are_counted(t):
     rng = random.Random(SEED)
     made = [through(MIXED, n) for n in range(300)]
@@ -447,6 +469,7 @@ main("530",
      a_filter_is_asked_of_frames_as_they_were_captured,
      stamps_stay_with_frames_that_lose_their_trailers,
      whole_extents_are_stripped_as_well,
+     frames_that_were_cut_have_stamps_in_their_headers,
      damaged_frames_stay_as_they_are_and_are_counted,
      what_no_list_is_known_of_stays_and_that_is_said,
      bad_lists_are_refused_in_words,

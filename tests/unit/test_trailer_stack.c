@@ -195,6 +195,11 @@ a_frame_that_was_cut_has_no_trailers(void **state)
 	assert_int_equal(got.count, 0);
 	assert_false(got.whole);
 	assert_int_equal(got.len, frame.len);
+	list_is("arista7280,metamako", false);
+	arista7280(0x0110, NOW_S, 0);
+	drop_fcs();
+	read_cut(frame.len, frame.len + 1, NOW_NS);
+	assert_int_equal(got.read, 0);
 	list_is("none", false);
 	read_cut(frame.len, frame.len + 1, NOW_NS);
 	assert_true(got.whole);
@@ -202,6 +207,35 @@ a_frame_that_was_cut_has_no_trailers(void **state)
 	read_cut(frame.len, frame.len + 1, NOW_NS);
 	assert_false(got.whole);
 	assert_false(got.has_fcs);
+}
+
+/* As much of it as was captured is restored. */
+static void
+a_frame_that_was_cut_has_stamps_in_its_header(void **state)
+{
+	uint8_t bare[40];
+
+	(void)state;
+	list_is("arista7280,ttag:0x88b5,mac48", false);
+	for (uint32_t cut = 0; cut < 90; cut++) {
+		static const uint8_t tag[8] = { 0x88, 0xB5, 0, 0, 0, 0, 0, 1 };
+
+		host_sends(BYTES);
+		mac48((uint16_t)NOW_S, 3);
+		header(tag, sizeof(tag));
+		arista7280(0x0110, NOW_S, 1);
+		read_cut(cut, frame.len, NOW_NS);
+		assert_within(cut);
+		assert_int_equal(got.count, cut < 28 ? 0 : cut < 36 ? 1 : 3);
+		if (cut != 62)
+			continue;
+		assert_stamp(2, PB_STAMP_ARISTA7280, NOW_NS + 1, 0,
+		    PB_STAMP_TIMED);
+		assert_true(got.whole && !got.has_fcs);
+		assert_int_equal(pb_trailers_strip(&got, frame.data, true,
+		    bare), 40);
+		assert_memory_equal(bare + 12, frame.data + 34, 28);
+	}
 }
 
 /* --- a list that fits in part -------------------------------------------- */
@@ -281,6 +315,8 @@ main(void)
 		    a_jumbo_frame_with_three_trailers_is_restored),
 		cmocka_unit_test(without_a_list_the_frame_is_as_it_is),
 		cmocka_unit_test(a_frame_that_was_cut_has_no_trailers),
+		cmocka_unit_test(
+		    a_frame_that_was_cut_has_stamps_in_its_header),
 		cmocka_unit_test(what_is_outside_a_misfit_is_told),
 		cmocka_unit_test(a_wrong_original_fcs_is_seen),
 		cmocka_unit_test(

@@ -83,6 +83,9 @@ static bool
 original(struct pb_same *same, struct content *content,
     const struct pb_trailers *read)
 {
+	uint64_t cut = content->len < content->number ?
+	    content->number - content->len : 0;
+
 	if (read->holes > 0) {
 		if (!make_room(same, content->len))
 			return false;
@@ -92,7 +95,7 @@ original(struct pb_same *same, struct content *content,
 	} else if (read->len < content->len) {
 		content->len = read->len;
 	}
-	content->number = read->len;
+	content->number = read->len + cut;
 	return true;
 }
 
