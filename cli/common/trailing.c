@@ -40,9 +40,11 @@ pb_cli_trailing_check(const struct pb_cli_trailing *trailing, bool counts)
 		    "their trailers; give --strip-trailers as well");
 	if (counts && (trailing->strip || (!trailing->check_fcs &&
 	    (trailing->given || trailing->fcs))))
-		return pb_cli_usage("query: --count looks at no trailer; leave "
+		return trailing->strip ?
+		    pb_cli_usage("query: --count prints no frames; leave out "
+		    "--strip-trailers") :
+		    pb_cli_usage("query: --count looks at no trailer; leave "
 		    "out %s, or have the FCS checked by --check-fcs",
-		    trailing->strip ? "--strip-trailers" :
 		    trailing->given ? "--trailers" : "--fcs");
 	return 0;
 }
