@@ -74,8 +74,11 @@ the_last_packet_is_found_from_the_end_of_any_part(void **state)
 		    chunk->len - cut, &part);
 
 		assert_int_equal(found, cut <= chunk->len - chunk->len / 9);
-		if (found)
-			assert_memory_equal(&part, &whole, sizeof(part));
+		if (!found)
+			continue;
+		assert_int_equal(part.seq, whole.seq);
+		assert_int_equal(part.digest, whole.digest);
+		assert_int_equal(part.captured, whole.captured);
 	}
 	chunk->data[chunk->len - 2] ^= 0x40;
 	assert_false(pb_fingerprint_last(chunk->data, chunk->len, &part));
