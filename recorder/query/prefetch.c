@@ -222,28 +222,28 @@ begin(struct prefetch *prefetch, size_t i, struct pb_err *err)
 	return 0;
 }
 
-/* The input's next parts: 1 where it has one, 0 at its end, or an error. */
+/* The input's next parts: 1 where it has one, 0 at its end, or an error: it
+ * comes behind the parts before it, as if they were read one by one. */
 static int
 plan_parts(struct prefetch *prefetch, size_t i, struct pb_err *err)
 {
 	struct search_input *input = &prefetch->search->input[i];
 	struct prefetch_input *in = prefetch->input[i];
 	uint64_t first, last;
-	int rc = 0;
 
 	/* Nobody waits for the first packets until others are planned. */
-	while (rc >= 0 && !in->planned && (in->count == 0 || (in->begun &&
+	while (!in->planned && (in->count == 0 || (in->begun &&
 	    in->count < PARTS_AHEAD && prefetch->parts < PARTS_MAX))) {
 		first = in->next_seq;
 		last = input->range.last_seq;
-		rc = pb_plan_part(input->plan, &first, &last, err);
-		if (rc > 0)
-			rc = add_part(prefetch, in, input, first, last, err);
-		else
-			in->planned = true;
+		in->planned = pb_plan_part(input->plan, &first, &last,
+		    &in->failed) <= 0 || add_part(prefetch, in, input, first,
+		    last, &in->failed) < 0;
 		in->next_seq = last + 1;
 	}
-	return rc < 0 ? rc : in->count > 0;
+	if (in->count == 0 && in->failed.code < 0)
+		*err = in->failed;
+	return in->count > 0 ? 1 : in->failed.code;
 }
 
 static int

@@ -48,7 +48,8 @@ struct prefetch_input {
 	struct parts	 parts;
 	unsigned	 count;
 	uint64_t	 next_seq;	/* of the part that is planned next */
-	bool		 planned;	/* all are */
+	bool		 planned;	/* all are, or all before `failed` */
+	struct pb_err	 failed;	/* behind them; code 0: none */
 	bool		 begun;		/* others are planned beside it */
 };
 
