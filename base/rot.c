@@ -63,6 +63,15 @@ pb_rot_unlinks(const char *path)
 	hidden = path;
 }
 
+void
+pb_rot_unlink(void)
+{
+	const char *file = hidden;
+
+	if (file != NULL)
+		unlink(file);
+}
+
 static bool
 is_watched(void)
 {
@@ -99,12 +108,10 @@ on_alarm(int sig)
 static void
 end(const char *line)
 {
-	const char *file = hidden;
 	ssize_t told = write(STDERR_FILENO, line, strlen(line));
 
 	/* Who could not be told has the status. */
 	(void)told;
-	if (file != NULL)
-		unlink(file);
+	pb_rot_unlink();
 	_exit(words.status);
 }

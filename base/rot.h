@@ -43,5 +43,7 @@ void	pb_rot_patience(unsigned seconds);
 /* A file that goes with a process that ends so, and stays where it is until
  * the next call; NULL: none. */
 void	pb_rot_unlinks(const char *path);
+/* It goes now: for a handler of a signal that ends the process as well. */
+void	pb_rot_unlink(void);
 
 #endif

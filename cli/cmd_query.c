@@ -267,6 +267,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 	if (rc == 0)
 		rc = pb_query_open(&query->query, &opts, err);
 	opened = query->query != NULL;
+	pb_cli_begun();
 	if (rc == 0) {
 		passed_over = pb_query_passed_over(query->query);
 		if (passed_over > 0)

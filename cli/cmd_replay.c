@@ -245,6 +245,7 @@ transmit(struct replay *replay, struct pb_err *err)
 	};
 	int rc;
 
+	pb_cli_begun();
 	pb_progress_begin(&replay->progress, "sending",
 	    opts->select.limit < UINT64_MAX ? opts->select.limit : 0);
 	replay->progress.things = true;

@@ -18,6 +18,7 @@
 #include "base/below.h"
 #include "base/rot.h"
 #include "base/text.h"
+#include "recorder/filter/filter.h"
 #include "recorder/store/index/mdb_probe.h"
 #include "recorder/store/lock.h"
 #include "recorder/store/mend/rebuild.h"
@@ -29,6 +30,7 @@
 #define OPEN_S_MAX	(2 * PB_MDB_PROBE_S)
 
 static atomic_int stopped;	/* the signal; threads ask as well */
+static atomic_bool begun;
 
 static bool	stop_asked(void *);
 static void	name_of_host(char[static PB_NAME_BYTES_MAX + 1]);
@@ -244,6 +246,12 @@ pb_cli_catch_signals(void)
 	sigaction(SIGHUP, &act, NULL);
 }
 
+void
+pb_cli_begun(void)
+{
+	begun = true;
+}
+
 int
 pb_cli_stopped(void)
 {
@@ -296,7 +304,15 @@ name_of_host(char out[static PB_NAME_BYTES_MAX + 1])
 static void
 on_signal(int sig)
 {
+	bool again = stopped != 0;
+
 	stopped = sig;
+	if (!pb_filter_compiling() || (begun && !again))
+		return;
+	pb_rot_unlink();
+	/* It comes once this returns. */
+	signal(sig, SIG_DFL);
+	raise(sig);
 }
 
 static bool

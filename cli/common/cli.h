@@ -91,9 +91,12 @@ void	pb_cli_note(const char *fmt, ...)
 /*
  * From now on SIGINT, SIGTERM and SIGHUP only set a mark, so that a
  * command can tidy up; pb_cli_stopped() is the signal's number, or 0.
+ * While a filter is compiled they end the process: the first one before
+ * pb_cli_begun(), that something is under way, and the second one after it.
  * pb_cli_die() ends the process by that signal.
  */
 void	pb_cli_catch_signals(void);
+void	pb_cli_begun(void);
 int	pb_cli_stopped(void);
 extern const struct pb_stop pb_cli_stop;	/* the same for a library */
 _Noreturn void pb_cli_die(int sig);

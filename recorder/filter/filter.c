@@ -15,6 +15,7 @@
 
 #include <linux/filter.h>
 #include <pcap/pcap.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,8 @@
 #include "recorder/filter/linktype.h"
 
 #define PCAP_MAGIC	0xa1b2c3d4u	/* draft-ietf-opsawg-pcap, 4 */
+
+static atomic_uint compiling;
 
 static int	compile(struct pb_filter **, const char *, pcap_t *,
 		    struct pb_err *);
@@ -82,9 +85,11 @@ compile(struct pb_filter **out, const char *text, pcap_t *handle,
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
 	filter->all = blank(text);
 	/* Without a netmask "ip broadcast" is an error, not a wrong answer. */
+	compiling++;
 	if (!filter->all)
 		rc = pcap_compile(handle, &filter->program, text, 1,
 		    PCAP_NETMASK_UNKNOWN);
+	compiling--;
 	if (rc < 0) {
 		free(filter);
 		if (lacks_name(pcap_geterr(handle)))
@@ -146,6 +151,12 @@ pb_filter_code(const struct pb_filter *filter, struct sock_filter *out)
 		    .jf = program->bf_insns[i].jf,
 		    .k = program->bf_insns[i].k };
 	return program->bf_len;
+}
+
+bool
+pb_filter_compiling(void)
+{
+	return compiling > 0;
 }
 
 void

@@ -35,6 +35,10 @@ int	pb_filter_create_live(struct pb_filter **out, const char *text,
 int	pb_filter_captures(const struct pb_filter *filter, const char *text,
 	    struct pb_err *err);
 
+/* Is one compiled, by whichever thread?  Nobody can break that off, and
+ * hundreds of `or` take libpcap minutes.  For handlers of signals, too. */
+bool	pb_filter_compiling(void);
+
 void	pb_filter_destroy(struct pb_filter *filter);
 
 /* Comes to an end for each packet: a program that loops is left, without a
