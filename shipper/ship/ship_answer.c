@@ -32,7 +32,9 @@
 
 #define PIECE_BYTES_MIN	4096u	/* below this, halving helps no more */
 
-static void	answered(struct pb_ship *);
+static void	answered(struct pb_ship *, bool);
+static bool	reached_it(const struct pb_ship *,
+		    const struct ship_request *, const struct pb_answer *);
 static void	stopped(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *);
 static void	unanswered(struct pb_ship *, struct ship_stream *,
@@ -81,7 +83,7 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 	    r.kind == PB_ACTION_PACKETS)
 		came_to(ship, s, &r, answer->acked);
 	if (lives && (r.probe || ship->state == PB_SHIP_CONNECTING))
-		answered(ship);
+		answered(ship, reached_it(ship, &r, answer));
 	/* A probe that does not get there ends no back-off. */
 	switch (r.probe && !lives ? PB_OUTCOME_FAILED : answer->outcome) {
 	case PB_OUTCOME_HAS:
@@ -164,16 +166,28 @@ pb_ship_unsent(struct pb_ship *ship, unsigned request, const char *text,
 
 /* --- answers ------------------------------------------------------------ */
 
-/* The upstream lives, whatever it said. */
+/* The upstream lives, whatever it said; or it was not `reached` for that, and
+ * another probe decides. */
 static void
-answered(struct pb_ship *ship)
+answered(struct pb_ship *ship, bool reached)
 {
 	ship->probing = false;
+	if (ship->state == PB_SHIP_BACKOFF && !reached)
+		return;
 	if (ship->state == PB_SHIP_BACKOFF)
 		ship_event(ship, PB_LOG_INFO, 0,
 		    "answers again after %u failed attempts", ship->attempts);
 	ship->state = PB_SHIP_READY;
 	ship->since_ms = ship->now_ms;
+}
+
+/* Of what cannot be asked no gap is told, nor a stream refused, by it. */
+static bool
+reached_it(const struct pb_ship *ship, const struct ship_request *r,
+    const struct pb_answer *answer)
+{
+	return !ship->way.remembered || (r->kind == PB_ACTION_PACKETS &&
+	    answer->outcome != PB_OUTCOME_REFUSED);
 }
 
 /*

@@ -26,6 +26,7 @@ struct wire {
 	unsigned char	 sent[STREAMS + 1][NUMBERS];
 	bool		 told[STREAMS + 1][NUMBERS];
 	uint64_t	 repeats;
+	bool		 gaps_always;	/* are told, up or down */
 	unsigned	 more;		/* actions that others follow */
 };
 
@@ -60,8 +61,12 @@ wire_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	(void)err;
 	assert_int_not_equal(a->kind, PB_ACTION_ASK);
 	wire.more += a->more;
+	/* On a wire nobody misses what is not there. */
+	if (a->kind == PB_ACTION_GAP)
+		answer.outcome = wire.gaps_always ? PB_OUTCOME_HAS :
+		    wire.outcome;
 	if (a->kind == PB_ACTION_GAP) {
-		if (wire.outcome == PB_OUTCOME_HAS)
+		if (answer.outcome == PB_OUTCOME_HAS)
 			memset(&wire.told[a->stream][first], 1,
 			    last - first + 1);
 	} else if (!pb_ship_stands(w->ship, a->request)) {
@@ -255,6 +260,32 @@ two_units_of_a_stream_go_in_their_order(void **state)
 	world_run(w, 20000);
 	assert_int_equal(count(1, 1, 1000), 1000);
 	assert_int_equal(wire.repeats, 0);
+	world_destroy(w);
+}
+
+/* It is down, whoever is told what of packets that are not there. */
+static void
+a_gap_is_no_answer_of_a_wire(void **state)
+{
+	struct world *w = wire_world(false);
+
+	(void)state;
+	wire.outcome = PB_OUTCOME_FAILED;
+	wire.gaps_always = true;
+	world_grow(w, 1, UNIT);
+	for (unsigned ms = 0; ms < 3 * RETRY_FOR_MS; ms++) {
+		world_run(w, 1);
+		assert_null(strstr(w->last_event, "answers again"));
+		if (ms == RETRY_FOR_MS)
+			world_grow(w, 1, 2 * UNIT);
+	}
+	assert_true(wire.told[1][1]);
+	assert_int_equal(count(1, 1, 2 * UNIT), 0);
+	wire.outcome = PB_OUTCOME_HAS;
+	world_grow(w, 1, 3 * UNIT);
+	world_run(w, RETRY_FOR_MS);
+	assert_non_null(strstr(w->last_event, "answers again"));
+	assert_int_equal(count(1, 2 * UNIT + 1, 3 * UNIT), UNIT);
 	world_destroy(w);
 }
 
@@ -454,6 +485,7 @@ main(void)
 		    what_is_malformed_of_a_unit_is_what_was_not_sent),
 		cmocka_unit_test(a_unit_that_was_cut_short_is_no_failure),
 		cmocka_unit_test(two_units_of_a_stream_go_in_their_order),
+		cmocka_unit_test(a_gap_is_no_answer_of_a_wire),
 		cmocka_unit_test(a_crash_repeats_no_more_than_was_under_way),
 		cmocka_unit_test(
 		what_may_have_been_sent_is_a_letter_where_nothing_is_sent_twice),
