@@ -61,6 +61,7 @@ static int	split_header(struct load *, char *, char **, char **);
 static int	section_kind(struct load *, const char *, const char *);
 static int	section_place(struct load *, const char *);
 static int	close_section(struct load *);
+static int	keep_lines(struct load *);
 static int	unknown_key(struct load *, const char *);
 static int	trusted(const char *, struct pb_err *);
 
@@ -168,9 +169,30 @@ pb_conf_upstream_defaults(struct pb_conf_upstream *out, struct pb_err *err)
 void
 pb_conf_destroy(struct pb_conf *conf)
 {
-	if (conf != NULL)
-		free(conf->edge);
+	if (conf == NULL)
+		return;
+	for (enum pb_conf_kind kind = 0; kind < PB_CONF_KINDS; kind++)
+		free(conf->lines[kind].of);
+	free(conf->edge);
 	free(conf);
+}
+
+int
+pb_conf_blame(const struct pb_conf *conf, enum pb_conf_kind kind,
+    const void *section, const char *key, struct pb_err *err)
+{
+	const struct pb_conf_section *s = &pb_conf_sections[kind];
+	const char *first = (const char *)conf + s->at;
+	size_t row;
+
+	if (s->apart)
+		first = *(const char *const *)(const void *)first;
+	row = (size_t)((const char *)section - first) / s->bytes;
+	if (row >= conf->lines[kind].rows)
+		return err->code;
+	return pb_err_prefix(err, err->code, "%s:%u", conf->file,
+	    conf->lines[kind].of[row * PB_CONF_KEYS_MAX +
+	    (size_t)(pb_conf_key_find(kind, key) - s->keys)]);
 }
 
 int
@@ -552,13 +574,36 @@ close_section(struct load *load)
 	if ((s->check == NULL ||
 	    s->check(load->section, &key, &load->err) == 0) &&
 	    pb_conf_check_ways(load->conf, &key, &load->err) == 0)
-		return 0;
+		return keep_lines(load);
 	/* It may be another section's key that does not go with this one. */
 	if (pb_conf_key_find(load->kind, key) == NULL)
 		return complain(load, load->title_line, NULL);
 	i = (size_t)(pb_conf_key_find(load->kind, key) - s->keys);
 	return complain(load, load->key_line[i] != 0 ? load->key_line[i] :
 	    load->title_line, key);
+}
+
+/* For what is found wrong later. */
+static int
+keep_lines(struct load *load)
+{
+	struct pb_conf_lines *lines = &load->conf->lines[load->kind];
+	size_t n = lines->rows;
+	unsigned *row;
+
+	/* Room for twice as many. */
+	if ((n & (n - 1)) == 0) {
+		row = realloc(lines->of, (n == 0 ? 1 : 2 * n) *
+		    sizeof(load->key_line));
+		if (row == NULL)
+			return refuse(load, NULL, "no memory for it");
+		lines->of = row;
+	}
+	row = lines->of + lines->rows++ * PB_CONF_KEYS_MAX;
+	for (size_t i = 0; i < PB_CONF_KEYS_MAX; i++)
+		row[i] = load->key_line[i] != 0 ? load->key_line[i] :
+		    load->title_line;
+	return 0;
 }
 
 static int

@@ -164,6 +164,11 @@ struct pb_conf {
 	struct pb_conf_upstream upstream[PB_UPSTREAMS_MAX];
 	size_t	 edges;			/* PB_EDGES_MAX at most */
 	struct pb_conf_edge *edge;	/* they are many, and mostly none */
+	struct pb_conf_lines {		/* pb_conf_blame(): of each kind a row
+					 * a section that stands in the file */
+		unsigned *of;		/* its keys */
+		size_t	  rows;
+	} lines[PB_CONF_KINDS];
 };
 
 /*
@@ -173,6 +178,15 @@ struct pb_conf {
  */
 int	pb_conf_load(struct pb_conf **out, const char *path,
 	    struct pb_err *err);
+
+/*
+ * What a program finds wrong with a key of a section of `conf`, once that is
+ * loaded: puts `file:line` before the words of `err`, which begin with the
+ * section.  The line is the header's where the key is not given; there is none
+ * of a section that was made here.  Returns err's code.
+ */
+int	pb_conf_blame(const struct pb_conf *conf, enum pb_conf_kind kind,
+	    const void *section, const char *key, struct pb_err *err);
 
 /* The defaults and a store's path alone, for `pb --store DIR`. */
 int	pb_conf_for_store(struct pb_conf **out, const char *store,

@@ -25,7 +25,8 @@
 #define CHECK_MS_MAX	2000	/* for names in all filters together, */
 #define CHECK_MS_MIN	20	/* and in the last of them */
 
-static int	check_puller(const struct pb_conf_upstream *, struct pb_err *);
+static int	check_puller(const struct pb_conf *,
+		    const struct pb_conf_upstream *, struct pb_err *);
 static int	open_store(struct pb_recorder *, struct pb_err *);
 static void	sweep(const struct pb_conf *);
 static void	look_at_store(struct pb_recorder *);
@@ -47,6 +48,7 @@ pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
 {
 	uint64_t until_ms = pb_clock_mono_ms() + CHECK_MS_MAX;
 	struct pb_err note = { .code = 0 };
+	const char *key;
 	int rc = 0;
 
 	if (conf->captures > PB_CAPTURES_MAX)
@@ -57,16 +59,19 @@ pb_recorder_check(const struct pb_conf *conf, struct pb_err *err)
 
 		rc = pb_source_check(&conf->capture[i], until_ms > now_ms +
 		    CHECK_MS_MIN ? (unsigned)(until_ms - now_ms) :
-		    CHECK_MS_MIN, err);
+		    CHECK_MS_MIN, &key, err);
 		if (rc > 0)
 			note = *err;
+		else if (rc < 0)
+			return pb_conf_blame(conf, PB_CONF_CAPTURE,
+			    &conf->capture[i], key, err);
 	}
 	for (size_t i = 0; i < conf->upstreams && rc >= 0; i++)
-		rc = check_puller(&conf->upstream[i], err);
+		rc = check_puller(conf, &conf->upstream[i], err);
 	if (rc >= 0)
 		rc = pb_retention_check(conf, err);
 	if (rc < 0)
-		return pb_err_prefix(err, rc, "%s", conf->file);
+		return rc;
 	*err = note;
 	return note.code != 0;
 }
@@ -171,13 +176,16 @@ pb_recorder_stop(struct pb_recorder *rec)
 
 /* What packets it gets is ours to say. */
 static int
-check_puller(const struct pb_conf_upstream *upstream, struct pb_err *err)
+check_puller(const struct pb_conf *conf,
+    const struct pb_conf_upstream *upstream, struct pb_err *err)
 {
 	int rc = pb_conf_pulled(upstream) ? pb_sieve_check(upstream->filter,
 	    CHECK_MS_MIN, err) : 0;
 
-	return rc < 0 ? pb_err_prefix(err, rc, "[upstream %s]",
-	    upstream->name) : 0;
+	if (rc >= 0)
+		return 0;
+	pb_err_prefix(err, rc, "[upstream %s]", upstream->name);
+	return pb_conf_blame(conf, PB_CONF_UPSTREAM, upstream, "filter", err);
 }
 
 /* The store is ours alone, and so are rules that forward and have its name.

@@ -23,18 +23,24 @@ pb_retention_check(const struct pb_conf *conf, struct pb_err *err)
 	if (!disk_size(store->path, &size))
 		return 0;
 	pb_size_format(size, have);
-	if (store->min_free.bytes >= size)
-		return pb_err_set(err, PB_EINVAL, "[store] min_free: %s, but "
+	if (store->min_free.bytes >= size) {
+		pb_err_set(err, PB_EINVAL, "[store] min_free: %s, but "
 		    "the file system of %s has %s in all; write less, like "
 		    "5%%", pb_size_format(store->min_free.bytes, want),
 		    store->path, have);
+		return pb_conf_blame(conf, PB_CONF_STORE, store, "min_free",
+		    err);
+	}
 	if (store->retain_size > size && store->min_free.bytes == 0 &&
-	    store->min_free.percent == 0)
-		return pb_err_set(err, PB_EINVAL, "[store] retain_size: %s, "
+	    store->min_free.percent == 0) {
+		pb_err_set(err, PB_EINVAL, "[store] retain_size: %s, "
 		    "but the file system of %s has %s in all; write less, or "
 		    "set min_free, like 5%%",
 		    pb_size_format(store->retain_size, want), store->path,
 		    have);
+		return pb_conf_blame(conf, PB_CONF_STORE, store,
+		    "retain_size", err);
+	}
 	return 0;
 }
 

@@ -85,7 +85,7 @@ main(int argc, char **argv)
 	}
 	if (pb_sink_check(conf, NULL, FILTER_MS, &err) < 0 ||
 	    pb_edges_check(conf, &err) < 0) {
-		fprintf(stderr, "pb-shipper: %s: %s\n", path, err.text);
+		fprintf(stderr, "pb-shipper: %s\n", err.text);
 		pb_conf_destroy(conf);
 		return EXIT_USAGE;
 	}

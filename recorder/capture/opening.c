@@ -27,7 +27,7 @@ struct opening {
 };
 
 static int	check_trailers(const struct pb_conf_capture *,
-		    struct pb_err *);
+		    const char **, struct pb_err *);
 static int	check_filter(const struct pb_conf_capture *, unsigned,
 		    struct pb_err *);
 static struct opening *new_opening(const struct pb_conf_capture *,
@@ -42,17 +42,20 @@ static int	one_handle(struct opening *, const char *);
 
 int
 pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
-    struct pb_err *err)
+    const char **key, struct pb_err *err)
 {
-	int rc = check_trailers(capture, err);
+	int rc = check_trailers(capture, key, err);
 
 	if (rc == 0 && capture->timestamp_type[0] != '\0' &&
-	    pcap_tstamp_type_name_to_val(capture->timestamp_type) < 0)
+	    pcap_tstamp_type_name_to_val(capture->timestamp_type) < 0) {
+		*key = "timestamp_type";
 		rc = pb_err_set(err, PB_EINVAL, "timestamp_type '%s': not "
 		    "known; `pb interfaces` lists those of each interface",
 		    capture->timestamp_type);
-	else if (rc == 0 && capture->filter[0] != '\0')
+	} else if (rc == 0 && capture->filter[0] != '\0') {
+		*key = "filter";
 		rc = check_filter(capture, ms, err);
+	}
 	if (rc != 0)
 		pb_err_prefix(err, rc, "[capture %s]", capture->interface);
 	return rc;
@@ -103,10 +106,11 @@ pb_handles_close(struct pb_handles *handles)
 }
 
 static int
-check_trailers(const struct pb_conf_capture *capture, struct pb_err *err)
+check_trailers(const struct pb_conf_capture *capture, const char **key,
+    struct pb_err *err)
 {
 	struct pb_stamping stamping = { .choice = PB_STAMP_CAPTURE };
-	int rc = pb_stamping_init(&stamping, capture, err);
+	int rc = pb_stamping_init(&stamping, capture, key, err);
 
 	if (rc == 0 && stamping.list.count > 0 && capture->snaplen != 0 &&
 	    capture->snaplen < PB_SNAPLEN)

@@ -53,6 +53,7 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
     const struct pb_conf *conf, struct pb_store *store, struct pb_err *err)
 {
 	struct pb_source *src;
+	const char *key;
 	int rc;
 
 	assert(capture->threads >= 1 &&
@@ -75,7 +76,7 @@ pb_source_start(struct pb_source **out, const struct pb_conf_capture *capture,
 	sem_init(&src->tried, 0, 0);
 	rc = make_fds(src, err);
 	if (rc == 0)
-		rc = pb_stamping_init(&src->stamping, capture, err);
+		rc = pb_stamping_init(&src->stamping, capture, &key, err);
 	if (rc == 0)
 		rc = make_lanes(src, err);
 	if (rc == 0 && capture->forward[0] != '\0')

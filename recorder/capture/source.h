@@ -62,10 +62,10 @@ struct pb_source_stats {
  * not compile, an unknown time stamp type, or what pb_stamping_init() refuses,
  * is PB_EINVAL; a snap length that cuts trailers off is warned of.  1, with the
  * reason, where only a name in the filter is not known (now), or was not
- * found within `ms`: it is waited for.
+ * found within `ms`: it is waited for.  `*key` is the one at fault.
  */
 int	pb_source_check(const struct pb_conf_capture *capture, unsigned ms,
-	    struct pb_err *err);
+	    const char **key, struct pb_err *err);
 
 /* Start the threads.  Trailers that pb_source_check() refuses are refused;
  * what else it does, and an interface that is absent, is tried again and

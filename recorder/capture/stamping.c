@@ -36,13 +36,16 @@ static const char *yes_no(bool);
 
 int
 pb_stamping_init(struct pb_stamping *out,
-    const struct pb_conf_capture *capture, struct pb_err *err)
+    const struct pb_conf_capture *capture, const char **key,
+    struct pb_err *err)
 {
 	struct pb_trailer_list *list = &out->list;
 	int rc = pb_trailer_list_parse(list, capture->trailers, err);
 
+	*key = "trailers";
 	if (rc < 0)
 		return pb_err_prefix(err, rc, "trailers");
+	*key = "timestamp_from";
 	list->fcs = capture->fcs;
 	list->tai_utc = (int)capture->tai_utc;
 	if (capture->timestamp_from[0] != '\0')
@@ -53,6 +56,7 @@ pb_stamping_init(struct pb_stamping *out,
 	if (out->choice != PB_STAMP_CAPTURE &&
 	    check_choice(out, capture, err) < 0)
 		return PB_EINVAL;
+	*key = "threads";
 	if (list->needs_context && capture->threads > 1)
 		return pb_err_set(err, PB_EINVAL, "threads: %u, but what the "
 		    "keyframes of these trailers say goes for the frames of "

@@ -59,11 +59,13 @@ struct pb_stamping_lane {
 
 /*
  * What `capture` asks for; `out` is zeroed before.  PB_EINVAL, naming the
- * key: no such trailer or choice, a time from a trailer that is not in the
- * list, a list that needs all frames in one order with several threads.
+ * key, which `*key` is as well: no such trailer or choice, a time from a
+ * trailer that is not in the list, a list that needs all frames in one order
+ * with several threads.
  */
 int	pb_stamping_init(struct pb_stamping *out,
-	    const struct pb_conf_capture *capture, struct pb_err *err);
+	    const struct pb_conf_capture *capture, const char **key,
+	    struct pb_err *err);
 
 /*
  * Read a frame captured at `*time_ns`, which becomes the packet's time.

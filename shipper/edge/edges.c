@@ -164,9 +164,12 @@ pb_edges_check(const struct pb_conf *conf, struct pb_err *err)
 
 	for (size_t i = 0; i < conf->edges && rc == 0; i++) {
 		rc = pb_proxy_auth_read(auth, conf->edge[i].proxy_auth, err);
-		if (rc < 0)
-			pb_err_prefix(err, rc, "[edge %s] proxy_auth",
-			    conf->edge[i].name);
+		if (rc == 0)
+			continue;
+		pb_err_prefix(err, rc, "[edge %s] proxy_auth",
+		    conf->edge[i].name);
+		pb_conf_blame(conf, PB_CONF_EDGE, &conf->edge[i],
+		    "proxy_auth", err);
 	}
 	return rc;
 }

@@ -42,7 +42,7 @@ bool	pb_edges_report(struct pb_edges *edges, struct pb_news *news,
 void	pb_edges_report_again(struct pb_edges *edges);
 
 /* What is wrong with sections that only shows when they are used: 0, or
- * PB_EINVAL; `err` begins with the section. */
+ * PB_EINVAL; `err` names the line and the section. */
 int	pb_edges_check(const struct pb_conf *conf, struct pb_err *err);
 
 #endif

@@ -14,7 +14,8 @@
 static const struct pb_sink_kind *const kinds[] = { &pb_sink_http,
 	&pb_sink_interface, &pb_sink_pull };
 
-static int	check_one(const struct pb_conf_upstream *, unsigned,
+static int	check_one(const struct pb_conf *,
+		    const struct pb_conf_upstream *, unsigned,
 		    struct pb_err *);
 static bool	takes(const struct pb_sink_kind *, const char *);
 
@@ -43,7 +44,7 @@ pb_sink_check(const struct pb_conf *conf, const struct pb_conf *before,
 		    one->name);
 		if (was == NULL || !pb_conf_same(PB_CONF_UPSTREAM, one, was,
 		    false))
-			rc = check_one(one, ms, err);
+			rc = check_one(conf, one, ms, err);
 	}
 	return rc;
 }
@@ -65,17 +66,24 @@ pb_sink_destroy(struct pb_sink *sink)
 }
 
 static int
-check_one(const struct pb_conf_upstream *conf, unsigned ms,
-    struct pb_err *err)
+check_one(const struct pb_conf *conf, const struct pb_conf_upstream *one,
+    unsigned ms, struct pb_err *err)
 {
 	char auth[PB_PROXY_AUTH_MAX];
-	int rc = pb_sieve_check(conf->filter, ms, err);
+	const char *key = "filter";
+	int rc = pb_sieve_check(one->filter, ms, err);
 
-	if (rc < 0)
-		return pb_err_prefix(err, rc, "[upstream %s]", conf->name);
-	rc = pb_proxy_auth_read(auth, conf->proxy_auth, err);
-	return rc < 0 ? pb_err_prefix(err, rc, "[upstream %s] proxy_auth",
-	    conf->name) : 0;
+	if (rc < 0) {
+		pb_err_prefix(err, rc, "[upstream %s]", one->name);
+	} else {
+		key = "proxy_auth";
+		rc = pb_proxy_auth_read(auth, one->proxy_auth, err);
+		if (rc < 0)
+			pb_err_prefix(err, rc, "[upstream %s] proxy_auth",
+			    one->name);
+	}
+	return rc < 0 ? pb_conf_blame(conf, PB_CONF_UPSTREAM, one, key, err) :
+	    0;
 }
 
 static bool

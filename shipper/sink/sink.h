@@ -106,8 +106,8 @@ struct pb_sink {
 
 /* What is wrong with upstreams that only their kinds know; not with those that
  * are the same in `before`, which may be NULL.  Names in a filter are waited
- * for, `ms` at most, and may be unknown.  0, or PB_EINVAL; `err` begins with
- * the section. */
+ * for, `ms` at most, and may be unknown.  0, or PB_EINVAL; `err` names the
+ * line and the section. */
 int	pb_sink_check(const struct pb_conf *conf, const struct pb_conf *before,
 	    unsigned ms, struct pb_err *err);
 

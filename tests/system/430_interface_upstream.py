@@ -379,7 +379,8 @@ def a_filter_that_is_none_is_refused_by_a_reload(t):
                                  "interface:pb0\nfilter = " + filter))
         out.core.shipper.proc.send_signal(signal.SIGHUP)
         out.core.shipper.says(words)
-    out.core.shipper.says("was: .upstream out.: filter 'no such thing': ")
+    out.core.shipper.says(r"was: \S+:\d+: .upstream out.: "
+                          "filter 'no such thing': ")
     equal(out.came(), list(range(1, 101)), "frames")
 
 

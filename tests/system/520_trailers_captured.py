@@ -325,20 +325,23 @@ def stamps_that_need_keyframes_are_kept_beside_the_packets(t):
 
 
 def what_cannot_be_is_refused_before_it_starts(t):
-    for keys, line, words_ in (
-            (("trailers = metamko",), 6, "[capture lo]: trailers: 'metamko' is "
+    for keys, below, words_ in (
+            (("trailers = metamko",), 1, "[capture lo]: trailers: 'metamko' is "
              "no trailer; did you mean metamako?"),
-            (("trailers = none", "timestamp_from = trailer"), 6,
+            (("trailers = none", "timestamp_from = trailer"), 2,
              "[capture lo]: timestamp_from: trailer, but no trailers"),
-            (("trailers = arista7150", "threads = 2"), 6,
+            (("trailers = arista7150", "threads = 2"), 2,
              "[capture lo]: threads: 2, but what the keyframes"),
-            (("trailer = metamako",), 7, "did you mean trailers?")):
+            (("trailer = metamako",), 1, "[capture lo] trailer: unknown key; did you mean trailers?")):
         node = t.node("bad", captures=[("lo", *keys)])
         done = run([os.path.join(BUILD, "pb-recorder"), "-c", node.conf,
                     "-t"])
         said = done.stderr.decode()
         equal(done.returncode, 2, "status of -t")
-        check(words_ in said and said.count("\n") == 1, said)
+        with open(node.conf) as f:
+            line = f.read().splitlines().index("[capture lo]") + 1 + below
+        check("%s:%d: %s" % (node.conf, line, words_) in said and
+              said.count("\n") == 1, said)
     node = t.node("cut", captures=[("lo", "trailers = metamako",
                                     "snaplen = 200")])
     done = run([os.path.join(BUILD, "pb-recorder"), "-c", node.conf, "-t"])

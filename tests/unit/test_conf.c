@@ -71,6 +71,54 @@ a_minimal_file_gets_every_default(void **state)
 	pb_conf_destroy(conf);
 }
 
+/* The key's, or its section's where it is not given. */
+static void
+what_is_wrong_later_is_laid_at_its_line(void **state)
+{
+	static const char text[] = BASE "[capture eth0]\n[capture eth1]\n"
+	    "snaplen = 99\nfilter = udp\n"
+	    "[upstream a]\nurl = http://a\ntls = off\n"
+	    "[capture eth2]\nfilter = tcp\n"
+	    "[edge x]\nurl = http://x\ntls = off\n"
+	    "[edge y]\nurl = http://y\ntls = off\n"
+	    "[edge z]\nurl = http://z\ntls = off\nproxy = http://p.example:1\n";
+	struct pb_conf *conf = load_good(text);
+	const struct {
+		enum pb_conf_kind kind;
+		const void	*section;
+		const char	*key, *line;
+	} wrong[] = {
+		{ PB_CONF_CAPTURE, &conf->capture[0], "filter",
+		    "[capture eth0]" },
+		{ PB_CONF_CAPTURE, &conf->capture[1], "filter",
+		    "filter = udp" },
+		{ PB_CONF_CAPTURE, &conf->capture[2], "filter",
+		    "filter = tcp" },
+		{ PB_CONF_UPSTREAM, conf->upstream, "filter",
+		    "[upstream a]" },
+		{ PB_CONF_EDGE, &conf->edge[1], "proxy", "[edge y]" },
+		{ PB_CONF_EDGE, &conf->edge[2], "proxy", "proxy = " },
+		{ PB_CONF_STORE, &conf->store, "min_free", "[store]" },
+	};
+	char want[PATH_MAX + 32];
+	struct pb_err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		const char *at = strstr(text, wrong[i].line);
+		unsigned line = 1;
+
+		for (const char *c = text; c < at; c++)
+			line += *c == '\n';
+		snprintf(want, sizeof(want), "%s:%u: is wrong", file, line);
+		pb_err_set(&err, PB_EINVAL, "is wrong");
+		assert_int_equal(pb_conf_blame(conf, wrong[i].kind,
+		    wrong[i].section, wrong[i].key, &err), PB_EINVAL);
+		assert_string_equal(err.text, want);
+	}
+	pb_conf_destroy(conf);
+}
+
 static const char every_key[] =
     "# all of them\n"
     "[node]                   ; who\n"
@@ -574,6 +622,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_minimal_file_gets_every_default),
+		cmocka_unit_test(what_is_wrong_later_is_laid_at_its_line),
 		cmocka_unit_test(every_key_of_the_contract_reaches_its_field),
 		cmocka_unit_test(
 		    blanks_line_ends_and_a_byte_order_mark_do_not_matter),

@@ -30,6 +30,8 @@
 #define POLL_MS		10
 #define TURNS_MAX	3000	/* of POLL_MS, then a test gives up */
 
+static const char *key;	/* at fault */
+
 static void
 a_stream_says_who_and_where_it_is(void **state)
 {
@@ -92,7 +94,7 @@ a_stream_says_which_trailers_its_frames_have(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_stamping_init(&stamping, &capture, &err), 0);
+	assert_int_equal(pb_stamping_init(&stamping, &capture, &key, &err), 0);
 	assert_int_equal(pb_describe(&head, &what, &err), 0);
 	assert_int_equal(pb_interface_text_get(head->idb_options.data,
 	    head->idb_options.len, text), 1);
@@ -148,7 +150,7 @@ trailers_that_cannot_be_read_are_refused_in_words(void **state)
 		struct pb_err err = { .text = "" };
 
 		strcpy(capture.interface, "e");
-		assert_int_equal(pb_source_check(&capture, 5000, &err),
+		assert_int_equal(pb_source_check(&capture, 5000, &key, &err),
 		    trailed[i].says == NULL ? 0 : PB_EINVAL);
 		if (trailed[i].says != NULL &&
 		    strstr(err.text, trailed[i].says) == NULL)
@@ -163,14 +165,15 @@ a_filter_is_checked_though_the_interface_is_absent(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_source_check(&capture, 5000, &err), 0);
+	assert_int_equal(pb_source_check(&capture, 5000, &key, &err), 0);
 	strcpy(capture.filter, "tcp port 80 and vlan");
-	assert_int_equal(pb_source_check(&capture, 5000, &err), 0);
+	assert_int_equal(pb_source_check(&capture, 5000, &key, &err), 0);
 	/* Right for another link type than Ethernet. */
 	strcpy(capture.filter, "wlan type mgt");
-	assert_int_equal(pb_source_check(&capture, 5000, &err), 0);
+	assert_int_equal(pb_source_check(&capture, 5000, &key, &err), 0);
 	strcpy(capture.filter, "port port");
-	assert_int_equal(pb_source_check(&capture, 5000, &err), PB_EINVAL);
+	assert_int_equal(pb_source_check(&capture, 5000, &key, &err),
+	    PB_EINVAL);
 	assert_non_null(strstr(err.text, "[capture not-there0]"));
 	assert_non_null(strstr(err.text, "port port"));
 }
@@ -189,7 +192,7 @@ a_filter_that_a_packet_could_keep_running_is_refused(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		strcpy(capture.interface, interface[i / 2]);
 		strcpy(capture.filter, text[i % 2]);
-		assert_int_equal(pb_source_check(&capture, 5000, &err),
+		assert_int_equal(pb_source_check(&capture, 5000, &key, &err),
 		    PB_EINVAL);
 		assert_non_null(strstr(err.text, text[i % 2]));
 		assert_non_null(strstr(err.text, "protochain is for pb query "
@@ -207,10 +210,12 @@ an_unknown_time_stamp_type_is_refused(void **state)
 	struct pb_err err;
 
 	(void)state;
-	assert_int_equal(pb_source_check(&capture, 5000, &err), 0);
+	assert_int_equal(pb_source_check(&capture, 5000, &key, &err), 0);
 	strcpy(capture.timestamp_type, "sundial");
-	assert_int_equal(pb_source_check(&capture, 5000, &err), PB_EINVAL);
+	assert_int_equal(pb_source_check(&capture, 5000, &key, &err),
+	    PB_EINVAL);
 	assert_non_null(strstr(err.text, "sundial"));
+	assert_string_equal(key, "timestamp_type");
 }
 
 static void

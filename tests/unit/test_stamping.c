@@ -13,6 +13,8 @@
 
 #define CAPTURE_NS	(NOW_NS + 5 * PB_NS_PER_MS)
 
+static const char *key;	/* at fault */
+
 static struct pb_stamping stamping;
 static struct pb_stamping_lane lane;
 static struct pb_stamped stamped;
@@ -29,7 +31,7 @@ capture_is(const char *trailers, const char *from)
 	strcpy(capture.timestamp_from, from);
 	memset(&stamping, 0, sizeof(stamping));
 	memset(&lane, 0, sizeof(lane));
-	assert_int_equal(pb_stamping_init(&stamping, &capture, &err), 0);
+	assert_int_equal(pb_stamping_init(&stamping, &capture, &key, &err), 0);
 }
 
 /* What `frame` is, without its last FCS, is captured. */
