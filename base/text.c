@@ -25,9 +25,9 @@ struct unit {
 	uint64_t	 factor;
 };
 
-static bool	parse_scaled(const char *, const struct unit *, bool,
-		    uint64_t *);
-static const char *parse_digits(const char *, uint64_t *);
+static int	parse_scaled(const char *, const struct unit *, bool,
+		    uint64_t *, const char *, struct pb_err *);
+static const char *parse_digits(const char *, uint64_t *, bool *);
 static size_t	distance(const char *, size_t, const char *, size_t);
 
 static const struct unit size_units[] = {
@@ -62,38 +62,30 @@ static const struct unit rate_units[] = {
 int
 pb_parse_size(const char *text, uint64_t *bytes, struct pb_err *err)
 {
-	if (parse_scaled(text, size_units, false, bytes))
-		return 0;
-	return pb_err_set(err, PB_EINVAL, QUOTED " is no size; write a whole "
-	    "number of bytes or one with KiB, MiB, GiB, TiB, kB, MB, GB or "
-	    "TB, like 256MiB", text);
+	return parse_scaled(text, size_units, false, bytes, "size; write a "
+	    "whole number of bytes or one with KiB, MiB, GiB, TiB, kB, MB, GB "
+	    "or TB, like 256MiB", err);
 }
 
 int
 pb_parse_duration(const char *text, uint64_t *ms, struct pb_err *err)
 {
-	if (parse_scaled(text, duration_units, true, ms))
-		return 0;
-	return pb_err_set(err, PB_EINVAL, QUOTED " is no time span; write a "
-	    "whole number with ms, s, m, h or d, like 60s", text);
+	return parse_scaled(text, duration_units, true, ms, "time span; write "
+	    "a whole number with ms, s, m, h or d, like 60s", err);
 }
 
 int
 pb_parse_span(const char *text, uint64_t *ns, struct pb_err *err)
 {
-	if (parse_scaled(text, span_units, true, ns))
-		return 0;
-	return pb_err_set(err, PB_EINVAL, QUOTED " is no time span; write a "
-	    "whole number with ns, us, ms, s, m, h or d, like 20us", text);
+	return parse_scaled(text, span_units, true, ns, "time span; write a "
+	    "whole number with ns, us, ms, s, m, h or d, like 20us", err);
 }
 
 int
 pb_parse_rate(const char *text, uint64_t *bits, struct pb_err *err)
 {
-	if (parse_scaled(text, rate_units, true, bits))
-		return 0;
-	return pb_err_set(err, PB_EINVAL, QUOTED " is no rate; write a whole "
-	    "number with bit, kbit, Mbit or Gbit, like 100Mbit", text);
+	return parse_scaled(text, rate_units, true, bits, "rate; write a "
+	    "whole number with bit, kbit, Mbit or Gbit, like 100Mbit", err);
 }
 
 int
@@ -118,13 +110,14 @@ pb_parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out,
     struct pb_err *err)
 {
 	uint64_t value;
-	const char *end = parse_digits(text, &value);
+	bool fits;
+	const char *end = parse_digits(text, &value, &fits);
 
 	if (end == NULL || *end != '\0')
 		return pb_err_set(err, PB_EINVAL, QUOTED " is no whole "
 		    "number; write one from %" PRIu64 " to %" PRIu64, text,
 		    min, max);
-	if (value < min || value > max)
+	if (!fits || value < min || value > max)
 		return pb_err_set(err, PB_EINVAL, QUOTED " is out of range; "
 		    "write a number from %" PRIu64 " to %" PRIu64, text, min,
 		    max);
@@ -262,32 +255,40 @@ pb_nearest(const char *word, const char *const *words, size_t count)
 }
 
 /*
- * A whole number and one of `units`; without a unit only 0, or any number
- * where `unit_needed` is false.
+ * A whole number and one of `units`; without a unit only 0, or
+ * any number where `unit_needed` is false.  `right`: what it is not, and what
+ * to write.
  */
-static bool
+static int
 parse_scaled(const char *text, const struct unit *units, bool unit_needed,
-    uint64_t *out)
+    uint64_t *out, const char *right, struct pb_err *err)
 {
-	uint64_t value, factor = 1;
-	const char *end = parse_digits(text, &value);
+	static const struct unit none = { "", 1 };
+	const struct unit *unit = units;
+	uint64_t value;
+	bool fits;
+	const char *end = parse_digits(text, &value, &fits);
 
-	if (end == NULL || (*end == '\0' && unit_needed && value != 0))
-		return false;
-	if (*end != '\0') {
-		while (units->name != NULL && strcmp(end, units->name) != 0)
-			units++;
-		factor = units->factor;
-	}
-	if (factor == 0 || value > UINT64_MAX / factor)
-		return false;
-	*out = value * factor;
-	return true;
+	if (end != NULL && *end == '\0' && (!unit_needed || value == 0))
+		unit = &none;
+	else
+		while (unit->name != NULL && (end == NULL ||
+		    strcmp(end, unit->name) != 0))
+			unit++;
+	if (unit->name == NULL)
+		return pb_err_set(err, PB_EINVAL, QUOTED " is no %s", text,
+		    right);
+	if (!fits || value > UINT64_MAX / unit->factor)
+		return pb_err_set(err, PB_EINVAL, QUOTED " is too large; "
+		    "write at most %" PRIu64 "%s", text,
+		    UINT64_MAX / unit->factor, unit->name);
+	*out = value * unit->factor;
+	return 0;
 }
 
-/* Where the digits end, or NULL: there are none, or too many for 64 bits. */
+/* Where the digits end, or NULL: there are none.  Do they fit 64 bits? */
 static const char *
-parse_digits(const char *text, uint64_t *out)
+parse_digits(const char *text, uint64_t *out, bool *fits)
 {
 	char *end;
 
@@ -296,7 +297,8 @@ parse_digits(const char *text, uint64_t *out)
 		return NULL;
 	errno = 0;
 	*out = strtoull(text, &end, 10);
-	return errno == ERANGE ? NULL : end;
+	*fits = errno != ERANGE;
+	return end;
 }
 
 /*

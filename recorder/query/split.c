@@ -13,8 +13,6 @@
 #include "base/press.h"
 #include "base/text.h"
 
-#define MS_MAX	(UINT64_MAX / PB_NS_PER_MS)
-
 static bool	has_unit(const char *);
 static int	wrong(const char *, struct pb_err *);
 static const char *last_dot(const char *, const char *);
@@ -29,11 +27,10 @@ pb_split_parse(void *arg, const char *text, struct pb_err *err)
 	memset(split, 0, sizeof(*split));
 	if (strcmp(text, "stream") == 0) {
 		split->kind = PB_SPLIT_STREAM;
-	} else if (pb_parse_duration(text, &n, NULL) == 0) {
-		if (n == 0 || n > MS_MAX)
-			return wrong(text, err);
+	} else if (pb_parse_duration(text, &n, NULL) == 0 && n > 0) {
+		if (pb_parse_span(text, &split->ns, err) < 0)
+			return pb_err_prefix(err, PB_EINVAL, "--split");
 		split->kind = PB_SPLIT_TIME;
-		split->ns = n * PB_NS_PER_MS;
 	} else if (has_unit(text) && pb_parse_size(text, &n, NULL) == 0 &&
 	    n > 0) {
 		split->kind = PB_SPLIT_BYTES;
@@ -122,6 +119,6 @@ has_unit(const char *text)
 static int
 wrong(const char *text, struct pb_err *err)
 {
-	return pb_err_set(err, PB_EINVAL, "--split '%.40s': is no size, time "
-	    "or 'stream'; write 100MiB, 1h or stream", text);
+	return pb_err_set(err, PB_EINVAL, "--split '%.40s': is no size or time "
+	    "above 0, nor 'stream'; write 100MiB, 1h or stream", text);
 }

@@ -71,6 +71,10 @@ what_is_none_of_them_is_told_what_would_be(void **state)
 		assert_non_null(strstr(err.text, "100MiB, 1h or stream"));
 		assert_int_equal(split.kind, PB_SPLIT_NONE);
 	}
+	assert_int_equal(pb_split_parse(&split, "99999999999s", &err),
+	    PB_EINVAL);
+	assert_non_null(strstr(err.text, "at most 18446744073s"));
+	assert_int_equal(split.kind, PB_SPLIT_NONE);
 }
 
 static void

@@ -124,6 +124,40 @@ a_rate_counts_bits_in_powers_of_ten(void **state)
 	check_numbers(pb_parse_rate, rows, COUNT(rows));
 }
 
+/* Not as what it is not. */
+static void
+what_is_too_large_is_told_with_what_is_allowed(void **state)
+{
+	static const struct {
+		parser		*parse;
+		const char	*text, *says;
+	} rows[] = {
+		{ pb_parse_span, "99999999999s", "write at most 18446744073s" },
+		{ pb_parse_span, "213504d", "write at most 213503d" },
+		{ pb_parse_span, "18446744073709551616ns",
+		    "write at most 18446744073709551615ns" },
+		{ pb_parse_duration, "213503982335d",
+		    "write at most 213503982334d" },
+		{ pb_parse_size, "16384PiB", "write at most 16383PiB" },
+		{ pb_parse_size, "99999999999999999999",
+		    "write at most 18446744073709551615" },
+		{ pb_parse_rate, "18446745Tbit", "write at most 18446744Tbit" },
+	};
+	uint64_t value;
+	struct pb_err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(rows[i].parse(rows[i].text, &value, &err),
+		    PB_EINVAL);
+		assert_non_null(strstr(err.text, "' is too large; "));
+		assert_non_null(strstr(err.text, rows[i].says));
+	}
+	assert_int_equal(pb_parse_u64("99999999999999999999", 0, UINT64_MAX,
+	    &value, &err), PB_EINVAL);
+	assert_non_null(strstr(err.text, "is out of range"));
+}
+
 static void
 a_boolean_is_one_of_eight_words(void **state)
 {
@@ -623,6 +657,8 @@ main(void)
 		cmocka_unit_test(a_time_span_needs_a_unit_unless_it_is_zero),
 		cmocka_unit_test(a_short_time_span_is_of_nanoseconds),
 		cmocka_unit_test(a_rate_counts_bits_in_powers_of_ten),
+		cmocka_unit_test(
+		    what_is_too_large_is_told_with_what_is_allowed),
 		cmocka_unit_test(a_boolean_is_one_of_eight_words),
 		cmocka_unit_test(a_bounded_number_keeps_its_bounds),
 		cmocka_unit_test(a_moment_is_read_in_every_form),
