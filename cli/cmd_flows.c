@@ -114,8 +114,8 @@ static const struct pb_column columns[] = {
 	{ "bytes", PB_CELL_SIZE, ROW(bytes) },
 	{ "packets_back", PB_CELL_U64, ROW(packets_back) },
 	{ "bytes_back", PB_CELL_SIZE, ROW(bytes_back) },
-	{ "first_time", PB_CELL_TIME, ROW(first_time) },
-	{ "last_time", PB_CELL_TIME, ROW(last_time) },
+	{ "first_time", PB_CELL_TIME_MAX, ROW(first_time) },
+	{ "last_time", PB_CELL_TIME_MAX, ROW(last_time) },
 	{ 0 },
 };
 

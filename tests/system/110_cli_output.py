@@ -83,6 +83,18 @@ def packets_have_their_fields(t):
           "no endpoints in", text[:2])
 
 
+def a_packet_of_the_first_moment_of_1970_has_a_time(t):
+    node = t.node("n1")
+    node.pb("import", t.write("a.pcap", samples.pcap(
+        "<", samples.MAGIC_NS, [(0, 0, samples.eth(1), 60)])))
+    for command in ("query", "streams", "segments", "flows"):
+        row, = node.rows(command)
+        for name in ("time",) if command == "query" else ("first_time",
+                                                          "last_time"):
+            equal(parse_time(row[name]), 0, name + " of " + command)
+    check(b" 1970-01-01T00:00:00" in node.pb("flows"), "for people")
+
+
 def ranges_and_limits_cut(t):
     node = store(t)
     t0 = samples.T0
@@ -285,7 +297,8 @@ def interfaces_are_listed(t):
 
 if __name__ == "__main__":
     main("110", streams_segments_and_status_have_their_fields,
-         packets_have_their_fields, ranges_and_limits_cut,
+         packets_have_their_fields,
+         a_packet_of_the_first_moment_of_1970_has_a_time, ranges_and_limits_cut,
          what_query_writes_opens_in_stock_tools,
          follow_shows_what_comes_later, a_closed_pipe_is_no_error,
          output_that_cannot_be_written_is_a_failure_and_a_line,
