@@ -16,8 +16,12 @@
 
 #include "base/rot.h"
 
+#define LINKS_MAX	40	/* one behind the other, the kernel's bound */
+
 static int	resolve(char [static PATH_MAX], const char *, const char *,
 		    bool *, struct pb_err *);
+static int	follow(char [static PATH_MAX], bool *, struct pb_err *);
+static int	read_link(char [static PATH_MAX], struct pb_err *);
 static bool	is_below(const char *, const char *);
 static int	open_hidden(struct pb_target *, mode_t, struct pb_err *);
 static void	serve(const struct pb_target *, int)
@@ -218,16 +222,10 @@ resolve(char out[static PATH_MAX], const char *name, const char *store,
 	if (strlen(name) >= PATH_MAX)
 		return pb_err_set(err, PB_EINVAL, "%.60s...: the path is "
 		    "longer than %d bytes", name, PATH_MAX - 1);
-	/* As the kernel has it in /tmp (protected_symlinks), everywhere. */
+	strcpy(out, name);
 	*link = lstat(name, &st) == 0 && S_ISLNK(st.st_mode);
-	if (*link && st.st_uid != geteuid() && st.st_uid != 0)
-		return pb_err_set(err, PB_EINVAL, "%s: is a link that "
-		    "another user made; name the file", name);
-	/* The file that a link points to is replaced, not the link. */
-	if (*link && realpath(name, out) != NULL)
-		*link = false;
-	else
-		strcpy(out, name);
+	if (*link && follow(out, link, err) < 0)
+		return err->code;
 	strcpy(dir, out);
 	slash = strrchr(dir, '/');
 	if (slash == NULL)
@@ -238,6 +236,63 @@ resolve(char out[static PATH_MAX], const char *name, const char *store,
 	    is_below(real, within))
 		return pb_err_set(err, PB_EINVAL, "%s: is in the store; name "
 		    "a file elsewhere", name);
+	return 0;
+}
+
+/*
+ * The file that a link leads to is meant, not the link: one that is there is
+ * replaced, and one that is not is made, as open(2) would.  `*link` stays where
+ * what it leads to has no name.
+ */
+static int
+follow(char path[static PATH_MAX], bool *link, struct pb_err *err)
+{
+	char to[PATH_MAX];
+	struct stat st;
+	bool there = stat(path, &st) == 0;
+
+	if (!there && errno != ENOENT)
+		return pb_err_sys(err, "%s", path);
+	for (int i = 0; i < LINKS_MAX && lstat(path, &st) == 0 &&
+	    S_ISLNK(st.st_mode); i++) {
+		/* As the kernel has it in /tmp (protected_symlinks),
+		 * everywhere. */
+		if (st.st_uid != geteuid() && st.st_uid != 0)
+			return pb_err_set(err, PB_EINVAL, "%s: is a link that "
+			    "another user made; name the file", path);
+		if (there) {
+			*link = realpath(path, to) == NULL;
+			if (!*link)
+				strcpy(path, to);
+			return 0;
+		}
+		if (read_link(path, err) < 0)
+			return err->code;
+	}
+	*link = false;
+	return 0;
+}
+
+/* One step: `path` becomes what the link has, beside which a name that does not
+ * begin at the root is. */
+static int
+read_link(char path[static PATH_MAX], struct pb_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	size_t dir = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+	char to[PATH_MAX];
+	ssize_t n = readlink(path, to, sizeof(to));
+
+	if (n < 0)
+		return pb_err_sys(err, "read the link %s", path);
+	if (n > 0 && to[0] == '/')
+		dir = 0;
+	if (dir + (size_t)n >= PATH_MAX)
+		return pb_err_set(err, PB_EINVAL, "%.60s...: the link leads "
+		    "to a path that is longer than %d bytes", path,
+		    PATH_MAX - 1);
+	memcpy(path + dir, to, (size_t)n);
+	path[dir + (size_t)n] = '\0';
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,6 +265,54 @@ a_link_and_the_mode_of_a_file_are_kept(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+/* By way of another one, and from where the link is. */
+static void
+what_a_link_leads_to_is_made_where_it_is_not_there(void **state)
+{
+	static const bool directly[] = { false, true };
+	const char *path = in_dir("a.pcapng"), *link = in_dir("link");
+	const char *second = in_dir("second");
+	struct pb_target target;
+	struct pb_err err;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(symlink("second", link), 0);
+	assert_int_equal(symlink(path, second), 0);
+	for (size_t i = 0; i < COUNT(directly); i++) {
+		assert_int_equal(pb_target_open(&target, link, "/nowhere",
+		    directly[i], NULL), 0);
+		assert_int_equal(write(target.fd, "new", 3), 3);
+		assert_int_equal(pb_target_commit(&target, NULL), 0);
+		assert_string_equal(text_of(path), "new");
+		assert_int_equal(lstat(link, &st), 0);
+		assert_true(S_ISLNK(st.st_mode));
+		assert_int_equal(files_in_dir(), 3);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(symlink("link", path), 0);
+	assert_int_equal(pb_target_open(&target, link, "/nowhere", false,
+	    &err), PB_ESYS);
+	assert_int_equal(err.sys, ELOOP);
+	assert_int_equal(files_in_dir(), 3);
+}
+
+/* A file within is not made by way of a link either. */
+static void
+a_link_into_the_store_is_refused(void **state)
+{
+	const char *link = in_dir("link"), *store = in_dir("store");
+	struct pb_target target;
+	struct pb_err err;
+
+	(void)state;
+	assert_int_equal(mkdir(store, 0700), 0);
+	assert_int_equal(symlink("store/a", link), 0);
+	assert_int_equal(pb_target_open(&target, link, store, false, &err),
+	    PB_EINVAL);
+	assert_non_null(strstr(err.text, "is in the store"));
+}
+
 static void
 pipes_and_followed_files_are_written_directly(void **state)
 {
@@ -435,6 +484,8 @@ main(void)
 		IN_DIR(a_file_appears_when_it_is_complete),
 		IN_DIR(a_failure_leaves_the_old_file_and_no_other),
 		IN_DIR(a_link_and_the_mode_of_a_file_are_kept),
+		IN_DIR(what_a_link_leads_to_is_made_where_it_is_not_there),
+		IN_DIR(a_link_into_the_store_is_refused),
 		IN_DIR(pipes_and_followed_files_are_written_directly),
 		IN_DIR(a_folder_that_is_not_there_is_named),
 		cmocka_unit_test(captures_are_read_from_the_recorders_answer),
