@@ -151,17 +151,29 @@ pb_cli_read_index(const struct pb_cli *cli, struct pb_index **out,
 }
 
 int
-pb_cli_open_index(void *cli, struct pb_index **out, struct pb_err *err)
+pb_cli_open_index(void *arg, struct pb_index **out, struct pb_err *err)
 {
-	return pb_cli_index(cli, out, err);
+	struct pb_cli *cli = arg;
+	int rc = cli->waits ? pb_index_readable(cli->store, err) : 0;
+
+	if (rc == 0)
+		rc = pb_cli_index(cli, out, err);
+	if (rc == 0) {
+		cli->waits = cli->told = false;
+	} else if (cli->waits && !cli->told && rc != PB_ENOENT) {
+		pb_cli_note("%s: waiting until it can be read", err->text);
+		cli->told = true;
+	}
+	return rc;
 }
 
 void
 pb_cli_close_index(void *arg, struct pb_index *index, const char *why)
 {
-	const struct pb_cli *cli = arg;
+	struct pb_cli *cli = arg;
 
-	if (why != NULL)
+	cli->waits = why != NULL;
+	if (cli->waits)
 		pb_cli_note("the index of the store %s %s: waiting for it, or "
 		    "for another one there", cli->store, why);
 	pb_index_close(index);

@@ -28,6 +28,8 @@ struct pb_cli {
 	struct pb_conf	*conf;		/* owned, after pb_cli_conf() */
 	char		 store[PATH_MAX]; /* absolute, after it as well */
 	bool		 held;		/* the store is (base/below.h) */
+	bool		 waits;		/* for an index, after one was read */
+	bool		 told;		/* why that cannot be read */
 };
 
 /* Read the configuration; 0, or PB_EINVAL: a configuration that is absent
@@ -59,7 +61,8 @@ int	pb_cli_read_index(const struct pb_cli *cli, struct pb_index **out,
 	    struct pb_err *err);
 
 /* Both for a struct pb_query_opts whose `arg` is the cli: pb_cli_index(), and
- * the end of it; that another one is waited for is said. */
+ * the end of it; that another one is waited for is said, and, once, that what
+ * is there then cannot be read, which does not end this process. */
 int	pb_cli_open_index(void *cli, struct pb_index **out,
 	    struct pb_err *err);
 void	pb_cli_close_index(void *cli, struct pb_index *index,

@@ -81,6 +81,36 @@ def rotten_pages_are_told_and_no_signal_ends_a_command(t):
     equal(seen, {0}, "as it was")
 
 
+def a_follower_waits_for_a_rotten_index_to_be_mended(t):
+    node, path = store(t)
+    with open(t.path("out"), "wb") as out, open(t.path("err"), "wb") as err:
+        proc = t.spawn([os.path.join(BUILD, "pb"), "-c", node.conf, "query",
+                        "--follow", "--json"], stdout=out, stderr=err)
+
+    def shown():
+        with open(t.path("out")) as f:
+            return len(f.readlines())
+
+    def said(words):
+        with open(t.path("err")) as f:
+            return f.read().count(words)
+
+    wait_until(lambda: shown() == STREAMS * PACKETS, "it shows all")
+    with open(path, "rb") as f, open(path + ".cut", "wb") as cut:
+        cut.write(f.read(2 * PAGE))
+    os.rename(path + ".cut", path)
+    wait_until(lambda: said("is corrupt: reading it ends in a signal; Fix: "),
+               "it says so")
+    time.sleep(1.5)     # a look more
+    equal((proc.poll(), said("is corrupt")), (None, 1), "it waits, and once")
+    node.pb("reindex")
+    node.pb("import", t.write("more.pcap", samples.pcap(
+        "<", samples.MAGIC_US, [(samples.T0, 1, samples.eth(1), 60)])))
+    wait_until(lambda: shown() == STREAMS * PACKETS + 1, "it goes on")
+    proc.send_signal(signal.SIGINT)
+    equal(proc.wait(20 * SLACK), 0, "status")
+
+
 def a_lock_that_is_not_let_go_of_is_told(t):
     node, path = store(t)
     with open(os.path.join(os.path.dirname(path), "lock.mdb"), "r+b") as f:
@@ -96,4 +126,5 @@ def a_lock_that_is_not_let_go_of_is_told(t):
 if __name__ == "__main__":
     main(145,
          rotten_pages_are_told_and_no_signal_ends_a_command,
+         a_follower_waits_for_a_rotten_index_to_be_mended,
          a_lock_that_is_not_let_go_of_is_told)
