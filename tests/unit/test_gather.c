@@ -165,13 +165,13 @@ when_a_gathered_write_fails_no_chunk_of_it_counts(void **state)
 	fixture_wait(f);
 	limit_files(2500u << 10);
 	for (unsigned n = 1; n < 4; n++)
-		submit_due(f, n, 50, false);
+		submit_due(f, n, n < 3 ? HOUR_MS : 0, false);
 	fixture_wait(f);
 	limit_files(RLIM_INFINITY);
 	assert_int_equal(f->failed, 3);
 	assert_int_equal(pb_stream_durable(f->stream), PACKETS);
 	for (unsigned n = 1; n < 4; n++)
-		submit_due(f, n, 50, false);
+		submit_due(f, n, n < 3 ? HOUR_MS : 0, false);
 	fixture_wait(f);
 	assert_int_equal(f->failed, 3);
 	assert_int_equal(fixture_read(f, &ALL, &first, &last), 4 * PACKETS);
@@ -188,7 +188,7 @@ gathered_chunks_of_capture_wait_in_order_until_the_disk_heals(void **state)
 	fixture_wait(f);
 	limit_files(2500u << 10);
 	for (unsigned n = 1; n < 10; n++)
-		submit_due(f, n, 20, true);
+		submit_due(f, n, n < 9 ? HOUR_MS : 0, true);
 	while (stats.failures == 0 && pb_clock_mono_ms() < until) {
 		pb_store_stats(f->store, &stats);
 		usleep(1000);
