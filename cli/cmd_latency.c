@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "cli/common/select.h"
@@ -57,6 +58,7 @@ static int	run_latency(struct latency *, const char *, struct pb_err *);
 static int	open_store(struct latency *, const char *, struct pb_err *);
 static int	open_files(struct latency *, const char *, struct pb_err *);
 static int	open_plot(struct latency *, struct pb_err *);
+static bool	is_read(const struct opts *, const char *);
 static int	gather(struct latency *, struct pb_err *);
 static int	next_packet(struct latency *, struct pb_cursor_packet *,
 		    uint64_t *, struct pb_err *);
@@ -338,6 +340,9 @@ open_plot(struct latency *latency, struct pb_err *err)
 	if (rc < 0 || plot == NULL)
 		return rc;
 	rc = store ? pb_cli_owner(latency->cli, &owner, err) : 0;
+	if (rc == 0 && is_read(latency->opts, plot))
+		rc = pb_err_set(err, PB_EINVAL, "--plot %.300s: is one of the "
+		    "files that -r reads; name another", plot);
 	if (rc < 0)
 		return rc;
 	latency->plots = true;
@@ -346,6 +351,20 @@ open_plot(struct latency *latency, struct pb_err *err)
 	if (rc == 0 && store && pb_owner_is_other(&owner))
 		rc = pb_target_keep(&latency->target, err);
 	return rc;
+}
+
+static bool
+is_read(const struct opts *opts, const char *plot)
+{
+	struct stat it, other;
+
+	if (stat(plot, &it) < 0 || !S_ISREG(it.st_mode))
+		return false;
+	for (size_t i = 0; i < opts->files; i++)
+		if (stat(opts->file[i], &other) == 0 &&
+		    other.st_dev == it.st_dev && other.st_ino == it.st_ino)
+			return true;
+	return false;
 }
 
 static int

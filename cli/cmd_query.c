@@ -285,7 +285,7 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 	pb_query_close(query->query);
 	pb_output_close(query->output);
 	pb_trailing_destroy(query->trailing);
-	if (opened && pb_cli_stopped() != 0 && !opts.follow)
+	if (pb_cli_stopped() != 0 && !(opened && opts.follow))
 		pb_cli_die(pb_cli_stopped());
 	return rc;
 }

@@ -32,6 +32,9 @@ pb_capture_file_open(struct pb_capture_file *file, const char *name,
 	struct stat st;
 
 	file->name = standard ? "standard input" : name;
+	if (name[0] == '\0')
+		return pb_err_set(err, PB_EINVAL, "a file to read has no "
+		    "name; give one, or `-` for standard input");
 	/* A FIFO is not waited for here, where no signal would end it well. */
 	file->fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC |
 	    O_NONBLOCK);

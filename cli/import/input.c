@@ -34,6 +34,8 @@ struct window {
 
 static int	spool(struct pb_input *, int, struct pb_err *);
 static int	spool_all(struct pb_input *, int, uint8_t *, struct pb_err *);
+static int	interrupted(const struct pb_input *, struct pb_err *);
+static int	check_start(const uint8_t *, size_t, struct pb_err *);
 static int	spool_open(struct pb_err *);
 static int	same_file(struct pb_input *, struct window *,
 		    struct pb_err *);
@@ -53,8 +55,13 @@ pb_input_init(struct pb_input *input, const char *name, bool keep,
 	input->fd = -1;
 	input->size = 0;
 	input->known = false;
+	if (name[0] == '\0')
+		return pb_err_set(err, PB_EINVAL, "a file to read has no "
+		    "name; give one, or `-` for standard input");
 	fd = input->standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0) {
+	if (fd < 0 && pb_cli_stopped() != 0) {
+		rc = interrupted(input, err);	/* a FIFO that nobody wrote */
+	} else if (fd < 0 || fstat(fd, &st) < 0) {
 		rc = pb_err_sys(err, "%s", input->name);
 	} else if (S_ISDIR(st.st_mode)) {
 		rc = pb_err_set(err, PB_ESYS, "%s: is a directory; name the "
@@ -216,14 +223,16 @@ spool_all(struct pb_input *input, int fd, uint8_t *piece, struct pb_err *err)
 	for (;;) {
 		n = read(fd, piece, READ_BYTES);
 		if (pb_cli_stopped() != 0)
-			return pb_err_set(err, PB_ESYS, "%s: interrupted; "
-			    "nothing was imported", input->name);
+			return interrupted(input, err);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return pb_err_sys(err, "%s", input->name);
 		if (n == 0)
 			return 0;
+		if (input->size == 0 && check_start(piece, (size_t)n, err) < 0)
+			return pb_err_prefix(err, err->code, "%s",
+			    input->name);
 		rc = pb_pwrite_all(input->fd, piece, (size_t)n,
 		    input->size, err);
 		if (rc < 0)
@@ -231,6 +240,29 @@ spool_all(struct pb_input *input, int fd, uint8_t *piece, struct pb_err *err)
 			    "temporary file", input->name);
 		input->size += (uint64_t)n;
 	}
+}
+
+static int
+interrupted(const struct pb_input *input, struct pb_err *err)
+{
+	return pb_err_set(err, PB_ESYS, "%s: interrupted; nothing was "
+	    "imported", input->name);
+}
+
+/* Nothing is copied without end that is no capture from its first bytes on. */
+static int
+check_start(const uint8_t *bytes, size_t len, struct pb_err *err)
+{
+	struct pb_reader *reader;
+	struct pb_event event;
+	size_t used;
+	int rc = pb_reader_create(&reader, err);
+
+	if (rc == 0)
+		rc = pb_reader_next(reader, bytes, len, false, &used, &event,
+		    err);
+	pb_reader_destroy(reader);
+	return rc < 0 ? rc : 0;
 }
 
 static int

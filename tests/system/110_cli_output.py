@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 
 from harness import *
 import pngread
@@ -225,6 +227,59 @@ def wrong_usage_is_status_2(t):
         check(done.stdout.strip(), "pb", args, "says nothing")
 
 
+def what_is_no_file_to_read_or_write_is_told_at_once(t):
+    node = t.node("n1")
+    name = t.write("a.pcap", samples.pcap("<", samples.MAGIC_US, [
+        (samples.T0, 1, samples.eth(1), 60)]))
+    other = t.write("b.pcap", samples.pcap("<", samples.MAGIC_US, []))
+    nameless = "a file to read has no name"
+    for status, words, command in (
+            (2, nameless, ("import", "")),
+            (2, nameless, ("replay", "-i", "lo", "-r", "")),
+            # It never ends.
+            (1, "/dev/zero: offset 0: neither a pcapng nor a pcap file",
+             ("import", "/dev/zero")),
+            (2, "is one of the files that -r reads",
+             ("latency", "-r", name, "-r", other, "--plot",
+              t.path("./a.pcap")))):
+        args = ["-c", node.conf] if command[0] == "import" else []
+        done = run([os.path.join(BUILD, "pb"), *args, *command])
+        said = done.stderr.decode()
+        equal((done.returncode, said.count("\n")), (status, 1), said)
+        check(words in said, said)
+    with open(name, "rb") as f:
+        equal(f.read(4), b"\xd4\xc3\xb2\xa1", "the file that was read")
+
+
+def catches(pid, sig):
+    with open("/proc/%d/status" % pid) as f:
+        mask = re.search(r"SigCgt:\s*([0-9a-f]+)", f.read())
+    return mask and int(mask[1], 16) >> (sig - 1) & 1
+
+
+def a_fifo_that_nobody_has_open_is_not_waited_for_when_interrupted(t):
+    node = t.node("n1")
+    node.pb("import", t.write("a.pcap", samples.pcap(
+        "<", samples.MAGIC_US, [(samples.T0, 1, samples.eth(1), 60)])))
+    fifo = t.path("fifo")
+    os.mkfifo(fifo)
+    for status, words, command in (
+            (-signal.SIGINT, "", ("query", "-w", fifo)),
+            (1, "fifo: interrupted; nothing was imported",
+             ("import", fifo))):
+        with open(t.path("said"), "wb") as said:
+            proc = t.spawn([os.path.join(BUILD, "pb"), "-c", node.conf,
+                            *command], stderr=said)
+        wait_until(lambda: catches(proc.pid, signal.SIGINT), "it is ready")
+        # The first one may come before it waits in open(2).
+        wait_until(lambda: proc.send_signal(signal.SIGINT) or
+                   proc.poll() is not None, "it ends")
+        equal(proc.returncode, status, command)
+        with open(t.path("said")) as said:
+            text = said.read()
+        check(words in text and text.count("\n") == (words != ""), text)
+
+
 def a_store_can_be_named_without_a_configuration(t):
     node = store(t)
     out = must([os.path.join(BUILD, "pb"), "--store", node.store, "query",
@@ -303,6 +358,8 @@ if __name__ == "__main__":
          follow_shows_what_comes_later, a_closed_pipe_is_no_error,
          output_that_cannot_be_written_is_a_failure_and_a_line,
          wrong_usage_is_status_2,
+         what_is_no_file_to_read_or_write_is_told_at_once,
+         a_fifo_that_nobody_has_open_is_not_waited_for_when_interrupted,
          a_store_can_be_named_without_a_configuration,
          a_store_can_be_moved,
          upstreams_are_listed_before_any_shipper_has_run,

@@ -234,7 +234,7 @@ a_signal_ends_the_wait_for_a_pipe(void **state)
 		_exit(wait_for_pipe(path));
 	fd = open(path, O_WRONLY);
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, "some", 4), 4);
+	assert_int_equal(write(fd, img.data, 4), 4);
 	for (unsigned i = 0; i < PATIENCE; i++) {
 		usleep(100000);
 		ended = waitpid(pid, &status, WNOHANG);
