@@ -156,9 +156,14 @@ static int
 own(const struct pb_cli *cli, struct pb_rebuild_opts *how,
     struct pb_err *err)
 {
-	int fd, rc = pb_lock_take(&fd, cli->store, "recorder.lock",
-	    "pb-recorder", err);
+	int fd, rc = pb_rebuild_needed(cli->store, NULL);
 
+	/* None is made where there is nothing to make it of. */
+	if (rc == 0)
+		return pb_err_set(err, PB_ENOENT, "there is no store in %s",
+		    cli->store);
+	rc = pb_lock_take(&fd, cli->store, "recorder.lock", "pb-recorder",
+	    err);
 	how->store = cli->store;
 	how->index_size = cli->conf->store.index_size;
 	how->node = cli->conf->node.name;

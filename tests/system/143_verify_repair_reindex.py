@@ -426,14 +426,16 @@ def a_store_that_was_killed_is_verified_repaired_and_rebuilt(t):
         take(node, "x/eth0", 1)
         node.stop()
         clean(node)
-    nowhere = t.node("nowhere")
-    for what in (("verify",), ("verify", "--repair"), ("reindex",)):
-        done = nowhere.pb_run(*what)
-        said = done.stderr.decode()
-        equal((done.returncode, done.stdout, said.count("\n")), (1, b"", 1),
-              "%s: %s" % (what, said))
-        check(nowhere.store in said, said)
-        check(not os.path.exists(nowhere.store), what, "made a store")
+    nowhere, bare = t.node("nowhere"), t.node("bare")
+    os.mkdir(bare.store)
+    for none in (nowhere, bare):
+        for what in (("verify",), ("verify", "--repair"), ("reindex",)):
+            done = none.pb_run(*what)
+            equal((done.returncode, done.stdout, done.stderr.decode()),
+                  (1, b"", "pb: there is no store in %s\n" % none.store),
+                  what)
+    check(not os.path.exists(nowhere.store), "made a store")
+    equal(os.listdir(bare.store), [], "made a store")
 
 
 if __name__ == "__main__":
