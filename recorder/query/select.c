@@ -11,6 +11,7 @@
 
 #define SEQ_TEXT_MAX	64	/* two 20-digit numbers and a dash fit */
 
+static int	check_times(const struct pb_select *, struct pb_err *);
 static int	seq_wrong(const char *, struct pb_err *);
 
 void
@@ -47,7 +48,7 @@ pb_select_after(void *arg, const char *text, struct pb_err *err)
 
 	if (pb_parse_time(text, select->now_ns, &select->range.after_ns,
 	    err) == 0)
-		return 0;
+		return check_times(select, err);
 	return pb_err_prefix(err, PB_EINVAL, "--after");
 }
 
@@ -58,8 +59,18 @@ pb_select_before(void *arg, const char *text, struct pb_err *err)
 
 	if (pb_parse_time(text, select->now_ns, &select->range.before_ns,
 	    err) == 0)
-		return 0;
+		return check_times(select, err);
 	return pb_err_prefix(err, PB_EINVAL, "--before");
+}
+
+/* Where they are equal nothing is in between, and that is no mistake. */
+static int
+check_times(const struct pb_select *select, struct pb_err *err)
+{
+	if (select->range.after_ns <= select->range.before_ns)
+		return 0;
+	return pb_err_set(err, PB_EINVAL, "--before is earlier than --after: "
+	    "no packet is in between; write the earlier time behind --after");
 }
 
 int

@@ -117,6 +117,23 @@ times_are_read_and_the_option_is_named_on_error(void **state)
 }
 
 static void
+a_time_before_the_one_to_begin_with_is_a_mistake(void **state)
+{
+	struct pb_select select;
+	struct pb_err err;
+
+	(void)state;
+	pb_select_init(&select);
+	assert_int_equal(pb_select_after(&select, "5", &err), 0);
+	assert_int_equal(pb_select_before(&select, "5", &err), 0);
+	assert_int_equal(pb_select_before(&select, "4", &err), PB_EINVAL);
+	assert_non_null(strstr(err.text, "write the earlier time behind"));
+	pb_select_init(&select);
+	assert_int_equal(pb_select_before(&select, "4", &err), 0);
+	assert_int_equal(pb_select_after(&select, "5", &err), PB_EINVAL);
+}
+
+static void
 a_limit_is_a_number(void **state)
 {
 	struct pb_select select;
@@ -192,6 +209,8 @@ main(void)
 		    what_is_no_range_is_refused_and_says_what_is),
 		cmocka_unit_test(
 		    times_are_read_and_the_option_is_named_on_error),
+		cmocka_unit_test(
+		    a_time_before_the_one_to_begin_with_is_a_mistake),
 		cmocka_unit_test(a_limit_is_a_number),
 		cmocka_unit_test(any_of_several_globs_selects),
 		cmocka_unit_test(
