@@ -132,7 +132,7 @@ struct world {
 	uint64_t	link_free_ms;
 	struct pb_ship_opts opts;
 	unsigned	streams;
-	struct world_stream stream[WORLD_STREAMS + 1];	/* by id */
+	struct world_stream stream[WORLD_STREAMS + 2];	/* by id, one too many */
 	struct flight	flight[PB_SHIP_SLOTS];
 	struct writing	writing[WRITINGS];
 	/* Seen on the way. */
