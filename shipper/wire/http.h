@@ -25,7 +25,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "shipper/wire/rate.h"
+#include "base/rate.h"
 
 #define PB_HTTP_ANSWER_MAX	65536u	/* bytes of an answer's body */
 #define PB_HTTP_FDS_MAX		24u	/* beside libcurl's own */

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "shipper/wire/rate.h"
+#include "base/rate.h"
 
 /* Take all there is at each millisecond of a minute. */
 static uint64_t

@@ -1,13 +1,13 @@
 /*
- * shipper/wire/rate.h - a bound on bytes per second (a token bucket)
+ * base/rate.h - a bound on bytes per second (a token bucket)
  *
  * Pure: the clock is an argument.  Bytes are taken in chunks as they go to
  * the network, so that the bound holds within any second or so, however
  * many requests share it.  Who waits and is served late, by a busy machine,
  * makes up for it: over some seconds what goes is what may go.
  */
-#ifndef PB_SHIPPER_RATE_H
-#define PB_SHIPPER_RATE_H
+#ifndef PB_RATE_H
+#define PB_RATE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /*
- * shipper/wire/rate.c - a bound on bytes per second (a token bucket)
+ * base/rate.c - a bound on bytes per second (a token bucket)
  */
-#include "shipper/wire/rate.h"
+#include "base/rate.h"
 
 /* Saved up at most, unless it is said: a twentieth of a second's worth, or one
  * chunk.  Made up for at most: half a second's. */
