@@ -150,6 +150,19 @@ pb_conf_edge(const struct pb_conf *conf, const char *name)
 	return NULL;
 }
 
+unsigned
+pb_conf_rank(const char *globs, const char *stream)
+{
+	const char *item;
+	unsigned rank = 0;
+	size_t len;
+
+	while (pb_list_next(&globs, &item, &len) &&
+	    !pb_glob_match_len(item, len, stream))
+		rank++;
+	return rank;
+}
+
 bool
 pb_conf_ships(void *arg, const char *upstream, const char *stream)
 {

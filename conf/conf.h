@@ -223,6 +223,9 @@ const struct pb_conf_upstream *pb_conf_puller(const struct pb_conf *conf,
 	    const char *name);
 /* Is `arg`, a configuration, to ship this stream (NULL: any) there? */
 bool	pb_conf_ships(void *arg, const char *upstream, const char *stream);
+/* The place of a stream's name in a list of globs, as `priority` is: of the
+ * first that names it; behind all where none does. */
+unsigned pb_conf_rank(const char *globs, const char *stream);
 /* What a section has that says nothing; its name and url are empty. */
 int	pb_conf_upstream_defaults(struct pb_conf_upstream *out,
 	    struct pb_err *err);

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "shipper/upstream/schedule.h"
+#include "conf/schedule.h"
 #include "shipper/upstream/upstream_impl.h"
 
 #define GAP_LINE_MAX	256
@@ -151,20 +151,15 @@ pb_upstream_change(struct pb_upstream *u, const struct pb_conf_upstream *conf)
 static void
 look_at_clock(struct pb_upstream *u)
 {
-	const struct pb_conf_schedule *schedule = &u->conf.schedule;
-	unsigned opens = 0, minute;
-	time_t now = (time_t)(pb_clock_real_ns() / PB_NS_PER_S);
+	uint64_t now_ns = pb_clock_real_ns();
+	time_t now = (time_t)(now_ns / PB_NS_PER_S);
 	char line[GAP_LINE_MAX];
-	struct tm local;
+	unsigned opens;
 
 	if (now == u->looked)
 		return;
 	u->looked = now;
-	if (schedule->count > 0 && localtime_r(&now, &local) != NULL) {
-		minute = (unsigned)(local.tm_hour * 60 + local.tm_min);
-		if (!pb_schedule_open(schedule, minute))
-			opens = pb_schedule_opens(schedule, minute) + 1;
-	}
+	opens = pb_schedule_waits(&u->conf.schedule, now_ns);
 	if ((opens == 0) != (u->opens == 0)) {
 		snprintf(line, sizeof(line), opens == 0 ? "its schedule lets "
 		    "it be sent to" : "its schedule lets nothing be sent "

@@ -90,25 +90,16 @@ upstream_bytes(void *arg, uint32_t id, uint64_t first, uint64_t last)
 	return bytes;
 }
 
-/* The place in `priority` of what names it; behind all where nothing does. */
 unsigned
 upstream_rank(void *arg, uint32_t id)
 {
 	const struct pb_upstream *u = arg;
 	const struct pb_stream_info *stream =
 	    u->env.stream(u->env.arg, PB_PART_STREAM(id));
-	const char *at = u->conf.priority, *item;
 	char name[PB_STREAM_NAME_MAX];
-	unsigned rank = 0;
-	size_t len;
 
-	if (stream == NULL)
-		return 0;
-	pb_stream_name(name, &stream->key);
-	while (pb_list_next(&at, &item, &len) &&
-	    !pb_glob_match_len(item, len, name))
-		rank++;
-	return rank;
+	return stream == NULL ? 0 : pb_conf_rank(u->conf.priority,
+	    pb_stream_name(name, &stream->key));
 }
 
 void

@@ -1,7 +1,11 @@
 /*
- * shipper/upstream/schedule.c - the times of day at which an upstream is sent to
+ * conf/schedule.c - the times of day at which an upstream is sent to
  */
-#include "shipper/upstream/schedule.h"
+#include "conf/schedule.h"
+
+#include <time.h>
+
+#include "base/clock.h"
 
 #define DAY	1440u
 
@@ -33,4 +37,18 @@ pb_schedule_opens(const struct pb_conf_schedule *schedule, unsigned minute)
 			least = until(minute, best);
 		}
 	return best;
+}
+
+unsigned
+pb_schedule_waits(const struct pb_conf_schedule *schedule, uint64_t now_ns)
+{
+	time_t now = (time_t)(now_ns / PB_NS_PER_S);
+	struct tm local;
+	unsigned minute;
+
+	if (schedule->count == 0 || localtime_r(&now, &local) == NULL)
+		return 0;
+	minute = (unsigned)(local.tm_hour * 60 + local.tm_min);
+	return pb_schedule_open(schedule, minute) ? 0 :
+	    pb_schedule_opens(schedule, minute) + 1;
 }
