@@ -11,7 +11,7 @@
 
 #include "shipper/pull/pull_impl.h"
 
-#define NOTHING_MS	1000u	/* until it is asked for again */
+#define NOTHING_MS	1000u	/* until it is asked for again, at first */
 
 static void	here(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_answer *);
@@ -243,6 +243,7 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (piece == NULL && s->fetch_from == action->number)
 		s->fetching = false;
 	if (answer->outcome == PB_PULL_DONE) {
+		s->nothings = 0;
 		keep(pull, s, action, piece, answer);
 		return;
 	}
@@ -283,7 +284,9 @@ not_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	switch (answer->outcome) {
 	case PB_PULL_NOTHING:
-		s->retry_ms = pull->now_ms + NOTHING_MS;
+		/* It has hours in which it gives packets, perhaps. */
+		s->retry_ms = pull->now_ms + pb_doubled_ms(NOTHING_MS,
+		    s->nothings++, PB_BACKOFF_MS_MAX);
 		return;
 	case PB_PULL_GONE:
 		gone(pull, s);

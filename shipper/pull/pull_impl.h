@@ -74,6 +74,7 @@ struct pb_pull_stream {
 	bool		acking;
 	size_t		bytes_max;	/* of the next fetch */
 	unsigned	troubles;	/* answers without progress */
+	unsigned	nothings;	/* fetches in a row that brought none */
 	uint64_t	retry_ms;	/* nothing but acks before */
 	unsigned	ack_troubles;
 	uint64_t	ack_ms;		/* no ack before */

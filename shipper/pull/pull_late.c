@@ -162,11 +162,14 @@ pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 		good = keep(pull, s, action, answer);
 	} else if (answer->outcome == PB_PULL_TOO_LARGE) {
 		good = pull_larger(pull, action);
-	} else if (answer->outcome == PB_PULL_NOTHING ||
-	    answer->outcome == PB_PULL_GONE) {
+	} else if (answer->outcome == PB_PULL_GONE ||
+	    (answer->outcome == PB_PULL_NOTHING &&
+	    s->there < s->late_run.first)) {
 		pass(s, s->late_run.last);
 		good = true;
 	}
+	if (answer->outcome == PB_PULL_NOTHING)
+		answer->text = "what came late there is not given now";
 	if (good)
 		s->late_fails = 0;
 	else

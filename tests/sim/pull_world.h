@@ -58,6 +58,7 @@ struct world {
 	unsigned	idle;		/* connections that are kept */
 	uint64_t	acked;
 	struct pb_ship_run late;
+	bool		 closed;	/* it gives no packets just now */
 	uint64_t	damaged;	/* a number that cannot be read there */
 	/* Our recorder. */
 	bool		here_down;
@@ -284,7 +285,7 @@ answer_fetch(struct world *w, const struct pb_pull_action *action,
 	w->fetches++;
 	assert_true(action->epoch != EPOCH || w->forks.count == 0 ||
 	    action->late || action->number <= w->durable);
-	if (seq > w->durable) {
+	if (seq > w->durable || w->closed) {
 		a->outcome = PB_PULL_NOTHING;
 		return;
 	}

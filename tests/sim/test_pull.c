@@ -340,6 +340,38 @@ what_came_late_is_fetched_once_however_often_it_is_told(void **state)
 	assert_true(w->fetches - before <= 2);
 }
 
+/* It gives packets at some hours only. */
+static void
+who_gives_nothing_now_is_asked_seldom_and_keeps_it(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	w->gap_first = 31;
+	w->gap_last = 40;
+	grows(w, 50);
+	run(w, 3000);
+	assert_int_equal(w->at[0]->here, 50);
+	w->closed = true;
+	w->late = (struct pb_ship_run){ 33, 35 };
+	w->gap_first = w->gap_last = 0;
+	before = w->fetches;
+	for (unsigned i = 0; i < 1000; i++) {
+		grows(w, 51 + i);
+		run(w, 600);
+		w->late.last = 0;	/* it was told once */
+	}
+	assert_int_equal(w->at[0]->here, 50);
+	assert_in_range(w->fetches - before, 2, 60);
+	assert_int_equal(status(w).state, PB_SHIP_READY);
+	assert_int_equal(status(w).behind, 1000);
+	w->closed = false;
+	run(w, 600000);
+	assert_int_equal(w->at[0]->here, 1050);
+	assert_int_equal(w->at[0]->kept[33], 1);
+	assert_int_equal(w->at[0]->kept[35], 1);
+}
+
 /* Answered at once, by a node that has all. */
 static void
 answer_next(struct pb_pull *pull, uint64_t now_ms, const char *cursor)
@@ -351,7 +383,7 @@ answer_next(struct pb_pull *pull, uint64_t now_ms, const char *cursor)
 	if (!pb_pull_next(pull, now_ms, 1, &action))
 		return;
 	if (action.kind == PB_PULL_FETCH)
-		answer.outcome = PB_PULL_NOTHING;
+		answer.outcome = action.late ? PB_PULL_GONE : PB_PULL_NOTHING;
 	pb_pull_answer(pull, &action, &answer, now_ms, 1);
 }
 
@@ -456,6 +488,7 @@ main(void)
 		TEST(what_came_late_beside_what_is_fresh_is_compared_with_it),
 		TEST(what_came_late_and_cannot_be_read_holds_up_nothing),
 		TEST(what_came_late_is_fetched_once_however_often_it_is_told),
+		TEST(who_gives_nothing_now_is_asked_seldom_and_keeps_it),
 		TEST(what_there_is_no_room_for_is_listed_again),
 		cmocka_unit_test(in_any_order_all_is_there_in_the_end),
 	};
