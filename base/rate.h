@@ -16,7 +16,8 @@
 struct pb_rate {
 	uint64_t	bytes_per_s;	/* 0: no bound */
 	uint64_t	burst;		/* bytes saved up at most, while */
-	bool		wanted;		/* nobody waits for them */
+	bool		wanted;		/* nobody waits for them; the user may
+					 * know that somebody does */
 	uint64_t	chunk;		/* the least worth sending */
 	uint64_t	tokens;		/* bytes */
 	uint64_t	part;		/* of a token, in 1/1000 */
