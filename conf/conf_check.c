@@ -265,17 +265,13 @@ static int
 check_pulled(const struct pb_conf_upstream *upstream, const char **key,
     struct pb_err *err)
 {
-	*key = upstream->rate_limit > 0 ? "rate_limit" :
-	    upstream->rate_burst != 0 ? "rate_burst" :
-	    upstream->requeue_manual ? "requeue" :
-	    upstream->schedule.count > 0 ? "schedule" :
-	    upstream->priority[0] != '\0' ? "priority" :
+	*key = upstream->requeue_manual ? "requeue" :
 	    upstream->pace_original ? "pace" :
 	    upstream->at_most_once ? "delivery" : NULL;
 	if (*key != NULL)
-		return pb_err_set(err, PB_EINVAL, "given, but it pulls, when "
-		    "and as fast as it likes; take it out, or push to it: "
-		    "write url = https://host:port");
+		return pb_err_set(err, PB_EINVAL, "given, but it pulls: what "
+		    "it asks for it is given as it was stored, dead letters in "
+		    "their turn; take it out");
 	*key = connection_key(upstream);
 	return *key == NULL ? 0 : pb_err_set(err, PB_EINVAL, "given, but it "
 	    "pulls: write it into [edge] there, and take it out here");
@@ -290,7 +286,6 @@ connection_key(const struct pb_conf_upstream *upstream)
 	return tls->off ? "tls" : tls->cert[0] != '\0' ? "tls_cert" :
 	    tls->key[0] != '\0' ? "tls_key" : tls->ca[0] != '\0' ? "tls_ca" :
 	    upstream->compress_level > 0 ? "compress" :
-	    upstream->rate_burst != 0 ? "rate_burst" :
 	    upstream->proxy[0] != '\0' ? "proxy" :
 	    upstream->proxy_auth[0] != '\0' ? "proxy_auth" : NULL;
 }
@@ -300,7 +295,8 @@ static int
 check_interface(const struct pb_conf_upstream *upstream, const char **key,
     struct pb_err *err)
 {
-	*key = connection_key(upstream);
+	*key = upstream->rate_burst != 0 ? "rate_burst" :
+	    connection_key(upstream);
 	if (*key != NULL)
 		return pb_err_set(err, PB_EINVAL, "given, but url is an "
 		    "interface, to which there is no connection; take it out");

@@ -196,9 +196,6 @@ static const struct pb_conf_key upstream_keys[] = {
 #define NOT_OF_EDGE(key, why)	{ key, parse_not_of_edge, .wrong = why }
 #define AT_THE_EDGE	"what waits, waits at the edge; write it there, in "	\
 		"[upstream NAME] with url = pull: and this node's name"
-#define AT_ONCE	"its packets come at once, and as fast as they are stored "	\
-		"here; take it out, or have the edge push, by an [upstream] "	\
-		"there that has it"
 static const struct pb_conf_key edge_keys[] = {
 	{ "url", parse_url, FIELD(pb_conf_edge, url),
 	    .needed = "url = https://lon1.example:7152" },
@@ -225,11 +222,12 @@ static const struct pb_conf_key edge_keys[] = {
 	NOT_OF_EDGE("retry_for", AT_THE_EDGE),
 	NOT_OF_EDGE("dead_letters_max", AT_THE_EDGE),
 	NOT_OF_EDGE("dead_letters_age", AT_THE_EDGE),
-	NOT_OF_EDGE("requeue", AT_ONCE),
-	NOT_OF_EDGE("rate_burst", AT_ONCE),
-	NOT_OF_EDGE("rate_limit", AT_ONCE),
-	NOT_OF_EDGE("schedule", AT_ONCE),
-	NOT_OF_EDGE("priority", AT_ONCE),
+	NOT_OF_EDGE("requeue", "what waits, waits at the edge, which gives "
+	    "dead letters in their turn; take it out"),
+	NOT_OF_EDGE("rate_burst", AT_THE_EDGE),
+	NOT_OF_EDGE("rate_limit", AT_THE_EDGE),
+	NOT_OF_EDGE("schedule", AT_THE_EDGE),
+	NOT_OF_EDGE("priority", AT_THE_EDGE),
 	NOT_OF_EDGE("filter", AT_THE_EDGE),
 	NOT_OF_EDGE("snaplen", AT_THE_EDGE),
 	NOT_OF_EDGE("pace", "packets of an edge go into the store; take it "

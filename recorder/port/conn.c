@@ -415,9 +415,10 @@ reply(struct conn *conn)
 	char seconds[16];
 
 	/* The request lives until all of it is sent. */
-	if (answer->is_long)
-		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
-		    LONG_BLOCK_BYTES, on_piece, conn, NULL);
+	if (answer->is_long || answer->is_shaped)
+		response = MHD_create_response_from_callback(answer->is_long ?
+		    MHD_SIZE_UNKNOWN : answer->body.len, LONG_BLOCK_BYTES,
+		    on_piece, conn, NULL);
 	else
 		response = MHD_create_response_from_buffer(answer->body.len,
 		    answer->body.data, MHD_RESPMEM_PERSISTENT);
@@ -442,7 +443,7 @@ reply(struct conn *conn)
 	return rc;
 }
 
-/* More of a long answer, when what was given before is in the socket. */
+/* More of an answer, when what was given before is in the socket. */
 static ssize_t
 on_piece(void *arg, uint64_t at, char *out, size_t max)
 {

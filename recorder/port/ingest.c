@@ -129,6 +129,7 @@ void
 pb_ingest_sift(struct pb_ingest *ingest, const struct pb_conf *conf)
 {
 	pb_sifts_change(ingest->service->sifts, conf);
+	pb_offers_again(ingest->service->offers);
 }
 
 void
@@ -362,6 +363,8 @@ next_timeout(struct pb_ingest *ingest)
 	service->now_ms = pb_clock_mono_ms();
 	timeout = sooner(pb_intake_tick(service->intake, service->now_ms),
 	    pb_claims_tick(&service->rooms->claims, service->now_ms));
+	timeout = sooner(timeout, pb_sifts_tick(service->sifts,
+	    service->now_ms));
 	for (size_t i = 0; i < ingest->servers; i++)
 		timeout = sooner(timeout, pb_server_timeout_ms(
 		    ingest->server[i], service->now_ms));

@@ -105,6 +105,12 @@ hear(void *arg)
 }
 
 void
+pb_offers_again(struct pb_offers *offers)
+{
+	hear(offers);
+}
+
+void
 pb_offers_turn(struct pb_offers *offers)
 {
 	if (atomic_exchange(&offers->heard, false))

@@ -29,6 +29,8 @@ int	pb_offers_create(struct pb_offers **out, struct pb_store *store,
 /* Nobody waits any more. */
 void	pb_offers_destroy(struct pb_offers *offers);	/* NULL is fine */
 
+/* Those who wait are to look again.  Any thread. */
+void	pb_offers_again(struct pb_offers *offers);
 /* Wake who waits, where the store has committed something since. */
 void	pb_offers_turn(struct pb_offers *offers);
 /* Nobody is to wait from now on. */

@@ -28,9 +28,13 @@ pulling_init(struct pulling *pulling, const struct pb_request *request,
     uint64_t wait_ms)
 {
 	*pulling = (struct pulling){ .offers = request->service->offers,
-	    .puller = request->puller != NULL ? request->puller->name : NULL,
 	    .wait_ms = wait_ms,
 	    .until_ms = request->service->now_ms + wait_ms };
+	if (request->puller == NULL)
+		return;
+	pulling->puller = request->puller->name;
+	pulling->shaper = pb_sifts_shaper(request->service->sifts,
+	    pulling->puller);
 }
 
 void
@@ -44,6 +48,13 @@ pulling_begin(struct pulling *pulling, struct pb_reading *reading)
 		    pulling->puller, pulling->wait_ms);
 	if (pulling->wait_ms > 0)
 		pb_offers_wait(pulling->offers, &pulling->poll, reading);
+}
+
+bool
+pulling_closed(const struct pulling *pulling)
+{
+	return pulling->shaper != NULL &&
+	    pb_shaper_closed(pulling->shaper, pb_clock_real_ns());
 }
 
 bool

@@ -30,12 +30,12 @@ const unsigned pb_statuses[PB_STATUSES] = {
 };
 
 static unsigned	status_of(int);
+static ssize_t	take_shaped(struct pb_request *, void *, size_t);
 static void	made(void *);
 static bool	may_be_long(const struct pb_request *);
 static void	count_long(struct pb_request *, int);
 static bool	hold(struct pb_request *, const struct pb_held *);
 static void	let_go(struct pb_request *);
-static void	wake_parked(struct pb_request *);
 
 int
 pb_request_create(struct pb_request **out, struct pb_service *service,
@@ -75,6 +75,7 @@ pb_request_destroy(struct pb_request *request, uint64_t now_ms)
 	if (request->answer.is_long)
 		count_long(request, -1);
 	let_go(request);
+	pb_shaped_end(&request->shaped);
 	pb_buf_finish(&request->answer.body);
 	request->service->requests--;
 	free(request);
@@ -146,6 +147,8 @@ pb_request_take(struct pb_request *request, void *out, size_t max)
 	size_t len;
 	int rc;
 
+	if (request->answer.is_shaped)
+		return take_shaped(request, out, max);
 	if (request->parked)
 		return 0;
 	rc = pb_reading_piece(request->reading, &piece, &err);
@@ -172,6 +175,8 @@ pb_request_take(struct pb_request *request, void *out, size_t max)
 bool
 pb_request_making(struct pb_request *request, uint64_t now_ms)
 {
+	if (request->answer.is_shaped)
+		return request->parked;
 	if (request->reading == NULL || !request->parked)
 		return false;
 	if (request->wake_ms != 0 && now_ms >= request->wake_ms) {
@@ -209,7 +214,7 @@ pb_request_settled(void *arg, struct pb_load *load)
 	else
 		request_fail(request, load->rc, load->text);
 	if (request->answered)
-		wake_parked(request);
+		request_wake(request);
 }
 
 /* Its packets are in chunks: others may have the memory of its body. */
@@ -369,6 +374,21 @@ request_field(struct pb_request *request, const char *name,
 	va_end(ap);
 }
 
+static ssize_t
+take_shaped(struct pb_request *request, void *out, size_t max)
+{
+	const struct pb_buf *body = &request->answer.body;
+	size_t left = body->len - request->taken;
+	size_t len = pb_shaped_take(&request->shaped, left < max ? left : max,
+	    left, request->service->now_ms);
+
+	request->parked = len == 0;
+	if (len > 0)
+		memcpy(out, body->data + request->taken, len);
+	request->taken += len;
+	return (ssize_t)len;
+}
+
 /* A piece is there, or will not be.  The first one shows what the answer is,
  * and is all of it, mostly. */
 static void
@@ -380,7 +400,7 @@ made(void *arg)
 	int rc = pb_reading_piece(request->reading, &piece, &err);
 
 	if (request->answered) {
-		wake_parked(request);
+		request_wake(request);
 		return;
 	}
 	if (rc < 0) {
@@ -405,7 +425,7 @@ made(void *arg)
 		pb_reading_leave(request->reading);
 		request->reading = NULL;
 	}
-	wake_parked(request);
+	request_wake(request);
 }
 
 static bool
@@ -461,9 +481,10 @@ let_go(struct pb_request *request)
 	peer->bytes -= request->held.bytes;
 }
 
-static void
-wake_parked(struct pb_request *request)
+void
+request_wake(void *arg)
 {
+	struct pb_request *request = arg;
 	bool parked = request->parked;
 
 	request->parked = false;

@@ -85,6 +85,7 @@ struct pb_answer {
 	unsigned	 fields;
 	struct pb_buf	 body;
 	bool		 is_long;	/* no body: pb_request_take() */
+	bool		 is_shaped;	/* by pb_request_take() as well */
 };
 
 struct pb_request;
@@ -121,11 +122,11 @@ void	pb_request_end(struct pb_request *request, uint64_t now_ms);
 /* The answer, borrowed until destroy; NULL while there is none. */
 const struct pb_answer *pb_request_answer(const struct pb_request *request);
 
-/* More of a long answer: as many bytes; 0: none yet, `wake` tells; PB_ENOENT:
- * that was all; an error: it is broken off. */
+/* More of an answer that is long, or shaped: as many bytes; 0: none yet, `wake`
+ * tells; PB_ENOENT: that was all; an error: it is broken off. */
 ssize_t	pb_request_take(struct pb_request *request, void *out, size_t max);
-/* Is an answer being made that is not there yet?  Where nobody begins with it
- * in time, it is 503. */
+/* Is an answer being made that is not there yet, or does it wait for a rate?
+ * Where nobody begins to make it in time, it is 503. */
 bool	pb_request_making(struct pb_request *request, uint64_t now_ms);
 
 /* There is an answer, and it does not wait for the body to arrive. */

@@ -41,6 +41,7 @@ struct pb_request {
 	const void	*made;		/* its maker's */
 	struct pb_held	 held;		/* it is counted so */
 	uint64_t	 wake_ms;	/* what waits is to say so; 0: no */
+	struct pb_shaped shaped;	/* where the answer is */
 	const struct pb_conf_upstream *puller;	/* who asks, where it pulls */
 };
 
@@ -84,6 +85,8 @@ void	request_make(struct pb_request *request, const struct pb_maker *maker,
 void	request_make_held(struct pb_request *request,
 	    const struct pb_maker *maker, void (*dress)(struct pb_request *),
 	    uint64_t wait_ms, size_t bytes);
+/* The peer of `arg`, a request, waits: it is woken. */
+void	request_wake(void *arg);
 /* A header field of the answer. */
 void	request_field(struct pb_request *request, const char *name,
 	    const char *fmt, ...) __attribute__((format(printf, 3, 4)));

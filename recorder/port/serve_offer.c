@@ -42,6 +42,7 @@ static int	parse_fork(const struct pb_request_head *, uint64_t,
 		    struct pb_offer_want *, struct pb_err *);
 static void	end(struct pb_request *);
 static void	dress(struct pb_request *);
+static void	shape(struct pb_request *, struct pb_shaper *);
 static int	make(void *, struct pb_reading *, struct pb_buf *,
 		    struct pb_err *);
 static void	drop(void *);
@@ -117,6 +118,9 @@ end(struct pb_request *request)
 	giving->want.key = request->route.key;
 	giving->want.upstream = request->puller->name;
 	giving->sifts = request->service->sifts;
+	if (giving->pulling.shaper != NULL)
+		giving->want.bytes_max = pb_shaper_bytes(giving->pulling.
+		    shaper, giving->want.bytes_max, BYTES_MIN);
 	giving->bytes_max = giving->want.bytes_max;
 	if (accept != NULL && strcasestr(accept, "zstd") != NULL)
 		giving->payload.level = PB_ZIP_LEVEL_MIN;
@@ -136,6 +140,9 @@ make(void *arg, struct pb_reading *reading, struct pb_buf *piece,
 	int rc;
 
 	pulling_begin(&giving->pulling, reading);
+	if (pulling_closed(&giving->pulling))
+		return pulling_waits(&giving->pulling) ? PB_MADE_WAIT :
+		    PB_MADE_END;
 	rc = find_sift(giving, err);
 	if (rc < 0)
 		return rc;
@@ -251,6 +258,7 @@ dress(struct pb_request *request)
 		    "%016" PRIx64, giving->payload.digest);
 		if (giving->payload.packed)
 			request_field(request, "Content-Encoding", "zstd");
+		shape(request, giving->pulling.shaper);
 	} else if (piece->reason == PB_GAP_EXPIRED) {
 		request->answer.status = 410;
 		request->answer.type = JSON_TYPE;
@@ -259,4 +267,14 @@ dress(struct pb_request *request)
 		    "; reason=%s", piece->first, piece->last,
 		    pb_gap_reason_name(piece->reason));
 	}
+}
+
+static void
+shape(struct pb_request *request, struct pb_shaper *shaper)
+{
+	char stream[PB_STREAM_NAME_MAX];
+
+	request->answer.is_shaped = shaper != NULL && pb_shaped_begin(
+	    &request->shaped, shaper, pb_stream_name(stream,
+	    &request->route.key), request_wake, request);
 }

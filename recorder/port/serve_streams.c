@@ -165,16 +165,21 @@ begin(struct listing *listing, struct pb_err *err)
 	struct pb_offers_cursor *since = &listing->since;
 	struct pb_offers_cursor *until = &listing->until;
 	struct pb_offer_row row;
+	bool closed, news;
 	int rc = pb_offers_look(listing->pulling.offers, until, err);
 
 	if (rc < 0)
 		return rc;
 	if (since->life != until->life)
 		*since = (struct pb_offers_cursor){ .life = until->life };
-	if (next(listing, 0, &row) || since->fill < until->fill ||
-	    !pulling_waits(&listing->pulling))
+	closed = pulling_closed(&listing->pulling);
+	/* Those who are told of late packets come for them, once. */
+	if (closed)
+		until->fill = since->fill;
+	news = next(listing, 0, &row) || since->fill < until->fill;
+	if ((news && !closed) || !pulling_waits(&listing->pulling))
 		listing->part = STREAMS;
-	else
+	else if (!news)
 		*since = *until;
 	return 0;
 }

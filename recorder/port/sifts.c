@@ -1,5 +1,5 @@
 /*
- * recorder/port/sifts.c - what pullers get of packets, by their sections
+ * recorder/port/sifts.c - what pullers get, and when, by their sections
  */
 #include "recorder/port/sifts.h"
 
@@ -13,6 +13,7 @@ struct one {
 	char		 name[PB_NAME_BYTES_MAX + 1];
 	pthread_mutex_t	 lock;
 	struct pb_sieves sieves;
+	struct pb_shaper shaper;	/* has a lock of its own */
 	/* What was wrong last, and until when that is believed. */
 	struct pb_err	 err;
 	uint16_t	 linktype;
@@ -42,6 +43,8 @@ pb_sifts_create(struct pb_sifts **out, const struct pb_conf *conf,
 			continue;
 		strcpy(one->name, conf->upstream[i].name);
 		pthread_mutex_init(&one->lock, NULL);
+		pb_shaper_init(&one->shaper, &conf->upstream[i],
+		    pb_clock_mono_ms());
 		sifts->count++;
 	}
 	pb_sifts_change(sifts, conf);
@@ -56,6 +59,7 @@ pb_sifts_destroy(struct pb_sifts *sifts)
 		return;
 	for (unsigned i = 0; i < sifts->count; i++) {
 		pb_sieves_finish(&sifts->one[i].sieves);
+		pb_shaper_finish(&sifts->one[i].shaper);
 		pthread_mutex_destroy(&sifts->one[i].lock);
 	}
 	free(sifts);
@@ -75,6 +79,7 @@ pb_sifts_change(struct pb_sifts *sifts, const struct pb_conf *conf)
 		pb_sieves_set(&one->sieves, section);
 		one->again_ms = 0;
 		pthread_mutex_unlock(&one->lock);
+		pb_shaper_change(&one->shaper, section, pb_clock_mono_ms());
 	}
 }
 
@@ -123,6 +128,28 @@ pb_sifts_say(struct pb_sifts *sifts, const char *puller,
 	if (one->sieves.snaplen != 0)
 		out->snaplen = one->sieves.snaplen;
 	pthread_mutex_unlock(&one->lock);
+}
+
+struct pb_shaper *
+pb_sifts_shaper(struct pb_sifts *sifts, const char *puller)
+{
+	struct one *one = one_of(sifts, puller);
+
+	return one != NULL ? &one->shaper : NULL;
+}
+
+int
+pb_sifts_tick(struct pb_sifts *sifts, uint64_t now_ms)
+{
+	int least = -1;
+
+	for (unsigned i = 0; i < sifts->count; i++) {
+		int wait = pb_shaper_tick(&sifts->one[i].shaper, now_ms);
+
+		if (wait >= 0 && (least < 0 || wait < least))
+			least = wait;
+	}
+	return least;
 }
 
 static struct one *

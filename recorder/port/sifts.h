@@ -1,15 +1,17 @@
 /*
- * recorder/port/sifts.h - what pullers get of packets, by their sections
+ * recorder/port/sifts.h - what pullers get, and when, by their sections
  *
  * `filter` and `snaplen` of each [upstream] with `url = pull:`.  A filter is
  * compiled once for a link type (sift/sieves.h), whatever is asked; a reload
- * changes it for answers that begin then.
+ * changes it for answers that begin then.  And its shaper (shaper.h), for which
+ * a reload counts at once.
  *
  * Any thread.  Limit: one fixed record a puller, PB_SIEVES_MAX filters each.
  */
 #ifndef PB_INGEST_SIFTS_H
 #define PB_INGEST_SIFTS_H
 
+#include "recorder/port/shaper.h"
 #include "recorder/sift/sieves.h"
 
 /* What went wrong with a filter is not tried again, but told, for so long. */
@@ -40,5 +42,11 @@ struct pb_sifts_words {
 };
 void	pb_sifts_say(struct pb_sifts *sifts, const char *puller,
 	    struct pb_sifts_words *out);
+
+/* When and how fast it is answered; it stays where it is.  NULL: as anybody
+ * is. */
+struct pb_shaper *pb_sifts_shaper(struct pb_sifts *sifts, const char *puller);
+/* pb_shaper_tick() of all: the least wait.  On the ingest thread. */
+int	pb_sifts_tick(struct pb_sifts *sifts, uint64_t now_ms);
 
 #endif

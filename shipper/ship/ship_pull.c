@@ -72,6 +72,9 @@ pb_ship_gone(struct pb_ship *ship, const char *text, uint64_t now_ms,
 {
 	struct pb_answer answer = { .outcome = PB_OUTCOME_FAILED };
 
+	/* Out of its hours nobody waits for it. */
+	if (ship->paused)
+		return;
 	ship->now_ms = now_ms;
 	ship->random = random;
 	snprintf(answer.text, sizeof(answer.text), "%s", text);

@@ -441,6 +441,31 @@ after_a_crash_it_is_as_far_as_was_written_down(void **state)
 	assert_null(strstr(world->last_event, "only"));
 }
 
+/* It has nothing to come for then. */
+static void
+out_of_its_hours_nobody_is_missed(void **state)
+{
+	(void)state;
+	world_grow(world, 1, 5000);
+	run(1000);
+	acks(1, 1000);
+	pb_ship_pause(world->ship, true);
+	run(2 * RETRY_FOR_MS);
+	only_asks(2 * RETRY_FOR_MS);
+	run(2 * RETRY_FOR_MS);
+	assert_int_equal(world_status(world).failures, 0);
+	assert_int_equal(world_letters(world, 1, DEAD), 0);
+	/* What was under way then it acknowledges. */
+	acks(1, 1500);
+	assert_int_equal(cursor(1).acked, 1500);
+	pb_ship_pause(world->ship, false);
+	run(PATIENCE_MS + RETRY_FOR_MS / 2);
+	assert_int_equal(world_status(world).state, PB_SHIP_BACKOFF);
+	assert_int_equal(world_letters(world, 1, DEAD), 0);
+	run(RETRY_FOR_MS);
+	assert_int_equal(world_letters(world, 1, DEAD), 3500);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -453,6 +478,7 @@ main(void)
 		TEST(who_is_away_is_waited_for_and_then_letters_are_made),
 		TEST(letters_are_known_after_a_crash),
 		TEST(who_is_there_gets_no_letters),
+		TEST(out_of_its_hours_nobody_is_missed),
 		TEST(who_asks_and_acknowledges_nothing_is_as_good_as_away),
 		TEST(who_never_acknowledges_gets_letters_of_all),
 		TEST(who_is_slow_and_comes_on_gets_no_letters),

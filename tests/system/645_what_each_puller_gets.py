@@ -7,7 +7,7 @@ import json
 import threading
 
 from lessened import *
-from puller import Puller
+from puller import Puller, declare, give
 
 FILTER = "udp or arp"
 QUICK = ["flush_interval = 10ms"]
@@ -32,7 +32,8 @@ class Scene(Taking):
                             "tls = off\n" % self.edge.url)
         self.core = t.node("core", store=QUICK,
                            edges={"relay": self.relay.url})
-        self.two = t.node("two", store=QUICK, edges={"edge": self.edge.url})
+        self.two = t.node("two", listen=True, store=QUICK,
+                          edges={"edge": self.edge.url})
 
     def start(self):
         if self.edge.recorder is None:
@@ -170,8 +171,138 @@ def kills_make_no_fork_and_lose_nothing(t):
     nothing_is_lost(s.relay, s.core)
 
 
+# --- when and how fast -------------------------------------------------------
+
+class Dialled(Scene):
+    """The edge, and `two` alone, which dials it."""
+
+    def start(self):
+        self.edge.start_recorder()
+        self.edge.start_shipper()
+        self.two.start()
+        return self
+
+    def drained(self):
+        drained(self.edge, self.two)
+
+
+def rates_change_while_packets_flow(t):
+    s = Dialled(t, two=["rate_limit = 2Mbit", "rate_burst = 0"]).start()
+    pids = s.edge.recorder.pid, s.edge.shipper.pid
+    paths = [s.take(1200)]
+    for old, new in (("rate_limit = 2Mbit", "rate_limit = 8Mbit"),
+                     ("rate_burst = 0", "rate_burst = 64KiB"),
+                     ("rate_limit = 8Mbit", "rate_limit = 4Mbit"),
+                     ("rate_limit = 4Mbit", "rate_limit = 0")):
+        paths.append(s.take(600))
+        s.rewrite(old, new)
+    s.drained()
+    equal(packets_of(s.two.query()),
+          [p for path in paths for p in tcpdump(path, "")], "packets")
+    equal((s.edge.recorder.pid, s.edge.shipper.pid), pids, "pids")
+    no_repeats(s.two)
+    nothing_is_lost(s.two)
+
+
+def clock(minutes):
+    """The local time of day so many minutes from now."""
+    return time.strftime("%H:%M", time.localtime(time.time() + 60 * minutes))
+
+
+def out_of_its_hours_a_puller_gets_nothing_and_waits(t):
+    closed = "schedule = %s-%s" % (clock(120), clock(240))
+    open_ = "schedule = %s-%s" % (clock(-60), clock(60))
+    s = Dialled(t, relay=["streams = */*"],
+                two=[closed, "retry_for = 1s", "answer_timeout = 1s"]).start()
+    path = s.take(300)
+    wait_until(lambda: s.upstream("two")["state"] ==
+               "waits for " + closed[11:16], "the state says until when")
+    puller, other = Puller(s.edge, "two"), Puller(s.edge, "relay")
+    stream = list(other.streams())[0]
+    equal(puller.streams(wait=1), {stream: 300}, "what is there")
+    give(s.edge, 1, 10, "x/eth0")
+    late = list(puller.streams())[0]
+    declare(s.edge, late, 11, 30)
+    give(s.edge, 15, 20, "x/eth0")
+    equal(puller.streams(), {late: 30}, "what is there")
+    equal(puller.late, [], "what came late is told when it may be had")
+    equal(puller.packets(stream, 0, wait=1)[0], 204, "its packets")
+    equal(other.packets(stream, 0)[0], 200, "those of another")
+    s.two.stop()
+    time.sleep(2 * SLOW)            # twice its patience
+    equal(s.two.ends(), {}, "what it has")
+    equal(s.edge.rows("dlq", "list"), [], "dead letters")
+    equal(s.upstream("two")["backlog"], 330, "what waits")
+    s.two.start()
+    wait_until(lambda: s.two.rows("status")[0]["edges"][0]["backlog"] == 330,
+               "it knows what it has not")
+    s.rewrite(closed, open_)
+    s.drained()
+    puller.streams()
+    equal(puller.late, [(late, 15, 20)], "what came late is told")
+    wait_until(lambda: len(s.two.query("--stream", "x/eth0").packets) == 16,
+               "it comes for it", HEALED)
+    wait_until(lambda: not s.upstream("two")["state"].startswith("waits"),
+               "it is open again")
+    s.rewrite(open_, closed)
+    wait_until(lambda: s.upstream("two")["state"].startswith("waits"),
+               "it waits again")
+    more = s.take(100)
+    s.rewrite(closed, "")
+    s.drained()
+    equal(packets_of(s.two.query("--stream", "lon1/*")),
+          tcpdump(path, "") + tcpdump(more, ""), "packets")
+    # What was late is in its turn here, and told besides.
+    check(metric(s.two, "pb_ingest_repeats_total") <= 6, "repeats")
+
+
+def streams_with_priority_are_answered_first(t):
+    s = Dialled(t, two=["rate_limit = 400kbit", "priority = lon1/eth9, *"])
+    s.start()
+    s.take(4000)                    # of minutes
+
+    def first(count):
+        path = s.file(count)
+        s.edge.pb("import", "--node", NODE, "--interface", "eth9", path)
+
+    def of(node, interface):
+        return sum(end for key, end in node.ends().items()
+                   if key[1] == interface)
+
+    first(20)
+    wait_until(lambda: of(s.two, "eth9") == 20, "it arrives", HEALED)
+    # Three others wait for what has begun: it goes before them.
+    pullers = [Puller(s.edge, "two") for _ in range(5)]
+    streams = pullers[0].streams()
+    bulk = [name for name in streams if name.split("/")[1] == IFACE][0]
+    quick = [name for name in streams if name.split("/")[1] == "eth9"][0]
+    ends = []
+
+    def ask(puller, stream):
+        equal(puller.packets(stream, 0, max_bytes=65536)[0], 200, "status")
+        ends.append(stream)
+
+    threads = []
+    for puller, stream in zip(pullers, [bulk] * 4 + [quick]):
+        threads.append(threading.Thread(target=ask, args=(puller, stream)))
+        threads[-1].start()
+        time.sleep(0.2)
+    s.rewrite("rate_limit = 400kbit", "rate_limit = 1Mbit")
+    for thread in threads:
+        thread.join()
+    check(quick in ends[:3], "its answer is among", ends)
+    check(of(s.two, IFACE) < 4000, "and the rest still waits")
+    s.rewrite("rate_limit = 1Mbit", "rate_limit = 0")
+    s.rewrite("priority = lon1/eth9, *", "priority = *")
+    s.drained()
+    no_repeats(s.two)
+
+
 main(645,
      two_pullers_have_what_tcpdumps_filters_say_over_two_hops,
      filter_and_snaplen_change_while_packets_flow,
      where_nothing_passes_a_puller_goes_on_and_nothing_grows,
-     kills_make_no_fork_and_lose_nothing)
+     kills_make_no_fork_and_lose_nothing,
+     rates_change_while_packets_flow,
+     out_of_its_hours_a_puller_gets_nothing_and_waits,
+     streams_with_priority_are_answered_first)

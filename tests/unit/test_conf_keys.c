@@ -138,11 +138,12 @@ static const struct refusal an_edge_has_keys_of_its_own[] = {
 	    "pull: and this node's name" },
 	{ EDGE "delivery = at-most-once\n", 8, "delivery: not of an edge" },
 	{ EDGE "filter = tcp\n", 8, "filter: not of an edge: what waits" },
-	{ EDGE "rate_limit = 1Mbit\n", 8, "rate_limit: not of an edge: its "
-	    "packets come at once, and as fast as they are stored here; take "
-	    "it out, or have the edge push, by an [upstream] there that has "
-	    "it" },
-	{ EDGE "schedule = 20:00-06:00\n", 8, "its packets come at once" },
+	{ EDGE "rate_limit = 1Mbit\n", 8, "rate_limit: not of an edge: what "
+	    "waits, waits at the edge; write it there" },
+	{ EDGE "schedule = 20:00-06:00\n", 8, "schedule: not of an edge: what "
+	    "waits" },
+	{ EDGE "requeue = manual\n", 8, "requeue: not of an edge: what waits, "
+	    "waits at the edge, which gives dead letters in their turn" },
 	{ EDGE "windov = 1MiB\n", 8, "unknown key; did you mean window?" },
 	{ 0 },
 };
@@ -270,15 +271,6 @@ static const struct refusal bounds_on_peers_have_bounds[] = {
 	{ 0 },
 };
 
-static const struct refusal who_pulls_takes_when_it_likes[] = {
-	{ PULLED "schedule = 20:00-06:00\n", 11, "[upstream c] schedule: given, "
-	    "but it pulls, when and as fast as it likes; take it out, or push" },
-	{ PULLED "rate_burst = 1MiB\n", 11, "as fast as it likes" },
-	{ PULLED "proxy = http://p:1\n", 11, "proxy: given, but it pulls: "
-	    "write it into [edge] there" },
-	{ 0 },
-};
-
 static const struct values the_ends_of_those_bounds_are_taken[] = {
 	{ LISTEN, 7, "body_max", { "64KiB", "64MiB" }, { NULL } },
 	{ LISTEN, 7, "memory_max", { "64MiB", "1TiB" }, { NULL } },
@@ -365,14 +357,13 @@ static const struct refusal who_pulls_is_an_upstream_and_the_other_way_round[]
 	{ PULLED "tls = off\n", 11, "tls: given, but it pulls" },
 	{ PULLED CERTS, 11, "tls_cert: given, but it pulls" },
 	{ PULLED "compress = zstd\n", 11, "compress: given" },
-	{ PULLED "rate_limit = 1Mbit\n", 11, "rate_limit: given" },
-	{ PULLED "requeue = manual\n", 11, "requeue: given" },
-	{ PULLED "schedule = 20:00-06:00\n", 11, "schedule: given" },
-	{ PULLED "priority = a/b\n", 11, "priority: given" },
-	{ PULLED "rate_burst = 1MiB\n", 11, "rate_burst: given" },
+	{ PULLED "requeue = manual\n", 11, "requeue: given, but it pulls: "
+	    "what it asks for it is given as it was stored, dead letters in "
+	    "their turn" },
 	{ PULLED "pace = original\n", 11, "pace: given" },
 	{ PULLED "delivery = at-most-once\n", 11, "delivery: given" },
-	{ PULLED "proxy = http://a:1\n", 11, "proxy: given" },
+	{ PULLED "proxy = http://a:1\n", 11, "proxy: given, but it pulls: "
+	    "write it into [edge] there" },
 	{ 0 },
 };
 
@@ -392,9 +383,13 @@ who_may_pull_is_among_the_upstreams(void **state)
 	assert_string_equal(conf->upstream[1].streams, "lon1/*,par1/eth?");
 	assert_null(pb_conf_puller(conf, "core3"));
 	pb_conf_destroy(conf);
-	conf = load_good(PULL "[upstream core2]\nurl = pull:\n");
+	conf = load_good(PULL "[upstream core2]\nurl = pull:\n"
+	    "rate_limit = 8Mbit\nrate_burst = 1MiB\n"
+	    "schedule = 20:00-06:00\npriority = lon1/eth0, *\n");
 	assert_string_equal(pb_conf_puller(conf, "core2")->streams,
 	    "lon1/*,par1/eth?");
+	assert_int_equal(pb_conf_puller(conf, "core2")->rate_limit, 8000000);
+	assert_int_equal(pb_conf_puller(conf, "core2")->schedule.count, 1);
 	pb_conf_destroy(conf);
 	conf = load_good(PULL UP_OF("other", "http://a"));
 	assert_null(pb_conf_puller(conf, "other"));
@@ -505,7 +500,6 @@ main(void)
 		cmocka_unit_test(edges_are_dialled),
 		REFUSED(values_of_an_upstream_keep_their_bounds),
 		REFUSED(bounds_on_peers_have_bounds),
-		REFUSED(who_pulls_takes_when_it_likes),
 		VALUES(the_ends_of_those_bounds_are_taken),
 		REFUSED(each_thread_has_a_mebibyte_of_the_buffer),
 		cmocka_unit_test(
