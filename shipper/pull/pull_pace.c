@@ -94,10 +94,15 @@ pull_brought(struct pb_pull *pull, const struct pb_pull_action *action,
 		s->bytes_max *= 2;
 }
 
+/* Half of it at most: while one comes the next is asked for, and the way, or
+ * the rate that the edge gives, is not idle between them. */
 static size_t
 next_bytes(const struct pb_pull *pull, const struct pb_pull_stream *s)
 {
-	return s->bytes_max < pull->pace ? s->bytes_max : pull->pace;
+	size_t half = pull->pace / 2 > PB_PULL_BYTES_MIN ? pull->pace / 2 :
+	    PB_PULL_BYTES_MIN;
+
+	return s->bytes_max < half ? s->bytes_max : half;
 }
 
 /* Of one that was packed its end says so. */
@@ -116,8 +121,8 @@ pull_larger(struct pb_pull *pull, const struct pb_pull_action *action)
 	if (action->bytes_max >= PB_PULL_BYTES_MAX)
 		return false;
 	s->bytes_max = action->bytes_max * 2;
-	if (pull->pace < s->bytes_max)
-		pull->pace = s->bytes_max;
+	if (pull->pace < 2 * s->bytes_max)
+		pull->pace = 2 * s->bytes_max;
 	return true;
 }
 
