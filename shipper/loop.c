@@ -246,7 +246,6 @@ leave_store(struct pb_loop *loop)
 	end_report(loop);
 	loop_letters_close(loop);
 	loop_pulls_close(loop);
-	loop->fills_checked = false;
 	loop->fills_commits = 0;
 	pb_state_close(loop->state);
 	loop->state = NULL;
@@ -698,6 +697,7 @@ take_conf(struct pb_loop *loop, struct pb_conf *conf)
 		loop->upstream[kept++] = u;
 	}
 	loop->upstreams = before = kept;
+	loop->fills_commits = 0;	/* a new one has seen none */
 	if (loop->edges != NULL)
 		pb_edges_take(loop->edges, conf);
 	loop_told_stop(loop);

@@ -58,7 +58,6 @@ struct pb_loop {
 	uint64_t	 bound_ms;	/* next look at them */
 	uint64_t	 fills_commits;	/* of the index, when last looked */
 	bool		 fills_busy;	/* some become letters just now */
-	bool		 fills_checked;	/* that they are this index's */
 	bool		 left_out_said;
 	uint64_t	 missed_ms;	/* some stream was not taken: when all
 					 * are given again; 0: none */
@@ -97,7 +96,7 @@ int	loop_told(struct pb_loop *loop, struct pb_control_request *request,
 int	loop_letters_open(struct pb_loop *loop, struct pb_err *err);
 void	loop_letters_close(struct pb_loop *loop);
 
-/* Another index: its fills are numbered from the start. */
+/* Another index: its fills are other ones. */
 void	loop_letters_replaced(struct pb_loop *loop);
 
 /* A turn's part: fills, bounds, what operators ask for. */

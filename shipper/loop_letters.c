@@ -8,7 +8,8 @@
  * Packets that came late and filled a gap here fill it upstream as well:
  * the index keeps a list of such fills, each becomes a letter of every
  * upstream that may have been told of the gap, and the number of the last
- * one seen is committed with them, so that none is lost or made twice.
+ * one seen for an upstream is committed with them, so that none is lost or made
+ * twice.  Until then retention counts all of the fill as not acknowledged.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ struct loop_fills {
 	struct pb_job	 job;
 	struct pb_fill_info row[FILLS_PAGE];
 	size_t		 rows;
-	uint64_t	 number;	/* of the last one; 0: none yet */
+	struct pb_seen	 seen[PB_UPSTREAMS_MAX];	/* as loop->upstream */
+	size_t		 seens;
 	struct pb_lates	 lates;		/* letters they make */
 	int		 rc;
 	struct pb_err	 err;
@@ -65,9 +67,9 @@ struct those {
 };
 
 static void	run_fills(struct pb_loop *);
-static int	check_fills(struct pb_loop *, uint64_t *, struct pb_err *);
+static int	look_fills(struct pb_loop *, struct pb_err *);
+static int	check_seen(struct pb_loop *, struct pb_seen *, struct pb_err *);
 static void	take_fill(struct pb_loop *, const struct pb_fill_info *);
-static void	give_fills(struct pb_loop *, uint64_t);
 static void	keep_fills(void *);
 static void	kept_fills(void *);
 static void	keep_bounds(void *);
@@ -137,13 +139,11 @@ loop_letters_close(struct pb_loop *loop)
 void
 loop_letters_replaced(struct pb_loop *loop)
 {
-	loop->fills_checked = false;
 	loop->fills_commits = 0;
 	if (loop->work == NULL)
 		return;
 	pb_worker_cancel(loop->keeper, &loop->work->fills.job);
-	loop->work->fills.rows = 0;
-	give_fills(loop, 0);
+	loop->fills_busy = false;
 }
 
 void
@@ -169,18 +169,14 @@ loop_letters_run(struct pb_loop *loop, uint64_t now_ms)
 static void
 run_fills(struct pb_loop *loop)
 {
-	uint64_t commits = pb_index_commits(loop->index), after;
+	uint64_t commits = pb_index_commits(loop->index);
 	struct loop_fills *fills = &loop->work->fills;
 	struct pb_err err;
 	int rc;
 
 	if (loop->fills_busy || commits == loop->fills_commits)
 		return;
-	rc = check_fills(loop, &after, &err);
-	if (rc == 0)
-		rc = pb_index_rows(loop->index, PB_TABLE_FILLS,
-		    &(struct pb_fill_info){ .number = after }, fills->row,
-		    FILLS_PAGE, &err);
+	rc = look_fills(loop, &err);
 	if (rc < 0)
 		loop_say(loop, err.text);	/* tried again next turn */
 	if (rc < (int)FILLS_PAGE && rc >= 0)
@@ -188,15 +184,6 @@ run_fills(struct pb_loop *loop)
 	if (rc <= 0)
 		return;
 	fills->rows = (size_t)rc;
-	give_fills(loop, fills->row[fills->rows - 1].number);
-}
-
-static void
-give_fills(struct pb_loop *loop, uint64_t number)
-{
-	struct loop_fills *fills = &loop->work->fills;
-
-	fills->number = number;
 	fills->lates.count = 0;
 	fills->lates.failed = false;
 	for (size_t i = 0; i < fills->rows; i++)
@@ -205,23 +192,42 @@ give_fills(struct pb_loop *loop, uint64_t number)
 	pb_worker_give(loop->keeper, &fills->job);
 }
 
-/*
- * The number to go on behind.  An index that was rebuilt while no shipper
- * ran does not have the last one seen: its numbers began anew.
- */
+/* Those behind the last one that all upstreams have seen; their count. */
 static int
-check_fills(struct pb_loop *loop, uint64_t *after, struct pb_err *err)
+look_fills(struct pb_loop *loop, struct pb_err *err)
+{
+	struct loop_fills *fills = &loop->work->fills;
+	struct pb_fill_info after = { .number = UINT64_MAX };
+	int rc;
+
+	fills->seens = loop->upstreams;
+	for (size_t u = 0; u < fills->seens; u++)
+		strcpy(fills->seen[u].upstream,
+		    pb_upstream_conf(loop->upstream[u])->name);
+	rc = pb_letters_seen(loop->letters, fills->seen, fills->seens, err);
+	for (size_t u = 0; u < fills->seens && rc == 0; u++) {
+		rc = check_seen(loop, &fills->seen[u], err);
+		if (fills->seen[u].fill < after.number)
+			after.number = fills->seen[u].fill;
+	}
+	return rc < 0 || fills->seens == 0 ? rc : pb_index_rows(loop->index,
+	    PB_TABLE_FILLS, &after, fills->row, FILLS_PAGE, err);
+}
+
+/* One that the list does not have is of an index of before, or so old that
+ * others have gone since: from the oldest on. */
+static int
+check_seen(struct pb_loop *loop, struct pb_seen *seen, struct pb_err *err)
 {
 	struct pb_fill_info row;
-	int rc = pb_letters_fill(loop->letters, after, err);
+	int rc;
 
-	if (rc < 0 || *after == 0 || loop->fills_checked)
-		return rc < 0 ? rc : 0;
+	if (seen->fill == 0)
+		return 0;
 	rc = pb_index_rows(loop->index, PB_TABLE_FILLS, &(struct pb_fill_info){
-	    .number = *after - 1 }, &row, 1, err);
-	if (rc == 0)
-		*after = 0;
-	loop->fills_checked = rc >= 0;
+	    .number = seen->fill - 1 }, &row, 1, err);
+	if (rc == 0 || (rc == 1 && row.number != seen->fill))
+		seen->fill = 0;
 	return rc < 0 ? rc : 0;
 }
 
@@ -230,10 +236,16 @@ take_fill(struct pb_loop *loop, const struct pb_fill_info *fill)
 {
 	const struct pb_stream_info *stream =
 	    pb_watch_stream(loop->watch, fill->stream);
+	struct loop_fills *fills = &loop->work->fills;
 
-	for (size_t u = 0; stream != NULL && u < loop->upstreams; u++)
-		pb_upstream_fill(loop->upstream[u], stream, fill->first,
-		    fill->last, &loop->work->fills.lates);
+	for (size_t u = 0; u < fills->seens; u++) {
+		if (fills->seen[u].fill >= fill->number)
+			continue;
+		fills->seen[u].fill = fill->number;
+		if (stream != NULL)
+			pb_upstream_fill(loop->upstream[u], stream,
+			    fill->first, fill->last, &fills->lates);
+	}
 }
 
 /* On the keeper's thread: all of them or none. */
@@ -248,7 +260,8 @@ keep_fills(void *arg)
 		    "no memory for late packets");
 	else
 		fills->rc = pb_letters_late(loop->letters, fills->lates.at,
-		    fills->lates.count, fills->number, &fills->err);
+		    fills->lates.count, fills->seen, fills->seens,
+		    &fills->err);
 }
 
 static void

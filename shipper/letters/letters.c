@@ -8,8 +8,6 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 
-static const char fill_key[] = "fill";
-
 static int	take(struct pb_letters *, const char *,
 		    const struct pb_stream_key *, uint64_t, uint64_t,
 		    unsigned, struct pb_err *);
@@ -51,12 +49,11 @@ pb_letters_find(struct pb_letters *letters, const char *upstream,
 /* No files, and no age: so any thread may. */
 int
 pb_letters_late(struct pb_letters *letters, const struct pb_late *late,
-    size_t count, uint64_t fill, struct pb_err *err)
+    size_t count, const struct pb_seen *seen, size_t seens,
+    struct pb_err *err)
 {
 	struct pb_mdb_txn txn;
-	uint8_t value[8];
 
-	pb_put_le64(value, fill);
 	pb_mdb_begin(letters->state->mdb, true, &txn, err);
 	for (size_t i = 0; i < count; i++, late++) {
 		struct pb_letter letter = { .state = PB_LETTER_LATE,
@@ -72,23 +69,24 @@ pb_letters_late(struct pb_letters *letters, const struct pb_late *late,
 		strcpy(letter.upstream, late->upstream);
 		pb_letters_put_new(&txn, &letter);
 	}
-	pb_mdb_put(&txn, PB_STATE_META, fill_key, sizeof(fill_key) - 1,
-	    value, sizeof(value));
+	for (size_t i = 0; i < seens; i++)
+		pb_letters_put_seen(&txn, seen[i].upstream, seen[i].fill);
 	return pb_mdb_commit(&txn);
 }
 
 int
-pb_letters_fill(struct pb_letters *letters, uint64_t *number,
-    struct pb_err *err)
+pb_letters_seen(struct pb_letters *letters, struct pb_seen *seen,
+    size_t seens, struct pb_err *err)
 {
+	uint8_t key[PB_ACKS_KEY_MAX];
 	struct pb_mdb_value value;
 	struct pb_mdb_txn txn;
 
-	*number = 0;
-	if (pb_letters_begin(letters, &txn, false, err) == 0 &&
-	    pb_mdb_get(&txn, PB_STATE_META, fill_key, sizeof(fill_key) - 1,
-	    &value) == 1 && value.len == 8)
-		*number = pb_get_le64(value.data);
+	(void)pb_letters_begin(letters, &txn, false, err);
+	for (size_t i = 0; i < seens; i++)
+		seen[i].fill = pb_mdb_get(&txn, PB_STATE_ACKS, key,
+		    pb_acks_seen_key(key, seen[i].upstream), &value) == 1 &&
+		    value.len == 8 ? pb_get_le64(value.data) : 0;
 	return pb_letters_end(letters, &txn);
 }
 

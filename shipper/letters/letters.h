@@ -135,15 +135,22 @@ struct pb_late {
 	uint64_t	first, last;
 };
 
-/* They are LATE letters, but for those that have a letter; and fills of the
- * index (index.h) have been looked at up to number `fill`.  All or none. */
-int	pb_letters_late(struct pb_letters *letters,
-	    const struct pb_late *late, size_t count, uint64_t fill,
-	    struct pb_err *err);
+/* The last of the index's fills (index.h) that was looked at for an upstream:
+ * all it is to get of them has been a letter.  0: none was. */
+struct pb_seen {
+	char		upstream[PB_NAME_BYTES_MAX + 1];
+	uint64_t	fill;
+};
 
-/* The last fill that has been looked at. */
-int	pb_letters_fill(struct pb_letters *letters, uint64_t *number,
-	    struct pb_err *err);
+/* They are LATE letters, but for those that have a letter; and fills have been
+ * looked at as `seen` says.  All or none. */
+int	pb_letters_late(struct pb_letters *letters,
+	    const struct pb_late *late, size_t count,
+	    const struct pb_seen *seen, size_t seens, struct pb_err *err);
+
+/* As it was kept, of each of them. */
+int	pb_letters_seen(struct pb_letters *letters, struct pb_seen *seen,
+	    size_t seens, struct pb_err *err);
 
 /* The upstream has been told of first .. last: what of them was GONE is
  * forgotten. */

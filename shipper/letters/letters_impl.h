@@ -77,6 +77,11 @@ pb_letters_has_file(const struct pb_letter *letter)
  * the end.  A file that loses its last letter is listed in `files`. */
 void	pb_letters_remove(struct pb_mdb_txn *txn,
 	    const struct pb_letter *in);
+/* Of the upstream, the last fill that rows of late packets know of. */
+void	pb_letters_put_seen(struct pb_mdb_txn *txn, const char *upstream,
+	    uint64_t fill);
+/* What an older version kept otherwise, once. */
+int	pb_letters_adopt(struct pb_letters *letters, struct pb_err *err);
 /* Add, as one with the neighbours that say the same. */
 void	pb_letters_put(struct pb_mdb_txn *txn, const struct pb_letter *in);
 /* The same, but for numbers that have a letter. */

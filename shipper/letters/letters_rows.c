@@ -187,6 +187,17 @@ set_late(struct pb_mdb_txn *txn, const struct pb_letters_key *key,
 }
 
 void
+pb_letters_put_seen(struct pb_mdb_txn *txn, const char *upstream,
+    uint64_t fill)
+{
+	uint8_t key[PB_ACKS_KEY_MAX], value[8];
+
+	pb_put_le64(value, fill);
+	pb_mdb_put(txn, PB_STATE_ACKS, key, pb_acks_seen_key(key, upstream),
+	    value, sizeof(value));
+}
+
+void
 pb_letters_put(struct pb_mdb_txn *txn, const struct pb_letter *in)
 {
 	struct pb_letter all = *in, near;

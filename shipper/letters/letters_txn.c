@@ -48,6 +48,8 @@ pb_letters_open(struct pb_letters **out, struct pb_state *state,
 		strcpy(letters->store, store);
 	if (rc == 0 && state->write)
 		rc = load_age(letters, err);
+	if (rc == 0 && state->write)
+		rc = pb_letters_adopt(letters, err);
 	if (rc < 0) {
 		free(letters);
 		return rc;

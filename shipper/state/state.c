@@ -139,6 +139,10 @@ pb_state_forget(struct pb_state *state,
 			/* The keys of all of them begin with a name. */
 			size_t len = strnlen(rows.key.data, rows.key.len);
 
+			/* What came late is as long a letter. */
+			if (forgotten[t] == PB_STATE_ACKS && rows.value.len ==
+			    PB_ACKS_LATE_BYTES && rows.key.len > len + 1)
+				continue;
 			if (len < sizeof(name)) {
 				memcpy(name, rows.key.data, len);
 				name[len] = '\0';

@@ -213,10 +213,12 @@ come_late(struct bench *b, const char *upstream, uint64_t first,
 {
 	struct pb_late late = { .key = b->f.key, .first = first,
 	    .last = last };
+	struct pb_seen seen = { .fill = fill };
 
 	strcpy(late.upstream, upstream);
-	assert_int_equal(pb_letters_late(b->letters, &late, 1, fill, NULL),
-	    0);
+	strcpy(seen.upstream, upstream);
+	assert_int_equal(pb_letters_late(b->letters, &late, 1, &seen, 1,
+	    NULL), 0);
 }
 
 static inline int

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 
+#include "base/bytes.h"
 #include "tests/unit/letters_fixture.h"
 #include "tests/unit/old_kernel.h"
 #include "tests/unit/temp.h"
@@ -452,7 +453,7 @@ late_packets_are_letters_without_a_file(void **state)
 	    .last = 14 }, { .upstream = "core", .first = 15, .last = 40 } };
 	struct bench b;
 	struct pb_err err;
-	uint64_t fill;
+	struct pb_seen seen = { "core", 77 };
 
 	(void)state;
 	bench_init(&b, 1);
@@ -460,9 +461,11 @@ late_packets_are_letters_without_a_file(void **state)
 	fixture_stream_row(&b.f, &row);
 	late[0].key = late[1].key = b.f.key;
 	/* In one transaction with how far the fills have been looked at. */
-	assert_int_equal(pb_letters_late(b.letters, late, 2, 77, &err), 0);
-	assert_int_equal(pb_letters_fill(b.letters, &fill, &err), 0);
-	assert_int_equal(fill, 77);
+	assert_int_equal(pb_letters_late(b.letters, late, 2, &seen, 1,
+	    &err), 0);
+	seen.fill = 0;
+	assert_int_equal(pb_letters_seen(b.letters, &seen, 1, &err), 0);
+	assert_int_equal(seen.fill, 77);
 	assert_letter(&b, 1, 10, 19, PB_LETTER_LATE);
 	assert_letter(&b, 20, 20, 29, PB_LETTER_DEAD);
 	assert_letter(&b, 30, 30, 40, PB_LETTER_LATE);
@@ -475,17 +478,113 @@ late_packets_are_letters_without_a_file(void **state)
 	assert_letter(&b, 1, 16, 19, PB_LETTER_LATE);
 	assert_int_equal(total(&b, "core").requeued, 2);
 	/* All or none. */
+	seen.fill = 78;
 	late[0].first = late[0].last = 5;
 	late[1].first = 50;
-	assert_int_equal(pb_letters_late(b.letters, late, 2, 78, &err),
+	assert_int_equal(pb_letters_late(b.letters, late, 2, &seen, 1, &err),
 	    PB_EINVAL);
 	/* So is the number that no packet has. */
 	late[1].last = UINT64_MAX;
-	assert_int_equal(pb_letters_late(b.letters, late, 2, 78, &err),
+	assert_int_equal(pb_letters_late(b.letters, late, 2, &seen, 1, &err),
 	    PB_EINVAL);
-	assert_int_equal(pb_letters_fill(b.letters, &fill, &err), 0);
-	assert_int_equal(fill, 77);
+	seen.fill = 0;
+	assert_int_equal(pb_letters_seen(b.letters, &seen, 1, &err), 0);
+	assert_int_equal(seen.fill, 77);
 	assert_letter(&b, 1, 16, 19, PB_LETTER_LATE);
+	bench_finish(&b);
+}
+
+static int
+row_of(struct bench *b, unsigned table, const void *key, size_t len,
+    uint64_t *out)
+{
+	struct pb_mdb_value value;
+	struct pb_mdb_txn txn;
+	int rc;
+
+	assert_int_equal(pb_mdb_begin(b->state->mdb, false, &txn, NULL), 0);
+	rc = pb_mdb_get(&txn, table, key, len, &value);
+	*out = rc == 1 && value.len == 8 ? pb_get_le64(value.data) : 0;
+	pb_mdb_abort(&txn);
+	return rc;
+}
+
+/*
+ * Goal:   what a shipper of an older version had of late packets counts for
+ *         retention at once.
+ * Method: its rows: late letters alone, and one number for all upstreams.
+ */
+static void
+late_letters_of_an_older_version_are_kept_from_retention(void **state)
+{
+	struct pb_upstream_row core = { .name = "core" };
+	struct pb_seen seen[2] = { { "core", 0 }, { "new", 0 } };
+	struct pb_letters_key key;
+	struct pb_mdb_txn txn;
+	uint8_t number[8];
+	struct bench b;
+	uint64_t last;
+
+	(void)state;
+	bench_init(&b, 1);
+	come_late(&b, "core", 10, 14, 7);
+	assert_int_equal(pb_state_begin(b.state, NULL), 0);
+	pb_state_put_upstream(b.state, &core);
+	assert_int_equal(pb_state_commit(b.state), 0);
+	pb_letters_key(&key, "core", &b.f.key, 10);
+	assert_int_equal(pb_mdb_begin(b.state->mdb, true, &txn, NULL), 0);
+	pb_mdb_del(&txn, PB_STATE_ACKS, key.bytes, key.len);
+	pb_mdb_del(&txn, PB_STATE_ACKS, "core", 5);
+	pb_put_le64(number, 9);
+	pb_mdb_put(&txn, PB_STATE_META, "fill", 4, number, sizeof(number));
+	assert_int_equal(pb_mdb_commit(&txn), 0);
+	close_letters(&b);
+	for (int again = 0; again < 2; again++) {
+		open_letters(&b);
+		assert_int_equal(row_of(&b, PB_STATE_ACKS, key.bytes, key.len,
+		    &last), 1);
+		assert_int_equal(last, 14);
+		assert_int_equal(pb_letters_seen(b.letters, seen, 2, NULL), 0);
+		assert_int_equal(seen[0].fill, 9);
+		assert_int_equal(seen[1].fill, 0);
+		assert_int_equal(row_of(&b, PB_STATE_META, "fill", 4, &last),
+		    0);
+		assert_int_equal(total(&b, "core").requeued, 1);
+		close_letters(&b);
+	}
+	open_letters(&b);
+	bench_finish(&b);
+}
+
+static bool
+keep_none(void *arg, const char *upstream)
+{
+	(void)arg;
+	(void)upstream;
+	return false;
+}
+
+/* An upstream that has lost its section and gets it again begins anew with
+ * what came late; what of it was a letter is one still. */
+static void
+late_letters_outlive_their_upstreams_section(void **state)
+{
+	struct pb_seen seen = { "core", 0 };
+	struct pb_letters_key key;
+	struct bench b;
+	uint64_t last;
+
+	(void)state;
+	bench_init(&b, 1);
+	come_late(&b, "core", 10, 14, 7);
+	pb_letters_key(&key, "core", &b.f.key, 10);
+	assert_int_equal(pb_state_forget(b.state, keep_none, NULL, NULL), 0);
+	assert_int_equal(pb_letters_seen(b.letters, &seen, 1, NULL), 0);
+	assert_int_equal(seen.fill, 0);
+	assert_int_equal(row_of(&b, PB_STATE_ACKS, key.bytes, key.len, &last),
+	    1);
+	assert_int_equal(last, 14);
+	assert_letter(&b, 1, 10, 14, PB_LETTER_LATE);
 	bench_finish(&b);
 }
 
@@ -696,6 +795,9 @@ main(void)
 		cmocka_unit_test(
 		    a_purge_takes_requeued_letters_and_requeue_only_dead_ones),
 		cmocka_unit_test(late_packets_are_letters_without_a_file),
+		cmocka_unit_test(
+		    late_letters_of_an_older_version_are_kept_from_retention),
+		cmocka_unit_test(late_letters_outlive_their_upstreams_section),
 		cmocka_unit_test(what_is_not_committed_has_not_happened),
 		cmocka_unit_test(at_the_bound_of_bytes_the_oldest_go),
 		cmocka_unit_test(

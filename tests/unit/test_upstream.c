@@ -298,7 +298,8 @@ packets_that_came_late_are_sent_late(void **state)
 	assert_string_equal(lates.at->upstream, "core");
 	assert_int_equal(lates.at->first, 3);
 	assert_int_equal(lates.at->last, 5);
-	assert_int_equal(pb_letters_late(b.letters, lates.at, 1, 1, NULL), 0);
+	assert_int_equal(pb_letters_late(b.letters, lates.at, 1, NULL, 0,
+	    NULL), 0);
 	free(lates.at);
 	assert_int_equal(only_letter(&b).state, PB_LETTER_LATE);
 	pb_upstream_late(b.upstream, &b.row, false);
@@ -364,7 +365,7 @@ what_came_late_and_went_is_settled_once(void **state)
 	grow(&b, 9, 9);
 	turn(&b, 1);
 	late.key = b.f.key;
-	assert_int_equal(pb_letters_late(b.letters, &late, 1, 1, NULL), 0);
+	assert_int_equal(pb_letters_late(b.letters, &late, 1, NULL, 0, NULL), 0);
 	pthread_mutex_lock(&lock);
 	pb_worker_give(b.worker, &held);
 	for (unsigned i = 0; i < 5; i++) {

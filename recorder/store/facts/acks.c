@@ -66,8 +66,9 @@ static void	take_answer(struct pb_acks *, uint64_t);
 static void	end_look(struct pb_acks *);
 static void	say(struct pb_acks *, enum pb_mdb_verdict);
 static void	forget(struct pb_acks *);
+static int	read_row(struct pb_acks *, const void *, size_t, void *,
+		    size_t);
 static int	read_failed(struct pb_acks *);
-static bool	decode(struct pb_ack *, const struct pb_mdb_value *);
 static int	find_late(struct pb_mdb_txn *, uint8_t *, size_t, uint64_t,
 		    uint64_t *);
 static bool	decode_late(const struct pb_mdb_value *,
@@ -82,6 +83,15 @@ pb_acks_key(uint8_t out[static PB_ACKS_KEY_MAX], const char *upstream,
 
 	memcpy(out, upstream, name);
 	return name + pb_key_stream(out + name, key);
+}
+
+size_t
+pb_acks_seen_key(uint8_t out[static PB_ACKS_KEY_MAX], const char *upstream)
+{
+	size_t name = strlen(upstream) + 1;
+
+	memcpy(out, upstream, name);
+	return name;
 }
 
 bool
@@ -172,27 +182,56 @@ int
 pb_acks_get(struct pb_acks *acks, const char *upstream,
     const struct pb_stream_key *key, struct pb_ack *out)
 {
-	uint8_t bytes[PB_ACKS_KEY_MAX];
+	uint8_t bytes[PB_ACKS_KEY_MAX], row[PB_ACKS_ROW_BYTES];
 	size_t len = pb_acks_key(bytes, upstream, key);
-	struct pb_mdb_value row;
-	struct pb_mdb_txn txn;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	if (acks->mdb == NULL && !look_again(acks))
 		return !acks->unclear && (acks->known || acks->ino == 0) ?
 		    0 : PB_EBUSY;
-	rc = pb_mdb_begin(acks->mdb, false, &txn, NULL);
-	if (rc == 0)
-		rc = pb_mdb_get(&txn, TABLE_ACKS, bytes, len, &row);
-	if (rc == 1 && !decode(out, &row))
-		rc = 0;
-	pb_mdb_abort(&txn);
-	if (rc >= 0) {
-		acks->failed = false;
+	rc = read_row(acks, bytes, len, row, sizeof(row));
+	if (rc != 1)
 		return rc;
-	}
-	return read_failed(acks);
+	out->acked = pb_get_le64(row);
+	out->released = pb_get_le64(row + 8);
+	if (out->released < out->acked)
+		out->released = out->acked;
+	return 1;
+}
+
+int
+pb_acks_seen(struct pb_acks *acks, const char *upstream, uint64_t *number)
+{
+	uint8_t key[PB_ACKS_KEY_MAX], row[PB_ACKS_LATE_BYTES];
+	size_t len = pb_acks_seen_key(key, upstream);
+	int rc = acks->mdb == NULL ? PB_EBUSY : read_row(acks, key, len, row,
+	    sizeof(row));
+
+	*number = rc == 1 ? pb_get_le64(row) : 0;
+	return rc;
+}
+
+/* 0 also for one that is not so long: the disk can lie. */
+static int
+read_row(struct pb_acks *acks, const void *key, size_t len, void *out,
+    size_t bytes)
+{
+	struct pb_mdb_value row;
+	struct pb_mdb_txn txn;
+	int rc = pb_mdb_begin(acks->mdb, false, &txn, NULL);
+
+	if (rc == 0)
+		rc = pb_mdb_get(&txn, TABLE_ACKS, key, len, &row);
+	if (rc == 1 && row.len != bytes)
+		rc = 0;
+	if (rc == 1)
+		memcpy(out, row.data, bytes);
+	pb_mdb_abort(&txn);
+	if (rc < 0)
+		return read_failed(acks);
+	acks->failed = false;
+	return rc;
 }
 
 int
@@ -452,19 +491,4 @@ forget(struct pb_acks *acks)
 	pb_mdb_close(acks->mdb);
 	acks->mdb = NULL;
 	acks->known = false;
-}
-
-/* False for a row that is not one of ours: the disk can lie. */
-static bool
-decode(struct pb_ack *out, const struct pb_mdb_value *row)
-{
-	const uint8_t *bytes = row->data;
-
-	if (row->len != PB_ACKS_ROW_BYTES)
-		return false;
-	out->acked = pb_get_le64(bytes);
-	out->released = pb_get_le64(bytes + 8);
-	if (out->released < out->acked)
-		out->released = out->acked;
-	return true;
 }

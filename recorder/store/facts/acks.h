@@ -12,6 +12,10 @@
  * Besides, a row for each run of numbers that the upstream is still to get
  * though they are below `acked`, as they came late: the key of the stream's row
  * and the first one (u64, big-endian), of the last one (u64, little-endian).
+ * And a row an upstream, its name and the NUL, of the number (u64,
+ * little-endian) of the last of the recorder's fills (PB_TABLE_FILLS) that
+ * these rows know of.  What fills have a higher one counts as late, too: no
+ * shipper has seen it yet.  So have all, where that one is not in the list.
  *
  * The row is what was true when it was written: both numbers may be lower
  * than the truth, which only keeps a segment longer.  (An upstream whose
@@ -49,6 +53,10 @@ bool	pb_acks_key_parse(char upstream[static PB_NAME_BYTES_MAX + 1],
 void	pb_acks_encode(uint8_t out[static PB_ACKS_ROW_BYTES],
 	    const struct pb_ack *ack);
 
+/* Of the row of the last fill seen; its length. */
+size_t	pb_acks_seen_key(uint8_t out[static PB_ACKS_KEY_MAX],
+	    const char *upstream);
+
 struct pb_acks;		/* for reading; one per process; one thread */
 
 /* A store that never shipped has no table, and each read looks again.  Nothing
@@ -85,6 +93,10 @@ bool	pb_acks_known(struct pb_acks *acks);
 int	pb_acks_get(struct pb_acks *acks, const char *upstream,
 	    const struct pb_stream_key *key, struct pb_ack *out);
 
+/* The last fill that the upstream's rows know of: 1; 0: none; PB_EBUSY
+ * likewise.  Ask for late rows behind it: with the fill they are there. */
+int	pb_acks_seen(struct pb_acks *acks, const char *upstream,
+	    uint64_t *number);
 /* The lowest number of first .. last that came late, and is still to get
  * there: 1; 0: there is none; PB_EBUSY likewise. */
 int	pb_acks_late(struct pb_acks *acks, const char *upstream,
