@@ -177,20 +177,17 @@ expect_why(struct fixture *f, const char *want)
 
 /* --- the shipper --------------------------------------------------------- */
 
-/* A row of the shipper's, `after` behind the key of the stream's. */
+/* A row of the shipper's. */
 static inline void
-put_ack_row(struct fixture *f, const char *upstream, uint64_t after,
-    const void *row, size_t len)
+put_row(struct fixture *f, const void *key, size_t key_len, const void *row,
+    size_t len)
 {
 	static const char *const tables[] = { PB_ACKS_TABLE };
-	uint8_t key[PB_ACKS_KEY_MAX + 8];
-	size_t key_len = pb_acks_key(key, upstream, &f->key);
 	struct pb_mdb_txn txn;
 	struct pb_mdb *mdb;
 	char path[80];
 	pid_t child;
 
-	pb_put_be64(key + key_len, after);
 	snprintf(path, sizeof(path), "%s/shipper", f->dir);
 	/* LMDB forbids two opens in a process, and the store has one. */
 	child = fork();
@@ -199,8 +196,7 @@ put_ack_row(struct fixture *f, const char *upstream, uint64_t after,
 		    PB_MDB_WRITE, NULL) < 0 ||
 		    pb_mdb_begin(mdb, true, &txn, NULL) < 0)
 			child_exit(1);
-		pb_mdb_put(&txn, 0, key, key_len + (after != 0 ? 8 : 0), row,
-		    len);
+		pb_mdb_put(&txn, 0, key, key_len, row, len);
 		child_exit(pb_mdb_commit(&txn) < 0);
 	} else {
 		int status;
@@ -208,6 +204,28 @@ put_ack_row(struct fixture *f, const char *upstream, uint64_t after,
 		assert_int_equal(waitpid(child, &status, 0), child);
 		assert_int_equal(status, 0);
 	}
+}
+
+/* `after` behind the key of the stream's. */
+static inline void
+put_ack_row(struct fixture *f, const char *upstream, uint64_t after,
+    const void *row, size_t len)
+{
+	uint8_t key[PB_ACKS_KEY_MAX + 8];
+	size_t key_len = pb_acks_key(key, upstream, &f->key);
+
+	pb_put_be64(key + key_len, after);
+	put_row(f, key, key_len + (after != 0 ? 8 : 0), row, len);
+}
+
+/* The last fill that the shipper has seen for the upstream. */
+static inline void
+see_fill(struct fixture *f, const char *upstream, uint64_t number)
+{
+	uint8_t key[PB_ACKS_KEY_MAX], row[8];
+
+	pb_put_le64(row, number);
+	put_row(f, key, pb_acks_seen_key(key, upstream), row, sizeof(row));
 }
 
 static inline void

@@ -331,6 +331,8 @@ a_gap_that_is_open_again_is_one_with_its_neighbours(void **state)
 	assert_int_equal(row[1].first, 5);
 	assert_int_equal(row[1].last, 12);
 	assert_int_equal(row[1].closed_ns, 50);
+	assert_int_equal(row[0].fill, 0);
+	assert_int_equal(row[1].fill, 2);
 }
 
 /* Stream 12: 1 .. 10 and 11 .. 20, two extents and a drop count each. */

@@ -268,6 +268,107 @@ what_came_late_is_acknowledged_when_it_has_been_passed_on(void **state)
 	assert_gap(&gap[0], 13, 40, PB_GAP_EXPIRED);
 }
 
+/* Packets up to 40, of which 11 to 20 were a gap, and come last. */
+static void
+write_late(struct fixture *f)
+{
+	struct pb_chunk *gap;
+
+	write_runs(f, 1);
+	gap = fixture_chunk(f, 11, 20, 10);
+	gap->gap = PB_GAP_EXPIRED;
+	assert_int_equal(fixture_submit(f, gap), 0);
+	fixture_wait(f);
+	fixture_write(f, 21, 30, LEN);
+	fixture_write(f, 31, 40, LEN);
+	fixture_write(f, 11, 20, LEN);
+}
+
+static uint64_t
+last_fill(struct fixture *f)
+{
+	struct pb_fill_info row[4];
+	int n = pb_index_rows(pb_store_index(f->store), PB_TABLE_FILLS,
+	    &(struct pb_fill_info){ .number = 0 }, row, 4, NULL);
+
+	assert_true(n > 0);
+	return row[n - 1].number;
+}
+
+/*
+ * Goal:   packets that came late are not acknowledged before the upstream's
+ *         shipper has seen that they came, whatever it had said before.
+ * Method: what it has seen last is nothing; a fill that this index does not
+ *         know; the one before; this one.  The upstream waits for 26 to 30,
+ *         which are older; and then all has to go.
+ */
+static void
+what_came_late_waits_until_the_shipper_has_seen_it(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_retain_opts opts = { .upstreams = 1, .upstream = &core };
+	struct pb_gap_info gap[3];
+
+	for (int i = 0; i < 4; i++) {
+		bool seen = i == 3;
+
+		retain(f, (struct pb_retain_opts){ .upstreams = 0 });
+		use_stream(f, (char)('0' + i));
+		write_late(f);
+		ack(f, "core", 25, 25);
+		if (i > 0)
+			see_fill(f, "core", i == 1 ? 99 : last_fill(f) - !seen);
+		opts.size_max = stored(f) - bytes_of(f, 1) - 1;
+		retain(f, opts);
+		if (seen)
+			EXPECT(f, 21, 31);
+		else
+			EXPECT(f, 11, 31);
+		opts.size_max = 1;
+		retain(f, opts);
+		EXPECT(f, 31);
+		assert_int_equal(gaps(f, gap, 3), seen ? 1 : 2);
+		if (!seen)
+			assert_gap(&gap[0], 11, 20, PB_GAP_EXPIRED);
+		assert_gap(&gap[!seen], 26, 30, PB_GAP_EXPIRED);
+	}
+}
+
+/* By a recorder of an older version, which did not write down which fill it
+ * was. */
+static void
+what_came_late_before_an_update_waits_until_all_has_been_seen(void **state)
+{
+	struct fixture *f = *state;
+	struct pb_index *index = pb_store_index(f->store);
+	struct pb_retain_opts opts = { .size_max = 1, .upstreams = 1,
+	    .upstream = &core };
+	struct pb_gap_info gap[3];
+	struct pb_mdb_txn txn;
+
+	for (int seen = 0; seen < 2; seen++) {
+		retain(f, (struct pb_retain_opts){ .upstreams = 0 });
+		use_stream(f, (char)('0' + seen));
+		write_late(f);
+		assert_int_equal(gaps(f, gap, 3), 1);
+		gap[0].fill = 0;
+		assert_int_equal(pb_index_begin(index, &txn, NULL), 0);
+		pb_index_put(&txn, PB_TABLE_GAPS, &gap[0]);
+		assert_int_equal(pb_mdb_commit(&txn), 0);
+		ack(f, "core", 40, 40);
+		see_fill(f, "core", last_fill(f));
+		if (seen == 0) {	/* and one more has come */
+			use_stream(f, '2');
+			write_late(f);
+			ack(f, "core", 40, 40);
+			use_stream(f, '0');
+		}
+		retain(f, opts);
+		EXPECT(f, 31);
+		assert_int_equal(gaps(f, gap, 3), seen ? 0 : 1);
+	}
+}
+
 static void
 a_stream_that_is_for_no_upstream_is_acknowledged(void **state)
 {
@@ -346,6 +447,9 @@ main(void)
 		    a_run_that_knows_no_longer_what_is_acknowledged_deletes_nothing),
 		RETAINED(the_slowest_upstream_of_the_stream_decides),
 		RETAINED(what_came_late_is_acknowledged_when_it_has_been_passed_on),
+		RETAINED(what_came_late_waits_until_the_shipper_has_seen_it),
+		RETAINED(
+		    what_came_late_before_an_update_waits_until_all_has_been_seen),
 		RETAINED(a_stream_that_is_for_no_upstream_is_acknowledged),
 		RETAINED(one_acknowledged_behind_thousands_is_found),
 	};

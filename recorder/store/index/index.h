@@ -176,7 +176,9 @@ struct pb_gap_info {
 	uint64_t	since_ns;
 	uint64_t	closed_ns;	/* 0 while open */
 	enum pb_gap_reason reason;
-	uint32_t	unused;
+	uint32_t	fill;		/* of a closed one, the lower half of
+					 * its number in PB_TABLE_FILLS; 0: of
+					 * an older version, not known */
 };
 
 /* Packets that the kernel or the interface dropped before number `seq`. */
@@ -197,7 +199,8 @@ struct pb_age_info {
 
 /*
  * Packets that came late and filled a gap: the shipper passes them on.
- * Numbers grow from 1; the last PB_FILLS_MAX are kept.
+ * Numbers grow from 1, in an index that was rebuilt from above those of the one
+ * before; the last PB_FILLS_MAX are kept.
  */
 #define PB_FILLS_MAX	65536u
 struct pb_fill_info {

@@ -53,8 +53,8 @@ void
 pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
     uint64_t last, uint64_t now_ns)
 {
+	uint64_t from = 0, fill = pb_index_put_fill(txn, stream, first, last);
 	struct pb_gap_info gap;
-	uint64_t from = 0;
 
 	while (next_gap(txn, stream, first, last, &from, &gap)) {
 		if (gap.closed_ns != 0)
@@ -65,6 +65,7 @@ pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
 		if (gap.last > last)
 			gap.last = last;
 		gap.closed_ns = now_ns;
+		gap.fill = (uint32_t)fill;
 		pb_index_put(txn, PB_TABLE_GAPS, &gap);
 	}
 }
@@ -80,7 +81,7 @@ pb_index_reopen_gaps(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
 		if (gap.closed_ns == 0)
 			continue;
 		pb_index_del(txn, PB_TABLE_GAPS, stream, gap.first);
-		gap.closed_ns = 0;
+		gap.closed_ns = gap.fill = 0;
 		pb_index_add_gap(txn, &gap);
 	}
 }

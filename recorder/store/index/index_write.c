@@ -82,19 +82,24 @@ pb_index_listed(struct pb_index *index, uint32_t stream, uint64_t first_seq,
 	return listed ? 1 : txn.rc;
 }
 
-void
+uint64_t
 pb_index_put_fill(struct pb_mdb_txn *txn, uint32_t stream, uint64_t first,
     uint64_t last)
 {
 	struct pb_fill_info row = { .stream = stream, .first = first,
-	    .last = last, .number = pb_index_meta_get(txn, "last_fill") + 1 };
+	    .last = last };
+	uint64_t number = pb_index_meta_get(txn, "last_fill") + 1;
 
+	/* Its lower half alone says something of a gap. */
+	number += (uint32_t)number == 0;
+	row.number = number;
 	pb_index_put(txn, PB_TABLE_FILLS, &row);
-	pb_index_meta_put(txn, "last_fill", row.number);
-	if (row.number <= PB_FILLS_MAX)
-		return;
-	row.number -= PB_FILLS_MAX;
-	pb_row_del(txn, PB_TABLE_FILLS, &row);
+	pb_index_meta_put(txn, "last_fill", number);
+	if (number > PB_FILLS_MAX) {
+		row.number = number - PB_FILLS_MAX;
+		pb_row_del(txn, PB_TABLE_FILLS, &row);
+	}
+	return number;
 }
 
 void

@@ -81,9 +81,9 @@ void	pb_index_del_segment(struct pb_mdb_txn *txn, uint32_t stream,
 int	pb_index_listed(struct pb_index *index, uint32_t stream,
 	    uint64_t first_seq, struct pb_err *err);
 
-/* A late arrival that filled a gap, for the shipper; the oldest row goes
- * past PB_FILLS_MAX. */
-void	pb_index_put_fill(struct pb_mdb_txn *txn, uint32_t stream,
+/* A late arrival that filled a gap, for the shipper: its number.  The oldest
+ * row goes past PB_FILLS_MAX. */
+uint64_t pb_index_put_fill(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first, uint64_t last);
 
 /* The store's age, in the transaction; all zero where it has none yet. */
@@ -111,8 +111,9 @@ void	pb_index_add_gap_around(struct pb_mdb_txn *txn,
 	    const struct pb_gap_info *gap);
 
 /*
- * Late packets first .. last have come: closes, cuts or splits the open
- * gaps they fill; closed parts stay as rows with closed_ns.
+ * Late packets first .. last have come, a fill: closes, cuts or splits the
+ * open gaps they fill; closed parts stay as rows with closed_ns and the fill's
+ * number.
  */
 void	pb_index_fill_gaps(struct pb_mdb_txn *txn, uint32_t stream,
 	    uint64_t first, uint64_t last, uint64_t now_ns);

@@ -135,7 +135,6 @@ fill_held(const struct pb_fact *fact, struct pb_mdb_txn *txn, uint32_t id,
 
 		pb_index_reopen_gaps(txn, id, first, last);
 		pb_index_fill_gaps(txn, id, first, last, fact->time_ns);
-		pb_index_put_fill(txn, id, first, last);
 	}
 }
 

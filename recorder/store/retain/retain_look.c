@@ -40,8 +40,14 @@ static void	tell(const struct retain_run *, uint32_t, const char *,
 static bool	is_chosen(const struct retain_run *,
 		    const struct pb_age_info *);
 static bool	standing(const struct retain_run *, struct pb_expiry *);
-static bool	has(struct pb_acks *, const char *, const struct pb_expiry *,
+static bool	has(const struct retain_run *, const char *,
+		    const struct pb_expiry *, const struct pb_gap_info *,
 		    struct pb_ack *);
+static int	find_late(const struct retain_run *, const char *,
+		    const struct pb_expiry *, const struct pb_gap_info *,
+		    uint64_t *);
+static int	has_seen(const struct retain_run *, const char *,
+		    const struct pb_gap_info *);
 static bool	frees(const struct retain_run *, struct retain_walk *,
 		    struct retain_victim *);
 
@@ -209,16 +215,21 @@ static bool
 standing(const struct retain_run *run, struct pb_expiry *expiry)
 {
 	const struct pb_retain_opts *bounds = &run->retain->bounds.opts;
+	const struct pb_segment_info *segment = &expiry->segment;
+	struct pb_gap_info gap = { .closed_ns = 0 };
 	char name[PB_STREAM_NAME_MAX];
 	struct pb_ack ack;
 
 	pb_stream_name(name, &expiry->key);
 	expiry->acked = expiry->released = UINT64_MAX;
+	if (bounds->upstreams > 0 && pb_index_rows_of(run->view->index,
+	    PB_TABLE_GAPS, segment->stream, segment->first_seq, &gap, 1,
+	    NULL) < 0)
+		return false;
 	for (size_t i = 0; i < bounds->upstreams; i++) {
 		if (!pb_glob_list_match(bounds->upstream[i].streams, name))
 			continue;
-		if (!has(run->retain->acks, bounds->upstream[i].name, expiry,
-		    &ack))
+		if (!has(run, bounds->upstream[i].name, expiry, &gap, &ack))
 			return false;
 		if (ack.acked < expiry->acked)
 			expiry->acked = ack.acked;
@@ -230,21 +241,62 @@ standing(const struct retain_run *run, struct pb_expiry *expiry)
 
 /* What came late may be still on its way, whatever else is there. */
 static bool
-has(struct pb_acks *acks, const char *upstream, const struct pb_expiry *expiry,
+has(const struct retain_run *run, const char *upstream,
+    const struct pb_expiry *expiry, const struct pb_gap_info *gap,
     struct pb_ack *out)
 {
-	const struct pb_segment_info *segment = &expiry->segment;
 	uint64_t late;
-	int rc = pb_acks_get(acks, upstream, &expiry->key, out);
+	int rc = pb_acks_get(run->retain->acks, upstream, &expiry->key, out);
 
 	if (rc == 1)
-		rc = pb_acks_late(acks, upstream, &expiry->key,
-		    segment->first_seq, segment->last_seq, &late);
+		rc = find_late(run, upstream, expiry, gap, &late);
 	if (rc == 1 && out->acked >= late)
 		out->acked = late - 1;
 	if (rc == 1 && out->released >= late)
 		out->released = late - 1;
 	return rc >= 0;
+}
+
+/* The first number in it that came late and is still to get there: 1, 0, or
+ * PB_EBUSY.  Segments of late packets have no others: a gap that is closed
+ * says of one what fill it was. */
+static int
+find_late(const struct retain_run *run, const char *upstream,
+    const struct pb_expiry *expiry, const struct pb_gap_info *gap,
+    uint64_t *out)
+{
+	const struct pb_segment_info *segment = &expiry->segment;
+
+	if (gap->closed_ns != 0 && gap->first <= segment->last_seq) {
+		int seen = has_seen(run, upstream, gap);
+
+		*out = gap->first > segment->first_seq ? gap->first :
+		    segment->first_seq;
+		if (seen != 1)
+			return seen < 0 ? seen : 1;
+	}
+	return pb_acks_late(run->retain->acks, upstream, &expiry->key,
+	    segment->first_seq, segment->last_seq, out);
+}
+
+/* Has the upstream's shipper seen that the gap was filled?  Of one that an
+ * older version closed that is known once it has seen all. */
+static int
+has_seen(const struct retain_run *run, const char *upstream,
+    const struct pb_gap_info *gap)
+{
+	struct pb_fill_info row[2];
+	uint64_t seen;
+	int rc = pb_acks_seen(run->retain->acks, upstream, &seen);
+
+	if (rc != 1 || seen == 0)
+		return rc < 0 ? rc : 0;
+	rc = pb_index_rows(run->view->index, PB_TABLE_FILLS,
+	    &(struct pb_fill_info){ .number = seen - 1 }, row, 2, NULL);
+	if (rc < 1 || row[0].number != seen)
+		return 0;
+	return gap->fill == 0 ? rc == 1 :
+	    (int32_t)((uint32_t)seen - gap->fill) >= 0;
 }
 
 /*

@@ -353,7 +353,6 @@ put_chunk_rows(struct pb_mdb_txn *txn, const struct pb_chunk *chunk,
 		    .since_ns = now_ns });
 	} else if (is_late(chunk)) {
 		pb_index_fill_gaps(txn, id, first, last, now_ns);
-		pb_index_put_fill(txn, id, first, last);
 	}
 	for (unsigned i = 0; i < chunk->drops; i++) {
 		struct pb_drop_info drop = chunk->drop[i];
