@@ -145,6 +145,45 @@ def what_the_core_has_goes_first_and_the_rest_becomes_a_gap(t):
           "numbers at the core")
 
 
+def declare(node, first, last):
+    """A gap of x/eth0."""
+    door = Local(node)
+    try:
+        door.request("POST", "/v1/streams/x/eth0/%s/gaps" % EPOCH, json.dumps(
+            {"first": first, "last": last, "reason": "dead-lettered"}))
+        equal(door.getresponse().status, 200, "a gap")
+    finally:
+        door.close()
+
+
+def what_comes_late_while_no_shipper_runs_is_still_sent(t):
+    core = t.node("core", listen=True)
+    edge = t.node("edge", store=["segment_size = 1MiB", "retain_size = 2MiB"],
+                  upstreams={"core": core})
+    core.start()
+    edge.start()
+    take(edge, 0)
+    declare(edge, RUN + 1, 2 * RUN)
+    take(edge, 2)
+    drained_to(core, 3 * RUN)
+    wait_until(lambda: [(u["streams"], u["backlog"]) for u in
+                        status(edge)["upstreams"]] == [(1, 0)],
+               "nothing waits")
+    edge.shipper.kill()
+    take(edge, 1)
+    for n in (3, 4):
+        take(edge, n)
+    wait_until(lambda: len(deleted(edge.recorder)) >= 2, "two are deleted")
+    equal([(d[1], d[5]) for d in deleted(edge.recorder)],
+          [(1, "yes"), (2 * RUN + 1, "yes")], "what went")
+    edge.start_shipper()
+    drained_to(core, 5 * RUN)
+    wait_until(lambda: gaps(core) == [], "the gap is filled")
+    rows = by_stream(core.query())["eth0"]
+    equal([r[0] for r in rows], list(range(1, 5 * RUN + 1)),
+          "numbers at the core")
+
+
 def drained_to(core, last):
     wait_until(lambda: list(core.ends().values()) == [last],
                "the core is told of %d" % last, HEALED, 0.1)
@@ -246,6 +285,7 @@ def impossible_bounds_are_refused_with_one_clear_line(t):
 if __name__ == "__main__":
     main("142", the_sum_of_the_files_stays_within_retain_size,
          what_the_core_has_goes_first_and_the_rest_becomes_a_gap,
+         what_comes_late_while_no_shipper_runs_is_still_sent,
          room_stays_free_and_when_others_take_it_that_is_said,
          a_disk_filled_to_the_brim_is_freed_by_a_new_bound,
          impossible_bounds_are_refused_with_one_clear_line, seconds=120)
