@@ -426,7 +426,7 @@ pb_pull_status(struct pb_pull *pull, uint64_t now_ms,
 	    .came = pull->came, .failures = pull->failures,
 	    .last_error = pull->last_error, .error_ms = pull->error_ms };
 	TAILQ_FOREACH(s, &pull->all, all) {
-		out->refused += s->refused;
+		out->refused += s->refused || s->late_refused != 0;
 		out->forked += s->listed && pull_forks(s)->count > 0;
 		out->behind += behind(s);
 	}

@@ -91,6 +91,8 @@ struct pb_pull_stream {
 	 * fetched before. */
 	uint64_t	late_behind, late_ms;
 	unsigned	late_fails;	/* in a row */
+	uint64_t	late_refused;	/* what is not taken here begins there,
+					 * as was told last; 0: nothing */
 	char		*text;
 	TAILQ_HEAD(pull_pieces, pull_piece) pieces;	/* by number */
 	enum pull_line	line;

@@ -4,11 +4,13 @@
  * Numbers that this node was told are a gap, and that are there after all:
  * the edge tells them as runs, and all of them again whenever it begins anew.
  * They are fetched a run after the other, the lowest first, beside what is
- * fresh; our recorder puts them into its gap.  What of a run is no good, or is
- * not there after all, is left out.  One that cannot be had is tried again after
- * all others, less and less often, and holds up nothing that is fresh.
+ * fresh; our recorder puts them into its gap.  What of a run is not there after
+ * all is left out.  One that cannot be had, or that our recorder refuses, is
+ * tried again after all others, less and less often, and holds up nothing that
+ * is fresh.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,11 +25,14 @@ static bool	hand(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
 static bool	fetch(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
-static void	failed(struct pb_pull *, struct pb_pull_stream *,
-		    const struct pb_pull_answer *);
+static void	failed(struct pb_pull *, struct pb_pull_stream *, uint64_t,
+		    const char *);
+static void	refused(struct pb_pull *, struct pb_pull_stream *, uint64_t,
+		    const char *);
 static bool	keep(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *, struct pb_pull_answer *);
 static void	pass(struct pb_pull_stream *, uint64_t);
+static void	skip(struct pb_pull_stream *, uint64_t);
 
 void
 pull_late_told(struct pb_pull *pull, struct pb_pull_stream *s,
@@ -170,26 +175,25 @@ pull_late_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	}
 	if (answer->outcome == PB_PULL_NOTHING)
 		answer->text = "what came late there is not given now";
-	if (good)
-		s->late_fails = 0;
-	else
-		failed(pull, s, answer);
+	if (!good)
+		failed(pull, s, s->late_run.last, answer->text);
 }
 
-/* All of the way fails as the list of streams does. */
+/* The first run is put off up to `last`.  All of the way fails as the list of
+ * streams does. */
 static void
-failed(struct pb_pull *pull, struct pb_pull_stream *s,
-    const struct pb_pull_answer *answer)
+failed(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t last,
+    const char *text)
 {
-	pull_error(pull, answer->text);
+	pull_error(pull, text);
 	s->late_ms = pull->now_ms + pb_doubled_ms(PB_LATE_MS_FIRST,
 	    s->late_fails, PB_LATE_MS_MAX);
 	if (s->late_fails < UINT16_MAX)
 		s->late_fails++;
-	s->late_behind = s->late_run.last;
-	if (!add(pull, s, s->late_run))
+	s->late_behind = last;
+	if (!add(pull, s, (struct pb_ship_run){ s->late_run.first, last }))
 		pull->late_missed = true;
-	s->late_run.last = 0;
+	skip(s, last);
 }
 
 /* A gap there is still one here. */
@@ -243,24 +247,48 @@ pull_late_handed(struct pb_pull *pull, struct pb_pull_stream *s,
 		pull->body_bytes += of->body.len;
 		pull->progress_ms = pull->now_ms;
 		s->late_ack = (struct pb_ship_run){ of->first, last };
+		pass(s, last);
 		break;
 	case PB_PULL_BROKEN:
 	case PB_PULL_REFUSED:
-		pull_event(pull, PB_LOG_WARN, s, "packets %" PRIu64 " to %"
-		    PRIu64 " came late, and are not taken: %s", of->first,
-		    of->last, answer->text);
+		/* They may be taken when they are fetched again. */
+		refused(pull, s, last, answer->text);
 		break;
 	default:
 		return false;
 	}
 	pull_late_drop_piece(pull, s);
-	pass(s, last);
 	return true;
+}
+
+/* Told once, as long as it is the same one that is. */
+static void
+refused(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t last,
+    const char *why)
+{
+	char text[PB_SHIP_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "packets %" PRIu64 " to %" PRIu64
+	    " came late, and are not taken: %.150s", s->late_run.first, last,
+	    why);
+	if (s->late_refused != s->late_run.first)
+		pull_event(pull, PB_LOG_WARN, s, "%s", text);
+	s->late_refused = s->late_run.first;
+	failed(pull, s, last, text);
 }
 
 /* The first run is done up to `last`. */
 static void
 pass(struct pb_pull_stream *s, uint64_t last)
+{
+	s->late_fails = 0;
+	if (s->late_refused >= s->late_run.first && s->late_refused <= last)
+		s->late_refused = 0;
+	skip(s, last);
+}
+
+static void
+skip(struct pb_pull_stream *s, uint64_t last)
 {
 	s->late_run.first = last + 1;
 	if (last >= s->late_run.last)

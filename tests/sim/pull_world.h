@@ -62,6 +62,7 @@ struct world {
 	uint64_t	damaged;	/* a number that cannot be read there */
 	/* Our recorder. */
 	bool		here_down;
+	uint64_t	refused;	/* a piece that has it is not taken */
 	struct kept	*at[EPOCHS_MAX];
 	unsigned	epochs;
 	/* What is kept of forks. */
@@ -71,7 +72,7 @@ struct world {
 	unsigned	fetches, hands, asks, lists;
 	unsigned	waiting_fetches;	/* while a hand was under way */
 	size_t		bytes_most;
-	unsigned	refusals;
+	unsigned	refusals, warnings;
 	char		said[1024];
 	/* Under way. */
 	struct flight	flight[FLIGHTS];
@@ -150,6 +151,7 @@ event(void *arg, enum pb_log_level level, const struct pb_stream_key *key,
 	(void)key;
 	if (level == PB_LOG_ERROR)
 		w->refusals++;
+	w->warnings += level == PB_LOG_WARN;
 	snprintf(w->said, sizeof(w->said), "%s", text);
 }
 
@@ -391,6 +393,12 @@ answer_hand(struct world *w, const struct pb_pull_action *action,
 	a->acked = k->here;
 	if (action->piece->first > k->here + 1) {
 		a->outcome = PB_PULL_BEHIND;
+		return;
+	}
+	if (w->refused >= action->piece->first &&
+	    w->refused <= action->piece->last) {
+		a->outcome = PB_PULL_REFUSED;
+		a->text = "not this one";
 		return;
 	}
 	keep(w, k, action->piece);

@@ -315,6 +315,49 @@ what_came_late_and_cannot_be_read_holds_up_nothing(void **state)
 	assert_int_equal(w->at[0]->kept[33], 1);
 }
 
+/*
+ * Goal:   late packets that our recorder refuses are no more forgotten than
+ *         others: they are brought again, less and less often, are told once,
+ *         and hold up neither what is behind them nor what is fresh.
+ */
+static void
+what_came_late_and_is_refused_here_is_brought_again(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	w->gap_first = 31;
+	w->gap_last = 40;
+	grows(w, 50);
+	run(w, 3000);
+	w->gap_first = w->gap_last = 0;
+	w->refused = 33;
+	w->late = (struct pb_ship_run){ 33, 35 };
+	grows(w, 51);
+	run(w, 1000);
+	w->late = (struct pb_ship_run){ 37, 40 };
+	for (uint64_t n = 52; n < 300; n++) {
+		grows(w, n);
+		run(w, 500);
+		assert_int_equal(w->at[0]->here, n);
+	}
+	assert_int_equal(w->at[0]->kept[37], 1);
+	assert_int_equal(w->at[0]->kept[33], 0);
+	assert_int_equal(w->refusals, 0);
+	assert_int_equal(w->warnings, 1);
+	assert_non_null(strstr(status(w).last_error, "came late, and are not "
+	    "taken"));
+	assert_int_equal(status(w).refused, 1);
+	before = w->hands;
+	run(w, 6 * PB_LATE_MS_MAX);
+	assert_in_range(w->hands - before, 4, 20);
+	w->refused = 0;
+	run(w, PB_LATE_MS_MAX + 3000);
+	assert_int_equal(w->at[0]->kept[33], 1);
+	assert_int_equal(w->acked, 35);
+	assert_int_equal(status(w).refused, 0);
+}
+
 static void
 what_came_late_is_fetched_once_however_often_it_is_told(void **state)
 {
@@ -487,6 +530,7 @@ main(void)
 		TEST(what_came_late_is_fetched_of_a_stream_that_has_ended),
 		TEST(what_came_late_beside_what_is_fresh_is_compared_with_it),
 		TEST(what_came_late_and_cannot_be_read_holds_up_nothing),
+		TEST(what_came_late_and_is_refused_here_is_brought_again),
 		TEST(what_came_late_is_fetched_once_however_often_it_is_told),
 		TEST(who_gives_nothing_now_is_asked_seldom_and_keeps_it),
 		TEST(what_there_is_no_room_for_is_listed_again),
