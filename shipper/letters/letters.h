@@ -168,10 +168,12 @@ int	pb_letters_sent(struct pb_letters *letters, const char *upstream,
 	    const struct pb_stream_key *key, uint64_t first, uint64_t last,
 	    struct pb_err *err);
 
-/* The packets of why->dead were refused: what of them was REQUEUED is DEAD
- * again, with the new reason; what was LATE stays in the store alone. */
+/* The packets of why->dead, which had letters, were refused: what of them was
+ * REQUEUED is DEAD again, with the new reason; what was LATE is DEAD, with a
+ * file of its own, as above. */
 int	pb_letters_refused(struct pb_letters *letters,
-	    const struct pb_demotion *why, struct pb_err *err);
+	    struct pb_index *index, const struct pb_demotion *why,
+	    struct pb_err *err);
 
 /*
  * The shipper's age, ms (base/age.h), brought up to `now`: letters get old

@@ -81,14 +81,20 @@ pb_letters_demote(struct pb_letters *letters, struct pb_index *index,
 }
 
 int
-pb_letters_refused(struct pb_letters *letters, const struct pb_demotion *why,
-    struct pb_err *err)
+pb_letters_refused(struct pb_letters *letters, struct pb_index *index,
+    const struct pb_demotion *why, struct pb_err *err)
 {
-	struct pb_mdb_txn txn;
+	struct pb_demotion rest = *why;
+	uint64_t done;
+	int rc;
 
-	pb_letters_begin(letters, &txn, true, err);
-	give_up(&txn, why, why->dead.last);
-	return pb_letters_end(letters, &txn);
+	do {
+		rc = pb_letters_demote(letters, index, &rest, &done, err);
+		if (rc < 0 || done < rest.dead.first)
+			return rc;
+		rest.dead.first = done + 1;
+	} while (done < rest.dead.last);
+	return 0;
 }
 
 /* --- plan --------------------------------------------------------------- */
@@ -235,7 +241,7 @@ keep(struct plan *plan, uint64_t end, struct pb_err *err)
 }
 
 /* Of why->dead.first .. last what was to be sent again is dead again, what came
- * late is no letter any more. */
+ * late is no letter of that kind any more. */
 static void
 give_up(struct pb_mdb_txn *txn, const struct pb_demotion *why, uint64_t last)
 {

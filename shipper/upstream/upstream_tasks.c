@@ -352,7 +352,8 @@ run(void *arg)
 		break;
 	case REFUSED:
 		why = demotion_of(task);
-		task->rc = pb_letters_refused(letters, &why, &task->err);
+		task->rc = pb_letters_refused(letters, task->u->env.index,
+		    &why, &task->err);
 		break;
 	case TOLD:
 		task->rc = pb_letters_told(letters, upstream, key,

@@ -382,7 +382,8 @@ what_was_refused_is_dead_again_and_the_rest_goes_on(void **state)
 	fixture_stream_row(&b.f, &row);
 	demote(&b, "core", 1, PER);
 	all(&b, pb_letters_requeue, &ANY);
-	assert_int_equal(pb_letters_refused(b.letters, &why, NULL), 0);
+	assert_int_equal(pb_letters_refused(b.letters,
+	    pb_store_index(b.f.store), &why, NULL), 0);
 	assert_letter(&b, 1, 1, 10, PB_LETTER_REQUEUED);
 	letter = assert_letter(&b, 11, 11, 20, PB_LETTER_DEAD);
 	assert_int_equal(letter.reason, PB_DEAD_MALFORMED);
@@ -394,7 +395,8 @@ what_was_refused_is_dead_again_and_the_rest_goes_on(void **state)
 	assert_int_equal(total(&b, "core").packets, 10);
 	why.dead.first = 21;
 	why.dead.last = PER;
-	assert_int_equal(pb_letters_refused(b.letters, &why, NULL), 0);
+	assert_int_equal(pb_letters_refused(b.letters,
+	    pb_store_index(b.f.store), &why, NULL), 0);
 	assert_letter(&b, 25, 11, PER, PB_LETTER_DEAD);
 	assert_true(has_file(&b, "core", 1));
 	bench_finish(&b);
@@ -473,10 +475,14 @@ late_packets_are_letters_without_a_file(void **state)
 	assert_int_equal(pb_letters_sent(b.letters, "core", &b.f.key, 10, 12,
 	    &err), 0);
 	assert_letter(&b, 1, 13, 19, PB_LETTER_LATE);
-	/* What was refused stays in the store alone, the rest goes on. */
-	assert_int_equal(pb_letters_refused(b.letters, &why, &err), 0);
-	assert_letter(&b, 1, 16, 19, PB_LETTER_LATE);
+	/* What was refused is dead as any other, the rest goes on. */
+	assert_int_equal(pb_letters_refused(b.letters,
+	    pb_store_index(b.f.store), &why, &err), 0);
+	assert_letter(&b, 1, 13, 15, PB_LETTER_DEAD);
+	assert_true(has_file(&b, "core", 1));
+	assert_letter(&b, 16, 16, 19, PB_LETTER_LATE);
 	assert_int_equal(total(&b, "core").requeued, 2);
+	assert_int_equal(total(&b, "core").packets, 13);
 	/* All or none. */
 	seen.fill = 78;
 	late[0].first = late[0].last = 5;
@@ -490,7 +496,7 @@ late_packets_are_letters_without_a_file(void **state)
 	seen.fill = 0;
 	assert_int_equal(pb_letters_seen(b.letters, &seen, 1, &err), 0);
 	assert_int_equal(seen.fill, 77);
-	assert_letter(&b, 1, 16, 19, PB_LETTER_LATE);
+	assert_letter(&b, 16, 16, 19, PB_LETTER_LATE);
 	bench_finish(&b);
 }
 
