@@ -6,8 +6,11 @@
 #include "cli/audit/pairs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "recorder/query/select.h"
+#include "recorder/store/read/peek.h"
+#include "shipper/state/edges.h"
 
 /* Numbers first .. last of `whole` at one node are `epoch` at the other. */
 struct pb_pairs_part {
@@ -16,9 +19,25 @@ struct pb_pairs_part {
 	bool		there;		/* that is the other store's name */
 };
 
+/* A stream's store, and the other one. */
+struct pb_pairs_sides {
+	const char	*store;
+	struct pb_index	*index, *other;
+	struct pb_state	*state, *other_state;
+};
+
 static int	take_parts(void *, const struct pb_stream_info *,
 		    struct pb_err *);
 static int	take_parts_there(void *, const struct pb_stream_info *,
+		    struct pb_err *);
+static int	forks_between(const struct pb_pairs_sides *,
+		    const struct pb_stream_info *, struct pb_forks *,
+		    struct pb_err *);
+static int	dialled_forks(const struct pb_pairs_sides *,
+		    const struct pb_stream_info *, struct pb_forks *,
+		    struct pb_err *);
+static int	is_named_by(const struct pb_pairs_sides *,
+		    const struct pb_stream_info *, const struct pb_fork *,
 		    struct pb_err *);
 static int	all_forks(struct pb_state *, const struct pb_stream_key *,
 		    struct pb_index *, struct pb_forks *, struct pb_err *);
@@ -57,10 +76,9 @@ pb_pairs_each(struct pb_pairs *pairs, int (*each)(void *arg,
 	pairs->parts = 0;
 	if (pairs->other == NULL && pairs->upstream == NULL)
 		return streams_of_edge(pairs, err);
-	if (pairs->state != NULL)
-		rc = pb_streams_each(pairs->index, pairs->glob, take_parts,
-		    pairs, err);
-	if (rc == 0 && pairs->other_state != NULL)
+	rc = pb_streams_each(pairs->index, pairs->glob, take_parts, pairs,
+	    err);
+	if (rc == 0 && pairs->other != NULL)
 		rc = pb_streams_each(pairs->other, pairs->glob,
 		    take_parts_there, pairs, err);
 	if (rc == 0)
@@ -82,11 +100,16 @@ take_parts(void *arg, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
 	struct pb_pairs *pairs = arg;
-	struct pb_forks forks;
-	int rc = pairs->other == NULL ? pb_forks_load(pairs->state,
-	    pairs->upstream, &stream->key, &forks, err) :
-	    all_forks(pairs->state, &stream->key, pairs->other, &forks, err);
+	const struct pb_pairs_sides sides = { pairs->store, pairs->index,
+	    pairs->other, pairs->state, pairs->other_state };
+	struct pb_forks forks = { .count = 0 };
+	int rc = 0;
 
+	if (pairs->other != NULL)
+		rc = forks_between(&sides, stream, &forks, err);
+	else if (pairs->state != NULL)
+		rc = pb_forks_load(pairs->state, pairs->upstream,
+		    &stream->key, &forks, err);
 	return rc < 0 ? rc : keep(pairs, &stream->key, &forks, true, err);
 }
 
@@ -95,11 +118,71 @@ take_parts_there(void *arg, const struct pb_stream_info *stream,
     struct pb_err *err)
 {
 	struct pb_pairs *pairs = arg;
+	const struct pb_pairs_sides sides = { pairs->other_store,
+	    pairs->other, pairs->index, pairs->other_state, pairs->state };
 	struct pb_forks forks;
-	int rc = all_forks(pairs->other_state, &stream->key, pairs->index,
-	    &forks, err);
+	int rc = forks_between(&sides, stream, &forks, err);
 
 	return rc < 0 ? rc : keep(pairs, &stream->key, &forks, false, err);
+}
+
+/* Parts of a stream, that the other store has under names of their own: who
+ * dialled this one gave them, or this one's shipper did. */
+static int
+forks_between(const struct pb_pairs_sides *sides,
+    const struct pb_stream_info *stream, struct pb_forks *out,
+    struct pb_err *err)
+{
+	int rc = 0;
+
+	out->count = 0;
+	if (sides->other_state != NULL)
+		rc = dialled_forks(sides, stream, out, err);
+	if (rc == 0 && out->count == 0 && sides->state != NULL)
+		rc = all_forks(sides->state, &stream->key, sides->other, out,
+		    err);
+	return rc;
+}
+
+/* Of which of its edges this is the store, it does not know: the packet that
+ * a fork was named by tells, for two of one image have the same stream. */
+static int
+dialled_forks(const struct pb_pairs_sides *sides,
+    const struct pb_stream_info *stream, struct pb_forks *out,
+    struct pb_err *err)
+{
+	char after[PB_NAME_BYTES_MAX + 1] = "";
+	struct pb_edge_row edge;
+	int rc, named = 0;
+
+	while ((rc = pb_state_edges(sides->other_state, after, &edge, 1,
+	    err)) == 1) {
+		strcpy(after, edge.name);
+		rc = pb_forks_load_edge(sides->other_state, edge.name,
+		    &stream->key, out, err);
+		if (rc == 0 && out->count > 0)
+			rc = named = is_named_by(sides, stream, &out->at[0],
+			    err);
+		if (rc != 0)
+			break;
+	}
+	if (named != 1)
+		out->count = 0;
+	return rc < 0 ? rc : 0;
+}
+
+/* 1 or 0; one whose packet has gone is believed. */
+static int
+is_named_by(const struct pb_pairs_sides *sides,
+    const struct pb_stream_info *stream, const struct pb_fork *fork,
+    struct pb_err *err)
+{
+	struct pb_fingerprint first;
+	int rc = pb_peek_above(sides->index, sides->store, &stream->key,
+	    stream->id, fork->first, &first, err);
+
+	return rc < 0 ? rc : rc == 0 || pb_fork_epoch(stream->key.epoch,
+	    fork->first - 1, first.digest) == fork->epoch;
 }
 
 /* Those that any upstream was given, and that are in `index`. */

@@ -2,8 +2,9 @@
  * cli/audit/pairs.h - which streams of two nodes are to be the same
  *
  * Mostly those of one name.  But where an older copy of a store went on, its
- * shipper gave the numbers behind another epoch there (shipper/state/forks.h),
- * so that a stream goes in parts, each with a name of its own.
+ * shipper gave the numbers behind another epoch there, or who dialled it did
+ * (shipper/state/forks.h), so that a stream goes in parts, each with a name of
+ * its own.
  */
 #ifndef PB_AUDIT_PAIRS_H
 #define PB_AUDIT_PAIRS_H
@@ -19,6 +20,7 @@ struct pb_pairs {
 	struct pb_index	*index;
 	struct pb_state	*state;		/* NULL: no shipper ran here */
 	/* The other store, or NULL. */
+	const char	*other_store;
 	struct pb_index	*other;
 	struct pb_state	*other_state;
 	/* The upstream, or that there is none, where there is no other

@@ -88,7 +88,7 @@ def what_a_copy_goes_on_with_arrives_as_it_would_be_pushed(t):
                "nothing waits at the edge")
     equal(lon.rows("dlq", "list", "--all"), [], "dead letters")
     ((_, _, epoch),) = lon.ends()
-    told(node, (80, 60), epoch)
+    told(node, (80, 60), epoch, lon)
     # Back again, and on with others still.
     lon.stop()
     put_back(lon, copy)
@@ -97,17 +97,30 @@ def what_a_copy_goes_on_with_arrives_as_it_would_be_pushed(t):
     arrives(node, (1, 80, 60), (81, 100, 70), (81, 140, 90), (81, 150, 110))
     arrives(hq, (1, 80, 60), (81, 100, 70), (81, 140, 90), (81, 150, 110))
     equal(node.ends(), hq.ends(), "streams, and how far they are")
-    told(node, (80, 70), epoch)
+    told(node, (80, 70), epoch, lon)
 
 
-def told(node, same, there):
-    """Of both parts, by an audit, and in the status."""
-    done = node.pb_run("audit", "e0", "--json")
+def parts(node, whom):
+    """What an audit finds to be the same: [(packets, epoch, epoch there)];
+    and its status."""
+    done = node.pb_run("audit", whom, "--json")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    equal(done.returncode, 0, "the audit's status (%s)" % rows)
-    equal([(r["same"], r["epoch_there"]) for r in rows
-           if r["row"] == "stream"], [(n, there) for n in same],
+    return [(r["same"], r["epoch"], r["epoch_there"]) for r in rows
+            if r["row"] == "stream" and r["same"]], done.returncode
+
+
+def told(node, same, there, lon):
+    """Of both parts, by audits of the edge and of its store, and in the
+    status."""
+    found, code = parts(node, "e0")
+    equal(code, 0, "the audit's status (%s)" % found)
+    equal([(n, e) for n, _, e in found], [(n, there) for n in same],
           "what is the same, and its epoch there")
+    # What the edge was before it was put back is at the core alone.
+    equal(parts(node, lon.store), (found, int(len(node.ends()) > 2)),
+          "the same by its store")
+    equal(parts(lon, node.store)[0], [(n, e, h) for n, h, e in found],
+          "from the edge's side")
     wait_until(lambda: status(node)["edges"][0]["forked"] == 1,
                "the status says so")
     check(b"goes under another epoch" in node.pb("status"), "in words")
@@ -172,6 +185,13 @@ def two_edges_from_one_image_both_lose_no_packet(t):
         own(two, 81 + 20 * i, 100 + 20 * i, 90)
     arrives(node, (1, 80, 60), (81, 280, 70), (81, 280, 90))
     equal(len(node.ends()), 2, "streams")
+    # Both have the stream; of one of them a part has another name.
+    names = []
+    for lon in (one, two):
+        found, _ = parts(node, lon.store)
+        equal(sum(n for n, _, _ in found), 280, "the same as in " + lon.store)
+        names.append({epoch for _, epoch, _ in found})
+    equal(sorted(len(n) for n in names), [1, 2], "names of %s" % names)
 
 
 main("653",
