@@ -128,8 +128,10 @@ pb_ingest_local(struct pb_ingest *ingest, uint64_t store)
 void
 pb_ingest_sift(struct pb_ingest *ingest, const struct pb_conf *conf)
 {
-	pb_sifts_change(ingest->service->sifts, conf);
-	pb_offers_again(ingest->service->offers);
+	if (pb_sifts_change(ingest->service->sifts, conf))
+		pb_offers_renew(ingest->service->offers);
+	else
+		pb_offers_again(ingest->service->offers);
 }
 
 void

@@ -91,7 +91,7 @@ pb_offers_pulls(struct pb_offers *offers)
 
 /* --- who waits ------------------------------------------------------------ */
 
-/* On the writer's thread.  Who comes to wait after this look sees what was
+/* On the writer's thread, mostly.  Who comes to wait after this look sees what was
  * committed before it. */
 static void
 hear(void *arg)
@@ -215,6 +215,15 @@ pb_offers_find(struct pb_offers *offers, uint32_t stream,
 		*out = offers->row[at];
 	pthread_mutex_unlock(&offers->lock);
 	return found;
+}
+
+void
+pb_offers_renew(struct pb_offers *offers)
+{
+	pthread_mutex_lock(&offers->lock);
+	offers->now.life = pb_random64();
+	pthread_mutex_unlock(&offers->lock);
+	hear(offers);
 }
 
 /* Another store has other numbers for its streams, and other fills. */

@@ -70,6 +70,9 @@ int	pb_offers_look(struct pb_offers *offers, struct pb_offers_cursor *now,
  * `until`; false: there is none. */
 bool	pb_offers_next(struct pb_offers *offers, uint32_t stream,
 	    uint64_t since, uint64_t until, struct pb_offer_row *out);
+/* Others may be told of other streams from now on: all of them anew, whatever
+ * their cursors say. */
+void	pb_offers_renew(struct pb_offers *offers);
 /* That stream; false: it is not known. */
 bool	pb_offers_find(struct pb_offers *offers, uint32_t stream,
 	    struct pb_offer_row *out);

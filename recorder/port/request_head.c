@@ -104,10 +104,9 @@ static bool
 allowed(const struct pb_request *request)
 {
 	const struct pb_stream_key *key = &request->route.key;
-	char name[PB_STREAM_NAME_MAX];
 
-	if (request->puller != NULL && pb_glob_list_match(
-	    request->puller->streams, pb_stream_name(name, key)))
+	if (request->puller != NULL && pb_sifts_offers(
+	    request->service->sifts, request->puller->name, key))
 		return true;
 	return !request->route.handler->pulls &&
 	    (request->head->door == PB_DOOR_LOCAL || pb_allow_node(

@@ -26,8 +26,7 @@ enum part { BEGIN, STREAMS, FILLS };
 struct listing {
 	struct pulling	 pulling;
 	struct pb_store	*store;
-	struct pb_sifts	*sifts;
-	const char	*streams;	/* globs; NULL: of this node */
+	struct pb_sifts	*sifts;		/* NULL: all of this node */
 	char		 node[PB_NAME_BYTES_MAX + 1];
 	struct pb_offers_cursor since, until;
 	enum part	 part;
@@ -84,7 +83,6 @@ end(struct pb_request *request)
 	pulling_init(&listing->pulling, request, wait_ms);
 	listing->store = request->service->opts.store;
 	listing->sifts = request->service->sifts;
-	listing->streams = request->puller->streams;
 	if (request->head->since == NULL || !parse_cursor(
 	    request->head->since, &listing->since))
 		memset(&listing->since, 0, sizeof(listing->since));
@@ -199,11 +197,8 @@ next(const struct listing *listing, uint32_t stream, struct pb_offer_row *out)
 static bool
 may(const struct listing *listing, const struct pb_stream_key *key)
 {
-	char name[PB_STREAM_NAME_MAX];
-
-	return listing->streams == NULL ? strcmp(listing->node, key->node) ==
-	    0 : pb_glob_list_match(listing->streams, pb_stream_name(name,
-	    key));
+	return listing->sifts == NULL ? strcmp(listing->node, key->node) ==
+	    0 : pb_sifts_offers(listing->sifts, listing->pulling.puller, key);
 }
 
 static void
@@ -262,7 +257,7 @@ read_fills(struct listing *listing, struct pb_fill_info *out,
 	int count;
 
 	if (listing->since.fill >= listing->until.fill ||
-	    listing->streams == NULL)
+	    listing->sifts == NULL)
 		return 0;
 	index = pb_store_hold(listing->store, err);
 	if (index == NULL)
@@ -314,7 +309,7 @@ put_cursor(const struct listing *listing, struct pb_buf *piece)
 	pb_json_init(&json, piece);
 	pb_json_object(&json, NULL);
 	pb_json_text(&json, "cursor", text);
-	if (listing->streams != NULL) {
+	if (listing->sifts != NULL) {
 		pb_sifts_say(listing->sifts, listing->pulling.puller, &gets);
 		if (gets.filter[0] != '\0')
 			pb_json_text(&json, "filter", gets.filter);

@@ -12,6 +12,7 @@
 struct one {
 	char		 name[PB_NAME_BYTES_MAX + 1];
 	pthread_mutex_t	 lock;
+	char		 streams[PB_CONF_LIST_MAX];
 	struct pb_sieves sieves;
 	struct pb_shaper shaper;	/* has a lock of its own */
 	/* What was wrong last, and until when that is believed. */
@@ -47,7 +48,7 @@ pb_sifts_create(struct pb_sifts **out, const struct pb_conf *conf,
 		    pb_clock_mono_ms());
 		sifts->count++;
 	}
-	pb_sifts_change(sifts, conf);
+	(void)pb_sifts_change(sifts, conf);
 	*out = sifts;
 	return 0;
 }
@@ -65,9 +66,11 @@ pb_sifts_destroy(struct pb_sifts *sifts)
 	free(sifts);
 }
 
-void
+bool
 pb_sifts_change(struct pb_sifts *sifts, const struct pb_conf *conf)
 {
+	bool others = false;
+
 	for (unsigned i = 0; i < sifts->count; i++) {
 		struct one *one = &sifts->one[i];
 		const struct pb_conf_upstream *section =
@@ -76,11 +79,30 @@ pb_sifts_change(struct pb_sifts *sifts, const struct pb_conf *conf)
 		if (section == NULL)
 			continue;
 		pthread_mutex_lock(&one->lock);
+		others |= strcmp(one->streams, section->streams) != 0;
+		strcpy(one->streams, section->streams);
 		pb_sieves_set(&one->sieves, section);
 		one->again_ms = 0;
 		pthread_mutex_unlock(&one->lock);
 		pb_shaper_change(&one->shaper, section, pb_clock_mono_ms());
 	}
+	return others;
+}
+
+bool
+pb_sifts_offers(struct pb_sifts *sifts, const char *puller,
+    const struct pb_stream_key *key)
+{
+	struct one *one = one_of(sifts, puller);
+	char name[PB_STREAM_NAME_MAX];
+	bool offers;
+
+	if (one == NULL)
+		return false;
+	pthread_mutex_lock(&one->lock);
+	offers = pb_glob_list_match(one->streams, pb_stream_name(name, key));
+	pthread_mutex_unlock(&one->lock);
+	return offers;
 }
 
 int

@@ -1,10 +1,10 @@
 /*
  * recorder/port/sifts.h - what pullers get, and when, by their sections
  *
- * `filter` and `snaplen` of each [upstream] with `url = pull:`.  A filter is
- * compiled once for a link type (sift/sieves.h), whatever is asked; a reload
- * changes it for answers that begin then.  And its shaper (shaper.h), for which
- * a reload counts at once.
+ * `streams`, `filter` and `snaplen` of each [upstream] with `url = pull:`.  A
+ * filter is compiled once for a link type (sift/sieves.h), whatever is asked; a
+ * reload changes all of it for answers that begin then.  And its shaper
+ * (shaper.h), for which a reload counts at once.
  *
  * Any thread.  Limit: one fixed record a puller, PB_SIEVES_MAX filters each.
  */
@@ -13,6 +13,7 @@
 
 #include "recorder/port/shaper.h"
 #include "recorder/sift/sieves.h"
+#include "recorder/store/layout.h"
 
 /* What went wrong with a filter is not tried again, but told, for so long. */
 #define PB_SIFTS_AGAIN_MS	1000u
@@ -24,8 +25,13 @@ int	pb_sifts_create(struct pb_sifts **out, const struct pb_conf *conf,
 	    struct pb_err *err);
 void	pb_sifts_destroy(struct pb_sifts *sifts);	/* NULL is fine */
 
-/* Their sections say this from now on; not that there are others. */
-void	pb_sifts_change(struct pb_sifts *sifts, const struct pb_conf *conf);
+/* Their sections say this from now on; not that there are others.  True where
+ * somebody may have other streams than before. */
+bool	pb_sifts_change(struct pb_sifts *sifts, const struct pb_conf *conf);
+
+/* May the puller have this stream? */
+bool	pb_sifts_offers(struct pb_sifts *sifts, const char *puller,
+	    const struct pb_stream_key *key);
 
 /*
  * For packets of this link type: a reference, for the caller to give back, or

@@ -419,6 +419,34 @@ def with_tls_the_certificate_says_who_pulls(t):
     equal(ask("other", "/v1/streams", "core1")[0], 403, "of another")
 
 
+def which_streams_it_may_take_is_what_a_reload_says(t):
+    node = edge(t, "[upstream core1]", "url = pull:", "streams = x/*")
+    give(node, 1, 10)
+    give(node, 1, 10, "y/eth0")
+    x, y = ("%s/eth0/%s" % (n, EPOCH) for n in "xy")
+    puller = Puller(node)
+
+    def say(old, new):
+        text = open(node.conf).read()
+        with open(node.conf, "w") as f:
+            f.write(text.replace("streams = " + old, "streams = " + new))
+        node.recorder.proc.send_signal(signal.SIGHUP)
+
+    equal(puller.streams(), {x: 10}, "streams")
+    puller.pull(x)
+    equal(puller.packets(y, 0)[0], 403, "of others")
+    # Who waits is told at once, though nothing has come.
+    threading.Timer(1, say, ("x/*", "*/eth0")).start()
+    equal(puller.streams(wait=60), {x: 10, y: 10}, "streams, after a reload")
+    puller.pull(y)
+    equal(puller.streams(), {}, "streams that have grown")
+    threading.Timer(1, say, ("*/eth0", "y/*")).start()
+    equal(puller.streams(wait=60), {y: 10}, "streams, after another")
+    equal(puller.packets(x, 0)[0], 403, "of those that it had")
+    check(not [line for line in lines(node.recorder, "restart")],
+          "a restart was asked for")
+
+
 def what_is_damaged_holds_up_until_it_is_given_up(t):
     node = edge(t, "[upstream core1]", "url = pull:", "retry_for = 3s",
                 store=["segment_size = 1MiB"])
@@ -520,6 +548,7 @@ if __name__ == "__main__":
          hostile_pullers_are_bounded_and_hurt_nobody,
          packets_are_told_up_to_a_number_and_under_another_epoch,
          with_tls_the_certificate_says_who_pulls,
+         which_streams_it_may_take_is_what_a_reload_says,
          what_is_damaged_holds_up_until_it_is_given_up,
          the_puller_in_the_documentation_works,
          a_configuration_that_contradicts_itself_is_told, seconds=180)

@@ -96,13 +96,13 @@ a_reload_changes_it_for_answers_that_begin_then(void **state)
 
 	(void)state;
 	assert_int_equal(find("udp", &before), 0);
-	pb_sifts_change(sifts, &conf);
+	(void)pb_sifts_change(sifts, &conf);
 	assert_int_equal(find("udp", &now), 0);
 	assert_ptr_equal(now, before);
 	pb_sift_unref(now);
 	strcpy(conf.upstream[2].filter, "tcp");
 	conf.upstream[2].snaplen = 99;
-	pb_sifts_change(sifts, &conf);
+	(void)pb_sifts_change(sifts, &conf);
 	assert_int_equal(find("udp", &now), 0);
 	assert_ptr_not_equal(now, before);
 	assert_int_equal(now->snaplen, 99);
@@ -114,9 +114,26 @@ a_reload_changes_it_for_answers_that_begin_then(void **state)
 	assert_int_equal(words.snaplen, 99);
 	/* Who has no section any more gets what it got. */
 	conf.upstreams = 1;
-	pb_sifts_change(sifts, &conf);
+	(void)pb_sifts_change(sifts, &conf);
 	pb_sifts_say(sifts, "udp", &words);
 	assert_string_equal(words.filter, "tcp");
+}
+
+static void
+so_it_changes_which_streams_are_offered(void **state)
+{
+	const struct pb_stream_key eth0 = { .node = "lon1",
+	    .interface = "eth0" };
+
+	(void)state;
+	strcpy(conf.upstream[2].streams, "lon1/*");
+	assert_true(pb_sifts_change(sifts, &conf));
+	assert_true(pb_sifts_offers(sifts, "udp", &eth0));
+	assert_false(pb_sifts_offers(sifts, "nobody", &eth0));
+	assert_false(pb_sifts_change(sifts, &conf));
+	strcpy(conf.upstream[2].streams, "par1/*");
+	assert_true(pb_sifts_change(sifts, &conf));
+	assert_false(pb_sifts_offers(sifts, "udp", &eth0));
 }
 
 static void
@@ -132,7 +149,7 @@ what_is_no_filter_is_told_and_heals(void **state)
 	    &sift, &err), PB_EINVAL);
 	assert_non_null(strstr(err.text, "nothing like this"));
 	strcpy(conf.upstream[4].filter, "arp");
-	pb_sifts_change(sifts, &conf);
+	(void)pb_sifts_change(sifts, &conf);
 	assert_int_equal(find("wrong", &sift), 0);
 	pb_sift_unref(sift);
 }
@@ -145,6 +162,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(each_puller_gets_what_its_section_says),
 		TEST(a_reload_changes_it_for_answers_that_begin_then),
+		TEST(so_it_changes_which_streams_are_offered),
 		TEST(what_is_no_filter_is_told_and_heals),
 	};
 
