@@ -218,10 +218,8 @@ pb_ship_handed(const struct pb_ship *ship, uint32_t id)
 
 	if (s == NULL)
 		return 0;
-	/* What it has not come for yet it comes for in its turn. */
-	if (ship->way.pulled)
-		return s->acked;
-	return s->known ? s->handed : s->end;
+	/* Who pulls may have been told of a gap and not have said so yet. */
+	return s->known && !ship->way.pulled ? s->handed : s->end;
 }
 
 void

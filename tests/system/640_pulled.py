@@ -264,6 +264,24 @@ def packets_that_come_late_are_told_and_pulled(t):
     all_of(puller, stream, node)
 
 
+def what_comes_late_before_its_gap_is_acknowledged_waits(t):
+    node = edge(t)
+    give(node, 1, 10)
+    puller = Puller(node)
+    stream = one(puller)
+    declare(node, stream, 11, 20)
+    give(node, 21, 30)
+    puller.pull_to(stream, 10)
+    check(puller.step(stream), "it is told of the gap")
+    give(node, 11, 20)
+    puller.pull_to(stream, 30)
+    wait_until(lambda: backlog(node) == 0 and upstream(node)[
+        "dead_letters"]["requeued"] == 1, "what came late waits")
+    puller.ack(stream, 20, first=11)
+    wait_until(lambda: upstream(node)["dead_letters"]["requeued"] == 0,
+               "none waits", HEALED)
+
+
 def what_came_late_is_settled_in_any_order_whoever_is_killed(t):
     node = edge(t)
     give(node, 1, 10)
@@ -543,6 +561,7 @@ if __name__ == "__main__":
          what_was_not_pulled_is_deleted_last,
          what_has_expired_is_told_as_that,
          packets_that_come_late_are_told_and_pulled,
+         what_comes_late_before_its_gap_is_acknowledged_waits,
          what_came_late_is_settled_in_any_order_whoever_is_killed,
          a_puller_that_lost_all_gets_all_again,
          hostile_pullers_are_bounded_and_hurt_nobody,
