@@ -217,7 +217,7 @@ pb_ship_handed(const struct pb_ship *ship, uint32_t id)
 	const struct ship_stream *s = ship_find(ship, id);
 
 	if (s == NULL)
-		return 0;
+		return UINT64_MAX;
 	/* Who pulls may have been told of a gap and not have said so yet. */
 	return s->known && !ship->way.pulled ? s->handed : s->end;
 }

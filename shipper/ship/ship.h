@@ -271,7 +271,7 @@ void	pb_ship_late(struct pb_ship *ship, uint32_t id, bool hurry);
 
 /* The highest number ever handed out: what the receiver may have been told
  * of.  All there is, until it has answered once, or where it comes for it
- * itself; 0 without a stream. */
+ * itself; UINT64_MAX without a stream. */
 uint64_t pb_ship_handed(const struct pb_ship *ship, uint32_t id);
 
 /*

@@ -114,7 +114,7 @@ struct pb_lates {
 
 /*
  * Packets first .. last of the stream came late: adds what of them the
- * upstream may have been told is a gap.  Once that is a letter, durably,
+ * upstream may have been told is a gap, be it when its `streams` were others.  Once that is a letter, durably,
  * pb_upstream_late() is to be called.
  */
 void	pb_upstream_fill(struct pb_upstream *upstream,

@@ -42,6 +42,8 @@ static int	look_late(const struct place *, const struct pb_letter *,
 static int	look_late_only(const struct place *,
 		    const struct pb_letter *, uint64_t, struct pb_piece *,
 		    struct pb_err *);
+static bool	may_have(const struct pb_upstream *,
+		    const struct pb_stream_info *);
 static bool	spoiled(const struct pb_upstream *, int);
 
 /* --- for the state machine ---------------------------------------------- */
@@ -121,6 +123,8 @@ pb_upstream_fill(struct pb_upstream *u, const struct pb_stream_info *stream,
 	const struct pb_forks *forks = upstream_forks(u, stream->id);
 	struct pb_late late = { .key = stream->key };
 
+	if (!may_have(u, stream))
+		return;
 	strcpy(late.upstream, u->conf.name);
 	for (unsigned part = 0; part <= forks->count; part++) {
 		uint32_t id = PB_PART_ID(stream->id, part);
@@ -321,6 +325,20 @@ look_late_only(const struct place *at, const struct pb_letter *letter,
 	*out = (struct pb_piece){ .kind = PB_PIECE_GAP, .first = from,
 	    .last = letter->last };
 	return 0;
+}
+
+/* One that it is not to have may be one that it had, and will have again:
+ * `streams` can change. */
+static bool
+may_have(const struct pb_upstream *u, const struct pb_stream_info *stream)
+{
+	char name[PB_STREAM_NAME_MAX];
+	struct pb_cursor_row row;
+	struct pb_err err;
+
+	return pb_glob_list_match(u->conf.streams, pb_stream_name(name,
+	    &stream->key)) || pb_state_cursor(u->env.state, u->conf.name,
+	    &stream->key, &row, &err) == 1;
 }
 
 /* Trying again would not help. */

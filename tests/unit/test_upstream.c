@@ -311,6 +311,31 @@ packets_that_came_late_are_sent_late(void **state)
 	bench_finish(&b);
 }
 
+/* Of streams that are not for it now, those that it has had some of. */
+static void
+what_came_late_of_a_stream_it_had_waits_for_it(void **state)
+{
+	struct pb_cursor_row cursor = { .acked = 9 };
+	struct pb_lates lates = { .count = 0 };
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "par1/*", NULL, 0);
+	grow(&b, 1, 9);
+	pb_upstream_fill(b.upstream, &b.row, 3, 5, &lates);
+	assert_int_equal(lates.count, 0);
+	cursor.key = b.row.key;
+	assert_int_equal(pb_state_begin(b.state, NULL), 0);
+	pb_state_put_cursor(b.state, "core", &cursor);
+	assert_int_equal(pb_state_commit(b.state), 0);
+	pb_upstream_fill(b.upstream, &b.row, 3, 5, &lates);
+	assert_int_equal(lates.count, 1);
+	assert_int_equal(lates.at->first, 3);
+	assert_int_equal(lates.at->last, 5);
+	free(lates.at);
+	bench_finish(&b);
+}
+
 /* Packets 1 to 3, then a gap up to 8. */
 static void
 write_gap(struct bench *b)
@@ -453,6 +478,7 @@ main(void)
 		cmocka_unit_test(
 		    a_letter_that_cannot_be_read_is_written_down_once),
 		cmocka_unit_test(packets_that_came_late_are_sent_late),
+		cmocka_unit_test(what_came_late_of_a_stream_it_had_waits_for_it),
 		cmocka_unit_test(what_came_late_and_went_is_settled_once),
 		cmocka_unit_test(a_gap_is_declared_as_the_protocol_says),
 		cmocka_unit_test(
