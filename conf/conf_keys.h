@@ -81,12 +81,12 @@ int	pb_conf_check_edge(const void *section, const char **key,
 int	pb_conf_check_ways(const struct pb_conf *conf, const char **key,
 	    struct pb_err *err);
 
-/* conf_pull.c: the item of `allow`: 1, 0 where it is of another kind, -1 where
- * it is wrong.  `*globs` is NULL where it names none. */
+/* conf_values_net.c: the item of `allow`: 1, 0 where it is of another kind, -1
+ * where it is wrong.  `*globs` is NULL where it names none. */
 int	pb_conf_parse_pull(const char *item, size_t len,
 	    char name[static PB_NAME_BYTES_MAX + 1], const char **globs,
 	    size_t *globs_len);
-/* When all sections are in; `err` begins with the one at fault. */
+/* conf_pull.c: when all sections are in; `err` begins with the one at fault. */
 int	pb_conf_pair_pullers(struct pb_conf *conf, struct pb_err *err);
 
 #endif

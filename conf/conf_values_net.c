@@ -201,6 +201,30 @@ parse_allow(const struct pb_conf_key *key, void *field, const char *value,
 	return parse_text(key, field, value, err);
 }
 
+int
+pb_conf_parse_pull(const char *item, size_t len, char name[static
+    PB_NAME_BYTES_MAX + 1], const char **globs, size_t *globs_len)
+{
+	const size_t prefix = strlen(PB_CONF_PULL);
+	size_t name_len;
+
+	if (len < prefix || strncmp(item, PB_CONF_PULL, prefix) != 0)
+		return 0;
+	item += prefix;
+	len -= prefix;
+	name_len = strcspn(item, "=");
+	if (name_len > len)
+		name_len = len;
+	*globs = name_len < len ? item + name_len + 1 : NULL;
+	*globs_len = name_len < len ? len - name_len - 1 : 0;
+	if (name_len > PB_NAME_BYTES_MAX || (*globs != NULL &&
+	    *globs_len == 0))
+		return -1;
+	memcpy(name, item, name_len);
+	name[name_len] = '\0';
+	return pb_name_valid(name) ? 1 : -1;
+}
+
 /* One or more, each with a slash or a wildcard in it, as of streams. */
 static bool
 are_globs(const char *list, size_t len)
