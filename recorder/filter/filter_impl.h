@@ -10,6 +10,10 @@
 #include "recorder/filter/known.h"
 #include "recorder/filter/verdict.h"
 
+/* By so much X shifts all out (libpcap's interpreter), and a number by none
+ * knows what. */
+#define SHIFT_END	32u
+
 struct pb_filter {
 	bool			 all;		/* "": nothing was compiled */
 	bool			 loops;		/* a jump goes back */

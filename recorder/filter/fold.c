@@ -11,8 +11,6 @@
 #include "recorder/filter/filter_impl.h"
 
 #define DISTANCE_MAX	255u	/* of a conditional jump */
-#define SHIFT_END	32u	/* by so much X shifts all out, and a number
-				 * by none knows what */
 
 enum { LIVE_A = 1 << 16, LIVE_X = 1 << 17 };	/* below them, mem[] */
 

@@ -2,7 +2,7 @@
  * recorder/filter/known.c - what is known of a number: its bits, its range
  *
  * Each operation is done twice, on bits and on ranges, and tighten() lets
- * each learn from the other.
+ * each learn from the other.  Of two numbers it makes one number.
  */
 #include "recorder/filter/known.h"
 
@@ -240,6 +240,8 @@ mul(const struct pb_known *a, const struct pb_known *b)
 	    -(b->ones | b->free));
 	struct pb_known product;
 
+	if (pb_known_whole(a) && pb_known_whole(b))
+		return pb_known_number(a->lo * b->lo);
 	if (hi == 0 || zeros > UINT32_MAX)
 		return pb_known_number(0);
 	product = pb_known_bits(0, (uint32_t)-zeros);
@@ -270,6 +272,8 @@ mod(const struct pb_known *a, const struct pb_known *b)
 		return pb_known_any();	/* nobody asks */
 	if (a->hi < b->lo)
 		return *a;
+	if (pb_known_whole(a) && pb_known_whole(b))
+		return pb_known_number(a->lo % b->lo);
 	if (!pb_known_whole(b) || (b->lo & mask) != 0)
 		return pb_known_range(0, a->hi < b->hi - 1 ? a->hi :
 		    b->hi - 1);
@@ -309,10 +313,12 @@ or(const struct pb_known *a, const struct pb_known *b)
 	return tighten(any);
 }
 
-/* By how much is known, or little is.  By 32 and more C does not say. */
+/* By how much is known, or little is.  By 32 and more nothing is left. */
 static struct pb_known
 shift(unsigned op, const struct pb_known *a, const struct pb_known *b)
 {
+	if (b->lo >= NUMBER_BITS)
+		return pb_known_number(0);
 	if (b->hi >= NUMBER_BITS)
 		return pb_known_any();
 	if (!pb_known_whole(b))

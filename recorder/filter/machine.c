@@ -16,6 +16,7 @@ static struct step reach(struct machine *, const struct pb_known *, uint32_t,
 		    uint32_t, const struct pb_alike *);
 static struct pb_known bytes_at(const struct pb_alike *, uint32_t, uint32_t);
 static struct step calculate(struct machine *, const struct bpf_insn *);
+static bool	shifts_too_far(const struct bpf_insn *);
 static struct pb_known operand(const struct machine *,
 		    const struct bpf_insn *);
 static void	keep_origin(struct machine *, const struct bpf_insn *);
@@ -190,9 +191,21 @@ calculate(struct machine *machine, const struct bpf_insn *insn)
 		if (!step.goes_on)
 			return step;
 	}
-	machine->a = pb_known_alu(op, &machine->a, &b);
+	machine->a = shifts_too_far(insn) ? pb_known_any() :
+	    pb_known_alu(op, &machine->a, &b);
 	keep_origin(machine, insn);
 	return step;
+}
+
+/* By a number: what that leaves C does not say, nor so libpcap.  An X of so
+ * much shifts all out. */
+static bool
+shifts_too_far(const struct bpf_insn *insn)
+{
+	unsigned op = BPF_OP(insn->code);
+
+	return (op == BPF_LSH || op == BPF_RSH) &&
+	    BPF_SRC(insn->code) == BPF_K && insn->k >= SHIFT_END;
 }
 
 static struct pb_known

@@ -293,6 +293,29 @@ ranges_and_bits_together_leave_nothing_out(void **state)
 		}
 }
 
+/* What a packet has is known: it goes one way. */
+static void
+of_two_numbers_one_comes_out(void **state)
+{
+	static const uint32_t number[] = { 0, 1, 2, 3, 5, 31, 32, 33, 64, 255,
+	    0xffff, 0x10001, 0x7fffffff, 0x80000000, 0xfffffffe, UINT32_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ops); i++)
+		for (size_t j = 0; j < COUNT(number) * COUNT(number); j++) {
+			uint32_t x = number[j / COUNT(number)];
+			uint32_t y = number[j % COUNT(number)];
+			struct pb_known a = pb_known_number(x);
+			struct pb_known b = pb_known_number(y);
+
+			if (y == 0 && (ops[i] == BPF_DIV || ops[i] == BPF_MOD))
+				continue;
+			a = pb_known_alu(ops[i], &a, &b);
+			assert_true(pb_known_whole(&a));
+			assert_int_equal(a.lo, concrete(ops[i], x, y));
+		}
+}
+
 static void
 a_test_teaches_what_must_be_true_after_it(void **state)
 {
@@ -347,6 +370,7 @@ main(void)
 		cmocka_unit_test(no_result_is_left_out_whatever_bits_are_known),
 		cmocka_unit_test(carries_fall_off_the_end_of_a_word),
 		cmocka_unit_test(ranges_and_bits_together_leave_nothing_out),
+		cmocka_unit_test(of_two_numbers_one_comes_out),
 		cmocka_unit_test(a_test_teaches_what_must_be_true_after_it),
 		cmocka_unit_test(a_range_tells_its_bits_and_bits_their_range),
 	};
