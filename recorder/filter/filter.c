@@ -9,6 +9,8 @@
  * protochain of libpcap 1.10.3 goes on, behind an authentication header, at
  * (length + 2) * 4 of the packet, whatever was before that header, and so
  * never ends where that is the same header again.
+ * Of "ip broadcast" a file knows no network's mask: there it is what is to
+ * 0.0.0.0 or 255.255.255.255.
  * Host and port names in a filter are resolved when it is compiled.
  */
 #include "recorder/filter/filter.h"
@@ -23,15 +25,18 @@
 #include "recorder/filter/linktype.h"
 
 #define PCAP_MAGIC	0xa1b2c3d4u	/* draft-ietf-opsawg-pcap, 4 */
+#define MASK_OF_FILES	0		/* as tcpdump -r has it */
 
 static atomic_uint compiling;
 
 static int	compile(struct pb_filter **, const char *, pcap_t *,
 		    struct pb_err *);
+static int	make_program(struct pb_filter *, const char *, pcap_t *);
 static bool	has_loop(const struct bpf_program *);
 static bool	match_counted(const struct pb_filter *,
 		    const struct pb_packet *);
 static bool	lacks_name(const char *);
+static bool	lacks_mask(const char *);
 static bool	blank(const char *);
 
 int
@@ -84,11 +89,9 @@ compile(struct pb_filter **out, const char *text, pcap_t *handle,
 	if (filter == NULL)
 		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
 	filter->all = blank(text);
-	/* Without a netmask "ip broadcast" is an error, not a wrong answer. */
 	compiling++;
 	if (!filter->all)
-		rc = pcap_compile(handle, &filter->program, text, 1,
-		    PCAP_NETMASK_UNKNOWN);
+		rc = make_program(filter, text, handle);
 	compiling--;
 	if (rc < 0) {
 		free(filter);
@@ -101,6 +104,18 @@ compile(struct pb_filter **out, const char *text, pcap_t *handle,
 	filter->loops = !filter->all && has_loop(&filter->program);
 	*out = filter;
 	return 0;
+}
+
+static int
+make_program(struct pb_filter *filter, const char *text, pcap_t *handle)
+{
+	int rc = pcap_compile(handle, &filter->program, text, 1,
+	    PCAP_NETMASK_UNKNOWN);
+
+	if (rc == 0 || !lacks_mask(pcap_geterr(handle)))
+		return rc;
+	filter->wants_mask = true;
+	return pcap_compile(handle, &filter->program, text, 1, MASK_OF_FILES);
 }
 
 /* Conditional jumps go forward alone. */
@@ -118,6 +133,10 @@ int
 pb_filter_captures(const struct pb_filter *filter, const char *text,
     struct pb_err *err)
 {
+	if (filter->wants_mask)
+		return pb_err_set(err, PB_EINVAL, "filter '%.160s': the mask "
+		    "that 'ip broadcast' needs is not known; write dst host "
+		    "and the address, or ether broadcast", text);
 	if (!filter->loops)
 		return 0;
 	return pb_err_set(err, PB_EINVAL, "filter '%.160s': protochain is for "
@@ -206,6 +225,12 @@ lacks_name(const char *words)
 	return strncmp(words, "unknown host ", 13) == 0 ||
 	    strncmp(words, "unknown network ", 16) == 0 ||
 	    strncmp(words, "unknown ether host ", 19) == 0;
+}
+
+static bool
+lacks_mask(const char *words)
+{
+	return strncmp(words, "netmask not known", 17) == 0;
 }
 
 static bool

@@ -17,6 +17,7 @@
 struct pb_filter {
 	bool			 all;		/* "": nothing was compiled */
 	bool			 loops;		/* a jump goes back */
+	bool			 wants_mask;	/* ip broadcast */
 	struct bpf_program	 program;	/* malloc()ed, as libpcap's */
 };
 

@@ -7,8 +7,8 @@
 What they ask for (addresses, ports, tags, bytes) is drawn from `packets`, so
 that they find something, and from elsewhere.  `draw` is a random.Random: a
 seed is a list of filters.  Which ones a link type has tcpdump must say;
-left out are those that need more than the packets: names of hosts, gateways,
-and a net's mask (`ip broadcast`).  Left out are those of which libpcap 1.10.3
+left out are those that need more than the packets: names of hosts, gateways.
+Left out are those of which libpcap 1.10.3
 makes programs that have no answer: `protochain`, which never ends on packets
 with an authentication header that leads back to itself, and `geneve` where
 memory is read that was not written: over headers of varying length, and behind
@@ -111,6 +111,7 @@ ip proto 47
 ip6 proto 44
 ether broadcast
 ether multicast
+ip broadcast
 ip multicast
 ip6 multicast
 ether proto 0x0806

@@ -172,6 +172,32 @@ a_filter_comes_to_an_end_for_each_packet(void **state)
 	}
 }
 
+/* As tcpdump -r; of a capture its network's own would be missing. */
+static void
+an_ip_broadcast_is_what_a_file_knows_of_it(void **state)
+{
+	uint8_t to_all[sizeof(frame)];
+	struct pb_filter *filter;
+	struct pb_err err;
+
+	(void)state;
+	memcpy(to_all, frame, sizeof(frame));
+	memset(to_all + 30, 0xff, 4);
+	assert_int_equal(ethernet("ip broadcast"), 0);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(matches("ip broadcast and tcp",
+		    PB_LINKTYPE_ETHERNET, to_all, sizeof(to_all),
+		    sizeof(to_all)), 1);
+		memset(to_all + 30, 0, 4);
+	}
+	assert_int_equal(pb_filter_create(&filter, "ip broadcast", 1, NULL),
+	    0);
+	assert_int_equal(pb_filter_captures(filter, "ip broadcast", &err),
+	    PB_EINVAL);
+	assert_non_null(strstr(err.text, "mask"));
+	pb_filter_destroy(filter);
+}
+
 static void
 link_types_in_files_are_the_same_on_every_system(void **state)
 {
@@ -280,6 +306,7 @@ main(void)
 		cmocka_unit_test(bytes_that_were_not_captured_do_not_match),
 		cmocka_unit_test(a_filter_that_does_not_compile_says_why),
 		cmocka_unit_test(a_filter_comes_to_an_end_for_each_packet),
+		cmocka_unit_test(an_ip_broadcast_is_what_a_file_knows_of_it),
 		cmocka_unit_test(the_kernel_runs_a_filters_program),
 		cmocka_unit_test(
 		    link_types_in_files_are_the_same_on_every_system),
