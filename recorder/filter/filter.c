@@ -101,6 +101,10 @@ compile(struct pb_filter **out, const char *text, pcap_t *handle,
 		return pb_err_set(err, PB_EINVAL, "filter '%.160s': %s; see "
 		    "pcap-filter(7)", text, pcap_geterr(handle));
 	}
+	if (!filter->all && !filter_write_first(&filter->program)) {
+		pb_filter_destroy(filter);
+		return pb_err_set(err, PB_ENOMEM, "filter: no memory");
+	}
 	filter->loops = !filter->all && has_loop(&filter->program);
 	*out = filter;
 	return 0;

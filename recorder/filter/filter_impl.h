@@ -41,6 +41,9 @@ struct step {
 	bool		 goes_on;	/* it may go on, with the machine */
 };
 
+/* A program that libpcap compiled; false where there is no memory. */
+bool	filter_write_first(struct bpf_program *program);
+
 /* How many a load takes of the packet. */
 static inline uint32_t
 load_bytes(const struct bpf_insn *insn)

@@ -199,6 +199,8 @@ geneve
 geneve 0xb
 geneve 0xb && ip
 geneve and tcp port {p}
+not geneve and tcp
+(arp or geneve) and host {a}
 icmp[icmptype] = icmp-unreach
 icmp[icmpcode] = 3
 icmp6[icmp6type] = icmp6-neighborsolicit
