@@ -267,15 +267,5 @@ keep(struct pb_watch *watch, const struct pb_stream_info *row, bool *news)
 static unsigned
 place(const struct pb_watch *watch, uint32_t id)
 {
-	unsigned low = 0, high = watch->streams;
-
-	while (low < high) {
-		unsigned mid = low + (high - low) / 2;
-
-		if (watch->stream[mid].id < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return (unsigned)PB_LIST_PLACE(watch->stream, watch->streams, id, id);
 }

@@ -302,17 +302,7 @@ look_fills(struct pb_offers *offers, struct pb_index *index,
 
 /* Where the stream is, or would be. */
 static size_t
-place(const struct pb_offers *offers, uint32_t stream)
+place(const struct pb_offers *offers, uint32_t id)
 {
-	size_t low = 0, high = offers->rows;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (offers->row[mid].stream < stream)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return PB_LIST_PLACE(offers->row, offers->rows, stream, id);
 }

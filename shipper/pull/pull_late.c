@@ -74,17 +74,7 @@ add(struct pb_pull *pull, struct pb_pull_stream *s, struct pb_ship_run run)
 static size_t
 place(const struct pb_pull_stream *s, uint64_t number)
 {
-	size_t low = 0, high = s->lates;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (s->late[mid].last < number)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return PB_LIST_PLACE(s->late, s->lates, last, number);
 }
 
 bool

@@ -37,17 +37,7 @@ pb_runs_next(uint64_t from, uint64_t first, uint64_t last)
 size_t
 pb_runs_find(const struct pb_runs *runs, uint64_t number)
 {
-	size_t low = 0, high = runs->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (runs->at[middle].last < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return PB_LIST_PLACE(runs->at, runs->count, last, number);
 }
 
 bool
