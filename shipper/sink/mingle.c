@@ -106,8 +106,11 @@ pb_mingle_add(struct pb_mingle *mingle, unsigned at,
 
 		if (other->is.coming > 0 && --other->is.coming == 0)
 			other->free_ns = 0;
-		behind |= i != at && is->in_turn && same_stream(other, is) &&
-		    other->state != NONE && other->state != WHOLE;
+		if (i != at && is->in_turn && same_stream(other, is) &&
+		    other->state != NONE && other->state != WHOLE) {
+			behind |= other->is.first < is->first;
+			other->behind |= other->is.first > is->first;
+		}
 		if (is->in_turn && mingle->hold[i].stream == is->stream)
 			mingle->hold[i].until_ns = 0;
 	}

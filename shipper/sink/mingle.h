@@ -5,9 +5,9 @@
  * the units at hand the frame with the lowest time comes first, so that
  * streams mingle as they did on their wires; those of one unit come in its
  * order, whatever their times, and two units of one stream follow one another
- * in the order in which they were added.  Units that are on their way are given
- * a moment to come; and where one has others behind it, the next one is waited
- * for before anything later goes.
+ * by their numbers, in whichever order they were added before a frame is asked
+ * for.  Units that are on their way are given a moment to come; and where one
+ * has others behind it, the next one is waited for before anything later goes.
  *
  * Where distances are kept, frames have a common time, the latest that went
  * out, and what is far from it goes by a clock of its own.  What is later by

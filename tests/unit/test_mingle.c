@@ -234,25 +234,36 @@ units_on_their_way_are_waited_for_a_moment(void **state)
 	bench_destroy(b);
 }
 
-/* The second one has an earlier time; and nothing holds up the third. */
-static void
-units_of_a_stream_follow_one_another(void **state)
+/* Unit 0 has packets 1 and 2, unit 1 those that follow, at an earlier time;
+ * unit 2 is another stream's. */
+static struct bench *
+two_of_a_stream(bool turned)
 {
 	struct bench *b = bench_create(NULL, false);
-	struct pb_mingle_unit unit = { .stream = 1, .in_turn = true };
-	struct pb_mingle_left left;
+	struct pb_mingle_unit unit = { .stream = 1, .in_turn = true,
+	    .first = 3, .last = 4 };
 
-	(void)state;
 	section_make(&b->img[0], 1, 2, 100, 100);
 	section_make(&b->img[1], 3, 4, 50, 100);
 	section_make(&b->img[2], 1, 1, 150, 1);
-	add(b, 0, 1, 2);
 	unit.data = b->img[1].data;
 	unit.len = b->img[1].len;
-	unit.first = 3;
-	unit.last = 4;
+	if (!turned)
+		add(b, 0, 1, 2);
 	pb_mingle_add(b->mingle, 1, &unit, NOW);
+	if (turned)
+		add(b, 0, 1, 2);
 	add(b, 2, 1, 1);
+	return b;
+}
+
+/* Nothing holds up the third. */
+static void
+units_of_a_stream_follow_by_number(bool turned)
+{
+	struct bench *b = two_of_a_stream(turned);
+	struct pb_mingle_left left;
+
 	expect(b, 0, 1);
 	expect(b, 2, 1);
 	expect(b, 0, 2);
@@ -261,6 +272,20 @@ units_of_a_stream_follow_one_another(void **state)
 	expect(b, 1, 3);
 	expect(b, 1, 4);
 	bench_destroy(b);
+}
+
+static void
+units_of_a_stream_follow_one_another(void **state)
+{
+	(void)state;
+	units_of_a_stream_follow_by_number(false);
+}
+
+static void
+units_of_a_stream_follow_whichever_came_first(void **state)
+{
+	(void)state;
+	units_of_a_stream_follow_by_number(true);
 }
 
 /* Cut at each byte, or with a number that does not follow. */
@@ -461,6 +486,7 @@ main(void)
 		    what_is_waited_for_in_vain_holds_up_nothing_for_long),
 		cmocka_unit_test(units_on_their_way_are_waited_for_a_moment),
 		cmocka_unit_test(units_of_a_stream_follow_one_another),
+		cmocka_unit_test(units_of_a_stream_follow_whichever_came_first),
 		cmocka_unit_test(what_is_no_section_ends_its_unit_and_no_other),
 	};
 
