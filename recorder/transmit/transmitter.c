@@ -355,19 +355,23 @@ slept(struct transmitter *t)
 	return t->until.slept_ns = pb_clock_mono_ns();
 }
 
-/* What was taken and has not left, where that is known, was not sent. */
+/* What was taken and waits for an interface that does not take it, whatever
+ * the reason, was not sent. */
 static void
 drain(struct transmitter *t)
 {
 	struct pb_transmit_report *report = t->report;
-	int left;
 
 	for (size_t i = 0; i < t->opts->ways && report->sent > 0; i++) {
-		left = pb_outlet_drain(t->opts->way[i].outlet, DRAIN_NS, NULL);
-		if (left <= 0 || (uint64_t)left > report->sent)
-			continue;
-		report->sent -= (uint64_t)left;
-		report->failed += (uint64_t)left;
+		struct pb_outlet *outlet = t->opts->way[i].outlet;
+		uint64_t bytes;
+		unsigned left;
+
+		(void)pb_outlet_drain(outlet, DRAIN_NS, NULL);
+		left = pb_outlet_waiting(outlet, &bytes);
+		report->sent -= left;
+		report->bytes -= bytes;
+		report->failed += left;
 	}
 }
 

@@ -22,6 +22,7 @@ struct pb_outlet {
 	const int	*script;	/* of send; ends with FAKE_END */
 	int		 looks_down;	/* so many looks find it down */
 	int		 stays;		/* of what was taken, at the end */
+	bool		 down_at_end;
 	unsigned	 sends, waits, looks;
 	unsigned	 most;		/* frames of one call */
 	uint8_t		 first[FAKE_FRAMES_MAX];	/* byte of each frame */
@@ -80,8 +81,17 @@ int
 pb_outlet_drain(struct pb_outlet *outlet, uint64_t ns_max, struct pb_err *err)
 {
 	(void)ns_max;
-	(void)err;
-	return outlet->stays;
+	return outlet->down_at_end ? pb_err_set(err, PB_EBUSY, "fake is "
+	    "down") : outlet->stays > 0;
+}
+
+unsigned
+pb_outlet_waiting(const struct pb_outlet *outlet, uint64_t *bytes)
+{
+	*bytes = 0;
+	for (int i = 0; i < outlet->stays; i++)
+		*bytes += outlet->len[outlet->frames - 1 - (unsigned)i];
+	return (unsigned)outlet->stays;
 }
 
 uint32_t

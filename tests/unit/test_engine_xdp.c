@@ -285,6 +285,7 @@ an_interface_that_is_down_is_told_and_what_was_taken_waits(void **state)
 	    .bytes_max = FRAME_BYTES_MAX };
 	static uint8_t data[FRAME_BYTES_MAX];
 	struct pb_frame frame;
+	uint64_t bytes = 0;
 	struct pb_err err;
 	void *engine;
 
@@ -298,10 +299,13 @@ an_interface_that_is_down_is_told_and_what_was_taken_waits(void **state)
 	assert_int_equal(pb_engine_xdp.send(engine, &frame, 1), -ENETDOWN);
 	assert_int_equal(pb_engine_xdp.wait(engine, 0), -ENETDOWN);
 	assert_int_equal(pb_engine_xdp.pending(engine), -ENETDOWN);
+	assert_int_equal(pb_engine_xdp.waiting(engine, &bytes), 1);
+	assert_int_equal(bytes, frame.len);
 	kernel.broken = false;
 	while (pb_engine_xdp.pending(engine) != 0)
 		give_back_late();
 	assert_int_equal(kernel.next, 1);
+	assert_int_equal(pb_engine_xdp.waiting(engine, &bytes), 0);
 	pb_engine_xdp.close(engine);
 }
 

@@ -251,9 +251,13 @@ what_has_not_left_was_not_sent(void **state)
 
 	(void)state;
 	outlet[0].stays = 3;
-	assert_int_equal(send_it(run), 0);
-	assert_int_equal(report.sent, 1);
-	assert_int_equal(report.failed, 3);
+	for (int i = 0; i < 2; i++) {
+		outlet[0].down_at_end = i == 1;
+		assert_int_equal(send_it(run), 0);
+		assert_int_equal(report.sent, 1);
+		assert_int_equal(report.bytes, outlet[0].len[0]);
+		assert_int_equal(report.failed, 3);
+	}
 	free(run);
 }
 

@@ -37,6 +37,9 @@ struct pb_engine_ops {
 	/* Pushes what was taken on; 0: all is gone, 1: the interface has it,
 	 * 2: some waits here, or -errno. */
 	int	(*pending)(void *state);
+	/* Frames that were taken and wait here, and their bytes.  NULL: of
+	 * this engine none ever do. */
+	unsigned (*waiting)(const void *state, uint64_t *bytes);
 };
 
 extern const struct pb_engine_ops pb_engine_sendmmsg;

@@ -137,6 +137,19 @@ xdp_pending(void *arg)
 	return waiting(state) > 0 ? 2 : state->free_count < PB_XSK_CHUNKS;
 }
 
+static unsigned
+xdp_waiting(const void *arg, uint64_t *bytes)
+{
+	const struct xdp_state *state = arg;
+	unsigned frames = 0;
+
+	for (uint32_t at = state->consumer; at != state->producer; at++) {
+		*bytes += slot(state, at)->len;
+		frames += !goes_on(state, at);
+	}
+	return frames;
+}
+
 /* What waits in the ring goes out as far as it can; 0 or -errno. */
 static int
 push(struct xdp_state *state)
@@ -330,4 +343,5 @@ const struct pb_engine_ops pb_engine_xdp = {
 	.send = xdp_send,
 	.wait = xdp_wait,
 	.pending = xdp_pending,
+	.waiting = xdp_waiting,
 };

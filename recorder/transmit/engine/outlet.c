@@ -193,6 +193,14 @@ pb_outlet_drain(struct pb_outlet *outlet, uint64_t ns_max, struct pb_err *err)
 	}
 }
 
+unsigned
+pb_outlet_waiting(const struct pb_outlet *outlet, uint64_t *bytes)
+{
+	*bytes = 0;
+	return outlet->ops->waiting == NULL ? 0 :
+	    outlet->ops->waiting(outlet->state, bytes);
+}
+
 int
 pb_outlet_look(struct pb_outlet *outlet, struct pb_err *err)
 {

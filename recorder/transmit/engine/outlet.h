@@ -74,8 +74,9 @@ int	pb_engine_parse(enum pb_engine *out, const char *name,
 int	pb_outlet_open(struct pb_outlet **out, const char *interface,
 	    const struct pb_outlet_opts *opts, struct pb_err *err);
 
-/* What was taken and has not left goes with it: see pb_outlet_drain().  It
- * waits for the kernel, tens of milliseconds.  NULL is fine. */
+/* What was taken and has not left goes with it: see pb_outlet_drain() and
+ * pb_outlet_waiting().  It waits for the kernel, tens of milliseconds.  NULL
+ * is fine. */
 void	pb_outlet_close(struct pb_outlet *outlet);
 
 /*
@@ -117,6 +118,10 @@ int	pb_outlet_wait(struct pb_outlet *outlet, uint64_t ns_max,
  */
 int	pb_outlet_drain(struct pb_outlet *outlet, uint64_t ns_max,
 	    struct pb_err *err);
+
+/* Frames that were taken and wait here, as they do behind one that the
+ * interface does not take, and their bytes: a close loses them. */
+unsigned pb_outlet_waiting(const struct pb_outlet *outlet, uint64_t *bytes);
 
 /*
  * How is the interface now?  0: up, and with carrier.  Else PB_EBUSY or
