@@ -58,6 +58,7 @@ struct pb_mingle {
 
 static bool	same_stream(const struct unit *,
 		    const struct pb_mingle_unit *);
+static void	hold(struct pb_mingle *, unsigned, uint64_t);
 static void	set_state(struct pb_mingle *, struct unit *, enum taking);
 static enum taking advance(struct pb_mingle *, struct unit *);
 static enum taking pass(struct unit *, const struct pb_block *);
@@ -129,13 +130,9 @@ pb_mingle_remove(struct pb_mingle *mingle, unsigned at, bool held,
 	struct unit *unit = &mingle->unit[at];
 
 	unit->state = NONE;
-	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
-		held &= mingle->unit[i].state == NONE ||
-		    !same_stream(&mingle->unit[i], &unit->is);
-	if (held && unit->is.in_turn && unit->time_ns != 0)
-		mingle->hold[at] = (struct hold){ .stream = unit->is.stream,
-		    .time_ns = unit->time_ns,
-		    .until_ns = now_ns + PB_MINGLE_HOLD_NS };
+	mingle->hold[at].until_ns = 0;
+	if (held)
+		hold(mingle, at, now_ns);
 }
 
 const struct pb_mingle_frame *
@@ -177,6 +174,8 @@ pb_mingle_take(struct pb_mingle *mingle, unsigned at)
 	unit->next.anew = false;
 	unit->next.left = (struct pb_mingle_left){ .filtered = 0 };
 	set_state(mingle, unit, advance(mingle, unit));
+	if (unit->state == WHOLE && unit->is.more)
+		hold(mingle, at, mingle->now_ns);
 }
 
 bool
@@ -207,6 +206,23 @@ static bool
 same_stream(const struct unit *unit, const struct pb_mingle_unit *is)
 {
 	return unit->is.in_turn && unit->is.stream == is->stream;
+}
+
+/* What is later than its frames waits for those that follow, unless they are
+ * at hand. */
+static void
+hold(struct pb_mingle *mingle, unsigned at, uint64_t now_ns)
+{
+	const struct unit *unit = &mingle->unit[at];
+	bool follows = false;
+
+	for (unsigned i = 0; i < PB_SHIP_SLOTS; i++)
+		follows |= i != at && mingle->unit[i].state != NONE &&
+		    same_stream(&mingle->unit[i], &unit->is);
+	if (!follows && unit->is.in_turn && unit->time_ns != 0)
+		mingle->hold[at] = (struct hold){ .stream = unit->is.stream,
+		    .time_ns = unit->time_ns,
+		    .until_ns = now_ns + PB_MINGLE_HOLD_NS };
 }
 
 /* One that has no frame any more stands before no other. */

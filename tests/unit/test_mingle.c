@@ -194,6 +194,38 @@ what_follows_a_unit_is_waited_for_a_moment(void **state)
 	bench_destroy(b);
 }
 
+/* From its last frame on, and not only once it is not at hand any more. */
+static void
+what_follows_the_last_frame_of_a_unit_is_waited_for(void **state)
+{
+	struct pb_mingle_unit unit = { .stream = 1, .in_turn = true,
+	    .first = 1, .last = 2 };
+
+	(void)state;
+	for (int more = 0; more < 2; more++) {
+		struct bench *b = bench_create(NULL, false);
+
+		section_make(&b->img[0], 1, 2, 10, 10);
+		section_make(&b->img[1], 1, 1, 25, 10);
+		unit.data = b->img[0].data;
+		unit.len = b->img[0].len;
+		unit.more = more;
+		pb_mingle_add(b->mingle, 0, &unit, NOW);
+		add(b, 1, 1, 1);
+		expect(b, 0, 1);
+		expect(b, 0, 2);
+		if (more)
+			expect_none(b, NOW, NOW + PB_MINGLE_HOLD_NS);
+		else
+			expect(b, 1, 1);
+		/* It failed: nothing follows. */
+		pb_mingle_remove(b->mingle, 0, false, NOW);
+		if (more)
+			expect(b, 1, 1);
+		bench_destroy(b);
+	}
+}
+
 static void
 what_is_waited_for_in_vain_holds_up_nothing_for_long(void **state)
 {
@@ -482,6 +514,8 @@ main(void)
 		cmocka_unit_test(
 		    what_the_filter_does_not_want_is_left_out_and_counted),
 		cmocka_unit_test(what_follows_a_unit_is_waited_for_a_moment),
+		cmocka_unit_test(
+		    what_follows_the_last_frame_of_a_unit_is_waited_for),
 		cmocka_unit_test(
 		    what_is_waited_for_in_vain_holds_up_nothing_for_long),
 		cmocka_unit_test(units_on_their_way_are_waited_for_a_moment),
