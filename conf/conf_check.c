@@ -46,6 +46,8 @@ static int	check_upstreams(const struct pb_conf *, struct pb_err *);
 static int	check_way(const struct pb_conf *,
 		    const struct pb_conf_upstream *,
 		    const struct pb_conf_capture *, struct pb_err *);
+static bool	sees_forwarded(const struct pb_conf *, const char *,
+		    const struct pb_conf_capture *);
 static int	check_peer(const struct pb_conf_upstream *, const char **,
 		    struct pb_err *);
 static int	check_connection(const char *, const struct pb_conf_tls *,
@@ -382,6 +384,18 @@ check_upstreams(const struct pb_conf *conf, struct pb_err *err)
 	return rc;
 }
 
+/* Does it capture what another one forwards from interface `from`? */
+static bool
+sees_forwarded(const struct pb_conf *conf, const char *from,
+    const struct pb_conf_capture *capture)
+{
+	for (size_t i = 0; i < conf->captures && !capture->in_only; i++)
+		if (strcmp(conf->capture[i].interface, from) == 0 &&
+		    strcmp(conf->capture[i].forward, capture->interface) == 0)
+			return true;
+	return false;
+}
+
 /* What was captured at an interface does not leave by it again. */
 static int
 check_way(const struct pb_conf *conf, const struct pb_conf_upstream *upstream,
@@ -394,9 +408,17 @@ check_way(const struct pb_conf *conf, const struct pb_conf_upstream *upstream,
 	    capture->interface);
 	/* Whose streams they are is not known before [node]. */
 	if (to == NULL || conf->node.name[0] == '\0' ||
-	    (strcmp(capture->interface, to) != 0 &&
-	    strcmp(capture->interface, "any") != 0) ||
 	    !pb_glob_list_match(upstream->streams, stream))
+		return 0;
+	if (sees_forwarded(conf, to, capture))
+		return pb_err_set(err, PB_EINVAL, "packets go in a circle, "
+		    "%s -> %s -> %s: [upstream %s] would send what comes in "
+		    "there out of it again; write direction = in in [capture "
+		    "%s], or streams that leave %.300s out", to,
+		    capture->interface, to, upstream->name,
+		    capture->interface, stream);
+	if (strcmp(capture->interface, to) != 0 &&
+	    strcmp(capture->interface, "any") != 0)
 		return 0;
 	return pb_err_set(err, PB_EINVAL, "[upstream %s] would send what is "
 	    "captured at %s out of it again; write streams there that leave "

@@ -211,6 +211,11 @@ static const struct refusal what_is_captured_leaves_by_another_interface[] = {
 	{ OUT "[capture any]\n", 7, "leave lon1/any out" },
 	{ "[store]\npath = /store\n[capture eth1]\n[upstream c]\n"
 	    "url = interface:eth1\n" NODE, 6, "[node]: [upstream c] would" },
+	{ OUT "streams = */eth2\n[capture eth1]\nforward = eth2\n"
+	    "[capture eth2]\n", 10, "packets go in a circle, eth1 -> eth2 "
+	    "-> eth1: [upstream c] would send what comes in there out of it "
+	    "again; write direction = in in [capture eth2], or streams that "
+	    "leave lon1/eth2 out" },
 	{ 0 },
 };
 
@@ -219,6 +224,8 @@ what_others_captured_leaves_by_any_interface(void **state)
 {
 	(void)state;
 	pb_conf_destroy(load_good(OUT "[capture eth0]\n"));
+	pb_conf_destroy(load_good(OUT "streams = */eth2\n[capture eth1]\n"
+	    "forward = eth2\n[capture eth2]\ndirection = in\n"));
 	pb_conf_destroy(load_good(OUT "streams = par1/*, lon1/eth0\n"
 	    "[capture eth1]\n[capture eth0]\n"));
 	pb_conf_destroy(load_good(BASE "[capture eth1]\n[upstream c]\n"
