@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/common/progress.h"
 #include "cli/replay/asked.h"
 #include "cli/replay/from_file.h"
@@ -41,6 +42,7 @@ struct replay {
 	struct pb_transmit_report report;
 	struct pb_progress progress;
 	unsigned	 link_lines;
+	bool		 far_told;
 };
 
 static int	run(struct pb_cli *, void *, char **, struct pb_err *);
@@ -54,6 +56,7 @@ static bool	is_empty(const struct pb_transmit_report *);
 static void	note_unmatched(const struct pb_ways *);
 static void	on_tick(void *, const struct pb_transmit_report *);
 static void	on_link(void *, const struct pb_way *, const struct pb_err *);
+static void	on_far(void *, uint64_t);
 static uint64_t	preload_room(void);
 
 const struct pb_command pb_cmd_replay = {
@@ -241,6 +244,7 @@ transmit(struct replay *replay, struct pb_err *err)
 		.stop = &pb_cli_stop,
 		.tick = on_tick,
 		.link = on_link,
+		.far = on_far,
 		.arg = replay,
 	};
 	int rc;
@@ -319,6 +323,22 @@ on_link(void *arg, const struct pb_way *way, const struct pb_err *why)
 		pb_cli_note("%s: waiting for it", why->text);
 	else
 		pb_cli_note("%s is up again", way->name);
+}
+
+/* As before a packet behind one of 1970: the first time only. */
+static void
+on_far(void *arg, uint64_t ns)
+{
+	struct replay *replay = arg;
+	char span[PB_SPAN_TEXT_MAX];
+
+	if (replay->far_told)
+		return;
+	replay->far_told = true;
+	pb_progress_end(&replay->progress);
+	pb_cli_note("the next packet is due in %s%s", pb_span_format(ns, span),
+	    replay->opts->speed.pace.kind == PB_PACE_OWN ?
+	    "; --gap-max cuts such silences" : "");
 }
 
 /* What --preload may fill. */

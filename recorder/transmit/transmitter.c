@@ -196,6 +196,8 @@ keep_time(struct transmitter *t)
 	    t->base + t->due;
 	uint64_t now = pb_clock_mono_ns();
 
+	if (due > now && due - now > PB_TRANSMIT_FAR_NS)
+		t->opts->far(t->opts->arg, due - now);
 	do {
 		tick(t, now);
 		now = pb_until(&t->until, due > now + STEP_NS ?

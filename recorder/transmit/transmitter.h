@@ -31,6 +31,8 @@
 /* A queue that takes nothing for so long is an error. */
 #define PB_TRANSMIT_STUCK_NS	(10 * PB_NS_PER_S)
 #define PB_TRANSMIT_TICK_NS	(100 * PB_NS_PER_MS)
+/* A frame that is due later than that from now is told of. */
+#define PB_TRANSMIT_FAR_NS	(60 * PB_NS_PER_S)
 
 struct pb_transmit_report {
 	uint64_t	 sent, bytes;
@@ -64,6 +66,8 @@ struct pb_transmit_opts {		/* all of it borrowed */
 			    const struct pb_transmit_report *report);
 	void		(*link)(void *arg, const struct pb_way *way,
 			    const struct pb_err *why);
+	/* Nothing goes out for so long now. */
+	void		(*far)(void *arg, uint64_t ns);
 	void		*arg;
 };
 

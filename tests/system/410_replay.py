@@ -325,6 +325,24 @@ def long_silences_are_cut(t):
           "frames")
 
 
+def what_is_far_away_is_told_once(t):
+    """A packet of 1970 in the middle: who waits for years knows why."""
+    line = Line(t)
+    one, two, three = frames(numbered(3))
+    path = pcap(t, "a.pcap", [(samples.T0, 0, one, 100), (0, 0, two, 100),
+                              (samples.T0, 0, three, 100)])
+    child = t.spawn([PB, "replay", "-r", path, "-i", "pb0", "--json"],
+                    line.out, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = child.stderr.readline().decode()
+    check(re.match(r"pb: note: the next packet is due in \d+ days; --gap-max "
+                   r"cuts such silences\n$", said), said)
+    child.send_signal(signal.SIGINT)
+    out, said = child.communicate(timeout=10 * SLACK)
+    equal((json.loads(out)["sent"], said), (2, b""), "sent, and said")
+    line.replay("-r", path, "--gap-max", "10ms")
+    equal(line.arrived(), [one, two] + [one, two, three], "frames")
+
+
 # --- what does not fit -----------------------------------------------------
 
 def what_is_too_long_is_refused_cut_or_left_out(t):
@@ -681,6 +699,7 @@ main("410", what_goes_out_is_what_is_in_the_store,
      jumbo_frames_with_a_trailer_go_through, each_engine_sends_the_same,
      loops_and_limits_count_packets, rates_are_what_is_asked,
      stolen_time_that_runs_back_is_none, long_silences_are_cut,
+     what_is_far_away_is_told_once,
      what_is_too_long_is_refused_cut_or_left_out,
      addresses_and_tags_are_rewritten, what_is_captured_goes_out_live,
      an_interruption_reports_what_was_done, bad_input_is_a_line_and_a_status,

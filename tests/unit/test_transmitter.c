@@ -56,6 +56,14 @@ link_is(void *arg, const struct pb_way *way, const struct pb_err *why)
 	run->ups += why == NULL;
 }
 
+static void
+is_far(void *arg, uint64_t ns)
+{
+	(void)arg;
+	(void)ns;
+	abort();
+}
+
 static struct pb_stop stop;
 
 static struct run *
@@ -78,7 +86,7 @@ run_of(const char *script, enum pb_pace_kind kind, uint64_t rate)
 	run->opts = (struct pb_transmit_opts){
 		.way = ways, .ways = 2, .stop = &stop,
 		.pace = { kind, rate, UINT64_MAX },
-		.tick = tick, .link = link_is, .arg = run,
+		.tick = tick, .link = link_is, .far = is_far, .arg = run,
 	};
 	return run;
 }
