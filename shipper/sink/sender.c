@@ -200,8 +200,14 @@ mingle_units(struct pb_sender *sender)
 		struct unit *unit = &sender->unit[i];
 		const struct pb_sink_request *of = unit->of;
 
-		if (of == NULL || unit->mingled)
+		if (of == NULL || unit->mingled || unit->ended)
 			continue;
+		/* On a wire nobody misses what is not there; but that it was
+		 * told says that the interface is there. */
+		if (of->action.kind == PB_ACTION_GAP) {
+			end_unit(sender, i, PB_OUTCOME_HAS, "");
+			continue;
+		}
 		unit->mingled = true;
 		pb_mingle_add(sender->mingle, i, &(struct pb_mingle_unit){
 		    .data = of->payload.data, .len = of->payload.len,

@@ -138,9 +138,6 @@ interface_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	*unit = (struct unit){ .state = GIVEN, .request = request,
 	    .answer = { .ours = true, .outcome = PB_OUTCOME_HAS },
 	    .stream = request->action.stream, .late = request->action.late };
-	/* On a wire nobody misses what is not there. */
-	if (request->action.kind == PB_ACTION_GAP)
-		unit->state = ENDED;
 	if (is_behind_failed(to, request)) {
 		unit->state = ENDED;
 		unit->answer.outcome = PB_OUTCOME_PART;

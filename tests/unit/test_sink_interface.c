@@ -122,16 +122,21 @@ make_loopback(void **state)
 }
 
 static void
-of_a_gap_an_interface_knows_nothing(void **state)
+of_a_gap_an_interface_that_is_there_knows_nothing(void **state)
 {
-	struct bench *b = bench_create("interface:pb-none");
-
 	(void)state;
-	b->request.action.kind = PB_ACTION_GAP;
-	assert_int_equal(b->sink->kind->start(b->sink, &b->request, NULL), 0);
-	assert_int_equal(b->answers, 0);
-	assert_int_equal(answer(b)->outcome, PB_OUTCOME_HAS);
-	bench_destroy(b);
+	for (int there = 0; there < (private ? 2 : 1); there++) {
+		struct bench *b = bench_create(there ? "interface:lo" :
+		    "interface:pb-none");
+
+		b->request.action.kind = PB_ACTION_GAP;
+		assert_int_equal(b->sink->kind->start(b->sink, &b->request,
+		    NULL), 0);
+		assert_int_equal(b->answers, 0);
+		assert_int_equal(answer(b)->outcome, there ? PB_OUTCOME_HAS :
+		    PB_OUTCOME_FAILED);
+		bench_destroy(b);
+	}
 }
 
 static void
@@ -263,7 +268,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(of_a_gap_an_interface_knows_nothing),
+		cmocka_unit_test(
+		    of_a_gap_an_interface_that_is_there_knows_nothing),
 		cmocka_unit_test(
 		    packets_of_another_link_type_are_refused_in_words),
 		cmocka_unit_test(an_interface_that_is_not_there_has_failed),
