@@ -598,10 +598,13 @@ class Check:
         store that was wiped or put back before they were sent again; with
         those that a filter left out between them."""
         buried = {}
-        for key, rows in self.have[path[-1]].items():
+        for key in {k for where in path[1:] for k in self.have[where]}:
             if key[:2] != (path[0], "cap0") or (
                     key not in self.world.wiped and not self.restores(key)):
                 continue
+            # The first frame behind them may be one that a filter left out.
+            rows = {n: row for where in path[1:]
+                    for n, row in self.have[where].get(key, {}).items()}
             numbers = sorted(rows)
             spans = [(g["first"], g["last"])
                      for where in path[1:] for g in self.gaps(where, key)
