@@ -15,7 +15,7 @@
 
 static struct pb_flow *flows_map(size_t);
 static void	flows_unmap(struct pb_flow *, size_t);
-static bool	flows_move(struct pb_flows *, struct pb_flow *, size_t, size_t);
+static struct pb_flow *flows_move(struct pb_flows *, size_t, size_t);
 static size_t	flows_bytes(uint32_t);
 static size_t	slots_for(uint32_t);
 static void	enter_slots(uint32_t *, uint32_t, const struct pb_flows *);
@@ -78,11 +78,9 @@ pb_flows_grow(struct pb_flows *flows, uint32_t flows_max)
 
 	if (!charge(flows, more))
 		return false;
-	flow = flows_map(bytes);
 	slot = calloc(slots, sizeof(*slot));
-	if (flow == NULL || slot == NULL ||
-	    !flows_move(flows, flow, had, bytes)) {
-		flows_unmap(flow, bytes);
+	flow = slot == NULL ? NULL : flows_move(flows, had, bytes);
+	if (flow == NULL) {
 		free(slot);
 		discharge(flows, more);
 		return false;
@@ -133,18 +131,24 @@ flows_unmap(struct pb_flow *flow, size_t bytes)
 		munmap(flow, bytes);
 }
 
-/* To where there is more room, large pages as they are. */
-static bool
-flows_move(struct pb_flows *flows, struct pb_flow *to, size_t had,
-    size_t bytes)
+/* Those that there are, with more room, large pages as they are; NULL: they
+ * stay where they were. */
+static struct pb_flow *
+flows_move(struct pb_flows *flows, size_t had, size_t bytes)
 {
-	if (had > PB_HUGE_BYTES && bytes > PB_HUGE_BYTES)
-		return mremap(flows->flow, had, had, MREMAP_MAYMOVE |
-		    MREMAP_FIXED, to) == to;
+	struct pb_flow *to;
+
+	if (had > PB_HUGE_BYTES) {
+		to = mremap(flows->flow, had, bytes, MREMAP_MAYMOVE);
+		return to == MAP_FAILED ? NULL : to;
+	}
+	to = flows_map(bytes);
+	if (to == NULL)
+		return NULL;
 	if (flows->flows > 0)
 		memcpy(to, flows->flow, flows->flows * sizeof(*to));
 	flows_unmap(flows->flow, had);
-	return true;
+	return to;
 }
 
 static size_t

@@ -82,6 +82,32 @@ a_table_begins_small_and_grows_with_what_is_in_it(void **state)
 }
 
 static void
+a_table_that_grows_into_large_pages_keeps_what_it_has(void **state)
+{
+	const uint32_t flows = 40000;
+	struct pb_flow_pool *pool;
+	struct pb_flows *table;
+	struct pb_err err;
+
+	(void)state;
+	assert_int_equal(pb_flow_pool_create(&pool,
+	    &(struct pb_flow_pool_opts){ .bytes_max = ALL, .kept_max = KEPT,
+	    .flows_max = PB_FLOWS_MAX, .packets_max = 2 * flows }, &err), 0);
+	table = fill(pool, pb_flow_pool_take(pool, 0), flows, 2 * flows);
+	assert_int_equal(table->packets, 2 * flows);
+	assert_int_equal(table->flows, flows + 1);
+	for (uint32_t i = 0; i < flows; i++) {
+		assert_int_equal(table->of[i], i + 1);
+		assert_int_equal(table->of[i + flows], i + 1);
+		assert_int_equal(table->flow[i + 1].packets, 2);
+		assert_int_equal(table->flow[i + 1].last_time, i + flows);
+	}
+	pb_flow_pool_give(pool, table);
+	assert_int_equal(pb_flow_pool_used(pool), 0);
+	pb_flow_pool_destroy(pool);
+}
+
+static void
 what_comes_back_is_empty_and_serves_again(void **state)
 {
 	struct pb_flow_pool *pool = create(ALL);
@@ -272,6 +298,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    a_table_begins_small_and_grows_with_what_is_in_it),
+		cmocka_unit_test(
+		    a_table_that_grows_into_large_pages_keeps_what_it_has),
 		cmocka_unit_test(what_comes_back_is_empty_and_serves_again),
 		cmocka_unit_test(all_tables_of_a_pool_stay_within_its_bound),
 		cmocka_unit_test(
