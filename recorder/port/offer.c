@@ -21,15 +21,17 @@
 #define AGAIN		2	/* then it is looked again */
 #define HEAD_BYTES_MAX	(256u << 10)	/* of a file's SHB and IDB */
 
-static int	look(const struct pb_offer_want *, struct pb_piece *,
-		    struct pb_payload *, struct pb_buf *, struct pb_err *);
-static int	carry(const struct pb_offer_want *, struct pb_piece *,
-		    struct pb_payload *, struct pb_err *);
-static int	find(const struct pb_offer_want *, struct pb_index *,
-		    struct pb_piece *, struct pb_extent_info *,
+static int	look(const struct pb_offer_want *, struct pb_offer *,
+		    struct pb_buf *, struct pb_err *);
+static int	carry(const struct pb_offer_want *, struct pb_offer *,
 		    struct pb_err *);
-static int	take_gap(const struct pb_offer_want *, struct pb_piece *,
-		    struct pb_payload *, struct pb_buf *, struct pb_err *);
+static int	find(const struct pb_offer_want *, struct pb_index *,
+		    struct pb_offer *, struct pb_extent_info *,
+		    struct pb_err *);
+static int	find_next(const struct pb_offer_want *, struct pb_index *,
+		    uint32_t, struct pb_offer *, struct pb_err *);
+static int	take_gap(const struct pb_offer_want *, struct pb_offer *,
+		    struct pb_buf *, struct pb_err *);
 static int	take_letter(const struct pb_offer_want *, uint64_t,
 		    struct pb_piece *, struct pb_buf *, struct pb_err *);
 static bool	letters_near(const struct pb_offer_want *, uint64_t *,
@@ -39,40 +41,42 @@ static int	header_bytes(int, struct pb_buf *, uint32_t *,
 static bool	given_up(const struct pb_offer_want *, struct pb_piece *);
 
 int
-pb_offer_make(const struct pb_offer_want *want, struct pb_piece *piece,
-    struct pb_payload *payload, struct pb_buf *bytes, struct pb_err *err)
+pb_offer_make(const struct pb_offer_want *want, struct pb_offer *out,
+    struct pb_buf *bytes, struct pb_err *err)
 {
 	int rc = AGAIN;
 
 	for (int i = 0; i < TRIES && rc == AGAIN; i++)
-		rc = look(want, piece, payload, bytes, err);
+		rc = look(want, out, bytes, err);
 	return rc == AGAIN ? pb_err_set(err, PB_EBUSY, "what is there "
 	    "changes") : rc;
 }
 
 static int
-look(const struct pb_offer_want *want, struct pb_piece *piece,
-    struct pb_payload *payload, struct pb_buf *bytes, struct pb_err *err)
+look(const struct pb_offer_want *want, struct pb_offer *out,
+    struct pb_buf *bytes, struct pb_err *err)
 {
 	const char *store = pb_store_path(want->store);
 	struct pb_index *index = pb_store_hold(want->store, err);
+	struct pb_piece *piece = &out->piece;
 	struct pb_extent_info extent;
 	int rc;
 
 	if (index == NULL)
 		return PB_ESYS;
-	rc = find(want, index, piece, &extent, err);
+	out->nexts = 0;
+	rc = find(want, index, out, &extent, err);
 	pb_store_let_go(want->store);
 	if (rc < 0 || rc == AGAIN || piece->kind == PB_PIECE_NONE)
 		return rc;
 	if (piece->kind == PB_PIECE_GAP)
-		return take_gap(want, piece, payload, bytes, err);
+		return take_gap(want, out, bytes, err);
 	if (rc == 0)
 		rc = pb_hunt_extent(store, &want->key, &extent,
 		    want->bytes_max, bytes, piece, err);
 	piece->epoch = want->epoch;
 	if (rc >= 0)
-		rc = carry(want, piece, payload, err);
+		rc = carry(want, out, err);
 	if (rc == PB_ENOENT)
 		return AGAIN;
 	if (rc != PB_EFORMAT && rc != PB_EDIGEST)
@@ -83,15 +87,19 @@ look(const struct pb_offer_want *want, struct pb_piece *piece,
 }
 
 static int
-carry(const struct pb_offer_want *want, struct pb_piece *piece,
-    struct pb_payload *payload, struct pb_err *err)
+carry(const struct pb_offer_want *want, struct pb_offer *out,
+    struct pb_err *err)
 {
+	struct pb_payload *payload = &out->payload;
+
 	payload->store = pb_store_path(want->store);
 	payload->key = want->key;
-	payload->piece = *piece;
+	payload->piece = out->piece;
 	payload->upstream = want->upstream;
 	pb_payload_make(payload);
-	piece->last = payload->piece.last;
+	if (out->piece.last != payload->piece.last)
+		out->nexts = 0;
+	out->piece.last = payload->piece.last;
 	if (payload->rc < 0)
 		*err = payload->err;
 	return payload->rc;
@@ -100,10 +108,10 @@ carry(const struct pb_offer_want *want, struct pb_piece *piece,
 /* 1; 0 where the file is to be searched; AGAIN; or an error. */
 static int
 find(const struct pb_offer_want *want, struct pb_index *index,
-    struct pb_piece *piece, struct pb_extent_info *extent,
-    struct pb_err *err)
+    struct pb_offer *out, struct pb_extent_info *extent, struct pb_err *err)
 {
 	static const struct pb_mark no_mark;
+	struct pb_piece *piece = &out->piece;
 	struct pb_stream_info stream;
 	int rc = pb_index_stream(index, &want->key, &stream, err);
 
@@ -116,16 +124,33 @@ find(const struct pb_offer_want *want, struct pb_index *index,
 		return rc;
 	rc = pb_piece_begin(index, extent, &no_mark, want->bytes_max, piece,
 	    err);
+	if (rc == 1)
+		rc = find_next(want, index, stream.id, out, err);
 	return rc == PB_ENOENT ? AGAIN : rc;
+}
+
+/* To who takes as fast as the way allows: more than two answers of one that
+ * is held to a rate only wait. */
+static int
+find_next(const struct pb_offer_want *want, struct pb_index *index,
+    uint32_t stream, struct pb_offer *out, struct pb_err *err)
+{
+	int count = 0;
+
+	if (!want->held)
+		count = pb_piece_ends(index, stream, &out->piece, want->to,
+		    out->next, err);
+	out->nexts = count > 0 ? (unsigned)count : 0;
+	return count < 0 ? count : 1;
 }
 
 /* What the store has no more, a letter may have. */
 static int
-take_gap(const struct pb_offer_want *want, struct pb_piece *piece,
-    struct pb_payload *payload, struct pb_buf *bytes, struct pb_err *err)
+take_gap(const struct pb_offer_want *want, struct pb_offer *out,
+    struct pb_buf *bytes, struct pb_err *err)
 {
+	struct pb_piece *piece = &out->piece, gap;
 	uint64_t below = 0, above = 0;
-	struct pb_piece letter = *piece;
 	int rc;
 
 	if (!letters_near(want, &below, &above))
@@ -134,11 +159,12 @@ take_gap(const struct pb_offer_want *want, struct pb_piece *piece,
 		piece->last = above - 1;
 	if (below == 0)
 		return 0;
-	rc = take_letter(want, below, &letter, bytes, err);
+	gap = *piece;
+	rc = take_letter(want, below, piece, bytes, err);
 	if (rc == 0)
-		rc = carry(want, &letter, payload, err);
-	if (rc == 0)
-		*piece = letter;
+		rc = carry(want, out, err);
+	if (rc < 0)
+		*piece = gap;
 	return rc == PB_EFORMAT || rc == PB_ENOENT ? 0 : rc;
 }
 

@@ -18,17 +18,24 @@ struct pb_offer_want {
 	uint64_t	from, to;	/* nothing past `to` */
 	uint64_t	epoch;		/* the section says; 0: the file's */
 	size_t		bytes_max;	/* with the header; one packet at least */
+	bool		held;		/* to a rate: what follows is no use */
+};
+
+/* What is found. */
+struct pb_offer {
+	struct pb_piece	 piece;		/* NONE: nothing is there yet */
+	struct pb_payload payload;	/* of packets; packed and sifted as it
+					 * was given */
+	struct pb_piece_end next[PB_PIECE_ENDS_MAX];	/* what follows */
+	unsigned	 nexts;
 };
 
 /*
- * The piece, and of packets the payload, which is to be packed and sifted as
- * given; PB_PIECE_NONE: nothing is there yet.
  * It reads files; any thread.  `bytes` is memory for that, of
  * PB_FEED_EXTENT_MAX.  PB_ENOENT: no such stream.  PB_EBUSY: another time.
  * PB_EDIGEST: what the store has is damaged, and not given up yet.
  */
 int	pb_offer_make(const struct pb_offer_want *want,
-	    struct pb_piece *piece, struct pb_payload *payload,
-	    struct pb_buf *bytes, struct pb_err *err);
+	    struct pb_offer *out, struct pb_buf *bytes, struct pb_err *err);
 
 #endif

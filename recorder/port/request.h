@@ -68,11 +68,12 @@ struct pb_request_head {	/* NULL: not given */
 };
 
 /* A header field of an answer. */
+#define PB_ANSWER_VALUE_MAX	256u
 struct pb_answer_field {
 	const char	*name;
-	char		 value[80];
+	char		 value[PB_ANSWER_VALUE_MAX];
 };
-#define PB_ANSWER_FIELDS_MAX	4u
+#define PB_ANSWER_FIELDS_MAX	5u
 
 struct pb_answer {
 	unsigned	 status;

@@ -6,6 +6,7 @@
  * in the head.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,15 +24,16 @@
 /* A packet may be larger than what is asked for. */
 #define PACKET_ROOM	((size_t)2 << 20)
 #define PCAPNG_TYPE	"application/x-pcapng"
+/* Two numbers and two signs each, and a NUL. */
+#define NEXT_BYTES	(PB_PIECE_ENDS_MAX * (19 + 10 + 2) + 1)
+_Static_assert(NEXT_BYTES <= PB_ANSWER_VALUE_MAX, "all of it is said");
 
 struct giving {
 	struct pulling	 pulling;
 	struct pb_offer_want want;
 	struct pb_sifts	*sifts;
 	size_t		 bytes_max;	/* of the answer's section */
-	/* What was found. */
-	struct pb_piece	 piece;
-	struct pb_payload payload;
+	struct pb_offer	 offer;		/* what was found */
 	struct pb_buf	 bytes;
 };
 
@@ -42,6 +44,7 @@ static int	parse_fork(const struct pb_request_head *, uint64_t,
 		    struct pb_offer_want *, struct pb_err *);
 static void	end(struct pb_request *);
 static void	dress(struct pb_request *);
+static void	put_next(struct pb_request *, const struct pb_offer *);
 static void	shape(struct pb_request *, struct pb_shaper *);
 static int	make(void *, struct pb_reading *, struct pb_buf *,
 		    struct pb_err *);
@@ -118,12 +121,14 @@ end(struct pb_request *request)
 	giving->want.key = request->route.key;
 	giving->want.upstream = request->puller->name;
 	giving->sifts = request->service->sifts;
-	if (giving->pulling.shaper != NULL)
+	giving->want.held = giving->pulling.shaper != NULL &&
+	    pb_shaper_limits(giving->pulling.shaper);
+	if (giving->want.held)
 		giving->want.bytes_max = pb_shaper_bytes(giving->pulling.
 		    shaper, giving->want.bytes_max, BYTES_MIN);
 	giving->bytes_max = giving->want.bytes_max;
 	if (accept != NULL && strcasestr(accept, "zstd") != NULL)
-		giving->payload.level = PB_ZIP_LEVEL_MIN;
+		giving->offer.payload.level = PB_ZIP_LEVEL_MIN;
 	pb_buf_init(&giving->bytes, PB_FEED_EXTENT_MAX);
 	request_make_held(request, &(struct pb_maker){ .make = make,
 	    .drop = drop, .arg = giving, .looks = true }, dress, wait_ms,
@@ -146,20 +151,20 @@ make(void *arg, struct pb_reading *reading, struct pb_buf *piece,
 	rc = find_sift(giving, err);
 	if (rc < 0)
 		return rc;
-	rc = pb_offer_make(&giving->want, &giving->piece, &giving->payload,
-	    &giving->bytes, err);
-	pb_sift_unref(giving->payload.sift);
+	rc = pb_offer_make(&giving->want, &giving->offer, &giving->bytes,
+	    err);
+	pb_sift_unref(giving->offer.payload.sift);
 	pb_buf_finish(&giving->bytes);
 	pb_buf_init(&giving->bytes, PB_FEED_EXTENT_MAX);
-	if (rc == 0 && giving->piece.kind == PB_PIECE_PACKETS)
+	if (rc == 0 && giving->offer.piece.kind == PB_PIECE_PACKETS)
 		rc = put_payload(giving, piece, err);
-	else if (rc == 0 && giving->piece.kind == PB_PIECE_GAP &&
-	    giving->piece.reason == PB_GAP_EXPIRED)
+	else if (rc == 0 && giving->offer.piece.kind == PB_PIECE_GAP &&
+	    giving->offer.piece.reason == PB_GAP_EXPIRED)
 		put_expired(giving, piece);
-	else if (rc == 0 && giving->piece.kind == PB_PIECE_NONE &&
+	else if (rc == 0 && giving->offer.piece.kind == PB_PIECE_NONE &&
 	    pulling_waits(&giving->pulling))
 		return PB_MADE_WAIT;
-	pb_payload_finish(&giving->payload);
+	pb_payload_finish(&giving->offer.payload);
 	if (rc != PB_EDIGEST)
 		return rc < 0 ? rc : PB_MADE_END;
 	stuck(giving, err);
@@ -172,7 +177,7 @@ drop(void *arg)
 	struct giving *giving = arg;
 
 	pulling_end(&giving->pulling);
-	pb_payload_finish(&giving->payload);
+	pb_payload_finish(&giving->offer.payload);
 	pb_buf_finish(&giving->bytes);
 	free(giving);
 }
@@ -183,7 +188,7 @@ drop(void *arg)
 static int
 find_sift(struct giving *giving, struct pb_err *err)
 {
-	struct pb_sift **sift = &giving->payload.sift;
+	struct pb_sift **sift = &giving->offer.payload.sift;
 	struct pb_stream_info stream = { .linktype = 0 };
 	struct pb_index *index = pb_store_hold(giving->want.store, err);
 	int rc;
@@ -201,7 +206,7 @@ find_sift(struct giving *giving, struct pb_err *err)
 	}
 	giving->want.bytes_max = *sift != NULL ? BYTES_MAX :
 	    giving->bytes_max;
-	giving->payload.sifted_max = giving->bytes_max;
+	giving->offer.payload.sifted_max = giving->bytes_max;
 	return rc < 0 ? rc : 0;
 }
 
@@ -209,13 +214,13 @@ find_sift(struct giving *giving, struct pb_err *err)
 static int
 put_payload(struct giving *giving, struct pb_buf *piece, struct pb_err *err)
 {
-	const struct pb_payload *payload = &giving->payload;
+	const struct pb_payload *payload = &giving->offer.payload;
 
 	piece->max = giving->bytes_max + PACKET_ROOM;
 	pb_buf_put(piece, payload->data, payload->len);
 	pb_pulls_gave(pb_offers_pulls(giving->pulling.offers),
-	    giving->pulling.puller, &giving->want.key, giving->piece.first,
-	    giving->piece.last, payload->left.filtered);
+	    giving->pulling.puller, &giving->want.key, giving->offer.piece.first,
+	    giving->offer.piece.last, payload->left.filtered);
 	return piece->failed ? pb_err_set(err, PB_ENOMEM, "no memory for %zu "
 	    "bytes", payload->len) : 0;
 }
@@ -236,7 +241,7 @@ put_expired(const struct giving *giving, struct pb_buf *piece)
 	pb_json_init(&json, piece);
 	pb_json_object(&json, NULL);
 	pb_json_text(&json, "error", "these packets have expired");
-	pb_json_u64(&json, "first", giving->piece.last + 1);
+	pb_json_u64(&json, "first", giving->offer.piece.last + 1);
 	pb_json_end(&json);
 }
 
@@ -246,7 +251,7 @@ static void
 dress(struct pb_request *request)
 {
 	const struct giving *giving = request->made;
-	const struct pb_piece *piece = &giving->piece;
+	const struct pb_piece *piece = &giving->offer.piece;
 
 	request->answer.type = PCAPNG_TYPE;
 	if (piece->kind == PB_PIECE_NONE) {
@@ -255,8 +260,9 @@ dress(struct pb_request *request)
 		request_field(request, "PB-First", "%" PRIu64, piece->first);
 		request_field(request, "PB-Last", "%" PRIu64, piece->last);
 		request_field(request, "PB-Digest", DIGEST_PREFIX
-		    "%016" PRIx64, giving->payload.digest);
-		if (giving->payload.packed)
+		    "%016" PRIx64, giving->offer.payload.digest);
+		put_next(request, &giving->offer);
+		if (giving->offer.payload.packed)
 			request_field(request, "Content-Encoding", "zstd");
 		shape(request, giving->pulling.shaper);
 	} else if (piece->reason == PB_GAP_EXPIRED) {
@@ -267,6 +273,20 @@ dress(struct pb_request *request)
 		    "; reason=%s", piece->first, piece->last,
 		    pb_gap_reason_name(piece->reason));
 	}
+}
+
+static void
+put_next(struct pb_request *request, const struct pb_offer *offer)
+{
+	char text[NEXT_BYTES] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; i < offer->nexts; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+		    "%s%" PRIu64 "/%" PRIu32, i > 0 ? "," : "",
+		    offer->next[i].last, offer->next[i].bytes);
+	if (len > 0)
+		request_field(request, "PB-Next", "%s", text);
 }
 
 static void

@@ -53,6 +53,17 @@ pb_shaper_closed(struct pb_shaper *shaper, uint64_t now_ns)
 	return closed;
 }
 
+bool
+pb_shaper_limits(struct pb_shaper *shaper)
+{
+	bool limits;
+
+	pthread_mutex_lock(&shaper->lock);
+	limits = shaper->rate.bytes_per_s > 0;
+	pthread_mutex_unlock(&shaper->lock);
+	return limits;
+}
+
 size_t
 pb_shaper_bytes(struct pb_shaper *shaper, size_t bytes, size_t least)
 {

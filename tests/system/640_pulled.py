@@ -4,6 +4,7 @@ library, written from docs/protocol.md and docs/format.md alone."""
 import http.client
 import json
 import os
+import signal
 import socket
 import ssl
 import threading
@@ -405,6 +406,45 @@ def packets_are_told_up_to_a_number_and_under_another_epoch(t):
     equal(puller.ask("GET", path + "&captured=0")[0], 400, "captured=0")
 
 
+def what_is_said_to_follow_packets_is_what_comes(t):
+    node = edge(t, "[upstream core1]", "url = pull:")
+    for first in range(1, 1001, 100):
+        give(node, first, first + 99, size=9000)
+    puller = Puller(node)
+    stream = one(puller)
+    after, told = 0, []
+    while after < 900:
+        if told:
+            last, most = told.pop(0)
+            status, head, body = puller.packets(stream, after,
+                                                max_bytes=max(most, 65536))
+            equal(int(head["PB-Last"]), last, "it ends")
+            check(len(body) <= most, len(body), "bytes, not", most)
+        else:
+            status, head, body = puller.packets(stream, after)
+            told = follows(head)
+            check(after > 0 or len(told) > 2, "told", head)
+        equal(status, 200, "packets")
+        equal(int(head["PB-First"]), after + 1, "it begins")
+        after = int(head["PB-Last"])
+    # Nothing past what was asked for; and no more than two at a time help who
+    # is held to a rate.
+    first = follows(puller.packets(stream, 0)[1])
+    head = puller.packets(stream, 0, to=first[0][0])[1]
+    equal(follows(head), first[:1], "up to a number")
+    text = open(node.conf).read()
+    with open(node.conf, "w") as f:
+        f.write(text.replace("url = pull:", "url = pull:\nrate_limit = 1Gbit"))
+    node.recorder.proc.send_signal(signal.SIGHUP)
+    wait_until(lambda: not follows(puller.packets(stream, 0)[1]),
+               "nothing is told to who is held to a rate")
+
+
+def follows(head):
+    return [tuple(map(int, item.split("/"))) for item in
+            head.get("PB-Next", "").split(",") if item]
+
+
 def with_tls_the_certificate_says_who_pulls(t):
     ca = Authority(t, "ca")
     port = free_port()
@@ -566,6 +606,7 @@ if __name__ == "__main__":
          a_puller_that_lost_all_gets_all_again,
          hostile_pullers_are_bounded_and_hurt_nobody,
          packets_are_told_up_to_a_number_and_under_another_epoch,
+         what_is_said_to_follow_packets_is_what_comes,
          with_tls_the_certificate_says_who_pulls,
          which_streams_it_may_take_is_what_a_reload_says,
          what_is_damaged_holds_up_until_it_is_given_up,

@@ -79,6 +79,35 @@ pb_piece_begin(struct pb_index *index, const struct pb_extent_info *extent,
 	return 1;
 }
 
+int
+pb_piece_ends(struct pb_index *index, uint32_t stream,
+    const struct pb_piece *piece, uint64_t to,
+    struct pb_piece_end out[static PB_PIECE_ENDS_MAX], struct pb_err *err)
+{
+	struct pb_extent_info extent[PB_PIECE_ENDS_MAX + 1];
+	struct pb_gap_info gap;
+	uint64_t last = piece->last;
+	int count, gaps, n = 0;
+
+	count = pb_index_rows_of(index, PB_TABLE_EXTENTS, stream, last + 1,
+	    extent, PB_PIECE_ENDS_MAX + 1, err);
+	/* More may come to the last one. */
+	for (; n < count - 1 && extent[n].first_seq == last + 1 &&
+	    extent[n].segment_seq == piece->segment_seq &&
+	    extent[n].last_seq <= to; n++) {
+		last = extent[n].last_seq;
+		out[n].last = last;
+		out[n].bytes = extent[n].bytes + piece->header_bytes;
+	}
+	if (n <= 0)
+		return count < 0 ? count : 0;
+	gaps = pb_recorded_gap(index, stream, piece->last + 1, last, &gap,
+	    err);
+	while (gaps > 0 && n > 0 && out[n - 1].last >= gap.first)
+		n--;
+	return gaps < 0 ? gaps : n;
+}
+
 /* From out->first to out->last at most. */
 static void
 set_gap(struct pb_piece *out, const struct pb_gap_info *gap)

@@ -66,4 +66,21 @@ int	pb_piece_begin(struct pb_index *index,
 	    const struct pb_extent_info *at, const struct pb_mark *mark,
 	    size_t bytes_max, struct pb_piece *out, struct pb_err *err);
 
+/* Where a piece of packets ends, and its bytes with the file's header. */
+struct pb_piece_end {
+	uint64_t	last;
+	uint32_t	bytes;
+};
+
+/*
+ * The pieces behind one of packets, each all of an extent to which nothing
+ * comes any more, one behind the other in its segment, up to number `to`: how
+ * many; or an error.
+ */
+#define PB_PIECE_ENDS_MAX 8u
+int	pb_piece_ends(struct pb_index *index, uint32_t stream,
+	    const struct pb_piece *piece, uint64_t to,
+	    struct pb_piece_end out[static PB_PIECE_ENDS_MAX],
+	    struct pb_err *err);
+
 #endif
