@@ -56,7 +56,7 @@ static void	keep(struct call *);
 static void	on_kept(void *);
 static unsigned	poll_s(const struct pb_edge *);
 static void	on_row(void *, const struct pb_pull_row *, bool);
-static void	on_coming(void *, uint64_t, uint64_t);
+static void	on_coming(void *, const struct pb_pull_coming *);
 static void	on_fetch(void *, struct pb_pull_answer *);
 static void	on_wire(void *, struct pb_answer *);
 static enum pb_pull_outcome outcome_of(const struct call *,
@@ -296,11 +296,11 @@ on_row(void *arg, const struct pb_pull_row *row, bool fresh)
 }
 
 static void
-on_coming(void *arg, uint64_t first, uint64_t last)
+on_coming(void *arg, const struct pb_pull_coming *coming)
 {
 	const struct call *call = arg;
 
-	pb_pull_coming(call->edge->pull, &call->action, first, last);
+	pb_pull_coming(call->edge->pull, &call->action, coming);
 }
 
 static void

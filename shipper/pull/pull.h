@@ -18,8 +18,8 @@
  *   HERE    our recorder is asked how far it is, and for its last packet
  *   THERE   the edge is asked for that packet: is it the same?
  *   PIECE   likewise for the last one of what came over a new connection
- *   SURE    packets are fetched, one request after the other, while those
- *           before are being written
+ *   SURE    packets are fetched, as many requests at a time as the edge says
+ *           there is something for, while those before are being written
  *
  * Promise: nothing is handed over behind packets that are not the edge's own;
  *          other ones under numbers that are here go under another epoch.
@@ -52,7 +52,8 @@
 #define PB_PULL_BYTES_MIN	(64u << 10)
 #define PB_PULL_BYTES_FIRST	(64u << 10)
 #define PB_PULL_BYTES_MAX	(2u << 20)	/* all of an extent */
-#define PB_PULL_AHEAD_MAX	4u	/* of a stream under way */
+#define PB_PULL_AHEAD_MAX	8u	/* of a stream under way */
+#define PB_PULL_NEXT_MAX	8u	/* of them known before they come */
 #define PB_PULL_SLACK		(64u << 10)	/* an answer may have more */
 #define PB_PULL_CURSOR_MAX	256u	/* bytes of one, and its NUL */
 #define PB_PULL_LATE_MAX	64u	/* late runs of a row */
@@ -76,6 +77,17 @@ struct pb_pull_piece {
 	struct pb_buf	body;		/* their section, as it came */
 	uint64_t	digest;		/* of it, unpacked */
 	bool		packed;		/* it is a zstd frame */
+};
+
+/* What the head of an answer says of its packets, and of what stands behind
+ * them: pieces, one behind the other. */
+struct pb_pull_coming {
+	uint64_t	first, last;
+	struct pb_pull_next {
+		uint64_t	last;
+		size_t		bytes;	/* of its section, at most */
+	} next[PB_PULL_NEXT_MAX];
+	unsigned	nexts;
 };
 
 struct pb_pull_stream;
@@ -185,11 +197,11 @@ bool	pb_pull_starves(const struct pb_pull *pull);
 /* A row of the list that is being answered, `fresh` as that. */
 void	pb_pull_row(struct pb_pull *pull, const struct pb_pull_row *row,
 	    bool fresh);
-/* Of a FETCH that is not answered yet: these numbers will be.  The next ones
- * may be asked for meanwhile. */
+/* Of a FETCH that is not answered yet: this will be the answer.  What is
+ * behind it may be asked for meanwhile. */
 void	pb_pull_coming(struct pb_pull *pull,
-	    const struct pb_pull_action *action, uint64_t first,
-	    uint64_t last);
+	    const struct pb_pull_action *action,
+	    const struct pb_pull_coming *coming);
 void	pb_pull_answer(struct pb_pull *pull,
 	    const struct pb_pull_action *action,
 	    struct pb_pull_answer *answer, uint64_t now_ms, uint64_t random);

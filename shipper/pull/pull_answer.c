@@ -31,12 +31,14 @@ static void	sure(struct pb_pull *, struct pb_pull_stream *);
 static bool	tell_restored(struct pb_pull_stream *);
 static void	compare_piece(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_answer *);
+static bool	waits_for(const struct pb_pull_stream *,
+		    const struct pb_pull_action *);
 static struct pull_piece *piece_of(const struct pb_pull_stream *,
 		    const struct pb_pull_action *);
-static void	drop_from(struct pb_pull *, struct pb_pull_stream *,
-		    struct pull_piece *);
 static void	not_fetched(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *, struct pb_pull_answer *);
+static void	learn_next(struct pb_pull_stream *,
+		    const struct pb_pull_coming *);
 static void	keep(struct pb_pull *, struct pb_pull_stream *,
 		    const struct pb_pull_action *, struct pull_piece *,
 		    struct pb_pull_answer *);
@@ -111,7 +113,8 @@ begin_here(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	struct pull_piece *piece;
 
-	s->here = s->asked = answer->acked;
+	s->here = answer->acked;
+	pull_ask_behind(s, s->here);
 	s->last = answer->last;
 	s->told = 0;
 	while ((piece = TAILQ_FIRST(&s->pieces)) != NULL &&
@@ -216,7 +219,7 @@ compare_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 		return;
 	}
 	answer->text = "what it sent is not what it has now";
-	drop_from(pull, s, piece);
+	pull_drop_from(pull, s, piece);
 	pull_trouble(pull, s, answer);
 }
 
@@ -240,7 +243,11 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 		return;
 	}
 	piece = piece_of(s, action);
-	if (piece == NULL && s->fetch_from == action->number)
+	if (piece == NULL && !waits_for(s, action)) {
+		pb_buf_finish(&answer->piece.body);
+		return;
+	}
+	if (piece == NULL)
 		s->fetching = false;
 	if (answer->outcome == PB_PULL_DONE) {
 		s->nothings = 0;
@@ -249,11 +256,19 @@ fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 	}
 	/* What was to follow it does not. */
 	if (piece != NULL)
-		drop_from(pull, s, piece);
+		pull_drop_from(pull, s, piece);
 	not_fetched(pull, s, action, answer);
 }
 
-/* Its numbers were told before. */
+/* What it was to follow may have been dropped since. */
+static bool
+waits_for(const struct pb_pull_stream *s, const struct pb_pull_action *action)
+{
+	return s->fetching && s->fetch_from == action->number &&
+	    s->asked == action->number;
+}
+
+/* Its numbers are known. */
 static struct pull_piece *
 piece_of(const struct pb_pull_stream *s, const struct pb_pull_action *action)
 {
@@ -263,19 +278,6 @@ piece_of(const struct pb_pull_stream *s, const struct pb_pull_action *action)
 		if (piece->coming && piece->of.first == action->number + 1)
 			return piece;
 	return NULL;
-}
-
-static void
-drop_from(struct pb_pull *pull, struct pb_pull_stream *s,
-    struct pull_piece *piece)
-{
-	struct pull_piece *next;
-
-	s->asked = piece->of.first - 1;
-	for (; piece != NULL; piece = next) {
-		next = TAILQ_NEXT(piece, link);
-		pull_drop_piece(pull, s, piece);
-	}
 }
 
 static void
@@ -306,22 +308,38 @@ not_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 
 void
 pb_pull_coming(struct pb_pull *pull, const struct pb_pull_action *action,
-    uint64_t first, uint64_t last)
+    const struct pb_pull_coming *coming)
 {
 	struct pb_pull_stream *s = action->stream;
-	struct pull_piece *piece;
+	struct pull_piece *piece = piece_of(s, action);
 
-	if (action->late || first != action->number + 1 || last < first ||
-	    !s->fetching || s->fetch_from != action->number ||
-	    s->asked != action->number)
+	if (action->late || coming->first != action->number + 1 ||
+	    coming->last < coming->first)
 		return;
-	piece = pull_add_piece(s, first, last);
-	if (piece == NULL)
+	if (piece != NULL)
+		pull_end_piece(pull, s, piece, coming->last);
+	else if (waits_for(s, action) && pull_expect(s, coming->last))
+		s->fetching = false;
+	else
 		return;
-	piece->coming = true;
-	s->coming++;
-	s->fetching = false;
+	learn_next(s, coming);
 	pull_wake(pull, s);
+}
+
+/* Of what stands behind it that which is not asked for yet.  Answers come in
+ * any order: one may know less than is known. */
+static void
+learn_next(struct pb_pull_stream *s, const struct pb_pull_coming *coming)
+{
+	unsigned from = 0;
+
+	while (from < coming->nexts && s->asked >= coming->next[from].last)
+		from++;
+	if (s->asked != (from == 0 ? coming->last : coming->next[from - 1].
+	    last) || coming->nexts - from <= s->knows)
+		return;
+	s->knows = coming->nexts - from;
+	memcpy(s->known, coming->next + from, s->knows * sizeof(*s->known));
 }
 
 /*
@@ -337,18 +355,20 @@ keep(struct pb_pull *pull, struct pb_pull_stream *s,
 	bool fits = of->first == action->number + 1 && of->last >= of->first &&
 	    of->last <= INT64_MAX;
 
-	if (fits && piece == NULL && s->asked == action->number)
+	if (fits && piece != NULL)
+		pull_end_piece(pull, s, piece, of->last);
+	else if (fits)
 		piece = pull_add_piece(s, of->first, of->last);
-	if (!fits || (piece != NULL && piece->of.last != of->last)) {
+	if (!fits) {
 		pb_buf_finish(&of->body);
 		if (piece != NULL)
-			drop_from(pull, s, piece);
+			pull_drop_from(pull, s, piece);
 		answer->text = "it answers other packets than it was asked "
 		    "for";
 		pull_trouble(pull, s, answer);
 		return;
 	}
-	/* What it follows was dropped, or there is no memory: again, then. */
+	/* There is no memory: again, then. */
 	if (piece == NULL) {
 		pb_buf_finish(&of->body);
 		return;
@@ -369,7 +389,7 @@ static void
 stray(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pull_piece *piece)
 {
-	drop_from(pull, s, piece);
+	pull_drop_from(pull, s, piece);
 	s->ask = s->astray = true;
 	pull_doubt(pull, s);
 }
@@ -386,11 +406,11 @@ set_apart(struct pb_pull *pull, struct pb_pull_stream *s,
 	s->ask = true;
 	pull_doubt(pull, s);
 	if (behind != NULL)
-		drop_from(pull, s, behind);
+		pull_drop_from(pull, s, behind);
 	if ((before != NULL && !before->sure) || (piece->of.reason == 0 &&
 	    !pull->opts.print(pull->opts.arg, &piece->of, false,
 	    &piece->print)))
-		drop_from(pull, s, piece);
+		pull_drop_from(pull, s, piece);
 }
 
 /* --- to our recorder ------------------------------------------------------ */

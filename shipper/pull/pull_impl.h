@@ -64,7 +64,9 @@ struct pb_pull_stream {
 	uint64_t	first, there;	/* at the edge: from, durable up to */
 	uint64_t	here;		/* durable here up to */
 	struct pb_fingerprint last;	/* here */
-	uint64_t	asked;		/* fetched up to, or being */
+	uint64_t	asked;		/* fetched up to, or being; behind it */
+	struct pb_pull_next known[PB_PULL_NEXT_MAX];	/* are these, as far */
+	unsigned	knows;		/* as is known */
 	uint64_t	told;		/* to the edge, as durable */
 	unsigned	flights;	/* requests but acks */
 	/* Behind this number, and what it brings is not known. */
@@ -178,6 +180,16 @@ void	pull_doubt(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_drop_piece(struct pb_pull *pull, struct pb_pull_stream *s,
 	    struct pull_piece *piece);
 void	pull_drop_pieces(struct pb_pull *pull, struct pb_pull_stream *s);
+/* It, up to `last`, comes next; false: no memory. */
+bool	pull_expect(struct pb_pull_stream *s, uint64_t last);
+/* Whatever was asked for behind that number is of no use. */
+void	pull_ask_behind(struct pb_pull_stream *s, uint64_t number);
+/* That piece and all behind it, which are fetched again. */
+void	pull_drop_from(struct pb_pull *pull, struct pb_pull_stream *s,
+	    struct pull_piece *piece);
+/* It ends there: what was to follow it elsewhere goes. */
+void	pull_end_piece(struct pb_pull *pull, struct pb_pull_stream *s,
+	    struct pull_piece *piece, uint64_t last);
 /* One for numbers behind all others, or NULL. */
 struct pull_piece *pull_add_piece(struct pb_pull_stream *s, uint64_t first,
 	    uint64_t last);
@@ -195,10 +207,15 @@ void	pull_give_bytes(struct pb_pull *pull, size_t bytes);
 void	pull_pace_begin(struct pb_pull *pull);
 /* When the list is to be asked for again, where it has news. */
 uint64_t pull_pace_list(const struct pb_pull *pull);
-/* May what is next for it be fetched?  Else it starves. */
-bool	pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s);
-/* A FETCH of as much as may come goes; was answered. */
-void	pull_bring(struct pb_pull *pull, struct pb_pull_action *action);
+/* As much as may come of it at once. */
+size_t	pull_bytes(const struct pb_pull *pull,
+	    const struct pb_pull_stream *s);
+/* May so many bytes be fetched?  Else it starves. */
+bool	pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s,
+	    size_t bytes);
+/* A FETCH of so many goes; was answered. */
+void	pull_bring(struct pb_pull *pull, struct pb_pull_action *action,
+	    size_t bytes);
 void	pull_brought(struct pb_pull *pull,
 	    const struct pb_pull_action *action,
 	    const struct pb_pull_answer *answer);

@@ -130,10 +130,11 @@ static bool
 fetch(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
+	size_t bytes = pull_bytes(pull, s);
 	unsigned part;
 
 	if (!s->listed || !pull->up || !pull_is_due(pull, &s->late_ms) ||
-	    !pull_may_ask(pull, s) || !pull_may_bring(pull, s))
+	    !pull_may_ask(pull, s) || !pull_may_bring(pull, s, bytes))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->late_run.first - 1, out);
 	part = pull_part(s, s->late_run.first);
@@ -142,7 +143,7 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (part < pull_forks(s)->count)
 		out->to = pb_forks_top(pull_forks(s), part);
 	out->late = s->late_fetching = true;
-	pull_bring(pull, out);
+	pull_bring(pull, out, bytes);
 	return true;
 }
 

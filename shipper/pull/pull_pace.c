@@ -13,8 +13,6 @@
 #define LIST_PART	4u	/* of what packets took, between lists */
 #define LIST_MS_MAX	2000u
 
-static size_t	next_bytes(const struct pb_pull *,
-		    const struct pb_pull_stream *);
 static void	faster(struct pb_pull *, uint64_t, size_t);
 static void	slower(struct pb_pull *, uint64_t, uint64_t);
 static bool	is_full(const struct pb_pull_action *,
@@ -40,27 +38,26 @@ pull_pace_list(const struct pb_pull *pull)
 /* One request may always be under way; beyond that half of what there is for
  * all edges stays for those that have none. */
 bool
-pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s)
+pull_may_bring(struct pb_pull *pull, struct pb_pull_stream *s, size_t bytes)
 {
 	const struct pb_pull_budget *budget = pull->opts.budget;
-	size_t asked = next_bytes(pull, s);
-	size_t bytes = asked + PB_PULL_SLACK;
+	size_t room = bytes + PB_PULL_SLACK;
 
-	if ((pull->bringing == 0 || pull->bringing + asked <= pull->pace) &&
-	    (pull->bytes == 0 ? budget->bytes + bytes <= budget->bytes_max :
-	    pull->bytes + bytes <= pull->opts.window &&
-	    budget->bytes + bytes <= budget->bytes_max / 2))
+	if ((pull->bringing == 0 || pull->bringing + bytes <= pull->pace) &&
+	    (pull->bytes == 0 ? budget->bytes + room <= budget->bytes_max :
+	    pull->bytes + room <= pull->opts.window &&
+	    budget->bytes + room <= budget->bytes_max / 2))
 		return true;
 	pull_starve(pull, s);
 	return false;
 }
 
 void
-pull_bring(struct pb_pull *pull, struct pb_pull_action *action)
+pull_bring(struct pb_pull *pull, struct pb_pull_action *action, size_t bytes)
 {
 	struct pb_pull_stream *s = action->stream;
 
-	action->bytes_max = next_bytes(pull, s);
+	action->bytes_max = bytes;
 	action->began_ms = pull->now_ms;
 	s->flights++;
 	pull->flights++;
@@ -96,8 +93,8 @@ pull_brought(struct pb_pull *pull, const struct pb_pull_action *action,
 
 /* Half of it at most: while one comes the next is asked for, and the way, or
  * the rate that the edge gives, is not idle between them. */
-static size_t
-next_bytes(const struct pb_pull *pull, const struct pb_pull_stream *s)
+size_t
+pull_bytes(const struct pb_pull *pull, const struct pb_pull_stream *s)
 {
 	size_t half = pull->pace / 2 > PB_PULL_BYTES_MIN ? pull->pace / 2 :
 	    PB_PULL_BYTES_MIN;

@@ -2,6 +2,7 @@
  * shipper/pull/pull_stream.c - what is next for a stream of an edge
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "shipper/pull/pull_impl.h"
 
@@ -155,12 +156,14 @@ static bool
 pass(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
+	size_t bytes = pull_bytes(pull, s);
+
 	if (!s->listed || !pull->up || !pull_may_ask(pull, s) ||
-	    !pull_may_bring(pull, s))
+	    !pull_may_bring(pull, s, bytes))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->search.past, out);
 	out->epoch = s->key.epoch;
-	pull_bring(pull, out);
+	pull_bring(pull, out, bytes);
 	return true;
 }
 
@@ -235,18 +238,48 @@ some_to_hand(const struct pb_pull_stream *s)
 
 /* --- from the edge -------------------------------------------------------- */
 
+/*
+ * What is known of is expected at once, so that many come at a time however
+ * long each takes; else its head is waited for.  Who has some on their way
+ * lets others go first.
+ */
 static bool
 fetch(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
+	size_t bytes = pull_bytes(pull, s);
+	bool known = s->knows > 0 && s->known[0].bytes <= bytes;
+
 	if (s->fetching || s->doubt || !s->listed || !pull->up ||
-	    s->asked >= s->there || s->coming >= PB_PULL_AHEAD_MAX - 1 ||
-	    !pull_may_ask(pull, s) || !pull_may_bring(pull, s))
+	    s->asked >= s->there || s->coming >= PB_PULL_AHEAD_MAX)
+		return false;
+	if (known)
+		bytes = s->known[0].bytes > PB_PULL_BYTES_MIN ?
+		    s->known[0].bytes : PB_PULL_BYTES_MIN;
+	if (s->coming > 0 && !TAILQ_EMPTY(&pull->starved)) {
+		pull_starve(pull, s);
+		return false;
+	}
+	if (!pull_may_ask(pull, s) || !pull_may_bring(pull, s, bytes))
 		return false;
 	pull_begin(s, PB_PULL_FETCH, s->asked, out);
+	pull_bring(pull, out, bytes);
+	if (known && pull_expect(s, s->known[0].last))
+		return true;
 	s->fetching = true;
 	s->fetch_from = s->asked;
-	pull_bring(pull, out);
+	return true;
+}
+
+bool
+pull_expect(struct pb_pull_stream *s, uint64_t last)
+{
+	struct pull_piece *piece = pull_add_piece(s, s->asked + 1, last);
+
+	if (piece == NULL)
+		return false;
+	piece->coming = true;
+	s->coming++;
 	return true;
 }
 
@@ -286,7 +319,44 @@ pull_add_piece(struct pb_pull_stream *s, uint64_t first, uint64_t last)
 	piece->of.last = last;
 	TAILQ_INSERT_TAIL(&s->pieces, piece, link);
 	s->asked = last;
+	while (s->knows > 0 && s->known[0].last <= last)
+		memmove(s->known, s->known + 1, --s->knows * sizeof(*s->known));
 	return piece;
+}
+
+void
+pull_drop_from(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece)
+{
+	struct pull_piece *next;
+
+	pull_ask_behind(s, piece->of.first - 1);
+	for (; piece != NULL; piece = next) {
+		next = TAILQ_NEXT(piece, link);
+		pull_drop_piece(pull, s, piece);
+	}
+}
+
+void
+pull_end_piece(struct pb_pull *pull, struct pb_pull_stream *s,
+    struct pull_piece *piece, uint64_t last)
+{
+	struct pull_piece *behind = TAILQ_NEXT(piece, link);
+
+	if (piece->of.last == last)
+		return;
+	if (behind != NULL)
+		pull_drop_from(pull, s, behind);
+	piece->of.last = last;
+	pull_ask_behind(s, last);
+}
+
+void
+pull_ask_behind(struct pb_pull_stream *s, uint64_t number)
+{
+	s->asked = number;
+	s->knows = 0;
+	s->fetching = false;
 }
 
 void

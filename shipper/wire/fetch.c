@@ -22,9 +22,9 @@
 #define LIST_BYTES_MAX	((size_t)64u << 20)	/* read, never kept */
 
 /* Headers of an answer, in the order of `wanted`. */
-enum { FIRST, LAST, DIGEST, GAP, ENCODING };
+enum { FIRST, LAST, DIGEST, GAP, ENCODING, NEXT };
 static const char *const headers[] = { "PB-First", "PB-Last", "PB-Digest",
-	"PB-Gap", "Content-Encoding", NULL };
+	"PB-Gap", "Content-Encoding", "PB-Next", NULL };
 _Static_assert(sizeof(headers) / sizeof(headers[0]) - 1 <=
     PB_HTTP_WANTED_MAX, "all are heard");
 
@@ -37,6 +37,7 @@ static int	start_ack(struct pb_wire *, struct pb_fetch_call *,
 		    struct pb_http_request *, const struct pb_pull_action *,
 		    struct pb_err *);
 static void	on_head(void *, const struct pb_http_answer *);
+static void	read_next(const char *, struct pb_pull_coming *);
 static void	done(void *, const struct pb_http_answer *);
 static void	on_line(void *, const char *, bool);
 static void	read_cursor(struct pb_fetch_call *, struct pb_json_doc *);
@@ -281,12 +282,40 @@ static void
 on_head(void *arg, const struct pb_http_answer *http)
 {
 	const struct pb_fetch_call *call = arg;
-	uint64_t first, last;
+	struct pb_pull_coming coming = { .nexts = 0 };
 
-	if (pb_parse_u64(http->wanted[FIRST], 1, INT64_MAX, &first, NULL) ==
-	    0 && pb_parse_u64(http->wanted[LAST], first, INT64_MAX, &last,
-	    NULL) == 0)
-		call->coming(call->arg, first, last);
+	if (pb_parse_u64(http->wanted[FIRST], 1, INT64_MAX, &coming.first,
+	    NULL) < 0 || pb_parse_u64(http->wanted[LAST], coming.first,
+	    INT64_MAX, &coming.last, NULL) < 0)
+		return;
+	read_next(http->wanted[NEXT], &coming);
+	call->coming(call->arg, &coming);
+}
+
+/* `LAST/BYTES, LAST/BYTES, ...`, as far as it can be read. */
+static void
+read_next(const char *text, struct pb_pull_coming *out)
+{
+	char copy[PB_HTTP_VALUE_MAX], *rest = copy, *item, *bytes;
+	uint64_t above = out->last, size;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	while (out->nexts < PB_PULL_NEXT_MAX &&
+	    (item = strsep(&rest, ",")) != NULL) {
+		struct pb_pull_next *next = &out->next[out->nexts];
+
+		bytes = strchr(item, '/');
+		if (bytes == NULL)
+			return;
+		*bytes++ = '\0';
+		item += strspn(item, " \t");
+		if (pb_parse_u64(item, above + 1, INT64_MAX, &above, NULL) <
+		    0 || pb_parse_u64(bytes, 1, PB_PULL_BYTES_MAX, &size,
+		    NULL) < 0)
+			return;
+		*next = (struct pb_pull_next){ above, (size_t)size };
+		out->nexts++;
+	}
 }
 
 static void

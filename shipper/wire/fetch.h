@@ -26,8 +26,9 @@ struct pb_fetch_call {
 	 * asks, "" and 0: nothing.  NULL: it does not matter. */
 	void		(*gets)(void *arg, const char *filter,
 			    uint32_t snaplen);
-	/* Of packets: these numbers are on their way. */
-	void		(*coming)(void *arg, uint64_t first, uint64_t last);
+	/* Of packets: these are on their way. */
+	void		(*coming)(void *arg,
+			    const struct pb_pull_coming *coming);
 	void		*arg;
 	/* Of a list: of this node's streams alone, which who may bring them is
 	 * told, too; PB_PULL_GONE: that cannot be asked there.  NULL: of all

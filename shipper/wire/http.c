@@ -221,7 +221,7 @@ http_complete(struct transfer *t, bool reuse, int status, const char *error)
 	struct pb_http_answer answer = { .status = status, .error = error,
 	    .too_large = t->answer.failed };
 	struct pb_http_request request = t->request;
-	char wanted[PB_HTTP_WANTED_MAX][WANTED_BYTES];
+	char wanted[PB_HTTP_WANTED_MAX][PB_HTTP_VALUE_MAX];
 	struct pb_buf body = t->answer;
 	curl_off_t after = 0;
 

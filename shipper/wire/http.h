@@ -30,7 +30,8 @@
 #define PB_HTTP_ANSWER_MAX	65536u	/* bytes of an answer's body */
 #define PB_HTTP_FDS_MAX		24u	/* beside libcurl's own */
 #define PB_HTTP_HEADERS_MAX	7u	/* of a request, beside our own */
-#define PB_HTTP_WANTED_MAX	5u	/* of an answer */
+#define PB_HTTP_WANTED_MAX	6u	/* of an answer */
+#define PB_HTTP_VALUE_MAX	256u	/* of one of them, and its NUL */
 #define PB_HTTP_CONNECT_MS	10000u
 #define PB_HTTP_SILENCE_MS	60000u
 

@@ -23,7 +23,7 @@
 
 static void	hear_head(const struct transfer *);
 static void	take_header(const char *, size_t, const char *,
-		    char [static WANTED_BYTES]);
+		    char [static PB_HTTP_VALUE_MAX]);
 static void	make_room(struct transfer *);
 static bool	hear_lines(struct transfer *, size_t);
 
@@ -113,7 +113,7 @@ hear_head(const struct transfer *t)
 
 static void
 take_header(const char *line, size_t len, const char *name,
-    char out[static WANTED_BYTES])
+    char out[static PB_HTTP_VALUE_MAX])
 {
 	size_t at = strlen(name);
 
@@ -124,8 +124,8 @@ take_header(const char *line, size_t len, const char *name,
 		at++;
 	while (len > at && strchr(" \t\r\n", line[len - 1]) != NULL)
 		len--;
-	if (len - at < WANTED_BYTES)
-		pb_utf8_clean(out, WANTED_BYTES, line + at, len - at);
+	if (len - at < PB_HTTP_VALUE_MAX)
+		pb_utf8_clean(out, PB_HTTP_VALUE_MAX, line + at, len - at);
 }
 
 size_t

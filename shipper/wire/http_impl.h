@@ -12,7 +12,6 @@
 #include "shipper/wire/curl.h"
 #include "shipper/wire/http.h"
 
-#define WANTED_BYTES	96u	/* of a header's value, and its NUL */
 
 struct transfer {
 	struct pb_http	*http;
@@ -29,7 +28,7 @@ struct transfer {
 	uint64_t	 moved_queued;	/* and what the kernel held */
 	struct pb_buf	 answer;
 	size_t		 heard;		/* of it, in lines */
-	char		 wanted[PB_HTTP_WANTED_MAX][WANTED_BYTES];
+	char		 wanted[PB_HTTP_WANTED_MAX][PB_HTTP_VALUE_MAX];
 	char		 error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(transfer) link;
 };

@@ -55,6 +55,8 @@ struct world {
 	struct { unsigned of; uint64_t fork; } from[BRANCHES_MAX];
 	uint64_t	first;		/* kept from here on */
 	uint64_t	gap_first, gap_last;	/* one that is told */
+	unsigned	extent;		/* packets that lie together; 0: all */
+	bool		lies;		/* about what stands behind packets */
 	unsigned	idle;		/* connections that are kept */
 	uint64_t	acked;
 	struct pb_ship_run late;
@@ -71,6 +73,7 @@ struct world {
 	/* What was seen. */
 	unsigned	fetches, hands, asks, lists;
 	unsigned	waiting_fetches;	/* while a hand was under way */
+	unsigned	fetches_most;	/* beside another one, at a time */
 	size_t		bytes_most;
 	unsigned	refusals, warnings;
 	char		said[1024];
@@ -317,6 +320,8 @@ answer_fetch(struct world *w, const struct pb_pull_action *action,
 		pb_buf_put(&piece->body, &(uint8_t){
 		    (uint8_t)branch_of(w, seq) }, 1);
 		piece->last = seq;
+		if (w->extent > 0 && seq % w->extent == 0)
+			break;
 	}
 }
 
@@ -485,6 +490,8 @@ start(struct world *w, const struct pb_pull_action *action)
 	assert_true(i < FLIGHTS);
 	if (action->kind == PB_PULL_FETCH)
 		w->waiting_fetches += under_way(w, PB_PULL_HAND) > 0;
+	if (under_way(w, PB_PULL_FETCH) > w->fetches_most)
+		w->fetches_most = under_way(w, PB_PULL_FETCH);
 	w->flight[i] = (struct flight){ .used = true, .action = *action,
 	    .due_ms = w->now_ms + (long_poll ? 500 :
 	    action->kind == PB_PULL_HAND ? 50 :
@@ -499,19 +506,43 @@ start(struct world *w, const struct pb_pull_action *action)
 	w->idle -= w->idle > 0;
 }
 
+static inline void foresee(struct world *, struct pb_pull_coming *);
+
 /* Of packets the head comes before the rest, and that may break off. */
 static inline void
 head(struct world *w, struct flight *f)
 {
 	const struct pb_pull_piece *piece = &f->answer.piece;
+	struct pb_pull_coming coming = { .nexts = 0 };
 
 	if (!f->used || f->told || f->action.kind != PB_PULL_FETCH)
 		return;
 	f->told = true;
 	answer(w, f);
-	if (f->answer.outcome == PB_PULL_DONE && piece->reason == 0)
-		pb_pull_coming(w->pull, &f->action, piece->first,
-		    piece->last);
+	if (f->answer.outcome != PB_PULL_DONE || piece->reason != 0)
+		return;
+	coming.first = piece->first;
+	coming.last = piece->last;
+	if (w->extent > 0 && piece->last % w->extent == 0)
+		foresee(w, &coming);
+	pb_pull_coming(w->pull, &f->action, &coming);
+}
+
+/* More may come to the last extent. */
+static inline void
+foresee(struct world *w, struct pb_pull_coming *coming)
+{
+	uint64_t last = coming->last;
+
+	while (coming->nexts < PB_PULL_NEXT_MAX) {
+		last += w->lies ? 1 + next_random(w) % (2 * w->extent) :
+		    w->extent;
+		if (!w->lies && (last >= w->durable ||
+		    (w->gap_first <= last && w->gap_last > coming->last)))
+			return;
+		coming->next[coming->nexts++] = (struct pb_pull_next){ last,
+		    w->extent * PACKET_BYTES };
+	}
 }
 
 static inline void

@@ -31,6 +31,166 @@ all_is_fetched_in_order_and_told(void **state)
 }
 
 static void
+what_is_known_to_follow_comes_many_at_a_time(void **state)
+{
+	struct world *w = *state;
+
+	w->extent = 20;
+	grows(w, 10007);
+	run(w, 5000);
+	assert_int_equal(w->at[0]->here, 10007);
+	assert_int_equal(w->fetches_most, PB_PULL_AHEAD_MAX);
+	/* Each once, but for what came over new connections. */
+	assert_in_range(w->fetches, 10007 / 20, 10007 / 20 + 60);
+}
+
+/* Whatever it says there is: less is fetched again, more is taken. */
+static void
+what_is_said_to_follow_and_does_not_costs_no_packet(void **state)
+{
+	struct world *w = *state;
+
+	w->extent = 20;
+	w->lies = true;
+	grows(w, 10007);
+	run(w, 60000);
+	assert_int_equal(w->at[0]->here, 10007);
+	for (uint64_t seq = 1; seq <= 10007; seq++)
+		assert_int_equal(w->at[0]->kept[seq], 1);
+	assert_int_equal(status(w).failures, 0);
+}
+
+static void
+a_gap_among_what_is_known_to_follow_comes_in_its_turn(void **state)
+{
+	struct world *w = *state;
+
+	w->extent = 20;
+	grows(w, 4000);
+	run(w, 300);
+	assert_in_range(w->at[0]->here, 100, 2000);
+	w->gap_first = w->at[0]->here + 45;
+	w->gap_last = w->gap_first + 100;
+	run(w, 10000);
+	assert_int_equal(w->at[0]->here, 4000);
+	assert_int_equal(w->at[0]->kept[w->gap_last + 1], 1);
+	assert_int_equal(status(w).failures, 0);
+}
+
+/* What expires is the first of what is asked for, and more than one piece. */
+static void
+what_was_known_to_follow_and_has_expired_is_a_gap(void **state)
+{
+	struct world *w = *state;
+
+	w->extent = 20;
+	grows(w, 19000);
+	run(w, 600);
+	w->first = w->at[0]->here + 8000;
+	run(w, 10000);
+	assert_int_equal(w->at[0]->here, 19000);
+	assert_int_equal(w->at[0]->kept[w->first - 1], 0);
+	assert_int_equal(w->at[0]->kept[w->first], 1);
+	assert_int_equal(status(w).failures, 0);
+}
+
+/* --- turns of several streams --------------------------------------------- */
+
+struct turns {
+	struct pb_pull	*pull;
+	struct pb_pull_action fetch[2 * PB_PULL_FLIGHTS_MAX];
+	unsigned	fetches;
+};
+
+static void
+tell_stream(struct turns *t, const struct world *w, const char *interface)
+{
+	struct pb_pull_row row = { .key = w->key, .durable = 1000000,
+	    .first = 1, .linktype = 1 };
+
+	strcpy(row.key.interface, interface);
+	pb_pull_row(t->pull, &row, false);
+}
+
+/* All that can be begun, and answered at once but what is fetched. */
+static void
+take_turns(struct turns *t)
+{
+	struct pb_pull_action action;
+
+	while (pb_pull_next(t->pull, 1000, 1, &action)) {
+		struct pb_pull_answer answer = { .outcome = PB_PULL_DONE,
+		    .cursor = "c" };
+
+		if (action.kind == PB_PULL_FETCH) {
+			assert_true(t->fetches < 2 * PB_PULL_FLIGHTS_MAX);
+			t->fetch[t->fetches++] = action;
+			continue;
+		}
+		if (action.kind == PB_PULL_HAND)
+			answer.acked = action.piece->last;
+		if (action.kind != PB_PULL_LIST || !action.wait)
+			pb_pull_answer(t->pull, &action, &answer, 1000, 1);
+	}
+}
+
+static void
+answer_fetch_of(struct turns *t, const char *interface, bool ends)
+{
+	unsigned i = 0;
+	struct pb_pull_action action;
+	struct pb_pull_coming coming;
+	struct pb_pull_answer answer = { .outcome = PB_PULL_DONE };
+
+	while (strcmp(t->fetch[i].key->interface, interface) != 0)
+		assert_true(++i < t->fetches);
+	action = t->fetch[i];
+	coming = (struct pb_pull_coming){ action.number + 1,
+	    action.number + 10, .nexts = PB_PULL_NEXT_MAX };
+	for (unsigned n = 0; n < PB_PULL_NEXT_MAX; n++)
+		coming.next[n] = (struct pb_pull_next){ coming.last + 10 * (n +
+		    1), PB_PULL_BYTES_MIN };
+	if (!ends) {
+		pb_pull_coming(t->pull, &action, &coming);
+		return;
+	}
+	t->fetch[i] = t->fetch[--t->fetches];
+	answer.piece.first = coming.first;
+	answer.piece.last = coming.last;
+	pb_buf_init(&answer.piece.body, PB_PULL_BYTES_MAX);
+	pb_buf_zero(&answer.piece.body, action.bytes_max);
+	pb_pull_answer(t->pull, &action, &answer, 1000, 1);
+}
+
+static void
+who_has_much_under_way_lets_others_go_first(void **state)
+{
+	struct world *w = *state;
+	struct turns t = { .pull = w->pull };
+
+	take_turns(&t);
+	tell_stream(&t, w, "a");
+	tell_stream(&t, w, "b");
+	/* Until it is fast. */
+	for (unsigned i = 0; i < 10; i++) {
+		take_turns(&t);
+		answer_fetch_of(&t, "a", true);
+	}
+	take_turns(&t);
+	answer_fetch_of(&t, "a", false);
+	answer_fetch_of(&t, "b", false);
+	take_turns(&t);
+	assert_int_equal(t.fetches, PB_PULL_FLIGHTS_MAX);
+	tell_stream(&t, w, "c");
+	take_turns(&t);
+	assert_int_equal(t.fetches, PB_PULL_FLIGHTS_MAX);
+	answer_fetch_of(&t, "a", true);
+	take_turns(&t);
+	assert_int_equal(t.fetches, PB_PULL_FLIGHTS_MAX);
+	assert_string_equal(t.fetch[t.fetches - 1].key->interface, "c");
+}
+
+static void
 what_waits_keeps_to_the_window_and_to_the_budget(void **state)
 {
 	struct world *w = *state;
@@ -486,6 +646,8 @@ in_any_order_all_is_there_in_the_end(void **state)
 		w->moves = seed % 2 == 0;
 		w->gap_first = seed % 7 == 0 ? 100 : 0;
 		w->gap_last = seed % 7 == 0 ? 120 : 0;
+		w->extent = seed % 3 == 0 ? 0 : seed % 40 + 1;
+		w->lies = seed % 4 == 0;
 		for (unsigned i = 1; i <= 10; i++) {
 			w->down = next_random(w) % 8 == 0;
 			w->here_down = next_random(w) % 8 == 0;
@@ -516,6 +678,11 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(all_is_fetched_in_order_and_told),
+		TEST(what_is_known_to_follow_comes_many_at_a_time),
+		TEST(what_is_said_to_follow_and_does_not_costs_no_packet),
+		TEST(a_gap_among_what_is_known_to_follow_comes_in_its_turn),
+		TEST(what_was_known_to_follow_and_has_expired_is_a_gap),
+		TEST(who_has_much_under_way_lets_others_go_first),
 		TEST(what_waits_keeps_to_the_window_and_to_the_budget),
 		TEST(a_slow_link_carries_next_to_nothing_twice),
 		TEST(another_edge_has_half_of_the_budget_left),

@@ -422,7 +422,7 @@ an_answer_may_be_as_large_as_is_said_and_kept(void **state)
 
 	(void)state;
 	n = (size_t)snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
-	    "pb-first:  17 \r\nPB-Gap: %0200d\r\nContent-Length: 150000\r\n"
+	    "pb-first:  17 \r\nPB-Gap: %0300d\r\nContent-Length: 150000\r\n"
 	    "\r\n", 1);
 	memset(text + n, 'x', 150000);
 	s = server_start(NULL, script, 1);
