@@ -121,7 +121,7 @@ struct pb_conf_edge {
 	char	 url[PB_CONF_VALUE_MAX]; /* without a trailing slash */
 	struct pb_conf_tls tls;
 	char	 streams[PB_CONF_LIST_MAX]; /* globs on node/interface; "*" */
-	uint64_t window;		/* bytes on their way here, 16 MiB */
+	uint64_t window;		/* bytes on their way here, 64 MiB */
 	bool	 compress_zstd;		/* `compress = zstd` */
 	uint64_t connect_timeout_ms;	/* 10 s */
 	uint64_t answer_timeout_ms;	/* 60 s without progress */

@@ -185,7 +185,7 @@ static const struct pb_conf_key edge_keys[] = {
 	{ "streams", parse_streams, FIELD(pb_conf_edge, streams),
 	    .fallback = "*" },
 	{ "window", parse_size, FIELD(pb_conf_edge, window),
-	    .fallback = "16MiB", .min = "1MiB", .max = "1GiB" },
+	    .fallback = "64MiB", .min = "1MiB", .max = "1GiB" },
 	{ "compress", parse_choice, FIELD(pb_conf_edge, compress_zstd),
 	    .fallback = "none", .words = { "none", "zstd" },
 	    .wrong = "no compression; write none or zstd" },

@@ -173,7 +173,7 @@ edges_are_dialled(void **state)
 	assert_string_equal(edge->proxy_auth, "/auth");
 	edge = pb_conf_edge(conf, "lon1");
 	assert_string_equal(edge->streams, "*");
-	assert_int_equal(edge->window, 16 << 20);
+	assert_int_equal(edge->window, 64 << 20);
 	assert_int_equal(edge->answer_timeout_ms, 60000);
 	pb_conf_destroy(conf);
 }
