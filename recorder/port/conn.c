@@ -410,6 +410,7 @@ static enum MHD_Result
 reply(struct conn *conn)
 {
 	const struct pb_answer *answer = pb_request_answer(conn->request);
+	size_t len = answer->body.len - answer->skip;
 	struct MHD_Response *response;
 	enum MHD_Result rc;
 	char seconds[16];
@@ -417,11 +418,11 @@ reply(struct conn *conn)
 	/* The request lives until all of it is sent. */
 	if (answer->is_long || answer->is_shaped)
 		response = MHD_create_response_from_callback(answer->is_long ?
-		    MHD_SIZE_UNKNOWN : answer->body.len, LONG_BLOCK_BYTES,
+		    MHD_SIZE_UNKNOWN : len, LONG_BLOCK_BYTES,
 		    on_piece, conn, NULL);
 	else
-		response = MHD_create_response_from_buffer(answer->body.len,
-		    answer->body.data, MHD_RESPMEM_PERSISTENT);
+		response = MHD_create_response_from_buffer(len,
+		    answer->body.data + answer->skip, MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
 	snprintf(seconds, sizeof(seconds), "%u", answer->retry_after_s);
@@ -437,7 +438,7 @@ reply(struct conn *conn)
 		    answer->field[i].value);
 	if (answer->close)
 		MHD_add_response_header(response, "Connection", "close");
-	set_deadline(conn, answer_until_ms(conn->server, answer->body.len));
+	set_deadline(conn, answer_until_ms(conn->server, len));
 	rc = MHD_queue_response(conn->mhd, answer->status, response);
 	MHD_destroy_response(response);
 	return rc;

@@ -378,13 +378,14 @@ static ssize_t
 take_shaped(struct pb_request *request, void *out, size_t max)
 {
 	const struct pb_buf *body = &request->answer.body;
-	size_t left = body->len - request->taken;
+	size_t at = request->answer.skip + request->taken;
+	size_t left = body->len - at;
 	size_t len = pb_shaped_take(&request->shaped, left < max ? left : max,
 	    left, request->service->now_ms);
 
 	request->parked = len == 0;
 	if (len > 0)
-		memcpy(out, body->data + request->taken, len);
+		memcpy(out, body->data + at, len);
 	request->taken += len;
 	return (ssize_t)len;
 }

@@ -84,7 +84,8 @@ struct pb_answer {
 	bool		 close;		/* the connection, afterwards */
 	struct pb_answer_field field[PB_ANSWER_FIELDS_MAX];
 	unsigned	 fields;
-	struct pb_buf	 body;
+	struct pb_buf	 body;		/* from `skip` on */
+	size_t		 skip;
 	bool		 is_long;	/* no body: pb_request_take() */
 	bool		 is_shaped;	/* by pb_request_take() as well */
 };

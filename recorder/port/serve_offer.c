@@ -21,8 +21,6 @@
 #define BYTES_MIN	((size_t)64 << 10)
 /* An extent, and the header of its file, which need no second look. */
 #define BYTES_MAX	((size_t)2 << 20)
-/* A packet may be larger than what is asked for. */
-#define PACKET_ROOM	((size_t)2 << 20)
 #define PCAPNG_TYPE	"application/x-pcapng"
 /* Two numbers and two signs each, and a NUL. */
 #define NEXT_BYTES	(PB_PIECE_ENDS_MAX * (19 + 10 + 2) + 1)
@@ -33,7 +31,8 @@ struct giving {
 	struct pb_offer_want want;
 	struct pb_sifts	*sifts;
 	size_t		 bytes_max;	/* of the answer's section */
-	struct pb_offer	 offer;		/* what was found */
+	struct pb_offer	 offer;		/* what was found; of its memory, the */
+	size_t		 skip;		/* answer's now, what is none of it */
 	struct pb_buf	 bytes;
 };
 
@@ -50,7 +49,7 @@ static int	make(void *, struct pb_reading *, struct pb_buf *,
 		    struct pb_err *);
 static void	drop(void *);
 static int	find_sift(struct giving *, struct pb_err *);
-static int	put_payload(struct giving *, struct pb_buf *, struct pb_err *);
+static void	put_payload(struct giving *, struct pb_buf *);
 static void	stuck(const struct giving *, const struct pb_err *);
 static void	put_expired(const struct giving *, struct pb_buf *);
 
@@ -157,7 +156,7 @@ make(void *arg, struct pb_reading *reading, struct pb_buf *piece,
 	pb_buf_finish(&giving->bytes);
 	pb_buf_init(&giving->bytes, PB_FEED_EXTENT_MAX);
 	if (rc == 0 && giving->offer.piece.kind == PB_PIECE_PACKETS)
-		rc = put_payload(giving, piece, err);
+		put_payload(giving, piece);
 	else if (rc == 0 && giving->offer.piece.kind == PB_PIECE_GAP &&
 	    giving->offer.piece.reason == PB_GAP_EXPIRED)
 		put_expired(giving, piece);
@@ -210,19 +209,16 @@ find_sift(struct giving *giving, struct pb_err *err)
 	return rc < 0 ? rc : 0;
 }
 
-/* The one piece of this answer is as long as that. */
-static int
-put_payload(struct giving *giving, struct pb_buf *piece, struct pb_err *err)
+/* The answer's memory is that of what was read. */
+static void
+put_payload(struct giving *giving, struct pb_buf *piece)
 {
-	const struct pb_payload *payload = &giving->offer.payload;
+	struct pb_offer *offer = &giving->offer;
 
-	piece->max = giving->bytes_max + PACKET_ROOM;
-	pb_buf_put(piece, payload->data, payload->len);
+	pb_payload_move(&offer->payload, piece, &giving->skip);
 	pb_pulls_gave(pb_offers_pulls(giving->pulling.offers),
-	    giving->pulling.puller, &giving->want.key, giving->offer.piece.first,
-	    giving->offer.piece.last, payload->left.filtered);
-	return piece->failed ? pb_err_set(err, PB_ENOMEM, "no memory for %zu "
-	    "bytes", payload->len) : 0;
+	    giving->pulling.puller, &giving->want.key, offer->piece.first,
+	    offer->piece.last, offer->payload.left.filtered);
 }
 
 /* It cannot be given what it asks for: the shipper is told why. */
@@ -262,6 +258,7 @@ dress(struct pb_request *request)
 		request_field(request, "PB-Digest", DIGEST_PREFIX
 		    "%016" PRIx64, giving->offer.payload.digest);
 		put_next(request, &giving->offer);
+		request->answer.skip = giving->skip;
 		if (giving->offer.payload.packed)
 			request_field(request, "Content-Encoding", "zstd");
 		shape(request, giving->pulling.shaper);

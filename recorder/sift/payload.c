@@ -4,6 +4,7 @@
 #include "recorder/sift/payload.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/digest.h"
 #include "base/zip.h"
@@ -48,6 +49,30 @@ pb_payload_finish(struct pb_payload *payload)
 	pb_section_finish(&payload->section);
 	pb_buf_finish(&payload->sifted);
 	pb_buf_finish(&payload->zip);
+}
+
+void
+pb_payload_move(struct pb_payload *payload, struct pb_buf *out, size_t *skip)
+{
+	struct pb_section *section = &payload->section;
+	struct pb_buf *from = payload->data == payload->zip.data ?
+	    &payload->zip : payload->data == payload->sifted.data ?
+	    &payload->sifted : NULL;
+
+	pb_buf_finish(out);
+	*skip = 0;
+	if (from != NULL) {
+		*out = *from;
+		memset(from, 0, sizeof(*from));
+	} else {
+		*skip = (size_t)(payload->data - section->space);
+		*out = (struct pb_buf){ .data = section->space,
+		    .len = *skip + payload->len, .cap = section->cap,
+		    .max = section->cap };
+		memset(section, 0, sizeof(*section));
+	}
+	payload->data = NULL;
+	payload->len = 0;
 }
 
 static int

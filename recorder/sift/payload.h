@@ -46,6 +46,11 @@ struct pb_payload {
 /* Any thread. */
 void	pb_payload_make(struct pb_payload *payload);
 
+/* The memory that `data` is in is the caller's from now on, as `out`, in whose
+ * place it stands: all but the first `*skip` bytes are `data`. */
+void	pb_payload_move(struct pb_payload *payload, struct pb_buf *out,
+	    size_t *skip);
+
 /* Give back its memory; it may be made again. */
 void	pb_payload_finish(struct pb_payload *payload);
 
