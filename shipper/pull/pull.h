@@ -48,6 +48,7 @@
 
 #define PB_PULL_STREAMS_MAX	4096u	/* of an edge */
 #define PB_PULL_FLIGHTS_MAX	16u	/* to it, beside the list */
+#define PB_PULL_HANDS_MAX	PB_REQUESTS_MAX	/* of it, to our recorder */
 /* An answer's section, at least, at first and at most. */
 #define PB_PULL_BYTES_MIN	(64u << 10)
 #define PB_PULL_BYTES_FIRST	(64u << 10)

@@ -51,13 +51,14 @@ void
 pull_stream_answer(struct pb_pull *pull, const struct pb_pull_action *action,
     struct pb_pull_answer *answer)
 {
-	struct pb_pull_budget *budget = pull->opts.budget;
 	struct pb_pull_stream *s = action->stream;
 
-	if (action->kind == PB_PULL_HERE || action->kind == PB_PULL_HAND)
-		budget->hands--;
-	else if (action->kind != PB_PULL_FORK)
+	if (action->kind == PB_PULL_HERE || action->kind == PB_PULL_HAND) {
+		pull->hands--;
+		pull->opts.budget->hands--;
+	} else if (action->kind != PB_PULL_FORK) {
 		pull->flights--;
+	}
 	if (action->kind != PB_PULL_ACK)
 		s->flights--;
 	switch (action->kind) {

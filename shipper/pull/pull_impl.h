@@ -120,6 +120,7 @@ struct pb_pull {
 	uint64_t	list_began_ms;
 	unsigned	attempts;
 	unsigned	flights;	/* to the edge, beside the list */
+	unsigned	hands;		/* to our recorder */
 	size_t		pace;		/* bytes asked for at once, */
 	size_t		bringing;	/* and those that are */
 	uint64_t	slowed_ms;	/* it went down */
@@ -198,6 +199,8 @@ void	pull_begin(const struct pb_pull_stream *s, enum pb_pull_kind kind,
 /* May another request go to the edge; to our recorder?  Else it starves. */
 bool	pull_may_ask(struct pb_pull *pull, struct pb_pull_stream *s);
 bool	pull_may_hand(struct pb_pull *pull, struct pb_pull_stream *s);
+/* One more does. */
+void	pull_hand_begins(struct pb_pull *pull, struct pb_pull_stream *s);
 void	pull_take_bytes(struct pb_pull *pull, size_t bytes);
 void	pull_give_bytes(struct pb_pull *pull, size_t bytes);
 

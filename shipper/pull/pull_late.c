@@ -121,8 +121,7 @@ hand(struct pb_pull *pull, struct pb_pull_stream *s,
 	out->epoch = pull_epoch(s, pull_part(s, s->late_run.first));
 	out->piece = &piece->of;
 	out->late = piece->handing = true;
-	s->flights++;
-	pull->opts.budget->hands++;
+	pull_hand_begins(pull, s);
 	return true;
 }
 

@@ -146,8 +146,7 @@ ask_here(struct pb_pull *pull, struct pb_pull_stream *s, uint64_t number,
 	pull_begin(s, PB_PULL_HERE, number, out);
 	if (number != 0)
 		out->epoch = pull_epoch(s, pull_part(s, number));
-	s->flights++;
-	pull->opts.budget->hands++;
+	pull_hand_begins(pull, s);
 	return true;
 }
 
@@ -205,18 +204,26 @@ hand(struct pb_pull *pull, struct pb_pull_stream *s,
 	pull_begin(s, PB_PULL_HAND, piece->of.last, out);
 	out->piece = &piece->of;
 	piece->handing = true;
-	s->flights++;
-	pull->opts.budget->hands++;
+	pull_hand_begins(pull, s);
 	return true;
 }
 
 bool
 pull_may_hand(struct pb_pull *pull, struct pb_pull_stream *s)
 {
-	if (pull->opts.budget->hands < pull->opts.budget->hands_max)
+	if (pull->hands < PB_PULL_HANDS_MAX &&
+	    pull->opts.budget->hands < pull->opts.budget->hands_max)
 		return true;
 	pull_starve(pull, s);
 	return false;
+}
+
+void
+pull_hand_begins(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	s->flights++;
+	pull->hands++;
+	pull->opts.budget->hands++;
 }
 
 static struct pull_piece *

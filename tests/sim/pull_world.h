@@ -73,7 +73,7 @@ struct world {
 	/* What was seen. */
 	unsigned	fetches, hands, asks, lists;
 	unsigned	waiting_fetches;	/* while a hand was under way */
-	unsigned	fetches_most;	/* beside another one, at a time */
+	unsigned	fetches_most, hands_most;	/* as an action begins */
 	size_t		bytes_most;
 	unsigned	refusals, warnings;
 	char		said[1024];
@@ -492,6 +492,8 @@ start(struct world *w, const struct pb_pull_action *action)
 		w->waiting_fetches += under_way(w, PB_PULL_HAND) > 0;
 	if (under_way(w, PB_PULL_FETCH) > w->fetches_most)
 		w->fetches_most = under_way(w, PB_PULL_FETCH);
+	if (under_way(w, PB_PULL_HAND) > w->hands_most)
+		w->hands_most = under_way(w, PB_PULL_HAND);
 	w->flight[i] = (struct flight){ .used = true, .action = *action,
 	    .due_ms = w->now_ms + (long_poll ? 500 :
 	    action->kind == PB_PULL_HAND ? 50 :

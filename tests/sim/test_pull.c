@@ -44,6 +44,20 @@ what_is_known_to_follow_comes_many_at_a_time(void **state)
 	assert_in_range(w->fetches, 10007 / 20, 10007 / 20 + 60);
 }
 
+/* What our recorder holds of one edge is no more than of a sender. */
+static void
+what_is_handed_over_is_as_much_at_a_time_as_a_sender_sends(void **state)
+{
+	struct world *w = *state;
+
+	w->budget.hands_max = 1000;
+	w->extent = 2;
+	grows(w, 10000);
+	run(w, 60000);
+	assert_int_equal(w->at[0]->here, 10000);
+	assert_int_equal(w->hands_most, PB_PULL_HANDS_MAX);
+}
+
 /* Whatever it says there is: less is fetched again, more is taken. */
 static void
 what_is_said_to_follow_and_does_not_costs_no_packet(void **state)
@@ -679,6 +693,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(all_is_fetched_in_order_and_told),
 		TEST(what_is_known_to_follow_comes_many_at_a_time),
+		TEST(what_is_handed_over_is_as_much_at_a_time_as_a_sender_sends),
 		TEST(what_is_said_to_follow_and_does_not_costs_no_packet),
 		TEST(a_gap_among_what_is_known_to_follow_comes_in_its_turn),
 		TEST(what_was_known_to_follow_and_has_expired_is_a_gap),
