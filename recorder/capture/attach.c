@@ -251,8 +251,7 @@ start_lanes(struct pb_source *src, const struct pb_handles *fresh,
 	for (unsigned i = 0; i < src->lanes; i++) {
 		pb_lane_open(&src->lane[i], &fresh->at[i], src->lanes);
 		pb_blocks_stream(&src->lane[i].blocks, src->pool, src->stream,
-		    pb_head_ref(head), src->linktype,
-		    fresh->at[i].in_only);
+		    pb_head_ref(head));
 	}
 	for (unsigned i = 1; i < src->lanes; i++)
 		if (pb_lane_start(&src->lane[i], &err) < 0)

@@ -2,9 +2,9 @@
  * recorder/capture/blocks.c - packets in, chunks of whole blocks out
  *
  * Options of a packet, in this order: epb_packetid always, so that its
- * place follows from the captured length; epb_flags where the link type
- * tells the direction; stamps where the frame does not tell all of them;
- * epb_dropcount after a loss.  The drop count stands last so that one can be
+ * place follows from the captured length; epb_flags where there are any;
+ * stamps where the frame does not tell all of them; epb_dropcount after a
+ * loss.  The drop count stands last so that one can be
  * added to a block that is already written (blocks_losses.c).
  *
  * Where exactly a packet was lost nobody knows: the kernel counts, and is
@@ -46,19 +46,10 @@ _Static_assert(DIGEST_BYTES < PB_CAPLEN_MAX,
 
 #define LIKELY(x)		__builtin_expect(!!(x), 1)
 
-/* epb_flags, draft section 4.3.1. */
-#define FLAG_INBOUND		1u
-#define FLAG_OUTBOUND		2u
-#define FLAG_UNICAST		(1u << 2)
-#define FLAG_MULTICAST		(2u << 2)
-#define FLAG_BROADCAST		(3u << 2)
-#define FLAG_PROMISCUOUS	(4u << 2)
-
 /* A packet's way */
 static bool	packet_slowly(struct pb_blocks *, uint64_t, const uint8_t *,
-		    uint32_t, uint32_t, const struct pb_stamped *);
+		    uint32_t, uint32_t, uint32_t, const struct pb_stamped *);
 static bool	room_for(struct pb_blocks *, uint32_t);
-static uint32_t	direction(const struct pb_blocks *, const uint8_t *, size_t);
 /* Chunks */
 static void	begin(struct pb_blocks *);
 static void	count_kept(struct pb_blocks *);
@@ -106,18 +97,13 @@ pb_blocks_finish(struct pb_blocks *blocks)
 
 void
 pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
-    struct pb_stream *stream, struct pb_head *head, uint16_t linktype,
-    bool in_only)
+    struct pb_stream *stream, struct pb_head *head)
 {
 	assert(blocks->chunk == NULL);
 	pb_head_unref(blocks->head);
 	blocks->pool = pool;
 	blocks->head = head;
 	blocks->stream = stream;
-	blocks->linktype = linktype;
-	blocks->in_only = in_only;
-	blocks->directs = in_only || linktype == PB_LINKTYPE_LINUX_SLL ||
-	    linktype == PB_LINKTYPE_LINUX_SLL2;
 }
 
 void
@@ -133,13 +119,12 @@ pb_blocks_head(struct pb_blocks *blocks, struct pb_head *head)
 /* The block of a packet, with everything about it that is not rare. */
 static inline __attribute__((always_inline)) void
 put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
-    size_t caplen, uint32_t origlen, const struct pb_stamped *stamped,
-    uint64_t drops)
+    size_t caplen, uint32_t origlen, uint32_t flags,
+    const struct pb_stamped *stamped, uint64_t drops)
 {
 	struct pb_chunk *chunk = blocks->chunk;
 	size_t padded = pb_round_up(caplen, 4);
 	uint8_t *at = pb_fill_at(chunk), *end = at + EPB_HEAD + padded;
-	uint32_t flags;
 	uint64_t seq;
 	size_t len;
 
@@ -161,8 +146,7 @@ put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 	pb_put_le32(end, PB_OPT_EPB_PACKETID | 8u << 16);
 	pb_put_le64(end + OPTION_HEAD, seq);
 	end += PB_OPTION_BYTES(8);
-	if (blocks->directs && (flags = direction(blocks, at + EPB_HEAD,
-	    caplen)) != 0) {
+	if (flags != 0) {
 		pb_put_le32(end, PB_OPT_EPB_FLAGS | 4u << 16);
 		pb_put_le32(end + OPTION_HEAD, flags);
 		end += PB_OPTION_BYTES(4);
@@ -182,32 +166,37 @@ put_packet(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 
 bool
 pb_blocks_packet(struct pb_blocks *blocks, uint64_t time_ns,
-    const uint8_t *data, uint32_t caplen, uint32_t origlen)
+    const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t flags)
 {
 	if (LIKELY(blocks->chunk != NULL &&
 	    blocks->chunk->len + AROUND_BYTES + caplen <= blocks->easy)) {
-		put_packet(blocks, time_ns, data, caplen, origlen, NULL, 0);
+		put_packet(blocks, time_ns, data, caplen, origlen, flags,
+		    NULL, 0);
 		return true;
 	}
-	return packet_slowly(blocks, time_ns, data, caplen, origlen, NULL);
+	return packet_slowly(blocks, time_ns, data, caplen, origlen, flags,
+	    NULL);
 }
 
 bool
 pb_blocks_stamped(struct pb_blocks *blocks, uint64_t time_ns,
-    const uint8_t *data, uint32_t caplen, uint32_t origlen,
+    const uint8_t *data, uint32_t caplen, uint32_t origlen, uint32_t flags,
     const struct pb_stamped *stamped)
 {
 	if (LIKELY(blocks->chunk != NULL && blocks->chunk->len +
 	    AROUND_BYTES + blocks->stamps + caplen <= blocks->easy)) {
-		put_packet(blocks, time_ns, data, caplen, origlen, stamped, 0);
+		put_packet(blocks, time_ns, data, caplen, origlen, flags,
+		    stamped, 0);
 		return true;
 	}
-	return packet_slowly(blocks, time_ns, data, caplen, origlen, stamped);
+	return packet_slowly(blocks, time_ns, data, caplen, origlen, flags,
+	    stamped);
 }
 
 static __attribute__((noinline)) bool
 packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
-    uint32_t caplen, uint32_t origlen, const struct pb_stamped *stamped)
+    uint32_t caplen, uint32_t origlen, uint32_t flags,
+    const struct pb_stamped *stamped)
 {
 	struct pb_chunk *chunk;
 	uint64_t drops;
@@ -229,7 +218,8 @@ packet_slowly(struct pb_blocks *blocks, uint64_t time_ns, const uint8_t *data,
 		    drops, time_ns);
 		blocks->counted = pb_fill_at(chunk);
 	}
-	put_packet(blocks, time_ns, data, caplen, origlen, stamped, drops);
+	put_packet(blocks, time_ns, data, caplen, origlen, flags, stamped,
+	    drops);
 	return pb_blocks_ready(blocks);
 }
 
@@ -250,32 +240,6 @@ room_for(struct pb_blocks *blocks, uint32_t caplen)
 		pb_blocks_handover(blocks, PB_HANDOVER_FULL);
 	begin(blocks);
 	return true;
-}
-
-/*
- * epb_flags from the packet type of a cooked capture (packet(7),
- * sll_pkttype): the one place where libpcap tells the direction.  Elsewhere
- * it is known where nothing but what comes in is captured.
- */
-static uint32_t
-direction(const struct pb_blocks *blocks, const uint8_t *data, size_t caplen)
-{
-	static const uint32_t by_type[] = {
-		FLAG_INBOUND | FLAG_UNICAST,		/* PACKET_HOST */
-		FLAG_INBOUND | FLAG_BROADCAST,		/* PACKET_BROADCAST */
-		FLAG_INBOUND | FLAG_MULTICAST,		/* PACKET_MULTICAST */
-		FLAG_INBOUND | FLAG_PROMISCUOUS,	/* PACKET_OTHERHOST */
-		FLAG_OUTBOUND,				/* PACKET_OUTGOING */
-	};
-	unsigned type = UINT16_MAX;
-
-	if (blocks->linktype == PB_LINKTYPE_LINUX_SLL && caplen >= 2)
-		type = pb_get_be16(data);
-	else if (blocks->linktype == PB_LINKTYPE_LINUX_SLL2 && caplen >= 11)
-		type = data[10];
-	if (type < sizeof(by_type) / sizeof(by_type[0]))
-		return by_type[type];
-	return blocks->in_only ? FLAG_INBOUND : 0;
 }
 
 /* --- chunks -------------------------------------------------------------- */

@@ -44,9 +44,6 @@ struct pb_blocks {
 	struct pb_pool	*pool;		/* likewise; NULL before first use */
 	struct pb_stream *stream;
 	struct pb_head	*head;		/* a reference */
-	uint16_t	linktype;
-	bool		directs;	/* packets tell their direction, or */
-	bool		in_only;	/* all come in */
 	uint32_t	pen;		/* of stamps beside packets, which */
 	size_t		stamps;		/* take so much at most; 0: none come */
 	/* What pb_blocks_packet() touches for each packet. */
@@ -82,24 +79,24 @@ void	pb_blocks_finish(struct pb_blocks *blocks);
 /*
  * Packets are now of `stream`, their chunks from `pool`, which is borrowed.
  * The head's reference becomes ours.  No chunk is being filled: the caller
- * has handed over.  `in_only`: nothing of them leaves the interface.
+ * has handed over.
  */
 void	pb_blocks_stream(struct pb_blocks *blocks, struct pb_pool *pool,
-	    struct pb_stream *stream, struct pb_head *head,
-	    uint16_t linktype, bool in_only);
+	    struct pb_stream *stream, struct pb_head *head);
 
 /*
  * Keep a packet, or count it as lost where no chunk is free.  Captured
- * bytes over PB_CAPLEN_MAX are cut.  False where the next packet may find
- * no room, as pb_blocks_ready().
+ * bytes over PB_CAPLEN_MAX are cut.  `flags` are its epb_flags; 0: it has
+ * none.  False where the next packet may find no room, as pb_blocks_ready().
  */
 bool	pb_blocks_packet(struct pb_blocks *blocks, uint64_t time_ns,
-	    const uint8_t *data, uint32_t caplen, uint32_t origlen);
+	    const uint8_t *data, uint32_t caplen, uint32_t origlen,
+	    uint32_t flags);
 
 /* The same with `stamped` beside it; after pb_blocks_stamps(). */
 bool	pb_blocks_stamped(struct pb_blocks *blocks, uint64_t time_ns,
 	    const uint8_t *data, uint32_t caplen, uint32_t origlen,
-	    const struct pb_stamped *stamped);
+	    uint32_t flags, const struct pb_stamped *stamped);
 
 /* From here on packets of the stream have another head, whose reference
  * becomes ours: what is there is handed over. */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "recorder/capture/direction.h"
 #include "recorder/capture/source_impl.h"
 
 #define CLOCKS_APART_NS		PB_NS_PER_S	/* then an adapter is wrong */
@@ -25,7 +26,8 @@ static void	on_packet(u_char *, const struct pcap_pkthdr *,
 static void	on_trailed(u_char *, const struct pcap_pkthdr *,
 		    const u_char *);
 static bool	put_trailed(struct pb_lane *, uint64_t, const uint8_t *,
-		    uint32_t, uint32_t);
+		    uint32_t, uint32_t, uint32_t);
+static uint32_t	flags_of(const struct pb_pcap *, const uint8_t *, uint32_t);
 static uint64_t	prove_clock(struct pb_lane *, uint64_t);
 static uint32_t	socket_drops(int, uint32_t);
 
@@ -88,7 +90,7 @@ take(struct pb_lane *lane, const struct pcap_pkthdr *header,
 {
 	uint64_t time_ns = (uint64_t)header->ts.tv_sec * PB_NS_PER_S +
 	    (uint64_t)header->ts.tv_usec * lane->pcap.unit_ns;
-	uint32_t caplen = header->caplen;
+	uint32_t caplen = header->caplen, flags;
 	bool room;
 
 	/* Not all that libpcap reads asks for it. */
@@ -98,9 +100,10 @@ take(struct pb_lane *lane, const struct pcap_pkthdr *header,
 		fetch_ahead(data, caplen);
 	if (__builtin_expect(lane->pcap.unproven, 0))
 		time_ns = prove_clock(lane, time_ns);
+	flags = flags_of(&lane->pcap, data, caplen);
 	room = trailed ? put_trailed(lane, time_ns, data, caplen,
-	    header->len) : pb_blocks_packet(&lane->blocks, time_ns, data,
-	    caplen, header->len);
+	    header->len, flags) : pb_blocks_packet(&lane->blocks, time_ns,
+	    data, caplen, header->len, flags);
 	if (__builtin_expect(!room && lane->pause_until_ms == 0, 0)) {
 		lane->paused = true;
 		pcap_breakloop(lane->pcap.pcap);
@@ -121,15 +124,26 @@ on_trailed(u_char *user, const struct pcap_pkthdr *header, const u_char *data)
 
 static bool
 put_trailed(struct pb_lane *lane, uint64_t time_ns, const uint8_t *data,
-    uint32_t caplen, uint32_t len)
+    uint32_t caplen, uint32_t len, uint32_t flags)
 {
 	struct pb_stamped stamped;
 
 	return pb_stamping_packet(&lane->source->stamping, &lane->stamping,
 	    data, caplen, len, &time_ns, &stamped) ?
 	    pb_blocks_stamped(&lane->blocks, time_ns, data, caplen, len,
-	    &stamped) : pb_blocks_packet(&lane->blocks, time_ns, data, caplen,
-	    len);
+	    flags, &stamped) : pb_blocks_packet(&lane->blocks, time_ns, data,
+	    caplen, len, flags);
+}
+
+/* A cooked capture is the one place where libpcap tells the direction.
+ * Elsewhere it is known where nothing but what comes in is captured. */
+static uint32_t
+flags_of(const struct pb_pcap *pcap, const uint8_t *data, uint32_t caplen)
+{
+	uint32_t flags = pb_direction_flags(pb_direction_cooked(
+	    pcap->linktype, data, caplen));
+
+	return flags == 0 && pcap->in_only ? PB_FLAG_INBOUND : flags;
 }
 
 /*

@@ -31,6 +31,7 @@ struct side {
 	struct pb_losses seen;
 	struct pb_losses now;		/* what the kernel says */
 	uint64_t	 next;		/* number of the stream */
+	uint32_t	 flags;		/* of packets that are given */
 	struct pb_chunk	*chunk[CHUNKS_MAX];
 	int		 chunks;
 	int		 answer;	/* of submit */
@@ -98,7 +99,7 @@ side_init(struct side *side, uint16_t linktype, uint64_t next)
 	for (int i = 0; i < LANES_MAX; i++) {
 		pb_blocks_init(&side->lane[i], &ops, &side->counts);
 		pb_blocks_stream(&side->lane[i], side->pool, NULL,
-		    pb_head_ref(head), linktype, false);
+		    pb_head_ref(head));
 	}
 	pb_head_unref(head);
 }
@@ -132,7 +133,7 @@ give_to(struct side *side, int lane, uint64_t time_ns, uint32_t caplen,
 	for (uint32_t i = 0; i < 16; i++)
 		data[i] = (uint8_t)(time_ns + i);
 	return pb_blocks_packet(&side->lane[lane], time_ns, data, caplen,
-	    origlen);
+	    origlen, side->flags);
 }
 
 static inline bool

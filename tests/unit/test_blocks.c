@@ -68,9 +68,9 @@ a_packet_keeps_its_bytes_lengths_and_time(void **state)
 /* What the capture path writes by hand, against the builder that everything
  * else uses. */
 static void
-compare_block(uint16_t linktype, uint32_t caplen, uint64_t drops)
+compare_block(uint32_t flags, uint32_t caplen, uint64_t drops)
 {
-	static uint8_t data[96], want[256], list[64];
+	static uint8_t data[96], want[256], list[64], value[4];
 	struct pb_packet packet = { .time_ns = UINT64_C(1732233600123456789),
 	    .caplen = caplen, .origlen = caplen + 7, .data = data,
 	    .options = list };
@@ -81,19 +81,17 @@ compare_block(uint16_t linktype, uint32_t caplen, uint64_t drops)
 
 	for (uint32_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(0xa0 + i);
-	memcpy(data, "\0\4", 2);
-	data[10] = 4;
-	side_init(&side, linktype, 41);
+	pb_put_le32(value, flags);
+	side_init(&side, PB_LINKTYPE_ETHERNET, 41);
 	/* What was in the chunk before must not shine through. */
 	pb_losses_store(&side.counts, drops);
 	assert_true(pb_blocks_packet(&side.lane[0], packet.time_ns, data,
-	    caplen, caplen + 7));
+	    caplen, caplen + 7, flags));
 	hand_over(&side, 0, PB_HANDOVER_TIME);
 	seen = look(side.chunk[0]);
 	end = pb_option_at_u64(list, PB_OPT_EPB_PACKETID, 41);
-	if (seen.last.options_len > (size_t)(end - list) + (drops > 0 ?
-	    PB_OPTION_BYTES(8) : 0))
-		end = pb_option_at(end, PB_OPT_EPB_FLAGS, "\2\0\0", 4);
+	if (flags != 0)
+		end = pb_option_at(end, PB_OPT_EPB_FLAGS, value, 4);
 	if (drops > 0)
 		end = pb_option_at_u64(end, PB_OPT_EPB_DROPCOUNT, drops);
 	packet.options_len = (size_t)(end - list);
@@ -111,10 +109,10 @@ a_block_is_what_the_builder_makes_whatever_its_length(void **state)
 {
 	(void)state;
 	for (uint32_t caplen = 0; caplen <= 65; caplen++) {
-		compare_block(PB_LINKTYPE_ETHERNET, caplen, 0);
-		compare_block(PB_LINKTYPE_ETHERNET, caplen, 3);
-		compare_block(PB_LINKTYPE_LINUX_SLL, caplen, 0);
-		compare_block(PB_LINKTYPE_LINUX_SLL2, caplen, 3);
+		compare_block(0, caplen, 0);
+		compare_block(0, caplen, 3);
+		compare_block(2, caplen, 0);
+		compare_block(1 | 4 << 2, caplen, 3);
 	}
 }
 
@@ -199,7 +197,8 @@ the_longest_packet_with_all_around_it_fits_a_chunk(void **state)
 	struct side side;
 
 	(void)state;
-	side_init(&side, PB_LINKTYPE_LINUX_SLL, 1);
+	side_init(&side, PB_LINKTYPE_ETHERNET, 1);
+	side.flags = 2;
 	for (int i = 0; i < 9; i++) {
 		side.now.kernel += 3;
 		give(&side, 1, PB_CAPLEN_MAX, PB_CAPLEN_MAX);
@@ -231,7 +230,8 @@ packets_that_fit(uint32_t len)
 	struct side side;
 	unsigned packets = 0;
 
-	side_init(&side, PB_LINKTYPE_LINUX_SLL, 1);
+	side_init(&side, PB_LINKTYPE_ETHERNET, 1);
+	side.flags = 2;
 	fill(&side, len, 0);
 	for (; side.chunks == 0; packets++)
 		give(&side, 4, len, len);
@@ -246,7 +246,8 @@ fill_and_end(uint32_t len)
 	struct side side;
 	size_t bytes;
 
-	side_init(&side, PB_LINKTYPE_LINUX_SLL, 1);
+	side_init(&side, PB_LINKTYPE_ETHERNET, 1);
+	side.flags = 2;
 	fill(&side, len, packets);
 	assert_int_equal(side.chunks, 0);
 	pb_losses_store(&side.counts, 1);
@@ -327,83 +328,14 @@ no_chunk_goes_out_without_a_packet(void **state)
 }
 
 static void
-cooked(uint16_t linktype, uint8_t type, uint32_t caplen, uint32_t want)
-{
-	uint8_t data[32] = { 0 };
-	uint32_t flags = 0;
-	struct side side;
-	struct seen seen;
-
-	data[linktype == PB_LINKTYPE_LINUX_SLL ? 1 : 10] = type;
-	side_init(&side, linktype, 1);
-	pb_blocks_packet(&side.lane[0], 1, data, caplen, 32);
-	hand_over(&side, 0, PB_HANDOVER_TIME);
-	seen = look(side.chunk[0]);
-	assert_int_equal(find_u32(seen.last.options,
-	    seen.last.options_len, PB_OPT_EPB_FLAGS, &flags), want != 0);
-	assert_int_equal(flags, want);
-	side_finish(&side);
-}
-
-static void
-a_cooked_packet_tells_its_direction(void **state)
-{
-	static const struct { uint8_t type; uint32_t flags; } want[] = {
-		{ 0, 1 | 1 << 2 }, { 1, 1 | 3 << 2 }, { 2, 1 | 2 << 2 },
-		{ 3, 1 | 4 << 2 }, { 4, 2 }, { 9, 0 /* of tomorrow */ },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
-		cooked(PB_LINKTYPE_LINUX_SLL, want[i].type, 20,
-		    want[i].flags);
-		cooked(PB_LINKTYPE_LINUX_SLL2, want[i].type, 20,
-		    want[i].flags);
-	}
-	/* Just long enough to have it, and cut before it. */
-	cooked(PB_LINKTYPE_LINUX_SLL, 4, 2, 2);
-	cooked(PB_LINKTYPE_LINUX_SLL, 4, 1, 0);
-	cooked(PB_LINKTYPE_LINUX_SLL, 4, 0, 0);
-	cooked(PB_LINKTYPE_LINUX_SLL2, 4, 11, 2);
-	cooked(PB_LINKTYPE_LINUX_SLL2, 4, 10, 0);
-}
-
-static void
-an_ethernet_packet_tells_no_direction(void **state)
-{
-	(void)state;
-	cooked(PB_LINKTYPE_ETHERNET, 4, 20, 0);
-}
-
-static void
-where_only_what_comes_in_is_captured_packets_say_so(void **state)
-{
-	struct side side;
-	struct seen seen;
-	uint32_t flags = 0;
-
-	(void)state;
-	side_init(&side, PB_LINKTYPE_ETHERNET, 1);
-	pb_blocks_stream(&side.lane[0], side.pool, NULL,
-	    pb_head_ref(side.lane[0].head), PB_LINKTYPE_ETHERNET, true);
-	give(&side, 1, 0, 60);
-	give(&side, 2, 60, 60);
-	hand_over(&side, 0, PB_HANDOVER_TIME);
-	seen = look(side.chunk[0]);
-	assert_true(find_u32(seen.last.options, seen.last.options_len,
-	    PB_OPT_EPB_FLAGS, &flags));
-	assert_int_equal(flags, 1);
-	side_finish(&side);
-}
-
-static void
 a_chunk_guessed_wrong_is_numbered_anew(void **state)
 {
 	struct side side;
 	struct seen seen;
 
 	(void)state;
-	side_init(&side, PB_LINKTYPE_LINUX_SLL, 100);
+	side_init(&side, PB_LINKTYPE_ETHERNET, 100);
+	side.flags = 2;
 	pb_losses_store(&side.counts, 2);
 	for (uint32_t len = 0; len < 40; len++)
 		give(&side, len, len, len);
@@ -499,10 +431,6 @@ main(void)
 		cmocka_unit_test(what_comes_late_to_a_full_chunk_fits),
 		cmocka_unit_test(the_last_chunk_closes_with_a_statistics_block),
 		cmocka_unit_test(no_chunk_goes_out_without_a_packet),
-		cmocka_unit_test(a_cooked_packet_tells_its_direction),
-		cmocka_unit_test(an_ethernet_packet_tells_no_direction),
-		cmocka_unit_test(
-		    where_only_what_comes_in_is_captured_packets_say_so),
 		cmocka_unit_test(a_chunk_guessed_wrong_is_numbered_anew),
 		cmocka_unit_test(
 		    numbering_goes_back_as_well_and_changes_numbers_alone),

@@ -78,7 +78,8 @@ a_packet_that_tells_of_a_loss_can_tell_of_another(void **state)
 	struct seen seen;
 
 	(void)state;
-	side_init(&side, PB_LINKTYPE_LINUX_SLL, 1);
+	side_init(&side, PB_LINKTYPE_ETHERNET, 1);
+	side.flags = 2;
 	pb_losses_store(&side.counts, 2);
 	give(&side, 10, 60, 60);
 	side.now.kernel = 5;

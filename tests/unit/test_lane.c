@@ -16,6 +16,7 @@
 
 #include "recorder/capture/source_impl.h"
 #include "tests/unit/fake_pcap.h"
+#include "tests/unit/option_u32.h"
 #include "tests/unit/store_fixture.h"
 
 #define LANES		4
@@ -55,8 +56,7 @@ rig_open(struct rig *rig, unsigned lanes, uint32_t caplen)
 		pb_lane_open(rig_lane(rig, i), &opened, lanes);
 		rig_lane(rig, i)->now_ms = 1000;
 		pb_blocks_stream(&rig_lane(rig, i)->blocks, rig->pool,
-		    rig->f.stream, pb_head_ref(rig->f.head),
-		    PB_LINKTYPE_ETHERNET, false);
+		    rig->f.stream, pb_head_ref(rig->f.head));
 	}
 	rig->src.lanes = rig->src.capture.threads = lanes;
 }
@@ -613,6 +613,69 @@ one_whose_looks_wait_is_captured_and_ends_when_told(void **state)
 	rig_destroy(rig);
 }
 
+/* Those of the stream's packets, in their order; 0: one has none. */
+static void
+expect_flags(struct rig *rig, const uint32_t *want, unsigned count)
+{
+	static const struct pb_range all = { 1, UINT64_MAX, 0, UINT64_MAX };
+	struct pb_stream_info row = rig_row(rig);
+	struct pb_cursor_packet p;
+	struct pb_cursor *cursor;
+	struct pb_err err;
+	unsigned n = 0;
+
+	assert_int_equal(pb_cursor_create(&cursor,
+	    pb_store_index(rig->f.store), rig->f.dir, &row, &all, &err), 0);
+	for (; pb_cursor_next(cursor, &p, &err) == 1; n++) {
+		uint32_t flags = 0;
+
+		assert_true(n < count);
+		assert_int_equal(find_u32(p.packet.options,
+		    p.packet.options_len, PB_OPT_EPB_FLAGS, &flags),
+		    want[n] != 0);
+		assert_int_equal(flags, want[n]);
+	}
+	pb_cursor_destroy(cursor);
+	assert_int_equal(n, count);
+}
+
+/* The second byte of packet n is n: the type, where it is a cooked one. */
+static void
+give_six(uint16_t linktype, bool in_only, const uint32_t want[6])
+{
+	struct rig *rig = rig_create(__LINE__, 1, 60);
+
+	rig_lane(rig, 0)->pcap.linktype = linktype;
+	rig_lane(rig, 0)->pcap.in_only = in_only;
+	fake_more(&rig->pcap[0], 6);
+	turn_at(rig, 0, 1000);
+	turn_at(rig, 0, 1000 + FLUSH_MS);
+	expect_flags(rig, want, 6);
+	rig_destroy(rig);
+}
+
+static void
+packets_tell_their_direction_where_it_is_known(void **state)
+{
+	static const uint32_t cooked[] = { 1 | 1 << 2, 1 | 3 << 2, 1 | 2 << 2,
+	    1 | 4 << 2, 2, 0 }, none[6] = { 0 };
+
+	(void)state;
+	give_six(PB_LINKTYPE_LINUX_SLL, false, cooked);
+	give_six(PB_LINKTYPE_ETHERNET, false, none);
+}
+
+static void
+where_only_what_comes_in_is_captured_packets_say_so(void **state)
+{
+	static const uint32_t cooked[] = { 1 | 1 << 2, 1 | 3 << 2, 1 | 2 << 2,
+	    1 | 4 << 2, 2, 1 }, in[] = { 1, 1, 1, 1, 1, 1 };
+
+	(void)state;
+	give_six(PB_LINKTYPE_LINUX_SLL, true, cooked);
+	give_six(PB_LINKTYPE_ETHERNET, true, in);
+}
+
 int
 main(void)
 {
@@ -649,6 +712,10 @@ main(void)
 		    what_poll_cannot_wait_for_is_looked_at_now_and_then),
 		cmocka_unit_test(
 		    one_whose_looks_wait_is_captured_and_ends_when_told),
+		cmocka_unit_test(
+		    packets_tell_their_direction_where_it_is_known),
+		cmocka_unit_test(
+		    where_only_what_comes_in_is_captured_packets_say_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
