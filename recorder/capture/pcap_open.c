@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "pcapng/block.h"
 #include "recorder/filter/filter.h"
 #include "recorder/filter/linktype.h"
@@ -47,6 +48,7 @@ static int	set_filter(const struct pb_pcap *,
 static int	compile_live(pcap_t *, const struct pb_conf_capture *,
 		    struct pb_pcap_filter *, struct pb_err *);
 static int	domain_of(pcap_t *);
+static void	find_ring(struct pb_pcap *, const char *);
 static int	set_reading(struct pb_pcap *, const struct pb_pcap_ask *,
 		    struct pb_err *);
 static uint32_t	snaplen_of(const struct pb_conf_capture *);
@@ -128,6 +130,8 @@ pb_pcap_open(struct pb_pcap *out, const struct pb_pcap_ask *ask,
 		rc = set_reading(out, ask, err);
 	if (rc < 0)
 		pb_pcap_close(out);
+	else if (out->ring)
+		find_ring(out, capture->interface);
 	return rc;
 }
 
@@ -404,6 +408,21 @@ compile_live(pcap_t *pcap, const struct pb_conf_capture *capture,
 		    capture->interface);
 	filter->live = rc == 0;
 	return rc;
+}
+
+/* A cooked capture has the type in each packet. */
+static void
+find_ring(struct pb_pcap *opened, const char *interface)
+{
+	struct pb_err err;
+
+	if (opened->linktype == PB_LINKTYPE_LINUX_SLL ||
+	    opened->linktype == PB_LINKTYPE_LINUX_SLL2 ||
+	    opened->unit_ns != 1)
+		return;
+	if (pb_ring_find(&opened->mapped, opened->fd, &err) < 0)
+		pb_log(PB_LOG_INFO, "capture", "packets do not tell their "
+		    "direction interface=%s: %s", interface, err.text);
 }
 
 static uint32_t

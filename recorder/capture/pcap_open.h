@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "conf/conf.h"
+#include "recorder/capture/ring.h"
 #include "recorder/filter/filter.h"
 
 struct pb_pcap {
@@ -19,6 +20,7 @@ struct pb_pcap {
 	bool		 waits;		/* or each look itself waits, for as
 					 * long as libpcap likes */
 	bool		 ring;		/* a packet socket: packet(7) */
+	struct pb_ring	 mapped;	/* it, where packets' types are in it */
 	bool		 netlink;	/* a log or a queue of netfilter */
 	bool		 in_only;	/* what leaves there is left out */
 	bool		 counts_anew;	/* its drops, at each look */

@@ -27,7 +27,8 @@ static void	on_trailed(u_char *, const struct pcap_pkthdr *,
 		    const u_char *);
 static bool	put_trailed(struct pb_lane *, uint64_t, const uint8_t *,
 		    uint32_t, uint32_t, uint32_t);
-static uint32_t	flags_of(const struct pb_pcap *, const uint8_t *, uint32_t);
+static uint32_t	other_flags(const struct pb_pcap *, const uint8_t *,
+		    uint32_t);
 static uint64_t	prove_clock(struct pb_lane *, uint64_t);
 static uint32_t	socket_drops(int, uint32_t);
 
@@ -83,6 +84,17 @@ fetch_ahead(const uint8_t *data, uint32_t caplen)
 		__builtin_prefetch(at);
 }
 
+static inline __attribute__((always_inline)) uint32_t
+flags_of(struct pb_pcap *pcap, const struct pcap_pkthdr *header,
+    const uint8_t *data)
+{
+	uint32_t flags = pb_direction_flags(pb_ring_type(&pcap->mapped,
+	    header, data));
+
+	return __builtin_expect(flags != 0, 1) ? flags :
+	    other_flags(pcap, data, header->caplen);
+}
+
 /* What both kinds of packets have in common; `trailed` is a constant. */
 static inline __attribute__((always_inline)) void
 take(struct pb_lane *lane, const struct pcap_pkthdr *header,
@@ -100,7 +112,7 @@ take(struct pb_lane *lane, const struct pcap_pkthdr *header,
 		fetch_ahead(data, caplen);
 	if (__builtin_expect(lane->pcap.unproven, 0))
 		time_ns = prove_clock(lane, time_ns);
-	flags = flags_of(&lane->pcap, data, caplen);
+	flags = flags_of(&lane->pcap, header, data);
 	room = trailed ? put_trailed(lane, time_ns, data, caplen,
 	    header->len, flags) : pb_blocks_packet(&lane->blocks, time_ns,
 	    data, caplen, header->len, flags);
@@ -137,8 +149,8 @@ put_trailed(struct pb_lane *lane, uint64_t time_ns, const uint8_t *data,
 
 /* A cooked capture is the one place where libpcap tells the direction.
  * Elsewhere it is known where nothing but what comes in is captured. */
-static uint32_t
-flags_of(const struct pb_pcap *pcap, const uint8_t *data, uint32_t caplen)
+static __attribute__((noinline)) uint32_t
+other_flags(const struct pb_pcap *pcap, const uint8_t *data, uint32_t caplen)
 {
 	uint32_t flags = pb_direction_flags(pb_direction_cooked(
 	    pcap->linktype, data, caplen));

@@ -119,7 +119,7 @@ def flags_say_the_direction_where_it_is_known(t):
                "what went by is stored")
     # What leaves by lo comes in by it: libpcap tells it once.
     equal(flags_of(node, "any"), [IN, OUT, IN], "of any")
-    equal(flags_of(node, "pb1"), [None, None], "of Ethernet, both ways")
+    equal(flags_of(node, "pb1"), [IN, OUT], "of Ethernet, both ways")
     equal(flags_of(node, "lo"), [IN], "of Ethernet, what comes in alone")
 
 
