@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "pcapng/build.h"
+#include "pcapng/plain.h"
 #include "tests/unit/blocks_fixture.h"
-#include "tests/unit/option_u32.h"
 
 static void
 packets_become_blocks_numbered_without_holes(void **state)
@@ -74,6 +74,7 @@ compare_block(uint32_t flags, uint32_t caplen, uint64_t drops)
 	struct pb_packet packet = { .time_ns = UINT64_C(1732233600123456789),
 	    .caplen = caplen, .origlen = caplen + 7, .data = data,
 	    .options = list };
+	struct pb_plain plain;
 	struct seen seen;
 	struct side side;
 	uint8_t *end;
@@ -101,6 +102,10 @@ compare_block(uint32_t flags, uint32_t caplen, uint64_t drops)
 	assert_memory_equal(side.chunk[0]->data + side.chunk[0]->len - len,
 	    want, len);
 	assert_int_equal(seen.drops, drops);
+	/* Who takes it in goes the short way. */
+	assert_true(pb_plain_read(want, len, &plain));
+	assert_int_equal(plain.seq, 41);
+	assert_int_equal(plain.dropped, drops);
 	side_finish(&side);
 }
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "pcapng/build.h"
+#include "pcapng/plain.h"
 #include "tests/unit/blocks_fixture.h"
 
 #define CAPTURE_NS	UINT64_C(1732233600123456789)
@@ -52,6 +53,7 @@ compare_block(uint32_t flags, uint32_t caplen, uint64_t drops,
 	struct pb_packet packet = { .time_ns = 77, .caplen = caplen,
 	    .origlen = caplen, .data = data, .options = list };
 	struct pb_stamped stamped = some(count);
+	struct pb_plain plain;
 	struct side side;
 	struct seen seen;
 	uint8_t *end;
@@ -76,6 +78,8 @@ compare_block(uint32_t flags, uint32_t caplen, uint64_t drops,
 	assert_memory_equal(side.chunk[0]->data + side.chunk[0]->len - len,
 	    want, len);
 	assert_int_equal(seen.last.time_ns, 77);
+	assert_true(pb_plain_read(want, len, &plain));
+	assert_int_equal(plain.dropped, drops);
 	side_finish(&side);
 }
 
