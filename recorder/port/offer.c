@@ -129,18 +129,18 @@ find(const struct pb_offer_want *want, struct pb_index *index,
 	return rc == PB_ENOENT ? AGAIN : rc;
 }
 
-/* To who takes as fast as the way allows: more than two answers of one that
- * is held to a rate only wait. */
+/* Who is held to a rate has no use for more than goes in a while. */
 static int
 find_next(const struct pb_offer_want *want, struct pb_index *index,
     uint32_t stream, struct pb_offer *out, struct pb_err *err)
 {
-	int count = 0;
+	int count = pb_piece_ends(index, stream, &out->piece, want->to,
+	    out->next, err);
+	size_t bytes = 0;
 
-	if (!want->held)
-		count = pb_piece_ends(index, stream, &out->piece, want->to,
-		    out->next, err);
-	out->nexts = count > 0 ? (unsigned)count : 0;
+	while (count > (int)out->nexts && (bytes += out->next[out->nexts].
+	    bytes) <= want->next_max)
+		out->nexts++;
 	return count < 0 ? count : 1;
 }
 

@@ -18,7 +18,7 @@ struct pb_offer_want {
 	uint64_t	from, to;	/* nothing past `to` */
 	uint64_t	epoch;		/* the section says; 0: the file's */
 	size_t		bytes_max;	/* with the header; one packet at least */
-	bool		held;		/* to a rate: what follows is no use */
+	size_t		next_max;	/* bytes of what follows, told of */
 };
 
 /* What is found. */

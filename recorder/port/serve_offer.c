@@ -120,11 +120,13 @@ end(struct pb_request *request)
 	giving->want.key = request->route.key;
 	giving->want.upstream = request->puller->name;
 	giving->sifts = request->service->sifts;
-	giving->want.held = giving->pulling.shaper != NULL &&
-	    pb_shaper_limits(giving->pulling.shaper);
-	if (giving->want.held)
+	giving->want.next_max = SIZE_MAX;
+	if (giving->pulling.shaper != NULL) {
 		giving->want.bytes_max = pb_shaper_bytes(giving->pulling.
 		    shaper, giving->want.bytes_max, BYTES_MIN);
+		giving->want.next_max = pb_shaper_second(giving->pulling.
+		    shaper);
+	}
 	giving->bytes_max = giving->want.bytes_max;
 	if (accept != NULL && strcasestr(accept, "zstd") != NULL)
 		giving->offer.payload.level = PB_ZIP_LEVEL_MIN;

@@ -53,15 +53,15 @@ pb_shaper_closed(struct pb_shaper *shaper, uint64_t now_ns)
 	return closed;
 }
 
-bool
-pb_shaper_limits(struct pb_shaper *shaper)
+size_t
+pb_shaper_second(struct pb_shaper *shaper)
 {
-	bool limits;
+	uint64_t bytes;
 
 	pthread_mutex_lock(&shaper->lock);
-	limits = shaper->rate.bytes_per_s > 0;
+	bytes = shaper->rate.bytes_per_s;
 	pthread_mutex_unlock(&shaper->lock);
-	return limits;
+	return bytes > 0 ? (size_t)bytes : SIZE_MAX;
 }
 
 size_t

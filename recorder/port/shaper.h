@@ -64,8 +64,9 @@ void	pb_shaper_change(struct pb_shaper *shaper,
 /* Are these not its hours?  Any thread. */
 bool	pb_shaper_closed(struct pb_shaper *shaper, uint64_t now_ns);
 
-/* Is there a rate?  Any thread. */
-bool	pb_shaper_limits(struct pb_shaper *shaper);
+/* What may be sent within a second; SIZE_MAX: there is no rate.  Any
+ * thread. */
+size_t	pb_shaper_second(struct pb_shaper *shaper);
 
 /* What an answer has of `bytes`, and `least` of them, at most. */
 size_t	pb_shaper_bytes(struct pb_shaper *shaper, size_t bytes, size_t least);

@@ -427,17 +427,22 @@ def what_is_said_to_follow_packets_is_what_comes(t):
         equal(status, 200, "packets")
         equal(int(head["PB-First"]), after + 1, "it begins")
         after = int(head["PB-Last"])
-    # Nothing past what was asked for; and no more than two at a time help who
-    # is held to a rate.
+    # Nothing past what was asked for, nor more than a rate gives in a second.
     first = follows(puller.packets(stream, 0)[1])
     head = puller.packets(stream, 0, to=first[0][0])[1]
     equal(follows(head), first[:1], "up to a number")
-    text = open(node.conf).read()
-    with open(node.conf, "w") as f:
-        f.write(text.replace("url = pull:", "url = pull:\nrate_limit = 1Gbit"))
-    node.recorder.proc.send_signal(signal.SIGHUP)
-    wait_until(lambda: not follows(puller.packets(stream, 0)[1]),
-               "nothing is told to who is held to a rate")
+
+    def told_at(rate, was=""):
+        text = open(node.conf).read().replace(was, "")
+        with open(node.conf, "w") as f:
+            f.write(text.replace("url = pull:", "url = pull:" + rate))
+        node.recorder.proc.send_signal(signal.SIGHUP)
+        return lambda: follows(puller.packets(stream, 0)[1])
+
+    told = told_at("\nrate_limit = 16Mbit")
+    wait_until(lambda: told() == first[:2], "two pieces are told")
+    told = told_at("\nrate_limit = 4Mbit", "\nrate_limit = 16Mbit")
+    wait_until(lambda: not told(), "nothing is told")
 
 
 def follows(head):
