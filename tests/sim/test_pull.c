@@ -238,6 +238,22 @@ a_slow_link_carries_next_to_nothing_twice(void **state)
 	assert_true(w->bytes_most > 4 * PB_PULL_BYTES_MAX);
 }
 
+/* 3 MB at 20 KB a second, extents of 20 KB, of which it could have eight under
+ * way.  Behind what came over a new connection all is fetched again. */
+static void
+a_slow_link_carries_little_twice_of_what_is_known_to_follow(void **state)
+{
+	struct world *w = *state;
+
+	w->link = 100;
+	w->extent = 20;
+	grows(w, 3007);
+	run(w, 180000);
+	assert_int_equal(w->at[0]->here, 3007);
+	assert_true(w->fetches_most >= 2);
+	assert_true(w->carried < 3400 * PACKET_BYTES);
+}
+
 static void
 another_edge_has_half_of_the_budget_left(void **state)
 {
@@ -700,6 +716,7 @@ main(void)
 		TEST(who_has_much_under_way_lets_others_go_first),
 		TEST(what_waits_keeps_to_the_window_and_to_the_budget),
 		TEST(a_slow_link_carries_next_to_nothing_twice),
+		TEST(a_slow_link_carries_little_twice_of_what_is_known_to_follow),
 		TEST(another_edge_has_half_of_the_budget_left),
 		TEST(an_answer_over_a_new_connection_waits_for_the_comparison),
 		TEST(numbers_that_went_back_are_waited_for),
