@@ -6,8 +6,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "pcapng/option.h"
 #include "recorder/query/endpoints.h"
 
 #define LINE_BYTES_MAX	(64u << 10)	/* sixteen nodes, escaped, fit */
@@ -26,6 +28,7 @@ static void	put_name(struct pb_buf *, const struct pb_head *, uint64_t);
 static void	way_lines(struct pb_lines *,
 		    const struct pb_cursor_packet *, const struct pb_way *);
 static bool	untimed(const struct pb_cursor_packet *);
+static const char *direction(const struct pb_cursor_packet *);
 
 void
 pb_lines_init(struct pb_lines *lines, struct pb_out *out, bool json,
@@ -91,6 +94,8 @@ json_line(struct pb_lines *lines, const struct pb_cursor_packet *cp,
 	pb_json_u64(&json, "seq", cp->seq);
 	pb_json_u64(&json, "caplen", cp->packet.caplen);
 	pb_json_u64(&json, "len", cp->packet.origlen);
+	if (direction(cp) != NULL)
+		pb_json_text(&json, "direction", direction(cp));
 	if (lines->fcs != PB_FCS_UNKNOWN)
 		pb_json_text(&json, "fcs", lines->fcs == PB_FCS_RIGHT ?
 		    "right" : "wrong");
@@ -239,4 +244,17 @@ static bool
 untimed(const struct pb_cursor_packet *cp)
 {
 	return pb_untimed_get(cp->packet.options, cp->packet.options_len);
+}
+
+/* epb_flags, draft section 4.3.1: bits 0 and 1; NULL: it is not known. */
+static const char *
+direction(const struct pb_cursor_packet *cp)
+{
+	static const char *const words[] = { NULL, "in", "out", NULL };
+	struct pb_option flags;
+
+	if (!pb_option_find(cp->packet.options, cp->packet.options_len,
+	    PB_OPT_EPB_FLAGS, &flags) || flags.len != 4)
+		return NULL;
+	return words[pb_get_le32(flags.value) & 3];
 }

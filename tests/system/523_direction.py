@@ -1,10 +1,12 @@
 """Which way a packet went, and how it was received: as tshark says it."""
 
+import json
 import random
 import struct
 
 from harness import *
 from sender import send
+import samples
 import trailers
 
 NEAR, FAR = bytes.fromhex("020000000002"), bytes.fromhex("020000000001")
@@ -123,7 +125,17 @@ def captured(t, *keys):
 
 
 def both_ways_of_an_ethernet_interface_tell_theirs(t):
-    captured(t)
+    node = captured(t)
+    said = [json.loads(line)["direction"] for line in
+            node.pb("query", "--json").splitlines()]
+    equal([said.count(way) for way in ("in", "out")], [len(said) // 2] * 2,
+          "ways that pb query says")
+    # What nobody knows is not said.
+    node.pb("import", "--interface", "eth9", t.write("a.pcap", samples.pcap(
+        "<", samples.MAGIC_NS, [(samples.T0, 1, samples.eth(1), 60)])))
+    line, = node.pb("query", "--json", "--stream",
+                    "*/eth9").splitlines()
+    check("direction" not in json.loads(line), line)
 
 
 def each_of_several_threads_tells_it(t):
