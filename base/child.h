@@ -13,9 +13,9 @@
  * work(arg) in a child: its answer (0 or PB_E*), and its words, where `err`
  * is not NULL (then it takes a pipe).  Waits for the end of it, `seconds` at
  * most (0: for ever; a child that the system does not let go of counts as
- * long as it is there).  Where it gave no answer PB_ESYS, with *sig the signal that ended it because of what it did, or
- * SIGALRM: it took too long; 0 where it could not be started, or somebody
- * ended it.
+ * long as it is there).  Where it gave no answer PB_ESYS, with *sig the signal
+ * that ended it because of what it did, or SIGALRM: it took too long; 0 where
+ * it could not be started, or somebody ended it.
  *
  * The caller's other threads go on, and pay for a page when they first write
  * to it while the child is there: none of a capture's may be the caller.

@@ -42,7 +42,8 @@ pb_list_grow(void *list, size_t *room, size_t count, size_t size)
 
 /*
  * In an array in order of a field, of 4 or 8 bytes without sign: how many items
- * have less than `value` in it, which is where one that has it stands, or would.
+ * have less than `value` in it, which is where one that has it stands, or
+ * would.
  */
 static inline size_t
 pb_list_place(const void *list, size_t count, size_t size, size_t at,

@@ -225,8 +225,8 @@ open_sides(struct audit *audit, const char *operand,
 	audit->pairs = (struct pb_pairs){ .glob = audit->opts->stream,
 	    .store = audit->cli->store, .index = audit->index,
 	    .state = audit->state, .other = audit->other,
-	    .other_store = audit->path, .other_state = audit->other_state, .node = node->self,
-	    .list = list };
+	    .other_store = audit->path, .other_state = audit->other_state,
+	    .node = node->self, .list = list };
 	audit->compare.snaplen = (uint32_t)audit->opts->snaplen;
 	audit->compare.found = found;
 	audit->compare.progress = progress;

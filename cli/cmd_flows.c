@@ -39,7 +39,8 @@ struct flows {
 struct row {				/* as it is printed */
 	struct pb_stream_key key;
 	char		 protocol[PB_PROTOCOL_TEXT_MAX];
-	char		 source[ADDRESS_TEXT_MAX], destination[ADDRESS_TEXT_MAX];
+	char		 source[ADDRESS_TEXT_MAX];
+	char		 destination[ADDRESS_TEXT_MAX];
 	uint64_t	 source_port, destination_port;
 	uint64_t	 packets, bytes;	/* of both directions */
 	uint64_t	 packets_back, bytes_back;

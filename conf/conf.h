@@ -85,7 +85,8 @@ struct pb_conf_listen {
 struct pb_conf_schedule {
 	uint32_t count;
 	struct {
-		uint16_t from, to;	/* minutes since midnight; not the same */
+		uint16_t from, to;	/* minutes since midnight; not the
+					 * same */
 	} range[PB_CONF_RANGES_MAX];
 };
 

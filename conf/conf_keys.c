@@ -17,8 +17,8 @@
 	.room = sizeof(((struct type *)0)->member)
 #define RESTART	.restart = true
 #define LIVE	.live = true
-#define TLS	.words = { "on", "off" }, .wrong = "neither on nor off; "	\
-		"write off, or give tls_cert, tls_key and tls_ca"
+#define TLS	.words = { "on", "off" }, .wrong = "neither on nor "	\
+		"off; write off, or give tls_cert, tls_key and tls_ca"
 
 static bool	differs(const struct pb_conf_key *, const void *,
 		    const void *);
@@ -173,8 +173,8 @@ static const struct pb_conf_key upstream_keys[] = {
 };
 
 #define NOT_OF_EDGE(key, why)	{ key, parse_not_of_edge, .wrong = why }
-#define AT_THE_EDGE	"what waits, waits at the edge; write it there, in "	\
-		"[upstream NAME] with url = pull: and this node's name"
+#define AT_THE_EDGE	"what waits, waits at the edge; write it there, " \
+		"in [upstream NAME] with url = pull: and this node's name"
 static const struct pb_conf_key edge_keys[] = {
 	{ "url", parse_url, FIELD(pb_conf_edge, url),
 	    .needed = "url = https://lon1.example:7152" },

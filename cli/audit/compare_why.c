@@ -138,7 +138,8 @@ say_why(const struct work *work, struct pb_compare_finding *finding)
 	const struct pb_wire_absent *absent = reason_of(said, finding->first,
 	    &end);
 
-	/* Between packets what is missing was left out, unless it has rotted. */
+	/* What is missing between packets was left out, if it has not
+	 * rotted. */
 	if (absent != NULL && said->parts > 0 && part->damaged != 0 &&
 	    strcmp(absent->reason, "filtered") == 0)
 		absent = NULL;

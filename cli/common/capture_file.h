@@ -23,7 +23,8 @@ struct pb_capture_file {	/* zeroed; private but for its name */
 	const char	*name;		/* for people */
 	int		 fd;
 	bool		 opened;
-	bool		 regular;	/* never waited for; can be read twice */
+	bool		 regular;	/* never waited for; can be read
+					 * twice */
 	bool		 told;		/* that it is waited for */
 	const struct pb_stop *stop;
 	struct pb_reader *reader;

@@ -27,7 +27,8 @@ const struct pb_cli_option pb_replay_options[] = {
 	PB_CLI_SELECT_SEQ(SELECT),
 	{ "inner", 0, NULL, offsetof(struct pb_replay_asked, inner), NULL,
 	    "ask the filter at every depth of VLAN, MPLS and PPPoE" },
-	{ "read", 'r', "FILE", offsetof(struct pb_replay_asked, file), take_file,
+	{ "read", 'r', "FILE", offsetof(struct pb_replay_asked, file),
+	    take_file,
 	    "packets of a pcap or pcapng file instead, `-` for\n"
 	    "standard input, which goes out as it comes" },
 	{ "limit", 0, "N", SELECT, pb_select_limit,
@@ -62,7 +63,8 @@ const struct pb_cli_option pb_replay_options[] = {
 	{ "skip", 0, NULL, offsetof(struct pb_replay_asked, skip), NULL,
 	    "leave out what cannot be sent: too long, too short, or\n"
 	    "not Ethernet" },
-	{ "on-down", 0, "WHAT", offsetof(struct pb_replay_asked, wait_down), take_down,
+	{ "on-down", 0, "WHAT", offsetof(struct pb_replay_asked, wait_down),
+	    take_down,
 	    "a link goes down: stop, the default, or wait for it" },
 	{ .help = "As what:" },
 	PB_CLI_STRIP_TRAILERS(TRAILING,
@@ -77,7 +79,8 @@ const struct pb_cli_option pb_replay_options[] = {
 	    "number N in the outermost VLAN tag, or in a new one where\n"
 	    "there is none; `none` takes all tags off" },
 	{ .help = "How:" },
-	{ "engine", 0, "ENGINE", offsetof(struct pb_replay_asked, engine), take_engine,
+	{ "engine", 0, "ENGINE", offsetof(struct pb_replay_asked, engine),
+	    take_engine,
 	    "auto, sendmmsg, xdp or ring" },
 	PB_CLI_JSON(struct pb_replay_asked, "the report as a JSON object"),
 	{ 0 },

@@ -190,9 +190,9 @@ say_delivery(struct pb_out *out, const struct pb_upstream_figures *up)
 		    "them as they were: %" PRIu64 " packets; the last: %s\n",
 		    up->row.unfit, up->row.unfit_text);
 	if (up->row.apart > 0)
-		pb_out_printf(out, "           clocks apart: a stream was given "
-		    "one of its own, %" PRIu64 " times; the last is %.1f s "
-		    "behind (the log has its name)\n", up->row.apart,
+		pb_out_printf(out, "           clocks apart: a stream was "
+		    "given one of its own, %" PRIu64 " times; the last is "
+		    "%.1f s behind (the log has its name)\n", up->row.apart,
 		    (double)up->row.apart_ns / PB_NS_PER_S);
 }
 

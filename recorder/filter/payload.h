@@ -19,8 +19,8 @@
 
 struct pb_payload;	/* one thread at a time */
 
-/* PB_EINVAL with Hyperscan's own words, and the place they name; PB_ENOENT where
- * it does not run on this processor. */
+/* PB_EINVAL with Hyperscan's own words, and the place they name; PB_ENOENT
+ * where it does not run on this processor. */
 int	pb_payload_create(struct pb_payload **out, const char *expression,
 	    struct pb_err *err);
 /* The same expression for another thread; `of` is borrowed until it is

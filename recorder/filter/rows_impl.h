@@ -40,7 +40,8 @@ struct plan {
 	struct content	 before[LINES_MAX];	/* each line: what is in A */
 	/* Of tests for equality, for each byte of the load. */
 	struct ahead	 ahead[LINES_MAX][LOAD_BYTES_MAX];
-	uint32_t	 spare;		/* rows that may be left open; 0: none */
+	uint32_t	 spare;		/* rows that may be left open; 0:
+					 * none */
 	uint32_t	 open;		/* are, so far */
 	const struct pb_lengths *lengths;	/* NULL: not asked for yet */
 	bool		 failed;	/* there are none */

@@ -18,7 +18,8 @@
 
 #define PB_VALUES_LARGE		24u	/* bytes of a set, from which on a
 					 * memo is worth it */
-#define PB_VALUES_BEHIND	8u	/* bytes behind a set that can be read */
+#define PB_VALUES_BEHIND	8u	/* bytes behind a set that can be
+					 * read */
 
 struct pb_span {
 	uint32_t	 lo, hi;	/* both are in it */
@@ -60,7 +61,8 @@ struct pb_places_test {
 	uint32_t	 at, bytes;
 	uint32_t	 mask;
 	const struct pb_known *known;	/* of those bits; it can be true */
-	unsigned	 op;		/* BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET */
+	unsigned	 op;		/* BPF_JEQ, BPF_JGT, BPF_JGE,
+					 * BPF_JSET */
 	uint32_t	 k;
 };
 

@@ -31,7 +31,8 @@ struct pb_flow {
 	uint64_t	 hash;		/* of all of it, which tells those of a
 					 * shape apart */
 	uint64_t	 bytes;				/* on the wire */
-	uint64_t	 first_time, last_time;		/* lowest, highest; ns */
+	uint64_t	 first_time, last_time;		/* lowest, highest;
+							 * ns */
 	uint32_t	 packets;
 	uint32_t	 caplen_min, caplen_max;
 	uint32_t	 len_min, len_max;		/* on the wire */

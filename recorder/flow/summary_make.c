@@ -29,7 +29,8 @@
 				    3 * SUMMARY_PLACES_MAX)
 #define FEW_SHAPES		8u	/* all of their bytes are told */
 #define ROUGH_MAX		2u
-#define BEHIND_TRANSPORT	20u	/* of more, so much of the last header */
+#define BEHIND_TRANSPORT	20u	/* of more, so much of the last
+					 * header */
 #define TAGS_MAX		4u
 #define IPV6_WORDS		4u
 #define LATELY			256u
@@ -407,8 +408,8 @@ put_roughly(struct make *make, unsigned rough)
 	return left == 0;
 }
 
-/* What is not told: what no packet has; 1: behind the headers; 2: bits of bytes that nobody asks
- * for bit by bit, as of numbers and checksums. */
+/* What is not told: what no packet has; 1: behind the headers; 2: bits of bytes
+ * that nobody asks for bit by bit, as of numbers and checksums. */
 static void
 forget(struct shape *shape, unsigned rough)
 {

@@ -49,8 +49,8 @@ struct pb_rule {
 	uint64_t	 owner;		/* 48 bits, of pb_rule_owner() */
 	uint32_t	 action;	/* its index; 0: there is none */
 	uint8_t		 cookie[PB_RULE_COOKIE_BYTES];	/* that it has */
-	unsigned	 outlet;	/* the index that it was made for; 0 where
-					 * that one was seen to be gone */
+	unsigned	 outlet;	/* the index that it was made for; 0
+					 * where that one was seen to be gone */
 	unsigned	 at;		/* where the filter is; 0: nowhere */
 	uint16_t	 pref;		/* of the filter */
 	bool		 qdisc;		/* at `at` it is ours */

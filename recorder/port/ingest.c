@@ -44,7 +44,8 @@ struct pb_ingest {
 	_Atomic bool	 stop;
 	const char	*store;		/* its path, for the local door; */
 	_Atomic uint64_t local_want, local_have; /* pb_ingest_local() */
-	uint64_t	 local_said;	/* of which one it could not be opened */
+	uint64_t	 local_said;	/* of which one it could not be
+					 * opened */
 };
 
 static int	add_local(struct pb_ingest *, struct pb_err *);

@@ -91,8 +91,8 @@ pb_offers_pulls(struct pb_offers *offers)
 
 /* --- who waits ------------------------------------------------------------ */
 
-/* On the writer's thread, mostly.  Who comes to wait after this look sees what was
- * committed before it. */
+/* On the writer's thread, mostly.  Who comes to wait after this look sees what
+ * was committed before it. */
 static void
 hear(void *arg)
 {

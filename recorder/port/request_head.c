@@ -46,9 +46,9 @@ request_check(struct pb_request *request)
 		return;
 	} else if (route->key.node[0] != '\0' && !allowed(request)) {
 		request_refuse(request, 403, "%s may not bring or ask for "
-		    "streams of node %s: [listen] allow", request->puller != NULL ?
-		    request->puller->name : head->cn != NULL ? head->cn :
-		    "this peer", route->key.node);
+		    "streams of node %s: [listen] allow",
+		    request->puller != NULL ? request->puller->name :
+		    head->cn != NULL ? head->cn : "this peer", route->key.node);
 	} else if (check_asker(request, &err) < 0) {
 		request_fail(request, PB_EFORMAT, err.text);
 	} else if (route->handler->body_max != NULL) {
@@ -66,7 +66,8 @@ check_cn(struct pb_request *request)
 		return true;
 	if (head->cn == NULL) {
 		request_refuse(request, 401, "a certificate for clients is "
-		    "needed, with one common name, signed by this node's tls_ca");
+		    "needed, with one common name, signed by this node's "
+		    "tls_ca");
 		return false;
 	}
 	if (!pb_name_valid(head->cn)) {

@@ -77,8 +77,8 @@ void	request_answer_acked(struct pb_request *request, uint64_t acked);
 void	request_make(struct pb_request *request, const struct pb_maker *maker,
 	    const char *type);
 /*
- * The same for a puller: it may wait, until `wait_ms` from now at most, or is made
- * whole in `bytes` of memory: there is a bound on those.  `dress` sees
+ * The same for a puller: it may wait, until `wait_ms` from now at most, or is
+ * made whole in `bytes` of memory: there is a bound on those.  `dress` sees
  * request->made, and the first piece there, and says in request->answer which
  * status and header fields it has.
  */

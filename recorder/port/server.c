@@ -1,8 +1,8 @@
 /*
  * recorder/port/server.c - HTTP/1.1 for one door, by libmicrohttpd
  *
- * Limit: CONNECTION_POOL_BYTES (LOCAL_POOL_BYTES) of memory a connection for heads and as
- * read buffer; bodies are the request's.
+ * Limit: CONNECTION_POOL_BYTES (LOCAL_POOL_BYTES) of memory a connection for
+ * heads and as read buffer; bodies are the request's.
  */
 #include <limits.h>
 #include <stdio.h>

@@ -61,8 +61,8 @@ struct pb_search {
 };
 
 /*
- * search_twin.c.  A search of the same, for another thread, that has no round: it is
- * given a part of a stream after the other, of which search_batch() then
+ * search_twin.c.  A search of the same, for another thread, that has no round:
+ * it is given a part of a stream after the other, of which search_batch() then
  * reads.  `of` is borrowed until it is destroyed.
  */
 int	search_twin(struct pb_search **out, const struct pb_search *of,

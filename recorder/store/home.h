@@ -32,7 +32,8 @@ struct pb_home {
 	dev_t	dir_dev;	/* of the store's directory */
 	bool	deleted;	/* when it was left it had no name, or was
 				 * about to lose it */
-	dev_t	own_dev;	/* of a directory where it was begun anew, and */
+	dev_t	own_dev;	/* of a directory where it was begun anew,
+				 * and */
 	ino_t	own_ino;	/* could not be; 0: none */
 };
 

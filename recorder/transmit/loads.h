@@ -2,7 +2,7 @@
  * recorder/transmit/loads.h - frames by the thousand, from one thread to
  * another
  *
- *	idle --take--> who reads --give--> ready --next--> who sends --done--> idle
+ *	idle -take-> who reads -give-> ready -next-> who sends -done-> idle
  *
  * One lock a load, none a frame.  There are PB_LOADS of them, all of whose
  * memory is there before the first is filled; or, where they are *kept*, as

@@ -27,7 +27,8 @@
 struct pb_until {
 	bool		 no_spin;
 	bool		 first;		/* it comes before others */
-	uint64_t	 lead_ns;	/* by so much it asks to be woken before */
+	uint64_t	 lead_ns;	/* by so much it asks to be woken
+					 * before */
 	uint64_t	 slept_ns;	/* when it slept last */
 };
 

@@ -41,7 +41,8 @@ struct pb_lookup {
 	int		rc;
 	struct pb_err	err;
 	bool		running;	/* it is the worker's */
-	uint64_t	done_ms;	/* when it was, on the monotonic clock */
+	uint64_t	done_ms;	/* when it was, on the monotonic
+					 * clock */
 	struct pb_lookups *all;
 	struct pb_job	job;
 };

@@ -233,7 +233,8 @@ struct pb_letters_which {
 struct pb_letters_sum {
 	uint64_t	letters;
 	uint64_t	packets;
-	uint64_t	left;		/* letters that match, and had to stay */
+	uint64_t	left;		/* letters that match, and had to
+					 * stay */
 	struct pb_letter after;		/* how far the work has come */
 };
 

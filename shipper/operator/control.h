@@ -83,9 +83,9 @@ void	pb_control_run(struct pb_control *control, uint64_t now_ms);
 /* --- its clients -------------------------------------------------------- */
 
 /*
- * Ask the shipper of `store`, not for metrics.  PB_ENOENT: none listens; PB_EACCES: the
- * socket is another user's; PB_EBUSY: it lets nobody in, or does not
- * answer; or the error it answered with.
+ * Ask the shipper of `store`, not for metrics.  PB_ENOENT: none listens;
+ * PB_EACCES: the socket is another user's; PB_EBUSY: it lets nobody in, or does
+ * not answer; or the error it answered with.
  */
 int	pb_control_ask(const char *store, enum pb_control_verb verb,
 	    const struct pb_letters_which *which, struct pb_letters_sum *sum,

@@ -158,7 +158,8 @@ struct pb_ship_source {
 	 * be read, as if `captured` of its bytes were here (0: all): 1, 0
 	 * where there is none, PB_SHIP_SOON, or an error. */
 	int	(*below)(void *arg, uint32_t stream, uint64_t at,
-		    uint32_t captured, struct pb_fingerprint *out, struct pb_err *err);
+		    uint32_t captured, struct pb_fingerprint *out,
+		    struct pb_err *err);
 	/*
 	 * The receiver has other packets under the numbers past `last`:
 	 * from there on ours are another stream to it, which is named,
@@ -185,8 +186,10 @@ struct pb_ship_source {
 
 /* What is sent as one, and taken or refused as one. */
 enum pb_ship_unit {
-	PB_UNIT_PIECE,		/* of an extent: as large as the way is good for */
-	PB_UNIT_SEGMENT,	/* a sealed one, or all of a letter: never cut */
+	PB_UNIT_PIECE,		/* of an extent: as large as the way is good
+				 * for */
+	PB_UNIT_SEGMENT,	/* a sealed one, or all of a letter: never
+				 * cut */
 };
 
 /* What a sink is (sink.h), as far as it matters here. */
@@ -311,7 +314,8 @@ struct pb_action {
 	unsigned	request;	/* its number, below PB_SHIP_SLOTS */
 	uint32_t	stream;
 	bool		late;		/* PACKETS below the acked number */
-	bool		more;		/* PACKETS: and others are behind them */
+	bool		more;		/* PACKETS: and others are behind
+					 * them */
 	uint64_t	at;		/* ASK: the last packet up to it; 0:
 					 * the last one of all */
 	struct pb_piece	piece;

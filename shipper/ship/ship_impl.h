@@ -193,8 +193,8 @@ void	ship_error(struct pb_ship *ship, const char *text);
 /* The most bytes of a request of this stream now. */
 size_t	ship_bytes_max(const struct pb_ship *ship,
 	    const struct ship_stream *s);
-/* Is there room for as many more bytes of it in flight?  For so many that a look
- * is worth it: little room would cut, or what is found would not fit? */
+/* Is there room for as many more bytes of it in flight?  For so many that a
+ * look is worth it: little room would cut, or what is found would not fit? */
 bool	ship_room(const struct pb_ship *ship, const struct ship_stream *s,
 	    uint64_t bytes);
 bool	ship_room_to_look(const struct pb_ship *ship,

@@ -47,7 +47,8 @@ struct pb_mingle {
 	bool		 common;	/* there is a common time: */
 	bool		 begun;		/* it has, */
 	uint64_t	 high_ns;	/* and come so far */
-	uint64_t	 now_ns;	/* when it was last asked for a frame, */
+	uint64_t	 now_ns;	/* when it was last asked for a
+					 * frame, */
 	uint64_t	 taken_ns;	/* and when one was last taken */
 	struct pb_mingle_moved moved;
 	struct apart	 apart[PB_MINGLE_APART_MAX];
@@ -450,7 +451,8 @@ move(struct pb_mingle *mingle, const struct unit *unit)
 		return false;
 	apart = place(mingle, unit);
 	if (is_ahead(mingle, unit)) {
-		if (apart->who != who(unit) || unit->next.time_ns < low_ns(mingle))
+		if (apart->who != who(unit) ||
+		    unit->next.time_ns < low_ns(mingle))
 			return false;
 		apart->who = 0;
 		return true;

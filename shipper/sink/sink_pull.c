@@ -39,8 +39,8 @@ struct sink_pull {
 	uint64_t	 owed_ns;	/* since then, on the wall clock */
 	uint64_t	 now_ms;	/* of that turn */
 	uint64_t	 until_ms;	/* it is there */
-	uint64_t	 asked_ns;	/* when it asked last, on the wall clock;
-					 * at first when this began */
+	uint64_t	 asked_ns;	/* when it asked last, on the wall
+					 * clock; at first when this began */
 	struct pb_sink_left_out left_out;
 	char		 text[PB_SHIP_TEXT_MAX];
 	struct slot	 slot[PB_SHIP_SLOTS];	/* by the request's number */

@@ -69,9 +69,9 @@ void	pb_upstream_run(struct pb_upstream *upstream, uint64_t now_ms);
 void	pb_upstream_collect(struct pb_upstream *upstream);
 
 /* Of one that is pulled: it asks, and may wait for so long; what it is to get
- * next of a stream cannot be read; and what it has of one (facts/pulls.h): false
- * where too much of what came late is being kept, say it again.  Of consequence
- * to no other. */
+ * next of a stream cannot be read; and what it has of one (facts/pulls.h):
+ * false where too much of what came late is being kept, say it again.  Of
+ * consequence to no other. */
 void	pb_upstream_asks(struct pb_upstream *upstream, uint64_t wait_ms,
 	    uint64_t now_ms);
 void	pb_upstream_stuck(struct pb_upstream *upstream,
@@ -114,8 +114,8 @@ struct pb_lates {
 
 /*
  * Packets first .. last of the stream came late: adds what of them the
- * upstream may have been told is a gap, be it when its `streams` were others.  Once that is a letter, durably,
- * pb_upstream_late() is to be called.
+ * upstream may have been told is a gap, be it when its `streams` were others.
+ * Once that is a letter, durably, pb_upstream_late() is to be called.
  */
 void	pb_upstream_fill(struct pb_upstream *upstream,
 	    const struct pb_stream_info *stream, uint64_t first,

@@ -16,7 +16,8 @@
 struct transfer {
 	struct pb_http	*http;
 	CURL		*easy;
-	curl_socket_t	 fd;		/* that it waits for; or CURL_SOCKET_BAD */
+	curl_socket_t	 fd;		/* that it waits for; or
+					 * CURL_SOCKET_BAD */
 	struct curl_slist *headers;
 	struct pb_http_request request;	/* path and headers not kept */
 	size_t		 at;		/* sent of the body */

@@ -10,10 +10,10 @@
  *	R           over a connection that was made for it
  *	H           our recorder does not answer from now on; once more: it does
  *
- * They answer an edge of the shipper, whose HTTP client, clock and list of forks
- * are made here; so is our recorder, which takes what ours would.  What is handed to it
- * is what was told, one behind the other; requests and what is told of them are
- * clean lines; and nothing is held in the end.
+ * They answer an edge of the shipper, whose HTTP client, clock and list of
+ * forks are made here; so is our recorder, which takes what ours would.  What
+ * is handed to it is what was told, one behind the other; requests and what is
+ * told of them are clean lines; and nothing is held in the end.
  */
 #include <inttypes.h>
 #include <string.h>

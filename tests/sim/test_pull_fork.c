@@ -1,5 +1,6 @@
 /*
- * tests/sim/test_pull_fork.c - edges that were put back, and others behind one address
+ * tests/sim/test_pull_fork.c - edges that were put back, and others behind one
+ * address
  */
 #include <stdarg.h>
 #include <stddef.h>

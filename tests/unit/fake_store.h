@@ -1,8 +1,8 @@
 /*
  * tests/unit/fake_store.h - a store without disk or writer thread
  *
- * It stands in for recorder/store/write/store.h as ingest uses it: chunks wait in
- * a queue until the test writes them, or lets them fail.  It keeps, per
+ * It stands in for recorder/store/write/store.h as ingest uses it: chunks wait
+ * in a queue until the test writes them, or lets them fail.  It keeps, per
  * stream, how often each number was stored, which must never be twice.
  * Included by one file of a program; the library's store is then left out
  * by the linker.

@@ -541,7 +541,8 @@ older_segments_that_had_to_wait_get_their_tables(void **state)
 		nap();
 		pb_store_stats(f->store, &stats);
 	} while (stats.tables < OLDER);
-	/* That of the packets that have just come, of which nothing is known. */
+	/* That of the packets that have just come, of which nothing is
+	 * known. */
 	assert_int_equal(stats.tables_missing, 1);
 }
 

@@ -131,7 +131,8 @@ survey(struct pb_survey *out, const struct file *file, size_t len)
 	close(fd);
 }
 
-/* One behind the other, none too large but for a tail, each with the digest of its bytes. */
+/* One behind the other, none too large but for a tail, each with the digest of
+ * its bytes. */
 static void
 check_extents(const struct pb_survey *s, const struct file *file)
 {

@@ -55,7 +55,8 @@ struct group {
 	const uint8_t	*end;
 	uint32_t	 first[GROUP_ROWS];
 	uint32_t	 more[GROUP_ROWS];	/* packets behind it */
-	uint32_t	 run[GROUP_ROWS];	/* from where on, in the group */
+	uint32_t	 run[GROUP_ROWS];	/* from where on, in the
+						 * group */
 };
 
 /* Marks likewise: `at` of packet `packet`, then of each `step` packets. */

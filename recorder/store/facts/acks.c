@@ -45,7 +45,8 @@ struct pb_acks {
 	bool		 sound;		/* a child has read all of it */
 	bool		 said;		/* that it is bad */
 	bool		 failed;	/* the last read did */
-	bool		 unclear;	/* the system does not say what is there, */
+	bool		 unclear;	/* the system does not say what is
+					 * there, */
 	uint64_t	 unclear_ms;	/* since then; 0: it said all */
 	struct pb_aside	*aside;		/* who answers, or NULL */
 	struct look	*look;		/* the question, while there is one */

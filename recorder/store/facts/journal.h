@@ -78,7 +78,8 @@ int	pb_journal_replace(const char *store, const struct pb_stream_key *key,
 
 struct pb_journal_news {
 	uint64_t	lines;		/* good ones */
-	uint64_t	rotten;		/* lines that are not what was written */
+	uint64_t	rotten;		/* lines that are not what was
+					 * written */
 	uint64_t	rotten_at;	/* offset of the first of them */
 	uint64_t	bytes;		/* of the file; 0: there is none */
 	bool		torn;		/* the last line was cut short */

@@ -2,8 +2,9 @@
  * recorder/store/index/index_block.h - an index block while it is made
  *
  * A run of a segment's packets, in order and without holes but for numbers that
- * were left out, and what they have in common.  It grows by the flows of whole chunks, or packet by packet,
- * and ends as a row of the index with the bytes of its flow table.
+ * were left out, and what they have in common.  It grows by the flows of whole
+ * chunks, or packet by packet, and ends as a row of the index with the bytes of
+ * its flow table.
  */
 #ifndef PB_STORE_INDEX_BLOCK_H
 #define PB_STORE_INDEX_BLOCK_H

@@ -2,8 +2,8 @@
  * recorder/store/index/index_expire.h - taking a segment out of the index
  *
  * One transaction moves everything that speaks of the segment: its row and
- * those of its extents, index blocks and drop counts, closed gaps within it, the
- * stream's counters; and puts what stands for it from then on.
+ * those of its extents, index blocks and drop counts, closed gaps within it,
+ * the stream's counters; and puts what stands for it from then on.
  */
 #ifndef PB_STORE_INDEX_EXPIRE_H
 #define PB_STORE_INDEX_EXPIRE_H

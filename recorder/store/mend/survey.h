@@ -27,8 +27,8 @@ struct pb_survey_packet {
 	const struct pb_packet *packet;	/* PB_FLOW_BEHIND bytes behind what
 					 * was captured can be read */
 	uint64_t	 seq, at;
-	uint64_t	 first;		/* `seq`, or the first of the numbers that
-					 * were left out right before it */
+	uint64_t	 first;		/* `seq`, or the first of the numbers
+					 * that were left out right before it */
 	uint32_t	 bytes;
 };
 
@@ -52,9 +52,11 @@ struct pb_survey {
 	void			*arg;
 	/* Results. */
 	uint64_t		 good;		/* offset behind what is kept */
-	uint64_t		 hops_last;	/* highest own number in the last
-						 * hop of a packet; 0: none */
-	int			 hops;		/* records of the first packet */
+	uint64_t		 hops_last;	/* highest own number in the
+						 * last hop of a packet; 0:
+						 * none */
+	int			 hops;		/* records of the first
+						 * packet */
 	uint64_t		 dropped;	/* sum of the drop counts */
 	struct pb_extent_info	*extents;	/* finished */
 	size_t			 count, cap;
@@ -67,8 +69,10 @@ struct pb_survey {
 	struct pb_extent_info	 extent;
 	struct pb_buf		 window;
 	uint64_t		 base;
-	uint64_t		 idle;		/* bytes since the last number */
-	uint64_t		 first;		/* the next packet's, likewise */
+	uint64_t		 idle;		/* bytes since the last
+						 * number */
+	uint64_t		 first;		/* the next packet's,
+						 * likewise */
 	int			 fd;
 	bool			 failed;	/* no memory */
 };

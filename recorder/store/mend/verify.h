@@ -3,9 +3,9 @@
  *
  * Reads all that is durable and compares: each segment's file with its
  * rows (size, header, every extent's digest, every block, numbers, times,
- * counters, flow tables), each journal with its own digests and with the gap rows, the
- * index with itself (sums, ages, ids, numbers that nothing explains), and
- * the folders with the index (files it does not know).  It changes nothing
+ * counters, flow tables), each journal with its own digests and with the gap
+ * rows, the index with itself (sums, ages, ids, numbers that nothing explains),
+ * and the folders with the index (files it does not know).  It changes nothing
  * and works beside a running recorder: what is behind the durable end is
  * not looked at.
  *

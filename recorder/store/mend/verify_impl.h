@@ -2,7 +2,9 @@
  * recorder/store/mend/verify_impl.h - what verify*.c share
  *
  * verify.c goes through the store, verify_segment.c checks one file and its
- * rows, verify_flows.c its flow tables, verify_stream.c what a stream's rows and journal say together, and what else is there; finding.c tells what is found.
+ * rows, verify_flows.c its flow tables, verify_stream.c what a stream's rows
+ * and journal say together, and what else is there; finding.c tells what is
+ * found.
  *
  * Beside a recorder nothing stands still, so each compares what cannot change:
  * of an open segment the bytes that its row had when it was looked at.  A

@@ -2,8 +2,8 @@
  * recorder/store/retain/retain_impl.h - inside retention
  *
  * retain.c decides, retain_look.c finds what may go, retain_delete.c
- * deletes it, retain_journal.c makes up for journals.  The writer's thread alone runs them; what is marked (m)
- * belongs to the mutex.
+ * deletes it, retain_journal.c makes up for journals.  The writer's thread
+ * alone runs them; what is marked (m) belongs to the mutex.
  */
 #ifndef PB_STORE_RETAIN_IMPL_H
 #define PB_STORE_RETAIN_IMPL_H
@@ -133,7 +133,8 @@ enum retain_found { RETAIN_NONE, RETAIN_LATER, RETAIN_FOUND };
 
 /*
  * The next one to go.  RETAIN_LATER where the budget is spent: the walk
- * goes on from there; or where the run is unsure.  RETAIN_NONE where no sealed segment is left.
+ * goes on from there; or where the run is unsure.  RETAIN_NONE where no sealed
+ * segment is left.
  */
 enum retain_found retain_look(struct retain_run *run,
 	    struct retain_walk *walk, struct retain_victim *out);

@@ -64,8 +64,8 @@ struct pb_chunk {
 	 * processor's cache; 0: the writer does it. */
 	struct pb_digest digest;
 	size_t		 digested;
-	uint64_t	 file_at;	/* where in its segment's file it begins;
-					 * the writer's */
+	uint64_t	 file_at;	/* where in its segment's file it
+					 * begins; the writer's */
 	/* Where its table of flows comes from; NULL: it has none.  The table
 	 * of its packets; NULL with packets: look at each. */
 	struct pb_flow_pool *flow_pool;

@@ -41,8 +41,8 @@ static void	job_ready(struct pb_store *, struct flow_job *);
 static void	tell(const struct flow_work *, const struct flow_job *,
 		    const struct pb_err *);
 static int	make(struct pb_store *, struct flow_job *, struct pb_err *);
-static int	append(struct pb_store *, struct flow_job *, const struct pb_buf *,
-		    struct pb_err *);
+static int	append(struct pb_store *, struct flow_job *,
+		    const struct pb_buf *, struct pb_err *);
 static void	tell_missing(struct pb_store *);
 static void	drop_all(struct flow_work *, struct flow_jobs *);
 

@@ -31,7 +31,8 @@ struct flow_work {
 	pthread_cond_t		 more, idle;
 	bool			 runs;		/* (w) */
 	bool			 stops, busy;	/* (m) */
-	bool			 left;		/* (m) rows have: there is room */
+	bool			 left;		/* (m) rows have: there is
+						 * room */
 	bool			 troubled;	/* the thread's: it was told */
 	struct flows_older	 older;		/* the thread's */
 	/* Memory that tables are made in, likewise; or NULL. */

@@ -45,7 +45,8 @@ struct pb_segment {
 	struct pb_head		*head;
 	uint32_t		 pen;
 	int			 fd;		/* through the page cache */
-	int			 direct_fd;	/* past it; -1 where impossible */
+	int			 direct_fd;	/* past it; -1 where
+						 * impossible */
 	bool			 torn;	/* bytes may stand behind the end */
 	/* Appended and not written yet: blocks of chunks, which the batch
 	 * holds until it is durable or taken back. */

@@ -1,5 +1,5 @@
 /*
- * recorder/store/write/store_age.c - the store's age (base/age.h), while it is open
+ * recorder/store/write/store_age.c - the age of an open store (base/age.h)
  *
  * Segments remember at which age they were sealed: retention's order and
  * measure.  It goes to the disk with commits that happen anyway, with each

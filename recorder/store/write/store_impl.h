@@ -32,12 +32,13 @@ struct pb_stream {
 	struct pb_stream_info	 committed;	/* (w) as the index has it */
 	bool			 own;		/* as `info` says, whose bits
 						 * others must not read */
-	uint64_t		 end;		/* (w) the last number written */
+	uint64_t		 end;		/* (w) last number written */
 	_Atomic uint32_t	 id;		/* 0: no row yet */
 	_Atomic uint64_t	 next;		/* (m) to write */
 	_Atomic uint64_t	 durable;	/* (w) to write */
 	struct pb_segment	*segment;	/* (w) open, or NULL */
-	struct pb_segment	*late;		/* (w) fills a gap, in the batch */
+	struct pb_segment	*late;		/* (w) fills a gap, in the
+						 * batch */
 	uint64_t		 opened_ms;	/* (w) monotonic */
 	uint64_t		 opens;		/* (w) first number of the next
 						 * one, announced; or 0 */
@@ -46,11 +47,11 @@ struct pb_stream {
 	bool			 dirty;		/* (w) in the batch */
 	bool			 facts;		/* (w) for the journal */
 	uint64_t		 journal_due;	/* (w) bytes; 0: the bound */
-	bool			 keeps;		/* (w) its producer is capture */
+	bool			 keeps;		/* (w) capture produces it */
 	struct chunk_list	 held;		/* (w) to be tried again */
 	unsigned		 block_size;	/* (w) of its flows, as the last
 						 * one had them (flow/pool.h) */
-	struct pb_index_block	*block;		/* (w) of its segment; or NULL */
+	struct pb_index_block	*block;		/* (w) its segment's, or NULL */
 	uint64_t		 bare;		/* (w) bytes of chunks without,
 						 * since one was counted */
 	LIST_ENTRY(pb_stream)	 dirty_link;	/* (w) */
@@ -102,8 +103,8 @@ struct pb_store {
 	/* The batch: what has been written and not yet committed. */
 	struct chunk_list	 written;	/* (w) */
 	uint64_t		 written_bytes;	/* (w) */
-	uint64_t		 flush_ms;	/* (w) when it is to be flushed */
-	uint64_t		 ticked_ms;	/* (w) looked at ages, held ones */
+	uint64_t		 flush_ms;	/* (w) when a flush is due */
+	uint64_t		 ticked_ms;	/* (w) looked at ages, holds */
 	struct chunk_list	 later;		/* (w) to be taken after that */
 	struct stream_list	 dirty, open, holders; /* (w) */
 	/* (w) One line in the log for a trouble, one for its end. */
@@ -114,7 +115,7 @@ struct pb_store {
 	bool			 away;
 	_Atomic bool		 ends;		/* pb_store_ends() */
 	_Atomic uint64_t	 changes;	/* pb_store_changes() */
-	_Atomic bool		 take;		/* whatever is there; any thread */
+	_Atomic bool		 take;		/* what is there; any thread */
 	enum pb_home_offer	 offer;		/* of the path, while away, */
 	uint64_t		 offered_ms;	/* since when */
 	uint64_t		 settle_ms;	/* and how long it must be */

@@ -32,7 +32,8 @@
 
 #define LOOK_MS		250u	/* between two looks at the path */
 #define FILES_MS	1000u	/* and two at the names of open segments */
-#define SETTLED_MS	500u	/* so long a thing is there before it is taken, */
+#define SETTLED_MS	500u	/* so long a thing is there before it is
+				 * taken, */
 #define DELETING_MS	3000u	/* so long where a file was deleted: somebody
 				 * may be about to delete all of them, */
 #define RETRY_MS	1000u	/* after a beginning that failed */

@@ -128,7 +128,8 @@ wake_ms(const struct pb_store *store, uint64_t woke)
 	uint64_t at = woke + HOME_MS;
 
 	if (!LIST_EMPTY(&store->open) || !LIST_EMPTY(&store->holders) ||
-	    store->failing || store->away || pb_retain_wants_clock(store->retain))
+	    store->failing || store->away ||
+	    pb_retain_wants_clock(store->retain))
 		at = woke + TICK_MS;
 	if (store->queue_due_ms < at)
 		at = store->queue_due_ms;
