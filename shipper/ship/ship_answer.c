@@ -33,8 +33,7 @@
 #define PIECE_BYTES_MIN	4096u	/* below this, halving helps no more */
 
 static void	answered(struct pb_ship *, bool);
-static bool	reached_it(const struct pb_ship *,
-		    const struct ship_request *, const struct pb_answer *);
+static bool	reached_it(const struct pb_ship *, const struct pb_answer *);
 static void	stopped(struct pb_ship *, struct ship_stream *,
 		    const struct ship_request *, const struct pb_answer *);
 static void	unanswered(struct pb_ship *, struct ship_stream *,
@@ -83,7 +82,7 @@ pb_ship_answer(struct pb_ship *ship, unsigned request,
 	    r.kind == PB_ACTION_PACKETS)
 		came_to(ship, s, &r, answer->acked);
 	if (lives && (r.probe || ship->state == PB_SHIP_CONNECTING))
-		answered(ship, reached_it(ship, &r, answer));
+		answered(ship, reached_it(ship, answer));
 	/* A probe that does not get there ends no back-off. */
 	switch (r.probe && !lives ? PB_OUTCOME_FAILED : answer->outcome) {
 	case PB_OUTCOME_HAS:
@@ -181,13 +180,13 @@ answered(struct pb_ship *ship, bool reached)
 	ship->since_ms = ship->now_ms;
 }
 
-/* Of what cannot be asked no gap is told, nor a stream refused, by it. */
+/* Of what cannot be asked only what it took says so: a unit or a part of it,
+ * or a gap. */
 static bool
-reached_it(const struct pb_ship *ship, const struct ship_request *r,
-    const struct pb_answer *answer)
+reached_it(const struct pb_ship *ship, const struct pb_answer *answer)
 {
-	return !ship->way.remembered || (r->kind == PB_ACTION_PACKETS &&
-	    answer->outcome != PB_OUTCOME_REFUSED);
+	return !ship->way.remembered || answer->outcome == PB_OUTCOME_HAS ||
+	    answer->acked != 0;
 }
 
 /*

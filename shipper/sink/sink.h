@@ -60,8 +60,9 @@ struct pb_sink_kind {
 	/* Its requests end where they are. */
 	void	(*destroy)(struct pb_sink *sink);
 	/* Start what the action says: ask which packets it has (unless it is
-	 * `remembered`), send a unit, tell a gap.  The end is told by `done`
-	 * later; on an error nothing was started. */
+	 * `remembered`), send a unit, tell a gap, which one that is
+	 * `remembered` has only where it is there to take packets.  The end is
+	 * told by `done` later; on an error nothing was started. */
 	int	(*start)(struct pb_sink *sink,
 		    const struct pb_sink_request *request,
 		    struct pb_err *err);

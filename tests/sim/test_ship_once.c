@@ -26,7 +26,6 @@ struct wire {
 	unsigned char	 sent[STREAMS + 1][NUMBERS];
 	bool		 told[STREAMS + 1][NUMBERS];
 	uint64_t	 repeats;
-	bool		 gaps_always;	/* are told, up or down */
 	unsigned	 more;		/* actions that others follow */
 };
 
@@ -61,12 +60,8 @@ wire_start(struct pb_sink *sink, const struct pb_sink_request *request,
 	(void)err;
 	assert_int_not_equal(a->kind, PB_ACTION_ASK);
 	wire.more += a->more;
-	/* On a wire nobody misses what is not there. */
-	if (a->kind == PB_ACTION_GAP)
-		answer.outcome = wire.gaps_always ? PB_OUTCOME_HAS :
-		    wire.outcome;
 	if (a->kind == PB_ACTION_GAP) {
-		if (answer.outcome == PB_OUTCOME_HAS)
+		if (wire.outcome == PB_OUTCOME_HAS)
 			memset(&wire.told[a->stream][first], 1,
 			    last - first + 1);
 	} else if (!pb_ship_stands(w->ship, a->request)) {
@@ -263,30 +258,64 @@ two_units_of_a_stream_go_in_their_order(void **state)
 	world_destroy(w);
 }
 
-/* It is down, whoever is told what of packets that are not there. */
+/* Within so long. */
+static bool
+says_that_it_answers(struct world *w, unsigned ms)
+{
+	bool said = false;
+
+	for (; ms > 0; ms--) {
+		world_run(w, 1);
+		said |= strstr(w->last_event, "answers again") != NULL;
+	}
+	return said;
+}
+
+/* All that waited is a letter, and nothing comes any more: what it is told of
+ * the gap says that it is there, and the letters may go. */
 static void
-a_gap_is_no_answer_of_a_wire(void **state)
+a_gap_waits_for_a_wire_and_says_that_it_is_there(void **state)
 {
 	struct world *w = wire_world(false);
 
 	(void)state;
 	wire.outcome = PB_OUTCOME_FAILED;
-	wire.gaps_always = true;
 	world_grow(w, 1, UNIT);
-	for (unsigned ms = 0; ms < 3 * RETRY_FOR_MS; ms++) {
-		world_run(w, 1);
-		assert_null(strstr(w->last_event, "answers again"));
-		if (ms == RETRY_FOR_MS)
-			world_grow(w, 1, 2 * UNIT);
-	}
-	assert_true(wire.told[1][1]);
-	assert_int_equal(count(1, 1, 2 * UNIT), 0);
+	assert_false(says_that_it_answers(w, 3 * RETRY_FOR_MS));
+	assert_int_equal(world_letters(w, 1, DEAD), UNIT);
+	assert_false(wire.told[1][1]);
+	assert_false(pb_ship_takes(w->ship, 1, UNIT));
 	wire.outcome = PB_OUTCOME_HAS;
-	world_grow(w, 1, 3 * UNIT);
-	world_run(w, RETRY_FOR_MS);
-	assert_non_null(strstr(w->last_event, "answers again"));
-	assert_int_equal(count(1, 2 * UNIT + 1, 3 * UNIT), UNIT);
+	assert_true(says_that_it_answers(w, RETRY_FOR_MS));
+	assert_true(wire.told[1][1] && wire.told[1][UNIT]);
+	assert_int_equal(world_status(w).state, PB_SHIP_IDLE);
+	assert_true(pb_ship_takes(w->ship, 1, UNIT));
 	world_destroy(w);
+}
+
+/* Its interface may be down, whatever is said of a unit that did not get so
+ * far. */
+static void
+what_a_wire_took_nothing_of_ends_no_back_off(void **state)
+{
+	static const enum pb_outcome outcomes[] = { PB_OUTCOME_REFUSED,
+	    PB_OUTCOME_STOPPED, PB_OUTCOME_PART };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct world *w = wire_world(false);
+
+		wire.outcome = PB_OUTCOME_FAILED;
+		world_grow(w, 1, UNIT);
+		world_run(w, 100);
+		wire.outcome = outcomes[i];
+		assert_false(says_that_it_answers(w, RETRY_FOR_MS / 2));
+		assert_int_equal(world_status(w).state, PB_SHIP_BACKOFF);
+		wire.outcome = PB_OUTCOME_HAS;
+		assert_true(says_that_it_answers(w, RETRY_FOR_MS));
+		assert_int_equal(count(1, 1, UNIT), UNIT);
+		world_destroy(w);
+	}
 }
 
 static void
@@ -485,7 +514,9 @@ main(void)
 		    what_is_malformed_of_a_unit_is_what_was_not_sent),
 		cmocka_unit_test(a_unit_that_was_cut_short_is_no_failure),
 		cmocka_unit_test(two_units_of_a_stream_go_in_their_order),
-		cmocka_unit_test(a_gap_is_no_answer_of_a_wire),
+		cmocka_unit_test(
+		    a_gap_waits_for_a_wire_and_says_that_it_is_there),
+		cmocka_unit_test(what_a_wire_took_nothing_of_ends_no_back_off),
 		cmocka_unit_test(a_crash_repeats_no_more_than_was_under_way),
 		cmocka_unit_test(
 		what_may_have_been_sent_is_a_letter_where_nothing_is_sent_twice),

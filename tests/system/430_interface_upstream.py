@@ -290,6 +290,20 @@ def what_waited_too_long_goes_out_when_it_is_requeued(t):
     wait_until(lambda: not out.letters(), "no letters")
 
 
+def what_waited_too_long_goes_out_when_the_link_is_up_though_nothing_comes(t):
+    out = Outlet(t, "retry_for = 2s")
+    out.take("eth0", numbered(1, 500))
+    out.ip("link", "set", "pb0", "down")
+    out.start()
+    wait_until(lambda: out.letters(), "dead letters", 20)
+    out.ip("link", "set", "pb0", "up")
+    wait_until(lambda: out.count() == 500, "the dead letters", HEALED)
+    wait_until(lambda: not out.letters(), "no letters")
+    equal(out.came(), list(range(1, 501)), "frames")
+    out.core.shipper.says("answers again after ")
+    equal(out.core.shipper.text().count("answers again"), 1, "answers")
+
+
 def it_says_what_is_missing(t):
     out = Outlet(t)
     out.take("eth0", numbered(1, 10))
@@ -466,6 +480,7 @@ if __name__ == "__main__":
          while_it_is_down_packets_wait_and_go_once,
          an_interface_that_is_made_again_is_opened_anew,
          what_waited_too_long_goes_out_when_it_is_requeued,
+         what_waited_too_long_goes_out_when_the_link_is_up_though_nothing_comes,
          it_says_what_is_missing,
          it_keeps_one_capability,
          whose_store_it_is_is_asked_with_all_rights,
