@@ -173,9 +173,12 @@ answered(struct pb_ship *ship, bool reached)
 	ship->probing = false;
 	if (ship->state == PB_SHIP_BACKOFF && !reached)
 		return;
-	if (ship->state == PB_SHIP_BACKOFF)
+	if (ship->state == PB_SHIP_BACKOFF && ship->attempts > 0)
 		ship_event(ship, PB_LOG_INFO, 0,
 		    "answers again after %u failed attempts", ship->attempts);
+	else if (ship->state == PB_SHIP_BACKOFF)
+		/* An ack of something else came before. */
+		ship_event(ship, PB_LOG_INFO, 0, "answers again");
 	ship->state = PB_SHIP_READY;
 	ship->since_ms = ship->now_ms;
 }
