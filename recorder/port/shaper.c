@@ -139,9 +139,19 @@ pb_shaped_take(struct pb_shaped *shaped, size_t want, size_t left,
 void
 pb_shaped_end(struct pb_shaped *shaped)
 {
+	struct pb_shaper *shaper = shaped->shaper;
+
+	if (shaper == NULL)
+		return;
 	if (shaped->waits)
-		TAILQ_REMOVE(&shaped->shaper->line, shaped, link);
+		TAILQ_REMOVE(&shaper->line, shaped, link);
 	shaped->waits = false;
+	if (!TAILQ_EMPTY(&shaper->line))
+		return;
+	/* Else what nobody waits for would be made up for as if late. */
+	pthread_mutex_lock(&shaper->lock);
+	shaper->rate.wanted = false;
+	pthread_mutex_unlock(&shaper->lock);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,15 +22,19 @@
 /* An answer that is sent, and when that ended. */
 struct answer {
 	struct pb_shaped shaped;
+	const char	*stream;
 	size_t		 left;
 	bool		 parked;
 	uint64_t	 end_ms;
+	size_t		 again;		/* another one follows; 0: none */
+	uint64_t	 sent;		/* with those before it */
 };
 
 static struct pb_conf_upstream section;
 static struct pb_shaper shaper;
 static struct answer answer[ANSWERS];
-static uint64_t now, sent;
+static _Atomic uint64_t now;
+static uint64_t sent;
 
 static int
 setup(void **state)
@@ -64,9 +69,28 @@ wake(void *arg)
 static void
 begin(int i, const char *stream, size_t bytes)
 {
-	answer[i] = (struct answer){ .left = bytes };
+	answer[i] = (struct answer){ .left = bytes, .stream = stream };
 	assert_true(pb_shaped_begin(&answer[i].shaped, &shaper, stream, wake,
 	    &answer[i]));
+}
+
+/* One after the other, without a pause. */
+static void
+begin_many(int i, const char *stream, size_t bytes)
+{
+	begin(i, stream, bytes);
+	answer[i].again = bytes;
+}
+
+static void
+ended(struct answer *a)
+{
+	a->end_ms = now;
+	if (a->again == 0)
+		return;
+	pb_shaped_end(&a->shaped);
+	assert_true(pb_shaped_begin(&a->shaped, &shaper, a->stream, wake, a));
+	a->left = a->again;
 }
 
 /* It takes all it gets: a peer that reads. */
@@ -79,9 +103,10 @@ send_some(struct answer *a)
 
 		a->parked = len == 0;
 		a->left -= len;
+		a->sent += len;
 		sent += len;
 		if (a->left == 0)
-			a->end_ms = now;
+			ended(a);
 	}
 }
 
@@ -98,6 +123,15 @@ run(uint64_t ms, uint64_t step)
 	}
 }
 
+/* The rate, of which a little may go ahead, and nothing is lost. */
+static void
+assert_rate(uint64_t bytes, uint64_t bits_per_s, uint64_t ms)
+{
+	uint64_t may = bits_per_s / 8 * ms / 1000;
+
+	assert_in_range(bytes, may - may / 50, may + may / 50);
+}
+
 static void
 all_of_them_share_the_rate(void **state)
 {
@@ -110,6 +144,60 @@ all_of_them_share_the_rate(void **state)
 		assert_in_range(sent, 9800000, 10200000);
 		for (int i = 0; i < ANSWERS; i++)
 			pb_shaped_end(&answer[i].shaped);
+	}
+}
+
+/* For an hour, looked at as rarely as by a machine that has other work. */
+static void
+over_a_long_time_it_is_what_was_said(void **state)
+{
+	static const uint64_t rates[] = { 8000, 64000, 1000000, 100000000 };
+	const uint64_t hour = 3600000;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		uint64_t random = 1, end;
+
+		section.rate_limit = rates[i];
+		pb_shaper_change(&shaper, &section, now);
+		for (int n = 0; n < ANSWERS; n++)
+			begin_many(n, "a/b", (size_t)rates[i] / (1u << n));
+		sent = 0;
+		for (end = now + hour; now < end;) {
+			random = random * 6364136223846793005u + 1;
+			run(1, 1 + (random >> 33) % 300);
+		}
+		assert_rate(sent, rates[i], hour);
+		for (int n = 0; n < ANSWERS; n++)
+			pb_shaped_end(&answer[n].shaped);
+	}
+}
+
+/* Whatever went before, a second and the burst is all that goes in one. */
+static void
+in_no_second_goes_more_than_one_and_the_burst(void **state)
+{
+	static const uint64_t bursts[] = { 0, 200000, 3000000 };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t burst = bursts[i] > 0 ? bursts[i] : RATE / 8 / 20;
+		uint64_t saved = burst < RATE / 8 * 2 ? burst : RATE / 8 * 2;
+
+		section.rate_burst = bursts[i];
+		pb_shaper_change(&shaper, &section, now);
+		for (unsigned second = 0; second < 200; second++) {
+			/* Nobody asks for anything in two of seven. */
+			if (second % 7 < 5)
+				begin(0, "a/b", 5000000);
+			sent = 0;
+			run(1000, 1);
+			assert_true(sent <= RATE / 8 + burst);
+			if (second % 7 == 0 && second > 0)
+				assert_true(sent >= RATE / 8 + saved - BLOCK);
+			pb_shaped_end(&answer[0].shaped);
+			answer[0].left = 0;
+		}
 	}
 }
 
@@ -143,6 +231,54 @@ the_first_place_in_priority_waits_for_one_answer_at_most(void **state)
 	assert_true(answer[0].end_ms < answer[3].end_ms);
 	assert_true(answer[3].end_ms < answer[2].end_ms);
 	assert_true(answer[2].end_ms < answer[1].end_ms);
+	assert_true(answer[1].end_ms > 0);
+}
+
+/* It asks for the next as soon as it has one. */
+static void
+as_long_as_the_first_place_asks_it_has_the_rate(void **state)
+{
+	(void)state;
+	strcpy(section.priority, "a/first, a/second");
+	pb_shaper_change(&shaper, &section, now);
+	begin_many(0, "a/other", 100000);
+	begin_many(1, "a/second", 100000);
+	run(10000, 1);
+	begin_many(2, "a/first", 50000);
+	begin_many(3, "a/first", 200000);
+	assert_true(answer[0].sent <= 100000);
+	assert_rate(answer[1].sent, RATE, 10000);
+	answer[1].sent = 0;
+	run(100000, 1);
+	assert_true(answer[1].sent <= 100000);
+	assert_rate(answer[2].sent + answer[3].sent, RATE, 100000);
+	/* Those of one stream take turns. */
+	assert_in_range(answer[3].sent / answer[2].sent, 3, 4);
+	answer[2].again = answer[3].again = 0;
+	answer[1].sent = 0;
+	run(10000, 1);
+	assert_rate(answer[1].sent, RATE, 10000);
+	assert_true(answer[0].sent <= 100000);
+}
+
+/* Who stands in the line keeps his place. */
+static void
+another_priority_counts_for_who_begins_after_it(void **state)
+{
+	(void)state;
+	strcpy(section.priority, "a/first, a/second");
+	pb_shaper_change(&shaper, &section, now);
+	begin(0, "a/other", 1000000);
+	begin(1, "a/second", 1000000);
+	begin(2, "a/first", 1000000);
+	run(100, 1);
+	strcpy(section.priority, "a/third, a/second");
+	pb_shaper_change(&shaper, &section, now);
+	begin(3, "a/third", 1000000);
+	run(5000, 1);
+	assert_true(answer[0].end_ms < answer[2].end_ms);
+	assert_true(answer[2].end_ms < answer[3].end_ms);
+	assert_true(answer[3].end_ms < answer[1].end_ms);
 	assert_true(answer[1].end_ms > 0);
 }
 
@@ -198,6 +334,56 @@ a_reload_counts_at_once_and_who_waits_goes_on(void **state)
 }
 
 static void
+each_of_many_reloads_counts_from_then_on(void **state)
+{
+	static const uint64_t rates[] = { RATE, RATE / 10, 3 * RATE, RATE / 2,
+	    20 * RATE };
+
+	(void)state;
+	begin_many(0, "a/b", 200000);
+	begin_many(1, "a/b", 300000);
+	for (unsigned i = 0; i < 100; i++) {
+		section.rate_limit = rates[i % 5];
+		pb_shaper_change(&shaper, &section, now);
+		sent = 0;
+		run(10000, 1);
+		assert_rate(sent, section.rate_limit, 10000);
+	}
+}
+
+static void *
+reload(void *arg)
+{
+	struct pb_conf_upstream mine = section;
+	_Atomic bool *ends = arg;
+
+	for (unsigned i = 0; !*ends; i++) {
+		mine.rate_limit = i % 2 == 0 ? 2 * RATE : RATE;
+		strcpy(mine.priority, i % 2 == 0 ? "a/b" : "b/c, a/b");
+		pb_shaper_change(&shaper, &mine, now);
+		(void)pb_shaper_closed(&shaper, now * 1000000);
+	}
+	return NULL;
+}
+
+/* From another thread; that it is whole is for a checker of threads to say. */
+static void
+it_may_be_changed_while_it_gives(void **state)
+{
+	_Atomic bool ends = false;
+	pthread_t thread;
+
+	(void)state;
+	begin_many(0, "a/b", 200000);
+	begin_many(1, "b/c", 300000);
+	assert_int_equal(pthread_create(&thread, NULL, reload, &ends), 0);
+	run(100000, 1);
+	ends = true;
+	pthread_join(thread, NULL);
+	assert_in_range(sent, RATE / 8 * 98, RATE / 8 * 204);
+}
+
+static void
 after_a_pause_the_burst_goes_at_once(void **state)
 {
 	(void)state;
@@ -243,6 +429,43 @@ it_is_closed_out_of_its_hours(void **state)
 	assert_false(pb_shaper_closed(&shaper, 22 * hour));
 }
 
+/* To the nanosecond, through midnight and at noon. */
+static void
+its_hours_begin_and_end_on_the_minute(void **state)
+{
+	const uint64_t second = 1000000000ull, minute = 60 * second;
+	const uint64_t day = 1700006400 * second;	/* midnight, UTC */
+	static const struct {
+		unsigned minute;
+		bool	 opens;
+	} edge[] = {
+		{ 0, true }, { 6 * 60, false }, { 12 * 60, true },
+		{ 12 * 60 + 1, false }, { 20 * 60 + 30, true },
+	};
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	tzset();
+	section.schedule.count = 2;
+	section.schedule.range[0].from = 20 * 60 + 30;
+	section.schedule.range[0].to = 6 * 60;
+	section.schedule.range[1].from = 12 * 60;
+	section.schedule.range[1].to = 12 * 60 + 1;
+	pb_shaper_change(&shaper, &section, now);
+	for (unsigned i = 0; i < sizeof(edge) / sizeof(edge[0]); i++) {
+		uint64_t at = day + edge[i].minute * minute;
+
+		assert_int_equal(pb_shaper_closed(&shaper, at),
+		    !edge[i].opens);
+		assert_int_equal(pb_shaper_closed(&shaper, at - 1),
+		    edge[i].opens && edge[i].minute != 0);
+	}
+	/* Without any it is never closed, from now on. */
+	section.schedule.count = 0;
+	pb_shaper_change(&shaper, &section, now);
+	assert_false(pb_shaper_closed(&shaper, day + 7 * 60 * minute));
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -250,13 +473,20 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(all_of_them_share_the_rate),
+		TEST(over_a_long_time_it_is_what_was_said),
+		TEST(in_no_second_goes_more_than_one_and_the_burst),
 		TEST(one_after_the_other_they_come_to_their_ends),
 		TEST(the_first_place_in_priority_waits_for_one_answer_at_most),
+		TEST(as_long_as_the_first_place_asks_it_has_the_rate),
+		TEST(another_priority_counts_for_who_begins_after_it),
 		TEST(who_takes_nothing_holds_up_nobody),
 		TEST(a_reload_counts_at_once_and_who_waits_goes_on),
+		TEST(each_of_many_reloads_counts_from_then_on),
+		TEST(it_may_be_changed_while_it_gives),
 		TEST(after_a_pause_the_burst_goes_at_once),
 		TEST(no_answer_takes_longer_than_some_seconds),
 		TEST(it_is_closed_out_of_its_hours),
+		TEST(its_hours_begin_and_end_on_the_minute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
