@@ -28,7 +28,8 @@ pb_rate_change(struct pb_rate *rate, uint64_t bits_per_s, uint64_t burst,
 {
 	if (rate->bytes_per_s > 0)
 		refill(rate, now_ms);
-	rate->at_ms = now_ms;
+	else if (now_ms > rate->at_ms)
+		rate->at_ms = now_ms;
 	set(rate, bits_per_s, burst);
 	if (rate->tokens > rate->burst)
 		rate->tokens = rate->burst;
@@ -80,6 +81,7 @@ pb_rate_wait_ms(struct pb_rate *rate, uint64_t now_ms)
 	return (lack + rate->bytes_per_s - 1) / rate->bytes_per_s;
 }
 
+/* Who comes late with an earlier time, of another thread, changes nothing. */
 static void
 refill(struct pb_rate *rate, uint64_t now_ms)
 {
@@ -88,7 +90,7 @@ refill(struct pb_rate *rate, uint64_t now_ms)
 	    (rate->wanted ? rate->bytes_per_s / LATE_PARTS : 0);
 	uint64_t full_ms = most * 1000 / rate->bytes_per_s + 1;
 
-	rate->at_ms = now_ms;
+	rate->at_ms += passed;
 	if (passed >= full_ms) {
 		rate->tokens = most;
 		rate->part = 0;

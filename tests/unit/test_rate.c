@@ -144,6 +144,10 @@ a_clock_that_stands_or_steps_back_gives_nothing(void **state)
 		continue;
 	assert_int_equal(pb_rate_take(&rate, 1000, 10000), 0);
 	assert_int_equal(pb_rate_take(&rate, 1000, 5), 0);
+	assert_int_equal(pb_rate_take(&rate, 1000, 10000), 0);
+	pb_rate_change(&rate, 16000, 0, 5);
+	assert_int_equal(pb_rate_take(&rate, 1000, 10000), 0);
+	assert_int_equal(pb_rate_wait_ms(&rate, 10000), 128);
 }
 
 int
