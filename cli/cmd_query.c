@@ -60,6 +60,9 @@ static int	run(struct pb_cli *, void *, char **, struct pb_err *);
 static int	check_usage(const struct opts *);
 static int	make_payload(struct query *, struct pb_err *);
 static int	run_query(struct query *, const char *, struct pb_err *);
+static int	open_query(struct query *, struct pb_query_opts *,
+		    struct pb_err *);
+static int	answer(struct query *, struct pb_err *);
 static int	run_count(struct query *, struct pb_err *);
 static int	explain(const struct query *, struct pb_err *);
 static int	run_rounds(struct query *, struct pb_err *);
@@ -250,43 +253,59 @@ run_query(struct query *query, const char *filter, struct pb_err *err)
 	bool opened, given = pb_cli_trailers_list(&query->opts->trailing,
 	    &trailers);
 	struct pb_repeats_opts repeats;
-	size_t passed_over;
 	int rc;
 
 	pb_cli_merging_ask(&query->opts->merging, given ? &trailers : NULL,
 	    &repeats, &opts);
 	pb_cli_catch_signals();
-	rc = open_output(query, err);
-	if (rc == 0)
-		rc = pb_cli_enter(query->cli, false, err);
-	if (rc == 0)
-		opts.once = pb_cli_yield(query->cli);
-	if (rc == 0)
-		rc = pb_cli_trailing_open(&query->trailing,
-		    &query->opts->trailing, query->cli->conf->node.pen, err);
-	if (rc == 0)
-		rc = pb_query_open(&query->query, &opts, err);
+	rc = open_query(query, &opts, err);
 	opened = query->query != NULL;
 	pb_cli_begun();
-	if (rc == 0) {
-		passed_over = pb_query_passed_over(query->query);
-		if (passed_over > 0)
-			pb_cli_note("the filter says nothing of the link type "
-			    "of %zu streams; they are left out", passed_over);
-		rc = query->opts->count ? run_count(query, err) :
-		    run_rounds(query, err);
-		if (rc == 0 && query->opts->explain)
-			rc = explain(query, err);
-		pb_cli_merging_told(&query->opts->merging, query->query);
-		if (rc == 0 && query->trailing != NULL)
-			rc = pb_cli_trailing_told(&query->opts->trailing,
-			    pb_trailing_counts(query->trailing));
-	}
+	if (rc == 0)
+		rc = answer(query, err);
 	pb_query_close(query->query);
 	pb_output_close(query->output);
 	pb_trailing_destroy(query->trailing);
 	if (pb_cli_stopped() != 0 && !(opened && opts.follow))
 		pb_cli_die(pb_cli_stopped());
+	return rc;
+}
+
+/* The output as who called, the rest with the store's rights. */
+static int
+open_query(struct query *query, struct pb_query_opts *opts,
+    struct pb_err *err)
+{
+	int rc = open_output(query, err);
+
+	if (rc == 0)
+		rc = pb_cli_enter(query->cli, false, err);
+	if (rc < 0)
+		return rc;
+	opts->once = pb_cli_yield(query->cli);
+	rc = pb_cli_trailing_open(&query->trailing, &query->opts->trailing,
+	    query->cli->conf->node.pen, err);
+	return rc < 0 ? rc : pb_query_open(&query->query, opts, err);
+}
+
+/* What it has, and what is to be said of it. */
+static int
+answer(struct query *query, struct pb_err *err)
+{
+	size_t passed_over = pb_query_passed_over(query->query);
+	int rc;
+
+	if (passed_over > 0)
+		pb_cli_note("the filter says nothing of the link type of %zu "
+		    "streams; they are left out", passed_over);
+	rc = query->opts->count ? run_count(query, err) :
+	    run_rounds(query, err);
+	if (rc == 0 && query->opts->explain)
+		rc = explain(query, err);
+	pb_cli_merging_told(&query->opts->merging, query->query);
+	if (rc == 0 && query->trailing != NULL)
+		rc = pb_cli_trailing_told(&query->opts->trailing,
+		    pb_trailing_counts(query->trailing));
 	return rc;
 }
 
