@@ -1,9 +1,10 @@
 /*
  * shipper/loop_impl.h - what the files of loop.h share
  *
- * loop.c turns; loop_letters.c is what dead letters and packets that come
- * late add to a turn, loop_pulls.c who pulls, loop_told.c what the recorder
- * tells of this.
+ * loop.c turns; loop_store.c takes the store and its news, loop_report.c says
+ * how it goes, loop_conf.c takes another configuration; loop_letters.c is what
+ * dead letters and packets that come late add to a turn, loop_pulls.c who
+ * pulls, loop_told.c what the recorder tells of this.
  */
 #ifndef PB_SHIPPER_LOOP_IMPL_H
 #define PB_SHIPPER_LOOP_IMPL_H
@@ -65,8 +66,43 @@ struct pb_loop {
 	char		 said[PB_ERR_TEXT_MAX];	/* the last trouble logged */
 };
 
-/* A trouble that stays is told once. */
+/* --- loop_store.c ------------------------------------------------------- */
+
+/*
+ * Once a second: take the store if it has come, leave it if it has gone,
+ * and the index if that was replaced.  Only a second shipper on the store is
+ * an error, and only at the start.
+ */
+int	loop_store_look(struct pb_loop *loop, struct pb_err *err);
+/* The index, and all that goes with it. */
+void	loop_store_close(struct pb_loop *loop);
+int	loop_upstream_start(struct pb_loop *loop,
+	    const struct pb_conf_upstream *conf, struct pb_err *err);
+/* A turn's part, with the index open: what streams have grown. */
+void	loop_store_scan(struct pb_loop *loop, uint64_t now_ms);
+/* One has, as pb_watch_each() tells it: to all upstreams. */
+void	loop_store_grown(void *loop, const struct pb_stream_info *stream);
+/* What the state has of those that have no section any more goes. */
+int	loop_store_forget(struct pb_loop *loop, struct pb_err *err);
+
+/* --- loop_report.c ------------------------------------------------------ */
+
+bool	loop_report_due(const struct pb_loop *loop, uint64_t now_ms);
+/* Gathered here, written by the keeper. */
+void	loop_report(struct pb_loop *loop);
+/* Before upstreams end: how long what waits has waited, too; and all that
+ * is being written is. */
+void	loop_report_last(struct pb_loop *loop);
+/* Whatever is not written yet of it is not. */
+void	loop_report_end(struct pb_loop *loop);
+
+/* A trouble that stays is logged once. */
 void	loop_say(struct pb_loop *loop, const char *text);
+
+/* --- loop_conf.c -------------------------------------------------------- */
+
+/* SIGHUP. */
+void	loop_reload(struct pb_loop *loop);
 
 /* --- loop_pulls.c ------------------------------------------------------- */
 
