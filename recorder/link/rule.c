@@ -8,18 +8,12 @@
  *			RTM_NEWTFILTER, bpf, with the action by its index
  *	pb_rule_unbind	RTM_DELTFILTER by preference; the qdisc if it is ours
  *	pb_rule_remove	and RTM_DELACTION, once the kernel has let go
- *
- * A filter is deleted by its preference number: by its handle older kernels
- * cannot where the program is longer than a notice of it may be.
  */
 #include "recorder/link/rule.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/pkt_cls.h>
-#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/tc_act/tc_mirred.h>
 #include <linux/gen_stats.h>
@@ -32,26 +26,18 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "recorder/link/rtnetlink.h"
+#include "recorder/link/rule_impl.h"
 
-#define INGRESS		TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
-#define EGRESS		TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
 #define COOKIE_MAGIC	"PBf"
 #define COOKIE_QDISC	1u		/* flag: it is ours */
 #define OWNER_BYTES	6u
 #define END_POLL_MS	5
-#define HANDLE		1u		/* a filter's, in its preference */
 
 /* What the action is looked at for. */
 struct look {
 	const uint8_t	*cookie;	/* of the rule */
 	bool		 ours;		/* it has that */
 	struct pb_rule_counts counts;
-};
-
-/* What a dump of filters is looked at for. */
-struct filters {
-	unsigned	count;
-	uint64_t	taken;		/* preference numbers, from ours on */
 };
 
 struct left {
@@ -76,18 +62,8 @@ static int	take_down(struct pb_rule *, uint64_t, struct pb_rule_counts *,
 static int	remove_left(struct left *, struct pb_rule *, struct pb_err *);
 static int	delete_action(struct pb_rule *, struct pb_err *);
 static void	on_left(void *, uint16_t, const uint8_t *, size_t);
-/* Filters */
-static int	has_qdisc(struct pb_rule *, unsigned, bool *, struct pb_err *);
-static void	on_qdisc(void *, uint16_t, const uint8_t *, size_t);
-static int	qdisc(struct pb_rule *, uint16_t, uint16_t, struct pb_err *);
+/* Interfaces */
 static int	make_qdisc(struct pb_rule *, struct pb_err *);
-static int	list_filters(struct pb_rule *, unsigned, uint32_t,
-		    struct filters *, struct pb_err *);
-static void	on_filter(void *, uint16_t, const uint8_t *, size_t);
-static int	pick_pref(struct pb_rule *, struct pb_err *);
-static int	add_filter(struct pb_rule *, const struct sock_filter *,
-		    unsigned, struct pb_err *);
-static int	delete_filter(struct pb_rule *, struct pb_err *);
 static void	on_link(void *, uint16_t, const uint8_t *, size_t);
 
 uint64_t
@@ -152,21 +128,21 @@ pb_rule_bind(struct pb_rule *rule, unsigned at,
 {
 	unsigned tries = 0;
 	bool there = false;
-	int rc = has_qdisc(rule, at, &there, err);
+	int rc = rule_qdisc_there(rule, at, &there, err);
 
 	if (rc < 0)
 		return pb_err_prefix(err, rc, "look at its rules");
 	rule->at = at;
 	rule->qdisc = !there;
 	do {	/* Again where another with the same number was quicker. */
-		rc = pick_pref(rule, err);
+		rc = rule_pref(rule, err);
 		if (rc == 0)
 			rc = write_action(rule, 0, err);
 		if (rc == 0 && !there)
 			rc = make_qdisc(rule, err);
 		there = true;
 		if (rc == 0)
-			rc = add_filter(rule, code, count, err);
+			rc = rule_filter_add(rule, code, count, err);
 	} while (rc == PB_EEXIST && ++tries < PB_RULE_PREFS_MAX);
 	if (rc < 0)
 		pb_rule_unbind(rule, NULL);
@@ -176,7 +152,7 @@ pb_rule_bind(struct pb_rule *rule, unsigned at,
 int
 pb_rule_unbind(struct pb_rule *rule, struct pb_err *err)
 {
-	struct filters in = { .count = 0 }, out = { .count = 0 };
+	struct rule_filters in = { .count = 0 }, out = { .count = 0 };
 	struct pb_rule_counts counts;
 	int rc;
 
@@ -185,15 +161,15 @@ pb_rule_unbind(struct pb_rule *rule, struct pb_err *err)
 	/* A preference number is ours as long as the action is in use. */
 	rc = pb_rule_look(rule, &counts, err);
 	if (rc == 0 && counts.bound)
-		rc = delete_filter(rule, err);
+		rc = rule_filter_delete(rule, err);
 	if (rc < 0 && rc != PB_ENOENT)
 		return pb_err_prefix(err, rc, "filter bpf");
 	/* Where it cannot be told who else is there, it stays. */
 	if (rule->qdisc &&
-	    list_filters(rule, rule->at, INGRESS, &in, NULL) == 0 &&
-	    list_filters(rule, rule->at, EGRESS, &out, NULL) == 0 &&
+	    rule_filters(rule, rule->at, RULE_INGRESS, &in, NULL) == 0 &&
+	    rule_filters(rule, rule->at, RULE_EGRESS, &out, NULL) == 0 &&
 	    in.count + out.count == 0)
-		(void)qdisc(rule, RTM_DELQDISC, 0, NULL);
+		(void)rule_qdisc(rule, RTM_DELQDISC, 0, NULL);
 	rule->at = 0;
 	rule->pref = 0;
 	rule->qdisc = false;
@@ -504,166 +480,19 @@ on_left(void *arg, uint16_t type, const uint8_t *body, size_t len)
 	}
 }
 
-/* --- filters ------------------------------------------------------------- */
-
-/* Is there a qdisc at the interface's ingress, whoever made it? */
-static int
-has_qdisc(struct pb_rule *rule, unsigned at, bool *there, struct pb_err *err)
-{
-	struct tcmsg body = { .tcm_family = AF_UNSPEC,
-	    .tcm_ifindex = (int)at };
-	struct tcmsg want = body;
-	int rc;
-
-	pb_rtnl_begin(&rule->message, RTM_GETQDISC, NLM_F_DUMP, &body,
-	    sizeof(body));
-	rc = pb_rtnl_ask(rule->fd, &rule->message, on_qdisc, &want, err);
-	*there = want.tcm_parent == TC_H_INGRESS;
-	return rc;
-}
-
-/* Kernels may dump those of all interfaces. */
-static void
-on_qdisc(void *arg, uint16_t type, const uint8_t *body, size_t len)
-{
-	struct tcmsg *want = arg, has;
-
-	if (type != RTM_NEWQDISC || len < sizeof(has))
-		return;
-	memcpy(&has, body, sizeof(has));
-	if (has.tcm_ifindex == want->tcm_ifindex &&
-	    has.tcm_parent == TC_H_INGRESS)
-		want->tcm_parent = TC_H_INGRESS;
-}
-
-static int
-qdisc(struct pb_rule *rule, uint16_t type, uint16_t flags, struct pb_err *err)
-{
-	struct tcmsg body = { .tcm_family = AF_UNSPEC,
-	    .tcm_ifindex = (int)rule->at, .tcm_parent = TC_H_CLSACT,
-	    .tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0) };
-
-	pb_rtnl_begin(&rule->message, type, flags, &body, sizeof(body));
-	pb_rtnl_text(&rule->message, TCA_KIND, "clsact");
-	return pb_rtnl_ask(rule->fd, &rule->message, NULL, NULL, err);
-}
+/* --- interfaces ---------------------------------------------------------- */
 
 /* It may be another's by now, who was quicker. */
 static int
 make_qdisc(struct pb_rule *rule, struct pb_err *err)
 {
-	int rc = qdisc(rule, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, err);
+	int rc = rule_qdisc(rule, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, err);
 
 	if (rc == PB_EEXIST) {
 		rule->qdisc = false;
 		rc = write_action(rule, 0, err);
 	}
 	return rc < 0 ? pb_err_prefix(err, rc, "qdisc clsact") : 0;
-}
-
-static int
-list_filters(struct pb_rule *rule, unsigned at, uint32_t parent,
-    struct filters *out, struct pb_err *err)
-{
-	struct tcmsg body = { .tcm_family = AF_UNSPEC,
-	    .tcm_ifindex = (int)at, .tcm_parent = parent };
-
-	pb_rtnl_begin(&rule->message, RTM_GETTFILTER, NLM_F_DUMP, &body,
-	    sizeof(body));
-	return pb_rtnl_ask(rule->fd, &rule->message, on_filter, out, err);
-}
-
-static void
-on_filter(void *arg, uint16_t type, const uint8_t *body, size_t len)
-{
-	struct filters *out = arg;
-	struct tcmsg has;
-	unsigned pref;
-
-	if (type != RTM_NEWTFILTER || len < sizeof(has))
-		return;
-	memcpy(&has, body, sizeof(has));
-	out->count++;
-	pref = TC_H_MAJ(has.tcm_info) >> 16;
-	if (pref >= PB_RULE_PREF && pref < PB_RULE_PREF + PB_RULE_PREFS_MAX)
-		out->taken |= UINT64_C(1) << (pref - PB_RULE_PREF);
-}
-
-/* The first that nobody has. */
-static int
-pick_pref(struct pb_rule *rule, struct pb_err *err)
-{
-	struct filters filters = { .count = 0 };
-	unsigned i = 0;
-	int rc = list_filters(rule, rule->at, INGRESS, &filters, err);
-
-	if (rc < 0)
-		return pb_err_prefix(err, rc, "look at its rules");
-	while (i < PB_RULE_PREFS_MAX &&
-	    (filters.taken & UINT64_C(1) << i) != 0)
-		i++;
-	if (i == PB_RULE_PREFS_MAX)
-		return pb_err_set(err, PB_ELIMIT, "preference numbers %u to "
-		    "%u are all taken", PB_RULE_PREF,
-		    PB_RULE_PREF + PB_RULE_PREFS_MAX - 1);
-	rule->pref = (uint16_t)(PB_RULE_PREF + i);
-	return 0;
-}
-
-/* With a number of its own it is no second one beside another's. */
-static int
-add_filter(struct pb_rule *rule, const struct sock_filter *code,
-    unsigned count, struct pb_err *err)
-{
-	struct tcmsg body = { .tcm_family = AF_UNSPEC,
-	    .tcm_ifindex = (int)rule->at, .tcm_parent = INGRESS,
-	    .tcm_handle = HANDLE,
-	    .tcm_info = TC_H_MAKE((uint32_t)rule->pref << 16,
-	    htons(ETH_P_ALL)) };
-	struct tc_mirred mirred = { .index = rule->action };
-	struct pb_buf *m = &rule->message;
-	uint16_t ops = (uint16_t)count;
-	size_t all, actions, action, options;
-	int rc;
-
-	pb_rtnl_begin(m, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &body,
-	    sizeof(body));
-	pb_rtnl_text(m, TCA_KIND, "bpf");
-	all = pb_rtnl_nest(m, TCA_OPTIONS);
-	pb_rtnl_put(m, TCA_BPF_OPS_LEN, &ops, sizeof(ops));
-	pb_rtnl_put(m, TCA_BPF_OPS, code, count * sizeof(code[0]));
-	pb_rtnl_u32(m, TCA_BPF_FLAGS_GEN, TCA_CLS_FLAGS_SKIP_HW);
-	actions = pb_rtnl_nest(m, TCA_BPF_ACT);
-	action = pb_rtnl_nest(m, 1);
-	pb_rtnl_text(m, TCA_ACT_KIND, "mirred");
-	options = pb_rtnl_nest(m, TCA_ACT_OPTIONS);
-	pb_rtnl_put(m, TCA_MIRRED_PARMS, &mirred, sizeof(mirred));
-	pb_rtnl_shut(m, options);
-	pb_rtnl_shut(m, action);
-	pb_rtnl_shut(m, actions);
-	pb_rtnl_shut(m, all);
-	rc = pb_rtnl_ask(rule->fd, m, NULL, NULL, err);
-	return rc < 0 ? pb_err_prefix(err, rc, "filter bpf") : 0;
-}
-
-static int
-delete_filter(struct pb_rule *rule, struct pb_err *err)
-{
-	struct tcmsg body = { .tcm_family = AF_UNSPEC,
-	    .tcm_ifindex = (int)rule->at, .tcm_parent = INGRESS,
-	    .tcm_info = TC_H_MAKE((uint32_t)rule->pref << 16,
-	    htons(ETH_P_ALL)) };
-	bool there = true;
-	int rc;
-
-	pb_rtnl_begin(&rule->message, RTM_DELTFILTER, 0, &body, sizeof(body));
-	pb_rtnl_text(&rule->message, TCA_KIND, "bpf");
-	rc = pb_rtnl_ask(rule->fd, &rule->message, NULL, NULL, err);
-	/* It went with its qdisc. */
-	if (rc < 0 && rc != PB_ENOENT &&
-	    has_qdisc(rule, rule->at, &there, NULL) == 0 && !there)
-		rc = 0;
-	return rc == PB_ENOENT ? 0 : rc;
 }
 
 static void
