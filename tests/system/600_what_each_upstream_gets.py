@@ -313,25 +313,18 @@ def rates_and_compression_change_while_packets_flow(t):
     s = Scene(t, "rate_limit = 2Mbit", "compress = none", "rate_burst = 0")
     s.start()
     pid = s.edge.shipper.pid
-    paths = [s.take(1200)]
-    for old, new in (("rate_limit = 2Mbit", "rate_limit = 8Mbit"),
-                     ("compress = none", "compress = zstd:3"),
-                     ("rate_burst = 0", "rate_burst = 64KiB"),
-                     ("rate_limit = 8Mbit", "rate_limit = 0"),
-                     ("compress = zstd:3", "compress = zstd")):
-        paths.append(s.take(600))
-        s.rewrite(old, new)
+    paths = [s.take(1200), *s.rewrite_each(
+        ("rate_limit = 2Mbit", "rate_limit = 8Mbit"),
+        ("compress = none", "compress = zstd:3"),
+        ("rate_burst = 0", "rate_burst = 64KiB"),
+        ("rate_limit = 8Mbit", "rate_limit = 0"),
+        ("compress = zstd:3", "compress = zstd"))]
     s.drained()
     equal(packets_of(s.core.query()),
           [p for path in paths for p in tcpdump(path, "")], "packets")
     equal(s.edge.shipper.pid, pid, "the shipper's pid")
     nothing_was_sent_twice(s)
     nothing_is_lost(s.relay, s.core)
-
-
-def clock(minutes):
-    """The local time of day so many minutes from now."""
-    return time.strftime("%H:%M", time.localtime(time.time() + 60 * minutes))
 
 
 def outside_its_schedule_an_upstream_waits(t):
@@ -342,19 +335,16 @@ def outside_its_schedule_an_upstream_waits(t):
     s.start()
     path = s.take(300)
     s.drained(s.all)
-    wait_until(lambda: s.upstream("some")["state"] ==
-               "waits for " + closed[11:16], "the state says until when")
+    s.waits_until("some", closed)
     time.sleep(3 * SLOW)            # three times its patience
     equal(s.relay.ends(), {}, "what came outside of the schedule")
     equal(s.edge.rows("dlq", "list"), [], "dead letters")
     equal(s.upstream("some")["backlog"], 300, "what waits")
     s.rewrite(closed, open_)
     s.drained()
-    wait_until(lambda: not s.upstream("some")["state"].startswith("waits"),
-               "it is open again")
+    s.is_open("some")
     s.rewrite(open_, closed)
-    wait_until(lambda: s.upstream("some")["state"].startswith("waits"),
-               "it waits again")
+    s.waits_until("some", closed)
     more = s.take(100)
     s.drained(s.all)
     s.rewrite(closed, "")
@@ -369,19 +359,11 @@ def streams_with_priority_are_served_first(t):
     s.start()
     s.take(4000)                    # of minutes
 
-    def first(count):
-        path = s.file(count)
-        s.edge.pb("import", "--node", NODE, "--interface", "eth9", path)
-
-    def of(node, interface):
-        return sum(end for key, end in node.ends().items()
-                   if key[1] == interface)
-
     for turn in range(1, 3):
-        first(20)
-        wait_until(lambda: of(s.relay, "eth9") == 20 * turn,
+        s.take_apart(20)
+        wait_until(lambda: ends_of(s.relay, APART) == 20 * turn,
                    "what has priority arrives", HEALED)
-        check(of(s.relay, IFACE) < 4000, "and the rest still waits")
+        check(ends_of(s.relay, IFACE) < 4000, "and the rest still waits")
     s.rewrite("rate_limit = 160kbit", "rate_limit = 0")
     s.rewrite("priority = lon1/eth9, *", "priority = *")
     s.drained()

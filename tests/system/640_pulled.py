@@ -194,17 +194,26 @@ def who_asks_and_acknowledges_nothing_is_as_good_as_away(t):
                                   "nothing since")
 
 
+def with_a_gap(node, last, stream="x/eth0"):
+    """Packets 1 to 10 and ten behind `last`; what is between is a gap."""
+    give(node, 1, 10, stream)
+    puller = Puller(node)
+    gap = one(puller)
+    declare(node, gap, 11, last)
+    give(node, last + 1, last + 10, stream)
+    return puller, gap
+
+
+def requeued(node):
+    return upstream(node)["dead_letters"]["requeued"]
+
+
 def what_was_not_pulled_is_deleted_last(t):
     node = edge(t, store=["segment_size = 1MiB", "retain_size = 4MiB"])
-    puller = Puller(node)
-    give(node, 1, 10, "z/eth0")
-    late = one(puller)
-    declare(node, late, 11, 30)
-    give(node, 31, 40, "z/eth0")
+    puller, late = with_a_gap(node, 30, "z/eth0")
     puller.pull(late)
     give(node, 15, 20, "z/eth0")
-    wait_until(lambda: upstream(node)["dead_letters"]["requeued"] == 1,
-               "what came late waits")
+    wait_until(lambda: requeued(node) == 1, "what came late waits")
     for n in range(3):
         give(node, n * 100 + 1, (n + 1) * 100, size=9000)
     give(node, 1, 100, "y/eth0", size=9000)
@@ -245,11 +254,7 @@ def what_has_expired_is_told_as_that(t):
 
 def packets_that_come_late_are_told_and_pulled(t):
     node = edge(t)
-    give(node, 1, 10)
-    puller = Puller(node)
-    stream = one(puller)
-    declare(node, stream, 11, 30)
-    give(node, 31, 40)
+    puller, stream = with_a_gap(node, 30)
     puller.pull(stream)
     equal(puller.gaps[stream], [(11, 30, "dead-lettered")], "gaps")
     puller.streams()
@@ -257,42 +262,32 @@ def packets_that_come_late_are_told_and_pulled(t):
     give(node, 25, 30)
     while len(puller.late) < 2:
         check(puller.streams(wait=20) != {}, "nothing came late")
-    wait_until(lambda: upstream(node)["dead_letters"]["requeued"] == 2,
-               "they wait")
+    wait_until(lambda: requeued(node) == 2, "they wait")
     for where, first, last in puller.late:
         _, head, body = puller.packets(where, first - 1)
         equal(puller.take(where, head, body), (first, last), "late")
         puller.ack(where, last, first=first)
-    wait_until(lambda: puller.streams() == {} and upstream(node)[
-        "dead_letters"]["requeued"] == 0, "none wait", HEALED)
+    wait_until(lambda: puller.streams() == {} and requeued(node) == 0,
+               "none wait", HEALED)
     all_of(puller, stream, node)
 
 
 def what_comes_late_before_its_gap_is_acknowledged_waits(t):
     node = edge(t)
-    give(node, 1, 10)
-    puller = Puller(node)
-    stream = one(puller)
-    declare(node, stream, 11, 20)
-    give(node, 21, 30)
+    puller, stream = with_a_gap(node, 20)
     puller.pull_to(stream, 10)
     check(puller.step(stream), "it is told of the gap")
     give(node, 11, 20)
     puller.pull_to(stream, 30)
-    wait_until(lambda: backlog(node) == 0 and upstream(node)[
-        "dead_letters"]["requeued"] == 1, "what came late waits")
+    wait_until(lambda: backlog(node) == 0 and requeued(node) == 1,
+               "what came late waits")
     puller.ack(stream, 20, first=11)
-    wait_until(lambda: upstream(node)["dead_letters"]["requeued"] == 0,
-               "none waits", HEALED)
+    wait_until(lambda: requeued(node) == 0, "none waits", HEALED)
 
 
 def what_came_late_is_settled_in_any_order_whoever_is_killed(t):
     node = edge(t)
-    give(node, 1, 10)
-    puller = Puller(node)
-    stream = one(puller)
-    declare(node, stream, 11, 600)
-    give(node, 601, 610)
+    puller, stream = with_a_gap(node, 600)
     puller.pull(stream)
     late = range(600, 10, -2)
     for n in late:
@@ -300,7 +295,7 @@ def what_came_late_is_settled_in_any_order_whoever_is_killed(t):
 
     def waits():
         puller.streams()        # it is there
-        return upstream(node)["dead_letters"]["requeued"]
+        return requeued(node)
 
     wait_until(lambda: waits() == len(late), "they wait", HEALED)
     for n in late[:-1]:

@@ -189,13 +189,11 @@ class Dialled(Scene):
 def rates_change_while_packets_flow(t):
     s = Dialled(t, two=["rate_limit = 2Mbit", "rate_burst = 0"]).start()
     pids = s.edge.recorder.pid, s.edge.shipper.pid
-    paths = [s.take(1200)]
-    for old, new in (("rate_limit = 2Mbit", "rate_limit = 8Mbit"),
-                     ("rate_burst = 0", "rate_burst = 64KiB"),
-                     ("rate_limit = 8Mbit", "rate_limit = 4Mbit"),
-                     ("rate_limit = 4Mbit", "rate_limit = 0")):
-        paths.append(s.take(600))
-        s.rewrite(old, new)
+    paths = [s.take(1200), *s.rewrite_each(
+        ("rate_limit = 2Mbit", "rate_limit = 8Mbit"),
+        ("rate_burst = 0", "rate_burst = 64KiB"),
+        ("rate_limit = 8Mbit", "rate_limit = 4Mbit"),
+        ("rate_limit = 4Mbit", "rate_limit = 0"))]
     s.drained()
     equal(packets_of(s.two.query()),
           [p for path in paths for p in tcpdump(path, "")], "packets")
@@ -204,19 +202,13 @@ def rates_change_while_packets_flow(t):
     nothing_is_lost(s.two)
 
 
-def clock(minutes):
-    """The local time of day so many minutes from now."""
-    return time.strftime("%H:%M", time.localtime(time.time() + 60 * minutes))
-
-
 def out_of_its_hours_a_puller_gets_nothing_and_waits(t):
     closed = "schedule = %s-%s" % (clock(120), clock(240))
     open_ = "schedule = %s-%s" % (clock(-60), clock(60))
     s = Dialled(t, relay=["streams = */*"],
                 two=[closed, "retry_for = 1s", "answer_timeout = 1s"]).start()
     path = s.take(300)
-    wait_until(lambda: s.upstream("two")["state"] ==
-               "waits for " + closed[11:16], "the state says until when")
+    s.waits_until("two", closed)
     puller, other = Puller(s.edge, "two"), Puller(s.edge, "relay")
     stream = list(other.streams())[0]
     equal(puller.streams(wait=1), {stream: 300}, "what is there")
@@ -242,11 +234,9 @@ def out_of_its_hours_a_puller_gets_nothing_and_waits(t):
     equal(puller.late, [(late, 15, 20)], "what came late is told")
     wait_until(lambda: len(s.two.query("--stream", "x/eth0").packets) == 16,
                "it comes for it", HEALED)
-    wait_until(lambda: not s.upstream("two")["state"].startswith("waits"),
-               "it is open again")
+    s.is_open("two")
     s.rewrite(open_, closed)
-    wait_until(lambda: s.upstream("two")["state"].startswith("waits"),
-               "it waits again")
+    s.waits_until("two", closed)
     more = s.take(100)
     s.rewrite(closed, "")
     s.drained()
@@ -260,22 +250,13 @@ def streams_with_priority_are_answered_first(t):
     s = Dialled(t, two=["rate_limit = 400kbit", "priority = lon1/eth9, *"])
     s.start()
     s.take(4000)                    # of minutes
-
-    def first(count):
-        path = s.file(count)
-        s.edge.pb("import", "--node", NODE, "--interface", "eth9", path)
-
-    def of(node, interface):
-        return sum(end for key, end in node.ends().items()
-                   if key[1] == interface)
-
-    first(20)
-    wait_until(lambda: of(s.two, "eth9") == 20, "it arrives", HEALED)
+    s.take_apart(20)
+    wait_until(lambda: ends_of(s.two, APART) == 20, "it arrives", HEALED)
     # Three others wait for what has begun: it goes before them.
     pullers = [Puller(s.edge, "two") for _ in range(5)]
     streams = pullers[0].streams()
     bulk = [name for name in streams if name.split("/")[1] == IFACE][0]
-    quick = [name for name in streams if name.split("/")[1] == "eth9"][0]
+    quick = [name for name in streams if name.split("/")[1] == APART][0]
     ends = []
 
     def ask(puller, stream):
@@ -291,7 +272,7 @@ def streams_with_priority_are_answered_first(t):
     for thread in threads:
         thread.join()
     check(quick in ends[:3], "its answer is among", ends)
-    check(of(s.two, IFACE) < 4000, "and the rest still waits")
+    check(ends_of(s.two, IFACE) < 4000, "and the rest still waits")
     s.rewrite("rate_limit = 1Mbit", "rate_limit = 0")
     s.rewrite("priority = lon1/eth9, *", "priority = *")
     s.drained()

@@ -15,7 +15,7 @@ import pngread
 import samples
 
 T0 = samples.T0
-NODE, IFACE = "lon1", "eth0"
+NODE, IFACE, APART = "lon1", "eth0", "eth9"
 STREAM = "/v1/streams/lon1/eth0/0123456789abcdef"
 READ_AGAIN = {"recorder": "reloaded configuration",
               "shipper": "configuration read again"}
@@ -68,9 +68,31 @@ class Taking:
         equal(status, 200, "the edge takes them: %s" % answer)
         return path
 
+    def take_apart(self, count):
+        """They come as the next ones of another stream, of APART."""
+        self.edge.pb("import", "--node", NODE, "--interface", APART,
+                     self.file(count))
+
     def upstream(self, name):
         return [u for u in self.edge.rows("status")[0]["upstreams"]
                 if u["name"] == name][0]
+
+    def waits_until(self, name, schedule):
+        """Its state says that it waits, and for what time."""
+        wait_until(lambda: self.upstream(name)["state"] == "waits for " +
+                   schedule[11:16], "the state of %s is: waits" % name)
+
+    def is_open(self, name):
+        wait_until(lambda: not self.upstream(name)["state"].startswith(
+            "waits"), name + " is open")
+
+    def rewrite_each(self, *changes):
+        """Before each of the changes some more come; their files."""
+        paths = []
+        for old, new in changes:
+            paths.append(self.take(600))
+            self.rewrite(old, new)
+        return paths
 
     def rewrite(self, old, new, said=READ_AGAIN):
         """A line of the edge's configuration, which its programs read."""
@@ -84,6 +106,16 @@ class Taking:
             os.kill(daemon.pid, signal.SIGHUP)
             wait_until(lambda: len(re.findall(said[who], daemon.text())) >
                        before, "a reload of the " + who)
+
+
+def clock(minutes):
+    """The local time of day so many minutes from now."""
+    return time.strftime("%H:%M", time.localtime(time.time() + 60 * minutes))
+
+
+def ends_of(node, interface):
+    """The last numbers that it has of this interface's streams."""
+    return sum(end for key, end in node.ends().items() if key[1] == interface)
 
 
 def gaps(node):
