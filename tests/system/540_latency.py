@@ -261,6 +261,13 @@ def trailers_make_no_other_packet(t):
     equal(latency(node, *taps, "x/c")["matched"], 0, "without a list")
     equal(latency(node, *taps, "x/c", "--trailers", "metamako,exablaze")
           ["matched"], 297, "by the list that is given")
+    written = []
+    for name in "ab":
+        written += "-r", t.path(name + ".pcapng")
+        node.pb("query", "-w", written[-1], "--stream", "x/" + name)
+    equal(of_files(*written)["matched"], 297, "files, each by its own list")
+    equal(of_files(*written, "--trailers", "none")["matched"], 0,
+          "by one list for all, which is none")
 
 
 def streams_that_are_out_of_order_need_a_window_as_long(t):
