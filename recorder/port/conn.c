@@ -410,8 +410,9 @@ static enum MHD_Result
 reply(struct conn *conn)
 {
 	const struct pb_answer *answer = pb_request_answer(conn->request);
-	size_t len = answer->body.len - answer->skip;
 	struct MHD_Response *response;
+	size_t len;
+	const uint8_t *body = pb_answer_body(answer, &len);
 	enum MHD_Result rc;
 	char seconds[16];
 
@@ -422,7 +423,7 @@ reply(struct conn *conn)
 		    on_piece, conn, NULL);
 	else
 		response = MHD_create_response_from_buffer(len,
-		    answer->body.data + answer->skip, MHD_RESPMEM_PERSISTENT);
+		    (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
 	snprintf(seconds, sizeof(seconds), "%u", answer->retry_after_s);

@@ -377,15 +377,15 @@ request_field(struct pb_request *request, const char *name,
 static ssize_t
 take_shaped(struct pb_request *request, void *out, size_t max)
 {
-	const struct pb_buf *body = &request->answer.body;
-	size_t at = request->answer.skip + request->taken;
-	size_t left = body->len - at;
+	size_t all;
+	const uint8_t *body = pb_answer_body(&request->answer, &all);
+	size_t left = all - request->taken;
 	size_t len = pb_shaped_take(&request->shaped, left < max ? left : max,
 	    left, request->service->now_ms);
 
 	request->parked = len == 0;
 	if (len > 0)
-		memcpy(out, body->data + at, len);
+		memcpy(out, body + request->taken, len);
 	request->taken += len;
 	return (ssize_t)len;
 }

@@ -90,6 +90,15 @@ struct pb_answer {
 	bool		 is_shaped;	/* by pb_request_take() as well */
 };
 
+/* The body of one that is not long. */
+static inline const uint8_t *
+pb_answer_body(const struct pb_answer *answer, size_t *len)
+{
+	*len = answer->body.len - answer->skip;
+	return *len > 0 ? answer->body.data + answer->skip :
+	    (const uint8_t *)"";
+}
+
 struct pb_request;
 
 /*

@@ -224,10 +224,11 @@ body_of(struct pb_request *request, uint8_t *out)
 	ssize_t got;
 
 	if (!answer->is_long) {
-		MUST(answer->body.len <= ANSWER_BYTES_MAX);
-		if (answer->body.len > 0)
-			memcpy(out, answer->body.data, answer->body.len);
-		return answer->body.len;
+		const uint8_t *body = pb_answer_body(answer, &len);
+
+		MUST(len <= ANSWER_BYTES_MAX);
+		memcpy(out, body, len);
+		return len;
 	}
 	for (unsigned turns = 0; (got = pb_request_take(request, out + len,
 	    ANSWER_BYTES_MAX - len)) != PB_ENOENT; turns++) {
