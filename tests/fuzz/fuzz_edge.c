@@ -4,10 +4,12 @@
  * The input is answers, one after the other: head lines of a letter and its
  * text, an empty line, the body.
  *
- *	S status    F, L, D, G, E   PB-First, PB-Last, PB-Digest, PB-Gap,
- *	                            Content-Encoding; `D =` is right
+ *	S status    F, L, D, G, E, N   PB-First, PB-Last, PB-Digest, PB-Gap,
+ *	                            Content-Encoding, PB-Next; `D =` is right
  *	B bytes     of the body (else all)
  *	R           over a connection that was made for it
+ *	C           it breaks off behind its head
+ *	O number    first of all: of that request under way, not of the oldest
  *	H           our recorder does not answer from now on; once more: it does
  *
  * They answer an edge of the shipper, whose HTTP client, clock and list of
@@ -33,7 +35,7 @@
 #define INPUT_BYTES_MAX	(1u << 20)
 #define FLIGHTS_MAX	64
 #define TURNS_MAX	400
-#define LINE_BYTES_MAX	96	/* as shipper/wire/http.c has them */
+#define LINE_BYTES_MAX	PB_HTTP_VALUE_MAX
 #define PATH_ROOT	"/v1/streams/"
 #define STREAMS_MAX	8	/* that our recorder takes */
 #define BODY_BYTES_MAX	(4u << 20)
@@ -245,7 +247,8 @@ want(struct pb_http_answer *out, const struct pb_http_request *request,
 {
 	static const struct { char letter; const char *name; } names[] = {
 		{ 'F', "PB-First" }, { 'L', "PB-Last" }, { 'D', "PB-Digest" },
-		{ 'G', "PB-Gap" }, { 'E', "Content-Encoding" } };
+		{ 'G', "PB-Gap" }, { 'E', "Content-Encoding" },
+		{ 'N', "PB-Next" } };
 
 	for (unsigned i = 0; i < PB_HTTP_WANTED_MAX; i++)
 		out->wanted[i] = "";
@@ -278,6 +281,11 @@ there_answers(const struct pb_http_request *request)
 	out.memory = &body;
 	if (out.status == 200 && request->head != NULL)
 		request->head(request->arg, &out);
+	if (t.has['C']) {
+		out.status = 0;
+		out.error = "it broke off";
+		pb_buf_clear(&body);
+	}
 	(void)pb_buf_cstr(&body);
 	if (out.status == 200 && request->line != NULL)
 		give_lines(request, &body, out.fresh);
@@ -522,16 +530,17 @@ check_ack(const struct pb_http_request *request, const char *path)
 
 /* --- a run ---------------------------------------------------------------- */
 
-/* The request that is oldest is answered. */
+/* The request that is oldest is answered, or the one that is named. */
 static void
 answer(struct pb_http *http)
 {
-	struct pb_http_request request = http->flight[0];
+	unsigned which = end - at > 2 && at[0] == 'O' ? at[2] % http->count : 0;
+	struct pb_http_request request = http->flight[which];
 	char path[sizeof(http->path[0])], said[PB_HTTP_HEADERS_MAX][128];
 
-	memcpy(path, http->path[0], sizeof(path));
-	memcpy(said, http->said[0], sizeof(said));
-	land(http, 0);
+	memcpy(path, http->path[which], sizeof(path));
+	memcpy(said, http->said[which], sizeof(said));
+	land(http, which);
 	if (request.peer->socket_path != NULL) {
 		here_answers(&request, path, said);
 		return;

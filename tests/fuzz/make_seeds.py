@@ -328,6 +328,16 @@ def edge_seeds():
     ok = told(200, b'{"acked":6}')
     two = pulled(1, 3, three) + pulled(4, 6, body((4, 5, 6)))
     yield "pulled", listed(row(6)) + none + two + ok + none + ok
+    parts = [pulled(n, n + 2, body((n, n + 1, n + 2)),
+                    b"N %d/300, %d/300\n" % (n + 5, n + 8))
+             for n in (1, 4, 7, 10)]
+    yield "next", listed(row(12)) + none + b"".join(parts) + ok * 6
+    yield "next-any-order", listed(row(12)) + none + parts[0] + (
+        b"O 1\n" + parts[2] + b"O 0\n" + parts[1] + parts[3] + ok * 6)
+    yield "next-breaks-off", listed(row(12)) + none + parts[0] + pulled(
+        4, 6, b"", b"C\nN 9/300\n") + parts[1] * 2 + ok * 3
+    yield "next-lies", listed(row(12)) + none + pulled(1, 3, three, (
+        b"N 4/300, 4/1, 9/99999999, x\n")) + parts[1] + parts[2] + ok * 6
     yield "zstd", listed(row(3)) + none + pulled(
         1, 3, zstd(three), b"E zstd\n") + ok + none
     yield "filtered", listed(row(902)) + none + pulled(
