@@ -116,6 +116,10 @@ def edge(t, *lines, store=(), shipper=True):
     node.start_recorder()
     if shipper:
         node.start_shipper()
+        # It is ready before it has looked for its store; until then acks are
+        # refused (503).
+        wait_until(lambda: os.path.exists(os.path.join(
+            node.store, "pulls.sock")), "pb-shipper has the store")
     return node
 
 
