@@ -343,14 +343,16 @@ def hostile_pullers_are_bounded_and_hurt_nobody(t):
         held.append(c)
         return c
 
+    # With those below fewer than one address may have open (256), though none
+    # of these has been seen to close by then.
     polls = [connect("/v1/streams?wait=60&since=" + puller.cursor)
-             for _ in range(200)]
+             for _ in range(150)]
     refused = 0
     for c in polls:
         with contextlib.suppress(socket.timeout):
             c.settimeout(0.05)
             refused += b" 503 " in c.recv(64)
-    check(refused >= 200 - 32, refused, "of 200 polls were refused")
+    check(refused >= 150 - 32, refused, "of 150 polls were refused")
     give(node, 4001, 4010)
     equal(b" 200 " in polls[0].recv(64), True, "the first is answered")
     for c in held:
