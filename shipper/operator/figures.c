@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "recorder/store/read/weigh.h"
 #include "shipper/ship/speed.h"
 
-#define PAGE		64	/* rows at a time */
 /* Configured ones, and as many that are configured no more: a reload may not
  * have forgotten those of before yet. */
 #define UPSTREAMS_MAX	(2 * PB_UPSTREAMS_MAX)
@@ -26,15 +26,15 @@ struct work {
 static int	add_upstreams(struct pb_figures *,
 		    const struct pb_figures_from *, struct pb_err *);
 static int	look_at(struct work *, const struct pb_upstream_row *);
-static int	add_cursors(struct work *);
-static int	add_cursor(struct work *, const struct pb_cursor_row *);
+static int	add_streams(struct work *);
+static int	add_stream(struct work *, const struct pb_stream_info *);
 static int	add_waiting(struct work *, const struct pb_stream_info *,
 		    uint64_t);
 static uint64_t	came_at(const struct pb_extent_info *,
 		    const struct pb_segment_info *, uint64_t, uint64_t);
 static int	add_forks(struct work *, const struct pb_cursor_row *);
-static void	add_configured(struct pb_figures *,
-		    const struct pb_figures_from *);
+static int	add_configured(struct pb_figures *,
+		    const struct pb_figures_from *, struct pb_err *);
 static int	add_edges(struct pb_figures *,
 		    const struct pb_figures_from *, struct pb_err *);
 static void	look_at_edge(struct pb_edge_figures *,
@@ -59,7 +59,7 @@ pb_figures_gather(struct pb_figures *out, const struct pb_figures_from *from,
 	if (from->state != NULL)
 		rc = add_upstreams(out, from, err);
 	if (rc == 0)
-		add_configured(out, from);
+		rc = add_configured(out, from, err);
 	if (rc == 0 && from->state != NULL)
 		rc = add_edges(out, from, err);
 	if (rc == 0)
@@ -130,54 +130,60 @@ look_at(struct work *work, const struct pb_upstream_row *row)
 	rc = pb_letters_total(work->from->letters, row->name, &up->dead,
 	    work->err);
 	if (rc == 0)
-		rc = add_cursors(work);
+		rc = add_streams(work);
+	return rc;
+}
+
+/* Of those that go there now: what was for it once waits no more, and what it
+ * has never been told of waits as well. */
+static int
+add_streams(struct work *work)
+{
+	const struct pb_conf_upstream *section = pb_conf_upstream(
+	    work->from->conf, work->up->row.name);
+	struct pb_upstream_figures *up = work->up;
+	const struct pb_stream_info *stream;
+	char name[PB_STREAM_NAME_MAX];
+	struct pb_rows rows;
+	int rc = 0;
+
+	if (work->from->index == NULL || section == NULL)
+		return 0;
+	pb_rows_all(&rows, work->from->index, PB_TABLE_STREAMS, NULL,
+	    work->err);
+	while (rc == 0 && (stream = pb_rows_next(&rows)) != NULL)
+		if (pb_glob_list_match(section->streams,
+		    pb_stream_name(name, &stream->key)))
+			rc = add_stream(work, stream);
 	if (up->waits_ns >= PB_FIGURES_FRESH_NS)
 		up->left_ns = left_ns(up->backlog, up->row.pps,
 		    up->row.comes_pps);
-	return rc;
+	return rc < 0 ? rc : rows.rc;
 }
 
+/* What waits of one stream, and for how long.  Where its cursor cannot be read
+ * the upstream is asked, and until then all of it waits. */
 static int
-add_cursors(struct work *work)
+add_stream(struct work *work, const struct pb_stream_info *stream)
 {
-	struct pb_cursor_row *page = calloc(PAGE, sizeof(*page));
-	struct pb_stream_key after;
-	int n = 0, rc;
+	struct pb_cursor_row cursor = { .acked = 0 };
+	struct pb_state *state = work->from->state;
+	uint64_t done;
+	int rc = 0;
 
-	if (page == NULL)
-		return pb_err_set(work->err, PB_ENOMEM,
-		    "no memory for streams");
-	do {
-		if (n > 0)
-			after = page[n - 1].key;
-		n = pb_state_cursors(work->from->state, work->up->row.name,
-		    n > 0 ? &after : NULL, page, PAGE, work->err);
-		rc = n < 0 ? n : 0;
-		for (int i = 0; i < n && rc == 0; i++)
-			rc = add_cursor(work, &page[i]);
-	} while (rc == 0 && n == PAGE);
-	free(page);
-	return rc;
-}
-
-/* What waits of one stream, and for how long. */
-static int
-add_cursor(struct work *work, const struct pb_cursor_row *cursor)
-{
-	struct pb_stream_info info;
-	uint64_t done = cursor->released > cursor->acked ? cursor->released :
-	    cursor->acked;
-	int rc = add_forks(work, cursor);
-
-	if (rc < 0 || work->from->index == NULL)
+	if (state != NULL)
+		rc = pb_state_cursor(state, work->up->row.name, &stream->key,
+		    &cursor, work->err);
+	if (rc > 0)
+		rc = add_forks(work, &cursor);
+	if (rc < 0 && rc != PB_EFORMAT)
 		return rc;
-	rc = pb_index_stream(work->from->index, &cursor->key, &info,
-	    work->err);
+	done = cursor.released > cursor.acked ? cursor.released : cursor.acked;
 	/* Dead letters wait for nobody. */
-	if (rc <= 0 || info.last_seq <= done)
-		return rc < 0 ? rc : 0;
-	work->up->backlog += info.last_seq - done;
-	return add_waiting(work, &info, done + 1);
+	if (stream->last_seq <= done)
+		return 0;
+	work->up->backlog += stream->last_seq - done;
+	return add_waiting(work, stream, done + 1);
 }
 
 static int
@@ -250,27 +256,32 @@ add_forks(struct work *work, const struct pb_cursor_row *cursor)
 }
 
 /* Upstreams of the configuration, those that no shipper has met yet too. */
-static void
-add_configured(struct pb_figures *out, const struct pb_figures_from *from)
+static int
+add_configured(struct pb_figures *out, const struct pb_figures_from *from,
+    struct pb_err *err)
 {
-	for (size_t i = 0; i < from->conf->upstreams; i++) {
-		const struct pb_conf_upstream *is = &from->conf->upstream[i];
-		struct pb_upstream_figures *up = pb_figures_upstream(out,
-		    is->name);
+	struct work work = { .from = from, .err = err };
+	int rc = 0;
 
-		if (up == NULL && out->upstreams == UPSTREAMS_MAX)
+	for (size_t i = 0; i < from->conf->upstreams && rc == 0; i++) {
+		const struct pb_conf_upstream *is = &from->conf->upstream[i];
+
+		work.up = pb_figures_upstream(out, is->name);
+		if (work.up == NULL && out->upstreams == UPSTREAMS_MAX)
 			continue;
-		if (up == NULL) {
-			up = &out->upstream[out->upstreams++];
-			strcpy(up->row.name, is->name);
-			snprintf(up->row.url, sizeof(up->row.url), "%.255s",
-			    is->url);
-			up->state = "not running";
+		if (work.up == NULL) {
+			work.up = &out->upstream[out->upstreams++];
+			strcpy(work.up->row.name, is->name);
+			snprintf(work.up->row.url, sizeof(work.up->row.url),
+			    "%.255s", is->url);
+			work.up->state = "not running";
+			rc = add_streams(&work);
 		}
-		up->requeue = is->requeue_manual ? "manual" : "auto";
-		up->delivery = pb_conf_interface(is) == NULL ? "once" :
+		work.up->requeue = is->requeue_manual ? "manual" : "auto";
+		work.up->delivery = pb_conf_interface(is) == NULL ? "once" :
 		    is->at_most_once ? "at-most-once" : "at-least-once";
 	}
+	return rc;
 }
 
 /* --- edges ---------------------------------------------------------------- */

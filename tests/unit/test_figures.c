@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "shipper/operator/figures.h"
+#include "tests/unit/letters_fixture.h"
 
 #define UPSTREAMS	2
 #define S		1000000000ull
@@ -163,6 +164,62 @@ those_that_no_shipper_has_met_are_told(void **state)
 	free(conf);
 }
 
+/* Packets of a stream of three segments that wait for it. */
+static uint64_t
+waits(const struct bench *b, struct pb_conf *conf, const char *name)
+{
+	struct pb_figures figures = { .upstreams = 0 };
+	const struct pb_upstream_figures *up;
+	uint64_t packets;
+	struct pb_err err;
+
+	assert_int_equal(pb_figures_gather(&figures, &(struct pb_figures_from){
+	    .state = b->state, .letters = b->letters,
+	    .index = pb_store_index(b->f.store), .conf = conf,
+	    .now_ns = UINT64_MAX / 2 }, &err), 0);
+	up = pb_figures_upstream(&figures, name);
+	assert_non_null(up);
+	packets = up->backlog;
+	assert_int_equal(packets > 0, up->backlog_bytes > 0);
+	assert_int_equal(packets > 0, up->left_ns == UINT64_MAX);
+	pb_figures_finish(&figures);
+	return packets;
+}
+
+static void
+what_waits_is_what_the_configuration_sends(void **state)
+{
+	struct pb_conf *conf = calloc(1, sizeof(*conf));
+	struct pb_cursor_row row = { .acked = PER, .released = PER };
+	struct pb_upstream_row core = { .name = "core",
+	    .state = PB_SHIP_IDLE, .url = "http://core:1" };
+	struct bench b;
+
+	(void)state;
+	assert_non_null(conf);
+	bench_init(&b, 3);
+	row.key = b.f.key;
+	assert_int_equal(pb_state_begin(b.state, NULL), 0);
+	pb_state_put_upstream(b.state, &core);
+	pb_state_put_cursor(b.state, "core", &row);
+	assert_int_equal(pb_state_commit(b.state), 0);
+	conf->upstreams = 2;
+	strcpy(conf->upstream[0].name, "core");
+	strcpy(conf->upstream[1].name, "hub");
+	strcpy(conf->upstream[0].streams, "*");
+	strcpy(conf->upstream[1].streams, "*");
+	assert_int_equal(waits(&b, conf, "core"), 2 * PER);
+	/* No shipper has told it of the stream yet. */
+	assert_int_equal(waits(&b, conf, "hub"), 3 * PER);
+	/* It went there once. */
+	strcpy(conf->upstream[0].streams, "other/*");
+	strcpy(conf->upstream[1].streams, "other/*");
+	assert_int_equal(waits(&b, conf, "core"), 0);
+	assert_int_equal(waits(&b, conf, "hub"), 0);
+	bench_finish(&b);
+	free(conf);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -174,6 +231,7 @@ main(void)
 		TEST(what_is_not_known_is_not_told),
 		TEST(without_any_there_is_nothing),
 		TEST(those_that_no_shipper_has_met_are_told),
+		TEST(what_waits_is_what_the_configuration_sends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
