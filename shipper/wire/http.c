@@ -99,6 +99,7 @@ pb_http_send(struct pb_http *http, const struct pb_http_request *request,
 	t->moved_queued = 0;
 	memset(t->wanted, 0, sizeof(t->wanted));
 	t->heard = 0;
+	t->connects = false;
 	t->answer.max = request->answer_max > 0 && request->line == NULL ?
 	    request->answer_max : PB_HTTP_ANSWER_MAX;
 	TAILQ_INSERT_TAIL(&http->busy, t, link);
@@ -201,6 +202,10 @@ http_finished(CURL *easy, CURLcode code)
 
 	pb_curl.curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
 	t = (struct transfer *)(void *)private;
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		t->http->missed |= http_bit(t->request.peer);
+	else if (code == CURLE_OK)
+		t->http->missed &= ~http_bit(t->request.peer);
 	if (code == CURLE_OK)
 		pb_curl.curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE,
 		    &status);

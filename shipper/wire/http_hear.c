@@ -33,9 +33,10 @@ http_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	static const int bytes = UNIX_SEND_BYTES;
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
 	    address->protocol);
+	struct transfer *t = arg;
 
-	(void)arg;
 	(void)purpose;
+	t->connects = true;
 	if (fd >= 0 && address->family == AF_UNIX)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes,
 		    sizeof(bytes));

@@ -7,8 +7,10 @@
 #ifndef PB_SHIPPER_HTTP_IMPL_H
 #define PB_SHIPPER_HTTP_IMPL_H
 
+#include <string.h>
 #include <sys/queue.h>
 
+#include "base/digest.h"
 #include "shipper/wire/curl.h"
 #include "shipper/wire/http.h"
 
@@ -18,6 +20,7 @@ struct transfer {
 	CURL		*easy;
 	curl_socket_t	 fd;		/* that it waits for; or
 					 * CURL_SOCKET_BAD */
+	bool		 connects;	/* a socket was made for it */
 	struct curl_slist *headers;
 	struct pb_http_request request;	/* path and headers not kept */
 	size_t		 at;		/* sent of the body */
@@ -44,7 +47,10 @@ struct pb_http {
 	int		 epoll;		/* sockets that are waited for */
 	uint64_t	 timer_ms;	/* libcurl has something to do then */
 	uint64_t	 look_ms;	/* the next look for silence */
+	uint64_t	 nudge_ms;	/* when libcurl was last nudged */
 	unsigned	 paused;	/* transfers, by their rates */
+	uint64_t	 missed;	/* peers that were not reached in time,
+					 * each a bit of http_bit() */
 	uint64_t	 turn;		/* of libcurl's work */
 };
 
@@ -58,6 +64,13 @@ void	http_finished(CURL *easy, CURLcode code);
 /* http_set.c */
 int	http_set(struct transfer *t, struct pb_err *err);
 long	http_connect_ms(const struct transfer *t);
+
+/* A peer's, which others may have as well. */
+static inline uint64_t
+http_bit(const struct pb_http_peer *peer)
+{
+	return (uint64_t)1 << pb_digest(peer->url, strlen(peer->url)) % 64;
+}
 
 /* By its rate; libcurl may ask again for what waits. */
 static inline void

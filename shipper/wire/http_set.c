@@ -83,8 +83,12 @@ set_common(const struct transfer *t, const char *url)
 	SET(CURLOPT_USERAGENT, "PacketBroker/" PB_VERSION);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	/* The time of a connection may be over before the last address. */
+	SET(CURLOPT_DNS_SHUFFLE_ADDRESSES, (t->http->missed &
+	    http_bit(t->request.peer)) != 0 ? 1L : 0L);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, http_connect_ms(t));
 	SET(CURLOPT_OPENSOCKETFUNCTION, http_on_open);
+	SET(CURLOPT_OPENSOCKETDATA, t);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);

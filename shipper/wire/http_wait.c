@@ -20,12 +20,15 @@
 #define EVENTS_MAX		256	/* of sockets, in one turn */
 #define LOOK_MS_MIN		20u	/* between two looks for silence */
 #define LOOKS			8u	/* while a request may be silent */
+#define NUDGE_MS		200u	/* between two, of what connects */
 
 static int	on_socket(CURL *, curl_socket_t, int, void *, void *);
 static int	on_timer(CURLM *, long, void *);
 static int	wait_ms(const struct pb_http *, uint64_t, uint64_t);
 static CURLMcode act(struct pb_http *);
 static int	ready(uint32_t);
+static uint64_t	nudge(struct pb_http *, uint64_t, uint64_t);
+static bool	connects(struct transfer *);
 static uint64_t	resume(struct pb_http *, uint64_t, uint64_t);
 static uint64_t	look_for_silence(struct pb_http *, uint64_t, uint64_t);
 static uint64_t	silence_ms(const struct transfer *);
@@ -75,8 +78,8 @@ pb_http_wait(struct pb_http *http, const int *fds, unsigned count,
 		polled[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
 	polled[count] = (struct pollfd){ .fd = http->epoll,
 	    .events = POLLIN };
-	timeout_ms = look_for_silence(http, resume(http, timeout_ms, now_ms),
-	    now_ms);
+	timeout_ms = look_for_silence(http, resume(http, nudge(http,
+	    timeout_ms, now_ms), now_ms), now_ms);
 	if (poll(polled, count + 1, wait_ms(http, timeout_ms, now_ms)) < 0 &&
 	    errno != EINTR)
 		return pb_err_sys(err, "wait for the network");
@@ -171,6 +174,47 @@ on_timer(CURLM *multi, long timeout_ms, void *arg)
 	http->timer_ms = timeout_ms < 0 ? UINT64_MAX :
 	    pb_clock_mono_ms() + (uint64_t)timeout_ms;
 	return 0;
+}
+
+/* --- connecting --------------------------------------------------------- */
+
+/*
+ * Each of a name's addresses has a part of the time, after which libcurl
+ * closes its socket.  It begins with the next one when it looks again, and of
+ * 7.88 nothing makes it look, but the end of all of the time: there is no
+ * socket to be told of, and it has set no timer.  Who goes on looks at once.
+ * Returns how long to wait at most.
+ */
+static uint64_t
+nudge(struct pb_http *http, uint64_t timeout_ms, uint64_t now_ms)
+{
+	bool due = now_ms - http->nudge_ms >= NUDGE_MS, any = false;
+	struct transfer *t;
+
+	TAILQ_FOREACH(t, &http->busy, link) {
+		if (!connects(t))
+			continue;
+		any = true;
+		if (!due)
+			continue;
+		pb_curl.curl_easy_pause(t->easy, CURLPAUSE_RECV);
+		pb_curl.curl_easy_pause(t->easy, CURLPAUSE_CONT);
+		http->timer_ms = now_ms;
+	}
+	if (due)
+		http->nudge_ms = now_ms;
+	return any && timeout_ms > NUDGE_MS ? NUDGE_MS : timeout_ms;
+}
+
+static bool
+connects(struct transfer *t)
+{
+	curl_off_t took_us = 0;
+
+	if (t->connects && pb_curl.curl_easy_getinfo(t->easy,
+	    CURLINFO_CONNECT_TIME_T, &took_us) == CURLE_OK && took_us > 0)
+		t->connects = false;
+	return t->connects;
 }
 
 /* --- the rate ----------------------------------------------------------- */
