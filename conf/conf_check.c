@@ -17,6 +17,9 @@
 #define INDEX_RATIO	16384u
 #define RING_BYTES_MIN	(1u << 20)	/* of the buffer, for each thread */
 #define SNAPLEN_ALL	262144u		/* cuts nothing */
+/* Bits a second: [listen] body_rate_min where nothing else is said, and what
+ * answers are given time for (shipper/wire/http.h). */
+#define RATE_MIN	8000u
 #define EDGES_MAX	PB_CAPTURES_MAX
 #define CIRCLE_TEXT_MAX	240		/* bytes of its interfaces' names */
 
@@ -243,6 +246,11 @@ pb_conf_check_upstream(const void *section, const char **key,
 
 	if (pb_conf_interface(upstream) != NULL)
 		return check_interface(upstream, key, err);
+	*key = "rate_limit";
+	if (upstream->rate_limit > 0 && upstream->rate_limit < RATE_MIN)
+		return pb_err_set(err, PB_EINVAL, "bodies that come slower "
+		    "than 8kbit are cut off; write 8kbit at least, or 0 for no "
+		    "limit");
 	return pb_conf_pulled(upstream) ? check_pulled(upstream, key, err) :
 	    check_peer(upstream, key, err);
 }

@@ -71,6 +71,7 @@ static const struct refusal values_of_an_upstream_keep_their_bounds[] = {
 	    "little; write at least 1MiB" },
 	{ UP "window = 64\n", 8, "too little" },
 	{ UP "rate_limit = 100\n", 8, "is no rate" },
+	{ UP "rate_limit = 7kbit\n", 8, "rate_limit: bodies that come slower" },
 	{ UP "rate_burst = 2GiB\n", 8, "rate_burst: '2GiB' is out of range" },
 	{ UP "compress = gzip\n", 8, "compress: 'gzip' is no compression; "
 	    "write none, zstd or zstd:3" },
