@@ -356,6 +356,9 @@ keep(struct pb_pull *pull, struct pb_pull_stream *s,
 	bool fits = of->first == action->number + 1 && of->last >= of->first &&
 	    of->last <= INT64_MAX;
 
+	/* What is past all that it has is no gap, yet. */
+	if (of->reason != 0 && of->last > s->there && of->first <= s->there)
+		of->last = s->there;
 	if (fits && piece != NULL)
 		pull_end_piece(pull, s, piece, of->last);
 	else if (fits)

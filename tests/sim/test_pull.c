@@ -91,6 +91,26 @@ a_gap_among_what_is_known_to_follow_comes_in_its_turn(void **state)
 	assert_int_equal(status(w).failures, 0);
 }
 
+/* Else the stream would never go on. */
+static void
+a_gap_past_all_that_the_edge_has_is_taken_up_to_there(void **state)
+{
+	struct world *w = *state;
+
+	w->gap_first = 101;
+	w->gap_last = INT64_MAX;
+	grows(w, 150);
+	run(w, 1000);
+	assert_int_equal(w->at[0]->here, 150);
+	w->gap_last = 150;
+	grows(w, 300);
+	run(w, 1000);
+	assert_int_equal(w->at[0]->here, 300);
+	assert_int_equal(w->at[0]->kept[100], 1);
+	assert_int_equal(w->at[0]->kept[150], 0);
+	assert_int_equal(w->at[0]->kept[151], 1);
+}
+
 /* What expires is the first of what is asked for, and more than one piece. */
 static void
 what_was_known_to_follow_and_has_expired_is_a_gap(void **state)
@@ -712,6 +732,7 @@ main(void)
 		TEST(what_is_handed_over_is_as_much_at_a_time_as_a_sender_sends),
 		TEST(what_is_said_to_follow_and_does_not_costs_no_packet),
 		TEST(a_gap_among_what_is_known_to_follow_comes_in_its_turn),
+		TEST(a_gap_past_all_that_the_edge_has_is_taken_up_to_there),
 		TEST(what_was_known_to_follow_and_has_expired_is_a_gap),
 		TEST(who_has_much_under_way_lets_others_go_first),
 		TEST(what_waits_keeps_to_the_window_and_to_the_budget),
