@@ -24,6 +24,7 @@ LOOK_S = 0.0003
 PATIENCE_S = 10                 # for a packet to arrive
 FLUSH = "flush_interval = 10ms"
 INTERFACE = "pb1"
+PULLED = OURS + ", pulled by the core"
 
 
 def socket_inside(netns, interface):
@@ -90,23 +91,29 @@ def at(values, part):
 
 
 class Link:
-    """The edge, the core, and the wire."""
+    """The edge, the core that it pushes to, and the wire."""
 
     def __init__(self, t):
-        tx, rx = t.netns("tx"), t.netns("rx")
-        t.veth(tx, "pb0", rx, INTERFACE)
-        self.core = t.node("core", listen=True, store=[FLUSH])
-        self.edge = t.node("edge", captures=[INTERFACE], netns=rx,
-                           upstreams={"core": self.core}, store=[FLUSH])
+        tx, self.netns = t.netns("tx"), t.netns("rx")
+        t.veth(tx, "pb0", self.netns, INTERFACE)
         self.out = socket_inside(tx, "pb0")
+        self.make(t)
+
+    def make(self, t):
+        self.core = t.node("core", listen=True, store=[FLUSH])
+        self.edge = t.node("edge", captures=[INTERFACE], netns=self.netns,
+                           upstreams={"core": self.core}, store=[FLUSH])
+
+    def run(self):
+        self.core.start()
+        self.edge.start()
 
     def send(self, number):
         self.out.send(samples.eth(number, FRAME_BYTES))
 
     def start(self):
         """The first packet makes the stream, at both ends."""
-        self.core.start()
-        self.edge.start()
+        self.run()
         self.send(0)
         wait_until(lambda: self.core.ends(), "the stream at the core")
         (key, _), = self.core.streams().items()
@@ -120,7 +127,23 @@ class Link:
             shutil.rmtree(node.store)
 
 
-def measure_round(row, link):
+class Pulled(Link):
+    """A core that dials the edge, where that is."""
+
+    def make(self, t):
+        self.edge = t.node("dialled", captures=[INTERFACE],
+                           netns=self.netns, listen=True, store=[FLUSH],
+                           extra="allow = pull:dialling\n")
+        self.core = t.node("dialling", edges={"dialled": [self.edge.url]},
+                           store=[FLUSH])
+
+    def run(self):
+        self.edge.start_recorder()
+        self.core.start_recorder()
+        self.core.start_shipper(netns=self.netns)
+
+
+def measure_round(row, link, name):
     count = row.amount(FULL, QUICK) + WARM_UP
     path = link.start()
     edge, core = Stage(link.edge, path), Stage(link.core, path)
@@ -128,32 +151,35 @@ def measure_round(row, link):
     edge.asker.close()
     core.asker.close()
     link.stop(1 + count)
-    for name, times in ((OURS, core.times),
+    for what, times in ((name, core.times),
                         ("of it, until durable at the edge", edge.times)):
         took = [1000 * (b - a) for a, b in zip(sent, times)][1 + WARM_UP:]
-        row.note(name, "median ms", statistics.median(took))
-        row.note(name, "p99 ms", at(took, 0.99))
-        row.note(name, "max ms", max(took))
-    row.note(OURS, "a look, ms", 1000 * look)
+        row.note(what, "median ms", statistics.median(took))
+        row.note(what, "p99 ms", at(took, 0.99))
+        row.note(what, "max ms", max(took))
+    row.note(name, "a look, ms", 1000 * look)
 
 
 def measure_wire(row):
     need_root()
     random.seed(SEED)
     row.scope = "%d packets a round" % row.amount(FULL, QUICK)
-    link = Link(row.t)
-    with link.out:
-        for _ in row.rounds():
-            measure_round(row, link)
-    row.goal("median under 30 ms", row.median(OURS, "median ms"), most=30)
-    row.goal("99th percentile under 60 ms", row.median(OURS, "p99 ms"),
-             most=60)
+    links = [(OURS, Link(row.t)), (PULLED, Pulled(row.t))]
+    for _ in row.rounds():
+        for name, link in row.turns(links):
+            measure_round(row, link, name)
+    for name, link in links:
+        link.out.close()
+        row.goal("median under 30 ms: " + name,
+                 row.median(name, "median ms"), most=30)
+        row.goal("99th percentile under 60 ms: " + name,
+                 row.median(name, "p99 ms"), most=60)
 
 
 ROWS = (
     ("wire", "Single packets, 20 to 50 ms apart at random, sent on a veth "
-     "pair, captured at the edge, shipped over loopback, until the core has "
-     "acknowledged, so synced, each; flush_interval = 10ms at both. The "
+     "pair, captured at the edge, shipped over loopback, or pulled, until "
+     "the core has acknowledged, so synced, each; flush_interval = 10ms at both. The "
      "recorders are asked over their local sockets while a packet is on its "
      "way: times are too long by up to a look, never too short. 20 packets "
      "before them do not count.", measure_wire),
