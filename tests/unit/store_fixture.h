@@ -246,6 +246,27 @@ fixture_write(struct fixture *f, uint64_t first, uint64_t last, uint32_t len)
 	fixture_wait(f);
 }
 
+/* These numbers are declared a gap. */
+static inline void
+fixture_gap(struct fixture *f, uint64_t first, uint64_t last,
+    enum pb_gap_reason reason)
+{
+	struct pb_chunk *chunk = pb_chunk_create();
+
+	if (chunk == NULL)
+		abort();
+	chunk->stream = f->stream;
+	chunk->head = pb_head_ref(f->head);
+	chunk->done = fixture_done;
+	chunk->arg = f;
+	chunk->first_seq = first;
+	chunk->last_seq = last;
+	chunk->gap = reason;
+	if (fixture_submit(f, chunk) < 0)
+		abort();
+	fixture_wait(f);
+}
+
 static inline void
 fixture_stream_row(struct fixture *f, struct pb_stream_info *out)
 {

@@ -130,22 +130,6 @@ both(uint64_t first, uint64_t last)
 	fixture_write(there, first, last, LENGTH);
 }
 
-static void
-gap(struct fixture *f, uint64_t first, uint64_t last,
-    enum pb_gap_reason reason)
-{
-	struct pb_chunk *chunk = pb_chunk_create();
-
-	chunk->stream = f->stream;
-	chunk->done = fixture_done;
-	chunk->arg = f;
-	chunk->first_seq = first;
-	chunk->last_seq = last;
-	chunk->gap = reason;
-	assert_int_equal(fixture_submit(f, chunk), 0);
-	fixture_wait(f);
-}
-
 /* Packet `seq` as another one; of `origlen` bytes once. */
 static void
 write_other(struct fixture *f, uint64_t seq, uint64_t time_ns, uint32_t len,
@@ -170,8 +154,8 @@ two_that_have_the_same_are_identical(void **state)
 {
 	(void)state;
 	both(1, 1000);
-	gap(here, 1001, 1005, PB_GAP_DAMAGED);
-	gap(there, 1001, 1005, PB_GAP_EXPIRED);
+	fixture_gap(here, 1001, 1005, PB_GAP_DAMAGED);
+	fixture_gap(there, 1001, 1005, PB_GAP_EXPIRED);
 	both(1006, 1900);
 	compare();
 	assert_int_equal(findings, 0);
@@ -241,7 +225,7 @@ sifted(void)
 	fixture_write(here, 101, 300, LENGTH);
 	for (uint64_t seq = 101; seq <= 300; seq += 2) {
 		fixture_write(there, seq, seq, LENGTH);
-		gap(there, seq + 1, seq + 1, PB_GAP_FILTERED);
+		fixture_gap(there, seq + 1, seq + 1, PB_GAP_FILTERED);
 	}
 }
 
@@ -280,9 +264,9 @@ what_passes_is_to_be_there_whatever_is_said_of_it(void **state)
 	sifts = pair.ships = true;
 	sifted();
 	fixture_write(here, 301, 400, LENGTH);
-	gap(there, 301, 400, PB_GAP_DEAD_LETTERED);
+	fixture_gap(there, 301, 400, PB_GAP_DEAD_LETTERED);
 	fixture_write(here, 401, 500, LENGTH);
-	gap(there, 401, 500, PB_GAP_FILTERED);
+	fixture_gap(there, 401, 500, PB_GAP_FILTERED);
 	compare();
 	assert_int_equal(packets_found("dead-lettered", false), 50);
 	assert_int_equal(packets_found("filtered, but not by the section's "
@@ -301,9 +285,9 @@ packets_before_the_first_one_there_were_filtered(void **state)
 {
 	(void)state;
 	sifts = pair.ships = true;
-	gap(here, 1, 1, PB_GAP_DAMAGED);
+	fixture_gap(here, 1, 1, PB_GAP_DAMAGED);
 	fixture_write(here, 2, 2, LENGTH);
-	gap(there, 1, 2, PB_GAP_FILTERED);
+	fixture_gap(there, 1, 2, PB_GAP_FILTERED);
 	both(3, 10);
 	compare();
 	assert_int_equal(findings, 1);
@@ -317,12 +301,12 @@ what_is_missing_is_told_with_its_reason(void **state)
 	(void)state;
 	both(1, 100);
 	fixture_write(here, 101, 300, LENGTH);
-	gap(there, 101, 150, PB_GAP_DEAD_LETTERED);
-	gap(there, 151, 200, PB_GAP_EXPIRED);
-	gap(there, 201, 250, PB_GAP_RESTORED);
-	gap(there, 251, 300, PB_GAP_DAMAGED);
+	fixture_gap(there, 101, 150, PB_GAP_DEAD_LETTERED);
+	fixture_gap(there, 151, 200, PB_GAP_EXPIRED);
+	fixture_gap(there, 201, 250, PB_GAP_RESTORED);
+	fixture_gap(there, 251, 300, PB_GAP_DAMAGED);
 	both(301, 400);
-	gap(here, 401, 420, PB_GAP_DAMAGED);
+	fixture_gap(here, 401, 420, PB_GAP_DAMAGED);
 	fixture_write(there, 401, 420, LENGTH);
 	both(421, 500);
 	compare();
@@ -346,9 +330,9 @@ where_both_lack_some_only_the_others_are_counted(void **state)
 {
 	(void)state;
 	both(1, 100);
-	gap(there, 101, 200, PB_GAP_DEAD_LETTERED);
+	fixture_gap(there, 101, 200, PB_GAP_DEAD_LETTERED);
 	fixture_write(here, 101, 150, LENGTH);
-	gap(here, 151, 160, PB_GAP_DEAD_LETTERED);
+	fixture_gap(here, 151, 160, PB_GAP_DEAD_LETTERED);
 	fixture_write(here, 161, 200, LENGTH);
 	both(201, 202);
 	compare();
@@ -404,7 +388,7 @@ what_a_node_never_had_below_its_first_packet_has_expired(void **state)
 {
 	(void)state;
 	fixture_write(here, 1, 300, LENGTH);
-	gap(there, 1, 200, PB_GAP_EXPIRED);
+	fixture_gap(there, 1, 200, PB_GAP_EXPIRED);
 	fixture_write(there, 201, 300, LENGTH);
 	compare();
 	assert_int_equal(findings, 1);
@@ -437,7 +421,7 @@ static void
 a_stream_that_the_other_alone_has_is_missing_here(void **state)
 {
 	(void)state;
-	gap(there, 1, 100, PB_GAP_EXPIRED);
+	fixture_gap(there, 1, 100, PB_GAP_EXPIRED);
 	compare();
 	assert_int_equal(findings, 0);
 	fixture_write(there, 101, 300, LENGTH);
@@ -541,7 +525,7 @@ a_store_that_is_written_meanwhile_is_taken_as_it_is(void **state)
 	(void)state;
 	both(1, 100);
 	fixture_write(here, 101, 200, LENGTH);
-	gap(there, 101, 200, PB_GAP_DEAD_LETTERED);
+	fixture_gap(there, 101, 200, PB_GAP_DEAD_LETTERED);
 	both(201, 300);
 	meanwhile = fill_late;
 	compare();
@@ -555,7 +539,7 @@ what_changes_before_it_is_asked_why_is_compared_anew(void **state)
 	(void)state;
 	both(1, 100);
 	fixture_write(here, 101, 200, LENGTH);
-	gap(there, 101, 200, PB_GAP_DEAD_LETTERED);
+	fixture_gap(there, 101, 200, PB_GAP_DEAD_LETTERED);
 	both(201, 300);
 	then = fill_some_late;
 	compare();

@@ -94,21 +94,6 @@ wanted(uint64_t first, uint64_t last, uint32_t len, uint64_t but_first,
 }
 
 static void
-gap(struct fixture *f, uint64_t first, uint64_t last)
-{
-	struct pb_chunk *chunk = pb_chunk_create();
-
-	chunk->stream = f->stream;
-	chunk->done = fixture_done;
-	chunk->arg = f;
-	chunk->first_seq = first;
-	chunk->last_seq = last;
-	chunk->gap = PB_GAP_DEAD_LETTERED;
-	assert_int_equal(fixture_submit(f, chunk), 0);
-	fixture_wait(f);
-}
-
-static void
 fill(struct fixture *f)
 {
 	for (uint64_t first = 1; first < NUMBERS; first += 500)
@@ -190,7 +175,7 @@ numbers_that_are_not_there_are_not_counted(void **state)
 	struct pb_digests_part part;
 
 	fixture_write(f, 1, 500, LENGTH);
-	gap(f, 501, 600);
+	fixture_gap(f, 501, 600, PB_GAP_DEAD_LETTERED);
 	fixture_write(f, 601, 1000, LENGTH);
 	part = one(f, 1, 1000);
 	assert_int_equal(part.packets, 900);
@@ -364,11 +349,11 @@ gaps_say_why(void **state)
 	struct pb_absent out[PB_ABSENT_MAX];
 	uint64_t last = 100;
 
-	gap(f, 1, 9);
+	fixture_gap(f, 1, 9, PB_GAP_DEAD_LETTERED);
 	fixture_write(f, 10, 20, LENGTH);
-	gap(f, 21, 40);
+	fixture_gap(f, 21, 40, PB_GAP_DEAD_LETTERED);
 	fixture_write(f, 41, 50, LENGTH);
-	gap(f, 51, 60);
+	fixture_gap(f, 51, 60, PB_GAP_DEAD_LETTERED);
 	fixture_write(f, 51, 60, LENGTH);	/* late */
 	assert_int_equal(absent(f, 5, &last, out), 3);
 	assert_int_equal(last, 100);
@@ -394,7 +379,7 @@ more_gaps_than_fit_end_the_run(void **state)
 
 	for (int i = 0; i < 70; i++, seq += 4) {
 		fixture_write(f, seq, seq + 1, LENGTH);
-		gap(f, seq + 2, seq + 3);
+		fixture_gap(f, seq + 2, seq + 3, PB_GAP_DEAD_LETTERED);
 	}
 	assert_int_equal(absent(f, 1, &last, out), 64);
 	assert_int_equal(last, 256);

@@ -74,22 +74,6 @@ mark_behind(const struct pb_piece *piece)
 	    .offset = piece->offset + piece->bytes };
 }
 
-static void
-gap(struct bench *b, uint64_t first, uint64_t last, enum pb_gap_reason reason)
-{
-	struct pb_chunk *chunk = pb_chunk_create();
-
-	chunk->stream = b->f.stream;
-	chunk->head = pb_head_ref(b->f.head);
-	chunk->done = fixture_done;
-	chunk->arg = &b->f;
-	chunk->first_seq = first;
-	chunk->last_seq = last;
-	chunk->gap = reason;
-	assert_int_equal(fixture_submit(&b->f, chunk), 0);
-	fixture_wait(&b->f);
-}
-
 /* The piece's body is one valid section with exactly its packets. */
 static void
 assert_body(struct bench *b, const struct pb_piece *piece)
@@ -299,8 +283,8 @@ open_gaps_are_pieces_with_their_reason(void **state)
 	(void)state;
 	bench_init(&b);
 	fixture_write(&b.f, 1, 10, PACKET);
-	gap(&b, 11, 20, PB_GAP_DEAD_LETTERED);
-	gap(&b, 21, 25, PB_GAP_DAMAGED);
+	fixture_gap(&b.f, 11, 20, PB_GAP_DEAD_LETTERED);
+	fixture_gap(&b.f, 21, 25, PB_GAP_DAMAGED);
 	fixture_write(&b.f, 26, 40, PACKET);
 	p = look(&b, 5, &no_mark, ANY);
 	assert_int_equal(p.kind, PB_PIECE_PACKETS);
@@ -333,7 +317,7 @@ a_gap_that_was_filled_is_packets(void **state)
 	(void)state;
 	bench_init(&b);
 	fixture_write(&b.f, 1, 10, PACKET);
-	gap(&b, 11, 20, PB_GAP_DEAD_LETTERED);
+	fixture_gap(&b.f, 11, 20, PB_GAP_DEAD_LETTERED);
 	fixture_write(&b.f, 21, 30, PACKET);
 	fixture_write(&b.f, 11, 20, PACKET);
 	while (next <= 30) {
@@ -360,11 +344,11 @@ the_open_gap_among_many_closed_ones_is_found(void **state)
 	bench_init(&b);
 	fixture_write(&b.f, 1, 1, PACKET);
 	for (int i = 0; i < 40; i++) {
-		gap(&b, seq, seq, PB_GAP_EXPIRED);
+		fixture_gap(&b.f, seq, seq, PB_GAP_EXPIRED);
 		fixture_write(&b.f, seq, seq, PACKET);
 		seq++;
 	}
-	gap(&b, seq, seq + 4, PB_GAP_EXPIRED);
+	fixture_gap(&b.f, seq, seq + 4, PB_GAP_EXPIRED);
 	for (uint64_t at = 1; at < seq; at = p.last + 1) {
 		p = look(&b, at, &no_mark, ANY);
 		assert_int_equal(p.kind, PB_PIECE_PACKETS);
@@ -463,7 +447,7 @@ a_piece_ends_where_it_is_told_to(void **state)
 	(void)state;
 	bench_init(&b);
 	fixture_write(&b.f, 1, 50, PACKET);
-	gap(&b, 51, 80, PB_GAP_EXPIRED);
+	fixture_gap(&b.f, 51, 80, PB_GAP_EXPIRED);
 	fixture_stream_row(&b.f, &row);
 	assert_int_equal(feed_look(&b.feed, &row, 11, 20, &no_mark, ANY, &p,
 	    &err), 0);

@@ -116,21 +116,6 @@ above(struct fixture *f, uint64_t from, uint64_t *seq)
 	return rc;
 }
 
-static void
-gap(struct fixture *f, uint64_t first, uint64_t last)
-{
-	struct pb_chunk *chunk = pb_chunk_create();
-
-	chunk->stream = f->stream;
-	chunk->done = fixture_done;
-	chunk->arg = f;
-	chunk->first_seq = first;
-	chunk->last_seq = last;
-	chunk->gap = PB_GAP_RESTORED;
-	assert_int_equal(fixture_submit(f, chunk), 0);
-	fixture_wait(f);
-}
-
 /* 1 to 500 are a gap, 501 to 2500 are there, 2501 to 2600 are not. */
 static void
 packets_next_to_a_number_are_found(void **state)
@@ -140,12 +125,12 @@ packets_next_to_a_number_are_found(void **state)
 
 	(void)state;
 	fixture_init(&f, __LINE__);
-	gap(&f, 1, 500);
+	fixture_gap(&f, 1, 500, PB_GAP_RESTORED);
 	fixture_write(&f, 501, 1000, PACKET);
 	fixture_write(&f, 1001, 1500, PACKET);
 	fixture_write(&f, 1501, 2000, PACKET);
 	fixture_write(&f, 2001, 2500, PACKET);
-	gap(&f, 2501, 2600);
+	fixture_gap(&f, 2501, 2600, PB_GAP_RESTORED);
 	for (int checked = 0; checked < 2; checked++) {
 		for (uint64_t at = 1; at <= 500; at += 83)
 			assert_int_equal(below(&f, at, checked, &seq), 0);

@@ -36,22 +36,6 @@ ends(struct fixture *f, uint64_t from, uint64_t to, struct pb_piece *piece,
 	return (unsigned)count;
 }
 
-static void
-gap(struct fixture *f, uint64_t first, uint64_t last)
-{
-	struct pb_chunk *chunk = pb_chunk_create();
-
-	chunk->stream = f->stream;
-	chunk->head = pb_head_ref(f->head);
-	chunk->done = fixture_done;
-	chunk->arg = f;
-	chunk->first_seq = first;
-	chunk->last_seq = last;
-	chunk->gap = PB_GAP_DEAD_LETTERED;
-	assert_int_equal(fixture_submit(f, chunk), 0);
-	fixture_wait(f);
-}
-
 /* Each is what is there at its place, and no longer than was said. */
 static void
 what_follows_is_what_is_found_there(void **state)
@@ -102,7 +86,7 @@ nothing_follows_over_a_gap_a_segment_or_what_was_asked_for(void **state)
 	count = ends(f, 1, end[1].last, &piece, end);
 	assert_int_equal(count, 2);
 	assert_int_equal(ends(f, 1, end[1].last - 1, &piece, end), 1);
-	gap(f, 901, 910);
+	fixture_gap(f, 901, 910, PB_GAP_DEAD_LETTERED);
 	for (uint64_t seq = 911; seq <= 1090; seq += 60)
 		fixture_write(f, seq, seq + 59, LARGE);
 	for (uint64_t seq = 1; seq <= 900; seq = piece.last + 1) {
