@@ -17,7 +17,7 @@ struct pb_offer_want {
 	const char	*upstream;	/* the puller's name */
 	uint64_t	from, to;	/* nothing past `to` */
 	uint64_t	epoch;		/* the section says; 0: the file's */
-	size_t		bytes_max;	/* with the header; one packet at least */
+	size_t		bytes_max;	/* with the header; a packet at least */
 	size_t		next_max;	/* bytes of what follows, told of */
 };
 

@@ -135,7 +135,7 @@ struct pb_pull_answer {
 	bool		fresh;		/* the edge's: over a connection that
 					 * was made for it */
 	bool		cut;		/* FETCH, FAILED: before its end */
-	uint64_t	acked;		/* HERE, THERE, HAND: durable up to it */
+	uint64_t	acked;		/* HERE, THERE, HAND: durable to it */
 	struct pb_fingerprint last;	/* HERE, THERE: seq 0: none */
 	struct pb_pull_piece piece;	/* FETCH, DONE: the machine's from now
 					 * on, its body with it */

@@ -19,7 +19,7 @@ typedef void	pb_fetch_done(void *arg, struct pb_pull_answer *answer);
  * pb_fetch_cancel(). */
 struct pb_fetch_call {
 	pb_fetch_done	*done;
-	/* Of a list, before its `done`; else NULL.  `fresh` as of the answer. */
+	/* Of a list, before its `done`, or NULL.  `fresh` as of the answer. */
 	void		(*row)(void *arg, const struct pb_pull_row *row,
 			    bool fresh);
 	/* Of a list, before its `done`: what of packets is left out for who
