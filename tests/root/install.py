@@ -222,6 +222,8 @@ def retention_goes_on_after_all_of_it(m):
     m.sh("systemctl restart pb-recorder")
     wait_until(lambda: not count(m, "--stream 'lon1/old*'"),
                "what root imported is deleted", 30, pause=0.2)
+    # Else what was captured before still counts, and goes meanwhile.
+    wait_until(lambda: not count(m), "all of it is deleted", 30, pause=0.2)
     active(m)
     capture(m, 20)
     for unit in ("pb-recorder", "pb-shipper"):
