@@ -113,6 +113,7 @@ static bool
 turn_of(struct pb_pull *pull, struct pb_pull_stream *s,
     struct pb_pull_action *out)
 {
+	pull->waited = s->line == PULL_STARVED;
 	pull_leave(pull, s);
 	if (!pull_step(pull, s, out) && !pull_late_step(pull, s, out))
 		return false;

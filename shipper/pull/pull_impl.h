@@ -138,6 +138,7 @@ struct pb_pull {
 	bool		late_missed;	/* or once there is room for it */
 	/* Of the call. */
 	uint64_t	now_ms, random;
+	bool		waited;		/* for room: whose turn it is */
 };
 
 /* --- pull_line.c ---------------------------------------------------------- */

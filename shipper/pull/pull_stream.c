@@ -248,7 +248,7 @@ some_to_hand(const struct pb_pull_stream *s)
 /*
  * What is known of is expected at once, so that many come at a time however
  * long each takes; else its head is waited for.  Who has some on their way
- * lets others go first.
+ * lets others go first, once: then it has waited as they have.
  */
 static bool
 fetch(struct pb_pull *pull, struct pb_pull_stream *s,
@@ -263,7 +263,7 @@ fetch(struct pb_pull *pull, struct pb_pull_stream *s,
 	if (known)
 		bytes = s->known[0].bytes > PB_PULL_BYTES_MIN ?
 		    s->known[0].bytes : PB_PULL_BYTES_MIN;
-	if (s->coming > 0 && !TAILQ_EMPTY(&pull->starved)) {
+	if (s->coming > 0 && !pull->waited && !TAILQ_EMPTY(&pull->starved)) {
 		pull_starve(pull, s);
 		return false;
 	}

@@ -224,6 +224,30 @@ who_has_much_under_way_lets_others_go_first(void **state)
 	assert_string_equal(t.fetch[t.fetches - 1].key->interface, "c");
 }
 
+/* Two that let each other go first would both have less and less. */
+static void
+who_lets_others_go_first_has_its_turn_as_well(void **state)
+{
+	static const char *const names[] = { "a", "b", "c" };
+	struct world *w = *state;
+	struct turns t = { .pull = w->pull };
+
+	take_turns(&t);
+	for (unsigned i = 0; i < 3; i++)
+		tell_stream(&t, w, names[i]);
+	for (unsigned i = 0; i < 20; i++) {
+		take_turns(&t);
+		answer_fetch_of(&t, "a", true);
+	}
+	for (unsigned i = 0; i < 300; i++) {
+		take_turns(&t);
+		assert_true(i < 30 || t.fetches == PB_PULL_FLIGHTS_MAX);
+		answer_fetch_of(&t, names[i % 3], false);
+		take_turns(&t);
+		answer_fetch_of(&t, names[i % 3], true);
+	}
+}
+
 static void
 what_waits_keeps_to_the_window_and_to_the_budget(void **state)
 {
@@ -735,6 +759,7 @@ main(void)
 		TEST(a_gap_past_all_that_the_edge_has_is_taken_up_to_there),
 		TEST(what_was_known_to_follow_and_has_expired_is_a_gap),
 		TEST(who_has_much_under_way_lets_others_go_first),
+		TEST(who_lets_others_go_first_has_its_turn_as_well),
 		TEST(what_waits_keeps_to_the_window_and_to_the_budget),
 		TEST(a_slow_link_carries_next_to_nothing_twice),
 		TEST(a_slow_link_carries_little_twice_of_what_is_known_to_follow),
